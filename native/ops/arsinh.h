@@ -1,0 +1,51 @@
+// 2 arsinh(sqrt u) and what belongs to it: the shape of every hyperbolic distance here. Written through
+// log1p(2 (u + sqrt(u (1 + u)))): one root, one logarithm, no cancellation for any u >= 0.
+#pragma once
+
+#include "ops/number.h"
+
+namespace horoball {
+namespace {
+
+// sqrt(u (1 + u)), which is u to rounding where u^2 could overflow.
+template <class V>
+HD V root_product(V u) {
+  return where(u > constant<V>(kIsSingle<V> ? 1e9 : 1e17), u, sqrt(u * (constant<V>(1) + u)));
+}
+
+// Its inverse, and 0 at 0: where points coincide, what it multiplies is to vanish.
+template <class V>
+HD V inverse_root(V root) {
+  const V zero = constant<V>(0);
+  return where(root > zero, constant<V>(1) / root, zero);
+}
+
+// 2 arsinh(sqrt u).
+template <class V>
+HD V double_arsinh(V u, V root) {
+  return log1p(constant<V>(2) * (u + root));
+}
+
+// u where 2 arsinh(sqrt u) is `t`.
+HD double from_double_arsinh(double t) {
+  const double z = std::expm1(t);
+  return z < 1e100 ? z * z / (4 * (1 + z)) : z / 4;
+}
+
+// sqrt(u/(1 + u)) - arsinh(sqrt u), which is O(u^1.5): by its series where the difference would cancel.
+// `inverse` is 1/root, or 0.
+template <class V>
+HD V arsinh_deficit(V u, V root, V inverse) {
+  // Of the deficit over u root.
+  constexpr double kSeries[] = {-1. / 3,           7. / 15,         -19. / 35,     187. / 315,
+                                -437. / 693,       1979. / 3003,    -4387. / 6435, 76627. / 109395,
+                                -165409. / 230945, 707825. / 969969};
+  constexpr int kTerms = kIsSingle<V> ? 5 : 10;
+  V series = constant<V>(kSeries[kTerms - 1]);
+  for (int i = kTerms - 2; i >= 0; --i) series = fma(series, u, constant<V>(kSeries[i]));
+  const V direct = fma(u, inverse, constant<V>(-0.5) * double_arsinh(u, root));
+  return where(u < constant<V>(0.04), u * root * series, direct);
+}
+
+}  // namespace
+}  // namespace horoball

@@ -1,0 +1,58 @@
+// The published guards (math.md's third column): biased denominators, clamped functions, least norms. Where a
+// clamp acts, gradients are those of the published code: straight through for artanh and arsinh, none for
+// tanh, norms and the projection.
+#pragma once
+
+#include <cmath>
+
+#include "dual.h"
+#include "hd.h"
+#include "smooth.h"
+
+namespace horoball::rowwise::hypmix {
+
+inline constexpr double kBias = 1e-5;  // added to the denominator of an addition
+inline constexpr double kLeastNorm = 1e-5;
+inline constexpr double kTopArtanh = 1 - 1e-5;  // the largest argument of artanh
+inline constexpr double kTopTanh = 15;          // and of tanh
+inline constexpr double kLeastLog = 1e-5;       // inside arsinh's logarithm
+inline constexpr double kMargin = 1e-3;         // projection, as a part of the radius
+
+// |v| from |v|^2, at least kLeastNorm.
+template <class T>
+HD T norm(const T& square) {
+  const T n = root(square);
+  return value(n) < kLeastNorm ? T(kLeastNorm) : n;
+}
+
+// artanh(sqrt z)/sqrt z under the clamp. Beyond it the value stands still and the slope is that of artanh at
+// the clamp.
+template <class T>
+HD T artanhc(const T& z) {
+  if (value(z) <= kTopArtanh * kTopArtanh) return rowwise::artanhc(z, 1 - z);
+  const double steep = 1 / (1 - kTopArtanh * kTopArtanh);
+  const T r = root(z);
+  return chain(r, std::atanh(kTopArtanh), steep) / r;
+}
+
+// tanh(sqrt z)/sqrt z under the clamp.
+template <class T>
+HD T tanhc(const T& z) {
+  if (value(z) <= kTopTanh * kTopTanh) return rowwise::tanhc(z);
+  return std::tanh(kTopTanh) / root(z);
+}
+
+template <class T>
+HD T arsinh(const T& x) {
+  const double clamped = std::fmax(std::asinh(value(x)), std::log(kLeastLog));
+  return chain(x, clamped, 1 / std::hypot(1.0, value(x)));
+}
+
+// What the projection multiplies a vector by.
+template <class T>
+HD T projection(const T& square, const T& c) {
+  const T n = norm(square), most = (1 - kMargin) / root(c);
+  return value(n) > value(most) ? most / n : T(1);
+}
+
+}  // namespace horoball::rowwise::hypmix

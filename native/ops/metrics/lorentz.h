@@ -1,0 +1,52 @@
+// The hyperboloid's distance, curvature -c: rows are (time, space) with <x,x> = -1/c in Minkowski's product.
+//
+//   d = 1/sqrt(c) arcosh(-c <x,y>) = 2/sqrt(c) arsinh(sqrt u),   u = c s/4,   s = <x-y, x-y>
+//
+// by the second form, which keeps the digits of near points. Domain: the upper sheet; off it, s is what the
+// two rows give, and counts as 0 where it is negative. Derivative: that of the second form in all
+// coordinates, so its tangential part is the usual one.
+#pragma once
+
+#include "ops/arsinh.h"
+#include "ops/metric_card.h"
+
+namespace horoball {
+namespace {
+
+struct Lorentz {
+  static constexpr MetricInfo kInfo = {"lorentz", "2/sqrt(c) arsinh(sqrt(c <x-y,x-y>/4))",
+                                       "<x,x> = -1/c, time first", 1e-5, 1e-11};
+  static constexpr Rows kRows = Rows::minkowski;
+  static constexpr bool kBounded = false;
+
+  double c;
+
+  HD double q(double) const { return 1; }
+
+  template <class V>
+  HD V distance(V s, V, V) const {
+    const V u = constant<V>(c / 4) * s;
+    return constant<V>(1 / std::sqrt(c)) * double_arsinh(u, root_product(u));
+  }
+
+  template <class V>
+  HD V rank(V s, V, V) const {
+    return s;
+  }
+  HD double rank_at(double d, double) const { return 4 / c * from_double_arsinh(std::sqrt(c) * d); }
+
+  template <class V>
+  HD Slope<V> slope(V s, V, V) const {
+    const V inverse = inverse_root(root_product(constant<V>(c / 4) * s)), zero = constant<V>(0);
+    return {constant<V>(std::sqrt(c) / 2) * inverse, zero, zero};
+  }
+
+  template <class V>
+  HD V by_curvature(V s, V, V, V, V) const {
+    const V u = constant<V>(c / 4) * s, root = root_product(u);
+    return constant<V>(1 / (c * std::sqrt(c))) * arsinh_deficit(u, root, inverse_root(root));
+  }
+};
+
+}  // namespace
+}  // namespace horoball

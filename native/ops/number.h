@@ -1,0 +1,43 @@
+// What a card may ask of a number, be it float, double or a vector of them: V's own vectors give the same
+// names.
+#pragma once
+
+#include <cmath>
+
+#include "ops/hd.h"
+
+namespace horoball {
+namespace {
+
+template <class V>
+struct ScalarOf {
+  using Type = typename V::Scalar;
+};
+template <>
+struct ScalarOf<float> {
+  using Type = float;
+};
+template <>
+struct ScalarOf<double> {
+  using Type = double;
+};
+
+// A constant, rounded to the number's own precision.
+template <class V>
+HD V constant(double x) {
+  return V(static_cast<typename ScalarOf<V>::Type>(x));
+}
+template <class V>
+constexpr bool kIsSingle = sizeof(typename ScalarOf<V>::Type) == 4;
+
+HD float sqrt(float x) { return std::sqrt(x); }
+HD double sqrt(double x) { return std::sqrt(x); }
+HD float log1p(float x) { return std::log1p(x); }
+HD double log1p(double x) { return std::log1p(x); }
+HD float fma(float a, float b, float c) { return std::fma(a, b, c); }
+HD double fma(double a, double b, double c) { return std::fma(a, b, c); }
+HD float where(bool mask, float yes, float no) { return mask ? yes : no; }
+HD double where(bool mask, double yes, double no) { return mask ? yes : no; }
+
+}  // namespace
+}  // namespace horoball

@@ -1,0 +1,42 @@
+// Signed distance to a hyperplane, 1/sqrt c arsinh(2 sqrt c <w,a> / ((1 - c|w|^2)|a|)) with w = (-p) (+) x.
+// In q = x - p and with A, B = 1 - c|x|^2, 1 - c|p|^2 the argument is 2 sqrt c (B<q,a> - c|q|^2<p,a>) / (A B
+// |a|). Slots: x is x, y is p, u is a, and the pair is q.
+#pragma once
+
+#include "../row_card.h"
+#include "../smooth.h"
+
+namespace horoball::rowwise {
+
+// sinh of sqrt c times the distance; 0 for a = 0, which is no plane.
+template <class T>
+HD T plane_sinh(const RowState<T>& r) {
+  const T along = r.b * r.pu - r.c * r.p2 * r.yu;
+  return value(r.u2) > 0 ? 2 * root(r.c) * along / (r.a * r.b * root(r.u2)) : T(0);
+}
+
+struct DistToPlane : RowCard {
+  static constexpr RowInfo kInfo{
+      .name = "distToPlane",
+      .doc =
+          "Signed distance from `x` to the hyperplane of the geodesics through `p` orthogonal to `a`, a "
+          "number a row; "
+          "positive on the side that `a` points to. 0 where `a` is 0.",
+      .inputs = {{"x", "ball points"},
+                 {"p", "ball points of the planes"},
+                 {"a", "normals of the planes", RowDomain::anywhere}},
+      .result = RowResult::number,
+  };
+  template <class T>
+  HD static T beta(const RowState<T>&) {
+    return T(-1);
+  }
+  template <class T>
+  HD static RowTerms<T> terms(const RowState<T>& r) {
+    RowTerms<T> out;
+    out.value = arsinh(plane_sinh(r)) / root(r.c);
+    return out;
+  }
+};
+
+}  // namespace horoball::rowwise

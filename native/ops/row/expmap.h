@@ -1,0 +1,38 @@
+// Exponential map, x (+) v with v = tanh(sqrt c lambda_x |u| / 2) u / (sqrt c |u|) = beta u: the addition's
+// formula in p = x + beta u. 1 - c|v|^2 is sech^2 of tanh's argument, so a long step towards the rim, or back
+// from it, keeps what digits beta has.
+#pragma once
+
+#include "../hypmix.h"
+#include "../row_card.h"
+#include "../smooth.h"
+#include "mobius_add.h"
+
+namespace horoball::rowwise {
+
+struct Expmap : RowCard {
+  static constexpr bool kPairScaled = true;
+  static constexpr RowInfo kInfo{
+      .name = "expmap",
+      .doc =
+          "Exponential map: where the geodesic from `x` with velocity `u` is after unit time. A long `u` may "
+          "round "
+          "onto the rim: `project` brings it back inside.",
+      .inputs = {{"x", "ball points"}, {"u", "tangent vectors at `x`", RowDomain::anywhere}},
+      .published = true,
+  };
+  template <class T>
+  HD static T beta(const RowState<T>& r) {
+    if (!r.hypmix) return tanhc(r.c * r.y2 / (r.a * r.a)) / r.a;
+    const T n = hypmix::norm(r.y2) / r.a;
+    return hypmix::tanhc(r.c * n * n) / r.a;
+  }
+  template <class T>
+  HD static RowTerms<T> terms(const RowState<T>& r) {
+    RowState<T> sum = r;
+    sum.b = r.hypmix ? 1 - r.c * r.beta * r.beta * r.y2 : sech2(r.c * r.y2 / (r.a * r.a));
+    return mobius_terms(sum);
+  }
+};
+
+}  // namespace horoball::rowwise

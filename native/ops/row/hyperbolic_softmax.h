@@ -1,0 +1,50 @@
+// Hyperbolic softmax's logits (Ganea et al. 2018, arXiv 1805.09112, section 5): the distance to class k's
+// hyperplane times lambda_p |a|. Slots and formula as in dist_to_plane.h.
+#pragma once
+
+#include "../hypmix.h"
+#include "../row_card.h"
+#include "../smooth.h"
+#include "dist_to_plane.h"
+
+namespace horoball::rowwise {
+
+struct HyperbolicSoftmax : RowCard {
+  static constexpr RowInfo kInfo{
+      .name = "hyperbolicSoftmax",
+      .doc =
+          "Logits of hyperbolic multinomial regression, rows x classes: `lambda_p |a|` times the signed "
+          "distance to "
+          "each class's hyperplane. A layer with tangent parameters P, A has `p = expmap0(P)`, "
+          "`a = (1 - c|p|^2) A`.",
+      .inputs = {{"x", "ball points"},
+                 {"p", "one ball point a class"},
+                 {"a", "one normal a class", RowDomain::anywhere}},
+      .family = RowFamily::planes,
+      .published = true,
+  };
+  template <class T>
+  HD static T beta(const RowState<T>&) {
+    return T(-1);
+  }
+  template <class T>
+  HD static RowTerms<T> terms(const RowState<T>& r) {
+    RowTerms<T> out;
+    const T height = r.hypmix ? hypmix::arsinh(published_sinh(r)) : arsinh(plane_sinh(r));
+    out.value = 2 * root(r.u2) / (root(r.c) * r.b) * height;
+    return out;
+  }
+
+ private:
+  // plane_sinh with the biased addition inside: w has denominator D + bias, D = ab + c|q|^2.
+  template <class T>
+  HD static T published_sinh(const RowState<T>& r) {
+    const double e = hypmix::kBias;
+    const T ab = r.a * r.b, d = ab + r.c * r.p2;
+    const T along = r.b * r.pu - r.c * r.p2 * r.yu;
+    const T inside = d * ab + 2 * e * d + e * e;
+    return value(r.u2) > 0 ? 2 * root(r.c) * along * (d + e) / (root(r.u2) * inside) : T(0);
+  }
+};
+
+}  // namespace horoball::rowwise

@@ -1,0 +1,44 @@
+// Logarithmic map, 2/(sqrt c lambda_x) artanh(sqrt c |w|) w/|w| with w = (-x) (+) y. In p = x - y, w = -(a p
+// + c|p|^2 x)/D, |w|^2 = |p|^2/D and 1 - c|w|^2 = ab/D with D = ab + c|p|^2: exact for near points, smooth at
+// coincident ones.
+#pragma once
+
+#include "../hypmix.h"
+#include "../row_card.h"
+#include "../smooth.h"
+
+namespace horoball::rowwise {
+
+struct Logmap : RowCard {
+  static constexpr RowInfo kInfo{
+      .name = "logmap",
+      .doc =
+          "Logarithmic map, the inverse of `expmap`: the velocity at `x` of the geodesic that is at `y` "
+          "after unit "
+          "time. Exactly 0 for equal points (the published code divides 0 by 0 there; this does not under "
+          "`compat` either).",
+      .inputs = {{"x", "ball points"}, {"y", "ball points"}},
+      .published = true,
+  };
+  template <class T>
+  HD static T beta(const RowState<T>&) {
+    return T(-1);
+  }
+  template <class T>
+  HD static RowTerms<T> terms(const RowState<T>& r) {
+    const T d = r.a * r.b + r.c * r.p2;
+    T scale;
+    if (r.hypmix) {
+      const T biased = d + hypmix::kBias;
+      scale = r.a * hypmix::artanhc(r.c * r.p2 * d / (biased * biased)) / biased;
+    } else {
+      scale = r.a * artanhc(r.c * r.p2 / d, r.a * r.b / d) / d;
+    }
+    RowTerms<T> out;
+    out.x = -scale * r.c * r.p2;
+    out.p = -scale * r.a;
+    return out;
+  }
+};
+
+}  // namespace horoball::rowwise

@@ -1,0 +1,27 @@
+// Möbius scalar multiplication, tanh(t artanh(sqrt c |x|)) x / (sqrt c |x|): t times as far from the origin.
+#pragma once
+
+#include "../row_card.h"
+#include "../smooth.h"
+
+namespace horoball::rowwise {
+
+struct MobiusScalarMul : RowCard {
+  static constexpr RowInfo kInfo{
+      .name = "mobiusScalarMul",
+      .doc =
+          "Möbius scalar multiplication `t (x) x`: the point `t` times as far from the origin as `x`, on the "
+          "same geodesic. `tanh(t artanh(sqrt(c) |x|)) x / (sqrt(c) |x|)`.",
+      .inputs = {{"x", "ball points"}},
+      .parameter = {.name = "t", .doc = "the factor, any finite number", .start = NAN, .leading = true},
+  };
+  template <class T>
+  HD static RowTerms<T> terms(const RowState<T>& r) {
+    const T z = r.c * r.x2, q = r.t * artanhc(z, r.a);
+    RowTerms<T> out;
+    out.x = q * tanhc(z * q * q);
+    return out;
+  }
+};
+
+}  // namespace horoball::rowwise

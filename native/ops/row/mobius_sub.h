@@ -1,0 +1,26 @@
+// Möbius subtraction, x (-) y = x (+) (-y): the addition's formula in p = x - y, with its digits.
+#pragma once
+
+#include "../row_card.h"
+#include "mobius_add.h"
+
+namespace horoball::rowwise {
+
+struct MobiusSub : RowCard {
+  static constexpr RowInfo kInfo{
+      .name = "mobiusSub",
+      .doc = "Möbius subtraction `x (-) y = x (+) (-y)`; exactly 0 for equal points.",
+      .inputs = {{"x", "ball points"}, {"y", "ball points"}},
+      .published = true,
+  };
+  template <class T>
+  HD static T beta(const RowState<T>&) {
+    return T(-1);
+  }
+  template <class T>
+  HD static RowTerms<T> terms(const RowState<T>& r) {
+    return mobius_terms(r);
+  }
+};
+
+}  // namespace horoball::rowwise

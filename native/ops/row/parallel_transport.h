@@ -1,0 +1,34 @@
+// Parallel transport from x to y, gyr[y,-x]u lambda_x/lambda_y: the gyration's formula with y in x's place
+// and p = y - x.
+#pragma once
+
+#include "../row_card.h"
+
+namespace horoball::rowwise {
+
+struct ParallelTransport : RowCard {
+  static constexpr RowInfo kInfo{
+      .name = "parallelTransport",
+      .doc =
+          "Parallel transport of `u` along the geodesic from `x` to `y`; keeps inner products: "
+          "`gyr[y, -x] u lambda_x / lambda_y`.",
+      .inputs = {{"x", "ball points, where `u` is"},
+                 {"y", "ball points, where it goes"},
+                 {"u", "tangent vectors at `x`", RowDomain::anywhere}},
+  };
+  template <class T>
+  HD static T beta(const RowState<T>&) {
+    return T(-1);
+  }
+  template <class T>
+  HD static RowTerms<T> terms(const RowState<T>& r) {
+    const T scale = r.b / r.a, d = r.a * r.b + r.c * r.p2, k = 2 * r.c / d * scale;
+    RowTerms<T> out;
+    out.y = -k * ((r.a + r.c * r.p2) * r.pu + r.c * r.p2 * r.yu);
+    out.p = k * (r.b * r.yu - r.c * r.y2 * r.pu);
+    out.u = scale;
+    return out;
+  }
+};
+
+}  // namespace horoball::rowwise
