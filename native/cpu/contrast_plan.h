@@ -1,0 +1,76 @@
+// The contrastive loss as blocks of one symmetric N x N matrix: how samples are cut into blocks, and the
+// constants of a call.
+//
+// Samples are ordered view by view, and a block holds consecutive classes of one view. So the pairs of two
+// blocks belong to one pair of views, and a positive pair lies on the diagonal of a pair of blocks.
+#pragma once
+
+#include <cmath>
+
+#include "core.h"
+#include "cpu/accumulate.h"
+#include "cpu/separate.h"
+
+namespace horoball {
+namespace {
+
+struct BlockMap {
+  std::int64_t views, classes;
+  std::int64_t width;     // classes of a block
+  std::int64_t per_view;  // blocks of a view
+  std::int64_t count;     // blocks
+
+  std::int64_t view(std::int64_t block) const { return block / per_view; }
+  std::int64_t first_class(std::int64_t block) const { return block % per_view * width; }
+  std::int64_t size(std::int64_t block) const { return lesser(width, classes - first_class(block)); }
+};
+
+// Blocks of nearly equal size, whole vectors wide.
+template <class T>
+inline BlockMap cut_blocks(std::int64_t rows, std::int64_t views) {
+  const std::int64_t classes = rows / views;
+  const std::int64_t wanted = ceil_div(classes, kBlock<T>);
+  const std::int64_t width = lesser(round_up(ceil_div(classes, wanted), Vec<T>::kLanes), kBlock<T>);
+  const std::int64_t per_view = ceil_div(classes, width);
+  return {views, classes, width, per_view, views * per_view};
+}
+
+// The rows of one block.
+template <class T>
+struct BlockRows {
+  const T* data;
+  std::int64_t depth;
+  const std::int32_t* order;
+  const BlockMap& map;
+  std::int64_t block;
+
+  std::int64_t index(std::int64_t i) const {
+    const std::int64_t sample = (map.first_class(block) + i) * map.views + map.view(block);
+    return order == nullptr ? sample : order[sample];
+  }
+  const T* row(std::int64_t i) const { return i < map.size(block) ? data + index(i) * depth : nullptr; }
+};
+
+// Radius of the ball points of tied heads, project(expmap0(clip(z))) for unit z, and its derivative in c.
+struct TiedRadius {
+  double radius = 1, by_curvature = 0;
+};
+
+inline TiedRadius tied_radius(double c, double clip, Guards guards) {
+  constexpr double kMargin = 1e-3, kBias = 1e-5;
+  const double root = std::sqrt(c);
+  const double clipped = guards == Guards::hypmix ? clip / (1 + kBias) : clip;
+  const double reach = clipped < 1 ? clipped : 1;
+  const double t = std::tanh(root * reach);
+  if (t > 1 - kMargin) return {(1 - kMargin) / root, -(1 - kMargin) / (2 * c * root)};
+  return {t / root, (reach * (1 - t * t) - t / root) / (2 * c)};
+}
+
+// The constants of the logit  e_share <e_i,e_j> - h_share d(h_i,h_j), the distance taken at ratio * s.
+template <class T>
+struct LogitScale {
+  T e_share, h_share, ratio, radius;
+};
+
+}  // namespace
+}  // namespace horoball

@@ -1,0 +1,87 @@
+// The matrix product's innermost part: a tile of kTileRows x kTileCols held in registers.
+//
+// Sums run over k in ascending order with one fused multiply-add a step, whatever the tile's place in the
+// matrix, so that a product's value does not depend on how it is cut, and x.y == y.x to the last bit.
+#pragma once
+
+#include <utility>
+
+#include "cpu/vec.h"
+
+namespace horoball {
+namespace {
+
+#if defined(__AVX512F__) || defined(__aarch64__)
+constexpr int kTileRows = 8;  // 24 sums, 3 vectors of B and a broadcast: of 32 registers
+constexpr int kTileVectors = 3;
+#elif defined(__AVX2__)
+constexpr int kTileRows = 4;  // 12 sums, 3 vectors of B and a broadcast: of 16 registers
+constexpr int kTileVectors = 3;
+#else
+constexpr int kTileRows = 4;
+constexpr int kTileVectors = 2;
+#endif
+
+template <class T>
+constexpr int kTileCols = kTileVectors * Vec<T>::kLanes;
+
+// How A lies: by_k has the rows of one k side by side, and `stride` between two k; by_row the reverse.
+enum class Left { by_k, by_row };
+
+template <Left kLeft, class T>
+HOROBALL_INLINE T left_element(const T* a, std::int64_t stride, int row, std::int64_t k) {
+  return kLeft == Left::by_k ? a[k * stride + row] : a[row * stride + k];
+}
+
+// Calls body with 0, 1, ... kCount - 1 as constants: a loop that is unrolled before registers are given out.
+template <int kCount, class Body>
+inline void unrolled(Body body) {
+  [&]<int... i>(std::integer_sequence<int, i...>) { (body(std::integral_constant<int, i>{}), ...); }
+  (std::make_integer_sequence<int, kCount>{});
+}
+
+template <class T, int kVectors>
+struct Sums {
+  Vec<T> row[kTileRows][kVectors];
+};
+
+// sums[row][vector] = sum over k of A(row, k) B(k, vector), B's rows being `b_stride` apart. A function of
+// its own, so that the loop has all registers to itself wherever it is called from.
+template <int kVectors, Left kLeft, class T>
+[[gnu::noinline]] Sums<T, kVectors> product(const T* a, std::int64_t a_stride, const T* b,
+                                            std::int64_t b_stride, std::int64_t depth) {
+  using V = Vec<T>;
+  Sums<T, kVectors> sums;  // not the answer itself, which is memory
+  unrolled<kTileRows>([&](auto r) HOROBALL_LAMBDA {
+    unrolled<kVectors>([&](auto v) HOROBALL_LAMBDA { sums.row[r][v] = V(T(0)); });
+  });
+  for (std::int64_t k = 0; k < depth; ++k) {
+    V right[kVectors];
+    unrolled<kVectors>([&](auto v) HOROBALL_LAMBDA { right[v] = V::load(b + k * b_stride + v * V::kLanes); });
+    unrolled<kTileRows>([&](auto r) HOROBALL_LAMBDA {
+      const V left(left_element<kLeft>(a, a_stride, r, k));
+      unrolled<kVectors>([&](auto v)
+                             HOROBALL_LAMBDA { sums.row[r][v] = fma(left, right[v], sums.row[r][v]); });
+    });
+  }
+  Sums<T, kVectors> answer;
+  unrolled<kTileRows>([&](auto r) HOROBALL_LAMBDA {
+    unrolled<kVectors>([&](auto v) HOROBALL_LAMBDA { answer.row[r][v] = sums.row[r][v]; });
+  });
+  return answer;
+}
+
+// Calls body with the number of vectors, at most kTileVectors, as a constant.
+template <class Body>
+inline void with_vectors(int count, Body body) {
+  if (count >= 3 && kTileVectors >= 3) {
+    body.template operator()<(kTileVectors < 3 ? kTileVectors : 3)>();
+  } else if (count == 2) {
+    body.template operator()<2>();
+  } else {
+    body.template operator()<1>();
+  }
+}
+
+}  // namespace
+}  // namespace horoball

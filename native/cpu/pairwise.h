@@ -1,0 +1,126 @@
+// Every distance between two sets of rows: blocks of the matrix product with the metric applied to each tile
+// while it is hot. Of a set with itself only the upper triangle is worked out.
+#pragma once
+
+#include "cpu/accumulate.h"
+#include "cpu/elementary.h"
+#include "cpu/outcome.h"
+#include "cpu/separate.h"
+#include "cpu/workers.h"
+#include "ops/metrics.h"
+
+namespace horoball {
+namespace {
+
+template <class Card, class T>
+class Pairwise {
+ public:
+  Pairwise(const PairwiseArgs& args, const Run& run)
+      : run_(run),
+        card_{args.c},
+        x_rows_{static_cast<const T*>(args.x.data), args.x.rows, args.x.cols},
+        y_rows_{static_cast<const T*>(args.y.data), args.y.rows, args.y.cols},
+        out_(static_cast<T*>(args.out.data)),
+        same_(args.x.data == args.y.data && args.x.rows == args.y.rows) {}
+
+  Status compute() {
+    Cutter measure(nullptr);
+    cut(measure);
+    const Scratch scratch(measure.used());
+    if (scratch.data == nullptr) return no_memory(scratch);
+    Cutter cutter(scratch.data);
+    cut(cutter);
+
+    const double work = static_cast<double>(x_rows_.rows) * static_cast<double>(y_rows_.rows);
+    const int threads = threads_for(run_, work * static_cast<double>(x_rows_.depth + 32));
+    prepare(threads);
+    const std::int64_t across = ceil_div(y_rows_.rows, kBlock<T>), down = ceil_div(x_rows_.rows, kBlock<T>);
+    for_each(threads, down * across, [&](std::int64_t task, int) {
+      const std::int64_t i = task / across, j = task % across;
+      if (!(same_ && j < i) && !is_cancelled(run_)) block(i * kBlock<T>, j * kBlock<T>);
+    });
+    return finished(run_);
+  }
+
+ private:
+  using V = Vec<T>;
+  static constexpr int kCols = kTileCols<T>;
+
+  void cut(Cutter& cutter) {
+    x_ = cut_prepared<T>(cutter, x_rows_.rows, x_rows_.depth);
+    y_ = same_ ? x_ : cut_prepared<T>(cutter, y_rows_.rows, y_rows_.depth);
+  }
+
+  void prepare(int threads) {
+    const std::int64_t left = ceil_div(x_rows_.rows, kCols),
+                       right = same_ ? 0 : ceil_div(y_rows_.rows, kCols);
+    for_each(threads, left + right, [&](std::int64_t panel, int) {
+      if (panel < left) {
+        prepare_panel(card_, x_rows_, panel, x_);
+      } else {
+        prepare_panel(card_, y_rows_, panel - left, y_);
+      }
+    });
+  }
+
+  void block(std::int64_t first_row, std::int64_t first_column) const {
+    const std::int64_t rows = lesser(first_row + kBlock<T>, x_rows_.rows);
+    const std::int64_t columns = lesser(first_column + kBlock<T>, y_rows_.rows);
+    for (std::int64_t j = first_column; j < columns; j += kCols) {
+      for (std::int64_t i = first_row; i < rows; i += kTileRows) {
+        if (same_ && j + kCols <= i) continue;
+        with_vectors(static_cast<int>(ceil_div(columns - j, V::kLanes)),
+                     [&]<int kVectors>() { tile<kVectors>(i, j); });
+      }
+    }
+  }
+
+  template <int kVectors>
+  void tile(std::int64_t i, std::int64_t j) const {
+    alignas(kAlignment) T s[kTileRows * kCols];
+    const Sides<Card, T, Rowset<T>> sides{card_, x_rows_, y_rows_, x_, y_, same_};
+    separate<kVectors>(sides, i, j, s, kCols);
+    const int rows = static_cast<int>(lesser(x_rows_.rows - i, kTileRows));
+    for (int r = 0; r < rows; r += 2) {
+      const Twin<T> qx(V(x_.q[i + r]), V(x_.q[i + r + 1]));
+      for (int v = 0; v < kVectors; ++v) {
+        T* at = s + r * kCols + v * V::kLanes;
+        const V qy = V::load(y_.q + j + v * V::kLanes);
+        const Twin<T> d = card_.distance(Twin<T>(V::load(at), V::load(at + kCols)), qx, Twin<T>(qy, qy));
+        d.a.store(at);
+        d.b.store(at + kCols);
+      }
+    }
+    write(s, i, j, rows, static_cast<int>(lesser(y_rows_.rows - j, kVectors * V::kLanes)));
+  }
+
+  void write(const T* s, std::int64_t i, std::int64_t j, int rows, int columns) const {
+    const std::int64_t pitch = y_rows_.rows;
+    for (int r = 0; r < rows; ++r) {
+      T* to = out_ + (i + r) * pitch + j;
+      for (int l = 0; l < columns; ++l) to[l] = s[r * kCols + l];
+    }
+    if (!same_) return;
+    for (int l = 0; l < columns; ++l) {
+      T* to = out_ + (j + l) * pitch + i;
+      for (int r = 0; r < rows; ++r) to[r] = s[r * kCols + l];
+    }
+  }
+
+  const Run& run_;
+  Card card_;
+  Rowset<T> x_rows_, y_rows_;
+  T* out_;
+  bool same_;
+  Prepared<T> x_{}, y_{};
+};
+
+Status pairwise(const PairwiseArgs& args, const Run& run) {
+  return with_metric(args.metric, args.guards, [&]<class Card>() {
+    return args.type == Type::f32 ? Pairwise<Card, float>(args, run).compute()
+                                  : Pairwise<Card, double>(args, run).compute();
+  });
+}
+
+}  // namespace
+}  // namespace horoball

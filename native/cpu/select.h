@@ -1,0 +1,209 @@
+// The k nearest gallery rows of every query. Blocks of the matrix product are looked through for pairs that
+// could be among the k nearest: each tile needs one comparison a vector, and a distance only where that finds
+// something.
+//
+// Distances are bit for bit those of pairwise(). Ties go to the lower index. Rows at infinite distance
+// (outside the ball) and rows with NaN are never answered.
+#pragma once
+
+#include "cpu/nearest.h"
+#include "cpu/pairwise.h"
+
+namespace horoball {
+namespace {
+
+constexpr std::int64_t kGalleryBytes = 48 << 20;  // of packed gallery rows at a time
+
+template <class Card, class T>
+class Select {
+ public:
+  Select(const SelectArgs& args, const Run& run)
+      : args_(args),
+        run_(run),
+        card_{args.c},
+        queries_{static_cast<const T*>(args.queries.data), args.queries.rows, args.queries.cols},
+        gallery_{static_cast<const T*>(args.gallery.data), args.gallery.rows, args.gallery.cols},
+        depth_(args.queries.cols) {
+    const double work = static_cast<double>(queries_.rows) * static_cast<double>(gallery_.rows);
+    threads_ = threads_for(run, work * static_cast<double>(depth_ + 8));
+    const std::int64_t row_bytes = static_cast<std::int64_t>(sizeof(T)) * (depth_ > 0 ? depth_ : 1);
+    const std::int64_t fitting = kGalleryBytes / (row_bytes * kSide);
+    chunk_ = lesser(round_up(gallery_.rows, kSide), (fitting > 0 ? fitting : 1) * kSide);
+    // Few queries: the gallery is shared out instead.
+    blocks_ = ceil_div(queries_.rows, kSide);
+    parts_ = blocks_ >= threads_
+                 ? 1
+                 : lesser(ceil_div(threads_, blocks_ > 0 ? blocks_ : 1), ceil_div(chunk_, kSide));
+  }
+
+  Status compute() {
+    Cutter measure(nullptr);
+    cut(measure);
+    const Scratch scratch(measure.used());
+    if (scratch.data == nullptr) return no_memory(scratch);
+    Cutter cutter(scratch.data);
+    cut(cutter);
+    prepare_queries();
+    for (std::int64_t first = 0; first < gallery_.rows && !is_cancelled(run_); first += chunk_)
+      search_chunk(first);
+    for_each(threads_, queries_.rows, [&](std::int64_t i, int) { answer(i); });
+    return finished(run_);
+  }
+
+ private:
+  using V = Vec<T>;
+  static constexpr std::int64_t kSide = kBlock<T>;
+  static constexpr int kCols = kTileCols<T>;
+  // Of a rank, beyond what rounding can move it.
+  static constexpr double kSlack = sizeof(T) == 4 ? 1 + 1e-5 : 1 + 1e-12;
+
+  // The gallery rows of a chunk, counted from its start.
+  struct Chunk {
+    const Rowset<T>& gallery;
+    std::int64_t first;
+    const T* row(std::int64_t j) const { return gallery.row(first + j); }
+  };
+
+  void cut(Cutter& cutter) {
+    x_ = cut_prepared<T>(cutter, blocks_ * kSide, depth_);
+    y_ = cut_prepared<T>(cutter, chunk_, depth_);
+    const std::int64_t lists = parts_ * queries_.rows;
+    bound_ = cutter.take<T>(parts_ * blocks_ * kSide);
+    spare_distance_ = cutter.take<T>((lists - queries_.rows) * args_.k);
+    spare_index_ = cutter.take<std::int32_t>((lists - queries_.rows) * args_.k);
+  }
+
+  // The list of query i over one part of the gallery; that of part 0 is the answer itself.
+  Nearest<T> list(std::int64_t i, std::int64_t part) const {
+    const std::int64_t at = i * args_.k, spare = ((part - 1) * queries_.rows + i) * args_.k;
+    if (part == 0) return {static_cast<T*>(args_.distances.data) + at, args_.indices + at, args_.k};
+    return {spare_distance_ + spare, spare_index_ + spare, args_.k};
+  }
+
+  T* bounds(std::int64_t block, std::int64_t part) const { return bound_ + (part * blocks_ + block) * kSide; }
+
+  void prepare_queries() {
+    for_each(threads_, blocks_, [&](std::int64_t block, int) {
+      for (std::int64_t i = block * kSide; i < (block + 1) * kSide; i += kCols) {
+        prepare_panel(card_, queries_, i / kCols, x_);
+      }
+      for (std::int64_t part = 0; part < parts_; ++part) {
+        for (std::int64_t i = 0; i < kSide; ++i) {
+          const bool real = block * kSide + i < queries_.rows;
+          bounds(block, part)[i] = static_cast<T>(real ? __builtin_huge_val() : -__builtin_huge_val());
+          if (real) list(block * kSide + i, part).clear();
+        }
+      }
+    });
+  }
+
+  void search_chunk(std::int64_t first) {
+    const Chunk chunk{gallery_, first};
+    const std::int64_t rows = lesser(chunk_, gallery_.rows - first), panels = ceil_div(rows, kCols);
+    for_each(threads_, panels, [&](std::int64_t panel, int) {
+      prepare_panel(card_, chunk, panel, y_);
+      hide_forbidden(panel * kCols, first, rows);
+    });
+    const std::int64_t share = ceil_div(panels, parts_);
+    for_each(threads_, blocks_ * parts_, [&](std::int64_t task, int) {
+      const std::int64_t block = task / parts_, part = task % parts_;
+      for (std::int64_t p = part * share; p < lesser((part + 1) * share, panels) && !is_cancelled(run_);
+           ++p) {
+        search_panel(chunk, block, part, p);
+      }
+    });
+  }
+
+  // A row that may not be answered, and padding, are infinitely far.
+  void hide_forbidden(std::int64_t begin, std::int64_t first, std::int64_t rows) {
+    for (std::int64_t j = begin; j < begin + kCols; ++j) {
+      const bool forbidden = j >= rows || (args_.allowed != nullptr && args_.allowed[first + j] == 0);
+      if (forbidden) y_.n[j] = y_.size[j] = static_cast<T>(-kOutside);
+    }
+  }
+
+  void search_panel(const Chunk& chunk, std::int64_t block, std::int64_t part, std::int64_t panel) {
+    const std::int64_t rows = lesser(kSide, queries_.rows - block * kSide);
+    T* bound = bounds(block, part);
+    for (std::int64_t i = 0; i < rows; i += kTileRows) {
+      const std::int64_t row = block * kSide + i;
+      const T* left = x_.panel(row / kCols) + row % kCols;
+      const Sums<T, kTileVectors> g =
+          product<kTileVectors, Left::by_k>(left, kCols, y_.panel(panel), kCols, depth_);
+      unrolled<kTileRows>([&](auto r) HOROBALL_LAMBDA {
+        bool found = false;
+        unrolled<kTileVectors>([&](auto v) HOROBALL_LAMBDA {
+          found |= any(worth_a_look(g.row[r][v], row + r, panel * kCols + v * V::kLanes, bound[i + r]));
+        });
+        if (found) look(chunk, g.row[r], row + r, part, panel, bound[i + r]);
+      });
+    }
+  }
+
+  // Pairs whose rank is within the bound, and near ones, whose rank is not known yet.
+  typename V::Mask worth_a_look(V g, std::int64_t i, std::int64_t j, T bound) const {
+    const V s = squared_from<Card>(g, x_, i, y_, j);
+    const V rank = card_.rank(s, V(x_.q[i]), V::load(y_.q + j));
+    return (rank < V(bound)) | (nearness<Card>(s, x_, i, y_, j) < V(T(0)));
+  }
+
+  void look(const Chunk& chunk, const V (&g)[kTileVectors], std::int64_t i, std::int64_t part,
+            std::int64_t panel, T& bound) {
+    const Sides<Card, T, Rowset<T>, Chunk> sides{card_, queries_, chunk, x_, y_, false};
+    const Nearest<T> nearest = list(i, part);
+    bool changed = false;
+    for (int v = 0; v < kTileVectors; ++v) {
+      const std::int64_t j = panel * kCols + v * V::kLanes;
+      if (!any(worth_a_look(g[v], i, j, bound))) continue;
+      T s[V::kLanes], distance[V::kLanes];
+      squared_from<Card>(g[v], x_, i, y_, j).store(s);
+      mend(sides, i, j, s);
+      card_.distance(V::load(s), V(x_.q[i]), V::load(y_.q + j)).store(distance);
+      for (int l = 0; l < V::kLanes; ++l) {
+        if (distance[l] < nearest.worst() && admits(chunk, i, j + l)) {
+          changed |= nearest.offer(distance[l], static_cast<std::int32_t>(chunk.first + j + l));
+        }
+      }
+    }
+    if (!changed) return;
+    const double worst = static_cast<double>(nearest.worst());
+    bound = static_cast<T>(card_.rank_at(worst, static_cast<double>(x_.q[i])) * kSlack);
+  }
+
+  bool admits(const Chunk& chunk, std::int64_t i, std::int64_t j) const {
+    const std::int64_t row = chunk.first + j;
+    return row < gallery_.rows && (args_.exclude == nullptr || args_.exclude[i] != row) &&
+           (args_.allowed == nullptr || args_.allowed[row] != 0);
+  }
+
+  void answer(std::int64_t i) const {
+    const Nearest<T> all = list(i, 0);
+    for (std::int64_t part = 1; part < parts_; ++part) {
+      const Nearest<T> more = list(i, part);
+      for (std::int64_t k = 0; k < args_.k; ++k) {
+        if (more.index[k] >= 0) all.offer(more.distance[k], more.index[k]);
+      }
+    }
+    all.sort();
+  }
+
+  const SelectArgs& args_;
+  const Run& run_;
+  Card card_;
+  Rowset<T> queries_, gallery_;
+  std::int64_t depth_, chunk_ = 0, blocks_ = 0, parts_ = 1;
+  int threads_ = 1;
+  Prepared<T> x_{}, y_{};
+  T *bound_ = nullptr, *spare_distance_ = nullptr;
+  std::int32_t* spare_index_ = nullptr;
+};
+
+Status select(const SelectArgs& args, const Run& run) {
+  return with_metric(args.metric, args.guards, [&]<class Card>() {
+    return args.type == Type::f32 ? Select<Card, float>(args, run).compute()
+                                  : Select<Card, double>(args, run).compute();
+  });
+}
+
+}  // namespace
+}  // namespace horoball

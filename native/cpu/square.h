@@ -1,0 +1,97 @@
+// Squared norms and squared differences of rows, in float64 whatever the rows' type: O(n d) work beside the
+// O(n m d) of the matrix product, and what the exactness of every distance rests on.
+#pragma once
+
+#include <cstdint>
+
+namespace horoball {
+namespace {
+
+constexpr int kStrands = 8;  // independent sums, so that the compiler can use a register of them
+
+// |x|^2 as an unevaluated sum, right to about 1e-31.
+struct Square {
+  double high = 0, low = 0;
+};
+
+// high + low += value, exactly but for low's own rounding.
+inline void add(Square& sum, double value) {
+  const double total = sum.high + value, back = total - sum.high;
+  sum.low += (sum.high - (total - back)) + (value - back);
+  sum.high = total;
+}
+
+// high[l] + low[l] += v^2. A float's square is exact, and its sum in float64 more than float32 can tell.
+inline void add_square(float x, double& high, double&) {
+  const double v = static_cast<double>(x);
+  high += v * v;
+}
+inline void add_square(double v, double& high, double& low) {
+  const double product = v * v, error = __builtin_fma(v, v, -product);
+  const double total = high + product, back = total - high;
+  low += ((high - (total - back)) + (product - back)) + error;
+  high = total;
+}
+
+// sum of sign_k x_k^2, where only the first sign may be negative.
+template <class T>
+inline Square square(const T* x, std::int64_t depth, bool minkowski) {
+  double high[kStrands] = {}, low[kStrands] = {};
+  const std::int64_t whole = depth / kStrands * kStrands;
+  for (std::int64_t k = 0; k < whole; k += kStrands) {
+    for (int l = 0; l < kStrands; ++l) add_square(x[k + l], high[l], low[l]);
+  }
+  Square sum;
+  for (int l = 0; l < kStrands; ++l) {
+    add(sum, high[l]);
+    sum.low += low[l];
+  }
+  for (std::int64_t k = whole; k < depth; ++k) {
+    const double v = static_cast<double>(x[k]), product = v * v;
+    add(sum, product);
+    sum.low += __builtin_fma(v, v, -product);
+  }
+  if (minkowski && depth > 0) {
+    const double time = static_cast<double>(x[0]), product = time * time;
+    for (int twice = 0; twice < 2; ++twice) {
+      add(sum, -product);
+      sum.low -= __builtin_fma(time, time, -product);
+    }
+  }
+  return sum;
+}
+
+// 1 - c n.
+inline double one_minus(double c, const Square& n) {
+  const double product = c * n.high, error = __builtin_fma(c, n.high, -product);
+  return ((1 - product) - error) - c * n.low;
+}
+
+// sum of sign_k (a x_k - b y_k)^2, every term right to float64.
+template <class T>
+inline double squared_difference(const T* x, double a, const T* y, double b, std::int64_t depth,
+                                 bool minkowski) {
+  double strand[kStrands] = {};
+  const std::int64_t whole = depth / kStrands * kStrands;
+  for (std::int64_t k = 0; k < whole; k += kStrands) {
+    for (int l = 0; l < kStrands; ++l) {
+      const double v = a * static_cast<double>(x[k + l]) - b * static_cast<double>(y[k + l]);
+      strand[l] += v * v;
+    }
+  }
+  double sum = 0;
+  for (std::int64_t k = whole; k < depth; ++k) {
+    const double v = a * static_cast<double>(x[k]) - b * static_cast<double>(y[k]);
+    sum += v * v;
+  }
+  for (int l = 0; l < kStrands; ++l) sum += strand[l];
+  if (minkowski && depth > 0) {
+    const double time = static_cast<double>(x[0]) - static_cast<double>(y[0]);
+    sum -= 2 * (time * time);
+    if (sum < 0) sum = 0;
+  }
+  return sum;
+}
+
+}  // namespace
+}  // namespace horoball
