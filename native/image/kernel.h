@@ -1,0 +1,34 @@
+// The weights of one axis of PIL's bicubic resize: which source pixels each output pixel is a sum of.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace horoball::image {
+
+// Fixed-point weights have this many fractional bits; an 8-bit sum of them fits 32 bits.
+inline constexpr int kWeightBits = 32 - 8 - 2;
+
+// For output places [first, first + count) of an axis resized from `from` to `to` pixels.
+struct Axis {
+  struct Span {
+    std::int32_t begin, end;  // source pixels [begin, end)
+    const std::int32_t* weights;
+  };
+
+  Axis(std::int32_t from, std::int32_t to, std::int32_t first, std::int32_t count);
+
+  std::int32_t count() const { return static_cast<std::int32_t>(begin_.size()); }
+  Span operator[](std::int32_t i) const {
+    return {begin_[i], end_[i], weights_.data() + static_cast<std::int64_t>(i) * stride_};
+  }
+  // The source pixels that are needed at all.
+  std::int32_t begin() const { return begin_.front(); }
+  std::int32_t end() const { return end_.back(); }
+
+ private:
+  std::int32_t stride_;
+  std::vector<std::int32_t> begin_, end_, weights_;
+};
+
+}  // namespace horoball::image

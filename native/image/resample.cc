@@ -1,0 +1,105 @@
+#include "resample.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <vector>
+
+#include "kernel.h"
+#include "unpack.h"
+
+namespace horoball::image {
+namespace {
+
+// Where the compiler can, the weighted sums are built for AVX2 too and chosen when the addon loads.
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__)
+#define HOROBALL_CLONES __attribute__((target_clones("avx2", "sse4.1", "default")))
+#else
+#define HOROBALL_CLONES
+#endif
+
+using Bytes = std::vector<std::uint8_t>;
+
+// Lanes that are summed together: 16 rows of 3 channels.
+constexpr int kBlockRows = 16;
+constexpr int kLanes = 3 * kBlockRows;
+
+// out[j] = sum over k of weights[k] * rows[k * stride + j], rounded to 8 bits as PIL rounds between its
+// passes.
+HOROBALL_CLONES void weigh(const std::int32_t* weights, int taps, const std::uint8_t* rows,
+                           std::size_t stride, std::uint8_t* out) {
+  std::int32_t sums[kLanes];
+  for (int j = 0; j < kLanes; ++j) sums[j] = 1 << (kWeightBits - 1);
+  for (int k = 0; k < taps; ++k) {
+    const std::uint8_t* row = rows + k * stride;
+    for (int j = 0; j < kLanes; ++j) sums[j] += weights[k] * row[j];
+  }
+  for (int j = 0; j < kLanes; ++j)
+    out[j] = static_cast<std::uint8_t>(std::clamp(sums[j] >> kWeightBits, 0, 255));
+}
+
+// Rows padded to whole blocks of lanes, so that `weigh` needs no remainder.
+std::size_t padded(std::int32_t width) {
+  return (3 * width + kLanes - 1) / kLanes * static_cast<std::size_t>(kLanes);
+}
+
+// The horizontal pass over the box's rows [begin, end): kBlockRows of them at a time, turned so that one
+// pixel's channels of all these rows lie side by side. Gives rows of `size` pixels.
+Bytes shrink_rows(const ResampleArgs& a, const Axis& across, std::int32_t begin, std::int32_t end) {
+  const std::size_t pitch = padded(a.size);
+  Bytes out(pitch * (end - begin));
+  Bytes turned(static_cast<std::size_t>(across.end() - across.begin()) * kLanes);
+  const int depth = channels(a.layout);
+  for (std::int32_t row = begin; row < end; row += kBlockRows) {
+    const int rows = std::min(kBlockRows, end - row);
+    for (int r = 0; r < rows; ++r) {
+      const std::size_t first = static_cast<std::size_t>(a.top + row + r) * a.width + a.left + across.begin();
+      unpack(a.layout, a.pixels + first * depth, across.end() - across.begin(), turned.data() + 3 * r,
+             kLanes);
+    }
+    for (std::int32_t x = 0; x < a.size; ++x) {
+      const auto span = across[x];
+      std::uint8_t column[kLanes];
+      const std::size_t from = static_cast<std::size_t>(span.begin - across.begin()) * kLanes;
+      weigh(span.weights, span.end - span.begin, turned.data() + from, kLanes, column);
+      std::uint8_t* to = out.data() + pitch * (row - begin) + 3 * (a.flip ? a.size - 1 - x : x);
+      for (int r = 0; r < rows; ++r) std::copy_n(column + 3 * r, 3, to + pitch * r);
+    }
+  }
+  return out;
+}
+
+// The vertical pass, into the caller's rows.
+void shrink_columns(const ResampleArgs& a, const Axis& down, const Bytes& rows) {
+  const std::size_t pitch = padded(a.size);
+  const std::size_t length = 3 * static_cast<std::size_t>(a.size);
+  for (std::int32_t y = 0; y < a.size; ++y) {
+    const auto span = down[y];
+    const std::uint8_t* from = rows.data() + pitch * (span.begin - down.begin());
+    for (std::size_t j = 0; j < length; j += kLanes) {
+      std::uint8_t lanes[kLanes];
+      weigh(span.weights, span.end - span.begin, from + j, pitch, lanes);
+      std::copy_n(lanes, std::min<std::size_t>(kLanes, length - j), a.out + y * length + j);
+    }
+  }
+}
+
+// [first, first + count) lies in [0, length) and is not empty.
+bool inside(std::int32_t first, std::int32_t count, std::int32_t length) {
+  return first >= 0 && count > 0 && count <= length && first <= length - count;
+}
+
+}  // namespace
+
+bool consistent(const ResampleArgs& a) {
+  return a.pixels != nullptr && a.out != nullptr && inside(a.top, a.box_height, a.height) &&
+         inside(a.left, a.box_width, a.width) && inside(a.window_top, a.size, a.out_height) &&
+         inside(a.window_left, a.size, a.out_width);
+}
+
+void resample(const ResampleArgs& a) {
+  const Axis across(a.box_width, a.out_width, a.window_left, a.size);
+  const Axis down(a.box_height, a.out_height, a.window_top, a.size);
+  shrink_columns(a, down, shrink_rows(a, across, down.begin(), down.end()));
+}
+
+}  // namespace horoball::image

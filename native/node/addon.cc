@@ -1,0 +1,193 @@
+// The light core's door to Node: every family of the tables in core.h, one row each. No arithmetic here.
+#include <napi.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <thread>
+
+#include "../core.h"
+#include "bind.h"
+#include "image.h"
+#include "job.h"
+#include "library.h"
+
+namespace horoball::node {
+namespace {
+
+template <class Args>
+using Slot = Status (*Backend::*)(const Args&, const Run&);
+
+// ---- What could crash when shapes do not agree ----
+
+bool same(ConstMatrix a, std::int64_t rows, std::int64_t cols) { return a.rows == rows && a.cols == cols; }
+bool fits(Matrix a, std::int64_t rows, std::int64_t cols) {
+  return a.data == nullptr || (a.rows == rows && a.cols == cols);
+}
+
+bool consistent(const PairwiseArgs& a) {
+  return a.x.cols == a.y.cols && same({nullptr, a.out.rows, a.out.cols}, a.x.rows, a.y.rows);
+}
+bool consistent(const PairwiseVjpArgs& a) {
+  return a.x.cols == a.y.cols && same(a.cotangent, a.x.rows, a.y.rows) &&
+         fits(a.grad_x, a.x.rows, a.x.cols) && fits(a.grad_y, a.y.rows, a.y.cols);
+}
+bool consistent(const ContrastArgs& a) {
+  const ConstMatrix &e = a.euclidean, &h = a.hyperbolic;
+  const bool curved = !a.tied && a.geometry != Geometry::euclidean;
+  const bool flat = a.tied || a.geometry == Geometry::euclidean || a.geometry == Geometry::hybrid;
+  return (e.data != nullptr || !flat) && (h.data != nullptr || !curved) && same(h, e.rows, e.cols) &&
+         a.views > 1 && e.rows % a.views == 0 && a.loss != nullptr &&
+         fits(a.grad_euclidean, e.rows, e.cols) && fits(a.grad_hyperbolic, h.rows, h.cols);
+}
+bool consistent(const SelectArgs& a) {
+  return a.queries.cols == a.gallery.cols && a.k > 0 && a.indices != nullptr &&
+         same({nullptr, a.distances.rows, a.distances.cols}, a.queries.rows, a.k);
+}
+bool consistent(const DeltaArgs& a) {
+  return a.distances.data != nullptr && a.distances.rows == a.distances.cols && a.base >= 0 &&
+         a.base < a.distances.rows && a.delta != nullptr && a.diameter != nullptr;
+}
+
+// ---- Lengths of lists ----
+
+std::int64_t samples(const ContrastArgs& a) { return a.euclidean.rows; }
+std::int64_t queries(const SelectArgs& a) { return a.queries.rows; }
+std::int64_t gallery(const SelectArgs& a) { return a.gallery.rows; }
+std::int64_t answers(const SelectArgs& a) { return a.queries.rows * a.k; }
+
+// ---- From a row of the list below to a function ----
+
+// device: -2 the first CUDA device if there is one and the CPU otherwise, -1 the CPU, else that CUDA device.
+const Backend* backend(int device, Status& why) {
+  if (device == -1) return cpu();
+  const Backend* found = cuda(std::max(device, 0), &why);
+  return found == nullptr && device == -2 ? cpu() : found;
+}
+
+Status refuse(const char* name) {
+  Status status{Code::unsupported};
+  std::snprintf(status.message, sizeof status.message, "the %s backend does not have this function", name);
+  return status;
+}
+
+// What every call ends with: device, then how it runs.
+template <class Args, Slot<Args> slot>
+Napi::Value finish(Arguments& in, const Args& args) {
+  Status why{Code::device};
+  const Backend* chosen = backend(in.number<int>(), why);
+  if (chosen == nullptr) throw error_from(in.env(), why);
+  const auto function = chosen->*slot;
+  if (function == nullptr) throw error_from(in.env(), refuse(chosen->name));
+  return launch(in, [args, function](const Run& run) { return function(args, run); });
+}
+
+template <class Args, Slot<Args> slot, auto... fields>
+Napi::Value call(const Napi::CallbackInfo& info) {
+  Arguments in(info);
+  Args args;
+  (in.read(args, fields), ...);
+  args.type = in.type();
+  in.require(consistent(args), "matrices that fit together");
+  return finish<Args, slot>(in, args);
+}
+// Row-wise calls may be tiny, so their numbers come in one array: op, guards, c, the card's own, rows, then
+// the shapes of three inputs and of the result. Their shapes are checked by the family, which knows the card.
+template <Slot<RowArgs> slot, bool backward>
+Napi::Value call_row(const Napi::CallbackInfo& info) {
+  Arguments in(info);
+  RowArgs args;
+  const auto n = in.numbers(13);
+  args.op = static_cast<std::int32_t>(n[0]);
+  args.guards = n[1] == 0 ? Guards::clean : Guards::hypmix;
+  args.c = n[2];
+  args.scalars[0] = n[3];
+  args.rows = static_cast<std::int64_t>(n[4]);
+  for (int i = 0; i < 3; ++i) in.matrix(args.inputs[i], n[5 + 2 * i], n[6 + 2 * i]);
+  if constexpr (backward) {
+    in.matrix(args.cotangent, n[11], n[12]);
+    for (int i = 0; i < 3; ++i) in.matrix(args.grads[i], n[5 + 2 * i], n[6 + 2 * i]);
+    in.list(args.grad_scalars, 2);
+  } else {
+    in.matrix(args.out, n[11], n[12]);
+  }
+  args.type = in.type();
+  return finish<RowArgs, slot>(in, args);
+}
+
+template <Napi::Value (*function)(const Napi::CallbackInfo&)>
+void add(Napi::Object exports, const char* name) {
+  exports.Set(name, Napi::Function::New<function>(exports.Env(), name));
+}
+
+using P = PairwiseArgs;
+using V = PairwiseVjpArgs;
+using C = ContrastArgs;
+using S = SelectArgs;
+using D = DeltaArgs;
+
+void add_families(Napi::Object exports) {
+  add<call<P, &Backend::pairwise, &P::metric, &P::guards, &P::c, &P::x, &P::y, &P::out>>(exports, "pairwise");
+  add<call<V, &Backend::pairwise_vjp, &V::metric, &V::guards, &V::c, &V::x, &V::y, &V::cotangent, &V::grad_x,
+           &V::grad_y, List<&V::grad_c, 1>{}>>(exports, "pairwiseVjp");
+  add<call<C, &Backend::contrast, &C::geometry, &C::guards, &C::tied, &C::mean, &C::views, &C::tau_e,
+           &C::tau_h, &C::lambda, &C::c, &C::clip, &C::euclidean, &C::hyperbolic, List<&C::order, samples>{},
+           List<&C::loss, 1>{}, &C::grad_euclidean, &C::grad_hyperbolic, List<&C::grad_params, 4>{},
+           List<&C::stats, 4>{}>>(exports, "contrast");
+  add<call<S, &Backend::select, &S::metric, &S::guards, &S::c, &S::k, &S::queries, &S::gallery,
+           List<&S::exclude, queries>{}, List<&S::allowed, gallery>{}, List<&S::indices, answers>{},
+           &S::distances>>(exports, "select");
+  add<call<D, &Backend::delta, &D::distances, &D::base, List<&D::delta, 1>{}, List<&D::diameter, 1>{}>>(
+      exports, "delta");
+  add<call_row<&Backend::row, false>>(exports, "row");
+  add<call_row<&Backend::row_vjp, true>>(exports, "rowVjp");
+}
+
+// ---- What is here ----
+
+Napi::Value cancel(const Napi::CallbackInfo& info) {
+  auto& jobs = state(info.Env()).jobs;
+  const auto found = jobs.find(Arguments(info).number<std::uint32_t>());
+  if (found != jobs.end()) found->second->cancel();
+  return info.Env().Undefined();
+}
+
+// The table of a device (number) or of a CPU level ("avx2", ...), or null: for an addon built apart.
+Napi::Value backend_handle(const Napi::CallbackInfo& info) {
+  Status why;
+  const Backend* found = info[0].IsString() ? cpu(info[0].As<Napi::String>().Utf8Value().c_str())
+                                            : backend(Arguments(info).number<int>(), why);
+  if (found == nullptr) return info.Env().Null();
+  auto handle = Napi::External<Backend>::New(info.Env(), const_cast<Backend*>(found));
+  napi_type_tag_object(info.Env(), handle, &kBackendTag);
+  return handle;
+}
+
+Napi::Object cpu_info(Napi::Env env) {
+  auto out = Napi::Object::New(env);
+  const Backend* best = cpu();
+  out.Set("level", best == nullptr ? env.Null() : Napi::String::New(env, best->name));
+  auto levels = Napi::Array::New(env);
+  for (const char* name : {"baseline", "avx2", "avx512", "neon"}) {
+    if (cpu(name) != nullptr) levels.Set(levels.Length(), name);
+  }
+  out.Set("levels", levels);
+  out.Set("threads", std::thread::hardware_concurrency());
+  return out;
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  env.SetInstanceData(new State);
+  add_families(exports);
+  add<cancel>(exports, "cancel");
+  add<backend_handle>(exports, "backend");
+  add<dlopen_library>(exports, "dlopenLibrary");
+  add<resample>(exports, "resample");
+  exports.Set("cpu", cpu_info(env));
+  exports.Set("rowCards", row_cards());
+  return exports;
+}
+
+NODE_API_MODULE(NODE_GYP_MODULE_NAME, init)
+
+}  // namespace
+}  // namespace horoball::node
