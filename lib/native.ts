@@ -1,0 +1,158 @@
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { coded } from './errors.ts';
+import type { Reals } from './matrix.ts';
+
+/** A matrix as the core takes it: data (null: not given), rows, columns. */
+type Flat = [data: Reals | null, rows: number, cols: number];
+/** Up to three arrays whose shapes are given apart. */
+type Three = [Reals | null, Reals | null, Reals | null];
+/** How every call ends: device (-2 auto, -1 CPU, n CUDA), threads (0: all), job (0: at once). */
+type Tail = [device: number, threads: number, job: number];
+/** Nothing when the job's number was 0, else a promise of it. */
+export type Outcome = Promise<undefined> | undefined;
+
+/** What core.node exports; native/node/addon.cc has one row for each family. */
+export interface Core {
+  pairwise(
+    metric: number,
+    guards: number,
+    c: number,
+    ...matrices: [...Flat, ...Flat, ...Flat, ...Tail]
+  ): Outcome;
+  pairwiseVjp(
+    metric: number,
+    guards: number,
+    c: number,
+    ...matrices: [...Flat, ...Flat, ...Flat, ...Flat, ...Flat, gradC: Float64Array | null, ...Tail]
+  ): Outcome;
+  contrast(
+    geometry: number,
+    guards: number,
+    tied: boolean,
+    mean: boolean,
+    views: number,
+    tauE: number,
+    tauH: number,
+    lambda: number,
+    c: number,
+    clip: number,
+    ...rest: [
+      ...euclidean: Flat,
+      ...hyperbolic: Flat,
+      order: Int32Array | null,
+      loss: Float64Array,
+      ...gradEuclidean: Flat,
+      ...gradHyperbolic: Flat,
+      gradParams: Float64Array | null,
+      stats: Float64Array | null,
+      ...Tail,
+    ]
+  ): Outcome;
+  select(
+    metric: number,
+    guards: number,
+    c: number,
+    k: number,
+    ...rest: [
+      ...queries: Flat,
+      ...gallery: Flat,
+      exclude: Int32Array | null,
+      allowed: Uint8Array | null,
+      indices: Int32Array,
+      ...distances: Flat,
+      ...Tail,
+    ]
+  ): Outcome;
+  delta(...rest: [...Flat, base: number, delta: Float64Array, diameter: Float64Array, ...Tail]): Outcome;
+  /** A row-wise operation: its numbers (lib/operation.ts), three inputs, where the result goes. */
+  row(numbers: Float64Array, ...rest: [...Three, out: Reals, ...Tail]): Outcome;
+  /** The same with a cotangent, where three gradients go, and those of c and of the card's own number. */
+  rowVjp(
+    numbers: Float64Array,
+    ...rest: [...Three, cotangent: Reals, ...Three, gradScalars: Float64Array, ...Tail]
+  ): Outcome;
+  /** What the row-wise operations are, as JSON; lib/row-card.ts has the type. */
+  readonly rowCards: string;
+  /** Crops, resizes and mirrors a picture; native/image/resample.h says what each number is. */
+  resample(
+    ...picture: [
+      width: number,
+      height: number,
+      layout: number,
+      pixels: Uint8Array,
+      ...box: [top: number, left: number, height: number, width: number],
+      ...resized: [height: number, width: number],
+      ...window: [top: number, left: number, size: number, flip: boolean],
+      out: Uint8Array,
+      threads: number,
+      job: number,
+    ]
+  ): Outcome;
+  cancel(job: number): void;
+  /** A type-tagged handle of a device's table (-1: the CPU) or a CPU level's, for another addon; null if not here. */
+  backend(which: number | string): object | null;
+  /** Loads a shared library by its absolute path. */
+  dlopenLibrary(path: string): void;
+  readonly cpu: {
+    readonly level: string | null;
+    readonly levels: readonly string[];
+    readonly threads: number;
+  };
+}
+
+/** The package's root: this file is `dist/lib/native.js`. */
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+let loaded: Core | undefined;
+
+/** The light core's binary, loaded on first use. Throws `ERR_HOROBALL_NO_BINARY` when there is none. */
+export function core(): Core {
+  loaded ??= load();
+  return loaded;
+}
+
+/** What the native core runs on. */
+export interface CoreInfo {
+  /** The SIMD level in use: the machine's best, or the one that `HOROBALL_ISA` names. */
+  readonly level: string;
+  /** The levels that this machine can run. */
+  readonly levels: readonly string[];
+  /** Threads that a call uses unless told otherwise. */
+  readonly threads: number;
+}
+
+/**
+ * What the native core runs on.
+ *
+ * @throws Error `ERR_HOROBALL_NO_BINARY` when it is not built, `ERR_HOROBALL_ISA` when `HOROBALL_ISA` names a level
+ * that the machine lacks
+ * @example
+ * const { level, levels, threads } = coreInfo(); // 'avx2', ['baseline', 'avx2'], 8
+ * levels.includes(level); // => true
+ */
+export function coreInfo(): CoreInfo {
+  const { level, levels, threads } = core().cpu;
+  return { level: level as string, levels, threads };
+}
+
+function load(): Core {
+  const found = open();
+  if (found.cpu.level === null) {
+    const levels = found.cpu.levels.join(', ');
+    const message = `HOROBALL_ISA=${process.env['HOROBALL_ISA']}: this machine has ${levels}; unset it or name one of these`;
+    throw coded('ERR_HOROBALL_ISA', message);
+  }
+  return found;
+}
+
+function open(): Core {
+  const require = createRequire(import.meta.url);
+  try {
+    return (require('node-gyp-build') as (root: string) => Core)(root);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message.split('\n', 1)[0] : String(cause);
+    const message = `horoball's native core did not load (${reason}); build it: npm run build in ${root}`;
+    throw Object.assign(coded('ERR_HOROBALL_NO_BINARY', message), { cause });
+  }
+}

@@ -1,0 +1,305 @@
+import { type AsyncOptions, type CallOptions, type Prepared, runAsync, runSync } from './call.ts';
+import { type Compat, curvature, deviceIndex, finite, guards, threadCount } from './check.ts';
+import { rangeError, shapeError, typeError } from './errors.ts';
+import { collect, landing } from './landing.ts';
+import {
+  asMatrix,
+  checkSameType,
+  type Matrix,
+  type Reals,
+  type Rows,
+  resultMatrix,
+  zeros,
+} from './matrix.ts';
+import { core } from './native.ts';
+import { nameOf, type RowCard, type RowParameter, type RowShape, rowCards, rowShape } from './row-card.ts';
+
+/** What an argument of a row-wise operation may be: rows, one number, or weights that may be left out. */
+export type Kind = 'rows' | 'number' | 'weights';
+
+type Argument<K, T extends Reals> = K extends 'number'
+  ? number
+  : K extends 'weights'
+    ? Rows<T> | undefined
+    : Rows<T>;
+type Inputs<A extends readonly Kind[], T extends Reals> = { [I in keyof A]: Argument<A[I], T> };
+type Gradient<K, T extends Reals> = K extends 'number'
+  ? number
+  : K extends 'weights'
+    ? Matrix<T> | undefined
+    : Matrix<T>;
+
+/** One gradient an input, in the order of the arguments. */
+export type Gradients<A extends readonly Kind[], T extends Reals> = { [I in keyof A]: Gradient<A[I], T> };
+
+/** Arrays of the same element type over any memory. */
+type Same<T extends Reals> = T extends Float32Array ? Float32Array : Float64Array;
+
+/** The options stand last, and may be left out where none is needed. */
+type Last<O extends object> = Record<never, never> extends O ? [options?: O] : [options: O];
+
+/** How an operation on the ball runs. */
+export interface Curved {
+  /** The curvature is -c, c > 0. */
+  c: number;
+}
+
+interface RowOptions extends CallOptions {
+  /** The published code's guards instead of exact arithmetic, where it has any. */
+  compat?: Compat | undefined;
+}
+
+interface ForwardOptions<T extends Reals> extends RowOptions {
+  /** Where to write the result; not the memory of an input. */
+  out?: Rows<Same<T>> | undefined;
+}
+
+interface VjpOptions extends RowOptions {
+  /** One element that receives the gradient with respect to c. */
+  gradC?: Float64Array | undefined;
+}
+
+/** An operation's vector-Jacobian product and its `.sync` twin. */
+export interface Vjp<A extends readonly Kind[], O extends object> {
+  <T extends Reals>(
+    ...args: [...inputs: Inputs<A, T>, cotangent: Rows<T>, ...Last<O & VjpOptions & AsyncOptions>]
+  ): Promise<Gradients<A, T>>;
+  sync<T extends Reals>(
+    ...args: [...inputs: Inputs<A, T>, cotangent: Rows<T>, ...Last<O & VjpOptions>]
+  ): Gradients<A, T>;
+}
+
+/** A row-wise operation: a promise by default, at once by `.sync`; its gradients by `.vjp` and `.vjp.sync`. */
+export interface Operation<A extends readonly Kind[], O extends object> {
+  <T extends Reals>(
+    ...args: [...inputs: Inputs<A, T>, ...Last<O & ForwardOptions<T> & AsyncOptions>]
+  ): Promise<Matrix<T>>;
+  sync<T extends Reals>(...args: [...inputs: Inputs<A, T>, ...Last<O & ForwardOptions<T>>]): Matrix<T>;
+  /** Gradients of `sum(cotangent * result)`, one an input; an input of one row for all gets its total. */
+  readonly vjp: Vjp<A, O>;
+}
+
+/** A card and its place in the core's list. */
+interface Entry {
+  readonly card: RowCard;
+  readonly index: number;
+}
+
+/**
+ * The operation of one card. The core is asked for the card at the first call.
+ *
+ * @typeParam F - an {@link Operation} that says the card's arguments
+ */
+export function operation<F extends object>(name: string): F {
+  let entry: Entry | undefined;
+  const found = () => {
+    entry ??= find(name);
+    return entry;
+  };
+  const vjpName = `${name}.vjp`;
+  const vjp = Object.assign(
+    (...args: readonly unknown[]) =>
+      runAsync(vjpName, signalOf(args), () => prepareVjp(vjpName, found(), args)),
+    { sync: (...args: readonly unknown[]) => runSync(vjpName, prepareVjp(vjpName, found(), args)) },
+  );
+  const forward = Object.assign(
+    (...args: readonly unknown[]) => runAsync(name, signalOf(args), () => prepare(name, found(), args)),
+    { sync: (...args: readonly unknown[]) => runSync(name, prepare(name, found(), args)), vjp },
+  );
+  return forward as unknown as F;
+}
+
+function find(name: string): Entry {
+  const cards = rowCards();
+  const index = cards.findIndex((card) => card.name === name);
+  return { card: cards[index] as RowCard, index };
+}
+
+function signalOf(args: readonly unknown[]): AbortSignal | undefined {
+  return (args.at(-1) as AsyncOptions | undefined)?.signal;
+}
+
+type Options = Record<string, unknown> & ForwardOptions<Reals> & VjpOptions & Partial<Curved>;
+
+/** A call whose arguments have been checked. */
+interface Call {
+  readonly op: number;
+  readonly guards: number;
+  readonly c: number;
+  /** The card's own number. */
+  readonly own: number;
+  readonly shape: RowShape;
+  readonly inputs: readonly (Matrix | undefined)[];
+  readonly options: Options;
+  readonly device: number;
+  readonly threads: number;
+  /** For a vjp. */
+  readonly cotangent: unknown;
+}
+
+function prepare(name: string, entry: Entry, args: readonly unknown[]): Prepared<Matrix> {
+  const call = read(name, entry, args, false);
+  const { inputs, shape, options, device, threads } = call;
+  const { rows, cols } = shape;
+  const given = (inputs.includes(undefined) ? [inputs[0]] : inputs) as readonly Matrix[];
+  const out = resultMatrix(name, 'out', options.out, rows, cols, given);
+  if (shape.n === 0) out.data.fill(0); // a mean of no rows; nothing else has any element
+  const [x, y, u] = inputs;
+  const start = (job: number) => {
+    const to = job === 0 ? landing(0, out.data) : out.data;
+    const outcome = core().row(numbersOf(call), dataOf(x), dataOf(y), dataOf(u), to, device, threads, job);
+    collect(to, out.data);
+    return outcome;
+  };
+  return { start: shape.n === 0 ? nothing : start, finish: () => out };
+}
+
+function prepareVjp(name: string, entry: Entry, args: readonly unknown[]): Prepared<unknown[]> {
+  const call = read(name, entry, args, true);
+  const { inputs, shape, device, threads } = call;
+  const cotangent = cotangentOf(name, call);
+  const gradC = gradCOf(name, call.options);
+  const grads = inputs.map((input) => input && zeros(name, input.data, input.rows, input.cols));
+  const scalars = new Float64Array(2);
+  const [x, y, u] = inputs;
+  const [gx, gy, gu] = [dataOf(grads[0]), dataOf(grads[1]), dataOf(grads[2])];
+  const start = (job: number) => {
+    const place = <T extends Reals | null>(slot: number, own: T) => (job === 0 ? landing(slot, own) : own);
+    const [tx, ty, tu, ts] = [place(0, gx), place(1, gy), place(2, gu), place(3, scalars)];
+    // biome-ignore format: inputs and their gradients, a line each
+    const outcome = core().rowVjp(
+      numbersOf(call),
+      dataOf(x), dataOf(y), dataOf(u), cotangent,
+      tx, ty, tu, ts,
+      device, threads, job,
+    );
+    collect(tx, gx);
+    collect(ty, gy);
+    collect(tu, gu);
+    collect(ts, scalars);
+    return outcome;
+  };
+  const leading = entry.card.parameter?.leading === true;
+  const finish = () => {
+    if (gradC !== undefined) gradC[0] = scalars[0] as number;
+    return leading ? [scalars[1], ...grads] : grads;
+  };
+  return { start: shape.n === 0 ? nothing : start, finish };
+}
+
+/** Reads the arguments from left to right: the leading number, inputs, the cotangent, options. */
+function read(name: string, { card, index }: Entry, args: readonly unknown[], vjp: boolean): Call {
+  const { parameter } = card;
+  let place = 0;
+  let own = parameter?.leading === true ? finite(name, parameter.name, args[place++]) : 0;
+  const first = asMatrix(name, nameOf(card, 0), args[place++] as Rows);
+  const inputs: (Matrix | undefined)[] = [first];
+  for (let i = 1; i < card.inputs.length; ++i) {
+    const left = card.family === 'midpoint' && leftOut(args, place, vjp);
+    const input = left ? undefined : inputOf(name, card, i, args[place++]);
+    if (input !== undefined) checkSameType(name, nameOf(card, i), first, input);
+    inputs.push(input);
+  }
+  const cotangent = vjp ? args[place++] : undefined;
+  if (vjp && !isRows(cotangent)) throw typeError(name, 'cotangent', 'a matrix or a typed array', cotangent);
+  const options = optionsOf(name, args[place]);
+  const shape = rowShape(name, card, inputs);
+  if (parameter?.leading === false) own = ownNumber(name, parameter, options[parameter.name]);
+  return {
+    op: index,
+    guards: guards(name, options.compat),
+    c: card.curved || options.c !== undefined ? curvature(name, options.c) : 1,
+    own,
+    shape,
+    inputs,
+    options,
+    device: deviceIndex(name, options.device),
+    threads: threadCount(name, options.threads),
+    cotangent,
+  };
+}
+
+/** Whether the weights have been left out, rather than given or undefined. */
+function leftOut(args: readonly unknown[], place: number, vjp: boolean): boolean {
+  return vjp ? !isRows(args[place + 1]) : args[place] !== undefined && !isRows(args[place]);
+}
+
+/** Every call's numbers: the core reads them before the call that hands them over returns. */
+const numbers = new Float64Array(13);
+
+function numbersOf({ op, guards, c, own, shape, inputs }: Call): Float64Array {
+  numbers[0] = op;
+  numbers[1] = guards;
+  numbers[2] = c;
+  numbers[3] = own;
+  numbers[4] = shape.n;
+  for (let i = 0; i < 3; ++i) {
+    const input = inputs[i];
+    numbers[5 + 2 * i] = input === undefined ? 0 : input.rows;
+    numbers[6 + 2 * i] = input === undefined ? 0 : input.cols;
+  }
+  numbers[11] = shape.rows;
+  numbers[12] = shape.cols;
+  return numbers;
+}
+
+function dataOf(matrix: Matrix | undefined): Reals | null {
+  return matrix === undefined ? null : matrix.data;
+}
+
+function nothing(): undefined {}
+
+function isRows(value: unknown): boolean {
+  return ArrayBuffer.isView(value) || (value !== null && typeof value === 'object' && 'data' in value);
+}
+
+function optionsOf(name: string, options: unknown): Options {
+  if (options === undefined) return {};
+  if (options === null || typeof options !== 'object' || isRows(options)) {
+    throw typeError(name, 'options', 'an object', options);
+  }
+  return options as Options;
+}
+
+function inputOf(name: string, card: RowCard, place: number, value: unknown): Matrix | undefined {
+  if (card.family === 'midpoint') return weightsOf(name, value);
+  return asMatrix(name, nameOf(card, place), value as Rows);
+}
+
+/** Weights are one number a row, however they are laid out. */
+function weightsOf(name: string, value: unknown): Matrix | undefined {
+  if (value === undefined) return undefined;
+  const { data, rows, cols } = asMatrix(name, 'weights', value as Rows);
+  if (rows !== 1 && cols !== 1) throw shapeError(name, 'weights', 'one number a row', `${rows} x ${cols}`);
+  for (const each of data) {
+    if (!(each >= 0 && each < Infinity))
+      throw rangeError(name, 'weights', 'finite numbers of 0 or more', each);
+  }
+  return { data, rows: data.length, cols: 1 };
+}
+
+function ownNumber(name: string, parameter: RowParameter, value: unknown): number {
+  const { name: argument, start, low, high } = parameter;
+  const number = finite(name, argument, value ?? start);
+  if ((low !== null && number < low) || (high !== null && number > high)) {
+    const range = high === null ? `${low} or more` : `a number from ${low} to ${high}`;
+    throw rangeError(name, argument, range, number);
+  }
+  return number;
+}
+
+function cotangentOf(name: string, { cotangent, shape, inputs }: Call): Reals {
+  const given = asMatrix(name, 'cotangent', cotangent as Rows);
+  checkSameType(name, 'cotangent', inputs[0] as Matrix, given);
+  if (given.data.length !== shape.rows * shape.cols) {
+    throw shapeError(name, 'cotangent', `${shape.rows} x ${shape.cols}`, `${given.rows} x ${given.cols}`);
+  }
+  return given.data;
+}
+
+function gradCOf(name: string, { gradC }: Options): Float64Array | undefined {
+  if (gradC !== undefined && !(gradC instanceof Float64Array && gradC.length === 1)) {
+    throw typeError(name, 'gradC', 'a Float64Array of one element', gradC);
+  }
+  return gradC;
+}

@@ -1,0 +1,310 @@
+// Made from the cards in native/ops/row/ by `npm run ops`: edit those.
+//
+// Every operation throws a TypeError or RangeError with a code `ERR_HOROBALL_...` when an argument does not fit
+// (a promise rejects with it). A NaN in a row makes that row's result NaN. A point on or outside the rim counts as
+// one with 1 - c|x|^2 = 1e-30, whose radius has no gradient; distances from it are infinite. Under compat: 'hypmix' the
+// published formulas go on outside the ball as they are.
+import { type Curved, type Operation, operation } from './operation.ts';
+
+/**
+ * Möbius addition `x (+) y`: the hyperbolic translation by `x`, applied to `y`.
+ * `compat: 'hypmix'` has the published guards.
+ *
+ * @param x - n x d, or one row for all: ball points
+ * @param y - n x d, or one row for all: ball points
+ * @param options - `c` > 0: the curvature is -c
+ * @returns n x d
+ */
+export const mobiusAdd: Operation<[x: 'rows', y: 'rows'], Curved> = operation('mobiusAdd');
+
+/**
+ * Möbius subtraction `x (-) y = x (+) (-y)`; exactly 0 for equal points.
+ * `compat: 'hypmix'` has the published guards.
+ *
+ * @param x - n x d, or one row for all: ball points
+ * @param y - n x d, or one row for all: ball points
+ * @param options - `c` > 0: the curvature is -c
+ * @returns n x d
+ */
+export const mobiusSub: Operation<[x: 'rows', y: 'rows'], Curved> = operation('mobiusSub');
+
+/**
+ * Möbius scalar multiplication `t (x) x`: the point `t` times as far from the origin as `x`, on the
+ * same geodesic. `tanh(t artanh(sqrt(c) |x|)) x / (sqrt(c) |x|)`.
+ *
+ * @param t - the factor, any finite number
+ * @param x - n x d: ball points
+ * @param options - `c` > 0: the curvature is -c
+ * @returns n x d
+ */
+export const mobiusScalarMul: Operation<[t: 'number', x: 'rows'], Curved> = operation('mobiusScalarMul');
+
+/**
+ * Möbius matrix-vector product of every row: the linear map `m` in the tangent space at the origin,
+ * `expmap0(m logmap0(x))`. Row `i` of the result has as many coordinates as `m` has rows.
+ * `compat: 'hypmix'` has the published guards.
+ *
+ * @param m - m x d: the matrix, out x in
+ * @param x - n x d: ball points of `in` coordinates
+ * @param options - `c` > 0: the curvature is -c
+ * @returns n x m
+ */
+export const mobiusMatvec: Operation<[m: 'rows', x: 'rows'], Curved> = operation('mobiusMatvec');
+
+/**
+ * Gyration `gyr[x, y] u = -(x (+) y) (+) (x (+) (y (+) u))`, a rotation of `u`.
+ *
+ * @param x - n x d, or one row for all: ball points
+ * @param y - n x d, or one row for all: ball points
+ * @param u - n x d, or one row for all: vectors
+ * @param options - `c` > 0: the curvature is -c
+ * @returns n x d
+ */
+export const gyration: Operation<[x: 'rows', y: 'rows', u: 'rows'], Curved> = operation('gyration');
+
+/**
+ * Exponential map at the origin: `tanh(sqrt(c) |u|) u / (sqrt(c) |u|)`. A long `u` may round onto the
+ * rim: `project` brings it back inside.
+ * `compat: 'hypmix'` has the published guards.
+ *
+ * @param u - n x d: tangent vectors at the origin
+ * @param options - `c` > 0: the curvature is -c
+ * @returns n x d
+ */
+export const expmap0: Operation<[u: 'rows'], Curved> = operation('expmap0');
+
+/**
+ * Logarithmic map at the origin, the inverse of `expmap0`: `artanh(sqrt(c) |y|) y / (sqrt(c) |y|)`.
+ * `compat: 'hypmix'` has the published guards.
+ *
+ * @param y - n x d: ball points
+ * @param options - `c` > 0: the curvature is -c
+ * @returns n x d
+ */
+export const logmap0: Operation<[y: 'rows'], Curved> = operation('logmap0');
+
+/**
+ * Exponential map: where the geodesic from `x` with velocity `u` is after unit time. A long `u` may
+ * round onto the rim: `project` brings it back inside.
+ * `compat: 'hypmix'` has the published guards.
+ *
+ * @param x - n x d, or one row for all: ball points
+ * @param u - n x d, or one row for all: tangent vectors at `x`
+ * @param options - `c` > 0: the curvature is -c
+ * @returns n x d
+ */
+export const expmap: Operation<[x: 'rows', u: 'rows'], Curved> = operation('expmap');
+
+/**
+ * Logarithmic map, the inverse of `expmap`: the velocity at `x` of the geodesic that is at `y` after
+ * unit time. Exactly 0 for equal points (the published code divides 0 by 0 there; this does not under
+ * `compat` either).
+ * `compat: 'hypmix'` has the published guards.
+ *
+ * @param x - n x d, or one row for all: ball points
+ * @param y - n x d, or one row for all: ball points
+ * @param options - `c` > 0: the curvature is -c
+ * @returns n x d
+ */
+export const logmap: Operation<[x: 'rows', y: 'rows'], Curved> = operation('logmap');
+
+/**
+ * Geodesic distance, a number a row: `2/sqrt(c) artanh(sqrt(c) |(-x) (+) y|)`.
+ * Equal points are exactly 0 apart; points on or outside the rim are infinitely far from all others.
+ * The gradient is 0 in both cases.
+ * `compat: 'hypmix'` has the published guards.
+ *
+ * @param x - n x d, or one row for all: ball points
+ * @param y - n x d, or one row for all: ball points
+ * @param options - `c` > 0: the curvature is -c
+ * @returns n x 1
+ */
+export const dist: Operation<[x: 'rows', y: 'rows'], Curved> = operation('dist');
+
+/**
+ * Geodesic distance to the origin, a number a row: `2/sqrt(c) artanh(sqrt(c) |x|)`.
+ * Infinite on and outside the rim. The gradient is 0 there and at the origin.
+ * `compat: 'hypmix'` has the published guards.
+ *
+ * @param x - n x d: ball points
+ * @param options - `c` > 0: the curvature is -c
+ * @returns n x 1
+ */
+export const dist0: Operation<[x: 'rows'], Curved> = operation('dist0');
+
+/**
+ * Conformal factor, a number a row: `2 / (1 - c|x|^2)`, how much longer than Euclidean lengths at `x`
+ * are.
+ *
+ * @param x - n x d: ball points
+ * @param options - `c` > 0: the curvature is -c
+ * @returns n x 1
+ */
+export const conformalFactor: Operation<[x: 'rows'], Curved> = operation('conformalFactor');
+
+/**
+ * Projection into the ball: vectors longer than `(1 - margin)/sqrt(c)` are shortened to that.
+ * Where the projection acts, the radial part of the gradient is 0.
+ * `compat: 'hypmix'` has the published guards.
+ *
+ * @param x - n x d: vectors
+ * @param options - `c` > 0: the curvature is -c; `margin`: what is left of the radius, as a part of it
+ * (default 0.001)
+ * @returns n x d
+ */
+export const project: Operation<[x: 'rows'], Curved & { margin?: number | undefined }> = operation('project');
+
+/**
+ * Feature clipping before `expmap0`: vectors longer than `radius` are shortened to it. The curvature
+ * does not enter.
+ * Where the clip acts, the radial part of the gradient is 0.
+ * `compat: 'hypmix'` has the published guards.
+ *
+ * @param x - n x d: vectors
+ * @param options - `radius`: the largest norm (default 2.3)
+ * @returns n x d
+ */
+export const clip: Operation<[x: 'rows'], Partial<Curved> & { radius?: number | undefined }> =
+  operation('clip');
+
+/**
+ * The point at `t` on the geodesic from `x` (t = 0) to `y` (t = 1), at constant speed: `x (+) (t (x)
+ * ((-x) (+) y))`. Any `t` is allowed; far beyond the ends points round onto the rim.
+ *
+ * @param t - the place between the ends, any finite number
+ * @param x - n x d, or one row for all: ball points, where t = 0
+ * @param y - n x d, or one row for all: ball points, where t = 1
+ * @param options - `c` > 0: the curvature is -c
+ * @returns n x d
+ */
+export const geodesic: Operation<[t: 'number', x: 'rows', y: 'rows'], Curved> = operation('geodesic');
+
+/**
+ * Parallel transport of `u` along the geodesic from `x` to `y`; keeps inner products: `gyr[y, -x] u
+ * lambda_x / lambda_y`.
+ *
+ * @param x - n x d, or one row for all: ball points, where `u` is
+ * @param y - n x d, or one row for all: ball points, where it goes
+ * @param u - n x d, or one row for all: tangent vectors at `x`
+ * @param options - `c` > 0: the curvature is -c
+ * @returns n x d
+ */
+export const parallelTransport: Operation<[x: 'rows', y: 'rows', u: 'rows'], Curved> =
+  operation('parallelTransport');
+
+/**
+ * Parallel transport of `u` from the origin to `y`: `(1 - c|y|^2) u`.
+ *
+ * @param y - n x d, or one row for all: ball points
+ * @param u - n x d, or one row for all: tangent vectors at the origin
+ * @param options - `c` > 0: the curvature is -c
+ * @returns n x d
+ */
+export const parallelTransport0: Operation<[y: 'rows', u: 'rows'], Curved> = operation('parallelTransport0');
+
+/**
+ * From the Poincaré ball to the Klein ball of the same radius: `2x / (1 + c|x|^2)`.
+ *
+ * @param x - n x d: ball points
+ * @param options - `c` > 0: the curvature is -c
+ * @returns n x d
+ */
+export const poincareToKlein: Operation<[x: 'rows'], Curved> = operation('poincareToKlein');
+
+/**
+ * From the Klein ball to the Poincaré ball of the same radius: `x / (1 + sqrt(1 - c|x|^2))`.
+ *
+ * @param x - n x d: points of the Klein ball
+ * @param options - `c` > 0: the curvature is -c
+ * @returns n x d
+ */
+export const kleinToPoincare: Operation<[x: 'rows'], Curved> = operation('kleinToPoincare');
+
+/**
+ * From the ball to the hyperboloid of curvature `-c`, one coordinate more: time `(1 + c|x|^2) /
+ * (sqrt(c) (1 - c|x|^2))` first, then space `2x / (1 - c|x|^2)`.
+ *
+ * @param x - n x d: ball points
+ * @param options - `c` > 0: the curvature is -c
+ * @returns n x (d + 1)
+ */
+export const poincareToLorentz: Operation<[x: 'rows'], Curved> = operation('poincareToLorentz');
+
+/**
+ * From the hyperboloid of curvature `-c` (time first) to the ball, one coordinate less: `space / (1 +
+ * sqrt(c) time)`.
+ *
+ * @param x - n x (d + 1): points of the hyperboloid, time first
+ * @param options - `c` > 0: the curvature is -c
+ * @returns n x d
+ */
+export const lorentzToPoincare: Operation<[x: 'rows'], Curved> = operation('lorentzToPoincare');
+
+/**
+ * Lorentz factor of points of the Klein ball, a number a row: `1 / sqrt(1 - c|x|^2)`.
+ *
+ * @param x - n x d: points of the Klein ball
+ * @param options - `c` > 0: the curvature is -c
+ * @returns n x 1
+ */
+export const lorentzFactor: Operation<[x: 'rows'], Curved> = operation('lorentzFactor');
+
+/**
+ * Einstein midpoint of all rows, one row: in Klein coordinates the mean weighted by Lorentz factors.
+ * The same point as `weightedMidpoint` with equal weights.
+ *
+ * @param x - n x d: ball points
+ * @param options - `c` > 0: the curvature is -c
+ * @returns 1 x d
+ */
+export const einsteinMidpoint: Operation<[x: 'rows'], Curved> = operation('einsteinMidpoint');
+
+/**
+ * Weighted gyromidpoint of all rows, one row: the weighted mean on the hyperboloid, brought back to
+ * the ball. No weights are equal weights; all weights 0 give the origin.
+ *
+ * @param x - n x d: ball points
+ * @param weights - n numbers, may be left out: one number a row, not negative
+ * @param options - `c` > 0: the curvature is -c
+ * @returns 1 x d
+ */
+export const weightedMidpoint: Operation<[x: 'rows', weights: 'weights'], Curved> &
+  Operation<[x: 'rows'], Curved> = operation('weightedMidpoint');
+
+/**
+ * Signed distance from `x` to the hyperplane of the geodesics through `p` orthogonal to `a`, a number
+ * a row; positive on the side that `a` points to. 0 where `a` is 0.
+ *
+ * @param x - n x d, or one row for all: ball points
+ * @param p - n x d, or one row for all: ball points of the planes
+ * @param a - n x d, or one row for all: normals of the planes
+ * @param options - `c` > 0: the curvature is -c
+ * @returns n x 1
+ */
+export const distToPlane: Operation<[x: 'rows', p: 'rows', a: 'rows'], Curved> = operation('distToPlane');
+
+/**
+ * Logits of hyperbolic multinomial regression, rows x classes: `lambda_p |a|` times the signed
+ * distance to each class's hyperplane. A layer with tangent parameters P, A has `p = expmap0(P)`, `a =
+ * (1 - c|p|^2) A`.
+ * `compat: 'hypmix'` has the published guards.
+ *
+ * @param x - n x d: ball points
+ * @param p - k x d: one ball point a class
+ * @param a - k x d: one normal a class
+ * @param options - `c` > 0: the curvature is -c
+ * @returns n x k
+ */
+export const hyperbolicSoftmax: Operation<[x: 'rows', p: 'rows', a: 'rows'], Curved> =
+  operation('hyperbolicSoftmax');
+
+/**
+ * Riemannian gradient from the Euclidean one: `gradient (1 - c|x|^2)^2 / 4`.
+ *
+ * @param x - n x d, or one row for all: ball points
+ * @param gradient - n x d, or one row for all: Euclidean gradients at `x`
+ * @param options - `c` > 0: the curvature is -c
+ * @returns n x d
+ */
+export const riemannianGradient: Operation<[x: 'rows', gradient: 'rows'], Curved> =
+  operation('riemannianGradient');

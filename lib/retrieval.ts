@@ -1,0 +1,217 @@
+import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call.ts';
+import { checkOptions, integer } from './check.ts';
+import { rangeError, shapeError, typeError } from './errors.ts';
+import { integerList, range } from './integers.ts';
+import { allocate, asMatrix, type Matrix, type Reals } from './matrix.ts';
+import type { MetricOptions } from './pairwise.ts';
+import { prepareTopK } from './topk.ts';
+import { checkLabels, type Labels } from './views.ts';
+
+/** Options of {@link retrievalMetrics}. */
+export interface RetrievalOptions extends MetricOptions, CallOptions {
+  /** The k of Recall@k; default [1, 2, 4, 8]. */
+  ks?: readonly number[] | undefined;
+  /** The rows that ask; default all. */
+  query?: ArrayLike<number> | undefined;
+  /** The rows that may be answered; default all. A row never answers itself. */
+  gallery?: ArrayLike<number> | undefined;
+}
+
+/** How well the nearest neighbours share their query's label; means over the queries. */
+export interface RetrievalMetrics {
+  /** Share of queries with a row of their class among the k nearest, for every k asked for. */
+  recall: Record<number, number>;
+  /** Share of the query's class among the R nearest, R being the class's rows in the gallery. */
+  rPrecision: number;
+  /** Mean over the first R places of the precision there, counted where the row is of the class. */
+  mapAtR: number;
+  /** How many rows asked. */
+  queries: number;
+  /** How many of them have no row of their class in the gallery: they count as 0 in every mean. */
+  unmatched: number;
+}
+
+const name = 'retrievalMetrics';
+
+/** Neighbours that one search answers: bounds both its memory and the work between two searches. */
+const blockSize = 1 << 18;
+
+function* measure(embeddings: Matrix, labels: Labels, given?: RetrievalOptions): Steps<RetrievalMetrics> {
+  const options = checkOptions(name, given);
+  const all = asMatrix(name, 'embeddings', embeddings);
+  checkLabels(name, labels, all.rows);
+  const query = rowList('query', options.query, all.rows);
+  const gallery = rowList('gallery', options.gallery, all.rows);
+  const ks = checkKs(options.ks ?? [1, 2, 4, 8], gallery.length);
+  const classes = classNumbers(labels);
+  const place = places(gallery, all.rows);
+  const relevant = relevantRows(query, gallery, classes, place);
+  const k = Math.min(
+    gallery.length,
+    Math.max(
+      ...ks,
+      relevant.reduce((a, b) => Math.max(a, b), 1),
+    ),
+  );
+  const rows = gather(all, gallery);
+  const sums = new Sums(ks);
+  const block = Math.max(1, Math.floor(blockSize / k));
+  for (let begin = 0; begin < query.length; begin += block) {
+    const part = query.subarray(begin, begin + block);
+    const exclude = part.map((row) => place[row]!);
+    const { metric, c, compat, threads, device } = options;
+    const search = prepareTopK(name, gather(all, part), rows, {
+      metric,
+      c,
+      compat,
+      threads,
+      device,
+      k,
+      exclude,
+    });
+    yield search;
+    const { indices } = search.finish();
+    for (let i = 0; i < part.length; ++i) {
+      const own = classes[part[i]!]!;
+      const hits = hitPlaces(indices.subarray(i * k, (i + 1) * k), gallery, classes, own);
+      sums.add(hits, relevant[begin + i]!);
+    }
+  }
+  return sums.means(query.length);
+}
+
+/** Sums over the queries so far. */
+class Sums {
+  readonly #ks: readonly number[];
+  readonly #recall: number[];
+  #precision = 0;
+  #average = 0;
+  #unmatched = 0;
+
+  constructor(ks: readonly number[]) {
+    this.#ks = ks;
+    this.#recall = ks.map(() => 0);
+  }
+
+  /** @param hits - places (from 0, ascending) of rows of the class; @param relevant - how many there are */
+  add(hits: readonly number[], relevant: number): void {
+    if (relevant === 0) {
+      ++this.#unmatched;
+      return;
+    }
+    const first = hits[0] ?? Infinity;
+    this.#ks.forEach((k, i) => {
+      if (first < k) this.#recall[i]! += 1;
+    });
+    const within = hits.filter((place) => place < relevant);
+    this.#precision += within.length / relevant;
+    this.#average += within.reduce((sum, place, i) => sum + (i + 1) / (place + 1), 0) / relevant;
+  }
+
+  means(queries: number): RetrievalMetrics {
+    const recall = Object.fromEntries(this.#ks.map((k, i) => [k, this.#recall[i]! / queries]));
+    const rPrecision = this.#precision / queries;
+    return { recall, rPrecision, mapAtR: this.#average / queries, queries, unmatched: this.#unmatched };
+  }
+}
+
+/** Where in an answer rows of class `own` stand. */
+function hitPlaces(answer: Int32Array, gallery: Int32Array, classes: Int32Array, own: number): number[] {
+  const hits: number[] = [];
+  for (let place = 0; place < answer.length; ++place) {
+    const found = answer[place]!;
+    if (found < 0) break;
+    if (classes[gallery[found]!] === own) hits.push(place);
+  }
+  return hits;
+}
+
+function rowList(argument: string, list: ArrayLike<number> | undefined, rows: number): Int32Array {
+  if (list === undefined) return range(rows);
+  const chosen = integerList(name, argument, list, { least: 0, most: rows - 1 });
+  if (chosen.length === 0) throw shapeError(name, argument, 'at least one row', 'none');
+  return chosen;
+}
+
+function checkKs(ks: readonly number[], most: number): readonly number[] {
+  if (!Array.isArray(ks) || ks.length === 0) throw typeError(name, 'ks', 'an array of numbers', ks);
+  return ks.map((k) => integer(name, 'ks', k, 1, most));
+}
+
+/** Labels of any kind as small integers. */
+function classNumbers(labels: Labels): Int32Array {
+  const seen = new Map<unknown, number>();
+  const numbers = new Int32Array(labels.length);
+  for (let row = 0; row < numbers.length; ++row) {
+    const label = labels[row];
+    const known = seen.get(label);
+    numbers[row] = known ?? seen.size;
+    if (known === undefined) seen.set(label, seen.size);
+  }
+  return numbers;
+}
+
+/** Where in the gallery a row stands, or -1. */
+function places(gallery: Int32Array, rows: number): Int32Array {
+  const place = new Int32Array(rows).fill(-1);
+  gallery.forEach((row, i) => {
+    if (place[row] !== -1) throw rangeError(name, 'gallery', 'every row once', `row ${row} twice`);
+    place[row] = i;
+  });
+  return place;
+}
+
+/** For every query how many gallery rows share its class, itself left out. */
+function relevantRows(
+  query: Int32Array,
+  gallery: Int32Array,
+  classes: Int32Array,
+  place: Int32Array,
+): Int32Array {
+  const counts = new Int32Array(classes.length);
+  for (const row of gallery) counts[classes[row]!]! += 1;
+  return query.map((row) => counts[classes[row]!]! - (place[row] === -1 ? 0 : 1));
+}
+
+/** The given rows as a matrix: a view where they stand together, else a copy. */
+function gather<T extends Reals>({ data, cols }: Matrix<T>, rows: Int32Array): Matrix<T> {
+  const first = rows[0]!;
+  if (rows.every((row, i) => row === first + i)) {
+    return { data: data.subarray(first * cols, (first + rows.length) * cols) as T, rows: rows.length, cols };
+  }
+  const out = allocate(name, data, rows.length * cols);
+  rows.forEach((row, i) => {
+    out.set(data.subarray(row * cols, (row + 1) * cols), i * cols);
+  });
+  return { data: out, rows: rows.length, cols };
+}
+
+/** The type of {@link retrievalMetrics}. */
+export interface RetrievalMetricsFunction {
+  (embeddings: Matrix, labels: Labels, options?: RetrievalOptions & AsyncOptions): Promise<RetrievalMetrics>;
+  sync(embeddings: Matrix, labels: Labels, options?: RetrievalOptions): RetrievalMetrics;
+}
+
+/**
+ * Recall@k, R-Precision and MAP@R of labelled embeddings under a metric, by exact search in blocks. Every row
+ * asks and every other row may answer, unless `query` and `gallery` name rows (as the in-shop protocol does).
+ * A query is left out of its own answers by identity; ties go to the lower row.
+ *
+ * R-Precision and MAP@R are those of Musgrave, Belongie, Lim, "A Metric Learning Reality Check" (2020).
+ *
+ * @param embeddings - n x d
+ * @param labels - n labels: numbers, bigints or strings
+ * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`
+ * @example
+ * const points = matrix(new Float32Array([0, 0, 0.1, 0, 0.5, 0, 0.6, 0]), 4, 2);
+ * const { recall } = await retrievalMetrics(points, ['a', 'a', 'b', 'b'], { ks: [1, 2], c: 1 });
+ * recall; // => { 1: 1, 2: 1 }
+ */
+export const retrievalMetrics: RetrievalMetricsFunction = Object.assign(
+  (embeddings: Matrix, labels: Labels, options?: RetrievalOptions & AsyncOptions) =>
+    runSteps(name, options?.signal, () => measure(embeddings, labels, options)),
+  {
+    sync: (embeddings: Matrix, labels: Labels, options?: RetrievalOptions) =>
+      runStepsSync(name, measure(embeddings, labels, options)),
+  },
+);

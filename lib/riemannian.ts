@@ -1,0 +1,204 @@
+import { positive } from './check.ts';
+import { rangeError, shapeError, typeError } from './errors.ts';
+import { asMatrix, checkSameType, checkShape, type Matrix, type Reals, type Rows, zeros } from './matrix.ts';
+import { conformalFactor, expmap, parallelTransport, project, riemannianGradient } from './ops.ts';
+
+/** A named array of an optimiser's state, for saving. */
+export interface StateEntry<T extends Reals = Reals> {
+  readonly shape: readonly number[];
+  readonly data: T;
+}
+
+/** Options of {@link RiemannianSGD}. */
+export interface RiemannianSGDOptions {
+  /** The points' ball has curvature -c, c > 0. */
+  c: number;
+  /** Learning rate, per step. */
+  lr: number;
+  /** Share of the last step's velocity that stays; 0 by default. */
+  momentum?: number;
+}
+
+/** Options of {@link RiemannianAdam}. */
+export interface RiemannianAdamOptions {
+  /** The points' ball has curvature -c, c > 0. */
+  c: number;
+  /** Learning rate, per step. */
+  lr: number;
+  /** Decay rates of the two moments; (0.9, 0.999) by default. */
+  betas?: readonly [number, number];
+  /** Added to the root of the second moment; 1e-8 by default. */
+  eps?: number;
+}
+
+/**
+ * What both optimisers share: points of the ball that are moved in place along geodesics, each step followed by a
+ * projection, and a tangent vector a point that is transported with it.
+ */
+abstract class RiemannianOptimizer<T extends Reals> {
+  /** n x d points of the ball; `step` moves them in place. */
+  readonly points: Matrix<T>;
+  /** The ball's curvature is -c. */
+  readonly c: number;
+  protected readonly name: string;
+  /** The transported moment: a tangent vector at each point. */
+  protected readonly moment: Matrix<T>;
+  readonly #lr: number;
+
+  protected constructor(name: string, points: Rows<T>, { c, lr }: { c: number; lr: number }) {
+    this.name = name;
+    this.points = asMatrix(name, 'points', points);
+    this.c = positive(name, 'c', c, ' (the curvature is -c)');
+    this.#lr = rate(name, lr);
+    this.moment = zeros(name, this.points.data, this.points.rows, this.points.cols);
+  }
+
+  /**
+   * One update of all points, at once.
+   * @param gradient - n x d: the Euclidean gradient of the loss at the points
+   * @param options - `lr` in place of the optimiser's own, for this step
+   */
+  step(gradient: Rows<T>, { lr = this.#lr }: { lr?: number } = {}): void {
+    const { points, name } = this;
+    const given = asMatrix(name, 'gradient', gradient);
+    checkSameType(name, 'gradient', points, given);
+    checkShape(name, 'gradient', given, points.rows, points.cols);
+    const tangent = riemannianGradient.sync(points, given, { c: this.c });
+    this.#move(this.direction(tangent), rate(name, lr));
+  }
+
+  /** Takes in the Riemannian gradient and gives the direction of the steepest rise, as a tangent vector. */
+  protected abstract direction(tangent: Matrix<T>): Matrix<T>;
+
+  #move(direction: Matrix<T>, lr: number): void {
+    const { points, moment, c } = this;
+    for (let i = 0; i < direction.data.length; i++) direction.data[i]! *= -lr;
+    const moved = project.sync(expmap.sync(points, direction, { c }), { c });
+    moment.data.set(parallelTransport.sync(points, moved, moment, { c }).data);
+    points.data.set(moved.data);
+  }
+
+  /** @throws RangeError `ERR_HOROBALL_SHAPE`, TypeError `ERR_HOROBALL_TYPE` */
+  protected load(state: ReadonlyMap<string, StateEntry>, key: string, into: Reals): void {
+    const data = state.get(key)?.data;
+    if (data === undefined) throw shapeError(`${this.name}.loadState`, key, 'an entry of this name', 'none');
+    if (data.constructor !== into.constructor)
+      throw typeError(`${this.name}.loadState`, key, into.constructor.name, data);
+    if (data.length !== into.length)
+      throw shapeError(`${this.name}.loadState`, key, `${into.length} values`, String(data.length));
+    into.set(data);
+  }
+}
+
+/**
+ * Stochastic gradient descent for points of the Poincaré ball (Bonnabel 2013, arXiv 1111.5280): along the geodesic of
+ * the Riemannian gradient, or of a velocity that is transported from step to step. It needs no libtorch.
+ *
+ * @example
+ * const optimizer = new RiemannianSGD(points, { c: 1, lr: 0.1, momentum: 0.9 });
+ * optimizer.step(gradient); // points.data has moved
+ */
+export class RiemannianSGD<T extends Reals> extends RiemannianOptimizer<T> {
+  readonly #momentum: number;
+
+  constructor(points: Rows<T>, options: RiemannianSGDOptions) {
+    super('riemannianSGD', points, options);
+    this.#momentum = share(this.name, 'momentum', options.momentum ?? 0);
+  }
+
+  protected override direction(tangent: Matrix<T>): Matrix<T> {
+    const velocity = this.moment.data;
+    for (let i = 0; i < velocity.length; i++) {
+      tangent.data[i]! += this.#momentum * velocity[i]!;
+      velocity[i] = tangent.data[i]!;
+    }
+    return tangent;
+  }
+
+  /** `velocity` (n x d). */
+  state(): Map<string, StateEntry<T>> {
+    return new Map([['velocity', entryOf(this.moment)]]);
+  }
+
+  loadState(state: ReadonlyMap<string, StateEntry>): void {
+    this.load(state, 'velocity', this.moment.data);
+  }
+}
+
+/**
+ * Adam for points of the Poincaré ball (Bécigneul & Ganea 2019, arXiv 1810.00760): the first moment is a tangent vector
+ * that is transported with its point, the second the mean squared Riemannian length of the point's gradient, one number
+ * a point. It needs no libtorch.
+ *
+ * @example
+ * const optimizer = new RiemannianAdam(points, { c: 1, lr: 0.01 });
+ * optimizer.step(gradient); // points.data has moved
+ */
+export class RiemannianAdam<T extends Reals> extends RiemannianOptimizer<T> {
+  readonly #betas: readonly [number, number];
+  readonly #eps: number;
+  /** A float64 number a point. */
+  readonly #second: Float64Array;
+  #steps = 0;
+
+  constructor(points: Rows<T>, options: RiemannianAdamOptions) {
+    super('riemannianAdam', points, options);
+    const { betas = [0.9, 0.999], eps = 1e-8 } = options;
+    this.#betas = [share(this.name, 'betas', betas[0]), share(this.name, 'betas', betas[1])];
+    this.#eps = positive(this.name, 'eps', eps);
+    this.#second = new Float64Array(this.points.rows);
+  }
+
+  protected override direction(tangent: Matrix<T>): Matrix<T> {
+    const [beta1, beta2] = this.#betas;
+    const steps = ++this.#steps;
+    const first = this.moment.data;
+    const factors = conformalFactor.sync(this.points, { c: this.c }).data;
+    const { rows, cols } = tangent;
+    for (let row = 0; row < rows; row++) {
+      let squared = 0;
+      for (let i = row * cols; i < (row + 1) * cols; i++) {
+        const gradient = tangent.data[i]!;
+        squared += gradient * gradient;
+        first[i] = beta1 * first[i]! + (1 - beta1) * gradient;
+      }
+      const length = factors[row]! ** 2 * squared;
+      this.#second[row] = beta2 * this.#second[row]! + (1 - beta2) * length;
+      const size = Math.sqrt(this.#second[row]! / (1 - beta2 ** steps)) + this.#eps;
+      const scale = 1 / ((1 - beta1 ** steps) * size);
+      for (let i = row * cols; i < (row + 1) * cols; i++) tangent.data[i] = scale * first[i]!;
+    }
+    return tangent;
+  }
+
+  /** `first` (n x d), `second` (n) and `steps` (1). */
+  state(): Map<string, StateEntry> {
+    return new Map<string, StateEntry>([
+      ['first', entryOf(this.moment)],
+      ['second', { shape: [this.#second.length], data: this.#second.slice() }],
+      ['steps', { shape: [1], data: Float64Array.of(this.#steps) }],
+    ]);
+  }
+
+  loadState(state: ReadonlyMap<string, StateEntry>): void {
+    const steps = new Float64Array(1);
+    this.load(state, 'steps', steps);
+    this.load(state, 'first', this.moment.data);
+    this.load(state, 'second', this.#second);
+    this.#steps = steps[0]!;
+  }
+}
+
+function entryOf<T extends Reals>({ data, rows, cols }: Matrix<T>): StateEntry<T> {
+  return { shape: [rows, cols], data: data.slice() as T };
+}
+
+function rate(name: string, lr: number): number {
+  if (lr >= 0 && lr < Infinity) return lr;
+  throw rangeError(name, 'lr', 'a finite number from 0', lr);
+}
+
+function share(name: string, argument: string, value: number): number {
+  if (value >= 0 && value < 1) return value;
+  throw rangeError(name, argument, '0 to below 1', value);
+}
