@@ -1,0 +1,68 @@
+import type { Coded } from '../errors.ts';
+
+/** A cursor over little-endian bytes that never reads past their end. */
+export class ByteReader {
+  readonly #bytes: Buffer;
+  readonly #fail: (what: string) => Coded;
+  #at = 0;
+
+  /** @param fail - makes the error that is thrown when the bytes end too soon */
+  constructor(bytes: Uint8Array, fail: (what: string) => Coded) {
+    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#fail = fail;
+  }
+
+  u8(): number {
+    return this.#bytes.readUInt8(this.#advance(1));
+  }
+
+  u16(): number {
+    return this.#bytes.readUInt16LE(this.#advance(2));
+  }
+
+  u32(): number {
+    return this.#bytes.readUInt32LE(this.#advance(4));
+  }
+
+  i32(): number {
+    return this.#bytes.readInt32LE(this.#advance(4));
+  }
+
+  /** Rounded above 2^53, which is past the end of any file. */
+  u64(): number {
+    return Number(this.#bytes.readBigUInt64LE(this.#advance(8)));
+  }
+
+  f64BigEndian(): number {
+    return this.#bytes.readDoubleBE(this.#advance(8));
+  }
+
+  /** The next `length` bytes, as a view. */
+  take(length: number): Uint8Array {
+    const start = this.#advance(length);
+    return this.#bytes.subarray(start, start + length);
+  }
+
+  /** The next `length` bytes as UTF-8. */
+  text(length: number): string {
+    const start = this.#advance(length);
+    return this.#bytes.toString('utf8', start, start + length);
+  }
+
+  /** Text up to the next line feed, which is skipped. */
+  line(): string {
+    const end = this.#bytes.indexOf(0x0a, this.#at);
+    if (end < 0) throw this.#fail('a line has no end');
+    const text = this.text(end - this.#at);
+    this.#at = end + 1;
+    return text;
+  }
+
+  #advance(count: number): number {
+    const start = this.#at;
+    if (count > this.#bytes.length - start)
+      throw this.#fail(`it ends where ${count} more bytes were announced`);
+    this.#at = start + count;
+    return start;
+  }
+}

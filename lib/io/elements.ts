@@ -1,0 +1,113 @@
+import { setImmediate } from 'node:timers/promises';
+
+/** Arrays that tensors are read into and written from. */
+export type TensorData =
+  | Float64Array
+  | Float32Array
+  | BigInt64Array
+  | BigUint64Array
+  | Int32Array
+  | Uint32Array
+  | Int16Array
+  | Uint16Array
+  | Int8Array
+  | Uint8Array;
+
+/** The name of an element type, as safetensors has it. */
+export type Dtype =
+  | 'F64'
+  | 'F32'
+  | 'F16'
+  | 'BF16'
+  | 'I64'
+  | 'U64'
+  | 'I32'
+  | 'U32'
+  | 'I16'
+  | 'U16'
+  | 'I8'
+  | 'U8'
+  | 'BOOL';
+
+interface Kind {
+  /** What the bytes are read as. */
+  readonly make: (length: number) => TensorData;
+  readonly bytes: number;
+  /** From the bits to the value, where JavaScript has no such array. */
+  readonly widen?: (bits: number) => number;
+}
+
+/** How each element type is read. */
+export const kinds: Readonly<Record<Dtype, Kind>> = {
+  F64: { make: (n) => new Float64Array(n), bytes: 8 },
+  F32: { make: (n) => new Float32Array(n), bytes: 4 },
+  F16: { make: (n) => new Uint16Array(n), bytes: 2, widen: halfToNumber },
+  BF16: { make: (n) => new Uint16Array(n), bytes: 2, widen: bfloatToNumber },
+  I64: { make: (n) => new BigInt64Array(n), bytes: 8 },
+  U64: { make: (n) => new BigUint64Array(n), bytes: 8 },
+  I32: { make: (n) => new Int32Array(n), bytes: 4 },
+  U32: { make: (n) => new Uint32Array(n), bytes: 4 },
+  I16: { make: (n) => new Int16Array(n), bytes: 2 },
+  U16: { make: (n) => new Uint16Array(n), bytes: 2 },
+  I8: { make: (n) => new Int8Array(n), bytes: 1 },
+  U8: { make: (n) => new Uint8Array(n), bytes: 1 },
+  BOOL: { make: (n) => new Uint8Array(n), bytes: 1 },
+};
+
+const byTag: Readonly<Record<string, Dtype>> = {
+  Float64Array: 'F64',
+  Float32Array: 'F32',
+  BigInt64Array: 'I64',
+  BigUint64Array: 'U64',
+  Int32Array: 'I32',
+  Uint32Array: 'U32',
+  Int16Array: 'I16',
+  Uint16Array: 'U16',
+  Int8Array: 'I8',
+  Uint8Array: 'U8',
+};
+
+/** The element type that an array is written as, if any. */
+export function dtypeOf(data: unknown): Dtype | undefined {
+  return ArrayBuffer.isView(data) ? byTag[(data as TensorData)[Symbol.toStringTag]] : undefined;
+}
+
+/** Elements of a shape. Not a safe integer when it is absurdly large. */
+export function elementCount(shape: readonly number[]): number {
+  return shape.reduce((product, side) => product * side, 1);
+}
+
+/** Elements between two turns of the event loop: about 3 ms of work. */
+const slice = 1 << 19;
+
+/** F16 and BF16 bits as float32, which holds every one of them exactly; other data as it is. */
+export async function widened(dtype: Dtype, data: TensorData): Promise<TensorData> {
+  const { widen } = kinds[dtype];
+  if (widen === undefined) return data;
+  const out = new Float32Array(data.length);
+  for (let begin = 0; begin < out.length; begin += slice) {
+    const end = Math.min(out.length, begin + slice);
+    for (let i = begin; i < end; ++i) out[i] = widen(data[i] as number);
+    if (end < out.length) await setImmediate();
+  }
+  return out;
+}
+
+/** IEEE 754 binary16: sign, 5 bits of exponent (bias 15), 10 of fraction. */
+function halfToNumber(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 0x1f) return fraction === 0 ? sign * Infinity : NaN;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+const float = new Float32Array(1);
+const word = new Uint32Array(float.buffer);
+
+/** bfloat16 is the upper half of a float32. */
+function bfloatToNumber(bits: number): number {
+  word[0] = bits << 16;
+  return float[0]!;
+}

@@ -1,0 +1,120 @@
+import { type Coded, coded } from '../errors.ts';
+import type { TensorData } from './elements.ts';
+
+/** The bytes are not a sound MAT file: `ERR_HOROBALL_FORMAT`. */
+export function damaged(what: string): Coded {
+  return coded('ERR_HOROBALL_FORMAT', `the MAT file is damaged: ${what}`);
+}
+
+/** The storage types of level 5, by their number in a tag. */
+const storage: Readonly<
+  Record<number, { readonly bytes: number; readonly make: (length: number) => TensorData }>
+> = {
+  1: { bytes: 1, make: (length) => new Int8Array(length) },
+  2: { bytes: 1, make: (length) => new Uint8Array(length) },
+  3: { bytes: 2, make: (length) => new Int16Array(length) },
+  4: { bytes: 2, make: (length) => new Uint16Array(length) },
+  5: { bytes: 4, make: (length) => new Int32Array(length) },
+  6: { bytes: 4, make: (length) => new Uint32Array(length) },
+  7: { bytes: 4, make: (length) => new Float32Array(length) },
+  9: { bytes: 8, make: (length) => new Float64Array(length) },
+  12: { bytes: 8, make: (length) => new BigInt64Array(length) },
+  13: { bytes: 8, make: (length) => new BigUint64Array(length) },
+};
+
+const int32 = 5;
+const uint32 = 6;
+export const matrixType = 14;
+export const compressedType = 15;
+const encodings: Readonly<Record<number, { readonly name: BufferEncoding; readonly bytes: number }>> = {
+  1: { name: 'latin1', bytes: 1 },
+  2: { name: 'latin1', bytes: 1 },
+  4: { name: 'utf16le', bytes: 2 },
+  16: { name: 'utf8', bytes: 1 },
+  17: { name: 'utf16le', bytes: 2 },
+};
+
+/** One tagged run of bytes. */
+export interface Element {
+  readonly type: number;
+  readonly bytes: Buffer;
+}
+
+/** A cursor over the elements of a level 5 file, or of one of its matrices; it never leaves its bytes. */
+export class ElementReader {
+  readonly #bytes: Buffer;
+  readonly #little: boolean;
+  #at = 0;
+
+  constructor(bytes: Buffer, little: boolean) {
+    this.#bytes = bytes;
+    this.#little = little;
+  }
+
+  get remaining(): number {
+    return this.#bytes.length - this.#at;
+  }
+
+  /** The elements inside a matrix. */
+  inside(element: Element): ElementReader {
+    return new ElementReader(element.bytes, this.#little);
+  }
+
+  /** The next element, with its padding to a multiple of 8 bytes behind it; compressed ones have none. */
+  next(): Element {
+    if (this.remaining < 8) throw damaged('an element has no tag');
+    const word = this.#u32(this.#at);
+    const short = word >>> 16;
+    if (short > 4) throw damaged(`a short element claims ${short} bytes`);
+    const type = short > 0 ? word & 0xffff : word;
+    const length = short > 0 ? short : this.#u32(this.#at + 4);
+    const begin = this.#at + (short > 0 ? 4 : 8);
+    if (length > this.#bytes.length - begin) throw damaged('an element is longer than what holds it');
+    const end = begin + length;
+    const padded = type === compressedType ? end : begin + (short > 0 ? 4 : Math.ceil(length / 8) * 8);
+    this.#at = Math.min(padded, this.#bytes.length);
+    return { type, bytes: this.#bytes.subarray(begin, end) };
+  }
+
+  /** An element's numbers, in memory of their own. */
+  numbers({ type, bytes }: Element): TensorData {
+    const kind = storage[type];
+    if (kind === undefined) throw damaged(`numbers are stored as type ${type}`);
+    if (bytes.length % kind.bytes !== 0) throw damaged('a number is cut');
+    const out = kind.make(bytes.length / kind.bytes);
+    const memory = new Uint8Array(out.buffer);
+    memory.set(bytes);
+    if (!this.#little) swap(Buffer.from(memory.buffer), kind.bytes);
+    return out;
+  }
+
+  /** An element's 32-bit integers. */
+  words({ type, bytes }: Element): number[] {
+    if ((type !== int32 && type !== uint32) || bytes.length % 4 !== 0) throw damaged('an integer is cut');
+    const out: number[] = [];
+    for (let at = 0; at < bytes.length; at += 4) {
+      out.push(this.#little ? bytes.readInt32LE(at) : bytes.readInt32BE(at));
+    }
+    return out;
+  }
+
+  /** An element's characters. */
+  text({ type, bytes }: Element): string {
+    const encoding = encodings[type];
+    if (encoding === undefined) throw damaged(`text is stored as type ${type}`);
+    if (bytes.length % encoding.bytes !== 0) throw damaged('a character is cut');
+    const own = Buffer.from(bytes);
+    if (!this.#little) swap(own, encoding.bytes);
+    return own.toString(encoding.name);
+  }
+
+  #u32(at: number): number {
+    return this.#little ? this.#bytes.readUInt32LE(at) : this.#bytes.readUInt32BE(at);
+  }
+}
+
+function swap(bytes: Buffer, width: number): void {
+  if (width === 2) bytes.swap16();
+  if (width === 4) bytes.swap32();
+  if (width === 8) bytes.swap64();
+}

@@ -1,0 +1,49 @@
+// Encoders of Protocol Buffers' wire format: each makes one field, and a message is its fields in a row. Fields with
+// the default value may be written or left out; readers see no difference.
+
+/** int32, int64, bool and enum fields. @param value - a whole number from 0 to 2^53 - 1 */
+export function varintField(field: number, value: number): Buffer {
+  return Buffer.concat([tag(field, 0), varint(value)]);
+}
+
+export function doubleField(field: number, value: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeDoubleLE(value);
+  return Buffer.concat([tag(field, 1), bytes]);
+}
+
+export function floatField(field: number, value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeFloatLE(value);
+  return Buffer.concat([tag(field, 5), bytes]);
+}
+
+/** string and bytes fields. */
+export function bytesField(field: number, value: string | Uint8Array): Buffer {
+  const bytes = typeof value === 'string' ? Buffer.from(value, 'utf8') : value;
+  return Buffer.concat([tag(field, 2), varint(bytes.length), bytes]);
+}
+
+/** A field that is itself a message, from that message's fields. */
+export function messageField(field: number, ...fields: Uint8Array[]): Buffer {
+  return bytesField(field, Buffer.concat(fields));
+}
+
+/** A packed repeated double field. */
+export function doublesField(field: number, values: ArrayLike<number>): Buffer {
+  const bytes = Buffer.alloc(8 * values.length);
+  for (let i = 0; i < values.length; i++) bytes.writeDoubleLE(values[i] as number, 8 * i);
+  return bytesField(field, bytes);
+}
+
+function tag(field: number, wireType: number): Buffer {
+  return varint(field * 8 + wireType);
+}
+
+function varint(value: number): Buffer {
+  const bytes: number[] = [];
+  let rest = value;
+  for (; rest >= 128; rest = Math.floor(rest / 128)) bytes.push((rest % 128) + 128);
+  bytes.push(rest);
+  return Buffer.from(bytes);
+}

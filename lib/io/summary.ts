@@ -1,0 +1,107 @@
+import { rangeError, typeError } from '../errors.ts';
+import { bytesField, doubleField, doublesField, floatField, messageField, varintField } from './protobuf.ts';
+
+/** What a hyper-parameter may be. */
+export type HyperParameter = string | number | boolean;
+
+// The `Summary.Value` messages of TensorBoard's event files, one function each. The field numbers are those of
+// tensorboard/compat/proto/summary.proto and, for the hyper-parameters, plugins/hparams/plugin_data.proto.
+
+export function scalarValue(tag: string, value: number): Buffer {
+  return Buffer.concat([bytesField(1, tag), floatField(2, value)]);
+}
+
+export function imageValue(tag: string, png: Uint8Array): Buffer {
+  const { width, height, channels } = pngSize(png);
+  const image = [varintField(1, height), varintField(2, width), varintField(3, channels), bytesField(4, png)];
+  return Buffer.concat([bytesField(1, tag), messageField(4, ...image)]);
+}
+
+/** A histogram of equal buckets from the smallest to the largest finite value; `null` where none is finite. */
+export function histogramValue(tag: string, values: ArrayLike<number>, buckets: number): Buffer | null {
+  const { count, min, max, sum, squares } = moments(values);
+  if (count === 0) return null;
+  const counts = new Float64Array(buckets);
+  const width = (max - min) / buckets;
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i] as number;
+    if (!Number.isFinite(value)) continue;
+    const bucket = width > 0 ? Math.min(buckets - 1, Math.floor((value - min) / width)) : 0;
+    counts[bucket] = (counts[bucket] as number) + 1;
+  }
+  const limits = Float64Array.from(counts, (_, i) => (i === buckets - 1 ? max : min + (i + 1) * width));
+  const numbers = [min, max, count, sum, squares].map((number, i) => doubleField(i + 1, number));
+  const histogram = [...numbers, doublesField(6, limits), doublesField(7, counts)];
+  return Buffer.concat([bytesField(1, tag), messageField(5, ...histogram)]);
+}
+
+/** Markdown. */
+export function textValue(tag: string, text: string): Buffer {
+  const [dtString, one] = [varintField(1, 7), messageField(2, messageField(2, varintField(1, 1)))];
+  const tensor = messageField(8, dtString, one, bytesField(8, text));
+  return Buffer.concat([bytesField(1, tag), pluginMetadata('text', new Uint8Array(0)), tensor]);
+}
+
+/** @param group - sessions of one group are repetitions of one setting @param start - seconds since 1970 */
+export function sessionStartValue(
+  values: Readonly<Record<string, HyperParameter>>,
+  group: string,
+  start: number,
+): Buffer {
+  const parameters = Object.entries(values).map(([name, value]) =>
+    messageField(1, bytesField(1, name), messageField(2, hyperParameter(name, value))),
+  );
+  const info = messageField(3, ...parameters, bytesField(4, group), doubleField(5, start));
+  return hparamsValue('_hparams_/session_start_info', info);
+}
+
+/** @param end - seconds since 1970 */
+export function sessionEndValue(status: 'success' | 'failure', end: number): Buffer {
+  const info = messageField(4, varintField(1, status === 'success' ? 1 : 2), doubleField(2, end));
+  return hparamsValue('_hparams_/session_end_info', info);
+}
+
+/** google.protobuf.Value. */
+function hyperParameter(name: string, value: HyperParameter): Buffer {
+  if (typeof value === 'number') return doubleField(2, value);
+  if (typeof value === 'string') return bytesField(3, value);
+  if (typeof value === 'boolean') return varintField(4, value ? 1 : 0);
+  throw typeError('EventWriter.hparams', name, 'a string, number or boolean', value);
+}
+
+/** The plugin reads the metadata only; the empty float tensor stands where a value must. */
+function hparamsValue(tag: string, content: Uint8Array): Buffer {
+  const empty = messageField(8, varintField(1, 1), messageField(2, messageField(2, varintField(1, 0))));
+  return Buffer.concat([bytesField(1, tag), pluginMetadata('hparams', content), empty]);
+}
+
+/** SummaryMetadata with data class TENSOR. */
+function pluginMetadata(plugin: string, content: Uint8Array): Buffer {
+  return messageField(9, messageField(1, bytesField(1, plugin), bytesField(2, content)), varintField(4, 2));
+}
+
+function moments(values: ArrayLike<number>): Record<'count' | 'min' | 'max' | 'sum' | 'squares', number> {
+  const result = { count: 0, min: Infinity, max: -Infinity, sum: 0, squares: 0 };
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i] as number;
+    if (!Number.isFinite(value)) continue;
+    result.count += 1;
+    result.min = Math.min(result.min, value);
+    result.max = Math.max(result.max, value);
+    result.sum += value;
+    result.squares += value * value;
+  }
+  return result;
+}
+
+const pngSignature = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1');
+/** Channels by PNG's colour type: grey, RGB, palette (RGB), grey and alpha, RGB and alpha. */
+const pngChannels: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 3, 4: 2, 6: 4 };
+
+function pngSize(png: Uint8Array): { width: number; height: number; channels: number } {
+  const bytes = Buffer.from(png.buffer, png.byteOffset, png.byteLength);
+  if (bytes.length < 33 || !bytes.subarray(0, 8).equals(pngSignature))
+    throw rangeError('EventWriter.image', 'png', 'the bytes of a PNG file', `${bytes.length} other bytes`);
+  const channels = pngChannels[bytes.readUInt8(25)] ?? 3;
+  return { width: bytes.readUInt32BE(16), height: bytes.readUInt32BE(20), channels };
+}

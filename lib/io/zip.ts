@@ -1,0 +1,174 @@
+import type { FileHandle } from 'node:fs/promises';
+import { crc32 } from 'node:zlib';
+import { type Entry, fromRandomAccessReaderPromise, RandomAccessReader, type ZipFile } from 'yauzl';
+import { type Coded, coded } from '../errors.ts';
+import { readAll } from './atomic.ts';
+
+/** Entries that an archive may have: PyTorch writes one a tensor. */
+const maxEntries = 10_000;
+/** Bytes in front of an entry's name in its local header. */
+const localHeaderBytes = 30;
+/** Read ahead for the directory, whose records yauzl asks for one by one. */
+const windowBytes = 2 ** 16;
+
+/** A zip archive of stored (not compressed) entries, read by position: nothing is loaded until it is asked for. */
+export class StoredZip {
+  readonly #handle: FileHandle;
+  readonly #zip: ZipFile;
+  readonly #entries: ReadonlyMap<string, Entry>;
+
+  private constructor(handle: FileHandle, zip: ZipFile, entries: ReadonlyMap<string, Entry>) {
+    this.#handle = handle;
+    this.#zip = zip;
+    this.#entries = entries;
+  }
+
+  /**
+   * Reads and checks the directory of an open file. The archive owns the file from then on.
+   *
+   * @throws ERR_HOROBALL_FORMAT when the directory is damaged, compressed, encrypted, or its entries overlap
+   */
+  static async open(handle: FileHandle): Promise<StoredZip> {
+    const { size } = await handle.stat();
+    try {
+      const zip = await fromRandomAccessReaderPromise(new HandleReader(handle, size), size, {
+        autoClose: false,
+      });
+      if (zip.entryCount > maxEntries)
+        throw damaged(`${zip.entryCount} entries, more than the ${maxEntries} that are read`);
+      return new StoredZip(handle, zip, await readDirectory(zip, size));
+    } catch (error) {
+      throw asDamaged(error);
+    }
+  }
+
+  /** Names of the entries, in the archive's order. */
+  names(): string[] {
+    return [...this.#entries.keys()];
+  }
+
+  /** Bytes of an entry; `undefined` where there is none. */
+  size(name: string): number | undefined {
+    return this.#entries.get(name)?.uncompressedSize;
+  }
+
+  /**
+   * Fills `data` from byte `start` of an entry on. A whole entry is checked against its CRC-32, unless that is 0, which
+   * writers store when they were told not to compute it.
+   */
+  async read(name: string, start: number, data: ArrayBufferView): Promise<void> {
+    const entry = this.#entries.get(name);
+    if (entry === undefined || start + data.byteLength > entry.uncompressedSize)
+      throw damaged(`'${name}' has no bytes ${start} to ${start + data.byteLength}`);
+    const { fileDataStart } = await this.#locate(entry);
+    await readFully(this.#handle, data, fileDataStart + start);
+    const whole = data.byteLength === entry.uncompressedSize;
+    if (whole && entry.crc32 !== 0 && crc32(asBytes(data)) !== entry.crc32)
+      throw damaged(`the CRC-32 of '${name}' does not match`);
+  }
+
+  async close(): Promise<void> {
+    this.#zip.close();
+    await this.#handle.close();
+  }
+
+  async #locate(entry: Entry): Promise<{ fileDataStart: number }> {
+    try {
+      return await this.#zip.readLocalFileHeaderPromise(entry, { minimal: true });
+    } catch (error) {
+      throw asDamaged(error);
+    }
+  }
+}
+
+/** Fills `data` from `position` on. */
+async function readFully(handle: FileHandle, data: ArrayBufferView, position: number): Promise<void> {
+  if ((await readAll(handle, data, position)) < data.byteLength) throw damaged('the file ends too soon');
+}
+
+/** yauzl's view of the file. It checks positions itself, since a position past 2^53 throws inside a callback. */
+class HandleReader extends RandomAccessReader {
+  readonly #handle: FileHandle;
+  readonly #size: number;
+  #window = new Uint8Array(0);
+  #windowStart = 0;
+
+  constructor(handle: FileHandle, size: number) {
+    super();
+    this.#handle = handle;
+    this.#size = size;
+  }
+
+  override read(
+    buffer: Buffer,
+    offset: number,
+    length: number,
+    position: number,
+    callback: (error: Error | null, bytesRead?: number) => void,
+  ): void {
+    if (position + length > this.#size) {
+      process.nextTick(callback, new Error('the directory points past the end of the file'));
+      return;
+    }
+    this.#bytes(position, length).then(
+      (bytes) => {
+        buffer.set(bytes, offset);
+        callback(null, length);
+      },
+      (error: Error) => callback(error),
+    );
+  }
+
+  override close(callback: (error: Error | null) => void): void {
+    callback(null);
+  }
+
+  /** These bytes, out of the window; it moves there where it does not hold them. */
+  async #bytes(position: number, length: number): Promise<Uint8Array> {
+    const start = position - this.#windowStart;
+    if (start >= 0 && start + length <= this.#window.length)
+      return this.#window.subarray(start, start + length);
+    const wanted = Math.min(Math.max(length, windowBytes), this.#size - position);
+    const window = new Uint8Array(wanted);
+    await readFully(this.#handle, window, position);
+    this.#window = window;
+    this.#windowStart = position;
+    return window.subarray(0, length);
+  }
+}
+
+async function readDirectory(zip: ZipFile, fileBytes: number): Promise<Map<string, Entry>> {
+  const entries = new Map<string, Entry>();
+  for await (const entry of zip.eachEntry()) {
+    if (entry.isEncrypted()) throw damaged(`'${entry.fileName}' is encrypted`);
+    if (entry.compressionMethod !== 0) throw damaged(`'${entry.fileName}' is compressed`);
+    if (entries.has(entry.fileName)) throw damaged(`'${entry.fileName}' is there twice`);
+    entries.set(entry.fileName, entry);
+  }
+  checkOverlap([...entries.values()], fileBytes);
+  return entries;
+}
+
+function checkOverlap(entries: Entry[], fileBytes: number): void {
+  entries.sort((a, b) => a.relativeOffsetOfLocalHeader - b.relativeOffsetOfLocalHeader);
+  entries.forEach((entry, i) => {
+    const { relativeOffsetOfLocalHeader, fileNameLength, compressedSize } = entry;
+    const end = relativeOffsetOfLocalHeader + localHeaderBytes + fileNameLength + compressedSize;
+    const next = entries[i + 1]?.relativeOffsetOfLocalHeader ?? fileBytes;
+    if (end > next) throw damaged(`'${entry.fileName}' runs into the next entry or past the end of the file`);
+  });
+}
+
+function asBytes(data: ArrayBufferView): Uint8Array {
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+}
+
+function damaged(what: string): Coded {
+  return coded('ERR_HOROBALL_FORMAT', `the zip archive is damaged or not PyTorch's: ${what}`);
+}
+
+/** Errors of the file system and our own pass; what yauzl says of the bytes gets our code. */
+function asDamaged(error: unknown): Error {
+  if (!(error instanceof Error)) return damaged(String(error));
+  return 'code' in error ? error : damaged(error.message);
+}
