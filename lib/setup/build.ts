@@ -1,0 +1,138 @@
+import { createHash } from 'node:crypto';
+import { accessSync, constants, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { copyFile, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { availableParallelism, freemem } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+
+import { coded } from '../errors.ts';
+import { lastWords, run, versionOf } from './command.ts';
+import { addonFolders, cacheFolder, packageRoot, packageVersion } from './paths.ts';
+import { type AddonRecord, addonName, type BuiltAddon, type LibTorch, recordName } from './record.ts';
+import type { Ui } from './ui.ts';
+
+/** Memory of a compiler that reads libtorch's headers. */
+const bytesPerJob = 1.5e9;
+const require = createRequire(import.meta.url);
+
+/** Of everything that the training addon is made from: built again when this changes, and only then. */
+export function fingerprint(libtorch: LibTorch): string {
+  const hash = createHash('sha256');
+  const { lib, include, version } = libtorch;
+  hash.update(JSON.stringify([packageVersion, lib, include, version, require('node-addon-api').version]));
+  const folders = ['native/torch', 'native/cmake'].map((name) => join(packageRoot, name));
+  const inFolders = folders.flatMap((folder) =>
+    readdirSync(folder, { withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(folder, entry.name)),
+  );
+  const single = ['CMakeLists.txt', 'native/core.h', 'native/node/bind.h'];
+  const files = [...inFolders, ...single.map((name) => join(packageRoot, name))].sort();
+  for (const file of files) hash.update(basename(file)).update(readFileSync(file));
+  return hash.digest('hex').slice(0, 16);
+}
+
+/**
+ * Builds the training addon for a libtorch and puts it, with its record, where it is looked for.
+ * @throws Error `ERR_HOROBALL_BUILD` when a tool is missing or the build fails.
+ */
+export async function buildTrainAddon(libtorch: LibTorch, ui: Ui): Promise<BuiltAddon> {
+  const folder = outputFolder();
+  const work = join(dirname(folder), 'work');
+  const options = ['-DHOROBALL_CORE=OFF', '-DHOROBALL_TRAIN=ON', ...libtorchOptions(libtorch)];
+  await cmake(work, options, 'train', 'training addon', ui);
+  const record: AddonRecord = { libtorch, fingerprint: fingerprint(libtorch) };
+  return publish(join(work, 'out', addonName), folder, record);
+}
+
+/** Builds the light core beside the package's other builds. */
+export async function buildCore(ui: Ui): Promise<void> {
+  const release = join(packageRoot, 'build', 'Release');
+  const work = join(packageRoot, 'build', 'setup');
+  await cmake(work, [`-DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${release}`], 'core', 'light core', ui);
+}
+
+/** The package's own folder, or the cache where that is read-only. */
+function outputFolder(): string {
+  for (const folder of addonFolders()) {
+    try {
+      mkdirSync(folder, { recursive: true });
+      accessSync(folder, constants.W_OK);
+      return folder;
+    } catch {
+      // The next one.
+    }
+  }
+  throw coded('ERR_HOROBALL_BUILD', `neither ${packageRoot} nor ${cacheFolder()} can be written to`);
+}
+
+/** The addon and then its record, each whole or not at all; without a record an addon counts as not built. */
+async function publish(from: string, folder: string, record: AddonRecord): Promise<BuiltAddon> {
+  const [file, recordFile] = [join(folder, addonName), join(folder, recordName)];
+  await mkdir(folder, { recursive: true });
+  await rm(recordFile, { force: true });
+  await copyFile(from, `${file}.partial`);
+  await rename(`${file}.partial`, file);
+  await writeFile(`${recordFile}.partial`, `${JSON.stringify(record, null, 2)}\n`);
+  await rename(`${recordFile}.partial`, recordFile);
+  return { file, record };
+}
+
+/** A folder with lib/ and include/ is named as such; a system's is found by CMake's own search. */
+function libtorchOptions({ lib, include }: LibTorch): string[] {
+  const root = dirname(lib);
+  return basename(lib) === 'lib' && include === join(root, 'include') ? [`-DLibTorch_ROOT=${root}`] : [];
+}
+
+async function cmake(
+  work: string,
+  options: readonly string[],
+  target: string,
+  what: string,
+  ui: Ui,
+): Promise<void> {
+  await requireTools(what);
+  // A cache of an earlier configuration would keep the paths of another libtorch.
+  await rm(join(work, 'CMakeCache.txt'), { force: true });
+  const headers = [require('node-api-headers').include_dir, require('node-addon-api').include_dir].join(';');
+  const fixed = ['-DCMAKE_BUILD_TYPE=Release', `-DCMAKE_JS_INC=${headers}`];
+  const env = { ...process.env, LIBTORCH: '' };
+  await step(['-S', packageRoot, '-B', work, ...fixed, ...options], `configuring the ${what}`, ui, env);
+  const jobs = Math.max(1, Math.min(availableParallelism(), Math.floor(freemem() / bytesPerJob)));
+  const build = ['--build', work, '--target', target, '--parallel', String(jobs)];
+  await step(build, `building the ${what}`, ui, env);
+}
+
+async function step(args: string[], what: string, ui: Ui, env: NodeJS.ProcessEnv): Promise<void> {
+  const errors: string[] = [];
+  const onLine = (line: string): void => {
+    const percent = /^\[ *(\d+)%\]/.exec(line)?.[1];
+    if (percent !== undefined) ui.progress(Number(percent), 100, what);
+    if (/\berror\b/i.test(line)) errors.push(line.trim());
+  };
+  ui.progress(0, 100, what);
+  const result = await run('cmake', args, { env, onLine });
+  if (result.code === 0) return;
+  const words = errors[0] ?? lastWords(result);
+  throw coded('ERR_HOROBALL_BUILD', `${what} failed: ${words} (the command: cmake ${args.join(' ')})`);
+}
+
+/** The compilers that CMake would take. */
+export function compilerName(): string {
+  return process.env['CXX'] || 'c++';
+}
+
+async function requireTools(what: string): Promise<void> {
+  const tools = { cmake: 'cmake', 'a C++ compiler': compilerName() };
+  const missing: string[] = [];
+  for (const [name, program] of Object.entries(tools)) {
+    if ((await versionOf(program)) === undefined) missing.push(name);
+  }
+  if (missing.length === 0) return;
+  const advice =
+    process.platform === 'darwin'
+      ? 'xcode-select --install, brew install cmake'
+      : 'apt-get install cmake g++';
+  const message = `building the ${what} needs ${missing.join(' and ')}: ${advice}, then run \`npx horoball setup\``;
+  throw coded('ERR_HOROBALL_BUILD', message);
+}

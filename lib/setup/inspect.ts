@@ -1,0 +1,47 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { librarySuffix, missingLibrary } from './libraries.ts';
+import type { LibTorch } from './record.ts';
+
+/** A libtorch, or why what is there cannot be used. */
+export type Inspection = { libtorch: LibTorch } | { reason: string };
+
+const oldest = [1, 13] as const;
+/** Newer major versions have not been seen. */
+const beyond = 3;
+/** The newer place first; the header at the older one then only includes it. */
+const versionHeaders = ['torch/headeronly/version.h', 'torch/csrc/api/include/torch/version.h'];
+
+/** Looks at a folder with lib/ and include/ in it: an unpacked archive, or the torch folder of a wheel. */
+export function inspectRoot(origin: string, root: string): Inspection {
+  return inspect(origin, join(root, 'lib'), join(root, 'include'));
+}
+
+/** Looks at a folder of libraries and a folder of headers; loads nothing. */
+export function inspect(origin: string, lib: string, include: string): Inspection {
+  if (!existsSync(lib)) return { reason: `there is no folder ${lib}` };
+  const missing = missingLibrary(lib);
+  if (missing !== undefined) return { reason: `there is no ${missing}` };
+  const version = headerVersion(include);
+  if (version === undefined) return { reason: `${include} has no headers of libtorch` };
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  if (major < oldest[0] || (major === oldest[0] && minor < oldest[1]) || major >= beyond) {
+    return { reason: `it is ${version}, and ${oldest.join('.')} to 2.x is needed` };
+  }
+  const cuda = existsSync(join(lib, `libtorch_cuda${librarySuffix}`));
+  return { libtorch: { origin, lib, include, version, cuda } };
+}
+
+function headerVersion(include: string): string | undefined {
+  for (const header of versionHeaders) {
+    const file = join(include, header);
+    if (!existsSync(file)) continue;
+    const text = readFileSync(file, 'utf8');
+    const parts = ['MAJOR', 'MINOR', 'PATCH'].map(
+      (part) => new RegExp(`define TORCH_VERSION_${part} +(\\d+)`).exec(text)?.[1],
+    );
+    if (parts.every((part) => part !== undefined)) return parts.join('.');
+  }
+  return undefined;
+}
