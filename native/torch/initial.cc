@@ -1,0 +1,40 @@
+#include "initial.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+
+#include <cmath>
+
+namespace horoball::train {
+
+Initial::Initial(std::uint64_t seed) : generator_(at::make_generator<at::CPUGeneratorImpl>(seed)) {}
+
+void Initial::normal(at::Tensor to, double std) {
+  const torch::NoGradGuard frozen;
+  to.normal_(0, std, generator_);
+}
+
+void Initial::uniform(at::Tensor to, double bound) {
+  const torch::NoGradGuard frozen;
+  to.uniform_(-bound, bound, generator_);
+}
+
+// Inverse transform: uniform between the distribution function's values at the cuts, then its inverse.
+void Initial::trunc_normal(at::Tensor to, double std) {
+  const torch::NoGradGuard frozen;
+  const double cut = 2 / std;
+  const double bound = std::erf(cut / std::sqrt(2.0));
+  to.uniform_(-bound, bound, generator_).erfinv_().mul_(std * std::sqrt(2.0)).clamp_(-2, 2);
+}
+
+// QR of a normal matrix; the signs of R's diagonal make the distribution uniform (Saxe et al. 2014).
+void Initial::orthogonal(at::Tensor to) {
+  const torch::NoGradGuard frozen;
+  const bool wide = to.size(0) < to.size(1);
+  auto drawn = at::empty_like(to).normal_(0, 1, generator_);
+  if (wide) drawn = drawn.t();
+  const auto [q, r] = at::linalg_qr(drawn);
+  const auto unit = q * r.diagonal().sign();
+  to.copy_(wide ? unit.t() : unit);
+}
+
+}  // namespace horoball::train

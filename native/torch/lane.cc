@@ -1,0 +1,145 @@
+#include "lane.h"
+
+#include <cstring>
+#include <new>
+
+namespace horoball::train {
+namespace {
+
+// libtorch appends the C++ stack to its messages, from the second line on.
+std::string first_line(const char* text) { return {text, std::strcspn(text, "\n")}; }
+
+std::optional<Failure> attempt(const Call& call, const Work& work) {
+  const auto failed = [&](const char* code, const std::string& what) {
+    return Failure{code, std::string("[") + call.operation + "] " + what};
+  };
+  try {
+    poll(call.cancel.get());
+    work(call.cancel.get());
+    return std::nullopt;
+  } catch (const Cancelled& error) {
+    return failed("ERR_HOROBALL_CANCELLED", error.what());
+  } catch (const CodedError& error) {
+    return failed(error.code(), error.what());
+  } catch (const std::bad_alloc&) {
+    return failed("ERR_HOROBALL_MEMORY", "out of memory");
+  } catch (const std::exception& error) {
+    return failed("ERR_HOROBALL_TORCH", first_line(error.what()));
+  }
+}
+
+Napi::Value error_from(Napi::Env env, const Failure& failure) {
+  const auto error = Napi::Error::New(env, failure.message);
+  error.Set("code", Napi::String::New(env, failure.code));
+  return error.Value();
+}
+
+}  // namespace
+
+Lane::Lane(Napi::Env env) : env_(env) {
+  const auto nothing = Napi::Function::New(env, [](const Napi::CallbackInfo&) {});
+  wake_ = Napi::ThreadSafeFunction::New(env, nothing, "horoball lane", 0, 1);
+  wake_.Unref(env);
+  // Registered behind the function above, so that it runs before the function is freed: releasing it from
+  // the instance data's destructor instead hangs at exit on Node 24.
+  env.AddCleanupHook([this] { close(); });
+  thread_ = std::thread([this] { serve(); });
+}
+
+Lane::~Lane() { close(); }
+
+void Lane::post(Call call, Work work) {
+  auto job = std::make_unique<Job>();
+  job->call = std::move(call);
+  job->work = std::move(work);
+  queue(std::move(job));
+}
+
+void Lane::release(std::function<void()> work) {
+  auto job = std::make_unique<Job>();
+  job->releasing = std::move(work);
+  queue(std::move(job));
+}
+
+Napi::Promise Lane::run(Call call, Work work, Answer answer) {
+  auto job = std::make_unique<Job>();
+  job->call = std::move(call);
+  job->work = std::move(work);
+  job->answer = std::move(answer);
+  job->deferred = Napi::Promise::Deferred::New(env_);
+  const auto promise = job->deferred->Promise();
+  if (waiting_++ == 0) wake_.Ref(env_);
+  queue(std::move(job));
+  return promise;
+}
+
+void Lane::queue(JobPtr job) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (closing_) return;
+    queue_.push_back(std::move(job));
+  }
+  ready_.notify_one();
+}
+
+void Lane::serve() {
+  while (true) {
+    std::unique_lock lock(mutex_);
+    ready_.wait(lock, [this] { return closing_ || !queue_.empty(); });
+    if (closing_) return;
+    JobPtr job = std::move(queue_.front());
+    queue_.pop_front();
+    lock.unlock();
+    execute(*job);
+    if (!job->returns()) continue;
+    lock.lock();
+    done_.push_back(std::move(job));
+    lock.unlock();
+    wake_.NonBlockingCall([this](Napi::Env env, Napi::Function) { settle(env); });
+  }
+}
+
+void Lane::execute(Job& job) {
+  if (job.releasing) {
+    job.releasing();
+    job.releasing = nullptr;
+    return;
+  }
+  if (!failure_) failure_ = attempt(job.call, job.work);
+  job.work = nullptr;  // what it holds dies here, on the lane
+  if (job.deferred) job.failure = std::exchange(failure_, std::nullopt);
+}
+
+void Lane::settle(Napi::Env env) {
+  std::deque<JobPtr> done;
+  {
+    const std::lock_guard lock(mutex_);
+    done.swap(done_);
+  }
+  const Napi::HandleScope scope(env);
+  for (const JobPtr& job : done) {
+    if (!job->deferred) continue;
+    if (--waiting_ == 0) wake_.Unref(env);
+    if (job->failure) {
+      job->deferred->Reject(error_from(env, *job->failure));
+    } else {
+      job->deferred->Resolve(job->answer(env));
+    }
+  }
+}
+
+// The references in dropped jobs die here, while the environment still is.
+void Lane::close() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (closing_) return;
+    closing_ = true;
+  }
+  ready_.notify_one();
+  thread_.join();
+  queue_.clear();
+  done_.clear();
+  wake_.Abort();
+}
+
+}  // namespace horoball::train

@@ -1,0 +1,56 @@
+// AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101), with its moments in plain view so that they can be
+// saved.
+#pragma once
+
+#include "embedder.h"
+#include "room.h"
+
+namespace horoball::train {
+
+struct AdamWConfig {
+  std::vector<double> rates, decays;  // of each trainable parameter: factor of the rate, weight decay
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double eps = 1e-8;
+};
+
+class AdamWResource : public Resource {
+ public:
+  AdamWResource(std::shared_ptr<Ledger> ledger, const AdamWConfig& config)
+      : Resource(std::move(ledger)), config_(config) {}
+
+  // Takes the trainable parameters; the embedder may be disposed of before the optimiser.
+  void attach(const EmbedderResource& model);
+
+  void clip_grad_norm(double max);
+  void step(double lr);
+  void zero_grad();
+  void scale_gradients(double factor);
+  double grad_norm();
+
+  // step, then first and second moment of each parameter.
+  void read(const std::vector<Span<float>>& to) const;
+  void write(const std::vector<Span<float>>& from);
+
+ private:
+  struct Slot {
+    std::string name;
+    double rate, decay;
+    at::Tensor parameter, first, second, steps;
+
+    bool in_group_of(const Slot& other) const { return rate == other.rate && decay == other.decay; }
+  };
+
+  at::Tensor norm() const;
+  void require_finite();
+  void update(const std::vector<Slot*>& slots, double lr, double decay) const;
+  void update_one(Slot& slot, double lr, double decay) const;
+
+  AdamWConfig config_;
+  std::vector<Slot> slots_;
+  c10::optional<double> norm_before_clipping_;
+};
+
+void bind_optim(Napi::Env env, Napi::Object exports);
+
+}  // namespace horoball::train
