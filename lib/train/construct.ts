@@ -1,0 +1,65 @@
+import type { RunConfig } from './config.ts';
+import { HybridLoss } from './loss.ts';
+import { Embedder } from './model.ts';
+import type { Device } from './native.ts';
+import { AdamW } from './optim.ts';
+import { resolveViT } from './vit.ts';
+import { findWeights, loadWeights } from './weights/load.ts';
+
+/** The network of a run with its first weights; `note` hears how a weights file was made to fit. */
+export async function createEmbedder(
+  config: RunConfig,
+  note: (text: string) => void = () => {},
+): Promise<Embedder> {
+  const embedder = await newEmbedder(config);
+  if (config.weights === null) return embedder;
+  try {
+    const { notices } = await loadWeights(await findWeights(config.weights), embedder);
+    for (const notice of notices) note(notice);
+    return embedder;
+  } catch (error) {
+    embedder.dispose();
+    throw error;
+  }
+}
+
+/** A network that sees pictures of the size that the run crops. */
+export function newEmbedder(config: RunConfig): Promise<Embedder> {
+  const { model, crop, head, emb, clip_r, hyp_c, seed, freeze, device } = config;
+  return Embedder.create({
+    model: { ...resolveViT(model), imgSize: crop },
+    head,
+    dim: emb,
+    clipR: clip_r,
+    c: hyp_c,
+    seed,
+    device: device as Device,
+    freezePatchEmbed: freeze !== null,
+    freezeBlocks: freeze ?? 0,
+    compat: compatOf(config),
+  });
+}
+
+export function createLoss(config: RunConfig, embedder: Embedder): HybridLoss {
+  const { geometry, num_samples, t_e, t_h, lam, hyp_c, clip_r, reduction } = config;
+  return new HybridLoss({
+    geometry,
+    tied: embedder.tied,
+    views: num_samples,
+    tauE: t_e,
+    tauH: t_h,
+    lambda: lam,
+    c: hyp_c,
+    clipR: clip_r,
+    reduction,
+    compat: compatOf(config),
+  });
+}
+
+export function createOptimizer(config: RunConfig, embedder: Embedder): AdamW {
+  return new AdamW(embedder, { lr: config.lr, weightDecay: config.weight_decay });
+}
+
+function compatOf({ compat }: RunConfig): 'hypmix' | null {
+  return compat === 'hypmix' ? compat : null;
+}

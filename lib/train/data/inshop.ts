@@ -1,0 +1,70 @@
+import path from 'node:path';
+import type { Dataset, Split } from './dataset.ts';
+import { badLine, complete, firstOf, locate, type Published, readLines } from './published.ts';
+import { regrouped } from './split.ts';
+
+const about: Published = {
+  name: 'In-shop Clothes Retrieval',
+  archives: 'list_eval_partition.txt and img.zip (DeepFashion, In-shop Clothes Retrieval Benchmark)',
+  folders: ['Inshop_Clothes', 'In-shop', 'Inshop', 'inshop', 'In-shop Clothes Retrieval Benchmark'],
+  layout: 'list_eval_partition.txt (also in Eval/) and img/WOMEN/... (also in Img/)',
+};
+const lists = ['list_eval_partition.txt', 'Eval/list_eval_partition.txt', 'Anno/list_eval_partition.txt'];
+const parts = ['train', 'query', 'gallery'] as const;
+
+interface Row {
+  path: string;
+  group: string;
+  part: (typeof parts)[number];
+}
+
+/** The published protocol: train; then queries (the test split) looked up in the gallery, which share their classes. */
+export async function inshop(root: string): Promise<Dataset> {
+  const { folder, file } = await find(root);
+  const rows = await readRows(folder, file);
+  const among = (...wanted: readonly string[]): Row[] => rows.filter(({ part }) => wanted.includes(part));
+  const split = (pictures: Row[], classes: readonly string[]): Split => regrouped(pictures, classes, String);
+  const tested = itemsOf(among('query', 'gallery'));
+  return complete(
+    about,
+    {
+      root: folder,
+      train: split(among('train'), itemsOf(among('train'))),
+      test: split(among('query'), tested),
+      gallery: split(among('gallery'), tested),
+    },
+    {
+      train: { pictures: 25_882, classes: 3997 },
+      test: { pictures: 14_218, classes: 3985 },
+      gallery: { pictures: 12_612, classes: 3985 },
+    },
+  );
+}
+
+async function find(root: string): Promise<{ folder: string; file: string }> {
+  for (const file of lists.slice(1)) {
+    const folder = await locate(about, root, file).catch(() => undefined);
+    if (folder !== undefined) return { folder, file };
+  }
+  return { folder: await locate(about, root, lists[0]!), file: lists[0]! };
+}
+
+/** The number of pictures, a heading, then lines of `image_name item_id evaluation_status`. */
+async function readRows(folder: string, file: string): Promise<Row[]> {
+  const images = path.dirname(await firstOf(about, folder, ['img', 'Img/img']));
+  const lines = await readLines(about, folder, file);
+  const start = lines.findIndex((line) => line.startsWith('image_name')) + 1;
+  if (start === 0) throw badLine(file, lines[0] ?? '', 'the heading image_name item_id evaluation_status');
+  return lines.slice(start).map((line) => {
+    const match = /^\s*(\S.*?)\s+(\S+)\s+(train|query|gallery)\s*$/.exec(line);
+    if (match === null) throw badLine(file, line, 'image_name item_id train|query|gallery');
+    return { path: path.join(images, match[1]!), group: match[2]!, part: match[3] as Row['part'] };
+  });
+}
+
+/** Item ids in the order of their numbers. */
+function itemsOf(rows: Row[]): string[] {
+  return [...new Set(rows.map(({ group }) => group))].sort((a, b) =>
+    a.localeCompare(b, 'en', { numeric: true }),
+  );
+}

@@ -1,0 +1,46 @@
+/** What a JPEG file says about itself before its pixels. */
+export interface JpegHeader {
+  width: number;
+  height: number;
+  /** 1 grey, 3 colour, 4 CMYK. */
+  components: number;
+  /** Bits of a sample. */
+  precision: number;
+}
+
+const startOfImage = 0xd8;
+const startOfScan = 0xda;
+const endOfImage = 0xd9;
+
+/** Reads the frame header (ITU-T T.81, B.2.2); undefined when there is none. */
+export function readJpegHeader(bytes: Buffer): JpegHeader | undefined {
+  if (bytes.length < 4 || bytes[0] !== 0xff || bytes[1] !== startOfImage) return undefined;
+  let at = 2;
+  while (at + 4 <= bytes.length) {
+    if (bytes[at] !== 0xff) return undefined;
+    const marker = bytes[at + 1]!;
+    if (marker === 0xff) {
+      at++; // fill byte
+      continue;
+    }
+    if (marker === startOfScan || marker === endOfImage) return undefined;
+    if (isFrame(marker)) return readFrame(bytes, at + 4);
+    at += 2 + bytes.readUInt16BE(at + 2);
+  }
+  return undefined;
+}
+
+/** SOF0 to SOF15 without the three markers among them that are something else. */
+function isFrame(marker: number): boolean {
+  return marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc;
+}
+
+function readFrame(bytes: Buffer, at: number): JpegHeader | undefined {
+  if (at + 6 > bytes.length) return undefined;
+  return {
+    precision: bytes[at]!,
+    height: bytes.readUInt16BE(at + 1),
+    width: bytes.readUInt16BE(at + 3),
+    components: bytes[at + 5]!,
+  };
+}

@@ -1,0 +1,161 @@
+/** The class tree of the built-in data set: what a family, a genus and a species look like, before any picture. */
+import { integer, type Random, random, shuffle, uniform } from '../../random.ts';
+
+/** A colour as hue (degrees), chroma and lightness in [0, 1]. */
+export interface Colour {
+  hue: number;
+  chroma: number;
+  light: number;
+}
+
+export const textures = ['plain', 'stripes', 'rings', 'dots', 'checks', 'spokes'] as const;
+export const partKinds = ['horn', 'paddle', 'bristle', 'loop'] as const;
+export const marks = ['disc', 'ring', 'bar', 'cross', 'triangle', 'pair'] as const;
+
+/** Everything that the pictures of one class have in common. Lengths are in units of the body's radius. */
+export interface Species {
+  name: string;
+  genus: string;
+  family: string;
+  /** Outline: radius 1 + sum of amplitude * cos(order * angle + phase), then stretched across. */
+  outline: { order: number; amplitude: number; phase: number }[];
+  aspect: number;
+  parts: { kind: (typeof partKinds)[number]; angles: number[]; length: number; width: number };
+  texture: { kind: (typeof textures)[number]; frequency: number; angle: number; duty: number };
+  mark: { kind: (typeof marks)[number]; angle: number; distance: number; size: number };
+  colours: { body: Colour; texture: Colour; part: Colour; mark: Colour };
+}
+
+/** How many genera a family has, and how many species a genus. */
+export const generaPerFamily = 4;
+export const speciesPerGenus = 4;
+
+/** The species of `families` families, family by family and genus by genus; a pure function of the seed. */
+export function classTree(seed: number, families: number): Species[] {
+  const species: Species[] = [];
+  for (let f = 0; f < families; f++) {
+    const family = drawFamily(random(seed, 1, f), f);
+    for (let g = 0; g < generaPerFamily; g++) {
+      const genus = drawGenus(random(seed, 2, f, g), family, g);
+      for (let s = 0; s < speciesPerGenus; s++) species.push(drawSpecies(random(seed, 3, f, g, s), genus, s));
+    }
+  }
+  return species;
+}
+
+/** Sets the outline's main lobes and the kind of parts; colours only as a starting point. */
+function drawFamily(next: Random, index: number): Species {
+  const id = String(index + 1).padStart(2, '0');
+  const hue = uniform(next, 0, 360);
+  const order = 2 + integer(next, 6);
+  return {
+    name: '',
+    genus: '',
+    family: `family-${id}`,
+    outline: [{ order, amplitude: uniform(next, 0.12, 0.34), phase: 0 }],
+    aspect: uniform(next, 0.62, 1),
+    parts: { kind: pick(next, partKinds), angles: [], length: 0, width: uniform(next, 0.16, 0.3) },
+    texture: { kind: 'plain', frequency: 0, angle: 0, duty: 0.5 },
+    mark: { kind: 'disc', angle: 0, distance: 0, size: 0 },
+    colours: {
+      body: { hue, chroma: uniform(next, 0.35, 0.9), light: uniform(next, 0.35, 0.75) },
+      texture: {
+        hue: hue + uniform(next, 90, 270),
+        chroma: uniform(next, 0.35, 0.9),
+        light: uniform(next, 0.2, 0.85),
+      },
+      part: {
+        hue: hue + uniform(next, 60, 300),
+        chroma: uniform(next, 0.4, 0.9),
+        light: uniform(next, 0.3, 0.7),
+      },
+      mark: { hue: 0, chroma: 0, light: 0 },
+    },
+  };
+}
+
+/** Adds a finer outline, the texture, and how many parts there are and where. */
+function drawGenus(next: Random, family: Species, index: number): Species {
+  const main = family.outline[0]!;
+  const count = 2 + integer(next, 5);
+  const spread = uniform(next, 0.35, 1);
+  const turn = uniform(next, 0, 2 * Math.PI);
+  return {
+    ...family,
+    genus: `genus-${family.family.slice(-2)}-${index + 1}`,
+    outline: [
+      { ...main, amplitude: main.amplitude * uniform(next, 0.75, 1.25) },
+      {
+        order: main.order + 1 + integer(next, 3),
+        amplitude: uniform(next, 0.04, 0.14),
+        phase: uniform(next, 0, 6.28),
+      },
+    ],
+    aspect: family.aspect * uniform(next, 0.85, 1.15),
+    parts: {
+      ...family.parts,
+      angles: Array.from({ length: count }, (_, i) => turn + (spread * 2 * Math.PI * i) / count),
+      length: uniform(next, 0.35, 0.75),
+    },
+    texture: {
+      kind: pick(next, textures),
+      frequency: uniform(next, 2.5, 5.5),
+      angle: 0,
+      duty: uniform(next, 0.35, 0.6),
+    },
+    colours: {
+      ...family.colours,
+      body: shifted(next, family.colours.body, 40, 0.15),
+      part: shifted(next, family.colours.part, 60, 0.2),
+    },
+  };
+}
+
+/** Adds the mark and settles every colour. Siblings get marks and texture hues from different quarters. */
+function drawSpecies(next: Random, genus: Species, index: number): Species {
+  const quarter = (offset: number): number => ((index + offset) % speciesPerGenus) / speciesPerGenus;
+  const own = shuffle(next, [...marks]);
+  const { body, texture, part } = genus.colours;
+  return {
+    ...genus,
+    name: `species-${genus.genus.slice(6)}-${index + 1}`,
+    outline: genus.outline.map((wave) => ({
+      ...wave,
+      amplitude: wave.amplitude * uniform(next, 0.85, 1.15),
+    })),
+    texture: {
+      ...genus.texture,
+      frequency: genus.texture.frequency * uniform(next, 0.8, 1.25),
+      angle: Math.PI * (quarter(0) + uniform(next, 0, 0.2)),
+    },
+    mark: {
+      kind: own[0]!,
+      angle: 2 * Math.PI * (quarter(1) + uniform(next, -0.1, 0.1)),
+      distance: uniform(next, 0.15, 0.45),
+      size: uniform(next, 0.22, 0.36),
+    },
+    colours: {
+      body: shifted(next, { ...body, hue: body.hue + 12 * index }, 8, 0.1),
+      texture: shifted(next, { ...texture, hue: texture.hue + 50 * index }, 20, 0.15),
+      part: shifted(next, part, 20, 0.1),
+      mark: {
+        hue: 360 * (quarter(2) + uniform(next, 0, 0.25)),
+        chroma: uniform(next, 0.5, 1),
+        light: uniform(next, 0.3, 0.8),
+      },
+    },
+  };
+}
+
+function pick<T>(next: Random, items: readonly T[]): T {
+  return items[integer(next, items.length)]!;
+}
+
+function shifted(next: Random, { hue, chroma, light }: Colour, degrees: number, amount: number): Colour {
+  const clamp = (x: number): number => Math.min(0.95, Math.max(0.12, x));
+  return {
+    hue: hue + uniform(next, -degrees, degrees),
+    chroma: clamp(chroma + uniform(next, -amount, amount)),
+    light: clamp(light + uniform(next, -amount, amount)),
+  };
+}

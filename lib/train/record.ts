@@ -1,0 +1,101 @@
+import type { RunConfig } from './config.ts';
+
+/** Where embeddings are compared: the head's two outputs under their own distance, and the backbone's feature. */
+export type Space = 'hyperbolic' | 'cosine' | 'body';
+
+/** Recall of one way to compare pictures. */
+export interface Recall {
+  /** Recall@k by k, each from 0 to 1. */
+  at: Record<string, number>;
+  /**
+   * Strict Recall@1 up the class tree. First: pictures of the same class excluded, a hit where the nearest is of
+   * the same genus; second: the same genus excluded, a hit where it is of the same family. Empty without a tree.
+   */
+  strict: number[];
+}
+
+/** One evaluation of the test classes. */
+export interface Evaluation {
+  pictures: number;
+  classes: number;
+  spaces: Record<Space, Recall>;
+}
+
+/** A line of metrics.jsonl after a training step. */
+export interface StepRow {
+  type: 'step';
+  step: number;
+  epoch: number;
+  loss: number;
+  /** Share of anchors whose nearest picture of another view is of their class, as the loss sees it. */
+  accuracy: number;
+  /** Smallest, mean and largest logit between views. */
+  min: number;
+  mean: number;
+  max: number;
+  lr: number;
+  imagesPerSecond: number;
+  /** Milliseconds for which the step waited for pictures. */
+  waitMs: number;
+  /** Seconds since the run began. */
+  seconds: number;
+}
+
+/** A line of metrics.jsonl after an evaluation; epoch 0 is the untrained network. */
+export interface EvaluationRow extends Evaluation {
+  type: 'evaluation';
+  step: number;
+  epoch: number;
+  seconds: number;
+}
+
+export type Row = StepRow | EvaluationRow;
+
+/** A way to compare pictures that was not trained, measured on the same test classes. */
+export interface Baseline {
+  name: string;
+  recall: Recall;
+}
+
+/** A test picture in the gallery: `thumbnail` is a data URI. */
+export interface Thumbnail {
+  label: number;
+  thumbnail: string;
+}
+
+/** What the drawings of a report need beside the curves: made once, at the end of a run. */
+export interface Snapshot {
+  dataset: string;
+  /** The epoch after which the embeddings were made. */
+  epoch: number;
+  classes: string[];
+  /** Per class its ancestors, nearest first; empty without a class tree. */
+  parents: string[][];
+  disk: {
+    c: number;
+    /** x and y in the unit disk (coordinates times sqrt c), point after point. */
+    points: number[];
+    labels: number[];
+    /** Share of the tangent vectors' variance along the two directions. */
+    explained: [number, number];
+  };
+  gallery: { query: Thumbnail; nearest: (Thumbnail & { distance: number })[] }[];
+  baselines: Baseline[];
+}
+
+/** All that a run folder says. */
+export interface RunRecord {
+  name: string;
+  config: RunConfig;
+  rows: Row[];
+  snapshot: Snapshot | null;
+}
+
+/** The rows of one kind, in the order in which they were written. */
+export function stepsOf(rows: readonly Row[]): StepRow[] {
+  return rows.filter((row) => row.type === 'step');
+}
+
+export function evaluationsOf(rows: readonly Row[]): EvaluationRow[] {
+  return rows.filter((row) => row.type === 'evaluation');
+}

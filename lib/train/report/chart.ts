@@ -1,0 +1,181 @@
+import { type Html, html, type Part } from './html.ts';
+
+/** One line of a chart; `faint` points are drawn behind it (the values that it smooths). */
+export interface Series {
+  name: string;
+  colour: string;
+  x: readonly number[];
+  y: readonly number[];
+  faint?: readonly number[];
+}
+
+export interface ChartOptions {
+  title: string;
+  xLabel: string;
+  series: readonly Series[];
+  /** Ends of the vertical axis where the data should not choose them. */
+  yMin?: number;
+  yMax?: number;
+  /** Values as percentages. */
+  percent?: boolean;
+  /** Dashed horizontal lines with their names. */
+  marks?: readonly { name: string; y: number }[];
+}
+
+const width = 460;
+const height = 264;
+const margin = { left: 44, right: 14, top: 14, bottom: 34 };
+
+/** A line chart as one SVG element; script.ts adds the values under the pointer from `data-chart`. */
+export function lineChart(options: ChartOptions): Html {
+  const xs = options.series.flatMap((series) => series.x);
+  const ys = options.series.flatMap((series) => [...series.y, ...(series.faint ?? [])]);
+  for (const mark of options.marks ?? []) ys.push(mark.y);
+  const x = scale(extent(xs), [margin.left, width - margin.right]);
+  const [low, high] = extent(ys);
+  const y = scale(
+    [options.yMin ?? low, options.yMax ?? high + 0.04 * (high - low)],
+    [height - margin.bottom, margin.top],
+  );
+  const format = options.percent ? percent : plain;
+  return html`<figure class="chart">
+<figcaption>${options.title}</figcaption>
+<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${options.title}" data-chart="${chartData(options, x, y)}">
+${yAxis(y, format)}${xAxis(x, options.xLabel)}
+${(options.marks ?? []).map((mark) => markLine(mark, y))}
+${options.series.map((series) => line(series, x, y))}
+<g class="cursor"></g></svg>
+${legend(options.series)}</figure>`;
+}
+
+interface Scale {
+  domain: readonly [number, number];
+  at(value: number): number;
+}
+
+function scale(domain: readonly [number, number], range: readonly [number, number]): Scale {
+  const span = domain[1] - domain[0] || 1;
+  return { domain, at: (value) => range[0] + ((value - domain[0]) / span) * (range[1] - range[0]) };
+}
+
+function extent(values: readonly number[]): [number, number] {
+  let low = Number.POSITIVE_INFINITY;
+  let high = Number.NEGATIVE_INFINITY;
+  for (const value of values) {
+    if (!Number.isFinite(value)) continue;
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
+  return low <= high ? [low, high] : [0, 1];
+}
+
+/** About `count` round numbers (1, 2 or 5 times a power of ten) inside a domain. */
+export function ticks([low, high]: readonly [number, number], count = 5): number[] {
+  const rough = (high - low) / count || 1;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * ([1, 2, 5].find((factor) => factor * power >= rough) ?? 10);
+  const found: number[] = [];
+  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; i++) {
+    found.push(Number((i * step).toPrecision(12)));
+  }
+  return found;
+}
+
+const plain = (value: number): string => String(Number(value.toPrecision(4)));
+const percent = (value: number): string => `${Number((100 * value).toPrecision(3))}%`;
+
+function yAxis(y: Scale, format: (value: number) => string): Part {
+  return ticks(y.domain).map((value) => {
+    const at = y.at(value).toFixed(1);
+    return html`<path class="grid" d="M${margin.left} ${at}H${width - margin.right}"/><text class="tick" x="${margin.left - 7}" y="${at}" dy="0.35em" text-anchor="end">${format(value)}</text>`;
+  });
+}
+
+function xAxis(x: Scale, label: string): Part {
+  const base = height - margin.bottom;
+  return [
+    html`<path class="axis" d="M${margin.left} ${base}H${width - margin.right}"/>`,
+    ...ticks(x.domain).map(
+      (value) =>
+        html`<text class="tick" x="${x.at(value).toFixed(1)}" y="${base + 15}" text-anchor="middle">${plain(value)}</text>`,
+    ),
+    html`<text class="label" x="${width - margin.right}" y="${height - 3}" text-anchor="end">${label}</text>`,
+  ];
+}
+
+function markLine(mark: { name: string; y: number }, y: Scale): Html {
+  const at = y.at(mark.y);
+  return html`<path class="mark" d="M${margin.left} ${at.toFixed(1)}H${width - margin.right}"/><text class="label" x="${width - margin.right}" y="${(at - 4).toFixed(1)}" text-anchor="end">${mark.name}</text>`;
+}
+
+function line(series: Series, x: Scale, y: Scale): Html {
+  const path = (values: readonly number[]): string =>
+    values
+      .map((value, i) => ({ value, i }))
+      .filter(({ value }) => Number.isFinite(value))
+      .map(
+        ({ value, i }, at) => `${at ? 'L' : 'M'}${x.at(series.x[i]!).toFixed(1)} ${y.at(value).toFixed(1)}`,
+      )
+      .join('');
+  const dots = series.x.length <= 24;
+  return html`${series.faint ? html`<path class="line faint" stroke="${series.colour}" d="${path(series.faint)}"/>` : null}<path class="line" stroke="${series.colour}" d="${path(series.y)}"/>${
+    dots
+      ? series.x.map(
+          (value, i) =>
+            html`<circle class="dot" fill="${series.colour}" cx="${x.at(value).toFixed(1)}" cy="${y.at(series.y[i]!).toFixed(1)}" r="2.6"/>`,
+        )
+      : null
+  }`;
+}
+
+function legend(series: readonly Series[]): Part {
+  if (series.length < 2) return null;
+  return html`<ul class="legend">${series.map(
+    (one) => html`<li><i style="background:${one.colour}"></i>${one.name}</li>`,
+  )}</ul>`;
+}
+
+/** What the pointer's read-out needs: pixels and values of every line, rounded. */
+function chartData(options: ChartOptions, x: Scale, y: Scale): string {
+  return JSON.stringify({
+    xLabel: options.xLabel,
+    percent: options.percent ?? false,
+    series: options.series.map((series) => ({
+      name: series.name,
+      colour: series.colour,
+      x: series.x,
+      y: series.y.map((value) => Number(value.toPrecision(4))),
+      px: series.x.map((value) => Math.round(x.at(value))),
+      py: series.y.map((value) => Math.round(y.at(value))),
+    })),
+  });
+}
+
+/**
+ * Means of at most `bins` runs of neighbouring values: what a chart this wide can show.
+ * The mean step of each run is its place.
+ */
+export function binned(
+  x: readonly number[],
+  y: readonly number[],
+  bins: number,
+): { x: number[]; y: number[] } {
+  const size = Math.max(1, Math.ceil(x.length / bins));
+  const out: { x: number[]; y: number[] } = { x: [], y: [] };
+  for (let i = 0; i < x.length; i += size) {
+    const end = Math.min(x.length, i + size);
+    out.x.push(mean(x.slice(i, end)));
+    out.y.push(mean(y.slice(i, end)));
+  }
+  return out;
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/** Centred moving means over `window` values; shorter at both ends. */
+export function smoothed(values: readonly number[], window: number): number[] {
+  const half = Math.floor(window / 2);
+  return values.map((_, i) => mean(values.slice(Math.max(0, i - half), i + half + 1)));
+}

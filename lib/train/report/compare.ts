@@ -1,0 +1,92 @@
+import { evaluationsOf, type RunRecord, type Space, stepsOf } from '../record.ts';
+import { binned, lineChart, smoothed } from './chart.ts';
+import { lineColours } from './colour.ts';
+import { diskFigure } from './disk.ts';
+import { type Html, html, type Part } from './html.ts';
+import { page } from './page.ts';
+import { recallTable, spaceNames } from './tables.ts';
+
+/** Several runs side by side as one self-contained page. */
+export function comparisonPage(records: readonly RunRecord[]): string {
+  return page(
+    `${records.length} runs · horoball`,
+    html`<header><p class="brand">horoball</p><h1>${records.length} runs side by side</h1>
+<p class="lede">${records.map((record) => record.name).join(', ')}</p></header>
+${recallSection(records)}
+<section><h2>Training</h2>${sameRule(records)}<div class="charts">${[recallChart(records), lossChart(records)].filter((chart) => chart !== null)}</div></section>
+${disks(records)}
+<section><h2>Settings that differ</h2>${differences(records)}</section>`,
+  );
+}
+
+/** Lines of one space stand together, so that runs are compared like with like. */
+function recallSection(records: readonly RunRecord[]): Html {
+  const lines = (Object.keys(spaceNames) as Space[]).flatMap((space) =>
+    records.flatMap((record) => {
+      const last = evaluationsOf(record.rows).at(-1);
+      const name = `${spaceNames[space]}: ${record.name}`;
+      return last ? [{ name, recall: last.spaces[space], lead: space === 'hyperbolic' }] : [];
+    }),
+  );
+  return html`<section><h2>Recall on unseen classes</h2>${
+    lines.length > 0 ? recallTable(lines) : html`<p>None of the runs was evaluated.</p>`
+  }</section>`;
+}
+
+function sameRule(records: readonly RunRecord[]): Part {
+  const kinds = new Set(records.map((record) => record.config.geometry));
+  if (kinds.size < 2) return null;
+  return html`<p>Losses of different geometries have different scales: compare their shape, not their height.
+Equal temperatures are no fair comparison between geometries either; each has its own best.</p>`;
+}
+
+function recallChart(records: readonly RunRecord[]): Html | null {
+  const series = records.flatMap((record, i) => {
+    const evaluations = evaluationsOf(record.rows);
+    if (evaluations.length < 2) return [];
+    const y = evaluations.map((row) => row.spaces.hyperbolic.at['1'] ?? Number.NaN);
+    return [{ name: record.name, colour: colourOf(i), x: evaluations.map((row) => row.epoch), y }];
+  });
+  if (series.length === 0) return null;
+  return lineChart({ title: 'Recall@1, head', xLabel: 'epoch', series, percent: true, yMin: 0 });
+}
+
+function lossChart(records: readonly RunRecord[]): Html | null {
+  const series = records.flatMap((record, i) => {
+    const steps = stepsOf(record.rows);
+    if (steps.length < 2) return [];
+    const { x, y } = binned(
+      steps.map((row) => row.step),
+      steps.map((row) => row.loss),
+      120,
+    );
+    return [{ name: record.name, colour: colourOf(i), x, y: smoothed(y, 7) }];
+  });
+  return series.length === 0 ? null : lineChart({ title: 'Loss', xLabel: 'step', series });
+}
+
+function disks(records: readonly RunRecord[]): Part {
+  const drawn = records.filter((record) => record.snapshot !== null);
+  if (drawn.length === 0) return null;
+  return html`<section><h2>The Poincaré disk</h2><div class="disks">${drawn.map((record) =>
+    diskFigure(record.snapshot!, record.name),
+  )}</div></section>`;
+}
+
+function differences(records: readonly RunRecord[]): Html {
+  const keys = Object.keys(records[0]!.config) as (keyof RunRecord['config'])[];
+  const differing = keys.filter(
+    (key) => key !== 'name' && new Set(records.map((record) => JSON.stringify(record.config[key]))).size > 1,
+  );
+  if (differing.length === 0) return html`<p>None.</p>`;
+  return html`<div class="scroll"><table><thead><tr><th></th>${records.map(
+    (record) => html`<th scope="col">${record.name}</th>`,
+  )}</tr></thead><tbody>${differing.map(
+    (key) =>
+      html`<tr><th scope="row">${key}</th>${records.map((record) => html`<td>${String(record.config[key] ?? 'none')}</td>`)}</tr>`,
+  )}</tbody></table></div>`;
+}
+
+function colourOf(index: number): string {
+  return lineColours[index % lineColours.length]!;
+}

@@ -1,0 +1,37 @@
+/** Text that is HTML already, as opposed to text that must be escaped. */
+export class Html {
+  readonly text: string;
+  constructor(text: string) {
+    this.text = text;
+  }
+  toString(): string {
+    return this.text;
+  }
+}
+
+export type Part = string | number | Html | null | readonly Part[];
+
+const entities: Record<string, string> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
+/** HTML with every value escaped, except those that are HTML; `null` is nothing, arrays are joined. */
+export function html(strings: TemplateStringsArray, ...values: Part[]): Html {
+  return new Html(strings.map((piece, i) => piece + (i < values.length ? written(values[i]!) : '')).join(''));
+}
+
+function written(value: Part): string {
+  if (value === null) return '';
+  if (value instanceof Html) return value.text;
+  if (typeof value === 'object') return value.map(written).join('');
+  return String(value).replace(/[&<>"']/g, (character) => entities[character]!);
+}
+
+/** Data for a script element: valid JSON in which nothing can end the element. */
+export function embeddedJson(value: unknown): Html {
+  return new Html(JSON.stringify(value).replace(/</g, '\\u003c'));
+}

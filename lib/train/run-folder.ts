@@ -1,0 +1,145 @@
+import { appendFile, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { coded } from '../errors.ts';
+import { writeAll, writeAtomically } from '../io/atomic.ts';
+import { parseConfig, type RunConfig } from './config.ts';
+import type { Row, RunRecord, Snapshot } from './record.ts';
+import { runPage } from './report/page.ts';
+
+/**
+ * `runs/<name>/`: config.json, metrics.jsonl (a line a step and an evaluation), model.safetensors, snapshot.json
+ * (what the drawings need) and report.html. Nothing in it refers to where it lies, so it can be moved.
+ */
+export class RunFolder {
+  readonly path: string;
+  readonly name: string;
+  #queue: Promise<void> = Promise.resolve();
+
+  private constructor(path: string, name: string) {
+    this.path = path;
+    this.name = name;
+  }
+
+  /**
+   * Makes the folder of a new run.
+   * @throws {Error} `ERR_HOROBALL_RUN_EXISTS` where `config.name` is taken already.
+   */
+  static async create(config: RunConfig & { runs: string }): Promise<RunFolder> {
+    await mkdir(config.runs, { recursive: true });
+    const name = await makeFolder(config);
+    const folder = new RunFolder(resolve(config.runs, name), name);
+    await writeText(join(folder.path, 'config.json'), `${JSON.stringify({ ...config, name }, null, 2)}\n`);
+    return folder;
+  }
+
+  /** Adds a line to metrics.jsonl. Lines are written in order, in the background; `flush` waits for them. */
+  log(row: Row): void {
+    const line = `${JSON.stringify(row)}\n`;
+    this.#queue = this.#queue.then(() => appendFile(this.file('metrics.jsonl'), line));
+    this.#queue.catch(() => {}); // `flush` reports it
+  }
+
+  /** Waits for all lines of the log; throws what any of them met. */
+  flush(): Promise<void> {
+    return this.#queue;
+  }
+
+  /** Writes the drawings' data and the report. */
+  async close(snapshot: Snapshot | null): Promise<void> {
+    await this.flush();
+    if (snapshot) await writeText(this.file('snapshot.json'), JSON.stringify(snapshot));
+    await writeReport(this.path);
+  }
+
+  /** Takes the folder away again. */
+  async remove(): Promise<void> {
+    await this.#queue.catch(() => {});
+    await rm(this.path, { recursive: true, force: true });
+  }
+
+  file(name: string): string {
+    return join(this.path, name);
+  }
+}
+
+/** Writes a file of text, whole or not at all. */
+export async function writeText(path: string, text: string): Promise<void> {
+  await writeAtomically(path, (file) => writeAll(file, Buffer.from(text)));
+}
+
+/** Reads what a run folder says. A folder without drawings or metrics (an interrupted run) is fine. */
+export async function readRun(path: string): Promise<RunRecord> {
+  const config = parseConfig(JSON.parse(await readConfig(path)));
+  const metrics = (await readIfThere(join(path, 'metrics.jsonl'))) ?? '';
+  const snapshot = await readIfThere(join(path, 'snapshot.json'));
+  return {
+    name: config.name ?? resolve(path).split(/[\\/]/).at(-1)!,
+    config,
+    rows: metrics.split('\n').flatMap(rowOf),
+    snapshot: snapshot === null ? null : (JSON.parse(snapshot) as Snapshot),
+  };
+}
+
+/** Draws a run's report.html from its files. */
+export async function writeReport(path: string): Promise<string> {
+  const file = join(path, 'report.html');
+  await writeText(file, runPage(await readRun(path)));
+  return file;
+}
+
+/** A folder that nobody else has: mkdir tells, so two runs that start together do not meet. */
+async function makeFolder({ runs, name, ds, geometry }: RunConfig & { runs: string }): Promise<string> {
+  if (name !== null) {
+    if (await made(join(runs, name))) return name;
+    const message = `[train] name: the run folder ${join(runs, name)} exists already; choose another --name`;
+    throw coded('ERR_HOROBALL_RUN_EXISTS', message);
+  }
+  const stem = `${ds}-${geometry}-`;
+  const taken = (await readdir(runs))
+    .filter((entry) => entry.startsWith(stem))
+    .map((entry) => Number(entry.slice(stem.length)))
+    .filter(Number.isInteger);
+  for (let number = Math.max(0, ...taken) + 1; ; number++) {
+    if (await made(join(runs, stem + number))) return stem + number;
+  }
+}
+
+async function made(path: string): Promise<boolean> {
+  try {
+    await mkdir(path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+async function readConfig(path: string): Promise<string> {
+  const text = await readIfThere(join(path, 'config.json'));
+  if (text !== null) return text;
+  const there = await stat(path).then(
+    (entry) => entry.isDirectory(),
+    () => false,
+  );
+  const reason = there ? 'it has no config.json' : 'there is no such folder';
+  throw coded('ERR_HOROBALL_RUN', `[report] ${path} is no run folder: ${reason}`);
+}
+
+async function readIfThere(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
+    throw error;
+  }
+}
+
+/** One line of metrics.jsonl; the last one may be cut short where a run was killed. */
+function rowOf(line: string): Row[] {
+  try {
+    return line === '' ? [] : [JSON.parse(line) as Row];
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,105 @@
+import { coded } from '../errors.ts';
+import { random, shuffle } from '../random.ts';
+import type { RunConfig } from './config.ts';
+import { type Dataset, openDataset, type Split } from './data/dataset.ts';
+import { ImageLoader, type ImageLoaderOptions } from './data/loader.ts';
+import { ClassBalancedSampler } from './data/sampler.ts';
+
+/** Pictures as the network sees them: count x size x size x 3 bytes (RGB), and the class of each. */
+export interface Pictures {
+  images: Uint8Array;
+  count: number;
+  size: number;
+  /** In any order, each class `num_samples` times. */
+  labels: Int32Array;
+}
+
+/** What a network is evaluated on. */
+export interface TestSet {
+  name: string;
+  split: Split;
+  loader: ImageLoader;
+}
+
+/** Where the batches of a run come from. */
+export interface Source {
+  /** Batches an epoch, and epochs; `null` where only the end of an iterable tells. */
+  readonly epochSteps: number | null;
+  readonly steps: number | null;
+  readonly test: TestSet | null;
+  readonly warnings: readonly string[];
+  /** Pictures that could not be read so far. */
+  skipped(): readonly { path: string; reason: string }[];
+  /** All batches of the run, epoch after epoch; the next is decoded while one is used. */
+  batches(signal?: AbortSignal): AsyncIterable<Pictures>;
+}
+
+/** The batches of a run's data set: see `openDataset` and `ClassBalancedSampler` for the errors. */
+export async function openSource(config: RunConfig): Promise<Source> {
+  const dataset = await openDataset(config.ds, config.path);
+  const train = config.shuffle_labels ? shuffled(dataset.train, config.seed) : dataset.train;
+  const sampler = new ClassBalancedSampler(
+    Int32Array.from(train.samples, (sample) => sample.label),
+    { samplesPerClass: config.num_samples, batchSize: config.bs, seed: config.seed },
+  );
+  const loader = new ImageLoader(train, {
+    ...loading(config),
+    mode: 'train',
+    cropScale: [config.crop_scale, 1],
+  });
+  const test = testSetOf(dataset, config);
+  function* indices(): Generator<Int32Array> {
+    for (let epoch = 1; epoch <= config.ep; epoch++) yield* sampler.epoch(epoch);
+  }
+  return {
+    epochSteps: sampler.steps,
+    steps: sampler.steps * config.ep,
+    test,
+    warnings: dataset.warnings,
+    skipped: () => [...loader.skipped, ...test.loader.skipped],
+    batches: (signal) => loader.batches(indices(), { epoch: 0, ...(signal && { signal }) }),
+  };
+}
+
+/** What a run of this configuration is evaluated on. */
+export async function openTestSet(config: RunConfig): Promise<TestSet> {
+  return testSetOf(await openDataset(config.ds, config.path), config);
+}
+
+function testSetOf({ name, test }: Dataset, config: RunConfig): TestSet {
+  const loader = new ImageLoader(test, { ...loading(config), mode: 'eval', resize: config.resize });
+  return { name, split: test, loader };
+}
+
+function loading({ crop, seed, workers, strict, cache }: RunConfig): Omit<ImageLoaderOptions, 'mode'> {
+  return { size: crop, seed, concurrency: workers, strict, ...(cache !== null && { cache }) };
+}
+
+/** Batches that the caller makes: nothing is evaluated, and the run ends when they do. */
+export function iterableSource(batches: AsyncIterable<Pictures>): Source {
+  return {
+    epochSteps: null,
+    steps: null,
+    test: null,
+    warnings: [],
+    skipped: () => [],
+    batches: () => batches,
+  };
+}
+
+/** The same pictures, with the labels dealt out anew: as many of each class as before. */
+function shuffled(split: Split, seed: number): Split {
+  const labels = shuffle(
+    random(seed, 0x5f),
+    Int32Array.from(split.samples, (sample) => sample.label),
+  );
+  return { ...split, samples: split.samples.map((sample, i) => ({ ...sample, label: labels[i]! })) };
+}
+
+/** An iterable's batch has other sizes than the run's. */
+export function checkPictures({ images, count, size, labels }: Pictures, config: RunConfig): void {
+  const expected = `${config.crop} x ${config.crop} pictures of 3 bytes a pixel with a label each`;
+  if (size === config.crop && labels.length === count && images.length === count * size * size * 3) return;
+  const got = `${count} of ${size} x ${size} in ${images.length} bytes with ${labels.length} labels`;
+  throw coded('ERR_HOROBALL_SHAPE', `[train] data: expected ${expected}, got ${got}`, RangeError);
+}
