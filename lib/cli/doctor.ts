@@ -1,0 +1,41 @@
+import { Command } from 'commander';
+
+import { type Diagnosis, diagnose, type Finding, healthy } from '../setup/diagnose.ts';
+import { jsonLine } from './json.ts';
+
+/** `horoball doctor`: shows all that decides whether horoball works here. Exit code 1 when training does not. */
+export function doctorCommand(): Command {
+  return new Command('doctor')
+    .description('show what horoball finds on this machine and what is missing')
+    .option('--json', 'print it as a line of JSON on stdout')
+    .action(async (options: { json?: boolean }) => {
+      const diagnosis = await diagnose();
+      if (options.json) jsonLine(diagnosis);
+      else process.stderr.write(`${text(diagnosis)}\n`);
+      if (!healthy(diagnosis)) process.exitCode = 1;
+    });
+}
+
+function text(diagnosis: Diagnosis): string {
+  const { horoball, node, platform, core, libtorch, addon, cuda, compiler, cmake, looked } = diagnosis;
+  const rows: [string, string][] = [
+    ['horoball', `${horoball}, Node ${node}, ${platform}`],
+    ['core', told(core, ({ level, threads }) => `${level}, ${threads} threads`)],
+    ['libtorch', told(libtorch, ({ version, origin, lib }) => `${version} (${origin}), ${lib}`)],
+    ['addon', told(addon, addonText)],
+    ['cuda', told(cuda, () => 'yes')],
+    ['compiler', compiler ?? 'none: apt-get install g++'],
+    ['cmake', cmake ?? 'none: apt-get install cmake'],
+  ];
+  if (!libtorch.ok) for (const { origin, reason } of looked) rows.push(['', `${origin}: ${reason}`]);
+  return rows.map(([name, value]) => `${name.padEnd(10)}${value}`).join('\n');
+}
+
+function addonText({ file, version, threads, current }: Extract<Diagnosis['addon'], { ok: true }>): string {
+  const age = current ? '' : '; its sources have changed: run `npx horoball setup`';
+  return `for libtorch ${version}, ${threads} threads, ${file}${age}`;
+}
+
+function told<T>(finding: Finding<T>, say: (found: T & { ok: true }) => string): string {
+  return finding.ok ? say(finding) : `not usable: ${finding.reason}`;
+}

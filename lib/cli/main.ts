@@ -1,0 +1,50 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from 'commander';
+
+import { packageVersion } from '../setup/paths.ts';
+import { jsonLine } from './json.ts';
+
+/** Each command's file is loaded only when it is called, or all of them for `--help`. */
+const commands: Record<string, () => Promise<Command>> = {
+  setup: async () => (await import('./setup.ts')).setupCommand(),
+  doctor: async () => (await import('./doctor.ts')).doctorCommand(),
+  start: async () => (await import('./start.ts')).startCommand(),
+  train: async () => (await import('./train.ts')).trainCommand(),
+  eval: async () => (await import('./eval.ts')).evalCommand(),
+  report: async () => (await import('./report.ts')).reportCommand(),
+  data: async () => (await import('./data.ts')).dataCommand(),
+  weights: async () => (await import('./weights.ts')).weightsCommand(),
+};
+
+/** Codes of errors that say how a command was called wrongly. */
+const usageCodes = new Set(['ERR_HOROBALL_CONFIG', 'ERR_HOROBALL_OPTION']);
+
+async function program(name: string | undefined): Promise<Command> {
+  const root = new Command('horoball')
+    .description('Hyperbolic metric learning: train and evaluate embeddings on the Poincaré ball.')
+    .version(packageVersion, '-V, --version');
+  const wanted = name !== undefined && Object.hasOwn(commands, name) ? [name] : Object.keys(commands);
+  for (const each of wanted) root.addCommand(await commands[each]!());
+  for (const command of [root, ...root.commands, ...root.commands.flatMap((each) => each.commands)])
+    command.exitOverride().showHelpAfterError('(--help tells more)');
+  return root;
+}
+
+function fail(error: unknown, json: boolean): void {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? 0 : 2; // commander has said it already
+    return;
+  }
+  const { message, stack } = error instanceof Error ? error : new Error(String(error));
+  const code = (error as { code?: unknown } | null)?.code;
+  process.stderr.write(`horoball: ${process.env['HOROBALL_DEBUG'] ? stack : message}\n`);
+  if (json) jsonLine({ type: 'error', code: code ?? null, message });
+  process.exitCode = typeof code === 'string' && usageCodes.has(code) ? 2 : 1;
+}
+
+const args = process.argv.slice(2);
+try {
+  await (await program(args[0])).parseAsync(args, { from: 'user' });
+} catch (error) {
+  fail(error, args.includes('--json'));
+}

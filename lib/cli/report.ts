@@ -1,0 +1,49 @@
+import { dirname, join, relative, resolve } from 'node:path';
+import { Command } from 'commander';
+import { evaluationsOf, type RunRecord, type Space } from '../train/record.ts';
+import { comparisonPage } from '../train/report/compare.ts';
+import { spaceNames } from '../train/report/tables.ts';
+import { readRun, writeReport, writeText } from '../train/run-folder.ts';
+import { jsonLine } from './json.ts';
+import { recallText } from './table.ts';
+
+/** `horoball report`: draws the report of one run, or several runs side by side. */
+export function reportCommand(): Command {
+  return new Command('report')
+    .description('draw the report of a run, or compare several')
+    .argument('<run...>', 'run folders')
+    .option('--out <file>', 'where the comparison goes (default: comparison.html beside the first run)')
+    .option('--json', "print each run's last evaluation as a line of JSON on stdout")
+    .action(async (paths: string[], options: { out?: string; json?: boolean }) => {
+      const records = await Promise.all(paths.map(readRun));
+      for (const record of records) if (options.json) jsonLine(lastEvaluation(record));
+      const table = comparisonText(records);
+      if (table) process.stderr.write(`${table}\n\n`);
+      const file = await drawn(paths, records, options.out);
+      process.stderr.write(`Report: ${relative('.', file)}\n`);
+    });
+}
+
+async function drawn(paths: readonly string[], records: readonly RunRecord[], out?: string): Promise<string> {
+  if (paths.length === 1 && out === undefined) return await writeReport(paths[0]!);
+  const file = resolve(out ?? join(dirname(resolve(paths[0]!)), 'comparison.html'));
+  await writeText(file, comparisonPage(records));
+  return file;
+}
+
+function lastEvaluation({ name, config, rows }: RunRecord): object {
+  const last = evaluationsOf(rows).at(-1) ?? null;
+  return { run: name, geometry: config.geometry, evaluation: last };
+}
+
+function comparisonText(records: readonly RunRecord[]): string | null {
+  const lines = (Object.keys(spaceNames) as Space[]).flatMap((space) =>
+    records.flatMap(({ name, rows }) => {
+      const last = evaluationsOf(rows).at(-1);
+      return last
+        ? [{ name: `${name}: ${spaceNames[space].toLowerCase()}`, recall: last.spaces[space] }]
+        : [];
+    }),
+  );
+  return lines.length === 0 ? null : recallText(lines);
+}

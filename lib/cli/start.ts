@@ -1,0 +1,23 @@
+import { Command } from 'commander';
+import { setup } from '../setup/setup.ts';
+import { parseConfig } from '../train/config.ts';
+import { Meter } from '../train/progress.ts';
+import { addRunOptions, givenOptions } from './run-options.ts';
+import { runTraining } from './training.ts';
+
+/** `horoball start`: the whole idea once, from nothing: set up, draw the pictures, train, evaluate, report. */
+export function startCommand(): Command {
+  const command = new Command('start')
+    .description('set up what is missing, make the built-in data set, train on it and write a report')
+    .option('--json', 'print every step and evaluation as a line of JSON on stdout');
+  addRunOptions(command);
+  command.action(async (options: Record<string, unknown>) => {
+    const config = parseConfig({ baselines: true, ...givenOptions(options) });
+    const meter = new Meter();
+    const progress = (done: number, total: number, text: string): void => meter.update(done, total, text);
+    await setup({}, { say: (text) => meter.say(text), progress });
+    meter.end();
+    await runTraining(config, { json: options['json'] === true });
+  });
+  return command;
+}

@@ -1,0 +1,24 @@
+import type { Recall } from '../train/record.ts';
+
+/** Rows of cells as aligned text: the first column to the left, the others to the right. */
+export function textTable(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const line = (row: readonly string[]): string =>
+    row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join('  ');
+  return rows.map(line).join('\n');
+}
+
+/** Recall of several ways to compare, in percent, a line each. */
+export function recallText(lines: readonly { name: string; recall: Recall }[]): string {
+  const ks = Object.keys(lines[0]?.recall.at ?? {});
+  const depth = Math.max(0, ...lines.map(({ recall }) => recall.strict.length));
+  const head = ['Recall, %', ...ks.map((k) => `@${k}`), ...['genus', 'family'].slice(0, depth)];
+  const percent = (value: number | undefined): string =>
+    value === undefined ? '-' : (100 * value).toFixed(1);
+  const rows = lines.map(({ name, recall }) => [
+    name,
+    ...ks.map((k) => percent(recall.at[k])),
+    ...Array.from({ length: depth }, (_, i) => percent(recall.strict[i])),
+  ]);
+  return textTable([head, ...rows]);
+}

@@ -1,0 +1,38 @@
+import { readFile } from 'node:fs/promises';
+import { Command } from 'commander';
+import { coded } from '../errors.ts';
+import { parseConfig } from '../train/config.ts';
+import { addRunOptions, givenOptions } from './run-options.ts';
+import { runTraining } from './training.ts';
+
+/** `horoball train`: one run. */
+export function trainCommand(): Command {
+  const command = new Command('train').description('train a network and evaluate it on unseen classes');
+  command.option('--config <file>', 'options from a JSON file, such as the config.json of a run');
+  command.option('--json', 'print every step and evaluation as a line of JSON on stdout');
+  addRunOptions(command);
+  command.action(async (options: Record<string, unknown>) => {
+    const file = options['config'] as string | undefined;
+    const config = parseConfig({
+      ...(file === undefined ? {} : await readConfig(file)),
+      ...givenOptions(options),
+    });
+    await runTraining(config, { json: options['json'] === true });
+  });
+  return command;
+}
+
+/** A run's configuration; the name stays with the run that had it. */
+async function readConfig(file: string): Promise<Record<string, unknown>> {
+  try {
+    const { name: _, ...config } = JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>;
+    return config;
+  } catch (error) {
+    const why =
+      error instanceof SyntaxError ? 'it is not JSON' : ((error as NodeJS.ErrnoException).code ?? error);
+    throw coded(
+      'ERR_HOROBALL_CONFIG',
+      `[train] config: expected a JSON file with a run's options, got ${file} (${why})`,
+    );
+  }
+}
