@@ -1,0 +1,117 @@
+import test from 'ava';
+import { compare, isRegression } from '../bench/compare.ts';
+import { alternate, exponent, figure, type Player, quantile, ratio } from '../bench/measure.ts';
+import { fromCsv, type Labels, type Row, row, toCsv } from '../bench/rows.ts';
+
+const labels: Labels = {
+  op: 'pairwiseDistance',
+  shape: 'batch, y = x',
+  n: 900,
+  m: 900,
+  dim: 128,
+  views: 0,
+  type: 'float32',
+  geometry: 'poincare',
+  heads: '',
+  guards: 'clean',
+  pass: 'forward',
+};
+
+function result(over: Partial<Row>, bar?: Parameters<typeof row>[1]): Row {
+  return row({ ...labels, suite: 's', side: 'horoball', status: 'measured', threads: 2, ...over }, bar);
+}
+
+test('quantiles interpolate between order statistics', (t) => {
+  t.is(quantile([4, 1, 3, 2], 0.5), 2.5);
+  t.is(quantile([5], 0.9), 5);
+  t.is(quantile([0, 10], 0.1), 1);
+  t.true(Number.isNaN(quantile([], 0.5)));
+});
+
+test('a figure is the median and half the 10-90 range over it', (t) => {
+  const { median, spread } = figure([undefined, 8, 10, undefined, 12]);
+  t.is(median, 10);
+  t.true(Math.abs(spread - 0.16) < 1e-12);
+});
+
+test('a ratio pairs the rounds in which both played', (t) => {
+  const { median, spread } = ratio([10, undefined, 40, 8], [5, 3, 20, undefined]);
+  t.is(median, 2);
+  t.is(spread, 0);
+});
+
+test('the exponent of a power is found', (t) => {
+  const xs = [1, 3, 10, 50];
+  t.true(
+    Math.abs(
+      exponent(
+        xs,
+        xs.map((x) => 7 * x ** 2),
+      ) - 2,
+    ) < 1e-12,
+  );
+});
+
+test('sides take turns, forward and backward by turns, slow ones less often', async (t) => {
+  const order: string[] = [];
+  const player = (name: string, ms: number): Player => ({
+    sample: () => {
+      order.push(name);
+      return [ms];
+    },
+  });
+  const plan = { rounds: 5, slowRounds: 3, slowMs: 100, turnMs: 1, settleMs: 0 };
+  const rounds = await alternate([player('a', 1), player('b', 2), player('slow', 500)], plan);
+  t.is(order.slice(4).join(' '), 'a b slow b a a b slow b a a b slow');
+  t.deepEqual(rounds[1], [2, 2, 2, 2, 2]);
+  t.is(rounds[2]!.filter((value) => value !== undefined).length, 3);
+});
+
+test('a bar is judged with the spread in its favour, and is open without a figure', (t) => {
+  const bar = { of: 'ratio', atLeast: 1 } as const;
+  t.is(result({ ratio: 0.97, ratioSpread: 0.05 }, bar).verdict, 'pass');
+  t.is(result({ ratio: 0.9, ratioSpread: 0.05 }, bar).verdict, 'fail');
+  t.is(result({}, bar).verdict, 'open');
+  t.is(result({ ms: 2000 }, { of: 'ms', atMost: 1500 }).verdict, 'fail');
+});
+
+test('rows survive their file', (t) => {
+  const rows = [
+    result({ ms: 1.25, spread: 0.5, note: 'said "no", twice' }, { of: 'ms', atMost: 2 }),
+    result({ side: 'peer, the', status: 'not measured: no folder' }),
+  ];
+  const back = fromCsv(toCsv({ about: { machine: 'm-x2', peers: 'torch: none' }, rows }));
+  t.deepEqual(back, { about: { machine: 'm-x2', peers: 'torch: none' }, rows });
+  t.throws(() => fromCsv('a,b\n1,2\n'), { message: /not a table of results/ });
+});
+
+function results(...rows: Row[]) {
+  return { about: { machine: 'm' }, rows };
+}
+
+test('a regression is what is slower beyond the noise of both runs', (t) => {
+  const before = results(result({ ms: 10, spread: 0.04 }));
+  const verdict = (ms: number) => compare(before, results(result({ ms, spread: 0.03 })))[0]!.verdict;
+  t.is(verdict(10.9), 'same');
+  t.is(verdict(11.2), 'slower');
+  t.is(verdict(8.9), 'faster');
+  t.true(isRegression(compare(before, results())[0]!), 'a row that is gone');
+});
+
+test('a slower machine is told from slower code by the peers', (t) => {
+  const peers = (factor: number) =>
+    ['a', 'b', 'c'].map((side) => result({ side, ms: 100 * factor, spread: 0.01 }));
+  const before = results(result({ ms: 10, spread: 0.01 }), ...peers(1));
+  const after = results(result({ ms: 15, spread: 0.01 }), ...peers(1.5));
+  t.deepEqual(
+    compare(before, after).map(({ verdict }) => verdict),
+    ['same'],
+  );
+});
+
+test('a bar that passed and fails now is a regression', (t) => {
+  const bar = { of: 'ratio', atLeast: 2 } as const;
+  const peer = (ratio: number) => result({ side: 'published', ms: 50, ratio, ratioSpread: 0 }, bar);
+  const [change] = compare(results(peer(2.1)), results(peer(1.9)));
+  t.is(change!.verdict, 'bar lost');
+});

@@ -1,0 +1,167 @@
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import ava, { type ExecutionContext, type TestFn } from 'ava';
+import { classNames, temporary, tinyRun, writePictures } from '../train/tiny-data.ts';
+import { horoball, type Outcome, start } from './run.ts';
+
+const test = ava as TestFn<{ root: string; pictures: string; remove(): Promise<void> }>;
+
+test.before(async (t) => {
+  const { path, remove } = await temporary();
+  t.context = { root: path, pictures: join(path, 'pictures'), remove };
+  await writePictures(t.context.pictures, classNames(32), 5);
+});
+test.after.always(async (t) => {
+  await t.context.remove();
+});
+
+/** The tiny run as a command line. */
+function command(path: string, runs: string, options: Record<string, unknown> = {}): string[] {
+  const { freeze: _, ...rest } = tinyRun;
+  const all = { ...rest, freeze: 'None', threads: 1, path, runs, ...options };
+  return ['train', '--json', ...Object.entries(all).map(([key, value]) => `--${key}=${value}`)];
+}
+
+/** It failed in one sentence, wrote nothing to stdout but JSON, and left no run folder. */
+async function refused(
+  t: ExecutionContext,
+  outcome: Outcome,
+  code: number,
+  sentence: RegExp,
+  runs: string,
+): Promise<void> {
+  t.is(outcome.code, code, outcome.stderr);
+  t.regex(outcome.stderr, sentence);
+  t.is(outcome.stderr.trimEnd().split('\n').length, 1, outcome.stderr);
+  t.deepEqual(await readdir(runs).catch(() => []), []);
+}
+
+test('a run prints JSON on stdout, people read stderr, and eval finds the same numbers', async (t) => {
+  const { root, pictures } = t.context;
+  const runs = join(root, 'runs-plain');
+  const outcome = await horoball(command(pictures, runs));
+  t.is(outcome.code, 0, outcome.stderr);
+  const rows = outcome.rows();
+  t.is(rows.filter(({ type }) => type === 'step').length, 24);
+  const evaluations = rows.filter(({ type }) => type === 'evaluation');
+  t.is(evaluations.length, 2);
+  const { type, folder, interrupted } = rows.at(-1)!;
+  t.deepEqual({ type, interrupted }, { type: 'end', interrupted: false });
+  t.regex(outcome.stderr, /Recall, %.*@1 .*Head, hyperbolic distance.*Untrained network.*Report: /s);
+
+  const again = await horoball(['eval', folder as string, '--json']);
+  t.is(again.code, 0, again.stderr);
+  t.deepEqual(again.rows()[0]!['spaces'], evaluations[1]!['spaces']);
+
+  const repeated = await horoball([
+    'train',
+    `--config=${join(folder as string, 'config.json')}`,
+    '--ep=1',
+    '--eval_ep=[]',
+  ]);
+  t.is(repeated.code, 0, repeated.stderr);
+  t.deepEqual((await readdir(runs)).sort(), ['folder-hybrid-1', 'folder-hybrid-2']);
+});
+
+test('all four geometries run, and a report shows them side by side', async (t) => {
+  const { root, pictures } = t.context;
+  const runs = join(root, 'runs-geometries');
+  const folders: string[] = [];
+  for (const geometry of ['euclidean', 'hyperbolic', 'hybrid', 'chordal']) {
+    const outcome = await horoball(command(pictures, runs, { geometry, eval_ep: '[24]', name: geometry }));
+    t.is(outcome.code, 0, outcome.stderr);
+    folders.push(join(runs, geometry));
+  }
+  const report = await horoball(['report', ...folders, '--json']);
+  t.is(report.code, 0, report.stderr);
+  t.deepEqual(
+    report.rows().map(({ geometry }) => geometry),
+    ['euclidean', 'hyperbolic', 'hybrid', 'chordal'],
+  );
+  t.regex(report.stderr, /euclidean: head, hyperbolic distance +\d/);
+  t.true((await readdir(runs)).includes('comparison.html'));
+});
+
+test('dashes and underscores mean the same; a wrong option or value is exit code 2', async (t) => {
+  const { root, pictures } = t.context;
+  const runs = join(root, 'runs-usage');
+  const dashed = await horoball([
+    'train',
+    '--ds=folder',
+    `--path=${pictures}`,
+    '--num-samples=1',
+    `--runs=${runs}`,
+  ]);
+  await refused(t, dashed, 2, /num_samples: expected a whole number of at least 2, got '1'/, runs);
+  const unknown = await horoball(['train', '--banana=1']);
+  t.is(unknown.code, 2);
+  t.regex(unknown.stderr, /unknown option '--banana=1'|unknown option '--banana'/);
+  const model = await horoball(command(pictures, runs, { model: 'resnet50' }));
+  await refused(t, model, 1, /model: expected one of .*vit_nano.*resnet50/, runs);
+});
+
+test('an unreadable folder, an empty class and a folder without pictures are each one sentence', async (t) => {
+  const { root, pictures } = t.context;
+  const runs = join(root, 'runs-refused');
+  await refused(t, await horoball(command(join(root, 'nowhere'), runs)), 1, /nowhere does not exist/, runs);
+  const empty = join(root, 'empty');
+  await mkdir(empty);
+  await refused(t, await horoball(command(empty, runs)), 1, /empty has no class folders/, runs);
+  const hollow = join(root, 'hollow');
+  await writePictures(hollow, classNames(4), 2);
+  await mkdir(join(hollow, 'class-02b'));
+  await refused(t, await horoball(command(hollow, runs)), 1, /class-02b has no pictures/, runs);
+  const large = await horoball(command(pictures, runs, { bs: 64 }));
+  await refused(t, large, 1, /16 classes x 2 = 32 pictures.*use a batch of 32 or fewer/, runs);
+});
+
+test('no libtorch and a wrong libtorch are each one sentence that says what to run', async (t) => {
+  const { root, pictures } = t.context;
+  const runs = join(root, 'runs-torch');
+  const none = await horoball(command(pictures, runs), { LIBTORCH: join(root, 'no-torch') });
+  await refused(t, none, 1, /no-torch.*horoball setup/, runs);
+  const fake = join(root, 'fake-torch');
+  await mkdir(join(fake, 'lib'), { recursive: true });
+  await writeFile(join(fake, 'lib', 'libtorch_cpu.so'), 'not a library');
+  const wrong = await horoball(command(pictures, runs), { LIBTORCH: fake });
+  await refused(t, wrong, 1, /fake-torch.*horoball setup/, runs);
+});
+
+test('a corrupt picture is named, counted and skipped, unless strict; lone pictures are named', async (t) => {
+  const { root } = t.context;
+  const damaged = join(root, 'damaged');
+  await writePictures(damaged, classNames(32), 4);
+  await writePictures(damaged, ['class-03b', 'class-30b'], 1); // trained on by drawing it twice, and a miss
+  await writeFile(join(damaged, 'class-30', '1.jpg'), 'this is no picture');
+  const runs = join(root, 'runs-damaged');
+  const lenient = await horoball(command(damaged, runs, { ep: 2, eval_ep: '[2]', bs: 32 }));
+  t.is(lenient.code, 0, lenient.stderr);
+  t.regex(lenient.stderr, /skipped .*class-30.1\.jpg/);
+  t.regex(lenient.stderr, /1 picture could not be read/);
+  t.regex(lenient.stderr, /class-03b/);
+  t.regex(lenient.stderr, /class-30b/);
+  const strict = await horoball([
+    ...command(damaged, join(root, 'runs-strict'), { ep: 1, eval_ep: '[0]' }),
+    '--strict',
+  ]);
+  t.is(strict.code, 1);
+  t.regex(strict.stderr, /class-30.1\.jpg could not be read/);
+  t.deepEqual(await readdir(join(root, 'runs-strict')), []);
+});
+
+test('Ctrl-C ends a run after its step and leaves one that can be read, reported and evaluated', async (t) => {
+  const { root, pictures } = t.context;
+  const runs = join(root, 'runs-interrupted');
+  const running = start(command(pictures, runs, { ep: 100_000, eval_ep: '[]' }));
+  await running.line(/"step":3,/);
+  running.child.kill('SIGINT');
+  const outcome = await running.outcome;
+  t.is(outcome.code, 130, outcome.stderr);
+  const end = outcome.rows().at(-1)!;
+  t.deepEqual([end['type'], end['interrupted']], ['end', true]);
+  const folder = join(runs, 'folder-hybrid-1');
+  const files = ['config.json', 'metrics.jsonl', 'model.safetensors', 'report.html'];
+  t.deepEqual((await readdir(folder)).sort(), files);
+  t.is((await horoball(['report', folder])).code, 0);
+  t.is((await horoball(['eval', folder])).code, 0);
+});

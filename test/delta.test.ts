@@ -1,0 +1,72 @@
+import test from 'ava';
+import { autoCurvature, gromovDelta, matrix } from '../lib/index.ts';
+import { delta, pairwise, table } from './oracle.ts';
+import { close, cloud, Reference, types, within } from './support.ts';
+
+const reference = await Reference.open('delta');
+const { diameter, relative, delta_base0 } = reference.metadata;
+
+for (const type of types) {
+  test(`${type.name}: the reference's delta, from distances and from points`, async (t) => {
+    const limit = within(type, 1e-12, 1e-6);
+    const wanted = [Number(delta_base0), Number(relative), (0.144 / Number(relative)) ** 2];
+    for (const name of ['distance', 'x']) {
+      const input = reference.matrix(name, type);
+      const got = await gromovDelta(input);
+      close(t, [got.delta, got.relative, got.suggestedC], wanted, limit, name);
+      t.is(got.standardError, 0);
+      t.deepEqual(gromovDelta.sync(input), got);
+    }
+    close(t, [(2 * Number(delta_base0)) / Number(relative)], [Number(diameter)], 1e-12, 'diameter');
+  });
+
+  for (const [rows, cols] of [
+    [2, 1],
+    [3, 2],
+    [33, 5],
+    [70, 3],
+  ] as const) {
+    test(`${type.name} ${rows} x ${cols}: all triples`, (t) => {
+      const x = cloud(type, rows, cols, 3);
+      const m = pairwise('euclidean', table(x.data, cols), table(x.data, cols), 1);
+      const got = gromovDelta.sync(x);
+      const scale = Math.max(...m.flat());
+      t.true(Math.abs(got.delta - delta(m)) <= within(type, 1e-13, 1e-6) * scale);
+    });
+  }
+}
+
+test('a tree has delta 0', (t) => {
+  const leaves = 16; // of a binary tree: distance = twice the height of the lowest common ancestor
+  const height = (i: number, j: number) => 32 - Math.clz32(i ^ j);
+  const data = Float64Array.from({ length: leaves ** 2 }, (_, at) => 2 * height(at >> 4, at & 15));
+  const got = gromovDelta.sync(matrix(data, leaves, leaves));
+  t.deepEqual(got, { delta: 0, relative: 0, suggestedC: Infinity, standardError: 0 });
+});
+
+test('subsets: the seed names them, the standard error shrinks, the mean is near the exact value', async (t) => {
+  const x = cloud(Float64Array, 300, 4, 1);
+  const few = await gromovDelta(x, { size: 60, samples: 10, seed: 7 });
+  t.deepEqual(await gromovDelta(x, { size: 60, samples: 10, seed: 7 }), few);
+  t.notDeepEqual(await gromovDelta(x, { size: 60, samples: 10, seed: 8 }), few);
+  const many = gromovDelta.sync(x, { size: 60, samples: 160, seed: 7 });
+  t.true(many.standardError > 0 && many.standardError < few.standardError);
+  t.true(Math.abs(many.relative - few.relative) < 4 * few.standardError);
+});
+
+test('subsets of distances are those of points', (t) => {
+  const x = cloud(Float64Array, 40, 4, 1);
+  const m = pairwise('euclidean', table(x.data, 4), table(x.data, 4), 1);
+  const options = { size: 12, samples: 5, seed: 3 };
+  const from = gromovDelta.sync(matrix(Float64Array.from(m.flat()), 40, 40), options);
+  close(t, [from.relative], [gromovDelta.sync(x, options).relative], 1e-12, 'relative');
+});
+
+test('autoCurvature: closed forms, and no overflow in high dimensions', (t) => {
+  // gamma(dim/2 + 1) is 1, 3 sqrt(pi)/4, 120 for dim 2, 3, 10.
+  close(t, [autoCurvature(2)], [1], 1e-14, '2');
+  close(t, [autoCurvature(3)], [((3 / 4) * Math.PI ** 0.5 * Math.PI ** -0.5) ** (-2 / 3)], 1e-14, '3');
+  close(t, [autoCurvature(10)], [(120 / Math.PI ** 4) ** (-2 / 10)], 1e-14, '10');
+  // Stirling: c tends to 2 pi e / dim.
+  close(t, [(autoCurvature(1e7) * 1e7) / (2 * Math.PI * Math.E)], [1], 1e-5, '1e7');
+});

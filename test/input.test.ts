@@ -1,0 +1,265 @@
+// What does not fit throws a coded error that names the argument, from both twins, and never crashes.
+import test from 'ava';
+import fc from 'fast-check';
+import {
+  autoCurvature,
+  Gallery,
+  gromovDelta,
+  hybridContrastiveLoss,
+  type Matrix,
+  matrix,
+  negativeWeights,
+  pairwiseDistance,
+  retrievalMetrics,
+  toInnerProductIndex,
+  topK,
+} from '../lib/index.ts';
+import { cloud, failure } from './support.ts';
+
+const x = cloud(Float32Array, 6, 3, 0.5);
+const narrow = cloud(Float32Array, 6, 2, 0.5);
+const double = cloud(Float64Array, 6, 3, 0.5);
+const none = matrix(new Float32Array(0), 0, 3);
+const c = 1;
+const any = (value: unknown) => value as never;
+
+/** A matrix whose buffer has gone to somebody else. */
+function detached(): Matrix {
+  const lost = cloud(Float32Array, 6, 3, 0.5);
+  structuredClone(lost.data.buffer, { transfer: [lost.data.buffer as ArrayBuffer] });
+  return lost;
+}
+
+/** A matrix whose buffer was resized under it. */
+function resizable(bytes: number): Matrix {
+  const Resizable = ArrayBuffer as unknown as new (
+    size: number,
+    options: { maxByteLength: number },
+  ) => ArrayBuffer;
+  const buffer = new Resizable(72, { maxByteLength: 144 });
+  const shape = { data: new Float32Array(buffer), rows: 6, cols: 3 };
+  (buffer as unknown as { resize(bytes: number): void }).resize(bytes);
+  return shape;
+}
+
+const loss = (options: object) => ({ euclidean: x, hyperbolic: x, views: 2, c, ...options });
+
+type Row = readonly [what: string, call: () => unknown, code: string, argument: string];
+
+const rows: readonly Row[] = [
+  ['not an array', () => matrix(any([1, 2]), 1, 2), 'TYPE', 'data'],
+  ['another element type', () => matrix(any(new Int32Array(2)), 1, 2), 'TYPE', 'data'],
+  ['too few elements', () => matrix(new Float32Array(3), 2, 2), 'SHAPE', 'data'],
+  ['a fractional shape', () => matrix(new Float32Array(3), 1.5, 2), 'SHAPE', 'data'],
+  ['no columns', () => matrix(new Float32Array(0), 1, 0), 'SHAPE', 'data'],
+  ['null', () => pairwiseDistance.sync(any(null), x, { c }), 'TYPE', 'x'],
+  ['a plain object', () => pairwiseDistance.sync(x, any({ rows: 1 }), { c }), 'TYPE', 'y'],
+  ['a detached buffer', () => pairwiseDistance.sync(detached(), x, { c }), 'DETACHED', 'x'],
+  ['a shrunk buffer', () => pairwiseDistance.sync(resizable(8), x, { c }), 'TYPE', 'x'],
+  ['a resizable buffer', () => pairwiseDistance.sync(x, resizable(72), { c }), 'TYPE', 'y'],
+  ['other columns', () => pairwiseDistance.sync(x, narrow, { c }), 'SHAPE', 'y'],
+  ['mixed types', () => pairwiseDistance.sync(x, any(double), { c }), 'TYPE', 'y'],
+  ['no c', () => pairwiseDistance.sync(x, x, any({})), 'TYPE', 'c'],
+  ['c = 0', () => pairwiseDistance.sync(x, x, { c: 0 }), 'RANGE', 'c'],
+  ['c < 0', () => pairwiseDistance.sync(x, x, { c: -1 }), 'RANGE', 'c'],
+  ['c = NaN', () => pairwiseDistance.sync(x, x, { c: Number.NaN }), 'RANGE', 'c'],
+  ['an unknown metric', () => pairwiseDistance.sync(x, x, { c, metric: any('manhattan') }), 'TYPE', 'metric'],
+  ['an unknown compat', () => pairwiseDistance.sync(x, x, { c, compat: any('geoopt') }), 'TYPE', 'compat'],
+  ['an unknown device', () => pairwiseDistance.sync(x, x, { c, device: any('tpu') }), 'TYPE', 'device'],
+  ['no threads', () => pairwiseDistance.sync(x, x, { c, threads: 0 }), 'RANGE', 'threads'],
+  ['half a thread', () => pairwiseDistance.sync(x, x, { c, threads: 1.5 }), 'RANGE', 'threads'],
+  ['a short out', () => pairwiseDistance.sync(x, x, { c, out: new Float32Array(7) }), 'SHAPE', 'out'],
+  [
+    'out of another type',
+    () => pairwiseDistance.sync(x, x, { c, out: any(new Float64Array(36)) }),
+    'TYPE',
+    'out',
+  ],
+  [
+    'out over an input',
+    () =>
+      pairwiseDistance.sync(x.data.subarray(0, 1), x.data.subarray(1, 2), { c, out: x.data.subarray(0, 1) }),
+    'RANGE',
+    'out',
+  ],
+  ['a cotangent of another shape', () => pairwiseDistance.vjp.sync(x, x, x, { c }), 'SHAPE', 'cotangent'],
+  [
+    'gradC of another type',
+    () => pairwiseDistance.vjp.sync(x, x, cloud(Float32Array, 6, 6, 1), { c, gradC: any([0]) }),
+    'TYPE',
+    'gradC',
+  ],
+  ['no options', () => hybridContrastiveLoss.sync(any(null)), 'TYPE', 'options'],
+  ['no euclidean', () => hybridContrastiveLoss.sync(loss({ euclidean: undefined })), 'TYPE', 'euclidean'],
+  ['no hyperbolic', () => hybridContrastiveLoss.sync(loss({ hyperbolic: undefined })), 'TYPE', 'hyperbolic'],
+  [
+    'heads of two shapes',
+    () => hybridContrastiveLoss.sync(loss({ hyperbolic: narrow })),
+    'SHAPE',
+    'hyperbolic',
+  ],
+  [
+    'heads of two types',
+    () => hybridContrastiveLoss.sync(loss({ hyperbolic: double })),
+    'TYPE',
+    'hyperbolic',
+  ],
+  ['views that do not divide', () => hybridContrastiveLoss.sync(loss({ views: 4 })), 'SHAPE', 'views'],
+  ['one view', () => hybridContrastiveLoss.sync(loss({ views: 1 })), 'RANGE', 'views'],
+  ['no views', () => hybridContrastiveLoss.sync(loss({ views: undefined })), 'TYPE', 'views'],
+  [
+    'no rows',
+    () => hybridContrastiveLoss.sync(loss({ euclidean: none, hyperbolic: none })),
+    'SHAPE',
+    'views',
+  ],
+  ['tauE = 0', () => hybridContrastiveLoss.sync(loss({ tauE: 0 })), 'RANGE', 'tauE'],
+  ['tauH < 0', () => hybridContrastiveLoss.sync(loss({ tauH: -1 })), 'RANGE', 'tauH'],
+  ['lambda = NaN', () => hybridContrastiveLoss.sync(loss({ lambda: Number.NaN })), 'RANGE', 'lambda'],
+  ['loss without c', () => hybridContrastiveLoss.sync(loss({ c: undefined })), 'TYPE', 'c'],
+  [
+    'an unknown geometry',
+    () => hybridContrastiveLoss.sync(loss({ geometry: 'spherical' })),
+    'TYPE',
+    'geometry',
+  ],
+  [
+    'an unknown reduction',
+    () => hybridContrastiveLoss.sync(loss({ reduction: 'none' })),
+    'TYPE',
+    'reduction',
+  ],
+  [
+    'too few labels',
+    () => hybridContrastiveLoss.sync(loss({ views: undefined, labels: [1, 1] })),
+    'SHAPE',
+    'labels',
+  ],
+  [
+    'labels and other views',
+    () => hybridContrastiveLoss.sync(loss({ views: 3, labels: [1, 1, 2, 2, 3, 3] })),
+    'RANGE',
+    'views',
+  ],
+  ['k = 0', () => topK.sync(x, x, { c, k: 0 }), 'RANGE', 'k'],
+  ['k above the gallery', () => topK.sync(x, x, { c, k: 7 }), 'RANGE', 'k'],
+  ['an empty gallery', () => topK.sync(x, none, { c, k: 1 }), 'SHAPE', 'gallery'],
+  [
+    'an exclusion outside',
+    () => topK.sync(x, x, { c, k: 1, exclude: [0, 1, 2, 3, 4, 6] }),
+    'RANGE',
+    'exclude',
+  ],
+  [
+    'self among others',
+    () => topK.sync(narrow, matrix(narrow.data.subarray(0, 8), 4, 2), { c, k: 1, exclude: 'self' }),
+    'SHAPE',
+    'exclude',
+  ],
+  ['too few exclusions', () => topK.sync(x, x, { c, k: 1, exclude: [0] }), 'SHAPE', 'exclude'],
+  ['a short mask', () => topK.sync(x, x, { c, k: 1, allowed: new Uint8Array(5) }), 'SHAPE', 'allowed'],
+  [
+    'a mask of another type',
+    () => topK.sync(x, x, { c, k: 1, allowed: any([1, 1, 1, 1, 1, 1]) }),
+    'TYPE',
+    'allowed',
+  ],
+  ['labels of another length', () => retrievalMetrics.sync(x, [1], { c }), 'SHAPE', 'labels'],
+  ['ks above the gallery', () => retrievalMetrics.sync(x, [1, 1, 2, 2, 3, 3], { c, ks: [7] }), 'RANGE', 'ks'],
+  [
+    'a query outside',
+    () => retrievalMetrics.sync(x, [1, 1, 2, 2, 3, 3], { c, ks: [1], query: [6] }),
+    'RANGE',
+    'query',
+  ],
+  [
+    'a gallery row twice',
+    () => retrievalMetrics.sync(x, [1, 1, 2, 2, 3, 3], { c, ks: [1], gallery: [2, 2] }),
+    'RANGE',
+    'gallery',
+  ],
+  ['one row', () => gromovDelta.sync(matrix(new Float32Array(3), 1, 3)), 'SHAPE', 'x'],
+  ['distances that are not square', () => gromovDelta.sync(x, { input: 'distances' }), 'SHAPE', 'x'],
+  ['a subset of one', () => gromovDelta.sync(x, { size: 1 }), 'RANGE', 'size'],
+  ['a dimension of 0', () => autoCurvature(0), 'RANGE', 'dim'],
+  ['no role', () => toInnerProductIndex.sync(x, any({ c })), 'TYPE', 'role'],
+  ['an anchor outside', () => negativeWeights.sync(loss({ anchors: [6] })), 'RANGE', 'anchors'],
+  ['a gallery without c', () => new Gallery(any({})), 'TYPE', 'c'],
+];
+
+for (const [what, call, code, argument] of rows) {
+  test(`${what}: ERR_HOROBALL_${code} names ${argument}`, async (t) => {
+    const error = await failure(call);
+    t.is(error.code, `ERR_HOROBALL_${code}`);
+    t.is(error.name, code === 'RANGE' || code === 'SHAPE' ? 'RangeError' : 'TypeError');
+    t.regex(error.message, new RegExp(`^\\[[\\w.]+\\] ${argument}: expected .+, got .+`));
+  });
+}
+
+test('the promise twins reject with the same errors', async (t) => {
+  t.is((await failure(() => pairwiseDistance(x, narrow, { c }))).code, 'ERR_HOROBALL_SHAPE');
+  t.is((await failure(() => hybridContrastiveLoss(loss({ views: 4 })))).code, 'ERR_HOROBALL_SHAPE');
+  t.is((await failure(() => topK(x, x, { c, k: 7 }))).code, 'ERR_HOROBALL_RANGE');
+  t.is((await failure(() => gromovDelta(x, { size: 1 }))).code, 'ERR_HOROBALL_RANGE');
+  t.is((await failure(() => pairwiseDistance(x, x, { c, signal: any({}) }))).code, 'ERR_HOROBALL_TYPE');
+});
+
+test('a buffer that is transferred while a job uses it rejects the promise', async (t) => {
+  const big = cloud(Float32Array, 2000, 64, 0.9);
+  const promise = pairwiseDistance(big, undefined, { c });
+  const kept = structuredClone(big.data.buffer, { transfer: [big.data.buffer as ArrayBuffer] });
+  const { code } = await failure(() => promise);
+  t.is(code, 'ERR_HOROBALL_DETACHED');
+  t.is((kept as ArrayBuffer).byteLength, 2000 * 64 * 4);
+});
+
+test('no arguments whatever crash: an error has a code, or there is a result', async (t) => {
+  const value = fc.oneof(
+    fc.constantFrom<unknown>(
+      x,
+      narrow,
+      double,
+      none,
+      undefined,
+      null,
+      'poincare',
+      Number.NaN,
+      -1,
+      0,
+      1,
+      3,
+      [],
+      {},
+    ),
+    fc.constantFrom<unknown>(new Float32Array(3), new Float64Array(0), new Uint8Array(18), {
+      data: x.data,
+      rows: 6,
+      cols: 4,
+    }),
+    fc.record({
+      c: fc.double(),
+      k: fc.integer(),
+      views: fc.integer(),
+      metric: fc.constantFrom('poincare', 'cosine', 7),
+    }),
+  );
+  const calls = [
+    pairwiseDistance.sync,
+    pairwiseDistance.vjp.sync,
+    topK.sync,
+    hybridContrastiveLoss.sync,
+    gromovDelta.sync,
+  ];
+  await fc.assert(
+    fc.asyncProperty(fc.constantFrom(...calls), fc.array(value, { maxLength: 4 }), async (call, args) => {
+      try {
+        (call as (...args: unknown[]) => unknown)(...args);
+      } catch (error) {
+        const { code } = error as { code?: string };
+        if (code?.startsWith('ERR_HOROBALL_') !== true) throw error;
+      }
+    }),
+    { numRuns: 3000, seed: 5 },
+  );
+  t.pass();
+});

@@ -1,0 +1,177 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import { crc32c } from '../../lib/io/crc32c.ts';
+import { EventWriter } from '../../lib/io/events.ts';
+
+let folder = '';
+test.before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'horoball-events-'));
+});
+test.after.always(() => rm(folder, { recursive: true, force: true }));
+
+// One black pixel, 8-bit grey.
+const png = Buffer.from(
+  '89504e470d0a1a0a0000000d4948445200000001000000010800000000' +
+    '3a7e9b550000000a4944415478da63600000000200015d2f6fb70000000049454e44ae426082',
+  'hex',
+);
+
+/** The records of an event file, each checked against both of its checksums. */
+async function records(path: string): Promise<Buffer[]> {
+  const bytes = await readFile(path);
+  const unmask = (masked: number): number => {
+    const rotated = (masked - 0xa282ead8) >>> 0;
+    return ((rotated << 15) | (rotated >>> 17)) >>> 0;
+  };
+  const found: Buffer[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const length = Number(bytes.readBigUInt64LE(at));
+    const body = bytes.subarray(at + 12, at + 12 + length);
+    if (unmask(bytes.readUInt32LE(at + 8)) !== crc32c(bytes.subarray(at, at + 8)))
+      throw new Error('length CRC');
+    if (unmask(bytes.readUInt32LE(at + 12 + length)) !== crc32c(body)) throw new Error('data CRC');
+    found.push(body);
+    at += 16 + length;
+  }
+  return found;
+}
+
+test('crc32c gives the check values of RFC 3720', (t) => {
+  t.is(crc32c(Buffer.from('123456789')), 0xe3069283);
+  t.is(crc32c(new Uint8Array(32)), 0x8a9136aa);
+  t.is(crc32c(new Uint8Array(32).fill(0xff)), 0x62a8ab43);
+  t.is(crc32c(new Uint8Array(0)), 0);
+});
+
+test('an event is the bytes that the protocol buffers say', async (t) => {
+  const writer = await EventWriter.open(join(folder, 'bytes'));
+  writer.scalar('a', 1, 300, { wallTime: 2 });
+  await writer.close();
+  const [version, scalar, ...rest] = await records(writer.path);
+  t.true(version?.subarray(9).equals(Buffer.from('\x1a\x0dbrain.Event:2', 'latin1')));
+  const expected = '09' + '0000000000000040' + '10ac02' + '2a0a' + '0a08' + '0a0161' + '150000803f';
+  t.is(scalar?.toString('hex'), expected);
+  t.deepEqual(rest, []);
+});
+
+test('each writer makes a file of its own, and a flush hands on all that was written', async (t) => {
+  const runs = join(folder, 'two');
+  const first = await EventWriter.open(runs);
+  const second = await EventWriter.open(runs, { purgeStep: 5 });
+  t.not(first.path, second.path);
+  first.text('note', '**hello**', 0);
+  await first.flush();
+  t.is((await records(first.path)).length, 2);
+  t.is((await records(second.path)).length, 3);
+  await first.close();
+  await second.close();
+  await second.close();
+  t.is((await readdir(runs)).length, 2);
+});
+
+test('many events are written in the background, in order', async (t) => {
+  const writer = await EventWriter.open(join(folder, 'many'));
+  for (let step = 0; step < 5000; step++) writer.scalar('loss', step, step);
+  await writer[Symbol.asyncDispose]();
+  const found = await records(writer.path);
+  t.is(found.length, 5001);
+  t.is(found[5000]?.readFloatLE(found[5000].length - 4), 4999);
+});
+
+test('arguments that cannot be written are refused with a code, and change nothing', async (t) => {
+  const writer = await EventWriter.open(join(folder, 'refused'));
+  t.throws(() => writer.scalar('', 1, 0), { code: 'ERR_HOROBALL_TYPE' });
+  t.throws(() => writer.scalar('a', '1' as unknown as number, 0), { code: 'ERR_HOROBALL_TYPE' });
+  t.throws(() => writer.scalar('a', 1, -1), { code: 'ERR_HOROBALL_RANGE', message: /step/ });
+  t.throws(() => writer.scalar('a', 1, 0.5), { code: 'ERR_HOROBALL_RANGE' });
+  t.throws(() => writer.histogram('a', [1], 0, { buckets: 0 }), { code: 'ERR_HOROBALL_RANGE' });
+  t.throws(() => writer.image('a', new Uint8Array(40), 0), { code: 'ERR_HOROBALL_RANGE', message: /PNG/ });
+  t.throws(() => writer.hparams({ a: null as unknown as string }), { code: 'ERR_HOROBALL_TYPE' });
+  writer.histogram('nothing', [NaN, Infinity], 0);
+  await writer.close();
+  t.throws(() => writer.scalar('a', 1, 0), { code: 'ERR_HOROBALL_CLOSED' });
+  t.is((await records(writer.path)).length, 1);
+});
+
+interface Found {
+  plugin: string;
+  events: { step: number; time: number; shape: number[]; data: (number | string)[] }[];
+  hparams?: Record<string, unknown>;
+  group?: string;
+  status?: number;
+}
+
+/** What TensorBoard's own reader finds in a folder; `null` where python3 has no TensorBoard. */
+function tensorBoard(run: string): Record<string, Found> | string {
+  const result = spawnSync('python3', ['test/fixtures/read_events.py', run], {
+    encoding: 'utf8',
+    timeout: 120_000,
+  });
+  if (result.error !== undefined) return result.error.message;
+  if (result.status === 77) return result.stdout.trim();
+  if (result.status !== 0) throw new Error(result.stderr);
+  return JSON.parse(result.stdout) as Record<string, Found>;
+}
+
+test("TensorBoard's own reader finds what was written", async (t) => {
+  const run = join(folder, 'board');
+  const writer = await EventWriter.open(run);
+  writer.hparams({ lr: 3e-5, model: 'vit', tied: true }, { group: 'seeds' });
+  writer.scalar('loss', 0.5, 1, { wallTime: 1234.5 });
+  writer.scalar('loss', 99, 7);
+  writer.histogram('radius', [0, 1, 2, 3, 4, NaN], 2, { buckets: 2 });
+  writer.histogram('constant', new Float32Array(6).fill(3), 2);
+  writer.image('disk', png, 3);
+  writer.text('note', 'h\u00e9', 4);
+  writer.endSession('success');
+  await writer.close();
+  // A resumed run: step 7 is written again.
+  const resumed = await EventWriter.open(run, { purgeStep: 2 ** 33 });
+  resumed.scalar('late', -1, 2 ** 33);
+  await resumed.close();
+
+  const found = tensorBoard(run);
+  if (typeof found === 'string') {
+    t.log(`SKIPPED, python3 has no TensorBoard: ${found}`);
+    t.pass();
+    return;
+  }
+  const steps = (tag: string): number[] => found[tag]!.events.map((event) => event.step);
+  const data = (tag: string): (number | string)[][] => found[tag]!.events.map((event) => event.data);
+  t.deepEqual(steps('loss'), [1, 7]);
+  t.deepEqual(data('loss'), [[0.5], [99]]);
+  t.is(found['loss']!.events[0]!.time, 1234.5);
+  t.deepEqual(data('radius'), [[0, 2, 2, 2, 4, 3]]);
+  t.deepEqual(data('constant'), [[3, 3, 6]]);
+  const text = (value: string): string => Buffer.from(value).toString('hex');
+  t.deepEqual(data('disk'), [[text('1'), text('1'), png.toString('hex')]]);
+  t.deepEqual(data('note'), [[text('h\u00e9')]]);
+  t.is(found['note']!.plugin, 'text');
+  t.deepEqual(found['_hparams_/session_start_info']!.hparams, { lr: 3e-5, model: 'vit', tied: true });
+  t.is(found['_hparams_/session_start_info']!.group, 'seeds');
+  t.is(found['_hparams_/session_end_info']!.status, 1);
+  t.deepEqual(steps('late'), [2 ** 33]);
+});
+
+test('TensorBoard drops the steps that a resumed run writes again', async (t) => {
+  const run = join(folder, 'resumed');
+  const writer = await EventWriter.open(run);
+  for (const step of [1, 2, 3]) writer.scalar('loss', step, step);
+  await writer.close();
+  const resumed = await EventWriter.open(run, { purgeStep: 2 });
+  resumed.scalar('loss', 20, 2);
+  await resumed.close();
+  const found = tensorBoard(run);
+  if (typeof found === 'string') {
+    t.log(`SKIPPED, python3 has no TensorBoard: ${found}`);
+    t.pass();
+    return;
+  }
+  t.deepEqual(
+    found['loss']!.events.map((event) => event.data),
+    [[1], [20]],
+  );
+});

@@ -1,0 +1,138 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import test from 'ava';
+import { type MatValue, readMat } from '../../lib/io/index.ts';
+import { fixture } from '../support.ts';
+import { MatWriter, type Plain } from './mat-writer.ts';
+
+let folder = '';
+test.before(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'horoball-mat-'));
+});
+test.after.always(() => rm(folder, { recursive: true, force: true }));
+
+let files = 0;
+async function readBytes(bytes: Buffer, options = {}): Promise<Map<string, MatValue>> {
+  const file = path.join(folder, `${files++}.mat`);
+  await writeFile(file, bytes);
+  return readMat(file, options);
+}
+
+/** A value as the writer takes it. */
+function plain(value: MatValue): Plain {
+  if (value.kind === 'numbers') return Number(value.real[0]);
+  if (value.kind === 'text') return value.rows[0]!;
+  if (value.kind === 'cell') return value.cells.map(plain);
+  return value.elements.map((row) =>
+    Object.fromEntries([...row].map(([field, each]) => [field, plain(each)])),
+  );
+}
+
+for (const name of ['sample', 'plain']) {
+  test(`SciPy's ${name}.mat is read as it was written`, async (t) => {
+    const variables = await readMat(fixture(`mat/${name}.mat`));
+    const numbers = (of: string) => {
+      const value = variables.get(of);
+      if (value?.kind !== 'numbers') throw new Error(`${of} is no array of numbers`);
+      return value;
+    };
+    t.deepEqual(numbers('real').shape, [2, 3]);
+    t.deepEqual(numbers('real').real, Float64Array.of(1, 4, 2.5, 5, -3, 1e300));
+    const base = -(2n ** 60n);
+    t.deepEqual(
+      numbers('whole').real,
+      BigInt64Array.of(base, base + 3n, base + 1n, base + 4n, base + 2n, base + 5n),
+    );
+    t.deepEqual([numbers('bytes').class, numbers('bytes').real], ['uint8', Uint8Array.of(0, 255)]);
+    t.deepEqual(numbers('single').real, Float32Array.of(0.5));
+    t.deepEqual(numbers('complex').real, Float64Array.of(1, -0));
+    t.deepEqual(numbers('complex').imaginary, Float64Array.of(2, -3.5));
+    t.true(numbers('truth').logical);
+    t.deepEqual(numbers('truth').real, Uint8Array.of(1, 0));
+    t.deepEqual(variables.get('text'), { kind: 'text', shape: [1, 6], rows: ['häuser'] });
+    t.deepEqual(variables.get('lines'), { kind: 'text', shape: [3, 2], rows: ['ab', 'cd', 'ef'] });
+    const cell = variables.get('cell')!;
+    if (cell.kind !== 'cell') throw new Error('no cell');
+    t.deepEqual(cell.shape, [1, 3]);
+    t.is(plain(cell.cells[0]!), 'Audi TT');
+    t.deepEqual(cell.cells[2], {
+      kind: 'numbers',
+      class: 'double',
+      logical: false,
+      shape: [0, 0],
+      real: new Float64Array(0),
+    });
+    t.deepEqual(plain(variables.get('cars')!), [
+      { name: 'car_ims/000001.jpg', class: 14 },
+      { name: 'car_ims/000002.jpg', class: 3 },
+    ]);
+  });
+}
+
+test('either byte order, compressed or not, gives the same', async (t) => {
+  const values = {
+    list: ['a b', 1.25, ['ü', [2]]],
+    table: [
+      { name: 'x', value: 3 },
+      { name: '', value: -4 },
+    ],
+  };
+  for (const little of [true, false]) {
+    for (const compress of [true, false]) {
+      const variables = await readBytes(new MatWriter(little).file(values, { compress }));
+      for (const [name, value] of Object.entries(values)) t.deepEqual(plain(variables.get(name)!), value);
+    }
+  }
+});
+
+test('what is not level 5 or not data is refused by name', async (t) => {
+  const code = 'ERR_HOROBALL_FORMAT';
+  const hdf5 = Buffer.alloc(600);
+  hdf5.write('MATLAB 7.3 MAT-file, Platform: GLNXA64');
+  await t.throwsAsync(readBytes(hdf5), { code, message: /7\.3.*'-v7'/ });
+  await t.throwsAsync(readBytes(Buffer.from('\x89HDF\r\n\x1a\n', 'latin1')), { code, message: /7\.3/ });
+  await t.throwsAsync(readMat(fixture('mat/level4.mat')), { code, message: /not a MATLAB level 5/ });
+  await t.throwsAsync(readMat(fixture('mat/sparse.mat')), { code, message: /sparse/ });
+  await t.throwsAsync(readBytes(Buffer.from('path,label\n')), { code });
+  await t.throwsAsync(readMat(path.join(folder, 'missing.mat')), { code: 'ENOENT' });
+});
+
+test('hostile files are refused quickly', async (t) => {
+  const writer = new MatWriter();
+  const one = writer.value(1);
+  const huge = writer.matrix(1, [2 ** 30, 2 ** 30], 'x');
+  const negative = writer.matrix(1, [-1, -1], 'x');
+  const cases: Record<string, Buffer> = {
+    'a cell in itself, again and again': writer.around([writer.nested(one, 5000)]),
+    'a cell of more elements than bytes': writer.around([huge]),
+    'a negative shape': writer.around([negative]),
+    'a cell whose elements are missing': writer.around([writer.matrix(1, [1, 3], 'x', one)]),
+    'compressed data in compressed data': writer.around([writer.compressed(writer.compressed(one))]),
+    'compressed noise': writer.around([Buffer.from([15, 0, 0, 0, 4, 0, 0, 0, 1, 2, 3, 4])]),
+    'a bomb': writer.around([writer.compressed(Buffer.alloc(2 ** 27))]),
+  };
+  for (const [name, bytes] of Object.entries(cases)) {
+    const start = performance.now();
+    await t.throwsAsync(readBytes(bytes), { code: 'ERR_HOROBALL_FORMAT' }, name);
+    t.true(performance.now() - start < 1000, name);
+  }
+});
+
+test('a file that is cut or changed anywhere is read or refused with a code, never worse', async (t) => {
+  const whole = await readFile(fixture('mat/plain.mat'));
+  const read = async (bytes: Buffer): Promise<void> => {
+    try {
+      await readBytes(bytes);
+    } catch (error) {
+      t.is((error as { code?: string }).code, 'ERR_HOROBALL_FORMAT', String(error));
+    }
+  };
+  for (let length = 0; length < whole.length; length += 37) await read(whole.subarray(0, length));
+  for (let at = 124; at < whole.length; at += 3) {
+    const changed = Buffer.from(whole);
+    changed[at]! ^= 0xff;
+    await read(changed);
+  }
+  t.pass();
+});

@@ -1,0 +1,259 @@
+import test, { type ExecutionContext } from 'ava';
+import {
+  hybridContrastiveLoss,
+  type LossOptions,
+  type LossResult,
+  type Matrix,
+  matrix,
+  type Reals,
+} from '../lib/index.ts';
+import { hybridLoss, table } from './oracle.ts';
+import { close, cloud, failure, noise, type RealsType, Reference, types, within } from './support.ts';
+
+const reference = await Reference.open('loss');
+
+interface Case {
+  key: string;
+  geometry: 'hybrid' | 'euclidean' | 'hyperbolic';
+  head: 'tied' | 'untied';
+  mode: 'compat' | 'clean';
+  V: number;
+  tau_e: number;
+  tau_h: number;
+  lam: number;
+  c: number;
+}
+
+const cases = JSON.parse(reference.metadata['cases']!) as Case[];
+
+function options(one: Case, type: RealsType): LossOptions {
+  return {
+    euclidean: reference.matrix(`${one.key}.e`, type),
+    ...(one.head === 'tied' ? { tied: true } : { hyperbolic: reference.matrix(`${one.key}.h`, type) }),
+    ...(one.mode === 'compat' ? { compat: 'hypmix' } : {}),
+    geometry: one.geometry,
+    views: one.V,
+    tauE: one.tau_e,
+    tauH: one.tau_h,
+    lambda: one.lam,
+    c: one.c,
+  };
+}
+
+function check(t: ExecutionContext, one: Case, got: LossResult, tolerance: number): void {
+  const { loss, gradEuclidean, gradHyperbolic, gradParams, stats } = got;
+  close(t, [loss], reference.reals(`${one.key}.loss`), tolerance, 'loss');
+  const params = [gradParams!.tauE, gradParams!.tauH, gradParams!.lambda, gradParams!.c];
+  close(t, params, reference.reals(`${one.key}.grad_params`), tolerance, 'parameters');
+  const { min, mean, max, accuracy } = stats;
+  const [lowest, middle, highest, share] = reference.reals(`${one.key}.stats`);
+  close(t, [min, mean, max], [lowest!, middle!, highest!], tolerance, 'logits');
+  close(t, [accuracy], [share!], 1e-14, 'accuracy');
+  if (one.head === 'tied') {
+    t.is(gradHyperbolic, undefined);
+    close(
+      t,
+      gradEuclidean!.data,
+      reference.reals(`${one.key}.grad_z_tangential`),
+      tolerance,
+      'gradient in z',
+    );
+  } else {
+    close(t, gradEuclidean!.data, reference.reals(`${one.key}.grad_e`), tolerance, 'gradient in e');
+    close(t, gradHyperbolic!.data, reference.reals(`${one.key}.grad_h`), tolerance, 'gradient in h');
+  }
+}
+
+test('the reference has every case', (t) => {
+  t.is(cases.length, 60);
+});
+
+for (const one of cases) {
+  test(`${one.key}: value, gradients, parameters and statistics`, async (t) => {
+    check(t, one, await hybridContrastiveLoss(options(one, Float64Array)), 1e-9);
+    check(t, one, hybridContrastiveLoss.sync(options(one, Float32Array)), 1e-4);
+  });
+}
+
+/** Unit rows, and points of the ball that are not their images. */
+function batch(
+  type: RealsType,
+  rows: number,
+  cols: number,
+  c: number,
+): { euclidean: Matrix; hyperbolic: Matrix } {
+  const euclidean = cloud(type, rows, cols, 1, 11);
+  for (let i = 0; i < rows; ++i) {
+    const row = euclidean.data.subarray(i * cols, (i + 1) * cols);
+    const length = Math.hypot(...row);
+    row.forEach((value, k) => {
+      row[k] = value / length;
+    });
+  }
+  return { euclidean, hyperbolic: cloud(type, rows, cols, 0.9 / Math.sqrt(c), 12) };
+}
+
+const settings = { tauE: 0.3, tauH: 0.7, lambda: 1.3, c: 0.6 };
+
+for (const geometry of ['hybrid', 'euclidean', 'hyperbolic', 'chordal'] as const) {
+  for (const [classes, views, cols] of [
+    [1, 2, 3],
+    [2, 5, 1],
+    [7, 3, 19],
+    [151, 2, 33],
+  ] as const) {
+    test(`${geometry} ${classes} classes x ${views} views x ${cols}: the formula`, async (t) => {
+      const { euclidean, hyperbolic } = batch(Float64Array, classes * views, cols, settings.c);
+      const options = { euclidean, hyperbolic, geometry, views, ...settings };
+      const want = hybridLoss(table(euclidean.data, cols), table(hyperbolic.data, cols), options);
+      const got = await hybridContrastiveLoss(options);
+      if (classes === 1)
+        t.is(got.loss, 0); // no negatives
+      else close(t, [got.loss], [want], 1e-11, 'loss');
+      const mean = hybridContrastiveLoss.sync({ ...options, reduction: 'mean', grad: false });
+      close(t, [mean.loss], [got.loss / (views * (views - 1))], 1e-14, 'mean');
+      t.deepEqual(Object.keys(mean).sort(), ['loss', 'stats']);
+    });
+  }
+
+  test(`${geometry}: gradients against central differences of the formula`, (t) => {
+    const [views, cols, step] = [3, 5, 1e-6];
+    const { euclidean, hyperbolic } = batch(Float64Array, 12, cols, settings.c);
+    const options = { euclidean, hyperbolic, geometry, views, ...settings };
+    const { gradEuclidean, gradHyperbolic, gradParams } = hybridContrastiveLoss.sync(options);
+    const [e, h] = [table(euclidean.data, cols), table(hyperbolic.data, cols)];
+    const slopes = (rows: number[][]) =>
+      rows.flatMap((row) =>
+        row.map((value, k) => {
+          const at = (moved: number) => {
+            row[k] = moved;
+            return hybridLoss(e, h, options);
+          };
+          const slope = (at(value + step) - at(value - step)) / (2 * step);
+          row[k] = value;
+          return slope;
+        }),
+      );
+    close(t, gradEuclidean!.data, slopes(e), 1e-7, 'euclidean');
+    close(t, gradHyperbolic!.data, slopes(h), 1e-7, 'hyperbolic');
+    const names = ['tauE', 'tauH', 'lambda', 'c'] as const;
+    const want = names.map((name) => {
+      const at = (moved: number) => hybridLoss(e, h, { ...options, [name]: moved });
+      return (at(settings[name] + step) - at(settings[name] - step)) / (2 * step);
+    });
+    close(
+      t,
+      names.map((name) => gradParams![name]),
+      want,
+      1e-7,
+      'parameters',
+    );
+  });
+}
+
+test('tied chordal: the limit of tied hyperbolic as c goes to 0', (t) => {
+  const { euclidean } = batch(Float64Array, 20, 6, 1);
+  const options = { euclidean, tied: true, views: 4, tauH: 0.5, c: 1e-9 };
+  const flat = hybridContrastiveLoss.sync({ ...options, geometry: 'chordal' });
+  const curved = hybridContrastiveLoss.sync({ ...options, geometry: 'hyperbolic' });
+  close(t, [curved.loss], [flat.loss], 1e-8, 'loss');
+  close(t, curved.gradEuclidean!.data, flat.gradEuclidean!.data, 1e-8, 'gradient');
+});
+
+test('tied: every radius that clip and projection allow', (t) => {
+  const { euclidean } = batch(Float64Array, 12, 4, 1);
+  for (const [c, clipR] of [
+    [0.1, 2.3],
+    [1, 0.4],
+    [20, 2.3],
+    [1, null],
+  ] as const) {
+    const root = Math.sqrt(c);
+    const radius = Math.min(Math.tanh(root * Math.min(1, clipR ?? 1)) / root, (1 - 1e-3) / root);
+    const hyperbolic = matrix(
+      euclidean.data.map((v) => v * radius),
+      12,
+      4,
+    );
+    const shared = { euclidean, views: 3, c, grad: false };
+    const tied = hybridContrastiveLoss.sync({ ...shared, tied: true, clipR });
+    close(t, [tied.loss], [hybridContrastiveLoss.sync({ ...shared, hyperbolic }).loss], 1e-11, `c = ${c}`);
+  }
+});
+
+test('labels: any order gives the same loss, and gradients in that order', async (t) => {
+  for (const type of types) {
+    const { euclidean, hyperbolic } = batch(type, 24, 7, 0.1);
+    const ordered = hybridContrastiveLoss.sync({ euclidean, hyperbolic, views: 4, c: 0.1 });
+    // The i-th row of a class is its view i: only the order inside each class must stay.
+    const next = noise(3);
+    const key = Array.from({ length: 24 }, next);
+    const place = Array.from(key.keys()).sort((a, b) => (a % 4) - (b % 4) || key[a]! - key[b]!);
+    const shuffled = (from: Matrix) => matrix(permute(from, place), 24, 7);
+    const labels = place.map((row) => `class ${Math.floor(row / 4)}`);
+    const got = await hybridContrastiveLoss({
+      euclidean: shuffled(euclidean),
+      hyperbolic: shuffled(hyperbolic),
+      labels,
+      c: 0.1,
+    });
+    close(t, [got.loss], [ordered.loss], within(type, 1e-12, 1e-6), 'loss');
+    const [e, h] = [ordered.gradEuclidean!, ordered.gradHyperbolic!];
+    close(t, got.gradEuclidean!.data, permute(e, place), within(type, 1e-12, 1e-5), 'gradient in e');
+    close(t, got.gradHyperbolic!.data, permute(h, place), within(type, 1e-12, 1e-5), 'gradient in h');
+  }
+});
+
+function permute({ data, cols }: Matrix, place: readonly number[]): Reals {
+  return data.map((_, at) => data[place[Math.floor(at / cols)]! * cols + (at % cols)]!);
+}
+
+test('labels: unequal counts name the class', async (t) => {
+  const { euclidean } = batch(Float32Array, 5, 3, 1);
+  const options = { euclidean, tied: true, c: 1, labels: ['cat', 'dog', 'cat', 'dog', 'dog'] };
+  const { code, message, name } = await failure(() => hybridContrastiveLoss(options));
+  t.is(code, 'ERR_HOROBALL_LABELS');
+  t.is(name, 'RangeError');
+  t.regex(message, /class dog has 3, class cat has 2/);
+});
+
+test('out: gradients are written where it says', (t) => {
+  const { euclidean, hyperbolic } = batch(Float64Array, 8, 3, 1);
+  const gradEuclidean = new Float64Array(24);
+  const result = hybridContrastiveLoss.sync({
+    euclidean,
+    hyperbolic,
+    views: 2,
+    c: 1,
+    out: { gradEuclidean },
+  });
+  t.is(result.gradEuclidean!.data, gradEuclidean);
+  t.true(gradEuclidean.some((v) => v !== 0));
+});
+
+test('NaN in a row makes the loss NaN and never crashes', (t) => {
+  for (const type of types) {
+    const { euclidean, hyperbolic } = batch(type, 40, 9, 1);
+    euclidean.data[100] = Number.NaN;
+    t.is(hybridContrastiveLoss.sync({ euclidean, hyperbolic, views: 2, c: 1 }).loss, Number.NaN);
+    t.is(hybridContrastiveLoss.sync({ euclidean, tied: true, views: 2, c: 1 }).loss, Number.NaN);
+  }
+});
+
+test('near-duplicates keep their digits in float32', (t) => {
+  const { euclidean, hyperbolic } = batch(Float32Array, 60, 16, 0.1);
+  for (let k = 0; k < 16; ++k) {
+    euclidean.data[16 + k] = Math.fround(euclidean.data[k]! * (1 + 1e-6 * k));
+    hyperbolic.data[16 + k] = Math.fround(hyperbolic.data[k]! * (1 + 1e-6 * k));
+  }
+  const wide = (from: Matrix) => matrix(Float64Array.from(from.data), from.rows, from.cols);
+  const shared = { views: 2, tauE: 0.1, tauH: 0.2, lambda: 0.5, c: 0.1 };
+  const single = hybridContrastiveLoss.sync({ ...shared, euclidean, hyperbolic });
+  const double = hybridContrastiveLoss.sync({
+    ...shared,
+    euclidean: wide(euclidean),
+    hyperbolic: wide(hyperbolic),
+  });
+  close(t, [single.loss], [double.loss], 1e-6, 'loss');
+  close(t, single.gradHyperbolic!.data, double.gradHyperbolic!.data, 1e-4, 'gradient in h');
+});

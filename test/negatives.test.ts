@@ -1,0 +1,230 @@
+import test from 'ava';
+import { hybridContrastiveLoss, type Matrix, matrix, negativeWeights } from '../lib/index.ts';
+import { distances, dot, minus, norm, table } from './oracle.ts';
+import { close, cloud, noise } from './support.ts';
+
+const [classes, views, cols] = [6, 3, 5];
+const rows = classes * views;
+const settings = { tauE: 0.4, tauH: 0.6, lambda: 1.4, c: 0.8 };
+
+function unit(from: Matrix): Matrix {
+  const data = from.data.slice() as Float64Array;
+  for (let i = 0; i < from.rows; ++i) {
+    const row = data.subarray(i * from.cols, (i + 1) * from.cols);
+    const length = Math.hypot(...row);
+    row.forEach((v, k) => {
+      row[k] = v / length;
+    });
+  }
+  return matrix(data, from.rows, from.cols);
+}
+
+const euclidean = unit(cloud(Float64Array, rows, cols, 1, 5));
+const hyperbolic = cloud(Float64Array, rows, cols, 1, 6);
+const radius = Math.tanh(Math.sqrt(settings.c)) / Math.sqrt(settings.c);
+const e = table(euclidean.data, cols);
+const heads = { untied: table(hyperbolic.data, cols), tied: e.map((row) => row.map((v) => v * radius)) };
+
+type Geometry = 'hybrid' | 'euclidean' | 'hyperbolic' | 'chordal';
+
+function logit(
+  geometry: Geometry,
+  z: readonly number[],
+  w: readonly number[],
+  x: readonly number[],
+  y: readonly number[],
+): number {
+  const near = dot(z, w) / settings.tauE;
+  const far = distances[geometry === 'chordal' ? 'chordal' : 'poincare']!(x, y, settings.c) / settings.tauH;
+  if (geometry === 'hybrid') return near - settings.lambda * far;
+  return geometry === 'euclidean' ? near : -far;
+}
+
+/** Softmax of every ordered pair's row, as the loss has it, summed. */
+function weights(geometry: Geometry, h: number[][], i: number): { p: number[]; positive: number } {
+  const p = new Array<number>(rows).fill(0);
+  const [own, view] = [Math.floor(i / views), i % views];
+  let positive = 0;
+  for (let b = 0; b < views; ++b) {
+    if (b === view) continue;
+    const row = Array.from(e.keys()).filter(
+      (j) => j % views === b || (j % views === view && Math.floor(j / views) !== own),
+    );
+    const terms = row.map((j) => [j, Math.exp(logit(geometry, e[i]!, e[j]!, h[i]!, h[j]!))] as const);
+    const total = terms.reduce((sum, [, term]) => sum + term, 0);
+    for (const [j, term] of terms) {
+      if (Math.floor(j / views) === own) positive += term / total;
+      else p[j]! += term / total;
+    }
+  }
+  return { p, positive };
+}
+
+for (const head of ['tied', 'untied'] as const) {
+  for (const geometry of ['hybrid', 'euclidean', 'hyperbolic', 'chordal'] as const) {
+    const options = {
+      euclidean,
+      ...(head === 'tied' ? { tied: true } : { hyperbolic }),
+      geometry,
+      views,
+      ...settings,
+    };
+    const h = heads[head];
+
+    test(`${head} ${geometry}: probabilities, shares and ranks`, async (t) => {
+      const got = await negativeWeights(options);
+      t.deepEqual(negativeWeights.sync(options), got);
+      for (let i = 0; i < rows; ++i) {
+        const { p, positive } = weights(geometry, h, i);
+        const q = p.map((v) => v / p.reduce((a, b) => a + b));
+        close(t, got.p.data.subarray(i * rows, (i + 1) * rows), p, 1e-11, 'p');
+        close(t, got.q.data.subarray(i * rows, (i + 1) * rows), q, 1e-11, 'q');
+        close(t, [got.positive[i]!], [positive], 1e-11, 'positive');
+        close(
+          t,
+          [got.effective[i]!],
+          [Math.exp(-q.reduce((s, v) => s + (v > 0 ? v * Math.log(v) : 0), 0))],
+          1e-11,
+          'entropy',
+        );
+        const negatives = Array.from(e.keys()).filter((j) => Math.floor(j / views) !== Math.floor(i / views));
+        const by = geometry === 'euclidean' || geometry === 'hybrid' || head === 'tied' ? e : h;
+        const cosine = (j: number) => dot(by[i]!, by[j]!) / (norm(by[i]!) * norm(by[j]!));
+        negatives.sort((a, b) => cosine(b) - cosine(a));
+        t.deepEqual(
+          negatives.map((j) => got.rank[i * rows + j]),
+          [...negatives.keys()],
+        );
+        t.is(got.rank[i * rows + i], -1);
+        close(t, [got.hardest1[i]!], [q[negatives[0]!]!], 1e-11, 'hardest 1 %');
+        close(t, [got.hardest10[i]!], [q[negatives[0]!]! + q[negatives[1]!]!], 1e-11, 'hardest 10 %');
+        const same = negatives.filter((j) => j % views === i % views);
+        close(t, [got.sameView[i]!], [same.reduce((s, j) => s + q[j]!, 0)], 1e-11, 'same view');
+      }
+    });
+
+    test(`${head} ${geometry}: pulls are norms of the logit's gradient`, (t) => {
+      const { p, pullEuclidean, pullHyperbolic } = negativeWeights.sync({ ...options, anchors: [4] });
+      for (let j = 6; j < rows; ++j) {
+        const [pe, ph] = slopes(geometry, head, h, 4, j);
+        close(t, [pullEuclidean.data[j]!], [p.data[j]! * pe], 1e-6, 'euclidean');
+        close(t, [pullHyperbolic.data[j]!], [p.data[j]! * ph], 1e-6, 'hyperbolic');
+      }
+      t.is(pullEuclidean.data[3], 0);
+    });
+  }
+}
+
+/** By central differences: tangential in the anchor's unit row; untied, Riemannian in its ball point. */
+function slopes(
+  geometry: Geometry,
+  head: 'tied' | 'untied',
+  h: number[][],
+  i: number,
+  j: number,
+): [number, number] {
+  const step = 1e-6;
+  const towards = minus(
+    e[j]!,
+    e[i]!.map((v) => v * dot(e[i]!, e[j]!)),
+  );
+  const turned = (by: number) => {
+    const length = norm(towards);
+    return e[i]!.map((v, k) => v * Math.cos(by) + (towards[k]! / length) * Math.sin(by));
+  };
+  const terms = (z: number[], x: number[]) => {
+    const only = (one: Geometry) => logit(one, z, e[j]!, x, h[j]!);
+    const near = geometry === 'hybrid' || geometry === 'euclidean' ? only('euclidean') : 0;
+    const far = geometry === 'euclidean' ? 0 : only(geometry === 'chordal' ? 'chordal' : 'hyperbolic');
+    return [near, geometry === 'hybrid' ? settings.lambda * far : far] as const;
+  };
+  if (head === 'tied') {
+    const at = (by: number) =>
+      terms(
+        turned(by),
+        turned(by).map((v) => v * radius),
+      );
+    return [0, 1].map((k) => (at(step)[k]! - at(-step)[k]!) / (2 * step)) as [number, number];
+  }
+  const near = (terms(turned(step), h[i]!)[0] - terms(turned(-step), h[i]!)[0]) / (2 * step);
+  const gradient = h[i]!.map((_, k) => {
+    const at = (by: number) =>
+      terms(
+        e[i]!,
+        h[i]!.map((v, m) => (m === k ? v + by : v)),
+      )[1];
+    return (at(step) - at(-step)) / (2 * step);
+  });
+  const conformal = geometry === 'chordal' ? 1 : (1 - settings.c * dot(h[i]!, h[i]!)) / 2;
+  return [near, conformal * norm(gradient)];
+}
+
+test('the loss is negative sampling from q: its gradient is the weighted sum of triplets', (t) => {
+  // In e, hybrid, untied: dL/de_i from anchor i's own rows is sum_k p_k (e_k - e_+) / tauE; every row is also an
+  // example in others' rows, by the same p.
+  const options = { euclidean, hyperbolic, views, ...settings };
+  const { p } = negativeWeights.sync(options);
+  const { gradEuclidean } = hybridContrastiveLoss.sync(options);
+  const want = e.map((row) => row.map(() => 0));
+  for (let i = 0; i < rows; ++i) {
+    const own = Math.floor(i / views);
+    for (let b = 0; b < views; ++b) {
+      if (b === i % views) continue;
+      const plus = own * views + b;
+      const pair = pairWeights(i, b);
+      for (let j = 0; j < rows; ++j) {
+        const weight = (pair[j]! - (j === plus ? 1 : 0)) / settings.tauE / classes;
+        e[j]!.forEach((v, k) => {
+          want[i]![k]! += weight * v;
+        });
+        e[i]!.forEach((v, k) => {
+          want[j]![k]! += weight * v;
+        });
+      }
+    }
+  }
+  close(t, gradEuclidean!.data, want.flat(), 1e-11, 'gradient');
+  const sums = e.map((_, i) =>
+    Array.from({ length: views }, (_, b) => (b === i % views ? [] : pairWeights(i, b))),
+  );
+  const again = e.map((_, i) =>
+    e.map((_, j) =>
+      Math.floor(j / views) === Math.floor(i / views)
+        ? 0
+        : sums[i]!.reduce((s, pair) => s + (pair[j] ?? 0), 0),
+    ),
+  );
+  close(t, p.data, again.flat(), 1e-11, 'p');
+});
+
+/** Softmax of one ordered pair's row, zero outside it. */
+function pairWeights(i: number, b: number): number[] {
+  const inRow = (j: number) =>
+    j % views === b || (j % views === i % views && Math.floor(j / views) !== Math.floor(i / views));
+  const h = heads.untied;
+  const terms = e.map((_, j) => (inRow(j) ? Math.exp(logit('hybrid', e[i]!, e[j]!, h[i]!, h[j]!)) : 0));
+  const total = terms.reduce((a, b) => a + b);
+  return terms.map((term) => term / total);
+}
+
+test('anchors and labels in any order', async (t) => {
+  const next = noise(2);
+  const key = Array.from({ length: rows }, next);
+  const place = Array.from(key.keys()).sort((a, b) => (a % views) - (b % views) || key[a]! - key[b]!);
+  const shuffled = matrix(Float64Array.from(place.flatMap((row) => e[row]!)), rows, cols);
+  const labels = place.map((row) => Math.floor(row / views));
+  const shared = { tied: true, c: 1 };
+  const whole = negativeWeights.sync({ euclidean, views, ...shared });
+  const some = await negativeWeights({ euclidean: shuffled, labels, anchors: [7, 2], ...shared });
+  t.deepEqual([some.p.rows, some.p.cols, ...some.anchors], [2, rows, 7, 2]);
+  const want = place.map((row) => whole.p.data[place[7]! * rows + row]!);
+  close(t, some.p.data.subarray(0, rows), want, 1e-12, 'p');
+});
+
+test('two classes far apart at a small temperature: nothing overflows', (t) => {
+  const z = matrix(Float64Array.of(1, 0, 1, 0, -1, 0, -1, 0), 4, 2);
+  const got = negativeWeights.sync({ euclidean: z, tied: true, views: 2, tauE: 1e-4, tauH: 1e-4, c: 1 });
+  for (const list of [got.p.data, got.q.data, got.effective, got.positive])
+    t.true(list.every(Number.isFinite));
+  close(t, got.positive, [1, 1, 1, 1], 1e-12, 'positive');
+});

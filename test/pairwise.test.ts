@@ -1,0 +1,189 @@
+import test, { type ExecutionContext } from 'ava';
+import { type Matrix, matrix, pairwiseDistance, type Reals } from '../lib/index.ts';
+import { hypmixDistance, pairwise, table } from './oracle.ts';
+import { close, cloud, eachClose, inner, Reference, types, within } from './support.ts';
+
+const oracle = await Reference.open('distance_oracle');
+for (const type of types) {
+  const short = type === Float64Array ? 'f64' : 'f32';
+  const limit = { value: within(type, 1e-11, 1e-5), gradient: within(type, 1e-9, 1e-4) };
+  for (const c of ['0.1', '1.0']) {
+    const key = `${short}.pairs.c${c}`;
+    const options = { c: Number(c) };
+
+    test(`${key}: full matrix with near-duplicates, each distance`, async (t) => {
+      const x = oracle.matrix(`${key}.x`, type);
+      const y = oracle.matrix(`${key}.y`, type);
+      const d = await pairwiseDistance(x, y, options);
+      eachClose(t, d.data, oracle.reals(`${key}.dist`), limit.value, key);
+      const transposed = pairwiseDistance.sync(y, x, options);
+      t.is(transposed.data[3 * x.rows + 5], d.data[5 * y.rows + 3]!);
+    });
+
+    test(`${key}: gradient`, async (t) => {
+      const x = oracle.matrix(`${key}.x`, type);
+      const y = oracle.matrix(`${key}.y`, type);
+      const cotangent = oracle.matrix(`${key}.cot`, type);
+      const [gradX] = await pairwiseDistance.vjp(x, y, cotangent, options);
+      close(t, gradX!.data, oracle.reals(`${key}.grad_x`), limit.gradient, key);
+      const swapped = matrix(transpose(cotangent), y.rows, x.rows);
+      const [, gradY] = pairwiseDistance.vjp.sync(y, x, swapped, options);
+      close(t, gradY!.data, oracle.reals(`${key}.grad_x`), limit.gradient, `${key} as y`);
+    });
+
+    for (const d of [2, 128]) {
+      test(`${short}.d${d}.c${c}: rows at every scale of distance, to the rim`, (t) => {
+        const rows = `${short}.d${d}.c${c}`;
+        const x = oracle.matrix(`${rows}.x`, type);
+        const y = oracle.matrix(`${rows}.y`, type);
+        const all = pairwiseDistance.sync(x, y, options).data;
+        const diagonal = Array.from({ length: x.rows }, (_, i) => all[i * x.rows + i]!);
+        eachClose(t, diagonal, oracle.reals(`${rows}.dist`), limit.value, rows);
+      });
+    }
+  }
+
+  for (const [rows, others, cols] of [
+    [1, 1, 1],
+    [1, 7, 3],
+    [5, 1, 8],
+    [33, 47, 17],
+    [150, 301, 31],
+  ] as const) {
+    for (const metric of ['poincare', 'euclidean', 'cosine', 'chordal'] as const) {
+      test(`${type.name} ${metric} ${rows} x ${others} x ${cols}: formula, twin and gradient`, async (t) => {
+        const c = 0.7;
+        const x = cloud(type, rows, cols, 0.9, 1);
+        const y = cloud(type, others, cols, 0.8, 2);
+        const want = pairwise(metric, table(x.data, cols), table(y.data, cols), c).flat();
+        const got = await pairwiseDistance(x, y, { metric, c });
+        close(t, got.data, want, limit.value, 'distances');
+        t.deepEqual(got, pairwiseDistance.sync(x, y, { metric, c }));
+        if (type === Float64Array) checkGradient(t, x, y, metric, c);
+      });
+    }
+  }
+}
+
+/** Against central differences along one direction. */
+function checkGradient(
+  t: ExecutionContext,
+  x: Matrix,
+  y: Matrix,
+  metric: 'poincare' | 'euclidean' | 'cosine' | 'chordal',
+  c: number,
+): void {
+  const cotangent = cloud(Float64Array, x.rows, y.rows, 1, 3);
+  const gradC = new Float64Array(1);
+  const [gradX, gradY] = pairwiseDistance.vjp.sync(x, y, cotangent, { metric, c, gradC });
+  const along = cloud(Float64Array, x.rows, x.cols, 1, 4).data;
+  const step = 1e-6;
+  const value = (dx: number, dy: number, dc: number) => {
+    const moved = table(x.data.map((v, i) => v + dx * along[i]!) as Float64Array, x.cols);
+    const other = table(y.data.map((v, i) => v + dy * along[i % along.length]!) as Float64Array, y.cols);
+    const d = pairwise(metric, moved, other, c + dc).flat();
+    return d.reduce((sum, v, i) => sum + v * cotangent.data[i]!, 0);
+  };
+  const slopes = [
+    (value(step, 0, 0) - value(-step, 0, 0)) / (2 * step),
+    (value(0, step, 0) - value(0, -step, 0)) / (2 * step),
+    (value(0, 0, step) - value(0, 0, -step)) / (2 * step),
+  ];
+  const dotX = inner(gradX!.data, along);
+  const dotY = inner(
+    gradY!.data,
+    y.data.map((_, i) => along[i % along.length]!),
+  );
+  close(t, [dotX, dotY, gradC[0]!], slopes, 1e-6, 'gradient against differences');
+}
+
+test('lorentz: the same space in other coordinates', (t) => {
+  const c = 0.5;
+  const x = cloud(Float64Array, 20, 5, 1.2);
+  const lifted = new Float64Array(20 * 6);
+  for (const [i, row] of table(x.data, 5).entries()) {
+    const cn = c * row.reduce((sum, v) => sum + v * v, 0);
+    lifted[i * 6] = (1 + cn) / (1 - cn) / Math.sqrt(c);
+    row.forEach((v, k) => {
+      lifted[i * 6 + 1 + k] = (2 * v) / (1 - cn);
+    });
+  }
+  const want = pairwiseDistance.sync(x, undefined, { c }).data;
+  const got = pairwiseDistance.sync(matrix(lifted, 20, 6), undefined, { c, metric: 'lorentz' }).data;
+  close(t, got, want, 1e-11, 'lorentz');
+});
+
+test('compat: the published distance, saturating at 12.206 / sqrt(c)', (t) => {
+  const c = 0.1;
+  const x = cloud(Float64Array, 24, 6, 3.162);
+  const rows = table(x.data, 6);
+  const want = rows.flatMap((a) => rows.map((b) => hypmixDistance(a, b, c)));
+  const got = pairwiseDistance.sync(x, undefined, { c, compat: 'hypmix' }).data;
+  const off = Array.from(got.keys()).filter((i) => Math.floor(i / 24) !== i % 24);
+  close(
+    t,
+    off.map((i) => got[i]!),
+    off.map((i) => want[i]!),
+    1e-9,
+    'published distance',
+  );
+  t.true(Math.max(...got) <= (2 / Math.sqrt(c)) * Math.atanh(1 - 1e-5) * (1 + 1e-12));
+});
+
+test('a set with itself: zeros on the diagonal, symmetric, and the total gradient', async (t) => {
+  for (const type of types) {
+    const x = cloud(type, 50, 9, 0.95);
+    x.data.set(x.data.subarray(9, 18), 18); // rows 1 and 2 coincide
+    const { data } = pairwiseDistance.sync(x, undefined, { c: 1 });
+    for (let i = 0; i < 50; ++i) t.is(data[i * 51], 0);
+    t.is(data[1 * 50 + 2], 0);
+    t.is(data[7 * 50 + 31], data[31 * 50 + 7]);
+    const cotangent = cloud(type, 50, 50, 1, 5);
+    const [total, none] = pairwiseDistance.vjp.sync(x, undefined, cotangent, { c: 1 });
+    t.is(none, undefined);
+    t.deepEqual(await pairwiseDistance.vjp(x, undefined, cotangent, { c: 1 }), [total]);
+    const copy = matrix(x.data.slice(), 50, 9);
+    const [a, b] = pairwiseDistance.vjp.sync(x, copy, cotangent, { c: 1 });
+    const sum = a!.data.map((v, i) => v + b!.data[i]!);
+    close(t, total!.data, sum, type === Float64Array ? 1e-12 : 1e-5, 'total gradient');
+  }
+});
+
+test('coincident points have a zero gradient; nothing is NaN anywhere in the ball', (t) => {
+  for (const type of types) {
+    const rim = 1 - (type === Float64Array ? 1e-15 : 1e-7);
+    const x = matrix(type.from([0, 0, rim, 0, 0, -rim, 1e-30, 0, 0.5, 0.5, 0.5, 0.5]), 6, 2);
+    const { data } = pairwiseDistance.sync(x, x, { c: 1 });
+    t.true(data.every(Number.isFinite), type.name);
+    const ones = matrix(new type(36).fill(1), 6, 6);
+    const [g] = pairwiseDistance.vjp.sync(x, x, ones, { c: 1 });
+    t.true(g!.data.every(Number.isFinite), type.name);
+    const [same] = pairwiseDistance.vjp.sync(x.data.slice(8, 10), x.data.slice(10, 12), new type(1).fill(1), {
+      c: 1,
+    });
+    t.deepEqual([...same!.data], [0, 0]);
+  }
+});
+
+test('zero rows give an empty matrix and zero gradients', async (t) => {
+  const none = matrix(new Float32Array(0), 0, 4);
+  const some = matrix(new Float32Array(12), 3, 4);
+  t.deepEqual(await pairwiseDistance(none, some, { c: 1 }), matrix(new Float32Array(0), 0, 3));
+  const [a, b] = pairwiseDistance.vjp.sync(none, some, matrix(new Float32Array(0), 0, 3), { c: 1 });
+  t.is(a!.data.length, 0);
+  t.deepEqual(b!.data, new Float32Array(12));
+});
+
+test('out: writes where it is told, shared memory included', (t) => {
+  const shared = new Float32Array(new SharedArrayBuffer(4 * 8));
+  const x = matrix(new Float32Array(new SharedArrayBuffer(16)), 2, 2);
+  x.data.set([0, 0, 0.5, 0]);
+  const result = pairwiseDistance.sync(x, undefined, { c: 1, out: shared.subarray(2, 6) });
+  t.is(result.data.buffer, shared.buffer);
+  t.is(shared[3], Math.fround(Math.log(3)));
+  t.is(shared[0], 0);
+});
+
+function transpose({ data, rows, cols }: Matrix): Reals {
+  return data.map((_, i) => data[(i % rows) * cols + Math.floor(i / rows)]!);
+}

@@ -1,0 +1,127 @@
+// The core in other processes and workers: every ISA level, loading, leaving.
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { Worker } from 'node:worker_threads';
+import test from 'ava';
+import { coreInfo, matrix, pairwiseDistance } from '../lib/index.ts';
+
+const run = promisify(execFile);
+const library = new URL('../lib/index.js', import.meta.url).href;
+const root = fileURLToPath(new URL('../../', import.meta.url));
+
+/** Runs a module in a process of its own; gives what it prints. */
+async function node(code: string, env: Record<string, string> = {}): Promise<string> {
+  const options = { env: { ...process.env, ...env }, cwd: root };
+  const { stdout } = await run(process.execPath, ['--input-type=module', '-e', code], options);
+  return stdout.trim();
+}
+
+test('the level in use is one that the machine has', (t) => {
+  const { level, levels, threads } = coreInfo();
+  t.true(levels.includes(level));
+  t.true(threads >= 1);
+});
+
+for (const level of coreInfo().levels) {
+  test(`${level}: the references hold at this level`, async (t) => {
+    const env = { ...process.env, HOROBALL_ISA: level };
+    const files = ['pairwise', 'loss', 'retrieval', 'delta', 'threads', 'ops-reference', 'contract'].map(
+      (name) => `dist/test/${name}.test.js`,
+    );
+    const ava = fileURLToPath(new URL('../../node_modules/ava/entrypoints/cli.mjs', import.meta.url));
+    const { stdout } = await run(process.execPath, [ava, '--serial', ...files], {
+      env,
+      cwd: root,
+      maxBuffer: 1 << 26,
+    });
+    t.regex(stdout, /tests passed/);
+    t.is(
+      await node(`import { coreInfo } from '${library}'; console.log(coreInfo().level)`, {
+        HOROBALL_ISA: level,
+      }),
+      level,
+    );
+  });
+}
+
+test('a level that the machine lacks is a coded error that names those it has', async (t) => {
+  const code = `import { coreInfo } from '${library}';
+    try { coreInfo() } catch (error) { console.log(error.code, error.message) }`;
+  const said = await node(code, { HOROBALL_ISA: 'sve' });
+  t.regex(said, /^ERR_HOROBALL_ISA HOROBALL_ISA=sve: this machine has /);
+  t.true(said.includes(coreInfo().levels.join(', ')));
+});
+
+test('loading takes under 10 ms, and brings no libtorch', async (t) => {
+  const code = `import { createRequire } from 'node:module';
+    const require = createRequire('${root}package.json');
+    const load = require('node-gyp-build');
+    const begin = performance.now();
+    const file = load.path('${root}');
+    require(file);
+    console.log(performance.now() - begin);
+    import { readFileSync } from 'node:fs';
+    console.log(process.platform === 'linux' ? readFileSync('/proc/self/maps', 'utf8') : '');`;
+  const loads = await Promise.all([node(code), node(code), node(code)]);
+  const times = loads.map((text) => Number(text.split('\n', 1)[0]));
+  t.true(Math.min(...times) < 10, `${times} ms`);
+  t.false(/torch|cuda/i.test(loads[0]!.replaceAll(root, '')));
+});
+
+test('the light package never imports the training layer', async (t) => {
+  const seen = new Set<string>();
+  const visit = async (url: URL): Promise<void> => {
+    if (seen.has(url.href)) return;
+    seen.add(url.href);
+    const text = await readFile(url, 'utf8');
+    const imports = text.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g);
+    for (const [, path] of imports) await visit(new URL(path!, url));
+  };
+  await visit(new URL(library));
+  t.true(seen.size > 10);
+  t.deepEqual(
+    [...seen].filter((href) => href.includes('/lib/train/')),
+    [],
+  );
+});
+
+const work = `
+  import { parentPort, workerData } from 'node:worker_threads';
+  const { matrix, pairwiseDistance } = await import(workerData);
+  const x = matrix(new Float32Array(3000 * 64).fill(0.01), 3000, 64);
+  parentPort.postMessage('begun');
+  const d = await pairwiseDistance(x, undefined, { c: 1 });
+  parentPort.postMessage(d.data[1]);`;
+
+test('workers have the core to themselves', async (t) => {
+  const results = await Promise.all(
+    [1, 2, 3].map(
+      () =>
+        new Promise((resolve, reject) => {
+          const worker = new Worker(work, { eval: true, workerData: library });
+          worker.on('message', (message) => message === 'begun' || resolve(message));
+          worker.on('error', reject);
+        }),
+    ),
+  );
+  t.deepEqual(results, [0, 0, 0]);
+});
+
+test('terminating a worker in the middle of a job leaves the process whole', async (t) => {
+  for (let i = 0; i < 5; ++i) {
+    const worker = new Worker(work, { eval: true, workerData: library });
+    await new Promise((resolve) => worker.once('message', resolve));
+    t.is(await worker.terminate(), 1);
+  }
+  t.is(pairwiseDistance.sync(matrix(new Float32Array([0, 0]), 2, 1), undefined, { c: 1 }).data[1], 0);
+});
+
+test('a process that exits in the middle of a job exits cleanly', async (t) => {
+  const code = `import { matrix, pairwiseDistance } from '${library}';
+    const x = matrix(new Float32Array(6000 * 64).fill(0.01), 6000, 64);
+    void pairwiseDistance(x, undefined, { c: 1 });
+    setTimeout(() => { console.log('out'); process.exit(0) }, 5);`;
+  t.is(await node(code), 'out');
+});

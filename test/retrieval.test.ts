@@ -1,0 +1,109 @@
+import test from 'ava';
+import { matrix, pairwiseDistance, retrievalMetrics, topK } from '../lib/index.ts';
+import { nearest, pairwise, table } from './oracle.ts';
+import { close, cloud, Reference, types, within } from './support.ts';
+
+const reference = await Reference.open('retrieval');
+const results = JSON.parse(reference.metadata['results']!) as {
+  [name: string]: Record<string, number>;
+} & { poincare_r_precision: number; poincare_map_at_r: number };
+const labels = Int32Array.from(reference.reals('labels'));
+const c = 0.1;
+
+const keys = (recall: Record<string, number>) => Object.keys(recall).map(Number);
+
+for (const type of types) {
+  const ball = reference.matrix('ball', type);
+
+  test(`${type.name}: recalls are the reference's, exactly`, async (t) => {
+    const unit = reference.matrix('unit', type);
+    const { cosine_recall, poincare_recall, poincare_recall_sop, inshop_poincare } = results;
+    const cosine = await retrievalMetrics(unit, labels, { ks: keys(cosine_recall!), metric: 'cosine' });
+    t.deepEqual(cosine.recall, cosine_recall as typeof cosine.recall);
+    for (const want of [poincare_recall!, poincare_recall_sop!]) {
+      const { recall, queries, unmatched } = retrievalMetrics.sync(ball, labels, { ks: keys(want), c });
+      t.deepEqual(recall, want as typeof recall);
+      t.deepEqual([queries, unmatched], [600, 0]);
+    }
+    const rows = Array.from({ length: 600 }, (_, i) => i);
+    const split = { query: rows.slice(0, 200), gallery: rows.slice(200) };
+    const shop = await retrievalMetrics(ball, labels, { ks: keys(inshop_poincare!), c, ...split });
+    t.deepEqual(shop.recall, inshop_poincare as typeof shop.recall);
+  });
+
+  test(`${type.name}: R-Precision and MAP@R`, async (t) => {
+    const got = await retrievalMetrics(ball, labels, { c });
+    close(t, [got.rPrecision], [results.poincare_r_precision], 1e-12, 'R-Precision');
+    close(t, [got.mapAtR], [results.poincare_map_at_r], 1e-12, 'MAP@R');
+  });
+
+  for (const metric of ['poincare', 'euclidean', 'cosine', 'chordal'] as const) {
+    for (const [queries, rows, cols, k] of [
+      [1, 1, 1, 1],
+      [3, 5, 2, 5],
+      [70, 333, 19, 10],
+      [129, 1000, 33, 1],
+    ] as const) {
+      test(`${type.name} ${metric} top ${k} of ${rows} for ${queries} x ${cols}`, async (t) => {
+        const q = cloud(type, queries, cols, 0.9, 21);
+        const g = cloud(type, rows, cols, 0.9, 22);
+        const { indices, distances } = await topK(q, g, { k, metric, c: 1 });
+        const want = pairwise(metric, table(q.data, cols), table(g.data, cols), 1);
+        const order = want.map((row) => nearest(row, k));
+        // Neighbours that are equally far to the type's last digits may stand in either order.
+        const away = order.flatMap((row, i) => row.map((j) => want[i]![j]!));
+        const found = Array.from(indices, (j, at) => want[Math.floor(at / k)]![j]!);
+        close(t, found, away, within(type, 1e-11, 1e-5), 'neighbours');
+        close(t, distances, away, within(type, 1e-11, 1e-5), 'distances');
+        t.deepEqual(topK.sync(q, g, { k, metric, c: 1 }), { indices, distances });
+      });
+    }
+  }
+
+  test(`${type.name}: ties go to the lower row, exclusion is by identity, masks hold`, (t) => {
+    const rows = matrix(type.from([0.1, 0, 0.5, 0, 0.1, 0, 0.5, 0, 0.1, 0]), 5, 2);
+    const search = (options: object) => topK.sync(rows, rows, { k: 3, c: 1, ...options });
+    t.deepEqual([...search({}).indices.subarray(0, 6)], [0, 2, 4, 1, 3, 0]);
+    t.deepEqual([...search({ exclude: 'self' }).indices.subarray(0, 3)], [2, 4, 1]);
+    t.deepEqual([...search({ exclude: [2, -1, 0, 1, 2] }).indices.subarray(0, 3)], [0, 4, 1]);
+    const allowed = Uint8Array.of(0, 1, 0, 0, 1);
+    const masked = search({ allowed });
+    t.deepEqual([...masked.indices.subarray(0, 3)], [4, 1, -1]);
+    t.is(masked.distances[2], Infinity);
+    t.is(masked.distances[0], 0);
+  });
+
+  test(`${type.name}: a row with NaN is never answered`, (t) => {
+    const rows = cloud(type, 200, 8, 0.9);
+    rows.data[8 * 17] = Number.NaN;
+    const { indices } = topK.sync(rows, rows, { k: 200, c: 1 });
+    t.false(indices.includes(17));
+    t.is(indices[199], -1);
+  });
+}
+
+test('the distances are those of pairwiseDistance', (t) => {
+  const x = cloud(Float64Array, 90, 12, 0.95);
+  const all = pairwiseDistance.sync(x, undefined, { c: 1 }).data;
+  const { indices, distances } = topK.sync(x, x, { k: 90, c: 1 });
+  close(
+    t,
+    distances,
+    Array.from(indices, (j, at) => all[Math.floor(at / 90) * 90 + j]!),
+    1e-12,
+    'distances',
+  );
+});
+
+test('a query without its class in the gallery counts as a miss', (t) => {
+  const x = matrix(new Float32Array([0, 0.1, 0.5]), 3, 1);
+  const got = retrievalMetrics.sync(x, ['a', 'a', 'b'], { ks: [1], metric: 'euclidean' });
+  t.deepEqual(got, { recall: { 1: 2 / 3 }, rPrecision: 2 / 3, mapAtR: 2 / 3, queries: 3, unmatched: 1 });
+});
+
+test('scattered queries and galleries, bigint labels', (t) => {
+  const x = matrix(new Float64Array([0, 5, 0.1, 5.1, 0.2]), 5, 1);
+  const labels = [1n, 2n, 1n, 2n, 1n];
+  const options = { ks: [1, 2], metric: 'euclidean', query: [4, 1], gallery: [3, 0, 2] } as const;
+  t.deepEqual(retrievalMetrics.sync(x, labels, options).recall, { 1: 1, 2: 1 });
+});

@@ -1,0 +1,118 @@
+import test from 'ava';
+import { dist, type Matrix, matrix } from '../lib/index.ts';
+import { random } from '../lib/random.ts';
+import { RiemannianAdam, RiemannianSGD } from '../lib/riemannian.ts';
+
+type Optimizer = RiemannianAdam<Float64Array> | RiemannianSGD<Float64Array>;
+const c = 0.7;
+const makers: [string, (points: Matrix<Float64Array>, lr?: number) => Optimizer][] = [
+  ['SGD', (points, lr = 0.05) => new RiemannianSGD(points, { c, lr })],
+  ['SGD with momentum', (points, lr = 0.01) => new RiemannianSGD(points, { c, lr, momentum: 0.9 })],
+  ['Adam', (points, lr = 0.05) => new RiemannianAdam(points, { c, lr })],
+];
+
+/** Points of the ball of curvature -c, up to `share` of its radius from the origin. */
+function points(rows: number, cols: number, share: number, seed: number): Matrix<Float64Array> {
+  const next = random(seed);
+  const data = new Float64Array(rows * cols);
+  for (let row = 0; row < rows; row++) {
+    const x = data.subarray(row * cols, (row + 1) * cols);
+    for (let i = 0; i < cols; i++) x[i] = next() - 0.5;
+    const radius = (share * next()) / Math.sqrt(c) / Math.hypot(...x);
+    for (let i = 0; i < cols; i++) x[i]! *= radius;
+  }
+  return matrix(data, rows, cols);
+}
+
+type Pull = { loss: number; gradient: Matrix<Float64Array> };
+
+/** Half the squared distance of each point to its target, and its Euclidean gradient. */
+function pull(x: Matrix<Float64Array>, target: Matrix<Float64Array>): Pull {
+  const distances = dist.sync(x, target, { c });
+  const [gradient] = dist.vjp.sync(x, target, distances, { c });
+  return { loss: distances.data.reduce((sum, distance) => sum + distance ** 2 / 2, 0), gradient };
+}
+
+for (const [name, make] of makers) {
+  test(`${name} brings points to their targets, along the ball`, (t) => {
+    const [x, target] = [points(5, 3, 0.9, 1), points(5, 3, 0.95, 2)];
+    const optimizer = make(x);
+    const before = pull(x, target).loss;
+    for (let step = 0; step < 400; step++) optimizer.step(pull(x, target).gradient);
+    t.true(pull(x, target).loss < 1e-3 * before, `${before} to ${pull(x, target).loss}`);
+  });
+
+  test(`${name} stays in the ball, whatever the step`, (t) => {
+    const x = points(4, 3, 0.9, 3);
+    const optimizer = make(x, 1e6);
+    const rim = (1 - 1e-3) / Math.sqrt(c);
+    for (let step = 0; step < 5; step++) {
+      optimizer.step(points(4, 3, 1, step));
+      for (let row = 0; row < 4; row++) {
+        const radius = Math.hypot(...x.data.subarray(3 * row, 3 * row + 3));
+        t.true(radius <= rim * (1 + 1e-12), `${radius}`);
+      }
+    }
+  });
+
+  test(`${name} goes on from a saved state to the bit`, (t) => {
+    const [x, target] = [points(5, 3, 0.9, 1), points(5, 3, 0.95, 2)];
+    const whole = make(x);
+    for (let step = 0; step < 7; step++) whole.step(pull(x, target).gradient);
+    const copy = matrix(x.data.slice(), 5, 3);
+    const resumed = make(copy);
+    resumed.loadState(whole.state());
+    for (let step = 0; step < 7; step++) {
+      whole.step(pull(x, target).gradient);
+      resumed.step(pull(copy, target).gradient);
+    }
+    t.deepEqual(copy.data, x.data);
+    t.throws(() => resumed.loadState(new Map()), { code: 'ERR_HOROBALL_SHAPE' });
+  });
+}
+
+test('one step of SGD is the exponential map of the Riemannian gradient', (t) => {
+  // On a diameter all is one-dimensional: exp_x(v) is at artanh(sqrt c x) + sqrt c v / (1 - c x^2), and the
+  // gradient shrinks by (1 - c x^2)^2 / 4.
+  const [x, gradient, lr] = [0.4, -0.3, 0.8];
+  const line = matrix(Float64Array.of(x, 0), 1, 2);
+  new RiemannianSGD(line, { c, lr }).step(Float64Array.of(gradient, 0));
+  const a = 1 - c * x * x;
+  const velocity = (-lr * gradient * a * a) / 4;
+  const expected = Math.tanh(Math.atanh(Math.sqrt(c) * x) + (Math.sqrt(c) * velocity) / a) / Math.sqrt(c);
+  t.true(Math.abs(line.data[0]! - expected) < 1e-14, `${line.data[0]} and ${expected}`);
+});
+
+test('the first step of Adam has the length of its rate, wherever the point is', (t) => {
+  for (const radius of [0, 0.5, 0.9]) {
+    const start = Float64Array.of(radius / Math.sqrt(c), 0);
+    const x = matrix(start.slice(), 1, 2);
+    new RiemannianAdam(x, { c, lr: 0.01 }).step(Float64Array.of(0.3, -0.7));
+    const moved = dist.sync(start, x, { c }).data[0]!;
+    t.true(Math.abs(moved - 0.01) < 1e-7, `${moved}`);
+  }
+});
+
+test('a moment keeps its Riemannian length when it is transported', (t) => {
+  const x = matrix(Float64Array.of(0.5, 0.1, -0.2), 1, 3);
+  const optimizer = new RiemannianSGD(x, { c, lr: 0.5, momentum: 0.9 });
+  const length = (): number => {
+    const velocity = optimizer.state().get('velocity')!.data;
+    return (2 * Math.hypot(...velocity)) / (1 - c * Math.hypot(...x.data) ** 2);
+  };
+  const start = 1 - c * (0.25 + 0.01 + 0.04);
+  const gradient = Float64Array.of(1, 2, 3);
+  optimizer.step(gradient);
+  const expected = (2 / start) * ((start * start) / 4) * Math.hypot(...gradient);
+  t.true(Math.abs(length() / expected - 1) < 1e-12, `${length()} and ${expected}`);
+});
+
+test('what cannot be is refused', (t) => {
+  const x = points(2, 3, 0.5, 1);
+  t.throws(() => new RiemannianSGD(x, { c: 0, lr: 1 }), { code: 'ERR_HOROBALL_RANGE' });
+  t.throws(() => new RiemannianSGD(x, { c, lr: -1 }), { code: 'ERR_HOROBALL_RANGE' });
+  t.throws(() => new RiemannianSGD(x, { c, lr: 1, momentum: 1 }), { code: 'ERR_HOROBALL_RANGE' });
+  t.throws(() => new RiemannianAdam(x, { c, lr: 1 }).step(new Float64Array(3)), {
+    code: 'ERR_HOROBALL_SHAPE',
+  });
+});

@@ -1,0 +1,95 @@
+// Calls and points of a row-wise operation, from its card alone: what the suites that go through all cards share.
+import { type Matrix, matrix, poincareToLorentz } from '../lib/index.ts';
+import * as named from '../lib/ops.ts';
+import { type RowCard, rowCards } from '../lib/row-card.ts';
+import { cloud, type RealsType } from './support.ts';
+
+/** Any operation, called without its types. */
+export interface AnyOperation {
+  (...args: readonly unknown[]): Promise<Matrix>;
+  sync(...args: readonly unknown[]): Matrix;
+  readonly vjp: {
+    (...args: readonly unknown[]): Promise<unknown[]>;
+    sync(...args: readonly unknown[]): unknown[];
+  };
+}
+
+export const cards: readonly RowCard[] = rowCards();
+
+export function operationOf(card: RowCard): AnyOperation {
+  return (named as unknown as Record<string, AnyOperation>)[card.name]!;
+}
+
+/** A value of the card's own number that does something, or undefined. */
+export function ownOf(card: RowCard): number | undefined {
+  return card.parameter === null ? undefined : card.name === 'clip' ? 1.1 : (card.parameter.start ?? 0.7);
+}
+
+export interface RowOptions {
+  readonly c: number;
+  readonly own?: number | undefined;
+  readonly compat?: 'hypmix' | undefined;
+  readonly threads?: number;
+  readonly gradC?: Float64Array;
+}
+
+/** A call's arguments in their order. */
+export function argumentsOf(
+  card: RowCard,
+  inputs: readonly unknown[],
+  { own = ownOf(card), ...options }: RowOptions,
+  cotangent?: Matrix,
+): unknown[] {
+  const leading = card.parameter?.leading === true ? [own] : [];
+  const extra = card.parameter?.leading === false ? { [card.parameter.name]: own } : {};
+  return [...leading, ...inputs, ...(cotangent === undefined ? [] : [cotangent]), { ...options, ...extra }];
+}
+
+export function forward(card: RowCard, inputs: readonly unknown[], options: RowOptions): Matrix {
+  return operationOf(card).sync(...argumentsOf(card, inputs, options));
+}
+
+/** The gradients of the inputs, then those of the leading number if there is one and of c. */
+export function gradients(
+  card: RowCard,
+  inputs: readonly unknown[],
+  options: RowOptions,
+  cotangent: Matrix,
+): { inputs: Matrix[]; own: number | undefined; c: number } {
+  const gradC = new Float64Array(1);
+  const all = operationOf(card).vjp.sync(...argumentsOf(card, inputs, { ...options, gradC }, cotangent));
+  const own = card.parameter?.leading === true ? (all.shift() as number) : undefined;
+  return { inputs: all as Matrix[], own, c: gradC[0]! };
+}
+
+/** Inputs of a card: n rows of d coordinates, in their domains, out to `reach` of the ball's radius. */
+export function pointsOf(
+  card: RowCard,
+  type: RealsType,
+  n: number,
+  d: number,
+  c: number,
+  reach = 0.7,
+): Matrix[] {
+  return card.inputs.map(({ domain, name }, place) => {
+    const seed = 10 * place + d;
+    const few = (card.family === 'planes' && place > 0) || (card.family === 'matvec' && place === 0);
+    if (name === 'weights') return matrix(type.from(cloud(type, n, 1, 1, seed).data.map(Math.abs)), n, 1);
+    const rows = few ? 3 : n;
+    if (domain === 'anywhere') return cloud(type, rows, d, 1.7 / Math.sqrt(c), seed);
+    const inside = cloud(type, rows, d, reach / Math.sqrt(c), seed);
+    return domain === 'hyperboloid' ? poincareToLorentz.sync(inside, { c }) : inside;
+  });
+}
+
+/** The derivative of f at 0, by five points. */
+export function slope(f: (h: number) => number, h = 1e-4): number {
+  return (8 * (f(h) - f(-h)) - (f(2 * h) - f(-2 * h))) / (12 * h);
+}
+
+/** A copy of a matrix with one element moved. */
+export function moved({ data, rows, cols }: Matrix, at: number, by: number): Matrix {
+  const copy = data.slice();
+  copy[at]! += by;
+  return matrix(copy, rows, cols);
+}

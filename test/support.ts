@@ -1,0 +1,140 @@
+// What the core's tests share: reference files, awkward points, errors and comparisons.
+import { fileURLToPath } from 'node:url';
+import type { ExecutionContext } from 'ava';
+import { type Matrix, matrix, type Reals } from '../lib/index.ts';
+import { readSafetensors, type Safetensors } from '../lib/io/index.ts';
+
+/** A file under test/fixtures; tests run from dist/test. */
+export function fixture(name: string): string {
+  return fileURLToPath(new URL(`../../test/fixtures/${name}`, import.meta.url));
+}
+
+/** A reference file with typed access to its tensors. */
+export class Reference {
+  readonly #file: Safetensors;
+
+  private constructor(file: Safetensors) {
+    this.#file = file;
+  }
+
+  static async open(name: string): Promise<Reference> {
+    return new Reference(await readSafetensors(fixture(`${name}.safetensors`)));
+  }
+
+  get metadata(): Record<string, string> {
+    return this.#file.metadata;
+  }
+
+  has(name: string): boolean {
+    return this.#file.tensors.has(name);
+  }
+
+  reals(name: string): Float64Array {
+    const tensor = this.#file.tensors.get(name);
+    if (tensor === undefined) throw new Error(`the reference has no ${name}`);
+    return Float64Array.from(tensor.data as Float64Array, Number);
+  }
+
+  /** All axes but the last are rows. */
+  matrix(name: string, type: RealsType): Matrix {
+    const cols = this.#file.tensors.get(name)!.shape.at(-1)!;
+    const data = type.from(this.reals(name));
+    return matrix(data, data.length / cols, cols);
+  }
+}
+
+/** Float64Array or Float32Array. */
+export interface RealsType {
+  readonly name: string;
+  new (length: number): Reals;
+  from(values: ArrayLike<number>): Reals;
+}
+
+/** The element types under test. */
+export const types: readonly RealsType[] = [Float64Array, Float32Array];
+
+/** The larger tolerance for float32. */
+export function within(type: RealsType, float64: number, float32: number): number {
+  return type === Float64Array ? float64 : float32;
+}
+
+/** Sum of the products. */
+export function inner(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; ++i) sum += a[i]! * b[i]!;
+  return sum;
+}
+
+/** Norm of the difference over the norm of the reference. */
+export function relativeError(got: ArrayLike<number>, want: ArrayLike<number>): number {
+  let difference = 0;
+  let size = 0;
+  for (let i = 0; i < want.length; ++i) {
+    difference += (got[i]! - want[i]!) ** 2;
+    size += want[i]! ** 2;
+  }
+  return Math.sqrt(difference / (size === 0 ? 1 : size));
+}
+
+/** Fails unless `got` is within `tolerance` of `want`, as a whole. */
+export function close(
+  t: ExecutionContext,
+  got: ArrayLike<number>,
+  want: ArrayLike<number>,
+  tolerance: number,
+  what: string,
+): void {
+  const error = got.length === want.length ? relativeError(got, want) : Number.NaN;
+  t.true(error <= tolerance, `${what}: relative error ${error} is above ${tolerance}`);
+}
+
+/** Fails unless every element is within `tolerance` of its own truth. */
+export function eachClose(
+  t: ExecutionContext,
+  got: ArrayLike<number>,
+  want: ArrayLike<number>,
+  tolerance: number,
+  what: string,
+): void {
+  t.is(got.length, want.length, what);
+  let worst = 0;
+  for (let i = 0; i < want.length; ++i) {
+    const error = got[i] === want[i] ? 0 : Math.abs(got[i]! - want[i]!) / Math.abs(want[i]!);
+    worst = Math.max(worst, error); // NaN stays
+  }
+  t.true(worst <= tolerance, `${what}: worst relative error ${worst} is above ${tolerance}`);
+}
+
+/** Seeded numbers in [-1, 1): a multiplicative congruential generator is enough for test points. */
+export function noise(seed: number): () => number {
+  let state = (seed * 2654435761 + 1) % 4294967296;
+  return () => {
+    state = (state * 1664525 + 1013904223) % 4294967296;
+    return state / 2147483648 - 1;
+  };
+}
+
+/** Random rows whose norms are spread evenly up to `radius`. */
+export function cloud(type: RealsType, rows: number, cols: number, radius: number, seed = 1): Matrix {
+  const next = noise(seed);
+  const data = new type(rows * cols);
+  for (let i = 0; i < rows; ++i) {
+    const row = Array.from({ length: cols }, () => next() + next() + next());
+    const scale = (radius * (i + 1)) / rows / Math.hypot(...row);
+    row.forEach((value, k) => {
+      data[i * cols + k] = value * scale;
+    });
+  }
+  return matrix(data, rows, cols);
+}
+
+/** The code and message of what a call throws or rejects with. */
+export async function failure(call: () => unknown): Promise<{ name: string; code: string; message: string }> {
+  try {
+    await call();
+  } catch (error) {
+    const { name, code = '', message } = error as Error & { code?: string };
+    return { name, code, message };
+  }
+  throw new Error('expected an error, got none');
+}

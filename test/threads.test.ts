@@ -1,0 +1,53 @@
+// The result does not depend on the number of threads: bit for bit.
+import test from 'ava';
+import {
+  gromovDelta,
+  hybridContrastiveLoss,
+  matrix,
+  pairwiseDistance,
+  retrievalMetrics,
+  topK,
+} from '../lib/index.ts';
+import { cloud, types } from './support.ts';
+
+const counts = [2, 3, 7];
+
+for (const type of types) {
+  // More rows than any block has, and not a multiple of one.
+  const x = cloud(type, 701, 37, 0.95, 1);
+  const y = cloud(type, 503, 37, 0.95, 2);
+  const cotangent = cloud(type, 701, 503, 1, 3);
+  const square = cloud(type, 701, 701, 1, 4);
+  const labels = Int32Array.from({ length: 701 }, (_, i) => i % 90);
+  const calls = {
+    pairwise: (threads?: number) => pairwiseDistance.sync(x, y, { c: 1, threads }),
+    'pairwise of a set with itself': (threads?: number) =>
+      pairwiseDistance.sync(x, undefined, { c: 1, threads }),
+    'pairwise vjp': (threads?: number) => {
+      const gradC = new Float64Array(1);
+      return [pairwiseDistance.vjp.sync(x, y, cotangent, { c: 1, gradC, threads }), gradC];
+    },
+    'pairwise vjp of a set with itself': (threads?: number) =>
+      pairwiseDistance.vjp.sync(x, undefined, square, { c: 1, threads }),
+    'hybrid loss': (threads?: number) =>
+      hybridContrastiveLoss.sync({ ...heads(699), views: 3, c: 0.5, threads }),
+    'tied loss': (threads?: number) =>
+      hybridContrastiveLoss.sync({ euclidean: heads(700).euclidean, tied: true, views: 7, c: 0.5, threads }),
+    'published loss': (threads?: number) =>
+      hybridContrastiveLoss.sync({ ...heads(700), views: 2, c: 0.5, compat: 'hypmix', threads }),
+    topK: (threads?: number) => topK.sync(x, y, { k: 13, c: 1, threads }),
+    metrics: (threads?: number) => retrievalMetrics.sync(x, labels, { c: 1, threads }),
+    delta: (threads?: number) => gromovDelta.sync(x, { size: 230, samples: 2, threads }),
+  };
+  const heads = (rows: number) => ({
+    euclidean: matrix(x.data.subarray(0, rows * 37), rows, 37),
+    hyperbolic: matrix(x.data.subarray(0, rows * 37), rows, 37),
+  });
+
+  for (const [name, call] of Object.entries(calls)) {
+    test(`${type.name} ${name}: the same bits for 1, ${counts.join(', ')} threads and all`, (t) => {
+      const one = call(1);
+      for (const threads of [...counts, undefined]) t.deepEqual(call(threads), one, `${threads} threads`);
+    });
+  }
+}

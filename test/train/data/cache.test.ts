@@ -1,0 +1,79 @@
+import { readdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import test from 'ava';
+import { openCache } from '../../../lib/train/data/cache.ts';
+import { readClasses } from '../../../lib/train/data/folder.ts';
+import { ImageLoader } from '../../../lib/train/data/loader.ts';
+import type { Pixels } from '../../../lib/train/data/resample.ts';
+import { all, picture, temporary, writeClasses, writeTree } from './support.ts';
+
+const pixels: Pixels = { data: Uint8Array.of(1, 2, 3, 4, 5, 6), width: 2, height: 1, layout: 'rgb' };
+
+test('batches are the same without a cache, with one in memory and with one on disk', async (t) => {
+  const root = await temporary(t);
+  await writeClasses(path.join(root, 'data'), 2, 3);
+  await writeTree(root, {
+    'data/class0/grey.png': await picture(1, 20, 20, 'png'),
+    'data/class1/bad.jpg': 'damaged',
+  });
+  const split = await readClasses(path.join(root, 'data'));
+  const run = async (cache: string | undefined): Promise<string[]> => {
+    const loader = new ImageLoader(split, { size: 16, mode: 'train', seed: 1, cache });
+    const lists = Array.from({ length: 3 }, () => Int32Array.from(split.samples.keys()));
+    const batches = await all(loader.batches(lists));
+    t.is(loader.skipped.length, 1);
+    return batches.map(({ images }) => Buffer.from(images).toString('base64'));
+  };
+  const plain = await run(undefined);
+  t.deepEqual(await run('memory'), plain);
+  const folder = path.join(root, 'cache');
+  t.deepEqual(await run(folder), plain);
+  t.is((await readdir(folder)).length, 7, 'the damaged one is not kept');
+  t.deepEqual(await run(folder), plain);
+});
+
+test('a changed picture and a torn file are decoded anew', async (t) => {
+  const root = await temporary(t);
+  const file = path.join(root, 'a.jpg');
+  await writeFile(file, 'first');
+  const cache = await openCache(path.join(root, 'cache'));
+  t.is(await cache.get(file), undefined);
+  await cache.put(file, pixels);
+  t.deepEqual(
+    { ...(await cache.get(file))!, data: [1, 2, 3, 4, 5, 6] },
+    { ...pixels, data: [1, 2, 3, 4, 5, 6] },
+  );
+  const [kept] = await readdir(path.join(root, 'cache'));
+  for (const torn of ['', 'HBP1', `HBP1${'\0'.repeat(17)}`, `HBP1${'\xff'.repeat(30)}`]) {
+    await writeFile(path.join(root, 'cache', kept!), torn, 'latin1');
+    t.is(await cache.get(file), undefined, JSON.stringify(torn));
+  }
+  await cache.put(file, pixels);
+  await writeFile(file, 'second, longer');
+  t.is(await cache.get(file), undefined);
+});
+
+test('memory takes no more than it is given, and a copy', async (t) => {
+  const cache = await openCache('memory', 10);
+  const first = { ...pixels, data: Uint8Array.from(pixels.data) };
+  await cache.put('a', first);
+  await cache.put('b', pixels);
+  first.data.fill(0);
+  t.deepEqual((await cache.get('a'))!.data, pixels.data);
+  t.is(await cache.get('b'), undefined);
+});
+
+test('a cache that cannot be written ends the reading with its own error, not with bad pictures', async (t) => {
+  const root = await temporary(t);
+  await writeClasses(path.join(root, 'data'), 1, 2);
+  await writeTree(root, { file: '' });
+  const split = await readClasses(path.join(root, 'data'));
+  const loader = new ImageLoader(split, {
+    size: 16,
+    mode: 'eval',
+    seed: 1,
+    cache: path.join(root, 'file/below'),
+  });
+  await t.throwsAsync(all(loader.batches([Int32Array.of(0)])), { code: 'ERR_HOROBALL_CACHE' });
+  t.deepEqual(loader.skipped, []);
+});

@@ -1,0 +1,199 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import test, { type ExecutionContext } from 'ava';
+import type { Split } from '../../../lib/train/data/dataset.ts';
+import { readClasses } from '../../../lib/train/data/folder.ts';
+import { ImageLoader, type ImageLoaderOptions } from '../../../lib/train/data/loader.ts';
+import { all, temporary, writeClasses, writeTree } from './support.ts';
+
+const training = { size: 16, mode: 'train', seed: 7 } as const;
+const evaluation = { size: 16, mode: 'eval', resize: 20, seed: 7 } as const;
+const two = [Int32Array.of(0, 1, 4, 5), Int32Array.of(8, 9, 2, 3)];
+
+async function classes(t: ExecutionContext, broken: Record<string, string> = {}): Promise<Split> {
+  const root = await temporary(t);
+  await writeClasses(root, 3, 4);
+  await writeTree(root, broken);
+  return readClasses(root);
+}
+
+async function bytes(split: Split, options: ImageLoaderOptions, epoch = 0, lists = two): Promise<string[]> {
+  const batches = await all(new ImageLoader(split, options).batches(lists, { epoch }));
+  return batches.map(({ images }) => Buffer.from(images).toString('base64'));
+}
+
+test('batches come in order, with the labels and samples of their rows', async (t) => {
+  const split = await classes(t);
+  const batches = await all(new ImageLoader(split, evaluation).batches(two));
+  t.deepEqual(
+    batches.map(({ indices }) => [...indices]),
+    [
+      [0, 1, 4, 5],
+      [8, 9, 2, 3],
+    ],
+  );
+  t.deepEqual(
+    batches.map(({ labels }) => [...labels]),
+    [
+      [0, 0, 1, 1],
+      [2, 2, 0, 0],
+    ],
+  );
+  for (const { images, count, size } of batches)
+    t.deepEqual([images.length, count, size], [4 * 16 * 16 * 3, 4, 16]);
+  const [alone] = await all(new ImageLoader(split, evaluation).batches([Int32Array.of(9)]));
+  t.deepEqual(alone!.images, batches[1]!.images.slice(768, 2 * 768));
+});
+
+test('crops depend on seed, epoch and place, never on the concurrency', async (t) => {
+  const split = await classes(t);
+  const one = await bytes(split, { ...training, concurrency: 1 });
+  t.deepEqual(await bytes(split, { ...training, concurrency: 5 }), one);
+  t.notDeepEqual(await bytes(split, training, 1), one);
+  t.notDeepEqual(await bytes(split, { ...training, seed: 8 }), one);
+  const [first, second] = await bytes(split, training, 0, [Int32Array.of(0), Int32Array.of(0)]);
+  t.not(first, second, 'two views of a picture differ');
+});
+
+test('in training another picture of the class stands in for a damaged one', async (t) => {
+  const split = await classes(t, { 'class0/1.jpg': 'damaged', 'class1/0.jpg': '' });
+  const run = async (concurrency: number) => {
+    const loader = new ImageLoader(split, { ...training, concurrency });
+    const batches = await all(loader.batches([...two, ...two]));
+    return { batches, skipped: loader.skipped };
+  };
+  const { batches, skipped } = await run(1);
+  t.deepEqual(await run(4), { batches, skipped });
+  t.deepEqual(
+    batches.map(({ labels }) => [...labels]),
+    [
+      [0, 0, 1, 1],
+      [2, 2, 0, 0],
+      [0, 0, 1, 1],
+      [2, 2, 0, 0],
+    ],
+  );
+  const used = batches.flatMap(({ indices }) => [...indices]);
+  t.false(used.includes(1) || used.includes(4));
+  t.deepEqual(
+    skipped.map(({ path }) => path),
+    [split.samples[1]!.path, split.samples[4]!.path],
+  );
+  t.true(skipped.every(({ reason }) => reason.length > 0));
+});
+
+test('in evaluation a damaged picture is left out', async (t) => {
+  const split = await classes(t, { 'class0/1.jpg': 'damaged' });
+  const loader = new ImageLoader(split, evaluation);
+  const [batch] = await all(loader.batches([Int32Array.of(0, 1, 4, 5)]));
+  t.deepEqual([batch!.count, ...batch!.indices, ...batch!.labels], [3, 0, 4, 5, 0, 1, 1]);
+  const [whole] = await all(new ImageLoader(split, evaluation).batches([Int32Array.of(0, 4, 5)]));
+  t.deepEqual(batch!.images, whole!.images);
+  t.is(loader.skipped.length, 1);
+});
+
+test('a batch of damaged pictures is passed over; a whole list of them is an error', async (t) => {
+  const broken = Object.fromEntries([0, 1, 2, 3].map((i) => [`class1/${i}.jpg`, 'damaged']));
+  const split = await classes(t, broken);
+  const lists = [Int32Array.of(4, 5), Int32Array.of(6, 8)];
+  const batches = await all(new ImageLoader(split, evaluation).batches(lists));
+  t.deepEqual(
+    batches.map(({ indices }) => [...indices]),
+    [[8]],
+  );
+  const nothing = all(new ImageLoader(split, evaluation).batches(lists.slice(0, 1)));
+  await t.throwsAsync(nothing, {
+    code: 'ERR_HOROBALL_PICTURE',
+    message: /none of 2 pictures could be read; the first is .*class1/,
+  });
+  t.deepEqual(await all(new ImageLoader(split, evaluation).batches([])), []);
+});
+
+test('a file that is gone counts as damaged; strict makes either an error', async (t) => {
+  const split = await classes(t, { 'class0/1.jpg': 'damaged' });
+  split.samples[0]!.path += '.gone';
+  const loader = new ImageLoader(split, evaluation);
+  t.is((await all(loader.batches(two)))[0]!.count, 2);
+  t.regex(loader.skipped[0]!.reason, /ENOENT/);
+  const strict = new ImageLoader(split, { ...evaluation, strict: true });
+  await t.throwsAsync(all(strict.batches([Int32Array.of(1)])), {
+    code: 'ERR_HOROBALL_PICTURE',
+    message: /1\.jpg could not be read/,
+  });
+});
+
+test('a class of which nothing can be read ends a training, by name', async (t) => {
+  const broken = Object.fromEntries([0, 1, 2, 3].map((i) => [`class1/${i}.jpg`, 'damaged']));
+  const loader = new ImageLoader(await classes(t, broken), training);
+  await t.throwsAsync(all(loader.batches(two)), {
+    code: 'ERR_HOROBALL_PICTURE',
+    message: /no picture of class class1/,
+  });
+});
+
+test('an abort rejects at once and leaving early stops the reading ahead', async (t) => {
+  const split = await classes(t);
+  const controller = new AbortController();
+  let asked = 0;
+  function* endless(): Generator<Int32Array> {
+    for (;;) {
+      asked++;
+      yield two[0]!;
+    }
+  }
+  const loader = new ImageLoader(split, training);
+  const reading = async (): Promise<void> => {
+    for await (const _ of loader.batches(endless(), { signal: controller.signal })) {
+      if (asked > 5) controller.abort(new Error('enough'));
+    }
+  };
+  await t.throwsAsync(reading(), { message: 'enough' });
+  asked = 0;
+  for await (const _ of loader.batches(endless())) break;
+  t.true(asked <= 4);
+  const late = loader.batches(two, { signal: AbortSignal.abort(new Error('too late')) });
+  await t.throwsAsync(all(late), { message: 'too late' });
+});
+
+test('the time spent waiting is counted, and decoding goes on while the caller works', async (t) => {
+  const split = await classes(t);
+  const loader = new ImageLoader(split, training);
+  const batches = loader.batches([...two, ...two]);
+  await batches.next();
+  const first = loader.waitMs;
+  t.true(first > 0);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  await batches.next();
+  t.true(loader.waitMs - first < 100, 'the second batch was read meanwhile');
+  await batches.return(undefined);
+});
+
+test('JavaScript keeps the event loop free while pictures of a usual size are read', async (t) => {
+  const root = await temporary(t);
+  await writeClasses(root, 2, 8, 500, 375);
+  const split = await readClasses(root);
+  const lists = Array.from({ length: 8 }, () => Int32Array.from(split.samples.keys()));
+  const loader = new ImageLoader(split, { ...training, size: 224, concurrency: 2 });
+  await all(loader.batches(lists.slice(0, 1))); // the decoders load now
+  // Other processes can only add to the delay, so the least of a few runs is the nearest to our own share.
+  let least = Infinity;
+  for (let run = 0; run < 5 && least >= 20; run++) {
+    const delay = monitorEventLoopDelay({ resolution: 1 });
+    delay.enable();
+    for await (const _ of loader.batches(lists));
+    delay.disable();
+    least = Math.min(least, delay.percentile(99) / 1e6);
+  }
+  t.true(least < 20, `p99 ${least} ms`);
+});
+
+test('sizes that cannot be are refused by name', (t) => {
+  const split: Split = { classes: [], samples: [] };
+  const make = (options: Partial<ImageLoaderOptions>) => () =>
+    new ImageLoader(split, { ...evaluation, ...options });
+  t.throws(make({ resize: 15 }), {
+    code: 'ERR_HOROBALL_RANGE',
+    message: /resize: expected size \(16\) or more/,
+  });
+  t.throws(make({ size: 0 }), { code: 'ERR_HOROBALL_RANGE', message: /size/ });
+  t.throws(make({ concurrency: 0.5 }), { code: 'ERR_HOROBALL_RANGE', message: /concurrency/ });
+});

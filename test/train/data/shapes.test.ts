@@ -1,0 +1,141 @@
+import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import test from 'ava';
+import { baselineFeatures } from '../../../lib/train/data/baselines.ts';
+import { openDataset } from '../../../lib/train/data/dataset.ts';
+import { makeShapes, type ShapesOptions } from '../../../lib/train/data/shapes.ts';
+import { temporary, writeTree } from './support.ts';
+
+const tiny = { seed: 5, classes: 32, pictures: 2, size: 32 };
+
+/** All files below a folder with their bytes. */
+async function contents(root: string): Promise<Map<string, string>> {
+  const names = (await readdir(root, { recursive: true })).sort();
+  const files = new Map<string, string>();
+  for (const name of names) {
+    const file = path.join(root, name);
+    if ((await stat(file)).isFile()) files.set(name, (await readFile(file)).toString('base64'));
+  }
+  return files;
+}
+
+test('the same seed gives the same bytes, another seed other pictures', async (t) => {
+  const root = await temporary(t);
+  const make = async (name: string, options: ShapesOptions): Promise<Map<string, string>> => {
+    await makeShapes(path.join(root, name), options);
+    return contents(path.join(root, name));
+  };
+  const [first, again, other] = [
+    await make('a', tiny),
+    await make('b', tiny),
+    await make('c', { ...tiny, seed: 6 }),
+  ];
+  t.is(first.size, 64 + 1);
+  t.deepEqual(first, again);
+  t.deepEqual([...first.keys()], [...other.keys()]);
+  t.is([...first].filter(([name, bytes]) => other.get(name) === bytes).length, 0);
+  t.is(new Set(first.values()).size, first.size, 'no two pictures are the same');
+});
+
+test('halves are whole families with several genera and species each', async (t) => {
+  const root = path.join(await temporary(t), 'shapes');
+  await makeShapes(root, tiny);
+  const { train, test: unseen, warnings } = await openDataset('shapes', root);
+  t.deepEqual(warnings, []);
+  for (const split of [train, unseen]) {
+    t.is(split.classes.length, 16);
+    t.is(split.samples.length, 32);
+    const [genera, families] = [0, 1].map(
+      (level) => new Set(split.parents!.map((parents) => parents[level])),
+    );
+    t.deepEqual([genera!.size, families!.size], [4, 1]);
+    split.classes.forEach((name, i) => {
+      t.deepEqual(split.parents![i], [path.dirname(name), path.dirname(path.dirname(name))]);
+    });
+  }
+  t.false(train.parents!.flat().some((name) => unseen.parents!.flat().includes(name)));
+});
+
+test('progress counts every picture; what is complete is not made again, what differs is replaced', async (t) => {
+  const root = path.join(await temporary(t), 'shapes');
+  const steps: number[] = [];
+  const onProgress = (done: number, total: number): void => {
+    t.is(total, 64);
+    steps.push(done);
+  };
+  await makeShapes(root, { ...tiny, onProgress });
+  t.deepEqual(
+    steps,
+    Array.from({ length: 64 }, (_, i) => i + 1),
+  );
+  const before = await contents(root);
+  await makeShapes(root, { ...tiny, onProgress: () => t.fail('nothing is to be done') });
+  t.deepEqual(await contents(root), before);
+  await makeShapes(root, { ...tiny, pictures: 3 });
+  t.is((await contents(root)).size, 96 + 1);
+});
+
+test('an abort leaves nothing behind', async (t) => {
+  const folder = await temporary(t);
+  const controller = new AbortController();
+  const onProgress = (done: number): void => {
+    if (done === 10) controller.abort(new Error('enough'));
+  };
+  const making = makeShapes(path.join(folder, 'shapes'), { ...tiny, onProgress, signal: controller.signal });
+  await t.throwsAsync(making, { message: 'enough' });
+  t.deepEqual(await readdir(folder), []);
+});
+
+test('a folder that holds something else is left alone', async (t) => {
+  const root = await temporary(t);
+  await writeTree(root, { 'thesis.txt': 'years of work' });
+  await t.throwsAsync(makeShapes(root, tiny), { code: 'ERR_HOROBALL_DATA_LAYOUT' });
+  t.is(await readFile(path.join(root, 'thesis.txt'), 'utf8'), 'years of work');
+  t.deepEqual(
+    await readdir(path.dirname(root)).then((names) => names.filter((name) => name.includes('.partial-'))),
+    [],
+  );
+  await t.throwsAsync(openDataset('shapes', root), {
+    code: 'ERR_HOROBALL_DATA_LAYOUT',
+    message: /make it with makeShapes/,
+  });
+  await mkdir(path.join(root, 'empty'));
+  await t.notThrowsAsync(makeShapes(path.join(root, 'empty'), tiny));
+});
+
+test('options out of range are refused by name', async (t) => {
+  const bad = { classes: 40, pictures: 0, size: 8 };
+  for (const [name, value] of Object.entries(bad)) {
+    const making = makeShapes('never-made', { ...tiny, [name]: value });
+    await t.throwsAsync(making, { code: 'ERR_HOROBALL_RANGE', message: new RegExp(name) });
+  }
+  await t.throwsAsync(makeShapes('never-made', { seed: 0.5 }), { code: 'ERR_HOROBALL_TYPE' });
+});
+
+test('neither raw pixels nor colours with gradients give the class away', async (t) => {
+  const root = path.join(await temporary(t), 'shapes');
+  await makeShapes(root, { seed: 42, classes: 32, pictures: 12 });
+  const { train } = await openDataset('shapes', root);
+  for (const { name, features, labels } of await baselineFeatures(train, 48)) {
+    const recall = recallAtOne(features.data, features.cols, labels);
+    // 16 classes: by chance 11 of 191 neighbours are of the own class.
+    t.true(recall > 0.06 && recall < 0.4, `${name}: ${recall}`);
+  }
+});
+
+function recallAtOne(data: Float32Array, cols: number, labels: Int32Array): number {
+  const distance = (a: number, b: number): number => {
+    let sum = 0;
+    for (let k = 0; k < cols; k++) sum += (data[a * cols + k]! - data[b * cols + k]!) ** 2;
+    return sum;
+  };
+  const hits = labels.filter((label, a) => {
+    let [best, nearest] = [Infinity, -1];
+    for (let b = 0; b < labels.length; b++) {
+      const d = a === b ? Infinity : distance(a, b);
+      if (d < best) [best, nearest] = [d, b];
+    }
+    return labels[nearest] === label;
+  });
+  return hits.length / labels.length;
+}

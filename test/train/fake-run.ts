@@ -1,0 +1,61 @@
+import { parseConfig } from '../../lib/train/config.ts';
+import type { EvaluationRow, Recall, Row, RunRecord, Snapshot } from '../../lib/train/record.ts';
+
+/** A JPEG-like data URI: reports never look inside. */
+const thumbnail = 'data:image/jpeg;base64,AAAA';
+
+function recall(at1: number): Recall {
+  return { at: { 1: at1, 2: at1 + 0.1, 4: at1 + 0.15, 8: at1 + 0.2 }, strict: [at1 / 2, at1 / 3] };
+}
+
+export function evaluationRow(epoch: number, at1: number): EvaluationRow {
+  const spaces = { hyperbolic: recall(at1), cosine: recall(at1 - 0.01), body: recall(at1 - 0.05) };
+  return { type: 'evaluation', step: epoch, epoch, seconds: epoch, pictures: 8, classes: 4, spaces };
+}
+
+export function stepRow(step: number): Row {
+  const loss = { loss: 10 / step, accuracy: 0.5, min: -3, mean: 0, max: 4 };
+  return {
+    type: 'step',
+    step,
+    epoch: step,
+    ...loss,
+    lr: 0.1,
+    imagesPerSecond: 100,
+    waitMs: 2,
+    seconds: step,
+  };
+}
+
+/** Four classes in a tree, two pictures each; the first class's name would be HTML if it were not escaped. */
+export function fakeSnapshot(): Snapshot {
+  const labels = [0, 0, 1, 1, 2, 2, 3, 3];
+  const points = labels.flatMap((label, i) => [0.2 * Math.cos(label), 0.2 * Math.sin(label) + 0.01 * i]);
+  return {
+    dataset: 'folder',
+    epoch: 4,
+    classes: ['<b>&"owl"', 'lark', 'carp', 'pike'],
+    parents: [
+      ['birds/x', 'birds'],
+      ['birds/y', 'birds'],
+      ['fish/x', 'fish'],
+      ['fish/x', 'fish'],
+    ],
+    disk: { c: 0.1, points, labels, explained: [0.4, 0.2] },
+    gallery: [{ query: { label: 0, thumbnail }, nearest: [{ label: 1, thumbnail, distance: 0.5 }] }],
+    baselines: [{ name: 'Raw pixels', recall: recall(0.08) }],
+  };
+}
+
+/** What a run of four steps would say. */
+export function fakeRun(name: string, options: Record<string, unknown> = {}): RunRecord {
+  const rows = [
+    evaluationRow(0, 0.06),
+    stepRow(1),
+    stepRow(2),
+    stepRow(3),
+    stepRow(4),
+    evaluationRow(4, 0.6),
+  ];
+  return { name, config: parseConfig({ name, ...options }), rows, snapshot: fakeSnapshot() };
+}

@@ -1,0 +1,55 @@
+import { Embedder, type EmbedderOptions, type Embeddings, type ViTConfig } from '../../lib/train/model.ts';
+import { Batch } from '../../lib/train/tensor.ts';
+
+/** |a - b| / |b| over all elements. */
+export function relativeError(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  if (a.length !== b.length) return Infinity;
+  let [difference, size] = [0, 0];
+  for (let i = 0; i < b.length; ++i) {
+    difference += (a[i]! - b[i]!) ** 2;
+    size += b[i]! ** 2;
+  }
+  return Math.sqrt(difference / size);
+}
+
+/** Numbers on [0, 1) that are the same everywhere (mulberry32). */
+export function random(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let x = Math.imul(state ^ (state >>> 15), 1 | state);
+    x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x;
+    return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+export const tinyViT: ViTConfig = {
+  imgSize: 16,
+  patchSize: 8,
+  embedDim: 24,
+  depth: 2,
+  numHeads: 3,
+  mean: [0.5, 0.5, 0.5],
+  std: [0.5, 0.5, 0.5],
+};
+
+/** A model that is made in milliseconds. */
+export function tinyEmbedder(options: Partial<EmbedderOptions> = {}): Promise<Embedder> {
+  return Embedder.create({ model: tinyViT, head: 'hypmix', dim: 6, clipR: 2.3, c: 0.1, seed: 5, ...options });
+}
+
+/** Random pictures for it. */
+export function pictures(count: number, seed = 1, size: number = tinyViT.imgSize): Uint8Array {
+  const next = random(seed);
+  return Uint8Array.from({ length: count * size * size * 3 }, () => 256 * next());
+}
+
+export function tinyBatch(count: number, seed = 1): Batch {
+  return Batch.from(pictures(count, seed), { count, size: tinyViT.imgSize }, tinyViT.mean, tinyViT.std);
+}
+
+/** Embeds random pictures; the batch is let go at once, which is safe. */
+export function embed(model: Embedder, count: number, seed = 1): Embeddings {
+  using batch = tinyBatch(count, seed);
+  return model.forward(batch);
+}

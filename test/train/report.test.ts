@@ -1,0 +1,156 @@
+import test from 'ava';
+import { binned, lineChart, smoothed, ticks } from '../../lib/train/report/chart.ts';
+import { classColours } from '../../lib/train/report/colour.ts';
+import { comparisonPage } from '../../lib/train/report/compare.ts';
+import { html } from '../../lib/train/report/html.ts';
+import { duration, runPage } from '../../lib/train/report/page.ts';
+import { projectToDisk } from '../../lib/train/report/projection.ts';
+import { percent } from '../../lib/train/report/tables.ts';
+import { fakeRun } from './fake-run.ts';
+
+/** Attributes that would make a browser fetch something. */
+const fetching = /(?:src|href)\s*=\s*["'](?!data:)|url\(|@import|<link/i;
+
+test('values are escaped, HTML is not, and nothing is nothing', (t) => {
+  t.is(
+    html`<i>${'<&>"'}${"'"}</i>${null}${[1, html`<b></b>`]}`.text,
+    '<i>&lt;&amp;&gt;&quot;&#39;</i>1<b></b>',
+  );
+});
+
+test('a report is one file that fetches nothing', (t) => {
+  const page = runPage(fakeRun('run-1'));
+  t.notRegex(page, fetching);
+  t.true(page.startsWith('<!doctype html>'));
+});
+
+test('a report shows the recall, the curves, every point of the disk and the gallery', (t) => {
+  const page = runPage(fakeRun('run-1'));
+  t.regex(page, /<td class="bar"[^>]*>60\.0<\/td>/);
+  t.regex(page, /Untrained network, head/);
+  t.regex(page, /Raw pixels/);
+  t.is([...page.matchAll(/data-class="/g)].length, 8);
+  t.regex(page, /data-family="birds"/);
+  t.regex(page, /title="lark, y, birds \(another class\)"/);
+  t.is([...page.matchAll(/<svg [^>]*data-chart/g)].length, 2);
+  t.regex(page, /class="miss"/);
+});
+
+test('names from the data set cannot become HTML or end a script', (t) => {
+  const run = fakeRun('run-1');
+  run.snapshot!.classes[1] = '</script><img src=x onerror=alert(1)>';
+  const page = runPage(run);
+  t.false(page.includes('<b>&"owl"'));
+  t.false(page.includes('<img src=x'));
+  t.is([...page.matchAll(/<script/g)].length, [...page.matchAll(/<\/script>/g)].length);
+});
+
+test('what a run lacks is left out', (t) => {
+  const bare = { ...fakeRun('run-1'), rows: [], snapshot: null };
+  const page = runPage(bare);
+  t.notRegex(page, /NaN|undefined|Infinity|Recall on unseen|Poincaré disk/);
+  t.notRegex(comparisonPage([bare, bare]), /NaN|undefined|Infinity/);
+});
+
+test('runs stand side by side, with the settings that differ and no others', (t) => {
+  const page = comparisonPage([
+    fakeRun('one', { geometry: 'hybrid' }),
+    fakeRun('two', { geometry: 'chordal', lr: 0.5 }),
+  ]);
+  t.notRegex(page, fetching);
+  const settings = page.slice(page.indexOf('Settings that differ'));
+  t.regex(settings, /geometry.*hybrid.*chordal/s);
+  t.regex(settings, /<th scope="row">lr<\/th>/);
+  t.notRegex(settings, /hyp_c/);
+  t.is([...page.matchAll(/class="rim|class="lens/g)].length, 2 + 2); // each disk and, seen by a lens, its inset
+});
+
+test('ticks are round numbers inside the axis', (t) => {
+  t.deepEqual(ticks([0, 1]), [0, 0.2, 0.4, 0.6, 0.8, 1]);
+  t.deepEqual(ticks([3, 207]), [50, 100, 150, 200]);
+  t.deepEqual(ticks([-0.0004, 0.0007]), [0, 0.0005]);
+});
+
+test('a chart leaves out what is not a number and survives a flat line', (t) => {
+  const series = { name: 'a', colour: 'red', x: [1, 2, 3], y: [5, Number.NaN, 5] };
+  const chart = lineChart({ title: 'a', xLabel: 'step', series: [series] }).text;
+  const path = /class="line"[^>]*d="([^"]*)"/.exec(chart)![1]!;
+  t.notRegex(path, /NaN|Infinity/);
+  t.is(path.match(/[ML]/g)!.length, 2);
+});
+
+test('binning keeps the mean of both axes; smoothing keeps a constant', (t) => {
+  const x = Array.from({ length: 1000 }, (_, i) => i);
+  const few = binned(x, x, 100);
+  t.is(few.x.length, 100);
+  t.deepEqual(few.x, few.y);
+  t.is(few.x[0], 4.5);
+  t.deepEqual(smoothed([2, 2, 2, 2], 3), [2, 2, 2, 2]);
+  t.deepEqual(smoothed([0, 3, 0], 3), [1.5, 1, 1.5]);
+});
+
+test('classes of a family share their hue, families do not', (t) => {
+  const classes = ['a/x/1', 'a/y/2', 'b/x/3'];
+  const parents = [
+    ['a/x', 'a'],
+    ['a/y', 'a'],
+    ['b/x', 'b'],
+  ];
+  const hue = (colour: string): string => /([\d.]+)\)$/.exec(colour)![1]!;
+  const [first, second, third] = classColours({ classes, parents }).map(hue);
+  t.is(first, second);
+  t.not(first, third);
+  t.is(new Set(classColours({ classes, parents })).size, 3);
+});
+
+test('points in a plane through the origin keep their distances from it and from each other', async (t) => {
+  // Three coordinates, the third always 0: the two principal directions span the plane of the others.
+  const c = 0.7;
+  const flat = [0.9, 0.1, -0.5, 0.6, 0.2, -0.8, -0.3, -0.3, 0.05, 0.4];
+  const ball = flat.flatMap((value, i) => (i % 2 === 0 ? [value, flat[i + 1]!, 0] : []));
+  const { points, explained } = await projectToDisk(ball, 5, 3, c);
+  for (let i = 0; i < 5; i++) {
+    const radius = Math.hypot(points[2 * i]!, points[2 * i + 1]!);
+    t.true(Math.abs(radius - Math.sqrt(c) * Math.hypot(flat[2 * i]!, flat[2 * i + 1]!)) < 1e-9);
+    for (let j = 0; j < i; j++) {
+      const shown = Math.hypot(points[2 * i]! - points[2 * j]!, points[2 * i + 1]! - points[2 * j + 1]!);
+      const meant =
+        Math.sqrt(c) * Math.hypot(flat[2 * i]! - flat[2 * j]!, flat[2 * i + 1]! - flat[2 * j + 1]!);
+      t.true(Math.abs(shown - meant) < 1e-9);
+    }
+  }
+  t.true(Math.abs(explained[0] + explained[1] - 1) < 1e-9);
+  t.true(explained[0] >= explained[1]);
+});
+
+test('the disk finds the directions of largest variance', async (t) => {
+  const rows = 400;
+  const spread = [0.5, 3, 0.2, 1.5];
+  const tangent = Array.from(
+    { length: rows * 4 },
+    (_, i) => spread[i % 4]! * Math.sin(i * 12.9898 + i * i * 0.1),
+  );
+  const ball = Array.from({ length: rows * 4 }, (_, i) => {
+    const row = tangent.slice(4 * Math.floor(i / 4), 4 * Math.floor(i / 4) + 4);
+    const norm = Math.hypot(...row);
+    return (tangent[i]! * Math.tanh(norm)) / norm;
+  });
+  const { explained } = await projectToDisk(ball, rows, 4, 1);
+  const variance = (k: number): number => {
+    const column = Array.from({ length: rows }, (_, i) => tangent[4 * i + k]!);
+    const mean = column.reduce((a, b) => a + b) / rows;
+    return column.reduce((sum, v) => sum + (v - mean) ** 2, 0) / rows;
+  };
+  const all = [0, 1, 2, 3].map(variance);
+  const total = all.reduce((a, b) => a + b);
+  t.true(explained[0] >= Math.max(...all) / total - 1e-6);
+  t.true(explained[0] + explained[1] > 0.9);
+});
+
+test('words for durations and shares', (t) => {
+  t.is(duration(48.4), '48 s');
+  t.is(duration(161), '2 min 41 s');
+  t.is(duration(3900), '1 h 5 min');
+  t.is(percent(0.1234), '12.3');
+  t.is(percent(undefined), '–');
+});

@@ -1,0 +1,64 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { saveWeights } from '../../lib/train/checkpoint.ts';
+import { Embedder } from '../../lib/train/model.ts';
+import { Batch } from '../../lib/train/tensor.ts';
+import { loadWeights } from '../../lib/train/weights/load.ts';
+import { relativeError } from './helpers.ts';
+
+let folder = '';
+test.before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'horoball-timm-'));
+});
+test.after.always(() => rm(folder, { recursive: true, force: true }));
+
+const create = (): Promise<Embedder> => {
+  const half = [0.5, 0.5, 0.5] as const;
+  const model = { imgSize: 16, patchSize: 4, embedDim: 24, depth: 2, numHeads: 3, mean: half, std: half };
+  return Embedder.create({ model, head: 'hypmix', dim: 5, clipR: null, c: 0.1, seed: 7 });
+};
+
+/** The last line that the Python side prints; `null`, said aloud, where python3 has no timm. */
+function python(t: ExecutionContext, ...args: string[]): string | null {
+  const result = spawnSync('python3', ['test/fixtures/timm_state.py', ...args], {
+    encoding: 'utf8',
+    timeout: 120_000,
+  });
+  if (result.error === undefined && result.status === 0) return result.stdout.trim().split('\n').at(-1)!;
+  if (result.error === undefined && result.status !== 77) throw new Error(result.stderr);
+  t.log(`SKIPPED, python3 has no timm: ${result.error?.message ?? result.stdout.trim()}`);
+  t.pass();
+  return null;
+}
+
+test("a checkpoint of timm's gives timm's features, at another picture size too", async (t) => {
+  if (python(t, 'make', folder) === null) return;
+  using embedder = await create();
+  const { missing, unexpected } = await loadWeights(join(folder, 'timm.pth'), embedder);
+  t.deepEqual([missing, unexpected], [['head.weight', 'head.bias'], []]);
+  const { picture, features } = JSON.parse(await readFile(join(folder, 'wanted.json'), 'utf8')) as {
+    picture: number[];
+    features: number[];
+  };
+  using batch = Batch.fromNormalised(new Float32Array(picture), { count: 2, size: 16 });
+  using embeddings = embedder.forward(batch, { train: false });
+  t.true(relativeError(await embeddings.body.data(), features) < 1e-5);
+});
+
+test('timm loads what was saved, unchanged and strictly', async (t) => {
+  using embedder = await create();
+  const path = join(folder, 'saved.safetensors');
+  await saveWeights(path, embedder);
+  const printed = python(t, 'read', path);
+  if (printed === null) return;
+  const sums = JSON.parse(printed) as Record<string, number>;
+  const state = await embedder.state();
+  t.deepEqual(Object.keys(sums).toSorted(), [...state.keys()].toSorted());
+  for (const [name, { data }] of state) {
+    const sum = data.reduce((total, value) => total + value, 0);
+    t.true(Math.abs(sum - sums[name]!) < 1e-9 * data.length, name);
+  }
+});

@@ -1,0 +1,67 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { random } from '../../lib/random.ts';
+
+/** Side of the pictures in pixels. */
+export const side = 24;
+
+/**
+ * A folder of class folders: each class has its own two colours and its own direction of the edge between them, each
+ * picture its own place of the edge and some noise.
+ * @param names - the class folders, such as `a` or `animals/owls`
+ */
+export async function writePictures(root: string, names: readonly string[], pictures: number): Promise<void> {
+  for (const [label, name] of names.entries()) {
+    await mkdir(join(root, name), { recursive: true });
+    for (let i = 0; i < pictures; i++) {
+      const image = sharp(drawPicture(label, i), { raw: { width: side, height: side, channels: 3 } });
+      await image.jpeg({ quality: 95 }).toFile(join(root, name, `${i}.jpg`));
+    }
+  }
+}
+
+/** One picture as RGB bytes. */
+export function drawPicture(label: number, index: number): Uint8Array {
+  const look = random(1, label);
+  const colours = [0, 1].map(() => [0, 1, 2].map(() => 255 * look()));
+  const angle = Math.PI * look();
+  const next = random(2, label, index);
+  const shift = 0.3 * (next() - 0.5);
+  const out = new Uint8Array(side * side * 3);
+  for (let p = 0; p < side * side; p++) {
+    const [x, y] = [(p % side) / side - 0.5, Math.floor(p / side) / side - 0.5];
+    const half = x * Math.cos(angle) + y * Math.sin(angle) > shift ? 1 : 0;
+    for (let k = 0; k < 3; k++)
+      out[3 * p + k] = Math.max(0, Math.min(255, colours[half]![k]! + 90 * (next() - 0.5)));
+  }
+  return out;
+}
+
+/** `count` class names: class-00, class-01, ... */
+export function classNames(count: number): string[] {
+  return Array.from({ length: count }, (_, i) => `class-${String(i).padStart(2, '0')}`);
+}
+
+/** A temporary folder, and a way to take it away again. */
+export async function temporary(): Promise<{ path: string; remove(): Promise<void> }> {
+  const path = await mkdtemp(join(tmpdir(), 'horoball-test-'));
+  return { path, remove: () => rm(path, { recursive: true, force: true }) };
+}
+
+/** Options of a run on a folder of 32 classes that takes a second or two: four patches, a step an epoch. */
+export const tinyRun = {
+  ds: 'folder',
+  model: 'vit_nano',
+  freeze: null,
+  crop: 16,
+  resize: 18,
+  emb: 16,
+  num_samples: 2,
+  bs: 32,
+  lr: 3e-4,
+  ep: 24,
+  eval_ep: '[0]+[24]',
+  workers: 2,
+} as const;
