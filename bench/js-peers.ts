@@ -1,0 +1,154 @@
+// What a Node program would use without horoball: plain loops, simsimd pair by pair, tfjs (wasm), usearch's exact
+// search. The packages are optional: `npm install --no-save usearch simsimd @tensorflow/tfjs
+// @tensorflow/tfjs-backend-wasm`, here or in a folder given with `--js DIR`.
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { Matrix } from '../lib/index.ts';
+
+type Distance = (a: Float32Array, b: Float32Array) => number;
+
+/** The few calls of each package that are used. */
+interface Simsimd {
+  sqeuclidean: Distance;
+}
+
+interface Usearch {
+  MetricKind: { L2sq: unknown };
+  exactSearch(
+    dataset: Float32Array,
+    queries: Float32Array,
+    dim: number,
+    k: number,
+    metric: unknown,
+    threads: number,
+  ): { keys: BigUint64Array };
+}
+
+interface Tensor {
+  square(): Tensor;
+  sum(axis: number, keepDims: boolean): Tensor;
+  mul(by: Tensor | number): Tensor;
+  div(by: Tensor | number): Tensor;
+  add(to: Tensor | number): Tensor;
+  sub(from: Tensor | number): Tensor;
+  transpose(): Tensor;
+  maximum(low: number): Tensor;
+  sqrt(): Tensor;
+  asinh(): Tensor;
+  dataSync(): Float32Array;
+}
+
+interface Tfjs {
+  tidy<R>(run: () => R): R;
+  tensor2d(data: Float32Array, shape: readonly [number, number]): Tensor;
+  matMul(a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean): Tensor;
+  setBackend(name: string): Promise<boolean>;
+}
+
+/** A package, or the reason why it is not here. */
+export interface JsPeers {
+  readonly simsimd: Simsimd | string;
+  readonly usearch: Usearch | string;
+  readonly tfjs: Tfjs | string;
+}
+
+/** None of them, for processes that only need the suites' own sides. */
+export const noJsPeers: JsPeers = { simsimd: 'not loaded', usearch: 'not loaded', tfjs: 'not loaded' };
+
+/** Loads what is installed in a folder. */
+export async function loadJsPeers(folder: string): Promise<JsPeers> {
+  const require = createRequire(pathToFileURL(join(folder, 'package.json')));
+  const load = <P>(name: string): P | string => {
+    try {
+      return require(name) as P;
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      return code === 'MODULE_NOT_FOUND' ? `${name} is not installed` : message.split('\n')[0]!;
+    }
+  };
+  const backend = load<object>('@tensorflow/tfjs-backend-wasm');
+  const tfjs = typeof backend === 'string' ? backend : load<Tfjs>('@tensorflow/tfjs');
+  if (typeof tfjs !== 'string') await tfjs.setBackend('wasm');
+  return { simsimd: load('simsimd'), usearch: load('usearch'), tfjs };
+}
+
+/** The package, or an error with the reason; the row of its side then says it. */
+export function needed<P extends object>(peer: P | string): P {
+  if (typeof peer === 'string') throw new Error(peer);
+  return peer;
+}
+
+/** Every Poincare distance by nested loops, as one would write it. */
+export function plainDistances(x: Matrix, y: Matrix, c: number, out: Float32Array): Float32Array {
+  return eachPair(x, y, c, out, (a, b) => {
+    let sum = 0;
+    for (let k = 0; k < a.length; ++k) {
+      const difference = a[k]! - b[k]!;
+      sum += difference * difference;
+    }
+    return sum;
+  });
+}
+
+/** The same with simsimd's squared distance for every pair. */
+export function simsimdDistances(
+  simsimd: Simsimd,
+  x: Matrix,
+  y: Matrix,
+  c: number,
+  out: Float32Array,
+): Float32Array {
+  return eachPair(x, y, c, out, simsimd.sqeuclidean);
+}
+
+function eachPair(x: Matrix, y: Matrix, c: number, out: Float32Array, square: Distance): Float32Array {
+  const [xs, ys] = [rowsOf(x), rowsOf(y)];
+  const zero = new Float32Array(x.cols);
+  const [as, bs] = [xs, ys].map((rows) => rows.map((row) => 1 - c * square(row, zero)));
+  xs.forEach((a, i) => {
+    for (let j = 0; j < ys.length; ++j) {
+      const u = (c * square(a, ys[j]!)) / (as![i]! * bs![j]!);
+      out[i * ys.length + j] = (2 / Math.sqrt(c)) * Math.asinh(Math.sqrt(u));
+    }
+  });
+  return out;
+}
+
+function rowsOf({ data, rows, cols }: Matrix): Float32Array[] {
+  return Array.from({ length: rows }, (_, i) => data.subarray(i * cols, (i + 1) * cols) as Float32Array);
+}
+
+/** Gram matrix and asinh in tfjs, read back. */
+export function tfjsDistances(tf: Tfjs, x: Matrix, y: Matrix, c: number): Float32Array {
+  return tf.tidy(() => {
+    const [a, b] = [x, y].map(({ data, rows, cols }) => tf.tensor2d(data as Float32Array, [rows, cols]));
+    const a2 = a!.square().sum(1, true);
+    const b2 = b!.square().sum(1, true).transpose();
+    const s = a2
+      .add(b2)
+      .sub(tf.matMul(a!, b!, false, true).mul(2))
+      .maximum(0);
+    const room = a2.mul(-c).add(1).mul(b2.mul(-c).add(1));
+    return s
+      .mul(c)
+      .div(room)
+      .sqrt()
+      .asinh()
+      .mul(2 / Math.sqrt(c))
+      .dataSync();
+  });
+}
+
+/** usearch's exact search by squared Euclidean distance: the gallery row of every place. */
+export function usearchSearch(
+  usearch: Usearch,
+  queries: Matrix,
+  gallery: Matrix,
+  k: number,
+  threads: number,
+): BigUint64Array {
+  const metric = usearch.MetricKind.L2sq;
+  const [q, g] = [queries, gallery].map(({ data }) => data as Float32Array);
+  return usearch.exactSearch(g!, q!, gallery.cols, k, metric, threads).keys;
+}

@@ -1,0 +1,109 @@
+import { type BarItem, barChart, markup, scalingPlot } from './chart.ts';
+import type { Bar, Results, Row } from './rows.ts';
+import { number, what } from './table.ts';
+
+const style = `
+:root { color-scheme: light dark; --text: #1d2330; --soft: #5b6475; --line: #dfe3ea; --back: #fff; --card: #f6f7f9;
+  --own: #2f6fde; --peer: #a9b2c0; --pass: #17784a; --fail: #c0352b; }
+@media (prefers-color-scheme: dark) { :root { --text: #e7eaf0; --soft: #9aa4b5; --line: #333b49; --back: #14181f;
+  --card: #1c222c; --own: #6ea0ff; --peer: #5d687a; --pass: #4cc38a; --fail: #ff7b70; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 2rem 1rem 4rem; max-width: 880px; background: var(--back); color: var(--text);
+  font: 15px/1.5 system-ui, sans-serif; }
+h1 { font-size: 1.5rem; margin: 0 0 .25rem; } h2 { font-size: 1.1rem; margin: 2.5rem 0 .5rem; }
+p, .about { color: var(--soft); margin: .25rem 0 1rem; }
+svg { width: 100%; height: auto; display: block; font: 12px system-ui, sans-serif; }
+.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); gap: 1rem; }
+.grid { stroke: var(--line); fill: none; } .tick { fill: var(--soft); font-size: 11px; }
+.label, .value { fill: var(--text); } .own { fill: var(--own); } .peer { fill: var(--peer); }
+.whisker { stroke: var(--text); stroke-width: 1.5; opacity: .55; } .curve { stroke: var(--own); stroke-width: 2; fill: none; }
+.scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: 13px; }
+th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
+.pass { color: var(--pass); font-weight: 600; } .fail { color: var(--fail); font-weight: 600; } .open { color: var(--soft); }
+details { background: var(--card); border-radius: 8px; padding: .6rem .9rem; margin-top: .75rem; } summary { cursor: pointer; }
+`;
+
+/** The results as one HTML file that needs nothing else. */
+export function page({ about, rows }: Results): string {
+  const suites = new Map<string, Row[]>();
+  for (const row of rows) suites.set(row.suite, [...(suites.get(row.suite) ?? []), row]);
+  const facts = Object.entries(about).map(([key, value]) => `${markup(key)}: ${markup(value)}`);
+  return `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>horoball: benchmarks</title><style>${style}</style></head><body>
+<h1>horoball: benchmarks</h1>
+<div class="about">${facts.join(' · ')}</div>
+<p>Both sides took turns in one run on the same inputs with the same number of threads. A time is the median of the
+turns; the whisker is half the distance between their 10th and 90th percentiles. Blue is horoball.</p>
+${bars(rows)}
+${[...suites].map(([name, group]) => section(name, group)).join('\n')}
+</body></html>
+`;
+}
+
+function bars(rows: readonly Row[]): string {
+  const barred = rows.filter(({ bar }) => bar !== '');
+  if (barred.length === 0) return '';
+  const lines = barred.map((row) => {
+    const cells = [`${row.op}, ${row.shape}`, `${row.side} ${what(row)}`, row.bar].map(cell);
+    const found = number(row[row.bar.split(' ')[0] as Bar['of']]);
+    return `<tr>${cells.join('')}<td class="n">${found}</td><td class="${row.verdict}">${row.verdict}</td></tr>`;
+  });
+  const head = '<tr><th>what</th><th>row</th><th>bar</th><th class="n">found</th><th></th></tr>';
+  return `<h2>Bars</h2><div class="scroll"><table>${head}${lines.join('')}</table></div>`;
+}
+
+function section(name: string, rows: readonly Row[]): string {
+  const { n, m, dim, views } = rows[0]!;
+  const size = name === 'scaling' ? '' : `${n} x ${m} x ${dim}${views > 0 ? `, ${views} views` : ''}`;
+  const charts = name === 'scaling' ? plots(rows) : barChart(items(rows));
+  const missing = rows.filter(({ status }) => status !== 'measured');
+  const reasons = missing.map(({ side, status }) => `<li>${markup(`${side}: ${status}`)}</li>`).join('');
+  return `<section><h2>${markup(name)}</h2><p>${size}</p>${charts}${reasons && `<ul class="about">${reasons}</ul>`}
+<details><summary>Figures</summary><div class="scroll">${figures(rows)}</div></details></section>`;
+}
+
+function items(rows: readonly Row[]): BarItem[] {
+  const timed = rows.filter(({ ms }) => ms > 0);
+  return timed.map((row) => ({
+    label:
+      `${row.side === 'horoball' ? row.op : row.side}${row.side === 'horoball' ? ` ${what(row)}` : ''}`.slice(
+        0,
+        44,
+      ),
+    detail: row.ratio > 0 ? `(${number(row.ratio)} × ${row.against})` : '',
+    value: row.ms,
+    spread: row.spread,
+    own: row.side === 'horoball',
+  }));
+}
+
+function plots(rows: readonly Row[]): string {
+  const timed = rows.filter(({ ms }) => ms > 0);
+  const xs = timed.map(({ n }) => n);
+  const time = scalingPlot({ label: 'Time', xs, ys: timed.map(({ ms }) => ms) }, 'ms');
+  const known = timed.filter(({ peakMB }) => peakMB > 0);
+  if (known.length < 2) return time;
+  const curve = {
+    label: 'Memory beyond inputs and outputs',
+    xs: known.map(({ n }) => n),
+    ys: known.map(({ peakMB }) => peakMB),
+  };
+  return `<div class="plots">${time}${scalingPlot(curve, 'MB')}</div>`;
+}
+
+function figures(rows: readonly Row[]): string {
+  const head = ['op', 'side', 'what', 'pass', 'type'].map((text) => `<th>${text}</th>`).join('');
+  const numbers = ['ms', '±%', 'GFLOP/s', 'of sgemm', 'MB', 'ratio', 'value'];
+  const lines = rows.map((row) => {
+    const texts = [row.op, row.side, what(row), row.pass, row.type].map(cell).join('');
+    const values = [row.ms, 100 * row.spread, row.gflops, row.share, row.peakMB, row.ratio, row.value];
+    return `<tr>${texts}${values.map((value) => `<td class="n">${number(value)}</td>`).join('')}</tr>`;
+  });
+  return `<table><tr>${head}${numbers.map((text) => `<th class="n">${text}</th>`).join('')}</tr>${lines.join('')}</table>`;
+}
+
+function cell(text: string): string {
+  return `<td>${markup(text)}</td>`;
+}

@@ -1,0 +1,142 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { Player } from '../measure.ts';
+import { honestMalloc } from '../memory.ts';
+
+const folder = fileURLToPath(new URL('../../../bench/peers/', import.meta.url));
+
+/** A typed array and its shape, as a peer gets it. */
+export interface PeerInput {
+  readonly data: Float32Array | Float64Array | Int32Array;
+  readonly shape: readonly number[];
+}
+
+/** How the Python side is started. */
+export interface PeerOptions {
+  readonly threads: number;
+  /** A checkout of HypMix or hyp_metric. */
+  readonly hypmix?: string | undefined;
+  /** A checkout of geoopt. */
+  readonly geoopt?: string | undefined;
+  /** Interpreter that has the packages; default bench/peers/.venv, made by `npm run bench:peers`. */
+  readonly python?: string | undefined;
+  /** Default `wall`. */
+  readonly clock?: string | undefined;
+  /** Returns freed memory at once, so that peaks are true; slows calls down. */
+  readonly trim?: boolean | undefined;
+}
+
+interface Answer {
+  readonly id: number;
+  readonly error?: string;
+  readonly versions?: Record<string, string>;
+  readonly missing?: Record<string, string>;
+  readonly probe?: number[];
+  readonly note?: string;
+  readonly times?: number[];
+  readonly bytes?: number;
+}
+
+/** A peer that answered once and can be timed. */
+export interface PreparedPeer extends Player {
+  readonly probe: readonly number[];
+  readonly note: string;
+  /** Bytes above what the process held. */
+  peak(): Promise<number>;
+}
+
+/** The long-lived Python process. Throws an Error whose message is the reason when something cannot be measured. */
+export class PeerWorker {
+  readonly #child: ChildProcess;
+  readonly #files: string;
+  readonly #waiting = new Map<number, { resolve: (a: Answer) => void; reject: (e: Error) => void }>();
+  #last = 0;
+  #gone: string | undefined;
+  versions: Record<string, string> = {};
+  missing: Record<string, string> = {};
+
+  private constructor(child: ChildProcess, files: string) {
+    this.#child = child;
+    this.#files = files;
+    createInterface({ input: child.stdout! }).on('line', (line) => this.#receive(line));
+    child.stdin!.on('error', () => {}); // a dead process is reported by its exit
+    child.on('error', (error) => this.#end(error.message));
+    child.on('exit', (code, signal) => this.#end(`the Python process ended (${signal ?? code})`));
+  }
+
+  static async start(options: PeerOptions): Promise<PeerWorker> {
+    const python = options.python ?? join(folder, '.venv', 'bin', 'python');
+    if (!existsSync(python)) throw new Error('no bench/peers/.venv: run `npm run bench:peers`');
+    const args = [join(folder, 'worker.py'), '--threads', String(options.threads)];
+    for (const name of ['hypmix', 'geoopt', 'clock'] as const) {
+      const given = options[name];
+      if (given !== undefined) args.push(`--${name}`, given);
+    }
+    const env = options.trim ? { ...process.env, ...honestMalloc } : process.env;
+    const child = spawn(python, args, { stdio: ['pipe', 'pipe', 'ignore'], env });
+    const worker = new PeerWorker(child, await mkdtemp(join(tmpdir(), 'horoball-bench-')));
+    const hello = await worker.#ask('hello', {});
+    worker.versions = hello.versions ?? {};
+    worker.missing = hello.missing ?? {};
+    return worker;
+  }
+
+  /** Hands an array over; peers name it in their inputs. */
+  async load(name: string, { data, shape }: PeerInput): Promise<void> {
+    const path = join(this.#files, `${name}.bin`);
+    await writeFile(path, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    const dtype = data.constructor.name.replace('Array', '').toLowerCase();
+    await this.#ask('load', { name, path, dtype, shape });
+  }
+
+  /** Makes a peer and calls it once. */
+  async prepare(peer: string, inputs: Record<string, string>, params: object): Promise<PreparedPeer> {
+    const handle = `${peer} ${++this.#last}`;
+    const { probe = [], note = '' } = await this.#ask('prepare', { peer, handle, inputs, params });
+    return {
+      probe,
+      note,
+      sample: async (budget, least = 1) => (await this.#ask('sample', { handle, budget, least })).times ?? [],
+      peak: async () => (await this.#ask('peak', { handle })).bytes ?? Number.NaN,
+    };
+  }
+
+  /** Forgets all inputs and peers. */
+  async drop(): Promise<void> {
+    await this.#ask('drop', {});
+  }
+
+  async stop(): Promise<void> {
+    this.#child.stdin?.end();
+    this.#child.kill();
+    await rm(this.#files, { recursive: true, force: true });
+  }
+
+  #ask(command: string, request: object): Promise<Answer> {
+    if (this.#gone !== undefined) return Promise.reject(new Error(this.#gone));
+    const id = ++this.#last;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      this.#child.stdin!.write(`${JSON.stringify({ id, command, ...request })}\n`);
+    });
+  }
+
+  #receive(line: string): void {
+    const answer = JSON.parse(line) as Answer;
+    const waiting = this.#waiting.get(answer.id);
+    this.#waiting.delete(answer.id);
+    if (answer.error === undefined) waiting?.resolve(answer);
+    else waiting?.reject(new Error(answer.error));
+  }
+
+  #end(reason: string): void {
+    this.#gone = reason;
+    for (const { reject } of this.#waiting.values()) reject(new Error(reason));
+    this.#waiting.clear();
+  }
+}

@@ -1,0 +1,83 @@
+"""Distance matrices: the published form, the obvious good form, Euclid's, and the machine's matrix product."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+from published import published_distance
+from registry import Inputs, NotHere, Params, Peer, peer
+
+
+Elementwise = Callable[[Tensor], Tensor]
+
+
+def _tensors(inputs: Inputs) -> tuple[Tensor, Tensor]:
+    return torch.from_numpy(inputs["x"]), torch.from_numpy(inputs["y"])
+
+
+def _corner(matrix: Tensor | np.ndarray) -> list[float]:
+    """The first row's first entries and the last row's last."""
+    return [float(v) for v in matrix[0][:4]] + [float(v) for v in matrix[-1][-4:]]
+
+
+def gram_distance(x: Tensor, y: Tensor, c: float, arsinh: Elementwise = torch.asinh) -> Tensor:
+    """2/sqrt(c) asinh(sqrt(c s / (a b))) from one matrix product; the clamp keeps the root's gradient finite."""
+    x2, y2 = x.square().sum(1), y.square().sum(1)
+    s = (x2[:, None] + y2[None] - 2 * (x @ y.T)).clamp_min(1e-12)
+    u = c * s / ((1 - c * x2)[:, None] * (1 - c * y2)[None])
+    return 2 / math.sqrt(c) * arsinh(u.sqrt())
+
+
+@peer("torch.cdist")
+def cdist(inputs: Inputs, params: Params) -> Peer:
+    x, y = _tensors(inputs)
+    return Peer(lambda: torch.cdist(x, y), _corner)
+
+
+@peer("torch gram + asinh")
+def gram(inputs: Inputs, params: Params) -> Peer:
+    x, y = _tensors(inputs)
+    return Peer(lambda: gram_distance(x, y, params["c"]), _corner)
+
+
+@peer("torch.compile gram + asinh")
+def compiled_gram(inputs: Inputs, params: Params) -> Peer:
+    x, y = _tensors(inputs)
+    compiled = torch.compile(gram_distance, dynamic=False)
+    return Peer(lambda: compiled(x, y, params["c"]), _corner)
+
+
+@peer("published dist_matrix")
+def published(inputs: Inputs, params: Params) -> Peer:
+    x, y = _tensors(inputs)
+    distance, source = published_distance()
+    return Peer(lambda: distance(x, y, params["c"]), _corner, source)
+
+
+@peer("geoopt PoincareBall.dist")
+def geoopt_distance(inputs: Inputs, params: Params) -> Peer:
+    try:
+        import geoopt
+    except ImportError as error:
+        raise NotHere("no geoopt: give its folder with --geoopt DIR") from error
+    x, y = _tensors(inputs)
+    ball = geoopt.PoincareBall(c=params["c"]).to(x.dtype)
+    return Peer(lambda: ball.dist(x[:, None], y[None]), _corner, f"geoopt {geoopt.__version__}")
+
+
+@peer("torch sgemm")
+def torch_gemm(inputs: Inputs, params: Params) -> Peer:
+    x, y = _tensors(inputs)
+    out = x.new_empty(len(x), len(y))
+    return Peer(lambda: torch.mm(x, y.T, out=out), lambda _: [])
+
+
+@peer("numpy sgemm")
+def numpy_gemm(inputs: Inputs, params: Params) -> Peer:
+    x, y = inputs["x"], inputs["y"]
+    out = np.empty((len(x), len(y)), x.dtype)
+    return Peer(lambda: np.matmul(x, y.T, out=out), lambda _: [])

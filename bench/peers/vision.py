@@ -1,0 +1,116 @@
+"""Training as people do it in Python: torchvision loading, a timm backbone, the loss in eager torch, AdamW."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from loss import one_matrix
+from registry import Inputs, Params, Peer, peer
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+# A torchvision built for CUDA does not load its detection operators beside a CPU torch, and then refuses to be
+# imported for want of two declarations. Nothing here uses them.
+OPERATORS = torch.library.Library("torchvision", "FRAGMENT")
+try:
+    import torchvision  # noqa: F401
+except RuntimeError:
+    for name in ("nms", "qnms"):
+        OPERATORS.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+import timm  # noqa: E402
+from torchvision import datasets, transforms  # noqa: E402
+
+
+class Embedder(nn.Module):
+    """Backbone and the published hybrid head: a unit vector, and its point in the ball."""
+
+    def __init__(self, p: Params) -> None:
+        super().__init__()
+        self.backbone = timm.models.vision_transformer.VisionTransformer(
+            img_size=p["imgSize"],
+            patch_size=p["patchSize"],
+            embed_dim=p["embedDim"],
+            depth=p["depth"],
+            num_heads=p["numHeads"],
+            num_classes=0,
+            global_pool="token",
+        )
+        self.backbone.patch_embed.requires_grad_(False)
+        self.head = nn.Linear(p["embedDim"], p["dim"])
+        self.c = p["c"]
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        e = F.normalize(self.head(self.backbone(images)), dim=1)
+        root = self.c**0.5
+        return e, torch.tanh(root * e.norm(dim=1, keepdim=True)) / root * e
+
+
+class Trainer:
+    def __init__(self, p: Params) -> None:
+        torch.manual_seed(0)
+        self.model = Embedder(p).train()
+        self.loss = one_matrix(p)
+        self.optimiser = torch.optim.AdamW(self.model.parameters(), lr=3e-5)
+
+    def step(self, images: Tensor) -> float:
+        self.optimiser.zero_grad(set_to_none=True)
+        value = self.loss(*self.model(images))
+        value.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 3)
+        self.optimiser.step()
+        return float(value.detach())
+
+
+def _folder(p: Params) -> datasets.ImageFolder:
+    mean = std = (0.5, 0.5, 0.5)
+    return datasets.ImageFolder(
+        p["folder"],
+        transforms.Compose(
+            [
+                transforms.RandomResizedCrop(
+                    p["imgSize"], scale=(0.2, 1), interpolation=transforms.InterpolationMode.BICUBIC
+                ),
+                transforms.RandomHorizontalFlip(),
+                transforms.ToTensor(),
+                transforms.Normalize(mean, std),
+            ]
+        ),
+    )
+
+
+def _batches(p: Params) -> Iterator[Tensor]:
+    """Batches without end, decoded ahead by as many processes as there are threads."""
+    workers = int(os.environ["OMP_NUM_THREADS"])
+    loader = DataLoader(
+        _folder(p),
+        p["batch"],
+        shuffle=True,
+        drop_last=True,
+        num_workers=workers,
+        persistent_workers=True,
+    )
+    while True:
+        for images, _ in loader:
+            yield images
+
+
+@peer("torchvision DataLoader")
+def loading(inputs: Inputs, params: Params) -> Peer:
+    batches = _batches(params)
+    return Peer(lambda: next(batches), lambda images: [float(len(images))])
+
+
+@peer("timm training step")
+def step(inputs: Inputs, params: Params) -> Peer:
+    trainer = Trainer(params)
+    images = torch.randn(params["batch"], 3, params["imgSize"], params["imgSize"])
+    return Peer(lambda: trainer.step(images), lambda value: [value], f"timm {timm.__version__}")
+
+
+@peer("timm training step with torchvision loading")
+def step_with_loading(inputs: Inputs, params: Params) -> Peer:
+    trainer, batches = Trainer(params), _batches(params)
+    return Peer(lambda: trainer.step(next(batches)), lambda value: [value], f"timm {timm.__version__}")

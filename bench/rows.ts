@@ -1,0 +1,180 @@
+/** What a row is about; together with its suite and side it is the row's identity. */
+export interface Labels {
+  /** The operation: `pairwiseDistance`. */
+  readonly op: string;
+  /** Named shape, and what it measures. */
+  readonly shape: string;
+  readonly n: number;
+  readonly m: number;
+  readonly dim: number;
+  readonly views: number;
+  readonly type: string;
+  /** Metric card or geometry of the loss. */
+  readonly geometry: string;
+  readonly heads: '' | 'tied' | 'untied';
+  readonly guards: 'clean' | 'compat';
+  readonly pass: 'forward' | 'backward' | 'both';
+}
+
+/** What a bar sets a limit to, and which way. */
+export interface Bar {
+  readonly of: 'ratio' | 'share' | 'ms' | 'peakMB' | 'value';
+  readonly atLeast?: number;
+  readonly atMost?: number;
+}
+
+/** One line of the results. Empty numbers are NaN. */
+export interface Row extends Labels {
+  readonly suite: string;
+  /** `horoball`, or the peer's name. */
+  readonly side: string;
+  /** `measured`, or `not measured: why`. */
+  readonly status: string;
+  readonly threads: number;
+  readonly ms: number;
+  /** Half the distance between the 10th and 90th percentiles, relative to the median. */
+  readonly spread: number;
+  /** Of the arithmetic actually done. */
+  readonly gflops: number;
+  /** Rate over that of the best sgemm of the same shape in the same run. */
+  readonly share: number;
+  readonly peakMB: number;
+  /** What `ratio` compares with. */
+  readonly against: string;
+  /** This row's time over that of `against`, round by round in one alternation. */
+  readonly ratio: number;
+  readonly ratioSpread: number;
+  /** Results that are not times, with their unit. */
+  readonly value: number;
+  readonly unit: string;
+  readonly bar: string;
+  readonly verdict: '' | 'pass' | 'fail' | 'open';
+  readonly note: string;
+}
+
+/** The results of a run and where they come from. */
+export interface Results {
+  readonly about: Record<string, string>;
+  readonly rows: readonly Row[];
+}
+
+const nothing: Omit<Row, keyof Labels | 'suite' | 'side' | 'status' | 'threads'> = {
+  ms: Number.NaN,
+  spread: Number.NaN,
+  gflops: Number.NaN,
+  share: Number.NaN,
+  peakMB: Number.NaN,
+  against: '',
+  ratio: Number.NaN,
+  ratioSpread: Number.NaN,
+  value: Number.NaN,
+  unit: '',
+  bar: '',
+  verdict: '',
+  note: '',
+};
+
+/** A row from what is known of it; a bar that cannot be judged is `open`. */
+export function row(
+  known: Partial<Row> & Labels & Pick<Row, 'suite' | 'side' | 'status' | 'threads'>,
+  bar?: Bar,
+): Row {
+  const whole = { ...nothing, ...known };
+  return bar === undefined ? whole : { ...whole, bar: barText(bar), verdict: judge(whole, bar) };
+}
+
+function barText(bar: Bar): string {
+  const limit = bar.atLeast === undefined ? `<= ${bar.atMost}` : `>= ${bar.atLeast}`;
+  return `${bar.of} ${limit}`;
+}
+
+/** A ratio or share may fall short by its spread, as the bars say. */
+function judge(row: Row, bar: Bar): Row['verdict'] {
+  const found = row[bar.of];
+  if (Number.isNaN(found)) return 'open';
+  const slack = bar.of === 'ratio' ? row.ratioSpread : bar.of === 'share' ? row.spread : 0;
+  const low = bar.atLeast === undefined || found * (1 + slack) >= bar.atLeast;
+  const high = bar.atMost === undefined || found * (1 - slack) <= bar.atMost;
+  return low && high ? 'pass' : 'fail';
+}
+
+const labels = [
+  'suite',
+  'op',
+  'side',
+  'shape',
+  'n',
+  'm',
+  'dim',
+  'views',
+  'type',
+  'geometry',
+  'heads',
+  'guards',
+  'pass',
+] as const;
+const columns = [
+  ...labels,
+  ...([
+    'threads',
+    'status',
+    'ms',
+    'spread',
+    'gflops',
+    'share',
+    'peakMB',
+    'against',
+    'ratio',
+    'ratioSpread',
+  ] as const),
+  ...(['value', 'unit', 'bar', 'verdict', 'note'] as const),
+] as const satisfies readonly (keyof Row)[];
+
+/** Equal for rows of two runs that measure the same thing. */
+export function identity(row: Row): string {
+  return [...labels.map((key) => row[key]), row.threads, row.unit].join('|');
+}
+
+/** Lines `# key: value`, then a table with a head. */
+export function toCsv({ about, rows }: Results): string {
+  const head = Object.entries(about).map(([key, value]) => `# ${key}: ${value}`);
+  const lines = rows.map((row) => columns.map((column) => cell(row[column])).join(','));
+  return `${[...head, columns.join(','), ...lines].join('\n')}\n`;
+}
+
+function cell(value: string | number): string {
+  if (typeof value === 'number') return Number.isNaN(value) ? '' : String(Number(value.toPrecision(5)));
+  return /[",\n]/.test(value) ? `"${value.replaceAll('"', '""').replaceAll('\n', ' ')}"` : value;
+}
+
+/** Reads what {@link toCsv} wrote. */
+export function fromCsv(text: string): Results {
+  const lines = text.split('\n').filter((line) => line !== '');
+  const head = lines.filter((line) => line.startsWith('# '));
+  const about = Object.fromEntries(
+    head.map((line) =>
+      line
+        .slice(2)
+        .split(/: (.*)/s)
+        .slice(0, 2),
+    ),
+  );
+  const [names = '', ...data] = lines.slice(head.length);
+  if (names !== columns.join(',')) throw new Error('not a table of results, or one of another version');
+  return { about, rows: data.map(parseRow) };
+}
+
+function parseRow(line: string): Row {
+  const cells = [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)];
+  const entries = columns.map((column, i) => {
+    const text = cells[i]?.[1]?.replaceAll('""', '"') ?? cells[i]?.[2] ?? '';
+    return [column, isNumeric(column) ? (text === '' ? Number.NaN : Number(text)) : text];
+  });
+  return Object.fromEntries(entries) as unknown as Row;
+}
+
+function isNumeric(column: keyof Row): boolean {
+  return column in nothing
+    ? typeof nothing[column as keyof typeof nothing] === 'number'
+    : ['n', 'm', 'dim', 'views', 'threads'].includes(column);
+}

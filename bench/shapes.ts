@@ -1,0 +1,31 @@
+/** What real runs look like; every bench names the shape it uses. */
+
+/** A training batch: row = class * views + view. */
+export interface BatchShape {
+  readonly name: string;
+  readonly classes: number;
+  readonly views: number;
+  readonly dim: number;
+}
+
+/** Points against points. */
+export interface MatrixShape {
+  readonly name: string;
+  readonly rows: number;
+  readonly dim: number;
+}
+
+/** The published CUB batch. */
+export const cub: BatchShape = { name: 'cub', classes: 100, views: 9, dim: 128 };
+/** The published SOP batch. */
+export const sop: BatchShape = { name: 'sop', classes: 450, views: 2, dim: 128 };
+/** The published SOP test set. */
+export const retrieval: MatrixShape = { name: 'retrieval', rows: 60_502, dim: 128 };
+/** Features of a ViT-S backbone. */
+export const vitS: MatrixShape = { name: 'vit-s', rows: 4096, dim: 384 };
+/** One batch's rows as points, and a larger square. */
+export const batch: MatrixShape = { name: 'batch', rows: 900, dim: 128 };
+export const square: MatrixShape = { name: 'square', rows: 2048, dim: 128 };
+
+/** The published CUB settings of the loss. */
+export const lossSettings = { tauE: 0.05, tauH: 0.2, lambda: 3, c: 0.1 } as const;

@@ -1,0 +1,37 @@
+import { type JsPeers, noJsPeers } from '../js-peers.ts';
+import { batch, cub, retrieval, sop, square, vitS } from '../shapes.ts';
+import type { Suite } from '../suite.ts';
+import { deltaSuite } from './delta.ts';
+import { lossSuite } from './loss.ts';
+import { overheadSuite } from './overhead.ts';
+import { pairwiseSuite } from './pairwise.ts';
+import { rowwiseSuite } from './rowwise.ts';
+import { searchSuite } from './search.ts';
+
+/** A suite that has not made its inputs yet. */
+export interface Planned {
+  readonly name: string;
+  build(): Suite;
+}
+
+/** Every suite of `npm run bench`, in the order of the table. */
+export function suites(threads: number, js: JsPeers = noJsPeers): Planned[] {
+  const pairwise = [batch, square, vitS].map((shape) => ({
+    name: `pairwise ${shape.name}`,
+    build: () => pairwiseSuite(shape, threads, js),
+  }));
+  const search = [1, 10].map((k) => ({
+    name: `search k=${k}`,
+    build: () => searchSuite(retrieval, k, threads, js),
+  }));
+  const delta = [500, 2000].map((n) => ({ name: `delta n=${n}`, build: () => deltaSuite(n, threads) }));
+  return [
+    ...pairwise,
+    { name: 'loss sop', build: () => lossSuite(sop, { published: 400, compiled: 5 }, threads) },
+    { name: 'loss cub', build: () => lossSuite(cub, { published: 200, compiled: 2.5 }, threads) },
+    ...search,
+    ...delta,
+    { name: 'rows', build: () => rowwiseSuite(threads) },
+    { name: 'overhead', build: overheadSuite },
+  ];
+}

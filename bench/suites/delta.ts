@@ -1,0 +1,71 @@
+import { gromovDelta, matrix, pairwiseDistance } from '../../lib/index.ts';
+import { delta, table } from '../../test/oracle.ts';
+import { unitRows } from '../inputs.ts';
+import type { Labels } from '../rows.ts';
+import { difference, type Suite } from '../suite.ts';
+import { input } from './pairwise.ts';
+
+/** Gromov's delta of n features of a ViT-S. */
+export function deltaSuite(n: number, threads: number): Suite {
+  const features = unitRows(n, 384, 5, 41, 'float32');
+  const distances = pairwiseDistance.sync(features, undefined, { metric: 'euclidean' });
+  for (let i = 0; i < n; ++i) distances.data[i * n + i] = 0;
+  const labels: Labels = {
+    op: 'gromovDelta',
+    shape: `n = ${n}`,
+    n,
+    m: n,
+    dim: 0,
+    views: 0,
+    type: 'float32',
+    geometry: 'euclidean',
+    heads: '',
+    guards: 'clean',
+    pass: 'forward',
+  };
+  const run = () => gromovDelta.sync(distances, { input: 'distances', size: n, samples: 1, threads });
+  const small = n <= 500;
+  return {
+    name: `delta n=${n}`,
+    arrays: { distances: input(distances) },
+    own: [
+      {
+        name: 'delta',
+        labels,
+        // One minimum and one maximum a triple.
+        flops: 2 * n ** 3,
+        run,
+        probe: () => [run().delta],
+        peak: true,
+        ...(small ? {} : { bar: { of: 'ms', atMost: 1500 } as const }),
+      },
+    ],
+    peers: small
+      ? [
+          {
+            name: 'published delta',
+            labels,
+            params: {},
+            inputs: { distances: 'distances' },
+            against: 'delta',
+            same: { as: 'delta', within: 1e-5 },
+            bar: { of: 'ratio', atLeast: 40 },
+            peak: true,
+          },
+        ]
+      : [],
+    check: () => {
+      const part = Math.min(n, 300);
+      const corner = Float64Array.from({ length: part * part }, (_, at) => {
+        return distances.data[Math.floor(at / part) * n + (at % part)]!;
+      });
+      const found = gromovDelta.sync(matrix(corner, part, part), {
+        input: 'distances',
+        size: part,
+        samples: 1,
+      });
+      const error = difference([found.delta], [delta(table(corner, part))]);
+      if (!(error <= 1e-12)) throw new Error(`delta is ${error.toExponential(1)} from the oracle`);
+    },
+  };
+}

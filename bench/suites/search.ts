@@ -1,0 +1,95 @@
+import { type Matrix, type Metric, matrix, topK } from '../../lib/index.ts';
+import { distances, nearest, table } from '../../test/oracle.ts';
+import { ballPoints, unitRows } from '../inputs.ts';
+import { type JsPeers, needed, usearchSearch } from '../js-peers.ts';
+import type { Labels } from '../rows.ts';
+import type { MatrixShape } from '../shapes.ts';
+import type { OwnSide, PeerSide, Suite } from '../suite.ts';
+import { input } from './pairwise.ts';
+
+const c = 0.1;
+const queryCount = 1024;
+
+/** Exact search of a large gallery. */
+export function searchSuite(shape: MatrixShape, k: number, threads: number, js: JsPeers): Suite {
+  const gallery = ballPoints(unitRows(shape.rows, shape.dim, 5, 31, 'float32'), c, 32);
+  const queries = everyNth(gallery, Math.floor(shape.rows / queryCount));
+  const flops = 2 * queryCount * shape.rows * shape.dim;
+  const labels = (geometry: string): Labels => ({
+    op: `topK, k = ${k}`,
+    shape: shape.name,
+    n: queryCount,
+    m: shape.rows,
+    dim: shape.dim,
+    views: 0,
+    type: 'float32',
+    geometry,
+    heads: '',
+    guards: 'clean',
+    pass: 'forward',
+  });
+  const side = (metric: Metric): OwnSide => {
+    const search = () => topK.sync(queries, gallery, { k, metric, c, threads });
+    return {
+      name: metric,
+      labels: labels(metric),
+      flops,
+      run: search,
+      probe: () => [...search().indices.subarray(0, 4 * k)],
+      ...(metric === 'poincare' ? { peak: true } : { against: 'poincare' }),
+    };
+  };
+  const own = (['poincare', 'euclidean', 'cosine'] as const).map(side);
+  const answer = () => usearchSearch(needed(js.usearch), queries, gallery, k, threads);
+  own.push({
+    name: 'usearch exactSearch',
+    side: 'usearch exactSearch',
+    labels: labels('euclidean'),
+    flops,
+    run: answer,
+    probe: () => Array.from(answer().subarray(0, 4 * k), Number),
+    same: { as: 'euclidean', within: 0 },
+    against: 'poincare',
+  });
+  const flat = (name: string, same?: PeerSide['same']): PeerSide => ({
+    name,
+    labels: labels('euclidean'),
+    params: { k },
+    inputs: { queries: 'queries', gallery: 'gallery' },
+    flops,
+    against: 'poincare',
+    bar: { of: 'ratio', atLeast: 1 },
+    ...(same === undefined ? {} : { same }),
+  });
+  return {
+    name: `search k=${k}`,
+    arrays: { gallery: input(gallery), queries: input(queries) },
+    own,
+    peers: [flat('faiss IndexFlatL2', { as: 'euclidean', within: 0 }), flat('faiss IndexFlatIP')],
+    check: () => checkSearch(queries, gallery, k),
+  };
+}
+
+function everyNth({ data, cols }: Matrix, stride: number): Matrix {
+  const out = new Float32Array(queryCount * cols);
+  for (let i = 0; i < queryCount; ++i) {
+    out.set(data.subarray(i * stride * cols, (i * stride + 1) * cols), i * cols);
+  }
+  return matrix(out, queryCount, cols);
+}
+
+/** A few queries by the oracle's distances; where two distances are within float32 of each other either may come first. */
+function checkSearch(queries: Matrix, gallery: Matrix, k: number): void {
+  const asked = matrix(queries.data.subarray(0, 3 * queries.cols), 3, queries.cols);
+  const rows = table(gallery.data, gallery.cols);
+  const { indices } = topK.sync(asked, gallery, { k, metric: 'poincare', c });
+  table(asked.data, asked.cols).forEach((query, i) => {
+    const far = rows.map((row) => distances['poincare']!(query, row, c));
+    nearest(far, k).forEach((truth, place) => {
+      const found = indices[i * k + place]!;
+      if (!(Math.abs(far[found]! - far[truth]!) <= 1e-5 * far[truth]!)) {
+        throw new Error(`query ${i}, place ${place}: row ${found}, the oracle says ${truth}`);
+      }
+    });
+  });
+}

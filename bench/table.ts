@@ -1,0 +1,100 @@
+import type { Bar, Row } from './rows.ts';
+
+const heads = [
+  'op',
+  'side',
+  'what',
+  'pass',
+  'type',
+  'ms',
+  '±%',
+  'GFLOP/s',
+  'sgemm',
+  'MB',
+  'time over',
+  '×',
+  '±%',
+  'bar',
+];
+const words = 5;
+
+/** The results as a terminal table, a suite a block, with the bars judged. */
+export function table(rows: readonly Row[]): string {
+  const blocks = new Map<string, Row[]>();
+  for (const row of rows) {
+    blocks.set(row.suite, [...(blocks.get(row.suite) ?? []), row]);
+  }
+  return [...blocks].map(([name, group]) => block(name, group)).join('\n') + summary(rows);
+}
+
+function block(name: string, rows: readonly Row[]): string {
+  const lines = [heads, ...rows.map(cells)];
+  const widths = heads.map((_, column) => Math.max(...lines.map((line) => [...line[column]!].length)));
+  const text = lines.map((line) =>
+    line
+      .map((cell, i) =>
+        i < words || i === 10 || i === 13 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!),
+      )
+      .join('  ')
+      .trimEnd(),
+  );
+  const missing = rows.filter(({ status }) => status !== 'measured');
+  const reasons = missing.map((row) => `  ${row.side} (${row.geometry}): ${row.status}`);
+  return [`\n${name}  (${size(rows[0]!)})`, ...text, ...reasons].join('\n');
+}
+
+function size({ n, m, dim, views, threads }: Row): string {
+  return [`${n} x ${m} x ${dim}`, views > 0 ? `${views} views` : '', `${threads} threads`]
+    .filter(Boolean)
+    .join(', ');
+}
+
+/** Geometry, heads, guards and what is special about the inputs. */
+export function what(row: Row): string {
+  const guards = row.guards === 'compat' ? 'compat' : '';
+  return [row.geometry, row.heads, guards, row.shape.split(', ')[1]].filter(Boolean).join(' ');
+}
+
+function cells(row: Row): string[] {
+  const hasValue = !Number.isNaN(row.value);
+  return [
+    row.op,
+    row.side,
+    what(row),
+    row.pass,
+    row.type,
+    row.status === 'measured' ? number(row.ms) : '-',
+    percent(row.spread),
+    number(row.gflops),
+    percent(row.share),
+    number(row.peakMB),
+    hasValue ? `${number(row.value)} ${row.unit}` : row.against,
+    number(row.ratio),
+    percent(row.ratioSpread),
+    row.bar === '' ? '' : `${row.bar} ${row.verdict.toUpperCase()}`,
+  ];
+}
+
+/** Three significant digits. */
+export function number(value: number): string {
+  if (Number.isNaN(value)) return '';
+  if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString('en');
+  return value === 0 ? '0' : String(Number(value.toPrecision(3)));
+}
+
+function percent(value: number): string {
+  return Number.isNaN(value) ? '' : (100 * value).toFixed(0);
+}
+
+function summary(rows: readonly Row[]): string {
+  const barred = rows.filter(({ bar }) => bar !== '');
+  const count = (verdict: Row['verdict']) => barred.filter((row) => row.verdict === verdict).length;
+  const failed = barred.filter(({ verdict }) => verdict === 'fail').map((row) => `  FAIL ${sentence(row)}`);
+  const line = `\n\nBars: ${count('pass')} pass, ${count('fail')} fail, ${count('open')} open (a side is not measured)`;
+  return [line, ...failed, ''].join('\n');
+}
+
+function sentence(row: Row): string {
+  const found = row[row.bar.split(' ')[0] as Bar['of']];
+  return `${row.op}, ${row.shape}: ${row.side} ${what(row)}: ${number(found)}, wants ${row.bar}`;
+}

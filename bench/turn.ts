@@ -1,0 +1,162 @@
+import {
+  alternate,
+  type Clock,
+  figure,
+  local,
+  type Player,
+  type Rounds,
+  ratio,
+  standard,
+} from './measure.ts';
+import { peakElsewhere } from './peak.ts';
+import type { PeerWorker, PreparedPeer } from './peers/client.ts';
+import { type Row, row } from './rows.ts';
+import { difference, type OwnSide, type PeerSide, type Same, type Suite } from './suite.ts';
+
+/** What a suite runs with. */
+export interface Bench {
+  readonly threads: number;
+  readonly clock: Clock;
+  /** The Python process, or why there is none. */
+  readonly peers: PeerWorker | string;
+  /** Another one that returns freed memory, for peaks. */
+  readonly memory: PeerWorker | string;
+}
+
+interface Entry {
+  readonly side: OwnSide | PeerSide;
+  readonly player: Player;
+  readonly note: string;
+}
+
+/** Checks a suite, lets its sides take turns and gives a row for each, measured or not. */
+export async function measureSuite(suite: Suite, bench: Bench): Promise<Row[]> {
+  suite.check();
+  const entries: Entry[] = [];
+  const absent: Row[] = [];
+  for (const side of suite.own) {
+    try {
+      side.run();
+      if (side.same !== undefined) agree(side.probe!(), side.same, suite);
+      entries.push({ side, player: local(side.run, bench.clock), note: '' });
+    } catch (error) {
+      absent.push(notMeasured(suite, side, bench, (error as Error).message));
+    }
+  }
+  if (typeof bench.peers !== 'string') await load(suite, bench.peers);
+  for (const side of suite.peers) {
+    try {
+      const player = await ready(side, suite, bench.peers);
+      entries.push({ side, player, note: player.note });
+    } catch (error) {
+      absent.push(notMeasured(suite, side, bench, (error as Error).message));
+    }
+  }
+  const rounds = await alternate(
+    entries.map(({ player }) => player),
+    { ...standard, ...suite.plan },
+  );
+  const peaks = await measurePeaks(suite, bench);
+  if (typeof bench.peers !== 'string') await bench.peers.drop();
+  const times = new Map(entries.map(({ side }, i) => [side.name, figure(rounds[i]!).median]));
+  return [...measured(suite, bench, entries, rounds, peaks), ...derived(suite, bench, times), ...absent];
+}
+
+function derived(suite: Suite, { threads }: Bench, times: ReadonlyMap<string, number>): Row[] {
+  return (suite.derived ?? []).map(({ labels, side, unit, bar, value }) => {
+    const found = value((name) => times.get(name) ?? Number.NaN);
+    return row({ ...labels, suite: suite.name, side, status: 'measured', threads, value: found, unit }, bar);
+  });
+}
+
+async function load(suite: Suite, worker: PeerWorker): Promise<void> {
+  for (const [name, array] of Object.entries(suite.arrays)) await worker.load(name, array);
+}
+
+/** Starts a peer and compares its answer with the own side's. */
+async function ready(side: PeerSide, suite: Suite, worker: PeerWorker | string): Promise<PreparedPeer> {
+  if (typeof worker === 'string') throw new Error(worker);
+  const made = await worker.prepare(side.name, side.inputs, side.params);
+  if (side.same !== undefined) agree(made.probe, side.same, suite);
+  return made;
+}
+
+/** Throws unless a peer's answer is the own side's, as far as the peer gives it. */
+function agree(answer: readonly number[], { as, within }: Same, suite: Suite): void {
+  const own = suite.own.find(({ name }) => name === as)?.probe?.() ?? [];
+  const error = difference(answer, own.slice(0, answer.length));
+  if (!(error <= within)) throw new Error(`its answer is ${error.toExponential(1)} from horoball's ${as}`);
+}
+
+function notMeasured(suite: Suite, side: OwnSide | PeerSide, { threads }: Bench, why: string): Row {
+  const { labels, against = '', bar } = side;
+  const status = `not measured: ${why}`;
+  return row({ ...labels, suite: suite.name, side: title(side), status, threads, against }, bar);
+}
+
+/** What the row is of: horoball, or the peer. */
+function title(side: OwnSide | PeerSide): string {
+  return 'run' in side ? (side.side ?? 'horoball') : side.name;
+}
+
+function measured(
+  suite: Suite,
+  { threads }: Bench,
+  entries: readonly Entry[],
+  rounds: readonly Rounds[],
+  peaks: ReadonlyMap<string, number>,
+): Row[] {
+  const named = new Map(entries.map(({ side }, i) => [side.name, rounds[i]!]));
+  const products = entries.filter(({ side }) => suite.peakRate?.includes(side.name));
+  const rates = products.map(({ side }) => rate(side, named.get(side.name)!));
+  return entries.map(({ side, note }, i) => {
+    const { median: ms, spread } = figure(rounds[i]!);
+    const other = side.against === undefined ? undefined : named.get(side.against);
+    const against = other === undefined ? undefined : ratio(rounds[i]!, other);
+    const gflops = rate(side, rounds[i]!);
+    return row(
+      {
+        ...side.labels,
+        suite: suite.name,
+        side: title(side),
+        status: 'measured',
+        threads,
+        ms,
+        spread,
+        gflops,
+        share: gflops / Math.max(...rates),
+        peakMB: (peaks.get(side.name) ?? Number.NaN) / 1e6,
+        against: side.against ?? '',
+        ratio: against?.median ?? Number.NaN,
+        ratioSpread: against?.spread ?? Number.NaN,
+        note,
+      },
+      side.bar,
+    );
+  });
+}
+
+function rate({ flops }: OwnSide | PeerSide, rounds: Rounds): number {
+  return flops === undefined ? Number.NaN : flops / figure(rounds).median / 1e6;
+}
+
+/** One call of every side that asks for it, each where nothing else has grown the process. */
+async function measurePeaks(suite: Suite, { threads, memory }: Bench): Promise<Map<string, number>> {
+  const peaks = new Map<string, number>();
+  for (const side of suite.own) {
+    if (side.peak) peaks.set(side.name, await peakElsewhere(suite.name, side.name, threads));
+  }
+  const asked = suite.peers.filter(({ peak }) => peak);
+  if (typeof memory === 'string' || asked.length === 0) return peaks;
+  await load(suite, memory);
+  for (const side of asked) {
+    try {
+      const made = await memory.prepare(side.name, side.inputs, side.params);
+      peaks.set(side.name, await made.peak());
+    } catch {
+      // Its row says already why it is not measured.
+    }
+  }
+  await memory.drop();
+  return peaks;
+}
