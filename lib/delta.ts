@@ -17,7 +17,10 @@ import { random, shuffle } from './random.ts';
 
 /** Options of {@link gromovDelta}. */
 export interface DeltaOptions extends MetricOptions, CallOptions {
-  /** What the matrix holds; default `distances` where it is square with a diagonal of zeros, else `points`. */
+  /**
+   * What the matrix holds. Default: `distances` where it looks like such (square, nowhere negative, and, to 1 % of its
+   * largest number, symmetric with a diagonal of 0: distances from a Gram matrix are that rough), else `points`.
+   */
   input?: 'points' | 'distances' | undefined;
   /** Rows of a random subset, 2 or more; default 2,000 or all where there are fewer. */
   size?: number | undefined;
@@ -65,14 +68,24 @@ function* measure(input: Matrix, given?: DeltaOptions): Steps<Delta> {
 }
 
 function givenDistances(x: Matrix, input: DeltaOptions['input']): boolean {
-  if (input === undefined) return x.rows === x.cols && zeroDiagonal(x);
+  if (input === undefined) return looksLikeDistances(x);
   const given = choice(name, 'input', input, ['points', 'distances']) === 1;
   if (given && x.rows !== x.cols) throw shapeError(name, 'x', 'a square matrix', `${x.rows} x ${x.cols}`);
   return given;
 }
 
-function zeroDiagonal({ data, rows }: Matrix): boolean {
-  for (let i = 0; i < rows; ++i) if (data[i * rows + i] !== 0) return false;
+function looksLikeDistances({ data, rows, cols }: Matrix): boolean {
+  if (rows !== cols) return false;
+  let largest = 0;
+  for (const value of data) largest = Math.max(largest, value);
+  const slack = 0.01 * largest;
+  for (let i = 0; i < rows; ++i) {
+    for (let j = 0; j <= i; ++j) {
+      const there = data[i * rows + j]!;
+      const back = i === j ? 0 : data[j * rows + i]!;
+      if (!(there >= 0 && back >= 0 && Math.abs(there - back) <= slack)) return false;
+    }
+  }
   return true;
 }
 

@@ -38,5 +38,12 @@ export {
   type RetrievalOptions,
   retrievalMetrics,
 } from './retrieval.ts';
+export {
+  RiemannianAdam,
+  type RiemannianAdamOptions,
+  RiemannianSGD,
+  type RiemannianSGDOptions,
+  type StateEntry,
+} from './riemannian.ts';
 export { type Neighbours, type TopK, type TopKOptions, topK } from './topk.ts';
 export type { Labels } from './views.ts';

@@ -1,8 +1,8 @@
 // The way back: every tile's logits again, the softmax weights of its pairs, and two products of weights with
-// rows. Included by contrast.h.
+// rows.
 #pragma once
 
-#include "cpu/contrast.h"
+#include "cpu/contrast_forward.h"
 
 namespace horoball {
 namespace {

@@ -1,5 +1,4 @@
 // From the log-sum-exp of every sample and view to the loss, its softmax references and the statistics.
-// Included by contrast.h.
 //
 // For anchor i of view a: P_b = logsumexp against view b, Q = logsumexp against its own view, and
 // loss_ab(i) = L_ab - positive with L_ab = logaddexp(P_b, Q). The weight of a pair with view b is exp(S -
@@ -7,7 +6,7 @@
 // that place.
 #pragma once
 
-#include "cpu/contrast.h"
+#include "cpu/contrast_forward.h"
 
 namespace horoball {
 namespace {

@@ -1,7 +1,7 @@
-// Contrast's working memory: how much there is to be, and where everything lies. Included by contrast.h.
+// Contrast's working memory: how much there is to be, and where everything lies.
 #pragma once
 
-#include "cpu/contrast.h"
+#include "cpu/contrast_forward.h"
 
 namespace horoball {
 namespace {

@@ -74,8 +74,8 @@ template <int kVectors, Left kLeft, class T>
 // Calls body with the number of vectors, at most kTileVectors, as a constant.
 template <class Body>
 inline void with_vectors(int count, Body body) {
-  if (count >= 3 && kTileVectors >= 3) {
-    body.template operator()<(kTileVectors < 3 ? kTileVectors : 3)>();
+  if (count >= kTileVectors) {
+    body.template operator()<kTileVectors>();
   } else if (count == 2) {
     body.template operator()<2>();
   } else {
