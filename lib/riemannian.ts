@@ -95,8 +95,10 @@ abstract class RiemannianOptimizer<T extends Reals> {
  * the Riemannian gradient, or of a velocity that is transported from step to step. It needs no libtorch.
  *
  * @example
+ * const points = matrix(new Float64Array([0, 0.5]), 1, 2);
  * const optimizer = new RiemannianSGD(points, { c: 1, lr: 0.1, momentum: 0.9 });
- * optimizer.step(gradient); // points.data has moved
+ * optimizer.step(matrix(new Float64Array([0, 1]), 1, 2));
+ * points.data[1] < 0.5; // => true
  */
 export class RiemannianSGD<T extends Reals> extends RiemannianOptimizer<T> {
   readonly #momentum: number;
@@ -131,8 +133,10 @@ export class RiemannianSGD<T extends Reals> extends RiemannianOptimizer<T> {
  * a point. It needs no libtorch.
  *
  * @example
+ * const points = matrix(new Float64Array([0, 0.5]), 1, 2);
  * const optimizer = new RiemannianAdam(points, { c: 1, lr: 0.01 });
- * optimizer.step(gradient); // points.data has moved
+ * optimizer.step(matrix(new Float64Array([0, 1]), 1, 2));
+ * points.data[1] < 0.5; // => true
  */
 export class RiemannianAdam<T extends Reals> extends RiemannianOptimizer<T> {
   readonly #betas: readonly [number, number];

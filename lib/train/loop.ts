@@ -3,6 +3,7 @@ import { parseConfig, type RunConfig } from './config.ts';
 import { createEmbedder, createLoss, createOptimizer } from './construct.ts';
 import type { TrainHooks, TrainResult } from './hooks.ts';
 import { Journal } from './journal.ts';
+import type { Embedder } from './model.ts';
 import { manualSeed, setThreads } from './native.ts';
 import { learningRate } from './schedule.ts';
 import { checkPictures, iterableSource, openSource } from './source.ts';
@@ -49,9 +50,9 @@ export async function train(
       if (config.clip_grad !== null) optimizer.clipGradNorm(config.clip_grad);
       optimizer.step({ lr });
       optimizer.zeroGrad();
-      const values = await objective.read(); // the one place where the host waits for the device
+      // The one place where the host waits for the device.
+      const values = await objective.read().catch((error) => explain(error, step, embedder, batch));
 
-      if (!Number.isFinite(values.loss)) throw diverged(step, values.loss);
       const tookMs = performance.now() - asked;
       await journal.step(step, values, { lr, count: pictures.count, waitMs, tookMs });
       if (signal?.aborted) break;
@@ -70,7 +71,11 @@ function isAbort(error: unknown, signal: AbortSignal | undefined): boolean {
   return signal?.aborted === true && (error === signal.reason || (error as Error).name === 'AbortError');
 }
 
-function diverged(step: number, loss: number): Error {
-  const message = `[train] loss: expected a finite number, got ${loss} at step ${step}; a lower lr or a higher t_e and t_h may help`;
-  return coded('ERR_HOROBALL_DIVERGED', message);
+/** Says at which step a run lost its numbers, and where in the network; any other error passes. */
+async function explain(error: unknown, step: number, embedder: Embedder, batch: Batch): Promise<never> {
+  if ((error as { code?: unknown }).code !== 'ERR_HOROBALL_DIVERGED') throw error;
+  const where = (await embedder.firstNotFinite(batch)) ?? 'the loss';
+  const what = (error as Error).message.replace(/^\[.*?\] /, '');
+  const message = `[train] step ${step}: ${what}; the first value that is not is in ${where}; a lower lr or a higher t_e and t_h may help`;
+  throw coded('ERR_HOROBALL_DIVERGED', message);
 }

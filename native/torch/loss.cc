@@ -109,7 +109,7 @@ class LossResource : public Resource {
   void backward(double scale) {
     computed();
     if (!std::isfinite(value_.loss)) {
-      throw CodedError("ERR_HOROBALL_DIVERGED", "the loss is " + std::to_string(value_.loss));
+      throw CodedError("ERR_HOROBALL_DIVERGED", "the loss is not finite");
     }
     if (!graph_.requires_grad()) {
       throw CodedError("ERR_HOROBALL_NO_GRAPH", "there is no graph: embed with train, and go back once only");
