@@ -133,10 +133,10 @@ export class RiemannianSGD<T extends Reals> extends RiemannianOptimizer<T> {
  * a point. It needs no libtorch.
  *
  * @example
- * const points = matrix(new Float64Array([0, 0.5]), 1, 2);
+ * const points = matrix(new Float64Array([0.5, 0]), 1, 2);
  * const optimizer = new RiemannianAdam(points, { c: 1, lr: 0.01 });
- * optimizer.step(matrix(new Float64Array([0, 1]), 1, 2));
- * points.data[1] < 0.5; // => true
+ * optimizer.step(matrix(new Float64Array([1, 0]), 1, 2));
+ * points.data[0] < 0.5; // => true
  */
 export class RiemannianAdam<T extends Reals> extends RiemannianOptimizer<T> {
   readonly #betas: readonly [number, number];
