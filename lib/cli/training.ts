@@ -5,6 +5,7 @@ import { train } from '../train/loop.ts';
 import { Meter } from '../train/progress.ts';
 import type { Baseline, EvaluationRow, StepRow } from '../train/record.ts';
 import { evaluationLines } from '../train/report/tables.ts';
+import { HealthTeller } from './health.ts';
 import { interruptedCode, interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
 import { drawShapes } from './shapes.ts';
@@ -20,6 +21,7 @@ export async function runTraining(
   const print = (value: unknown): void => {
     if (json) jsonLine(value);
   };
+  const health = new HealthTeller((text) => meter.say(text));
   if (config.ds === 'shapes') await drawShapes(config.path, interrupt.signal);
   const result = await train(config, {
     signal: interrupt.signal,
@@ -27,6 +29,10 @@ export async function runTraining(
     onBaseline: (baseline) => {
       print({ type: 'baseline', ...baseline });
       meter.say(`${baseline.name}: Recall@1 ${percent(baseline.recall.at['1'])} %`);
+    },
+    onHealth: (row) => {
+      print(row);
+      health.tell(row);
     },
     onEvaluation: (row) => {
       print(row);

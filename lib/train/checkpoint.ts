@@ -6,6 +6,6 @@ import type { Embedder } from './model.ts';
  * The file appears whole or not at all. `loadWeights` reads it back.
  */
 export async function saveWeights(path: string, embedder: Embedder): Promise<void> {
-  const metadata = { format: 'pt', horoball: JSON.stringify(embedder.config) };
+  const metadata = { format: 'pt', horoball: JSON.stringify({ ...embedder.config, c: embedder.c }) };
   await writeSafetensors(path, await embedder.state(), { metadata });
 }

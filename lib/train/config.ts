@@ -1,6 +1,23 @@
-import { z } from 'zod';
 import { coded } from '../errors.ts';
 import { parseEpochs } from './epochs.ts';
+import {
+  above1,
+  atLeast0,
+  below1,
+  count,
+  type Field,
+  flag,
+  listOf,
+  oneOf,
+  orNone,
+  orNull,
+  positive,
+  shaped,
+  text,
+  upTo1,
+} from './fields.ts';
+import { type Learnable, learnable } from './learnt.ts';
+import type { Precision } from './model.ts';
 
 /**
  * One training run. The names are those of the published code (HypMix and Hyp-ViT), so that its commands run
@@ -54,17 +71,37 @@ export interface RunConfig {
   weights: string | null;
   /** AdamW's decoupled decay. */
   weight_decay: number;
+  /** What decays: every weight, as published, or `matrices` only, so no bias, norm, token or position. */
+  decayed: 'all' | 'matrices';
+  /** Rate of each layer over that of the one above it; 1: the same everywhere. */
+  layer_decay: number;
   /** Largest norm of the whole gradient; `null`: not clipped. */
   clip_grad: number | null;
   /** How the rate goes from its highest to the end of the run. */
   schedule: 'constant' | 'cosine';
   /** Steps over which the rate rises from 0. */
   warmup: number;
+  /** What the backbone computes in; weights, geometry and loss are float32 always. */
+  precision: Precision;
+  /** What float16 multiplies the loss with at first, so that small gradients do not vanish. */
+  loss_scale: number;
+  /** Decay a step of the weights' moving average, which is then evaluated and saved; `null`: there is none. */
+  ema: number | null;
+  /** Which of `t_e`, `t_h` and `hyp_c` are learnt, with commas between them; `null`: none. */
+  learn: string | null;
+  /** Rate at which the logarithms of those move, at its highest; it follows the schedule. */
+  learn_lr: number;
+  /** How many times larger or smaller than at first they may get. */
+  learn_range: number;
+  /** Pictures that have a graph at the same time (gradient caching); `null`: the whole batch. */
+  chunk: number | null;
+  /** Classes of earlier batches that are kept as further negatives; 0: none. */
+  memory: number;
   /** Smallest share of a picture's area that a training crop keeps. */
   crop_scale: number;
   /** `sum` over the ordered pairs of views, as published, or their `mean`. */
   reduction: 'sum' | 'mean';
-  /** `hypmix`: the published numerical guards and way to evaluate. */
+  /** `hypmix`: the published numerical guards, order of clipping and way to evaluate. */
   compat: 'none' | 'hypmix';
   /** `cpu`, `cuda` or `cuda:N`. */
   device: string;
@@ -76,6 +113,8 @@ export interface RunConfig {
   shuffle_labels: boolean;
   /** Measure raw pixels and a histogram with gradients too, for the report. */
   baselines: boolean;
+  /** Seconds between checkpoints, 0: every step; `null`: the run cannot be resumed. */
+  save_every: number | null;
   /** Folder in which run folders are made; `null`: nothing is written. */
   runs: string | null;
   /** Name of the run folder; `null`: made of data set, geometry and a number. */
@@ -84,49 +123,6 @@ export interface RunConfig {
 
 /** Logits of the contrastive loss: see `hybridContrastiveLoss`. */
 export type Geometry = 'hybrid' | 'euclidean' | 'hyperbolic' | 'chordal';
-
-/** What a field accepts, in words, and what it is for. `--help` and every error are made from these. */
-export interface Field {
-  readonly schema: z.ZodType;
-  /** Continues "expected ...". */
-  readonly expected: string;
-  readonly help: string;
-}
-
-const isText = (value: unknown): value is string => typeof value === 'string';
-/** Command lines carry text: '0.05' is a number. */
-const numeric = (value: unknown): unknown =>
-  isText(value) && value.trim() !== '' ? Number(value.replace(/_/g, '')) : value;
-/** 'None', as Python writes it, is null. */
-const orNull = (value: unknown): unknown => (isText(value) && /^(none|null)$/i.test(value) ? null : value);
-
-const text = (expected: string, help: string): Field => ({ schema: z.string().min(1), expected, help });
-const oneOf = (names: [string, ...string[]], help: string): Field => ({
-  schema: z.enum(names),
-  expected: names.map((name) => `'${name}'`).join(' or '),
-  help,
-});
-const flag = (help: string): Field => ({ schema: z.boolean(), expected: 'true or false', help });
-const count = (least: number, help: string): Field => ({
-  schema: z.preprocess(numeric, z.int().min(least)),
-  expected: `a whole number of at least ${least}`,
-  help,
-});
-const positive = (help: string): Field => ({
-  schema: z.preprocess(numeric, z.number().positive()),
-  expected: 'a number above 0',
-  help,
-});
-const atLeast0 = (help: string): Field => ({
-  schema: z.preprocess(numeric, z.number().min(0)),
-  expected: 'a number of at least 0',
-  help,
-});
-const orNone = (field: Field): Field => ({
-  schema: z.preprocess(orNull, z.union([z.null(), field.schema])),
-  expected: `${field.expected}, or None`,
-  help: field.help,
-});
 
 /** Every option of a run, in the order in which `--help` lists them. */
 export const fields: Readonly<Record<keyof RunConfig, Field>> = {
@@ -147,11 +143,11 @@ export const fields: Readonly<Record<keyof RunConfig, Field>> = {
   clip_r: orNone(positive('radius at which features are clipped before expmap0')),
   freeze: orNone(count(0, 'blocks to freeze; 0 freezes the patch embedding only')),
   ep: count(1, 'epochs'),
-  eval_ep: {
-    schema: z.string().refine((value) => parseEpochs(value) !== null),
-    expected: "a list like '[50]', '[]' or 'r(10,70,20)+[200]'",
-    help: 'epochs after which the test classes are evaluated, 0 is before training; r(a,b,c) is range(a,b,c)',
-  },
+  eval_ep: shaped(
+    (value) => parseEpochs(value) !== null,
+    "a list like '[50]', '[]' or 'r(10,70,20)+[200]'",
+    'epochs after which the test classes are evaluated, 0 is before training; r(a,b,c) is range(a,b,c)',
+  ),
   resize: count(8, "shorter side of a picture before the evaluation's centre crop (pixels)"),
   crop: count(8, 'side of what the network sees (pixels)'),
   seed: count(0, 'seed of weights, order and crops'),
@@ -159,31 +155,46 @@ export const fields: Readonly<Record<keyof RunConfig, Field>> = {
   cache: orNone(text("'memory' or a path", 'where decoded pictures are kept: memory, or a folder')),
   weights: orNone(text('a path or a name', 'weights to start from; a name is one that was pulled')),
   weight_decay: atLeast0('decoupled decay of AdamW'),
+  decayed: oneOf(['all', 'matrices'], 'what decays: all weights, or matrices only (no bias, norm or token)'),
+  layer_decay: upTo1("each layer's rate over that of the one above it"),
   clip_grad: orNone(positive('largest norm of the whole gradient')),
   schedule: oneOf(['constant', 'cosine'], 'how the rate goes on after the warm-up'),
   warmup: count(0, 'steps over which the rate rises from 0 (steps)'),
-  crop_scale: {
-    schema: z.preprocess(numeric, z.number().positive().max(1)),
-    expected: 'a number above 0 and at most 1',
-    help: "smallest share of a picture's area that a training crop keeps",
-  },
+  precision: oneOf(
+    ['float32', 'bfloat16', 'float16'],
+    'what the backbone computes in; weights, geometry and loss are float32',
+  ),
+  loss_scale: positive('what float16 multiplies the loss with at first'),
+  ema: orNone(below1("decay a step of the weights' average, which is evaluated and saved in their place")),
+  learn: orNone(listOf(learnable, 'scalars of the loss that are learnt')),
+  learn_lr: positive('rate at which the logarithms of what is learnt move'),
+  learn_range: above1('how many times larger or smaller than at first what is learnt may get'),
+  chunk: orNone(count(1, 'pictures that have a graph at the same time; a smaller number takes less memory')),
+  memory: count(0, 'classes of earlier batches that are kept as further negatives'),
+  crop_scale: upTo1("smallest share of a picture's area that a training crop keeps"),
   reduction: oneOf(['sum', 'mean'], 'of the losses of all ordered pairs of views'),
-  compat: oneOf(['none', 'hypmix'], 'hypmix: the guards and the evaluation of the published code'),
-  device: {
-    schema: z.string().regex(/^(cpu|cuda(:\d{1,3})?)$/),
-    expected: "'cpu', 'cuda' or 'cuda:N'",
-    help: 'where the network lives',
-  },
+  compat: oneOf(
+    ['none', 'hypmix'],
+    'hypmix: the guards, the clipping of scaled gradients and the evaluation of the published code',
+  ),
+  device: shaped(
+    (value) => /^(cpu|cuda(:\d{1,3})?)$/.test(value),
+    "'cpu', 'cuda' or 'cuda:N'",
+    'where the network lives',
+  ),
   threads: count(0, 'threads of libtorch; 0 leaves the choice to it'),
   strict: flag('end the run at a picture that cannot be read'),
   shuffle_labels: flag('train on shuffled labels, as a control'),
   baselines: flag('measure raw pixels and histograms too'),
+  save_every: orNone(atLeast0('time between checkpoints (seconds); 0 writes one after every step')),
   runs: orNone(text('a path', 'folder for run folders')),
-  name: orNone({
-    schema: z.string().regex(/^\w[\w.-]*$/),
-    expected: 'letters, digits, dots and dashes',
-    help: 'name of the run folder',
-  }),
+  name: orNone(
+    shaped(
+      (value) => /^\w[\w.-]*$/.test(value),
+      'letters, digits, dots and dashes',
+      'name of the run folder',
+    ),
+  ),
 };
 
 /** What the published code does by itself (and, below `workers`, what it has no option for). */
@@ -213,9 +224,19 @@ export const publishedDefaults: Readonly<RunConfig> = {
   cache: null,
   weights: null,
   weight_decay: 0.01,
+  decayed: 'all',
+  layer_decay: 1,
   clip_grad: 3,
   schedule: 'constant',
   warmup: 0,
+  precision: 'float32',
+  loss_scale: 65536,
+  ema: null,
+  learn: null,
+  learn_lr: 0.01,
+  learn_range: 10,
+  chunk: null,
+  memory: 0,
   crop_scale: 0.2,
   reduction: 'sum',
   compat: 'none',
@@ -224,6 +245,7 @@ export const publishedDefaults: Readonly<RunConfig> = {
   strict: false,
   shuffle_labels: false,
   baselines: false,
+  save_every: 60,
   runs: 'runs',
   name: null,
 };
@@ -283,21 +305,34 @@ function checked(key: string, field: Field, value: unknown): unknown {
   throw configError(`[train] ${key}: expected ${field.expected}, got ${shown(value)}`);
 }
 
+/** The scalars of the loss that a run learns. */
+export function learntNames({ learn }: RunConfig): Learnable[] {
+  return (learn === null ? [] : learn.split(',').map((name) => name.trim())) as Learnable[];
+}
+
+/** What a geometry's logits depend on: see `hybridContrastiveLoss`. */
+const scalarsOf: Readonly<Record<Geometry, readonly Learnable[]>> = {
+  hybrid: ['t_e', 't_h', 'hyp_c'],
+  euclidean: ['t_e'],
+  hyperbolic: ['t_h', 'hyp_c'],
+  chordal: ['t_h', 'hyp_c'],
+};
+
 /** What no single option can tell by itself. */
 function consistent(config: RunConfig): RunConfig {
-  if (config.bs % config.num_samples !== 0) {
-    throw configError(
-      `[train] bs: expected a multiple of num_samples (${config.num_samples}), got ${config.bs}`,
-    );
-  }
-  if (config.bs < 2 * config.num_samples) {
-    throw configError(
-      `[train] bs: expected at least two classes (${2 * config.num_samples}), got ${config.bs}`,
-    );
-  }
-  if (config.resize < config.crop) {
-    throw configError(`[train] resize: expected at least crop (${config.crop}), got ${config.resize}`);
-  }
+  const { bs, num_samples, resize, crop, geometry, head, memory } = config;
+  const refuse = (option: keyof RunConfig, expected: string, got: unknown = config[option]): never => {
+    throw configError(`[train] ${option}: expected ${expected}, got ${got}`);
+  };
+  if (bs % num_samples !== 0) refuse('bs', `a multiple of num_samples (${num_samples})`);
+  if (bs < 2 * num_samples) refuse('bs', `at least two classes (${2 * num_samples})`);
+  if (resize < crop) refuse('resize', `at least crop (${crop})`);
+  const learnt = learntNames(config);
+  const idle = learnt.find((name) => !scalarsOf[geometry].includes(name));
+  if (idle !== undefined)
+    refuse('learn', `what the ${geometry} loss depends on (${scalarsOf[geometry].join(', ')})`, idle);
+  if (memory > 0 && head === 'hyp-vit' && learnt.includes('hyp_c'))
+    refuse('memory', '0 where hyp_c is learnt with a free radius, as remembered points are of another ball');
   return config;
 }
 

@@ -1,4 +1,5 @@
 import type { RunConfig } from './config.ts';
+import { groupsOf } from './groups.ts';
 import { HybridLoss } from './loss.ts';
 import { Embedder } from './model.ts';
 import type { Device } from './native.ts';
@@ -25,7 +26,7 @@ export async function createEmbedder(
 
 /** A network that sees pictures of the size that the run crops. */
 export function newEmbedder(config: RunConfig): Promise<Embedder> {
-  const { model, crop, head, emb, clip_r, hyp_c, seed, freeze, device } = config;
+  const { model, crop, head, emb, clip_r, hyp_c, seed, freeze, device, precision } = config;
   return Embedder.create({
     model: { ...resolveViT(model), imgSize: crop },
     head,
@@ -37,6 +38,7 @@ export function newEmbedder(config: RunConfig): Promise<Embedder> {
     freezePatchEmbed: freeze !== null,
     freezeBlocks: freeze ?? 0,
     compat: compatOf(config),
+    precision,
   });
 }
 
@@ -57,7 +59,13 @@ export function createLoss(config: RunConfig, embedder: Embedder): HybridLoss {
 }
 
 export function createOptimizer(config: RunConfig, embedder: Embedder): AdamW {
-  return new AdamW(embedder, { lr: config.lr, weightDecay: config.weight_decay });
+  const { lr, weight_decay: weightDecay, decayed, layer_decay: layerDecay } = config;
+  const { depth } = embedder.config.model;
+  return new AdamW(embedder, {
+    lr,
+    weightDecay,
+    groups: groupsOf({ weightDecay, decayed, layerDecay, depth }),
+  });
 }
 
 function compatOf({ compat }: RunConfig): 'hypmix' | null {

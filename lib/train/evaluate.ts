@@ -42,7 +42,7 @@ export async function evaluate(
   options: EvaluateOptions = {},
 ): Promise<{ evaluation: Evaluation; embedded: Embedded }> {
   const embedded = await embed(embedder, split, loader, options);
-  return { evaluation: await measure(embedded, split, embedder.config.c, options), embedded };
+  return { evaluation: await measure(embedded, split, embedder.c, options), embedded };
 }
 
 /** Runs a network over a split. Pictures are decoded while the network runs. */

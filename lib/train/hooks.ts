@@ -1,4 +1,4 @@
-import type { Baseline, EvaluationRow, StepRow } from './record.ts';
+import type { Baseline, EvaluationRow, HealthRow, StepRow } from './record.ts';
 import type { Pictures } from './source.ts';
 
 /** What a caller hears of a run, and how it ends one. */
@@ -8,6 +8,8 @@ export interface TrainHooks {
   /** After every step. `steps` is the length of the run, or null where only the end of `data` tells. */
   onStep?: (row: StepRow, steps: number | null) => void;
   onEvaluation?: (row: EvaluationRow) => void;
+  /** At the end of each epoch: how the points stand numerically. */
+  onHealth?: (row: HealthRow) => void;
   onBaseline?: (baseline: Baseline) => void;
   /** What does not stop a run: a class with one picture, a picture that cannot be read. */
   onWarning?: (text: string) => void;

@@ -3,10 +3,11 @@ import type { RunConfig } from './config.ts';
 import { baselineFeatures } from './data/baselines.ts';
 import { parseEpochs } from './epochs.ts';
 import { type Embedded, evaluate, recallOf } from './evaluate.ts';
+import { healthOf } from './health.ts';
 import type { TrainHooks, TrainResult } from './hooks.ts';
-import type { LossValues } from './loss.ts';
-import type { Embedder } from './model.ts';
-import type { Baseline, EvaluationRow, Snapshot } from './record.ts';
+import type { Learner, StepOutcome } from './learner.ts';
+import { learnable } from './learnt.ts';
+import type { Baseline, EvaluationRow, HealthRow, Snapshot, StepRow } from './record.ts';
 import { RunFolder } from './run-folder.ts';
 import { takeSnapshot } from './snapshot.ts';
 import type { Source } from './source.ts';
@@ -14,6 +15,8 @@ import type { Source } from './source.ts';
 /** What a step is logged with, beside the loss's own numbers. */
 export interface StepNotes {
   lr: number;
+  /** Temperatures and curvature of the step. */
+  scalars: { tauE: number; tauH: number; c: number };
   /** Pictures of the batch. */
   count: number;
   /** Milliseconds for which the step waited for pictures, and for which it took in all. */
@@ -21,11 +24,14 @@ export interface StepNotes {
   tookMs: number;
 }
 
+/** Steps between two looks at the points' health, where there are no epochs. */
+const stretch = 50;
+
 /** What a run leaves behind: its rows, its evaluations, and the run folder if it has one. */
 export class Journal {
   readonly #config: RunConfig;
   readonly #source: Source;
-  readonly #embedder: Embedder;
+  readonly #learner: Learner;
   readonly #hooks: TrainHooks;
   readonly #folder: RunFolder | null;
   readonly #epochs: ReadonlySet<number>;
@@ -39,13 +45,13 @@ export class Journal {
   private constructor(
     config: RunConfig,
     source: Source,
-    embedder: Embedder,
+    learner: Learner,
     hooks: TrainHooks,
     folder: RunFolder | null,
   ) {
     this.#config = config;
     this.#source = source;
-    this.#embedder = embedder;
+    this.#learner = learner;
     this.#hooks = hooks;
     this.#folder = folder;
     this.#epochs = new Set(parseEpochs(config.eval_ep));
@@ -55,13 +61,13 @@ export class Journal {
   static async open(
     config: RunConfig,
     source: Source,
-    embedder: Embedder,
+    learner: Learner,
     hooks: TrainHooks,
   ): Promise<Journal> {
     const { runs } = config;
     const folder = runs === null ? null : await RunFolder.create({ ...config, runs });
     for (const warning of source.warnings) hooks.onWarning?.(warning);
-    return new Journal(config, source, embedder, hooks, folder);
+    return new Journal(config, source, learner, hooks, folder);
   }
 
   /** Before the first step: the untrained network, if epoch 0 is to be evaluated, and the baselines. */
@@ -70,25 +76,22 @@ export class Journal {
     if (this.#config.baselines) await this.#measureBaselines();
   }
 
-  /** Logs a step; evaluates where an epoch ends with it and is one to evaluate. */
-  async step(step: number, values: LossValues, { lr, count, waitMs, tookMs }: StepNotes): Promise<void> {
-    const { epochSteps, steps } = this.#source;
+  /** Whether an epoch ends with this step; a stretch of steps is one where the batches are the caller's. */
+  ends(step: number): boolean {
+    return step % (this.#source.epochSteps ?? stretch) === 0;
+  }
+
+  /** Logs a step, and the points' health where an epoch ends with it; evaluates after the epochs to evaluate. */
+  async step(step: number, outcome: StepOutcome, notes: StepNotes): Promise<void> {
     this.#step = step;
-    const row = {
-      type: 'step' as const,
-      step,
-      epoch: epochSteps === null ? 1 : Math.ceil(step / epochSteps),
-      ...values,
-      lr,
-      imagesPerSecond: Number(((1000 * count) / tookMs).toFixed(1)),
-      waitMs: Number(waitMs.toFixed(1)),
-      seconds: this.#seconds(),
-    };
+    const row = this.#stepRow(outcome, notes);
     this.#folder?.log(row);
-    this.#hooks.onStep?.(row, steps);
+    this.#hooks.onStep?.(row, this.#source.steps);
     this.#nameSkipped();
-    const epochEnds = epochSteps !== null && step % epochSteps === 0;
-    if (epochEnds && this.#epochs.has(row.epoch) && !this.#hooks.signal?.aborted)
+    if (!this.ends(step)) return;
+    await this.#checkHealth(row.epoch, outcome, notes.scalars.c);
+    const { epochSteps } = this.#source;
+    if (epochSteps !== null && this.#epochs.has(row.epoch) && !this.#hooks.signal?.aborted)
       await this.#evaluate(row.epoch);
   }
 
@@ -121,7 +124,45 @@ export class Journal {
   }
 
   async #saveWeights(): Promise<void> {
-    if (this.#folder) await saveWeights(this.#folder.file('model.safetensors'), this.#embedder);
+    const path = this.#folder?.file('model.safetensors');
+    if (path) await this.#learner.averaged(() => saveWeights(path, this.#learner.embedder));
+  }
+
+  #stepRow(outcome: StepOutcome, { lr, scalars, count, waitMs, tookMs }: StepNotes): StepRow {
+    const { epochSteps } = this.#source;
+    const { loss, gradNorm, scaler } = outcome;
+    const { learnt } = this.#learner;
+    const values = { t_e: scalars.tauE, t_h: scalars.tauH, hyp_c: scalars.c };
+    return {
+      type: 'step',
+      step: this.#step,
+      epoch: epochSteps === null ? 1 : Math.ceil(this.#step / epochSteps),
+      ...loss,
+      lr,
+      ...(gradNorm !== null && { gradNorm }),
+      ...(scaler && { scale: scaler.scale }),
+      ...(scaler?.overflowed && { skipped: true }),
+      ...Object.fromEntries(learnable.filter((name) => learnt.has(name)).map((name) => [name, values[name]])),
+      imagesPerSecond: Number(((1000 * count) / tookMs).toFixed(1)),
+      waitMs: Number(waitMs.toFixed(1)),
+      seconds: this.#seconds(),
+    };
+  }
+
+  async #checkHealth(epoch: number, { points, scaler }: StepOutcome, c: number): Promise<void> {
+    if (points === null) return;
+    const row: HealthRow = {
+      type: 'health',
+      step: this.#step,
+      epoch,
+      c,
+      ...(await healthOf(points, this.#config.emb, c)),
+      scale: scaler?.scale ?? null,
+      skippedSteps: scaler?.skipped ?? 0,
+      seconds: this.#seconds(),
+    };
+    this.#folder?.log(row);
+    this.#hooks.onHealth?.(row);
   }
 
   async #measureBaselines(): Promise<void> {
@@ -145,10 +186,10 @@ export class Journal {
     const { test } = this.#source;
     if (test === null) return;
     const { signal } = this.#hooks;
-    const { evaluation, embedded } = await evaluate(this.#embedder, test.split, test.loader, {
-      compat: this.#config.compat,
-      ...(signal && { signal }),
-    });
+    const options = { compat: this.#config.compat, ...(signal && { signal }) };
+    const { evaluation, embedded } = await this.#learner.averaged(() =>
+      evaluate(this.#learner.embedder, test.split, test.loader, options),
+    );
     const row = {
       type: 'evaluation' as const,
       step: this.#step,
@@ -167,7 +208,7 @@ export class Journal {
     const { test } = this.#source;
     if (test === null || this.#latest === null) return null;
     const { embedded, epoch } = this.#latest;
-    const { hyp_c: c } = this.#config;
+    const { c } = this.#learner.embedder;
     return await takeSnapshot(test.name, test.split, embedded, { c, epoch, baselines: this.#baselines });
   }
 

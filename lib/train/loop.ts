@@ -1,13 +1,11 @@
 import { coded } from '../errors.ts';
 import { parseConfig, type RunConfig } from './config.ts';
-import { createEmbedder, createLoss, createOptimizer } from './construct.ts';
 import type { TrainHooks, TrainResult } from './hooks.ts';
 import { Journal } from './journal.ts';
-import type { Embedder } from './model.ts';
+import { Learner } from './learner.ts';
 import { manualSeed, setThreads } from './native.ts';
 import { learningRate } from './schedule.ts';
-import { checkPictures, iterableSource, openSource } from './source.ts';
-import { Batch } from './tensor.ts';
+import { checkPictures, iterableSource, openSource, type Pictures } from './source.ts';
 
 /**
  * Trains a network as a configuration says, evaluates it on classes that it never saw, and keeps the run in
@@ -28,11 +26,8 @@ export async function train(
   const source = hooks.data ? iterableSource(hooks.data) : await openSource(config);
   if (config.threads > 0) setThreads(config.threads);
   manualSeed(config.seed);
-  using embedder = await createEmbedder(config, hooks.onWarning);
-  using optimizer = createOptimizer(config, embedder);
-  const loss = createLoss(config, embedder);
-  const { model, device } = embedder.config;
-  const journal = await Journal.open(config, source, embedder, hooks);
+  using learner = await Learner.create(config, hooks.onWarning);
+  const journal = await Journal.open(config, source, learner, hooks);
 
   try {
     await journal.begin();
@@ -41,20 +36,22 @@ export async function train(
     for await (const pictures of source.batches(signal)) {
       const waitMs = performance.now() - asked;
       checkPictures(pictures, config);
+      const { labels, count } = pictures;
       const lr = learningRate(config, ++step, source.steps);
+      const scalars = learner.scalars();
 
-      using batch = Batch.from(pictures.images, pictures, model.mean, model.std, device);
-      using embeddings = embedder.forward(batch);
-      using objective = loss.apply(embeddings, pictures.labels);
-      objective.backward();
-      if (config.clip_grad !== null) optimizer.clipGradNorm(config.clip_grad);
-      optimizer.step({ lr });
-      optimizer.zeroGrad();
+      using embeddings = learner.embed(pictures);
+      using rows = learner.compared(embeddings, labels);
+      using objective = learner.loss.apply(rows, rows.labels, scalars);
+      learner.backward(objective, embeddings, rows.factor);
+      learner.update(lr, step);
       // The one place where the host waits for the device.
-      const values = await objective.read().catch((error) => explain(error, step, embedder, batch));
+      const outcome = await learner
+        .finish(objective, embeddings, labels, { lr, factor: rows.factor, wantPoints: journal.ends(step) })
+        .catch((error) => explain(error, step, learner, pictures));
 
       const tookMs = performance.now() - asked;
-      await journal.step(step, values, { lr, count: pictures.count, waitMs, tookMs });
+      await journal.step(step, outcome, { lr, scalars, count, waitMs, tookMs });
       if (signal?.aborted) break;
       asked = performance.now();
     }
@@ -72,10 +69,11 @@ function isAbort(error: unknown, signal: AbortSignal | undefined): boolean {
 }
 
 /** Says at which step a run lost its numbers, and where in the network; any other error passes. */
-async function explain(error: unknown, step: number, embedder: Embedder, batch: Batch): Promise<never> {
+async function explain(error: unknown, step: number, learner: Learner, pictures: Pictures): Promise<never> {
   if ((error as { code?: unknown }).code !== 'ERR_HOROBALL_DIVERGED') throw error;
-  const where = (await embedder.firstNotFinite(batch)) ?? 'the loss';
   const what = (error as Error).message.replace(/^\[.*?\] /, '');
-  const message = `[train] step ${step}: ${what}; the first value that is not is in ${where}; a lower lr or a higher t_e and t_h may help`;
+  const where = (await learner.firstNotFinite(pictures)) ?? (what.startsWith('the loss') ? 'the loss' : null);
+  const place = where === null ? '' : `; the first value that is not is in ${where}`;
+  const message = `[train] step ${step}: ${what}${place}; a lower lr or a higher t_e and t_h may help`;
   throw coded('ERR_HOROBALL_DIVERGED', message);
 }

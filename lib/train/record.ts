@@ -34,6 +34,16 @@ export interface StepRow {
   mean: number;
   max: number;
   lr: number;
+  /** Norm of the gradient before clipping (with `compat: 'hypmix'` in float16: after it); absent where it overflowed. */
+  gradNorm?: number;
+  /** What float16 multiplies the next loss with. */
+  scale?: number;
+  /** The gradient overflowed in float16, and the step was left out. */
+  skipped?: true;
+  /** Those that are learnt, as this step had them. */
+  t_e?: number;
+  t_h?: number;
+  hyp_c?: number;
   imagesPerSecond: number;
   /** Milliseconds for which the step waited for pictures. */
   waitMs: number;
@@ -49,7 +59,35 @@ export interface EvaluationRow extends Evaluation {
   seconds: number;
 }
 
-export type Row = StepRow | EvaluationRow;
+/** How the points of a batch stand in the ball; radii are sqrt c |x|, so that the rim is at 1. */
+export interface Health {
+  radius: {
+    min: number;
+    mean: number;
+    max: number;
+    /** Points by radius, in bins of equal width from 0 to 1. */
+    histogram: number[];
+  };
+  /** Share of points at the radius within which `project` holds them. */
+  atRim: number;
+  /** Share of distances that the published formula would cut off (12.206 / sqrt c or more). */
+  saturated: number;
+}
+
+/** A line of metrics.jsonl at the end of each epoch (every 50 steps, where there are no epochs). */
+export interface HealthRow extends Health {
+  type: 'health';
+  step: number;
+  epoch: number;
+  /** The ball's curvature is -c. */
+  c: number;
+  /** What float16 multiplies the loss with, and the steps left out so far because a gradient overflowed. */
+  scale: number | null;
+  skippedSteps: number;
+  seconds: number;
+}
+
+export type Row = StepRow | EvaluationRow | HealthRow;
 
 /** A way to compare pictures that was not trained, measured on the same test classes. */
 export interface Baseline {
@@ -94,6 +132,10 @@ export interface RunRecord {
 /** The rows of one kind, in the order in which they were written. */
 export function stepsOf(rows: readonly Row[]): StepRow[] {
   return rows.filter((row) => row.type === 'step');
+}
+
+export function healthRowsOf(rows: readonly Row[]): HealthRow[] {
+  return rows.filter((row) => row.type === 'health');
 }
 
 export function evaluationsOf(rows: readonly Row[]): EvaluationRow[] {

@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { parseConfig, publishedDefaults, type RunConfig } from '../../lib/train/config.ts';
+import { learntNames, parseConfig, publishedDefaults, type RunConfig } from '../../lib/train/config.ts';
 import { parseEpochs } from '../../lib/train/epochs.ts';
 import { learningRate } from '../../lib/train/schedule.ts';
 
@@ -68,6 +68,15 @@ const wrong: [keyof RunConfig | 'banana', unknown, RegExp][] = [
   ['bs', 10, /bs: expected a multiple of num_samples \(4\), got 10/],
   ['bs', 4, /bs: expected at least two classes/],
   ['resize', 32, /resize: expected at least crop/],
+  ['precision', 'half', /precision: expected 'float32' or 'bfloat16' or 'float16', got 'half'/],
+  ['ema', 1, /ema: expected a number of at least 0 and below 1, or None, got 1/],
+  ['layer_decay', 0, /layer_decay: expected a number above 0 and at most 1/],
+  ['learn', 'lam', /learn: expected some of t_e, t_h, hyp_c with commas between them, or None, got 'lam'/],
+  ['learn', 't_e,t_e', /learn: expected some of/],
+  ['learn_range', 1, /learn_range: expected a number above 1/],
+  ['chunk', 0, /chunk: expected a whole number of at least 1, or None/],
+  ['memory', -1, /memory: expected a whole number of at least 0/],
+  ['save_every', -1, /save_every: expected a number of at least 0, or None/],
 ];
 
 for (const [key, value, message] of wrong) {
@@ -76,6 +85,19 @@ for (const [key, value, message] of wrong) {
     t.throws(() => parseConfig(options), { instanceOf: RangeError, code: 'ERR_HOROBALL_CONFIG', message });
   });
 }
+
+test('what does not go together is refused', (t) => {
+  const refused = (options: Record<string, unknown>, message: RegExp): unknown =>
+    t.throws(() => parseConfig(options), { code: 'ERR_HOROBALL_CONFIG', message });
+  refused(
+    { geometry: 'euclidean', learn: 't_e,hyp_c' },
+    /learn: expected what the euclidean loss depends on \(t_e\), got hyp_c/,
+  );
+  refused({ geometry: 'hyperbolic', learn: 't_e' }, /learn: expected .*\(t_h, hyp_c\), got t_e/);
+  refused({ head: 'hyp-vit', learn: 'hyp_c', memory: 10 }, /memory: expected 0 where hyp_c is learnt/);
+  t.deepEqual(learntNames(parseConfig({ learn: 't_h, hyp_c' })), ['t_h', 'hyp_c']);
+  t.deepEqual(learntNames(parseConfig({ learn: 'None' })), []);
+});
 
 test('lists of epochs as the published code writes them', (t) => {
   t.deepEqual(parseEpochs('[]'), []);

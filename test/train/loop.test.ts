@@ -69,7 +69,13 @@ test.serial('a run learns, is evaluated, and leaves a folder that says so', asyn
     ],
   );
   const written = await readRun(result.folder!);
-  t.deepEqual(written.rows, [evaluations[0]!, ...rows, evaluations[1]!]);
+  const health = written.rows.filter((row) => row.type === 'health');
+  t.deepEqual(
+    health.map(({ epoch, radius }) => [epoch, radius.histogram.reduce((sum, count) => sum + count, 0)]),
+    Array.from({ length: 24 }, (_, i) => [i + 1, 32]),
+  );
+  const others = written.rows.filter((row) => row.type !== 'health');
+  t.deepEqual(others, [evaluations[0]!, ...rows, evaluations[1]!]);
   t.is(written.snapshot!.disk.labels.length, 96);
   t.is(written.snapshot!.gallery.length, 8);
   t.is(written.snapshot!.baselines.length, 2);
