@@ -11,6 +11,7 @@ const commands: Record<string, () => Promise<Command>> = {
   start: async () => (await import('./start.ts')).startCommand(),
   train: async () => (await import('./train.ts')).trainCommand(),
   eval: async () => (await import('./eval.ts')).evalCommand(),
+  sweep: async () => (await import('./sweep.ts')).sweepCommand(),
   report: async () => (await import('./report.ts')).reportCommand(),
   data: async () => (await import('./data.ts')).dataCommand(),
   weights: async () => (await import('./weights.ts')).weightsCommand(),

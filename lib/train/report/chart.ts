@@ -7,6 +7,9 @@ export interface Series {
   x: readonly number[];
   y: readonly number[];
   faint?: readonly number[];
+  /** Ends of a bar through each point. */
+  low?: readonly number[];
+  high?: readonly number[];
 }
 
 export interface ChartOptions {
@@ -18,6 +21,8 @@ export interface ChartOptions {
   yMax?: number;
   /** Values as percentages. */
   percent?: boolean;
+  /** Few places, such as the temperatures of a study, at equal steps of their logarithm and each with its tick. */
+  logX?: boolean;
   /** Dashed horizontal lines with their names. */
   marks?: readonly { name: string; y: number }[];
 }
@@ -29,9 +34,12 @@ const margin = { left: 44, right: 14, top: 14, bottom: 34 };
 /** A line chart as one SVG element; script.ts adds the values under the pointer from `data-chart`. */
 export function lineChart(options: ChartOptions): Html {
   const xs = options.series.flatMap((series) => series.x);
-  const ys = options.series.flatMap((series) => [...series.y, ...(series.faint ?? [])]);
+  const ys = options.series.flatMap(({ y, faint, low, high }) =>
+    [y, faint, low, high].flatMap((values) => [...(values ?? [])]),
+  );
   for (const mark of options.marks ?? []) ys.push(mark.y);
-  const x = scale(extent(xs), [margin.left, width - margin.right]);
+  const inner = options.logX ? 26 : 0; // bars at the first and last place stay clear of the axes
+  const x = scale(extent(xs), [margin.left + inner, width - margin.right - inner], options.logX);
   const [low, high] = extent(ys);
   const y = scale(
     [options.yMin ?? low, options.yMax ?? high + 0.04 * (high - low)],
@@ -41,7 +49,7 @@ export function lineChart(options: ChartOptions): Html {
   return html`<figure class="chart">
 <figcaption>${options.title}</figcaption>
 <svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${options.title}" data-chart="${chartData(options, x, y)}">
-${yAxis(y, format)}${xAxis(x, options.xLabel)}
+${yAxis(y, format)}${xAxis(x, options.xLabel, options.logX ? placed(xs, x) : ticks(x.domain))}
 ${(options.marks ?? []).map((mark) => markLine(mark, y))}
 ${options.series.map((series) => line(series, x, y))}
 <g class="cursor"></g></svg>
@@ -53,9 +61,22 @@ interface Scale {
   at(value: number): number;
 }
 
-function scale(domain: readonly [number, number], range: readonly [number, number]): Scale {
-  const span = domain[1] - domain[0] || 1;
-  return { domain, at: (value) => range[0] + ((value - domain[0]) / span) * (range[1] - range[0]) };
+function scale(domain: readonly [number, number], range: readonly [number, number], log = false): Scale {
+  const map = log ? Math.log : (value: number): number => value;
+  const span = map(domain[1]) - map(domain[0]) || 1;
+  return {
+    domain,
+    at: (value) => range[0] + ((map(value) - map(domain[0])) / span) * (range[1] - range[0]),
+  };
+}
+
+/** The places themselves, less those whose label would touch the one before. */
+function placed(xs: readonly number[], x: Scale): number[] {
+  const kept: number[] = [];
+  for (const value of [...new Set(xs)].sort((a, b) => a - b)) {
+    if (kept.length === 0 || x.at(value) - x.at(kept.at(-1)!) > 34) kept.push(value);
+  }
+  return kept;
 }
 
 function extent(values: readonly number[]): [number, number] {
@@ -91,11 +112,11 @@ function yAxis(y: Scale, format: (value: number) => string): Part {
   });
 }
 
-function xAxis(x: Scale, label: string): Part {
+function xAxis(x: Scale, label: string, places: readonly number[]): Part {
   const base = height - margin.bottom;
   return [
     html`<path class="axis" d="M${margin.left} ${base}H${width - margin.right}"/>`,
-    ...ticks(x.domain).map(
+    ...places.map(
       (value) =>
         html`<text class="tick" x="${x.at(value).toFixed(1)}" y="${base + 15}" text-anchor="middle">${plain(value)}</text>`,
     ),
@@ -118,7 +139,7 @@ function line(series: Series, x: Scale, y: Scale): Html {
       )
       .join('');
   const dots = series.x.length <= 24;
-  return html`${series.faint ? html`<path class="line faint" stroke="${series.colour}" d="${path(series.faint)}"/>` : null}<path class="line" stroke="${series.colour}" d="${path(series.y)}"/>${
+  return html`${bars(series, x, y)}${series.faint ? html`<path class="line faint" stroke="${series.colour}" d="${path(series.faint)}"/>` : null}<path class="line" stroke="${series.colour}" d="${path(series.y)}"/>${
     dots
       ? series.x.map(
           (value, i) =>
@@ -126,6 +147,17 @@ function line(series: Series, x: Scale, y: Scale): Html {
         )
       : null
   }`;
+}
+
+/** The interval of each point. */
+function bars({ x: places, low, high, colour }: Series, x: Scale, y: Scale): Part {
+  if (low === undefined || high === undefined) return null;
+  return places.map((value, i) => {
+    if (!Number.isFinite(low[i]) || !Number.isFinite(high[i])) return null;
+    const at = x.at(value);
+    const [bottom, top] = [y.at(low[i]!).toFixed(1), y.at(high[i]!).toFixed(1)];
+    return html`<path class="bar" stroke="${colour}" d="M${at.toFixed(1)} ${bottom}V${top}M${(at - 4).toFixed(1)} ${bottom}h8M${(at - 4).toFixed(1)} ${top}h8"/>`;
+  });
 }
 
 function legend(series: readonly Series[]): Part {

@@ -35,7 +35,8 @@ for (const svg of document.querySelectorAll('svg[data-chart]')) {
     cursor.innerHTML = near.map(({ one, at }) =>
       '<circle r="3.6" cx="' + one.px[at] + '" cy="' + one.py[at] + '" fill="' + one.colour + '"/>').join('');
     const [first] = near;
-    show(event, [[chart.xLabel + ' ' + Math.round(first.one.x[first.at])],
+    const place = first.one.x[first.at];
+    show(event, [[chart.xLabel + ' ' + (place < 10 ? Number(place.toPrecision(3)) : Math.round(place))],
       ...near.map(({ one, at }) => [one.name + '  ' + written(one.y[at]), one.colour])]);
   });
   svg.addEventListener('pointerleave', () => { cursor.innerHTML = ''; hide(); });

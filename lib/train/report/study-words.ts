@@ -1,0 +1,33 @@
+import type { Analysis } from '../sweep/analyse.ts';
+import type { Estimate } from '../sweep/statistics.ts';
+import { percent } from './tables.ts';
+
+/** A difference of shares in percentage points, with its sign. */
+export function points(value: number): string {
+  if (Number.isNaN(value)) return '–';
+  const rounded = (100 * value).toFixed(1);
+  return value < 0 ? rounded.replace('-', '−') : `+${rounded}`;
+}
+
+/** `60.1 to 63.4`; a dash where one seed tells nothing. */
+export function interval({ low, high }: Pick<Estimate, 'low' | 'high'>): string {
+  if (Number.isNaN(low)) return '–';
+  const text = (value: number): string => percent(value).replace('-', '−');
+  return `${text(low)} to ${text(high)}`;
+}
+
+/** The study in a sentence or two. */
+export function verdictText({ arms, contrasts }: Analysis): string {
+  const done = arms.filter(({ best }) => best !== null);
+  if (done.length === 0) return 'No run is finished yet.';
+  const [first] = [...done].sort((a, b) => b.best!.estimate.mean - a.best!.estimate.mean);
+  const at = `${percent(first!.best!.estimate.mean)} % at ${first!.best!.cell.label}`;
+  if (contrasts.length === 0) return `${first!.arm} reaches ${at}.`;
+  const found = contrasts.filter(({ verdict }) => verdict === 'difference');
+  const few = contrasts.every(({ verdict }) => verdict === 'too few seeds');
+  const lead = `Highest: ${first!.arm}, ${at}.`;
+  if (few) return `${lead} Too few seeds are finished to tell differences from chance; it takes three.`;
+  if (found.length === 0)
+    return `${lead} No difference between the geometries is larger than chance would make it.`;
+  return `${lead} ${found.map(({ more, less, estimate }) => `${more} is ${percent(estimate.mean)} points above ${less}`).join('; ')}.`;
+}

@@ -1,0 +1,25 @@
+import type { RunConfig } from '../config.ts';
+import type { Study } from './results.ts';
+import { spaceOf } from './results.ts';
+
+/** A study as CSV (RFC 4180): a line a run, with its settings, its recall in the space it was trained in, and its time. */
+export function studyCsv({ plan, results }: Study): string {
+  const keys = ['geometry', 't_e', 't_h', 'lam', 'hyp_c', ...plan.varied] as (keyof RunConfig)[];
+  const columns = [...new Set(keys)].filter((key) => key !== 't');
+  const ks = Object.keys(results.find(({ spaces }) => spaces !== null)?.spaces?.cosine.at ?? { 1: 0 });
+  const head = ['arm', ...columns, 'seed', ...ks.map((k) => `recall_at_${k}`), 'seconds', 'error'];
+  const cells = new Map(plan.cells.map((cell) => [cell.id, cell]));
+  const rows = results.flatMap(({ cell: id, seed, spaces, seconds, error }) => {
+    const cell = cells.get(id);
+    if (cell === undefined) return [];
+    const recall = spaces?.[spaceOf(cell)].at;
+    const settings = columns.map((key) => cell.config[key]);
+    return [[cell.arm, ...settings, seed, ...ks.map((k) => recall?.[k]), seconds, error]];
+  });
+  return [head, ...rows].map((row) => `${row.map(field).join(',')}\r\n`).join('');
+}
+
+function field(value: unknown): string {
+  const text = value === null || value === undefined ? '' : String(value);
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
