@@ -51,7 +51,7 @@ export function lineChart(options: ChartOptions): Html {
 <svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${options.title}" data-chart="${chartData(options, x, y)}">
 ${yAxis(y, format)}${xAxis(x, options.xLabel, options.logX ? placed(xs, x) : ticks(x.domain))}
 ${(options.marks ?? []).map((mark) => markLine(mark, y))}
-${options.series.map((series) => line(series, x, y))}
+${options.series.map((series, i) => line(series, shifted(x, options, i), y))}
 <g class="cursor"></g></svg>
 ${legend(options.series)}</figure>`;
 }
@@ -70,13 +70,21 @@ function scale(domain: readonly [number, number], range: readonly [number, numbe
   };
 }
 
-/** The places themselves, less those whose label would touch the one before. */
+/** The places themselves, less those whose label would touch another's; short numbers go first. */
 function placed(xs: readonly number[], x: Scale): number[] {
   const kept: number[] = [];
-  for (const value of [...new Set(xs)].sort((a, b) => a - b)) {
-    if (kept.length === 0 || x.at(value) - x.at(kept.at(-1)!) > 34) kept.push(value);
+  const short = [...new Set(xs)].sort((a, b) => String(a).length - String(b).length || a - b);
+  for (const value of short) {
+    if (kept.every((other) => Math.abs(x.at(value) - x.at(other)) > 34)) kept.push(value);
   }
   return kept;
+}
+
+/** Lines with intervals at the same places stand a little apart, so that each can be seen. */
+function shifted(x: Scale, { series, logX }: ChartOptions, index: number): Scale {
+  if (!logX) return x;
+  const step = Math.min(6, 24 / series.length);
+  return { ...x, at: (value) => x.at(value) + step * (index - (series.length - 1) / 2) };
 }
 
 function extent(values: readonly number[]): [number, number] {
@@ -156,7 +164,7 @@ function bars({ x: places, low, high, colour }: Series, x: Scale, y: Scale): Par
     if (!Number.isFinite(low[i]) || !Number.isFinite(high[i])) return null;
     const at = x.at(value);
     const [bottom, top] = [y.at(low[i]!).toFixed(1), y.at(high[i]!).toFixed(1)];
-    return html`<path class="bar" stroke="${colour}" d="M${at.toFixed(1)} ${bottom}V${top}M${(at - 4).toFixed(1)} ${bottom}h8M${(at - 4).toFixed(1)} ${top}h8"/>`;
+    return html`<path class="whisker" stroke="${colour}" d="M${at.toFixed(1)} ${bottom}V${top}M${(at - 4).toFixed(1)} ${bottom}h8M${(at - 4).toFixed(1)} ${top}h8"/>`;
   });
 }
 
@@ -172,12 +180,12 @@ function chartData(options: ChartOptions, x: Scale, y: Scale): string {
   return JSON.stringify({
     xLabel: options.xLabel,
     percent: options.percent ?? false,
-    series: options.series.map((series) => ({
+    series: options.series.map((series, i) => ({
       name: series.name,
       colour: series.colour,
       x: series.x,
       y: series.y.map((value) => Number(value.toPrecision(4))),
-      px: series.x.map((value) => Math.round(x.at(value))),
+      px: series.x.map((value) => Math.round(shifted(x, options, i).at(value))),
       py: series.y.map((value) => Math.round(y.at(value))),
     })),
   });

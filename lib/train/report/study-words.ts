@@ -29,5 +29,13 @@ export function verdictText({ arms, contrasts }: Analysis): string {
   if (few) return `${lead} Too few seeds are finished to tell differences from chance; it takes three.`;
   if (found.length === 0)
     return `${lead} No difference between the geometries is larger than chance would make it.`;
-  return `${lead} ${found.map(({ more, less, estimate }) => `${more} is ${percent(estimate.mean)} points above ${less}`).join('; ')}.`;
+  const ofFirst = found.filter(({ more }) => more === first!.arm);
+  const said = (ofFirst.length > 0 ? ofFirst : found).slice(0, 3);
+  const claims = said.map(
+    ({ more, less, estimate }) => `${more} is ${percent(estimate.mean)} points above ${less}`,
+  );
+  const rest = found.length - said.length;
+  const others =
+    rest === 0 ? '' : ` ${rest} more ${rest === 1 ? 'difference is' : 'differences are'} listed below.`;
+  return `${lead} At their own best temperatures ${claims.join(', ')}.${others}`;
 }

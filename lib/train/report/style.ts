@@ -54,7 +54,7 @@ svg text { font: 11.5px var(--sans); fill: var(--soft); }
 .mark { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 2 4; fill: none; }
 .line { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
 .line.faint { stroke-width: 1; opacity: .28; }
-.bar { fill: none; stroke-width: 1.3; opacity: .75; }
+.whisker { fill: none; stroke-width: 1.3; opacity: .75; }
 .zero { stroke: var(--ink); stroke-width: 1; fill: none; }
 svg text.row { fill: var(--ink); font-size: 12.5px; }
 td.heat { text-align: center; min-width: 62px; border: 2px solid var(--paper); background: color-mix(in oklab, var(--accent) calc(100% * var(--heat)), var(--wash)); color: var(--ink); }
@@ -64,7 +64,7 @@ table.heatmap th { border-bottom: none; }
 .heatmaps { display: flex; flex-wrap: wrap; gap: 10px 44px; }
 .heatmaps h3 { margin: 18px 0 0; font-weight: 600; font-size: 15px; }
 .verdict { font: 500 21px/1.4 var(--serif); color: var(--ink); max-width: 46ch; margin: 22px 0 0; }
-td.words { text-align: left; white-space: normal; min-width: 9em; }
+th.words, td.words { text-align: left; white-space: normal; min-width: 9em; }
 tr.found th, tr.found td { font-weight: 600; }
 .cursor line { stroke: var(--soft); stroke-width: 1; }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 8px 0 0; padding: 0; list-style: none; font-size: 13.5px; color: var(--soft); }
@@ -100,6 +100,7 @@ dl.settings div { display: flex; justify-content: space-between; gap: 12px; bord
 dt { color: var(--soft); }
 dd { margin: 0; text-align: right; }
 footer { margin-top: 60px; padding-top: 16px; border-top: 1px solid var(--rule); font-size: 13.5px; color: var(--soft); }
+a { color: var(--accent); text-underline-offset: 2px; }
 code { font: .92em ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace; }
 @media (max-width: 560px) {
   body { padding: 26px 18px 48px; }

@@ -59,7 +59,7 @@ test('intervals hold the truth about as often as they say', (t) => {
     }
     return inside / trials;
   };
-  // The plain percentile interval of five values has 82 % and would fail.
+  // The plain percentile interval of five values has 85 % and would fail.
   const few = coverage(5, 2000);
   t.true(few > 0.885 && few < 0.96, `${few}`);
   const many = coverage(12, 150);

@@ -1,0 +1,67 @@
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import ava, { type TestFn } from 'ava';
+import { classNames, temporary, tinyRun, writePictures } from '../train/tiny-data.ts';
+import { horoball, start } from './run.ts';
+
+const test = ava as TestFn<{ root: string; args: string[]; remove(): Promise<void> }>;
+
+test.before(async (t) => {
+  const { path, remove } = await temporary();
+  const pictures = join(path, 'pictures');
+  await writePictures(pictures, classNames(32), 4);
+  const { freeze: _, eval_ep: __, ...rest } = tinyRun;
+  const options = {
+    ...rest,
+    freeze: 'None',
+    threads: 1,
+    path: pictures,
+    ep: 2,
+    geometry: 'euclidean,hyperbolic',
+  };
+  const args = Object.entries({ ...options, t: '0.1,0.3', seeds: 2 }).map(
+    ([key, value]) => `--${key}=${value}`,
+  );
+  t.context = { root: path, args: ['sweep', '--json', ...args], remove };
+});
+test.after.always(async (t) => {
+  await t.context.remove();
+});
+
+test('a study that is killed goes on with the same command and makes no run twice', async (t) => {
+  const out = join(t.context.root, 'study');
+  const args = [...t.context.args, `--out=${out}`];
+  const first = start(args);
+  await first.line(/"type":"result"/);
+  first.child.kill('SIGKILL');
+  await once(first.child, 'close');
+  const lines = async (): Promise<string[]> =>
+    (await readFile(join(out, 'results.jsonl'), 'utf8')).trim().split('\n');
+  const before = (await lines()).length;
+  t.true(before >= 1 && before < 8);
+
+  const second = await horoball(args);
+  t.is(second.code, 0, second.stderr);
+  t.regex(second.stderr, new RegExp(`Going on with .*: ${before} runs are done`));
+  t.is(second.rows().filter(({ type }) => type === 'result').length, 8 - before);
+  const results = (await lines()).map((line) => JSON.parse(line) as { cell: string; seed: number });
+  t.is(new Set(results.map(({ cell, seed }) => `${cell} ${seed}`)).size, 8);
+  const end = second.rows().at(-1)!;
+  t.deepEqual([end['type'], end['complete']], ['end', true]);
+
+  const again = await horoball(['sweep', `--resume=${out}`]);
+  t.is(again.code, 0, again.stderr);
+  t.regex(await readFile(join(out, 'report.html'), 'utf8'), /8 runs of vit_nano/);
+});
+
+test('a plan is printed without running, and a wrong value is one sentence and exit code 2', async (t) => {
+  const plan = await horoball(['sweep', '--plan', '--json', '--controls']);
+  t.is(plan.code, 0, plan.stderr);
+  t.regex(plan.stderr, /15 settings x 5 seeds = 75 runs/);
+  t.is((plan.rows()[0]!['cells'] as unknown[]).length, 15);
+  const wrong = await horoball(['sweep', '--t=0.1,banana', `--out=${join(t.context.root, 'wrong')}`]);
+  t.is(wrong.code, 2);
+  t.regex(wrong.stderr, /^horoball: \[train\] t: expected a number above 0.*banana/);
+  t.is(wrong.stderr.trim().split('\n').length, 1);
+});
