@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { coded } from '../errors.ts';
-import { parseConfig } from '../train/config.ts';
+import type { RunConfig } from '../train/config.ts';
+import { planRun } from '../train/resume.ts';
 import { addRunOptions, givenOptions } from './run-options.ts';
 import { runTraining } from './training.ts';
 
@@ -10,14 +11,19 @@ export function trainCommand(): Command {
   const command = new Command('train').description('train a network and evaluate it on unseen classes');
   command.option('--config <file>', 'options from a JSON file, such as the config.json of a run');
   command.option('--json', 'print every step and evaluation as a line of JSON on stdout');
+  command.option(
+    '--resume <run>',
+    "a run folder to go on with; 'auto': the run of these options that was broken off, or a new one",
+  );
   addRunOptions(command);
   command.action(async (options: Record<string, unknown>) => {
     const file = options['config'] as string | undefined;
-    const config = parseConfig({
-      ...(file === undefined ? {} : await readConfig(file)),
-      ...givenOptions(options),
-    });
-    await runTraining(config, { json: options['json'] === true });
+    const given = { ...(file === undefined ? {} : await readConfig(file)), ...givenOptions(options) };
+    const { config, folder } = await planRun(
+      given as Partial<RunConfig>,
+      options['resume'] as string | undefined,
+    );
+    await runTraining(config, { json: options['json'] === true, resume: folder });
   });
   return command;
 }

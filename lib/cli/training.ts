@@ -11,10 +11,13 @@ import { jsonLine } from './json.ts';
 import { drawShapes } from './shapes.ts';
 import { recallText } from './table.ts';
 
-/** Trains with a meter on stderr, says what came of it and sets the exit code. `json`: rows on stdout too. */
+/**
+ * Trains with a meter on stderr, says what came of it and sets the exit code.
+ * @param options - `json`: rows on stdout too; `resume`: the folder of the run that goes on
+ */
 export async function runTraining(
   config: RunConfig,
-  { json = false }: { json?: boolean } = {},
+  { json = false, resume = null }: { json?: boolean; resume?: string | null } = {},
 ): Promise<TrainResult> {
   const meter = new Meter();
   using interrupt = interruptible((text) => meter.say(text));
@@ -25,6 +28,11 @@ export async function runTraining(
   if (config.ds === 'shapes') await drawShapes(config.path, interrupt.signal);
   const result = await train(config, {
     signal: interrupt.signal,
+    resume,
+    onResume: (folder, step) => {
+      print({ type: 'resume', folder, step });
+      meter.say(`Going on with ${relative('.', folder)} after step ${step}.`);
+    },
     onWarning: (text) => meter.say(`Note: ${text}.`),
     onBaseline: (baseline) => {
       print({ type: 'baseline', ...baseline });
@@ -64,7 +72,7 @@ function summary({ evaluations, baselines, skipped, interrupted, steps, folder }
   const last = evaluations.at(-1);
   if (last) lines.push('', recallText([...evaluationLines(last), ...besideIt(evaluations, baselines)]), '');
   if (skipped > 0) lines.push(`${skipped} ${skipped === 1 ? 'picture' : 'pictures'} could not be read.`);
-  if (interrupted) lines.push(`Stopped after ${steps} steps; the run was kept.`);
+  if (interrupted) lines.push(`Stopped after ${steps} steps; the run was kept, and goes on with --resume.`);
   if (folder) lines.push(`Report: ${relative('.', join(folder, 'report.html'))}`);
   return lines.join('\n');
 }

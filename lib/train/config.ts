@@ -336,7 +336,8 @@ function consistent(config: RunConfig): RunConfig {
   return config;
 }
 
-function configError(message: string): RangeError {
+/** @internal */
+export function configError(message: string): RangeError {
   return coded('ERR_HOROBALL_CONFIG', message, RangeError);
 }
 

@@ -5,6 +5,13 @@ import type { Pictures } from './source.ts';
 export interface TrainHooks {
   /** Ends the run after the step that it is in; what is there by then is kept. */
   signal?: AbortSignal;
+  /**
+   * A run folder to go on with, or `auto`: the run of these very options that was broken off (with `name`, the run of
+   * that name), or a new one where there is none.
+   */
+  resume?: string | null;
+  /** Where a run goes on: its folder, and the steps that it has behind it. */
+  onResume?: (folder: string, step: number) => void;
   /** After every step. `steps` is the length of the run, or null where only the end of `data` tells. */
   onStep?: (row: StepRow, steps: number | null) => void;
   onEvaluation?: (row: EvaluationRow) => void;

@@ -7,7 +7,7 @@ export {
   type StateEntry,
 } from '../riemannian.ts';
 export { CachedEmbeddings } from './cached.ts';
-export { saveWeights } from './checkpoint.ts';
+export { type Best, Checkpoint, type Position, saveWeights } from './checkpoint.ts';
 export { parseConfig, publishedDefaults, type RunConfig, shapesDefaults } from './config.ts';
 export { CrossBatchMemory, type Extended, type LossInputs } from './cross-batch.ts';
 export { type CheckOptions, checkDataset, type DatasetCheck } from './data/check.ts';
@@ -26,6 +26,7 @@ export { Ema, emaDecay } from './ema.ts';
 export { type Embedded, type EvaluateOptions, embed, evaluate, measure } from './evaluate.ts';
 export { type Group, type GroupOptions, groupsOf } from './groups.ts';
 export type { TrainHooks, TrainResult } from './hooks.ts';
+export { Learner, type StepOutcome } from './learner.ts';
 export { type Learnable, LearntScalars } from './learnt.ts';
 export { train } from './loop.ts';
 export {
@@ -63,6 +64,8 @@ export type {
   Baseline,
   Evaluation,
   EvaluationRow,
+  Health,
+  HealthRow,
   Recall,
   Row,
   RunRecord,

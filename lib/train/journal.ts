@@ -1,14 +1,14 @@
-import { saveWeights } from './checkpoint.ts';
-import type { RunConfig } from './config.ts';
+import { type Best, type Position, saveWeights } from './checkpoint.ts';
+import type { Geometry, RunConfig } from './config.ts';
 import { baselineFeatures } from './data/baselines.ts';
 import { parseEpochs } from './epochs.ts';
-import { type Embedded, evaluate, recallOf } from './evaluate.ts';
+import { evaluate, recallOf } from './evaluate.ts';
 import { healthOf } from './health.ts';
 import type { TrainHooks, TrainResult } from './hooks.ts';
 import type { Learner, StepOutcome } from './learner.ts';
 import { learnable } from './learnt.ts';
-import type { Baseline, EvaluationRow, HealthRow, Snapshot, StepRow } from './record.ts';
-import { RunFolder } from './run-folder.ts';
+import { type Baseline, type EvaluationRow, evaluationsOf, type HealthRow, type StepRow } from './record.ts';
+import { type RunFolder, readRun } from './run-folder.ts';
 import { takeSnapshot } from './snapshot.ts';
 import type { Source } from './source.ts';
 
@@ -35,14 +35,14 @@ export class Journal {
   readonly #hooks: TrainHooks;
   readonly #folder: RunFolder | null;
   readonly #epochs: ReadonlySet<number>;
-  readonly #began = performance.now();
-  readonly #evaluations: EvaluationRow[] = [];
-  readonly #baselines: Baseline[] = [];
-  #latest: { embedded: Embedded; epoch: number } | null = null;
+  #began = performance.now();
+  #evaluations: EvaluationRow[] = [];
+  #baselines: Baseline[] = [];
+  #evaluatedAt: number | null = null;
   #step = 0;
   readonly #named = new Set<string>();
 
-  private constructor(
+  constructor(
     config: RunConfig,
     source: Source,
     learner: Learner,
@@ -55,25 +55,48 @@ export class Journal {
     this.#hooks = hooks;
     this.#folder = folder;
     this.#epochs = new Set(parseEpochs(config.eval_ep));
-  }
-
-  /** Makes the run folder, where the configuration wants one. */
-  static async open(
-    config: RunConfig,
-    source: Source,
-    learner: Learner,
-    hooks: TrainHooks,
-  ): Promise<Journal> {
-    const { runs } = config;
-    const folder = runs === null ? null : await RunFolder.create({ ...config, runs });
     for (const warning of source.warnings) hooks.onWarning?.(warning);
-    return new Journal(config, source, learner, hooks, folder);
   }
 
-  /** Before the first step: the untrained network, if epoch 0 is to be evaluated, and the baselines. */
+  /** Before the first step: the baselines, and the untrained network if epoch 0 is to be evaluated. */
   async begin(): Promise<void> {
-    if (this.#epochs.has(0)) await this.#evaluate(0);
     if (this.#config.baselines) await this.#measureBaselines();
+    if (this.#epochs.has(0)) await this.#evaluate(0);
+  }
+
+  /** Before the first step of a run that goes on. */
+  async resume({ step, seconds, baselines }: Position): Promise<void> {
+    this.#step = step;
+    this.#began -= 1000 * seconds;
+    this.#baselines = baselines;
+    if (this.#folder) this.#evaluations = evaluationsOf((await readRun(this.#folder.path)).rows);
+    this.#hooks.onResume?.(this.#folder?.path ?? '', step);
+    const missed = this.ends(step) && !this.#evaluations.some((row) => row.step === step);
+    if (missed) await this.#evaluateAfter(this.#epochOf(step)); // an abort came before it
+  }
+
+  /** Steps taken. */
+  get taken(): number {
+    return this.#step;
+  }
+
+  /** Whether the latest step ended with an evaluation. */
+  get evaluated(): boolean {
+    return this.#evaluatedAt === this.#step;
+  }
+
+  /** Where the run is; all that was logged until here is on the disk by then. */
+  async position(complete: boolean): Promise<Position> {
+    const metricsBytes = (await this.#folder?.sync()) ?? 0;
+    const best = bestOf(this.#evaluations, this.#config.geometry);
+    return {
+      step: this.#step,
+      seconds: this.#seconds(),
+      metricsBytes,
+      best,
+      baselines: this.#baselines,
+      complete,
+    };
   }
 
   /** Whether an epoch ends with this step; a stretch of steps is one where the batches are the caller's. */
@@ -90,17 +113,13 @@ export class Journal {
     this.#nameSkipped();
     if (!this.ends(step)) return;
     await this.#checkHealth(row.epoch, outcome, notes.scalars.c);
-    const { epochSteps } = this.#source;
-    if (epochSteps !== null && this.#epochs.has(row.epoch) && !this.#hooks.signal?.aborted)
-      await this.#evaluate(row.epoch);
+    await this.#evaluateAfter(row.epoch);
   }
 
   /** Writes the weights and the report. */
   async close(): Promise<TrainResult> {
-    if (this.#folder !== null) {
-      await this.#saveWeights();
-      await this.#folder.close(await this.#snapshot());
-    }
+    await this.#saveWeights();
+    await this.#folder?.close();
     return {
       folder: this.#folder?.path ?? null,
       steps: this.#step,
@@ -112,15 +131,16 @@ export class Journal {
   }
 
   /**
-   * Ends a run that failed. A folder in which nothing has happened yet goes; any other keeps its log, and the weights
-   * unless they are what failed.
+   * Ends a run that failed. A new folder in which nothing has happened yet goes; any other keeps its log, and the
+   * weights unless they are what failed.
    */
-  async abandon(error: unknown): Promise<void> {
+  async abandon(error: unknown, isNew: boolean): Promise<void> {
     if (this.#folder === null) return;
-    if (this.#step === 0) return await this.#folder.remove();
+    if (this.#step === 0 && isNew) return await this.#folder.remove();
     const settled = [this.#folder.flush()];
     if ((error as { code?: unknown }).code !== 'ERR_HOROBALL_DIVERGED') settled.push(this.#saveWeights());
     await Promise.allSettled(settled); // the caller has an error already
+    await this.#folder.release();
   }
 
   async #saveWeights(): Promise<void> {
@@ -129,14 +149,13 @@ export class Journal {
   }
 
   #stepRow(outcome: StepOutcome, { lr, scalars, count, waitMs, tookMs }: StepNotes): StepRow {
-    const { epochSteps } = this.#source;
     const { loss, gradNorm, scaler } = outcome;
     const { learnt } = this.#learner;
     const values = { t_e: scalars.tauE, t_h: scalars.tauH, hyp_c: scalars.c };
     return {
       type: 'step',
       step: this.#step,
-      epoch: epochSteps === null ? 1 : Math.ceil(this.#step / epochSteps),
+      epoch: this.#epochOf(this.#step),
       ...loss,
       lr,
       ...(gradNorm !== null && { gradNorm }),
@@ -147,6 +166,15 @@ export class Journal {
       waitMs: Number(waitMs.toFixed(1)),
       seconds: this.#seconds(),
     };
+  }
+
+  #epochOf(step: number): number {
+    const { epochSteps } = this.#source;
+    return epochSteps === null ? 1 : Math.ceil(step / epochSteps);
+  }
+
+  async #evaluateAfter(epoch: number): Promise<void> {
+    if (this.#epochs.has(epoch) && !this.#hooks.signal?.aborted) await this.#evaluate(epoch);
   }
 
   async #checkHealth(epoch: number, { points, scaler }: StepOutcome, c: number): Promise<void> {
@@ -197,19 +225,15 @@ export class Journal {
       seconds: this.#seconds(),
       ...evaluation,
     };
-    this.#latest = { embedded, epoch };
+    this.#evaluatedAt = this.#step;
     this.#evaluations.push(row);
     this.#folder?.log(row);
+    const { c } = this.#learner.embedder;
+    const drawn = { c, epoch, baselines: this.#baselines };
+    if (this.#folder)
+      await this.#folder.writeSnapshot(await takeSnapshot(test.name, test.split, embedded, drawn));
     this.#hooks.onEvaluation?.(row);
     this.#nameSkipped();
-  }
-
-  async #snapshot(): Promise<Snapshot | null> {
-    const { test } = this.#source;
-    if (test === null || this.#latest === null) return null;
-    const { embedded, epoch } = this.#latest;
-    const { c } = this.#learner.embedder;
-    return await takeSnapshot(test.name, test.split, embedded, { c, epoch, baselines: this.#baselines });
   }
 
   /** Names the pictures that turned out to be unreadable since the last time. */
@@ -224,4 +248,15 @@ export class Journal {
   #seconds(): number {
     return Number(((performance.now() - this.#began) / 1000).toFixed(2));
   }
+}
+
+/** By the distance that the geometry trains; the untrained network does not count. */
+function bestOf(evaluations: readonly EvaluationRow[], geometry: Geometry): Best | null {
+  const space = geometry === 'euclidean' ? 'cosine' : 'hyperbolic';
+  let best: Best | null = null;
+  for (const { step, epoch, spaces } of evaluations) {
+    const recall = spaces[space].at['1'] ?? 0;
+    if (epoch > 0 && (best === null || recall > best.recall)) best = { step, epoch, recall };
+  }
+  return best;
 }

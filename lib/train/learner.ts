@@ -55,7 +55,7 @@ export class Learner implements Disposable {
     const initial = { t_e, t_h, hyp_c };
     this.learnt = new LearntScalars({ names: learntNames(config), initial, range: config.learn_range });
     this.memory = memory === 0 ? null : new CrossBatchMemory({ classes: memory, views, dim });
-    this.followCurvature();
+    this.follow(null);
   }
 
   /** @param note - hears how a weights file was made to fit, and what is done the published way */
@@ -148,8 +148,7 @@ export class Learner implements Disposable {
       memory || wantPoints ? embeddings.hyperbolic.data() : null,
     ]);
     if (!scaled?.overflowed) this.#learn(loss, factor, headGradient, lr);
-    this.followScale(scaled);
-    this.followCurvature();
+    this.follow(scaled);
     if (euclidean && hyperbolic) memory?.remember(euclidean, hyperbolic, labels);
     const { gradParams: _, ...values } = loss;
     return {
@@ -181,15 +180,10 @@ export class Learner implements Disposable {
     }
   }
 
-  /** Brings the network to the curvature that is learnt, with no gradient in it yet. */
-  followCurvature(): void {
-    if (!this.learnt.has('hyp_c')) return;
-    this.embedder.setCurvature(this.learnt.value('hyp_c'), { learnt: true });
-  }
-
-  /** Takes the scale of the next step over from the scaler. */
-  followScale(state: ScalerState | null): void {
-    if (state !== null) this.#scale = state.scale;
+  /** Brings the next step to the scale that the scaler is at, and to the curvature that is learnt. */
+  follow(scaler: ScalerState | null): void {
+    if (scaler !== null) this.#scale = scaler.scale;
+    if (this.learnt.has('hyp_c')) this.embedder.setCurvature(this.learnt.value('hyp_c'), { learnt: true });
   }
 
   dispose(): void {

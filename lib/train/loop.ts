@@ -1,9 +1,13 @@
 import { coded } from '../errors.ts';
-import { parseConfig, type RunConfig } from './config.ts';
+import type { Checkpoint } from './checkpoint.ts';
+import type { RunConfig } from './config.ts';
 import type { TrainHooks, TrainResult } from './hooks.ts';
 import { Journal } from './journal.ts';
+import { Keeper } from './keeper.ts';
 import { Learner } from './learner.ts';
 import { manualSeed, setThreads } from './native.ts';
+import { planRun, readLast } from './resume.ts';
+import { RunFolder } from './run-folder.ts';
 import { learningRate } from './schedule.ts';
 import { checkPictures, iterableSource, openSource, type Pictures } from './source.ts';
 
@@ -11,7 +15,10 @@ import { checkPictures, iterableSource, openSource, type Pictures } from './sour
  * Trains a network as a configuration says, evaluates it on classes that it never saw, and keeps the run in
  * `runs/<name>/`. The lane computes; this hands it one step after another and waits for each one's numbers.
  *
- * @param options - see `RunConfig`; what is not given takes its default
+ * The run writes checkpoints on the way; `hooks.resume` goes on from the last one, on the CPU to the same bits as if the
+ * run had never been broken off (with the same libtorch and number of threads).
+ *
+ * @param options - see `RunConfig`; what is not given takes its default, or the run's own where one is resumed
  * @throws `ERR_HOROBALL_CONFIG`; the errors of `openDataset`, of the training layer and of the file system;
  * `ERR_HOROBALL_DIVERGED` when the loss is no longer a number
  * @example
@@ -22,18 +29,23 @@ export async function train(
   hooks: TrainHooks = {},
 ): Promise<TrainResult> {
   const { signal } = hooks;
-  const config = parseConfig(options);
+  const { config, folder: begun } = await planRun(options, hooks.resume);
+  const checkpoint = begun === null ? null : await readLast(begun);
   const source = hooks.data ? iterableSource(hooks.data) : await openSource(config);
   if (config.threads > 0) setThreads(config.threads);
   manualSeed(config.seed);
-  using learner = await Learner.create(config, hooks.onWarning);
-  const journal = await Journal.open(config, source, learner, hooks);
+  using learner = await Learner.create(checkpoint ? { ...config, weights: null } : config, hooks.onWarning);
+  await checkpoint?.restore(learner);
+  const folder = await openFolder(config, begun, checkpoint);
+  const journal = new Journal(config, source, learner, hooks, folder);
+  const keeper = new Keeper(config, learner, folder);
 
   try {
-    await journal.begin();
-    let step = 0;
+    if (checkpoint === null) await journal.begin();
+    else await goOn(checkpoint, config, journal, keeper, hooks);
+    let step = journal.taken;
     let asked = performance.now();
-    for await (const pictures of source.batches(signal)) {
+    for await (const pictures of source.batches(step, signal)) {
       const waitMs = performance.now() - asked;
       checkPictures(pictures, config);
       const { labels, count } = pictures;
@@ -52,16 +64,44 @@ export async function train(
 
       const tookMs = performance.now() - asked;
       await journal.step(step, outcome, { lr, scalars, count, waitMs, tookMs });
+      await keeper.step(journal);
       if (signal?.aborted) break;
       asked = performance.now();
     }
   } catch (error) {
     if (!isAbort(error, signal)) {
-      await journal.abandon(error);
+      await journal.abandon(error, begun === null);
       throw error;
     }
   }
-  return await journal.close();
+  const result = await journal.close();
+  await keeper.save(journal, !result.interrupted);
+  await folder?.release();
+  return result;
+}
+
+async function openFolder(
+  config: RunConfig,
+  begun: string | null,
+  checkpoint: Checkpoint | null,
+): Promise<RunFolder | null> {
+  if (begun !== null) return await RunFolder.reopen(begun, config, checkpoint?.position.metricsBytes ?? 0);
+  const { runs } = config;
+  return runs === null ? null : await RunFolder.create({ ...config, runs });
+}
+
+async function goOn(
+  checkpoint: Checkpoint,
+  config: RunConfig,
+  journal: Journal,
+  keeper: Keeper,
+  { onWarning }: TrainHooks,
+): Promise<void> {
+  const changed = checkpoint.changedMachine(config);
+  if (changed !== null) onWarning?.(changed);
+  await keeper.resume(checkpoint.position);
+  await journal.resume(checkpoint.position);
+  await keeper.step(journal); // it may have caught up with an evaluation
 }
 
 function isAbort(error: unknown, signal: AbortSignal | undefined): boolean {

@@ -18,6 +18,7 @@ export class Meter {
   readonly #began = performance.now();
   #drawnAt = Number.NEGATIVE_INFINITY;
   #drawn = false;
+  #from: number | null = null;
 
   constructor(output: Output = process.stderr) {
     this.#output = output;
@@ -31,6 +32,7 @@ export class Meter {
    */
   update(done: number, total: number, text: string): void {
     const now = performance.now();
+    this.#from ??= Math.max(0, done - 1);
     const last = done >= total;
     if (!last && now - this.#drawnAt < (this.#interactive ? frameMs : plainMs)) return;
     this.#drawnAt = now;
@@ -57,8 +59,9 @@ export class Meter {
   }
 
   #left(now: number, done: number, total: number): string {
-    if (done < 1 || done >= total) return '';
-    return `, ${clock((((now - this.#began) / done) * (total - done)) / 1000)} left`;
+    const since = done - this.#from!; // work that goes on has some of it done already
+    if (since < 1 || done >= total) return '';
+    return `, ${clock((((now - this.#began) / since) * (total - done)) / 1000)} left`;
   }
 }
 

@@ -1,19 +1,22 @@
-import { appendFile, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { appendFile, mkdir, open, readdir, readFile, rm, stat, truncate } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
 import { coded } from '../errors.ts';
 import { writeAll, writeAtomically } from '../io/atomic.ts';
+import { claimRun, releaseRun } from './claim.ts';
 import { parseConfig, type RunConfig } from './config.ts';
 import type { Row, RunRecord, Snapshot } from './record.ts';
 import { runPage } from './report/page.ts';
 
 /**
- * `runs/<name>/`: config.json, metrics.jsonl (a line a step and an evaluation), model.safetensors, snapshot.json
- * (what the drawings need) and report.html. Nothing in it refers to where it lies, so it can be moved.
+ * `runs/<name>/`: config.json, metrics.jsonl (a line a step, an epoch's health and an evaluation), last.safetensors and
+ * best.safetensors (checkpoints), model.safetensors, snapshot.json (what the drawings need) and report.html. Nothing in
+ * it refers to where it lies, so it can be moved.
  */
 export class RunFolder {
   readonly path: string;
   readonly name: string;
   #queue: Promise<void> = Promise.resolve();
+  #bytes = 0;
 
   private constructor(path: string, name: string) {
     this.path = path;
@@ -28,13 +31,31 @@ export class RunFolder {
     await mkdir(config.runs, { recursive: true });
     const name = await makeFolder(config);
     const folder = new RunFolder(resolve(config.runs, name), name);
-    await writeText(join(folder.path, 'config.json'), `${JSON.stringify({ ...config, name }, null, 2)}\n`);
+    await claimRun(folder.path);
+    await folder.#writeConfig(config);
+    return folder;
+  }
+
+  /**
+   * Opens the folder of a run that goes on, and takes back what was logged after its checkpoint.
+   * @param metricsBytes - length of metrics.jsonl at the checkpoint; 0 without one
+   * @throws {Error} `ERR_HOROBALL_RUN_BUSY` where another process trains there.
+   */
+  static async reopen(path: string, config: RunConfig, metricsBytes: number): Promise<RunFolder> {
+    const folder = new RunFolder(resolve(path), basename(resolve(path)));
+    await claimRun(folder.path);
+    await folder.#writeConfig(config);
+    for (const file of await readdir(folder.path)) if (/^\..*\.tmp$/.test(file)) await rm(folder.file(file)); // a file that was being written
+    const metrics = folder.file('metrics.jsonl');
+    if ((await sizeOf(metrics)) > 0) await truncate(metrics, metricsBytes);
+    folder.#bytes = metricsBytes;
     return folder;
   }
 
   /** Adds a line to metrics.jsonl. Lines are written in order, in the background; `flush` waits for them. */
   log(row: Row): void {
     const line = `${JSON.stringify(row)}\n`;
+    this.#bytes += Buffer.byteLength(line);
     this.#queue = this.#queue.then(() => appendFile(this.file('metrics.jsonl'), line));
     this.#queue.catch(() => {}); // `flush` reports it
   }
@@ -44,11 +65,33 @@ export class RunFolder {
     return this.#queue;
   }
 
-  /** Writes the drawings' data and the report. */
-  async close(snapshot: Snapshot | null): Promise<void> {
+  /** Waits until all lines are on the disk. @returns the length of metrics.jsonl */
+  async sync(): Promise<number> {
     await this.flush();
-    if (snapshot) await writeText(this.file('snapshot.json'), JSON.stringify(snapshot));
+    if (this.#bytes === 0) return 0;
+    const file = await open(this.file('metrics.jsonl'), 'r+');
+    try {
+      await file.datasync();
+    } finally {
+      await file.close();
+    }
+    return this.#bytes;
+  }
+
+  /** Writes what the drawings need. */
+  async writeSnapshot(snapshot: Snapshot): Promise<void> {
+    await writeText(this.file('snapshot.json'), JSON.stringify(snapshot));
+  }
+
+  /** Writes the report. */
+  async close(): Promise<void> {
+    await this.flush();
     await writeReport(this.path);
+  }
+
+  /** Lets others have the folder; the last thing to do with it. */
+  async release(): Promise<void> {
+    await releaseRun(this.path);
   }
 
   /** Takes the folder away again. */
@@ -60,6 +103,18 @@ export class RunFolder {
   file(name: string): string {
     return join(this.path, name);
   }
+
+  async #writeConfig(config: RunConfig): Promise<void> {
+    const text = JSON.stringify({ ...config, name: this.name }, null, 2);
+    await writeText(this.file('config.json'), `${text}\n`);
+  }
+}
+
+async function sizeOf(path: string): Promise<number> {
+  return await stat(path).then(
+    ({ size }) => size,
+    () => 0,
+  );
 }
 
 /** Writes a file of text, whole or not at all. */

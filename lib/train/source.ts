@@ -30,8 +30,8 @@ export interface Source {
   readonly warnings: readonly string[];
   /** Pictures that could not be read so far. */
   skipped(): readonly { path: string; reason: string }[];
-  /** All batches of the run, epoch after epoch; the next is decoded while one is used. */
-  batches(signal?: AbortSignal): AsyncIterable<Pictures>;
+  /** The batches of the run after the first `done`, epoch after epoch; the next is decoded while one is used. */
+  batches(done: number, signal?: AbortSignal): AsyncIterable<Pictures>;
 }
 
 /** The batches of a run's data set: see `openDataset` and `ClassBalancedSampler` for the errors. */
@@ -48,8 +48,12 @@ export async function openSource(config: RunConfig): Promise<Source> {
     cropScale: [config.crop_scale, 1],
   });
   const test = testSetOf(dataset, config);
-  function* indices(): Generator<Int32Array> {
-    for (let epoch = 1; epoch <= config.ep; epoch++) yield* sampler.epoch(epoch);
+  function* indices(done: number): Generator<Int32Array> {
+    const whole = Math.floor(done / sampler.steps);
+    for (let epoch = whole + 1; epoch <= config.ep; epoch++) {
+      const batches = sampler.epoch(epoch);
+      yield* epoch === whole + 1 ? batches.slice(done % sampler.steps) : batches;
+    }
   }
   return {
     epochSteps: sampler.steps,
@@ -57,7 +61,7 @@ export async function openSource(config: RunConfig): Promise<Source> {
     test,
     warnings: dataset.warnings,
     skipped: () => [...loader.skipped, ...test.loader.skipped],
-    batches: (signal) => loader.batches(indices(), { epoch: 0, ...(signal && { signal }) }),
+    batches: (done, signal) => loader.batches(indices(done), { epoch: 0, first: done * config.bs, signal }),
   };
 }
 
@@ -83,8 +87,13 @@ export function iterableSource(batches: AsyncIterable<Pictures>): Source {
     test: null,
     warnings: [],
     skipped: () => [],
-    batches: () => batches,
+    batches: (done) => after(batches, done),
   };
+}
+
+async function* after(batches: AsyncIterable<Pictures>, done: number): AsyncGenerator<Pictures> {
+  let seen = 0;
+  for await (const batch of batches) if (++seen > done) yield batch;
 }
 
 /** The same pictures, with the labels dealt out anew: as many of each class as before. */

@@ -160,7 +160,7 @@ test('Ctrl-C ends a run after its step and leaves one that can be read, reported
   const end = outcome.rows().at(-1)!;
   t.deepEqual([end['type'], end['interrupted']], ['end', true]);
   const folder = join(runs, 'folder-hybrid-1');
-  const files = ['config.json', 'metrics.jsonl', 'model.safetensors', 'report.html'];
+  const files = ['config.json', 'last.safetensors', 'metrics.jsonl', 'model.safetensors', 'report.html'];
   t.deepEqual((await readdir(folder)).sort(), files);
   t.is((await horoball(['report', folder])).code, 0);
   t.is((await horoball(['eval', folder])).code, 0);

@@ -79,7 +79,15 @@ test.serial('a run learns, is evaluated, and leaves a folder that says so', asyn
   t.is(written.snapshot!.disk.labels.length, 96);
   t.is(written.snapshot!.gallery.length, 8);
   t.is(written.snapshot!.baselines.length, 2);
-  const files = ['config.json', 'metrics.jsonl', 'model.safetensors', 'report.html', 'snapshot.json'];
+  const files = [
+    'best.safetensors',
+    'config.json',
+    'last.safetensors',
+    'metrics.jsonl',
+    'model.safetensors',
+    'report.html',
+    'snapshot.json',
+  ];
   t.deepEqual((await readdir(result.folder!)).sort(), files);
 });
 

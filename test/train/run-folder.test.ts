@@ -30,7 +30,7 @@ test.serial('a name that is taken is an error, and the run that has it stays as 
     code: 'ERR_HOROBALL_RUN_EXISTS',
     message: /mine/,
   });
-  t.deepEqual(await readdir(first.path), ['config.json']);
+  t.deepEqual((await readdir(first.path)).sort(), ['.training', 'config.json']);
 });
 
 test.serial('a run reads back as it was written, wherever the folder lies by then', async (t) => {
@@ -41,7 +41,9 @@ test.serial('a run reads back as it was written, wherever the folder lies by the
     evaluationRow(200, 0.6),
   ];
   for (const row of rows) folder.log(row);
-  await folder.close(fakeSnapshot());
+  await folder.writeSnapshot(fakeSnapshot());
+  await folder.close();
+  await folder.release();
   const elsewhere = join(runs, 'elsewhere');
   await rename(folder.path, elsewhere);
   const run = await readRun(elsewhere);

@@ -97,14 +97,20 @@ export class ImageLoader {
   /**
    * The pictures of each list of sample indices, in the order of the lists.
    *
+   * @param options - `epoch` and the place of a picture in it name its crop; `first` is the place of the first one, for
+   * lists that go on where others ended
    * @throws `ERR_HOROBALL_PICTURE` when `strict` and a picture cannot be read, when a whole class cannot in training,
    * or not one of all the pictures in evaluation; the signal's reason when it is aborted
    */
   async *batches(
     indices: Iterable<Int32Array>,
-    { signal, epoch = 0 }: { signal?: AbortSignal | undefined; epoch?: number } = {},
+    {
+      signal,
+      epoch = 0,
+      first: begin = 0,
+    }: { signal?: AbortSignal | undefined; epoch?: number; first?: number } = {},
   ): AsyncGenerator<ImageBatch> {
-    let [slot, rows] = [0, 0];
+    let [slot, rows] = [begin, 0];
     const read = (list: Int32Array, stop: AbortSignal): Promise<ImageBatch> => {
       const first = slot;
       slot += list.length;
@@ -120,7 +126,7 @@ export class ImageLoader {
         rows += value.count;
         if (value.count > 0) yield value;
       }
-      if (slot > 0 && rows === 0) throw this.#nothingRead(slot);
+      if (slot > begin && rows === 0) throw this.#nothingRead(slot - begin);
     } finally {
       await ahead.return(undefined);
     }

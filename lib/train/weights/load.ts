@@ -91,7 +91,7 @@ function openWeights(path: string): Promise<WeightsFile> {
 async function openSafetensors(path: string): Promise<WeightsFile> {
   const { tensors, metadata } = await readSafetensors(path);
   return {
-    names: tensors.keys(),
+    names: [...tensors.keys()].filter((name) => !name.includes('/')), // with one: the rest of a checkpoint
     read: async (name) => tensors.get(name)!,
     ownHead: metadata['horoball'] !== undefined,
     notices: [],

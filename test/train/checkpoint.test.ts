@@ -1,0 +1,232 @@
+import { readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import ava, { type ExecutionContext, type TestFn } from 'ava';
+import { readSafetensors, writeSafetensors } from '../../lib/io/index.ts';
+import {
+  Checkpoint,
+  Embedder,
+  loadWeights,
+  memory,
+  type Pictures,
+  type Row,
+  type RunConfig,
+  readRun,
+  type StepRow,
+  setThreads,
+  type TrainHooks,
+  type TrainResult,
+  train,
+} from '../../lib/train/index.ts';
+import { classNames, drawPicture, side, temporary, tinyRun, writePictures } from './tiny-data.ts';
+
+const test = ava as TestFn<{ root: string; runs: string; remove(): Promise<void> }>;
+
+test.before(async (t) => {
+  setThreads(1);
+  const { path, remove } = await temporary();
+  t.context = { root: join(path, 'pictures'), runs: join(path, 'runs'), remove };
+  await writePictures(t.context.root, classNames(32), 4);
+});
+test.after.always(async (t) => {
+  await t.context.remove();
+});
+
+type Options = Partial<RunConfig>;
+const short: Options = { ...tinyRun, ep: 8, eval_ep: '[0]+[3]+[8]' };
+const everything: Options = { ema: 0.8, learn: 't_e,hyp_c', head: 'hyp-vit', chunk: 9, schedule: 'cosine' };
+
+/** Ends a run after a step, as Ctrl-C does. */
+function stopAfter(step: number): TrainHooks {
+  const controller = new AbortController();
+  return {
+    signal: controller.signal,
+    onStep: (row) => (row.step === step ? controller.abort() : undefined),
+  };
+}
+
+async function weightsOf({ folder }: TrainResult, name = 'model'): Promise<Map<string, unknown>> {
+  const { tensors } = await readSafetensors(join(folder!, `${name}.safetensors`));
+  return tensors;
+}
+
+/** Rows without what only a clock knows. */
+async function rowsOf({ folder }: TrainResult): Promise<object[]> {
+  const timeless = (row: Row): object => {
+    const { seconds: _, imagesPerSecond: __, waitMs: ___, ...rest } = row as StepRow;
+    return rest;
+  };
+  return (await readRun(folder!)).rows.map(timeless);
+}
+
+async function same(t: ExecutionContext, one: TrainResult, other: TrainResult): Promise<void> {
+  for (const name of ['model', 'last', 'best'])
+    t.deepEqual(await weightsOf(one, name), await weightsOf(other, name), name);
+  t.deepEqual(await rowsOf(one), await rowsOf(other));
+  t.deepEqual(
+    one.evaluations.map(({ spaces }) => spaces),
+    other.evaluations.map(({ spaces }) => spaces),
+  );
+}
+
+for (const [name, options] of Object.entries({
+  'a plain run': {},
+  'a run with all that has a state': everything,
+  'a run with a memory': { memory: 5, bs: 16, ep: 4, eval_ep: '[2]+[4]', learn: 't_h' },
+} satisfies Record<string, Options>)) {
+  test.serial(`${name} that was stopped goes on to the same bits and the same log`, async (t) => {
+    const { root: path, runs } = t.context;
+    const all = { ...short, ...options, path, runs };
+    const whole = await train(all);
+    const stopped = await train(all, stopAfter(3)); // an evaluation is due after it
+    t.true(stopped.interrupted);
+    const rows: StepRow[] = [];
+    const heard: [string, number][] = [];
+    const resumed = await train(
+      {},
+      {
+        resume: stopped.folder!,
+        onStep: (row) => void rows.push(row),
+        onResume: (...said) => heard.push(said),
+      },
+    );
+    t.deepEqual(heard, [[stopped.folder!, 3]]);
+    t.is(rows[0]!.step, 4);
+    t.is(resumed.folder, stopped.folder);
+    await same(t, resumed, whole);
+    t.is(memory().handles, 0);
+  });
+}
+
+test.serial('what was logged after the checkpoint is taken back, and half a file with it', async (t) => {
+  const { root: path, runs } = t.context;
+  const all = { ...short, path, runs };
+  const whole = await train(all);
+  const stopped = await train(all, stopAfter(5));
+  const file = (name: string): string => join(stopped.folder!, name);
+  await writeFile(file('metrics.jsonl'), '{"type":"step","step":6}\n{"type":"st', { flag: 'a' });
+  await writeFile(file('.last.safetensors.0.tmp'), 'half');
+  await same(t, await train({}, { resume: stopped.folder! }), whole);
+  t.false((await readdir(stopped.folder!)).some((name) => name.endsWith('.tmp')));
+});
+
+test.serial('a run folder that was moved goes on where it is', async (t) => {
+  const { root: path, runs } = t.context;
+  const stopped = await train({ ...short, path, runs }, stopAfter(2));
+  const moved = join(runs, 'moved');
+  await rename(stopped.folder!, moved);
+  const resumed = await train({}, { resume: moved });
+  t.is(resumed.folder, moved);
+  t.is(resumed.steps, 8);
+  t.is((await readRun(moved)).name, 'moved');
+});
+
+test.serial('the best evaluation keeps its checkpoint, which is also a file of weights', async (t) => {
+  const { root: path, runs } = t.context;
+  const { evaluations, folder } = await train({ ...short, ...everything, path, runs, eval_ep: 'r(0,9,1)' });
+  const scores = evaluations.slice(1).map((row) => row.spaces.hyperbolic.at['1']!);
+  const { position, config } = await Checkpoint.read(join(folder!, 'best.safetensors'));
+  const first = scores.indexOf(Math.max(...scores)) + 1;
+  t.deepEqual(position.best, { step: first, epoch: first, recall: Math.max(...scores) });
+  t.is(position.step, first);
+  t.is(config.head, 'hyp-vit');
+  const last = await Checkpoint.read(folder!);
+  t.is(last.position.step, 8);
+  t.true(last.position.complete);
+  t.deepEqual(await Checkpoint.position(folder!), last.position);
+
+  const options = { model: 'vit_nano', head: 'hyp-vit', dim: 16, clipR: 2.3, c: 0.1, seed: 9 } as const;
+  const model = { imgSize: 16, patchSize: 8, embedDim: 128, depth: 4, numHeads: 4 };
+  using embedder = await Embedder.create({
+    ...options,
+    model: { ...model, mean: [0, 0, 0], std: [1, 1, 1] },
+  });
+  const report = await loadWeights(join(folder!, 'last.safetensors'), embedder);
+  t.deepEqual([report.missing, report.unexpected], [[], []]);
+  const { tensors } = await readSafetensors(join(folder!, 'model.safetensors'));
+  t.deepEqual((await embedder.state()).get('head.weight')!.data, tensors.get('head.weight')!.data);
+});
+
+test.serial('auto goes on with the run of these options, then begins a new one', async (t) => {
+  const { root: path } = t.context;
+  const runs = join(t.context.runs, 'auto');
+  const all: Options = { ...short, path, runs, lr: 2e-3 };
+  const auto: TrainHooks = { resume: 'auto' };
+  const first = await train(all, { ...auto, ...stopAfter(2) });
+  const other = await train({ ...all, lr: 1e-3 }, { ...auto, ...stopAfter(1) });
+  t.not(other.folder, first.folder, 'other options are another run');
+  const second = await train({ ...all, workers: 1 }, auto);
+  t.is(second.folder, first.folder, 'what changes no number does not matter');
+  t.is(second.steps, 8);
+  const third = await train(all, { ...auto, ...stopAfter(1) });
+  t.not(third.folder, first.folder, 'it has come to its end');
+  const named = await train({ ...all, name: 'mine' }, { ...auto, ...stopAfter(1) });
+  t.is((await train({ ...all, name: 'mine' }, auto)).folder, named.folder);
+  t.is((await train({ ...all, name: 'mine' }, auto)).steps, 8, 'and once more does nothing');
+});
+
+test.serial('a longer run goes on from the end of a shorter one; other options are refused', async (t) => {
+  const { root: path, runs } = t.context;
+  const short_ = { ...tinyRun, ep: 3, path, runs, eval_ep: '[3]' };
+  const { folder } = await train(short_);
+  const longer = await train({ ep: 5 }, { resume: folder! });
+  t.is(longer.steps, 5);
+  t.deepEqual(
+    longer.evaluations.map((row) => row.epoch),
+    [3, 5],
+  );
+  const error = await t.throwsAsync(train({ lr: 1 }, { resume: folder! }), { code: 'ERR_HOROBALL_CONFIG' });
+  t.regex(error.message, /lr: expected 0\.0003, with which the run .* began, got 1; leave it out/);
+});
+
+test.serial('batches of the caller go on after those that were taken', async (t) => {
+  async function* batches(): AsyncGenerator<Pictures> {
+    const length = side * side * 3;
+    for (let step = 0; step < 6; step++) {
+      const labels = Int32Array.from({ length: 8 }, (_, row) => row >> 1);
+      const images = new Uint8Array(8 * length);
+      for (const [row, label] of labels.entries())
+        images.set(drawPicture(label, 2 * step + (row & 1)), row * length);
+      yield { images, count: 8, size: side, labels };
+    }
+  }
+  const options: Options = { ...tinyRun, crop: 24, resize: 24, runs: t.context.runs, eval_ep: '[]' };
+  const whole = await train(options, { data: batches() });
+  const stopped = await train(options, { data: batches(), ...stopAfter(4) });
+  const resumed = await train({}, { data: batches(), resume: stopped.folder! });
+  t.deepEqual(await weightsOf(resumed), await weightsOf(whole));
+});
+
+test.serial('what cannot be gone on with is a sentence each', async (t) => {
+  const { root: path, runs } = t.context;
+  const refused = (resume: string, code: string, message: RegExp): Promise<unknown> =>
+    t.throwsAsync(train({}, { resume }), { code, message });
+  await refused(join(runs, 'none'), 'ERR_HOROBALL_RUN', /none is no run folder: there is no such folder/);
+  await t.throwsAsync(train({ ...short, path, runs: null }, { resume: 'auto' }), {
+    code: 'ERR_HOROBALL_CONFIG',
+    message: /resume: expected runs to be a folder/,
+  });
+  const without = await train({ ...short, path, runs, save_every: null });
+  await refused(without.folder!, 'ERR_HOROBALL_CHECKPOINT', /has no checkpoint to go on from/);
+
+  const stopped = await train({ ...short, path, runs }, stopAfter(1));
+  const last = join(stopped.folder!, 'last.safetensors');
+  const whole = await readFile(last);
+  await writeFile(last, whole.subarray(0, 5000));
+  await refused(stopped.folder!, 'ERR_HOROBALL_FORMAT', /last\.safetensors/);
+  const { tensors, metadata } = await readSafetensors(join(stopped.folder!, 'model.safetensors'));
+  await writeSafetensors(last, tensors, { metadata });
+  await refused(stopped.folder!, 'ERR_HOROBALL_CHECKPOINT', /is no checkpoint: it has weights only/);
+  await writeFile(last, whole);
+  await writeFile(
+    join(stopped.folder!, '.training'),
+    JSON.stringify({ pid: process.ppid, host: hostname() }),
+  );
+  await refused(
+    stopped.folder!,
+    'ERR_HOROBALL_RUN_BUSY',
+    new RegExp(`process ${process.ppid} is still training`),
+  );
+  const left = (await readdir(stopped.folder!)).sort();
+  t.true(left.includes('.training'), 'the claim of the other process stands');
+});
