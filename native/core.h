@@ -136,10 +136,20 @@ struct RowArgs {
   double* grad_scalars = nullptr;  // c, then the card's own
 };
 
-// What the row-wise operations are, in the order of RowArgs.op, as JSON: made from the cards, for the bindings.
+// What the row-wise operations are, in the order of RowArgs.op, as JSON: made from the cards, for the
+// bindings.
 const char* row_cards();
 
+// Why the arguments of a row-wise operation could crash its family, or null.
+namespace rowwise {
+const char* row_misfit(const RowArgs& args, bool backward);
+}
+
 // Every family, once a backend. A family that a backend does not have is null.
+//
+// The CUDA tables take every pointer either to the host's memory or to the device's, as each is: what is on
+// the host is copied, and waited for; when no pointer is on the host the call only enqueues work on
+// Run::stream, and errors of that work come from a later call.
 struct Backend {
   std::uint32_t abi = kAbi;
   const char* name = "";  // "baseline", "avx2", "avx512", "neon", "cuda"

@@ -5,11 +5,10 @@
 // blocks belong to one pair of views, and a positive pair lies on the diagonal of a pair of blocks.
 #pragma once
 
-#include <cmath>
-
 #include "core.h"
 #include "cpu/accumulate.h"
 #include "cpu/separate.h"
+#include "ops/tied.h"
 
 namespace horoball {
 namespace {
@@ -50,21 +49,6 @@ struct BlockRows {
   }
   const T* row(std::int64_t i) const { return i < map.size(block) ? data + index(i) * depth : nullptr; }
 };
-
-// Radius of the ball points of tied heads, project(expmap0(clip(z))) for unit z, and its derivative in c.
-struct TiedRadius {
-  double radius = 1, by_curvature = 0;
-};
-
-inline TiedRadius tied_radius(double c, double clip, Guards guards) {
-  constexpr double kMargin = 1e-3, kBias = 1e-5;
-  const double root = std::sqrt(c);
-  const double clipped = guards == Guards::hypmix ? clip / (1 + kBias) : clip;
-  const double reach = clipped < 1 ? clipped : 1;
-  const double t = std::tanh(root * reach);
-  if (t > 1 - kMargin) return {(1 - kMargin) / root, -(1 - kMargin) / (2 * c * root)};
-  return {t / root, (reach * (1 - t * t) - t / root) / (2 * c)};
-}
 
 // The constants of the logit  e_share <e_i,e_j> - h_share d(h_i,h_j), the distance taken at ratio * s.
 template <class T>

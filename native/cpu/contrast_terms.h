@@ -263,13 +263,6 @@ inline Terms<T> terms_with(bool tied) {
           kH};
 }
 
-// The card's quantity for every row of tied heads.
-inline double tied_quantity(const ContrastArgs& args, double radius) {
-  const double a = 1 - args.c * radius * radius;
-  if (args.geometry == Geometry::chordal || args.geometry == Geometry::euclidean) return 1;
-  return args.guards == Guards::hypmix ? PoincareHypmix{args.c}.q(a) : Poincare{args.c}.q(a);
-}
-
 template <class T>
 inline Terms<T> terms_of(const ContrastArgs& args) {
   const bool hypmix = args.guards == Guards::hypmix;

@@ -4,14 +4,12 @@
 
 #include "cpu/gemm.h"
 #include "cpu/layout.h"
-#include "cpu/square.h"
 #include "ops/metric_card.h"
+#include "ops/near.h"
+#include "ops/square.h"
 
 namespace horoball {
 namespace {
-
-// A row that is outside the metric's domain: every pair with it counts as near, and is looked at by itself.
-constexpr double kOutside = -1e30;
 
 // The rows of one side of a pairing. Row i lies at data + place(i) * depth; -1 is padding.
 template <class T>

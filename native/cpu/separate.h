@@ -8,8 +8,6 @@
 namespace horoball {
 namespace {
 
-constexpr double kNear = 0.01;
-
 // The two sides of a pairing: rows as given, and prepared.
 template <class Card, class T, class XSource, class YSource = XSource>
 struct Sides {

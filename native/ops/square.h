@@ -2,7 +2,8 @@
 // O(n m d) of the matrix product, and what the exactness of every distance rests on.
 #pragma once
 
-#include <cstdint>
+#include "core.h"
+#include "ops/number.h"
 
 namespace horoball {
 namespace {
@@ -15,19 +16,19 @@ struct Square {
 };
 
 // high + low += value, exactly but for low's own rounding.
-inline void add(Square& sum, double value) {
+HD void add(Square& sum, double value) {
   const double total = sum.high + value, back = total - sum.high;
   sum.low += (sum.high - (total - back)) + (value - back);
   sum.high = total;
 }
 
 // high[l] + low[l] += v^2. A float's square is exact, and its sum in float64 more than float32 can tell.
-inline void add_square(float x, double& high, double&) {
+HD void add_square(float x, double& high, double&) {
   const double v = static_cast<double>(x);
   high += v * v;
 }
-inline void add_square(double v, double& high, double& low) {
-  const double product = v * v, error = __builtin_fma(v, v, -product);
+HD void add_square(double v, double& high, double& low) {
+  const double product = v * v, error = fma(v, v, -product);
   const double total = high + product, back = total - high;
   low += ((high - (total - back)) + (product - back)) + error;
   high = total;
@@ -35,7 +36,7 @@ inline void add_square(double v, double& high, double& low) {
 
 // sum of sign_k x_k^2, where only the first sign may be negative.
 template <class T>
-inline Square square(const T* x, std::int64_t depth, bool minkowski) {
+HD Square square(const T* x, std::int64_t depth, bool minkowski) {
   double high[kStrands] = {}, low[kStrands] = {};
   const std::int64_t whole = depth / kStrands * kStrands;
   for (std::int64_t k = 0; k < whole; k += kStrands) {
@@ -49,28 +50,27 @@ inline Square square(const T* x, std::int64_t depth, bool minkowski) {
   for (std::int64_t k = whole; k < depth; ++k) {
     const double v = static_cast<double>(x[k]), product = v * v;
     add(sum, product);
-    sum.low += __builtin_fma(v, v, -product);
+    sum.low += fma(v, v, -product);
   }
   if (minkowski && depth > 0) {
     const double time = static_cast<double>(x[0]), product = time * time;
     for (int twice = 0; twice < 2; ++twice) {
       add(sum, -product);
-      sum.low -= __builtin_fma(time, time, -product);
+      sum.low -= fma(time, time, -product);
     }
   }
   return sum;
 }
 
 // 1 - c n.
-inline double one_minus(double c, const Square& n) {
-  const double product = c * n.high, error = __builtin_fma(c, n.high, -product);
+HD double one_minus(double c, const Square& n) {
+  const double product = c * n.high, error = fma(c, n.high, -product);
   return ((1 - product) - error) - c * n.low;
 }
 
 // sum of sign_k (a x_k - b y_k)^2, every term right to float64.
 template <class T>
-inline double squared_difference(const T* x, double a, const T* y, double b, std::int64_t depth,
-                                 bool minkowski) {
+HD double squared_difference(const T* x, double a, const T* y, double b, std::int64_t depth, bool minkowski) {
   double strand[kStrands] = {};
   const std::int64_t whole = depth / kStrands * kStrands;
   for (std::int64_t k = 0; k < whole; k += kStrands) {

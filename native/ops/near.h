@@ -1,0 +1,16 @@
+// What a pair of rows is to the families before any metric sees it: outside the domain, or too near for the
+// matrix product.
+#pragma once
+
+namespace horoball {
+namespace {
+
+// A row that is outside the metric's domain: every pair with it counts as near, and is looked at by itself.
+constexpr double kOutside = -1e30;
+
+// s = |x|^2 + |y|^2 - 2<x,y> is taken directly from the rows below this part of the two norms: there float32
+// would keep no digit of a near pair.
+constexpr double kNear = 0.01;
+
+}  // namespace
+}  // namespace horoball
