@@ -3,7 +3,7 @@
 find_package(Threads REQUIRED)
 
 add_library(horoball_kernels STATIC native/cpu/dispatch.cc native/cpu/parallel.cc native/cpu/row_cards.cc
-  native/cpu/row_formula.cc native/cpu/scratch.cc native/cuda/none.cc)
+  native/cpu/row_formula.cc native/cpu/scratch.cc)
 target_include_directories(horoball_kernels PRIVATE native)
 target_link_libraries(horoball_kernels PRIVATE horoball_warnings Threads::Threads)
 

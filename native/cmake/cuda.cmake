@@ -1,0 +1,89 @@
+# The CUDA backend, as the library horoball_cuda: native/cuda where there is a CUDA compiler, else the one file
+# that refuses. And horoball_emulated: the same sources compiled as plain C++ against native/test/emulator, so
+# that kernels can be tested without a GPU.
+set(HOROBALL_CUDA AUTO CACHE STRING "CUDA kernels: AUTO (where nvcc 12.4 or later is found), ON or OFF")
+set_property(CACHE HOROBALL_CUDA PROPERTY STRINGS AUTO ON OFF)
+set(HOROBALL_CUDA_ARCHITECTURES AUTO CACHE STRING
+  "What to compile for: AUTO (this machine's GPU, or portable code where there is none), RELEASE, or a list")
+
+set(horoball_cuda_oldest 12.4)
+file(GLOB horoball_cuda_sources CONFIGURE_DEPENDS native/cuda/*.cu)
+
+# Real code for data-centre Ampere, Ada and Hopper, and code that later drivers translate for later chips.
+set(horoball_release 80-real 89-real 90-real 90-virtual)
+
+# Assembling for a chip takes most of the time of a build, so by default it is done for one chip at most: the
+# one that is here. Without one, portable code shows that everything compiles, and still runs on any chip.
+function(horoball_cuda_architectures result)
+  if(HOROBALL_CUDA_ARCHITECTURES STREQUAL "RELEASE")
+    set(${result} ${horoball_release} PARENT_SCOPE)
+  elseif(NOT HOROBALL_CUDA_ARCHITECTURES STREQUAL "AUTO")
+    set(${result} ${HOROBALL_CUDA_ARCHITECTURES} PARENT_SCOPE)
+  else()
+    set(found)
+    execute_process(COMMAND nvidia-smi --query-gpu=compute_cap --format=csv,noheader
+      OUTPUT_VARIABLE capabilities RESULT_VARIABLE failed ERROR_QUIET OUTPUT_STRIP_TRAILING_WHITESPACE)
+    if(NOT failed)
+      string(REGEX MATCHALL "[0-9]+\\.[0-9]+" found "${capabilities}")
+      list(REMOVE_DUPLICATES found)
+      list(TRANSFORM found REPLACE "\\." "")
+      list(TRANSFORM found APPEND "-real")
+    endif()
+    if(NOT found)
+      set(found 80-virtual)
+    endif()
+    set(${result} ${found} PARENT_SCOPE)
+  endif()
+endfunction()
+
+set(horoball_has_cuda OFF)
+if(HOROBALL_CUDA)
+  include(CheckLanguage)
+  check_language(CUDA)
+  if(CMAKE_CUDA_COMPILER)
+    horoball_cuda_architectures(CMAKE_CUDA_ARCHITECTURES) # before any target is made
+    enable_language(CUDA)
+    if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION) # not known to every CMake that drives a compiler that has it
+      set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
+      set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
+    endif()
+    if(CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL ${horoball_cuda_oldest})
+      set(horoball_has_cuda ON)
+    endif()
+  endif()
+  if(NOT horoball_has_cuda AND NOT HOROBALL_CUDA STREQUAL "AUTO")
+    message(FATAL_ERROR "HOROBALL_CUDA=${HOROBALL_CUDA}: no CUDA compiler of version ${horoball_cuda_oldest} or later")
+  endif()
+endif()
+
+if(horoball_has_cuda)
+  message(STATUS "CUDA kernels: nvcc ${CMAKE_CUDA_COMPILER_VERSION}, for ${CMAKE_CUDA_ARCHITECTURES}")
+  add_library(horoball_cuda STATIC ${horoball_cuda_sources})
+  # The runtime is linked in, so that the addon loads where there is no driver. Contraction stays off, as on
+  # the CPU: a fused multiply-add is asked for by name.
+  set_target_properties(horoball_cuda PROPERTIES CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON CUDA_RUNTIME_LIBRARY Static)
+  target_compile_options(horoball_cuda PRIVATE -O3 --fmad=false)
+else()
+  message(STATUS "CUDA kernels: none")
+  add_library(horoball_cuda STATIC native/cuda/none.cc)
+endif()
+target_include_directories(horoball_cuda PRIVATE native)
+
+file(GLOB horoball_emulator CONFIGURE_DEPENDS native/test/emulator/*.cc)
+set(horoball_emulated_sources)
+foreach(source ${horoball_cuda_sources})
+  # One file more a kernel file, for one source can't have two languages in a folder.
+  get_filename_component(name ${source} NAME)
+  set(twin ${CMAKE_BINARY_DIR}/emulated/${name}.cc)
+  if(NOT EXISTS ${twin})
+    file(WRITE ${twin} "#include \"cuda/${name}\"\n")
+  endif()
+  list(APPEND horoball_emulated_sources ${twin})
+endforeach()
+add_library(horoball_emulated STATIC EXCLUDE_FROM_ALL ${horoball_emulated_sources} ${horoball_emulator})
+target_include_directories(horoball_emulated PRIVATE native native/test/emulator)
+target_compile_options(horoball_emulated PRIVATE -O2 -ffp-contract=off -Wno-unknown-pragmas)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+  target_compile_options(horoball_emulated PRIVATE -mavx2 -mfma) # a fused multiply-add as one instruction
+endif()
+target_link_libraries(horoball_emulated PRIVATE horoball_warnings)

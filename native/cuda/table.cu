@@ -1,0 +1,38 @@
+// The CUDA backend's tables, one a device: a slot of a table is a plain function, so each device has its own.
+#include <utility>
+
+#include "cuda/device.h"
+#include "cuda/families.h"
+
+namespace horoball {
+namespace {
+
+constexpr int kDevices = 16;
+
+template <auto family, int kDevice, class Args>
+Status on(const Args& args, const Run& run) {
+  return family(kDevice, args, run);
+}
+
+template <int kDevice>
+constexpr Backend table() {
+  return {
+      .name = "cuda",
+      .pairwise = on<gpu::pairwise, kDevice, PairwiseArgs>,
+  };
+}
+
+template <int... devices>
+const Backend* tables(std::integer_sequence<int, devices...>) {
+  static constexpr Backend all[] = {table<devices>()...};
+  return all;
+}
+
+}  // namespace
+
+const Backend* cuda(int device, Status* why) {
+  if (!gpu::usable(device, why)) return nullptr;
+  return tables(std::make_integer_sequence<int, kDevices>{}) + device;
+}
+
+}  // namespace horoball

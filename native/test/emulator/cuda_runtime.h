@@ -1,0 +1,136 @@
+// A CUDA runtime for machines without a GPU: just what native/cuda/ asks for, so that its sources compile as
+// plain C++ and their kernels run on the CPU. For tests only; it is slow, and no measure of speed.
+//
+// Every thread of a block is a fiber that runs until it meets a barrier or the others of its warp; blocks run
+// one after another. Threads are resumed in an order that changes from one barrier to the next (and with
+// HOROBALL_EMULATOR_SEED), so that a kernel that lacks a barrier gives another result. A barrier that some
+// threads never reach ends the process with a message, and so does a write beyond an array. Fresh device
+// memory is full of NaN.
+//
+//   HOROBALL_EMULATOR_DEVICES   how many devices there are (default 1)
+//   HOROBALL_EMULATOR_BYTES     how much memory each has (default 1 GiB)
+//   HOROBALL_EMULATOR_SEED      another order of threads and blocks
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#define __global__
+#define __device__
+#define __host__
+#define __shared__ static
+#define __launch_bounds__(...)
+#define __align__(n) alignas(n)
+
+struct dim3 {
+  unsigned x = 1, y = 1, z = 1;
+  dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
+};
+
+enum cudaError_t {
+  cudaSuccess = 0,
+  cudaErrorInvalidValue = 1,
+  cudaErrorMemoryAllocation = 2,
+  cudaErrorInsufficientDriver = 35,
+  cudaErrorNoDevice = 100,
+  cudaErrorInvalidDevice = 101,
+  cudaErrorNoKernelImageForDevice = 209,
+  cudaErrorUnsupportedPtxVersion = 222,
+};
+enum cudaMemoryType {
+  cudaMemoryTypeUnregistered = 0,
+  cudaMemoryTypeHost = 1,
+  cudaMemoryTypeDevice = 2,
+  cudaMemoryTypeManaged = 3
+};
+enum cudaMemcpyKind { cudaMemcpyDefault = 4 };
+enum cudaDeviceAttr {
+  cudaDevAttrMultiProcessorCount,
+  cudaDevAttrComputeCapabilityMajor,
+  cudaDevAttrComputeCapabilityMinor,
+  cudaDevAttrMemoryPoolsSupported,
+};
+enum cudaMemPoolAttr { cudaMemPoolAttrReleaseThreshold };
+enum cudaMemAllocationType { cudaMemAllocationTypePinned = 1 };
+enum cudaMemLocationType { cudaMemLocationTypeDevice = 1 };
+using cudaStream_t = void*;
+using cudaMemPool_t = void*;
+struct cudaPointerAttributes {
+  cudaMemoryType type;
+  int device;
+};
+struct cudaMemLocation {
+  cudaMemLocationType type;
+  int id;
+};
+struct cudaMemPoolProps {
+  cudaMemAllocationType allocType;
+  cudaMemLocation location;
+};
+struct cudaLaunchConfig_t {
+  dim3 gridDim, blockDim;
+  std::size_t dynamicSmemBytes = 0;
+  cudaStream_t stream = nullptr;
+};
+
+extern dim3 threadIdx, blockIdx, blockDim, gridDim;
+
+namespace emulator {
+
+// Runs `body` once a thread of every block.
+void run(dim3 grid, dim3 threads, void (*body)(void*), void* context);
+void block_barrier();
+void warp_barrier();
+bool block_any(bool mine);
+// The 8 bytes that lane `lane` of this warp hands over.
+std::uint64_t exchange(std::uint64_t mine, int lane);
+int lane();
+
+}  // namespace emulator
+
+inline void __syncthreads() { emulator::block_barrier(); }
+inline int __syncthreads_or(int mine) { return emulator::block_any(mine != 0); }
+inline void __syncwarp() { emulator::warp_barrier(); }
+
+template <class T>
+T __shfl_xor_sync(unsigned, T value, int mask) {
+  static_assert(sizeof(T) <= sizeof(std::uint64_t));
+  std::uint64_t bits = 0;
+  std::memcpy(&bits, &value, sizeof value);
+  bits = emulator::exchange(bits, emulator::lane() ^ mask);
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+cudaError_t cudaGetDeviceCount(int*);
+cudaError_t cudaGetDevice(int*);
+cudaError_t cudaSetDevice(int);
+cudaError_t cudaDriverGetVersion(int*);
+cudaError_t cudaRuntimeGetVersion(int*);
+cudaError_t cudaDeviceGetAttribute(int*, cudaDeviceAttr, int device);
+cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total);
+cudaError_t cudaMalloc(void**, std::size_t);
+cudaError_t cudaFree(void*);
+cudaError_t cudaMemPoolCreate(cudaMemPool_t*, const cudaMemPoolProps*);
+cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*);
+cudaError_t cudaMallocFromPoolAsync(void**, std::size_t, cudaMemPool_t, cudaStream_t);
+cudaError_t cudaFreeAsync(void*, cudaStream_t);
+cudaError_t cudaMemcpyAsync(void*, const void*, std::size_t, cudaMemcpyKind, cudaStream_t);
+cudaError_t cudaMemsetAsync(void*, int, std::size_t, cudaStream_t);
+cudaError_t cudaStreamSynchronize(cudaStream_t);
+cudaError_t cudaPointerGetAttributes(cudaPointerAttributes*, const void*);
+cudaError_t cudaGetLastError();
+const char* cudaGetErrorString(cudaError_t);
+
+template <class... Expected, class... Given>
+cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Expected...),
+                               Given&&... given) {
+  auto body = [&] { kernel(static_cast<Expected>(given)...); };
+  using Body = decltype(body);
+  emulator::run(
+      config->gridDim, config->blockDim, [](void* context) { (*static_cast<Body*>(context))(); }, &body);
+  return cudaSuccess;
+}

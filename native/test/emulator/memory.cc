@@ -1,0 +1,162 @@
+// The emulated devices and their memory.
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <mutex>
+
+#include "cuda_runtime.h"
+
+namespace {
+
+constexpr std::size_t kGuard = 64;
+constexpr unsigned char kGuardByte = 0xa5;
+
+struct Array {
+  std::size_t bytes;
+  int device;
+};
+
+std::mutex mutex;
+std::map<const unsigned char*, Array> arrays;
+std::size_t used[16] = {};
+thread_local int device_now = 0;
+thread_local cudaError_t last = cudaSuccess;
+
+cudaError_t note(cudaError_t error) {
+  if (error != cudaSuccess) last = error;
+  return error;
+}
+
+std::size_t setting(const char* name, std::size_t otherwise) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+std::size_t memory_of_a_device() { return setting("HOROBALL_EMULATOR_BYTES", std::size_t{1} << 30); }
+
+// The array that holds an address, or the end.
+auto holder(const void* address) {
+  const auto* at = static_cast<const unsigned char*>(address);
+  auto next = arrays.upper_bound(at);
+  if (next == arrays.begin()) return arrays.end();
+  --next;
+  return at < next->first + next->second.bytes ? next : arrays.end();
+}
+
+}  // namespace
+
+cudaError_t cudaGetDeviceCount(int* count) {
+  *count = static_cast<int>(setting("HOROBALL_EMULATOR_DEVICES", 1));
+  return note(*count == 0 ? cudaErrorNoDevice : cudaSuccess);
+}
+cudaError_t cudaGetDevice(int* device) {
+  *device = device_now;
+  return cudaSuccess;
+}
+cudaError_t cudaSetDevice(int device) {
+  int count = 0;
+  cudaGetDeviceCount(&count);
+  if (device < 0 || device >= count) return note(cudaErrorInvalidDevice);
+  device_now = device;
+  return cudaSuccess;
+}
+cudaError_t cudaDriverGetVersion(int* version) {
+  *version = 13000;
+  return cudaSuccess;
+}
+cudaError_t cudaRuntimeGetVersion(int* version) {
+  *version = 13000;
+  return cudaSuccess;
+}
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
+  *value = attribute == cudaDevAttrMultiProcessorCount      ? 4
+           : attribute == cudaDevAttrComputeCapabilityMajor ? 9
+           : attribute == cudaDevAttrMemoryPoolsSupported   ? 1
+                                                            : 0;
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
+  const std::lock_guard lock(mutex);
+  *total = memory_of_a_device();
+  *free = *total - used[device_now];
+  return cudaSuccess;
+}
+
+cudaError_t cudaMalloc(void** data, std::size_t bytes) {
+  const std::lock_guard lock(mutex);
+  if (bytes > memory_of_a_device() - used[device_now]) return note(cudaErrorMemoryAllocation);
+  auto* base = static_cast<unsigned char*>(std::aligned_alloc(256, (bytes + kGuard + 255) / 256 * 256));
+  if (base == nullptr) return note(cudaErrorMemoryAllocation);
+  std::memset(base, 0xff, bytes);
+  std::memset(base + bytes, kGuardByte, kGuard);
+  arrays[base] = {bytes, device_now};
+  used[device_now] += bytes;
+  *data = base;
+  return cudaSuccess;
+}
+
+cudaError_t cudaFree(void* data) {
+  const std::lock_guard lock(mutex);
+  const auto found = arrays.find(static_cast<unsigned char*>(data));
+  if (found == arrays.end()) return note(cudaErrorInvalidValue);
+  const auto* guard = found->first + found->second.bytes;
+  for (std::size_t i = 0; i < kGuard; ++i) {
+    if (guard[i] == kGuardByte) continue;
+    std::fprintf(stderr, "CUDA emulator: a kernel wrote beyond an array of %zu bytes\n", found->second.bytes);
+    std::abort();
+  }
+  used[found->second.device] -= found->second.bytes;
+  arrays.erase(found);
+  std::free(data);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps*) {
+  static int one;
+  *pool = &one;
+  return cudaSuccess;
+}
+cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) { return cudaSuccess; }
+cudaError_t cudaMallocFromPoolAsync(void** data, std::size_t bytes, cudaMemPool_t, cudaStream_t) {
+  return cudaMalloc(data, bytes);
+}
+cudaError_t cudaFreeAsync(void* data, cudaStream_t) { return cudaFree(data); }
+
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind, cudaStream_t) {
+  std::memcpy(to, from, bytes);
+  return cudaSuccess;
+}
+cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t) {
+  std::memset(to, value, bytes);
+  return cudaSuccess;
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
+
+cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* address) {
+  const std::lock_guard lock(mutex);
+  const auto found = holder(address);
+  const bool here = found != arrays.end();
+  *attributes = {here ? cudaMemoryTypeDevice : cudaMemoryTypeUnregistered, here ? found->second.device : 0};
+  return cudaSuccess;
+}
+
+cudaError_t cudaGetLastError() {
+  const cudaError_t error = last;
+  last = cudaSuccess;
+  return error;
+}
+
+const char* cudaGetErrorString(cudaError_t error) {
+  switch (error) {
+    case cudaSuccess:
+      return "no error";
+    case cudaErrorMemoryAllocation:
+      return "out of memory";
+    case cudaErrorNoDevice:
+      return "no CUDA-capable device is detected";
+    case cudaErrorInvalidDevice:
+      return "invalid device ordinal";
+    default:
+      return "an error of the emulator";
+  }
+}
