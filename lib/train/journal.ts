@@ -137,7 +137,7 @@ export class Journal {
   async abandon(error: unknown, isNew: boolean): Promise<void> {
     if (this.#folder === null) return;
     if (this.#step === 0 && isNew) return await this.#folder.remove();
-    const settled = [this.#folder.flush()];
+    const settled = [this.#folder.fail()];
     if ((error as { code?: unknown }).code !== 'ERR_HOROBALL_DIVERGED') settled.push(this.#saveWeights());
     await Promise.allSettled(settled); // the caller has an error already
     await this.#folder.release();

@@ -4,19 +4,22 @@ import { coded } from '../errors.ts';
 import { writeAll, writeAtomically } from '../io/atomic.ts';
 import { claimRun, releaseRun } from './claim.ts';
 import { parseConfig, type RunConfig } from './config.ts';
+import { RunEvents } from './events.ts';
 import type { Row, RunRecord, Snapshot } from './record.ts';
 import { runPage } from './report/page.ts';
 
 /**
  * `runs/<name>/`: config.json, metrics.jsonl (a line a step, an epoch's health and an evaluation), last.safetensors and
- * best.safetensors (checkpoints), model.safetensors, snapshot.json (what the drawings need) and report.html. Nothing in
- * it refers to where it lies, so it can be moved.
+ * best.safetensors (checkpoints), model.safetensors, snapshot.json (what the drawings need), report.html and
+ * TensorBoard's event files. Nothing in it refers to where it lies, so it can be moved.
  */
 export class RunFolder {
   readonly path: string;
   readonly name: string;
   #queue: Promise<void> = Promise.resolve();
   #bytes = 0;
+  /** Opened with the first line. */
+  #events: RunEvents | null = null;
 
   private constructor(path: string, name: string) {
     this.path = path;
@@ -56,13 +59,18 @@ export class RunFolder {
   log(row: Row): void {
     const line = `${JSON.stringify(row)}\n`;
     this.#bytes += Buffer.byteLength(line);
-    this.#queue = this.#queue.then(() => appendFile(this.file('metrics.jsonl'), line));
+    this.#queue = this.#queue.then(async () => {
+      await appendFile(this.file('metrics.jsonl'), line);
+      this.#events ??= await RunEvents.open(this.path, row.step);
+      this.#events.log(row);
+    });
     this.#queue.catch(() => {}); // `flush` reports it
   }
 
   /** Waits for all lines of the log; throws what any of them met. */
-  flush(): Promise<void> {
-    return this.#queue;
+  async flush(): Promise<void> {
+    await this.#queue;
+    await this.#events?.flush();
   }
 
   /** Waits until all lines are on the disk. @returns the length of metrics.jsonl */
@@ -81,12 +89,20 @@ export class RunFolder {
   /** Writes what the drawings need. */
   async writeSnapshot(snapshot: Snapshot): Promise<void> {
     await writeText(this.file('snapshot.json'), JSON.stringify(snapshot));
+    await this.flush();
+    await this.#events?.draw(snapshot);
   }
 
   /** Writes the report. */
   async close(): Promise<void> {
     await this.flush();
+    await this.#endEvents('success');
     await writeReport(this.path);
+  }
+
+  /** Keeps the log of a run that failed. */
+  async fail(): Promise<void> {
+    await this.flush().finally(() => this.#endEvents('failure'));
   }
 
   /** Lets others have the folder; the last thing to do with it. */
@@ -96,12 +112,18 @@ export class RunFolder {
 
   /** Takes the folder away again. */
   async remove(): Promise<void> {
-    await this.#queue.catch(() => {});
+    await this.fail().catch(() => {});
     await rm(this.path, { recursive: true, force: true });
   }
 
   file(name: string): string {
     return join(this.path, name);
+  }
+
+  async #endEvents(status: 'success' | 'failure'): Promise<void> {
+    const events = this.#events;
+    this.#events = null;
+    await events?.end(status);
   }
 
   async #writeConfig(config: RunConfig): Promise<void> {
