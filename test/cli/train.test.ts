@@ -1,7 +1,7 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import ava, { type ExecutionContext, type TestFn } from 'ava';
-import { classNames, temporary, tinyRun, writePictures } from '../train/tiny-data.ts';
+import { classNames, filesOf, temporary, tinyRun, writePictures } from '../train/tiny-data.ts';
 import { horoball, type Outcome, start } from './run.ts';
 
 const test = ava as TestFn<{ root: string; pictures: string; remove(): Promise<void> }>;
@@ -161,7 +161,7 @@ test('Ctrl-C ends a run after its step and leaves one that can be read, reported
   t.deepEqual([end['type'], end['interrupted']], ['end', true]);
   const folder = join(runs, 'folder-hybrid-1');
   const files = ['config.json', 'last.safetensors', 'metrics.jsonl', 'model.safetensors', 'report.html'];
-  t.deepEqual((await readdir(folder)).sort(), files);
+  t.deepEqual(await filesOf(folder), files);
   t.is((await horoball(['report', folder])).code, 0);
   t.is((await horoball(['eval', folder])).code, 0);
 });

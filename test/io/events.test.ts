@@ -1,10 +1,10 @@
-import { spawnSync } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { crc32c } from '../../lib/io/crc32c.ts';
 import { EventWriter } from '../../lib/io/events.ts';
+import { readEvents } from '../tensorboard.ts';
 
 let folder = '';
 test.before(async () => {
@@ -96,26 +96,6 @@ test('arguments that cannot be written are refused with a code, and change nothi
   t.is((await records(writer.path)).length, 1);
 });
 
-interface Found {
-  plugin: string;
-  events: { step: number; time: number; shape: number[]; data: (number | string)[] }[];
-  hparams?: Record<string, unknown>;
-  group?: string;
-  status?: number;
-}
-
-/** What TensorBoard's own reader finds in a folder; `null` where python3 has no TensorBoard. */
-function tensorBoard(run: string): Record<string, Found> | string {
-  const result = spawnSync('python3', ['test/fixtures/read_events.py', run], {
-    encoding: 'utf8',
-    timeout: 120_000,
-  });
-  if (result.error !== undefined) return result.error.message;
-  if (result.status === 77) return result.stdout.trim();
-  if (result.status !== 0) throw new Error(result.stderr);
-  return JSON.parse(result.stdout) as Record<string, Found>;
-}
-
 test("TensorBoard's own reader finds what was written", async (t) => {
   const run = join(folder, 'board');
   const writer = await EventWriter.open(run);
@@ -133,7 +113,7 @@ test("TensorBoard's own reader finds what was written", async (t) => {
   resumed.scalar('late', -1, 2 ** 33);
   await resumed.close();
 
-  const found = tensorBoard(run);
+  const found = readEvents(run);
   if (typeof found === 'string') {
     t.log(`SKIPPED, python3 has no TensorBoard: ${found}`);
     t.pass();
@@ -164,7 +144,7 @@ test('TensorBoard drops the steps that a resumed run writes again', async (t) =>
   const resumed = await EventWriter.open(run, { purgeStep: 2 });
   resumed.scalar('loss', 20, 2);
   await resumed.close();
-  const found = tensorBoard(run);
+  const found = readEvents(run);
   if (typeof found === 'string') {
     t.log(`SKIPPED, python3 has no TensorBoard: ${found}`);
     t.pass();

@@ -1,8 +1,9 @@
 import { parseConfig } from '../../lib/train/config.ts';
 import type { EvaluationRow, Recall, Row, RunRecord, Snapshot } from '../../lib/train/record.ts';
 
-/** A JPEG-like data URI: reports never look inside. */
-const thumbnail = 'data:image/jpeg;base64,AAAA';
+/** Four grey pixels. */
+const thumbnail =
+  'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAMAAABFaP0WAAAAA1BMVEWIiIhYZW6zAAAACXBIWXMAAAPoAAAD6AG1e1JrAAAAC0lEQVQImWNgAAEAAAYAAeaH/n8AAAAASUVORK5CYII=';
 
 function recall(at1: number): Recall {
   return { at: { 1: at1, 2: at1 + 0.1, 4: at1 + 0.15, 8: at1 + 0.2 }, strict: [at1 / 2, at1 / 3] };

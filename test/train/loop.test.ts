@@ -12,7 +12,7 @@ import {
   type TorchMemory,
   train,
 } from '../../lib/train/index.ts';
-import { classNames, drawPicture, side, temporary, tinyRun, writePictures } from './tiny-data.ts';
+import { classNames, drawPicture, filesOf, side, temporary, tinyRun, writePictures } from './tiny-data.ts';
 
 const test = ava as TestFn<{ root: string; runs: string; remove(): Promise<void> }>;
 
@@ -88,7 +88,7 @@ test.serial('a run learns, is evaluated, and leaves a folder that says so', asyn
     'report.html',
     'snapshot.json',
   ];
-  t.deepEqual((await readdir(result.folder!)).sort(), files);
+  t.deepEqual(await filesOf(result.folder!), files);
 });
 
 const mean = (rows: readonly StepRow[]): number => rows.reduce((sum, row) => sum + row.loss, 0) / rows.length;

@@ -5,6 +5,7 @@ import test from 'ava';
 import { parseConfig } from '../../lib/train/config.ts';
 import { RunFolder, readRun, writeReport } from '../../lib/train/run-folder.ts';
 import { evaluationRow, fakeSnapshot, stepRow } from './fake-run.ts';
+import { filesOf } from './tiny-data.ts';
 
 let runs: string;
 test.beforeEach(async () => {
@@ -52,12 +53,7 @@ test.serial('a run reads back as it was written, wherever the folder lies by the
   t.is(run.config.lr, 0.25);
   const report = await readFile(await writeReport(elsewhere), 'utf8');
   t.regex(report, /shapes-hybrid-1/);
-  t.deepEqual((await readdir(elsewhere)).sort(), [
-    'config.json',
-    'metrics.jsonl',
-    'report.html',
-    'snapshot.json',
-  ]);
+  t.deepEqual(await filesOf(elsewhere), ['config.json', 'metrics.jsonl', 'report.html', 'snapshot.json']);
 });
 
 test.serial('a log that was cut short loses its last line only', async (t) => {

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
@@ -48,6 +48,12 @@ export function classNames(count: number): string[] {
 export async function temporary(): Promise<{ path: string; remove(): Promise<void> }> {
   const path = await mkdtemp(join(tmpdir(), 'horoball-test-'));
   return { path, remove: () => rm(path, { recursive: true, force: true }) };
+}
+
+/** What lies in a run folder, sorted, without TensorBoard's event file, whose name has the time in it. */
+export async function filesOf(folder: string): Promise<string[]> {
+  const names = await readdir(folder);
+  return names.filter((name) => !name.startsWith('events.out.tfevents.')).sort();
 }
 
 /** Options of a run on a folder of 32 classes that takes a second or two: four patches, a step an epoch. */

@@ -64,11 +64,6 @@ export class StudyFolder {
     this.#results.push(result);
   }
 
-  /** Takes away what a killed run left, so that it can be run again. */
-  async clear(run: string): Promise<void> {
-    await rm(join(this.runs, run), { recursive: true, force: true });
-  }
-
   /** Draws results.csv and report.html from what is there so far. @returns the report's path */
   async report(): Promise<string> {
     return await writeStudyReport(this.path);

@@ -6,7 +6,7 @@ import { type Result, remaining, runName } from './results.ts';
 import type { StudyFolder } from './study-folder.ts';
 
 export interface SweepHooks {
-  /** Ends the study after the step that it is in; the run is made again when the study goes on. */
+  /** Ends the study after the step that it is in; the run goes on from its checkpoint when the study does. */
   signal?: AbortSignal;
   /** Before a run. `done` of `total` runs have a result. */
   onRun?: (run: { cell: Cell; seed: number; done: number; total: number }) => void;
@@ -48,11 +48,15 @@ async function runOnce(
   { signal, onStep, onWarning, run = train }: SweepHooks,
 ): Promise<Result | null> {
   const name = runName(cell, seed);
-  await folder.clear(name);
   const began = performance.now();
   const seconds = (): number => Number(((performance.now() - began) / 1000).toFixed(1));
   const config = { ...cell.config, seed, name, runs: folder.runs };
-  const hooks = { ...(signal && { signal }), ...(onStep && { onStep }), ...(onWarning && { onWarning }) };
+  const hooks = {
+    resume: 'auto',
+    ...(signal && { signal }),
+    ...(onStep && { onStep }),
+    ...(onWarning && { onWarning }),
+  };
   try {
     const { evaluations, interrupted } = await run(config, hooks);
     if (interrupted) return null;

@@ -13,7 +13,7 @@ import { plan } from './made-up.ts';
 /** A run of no time. */
 async function quick({ runs, name, seed, ep }: RunConfig): Promise<TrainResult> {
   const folder = join(runs!, name!);
-  await mkdir(folder);
+  await mkdir(folder, { recursive: true });
   await writeFile(join(folder, 'report.html'), '');
   const evaluations = [evaluationRow(ep, 0.5 + 0.01 * seed)];
   return { folder, steps: 1, interrupted: false, evaluations, baselines: [], skipped: 0 };
@@ -35,7 +35,8 @@ test('a study makes every run once, and goes on after any stop', async (t) => {
   await mkdir(join(out, 'runs', 'euclidean-t_e0.1-s2'));
   const more: string[] = [];
   const whole = await sweep(await StudyFolder.open(out, plan()), {
-    run: (config) => {
+    run: (config, { resume }) => {
+      t.is(resume, 'auto'); // the run that was killed goes on from its checkpoint
       more.push(config.name!);
       return quick(config);
     },
