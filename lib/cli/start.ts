@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { setup } from '../setup/setup.ts';
 import { parseConfig } from '../train/config.ts';
 import { Meter } from '../train/progress.ts';
+import { dashboardOption, dashboardPort } from './dashboard-option.ts';
 import { addRunOptions, givenOptions } from './run-options.ts';
 import { runTraining } from './training.ts';
 
@@ -10,14 +11,16 @@ export function startCommand(): Command {
   const command = new Command('start')
     .description('set up what is missing, make the built-in data set, train on it and write a report')
     .option('--json', 'print every step and evaluation as a line of JSON on stdout');
+  command.addOption(dashboardOption());
   addRunOptions(command);
   command.action(async (options: Record<string, unknown>) => {
     const config = parseConfig({ baselines: true, ...givenOptions(options) });
+    const dashboard = dashboardPort(options['dashboard']);
     const meter = new Meter();
     const progress = (done: number, total: number, text: string): void => meter.update(done, total, text);
     await setup({}, { say: (text) => meter.say(text), progress });
     meter.end();
-    await runTraining(config, { json: options['json'] === true });
+    await runTraining(config, { json: options['json'] === true, dashboard });
   });
   return command;
 }

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { coded } from '../errors.ts';
 import type { RunConfig } from '../train/config.ts';
 import { planRun } from '../train/resume.ts';
+import { dashboardOption, dashboardPort } from './dashboard-option.ts';
 import { addRunOptions, givenOptions } from './run-options.ts';
 import { runTraining } from './training.ts';
 
@@ -15,6 +16,7 @@ export function trainCommand(): Command {
     '--resume <run>',
     "a run folder to go on with; 'auto': the run of these options that was broken off, or a new one",
   );
+  command.addOption(dashboardOption());
   addRunOptions(command);
   command.action(async (options: Record<string, unknown>) => {
     const file = options['config'] as string | undefined;
@@ -23,7 +25,8 @@ export function trainCommand(): Command {
       given as Partial<RunConfig>,
       options['resume'] as string | undefined,
     );
-    await runTraining(config, { json: options['json'] === true, resume: folder });
+    const dashboard = dashboardPort(options['dashboard']);
+    await runTraining(config, { json: options['json'] === true, resume: folder, dashboard });
   });
   return command;
 }

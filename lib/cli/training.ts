@@ -1,6 +1,8 @@
 import { join, relative } from 'node:path';
 import type { RunConfig } from '../train/config.ts';
-import type { TrainResult } from '../train/hooks.ts';
+import { Dashboard } from '../train/dashboard/server.ts';
+import { LiveState } from '../train/dashboard/state.ts';
+import type { TrainHooks, TrainResult } from '../train/hooks.ts';
 import { train } from '../train/loop.ts';
 import { Meter } from '../train/progress.ts';
 import type { Baseline, EvaluationRow, StepRow } from '../train/record.ts';
@@ -11,13 +13,20 @@ import { jsonLine } from './json.ts';
 import { drawShapes } from './shapes.ts';
 import { recallText } from './table.ts';
 
+export interface TrainingOptions {
+  json?: boolean;
+  resume?: string | null;
+  /** Port of the live page; null for none. */
+  dashboard?: number | null;
+}
+
 /**
  * Trains with a meter on stderr, says what came of it and sets the exit code.
- * @param options - `json`: rows on stdout too; `resume`: the folder of the run that goes on
+ * @param options - `json`: rows on stdout too; `resume`: the folder of the run that goes on; `dashboard`: a live page
  */
 export async function runTraining(
   config: RunConfig,
-  { json = false, resume = null }: { json?: boolean; resume?: string | null } = {},
+  { json = false, resume = null, dashboard: port = null }: TrainingOptions = {},
 ): Promise<TrainResult> {
   const meter = new Meter();
   using interrupt = interruptible((text) => meter.say(text));
@@ -26,7 +35,7 @@ export async function runTraining(
   };
   const health = new HealthTeller((text) => meter.say(text));
   if (config.ds === 'shapes') await drawShapes(config.path, interrupt.signal);
-  const result = await train(config, {
+  const hooks: TrainHooks = {
     signal: interrupt.signal,
     resume,
     onResume: (folder, step) => {
@@ -50,12 +59,36 @@ export async function runTraining(
       print(row);
       meter.update(row.step, steps ?? row.step, stepText(row));
     },
-  });
+  };
+  const result =
+    port === null
+      ? await train(config, hooks)
+      : await trainLive(config, hooks, port, (text) => meter.say(text));
   meter.end();
   meter.say(summary(result));
   print({ type: 'end', folder: result.folder, steps: result.steps, interrupted: result.interrupted });
   if (result.interrupted) process.exitCode = interruptedCode;
   return result;
+}
+
+/** Trains with a live page, for as long as it trains. */
+async function trainLive(
+  config: RunConfig,
+  hooks: TrainHooks,
+  port: number,
+  say: (text: string) => void,
+): Promise<TrainResult> {
+  const live = new LiveState(config);
+  await using dashboard = await Dashboard.open(live, port);
+  say(`Live page: ${dashboard.url}`);
+  try {
+    const result = await train(config, live.joined(hooks));
+    live.end(result.interrupted ? 'stopped' : 'finished');
+    return result;
+  } catch (error) {
+    live.end('failed');
+    throw error;
+  }
 }
 
 function stepText({ loss, accuracy, imagesPerSecond }: StepRow): string {

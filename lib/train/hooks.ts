@@ -1,4 +1,4 @@
-import type { Baseline, EvaluationRow, HealthRow, StepRow } from './record.ts';
+import type { Baseline, EvaluationRow, HealthRow, Snapshot, StepRow } from './record.ts';
 import type { Pictures } from './source.ts';
 
 /** What a caller hears of a run, and how it ends one. */
@@ -17,6 +17,8 @@ export interface TrainHooks {
   onEvaluation?: (row: EvaluationRow) => void;
   /** At the end of each epoch: how the points stand numerically. */
   onHealth?: (row: HealthRow) => void;
+  /** After every evaluation: what a report draws of the network. */
+  onSnapshot?: (snapshot: Snapshot) => void;
   onBaseline?: (baseline: Baseline) => void;
   /** What does not stop a run: a class with one picture, a picture that cannot be read. */
   onWarning?: (text: string) => void;

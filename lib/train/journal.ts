@@ -230,8 +230,11 @@ export class Journal {
     this.#folder?.log(row);
     const { c } = this.#learner.embedder;
     const drawn = { c, epoch, baselines: this.#baselines };
-    if (this.#folder)
-      await this.#folder.writeSnapshot(await takeSnapshot(test.name, test.split, embedded, drawn));
+    if (this.#folder || this.#hooks.onSnapshot) {
+      const snapshot = await takeSnapshot(test.name, test.split, embedded, drawn);
+      await this.#folder?.writeSnapshot(snapshot);
+      this.#hooks.onSnapshot?.(snapshot);
+    }
     this.#hooks.onEvaluation?.(row);
     this.#nameSkipped();
   }

@@ -1,16 +1,13 @@
 import type { RunConfig } from '../config.ts';
-import { evaluationsOf, type RunRecord, type StepRow, stepsOf } from '../record.ts';
-import { binned, lineChart, smoothed } from './chart.ts';
-import { lineColours } from './colour.ts';
+import { evaluationsOf, healthRowsOf, type RunRecord, stepsOf } from '../record.ts';
+import { gradientChart, learntChart, lossChart, recallChart } from './curves.ts';
 import { diskFigure } from './disk.ts';
 import { galleryFigure } from './gallery.ts';
+import { radiusFigure } from './health.ts';
 import { type Html, html, type Part } from './html.ts';
 import { script } from './script.ts';
 import { style } from './style.ts';
-import { evaluationLines, percent, type RecallLine, recallTable, spaceNames } from './tables.ts';
-
-/** Points that a chart of this width can show. */
-const bins = 180;
+import { evaluationLines, percent, type RecallLine, recallTable } from './tables.ts';
 
 /** One run as one self-contained page. */
 export function runPage(record: RunRecord): string {
@@ -31,19 +28,24 @@ largest variance, mapped back to the ball. Point at one to see its class.</p>${d
 <p>Some test pictures, each with the nearest others by hyperbolic distance. Green: the same class; red: another.</p>
 ${galleryFigure(snapshot)}</section>`
 }
+${healthSection(record)}
 <section><h2>Settings</h2>${settings(config)}</section>`,
   );
 }
 
-/** A whole page around its contents. */
-export function page(title: string, body: Html): string {
+/** A whole page around its contents. `more`: a script beside the pages' own, which runs after it. */
+export function page(
+  title: string,
+  body: Html,
+  { more = '', footer = 'This page is one file and loads nothing.' }: { more?: string; footer?: string } = {},
+): string {
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${html`${title}`}</title><style>${style}</style></head>
 <body>
 ${body}
-<footer>Made by horoball. This page is one file and loads nothing.</footer>
-<script type="module">${script}</script>
+<footer>${html`Made by horoball. ${footer}`}</footer>
+<script type="module">${script}${more}</script>
 </body></html>
 `;
 }
@@ -102,7 +104,9 @@ ${recallTable([...lines, ...beside])}</section>`;
 }
 
 function curvesSection({ rows, snapshot }: RunRecord): Part {
-  const charts = [recallChart(rows, snapshot?.baselines ?? []), lossChart(stepsOf(rows))].filter(
+  const steps = stepsOf(rows);
+  const baselines = snapshot?.baselines ?? [];
+  const charts = [recallChart(rows, baselines), lossChart(steps), learntChart(steps)].filter(
     (chart) => chart !== null,
   );
   return charts.length === 0
@@ -110,29 +114,12 @@ function curvesSection({ rows, snapshot }: RunRecord): Part {
     : html`<section><h2>Training</h2><div class="charts">${charts}</div></section>`;
 }
 
-function lossChart(steps: readonly StepRow[]): Html | null {
-  if (steps.length < 2) return null;
-  const { x, y } = binned(
-    steps.map((row) => row.step),
-    steps.map((row) => row.loss),
-    bins,
-  );
-  const smooth = smoothed(y, Math.max(1, Math.round(y.length / 20)));
-  const series = [{ name: 'loss', colour: lineColours[0]!, x, y: smooth, faint: y }];
-  return lineChart({ title: 'Loss', xLabel: 'step', series });
-}
-
-function recallChart(rows: RunRecord['rows'], baselines: readonly RecallLine[]): Html | null {
-  const evaluations = evaluationsOf(rows);
-  if (evaluations.length < 2) return null;
-  const series = (Object.keys(spaceNames) as (keyof typeof spaceNames)[]).map((space, i) => ({
-    name: spaceNames[space],
-    colour: lineColours[i]!,
-    x: evaluations.map((row) => row.epoch),
-    y: evaluations.map((row) => row.spaces[space].at['1'] ?? Number.NaN),
-  }));
-  const marks = baselines.map((baseline) => ({ name: baseline.name, y: baseline.recall.at['1'] ?? 0 }));
-  return lineChart({ title: 'Recall@1', xLabel: 'epoch', series, percent: true, yMin: 0, marks });
+function healthSection({ rows }: RunRecord): Part {
+  const checks = healthRowsOf(rows);
+  if (checks.length === 0) return null;
+  return html`<section><h2>Numerical health</h2>
+<p>Where the points of the last training batch stand in the ball, and whether anything is at the limit of its numbers.</p>
+<div class="charts">${radiusFigure(checks.at(-1)!)}${gradientChart(stepsOf(rows))}</div></section>`;
 }
 
 /** Every option of the run. */

@@ -19,7 +19,8 @@ const show = (event, lines) => {
 };
 const hide = () => { tip.hidden = true; };
 
-for (const svg of document.querySelectorAll('svg[data-chart]')) {
+const wire = (root) => {
+for (const svg of root.querySelectorAll('svg[data-chart]')) {
   const chart = JSON.parse(svg.dataset.chart);
   const cursor = svg.querySelector('.cursor');
   const written = (value) => chart.percent ? (100 * value).toFixed(1) + '%' : String(value);
@@ -42,7 +43,7 @@ for (const svg of document.querySelectorAll('svg[data-chart]')) {
   svg.addEventListener('pointerleave', () => { cursor.innerHTML = ''; hide(); });
 }
 
-for (const figure of document.querySelectorAll('.disk')) {
+for (const figure of root.querySelectorAll('.disk')) {
   const names = JSON.parse(figure.querySelector('script').textContent);
   const points = figure.querySelector('.points');
   const lift = (chosen) => {
@@ -61,4 +62,6 @@ for (const figure of document.querySelectorAll('.disk')) {
     entry.addEventListener('pointerleave', () => lift(null));
   }
 }
+};
+wire(document);
 `;

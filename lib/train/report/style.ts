@@ -55,6 +55,8 @@ svg text { font: 11.5px var(--sans); fill: var(--soft); }
 .line { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
 .line.faint { stroke-width: 1; opacity: .28; }
 .whisker { fill: none; stroke-width: 1.3; opacity: .75; }
+.column { fill: var(--accent); opacity: .8; }
+.note { margin: 6px 0 0; font-size: 13.5px; color: var(--soft); }
 .zero { stroke: var(--ink); stroke-width: 1; fill: none; }
 svg text.row { fill: var(--ink); font-size: 12.5px; }
 td.heat { text-align: center; min-width: 62px; border: 2px solid var(--paper); background: color-mix(in oklab, var(--accent) calc(100% * var(--heat)), var(--wash)); color: var(--ink); }
@@ -100,6 +102,13 @@ dl.settings div { display: flex; justify-content: space-between; gap: 12px; bord
 dt { color: var(--soft); }
 dd { margin: 0; text-align: right; }
 footer { margin-top: 60px; padding-top: 16px; border-top: 1px solid var(--rule); font-size: 13.5px; color: var(--soft); }
+.state { margin: 18px 0 8px; max-width: none; }
+.state b { display: inline-block; margin-right: 8px; padding: 1px 9px; border-radius: 9px; background: var(--accent); color: var(--paper); font-weight: 600; font-size: 14px; }
+.state b.failed, .state b.stopped { background: var(--miss); }
+.state b.finished { background: var(--hit); }
+.progress { height: 5px; border-radius: 3px; background: var(--rule); overflow: hidden; }
+.progress i { display: block; height: 100%; background: var(--accent); transition: width .4s; }
+h2.second { margin-top: 42px; }
 a { color: var(--accent); text-underline-offset: 2px; }
 code { font: .92em ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace; }
 @media (max-width: 560px) {

@@ -1,0 +1,21 @@
+import { Option } from 'commander';
+import { coded } from '../errors.ts';
+import { defaultPort } from '../train/dashboard/server.ts';
+
+/** `--dashboard [port]`. */
+export function dashboardOption(): Option {
+  const text = `show the run on a live page, http://127.0.0.1:<port>/; 0 takes any free port`;
+  return new Option('--dashboard [port]', text).preset(String(defaultPort));
+}
+
+/** The port that was asked for; null where no page was. */
+export function dashboardPort(given: unknown): number | null {
+  if (given === undefined) return null;
+  if (/^\d{1,5}$/.test(String(given)) && Number(given) < 65_536) return Number(given);
+  const expected = 'a port from 0 to 65535';
+  throw coded(
+    'ERR_HOROBALL_OPTION',
+    `[train] dashboard: expected ${expected}, got '${String(given)}'`,
+    RangeError,
+  );
+}

@@ -1,0 +1,78 @@
+import { evaluationsOf, type Row, type StepRow } from '../record.ts';
+import { binned, lineChart, type Series, smoothed } from './chart.ts';
+import { lineColours } from './colour.ts';
+import type { Html } from './html.ts';
+import { type RecallLine, spaceNames } from './tables.ts';
+
+/** Points that a chart of this width can show. */
+const bins = 180;
+
+/** The loss, and a smoothed line through it. */
+export function lossChart(steps: readonly StepRow[]): Html | null {
+  if (steps.length < 2) return null;
+  return stepChart('Loss', steps, 'loss', (row) => row.loss);
+}
+
+/** Recall@1 of the three spaces after each evaluation, beside what nobody trained. */
+export function recallChart(rows: readonly Row[], baselines: readonly RecallLine[]): Html | null {
+  const evaluations = evaluationsOf(rows);
+  if (evaluations.length < 2) return null;
+  const series = (Object.keys(spaceNames) as (keyof typeof spaceNames)[]).map((space, i) => ({
+    name: spaceNames[space],
+    colour: lineColours[i]!,
+    x: evaluations.map((row) => row.epoch),
+    y: evaluations.map((row) => row.spaces[space].at['1'] ?? Number.NaN),
+  }));
+  const marks = baselines.map((baseline) => ({ name: baseline.name, y: baseline.recall.at['1'] ?? 0 }));
+  return lineChart({ title: 'Recall@1', xLabel: 'epoch', series, percent: true, yMin: 0, marks });
+}
+
+/** Pictures a second. */
+export function throughputChart(steps: readonly StepRow[]): Html | null {
+  return stepChart('Pictures a second', steps, 'pictures a second', (row) => row.imagesPerSecond, 0);
+}
+
+/** Milliseconds that a step waited for pictures. */
+export function waitChart(steps: readonly StepRow[]): Html | null {
+  return stepChart('Wait for pictures, ms', steps, 'wait', (row) => row.waitMs, 0);
+}
+
+/** The gradient's norm before clipping; steps whose gradient overflowed are left out. */
+export function gradientChart(steps: readonly StepRow[]): Html | null {
+  const finite = steps.filter(({ gradNorm }) => gradNorm !== undefined);
+  return stepChart('Gradient norm', finite, 'norm', (row) => row.gradNorm!, 0);
+}
+
+/** Temperatures and curvature as shares of what they were at first, where they are learnt. */
+export function learntChart(steps: readonly StepRow[]): Html | null {
+  const names = (['t_e', 't_h', 'hyp_c'] as const).filter((name) => steps[0]?.[name] !== undefined);
+  if (names.length === 0 || steps.length < 2) return null;
+  const x = steps.map(({ step }) => step);
+  const series = names.map((name, i): Series => {
+    const relative = steps.map((row) => row[name]! / steps[0]![name]!);
+    return {
+      name: `${name} (at first ${Number(steps[0]![name]!.toPrecision(3))})`,
+      colour: lineColours[i]!,
+      ...binned(x, relative, bins),
+    };
+  });
+  return lineChart({ title: 'Learnt scalars, times their first value', xLabel: 'step', series });
+}
+
+function stepChart(
+  title: string,
+  steps: readonly StepRow[],
+  name: string,
+  value: (row: StepRow) => number,
+  yMin?: number,
+): Html | null {
+  if (steps.length < 2) return null;
+  const { x, y } = binned(
+    steps.map(({ step }) => step),
+    steps.map(value),
+    bins,
+  );
+  const smooth = smoothed(y, Math.max(1, Math.round(y.length / 20)));
+  const series = [{ name, colour: lineColours[0]!, x, y: smooth, faint: y }];
+  return lineChart({ title, xLabel: 'step', series, ...(yMin !== undefined && { yMin }) });
+}
