@@ -35,12 +35,12 @@ export function runSync<R>(operation: string, prepared: Prepared<R>): R {
   return prepared.finish();
 }
 
-let lastJob = 0;
-
 /** A job's number: never 0, and not in use again for four thousand million jobs. */
 function nextJob(): number {
-  lastJob = lastJob === 0xffffffff ? 1 : lastJob + 1;
-  return lastJob;
+  const binary = core();
+  const last = binary.lastJob ?? 0;
+  binary.lastJob = last === 0xffffffff ? 1 : last + 1;
+  return binary.lastJob;
 }
 
 /** Runs a prepared call on another thread. What `prepare` throws rejects the promise. */

@@ -1,7 +1,8 @@
 import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
+import { dirname, join, resolve } from 'node:path';
 import { coded } from './errors.ts';
 import type { Reals } from './matrix.ts';
+import { addonCache } from './places.ts';
 
 /** A matrix as the core takes it: data (null: not given), rows, columns. */
 type Flat = [data: Reals | null, rows: number, cols: number];
@@ -90,6 +91,8 @@ export interface Core {
     ]
   ): Outcome;
   cancel(job: number): void;
+  /** The number that lib/call.ts gave last. It is kept here since a bundle may hold a second copy of that file. */
+  lastJob?: number;
   /** A type-tagged handle of a device's table (-1: the CPU) or a CPU level's, for another addon; null if not here. */
   backend(which: number | string): object | null;
   /** Loads a shared library by its absolute path. */
@@ -100,9 +103,6 @@ export interface Core {
     readonly threads: number;
   };
 }
-
-/** The package's root: this file is `dist/lib/native.js`. */
-const root = fileURLToPath(new URL('../..', import.meta.url));
 
 let loaded: Core | undefined;
 
@@ -146,13 +146,44 @@ function load(): Core {
   return found;
 }
 
+declare const __filename: string;
+
+/**
+ * The core that `HOROBALL_CORE` names; or the package's own build or prebuilt binary; or what `horoball setup` built
+ * where the package is read-only.
+ */
 function open(): Core {
-  const require = createRequire(import.meta.url);
-  try {
-    return (require('node-gyp-build') as (root: string) => Core)(root);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message.split('\n', 1)[0] : String(cause);
-    const message = `horoball's native core did not load (${reason}); build it: npm run build in ${root}`;
-    throw Object.assign(coded('ERR_HOROBALL_NO_BINARY', message), { cause });
+  // A bundle in CommonJS has no URL of its own, only a name.
+  const require = createRequire(import.meta.url ?? __filename);
+  const named = process.env['HOROBALL_CORE'];
+  const ways = named ? [() => resolve(named)] : [() => packaged(require), () => cached(require)];
+  let first: unknown;
+  for (const way of ways) {
+    try {
+      return require(way()) as Core;
+    } catch (cause) {
+      first ??= cause;
+    }
   }
+  throw Object.assign(coded('ERR_HOROBALL_NO_BINARY', whyNot(first, named)), { cause: first });
+}
+
+function packaged(require: NodeJS.Require): string {
+  const { path } = require('node-gyp-build') as { path(folder: string): string };
+  return path(dirname(require.resolve('horoball/package.json')));
+}
+
+function cached(require: NodeJS.Require): string {
+  const { version } = require('horoball/package.json') as { version: string };
+  return join(addonCache(version), 'core.node');
+}
+
+function whyNot(cause: unknown, named: string | undefined): string {
+  const { message = String(cause), code } = cause as { message?: string; code?: string };
+  const advice = named
+    ? 'HOROBALL_CORE should name a file such as prebuilds/linux-x64/horoball.glibc.node'
+    : code === 'MODULE_NOT_FOUND'
+      ? "a bundle needs the package horoball beside it, or HOROBALL_CORE with the path of its core's .node file"
+      : 'run `npx horoball setup`, which builds it (with cmake and a C++20 compiler)';
+  return `horoball's native core did not load (${message.split('\n', 1)[0]}): ${advice}`;
 }

@@ -17,17 +17,19 @@ export function doctorCommand(): Command {
 }
 
 function text(diagnosis: Diagnosis): string {
-  const { horoball, node, platform, core, libtorch, addon, cuda, compiler, cmake, looked } = diagnosis;
+  const { horoball, node, platform, core, libtorch, addon, cuda, pictures, compiler, cmake } = diagnosis;
+  const looked = libtorch.ok ? [] : diagnosis.looked;
   const rows: [string, string][] = [
     ['horoball', `${horoball}, Node ${node}, ${platform}`],
     ['core', told(core, ({ level, threads }) => `${level}, ${threads} threads`)],
     ['libtorch', told(libtorch, ({ version, origin, lib }) => `${version} (${origin}), ${lib}`)],
+    ...looked.map(({ origin, reason }): [string, string] => ['', `${origin}: ${reason}`]),
     ['addon', told(addon, addonText)],
     ['cuda', told(cuda, () => 'yes')],
+    ['pictures', told(pictures, () => 'yes')],
     ['compiler', compiler ?? 'none: apt-get install g++'],
     ['cmake', cmake ?? 'none: apt-get install cmake'],
   ];
-  if (!libtorch.ok) for (const { origin, reason } of looked) rows.push(['', `${origin}: ${reason}`]);
   return rows.map(([name, value]) => `${name.padEnd(10)}${value}`).join('\n');
 }
 

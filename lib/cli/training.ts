@@ -4,6 +4,7 @@ import { Dashboard } from '../train/dashboard/server.ts';
 import { LiveState } from '../train/dashboard/state.ts';
 import type { TrainHooks, TrainResult } from '../train/hooks.ts';
 import { train } from '../train/loop.ts';
+import { torchInfo } from '../train/native.ts';
 import { Meter } from '../train/progress.ts';
 import type { Baseline, EvaluationRow, StepRow } from '../train/record.ts';
 import { evaluationLines } from '../train/report/tables.ts';
@@ -34,6 +35,7 @@ export async function runTraining(
     if (json) jsonLine(value);
   };
   const health = new HealthTeller((text) => meter.say(text));
+  torchInfo(); // says what is missing before anything is drawn
   if (config.ds === 'shapes') await drawShapes(config.path, interrupt.signal);
   const hooks: TrainHooks = {
     signal: interrupt.signal,

@@ -6,6 +6,7 @@ import { availableParallelism, freemem } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 
 import { coded } from '../errors.ts';
+import { addonCache } from '../places.ts';
 import { lastWords, run, versionOf } from './command.ts';
 import { addonFolders, cacheFolder, packageRoot, packageVersion } from './paths.ts';
 import { type AddonRecord, addonName, type BuiltAddon, type LibTorch, recordName } from './record.ts';
@@ -37,7 +38,7 @@ export function fingerprint(libtorch: LibTorch): string {
  * @throws Error `ERR_HOROBALL_BUILD` when a tool is missing or the build fails.
  */
 export async function buildTrainAddon(libtorch: LibTorch, ui: Ui): Promise<BuiltAddon> {
-  const folder = outputFolder();
+  const folder = outputFolder(addonFolders());
   const work = join(dirname(folder), 'work');
   const options = ['-DHOROBALL_CORE=OFF', '-DHOROBALL_TRAIN=ON', ...libtorchOptions(libtorch)];
   await cmake(work, options, 'train', 'training addon', ui);
@@ -45,16 +46,17 @@ export async function buildTrainAddon(libtorch: LibTorch, ui: Ui): Promise<Built
   return publish(join(work, 'out', addonName), folder, record);
 }
 
-/** Builds the light core beside the package's other builds. */
+/** Builds the light core where lib/native.ts looks for it. */
 export async function buildCore(ui: Ui): Promise<void> {
   const release = join(packageRoot, 'build', 'Release');
-  const work = join(packageRoot, 'build', 'setup');
-  await cmake(work, [`-DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${release}`], 'core', 'light core', ui);
+  const folder = outputFolder([release, addonCache(packageVersion)]);
+  const work = join(dirname(folder), folder === release ? 'setup' : 'work-core');
+  await cmake(work, [`-DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${folder}`], 'core', 'light core', ui);
 }
 
 /** The package's own folder, or the cache where that is read-only. */
-function outputFolder(): string {
-  for (const folder of addonFolders()) {
+function outputFolder(folders: readonly string[]): string {
+  for (const folder of folders) {
     try {
       mkdirSync(folder, { recursive: true });
       accessSync(folder, constants.W_OK);
@@ -122,7 +124,8 @@ export function compilerName(): string {
   return process.env['CXX'] || 'c++';
 }
 
-async function requireTools(what: string): Promise<void> {
+/** @throws Error `ERR_HOROBALL_BUILD` that names what is missing and how to get it. */
+export async function requireTools(what: string): Promise<void> {
   const tools = { cmake: 'cmake', 'a C++ compiler': compilerName() };
   const missing: string[] = [];
   for (const [name, program] of Object.entries(tools)) {

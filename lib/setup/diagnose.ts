@@ -1,4 +1,5 @@
 import { core } from '../native.ts';
+import { loadJpegTurbo, loadSharp } from '../train/data/decoders.ts';
 import { compilerName, fingerprint } from './build.ts';
 import { versionOf } from './command.ts';
 import { findLibTorch, type Looked } from './find.ts';
@@ -21,15 +22,18 @@ export interface Diagnosis {
   looked: Looked[];
   addon: Finding<AddonInfo & { file: string; current: boolean }>;
   cuda: Finding<object>;
+  /** The optional packages that read pictures. */
+  pictures: Finding<object>;
   compiler: string | null;
   cmake: string | null;
 }
 
 /** Looks at all of it; changes nothing and never throws. */
 export async function diagnose(): Promise<Diagnosis> {
-  const [search, addon, compiler, cmake] = await Promise.all([
+  const [search, addon, pictures, compiler, cmake] = await Promise.all([
     searched(),
     addonFinding(),
+    picturesFinding(),
     versionOf(compilerName()),
     versionOf('cmake'),
   ]);
@@ -41,6 +45,7 @@ export async function diagnose(): Promise<Diagnosis> {
     ...search,
     addon,
     cuda: cudaFinding(addon),
+    pictures,
     compiler: compiler ?? null,
     cmake: cmake ?? null,
   };
@@ -80,6 +85,15 @@ async function addonFinding(): Promise<Diagnosis['addon']> {
     return { ok: false, reason: 'the training addon is gone: run `npx horoball setup`' };
   const current = fingerprint(built.record.libtorch) === built.record.fingerprint;
   return { ok: true, file: built.file, current, ...probed.info };
+}
+
+async function picturesFinding(): Promise<Diagnosis['pictures']> {
+  try {
+    await Promise.all([loadJpegTurbo(), loadSharp()]);
+    return { ok: true };
+  } catch (error) {
+    return { ok: false, reason: sentence(error) };
+  }
 }
 
 function cudaFinding(addon: Diagnosis['addon']): Diagnosis['cuda'] {

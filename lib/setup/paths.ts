@@ -1,7 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+
+import { addonCache } from '../places.ts';
+
+export { cacheFolder } from '../places.ts';
 
 /** The package's own folder: the nearest one above this file that has a package.json. */
 export const packageRoot: string = (() => {
@@ -14,14 +17,7 @@ export const packageVersion: string = (
   JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }
 ).version;
 
-/** Where libtorch and, if the package's folder is read-only, the addons are kept. */
-export function cacheFolder(): string {
-  const base = process.env['XDG_CACHE_HOME'];
-  return join(base === undefined || base === '' ? join(homedir(), '.cache') : base, 'horoball');
-}
-
 /** Folders where `setup` may have put the training addon, the preferred one first. */
 export function addonFolders(): string[] {
-  const built = `${packageVersion}-${process.platform}-${process.arch}`;
-  return [join(packageRoot, 'native/torch/build/Release'), join(cacheFolder(), 'addons', built)];
+  return [join(packageRoot, 'native/torch/build/Release'), addonCache(packageVersion)];
 }

@@ -1,6 +1,6 @@
 import { coded } from '../errors.ts';
 import { core } from '../native.ts';
-import { buildCore, buildTrainAddon, fingerprint } from './build.ts';
+import { buildCore, buildTrainAddon, fingerprint, requireTools } from './build.ts';
 import { findLibTorch, pythonTorch, type Surroundings, systemFolders } from './find.ts';
 import { installLibTorch, takeLibTorch } from './install.ts';
 import { type AddonInfo, loads, probeAddon } from './probe.ts';
@@ -79,5 +79,6 @@ async function ensureLibTorch({ libtorch: given }: SetupOptions, ui: Ui): Promis
   if (libtorch !== undefined) return libtorch;
   const places = looked.map(({ origin, reason }) => `  ${origin}: ${reason}`).join('\n');
   ui.say(`No libtorch was found:\n${places}`);
+  await requireTools('training addon'); // before hundreds of megabytes are fetched for nothing
   return installLibTorch(ui);
 }

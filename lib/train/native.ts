@@ -176,7 +176,8 @@ function load(): { addon: TrainAddon; lib: string } {
   const light = core(); // its own error, if it is missing, comes first
   const built = findAddon();
   if (built === undefined) {
-    throw coded('ERR_HOROBALL_NO_TRAIN', `the training addon is not built: ${advice}`);
+    const message = `the training layer is not set up: ${advice}, which finds or installs libtorch and builds the addon`;
+    throw coded('ERR_HOROBALL_NO_TRAIN', message);
   }
   const lib = libraryFolder(built);
   openLibraries(light, lib);

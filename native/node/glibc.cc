@@ -1,0 +1,44 @@
+// Portable builds for Linux only (HOROBALL_PORTABLE): what this machine's glibc has under a new version,
+// taken from where every glibc since 2.17 has it. The linker's --wrap sends all references here, those of the
+// static libstdc++ too.
+#include <features.h>
+
+#if defined(__GLIBC__)
+
+#include <pthread.h>
+
+#if defined(__x86_64__)
+#define HOROBALL_OLDEST "GLIBC_2.2.5"
+#elif defined(__aarch64__)
+#define HOROBALL_OLDEST "GLIBC_2.17"
+#endif
+
+#define HOROBALL_OLD(result, name, types)                               \
+  extern "C" result horoball_old_##name types;                          \
+  __asm__(".symver horoball_old_" #name "," #name "@" HOROBALL_OLDEST); \
+  extern "C" result __wrap_##name types
+
+// The new versions of these two only drop the setting of errno.
+HOROBALL_OLD(double, exp, (double x)) { return horoball_old_exp(x); }
+HOROBALL_OLD(double, hypot, (double x, double y)) { return horoball_old_hypot(x, y); }
+
+// These only moved from libdl and libpthread, which Node itself loads where they are still apart.
+HOROBALL_OLD(void*, dlopen, (const char* file, int mode)) { return horoball_old_dlopen(file, mode); }
+HOROBALL_OLD(char*, dlerror, ()) { return horoball_old_dlerror(); }
+HOROBALL_OLD(int, pthread_create,
+             (pthread_t * thread, const pthread_attr_t* attributes, void* (*start)(void*), void* argument)) {
+  return horoball_old_pthread_create(thread, attributes, start, argument);
+}
+HOROBALL_OLD(int, pthread_detach, (pthread_t thread)) { return horoball_old_pthread_detach(thread); }
+HOROBALL_OLD(int, pthread_once, (pthread_once_t * once, void (*routine)())) {
+  return horoball_old_pthread_once(once, routine);
+}
+HOROBALL_OLD(int, __pthread_key_create, (pthread_key_t * key, void (*destructor)(void*))) {
+  return horoball_old___pthread_key_create(key, destructor);
+}
+
+// glibc 2.32's hint that there is one thread only, which spares shared_ptr an atomic; here there always may
+// be more.
+extern "C" __attribute__((visibility("hidden"))) char __libc_single_threaded = 0;
+
+#endif
