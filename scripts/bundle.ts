@@ -14,8 +14,8 @@ await build({
   format: 'esm',
   platform: 'node',
   target: 'node20',
-  minifySyntax: true,
-  minifyWhitespace: true,
+  minify: true,
+  keepNames: true,
   external: ['node-gyp-build'],
   logLevel: 'warning',
 });

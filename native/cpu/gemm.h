@@ -11,8 +11,12 @@
 namespace horoball {
 namespace {
 
-#if defined(__AVX512F__) || defined(__aarch64__)
+#if defined(__AVX512F__)
 constexpr int kTileRows = 8;  // 24 sums, 3 vectors of B and a broadcast: of 32 registers
+constexpr int kTileVectors = 3;
+#elif defined(__aarch64__)
+constexpr int kTileRows =
+    6;  // 18 of 32: 8 rows would not divide the 6 float64 columns, and 4 would not fill it
 constexpr int kTileVectors = 3;
 #elif defined(__AVX2__)
 constexpr int kTileRows = 4;  // 12 sums, 3 vectors of B and a broadcast: of 16 registers
@@ -24,6 +28,9 @@ constexpr int kTileVectors = 2;
 
 template <class T>
 constexpr int kTileCols = kTileVectors * Vec<T>::kLanes;
+
+// A's rows often lie in panels that are B's, from which a tile takes whole runs.
+static_assert(kTileCols<float> % kTileRows == 0 && kTileCols<double> % kTileRows == 0);
 
 // How A lies: by_k has the rows of one k side by side, and `stride` between two k; by_row the reverse.
 enum class Left { by_k, by_row };
