@@ -21,6 +21,7 @@ function main(): void {
   const options = [
     '-DCMAKE_BUILD_TYPE=Release',
     '-DHOROBALL_PORTABLE=ON',
+    '-DHOROBALL_CUDA=OFF',
     `-DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${join(work, 'out')}`,
     ...crossOptions(),
   ];
