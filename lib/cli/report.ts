@@ -1,7 +1,9 @@
 import { dirname, join, relative, resolve } from 'node:path';
 import { Command } from 'commander';
+import { coded } from '../errors.ts';
 import { evaluationsOf, type RunRecord, type Space } from '../train/record.ts';
 import { comparisonPage } from '../train/report/compare.ts';
+import { explorePage } from '../train/report/explore.ts';
 import { spaceNames } from '../train/report/tables.ts';
 import { readRun, writeReport, writeText } from '../train/run-folder.ts';
 import { jsonLine } from './json.ts';
@@ -11,10 +13,16 @@ import { recallText } from './table.ts';
 export function reportCommand(): Command {
   return new Command('report')
     .description('draw the report of a run, or compare several')
-    .argument('<run...>', 'run folders')
+    .argument('[run...]', 'run folders')
     .option('--out <file>', 'where the comparison goes (default: comparison.html beside the first run)')
+    .option(
+      '--explore',
+      'write a page with sliders for temperatures and curvature (--out, default explore.html)',
+    )
     .option('--json', "print each run's last evaluation as a line of JSON on stdout")
-    .action(async (paths: string[], options: { out?: string; json?: boolean }) => {
+    .action(async (paths: string[], options: ReportOptions) => {
+      if (options.explore) return await explore(options.out ?? 'explore.html');
+      if (paths.length === 0) throw noRun();
       const records = await Promise.all(paths.map(readRun));
       for (const record of records) if (options.json) jsonLine(lastEvaluation(record));
       const table = comparisonText(records);
@@ -22,6 +30,22 @@ export function reportCommand(): Command {
       const file = await drawn(paths, records, options.out);
       process.stderr.write(`Report: ${relative('.', file)}\n`);
     });
+}
+
+interface ReportOptions {
+  out?: string;
+  json?: boolean;
+  explore?: boolean;
+}
+
+function noRun(): Error {
+  const message = '[report] run: expected at least one run folder, such as runs/shapes-hybrid-1';
+  return coded('ERR_HOROBALL_OPTION', message, RangeError);
+}
+
+async function explore(out: string): Promise<void> {
+  await writeText(resolve(out), explorePage());
+  process.stderr.write(`Page: ${relative('.', resolve(out))}\n`);
 }
 
 async function drawn(paths: readonly string[], records: readonly RunRecord[], out?: string): Promise<string> {

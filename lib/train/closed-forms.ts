@@ -48,3 +48,21 @@ export function pairCurve({ geometry, t_e, t_h, lam, c, clip }: Setting, cos: nu
     pull: flat * Math.sqrt(1 - cos * cos) + curved * perAngle,
   };
 }
+
+/**
+ * How far a tied head's distance is from a straight line in the chord: the line `slope chord + offset` that stays nearest
+ * to d_c over all cosines, and by how much it errs. d_c is concave in the chord and 0 at 0, so the line is parallel to the
+ * secant and lies half of the largest gap above it.
+ */
+export function chordFit(setting: Setting): { slope: number; offset: number; error: number } {
+  const { c, clip } = setting;
+  const root = Math.sqrt(c);
+  const r = Math.min(Math.tanh(root * Math.min(1, clip ?? 1)), 1 - 1e-3) / root;
+  const a = 1 - c * r * r;
+  const distance = (chord: number): number => (2 / root) * Math.asinh((root * chord) / a);
+  const slope = distance(2 * r) / (2 * r);
+  // Where the distance runs parallel to the secant: 2 / (a sqrt(1 + c chord^2 / a^2)) = slope.
+  const chord = Math.sqrt(Math.max(0, 4 / (slope * slope) - a * a)) / root;
+  const gap = distance(chord) - slope * chord;
+  return { slope, offset: gap / 2, error: gap / 2 };
+}

@@ -229,7 +229,9 @@ export class Journal {
     this.#evaluations.push(row);
     this.#folder?.log(row);
     const { c } = this.#learner.embedder;
-    const drawn = { c, epoch, baselines: this.#baselines };
+    const { tauE, tauH } = this.#learner.scalars();
+    const loss = { ...this.#learner.loss.options, tauE, tauH, c };
+    const drawn = { c, epoch, baselines: this.#baselines, loss };
     if (this.#folder || this.#hooks.onSnapshot) {
       const snapshot = await takeSnapshot(test.name, test.split, embedded, drawn);
       await this.#folder?.writeSnapshot(snapshot);

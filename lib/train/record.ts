@@ -89,6 +89,39 @@ export interface HealthRow extends Health {
 
 export type Row = StepRow | EvaluationRow | HealthRow;
 
+/** How the pull on an anchor is spread over its negatives under one geometry; means over the anchors of a batch. */
+export interface NegativeProfile {
+  geometry: RunConfig['geometry'];
+  /** Negatives of an anchor. */
+  negatives: number;
+  /** exp(entropy of q): the number of equal negatives that would be as spread. */
+  effective: number;
+  /** Shares of q on the hardest ceil(1 %) and ceil(10 %) by cosine. */
+  hardest1: number;
+  hardest10: number;
+  /** Share of q on negatives of the anchor's own view, of which each stands in views - 1 rows of the loss. */
+  sameView: number;
+  /** 1 - p of the positive, averaged over the pairs of views: what the whole push is multiplied with. */
+  missed: number;
+  /** Share of q on the hardest 1, 2, 3, 5, ... negatives, those of the anchor's own view and the others apart. */
+  byRank: { hardest: number[]; sameView: number[]; crossView: number[] };
+  /**
+   * In equal bins of the cosine from -1 to 1: share of the negatives, of q, and of the pull (null where an untied hybrid
+   * has two that do not add).
+   */
+  byCosine: { count: number[]; weight: number[]; pull: number[] | null };
+}
+
+/** The same batch under every geometry, with the run's temperatures. */
+export interface NegativeProfiles {
+  own: RunConfig['geometry'];
+  tied: boolean;
+  views: number;
+  classes: number;
+  cosineBins: number;
+  profiles: NegativeProfile[];
+}
+
 /** A way to compare pictures that was not trained, measured on the same test classes. */
 export interface Baseline {
   name: string;
@@ -119,6 +152,8 @@ export interface Snapshot {
   };
   gallery: { query: Thumbnail; nearest: (Thumbnail & { distance: number })[] }[];
   baselines: Baseline[];
+  /** Absent in runs of older versions, null where the test set is too small. */
+  negatives?: NegativeProfiles | null;
 }
 
 /** All that a run folder says. */

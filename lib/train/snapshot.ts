@@ -2,6 +2,7 @@ import { matrix } from '../matrix.ts';
 import { topK } from '../topk.ts';
 import type { Split } from './data/dataset.ts';
 import { chosen, type Embedded } from './evaluate.ts';
+import { type ProfileOptions, profileNegatives } from './negative-profile.ts';
 import type { Baseline, Snapshot, Thumbnail } from './record.ts';
 import { projectToDisk } from './report/projection.ts';
 
@@ -20,7 +21,7 @@ export async function takeSnapshot(
   dataset: string,
   split: Split,
   embedded: Embedded,
-  { c, epoch, baselines }: { c: number; epoch: number; baselines: Baseline[] },
+  { c, epoch, baselines, loss }: { c: number; epoch: number; baselines: Baseline[]; loss: ProfileOptions },
 ): Promise<Snapshot> {
   return {
     dataset,
@@ -30,6 +31,7 @@ export async function takeSnapshot(
     disk: await drawDisk(embedded, c),
     gallery: await drawGallery(split, embedded, c),
     baselines,
+    negatives: await profileNegatives(embedded, loss),
   };
 }
 

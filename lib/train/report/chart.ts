@@ -23,6 +23,8 @@ export interface ChartOptions {
   percent?: boolean;
   /** Few places, such as the temperatures of a study, at equal steps of their logarithm and each with its tick. */
   logX?: boolean;
+  /** Lines whose points lie close: no dots, and nothing is moved aside. */
+  dense?: boolean;
   /** Dashed horizontal lines with their names. */
   marks?: readonly { name: string; y: number }[];
 }
@@ -38,7 +40,7 @@ export function lineChart(options: ChartOptions): Html {
     [y, faint, low, high].flatMap((values) => [...(values ?? [])]),
   );
   for (const mark of options.marks ?? []) ys.push(mark.y);
-  const inner = options.logX ? 26 : 0; // bars at the first and last place stay clear of the axes
+  const inner = options.logX && !options.dense ? 26 : 0; // bars at the first and last place stay clear of the axes
   const x = scale(extent(xs), [margin.left + inner, width - margin.right - inner], options.logX);
   const [low, high] = extent(ys);
   const y = scale(
@@ -51,7 +53,7 @@ export function lineChart(options: ChartOptions): Html {
 <svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${options.title}" data-chart="${chartData(options, x, y)}">
 ${yAxis(y, format)}${xAxis(x, options.xLabel, options.logX ? placed(xs, x) : ticks(x.domain))}
 ${(options.marks ?? []).map((mark) => markLine(mark, y))}
-${options.series.map((series, i) => line(series, shifted(x, options, i), y))}
+${options.series.map((series, i) => line(series, shifted(x, options, i), y, options.dense))}
 <g class="cursor"></g></svg>
 ${legend(options.series)}</figure>`;
 }
@@ -81,8 +83,8 @@ function placed(xs: readonly number[], x: Scale): number[] {
 }
 
 /** Lines with intervals at the same places stand a little apart, so that each can be seen. */
-function shifted(x: Scale, { series, logX }: ChartOptions, index: number): Scale {
-  if (!logX) return x;
+function shifted(x: Scale, { series, logX, dense }: ChartOptions, index: number): Scale {
+  if (!logX || dense) return x;
   const step = Math.min(6, 24 / series.length);
   return { ...x, at: (value) => x.at(value) + step * (index - (series.length - 1) / 2) };
 }
@@ -137,7 +139,7 @@ function markLine(mark: { name: string; y: number }, y: Scale): Html {
   return html`<path class="mark" d="M${margin.left} ${at.toFixed(1)}H${width - margin.right}"/><text class="label" x="${width - margin.right}" y="${(at - 4).toFixed(1)}" text-anchor="end">${mark.name}</text>`;
 }
 
-function line(series: Series, x: Scale, y: Scale): Html {
+function line(series: Series, x: Scale, y: Scale, dense = false): Html {
   const path = (values: readonly number[]): string =>
     values
       .map((value, i) => ({ value, i }))
@@ -146,7 +148,7 @@ function line(series: Series, x: Scale, y: Scale): Html {
         ({ value, i }, at) => `${at ? 'L' : 'M'}${x.at(series.x[i]!).toFixed(1)} ${y.at(value).toFixed(1)}`,
       )
       .join('');
-  const dots = series.x.length <= 24;
+  const dots = !dense && series.x.length <= 24;
   return html`${bars(series, x, y)}${series.faint ? html`<path class="line faint" stroke="${series.colour}" d="${path(series.faint)}"/>` : null}<path class="line" stroke="${series.colour}" d="${path(series.y)}"/>${
     dots
       ? series.x.map(

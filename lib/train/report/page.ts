@@ -3,8 +3,10 @@ import { evaluationsOf, healthRowsOf, type RunRecord, stepsOf } from '../record.
 import { gradientChart, learntChart, lossChart, recallChart } from './curves.ts';
 import { diskFigure } from './disk.ts';
 import { galleryFigure } from './gallery.ts';
+import { curvatureWords, tiedWords } from './head-words.ts';
 import { radiusFigure } from './health.ts';
 import { type Html, html, type Part } from './html.ts';
+import { negativesSection } from './negatives.ts';
 import { script } from './script.ts';
 import { style } from './style.ts';
 import { evaluationLines, percent, type RecallLine, recallTable } from './tables.ts';
@@ -28,6 +30,7 @@ largest variance, mapped back to the ball. Point at one to see its class.</p>${d
 <p>Some test pictures, each with the nearest others by hyperbolic distance. Green: the same class; red: another.</p>
 ${galleryFigure(snapshot)}</section>`
 }
+${snapshot?.negatives ? negativesSection(snapshot.negatives, curvatureWords(config)) : null}
 ${healthSection(record)}
 <section><h2>Settings</h2>${settings(config)}</section>`,
   );
@@ -81,7 +84,11 @@ function medianRate(steps: readonly { imagesPerSecond: number }[]): number {
   return steps.map((row) => row.imagesPerSecond).sort((a, b) => a - b)[steps.length >> 1] ?? 0;
 }
 
-function recallSection({ rows, snapshot }: RunRecord): Part {
+function noteOf(text: string | null): Part {
+  return text === null ? null : html`<p class="note">${text}</p>`;
+}
+
+function recallSection({ config, rows, snapshot }: RunRecord): Part {
   const evaluations = evaluationsOf(rows);
   const last = evaluations.at(-1);
   if (last === undefined) return null;
@@ -100,7 +107,7 @@ function recallSection({ rows, snapshot }: RunRecord): Part {
       ? ' Same genus: the nearest picture of another class is of the same genus; same family: the nearest of another genus is of the same family.'
       : null
   }</p>
-${recallTable([...lines, ...beside])}</section>`;
+${recallTable([...lines, ...beside])}${noteOf(tiedWords(config))}</section>`;
 }
 
 function curvesSection({ rows, snapshot }: RunRecord): Part {

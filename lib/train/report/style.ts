@@ -108,6 +108,11 @@ footer { margin-top: 60px; padding-top: 16px; border-top: 1px solid var(--rule);
 .state b.finished { background: var(--hit); }
 .progress { height: 5px; border-radius: 3px; background: var(--rule); overflow: hidden; }
 .progress i { display: block; height: 100%; background: var(--accent); transition: width .4s; }
+.sliders { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 300px), 1fr)); gap: 12px 32px; margin-top: 22px; }
+.sliders label { font-size: 14px; color: var(--soft); }
+.sliders output { float: right; color: var(--ink); font-weight: 600; }
+.sliders input { display: block; width: 100%; margin: 6px 0 0; accent-color: var(--accent); }
+i.dot { display: inline-block; width: 11px; height: 11px; border-radius: 50%; margin-right: 8px; }
 h2.second { margin-top: 42px; }
 a { color: var(--accent); text-underline-offset: 2px; }
 code { font: .92em ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace; }

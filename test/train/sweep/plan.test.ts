@@ -1,5 +1,5 @@
 import test from 'ava';
-import { pairCurve } from '../../../lib/train/closed-forms.ts';
+import { chordFit, pairCurve } from '../../../lib/train/closed-forms.ts';
 import { parseAxis } from '../../../lib/train/sweep/axes.ts';
 import { makePlan, matchedAt, type Plan } from '../../../lib/train/sweep/plan.ts';
 
@@ -105,4 +105,28 @@ test("slopes and pulls are the logit's derivatives", (t) => {
   const r = Math.tanh(Math.sqrt(0.1)) / Math.sqrt(0.1);
   t.is(at1('euclidean'), 0);
   t.true(Math.abs(at1('hyperbolic') - (2 * r) / ((1 - 0.1 * r * r) * 0.2)) < 1e-12);
+});
+
+test('the straight line through the chord errs as little as it says, and no other errs less', (t) => {
+  for (const c of [0.1, 1, 10]) {
+    const setting = { geometry: 'hyperbolic', t_e: 1, t_h: 1, lam: 1, c, clip: null } as const;
+    const { slope, offset, error } = chordFit(setting);
+    const chordal = { ...setting, geometry: 'chordal' } as const;
+    const worst = (a: number, b: number): number =>
+      Math.max(
+        ...Array.from({ length: 20_001 }, (_, i) => {
+          const cos = 1 - 2 * (i / 20_000) ** 2; // even in the chord
+          const chord = -pairCurve(chordal, cos).logit / 2;
+          return Math.abs(-pairCurve(setting, cos).logit - a * chord - b);
+        }),
+      );
+    t.true(Math.abs(worst(slope, offset) / error - 1) < 1e-3, `${c}`);
+    for (const [a, b] of [
+      [1.01, 1],
+      [0.99, 1],
+      [1, 1.1],
+      [1, 0.9],
+    ] as const)
+      t.true(worst(slope * a, offset * b) > error * (1 + 1e-6));
+  }
 });
