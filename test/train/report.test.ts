@@ -154,3 +154,17 @@ test('words for durations and shares', (t) => {
   t.is(percent(0.1234), '12.3');
   t.is(percent(undefined), '–');
 });
+
+test('runs whose neighbours differ show them row by row, with the odd ones framed; equal rows are not drawn', (t) => {
+  const [one, two, three] = [fakeRun('one'), fakeRun('two'), fakeRun('three')];
+  const other = `${three.snapshot!.gallery[0]!.nearest[0]!.thumbnail}#`;
+  three.snapshot!.gallery[0]!.nearest[0]!.thumbnail = other;
+  const alike = comparisonPage([one, two]);
+  t.regex(alike, /All runs find the same neighbours/);
+  t.is([...alike.matchAll(/<img/g)].length, 0);
+  const differing = comparisonPage([one, three]);
+  t.is([...differing.matchAll(/<img/g)].length, 4);
+  t.is([...differing.matchAll(/class="miss only"/g)].length, 2);
+  three.snapshot!.gallery[0]!.query.thumbnail = other; // no query in common
+  t.notRegex(comparisonPage([one, three]), /<h2>Nearest neighbours/);
+});

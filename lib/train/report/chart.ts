@@ -51,7 +51,7 @@ export function lineChart(options: ChartOptions): Html {
   return html`<figure class="chart">
 <figcaption>${options.title}</figcaption>
 <svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${options.title}" data-chart="${chartData(options, x, y)}">
-${yAxis(y, format)}${xAxis(x, options.xLabel, options.logX ? placed(xs, x) : ticks(x.domain))}
+${yAxis(y, format)}${xAxis(x, options.xLabel, options.logX ? placed(options.dense ? decades(x.domain) : xs, x) : ticks(x.domain))}
 ${(options.marks ?? []).map((mark) => markLine(mark, y))}
 ${options.series.map((series, i) => line(series, shifted(x, options, i), y, options.dense))}
 <g class="cursor"></g></svg>
@@ -70,6 +70,13 @@ function scale(domain: readonly [number, number], range: readonly [number, numbe
     domain,
     at: (value) => range[0] + ((map(value) - map(domain[0])) / span) * (range[1] - range[0]),
   };
+}
+
+/** 1, 2 and 5 times the powers of ten inside a domain. */
+function decades([low, high]: readonly [number, number]): number[] {
+  const powers = Array.from({ length: 40 }, (_, i) => 10 ** (i - 20));
+  const found = powers.flatMap((power) => [1, 2, 5].map((factor) => Number((factor * power).toPrecision(3))));
+  return found.filter((value) => value >= low && value <= high);
 }
 
 /** The places themselves, less those whose label would touch another's; short numbers go first. */

@@ -3,6 +3,8 @@ import { binned, lineChart, smoothed } from './chart.ts';
 import { lineColours } from './colour.ts';
 import { diskFigure } from './disk.ts';
 import { type Html, html, type Part } from './html.ts';
+import { profileTable } from './negatives.ts';
+import { neighboursSection } from './neighbours.ts';
 import { page } from './page.ts';
 import { recallTable, spaceNames } from './tables.ts';
 
@@ -15,6 +17,8 @@ export function comparisonPage(records: readonly RunRecord[]): string {
 ${recallSection(records)}
 <section><h2>Training</h2>${sameRule(records)}<div class="charts">${[recallChart(records), lossChart(records)].filter((chart) => chart !== null)}</div></section>
 ${disks(records)}
+${neighboursSection(records)}
+${negativesComparison(records)}
 <section><h2>Settings that differ</h2>${differences(records)}</section>`,
   );
 }
@@ -71,6 +75,17 @@ function disks(records: readonly RunRecord[]): Part {
   return html`<section><h2>The Poincaré disk</h2><div class="disks">${drawn.map((record) =>
     diskFigure(record.snapshot!, record.name),
   )}</div></section>`;
+}
+
+/** Each run's own loss on its own embeddings. */
+function negativesComparison(records: readonly RunRecord[]): Part {
+  const rows = records.flatMap(({ name, snapshot }) => {
+    const own = snapshot?.negatives?.profiles.find(({ geometry }) => geometry === snapshot.negatives!.own);
+    return own ? [{ name, profile: own }] : [];
+  });
+  if (rows.length === 0) return null;
+  return html`<section><h2>Which negatives pull</h2><p>How each run's own loss spreads its push over the pictures of other classes, in a batch
+of unseen pictures. A run's report says more.</p>${profileTable(rows)}</section>`;
 }
 
 function differences(records: readonly RunRecord[]): Html {

@@ -12,14 +12,16 @@ ${picture(query, snapshot, 'query')}${nearest.map((one) =>
   )}</div>`;
 }
 
-function picture(
+/** `framed`: one that is not in every row that it is compared with. */
+export function picture(
   { label, thumbnail }: Thumbnail,
   snapshot: Snapshot,
   kind: 'query' | 'hit' | 'miss',
   distance?: number,
+  framed = false,
 ): Html {
   const name = lineage(snapshot, label).join(', ');
   const words = { query: 'query', hit: 'same class', miss: 'another class' }[kind];
   const note = distance === undefined ? 'query' : distance.toFixed(2);
-  return html`<figure class="${kind}" title="${name} (${words})"><img src="${thumbnail}" alt="${name} (${words})" width="72" height="72"><figcaption>${note}</figcaption></figure>`;
+  return html`<figure class="${kind}${framed ? ' only' : ''}" title="${name} (${words})"><img src="${thumbnail}" alt="${name} (${words})" width="72" height="72"><figcaption>${note}</figcaption></figure>`;
 }

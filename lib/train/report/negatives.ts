@@ -12,16 +12,18 @@ export function negativesSection(found: NegativeProfiles, curvature: string | nu
 Here is how that push is spread in a batch of ${classes} unseen classes with ${views} pictures each: for the
 loss of this run (<b>${own}</b>) and for the other geometries at the same temperatures, on the same embeddings.
 Hard means near by cosine.</p>
-${profileTable(profiles, own)}
+${profileTable(profiles.map((profile) => ({ name: profile.geometry, profile, lead: profile.geometry === own })))}
 <div class="charts">${rankChart(profiles, own)}${pullChart(found)}</div>
 <p class="note">${sameViewWords(found)}${curvature === null ? null : ` ${curvature}`}</p></section>`;
 }
 
-function profileTable(profiles: readonly NegativeProfile[], own: string): Html {
-  const count = profiles[0]!.negatives;
-  return html`<div class="scroll"><table><thead><tr><th scope="col">Geometry</th><th scope="col">effective number<br>of ${count} negatives</th><th scope="col">weight of the<br>hardest 1 %</th><th scope="col">weight of the<br>hardest 10 %</th><th scope="col">weight of the<br>same view</th><th scope="col">push left<br>(1 − p₊)</th></tr></thead><tbody>${profiles.map(
-    (one) =>
-      html`<tr class="${one.geometry === own ? 'lead' : 'aside'}"><th scope="row">${one.geometry}</th><td>${one.effective.toFixed(1)}</td><td>${percent(one.hardest1)} %</td><td>${percent(one.hardest10)} %</td><td>${percent(one.sameView)} %</td><td>${percent(one.missed)} %</td></tr>`,
+/** A line a loss. */
+export function profileTable(
+  rows: readonly { name: string; profile: NegativeProfile; lead?: boolean }[],
+): Html {
+  return html`<div class="scroll"><table><thead><tr><th scope="col"></th><th scope="col">effective number<br>of negatives</th><th scope="col">weight of the<br>hardest 1 %</th><th scope="col">weight of the<br>hardest 10 %</th><th scope="col">weight of the<br>same view</th><th scope="col">push left<br>(1 − p₊)</th></tr></thead><tbody>${rows.map(
+    ({ name, profile, lead }) =>
+      html`<tr class="${lead ? 'lead' : 'aside'}"><th scope="row">${name}</th><td>${profile.effective.toFixed(1)} of ${profile.negatives}</td><td>${percent(profile.hardest1)} %</td><td>${percent(profile.hardest10)} %</td><td>${percent(profile.sameView)} %</td><td>${percent(profile.missed)} %</td></tr>`,
   )}</tbody></table></div>`;
 }
 

@@ -57,6 +57,7 @@ svg text { font: 11.5px var(--sans); fill: var(--soft); }
 .whisker { fill: none; stroke-width: 1.3; opacity: .75; }
 .column { fill: var(--accent); opacity: .8; }
 .note { margin: 6px 0 0; font-size: 13.5px; color: var(--soft); }
+.charts + .note { margin-top: 20px; }
 .zero { stroke: var(--ink); stroke-width: 1; fill: none; }
 svg text.row { fill: var(--ink); font-size: 12.5px; }
 td.heat { text-align: center; min-width: 62px; border: 2px solid var(--paper); background: color-mix(in oklab, var(--accent) calc(100% * var(--heat)), var(--wash)); color: var(--ink); }
@@ -95,6 +96,9 @@ tr.found th, tr.found td { font-weight: 600; }
 .query img { display: block; width: 100%; height: auto; aspect-ratio: 1; border-radius: 4px; background: var(--wash); border: 2px solid transparent; }
 .hit img { border-color: var(--hit); }
 .miss img { border-color: var(--miss); }
+.only img { outline: 2px dashed var(--accent); outline-offset: 1px; }
+.compared { margin-bottom: 14px; }
+p.run { margin: 6px 0 4px; font-size: 13px; color: var(--soft); }
 .query figcaption { font-size: 12px; line-height: 1.6; text-align: center; color: var(--soft); }
 .miss figcaption { color: var(--miss); }
 dl.settings { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 190px), 1fr)); gap: 2px 28px; margin: 14px 0 0; font-size: 14px; }
