@@ -15,6 +15,19 @@ export interface RetrievalOptions extends MetricOptions, CallOptions {
   query?: ArrayLike<number> | undefined;
   /** The rows that may be answered; default all. A row never answers itself. */
   gallery?: ArrayLike<number> | undefined;
+  /** Also say how each query fared; default false. */
+  perQuery?: boolean | undefined;
+}
+
+/** How each query fared, in the order of the queries. */
+export interface QueryResults {
+  /** Place, from 1, of the nearest row of the query's class; 0 where it is none of those that were looked at. */
+  rank: Int32Array;
+  /** The nearest row; -1 where there is none. */
+  nearest: Int32Array;
+  rPrecision: Float64Array;
+  /** Its part of MAP@R. */
+  averagePrecision: Float64Array;
 }
 
 /** How well the nearest neighbours share their query's label; means over the queries. */
@@ -29,6 +42,8 @@ export interface RetrievalMetrics {
   queries: number;
   /** How many of them have no row of their class in the gallery: they count as 0 in every mean. */
   unmatched: number;
+  /** Where it was asked for. */
+  perQuery?: QueryResults;
 }
 
 const name = 'retrievalMetrics';
@@ -40,44 +55,83 @@ function* measure(embeddings: Matrix, labels: Labels, given?: RetrievalOptions):
   const options = checkOptions(name, given);
   const all = asMatrix(name, 'embeddings', embeddings);
   checkLabels(name, labels, all.rows);
-  const query = rowList('query', options.query, all.rows);
-  const gallery = rowList('gallery', options.gallery, all.rows);
+  const { metric, c, compat, threads, device } = options;
+  return yield* measureBy(all.rows, labels, options, (gallery) => {
+    const rows = gather(all, gallery);
+    return function* (query, exclude, k) {
+      const how = { metric, c, compat, threads, device, k, exclude };
+      const search = prepareTopK(name, gather(all, query), rows, how);
+      yield search;
+      return search.finish().indices;
+    };
+  });
+}
+
+/**
+ * Finds the k best of a gallery for some queries: flat places in the gallery, best first, -1 where there is none;
+ * `exclude` has for each query the place that may not be answered, or -1.
+ */
+export type Search = (query: Int32Array, exclude: Int32Array, k: number) => Steps<Int32Array>;
+
+/** What every kind of search is measured by; `open` is told the gallery's rows. */
+export function* measureBy(
+  rows: number,
+  labels: Labels,
+  options: Pick<RetrievalOptions, 'query' | 'gallery' | 'ks' | 'perQuery'>,
+  open: (gallery: Int32Array) => Search,
+): Steps<RetrievalMetrics> {
+  const query = rowList('query', options.query, rows);
+  const gallery = rowList('gallery', options.gallery, rows);
   const ks = checkKs(options.ks ?? [1, 2, 4, 8], gallery.length);
   const classes = classNumbers(labels);
-  const place = places(gallery, all.rows);
+  const place = places(gallery, rows);
   const relevant = relevantRows(query, gallery, classes, place);
-  const k = Math.min(
-    gallery.length,
-    Math.max(
-      ...ks,
-      relevant.reduce((a, b) => Math.max(a, b), 1),
-    ),
-  );
-  const rows = gather(all, gallery);
+  const most = relevant.reduce((a, b) => Math.max(a, b), 1);
+  const k = Math.min(gallery.length, Math.max(...ks, most));
+  const search = open(gallery);
   const sums = new Sums(ks);
+  const kept = options.perQuery === true ? new Kept(query.length) : undefined;
   const block = Math.max(1, Math.floor(blockSize / k));
   for (let begin = 0; begin < query.length; begin += block) {
     const part = query.subarray(begin, begin + block);
     const exclude = part.map((row) => place[row]!);
-    const { metric, c, compat, threads, device } = options;
-    const search = prepareTopK(name, gather(all, part), rows, {
-      metric,
-      c,
-      compat,
-      threads,
-      device,
-      k,
-      exclude,
-    });
-    yield search;
-    const { indices } = search.finish();
+    const indices = yield* search(part, exclude, k);
     for (let i = 0; i < part.length; ++i) {
       const own = classes[part[i]!]!;
-      const hits = hitPlaces(indices.subarray(i * k, (i + 1) * k), gallery, classes, own);
-      sums.add(hits, relevant[begin + i]!);
+      const answer = indices.subarray(i * k, (i + 1) * k);
+      const fared = sums.add(hitPlaces(answer, gallery, classes, own), relevant[begin + i]!);
+      kept?.set(begin + i, answer[0]! < 0 ? -1 : gallery[answer[0]!]!, fared);
     }
   }
-  return sums.means(query.length);
+  return { ...sums.means(query.length), ...(kept && { perQuery: kept.results }) };
+}
+
+/** How one query fared. */
+interface Fared {
+  /** Place, from 0, of the first row of its class; Infinity where there is none. */
+  first: number;
+  rPrecision: number;
+  averagePrecision: number;
+}
+
+class Kept {
+  readonly results: QueryResults;
+
+  constructor(queries: number) {
+    this.results = {
+      rank: new Int32Array(queries),
+      nearest: new Int32Array(queries),
+      rPrecision: new Float64Array(queries),
+      averagePrecision: new Float64Array(queries),
+    };
+  }
+
+  set(query: number, nearest: number, { first, rPrecision, averagePrecision }: Fared): void {
+    this.results.rank[query] = first === Infinity ? 0 : first + 1;
+    this.results.nearest[query] = nearest;
+    this.results.rPrecision[query] = rPrecision;
+    this.results.averagePrecision[query] = averagePrecision;
+  }
 }
 
 /** Sums over the queries so far. */
@@ -94,18 +148,21 @@ class Sums {
   }
 
   /** @param hits - places (from 0, ascending) of rows of the class; @param relevant - how many there are */
-  add(hits: readonly number[], relevant: number): void {
+  add(hits: readonly number[], relevant: number): Fared {
+    const first = hits[0] ?? Infinity;
     if (relevant === 0) {
       ++this.#unmatched;
-      return;
+      return { first, rPrecision: 0, averagePrecision: 0 };
     }
-    const first = hits[0] ?? Infinity;
     this.#ks.forEach((k, i) => {
       if (first < k) this.#recall[i]! += 1;
     });
     const within = hits.filter((place) => place < relevant);
-    this.#precision += within.length / relevant;
-    this.#average += within.reduce((sum, place, i) => sum + (i + 1) / (place + 1), 0) / relevant;
+    const rPrecision = within.length / relevant;
+    const averagePrecision = within.reduce((sum, place, i) => sum + (i + 1) / (place + 1), 0) / relevant;
+    this.#precision += rPrecision;
+    this.#average += averagePrecision;
+    return { first, rPrecision, averagePrecision };
   }
 
   means(queries: number): RetrievalMetrics {

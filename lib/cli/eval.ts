@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { coded } from '../errors.ts';
 import { parseConfig, type RunConfig } from '../train/config.ts';
-import { newEmbedder } from '../train/construct.ts';
+import { evaluationOf, newEmbedder } from '../train/construct.ts';
 import { evaluate } from '../train/evaluate.ts';
 import { Meter } from '../train/progress.ts';
 import { evaluationLines } from '../train/report/tables.ts';
@@ -39,7 +39,7 @@ async function evaluateRun(path: string, config: RunConfig, json: boolean): Prom
     throw coded('ERR_HOROBALL_WEIGHTS', message);
   }
   const { evaluation } = await evaluate(embedder, test.split, test.loader, {
-    compat: config.compat,
+    ...evaluationOf(config, test),
     signal: interrupt.signal,
     onProgress: (done, total) => meter.update(done, total, 'pictures'),
   });

@@ -63,10 +63,8 @@ function lastEvaluation({ name, config, rows }: RunRecord): object {
 function comparisonText(records: readonly RunRecord[]): string | null {
   const lines = (Object.keys(spaceNames) as Space[]).flatMap((space) =>
     records.flatMap(({ name, rows }) => {
-      const last = evaluationsOf(rows).at(-1);
-      return last
-        ? [{ name: `${name}: ${spaceNames[space].toLowerCase()}`, recall: last.spaces[space] }]
-        : [];
+      const recall = evaluationsOf(rows).at(-1)?.spaces[space];
+      return recall ? [{ name: `${name}: ${spaceNames[space].toLowerCase()}`, recall }] : [];
     }),
   );
   return lines.length === 0 ? null : recallText(lines);

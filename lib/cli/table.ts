@@ -12,12 +12,15 @@ export function textTable(rows: readonly (readonly string[])[]): string {
 export function recallText(lines: readonly { name: string; recall: Recall }[]): string {
   const ks = Object.keys(lines[0]?.recall.at ?? {});
   const depth = Math.max(0, ...lines.map(({ recall }) => recall.strict.length));
-  const head = ['Recall, %', ...ks.map((k) => `@${k}`), ...['genus', 'family'].slice(0, depth)];
+  const whole = lines.some(({ recall }) => recall.mapAtR !== undefined);
+  const rest = [...(whole ? ['R-Prec', 'MAP@R'] : []), ...['genus', 'family'].slice(0, depth)];
+  const head = ['Recall, %', ...ks.map((k) => `@${k}`), ...rest];
   const percent = (value: number | undefined): string =>
     value === undefined ? '-' : (100 * value).toFixed(1);
   const rows = lines.map(({ name, recall }) => [
     name,
     ...ks.map((k) => percent(recall.at[k])),
+    ...(whole ? [percent(recall.rPrecision), percent(recall.mapAtR)] : []),
     ...Array.from({ length: depth }, (_, i) => percent(recall.strict[i])),
   ]);
   return textTable([head, ...rows]);

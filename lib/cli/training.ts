@@ -98,7 +98,7 @@ function stepText({ loss, accuracy, imagesPerSecond }: StepRow): string {
 }
 
 function spoken({ spaces }: EvaluationRow): string {
-  const at1 = (space: keyof typeof spaces): string => percent(spaces[space].at['1']);
+  const at1 = (space: keyof typeof spaces): string => percent(spaces[space]?.at['1']);
   return `Recall@1 ${at1('hyperbolic')} % (cosine ${at1('cosine')} %, backbone ${at1('body')} %)`;
 }
 

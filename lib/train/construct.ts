@@ -1,9 +1,11 @@
 import type { RunConfig } from './config.ts';
+import type { EvaluateOptions } from './evaluate.ts';
 import { groupsOf } from './groups.ts';
 import { HybridLoss } from './loss.ts';
 import { Embedder } from './model.ts';
 import type { Device } from './native.ts';
 import { AdamW } from './optim.ts';
+import type { TestSet } from './source.ts';
 import { resolveViT } from './vit.ts';
 import { findWeights, loadWeights } from './weights/load.ts';
 
@@ -56,6 +58,23 @@ export function createLoss(config: RunConfig, embedder: Embedder): HybridLoss {
     reduction,
     compat: compatOf(config),
   });
+}
+
+/** How the network of a run is measured on a test set; `learnt` are temperatures that were not left as they were. */
+export function evaluationOf(
+  config: RunConfig,
+  { protocol }: TestSet,
+  learnt: { tauE?: number | undefined; tauH?: number | undefined } = {},
+): EvaluateOptions {
+  const { geometry, head, t_e, t_h, lam, compat, device } = config;
+  const { tauE = t_e, tauH = t_h } = learnt;
+  const fusion = { tauE, tauH, lambda: lam, tied: head === 'hypmix' };
+  return {
+    ...protocol,
+    compat,
+    device: device === 'cpu' ? 'cpu' : 'auto',
+    fusion: geometry === 'hybrid' ? fusion : undefined,
+  };
 }
 
 export function createOptimizer(config: RunConfig, embedder: Embedder): AdamW {

@@ -1,11 +1,21 @@
 import { type Matrix, matrix } from '../matrix.ts';
-import { retrievalMetrics } from '../retrieval.ts';
-import { topK } from '../topk.ts';
+import type { QueryResults } from '../retrieval.ts';
 import type { Split } from './data/dataset.ts';
 import type { ImageLoader } from './data/loader.ts';
+import { type FusedOptions, fusedRetrievalMetrics } from './fused.ts';
 import type { Embedder } from './model.ts';
-import type { Evaluation, Recall } from './record.ts';
+import {
+  type Protocol,
+  protocolOf,
+  type RecallOptions,
+  recallFrom,
+  recallOf,
+  retrievalOf,
+} from './recall.ts';
+import type { Evaluation, Recall, Space } from './record.ts';
 import { Batch } from './tensor.ts';
+
+export { chosen, type Distance, recallOf } from './recall.ts';
 
 /** The outputs of a network for the pictures of a split, a row a picture. */
 export interface Embedded {
@@ -20,20 +30,30 @@ export interface Embedded {
   indices: Int32Array;
 }
 
-export interface EvaluateOptions {
-  /** k of Recall@k; [1, 2, 4, 8] by default. */
-  ks?: readonly number[];
+/**
+ * The score that fuses the two outputs: cosine / t_e - lam d / t_h. Where the head is tied the distance only falls as
+ * the cosine rises, so that the score ranks as the cosine does and nothing is searched again.
+ */
+export type Fusion = Pick<FusedOptions, 'tauE' | 'tauH' | 'lambda'> & { tied: boolean };
+
+export interface EvaluateOptions extends Partial<Protocol> {
   /** `hypmix`: as published, the hyperbolic distance between the Euclidean unit vectors. */
-  compat?: 'none' | 'hypmix';
+  compat?: 'none' | 'hypmix' | undefined;
+  /** Measure the fused score too. */
+  fusion?: Fusion | undefined;
   /** Pictures a forward pass; 128 by default. */
   batchSize?: number;
-  signal?: AbortSignal;
-  onProgress?: (done: number, total: number) => void;
+  /** Where the searches run; `cpu` by default. */
+  device?: RecallOptions['device'];
+  signal?: AbortSignal | undefined;
+  onProgress?: ((done: number, total: number) => void) | undefined;
+  /** Hears how each query fared in each space, in the order of the rows. */
+  onQueries?: ((space: Space, results: QueryResults) => void) | undefined;
 }
 
 /**
  * Embeds a split and measures how well its classes are found again: each picture is a query, all others are the
- * gallery. Each space has its own output and distance.
+ * gallery (or, with `queries`, the first ones are looked up in the rest). Each space has its own output and distance.
  */
 export async function evaluate(
   embedder: Embedder,
@@ -75,83 +95,50 @@ export async function embed(
   return { ...joined(parts), bodyWidth: model.embedDim, width: dim };
 }
 
-/** Recall of the three spaces. */
+/** Recall of the head's two outputs, of the backbone's feature and, where it is asked for, of the fused score. */
 export async function measure(
   embedded: Embedded,
   split: Split,
   c: number,
-  { ks = [1, 2, 4, 8], compat = 'none', signal }: EvaluateOptions = {},
+  { ks = [1, 2, 4, 8], queries, compat = 'none', fusion, device, signal, onQueries }: EvaluateOptions = {},
 ): Promise<Evaluation> {
-  const { labels, width, bodyWidth } = embedded;
+  const { labels, indices, width, bodyWidth, euclidean, hyperbolic, body } = embedded;
+  const rows = (data: Float32Array, cols: number): Matrix<Float32Array> => matrix(data, labels.length, cols);
+  const hear = (space: Space) => onQueries && ((results: QueryResults) => onQueries(space, results));
+  const how = { ...protocolOf({ ks, queries }, indices), device, signal };
   const published = compat === 'hypmix';
-  const ball = published ? embedded.euclidean : embedded.hyperbolic;
-  const recall = (data: Float32Array, cols: number, distance: Distance): Promise<Recall> =>
-    recallOf(matrix(data, labels.length, cols), labels, split.parents, { ks, distance, signal });
-  return {
-    pictures: labels.length,
-    classes: new Set(labels).size,
-    spaces: {
-      hyperbolic: await recall(ball, width, {
-        metric: 'poincare',
-        c,
-        ...(published && { compat: 'hypmix' }),
-      }),
-      cosine: await recall(embedded.euclidean, width, { metric: 'cosine' }),
-      body: await recall(embedded.body, bodyWidth, { metric: 'cosine' }),
-    },
+  const ball = { metric: 'poincare', c, ...(published && { compat: 'hypmix' as const }) } as const;
+  const recall = (
+    x: Matrix<Float32Array>,
+    space: Space,
+    distance: RecallOptions['distance'],
+  ): Promise<Recall> => recallOf(x, labels, split.parents, { ...how, distance, onQueries: hear(space) });
+  const spaces: Evaluation['spaces'] = {
+    hyperbolic: await recall(rows(published ? euclidean : hyperbolic, width), 'hyperbolic', ball),
+    cosine: await recall(rows(euclidean, width), 'cosine', { metric: 'cosine' }),
+    body: await recall(rows(body, bodyWidth), 'body', { metric: 'cosine' }),
   };
+  if (fusion?.tied) spaces.fused = spaces.cosine;
+  else if (fusion) {
+    const pair = [rows(euclidean, width), rows(hyperbolic, width)] as const;
+    const options = { ...fusion, ...how, c, compat: ball.compat, onQueries: hear('fused') };
+    spaces.fused = await fusedRecall(...pair, labels, options);
+  }
+  return { pictures: labels.length, classes: new Set(labels).size, spaces };
 }
 
-/** How two embeddings are compared. */
-export type Distance =
-  | { metric: 'poincare'; c: number; compat?: 'hypmix' }
-  | { metric: 'cosine' | 'euclidean' };
-
-/**
- * Recall@k, each row a query to all others, and strict Recall@1 for every level of a class tree.
- * @param parents per class its ancestors, nearest first
- */
-export async function recallOf(
-  x: Matrix<Float32Array>,
+/** Recall under the fused score of two embeddings of the same pictures, which may be of two networks. */
+export async function fusedRecall(
+  euclidean: Matrix<Float32Array>,
+  hyperbolic: Matrix<Float32Array>,
   labels: Int32Array,
-  parents: readonly (readonly string[])[] | undefined,
-  { ks, distance, signal }: { ks: readonly number[]; distance: Distance; signal?: AbortSignal | undefined },
+  { ks, queries, onQueries, ...options }: Omit<FusedOptions, 'ks'> & Omit<RecallOptions, 'distance'>,
 ): Promise<Recall> {
-  const within = (k: number): number => Math.min(k, x.rows); // a small test set has no more to answer
-  const { recall } = await retrievalMetrics(x, labels, { ks: ks.map(within), ...distance, signal });
-  const strict: number[] = [];
-  const depth = parents?.[0]?.length ?? 0;
-  for (let level = 0; level < depth; level++) {
-    const excluded = Array.from(labels, (label) => (level === 0 ? `${label}` : parents![label]![level - 1]!));
-    const wanted = Array.from(labels, (label) => parents![label]![level]!);
-    strict.push(await strictRecall(x, excluded, wanted, distance));
-  }
-  return { at: Object.fromEntries(ks.map((k) => [k, recall[within(k)]!])), strict };
-}
-
-/** Share of rows whose nearest row of another `excluded` group is of the same `wanted` group. */
-async function strictRecall(
-  x: Matrix<Float32Array>,
-  excluded: readonly string[],
-  wanted: readonly string[],
-  distance: Distance,
-): Promise<number> {
-  let hits = 0;
-  for (const group of new Set(excluded)) {
-    const queries = [...excluded.keys()].filter((row) => excluded[row] === group);
-    if (queries.length === excluded.length) continue; // nobody is left to be found
-    const allowed = Uint8Array.from(excluded, (name) => (name === group ? 0 : 1));
-    const { indices } = await topK(chosen(x, queries), x, { k: 1, allowed, ...distance });
-    hits += queries.filter((row, i) => wanted[indices[i]!] === wanted[row]).length;
-  }
-  return excluded.length === 0 ? 0 : hits / excluded.length;
-}
-
-/** The given rows as a matrix of their own. */
-export function chosen({ data, cols }: Matrix<Float32Array>, rows: readonly number[]): Matrix<Float32Array> {
-  const out = new Float32Array(rows.length * cols);
-  for (const [at, row] of rows.entries()) out.set(data.subarray(row * cols, (row + 1) * cols), at * cols);
-  return matrix(out, rows.length, cols);
+  const how = retrievalOf({ ks, queries }, labels.length);
+  const perQuery = onQueries !== undefined;
+  const found = await fusedRetrievalMetrics(euclidean, hyperbolic, labels, { ...options, ...how, perQuery });
+  if (found.perQuery) onQueries?.(found.perQuery);
+  return recallFrom(found, ks, how.ks);
 }
 
 /** 0, 1, 2, ... in pieces of `size`. */

@@ -1,5 +1,6 @@
 import { type Best, type Position, saveWeights } from './checkpoint.ts';
 import type { Geometry, RunConfig } from './config.ts';
+import { evaluationOf } from './construct.ts';
 import { baselineFeatures } from './data/baselines.ts';
 import { parseEpochs } from './epochs.ts';
 import { evaluate, recallOf } from './evaluate.ts';
@@ -7,6 +8,7 @@ import { healthOf } from './health.ts';
 import type { TrainHooks, TrainResult } from './hooks.ts';
 import type { Learner, StepOutcome } from './learner.ts';
 import { learnable } from './learnt.ts';
+import { protocolOf } from './recall.ts';
 import { type Baseline, type EvaluationRow, evaluationsOf, type HealthRow, type StepRow } from './record.ts';
 import { type RunFolder, readRun } from './run-folder.ts';
 import { takeSnapshot } from './snapshot.ts';
@@ -197,10 +199,14 @@ export class Journal {
     const { test } = this.#source;
     if (test === null) return;
     const { signal } = this.#hooks;
-    for (const { name, features, labels } of await baselineFeatures(test.split, this.#config.crop, signal)) {
+    for (const { name, features, labels, indices } of await baselineFeatures(
+      test.split,
+      this.#config.crop,
+      signal,
+    )) {
       const distance = { metric: 'euclidean' } as const;
       const recall = await recallOf(features, labels, test.split.parents, {
-        ks: [1, 2, 4, 8],
+        ...protocolOf(test.protocol, indices),
         distance,
         signal,
       });
@@ -214,7 +220,7 @@ export class Journal {
     const { test } = this.#source;
     if (test === null) return;
     const { signal } = this.#hooks;
-    const options = { compat: this.#config.compat, ...(signal && { signal }) };
+    const options = { ...evaluationOf(this.#config, test, this.#learner.scalars()), signal };
     const { evaluation, embedded } = await this.#learner.averaged(() =>
       evaluate(this.#learner.embedder, test.split, test.loader, options),
     );

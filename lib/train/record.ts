@@ -1,12 +1,18 @@
 import type { RunConfig } from './config.ts';
 
-/** Where embeddings are compared: the head's two outputs under their own distance, and the backbone's feature. */
-export type Space = 'hyperbolic' | 'cosine' | 'body';
+/**
+ * How embeddings are compared: the head's two outputs under their own distance, the backbone's feature, and the fused
+ * score cosine / t_e - lam d / t_h.
+ */
+export type Space = 'hyperbolic' | 'cosine' | 'body' | 'fused';
 
 /** Recall of one way to compare pictures. */
 export interface Recall {
   /** Recall@k by k, each from 0 to 1. */
   at: Record<string, number>;
+  /** R-Precision and MAP@R (Musgrave et al. 2020); absent in runs of earlier versions. */
+  rPrecision?: number;
+  mapAtR?: number;
   /**
    * Strict Recall@1 up the class tree. First: pictures of the same class excluded, a hit where the nearest is of
    * the same genus; second: the same genus excluded, a hit where it is of the same family. Empty without a tree.
@@ -18,7 +24,7 @@ export interface Recall {
 export interface Evaluation {
   pictures: number;
   classes: number;
-  spaces: Record<Space, Recall>;
+  spaces: Record<'hyperbolic' | 'cosine' | 'body', Recall> & { fused?: Recall };
 }
 
 /** A line of metrics.jsonl after a training step. */

@@ -4,6 +4,7 @@ import type { RunConfig } from './config.ts';
 import { type Dataset, openDataset, type Split } from './data/dataset.ts';
 import { ImageLoader, type ImageLoaderOptions } from './data/loader.ts';
 import { ClassBalancedSampler } from './data/sampler.ts';
+import type { Protocol } from './recall.ts';
 
 /** Pictures as the network sees them: count x size x size x 3 bytes (RGB), and the class of each. */
 export interface Pictures {
@@ -17,8 +18,10 @@ export interface Pictures {
 /** What a network is evaluated on. */
 export interface TestSet {
   name: string;
+  /** Where there is a gallery, the queries and after them its pictures. */
   split: Split;
   loader: ImageLoader;
+  protocol: Protocol;
 }
 
 /** Where the batches of a run come from. */
@@ -59,10 +62,21 @@ export async function openSource(config: RunConfig): Promise<Source> {
     epochSteps: sampler.steps,
     steps: sampler.steps * config.ep,
     test,
-    warnings: dataset.warnings,
+    warnings: [...dataset.warnings, ...publishedWarnings(config)],
     skipped: () => [...loader.skipped, ...test.loader.skipped],
     batches: (done, signal) => loader.batches(indices(done), { epoch: 0, first: done * config.bs, signal }),
   };
+}
+
+/** From about this c on the published evaluation measures rounding: the unit vectors touch the rim. */
+const meaningless = 0.9;
+
+/** What a person should know who asks for the published way of doing things. */
+function publishedWarnings({ compat, hyp_c }: RunConfig): string[] {
+  if (compat !== 'hypmix' || hyp_c < meaningless) return [];
+  return [
+    `compat hypmix measures the hyperbolic distance between unit vectors, which at c = ${hyp_c} lie at the rim of the ball or outside: its recalls mean nothing`,
+  ];
 }
 
 /** What a run of this configuration is evaluated on. */
@@ -70,9 +84,16 @@ export async function openTestSet(config: RunConfig): Promise<TestSet> {
   return testSetOf(await openDataset(config.ds, config.path), config);
 }
 
-function testSetOf({ name, test }: Dataset, config: RunConfig): TestSet {
-  const loader = new ImageLoader(test, { ...loading(config), mode: 'eval', resize: config.resize });
-  return { name, split: test, loader };
+function testSetOf({ name, test, gallery, ks }: Dataset, config: RunConfig): TestSet {
+  const { split, queries } = gallery ? joined(test, gallery) : { split: test, queries: undefined };
+  const loader = new ImageLoader(split, { ...loading(config), mode: 'eval', resize: config.resize });
+  return { name, split, loader, protocol: { ks, queries } };
+}
+
+/** Queries and gallery as one split; they share their classes. */
+function joined(test: Split, gallery: Split): { split: Split; queries: number } {
+  const split = { ...test, samples: [...test.samples, ...gallery.samples] };
+  return { split, queries: test.samples.length };
 }
 
 function loading({ crop, seed, workers, strict, cache }: RunConfig): Omit<ImageLoaderOptions, 'mode'> {

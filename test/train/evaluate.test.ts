@@ -88,3 +88,40 @@ test('the published way to evaluate ranks the unit vectors', async (t) => {
   const { spaces } = await measure(disagreeing(), split, 0.1, { ks: [1], compat: 'hypmix' });
   t.is(spaces.hyperbolic.at['1'], spaces.cosine.at['1']);
 });
+
+test('with a gallery, the first pictures are looked up in the others', async (t) => {
+  const split = { classes: ['a', 'b'], samples: [] };
+  const labels = Int32Array.of(0, 1, 0, 1, 1);
+  const direction = circle([0, 90, 80, 10, 89]); // the queries find each other's class first
+  const embedded = {
+    ...disagreeing(),
+    labels,
+    euclidean: direction,
+    hyperbolic: direction.map((x) => x / 2),
+  };
+  const more = { ...embedded, body: direction, indices: Int32Array.of(0, 1, 2, 3, 4) };
+  const { spaces } = await measure(more, split, 1, { ks: [1, 2, 9], queries: 2 });
+  t.deepEqual(spaces.cosine.at, { 1: 1 / 2, 2: 1, 9: 1 });
+  const missing = { ...more, indices: Int32Array.of(1, 2, 3, 4, 5) }; // the first query could not be read
+  t.deepEqual((await measure(missing, split, 1, { ks: [1], queries: 2 })).spaces.cosine.at, { 1: 0 });
+});
+
+test('the fused score is measured on request; a tied head ranks it as the cosine', async (t) => {
+  const split = { classes: ['a', 'b'], samples: [] };
+  const weights = { tauE: 1, tauH: 0.01, lambda: 1 };
+  const heard: string[] = [];
+  const free = await measure(disagreeing(), split, 1, {
+    ks: [1],
+    fusion: { ...weights, tied: false },
+    onQueries: (space, { rank }) => heard.push(`${space} ${rank.join(' ')}`),
+  });
+  t.is(free.spaces.fused!.at['1'], free.spaces.hyperbolic.at['1']); // the distance outweighs all
+  t.deepEqual(
+    heard.map((line) => line.split(' ')[0]),
+    ['hyperbolic', 'cosine', 'body', 'fused'],
+  );
+  t.is(heard[2], 'body 1 1 1 1');
+  const tied = await measure(disagreeing(), split, 1, { ks: [1], fusion: { ...weights, tied: true } });
+  t.deepEqual(tied.spaces.fused, tied.spaces.cosine);
+  t.is((await measure(disagreeing(), split, 1)).spaces.fused, undefined);
+});

@@ -25,6 +25,8 @@ export interface BaselineFeatures {
   features: Matrix<Float32Array>;
   /** The class of each row. */
   labels: Int32Array;
+  /** The sample of each row. */
+  indices: Int32Array;
 }
 
 /** Reads a split once and describes its pictures in each way. */
@@ -37,6 +39,7 @@ export async function baselineFeatures(
   const loader = new ImageLoader(split, { size: side, mode: 'eval', seed: 0 });
   const rows = new Map(Object.keys(describers).map((name) => [name, [] as Float32Array[]]));
   const labels: number[] = [];
+  const indices: number[] = [];
   for await (const batch of loader.batches(inOrder(split.samples.length), { signal })) {
     const length = batch.images.length / batch.count;
     for (let i = 0; i < batch.count; i++) {
@@ -45,11 +48,13 @@ export async function baselineFeatures(
         rows.get(name)!.push(describe(picture, side));
     }
     labels.push(...batch.labels);
+    indices.push(...batch.indices);
   }
   return [...rows].map(([name, list]) => ({
     name,
     features: stacked(list),
     labels: Int32Array.from(labels),
+    indices: Int32Array.from(indices),
   }));
 }
 

@@ -8,6 +8,7 @@ import { regrouped } from './split.ts';
 const about: Published = {
   name: 'Cars-196',
   archives: 'car_ims.tgz and cars_annos.mat (Stanford Cars)',
+  ks: [1, 2, 4, 8, 16, 32],
   folders: ['cars196', 'CARS_196', 'Cars196', 'CARS196', 'cars'],
   layout: 'cars_annos.mat and car_ims/000001.jpg and so on',
 };

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { coded } from '../../errors.ts';
 import { parseCsv } from './csv-parser.ts';
 import type { Dataset, Split } from './dataset.ts';
-import { regrouped, singlePictureWarnings } from './split.ts';
+import { regrouped, singlePictureWarnings, usualKs } from './split.ts';
 
 const splitNames = ['train', 'test', 'query', 'gallery'];
 const example = 'path,label,split';
@@ -29,7 +29,13 @@ export async function csv(root: string): Promise<Dataset> {
   });
   const rows = rowsOf(parseCsv(text, file), file);
   const splits = rows.some(({ split }) => split !== undefined) ? named(rows, file) : halved(rows, file);
-  return { name: 'csv', root: path.dirname(file), ...splits, warnings: singlePictureWarnings(splits) };
+  return {
+    name: 'csv',
+    root: path.dirname(file),
+    ...splits,
+    ks: usualKs,
+    warnings: singlePictureWarnings(splits),
+  };
 }
 
 function rowsOf([heading = [], ...lines]: string[][], file: string): Row[] {

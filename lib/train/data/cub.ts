@@ -6,6 +6,7 @@ import { badLine, complete, firstOf, locate, type Published, readLines } from '.
 const about: Published = {
   name: 'CUB-200-2011',
   archives: 'CUB_200_2011.tgz (Caltech-UCSD Birds 200-2011)',
+  ks: [1, 2, 4, 8, 16, 32],
   folders: ['CUB_200_2011'],
   layout: 'CUB_200_2011/images/001.Black_footed_Albatross/*.jpg and so on',
 };

@@ -31,6 +31,8 @@ export interface Dataset {
   test: Split;
   /** Where the test split is a list of queries: what they are looked up in. */
   gallery?: Split;
+  /** The k of Recall@k that are published for it. */
+  ks: readonly number[];
   /** Things that a person should know and that do not stop a run, a sentence each. */
   warnings: string[];
 }

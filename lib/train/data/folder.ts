@@ -3,7 +3,7 @@ import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { type Coded, coded } from '../../errors.ts';
 import type { Dataset, Split } from './dataset.ts';
-import { classRange, singlePictureWarnings } from './split.ts';
+import { classRange, singlePictureWarnings, usualKs } from './split.ts';
 
 /** Those of torchvision's ImageFolder. */
 const extensions = new Set(['.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff', '.webp']);
@@ -27,7 +27,7 @@ export async function imageFolder(root: string): Promise<Dataset> {
         test: await readClasses(path.join(where, 'test')),
       }
     : halves(await readClasses(where), where);
-  return { name: 'folder', root: where, ...splits, warnings: singlePictureWarnings(splits) };
+  return { name: 'folder', root: where, ...splits, ks: usualKs, warnings: singlePictureWarnings(splits) };
 }
 
 /** The first half of the classes to train on, the second half to test on. */

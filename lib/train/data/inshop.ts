@@ -6,6 +6,7 @@ import { regrouped } from './split.ts';
 const about: Published = {
   name: 'In-shop Clothes Retrieval',
   archives: 'list_eval_partition.txt and img.zip (DeepFashion, In-shop Clothes Retrieval Benchmark)',
+  ks: [1, 10, 20, 30, 40, 50],
   folders: ['Inshop_Clothes', 'In-shop', 'Inshop', 'inshop', 'In-shop Clothes Retrieval Benchmark'],
   layout: 'list_eval_partition.txt (also in Eval/) and img/WOMEN/... (also in Img/)',
 };

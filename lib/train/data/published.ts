@@ -12,6 +12,8 @@ export interface Published {
   archives: string;
   /** Names of the folder that the archives make; any of them may be left out. */
   folders: readonly string[];
+  /** The k of Recall@k. */
+  ks: readonly number[];
   /** How the folder must look, in a few words. */
   layout: string;
 }
@@ -64,7 +66,7 @@ export function badLine(file: string, line: string, expected: string): Coded {
 /** Adds to a data set what a person should know: differences from the published counts, single pictures. */
 export async function complete(
   about: Published,
-  data: Omit<Dataset, 'name' | 'warnings'>,
+  data: Omit<Dataset, 'name' | 'ks' | 'warnings'>,
   published: Counts,
 ): Promise<Dataset> {
   const first = data.train.samples[0] ?? data.test.samples[0];
@@ -76,7 +78,7 @@ export async function complete(
   }
   if (!(await exists(first.path))) throw missing(about, data.root, path.relative(data.root, first.path));
   const warnings = [...countWarnings(about, data, published), ...singlePictureWarnings(data)];
-  return { name: about.name, ...data, warnings };
+  return { name: about.name, ks: about.ks, ...data, warnings };
 }
 
 /** Pictures and classes (of which there is at least one picture) of a split. */
@@ -86,7 +88,7 @@ export function countOf({ samples }: Split): Count {
 
 function countWarnings(
   about: Published,
-  data: Omit<Dataset, 'name' | 'warnings'>,
+  data: Omit<Dataset, 'name' | 'ks' | 'warnings'>,
   published: Counts,
 ): string[] {
   const warnings = [];

@@ -7,6 +7,7 @@ import { loadSharp } from './decoders.ts';
 import { halves, readClasses } from './folder.ts';
 import { drawPicture } from './shapes-draw.ts';
 import { classTree, generaPerFamily, type Species, speciesPerGenus } from './shapes-tree.ts';
+import { usualKs } from './split.ts';
 
 /** Raised whenever the same seed gives other pictures. */
 const version = 1;
@@ -78,7 +79,8 @@ export async function shapes(root: string): Promise<Dataset> {
       `${where} does not hold the built-in data set; make it with makeShapes (npm start does)`,
     );
   }
-  return { name: 'shapes', root: where, ...halves(await readClasses(where), where), warnings: [] };
+  const splits = halves(await readClasses(where), where);
+  return { name: 'shapes', root: where, ...splits, ks: usualKs, warnings: [] };
 }
 
 function checkedManifest({ seed, classes = 128, pictures = 20, size = 64 }: ShapesOptions): Manifest {

@@ -6,6 +6,7 @@ import { regrouped } from './split.ts';
 const about: Published = {
   name: 'Stanford Online Products',
   archives: 'Stanford_Online_Products.zip',
+  ks: [1, 10, 100, 1000],
   folders: ['Stanford_Online_Products'],
   layout: 'Ebay_train.txt, Ebay_test.txt and the folders bicycle_final to toaster_final',
 };

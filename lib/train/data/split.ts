@@ -1,6 +1,9 @@
 /** What every data set does with its classes once they are listed. */
 import type { Dataset, Split } from './dataset.ts';
 
+/** The k of Recall@k where nobody has published any. */
+export const usualKs: readonly number[] = [1, 2, 4, 8];
+
 /** The split of the classes with index `from` up to `to`, with labels counted from 0 again. */
 export function classRange(all: Split, from: number, to: number): Split {
   const samples = all.samples

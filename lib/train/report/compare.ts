@@ -27,9 +27,9 @@ ${negativesComparison(records)}
 function recallSection(records: readonly RunRecord[]): Html {
   const lines = (Object.keys(spaceNames) as Space[]).flatMap((space) =>
     records.flatMap((record) => {
-      const last = evaluationsOf(record.rows).at(-1);
+      const recall = evaluationsOf(record.rows).at(-1)?.spaces[space];
       const name = `${spaceNames[space]}: ${record.name}`;
-      return last ? [{ name, recall: last.spaces[space], lead: space === 'hyperbolic' }] : [];
+      return recall ? [{ name, recall, lead: space === 'hyperbolic' }] : [];
     }),
   );
   return html`<section><h2>Recall on unseen classes</h2>${

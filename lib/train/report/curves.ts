@@ -17,11 +17,14 @@ export function lossChart(steps: readonly StepRow[]): Html | null {
 export function recallChart(rows: readonly Row[], baselines: readonly RecallLine[]): Html | null {
   const evaluations = evaluationsOf(rows);
   if (evaluations.length < 2) return null;
-  const series = (Object.keys(spaceNames) as (keyof typeof spaceNames)[]).map((space, i) => ({
+  const spaces = (Object.keys(spaceNames) as (keyof typeof spaceNames)[]).filter((space) =>
+    evaluations.some((row) => row.spaces[space] !== undefined),
+  );
+  const series = spaces.map((space, i) => ({
     name: spaceNames[space],
     colour: lineColours[i]!,
     x: evaluations.map((row) => row.epoch),
-    y: evaluations.map((row) => row.spaces[space].at['1'] ?? Number.NaN),
+    y: evaluations.map((row) => row.spaces[space]?.at['1'] ?? Number.NaN),
   }));
   const marks = baselines.map((baseline) => ({ name: baseline.name, y: baseline.recall.at['1'] ?? 0 }));
   return lineChart({ title: 'Recall@1', xLabel: 'epoch', series, percent: true, yMin: 0, marks });

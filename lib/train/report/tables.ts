@@ -5,6 +5,7 @@ export const spaceNames: Readonly<Record<Space, string>> = {
   hyperbolic: 'Head, hyperbolic distance',
   cosine: 'Head, cosine',
   body: 'Backbone, cosine',
+  fused: 'Head, fused score',
 };
 
 /** A line of a recall table; `lead` lines are the run's own, the others stand beside it. */
@@ -14,13 +15,12 @@ export interface RecallLine {
   lead?: boolean;
 }
 
-/** The three lines of one evaluation. */
+/** The lines of one evaluation, one for each way to compare. */
 export function evaluationLines(evaluation: Evaluation): RecallLine[] {
-  return (Object.keys(spaceNames) as Space[]).map((space) => ({
-    name: spaceNames[space],
-    recall: evaluation.spaces[space],
-    lead: true,
-  }));
+  return (Object.keys(spaceNames) as Space[]).flatMap((space) => {
+    const recall = evaluation.spaces[space];
+    return recall === undefined ? [] : [{ name: spaceNames[space], recall, lead: true }];
+  });
 }
 
 const levels = ['same genus', 'same family'];
@@ -29,19 +29,32 @@ const levels = ['same genus', 'same family'];
 export function recallTable(lines: readonly RecallLine[]): Html {
   const ks = Object.keys(lines[0]?.recall.at ?? {});
   const depth = Math.max(0, ...lines.map((line) => line.recall.strict.length));
+  const whole = lines.some((line) => line.recall.mapAtR !== undefined);
   const best = Math.max(...lines.map((line) => line.recall.at['1'] ?? 0), 1e-9);
   return html`<div class="scroll"><table class="recall"><thead><tr><th scope="col">Compared by</th>${ks.map(
     (k) => html`<th scope="col">R@${k}</th>`,
-  )}${levels.slice(0, depth).map((level) => html`<th scope="col">${level}</th>`)}</tr></thead>
-<tbody>${lines.map((line) => row(line, ks, depth, best))}</tbody></table></div>`;
+  )}${whole ? html`<th scope="col">R-Precision</th><th scope="col">MAP@R</th>` : null}${levels.slice(0, depth).map((level) => html`<th scope="col">${level}</th>`)}</tr></thead>
+<tbody>${lines.map((line) => row(line, ks, { depth, best, whole }))}</tbody></table></div>`;
 }
 
-function row(line: RecallLine, ks: readonly string[], depth: number, best: number): Html {
+/** What all lines of a table have. */
+interface Shape {
+  /** Levels of strict recall. */
+  depth: number;
+  /** The highest Recall@1. */
+  best: number;
+  /** Whether there are R-Precision and MAP@R. */
+  whole: boolean;
+}
+
+function row(line: RecallLine, ks: readonly string[], { depth, best, whole }: Shape): Html {
   const cells: Part[] = ks.map((k) => {
     const value = line.recall.at[k] ?? Number.NaN;
     if (k !== '1') return html`<td>${percent(value)}</td>`;
     return html`<td class="bar" style="--share:${(value / best).toFixed(3)}">${percent(value)}</td>`;
   });
+  const { rPrecision, mapAtR } = line.recall;
+  if (whole) cells.push(html`<td>${percent(rPrecision)}</td><td>${percent(mapAtR)}</td>`);
   const strict = Array.from({ length: depth }, (_, i) => html`<td>${percent(line.recall.strict[i])}</td>`);
   return html`<tr class="${line.lead ? 'lead' : 'aside'}"><th scope="row">${line.name}</th>${cells}${strict}</tr>`;
 }
