@@ -32,7 +32,7 @@ export class CachedEmbeddings implements Disposable {
     this.#chunk = chunk;
     const parts = [...this.#chunks()].map(({ batch }) => {
       using pictures = batch;
-      return embedder.forward(pictures, { train: false });
+      return embedder.forward(pictures, { train: false, purpose: 'training' });
     });
     const shape = [pictures.count, embedder.config.dim];
     const leaf = (of: 'euclidean' | 'hyperbolic'): Tensor =>

@@ -28,7 +28,7 @@ export interface RunConfig {
   ds: string;
   /** Folder of the data set. */
   path: string;
-  /** Backbone: a name in `vitConfigs`. */
+  /** Backbone: a name in `vitConfigs`, or a JSON file or text in timm's terms. */
   model: string;
   /** `hypmix`: normalise, clip, expmap0. `hyp-vit`: no normalisation, so the radius is free. */
   head: 'hypmix' | 'hyp-vit';
@@ -67,7 +67,8 @@ export interface RunConfig {
   /** Where decoded pictures are kept: `memory` or a folder; `null`: nowhere. */
   cache: string | null;
 
-  /** Weights to start from: a file, or a name that `horoball weights pull` fetched; `null`: random ones. */
+  /** Weights to start from: a file, or a name that `horoball weights pull` fetched; `null`: random; `auto`: the
+   * model's published ones where they were pulled. */
   weights: string | null;
   /** AdamW's decoupled decay. */
   weight_decay: number;
@@ -113,6 +114,9 @@ export interface RunConfig {
   shuffle_labels: boolean;
   /** Measure raw pixels and a histogram with gradients too, for the report. */
   baselines: boolean;
+  /** Write the embeddings of test and training pictures at the end, called `emb_name`. */
+  save_emb: boolean;
+  emb_name: string;
   /** Seconds between checkpoints, 0: every step; `null`: the run cannot be resumed. */
   save_every: number | null;
   /** Folder in which run folders are made; `null`: nothing is written. */
@@ -128,7 +132,7 @@ export type Geometry = 'hybrid' | 'euclidean' | 'hyperbolic' | 'chordal';
 export const fields: Readonly<Record<keyof RunConfig, Field>> = {
   ds: text('a name', 'data set'),
   path: text('a path', 'folder of the data set'),
-  model: text('a name', 'backbone'),
+  model: text('a name or a JSON file', 'backbone, or a file that describes one as timm does'),
   head: oneOf(['hypmix', 'hyp-vit'], 'what follows the backbone: unit norm, or a free radius'),
   geometry: oneOf(['hybrid', 'euclidean', 'hyperbolic', 'chordal'], 'what the logits are made of'),
   emb: count(2, 'width of the embedding'),
@@ -139,7 +143,9 @@ export const fields: Readonly<Record<keyof RunConfig, Field>> = {
   t_e: positive('temperature of the cosine'),
   t_h: positive('temperature of the distance'),
   lam: atLeast0('weight of the hyperbolic part in the hybrid logit'),
-  hyp_c: positive('c of the ball: its curvature is -c'),
+  hyp_c: atLeast0(
+    'c of the ball, above 0: its curvature is -c; 0 with head hyp-vit is the sphere (cosine at t_e)',
+  ),
   clip_r: orNone(positive('radius at which features are clipped before expmap0')),
   freeze: orNone(count(0, 'blocks to freeze; 0 freezes the patch embedding only')),
   ep: count(1, 'epochs'),
@@ -153,7 +159,12 @@ export const fields: Readonly<Record<keyof RunConfig, Field>> = {
   seed: count(0, 'seed of weights, order and crops'),
   workers: count(1, 'pictures that are decoded at the same time'),
   cache: orNone(text("'memory' or a path", 'where decoded pictures are kept: memory, or a folder')),
-  weights: orNone(text('a path or a name', 'weights to start from; a name is one that was pulled')),
+  weights: orNone(
+    text(
+      'a path, a name or auto',
+      "weights to start from; a name is one that was pulled, auto the model's published ones where they were",
+    ),
+  ),
   weight_decay: atLeast0('decoupled decay of AdamW'),
   decayed: oneOf(['all', 'matrices'], 'what decays: all weights, or matrices only (no bias, norm or token)'),
   layer_decay: upTo1("each layer's rate over that of the one above it"),
@@ -186,6 +197,12 @@ export const fields: Readonly<Record<keyof RunConfig, Field>> = {
   strict: flag('end the run at a picture that cannot be read'),
   shuffle_labels: flag('train on shuffled labels, as a control'),
   baselines: flag('measure raw pixels and histograms too'),
+  save_emb: flag('write the embeddings of the test and training pictures into the run folder at the end'),
+  emb_name: shaped(
+    (value) => /^\w[\w.-]*$/.test(value),
+    'letters, digits, dots and dashes',
+    'what save_emb calls them: <name>_eval.safetensors and <name>_train.safetensors',
+  ),
   save_every: orNone(atLeast0('time between checkpoints (seconds); 0 writes one after every step')),
   runs: orNone(text('a path', 'folder for run folders')),
   name: orNone(
@@ -222,7 +239,7 @@ export const publishedDefaults: Readonly<RunConfig> = {
   seed: 42,
   workers: 4,
   cache: null,
-  weights: null,
+  weights: 'auto',
   weight_decay: 0.01,
   decayed: 'all',
   layer_decay: 1,
@@ -245,10 +262,15 @@ export const publishedDefaults: Readonly<RunConfig> = {
   strict: false,
   shuffle_labels: false,
   baselines: false,
+  save_emb: false,
+  emb_name: 'emb',
   save_every: 60,
   runs: 'runs',
   name: null,
 };
+
+/** Hyp-ViT has one distance and one temperature. */
+const hypVitDefaults: Readonly<Partial<RunConfig>> = { geometry: 'hyperbolic', t_e: 0.2, t_h: 0.2 };
 
 /** Defaults where the data set is the built-in one, chosen for two CPU cores and three minutes. */
 export const shapesDefaults: Readonly<Partial<RunConfig>> = {
@@ -286,13 +308,20 @@ export function parseConfig(options: Readonly<Record<string, unknown>> = {}): Ru
     ...(shapes ? shapesDefaults : {}),
     ...given,
   };
+  if (given['head'] === 'hyp-vit') Object.assign(merged, hypVitDefaults, given);
   const both = orNull(given['t']) ?? null;
   if (both !== null) Object.assign(merged, { t_e: both, t_h: both }, pick(given, ['t_e', 't_h']));
   const config = Object.fromEntries(
     Object.entries(fields).map(([key, field]) => [key, checked(key, field, merged[key])]),
   ) as unknown as RunConfig;
   if (given['eval_ep'] === undefined && given['ep'] !== undefined) config.eval_ep = `[${config.ep}]`;
-  return consistent(config);
+  return consistent(sphere(config));
+}
+
+/** Hyp-ViT's c = 0: unit vectors compared by cosine, which is what the head `hypmix` and the geometry `euclidean` are. */
+function sphere(config: RunConfig): RunConfig {
+  if (config.hyp_c !== 0 || config.head !== 'hyp-vit') return config;
+  return { ...config, head: 'hypmix', geometry: 'euclidean', hyp_c: publishedDefaults.hyp_c };
 }
 
 function pick(from: Readonly<Record<string, unknown>>, keys: readonly string[]): Record<string, unknown> {
@@ -327,6 +356,8 @@ function consistent(config: RunConfig): RunConfig {
   if (bs % num_samples !== 0) refuse('bs', `a multiple of num_samples (${num_samples})`);
   if (bs < 2 * num_samples) refuse('bs', `at least two classes (${2 * num_samples})`);
   if (resize < crop) refuse('resize', `at least crop (${crop})`);
+  if (config.hyp_c === 0)
+    refuse('hyp_c', 'a number above 0 (0 is for head hyp-vit; else choose --geometry euclidean or chordal)');
   const learnt = learntNames(config);
   const idle = learnt.find((name) => !scalarsOf[geometry].includes(name));
   if (idle !== undefined)

@@ -4,6 +4,7 @@ import { evaluationOf } from './construct.ts';
 import { baselineFeatures } from './data/baselines.ts';
 import { parseEpochs } from './epochs.ts';
 import { evaluate, recallOf } from './evaluate.ts';
+import { saveEmbeddings } from './export.ts';
 import { healthOf } from './health.ts';
 import type { TrainHooks, TrainResult } from './hooks.ts';
 import type { Learner, StepOutcome } from './learner.ts';
@@ -121,6 +122,7 @@ export class Journal {
   /** Writes the weights and the report. */
   async close(): Promise<TrainResult> {
     await this.#saveWeights();
+    await this.#saveEmbeddings();
     await this.#folder?.close();
     return {
       folder: this.#folder?.path ?? null,
@@ -193,6 +195,14 @@ export class Journal {
     };
     this.#folder?.log(row);
     this.#hooks.onHealth?.(row);
+  }
+
+  async #saveEmbeddings(): Promise<void> {
+    const { signal } = this.#hooks;
+    const folder = this.#folder?.path;
+    if (folder === undefined || !this.#config.save_emb || signal?.aborted) return;
+    const { embedder } = this.#learner;
+    await this.#learner.averaged(() => saveEmbeddings(folder, embedder, this.#config, signal));
   }
 
   async #measureBaselines(): Promise<void> {

@@ -29,7 +29,7 @@ export async function train(
   hooks: TrainHooks = {},
 ): Promise<TrainResult> {
   const { signal } = hooks;
-  const { config, folder: begun } = await planRun(options, hooks.resume);
+  const { config, folder: begun } = await planRun(options, hooks.resume, hooks.onWarning);
   const checkpoint = begun === null ? null : await readLast(begun);
   const source = hooks.data ? iterableSource(hooks.data) : await openSource(config);
   if (config.threads > 0) setThreads(config.threads);

@@ -54,6 +54,12 @@ export type EmbedderConfig = Readonly<Required<Omit<EmbedderOptions, 'model'>>> 
 export interface ForwardOptions extends WaitOptions {
   /** Build the graph that a backward pass needs (true by default). */
   train?: boolean;
+  /**
+   * What the embeddings are for; by default `training` where `train`. It matters for a distilled backbone under compat
+   * `hypmix` only: the published code trains the class token alone and evaluates the mean of it and the distillation
+   * token.
+   */
+  purpose?: 'training' | 'evaluation';
 }
 
 /** A trainable or frozen tensor of the model, by timm's name. */
@@ -176,8 +182,10 @@ export class Embedder extends Resource {
       const [wanted, got] = [imgSize, batch.size].map((side) => `pictures of ${side} x ${side}`);
       throw shapeError('embedder.forward', 'batch', wanted!, got);
     }
-    const { train = true, signal } = options;
-    const handles = native().forward(this.handle, batch.handle, train, cancelOf(signal));
+    const { train = true, purpose = train ? 'training' : 'evaluation', signal } = options;
+    const { model, compat } = this.config;
+    const classAlone = model.distilled && compat === 'hypmix' && purpose === 'training';
+    const handles = native().forward(this.handle, batch.handle, train, classAlone, cancelOf(signal));
     return new Embeddings(handles, batch.count, embedDim, this.config.dim);
   }
 

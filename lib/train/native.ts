@@ -69,6 +69,7 @@ export interface TrainAddon {
     embedder: Handle,
     batch: Handle,
     train: boolean,
+    classAlone: boolean,
     cancel: Cancel | null,
   ): readonly [body: Handle, euclidean: Handle, hyperbolic: Handle];
   readModel(

@@ -4,6 +4,7 @@ import { coded } from '../errors.ts';
 import { Checkpoint, lastName } from './checkpoint.ts';
 import { busyWith } from './claim.ts';
 import { configError, parseConfig, type RunConfig } from './config.ts';
+import { settled } from './settle.ts';
 
 /** What a call of `train` means: a run from its beginning, or one that goes on. */
 export interface Plan {
@@ -31,11 +32,17 @@ const extensible = [...free, 'ep', 'eval_ep', 'baselines'] as const;
  * Finds the run that `resume` means.
  * @param resume - a run folder; `auto` for the run of these very options that has not come to its end (with a `name`:
  * the run of that name), or a new one where there is none
+ * @param note - see `settled`
  * @throws `ERR_HOROBALL_CONFIG` where an option is not the run's own; `ERR_HOROBALL_RUN`
  */
-export async function planRun(options: Readonly<Partial<RunConfig>>, resume?: string | null): Promise<Plan> {
-  if (resume === undefined || resume === null) return afresh(parseConfig({ ...options }));
-  return resume === 'auto' ? await planAuto(parseConfig({ ...options })) : await planFolder(resume, options);
+export async function planRun(
+  options: Readonly<Partial<RunConfig>>,
+  resume?: string | null,
+  note?: (text: string) => void,
+): Promise<Plan> {
+  if (resume !== undefined && resume !== null && resume !== 'auto') return await planFolder(resume, options);
+  const config = await settled(parseConfig({ ...options }), note);
+  return resume === 'auto' ? await planAuto(config) : afresh(config);
 }
 
 function afresh(config: RunConfig): Plan {
@@ -44,7 +51,7 @@ function afresh(config: RunConfig): Plan {
 
 async function planFolder(folder: string, options: Readonly<Record<string, unknown>>): Promise<Plan> {
   const began = await readConfig(folder);
-  const config = parseConfig({ ...began, ...withoutEnd(began, options) });
+  const config = await settled(parseConfig({ ...began, ...withoutEnd(began, options) }));
   const other = differing(began, config, extensible);
   if (other !== undefined) {
     const message = `[train] ${other}: expected ${began[other]}, with which the run ${folder} began, got ${config[other]}; leave it out, or begin a new run`;

@@ -86,8 +86,12 @@ export async function openTestSet(config: RunConfig): Promise<TestSet> {
 
 function testSetOf({ name, test, gallery, ks }: Dataset, config: RunConfig): TestSet {
   const { split, queries } = gallery ? joined(test, gallery) : { split: test, queries: undefined };
-  const loader = new ImageLoader(split, { ...loading(config), mode: 'eval', resize: config.resize });
-  return { name, split, loader, protocol: { ks, queries } };
+  return { name, split, loader: loaderOf(split, config), protocol: { ks, queries } };
+}
+
+/** Reads a split as an evaluation does. */
+export function loaderOf(split: Split, config: RunConfig): ImageLoader {
+  return new ImageLoader(split, { ...loading(config), mode: 'eval', resize: config.resize });
 }
 
 /** Queries and gallery as one split; they share their classes. */

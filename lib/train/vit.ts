@@ -1,6 +1,7 @@
 import { integer, positive } from '../check.ts';
 import { rangeError } from '../errors.ts';
 import type { Channels } from './tensor.ts';
+import { parseViT } from './vit-json.ts';
 
 /** A vision transformer in timm's terms: pre-norm blocks, learned positions, class token. */
 export interface ViTConfig {
@@ -29,21 +30,52 @@ const half: Channels = [0.5, 0.5, 0.5];
 const imageNetMean: Channels = [0.485, 0.456, 0.406];
 const imageNetStd: Channels = [0.229, 0.224, 0.225];
 const small = { imgSize: 224, patchSize: 16, embedDim: 384, depth: 12, numHeads: 6 };
+const tiny = { ...small, embedDim: 192, numHeads: 3 };
+const base = { ...small, embedDim: 768, numHeads: 12 };
 
 /** The backbones known by name. `vit_nano` is the one for the built-in data set. */
 export const vitConfigs: Record<
-  'vit_nano' | 'vit_small_patch16_224' | 'deit_small_distilled_patch16_224' | 'dino_vits16',
+  | 'vit_nano'
+  | 'vit_tiny_patch16_224'
+  | 'vit_small_patch16_224'
+  | 'vit_base_patch16_224'
+  | 'deit_small_distilled_patch16_224'
+  | 'dino_vits16'
+  | 'dinov2_vits14',
   ViTConfig
 > = {
   vit_nano: { imgSize: 48, patchSize: 8, embedDim: 128, depth: 4, numHeads: 4, mean: half, std: half },
+  vit_tiny_patch16_224: { ...tiny, mean: half, std: half },
   vit_small_patch16_224: { ...small, mean: half, std: half },
+  vit_base_patch16_224: { ...base, mean: half, std: half },
   deit_small_distilled_patch16_224: { ...small, distilled: true, mean: imageNetMean, std: imageNetStd },
   dino_vits16: { ...small, mean: imageNetMean, std: imageNetStd },
+  dinov2_vits14: {
+    ...small,
+    imgSize: 518,
+    patchSize: 14,
+    initValues: 1e-5,
+    mean: imageNetMean,
+    std: imageNetStd,
+  },
 };
 
-/** A configuration by name or in full, checked and with every default filled in. */
+/** Other names of the same backbones: short ones, and timm's for what others published. */
+const aliases: Readonly<Record<string, keyof typeof vitConfigs>> = {
+  vit_tiny: 'vit_tiny_patch16_224',
+  vit_small: 'vit_small_patch16_224',
+  vit_base: 'vit_base_patch16_224',
+  vit_small_patch16_224_dino: 'dino_vits16',
+  'vit_small_patch16_224.dino': 'dino_vits16',
+  vit_small_patch14_dinov2: 'dinov2_vits14',
+};
+
+/**
+ * A configuration by name, as JSON text in timm's terms (see `parseViT`) or in full, checked and with every default
+ * filled in.
+ */
 export function resolveViT(model: string | ViTConfig): Required<ViTConfig> {
-  const given = typeof model === 'string' ? byName(model) : model;
+  const given = typeof model === 'string' ? byText(model) : model;
   const defaults = { mlpRatio: 4, qkvBias: true, normEps: 1e-6, distilled: false, initValues: null };
   const config = { ...defaults, ...given };
   for (const key of ['imgSize', 'patchSize', 'embedDim', 'depth', 'numHeads'] as const) {
@@ -56,7 +88,13 @@ export function resolveViT(model: string | ViTConfig): Required<ViTConfig> {
   return config;
 }
 
+function byText(text: string): ViTConfig {
+  return text.trimStart().startsWith('{') ? parseViT(text, byName) : byName(text);
+}
+
 function byName(name: string): ViTConfig {
-  if (Object.hasOwn(vitConfigs, name)) return vitConfigs[name as keyof typeof vitConfigs];
-  throw rangeError('vit', 'model', `one of ${Object.keys(vitConfigs).join(', ')}`, `'${name}'`);
+  const known = Object.hasOwn(aliases, name) ? aliases[name]! : name;
+  if (Object.hasOwn(vitConfigs, known)) return vitConfigs[known as keyof typeof vitConfigs];
+  const expected = `one of ${Object.keys(vitConfigs).join(', ')}, or a JSON file as timm has it`;
+  throw rangeError('vit', 'model', expected, `'${name}'`);
 }

@@ -23,14 +23,14 @@ void EmbedderResource::build(const EmbedderConfig& config) {
   holds(bytes);
 }
 
-Outputs EmbedderResource::forward(const at::Tensor& pictures, bool train, const Flag* cancel,
-                                  const Watch& watch) {
+Outputs EmbedderResource::forward(const at::Tensor& pictures, bool train, bool class_alone,
+                                  const Flag* cancel, const Watch& watch) {
   parameters();
   const torch::AutoGradMode grad(train);
   at::Tensor body;
   {
     const Autocast lower(precision_, device_);
-    body = backbone_->forward(pictures, cancel, watch);
+    body = backbone_->forward(pictures, class_alone, cancel, watch);
   }
   const Outputs out = head_(body.to(at::kFloat));
   if (watch) {
@@ -138,20 +138,20 @@ Napi::Value embedder(const Napi::CallbackInfo& info) {
   return result;
 }
 
-// forward(embedder, batch, train, cancel): [body, euclidean, hyperbolic]
+// forward(embedder, batch, train, classAlone, cancel): [body, euclidean, hyperbolic]
 Napi::Value forward(const Napi::CallbackInfo& info) {
   const auto env = info.Env();
   const auto model = from<EmbedderResource>(info[0]);
   const auto batch = from<TensorResource>(info[1]);
   const auto body = make<TensorResource>(env), euclidean = make<TensorResource>(env);
   const auto hyperbolic = make<TensorResource>(env);
-  const auto work = [=, train = flag(info[2])](const Flag* cancel) {
-    const Outputs out = model->forward(batch->get(), train, cancel);
+  const auto work = [=, train = flag(info[2]), class_alone = flag(info[3])](const Flag* cancel) {
+    const Outputs out = model->forward(batch->get(), train, class_alone, cancel);
     body->set(out.body);
     euclidean->set(out.euclidean);
     hyperbolic->set(out.hyperbolic);
   };
-  room(env).lane.post({"embedder.forward", cancel_from(info[3])}, work);
+  room(env).lane.post({"embedder.forward", cancel_from(info[4])}, work);
   auto handles = Napi::Array::New(env, 3);
   handles.Set(0u, wrap_resource(env, body));
   handles.Set(1u, wrap_resource(env, euclidean));

@@ -29,7 +29,9 @@ class EmbedderResource : public Resource {
 
   void build(const EmbedderConfig& config);
   // The backbone in the model's precision, the head in float32.
-  Outputs forward(const at::Tensor& pictures, bool train, const Flag* cancel, const Watch& watch = {});
+  // `train` builds the graph of a backward pass; `class_alone`: see ViT.
+  Outputs forward(const at::Tensor& pictures, bool train, bool class_alone, const Flag* cancel,
+                  const Watch& watch = {});
 
   void set_curvature(double c, bool learnt);
   // Of what went backwards since the curvature was set, through the head alone; 0 for none.

@@ -15,9 +15,10 @@ std::string first_not_finite(EmbedderResource& model, const at::Tensor& pictures
     if (!all_finite(value)) return "the weight " + name;
   }
   std::string found;
-  model.forward(pictures, /*train=*/false, nullptr, [&](const std::string& name, const at::Tensor& value) {
-    if (found.empty() && !all_finite(value)) found = name;
-  });
+  model.forward(pictures, /*train=*/false, /*class_alone=*/false, nullptr,
+                [&](const std::string& name, const at::Tensor& value) {
+                  if (found.empty() && !all_finite(value)) found = name;
+                });
   return found;
 }
 

@@ -120,7 +120,8 @@ void ViTImpl::initialise(const ViTConfig& config, Initial& initial) {
   }
 }
 
-at::Tensor ViTImpl::forward(const at::Tensor& pictures, const Flag* cancel, const Watch& watch) {
+at::Tensor ViTImpl::forward(const at::Tensor& pictures, bool class_alone, const Flag* cancel,
+                            const Watch& watch) {
   const auto patches = patch_embed(pictures);
   if (watch) watch("patch_embed", patches);
   const auto batch = patches.size(0);
@@ -134,7 +135,7 @@ at::Tensor ViTImpl::forward(const at::Tensor& pictures, const Flag* cancel, cons
     x = blocks[i]->as<Block>()->forward(x, watch, watch ? "blocks." + std::to_string(i) : std::string());
   }
   // The norm is per token: only those that are read need it.
-  if (!distilled) return norm(x.select(1, 0));
+  if (!distilled || class_alone) return norm(x.select(1, 0));
   return norm(x.narrow(1, 0, 2)).mean(1);
 }
 

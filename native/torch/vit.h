@@ -76,8 +76,10 @@ TORCH_MODULE(PatchEmbed);
 struct ViTImpl : torch::nn::Module {
   ViTImpl(const ViTConfig& config, Initial& initial);
 
-  // B x 3 x S x S normalised pictures -> B x width. `cancel` is polled between blocks.
-  at::Tensor forward(const at::Tensor& pictures, const Flag* cancel = nullptr, const Watch& watch = {});
+  // B x 3 x S x S normalised pictures -> B x width. `cancel` is polled between blocks. `class_alone` leaves
+  // the distillation token out of the feature.
+  at::Tensor forward(const at::Tensor& pictures, bool class_alone, const Flag* cancel = nullptr,
+                     const Watch& watch = {});
 
   // Excludes the patch embedding or the first n blocks from training.
   void freeze_patch_embed();

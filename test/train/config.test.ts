@@ -149,3 +149,16 @@ test('the rate rises over the warm-up, stays, and falls to almost nothing', (t) 
   t.is(learningRate({ ...cosine, schedule: 'constant' }, 104, 104), 2);
   t.is(learningRate(cosine, 1000, null), 2);
 });
+
+test("Hyp-ViT's head brings its one distance and temperature; its c = 0 is the sphere", (t) => {
+  const free = parseConfig({ ...folder, head: 'hyp-vit' });
+  t.like(free, { head: 'hyp-vit', geometry: 'hyperbolic', t_h: 0.2, hyp_c: 0.1 });
+  t.is(parseConfig({ ...folder, head: 'hyp-vit', geometry: 'hybrid' }).geometry, 'hybrid');
+  const sphere = parseConfig({ ...folder, head: 'hyp-vit', hyp_c: '0', t: '0.1' });
+  t.like(sphere, { head: 'hypmix', geometry: 'euclidean', t_e: 0.1 });
+  t.deepEqual(parseConfig({ ...sphere }), sphere);
+  t.is(parseConfig({ ...folder, head: 'hyp-vit', hyp_c: 0 }).t_e, 0.2);
+  t.throws(() => parseConfig({ ...folder, hyp_c: 0 }), {
+    message: /hyp_c: expected a number above 0.*hyp-vit/,
+  });
+});

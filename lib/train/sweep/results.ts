@@ -1,4 +1,4 @@
-import type { Recall, Space } from '../record.ts';
+import type { Evaluation, Space } from '../record.ts';
 import type { Cell, Plan } from './plan.ts';
 
 /** A line of results.jsonl: what came of one run of a study. */
@@ -6,7 +6,7 @@ export interface Result {
   cell: string;
   seed: number;
   /** Recall on the unseen classes at the end; null where the run lost its numbers. */
-  spaces: Record<Space, Recall> | null;
+  spaces: Evaluation['spaces'] | null;
   seconds: number;
   /** Why there is no recall, in a sentence. */
   error: string | null;
@@ -20,7 +20,7 @@ export interface Study {
 }
 
 /** The output in which a cell's network was trained to be compared. */
-export function spaceOf({ config }: Cell): Space {
+export function spaceOf({ config }: Cell): Exclude<Space, 'fused'> {
   return config.geometry === 'euclidean' ? 'cosine' : 'hyperbolic';
 }
 
