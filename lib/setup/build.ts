@@ -3,7 +3,7 @@ import { accessSync, constants, mkdirSync, readdirSync, readFileSync } from 'nod
 import { copyFile, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { availableParallelism, freemem } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 
 import { coded } from '../errors.ts';
 import { addonCache } from '../places.ts';
@@ -96,7 +96,9 @@ async function cmake(
   await requireTools(what);
   // A cache of an earlier configuration would keep the paths of another libtorch.
   await rm(join(work, 'CMakeCache.txt'), { force: true });
-  const headers = [require('node-api-headers').include_dir, require('node-addon-api').include_dir].join(';');
+  // node-addon-api gives its own relative to the working folder.
+  const found = [require('node-api-headers').include_dir, require('node-addon-api').include_dir];
+  const headers = found.map((folder: string) => resolve(folder)).join(';');
   const fixed = ['-DCMAKE_BUILD_TYPE=Release', `-DCMAKE_JS_INC=${headers}`];
   const env = { ...process.env, LIBTORCH: '' };
   await step(['-S', packageRoot, '-B', work, ...fixed, ...options], `configuring the ${what}`, ui, env);

@@ -67,7 +67,9 @@ export class RunEvents {
     });
   }
 
-  #logEvaluation({ step, spaces }: EvaluationRow): void {
+  #logEvaluation({ step, spaces, spread }: EvaluationRow): void {
+    if (spread)
+      this.#scalars(step, { 'spread/alignment': spread.alignment, 'spread/uniformity': spread.uniformity });
     for (const [space, { at, strict }] of Object.entries(spaces)) {
       const recalls = Object.entries(at).map(([k, value]) => [`recall/${space}@${k}`, value]);
       const strictly = strict.map((value, level) => [`strict/${space} ${level + 1} up`, value]);

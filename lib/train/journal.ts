@@ -14,6 +14,7 @@ import { type Baseline, type EvaluationRow, evaluationsOf, type HealthRow, type 
 import { type RunFolder, readRun } from './run-folder.ts';
 import { takeSnapshot } from './snapshot.ts';
 import type { Source } from './source.ts';
+import { spreadOf } from './structure.ts';
 
 /** What a step is logged with, beside the loss's own numbers. */
 export interface StepNotes {
@@ -240,6 +241,7 @@ export class Journal {
       epoch,
       seconds: this.#seconds(),
       ...evaluation,
+      spread: await spreadOf(embedded),
     };
     this.#evaluatedAt = this.#step;
     this.#evaluations.push(row);

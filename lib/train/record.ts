@@ -27,6 +27,12 @@ export interface Evaluation {
   spaces: Record<'hyperbolic' | 'cosine' | 'body', Recall> & { fused?: Recall };
 }
 
+/** How near a class is together and how evenly all are apart (Wang and Isola 2020); lower is better for both. */
+export interface Spread {
+  alignment: number;
+  uniformity: number;
+}
+
 /** A line of metrics.jsonl after a training step. */
 export interface StepRow {
   type: 'step';
@@ -63,6 +69,8 @@ export interface EvaluationRow extends Evaluation {
   step: number;
   epoch: number;
   seconds: number;
+  /** Of the head's unit vectors; absent in runs of older versions. */
+  spread?: Spread;
 }
 
 /** How the points of a batch stand in the ball; radii are sqrt c |x|, so that the rim is at 1. */
@@ -160,6 +168,26 @@ export interface Snapshot {
   baselines: Baseline[];
   /** Absent in runs of older versions, null where the test set is too small. */
   negatives?: NegativeProfiles | null;
+  ranks?: Ranks;
+  /** By level of the class tree, from pictures up; empty without a tree. */
+  depth?: DepthRow[];
+}
+
+/** How alike hyperbolic distance and cosine rank the pictures; means over anchors. */
+export interface Ranks {
+  spearman: number;
+  /** Shared part of the `nearest` nearest. */
+  overlap: number;
+  nearest: number;
+}
+
+/** Distances from the origin of the midpoints of a level's groups. */
+export interface DepthRow {
+  level: string;
+  groups: number;
+  mean: number;
+  min: number;
+  max: number;
 }
 
 /** All that a run folder says. */

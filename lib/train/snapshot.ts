@@ -5,6 +5,7 @@ import { chosen, type Embedded } from './evaluate.ts';
 import { type ProfileOptions, profileNegatives } from './negative-profile.ts';
 import type { Baseline, Snapshot, Thumbnail } from './record.ts';
 import { projectToDisk } from './report/projection.ts';
+import { depthOf, ranksOf } from './structure.ts';
 
 /** Points that a disk of this size can show. */
 const mostPoints = 1500;
@@ -32,6 +33,8 @@ export async function takeSnapshot(
     gallery: await drawGallery(split, embedded, c),
     baselines,
     negatives: await profileNegatives(embedded, loss),
+    ranks: await ranksOf(embedded, c),
+    depth: await depthOf(embedded, split, c),
   };
 }
 

@@ -30,6 +30,28 @@ export function recallChart(rows: readonly Row[], baselines: readonly RecallLine
   return lineChart({ title: 'Recall@1', xLabel: 'epoch', series, percent: true, yMin: 0, marks });
 }
 
+/** Alignment and uniformity after each evaluation. */
+export function spreadChart(rows: readonly Row[]): Html | null {
+  const found = evaluationsOf(rows).flatMap(({ epoch, spread }) => (spread ? [{ epoch, ...spread }] : []));
+  if (found.length < 2) return null;
+  const x = found.map(({ epoch }) => epoch);
+  const series = [
+    {
+      name: 'alignment: squared distance within a class',
+      colour: lineColours[0]!,
+      x,
+      y: found.map(({ alignment }) => alignment),
+    },
+    {
+      name: 'uniformity: crowding of all',
+      colour: lineColours[1]!,
+      x,
+      y: found.map(({ uniformity }) => uniformity),
+    },
+  ];
+  return lineChart({ title: 'Alignment and uniformity (lower is better)', xLabel: 'epoch', series });
+}
+
 /** Pictures a second. */
 export function throughputChart(steps: readonly StepRow[]): Html | null {
   return stepChart('Pictures a second', steps, 'pictures a second', (row) => row.imagesPerSecond, 0);

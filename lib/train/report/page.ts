@@ -1,9 +1,10 @@
 import type { RunConfig } from '../config.ts';
 import { evaluationsOf, healthRowsOf, type RunRecord, stepsOf } from '../record.ts';
-import { gradientChart, learntChart, lossChart, recallChart } from './curves.ts';
+import { gradientChart, learntChart, lossChart, recallChart, spreadChart } from './curves.ts';
+import { depthTable } from './depth.ts';
 import { diskFigure } from './disk.ts';
 import { galleryFigure } from './gallery.ts';
-import { curvatureWords, tiedWords } from './head-words.ts';
+import { curvatureWords, rankWords, tiedWords } from './head-words.ts';
 import { radiusFigure } from './health.ts';
 import { type Html, html, type Part } from './html.ts';
 import { negativesSection } from './negatives.ts';
@@ -25,7 +26,7 @@ ${
     ? null
     : html`<section><h2>The Poincaré disk</h2>
 <p>Pictures of classes that training never saw: their tangent vectors at the origin along the two directions of
-largest variance, mapped back to the ball. Point at one to see its class.</p>${diskFigure(snapshot)}</section>
+largest variance, mapped back to the ball. Point at one to see its class.</p>${diskFigure(snapshot)}${depthTable(snapshot.depth ?? [])}</section>
 <section><h2>Nearest neighbours</h2>
 <p>Some test pictures, each with the nearest others by hyperbolic distance. Green: the same class; red: another.</p>
 ${galleryFigure(snapshot)}</section>`
@@ -107,15 +108,18 @@ function recallSection({ config, rows, snapshot }: RunRecord): Part {
       ? ' Same genus: the nearest picture of another class is of the same genus; same family: the nearest of another genus is of the same family.'
       : null
   }</p>
-${recallTable([...lines, ...beside])}${noteOf(tiedWords(config))}</section>`;
+${recallTable([...lines, ...beside])}${noteOf(tiedWords(config) ?? rankWords(snapshot?.ranks))}</section>`;
 }
 
 function curvesSection({ rows, snapshot }: RunRecord): Part {
   const steps = stepsOf(rows);
   const baselines = snapshot?.baselines ?? [];
-  const charts = [recallChart(rows, baselines), lossChart(steps), learntChart(steps)].filter(
-    (chart) => chart !== null,
-  );
+  const charts = [
+    recallChart(rows, baselines),
+    lossChart(steps),
+    spreadChart(rows),
+    learntChart(steps),
+  ].filter((chart) => chart !== null);
   return charts.length === 0
     ? null
     : html`<section><h2>Training</h2><div class="charts">${charts}</div></section>`;

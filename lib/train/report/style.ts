@@ -117,6 +117,7 @@ footer { margin-top: 60px; padding-top: 16px; border-top: 1px solid var(--rule);
 .sliders output { float: right; color: var(--ink); font-weight: 600; }
 .sliders input { display: block; width: 100%; margin: 6px 0 0; accent-color: var(--accent); }
 i.dot { display: inline-block; width: 11px; height: 11px; border-radius: 50%; margin-right: 8px; }
+section > h3 { margin: 34px 0 0; font: 500 19px var(--serif); }
 h2.second { margin-top: 42px; }
 a { color: var(--accent); text-underline-offset: 2px; }
 code { font: .92em ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace; }
