@@ -1,0 +1,41 @@
+// The loss and its gradients for another framework's buffers: here onnxruntime's tensors, whose data are typed arrays.
+// tfjs is the same with `await tensor.data()` and `tf.tensor(gradient.data, [rows, cols])`.
+//   npm install onnxruntime-node && node examples/loss-of-buffers.mjs
+import { Tensor } from 'onnxruntime-node';
+import { hybridContrastiveLoss, matrix } from 'horoball';
+
+const [classes, views, dim] = [8, 4, 16];
+const rows = classes * views;
+
+// What a network would have put out: the rows of a class near each other, of unit norm.
+let seed = 5;
+const random = () => (seed = (seed * 16807) % 2147483647) / 2147483647 - 0.5;
+const centres = Array.from({ length: classes * dim }, random);
+let output = new Tensor('float32', new Float32Array(rows * dim), [rows, dim]);
+output.data.forEach((_, i) => {
+  output.data[i] = centres[Math.floor(i / dim / views) * dim + (i % dim)] + random();
+});
+
+const unit = (data) => {
+  for (let i = 0; i < rows; i++) {
+    const row = data.subarray(i * dim, (i + 1) * dim);
+    const norm = Math.hypot(...row);
+    row.forEach((x, j) => (row[j] = x / norm));
+  }
+};
+unit(output.data);
+
+// No copy is made: the matrix is a view of the tensor's own memory, and the gradient's memory becomes a tensor.
+let first;
+for (let step = 0; step < 20; step++) {
+  const euclidean = matrix(output.data, rows, dim);
+  const { loss, gradEuclidean, stats } = await hybridContrastiveLoss({
+    ...{ euclidean, tied: true, views, tauE: 0.2, tauH: 0.2, lambda: 1, c: 0.1, reduction: 'mean' },
+  });
+  first ??= loss;
+  const gradient = new Tensor('float32', gradEuclidean.data, [rows, dim]);
+  if (step % 5 === 0) console.log(`loss ${loss.toFixed(3)}  accuracy ${stats.accuracy.toFixed(2)}  ${gradient.dims}`);
+  const moved = output.data.map((x, i) => x - 0.2 * gradient.data[i]);
+  unit(moved);
+  output = new Tensor('float32', moved, output.dims);
+}
