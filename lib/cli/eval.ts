@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { coded } from '../errors.ts';
+import { loadTrained } from '../train/checkpoint.ts';
 import { parseConfig, type RunConfig } from '../train/config.ts';
 import { evaluationOf, newEmbedder } from '../train/construct.ts';
 import { evaluate } from '../train/evaluate.ts';
@@ -8,7 +9,6 @@ import { Meter } from '../train/progress.ts';
 import { evaluationLines } from '../train/report/tables.ts';
 import { readRun } from '../train/run-folder.ts';
 import { openTestSet } from '../train/source.ts';
-import { loadWeights } from '../train/weights/load.ts';
 import { interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
 import { addRunOptions, givenOptions } from './run-options.ts';
@@ -33,7 +33,7 @@ async function evaluateRun(path: string, config: RunConfig, json: boolean): Prom
   using interrupt = interruptible((text) => meter.say(text));
   const test = await openTestSet(config);
   using embedder = await newEmbedder(config);
-  const { missing } = await loadWeights(join(path, 'model.safetensors'), embedder);
+  const { missing } = await loadTrained(join(path, 'model.safetensors'), embedder, config);
   if (missing.length > 0) {
     const message = `[eval] run: ${path}/model.safetensors lacks ${missing[0]} (of ${missing.length} parameters); it is of another network than its config.json`;
     throw coded('ERR_HOROBALL_WEIGHTS', message);

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { coded } from '../errors.ts';
 import { readSafetensors, writeSafetensors } from '../io/safetensors.ts';
-import { parseConfig, type RunConfig } from './config.ts';
+import { learntNames, parseConfig, type RunConfig } from './config.ts';
 import type { Learner } from './learner.ts';
 import type { LearntState } from './learnt.ts';
 import type { Embedder } from './model.ts';
@@ -10,6 +10,7 @@ import { type Device, randomState, setRandomState, torchInfo } from './native.ts
 import type { Baseline } from './record.ts';
 import type { ScalerState } from './scaler.ts';
 import type { AnyTensor } from './tensor.ts';
+import { loadWeights, type WeightsReport } from './weights/load.ts';
 
 /**
  * Writes a network as safetensors under timm's parameter names; the file's metadata says how it was made.
@@ -17,6 +18,20 @@ import type { AnyTensor } from './tensor.ts';
  */
 export async function saveWeights(path: string, embedder: Embedder): Promise<void> {
   await writeSafetensors(path, await embedder.state(), { metadata: weightsMetadata(embedder) });
+}
+
+/** Reads the weights of a run into its network, with the curvature at which a learnt one ended. */
+export async function loadTrained(
+  path: string,
+  embedder: Embedder,
+  config: RunConfig,
+): Promise<WeightsReport> {
+  const report = await loadWeights(path, embedder);
+  if (!learntNames(config).includes('hyp_c')) return report;
+  const { metadata } = await readSafetensors(path, { names: [] });
+  const saved = JSON.parse(metadata['horoball'] ?? '{}') as { c?: number };
+  if (saved.c !== undefined) embedder.setCurvature(saved.c);
+  return report;
 }
 
 function weightsMetadata(embedder: Embedder): Record<string, string> {

@@ -1,4 +1,4 @@
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import ava, { type ExecutionContext, type TestFn } from 'ava';
 import { classNames, filesOf, temporary, tinyRun, writePictures } from '../train/tiny-data.ts';
@@ -61,6 +61,47 @@ test('a run prints JSON on stdout, people read stderr, and eval finds the same n
   ]);
   t.is(repeated.code, 0, repeated.stderr);
   t.deepEqual((await readdir(runs)).sort(), ['folder-hybrid-1', 'folder-hybrid-2']);
+});
+
+test('a run that learns its curvature is evaluated at the one it ended with', async (t) => {
+  const { root, pictures } = t.context;
+  const runs = join(root, 'runs-learnt');
+  const options = { learn: 'hyp_c', learn_lr: 0.3, head: 'hyp-vit', clip_r: 'None', eval_ep: '[24]' };
+  const outcome = await horoball(command(pictures, runs, options));
+  t.is(outcome.code, 0, outcome.stderr);
+  const evaluation = outcome.rows().find((row) => row['type'] === 'evaluation')!;
+  const last = outcome.rows().findLast((row) => row['type'] === 'step')!;
+  t.true(Math.abs(Math.log((last['hyp_c'] as number) / 0.1)) > 0.5, `${last['hyp_c']}`);
+  const again = await horoball(['eval', join(runs, 'folder-hybrid-1'), '--json']);
+  t.deepEqual(again.rows()[0]!['spaces'], evaluation['spaces']);
+});
+
+test('--resume goes on with a run that Ctrl-C ended, and says so', async (t) => {
+  const { root, pictures } = t.context;
+  const runs = join(root, 'runs-resumed');
+  const args = [...command(pictures, runs, { ep: 60, eval_ep: '[60]' }), '--resume=auto'];
+  const running = start(args);
+  await running.line(/"step":3,/);
+  running.child.kill('SIGINT');
+  t.is((await running.outcome).code, 130);
+  const resumed = await horoball(args);
+  t.is(resumed.code, 0, resumed.stderr);
+  t.regex(resumed.stderr, /Going on with .*folder-hybrid-1 after step \d+\./);
+  const steps = resumed.rows().filter(({ type }) => type === 'step');
+  t.is(resumed.rows()[0]!['type'], 'resume');
+  t.is(steps[0]!['step'], (resumed.rows()[0]!['step'] as number) + 1);
+  const text = await readFile(join(runs, 'folder-hybrid-1', 'metrics.jsonl'), 'utf8');
+  const logged = [...text.matchAll(/"type":"step","step":(\d+)/g)].map((match) => Number(match[1]));
+  t.deepEqual(
+    logged,
+    Array.from({ length: 60 }, (_, i) => i + 1),
+  );
+  const other = await horoball(['train', `--resume=${join(runs, 'folder-hybrid-1')}`, '--lr=1']);
+  t.is(other.code, 2);
+  t.regex(
+    other.stderr,
+    /lr: expected 0\.0003, with which the run .* began, got 1; leave it out, or begin a new run/,
+  );
 });
 
 test('all four geometries run, and a report shows them side by side', async (t) => {
