@@ -1,0 +1,45 @@
+// The README's and the guide's examples of training, at a size that takes seconds.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+import * as training from '../../lib/train/index.ts';
+import { classNames, temporary, tinyRun, writePictures } from './tiny-data.ts';
+
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+const pages = ['README.md', ...readdirSync(join(root, 'guide')).map((name) => join('guide', name))];
+const examples = pages.flatMap((page) =>
+  Array.from(readFileSync(join(root, page), 'utf8').matchAll(/^```js\n(.*?)^```/gms), ([, code]) => ({
+    page,
+    code: code!,
+  })).filter(({ code }) => code.includes("'horoball/train'")),
+);
+
+const AsyncFunction = (async () => {}).constructor as new (
+  ...source: string[]
+) => (...values: unknown[]) => Promise<void>;
+
+for (const { page, code } of examples) {
+  test(`${page}: the example of training runs`, async (t) => {
+    const { path, remove } = await temporary();
+    await writePictures(path, classNames(32), 5);
+    const small = { ...tinyRun, path, ep: 2, eval_ep: '[2]', runs: null };
+    let result: training.TrainResult | undefined;
+    const train: typeof training.train = async (config, hooks) => {
+      result = await training.train({ ...config, ...small }, hooks);
+      return result;
+    };
+    const modules = { 'horoball/train': { ...training, train } };
+    const body = code.replaceAll(/^import \{([^}]+)\} from '([^']+)';$/gm, "const {$1} = modules['$2'];");
+    const steps: number[] = [];
+    const console = { log: (step: number) => steps.push(step) };
+    await new AsyncFunction('modules', 'console', body)(modules, console);
+    t.true(result!.steps > 0);
+    t.is(steps.length, result!.steps);
+    await remove();
+  });
+}
+
+test('there is such an example', (t) => {
+  t.true(examples.length > 0);
+});
