@@ -11,8 +11,11 @@ const commands: Record<string, () => Promise<Command>> = {
   start: async () => (await import('./start.ts')).startCommand(),
   train: async () => (await import('./train.ts')).trainCommand(),
   eval: async () => (await import('./eval.ts')).evalCommand(),
+  embed: async () => (await import('./embed.ts')).embedCommand(),
+  delta: async () => (await import('./delta.ts')).deltaCommand(),
   sweep: async () => (await import('./sweep.ts')).sweepCommand(),
   report: async () => (await import('./report.ts')).reportCommand(),
+  recipes: async () => (await import('./recipes.ts')).recipesCommand(),
   data: async () => (await import('./data.ts')).dataCommand(),
   weights: async () => (await import('./weights.ts')).weightsCommand(),
 };

@@ -23,13 +23,53 @@ function flagsOf(name: string, key: keyof RunConfig): string {
   return typeof publishedDefaults[key] === 'boolean' ? `--${name}` : `--${name} <value>`;
 }
 
+/** What the published commands have by these names, but for their place of the data and the start of the weights. */
+const published: ReadonlySet<keyof RunConfig> = new Set([
+  ...([
+    'ds',
+    'num_samples',
+    'bs',
+    'lr',
+    't_e',
+    't_h',
+    'lam',
+    'emb',
+    'freeze',
+    'ep',
+    'hyp_c',
+    'eval_ep',
+  ] as const),
+  ...(['model', 'save_emb', 'emb_name', 'clip_r', 'resize', 'crop', 'seed'] as const),
+]);
+/** What the published code does without an option for it. */
+const fixed: ReadonlySet<keyof RunConfig> = new Set([
+  ...([
+    'head',
+    'geometry',
+    'weight_decay',
+    'decayed',
+    'clip_grad',
+    'schedule',
+    'warmup',
+    'crop_scale',
+  ] as const),
+  'reduction' as const,
+]);
+
+function origin(key: keyof RunConfig): string {
+  if (published.has(key)) return ', as published';
+  return fixed.has(key) ? ', what the published code does' : '';
+}
+
 function helpOf(key: keyof RunConfig): string {
   const { help, expected } = fields[key];
   if (typeof publishedDefaults[key] === 'boolean') return help;
   const shapes = shapesDefaults[key];
   const other = shown(publishedDefaults[key]);
   const defaults =
-    key === 'ds' ? 'shapes' : shapes === undefined ? other : `${other}; with shapes ${shown(shapes)}`;
+    key === 'ds'
+      ? `shapes; the published one is ${other}`
+      : `${other}${origin(key)}${shapes === undefined ? '' : `; with shapes ${shown(shapes)}`}`;
   return `${help}: ${expected} (default ${defaults})`;
 }
 

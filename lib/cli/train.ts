@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { coded } from '../errors.ts';
 import type { RunConfig } from '../train/config.ts';
+import { findRecipe } from '../train/recipes.ts';
 import { planRun } from '../train/resume.ts';
 import { dashboardOption, dashboardPort } from './dashboard-option.ts';
 import { addRunOptions, givenOptions } from './run-options.ts';
@@ -11,6 +12,7 @@ import { runTraining } from './training.ts';
 export function trainCommand(): Command {
   const command = new Command('train').description('train a network and evaluate it on unseen classes');
   command.option('--config <file>', 'options from a JSON file, such as the config.json of a run');
+  command.option('--recipe <name>', 'a published command: horoball recipes lists them');
   command.option('--json', 'print every step and evaluation as a line of JSON on stdout');
   command.option(
     '--resume <run>',
@@ -20,10 +22,16 @@ export function trainCommand(): Command {
   addRunOptions(command);
   command.action(async (options: Record<string, unknown>) => {
     const file = options['config'] as string | undefined;
-    const given = { ...(file === undefined ? {} : await readConfig(file)), ...givenOptions(options) };
+    const recipe = options['recipe'] as string | undefined;
+    const given = {
+      ...(recipe === undefined ? {} : findRecipe(recipe).options),
+      ...(file === undefined ? {} : await readConfig(file)),
+      ...givenOptions(options),
+    };
     const { config, folder } = await planRun(
       given as Partial<RunConfig>,
       options['resume'] as string | undefined,
+      (text) => process.stderr.write(`Note: ${text}.\n`),
     );
     const dashboard = dashboardPort(options['dashboard']);
     await runTraining(config, { json: options['json'] === true, resume: folder, dashboard });

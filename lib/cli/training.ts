@@ -44,6 +44,10 @@ export async function runTraining(
       print({ type: 'resume', folder, step });
       meter.say(`Going on with ${relative('.', folder)} after step ${step}.`);
     },
+    onBegin: (resolved) => {
+      print({ type: 'config', ...resolved });
+      meter.say(optionsText(resolved));
+    },
     onWarning: (text) => meter.say(`Note: ${text}.`),
     onBaseline: (baseline) => {
       print({ type: 'baseline', ...baseline });
@@ -59,7 +63,7 @@ export async function runTraining(
     },
     onStep: (row, steps) => {
       print(row);
-      meter.update(row.step, steps ?? row.step, stepText(row));
+      meter.update(row.step, steps ?? row.step, stepText(row, config.bs));
     },
   };
   const result =
@@ -93,8 +97,21 @@ async function trainLive(
   }
 }
 
-function stepText({ loss, accuracy, imagesPerSecond }: StepRow): string {
-  return `loss ${loss.toPrecision(4)}  accuracy ${percent(accuracy)} %  ${imagesPerSecond.toFixed(0)} pictures/s`;
+/** Every option of a run, in lines of a width that can be read. */
+function optionsText(config: RunConfig): string {
+  const lines = ['Options:'];
+  for (const [key, value] of Object.entries(config)) {
+    const option = ` ${key} ${value === null ? 'None' : value};`;
+    if (lines.at(-1)!.length + option.length > 100) lines.push(' ');
+    lines[lines.length - 1] += option;
+  }
+  return lines.join('\n').replace(/;$/, '.');
+}
+
+function stepText({ loss, accuracy, imagesPerSecond, waitMs }: StepRow, batch: number): string {
+  const waited = (100 * waitMs * imagesPerSecond) / (1000 * batch);
+  const pace = `${imagesPerSecond.toFixed(0)} pictures/s, ${waited.toFixed(0)} % waiting for them`;
+  return `loss ${loss.toPrecision(4)}  accuracy ${percent(accuracy)} %  ${pace}`;
 }
 
 function spoken({ spaces }: EvaluationRow): string {

@@ -1,3 +1,4 @@
+import type { RunConfig } from './config.ts';
 import type { Baseline, EvaluationRow, HealthRow, Snapshot, StepRow } from './record.ts';
 import type { Pictures } from './source.ts';
 
@@ -12,6 +13,8 @@ export interface TrainHooks {
   resume?: string | null;
   /** Where a run goes on: its folder, and the steps that it has behind it. */
   onResume?: (folder: string, step: number) => void;
+  /** Before anything else, with every option as it came to be. */
+  onBegin?: (config: RunConfig) => void;
   /** After every step. `steps` is the length of the run, or null where only the end of `data` tells. */
   onStep?: (row: StepRow, steps: number | null) => void;
   onEvaluation?: (row: EvaluationRow) => void;

@@ -39,6 +39,7 @@ export async function train(
   const folder = await openFolder(config, begun, checkpoint);
   const journal = new Journal(config, source, learner, hooks, folder);
   const keeper = new Keeper(config, learner, folder);
+  hooks.onBegin?.(config);
 
   try {
     if (checkpoint === null) await journal.begin();

@@ -1,0 +1,133 @@
+import { stat } from 'node:fs/promises';
+import { extname } from 'node:path';
+import { Command, Option } from 'commander';
+import { type Delta, gromovDelta } from '../delta.ts';
+import { coded } from '../errors.ts';
+import { readNpy } from '../io/npy.ts';
+import { readSafetensors } from '../io/safetensors.ts';
+import { type Matrix, matrix } from '../matrix.ts';
+import { embedSplit, type SplitName, splitNames } from '../train/export.ts';
+import { Meter } from '../train/progress.ts';
+import { interruptible } from './interrupt.ts';
+import { jsonLine } from './json.ts';
+import { configOf, networkOf } from './network.ts';
+import { addRunOptions, givenOptions } from './run-options.ts';
+
+interface Options {
+  split: SplitName;
+  tensor: string;
+  distances?: boolean;
+  samples?: string;
+  size?: string;
+  json?: boolean;
+}
+
+const explained = `
+The protocol is the published one: features of the backbone, not normalised, of the training pictures; Euclidean
+distances; the first row of each subset is the base point; delta relative to the diameter, mean over the subsets;
+c = (0.144 / relative delta)^2. --seed names the subsets.`;
+
+/** `horoball delta`: how tree-like features are, and the c that this suggests. */
+export function deltaCommand(): Command {
+  const command = new Command('delta')
+    .description("measure Gromov's delta of features and the c that it suggests")
+    .argument(
+      '[source]',
+      'a .npy or .safetensors file of features, or a run folder; without it the backbone of --model',
+    )
+    .addOption(new Option('--split <name>', 'pictures of the data set').choices(splitNames).default('train'))
+    .option('--tensor <name>', 'which tensor of a .safetensors file', 'body')
+    .option('--distances', 'the file holds a matrix of distances, not of features')
+    .option('--samples <count>', 'random subsets (default: 100, or 1 where one takes all rows)')
+    .option('--size <rows>', 'rows of a subset (default: 2000, or all where there are fewer)')
+    .option('--json', 'print the result as a line of JSON on stdout')
+    .addHelpText('after', explained);
+  addRunOptions(command);
+  command.action(async (source: string | undefined, options: Options & Record<string, unknown>) => {
+    await measure(source, givenOptions(options), options);
+  });
+  return command;
+}
+
+async function measure(
+  source: string | undefined,
+  given: Readonly<Record<string, unknown>>,
+  options: Options,
+): Promise<void> {
+  const [samples, size] = [wholeOf('samples', options.samples, 1), wholeOf('size', options.size, 2)];
+  const meter = new Meter();
+  using interrupt = interruptible((text) => meter.say(text));
+  const { signal } = interrupt;
+  const features = await featuresOf(source, given, options, meter, signal);
+  const seed = wholeOf('seed', given['seed'] as string | undefined, 0) ?? 0;
+  const input = options.distances ? 'distances' : 'points';
+  const taken = Math.min(size ?? 2000, features.rows);
+  const found = await gromovDelta(features, { input, samples, size: taken, seed, signal });
+  meter.end();
+  const { rows, cols } = features;
+  if (options.json) jsonLine({ type: 'delta', rows, cols, size: taken, ...found });
+  for (const line of lines(found, rows, taken)) meter.say(line);
+}
+
+function lines({ delta, relative, suggestedC, standardError }: Delta, rows: number, size: number): string[] {
+  const error = standardError === 0 ? '' : ` (standard error ${standardError.toPrecision(2)})`;
+  return [
+    `Delta ${delta.toPrecision(4)}, relative ${relative.toPrecision(4)}${error}, of ${rows} rows in subsets of ${size}.`,
+    `Suggested c: ${suggestedC.toPrecision(4)}`,
+  ];
+}
+
+async function featuresOf(
+  source: string | undefined,
+  given: object,
+  { split, tensor }: Options,
+  meter: Meter,
+  signal: AbortSignal,
+): Promise<Matrix> {
+  if (source !== undefined && !(await isFolder(source))) return await readFeatures(source, tensor);
+  const note = (text: string): void => meter.say(`Note: ${text}.`);
+  const config = await configOf(source, { ...given }, note);
+  using embedder = await networkOf(source, config, note);
+  const onProgress = (done: number, total: number): void => meter.update(done, total, 'pictures');
+  const { embedded } = await embedSplit(embedder, config, split, { signal, onProgress });
+  return matrix(embedded.body, embedded.labels.length, embedded.bodyWidth);
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return await stat(path).then(
+    (entry) => entry.isDirectory(),
+    () => false,
+  );
+}
+
+async function readFeatures(file: string, name: string): Promise<Matrix> {
+  const kind = extname(file);
+  if (kind !== '.npy' && kind !== '.safetensors') {
+    const message = `[delta] source: expected a .npy or .safetensors file or a run folder, got ${file}`;
+    throw coded('ERR_HOROBALL_OPTION', message, RangeError);
+  }
+  const { shape, data } = kind === '.npy' ? await readNpy(file) : await tensorOf(file, name);
+  const real = data instanceof Float32Array || data instanceof Float64Array;
+  if (shape.length === 2 && real) return matrix(data as Float32Array, shape[0]!, shape[1]!);
+  const got = real ? `${shape.length} axes` : data.constructor.name;
+  throw coded(
+    'ERR_HOROBALL_SHAPE',
+    `[delta] source: expected floating-point numbers in rows and columns, got ${got} in ${file}`,
+  );
+}
+
+async function tensorOf(file: string, name: string) {
+  const { tensors } = await readSafetensors(file);
+  const tensor = tensors.get(name);
+  if (tensor !== undefined) return tensor;
+  const message = `[delta] tensor: expected one of ${[...tensors.keys()].slice(0, 8).join(', ')}, got ${name}`;
+  throw coded('ERR_HOROBALL_OPTION', message, RangeError);
+}
+
+function wholeOf(name: string, text: string | undefined, least: number): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (text.trim() !== '' && Number.isSafeInteger(value) && value >= least) return value;
+  const message = `[delta] ${name}: expected a whole number of at least ${least}, got '${text}'`;
+  throw coded('ERR_HOROBALL_OPTION', message, RangeError);
+}

@@ -1,0 +1,90 @@
+import { extname, relative } from 'node:path';
+import { Command, Option } from 'commander';
+import { coded } from '../errors.ts';
+import {
+  embedSplit,
+  type Output,
+  outputs,
+  type SplitName,
+  splitNames,
+  writeExport,
+  writeNpyExport,
+} from '../train/export.ts';
+import { Meter } from '../train/progress.ts';
+import { interruptible } from './interrupt.ts';
+import { jsonLine } from './json.ts';
+import { configOf, networkOf } from './network.ts';
+import { addRunOptions, givenOptions } from './run-options.ts';
+
+interface Options {
+  out: string;
+  split: SplitName;
+  output?: Output | 'all';
+  json?: boolean;
+}
+
+const explained = `
+safetensors: hyperbolic, euclidean (unit vectors), body (the backbone's feature), labels; the metadata has dataset,
+split, c, and as JSON classes and paths. NumPy: one output, with <name>.labels.npy and <name>.json beside it.
+Without a run it is the backbone that --model and --weights name.`;
+
+/** `horoball embed`: writes the embeddings of a data set's pictures, with labels and paths. */
+export function embedCommand(): Command {
+  const command = new Command('embed')
+    .description("write the embeddings of a data set's pictures, with their labels and paths")
+    .argument('[run]', 'run folder; without one the backbone that --model and --weights name')
+    .requiredOption('--out <file>', 'where they go: .safetensors or .npy')
+    .addOption(new Option('--split <name>', 'which pictures').choices(splitNames).default('test'))
+    .addOption(
+      new Option(
+        '--output <name>',
+        'which output (default: all of a run, the body of a backbone; npy: one)',
+      ).choices(['all', ...outputs]),
+    )
+    .option('--json', 'print what was written as a line of JSON on stdout')
+    .addHelpText('after', explained);
+  addRunOptions(command);
+  command.action(async (run: string | undefined, options: Options & Record<string, unknown>) => {
+    await exportEmbeddings(run, givenOptions(options), options);
+  });
+  return command;
+}
+
+async function exportEmbeddings(
+  run: string | undefined,
+  given: object,
+  { out, split, output, json }: Options,
+): Promise<void> {
+  const kind = extname(out);
+  const wanted = wantedOf(
+    kind,
+    out,
+    output ?? (run === undefined ? 'body' : kind === '.npy' ? 'hyperbolic' : 'all'),
+  );
+  const meter = new Meter();
+  using interrupt = interruptible((text) => meter.say(text));
+  const note = (text: string): void => meter.say(`Note: ${text}.`);
+  const config = await configOf(run, { ...given }, note);
+  using embedder = await networkOf(run, config, note);
+  const onProgress = (done: number, total: number): void => meter.update(done, total, 'pictures');
+  const made = await embedSplit(embedder, config, split, { signal: interrupt.signal, onProgress });
+  meter.end();
+  const files = kind === '.npy' ? await writeNpyExport(out, made, wanted[0]!) : [out];
+  if (kind !== '.npy') await writeExport(out, made, wanted);
+  const rows = made.paths.length;
+  if (json) jsonLine({ type: 'embeddings', dataset: made.dataset, split, rows, outputs: wanted, files });
+  meter.say(`${rows} pictures: ${files.map((file) => relative('.', file)).join(', ')}`);
+}
+
+function wantedOf(kind: string, out: string, output: Output | 'all'): readonly Output[] {
+  if (kind !== '.npy' && kind !== '.safetensors') {
+    throw usage(`[embed] out: expected a file that ends in .safetensors or .npy, got ${out}`);
+  }
+  if (output !== 'all') return [output];
+  if (kind === '.npy') throw usage('[embed] output: expected one output for a .npy file, got all');
+  return outputs;
+}
+
+function usage(message: string): RangeError {
+  return coded('ERR_HOROBALL_OPTION', message, RangeError);
+}

@@ -1,0 +1,51 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { coded } from '../errors.ts';
+import { loadTrained } from '../train/checkpoint.ts';
+import { parseConfig, type RunConfig } from '../train/config.ts';
+import { createEmbedder, newEmbedder } from '../train/construct.ts';
+import type { Embedder } from '../train/model.ts';
+import { readRun } from '../train/run-folder.ts';
+import { settled } from '../train/settle.ts';
+
+/**
+ * The configuration of a run with some options changed, or, without a run, of the options alone.
+ * @param note - see `settled`
+ */
+export async function configOf(
+  run: string | undefined,
+  given: Readonly<Record<string, unknown>>,
+  note?: (text: string) => void,
+): Promise<RunConfig> {
+  const began = run === undefined ? {} : (await readRun(run)).config;
+  return await settled(parseConfig({ ...began, ...given }), note);
+}
+
+/** The trained network of a run, or, without a run, one with the weights that the options name. */
+export async function networkOf(
+  run: string | undefined,
+  config: RunConfig,
+  note?: (text: string) => void,
+): Promise<Embedder> {
+  if (run === undefined) return await createEmbedder(config, note);
+  const embedder = await newEmbedder(config);
+  try {
+    await restore(run, embedder, config);
+    return embedder;
+  } catch (error) {
+    embedder.dispose();
+    throw error;
+  }
+}
+
+async function restore(run: string, embedder: Embedder, config: RunConfig): Promise<void> {
+  const file = join(run, 'model.safetensors');
+  if (!existsSync(file)) {
+    const message = `[eval] run: ${run} has no model.safetensors: its training has not come to an end`;
+    throw coded('ERR_HOROBALL_RUN', message);
+  }
+  const { missing } = await loadTrained(file, embedder, config);
+  if (missing.length === 0) return;
+  const message = `[eval] run: ${file} lacks ${missing[0]} (of ${missing.length} parameters); it is of another network than its config.json`;
+  throw coded('ERR_HOROBALL_WEIGHTS', message);
+}

@@ -1,0 +1,179 @@
+// The published command, word for word, on miniature trees of the published formats. What is appended makes it small:
+// another data set, two epochs, a batch that two classes fill, a network of two layers.
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import ava, { type TestFn } from 'ava';
+import { readNpy } from '../../lib/io/npy.ts';
+import { readSafetensors } from '../../lib/io/safetensors.ts';
+import { makeCars, makeCub, makeInshop, makeSop, perClass } from '../train/data/trees.ts';
+import { temporary } from '../train/tiny-data.ts';
+import { horoball } from './run.ts';
+
+const test = ava as TestFn<{ root: string; model: string; remove(): Promise<void> }>;
+
+const published =
+  'train --ds CUB --path DATA --model vit_small_patch16_224 --num_samples 9 --lr 3e-5 --ep 50 --eval_ep [50] ' +
+  '--resize 256 --seed 42 --hyp_c 0.1 --t_e 0.05 --t_h 0.2 --lam 3';
+
+test.before(async (t) => {
+  const { path, remove } = await temporary();
+  t.context = { root: path, model: join(path, 'tiny.json'), remove };
+  const tiny = { img_size: 224, patch_size: 32, embed_dim: 24, depth: 2, num_heads: 2 };
+  await writeFile(t.context.model, JSON.stringify(tiny));
+});
+test.after.always((t) => t.context.remove());
+
+const formats = {
+  CUB: { make: makeCub, ks: [1, 2, 4, 8, 16, 32], pictures: 2 * perClass },
+  Cars: { make: makeCars, ks: [1, 2, 4, 8, 16, 32], pictures: 2 * perClass },
+  SOP: { make: makeSop, ks: [1, 10, 100, 1000], pictures: 2 * perClass },
+  Inshop: { make: makeInshop, ks: [1, 10, 20, 30, 40, 50], pictures: 2 * perClass },
+};
+
+for (const [ds, { make, ks, pictures }] of Object.entries(formats)) {
+  test(`${ds}: the published command trains for two epochs and evaluates by the data set's protocol`, async (t) => {
+    const { root, model } = t.context;
+    const data = join(root, ds);
+    await make(data);
+    const verbatim = published.replace('DATA', data).split(' ');
+    const small = ['--ds', ds, '--model', model, '--bs', '18', '--ep', '2', '--eval_ep', '[2]'];
+    const ours = [
+      '--threads',
+      '1',
+      '--runs',
+      join(root, 'runs', ds),
+      '--name',
+      'run',
+      '--save_emb',
+      '--json',
+    ];
+    const outcome = await horoball([...verbatim, ...small, ...ours]);
+    t.is(outcome.code, 0, outcome.stderr);
+    const rows = outcome.rows();
+    const config = rows.find(({ type }) => type === 'config')!;
+    t.like(config, { resize: 256, crop: 224, t_e: 0.05, lam: 3, lr: 3e-5, clip_r: 2.3, freeze: 0, emb: 128 });
+    t.is(rows.filter(({ type }) => type === 'step').length, 2);
+    const evaluation = rows.find(({ type }) => type === 'evaluation') as unknown as {
+      pictures: number;
+      spaces: Record<string, { at: Record<string, number>; mapAtR: number }>;
+    };
+    t.is(evaluation.pictures, pictures);
+    t.deepEqual(Object.keys(evaluation.spaces).sort(), ['body', 'cosine', 'fused', 'hyperbolic']);
+    for (const { at, mapAtR } of Object.values(evaluation.spaces)) {
+      t.deepEqual(Object.keys(at).map(Number), ks);
+      t.true(mapAtR >= 0 && mapAtR <= 1 && at[ks.at(-1)!] === 1); // all of so small a gallery is answered
+    }
+    t.regex(outcome.stderr, /as published: results do not compare/);
+
+    const run = join(root, 'runs', ds, 'run');
+    const { tensors, metadata } = await readSafetensors(join(run, 'emb_eval.safetensors'));
+    const tested = ds === 'Inshop' ? 4 : pictures; // as published, the gallery of In-shop
+    t.deepEqual(tensors.get('hyperbolic')!.shape, [tested, 128]);
+    t.is((JSON.parse(metadata['paths']!) as string[]).length, tested);
+    const trained = await readSafetensors(join(run, 'emb_train.safetensors'));
+    t.deepEqual(trained.tensors.get('body')!.shape, [2 * perClass, 24]);
+  });
+}
+
+test('a run is evaluated with another, query by query; its embeddings and their delta are written', async (t) => {
+  const { root, model } = t.context;
+  const data = join(root, 'again');
+  await makeInshop(data);
+  const runs = join(root, 'runs', 'pair');
+  const options = ['--ds', 'Inshop', '--path', data, '--model', model, '--num_samples', '2', '--bs', '4'];
+  for (const name of ['one', 'two']) {
+    const own = ['--seed', name === 'one' ? '1' : '2', '--ep', '1', '--eval_ep', '[]', '--threads', '1'];
+    const made = await horoball(['train', ...options, ...own, '--runs', runs, '--name', name]);
+    t.is(made.code, 0, made.stderr);
+  }
+  const [one, two] = [join(runs, 'one'), join(runs, 'two')];
+  const queries = join(root, 'queries.jsonl');
+  const found = await horoball(['eval', one, '--fuse', two, '--per-query', queries, '--json']);
+  t.is(found.code, 0, found.stderr);
+  const evaluation = found.rows().find(({ type }) => type === 'evaluation') as { fusedRuns: { at: object } };
+  t.deepEqual(Object.keys(evaluation.fusedRuns.at), ['1', '10', '20', '30', '40', '50']);
+  t.regex(found.stderr, /Fused with .*two/);
+  const lines = (await readFile(queries, 'utf8')).trimEnd().split('\n');
+  t.is(lines.length, 2); // queries of the miniature tree
+  const first = JSON.parse(lines[0]!) as { picture: string; body: { rank: number; nearest: string } };
+  t.regex(first.picture, /06_1_front side\.jpg$/);
+  t.true(first.body.rank >= 1 && first.body.nearest.endsWith('.jpg'));
+
+  const npy = join(root, 'gallery.npy');
+  const embedded = await horoball(['embed', one, '--split', 'gallery', '--out', npy, '--json']);
+  t.is(embedded.code, 0, embedded.stderr);
+  t.like(embedded.rows()[0], { type: 'embeddings', rows: 4, outputs: ['hyperbolic'] });
+  t.deepEqual((await readNpy(npy)).shape, [4, 128]);
+  t.deepEqual([...(await readNpy(join(root, 'gallery.labels.npy'))).data], [0, 0, 1, 1]);
+  const about = JSON.parse(await readFile(join(root, 'gallery.json'), 'utf8')) as Record<string, unknown>;
+  t.like(about, { split: 'gallery', output: 'hyperbolic', classes: ['id_00000003', 'id_000000010'] });
+  const whole = join(root, 'all.safetensors');
+  const all = await horoball(['embed', one, '--split', 'all', '--out', whole]);
+  t.is(all.code, 0, all.stderr);
+
+  const delta = await horoball(['delta', whole, '--json']);
+  t.is(delta.code, 0, delta.stderr);
+  const measured = delta.rows()[0] as Record<string, number>;
+  t.like(measured, { type: 'delta', rows: 6, cols: 24 });
+  t.true(Math.abs(measured['suggestedC']! - (0.144 / measured['relative']!) ** 2) < 1e-9);
+  const direct = await horoball(['delta', one, '--split', 'all', '--json']);
+  t.is(direct.code, 0, direct.stderr);
+  t.is(direct.rows()[0]!['relative'], measured['relative']);
+  const backbone = await horoball([
+    'delta',
+    ...options.slice(0, 6),
+    '--seed',
+    '1',
+    '--samples',
+    '3',
+    '--size',
+    '4',
+    '--json',
+  ]);
+  t.is(backbone.code, 0, backbone.stderr);
+  t.like(backbone.rows()[0], { rows: 6, cols: 24, size: 4 });
+});
+
+test('what cannot be embedded or measured is refused in a sentence', async (t) => {
+  const { root, model } = t.context;
+  const cases: [string[], number, RegExp][] = [
+    [['embed', '--out', 'x.csv'], 2, /out: expected a file that ends in \.safetensors or \.npy/],
+    [['embed', '--out', 'x.npy', '--output', 'all'], 2, /one output for a \.npy file/],
+    [['embed', join(root, 'nowhere'), '--out', 'x.npy'], 1, /nowhere is no run folder/],
+    [['delta', join(root, 'nothing.npy')], 1, /nothing\.npy/],
+    [['delta', model], 2, /expected a \.npy or \.safetensors file or a run folder/],
+    [['delta', '--size', 'x'], 2, /size: expected a whole number/],
+    [['train', '--recipe', 'banana'], 2, /recipe: expected one of hypmix-cub-vit/],
+  ];
+  for (const [args, code, message] of cases) {
+    const outcome = await horoball(args);
+    t.is(outcome.code, code, outcome.stderr);
+    t.regex(outcome.stderr, message);
+    t.is(outcome.stderr.trimEnd().split('\n').length, 1, outcome.stderr);
+  }
+});
+
+test('the recipes are the published commands', async (t) => {
+  const outcome = await horoball(['recipes', '--json']);
+  t.is(outcome.code, 0, outcome.stderr);
+  const rows = outcome.rows() as {
+    name: string;
+    command: string;
+    resolved: object;
+    recallAt1: number | null;
+  }[];
+  t.is(rows.length, 13);
+  const command = published.replace('train --ds CUB --path DATA', 'horoball train --path DATA --ds CUB');
+  t.is(rows[0]!.command, command.replace('[50]', '"[50]"'));
+  t.like(rows.find(({ name }) => name === 'hypvit-cars-dino')!.resolved, {
+    bs: 882,
+    lr: 1e-5,
+    geometry: 'hyperbolic',
+  });
+  t.deepEqual(
+    rows.filter(({ recallAt1 }) => recallAt1 !== null).map(({ recallAt1 }) => recallAt1),
+    [85.6, 80.9, 86.5, 89.2, 85.9, 85.1, 92.5, 92.4],
+  );
+  const one = await horoball(['recipes', 'hypmix-cub-vit']);
+  t.regex(one.stdout, /clip_r +2\.3/);
+});
