@@ -40,6 +40,9 @@ template <int kVectors, Left kLeft, class T>
 inline void accumulate_tile(const T* weights, std::int64_t inner, RightSide<T> right, std::int64_t column,
                             T* const* rows, int row_count, int column_count) {
   using V = Vec<T>;
+  for (int r = 0; r < row_count; ++r) {
+    for (int line = 0; line < kVectors; ++line) __builtin_prefetch(rows[r] + column + line * V::kLanes, 1);
+  }
   const Sums<T, kVectors> sums =
       product<kVectors, kLeft>(weights, kBlock<T>, right.rows + column, right.pitch, inner);
   unrolled<kTileRows>([&](auto r) HOROBALL_LAMBDA {
@@ -56,22 +59,29 @@ inline void accumulate_tile(const T* weights, std::int64_t inner, RightSide<T> r
   });
 }
 
+// Of `left` vectors of columns, how many to take now: a last one by itself would keep half of the machine
+// idle.
+constexpr std::int64_t next_vectors(std::int64_t left) {
+  return left == kTileVectors + 1 ? left - left / 2 : lesser(left, kTileVectors);
+}
+
 // rows[i] += sum over k < inner of W(i, k) right[k], for i < count. With by_row, W(i, k) = weights[i * kBlock
 // + k]; with by_k it is weights[k * kBlock + i].
 template <Left kLeft, class T>
 inline void accumulate(const T* weights, std::int64_t inner, RightSide<T> right, T* const* rows,
                        std::int64_t count, std::int64_t depth) {
-  constexpr std::int64_t kCols = kTileCols<T>;
-  for (std::int64_t column = 0; column < depth; column += kCols) {
-    const std::int64_t left = lesser(depth - column, kCols);
+  constexpr std::int64_t kLanes = Vec<T>::kLanes;
+  for (std::int64_t column = 0; column < depth;) {
+    const std::int64_t vectors = next_vectors(ceil_div(depth - column, kLanes));
+    const int columns = static_cast<int>(lesser(depth - column, vectors * kLanes));
     for (std::int64_t i = 0; i < count; i += kTileRows) {
       const T* at = weights + (kLeft == Left::by_row ? i * kBlock<T> : i);
       const int row_count = static_cast<int>(lesser(count - i, kTileRows));
-      with_vectors(static_cast<int>(ceil_div(left, Vec<T>::kLanes)), [&]<int kVectors>() {
-        accumulate_tile<kVectors, kLeft>(at, inner, right, column, rows + i, row_count,
-                                         static_cast<int>(left));
+      with_vectors(static_cast<int>(vectors), [&]<int kVectors>() {
+        accumulate_tile<kVectors, kLeft>(at, inner, right, column, rows + i, row_count, columns);
       });
     }
+    column += vectors * kLanes;
   }
 }
 

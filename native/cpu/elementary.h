@@ -86,17 +86,21 @@ HOROBALL_INLINE V log(V x) {
   return join(parts.k, log_near_one(fma(parts.scale, y, V(T(-1)))));
 }
 
-// log(1 + z) for z >= 0, relative to the result also where z is tiny. Stands still from 1e36 (1e306) on, but
-// +infinity gives +infinity.
+// log(1 + z) for 0 <= z <= 1e36 (1e306), relative to the result also where z is tiny.
+template <class V>
+HOROBALL_INLINE V log1p_finite(V z) {
+  using T = typename V::Scalar;
+  const Split<V> parts = split(V(T(1)) + z);
+  // 2^-k (1 + z) - 1 with one rounding: 2^-k and 2^-k - 1 are exact.
+  return join(parts.k, log_near_one(fma(parts.scale, z, parts.scale - V(T(1)))));
+}
+
+// log(1 + z) for z >= 0. Stands still from 1e36 (1e306) on, but +infinity gives +infinity.
 template <class V>
 HOROBALL_INLINE V log1p(V z) {
   using T = typename V::Scalar;
-  const V inside = min(V(Bits<T>::kHuge), z);
-  const Split<V> parts = split(V(T(1)) + inside);
-  // 2^-k (1 + z) - 1 with one rounding: 2^-k and 2^-k - 1 are exact.
-  const V result = join(parts.k, log_near_one(fma(parts.scale, inside, parts.scale - V(T(1)))));
   const V infinity(static_cast<T>(__builtin_huge_val()));
-  return where(z == infinity, z, result);
+  return where(z == infinity, z, log1p_finite(min(V(Bits<T>::kHuge), z)));
 }
 
 }  // namespace

@@ -81,17 +81,26 @@ class Pairwise {
     const Sides<Card, T, Rowset<T>> sides{card_, x_rows_, y_rows_, x_, y_, same_};
     separate<kVectors>(sides, i, j, s, kCols);
     const int rows = static_cast<int>(lesser(x_rows_.rows - i, kTileRows));
+    const int columns = static_cast<int>(lesser(y_rows_.rows - j, kVectors * V::kLanes));
+    const bool whole = rows == kTileRows && columns == kVectors * V::kLanes && !same_;
+    if (whole) return measure<kVectors>(s, i, j, rows, out_ + i * y_rows_.rows + j, y_rows_.rows);
+    measure<kVectors>(s, i, j, rows, s, kCols);
+    write(s, i, j, rows, columns);
+  }
+
+  // Distances from squared differences, to rows `pitch` apart; of two rows at a time.
+  template <int kVectors>
+  void measure(const T* s, std::int64_t i, std::int64_t j, int rows, T* to, std::int64_t pitch) const {
     for (int r = 0; r < rows; r += 2) {
       const Twin<T> qx(V(x_.q[i + r]), V(x_.q[i + r + 1]));
       for (int v = 0; v < kVectors; ++v) {
-        T* at = s + r * kCols + v * V::kLanes;
+        const T* from = s + r * kCols + v * V::kLanes;
         const V qy = V::load(y_.q + j + v * V::kLanes);
-        const Twin<T> d = card_.distance(Twin<T>(V::load(at), V::load(at + kCols)), qx, Twin<T>(qy, qy));
-        d.a.store(at);
-        d.b.store(at + kCols);
+        const Twin<T> d = card_.distance(Twin<T>(V::load(from), V::load(from + kCols)), qx, Twin<T>(qy, qy));
+        d.a.store(to + r * pitch + v * V::kLanes);
+        d.b.store(to + (r + 1) * pitch + v * V::kLanes);
       }
     }
-    write(s, i, j, rows, static_cast<int>(lesser(y_rows_.rows - j, kVectors * V::kLanes)));
   }
 
   void write(const T* s, std::int64_t i, std::int64_t j, int rows, int columns) const {

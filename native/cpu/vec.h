@@ -107,14 +107,31 @@ HOROBALL_INLINE Vec<T> where(typename Vec<T>::Mask mask, Vec<T> yes, Vec<T> no) 
   return mask ? yes.raw : no.raw;
 }
 
-// The second argument where either is NaN, as the machine has it.
+// The second argument where either is NaN, as x86 has it; the compiler makes two instructions of the
+// comparison.
 template <class T>
 HOROBALL_INLINE Vec<T> min(Vec<T> a, Vec<T> b) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4) return _mm512_maskz_min_ps(0xffff, a.raw, b.raw);
+  if constexpr (sizeof(T) == 8) return _mm512_maskz_min_pd(0xff, a.raw, b.raw);
+#elif defined(__AVX2__)
+  if constexpr (sizeof(T) == 4) return _mm256_min_ps(a.raw, b.raw);
+  if constexpr (sizeof(T) == 8) return _mm256_min_pd(a.raw, b.raw);
+#else
   return a.raw < b.raw ? a.raw : b.raw;
+#endif
 }
 template <class T>
 HOROBALL_INLINE Vec<T> max(Vec<T> a, Vec<T> b) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4) return _mm512_maskz_max_ps(0xffff, a.raw, b.raw);
+  if constexpr (sizeof(T) == 8) return _mm512_maskz_max_pd(0xff, a.raw, b.raw);
+#elif defined(__AVX2__)
+  if constexpr (sizeof(T) == 4) return _mm256_max_ps(a.raw, b.raw);
+  if constexpr (sizeof(T) == 8) return _mm256_max_pd(a.raw, b.raw);
+#else
   return a.raw > b.raw ? a.raw : b.raw;
+#endif
 }
 
 // a b + c, rounded once where the level has the instruction.

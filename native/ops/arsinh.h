@@ -7,10 +7,16 @@
 namespace horoball {
 namespace {
 
-// sqrt(u (1 + u)), which is u to rounding where u^2 could overflow.
+// Beyond this u^2 could overflow, and sqrt(u (1 + u)) is u to rounding.
+template <class V>
+HD V far_away() {
+  return constant<V>(kIsSingle<V> ? 1e9 : 1e17);
+}
+
+// sqrt(u (1 + u)).
 template <class V>
 HD V root_product(V u) {
-  return where(u > constant<V>(kIsSingle<V> ? 1e9 : 1e17), u, sqrt(u * (constant<V>(1) + u)));
+  return where(u > far_away<V>(), u, sqrt(fma(u, u, u)));
 }
 
 // Its inverse, and 0 at 0: where points coincide, what it multiplies is to vanish.
@@ -20,10 +26,17 @@ HD V inverse_root(V root) {
   return where(root > zero, constant<V>(1) / root, zero);
 }
 
-// 2 arsinh(sqrt u).
+// 2 arsinh(sqrt u), the root being root_product(u).
 template <class V>
 HD V double_arsinh(V u, V root) {
   return log1p(constant<V>(2) * (u + root));
+}
+
+// 2 arsinh(sqrt u). No pair of a usual matrix is far away: looking for one costs less than guarding all.
+template <class V>
+HD V double_arsinh(V u) {
+  if (any_lane(u, u > far_away<V>())) return double_arsinh(u, root_product(u));
+  return log1p_finite(constant<V>(2) * (u + sqrt(fma(u, u, u))));
 }
 
 // u where 2 arsinh(sqrt u) is `t`.

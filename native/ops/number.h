@@ -34,10 +34,17 @@ HD float sqrt(float x) { return std::sqrt(x); }
 HD double sqrt(double x) { return std::sqrt(x); }
 HD float log1p(float x) { return std::log1p(x); }
 HD double log1p(double x) { return std::log1p(x); }
+// Of vectors, where the argument is known to be finite.
+HD float log1p_finite(float x) { return std::log1p(x); }
+HD double log1p_finite(double x) { return std::log1p(x); }
 HD float fma(float a, float b, float c) { return std::fma(a, b, c); }
 HD double fma(double a, double b, double c) { return std::fma(a, b, c); }
 HD float where(bool mask, float yes, float no) { return mask ? yes : no; }
 HD double where(bool mask, double yes, double no) { return mask ? yes : no; }
+
+// Whether a comparison of x's holds anywhere.
+HD bool any_lane(float, bool mask) { return mask; }
+HD bool any_lane(double, bool mask) { return mask; }
 
 }  // namespace
 }  // namespace horoball

@@ -25,8 +25,7 @@ struct Lorentz {
 
   template <class V>
   HD V distance(V s, V, V) const {
-    const V u = constant<V>(c / 4) * s;
-    return constant<V>(1 / std::sqrt(c)) * double_arsinh(u, root_product(u));
+    return constant<V>(1 / std::sqrt(c)) * double_arsinh(constant<V>(c / 4) * s);
   }
 
   template <class V>

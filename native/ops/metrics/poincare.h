@@ -28,8 +28,7 @@ struct Poincare {
 
   template <class V>
   HD V distance(V s, V qx, V qy) const {
-    const V u = s * (qx * qy);
-    return constant<V>(1 / std::sqrt(c)) * double_arsinh(u, root_product(u));
+    return constant<V>(1 / std::sqrt(c)) * double_arsinh(s * (qx * qy));
   }
 
   template <class V>
