@@ -1,0 +1,148 @@
+// `npm run bench:counts [-- --update]`: instructions of the hot kernels on fixed inputs at the AVX2 level, counted by
+// valgrind. The steady figure for CI: times wander with the machine, the same binary executes the same instructions.
+// Fewer instructions are not always less time, so that a rise is a question and not yet a fault: a change that is
+// faster in `npm run bench` and needs more of them updates the file, with a sentence in its commit.
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { number } from './table.ts';
+
+const execute = promisify(execFile);
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const baselineFile = join(root, 'native', 'test', 'counts.json');
+const level = 'avx2';
+/** valgrind is one thread a process; two processes fit any machine. */
+const lanes = 2;
+
+/** Instructions of every kernel, and what they depend on besides the source. */
+export interface Counts {
+  /** Of the compiler, as `gcc 12`: another one makes other code. */
+  readonly compiler: string;
+  readonly level: string;
+  /** By how much a count may rise, relative to the baseline's. */
+  readonly tolerance: number;
+  readonly kernels: Readonly<Record<string, number>>;
+}
+
+/** One kernel against the baseline. */
+export interface CountChange {
+  readonly name: string;
+  readonly before: number;
+  readonly now: number;
+  readonly verdict: 'same' | 'more' | 'fewer' | 'new' | 'gone';
+}
+
+/** Every kernel of either side. */
+export function compareCounts(before: Counts, now: Counts['kernels']): CountChange[] {
+  const names = new Set([...Object.keys(before.kernels), ...Object.keys(now)]);
+  return [...names].map((name) => {
+    const [was = Number.NaN, is = Number.NaN] = [before.kernels[name], now[name]];
+    return { name, before: was, now: is, verdict: judge(was, is, before.tolerance) };
+  });
+}
+
+function judge(before: number, now: number, tolerance: number): CountChange['verdict'] {
+  if (Number.isNaN(before)) return 'new';
+  if (Number.isNaN(now)) return 'gone';
+  if (now > before * (1 + tolerance)) return 'more';
+  return now < before * (1 - tolerance) ? 'fewer' : 'same';
+}
+
+/** Whether a change asks for a look: a kernel that costs more, or one that the baseline and the program disagree on. */
+export function isCostlier({ verdict }: CountChange): boolean {
+  return verdict === 'more' || verdict === 'new' || verdict === 'gone';
+}
+
+/** The committed counts. */
+export async function baseline(): Promise<Counts> {
+  return JSON.parse(await readFile(baselineFile, 'utf8')) as Counts;
+}
+
+/** The first line that a program says of itself; undefined where it is not installed. */
+async function says(program: string, ...args: string[]): Promise<string | undefined> {
+  try {
+    return (await execute(program, args)).stdout.split('\n')[0];
+  } catch {
+    return undefined;
+  }
+}
+
+/** Why instructions can't be counted here, or undefined. */
+export async function whyNotCounted(): Promise<string | undefined> {
+  if (process.platform !== 'linux' || process.arch !== 'x64') return 'counted on Linux on x64 only';
+  if ((await says('valgrind', '--version')) === undefined) return 'valgrind is not installed';
+  const flags = await readFile('/proc/cpuinfo', 'utf8');
+  return /\bavx2\b/.test(flags) ? undefined : 'this processor lacks AVX2';
+}
+
+/** Builds the harness from the objects of the core and counts; `compiler` is that of the build. */
+export async function countAll(): Promise<Pick<Counts, 'compiler' | 'kernels'>> {
+  await execute('cmake', ['--build', join(root, 'build'), '--target', 'kernels']);
+  const harness = join(root, 'build', 'kernels');
+  const listed = (await execute(harness, [level])).stdout.trim().split('\n');
+  const [compiler = '', ...names] = listed.map((line) => line.split('\t')[0]!);
+  const folder = await mkdtemp(join(tmpdir(), 'horoball-counts-'));
+  const kernels: Record<string, number> = Object.fromEntries(names.map((name) => [name, Number.NaN]));
+  const waiting = [...names];
+  const lane = async () => {
+    for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
+      kernels[name] = await count(harness, name, folder);
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: lanes }, lane));
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+  return { compiler, kernels };
+}
+
+async function count(harness: string, name: string, folder: string): Promise<number> {
+  const { stderr } = await execute('valgrind', [
+    '--tool=callgrind',
+    '--toggle-collect=measured',
+    `--callgrind-out-file=${join(folder, name)}`,
+    harness,
+    level,
+    name,
+  ]);
+  const found = /Collected : (\d+)/.exec(stderr)?.[1];
+  if (found === undefined) throw new Error(`valgrind told no count for ${name}`);
+  return Number(found);
+}
+
+function line({ name, before, now, verdict }: CountChange): string {
+  const change = `${(100 * (now / before - 1)).toFixed(2)} %`.padStart(9);
+  const counts = [before, now].map((value) => number(value).padStart(12)).join('');
+  return `${name.padEnd(20)}${counts}${Number.isNaN(now / before) ? ''.padStart(9) : change}  ${verdict}`;
+}
+
+async function main(): Promise<void> {
+  const why = await whyNotCounted();
+  if (why !== undefined) {
+    process.stdout.write(`Instructions are not counted: ${why}.\n`);
+    return;
+  }
+  const { compiler, kernels } = await countAll();
+  const before = await baseline();
+  const changes = compareCounts(before, kernels);
+  process.stdout.write(`Instructions at the ${level} level, ${compiler}; baseline of ${before.compiler}\n`);
+  for (const change of changes) process.stdout.write(`${line(change)}\n`);
+  if (process.argv.includes('--update')) {
+    const made: Counts = { compiler, level, tolerance: before.tolerance, kernels };
+    await writeFile(baselineFile, `${JSON.stringify(made, undefined, 2)}\n`);
+  } else if (compiler !== before.compiler) {
+    process.stdout.write('Another compiler than the baseline: not judged.\n');
+  } else if (changes.some(isCostlier)) {
+    const percent = 100 * before.tolerance;
+    process.stdout.write(
+      `More than ${percent} % above the baseline; if meant, npm run bench:counts -- --update\n`,
+    );
+    process.exitCode = 1;
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main();

@@ -1,0 +1,317 @@
+// The hot kernels without Node, on fixed inputs and one thread: `kernels LEVEL NAME` runs one of them at an
+// ISA level, `kernels LEVEL` names the compiler and then them all with what they compute. Under
+//   valgrind --tool=callgrind --toggle-collect=measured kernels avx2 pairwise
+// only the second call counts: the first has made scratch memory and static tables. `npm run bench:counts`
+// does so for every kernel and compares with counts.json.
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "core.h"
+
+namespace {
+
+using horoball::Backend;
+using horoball::ConstMatrix;
+using horoball::Matrix;
+using horoball::Status;
+using horoball::Type;
+
+constexpr double kCurvature = 0.1;
+constexpr std::int64_t kDim = 128;
+constexpr horoball::Run kOneThread = {.threads = 1};
+
+// Rows of numbers that own their memory.
+template <class T>
+struct Rows {
+  std::vector<T> data;
+  std::int64_t rows, cols;
+
+  Rows(std::int64_t n, std::int64_t d) : data(static_cast<std::size_t>(n * d)), rows(n), cols(d) {}
+  ConstMatrix in() const { return {data.data(), rows, cols}; }
+  Matrix out() { return {data.data(), rows, cols}; }
+  double sum() const {
+    double total = 0;
+    for (const T value : data) total += value;
+    return total;
+  }
+};
+
+// Directions from a linear congruence; norms from `shortest` to `longest`.
+template <class T>
+Rows<T> points(std::int64_t n, std::uint32_t seed, double shortest, double longest, std::int64_t dim = kDim) {
+  Rows<T> made(n, dim);
+  std::uint32_t state = seed;
+  const auto next = [&state] { return (state = state * 1664525U + 1013904223U) / 4294967296.0; };
+  for (std::int64_t i = 0; i < n; ++i) {
+    T* row = made.data.data() + i * dim;
+    double square = 0;
+    for (std::int64_t k = 0; k < dim; ++k) {
+      const double value = next() - 0.5;
+      row[k] = static_cast<T>(value);
+      square += value * value;
+    }
+    const double scale = (shortest + (longest - shortest) * next()) / std::sqrt(square);
+    for (std::int64_t k = 0; k < dim; ++k) row[k] = static_cast<T>(row[k] * scale);
+  }
+  return made;
+}
+
+template <class T>
+Rows<T> ball(std::int64_t n, std::uint32_t seed) {
+  return points<T>(n, seed, 0.5, 2.5);  // the rim is at 1 / sqrt(0.1) = 3.16
+}
+
+constexpr Type type_of(float) { return Type::f32; }
+constexpr Type type_of(double) { return Type::f64; }
+
+const Backend* backend;
+bool is_counted = false;
+
+// A call of a table's function with its types gone, for a function that has one name.
+struct Call {
+  Status (*thunk)(const Call&);
+  const void* slot;
+  const void* args;
+};
+
+}  // namespace
+
+// What callgrind counts. A name of its own in the symbol table, whatever the compiler would rather do.
+extern "C" [[gnu::noinline, gnu::noclone]] void measured(const Call& call, Status& status) {
+  status = call.thunk(call);
+  asm volatile("" ::: "memory");
+}
+
+namespace {
+
+template <class Args>
+Status run(Status (*const& slot)(const Args&, const horoball::Run&), const Args& args) {
+  if (!is_counted) return slot(args, kOneThread);
+  const auto thunk = [](const Call& call) {
+    return (*static_cast<Status (*const*)(const Args&, const horoball::Run&)>(call.slot))(
+        *static_cast<const Args*>(call.args), kOneThread);
+  };
+  Status status;
+  measured({thunk, &slot, &args}, status);
+  return status;
+}
+
+// What a call answers: its status, and a number that depends on the whole of its result.
+struct Answer {
+  Status status;
+  double sum;
+};
+
+template <class T>
+Answer pairwise(std::int64_t n, std::int64_t m, horoball::Metric metric) {
+  static const Rows<T> x = ball<T>(n, 1), y = ball<T>(m, 2);
+  static Rows<T> out(n, m);
+  const horoball::PairwiseArgs args = {
+      .type = type_of(T{}), .metric = metric, .c = kCurvature, .x = x.in(), .y = y.in(), .out = out.out()};
+  return {run(backend->pairwise, args), out.sum()};
+}
+
+Answer pairwise_poincare() { return pairwise<float>(256, 256, horoball::Metric::poincare); }
+Answer pairwise_euclidean() { return pairwise<float>(256, 256, horoball::Metric::euclidean); }
+Answer pairwise_float64() { return pairwise<double>(128, 128, horoball::Metric::poincare); }
+
+// Every pair of partners is nearer than the product can tell.
+Answer pairwise_near() {
+  static const Rows<float> x = ball<float>(256, 1);
+  static const Rows<float> y = [] {
+    Rows<float> moved = x;
+    for (std::size_t i = 0; i < moved.data.size(); i += 7) moved.data[i] *= 1.0005F;
+    return moved;
+  }();
+  static Rows<float> out(256, 256);
+  const horoball::PairwiseArgs args = {.c = kCurvature, .x = x.in(), .y = y.in(), .out = out.out()};
+  return {run(backend->pairwise, args), out.sum()};
+}
+
+Answer pairwise_backward() {
+  static const Rows<float> x = ball<float>(192, 1), y = ball<float>(192, 2);
+  static const Rows<float> cotangent = points<float>(192, 3, 1, 2, 192);
+  static Rows<float> grad_x(192, kDim), grad_y(192, kDim);
+  double grad_c = 0;
+  const horoball::PairwiseVjpArgs args = {.c = kCurvature,
+                                          .x = x.in(),
+                                          .y = y.in(),
+                                          .cotangent = cotangent.in(),
+                                          .grad_x = grad_x.out(),
+                                          .grad_y = grad_y.out(),
+                                          .grad_c = &grad_c};
+  const Status status = run(backend->pairwise_vjp, args);
+  return {status, grad_x.sum() + grad_y.sum() + grad_c};
+}
+
+// Value, all gradients and the statistics.
+Answer loss(std::int64_t classes, std::int64_t views, bool tied) {
+  static const Rows<float> e = points<float>(classes * views, 4, 1, 1);
+  static const Rows<float> h = ball<float>(classes * views, 5);
+  static Rows<float> grad_e(classes * views, kDim), grad_h(classes * views, kDim);
+  double value = 0;
+  double params[4] = {};
+  horoball::ContrastStats stats;
+  horoball::ContrastArgs args;
+  args.tied = tied;
+  args.views = views;
+  args.tau_e = 0.05;
+  args.tau_h = 0.2;
+  args.lambda = 3;
+  args.c = kCurvature;
+  args.euclidean = e.in();
+  args.loss = &value;
+  args.grad_euclidean = grad_e.out();
+  args.grad_params = params;
+  args.stats = &stats;
+  if (!tied) {
+    args.hyperbolic = h.in();
+    args.grad_hyperbolic = grad_h.out();
+  }
+  const Status status = run(backend->contrast, args);
+  return {status, value + grad_e.sum() + grad_h.sum() + params[0] + params[1] + params[2] + params[3]};
+}
+
+Answer loss_two_views() { return loss(112, 2, false); }
+Answer loss_nine_views() { return loss(25, 9, false); }
+Answer loss_tied() { return loss(112, 2, true); }
+
+Answer select(std::int64_t k) {
+  static const Rows<float> queries = ball<float>(64, 6), gallery = ball<float>(2048, 7);
+  std::vector<std::int32_t> indices(static_cast<std::size_t>(64 * k));
+  Rows<float> distances(64, k);
+  const horoball::SelectArgs args = {.c = kCurvature,
+                                     .k = k,
+                                     .queries = queries.in(),
+                                     .gallery = gallery.in(),
+                                     .indices = indices.data(),
+                                     .distances = distances.out()};
+  const Status status = run(backend->select, args);
+  return {status, distances.sum() + indices.front()};
+}
+
+Answer select_one() { return select(1); }
+Answer select_ten() { return select(10); }
+
+Answer delta() {
+  static const Rows<float> distances = [] {
+    const Rows<float> x = ball<float>(192, 8);
+    Rows<float> made(192, 192);
+    const horoball::PairwiseArgs args = {
+        .metric = horoball::Metric::euclidean, .x = x.in(), .y = x.in(), .out = made.out()};
+    backend->pairwise(args, kOneThread);
+    return made;
+  }();
+  double value = 0;
+  double diameter = 0;
+  const horoball::DeltaArgs args = {.distances = distances.in(), .delta = &value, .diameter = &diameter};
+  return {run(backend->delta, args), value + diameter};
+}
+
+// The place of a row-wise operation in the registry's own order.
+std::int32_t row_index(const char* name) {
+  const char* cards = horoball::row_cards();
+  char quoted[64];
+  std::snprintf(quoted, sizeof quoted, "{\"name\":\"%s\",", name);
+  const char* found = std::strstr(cards, quoted);
+  if (found == nullptr) return -1;
+  std::int32_t index = 0;
+  // A card alone has inputs; its parameters and inputs have names too.
+  for (const char* at = cards; (at = std::strstr(at, "\"inputs\":")) != nullptr && at < found; ++at) ++index;
+  return index;
+}
+
+Answer row(const char* name, bool backward) {
+  static const Rows<float> x = ball<float>(512, 9), y = ball<float>(512, 10);
+  const bool is_vector = std::strcmp(name, "dist") != 0;
+  Rows<float> out(512, is_vector ? kDim : 1), grad_x(512, kDim), grad_y(512, kDim);
+  const Rows<float> cotangent = points<float>(512, 11, 1, 2, out.cols);
+  horoball::RowArgs args;
+  args.op = row_index(name);
+  args.c = kCurvature;
+  args.rows = 512;
+  args.inputs[0] = x.in();
+  args.inputs[1] = y.in();
+  args.out = out.out();
+  if (args.op < 0) return {{horoball::Code::unsupported, "no such operation"}, 0};
+  if (!backward) return {run(backend->row, args), out.sum()};
+  args.cotangent = cotangent.in();
+  args.grads[0] = grad_x.out();
+  args.grads[1] = grad_y.out();
+  const Status status = run(backend->row_vjp, args);
+  return {status, grad_x.sum() + grad_y.sum()};
+}
+
+Answer row_dist() { return row("dist", false); }
+Answer row_mobius_add() { return row("mobiusAdd", false); }
+Answer row_mobius_add_backward() { return row("mobiusAdd", true); }
+
+#define HOROBALL_TEXT_(x) #x
+#define HOROBALL_TEXT(x) HOROBALL_TEXT_(x)
+#if defined(__clang__)
+constexpr const char* kCompiler = "clang " HOROBALL_TEXT(__clang_major__);
+#else
+constexpr const char* kCompiler = "gcc " HOROBALL_TEXT(__GNUC__);
+#endif
+
+struct Kernel {
+  const char* name;
+  const char* about;
+  Answer (*run)();
+};
+
+constexpr Kernel kKernels[] = {
+    {"pairwise", "poincare distances, 256 x 256 x 128, float32", pairwise_poincare},
+    {"pairwise-euclidean", "euclidean distances, 256 x 256 x 128, float32", pairwise_euclidean},
+    {"pairwise-near", "poincare distances, every row near one of the other set, 256 x 256 x 128",
+     pairwise_near},
+    {"pairwise-float64", "poincare distances, 128 x 128 x 128, float64", pairwise_float64},
+    {"pairwise-backward", "gradients of poincare distances, 192 x 192 x 128, float32", pairwise_backward},
+    {"loss", "hybrid loss with gradients, untied, 2 views of 112 classes, 128 columns", loss_two_views},
+    {"loss-views", "the same, 9 views of 25 classes", loss_nine_views},
+    {"loss-tied", "the same, tied, 2 views of 112 classes", loss_tied},
+    {"select-1", "the nearest of 2,048 for 64 queries, poincare, 128 columns", select_one},
+    {"select-10", "the ten nearest of 2,048 for 64 queries", select_ten},
+    {"delta", "Gromov's delta of 192 points", delta},
+    {"row-dist", "dist of 512 pairs of rows, 128 columns, float32", row_dist},
+    {"row-add", "mobiusAdd of 512 pairs of rows", row_mobius_add},
+    {"row-add-backward", "gradients of mobiusAdd of 512 pairs of rows", row_mobius_add_backward},
+};
+
+const Kernel* find(const char* name) {
+  for (const Kernel& each : kKernels) {
+    if (std::strcmp(each.name, name) == 0) return &each;
+  }
+  return nullptr;
+}
+
+int fail(const char* name, const char* why) {
+  std::fprintf(stderr, "kernels: %s: %s\n", name, why);
+  return 1;
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+  if (count < 2) return fail("usage", "kernels LEVEL [NAME]");
+  backend = horoball::cpu(words[1]);
+  if (backend == nullptr) return fail(words[1], "this machine lacks the level");
+  if (count == 2) {
+    std::printf("%s\n", kCompiler);
+    for (const Kernel& each : kKernels) std::printf("%s\t%s\n", each.name, each.about);
+    return 0;
+  }
+  const Kernel* kernel = find(words[2]);
+  if (kernel == nullptr) return fail(words[2], "no such kernel");
+  const Answer first = kernel->run();
+  is_counted = true;
+  const Answer second = kernel->run();
+  if (second.status.code != horoball::Code::ok) return fail(words[2], second.status.message);
+  if (!std::isfinite(second.sum)) return fail(words[2], "the answer is not a finite number");
+  if (second.sum != first.sum) return fail(words[2], "two calls gave two answers");
+  std::printf("%.17g\n", second.sum);
+  return 0;
+}

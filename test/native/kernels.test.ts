@@ -1,0 +1,56 @@
+// Instruction counts of the hot kernels: the one figure about speed that a test may hold a change to, because it does
+// not depend on what else the machine does.
+import test from 'ava';
+import {
+  baseline,
+  type Counts,
+  compareCounts,
+  countAll,
+  isCostlier,
+  whyNotCounted,
+} from '../../bench/counts.ts';
+
+const before: Counts = {
+  compiler: 'gcc 12',
+  level: 'avx2',
+  tolerance: 0.02,
+  kernels: { pairwise: 1000, gone: 5 },
+};
+
+test('a kernel may need as many instructions as before, give or take the tolerance', (t) => {
+  const verdict = (now: number) => compareCounts(before, { pairwise: now, gone: 5 })[0]!.verdict;
+  t.is(verdict(1000), 'same');
+  t.is(verdict(1020), 'same');
+  t.is(verdict(1021), 'more');
+  t.is(verdict(979), 'fewer');
+});
+
+test('a kernel that only one side knows asks for a look, one that got cheaper does not', (t) => {
+  const changes = compareCounts(before, { pairwise: 900, fresh: 7 });
+  t.deepEqual(
+    changes.map(({ name, verdict }) => `${name} ${verdict}`),
+    ['pairwise fewer', 'gone gone', 'fresh new'],
+  );
+  t.deepEqual(
+    changes.map((change) => isCostlier(change)),
+    [false, true, true],
+  );
+});
+
+test('no hot kernel needs more instructions than the committed baseline allows', async (t) => {
+  const why = await whyNotCounted();
+  if (why !== undefined) {
+    t.log(`not counted: ${why}`);
+    t.pass();
+    return;
+  }
+  const committed = await baseline();
+  const { compiler, kernels } = await countAll();
+  t.true(Object.values(kernels).every((count) => count > 10_000));
+  if (compiler !== committed.compiler) {
+    t.log(`not judged: the baseline is of ${committed.compiler}, this is ${compiler}`);
+    return;
+  }
+  const costlier = compareCounts(committed, kernels).filter(isCostlier);
+  t.deepEqual(costlier, [], 'if meant: npm run bench:counts -- --update, with a sentence in the commit');
+});
