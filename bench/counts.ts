@@ -14,8 +14,6 @@ const execute = promisify(execFile);
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const baselineFile = join(root, 'native', 'test', 'counts.json');
 const level = 'avx2';
-/** valgrind is one thread a process; two processes fit any machine. */
-const lanes = 2;
 
 /** Instructions of every kernel, and what they depend on besides the source. */
 export interface Counts {
@@ -81,36 +79,25 @@ export async function whyNotCounted(): Promise<string | undefined> {
 /** Builds the harness from the objects of the core and counts; `compiler` is that of the build. */
 export async function countAll(): Promise<Pick<Counts, 'compiler' | 'kernels'>> {
   await execute('cmake', ['--build', join(root, 'build'), '--target', 'kernels']);
-  const harness = join(root, 'build', 'kernels');
-  const listed = (await execute(harness, [level])).stdout.trim().split('\n');
-  const [compiler = '', ...names] = listed.map((line) => line.split('\t')[0]!);
   const folder = await mkdtemp(join(tmpdir(), 'horoball-counts-'));
-  const kernels: Record<string, number> = Object.fromEntries(names.map((name) => [name, Number.NaN]));
-  const waiting = [...names];
-  const lane = async () => {
-    for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
-      kernels[name] = await count(harness, name, folder);
-    }
-  };
   try {
-    await Promise.all(Array.from({ length: lanes }, lane));
+    // Every kernel is one call of `measured`, and every call fills one file: `out.1`, `out.2`, ...
+    const out = join(folder, 'out');
+    const options = ['--toggle-collect=measured', '--dump-after=measured', `--callgrind-out-file=${out}`];
+    const harness = join(root, 'build', 'kernels');
+    const { stdout } = await execute('valgrind', ['--tool=callgrind', ...options, harness, level]);
+    const [compiler = '', ...lines] = stdout.trim().split('\n');
+    const names = lines.map((line) => line.split('\t')[0]!);
+    const counts = await Promise.all(names.map((_, i) => total(`${out}.${i + 1}`)));
+    return { compiler, kernels: Object.fromEntries(names.map((name, i) => [name, counts[i]!])) };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-  return { compiler, kernels };
 }
 
-async function count(harness: string, name: string, folder: string): Promise<number> {
-  const { stderr } = await execute('valgrind', [
-    '--tool=callgrind',
-    '--toggle-collect=measured',
-    `--callgrind-out-file=${join(folder, name)}`,
-    harness,
-    level,
-    name,
-  ]);
-  const found = /Collected : (\d+)/.exec(stderr)?.[1];
-  if (found === undefined) throw new Error(`valgrind told no count for ${name}`);
+async function total(file: string): Promise<number> {
+  const found = /^totals: (\d+)/m.exec(await readFile(file, 'utf8'))?.[1];
+  if (found === undefined) throw new Error(`callgrind left no total in ${file}`);
   return Number(found);
 }
 

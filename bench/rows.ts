@@ -34,7 +34,9 @@ export interface Row extends Labels {
   readonly ms: number;
   /** Half the distance between the 10th and 90th percentiles, relative to the median. */
   readonly spread: number;
-  /** Of the arithmetic actually done. */
+  /** The arithmetic actually done in a call, in 10^9 operations; empty where memory is what is paid for. */
+  readonly gflop: number;
+  /** Of that arithmetic. */
   readonly gflops: number;
   /** Rate over that of the best sgemm of the same shape in the same run. */
   readonly share: number;
@@ -44,7 +46,7 @@ export interface Row extends Labels {
   /** This row's time over that of `against`, round by round in one alternation. */
   readonly ratio: number;
   readonly ratioSpread: number;
-  /** Results that are not times, with their unit. */
+  /** Results that are not times, with their unit; `ratioSpread` is its spread where it is a ratio. */
   readonly value: number;
   readonly unit: string;
   readonly bar: string;
@@ -61,6 +63,7 @@ export interface Results {
 const nothing: Omit<Row, keyof Labels | 'suite' | 'side' | 'status' | 'threads'> = {
   ms: Number.NaN,
   spread: Number.NaN,
+  gflop: Number.NaN,
   gflops: Number.NaN,
   share: Number.NaN,
   peakMB: Number.NaN,
@@ -120,6 +123,7 @@ const columns = [
     'status',
     'ms',
     'spread',
+    'gflop',
     'gflops',
     'share',
     'peakMB',

@@ -3,10 +3,10 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { availableParallelism, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { called, count, misused, oneOf, type ParseArgsOptionsConfig } from './arguments.ts';
 import { loadJsPeers } from './js-peers.ts';
+import { measureEvaluation, measureLoading } from './limits.ts';
 import { machine } from './machine.ts';
-import type { Clock } from './measure.ts';
 import { page } from './page.ts';
 import { PeerWorker } from './peers/client.ts';
 import { type Results, type Row, toCsv } from './rows.ts';
@@ -16,7 +16,8 @@ import { table } from './table.ts';
 import { type Bench, measureSuite } from './turn.ts';
 
 const help = `npm run bench -- [options]
-  --only TEXT     suites whose name contains TEXT (pairwise, loss, search, delta, rows, overhead, scaling)
+  --only TEXT     suites whose name contains TEXT (pairwise, loss, search, evaluation, delta, rows, overhead,
+                  loading, scaling)
   --threads N     threads of both sides (default: as many as the machine has)
   --clock cpu     processor time instead of the wall's: for --threads 1 on a busy machine
   --hypmix DIR    a checkout of HypMix or hyp_metric: its distance instead of the re-written formula
@@ -24,51 +25,54 @@ const help = `npm run bench -- [options]
   --python FILE   an interpreter that has the peers (default: bench/peers/.venv, made by npm run bench:peers)
   --js DIR        a folder whose node_modules has usearch, simsimd, @tensorflow/tfjs (default: this one)
   --no-peers      horoball alone
-  --full          scaling to 50,000 rows (a minute more)
-  --out DIR       where to write MACHINE-COMMIT.csv and .html (default: bench/rows)
+  --full          scaling to 50,000 rows, and a whole SOP test set evaluated (two minutes more)
+  --out DIR       where to write MACHINE-COMMIT.csv and .html, anew after every suite (default: bench/rows)
+  --json          one JSON object a row on stdout, and the table on stderr
 `;
 
-const { values } = parseArgs({
-  allowNegative: true,
-  options: {
-    help: { type: 'boolean' },
-    only: { type: 'string', default: '' },
-    threads: { type: 'string', default: String(availableParallelism()) },
-    clock: { type: 'string', default: 'wall' },
-    hypmix: { type: 'string' },
-    geoopt: { type: 'string' },
-    js: { type: 'string', default: fileURLToPath(new URL('../..', import.meta.url)) },
-    python: { type: 'string' },
-    full: { type: 'boolean', default: false },
-    peers: { type: 'boolean', default: true },
-    out: { type: 'string', default: fileURLToPath(new URL('../../bench/rows', import.meta.url)) },
-  },
-});
+const root = fileURLToPath(new URL('../..', import.meta.url));
 
-if (values.help) process.stdout.write(help);
-else await main();
+const options = {
+  help: { type: 'boolean' },
+  only: { type: 'string', default: '' },
+  threads: { type: 'string', default: String(availableParallelism()) },
+  clock: { type: 'string', default: 'wall' },
+  hypmix: { type: 'string' },
+  geoopt: { type: 'string' },
+  js: { type: 'string', default: root },
+  python: { type: 'string' },
+  full: { type: 'boolean', default: false },
+  json: { type: 'boolean', default: false },
+  peers: { type: 'boolean', default: true },
+  out: { type: 'string', default: join(root, 'bench', 'rows') },
+} as const satisfies ParseArgsOptionsConfig;
+
+const values = called(help, options);
+const threads = count('--threads', values.threads);
+const clock = oneOf('--clock', values.clock, ['wall', 'cpu']);
+if (clock === 'cpu' && threads !== 1) misused('--clock cpu adds up all threads: give --threads 1 too');
+
+await main();
 
 async function main(): Promise<void> {
   const load = loadavg()[0]!;
   if (load > 0.5) {
     process.stderr.write(`Other work keeps ${load.toFixed(1)} processors busy: spreads will be wide.\n`);
   }
-  const threads = Number(values.threads);
-  const clock: Clock = values.clock === 'cpu' ? 'cpu' : 'wall';
-  if (clock === 'cpu' && threads !== 1)
-    throw new Error('--clock cpu adds up all threads: give --threads 1 too');
-  const bench = { threads, clock, peers: await worker(threads, false), memory: await worker(threads, true) };
+  const bench = { threads, clock, peers: await worker(false), memory: await worker(true) };
+  const rows: Row[] = [];
+  const results = { about: { ...about(bench), load: load.toFixed(1) }, rows };
   try {
-    const rows = await measureAll(bench);
-    await report({ about: { ...about(bench), load: load.toFixed(1) }, rows });
+    await measureAll(bench, rows, () => write(results));
+    report(results);
   } finally {
     for (const side of [bench.peers, bench.memory]) if (typeof side !== 'string') await side.stop();
   }
 }
 
 /** The Python process, or the reason that its rows will give. */
-async function worker(threads: number, trim: boolean): Promise<PeerWorker | string> {
-  const { hypmix, geoopt, python, clock } = values;
+async function worker(trim: boolean): Promise<PeerWorker | string> {
+  const { hypmix, geoopt, python } = values;
   if (!values.peers) return '--no-peers was given';
   try {
     return await PeerWorker.start({ threads, trim, hypmix, geoopt, python, clock });
@@ -77,8 +81,8 @@ async function worker(threads: number, trim: boolean): Promise<PeerWorker | stri
   }
 }
 
-async function measureAll(bench: Bench): Promise<Row[]> {
-  const rows: Row[] = [];
+/** Adds the rows of every suite asked for; calls `save` after each, so that an interrupted run is not lost. */
+async function measureAll(bench: Bench, rows: Row[], save: () => Promise<void>): Promise<void> {
   const begin = performance.now();
   const step = async (name: string, measure: () => Promise<Row[]>) => {
     if (!name.includes(values.only)) return;
@@ -86,6 +90,7 @@ async function measureAll(bench: Bench): Promise<Row[]> {
     process.stderr.write(`${seconds} s  ${name}\n`);
     try {
       rows.push(...(await measure()));
+      await save();
     } catch (error) {
       process.stderr.write(`        ${(error as Error).message}\n`);
       process.exitCode = 1;
@@ -94,8 +99,9 @@ async function measureAll(bench: Bench): Promise<Row[]> {
   for (const planned of suites(bench.threads, await loadJsPeers(values.js))) {
     await step(planned.name, () => measureSuite(planned.build(), bench));
   }
+  await step('loading', () => measureLoading(bench.threads));
   await step('scaling', () => measureScaling(bench.threads, values.full ? 50_000 : 20_000));
-  return rows;
+  if (values.full) await step('evaluation sop-test', () => measureEvaluation(bench.threads));
 }
 
 function about({ threads, clock, peers }: Bench): Record<string, string> {
@@ -104,11 +110,20 @@ function about({ threads, clock, peers }: Bench): Record<string, string> {
   return { machine: name, commit, date, node, threads: String(threads), clock, peers: versions };
 }
 
-async function report(results: Results): Promise<void> {
-  process.stdout.write(table(results.rows));
+/** Where a run's files are, without their ending. */
+function base({ about }: Results): string {
+  return join(values.out, `${about['machine']}-${about['commit']}`);
+}
+
+async function write(results: Results): Promise<void> {
   await mkdir(values.out, { recursive: true });
-  const path = join(values.out, `${results.about['machine']}-${results.about['commit']}`);
-  await writeFile(`${path}.csv`, toCsv(results));
-  await writeFile(`${path}.html`, page(results));
-  process.stdout.write(`\n${path}.csv\n${path}.html\n`);
+  await writeFile(`${base(results)}.csv`, toCsv(results));
+  await writeFile(`${base(results)}.html`, page(results));
+}
+
+function report(results: Results): void {
+  const people = values.json ? process.stderr : process.stdout;
+  people.write(`${table(results.rows)}\n${base(results)}.csv\n${base(results)}.html\n`);
+  if (!values.json) return;
+  for (const row of results.rows) process.stdout.write(`${JSON.stringify({ ...results.about, ...row })}\n`);
 }

@@ -1,13 +1,11 @@
 // One call of the loss at N rows, in a process of its own: `scaling.js N THREADS` prints its milliseconds and
 // peak memory as JSON. The suite fits the exponents.
-import { execFile } from 'node:child_process';
 import { performance } from 'node:perf_hooks';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { hybridContrastiveLoss, type LossOptions, matrix } from '../lib/index.ts';
+import { asProgram, elsewhere } from './elsewhere.ts';
 import { ballPoints, unitRows } from './inputs.ts';
 import { exponent } from './measure.ts';
-import { honestMalloc, peakBytes } from './memory.ts';
+import { peakBytes } from './memory.ts';
 import { type Labels, type Row, row } from './rows.ts';
 import { lossSettings } from './shapes.ts';
 import { lossFlops } from './suites/loss.ts';
@@ -17,27 +15,17 @@ const dim = 128;
 
 interface Point {
   readonly ms: number;
-  readonly bytes: number;
+  /** Null where the system does not tell. */
+  readonly bytes: number | null;
 }
+
+/** Far more than the machine has: each has working memory of its own. */
+const manyThreads = 64;
 
 /** Time and memory of the loss from 1,000 to `largest` rows, and how they grow. */
 export async function measureScaling(threads: number, largest: number): Promise<Row[]> {
   const rows: Row[] = [];
-  for (const n of sizes.filter((size) => size <= largest)) {
-    const { ms, bytes } = await elsewhere(n, threads);
-    const made = labels(n);
-    const gflops = lossFlops(made) / ms / 1e6;
-    const known = {
-      suite: 'scaling',
-      side: 'horoball',
-      status: 'measured',
-      threads,
-      ms,
-      gflops,
-      peakMB: bytes / 1e6,
-    };
-    rows.push(row({ ...made, ...known }, n === 50_000 ? { of: 'peakMB', atMost: 64 } : undefined));
-  }
+  for (const n of sizes.filter((size) => size <= largest)) rows.push(await point(n, threads));
   const growth = (name: string, key: 'ms' | 'peakMB', atMost: number) =>
     row(
       {
@@ -55,7 +43,25 @@ export async function measureScaling(threads: number, largest: number): Promise<
       },
       { of: 'value', atMost },
     );
-  return [...rows, growth('time', 'ms', 2.1), growth('memory', 'peakMB', 1.1)];
+  const crowded = largest === sizes.at(-1) ? [await point(largest, manyThreads)] : [];
+  return [...rows, ...crowded, growth('time', 'ms', 2.1), growth('memory', 'peakMB', 1.1)];
+}
+
+async function point(n: number, threads: number): Promise<Row> {
+  const { ms, bytes } = await elsewhere<Point>(import.meta.url, n, threads);
+  const made = labels(n);
+  const flops = lossFlops(made);
+  const known = {
+    suite: 'scaling',
+    side: 'horoball',
+    status: 'measured',
+    threads,
+    ms,
+    gflop: flops / 1e9,
+    gflops: flops / ms / 1e6,
+    peakMB: (bytes ?? Number.NaN) / 1e6,
+  };
+  return row({ ...made, ...known }, n === sizes.at(-1) ? { of: 'peakMB', atMost: 64 } : undefined);
 }
 
 function labels(n: number): Labels {
@@ -72,14 +78,6 @@ function labels(n: number): Labels {
     guards: 'clean',
     pass: 'both',
   };
-}
-
-async function elsewhere(n: number, threads: number): Promise<Point> {
-  const args = ['--expose-gc', fileURLToPath(import.meta.url), String(n), String(threads)];
-  const { stdout } = await promisify(execFile)(process.execPath, args, {
-    env: { ...process.env, ...honestMalloc },
-  });
-  return JSON.parse(stdout) as Point;
 }
 
 /** The first call's memory; the least time of as many calls as a second holds. */
@@ -100,7 +98,8 @@ async function measure(n: number, threads: number): Promise<Point> {
   return { ms: Math.min(...times), bytes };
 }
 
-const [, script, n, threads] = process.argv;
-if (script === fileURLToPath(import.meta.url)) {
-  process.stdout.write(JSON.stringify(await measure(Number(n), Number(threads))));
+const given = asProgram(import.meta.url);
+if (given !== undefined) {
+  const [n, threads] = given.map(Number);
+  process.stdout.write(JSON.stringify(await measure(n!, threads!)));
 }

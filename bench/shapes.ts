@@ -15,12 +15,21 @@ export interface MatrixShape {
   readonly dim: number;
 }
 
+/** A test set: rows class by class. */
+export interface EvaluationShape extends MatrixShape {
+  readonly perClass: number;
+}
+
 /** The published CUB batch. */
 export const cub: BatchShape = { name: 'cub', classes: 100, views: 9, dim: 128 };
 /** The published SOP batch. */
 export const sop: BatchShape = { name: 'sop', classes: 450, views: 2, dim: 128 };
 /** The published SOP test set. */
 export const retrieval: MatrixShape = { name: 'retrieval', rows: 60_502, dim: 128 };
+/** The test set of CUB, in classes of nearly its sizes. */
+export const cubTest: EvaluationShape = { name: 'cub-test', rows: 5924, dim: 128, perClass: 59 };
+/** The same of SOP. */
+export const sopTest: EvaluationShape = { name: 'sop-test', rows: 60_502, dim: 128, perClass: 5 };
 /** Features of a ViT-S backbone. */
 export const vitS: MatrixShape = { name: 'vit-s', rows: 4096, dim: 384 };
 /** One batch's rows as points, and a larger square. */

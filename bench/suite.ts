@@ -1,4 +1,4 @@
-import type { Plan } from './measure.ts';
+import type { Figure, Plan } from './measure.ts';
 import type { PeerInput } from './peers/client.ts';
 import type { Bar, Labels } from './rows.ts';
 
@@ -38,17 +38,25 @@ export interface PeerSide {
   readonly same?: Same;
   readonly flops?: number;
   readonly peak?: boolean;
-  readonly against: string;
+  readonly against?: string;
   readonly bar?: Bar;
 }
 
-/** A figure made of the sides' times. */
+/** What was measured of a suite's sides; NaN of one that was not. */
+export interface Measured {
+  ms(side: string): number;
+  peakMB(side: string): number;
+  /** Time of a side over another's, round by round. */
+  ratio(side: string, other: string): Figure;
+}
+
+/** A figure made of the sides' times or peaks. */
 export interface Derived {
   readonly labels: Labels;
   readonly side: string;
   readonly unit: string;
   readonly bar?: Bar;
-  value(ms: (side: string) => number): number;
+  value(of: Measured): number | Figure;
 }
 
 /** Sides that take turns over the same inputs. */
@@ -57,7 +65,7 @@ export interface Suite {
   readonly arrays: Readonly<Record<string, PeerInput>>;
   readonly own: readonly OwnSide[];
   readonly peers: readonly PeerSide[];
-  /** The peer whose rate is the machine's peak for the shape; the best of several. */
+  /** The peers whose rate is the machine's peak for the shape: the best of them. */
   readonly peakRate?: readonly string[];
   readonly derived?: readonly Derived[];
   /** Where the standard one does not fit. */

@@ -11,7 +11,7 @@ import {
 import { peakElsewhere } from './peak.ts';
 import type { PeerWorker, PreparedPeer } from './peers/client.ts';
 import { type Row, row } from './rows.ts';
-import { difference, type OwnSide, type PeerSide, type Same, type Suite } from './suite.ts';
+import { difference, type Measured, type OwnSide, type PeerSide, type Same, type Suite } from './suite.ts';
 
 /** What a suite runs with. */
 export interface Bench {
@@ -58,15 +58,36 @@ export async function measureSuite(suite: Suite, bench: Bench): Promise<Row[]> {
   );
   const peaks = await measurePeaks(suite, bench);
   if (typeof bench.peers !== 'string') await bench.peers.drop();
-  const times = new Map(entries.map(({ side }, i) => [side.name, figure(rounds[i]!).median]));
-  return [...measured(suite, bench, entries, rounds, peaks), ...derived(suite, bench, times), ...absent];
+  const named = new Map(entries.map(({ side }, i) => [side.name, rounds[i]!]));
+  return [
+    ...measured(suite, bench, entries, rounds, peaks),
+    ...derived(suite, bench, named, peaks),
+    ...absent,
+  ];
 }
 
-function derived(suite: Suite, { threads }: Bench, times: ReadonlyMap<string, number>): Row[] {
+function derived(
+  suite: Suite,
+  { threads }: Bench,
+  named: ReadonlyMap<string, Rounds>,
+  peaks: ReadonlyMap<string, number>,
+): Row[] {
+  const of: Measured = {
+    ms: (side) => figure(named.get(side) ?? []).median,
+    peakMB: (side) => megabytes(peaks, side),
+    ratio: (side, other) => ratio(named.get(side) ?? [], named.get(other) ?? []),
+  };
   return (suite.derived ?? []).map(({ labels, side, unit, bar, value }) => {
-    const found = value((name) => times.get(name) ?? Number.NaN);
-    return row({ ...labels, suite: suite.name, side, status: 'measured', threads, value: found, unit }, bar);
+    const found = value(of);
+    const { median, spread } = typeof found === 'number' ? { median: found, spread: Number.NaN } : found;
+    const status = Number.isNaN(median) ? 'not measured: a side that it is made of is missing' : 'measured';
+    const known = { suite: suite.name, side, status, threads, value: median, ratioSpread: spread, unit };
+    return row({ ...labels, ...known }, bar);
   });
+}
+
+function megabytes(peaks: ReadonlyMap<string, number>, side: string): number {
+  return (peaks.get(side) ?? Number.NaN) / 1e6;
 }
 
 async function load(suite: Suite, worker: PeerWorker): Promise<void> {
@@ -109,6 +130,7 @@ function measured(
   const named = new Map(entries.map(({ side }, i) => [side.name, rounds[i]!]));
   const products = entries.filter(({ side }) => suite.peakRate?.includes(side.name));
   const rates = products.map(({ side }) => rate(side, named.get(side.name)!));
+  const best = rates.length > 0 ? Math.max(...rates) : Number.NaN;
   return entries.map(({ side, note }, i) => {
     const { median: ms, spread } = figure(rounds[i]!);
     const other = side.against === undefined ? undefined : named.get(side.against);
@@ -123,9 +145,10 @@ function measured(
         threads,
         ms,
         spread,
+        gflop: (side.flops ?? Number.NaN) / 1e9,
         gflops,
-        share: gflops / Math.max(...rates),
-        peakMB: (peaks.get(side.name) ?? Number.NaN) / 1e6,
+        share: gflops / best,
+        peakMB: megabytes(peaks, side.name),
         against: side.against ?? '',
         ratio: against?.median ?? Number.NaN,
         ratioSpread: against?.spread ?? Number.NaN,

@@ -1,7 +1,8 @@
 import { type JsPeers, noJsPeers } from '../js-peers.ts';
-import { batch, cub, retrieval, sop, square, vitS } from '../shapes.ts';
+import { batch, cub, cubTest, retrieval, sop, square, vitS } from '../shapes.ts';
 import type { Suite } from '../suite.ts';
 import { deltaSuite } from './delta.ts';
+import { evaluationSuite } from './evaluation.ts';
 import { lossSuite } from './loss.ts';
 import { overheadSuite } from './overhead.ts';
 import { pairwiseSuite } from './pairwise.ts';
@@ -30,6 +31,7 @@ export function suites(threads: number, js: JsPeers = noJsPeers): Planned[] {
     { name: 'loss sop', build: () => lossSuite(sop, { published: 400, compiled: 5 }, threads) },
     { name: 'loss cub', build: () => lossSuite(cub, { published: 200, compiled: 2.5 }, threads) },
     ...search,
+    { name: 'evaluation cub-test', build: () => evaluationSuite(cubTest, threads) },
     ...delta,
     { name: 'rows', build: () => rowwiseSuite(threads) },
     { name: 'overhead', build: overheadSuite },

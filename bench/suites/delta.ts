@@ -3,7 +3,7 @@ import { delta, table } from '../../test/oracle.ts';
 import { unitRows } from '../inputs.ts';
 import type { Labels } from '../rows.ts';
 import { difference, type Suite } from '../suite.ts';
-import { input } from './pairwise.ts';
+import { input } from './product.ts';
 
 /** Gromov's delta of n features of a ViT-S. */
 export function deltaSuite(n: number, threads: number): Suite {
@@ -32,7 +32,7 @@ export function deltaSuite(n: number, threads: number): Suite {
       {
         name: 'delta',
         labels,
-        // One minimum and one maximum a triple.
+        // One minimum and one maximum a triple, as the definition has it.
         flops: 2 * n ** 3,
         run,
         probe: () => [run().delta],
@@ -54,6 +54,17 @@ export function deltaSuite(n: number, threads: number): Suite {
           },
         ]
       : [],
+    derived: small
+      ? []
+      : [
+          {
+            labels: { ...labels, op: 'gromovDelta, memory' },
+            side: 'horoball',
+            unit: 'MB beyond the input',
+            bar: { of: 'value', atMost: 64 },
+            value: (of) => of.peakMB('delta'),
+          },
+        ],
     check: () => {
       const part = Math.min(n, 300);
       const corner = Float64Array.from({ length: part * part }, (_, at) => {

@@ -4,14 +4,13 @@ import {
   type LossResult,
   type Matrix,
   matrix,
-  type Reals,
 } from '../../lib/index.ts';
-import { hybridLoss, table } from '../../test/oracle.ts';
-import { ballPoints, normal, reals, unitRows } from '../inputs.ts';
+import { ballPoints, reals, unitRows } from '../inputs.ts';
 import type { Bar, Labels } from '../rows.ts';
 import { type BatchShape, lossSettings } from '../shapes.ts';
-import { difference, type OwnSide, type PeerSide, type Suite } from '../suite.ts';
-import { asType, input } from './pairwise.ts';
+import type { PeerSide, Suite } from '../suite.ts';
+import { type CheckedLoss, checkLosses, dot } from './loss-check.ts';
+import { asType, input, productNames, products } from './product.ts';
 
 /** How many times the published code and the best torch.compile formulation must take. */
 export interface LossBars {
@@ -26,6 +25,7 @@ export function lossSuite(shape: BatchShape, bars: LossBars, threads: number): S
   const e = unitRows(rows, dim, views, 11, 'float32');
   const h = ballPoints(unitRows(rows, dim, views, 12, 'float32'), lossSettings.c, 13);
   const settings = { ...lossSettings, views, threads };
+  const product = 2 * rows * rows * dim;
   const labels = (over: Partial<Labels> = {}): Labels => ({
     op: 'hybridContrastiveLoss',
     shape: shape.name,
@@ -40,7 +40,7 @@ export function lossSuite(shape: BatchShape, bars: LossBars, threads: number): S
     pass: 'both',
     ...over,
   });
-  const side = (name: string, options: LossOptions, over: Partial<Labels> = {}): OwnSide => {
+  const side = (name: string, options: LossOptions, over: Partial<Labels> = {}): CheckedLoss => {
     const out = { gradEuclidean: like(e, options), gradHyperbolic: like(h, options) };
     const all: LossOptions = {
       ...settings,
@@ -55,15 +55,24 @@ export function lossSuite(shape: BatchShape, bars: LossBars, threads: number): S
       flops: lossFlops(made),
       run: () => hybridContrastiveLoss.sync(all),
       probe: () => summary(hybridContrastiveLoss.sync(all)),
+      options: all,
     };
   };
   const wide = { euclidean: asType(e, 'float64'), hyperbolic: asType(h, 'float64') };
-  const own: OwnSide[] = [
+  const own: CheckedLoss[] = [
     { ...side('untied', {}), peak: true, against: 'tied', bar: { of: 'ratio', atLeast: 1.7 } },
     { ...side('tied', { tied: true }, { heads: 'tied' }), peak: true },
     { ...side('forward', { grad: false }, { pass: 'forward' }), against: 'untied' },
+    {
+      ...side('tied forward', { tied: true, grad: false }, { heads: 'tied', pass: 'forward' }),
+      against: 'tied',
+    },
     { ...side('compat', { compat: 'hypmix' }, { guards: 'compat' }), against: 'untied' },
     { ...side('float64', wide, { type: 'float64' }), against: 'untied' },
+    {
+      ...side('tied float64', { tied: true, euclidean: wide.euclidean }, { heads: 'tied', type: 'float64' }),
+      against: 'tied',
+    },
     side('euclidean', { geometry: 'euclidean' }, { geometry: 'euclidean' }),
     { ...side('hyperbolic', { geometry: 'hyperbolic' }, { geometry: 'hyperbolic' }), against: 'euclidean' },
     { ...side('chordal', { geometry: 'chordal' }, { geometry: 'chordal' }), against: 'euclidean' },
@@ -72,8 +81,16 @@ export function lossSuite(shape: BatchShape, bars: LossBars, threads: number): S
     name: `loss ${shape.name}`,
     arrays: { e: input(e), h: input(h) },
     own,
-    peers: lossPeers(shape, bars, labels),
-    check: () => checkLoss({ ...settings, ...wide }, { ...settings, euclidean: e, hyperbolic: h }),
+    peers: [
+      ...lossPeers(shape, bars, labels),
+      ...products(
+        labels({ op: 'sgemm', geometry: '', heads: '', pass: 'forward' }),
+        { x: 'e', y: 'h' },
+        product,
+      ),
+    ],
+    peakRate: productNames,
+    check: () => checkLosses(own, views),
   };
 }
 
@@ -122,65 +139,4 @@ function lossPeers(shape: BatchShape, bars: LossBars, labels: (over: Partial<Lab
 function summary({ loss, gradEuclidean, gradHyperbolic }: LossResult): number[] {
   const sizes = [gradEuclidean, gradHyperbolic].filter((g) => g !== undefined && dot(g.data, g.data) > 0);
   return [loss, ...sizes.map((g) => Math.sqrt(dot(g!.data, g!.data)))];
-}
-
-/**
- * Float64 against the oracle (the value, and a directional derivative by central differences), then float32
- * against float64 in value and in every gradient.
- */
-function checkLoss(wide: LossOptions & { views: number }, narrow: LossOptions): void {
-  const { tauE, tauH, lambda, c } = lossSettings;
-  const [e, h] = [wide.euclidean!, wide.hyperbolic!];
-  const oracle = (step: number) =>
-    hybridLoss(table(moved(e, step, 21), e.cols), table(moved(h, step, 22), h.cols), {
-      geometry: 'hybrid',
-      views: wide.views,
-      tauE,
-      tauH,
-      lambda,
-      c,
-    });
-  const truth = hybridContrastiveLoss.sync(wide);
-  within('float64 value', difference([truth.loss], [oracle(0)]), 1e-9);
-  const step = 1e-5;
-  const slope = (oracle(step) - oracle(-step)) / (2 * step);
-  const along = inner(truth.gradEuclidean!, 21) + inner(truth.gradHyperbolic!, 22);
-  within('float64 gradient', difference([along], [slope]), 1e-6);
-  const found = hybridContrastiveLoss.sync(narrow);
-  within('float32 value', difference([found.loss], [truth.loss]), 1e-5);
-  within('float32 gradient in e', apart(found.gradEuclidean!, truth.gradEuclidean!), 1e-4);
-  within('float32 gradient in h', apart(found.gradHyperbolic!, truth.gradHyperbolic!), 1e-4);
-  const params = (result: LossResult) => Object.values(result.gradParams!);
-  within('float32 gradient in the parameters', difference(params(found), params(truth)), 1e-4);
-}
-
-function within(what: string, error: number, limit: number): void {
-  if (!(error <= limit))
-    throw new Error(`${what} is ${error.toExponential(1)} from the truth (limit ${limit})`);
-}
-
-function moved({ data }: Matrix, step: number, seed: number): Float64Array {
-  const next = normal(seed);
-  return Float64Array.from(data, (value) => value + step * next());
-}
-
-function inner({ data }: Matrix, seed: number): number {
-  const next = normal(seed);
-  return dot(data, Float64Array.from(data, next));
-}
-
-function dot(a: Reals, b: Reals): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; ++i) sum += a[i]! * b[i]!;
-  return sum;
-}
-
-/** Norm of the difference over the norm of the truth. */
-function apart(found: Matrix, truth: Matrix): number {
-  let [miss, size] = [0, 0];
-  for (let i = 0; i < truth.data.length; ++i) {
-    miss += (found.data[i]! - truth.data[i]!) ** 2;
-    size += truth.data[i]! ** 2;
-  }
-  return Math.sqrt(miss / size);
 }

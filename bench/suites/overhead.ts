@@ -42,8 +42,8 @@ export function overheadSuite(): Suite {
         side: 'horoball, over the kernel',
         unit: 'us a call',
         bar: { of: 'value', atMost: 1 },
-        value: (ms) => {
-          const [one, all] = [ms('one pair'), ms('many pairs')];
+        value: (of) => {
+          const [one, all] = [of.ms('one pair'), of.ms('many pairs')];
           return 1000 * (one - (all - one) / (many - 1));
         },
       },

@@ -1,111 +1,86 @@
-import { type Matrix, matrix, type PairwiseOptions, pairwiseDistance, type Reals } from '../../lib/index.ts';
-import { distances, hypmixDistance, table } from '../../test/oracle.ts';
-import { ballPoints, nearby, reals, type Type, unitRows } from '../inputs.ts';
+import type { Matrix } from '../../lib/index.ts';
+import { ballPoints, type Type, unitRows } from '../inputs.ts';
 import { type JsPeers, needed, plainDistances, simsimdDistances, tfjsDistances } from '../js-peers.ts';
-import type { PeerInput } from '../peers/client.ts';
-import type { Bar, Labels } from '../rows.ts';
+import type { Labels } from '../rows.ts';
 import type { MatrixShape } from '../shapes.ts';
-import { difference, type OwnSide, type PeerSide, type Suite } from '../suite.ts';
+import type { Derived, OwnSide, PeerSide, Suite } from '../suite.ts';
+import { checkAll, corner } from './pairwise-check.ts';
+import { type Cards, type Checked, metrics, Sides } from './pairwise-sides.ts';
+import { input, productNames, products } from './product.ts';
 
 const c = 0.1;
 /** From here on a B x B x D tensor or a loop over pairs takes seconds. */
 const slowRows = 1000;
-const metrics = ['poincare', 'lorentz', 'euclidean', 'cosine', 'chordal'] as const;
+/** From here on a call takes a tenth of a second, and the bench has three minutes. */
+const largeRows = 4000;
 
-/** Distance matrices of two different sets; `reference` of the ratios is the float32 Poincare card. */
+/** Distance matrices of two different sets: every card, forward and backward. */
 export function pairwiseSuite(shape: MatrixShape, threads: number, js: JsPeers): Suite {
   const { rows: n, dim } = shape;
   const x = ballPoints(unitRows(n, dim, 2, 1, 'float32'), c, 2);
   const y = ballPoints(unitRows(n, dim, 2, 3, 'float32'), c, 4);
-  const flops = 2 * n * n * dim;
-  const labels = (over: Partial<Labels> = {}): Labels => ({
-    op: 'pairwiseDistance',
-    shape: shape.name,
-    n,
-    m: n,
-    dim,
-    views: 0,
-    type: 'float32',
-    geometry: 'poincare',
-    heads: '',
-    guards: 'clean',
-    pass: 'forward',
-    ...over,
-  });
-  const forward = (
-    name: string,
-    a: Matrix,
-    b: Matrix | undefined,
-    options: PairwiseOptions,
-    over: Partial<Labels>,
-  ) => {
-    const out = matrix(reals(over.type === 'float64' ? 'float64' : 'float32', n * n), n, n);
-    const all = { c, threads, ...options, out };
-    return {
-      name,
-      labels: labels(over),
-      flops,
-      run: () => pairwiseDistance.sync(a, b, all),
-      probe: () => corner(pairwiseDistance.sync(a, b, all)),
-    } satisfies OwnSide;
-  };
-  const cards = metrics.map((metric) => {
-    const [a, b] = metric === 'lorentz' ? [onSheet(x), onSheet(y)] : [x, y];
-    return forward(metric, a, b, { metric }, { geometry: metric, dim: a.cols });
-  });
-  const [wideX, wideY] = [asType(x, 'float64'), asType(y, 'float64')];
-  const own: OwnSide[] = [
-    ...cards.map((side) =>
-      side.name === 'poincare' ? { ...side, peak: true } : { ...side, against: 'poincare' },
-    ),
-    {
-      ...forward('with itself', x, undefined, {}, { shape: `${shape.name}, y = x` }),
-      flops: n * (n + 1) * dim,
-    },
-    forward('float64', wideX, wideY, {}, { type: 'float64' }),
-    { ...forward('compat', x, y, { compat: 'hypmix' }, { guards: 'compat' }), against: 'poincare' },
-    {
-      ...forward('near pairs', x, nearby(x, 1e-3, 5), {}, { shape: `${shape.name}, every row near one` }),
-      against: 'poincare',
-    },
-    ...(['poincare', 'euclidean'] as const).map((metric) => vjp(metric, x, y, threads, labels, flops)),
+  const sides = new Sides(shape, { x, y }, c, threads);
+  const own: Checked[] = [
+    ...cards(sides, n),
+    sides.withItself(),
+    { ...sides.compat(), against: 'poincare' },
+    { ...sides.nearPairs(), against: 'poincare' },
   ];
-  if (shape.rows < slowRows) own.push(...javascriptSides(x, y, labels, js));
   return {
     name: `pairwise ${shape.name}`,
     arrays: { x: input(x), y: input(y) },
-    own,
-    peers: pairwisePeers(shape, labels, flops),
-    peakRate: ['torch sgemm', 'numpy sgemm'],
-    check: () => checkDistances(own, x, y, wideX, wideY),
+    own: [...own, ...(n < slowRows ? javascriptSides(x, y, sides, js) : [])],
+    peers: pairwisePeers(n, sides),
+    peakRate: productNames,
+    derived: prices(own, sides),
+    check: () => checkAll(own, c),
   };
 }
 
-function vjp(
-  metric: 'poincare' | 'euclidean',
-  x: Matrix,
-  y: Matrix,
-  threads: number,
-  labels: (over: Partial<Labels>) => Labels,
-  flops: number,
-): OwnSide {
-  const cotangent = matrix(new Float32Array(x.rows * y.rows).fill(1), x.rows, y.rows);
-  return {
-    name: `${metric} backward`,
-    labels: labels({ geometry: metric, pass: 'backward' }),
-    flops: 3 * flops,
-    run: () => pairwiseDistance.vjp.sync(x, y, cotangent, { metric, c, threads }),
-    ...(metric === 'poincare' ? {} : { against: 'poincare backward' }),
-  };
+/** As many cards, types and passes as the shape leaves time for. */
+function cards(sides: Sides, n: number): Checked[] {
+  const isLarge = n >= largeRows;
+  const all: Cards = isLarge ? ['poincare', 'euclidean', 'cosine'] : metrics;
+  const wide: Cards = isLarge ? ['poincare'] : metrics;
+  const none: Cards = [];
+  const many = (list: Cards, make: (metric: Cards[number], type: Type) => Checked, type: Type) =>
+    list.map((metric) => ({
+      ...make(metric, type),
+      ...(metric === 'poincare' ? {} : { against: make('poincare', type).name }),
+    }));
+  const forward = sides.forward.bind(sides);
+  const backward = sides.backward.bind(sides);
+  const both = sides.both.bind(sides);
+  return [
+    ...many(metrics, forward, 'float32').map((side) =>
+      side.name === 'poincare' ? { ...side, peak: true } : side,
+    ),
+    ...many(wide, forward, 'float64'),
+    ...many(all, backward, 'float32'),
+    ...many(n < slowRows ? metrics : none, backward, 'float64'),
+    ...many(isLarge ? none : ['poincare', 'euclidean', 'cosine'], both, 'float32'),
+  ];
+}
+
+/** What curvature costs: the same work through the Poincare card and through Euclid's and the cosine's. */
+function prices(own: readonly OwnSide[], { labels }: Sides): Derived[] {
+  const has = (name: string) => own.some((side) => side.name === name);
+  const passes = ['', ' backward', ' both'].filter((pass) => has(`poincare${pass}`));
+  return passes.flatMap((pass) =>
+    ['euclidean', 'cosine'].map((flat): Derived => {
+      const named = pass === '' ? 'forward' : (pass.trim() as Labels['pass']);
+      return {
+        labels: labels({ op: 'price of curvature', pass: named }),
+        side: 'horoball',
+        unit: `x ${flat}`,
+        value: (of) => of.ratio(`poincare${pass}`, `${flat}${pass}`),
+      };
+    }),
+  );
 }
 
 /** Other ways of a Node program, in this process. */
-function javascriptSides(
-  x: Matrix,
-  y: Matrix,
-  labels: (over: Partial<Labels>) => Labels,
-  js: JsPeers,
-): OwnSide[] {
+function javascriptSides(x: Matrix, y: Matrix, { labels }: Sides, js: JsPeers): OwnSide[] {
   const out = new Float32Array(x.rows * y.rows);
   const side = (name: string, run: () => Float32Array): OwnSide => ({
     name,
@@ -123,108 +98,38 @@ function javascriptSides(
   ];
 }
 
-function pairwisePeers(
-  shape: MatrixShape,
-  labels: (over: Partial<Labels>) => Labels,
-  flops: number,
-): PeerSide[] {
-  const inputs = { x: 'x', y: 'y' };
-  const peer = (name: string, as: string, bar?: Bar, over: Partial<Labels> = {}): PeerSide => ({
+function pairwisePeers(n: number, { labels, flops }: Sides): PeerSide[] {
+  const peer = (name: string, as: string, over: Partial<PeerSide> & { labels?: Labels } = {}): PeerSide => ({
     name,
     labels: labels({
       geometry: as === 'compat' ? 'poincare' : as,
       guards: as === 'compat' ? 'compat' : 'clean',
-      ...over,
     }),
     params: { c },
-    inputs,
+    inputs: { x: 'x', y: 'y' },
     against: as === 'euclidean' ? 'poincare' : as,
     same: { as, within: 1e-3 },
-    ...(bar === undefined ? {} : { bar }),
+    ...over,
   });
-  const product = (name: string): PeerSide => ({
-    name,
-    labels: labels({ op: 'sgemm', geometry: '' }),
-    params: {},
-    inputs,
-    flops,
-    against: 'poincare',
-    bar: { of: 'ratio', atLeast: 0.75 },
-  });
-  const slow = shape.rows >= slowRows;
-  return [
-    product('torch sgemm'),
-    product('numpy sgemm'),
-    peer('torch.cdist', 'euclidean', { of: 'ratio', atLeast: 1 }),
-    peer('torch gram + asinh', 'poincare'),
-    ...(slow
-      ? []
-      : [
-          peer('torch.compile gram + asinh', 'poincare'),
-          { ...peer('published dist_matrix', 'compat'), peak: true },
-          { ...peer('geoopt PoincareBall.dist', 'poincare'), peak: true },
-        ]),
-  ];
-}
-
-/** A few rows of every forward side against float64 formulas at the rounded inputs. */
-function checkDistances(own: readonly OwnSide[], x: Matrix, y: Matrix, wideX: Matrix, wideY: Matrix): void {
-  const last = x.rows - 1;
-  const rowsOf = (points: Matrix) => table(points.data, points.cols);
-  const [xs, ys] = [rowsOf(wideX), rowsOf(wideY)];
-  const pairs = [0, 1, 2, 3].map((j) => [0, j]);
-  pairs.push(...[3, 2, 1, 0].map((j) => [last, y.rows - 1 - j]));
-  for (const side of own) {
-    const truth = pairs.map(([i, j]) => {
-      const { geometry, guards } = side.labels;
-      if (guards === 'compat') return hypmixDistance(xs[i!]!, ys[j!]!, c);
-      return distances[geometry === 'lorentz' ? 'poincare' : geometry]!(xs[i!]!, ys[j!]!, c);
+  const gradients = (name: string, geometry: string) =>
+    peer(name, 'poincare both', {
+      labels: labels({ geometry, pass: 'both' }),
+      same: { as: `${geometry} both`, within: 1e-2 },
     });
-    if (
-      side.side !== undefined ||
-      side.probe === undefined ||
-      side.name === 'with itself' ||
-      side.name === 'near pairs'
-    )
-      continue;
-    const error = difference(side.probe(), truth);
-    const limit = side.labels.type === 'float64' ? 1e-11 : 1e-5;
-    if (!(error <= limit))
-      throw new Error(`${side.name} is ${error.toExponential(1)} from the oracle (limit ${limit})`);
-  }
-}
-
-/** The first row's first entries and the last row's last. */
-function corner({ data }: Matrix): number[] {
-  return [...data.subarray(0, 4), ...data.subarray(data.length - 4)];
-}
-
-/** The same points in hyperboloid coordinates, the time coordinate first. */
-function onSheet({ data, rows, cols }: Matrix): Matrix {
-  const out = reals('float32', rows * (cols + 1));
-  for (let i = 0; i < rows; ++i) {
-    const row = data.subarray(i * cols, (i + 1) * cols);
-    const size = c * square(row);
-    out[i * (cols + 1)] = (1 + size) / (1 - size) / Math.sqrt(c);
-    for (let k = 0; k < cols; ++k) out[i * (cols + 1) + k + 1] = (2 * row[k]!) / (1 - size);
-  }
-  return matrix(out, rows, cols + 1);
-}
-
-function square(row: Reals): number {
-  let sum = 0;
-  for (const value of row) sum += value * value;
-  return sum;
-}
-
-/** The same numbers in another type. */
-export function asType({ data, rows, cols }: Matrix, type: Type): Matrix {
-  const out = reals(type, data.length);
-  out.set(data);
-  return matrix(out, rows, cols);
-}
-
-/** A matrix as a peer gets it. */
-export function input({ data, rows, cols }: Matrix): PeerInput {
-  return { data, shape: [rows, cols] };
+  const quick = [
+    peer('torch.compile gram + asinh', 'poincare'),
+    peer('published dist_matrix', 'compat', { peak: true }),
+    peer('geoopt PoincareBall.dist', 'poincare', { peak: true }),
+    gradients('torch.cdist with gradients', 'euclidean'),
+    gradients('torch gram + asinh with gradients', 'poincare'),
+  ];
+  return [
+    ...products(labels({ op: 'sgemm', geometry: '' }), { x: 'x', y: 'y' }, flops, {
+      against: 'poincare',
+      bar: { of: 'ratio', atLeast: 0.75 },
+    }),
+    peer('torch.cdist', 'euclidean', { bar: { of: 'ratio', atLeast: 1 } }),
+    peer('torch gram + asinh', 'poincare'),
+    ...(n < slowRows ? quick : []),
+  ];
 }

@@ -1,6 +1,6 @@
 import * as core from '../../lib/index.ts';
 import { type Matrix, matrix, type Reals } from '../../lib/index.ts';
-import { distances, table } from '../../test/oracle.ts';
+import { operations as oracle, table } from '../../test/oracle.ts';
 import { ballPoints, normal, reals, type Type, unitRows } from '../inputs.ts';
 import type { Labels } from '../rows.ts';
 import { batch } from '../shapes.ts';
@@ -42,6 +42,9 @@ const operations: Record<string, readonly Kind[]> = {
   riemannianGradient: ['point', 'tangent'],
 };
 
+/** What the cards take where no number is given: the margin to the rim, the longest tangent. */
+const defaults: Readonly<Record<string, number>> = { project: 1e-3, clip: 2.3 };
+
 type Call = (...args: unknown[]) => unknown;
 type Operation = { sync: Call; vjp: { sync: Call } };
 
@@ -64,8 +67,12 @@ export function rowwiseSuite(threads: number): Suite {
   };
 }
 
+function operationOf(name: string): Operation {
+  return (core as unknown as Record<string, Operation>)[name]!;
+}
+
 function sides(name: string, args: readonly unknown[], type: Type, threads: number): OwnSide[] {
-  const operation = (core as unknown as Record<string, Operation>)[name]!;
+  const operation = operationOf(name);
   const options = { c, threads };
   const result = operation.sync(...args, options) as Matrix;
   const cotangent = matrix(reals(type, result.data.length).fill(1), result.rows, result.cols);
@@ -94,6 +101,12 @@ function sides(name: string, args: readonly unknown[], type: Type, threads: numb
       name: `${name} ${type} backward`,
       labels: { ...labels, pass: 'backward' },
       run: () => operation.vjp.sync(...args, cotangent, options),
+      probe: () => {
+        const gradients = operation.vjp.sync(...args, cotangent, options) as Matrix[];
+        return gradients.flatMap((one, i) =>
+          typeof args[i] === 'number' ? [] : [...one.data.subarray(0, 8)],
+        );
+      },
     },
   ];
 }
@@ -120,17 +133,85 @@ function random(type: Type, rows: number, cols: number, seed: number): Matrix {
   return matrix(data, rows, cols);
 }
 
-/** Float32 against float64 for all, and float64 distances against the oracle. */
+/** Rows that the oracle is asked about. */
+const asked = 6;
+const step = 1e-5;
+
+/**
+ * Float64 on the first rows against the oracle: values, and the derivative along a random direction by central
+ * differences; then float32 against float64 at full size.
+ */
 function checkRows(own: readonly OwnSide[]): void {
-  const probe = (name: string) => own.find((side) => side.name === name)!.probe!();
-  for (const name of Object.keys(operations)) {
-    const wide = probe(`${name} float64`);
-    const error = difference(probe(`${name} float32`), wide, Math.max(...wide.map(Math.abs)));
-    if (!(error <= 1e-5)) throw new Error(`${name}: float32 is ${error.toExponential(1)} from float64`);
+  const made = inputs('float64');
+  for (const [name, kinds] of Object.entries(operations)) {
+    checkOracle(
+      name,
+      kinds.map((kind) => (typeof kind === 'number' ? kind : firstRows(made[kind], kind))),
+    );
+    for (const pass of ['', ' backward']) {
+      const probe = (type: Type) => own.find((side) => side.name === `${name} ${type}${pass}`)!.probe!();
+      const wide = probe('float64');
+      const error = difference(probe('float32'), wide, Math.max(...wide.map(Math.abs)));
+      if (!(error <= 1e-5)) {
+        throw new Error(`${name}${pass}: float32 is ${error.toExponential(1)} from float64`);
+      }
+    }
   }
-  const { point, other } = inputs('float64');
-  const rows = [point, other].map((m) => table(m.data.subarray(0, 8 * m.cols), m.cols));
-  const truth = rows[0]!.map((x, i) => distances['poincare']!(x, rows[1]![i]!, c));
-  const error = difference(probe('dist float64'), truth);
-  if (!(error <= 1e-12)) throw new Error(`dist is ${error.toExponential(1)} from the oracle`);
+}
+
+function firstRows(all: Matrix, kind: Kind): Matrix {
+  const rows = kind === 'matrix' ? all.rows : asked;
+  return matrix(all.data.subarray(0, rows * all.cols), rows, all.cols);
+}
+
+function checkOracle(name: string, args: readonly (Matrix | number)[]): void {
+  const operation = operationOf(name);
+  const found = operation.sync(...args, { c }) as Matrix;
+  const truth = formula(name, args);
+  const size = Math.max(...truth.map(Math.abs));
+  const error = difference([...found.data], truth, size);
+  if (!(error <= 1e-10)) throw new Error(`${name} is ${error.toExponential(1)} from the oracle`);
+  const next = normal(65);
+  const cotangent = matrix(Float64Array.from(found.data, next), found.rows, found.cols);
+  const along = args.map((arg) => (typeof arg === 'number' ? arg : Float64Array.from(arg.data, next)));
+  const all = operation.vjp.sync(...args, cotangent, { c }) as Matrix[];
+  // The gradient of a number is not followed: the number stands still.
+  const gradients = all.filter((_, i) => typeof args[i] !== 'number');
+  const rows = along.filter((one) => typeof one !== 'number');
+  const slope = inner(
+    cotangent.data,
+    formula(name, shifted(args, along, step)).map(
+      (value, i) => (value - formula(name, shifted(args, along, -step))[i]!) / (2 * step),
+    ),
+  );
+  const derivative = gradients.reduce((total, { data }, i) => total + inner(data, [...rows[i]!]), 0);
+  const scale = Math.hypot(...gradients.map(({ data }) => Math.sqrt(inner(data, [...data]))));
+  const miss = Math.abs(derivative - slope) / scale;
+  if (!(miss <= 1e-6)) throw new Error(`${name}: a derivative is ${miss.toExponential(1)} from the oracle's`);
+}
+
+function formula(name: string, args: readonly (Matrix | number)[]): number[] {
+  const t = args.find((arg) => typeof arg === 'number') ?? defaults[name] ?? 0;
+  const tables = args.filter((arg) => typeof arg !== 'number').map(({ data, cols }) => table(data, cols));
+  return oracle[name]!(tables, { c, t }).flat();
+}
+
+function shifted(
+  args: readonly (Matrix | number)[],
+  along: readonly (Float64Array | number)[],
+  by: number,
+): (Matrix | number)[] {
+  return args.map((arg, side) => {
+    const way = along[side]!;
+    if (typeof arg === 'number' || typeof way === 'number') return arg;
+    return matrix(
+      Float64Array.from(arg.data, (value, i) => value + by * way[i]!),
+      arg.rows,
+      arg.cols,
+    );
+  });
+}
+
+function inner(a: Reals, b: readonly number[]): number {
+  return b.reduce((sum, value, i) => sum + a[i]! * value, 0);
 }

@@ -5,7 +5,7 @@ import { type JsPeers, needed, usearchSearch } from '../js-peers.ts';
 import type { Labels } from '../rows.ts';
 import type { MatrixShape } from '../shapes.ts';
 import type { OwnSide, PeerSide, Suite } from '../suite.ts';
-import { input } from './pairwise.ts';
+import { input, productNames, products } from './product.ts';
 
 const c = 0.1;
 const queryCount = 1024;
@@ -65,7 +65,13 @@ export function searchSuite(shape: MatrixShape, k: number, threads: number, js: 
     name: `search k=${k}`,
     arrays: { gallery: input(gallery), queries: input(queries) },
     own,
-    peers: [flat('faiss IndexFlatL2', { as: 'euclidean', within: 0 }), flat('faiss IndexFlatIP')],
+    peers: [
+      flat('faiss IndexFlatL2', { as: 'euclidean', within: 0 }),
+      flat('faiss IndexFlatIP'),
+      // Writes all the distances, which none of the others does.
+      ...products({ ...labels(''), op: 'sgemm' }, { x: 'queries', y: 'gallery' }, flops),
+    ],
+    peakRate: productNames,
     check: () => checkSearch(queries, gallery, k),
   };
 }

@@ -17,6 +17,7 @@ const commands: Record<string, () => Promise<Command>> = {
   report: async () => (await import('./report.ts')).reportCommand(),
   recipes: async () => (await import('./recipes.ts')).recipesCommand(),
   data: async () => (await import('./data.ts')).dataCommand(),
+  bench: async () => (await import('./bench.ts')).benchCommand(),
   weights: async () => (await import('./weights.ts')).weightsCommand(),
 };
 

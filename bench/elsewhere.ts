@@ -1,0 +1,20 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { honestMalloc } from './memory.ts';
+
+/** Runs a module in a process that nothing has grown or warmed; gives the JSON that it prints. */
+export async function elsewhere<T>(module: string, ...args: readonly (string | number)[]): Promise<T> {
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ['--expose-gc', fileURLToPath(module), ...args.map(String)],
+    { env: { ...process.env, ...honestMalloc } },
+  );
+  return JSON.parse(stdout) as T;
+}
+
+/** The arguments, where a module is such a process's program; undefined where it is imported. */
+export function asProgram(module: string): string[] | undefined {
+  const [, script, ...args] = process.argv;
+  return script === fileURLToPath(module) ? args : undefined;
+}

@@ -1,0 +1,94 @@
+import { type Metric, matrix, type Reals, type RetrievalMetrics, retrievalMetrics } from '../../lib/index.ts';
+import { distances, nearest, table } from '../../test/oracle.ts';
+import { unitRows } from '../inputs.ts';
+import type { Labels } from '../rows.ts';
+import type { EvaluationShape } from '../shapes.ts';
+import { difference, type OwnSide, type Suite } from '../suite.ts';
+import { asType, input } from './product.ts';
+
+/** Classes whose measures the check does over again by sorting. */
+const asked = 200;
+
+/** Recall@1, R-Precision and MAP@R of a whole test set. */
+export function evaluationSuite(shape: EvaluationShape, threads: number): Suite {
+  const { rows, dim, perClass } = shape;
+  const x = unitRows(rows, dim, perClass, 81, 'float32');
+  const classes = Int32Array.from({ length: rows }, (_, i) => Math.floor(i / perClass));
+  const labels = (geometry: string): Labels => ({
+    op: 'retrievalMetrics',
+    shape: shape.name,
+    n: rows,
+    m: rows,
+    dim,
+    views: 0,
+    type: 'float32',
+    geometry,
+    heads: '',
+    guards: 'clean',
+    pass: 'forward',
+  });
+  const side = (metric: Metric): OwnSide => {
+    const run = () => retrievalMetrics.sync(x, classes, { ks: [1], metric, c: 0.1, threads });
+    return {
+      name: metric,
+      labels: labels(metric),
+      flops: 2 * rows * rows * dim,
+      run,
+      probe: () => figures(run()),
+      ...(metric === 'euclidean' ? { peak: true } : { against: 'euclidean' }),
+    };
+  };
+  return {
+    name: `evaluation ${shape.name}`,
+    arrays: { x: input(x), labels: { data: classes, shape: [rows] } },
+    // Unit rows are inside the ball of c = 0.1, and rank alike under all three.
+    own: (['euclidean', 'cosine', 'poincare'] as const).map(side),
+    peers: [
+      {
+        name: 'pytorch-metric-learning AccuracyCalculator',
+        labels: labels('euclidean'),
+        params: {},
+        inputs: { x: 'x', labels: 'labels' },
+        against: 'euclidean',
+        same: { as: 'euclidean', within: 1e-4 },
+        peak: true,
+      },
+    ],
+    check: () => {
+      // In float64, where no two of these distances are equal to rounding.
+      const part = asType(matrix(x.data.subarray(0, asked * dim), asked, dim), 'float64');
+      const found = retrievalMetrics.sync(part, classes.subarray(0, asked), { ks: [1], metric: 'cosine' });
+      const error = difference(figures(found), bySorting(part.data, classes, dim));
+      if (!(error <= 1e-12)) throw new Error(`retrievalMetrics is ${error.toExponential(1)} from the oracle`);
+    },
+  };
+}
+
+function figures({ recall, rPrecision, mapAtR }: RetrievalMetrics): number[] {
+  return [recall[1]!, rPrecision, mapAtR];
+}
+
+/** The three measures of a few rows, by sorting all of each row's distances. */
+function bySorting(data: Reals, classes: Int32Array, dim: number): number[] {
+  const rows = table(data, dim);
+  const sums = [0, 0, 0];
+  rows.forEach((x, i) => {
+    const order = nearest(
+      rows.map((y) => distances['cosine']!(x, y, 1)),
+      rows.length,
+      i,
+    );
+    const hits = order.map((j) => classes[j] === classes[i]);
+    const relevant = hits.filter(Boolean).length;
+    const first = hits.slice(0, relevant);
+    const precisions = first.map((hit, place) => (hit ? count(first.slice(0, place + 1)) / (place + 1) : 0));
+    sums[0]! += hits[0] ? 1 : 0;
+    sums[1]! += count(first) / relevant;
+    sums[2]! += precisions.reduce((sum, value) => sum + value, 0) / relevant;
+  });
+  return sums.map((sum) => sum / rows.length);
+}
+
+function count(hits: readonly boolean[]): number {
+  return hits.filter(Boolean).length;
+}

@@ -1,0 +1,134 @@
+import {
+  hybridContrastiveLoss,
+  type LossOptions,
+  type LossResult,
+  type Matrix,
+  matrix,
+  type Reals,
+} from '../../lib/index.ts';
+import { hybridLoss, table } from '../../test/oracle.ts';
+import { normal } from '../inputs.ts';
+import { lossSettings } from '../shapes.ts';
+import { difference, type OwnSide } from '../suite.ts';
+import { asType } from './product.ts';
+
+/** A side with the options of its call. */
+export interface CheckedLoss extends OwnSide {
+  readonly options: LossOptions;
+}
+
+/** Classes that the oracle is asked about: it goes through every pair of views as published. */
+const asked = 12;
+const step = 1e-5;
+/** The published code's own guards have no second formula here: its answer is compared with the published loss. */
+const hasOracle = ({ options }: CheckedLoss) => options.compat === undefined && options.grad !== false;
+
+/**
+ * Every side in float64 against the oracle on the first classes (the value, and a directional derivative by central
+ * differences), and at its full size in its own type against float64: value, every gradient, the parameters'.
+ */
+export function checkLosses(sides: readonly CheckedLoss[], views: number): void {
+  for (const side of sides) {
+    if (hasOracle(side)) checkOracle(side, views);
+    checkRounding(side);
+  }
+}
+
+function checkOracle({ name, options }: CheckedLoss, views: number): void {
+  const first = ({ data, cols }: Matrix) =>
+    matrix(data.subarray(0, asked * views * cols), asked * views, cols);
+  const { out: _, ...rest } = options;
+  const small = wide({ ...rest, ...inputs(options, first) });
+  if (options.tied) normalise(small.euclidean!);
+  const found = hybridContrastiveLoss.sync(small);
+  const oracle = (by: number) => truth(small, views, by);
+  within(`${name}, float64 value`, difference([found.loss], [oracle(0)]), 1e-9);
+  const slope = (oracle(step) - oracle(-step)) / (2 * step);
+  const { gradEuclidean: e, gradHyperbolic: h } = found;
+  const along = (e === undefined ? 0 : inner(e, 21)) + (h === undefined ? 0 : inner(h, 22));
+  within(`${name}, float64 gradient`, difference([along], [slope]), 1e-5);
+}
+
+/** Tied rows are unit rows; those of float32 are so to 1e-7. */
+function normalise({ data, cols }: Matrix): void {
+  for (let at = 0; at < data.length; at += cols) {
+    const length = Math.hypot(...data.subarray(at, at + cols));
+    for (let k = at; k < at + cols; ++k) data[k]! /= length;
+  }
+}
+
+/** The oracle's loss with all rows moved along fixed random directions. */
+function truth(options: LossOptions, views: number, by: number): number {
+  const { geometry = 'hybrid', tied } = options;
+  const { tauE, tauH, lambda, c } = lossSettings;
+  const e = moved(options.euclidean, by, 21);
+  // What the published head makes of a row once it is a unit vector again.
+  const unit = (row: readonly number[]) => row.map((value) => value / Math.hypot(...row));
+  const onBall = (row: readonly number[]) =>
+    row.map((value) => (Math.tanh(Math.sqrt(c)) / Math.sqrt(c)) * value);
+  const rows = tied ? e.map(unit) : e;
+  const h = tied ? rows.map(onBall) : moved(options.hyperbolic, by, 22);
+  return hybridLoss(rows, h, { geometry, views, tauE, tauH, lambda, c });
+}
+
+function moved(rows: Matrix | undefined, by: number, seed: number): number[][] {
+  if (rows === undefined) return [];
+  const next = normal(seed);
+  return table(
+    Float64Array.from(rows.data, (value) => value + by * next()),
+    rows.cols,
+  );
+}
+
+function checkRounding({ name, options, labels }: CheckedLoss): void {
+  if (labels.type === 'float64') return;
+  const { out: _, ...rest } = options;
+  const exact = hybridContrastiveLoss.sync(wide(rest));
+  const found = hybridContrastiveLoss.sync(rest);
+  within(`${name}, float32 value`, difference([found.loss], [exact.loss]), 1e-5);
+  for (const key of ['gradEuclidean', 'gradHyperbolic'] as const) {
+    if (exact[key] !== undefined) within(`${name}, float32 ${key}`, apart(found[key]!, exact[key]), 1e-4);
+  }
+  if (exact.gradParams === undefined) return;
+  const params = (result: LossResult) => Object.values(result.gradParams!);
+  within(`${name}, float32 gradParams`, difference(params(found), params(exact), 1e-30), 1e-4);
+}
+
+function inputs(options: LossOptions, change: (rows: Matrix) => Matrix): Partial<LossOptions> {
+  const { euclidean, hyperbolic } = options;
+  return {
+    ...(euclidean === undefined ? {} : { euclidean: change(euclidean) }),
+    ...(hyperbolic === undefined ? {} : { hyperbolic: change(hyperbolic) }),
+  };
+}
+
+function wide(options: LossOptions): LossOptions {
+  return { ...options, ...inputs(options, (rows) => asType(rows, 'float64')) };
+}
+
+function within(what: string, error: number, limit: number): void {
+  if (!(error <= limit)) {
+    throw new Error(`${what} is ${error.toExponential(1)} from the truth (limit ${limit})`);
+  }
+}
+
+function inner({ data }: Matrix, seed: number): number {
+  const next = normal(seed);
+  return dot(data, Float64Array.from(data, next));
+}
+
+export function dot(a: Reals, b: Reals): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; ++i) sum += a[i]! * b[i]!;
+  return sum;
+}
+
+/** Norm of the difference over the norm of the truth; 0 where both are nothing. */
+function apart(found: Matrix, exact: Matrix): number {
+  let [miss, size] = [0, 0];
+  for (let i = 0; i < exact.data.length; ++i) {
+    miss += (found.data[i]! - exact.data[i]!) ** 2;
+    size += exact.data[i]! ** 2;
+  }
+  return miss === 0 ? 0 : Math.sqrt(miss / size);
+}

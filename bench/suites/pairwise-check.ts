@@ -1,0 +1,128 @@
+import { type Matrix, matrix } from '../../lib/index.ts';
+import { distances, hypmixDistance, table } from '../../test/oracle.ts';
+import { normal, reals } from '../inputs.ts';
+import { difference } from '../suite.ts';
+import type { Checked } from './pairwise-sides.ts';
+
+/** Rows of the corners in which the oracle is asked. */
+const corners = 4;
+const step = 1e-5;
+const gradientLimit = { float32: 1e-4, float64: 1e-7 } as const;
+
+/** Every side's distances and gradients at the first and the last rows against float64 formulas. */
+export function checkAll(sides: readonly Checked[], c: number): void {
+  for (const side of sides) {
+    if (side.gradients !== undefined) checkGradients(side, c);
+    else checkDistances(side, c);
+  }
+}
+
+/** The first row's first entries and the last row's last. */
+export function corner({ data }: Pick<Matrix, 'data' | 'rows' | 'cols'>): number[] {
+  return [...data.subarray(0, corners), ...data.subarray(data.length - corners)];
+}
+
+type Formula = (x: readonly number[], y: readonly number[]) => number;
+
+function oracle({ labels: { geometry, guards } }: Checked, c: number): Formula {
+  return guards === 'compat' ? (x, y) => hypmixDistance(x, y, c) : (x, y) => distances[geometry]!(x, y, c);
+}
+
+function checkDistances(side: Checked, c: number): void {
+  const [xs, ys] = [ends(side.x), ends(side.y)];
+  const formula = geometryOf(side, c);
+  // The first row with the first of y, the last with the last.
+  const truth = ys.map((y, j) => formula(xs[j < corners ? 0 : 2 * corners - 1]!, y));
+  const error = difference(side.probe!(), truth, 1e-3);
+  const limit = side.labels.type === 'float64' ? 1e-11 : 1e-5;
+  if (!(error <= limit))
+    throw new Error(`${side.name} is ${error.toExponential(1)} from the oracle (limit ${limit})`);
+}
+
+/** A formula at rows of the hyperboloid loses half of its digits near 0: their points in the ball do not. */
+function geometryOf(side: Checked, c: number): Formula {
+  if (side.labels.geometry !== 'lorentz') return oracle(side, c);
+  const inBall = ([t = 0, ...x]: readonly number[]) => x.map((value) => value / (1 + Math.sqrt(c) * t));
+  return (x, y) => distances['poincare']!(inBall(x), inBall(y), c);
+}
+
+/**
+ * The derivative along a random direction for a cotangent that is 1 in the two corners, against the oracle's central
+ * difference; relative to what such a derivative is in size, for it may be near 0 by chance.
+ */
+function checkGradients(side: Checked, c: number): void {
+  const { x, y } = side;
+  const [first, last] = [corners * y.rows, x.rows * y.rows];
+  const cotangent = matrix(reals(side.labels.type as 'float32' | 'float64', last), x.rows, y.rows);
+  for (let i = 0; i < corners; ++i) {
+    cotangent.data.fill(1, i * y.rows, i * y.rows + corners);
+    const row = last - first + i * y.rows;
+    cotangent.data.fill(1, row + y.rows - corners, row + y.rows);
+  }
+  const gradients = side.gradients!(cotangent).map(ends);
+  const points = [x, y].map(ends);
+  const next = normal(91);
+  const { lift, tangent } = side.labels.geometry === 'lorentz' ? sheet(c) : flat;
+  const along = points.map((rows) => rows.map((row) => tangent(row, row.map(next))));
+  const formula = geometryOf(side, c);
+  const at = (by: number) => sum(formula, moved(points, along, by, lift));
+  const slope = (at(step) - at(-step)) / (2 * step);
+  const found = gradients.flat(2).reduce((total, g, i) => total + g * along.flat(2)[i]!, 0);
+  const scale = Math.hypot(...gradients.flat(2));
+  const error = Math.abs(found - slope) / scale;
+  const limit = gradientLimit[side.labels.type as 'float32' | 'float64'];
+  if (!(error <= limit)) {
+    throw new Error(
+      `${side.name}: a derivative is ${error.toExponential(1)} from the oracle's (limit ${limit})`,
+    );
+  }
+}
+
+/** The sum of the distances in the two corners. */
+function sum(formula: Formula, [xs, ys]: readonly number[][][]): number {
+  let total = 0;
+  for (const begin of [0, corners]) {
+    for (let i = begin; i < begin + corners; ++i) {
+      for (let j = begin; j < begin + corners; ++j) total += formula(xs![i]!, ys![j]!);
+    }
+  }
+  return total;
+}
+
+type Way = (row: readonly number[], direction: readonly number[]) => number[];
+
+/** How points may move: anywhere, or along the hyperboloid, where alone a distance has a meaning. */
+interface Surface {
+  /** A row that has moved, back on the surface. */
+  lift(row: readonly number[]): number[];
+  /** The direction along the surface that a free one becomes. */
+  readonly tangent: Way;
+}
+
+const flat: Surface = { lift: (row) => [...row], tangent: (_, direction) => [...direction] };
+
+function sheet(c: number): Surface {
+  const dot = (a: readonly number[], b: readonly number[]) =>
+    a.reduce((sum, value, k) => sum + value * b[k]!, 0);
+  return {
+    lift: ([_, ...x]) => [Math.sqrt(1 / c + dot(x, x)), ...x],
+    tangent: ([t = 1, ...x], [_, ...direction]) => [dot(x, direction) / t, ...direction],
+  };
+}
+
+function moved(
+  points: readonly number[][][],
+  along: readonly number[][][],
+  by: number,
+  lift: Surface['lift'],
+): number[][][] {
+  return points.map((rows, side) =>
+    rows.map((row, i) => lift(row.map((value, k) => value + by * along[side]![i]![k]!))),
+  );
+}
+
+/** The first rows and the last. */
+function ends({ data, rows, cols }: Matrix): number[][] {
+  const first = table(data.subarray(0, corners * cols), cols);
+  return [...first, ...table(data.subarray((rows - corners) * cols), cols)];
+}

@@ -1,0 +1,30 @@
+import { type Matrix, matrix } from '../../lib/index.ts';
+import { reals, type Type } from '../inputs.ts';
+import type { PeerInput } from '../peers/client.ts';
+import type { Labels } from '../rows.ts';
+import type { PeerSide } from '../suite.ts';
+
+/** Names of {@link products}: a suite's `peakRate`. */
+export const productNames: readonly string[] = ['torch sgemm', 'numpy sgemm'];
+
+/** x y^T by the matrix products of the Python side, the measure of what the machine can do at a shape. */
+export function products(
+  labels: Labels,
+  inputs: { readonly x: string; readonly y: string },
+  flops: number,
+  over: Pick<PeerSide, 'against' | 'bar'> = {},
+): PeerSide[] {
+  return productNames.map((name) => ({ name, labels, params: {}, inputs: { ...inputs }, flops, ...over }));
+}
+
+/** The same numbers in another type. */
+export function asType({ data, rows, cols }: Matrix, type: Type): Matrix {
+  const out = reals(type, data.length);
+  out.set(data);
+  return matrix(out, rows, cols);
+}
+
+/** A matrix as a peer gets it. */
+export function input({ data, rows, cols }: Matrix): PeerInput {
+  return { data, shape: [rows, cols] };
+}
