@@ -1,9 +1,18 @@
-// `npm run bench:compare A.csv B.csv`: what became slower from A to B beyond the noise that both measured.
+// `npm run bench:compare A.csv B.csv`: what became slower from A to B beyond the noise that both measured, and which
+// ratios to peers a repetition did not give again. Exit code 1 where something is worse.
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { misused } from './arguments.ts';
 import { median } from './measure.ts';
 import { fromCsv, identity, type Results, type Row } from './rows.ts';
+import { number } from './table.ts';
+
+const help = `npm run bench:compare A.csv B.csv
+  What became slower from A to B beyond the noise that both measured (the machine's own change, told by the peers, taken
+  out), and which ratios do not agree within their printed spreads. Exit code 1 where a row of horoball's is slower or
+  gone, or a bar is lost.
+`;
 
 /** A row of both runs. */
 export interface Change {
@@ -68,29 +77,75 @@ export function isRegression({ verdict }: Change): boolean {
   return verdict === 'slower' || verdict === 'bar lost' || verdict === 'gone';
 }
 
+/** A ratio of two sides in both runs. */
+export interface RatioPair {
+  readonly row: Row;
+  readonly before: number;
+  readonly now: number;
+  /** Whether the two differ by no more than the spreads that are printed beside them. */
+  readonly agrees: boolean;
+}
+
+/** Every ratio that both runs measured: what a repetition on the same machine must give again. */
+export function ratios(a: Results, b: Results): RatioPair[] {
+  const after = new Map(b.rows.map((row) => [identity(row), row]));
+  return a.rows.flatMap((row) => {
+    const now = after.get(identity(row));
+    if (now === undefined || !(row.ratio > 0 && now.ratio > 0)) return [];
+    const room = zero(row.ratioSpread) + zero(now.ratioSpread);
+    const apart = Math.abs(now.ratio - row.ratio) / Math.min(now.ratio, row.ratio);
+    return [{ row: now, before: row.ratio, now: now.ratio, agrees: apart <= room }];
+  });
+}
+
+function named({ suite, op, side, geometry, heads, guards, pass, type }: Row): string {
+  return [suite, op, side, geometry, heads, guards, pass, type].filter(Boolean).join(' ');
+}
+
 function line({ row, factor, noise, verdict }: Change): string {
-  const { op, shape, geometry, heads, guards, pass, type } = row;
   const times = Number.isNaN(factor)
     ? ''
     : `${factor.toFixed(2)} times (noise ${(100 * noise).toFixed(0)} %)`;
-  return `${verdict.padEnd(8)}  ${[op, shape, geometry, heads, guards, pass, type].filter(Boolean).join(' ')}  ${times}`;
+  return `${verdict.padEnd(8)}  ${named(row)}  ${times}`;
+}
+
+/** A table of results; an unreadable one ends the process with code 2. */
+async function read(path: string): Promise<Results> {
+  try {
+    return fromCsv(await readFile(path, 'utf8'));
+  } catch (error) {
+    return misused(`${path}: ${(error as Error).message}`);
+  }
 }
 
 async function main(): Promise<void> {
-  const { positionals } = parseArgs({ allowPositionals: true });
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    strict: false,
+    options: { help: { type: 'boolean' } },
+  });
   const [a, b] = positionals;
-  if (a === undefined || b === undefined) {
-    process.stderr.write('Give two tables of results: npm run bench:compare A.csv B.csv\n');
-    process.exitCode = 2;
+  if (values['help']) {
+    process.stdout.write(help);
     return;
   }
-  const [before, now] = await Promise.all([a, b].map(async (path) => fromCsv(await readFile(path, 'utf8'))));
+  if (a === undefined || b === undefined) {
+    misused('Give two tables of results: npm run bench:compare A.csv B.csv');
+  }
+  const [before, now] = await Promise.all([a, b].map(read));
   if (before!.about['machine'] !== now!.about['machine']) {
     process.stderr.write('The two runs are of different machines: only their bars can be compared.\n');
   }
   const changes = compare(before!, now!);
   for (const change of changes) if (change.verdict !== 'same') process.stdout.write(`${line(change)}\n`);
+  const pairs = ratios(before!, now!);
+  const strays = pairs.filter(({ agrees }) => !agrees);
+  for (const { row, before: was, now: is } of strays) {
+    process.stdout.write(`ratio     ${named(row)}  ${number(was)} became ${number(is)}\n`);
+  }
   const count = changes.filter(isRegression).length;
+  const agreeing = pairs.length - strays.length;
+  process.stdout.write(`${agreeing} of ${pairs.length} ratios agree within their spreads.\n`);
   process.stdout.write(`${changes.length} rows compared, ${count} worse.\n`);
   if (count > 0) process.exitCode = 1;
 }

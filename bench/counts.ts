@@ -107,7 +107,17 @@ function line({ name, before, now, verdict }: CountChange): string {
   return `${name.padEnd(20)}${counts}${Number.isNaN(now / before) ? ''.padStart(9) : change}  ${verdict}`;
 }
 
+const help = `npm run bench:counts [-- --update]
+  Instructions of the hot kernels on fixed inputs at the ${level} level, under valgrind, against native/test/counts.json.
+  Exit code 1 where one needs more than the tolerance above the baseline.
+  --update   makes today's counts the baseline
+`;
+
 async function main(): Promise<void> {
+  if (process.argv.includes('--help')) {
+    process.stdout.write(help);
+    return;
+  }
   const why = await whyNotCounted();
   if (why !== undefined) {
     process.stdout.write(`Instructions are not counted: ${why}.\n`);

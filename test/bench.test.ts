@@ -1,5 +1,10 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import { compare, isRegression } from '../bench/compare.ts';
+import { compare, isRegression, ratios } from '../bench/compare.ts';
 import { alternate, exponent, figure, type Player, quantile, ratio } from '../bench/measure.ts';
 import { fromCsv, type Labels, type Row, row, toCsv } from '../bench/rows.ts';
 
@@ -114,4 +119,32 @@ test('a bar that passed and fails now is a regression', (t) => {
   const peer = (ratio: number) => result({ side: 'published', ms: 50, ratio, ratioSpread: 0 }, bar);
   const [change] = compare(results(peer(2.1)), results(peer(1.9)));
   t.is(change!.verdict, 'bar lost');
+});
+
+test('a repetition gives a ratio again when the two spreads cover the difference', (t) => {
+  const peer = (ratio: number, ratioSpread: number) => result({ side: 'peer', ratio, ratioSpread });
+  const agrees = (a: Row, b: Row) => ratios(results(a), results(b)).map((pair) => pair.agrees);
+  t.deepEqual(agrees(peer(2, 0.05), peer(2.15, 0.04)), [true]);
+  t.deepEqual(agrees(peer(2, 0.02), peer(2.15, 0.04)), [false]);
+  t.deepEqual(agrees(result({ side: 'peer', status: 'not measured: none' }), peer(2, 0)), []);
+});
+
+test('the comparison ends with code 1 on a regression, 0 without, 2 when called wrongly', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'horoball-compare-'));
+  const file = async (name: string, ms: number) => {
+    const path = join(folder, name);
+    await writeFile(path, toCsv(results(result({ ms, spread: 0.02 }))));
+    return path;
+  };
+  try {
+    const [before, slower] = [await file('a.csv', 10), await file('b.csv', 12)];
+    const program = fileURLToPath(new URL('../bench/compare.js', import.meta.url));
+    const code = (...args: string[]) => spawnSync(process.execPath, [program, ...args]).status;
+    t.is(code(before, slower), 1);
+    t.is(code(slower, before), 0);
+    t.is(code(before), 2);
+    t.is(code(before, join(folder, 'nowhere.csv')), 2);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
