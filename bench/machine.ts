@@ -1,11 +1,20 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, type StdioOptions } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The checkout, or the installed package. */
+export const root: string = fileURLToPath(new URL('../..', import.meta.url));
+
+/** Whether results belong to a commit. */
+export const isCheckout: boolean = existsSync(join(root, '.git'));
 
 /** What a committed figure depends on. */
 export interface Machine {
   /** Processor and cores, fit for a file name: `amd-epyc-x2`. */
   readonly name: string;
-  /** Commit, with `-dirty` where the tree differs from it. */
+  /** Commit, with `-dirty` where the tree differs from it; the version of an installed package. */
   readonly commit: string;
   readonly date: string;
   readonly node: string;
@@ -27,9 +36,13 @@ export function machine(): Machine {
 }
 
 function commit(): string {
+  if (!isCheckout) {
+    return `v${(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version}`;
+  }
   try {
+    const stdio = ['ignore', 'pipe', 'ignore'] satisfies StdioOptions;
     const git = (...args: string[]) =>
-      execFileSync('git', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+      execFileSync('git', args, { cwd: root, encoding: 'utf8', stdio }).trim();
     const changed = git('status', '--porcelain', '--untracked-files=no', '--', '.', ':!bench/rows') !== '';
     return git('rev-parse', '--short', 'HEAD') + (changed ? '-dirty' : '');
   } catch {

@@ -2,11 +2,10 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { availableParallelism, loadavg } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { called, count, misused, oneOf, type ParseArgsOptionsConfig } from './arguments.ts';
 import { loadJsPeers } from './js-peers.ts';
 import { measureEvaluation, measureLoading } from './limits.ts';
-import { machine } from './machine.ts';
+import { isCheckout, machine, root } from './machine.ts';
 import { page } from './page.ts';
 import { PeerWorker } from './peers/client.ts';
 import { type Results, type Row, toCsv } from './rows.ts';
@@ -26,11 +25,10 @@ const help = `npm run bench -- [options]
   --js DIR        a folder whose node_modules has usearch, simsimd, @tensorflow/tfjs (default: this one)
   --no-peers      horoball alone
   --full          scaling to 50,000 rows, and a whole SOP test set evaluated (two minutes more)
-  --out DIR       where to write MACHINE-COMMIT.csv and .html, anew after every suite (default: bench/rows)
+  --out DIR       where to write MACHINE-COMMIT.csv and .html, anew after every suite (default: bench/rows of a
+                  checkout, else horoball-bench)
   --json          one JSON object a row on stdout, and the table on stderr
 `;
-
-const root = fileURLToPath(new URL('../..', import.meta.url));
 
 const options = {
   help: { type: 'boolean' },
@@ -44,7 +42,7 @@ const options = {
   full: { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
   peers: { type: 'boolean', default: true },
-  out: { type: 'string', default: join(root, 'bench', 'rows') },
+  out: { type: 'string', default: isCheckout ? join(root, 'bench', 'rows') : 'horoball-bench' },
 } as const satisfies ParseArgsOptionsConfig;
 
 const values = called(help, options);
