@@ -97,6 +97,7 @@ tr.found th, tr.found td { font-weight: 600; }
 .hit img { border-color: var(--hit); }
 .miss img { border-color: var(--miss); }
 .only img { outline: 2px dashed var(--accent); outline-offset: 1px; }
+.compared figcaption { margin-top: 3px; }
 .compared { margin-bottom: 14px; }
 p.run { margin: 6px 0 4px; font-size: 13px; color: var(--soft); }
 .query figcaption { font-size: 12px; line-height: 1.6; text-align: center; color: var(--soft); }

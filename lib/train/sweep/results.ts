@@ -1,4 +1,4 @@
-import type { Evaluation, Space } from '../record.ts';
+import type { Evaluation, Recall } from '../record.ts';
 import type { Cell, Plan } from './plan.ts';
 
 /** A line of results.jsonl: what came of one run of a study. */
@@ -19,17 +19,19 @@ export interface Study {
   results: Result[];
 }
 
-/** The output in which a cell's network was trained to be compared. */
-export function spaceOf({ config }: Cell): Exclude<Space, 'fused'> {
-  return config.geometry === 'euclidean' ? 'cosine' : 'hyperbolic';
+/** Recall as a cell's network was trained to be compared: by cosine, by distance, or by the fused score of a hybrid. */
+export function recallOfCell({ config }: Cell, { spaces }: Result): Recall | null {
+  if (spaces === null) return null;
+  if (config.geometry === 'hybrid') return spaces.fused ?? spaces.hyperbolic;
+  return config.geometry === 'euclidean' ? spaces.cosine : spaces.hyperbolic;
 }
 
 /** Recall@k of a cell's runs by seed. Runs that failed have none. */
 export function scoresOf(cell: Cell, results: readonly Result[], k = '1'): Map<number, number> {
   const scores = new Map<number, number>();
   for (const result of results) {
-    if (result.cell !== cell.id || result.spaces === null) continue;
-    const score = result.spaces[spaceOf(cell)].at[k];
+    if (result.cell !== cell.id) continue;
+    const score = recallOfCell(cell, result)?.at[k];
     if (score !== undefined) scores.set(result.seed, score);
   }
   return scores;

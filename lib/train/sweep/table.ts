@@ -1,6 +1,5 @@
 import type { RunConfig } from '../config.ts';
-import type { Study } from './results.ts';
-import { spaceOf } from './results.ts';
+import { recallOfCell, type Study } from './results.ts';
 
 /** A study as CSV (RFC 4180): a line a run, with its settings, its recall in the space it was trained in, and its time. */
 export function studyCsv({ plan, results }: Study): string {
@@ -9,10 +8,11 @@ export function studyCsv({ plan, results }: Study): string {
   const ks = Object.keys(results.find(({ spaces }) => spaces !== null)?.spaces?.cosine.at ?? { 1: 0 });
   const head = ['arm', ...columns, 'seed', ...ks.map((k) => `recall_at_${k}`), 'seconds', 'error'];
   const cells = new Map(plan.cells.map((cell) => [cell.id, cell]));
-  const rows = results.flatMap(({ cell: id, seed, spaces, seconds, error }) => {
+  const rows = results.flatMap((result) => {
+    const { cell: id, seed, seconds, error } = result;
     const cell = cells.get(id);
     if (cell === undefined) return [];
-    const recall = spaces?.[spaceOf(cell)].at;
+    const recall = recallOfCell(cell, result)?.at;
     const settings = columns.map((key) => cell.config[key]);
     return [[cell.arm, ...settings, seed, ...ks.map((k) => recall?.[k]), seconds, error]];
   });
