@@ -19,6 +19,7 @@ constexpr Backend table() {
   return {
       .name = "cuda",
       .pairwise = on<gpu::pairwise, kDevice, PairwiseArgs>,
+      .contrast = on<gpu::contrast, kDevice, ContrastArgs>,
   };
 }
 

@@ -1,0 +1,15 @@
+// The contrastive loss in float32; contrast_double.cu has it in float64, so that two compilers can work at
+// once.
+#include "cuda/contrast.h"
+
+#include "cuda/families.h"
+
+namespace horoball::gpu {
+
+Status contrast_double(int device, const ContrastArgs& args, const Run& run);
+
+Status contrast(int device, const ContrastArgs& args, const Run& run) {
+  return args.type == Type::f32 ? contrast_of<float>(device, args, run) : contrast_double(device, args, run);
+}
+
+}  // namespace horoball::gpu

@@ -1,0 +1,217 @@
+// The way back: every tile's logits again, the softmax weights of its pairs, and products of weights with
+// rows. The weights are symmetric, so what a row gets from its own row of weights is all it gets.
+#pragma once
+
+#include "cuda/contrast_plan.h"
+
+namespace horoball::gpu {
+namespace {
+
+// The weight of a pair in the loss: 0 for padding and for a sample with itself.
+template <class T>
+__device__ T softmax_weight(const Contrast<T>& k, T logit, std::int64_t x_tile, int row, std::int64_t y_tile,
+                            int column) {
+  const ViewMap& map = k.map;
+  const std::int64_t x_view = x_tile / map.per_view, y_view = y_tile / map.per_view,
+                     row_class = map.class_of<T>(x_tile, row), column_class = map.class_of<T>(y_tile, column);
+  const bool twin = row_class == column_class;
+  if (row_class >= map.classes || column_class >= map.classes || (twin && x_view == y_view)) return 0;
+  const T row_reference = k.reference[y_view * k.e.places + x_tile * kSide<T> + row],
+          column_reference = k.reference[x_view * k.e.places + y_tile * kSide<T> + column];
+  const T w = std::exp(logit - row_reference) + std::exp(logit - column_reference);
+  return twin ? w - T(2) : w;
+}
+
+// What a thread gathers over its pairs, besides the products.
+template <class T>
+struct Gathered {
+  double lift[kMicro<T>] = {};
+  double params[kParams] = {};
+};
+
+// Turns a tile's g and s into the weights of the products with e and with h (with z, in g, where tied) and,
+// apart, of the pairs that are near. Returns whether there are any of these.
+template <class K, class T>
+__device__ bool weigh(const Contrast<T>& k, std::int64_t x_tile, std::int64_t y_tile, Sums<T>& g, Sums<T>& s,
+                      Sums<T>& near, Gathered<T>& gathered) {
+  const typename K::Card card{k.c};
+  bool any_near = false;
+  T sums[kParams] = {};
+#pragma unroll
+  for (int r = 0; r < kMicro<T>; ++r) {
+    T lift = 0;
+#pragma unroll
+    for (int c = 0; c < kMicro<T>; ++c) {
+      const int row = first_row<T>() + r, column = first_column<T>() + c;
+      const Pair<T> p = pair_at<K>(k, g[r][c], s[r][c], x_tile * kSide<T> + row, y_tile * kSide<T> + column);
+      const T w = softmax_weight(k, p.logit, x_tile, row, y_tile, column);
+      near[r][c] = 0;
+      T with_e = 0;
+      if constexpr (K::kE) {
+        sums[kInner] += w * p.g;
+        with_e = K::kTied ? k.e_share * w : w;
+      }
+      if constexpr (K::kH) {
+        constexpr T kHuge = sizeof(T) == 4 ? T(1e36) : T(1e306);
+        const T squared = scaled_s<K>(k, p);
+        const Slope<T> slope = card.slope(squared, p.qx, p.qy);
+        const T pull = K::kTied ? k.h_share * k.ratio * (w * slope.pull) : w * slope.pull;
+        const bool is_near = p.s < p.near_below;
+        const T far = is_near ? T(0) : pull;
+        sums[kDistance] += w * (p.distance < kHuge ? p.distance : kHuge);
+        if (k.wants_params) sums[kCurvature] += w * card.by_curvature(squared, p.qx, p.qy, p.nx, p.ny);
+        if (is_near && pull != 0) {
+          near[r][c] = pull;
+          any_near = true;
+        }
+        if constexpr (K::kTied) {
+          sums[kRadius] += w * fma(slope.pull, squared, fma(slope.lift_x, p.nx, slope.lift_y * p.ny));
+          with_e += far;
+        } else {
+          lift += fma(w, slope.lift_x, far);
+          s[r][c] = far;
+        }
+      }
+      if constexpr (K::kE || K::kTied) g[r][c] = with_e;
+    }
+    gathered.lift[r] += static_cast<double>(lift);
+  }
+  for (int each = 0; each < kParams; ++each) gathered.params[each] += static_cast<double>(sums[each]);
+  return any_near;
+}
+
+// A block is [row tile][chunk][part].
+template <class K, class T>
+__global__ void __launch_bounds__(kThreads)
+    contrast_backward(const __grid_constant__ Contrast<T> k, std::int64_t chunks) {
+  // Tied heads have one product, with z; it takes e's place.
+  constexpr bool kWithE = K::kE || K::kTied, kWithH = K::kH && !K::kTied;
+  __shared__ Slabs<T> slabs;
+  __shared__ Weights<T> weights;
+  __shared__ double across[kThreads / 32];
+  const std::int64_t part = blockIdx.x % k.backward_parts, chunk = blockIdx.x / k.backward_parts % chunks,
+                     x_tile = blockIdx.x / k.backward_parts / chunks;
+  const Packed<T>& with_e = K::kTied ? k.h : k.e;
+  ChunkSums<T> e_sums, h_sums;
+  if constexpr (kWithE) clear_chunk<T>(e_sums);
+  if constexpr (kWithH) clear_chunk<T>(h_sums);
+  Gathered<T> gathered;
+  const Span span = span_of(part, k.backward_parts, k.map.tiles);
+  for (std::int64_t y_tile = span.first; y_tile < span.last; ++y_tile) {
+    Sums<T> g = {}, s = {}, near;
+    fill_tile<K>(slabs, k, x_tile, y_tile, g, s);
+    const bool any_near = weigh<K>(k, x_tile, y_tile, g, s, near, gathered);
+    const std::int64_t from = y_tile * kSide<T>;
+    if constexpr (kWithE) {
+      if (k.e_sums != nullptr) {
+        put_weights(weights, g);
+        spread(slabs, weights, with_e.lines + from * with_e.pitch + chunk * kChunk<T>, with_e.pitch, e_sums);
+      }
+    }
+    if constexpr (kWithH) {
+      if (k.h_sums != nullptr) {
+        put_weights(weights, s);
+        spread(slabs, weights, k.h.lines + from * k.h.pitch + chunk * kChunk<T>, k.h.pitch, h_sums);
+      }
+    }
+    if constexpr (K::kH) {
+      if (!__syncthreads_or(any_near)) continue;
+      put_weights(weights, near);
+      subtract_near(weights, k.h, x_tile, k.h, y_tile, chunk, K::kTied ? e_sums : h_sums);
+    }
+  }
+  const std::int64_t places = k.map.tiles * kSide<T>;
+  if constexpr (kWithE) {
+    if (k.e_sums != nullptr)
+      store_chunk<T>(e_sums, k.e_sums + part * places * with_e.pitch, with_e.pitch, x_tile, chunk);
+  }
+  if constexpr (kWithH) {
+    if (k.h_sums != nullptr)
+      store_chunk<T>(h_sums, k.h_sums + part * places * k.h.pitch, k.h.pitch, x_tile, chunk);
+  }
+  if (chunk != 0) return;
+#pragma unroll
+  for (int r = 0; r < kMicro<T>; ++r) {
+    const double lift = across_row(gathered.lift[r]);
+    if (first_column<T>() == 0) k.lift[part * places + x_tile * kSide<T> + first_row<T>() + r] = lift;
+  }
+  for (int each = 0; each < kParams; ++each) {
+    const double total = across_block(gathered.params[each], across);
+    if (threadIdx.x == 0) k.params[(x_tile * k.backward_parts + part) * kParams + each] = total;
+  }
+}
+
+template <class T>
+__device__ double part_sum(const T* sums, std::int64_t parts, std::int64_t stride, std::int64_t at) {
+  double total = 0;
+  for (std::int64_t part = 0; part < parts; ++part) total += static_cast<double>(sums[part * stride + at]);
+  return total;
+}
+
+// One warp a place: from sums of weights and rows to gradients.
+template <bool kTied, class T>
+__global__ void contrast_gradient(const __grid_constant__ Contrast<T> k, T* e_gradient, T* h_gradient) {
+  const std::int64_t place = (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) / 32;
+  const std::int64_t places = k.map.tiles * kSide<T>, depth = k.e.depth;
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  if (place >= places) return;
+  const std::int64_t row = k.e.row_at(place);
+  if (row < 0) return;
+  if constexpr (kTied) {
+    // The part that is orthogonal to z.
+    const T* z = k.h.data + row * depth;
+    double along = 0, square = 0;
+    for (std::int64_t i = lane; i < depth; i += 32) {
+      const double v = static_cast<double>(z[i]);
+      along += v * part_sum(k.e_sums, k.backward_parts, places * k.h.pitch, place * k.h.pitch + i);
+      square += v * v;
+    }
+    along = across_warp(along);
+    square = across_warp(square);
+    const double part = square > 0 ? along / square : 0;
+    for (std::int64_t i = lane; i < depth; i += 32) {
+      const double sum = part_sum(k.e_sums, k.backward_parts, places * k.h.pitch, place * k.h.pitch + i);
+      e_gradient[row * depth + i] = static_cast<T>(k.shares.term * (sum - part * static_cast<double>(z[i])));
+    }
+    return;
+  }
+  if (e_gradient != nullptr) {
+    for (std::int64_t i = lane; i < depth; i += 32) {
+      const double sum = part_sum(k.e_sums, k.backward_parts, places * k.e.pitch, place * k.e.pitch + i);
+      e_gradient[row * depth + i] = static_cast<T>(k.shares.e_factor * sum);
+    }
+  }
+  if (h_gradient != nullptr) {
+    const double lift = part_sum(k.lift, k.backward_parts, places, place);
+    const T* h = k.h.data + row * depth;
+    for (std::int64_t i = lane; i < depth; i += 32) {
+      const double sum = part_sum(k.h_sums, k.backward_parts, places * k.h.pitch, place * k.h.pitch + i);
+      h_gradient[row * depth + i] =
+          static_cast<T>(k.shares.h_factor * (lift * static_cast<double>(h[i]) - sum));
+    }
+  }
+}
+
+// What the gradients of the parameters are made of besides their sums.
+struct ParamFactors {
+  double inner, distance_by_tau, distance_by_lambda, by_c, radius;
+};
+
+// One block. Every unordered pair has been met twice.
+template <class T>
+__global__ void contrast_params(const __grid_constant__ Contrast<T> k, ParamFactors factors, double* grad) {
+  __shared__ double across[kThreads / 32];
+  double sums[kParams] = {};
+  for (std::int64_t block = threadIdx.x; block < k.map.tiles * k.backward_parts; block += kThreads) {
+    for (int each = 0; each < kParams; ++each) sums[each] += k.params[block * kParams + each];
+  }
+  for (int each = 0; each < kParams; ++each) sums[each] = across_block(sums[each], across) / 2;
+  if (threadIdx.x != 0) return;
+  grad[0] = factors.inner * sums[kInner];
+  grad[1] = factors.distance_by_tau * sums[kDistance];
+  grad[2] = factors.distance_by_lambda * sums[kDistance];
+  grad[3] = factors.by_c * (sums[kCurvature] + factors.radius * sums[kRadius]);
+}
+
+}  // namespace
+}  // namespace horoball::gpu
