@@ -1,5 +1,5 @@
 // Calls and points of a row-wise operation, from its card alone: what the suites that go through all cards share.
-import { type Matrix, matrix, poincareToLorentz } from '../lib/index.ts';
+import { type Device, type Matrix, matrix, poincareToLorentz } from '../lib/index.ts';
 import * as named from '../lib/ops.ts';
 import { type RowCard, rowCards } from '../lib/row-card.ts';
 import { cloud, type RealsType } from './support.ts';
@@ -30,6 +30,7 @@ export interface RowOptions {
   readonly own?: number | undefined;
   readonly compat?: 'hypmix' | undefined;
   readonly threads?: number;
+  readonly device?: Device | undefined;
   readonly gradC?: Float64Array;
 }
 

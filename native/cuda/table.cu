@@ -19,7 +19,12 @@ constexpr Backend table() {
   return {
       .name = "cuda",
       .pairwise = on<gpu::pairwise, kDevice, PairwiseArgs>,
+      .pairwise_vjp = on<gpu::pairwise_vjp, kDevice, PairwiseVjpArgs>,
       .contrast = on<gpu::contrast, kDevice, ContrastArgs>,
+      .select = on<gpu::select, kDevice, SelectArgs>,
+      .delta = on<gpu::delta, kDevice, DeltaArgs>,
+      .row = on<gpu::row, kDevice, RowArgs>,
+      .row_vjp = on<gpu::row_vjp, kDevice, RowArgs>,
   };
 }
 

@@ -97,13 +97,17 @@ inline int __syncthreads_or(int mine) { return emulator::block_any(mine != 0); }
 inline void __syncwarp() { emulator::warp_barrier(); }
 
 template <class T>
-T __shfl_xor_sync(unsigned, T value, int mask) {
+T __shfl_sync(unsigned, T value, int from) {
   static_assert(sizeof(T) <= sizeof(std::uint64_t));
   std::uint64_t bits = 0;
   std::memcpy(&bits, &value, sizeof value);
-  bits = emulator::exchange(bits, emulator::lane() ^ mask);
+  bits = emulator::exchange(bits, from);
   std::memcpy(&value, &bits, sizeof value);
   return value;
+}
+template <class T>
+T __shfl_xor_sync(unsigned, T value, int mask) {
+  return __shfl_sync(0xffffffffu, value, emulator::lane() ^ mask);
 }
 
 cudaError_t cudaGetDeviceCount(int*);

@@ -1,0 +1,198 @@
+// The row-wise operations: chooses the family and launches its kernels.
+#include <cstring>
+
+#include "cuda/families.h"
+#include "cuda/row_families.h"
+
+namespace horoball::gpu {
+namespace {
+
+using rowwise::RowFamily;
+using rowwise::RowInfo;
+using rowwise::RowResult;
+
+struct CardFacts {
+  const RowInfo* info;
+  bool pair_scaled;
+};
+
+template <class... Cards>
+CardFacts facts_among(rowwise::RowList<Cards...>, int op) {
+  static const CardFacts all[] = {{&Cards::kInfo, Cards::kPairScaled}...};
+  return all[op];
+}
+
+template <class T>
+class RowCall {
+ public:
+  RowCall(int device, const RowArgs& args, const Run& run)
+      : args_(args), facts_(facts_among(rowwise::RowCards{}, args.op)), call_(device, run) {
+    const RowInfo& info = *facts_.info;
+    v_.op = args.op;
+    v_.vectors = info.vectors();
+    v_.hypmix = args.guards == Guards::hypmix;
+    v_.lifted_in = info.lifted_input;
+    v_.lifted_out = info.result == RowResult::lifted;
+    v_.number = info.result == RowResult::number;
+    v_.pair_scaled = facts_.pair_scaled;
+    v_.c = args.c;
+    v_.t = args.scalars[0];
+    v_.rows = args.rows;
+    v_.d = args.inputs[0].cols - (info.lifted_input ? 1 : 0);
+    for (int i = 0; i < v_.vectors; ++i) {
+      const ConstMatrix& input = args.inputs[i];
+      v_.inputs[i] = call_.template in<T>(input.data, input.rows * input.cols);
+      v_.cols[i] = input.cols;
+      v_.steps[i] = input.rows == 1 ? 0 : input.cols;
+    }
+  }
+
+  Status forward() {
+    v_.out = call_.template out<T>(args_.out.data, args_.out.rows * args_.out.cols);
+    v_.out_cols = args_.out.cols;
+    switch (facts_.info->family) {
+      case RowFamily::matvec: {
+        const std::int64_t height = args_.inputs[0].rows;
+        double* h = products(height);
+        call_.launch(matvec_forward<T>, warps_to_blocks(v_.rows), kThreads, v_, height, h);
+        break;
+      }
+      case RowFamily::midpoint:
+        call_.launch(midpoint_forward<T>, 1, 32, v_, midpoint_sum());
+        break;
+      case RowFamily::planes: {
+        const std::int64_t classes = args_.inputs[1].rows;
+        call_.launch(planes_forward<T>, warps_to_blocks(v_.rows * classes), kThreads, v_, classes);
+        break;
+      }
+      case RowFamily::row:
+        call_.launch(row_forward<T>, warps_to_blocks(v_.rows), kThreads, v_);
+        break;
+    }
+    return call_.finish();
+  }
+
+  Status backward() {
+    v_.cotangent = call_.template in<T>(args_.cotangent.data, args_.cotangent.rows * args_.cotangent.cols);
+    v_.out_cols = args_.cotangent.cols;
+    for (int i = 0; i < v_.vectors; ++i) {
+      v_.grads[i] = call_.template out<T>(args_.grads[i].data, args_.grads[i].rows * args_.grads[i].cols);
+    }
+    scalars_ = call_.template out<double>(args_.grad_scalars, 2);
+    switch (facts_.info->family) {
+      case RowFamily::matvec:
+        matvec();
+        break;
+      case RowFamily::midpoint:
+        midpoint();
+        break;
+      case RowFamily::planes:
+        planes();
+        break;
+      case RowFamily::row:
+        rows();
+        break;
+    }
+    return call_.finish();
+  }
+
+ private:
+  // Warps that share out the rows where something is summed over them.
+  std::int64_t warps() const { return greater(1, lesser(v_.rows, 4 * call_.busy())); }
+
+  template <class To>
+  void sum_up(const double* terms, std::int64_t count, std::int64_t cols, To* to) {
+    if (to != nullptr)
+      call_.launch(sum_columns<To>, ceil_div(cols, kThreads), kThreads, terms, count, cols, to);
+  }
+
+  // The gradients of c, from a term a row, and of the card's own number, which has none.
+  void sum_curvature(const double* by_c, std::int64_t count) {
+    call_.clear(scalars_, 2);
+    sum_up(by_c, count, 1, scalars_);
+  }
+
+  void rows() {
+    RowSums sums{warps(), nullptr, {}};
+    sums.scalars = call_.template scratch<double>(2 * sums.warps);
+    for (int i = 0; i < v_.vectors; ++i) {
+      if (v_.grads[i] == nullptr || args_.inputs[i].rows != 1 || v_.rows == 1) continue;
+      sums.shared[i] = call_.template scratch<double>(sums.warps * v_.cols[i]);
+      call_.clear(sums.shared[i], sums.warps * v_.cols[i]);
+    }
+    call_.launch(row_backward<T>, warps_to_blocks(sums.warps), kThreads, v_, sums);
+    sum_up(sums.scalars, sums.warps, 2, scalars_);
+    for (int i = 0; i < v_.vectors; ++i) {
+      if (sums.shared[i] != nullptr) sum_up(sums.shared[i], sums.warps, v_.cols[i], v_.grads[i]);
+    }
+  }
+
+  double* products(std::int64_t height) {
+    double* h = call_.template scratch<double>(v_.rows * height);
+    call_.launch(matvec_products<T>, warps_to_blocks(v_.rows * height), kThreads, v_, height, h);
+    return h;
+  }
+
+  void matvec() {
+    const std::int64_t height = args_.inputs[0].rows;
+    double *h = products(height), *by_c = call_.template scratch<double>(v_.rows);
+    call_.launch(matvec_backward<T>, warps_to_blocks(v_.rows), kThreads, v_, height, h, by_c);
+    if (v_.grads[0] != nullptr)
+      call_.launch(matvec_matrix<T>, ceil_div(height * v_.d, kThreads), kThreads, v_, height, h);
+    sum_curvature(by_c, v_.rows);
+  }
+
+  double* midpoint_sum() {
+    const std::int64_t size = v_.d + 2, count = warps();
+    double *parts = call_.template scratch<double>(count * size), *sum = call_.template scratch<double>(size);
+    call_.launch(midpoint_sums<T>, warps_to_blocks(count), kThreads, v_, count, parts);
+    sum_up(parts, count, size, sum);
+    return sum;
+  }
+
+  void midpoint() {
+    const double* sum = midpoint_sum();
+    double *by = call_.template scratch<double>(v_.d + 2), *by_c = call_.template scratch<double>(v_.rows);
+    call_.launch(midpoint_slopes<T>, 1, 32, v_, sum, by);
+    call_.launch(midpoint_backward<T>, warps_to_blocks(v_.rows), kThreads, v_, by, by_c);
+    sum_curvature(by_c, v_.rows);
+  }
+
+  void planes() {
+    const std::int64_t classes = args_.inputs[1].rows;
+    double* by_c = call_.template scratch<double>(v_.rows);
+    double* sums = call_.template scratch<double>(greater(v_.rows, 2 * classes) * v_.d);
+    call_.launch(planes_backward<T>, warps_to_blocks(v_.rows), kThreads, v_, classes, true, sums, by_c);
+    if (v_.grads[1] != nullptr || v_.grads[2] != nullptr)
+      call_.launch(planes_backward<T>, warps_to_blocks(classes), kThreads, v_, classes, false, sums, by_c);
+    sum_curvature(by_c, v_.rows);
+  }
+
+  const RowArgs& args_;
+  const CardFacts facts_;
+  Call call_;
+  RowView<T> v_{};
+  double* scalars_ = nullptr;
+};
+
+Status misfit(const char* why) {
+  Status status{Code::unsupported};
+  std::strncpy(status.message, why, sizeof status.message - 1);
+  return status;
+}
+
+}  // namespace
+
+Status row(int device, const RowArgs& args, const Run& run) {
+  if (const char* why = rowwise::row_misfit(args, false)) return misfit(why);
+  return args.type == Type::f32 ? RowCall<float>(device, args, run).forward()
+                                : RowCall<double>(device, args, run).forward();
+}
+
+Status row_vjp(int device, const RowArgs& args, const Run& run) {
+  if (const char* why = rowwise::row_misfit(args, true)) return misfit(why);
+  return args.type == Type::f32 ? RowCall<float>(device, args, run).backward()
+                                : RowCall<double>(device, args, run).backward();
+}
+
+}  // namespace horoball::gpu

@@ -1,0 +1,30 @@
+// The device that the tests of this folder run on: a CUDA device, or the emulated one of native/test/emulator. Where
+// there is neither they are skipped, and say so.
+import test, { type ImplementationFn } from 'ava';
+import { matrix, pairwiseDistance } from '../../lib/index.ts';
+
+/** Why no CUDA device answers here, or undefined. */
+export const missing: string | undefined = reasonForNone();
+
+function reasonForNone(): string | undefined {
+  try {
+    pairwiseDistance.sync(matrix(new Float32Array([0, 0.5]), 1, 2), undefined, { c: 1, device: 'cuda' });
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+/** Declares a test that needs the device. */
+export const gpu: (title: string, body: ImplementationFn<[]>) => void =
+  missing === undefined ? test : test.skip;
+
+/** To be called once a file: says what its tests ran on, or that they did not. */
+export function sayDevice(): void {
+  const where =
+    process.env['HOROBALL_PREBUILD'] === undefined ? 'a CUDA device' : 'the device of HOROBALL_PREBUILD';
+  test('where the tests of this file run', (t) => {
+    t.log(missing === undefined ? `on ${where}` : `SKIPPED, nothing ran on a GPU: ${missing}`);
+    t.pass();
+  });
+}

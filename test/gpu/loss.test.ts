@@ -1,0 +1,125 @@
+// The loss on the device, against the CPU: every geometry, heads and guards, awkward counts of views and classes.
+import type { ExecutionContext } from 'ava';
+import { hybridContrastiveLoss, type LossOptions, type Matrix, matrix } from '../../lib/index.ts';
+import { close, cloud, noise, type RealsType, types, within } from '../support.ts';
+import { gpu, sayDevice } from './device.ts';
+
+sayDevice();
+
+const shapes = [
+  [2, 1, 3],
+  [2, 5, 1],
+  [3, 67, 17],
+  [2, 65, 128],
+  [4, 33, 140],
+] as const;
+
+/** Unit rows, with a twin and a near twin among them. */
+function unitRows(type: RealsType, n: number, d: number): Matrix {
+  const next = noise(n + d);
+  const data = new type(n * d);
+  for (let i = 0; i < n; ++i) {
+    const row = Array.from({ length: d }, () => next() + next());
+    const length = Math.hypot(...row);
+    row.forEach((value, k) => {
+      data[i * d + k] = value / length;
+    });
+  }
+  if (n > 5) {
+    data.copyWithin(3 * d, 0, d);
+    for (let k = 0; k < d; ++k) data[4 * d + k] = data[k]! * (1 + 1e-5);
+  }
+  return matrix(data, n, d);
+}
+
+/** Points inside the ball, with a twin and a near twin among them. */
+function ballPoints(type: RealsType, n: number, d: number, c: number): Matrix {
+  const rows = cloud(type, n, d, 0.99 / Math.sqrt(c), n);
+  if (n > 5) {
+    rows.data.copyWithin(3 * d, 0, d);
+    for (let k = 0; k < d; ++k) rows.data[5 * d + k] = rows.data[4 * d + k]! * (1 + 1e-5);
+  }
+  return rows;
+}
+
+function compare(t: ExecutionContext, options: LossOptions, type: RealsType, what: string): void {
+  const want = hybridContrastiveLoss.sync(options);
+  const got = hybridContrastiveLoss.sync({ ...options, device: 'cuda' });
+  const limit = within(type, 1e-11, 1e-5);
+  const stats = ({ min, mean, max, accuracy }: typeof want.stats) => [min, mean, max, accuracy];
+  close(t, [got.loss], [want.loss], limit, `${what}, loss`);
+  close(t, stats(got.stats), stats(want.stats), limit, `${what}, statistics`);
+  for (const name of ['gradEuclidean', 'gradHyperbolic'] as const) {
+    t.is(got[name] === undefined, want[name] === undefined);
+    if (want[name] !== undefined) close(t, got[name]!.data, want[name].data, limit, `${what}, ${name}`);
+  }
+  const params = Object.values(want.gradParams ?? {});
+  close(t, Object.values(got.gradParams ?? {}), params, limit * 10, `${what}, parameters`);
+}
+
+for (const geometry of ['hybrid', 'euclidean', 'hyperbolic', 'chordal'] as const) {
+  for (const compat of [undefined, 'hypmix'] as const) {
+    for (const tied of [false, true]) {
+      const title = [geometry, tied ? 'tied' : 'untied', compat ?? 'clean'].join(', ');
+      gpu(`hybridContrastiveLoss, ${title}: as on the CPU`, (t) => {
+        for (const type of types) {
+          for (const [views, classes, d] of shapes) {
+            if (tied && d === 1) continue; // unit numbers have no tangent
+            const n = views * classes;
+            const euclidean = unitRows(type, n, d);
+            const base = { geometry, compat, views, c: 1.3, tauE: 0.1, tauH: 0.2, lambda: 0.7 };
+            const what = `${type.name} ${views} x ${classes} x ${d}`;
+            for (const reduction of ['sum', 'mean'] as const) {
+              if (tied) {
+                compare(t, { ...base, reduction, euclidean, tied }, type, what);
+              } else {
+                const hyperbolic = ballPoints(type, n, d, base.c);
+                compare(t, { ...base, reduction, euclidean, hyperbolic }, type, what);
+              }
+            }
+          }
+        }
+      });
+    }
+  }
+}
+
+gpu('hybridContrastiveLoss: labels in any order', (t) => {
+  const labels = Array.from({ length: 30 }, (_, i) => (i * 7) % 10);
+  for (const type of types) {
+    const options = {
+      euclidean: unitRows(type, 30, 9),
+      hyperbolic: ballPoints(type, 30, 9, 1),
+      labels,
+      c: 1,
+    };
+    compare(t, options, type, type.name);
+  }
+});
+
+gpu('hybridContrastiveLoss: a point outside the ball', (t) => {
+  const options = { geometry: 'hyperbolic', views: 2, c: 1 } as const;
+  const hyperbolic = ballPoints(Float32Array, 8, 3, 1);
+  hyperbolic.data.fill(2, 6, 9);
+  const want = hybridContrastiveLoss.sync({ ...options, hyperbolic });
+  const got = hybridContrastiveLoss.sync({ ...options, hyperbolic, device: 'cuda' });
+  t.is(want.loss, Infinity);
+  t.is(got.loss, Infinity);
+  close(t, got.gradHyperbolic!.data, want.gradHyperbolic!.data, 1e-5, 'gradient');
+});
+
+gpu('hybridContrastiveLoss: without gradients', (t) => {
+  const euclidean = unitRows(Float32Array, 12, 4);
+  compare(t, { euclidean, tied: true, views: 3, c: 1, grad: false }, Float32Array, 'no gradients');
+});
+
+gpu('hybridContrastiveLoss: the same bits each time', (t) => {
+  const n = 2 * 130;
+  const options = { views: 2, c: 0.5, device: 'cuda' } as const;
+  const euclidean = unitRows(Float32Array, n, 33);
+  const hyperbolic = ballPoints(Float32Array, n, 33, 0.5);
+  const first = hybridContrastiveLoss.sync({ ...options, euclidean, hyperbolic });
+  for (let i = 0; i < 3; ++i) {
+    t.deepEqual(hybridContrastiveLoss.sync({ ...options, euclidean, hyperbolic }), first);
+  }
+});

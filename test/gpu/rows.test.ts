@@ -1,0 +1,50 @@
+// The row-wise operations on the device, against the CPU: every card, forward and backward.
+import { matrix } from '../../lib/index.ts';
+import { cards, forward, gradients, pointsOf } from '../row-points.ts';
+import { close, noise, types, within } from '../support.ts';
+import { gpu, sayDevice } from './device.ts';
+
+sayDevice();
+
+const shapes = [
+  [1, 1],
+  [7, 3],
+  [33, 17],
+  [5, 130],
+] as const;
+
+for (const card of cards) {
+  const guards = card.published ? ([undefined, 'hypmix'] as const) : [undefined];
+
+  gpu(`${card.name}: as on the CPU`, (t) => {
+    for (const type of types) {
+      for (const [n, d] of shapes) {
+        for (const compat of guards) {
+          const inputs = pointsOf(card, type, n, d, 1);
+          const want = forward(card, inputs, { c: 1, compat });
+          const got = forward(card, inputs, { c: 1, compat, device: 'cuda' });
+          close(t, got.data, want.data, within(type, 1e-12, 1e-6), `${type.name} ${n} x ${d}`);
+        }
+      }
+    }
+  });
+
+  gpu(`${card.name}: gradients as on the CPU`, (t) => {
+    for (const type of types) {
+      for (const [n, d] of shapes) {
+        const inputs = pointsOf(card, type, n, d, 1, 0.9);
+        const result = forward(card, inputs, { c: 1 });
+        const next = noise(3);
+        const data = type.from(Array.from(result.data, () => next()));
+        const cotangent = matrix(data, result.rows, result.cols);
+        const want = gradients(card, inputs, { c: 1 }, cotangent);
+        const got = gradients(card, inputs, { c: 1, device: 'cuda' }, cotangent);
+        const what = `${type.name} ${n} x ${d}`;
+        want.inputs.forEach((each, i) => {
+          close(t, got.inputs[i]!.data, each.data, within(type, 1e-10, 1e-5), `${what}, input ${i}`);
+        });
+        close(t, [got.c, got.own ?? 0], [want.c, want.own ?? 0], within(type, 1e-9, 1e-5), what);
+      }
+    }
+  });
+}
