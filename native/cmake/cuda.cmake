@@ -62,7 +62,7 @@ if(horoball_has_cuda)
   # The runtime is linked in, so that the addon loads where there is no driver. Contraction stays off, as on
   # the CPU: a fused multiply-add is asked for by name.
   set_target_properties(horoball_cuda PROPERTIES CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON CUDA_RUNTIME_LIBRARY Static)
-  target_compile_options(horoball_cuda PRIVATE -O3 --fmad=false)
+  target_compile_options(horoball_cuda PRIVATE -O3 --fmad=false --expt-relaxed-constexpr)
 else()
   message(STATUS "CUDA kernels: none")
   add_library(horoball_cuda STATIC native/cuda/none.cc)

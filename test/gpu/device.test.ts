@@ -1,0 +1,70 @@
+// Devices that are there, and those that are not: coded errors, and the process lives on.
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import test from 'ava';
+import { matrix, pairwiseDistance } from '../../lib/index.ts';
+import { failure } from '../support.ts';
+import { gpu, missing, sayDevice } from './device.ts';
+
+sayDevice();
+
+const points = matrix(new Float32Array([0, 0, 0.5, 0, 0, 0.9]), 3, 2);
+
+test('auto takes what there is', async (t) => {
+  const got = await pairwiseDistance(points, undefined, { c: 1, device: 'auto' });
+  const want = await pairwiseDistance(points, undefined, { c: 1 });
+  got.data.forEach((d, i) => {
+    t.true(Math.abs(d - want.data[i]!) <= 1e-5 * want.data[i]!);
+  });
+});
+
+test('a device that is not there: a coded error that says why, and the next call works', async (t) => {
+  const device = missing === undefined ? 'cuda:99' : 'cuda';
+  const { code, message } = await failure(() => pairwiseDistance(points, undefined, { c: 1, device }));
+  t.regex(code, missing === undefined ? /^ERR_HOROBALL_DEVICE$/ : /^ERR_HOROBALL_(DEVICE|UNSUPPORTED)$/);
+  t.regex(message, /^\[pairwiseDistance\] .*(no CUDA device|driver|no CUDA kernels|capability)/);
+  t.is((await pairwiseDistance(points, undefined, { c: 1 })).data.length, 9);
+});
+
+/** What a call says in a process of its own, where the emulated device is as `environment` has it. */
+async function said(environment: Record<string, string>): Promise<string> {
+  const library = new URL('../../lib/index.js', import.meta.url).href;
+  const code = `import { matrix, pairwiseDistance } from '${library}';
+    const x = matrix(new Float32Array(2000), 1000, 2);
+    const call = (device) => pairwiseDistance(x, undefined, { c: 1, device });
+    await call('cuda').then(() => console.log('ok'), ({ code, message }) => console.log(code, message));
+    console.log((await call('cpu')).data.length);`;
+  const options = { env: { ...process.env, ...environment } };
+  return (await promisify(execFile)(process.execPath, ['--input-type=module', '-e', code], options)).stdout;
+}
+
+// Only an emulated device can be made small, or taken away.
+const emulated: typeof gpu =
+  process.env['HOROBALL_PREBUILD']?.includes('emulated') === true ? gpu : test.skip;
+
+emulated('memory that does not suffice: the error names the size and what is free', async (t) => {
+  const text = await said({ HOROBALL_EMULATOR_BYTES: '100000' });
+  t.regex(
+    text,
+    /^ERR_HOROBALL_MEMORY .*no room for 4000000 more bytes .*of 100000 bytes are free\n1000000\n$/,
+  );
+});
+
+emulated('no device at all', async (t) => {
+  t.regex(await said({ HOROBALL_EMULATOR_DEVICES: '0' }), /^ERR_HOROBALL_DEVICE .*no CUDA device/);
+});
+
+emulated('the order in which threads run does not matter', async (t) => {
+  const library = new URL('../../lib/index.js', import.meta.url).href;
+  const code = `import { hybridContrastiveLoss, matrix } from '${library}';
+    const x = matrix(Float32Array.from({ length: 150 * 20 }, (_, i) => Math.sin(i * i) / 5), 150, 20);
+    const options = { euclidean: x, hyperbolic: x, views: 3, c: 1, device: 'cuda' };
+    const { loss, gradHyperbolic, gradParams, stats } = hybridContrastiveLoss.sync(options);
+    console.log(loss, gradHyperbolic.data.join(), gradParams, stats);`;
+  const run = async (seed: string) => {
+    const options = { env: { ...process.env, HOROBALL_EMULATOR_SEED: seed } };
+    return (await promisify(execFile)(process.execPath, ['--input-type=module', '-e', code], options)).stdout;
+  };
+  const first = await run('1');
+  for (const seed of ['2', '3']) t.is(await run(seed), first);
+});
