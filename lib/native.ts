@@ -67,11 +67,11 @@ export interface Core {
   ): Outcome;
   delta(...rest: [...Flat, base: number, delta: Float64Array, diameter: Float64Array, ...Tail]): Outcome;
   /** A row-wise operation: its numbers (lib/operation.ts), three inputs, where the result goes. */
-  row(numbers: Float64Array, ...rest: [...Three, out: Reals, ...Tail]): Outcome;
+  row(numbers: Float64Array, ...rest: [...Three, out: Reals]): Outcome;
   /** The same with a cotangent, where three gradients go, and those of c and of the card's own number. */
   rowVjp(
     numbers: Float64Array,
-    ...rest: [...Three, cotangent: Reals, ...Three, gradScalars: Float64Array, ...Tail]
+    ...rest: [...Three, cotangent: Reals, ...Three, gradScalars: Float64Array]
   ): Outcome;
   /** What the row-wise operations are, as JSON; lib/row-card.ts has the type. */
   readonly rowCards: string;

@@ -139,7 +139,7 @@ interface Call {
 
 function prepare(name: string, entry: Entry, args: readonly unknown[]): Prepared<Matrix> {
   const call = read(name, entry, args, false);
-  const { inputs, shape, options, device, threads } = call;
+  const { inputs, shape, options } = call;
   const { rows, cols } = shape;
   const given = (inputs.includes(undefined) ? [inputs[0]] : inputs) as readonly Matrix[];
   const out = resultMatrix(name, 'out', options.out, rows, cols, given);
@@ -147,7 +147,7 @@ function prepare(name: string, entry: Entry, args: readonly unknown[]): Prepared
   const [x, y, u] = inputs;
   const start = (job: number) => {
     const to = job === 0 ? landing(0, out.data) : out.data;
-    const outcome = core().row(numbersOf(call), dataOf(x), dataOf(y), dataOf(u), to, device, threads, job);
+    const outcome = core().row(numbersOf(call, job), dataOf(x), dataOf(y), dataOf(u), to);
     collect(to, out.data);
     return outcome;
   };
@@ -156,7 +156,7 @@ function prepare(name: string, entry: Entry, args: readonly unknown[]): Prepared
 
 function prepareVjp(name: string, entry: Entry, args: readonly unknown[]): Prepared<unknown[]> {
   const call = read(name, entry, args, true);
-  const { inputs, shape, device, threads } = call;
+  const { inputs, shape } = call;
   const cotangent = cotangentOf(name, call);
   const gradC = gradCOf(name, call.options);
   const grads = inputs.map((input) => input && zeros(name, input.data, input.rows, input.cols));
@@ -168,10 +168,9 @@ function prepareVjp(name: string, entry: Entry, args: readonly unknown[]): Prepa
     const [tx, ty, tu, ts] = [place(0, gx), place(1, gy), place(2, gu), place(3, scalars)];
     // biome-ignore format: inputs and their gradients, a line each
     const outcome = core().rowVjp(
-      numbersOf(call),
+      numbersOf(call, job),
       dataOf(x), dataOf(y), dataOf(u), cotangent,
       tx, ty, tu, ts,
-      device, threads, job,
     );
     collect(tx, gx);
     collect(ty, gy);
@@ -225,9 +224,9 @@ function leftOut(args: readonly unknown[], place: number, vjp: boolean): boolean
 }
 
 /** Every call's numbers: the core reads them before the call that hands them over returns. */
-const numbers = new Float64Array(13);
+const numbers = new Float64Array(16);
 
-function numbersOf({ op, guards, c, own, shape, inputs }: Call): Float64Array {
+function numbersOf({ op, guards, c, own, shape, inputs, device, threads }: Call, job: number): Float64Array {
   numbers[0] = op;
   numbers[1] = guards;
   numbers[2] = c;
@@ -240,6 +239,9 @@ function numbersOf({ op, guards, c, own, shape, inputs }: Call): Float64Array {
   }
   numbers[11] = shape.rows;
   numbers[12] = shape.cols;
+  numbers[13] = device;
+  numbers[14] = threads;
+  numbers[15] = job;
   return numbers;
 }
 

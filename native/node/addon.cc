@@ -70,15 +70,15 @@ Status refuse(const char* name) {
   return status;
 }
 
-// What every call ends with: device, then how it runs.
+// What every call ends with: the device, and how it runs.
 template <class Args, Slot<Args> slot>
-Napi::Value finish(Arguments& in, const Args& args) {
+Napi::Value finish(const Arguments& in, const Args& args, int device, Way way) {
   Status why{Code::device};
-  const Backend* chosen = backend(in.number<int>(), why);
+  const Backend* chosen = backend(device, why);
   if (chosen == nullptr) throw error_from(in.env(), why);
   const auto function = chosen->*slot;
   if (function == nullptr) throw error_from(in.env(), refuse(chosen->name));
-  return launch(in, [args, function](const Run& run) { return function(args, run); });
+  return launch(in, way, [args, function](const Run& run) { return function(args, run); });
 }
 
 template <class Args, Slot<Args> slot, auto... fields>
@@ -88,15 +88,18 @@ Napi::Value call(const Napi::CallbackInfo& info) {
   (in.read(args, fields), ...);
   args.type = in.type();
   in.require(consistent(args), "matrices that fit together");
-  return finish<Args, slot>(in, args);
+  const int device = in.number<int>();
+  return finish<Args, slot>(in, args, device, way_of(in));
 }
-// Row-wise calls may be tiny, so their numbers come in one array: op, guards, c, the card's own, rows, then
-// the shapes of three inputs and of the result. Their shapes are checked by the family, which knows the card.
+
+// Row-wise calls may be tiny, so their numbers come in one array: op, guards, c, the card's own, rows, the
+// shapes of three inputs and of the result, device, threads, job. (Each costs 20 ns as an argument, and a
+// seventh argument an allocation.) Their shapes are checked by the family, which knows the card.
 template <Slot<RowArgs> slot, bool backward>
 Napi::Value call_row(const Napi::CallbackInfo& info) {
   Arguments in(info);
   RowArgs args;
-  const auto n = in.numbers(13);
+  const auto n = in.numbers(16);
   args.op = static_cast<std::int32_t>(n[0]);
   args.guards = n[1] == 0 ? Guards::clean : Guards::hypmix;
   args.c = n[2];
@@ -111,7 +114,8 @@ Napi::Value call_row(const Napi::CallbackInfo& info) {
     in.matrix(args.out, n[11], n[12]);
   }
   args.type = in.type();
-  return finish<RowArgs, slot>(in, args);
+  const Way way{static_cast<int>(n[14]), static_cast<std::uint32_t>(n[15])};
+  return finish<RowArgs, slot>(in, args, static_cast<int>(n[13]), way);
 }
 
 template <Napi::Value (*function)(const Napi::CallbackInfo&)>

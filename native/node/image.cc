@@ -34,7 +34,7 @@ Napi::Value resample(const Napi::CallbackInfo& info) {
   in.read(args, &R::flip);
   in.read(args, List<&R::out, window_length>{});
   in.require(image::consistent(args), "boxes that lie inside one another");
-  return launch(in, [args](const Run&) {
+  return launch(in, way_of(in), [args](const Run&) {
     image::resample(args);
     return Status{};
   });

@@ -106,15 +106,24 @@ class Job : public Napi::AsyncWorker {
   Napi::Promise::Deferred deferred_;
 };
 
-// Runs `work` as the last two arguments of every bound function say: threads (0: all) and the job's number
-// (0: at once, on this thread). Returns undefined or a promise of it.
-template <class Callable>
-Napi::Value launch(Arguments& in, Callable&& work) {
+// How a call runs: threads (0: all) and the job's number (0: at once, on this thread).
+struct Way {
+  int threads = 0;
+  std::uint32_t job = 0;
+};
+
+// The last two arguments of most bound functions.
+inline Way way_of(Arguments& in) {
   const auto threads = in.number<int>();
-  const auto number = in.number<std::uint32_t>();
-  if (number != 0) return Job::start(in, number, threads, std::forward<Callable>(work));
+  return {threads, in.number<std::uint32_t>()};
+}
+
+// Runs `work`. Returns undefined or a promise of it.
+template <class Callable>
+Napi::Value launch(const Arguments& in, Way way, Callable&& work) {
+  if (way.job != 0) return Job::start(in, way.job, way.threads, std::forward<Callable>(work));
   Run run;
-  run.threads = threads;
+  run.threads = way.threads;
   const Status status = work(run);
   if (status.code != Code::ok) throw error_from(in.env(), status);
   return in.env().Undefined();
