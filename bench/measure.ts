@@ -42,6 +42,11 @@ const clocks: Record<Clock, { readonly now: () => number; readonly grainMs: numb
   cpu: { now: processorMs, grainMs: 1 },
 };
 
+/** Reads a clock, in milliseconds since some moment. */
+export function clockOf(clock: Clock): () => number {
+  return clocks[clock].now;
+}
+
 function processorMs(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1000;

@@ -98,7 +98,7 @@ async function measureAll(bench: Bench, rows: Row[], save: () => Promise<void>):
     await step(planned.name, () => measureSuite(planned.build(), bench));
   }
   await step('loading', () => measureLoading(bench.threads));
-  await step('scaling', () => measureScaling(bench.threads, values.full ? 50_000 : 20_000));
+  await step('scaling', () => measureScaling(bench.threads, bench.clock, values.full ? 50_000 : 20_000));
   if (values.full) await step('evaluation sop-test', () => measureEvaluation(bench.threads));
 }
 

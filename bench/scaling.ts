@@ -1,10 +1,9 @@
-// One call of the loss at N rows, in a process of its own: `scaling.js N THREADS` prints its milliseconds and
+// One call of the loss at N rows, in a process of its own: `scaling.js N THREADS CLOCK` prints its milliseconds and
 // peak memory as JSON. The suite fits the exponents.
-import { performance } from 'node:perf_hooks';
 import { hybridContrastiveLoss, type LossOptions, matrix } from '../lib/index.ts';
 import { asProgram, elsewhere } from './elsewhere.ts';
 import { ballPoints, unitRows } from './inputs.ts';
-import { exponent } from './measure.ts';
+import { type Clock, clockOf, exponent } from './measure.ts';
 import { peakBytes } from './memory.ts';
 import { type Labels, type Row, row } from './rows.ts';
 import { lossSettings } from './shapes.ts';
@@ -23,9 +22,9 @@ interface Point {
 const manyThreads = 64;
 
 /** Time and memory of the loss from 1,000 to `largest` rows, and how they grow. */
-export async function measureScaling(threads: number, largest: number): Promise<Row[]> {
+export async function measureScaling(threads: number, clock: Clock, largest: number): Promise<Row[]> {
   const rows: Row[] = [];
-  for (const n of sizes.filter((size) => size <= largest)) rows.push(await point(n, threads));
+  for (const n of sizes.filter((size) => size <= largest)) rows.push(await point(n, threads, clock));
   const growth = (name: string, key: 'ms' | 'peakMB', atMost: number) =>
     row(
       {
@@ -43,12 +42,12 @@ export async function measureScaling(threads: number, largest: number): Promise<
       },
       { of: 'value', atMost },
     );
-  const crowded = largest === sizes.at(-1) ? [await point(largest, manyThreads)] : [];
+  const crowded = largest === sizes.at(-1) ? [await point(largest, manyThreads, 'wall')] : [];
   return [...rows, ...crowded, growth('time', 'ms', 2.1), growth('memory', 'peakMB', 1.1)];
 }
 
-async function point(n: number, threads: number): Promise<Row> {
-  const { ms, bytes } = await elsewhere<Point>(import.meta.url, n, threads);
+async function point(n: number, threads: number, clock: Clock): Promise<Row> {
+  const { ms, bytes } = await elsewhere<Point>(import.meta.url, n, threads, clock);
   const made = labels(n);
   const flops = lossFlops(made);
   const known = {
@@ -67,7 +66,7 @@ async function point(n: number, threads: number): Promise<Row> {
 function labels(n: number): Labels {
   return {
     op: 'hybridContrastiveLoss',
-    shape: `N = ${n}`,
+    shape: `scaling, N = ${n}`,
     n,
     m: n,
     dim,
@@ -81,7 +80,8 @@ function labels(n: number): Labels {
 }
 
 /** The first call's memory; the least time of as many calls as a second holds. */
-async function measure(n: number, threads: number): Promise<Point> {
+async function measure(n: number, threads: number, clock: Clock): Promise<Point> {
+  const now = clockOf(clock);
   const euclidean = unitRows(n, dim, 2, 71, 'float32');
   const hyperbolic = ballPoints(unitRows(n, dim, 2, 72, 'float32'), lossSettings.c, 73);
   const gradient = () => matrix(new Float32Array(n * dim).fill(1), n, dim);
@@ -89,9 +89,9 @@ async function measure(n: number, threads: number): Promise<Point> {
   const options: LossOptions = { ...lossSettings, euclidean, hyperbolic, views: 2, threads, out };
   const times: number[] = [];
   const call = () => {
-    const start = performance.now();
+    const start = now();
     hybridContrastiveLoss.sync(options);
-    times.push(performance.now() - start);
+    times.push(now() - start);
   };
   const bytes = await peakBytes(call);
   while (times.length < 15 && times.reduce((sum, ms) => sum + ms, 0) < 1000) call();
@@ -100,6 +100,6 @@ async function measure(n: number, threads: number): Promise<Point> {
 
 const given = asProgram(import.meta.url);
 if (given !== undefined) {
-  const [n, threads] = given.map(Number);
-  process.stdout.write(JSON.stringify(await measure(n!, threads!)));
+  const [n, threads, clock] = given;
+  process.stdout.write(JSON.stringify(await measure(Number(n), Number(threads), clock as Clock)));
 }
