@@ -7,38 +7,29 @@ export interface BarItem {
   readonly own: boolean;
 }
 
-const width = 760;
-const left = 250;
-const right = 150;
-const line = 26;
-
-/** Horizontal bars on a logarithmic axis of milliseconds; whiskers are the spread. */
+/** Horizontal bars on a logarithmic axis of milliseconds, as HTML that narrows with the page; whiskers are the spread. */
 export function barChart(items: readonly BarItem[]): string {
   const values = items.map(({ value }) => value);
   const [low, high] = decades(Math.min(...values) / 2, Math.max(...values));
-  const place = scale(low, high, left, width - right);
-  const bottom = items.length * line + 8;
-  const grid = powers(low, high).map((value) => {
-    const x = place(value);
-    return `<path class="grid" d="M${x} 4V${bottom}"/><text class="tick" x="${x}" y="${bottom + 16}" text-anchor="middle">${tick(value)}</text>`;
+  const place = scale(low, high, 0, 100);
+  const grid = powers(low, high).map((value) => `<i style="left:${place(value)}%"></i>`);
+  const ticks = powers(low, high).map((value, i, all) => {
+    const side = i === 0 ? ' class="first"' : i === all.length - 1 ? ' class="last"' : '';
+    return `<span${side} style="left:${place(value)}%">${short(value)}</span>`;
   });
-  const bars = items.map((item, i) => bar(item, 8 + i * line, place));
-  const axis = `<text class="tick" x="${width - right + 12}" y="${bottom + 16}">ms</text>`;
-  return svg(width, bottom + 24, 'Times in milliseconds', [...grid, axis, ...bars].join(''));
+  const axis = `<div class="bar axis"><span class="label">ms</span><span class="track">${ticks.join('')}</span></div>`;
+  return `<div class="bars">${items.map((item) => bar(item, grid.join(''), place)).join('')}${axis}</div>`;
 }
 
-function bar(item: BarItem, y: number, place: (value: number) => number): string {
+function bar(item: BarItem, grid: string, place: (value: number) => number): string {
   const { label, detail, value, spread, own } = item;
-  const end = place(value);
-  const middle = y + 9;
-  const whisker =
-    spread > 0 ? `M${place(value / (1 + spread))} ${middle}H${place(value * (1 + spread))}` : '';
+  const [from, to] = spread > 0 ? [place(value / (1 + spread)), place(value * (1 + spread))] : [0, 0];
+  const whisker = to > from ? `<b style="left:${from}%;width:${(to - from).toFixed(1)}%"></b>` : '';
+  const title = `${label}: ${figure(value)} ms, spread ${(100 * spread).toFixed(0)} %`;
   return (
-    `<g><title>${markup(`${label}: ${figure(value)} ms, spread ${(100 * spread).toFixed(0)} %`)}</title>` +
-    `<text class="label" x="${left - 8}" y="${middle + 4}" text-anchor="end">${markup(label)}</text>` +
-    `<rect class="${own ? 'own' : 'peer'}" x="${left}" y="${y}" width="${Math.max(2, end - left)}" height="18" rx="3"/>` +
-    `<path class="whisker" d="${whisker}"/>` +
-    `<text class="value" x="${end + 10 + (spread > 0 ? place(value * (1 + spread)) - end : 0)}" y="${middle + 4}">${markup(`${figure(value)} ${detail}`)}</text></g>`
+    `<div class="bar" title="${markup(title)}"><span class="label">${markup(label)}</span>` +
+    `<span class="track">${grid}<u class="${own ? 'own' : 'peer'}" style="width:${Math.max(0.5, place(value))}%"></u>${whisker}</span>` +
+    `<span class="value">${figure(value)}${detail === '' ? '' : ` <small>${markup(detail)}</small>`}</span></div>`
   );
 }
 
@@ -51,19 +42,19 @@ export interface Curve {
 
 /** A curve on two logarithmic axes. */
 export function scalingPlot({ label, xs, ys }: Curve, unit: string): string {
-  const [w, h, margin] = [380, 260, 52];
+  const [w, h, margin] = [380, 250, 52];
   const [xLow, xHigh] = decades(Math.min(...xs), Math.max(...xs));
   const [yLow, yHigh] = decades(Math.min(...ys), Math.max(...ys));
-  const px = scale(xLow, xHigh, margin, w - 16);
+  const px = scale(xLow, xHigh, margin, w - 20);
   const py = scale(yLow, yHigh, h - margin, 28);
   const grid = [
     ...powers(xLow, xHigh).map(
       (v) =>
-        `<path class="grid" d="M${px(v)} 28V${h - margin}"/><text class="tick" x="${px(v)}" y="${h - margin + 18}" text-anchor="middle">${tick(v)}</text>`,
+        `<path class="grid" d="M${px(v)} 28V${h - margin}"/><text class="tick" x="${px(v)}" y="${h - margin + 18}" text-anchor="middle">${short(v)}</text>`,
     ),
     ...powers(yLow, yHigh).map(
       (v) =>
-        `<path class="grid" d="M${margin} ${py(v)}H${w - 16}"/><text class="tick" x="${margin - 8}" y="${py(v) + 4}" text-anchor="end">${tick(v)}</text>`,
+        `<path class="grid" d="M${margin} ${py(v)}H${w - 20}"/><text class="tick" x="${margin - 8}" y="${py(v) + 4}" text-anchor="end">${short(v)}</text>`,
     ),
   ];
   const points = xs.map((x, i) => [px(x), py(ys[i]!)] as const);
@@ -98,8 +89,11 @@ function scale(low: number, high: number, from: number, to: number): (value: num
   return (value) => Math.round(10 * (from + per * Math.log10(Math.max(value, low) / low))) / 10;
 }
 
-function tick(value: number): string {
-  return value >= 1 ? Math.round(value).toLocaleString('en') : String(Number(value.toPrecision(1)));
+/** A power of ten that has to fit beside an axis: 100k. */
+function short(value: number): string {
+  if (value >= 1e6) return `${value / 1e6}M`;
+  if (value >= 1000) return `${value / 1000}k`;
+  return String(Number(value.toPrecision(1)));
 }
 
 function figure(value: number): string {

@@ -13,10 +13,27 @@ body { margin: 0 auto; padding: 2rem 1rem 4rem; max-width: 880px; background: va
 h1 { font-size: 1.5rem; margin: 0 0 .25rem; } h2 { font-size: 1.1rem; margin: 2.5rem 0 .5rem; }
 p, .about { color: var(--soft); margin: .25rem 0 1rem; }
 svg { width: 100%; height: auto; display: block; font: 12px system-ui, sans-serif; }
+.bars { font-size: 13px; }
+.bar { display: grid; grid-template-columns: minmax(0, 15rem) minmax(0, 1fr) minmax(0, 12rem); column-gap: .75rem; align-items: center;
+  min-height: 1.7rem; }
+.bar .label { text-align: right; line-height: 1.2; } .bar .value { white-space: nowrap; } small { color: var(--soft); }
+.track { position: relative; height: 1.7rem; }
+.track i { position: absolute; top: 0; bottom: 0; border-left: 1px solid var(--line); }
+.track u { position: absolute; left: 0; top: .3rem; height: 1.1rem; border-radius: 0 3px 3px 0; }
+.track u.own { background: var(--own); } .track u.peer { background: var(--peer); }
+.track b { position: absolute; top: .8rem; border-top: 2px solid var(--text); opacity: .55; }
+.axis, .axis .label { color: var(--soft); font-size: 11px; }
+.axis .track span { position: absolute; top: .3rem; transform: translateX(-50%); }
+.axis .track span.first { transform: none; } .axis .track span.last { transform: translateX(-100%); }
+@media (max-width: 640px) {
+  .bar { grid-template-columns: minmax(0, 1fr) 8.5rem; padding-top: .35rem; }
+  .bar .label { grid-column: 1 / -1; text-align: left; } .bar .value { white-space: normal; line-height: 1.15; }
+  .verdicts td:last-child { white-space: normal; } .verdicts td { padding: .3rem .35rem; }
+}
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); gap: 1rem; }
 .grid { stroke: var(--line); fill: none; } .tick { fill: var(--soft); font-size: 11px; }
-.label, .value { fill: var(--text); } .own { fill: var(--own); } .peer { fill: var(--peer); }
-.whisker { stroke: var(--text); stroke-width: 1.5; opacity: .55; } .curve { stroke: var(--own); stroke-width: 2; fill: none; }
+svg .label { fill: var(--text); } svg .own { fill: var(--own); }
+.curve { stroke: var(--own); stroke-width: 2; fill: none; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: 13px; }
 th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
@@ -46,37 +63,60 @@ function bars(rows: readonly Row[]): string {
   const barred = rows.filter(({ bar }) => bar !== '');
   if (barred.length === 0) return '';
   const lines = barred.map((row) => {
-    const cells = [`${row.op}, ${row.shape}`, `${row.side} ${what(row)}`, row.bar].map(cell);
     const found = number(row[row.bar.split(' ')[0] as Bar['of']]);
-    return `<tr>${cells.join('')}<td class="n">${found}</td><td class="${row.verdict}">${row.verdict}</td></tr>`;
+    const spread = row.bar.startsWith('ratio') ? percent(row.ratioSpread) : '';
+    const subject = `${markup(`${row.op}, ${row.shape}`)}<br><small>${markup(`${row.side} ${what(row)}`)}</small>`;
+    return `<tr><td class="${row.verdict}">${row.verdict}</td><td class="n">${found}${spread}</td>${cell(row.bar)}<td>${subject}</td></tr>`;
   });
-  const head = '<tr><th>what</th><th>row</th><th>bar</th><th class="n">found</th><th></th></tr>';
-  return `<h2>Bars</h2><div class="scroll"><table>${head}${lines.join('')}</table></div>`;
+  const count = (verdict: Row['verdict']) => barred.filter((row) => row.verdict === verdict).length;
+  const head = '<tr><th></th><th class="n">found</th><th>bar</th><th>what</th></tr>';
+  return `<h2>Bars</h2><p>${count('pass')} pass, ${count('fail')} fail, ${count('open')} open (a side is not measured). A ratio
+passes when it is short of its bar by no more than its spread.</p>
+<div class="scroll"><table class="verdicts">${head}${lines.join('')}</table></div>`;
 }
+
+function percent(value: number): string {
+  return value > 0 ? ` ±${(100 * value).toFixed(0)} %` : '';
+}
+
+/** Suites of more bars than a screen is high show them on request. */
+const mostBars = 50;
 
 function section(name: string, rows: readonly Row[]): string {
   const { n, m, dim, views } = rows[0]!;
   const size = name === 'scaling' ? '' : `${n} x ${m} x ${dim}${views > 0 ? `, ${views} views` : ''}`;
-  const charts = name === 'scaling' ? plots(rows) : barChart(items(rows));
   const missing = rows.filter(({ status }) => status !== 'measured');
   const reasons = missing.map(({ side, status }) => `<li>${markup(`${side}: ${status}`)}</li>`).join('');
-  return `<section><h2>${markup(name)}</h2><p>${size}</p>${charts}${reasons && `<ul class="about">${reasons}</ul>`}
+  return `<section><h2>${markup(name)}</h2><p>${size}</p>${chart(name, rows)}${reasons && `<ul class="about">${reasons}</ul>`}
 <details><summary>Figures</summary><div class="scroll">${figures(rows)}</div></details></section>`;
+}
+
+function chart(name: string, rows: readonly Row[]): string {
+  if (name === 'scaling') return plots(rows);
+  const all = items(rows);
+  if (all.length === 0) return '';
+  return all.length > mostBars
+    ? `<details><summary>${all.length} times</summary>${barChart(all)}</details>`
+    : barChart(all);
 }
 
 function items(rows: readonly Row[]): BarItem[] {
   const timed = rows.filter(({ ms }) => ms > 0);
-  return timed.map((row) => ({
-    label:
-      `${row.side === 'horoball' ? row.op : row.side}${row.side === 'horoball' ? ` ${what(row)}` : ''}`.slice(
-        0,
-        44,
-      ),
-    detail: row.ratio > 0 ? `(${number(row.ratio)} × ${row.against})` : '',
-    value: row.ms,
-    spread: row.spread,
-    own: row.side === 'horoball',
-  }));
+  const ours = timed.filter(({ side }) => side === 'horoball');
+  const several = (key: 'op' | 'pass' | 'type') => new Set(ours.map((row) => row[key])).size > 1;
+  const [ops, passes, types] = [several('op'), several('pass'), several('type')];
+  return timed.map((row) => {
+    const own = row.side === 'horoball';
+    const parts = own ? [ops ? row.op : '', what(row)] : [row.side];
+    parts.push(passes ? row.pass : '', own && types ? row.type : '');
+    return {
+      label: parts.filter(Boolean).join(', '),
+      detail: row.ratio > 0 ? `${number(row.ratio)} × ${row.against}` : '',
+      value: row.ms,
+      spread: row.spread,
+      own,
+    };
+  });
 }
 
 function plots(rows: readonly Row[]): string {
