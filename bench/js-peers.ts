@@ -1,6 +1,6 @@
 // What a Node program would use without horoball: plain loops, simsimd pair by pair, tfjs (wasm), usearch's exact
-// search. The packages are optional: `npm install --no-save usearch simsimd @tensorflow/tfjs
-// @tensorflow/tfjs-backend-wasm`, here or in a folder given with `--js DIR`.
+// search. The packages are optional: `npm run bench:peers` installs them, pinned, in bench/peers; `--js DIR` names another
+// folder whose node_modules has them.
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';

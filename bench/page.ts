@@ -28,7 +28,7 @@ svg { width: 100%; height: auto; display: block; font: 12px system-ui, sans-seri
 @media (max-width: 640px) {
   .bar { grid-template-columns: minmax(0, 1fr) 8.5rem; padding-top: .35rem; }
   .bar .label { grid-column: 1 / -1; text-align: left; } .bar .value { white-space: normal; line-height: 1.15; }
-  .verdicts td:last-child { white-space: normal; } .verdicts td { padding: .3rem .35rem; }
+  .verdicts td:last-child { white-space: normal; overflow-wrap: anywhere; } .verdicts td { padding: .3rem .35rem; }
 }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); gap: 1rem; }
 .grid { stroke: var(--line); fill: none; } .tick { fill: var(--soft); font-size: 11px; }

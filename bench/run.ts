@@ -22,7 +22,7 @@ const help = `npm run bench -- [options]
   --hypmix DIR    a checkout of HypMix or hyp_metric: its distance instead of the re-written formula
   --geoopt DIR    a checkout of geoopt
   --python FILE   an interpreter that has the peers (default: bench/peers/.venv, made by npm run bench:peers)
-  --js DIR        a folder whose node_modules has usearch, simsimd, @tensorflow/tfjs (default: this one)
+  --js DIR        a folder whose node_modules has usearch, simsimd, @tensorflow/tfjs (default: bench/peers)
   --no-peers      horoball alone
   --full          scaling to 50,000 rows, and a whole SOP test set evaluated (two minutes more)
   --out DIR       where to write MACHINE-COMMIT.csv and .html, anew after every suite (default: bench/rows of a
@@ -37,7 +37,7 @@ const options = {
   clock: { type: 'string', default: 'wall' },
   hypmix: { type: 'string' },
   geoopt: { type: 'string' },
-  js: { type: 'string', default: root },
+  js: { type: 'string', default: join(root, 'bench', 'peers') },
   python: { type: 'string' },
   full: { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },

@@ -17,7 +17,8 @@ interface Source {
 
 async function sources(folder: string, name: RegExp, reference: RegExp): Promise<Source[]> {
   const files = await readdir(join(root, folder), { recursive: true });
-  const paths = files.filter((file) => name.test(file)).map((file) => join(folder, file));
+  const own = files.filter((file) => !/(^|\/)(node_modules|\.venv)\//.test(file));
+  const paths = own.filter((file) => name.test(file)).map((file) => join(folder, file));
   return Promise.all(
     paths.map(async (path) => {
       const text = await readFile(join(root, path), 'utf8');

@@ -29,7 +29,7 @@ test('the tarball holds what runs, what setup builds from and its documents, and
   for (const name of wanted) t.true(files.includes(name), name);
   // `horoball bench` checks what it measures against the oracle.
   const measured =
-    /^(dist\/bench\/.+\.js|dist\/test\/(oracle|oracle-ops|vectors)\.js|bench\/peers\/[^/]+\.(py|sh|txt))$/;
+    /^(dist\/bench\/.+\.js|dist\/test\/(oracle|oracle-ops|vectors)\.js|bench\/peers\/[^/]+\.(py|sh|txt|json))$/;
   const strange = files.filter(
     (name) =>
       /(^|\/)(test|build|bench|scripts|node_modules)\/|\.map$|\.ts\.|[^d]\.ts$/.test(name) &&
