@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { coded } from '../errors.ts';
 import { readSafetensors, writeSafetensors } from '../io/safetensors.ts';
+import { ViT } from './backbone.ts';
 import { learntNames, parseConfig, type RunConfig } from './config.ts';
 import type { Learner } from './learner.ts';
 import type { LearntState } from './learnt.ts';
@@ -16,8 +17,9 @@ import { loadWeights, type WeightsReport } from './weights/load.ts';
  * Writes a network as safetensors under timm's parameter names; the file's metadata says how it was made.
  * The file appears whole or not at all. `loadWeights` reads it back.
  */
-export async function saveWeights(path: string, embedder: Embedder): Promise<void> {
-  await writeSafetensors(path, await embedder.state(), { metadata: weightsMetadata(embedder) });
+export async function saveWeights(path: string, model: Embedder | ViT): Promise<void> {
+  const metadata = model instanceof ViT ? { format: 'pt' } : weightsMetadata(model);
+  await writeSafetensors(path, await model.state(), { metadata });
 }
 
 /** Reads the weights of a run into its network, with the curvature at which a learnt one ended. */

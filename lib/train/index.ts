@@ -6,6 +6,7 @@ export {
   type RiemannianSGDOptions,
   type StateEntry,
 } from '../riemannian.ts';
+export { createViT, ViT, type ViTOptions } from './backbone.ts';
 export { CachedEmbeddings } from './cached.ts';
 export { type Best, Checkpoint, type Position, saveWeights } from './checkpoint.ts';
 export { parseConfig, publishedDefaults, type RunConfig, shapesDefaults } from './config.ts';
@@ -59,7 +60,7 @@ export {
   torchAvailable,
   torchInfo,
 } from './native.ts';
-export { AdamW, type AdamWOptions } from './optim.ts';
+export { AdamW, type AdamWOptions, type Trainable } from './optim.ts';
 export type {
   Baseline,
   Evaluation,

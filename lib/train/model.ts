@@ -37,6 +37,8 @@ export interface EmbedderOptions {
   freezePatchEmbed?: boolean;
   /** Keep the first n blocks as they are. */
   freezeBlocks?: number;
+  /** Keep the head's projection as it is. */
+  freezeHead?: boolean;
   /** `hypmix`: the published guards of clip, expmap0 and project. */
   compat?: Compat | null;
   /** What the backbone computes in, where libtorch's autocast allows; the head is always float32, the default. */
@@ -256,7 +258,9 @@ function resolveOptions(options: EmbedderOptions): EmbedderConfig {
   curvature(operation, c);
   if (clipR !== null) positive(operation, 'clipR', clipR);
   choice(operation, 'head', options.head, ['hypmix', 'hyp-vit']);
-  const { head, device = 'cpu', freezePatchEmbed = false, compat = null, precision = 'float32' } = options;
+  const { head, device = 'cpu', freezePatchEmbed = false, freezeHead = false } = options;
+  const { compat = null, precision = 'float32' } = options;
   choice(operation, 'precision', precision, ['float32', 'bfloat16', 'float16']);
-  return { model, head, dim, clipR, c, seed, device, freezePatchEmbed, freezeBlocks, compat, precision };
+  const frozen = { freezePatchEmbed, freezeBlocks, freezeHead };
+  return { model, head, dim, clipR, c, seed, device, ...frozen, compat, precision };
 }

@@ -1,7 +1,7 @@
 import { rangeError } from '../errors.ts';
 import type { Group } from './groups.ts';
-import { type Embedder, type Parameter, shapedValues } from './model.ts';
-import { native, waitFor } from './native.ts';
+import { type Parameter, shapedValues } from './model.ts';
+import { type Handle, native, waitFor } from './native.ts';
 import { type AnyTensor, elements, type NamedTensor, Resource, type WaitOptions } from './tensor.ts';
 
 export interface AdamWOptions {
@@ -17,6 +17,13 @@ export interface AdamWOptions {
   groups?: (parameter: Parameter) => Group;
 }
 
+/** What can be trained: an `Embedder` or a `ViT`. */
+export interface Trainable {
+  /** @internal */
+  readonly handle: Handle;
+  parameters(): readonly Parameter[];
+}
+
 /** @internal What the addon wants: a rate and a decay for each trainable parameter. */
 export interface NativeAdamWOptions {
   betas: readonly [number, number];
@@ -25,12 +32,12 @@ export interface NativeAdamWOptions {
   decays: readonly number[];
 }
 
-/** AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101) over an embedder's trainable parameters. */
+/** AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101) over a model's trainable parameters. */
 export class AdamW extends Resource {
   readonly options: Readonly<Required<AdamWOptions>>;
   readonly #trainable: readonly Parameter[];
 
-  constructor(embedder: Embedder, options: AdamWOptions) {
+  constructor(model: Trainable, options: AdamWOptions) {
     const filled = {
       weightDecay: 0.01,
       betas: [0.9, 0.999] as const,
@@ -39,7 +46,7 @@ export class AdamW extends Resource {
       ...options,
     };
     check(filled);
-    const trainable = embedder.parameters().filter((p) => p.trainable);
+    const trainable = model.parameters().filter((p) => p.trainable);
     const groups = trainable.map((parameter) => ({
       rate: 1,
       weightDecay: filled.weightDecay,
@@ -47,7 +54,7 @@ export class AdamW extends Resource {
     }));
     const rates = groups.map((group) => group.rate);
     const decays = groups.map((group) => group.weightDecay);
-    super('adamw', native().adamw(embedder.handle, { betas: filled.betas, eps: filled.eps, rates, decays }));
+    super('adamw', native().adamw(model.handle, { betas: filled.betas, eps: filled.eps, rates, decays }));
     this.options = filled;
     this.#trainable = trainable;
   }

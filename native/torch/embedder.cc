@@ -13,6 +13,9 @@ void EmbedderResource::build(const EmbedderConfig& config) {
   head_ = Head(config.model.embed_dim, config.head, initial);
   if (config.freeze_patch_embed) backbone_->freeze_patch_embed();
   backbone_->freeze_blocks(config.freeze_blocks);
+  if (config.freeze_head) {
+    for (auto& each : head_->parameters()) each.set_requires_grad(false);
+  }
   backbone_->to(device_);
   head_->to(device_);
   for (const auto& each : backbone_->named_parameters()) parameters_.push_back({each.key(), each.value()});
@@ -93,6 +96,7 @@ EmbedderConfig embedder_config(const Napi::Object& options) {
   config.head.hypmix_guards = options.Get("compat").IsString();
   config.seed = static_cast<std::uint64_t>(number(options.Get("seed")));
   config.freeze_patch_embed = flag(options.Get("freezePatchEmbed"));
+  config.freeze_head = flag(options.Get("freezeHead"));
   config.freeze_blocks = static_cast<std::int64_t>(number(options.Get("freezeBlocks")));
   config.device = text(options.Get("device"));
   config.precision = precision_from(text(options.Get("precision")));

@@ -18,6 +18,7 @@ struct EmbedderConfig {
   HeadConfig head;
   std::uint64_t seed = 0;
   bool freeze_patch_embed = false;
+  bool freeze_head = false;
   std::int64_t freeze_blocks = 0;
   std::string device = "cpu";
   Precision precision = Precision::float32;
