@@ -39,7 +39,10 @@ export function sweepCommand(): Command {
     .option('--out <folder>', 'folder of the study (default runs/sweep-<ds>)')
     .option('--resume <folder>', 'go on with the study in this folder, whatever its settings')
     .option('--seeds <n>', 'number of paired seeds, from --seed on; or give --seed a list', '5')
-    .option('--controls', 'add chordal and a slope-matched Euclidean run for each hyperbolic setting')
+    .option(
+      '--controls',
+      'for each hyperbolic setting: chordal, a slope-matched Euclidean run and one with explicit hard negatives (--beta, default 1)',
+    )
     .option(
       '--random <n>',
       'draw so many settings a geometry instead of trying all; allows ranges such as 0.05:0.4',

@@ -49,6 +49,8 @@ export interface RunConfig {
   lam: number;
   /** c > 0: the curvature is -c. */
   hyp_c: number;
+  /** Strength with which the Euclidean loss prefers hard negatives (Robinson et al. 2021); 0: the plain loss. */
+  beta: number;
   /** Radius at which features are clipped before expmap0; `null`: not clipped. */
   clip_r: number | null;
   /** `null`: nothing is frozen. n >= 0: the patch embedding and the first n blocks are. */
@@ -146,6 +148,7 @@ export const fields: Readonly<Record<keyof RunConfig, Field>> = {
   hyp_c: atLeast0(
     'c of the ball, above 0: its curvature is -c; 0 with head hyp-vit is the sphere (cosine at t_e)',
   ),
+  beta: atLeast0('how strongly the euclidean loss prefers hard negatives; 0: the plain loss'),
   clip_r: orNone(positive('radius at which features are clipped before expmap0')),
   freeze: orNone(count(0, 'blocks to freeze; 0 freezes the patch embedding only')),
   ep: count(1, 'epochs'),
@@ -230,6 +233,7 @@ export const publishedDefaults: Readonly<RunConfig> = {
   t_h: 0.2,
   lam: 0.5,
   hyp_c: 0.1,
+  beta: 0,
   clip_r: 2.3,
   freeze: 0,
   ep: 100,
@@ -362,6 +366,7 @@ function consistent(config: RunConfig): RunConfig {
   const idle = learnt.find((name) => !scalarsOf[geometry].includes(name));
   if (idle !== undefined)
     refuse('learn', `what the ${geometry} loss depends on (${scalarsOf[geometry].join(', ')})`, idle);
+  if (config.beta > 0 && geometry !== 'euclidean') refuse('beta', `0 where the geometry is ${geometry}`);
   if (memory > 0 && head === 'hyp-vit' && learnt.includes('hyp_c'))
     refuse('memory', '0 where hyp_c is learnt with a free radius, as remembered points are of another ball');
   return config;

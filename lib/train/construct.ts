@@ -45,7 +45,7 @@ export function newEmbedder(config: RunConfig): Promise<Embedder> {
 }
 
 export function createLoss(config: RunConfig, embedder: Embedder): HybridLoss {
-  const { geometry, num_samples, t_e, t_h, lam, hyp_c, clip_r, reduction } = config;
+  const { geometry, num_samples, t_e, t_h, lam, hyp_c, clip_r, reduction, beta } = config;
   return new HybridLoss({
     geometry,
     tied: embedder.tied,
@@ -56,6 +56,7 @@ export function createLoss(config: RunConfig, embedder: Embedder): HybridLoss {
     c: hyp_c,
     clipR: clip_r,
     reduction,
+    beta,
     compat: compatOf(config),
   });
 }

@@ -1,4 +1,4 @@
-import { type Compat, curvature, integer, positive } from '../check.ts';
+import { type Compat, choice, curvature, integer, positive } from '../check.ts';
 import type { Geometry } from '../loss.ts';
 import { batchViews, type Labels } from '../views.ts';
 import type { LossInputs } from './cross-batch.ts';
@@ -24,6 +24,11 @@ export interface HybridLossOptions {
   reduction?: 'sum' | 'mean';
   /** `hypmix`: the published guards. */
   compat?: Compat | null;
+  /**
+   * `euclidean` only, from 0: negatives weigh as exp(beta s) of their logit s (Robinson et al. 2021, arXiv 2010.04592,
+   * without the correction for false negatives). 0, the default, is the plain loss.
+   */
+  beta?: number;
 }
 
 /** The loss and what the published code logs beside it (statistics of the logits across views). */
@@ -52,13 +57,15 @@ export class HybridLoss {
   readonly options: Readonly<Required<HybridLossOptions>>;
 
   constructor(options: HybridLossOptions) {
-    const filled = { clipR: null, reduction: 'sum', compat: null, ...options } as const;
+    const filled = { clipR: null, reduction: 'sum', compat: null, beta: 0, ...options } as const;
     const operation = 'hybridLoss';
     integer(operation, 'views', filled.views, 2, Number.MAX_SAFE_INTEGER);
     positive(operation, 'tauE', filled.tauE);
     positive(operation, 'tauH', filled.tauH);
     if (filled.lambda !== 0) positive(operation, 'lambda', filled.lambda);
     curvature(operation, filled.c);
+    if (filled.beta !== 0) positive(operation, 'beta', filled.beta);
+    if (filled.beta > 0) choice(operation, 'geometry', filled.geometry, ['euclidean']);
     if (filled.clipR !== null) positive(operation, 'clipR', filled.clipR);
     this.options = filled;
   }

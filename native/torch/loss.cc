@@ -8,6 +8,7 @@
 #include <cmath>
 #include <limits>
 
+#include "hard_negatives.h"
 #include "scaler.h"
 #include "tensor.h"
 
@@ -18,6 +19,7 @@ struct LossConfig {
   ContrastArgs args;  // what does not change from batch to batch
   const Backend* backend = nullptr;
   bool grad_params = false;
+  double beta = 0;  // of hard_negatives; 0: the core's loss
 };
 
 struct LossValue {
@@ -79,7 +81,10 @@ class Contrast : public torch::autograd::Function<Contrast> {
     Run run;
     run.threads = at::get_num_threads();
     run.cancelled = cancel;
-    require_ok(config.backend->contrast(args, run));
+    if (config.beta > 0)
+      hard_negatives(args, config.beta, cancel);
+    else
+      require_ok(config.backend->contrast(args, run));
     ctx->save_for_backward({grad_e, grad_h});
     return at::full({}, value->loss, any.options()).to(euclidean.device());
   }
@@ -161,7 +166,8 @@ Napi::Value loss(const Napi::CallbackInfo& info) {
   const auto env = info.Env();
   Call call{"hybridLoss.apply"};
   const auto options = info[2].As<Napi::Object>();
-  LossConfig config{args_from(options), room(env).backend, flag(options.Get("gradParams"))};
+  LossConfig config{args_from(options), room(env).backend, flag(options.Get("gradParams")),
+                    number(options.Get("beta"))};
   if (!info[3].IsNull()) config.args.order = array<std::int32_t>(info[3], call.held).data;
   const auto euclidean = from<TensorResource>(info[0]), hyperbolic = from<TensorResource>(info[1]);
   const auto out = make<LossResource>(env);

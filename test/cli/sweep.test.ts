@@ -58,8 +58,8 @@ test('a study that is killed goes on with the same command and makes no run twic
 test('a plan is printed without running, and a wrong value is one sentence and exit code 2', async (t) => {
   const plan = await horoball(['sweep', '--plan', '--json', '--controls']);
   t.is(plan.code, 0, plan.stderr);
-  t.regex(plan.stderr, /15 settings x 5 seeds = 75 runs/);
-  t.is((plan.rows()[0]!['cells'] as unknown[]).length, 15);
+  t.regex(plan.stderr, /18 settings x 5 seeds = 90 runs/);
+  t.is((plan.rows()[0]!['cells'] as unknown[]).length, 18);
   const wrong = await horoball(['sweep', '--t=0.1,banana', `--out=${join(t.context.root, 'wrong')}`]);
   t.is(wrong.code, 2);
   t.regex(wrong.stderr, /^horoball: \[train\] t: expected a number above 0.*banana/);

@@ -8,7 +8,7 @@ import {
   profile,
   temperatureOf,
 } from '../sweep/analyse.ts';
-import { type Cell, matchedAt, slopeMatched, temperatures } from '../sweep/plan.ts';
+import { type Cell, hardNegatives, matchedAt, slopeMatched, temperatures } from '../sweep/plan.ts';
 import { runName, type Study } from '../sweep/results.ts';
 import { lineChart, type Series } from './chart.ts';
 import { lineColours } from './colour.ts';
@@ -122,6 +122,8 @@ function controlSection({ survival }: Analysis): Part {
   const meaning: Record<string, string> = {
     chordal:
       'the straight chord in place of the hyperbolic distance: what is left comes from the curvature itself',
+    [hardNegatives]:
+      'a Euclidean run whose loss weighs negatives by their hardness outright (strength beta, Robinson et al. 2021): what is left is more than a preference for hard negatives',
     [slopeMatched]: `a Euclidean run whose logit falls as steeply at a cosine of ${matchedAt}: what is left comes from the shape of the distance, not from its temperature`,
   };
   return html`<section><h2>Curvature or temperature?</h2><p>How much of hyperbolic's advantage over euclidean survives each control.</p>

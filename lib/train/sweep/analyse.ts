@@ -1,5 +1,5 @@
 import type { AxisName } from './axes.ts';
-import { type Cell, slopeMatched } from './plan.ts';
+import { type Cell, hardNegatives, slopeMatched } from './plan.ts';
 import { type Study, scoresOf } from './results.ts';
 import { average, type Estimate, estimate, holm, pairedTest } from './statistics.ts';
 
@@ -55,7 +55,7 @@ export function analyse(study: Study, k = '1'): Analysis {
       .map((each) => (each.more === other ? flipped(each) : each))
       .find((each) => each.more === one && each.less === other);
   const effect = find('hyperbolic', 'euclidean');
-  const survival = [slopeMatched, 'chordal'].flatMap((control) => {
+  const survival = [slopeMatched, hardNegatives, 'chordal'].flatMap((control) => {
     const left = find('hyperbolic', control);
     return effect && left ? [{ control, effect, left }] : [];
   });
@@ -99,8 +99,20 @@ function heldOut(cells: readonly CellSummary[]): Map<number, number> {
   return new Map(seeds.map((seed) => [seed, scoreAt(seed)]));
 }
 
-function compareAll(arms: readonly ArmSummary[]): Contrast[] {
+const controls: readonly string[] = ['chordal', slopeMatched, hardNegatives];
+
+/** All pairs; in a study with controls these stand against hyperbolic alone, as every further question costs certainty. */
+function asked(arms: readonly ArmSummary[]): (readonly [ArmSummary, ArmSummary])[] {
   const pairs = arms.flatMap((one, i) => arms.slice(i + 1).map((other) => [one, other] as const));
+  if (!arms.some(({ arm }) => arm === slopeMatched)) return pairs;
+  return pairs.filter((pair) => {
+    const count = pair.filter(({ arm }) => controls.includes(arm)).length;
+    return count === 0 || (count === 1 && pair.some(({ arm }) => arm === 'hyperbolic'));
+  });
+}
+
+function compareAll(arms: readonly ArmSummary[]): Contrast[] {
+  const pairs = asked(arms);
   const raw = pairs.flatMap(([one, other]) => {
     const seeds = [...one.heldOut.keys()].filter((seed) => other.heldOut.has(seed));
     const differences = seeds.map((seed) => one.heldOut.get(seed)! - other.heldOut.get(seed)!);

@@ -37,6 +37,9 @@ export interface PlanOptions {
 
 /** Name of the control whose temperature gives the Euclidean logit the slope of a hyperbolic one. */
 export const slopeMatched = 'slope-matched';
+/** Name of the control that weighs negatives explicitly. */
+export const hardNegatives = 'hard negatives';
+const defaultStrength = 1;
 /** The cosine at which the slopes are equal: that of a hard negative, early in training. */
 export const matchedAt = 0.5;
 
@@ -52,12 +55,15 @@ export function makePlan({ axes, seeds, base = {}, controls = false, draws = nul
   const varied = Object.entries(others).flatMap(([name, axis]) =>
     manyValued(axis) ? [name as AxisName] : [],
   );
+  const { beta, ...withoutBeta } = others;
   const configs = names.flatMap((geometry) => {
-    const settings = draws === null ? grid(others) : drawn(others, draws, next);
+    // With the controls, beta is theirs; else it is an axis of the Euclidean runs.
+    const own = geometry === 'euclidean' && !controls ? others : withoutBeta;
+    const settings = draws === null ? grid(own) : drawn(own, draws, next);
     return settings.map((setting) => parseConfig({ ...base, ...setting, geometry }));
   });
   const cells = configs.map((config) => ({ arm: config.geometry as string, config }));
-  if (controls) cells.push(...controlsOf(configs));
+  if (controls) cells.push(...controlsOf(configs, strengths(beta)));
   const seen = new Set<string>();
   const kept = cells.filter(({ arm, config }) => {
     const key = arm + signature(config);
@@ -99,11 +105,21 @@ function drawn(axes: Readonly<Partial<Record<string, Axis>>>, draws: number, nex
   );
 }
 
+function strengths(axis: Axis | undefined): number[] {
+  const given = axis !== undefined && 'values' in axis ? axis.values.map(Number) : [];
+  const above0 = given.filter((value) => value > 0);
+  return above0.length > 0 ? above0 : [defaultStrength];
+}
+
 /**
  * For each hyperbolic setting: the chord in place of the distance (what is left when the curvature is taken away), and a
- * Euclidean run whose temperature gives the logit the same slope at a cosine of 0.5 (what is left when both are).
+ * Euclidean run whose temperature gives the logit the same slope at a cosine of 0.5 (what is left when both are), and Euclidean runs at its own t_e whose negatives are weighted
+ * by their hardness outright.
  */
-function controlsOf(configs: readonly RunConfig[]): { arm: string; config: RunConfig }[] {
+function controlsOf(
+  configs: readonly RunConfig[],
+  betas: readonly number[],
+): { arm: string; config: RunConfig }[] {
   const hyperbolic = configs.filter(({ geometry }) => geometry === 'hyperbolic');
   if (hyperbolic.length === 0)
     throw coded(
@@ -123,15 +139,19 @@ function controlsOf(configs: readonly RunConfig[]): { arm: string; config: RunCo
     return [
       { arm: 'chordal', config: { ...config, geometry: 'chordal' as const } },
       { arm: slopeMatched, config: matched },
+      ...betas.map((beta) => ({
+        arm: hardNegatives,
+        config: { ...config, geometry: 'euclidean' as const, beta },
+      })),
     ];
   });
 }
 
 const unused: Readonly<Record<RunConfig['geometry'], readonly (keyof RunConfig)[]>> = {
   euclidean: ['t', 't_h', 'lam', 'hyp_c', 'clip_r'],
-  hyperbolic: ['t', 't_e', 'lam'],
-  chordal: ['t', 't_e', 'lam'],
-  hybrid: ['t'],
+  hyperbolic: ['t', 't_e', 'lam', 'beta'],
+  chordal: ['t', 't_e', 'lam', 'beta'],
+  hybrid: ['t', 'beta'],
 };
 
 /** Equal for configurations that make the same run. */
@@ -146,6 +166,7 @@ function named(cells: readonly Omit<Cell, 'id' | 'label'>[], varied: readonly Ax
   const taken = new Set<string>();
   return cells.map(({ arm, config }) => {
     const others = varied.filter((key) => !/^t(_.)?$/.test(key) && !unused[config.geometry].includes(key));
+    if (config.beta > 0 && !others.includes('beta')) others.push('beta');
     const keys = [...temperatures(config), ...others];
     const stem = [arm, ...keys.map((key) => `${key}${config[key]}`)].join('-').replace(/[^\w.-]+/g, '_');
     let id = stem;

@@ -76,11 +76,18 @@ test('a study that has only begun makes a page without claims', (t) => {
 
 test('the controls say how much of the effect survives', (t) => {
   const made = plan(true);
-  const study = madeUp(7, { hyperbolic: 0.08, chordal: 0.08, 'slope-matched': 0.0 }, made);
+  const study = madeUp(
+    7,
+    { hyperbolic: 0.08, chordal: 0.08, 'slope-matched': 0.0, 'hard negatives': 0.02 },
+    made,
+  );
   const { survival } = analyse(study);
   const left = Object.fromEntries(survival.map(({ control, left }) => [control, left]));
   t.is(left['chordal']!.verdict, 'none found');
   t.is(left['slope-matched']!.verdict, 'difference');
+  t.is(left['hard negatives']!.verdict, 'difference');
+  // The questions of the study, and no others: three pairs of geometries, and hyperbolic against each control.
+  t.is(analyse(study).contrasts.length, 6);
   const page = studyPage(study);
   t.regex(page, /chordal<\/b>.*cannot tell that rest from nothing/s);
   t.regex(page, /slope-matched<\/b>.*real difference/s);

@@ -83,7 +83,32 @@ test('the slope-matched control has the slope of its hyperbolic run', (t) => {
   t.is(matched[0]!.t_e, 0.0988); // 0.099 in the table of effective temperatures
   const c1 = { geometry: 'hyperbolic', t_e: 1, t_h: 0.2, lam: 1, c: 1, clip: null } as const;
   t.true(Math.abs(1 / matched[1]!.t_e / pairCurve(c1, matchedAt).slope - 1) < 0.005);
-  t.deepEqual([...new Set(plan.cells.map(({ arm }) => arm))], ['hyperbolic', 'chordal', 'slope-matched']);
+  t.deepEqual(
+    [...new Set(plan.cells.map(({ arm }) => arm))],
+    ['hyperbolic', 'chordal', 'slope-matched', 'hard negatives'],
+  );
+});
+
+test('beta is an axis of the Euclidean runs, or of their control', (t) => {
+  const arms = (controls: boolean): string[] =>
+    makePlan({ axes: axes({ t: '0.1', beta: '0,0.5,2' }), seeds: [1], controls }).cells.map(
+      ({ arm, label }) => `${arm}: ${label}`,
+    );
+  t.deepEqual(arms(false).slice(0, 4), [
+    'euclidean: t_e 0.1, beta 0',
+    'euclidean: t_e 0.1, beta 0.5',
+    'euclidean: t_e 0.1, beta 2',
+    'hyperbolic: t_h 0.1',
+  ]);
+  t.deepEqual(arms(true), [
+    'euclidean: t_e 0.1, beta 0',
+    'hyperbolic: t_h 0.1',
+    'hybrid: t_e = t_h = 0.1',
+    'chordal: t_h 0.1',
+    'slope-matched: t_e 0.0494, beta 0',
+    'hard negatives: t_e 0.1, beta 0.5',
+    'hard negatives: t_e 0.1, beta 2',
+  ]);
 });
 
 test("slopes and pulls are the logit's derivatives", (t) => {

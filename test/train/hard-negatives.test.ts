@@ -1,0 +1,90 @@
+import test from 'ava';
+import { HybridLoss } from '../../lib/train/loss.ts';
+import { setThreads } from '../../lib/train/native.ts';
+import { embed, relativeError, tinyEmbedder } from './helpers.ts';
+
+const [classes, views] = [4, 3];
+const rows = classes * views;
+const tauE = 0.2;
+const common = { geometry: 'euclidean', tied: true, views, tauE, tauH: 0.2, lambda: 0.5, c: 0.1 } as const;
+
+test.before(() => setThreads(1));
+
+/** The loss written the plain way: row = class * views + view. */
+function plain(x: Float64Array, dim: number, beta: number): number {
+  const s = (i: number, j: number): number => {
+    let product = 0;
+    for (let k = 0; k < dim; k++) product += x[i * dim + k]! * x[j * dim + k]!;
+    return product / tauE;
+  };
+  let total = 0;
+  for (let a = 0; a < views; a++) {
+    for (let b = 0; b < views; b++) {
+      if (a === b) continue;
+      for (let i = 0; i < classes; i++) {
+        const anchor = i * views + a;
+        const negatives: number[] = [];
+        for (let j = 0; j < classes; j++)
+          if (j !== i) for (const view of [a, b]) negatives.push(s(anchor, j * views + view));
+        const weights = negatives.map((value) => Math.exp(beta * value));
+        const mean = weights.reduce((sum, w) => sum + w, 0) / weights.length;
+        const mass = negatives.reduce((sum, value, k) => sum + (weights[k]! / mean) * Math.exp(value), 0);
+        const positive = s(anchor, i * views + b);
+        total += (Math.log(Math.exp(positive) + mass) - positive) / classes;
+      }
+    }
+  }
+  return total;
+}
+
+for (const beta of [0.5, 2]) {
+  test(`beta ${beta}: the loss is the formula's, and its gradient the formula's slope`, async (t) => {
+    using model = await tinyEmbedder();
+    using twin = await tinyEmbedder();
+    const { dim } = model.config;
+    const out = embed(twin, rows);
+    const x = Float64Array.from(await out.euclidean.data());
+    const gradient = Float32Array.from(x, (value, at) => {
+      const h = 1e-6;
+      const moved = (by: number): number =>
+        plain(
+          Float64Array.from(x, (other, i) => (i === at ? value + by : other)),
+          dim,
+          beta,
+        );
+      return (moved(h) - moved(-h)) / (2 * h);
+    });
+    out.euclidean.backward(gradient);
+    using loss = new HybridLoss({ ...common, beta }).apply(embed(model, rows), undefined, {
+      gradParams: true,
+    });
+    loss.backward();
+    const values = await loss.read();
+    t.true(relativeError([values.loss], [plain(x, dim, beta)]) < 1e-6);
+    const all = async (of: typeof model): Promise<number[]> =>
+      [...(await of.gradients()).values()].flatMap(({ data }) => [...data]);
+    const error = relativeError(await all(model), await all(twin));
+    t.true(error < 1e-4, `${error}`);
+    t.true(values.min <= values.mean && values.mean <= values.max);
+  });
+}
+
+test('a beta that is nearly 0 is the plain loss, temperature gradient and statistics too', async (t) => {
+  using model = await tinyEmbedder();
+  const read = async (beta: number): Promise<number[]> => {
+    using loss = new HybridLoss({ ...common, beta }).apply(embed(model, rows), undefined, {
+      gradParams: true,
+    });
+    const { gradParams, ...values } = await loss.read();
+    return [values.loss, values.min, values.mean, values.max, values.accuracy, gradParams!.tauE];
+  };
+  t.true(relativeError(await read(1e-12), await read(0)) < 1e-6);
+});
+
+test('beta is for the euclidean geometry', (t) => {
+  t.throws(() => new HybridLoss({ ...common, geometry: 'hybrid', beta: 1 }), {
+    code: 'ERR_HOROBALL_TYPE',
+    message: /geometry/,
+  });
+  t.throws(() => new HybridLoss({ ...common, beta: -1 }), { code: 'ERR_HOROBALL_RANGE', message: /beta/ });
+});
