@@ -3,8 +3,6 @@
 #include <ATen/autocast_mode.h>
 #include <torch/version.h>
 
-#include "lane.h"
-
 namespace horoball::train {
 namespace {
 
@@ -24,6 +22,26 @@ void set_autocast(at::DeviceType device, bool on, at::ScalarType type) {
 }
 #endif
 
+bool cpu_multiplies(Precision precision) {
+  if (precision == Precision::float16 && !kHalfOnCpu) return false;
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+  __builtin_cpu_init();
+  return precision == Precision::float16 ? __builtin_cpu_supports("avx512fp16")
+                                         : __builtin_cpu_supports("avx512bf16");
+#elif defined(__x86_64__) || defined(_M_X64)
+  return false;
+#else
+  return true;
+#endif
+}
+
+at::ScalarType type_of(Precision precision) {
+  return precision == Precision::float16 ? at::kHalf : at::kBFloat16;
+}
+
+// As libtorch's own switch, of the thread; float32 where nothing is emulated.
+thread_local at::ScalarType emulated_type = at::kFloat;
+
 }  // namespace
 
 Precision precision_from(const std::string& name) {
@@ -31,24 +49,32 @@ Precision precision_from(const std::string& name) {
   return name == "float16" ? Precision::float16 : Precision::float32;
 }
 
-void check_precision(Precision precision, const at::Device& device) {
-  if (kHalfOnCpu || precision != Precision::float16 || !device.is_cpu()) return;
-  throw CodedError("ERR_HOROBALL_PRECISION",
-                   "float16 on the CPU needs libtorch 2.4 or newer; bfloat16 works with this one");
-}
-
 Autocast::Autocast(Precision precision, const at::Device& device)
-    : on_(precision != Precision::float32), device_(device.type()) {
+    : on_(precision != Precision::float32),
+      emulated_(on_ && device.is_cpu() && !cpu_multiplies(precision)),
+      device_(device.type()) {
   if (!on_) return;
+  if (emulated_) {
+    emulated_type = type_of(precision);
+    return;
+  }
   at::autocast::increment_nesting();
-  set_autocast(device_, true, precision == Precision::float16 ? at::kHalf : at::kBFloat16);
+  set_autocast(device_, true, type_of(precision));
 }
 
 // The cache holds casts of the weights: of no use once they have moved.
 Autocast::~Autocast() {
   if (!on_) return;
+  if (emulated_) {
+    emulated_type = at::kFloat;
+    return;
+  }
   set_autocast(device_, false, at::kFloat);
   if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
+}
+
+at::Tensor rounded(const at::Tensor& x) {
+  return emulated_type == at::kFloat || !x.defined() ? x : x.to(emulated_type).to(at::kFloat);
 }
 
 }  // namespace horoball::train

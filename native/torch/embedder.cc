@@ -7,7 +7,6 @@ namespace horoball::train {
 void EmbedderResource::build(const EmbedderConfig& config) {
   device_ = at::Device(config.device);
   precision_ = config.precision;
-  check_precision(precision_, device_);
   Initial initial(config.seed);
   backbone_ = ViT(config.model, initial);
   head_ = Head(config.model.embed_dim, config.head, initial);

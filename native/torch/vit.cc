@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "amp.h"
+
 namespace horoball::train {
 namespace {
 
@@ -27,6 +29,11 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v)
 #endif
 }
 
+// As autocast has it where it is emulated, else as it stands.
+at::Tensor product(const nn::Linear& linear, const at::Tensor& x) {
+  return rounded(at::linear(rounded(x), rounded(linear->weight), rounded(linear->bias)));
+}
+
 at::Tensor scaled(const LayerScale& scale, const at::Tensor& x) { return scale ? x * scale->gamma : x; }
 
 void freeze(torch::nn::Module& module) {
@@ -46,9 +53,9 @@ AttentionImpl::AttentionImpl(const ViTConfig& config)
 at::Tensor AttentionImpl::forward(const at::Tensor& x) {
   const auto batch = x.size(0), tokens = x.size(1), width = x.size(2);
   const auto parts =
-      qkv(x).reshape({batch, tokens, 3, num_heads, width / num_heads}).permute({2, 0, 3, 1, 4});
+      product(qkv, x).reshape({batch, tokens, 3, num_heads, width / num_heads}).permute({2, 0, 3, 1, 4});
   const auto mixed = attend(parts[0], parts[1], parts[2]);  // batch, head, token, width of a head
-  return proj(mixed.transpose(1, 2).reshape({batch, tokens, width}));
+  return product(proj, mixed.transpose(1, 2).reshape({batch, tokens, width}));
 }
 
 MlpImpl::MlpImpl(const ViTConfig& config)
@@ -57,7 +64,7 @@ MlpImpl::MlpImpl(const ViTConfig& config)
   register_module("fc2", fc2);
 }
 
-at::Tensor MlpImpl::forward(const at::Tensor& x) { return fc2(at::gelu(fc1(x))); }
+at::Tensor MlpImpl::forward(const at::Tensor& x) { return product(fc2, at::gelu(product(fc1, x))); }
 
 LayerScaleImpl::LayerScaleImpl(std::int64_t width, double value)
     : gamma(register_parameter("gamma", at::full({width}, value))) {}
@@ -86,7 +93,9 @@ PatchEmbedImpl::PatchEmbedImpl(const ViTConfig& config)
 }
 
 at::Tensor PatchEmbedImpl::forward(const at::Tensor& pictures) {
-  return proj(pictures).flatten(2).transpose(1, 2);
+  const auto stride = proj->options.stride();
+  const auto patches = at::conv2d(rounded(pictures), rounded(proj->weight), rounded(proj->bias), *stride);
+  return rounded(patches).flatten(2).transpose(1, 2);
 }
 
 ViTImpl::ViTImpl(const ViTConfig& config, Initial& initial) : patch_embed(config), norm(layer_norm(config)) {

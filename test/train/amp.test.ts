@@ -1,6 +1,6 @@
 import test from 'ava';
 import { type Embedder, HybridLoss, type NamedTensor, type Precision } from '../../lib/train/index.ts';
-import { setThreads, torchInfo } from '../../lib/train/native.ts';
+import { setThreads } from '../../lib/train/native.ts';
 import { AdamW } from '../../lib/train/optim.ts';
 import { GradScaler } from '../../lib/train/scaler.ts';
 import { embed, relativeError, tinyEmbedder } from './helpers.ts';
@@ -20,10 +20,7 @@ const loss = new HybridLoss({
 const flat = (state: ReadonlyMap<string, NamedTensor>): number[] =>
   [...state.values()].flatMap(({ data }) => [...data]);
 
-/** float16 on the CPU came with libtorch 2.4. */
-const [major, minor] = torchInfo().version.split('.').map(Number);
-const half = major! > 2 || (major === 2 && minor! >= 4);
-const lower: Precision[] = half ? ['bfloat16', 'float16'] : ['bfloat16'];
+const lower: Precision[] = ['bfloat16', 'float16'];
 
 async function outputs(precision: Precision): Promise<{ body: Float32Array; euclidean: Float32Array }> {
   using model = await tinyEmbedder({ precision });
@@ -54,13 +51,6 @@ for (const precision of lower) {
     t.true(relativeError(rounded, exact) < 5e-2, `${relativeError(rounded, exact)}`);
   });
 }
-
-(half ? test.skip : test.serial)('float16 without its kernels is refused in a sentence', async (t) => {
-  await t.throwsAsync(tinyEmbedder({ precision: 'float16' }), {
-    code: 'ERR_HOROBALL_PRECISION',
-    message: /2\.4/,
-  });
-});
 
 test.serial('a precision that is none is refused', async (t) => {
   await t.throwsAsync(tinyEmbedder({ precision: 'float8' as Precision }), { code: 'ERR_HOROBALL_TYPE' });
@@ -109,7 +99,7 @@ test.serial('the scale grows after enough good steps, and the state goes on', as
 });
 
 test.serial('a forced overflow leaves the weights alone, and the scaler recovers', async (t) => {
-  using model = await tinyEmbedder({ precision: half ? 'float16' : 'bfloat16' });
+  using model = await tinyEmbedder({ precision: 'float16' });
   using optimizer = new AdamW(model, { lr: 1e-3 });
   using scaler = new GradScaler({ scale: 2 ** 126, backoff: 2 ** -16 });
   const before = flat(await model.state());
