@@ -14,13 +14,20 @@ interface Claim {
  * @throws {Error} `ERR_HOROBALL_RUN_BUSY` where another process of this machine does.
  */
 export async function claimRun(folder: string): Promise<void> {
-  const other = await busyWith(folder);
-  if (other !== null) {
-    const message = `[train] resume: process ${other} is still training in ${folder}; wait for it, or if it is another program delete ${claimFile(folder)}`;
-    throw coded('ERR_HOROBALL_RUN_BUSY', message);
-  }
   const claim: Claim = { pid: process.pid, host: hostname() };
-  await writeFile(claimFile(folder), JSON.stringify(claim));
+  const write = (): Promise<void> => writeFile(claimFile(folder), JSON.stringify(claim), { flag: 'wx' });
+  await write().catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
+    const other = await busyWith(folder);
+    if (other !== null) throw busy(folder, other);
+    await releaseRun(folder); // of a process that is no more
+    await write();
+  });
+}
+
+function busy(folder: string, pid: number): Error {
+  const message = `[train] resume: process ${pid} is still training in ${folder}; wait for it, or if it is another program delete ${claimFile(folder)}`;
+  return coded('ERR_HOROBALL_RUN_BUSY', message);
 }
 
 /** Gives it back. */
