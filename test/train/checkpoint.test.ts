@@ -34,7 +34,14 @@ test.after.always(async (t) => {
 
 type Options = Partial<RunConfig>;
 const short: Options = { ...tinyRun, ep: 8, eval_ep: '[0]+[3]+[8]' };
-const everything: Options = { ema: 0.8, learn: 't_e,hyp_c', head: 'hyp-vit', chunk: 9, schedule: 'cosine' };
+const everything: Options = {
+  ema: 0.8,
+  learn: 't_e,hyp_c',
+  head: 'hyp-vit',
+  geometry: 'hybrid',
+  chunk: 9,
+  schedule: 'cosine',
+};
 
 /** Ends a run after a step, as Ctrl-C does. */
 function stopAfter(step: number): TrainHooks {

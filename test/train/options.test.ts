@@ -102,7 +102,14 @@ test.serial('the published order of clipping says so, and damps the step', async
 
 test.serial('what is learnt begins at exactly its value, moves, is logged and is saved', async (t) => {
   const { root, runs } = t.context;
-  const options: Options = { learn: 't_e, hyp_c', head: 'hyp-vit', hyp_c: 0.3, learn_lr: 0.02, t_e: 0.13 };
+  const options: Options = {
+    learn: 't_e, hyp_c',
+    head: 'hyp-vit',
+    geometry: 'hybrid',
+    hyp_c: 0.3,
+    learn_lr: 0.02,
+    t_e: 0.13,
+  };
   const { rows, result } = await run(root, { ...options, runs, eval_ep: '[24]' });
   const { t_e, hyp_c, t_h } = rows[0]!;
   t.deepEqual([t_e, hyp_c, t_h], [0.13, 0.3, undefined]);

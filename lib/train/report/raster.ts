@@ -18,7 +18,7 @@ export async function diskPng(snapshot: Snapshot): Promise<Buffer> {
   });
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${diskSize}" height="${diskSize}"><rect width="100%" height="100%" fill="#fcfbf8"/><circle cx="${centre}" cy="${centre}" r="${radius}" fill="#f3f1eb" stroke="#62666d"/>${dots.join('')}</svg>`;
   const { default: sharp } = await import('sharp');
-  return await sharp(Buffer.from(svg)).png({ palette: true }).toBuffer();
+  return await sharp(Buffer.from(svg)).png().toBuffer();
 }
 
 /** The gallery of a report as a picture: a line a query, green where the neighbour is of its class, red where not. */
@@ -41,6 +41,6 @@ export async function galleryPng({ gallery }: Snapshot): Promise<Buffer | null> 
   const canvas = sharp({ create: { width, height, channels: 3, background: '#fcfbf8' } });
   return await canvas
     .composite(await Promise.all(tiles))
-    .png({ palette: true })
+    .png() // a palette is a third of the size, but takes seconds to choose
     .toBuffer();
 }
