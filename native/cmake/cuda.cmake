@@ -87,3 +87,11 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   target_compile_options(horoball_emulated PRIVATE -mavx2 -mfma) # a fused multiply-add as one instruction
 endif()
 target_link_libraries(horoball_emulated PRIVATE horoball_warnings)
+
+# `cmake --build build --target gpu_bench`: times the tables on the device. See bench/gpu.ts.
+if(horoball_has_cuda AND EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/native/test/gpu_bench.cu)
+  add_executable(gpu_bench EXCLUDE_FROM_ALL native/test/gpu_bench.cu)
+  set_target_properties(gpu_bench PROPERTIES CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON CUDA_RUNTIME_LIBRARY Static)
+  target_include_directories(gpu_bench PRIVATE native)
+  target_link_libraries(gpu_bench PRIVATE horoball_cuda horoball_kernels)
+endif()

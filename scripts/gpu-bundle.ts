@@ -1,0 +1,67 @@
+// npm run gpu:bundle: packs into .gpu/ what a GPU machine without network needs beside a checkout of this commit: a Node
+// binary, the packages that building and testing take, and the compiled JavaScript. There `bench/gpu.sh` unpacks it.
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const folder = join(root, '.gpu');
+const mostBytes = 64e6;
+
+/** What the tests and benches are run by; the rest comes with the package's own dependencies. */
+const alsoNeeded = ['ava'];
+
+interface Manifest {
+  readonly dependencies?: Record<string, string>;
+}
+
+function manifest(folder: string): Manifest {
+  return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Manifest;
+}
+
+/** Folders under node_modules, relative to the root, that `names` need, each looked for as Node would. */
+function closure(names: readonly string[]): Set<string> {
+  const found = new Set<string>();
+  const visit = (name: string, from: string): void => {
+    for (let at = from; ; at = at.slice(0, Math.max(0, at.lastIndexOf('node_modules') - 1))) {
+      const place = join(at, 'node_modules', name);
+      if (existsSync(join(root, place, 'package.json'))) {
+        if (found.has(place)) return;
+        found.add(place);
+        for (const each of Object.keys(manifest(join(root, place)).dependencies ?? {})) visit(each, place);
+        return;
+      }
+      if (at === '') throw new Error(`${name} is not installed: npm install`);
+    }
+  };
+  for (const name of names) visit(name, '');
+  return found;
+}
+
+function pack(name: string, paths: readonly string[], ...options: string[]): void {
+  execFileSync('tar', ['-czf', join(folder, name), ...options, ...paths], { cwd: root });
+}
+
+function main(): void {
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  const own = Object.keys(manifest(root).dependencies ?? {});
+  pack('node_modules.tar.gz', Array.from(closure([...own, ...alsoNeeded])).sort());
+  pack('dist.tar.gz', ['dist'], '--exclude=*.map', '--exclude=*.d.ts');
+  writeFileSync(join(folder, 'node.gz'), gzipSync(readFileSync(process.execPath), { level: 9 }));
+  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' });
+  writeFileSync(join(folder, 'commit'), commit);
+  const sizes = readdirSync(folder).map((name) => [name, statSync(join(folder, name)).size] as const);
+  const total = sizes.reduce((sum, [, size]) => sum + size, 0);
+  for (const [name, size] of sizes)
+    process.stdout.write(`${(size / 1e6).toFixed(1).padStart(6)} MB  ${name}\n`);
+  process.stdout.write(`${(total / 1e6).toFixed(1).padStart(6)} MB  in .gpu; there, run bench/gpu.sh\n`);
+  if (total > mostBytes) {
+    process.stderr.write(`.gpu is over ${mostBytes / 1e6} MB\n`);
+    process.exitCode = 1;
+  }
+}
+
+main();
