@@ -1,6 +1,6 @@
 // The package as others get it: packed, installed in an empty folder, used with nothing but Node.
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import ava, { type TestFn } from 'ava';
 import { build } from 'esbuild';
@@ -121,6 +121,36 @@ test('a bundle finds the package beside it, or the core that HOROBALL_CORE names
   t.regex(lost.stderr, /a bundle needs the package horoball beside it, or HOROBALL_CORE/);
   const core = join(packaged, 'prebuilds', `${process.platform}-${process.arch}`, 'horoball.node');
   t.regex((await bareNode(t.context, [join(away, 'whole.cjs')], { HOROBALL_CORE: core })).stdout, distance);
+});
+
+test('where no binary fits, setup builds the core; in the cache if the package cannot be written to', async (t) => {
+  const here = await install();
+  const { project, packaged } = here;
+  const core = join(project, 'core.node');
+  await rename(join(packaged, 'prebuilds', `${process.platform}-${process.arch}`, 'horoball.node'), core);
+  await writeFile(join(packaged, 'build'), 'a file, so that nothing can be made in this folder');
+  const before = await bareNode(here, ['--input-type=module', '-e', module]);
+  t.regex(before.stderr, /ERR_HOROBALL_NO_BINARY/);
+  t.regex(
+    before.stderr,
+    /did not load \(No native build was found.*\): run `npx horoball setup`, which builds it/,
+  );
+
+  const programs = join(project, 'programs');
+  await mkdir(programs);
+  const cmake = `#!/bin/sh
+for option in "$@"; do case "$option" in
+  -DCMAKE_LIBRARY_OUTPUT_DIRECTORY=*) /bin/cp ${core} "\${option#*=}/core.node" ;;
+esac; done`;
+  await writeFile(join(programs, 'cmake'), cmake, { mode: 0o755 });
+  await writeFile(join(programs, 'c++'), '#!/bin/sh', { mode: 0o755 });
+  const env = { PATH: programs, LIBTORCH: join(project, 'nowhere') };
+  const setup = await bareNode(here, [program(here), 'setup'], env);
+  t.regex(setup.stderr, /^horoball: LIBTORCH is set, but it cannot be used/m);
+  const after = await bareNode(here, ['--input-type=module', '-e', module]);
+  t.regex(after.stdout, distance, after.stderr);
+  await rm(join(project, '.cache'), { recursive: true });
+  await here.remove();
 });
 
 /** KiB that the process has in memory, Node's own program apart. */
