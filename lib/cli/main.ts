@@ -16,6 +16,7 @@ const commands: Record<string, () => Promise<Command>> = {
   sweep: async () => (await import('./sweep.ts')).sweepCommand(),
   report: async () => (await import('./report.ts')).reportCommand(),
   recipes: async () => (await import('./recipes.ts')).recipesCommand(),
+  export: async () => (await import('./export.ts')).exportCommand(),
   data: async () => (await import('./data.ts')).dataCommand(),
   bench: async () => (await import('./bench.ts')).benchCommand(),
   weights: async () => (await import('./weights.ts')).weightsCommand(),

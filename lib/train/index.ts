@@ -60,6 +60,7 @@ export {
   torchAvailable,
   torchInfo,
 } from './native.ts';
+export { type Exported, exportOnnx } from './onnx/export.ts';
 export { AdamW, type AdamWOptions, type Trainable } from './optim.ts';
 export type {
   Baseline,

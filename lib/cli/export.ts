@@ -1,0 +1,24 @@
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { exportOnnx } from '../train/onnx/export.ts';
+import { readRun } from '../train/run-folder.ts';
+import { jsonLine } from './json.ts';
+
+/** `horoball export`: a run's network as one file that other runtimes read. */
+export function exportCommand(): Command {
+  return new Command('export')
+    .description("write a run's network as ONNX, for any runtime that reads it")
+    .argument('<run>', 'run folder')
+    .option('--onnx <file>', 'where it goes (default: model.onnx in the run folder)')
+    .option('--json', 'print what was written as a line of JSON on stdout')
+    .action(async (path: string, options: { onnx?: string; json?: boolean }) => {
+      await readRun(path); // says so where it is no run folder
+      const file = options.onnx ?? join(path, 'model.onnx');
+      const result = await exportOnnx(join(path, 'model.safetensors'), file);
+      const { bytes, size, dim, c } = result;
+      process.stderr.write(
+        `${file}: ${(bytes / 1e6).toFixed(1)} MB. pictures (N x 3 x ${size} x ${size}, RGB from 0 to 1) -> body, euclidean and hyperbolic (N x ${dim}, c ${c})\n`,
+      );
+      if (options.json) jsonLine(result);
+    });
+}
