@@ -99,7 +99,7 @@ const server = createServer(async (request, response) => {
     else if (number !== undefined && samples[number] !== undefined) response.end(await readFile(samples[number].path));
     else json(404, { error: 'there is nothing here' });
   } catch (error) {
-    json(400, { error: error.message });
+    json(400, { error: error.code === 'ERR_HOROBALL_PICTURE' ? 'this is no picture that can be read' : error.message });
   }
 });
 server.listen(Number(port), '127.0.0.1', () => console.log(`http://127.0.0.1:${server.address().port}`));

@@ -50,11 +50,10 @@ test('doctor says how everything stands, in words and in JSON', async (t) => {
 });
 
 test('setup has nothing to do the second time', async (t) => {
-  const began = performance.now();
   const { code, stdout, stderr } = await horoball(['setup', '--json']);
   t.is(code, 0, stderr);
   t.false(JSON.parse(stdout).changed);
-  t.true(performance.now() - began < 10_000);
+  t.regex(stderr, /^Nothing to do: /);
 });
 
 test('a LIBTORCH that is not there is one sentence and exit code 1', async (t) => {
