@@ -40,9 +40,6 @@ template <int kVectors, Left kLeft, class T>
 inline void accumulate_tile(const T* weights, std::int64_t inner, RightSide<T> right, std::int64_t column,
                             T* const* rows, int row_count, int column_count) {
   using V = Vec<T>;
-  for (int r = 0; r < row_count; ++r) {
-    for (int line = 0; line < kVectors; ++line) __builtin_prefetch(rows[r] + column + line * V::kLanes, 1);
-  }
   const Sums<T, kVectors> sums =
       product<kVectors, kLeft>(weights, kBlock<T>, right.rows + column, right.pitch, inner);
   unrolled<kTileRows>([&](auto r) HOROBALL_LAMBDA {
