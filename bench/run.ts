@@ -24,7 +24,8 @@ const help = `npm run bench -- [options]
   --python FILE   an interpreter that has the peers (default: bench/peers/.venv, made by npm run bench:peers)
   --js DIR        a folder whose node_modules has usearch, simsimd, @tensorflow/tfjs (default: bench/peers)
   --no-peers      horoball alone
-  --full          scaling to 50,000 rows, and a whole SOP test set evaluated (two minutes more)
+  --full          scaling to 50,000 rows, a whole SOP test set evaluated, every formulation of torch.compile's (two
+                  minutes more)
   --out DIR       where to write MACHINE-COMMIT.csv and .html, anew after every suite (default: bench/rows of a
                   checkout, else horoball-bench)
   --json          one JSON object a row on stdout, and the table on stderr
@@ -94,7 +95,7 @@ async function measureAll(bench: Bench, rows: Row[], save: () => Promise<void>):
       process.exitCode = 1;
     }
   };
-  for (const planned of suites(bench.threads, await loadJsPeers(values.js))) {
+  for (const planned of suites(bench.threads, await loadJsPeers(values.js), values.full)) {
     await step(planned.name, () => measureSuite(planned.build(), bench));
   }
   await step('loading', () => measureLoading(bench.threads));

@@ -16,7 +16,7 @@ export interface Planned {
 }
 
 /** Every suite of `npm run bench`, in the order of the table. */
-export function suites(threads: number, js: JsPeers = noJsPeers): Planned[] {
+export function suites(threads: number, js: JsPeers = noJsPeers, full = false): Planned[] {
   const pairwise = [batch, square, vitS].map((shape) => ({
     name: `pairwise ${shape.name}`,
     build: () => pairwiseSuite(shape, threads, js),
@@ -28,8 +28,8 @@ export function suites(threads: number, js: JsPeers = noJsPeers): Planned[] {
   const delta = [500, 2000].map((n) => ({ name: `delta n=${n}`, build: () => deltaSuite(n, threads) }));
   return [
     ...pairwise,
-    { name: 'loss sop', build: () => lossSuite(sop, { published: 400, compiled: 5 }, threads) },
-    { name: 'loss cub', build: () => lossSuite(cub, { published: 200, compiled: 2.5 }, threads) },
+    { name: 'loss sop', build: () => lossSuite(sop, { published: 400, compiled: 5 }, threads, full) },
+    { name: 'loss cub', build: () => lossSuite(cub, { published: 200, compiled: 2.5 }, threads, full) },
     ...search,
     { name: 'evaluation cub-test', build: () => evaluationSuite(cubTest, threads) },
     ...delta,

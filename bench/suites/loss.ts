@@ -19,7 +19,7 @@ export interface LossBars {
 }
 
 /** The loss of one batch with all gradients; `reference` is untied, clean, float32. */
-export function lossSuite(shape: BatchShape, bars: LossBars, threads: number): Suite {
+export function lossSuite(shape: BatchShape, bars: LossBars, threads: number, full = false): Suite {
   const { classes, views, dim } = shape;
   const rows = classes * views;
   const e = unitRows(rows, dim, views, 11, 'float32');
@@ -82,7 +82,7 @@ export function lossSuite(shape: BatchShape, bars: LossBars, threads: number): S
     arrays: { e: input(e), h: input(h) },
     own,
     peers: [
-      ...lossPeers(shape, bars, labels),
+      ...lossPeers(shape, bars, labels, full),
       ...products(
         labels({ op: 'sgemm', geometry: '', heads: '', pass: 'forward' }),
         { x: 'e', y: 'h' },
@@ -108,7 +108,12 @@ export function lossFlops({ n, dim, heads, geometry, pass }: Labels): number {
   return n * n * dim * spaces * (pass === 'forward' ? 1 : 4);
 }
 
-function lossPeers(shape: BatchShape, bars: LossBars, labels: (over: Partial<Labels>) => Labels): PeerSide[] {
+function lossPeers(
+  shape: BatchShape,
+  bars: LossBars,
+  labels: (over: Partial<Labels>) => Labels,
+  full: boolean,
+): PeerSide[] {
   const params = { ...lossSettings, views: shape.views };
   const peer = (name: string, as: string, bar?: Bar): PeerSide => ({
     name,
@@ -124,14 +129,13 @@ function lossPeers(shape: BatchShape, bars: LossBars, labels: (over: Partial<Lab
   return [
     { ...peer('published loss', 'compat', { of: 'ratio', atLeast: bars.published }), peak: true },
     peer('torch eager, one matrix', 'untied'),
-    { ...peer('torch.compile, one matrix', 'untied', { of: 'ratio', atLeast: bars.compiled }), peak: true },
-    // More views mean more unrolled pairs than a compiler can be asked to read.
-    ...(shape.views === 2
-      ? [
-          peer('torch.compile, pair blocks', 'untied', { of: 'ratio', atLeast: bars.compiled }),
-          peer('pytorch-metric-learning SupConLoss', 'euclidean'),
-        ]
+    peer('torch.compile, one matrix', 'untied', { of: 'ratio', atLeast: bars.compiled }),
+    // Twenty seconds to compile what was never the faster of the two; more views mean more unrolled pairs than a
+    // compiler can be asked to read.
+    ...(shape.views === 2 && full
+      ? [peer('torch.compile, pair blocks', 'untied', { of: 'ratio', atLeast: bars.compiled })]
       : []),
+    ...(shape.views === 2 ? [peer('pytorch-metric-learning SupConLoss', 'euclidean')] : []),
   ];
 }
 
