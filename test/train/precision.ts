@@ -8,12 +8,13 @@ import { temporary } from './tiny-data.ts';
 const [seeds, epochs] = [process.argv[2] ?? 3, process.argv[3] ?? 30].map(Number) as [number, number];
 const { path: root, remove } = await temporary();
 
-/** Smaller pictures and batches than the preset's: a run takes some ten seconds of two cores. */
+/** Smaller pictures and batches than the preset's: a run takes some ten seconds of one core. */
 const options: Partial<RunConfig> = {
   ds: 'shapes',
   path: process.argv[4] ?? join(root, 'shapes'),
-  crop: 32,
-  resize: 36,
+  crop: 24,
+  resize: 27,
+  threads: 1,
   bs: 64,
   ep: epochs,
   eval_ep: `[${epochs}]`,
