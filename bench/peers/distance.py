@@ -44,6 +44,28 @@ def gram(inputs: Inputs, params: Params) -> Peer:
     return Peer(lambda: gram_distance(x, y, params["c"]), _corner)
 
 
+def _with_gradients(distance: Callable[[Tensor, Tensor], Tensor], inputs: Inputs) -> Peer:
+    """The distances and, for a cotangent of ones, the gradients of both sides; answers with the gradients' norms."""
+    x, y = (tensor.clone().requires_grad_() for tensor in _tensors(inputs))
+
+    def run() -> tuple[Tensor, Tensor]:
+        x.grad = y.grad = None
+        distance(x, y).sum().backward()
+        return x.grad, y.grad
+
+    return Peer(run, lambda gradients: [float(gradient.norm()) for gradient in gradients])
+
+
+@peer("torch.cdist with gradients")
+def cdist_with_gradients(inputs: Inputs, params: Params) -> Peer:
+    return _with_gradients(torch.cdist, inputs)
+
+
+@peer("torch gram + asinh with gradients")
+def gram_with_gradients(inputs: Inputs, params: Params) -> Peer:
+    return _with_gradients(lambda x, y: gram_distance(x, y, params["c"]), inputs)
+
+
 @peer("torch.compile gram + asinh")
 def compiled_gram(inputs: Inputs, params: Params) -> Peer:
     x, y = _tensors(inputs)
