@@ -36,7 +36,7 @@ function signed<T extends Reals>(lifted: Matrix<T>, sign: number): Matrix<T> {
  * a query and a gallery vector is then `-cosh(sqrt(c) dist) / c`: the larger, the nearer, so exact search ranks
  * as the hyperbolic distance does, up to the digits of the type where points are near one another.
  * `dist = arcosh(-c product) / sqrt(c)` gives the distance back; rescore with `topK` where digits matter. A graph index
- * (HNSW) compares stored rows with each other and finds little with these: see `guide/embedding.md`.
+ * (HNSW) compares stored rows with each other and finds little with these: see `lib/guide/embedding.md`.
  *
  * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`
  * @example

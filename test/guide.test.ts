@@ -18,7 +18,7 @@ interface Page {
 }
 
 /** The pages that lie in the repository, not those of dependencies or runs. */
-const folders = ['', 'guide', 'lib', 'native', 'bench', 'examples'];
+const folders = ['', 'lib', 'lib/guide', 'lib/examples', 'native', 'bench'];
 const pages: Page[] = folders.flatMap((folder) =>
   (existsSync(join(root, folder)) ? readdirSync(join(root, folder)) : [])
     .filter((name) => name.endsWith('.md'))
@@ -139,8 +139,8 @@ test('npm scripts that are named exist', (t) => {
   );
 });
 
-test('guide/errors.md explains every code, and no other', (t) => {
-  const page = pages.find(({ name }) => name === join('guide', 'errors.md'))!.text;
+test('lib/guide/errors.md explains every code, and no other', (t) => {
+  const page = pages.find(({ name }) => name === join('lib/guide', 'errors.md'))!.text;
   const explained = new Set(Array.from(page.matchAll(/^\| `(ERR_HOROBALL_\w+)`/gm), ([, code]) => code!));
   const used = new Set<string>();
   for (const folder of ['lib', 'native']) {

@@ -100,7 +100,10 @@ test('lib: the light core does not know the training layer, nor anybody the test
 
 test('only the two native.ts load a binary', (t) => {
   const loaders = scripts.filter(
-    ({ path, text }) => path.startsWith('lib/') && /node-gyp-build'|process\.dlopen|\.node'\)/.test(text),
+    ({ path, text }) =>
+      path.startsWith('lib/') &&
+      !path.startsWith('lib/tasks/') &&
+      /node-gyp-build'|process\.dlopen|\.node'\)/.test(text),
   );
   t.deepEqual(
     loaders.map(({ path }) => path).filter((path) => !/^lib\/(train\/)?native\.ts$/.test(path)),

@@ -22,7 +22,7 @@ export async function settled(
   return { ...config, model, weights, chunk };
 }
 
-/** Numbers a token that a block keeps for its backward pass, over the token's width: measured, with room. */
+/** Numbers a token that a block keeps for its backward pass, over the token's width: an estimate, with room. */
 const keptPerToken = 20;
 
 /**

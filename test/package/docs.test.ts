@@ -11,7 +11,7 @@ import { root } from './unpacked.ts';
 
 test('the site is whole', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'horoball-docs-'));
-  await promisify(execFile)(process.execPath, [join(root, 'dist/scripts/docs.js'), folder]);
+  await promisify(execFile)(process.execPath, [join(root, 'dist/lib/tasks/docs.js'), folder]);
   const files = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith('.html'));
   const texts = new Map<string, string>();
   for (const name of files) texts.set(name, await readFile(join(folder, name), 'utf8'));
@@ -34,6 +34,6 @@ test('the site is whole', async (t) => {
     names.filter((name) => !texts.get(page)!.includes(`<h2 id="${name.toLowerCase()}">${name}</h2>`));
   t.deepEqual(described(join('api', 'horoball.html'), Object.keys(core)), []);
   t.deepEqual(described(join('api', 'horoball-io.html'), Object.keys(io)), []);
-  t.regex(texts.get(join('guide', 'options.html'))!, /--hyp_c[\s\S]*curvature is -c/);
+  t.regex(texts.get(join('lib', 'guide', 'options.html'))!, /--hyp_c[\s\S]*curvature is -c/);
   await rm(folder, { recursive: true });
 });

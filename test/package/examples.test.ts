@@ -1,4 +1,4 @@
-// examples/ as a reader runs them, from the repository's root.
+// lib/examples/ as a reader runs them, from the repository's root.
 import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -12,7 +12,7 @@ const require = createRequire(join(root, 'package.json'));
 
 async function example(name: string, ...args: string[]): Promise<string> {
   const run = promisify(execFile);
-  return (await run(process.execPath, [join(root, 'examples', name), ...args], { cwd: root })).stdout;
+  return (await run(process.execPath, [join(root, 'lib/examples', name), ...args], { cwd: root })).stdout;
 }
 
 /** Whether a package that only an example needs is here. */

@@ -7,7 +7,7 @@ import * as training from '../../lib/train/index.ts';
 import { classNames, temporary, tinyRun, writePictures } from './tiny-data.ts';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
-const pages = ['README.md', ...readdirSync(join(root, 'guide')).map((name) => join('guide', name))];
+const pages = ['README.md', ...readdirSync(join(root, 'lib/guide')).map((name) => join('lib/guide', name))];
 const examples = pages.flatMap((page) =>
   Array.from(readFileSync(join(root, page), 'utf8').matchAll(/^```js\n(.*?)^```/gms), ([, code]) => ({
     page,

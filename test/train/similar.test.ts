@@ -1,4 +1,4 @@
-// examples/similar.mjs: trains a small network, starts the service, uploads a picture as a program and as a person does.
+// lib/examples/similar.mjs: trains a small network, starts the service, uploads a picture as a program and as a person does.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL('../../../', import.meta.url));
 
 /** Starts the service; the address that it prints. */
 function serve(run: string, pictures: string): { child: ChildProcess; address: Promise<string> } {
-  const args = [join(root, 'examples/similar.mjs'), run, pictures, '0'];
+  const args = [join(root, 'lib/examples/similar.mjs'), run, pictures, '0'];
   const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
   const address = new Promise<string>((resolve, reject) => {
     let said = '';

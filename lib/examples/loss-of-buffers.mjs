@@ -1,6 +1,6 @@
 // The loss and its gradients for another framework's buffers: here onnxruntime's tensors, whose data are typed arrays.
 // tfjs is the same with `await tensor.data()` and `tf.tensor(gradient.data, [rows, cols])`.
-//   npm install onnxruntime-node && node examples/loss-of-buffers.mjs
+//   npm install onnxruntime-node && node lib/examples/loss-of-buffers.mjs
 import { Tensor } from 'onnxruntime-node';
 import { hybridContrastiveLoss, matrix } from 'horoball';
 

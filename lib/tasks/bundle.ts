@@ -4,7 +4,7 @@ import { rm } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
-const lib = fileURLToPath(new URL('../lib/', import.meta.url));
+const lib = fileURLToPath(new URL('../', import.meta.url));
 
 await rm(`${lib}horoball.js`, { force: true });
 await build({

@@ -1,5 +1,5 @@
 // Embeds a small taxonomy in the Poincaré disk with nothing but the light core, and draws it.
-//   node examples/hierarchy.mjs [file.svg]
+//   node lib/examples/hierarchy.mjs [file.svg]
 // The loss is that of Nickel and Kiela (arXiv 1705.08039): of all names a name's parent and children should be nearest.
 import { writeFileSync } from 'node:fs';
 import { geodesic, matrix, mobiusAdd, pairwiseDistance, RiemannianAdam } from 'horoball';

@@ -3,7 +3,7 @@
 // - a flat one, by inner product of toInnerProductIndex's vectors: its order is already exact;
 // - a graph (HNSW), by Euclidean distance of logmap0's vectors. Inner products do not do there, since a graph compares
 //   the stored rows with each other: it would find 2 % of the neighbours.
-//   npm install usearch && node examples/rerank.mjs [rows]
+//   npm install usearch && node lib/examples/rerank.mjs [rows]
 import { exactSearch, Index, MetricKind, ScalarKind } from 'usearch';
 import { expmap0, logmap0, matrix, toInnerProductIndex, topK } from 'horoball';
 

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { Marked } from 'marked';
 import { publicDeclarations } from './api.ts';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
+const root = fileURLToPath(new URL('../../..', import.meta.url));
 const out = resolve(root, process.argv[2] ?? 'docs');
 
 interface Page {
@@ -18,20 +18,23 @@ interface Page {
 
 const read = (source: string): Page => ({ source, markdown: readFileSync(join(root, source), 'utf8') });
 /** In the order of its table of contents. */
-const guide = Array.from(read('guide/README.md').markdown.matchAll(/\]\((\w+\.md)\)/g), ([, name]) => name!);
-const examples = readdirSync(join(root, 'examples')).filter((name) => name.endsWith('.mjs'));
+const guide = Array.from(
+  read('lib/guide/README.md').markdown.matchAll(/\]\((\w+\.md)\)/g),
+  ([, name]) => name!,
+);
+const examples = readdirSync(join(root, 'lib/examples')).filter((name) => name.endsWith('.mjs'));
 
 const sections: Record<string, Page[]> = {
   '': [read('README.md')],
-  Guide: [read('guide/README.md'), ...guide.map((name) => read(`guide/${name}`)), options()],
+  Guide: [read('lib/guide/README.md'), ...guide.map((name) => read(`lib/guide/${name}`)), options()],
   Reference: [api('horoball', 'index'), api('horoball/io', 'io/index'), api('horoball/train', 'train/index')],
-  Examples: [read('examples/README.md'), ...examples.map(listing)],
+  Examples: [read('lib/examples/README.md'), ...examples.map(listing)],
   Inside: ['lib/README.md', 'native/README.md', 'CONTRIBUTING.md', 'CHANGELOG.md'].map(read),
 };
 
 function listing(name: string): Page {
-  const code = readFileSync(join(root, 'examples', name), 'utf8');
-  return { source: `examples/${name}`, markdown: `# ${name}\n\n\`\`\`js\n${code}\`\`\`\n` };
+  const code = readFileSync(join(root, 'lib/examples', name), 'utf8');
+  return { source: `lib/examples/${name}`, markdown: `# ${name}\n\n\`\`\`js\n${code}\`\`\`\n` };
 }
 
 /** What `--help` says, of every command. */
@@ -44,7 +47,7 @@ function options(): Page {
     .map(([, name]) => name!)
     .filter((name) => name !== 'help');
   const parts = commands.map((name) => `## horoball ${name}\n\n\`\`\`\n${help(name)}\`\`\`\n`);
-  return { source: 'guide/options.md', markdown: `# Options\n\n${parts.join('\n')}` };
+  return { source: 'lib/guide/options.md', markdown: `# Options\n\n${parts.join('\n')}` };
 }
 
 function api(name: string, index: string): Page {

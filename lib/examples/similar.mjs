@@ -1,5 +1,5 @@
 // A service that finds similar pictures: embeds a folder once, then answers uploads, with a small page.
-//   node examples/similar.mjs RUN PICTURES [port]
+//   node lib/examples/similar.mjs RUN PICTURES [port]
 // RUN is a run folder of `npx horoball train` (or start), PICTURES a folder of class folders. Listens on this machine only.
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -11,7 +11,7 @@ import { Embedder, embed, ImageLoader, imageFolder, loadWeights } from 'horoball
 
 const [run, folder, port = '8080'] = process.argv.slice(2);
 if (folder === undefined) {
-  console.error('usage: node examples/similar.mjs RUN PICTURES [port]');
+  console.error('usage: node lib/examples/similar.mjs RUN PICTURES [port]');
   process.exit(2);
 }
 const largest = 20e6; // bytes of an upload
