@@ -88,8 +88,8 @@ test('--resume goes on with a run that Ctrl-C ended, and says so', async (t) => 
   t.is(resumed.code, 0, resumed.stderr);
   t.regex(resumed.stderr, /Going on with .*folder-hybrid-1 after step \d+\./);
   const steps = resumed.rows().filter(({ type }) => type === 'step');
-  t.is(resumed.rows()[0]!['type'], 'resume');
-  t.is(steps[0]!['step'], (resumed.rows()[0]!['step'] as number) + 1);
+  const goingOn = resumed.rows().find(({ type }) => type === 'resume')!;
+  t.is(steps[0]!['step'], (goingOn['step'] as number) + 1);
   const text = await readFile(join(runs, 'folder-hybrid-1', 'metrics.jsonl'), 'utf8');
   const logged = [...text.matchAll(/"type":"step","step":(\d+)/g)].map((match) => Number(match[1]));
   t.deepEqual(

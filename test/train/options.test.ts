@@ -50,11 +50,12 @@ const learns = (rows: readonly StepRow[]): boolean =>
 for (const head of ['hypmix', 'hyp-vit'] as const) {
   test.serial(`${head}: in chunks, 20 steps have the losses of 20 whole steps`, async (t) => {
     const { root } = t.context;
-    const whole = await run(root, { head, ep: 20 });
-    const chunked = await run(root, { head, ep: 20, chunk: 5 });
+    const whole = await run(root, { head, ep: 20, lr: 1e-4 });
+    const chunked = await run(root, { head, ep: 20, lr: 1e-4, chunk: 5 });
     for (const [i, value] of losses(whole.rows).entries()) {
       const other = chunked.rows[i]!.loss;
-      t.true(Math.abs(other / value - 1) < 1e-5, `step ${i + 1}: ${other} and ${value}`);
+      // The logits are of the order of 10: of a loss near 0 their rounding is a large part.
+      t.true(Math.abs(other - value) < 1e-5 * Math.max(1, value), `step ${i + 1}: ${other} and ${value}`);
     }
     t.true(mean(losses(whole.rows).slice(-4)) < 0.9 * mean(losses(whole.rows).slice(0, 4)));
     t.is(memory().handles, 0);

@@ -18,7 +18,8 @@ function threadMs(): number {
 
 const runs = await mkdtemp(join(tmpdir(), 'horoball-probe-'));
 const options = { ...tinyRun, path: process.argv[2]!, runs, ep: steps, eval_ep: 'r(0,500,100)' };
-await train({ ...options, ep: 5, eval_ep: '[0]' }); // loads the libraries and lets the compiler warm up
+// Loads the libraries, lets the compiler warm up and the heap reach the size that an evaluation takes.
+await train({ ...options, ep: 60, eval_ep: 'r(0,61,10)' });
 
 const delay = monitorEventLoopDelay({ resolution: 1 });
 const rss: number[] = [];
