@@ -42,7 +42,7 @@ export interface TorchInfo {
 export interface TrainAddon {
   readonly builtVersion: string;
   readonly version: string;
-  open(backend: unknown): void;
+  open(backend: unknown, cuda: readonly unknown[]): void;
   close(): void;
   info(): { cuda: boolean; threads: number };
   memory(): TorchMemory;
@@ -187,9 +187,16 @@ function load(): { addon: TrainAddon; lib: string } {
     const message = `the training addon was built for libtorch ${addon.builtVersion}, but ${lib} has ${addon.version}: ${advice}`;
     throw coded('ERR_HOROBALL_TORCH_VERSION', message);
   }
-  addon.open(light.backend(-1));
+  addon.open(light.backend(-1), cudaTables(light));
   process.once('exit', () => addon.close());
   return { addon, lib };
+}
+
+/** The core's tables of the CUDA devices, in their order; none where it has no kernels or no driver. */
+function cudaTables(light: Core): object[] {
+  const tables: object[] = [];
+  for (let table = light.backend(0); table !== null; table = light.backend(tables.length)) tables.push(table);
+  return tables;
 }
 
 /** LIBTORCH, if it is set, else the one that `setup` chose. */

@@ -40,9 +40,13 @@ void use_all_threads() {
   at::set_num_threads(static_cast<int>(std::max(1u, std::thread::hardware_concurrency())));
 }
 
-// open(backend): hands over the core's table.
+// open(backend, [cuda]): hands over the core's tables: the CPU's, and one a CUDA device.
 void open(const Napi::CallbackInfo& info) {
   room(info.Env()).backend = node::backend_from(info[0]);
+  const auto tables = info[1].As<Napi::Array>();
+  for (std::uint32_t i = 0; i < tables.Length(); ++i) {
+    room(info.Env()).cuda.push_back(node::backend_from(tables.Get(i)));
+  }
   room(info.Env()).lane.post({"open"}, [](const Flag*) { use_all_threads(); });
 }
 

@@ -1,9 +1,12 @@
 // The hybrid contrastive loss as an autograd function over the core's table: one call gives the loss and all
-// its gradients (math.md section 3), and backward only scales them.
+// its gradients (math.md section 3), and backward only scales them. On a CUDA device for which the core has
+// kernels everything stays there, on libtorch's stream, and the host waits only where it reads the loss.
 #include "loss.h"
 
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
@@ -18,8 +21,15 @@ namespace {
 struct LossConfig {
   ContrastArgs args;  // what does not change from batch to batch
   const Backend* backend = nullptr;
+  std::vector<const Backend*> cuda;
   bool grad_params = false;
   double beta = 0;  // of hard_negatives; 0: the core's loss
+
+  // The device's own table, or null where rows must go to the host.
+  const Backend* on(const at::Device& device) const {
+    const auto index = static_cast<std::size_t>(device.has_index() ? device.index() : 0);
+    return device.is_cuda() && index < cuda.size() && beta == 0 ? cuda[index] : nullptr;
+  }
 };
 
 struct LossValue {
@@ -27,6 +37,17 @@ struct LossValue {
   ContrastStats stats;
   bool has_params = false;
   std::array<double, 4> params{};  // gradients of tau_e, tau_h, lambda, c
+  at::Tensor waiting;              // the same numbers, in this order, where they are still on a device
+
+  void arrive() {
+    if (!waiting.defined()) return;
+    const at::Tensor here = waiting.to(at::kCPU);
+    const double* numbers = here.data_ptr<double>();
+    loss = numbers[0];
+    stats = {numbers[1], numbers[2], numbers[3], numbers[4]};
+    std::copy_n(numbers + 5, 4, params.begin());
+    waiting.reset();
+  }
 };
 
 Matrix matrix_of(const at::Tensor& x) { return {x.data_ptr(), x.size(0), x.size(1)}; }
@@ -37,10 +58,22 @@ bool reads_euclidean(const ContrastArgs& args) {
 }
 bool reads_hyperbolic(const ContrastArgs& args) { return !args.tied && args.geometry != Geometry::euclidean; }
 
-// The core reads rows in float32 or float64 on the host, whatever the model runs in.
-at::Tensor rows_for_core(const at::Tensor& x) {
+// The core reads rows in float32 or float64, whatever the model runs in.
+at::Tensor rows_for_core(const at::Tensor& x, const at::Device& device) {
   const auto type = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-  return x.detach().to(at::kCPU, type).contiguous();
+  return x.detach().to(device, type).contiguous();
+}
+
+// A stream as the CUDA runtime knows it. Older libtorch keeps that to its CUDA headers; the default stream is
+// null in all.
+template <class Stream>
+void* stream_handle(const Stream& stream) {
+  if constexpr (requires { stream.native_handle(); }) {
+    return stream.native_handle();
+  } else {
+    if (stream.id() == 0) return nullptr;
+    throw CodedError("ERR_HOROBALL_UNSUPPORTED", "this libtorch does not tell which CUDA stream it uses");
+  }
 }
 
 void require_ok(const Status& status) {
@@ -56,17 +89,20 @@ class Contrast : public torch::autograd::Function<Contrast> {
                             const at::Tensor& hyperbolic, const LossConfig& config, LossValue* value,
                             const Flag* cancel) {
     ContrastArgs args = config.args;
+    const Backend* there = config.on(euclidean.device());
+    const Backend& backend = there != nullptr ? *there : *config.backend;
+    const at::Device device = there != nullptr ? euclidean.device() : at::Device(at::kCPU);
     at::Tensor e, h, grad_e, grad_h;
     // The core wants the shape of both, and no data of what the geometry does not use.
     args.euclidean = {nullptr, euclidean.size(0), euclidean.size(1)};
     args.hyperbolic = {nullptr, hyperbolic.size(0), hyperbolic.size(1)};
     if (reads_euclidean(args)) {
-      e = rows_for_core(euclidean);
+      e = rows_for_core(euclidean, device);
       args.euclidean = const_matrix_of(e);
       if (euclidean.requires_grad()) args.grad_euclidean = matrix_of(grad_e = at::empty_like(e));
     }
     if (reads_hyperbolic(args)) {
-      h = rows_for_core(hyperbolic);
+      h = rows_for_core(hyperbolic, device);
       args.hyperbolic = const_matrix_of(h);
       if (hyperbolic.requires_grad()) args.grad_hyperbolic = matrix_of(grad_h = at::empty_like(h));
     }
@@ -75,17 +111,26 @@ class Contrast : public torch::autograd::Function<Contrast> {
     args.loss = &value->loss;
     args.stats = &value->stats;
     if (config.grad_params) args.grad_params = value->params.data();
-    if (config.backend->contrast == nullptr) {
+    Run run;
+    if (there != nullptr) {
+      value->waiting = at::zeros({9}, any.options().dtype(at::kDouble));
+      double* numbers = value->waiting.data_ptr<double>();
+      args.loss = numbers;
+      args.stats = reinterpret_cast<ContrastStats*>(numbers + 1);
+      if (config.grad_params) args.grad_params = numbers + 5;
+      run.stream = stream_handle(c10::impl::VirtualGuardImpl(device.type()).getStream(device));
+    }
+    if (backend.contrast == nullptr) {
       throw CodedError("ERR_HOROBALL_UNSUPPORTED", "this backend does not have the loss");
     }
-    Run run;
     run.threads = at::get_num_threads();
     run.cancelled = cancel;
     if (config.beta > 0)
       hard_negatives(args, config.beta, cancel);
     else
-      require_ok(config.backend->contrast(args, run));
+      require_ok(backend.contrast(args, run));
     ctx->save_for_backward({grad_e, grad_h});
+    if (there != nullptr) return value->waiting[0].to(any.scalar_type());
     return at::full({}, value->loss, any.options()).to(euclidean.device());
   }
 
@@ -110,10 +155,11 @@ class LossResource : public Resource {
     holds(static_cast<std::int64_t>(graph_.nbytes()));
   }
 
-  // A loss that is no number stops the step here, before it has spoilt the weights.
+  // A loss that is no number stops the step here, before it has spoilt the weights; one that is still on a
+  // device is not waited for, and stops the run where it is read.
   void backward(double scale) {
     computed();
-    if (!std::isfinite(value_.loss)) {
+    if (!value_.waiting.defined() && !std::isfinite(value_.loss)) {
       throw CodedError("ERR_HOROBALL_DIVERGED", "the loss is not finite");
     }
     if (!graph_.requires_grad()) {
@@ -123,8 +169,9 @@ class LossResource : public Resource {
     graph_ = graph_.detach();
   }
 
-  const LossValue& value() const {
+  const LossValue& value() {
     computed();
+    value_.arrive();
     return value_;
   }
 
@@ -166,7 +213,7 @@ Napi::Value loss(const Napi::CallbackInfo& info) {
   const auto env = info.Env();
   Call call{"hybridLoss.apply"};
   const auto options = info[2].As<Napi::Object>();
-  LossConfig config{args_from(options), room(env).backend, flag(options.Get("gradParams")),
+  LossConfig config{args_from(options), room(env).backend, room(env).cuda, flag(options.Get("gradParams")),
                     number(options.Get("beta"))};
   if (!info[3].IsNull()) config.args.order = array<std::int32_t>(info[3], call.held).data;
   const auto euclidean = from<TensorResource>(info[0]), hyperbolic = from<TensorResource>(info[1]);

@@ -43,6 +43,7 @@ struct Room {
   explicit Room(Napi::Env env) : lane(env) {}
   std::shared_ptr<Ledger> ledger = std::make_shared<Ledger>();
   const Backend* backend = nullptr;
+  std::vector<const Backend*> cuda;  // by device
   Lane lane;
 };
 
