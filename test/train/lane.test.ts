@@ -73,7 +73,8 @@ test('a handle that was disposed of is refused; disposing twice is nothing', asy
   await t.throwsAsync(model.state(), { code: 'ERR_HOROBALL_DISPOSED' });
 });
 
-test.serial('handles, their bytes and the process stay flat over 500 steps', async (t) => {
+// The process, which this file shares with others, is measured in training.test.ts.
+test.serial('handles and their bytes stay flat over 500 steps', async (t) => {
   using model = await tinyEmbedder();
   using optimizer = new AdamW(model, { lr: 1e-3 });
   const loss = new HybridLoss(options);
@@ -91,12 +92,10 @@ test.serial('handles, their bytes and the process stay flat over 500 steps', asy
   };
   for (let i = 0; i < 100; ++i) await step();
   await optimizer.gradNorm();
-  const [before, resident] = [memory(), process.memoryUsage.rss()];
+  const before = memory();
   for (let i = 0; i < 500; ++i) await step();
   await optimizer.gradNorm();
   t.deepEqual(memory(), before);
-  const grown = (process.memoryUsage.rss() - resident) / 1e6;
-  t.true(grown < 20, `${grown} MB`);
 });
 
 test.serial('the same seed and threads give the same bits', async (t) => {
