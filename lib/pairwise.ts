@@ -207,7 +207,7 @@ const vjp: PairwiseVjp = Object.assign(
  * All distances between the rows of x (n x d) and of y (m x d; default x itself): n x m, with no n x m x d
  * memory. Near points keep their digits: relative error at most 1e-11 in float64, 1e-5 in float32.
  *
- * Formula: math.md section 2, identity 2 (Ganea, Becigneul, Hofmann 2018 give the metric).
+ * Formula: `2/sqrt(c) arsinh(sqrt u)`, `u = c |x-y|^2 / ((1-c|x|^2)(1-c|y|^2))` (Ganea, Becigneul, Hofmann 2018).
  *
  * @param x - points; in the ball `c|x|^2 < 1` for `poincare`
  * @param y - points of the same type and columns

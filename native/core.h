@@ -43,7 +43,8 @@ struct Run {
 // A metric card (native/ops/): its index in `metrics()` is its identity in every pairwise family.
 enum class Metric : std::uint8_t { poincare, lorentz, euclidean, cosine, chordal };
 
-// Which published guards hold (math.md section 1): none, or those of the HypMix code.
+// Which published guards hold (ops/hypmix.h, ops/metrics/poincare_hypmix.h): none, or those of the HypMix
+// code.
 enum class Guards : std::uint8_t { clean, hypmix };
 
 // out[i][j] = d_c(x_i, y_j). x: n x d, y: m x d, out: n x m, all of `type`. y.data == x.data is the symmetric
@@ -74,7 +75,7 @@ struct ContrastStats {
   double min = 0, mean = 0, max = 0, accuracy = 0;
 };
 
-// The hybrid contrastive loss over all ordered pairs of views (math.md section 3).
+// The hybrid contrastive loss over all ordered pairs of views (cpu/contrast.h).
 // Row i of both inputs is sample `order[i]`'s place when `order` is given, else row = class * views + view.
 // tied: `euclidean` holds unit rows z, the ball points are project(expmap0(clip(z))), grad_euclidean is
 // tangential and grad_hyperbolic unused.
@@ -110,7 +111,7 @@ struct SelectArgs {
   Matrix distances;                 // n x k
 };
 
-// Gromov's delta of a distance matrix from base point `base` (math.md section 5).
+// Gromov's delta of a distance matrix from base point `base` (cpu/delta.h has the formula).
 struct DeltaArgs {
   Type type = Type::f32;
   ConstMatrix distances;  // n x n, symmetric

@@ -1,5 +1,6 @@
-// exp, log and log1p of vectors. Largest error in units of the last place of the result, over their whole
-// domains (native/test/elementary.cc measures it): exp 1.1, log1p of z >= 0 2.0, log 1.4, in either type.
+// exp, log and log1p of vectors. Largest error in units of the last place of the result, of four million
+// points spread over their domains, against 80-bit arithmetic (AVX2): exp 1.1, log1p of z >= 0 1.9, log 1.2,
+// in either type.
 #pragma once
 
 #include "cpu/twin.h"

@@ -1,4 +1,4 @@
-// The published guards (math.md's third column): biased denominators, clamped functions, least norms. Where a
+// The published guards: biased denominators, clamped functions, least norms. Where a
 // clamp acts, gradients are those of the published code: straight through for artanh and arsinh, none for
 // tanh, norms and the projection.
 #pragma once

@@ -1,4 +1,4 @@
-// From the backbone's feature to a unit vector and a point of the Poincaré ball (math.md sections 1 and 3):
+// From the backbone's feature to a unit vector and a point of the Poincaré ball:
 // z = Linear(f); e = z / |z|; h = project(expmap0(clip(e or z))).
 #pragma once
 

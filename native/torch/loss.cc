@@ -1,5 +1,5 @@
 // The hybrid contrastive loss as an autograd function over the core's table: one call gives the loss and all
-// its gradients (math.md section 3), and backward only scales them. On a CUDA device for which the core has
+// its gradients, and backward only scales them. On a CUDA device for which the core has
 // kernels everything stays there, on libtorch's stream, and the host waits only where it reads the loss.
 #include "loss.h"
 
