@@ -108,9 +108,9 @@ export class EventWriter {
     this.#summary('histogram', tag, step, options, () => histogramValue(tag, values, buckets));
   }
 
-  /** @param png - the bytes of a PNG file, written as they are */
-  image(tag: string, png: Uint8Array, step: number, options: EventOptions = {}): void {
-    this.#summary('image', tag, step, options, () => imageValue(tag, png));
+  /** @param bytes - of a PNG or JPEG file, written as they are */
+  image(tag: string, bytes: Uint8Array, step: number, options: EventOptions = {}): void {
+    this.#summary('image', tag, step, options, () => imageValue(tag, bytes));
   }
 
   /** @param text - Markdown */

@@ -1,4 +1,5 @@
-import { rangeError, typeError } from '../errors.ts';
+import { typeError } from '../errors.ts';
+import { imageSize } from './image-size.ts';
 import { bytesField, doubleField, doublesField, floatField, messageField, varintField } from './protobuf.ts';
 
 /** What a hyper-parameter may be. */
@@ -11,9 +12,15 @@ export function scalarValue(tag: string, value: number): Buffer {
   return Buffer.concat([bytesField(1, tag), floatField(2, value)]);
 }
 
-export function imageValue(tag: string, png: Uint8Array): Buffer {
-  const { width, height, channels } = pngSize(png);
-  const image = [varintField(1, height), varintField(2, width), varintField(3, channels), bytesField(4, png)];
+/** @param bytes - of a PNG or JPEG file */
+export function imageValue(tag: string, bytes: Uint8Array): Buffer {
+  const { width, height, channels } = imageSize('EventWriter.image', bytes);
+  const image = [
+    varintField(1, height),
+    varintField(2, width),
+    varintField(3, channels),
+    bytesField(4, bytes),
+  ];
   return Buffer.concat([bytesField(1, tag), messageField(4, ...image)]);
 }
 
@@ -92,16 +99,4 @@ function moments(values: ArrayLike<number>): Record<'count' | 'min' | 'max' | 's
     result.squares += value * value;
   }
   return result;
-}
-
-const pngSignature = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1');
-/** Channels by PNG's colour type: grey, RGB, palette (RGB), grey and alpha, RGB and alpha. */
-const pngChannels: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 3, 4: 2, 6: 4 };
-
-function pngSize(png: Uint8Array): { width: number; height: number; channels: number } {
-  const bytes = Buffer.from(png.buffer, png.byteOffset, png.byteLength);
-  if (bytes.length < 33 || !bytes.subarray(0, 8).equals(pngSignature))
-    throw rangeError('EventWriter.image', 'png', 'the bytes of a PNG file', `${bytes.length} other bytes`);
-  const channels = pngChannels[bytes.readUInt8(25)] ?? 3;
-  return { width: bytes.readUInt32BE(16), height: bytes.readUInt32BE(20), channels };
 }

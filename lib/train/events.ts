@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EventWriter, type HyperParameter } from '../io/events.ts';
 import type { EvaluationRow, HealthRow, Row, Snapshot, StepRow } from './record.ts';
-import { diskPng, galleryPng } from './report/raster.ts';
+import { diskPng, galleryJpeg } from './report/raster.ts';
 
 /**
  * A run's TensorBoard events, beside its metrics.jsonl and with the same numbers: `tensorboard --logdir runs` shows
@@ -39,7 +39,7 @@ export class RunEvents {
   /** What the report draws, as pictures. */
   async draw(snapshot: Snapshot): Promise<void> {
     this.#writer.image('disk', await diskPng(snapshot), this.#step);
-    const gallery = await galleryPng(snapshot);
+    const gallery = await galleryJpeg(snapshot);
     if (gallery) this.#writer.image('nearest neighbours', gallery, this.#step);
   }
 

@@ -58,17 +58,16 @@ async function drawGallery(split: Split, embedded: Embedded, c: number): Promise
   if (k < 1) return [];
   const found = await topK(chosen(all, rows), all, { k, metric: 'poincare', c, exclude: rows });
   const thumbnail = (row: number): Promise<Thumbnail> => drawThumbnail(split, indices[row]!, labels[row]!);
-  return await Promise.all(
-    rows.map(async (row, at) => ({
-      query: await thumbnail(row),
-      nearest: await Promise.all(
-        Array.from({ length: k }, async (_, i) => ({
-          ...(await thumbnail(found.indices[at * k + i]!)),
-          distance: Number(found.distances[at * k + i]!.toPrecision(4)),
-        })),
-      ),
-    })),
-  );
+  const lines: Snapshot['gallery'] = [];
+  for (const [at, row] of rows.entries()) {
+    const nearest = Array.from({ length: k }, async (_, i) => ({
+      ...(await thumbnail(found.indices[at * k + i]!)),
+      distance: Number(found.distances[at * k + i]!.toPrecision(4)),
+    }));
+    const [query, ...others] = await Promise.all([thumbnail(row), ...nearest]);
+    lines.push({ query, nearest: others });
+  }
+  return lines;
 }
 
 async function drawThumbnail(split: Split, sample: number, label: number): Promise<Thumbnail> {

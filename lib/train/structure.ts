@@ -1,6 +1,8 @@
-import { type Matrix, matrix } from '../matrix.ts';
+import { setImmediate } from 'node:timers/promises';
+import { matrix } from '../matrix.ts';
 import { dist0, einsteinMidpoint } from '../ops.ts';
 import { pairwiseDistance } from '../pairwise.ts';
+import { topK } from '../topk.ts';
 import type { Split } from './data/dataset.ts';
 import { chosen, type Embedded } from './evaluate.ts';
 import type { DepthRow, Ranks, Spread } from './record.ts';
@@ -10,6 +12,8 @@ const mostRows = 768;
 /** Anchors whose rankings are compared, and nearest rows that overlap. */
 const mostAnchors = 64;
 const nearest = 10;
+/** Rows of pairs between two turns of the event loop: under 2 ms. */
+const rowsATurn = 64;
 
 /**
  * Alignment and uniformity of the unit vectors (Wang and Isola 2020, arXiv 2005.10242): the mean squared distance within a
@@ -23,6 +27,7 @@ export async function spreadOf({ euclidean, labels, width }: Embedded): Promise<
   const count = rows.length;
   let [within, pairs, sum] = [0, 0, 0];
   for (let i = 0; i < count; i++) {
+    if (i % rowsATurn === 0) await setImmediate();
     for (let j = 0; j < i; j++) {
       const square = data[i * count + j]! ** 2;
       sum += Math.exp(-2 * square);
@@ -41,34 +46,34 @@ export async function spreadOf({ euclidean, labels, width }: Embedded): Promise<
  */
 export async function ranksOf({ euclidean, hyperbolic, labels, width }: Embedded, c: number): Promise<Ranks> {
   const rows = evenly(labels.length, mostRows);
-  const anchors = rows.filter((_, i) => i % Math.ceil(rows.length / mostAnchors) === 0);
-  const distances = async (data: Float32Array, metric: 'cosine' | 'poincare'): Promise<Matrix> => {
-    const all = matrix(data, labels.length, width);
-    return await pairwiseDistance(chosen(all, anchors), chosen(all, rows), { metric, c });
+  const apart = Math.ceil(rows.length / mostAnchors);
+  const anchors = [...rows.keys()].filter((at) => at % apart === 0);
+  const others = rows.length - 1;
+  if (others < 1) return { spearman: 1, overlap: 1, nearest };
+  const order = async (data: Float32Array, metric: 'cosine' | 'poincare'): Promise<Int32Array> => {
+    const all = chosen(matrix(data, labels.length, width), rows);
+    return (await topK(chosen(all, anchors), all, { metric, c, k: others, exclude: anchors })).indices;
   };
-  const [flat, curved] = [await distances(euclidean, 'cosine'), await distances(hyperbolic, 'poincare')];
+  const [flat, curved] = [await order(euclidean, 'cosine'), await order(hyperbolic, 'poincare')];
+  const k = Math.min(nearest, others);
+  const places = new Int32Array(rows.length);
   let [correlation, overlap] = [0, 0];
-  for (const [i, anchor] of anchors.entries()) {
-    const others = rows.flatMap((row, j) => (row === anchor ? [] : [i * rows.length + j]));
-    const [one, other] = [flat, curved].map(({ data }) => ranksBy(others.map((at) => data[at]!)));
-    correlation += spearman(one!, other!) / anchors.length;
-    const k = Math.min(nearest, others.length);
-    overlap += one!.filter((rank, j) => rank < k && other![j]! < k).length / k / anchors.length;
+  for (let begin = 0; begin < flat.length; begin += others) {
+    for (let place = 0; place < others; place++) places[flat[begin + place]!] = place;
+    let [squares, shared] = [0, 0];
+    for (let place = 0; place < others; place++) {
+      const elsewhere = places[curved[begin + place]!]!;
+      squares += (place - elsewhere) ** 2;
+      if (place < k && elsewhere < k) shared += 1;
+    }
+    correlation += spearman(squares, others) / anchors.length;
+    overlap += shared / k / anchors.length;
   }
   return { spearman: rounded(correlation), overlap: rounded(overlap), nearest };
 }
 
-/** Places from 0 on; float32 distances that are equal keep their order in both rankings. */
-function ranksBy(values: readonly number[]): number[] {
-  const order = [...values.keys()].sort((a, b) => values[a]! - values[b]! || a - b);
-  const ranks = new Array<number>(values.length);
-  for (const [rank, at] of order.entries()) ranks[at] = rank;
-  return ranks;
-}
-
-function spearman(a: readonly number[], b: readonly number[]): number {
-  const n = a.length;
-  const squares = a.reduce((sum, rank, i) => sum + (rank - b[i]!) ** 2, 0);
+/** From the sum of the squared differences between the places of `n` things. */
+function spearman(squares: number, n: number): number {
   return n < 2 ? 1 : 1 - (6 * squares) / (n * (n * n - 1));
 }
 

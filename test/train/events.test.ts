@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { parseConfig } from '../../lib/train/config.ts';
 import type { HealthRow } from '../../lib/train/record.ts';
-import { diskPng, galleryPng } from '../../lib/train/report/raster.ts';
+import { diskPng, galleryJpeg } from '../../lib/train/report/raster.ts';
 import { RunFolder } from '../../lib/train/run-folder.ts';
 import { readEvents } from '../tensorboard.ts';
 import { evaluationRow, fakeSnapshot, stepRow } from './fake-run.ts';
@@ -62,8 +62,8 @@ test("TensorBoard's own reader finds a run's curves, histogram, pictures and opt
     4,
   );
   for (const tag of ['disk', 'nearest neighbours']) {
-    const [width, height, png] = found[tag]!.events[0]!.data as string[];
-    t.regex(png!, /^89504e47/);
+    const [width, height, picture] = found[tag]!.events[0]!.data as string[];
+    t.regex(picture!, tag === 'disk' ? /^89504e47/ : /^ffd8ff/);
     t.true(Number(Buffer.from(width!, 'hex')) > 100 && Number(Buffer.from(height!, 'hex')) > 100);
   }
   const options = found['_hparams_/session_start_info']!.hparams!;
@@ -72,11 +72,11 @@ test("TensorBoard's own reader finds a run's curves, histogram, pictures and opt
   t.is(options['t'], 'none');
 });
 
-test('pictures are PNGs of a fit size', async (t) => {
+test('pictures are of a fit size', async (t) => {
   const { default: sharp } = await import('sharp');
   const disk = await sharp(await diskPng(fakeSnapshot())).metadata();
   t.deepEqual([disk.format, disk.width, disk.height], ['png', 640, 640]);
-  const gallery = await sharp((await galleryPng(fakeSnapshot()))!).metadata();
-  t.deepEqual([gallery.format, gallery.width, gallery.height], ['png', 232, 112]);
-  t.is(await galleryPng({ ...fakeSnapshot(), gallery: [] }), null);
+  const gallery = await sharp((await galleryJpeg(fakeSnapshot()))!).metadata();
+  t.deepEqual([gallery.format, gallery.width, gallery.height], ['jpeg', 232, 112]);
+  t.is(await galleryJpeg({ ...fakeSnapshot(), gallery: [] }), null);
 });
