@@ -41,9 +41,12 @@ HOROBALL_INLINE T left_element(const T* a, std::int64_t stride, int row, std::in
 }
 
 // Calls body with 0, 1, ... kCount - 1 as constants: a loop that is unrolled before registers are given out.
+// Never a function of its own: the sums would then live in memory, which doubles the time of a product.
 template <int kCount, class Body>
-inline void unrolled(Body body) {
-  [&]<int... i>(std::integer_sequence<int, i...>) { (body(std::integral_constant<int, i>{}), ...); }
+HOROBALL_INLINE void unrolled(Body body) {
+  [&]<int... i>(std::integer_sequence<int, i...>) HOROBALL_LAMBDA {
+    (body(std::integral_constant<int, i>{}), ...);
+  }
   (std::make_integer_sequence<int, kCount>{});
 }
 
