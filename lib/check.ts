@@ -43,12 +43,11 @@ export function integer(
   least: number,
   most: number,
 ): number {
+  if (Number.isInteger(value) && (value as number) >= least && (value as number) <= most)
+    return value as number;
   const range = most >= Number.MAX_SAFE_INTEGER ? `${least} or more` : `from ${least} to ${most}`;
-  if (typeof value !== 'number') throw typeError(operation, argument, `an integer ${range}`, value);
-  if (!Number.isInteger(value) || value < least || value > most) {
-    throw rangeError(operation, argument, `an integer ${range}`, value);
-  }
-  return value;
+  const refuse = typeof value === 'number' ? rangeError : typeError;
+  throw refuse(operation, argument, `an integer ${range}`, value);
 }
 
 /** One of a list of names; gives its place, which is the core's number for it. */

@@ -6,15 +6,11 @@ import type { Reals } from './matrix.ts';
 const mostBytes = 64;
 const places: Reals[][] = [];
 
-/**
- * Where an at-once call writes `result`: itself, or a standing array of its type and length.
- *
- * @param slot - tells the results of one call apart
- */
-export function landing<T extends Reals | null>(slot: number, result: T): T {
-  if (result === null || result.byteLength > mostBytes) return result;
+/** Where an at-once call writes `result`: itself, or a standing array of its type and length. */
+export function landing<T extends Reals>(result: T): T {
+  if (result.byteLength > mostBytes) return result;
   const single = result.BYTES_PER_ELEMENT === 4;
-  const row = 2 * slot + (single ? 1 : 0);
+  const row = single ? 1 : 0;
   const { length } = result;
   places[row] ??= [];
   places[row][length] ??= single ? new Float32Array(length) : new Float64Array(length);
@@ -22,7 +18,7 @@ export function landing<T extends Reals | null>(slot: number, result: T): T {
 }
 
 /** Copies what a call has left at its landing. */
-export function collect(from: Reals | null, result: Reals | null): void {
-  if (from === null || result === null || from === result) return;
+export function collect(from: Reals, result: Reals): void {
+  if (from === result) return;
   for (let i = 0; i < from.length; ++i) result[i] = from[i] as number;
 }

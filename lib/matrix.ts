@@ -114,7 +114,7 @@ export function resultMatrix<T extends Reals>(
   out: Rows<T> | undefined,
   rows: number,
   cols: number,
-  inputs: readonly Matrix<T>[],
+  inputs: readonly (Matrix<T> | undefined)[],
 ): Matrix<T> {
   const like = inputs[0] as Matrix<T>;
   if (out === undefined) return zeros(operation, like.data, rows, cols);
@@ -124,15 +124,16 @@ export function resultMatrix<T extends Reals>(
   }
   const result = { data, rows, cols };
   checkSameType(operation, argument, like, result);
+  const { buffer } = data; // asked for once: the getter costs as much as a short call's arithmetic
   for (const input of inputs) {
-    if (overlap(input.data, data)) {
+    if (input !== undefined && input.data.buffer === buffer && overlap(input.data, data)) {
       throw rangeError(operation, argument, 'memory of its own', 'memory that an input has');
     }
   }
   return result;
 }
 
+/** Of two arrays over one buffer. */
 function overlap(a: Reals, b: Reals): boolean {
-  if (a.buffer !== b.buffer) return false;
   return a.byteOffset < b.byteOffset + b.byteLength && b.byteOffset < a.byteOffset + a.byteLength;
 }

@@ -73,6 +73,12 @@ export interface Core {
     numbers: Float64Array,
     ...rest: [...Three, cotangent: Reals, ...Three, gradScalars: Float64Array]
   ): Outcome;
+  /** What {@link rowShort} and {@link rowVjpShort} read and write; native/node/addon.cc has its layout. */
+  readonly standing: Float64Array;
+  /** `row` at once on a few numbers, all of them in `standing`. */
+  rowShort(): void;
+  /** `rowVjp` likewise. */
+  rowVjpShort(): void;
   /** What the row-wise operations are, as JSON; lib/row-card.ts has the type. */
   readonly rowCards: string;
   /** Crops, resizes and mirrors a picture; native/image/resample.h says what each number is. */

@@ -1,7 +1,6 @@
 import { type AsyncOptions, type CallOptions, type Prepared, runAsync, runSync } from './call.ts';
 import { type Compat, curvature, deviceIndex, finite, guards, threadCount } from './check.ts';
 import { rangeError, shapeError, typeError } from './errors.ts';
-import { collect, landing } from './landing.ts';
 import {
   asMatrix,
   checkSameType,
@@ -13,6 +12,7 @@ import {
 } from './matrix.ts';
 import { core } from './native.ts';
 import { nameOf, type RowCard, type RowParameter, type RowShape, rowCards, rowShape } from './row-card.ts';
+import { isShort, readScalars, readShort, writeShort } from './short-call.ts';
 
 /** What an argument of a row-wise operation may be: rows, one number, or weights that may be left out. */
 export type Kind = 'rows' | 'number' | 'weights';
@@ -141,15 +141,17 @@ function prepare(name: string, entry: Entry, args: readonly unknown[]): Prepared
   const call = read(name, entry, args, false);
   const { inputs, shape, options } = call;
   const { rows, cols } = shape;
-  const given = (inputs.includes(undefined) ? [inputs[0]] : inputs) as readonly Matrix[];
-  const out = resultMatrix(name, 'out', options.out, rows, cols, given);
+  const out = resultMatrix(name, 'out', options.out, rows, cols, inputs);
   if (shape.n === 0) out.data.fill(0); // a mean of no rows; nothing else has any element
-  const [x, y, u] = inputs;
   const start = (job: number) => {
-    const to = job === 0 ? landing(0, out.data) : out.data;
-    const outcome = core().row(numbersOf(call, job), dataOf(x), dataOf(y), dataOf(u), to);
-    collect(to, out.data);
-    return outcome;
+    if (job === 0 && isShort(out.data.length, inputs)) return shortForward(call, out);
+    return core().row(
+      numbersOf(call, job, numbers),
+      dataOf(inputs[0]),
+      dataOf(inputs[1]),
+      dataOf(inputs[2]),
+      out.data,
+    );
   };
   return { start: shape.n === 0 ? nothing : start, finish: () => out };
 }
@@ -162,21 +164,17 @@ function prepareVjp(name: string, entry: Entry, args: readonly unknown[]): Prepa
   const grads = inputs.map((input) => input && zeros(name, input.data, input.rows, input.cols));
   const scalars = new Float64Array(2);
   const [x, y, u] = inputs;
-  const [gx, gy, gu] = [dataOf(grads[0]), dataOf(grads[1]), dataOf(grads[2])];
+  const [gx, gy, gu] = grads;
   const start = (job: number) => {
-    const place = <T extends Reals | null>(slot: number, own: T) => (job === 0 ? landing(slot, own) : own);
-    const [tx, ty, tu, ts] = [place(0, gx), place(1, gy), place(2, gu), place(3, scalars)];
+    if (job === 0 && isShort(cotangent.length, inputs, grads)) {
+      return shortVjp(call, cotangent, grads, scalars);
+    }
     // biome-ignore format: inputs and their gradients, a line each
-    const outcome = core().rowVjp(
-      numbersOf(call, job),
+    return core().rowVjp(
+      numbersOf(call, job, numbers),
       dataOf(x), dataOf(y), dataOf(u), cotangent,
-      tx, ty, tu, ts,
+      dataOf(gx), dataOf(gy), dataOf(gu), scalars,
     );
-    collect(tx, gx);
-    collect(ty, gy);
-    collect(tu, gu);
-    collect(ts, scalars);
-    return outcome;
   };
   const leading = entry.card.parameter?.leading === true;
   const finish = () => {
@@ -192,12 +190,13 @@ function read(name: string, { card, index }: Entry, args: readonly unknown[], vj
   let place = 0;
   let own = parameter?.leading === true ? finite(name, parameter.name, args[place++]) : 0;
   const first = asMatrix(name, nameOf(card, 0), args[place++] as Rows);
-  const inputs: (Matrix | undefined)[] = [first];
-  for (let i = 1; i < card.inputs.length; ++i) {
+  const inputs = new Array<Matrix | undefined>(card.inputs.length);
+  inputs[0] = first;
+  for (let i = 1; i < inputs.length; ++i) {
     const left = card.family === 'midpoint' && leftOut(args, place, vjp);
     const input = left ? undefined : inputOf(name, card, i, args[place++]);
     if (input !== undefined) checkSameType(name, nameOf(card, i), first, input);
-    inputs.push(input);
+    inputs[i] = input;
   }
   const cotangent = vjp ? args[place++] : undefined;
   if (vjp && !isRows(cotangent)) throw typeError(name, 'cotangent', 'a matrix or a typed array', cotangent);
@@ -226,23 +225,45 @@ function leftOut(args: readonly unknown[], place: number, vjp: boolean): boolean
 /** Every call's numbers: the core reads them before the call that hands them over returns. */
 const numbers = new Float64Array(16);
 
-function numbersOf({ op, guards, c, own, shape, inputs, device, threads }: Call, job: number): Float64Array {
-  numbers[0] = op;
-  numbers[1] = guards;
-  numbers[2] = c;
-  numbers[3] = own;
-  numbers[4] = shape.n;
+function numbersOf(call: Call, job: number, to: Float64Array): Float64Array {
+  const { op, guards, c, own, shape, inputs, device, threads } = call;
+  to[0] = op;
+  to[1] = guards;
+  to[2] = c;
+  to[3] = own;
+  to[4] = shape.n;
   for (let i = 0; i < 3; ++i) {
     const input = inputs[i];
-    numbers[5 + 2 * i] = input === undefined ? 0 : input.rows;
-    numbers[6 + 2 * i] = input === undefined ? 0 : input.cols;
+    to[5 + 2 * i] = input === undefined ? 0 : input.rows;
+    to[6 + 2 * i] = input === undefined ? 0 : input.cols;
   }
-  numbers[11] = shape.rows;
-  numbers[12] = shape.cols;
-  numbers[13] = device;
-  numbers[14] = threads;
-  numbers[15] = job;
-  return numbers;
+  to[11] = shape.rows;
+  to[12] = shape.cols;
+  to[13] = device;
+  to[14] = threads;
+  to[15] = job;
+  return to;
+}
+
+/** Both results by way of the core's standing array. */
+function shortForward(call: Call, out: Matrix): undefined {
+  numbersOf(call, 0, core().standing);
+  const place = writeShort(call.inputs);
+  core().rowShort();
+  readShort(place, out.data);
+}
+
+function shortVjp(
+  call: Call,
+  cotangent: Reals,
+  grads: readonly (Matrix | undefined)[],
+  scalars: Float64Array,
+): undefined {
+  numbersOf(call, 0, core().standing);
+  let place = writeShort(call.inputs, cotangent);
+  core().rowVjpShort();
+  for (const grad of grads) if (grad !== undefined) place = readShort(place, grad.data);
+  readScalars(scalars);
 }
 
 function dataOf(matrix: Matrix | undefined): Reals | null {

@@ -85,7 +85,7 @@ export function preparePairwise<T extends Reals>(
   const threads = threadCount(name, options.threads);
   const out = resultMatrix(name, 'out', options.out, a.rows, b.rows, [a, b]);
   const start = (job: number) => {
-    const to = job === 0 ? landing(0, out.data) : out.data;
+    const to = job === 0 ? landing(out.data) : out.data;
     // biome-ignore format: a matrix a line
     const outcome = core().pairwise(
       metric, guards, c,

@@ -270,6 +270,27 @@ test('the core refuses shapes that its caller should have checked', (t) => {
   t.throws(() => core().row(numbers, x.data, wide.data, null, out), { message: /no such/ });
 });
 
+test('a short call at once gives what a job gives, to the last bit', async (t) => {
+  for (const type of [Float32Array, Float64Array]) {
+    for (const card of cards) {
+      const inputs = pointsOf(card, type, 2, 3, 1);
+      const operation = operationOf(card);
+      const args = argumentsOf(card, inputs, { c: 1 });
+      const result = operation.sync(...args);
+      t.deepEqual(await operation(...args), result, card.name);
+      const [atOnce, later] = [new Float64Array(1), new Float64Array(1)];
+      const vjpArgs = (gradC: Float64Array) => argumentsOf(card, inputs, { c: 1, gradC }, result);
+      t.deepEqual(await operation.vjp(...vjpArgs(later)), operation.vjp.sync(...vjpArgs(atOnce)), card.name);
+      t.deepEqual(later, atOnce, card.name);
+    }
+  }
+});
+
+test('the core refuses a short call that its standing array does not hold', (t) => {
+  core().standing.set([0, 0, 1, 0, 2, 2, 100, 2, 100, 0, 0, 2, 100, -1, 1, 0, 8]);
+  t.throws(() => core().rowShort(), { message: /fewer numbers/ });
+});
+
 test('every card refuses a missing c by name, unless it is flat', async (t) => {
   for (const card of cards) {
     const args = argumentsOf(card, pointsOf(card, Float64Array, 2, 3, 1), { c: Number.NaN });

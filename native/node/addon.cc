@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <span>
 #include <thread>
 
 #include "../core.h"
@@ -95,16 +96,23 @@ Napi::Value call(const Napi::CallbackInfo& info) {
 // Row-wise calls may be tiny, so their numbers come in one array: op, guards, c, the card's own, rows, the
 // shapes of three inputs and of the result, device, threads, job. (Each costs 20 ns as an argument, and a
 // seventh argument an allocation.) Their shapes are checked by the family, which knows the card.
-template <Slot<RowArgs> slot, bool backward>
-Napi::Value call_row(const Napi::CallbackInfo& info) {
-  Arguments in(info);
+constexpr std::size_t kRowNumbers = 16;
+
+RowArgs row_args(std::span<const double> n) {
   RowArgs args;
-  const auto n = in.numbers(16);
   args.op = static_cast<std::int32_t>(n[0]);
   args.guards = n[1] == 0 ? Guards::clean : Guards::hypmix;
   args.c = n[2];
   args.scalars[0] = n[3];
   args.rows = static_cast<std::int64_t>(n[4]);
+  return args;
+}
+
+template <Slot<RowArgs> slot, bool backward>
+Napi::Value call_row(const Napi::CallbackInfo& info) {
+  Arguments in(info);
+  const auto n = in.numbers(kRowNumbers);
+  RowArgs args = row_args(n);
   for (int i = 0; i < 3; ++i) in.matrix(args.inputs[i], n[5 + 2 * i], n[6 + 2 * i]);
   if constexpr (backward) {
     in.matrix(args.cotangent, n[11], n[12]);
@@ -116,6 +124,60 @@ Napi::Value call_row(const Napi::CallbackInfo& info) {
   args.type = in.type();
   const Way way{static_cast<int>(n[14]), static_cast<std::uint32_t>(n[15])};
   return finish<RowArgs, slot>(in, args, static_cast<int>(n[13]), way);
+}
+
+// Hands out the matrices of a short call, which lie one behind another.
+class Layout {
+ public:
+  Layout(std::span<double> memory, std::size_t element)
+      : at_(reinterpret_cast<std::byte*>(memory.data())),
+        left_(memory.size_bytes() / element),
+        element_(element) {}
+
+  // No columns: not given.
+  template <class Shape>
+  void take(Shape& to, double rows, double cols) {
+    if (cols == 0) return;
+    const double count = rows * cols;
+    if (!(rows >= 0 && cols > 0 && count <= static_cast<double>(left_))) {
+      overrun_ = true;
+      return;
+    }
+    to = {at_, static_cast<std::int64_t>(rows), static_cast<std::int64_t>(cols)};
+    at_ += static_cast<std::size_t>(count) * element_;
+    left_ -= static_cast<std::size_t>(count);
+  }
+  bool overrun() const { return overrun_; }
+
+ private:
+  std::byte* at_;
+  std::size_t left_, element_;
+  bool overrun_ = false;
+};
+
+// An at-once call on a few numbers: all that it reads and writes lies in the standing array, since asking an
+// array for its memory costs more than the arithmetic. The numbers of call_row; the size of an element; the
+// gradients of c and of the card's own number; from kShortData on the inputs, then either the result or the
+// cotangent and the gradients.
+constexpr std::size_t kShortData = 20;
+
+template <Slot<RowArgs> slot, bool backward>
+Napi::Value call_row_short(const Napi::CallbackInfo& info) {
+  const Arguments in(info);
+  const std::span<double> n = state(info.Env()).doubles;
+  RowArgs args = row_args(n);
+  args.type = n[kRowNumbers] == sizeof(float) ? Type::f32 : Type::f64;
+  Layout layout(n.subspan(kShortData), args.type == Type::f32 ? sizeof(float) : sizeof(double));
+  for (int i = 0; i < 3; ++i) layout.take(args.inputs[i], n[5 + 2 * i], n[6 + 2 * i]);
+  if constexpr (backward) {
+    layout.take(args.cotangent, n[11], n[12]);
+    for (int i = 0; i < 3; ++i) layout.take(args.grads[i], n[5 + 2 * i], n[6 + 2 * i]);
+    args.grad_scalars = &n[kRowNumbers + 1];
+  } else {
+    layout.take(args.out, n[11], n[12]);
+  }
+  in.require(!layout.overrun(), "fewer numbers");
+  return finish<RowArgs, slot>(in, args, static_cast<int>(n[13]), {static_cast<int>(n[14]), 0});
 }
 
 template <Napi::Value (*function)(const Napi::CallbackInfo&)>
@@ -144,6 +206,8 @@ void add_families(Napi::Object exports) {
       exports, "delta");
   add<call_row<&Backend::row, false>>(exports, "row");
   add<call_row<&Backend::row_vjp, true>>(exports, "rowVjp");
+  add<call_row_short<&Backend::row, false>>(exports, "rowShort");
+  add<call_row_short<&Backend::row_vjp, true>>(exports, "rowVjpShort");
 }
 
 // ---- What is here ----
@@ -179,8 +243,17 @@ Napi::Object cpu_info(Napi::Env env) {
   return out;
 }
 
+Napi::Float64Array standing(Napi::Env env) {
+  constexpr std::size_t kNumbers = 256;
+  auto array = Napi::Float64Array::New(env, kNumbers);
+  state(env).standing = Napi::Persistent(array);
+  state(env).doubles = {array.Data(), kNumbers};
+  return array;
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new State);
+  exports.Set("standing", standing(env));
   add_families(exports);
   add<cancel>(exports, "cancel");
   add<backend_handle>(exports, "backend");

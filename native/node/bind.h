@@ -74,7 +74,7 @@ class Arguments {
   template <class Shape>
   void matrix(Shape& to, double rows, double cols) {
     const Napi::Value value = next();
-    if (value.IsNull() || value.IsUndefined()) return;
+    if (cols == 0 && (value.IsNull() || value.IsUndefined())) return;
     to.rows = static_cast<std::int64_t>(rows);
     to.cols = static_cast<std::int64_t>(cols);
     to.data = memory(value, kReal, to.rows * to.cols);

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -21,6 +22,8 @@ class Job;
 // What an environment (the main thread or a worker) owns. Touched only from its JavaScript thread.
 struct State {
   std::unordered_map<std::uint32_t, Job*> jobs;
+  Napi::Reference<Napi::Float64Array> standing;  // what short calls write to and read from
+  std::span<double> doubles;                     // its memory
 };
 
 inline State& state(Napi::Env env) { return *env.GetInstanceData<State>(); }

@@ -1,0 +1,67 @@
+import type { Matrix, Reals } from './matrix.ts';
+import { core } from './native.ts';
+
+// Asking a typed array for its memory takes the core some 100 ns, and V8 keeps arrays of up to 64 bytes in its own
+// heap until somebody asks: a call on two 8-vectors would spend ten times its arithmetic on that. At-once calls on few
+// numbers are copied through the core's standing array, whose memory it knows.
+
+/** Most elements of a short call, of all its inputs and results. */
+const most = 128;
+/** Where elements begin in the standing array (native/node/addon.cc). */
+const begin = 20;
+
+/** Whether a call on these is short; `length` is that of its result or its cotangent. */
+export function isShort(length: number, inputs: Given, grads: Given = []): boolean {
+  return length + elementsOf(inputs) + elementsOf(grads) <= most;
+}
+
+type Given = readonly (Matrix | undefined)[];
+
+function elementsOf(matrices: Given): number {
+  let total = 0;
+  for (let i = 0; i < matrices.length; ++i) total += matrices[i]?.data.length ?? 0;
+  return total;
+}
+
+let shared: ArrayBufferLike | undefined;
+let singles: Float32Array | undefined;
+
+/** The standing array from its first element on, as one of `like`'s type. */
+function elements(like: Reals): Reals {
+  const { standing } = core();
+  if (like.BYTES_PER_ELEMENT === 8) return standing;
+  if (shared !== standing.buffer) {
+    shared = standing.buffer;
+    singles = new Float32Array(shared, standing.byteOffset, 2 * standing.length);
+  }
+  return singles as Float32Array;
+}
+
+/** Lays the inputs behind one another, `last` behind them; gives the place after it. */
+export function writeShort(inputs: Given, last?: Reals): number {
+  const like = (inputs[0] as Matrix).data;
+  const to = elements(like);
+  core().standing[16] = like.BYTES_PER_ELEMENT;
+  let place = (begin * 8) / like.BYTES_PER_ELEMENT;
+  for (const input of inputs) if (input !== undefined) place = copy(input.data, to, place);
+  return last === undefined ? place : copy(last, to, place);
+}
+
+function copy(from: Reals, to: Reals, place: number): number {
+  for (let i = 0; i < from.length; ++i) to[place + i] = from[i] as number;
+  return place + from.length;
+}
+
+/** Reads a result that begins at `place`; gives the place after it. */
+export function readShort(place: number, result: Reals): number {
+  const from = elements(result);
+  for (let i = 0; i < result.length; ++i) result[i] = from[place + i] as number;
+  return place + result.length;
+}
+
+/** Reads the gradients of c and of the card's own number. */
+export function readScalars(scalars: Float64Array): void {
+  const { standing } = core();
+  scalars[0] = standing[17] as number;
+  scalars[1] = standing[18] as number;
+}
