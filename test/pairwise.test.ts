@@ -1,5 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
-import { type Matrix, matrix, pairwiseDistance, type Reals } from '../lib/index.ts';
+import { type Matrix, matrix, pairwiseDistance, poincareToLorentz, type Reals } from '../lib/index.ts';
 import { hypmixDistance, pairwise, table } from './oracle.ts';
 import { close, cloud, eachClose, inner, Reference, types, within } from './support.ts';
 
@@ -96,6 +96,18 @@ function checkGradient(
   );
   close(t, [dotX, dotY, gradC[0]!], slopes, 1e-6, 'gradient against differences');
 }
+
+test('lorentz, float32: right to float32 also where times nearly cancel', (t) => {
+  const c = 0.8;
+  for (const dim of [2, 17, 64]) {
+    const lifted = (seed: number) => poincareToLorentz.sync(cloud(Float32Array, 120, dim, 1.05, seed), { c });
+    const [x, y] = [lifted(1), lifted(2)];
+    const exact = (m: Matrix) => matrix(Float64Array.from(m.data), m.rows, m.cols);
+    const want = pairwiseDistance.sync(exact(x), exact(y), { c, metric: 'lorentz' }).data;
+    const got = pairwiseDistance.sync(x, y, { c, metric: 'lorentz' }).data;
+    eachClose(t, got, want, 1e-5, `${dim} dimensions`);
+  }
+});
 
 test('lorentz: the same space in other coordinates', (t) => {
   const c = 0.5;

@@ -39,7 +39,7 @@ HOROBALL_INLINE Vec<T> nearness(Vec<T> s, const Prepared<T>& x, std::int64_t i, 
   constexpr bool kMinkowski = Card::kRows == Rows::minkowski;
   const Vec<T> sizes =
       kMinkowski ? Vec<T>(x.size[i]) + Vec<T>::load(y.size + j) : Vec<T>(x.n[i]) + Vec<T>::load(y.n + j);
-  return fma(Vec<T>(static_cast<T>(-kNear)), sizes, s);
+  return fma(Vec<T>(static_cast<T>(kMinkowski ? -kNearMinkowski : -kNear)), sizes, s);
 }
 
 // The exact squared difference of rows i and j; +infinity from a row outside to any other point.

@@ -93,8 +93,8 @@ __global__ void __launch_bounds__(kThreads)
                      x_tile = blockIdx.x / k.backward_parts / chunks;
   const Packed<T>& with_e = K::kTied ? k.h : k.e;
   ChunkSums<T> e_sums, h_sums;
-  if constexpr (kWithE) clear_chunk<T>(e_sums);
-  if constexpr (kWithH) clear_chunk<T>(h_sums);
+  if constexpr (kWithE) e_sums.clear();
+  if constexpr (kWithH) h_sums.clear();
   Gathered<T> gathered;
   const Span span = span_of(part, k.backward_parts, k.map.tiles);
   for (std::int64_t y_tile = span.first; y_tile < span.last; ++y_tile) {
@@ -105,13 +105,15 @@ __global__ void __launch_bounds__(kThreads)
     if constexpr (kWithE) {
       if (k.e_sums != nullptr) {
         put_weights(weights, g);
-        spread(slabs, weights, with_e.lines + from * with_e.pitch + chunk * kChunk<T>, with_e.pitch, e_sums);
+        spread(slabs, weights, with_e.lines + from * with_e.pitch + chunk * kChunk<T>, with_e.pitch,
+               with_e.plain, e_sums);
       }
     }
     if constexpr (kWithH) {
       if (k.h_sums != nullptr) {
         put_weights(weights, s);
-        spread(slabs, weights, k.h.lines + from * k.h.pitch + chunk * kChunk<T>, k.h.pitch, h_sums);
+        spread(slabs, weights, k.h.lines + from * k.h.pitch + chunk * kChunk<T>, k.h.pitch, k.h.plain,
+               h_sums);
       }
     }
     if constexpr (K::kH) {
@@ -123,11 +125,11 @@ __global__ void __launch_bounds__(kThreads)
   const std::int64_t places = k.map.tiles * kSide<T>;
   if constexpr (kWithE) {
     if (k.e_sums != nullptr)
-      store_chunk<T>(e_sums, k.e_sums + part * places * with_e.pitch, with_e.pitch, x_tile, chunk);
+      store_chunk(e_sums, k.e_sums + part * places * with_e.pitch, with_e.pitch, x_tile, chunk);
   }
   if constexpr (kWithH) {
     if (k.h_sums != nullptr)
-      store_chunk<T>(h_sums, k.h_sums + part * places * k.h.pitch, k.h.pitch, x_tile, chunk);
+      store_chunk(h_sums, k.h_sums + part * places * k.h.pitch, k.h.pitch, x_tile, chunk);
   }
   if (chunk != 0) return;
 #pragma unroll

@@ -91,7 +91,7 @@ __device__ Pair<T> pair_at(const Contrast<T>& k, T g, T s, std::int64_t i, std::
     if constexpr (K::kTied) p.g = T(0.5) * (norms - s);
     if constexpr (K::kH) {
       const typename K::Card card{k.c};
-      p.near_below = static_cast<T>(kNear) * norms;
+      p.near_below = static_cast<T>(kCut<T> * kNear) * norms;
       p.qx = K::kTied ? k.tied_q : k.h.q[i];
       p.qy = K::kTied ? k.tied_q : k.h.q[j];
       // A pair at infinite distance (a point outside the ball) has no gradient: it goes on as a coincident
@@ -114,7 +114,7 @@ __device__ Pair<T> pair_at(const Contrast<T>& k, T g, T s, std::int64_t i, std::
 template <class K, class T>
 __device__ void fill_tile(Slabs<T>& slabs, const Contrast<T>& k, std::int64_t x_tile, std::int64_t y_tile,
                           Sums<T>& g, Sums<T>& s) {
-  if constexpr (K::kGram) product(slabs, k.e.panel(x_tile), k.e.panel(y_tile), k.e.deep, g);
+  if constexpr (K::kGram) product(slabs, k.e.panel(x_tile), k.e.panel(y_tile), k.e.deep, k.e.plain, g);
   if constexpr (K::kBetween) separate<Chordal>(slabs, k.h, x_tile, k.h, y_tile, true, s);
 }
 

@@ -1,6 +1,8 @@
 #include "cuda/device.h"
 
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <mutex>
 
 namespace horoball::gpu {
@@ -153,6 +155,16 @@ bool Call::on_device(const void* data) {
   if (attributes.device != device_ && ok()) {
     status_ = refusal(Code::device);
     say(status_, "an array is on CUDA device %d, and the call on device %d", attributes.device, device_);
+  }
+  return true;
+}
+
+bool Call::plain() {
+  const char* math = std::getenv("HOROBALL_CUDA_MATH");
+  if (math == nullptr || std::strcmp(math, "float32") == 0) return false;
+  if (std::strcmp(math, "tf32") != 0 && ok()) {
+    status_ = refusal(Code::unsupported);
+    say(status_, "HOROBALL_CUDA_MATH is '%.40s': it should be float32 (the default) or tf32", math);
   }
   return true;
 }

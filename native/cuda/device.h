@@ -61,6 +61,9 @@ class Call {
   Status finish();
 
   bool ok() const { return status_.code == Code::ok; }
+  // Whether float32 products may take their factors as TF32 (HOROBALL_CUDA_MATH=tf32): up to three times as
+  // fast, and right to three digits only.
+  bool plain();
   // How many blocks keep the device busy.
   std::int64_t busy() const { return 2 * processors_; }
 

@@ -37,7 +37,7 @@ __global__ void __launch_bounds__(kThreads)
   const std::int64_t part = blockIdx.x % side.parts, chunk = blockIdx.x / side.parts % chunks,
                      x_tile = blockIdx.x / side.parts / chunks, y_tiles = y.places / kSide<T>;
   ChunkSums<T> sums;
-  clear_chunk<T>(sums);
+  sums.clear();
   double lift[kMicro<T>] = {}, bend = 0;
   const std::int64_t last = y_tiles * (part + 1) / side.parts;
   for (std::int64_t y_tile = y_tiles * part / side.parts; y_tile < last; ++y_tile) {
@@ -72,13 +72,13 @@ __global__ void __launch_bounds__(kThreads)
     bend += static_cast<double>(tile_bend);
     if (side.sums == nullptr) continue;
     put_weights(weights, s);
-    spread(slabs, weights, y.lines + y_tile * kSide<T> * y.pitch + chunk * kChunk<T>, y.pitch, sums);
+    spread(slabs, weights, y.lines + y_tile * kSide<T> * y.pitch + chunk * kChunk<T>, y.pitch, y.plain, sums);
     if (!__syncthreads_or(any_near)) continue;
     put_weights(weights, near);
     subtract_near(weights, x, x_tile, y, y_tile, chunk, sums);
   }
   if (side.sums != nullptr) {
-    store_chunk<T>(sums, side.sums + part * x.places * x.pitch, x.pitch, x_tile, chunk);
+    store_chunk(sums, side.sums + part * x.places * x.pitch, x.pitch, x_tile, chunk);
   }
   if (chunk != 0) return;
 #pragma unroll

@@ -3,7 +3,7 @@
 // are padded, so that no tile looks at an edge.
 #pragma once
 
-#include "cuda/tile.h"
+#include "cuda/product.h"
 #include "ops/metric_card.h"
 #include "ops/near.h"
 #include "ops/square.h"
@@ -20,6 +20,7 @@ struct Packed {
   T *panels, *lines;                 // lines are null where no gradient is wanted
   T *n, *q, *size;                   // squared norm (kOutside where outside), the card's quantity, and
   double* scale;                     // what rounding is relative to; by which a row was multiplied
+  bool plain;                        // its products in plain TF32
 
   __device__ std::int64_t row_at(std::int64_t place) const {
     if (index != nullptr) return index[place];
@@ -133,6 +134,7 @@ Packed<T> cut_rows(Call& call, const T* data, std::int64_t count, std::int64_t d
   rows.q = rows.n + rows.places;
   rows.size = rows.q + rows.places;
   rows.scale = call.scratch<double>(rows.places);
+  rows.plain = call.plain();
   return rows;
 }
 

@@ -17,11 +17,16 @@ __device__ T squared_from(T g, const Packed<T>& x, std::int64_t i, const Packed<
   }
 }
 
+// By which a tile's threshold is above the CPU's: tensor cores cut sums off where a multiply-add rounds them.
+template <class T>
+constexpr double kCut = sizeof(T) == 4 ? 2 : 1;
+
 // Negative where s is too small a part of the norms to be right.
 template <class Card, class T>
 __device__ T nearness(T s, const Packed<T>& x, std::int64_t i, const Packed<T>& y, std::int64_t j) {
   constexpr bool kMinkowski = Card::kRows == Rows::minkowski;
-  return fma(static_cast<T>(-kNear), kMinkowski ? x.size[i] + y.size[j] : x.n[i] + y.n[j], s);
+  constexpr double kPart = kCut<T> * (kMinkowski ? kNearMinkowski : kNear);
+  return fma(static_cast<T>(-kPart), kMinkowski ? x.size[i] + y.size[j] : x.n[i] + y.n[j], s);
 }
 
 // The exact squared difference; +infinity from a row outside to any other point. `same`: place i of x is
@@ -45,7 +50,7 @@ __device__ __attribute__((noinline)) T direct(const Packed<T>& x, std::int64_t i
 template <class Card, class T>
 __device__ void separate(Slabs<T>& shared, const Packed<T>& x, std::int64_t x_tile, const Packed<T>& y,
                          std::int64_t y_tile, bool same, Sums<T>& s) {
-  product(shared, x.panel(x_tile), y.panel(y_tile), x.deep, s);
+  product(shared, x.panel(x_tile), y.panel(y_tile), x.deep, x.plain, s);
 #pragma unroll
   for (int r = 0; r < kMicro<T>; ++r) {
 #pragma unroll

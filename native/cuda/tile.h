@@ -1,9 +1,6 @@
 // A tile of a matrix product, held in the registers of one block: kSide x kSide sums, each thread kMicro x
 // kMicro of them, its factors passing through shared memory a slab of coordinates at a time while the next
-// slab is on its way.
-//
-// Sums run over k in ascending order with one fused multiply-add a step, as on the CPU, so that x.y == y.x to
-// the last bit.
+// slab is on its way. product.h has the products themselves.
 #pragma once
 
 #include <cuda_pipeline.h>
@@ -40,10 +37,18 @@ __device__ int first_column() {
   return static_cast<int>(threadIdx.x) % 16 * kMicro<T>;
 }
 
+// Between two rows of shared memory. Odd multiples of 8 floats let the lanes of a warp that read 4 rows of 8
+// of a fragment meet no bank twice.
+template <class T>
+constexpr int kSlabPitch = sizeof(T) == 4 ? kSide<T> + 8 : kSide<T>;
+template <class T>
+constexpr int kChunkPitch = sizeof(T) == 4 ? kChunk<T> + 8 : kChunk<T>;
+
 // Two slabs of both factors: one in use, one arriving. The other product's rows take a pair of them at once.
 template <class T>
-struct alignas(16) Slabs {
-  T slab[2][2][kSlab * kSide<T>];  // [turn][factor]
+struct alignas(32) Slabs {
+  T slab[2][2][kSlab * kSlabPitch<T>];  // [turn][factor]
+  static_assert(kSlab * kChunkPitch<T> <= 2 * kSlab * kSlabPitch<T>);
 };
 
 template <class T>
@@ -56,55 +61,37 @@ using Sums = T[kMicro<T>][kMicro<T>];
 
 // A slab is kThreads quads long, so each thread copies one of each factor.
 template <class T>
-__device__ void fetch_slab(T (&to)[2][kSlab * kSide<T>], const T* a, const T* b, std::int64_t slab) {
+__device__ void fetch_slab(T (&to)[2][kSlab * kSlabPitch<T>], const T* a, const T* b, std::int64_t slab) {
   static_assert(kThreads * kMicro<T> == kSlab * kSide<T>);
-  const int at = static_cast<int>(threadIdx.x) * kMicro<T>;
+  const int at = static_cast<int>(threadIdx.x) * kMicro<T>,
+            place = at / kSide<T> * kSlabPitch<T> + at % kSide<T>;
   const std::int64_t from = slab * (kSlab * kSide<T>)+at;
-  __pipeline_memcpy_async(&to[0][at], a + from, sizeof(Quad<T>));
-  __pipeline_memcpy_async(&to[1][at], b + from, sizeof(Quad<T>));
+  __pipeline_memcpy_async(&to[0][place], a + from, sizeof(Quad<T>));
+  __pipeline_memcpy_async(&to[1][place], b + from, sizeof(Quad<T>));
   __pipeline_commit();
 }
 
-// sums = A B' for two panels, [coordinate][kSide] each, `depth` a multiple of kSlab.
-template <class T>
-__device__ void product(Slabs<T>& shared, const T* a, const T* b, std::int64_t depth, Sums<T>& sums) {
-  constexpr int m = kMicro<T>;
-#pragma unroll
-  for (int r = 0; r < m; ++r) {
-#pragma unroll
-    for (int c = 0; c < m; ++c) sums[r][c] = 0;
-  }
-  const std::int64_t slabs = depth / kSlab;
-  if (slabs == 0) return;
-  __syncthreads();  // what was in shared memory is no longer read
-  fetch_slab(shared.slab[0], a, b, 0);
-  for (std::int64_t s = 0; s < slabs; ++s) {
-    if (s + 1 < slabs) {
-      fetch_slab(shared.slab[(s + 1) & 1], a, b, s + 1);
+// use(slab, s) for every s below count, which fetch(slab, s) has begun to bring.
+template <class T, class Fetch, class Use>
+__device__ void each_slab(Slabs<T>& shared, std::int64_t count, Fetch fetch, Use use) {
+  fetch(shared.slab[0], std::int64_t{0});
+  for (std::int64_t s = 0; s < count; ++s) {
+    if (s + 1 < count) {
+      fetch(shared.slab[(s + 1) & 1], s + 1);
       __pipeline_wait_prior(1);
     } else {
       __pipeline_wait_prior(0);
     }
     __syncthreads();
-    const T *left = shared.slab[s & 1][0] + first_row<T>(),
-            *right = shared.slab[s & 1][1] + first_column<T>();
-#pragma unroll
-    for (int k = 0; k < kSlab; ++k) {
-      const Quad<T> x = quad(left + k * kSide<T>), y = quad(right + k * kSide<T>);
-#pragma unroll
-      for (int r = 0; r < m; ++r) {
-#pragma unroll
-        for (int c = 0; c < m; ++c) sums[r][c] = fma(x.v[r], y.v[c], sums[r][c]);
-      }
-    }
+    use(shared.slab[s & 1], s);
     __syncthreads();
   }
 }
 
 // A tile of weights, its columns outermost, so that a column's rows are read as quads.
 template <class T>
-struct alignas(16) Weights {
-  static constexpr int kPitch = kSide<T> + kMicro<T>;
+struct alignas(32) Weights {
+  static constexpr int kPitch = sizeof(T) == 4 ? kSlabPitch<T> : kSide<T> + kMicro<T>;
   T at[kSide<T> * kPitch];
 };
 
@@ -125,63 +112,73 @@ __device__ void put_weights(Weights<T>& shared, const Sums<T>& weights) {
 
 // This thread's part of kSide x kChunk sums: its rows, and a quad of either half of the columns.
 template <class T>
-using ChunkSums = T[kMicro<T>][2][kMicro<T>];
+struct ChunkSums {
+  T sum[kMicro<T>][2][kMicro<T>];
 
-template <class T>
-__device__ void clear_chunk(ChunkSums<T>& sums) {
-#pragma unroll
-  for (int r = 0; r < kMicro<T>; ++r) {
-#pragma unroll
-    for (int c = 0; c < kMicro<T>; ++c) sums[r][0][c] = sums[r][1][c] = 0;
+  __device__ void clear() {
+    each([](int, int, T& sum) { sum = 0; });
   }
-}
+
+  // Adds W R for kSlab of the weights' columns, which `left` begins, and as many rows.
+  __device__ void add(const T* left, const T* right, bool) {
+#pragma unroll
+    for (int k = 0; k < kSlab; ++k) {
+      const Quad<T> w = quad(left + k * Weights<T>::kPitch + first_row<T>());
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        const Quad<T> y = quad(right + k * kChunkPitch<T> + half * kSide<T> + first_column<T>());
+#pragma unroll
+        for (int r = 0; r < kMicro<T>; ++r) {
+#pragma unroll
+          for (int c = 0; c < kMicro<T>; ++c) sum[r][half][c] = fma(w.v[r], y.v[c], sum[r][half][c]);
+        }
+      }
+    }
+  }
+
+  // body(row, column, sum) for all that this thread holds. To be called by the whole block.
+  template <class Body>
+  __device__ void each(Body body) {
+#pragma unroll
+    for (int r = 0; r < kMicro<T>; ++r) {
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+#pragma unroll
+        for (int c = 0; c < kMicro<T>; ++c)
+          body(first_row<T>() + r, half * kSide<T> + first_column<T>() + c, sum[r][half][c]);
+      }
+    }
+  }
+
+  // Writes the sums to row-major memory that their first row and column begin.
+  __device__ void store(T* to, std::int64_t pitch) const {
+#pragma unroll
+    for (int r = 0; r < kMicro<T>; ++r) {
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        Quad<T> values;
+#pragma unroll
+        for (int c = 0; c < kMicro<T>; ++c) values.v[c] = sum[r][half][c];
+        *reinterpret_cast<Quad<T>*>(to + (first_row<T>() + r) * pitch + half * kSide<T> + first_column<T>()) =
+            values;
+      }
+    }
+  }
+};
 
 // kSlab rows of a chunk, from the row-major rows that `rows` begins.
 template <class T>
-__device__ void fetch_rows(T (&to)[2][kSlab * kSide<T>], const T* rows, std::int64_t pitch) {
+__device__ void fetch_rows(T (&to)[2][kSlab * kSlabPitch<T>], const T* rows, std::int64_t pitch) {
   static_assert(kSlab * kChunk<T> == 2 * kThreads * kMicro<T>);
   constexpr int kQuads = kChunk<T> / kMicro<T>;  // of a row
 #pragma unroll
   for (int turn = 0; turn < 2; ++turn) {
     const int number = static_cast<int>(threadIdx.x) + turn * kThreads;
     const int row = number / kQuads, column = number % kQuads * kMicro<T>;
-    __pipeline_memcpy_async(&to[0][0] + row * kChunk<T> + column, rows + row * pitch + column,
+    __pipeline_memcpy_async(&to[0][0] + row * kChunkPitch<T> + column, rows + row * pitch + column,
                             sizeof(Quad<T>));
   }
   __pipeline_commit();
-}
-
-// sums += W R: the weights put before, and the kSide rows that `rows` begins, `pitch` apart.
-template <class T>
-__device__ void spread(Slabs<T>& shared, const Weights<T>& weights, const T* rows, std::int64_t pitch,
-                       ChunkSums<T>& sums) {
-  constexpr int m = kMicro<T>, slabs = kSide<T> / kSlab;
-  fetch_rows(shared.slab[0], rows, pitch);
-  for (int s = 0; s < slabs; ++s) {
-    if (s + 1 < slabs) {
-      fetch_rows(shared.slab[(s + 1) & 1], rows + (s + 1) * kSlab * pitch, pitch);
-      __pipeline_wait_prior(1);
-    } else {
-      __pipeline_wait_prior(0);
-    }
-    __syncthreads();
-    const T *left = weights.at + s * kSlab * Weights<T>::kPitch + first_row<T>(),
-            *right = &shared.slab[s & 1][0][0] + first_column<T>();
-#pragma unroll
-    for (int k = 0; k < kSlab; ++k) {
-      const Quad<T> w = quad(left + k * Weights<T>::kPitch);
-#pragma unroll
-      for (int half = 0; half < 2; ++half) {
-        const Quad<T> y = quad(right + k * kChunk<T> + half * kSide<T>);
-#pragma unroll
-        for (int r = 0; r < m; ++r) {
-#pragma unroll
-          for (int c = 0; c < m; ++c) sums[r][half][c] = fma(w.v[r], y.v[c], sums[r][half][c]);
-        }
-      }
-    }
-    __syncthreads();
-  }
 }
 
 // The sum over the 16 threads that share a row of a tile, the same in all of them.

@@ -38,6 +38,27 @@ async function said(environment: Record<string, string>): Promise<string> {
   return (await promisify(execFile)(process.execPath, ['--input-type=module', '-e', code], options)).stdout;
 }
 
+/** The worst relative error of far pairs' distances in a process whose products run as `math` says. */
+async function worstError(math: string): Promise<string> {
+  const library = new URL('../../lib/index.js', import.meta.url).href;
+  const code = `import { matrix, pairwiseDistance } from '${library}';
+    const x = matrix(Float32Array.from({ length: 70 * 40 }, (_, i) => Math.sin(i * i) / 7), 70, 40);
+    const want = pairwiseDistance.sync(x, undefined, { c: 1 }).data;
+    try {
+      const got = pairwiseDistance.sync(x, undefined, { c: 1, device: 'cuda' }).data;
+      console.log(Math.max(...want.map((d, i) => (d === 0 ? 0 : Math.abs(got[i] - d) / d))));
+    } catch ({ code, message }) { console.log(code, message); }`;
+  const options = { env: { ...process.env, HOROBALL_CUDA_MATH: math } };
+  return (await promisify(execFile)(process.execPath, ['--input-type=module', '-e', code], options)).stdout;
+}
+
+gpu('HOROBALL_CUDA_MATH: float32 products, or TF32 ones, which lose digits', async (t) => {
+  const [exact, plain] = [Number(await worstError('float32')), Number(await worstError('tf32'))];
+  t.true(exact < 5e-6, `${exact}`);
+  t.true(plain > 2e-5 && plain < 5e-3, `${plain}`);
+  t.regex(await worstError('half'), /^ERR_HOROBALL_UNSUPPORTED .*HOROBALL_CUDA_MATH is 'half'/);
+});
+
 // Only an emulated device can be made small, or taken away.
 const emulated: typeof gpu =
   process.env['HOROBALL_PREBUILD']?.includes('emulated') === true ? gpu : test.skip;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cuda_runtime.h"
+#include "mma.h"
 
 #if !defined(__x86_64__)
 #include <ucontext.h>
@@ -14,16 +15,17 @@
 dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 namespace emulator {
-namespace {
-
-constexpr std::size_t kStack = 256 << 10;
-constexpr int kWarp = 32, kMostThreads = 1024;
 
 [[noreturn]] void fail(const char* what) {
   std::fprintf(stderr, "CUDA emulator: %s (block %u of %u, thread %u)\n", what, blockIdx.x, gridDim.x,
                threadIdx.x);
   std::abort();
 }
+
+namespace {
+
+constexpr std::size_t kStack = 256 << 10;
+constexpr int kWarp = 32, kMostThreads = 1024, kMostShared = 8;
 
 // ---- One fiber ----
 
@@ -93,6 +95,7 @@ Fiber* current = nullptr;
 void (*body)(void*) = nullptr;
 void* context = nullptr;
 std::uint64_t handed[kMostThreads];
+float shared_numbers[kMostThreads][kMostShared];
 bool votes[2];
 unsigned generation = 0;
 
@@ -214,6 +217,17 @@ std::uint64_t exchange(std::uint64_t mine, int from) {
   const std::uint64_t got = handed[me / kWarp * kWarp + static_cast<unsigned>(from)];
   wait(State::at_warp);
   return got;
+}
+
+void share(const float* mine, int count, float* all) {
+  const unsigned first = threadIdx.x / kWarp * kWarp;
+  std::memcpy(shared_numbers[threadIdx.x], mine, static_cast<std::size_t>(count) * sizeof(float));
+  wait(State::at_warp);
+  for (unsigned lane = 0; lane < kWarp; ++lane) {
+    std::memcpy(all + lane * static_cast<unsigned>(count), shared_numbers[first + lane],
+                static_cast<std::size_t>(count) * sizeof(float));
+  }
+  wait(State::at_warp);
 }
 
 }  // namespace emulator

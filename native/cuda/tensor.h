@@ -1,0 +1,180 @@
+// Products on the tensor cores: fragments of 16 x 16 sums that a warp holds together, 8 coordinates a step.
+//
+// A tensor core takes factors of 11 significant bits. A float32 is written as such a number and a remainder
+// of 11 more, and three products (big big, big small, small big) give the float32 product but for 2^-22 of
+// its terms. Tensor cores cut sums off instead of rounding them, so that a long sum would drift: each slab is
+// summed by itself and added to the others in float32. What lies where in a fragment is the chip's own affair
+// (a function on elements only, or by a table of places).
+#pragma once
+
+#include <mma.h>
+
+#include "cuda/tile.h"
+
+namespace horoball::gpu {
+namespace {
+
+namespace wmma = nvcuda::wmma;
+
+constexpr int kFragment = 16, kStep = 8;
+using Left =
+    wmma::fragment<wmma::matrix_a, kFragment, kFragment, kStep, wmma::precision::tf32, wmma::col_major>;
+using Right =
+    wmma::fragment<wmma::matrix_b, kFragment, kFragment, kStep, wmma::precision::tf32, wmma::row_major>;
+using Block = wmma::fragment<wmma::accumulator, kFragment, kFragment, kStep, float>;
+
+// A factor as the number that a tensor core takes, and what is left of it.
+template <class Factor>
+struct Split {
+  Factor big, small;
+
+  // Rows of one k side by side, and `pitch` between two k, on either side.
+  __device__ void load(const float* at, int pitch, bool plain) {
+    wmma::load_matrix_sync(big, at, static_cast<unsigned>(pitch));
+#pragma unroll
+    for (int i = 0; i < big.num_elements; ++i) {
+      const float value = big.x[i], rounded = wmma::__float_to_tf32(value);
+      big.x[i] = rounded;
+      if (!plain)
+        small.x[i] = wmma::__float_to_tf32(rounded == value ? 0 : value - rounded);  // 0 of infinity
+    }
+  }
+};
+
+// What a slab adds to a block of sums. The two small terms are kept apart and added to each other, so that
+// x.y == y.x to the last bit.
+struct SlabSum {
+  Block main, left, right;
+
+  __device__ void clear() {
+    wmma::fill_fragment(main, 0.0f);
+    wmma::fill_fragment(left, 0.0f);
+    wmma::fill_fragment(right, 0.0f);
+  }
+  __device__ void add(const Split<Left>& a, const Split<Right>& b, bool plain) {
+    wmma::mma_sync(main, a.big, b.big, main);
+    if (plain) return;
+    wmma::mma_sync(left, a.small, b.big, left);
+    wmma::mma_sync(right, a.big, b.small, right);
+  }
+  __device__ void into(Block& sum) const {
+#pragma unroll
+    for (int i = 0; i < sum.num_elements; ++i) sum.x[i] += main.x[i] + (left.x[i] + right.x[i]);
+  }
+};
+
+// A warp has 16 rows of a tile, and either half of the columns.
+__device__ inline int warp_row() { return static_cast<int>(threadIdx.x) / 64 * kFragment; }
+__device__ inline int warp_column(int columns) {
+  return static_cast<int>(threadIdx.x) / 32 % 2 * columns / 2;
+}
+
+// sums = A B', as product() has it.
+__device__ inline void tensor_product(Slabs<float>& shared, const float* a, const float* b,
+                                      std::int64_t slabs, bool plain, Sums<float>& sums) {
+  constexpr int kBlocks = kSide<float> / 2 / kFragment, kPitch = kSlabPitch<float>;
+  static_assert(sizeof(shared.slab) >= sizeof(float) * kSide<float> * kPitch);
+  const int row = warp_row(), column = warp_column(kSide<float>);
+  Block total[kBlocks];
+#pragma unroll
+  for (Block& each : total) wmma::fill_fragment(each, 0.0f);
+  each_slab(
+      shared, slabs, [&](auto& to, std::int64_t s) { fetch_slab(to, a, b, s); },
+      [&](const auto& slab, std::int64_t) {
+        SlabSum sum[kBlocks];
+#pragma unroll
+        for (SlabSum& each : sum) each.clear();
+#pragma unroll
+        for (int k = 0; k < kSlab; k += kStep) {
+          Split<Left> left;
+          left.load(slab[0] + k * kPitch + row, kPitch, plain);
+#pragma unroll
+          for (int block = 0; block < kBlocks; ++block) {
+            Split<Right> right;
+            right.load(slab[1] + k * kPitch + column + block * kFragment, kPitch, plain);
+            sum[block].add(left, right, plain);
+          }
+        }
+#pragma unroll
+        for (int block = 0; block < kBlocks; ++block) sum[block].into(total[block]);
+      });
+  // From the warps' blocks to the threads' quads.
+  float* tile = shared.slab[0][0];
+#pragma unroll
+  for (int block = 0; block < kBlocks; ++block) {
+    wmma::store_matrix_sync(tile + row * kPitch + column + block * kFragment, total[block], kPitch,
+                            wmma::mem_row_major);
+  }
+  __syncthreads();
+#pragma unroll
+  for (int r = 0; r < kMicro<float>; ++r) {
+    const Quad<float> line = quad(tile + (first_row<float>() + r) * kPitch + first_column<float>());
+#pragma unroll
+    for (int c = 0; c < kMicro<float>; ++c) sums[r][c] = line.v[c];
+  }
+}
+
+template <>
+struct ChunkSums<float> {
+  static constexpr int kBlocks = kChunk<float> / 2 / kFragment;
+  Block block[kBlocks];
+
+  __device__ void clear() {
+#pragma unroll
+    for (Block& each : block) wmma::fill_fragment(each, 0.0f);
+  }
+
+  // Adds W R for kSlab of the weights' columns, which `left` begins, and as many rows.
+  __device__ void add(const float* left, const float* right, bool plain) {
+    constexpr int kSteps = kSlab / kStep, kPitch = kChunkPitch<float>;
+    Split<Left> w[kSteps];
+#pragma unroll
+    for (int step = 0; step < kSteps; ++step) {
+      w[step].load(left + step * kStep * Weights<float>::kPitch + warp_row(), Weights<float>::kPitch, plain);
+    }
+#pragma unroll
+    for (int each = 0; each < kBlocks; ++each) {
+      SlabSum sum;
+      sum.clear();
+#pragma unroll
+      for (int step = 0; step < kSteps; ++step) {
+        Split<Right> rows;
+        rows.load(right + step * kStep * kPitch + warp_column(kChunk<float>) + each * kFragment, kPitch,
+                  plain);
+        sum.add(w[step], rows, plain);
+      }
+      sum.into(block[each]);
+    }
+  }
+
+  // body(row, column, sum) for all that this thread holds. To be called by the whole block.
+  template <class Body>
+  __device__ void each(Body body) {
+    // Where the elements of a fragment stand: it is filled with its own places.
+    alignas(32) __shared__ float places[kFragment * kFragment];
+    static_assert(kFragment * kFragment == kThreads);
+    places[threadIdx.x] = static_cast<float>(threadIdx.x);
+    __syncthreads();
+    Block place;
+    wmma::load_matrix_sync(place, places, kFragment, wmma::mem_row_major);
+    for (int b = 0; b < kBlocks; ++b) {
+      for (int i = 0; i < place.num_elements; ++i) {
+        const int at = static_cast<int>(place.x[i]);
+        body(warp_row() + at / kFragment, warp_column(kChunk<float>) + b * kFragment + at % kFragment,
+             block[b].x[i]);
+      }
+    }
+  }
+
+  // Writes the sums to row-major memory that their first row and column begin.
+  __device__ void store(float* to, std::int64_t pitch) const {
+#pragma unroll
+    for (int b = 0; b < kBlocks; ++b) {
+      wmma::store_matrix_sync(to + warp_row() * pitch + warp_column(kChunk<float>) + b * kFragment, block[b],
+                              static_cast<unsigned>(pitch), wmma::mem_row_major);
+    }
+  }
+};
+
+}  // namespace
+}  // namespace horoball::gpu
