@@ -2,10 +2,9 @@
 // `limits.js THREADS` is the latter in a process of its own.
 import { execFile } from 'node:child_process';
 import { stat } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { performance } from 'node:perf_hooks';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { coreInfo } from '../lib/index.ts';
 import { asProgram, elsewhere } from './elsewhere.ts';
 import { figure } from './measure.ts';
 import { peakBytes } from './memory.ts';
@@ -13,14 +12,11 @@ import { type Labels, type Row, row } from './rows.ts';
 import { sopTest } from './shapes.ts';
 import { evaluationSuite } from './suites/evaluation.ts';
 
-const root = fileURLToPath(new URL('../../', import.meta.url));
 const processes = 9;
 
 /** `require` of core.node in fresh processes, and the size of its file. */
 export async function measureLoading(threads: number): Promise<Row[]> {
-  const require = createRequire(import.meta.url);
-  const { path } = require('node-gyp-build') as { path(folder: string): string };
-  const file = process.env['HOROBALL_CORE'] ?? path(root);
+  const file = loadedCore();
   const times: number[] = [];
   for (let i = 0; i < processes; ++i) times.push(await loadOnce(file));
   const { median: ms, spread } = figure(times);
@@ -29,6 +25,13 @@ export async function measureLoading(threads: number): Promise<Row[]> {
     row({ ...known, ms, spread }, { of: 'ms', atMost: 10 }),
     row({ ...known, op: 'core.node, size', value: (await stat(file)).size / 1e6, unit: 'MB' }),
   ];
+}
+
+/** The file that this process has loaded the core from. */
+function loadedCore(): string {
+  coreInfo();
+  const { sharedObjects } = process.report.getReport() as { sharedObjects: readonly string[] };
+  return sharedObjects.find((name) => name.endsWith('.node')) as string;
 }
 
 async function loadOnce(file: string): Promise<number> {

@@ -1,7 +1,7 @@
-import { setImmediate } from 'node:timers/promises';
 import type { Device } from './check.ts';
 import { coded, typeError } from './errors.ts';
 import { core, type Outcome } from './native.ts';
+import { nextTurn } from './next-turn.ts';
 
 /** How a call runs. */
 export interface CallOptions {
@@ -71,7 +71,7 @@ export type Steps<R> = Generator<Prepared<unknown>, R, void>;
 
 /** A step that lets the event loop turn, where the work between two calls is long. */
 export const pause: Prepared<void> = {
-  start: (job) => (job === 0 ? undefined : setImmediate(undefined)),
+  start: (job) => (job === 0 ? undefined : nextTurn()),
   finish: () => {},
 };
 

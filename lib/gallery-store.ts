@@ -1,5 +1,5 @@
-import { setImmediate } from 'node:timers/promises';
 import { allocate, type Matrix, type Reals } from './matrix.ts';
+import { nextTurn } from './next-turn.ts';
 
 /** The rows of a gallery, in the order of their numbers. Never changed in place below `used`. */
 export interface Store<T extends Reals> {
@@ -50,7 +50,7 @@ export async function moved<T extends Reals>(
 /** Copies in slices, between which the event loop turns. */
 export async function copy(from: Reals, to: Reals, at: number): Promise<void> {
   for (let begin = 0; begin < from.length; begin += slice) {
-    if (begin > 0) await setImmediate();
+    if (begin > 0) await nextTurn();
     to.set(from.subarray(begin, begin + slice), at + begin);
   }
 }

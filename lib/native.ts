@@ -1,5 +1,3 @@
-import { createRequire } from 'node:module';
-import { dirname, join, resolve } from 'node:path';
 import { coded } from './errors.ts';
 import type { Reals } from './matrix.ts';
 import { addonCache } from './places.ts';
@@ -152,6 +150,9 @@ function load(): Core {
   return found;
 }
 
+/** As an import, each of Node's modules would cost 0.3 to 2 ms; `fs` the most. */
+const builtin = process.getBuiltinModule;
+
 declare const __filename: string;
 
 /**
@@ -160,9 +161,12 @@ declare const __filename: string;
  */
 function open(): Core {
   // A bundle in CommonJS has no URL of its own, only a name.
-  const require = createRequire(import.meta.url ?? __filename);
+  const here = import.meta.url ?? builtin('node:url').pathToFileURL(__filename).href;
+  const require = builtin('node:module').createRequire(here);
   const named = process.env['HOROBALL_CORE'];
-  const ways = named ? [() => resolve(named)] : [() => packaged(require), () => cached(require)];
+  const ways = named
+    ? [() => builtin('node:path').resolve(named)]
+    : [() => usual(packageFolder(require, here)), () => chosen(require, here), () => cached(require)];
   let first: unknown;
   for (const way of ways) {
     try {
@@ -174,14 +178,42 @@ function open(): Core {
   throw Object.assign(coded('ERR_HOROBALL_NO_BINARY', whyNot(first, named)), { cause: first });
 }
 
-function packaged(require: NodeJS.Require): string {
+/**
+ * A build of this checkout, else the binary that was published for this machine, by the names that they have nearly
+ * always: node-gyp-build and the look-up of our own package took 4 of the 5 ms until the core was loaded.
+ */
+function usual(folder: string): string {
+  const { join } = builtin('node:path');
+  const system = `${process.platform}-${process.arch}`;
+  const name = process.platform === 'linux' ? 'horoball.glibc.node' : 'horoball.node';
+  const places = ['build/Release/core.node', 'build/Debug/core.node', join('prebuilds', system, name)];
+  const found = places.map((place) => join(folder, place)).find(builtin('node:fs').existsSync);
+  if (found === undefined) throw new Error(`no binary for ${system} in ${folder}`);
+  return found;
+}
+
+/** What node-gyp-build makes of the tags in the names: another libc, a processor's version, HOROBALL_PREBUILD. */
+function chosen(require: NodeJS.Require, here: string): string {
   const { path } = require('node-gyp-build') as { path(folder: string): string };
-  return path(dirname(require.resolve('horoball/package.json')));
+  return path(packageFolder(require, here));
+}
+
+/** Two folders up; only a bundle has to look the package up by its name. */
+function packageFolder(require: NodeJS.Require, here: string): string {
+  const { dirname, join } = builtin('node:path');
+  const above = builtin('node:url').fileURLToPath(new URL('../../', here));
+  try {
+    const text = builtin('node:fs').readFileSync(join(above, 'package.json'), 'utf8');
+    if ((JSON.parse(text) as { name?: unknown }).name === 'horoball') return above;
+  } catch {
+    // No package there, or one that is not this.
+  }
+  return dirname(require.resolve('horoball/package.json'));
 }
 
 function cached(require: NodeJS.Require): string {
   const { version } = require('horoball/package.json') as { version: string };
-  return join(addonCache(version), 'core.node');
+  return builtin('node:path').join(addonCache(version), 'core.node');
 }
 
 function whyNot(cause: unknown, named: string | undefined): string {

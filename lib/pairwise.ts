@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises';
 import { type AsyncOptions, type CallOptions, type Prepared, runAsync, runSync } from './call.ts';
 import { type Compat, checkOptions, choice, curvature, deviceIndex, guards, threadCount } from './check.ts';
 import { shapeError, typeError } from './errors.ts';
@@ -14,6 +13,7 @@ import {
   zeros,
 } from './matrix.ts';
 import { core } from './native.ts';
+import { nextTurn } from './next-turn.ts';
 
 /** The metric cards, in the core's order. */
 export const metrics = ['poincare', 'lorentz', 'euclidean', 'cosine', 'chordal'] as const;
@@ -154,7 +154,7 @@ function add(a: Reals, b: Reals, begin: number, end: number): void {
 
 async function addInSlices(a: Reals, b: Reals): Promise<undefined> {
   for (let begin = 0; begin < a.length; begin += slice) {
-    if (begin > 0) await setImmediate();
+    if (begin > 0) await nextTurn();
     add(a, b, begin, Math.min(a.length, begin + slice));
   }
 }

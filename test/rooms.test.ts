@@ -103,7 +103,7 @@ test('only the two native.ts load a binary', (t) => {
     ({ path, text }) =>
       path.startsWith('lib/') &&
       !path.startsWith('lib/tasks/') &&
-      /node-gyp-build'|process\.dlopen|\.node'\)/.test(text),
+      /process\.dlopen|core\.node'|\.node'\)/.test(text),
   );
   t.deepEqual(
     loaders.map(({ path }) => path).filter((path) => !/^lib\/(train\/)?native\.ts$/.test(path)),

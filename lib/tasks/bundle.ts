@@ -16,6 +16,5 @@ await build({
   target: 'node20',
   minify: true,
   keepNames: true,
-  external: ['node-gyp-build'],
   logLevel: 'warning',
 });

@@ -60,8 +60,7 @@ gpu('HOROBALL_CUDA_MATH: float32 products, or TF32 ones, which lose digits', asy
 });
 
 // Only an emulated device can be made small, or taken away.
-const emulated: typeof gpu =
-  process.env['HOROBALL_PREBUILD']?.includes('emulated') === true ? gpu : test.skip;
+const emulated: typeof gpu = process.env['HOROBALL_CORE']?.includes('emulated') === true ? gpu : test.skip;
 
 emulated('memory that does not suffice: the error names the size and what is free', async (t) => {
   const text = await said({ HOROBALL_EMULATOR_BYTES: '100000' });

@@ -21,8 +21,7 @@ export const gpu: (title: string, body: ImplementationFn<[]>) => void =
 
 /** To be called once a file: says what its tests ran on, or that they did not. */
 export function sayDevice(): void {
-  const where =
-    process.env['HOROBALL_PREBUILD'] === undefined ? 'a CUDA device' : 'the device of HOROBALL_PREBUILD';
+  const where = process.env['HOROBALL_CORE'] === undefined ? 'a CUDA device' : 'the device of HOROBALL_CORE';
   test('where the tests of this file run', (t) => {
     t.log(missing === undefined ? `on ${where}` : `SKIPPED, nothing ran on a GPU: ${missing}`);
     t.pass();

@@ -4,7 +4,7 @@ import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import ava, { type TestFn } from 'ava';
 import { build } from 'esbuild';
-import { bareNode, type Installed, install, program } from './unpacked.ts';
+import { bareNode, binaryName, type Installed, install, program } from './unpacked.ts';
 
 const test = ava as TestFn<Installed>;
 
@@ -119,7 +119,7 @@ test('a bundle finds the package beside it, or the core that HOROBALL_CORE names
   await bundled(join(away, 'whole.cjs'), 'cjs', []);
   const lost = await bareNode(t.context, [join(away, 'whole.cjs')]);
   t.regex(lost.stderr, /a bundle needs the package horoball beside it, or HOROBALL_CORE/);
-  const core = join(packaged, 'prebuilds', `${process.platform}-${process.arch}`, 'horoball.node');
+  const core = join(packaged, 'prebuilds', `${process.platform}-${process.arch}`, binaryName);
   t.regex((await bareNode(t.context, [join(away, 'whole.cjs')], { HOROBALL_CORE: core })).stdout, distance);
 });
 
@@ -127,14 +127,11 @@ test('where no binary fits, setup builds the core; in the cache if the package c
   const here = await install();
   const { project, packaged } = here;
   const core = join(project, 'core.node');
-  await rename(join(packaged, 'prebuilds', `${process.platform}-${process.arch}`, 'horoball.node'), core);
+  await rename(join(packaged, 'prebuilds', `${process.platform}-${process.arch}`, binaryName), core);
   await writeFile(join(packaged, 'build'), 'a file, so that nothing can be made in this folder');
   const before = await bareNode(here, ['--input-type=module', '-e', module]);
   t.regex(before.stderr, /ERR_HOROBALL_NO_BINARY/);
-  t.regex(
-    before.stderr,
-    /did not load \(No native build was found.*\): run `npx horoball setup`, which builds it/,
-  );
+  t.regex(before.stderr, /did not load \(no binary for .*\): run `npx horoball setup`, which builds it/);
 
   const programs = join(project, 'programs');
   await mkdir(programs);
@@ -167,7 +164,7 @@ const size = `import { readFileSync } from 'node:fs';
 
 test('the core takes under 1.5 MB of memory, with all its JavaScript and the CUDA runtime of a development build 2.5', async (t) => {
   if (process.platform !== 'linux') return t.pass('skipped: no smaps here');
-  const binary = `process.dlopen({ exports: {} }, './node_modules/horoball/prebuilds/linux-${process.arch}/horoball.node');`;
+  const binary = `process.dlopen({ exports: {} }, './node_modules/horoball/prebuilds/linux-${process.arch}/${binaryName}');`;
   const everything = `(await import('horoball')).coreInfo();`;
   for (const [code, limit] of [
     [binary, 1500],

@@ -11,6 +11,9 @@ const run = promisify(execFile);
 export const root: string = fileURLToPath(new URL('../../../', import.meta.url));
 const require = createRequire(join(root, 'package.json'));
 
+/** The core's name in `prebuilds/<platform>-<arch>/`. */
+export const binaryName: string = process.platform === 'linux' ? 'horoball.glibc.node' : 'horoball.node';
+
 /** An empty folder in which the package has been installed, as `npm install` would but without a registry. */
 export interface Installed {
   /** The user's project. */
@@ -35,7 +38,7 @@ export async function install(): Promise<Installed> {
   const prebuilds = join(packaged, 'prebuilds', `${process.platform}-${process.arch}`);
   await rm(join(packaged, 'prebuilds'), { recursive: true, force: true });
   await mkdir(prebuilds, { recursive: true });
-  await copyFile(join(root, 'build/Release/core.node'), join(prebuilds, 'horoball.node'));
+  await copyFile(join(root, 'build/Release/core.node'), join(prebuilds, binaryName));
   await linkDependencies(packaged);
   const remove = (): Promise<void> => rm(folder, { recursive: true, force: true });
   return { project, packaged, files: files.map(({ path }) => path), remove };
