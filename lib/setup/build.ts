@@ -41,8 +41,9 @@ export async function buildTrainAddon(libtorch: LibTorch, ui: Ui): Promise<Built
   const folder = outputFolder(addonFolders());
   const work = join(dirname(folder), 'work');
   const options = ['-DHOROBALL_CORE=OFF', '-DHOROBALL_TRAIN=ON', ...libtorchOptions(libtorch)];
-  await cmake(work, options, 'train', 'training addon', ui);
+  // Taken first: a source that changes while it is being built must not count as built.
   const record: AddonRecord = { libtorch, fingerprint: fingerprint(libtorch) };
+  await cmake(work, options, 'train', 'training addon', ui);
   return publish(join(work, 'out', addonName), folder, record);
 }
 
@@ -110,8 +111,8 @@ async function cmake(
 async function step(args: string[], what: string, ui: Ui, env: NodeJS.ProcessEnv): Promise<void> {
   const errors: string[] = [];
   const onLine = (line: string): void => {
-    const percent = /^\[ *(\d+)%\]/.exec(line)?.[1];
-    if (percent !== undefined) ui.progress(Number(percent), 100, what);
+    const made = progressOf(line);
+    if (made !== undefined) ui.progress(...made, what);
     if (/\berror\b/i.test(line)) errors.push(line.trim());
   };
   ui.progress(0, 100, what);
@@ -119,6 +120,13 @@ async function step(args: string[], what: string, ui: Ui, env: NodeJS.ProcessEnv
   if (result.code === 0) return;
   const words = errors[0] ?? lastWords(result);
   throw coded('ERR_HOROBALL_BUILD', `${what} failed: ${words} (the command: cmake ${args.join(' ')})`);
+}
+
+/** How far a build is, from a line of Make's (`[ 50%] ...`) or Ninja's (`[3/25] ...`); of others undefined. */
+export function progressOf(line: string): [done: number, total: number] | undefined {
+  const [, percent, done, total] = /^\[ *(?:(\d+)%|(\d+)\/(\d+))\]/.exec(line) ?? [];
+  if (percent !== undefined) return [Number(percent), 100];
+  return done === undefined ? undefined : [Number(done), Number(total)];
 }
 
 /** The compilers that CMake would take. */

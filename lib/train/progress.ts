@@ -18,6 +18,7 @@ export class Meter {
   readonly #began = performance.now();
   #drawnAt = Number.NEGATIVE_INFINITY;
   #drawn = false;
+  #plain = '';
   #from: number | null = null;
 
   constructor(output: Output = process.stderr) {
@@ -38,7 +39,9 @@ export class Meter {
     this.#drawnAt = now;
     const left = this.#left(now, done, total);
     if (!this.#interactive) {
-      this.#output.write(`${done}/${total} ${text}${left}\n`);
+      const line = `${done}/${total} ${text}${left}\n`;
+      if (line !== this.#plain) this.#output.write(line); // an end may be told twice
+      this.#plain = line;
       return;
     }
     const line = `${bar(done / total, 24)} ${done}/${total} ${text}${left}`;
