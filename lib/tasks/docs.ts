@@ -115,13 +115,14 @@ function navigation(page: Page): string {
 }
 
 const style = `:root{color-scheme:light dark;--line:#8884}body{margin:0;font:16px/1.55 system-ui,sans-serif;display:grid;
-grid-template-columns:15rem minmax(0,48rem);gap:2.5rem}nav{padding:1.5rem 1rem;border-right:1px solid var(--line);font-size:.9rem;
+grid-template-columns:15rem minmax(0,60rem);gap:2.5rem}nav{padding:1.5rem 1rem;border-right:1px solid var(--line);font-size:.9rem;
 min-height:100vh;box-sizing:border-box}nav h2{font-size:.8rem;margin:1.2rem 0 .2rem;opacity:.7}nav ul{list-style:none;margin:0;padding:0}
-nav a{text-decoration:none;display:block;padding:.1rem 0}nav a[aria-current]{font-weight:600}main{padding:1.5rem 1rem 4rem}
+nav a{text-decoration:none;display:block;padding:.1rem 0}nav a[aria-current]{font-weight:600}main{padding:1.5rem 1rem 4rem}main>:is(p,ul,ol,table,img,h1,h2,h3){max-width:46rem}
 pre{overflow-x:auto;padding:.8rem 1rem;border:1px solid var(--line);border-radius:6px;font-size:.85rem;line-height:1.45}
 code{font-family:ui-monospace,monospace;font-size:.9em}table{border-collapse:collapse;display:block;overflow-x:auto}
 th,td{border:1px solid var(--line);padding:.3rem .6rem;text-align:left;vertical-align:top}img{max-width:100%}
-@media(max-width:50rem){body{display:block}nav{border:0;border-bottom:1px solid var(--line);min-height:0;columns:2}}`;
+@media(max-width:50rem){body{display:block}nav{border:0;border-bottom:1px solid var(--line);min-height:0;columns:2}
+thead{display:none}tbody,tr,td{display:block}tr{border:1px solid var(--line);margin-bottom:.5rem}td{border:0}}`;
 
 rmSync(out, { recursive: true, force: true });
 for (const page of pages) {

@@ -23,7 +23,7 @@ async function load<T>(name: string, load: () => Promise<T>): Promise<T> {
   try {
     return await load();
   } catch (cause) {
-    const message = `pictures need the package ${name}, which did not load: npm install ${name}`;
+    const message = `pictures need the package ${name}, which did not load: npm install sharp @julusian/jpeg-turbo`;
     throw Object.assign(coded('ERR_HOROBALL_NO_DECODER', message), { cause });
   }
 }

@@ -1,4 +1,5 @@
 import { pairCurve } from '../closed-forms.ts';
+import { ticks } from './chart.ts';
 import { type Html, html } from './html.ts';
 import { page } from './page.ts';
 
@@ -34,7 +35,7 @@ ${chart('pull', 'Pull on the anchor', 'Weight times the slope of the logit in th
 ${chart('temperature', 'Effective temperature', 'One over the slope of the logit in the cosine: what t_e a Euclidean loss would need to be as steep there.')}
 ${chart('logit', 'Logit', 'Less its value for equal vectors.')}
 </div></section>`,
-    { more: `const pairCurve = ${pairCurve.toString()};\n${script}` },
+    { more: `const pairCurve = ${pairCurve.toString()};\nconst ticks = ${ticks.toString()};\n${script}` },
   );
 }
 
@@ -90,14 +91,13 @@ const density = (values) => values.map((value, i) => value / (Math.sin(angles[i]
 const draw = (id, lines, low, high, written) => {
   const x = (cos) => 44 + (cos + 1) / 2 * 402;
   const y = (value) => 216 - (Math.min(Math.max(value, low), high) - low) / (high - low || 1) * 200;
-  const grid = [0, 0.25, 0.5, 0.75, 1].map((share) => {
-    const value = low + share * (high - low);
+  const grid = ticks([low, high], 4).map((value) => {
     return '<path class="grid" d="M44 ' + y(value) + 'H446"/><text class="tick" x="38" dy="0.35em" text-anchor="end" y="' + y(value) + '">' + written(value) + '</text>';
   });
-  const ticks = [-1, -0.5, 0, 0.5, 1].map((value) => '<text class="tick" text-anchor="middle" y="232" x="' + x(value) + '">' + value + '</text>');
+  const places = [-1, -0.5, 0, 0.5, 1].map((value) => '<text class="tick" text-anchor="middle" y="232" x="' + x(value) + '">' + value + '</text>');
   const paths = lines.map(({ colour, values }) => '<path class="line" stroke="' + colour + '" d="' +
     values.map((value, i) => Number.isFinite(value) && i % 4 === 0 ? 'L' + x(cosines[i]).toFixed(1) + ' ' + y(value).toFixed(1) : '').join('').replace('L', 'M') + '"/>');
-  document.getElementById(id).innerHTML = grid.join('') + ticks.join('') + '<text class="label" text-anchor="end" x="446" y="248">cosine</text>' + paths.join('');
+  document.getElementById(id).innerHTML = grid.join('') + places.join('') + '<text class="label" text-anchor="end" x="446" y="248">cosine</text>' + paths.join('');
 };
 
 const short = (value) => String(Number(value.toPrecision(2)));

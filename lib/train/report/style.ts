@@ -3,7 +3,7 @@ export const style = `
 :root {
   color-scheme: light dark;
   --paper: #fcfbf8; --ink: #1c1e22; --soft: #62666d; --rule: #e3e0d8; --wash: #f3f1eb; --accent: #14656e;
-  --hit: #2f7d4f; --miss: #c4553d;
+  --hit: #2f7d4f; --miss: #b84a33;
   --line-1: #14656e; --line-2: #c27a1f; --line-3: #7b5aa6; --line-4: #b0413e; --line-5: #4d7c3a; --line-6: #55606e;
   --serif: 'Iowan Old Style', 'Palatino Linotype', Palatino, 'Book Antiqua', 'URW Palladio L', Georgia, serif;
   --sans: system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Noto Sans', sans-serif;
@@ -131,6 +131,8 @@ code { font: .92em ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono',
   .figures b { font-size: 27px; }
   table { font-size: 14px; }
   th, td { padding: 7px 5px; }
+  thead th { font-size: 12px; white-space: normal; }
+  .chart svg text { font-size: 14px; }
   tbody th { min-width: 7em; }
   td.bar { min-width: 0; }
   td.bar::after { right: 5px; width: calc((100% - 5px) * var(--share)); }
