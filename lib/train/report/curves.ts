@@ -13,19 +13,23 @@ export function lossChart(steps: readonly StepRow[]): Html | null {
   return stepChart('Loss', steps, 'loss', (row) => row.loss);
 }
 
-/** Recall@1 of the three spaces after each evaluation, beside what nobody trained. */
+/** Recall@1 of each space after each evaluation, beside what nobody trained. */
 export function recallChart(rows: readonly Row[], baselines: readonly RecallLine[]): Html | null {
   const evaluations = evaluationsOf(rows);
   if (evaluations.length < 2) return null;
   const spaces = (Object.keys(spaceNames) as (keyof typeof spaceNames)[]).filter((space) =>
     evaluations.some((row) => row.spaces[space] !== undefined),
   );
-  const series = spaces.map((space, i) => ({
-    name: spaceNames[space],
-    colour: lineColours[i]!,
-    x: evaluations.map((row) => row.epoch),
-    y: evaluations.map((row) => row.spaces[space]?.at['1'] ?? Number.NaN),
-  }));
+  const series: Series[] = [];
+  for (const [i, space] of spaces.entries()) {
+    const name = spaceNames[space];
+    const y = evaluations.map((row) => row.spaces[space]?.at['1'] ?? Number.NaN);
+    // The outputs of a tied head rank alike: of lines that hide each other one is drawn, under all their names.
+    const same = series.find((one) => one.y.every((value, at) => value === y[at]));
+    if (same === undefined)
+      series.push({ name, colour: lineColours[i]!, x: evaluations.map((row) => row.epoch), y });
+    else same.name += ` = ${name}`;
+  }
   const marks = baselines.map((baseline) => ({ name: baseline.name, y: baseline.recall.at['1'] ?? 0 }));
   return lineChart({ title: 'Recall@1', xLabel: 'epoch', series, percent: true, yMin: 0, marks });
 }
