@@ -8,7 +8,7 @@ import { median } from './measure.ts';
 import { fromCsv, identity, type Results, type Row } from './rows.ts';
 import { number } from './table.ts';
 
-const help = `npm run bench:compare A.csv B.csv
+const help = `npx horoball bench compare A.csv B.csv, in a checkout npm run bench:compare A.csv B.csv
   What became slower from A to B beyond the noise that both measured (the machine's own change, told by the peers, taken
   out), and which ratios do not agree within their printed spreads. Exit code 1 where a row of horoball's is slower or
   gone, or a bar is lost.

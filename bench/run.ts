@@ -14,7 +14,7 @@ import { suites } from './suites/all.ts';
 import { table } from './table.ts';
 import { type Bench, measureSuite } from './turn.ts';
 
-const help = `npm run bench -- [options]
+const help = `npx horoball bench [options], in a checkout npm run bench -- [options]
   --only TEXT     suites whose name contains TEXT (pairwise, loss, search, evaluation, delta, rows, overhead,
                   loading, scaling)
   --threads N     threads of both sides (default: as many as the machine has)

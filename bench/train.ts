@@ -14,7 +14,7 @@ import { lossSettings } from './shapes.ts';
 import { table } from './table.ts';
 import { dim, Ours, type Setting, steady, views } from './train-side.ts';
 
-const help = `npm run bench:train -- [options]
+const help = `npx horoball bench train [options], in a checkout npm run bench:train -- [options]
   --model NAME    vit_nano or vit_small_patch16_224 (default)
   --batch N       pictures a step, 2 views a class (default: 16)
   --threads N     threads of both sides (default: as many as the machine has)

@@ -1,7 +1,7 @@
 // The package as others get it: packed, installed in an empty folder, used with nothing but Node.
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import ava, { type TestFn } from 'ava';
 import { build } from 'esbuild';
 import { bareNode, binaryName, type Installed, install, program } from './unpacked.ts';
@@ -36,6 +36,21 @@ test('the tarball holds what runs, what setup builds from and its documents, and
       !measured.test(name),
   );
   t.deepEqual(strange, []);
+});
+
+test('every link in the tarball leads to what it holds', async (t) => {
+  const { files, packaged } = t.context;
+  const pages = files.filter((name) => name.endsWith('.md'));
+  t.true(pages.length > 10);
+  const broken: string[] = [];
+  for (const name of pages) {
+    const text = (await readFile(join(packaged, name), 'utf8')).replaceAll(/^```.*?^```/gms, '');
+    for (const [, target = ''] of text.matchAll(/\]\(\s*([^)\s#]+)[^)]*\)/g)) {
+      const file = join(packaged, dirname(name), target);
+      if (!target.startsWith('https://') && !existsSync(file)) broken.push(`${name}: ${target}`);
+    }
+  }
+  t.deepEqual(broken, []);
 });
 
 test('nothing runs on installation', async (t) => {
@@ -74,7 +89,9 @@ test('horoball/train loads without libtorch, and says in one sentence how to get
 });
 
 test('doctor names what is missing; setup asks for the tools before it fetches anything', async (t) => {
+  const began = performance.now();
   const doctor = await bareNode(t.context, [program(t.context), 'doctor', '--json']);
+  t.true(performance.now() - began < 15_000, 'it waits for no program that is not there');
   t.is(doctor.code, 1);
   const found = JSON.parse(doctor.stdout);
   t.like(found, { core: { ok: true }, addon: { ok: false }, compiler: null, cmake: null });
