@@ -29,9 +29,14 @@ export function run(
     const child = spawn(program, args, {
       env,
       ...(cwd === undefined ? {} : { cwd }),
-      ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }),
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+    // Not spawn's own option: after a program that is not there its timer kept the process for the whole time.
+    const timer = timeoutMs === undefined ? undefined : setTimeout(() => child.kill(), timeoutMs);
+    const settle = (result: CommandResult): void => {
+      clearTimeout(timer);
+      resolve(result);
+    };
     const out = { stdout: '', stderr: '' };
     for (const stream of ['stdout', 'stderr'] as const) {
       let rest = '';
@@ -42,8 +47,8 @@ export function run(
         for (const line of lines) onLine?.(line);
       });
     }
-    child.on('error', (error) => resolve({ code: null, stdout: '', stderr: error.message }));
-    child.on('close', (code) => resolve({ code, ...out }));
+    child.on('error', (error) => settle({ code: null, stdout: '', stderr: error.message }));
+    child.on('close', (code) => settle({ code, ...out }));
   });
 }
 
