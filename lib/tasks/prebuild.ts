@@ -9,7 +9,10 @@ const root = fileURLToPath(new URL('../../..', import.meta.url));
 /** What Node 20's own binaries need. */
 const oldestGlibc = [2, 28] as const;
 
-/** node-gyp-build takes the tag `glibc` as a condition: musl's loader must not get this file. lib/native.ts tries these names first. */
+/**
+ * node-gyp-build takes the tag `glibc` as a condition: musl's loader must not get this file. lib/native.ts tries these
+ * names first.
+ */
 const fileNames: Record<string, string> = { linux: 'horoball.glibc.node' };
 
 const here = `${process.platform}-${process.arch}`;

@@ -4,6 +4,7 @@ import type { Split } from './data/dataset.ts';
 import type { ImageLoader } from './data/loader.ts';
 import { type FusedOptions, fusedRetrievalMetrics } from './fused.ts';
 import type { Embedder } from './model.ts';
+import { searchDevice } from './native.ts';
 import {
   type Protocol,
   protocolOf,
@@ -43,7 +44,7 @@ export interface EvaluateOptions extends Partial<Protocol> {
   fusion?: Fusion | undefined;
   /** Pictures a forward pass; 128 by default. */
   batchSize?: number;
-  /** Where the searches run; `cpu` by default. */
+  /** Where the searches run; by default where the network is, if the core has kernels for it, else on the CPU. */
   device?: RecallOptions['device'];
   signal?: AbortSignal | undefined;
   onProgress?: ((done: number, total: number) => void) | undefined;
@@ -62,7 +63,8 @@ export async function evaluate(
   options: EvaluateOptions = {},
 ): Promise<{ evaluation: Evaluation; embedded: Embedded }> {
   const embedded = await embed(embedder, split, loader, options);
-  return { evaluation: await measure(embedded, split, embedder.c, options), embedded };
+  const device = options.device ?? searchDevice(embedder.config.device);
+  return { evaluation: await measure(embedded, split, embedder.c, { ...options, device }), embedded };
 }
 
 /** Runs a network over a split. Pictures are decoded while the network runs. */

@@ -192,6 +192,13 @@ function load(): { addon: TrainAddon; lib: string } {
   return { addon, lib };
 }
 
+/** Where searches run beside a network on `device`: there if the core has kernels for it, else on the CPU. */
+export function searchDevice(device: Device): Device {
+  if (!device.startsWith('cuda')) return 'cpu';
+  const index = Number(device.slice('cuda:'.length) || 0);
+  return core().backend(index) === null ? 'cpu' : `cuda:${index}`;
+}
+
 /** The core's tables of the CUDA devices, in their order; none where it has no kernels or no driver. */
 function cudaTables(light: Core): object[] {
   const tables: object[] = [];

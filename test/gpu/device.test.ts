@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import test from 'ava';
 import { matrix, pairwiseDistance } from '../../lib/index.ts';
+import { searchDevice } from '../../lib/train/native.ts';
 import { failure } from '../support.ts';
 import { gpu, missing, sayDevice } from './device.ts';
 
@@ -51,6 +52,13 @@ async function worstError(math: string): Promise<string> {
   const options = { env: { ...process.env, HOROBALL_CUDA_MATH: math } };
   return (await promisify(execFile)(process.execPath, ['--input-type=module', '-e', code], options)).stdout;
 }
+
+gpu('searches run where the network is, if the core has kernels for it', (t) => {
+  t.is(searchDevice('cuda'), 'cuda:0');
+  t.is(searchDevice('cuda:0'), 'cuda:0');
+  t.is(searchDevice('cuda:99'), 'cpu');
+  t.is(searchDevice('cpu'), 'cpu');
+});
 
 gpu('HOROBALL_CUDA_MATH: float32 products, or TF32 ones, which lose digits', async (t) => {
   const [exact, plain] = [Number(await worstError('float32')), Number(await worstError('tf32'))];
