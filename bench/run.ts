@@ -29,6 +29,8 @@ const help = `npx horoball bench [options], in a checkout npm run bench -- [opti
   --out DIR       where to write MACHINE-COMMIT.csv and .html, anew after every suite (default: bench/rows of a
                   checkout, else horoball-bench)
   --json          one JSON object a row on stdout, and the table on stderr
+npx horoball bench train, compare and counts measure training steps, compare two runs and count instructions; --help
+after each tells its options.
 `;
 
 const options = {

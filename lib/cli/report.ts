@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { Command } from 'commander';
 import { coded } from '../errors.ts';
@@ -6,14 +7,15 @@ import { comparisonPage } from '../train/report/compare.ts';
 import { explorePage } from '../train/report/explore.ts';
 import { spaceNames } from '../train/report/tables.ts';
 import { readRun, writeReport, writeText } from '../train/run-folder.ts';
+import { writeStudyReport } from '../train/sweep/study-folder.ts';
 import { jsonLine } from './json.ts';
 import { recallText } from './table.ts';
 
 /** `horoball report`: draws the report of one run, or several runs side by side. */
 export function reportCommand(): Command {
   return new Command('report')
-    .description('draw the report of a run, or compare several')
-    .argument('[run...]', 'run folders')
+    .description('draw the report of a run or of a study, or compare several runs')
+    .argument('[run...]', 'run folders, or the one folder of a study')
     .option('--out <file>', 'where the comparison goes (default: comparison.html beside the first run)')
     .option(
       '--explore',
@@ -23,6 +25,7 @@ export function reportCommand(): Command {
     .action(async (paths: string[], options: ReportOptions) => {
       if (options.explore) return await explore(options.out ?? 'explore.html');
       if (paths.length === 0) throw noRun();
+      if (paths.length === 1 && existsSync(join(paths[0]!, 'sweep.json'))) return await study(paths[0]!);
       const records = await Promise.all(paths.map(readRun));
       for (const record of records) if (options.json) jsonLine(lastEvaluation(record));
       const table = comparisonText(records);
@@ -46,6 +49,10 @@ function noRun(): Error {
 async function explore(out: string): Promise<void> {
   await writeText(resolve(out), explorePage());
   process.stderr.write(`Page: ${relative('.', resolve(out))}\n`);
+}
+
+async function study(path: string): Promise<void> {
+  process.stderr.write(`Report: ${relative('.', await writeStudyReport(path))}\n`);
 }
 
 async function drawn(paths: readonly string[], records: readonly RunRecord[], out?: string): Promise<string> {

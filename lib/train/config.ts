@@ -1,4 +1,5 @@
 import { coded } from '../errors.ts';
+import { datasetNames } from './data/dataset.ts';
 import { parseEpochs } from './epochs.ts';
 import {
   above1,
@@ -132,7 +133,7 @@ export type Geometry = 'hybrid' | 'euclidean' | 'hyperbolic' | 'chordal';
 
 /** Every option of a run, in the order in which `--help` lists them. */
 export const fields: Readonly<Record<keyof RunConfig, Field>> = {
-  ds: text('a name', 'data set'),
+  ds: text(datasetNames.join(', '), 'data set'),
   path: text('a path', 'folder of the data set'),
   model: text('a name or a JSON file', 'backbone, or a file that describes one as timm does'),
   head: oneOf(['hypmix', 'hyp-vit'], 'what follows the backbone: unit norm, or a free radius'),

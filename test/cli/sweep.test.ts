@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import ava, { type TestFn } from 'ava';
 import { classNames, temporary, tinyRun, writePictures } from '../train/tiny-data.ts';
@@ -52,6 +52,10 @@ test('a study that is killed goes on with the same command and makes no run twic
 
   const again = await horoball(['sweep', `--resume=${out}`]);
   t.is(again.code, 0, again.stderr);
+  t.regex(await readFile(join(out, 'report.html'), 'utf8'), /8 runs of vit_nano/);
+  await rm(join(out, 'report.html'));
+  const drawn = await horoball(['report', out]);
+  t.is(drawn.code, 0, drawn.stderr);
   t.regex(await readFile(join(out, 'report.html'), 'utf8'), /8 runs of vit_nano/);
 });
 

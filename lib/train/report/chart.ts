@@ -84,7 +84,9 @@ function placed(xs: readonly number[], x: Scale): number[] {
   const kept: number[] = [];
   const short = [...new Set(xs)].sort((a, b) => String(a).length - String(b).length || a - b);
   for (const value of short) {
-    if (kept.every((other) => Math.abs(x.at(value) - x.at(other)) > 34)) kept.push(value);
+    // A digit takes up to 8 units, where the page is narrow.
+    const apart = (other: number): number => 4 * (String(value).length + String(other).length) + 10;
+    if (kept.every((other) => Math.abs(x.at(value) - x.at(other)) > apart(other))) kept.push(value);
   }
   return kept;
 }

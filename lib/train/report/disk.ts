@@ -24,11 +24,12 @@ export function diskFigure(snapshot: Snapshot, title: string | null = null): Htm
   const variance = Math.round(100 * (explained[0] + explained[1]));
   const size = `${labels.length} pictures of ${new Set(labels).size} classes after epoch ${snapshot.epoch}`;
   const lens = zoom === 1 ? '' : `, the middle of the disk magnified ${zoom.toFixed(1)} times`;
+  const { circles, distances } = rings(c, zoom);
   return html`<figure class="disk">${title === null ? null : html`<h3>${title}</h3>`}
 <svg viewBox="-306 -306 612 612" role="img" aria-label="Test embeddings on the Poincaré disk">
 <circle class="${zoom === 1 ? 'rim' : 'lens'}" r="${rim}"/>
-${rings(c, zoom)}
-<g class="points">${dots}</g>${zoom === 1 ? null : inset(zoom)}</svg>
+${circles}
+<g class="points">${dots}</g>${distances}${zoom === 1 ? null : inset(zoom)}</svg>
 <figcaption>${size}${lens}. The two directions hold ${variance}% of the variance.
 Circles: distance from the origin, c = ${c}.</figcaption>
 ${legend(snapshot)}<script type="application/json">${embeddedJson(names)}</script></figure>`;
@@ -43,18 +44,22 @@ function magnification(points: readonly number[]): number {
   return farthest > 0.75 || farthest === 0 ? 1 : 0.94 / farthest;
 }
 
-/** A circle at distance d from the origin has Euclidean radius tanh(sqrt c d / 2) in the unit disk. */
-function rings(c: number, zoom: number): Part {
+/**
+ * A circle at distance d from the origin has Euclidean radius tanh(sqrt c d / 2) in the unit disk. The distances are
+ * written over the points, the circles drawn under them.
+ */
+function rings(c: number, zoom: number): { circles: Part; distances: Part } {
   const radiusAt = (distance: number): number => zoom * Math.tanh((Math.sqrt(c) * distance) / 2);
   const step = [0.1, 0.2, 0.5, 1, 2, 5, 10].find((one) => radiusAt(one) > 0.2) ?? 20;
-  const found: Part[] = [];
+  const [circles, distances]: [Html[], Html[]] = [[], []];
   for (let k = 1; radiusAt(k * step) < 0.97; k++) {
     const radius = (rim * radiusAt(k * step)).toFixed(1);
-    found.push(
-      html`<circle class="ring" r="${radius}"/><text x="0" y="-${radius}" dy="-0.3em" text-anchor="middle">${Number((step * k).toPrecision(3))}</text>`,
+    circles.push(html`<circle class="ring" r="${radius}"/>`);
+    distances.push(
+      html`<text class="ringed" x="0" y="-${radius}" dy="-0.3em" text-anchor="middle">${Number((step * k).toPrecision(3))}</text>`,
     );
   }
-  return found;
+  return { circles, distances };
 }
 
 /** The whole disk, small, with the part that the lens shows. */

@@ -26,7 +26,7 @@ header { border-bottom: 1px solid var(--rule); padding-bottom: 22px; }
 h1 { margin: 0; font: 500 38px/1.15 var(--serif); letter-spacing: -.01em; text-wrap: balance; }
 h2 { margin: 0 0 6px; font: 500 25px/1.2 var(--serif); }
 section { margin-top: 52px; }
-p { margin: 0 0 14px; max-width: 68ch; }
+p { margin: 0 0 14px; max-width: 68ch; text-wrap: pretty; }
 .lede { margin-top: 10px; color: var(--soft); }
 section > p { color: var(--soft); }
 figure { margin: 0; }
@@ -84,6 +84,7 @@ tr.found th, tr.found td { font-weight: 600; }
 .lens { fill: var(--wash); stroke: var(--soft); stroke-width: 1; stroke-dasharray: 3 5; }
 .seen { fill: var(--accent); opacity: .45; }
 .ring { fill: none; stroke: var(--rule); stroke-width: 1.2; }
+svg text.ringed { paint-order: stroke; stroke: var(--wash); stroke-width: 4px; stroke-linejoin: round; fill: var(--ink); pointer-events: none; }
 .points circle { stroke: var(--paper); stroke-width: .6; }
 .disks .disk svg text { font-size: 20px; }
 .points.chosen circle { opacity: .12; }
@@ -134,7 +135,7 @@ code { font: .92em ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono',
   thead th { font-size: 12px; white-space: normal; }
   .chart svg text { font-size: 14px; }
   tbody th { min-width: 7em; }
-  td.bar { min-width: 0; }
+  td.bar, th.words, td.words { min-width: 0; }
   td.bar::after { right: 5px; width: calc((100% - 5px) * var(--share)); }
   .disk svg text { font-size: 17px; }
   .query { gap: 4px; }
