@@ -34,6 +34,20 @@ HD void add_square(double v, double& high, double& low) {
   high = total;
 }
 
+// The sum of the strands. Of floats in a tree: a chain of exact additions would take longer than a row's
+// squares.
+HD Square joined(const double (&high)[kStrands], const double (&)[kStrands], float) {
+  return {((high[0] + high[1]) + (high[2] + high[3])) + ((high[4] + high[5]) + (high[6] + high[7])), 0};
+}
+HD Square joined(const double (&high)[kStrands], const double (&low)[kStrands], double) {
+  Square sum;
+  for (int l = 0; l < kStrands; ++l) {
+    add(sum, high[l]);
+    sum.low += low[l];
+  }
+  return sum;
+}
+
 // sum of sign_k x_k^2, where only the first sign may be negative.
 template <class T>
 HD Square square(const T* x, std::int64_t depth, bool minkowski) {
@@ -42,11 +56,7 @@ HD Square square(const T* x, std::int64_t depth, bool minkowski) {
   for (std::int64_t k = 0; k < whole; k += kStrands) {
     for (int l = 0; l < kStrands; ++l) add_square(x[k + l], high[l], low[l]);
   }
-  Square sum;
-  for (int l = 0; l < kStrands; ++l) {
-    add(sum, high[l]);
-    sum.low += low[l];
-  }
+  Square sum = joined(high, low, T{});
   for (std::int64_t k = whole; k < depth; ++k) {
     const double v = static_cast<double>(x[k]), product = v * v;
     add(sum, product);
