@@ -45,7 +45,7 @@ export class Meter {
       return;
     }
     const line = `${bar(done / total, 24)} ${done}/${total} ${text}${left}`;
-    this.#output.write(`\r\x1b[2K${line.slice(0, (this.#output.columns ?? 80) - 1)}`);
+    this.#output.write(`\r\x1b[2K${line.slice(0, (this.#output.columns || 80) - 1)}`);
     this.#drawn = true;
   }
 
