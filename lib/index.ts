@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 // The light package: the numerical core. It never imports ./train.
 export type { AsyncOptions, CallOptions } from './call.ts';
 export type { Compat, Device } from './check.ts';

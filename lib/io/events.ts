@@ -48,7 +48,7 @@ export class EventWriter {
   /** The file that is written. */
   readonly path: string;
   readonly #handle: FileHandle;
-  #pending: Buffer[] = [];
+  #pending: Uint8Array[] = [];
   #pendingBytes = 0;
   #flushedAt: number = Date.now();
   #written: Promise<void> = Promise.resolve();
@@ -168,7 +168,7 @@ export class EventWriter {
     tag: string,
     step: number,
     options: EventOptions,
-    make: () => Buffer | null,
+    make: () => Uint8Array | null,
   ): void {
     if (this.#closed) throw coded('ERR_HOROBALL_CLOSED', `[EventWriter.${operation}] the file is closed`);
     if (typeof tag !== 'string' || tag === '')
@@ -186,7 +186,7 @@ export class EventWriter {
     );
   }
 
-  #add(event: Buffer): void {
+  #add(event: Uint8Array): void {
     const framed = record(event);
     this.#pending.push(framed);
     this.#pendingBytes += framed.length;
@@ -202,7 +202,7 @@ function checkStep(operation: string, step: number): void {
 }
 
 /** TFRecord framing: length, its masked CRC, the bytes, their masked CRC. */
-function record(event: Buffer): Buffer {
+function record(event: Uint8Array): Uint8Array {
   const header = Buffer.alloc(12);
   header.writeBigUInt64LE(BigInt(event.length));
   header.writeUInt32LE(maskedCrc(header.subarray(0, 8)), 8);

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 // File formats. Readers check everything that a file claims before they act on it.
 export type { Dtype, TensorData } from './elements.ts';
 export { type EventOptions, EventWriter, type EventWriterOptions, type HyperParameter } from './events.ts';

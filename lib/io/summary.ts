@@ -8,12 +8,12 @@ export type HyperParameter = string | number | boolean;
 // The `Summary.Value` messages of TensorBoard's event files, one function each. The field numbers are those of
 // tensorboard/compat/proto/summary.proto and, for the hyper-parameters, plugins/hparams/plugin_data.proto.
 
-export function scalarValue(tag: string, value: number): Buffer {
+export function scalarValue(tag: string, value: number): Uint8Array {
   return Buffer.concat([bytesField(1, tag), floatField(2, value)]);
 }
 
 /** @param bytes - of a PNG or JPEG file */
-export function imageValue(tag: string, bytes: Uint8Array): Buffer {
+export function imageValue(tag: string, bytes: Uint8Array): Uint8Array {
   const { width, height, channels } = imageSize('EventWriter.image', bytes);
   const image = [
     varintField(1, height),
@@ -25,7 +25,7 @@ export function imageValue(tag: string, bytes: Uint8Array): Buffer {
 }
 
 /** A histogram of equal buckets from the smallest to the largest finite value; `null` where none is finite. */
-export function histogramValue(tag: string, values: ArrayLike<number>, buckets: number): Buffer | null {
+export function histogramValue(tag: string, values: ArrayLike<number>, buckets: number): Uint8Array | null {
   const { count, min, max, sum, squares } = moments(values);
   if (count === 0) return null;
   const counts = new Float64Array(buckets);
@@ -43,7 +43,7 @@ export function histogramValue(tag: string, values: ArrayLike<number>, buckets: 
 }
 
 /** Markdown. */
-export function textValue(tag: string, text: string): Buffer {
+export function textValue(tag: string, text: string): Uint8Array {
   const [dtString, one] = [varintField(1, 7), messageField(2, messageField(2, varintField(1, 1)))];
   const tensor = messageField(8, dtString, one, bytesField(8, text));
   return Buffer.concat([bytesField(1, tag), pluginMetadata('text', new Uint8Array(0)), tensor]);
@@ -54,7 +54,7 @@ export function sessionStartValue(
   values: Readonly<Record<string, HyperParameter>>,
   group: string,
   start: number,
-): Buffer {
+): Uint8Array {
   const parameters = Object.entries(values).map(([name, value]) =>
     messageField(1, bytesField(1, name), messageField(2, hyperParameter(name, value))),
   );
@@ -63,13 +63,13 @@ export function sessionStartValue(
 }
 
 /** @param end - seconds since 1970 */
-export function sessionEndValue(status: 'success' | 'failure', end: number): Buffer {
+export function sessionEndValue(status: 'success' | 'failure', end: number): Uint8Array {
   const info = messageField(4, varintField(1, status === 'success' ? 1 : 2), doubleField(2, end));
   return hparamsValue('_hparams_/session_end_info', info);
 }
 
 /** google.protobuf.Value. */
-function hyperParameter(name: string, value: HyperParameter): Buffer {
+function hyperParameter(name: string, value: HyperParameter): Uint8Array {
   if (typeof value === 'number') return doubleField(2, value);
   if (typeof value === 'string') return bytesField(3, value);
   if (typeof value === 'boolean') return varintField(4, value ? 1 : 0);
@@ -77,13 +77,13 @@ function hyperParameter(name: string, value: HyperParameter): Buffer {
 }
 
 /** The plugin reads the metadata only; the empty float tensor stands where a value must. */
-function hparamsValue(tag: string, content: Uint8Array): Buffer {
+function hparamsValue(tag: string, content: Uint8Array): Uint8Array {
   const empty = messageField(8, varintField(1, 1), messageField(2, messageField(2, varintField(1, 0))));
   return Buffer.concat([bytesField(1, tag), pluginMetadata('hparams', content), empty]);
 }
 
 /** SummaryMetadata with data class TENSOR. */
-function pluginMetadata(plugin: string, content: Uint8Array): Buffer {
+function pluginMetadata(plugin: string, content: Uint8Array): Uint8Array {
   return messageField(9, messageField(1, bytesField(1, plugin), bytesField(2, content)), varintField(4, 2));
 }
 

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 // The training layer: needs libtorch, which is loaded when something of it is first used.
 export {
   RiemannianAdam,

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import ava, { type TestFn } from 'ava';
 import { build } from 'esbuild';
 import { bareNode, binaryName, type Installed, install, program } from './unpacked.ts';
@@ -75,6 +76,22 @@ test('TypeScript runs with its types stripped, where Node can', async (t) => {
   }
   await writeFile(join(t.context.project, 'typed.mts'), `type N = number; ${module}; const n: N = d;`);
   t.regex((await bareNode(t.context, ['--experimental-strip-types', 'typed.mts'])).stdout, distance);
+});
+
+test('the types are whole for a program that has no others', async (t) => {
+  const { project } = t.context;
+  const source = `import { Gallery, matrix, type Matrix } from 'horoball';
+    import { EventWriter } from 'horoball/io';
+    import { train } from 'horoball/train';
+    export const points: Matrix<Float32Array> = matrix(new Float32Array(6), 3, 2);
+    export const options: Parameters<typeof train>[0] = { ds: 'folder', ep: 2 };
+    export { EventWriter, Gallery };`;
+  await writeFile(join(project, 'consumer.mts'), source);
+  const compiler = fileURLToPath(import.meta.resolve('typescript/package.json'));
+  const options = ['--noEmit', '--strict', '--target', 'es2022', '--module', 'nodenext', '--types', ''];
+  const tsc = [join(dirname(compiler), 'bin', 'tsc'), ...options, 'consumer.mts'];
+  const { code, stdout } = await bareNode(t.context, tsc);
+  t.is(code, 0, stdout);
 });
 
 test('horoball/train loads without libtorch, and says in one sentence how to get it', async (t) => {
