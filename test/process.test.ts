@@ -63,7 +63,7 @@ test.serial('import and the load of the core take under 10 ms together, and brin
     console.log(process.platform === 'linux' ? readFileSync('/proc/self/maps', 'utf8') : '');`;
   const times: number[] = [];
   // The machine may be busy with other tests: the best of many tries is what the core takes.
-  for (let tries = 0; tries < 30 && !(Math.min(...times) < 10); ++tries) {
+  for (let tries = 0; tries < 100 && !(Math.min(...times) < 10); ++tries) {
     const text = await node(code);
     times.push(Number(text.split('\n', 1)[0]));
     t.false(/torch|cuda/i.test(text.replaceAll(root, '')));
