@@ -18,7 +18,9 @@ export function startCommand(): Command {
     const dashboard = dashboardPort(options['dashboard']);
     const meter = new Meter();
     const progress = (done: number, total: number, text: string): void => meter.update(done, total, text);
-    await setup({}, { say: (text) => meter.say(text), progress });
+    const { libtorch, changed } = await setup({}, { say: (text) => meter.say(text), progress });
+    if (changed)
+      meter.say(`The training addon is built, for libtorch ${libtorch.version} in ${libtorch.lib}.`);
     meter.end();
     await runTraining(config, { json: options['json'] === true, dashboard });
   });

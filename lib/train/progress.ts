@@ -44,7 +44,8 @@ export class Meter {
       this.#plain = line;
       return;
     }
-    const line = `${bar(done / total, 24)} ${done}/${total} ${text}${left}`;
+    // What is left comes first: a narrow terminal cuts the end.
+    const line = `${bar(done / total, 24)} ${done}/${total}${left}  ${text}`;
     this.#output.write(`\r\x1b[2K${line.slice(0, (this.#output.columns || 80) - 1)}`);
     this.#drawn = true;
   }

@@ -16,9 +16,9 @@ class Screen {
 test('a terminal has one line that is drawn again and fits', (t) => {
   const screen = new Screen(true);
   const meter = new Meter(screen);
-  meter.update(1, 10, 'loss 3.2'.padEnd(100, '.'));
+  meter.update(1, 10, 'loss 3.2'.padEnd(100, '.')); // what is left is not cut
   t.true(screen.text.startsWith('\r\x1b[2K━'));
-  t.regex(screen.text, /━+─+ 1\/10 loss 3\.2/);
+  t.regex(screen.text, /━+─+ 1\/10, \d+:\d\d left {2}loss 3\.2/);
   t.is(screen.text.replace('\r\x1b[2K', '').length, 59);
   t.false(screen.text.includes('\n'));
   meter.say('a line that stays');
