@@ -97,7 +97,7 @@ export interface RunConfig {
   learn_lr: number;
   /** How many times larger or smaller than at first they may get. */
   learn_range: number;
-  /** Pictures that have a graph at the same time (gradient caching); `null`: the whole batch. */
+  /** Pictures that have a graph at the same time (gradient caching); `null`: the whole batch, or what fits the memory. */
   chunk: number | null;
   /** Classes of earlier batches that are kept as further negatives; 0: none. */
   memory: number;
@@ -184,7 +184,12 @@ export const fields: Readonly<Record<keyof RunConfig, Field>> = {
   learn: orNone(listOf(learnable, 'scalars of the loss that are learnt')),
   learn_lr: positive('rate at which the logarithms of what is learnt move'),
   learn_range: above1('how many times larger or smaller than at first what is learnt may get'),
-  chunk: orNone(count(1, 'pictures that have a graph at the same time; a smaller number takes less memory')),
+  chunk: orNone(
+    count(
+      1,
+      'pictures that have a graph at the same time; fewer take less memory; None is the whole batch, or what fits',
+    ),
+  ),
   memory: count(0, 'classes of earlier batches that are kept as further negatives'),
   crop_scale: upTo1("smallest share of a picture's area that a training crop keeps"),
   reduction: oneOf(['sum', 'mean'], 'of the losses of all ordered pairs of views'),

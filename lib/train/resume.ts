@@ -2,6 +2,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { coded } from '../errors.ts';
 import { Checkpoint, lastName } from './checkpoint.ts';
+import { withChunk } from './chunk.ts';
 import { busyWith } from './claim.ts';
 import { configError, parseConfig, type RunConfig } from './config.ts';
 import { settled } from './settle.ts';
@@ -42,11 +43,8 @@ export async function planRun(
 ): Promise<Plan> {
   if (resume !== undefined && resume !== null && resume !== 'auto') return await planFolder(resume, options);
   const config = await settled(parseConfig({ ...options }), note);
-  return resume === 'auto' ? await planAuto(config) : afresh(config);
-}
-
-function afresh(config: RunConfig): Plan {
-  return { config, folder: null };
+  const going = resume === 'auto' ? await planAuto(config) : null;
+  return going ?? { config: withChunk(config, note), folder: null };
 }
 
 async function planFolder(folder: string, options: Readonly<Record<string, unknown>>): Promise<Plan> {
@@ -67,22 +65,24 @@ function withoutEnd(began: RunConfig, options: Readonly<Record<string, unknown>>
   return moves && began.eval_ep === `[${began.ep}]` ? { ...given, eval_ep: undefined } : given;
 }
 
-async function planAuto(config: RunConfig): Promise<Plan> {
+/** The run that goes on; null where there is none. */
+async function planAuto(config: RunConfig): Promise<Plan | null> {
   const { runs, name } = config;
   if (runs === null)
     throw configError('[train] resume: expected runs to be a folder, got None: nothing was kept');
   if (name !== null) {
     const folder = join(runs, name);
-    return (await exists(join(folder, 'config.json')))
-      ? await planFolder(folder, { ...config })
-      : afresh(config);
+    const begun = await exists(join(folder, 'config.json'));
+    return begun ? await planFolder(folder, { ...config, chunk: config.chunk ?? undefined }) : null;
   }
   for (const folder of await newestFirst(runs)) {
     const began = await readConfig(folder).catch(() => null);
-    if (began === null || differing(began, config, free) || (await busyWith(folder)) !== null) continue;
-    if (!(await isOver(folder))) return { config, folder };
+    if (began === null) continue;
+    const like = { ...config, chunk: config.chunk ?? began.chunk }; // what fits changes with what else is running
+    if (differing(began, like, free) || (await busyWith(folder)) !== null) continue;
+    if (!(await isOver(folder))) return { config: like, folder };
   }
-  return afresh(config);
+  return null;
 }
 
 /** The first option in which two configurations differ, but for those that may. */

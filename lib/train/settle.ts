@@ -18,39 +18,16 @@ export async function settled(
 ): Promise<RunConfig> {
   const model = await modelText(config.model);
   const weights = config.weights === 'auto' ? await pulledOf(model, note) : config.weights;
-  const chunk = config.chunk ?? fittingChunk({ ...config, model }, note);
-  return { ...config, model, weights, chunk };
-}
-
-/** Numbers a token that a block keeps for its backward pass, over the token's width: an estimate, with room. */
-const keptPerToken = 20;
-
-/**
- * A batch whose graph does not fit the memory goes through the network in parts, a power of two so that the number does
- * not hang on a few megabytes; null where it fits.
- */
-function fittingChunk(config: RunConfig, note: (text: string) => void): number | null {
-  if (config.device !== 'cpu') return null;
-  const { depth, embedDim, patchSize } = resolveViT(config.model);
-  const tokens = (config.crop / patchSize) ** 2 + 2;
-  const each = 4 * keptPerToken * tokens * embedDim * depth;
-  const free = process.availableMemory();
-  if (config.bs * each < 0.8 * free) return null;
-  const chunk = 2 ** Math.max(0, Math.floor(Math.log2((0.5 * free) / each)));
-  if (chunk >= config.bs) return null;
-  note(
-    `a batch of ${config.bs} would take about ${gigabytes(config.bs * each)} of the ${gigabytes(free)} there are, so it goes through the network ${chunk} pictures at a time (chunk), to the same gradient`,
-  );
-  return chunk;
-}
-
-function gigabytes(bytes: number): string {
-  return `${(bytes / 1e9).toFixed(0)} GB`;
+  return { ...config, model, weights };
 }
 
 async function modelText(model: string): Promise<string> {
   const text = model.endsWith('.json') ? await read(model) : model;
-  resolveViT(text); // refused here, before anything is read or made
+  try {
+    resolveViT(text); // refused here, before anything is read or made
+  } catch (error) {
+    throw coded('ERR_HOROBALL_OPTION', (error as Error).message, RangeError);
+  }
   return text === model ? model : JSON.stringify(JSON.parse(text));
 }
 

@@ -1,25 +1,44 @@
-// node dist/test/train/big-batch.js [batch] [chunk] [model] (Linux): one training step on a batch of random pictures, with
-// gradient caching in chunks, and the most memory that the process ever had.
+// node dist/test/train/big-batch.js [batch] [chunk[,chunk]] [model] [precision] (Linux): one training step on a batch of
+// random pictures, with gradient caching in chunks, and the most memory that the process ever had. Several chunks, in
+// rising order, are a step each; what one picture more takes is compared with what lib/train/chunk.ts expects of it.
 import { readFile } from 'node:fs/promises';
-import { type Pictures, train } from '../../lib/train/index.ts';
+import { bytesOfPicture } from '../../lib/train/chunk.ts';
+import { parseConfig } from '../../lib/train/config.ts';
+import { type Pictures, type Precision, train } from '../../lib/train/index.ts';
+import { settled } from '../../lib/train/settle.ts';
 
-const [batch, chunk] = [process.argv[2] ?? 900, process.argv[3] ?? 20].map(Number) as [number, number];
-const model = process.argv[4] ?? 'vit_small_patch16_224';
-const [size, views] = [224, 9];
+const [given = '900', chunks = '20', model = 'vit_small_patch16_224', precision = 'float32'] =
+  process.argv.slice(2);
+const [bs, size, views] = [Number(given), 224, 9];
 
 async function* batches(): AsyncGenerator<Pictures> {
-  const images = new Uint8Array(batch * size * size * 3);
+  const images = new Uint8Array(bs * size * size * 3);
   for (let i = 0; i < images.length; i++) images[i] = Math.imul(i, 0x9e3779b9) >>> 24;
-  const labels = Int32Array.from({ length: batch }, (_, row) => Math.floor(row / views));
-  yield { images, count: batch, size, labels };
+  const labels = Int32Array.from({ length: bs }, (_, row) => Math.floor(row / views));
+  yield { images, count: bs, size, labels };
 }
 
-const before = performance.now();
-const options = { ds: 'folder', path: '.', model, bs: batch, num_samples: views, crop: size, resize: size };
-await train({ ...options, eval_ep: '[]', chunk, runs: null }, { data: batches() });
-const status = await readFile('/proc/self/status', 'utf8');
-const peak = Number(/VmHWM:\s*(\d+)/.exec(status)![1]) / 2 ** 20;
-const seconds = (performance.now() - before) / 1000;
-process.stdout.write(
-  `${model}, ${batch} pictures of ${size} px in chunks of ${chunk}: ${peak.toFixed(2)} GiB, ${seconds.toFixed(0)} s\n`,
+const options = { ds: 'folder', path: '.', model, bs, num_samples: views, crop: size, resize: size };
+const config = await settled(
+  parseConfig({ ...options, precision, eval_ep: '[]', weights: null, runs: null }),
 );
+const points: { chunk: number; bytes: number }[] = [];
+for (const chunk of chunks.split(',').map(Number)) {
+  const before = performance.now();
+  await train({ ...config, chunk, precision: precision as Precision }, { data: batches() });
+  const status = await readFile('/proc/self/status', 'utf8');
+  const bytes = Number(/VmHWM:\s*(\d+)/.exec(status)![1]) * 2 ** 10;
+  const seconds = (performance.now() - before) / 1000;
+  const rate = `${(bytes / 2 ** 30).toFixed(2)} GiB, ${seconds.toFixed(0)} s`;
+  process.stdout.write(`${bs} pictures of ${size} px in chunks of ${chunk}, ${precision}: ${rate}\n`);
+  points.push({ chunk, bytes });
+}
+const [first, last] = [points[0]!, points.at(-1)!];
+if (first !== last) {
+  const each = (last.bytes - first.bytes) / (last.chunk - first.chunk);
+  const expected = bytesOfPicture(config);
+  const share = (each / expected).toFixed(2);
+  process.stdout.write(
+    `a picture's graph takes ${(each / 1e6).toFixed(1)} MB, ${share} of the ${(expected / 1e6).toFixed(1)} MB expected\n`,
+  );
+}
