@@ -1,10 +1,12 @@
-// Products on the tensor cores: fragments of 16 x 16 sums that a warp holds together, 8 coordinates a step.
+// Products on the tensor cores: a warp holds blocks of 16 x 16 sums together and takes 8 coordinates a step.
 //
-// A tensor core takes factors of 11 significant bits. A float32 is written as such a number and a remainder
-// of 11 more, and three products (big big, big small, small big) give the float32 product but for 2^-22 of
-// its terms. Tensor cores cut sums off instead of rounding them, so that a long sum would drift: each slab is
-// summed by itself and added to the others in float32. What lies where in a fragment is the chip's own affair
-// (a function on elements only, or by a table of places).
+// A tensor core takes factors of 11 significant bits. A float32 is written as such a number and a remainder,
+// cut to another; three products (big big, small big, big small) give the float32 product but for 2^-23 of
+// it. Tensor cores cut sums off instead of rounding them, so that a long sum would drift: each slab is summed
+// by itself and then added as float32 numbers are.
+//
+// Which lane holds which element of a block is the chip's own affair: code here works on all elements alike,
+// or asks a block that was filled with places.
 #pragma once
 
 #include <mma.h>
