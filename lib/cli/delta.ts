@@ -11,7 +11,7 @@ import { Meter } from '../train/progress.ts';
 import { interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
 import { configOf, networkOf } from './network.ts';
-import { addRunOptions, givenOptions } from './run-options.ts';
+import { addRunOptions, backboneKeys, givenOptions, readingKeys } from './run-options.ts';
 
 interface Options {
   split: SplitName;
@@ -42,7 +42,7 @@ export function deltaCommand(): Command {
     .option('--size <rows>', 'rows of a subset (default: 2000, or all where there are fewer)')
     .option('--json', 'print the result as a line of JSON on stdout')
     .addHelpText('after', explained);
-  addRunOptions(command);
+  addRunOptions(command, { keys: [...backboneKeys, ...readingKeys, 'seed'], from: 'run or defaults' });
   command.action(async (source: string | undefined, options: Options & Record<string, unknown>) => {
     await measure(source, givenOptions(options), options);
   });

@@ -14,7 +14,7 @@ import { Meter } from '../train/progress.ts';
 import { interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
 import { configOf, networkOf } from './network.ts';
-import { addRunOptions, givenOptions } from './run-options.ts';
+import { addRunOptions, backboneKeys, givenOptions, readingKeys } from './run-options.ts';
 
 interface Options {
   out: string;
@@ -43,7 +43,7 @@ export function embedCommand(): Command {
     )
     .option('--json', 'print what was written as a line of JSON on stdout')
     .addHelpText('after', explained);
-  addRunOptions(command);
+  addRunOptions(command, { keys: [...backboneKeys, ...readingKeys, 'seed'], from: 'run or defaults' });
   command.action(async (run: string | undefined, options: Options & Record<string, unknown>) => {
     await exportEmbeddings(run, givenOptions(options), options);
   });

@@ -16,7 +16,7 @@ import { openTestSet, type TestSet } from '../train/source.ts';
 import { interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
 import { configOf, networkOf } from './network.ts';
-import { addRunOptions, givenOptions } from './run-options.ts';
+import { addRunOptions, givenOptions, readingKeys } from './run-options.ts';
 import { recallText } from './table.ts';
 
 interface Options {
@@ -25,22 +25,41 @@ interface Options {
   json?: boolean;
 }
 
+const explained = `
+What is not given is as the run was trained; the weights are those of its model.safetensors.`;
+
+/** What a trained run may be measured otherwise by. */
+const changeable: readonly (keyof RunConfig)[] = [
+  ...readingKeys,
+  't_e',
+  't_h',
+  'lam',
+  'compat',
+  'save_emb',
+  'emb_name',
+];
+
 /** `horoball eval`: measures the weights of a run again, on its own data set or on another. */
 export function evalCommand(): Command {
   const command = new Command('eval')
     .description("evaluate a run's weights on its test classes, or on another data set")
+    .addHelpText('after', explained)
     .argument('<run>', 'run folder')
     .option('--fuse <run>', 'also fuse the cosine of this run with the hyperbolic distance of another run')
     .option('--per-query <file>', 'write how each query fared, as a line of JSON, to this file')
     .option('--json', 'print the evaluation as a line of JSON on stdout');
-  addRunOptions(command);
+  addRunOptions(command, { keys: changeable, from: 'run' });
   command.action(async (run: string, options: Options & Record<string, unknown>) => {
     await evaluateRun(run, givenOptions(options), options);
   });
   return command;
 }
 
-async function evaluateRun(run: string, given: object, { fuse, perQuery, json }: Options): Promise<void> {
+async function evaluateRun(
+  run: string,
+  given: Partial<Record<keyof RunConfig, unknown>>,
+  { fuse, perQuery, json }: Options,
+): Promise<void> {
   const meter = new Meter();
   using interrupt = interruptible((text) => meter.say(text));
   const { signal } = interrupt;
@@ -56,7 +75,7 @@ async function evaluateRun(run: string, given: object, { fuse, perQuery, json }:
   meter.end();
   for (const { path, reason } of test.loader.skipped) meter.say(`Note: skipped ${path}: ${reason}.`);
   if (perQuery !== undefined) await writeQueries(perQuery, test, embedded, queries);
-  if (config.save_emb) await saveEmbeddings(run, embedder, config, signal);
+  if (given.save_emb) await saveEmbeddings(run, embedder, config, signal);
   if (json) jsonLine({ type: 'evaluation', ...evaluation, ...(both && { fusedWith: fuse, ...both }) });
   const more = both === null ? [] : [{ name: `Fused with ${fuse}`, recall: both.fusedRuns }];
   meter.say(recallText([...evaluationLines(evaluation), ...more]));

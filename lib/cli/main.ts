@@ -23,7 +23,7 @@ const commands: Record<string, () => Promise<Command>> = {
 };
 
 /** Codes of errors that say how a command was called wrongly. */
-const usageCodes = new Set(['ERR_HOROBALL_CONFIG', 'ERR_HOROBALL_OPTION']);
+const usageCodes = new Set(['ERR_HOROBALL_CONFIG', 'ERR_HOROBALL_OPTION', 'ERR_HOROBALL_DATASET']);
 
 async function program(name: string | undefined): Promise<Command> {
   const root = new Command('horoball')
@@ -48,6 +48,14 @@ function fail(error: unknown, json: boolean): void {
   process.exitCode = typeof code === 'string' && usageCodes.has(code) ? 2 : 1;
 }
 
+/** Whoever reads has enough, as `| head` does: nothing is left to say. */
+function endQuietly(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit();
+}
+
+process.stdout.on('error', endQuietly);
+process.stderr.on('error', endQuietly);
 const args = process.argv.slice(2);
 try {
   await (await program(args[0])).parseAsync(args, { from: 'user' });

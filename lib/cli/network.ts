@@ -5,18 +5,26 @@ import { loadTrained } from '../train/checkpoint.ts';
 import { parseConfig, type RunConfig } from '../train/config.ts';
 import { createEmbedder, newEmbedder } from '../train/construct.ts';
 import type { Embedder } from '../train/model.ts';
+import { setThreads } from '../train/native.ts';
 import { readRun } from '../train/run-folder.ts';
 import { settled } from '../train/settle.ts';
+import { backboneKeys } from './run-options.ts';
 
 /**
  * The configuration of a run with some options changed, or, without a run, of the options alone.
  * @param note - see `settled`
+ * @throws `ERR_HOROBALL_OPTION` where the options name another network than the run's
  */
 export async function configOf(
   run: string | undefined,
   given: Readonly<Record<string, unknown>>,
   note?: (text: string) => void,
 ): Promise<RunConfig> {
+  const other = run === undefined ? undefined : backboneKeys.find((key) => given[key] !== undefined);
+  if (other !== undefined) {
+    const message = `[run] ${other}: expected nothing, as ${run} has its own, got ${given[other]}; leave it out, or the run`;
+    throw coded('ERR_HOROBALL_OPTION', message, RangeError);
+  }
   const began = run === undefined ? {} : (await readRun(run)).config;
   return await settled(parseConfig({ ...began, ...given }), note);
 }
@@ -27,6 +35,7 @@ export async function networkOf(
   config: RunConfig,
   note?: (text: string) => void,
 ): Promise<Embedder> {
+  if (config.threads > 0) setThreads(config.threads);
   if (run === undefined) return await createEmbedder(config, note);
   const embedder = await newEmbedder(config);
   try {

@@ -41,7 +41,10 @@ function detail(recipe: Recipe): string {
     recallAt1 === null
       ? `${paper} names no Recall@1 for this backbone that is known here.`
       : `Published Recall@1: ${recallAt1} %`;
-  const options = Object.entries(parseConfig(recipe.options)).map(([key, value]) => [key, String(value)]);
+  const options = Object.entries(parseConfig(recipe.options)).map(([key, value]) => [
+    key,
+    String(value ?? 'None'),
+  ]);
   const width = Math.max(...options.map(([key]) => key!.length));
   const lines = options.map(([key, value]) => `  ${key!.padEnd(width)}  ${value}`);
   return [commandOf(recipe), '', expected, '', 'Every option:', ...lines, '', differs()].join('\n');

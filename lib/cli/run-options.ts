@@ -3,10 +3,44 @@ import { fields, publishedDefaults, type RunConfig, shapesDefaults } from '../tr
 
 const keys = Object.keys(fields) as (keyof RunConfig)[];
 
-/** Adds every option of a run to a command; `-` and `_` inside a name are the same, as the published code has `_`. */
-export function addRunOptions(command: Command): void {
-  for (const key of keys) {
-    command.addOption(new Option(flagsOf(key, key), helpOf(key)));
+/** What applies to networks that are made already: where the pictures are, how they are read, what computes. */
+export const readingKeys: readonly (keyof RunConfig)[] = [
+  'ds',
+  'path',
+  'resize',
+  'crop',
+  'workers',
+  'cache',
+  'strict',
+  'precision',
+  'device',
+  'threads',
+];
+/** What names a network that no run trained. */
+export const backboneKeys: readonly (keyof RunConfig)[] = [
+  'model',
+  'weights',
+  'head',
+  'emb',
+  'hyp_c',
+  'clip_r',
+];
+
+/** See {@link addRunOptions}. */
+export interface RunOptionsAdded {
+  /** Which; by default all. */
+  keys?: readonly (keyof RunConfig)[];
+  /** Where a value comes from that is not given: the defaults, the run's own configuration, or that if there is a run. */
+  from?: 'defaults' | 'run' | 'run or defaults';
+}
+
+/** Adds options of a run to a command; `-` and `_` inside a name are the same, as the published code has `_`. */
+export function addRunOptions(
+  command: Command,
+  { keys: added = keys, from = 'defaults' }: RunOptionsAdded = {},
+): void {
+  for (const key of keys.filter((each) => added.includes(each))) {
+    command.addOption(new Option(flagsOf(key, key), helpOf(key, from)));
     if (key.includes('_')) command.addOption(new Option(flagsOf(key.replaceAll('_', '-'), key)).hideHelp());
   }
 }
@@ -61,16 +95,18 @@ function origin(key: keyof RunConfig): string {
   return fixed.has(key) ? ', what the published code does' : '';
 }
 
-function helpOf(key: keyof RunConfig): string {
+function helpOf(key: keyof RunConfig, from: RunOptionsAdded['from']): string {
   const { help, expected } = fields[key];
   if (typeof publishedDefaults[key] === 'boolean') return help;
+  const run = from === 'run' ? "the run's" : `the run's; without a run ${defaultOf(key)}`;
+  return `${help}: ${expected} (default ${from === 'defaults' ? defaultOf(key) : run})`;
+}
+
+function defaultOf(key: keyof RunConfig): string {
   const shapes = shapesDefaults[key];
-  const other = shown(publishedDefaults[key]);
-  const defaults =
-    key === 'ds'
-      ? `shapes; the published one is ${other}`
-      : `${other}${origin(key)}${shapes === undefined ? '' : `; with shapes ${shown(shapes)}`}`;
-  return `${help}: ${expected} (default ${defaults})`;
+  const published = shown(publishedDefaults[key]);
+  if (key === 'ds') return `shapes; the published one is ${published}`;
+  return `${published}${origin(key)}${shapes === undefined ? '' : `; with shapes ${shown(shapes)}`}`;
 }
 
 function shown(value: unknown): string {

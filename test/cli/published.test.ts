@@ -1,13 +1,14 @@
 // The published command, word for word, on miniature trees of the published formats. What is appended makes it small:
 // another data set, two epochs, a batch that two classes fill, a network of two layers.
-import { readFile, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import ava, { type TestFn } from 'ava';
+import ava, { type ExecutionContext, type TestFn } from 'ava';
 import { readNpy } from '../../lib/io/npy.ts';
 import { readSafetensors } from '../../lib/io/safetensors.ts';
 import { makeCars, makeCub, makeInshop, makeSop, perClass } from '../train/data/trees.ts';
 import { temporary } from '../train/tiny-data.ts';
-import { horoball } from './run.ts';
+import { horoball, start } from './run.ts';
 
 const test = ava as TestFn<{ root: string; model: string; remove(): Promise<void> }>;
 
@@ -72,7 +73,19 @@ for (const [ds, { make, ks, pictures }] of Object.entries(formats)) {
     t.is((JSON.parse(metadata['paths']!) as string[]).length, tested);
     const trained = await readSafetensors(join(run, 'emb_train.safetensors'));
     t.deepEqual(trained.tensors.get('body')!.shape, [2 * perClass, 24]);
+    if (ds === 'CUB') await evaluatedAgain(t, run);
   });
+}
+
+/** What a run was trained to leave behind is its own: an evaluation writes embeddings only where it is asked to. */
+async function evaluatedAgain(t: ExecutionContext, run: string): Promise<void> {
+  const file = join(run, 'emb_eval.safetensors');
+  await rm(file);
+  for (const [options, written] of [[[], false] as const, [['--save_emb'], true] as const]) {
+    const { code, stderr } = await horoball(['eval', run, '--threads', '1', ...options]);
+    t.is(code, 0, stderr);
+    t.is(existsSync(file), written);
+  }
 }
 
 test('a run is evaluated with another, query by query; its embeddings and their delta are written', async (t) => {
@@ -143,6 +156,13 @@ test('what cannot be embedded or measured is refused in a sentence', async (t) =
     [['delta', join(root, 'nothing.npy')], 1, /nothing\.npy/],
     [['delta', model], 2, /expected a \.npy or \.safetensors file or a run folder/],
     [['delta', '--size', 'x'], 2, /size: expected a whole number/],
+    [
+      ['embed', root, '--out', 'x.npy', '--weights', 'y'],
+      2,
+      /weights: expected nothing, as .* has its own, got y/,
+    ],
+    [['delta', root, '--model', 'vit_tiny'], 2, /model: expected nothing, as .* has its own/],
+    [['data', 'check', 'birds', '--path', root], 2, /data set 'birds' is not known/],
     [['train', '--recipe', 'banana'], 2, /recipe: expected one of hypmix-cub-vit/],
   ];
   for (const [args, code, message] of cases) {
@@ -151,6 +171,33 @@ test('what cannot be embedded or measured is refused in a sentence', async (t) =
     t.regex(outcome.stderr, message);
     t.is(outcome.stderr.trimEnd().split('\n').length, 1, outcome.stderr);
   }
+});
+
+test('help tells of what the command heeds, and whose the default is', async (t) => {
+  const [evaluating, embedding, training] = await Promise.all(
+    ['eval', 'embed', 'train'].map(async (name) => {
+      const { code, stdout } = await horoball([name, '--help']);
+      t.is(code, 0);
+      return stdout.replace(/\s+/g, ' ');
+    }),
+  );
+  t.regex(evaluating!, /--t_h <value> temperature of the distance: a number above 0 \(default the run's\)/);
+  t.regex(embedding!, /--model <value> .*\(default the run's; without a run dino_vits16, as published;/);
+  t.regex(training!, /--t_h <value> .*\(default 0\.2, as published\)/);
+  for (const idle of ['--lr', '--ep', '--bs', '--num_samples', '--runs', '--chunk']) {
+    t.regex(training!, new RegExp(` ${idle} `));
+    for (const help of [evaluating!, embedding!]) t.notRegex(help, new RegExp(` ${idle} `));
+  }
+  const refused = await horoball(['eval', 'run', '--lr', '1']);
+  t.is(refused.code, 2);
+  t.regex(refused.stderr, /unknown option '--lr'/);
+});
+
+test('a reader that has enough, as head has, is no error', async (t) => {
+  const { child, outcome } = start(['train', '--help']);
+  child.stdout!.destroy();
+  const { code, stderr } = await outcome;
+  t.deepEqual([code, stderr], [0, '']);
 });
 
 test('the recipes are the published commands', async (t) => {
@@ -176,4 +223,5 @@ test('the recipes are the published commands', async (t) => {
   );
   const one = await horoball(['recipes', 'hypmix-cub-vit']);
   t.regex(one.stdout, /clip_r +2\.3/);
+  t.regex(one.stdout, /cache +None/);
 });

@@ -138,7 +138,9 @@ test('dashes and underscores mean the same; a wrong option or value is exit code
   t.is(unknown.code, 2);
   t.regex(unknown.stderr, /unknown option '--banana=1'|unknown option '--banana'/);
   const model = await horoball(command(pictures, runs, { model: 'resnet50' }));
-  await refused(t, model, 1, /model: expected one of .*vit_nano.*resnet50/, runs);
+  await refused(t, model, 2, /model: expected one of .*vit_nano.*resnet50/, runs);
+  const data = await horoball(command(pictures, runs, { ds: 'birds' }));
+  await refused(t, data, 2, /data set 'birds' is not known; the names are shapes, folder, csv, CUB/, runs);
 });
 
 test('an unreadable folder, an empty class and a folder without pictures are each one sentence', async (t) => {
