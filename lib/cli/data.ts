@@ -44,7 +44,8 @@ function lines({ name, root, splits, warnings, unreadable }: DatasetCheck): stri
   });
   const bad = unreadable.slice(0, named).map(({ path, reason }) => `  ${path}: ${reason}`);
   if (unreadable.length > named) bad.push(`  and ${unreadable.length - named} more`);
+  const count = unreadable.length;
   const verdict =
-    unreadable.length === 0 ? 'Every picture is there.' : `${unreadable.length} pictures cannot be read:`;
+    count === 0 ? 'Every picture is there.' : `${count} picture${count === 1 ? '' : 's'} cannot be read:`;
   return [`${name} in ${root}`, ...counts, ...warnings.map((text) => `Note: ${text}.`), verdict, ...bad];
 }

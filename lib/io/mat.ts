@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { inflate } from 'node:zlib';
-import { coded } from '../errors.ts';
+import { type Coded, coded } from '../errors.ts';
 import { type Dtype, dtypeOf, elementCount, kinds, type TensorData } from './elements.ts';
 import { compressedType, damaged, type Element, ElementReader, matrixType } from './mat-elements.ts';
 
@@ -85,6 +85,15 @@ export async function readMat(
   { maxBytes = 2 ** 26 }: ReadMatOptions = {},
 ): Promise<Map<string, MatValue>> {
   const bytes = await readFile(path);
+  try {
+    return await readVariables(bytes, maxBytes);
+  } catch (cause) {
+    const { code, message } = cause as Coded;
+    throw Object.assign(coded(code, `[readMat] ${path}: ${message}`), { cause });
+  }
+}
+
+async function readVariables(bytes: Buffer, maxBytes: number): Promise<Map<string, MatValue>> {
   const little = checkHeader(bytes);
   const variables = new Map<string, MatValue>();
   const reader = new ElementReader(bytes.subarray(headerLength), little);

@@ -59,8 +59,9 @@ async function decodeJpeg(
 async function decodeOther(bytes: Buffer): Promise<Pixels> {
   const sharp = await loadSharp();
   try {
-    let image = sharp(bytes, { failOn: 'error', ignoreIcc: true, limitInputPixels: maxPixels });
-    const { space, channels } = await image.metadata();
+    let image = sharp(bytes, { failOn: 'error', ignoreIcc: true, limitInputPixels: false });
+    const { space, channels, width, height } = await image.metadata();
+    checkSize({ width, height });
     const cmyk = space === 'cmyk';
     if (cmyk) image = image.pipelineColourspace('cmyk').toColourspace('cmyk');
     if (space === 'grey16' && channels === 1) image = image.toColourspace('grey16');
@@ -68,13 +69,16 @@ async function decodeOther(bytes: Buffer): Promise<Pixels> {
     const layout = cmyk ? 'cmyk' : (['grey', 'greyAlpha', 'rgb', 'rgba'] as const)[info.channels - 1]!;
     return { data, width: info.width, height: info.height, layout };
   } catch (cause) {
+    if (isPictureFault(cause)) throw cause;
     throw Object.assign(unreadable(reason(cause)), { cause });
   }
 }
 
-function checkSize({ width, height }: JpegHeader): void {
+function checkSize({ width, height }: Pick<JpegHeader, 'width' | 'height'>): void {
   if (width * height > maxPixels) {
-    throw unreadable(`${width} x ${height} pixels are more than the ${maxPixels} that are decoded`);
+    throw unreadable(
+      `${width} x ${height} pixels are more than the ${(maxPixels / 1e6).toFixed(0)} million that are decoded`,
+    );
   }
   if (width * height === 0) throw unreadable('the picture has no pixels');
 }
