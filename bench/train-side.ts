@@ -6,6 +6,7 @@ import {
   type ImageBatch,
   ImageLoader,
   imageFolder,
+  type Precision,
   type ViTConfig,
 } from '../lib/train/index.ts';
 import type { Player } from './measure.ts';
@@ -50,32 +51,46 @@ function timed(run: () => Promise<unknown>): Player {
   };
 }
 
-/** Horoball's network, optimiser and endless batches. */
+/** A network that trains. */
+class Network implements Disposable {
+  readonly embedder: Embedder;
+  readonly optimizer: AdamW;
+
+  constructor(embedder: Embedder) {
+    this.embedder = embedder;
+    this.optimizer = new AdamW(embedder, { lr: 3e-5 });
+  }
+
+  static async make(model: ViTConfig, precision: Precision): Promise<Network> {
+    const head = { head: 'hypmix', dim, clipR: 2.3, c: lossSettings.c } as const;
+    return new Network(await Embedder.create({ model, ...head, seed: 0, freezePatchEmbed: true, precision }));
+  }
+
+  [Symbol.dispose](): void {
+    this.optimizer.dispose();
+    this.embedder.dispose();
+  }
+}
+
+/** Horoball's networks and endless batches. */
 export class Ours implements AsyncDisposable {
-  readonly #embedder: Embedder;
-  readonly #optimizer: AdamW;
+  readonly #float: Network;
+  /** The same in bfloat16. */
+  readonly #half: Network;
   readonly #loss: HybridLoss;
   readonly #batches: AsyncIterator<ImageBatch>;
   readonly #still: ImageBatch;
 
-  private constructor(embedder: Embedder, batches: AsyncIterator<ImageBatch>, still: ImageBatch) {
-    this.#embedder = embedder;
-    this.#optimizer = new AdamW(embedder, { lr: 3e-5 });
+  private constructor(float: Network, half: Network, batches: AsyncIterator<ImageBatch>, still: ImageBatch) {
+    this.#float = float;
+    this.#half = half;
     this.#loss = new HybridLoss({ geometry: 'hybrid', tied: true, views, ...lossSettings });
     this.#batches = batches;
     this.#still = still;
   }
 
   static async make({ model, batch, folder, threads }: Setting): Promise<Ours> {
-    const embedder = await Embedder.create({
-      model,
-      head: 'hypmix',
-      dim,
-      clipR: 2.3,
-      c: lossSettings.c,
-      seed: 0,
-      freezePatchEmbed: true,
-    });
+    const [float, half] = [await Network.make(model, 'float32'), await Network.make(model, 'bfloat16')];
     const { train: split } = await imageFolder(folder);
     const loader = new ImageLoader(split, {
       size: model.imgSize,
@@ -84,34 +99,35 @@ export class Ours implements AsyncDisposable {
       concurrency: threads,
     });
     const batches = loader.batches(endless(split.samples.length, batch))[Symbol.asyncIterator]();
-    return new Ours(embedder, batches, await nextOf(batches));
+    return new Ours(float, half, batches, await nextOf(batches));
   }
 
   /** Batches from the loader; steps on a batch that stands ready; steps on batches from the loader. */
-  players(): { loading: Player; step: Player; both: Player } {
+  players(): { loading: Player; step: Player; halfStep: Player; both: Player } {
     return {
       loading: steady(timed(() => nextOf(this.#batches))),
-      step: timed(() => this.#step(this.#still)),
-      both: steady(timed(async () => this.#step(await nextOf(this.#batches)))),
+      step: timed(() => this.#step(this.#float, this.#still)),
+      halfStep: timed(() => this.#step(this.#half, this.#still)),
+      both: steady(timed(async () => this.#step(this.#float, await nextOf(this.#batches)))),
     };
   }
 
-  async #step(pictures: ImageBatch): Promise<void> {
-    const { mean, std } = this.#embedder.config.model;
+  async #step({ embedder, optimizer }: Network, pictures: ImageBatch): Promise<void> {
+    const { mean, std } = embedder.config.model;
     using batch = Batch.from(pictures.images, pictures, mean, std);
-    using embeddings = this.#embedder.forward(batch);
+    using embeddings = embedder.forward(batch);
     using objective = this.#loss.apply(embeddings);
     objective.backward();
-    this.#optimizer.clipGradNorm(3);
-    this.#optimizer.step();
-    this.#optimizer.zeroGrad();
+    optimizer.clipGradNorm(3);
+    optimizer.step();
+    optimizer.zeroGrad();
     await objective.read();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#batches.return?.();
-    this.#optimizer.dispose();
-    this.#embedder.dispose();
+    this.#float[Symbol.dispose]();
+    this.#half[Symbol.dispose]();
   }
 }
 

@@ -1,5 +1,6 @@
 // `npm run bench:train`: pictures a second through a whole training step, with the loader and without it, against
 // timm and torchvision in eager torch; the loaders alone too.
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +10,7 @@ import { setThreads, vitConfigs } from '../lib/train/index.ts';
 import { uniform } from './inputs.ts';
 import { alternate, figure, type Plan, type Player, ratio } from './measure.ts';
 import { PeerWorker } from './peers/client.ts';
-import { type Row, row } from './rows.ts';
+import { type Bar, type Row, row } from './rows.ts';
 import { lossSettings } from './shapes.ts';
 import { table } from './table.ts';
 import { dim, Ours, type Setting, steady, views } from './train-side.ts';
@@ -18,6 +19,7 @@ const help = `npx horoball bench train [options], in a checkout npm run bench:tr
   --model NAME    vit_nano or vit_small_patch16_224 (default)
   --batch N       pictures a step, 2 views a class (default: 16)
   --threads N     threads of both sides (default: as many as the machine has)
+  --only TEXT     operations that contain it: loading, training step, bfloat16 (default: all)
   --python FILE   an interpreter that has the peers (default: bench/peers/.venv)
 `;
 
@@ -27,6 +29,7 @@ const { values } = parseArgs({
     model: { type: 'string', default: 'vit_small_patch16_224' },
     batch: { type: 'string', default: '16' },
     threads: { type: 'string', default: String(availableParallelism()) },
+    only: { type: 'string', default: '' },
     python: { type: 'string' },
   },
 });
@@ -63,39 +66,82 @@ async function makePictures(folder: string): Promise<void> {
   }
 }
 
+/** One thing that both do, and what its rows are held to. */
+interface Operation {
+  readonly op: string;
+  readonly own: keyof ReturnType<Ours['players']>;
+  readonly peer: string;
+  /** Of the peer's row: its time over ours. */
+  readonly bar: Bar | undefined;
+  readonly precision: 'float32' | 'bfloat16';
+}
+
+const operations: readonly Operation[] = [
+  {
+    op: 'loading',
+    own: 'loading',
+    peer: 'torchvision DataLoader',
+    bar: { of: 'ratio', atLeast: 2 },
+    precision: 'float32',
+  },
+  {
+    op: 'training step',
+    own: 'step',
+    peer: 'timm training step',
+    bar: { of: 'ratio', atLeast: 0.97 },
+    precision: 'float32',
+  },
+  {
+    op: 'training step, bfloat16',
+    own: 'halfStep',
+    peer: 'timm training step',
+    bar: undefined,
+    precision: 'bfloat16',
+  },
+  {
+    op: 'training step with loading',
+    own: 'both',
+    peer: 'timm training step with torchvision loading',
+    bar: undefined,
+    precision: 'float32',
+  },
+];
+
+/** The bfloat16 step against the float32 one, where the processor multiplies in bfloat16. */
+const halfBar: Bar | undefined = /\b(avx512_bf16|amx_bf16)\b/.test(cpuFlags())
+  ? { of: 'ratio', atMost: 0.667 }
+  : undefined;
+
+function cpuFlags(): string {
+  return existsSync('/proc/cpuinfo') ? readFileSync('/proc/cpuinfo', 'utf8') : '';
+}
+
 /** One thing measured, ours or theirs. */
 interface Side {
-  readonly op: string;
+  readonly of: Operation;
   readonly side: string;
   readonly player: Player;
   readonly note: string;
 }
 
-const operations = {
-  loading: ['loading', 'torchvision DataLoader'],
-  step: ['training step', 'timm training step'],
-  both: ['training step with loading', 'timm training step with torchvision loading'],
-} as const;
-
 async function measure(setting: Setting): Promise<Row[]> {
+  const wanted = operations.filter(({ op }) => op.includes(values.only));
   await using own = await Ours.make(setting);
   const players = own.players();
-  const sides: Side[] = (['loading', 'step', 'both'] as const).map((key) => {
-    return { op: operations[key][0], side: 'horoball', player: players[key], note: '' };
-  });
+  const sides = wanted.map((of): Side => ({ of, side: 'horoball', player: players[of.own], note: '' }));
   const absent: Row[] = [];
   const worker = await PeerWorker.start({ threads: setting.threads, python: values.python }).catch(
     (error: Error) => error.message,
   );
-  for (const [op, name] of Object.values(operations)) {
+  for (const of of wanted) {
     try {
       if (typeof worker === 'string') throw new Error(worker);
-      const made = await worker.prepare(name, {}, peerParams(setting));
-      const player = op === 'training step' ? made : steady(made);
-      sides.push({ op, side: name, player, note: made.note });
+      const made = await worker.prepare(of.peer, {}, { ...peerParams(setting), precision: of.precision });
+      const player = of.own === 'step' || of.own === 'halfStep' ? made : steady(made);
+      sides.push({ of, side: of.peer, player, note: made.note });
     } catch (error) {
       const status = `not measured: ${(error as Error).message}`;
-      absent.push(row({ ...labels(op, setting), side: name, status, threads: setting.threads }));
+      absent.push(row({ ...labels(of, setting), side: of.peer, status, threads: setting.threads }, of.bar));
     }
   }
   const rounds = await alternate(
@@ -103,38 +149,44 @@ async function measure(setting: Setting): Promise<Row[]> {
     plan,
   );
   if (typeof worker !== 'string') await worker.stop();
-  return [
-    ...sides.map((side, i) => measured(side, rounds[i]!, rounds[ownIndex(side, sides)]!, setting)),
-    ...absent,
-  ];
-}
-
-function ownIndex({ op }: Side, sides: readonly Side[]): number {
-  return sides.findIndex((side) => side.op === op && side.side === 'horoball');
+  const timesOf = (op: string): Times | undefined =>
+    rounds[sides.findIndex((side) => side.of.op === op && side.side === 'horoball')];
+  return [...sides.map((side, i) => measured(side, rounds[i]!, timesOf, setting)), ...absent];
 }
 
 type Times = readonly (number | undefined)[];
 
-function measured({ op, side, note }: Side, times: Times, own: Times, setting: Setting): Row {
+/** A peer is compared with our side of the operation, our bfloat16 step with our float32 one. */
+function measured(
+  { of, side, note }: Side,
+  times: Times,
+  timesOf: (op: string) => Times | undefined,
+  setting: Setting,
+): Row {
   const { median: ms, spread } = figure(times);
-  const against = side === 'horoball' ? undefined : ratio(times, own);
-  return row({
-    ...labels(op, setting),
-    side,
-    status: 'measured',
-    threads: setting.threads,
-    ms,
-    spread,
-    value: (1000 * setting.batch) / ms,
-    unit: 'pictures/s',
-    against: against === undefined ? '' : 'horoball',
-    ratio: against?.median ?? Number.NaN,
-    ratioSpread: against?.spread ?? Number.NaN,
-    note,
-  });
+  const isHalf = side === 'horoball' && of.precision === 'bfloat16';
+  const other = side === 'horoball' ? (isHalf ? timesOf('training step') : undefined) : timesOf(of.op);
+  const against = other === undefined ? undefined : ratio(times, other);
+  return row(
+    {
+      ...labels(of, setting),
+      side,
+      status: 'measured',
+      threads: setting.threads,
+      ms,
+      spread,
+      value: (1000 * setting.batch) / ms,
+      unit: 'pictures/s',
+      against: against === undefined ? '' : isHalf ? 'horoball, float32' : 'horoball',
+      ratio: against?.median ?? Number.NaN,
+      ratioSpread: against?.spread ?? Number.NaN,
+      note,
+    },
+    side === 'horoball' ? (isHalf ? halfBar : undefined) : of.bar,
+  );
 }
 
-function labels(op: string, { batch }: Setting) {
+function labels({ op, precision }: Operation, { batch }: Setting) {
   return {
     suite: 'train',
     op,
@@ -143,7 +195,7 @@ function labels(op: string, { batch }: Setting) {
     m: 1,
     dim,
     views,
-    type: 'float32',
+    type: precision,
     geometry: 'hybrid',
     heads: 'tied',
     guards: 'clean',

@@ -41,9 +41,12 @@ class Embedder(nn.Module):
         self.backbone.patch_embed.requires_grad_(False)
         self.head = nn.Linear(p["embedDim"], p["dim"])
         self.c = p["c"]
+        self.half = p["precision"] == "bfloat16"
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        e = F.normalize(self.head(self.backbone(images)), dim=1)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.half):
+            body = self.backbone(images)
+        e = F.normalize(self.head(body.float()), dim=1)
         root = self.c**0.5
         return e, torch.tanh(root * e.norm(dim=1, keepdim=True)) / root * e
 
