@@ -19,7 +19,7 @@ const help = `npx horoball bench train [options], in a checkout npm run bench:tr
   --model NAME    vit_nano or vit_small_patch16_224 (default)
   --batch N       pictures a step, 2 views a class (default: 16)
   --threads N     threads of both sides (default: as many as the machine has)
-  --only TEXT     operations that contain it: loading, training step, bfloat16 (default: all)
+  --only PATTERN  operations whose name matches: loading, '^training step$', bfloat16, ... (default: all)
   --python FILE   an interpreter that has the peers (default: bench/peers/.venv)
 `;
 
@@ -125,7 +125,7 @@ interface Side {
 }
 
 async function measure(setting: Setting): Promise<Row[]> {
-  const wanted = operations.filter(({ op }) => op.includes(values.only));
+  const wanted = operations.filter(({ op }) => new RegExp(values.only).test(op));
   await using own = await Ours.make(setting);
   const players = own.players();
   const sides = wanted.map((of): Side => ({ of, side: 'horoball', player: players[of.own], note: '' }));

@@ -27,6 +27,9 @@ The protocol is the published one: features of the backbone, not normalised, of 
 distances; the first row of each subset is the base point; delta relative to the diameter, mean over the subsets;
 c = (0.144 / relative delta)^2. --seed names the subsets.`;
 
+/** Delta is a relation of four points. */
+const fewest = 4;
+
 /** `horoball delta`: how tree-like features are, and the c that this suggests. */
 export function deltaCommand(): Command {
   const command = new Command('delta')
@@ -54,11 +57,15 @@ async function measure(
   given: Readonly<Record<string, unknown>>,
   options: Options,
 ): Promise<void> {
-  const [samples, size] = [wholeOf('samples', options.samples, 1), wholeOf('size', options.size, 2)];
+  const [samples, size] = [wholeOf('samples', options.samples, 1), wholeOf('size', options.size, fewest)];
   const meter = new Meter();
   using interrupt = interruptible((text) => meter.say(text));
   const { signal } = interrupt;
   const features = await featuresOf(source, given, options, meter, signal);
+  if (features.rows < fewest) {
+    const message = `[delta] source: expected ${fewest} rows or more, as fewer always lie as a tree, got ${features.rows}`;
+    throw coded('ERR_HOROBALL_SHAPE', message, RangeError);
+  }
   const seed = wholeOf('seed', given['seed'] as string | undefined, 0) ?? 0;
   const input = options.distances ? 'distances' : 'points';
   const taken = Math.min(size ?? 2000, features.rows);

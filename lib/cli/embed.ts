@@ -14,6 +14,7 @@ import { Meter } from '../train/progress.ts';
 import { interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
 import { configOf, networkOf } from './network.ts';
+import { checkOutput } from './output.ts';
 import { addRunOptions, backboneKeys, givenOptions, readingKeys } from './run-options.ts';
 
 interface Options {
@@ -61,6 +62,7 @@ async function exportEmbeddings(
     out,
     output ?? (run === undefined ? 'body' : kind === '.npy' ? 'hyperbolic' : 'all'),
   );
+  await checkOutput('[embed] out', out);
   const meter = new Meter();
   using interrupt = interruptible((text) => meter.say(text));
   const note = (text: string): void => meter.say(`Note: ${text}.`);

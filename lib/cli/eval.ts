@@ -16,6 +16,7 @@ import { openTestSet, type TestSet } from '../train/source.ts';
 import { interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
 import { configOf, networkOf } from './network.ts';
+import { checkOutput } from './output.ts';
 import { addRunOptions, givenOptions, readingKeys } from './run-options.ts';
 import { recallText } from './table.ts';
 
@@ -60,12 +61,14 @@ async function evaluateRun(
   given: Partial<Record<keyof RunConfig, unknown>>,
   { fuse, perQuery, json }: Options,
 ): Promise<void> {
+  if (perQuery !== undefined) await checkOutput('[eval] per-query', perQuery);
   const meter = new Meter();
   using interrupt = interruptible((text) => meter.say(text));
   const { signal } = interrupt;
   const onProgress = (done: number, total: number): void => meter.update(done, total, 'pictures');
   const config = await configOf(run, { ...given });
   const test = await openTestSet(config);
+  for (const warning of test.warnings) meter.say(`Note: ${warning}.`);
   using embedder = await networkOf(run, config);
   const queries = new Map<Space, QueryResults>();
   const onQueries = perQuery === undefined ? undefined : queries.set.bind(queries);

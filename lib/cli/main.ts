@@ -36,14 +36,32 @@ async function program(name: string | undefined): Promise<Command> {
   return root;
 }
 
+/** What the system says of a file, by its code. */
+const fileTroubles: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file or folder',
+  EACCES: 'it may not be opened',
+  EPERM: 'it may not be changed',
+  EISDIR: 'it is a folder, not a file',
+  ENOTDIR: 'it lies in a file, not in a folder',
+  ENOSPC: 'the disk is full',
+};
+
+function sentenceOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { code, path } = error as NodeJS.ErrnoException;
+  const trouble = fileTroubles[code ?? ''];
+  return trouble !== undefined && path !== undefined ? `${path}: ${trouble}` : error.message;
+}
+
 function fail(error: unknown, json: boolean): void {
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode === 0 ? 0 : 2; // commander has said it already
     return;
   }
-  const { message, stack } = error instanceof Error ? error : new Error(String(error));
+  const message = sentenceOf(error);
+  const stack = error instanceof Error ? error.stack : undefined;
   const code = (error as { code?: unknown } | null)?.code;
-  process.stderr.write(`horoball: ${process.env['HOROBALL_DEBUG'] ? stack : message}\n`);
+  process.stderr.write(`horoball: ${(process.env['HOROBALL_DEBUG'] && stack) || message}\n`);
   if (json) jsonLine({ type: 'error', code: code ?? null, message });
   process.exitCode = typeof code === 'string' && usageCodes.has(code) ? 2 : 1;
 }

@@ -21,6 +21,8 @@ export async function writeAtomically(
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
+    const failed = error as NodeJS.ErrnoException;
+    if (failed.path === temporary) failed.path = path; // the name that the caller knows
     throw error;
   }
 }

@@ -4,6 +4,7 @@ import type { RunConfig } from './config.ts';
 import { type Dataset, openDataset, type Split } from './data/dataset.ts';
 import { ImageLoader, type ImageLoaderOptions } from './data/loader.ts';
 import { ClassBalancedSampler } from './data/sampler.ts';
+import { parseEpochs } from './epochs.ts';
 import type { Protocol } from './recall.ts';
 
 /** Pictures as the network sees them: count x size x size x 3 bytes (RGB), and the class of each. */
@@ -22,6 +23,8 @@ export interface TestSet {
   split: Split;
   loader: ImageLoader;
   protocol: Protocol;
+  /** What a person should know of the data set. */
+  warnings: readonly string[];
 }
 
 /** Where the batches of a run come from. */
@@ -62,7 +65,7 @@ export async function openSource(config: RunConfig): Promise<Source> {
     epochSteps: sampler.steps,
     steps: sampler.steps * config.ep,
     test,
-    warnings: [...dataset.warnings, ...publishedWarnings(config)],
+    warnings: [...dataset.warnings, ...publishedWarnings(config), ...epochWarnings(config)],
     skipped: () => [...loader.skipped, ...test.loader.skipped],
     batches: (done, signal) => loader.batches(indices(done), { epoch: 0, first: done * config.bs, signal }),
   };
@@ -79,14 +82,21 @@ function publishedWarnings({ compat, hyp_c }: RunConfig): string[] {
   ];
 }
 
+/** Epochs to evaluate that a run has none of, as where a published command is made shorter by `ep` alone. */
+function epochWarnings({ ep, eval_ep }: RunConfig): string[] {
+  const asked = parseEpochs(eval_ep) ?? [];
+  if (asked.length === 0 || asked.some((epoch) => epoch <= ep)) return [];
+  return [`eval_ep ${eval_ep} names no epoch up to ${ep} (ep): this run is not evaluated`];
+}
+
 /** What a run of this configuration is evaluated on. */
 export async function openTestSet(config: RunConfig): Promise<TestSet> {
   return testSetOf(await openDataset(config.ds, config.path), config);
 }
 
-function testSetOf({ name, test, gallery, ks }: Dataset, config: RunConfig): TestSet {
+function testSetOf({ name, test, gallery, ks, warnings }: Dataset, config: RunConfig): TestSet {
   const { split, queries } = gallery ? joined(test, gallery) : { split: test, queries: undefined };
-  return { name, split, loader: loaderOf(split, config), protocol: { ks, queries } };
+  return { name, split, loader: loaderOf(split, config), protocol: { ks, queries }, warnings };
 }
 
 /** Reads a split as an evaluation does. */

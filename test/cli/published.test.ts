@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import ava, { type ExecutionContext, type TestFn } from 'ava';
-import { readNpy } from '../../lib/io/npy.ts';
+import { readNpy, writeNpy } from '../../lib/io/npy.ts';
 import { readSafetensors } from '../../lib/io/safetensors.ts';
 import { makeCars, makeCub, makeInshop, makeSop, perClass } from '../train/data/trees.ts';
 import { temporary } from '../train/tiny-data.ts';
@@ -95,9 +95,12 @@ test('a run is evaluated with another, query by query; its embeddings and their 
   const runs = join(root, 'runs', 'pair');
   const options = ['--ds', 'Inshop', '--path', data, '--model', model, '--num_samples', '2', '--bs', '4'];
   for (const name of ['one', 'two']) {
-    const own = ['--seed', name === 'one' ? '1' : '2', '--ep', '1', '--eval_ep', '[]', '--threads', '1'];
-    const made = await horoball(['train', ...options, ...own, '--runs', runs, '--name', name]);
+    const own = ['--seed', name === 'one' ? '1' : '2', '--ep', '1', '--threads', '1'];
+    const evaluated = ['--eval_ep', name === 'one' ? '[50]' : '[]'];
+    const made = await horoball(['train', ...options, ...own, ...evaluated, '--runs', runs, '--name', name]);
     t.is(made.code, 0, made.stderr);
+    const note = /Note: eval_ep \[50\] names no epoch up to 1 \(ep\): this run is not evaluated\./;
+    t.is(note.test(made.stderr), name === 'one', made.stderr);
   }
   const [one, two] = [join(runs, 'one'), join(runs, 'two')];
   const queries = join(root, 'queries.jsonl');
@@ -106,6 +109,7 @@ test('a run is evaluated with another, query by query; its embeddings and their 
   const evaluation = found.rows().find(({ type }) => type === 'evaluation') as { fusedRuns: { at: object } };
   t.deepEqual(Object.keys(evaluation.fusedRuns.at), ['1', '10', '20', '30', '40', '50']);
   t.regex(found.stderr, /Fused with .*two/);
+  t.regex(found.stderr, /Note: In-shop .* results do not compare\./);
   const lines = (await readFile(queries, 'utf8')).trimEnd().split('\n');
   t.is(lines.length, 2); // queries of the miniature tree
   const first = JSON.parse(lines[0]!) as { picture: string; body: { rank: number; nearest: string } };
@@ -149,11 +153,15 @@ test('a run is evaluated with another, query by query; its embeddings and their 
 
 test('what cannot be embedded or measured is refused in a sentence', async (t) => {
   const { root, model } = t.context;
+  await writeNpy(join(root, 'three.npy'), new Float32Array(6), [3, 2]);
   const cases: [string[], number, RegExp][] = [
+    [['embed', root, '--out', join(root, 'no', 'x.npy')], 2, /out: expected a file in a folder that exists/],
+    [['eval', root, '--per-query', join(root, 'no', 'x')], 2, /per-query: expected a file in a folder/],
+    [['delta', join(root, 'three.npy')], 1, /expected 4 rows or more.*got 3/],
     [['embed', '--out', 'x.csv'], 2, /out: expected a file that ends in \.safetensors or \.npy/],
     [['embed', '--out', 'x.npy', '--output', 'all'], 2, /one output for a \.npy file/],
     [['embed', join(root, 'nowhere'), '--out', 'x.npy'], 1, /nowhere is no run folder/],
-    [['delta', join(root, 'nothing.npy')], 1, /nothing\.npy/],
+    [['delta', join(root, 'nothing.npy')], 1, /nothing\.npy: there is no such file or folder$/m],
     [['delta', model], 2, /expected a \.npy or \.safetensors file or a run folder/],
     [['delta', '--size', 'x'], 2, /size: expected a whole number/],
     [

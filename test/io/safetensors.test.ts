@@ -183,7 +183,8 @@ test('writing is whole or not at all', async (t) => {
   }
   const folderThere = join(place, 'folder');
   await writeSafetensors(folderThere, {});
-  t.is((await failure(() => writeSafetensors(join(place, 'absent', 'x'), {}))).code, 'ENOENT');
+  const absent = join(place, 'absent', 'x');
+  t.like(await failure(() => writeSafetensors(absent, {})), { code: 'ENOENT', path: absent });
   t.deepEqual((await readdir(place)).sort(), ['folder', 'x.safetensors']);
   t.is((await readSafetensors(path)).tensors.get('a')?.data[0], 1);
 });
