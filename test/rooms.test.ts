@@ -51,7 +51,7 @@ function roomOf(from: string, name: string): string {
 const allowed: Record<string, RegExp> = {
   ops: /^(ops|core\.h|cmath)$/,
   cpu: /^(cpu|ops|core\.h|[a-z_]+|immintrin\.h|arm_neon\.h|pthread\.h|sched\.h)$/,
-  cuda: /^(cuda|ops|core\.h|[a-z_]+|cuda_[a-z_]+\.h)$/,
+  cuda: /^(cuda|ops|core\.h|[a-z_]+|(cuda_[a-z_]+|mma)\.h)$/,
   image: /^(image|[a-z_]+)$/,
   node: /^(node|core\.h|image|napi\.h|dlfcn\.h|features\.h|pthread\.h|windows\.h|[a-z_]+)$/,
   torch: /^(torch|core\.h|napi\.h|[a-z_]+|(torch|ATen|c10)\/.+)$/,
