@@ -49,7 +49,7 @@ export interface RetrievalMetrics {
 const name = 'retrievalMetrics';
 
 /** Neighbours that one search answers: bounds both its memory and the work between two searches. */
-const blockSize = 1 << 18;
+const blockSize = 1 << 20;
 
 function* measure(embeddings: Matrix, labels: Labels, given?: RetrievalOptions): Steps<RetrievalMetrics> {
   const options = checkOptions(name, given);

@@ -1,4 +1,11 @@
-import { type Metric, matrix, type Reals, type RetrievalMetrics, retrievalMetrics } from '../../lib/index.ts';
+import {
+  type Matrix,
+  type Metric,
+  matrix,
+  type Reals,
+  type RetrievalMetrics,
+  retrievalMetrics,
+} from '../../lib/index.ts';
 import { distances, nearest, table } from '../../test/oracle.ts';
 import { unitRows } from '../inputs.ts';
 import type { Labels } from '../rows.ts';
@@ -9,11 +16,19 @@ import { asType, input } from './product.ts';
 /** Classes whose measures the check does over again by sorting. */
 const asked = 200;
 
+/** Embeddings and classes of a whole test set. */
+export function testSet({ rows, dim, perClass }: EvaluationShape): {
+  x: Matrix<Float32Array>;
+  classes: Int32Array;
+} {
+  const x = unitRows(rows, dim, perClass, 81, 'float32') as Matrix<Float32Array>;
+  return { x, classes: Int32Array.from({ length: rows }, (_, i) => Math.floor(i / perClass)) };
+}
+
 /** Recall@1, R-Precision and MAP@R of a whole test set. */
 export function evaluationSuite(shape: EvaluationShape, threads: number): Suite {
-  const { rows, dim, perClass } = shape;
-  const x = unitRows(rows, dim, perClass, 81, 'float32');
-  const classes = Int32Array.from({ length: rows }, (_, i) => Math.floor(i / perClass));
+  const { rows, dim } = shape;
+  const { x, classes } = testSet(shape);
   const labels = (geometry: string): Labels => ({
     op: 'retrievalMetrics',
     shape: shape.name,
