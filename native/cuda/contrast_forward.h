@@ -56,7 +56,8 @@ struct LogSum {
 
 // A block is [row tile][view][part].
 template <class K, class T>
-__global__ void __launch_bounds__(kThreads) contrast_forward(const __grid_constant__ Contrast<T> k) {
+__global__ void __launch_bounds__(kThreads, kTogether)
+    contrast_forward(const __grid_constant__ Contrast<T> k) {
   __shared__ Slabs<T> slabs;
   __shared__ double across[kThreads / 32];
   const ViewMap& map = k.map;

@@ -10,6 +10,9 @@
 namespace horoball::gpu {
 
 constexpr int kThreads = 256;  // of a block; 16 x 16 where the block works on a tile
+// Blocks that a processor should hold at once, so that one has products to make while another waits at a
+// barrier: it bounds a thread's registers to 128, which kernels without gradients keep to.
+constexpr int kTogether = 2;
 
 constexpr std::int64_t ceil_div(std::int64_t n, std::int64_t step) { return (n + step - 1) / step; }
 constexpr std::int64_t round_up(std::int64_t n, std::int64_t step) { return ceil_div(n, step) * step; }
@@ -65,7 +68,7 @@ class Call {
   // fast, and right to three digits only.
   bool plain();
   // How many blocks keep the device busy.
-  std::int64_t busy() const { return 2 * processors_; }
+  std::int64_t busy() const { return kTogether * processors_; }
 
  private:
   struct Result {

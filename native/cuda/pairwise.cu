@@ -8,8 +8,9 @@ namespace horoball::gpu {
 namespace {
 
 template <class Card, class T>
-__global__ void __launch_bounds__(kThreads)
-    pairwise_tile(Card card, Packed<T> x, Packed<T> y, bool same, T* out) {
+__global__ void __launch_bounds__(kThreads, kTogether)
+    pairwise_tile(Card card, const __grid_constant__ Packed<T> x, const __grid_constant__ Packed<T> y,
+                  bool same, T* out) {
   __shared__ Slabs<T> slabs;
   const std::int64_t across = y.places / kSide<T>;
   const std::int64_t x_tile = blockIdx.x / across, y_tile = blockIdx.x % across;

@@ -46,19 +46,33 @@ __device__ __attribute__((noinline)) T direct(const Packed<T>& x, std::int64_t i
   return static_cast<T>(s);
 }
 
-// This thread's squared differences of a tile of rows with a tile of rows.
+// This thread's squared differences of a tile of rows with a tile of rows. Near pairs wait until all of them
+// are known: with one call instead of one an element, the sums around it fit in registers.
 template <class Card, class T>
 __device__ void separate(Slabs<T>& shared, const Packed<T>& x, std::int64_t x_tile, const Packed<T>& y,
                          std::int64_t y_tile, bool same, Sums<T>& s) {
+  constexpr int m = kMicro<T>;
+  static_assert(m * m <= 32);
   product(shared, x.panel(x_tile), y.panel(y_tile), x.deep, x.plain, s);
+  const std::int64_t first_i = x_tile * kSide<T> + first_row<T>(),
+                     first_j = y_tile * kSide<T> + first_column<T>();
+  std::uint32_t near = 0;  // a bit an element
 #pragma unroll
-  for (int r = 0; r < kMicro<T>; ++r) {
+  for (int r = 0; r < m; ++r) {
 #pragma unroll
-    for (int c = 0; c < kMicro<T>; ++c) {
-      const std::int64_t i = x_tile * kSide<T> + first_row<T>() + r,
-                         j = y_tile * kSide<T> + first_column<T>() + c;
-      s[r][c] = squared_from<Card>(s[r][c], x, i, y, j);
-      if (nearness<Card>(s[r][c], x, i, y, j) < 0) s[r][c] = direct<Card>(x, i, y, j, same);
+    for (int c = 0; c < m; ++c) {
+      s[r][c] = squared_from<Card>(s[r][c], x, first_i + r, y, first_j + c);
+      if (nearness<Card>(s[r][c], x, first_i + r, y, first_j + c) < 0) near |= 1u << (r * m + c);
+    }
+  }
+#pragma unroll 1
+  for (int at = 0; near != 0; ++at, near >>= 1) {
+    if ((near & 1) == 0) continue;
+    const T exact = direct<Card>(x, first_i + at / m, y, first_j + at % m, same);
+#pragma unroll
+    for (int r = 0; r < m; ++r) {
+#pragma unroll
+      for (int c = 0; c < m; ++c) s[r][c] = at == r * m + c ? exact : s[r][c];
     }
   }
 }
