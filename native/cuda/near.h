@@ -16,7 +16,7 @@ __device__ __attribute__((noinline)) void subtract_near(const Weights<T>& weight
     const std::int64_t x_place = x_tile * kSide<T> + row, k = chunk * kChunk<T> + column;
     if (k >= x.depth) return;
     for (int j = 0; j < kSide<T>; ++j) {
-      const T weight = weights.at[j * Weights<T>::kPitch + row];
+      const T weight = weights.of(row, j);
       if (weight == 0) continue;
       const std::int64_t y_place = y_tile * kSide<T> + j;
       const double difference = x.scale[x_place] * static_cast<double>(x.row(x_place)[k]) -

@@ -51,7 +51,7 @@ __device__ void spread(Slabs<T>& shared, const Weights<T>& weights, const T* row
       shared, kSide<T> / kSlab,
       [&](auto& to, std::int64_t s) { fetch_rows(to, rows + s * kSlab * pitch, pitch); },
       [&](const auto& slab, std::int64_t s) {
-        sums.add(weights.at + s * kSlab * Weights<T>::kPitch, slab[0], plain);
+        sums.add(weights.from(static_cast<int>(s) * kSlab), slab[0], plain);
       });
 }
 

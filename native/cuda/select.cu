@@ -36,7 +36,8 @@ struct Search {
 
 // A block is [query tile][part].
 template <class Card, class T>
-__global__ void __launch_bounds__(kThreads) search_tile(Card card, const __grid_constant__ Search<T> search) {
+__global__ void __launch_bounds__(kThreads, kTogether)
+    search_tile(Card card, const __grid_constant__ Search<T> search) {
   // Of a rank, beyond what rounding can move it.
   constexpr double kSlack = sizeof(T) == 4 ? 1 + 1e-5 : 1 + 1e-12;
   constexpr int kPitch = kSide<T> + 1;
@@ -70,10 +71,17 @@ __global__ void __launch_bounds__(kThreads) search_tile(Card card, const __grid_
           d = card.distance(s[r][c], x.q[i], y.q[j]);
           any = true;
         }
-        found[row * kPitch + column] = d;
+        s[r][c] = d;
       }
     }
     if (!__syncthreads_or(any)) continue;
+#pragma unroll
+    for (int r = 0; r < kMicro<T>; ++r) {
+#pragma unroll
+      for (int c = 0; c < kMicro<T>; ++c)
+        found[(first_row<T>() + r) * kPitch + first_column<T>() + c] = s[r][c];
+    }
+    __syncthreads();
     if (keeps) {
       bool changed = false;
       for (int column = 0; column < kSide<T>; ++column) {

@@ -21,6 +21,8 @@ namespace wmma = nvcuda::wmma;
 constexpr int kFragment = 16, kStep = 8;
 using Left =
     wmma::fragment<wmma::matrix_a, kFragment, kFragment, kStep, wmma::precision::tf32, wmma::col_major>;
+using WeightLeft =
+    wmma::fragment<wmma::matrix_a, kFragment, kFragment, kStep, wmma::precision::tf32, wmma::row_major>;
 using Right =
     wmma::fragment<wmma::matrix_b, kFragment, kFragment, kStep, wmma::precision::tf32, wmma::row_major>;
 using Block = wmma::fragment<wmma::accumulator, kFragment, kFragment, kStep, float>;
@@ -30,7 +32,7 @@ template <class Factor>
 struct Split {
   Factor big, small;
 
-  // Rows of one k side by side, and `pitch` between two k, on either side.
+  // `pitch` between two k whose rows lie side by side, or between two rows of weights.
   __device__ void load(const float* at, int pitch, bool plain) {
     wmma::load_matrix_sync(big, at, static_cast<unsigned>(pitch));
 #pragma unroll
@@ -53,7 +55,8 @@ struct SlabSum {
     wmma::fill_fragment(left, 0.0f);
     wmma::fill_fragment(right, 0.0f);
   }
-  __device__ void add(const Split<Left>& a, const Split<Right>& b, bool plain) {
+  template <class A>
+  __device__ void add(const Split<A>& a, const Split<Right>& b, bool plain) {
     wmma::mma_sync(main, a.big, b.big, main);
     if (plain) return;
     wmma::mma_sync(left, a.small, b.big, left);
@@ -83,22 +86,24 @@ __device__ inline void tensor_product(Slabs<float>& shared, const float* a, cons
   each_slab(
       shared, slabs, [&](auto& to, std::int64_t s) { fetch_slab(to, a, b, s); },
       [&](const auto& slab, std::int64_t) {
-        SlabSum sum[kBlocks];
+        constexpr int kSteps = kSlab / kStep;
+        Split<Left> left[kSteps];
 #pragma unroll
-        for (SlabSum& each : sum) each.clear();
+        for (int step = 0; step < kSteps; ++step)
+          left[step].load(slab[0] + step * kStep * kPitch + row, kPitch, plain);
+      // Block by block, so that one slab's sums are in registers at a time.
 #pragma unroll
-        for (int k = 0; k < kSlab; k += kStep) {
-          Split<Left> left;
-          left.load(slab[0] + k * kPitch + row, kPitch, plain);
+        for (int block = 0; block < kBlocks; ++block) {
+          SlabSum sum;
+          sum.clear();
 #pragma unroll
-          for (int block = 0; block < kBlocks; ++block) {
+          for (int step = 0; step < kSteps; ++step) {
             Split<Right> right;
-            right.load(slab[1] + k * kPitch + column + block * kFragment, kPitch, plain);
-            sum[block].add(left, right, plain);
+            right.load(slab[1] + step * kStep * kPitch + column + block * kFragment, kPitch, plain);
+            sum.add(left[step], right, plain);
           }
+          sum.into(total[block]);
         }
-#pragma unroll
-        for (int block = 0; block < kBlocks; ++block) sum[block].into(total[block]);
       });
   // From the warps' blocks to the threads' quads.
   float* tile = shared.slab[0][0];
@@ -116,6 +121,26 @@ __device__ inline void tensor_product(Slabs<float>& shared, const float* a, cons
   }
 }
 
+// Rows are outermost here: threads that are neighbours write neighbouring quads, and with rows an odd
+// multiple of 4 floats apart the lanes that read 8 rows of 4 of a fragment meet no bank twice.
+template <>
+struct alignas(32) Weights<float> {
+  static constexpr int kPitch = kSide<float> + 4;
+  float at[kSide<float> * kPitch];
+
+  __device__ float of(int row, int column) const { return at[row * kPitch + column]; }
+  __device__ const float* from(int column) const { return at + column; }
+  __device__ void put(const Sums<float>& tile) {
+#pragma unroll
+    for (int r = 0; r < kMicro<float>; ++r) {
+      Quad<float> row;
+#pragma unroll
+      for (int c = 0; c < kMicro<float>; ++c) row.v[c] = tile[r][c];
+      *reinterpret_cast<Quad<float>*>(at + (first_row<float>() + r) * kPitch + first_column<float>()) = row;
+    }
+  }
+};
+
 template <>
 struct ChunkSums<float> {
   static constexpr int kBlocks = kChunk<float> / 2 / kFragment;
@@ -129,10 +154,10 @@ struct ChunkSums<float> {
   // Adds W R for kSlab of the weights' columns, which `left` begins, and as many rows.
   __device__ void add(const float* left, const float* right, bool plain) {
     constexpr int kSteps = kSlab / kStep, kPitch = kChunkPitch<float>;
-    Split<Left> w[kSteps];
+    Split<WeightLeft> w[kSteps];
 #pragma unroll
     for (int step = 0; step < kSteps; ++step) {
-      w[step].load(left + step * kStep * Weights<float>::kPitch + warp_row(), Weights<float>::kPitch, plain);
+      w[step].load(left + warp_row() * Weights<float>::kPitch + step * kStep, Weights<float>::kPitch, plain);
     }
 #pragma unroll
     for (int each = 0; each < kBlocks; ++each) {

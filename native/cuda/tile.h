@@ -91,22 +91,26 @@ __device__ void each_slab(Slabs<T>& shared, std::int64_t count, Fetch fetch, Use
 // A tile of weights, its columns outermost, so that a column's rows are read as quads.
 template <class T>
 struct alignas(32) Weights {
-  static constexpr int kPitch = sizeof(T) == 4 ? kSlabPitch<T> : kSide<T> + kMicro<T>;
+  static constexpr int kPitch = kSide<T> + kMicro<T>;
   T at[kSide<T> * kPitch];
+
+  __device__ T of(int row, int column) const { return at[column * kPitch + row]; }
+  __device__ const T* from(int column) const { return at + column * kPitch; }
+  __device__ void put(const Sums<T>& tile) {
+#pragma unroll
+    for (int c = 0; c < kMicro<T>; ++c) {
+      Quad<T> column;
+#pragma unroll
+      for (int r = 0; r < kMicro<T>; ++r) column.v[r] = tile[r][c];
+      *reinterpret_cast<Quad<T>*>(at + (first_column<T>() + c) * kPitch + first_row<T>()) = column;
+    }
+  }
 };
 
 template <class T>
 __device__ void put_weights(Weights<T>& shared, const Sums<T>& weights) {
-  constexpr int m = kMicro<T>;
   __syncthreads();  // the last ones are no longer read
-#pragma unroll
-  for (int c = 0; c < m; ++c) {
-    Quad<T> column;
-#pragma unroll
-    for (int r = 0; r < m; ++r) column.v[r] = weights[r][c];
-    *reinterpret_cast<Quad<T>*>(shared.at + (first_column<T>() + c) * Weights<T>::kPitch + first_row<T>()) =
-        column;
-  }
+  shared.put(weights);
   __syncthreads();
 }
 
