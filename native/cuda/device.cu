@@ -191,9 +191,12 @@ void Call::check(cudaError_t error, const char* what) {
   if (error == cudaSuccess || !ok()) return;
   cudaGetLastError();
   status_ = refusal(error == cudaErrorMemoryAllocation ? Code::memory : Code::device);
-  if (error == cudaErrorNoKernelImageForDevice || error == cudaErrorUnsupportedPtxVersion) {
-    say(status_, "this build has no code for CUDA device %d, or its driver is too old: %s", device_,
-        cudaGetErrorString(error));
+  if (error == cudaErrorUnsupportedPtxVersion || error == cudaErrorInsufficientDriver) {
+    say_driver(status_);
+  } else if (error == cudaErrorNoKernelImageForDevice) {
+    say(status_,
+        "this build has no code for CUDA device %d: build it with -DHOROBALL_CUDA_ARCHITECTURES=AUTO",
+        device_);
   } else {
     say(status_, "CUDA device %d: %s failed: %s", device_, what, cudaGetErrorString(error));
   }

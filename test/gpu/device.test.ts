@@ -82,6 +82,21 @@ emulated('no device at all', async (t) => {
   t.regex(await said({ HOROBALL_EMULATOR_DEVICES: '0' }), /^ERR_HOROBALL_DEVICE .*no CUDA device/);
 });
 
+emulated('a driver that is older than the build, or is not there', async (t) => {
+  const older =
+    /^ERR_HOROBALL_DEVICE .*the NVIDIA driver speaks CUDA 12\.4, and this build needs 13\.0: update/;
+  t.regex(await said({ HOROBALL_EMULATOR_DRIVER: '12040' }), older);
+  const none = /^ERR_HOROBALL_DEVICE .*no NVIDIA driver is installed here.*\n1000000\n$/;
+  t.regex(await said({ HOROBALL_EMULATOR_DRIVER: '0' }), none);
+});
+
+emulated('a device that the build has no code for, and a launch that fails: the CPU goes on', async (t) => {
+  const launch = (error: number) => said({ HOROBALL_EMULATOR_LAUNCH: String(error) });
+  t.regex(await launch(209), /^ERR_HOROBALL_DEVICE .*no code for CUDA device 0: build .*\n1000000\n$/);
+  t.regex(await launch(222), /^ERR_HOROBALL_DEVICE .*the NVIDIA driver speaks CUDA 13\.0.*\n1000000\n$/);
+  t.regex(await launch(1), /^ERR_HOROBALL_DEVICE .*CUDA device 0: a launch failed: .*\n1000000\n$/);
+});
+
 emulated('the order in which threads run does not matter', async (t) => {
   const library = new URL('../../lib/index.js', import.meta.url).href;
   const code = `import { hybridContrastiveLoss, matrix } from '${library}';

@@ -9,6 +9,10 @@
 //
 //   HOROBALL_EMULATOR_DEVICES   how many devices there are (default 1)
 //   HOROBALL_EMULATOR_BYTES     how much memory each has (default 1 GiB)
+//   HOROBALL_EMULATOR_DRIVER    the CUDA version that the driver speaks, as CUDA counts it (default 13000,
+//   the runtime's;
+//                               0: there is no driver)
+//   HOROBALL_EMULATOR_LAUNCH    the error (its number) that every launch gives instead of running
 //   HOROBALL_EMULATOR_SEED      another order of threads and blocks
 #pragma once
 
@@ -81,6 +85,8 @@ extern dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 namespace emulator {
 
+// The error that launches are to give, and that the next cudaGetLastError answers.
+cudaError_t refused();
 // Runs `body` once a thread of every block.
 void run(dim3 grid, dim3 threads, void (*body)(void*), void* context);
 void block_barrier();
@@ -135,6 +141,7 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(
                                Given&&... given) {
   auto body = [&] { kernel(static_cast<Expected>(given)...); };
   using Body = decltype(body);
+  if (const cudaError_t error = emulator::refused(); error != cudaSuccess) return error;
   emulator::run(
       config->gridDim, config->blockDim, [](void* context) { (*static_cast<Body*>(context))(); }, &body);
   return cudaSuccess;

@@ -31,6 +31,8 @@ std::size_t setting(const char* name, std::size_t otherwise) {
   const char* text = std::getenv(name);
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
+constexpr int kRuntime = 13000;
+int driver() { return static_cast<int>(setting("HOROBALL_EMULATOR_DRIVER", kRuntime)); }
 std::size_t memory_of_a_device() { return setting("HOROBALL_EMULATOR_BYTES", std::size_t{1} << 30); }
 
 // The array that holds an address, or the end.
@@ -44,7 +46,13 @@ auto holder(const void* address) {
 
 }  // namespace
 
+cudaError_t emulator::refused() {
+  return note(static_cast<cudaError_t>(setting("HOROBALL_EMULATOR_LAUNCH", cudaSuccess)));
+}
+
 cudaError_t cudaGetDeviceCount(int* count) {
+  *count = 0;
+  if (driver() < kRuntime) return note(cudaErrorInsufficientDriver);
   *count = static_cast<int>(setting("HOROBALL_EMULATOR_DEVICES", 1));
   return note(*count == 0 ? cudaErrorNoDevice : cudaSuccess);
 }
@@ -60,11 +68,11 @@ cudaError_t cudaSetDevice(int device) {
   return cudaSuccess;
 }
 cudaError_t cudaDriverGetVersion(int* version) {
-  *version = 13000;
+  *version = driver();
   return cudaSuccess;
 }
 cudaError_t cudaRuntimeGetVersion(int* version) {
-  *version = 13000;
+  *version = kRuntime;
   return cudaSuccess;
 }
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
@@ -152,6 +160,10 @@ const char* cudaGetErrorString(cudaError_t error) {
       return "no error";
     case cudaErrorMemoryAllocation:
       return "out of memory";
+    case cudaErrorNoKernelImageForDevice:
+      return "no kernel image is available for execution on the device";
+    case cudaErrorUnsupportedPtxVersion:
+      return "the provided PTX was compiled with an unsupported toolchain.";
     case cudaErrorNoDevice:
       return "no CUDA-capable device is detected";
     case cudaErrorInvalidDevice:
