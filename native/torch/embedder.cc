@@ -1,11 +1,12 @@
 #include "embedder.h"
 
+#include "device.h"
 #include "tensor.h"
 
 namespace horoball::train {
 
 void EmbedderResource::build(const EmbedderConfig& config) {
-  device_ = at::Device(config.device);
+  device_ = device_from(config.device);
   precision_ = config.precision;
   Initial initial(config.seed);
   backbone_ = ViT(config.model, initial);

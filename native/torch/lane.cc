@@ -1,13 +1,25 @@
 #include "lane.h"
 
+#include <c10/util/Exception.h>
+
 #include <cstring>
 #include <new>
+#include <string_view>
 
 namespace horoball::train {
 namespace {
 
 // libtorch appends the C++ stack to its messages, from the second line on.
 std::string first_line(const char* text) { return {text, std::strcspn(text, "\n")}; }
+
+// A CUDA device that is full has an error of its own; the CPU's allocator and the driver only have words.
+const char* code_of(const std::exception& error) {
+  const std::string_view text = error.what();
+  const auto says = [&](const char* words) { return text.find(words) != std::string_view::npos; };
+  if (dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr || says("can't allocate memory"))
+    return "ERR_HOROBALL_MEMORY";
+  return says("CUDA error: ") || says("CUDA driver") ? "ERR_HOROBALL_DEVICE" : "ERR_HOROBALL_TORCH";
+}
 
 std::optional<Failure> attempt(const Call& call, const Work& work) {
   const auto failed = [&](const char* code, const std::string& what) {
@@ -24,7 +36,7 @@ std::optional<Failure> attempt(const Call& call, const Work& work) {
   } catch (const std::bad_alloc&) {
     return failed("ERR_HOROBALL_MEMORY", "out of memory");
   } catch (const std::exception& error) {
-    return failed("ERR_HOROBALL_TORCH", first_line(error.what()));
+    return failed(code_of(error), first_line(error.what()));
   }
 }
 

@@ -1,6 +1,7 @@
 // Weights and gradients by name, out of and into arrays of JavaScript's.
 #include <cstring>
 
+#include "device.h"
 #include "embedder.h"
 #include "tensor.h"
 
@@ -39,7 +40,7 @@ Napi::Value write_model(const Napi::CallbackInfo& info) {
 Napi::Value read_random(const Napi::CallbackInfo& info) {
   const auto out = std::make_shared<at::Tensor>();
   const auto work = [out, device = text(info[0])](const Flag*) {
-    *out = at::globalContext().defaultGenerator(at::Device(device)).get_state().contiguous();
+    *out = at::globalContext().defaultGenerator(device_from(device)).get_state().contiguous();
   };
   const auto answer = [out](Napi::Env env) -> Napi::Value {
     auto bytes = Napi::Uint8Array::New(env, static_cast<std::size_t>(out->numel()));
@@ -56,7 +57,7 @@ Napi::Value write_random(const Napi::CallbackInfo& info) {
   const auto work = [bytes, device = text(info[0])](const Flag*) {
     auto state = at::empty({static_cast<std::int64_t>(bytes.length)}, at::TensorOptions(at::kByte));
     std::memcpy(state.data_ptr(), bytes.data, bytes.length);
-    auto generator = at::globalContext().defaultGenerator(at::Device(device));
+    auto generator = at::globalContext().defaultGenerator(device_from(device));
     generator.set_state(state);
   };
   return room(info.Env()).lane.run(std::move(call), work, undefined());

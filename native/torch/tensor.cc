@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "device.h"
+
 namespace horoball::train {
 namespace {
 
@@ -33,7 +35,8 @@ Napi::Value batch(const Napi::CallbackInfo& info) {
   const auto size = static_cast<std::int64_t>(number(info[2]));
   auto out = make<TensorResource>(info.Env());
   const auto work = [out, images, count, size, mean = numbers(info[3]), std = numbers(info[4]),
-                     device = text(info[5])](const Flag*) {
+                     name = text(info[5])](const Flag*) {
+    const at::Device device = device_from(name);
     const auto bytes = at::from_blob(images.data, {count, size, size, 3}, at::TensorOptions(at::kByte));
     out->set(normalise(sent(bytes, device), channels(mean).to(device), channels(std).to(device)));
   };
@@ -48,8 +51,8 @@ Napi::Value normalised_batch(const Napi::CallbackInfo& info) {
   const auto count = static_cast<std::int64_t>(number(info[1]));
   const auto size = static_cast<std::int64_t>(number(info[2]));
   auto out = make<TensorResource>(info.Env());
-  const auto work = [out, pictures, count, size, device = text(info[3])](const Flag*) {
-    out->set(view_of(pictures, {count, 3, size, size}).clone().to(device));
+  const auto work = [out, pictures, count, size, name = text(info[3])](const Flag*) {
+    out->set(view_of(pictures, {count, 3, size, size}).clone().to(device_from(name)));
   };
   room(info.Env()).lane.post(std::move(call), work);
   return wrap_resource(info.Env(), out);

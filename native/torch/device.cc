@@ -1,0 +1,23 @@
+#include "device.h"
+
+#include <torch/cuda.h>
+
+#include "lane.h"
+
+namespace horoball::train {
+
+c10::Device device_from(const std::string& name) {
+  const c10::Device device(name);
+  if (!device.is_cuda()) return device;
+  const auto count = static_cast<int>(torch::cuda::device_count());
+  const int index = device.has_index() ? device.index() : 0;
+  if (index < count) return device;
+  const std::string why =
+      count == 0
+          ? "libtorch finds none: it was built without CUDA, or there is no device or no driver for it "
+            "(`horoball doctor` says more)"
+          : "they are numbered from 0 to " + std::to_string(count - 1);
+  throw CodedError("ERR_HOROBALL_DEVICE", "there is no CUDA device " + std::to_string(index) + ": " + why);
+}
+
+}  // namespace horoball::train
