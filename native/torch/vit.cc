@@ -52,11 +52,9 @@ AttentionImpl::AttentionImpl(const ViTConfig& config)
 
 at::Tensor AttentionImpl::forward(const at::Tensor& x) {
   const auto batch = x.size(0), tokens = x.size(1), width = x.size(2);
-  // Unbound and not indexed: the gradients of the three are then stacked into one tensor that lies as the
-  // product's own, where each index would fill one with zeros, to be added up and laid out anew.
-  const auto parts = product(qkv, x).reshape({batch, tokens, 3, num_heads, width / num_heads}).unbind(2);
-  const auto heads = [](const at::Tensor& part) { return part.transpose(1, 2); };
-  const auto mixed = attend(heads(parts[0]), heads(parts[1]), heads(parts[2]));  // batch, head, token, width
+  const auto parts =
+      product(qkv, x).reshape({batch, tokens, 3, num_heads, width / num_heads}).permute({2, 0, 3, 1, 4});
+  const auto mixed = attend(parts[0], parts[1], parts[2]);  // batch, head, token, width of a head
   return product(proj, mixed.transpose(1, 2).reshape({batch, tokens, width}));
 }
 
