@@ -12,7 +12,7 @@ const passing = 10;
 
 /**
  * Bytes that a picture takes from its forward pass until its backward pass is over: within a tenth of what
- * `node dist/test/train/big-batch.js 72 9,36,72` measures in float32 (61.5 MB of 61.9 for vit_small at 224 px). Where the
+ * `node dist/test/train/big-batch.js 18 4,18` measures in float32 (61.5 MB of 61.9 for vit_small at 224 px). Where the
  * processor multiplies in half precision it takes two thirds.
  */
 export function bytesOfPicture({ model, crop }: RunConfig): number {
