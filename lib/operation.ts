@@ -245,7 +245,7 @@ function numbersOf(call: Call, job: number, to: Float64Array): Float64Array {
   return to;
 }
 
-/** Both results by way of the core's standing array. */
+/** By way of the core's standing array. */
 function shortForward(call: Call, out: Matrix): undefined {
   numbersOf(call, 0, core().standing);
   const place = writeShort(call.inputs);

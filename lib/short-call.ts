@@ -26,7 +26,7 @@ function elementsOf(matrices: Given): number {
 let shared: ArrayBufferLike | undefined;
 let singles: Float32Array | undefined;
 
-/** The standing array from its first element on, as one of `like`'s type. */
+/** The standing array as one of `like`'s type. */
 function elements(like: Reals): Reals {
   const { standing } = core();
   if (like.BYTES_PER_ELEMENT === 8) return standing;
