@@ -87,23 +87,46 @@ export function* measureBy(
   const place = places(gallery, rows);
   const relevant = relevantRows(query, gallery, classes, place);
   const most = relevant.reduce((a, b) => Math.max(a, b), 1);
-  const k = Math.min(gallery.length, Math.max(...ks, most));
-  const search = open(gallery);
+  const deepest = Math.min(gallery.length, Math.max(...ks, most));
+  const search = inBlocks(open(gallery), query, place);
   const sums = new Sums(ks);
   const kept = options.perQuery === true ? new Kept(query.length) : undefined;
-  const block = Math.max(1, Math.floor(blockSize / k));
-  for (let begin = 0; begin < query.length; begin += block) {
-    const part = query.subarray(begin, begin + block);
-    const exclude = part.map((row) => place[row]!);
-    const indices = yield* search(part, exclude, k);
-    for (let i = 0; i < part.length; ++i) {
-      const own = classes[part[i]!]!;
-      const answer = indices.subarray(i * k, (i + 1) * k);
-      const fared = sums.add(hitPlaces(answer, gallery, classes, own), relevant[begin + i]!);
-      kept?.set(begin + i, answer[0]! < 0 ? -1 : gallery[answer[0]!]!, fared);
-    }
+  const unmet: number[] = [];
+  const { length } = query;
+  const k = Math.min(gallery.length, most);
+  yield* search(range(length), k, (asked, answer) => {
+    const hits = hitPlaces(answer, gallery, classes, classes[query[asked]!]!);
+    const fared = sums.add(hits, relevant[asked]!);
+    kept?.set(asked, answer[0]! < 0 ? -1 : gallery[answer[0]!]!, fared);
+    if (hits.length === 0 && relevant[asked]! > 0) unmet.push(asked);
+  });
+  // A long answer costs many times a short one, and most queries have met their class by now.
+  if (deepest > k && unmet.length > 0) {
+    yield* search(Int32Array.from(unmet), deepest, (asked, answer) => {
+      const [first = Infinity] = hitPlaces(answer, gallery, classes, classes[query[asked]!]!, 1);
+      sums.meet(first);
+      kept?.meet(asked, first);
+    });
   }
-  return { ...sums.means(query.length), ...(kept && { perQuery: kept.results }) };
+  return { ...sums.means(length), ...(kept && { perQuery: kept.results }) };
+}
+
+/** Searches for some of the queries, a block at a time, and tells of each its answer. */
+function inBlocks(search: Search, query: Int32Array, place: Int32Array) {
+  return function* (
+    asked: Int32Array,
+    k: number,
+    hear: (asked: number, answer: Int32Array) => void,
+  ): Steps<void> {
+    const size = Math.max(1, Math.floor(blockSize / k));
+    for (let begin = 0; begin < asked.length; begin += size) {
+      const block = asked.subarray(begin, begin + size);
+      const rows = block.map((i) => query[i]!);
+      const exclude = rows.map((row) => place[row]!);
+      const indices = yield* search(rows, exclude, k);
+      for (const [i, one] of block.entries()) hear(one, indices.subarray(i * k, (i + 1) * k));
+    }
+  };
 }
 
 /** How one query fared. */
@@ -127,10 +150,15 @@ class Kept {
   }
 
   set(query: number, nearest: number, { first, rPrecision, averagePrecision }: Fared): void {
-    this.results.rank[query] = first === Infinity ? 0 : first + 1;
+    this.meet(query, first);
     this.results.nearest[query] = nearest;
     this.results.rPrecision[query] = rPrecision;
     this.results.averagePrecision[query] = averagePrecision;
+  }
+
+  /** @param first - place, from 0, where query `query` meets its class */
+  meet(query: number, first: number): void {
+    this.results.rank[query] = first === Infinity ? 0 : first + 1;
   }
 }
 
@@ -154,15 +182,20 @@ class Sums {
       ++this.#unmatched;
       return { first, rPrecision: 0, averagePrecision: 0 };
     }
-    this.#ks.forEach((k, i) => {
-      if (first < k) this.#recall[i]! += 1;
-    });
+    this.meet(first);
     const within = hits.filter((place) => place < relevant);
     const rPrecision = within.length / relevant;
     const averagePrecision = within.reduce((sum, place, i) => sum + (i + 1) / (place + 1), 0) / relevant;
     this.#precision += rPrecision;
     this.#average += averagePrecision;
     return { first, rPrecision, averagePrecision };
+  }
+
+  /** Counts a query that meets its class at place `first`, from 0. */
+  meet(first: number): void {
+    this.#ks.forEach((k, i) => {
+      if (first < k) this.#recall[i]! += 1;
+    });
   }
 
   means(queries: number): RetrievalMetrics {
@@ -172,10 +205,16 @@ class Sums {
   }
 }
 
-/** Where in an answer rows of class `own` stand. */
-function hitPlaces(answer: Int32Array, gallery: Int32Array, classes: Int32Array, own: number): number[] {
+/** Where in an answer rows of class `own` stand, the first `most` of them. */
+function hitPlaces(
+  answer: Int32Array,
+  gallery: Int32Array,
+  classes: Int32Array,
+  own: number,
+  most = Infinity,
+): number[] {
   const hits: number[] = [];
-  for (let place = 0; place < answer.length; ++place) {
+  for (let place = 0; place < answer.length && hits.length < most; ++place) {
     const found = answer[place]!;
     if (found < 0) break;
     if (classes[gallery[found]!] === own) hits.push(place);

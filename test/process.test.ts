@@ -54,22 +54,25 @@ test('a level that the machine lacks is a coded error that names those it has', 
   t.true(said.includes(coreInfo().levels.join(', ')));
 });
 
-test.serial('import and the load of the core take under 10 ms together, and bring no libtorch', async (t) => {
-  const code = `const begin = performance.now();
+test.serial(
+  "import and load of the core take a third of Node's own start, and bring no libtorch",
+  async (t) => {
+    const code = `const begin = performance.now();
     const { coreInfo } = await import('horoball');
     coreInfo();
-    console.log(performance.now() - begin);
+    console.log((performance.now() - begin) / begin);
     import { readFileSync } from 'node:fs';
     console.log(process.platform === 'linux' ? readFileSync('/proc/self/maps', 'utf8') : '');`;
-  const times: number[] = [];
-  // The machine may be busy with other tests: the best of many tries is what the core takes.
-  for (let tries = 0; tries < 100 && !(Math.min(...times) < 10); ++tries) {
-    const text = await node(code);
-    times.push(Number(text.split('\n', 1)[0]));
-    t.false(/torch|cuda/i.test(text.replaceAll(root, '')));
-  }
-  t.true(Math.min(...times) < 10, `${times} ms`);
-});
+    const parts: number[] = [];
+    // What else the machine does falls on either: the best of some tries. `npm run bench` has the milliseconds.
+    for (let tries = 0; tries < 40 && !(Math.min(...parts) < 1 / 3); ++tries) {
+      const text = await node(code);
+      parts.push(Number(text.split('\n', 1)[0]));
+      t.false(/torch|cuda/i.test(text.replaceAll(root, '')));
+    }
+    t.true(Math.min(...parts) < 1 / 3, `${parts} of Node's own start`);
+  },
+);
 
 test('the light package never imports the training layer', async (t) => {
   const seen = new Set<string>();

@@ -95,6 +95,24 @@ test('the distances are those of pairwiseDistance', (t) => {
   );
 });
 
+test('where each query meets its class, however deep', (t) => {
+  const rows = 60;
+  const x = cloud(Float64Array, rows, 6, 0.9, 23);
+  const classes = Int32Array.from({ length: rows }, (_, i) => i % (rows / 2)); // pairs of strangers
+  const points = table(x.data, 6);
+  const away = pairwise('poincare', points, points, 1);
+  const places = away.map((row, i) => nearest(row, rows, i).findIndex((j) => classes[j] === classes[i]));
+  for (const most of [1, 5, rows - 1]) {
+    const options = { c: 1, ks: [1, most], perQuery: true };
+    const { recall, perQuery } = retrievalMetrics.sync(x, classes, options);
+    t.is(recall[most], places.filter((place) => place < most).length / rows);
+    t.deepEqual(
+      [...perQuery!.rank],
+      places.map((place) => (place < most ? place + 1 : 0)),
+    );
+  }
+});
+
 test('a query without its class in the gallery counts as a miss', (t) => {
   const x = matrix(new Float32Array([0, 0.1, 0.5]), 3, 1);
   const got = retrievalMetrics.sync(x, ['a', 'a', 'b'], { ks: [1], metric: 'euclidean' });
