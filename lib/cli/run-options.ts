@@ -34,15 +34,57 @@ export interface RunOptionsAdded {
   from?: 'defaults' | 'run' | 'run or defaults';
 }
 
+/** Under which headings `--help` lists the options of a run. */
+const groups: Readonly<Record<string, readonly (keyof RunConfig)[]>> = {
+  'Pictures:': [
+    'ds',
+    'path',
+    'num_samples',
+    'bs',
+    'crop_scale',
+    'resize',
+    'crop',
+    'workers',
+    'cache',
+    'strict',
+  ],
+  'Network:': ['model', 'weights', 'head', 'emb', 'clip_r', 'freeze'],
+  'Loss:': [
+    ...(['geometry', 'hyp_c', 't', 't_e', 't_h', 'lam', 'beta', 'reduction', 'memory'] as const),
+    ...(['learn', 'learn_lr', 'learn_range'] as const),
+  ],
+  'Optimiser:': [
+    ...(['ep', 'lr', 'schedule', 'warmup', 'weight_decay', 'decayed', 'layer_decay'] as const),
+    ...(['clip_grad', 'ema'] as const),
+  ],
+  'Computation:': ['device', 'threads', 'precision', 'loss_scale', 'chunk', 'seed', 'compat'],
+  'Evaluation and output:': [
+    ...(['eval_ep', 'baselines', 'shuffle_labels', 'save_emb', 'emb_name'] as const),
+    ...(['save_every', 'runs', 'name'] as const),
+  ],
+};
+/** The heading of each option of a run, in the order in which `--help` lists them. */
+export const headings: ReadonlyMap<keyof RunConfig, string> = new Map(
+  Object.entries(groups).flatMap(([heading, list]) => list.map((key) => [key, heading])),
+);
+
 /** Adds options of a run to a command; `-` and `_` inside a name are the same, as the published code has `_`. */
 export function addRunOptions(
   command: Command,
   { keys: added = keys, from = 'defaults' }: RunOptionsAdded = {},
 ): void {
-  for (const key of keys.filter((each) => added.includes(each))) {
-    command.addOption(new Option(flagsOf(key, key), helpOf(key, from)));
+  for (const key of [...headings.keys()].filter((each) => added.includes(each))) {
+    command.addOption(new Option(flagsOf(key, key), helpOf(key, from)).helpGroup(headings.get(key)!));
     if (key.includes('_')) command.addOption(new Option(flagsOf(key.replaceAll('_', '-'), key)).hideHelp());
   }
+}
+
+type Given = Readonly<Record<string, unknown>>;
+
+/** One set of options over another: `t` of the upper one stands for the `t_e` and `t_h` of the lower one too. */
+export function over(lower: Given, upper: Given): Given {
+  const { t_e: _, t_h: __, ...others } = lower;
+  return { ...((upper['t'] ?? null) === null ? lower : others), ...upper };
 }
 
 /** The options that were given, by their published names; the values are text or true. */

@@ -12,6 +12,7 @@ import { sweep } from '../train/sweep/study.ts';
 import { readStudy, StudyFolder } from '../train/sweep/study-folder.ts';
 import { interruptedCode, interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
+import { headings } from './run-options.ts';
 import { drawShapes } from './shapes.ts';
 
 interface SweepOptions extends Record<string, unknown> {
@@ -73,7 +74,7 @@ function addAxis(command: Command, name: AxisName): void {
   const note = standard[name] === undefined ? '' : ` (default ${standard[name]})`;
   const text = `${fields[name].help}${isFlag ? '' : '; a list'}${note}`;
   const flags = (spelled: string): string => `--${spelled}${isFlag ? '' : ' <values>'}`;
-  command.addOption(new Option(flags(name), text));
+  command.addOption(new Option(flags(name), text).helpGroup(headings.get(name)!));
   if (name.includes('_')) command.addOption(new Option(flags(name.replaceAll('_', '-')), text).hideHelp());
 }
 

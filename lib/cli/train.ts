@@ -5,7 +5,7 @@ import type { RunConfig } from '../train/config.ts';
 import { findRecipe } from '../train/recipes.ts';
 import { planRun } from '../train/resume.ts';
 import { dashboardOption, dashboardPort } from './dashboard-option.ts';
-import { addRunOptions, givenOptions } from './run-options.ts';
+import { addRunOptions, givenOptions, over } from './run-options.ts';
 import { runTraining } from './training.ts';
 
 /** `horoball train`: one run. */
@@ -23,11 +23,12 @@ export function trainCommand(): Command {
   command.action(async (options: Record<string, unknown>) => {
     const file = options['config'] as string | undefined;
     const recipe = options['recipe'] as string | undefined;
-    const given = {
-      ...(recipe === undefined ? {} : findRecipe(recipe).options),
-      ...(file === undefined ? {} : await readConfig(file)),
-      ...givenOptions(options),
-    };
+    const layers = [
+      recipe === undefined ? {} : { ...findRecipe(recipe).options },
+      file === undefined ? {} : await readConfig(file),
+      givenOptions(options),
+    ];
+    const given = layers.reduce(over);
     const { config, folder } = await planRun(
       given as Partial<RunConfig>,
       options['resume'] as string | undefined,

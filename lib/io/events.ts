@@ -1,8 +1,9 @@
-import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { coded, rangeError, typeError } from '../errors.ts';
 import { crc32c } from './crc32c.ts';
+import { ensureFolder } from './folder.ts';
 import { bytesField, doubleField, messageField, varintField } from './protobuf.ts';
 import {
   type HyperParameter,
@@ -67,7 +68,7 @@ export class EventWriter {
   static async open(folder: string, options: EventWriterOptions = {}): Promise<EventWriter> {
     const { purgeStep } = options;
     if (purgeStep !== undefined) checkStep('open', purgeStep);
-    await mkdir(folder, { recursive: true });
+    await ensureFolder(folder);
     const seconds = String(Math.floor(Date.now() / 1000)).padStart(10, '0');
     const name = `events.out.tfevents.${seconds}.${hostname()}.${process.pid}.${filesOfThisProcess++}`;
     const path = join(folder, name);

@@ -2,6 +2,7 @@ import { appendFile, mkdir, open, readdir, readFile, rm, stat, truncate } from '
 import { basename, join, resolve } from 'node:path';
 import { coded } from '../errors.ts';
 import { writeAll, writeAtomically } from '../io/atomic.ts';
+import { ensureFolder } from '../io/folder.ts';
 import { claimRun, releaseRun } from './claim.ts';
 import { parseConfig, type RunConfig } from './config.ts';
 import { RunEvents } from './events.ts';
@@ -31,7 +32,7 @@ export class RunFolder {
    * @throws {Error} `ERR_HOROBALL_RUN_EXISTS` where `config.name` is taken already.
    */
   static async create(config: RunConfig & { runs: string }): Promise<RunFolder> {
-    await mkdir(config.runs, { recursive: true });
+    await ensureFolder(config.runs);
     const name = await makeFolder(config);
     const folder = new RunFolder(resolve(config.runs, name), name);
     await claimRun(folder.path);

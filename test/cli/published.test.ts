@@ -4,8 +4,10 @@ import { existsSync } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import ava, { type ExecutionContext, type TestFn } from 'ava';
+import { over } from '../../lib/cli/run-options.ts';
 import { readNpy, writeNpy } from '../../lib/io/npy.ts';
 import { readSafetensors } from '../../lib/io/safetensors.ts';
+import { publishedDefaults } from '../../lib/train/config.ts';
 import { makeCars, makeCub, makeInshop, makeSop, perClass } from '../train/data/trees.ts';
 import { temporary } from '../train/tiny-data.ts';
 import { horoball, start } from './run.ts';
@@ -192,6 +194,7 @@ test('help tells of what the command heeds, and whose the default is', async (t)
   t.regex(evaluating!, /--t_h <value> temperature of the distance: a number above 0 \(default the run's\)/);
   t.regex(embedding!, /--model <value> .*\(default the run's; without a run dino_vits16, as published;/);
   t.regex(training!, /--t_h <value> .*\(default 0\.2, as published\)/);
+  for (const name of Object.keys(publishedDefaults)) t.regex(training!, new RegExp(` --${name} `));
   for (const idle of ['--lr', '--ep', '--bs', '--num_samples', '--runs', '--chunk']) {
     t.regex(training!, new RegExp(` ${idle} `));
     for (const help of [evaluating!, embedding!]) t.notRegex(help, new RegExp(` ${idle} `));
@@ -199,6 +202,13 @@ test('help tells of what the command heeds, and whose the default is', async (t)
   const refused = await horoball(['eval', 'run', '--lr', '1']);
   t.is(refused.code, 2);
   t.regex(refused.stderr, /unknown option '--lr'/);
+});
+
+test('--t on the command line stands for both temperatures of a recipe or a file', (t) => {
+  const recipe = { t_e: 0.05, t_h: 0.2, lam: 0.3 };
+  t.deepEqual(over(recipe, { t: '0.1' }), { lam: 0.3, t: '0.1' });
+  t.deepEqual(over(recipe, { t: '0.1', t_h: '1' }), { lam: 0.3, t: '0.1', t_h: '1' });
+  t.deepEqual(over(recipe, { t: null, lam: 1 }), { ...recipe, t: null, lam: 1 });
 });
 
 test('a reader that has enough, as head has, is no error', async (t) => {

@@ -1,9 +1,10 @@
 /** Decoded pictures, kept so that later epochs need not decode them again: in memory or as files. */
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { freemem } from 'node:os';
 import path from 'node:path';
 import { coded } from '../../errors.ts';
+import { ensureFolder } from '../../io/folder.ts';
 import { layouts, type Pixels } from './resample.ts';
 
 /** Where decoded pictures are kept. Crops are made from them anew each time, so results do not depend on it. */
@@ -22,7 +23,7 @@ export interface PictureCache {
  */
 export async function openCache(where: string, maxBytes: number = freemem() / 2): Promise<PictureCache> {
   if (where === 'memory') return new MemoryCache(maxBytes);
-  await mkdir(where, { recursive: true }).catch((cause: unknown) => {
+  await ensureFolder(where).catch((cause: unknown) => {
     throw unwritable(where, cause);
   });
   return new FolderCache(where);

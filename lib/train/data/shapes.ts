@@ -1,6 +1,7 @@
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type Coded, coded, rangeError, typeError } from '../../errors.ts';
+import { ensureFolder } from '../../io/folder.ts';
 import { random } from '../../random.ts';
 import type { Dataset } from './dataset.ts';
 import { loadSharp } from './decoders.ts';
@@ -128,7 +129,7 @@ async function drawAll(
   { onProgress, signal }: ShapesOptions,
 ): Promise<void> {
   const species = classTree(manifest.seed, manifest.classes / classesPerFamily);
-  for (const each of species) await mkdir(classFolder(folder, each), { recursive: true });
+  for (const each of species) await ensureFolder(classFolder(folder, each));
   const sharp = await loadSharp();
   const total = manifest.classes * manifest.pictures;
   let [started, done] = [0, 0];

@@ -1,6 +1,7 @@
-import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { open, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { coded } from '../../errors.ts';
+import { ensureFolder } from '../../io/folder.ts';
 import { studyPage } from '../report/study.ts';
 import { writeText } from '../run-folder.ts';
 import type { Plan } from './plan.ts';
@@ -27,7 +28,7 @@ export class StudyFolder {
    * @throws `ERR_HOROBALL_SWEEP_EXISTS` where the folder holds another study
    */
   static async open(path: string, plan: Plan): Promise<StudyFolder> {
-    await mkdir(join(path, 'runs'), { recursive: true });
+    await ensureFolder(join(path, 'runs'));
     const before = await readStudy(path).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ERR_HOROBALL_SWEEP') return null;
       throw error;

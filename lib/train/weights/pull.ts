@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { coded } from '../../errors.ts';
 import { writeAtomically } from '../../io/atomic.ts';
+import { ensureFolder } from '../../io/folder.ts';
 import { cacheFolder } from '../../setup/paths.ts';
 import { type DownloadOptions, download } from './download.ts';
 import { findPublished, publishedWeights } from './registry.ts';
@@ -54,7 +55,7 @@ export async function pullWeights(
   const record = options.force ? null : await readRecord(path);
   if (record !== null && existsSync(path) && (await sha256Of(path)) === record.sha256)
     return { path, ...record, fresh: false };
-  await mkdir(dirname(path), { recursive: true });
+  await ensureFolder(dirname(path));
   const part = `${path}.part`;
   const unlock = await lock(part);
   try {

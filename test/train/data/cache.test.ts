@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
@@ -51,6 +52,11 @@ test('a changed picture and a torn file are decoded anew', async (t) => {
   await cache.put(file, pixels);
   await writeFile(file, 'second, longer');
   t.is(await cache.get(file), undefined);
+});
+
+const hasProc = existsSync('/proc/self');
+(hasProc ? test : test.skip)('a folder that no system makes is refused, and at once', async (t) => {
+  await t.throwsAsync(openCache('/proc/horoball/cache'), { code: 'ERR_HOROBALL_CACHE' });
 });
 
 test('memory takes no more than it is given, and a copy', async (t) => {
