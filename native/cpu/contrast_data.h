@@ -29,6 +29,7 @@ struct ContrastWorker {
   T* panels[2][2];
   T* rows[2][2];
   TileSums<T>*down, *across;
+  TileHalves<T>* halves;
   T *row_lift, *column_lift;
 };
 

@@ -250,7 +250,7 @@ class Contrast {
       mask_logits(worker.logits, tile.rows, tile.columns, tile.diagonal);
       find_tops(worker.logits, tile.rows, tile.columns, *worker.down, *worker.across);
       add_up(worker.logits, tile.rows, tile.columns, map_.first_class(pair.i), map_.first_class(pair.j),
-             *worker.down, *worker.across);
+             *worker.down, *worker.across, *worker.halves);
       in_turn();
       if (crossed) note_crossed(pair, worker, stats);
       merge(*worker.down, tile.rows, memory_.state, place(map_.view(pair.j), pair.i));

@@ -74,6 +74,7 @@ void Contrast<T>::cut_worker(Cutter& cutter, ContrastWorker<T>& worker) {
   }
   worker.down = cutter.take<TileSums<T>>(1);
   worker.across = cutter.take<TileSums<T>>(1);
+  worker.halves = cutter.take<TileHalves<T>>(1);
   worker.row_lift = cutter.take<T>(kSide);
   worker.column_lift = cutter.take<T>(kSide);
 }

@@ -74,10 +74,70 @@ inline void find_tops(const T* logits, std::int64_t rows, std::int64_t columns, 
   }
 }
 
-// Sums and places, the tops being known. `row_class` and `column_class` are the classes at (0, 0).
+// exp(S - v_i) for the row of a pair and exp(S - v_j) for its column are x rise_j fall_i and x rise_i fall_j
+// with x = exp(S - v_i/2 - v_j/2): one exponential serves both. It can't underflow before they do while the v
+// of a tile are within kReach of each other.
+constexpr double kReach = 120;
+
+// exp((v - base)/2) and its inverse, of the rows or the columns of a tile.
 template <class T>
-inline void add_up(const T* logits, std::int64_t rows, std::int64_t columns, std::int64_t row_class,
-                   std::int64_t column_class, TileSums<T>& down, TileSums<T>& across) {
+struct Halves {
+  T rise[kBlock<T>], fall[kBlock<T>];
+
+  void set(const T* v, std::int64_t count, T base) {
+    using V = Vec<T>;
+    for (std::int64_t i = 0; i < count; i += V::kLanes) {
+      const V half = V(T(0.5)) * (V::load(v + i) - V(base));
+      exp(half).store(rise + i);
+      exp(-half).store(fall + i);
+    }
+  }
+};
+
+template <class T>
+struct TileHalves {
+  bool within_reach;
+  Halves<T> rows, columns;
+
+  void set(const T* of_rows, std::int64_t row_count, const T* of_columns, std::int64_t column_count) {
+    T least = of_rows[0], most = of_rows[0];
+    const auto widen = [&](const T* values, std::int64_t count) {
+      for (std::int64_t i = 0; i < count; ++i) {
+        if (values[i] < least) least = values[i];
+        if (values[i] > most) most = values[i];
+      }
+    };
+    widen(of_rows, row_count);
+    widen(of_columns, column_count);
+    within_reach = most - least <= static_cast<T>(kReach);
+    if (!within_reach) return;
+    rows.set(of_rows, row_count, least);
+    columns.set(of_columns, column_count, least);
+  }
+};
+
+// x, as above.
+template <class V, class T>
+HOROBALL_INLINE V shared_exp(V s, T of_row, V of_column) {
+  return exp(fma(V(T(-0.5)), of_column, s - V(T(0.5) * of_row)));
+}
+
+// Back to sums of exp(S - top), of which the largest term is 1.
+template <class T>
+inline void lower(TileSums<T>& sums, const Halves<T>& halves, std::int64_t count) {
+  using V = Vec<T>;
+  for (std::int64_t i = 0; i < count; i += V::kLanes) {
+    const V total = V::load(sums.total + i) * V::load(halves.fall + i);
+    max(V(T(1)), total).store(sums.total + i);  // NaN stays
+  }
+}
+
+// Sums and places, the tops being known. `row_class` and `column_class` are the classes at (0, 0). With
+// kShared the sums still lack their row's or column's `fall`.
+template <bool kShared, class T>
+inline void add_up_by(const TileHalves<T>& halves, const T* logits, std::int64_t rows, std::int64_t columns,
+                      std::int64_t row_class, std::int64_t column_class, TileSums<T>& down,
+                      TileSums<T>& across) {
   using V = Vec<T>;
   const V beyond(Bits<T>::kHuge);
   for (std::int64_t j = 0; j < columns; j += V::kLanes) {
@@ -89,8 +149,15 @@ inline void add_up(const T* logits, std::int64_t rows, std::int64_t columns, std
     V total(T(0)), first = beyond;
     for (std::int64_t j = 0; j < columns; j += V::kLanes) {
       const V s = V::load(logits + i * kBlock<T> + j), column_top = V::load(across.top + j);
-      total = total + exp(s - top);
-      (V::load(across.total + j) + exp(s - column_top)).store(across.total + j);
+      const V column_total = V::load(across.total + j);
+      if constexpr (kShared) {
+        const V x = shared_exp(s, down.top[i], column_top);
+        total = fma(x, V::load(halves.columns.rise + j), total);
+        fma(x, V(halves.rows.rise[i]), column_total).store(across.total + j);
+      } else {
+        total = total + exp(s - top);
+        (column_total + exp(s - column_top)).store(across.total + j);
+      }
       const V column = V::ramp() + V(static_cast<T>(column_class + j));
       first = min(first, where(s == top, column, beyond));
       const V before = V::load(across.first + j);
@@ -99,6 +166,17 @@ inline void add_up(const T* logits, std::int64_t rows, std::int64_t columns, std
     down.total[i] = sum(total);
     down.first[i] = least(first);
   }
+}
+
+template <class T>
+inline void add_up(const T* logits, std::int64_t rows, std::int64_t columns, std::int64_t row_class,
+                   std::int64_t column_class, TileSums<T>& down, TileSums<T>& across, TileHalves<T>& halves) {
+  halves.set(down.top, rows, across.top, columns);
+  if (!halves.within_reach)
+    return add_up_by<false>(halves, logits, rows, columns, row_class, column_class, down, across);
+  add_up_by<true>(halves, logits, rows, columns, row_class, column_class, down, across);
+  lower(down, halves.rows, rows);
+  lower(across, halves.columns, columns);
 }
 
 // Joins a tile's rows to what is known of the same samples.

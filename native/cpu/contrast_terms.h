@@ -2,8 +2,7 @@
 // functions know the geometry; they reach the rest of the family through a table.
 #pragma once
 
-#include "cpu/contrast_plan.h"
-#include "cpu/elementary.h"
+#include "cpu/contrast_rows.h"
 #include "ops/metrics.h"
 
 namespace horoball {
@@ -28,7 +27,17 @@ template <class T>
 struct Softmax {
   const T* row_log;
   const T* column_log;
+  const TileHalves<T>& halves;
   bool positive;  // the diagonal's pairs are
+
+  template <class V>
+  HOROBALL_INLINE V of_pair(V logit, std::int64_t i, std::int64_t j) const {
+    const V column = V::load(column_log + j);
+    if (!halves.within_reach) return exp(logit - V(row_log[i])) + exp(logit - column);
+    const V in_row = V::load(halves.columns.rise + j) * V(halves.rows.fall[i]);
+    const V in_both = fma(V::load(halves.columns.fall + j), V(halves.rows.rise[i]), in_row);
+    return shared_exp(logit, row_log[i], column) * in_both;
+  }
 };
 
 // What the pairs of a tile add to the factor of x_i and of y_j in their own gradients.
@@ -149,7 +158,7 @@ void logits_of(const PairTile<T>& tile, T* logits) {
 template <class V, class T>
 HOROBALL_INLINE V softmax_weight(const PairTile<T>& tile, const Softmax<T>& softmax, V logit, std::int64_t i,
                                  std::int64_t j) {
-  const V w = exp(logit - V(softmax.row_log[i])) + exp(logit - V::load(softmax.column_log + j));
+  const V w = softmax.of_pair(logit, i, j);
   const bool crossed = i >= j && i < j + V::kLanes && (tile.diagonal || softmax.positive);
   const bool last = j + V::kLanes > tile.columns;
   if (!crossed && !last) return w;
@@ -206,7 +215,8 @@ struct Weighing {
     const Slope<V> slope = pairs.card.slope(s, p.qx, p.qy);
     const V pull = kTied ? V(tile.scale.h_share * tile.scale.ratio) * (w * slope.pull) : w * slope.pull;
     sums.distance = sums.distance + halved(w * min(V(Bits<T>::kHuge), p.distance));
-    sums.curvature = sums.curvature + halved(w * pairs.card.by_curvature(s, p.qx, p.qy, p.nx, p.ny));
+    sums.curvature =
+        sums.curvature + halved(w * pairs.card.by_curvature(p.distance, s, p.qx, p.qy, p.nx, p.ny));
     const auto is_near = p.s < p.near_below;
     const V far = where(is_near, zero, pull);
     if (any_lane(p.s, is_near)) tell_near(pull, far, i, j);

@@ -157,7 +157,8 @@ class PairwiseVjp {
     if (any(near)) add_near(weight, far, row, column, real);
     lift = lift + fma(w, slope.lift_x, far);
     (V::load(column_lift + j) + fma(w, slope.lift_y, far)).store(column_lift + j);
-    if (grad_c_ != nullptr) bend = fma(w, card_.by_curvature(s, qx, qy, nx, ny), bend);
+    if (grad_c_ != nullptr)
+      bend = fma(w, card_.by_curvature(card_.distance(s, qx, qy), s, qx, qy, nx, ny), bend);
   }
 
   void add_near(V weight, V far, std::int64_t row, std::int64_t column, int real) {

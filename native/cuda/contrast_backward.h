@@ -59,7 +59,9 @@ __device__ bool weigh(const Contrast<T>& k, std::int64_t x_tile, std::int64_t y_
         const bool is_near = p.s < p.near_below;
         const T far = is_near ? T(0) : pull;
         sums[kDistance] += w * (p.distance < kHuge ? p.distance : kHuge);
-        if (k.wants_params) sums[kCurvature] += w * card.by_curvature(squared, p.qx, p.qy, p.nx, p.ny);
+        if (k.wants_params) {
+          sums[kCurvature] += w * card.by_curvature(p.distance, squared, p.qx, p.qy, p.nx, p.ny);
+        }
         if (is_near && pull != 0) {
           near[r][c] = pull;
           any_near = true;

@@ -64,7 +64,8 @@ __global__ void __launch_bounds__(kThreads)
         s[r][c] = far;
         row_lift += fma(w, slope.lift_x, far);
         if (side.curvature != nullptr) {
-          tile_bend = fma(w, card.by_curvature(squared, x.q[i], y.q[j], x.n[i], y.n[j]), tile_bend);
+          const T d = card.distance(squared, x.q[i], y.q[j]);
+          tile_bend = fma(w, card.by_curvature(d, squared, x.q[i], y.q[j], x.n[i], y.n[j]), tile_bend);
         }
       }
       lift[r] += static_cast<double>(row_lift);

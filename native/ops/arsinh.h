@@ -46,9 +46,9 @@ HD double from_double_arsinh(double t) {
 }
 
 // sqrt(u/(1 + u)) - arsinh(sqrt u), which is O(u^1.5): by its series where the difference would cancel.
-// `inverse` is 1/root, or 0.
+// `inverse` is 1/root, or 0; `arsinh` is arsinh(sqrt u), and anything where u is 0.
 template <class V>
-HD V arsinh_deficit(V u, V root, V inverse) {
+HD V arsinh_deficit(V u, V root, V inverse, V arsinh) {
   // Of the deficit over u root.
   constexpr double kSeries[] = {-1. / 3,           7. / 15,         -19. / 35,     187. / 315,
                                 -437. / 693,       1979. / 3003,    -4387. / 6435, 76627. / 109395,
@@ -56,7 +56,7 @@ HD V arsinh_deficit(V u, V root, V inverse) {
   constexpr int kTerms = kIsSingle<V> ? 5 : 10;
   V series = constant<V>(kSeries[kTerms - 1]);
   for (int i = kTerms - 2; i >= 0; --i) series = fma(series, u, constant<V>(kSeries[i]));
-  const V direct = fma(u, inverse, constant<V>(-0.5) * double_arsinh(u, root));
+  const V direct = fma(u, inverse, -arsinh);
   return where(u < constant<V>(0.04), u * root * series, direct);
 }
 

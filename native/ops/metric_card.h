@@ -8,7 +8,7 @@
 //   q(a, c)                      the row's quantity from a = 1 - c|x|^2
 //   distance(s, qx, qy)          the distance
 //   slope(s, qx, qy)             its derivative, as two coefficients (below)
-//   by_curvature(s, qx, qy, nx, ny)   its derivative in c, the points held fixed
+//   by_curvature(d, s, qx, qy, nx, ny)   its derivative in c, the points held fixed; d is the distance
 //   rank(s, qx, qy)              what orders the y of one x as the distance does, but is cheaper
 //   rank_at(d, qx)               the rank at distance d
 // as templates over the number type. All are 0 at s = 0, where the derivative is that subgradient.

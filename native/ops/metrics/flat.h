@@ -40,7 +40,7 @@ struct Straight {
   }
 
   template <class V>
-  HD V by_curvature(V, V, V, V, V) const {
+  HD V by_curvature(V, V, V, V, V, V) const {
     return constant<V>(0);
   }
 };
@@ -75,7 +75,7 @@ struct Cosine {
   }
 
   template <class V>
-  HD V by_curvature(V, V, V, V, V) const {
+  HD V by_curvature(V, V, V, V, V, V) const {
     return constant<V>(0);
   }
 };

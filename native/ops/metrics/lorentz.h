@@ -41,9 +41,10 @@ struct Lorentz {
   }
 
   template <class V>
-  HD V by_curvature(V s, V, V, V, V) const {
+  HD V by_curvature(V d, V s, V, V, V, V) const {
     const V u = constant<V>(c / 4) * s, root = root_product(u);
-    return constant<V>(1 / (c * std::sqrt(c))) * arsinh_deficit(u, root, inverse_root(root));
+    const V arsinh = constant<V>(std::sqrt(c) / 2) * d;
+    return constant<V>(1 / (c * std::sqrt(c))) * arsinh_deficit(u, root, inverse_root(root), arsinh);
   }
 };
 

@@ -46,10 +46,11 @@ struct Poincare {
   }
 
   template <class V>
-  HD V by_curvature(V s, V qx, V qy, V nx, V ny) const {
+  HD V by_curvature(V d, V s, V qx, V qy, V nx, V ny) const {
     const V u = s * (qx * qy), root = root_product(u), inverse = inverse_root(root);
     const V bend = (u * inverse) * fma(nx, qx, ny * qy);
-    return constant<V>(1 / c) * fma(constant<V>(1 / std::sqrt(c)), arsinh_deficit(u, root, inverse), bend);
+    const V deficit = arsinh_deficit(u, root, inverse, constant<V>(std::sqrt(c) / 2) * d);
+    return constant<V>(1 / c) * fma(constant<V>(1 / std::sqrt(c)), deficit, bend);
   }
 };
 

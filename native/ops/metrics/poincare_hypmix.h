@@ -46,12 +46,12 @@ struct PoincareHypmix {
   }
 
   template <class V>
-  HD V by_curvature(V s, V a, V b, V nx, V ny) const {
+  HD V by_curvature(V d, V s, V a, V b, V nx, V ny) const {
     const Parts<V> p = parts(s, a, b);
     const V w = p.root * p.inverse;
     const V change = s - nx * b - ny * a;  // dD/dc
     const V direct = constant<V>(0.5 / c) * w + by_denominator(p, s) * change;
-    return artanh_slope(p) * direct - constant<V>(0.5 / c) * distance(s, a, b);
+    return artanh_slope(p) * direct - constant<V>(0.5 / c) * d;
   }
 
  private:
