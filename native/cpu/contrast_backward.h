@@ -132,12 +132,8 @@ void Contrast<T>::finish_gradient(std::int64_t block) {
 // The part of a gradient at z that is orthogonal to z, times the share.
 template <class T>
 void Contrast<T>::to_tangent(const T* z, T* gradient) const {
-  double along = 0, square = 0;
-  for (std::int64_t k = 0; k < depth_; ++k) {
-    along += static_cast<double>(gradient[k]) * static_cast<double>(z[k]);
-    square += static_cast<double>(z[k]) * static_cast<double>(z[k]);
-  }
-  const double part = square > 0 ? along / square : 0, factor = share();
+  const double along = inner_product(gradient, z, depth_), norm = inner_product(z, z, depth_);
+  const double part = norm > 0 ? along / norm : 0, factor = share();
   for (std::int64_t k = 0; k < depth_; ++k) {
     gradient[k] =
         static_cast<T>(factor * (static_cast<double>(gradient[k]) - part * static_cast<double>(z[k])));

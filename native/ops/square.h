@@ -72,6 +72,21 @@ HD Square square(const T* x, std::int64_t depth, bool minkowski) {
   return sum;
 }
 
+// sum of x_k y_k, summed in float64.
+template <class T>
+HD double inner_product(const T* x, const T* y, std::int64_t depth) {
+  double strand[kStrands] = {};
+  const std::int64_t whole = depth / kStrands * kStrands;
+  for (std::int64_t k = 0; k < whole; k += kStrands) {
+    for (int l = 0; l < kStrands; ++l)
+      strand[l] += static_cast<double>(x[k + l]) * static_cast<double>(y[k + l]);
+  }
+  double sum = 0;
+  for (std::int64_t k = whole; k < depth; ++k) sum += static_cast<double>(x[k]) * static_cast<double>(y[k]);
+  for (int l = 0; l < kStrands; ++l) sum += strand[l];
+  return sum;
+}
+
 // 1 - c n.
 HD double one_minus(double c, const Square& n) {
   const double product = c * n.high, error = fma(c, n.high, -product);
