@@ -31,7 +31,7 @@ export interface Plan {
   readonly settleMs: number;
 }
 
-export const standard: Plan = { rounds: 11, slowRounds: 3, slowMs: 120, turnMs: 25, settleMs: 4 };
+export const standard: Plan = { rounds: 9, slowRounds: 3, slowMs: 120, turnMs: 25, settleMs: 4 };
 
 /** What a turn reads: the wall's clock, or (for one thread on a busy machine) the processor time of the process. */
 export type Clock = 'wall' | 'cpu';
@@ -74,24 +74,25 @@ export function local(run: () => unknown, clock: Clock = 'wall'): Player {
   };
 }
 
-/** A call of so many times `slowMs` is not taken for a fast one that had to wake up. */
-const verySlow = 8;
+/** A call of so many times `slowMs` is not taken for a fast one that had to wake up: it is a round already. */
+const verySlow = 3;
 
 /** Lets the sides take turns, forward and backward by turns; gives each side's rounds. */
 export async function alternate(players: readonly Player[], plan: Plan = standard): Promise<Rounds[]> {
   const strides: number[] = [];
+  const results: (number | undefined)[][] = [];
   for (const player of players) {
     const warm = median(await player.sample(0));
-    // Whoever takes seconds has been called before, when its answer was checked.
-    const isUnsure = warm >= plan.slowMs && warm < verySlow * plan.slowMs;
-    const again = isUnsure ? median(await player.sample(0)) : warm;
+    // Whoever takes long has been called before, when its answer was checked.
+    const isSlow = warm >= verySlow * plan.slowMs;
+    const again = warm >= plan.slowMs && !isSlow ? median(await player.sample(0)) : warm;
     strides.push(again < plan.slowMs ? 1 : Math.floor((plan.rounds - 1) / (plan.slowRounds - 1)));
+    results.push(isSlow ? [warm] : []);
   }
-  const results = players.map((): (number | undefined)[] => []);
   for (let round = 0; round < plan.rounds; ++round) {
     const order = players.map((_, i) => (round % 2 === 0 ? i : players.length - 1 - i));
     for (const i of order) {
-      if (round % strides[i]! !== 0) continue;
+      if (round % strides[i]! !== 0 || results[i]![round] !== undefined) continue;
       await setTimeout(plan.settleMs);
       results[i]![round] = steady(await players[i]!.sample(plan.turnMs));
     }

@@ -24,8 +24,8 @@ const help = `npx horoball bench [options], in a checkout npm run bench -- [opti
   --python FILE   an interpreter that has the peers (default: bench/peers/.venv, made by npm run bench:peers)
   --js DIR        a folder whose node_modules has usearch, simsimd, @tensorflow/tfjs (default: bench/peers)
   --no-peers      horoball alone
-  --full          scaling to 50,000 rows, a whole SOP test set evaluated, every formulation of torch.compile's (two
-                  minutes more)
+  --full          scaling to 50,000 rows, a whole SOP test set evaluated, usearch, every formulation of
+                  torch.compile's (two minutes more)
   --out DIR       where to write MACHINE-COMMIT.csv and .html, anew after every suite (default: bench/rows of a
                   checkout, else horoball-bench)
   --json          one JSON object a row on stdout, and the table on stderr
@@ -101,7 +101,7 @@ async function measureAll(bench: Bench, rows: Row[], save: () => Promise<void>):
     await step(planned.name, () => measureSuite(planned.build(), bench));
   }
   await step('loading', () => measureLoading(bench.threads));
-  await step('scaling', () => measureScaling(bench.threads, bench.clock, values.full ? 50_000 : 20_000));
+  await step('scaling', () => measureScaling(bench.threads, bench.clock, values.full ? 50_000 : 10_000));
   if (values.full) await step('evaluation sop-test', () => measureEvaluation(bench.threads));
 }
 

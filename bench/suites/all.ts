@@ -23,7 +23,7 @@ export function suites(threads: number, js: JsPeers = noJsPeers, full = false): 
   }));
   const search = [1, 10].map((k) => ({
     name: `search k=${k}`,
-    build: () => searchSuite(retrieval, k, threads, js),
+    build: () => searchSuite(retrieval, k, threads, js, full),
   }));
   const delta = [500, 2000].map((n) => ({ name: `delta n=${n}`, build: () => deltaSuite(n, threads) }));
   return [

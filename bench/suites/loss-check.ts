@@ -18,7 +18,7 @@ export interface CheckedLoss extends OwnSide {
 }
 
 /** Classes that the oracle is asked about: it goes through every pair of views as published. */
-const asked = 12;
+const asked = 8;
 const step = 1e-5;
 /** The published code's own guards have no second formula here: its answer is compared with the published loss. */
 const hasOracle = ({ options }: CheckedLoss) => options.compat === undefined && options.grad !== false;
@@ -63,7 +63,10 @@ function truth(options: LossOptions, views: number, by: number): number {
   const { tauE, tauH, lambda, c } = lossSettings;
   const e = moved(options.euclidean, by, 21);
   // What the published head makes of a row once it is a unit vector again.
-  const unit = (row: readonly number[]) => row.map((value) => value / Math.hypot(...row));
+  const unit = (row: readonly number[]) => {
+    const length = Math.hypot(...row);
+    return row.map((value) => value / length);
+  };
   const onBall = (row: readonly number[]) =>
     row.map((value) => (Math.tanh(Math.sqrt(c)) / Math.sqrt(c)) * value);
   const rows = tied ? e.map(unit) : e;

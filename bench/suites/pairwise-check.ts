@@ -67,8 +67,9 @@ function checkGradients(side: Checked, c: number): void {
   const formula = geometryOf(side, c);
   const at = (by: number) => sum(formula, moved(points, along, by, lift));
   const slope = (at(step) - at(-step)) / (2 * step);
-  const found = gradients.flat(2).reduce((total, g, i) => total + g * along.flat(2)[i]!, 0);
-  const scale = Math.hypot(...gradients.flat(2));
+  const [all, ways] = [gradients.flat(2), along.flat(2)];
+  const found = all.reduce((total, g, i) => total + g * ways[i]!, 0);
+  const scale = Math.hypot(...all);
   const error = Math.abs(found - slope) / scale;
   const limit = gradientLimit[side.labels.type as 'float32' | 'float64'];
   if (!(error <= limit)) {

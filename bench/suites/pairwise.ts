@@ -53,7 +53,7 @@ function cards(sides: Sides, n: number): Checked[] {
   const both = sides.both.bind(sides);
   return [
     ...many(metrics, forward, 'float32').map((side) =>
-      side.name === 'poincare' ? { ...side, peak: true } : side,
+      side.name === 'poincare' && !isLarge ? { ...side, peak: true } : side,
     ),
     ...many(wide, forward, 'float64'),
     ...many(all, backward, 'float32'),

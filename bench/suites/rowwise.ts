@@ -178,11 +178,10 @@ function checkOracle(name: string, args: readonly (Matrix | number)[]): void {
   // The gradient of a number is not followed: the number stands still.
   const gradients = all.filter((_, i) => typeof args[i] !== 'number');
   const rows = along.filter((one) => typeof one !== 'number');
+  const [ahead, behind] = [step, -step].map((by) => formula(name, shifted(args, along, by)));
   const slope = inner(
     cotangent.data,
-    formula(name, shifted(args, along, step)).map(
-      (value, i) => (value - formula(name, shifted(args, along, -step))[i]!) / (2 * step),
-    ),
+    ahead!.map((value, i) => (value - behind![i]!) / (2 * step)),
   );
   const derivative = gradients.reduce((total, { data }, i) => total + inner(data, [...rows[i]!]), 0);
   const scale = Math.hypot(...gradients.map(({ data }) => Math.sqrt(inner(data, [...data]))));
