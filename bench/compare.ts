@@ -48,7 +48,9 @@ function gone(row: Row): Change {
 function judge(before: Row, now: Row, speed: number, lost: boolean): Change {
   const isTime = before.ms > 0;
   const factor = isTime ? now.ms / before.ms / speed : now.value / before.value;
-  const noise = Math.max(leastNoise, 2 * Math.hypot(zero(before.spread), zero(now.spread)));
+  const spread = (row: Row) => zero(isTime ? row.spread : row.ratioSpread);
+  const isExponent = before.unit === 'exponent'; // of a fit: its bar alone says what is too much
+  const noise = isExponent ? Infinity : Math.max(leastNoise, 2 * Math.hypot(spread(before), spread(now)));
   const verdict = lost
     ? 'bar lost'
     : factor > 1 + noise

@@ -12,11 +12,17 @@ export interface Player {
 /** One number a round, undefined where the side sat out. */
 export type Rounds = readonly (number | undefined)[];
 
-/** A median with half the distance between its 10th and 90th percentiles, relative to it. */
+/** A median, and how far another run's may be from it. */
 export interface Figure {
   readonly median: number;
+  /** Half the distance between the 10th and 90th percentiles, relative to the median. */
+  readonly slack: number;
+  /** The same, widened for what few rounds do not show. */
   readonly spread: number;
 }
+
+/** Student's 97.5 % quantile of so many values, less one, over the normal one; from 2 on. */
+const widening = [Number.NaN, 1, 6.48, 2.2, 1.62, 1.42, 1.31, 1.25, 1.21, 1.18, 1.15, 1.14];
 
 /** How long and how often. */
 export interface Plan {
@@ -105,11 +111,12 @@ function steady(times: readonly number[]): number {
   return median(times.length > 2 ? times.slice(1) : times);
 }
 
-/** Median and spread of what was measured. */
+/** Median and spreads of what was measured. */
 export function figure(rounds: Rounds): Figure {
   const values = rounds.filter((value) => value !== undefined);
   const middle = quantile(values, 0.5);
-  return { median: middle, spread: (quantile(values, 0.9) - quantile(values, 0.1)) / 2 / middle };
+  const slack = (quantile(values, 0.9) - quantile(values, 0.1)) / 2 / middle;
+  return { median: middle, slack, spread: slack * (widening[values.length] ?? 1) };
 }
 
 /** `a / b` round by round, where both played. */

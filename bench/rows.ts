@@ -18,7 +18,7 @@ export interface Labels {
 
 /** What a bar sets a limit to, and which way. */
 export interface Bar {
-  readonly of: 'ratio' | 'share' | 'ms' | 'peakMB' | 'value';
+  readonly of: 'ratio' | 'ms' | 'peakMB' | 'value';
   readonly atLeast?: number;
   readonly atMost?: number;
 }
@@ -32,7 +32,7 @@ export interface Row extends Labels {
   readonly status: string;
   readonly threads: number;
   readonly ms: number;
-  /** Half the distance between the 10th and 90th percentiles, relative to the median. */
+  /** See `Figure`. */
   readonly spread: number;
   /** The arithmetic actually done in a call, in 10^9 operations; empty where memory is what is paid for. */
   readonly gflop: number;
@@ -77,13 +77,14 @@ const nothing: Omit<Row, keyof Labels | 'suite' | 'side' | 'status' | 'threads'>
   note: '',
 };
 
-/** A row from what is known of it; a bar that cannot be judged is `open`. */
+/** A row from what is known of it; a bar that cannot be judged is `open`, and a ratio may fall short by `slack`. */
 export function row(
   known: Partial<Row> & Labels & Pick<Row, 'suite' | 'side' | 'status' | 'threads'>,
   bar?: Bar,
+  slack = 0,
 ): Row {
   const whole = { ...nothing, ...known };
-  return bar === undefined ? whole : { ...whole, bar: barText(bar), verdict: judge(whole, bar) };
+  return bar === undefined ? whole : { ...whole, bar: barText(bar), verdict: judge(whole, bar, slack) };
 }
 
 function barText(bar: Bar): string {
@@ -91,13 +92,12 @@ function barText(bar: Bar): string {
   return `${bar.of} ${limit}`;
 }
 
-/** A ratio or share may fall short by its spread, as the bars say. */
-function judge(row: Row, bar: Bar): Row['verdict'] {
+function judge(row: Row, bar: Bar, slack: number): Row['verdict'] {
   const found = row[bar.of];
   if (Number.isNaN(found)) return 'open';
-  const slack = bar.of === 'ratio' ? row.ratioSpread : bar.of === 'share' ? row.spread : 0;
-  const low = bar.atLeast === undefined || found * (1 + slack) >= bar.atLeast;
-  const high = bar.atMost === undefined || found * (1 - slack) <= bar.atMost;
+  const room = bar.of === 'ratio' ? slack : 0;
+  const low = bar.atLeast === undefined || found * (1 + room) >= bar.atLeast;
+  const high = bar.atMost === undefined || found * (1 - room) <= bar.atMost;
   return low && high ? 'pass' : 'fail';
 }
 

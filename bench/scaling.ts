@@ -3,7 +3,7 @@
 import { hybridContrastiveLoss, type LossOptions, matrix } from '../lib/index.ts';
 import { asProgram, elsewhere } from './elsewhere.ts';
 import { ballPoints, unitRows } from './inputs.ts';
-import { type Clock, clockOf, exponent } from './measure.ts';
+import { type Clock, clockOf, exponent, figure } from './measure.ts';
 import { peakBytes } from './memory.ts';
 import { type Labels, type Row, row } from './rows.ts';
 import { lossSettings } from './shapes.ts';
@@ -14,6 +14,7 @@ const dim = 128;
 
 interface Point {
   readonly ms: number;
+  readonly spread: number;
   /** Null where the system does not tell. */
   readonly bytes: number | null;
 }
@@ -47,7 +48,7 @@ export async function measureScaling(threads: number, clock: Clock, largest: num
 }
 
 async function point(n: number, threads: number, clock: Clock): Promise<Row> {
-  const { ms, bytes } = await elsewhere<Point>(import.meta.url, n, threads, clock);
+  const { ms, spread, bytes } = await elsewhere<Point>(import.meta.url, n, threads, clock);
   const made = labels(n);
   const flops = lossFlops(made);
   const known = {
@@ -56,6 +57,7 @@ async function point(n: number, threads: number, clock: Clock): Promise<Row> {
     status: 'measured',
     threads,
     ms,
+    spread,
     gflop: flops / 1e9,
     gflops: flops / ms / 1e6,
     peakMB: (bytes ?? Number.NaN) / 1e6,
@@ -95,7 +97,7 @@ async function measure(n: number, threads: number, clock: Clock): Promise<Point>
   };
   const bytes = await peakBytes(call);
   while (times.length < 15 && times.reduce((sum, ms) => sum + ms, 0) < 500) call();
-  return { ms: Math.min(...times), bytes };
+  return { ms: Math.min(...times), spread: figure(times).spread, bytes };
 }
 
 const given = asProgram(import.meta.url);

@@ -183,6 +183,7 @@ function measured(
       note,
     },
     side === 'horoball' ? (isHalf ? halfBar : undefined) : of.bar,
+    against?.slack,
   );
 }
 

@@ -155,6 +155,7 @@ function measured(
         note,
       },
       side.bar,
+      against?.slack,
     );
   });
 }
