@@ -50,7 +50,7 @@ function judge(before: Row, now: Row, speed: number, lost: boolean): Change {
   const factor = isTime ? now.ms / before.ms / speed : now.value / before.value;
   const spread = (row: Row) => zero(isTime ? row.spread : row.ratioSpread);
   const isExponent = before.unit === 'exponent'; // of a fit: its bar alone says what is too much
-  const noise = isExponent ? Infinity : Math.max(leastNoise, 2 * Math.hypot(spread(before), spread(now)));
+  const noise = isExponent ? Infinity : Math.max(leastNoise, Math.hypot(spread(before), spread(now)));
   const verdict = lost
     ? 'bar lost'
     : factor > 1 + noise

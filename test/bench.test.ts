@@ -38,7 +38,7 @@ test('a figure is the median and half the 10-90 range over it', (t) => {
   const { median, slack, spread } = figure([undefined, 8, 10, undefined, 12]);
   t.is(median, 10);
   t.true(Math.abs(slack - 0.16) < 1e-12);
-  t.true(Math.abs(spread / slack - 2.2) < 1e-12); // Student's 4.3 for three values, over 1.96
+  t.true(Math.abs(spread / slack - 5.06) < 1e-12); // Student's 9.92 for three values, over 1.96
 });
 
 test('a ratio pairs the rounds in which both played', (t) => {
@@ -100,8 +100,8 @@ function results(...rows: Row[]) {
 }
 
 test('a regression is what is slower beyond the noise of both runs', (t) => {
-  const before = results(result({ ms: 10, spread: 0.04 }));
-  const verdict = (ms: number) => compare(before, results(result({ ms, spread: 0.03 })))[0]!.verdict;
+  const before = results(result({ ms: 10, spread: 0.08 }));
+  const verdict = (ms: number) => compare(before, results(result({ ms, spread: 0.06 })))[0]!.verdict;
   t.is(verdict(10.9), 'same');
   t.is(verdict(11.2), 'slower');
   t.is(verdict(8.9), 'faster');
