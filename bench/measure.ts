@@ -89,8 +89,8 @@ export async function alternate(players: readonly Player[], plan: Plan = standar
   const results: (number | undefined)[][] = [];
   for (const player of players) {
     const warm = median(await player.sample(0));
-    // Whoever takes long has been called before, when its answer was checked.
-    const isSlow = warm >= verySlow * plan.slowMs;
+    // Whoever takes long has been called before, when its answer was checked (but for plans in which all are slow).
+    const isSlow = plan.slowMs > 0 && warm >= verySlow * plan.slowMs;
     const again = warm >= plan.slowMs && !isSlow ? median(await player.sample(0)) : warm;
     strides.push(again < plan.slowMs ? 1 : Math.floor((plan.rounds - 1) / (plan.slowRounds - 1)));
     results.push(isSlow ? [warm] : []);

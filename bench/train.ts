@@ -4,9 +4,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import sharp from 'sharp';
 import { setThreads, vitConfigs } from '../lib/train/index.ts';
+import { called, count, misused } from './arguments.ts';
 import { uniform } from './inputs.ts';
 import { alternate, figure, type Plan, type Player, ratio } from './measure.ts';
 import { PeerWorker } from './peers/client.ts';
@@ -23,15 +23,13 @@ const help = `npx horoball bench train [options], in a checkout npm run bench:tr
   --python FILE   an interpreter that has the peers (default: bench/peers/.venv)
 `;
 
-const { values } = parseArgs({
-  options: {
-    help: { type: 'boolean' },
-    model: { type: 'string', default: 'vit_small_patch16_224' },
-    batch: { type: 'string', default: '16' },
-    threads: { type: 'string', default: String(availableParallelism()) },
-    only: { type: 'string', default: '' },
-    python: { type: 'string' },
-  },
+const values = called(help, {
+  help: { type: 'boolean' },
+  model: { type: 'string', default: 'vit_small_patch16_224' },
+  batch: { type: 'string', default: '16' },
+  threads: { type: 'string', default: String(availableParallelism()) },
+  only: { type: 'string', default: '' },
+  python: { type: 'string' },
 });
 
 const pictureCount = 96;
@@ -40,7 +38,7 @@ const testCount = 8;
 const plan: Plan = { rounds: 5, slowRounds: 5, slowMs: 0, turnMs: 0, settleMs: 1000 };
 
 async function main(): Promise<void> {
-  const [threads, batch] = [Number(values.threads), Number(values.batch)];
+  const [threads, batch] = [count('--threads', values.threads), count('--batch', values.batch)];
   setThreads(threads);
   const folder = await mkdtemp(join(tmpdir(), 'horoball-pictures-'));
   try {
@@ -222,9 +220,8 @@ function peerParams({ model, batch, folder }: Setting): object {
 
 function viT() {
   const config = vitConfigs[values.model as keyof typeof vitConfigs];
-  if (config === undefined) throw new Error(`--model: expected one of ${Object.keys(vitConfigs).join(', ')}`);
+  if (config === undefined) misused(`--model: expected one of ${Object.keys(vitConfigs).join(', ')}`);
   return config;
 }
 
-if (values.help) process.stdout.write(help);
-else await main();
+await main();
