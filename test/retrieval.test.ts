@@ -43,6 +43,8 @@ for (const type of types) {
       [3, 5, 2, 5],
       [70, 333, 19, 10],
       [129, 1000, 33, 1],
+      [2, 3000, 7, 100],
+      [150, 700, 12, 300],
     ] as const) {
       test(`${type.name} ${metric} top ${k} of ${rows} for ${queries} x ${cols}`, async (t) => {
         const q = cloud(type, queries, cols, 0.9, 21);
@@ -71,6 +73,21 @@ for (const type of types) {
     t.deepEqual([...masked.indices.subarray(0, 3)], [4, 1, -1]);
     t.is(masked.distances[2], Infinity);
     t.is(masked.distances[0], 0);
+  });
+
+  test(`${type.name}: ties go to the lower row in long answers too`, (t) => {
+    const [points, rows] = [5, 1000];
+    const gallery = matrix(type.from(Array.from({ length: rows }, (_, i) => (i % points) / 10)), rows, 1);
+    for (const k of [64, 65, 200, 333, rows]) {
+      const { indices, distances } = topK.sync(matrix(type.from([0, 0.2]), 2, 1), gallery, { k, c: 1 });
+      const want = Array.from(
+        { length: rows },
+        (_, i) => (i % (rows / points)) * points + Math.floor(i / 200),
+      );
+      t.deepEqual([...indices.subarray(0, k)], want.slice(0, k));
+      t.deepEqual(distances.subarray(0, k).toSorted(), distances.subarray(0, k));
+      t.is(new Set(indices.subarray(k)).size, k);
+    }
   });
 
   test(`${type.name}: a row with NaN is never answered`, (t) => {

@@ -2,7 +2,8 @@
 # the linker can't take an AVX-512 copy of a helper for the baseline's.
 find_package(Threads REQUIRED)
 
-add_library(horoball_kernels STATIC native/cpu/dispatch.cc native/cpu/parallel.cc native/cpu/row_cards.cc
+add_library(horoball_kernels STATIC native/cpu/candidates.cc native/cpu/dispatch.cc native/cpu/parallel.cc
+  native/cpu/row_cards.cc
   native/cpu/row_formula.cc native/cpu/scratch.cc)
 target_include_directories(horoball_kernels PRIVATE native)
 target_link_libraries(horoball_kernels PRIVATE horoball_warnings Threads::Threads)

@@ -6,7 +6,7 @@
 // (outside the ball) and rows with NaN are never answered.
 #pragma once
 
-#include "cpu/nearest.h"
+#include "cpu/collector.h"
 #include "cpu/pairwise.h"
 
 namespace horoball {
@@ -29,6 +29,7 @@ class Select {
     const std::int64_t row_bytes = static_cast<std::int64_t>(sizeof(T)) * (depth_ > 0 ? depth_ : 1);
     const std::int64_t fitting = kGalleryBytes / (row_bytes * kSide);
     chunk_ = lesser(round_up(gallery_.rows, kSide), (fitting > 0 ? fitting : 1) * kSide);
+    collects_ = Collector<T>::serves(args.k, threads_ * kSide);
     // Few queries: the gallery is shared out instead.
     blocks_ = ceil_div(queries_.rows, kSide);
     parts_ = blocks_ >= threads_
@@ -46,7 +47,7 @@ class Select {
     prepare_queries();
     for (std::int64_t first = 0; first < gallery_.rows && !is_cancelled(run_); first += chunk_)
       search_chunk(first);
-    for_each(threads_, queries_.rows, [&](std::int64_t i, int) { answer(i); });
+    for_each(threads_, queries_.rows, [&](std::int64_t i, int worker) { answer(i, worker); });
     return finished(run_);
   }
 
@@ -71,6 +72,15 @@ class Select {
     bound_ = cutter.take<T>(parts_ * blocks_ * kSide);
     spare_distance_ = cutter.take<T>((lists - queries_.rows) * args_.k);
     spare_index_ = cutter.take<std::int32_t>((lists - queries_.rows) * args_.k);
+    if (!collects_) return;
+    const std::int64_t rows = threads_ * kSide;
+    collected_ = {cutter.take<Candidate<T>>(rows * 2 * args_.k), cutter.take<std::int64_t>(rows),
+                  cutter.take<T>(rows), args_.k};
+  }
+
+  Collector<T> collector(int worker) const {
+    const std::int64_t rows = collects_ ? worker * kSide : 0;
+    return {collected_.row(rows), collected_.counts + rows, collected_.farthest + rows, args_.k};
   }
 
   // The list of query i over one part of the gallery; that of part 0 is the answer itself.
@@ -105,12 +115,16 @@ class Select {
       hide_forbidden(panel * kCols, first, rows);
     });
     const std::int64_t share = ceil_div(panels, parts_);
-    for_each(threads_, blocks_ * parts_, [&](std::int64_t task, int) {
+    for_each(threads_, blocks_ * parts_, [&](std::int64_t task, int worker) {
       const std::int64_t block = task / parts_, part = task % parts_;
+      const std::int64_t rows = collects_ ? lesser(kSide, queries_.rows - block * kSide) : 0;
+      const Collector<T> collector = this->collector(worker);
+      for (std::int64_t i = 0; i < rows; ++i) collector.open(i, list(block * kSide + i, part));
       for (std::int64_t p = part * share; p < lesser((part + 1) * share, panels) && !is_cancelled(run_);
            ++p) {
-        search_panel(chunk, block, part, p);
+        search_panel(chunk, block, part, p, collector);
       }
+      for (std::int64_t i = 0; i < rows; ++i) collector.close(i, list(block * kSide + i, part));
     });
   }
 
@@ -122,7 +136,8 @@ class Select {
     }
   }
 
-  void search_panel(const Chunk& chunk, std::int64_t block, std::int64_t part, std::int64_t panel) {
+  void search_panel(const Chunk& chunk, std::int64_t block, std::int64_t part, std::int64_t panel,
+                    const Collector<T>& collector) {
     const std::int64_t rows = lesser(kSide, queries_.rows - block * kSide);
     T* bound = bounds(block, part);
     for (std::int64_t i = 0; i < rows; i += kTileRows) {
@@ -135,7 +150,7 @@ class Select {
         unrolled<kTileVectors>([&](auto v) HOROBALL_LAMBDA {
           found |= any(worth_a_look(g.row[r][v], row + r, panel * kCols + v * V::kLanes, bound[i + r]));
         });
-        if (found) look(chunk, g.row[r], row + r, part, panel, bound[i + r]);
+        if (found) look(chunk, g.row[r], row + r, part, panel, bound[i + r], collector);
       });
     }
   }
@@ -148,9 +163,11 @@ class Select {
   }
 
   void look(const Chunk& chunk, const V (&g)[kTileVectors], std::int64_t i, std::int64_t part,
-            std::int64_t panel, T& bound) {
+            std::int64_t panel, T& bound, const Collector<T>& collector) {
     const Sides<Card, T, Rowset<T>, Chunk> sides{card_, queries_, chunk, x_, y_, false};
     const Nearest<T> nearest = list(i, part);
+    const std::int64_t own = i % kSide;
+    const auto worst = [&] { return collects_ ? collector.farthest[own] : nearest.worst(); };
     bool changed = false;
     for (int v = 0; v < kTileVectors; ++v) {
       const std::int64_t j = panel * kCols + v * V::kLanes;
@@ -160,14 +177,14 @@ class Select {
       mend(sides, i, j, s);
       card_.distance(V::load(s), V(x_.q[i]), V::load(y_.q + j)).store(distance);
       for (int l = 0; l < V::kLanes; ++l) {
-        if (distance[l] < nearest.worst() && admits(chunk, i, j + l)) {
-          changed |= nearest.offer(distance[l], static_cast<std::int32_t>(chunk.first + j + l));
-        }
+        if (!(distance[l] < worst()) || !admits(chunk, i, j + l)) continue;
+        const auto row = static_cast<std::int32_t>(chunk.first + j + l);
+        changed |= collects_ ? collector.offer(own, distance[l], row) : nearest.offer(distance[l], row);
       }
     }
     if (!changed) return;
-    const double worst = static_cast<double>(nearest.worst());
-    bound = static_cast<T>(card_.rank_at(worst, static_cast<double>(x_.q[i])) * kSlack);
+    const double within = static_cast<double>(worst());
+    bound = static_cast<T>(card_.rank_at(within, static_cast<double>(x_.q[i])) * kSlack);
   }
 
   bool admits(const Chunk& chunk, std::int64_t i, std::int64_t j) const {
@@ -176,7 +193,9 @@ class Select {
            (args_.allowed == nullptr || args_.allowed[row] != 0);
   }
 
-  void answer(std::int64_t i) const {
+  void answer(std::int64_t i, int worker) const {
+    const auto list_of = [&](std::int64_t part) { return list(i, part); };
+    if (collects_) return collector(worker).join(0, parts_, list_of);
     const Nearest<T> all = list(i, 0);
     for (std::int64_t part = 1; part < parts_; ++part) {
       const Nearest<T> more = list(i, part);
@@ -196,6 +215,8 @@ class Select {
   Prepared<T> x_{}, y_{};
   T *bound_ = nullptr, *spare_distance_ = nullptr;
   std::int32_t* spare_index_ = nullptr;
+  bool collects_ = false;
+  Collector<T> collected_{};  // of all workers
 };
 
 Status select(const SelectArgs& args, const Run& run) {
