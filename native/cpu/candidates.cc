@@ -5,25 +5,27 @@
 namespace horoball {
 namespace {
 
-template <class T>
-bool is_nearer(const Candidate<T>& a, const Candidate<T>& b) {
-  return a.distance < b.distance || (a.distance == b.distance && a.index < b.index);
-}
+struct IsNearer {
+  template <class T>
+  bool operator()(const Candidate<T>& a, const Candidate<T>& b) const {
+    return a.distance < b.distance || (a.distance == b.distance && a.index < b.index);
+  }
+};
 
 }  // namespace
 
 void keep_nearest(Candidate<float>* first, std::int64_t count, std::int64_t k) {
-  std::nth_element(first, first + (k - 1), first + count, is_nearer<float>);
+  std::nth_element(first, first + (k - 1), first + count, IsNearer{});
 }
 void keep_nearest(Candidate<double>* first, std::int64_t count, std::int64_t k) {
-  std::nth_element(first, first + (k - 1), first + count, is_nearer<double>);
+  std::nth_element(first, first + (k - 1), first + count, IsNearer{});
 }
 
 void sort_nearest(Candidate<float>* first, std::int64_t count) {
-  std::sort(first, first + count, is_nearer<float>);
+  std::sort(first, first + count, IsNearer{});
 }
 void sort_nearest(Candidate<double>* first, std::int64_t count) {
-  std::sort(first, first + count, is_nearer<double>);
+  std::sort(first, first + count, IsNearer{});
 }
 
 }  // namespace horoball

@@ -171,12 +171,15 @@ class Select {
     bool changed = false;
     for (int v = 0; v < kTileVectors; ++v) {
       const std::int64_t j = panel * kCols + v * V::kLanes;
-      if (!any(worth_a_look(g[v], i, j, bound))) continue;
+      unsigned lanes = bits_of(g[v], worth_a_look(g[v], i, j, bound));
+      if (lanes == 0) continue;
       T s[V::kLanes], distance[V::kLanes];
-      squared_from<Card>(g[v], x_, i, y_, j).store(s);
-      mend(sides, i, j, s);
+      const V given = squared_from<Card>(g[v], x_, i, y_, j);
+      given.store(s);
+      if (any(nearness<Card>(given, x_, i, y_, j) < V(T(0)))) mend(sides, i, j, s);
       card_.distance(V::load(s), V(x_.q[i]), V::load(y_.q + j)).store(distance);
-      for (int l = 0; l < V::kLanes; ++l) {
+      for (; lanes != 0; lanes &= lanes - 1) {
+        const int l = __builtin_ctz(lanes);
         if (!(distance[l] < worst()) || !admits(chunk, i, j + l)) continue;
         const auto row = static_cast<std::int32_t>(chunk.first + j + l);
         changed |= collects_ ? collector.offer(own, distance[l], row) : nearest.offer(distance[l], row);

@@ -196,6 +196,19 @@ HOROBALL_INLINE bool any(MaskRaw mask) {
 #endif
 }
 
+// The lanes where a comparison holds, a bit each.
+template <class T>
+HOROBALL_INLINE unsigned bits_of(Vec<T>, typename Vec<T>::Mask mask) {
+#if defined(__AVX512F__)
+  const __m512i raw = reinterpret_cast<__m512i>(mask);
+  return sizeof(T) == 4 ? _mm512_test_epi32_mask(raw, raw) : _mm512_test_epi64_mask(raw, raw);
+#else
+  unsigned bits = 0;
+  for (int l = 0; l < Vec<T>::kLanes; ++l) bits |= mask[l] != 0 ? 1u << l : 0u;
+  return bits;
+#endif
+}
+
 // The lanes moved down by `kBy`, cyclically.
 template <int kBy, class T, int... i>
 HOROBALL_INLINE Vec<T> rotated(Vec<T> v, std::integer_sequence<int, i...>) {
