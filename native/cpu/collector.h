@@ -12,8 +12,8 @@ namespace {
 constexpr std::int64_t kLargestHeap = 64;
 constexpr std::int64_t kCollectedBytes = 64 << 20;
 
-// One worker's. Between two visits to a block its rows' nearest lie in lists, in no order; list.distance[k -
-// 1] is the farthest where there are k.
+// One worker's. Between two visits to a block its rows' nearest lie in lists, in no order but for the last
+// one of a full list, which is the farthest.
 template <class T>
 struct Collector {
   Candidate<T>* rows;  // [row][2 k]

@@ -75,8 +75,8 @@ inline void find_tops(const T* logits, std::int64_t rows, std::int64_t columns, 
 }
 
 // exp(S - v_i) for the row of a pair and exp(S - v_j) for its column are x rise_j fall_i and x rise_i fall_j
-// with x = exp(S - v_i/2 - v_j/2): one exponential serves both. It can't underflow before they do while the v
-// of a tile are within kReach of each other.
+// with x = exp(S - v_i/2 - v_j/2): one exponential serves both. While the v of a tile are within kReach of
+// each other, x is 0 only where both are below 1e-11 (in float64 far less).
 constexpr double kReach = 120;
 
 // exp((v - base)/2) and its inverse, of the rows or the columns of a tile.
