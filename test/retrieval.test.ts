@@ -1,5 +1,6 @@
 import test from 'ava';
 import { matrix, pairwiseDistance, retrievalMetrics, topK } from '../lib/index.ts';
+import { core } from '../lib/native.ts';
 import { nearest, pairwise, table } from './oracle.ts';
 import { close, cloud, Reference, types, within } from './support.ts';
 
@@ -142,3 +143,36 @@ test('scattered queries and galleries, bigint labels', (t) => {
   const options = { ks: [1, 2], metric: 'euclidean', query: [4, 1], gallery: [3, 0, 2] } as const;
   t.deepEqual(retrievalMetrics.sync(x, labels, options).recall, { 1: 1, 2: 1 });
 });
+
+/** A view of an array's first numbers; what lies behind them is `filler`. */
+function before<A extends Float32Array | Float64Array | Int32Array>(array: A, filler: number, count: number) {
+  array.fill(filler);
+  return { view: array.subarray(0, count) as A, rest: () => array.subarray(count) };
+}
+
+for (const type of types) {
+  // Padding queries are near to every point outside the ball: once, they were answered beyond the arrays.
+  test(`${type.name}: a search writes into its answer only, wherever the points lie`, (t) => {
+    const [gallery, d] = [200, 2];
+    const y = cloud(type, gallery, d, 1.5, 3);
+    for (const k of [1, 3, 100]) {
+      for (const n of [1, 3, 9, 17]) {
+        const x = cloud(type, n, d, 0.9, 4);
+        const indices = before(new Int32Array((n + 200) * k), -7, n * k);
+        const distances = before(new type((n + 200) * k), Number.POSITIVE_INFINITY, n * k);
+        // biome-ignore format: a group a line
+        core().select(
+          0, 0, 1, k,
+          x.data, n, d,
+          y.data, gallery, d,
+          null, null,
+          indices.view, distances.view, n, k,
+          -1, 1, 0,
+        );
+        t.true(indices.rest().every((i) => i === -7));
+        t.true(distances.rest().every((each) => each === Number.POSITIVE_INFINITY));
+        t.deepEqual({ indices: indices.view, distances: distances.view }, topK.sync(x, y, { k, c: 1 }));
+      }
+    }
+  });
+}

@@ -146,6 +146,7 @@ class Select {
       const Sums<T, kTileVectors> g =
           product<kTileVectors, Left::by_k>(left, kCols, y_.panel(panel), kCols, depth_);
       unrolled<kTileRows>([&](auto r) HOROBALL_LAMBDA {
+        if (i + r >= rows) return;  // padding has no list, and is near to rows outside the ball
         bool found = false;
         unrolled<kTileVectors>([&](auto v) HOROBALL_LAMBDA {
           found |= any(worth_a_look(g.row[r][v], row + r, panel * kCols + v * V::kLanes, bound[i + r]));
