@@ -1,4 +1,6 @@
 // The emulated devices and their memory.
+#include <sys/mman.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -8,12 +10,16 @@
 
 namespace {
 
-constexpr std::size_t kGuard = 64;
+// An array ends within kAlignment bytes of a page that nothing may touch, and such a page lies before it: a
+// kernel that reads or writes elsewhere ends the process.
+constexpr std::size_t kPage = 4096, kAlignment = 16;
 constexpr unsigned char kGuardByte = 0xa5;
 
 struct Array {
   std::size_t bytes;
   int device;
+  unsigned char* mapped;
+  std::size_t size;  // of the mapping
 };
 
 std::mutex mutex;
@@ -93,11 +99,17 @@ cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
 cudaError_t cudaMalloc(void** data, std::size_t bytes) {
   const std::lock_guard lock(mutex);
   if (bytes > memory_of_a_device() - used[device_now]) return note(cudaErrorMemoryAllocation);
-  auto* base = static_cast<unsigned char*>(std::aligned_alloc(256, (bytes + kGuard + 255) / 256 * 256));
-  if (base == nullptr) return note(cudaErrorMemoryAllocation);
+  const std::size_t inside = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  const std::size_t pages = (inside + kPage - 1) / kPage * kPage;
+  void* mapped = mmap(nullptr, pages + 2 * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapped == MAP_FAILED) return note(cudaErrorMemoryAllocation);
+  auto* before = static_cast<unsigned char*>(mapped);
+  mprotect(before, kPage, PROT_NONE);
+  mprotect(before + kPage + pages, kPage, PROT_NONE);
+  unsigned char* base = before + kPage + pages - inside;
   std::memset(base, 0xff, bytes);
-  std::memset(base + bytes, kGuardByte, kGuard);
-  arrays[base] = {bytes, device_now};
+  std::memset(base + bytes, kGuardByte, inside - bytes);
+  arrays[base] = {bytes, device_now, before, pages + 2 * kPage};
   used[device_now] += bytes;
   *data = base;
   return cudaSuccess;
@@ -107,15 +119,15 @@ cudaError_t cudaFree(void* data) {
   const std::lock_guard lock(mutex);
   const auto found = arrays.find(static_cast<unsigned char*>(data));
   if (found == arrays.end()) return note(cudaErrorInvalidValue);
-  const auto* guard = found->first + found->second.bytes;
-  for (std::size_t i = 0; i < kGuard; ++i) {
-    if (guard[i] == kGuardByte) continue;
-    std::fprintf(stderr, "CUDA emulator: a kernel wrote beyond an array of %zu bytes\n", found->second.bytes);
+  const Array array = found->second;
+  for (const unsigned char* at = found->first + array.bytes; at < array.mapped + array.size - kPage; ++at) {
+    if (*at == kGuardByte) continue;
+    std::fprintf(stderr, "CUDA emulator: a kernel wrote beyond an array of %zu bytes\n", array.bytes);
     std::abort();
   }
-  used[found->second.device] -= found->second.bytes;
+  used[array.device] -= array.bytes;
   arrays.erase(found);
-  std::free(data);
+  munmap(array.mapped, array.size);
   return cudaSuccess;
 }
 
