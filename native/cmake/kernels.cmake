@@ -16,8 +16,9 @@ function(horoball_level name)
   add_library(horoball_${name} OBJECT native/cpu/isa.cc)
   target_include_directories(horoball_${name} PRIVATE native)
   target_compile_definitions(horoball_${name} PRIVATE HOROBALL_LEVEL=${name})
-  target_compile_options(horoball_${name} PRIVATE -O3 -ffp-contract=off -fno-math-errno -fno-exceptions
-    ${ARGN})
+  # With a check at each access, -O3 takes the compiler half an hour.
+  target_compile_options(horoball_${name} PRIVATE $<IF:$<BOOL:${HOROBALL_SANITIZE}>,-O1,-O3> -ffp-contract=off
+    -fno-math-errno -fno-exceptions ${ARGN})
   target_link_libraries(horoball_${name} PRIVATE horoball_warnings)
   target_sources(horoball_kernels PRIVATE $<TARGET_OBJECTS:horoball_${name}>)
 endfunction()
