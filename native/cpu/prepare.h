@@ -1,9 +1,9 @@
-// Rows made ready for the matrix product: panels of kTileCols rows with the coordinate outermost, so that one
-// layout serves as both of its factors; and beside them what a metric wants to know of each row.
+// Rows made ready for a matrix of distances: packed for the product, and beside that what a metric wants to
+// know of each row.
 #pragma once
 
-#include "cpu/gemm.h"
 #include "cpu/layout.h"
+#include "cpu/pack.h"
 #include "ops/metric_card.h"
 #include "ops/near.h"
 #include "ops/square.h"
@@ -66,25 +66,6 @@ inline void prepare_row(const Card& card, const T* row, std::int64_t i, const Pr
     if (!(a > 0)) {
       out.n[i] = static_cast<T>(kOutside);
       out.q[i] = 1;
-    }
-  }
-}
-
-// Transposes kTileCols rows, from row `first` on, into a panel.
-template <class T, class Source>
-inline void pack_panel(const Source& source, std::int64_t first, const double* scale, std::int64_t depth,
-                       T* to) {
-  constexpr int kCols = kTileCols<T>;
-  for (int r = 0; r < kCols; ++r) {
-    const T* row = source.row(first + r);
-    if (row == nullptr) {
-      for (std::int64_t k = 0; k < depth; ++k) to[k * kCols + r] = 0;
-    } else if (scale == nullptr || scale[r] == 1) {
-      for (std::int64_t k = 0; k < depth; ++k) to[k * kCols + r] = row[k];
-    } else {
-      for (std::int64_t k = 0; k < depth; ++k) {
-        to[k * kCols + r] = static_cast<T>(static_cast<double>(row[k]) * scale[r]);
-      }
     }
   }
 }

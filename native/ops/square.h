@@ -48,9 +48,10 @@ HD Square joined(const double (&high)[kStrands], const double (&low)[kStrands], 
   return sum;
 }
 
-// sum of sign_k x_k^2, where only the first sign may be negative.
+// sum of sign_k x_k^2, where only the first sign may be negative. A function of its own: within a longer one
+// the compiler does not see that the strands fit a register.
 template <class T>
-HD Square square(const T* x, std::int64_t depth, bool minkowski) {
+[[gnu::noinline]] Square square(const T* x, std::int64_t depth, bool minkowski) {
   double high[kStrands] = {}, low[kStrands] = {};
   const std::int64_t whole = depth / kStrands * kStrands;
   for (std::int64_t k = 0; k < whole; k += kStrands) {
