@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process';
 import { stat } from 'node:fs/promises';
 import { performance } from 'node:perf_hooks';
 import { promisify } from 'node:util';
-import { coreInfo, retrievalMetrics } from '../lib/index.ts';
+import { retrievalMetrics } from '../lib/index.ts';
 import { asProgram, elsewhere } from './elsewhere.ts';
 import { figure } from './measure.ts';
 import { peakBytes } from './memory.ts';
@@ -16,8 +16,8 @@ const processes = 9;
 
 /** `require` of core.node and `import` of the package in fresh processes, and the size of the file. */
 export async function measureLoading(threads: number): Promise<Row[]> {
-  const file = loadedCore();
   const index = import.meta.resolve('horoball');
+  const file = await coreOf(index);
   const ways = {
     'require core.node': `createRequire(import.meta.url)(${JSON.stringify(file)})`,
     'import horoball, first call': `(await import(${JSON.stringify(index)})).coreInfo()`,
@@ -34,11 +34,11 @@ export async function measureLoading(threads: number): Promise<Row[]> {
   return [...rows, row({ ...known, op: 'core.node, size', value, unit: 'MB' })];
 }
 
-/** The file that this process has loaded the core from. */
-function loadedCore(): string {
-  coreInfo();
-  const { sharedObjects } = process.report.getReport() as { sharedObjects: readonly string[] };
-  return sharedObjects.find((name) => name.endsWith('.node')) as string;
+/** The file that the package loads its core from, asked in a process that has no peers' addons beside it. */
+async function coreOf(index: string): Promise<string> {
+  const file = await printedBy(`(await import(${JSON.stringify(index)})).coreInfo();
+    console.log(process.report.getReport().sharedObjects.find((name) => name.endsWith('.node')));`);
+  return file.trim();
 }
 
 async function loadOnce(code: string): Promise<number> {
@@ -46,8 +46,11 @@ async function loadOnce(code: string): Promise<number> {
     const begin = performance.now();
     ${code};
     console.log(performance.now() - begin);`;
-  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', timed]);
-  return Number(stdout);
+  return Number(await printedBy(timed));
+}
+
+async function printedBy(code: string): Promise<string> {
+  return (await promisify(execFile)(process.execPath, ['--input-type=module', '-e', code])).stdout;
 }
 
 const loading: Labels = {
