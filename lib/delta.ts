@@ -8,7 +8,7 @@ import {
   type Steps,
 } from './call.ts';
 import { checkOptions, choice, deviceIndex, integer, threadCount } from './check.ts';
-import { shapeError } from './errors.ts';
+import { rangeError, shapeError } from './errors.ts';
 import { range } from './integers.ts';
 import { allocate, asMatrix, type Matrix, type Reals } from './matrix.ts';
 import { core } from './native.ts';
@@ -53,8 +53,10 @@ function* measure(input: Matrix, given?: DeltaOptions): Steps<Delta> {
   let delta = 0;
   const relatives: number[] = [];
   for (let sample = 0; sample < samples; ++sample) {
+    asMatrix(name, 'x', input); // may have been detached meanwhile
     const subset = whole ? undefined : draw(rows.rows, size, seed, sample);
     const distances = ready ? yield* among(rows, subset) : yield* between(rows, subset, options);
+    yield* checkFinite(distances);
     const one = prepareDelta(distances, options);
     yield one;
     const found = one.finish();
@@ -128,9 +130,22 @@ function* among(distances: Matrix, subset: Int32Array | undefined): Steps<Matrix
   for (let i = 0; i < n; ++i) {
     const from = subset[i]! * distances.cols;
     for (let j = 0; j < n; ++j) out[i * n + j] = distances.data[from + subset[j]!]!;
-    if (i % 256 === 255) yield pause;
+    if (i % 256 === 255) {
+      yield pause;
+      asMatrix(name, 'x', distances);
+    }
   }
   return { data: out, rows: n, cols: n };
+}
+
+/** A maximum passes NaN by: what has no distance would look like a tree. */
+function* checkFinite({ data, rows, cols }: Matrix): Steps<void> {
+  for (let i = 0; i < rows; ++i) {
+    for (let at = i * cols; at < (i + 1) * cols; ++at) {
+      if (!Number.isFinite(data[at])) throw rangeError(name, 'x', 'finite distances', data[at]);
+    }
+    if (i % 1024 === 1023) yield pause;
+  }
 }
 
 function prepareDelta<T extends Reals>(

@@ -72,9 +72,8 @@ export function livingMask({ alive, used, size }: Store<Reals>): Uint8Array | un
   return size === used ? undefined : alive.slice(0, used);
 }
 /** 1 where a living row has one of the labels. */
-export function labelMask({ alive, labels, used }: Store<Reals>, wanted: Iterable<number>): Uint8Array {
-  const set = new Set(wanted);
+export function labelMask({ alive, labels, used }: Store<Reals>, wanted: ReadonlySet<number>): Uint8Array {
   const mask = new Uint8Array(used);
-  for (let row = 0; row < used; ++row) mask[row] = alive[row]! & Number(set.has(labels[row]!));
+  for (let row = 0; row < used; ++row) mask[row] = alive[row]! & Number(wanted.has(labels[row]!));
   return mask;
 }

@@ -1,6 +1,6 @@
 import { type AsyncOptions, type CallOptions, runAsync, runSync } from './call.ts';
 import { checkOptions, integer } from './check.ts';
-import { coded, shapeError } from './errors.ts';
+import { coded, shapeError, typeError } from './errors.ts';
 import { copy, emptyStore, find, labelMask, livingMask, moved, type Store } from './gallery-store.ts';
 import { integerList, range } from './integers.ts';
 import { readSafetensors, type SafeTensor, writeSafetensors } from './io/safetensors.ts';
@@ -75,7 +75,10 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
     const operation = 'Gallery.add';
     const added = asMatrix(operation, 'rows', rows);
     const count = added.rows;
-    const given = labels && integerList(operation, 'labels', labels, { ...int32, length: count });
+    const given =
+      labels === undefined
+        ? undefined
+        : integerList(operation, 'labels', labels, { ...int32, length: count });
     const old = this.#store ?? emptyStore(operation, added);
     checkPair(operation, 'rows', { data: old.data, rows: 0, cols: old.cols }, added);
     const used = old.used + count;
@@ -149,8 +152,12 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
       k,
       threads,
       device,
-      allowed: labels === undefined ? livingMask(store) : labelMask(store, labels),
-      exclude: exclude && Int32Array.from(exclude, (number) => find(store, number)),
+      allowed: labels === undefined ? livingMask(store) : labelMask(store, labelSet(operation, labels)),
+      exclude:
+        exclude &&
+        integerList(operation, 'exclude', exclude, { ...int32, least: -1 }).map((number) =>
+          find(store, number),
+        ),
     });
     return {
       start: search.start,
@@ -252,12 +259,20 @@ function soundRows(rows: SafeTensor, numbers: unknown, labels: unknown, next: nu
   if (!(numbers instanceof Int32Array && labels instanceof Int32Array && isReals(rows.data))) return false;
   const ascending = numbers.every((number, i) => number > (i === 0 ? -1 : numbers[i - 1]!) && number < next);
   return (
+    next <= 2 ** 31 &&
     rows.shape.length === 2 &&
     rows.shape[1]! > 0 &&
     numbers.length === rows.shape[0] &&
     labels.length === numbers.length &&
     ascending
   );
+}
+
+function labelSet(operation: string, labels: Iterable<number>): ReadonlySet<number> {
+  if (typeof labels?.[Symbol.iterator] !== 'function') {
+    throw typeError(operation, 'labels', 'an iterable of integers', labels);
+  }
+  return new Set(integerList(operation, 'labels', Array.from(labels), int32));
 }
 
 function notOne(path: string): Error {

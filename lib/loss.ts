@@ -162,8 +162,13 @@ function prepare<T extends Reals>(options: LossOptions<T>): Prepared<LossResult<
   const { views, order } = batchViews(name, logits.rows, options.views, options.labels);
   const mean = choice(name, 'reduction', options.reduction ?? 'sum', ['sum', 'mean']) === 1;
   const wanted = options.grad ?? true;
-  const gradE = wanted ? gradient('out.gradEuclidean', options.out?.gradEuclidean, euclidean) : undefined;
-  const gradH = wanted ? gradient('out.gradHyperbolic', options.out?.gradHyperbolic, hyperbolic) : undefined;
+  const { out } = options;
+  const gradE = wanted
+    ? gradient('out.gradEuclidean', out?.gradEuclidean, euclidean, [hyperbolic])
+    : undefined;
+  const gradH = wanted
+    ? gradient('out.gradHyperbolic', out?.gradHyperbolic, hyperbolic, [euclidean, gradE])
+    : undefined;
   const guard = guards(name, options.compat);
   const device = deviceIndex(name, options.device);
   const threads = threadCount(name, options.threads);
@@ -197,8 +202,9 @@ function gradient<T extends Reals>(
   argument: string,
   out: Rows<T> | undefined,
   of: Matrix<T> | undefined,
+  others: readonly (Matrix<T> | undefined)[],
 ): Matrix<T> | undefined {
-  return of === undefined ? undefined : resultMatrix(name, argument, out, of.rows, of.cols, [of]);
+  return of === undefined ? undefined : resultMatrix(name, argument, out, of.rows, of.cols, [of, ...others]);
 }
 
 function statistics([min = 0, mean = 0, max = 0, accuracy = 0]: Iterable<number>): LossStats {

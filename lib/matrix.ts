@@ -51,10 +51,25 @@ function asRow<T extends Reals>(operation: string, argument: string, data: T): M
 
 function checkData(operation: string, argument: string, data: Reals): void {
   if (!isReals(data)) throw typeError(operation, argument, 'a Float32Array or Float64Array', describe(data));
-  // A job on another thread must not lose the memory under its feet. (ES2024; absent before it.)
-  if ((data.buffer as { resizable?: boolean }).resizable === true) {
+  checkFixed(operation, argument, data);
+}
+
+/** Throws for a resizable buffer: a job on another thread must not lose the memory under its feet. */
+export function checkFixed(operation: string, argument: string, { buffer }: ArrayBufferView): void {
+  // ES2024; absent before it.
+  if ((buffer as { resizable?: boolean }).resizable === true) {
     throw typeError(operation, argument, 'a buffer of fixed length', 'a resizable one');
   }
+}
+
+/** The place for the gradient of c, checked. */
+export function checkGradC(operation: string, gradC: Float64Array | undefined): Float64Array | undefined {
+  if (gradC === undefined) return undefined;
+  if (!(gradC instanceof Float64Array && gradC.length === 1)) {
+    throw typeError(operation, 'gradC', 'a Float64Array of one element', gradC);
+  }
+  checkFixed(operation, 'gradC', gradC);
+  return gradC;
 }
 
 /** By tag, so that arrays of another realm pass and a Float16Array does not. */

@@ -3,6 +3,7 @@ import { type Compat, curvature, deviceIndex, finite, guards, threadCount } from
 import { rangeError, shapeError, typeError } from './errors.ts';
 import {
   asMatrix,
+  checkGradC,
   checkSameType,
   type Matrix,
   type Reals,
@@ -160,7 +161,7 @@ function prepareVjp(name: string, entry: Entry, args: readonly unknown[]): Prepa
   const call = read(name, entry, args, true);
   const { inputs, shape } = call;
   const cotangent = cotangentOf(name, call);
-  const gradC = gradCOf(name, call.options);
+  const gradC = checkGradC(name, call.options.gradC);
   const grads = inputs.map((input) => input && zeros(name, input.data, input.rows, input.cols));
   const scalars = new Float64Array(2);
   const [x, y, u] = inputs;
@@ -318,11 +319,4 @@ function cotangentOf(name: string, { cotangent, shape, inputs }: Call): Reals {
     throw shapeError(name, 'cotangent', `${shape.rows} x ${shape.cols}`, `${given.rows} x ${given.cols}`);
   }
   return given.data;
-}
-
-function gradCOf(name: string, { gradC }: Options): Float64Array | undefined {
-  if (gradC !== undefined && !(gradC instanceof Float64Array && gradC.length === 1)) {
-    throw typeError(name, 'gradC', 'a Float64Array of one element', gradC);
-  }
-  return gradC;
 }

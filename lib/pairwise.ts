@@ -1,9 +1,10 @@
 import { type AsyncOptions, type CallOptions, type Prepared, runAsync, runSync } from './call.ts';
 import { type Compat, checkOptions, choice, curvature, deviceIndex, guards, threadCount } from './check.ts';
-import { shapeError, typeError } from './errors.ts';
+import { shapeError } from './errors.ts';
 import { collect, landing } from './landing.ts';
 import {
   asMatrix,
+  checkGradC,
   checkSameType,
   checkShape,
   type Matrix,
@@ -115,10 +116,7 @@ function prepareVjp<T extends Reals>(
   checkSameType(operation, 'cotangent', a, weights);
   checkShape(operation, 'cotangent', weights, a.rows, b.rows);
   const { metric, guards, c } = metricNumbers(operation, options);
-  const gradC = options.gradC ?? null;
-  if (gradC !== null && !(gradC instanceof Float64Array && gradC.length === 1)) {
-    throw typeError(operation, 'gradC', 'a Float64Array of one element', gradC);
-  }
+  const gradC = checkGradC(operation, options.gradC) ?? null;
   const device = deviceIndex(operation, options.device);
   const threads = threadCount(operation, options.threads);
   const gradX = zeros(operation, a.data, a.rows, a.cols);

@@ -2,7 +2,7 @@ import { type AsyncOptions, type CallOptions, type Prepared, runAsync, runSync }
 import { checkOptions, deviceIndex, integer, threadCount } from './check.ts';
 import { shapeError, typeError } from './errors.ts';
 import { integerList, range } from './integers.ts';
-import { allocate, asMatrix, type Reals, type Rows } from './matrix.ts';
+import { allocate, asMatrix, checkFixed, type Reals, type Rows } from './matrix.ts';
 import { core } from './native.ts';
 import { checkPair, type MetricOptions, metricNumbers } from './pairwise.ts';
 
@@ -82,6 +82,7 @@ function mask(operation: string, allowed: Uint8Array | undefined, rows: number):
   if (allowed.length !== rows) {
     throw shapeError(operation, 'allowed', `${rows} elements`, String(allowed.length));
   }
+  checkFixed(operation, 'allowed', allowed);
   return allowed;
 }
 
@@ -97,7 +98,7 @@ export interface TopK {
 
 /**
  * The k nearest rows of a gallery (m x d) for every query (n x d), exactly and without n x m memory. Ties go to
- * the lower row. A row with NaN is never answered.
+ * the lower row. A row with NaN is never answered, nor one at infinite distance (on or outside the rim).
  *
  * @returns flat n x k arrays of gallery rows and their distances, nearest first
  * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`, for example when k is above m

@@ -10,6 +10,7 @@ import {
   matrix,
   negativeWeights,
   pairwiseDistance,
+  type Reals,
   retrievalMetrics,
   toInnerProductIndex,
   topK,
@@ -32,14 +33,18 @@ function detached(): Matrix {
 
 /** A matrix whose buffer was resized under it. */
 function resizable(bytes: number): Matrix {
+  const buffer = resizableBuffer(72);
+  const shape = { data: new Float32Array(buffer), rows: 6, cols: 3 };
+  (buffer as unknown as { resize(bytes: number): void }).resize(bytes);
+  return shape;
+}
+
+function resizableBuffer(size: number): ArrayBuffer {
   const Resizable = ArrayBuffer as unknown as new (
     size: number,
     options: { maxByteLength: number },
   ) => ArrayBuffer;
-  const buffer = new Resizable(72, { maxByteLength: 144 });
-  const shape = { data: new Float32Array(buffer), rows: 6, cols: 3 };
-  (buffer as unknown as { resize(bytes: number): void }).resize(bytes);
-  return shape;
+  return new Resizable(size, { maxByteLength: 144 });
 }
 
 const loss = (options: object) => ({ euclidean: x, hyperbolic: x, views: 2, c, ...options });
@@ -88,6 +93,46 @@ const rows: readonly Row[] = [
     () => pairwiseDistance.vjp.sync(x, x, cloud(Float32Array, 6, 6, 1), { c, gradC: any([0]) }),
     'TYPE',
     'gradC',
+  ],
+  [
+    'a resizable gradC',
+    () => {
+      const gradC = new Float64Array(resizableBuffer(8));
+      return pairwiseDistance.vjp.sync(x, x, cloud(Float32Array, 6, 6, 1), { c, gradC });
+    },
+    'TYPE',
+    'gradC',
+  ],
+  [
+    'a resizable mask',
+    () => topK.sync(x, x, { c, k: 1, allowed: new Uint8Array(resizableBuffer(6)).fill(1) }),
+    'TYPE',
+    'allowed',
+  ],
+  [
+    'one memory for both gradients',
+    () => {
+      const gradEuclidean = new Float32Array(18);
+      return hybridContrastiveLoss.sync(loss({ out: { gradEuclidean, gradHyperbolic: gradEuclidean } }));
+    },
+    'RANGE',
+    'out.gradHyperbolic',
+  ],
+  [
+    'a gradient over the other input',
+    () =>
+      hybridContrastiveLoss.sync(
+        loss({ euclidean: cloud(Float32Array, 6, 3, 1), out: { gradEuclidean: x } }),
+      ),
+    'RANGE',
+    'out.gradEuclidean',
+  ],
+  ['delta of NaN', () => gromovDelta.sync(matrix(new Float64Array(8).fill(Number.NaN), 4, 2)), 'RANGE', 'x'],
+  [
+    'delta of distances with NaN',
+    () => gromovDelta.sync(matrix(Float64Array.of(0, 1, Number.NaN, 0), 2, 2), { input: 'distances' }),
+    'RANGE',
+    'x',
   ],
   ['no options', () => hybridContrastiveLoss.sync(any(null)), 'TYPE', 'options'],
   ['no euclidean', () => hybridContrastiveLoss.sync(loss({ euclidean: undefined })), 'TYPE', 'euclidean'],
@@ -211,6 +256,25 @@ test('a buffer that is transferred while a job uses it rejects the promise', asy
   const { code } = await failure(() => promise);
   t.is(code, 'ERR_HOROBALL_DETACHED');
   t.is((kept as ArrayBuffer).byteLength, 2000 * 64 * 4);
+});
+
+test('distances that are transferred between two subsets reject the promise', async (t) => {
+  const distances = pairwiseDistance.sync(cloud(Float64Array, 300, 6, 0.9), undefined, { c });
+  const promise = gromovDelta(distances, { input: 'distances', size: 280, samples: 50 });
+  await new Promise(setImmediate);
+  structuredClone(distances.data.buffer, { transfer: [distances.data.buffer as ArrayBuffer] });
+  t.is((await failure(() => promise)).code, 'ERR_HOROBALL_DETACHED');
+});
+
+test('a gallery refuses what cannot be labels or numbers', async (t) => {
+  const gallery = new Gallery<Reals>({ c });
+  t.is((await failure(() => gallery.add(x, any(null)))).code, 'ERR_HOROBALL_TYPE');
+  await gallery.add(x);
+  const search = (options: object) => failure(() => gallery.topK(x, { k: 1, ...options }));
+  t.is((await search({ labels: 7 })).code, 'ERR_HOROBALL_TYPE');
+  t.is((await search({ labels: ['x'] })).code, 'ERR_HOROBALL_RANGE');
+  t.is((await search({ exclude: [0.5, 0, 0, 0, 0, 0] })).code, 'ERR_HOROBALL_RANGE');
+  t.is((await search({ exclude: 'self' })).code, 'ERR_HOROBALL_TYPE');
 });
 
 test('no arguments whatever crash: an error has a code, or there is a result', async (t) => {

@@ -72,6 +72,11 @@ export function dtypeOf(data: unknown): Dtype | undefined {
   return ArrayBuffer.isView(data) ? byTag[(data as TensorData)[Symbol.toStringTag]] : undefined;
 }
 
+/** Whether a value is a shape: a list of integers, none below 0. */
+export function isSizes(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
+}
+
 /** Elements of a shape. Not a safe integer when it is absurdly large. */
 export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, side) => product * side, 1);

@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { coded, shapeError, typeError } from '../errors.ts';
 import { readAll, writeAll, writeAtomically } from './atomic.ts';
-import { type Dtype, dtypeOf, elementCount, kinds, type TensorData, widened } from './elements.ts';
+import { type Dtype, dtypeOf, elementCount, isSizes, kinds, type TensorData, widened } from './elements.ts';
 import { gatherStrided } from './strided.ts';
 
 /** An array from a .npy file. */
@@ -37,6 +37,8 @@ interface Header {
 
 const magic = Buffer.from('\x93NUMPY', 'latin1');
 const maxHeader = 1 << 20;
+/** NumPy reads no more. */
+const mostAxes = 64;
 
 /**
  * Reads a .npy file (versions 1 to 3): numbers and booleans of either byte order, in C or Fortran order.
@@ -128,6 +130,9 @@ export async function writeNpy(path: string, data: TensorData, shape?: readonly 
   const dtype = dtypeOf(data);
   if (dtype === undefined) throw typeError('writeNpy', 'data', 'a typed array of numbers', data);
   const sides = shape ?? [data.length];
+  if (!isSizes(sides) || sides.length > mostAxes) {
+    throw typeError('writeNpy', 'shape', `at most ${mostAxes} integers`, shape);
+  }
   if (elementCount(sides) !== data.length) {
     throw shapeError('writeNpy', 'shape', `one of ${data.length} elements`, `[${sides}]`);
   }

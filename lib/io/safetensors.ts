@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { coded, shapeError, typeError } from '../errors.ts';
 import { readAll, writeAll, writeAtomically } from './atomic.ts';
-import { type Dtype, dtypeOf, elementCount, kinds, type TensorData, widened } from './elements.ts';
+import { type Dtype, dtypeOf, elementCount, isSizes, kinds, type TensorData, widened } from './elements.ts';
 
 /** A tensor as it was in the file; F16 and BF16 are widened to float32, BOOL is bytes of 0 and 1. */
 export interface SafeTensor {
@@ -158,12 +158,18 @@ export async function writeSafetensors(
   options: { metadata?: Readonly<Record<string, string>> | undefined } = {},
 ): Promise<void> {
   const list = [...(tensors instanceof Map ? tensors : Object.entries(tensors))].map(([name, tensor]) => {
-    const { shape, data }: TensorToWrite = tensor;
-    return { name, shape, data, dtype: checkTensor(name, tensor) };
+    const dtype = checkTensor(name, tensor);
+    return { name, shape: tensor.shape, data: tensor.data, dtype };
   });
   list.sort((a, b) => kinds[b.dtype].bytes - kinds[a.dtype].bytes || (a.name < b.name ? -1 : 1));
   const header: [string, unknown][] = [];
-  if (options.metadata !== undefined) header.push(['__metadata__', options.metadata]);
+  const { metadata } = options;
+  if (metadata !== undefined) {
+    if (!isRecord(metadata) || !Object.values(metadata).every((text) => typeof text === 'string')) {
+      throw typeError('writeSafetensors', 'metadata', 'an object of strings', metadata);
+    }
+    header.push(['__metadata__', metadata]);
+  }
   let at = 0;
   for (const { name, dtype, shape, data } of list) {
     header.push([name, { dtype, shape, data_offsets: [at, at + data.byteLength] }]);
@@ -179,8 +185,10 @@ export async function writeSafetensors(
   });
 }
 
-function checkTensor(name: string, { shape, data }: TensorToWrite): Dtype {
+function checkTensor(name: string, tensor: TensorToWrite): Dtype {
   const operation = 'writeSafetensors';
+  if (!isRecord(tensor)) throw typeError(operation, name, 'a tensor to write', tensor);
+  const { shape, data } = tensor;
   const dtype = dtypeOf(data);
   if (name === '__metadata__') throw typeError(operation, 'tensors', 'another name', `'${name}'`);
   if (dtype === undefined) throw typeError(operation, name, 'a typed array of numbers', data);
@@ -193,10 +201,6 @@ function checkTensor(name: string, { shape, data }: TensorToWrite): Dtype {
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function isSizes(value: unknown): value is number[] {
-  return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
 }
 
 /** Any value of a hostile header, short and on one line. */

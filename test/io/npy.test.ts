@@ -157,4 +157,8 @@ test('whatever is done to a sound file, it is read or refused', async (t) => {
 test('what cannot be written is refused', async (t) => {
   t.is((await failure(() => writeNpy(newPath(), [1] as never))).code, 'ERR_HOROBALL_TYPE');
   t.is((await failure(() => writeNpy(newPath(), new Float32Array(3), [2]))).code, 'ERR_HOROBALL_SHAPE');
+  for (const shape of [[-2, -2], [0.5, 8], 4, Array<number>(65).fill(1)]) {
+    const { code } = await failure(() => writeNpy(newPath(), new Float32Array(4), shape as never));
+    t.is(code, 'ERR_HOROBALL_TYPE', String(shape));
+  }
 });

@@ -177,10 +177,13 @@ test('writing is whole or not at all', async (t) => {
     [{ a: { shape: [1.5], data: new Float32Array(1) } }, 'ERR_HOROBALL_TYPE'],
     [{ a: { shape: [1], data: [1] } }, 'ERR_HOROBALL_TYPE'],
     [{ __metadata__: { shape: [1], data: new Float32Array(1) } }, 'ERR_HOROBALL_TYPE'],
+    [{ a: null }, 'ERR_HOROBALL_TYPE'],
   ];
   for (const [tensors, code] of bad) {
     t.is((await failure(() => writeSafetensors(path, tensors as never))).code, code);
   }
+  const metadata = { a: 1 } as never;
+  t.is((await failure(() => writeSafetensors(path, {}, { metadata }))).code, 'ERR_HOROBALL_TYPE');
   const folderThere = join(place, 'folder');
   await writeSafetensors(folderThere, {});
   const absent = join(place, 'absent', 'x');
