@@ -151,7 +151,10 @@ test('no cycles', (t) => {
 
 test('an ISA level shares no code: its object has no weak symbol, and one name of its own', async (t) => {
   const files = await readdir(join(root, 'build'), { recursive: true }).catch(() => []);
-  const objects = files.filter((file) => /horoball_\w+\.dir.*isa\.cc\.o$/.test(file));
+  // AddressSanitizer's build has names of its own.
+  const objects = files.filter(
+    (file) => /horoball_\w+\.dir.*isa\.cc\.o$/.test(file) && !file.startsWith('memory'),
+  );
   if (process.platform !== 'linux') return t.pass('nm prints other letters elsewhere');
   t.true(objects.length > 0, 'no objects in build/: npm run build makes them');
   for (const object of objects) {
