@@ -10,8 +10,8 @@ import { number } from './table.ts';
 
 const help = `npx horoball bench compare A.csv B.csv, in a checkout npm run bench:compare A.csv B.csv
   What became slower from A to B beyond the noise that both measured (the machine's own change, told by the peers, taken
-  out), and which ratios do not agree within their printed spreads. Exit code 1 where a row of horoball's is slower or
-  gone, or a bar is lost.
+  out) or takes more memory, and which ratios do not agree within their printed spreads. Exit code 1 where a row of
+  horoball's is slower, bigger or gone, or a bar is lost. Of two machines only the bars are compared.
 `;
 
 /** A row of both runs. */
@@ -21,24 +21,41 @@ export interface Change {
   readonly factor: number;
   /** How far a factor may be from 1 by chance. */
   readonly noise: number;
-  readonly verdict: 'slower' | 'faster' | 'same' | 'bar lost' | 'gone';
+  readonly verdict: 'slower' | 'faster' | 'bigger' | 'same' | 'bar lost' | 'gone';
 }
 
 /** No two runs agree better than this, whatever their spread. */
 const leastNoise = 0.03;
+/** What a single call's time may be off by: it has no spread. */
+const unknownNoise = 0.5;
+/** Peaks of one program differ by a page here and there, small ones by more than that of themselves. */
+const memoryNoise = 0.1;
+const memoryNoiseMB = 1;
 
 /** Every row of horoball's in A, and every bar. */
 export function compare(a: Results, b: Results): Change[] {
   const after = new Map(b.rows.map((row) => [identity(row), row]));
   const speed = machineFactor(a.rows, after);
+  const isOneMachine = a.about['machine'] === b.about['machine'];
   return a.rows.flatMap((before) => {
     const now = after.get(identity(before));
     if (before.status !== 'measured') return [];
-    if (now?.status !== 'measured') return before.side === 'horoball' ? [gone(before)] : [];
+    if (now?.status !== 'measured') return isOwn(before) ? [gone(before)] : [];
     const lost = before.verdict === 'pass' && now.verdict === 'fail';
-    if (before.side !== 'horoball' && !lost) return [];
-    return [judge(before, now, speed, lost)];
+    if (!lost && !(isOwn(before) && isOneMachine)) return [];
+    return [judge(before, now, speed, lost), ...bigger(before, now)];
   });
+}
+
+/** Horoball's own, whatever of it was timed. */
+function isOwn({ side }: Row): boolean {
+  return side.startsWith('horoball');
+}
+
+function bigger(before: Row, now: Row): Change[] {
+  const most = Math.max(before.peakMB * (1 + memoryNoise), before.peakMB + memoryNoiseMB);
+  if (!(now.peakMB > most)) return [];
+  return [{ row: now, factor: now.peakMB / before.peakMB, noise: memoryNoise, verdict: 'bigger' }];
 }
 
 function gone(row: Row): Change {
@@ -48,7 +65,11 @@ function gone(row: Row): Change {
 function judge(before: Row, now: Row, speed: number, lost: boolean): Change {
   const isTime = before.ms > 0;
   const factor = isTime ? now.ms / before.ms / speed : now.value / before.value;
-  const spread = (row: Row) => zero(isTime ? row.spread : row.ratioSpread);
+  const spread = (row: Row) => {
+    const { spread: found } = row;
+    if (!isTime) return zero(row.ratioSpread);
+    return Number.isNaN(found) ? unknownNoise : found;
+  };
   const isExponent = before.unit === 'exponent'; // of a fit: its bar alone says what is too much
   const noise = isExponent ? Infinity : Math.max(leastNoise, Math.hypot(spread(before), spread(now)));
   const verdict = lost
@@ -68,7 +89,7 @@ function zero(value: number): number {
 /** How much slower the peers ran: they did not change, so that is the machine. 1 where none is in both. */
 function machineFactor(rows: readonly Row[], after: ReadonlyMap<string, Row>): number {
   const factors = rows
-    .filter(({ side, ms }) => side !== 'horoball' && ms > 0)
+    .filter((row) => !isOwn(row) && row.ms > 0)
     .map((row) => (after.get(identity(row))?.ms ?? Number.NaN) / row.ms)
     .filter((factor) => factor > 0);
   return factors.length < 3 ? 1 : median(factors);
@@ -76,7 +97,7 @@ function machineFactor(rows: readonly Row[], after: ReadonlyMap<string, Row>): n
 
 /** Whether a change is one that should stop a merge. */
 export function isRegression({ verdict }: Change): boolean {
-  return verdict === 'slower' || verdict === 'bar lost' || verdict === 'gone';
+  return verdict !== 'same' && verdict !== 'faster';
 }
 
 /** A ratio of two sides in both runs. */

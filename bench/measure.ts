@@ -17,12 +17,12 @@ export interface Figure {
   readonly median: number;
   /** Half the distance between the 10th and 90th percentiles, relative to the median. */
   readonly slack: number;
-  /** The same, widened for what few rounds do not show. */
+  /** The same, widened for what few rounds do not show; NaN of one round, which shows nothing. */
   readonly spread: number;
 }
 
-/** Student's 99.5 % quantile for 0, 1, 2, ... values over the normal 97.5 % one: what 99 of 100 runs should find. */
-const widening = [Number.NaN, 1, 32.5, 5.06, 2.98, 2.35, 2.06, 1.89, 1.79, 1.71, 1.66, 1.62];
+/** Student's 99.5 % quantile for 2, 3, ... values over the normal 97.5 % one: what 99 of 100 runs should find. */
+const widening = [32.5, 5.06, 2.98, 2.35, 2.06, 1.89, 1.79, 1.71, 1.66, 1.62, 1.58, 1.56, 1.54, 1.52, 1.5];
 
 /** How long and how often. */
 export interface Plan {
@@ -116,7 +116,8 @@ export function figure(rounds: Rounds): Figure {
   const values = rounds.filter((value) => value !== undefined);
   const middle = quantile(values, 0.5);
   const slack = (quantile(values, 0.9) - quantile(values, 0.1)) / 2 / middle;
-  return { median: middle, slack, spread: slack * (widening[values.length] ?? 1) };
+  const widened = values.length < 2 ? Number.NaN : (widening[values.length - 2] ?? widening.at(-1)!);
+  return { median: middle, slack, spread: slack * widened };
 }
 
 /** `a / b` round by round, where both played. */

@@ -52,7 +52,7 @@ export function page({ about, rows }: Results): string {
 <h1>horoball: benchmarks</h1>
 <div class="about">${facts.join(' · ')}</div>
 <p>Both sides took turns in one run on the same inputs with the same number of threads. A time is the median of the
-turns; the whisker is half the distance between their 10th and 90th percentiles. Blue is horoball.</p>
+turns; the whisker is what 99 of 100 further runs should find. Blue is horoball.</p>
 ${bars(rows)}
 ${[...suites].map(([name, group]) => section(name, group)).join('\n')}
 </body></html>
@@ -70,8 +70,9 @@ function bars(rows: readonly Row[]): string {
   });
   const count = (verdict: Row['verdict']) => barred.filter((row) => row.verdict === verdict).length;
   const head = '<tr><th></th><th class="n">found</th><th>bar</th><th>what</th></tr>';
-  return `<h2>Bars</h2><p>${count('pass')} pass, ${count('fail')} fail, ${count('open')} open (a side is not measured). A ratio
-passes when it is short of its bar by no more than its spread.</p>
+  return `<h2>Bars</h2><p>${count('pass')} pass, ${count('fail')} fail, ${count('open')} open (a side is not measured, or its
+rounds differ too much to tell). A ratio passes when it is short of its bar by no more than its rounds differ, and by a
+quarter at most.</p>
 <div class="scroll"><table class="verdicts">${head}${lines.join('')}</table></div>`;
 }
 

@@ -77,7 +77,13 @@ const nothing: Omit<Row, keyof Labels | 'suite' | 'side' | 'status' | 'threads'>
   note: '',
 };
 
-/** A row from what is known of it; a bar that cannot be judged is `open`, and a ratio may fall short by `slack`. */
+/** By how much of itself a ratio may fall short of its bar, where its rounds differ by so much. */
+const mostRoom = 0.25;
+
+/**
+ * A row from what is known of it. A ratio may fall short of its bar by `slack`; a bar is `open` when a side is missing,
+ * or when only more slack than `mostRoom` would let it pass.
+ */
 export function row(
   known: Partial<Row> & Labels & Pick<Row, 'suite' | 'side' | 'status' | 'threads'>,
   bar?: Bar,
@@ -95,10 +101,11 @@ function barText(bar: Bar): string {
 function judge(row: Row, bar: Bar, slack: number): Row['verdict'] {
   const found = row[bar.of];
   if (Number.isNaN(found)) return 'open';
+  const passes = (room: number) =>
+    found * (1 + room) >= (bar.atLeast ?? -Infinity) && found * (1 - room) <= (bar.atMost ?? Infinity);
   const room = bar.of === 'ratio' ? slack : 0;
-  const low = bar.atLeast === undefined || found * (1 + room) >= bar.atLeast;
-  const high = bar.atMost === undefined || found * (1 - room) <= bar.atMost;
-  return low && high ? 'pass' : 'fail';
+  if (passes(Math.min(room, mostRoom))) return 'pass';
+  return passes(room) ? 'open' : 'fail';
 }
 
 const labels = [

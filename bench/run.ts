@@ -26,7 +26,7 @@ const help = `npx horoball bench [options], in a checkout npm run bench -- [opti
   --no-peers      horoball alone
   --full          scaling to 50,000 rows, a whole SOP test set evaluated, usearch, every formulation of
                   torch.compile's (two minutes more)
-  --out DIR       where to write MACHINE-COMMIT.csv and .html, anew after every suite (default: bench/rows of a
+  --out DIR       where to write MACHINE-COMMIT[-OPTIONS].csv and .html, anew after every suite (default: bench/rows of a
                   checkout, else horoball-bench)
   --json          one JSON object a row on stdout, and the table on stderr
 npx horoball bench train, compare and counts measure training steps, compare two runs and count instructions; --help
@@ -111,9 +111,12 @@ function about({ threads, clock, peers }: Bench): Record<string, string> {
   return { machine: name, commit, date, node, threads: String(threads), clock, peers: versions };
 }
 
-/** Where a run's files are, without their ending. */
+/** Where a run's files are, without their ending. A part of a run never takes the place of a whole one. */
 function base({ about }: Results): string {
-  return join(values.out, `${about['machine']}-${about['commit']}`);
+  const part = values.only.replace(/[^a-z0-9]+/gi, '-');
+  const fewer = threads === availableParallelism() ? '' : `${threads}-threads`;
+  const kind = [part, fewer, clock === 'cpu' ? 'cpu' : '', values.peers ? '' : 'no-peers'];
+  return join(values.out, [about['machine'], about['commit'], ...kind].filter(Boolean).join('-'));
 }
 
 async function write(results: Results): Promise<void> {

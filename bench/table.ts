@@ -90,7 +90,7 @@ function summary(rows: readonly Row[]): string {
   const barred = rows.filter(({ bar }) => bar !== '');
   const count = (verdict: Row['verdict']) => barred.filter((row) => row.verdict === verdict).length;
   const failed = barred.filter(({ verdict }) => verdict === 'fail').map((row) => `  FAIL ${sentence(row)}`);
-  const line = `\n\nBars: ${count('pass')} pass, ${count('fail')} fail, ${count('open')} open (a side is not measured)`;
+  const line = `\n\nBars: ${count('pass')} pass, ${count('fail')} fail, ${count('open')} open (a side is not measured, or its rounds differ too much to tell)`;
   return [line, ...failed, ''].join('\n');
 }
 

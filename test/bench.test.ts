@@ -126,6 +126,34 @@ test('a bar that passed and fails now is a regression', (t) => {
   t.is(change!.verdict, 'bar lost');
 });
 
+test('more memory is a regression, and on another machine only a lost bar is', (t) => {
+  const before = results(result({ ms: 10, spread: 0.01, peakMB: 20 }));
+  const verdicts = (now: ReturnType<typeof results>) => compare(before, now).map(({ verdict }) => verdict);
+  t.deepEqual(verdicts(results(result({ ms: 10, spread: 0.01, peakMB: 21 }))), ['same']);
+  t.deepEqual(verdicts(results(result({ ms: 10, spread: 0.01, peakMB: 23 }))), ['same', 'bigger']);
+  t.true(isRegression(compare(before, results(result({ ms: 10, spread: 0.01, peakMB: 23 })))[1]!));
+  t.deepEqual(
+    verdicts({ about: { machine: 'n' }, rows: [result({ ms: 99, spread: 0.01, peakMB: 99 })] }),
+    [],
+  );
+});
+
+test('a single call says nothing of its spread', (t) => {
+  t.true(Number.isNaN(figure([undefined, 7]).spread));
+  const before = results(result({ ms: 10, spread: Number.NaN }));
+  t.is(compare(before, results(result({ ms: 14, spread: 0.01 })))[0]!.verdict, 'same');
+});
+
+test('a bar that only very unlike rounds would let pass is open', (t) => {
+  const verdict = (ratio: number, slack: number) =>
+    result({ ratio }, { of: 'ratio', atLeast: 2 }, slack).verdict;
+  t.is(verdict(2, 0), 'pass');
+  t.is(verdict(1.7, 0.2), 'pass');
+  t.is(verdict(1.7, 0.1), 'fail');
+  t.is(verdict(1.5, 0.5), 'open');
+  t.is(verdict(1.2, 0.5), 'fail');
+});
+
 test('a repetition gives a ratio again when the two spreads cover the difference', (t) => {
   const peer = (ratio: number, ratioSpread: number) => result({ side: 'peer', ratio, ratioSpread });
   const agrees = (a: Row, b: Row) => ratios(results(a), results(b)).map((pair) => pair.agrees);

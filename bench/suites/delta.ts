@@ -32,8 +32,8 @@ export function deltaSuite(n: number, threads: number): Suite {
       {
         name: 'delta',
         labels,
-        // One minimum and one maximum a triple, as the definition has it.
-        flops: 2 * n ** 3,
+        // One minimum and one maximum for each point and each pair of the two others, either way round.
+        flops: n * n * (n + 1),
         run,
         probe: () => [run().delta],
         peak: true,

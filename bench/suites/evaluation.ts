@@ -50,7 +50,9 @@ export function evaluationSuite(shape: EvaluationShape, threads: number): Suite 
       flops: 2 * rows * rows * dim,
       run,
       probe: () => figures(run()),
-      ...(metric === 'euclidean' ? { peak: true } : { against: 'euclidean' }),
+      ...(metric === 'euclidean'
+        ? { peak: true }
+        : { against: 'euclidean', same: { as: 'euclidean', within: 1e-3 } }),
     };
   };
   return {

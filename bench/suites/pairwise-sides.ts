@@ -72,6 +72,23 @@ export class Sides {
     return this.#distances(nameOf(metric, type), points, { metric }, { geometry: metric, type });
   }
 
+  /** As {@link forward}, but with a new result for every call, as the peers make one. */
+  fresh(metric: Metric): Checked {
+    const { x, y } = this.#points;
+    const options = this.#options(metric);
+    const over = { shape: `${this.#shape.name}, a new result a call`, geometry: metric };
+    const labels = this.labels(over);
+    return {
+      name: `${metric}, new result`,
+      labels,
+      x,
+      y,
+      flops: this.flops,
+      run: () => pairwiseDistance.sync(x, y, options),
+      probe: () => corner(pairwiseDistance.sync(x, y, options)),
+    };
+  }
+
   /** Half of the product is enough, and the result is the same. */
   withItself(): Checked {
     const { x } = this.#points;
@@ -109,8 +126,9 @@ export class Sides {
 
   /** As autograd does it: the distances, then their gradients. */
   both(metric: Metric, type: Type): Checked {
-    const there = this.forward(metric, type);
     const back = this.backward(metric, type);
+    const { x, y } = back;
+    const options = this.#options(metric);
     const cotangent = this.#ones(type);
     return {
       ...back,
@@ -118,7 +136,7 @@ export class Sides {
       labels: this.labels({ geometry: metric, type, pass: 'both' }),
       flops: 4 * this.flops,
       run: () => {
-        there.run();
+        pairwiseDistance.sync(x, y, options);
         return back.run();
       },
       probe: () => back.gradients!(cotangent).map(size),

@@ -22,6 +22,7 @@ export function pairwiseSuite(shape: MatrixShape, threads: number, js: JsPeers):
   const sides = new Sides(shape, { x, y }, c, threads);
   const own: Checked[] = [
     ...cards(sides, n),
+    { ...sides.fresh('poincare'), against: 'poincare' },
     sides.withItself(),
     { ...sides.compat(), against: 'poincare' },
     { ...sides.nearPairs(), against: 'poincare' },
@@ -89,7 +90,7 @@ function javascriptSides(x: Matrix, y: Matrix, { labels }: Sides, js: JsPeers): 
     run,
     probe: () => corner({ data: run(), rows: x.rows, cols: y.rows }),
     against: 'poincare',
-    same: { as: 'poincare', within: 1e-3 },
+    same: { as: 'poincare', within: 1e-5 },
   });
   return [
     side('plain TypeScript loops', () => plainDistances(x, y, c, out)),
@@ -107,14 +108,14 @@ function pairwisePeers(n: number, { labels, flops }: Sides): PeerSide[] {
     }),
     params: { c },
     inputs: { x: 'x', y: 'y' },
-    against: as === 'euclidean' ? 'poincare' : as,
-    same: { as, within: 1e-3 },
+    against: as === 'euclidean' || as === 'poincare' ? 'poincare, new result' : as,
+    same: { as, within: 1e-5 },
     ...over,
   });
   const gradients = (name: string, geometry: string) =>
     peer(name, 'poincare both', {
       labels: labels({ geometry, pass: 'both' }),
-      same: { as: `${geometry} both`, within: 1e-2 },
+      same: { as: `${geometry} both`, within: 1e-5 },
     });
   const quick = [
     peer('torch.compile gram + asinh', 'poincare'),

@@ -59,9 +59,9 @@ export function searchSuite(
       same: { as: 'euclidean', within: 0 },
       against: 'poincare',
     });
-  const flat = (name: string, same?: PeerSide['same']): PeerSide => ({
+  const flat = (name: string, geometry: string, same?: PeerSide['same']): PeerSide => ({
     name,
-    labels: labels('euclidean'),
+    labels: labels(geometry),
     params: { k },
     inputs: { queries: 'queries', gallery: 'gallery' },
     flops,
@@ -74,8 +74,8 @@ export function searchSuite(
     arrays: { gallery: input(gallery), queries: input(queries) },
     own,
     peers: [
-      flat('faiss IndexFlatL2', { as: 'euclidean', within: 0 }),
-      flat('faiss IndexFlatIP'),
+      flat('faiss IndexFlatL2', 'euclidean', { as: 'euclidean', within: 0 }),
+      flat('faiss IndexFlatIP', 'inner product'),
       // Writes all the distances, which none of the others does.
       ...products({ ...labels(''), op: 'sgemm' }, { x: 'queries', y: 'gallery' }, flops),
     ],
@@ -96,14 +96,15 @@ function everyNth({ data, cols }: Matrix, stride: number): Matrix {
 function checkSearch(queries: Matrix, gallery: Matrix, k: number): void {
   const asked = matrix(queries.data.subarray(0, queries.cols), 1, queries.cols);
   const rows = table(gallery.data, gallery.cols);
-  const { indices } = topK.sync(asked, gallery, { k, metric: 'poincare', c });
-  table(asked.data, asked.cols).forEach((query, i) => {
-    const far = rows.map((row) => distances['poincare']!(query, row, c));
+  const [query = []] = table(asked.data, asked.cols);
+  for (const metric of ['poincare', 'euclidean', 'cosine'] as const) {
+    const { indices } = topK.sync(asked, gallery, { k, metric, c });
+    const far = rows.map((row) => distances[metric]!(query, row, c));
     nearest(far, k).forEach((truth, place) => {
-      const found = indices[i * k + place]!;
+      const found = indices[place]!;
       if (!(Math.abs(far[found]! - far[truth]!) <= 1e-5 * far[truth]!)) {
-        throw new Error(`query ${i}, place ${place}: row ${found}, the oracle says ${truth}`);
+        throw new Error(`${metric}, place ${place}: row ${found}, the oracle says ${truth}`);
       }
     });
-  });
+  }
 }

@@ -1,8 +1,8 @@
 // The hot kernels without Node, on fixed inputs and one thread: `kernels LEVEL NAME` runs one of them at an
 // ISA level, `kernels LEVEL` names the compiler and then them all with what they compute. Under
 //   valgrind --tool=callgrind --toggle-collect=measured kernels avx2 pairwise
-// only the second call counts: the first has made scratch memory and static tables. `npm run bench:counts`
-// does so for every kernel and compares with counts.json.
+// only the call of the kernel counts, not the making of its inputs. `npm run bench:counts` does so for every
+// kernel and compares with counts.json.
 #include <cmath>
 #include <cstdio>
 #include <cstring>
