@@ -3,6 +3,7 @@
 // Fewer instructions are not always less time, so that a rise is a question and not yet a fault: a change that is
 // faster in `npm run bench` and needs more of them updates the file, with a sentence in its commit.
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -71,6 +72,7 @@ async function says(program: string, ...args: string[]): Promise<string | undefi
 /** Why instructions can't be counted here, or undefined. */
 export async function whyNotCounted(): Promise<string | undefined> {
   if (process.platform !== 'linux' || process.arch !== 'x64') return 'counted on Linux on x64 only';
+  if (!existsSync(join(root, 'build'))) return 'the harness is of a checkout that has been built';
   if ((await says('valgrind', '--version')) === undefined) return 'valgrind is not installed';
   const flags = await readFile('/proc/cpuinfo', 'utf8');
   return /\bavx2\b/.test(flags) ? undefined : 'this processor lacks AVX2';

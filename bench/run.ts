@@ -85,7 +85,9 @@ async function worker(trim: boolean): Promise<PeerWorker | string> {
 /** Adds the rows of every suite asked for; calls `save` after each, so that an interrupted run is not lost. */
 async function measureAll(bench: Bench, rows: Row[], save: () => Promise<void>): Promise<void> {
   const begin = performance.now();
+  const names: string[] = [];
   const step = async (name: string, measure: () => Promise<Row[]>) => {
+    names.push(name);
     if (!name.includes(values.only)) return;
     const seconds = ((performance.now() - begin) / 1000).toFixed(0).padStart(4);
     process.stderr.write(`${seconds} s  ${name}\n`);
@@ -103,6 +105,9 @@ async function measureAll(bench: Bench, rows: Row[], save: () => Promise<void>):
   await step('loading', () => measureLoading(bench.threads));
   await step('scaling', () => measureScaling(bench.threads, bench.clock, values.full ? 50_000 : 10_000));
   if (values.full) await step('evaluation sop-test', () => measureEvaluation(bench.threads));
+  if (!names.some((name) => name.includes(values.only))) {
+    misused(`--only ${values.only}: no suite has this in its name: ${names.join(', ')}`);
+  }
 }
 
 function about({ threads, clock, peers }: Bench): Record<string, string> {

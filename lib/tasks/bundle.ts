@@ -14,7 +14,9 @@ await build({
   format: 'esm',
   platform: 'node',
   target: 'node20',
-  minify: true,
+  // With line breaks: Node prints the line that an uncaught error was thrown from before its message.
+  minifySyntax: true,
+  minifyIdentifiers: true,
   keepNames: true,
   logLevel: 'warning',
 });
