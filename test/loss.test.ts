@@ -7,8 +7,11 @@ import {
   matrix,
   type Reals,
 } from '../lib/index.ts';
+import { geometries } from '../lib/loss.ts';
+import { batch } from './loss-batch.ts';
+import { wide } from './metric-cases.ts';
 import { hybridLoss, table } from './oracle.ts';
-import { close, cloud, failure, noise, type RealsType, Reference, types, within } from './support.ts';
+import { close, failure, noise, type RealsType, Reference, types, within } from './support.ts';
 
 const reference = await Reference.open('loss');
 
@@ -75,27 +78,9 @@ for (const one of cases) {
   });
 }
 
-/** Unit rows, and points of the ball that are not their images. */
-function batch(
-  type: RealsType,
-  rows: number,
-  cols: number,
-  c: number,
-): { euclidean: Matrix; hyperbolic: Matrix } {
-  const euclidean = cloud(type, rows, cols, 1, 11);
-  for (let i = 0; i < rows; ++i) {
-    const row = euclidean.data.subarray(i * cols, (i + 1) * cols);
-    const length = Math.hypot(...row);
-    row.forEach((value, k) => {
-      row[k] = value / length;
-    });
-  }
-  return { euclidean, hyperbolic: cloud(type, rows, cols, 0.9 / Math.sqrt(c), 12) };
-}
-
 const settings = { tauE: 0.3, tauH: 0.7, lambda: 1.3, c: 0.6 };
 
-for (const geometry of ['hybrid', 'euclidean', 'hyperbolic', 'chordal'] as const) {
+for (const geometry of geometries) {
   for (const [classes, views, cols] of [
     [1, 2, 3],
     [2, 5, 1],
@@ -157,6 +142,51 @@ for (const geometry of ['hybrid', 'euclidean', 'hyperbolic', 'chordal'] as const
       );
     });
   }
+}
+
+/** All that has a gradient, one array each. */
+function gradients({ gradEuclidean, gradHyperbolic, gradParams }: LossResult): Reals[] {
+  const rows = [gradEuclidean, gradHyperbolic].flatMap((each) => (each === undefined ? [] : [each.data]));
+  return [...rows, Float64Array.from(Object.values(gradParams!))];
+}
+
+for (const geometry of geometries) {
+  test(`${geometry}: reduction mean divides gradients too, by the ordered pairs of views`, (t) => {
+    for (const type of types) {
+      const { euclidean, hyperbolic } = batch(type, 21, 6, settings.c);
+      for (const heads of [
+        { euclidean, hyperbolic },
+        { euclidean, tied: true },
+      ]) {
+        for (const views of [3, 7]) {
+          const options = { ...heads, geometry, views, ...settings };
+          const sum = gradients(hybridContrastiveLoss.sync(options));
+          const mean = gradients(hybridContrastiveLoss.sync({ ...options, reduction: 'mean' }));
+          const what = `${type.name}, ${views} views, ${Object.keys(heads)}`;
+          t.is(mean.length, sum.length);
+          sum.forEach((each, i) => {
+            const part = each.map((value) => value / (views * (views - 1)));
+            close(t, mean[i]!, part, within(type, 1e-15, 1e-6), `${what}: gradient ${i}`);
+          });
+        }
+      }
+    }
+  });
+
+  test(`${geometry}, float32: loss and gradients are those of float64 at the same points`, (t) => {
+    const { euclidean, hyperbolic } = batch(Float32Array, 60, 17, settings.c);
+    for (const tied of [false, true]) {
+      const run = (as: (given: Matrix) => Matrix) => {
+        const heads = { euclidean: as(euclidean), ...(tied ? { tied } : { hyperbolic: as(hyperbolic) }) };
+        return hybridContrastiveLoss.sync({ ...heads, geometry, views: 3, ...settings });
+      };
+      const [got, want] = [run((given) => given), run(wide)];
+      close(t, [got.loss], [want.loss], 1e-6, `tied ${tied}: loss`);
+      gradients(want).forEach((each, i) => {
+        close(t, gradients(got)[i]!, each, 3e-6, `tied ${tied}: gradient ${i}`);
+      });
+    }
+  });
 }
 
 test('tied chordal: the limit of tied hyperbolic as c goes to 0', (t) => {
@@ -254,7 +284,6 @@ test('near-duplicates keep their digits in float32', (t) => {
     euclidean.data[16 + k] = Math.fround(euclidean.data[k]! * (1 + 1e-6 * k));
     hyperbolic.data[16 + k] = Math.fround(hyperbolic.data[k]! * (1 + 1e-6 * k));
   }
-  const wide = (from: Matrix) => matrix(Float64Array.from(from.data), from.rows, from.cols);
   const shared = { views: 2, tauE: 0.1, tauH: 0.2, lambda: 0.5, c: 0.1 };
   const single = hybridContrastiveLoss.sync({ ...shared, euclidean, hyperbolic });
   const double = hybridContrastiveLoss.sync({

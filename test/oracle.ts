@@ -17,18 +17,27 @@ export const distances: Record<string, (x: readonly number[], y: readonly number
     const s = dot(minus(x, y), minus(x, y));
     return (2 / Math.sqrt(c)) * Math.asinh(Math.sqrt((c * s) / ((1 - c * dot(x, x)) * (1 - c * dot(y, y)))));
   },
-  lorentz: ([t = 0, ...x], [u = 0, ...y], c) =>
-    Math.acosh(Math.max(1, c * (t * u - dot(x, y)))) / Math.sqrt(c),
+  // arcosh(-c <x,y>)/sqrt(c) on the sheet; off it too, where derivatives look, a function of the difference alone.
+  lorentz: (x, y, c) => {
+    const [time = 0, ...space] = minus(x, y);
+    return (2 / Math.sqrt(c)) * Math.asinh(Math.sqrt((c / 4) * (dot(space, space) - time * time)));
+  },
+  hypmix: hypmixDistance,
 };
 
 /** The published distance: Mobius addition with its guards, then a clamped artanh. */
 export function hypmixDistance(x: readonly number[], y: readonly number[], c: number): number {
+  return (2 / Math.sqrt(c)) * Math.atanh(Math.min(hypmixRatio(x, y, c), 1 - guard));
+}
+
+/** What its artanh is of, before the clamp. */
+export function hypmixRatio(x: readonly number[], y: readonly number[], c: number): number {
   const xy = -dot(x, y);
   const xx = dot(x, x);
   const yy = dot(y, y);
   const divisor = 1 + 2 * c * xy + c * c * xx * yy + guard;
   const sum = x.map((value, k) => ((1 + 2 * c * xy + c * yy) * -value + (1 - c * xx) * y[k]!) / divisor);
-  return (2 / Math.sqrt(c)) * Math.atanh(Math.min(Math.sqrt(c) * norm(sum), 1 - guard));
+  return Math.sqrt(c) * norm(sum);
 }
 
 /** Every distance between two tables. */

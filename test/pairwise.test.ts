@@ -1,6 +1,8 @@
 import test, { type ExecutionContext } from 'ava';
 import { type Matrix, matrix, pairwiseDistance, poincareToLorentz, type Reals } from '../lib/index.ts';
-import { hypmixDistance, pairwise, table } from './oracle.ts';
+import { type MetricCase, metricCases, optionsOf, pointsOf, wide } from './metric-cases.ts';
+import { hypmixDistance, hypmixRatio, pairwise, table } from './oracle.ts';
+import { slope } from './row-points.ts';
 import { close, cloud, eachClose, inner, Reference, types, within } from './support.ts';
 
 const oracle = await Reference.open('distance_oracle');
@@ -50,51 +52,89 @@ for (const type of types) {
     [33, 47, 17],
     [150, 301, 31],
   ] as const) {
-    for (const metric of ['poincare', 'euclidean', 'cosine', 'chordal'] as const) {
-      test(`${type.name} ${metric} ${rows} x ${others} x ${cols}: formula, twin and gradient`, async (t) => {
+    for (const name of metricCases) {
+      test(`${type.name} ${name} ${rows} x ${others} x ${cols}: formula, twin and gradient`, async (t) => {
         const c = 0.7;
-        const x = cloud(type, rows, cols, 0.9, 1);
-        const y = cloud(type, others, cols, 0.8, 2);
-        const want = pairwise(metric, table(x.data, cols), table(y.data, cols), c).flat();
-        const got = await pairwiseDistance(x, y, { metric, c });
-        close(t, got.data, want, limit.value, 'distances');
-        t.deepEqual(got, pairwiseDistance.sync(x, y, { metric, c }));
-        if (type === Float64Array) checkGradient(t, x, y, metric, c);
+        const options = optionsOf(name, c);
+        const x = pointsOf(name, cloud(type, rows, cols, 0.9, 1), c);
+        const y = pointsOf(name, cloud(type, others, cols, 0.8, 2), c);
+        const want = pairwise(name, table(x.data, x.cols), table(y.data, y.cols), c).flat();
+        const got = await pairwiseDistance(x, y, options);
+        close(t, got.data, want, within(type, 2e-14, 1e-6), 'distances');
+        t.deepEqual(got, pairwiseDistance.sync(x, y, options));
+        if (type === Float64Array) checkGradient(t, x, y, name, c);
       });
     }
   }
 }
 
 /** Against central differences along one direction. */
-function checkGradient(
-  t: ExecutionContext,
-  x: Matrix,
-  y: Matrix,
-  metric: 'poincare' | 'euclidean' | 'cosine' | 'chordal',
-  c: number,
-): void {
+function checkGradient(t: ExecutionContext, x: Matrix, y: Matrix, name: MetricCase, c: number): void {
   const cotangent = cloud(Float64Array, x.rows, y.rows, 1, 3);
   const gradC = new Float64Array(1);
-  const [gradX, gradY] = pairwiseDistance.vjp.sync(x, y, cotangent, { metric, c, gradC });
-  const along = cloud(Float64Array, x.rows, x.cols, 1, 4).data;
+  const [gradX, gradY] = pairwiseDistance.vjp.sync(x, y, cotangent, { ...optionsOf(name, c), gradC });
+  const [alongX, alongY] = [x, y].map((m) => cloud(Float64Array, m.rows, m.cols, 1, 4).data) as [
+    Reals,
+    Reals,
+  ];
+  const value = (dx: number, dy: number, dc: number) =>
+    inner(pairwise(name, stepped(x, alongX, dx), stepped(y, alongY, dy), c + dc).flat(), cotangent.data);
   const step = 1e-6;
-  const value = (dx: number, dy: number, dc: number) => {
-    const moved = table(x.data.map((v, i) => v + dx * along[i]!) as Float64Array, x.cols);
-    const other = table(y.data.map((v, i) => v + dy * along[i % along.length]!) as Float64Array, y.cols);
-    const d = pairwise(metric, moved, other, c + dc).flat();
-    return d.reduce((sum, v, i) => sum + v * cotangent.data[i]!, 0);
-  };
   const slopes = [
     (value(step, 0, 0) - value(-step, 0, 0)) / (2 * step),
     (value(0, step, 0) - value(0, -step, 0)) / (2 * step),
     (value(0, 0, step) - value(0, 0, -step)) / (2 * step),
   ];
-  const dotX = inner(gradX!.data, along);
-  const dotY = inner(
-    gradY!.data,
-    y.data.map((_, i) => along[i % along.length]!),
+  const found = [inner(gradX!.data, alongX), inner(gradY!.data, alongY), gradC[0]!];
+  close(t, found, slopes, 2e-7, 'gradient against differences');
+}
+
+function stepped({ data, cols }: Matrix, along: Reals, by: number): number[][] {
+  return table(
+    Float64Array.from(data, (value, i) => value + by * along[i]!),
+    cols,
   );
-  close(t, [dotX, dotY, gradC[0]!], slopes, 1e-6, 'gradient against differences');
+}
+
+for (const name of metricCases) {
+  test(`${name}, float32: distances and gradients are those of float64 at the same points`, (t) => {
+    const c = 0.8;
+    const options = optionsOf(name, c);
+    const limit = name === 'hypmix' ? 5e-5 : 5e-6; // its slope cancels near the rim
+    for (const [n, m, d] of [
+      [9, 5, 3],
+      [66, 31, 2],
+      [65, 129, 17],
+      [40, 70, 130],
+    ] as const) {
+      const [x, y] = near(n, m, d, 0.99 / Math.sqrt(c)).map((points) => pointsOf(name, points, c));
+      const cotangent = cloud(Float32Array, n, m, 1, 3);
+      const all = [x!, y!, cotangent];
+      const [got, want] = [results(all, options), results(all.map(wide), options)];
+      const what = `${n} x ${m} x ${d}`;
+      eachClose(t, got.distances, want.distances, 1e-5, `${what}: distances`);
+      close(t, got.x, want.x, limit, `${what}: gradient in x`);
+      close(t, got.y, want.y, limit, `${what}: gradient in y`);
+      close(t, got.c, want.c, 2 * limit, `${what}: gradient in c`);
+    }
+  });
+}
+
+/** Clouds of which a row coincides and one nearly does: such pairs take a way of their own. */
+function near(n: number, m: number, d: number, radius: number): Matrix[] {
+  const [x, y] = [cloud(Float32Array, n, d, radius, 1), cloud(Float32Array, m, d, radius, 2)];
+  for (let k = 0; k < d; ++k) {
+    y.data[k] = x.data[2 * d + k]!;
+    y.data[d + k] = x.data[3 * d + k]! * (1 + 1e-5 * k);
+  }
+  return [x, y];
+}
+
+function results([x, y, cotangent]: readonly Matrix[], options: object) {
+  const gradC = new Float64Array(1);
+  const distances = pairwiseDistance.sync(x!, y, options).data;
+  const [gradX, gradY] = pairwiseDistance.vjp.sync(x!, y, cotangent!, { ...options, gradC });
+  return { distances, x: gradX!.data, y: gradY!.data, c: gradC };
 }
 
 test('lorentz, float32: right to float32 also where times nearly cancel', (t) => {
@@ -102,8 +142,7 @@ test('lorentz, float32: right to float32 also where times nearly cancel', (t) =>
   for (const dim of [2, 17, 64]) {
     const lifted = (seed: number) => poincareToLorentz.sync(cloud(Float32Array, 120, dim, 1.05, seed), { c });
     const [x, y] = [lifted(1), lifted(2)];
-    const exact = (m: Matrix) => matrix(Float64Array.from(m.data), m.rows, m.cols);
-    const want = pairwiseDistance.sync(exact(x), exact(y), { c, metric: 'lorentz' }).data;
+    const want = pairwiseDistance.sync(wide(x), wide(y), { c, metric: 'lorentz' }).data;
     const got = pairwiseDistance.sync(x, y, { c, metric: 'lorentz' }).data;
     eachClose(t, got, want, 1e-5, `${dim} dimensions`);
   }
@@ -140,6 +179,26 @@ test('compat: the published distance, saturating at 12.206 / sqrt(c)', (t) => {
     'published distance',
   );
   t.true(Math.max(...got) <= (2 / Math.sqrt(c)) * Math.atanh(1 - 1e-5) * (1 + 1e-12));
+});
+
+test("compat: where the clamp acts, the gradient goes on with artanh's slope at the clamp", (t) => {
+  const c = 0.1;
+  const top = 1 - 1e-5;
+  for (const type of types) {
+    const [x, y] = [cloud(type, 1, 6, 3.155, 1), cloud(type, 1, 6, 3.155, 5)];
+    const rows = [...x.data, ...y.data];
+    const ratio = (at: number[], c: number) => hypmixRatio(at.slice(0, 6), at.slice(6), c);
+    const start = ratio(rows, c);
+    t.true(start > top);
+    const straight = (at: number[], c: number) =>
+      (2 / Math.sqrt(c)) * (Math.atanh(top) + (ratio(at, c) - start) / (1 - top * top));
+    const along = rows.map((_, k) => slope((h) => straight(rows.with(k, rows[k]! + h), c)));
+    const options = { c, compat: 'hypmix', gradC: new Float64Array(1) } as const;
+    const [gradX, gradY] = pairwiseDistance.vjp.sync(x, y, new type(1).fill(1), options);
+    close(t, [...gradX!.data, ...gradY!.data], along, within(type, 5e-8, 1e-3), `${type.name}: points`);
+    const byC = slope((h) => straight(rows, c + h));
+    close(t, options.gradC, [byC], within(type, 5e-8, 1e-3), `${type.name}: c`);
+  }
 });
 
 test('a set with itself: zeros on the diagonal, symmetric, and the total gradient', async (t) => {
@@ -194,6 +253,43 @@ test('out: writes where it is told, shared memory included', (t) => {
   t.is(result.data.buffer, shared.buffer);
   t.is(shared[3], Math.fround(Math.log(3)));
   t.is(shared[0], 0);
+});
+
+/** Two rows that differ by `part` of each coordinate, by chance up or down. */
+function pairOfRows(cols: number, part: number, seed: number): Matrix {
+  const signs = cloud(Float64Array, 1, cols, 1, seed).data;
+  const at = 0.5 / Math.sqrt(cols);
+  const rows = [Array<number>(cols).fill(at * 1.01), [...signs].map((v) => at * (1 + part * Math.sign(v)))];
+  return matrix(Float32Array.from(rows.flat()), 2, cols);
+}
+
+for (const part of [1e-3, 0.02, 0.1, 0.15, 0.25, 0.4]) {
+  test(`float32 keeps its digits in many columns: rows ${part} apart`, (t) => {
+    for (const cols of [64, 600, 1500]) {
+      for (let seed = 0; seed < 20; ++seed) {
+        const x = pairOfRows(cols, part, seed);
+        for (const metric of ['poincare', 'euclidean', 'cosine', 'chordal'] as const) {
+          const [, found] = pairwiseDistance.sync(x, undefined, { metric, c: 1 }).data;
+          const [, truth] = pairwiseDistance.sync(wide(x), undefined, { metric, c: 1 }).data;
+          t.true(Math.abs(found! / truth! - 1) < 1e-5, `${metric}, ${cols}: ${found} for ${truth}`);
+        }
+      }
+    }
+  });
+}
+
+test('a crowd of near points, duplicates and one outside the ball among them', (t) => {
+  const { data } = cloud(Float32Array, 60, 20, 1, 3);
+  const near = data.map((v, i) => 0.2 + 1e-3 * v + (i < 20 ? 0.9 : 0));
+  near.copyWithin(5 * 20, 4 * 20, 5 * 20);
+  const x = matrix(near, 60, 20);
+  for (const metric of ['poincare', 'euclidean', 'cosine'] as const) {
+    const found = pairwiseDistance.sync(x, undefined, { metric, c: 1 }).data;
+    const truth = pairwiseDistance.sync(wide(x), undefined, { metric, c: 1 }).data;
+    const wrong = found.findIndex((d, i) => d !== truth[i] && !(Math.abs(d / truth[i]! - 1) < 1e-5));
+    t.is(wrong, -1, `${metric}: ${found[wrong]} for ${truth[wrong]}`);
+    t.is(found[4 * 60 + 5], 0, 'duplicates');
+  }
 });
 
 function transpose({ data, rows, cols }: Matrix): Reals {

@@ -1,8 +1,9 @@
 import test from 'ava';
 import { matrix, pairwiseDistance, retrievalMetrics, topK } from '../lib/index.ts';
 import { core } from '../lib/native.ts';
+import { metricCases, optionsOf, pointsOf } from './metric-cases.ts';
 import { nearest, pairwise, table } from './oracle.ts';
-import { close, cloud, Reference, types, within } from './support.ts';
+import { close, cloud, eachClose, Reference, types, within } from './support.ts';
 
 const reference = await Reference.open('retrieval');
 const results = JSON.parse(reference.metadata['results']!) as {
@@ -38,7 +39,7 @@ for (const type of types) {
     close(t, [got.mapAtR], [results.poincare_map_at_r], 1e-12, 'MAP@R');
   });
 
-  for (const metric of ['poincare', 'euclidean', 'cosine', 'chordal'] as const) {
+  for (const name of metricCases) {
     for (const [queries, rows, cols, k] of [
       [1, 1, 1, 1],
       [3, 5, 2, 5],
@@ -47,18 +48,20 @@ for (const type of types) {
       [2, 3000, 7, 100],
       [150, 700, 12, 300],
     ] as const) {
-      test(`${type.name} ${metric} top ${k} of ${rows} for ${queries} x ${cols}`, async (t) => {
-        const q = cloud(type, queries, cols, 0.9, 21);
-        const g = cloud(type, rows, cols, 0.9, 22);
-        const { indices, distances } = await topK(q, g, { k, metric, c: 1 });
-        const want = pairwise(metric, table(q.data, cols), table(g.data, cols), 1);
+      test(`${type.name} ${name} top ${k} of ${rows} for ${queries} x ${cols}`, async (t) => {
+        const options = { ...optionsOf(name, 1), k };
+        const q = pointsOf(name, cloud(type, queries, cols, 0.9, 21), 1);
+        const g = pointsOf(name, cloud(type, rows, cols, 0.9, 22), 1);
+        const { indices, distances } = await topK(q, g, options);
+        const want = pairwise(name, table(q.data, q.cols), table(g.data, g.cols), 1);
         const order = want.map((row) => nearest(row, k));
-        // Neighbours that are equally far to the type's last digits may stand in either order.
+        // Neighbours that are equally far to float32's last digits may stand in either order.
         const away = order.flatMap((row, i) => row.map((j) => want[i]![j]!));
         const found = Array.from(indices, (j, at) => want[Math.floor(at / k)]![j]!);
         close(t, found, away, within(type, 1e-11, 1e-5), 'neighbours');
         close(t, distances, away, within(type, 1e-11, 1e-5), 'distances');
-        t.deepEqual(topK.sync(q, g, { k, metric, c: 1 }), { indices, distances });
+        if (type === Float64Array) t.deepEqual([...indices], order.flat());
+        t.deepEqual(topK.sync(q, g, options), { indices, distances });
       });
     }
   }
@@ -89,6 +92,22 @@ for (const type of types) {
       t.deepEqual(distances.subarray(0, k).toSorted(), distances.subarray(0, k));
       t.is(new Set(indices.subarray(k)).size, k);
     }
+  });
+
+  test(`${type.name}: compat: rows beyond the clamp are equally far`, (t) => {
+    const x = type.from([-0.999998, 0]);
+    const y = matrix(type.from([0.999999, 0, 0.9999, 0, 0.5, 0, 0.999997, 0, 0.999998, 0]), 5, 2);
+    const want = pairwise('hypmix', table(x, 2), table(y.data, 2), 1)[0]!;
+    t.is(want[1], want[0]);
+    const { indices, distances } = topK.sync(x, y, { k: 5, c: 1, compat: 'hypmix' });
+    t.deepEqual([...indices], nearest(want, 5));
+    eachClose(
+      t,
+      distances,
+      want.toSorted((a, b) => a - b),
+      within(type, 1e-11, 1e-5),
+      'distances',
+    );
   });
 
   test(`${type.name}: a row with NaN is never answered`, (t) => {

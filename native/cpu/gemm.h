@@ -81,6 +81,40 @@ template <int kVectors, Left kLeft, class T>
   return answer;
 }
 
+// sums[row][vector] = sum over k of the squared difference of row k of A and of B, both lying by_k, `stride`
+// between two k. Summed by the stretch: equal terms, which near rows have, would round the same way each
+// time.
+template <int kVectors, class T>
+[[gnu::noinline]] Sums<T, kVectors> differences(const T* a, const T* b, std::int64_t stride,
+                                                std::int64_t depth) {
+  using V = Vec<T>;
+  constexpr std::int64_t kStretch = 32;
+  Sums<T, kVectors> answer{};
+  for (std::int64_t first = 0; first < depth; first += kStretch) {
+    const std::int64_t end = first + kStretch < depth ? first + kStretch : depth;
+    Sums<T, kVectors> sums;  // not the answer itself, which is memory
+    unrolled<kTileRows>([&](auto r) HOROBALL_LAMBDA {
+      unrolled<kVectors>([&](auto v) HOROBALL_LAMBDA { sums.row[r][v] = V(T(0)); });
+    });
+    for (std::int64_t k = first; k < end; ++k) {
+      V right[kVectors];
+      unrolled<kVectors>([&](auto v) HOROBALL_LAMBDA { right[v] = V::load(b + k * stride + v * V::kLanes); });
+      unrolled<kTileRows>([&](auto r) HOROBALL_LAMBDA {
+        const V left(a[k * stride + r]);
+        unrolled<kVectors>([&](auto v) HOROBALL_LAMBDA {
+          const V difference = left - right[v];
+          sums.row[r][v] = fma(difference, difference, sums.row[r][v]);
+        });
+      });
+    }
+    unrolled<kTileRows>([&](auto r) HOROBALL_LAMBDA {
+      unrolled<kVectors>([&](auto v)
+                             HOROBALL_LAMBDA { answer.row[r][v] = answer.row[r][v] + sums.row[r][v]; });
+    });
+  }
+  return answer;
+}
+
 // Calls body with the number of vectors, at most kTileVectors, as a constant.
 template <class Body>
 inline void with_vectors(int count, Body body) {

@@ -79,7 +79,7 @@ class Pairwise {
   void tile(std::int64_t i, std::int64_t j) const {
     alignas(kAlignment) T s[kTileRows * kCols];
     const Sides<Card, T, Rowset<T>> sides{card_, x_rows_, y_rows_, x_, y_, same_};
-    separate<kVectors>(sides, i, j, s, kCols);
+    separate<kVectors, true>(sides, i, j, s, kCols);
     const int rows = static_cast<int>(lesser(x_rows_.rows - i, kTileRows));
     const int columns = static_cast<int>(lesser(y_rows_.rows - j, kVectors * V::kLanes));
     const bool whole = rows == kTileRows && columns == kVectors * V::kLanes && !same_;

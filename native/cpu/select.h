@@ -177,7 +177,7 @@ class Select {
       T s[V::kLanes], distance[V::kLanes];
       const V given = squared_from<Card>(g[v], x_, i, y_, j);
       given.store(s);
-      if (any(nearness<Card>(given, x_, i, y_, j) < V(T(0)))) mend(sides, i, j, s);
+      if (any(nearness<Card>(given, x_, i, y_, j) < V(T(0)))) mend(sides, i, j, s, kNearPart<Card>);
       card_.distance(V::load(s), V(x_.q[i]), V::load(y_.q + j)).store(distance);
       for (; lanes != 0; lanes &= lanes - 1) {
         const int l = __builtin_ctz(lanes);

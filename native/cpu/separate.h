@@ -1,12 +1,25 @@
-// Squared differences of a tile of pairs: s = |x|^2 + |y|^2 - 2<x,y> from the matrix product, and directly
-// from the rows where that would cancel (s below kNear of the two norms: there float32 would keep no digit of
-// a near pair).
+// Squared differences of a tile of pairs: s = |x|^2 + |y|^2 - 2<x,y> from the matrix product; where that
+// would cancel, from the differences of the packed coordinates; and where these are not right, from the rows
+// in float64.
 #pragma once
 
 #include "cpu/prepare.h"
 
 namespace horoball {
 namespace {
+
+// Below which part of the norms s counts as near; is not made right by the packed rows' differences either
+// (of plain rows these are exact, and only a row outside makes s negative); and has lost digits that a
+// distance is to have (minkowski rows' differences cancel themselves: they have nothing between right and
+// near).
+template <class Card>
+constexpr double kNearPart = Card::kRows == Rows::minkowski ? kNearMinkowski : kNear;
+template <class Card>
+constexpr double kBlindPart = Card::kRows == Rows::plain ? 0 : kNearPart<Card>;
+template <class Card>
+constexpr double kFairPart = Card::kRows == Rows::minkowski ? kNearMinkowski : kFair;
+template <class Card, bool kFine>
+constexpr double kPart = kFine ? kFairPart<Card> : kNearPart<Card>;
 
 // The two sides of a pairing: rows as given, and prepared.
 template <class Card, class T, class XSource, class YSource = XSource>
@@ -32,14 +45,18 @@ HOROBALL_INLINE Vec<T> squared_from(Vec<T> g, const Prepared<T>& x, std::int64_t
   }
 }
 
-// Negative where s is too small a part of the norms to be right.
+// What s is relative to.
+template <class Card, class T>
+HOROBALL_INLINE Vec<T> sizes_of(const Prepared<T>& x, std::int64_t i, const Prepared<T>& y, std::int64_t j) {
+  return Card::kRows == Rows::minkowski ? Vec<T>(x.size[i]) + Vec<T>::load(y.size + j)
+                                        : Vec<T>(x.n[i]) + Vec<T>::load(y.n + j);
+}
+
+// Negative where s is less than `part` of the norms.
 template <class Card, class T>
 HOROBALL_INLINE Vec<T> nearness(Vec<T> s, const Prepared<T>& x, std::int64_t i, const Prepared<T>& y,
-                                std::int64_t j) {
-  constexpr bool kMinkowski = Card::kRows == Rows::minkowski;
-  const Vec<T> sizes =
-      kMinkowski ? Vec<T>(x.size[i]) + Vec<T>::load(y.size + j) : Vec<T>(x.n[i]) + Vec<T>::load(y.n + j);
-  return fma(Vec<T>(static_cast<T>(kMinkowski ? -kNearMinkowski : -kNear)), sizes, s);
+                                std::int64_t j, double part = kNearPart<Card>) {
+  return fma(Vec<T>(static_cast<T>(-part)), sizes_of<Card>(x, i, y, j), s);
 }
 
 // The exact squared difference of rows i and j; +infinity from a row outside to any other point.
@@ -58,20 +75,63 @@ inline T direct(const Sides<Card, T, XSource, YSource>& sides, std::int64_t i, s
   return static_cast<T>(s);
 }
 
-// Puts the exact squared difference in the place of every s that is not right.
+// Puts the exact squared difference in the place of every s below `part` of the norms.
 template <class Card, class T, class XSource, class YSource>
 [[gnu::noinline]] void mend(const Sides<Card, T, XSource, YSource>& sides, std::int64_t i, std::int64_t j,
-                            T* s) {
+                            T* s, double part) {
+  const Vec<T> below = nearness<Card>(Vec<T>::load(s), sides.x, i, sides.y, j, part);
+  if (!any(below < Vec<T>(T(0)))) return;
   T negative[Vec<T>::kLanes];
-  nearness<Card>(Vec<T>::load(s), sides.x, i, sides.y, j).store(negative);
+  below.store(negative);
   for (int l = 0; l < Vec<T>::kLanes; ++l) {
     if (negative[l] < 0) s[l] = direct(sides, i, j + l);
   }
 }
 
-// Squared differences of rows i .. i + kTileRows with kVectors vectors of rows from j on, into `tile`, rows
-// `pitch` apart.
+// Whether so many s of a tile are near that the whole of it is sooner done than each of them.
 template <int kVectors, class Card, class T, class XSource, class YSource>
+[[gnu::noinline]] bool is_crowded(const Sides<Card, T, XSource, YSource>& sides, std::int64_t i,
+                                  std::int64_t j, const T* tile, std::int64_t pitch) {
+  using V = Vec<T>;
+  const V zero(T(0)), one(T(1));
+  V count(T(0));
+  for (int r = 0; r < kTileRows; ++r) {
+    for (int v = 0; v < kVectors; ++v) {
+      const V s = V::load(tile + r * pitch + v * V::kLanes);
+      const V near = nearness<Card>(s, sides.x, i + r, sides.y, j + v * V::kLanes);
+      count = count + where(near < zero, one, zero);
+    }
+  }
+  return sum(count) > T(2 * kTileRows * kVectors);
+}
+
+// Puts sums of the packed coordinates' squared differences in the place of the s of a tile that are below
+// kPart of the norms. Returns whether there are some that these do not make right either.
+template <int kVectors, bool kFine, class Card, class T, class XSource, class YSource>
+[[gnu::noinline]] bool refine(const Sides<Card, T, XSource, YSource>& sides, std::int64_t i, std::int64_t j,
+                              T* tile, std::int64_t pitch) {
+  using V = Vec<T>;
+  constexpr int kCols = kTileCols<T>;
+  const Sums<T, kVectors> d = differences<kVectors>(sides.x.panel(i / kCols) + i % kCols,
+                                                    sides.y.panel(j / kCols), kCols, sides.x.depth);
+  V least(T(1));
+  unrolled<kTileRows>([&](auto r) HOROBALL_LAMBDA {
+    unrolled<kVectors>([&](auto v) HOROBALL_LAMBDA {
+      const std::int64_t column = j + v * V::kLanes;
+      T* at = tile + r * pitch + v * V::kLanes;
+      const V s = V::load(at), zero(T(0));
+      const V below = nearness<Card>(s, sides.x, i + r, sides.y, column, kPart<Card, kFine>);
+      const V blind = nearness<Card>(s, sides.x, i + r, sides.y, column, kBlindPart<Card>);
+      where(blind < zero, s, where(below < zero, d.row[r][v], s)).store(at);
+      least = min(blind, least);
+    });
+  });
+  return any(least < V(T(0)));
+}
+
+// Squared differences of rows i .. i + kTileRows with kVectors vectors of rows from j on, into `tile`, rows
+// `pitch` apart. kFine: each as right as a distance is to be, whatever tile it lies in.
+template <int kVectors, bool kFine = false, class Card, class T, class XSource, class YSource>
 inline void separate(const Sides<Card, T, XSource, YSource>& sides, std::int64_t i, std::int64_t j, T* tile,
                      std::int64_t pitch) {
   using V = Vec<T>;
@@ -84,14 +144,19 @@ inline void separate(const Sides<Card, T, XSource, YSource>& sides, std::int64_t
     unrolled<kVectors>([&](auto v) HOROBALL_LAMBDA {
       const std::int64_t column = j + v * V::kLanes;
       const V s = squared_from<Card>(g.row[r][v], sides.x, i + r, sides.y, column);
-      lowest = min(nearness<Card>(s, sides.x, i + r, sides.y, column), lowest);
+      lowest = min(nearness<Card>(s, sides.x, i + r, sides.y, column, kPart<Card, kFine>), lowest);
       s.store(tile + r * pitch + v * V::kLanes);
     });
   });
   if (!any(lowest < V(T(0)))) return;
+  double part = kPart<Card, kFine>;
+  if (part > kBlindPart<Card> && (kFine || is_crowded<kVectors>(sides, i, j, tile, pitch))) {
+    if (!refine<kVectors, kFine>(sides, i, j, tile, pitch)) return;
+    part = kBlindPart<Card>;
+  }
   for (int r = 0; r < kTileRows; ++r) {
     for (int v = 0; v < kVectors; ++v)
-      mend(sides, i + r, j + v * V::kLanes, tile + r * pitch + v * V::kLanes);
+      mend(sides, i + r, j + v * V::kLanes, tile + r * pitch + v * V::kLanes, part);
   }
 }
 

@@ -12,7 +12,10 @@ constexpr double kOutside = -1e30;
 // would keep no digit of a near pair.
 constexpr double kNear = 0.01;
 
-// The same of minkowski rows, whose times enter the product and are then counted the other way: what rounding
+// Below this part a float32 product of many columns has lost more digits than a distance may.
+constexpr double kFair = 0.1;
+
+// kNear of minkowski rows, whose times enter the product and are then counted the other way: what rounding
 // takes counts more than once.
 constexpr double kNearMinkowski = 4 * kNear;
 
