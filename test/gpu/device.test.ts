@@ -5,7 +5,7 @@ import test from 'ava';
 import { matrix, pairwiseDistance } from '../../lib/index.ts';
 import { searchDevice } from '../../lib/train/native.ts';
 import { failure } from '../support.ts';
-import { gpu, missing, sayDevice } from './device.ts';
+import { gpu, isEmulated, missing, sayDevice } from './device.ts';
 
 sayDevice();
 
@@ -68,7 +68,7 @@ gpu('HOROBALL_CUDA_MATH: float32 products, or TF32 ones, which lose digits', asy
 });
 
 // Only an emulated device can be made small, or taken away.
-const emulated: typeof gpu = process.env['HOROBALL_CORE']?.includes('emulated') === true ? gpu : test.skip;
+const emulated: typeof gpu = isEmulated ? gpu : test.skip;
 
 emulated('memory that does not suffice: the error names the size and what is free', async (t) => {
   const text = await said({ HOROBALL_EMULATOR_BYTES: '100000' });
