@@ -4,9 +4,11 @@ import { comparisonPage } from '../../lib/train/report/compare.ts';
 import { explorePage } from '../../lib/train/report/explore.ts';
 import { runPage } from '../../lib/train/report/page.ts';
 import { studyPage } from '../../lib/train/report/study.ts';
+import { parseAxis } from '../../lib/train/sweep/axes.ts';
+import { makePlan } from '../../lib/train/sweep/plan.ts';
 import { openBrowser } from '../browser.ts';
-import { fakeRun } from './fake-run.ts';
-import { madeUp, plan } from './sweep/made-up.ts';
+import { fakeRun, stepRow } from './fake-run.ts';
+import { madeUp, plan, seeds } from './sweep/made-up.ts';
 
 const test = ava as TestFn<{ browser: Browser | null }>;
 
@@ -16,6 +18,9 @@ test.before(async (t) => {
 test.after.always(async (t) => {
   await t.context.browser?.close();
 });
+
+const many = { t: parseAxis('t', '0.02,0.03,0.05,0.07,0.1,0.15,0.2,0.3,0.5') };
+const manyTemperatures = makePlan({ axes: many, seeds, controls: false });
 
 /** Opens a page of text; errors of its script are collected. */
 async function show(
@@ -40,6 +45,7 @@ test('no page is wider than a telephone or a desk, and no script fails', async (
     run: runPage(fakeRun('run-1')),
     comparison: comparisonPage([fakeRun('one'), fakeRun('two', { geometry: 'chordal' })]),
     study: studyPage(madeUp(1, { hyperbolic: 0.06 }, plan(true))),
+    wide: studyPage(madeUp(1, {}, manyTemperatures)),
     explore: explorePage(),
   };
   for (const [name, text] of Object.entries(pages)) {
@@ -50,6 +56,65 @@ test('no page is wider than a telephone or a desk, and no script fails', async (
       await page.close();
     }
   }
+});
+
+test('a table that goes on to the right is shaded there, and a lone chart stays small', async (t) => {
+  const { browser } = t.context;
+  if (browser === null) {
+    t.log('SKIPPED: no Chromium in PATH (CHROMIUM=... names one)');
+    return t.pass();
+  }
+  const bare = { ...fakeRun('one'), rows: [stepRow(1), stepRow(2)] };
+  const { page } = await show(browser, comparisonPage([bare]), 1280);
+  t.is(await page.evaluate<number>("document.querySelector('.chart').offsetWidth"), 520);
+  await page.setContent(studyPage(madeUp(1, {}, plan(true))));
+  const shade = (at: number): Promise<boolean> => rightEdgeChanges(page, at);
+  t.false(await shade(0)); // the whole table is there
+  await page.setViewportSize({ width: 400, height: 800 });
+  t.true(await shade(0));
+  t.false(await shade(10_000)); // scrolled to its end
+  await page.close();
+});
+
+/** Whether the right edge of the widest table looks other than without a background, with the text hidden. */
+async function rightEdgeChanges(page: Page, scrolled: number): Promise<boolean> {
+  const box = await page.evaluate<{ x: number; y: number; width: number; height: number }>(`(() => {
+    const all = [...document.querySelectorAll('.scroll')];
+    const widest = all.sort((a, b) => b.scrollWidth - a.scrollWidth)[0];
+    widest.style.background = '';
+    widest.firstElementChild.style.visibility = 'hidden';
+    widest.scrollIntoView();
+    widest.scrollLeft = ${scrolled};
+    widest.id = 'widest';
+    const { right, top } = widest.getBoundingClientRect();
+    return { x: right - 6, y: top + 20, width: 6, height: 20 };
+  })()`);
+  const before = await page.screenshot({ clip: box });
+  await page.evaluate("document.querySelector('#widest').style.background = 'none'");
+  return !before.equals(await page.screenshot({ clip: box }));
+}
+
+test('the pointer reads only the lines that reach its place', async (t) => {
+  const { browser } = t.context;
+  if (browser === null) {
+    t.log('SKIPPED: no Chromium in PATH (CHROMIUM=... names one)');
+    return t.pass();
+  }
+  const long = { ...fakeRun('long'), rows: [1, 2, 3, 4].map(stepRow) };
+  const { page } = await show(
+    browser,
+    comparisonPage([{ ...long, name: 'short', rows: [stepRow(1)] }, long]),
+    1280,
+  );
+  const chart = page.locator('svg[data-chart]');
+  const { width, height } = (await chart.boundingBox())!;
+  const read = async (x: number): Promise<string> => {
+    await chart.hover({ position: { x, y: height / 2 } });
+    return await page.locator('.tip').innerText();
+  };
+  t.is(await read(width - 16), 'step 4\nlong 2.5');
+  t.is(await read(50), 'step 1\nshort 10\nlong 10');
+  await page.close();
 });
 
 test('the sliders move the numbers as the formulas do', async (t) => {

@@ -1,12 +1,17 @@
 import test from 'ava';
+import type { Row, RunRecord } from '../../lib/train/record.ts';
 import { binned, lineChart, smoothed, ticks } from '../../lib/train/report/chart.ts';
 import { classColours } from '../../lib/train/report/colour.ts';
 import { comparisonPage } from '../../lib/train/report/compare.ts';
 import { html } from '../../lib/train/report/html.ts';
 import { duration, runPage } from '../../lib/train/report/page.ts';
 import { projectToDisk } from '../../lib/train/report/projection.ts';
+import { verdictText } from '../../lib/train/report/study-words.ts';
 import { percent } from '../../lib/train/report/tables.ts';
-import { fakeRun } from './fake-run.ts';
+import { analyse } from '../../lib/train/sweep/analyse.ts';
+import type { Cell } from '../../lib/train/sweep/plan.ts';
+import { fakeRun, stepRow } from './fake-run.ts';
+import { plan, result, seeds } from './sweep/made-up.ts';
 
 /** Attributes that would make a browser fetch something. */
 const fetching = /(?:src|href)\s*=\s*["'](?!data:)|url\(|@import|<link/i;
@@ -77,6 +82,80 @@ test('a chart leaves out what is not a number and survives a flat line', (t) => 
   const path = /class="line"[^>]*d="([^"]*)"/.exec(chart)![1]!;
   t.notRegex(path, /NaN|Infinity/);
   t.is(path.match(/[ML]/g)!.length, 2);
+});
+
+test('a constant is drawn in the middle beside its own tick', (t) => {
+  const chart = (y: number[], options: { yMin?: number; percent?: boolean } = {}): string =>
+    lineChart({
+      title: 'a',
+      xLabel: 'step',
+      series: [{ name: 'a', colour: 'red', x: [1, 2], y }],
+      ...options,
+    }).text;
+  const labels = (text: string): string[] =>
+    [...text.matchAll(/text-anchor="end">([^<]*)<\/text>/g)].map(([, label]) => label!).slice(0, -1);
+  const heights = (text: string): number[] =>
+    [...text.matchAll(/<circle class="dot"[^>]*cy="([^"]*)"/g)].map(([, at]) => Number(at));
+  t.deepEqual(labels(chart([16.6, 16.6])), ['16.6']);
+  t.deepEqual(heights(chart([16.6, 16.6])), [122, 122]);
+  t.deepEqual(labels(chart([0.8125, 0.8125 + 1e-16], { percent: true })), ['81.3%']);
+  t.deepEqual(labels(chart([0, 0])), ['0']);
+  t.deepEqual(labels(chart([0, 0], { yMin: 0 })), ['0', '0.2', '0.4', '0.6', '0.8', '1']);
+});
+
+test('whole places have whole ticks, and one place stands in the middle', (t) => {
+  const labels = (x: number[]): string[] => {
+    const series = [{ name: 'a', colour: 'red', x, y: x }];
+    const { text } = lineChart({ title: 'a', xLabel: 'step', series });
+    return [...text.matchAll(/text-anchor="middle">([^<]*)</g)].map(([, label]) => label!);
+  };
+  t.deepEqual(labels([1, 2, 3]), ['1', '2', '3']);
+  t.deepEqual(labels([7]), ['7']);
+  t.deepEqual(labels([0.5, 1.5]), ['0.6', '0.8', '1', '1.2', '1.4']);
+});
+
+test('a comparison draws the losses of short runs as they are, and says which it smooths', (t) => {
+  const run = (name: string, steps: number): RunRecord => {
+    const rows = Array.from({ length: steps }, (_, i) => stepRow(i + 1));
+    return { ...fakeRun(name), rows: rows.map((row, i) => ({ ...row, loss: i % 2 ? 14 : 17 })) as Row[] };
+  };
+  const short = comparisonPage([run('one', 3), run('dot', 1)]);
+  t.regex(short, /<figcaption>Loss<\/figcaption>/);
+  t.regex(short, /&quot;y&quot;:\[17,14,17\]/);
+  t.is([...short.matchAll(/<circle class="dot"/g)].length, 3 + 1);
+  t.regex(short, /<\/i>dot<\/li>/);
+  t.regex(comparisonPage([run('one', 3), run('long', 100)]), /<figcaption>Loss, long runs smoothed</);
+  t.regex(comparisonPage([run('more', 90), run('long', 100)]), /<figcaption>Loss, smoothed</);
+});
+
+test('a comparison has a row for a run without an evaluation', (t) => {
+  const bare = { ...fakeRun('bare'), rows: [stepRow(1)] };
+  const page = comparisonPage([bare, fakeRun('one')]);
+  t.regex(page, /<th scope="row">Not evaluated: bare<\/th>(<td>–<\/td>){6}<\/tr>/); // R@1 to R@8, genus, family
+  t.notRegex(page, /NaN/);
+  t.regex(comparisonPage([bare, bare]), /None of the runs was evaluated/);
+});
+
+test('a study says that a tie is one', (t) => {
+  const verdict = (score: (cell: Cell) => number): string => {
+    const { cells } = plan();
+    const results = cells.flatMap((cell) => seeds.map((seed) => result(cell.id, seed, score(cell))));
+    return verdictText(analyse({ name: 'tie', plan: plan(), results }));
+  };
+  const none = 'No difference between the geometries is larger than chance would make it.';
+  const { length } = plan().cells;
+  t.is(
+    verdict(() => 0.8125),
+    `A tie: all ${length} settings reach 81.3 %. ${none}`,
+  );
+  t.regex(
+    verdict(({ config }) => (config.t_e === 0.1 || config.t_h === 0.1 ? 0.8 : 0.7)),
+    /^A tie: \w+(, \w+)* and \w+ reach 80\.0 %\./,
+  );
+  t.regex(
+    verdict(({ arm }) => (arm === 'hyperbolic' ? 0.8 : 0.7)),
+    /^Highest: hyperbolic, 80\.0 % at t_h 0\.05, in a tie with 2 more of its settings\./,
+  );
 });
 
 test('binning keeps the mean of both axes; smoothing keeps a constant', (t) => {
@@ -164,6 +243,7 @@ test('runs whose neighbours differ show them row by row, with the odd ones frame
   t.is([...alike.matchAll(/<img/g)].length, 0);
   const differing = comparisonPage([one, three]);
   t.is([...differing.matchAll(/<img/g)].length, 4);
+  t.regex(differing, /In a dashed frame: pictures/);
   t.is([...differing.matchAll(/class="miss only"/g)].length, 2);
   three.snapshot!.gallery[0]!.query.thumbnail = other; // no query in common
   t.notRegex(comparisonPage([one, three]), /<h2>Nearest neighbours/);

@@ -41,17 +41,13 @@ export function lineChart(options: ChartOptions): Html {
   );
   for (const mark of options.marks ?? []) ys.push(mark.y);
   const inner = options.logX && !options.dense ? 26 : 0; // bars at the first and last place stay clear of the axes
-  const x = scale(extent(xs), [margin.left + inner, width - margin.right - inner], options.logX);
-  const [low, high] = extent(ys);
-  const y = scale(
-    [options.yMin ?? low, options.yMax ?? high + 0.04 * (high - low)],
-    [height - margin.bottom, margin.top],
-  );
-  const format = options.percent ? percent : plain;
+  const x = scale(xDomain(xs, options), [margin.left + inner, width - margin.right - inner], options.logX);
+  const vertical = yEnds(ys, options);
+  const y = scale(vertical.domain, [height - margin.bottom, margin.top]);
   return html`<figure class="chart">
 <figcaption>${options.title}</figcaption>
 <svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${options.title}" data-chart="${chartData(options, x, y)}">
-${yAxis(y, format)}${xAxis(x, options.xLabel, options.logX ? placed(options.dense ? decades(x.domain) : xs, x) : ticks(x.domain))}
+${yAxis(y, vertical.places, options.percent ? percent : plain)}${xAxis(x, options.xLabel, xPlaces(xs, x, options))}
 ${(options.marks ?? []).map((mark) => markLine(mark, y))}
 ${options.series.map((series, i) => line(series, shifted(x, options, i), y, options.dense))}
 <g class="cursor"></g></svg>
@@ -70,6 +66,37 @@ function scale(domain: readonly [number, number], range: readonly [number, numbe
     domain,
     at: (value) => range[0] + ((map(value) - map(domain[0])) / span) * (range[1] - range[0]),
   };
+}
+
+/** A lone place stands in the middle. */
+function xDomain(xs: readonly number[], { logX }: ChartOptions): [number, number] {
+  const [low, high] = extent(xs);
+  if (high > low) return [low, high];
+  return logX ? [low / 2, 2 * low] : [low - 0.5, low + 0.5];
+}
+
+/** Whole places, such as steps, have whole ticks: there is no step 1.5. */
+function xPlaces(xs: readonly number[], x: Scale, { logX, dense }: ChartOptions): number[] {
+  if (logX) return placed(dense ? decades(x.domain) : xs, x);
+  return ticks(x.domain, 5, xs.every(Number.isInteger) ? 1 : 0);
+}
+
+/**
+ * The ends of the vertical axis and its ticks. Equal values stand in the middle beside their own tick: on the
+ * horizontal axis they would read as 0.
+ */
+function yEnds(
+  ys: readonly number[],
+  { yMin, yMax }: ChartOptions,
+): { domain: [number, number]; places: number[] } {
+  const [low, high] = extent(ys);
+  const [from, to] = [yMin ?? low, yMax ?? high + 0.04 * (high - low)];
+  const size = Math.max(Math.abs(from), Math.abs(to));
+  // Means of equal values differ by their rounding.
+  if (to - from > 1e-9 * size) return { domain: [from, to], places: ticks([from, to]) };
+  if (yMin !== undefined) return { domain: [from, from + 1], places: ticks([from, from + 1]) };
+  const room = 0.1 * size || 1;
+  return { domain: [low - room, low + room], places: [low] };
 }
 
 /** 1, 2 and 5 times the powers of ten inside a domain. */
@@ -109,11 +136,11 @@ function extent(values: readonly number[]): [number, number] {
   return low <= high ? [low, high] : [0, 1];
 }
 
-/** About `count` round numbers (1, 2 or 5 times a power of ten) inside a domain. */
-export function ticks([low, high]: readonly [number, number], count = 5): number[] {
+/** About `count` round numbers (1, 2 or 5 times a power of ten) inside a domain, at least `apart` from each other. */
+export function ticks([low, high]: readonly [number, number], count = 5, apart = 0): number[] {
   const rough = (high - low) / count || 1;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * ([1, 2, 5].find((factor) => factor * power >= rough) ?? 10);
+  const step = Math.max(apart, power * ([1, 2, 5].find((factor) => factor * power >= rough) ?? 10));
   const found: number[] = [];
   for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; i++) {
     found.push(Number((i * step).toPrecision(12)));
@@ -124,8 +151,8 @@ export function ticks([low, high]: readonly [number, number], count = 5): number
 const plain = (value: number): string => String(Number(value.toPrecision(4)));
 const percent = (value: number): string => `${Number((100 * value).toPrecision(3))}%`;
 
-function yAxis(y: Scale, format: (value: number) => string): Part {
-  return ticks(y.domain).map((value) => {
+function yAxis(y: Scale, places: readonly number[], format: (value: number) => string): Part {
+  return places.map((value) => {
     const at = y.at(value).toFixed(1);
     return html`<path class="grid" d="M${margin.left} ${at}H${width - margin.right}"/><text class="tick" x="${margin.left - 7}" y="${at}" dy="0.35em" text-anchor="end">${format(value)}</text>`;
   });
@@ -157,12 +184,14 @@ function line(series: Series, x: Scale, y: Scale, dense = false): Html {
         ({ value, i }, at) => `${at ? 'L' : 'M'}${x.at(series.x[i]!).toFixed(1)} ${y.at(value).toFixed(1)}`,
       )
       .join('');
-  const dots = !dense && series.x.length <= 24;
+  // One point has no line.
+  const dots = series.x.length === 1 || (!dense && series.x.length <= 24);
   return html`${bars(series, x, y)}${series.faint ? html`<path class="line faint" stroke="${series.colour}" d="${path(series.faint)}"/>` : null}<path class="line" stroke="${series.colour}" d="${path(series.y)}"/>${
     dots
-      ? series.x.map(
-          (value, i) =>
-            html`<circle class="dot" fill="${series.colour}" cx="${x.at(value).toFixed(1)}" cy="${y.at(series.y[i]!).toFixed(1)}" r="2.6"/>`,
+      ? series.x.map((value, i) =>
+          Number.isFinite(series.y[i])
+            ? html`<circle class="dot" fill="${series.colour}" cx="${x.at(value).toFixed(1)}" cy="${y.at(series.y[i]!).toFixed(1)}" r="2.6"/>`
+            : null,
         )
       : null
   }`;
@@ -223,6 +252,11 @@ export function binned(
 
 function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/** How many of `count` values a smooth line takes together: 1, which is none, where there are too few to spare. */
+export function smoothingWindow(count: number): number {
+  return Math.max(1, Math.round(count / 20));
 }
 
 /** Centred moving means over `window` values; shorter at both ends. */

@@ -1,12 +1,12 @@
-import { evaluationsOf, type RunRecord, type Space, stepsOf } from '../record.ts';
-import { binned, lineChart, smoothed } from './chart.ts';
+import { evaluationsOf, type RunRecord, type Space, type StepRow, stepsOf } from '../record.ts';
+import { binned, lineChart, type Series, smoothed, smoothingWindow } from './chart.ts';
 import { lineColours } from './colour.ts';
 import { diskFigure } from './disk.ts';
 import { type Html, html, type Part } from './html.ts';
 import { profileTable } from './negatives.ts';
 import { neighboursSection } from './neighbours.ts';
 import { page } from './page.ts';
-import { recallTable, spaceNames } from './tables.ts';
+import { type RecallLine, recallTable, spaceNames } from './tables.ts';
 
 /** Several runs side by side as one self-contained page. */
 export function comparisonPage(records: readonly RunRecord[]): string {
@@ -23,7 +23,7 @@ ${negativesComparison(records)}
   );
 }
 
-/** Lines of one space stand together, so that runs are compared like with like. */
+/** Lines of one space stand together, so that runs are compared like with like; runs without any come last. */
 function recallSection(records: readonly RunRecord[]): Html {
   const lines = (Object.keys(spaceNames) as Space[]).flatMap((space) =>
     records.flatMap((record) => {
@@ -32,8 +32,12 @@ function recallSection(records: readonly RunRecord[]): Html {
       return recall ? [{ name, recall, lead: space === 'hyperbolic' }] : [];
     }),
   );
+  const without = records.filter(({ rows }) => evaluationsOf(rows).length === 0);
+  const missing = without.map(
+    ({ name }): RecallLine => ({ name: `Not evaluated: ${name}`, recall: { at: {}, strict: [] } }),
+  );
   return html`<section><h2>Recall on unseen classes</h2>${
-    lines.length > 0 ? recallTable(lines) : html`<p>None of the runs was evaluated.</p>`
+    lines.length > 0 ? recallTable([...lines, ...missing]) : html`<p>None of the runs was evaluated.</p>`
   }</section>`;
 }
 
@@ -47,26 +51,38 @@ Equal temperatures are no fair comparison between geometries either; each has it
 function recallChart(records: readonly RunRecord[]): Html | null {
   const series = records.flatMap((record, i) => {
     const evaluations = evaluationsOf(record.rows);
-    if (evaluations.length < 2) return [];
+    if (evaluations.length === 0) return [];
     const y = evaluations.map((row) => row.spaces.hyperbolic.at['1'] ?? Number.NaN);
     return [{ name: record.name, colour: colourOf(i), x: evaluations.map((row) => row.epoch), y }];
   });
-  if (series.length === 0) return null;
+  if (series.every(({ x }) => x.length < 2)) return null; // the table says as much
   return lineChart({ title: 'Recall@1, head', xLabel: 'epoch', series, percent: true, yMin: 0 });
 }
 
 function lossChart(records: readonly RunRecord[]): Html | null {
-  const series = records.flatMap((record, i) => {
+  const found = records.flatMap((record, i) => {
     const steps = stepsOf(record.rows);
-    if (steps.length < 2) return [];
-    const { x, y } = binned(
-      steps.map((row) => row.step),
-      steps.map((row) => row.loss),
-      120,
-    );
-    return [{ name: record.name, colour: colourOf(i), x, y: smoothed(y, 7) }];
+    return steps.length === 0 ? [] : [lossLine(record.name, colourOf(i), steps)];
   });
-  return series.length === 0 ? null : lineChart({ title: 'Loss', xLabel: 'step', series });
+  if (found.length === 0) return null;
+  const smooth = found.filter(({ window }) => window > 1).length;
+  const how = smooth === 0 ? '' : smooth === found.length ? ', smoothed' : ', long runs smoothed';
+  return lineChart({ title: `Loss${how}`, xLabel: 'step', series: found.map(({ series }) => series) });
+}
+
+/** Smoothed as in the run's own report. */
+function lossLine(
+  name: string,
+  colour: string,
+  steps: readonly StepRow[],
+): { series: Series; window: number } {
+  const { x, y } = binned(
+    steps.map((row) => row.step),
+    steps.map((row) => row.loss),
+    120,
+  );
+  const window = smoothingWindow(y.length);
+  return { series: { name, colour, x, y: smoothed(y, window) }, window };
 }
 
 function disks(records: readonly RunRecord[]): Part {

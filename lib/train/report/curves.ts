@@ -1,5 +1,5 @@
 import { evaluationsOf, type Row, type StepRow } from '../record.ts';
-import { binned, lineChart, type Series, smoothed } from './chart.ts';
+import { binned, lineChart, type Series, smoothed, smoothingWindow } from './chart.ts';
 import { lineColours } from './colour.ts';
 import type { Html } from './html.ts';
 import { type RecallLine, spaceNames } from './tables.ts';
@@ -101,7 +101,8 @@ function stepChart(
     steps.map(value),
     bins,
   );
-  const smooth = smoothed(y, Math.max(1, Math.round(y.length / 20)));
-  const series = [{ name, colour: lineColours[0]!, x, y: smooth, faint: y }];
+  const window = smoothingWindow(y.length);
+  const label = window > 1 ? `${name}, smoothed` : name;
+  const series = [{ name: label, colour: lineColours[0]!, x, y: smoothed(y, window), faint: y }];
   return lineChart({ title, xLabel: 'step', series, ...(yMin !== undefined && { yMin }) });
 }

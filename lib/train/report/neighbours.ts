@@ -9,8 +9,8 @@ type Query = Snapshot['gallery'][number];
 const mostQueries = 6;
 
 /**
- * The same pictures' nearest neighbours in several runs, one row a run, with those framed that not every run has. Rows that
- * are all alike are not drawn.
+ * The same pictures' nearest neighbours in several runs, one row a run, with a dashed frame around those that not every run
+ * has. Rows that are all alike are not drawn.
  */
 export function neighboursSection(records: readonly RunRecord[]): Part {
   const drawn = records.filter((record): record is Drawn => record.snapshot !== null);
@@ -20,8 +20,8 @@ export function neighboursSection(records: readonly RunRecord[]): Part {
   return html`<section><h2>Nearest neighbours</h2>${
     differing.length === 0
       ? same(shared.length)
-      : html`<p>The same test pictures in every run, with the nearest others by its hyperbolic distance. Framed: pictures that not
-every run has among its nearest. Green: the same class; red: another.${
+      : html`<p>The same test pictures in every run, with the nearest others by its hyperbolic distance. In a dashed frame: pictures
+that not every run has among its nearest. Green: the same class; red: another.${
           differing.length < shared.length
             ? ` Of ${shared.length} pictures, ${shared.length - differing.length} have the same neighbours in every run and are left out.`
             : null

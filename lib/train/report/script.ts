@@ -27,15 +27,18 @@ for (const svg of root.querySelectorAll('svg[data-chart]')) {
   svg.addEventListener('pointermove', (event) => {
     const box = svg.getBoundingClientRect();
     const x = (event.clientX - box.left) / box.width * svg.viewBox.baseVal.width;
-    const near = chart.series.filter((one) => one.px.length).map((one) => {
+    const all = chart.series.filter((one) => one.px.length).map((one) => {
       let at = 0;
       one.px.forEach((px, i) => { if (Math.abs(px - x) < Math.abs(one.px[at] - x)) at = i; });
       return { one, at };
     });
-    if (!near.length) return;
+    if (!all.length) return;
+    const off = ({ one, at }) => Math.abs(one.px[at] - x);
+    const first = all.reduce((best, each) => off(each) < off(best) ? each : best);
+    // A line that has no point hereabouts, such as a shorter run's, says nothing of this place.
+    const near = all.filter(({ one, at }) => Math.abs(one.px[at] - first.one.px[first.at]) <= 14);
     cursor.innerHTML = near.map(({ one, at }) =>
       '<circle r="3.6" cx="' + one.px[at] + '" cy="' + one.py[at] + '" fill="' + one.colour + '"/>').join('');
-    const [first] = near;
     const place = first.one.x[first.at];
     show(event, [[chart.xLabel + ' ' + (place < 10 ? Number(place.toPrecision(3)) : Math.round(place))],
       ...near.map(({ one, at }) => [one.name + '  ' + written(one.y[at]), one.colour])]);

@@ -1,4 +1,4 @@
-import type { Analysis } from '../sweep/analyse.ts';
+import type { Analysis, ArmSummary, CellSummary } from '../sweep/analyse.ts';
 import type { Estimate } from '../sweep/statistics.ts';
 import { percent } from './tables.ts';
 
@@ -16,16 +16,34 @@ export function interval({ low, high }: Pick<Estimate, 'low' | 'high'>): string 
   return `${text(low)} to ${text(high)}`;
 }
 
+const same = (one: number, other: number): boolean => Math.abs(one - other) < 1e-9;
+
+/** The highest recall and who has it. Small test sets make ties: to name one of several would be a claim. */
+function leadText(first: ArmSummary, done: readonly ArmSummary[], alone: boolean): string {
+  const { cell, estimate } = first.best!;
+  const share = `${percent(estimate.mean)} %`;
+  const highest = (all: readonly CellSummary[]): number =>
+    all.filter((each) => each.failed === 0 && same(each.estimate.mean, estimate.mean)).length;
+  const settings = done.flatMap(({ cells }) => cells).filter((each) => Number.isFinite(each.estimate.mean));
+  if (settings.length > 1 && highest(settings) === settings.length)
+    return `A tie: all ${settings.length} settings reach ${share}.`;
+  const tied = done.filter(({ best }) => same(best!.estimate.mean, estimate.mean)).map(({ arm }) => arm);
+  if (tied.length > 1) return `A tie: ${tied.slice(0, -1).join(', ')} and ${tied.at(-1)} reach ${share}.`;
+  const more = highest(first.cells) - 1;
+  const others = more === 0 ? '' : `, in a tie with ${more} more of its settings`;
+  const at = `${share} at ${cell.label}${others}`;
+  return alone ? `${first.arm} reaches ${at}.` : `Highest: ${first.arm}, ${at}.`;
+}
+
 /** The study in a sentence or two. */
 export function verdictText({ arms, contrasts }: Analysis): string {
   const done = arms.filter(({ best }) => best !== null);
   if (done.length === 0) return 'No run is finished yet.';
   const [first] = [...done].sort((a, b) => b.best!.estimate.mean - a.best!.estimate.mean);
-  const at = `${percent(first!.best!.estimate.mean)} % at ${first!.best!.cell.label}`;
-  if (contrasts.length === 0) return `${first!.arm} reaches ${at}.`;
+  const lead = leadText(first!, done, contrasts.length === 0);
+  if (contrasts.length === 0) return lead;
   const found = contrasts.filter(({ verdict }) => verdict === 'difference');
   const few = contrasts.every(({ verdict }) => verdict === 'too few seeds');
-  const lead = `Highest: ${first!.arm}, ${at}.`;
   if (few) return `${lead} Too few seeds are finished to tell differences from chance; it takes three.`;
   if (found.length === 0)
     return `${lead} No difference between the geometries is larger than chance would make it.`;

@@ -91,7 +91,7 @@ function curve(
 function bestSection({ arms }: Analysis): Html {
   const top = Math.max(...arms.map(({ best }) => best?.estimate.mean ?? 0), 1e-9);
   return html`<section><h2>Each at its own best</h2>
-<p>The setting with the highest mean of each, and its Recall@1 in percent.</p>
+<p>The setting with the highest mean of each, the first of those that tie, and its Recall@1 in percent.</p>
 <div class="scroll"><table><thead><tr><th scope="col">Geometry</th><th scope="col">at</th><th scope="col">mean</th><th scope="col">deviation</th><th scope="col">95 % interval</th><th scope="col">seeds</th></tr></thead><tbody>${arms.map(
     ({ arm, best }) =>
       best === null

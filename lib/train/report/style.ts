@@ -34,7 +34,16 @@ figure { margin: 0; }
 .figures b { display: block; font: 500 34px/1.1 var(--serif); color: var(--ink); }
 .figures li:first-child b { color: var(--accent); }
 .figures span { font-size: 13.5px; color: var(--soft); }
-.scroll { overflow-x: auto; margin-top: 16px; }
+/* A table that goes on to a side has a shade there: paper that moves with the table hides it at either end. */
+.scroll {
+  overflow-x: auto; margin-top: 16px;
+  --shade: color-mix(in srgb, var(--ink) 34%, transparent);
+  background:
+    linear-gradient(to right, var(--paper) 40%, transparent) left / 44px 100% no-repeat local,
+    linear-gradient(to left, var(--paper) 40%, transparent) right / 44px 100% no-repeat local,
+    linear-gradient(to right, var(--shade), transparent) left / 18px 100% no-repeat scroll,
+    linear-gradient(to left, var(--shade), transparent) right / 18px 100% no-repeat scroll;
+}
 table { border-collapse: collapse; width: 100%; font-size: 15px; overflow-wrap: normal; }
 th, td { padding: 8px 12px; border-bottom: 1px solid var(--rule); text-align: right; white-space: nowrap; }
 thead th { font-weight: 500; font-size: 13px; color: var(--soft); vertical-align: bottom; }
@@ -46,6 +55,7 @@ td.bar { position: relative; min-width: 84px; }
 td.bar::after { content: ''; position: absolute; right: 12px; bottom: -1px; height: 2px; width: calc((100% - 24px) * var(--share)); background: var(--accent); }
 tr.aside td.bar::after { background: var(--soft); }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 380px), 1fr)); gap: 28px 36px; margin-top: 18px; }
+.chart { max-width: 520px; }
 .chart figcaption { font-weight: 600; font-size: 15px; margin-bottom: 4px; }
 svg { display: block; width: 100%; height: auto; overflow: visible; }
 svg text { font: 11.5px var(--sans); fill: var(--soft); }
@@ -65,6 +75,7 @@ td.heat.strong { color: var(--paper); }
 table.heatmap { width: auto; }
 table.heatmap th { border-bottom: none; }
 .heatmaps { display: flex; flex-wrap: wrap; gap: 10px 44px; }
+.heatmaps > div { max-width: 100%; } /* so that a wide map scrolls, not the page */
 .heatmaps h3 { margin: 18px 0 0; font-weight: 600; font-size: 15px; }
 .verdict { font: 500 21px/1.4 var(--serif); color: var(--ink); max-width: 46ch; margin: 22px 0 0; }
 th.words, td.words { text-align: left; white-space: normal; min-width: 9em; }

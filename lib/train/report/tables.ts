@@ -27,7 +27,7 @@ const levels = ['same genus', 'same family'];
 
 /** Recall@k of several lines; the columns of strict recall stand where any line has them. */
 export function recallTable(lines: readonly RecallLine[]): Html {
-  const ks = Object.keys(lines[0]?.recall.at ?? {});
+  const ks = [...new Set(lines.flatMap((line) => Object.keys(line.recall.at)))];
   const depth = Math.max(0, ...lines.map((line) => line.recall.strict.length));
   const whole = lines.some((line) => line.recall.mapAtR !== undefined);
   const best = Math.max(...lines.map((line) => line.recall.at['1'] ?? 0), 1e-9);
@@ -50,7 +50,7 @@ interface Shape {
 function row(line: RecallLine, ks: readonly string[], { depth, best, whole }: Shape): Html {
   const cells: Part[] = ks.map((k) => {
     const value = line.recall.at[k] ?? Number.NaN;
-    if (k !== '1') return html`<td>${percent(value)}</td>`;
+    if (k !== '1' || Number.isNaN(value)) return html`<td>${percent(value)}</td>`;
     return html`<td class="bar" style="--share:${(value / best).toFixed(3)}">${percent(value)}</td>`;
   });
   const { rPrecision, mapAtR } = line.recall;
