@@ -8,14 +8,17 @@ export function dashboardOption(): Option {
   return new Option('--dashboard [port]', text).preset(String(defaultPort));
 }
 
-/** The port that was asked for; null where no page was. */
-export function dashboardPort(given: unknown): number | null {
+/**
+ * The port that was asked for; null where no page was.
+ * @param command - who asks, for errors
+ */
+export function dashboardPort(command: string, given: unknown): number | null {
   if (given === undefined) return null;
   if (/^\d{1,5}$/.test(String(given)) && Number(given) < 65_536) return Number(given);
   const expected = 'a port from 0 to 65535';
   throw coded(
     'ERR_HOROBALL_OPTION',
-    `[train] dashboard: expected ${expected}, got '${String(given)}'`,
+    `[${command}] dashboard: expected ${expected}, got '${String(given)}'`,
     RangeError,
   );
 }

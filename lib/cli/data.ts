@@ -18,6 +18,7 @@ interface Options {
 export function dataCommand(): Command {
   const check = new Command('check')
     .description('compare a data set with its published counts and look for missing or damaged pictures')
+    .usage('[options] --path <folder> <name>')
     .argument('<name>', `one of ${datasetNames.join(', ')}`)
     .requiredOption('--path <folder>', 'folder that the data set was unpacked in (csv: the file)')
     .option('--decode', 'decode every picture, not only see that its file is there')

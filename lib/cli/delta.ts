@@ -93,7 +93,7 @@ async function featuresOf(
 ): Promise<Matrix> {
   if (source !== undefined && !(await isFolder(source))) return await readFeatures(source, tensor);
   const note = (text: string): void => meter.say(`Note: ${text}.`);
-  const config = await configOf(source, { ...given }, note);
+  const config = await configOf('delta', source, { ...given }, note);
   using embedder = await networkOf(source, config, note);
   const onProgress = (done: number, total: number): void => meter.update(done, total, 'pictures');
   const { embedded } = await embedSplit(embedder, config, split, { signal, onProgress });

@@ -33,6 +33,7 @@ Without a run it is the backbone that --model and --weights name.`;
 export function embedCommand(): Command {
   const command = new Command('embed')
     .description("write the embeddings of a data set's pictures, with their labels and paths")
+    .usage('[options] --out <file> [run]')
     .argument('[run]', 'run folder; without one the backbone that --model and --weights name')
     .requiredOption('--out <file>', 'where they go: .safetensors or .npy')
     .addOption(new Option('--split <name>', 'which pictures').choices(splitNames).default('test'))
@@ -66,7 +67,7 @@ async function exportEmbeddings(
   const meter = new Meter();
   using interrupt = interruptible((text) => meter.say(text));
   const note = (text: string): void => meter.say(`Note: ${text}.`);
-  const config = await configOf(run, { ...given }, note);
+  const config = await configOf('embed', run, { ...given }, note);
   using embedder = await networkOf(run, config, note);
   const onProgress = (done: number, total: number): void => meter.update(done, total, 'pictures');
   const made = await embedSplit(embedder, config, split, { signal: interrupt.signal, onProgress });

@@ -66,7 +66,7 @@ async function evaluateRun(
   using interrupt = interruptible((text) => meter.say(text));
   const { signal } = interrupt;
   const onProgress = (done: number, total: number): void => meter.update(done, total, 'pictures');
-  const config = await configOf(run, { ...given });
+  const config = await configOf('eval', run, { ...given });
   const test = await openTestSet(config);
   for (const warning of test.warnings) meter.say(`Note: ${warning}.`);
   using embedder = await networkOf(run, config);
@@ -77,8 +77,9 @@ async function evaluateRun(
   const both = fuse === undefined ? null : await fused(config, test, embedded, fuse, { signal, onProgress });
   meter.end();
   for (const { path, reason } of test.loader.skipped) meter.say(`Note: skipped ${path}: ${reason}.`);
-  if (perQuery !== undefined) await writeQueries(perQuery, test, embedded, queries);
-  if (given.save_emb) await saveEmbeddings(run, embedder, config, signal);
+  if (perQuery !== undefined) meter.say(await writeQueries(perQuery, test, embedded, queries));
+  const saved = given.save_emb ? await saveEmbeddings(run, embedder, config, signal) : [];
+  for (const { file, pictures } of saved) meter.say(`${pictures} pictures: ${relative('.', file)}`);
   if (json) jsonLine({ type: 'evaluation', ...evaluation, ...(both && { fusedWith: fuse, ...both }) });
   const more = both === null ? [] : [{ name: `Fused with ${fuse}`, recall: both.fusedRuns }];
   meter.say(recallText([...evaluationLines(evaluation), ...more]));
@@ -93,7 +94,7 @@ async function fused(
   hooks: { signal: AbortSignal; onProgress: (done: number, total: number) => void },
 ): Promise<{ fusedRuns: Recall }> {
   const { ds, path, t_e: tauE, t_h: tauH, lam: lambda, compat } = config;
-  const other = await configOf(run, { ds, path });
+  const other = await configOf('eval', run, { ds, path });
   using embedder = await networkOf(run, other);
   const set = await openTestSet(other);
   const { embedded } = await evaluate(embedder, set.split, set.loader, { ks: [1], ...hooks });
@@ -108,13 +109,16 @@ async function fused(
   return { fusedRuns };
 }
 
-/** A line a query: its picture, its class, and in each space its nearest picture and how far down the first hit is. */
+/**
+ * A line a query: its picture, its class, and in each space its nearest picture and how far down the first hit is.
+ * @returns what to say of it
+ */
 async function writeQueries(
   file: string,
   { split }: TestSet,
   { indices, labels }: Embedded,
   results: ReadonlyMap<Space, QueryResults>,
-): Promise<void> {
+): Promise<string> {
   const picture = (row: number): string => relative('.', split.samples[indices[row]!]!.path);
   const out = createWriteStream(file);
   const count = results.values().next().value?.rank.length ?? 0;
@@ -132,4 +136,5 @@ async function writeQueries(
   }
   out.end();
   await finished(out);
+  return `${count} queries: ${relative('.', file)}`;
 }

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { exportOnnx } from '../train/onnx/export.ts';
 import { readRun } from '../train/run-folder.ts';
 import { jsonLine } from './json.ts';
+import { checkOutput } from './output.ts';
 
 /** `horoball export`: a run's network as one file that other runtimes read. */
 export function exportCommand(): Command {
@@ -12,6 +13,7 @@ export function exportCommand(): Command {
     .option('--onnx <file>', 'where it goes (default: model.onnx in the run folder)')
     .option('--json', 'print what was written as a line of JSON on stdout')
     .action(async (path: string, options: { onnx?: string; json?: boolean }) => {
+      if (options.onnx !== undefined) await checkOutput('[export] onnx', options.onnx);
       await readRun(path); // says so where it is no run folder
       const file = options.onnx ?? join(path, 'model.onnx');
       const result = await exportOnnx(join(path, 'model.safetensors'), file);

@@ -32,8 +32,13 @@ async function program(name: string | undefined): Promise<Command> {
   const wanted = name !== undefined && Object.hasOwn(commands, name) ? [name] : Object.keys(commands);
   for (const each of wanted) root.addCommand(await commands[each]!());
   for (const command of [root, ...root.commands, ...root.commands.flatMap((each) => each.commands)])
-    command.exitOverride().showHelpAfterError('(--help tells more)');
+    command.exitOverride().showHelpAfterError('(--help tells more)').configureOutput({ outputError });
   return root;
+}
+
+/** Commander's own errors begin as all others do. */
+function outputError(text: string, write: (text: string) => void): void {
+  write(text.replace(/^error: /, 'horoball: '));
 }
 
 /** What the system says of a file, by its code. */
@@ -53,9 +58,21 @@ function sentenceOf(error: unknown): string {
   return trouble !== undefined && path !== undefined ? `${path}: ${trouble}` : error.message;
 }
 
+/** An error of commander's, for programs. */
+function usageRow({ code, message }: CommanderError, command: string | undefined): object {
+  const ofRun = code === 'commander.unknownOption' && (command === 'train' || command === 'start');
+  const said = code === 'commander.help' ? 'expected a command; --help lists them' : message;
+  return {
+    type: 'error',
+    code: ofRun ? 'ERR_HOROBALL_CONFIG' : 'ERR_HOROBALL_OPTION',
+    message: said.replace(/^error: /, '').replaceAll('\n', ' '),
+  };
+}
+
 function fail(error: unknown, json: boolean): void {
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode === 0 ? 0 : 2; // commander has said it already
+    if (json && error.exitCode !== 0) jsonLine(usageRow(error, args[0]));
     return;
   }
   const message = sentenceOf(error);

@@ -11,7 +11,7 @@ export function recipesCommand(): Command {
     .argument('[name]', 'one recipe, with every option that it resolves to')
     .option('--json', 'print one line of JSON for each on stdout')
     .action((name: string | undefined, { json = false }: { json?: boolean }) => {
-      const chosen = name === undefined ? recipes : [findRecipe(name)];
+      const chosen = name === undefined ? recipes : [findRecipe(name, '[recipes] name')];
       if (json) for (const recipe of chosen) jsonLine(whole(recipe));
       else process.stdout.write(`${name === undefined ? list() : detail(chosen[0]!)}\n`);
     });

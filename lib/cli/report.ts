@@ -7,8 +7,10 @@ import { comparisonPage } from '../train/report/compare.ts';
 import { explorePage } from '../train/report/explore.ts';
 import { spaceNames } from '../train/report/tables.ts';
 import { readRun, writeReport, writeText } from '../train/run-folder.ts';
-import { writeStudyReport } from '../train/sweep/study-folder.ts';
+import { analyse } from '../train/sweep/analyse.ts';
+import { readStudy, writeStudyReport } from '../train/sweep/study-folder.ts';
 import { jsonLine } from './json.ts';
+import { checkOutput } from './output.ts';
 import { recallText } from './table.ts';
 
 /** `horoball report`: draws the report of one run, or several runs side by side. */
@@ -21,11 +23,16 @@ export function reportCommand(): Command {
       '--explore',
       'write a page with sliders for temperatures and curvature (--out, default explore.html)',
     )
-    .option('--json', "print each run's last evaluation as a line of JSON on stdout")
+    .option(
+      '--json',
+      "print each run's last evaluation as a line of JSON on stdout, of a study what sweep prints",
+    )
     .action(async (paths: string[], options: ReportOptions) => {
-      if (options.explore) return await explore(options.out ?? 'explore.html');
+      if (options.out !== undefined) await checkOutput('[report] out', options.out);
+      if (options.explore) return await explore(options.out ?? 'explore.html', options);
       if (paths.length === 0) throw noRun();
-      if (paths.length === 1 && existsSync(join(paths[0]!, 'sweep.json'))) return await study(paths[0]!);
+      if (paths.length === 1 && existsSync(join(paths[0]!, 'sweep.json')))
+        return await study(paths[0]!, options);
       const records = await Promise.all(paths.map(readRun));
       for (const record of records) if (options.json) jsonLine(lastEvaluation(record));
       const table = comparisonText(records);
@@ -46,13 +53,23 @@ function noRun(): Error {
   return coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 
-async function explore(out: string): Promise<void> {
+async function explore(out: string, { json }: ReportOptions): Promise<void> {
   await writeText(resolve(out), explorePage());
+  if (json) jsonLine({ type: 'page', file: out });
   process.stderr.write(`Page: ${relative('.', resolve(out))}\n`);
 }
 
-async function study(path: string): Promise<void> {
-  process.stderr.write(`Report: ${relative('.', await writeStudyReport(path))}\n`);
+/** Its lines of JSON are those of the sweep that made it. */
+async function study(path: string, { json }: ReportOptions): Promise<void> {
+  const file = await writeStudyReport(path);
+  if (json) {
+    const found = await readStudy(path);
+    const { cells, seeds } = found.plan;
+    for (const result of found.results) jsonLine({ type: 'result', ...result });
+    const complete = found.results.length === cells.length * seeds.length;
+    jsonLine({ type: 'end', folder: path, complete, contrasts: analyse(found).contrasts });
+  }
+  process.stderr.write(`Report: ${relative('.', file)}\n`);
 }
 
 async function drawn(paths: readonly string[], records: readonly RunRecord[], out?: string): Promise<string> {

@@ -148,7 +148,8 @@ function defaultOf(key: keyof RunConfig): string {
   const shapes = shapesDefaults[key];
   const published = shown(publishedDefaults[key]);
   if (key === 'ds') return `shapes; the published one is ${published}`;
-  return `${published}${origin(key)}${shapes === undefined ? '' : `; with shapes ${shown(shapes)}`}`;
+  const standard = `${published}${origin(key)}${shapes === undefined ? '' : `; with shapes ${shown(shapes)}`}`;
+  return key === 'eval_ep' ? `${standard}; where --ep is given, the last of those` : standard;
 }
 
 function shown(value: unknown): string {

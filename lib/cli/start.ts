@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { setup } from '../setup/setup.ts';
 import { parseConfig } from '../train/config.ts';
+import { loadJpegTurbo, loadSharp } from '../train/data/decoders.ts';
 import { Meter } from '../train/progress.ts';
 import { dashboardOption, dashboardPort } from './dashboard-option.ts';
 import { addRunOptions, givenOptions } from './run-options.ts';
@@ -14,8 +15,9 @@ export function startCommand(): Command {
   command.addOption(dashboardOption());
   addRunOptions(command);
   command.action(async (options: Record<string, unknown>) => {
-    const config = parseConfig({ baselines: true, ...givenOptions(options) });
-    const dashboard = dashboardPort(options['dashboard']);
+    const config = parseConfig({ baselines: true, ...givenOptions(options) }, 'start');
+    const dashboard = dashboardPort('start', options['dashboard']);
+    await Promise.all([loadSharp(), loadJpegTurbo()]); // a build takes minutes: it is for nothing without pictures
     const meter = new Meter();
     const progress = (done: number, total: number, text: string): void => meter.update(done, total, text);
     const { libtorch, changed } = await setup({}, { say: (text) => meter.say(text), progress });

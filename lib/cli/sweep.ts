@@ -113,17 +113,22 @@ function seedsOf(axis: Axis | undefined, count: number): number[] {
 }
 
 function wholeNumber(name: string, text: string): number {
-  if (/^\d{1,9}$/.test(text) && (name === 'seed' || Number(text) > 0)) return Number(text);
-  throw coded('ERR_HOROBALL_OPTION', `[sweep] ${name}: expected a whole number, got '${text}'`, RangeError);
+  const least = name === 'seed' ? 0 : 1;
+  if (/^\d{1,9}$/.test(text) && Number(text) >= least) return Number(text);
+  const message = `[sweep] ${name}: expected a whole number of at least ${least}, got '${text}'`;
+  throw coded('ERR_HOROBALL_OPTION', message, RangeError);
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
 function printPlan(path: string, { cells, seeds }: Plan, json: boolean): void {
   if (json) jsonLine({ type: 'plan', folder: path, cells, seeds });
   const lines = cells.map(({ arm, label }) => `  ${arm}: ${label}`);
-  const runs = cells.length * seeds.length;
-  process.stderr.write(
-    `${lines.join('\n')}\n${cells.length} settings x ${seeds.length} seeds = ${runs} runs, in ${path}.\n`,
-  );
+  const runs = counted(cells.length * seeds.length, 'run');
+  const product = `${counted(cells.length, 'setting')} x ${counted(seeds.length, 'seed')}`;
+  process.stderr.write(`${lines.join('\n')}\n${product} = ${runs}, in ${path}.\n`);
 }
 
 async function study(path: string, plan: Plan, json: boolean): Promise<void> {

@@ -5,6 +5,7 @@ import type { RunConfig } from '../train/config.ts';
 import { findRecipe } from '../train/recipes.ts';
 import { planRun } from '../train/resume.ts';
 import { dashboardOption, dashboardPort } from './dashboard-option.ts';
+import { checkDataPath } from './network.ts';
 import { addRunOptions, givenOptions, over } from './run-options.ts';
 import { runTraining } from './training.ts';
 
@@ -34,7 +35,9 @@ export function trainCommand(): Command {
       options['resume'] as string | undefined,
       (text) => process.stderr.write(`Note: ${text}.\n`),
     );
-    const dashboard = dashboardPort(options['dashboard']);
+    if (folder !== null && given['path'] === undefined && config.ds !== 'shapes')
+      checkDataPath(folder, config); // shapes are drawn where they are missing
+    const dashboard = dashboardPort('train', options['dashboard']);
     await runTraining(config, { json: options['json'] === true, resume: folder, dashboard });
   });
   return command;

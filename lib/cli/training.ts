@@ -71,7 +71,7 @@ export async function runTraining(
       ? await train(config, hooks)
       : await trainLive(config, hooks, port, (text) => meter.say(text));
   meter.end();
-  meter.say(summary(result));
+  meter.say(summary(result, config));
   print({ type: 'end', folder: result.folder, steps: result.steps, interrupted: result.interrupted });
   if (result.interrupted) process.exitCode = interruptedCode;
   return result;
@@ -119,14 +119,25 @@ function spoken({ spaces }: EvaluationRow): string {
   return `Recall@1 ${at1('hyperbolic')} % (cosine ${at1('cosine')} %, backbone ${at1('body')} %)`;
 }
 
-function summary({ evaluations, baselines, skipped, interrupted, steps, folder }: TrainResult): string {
+function summary(result: TrainResult, config: RunConfig): string {
+  const { evaluations, baselines, skipped, interrupted, folder } = result;
   const lines: string[] = [];
   const last = evaluations.at(-1);
   if (last) lines.push('', recallText([...evaluationLines(last), ...besideIt(evaluations, baselines)]), '');
   if (skipped > 0) lines.push(`${skipped} ${skipped === 1 ? 'picture' : 'pictures'} could not be read.`);
-  if (interrupted) lines.push(`Stopped after ${steps} steps; the run was kept, and goes on with --resume.`);
+  if (interrupted) lines.push(stoppedText(result, config));
   if (folder) lines.push(`Report: ${relative('.', join(folder, 'report.html'))}`);
   return lines.join('\n');
+}
+
+/** What became of a run that was stopped, and no more than it keeps. */
+function stoppedText({ steps, folder }: TrainResult, { save_every }: RunConfig): string {
+  const when = steps === 0 ? 'before the first step' : `after ${steps} step${steps === 1 ? '' : 's'}`;
+  if (folder === null) return `Stopped ${when}; nothing was kept.`;
+  if (steps === 0) return `Stopped ${when}; --resume begins the run again.`;
+  if (save_every === null)
+    return `Stopped ${when}; the weights were kept, but save_every None leaves nothing to go on from.`;
+  return `Stopped ${when}; the run was kept, and goes on with --resume.`;
 }
 
 function besideIt(evaluations: readonly EvaluationRow[], baselines: readonly Baseline[]): Baseline[] {

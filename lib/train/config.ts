@@ -19,6 +19,7 @@ import {
 } from './fields.ts';
 import { type Learnable, learnable } from './learnt.ts';
 import type { Precision } from './model.ts';
+import { vitConfigs } from './vit.ts';
 
 /**
  * One training run. The names are those of the published code (HypMix and Hyp-ViT), so that its commands run
@@ -58,7 +59,8 @@ export interface RunConfig {
   freeze: number | null;
   /** Epochs. */
   ep: number;
-  /** Epochs after which the test classes are evaluated: `[50]`, `[]`, `r(10,70,20)+[200]`. 0: untrained. */
+  /** Epochs after which the test classes are evaluated: `[50]`, `[]`, `r(10,70,20)+[200]`. 0: untrained. Where `ep`
+   * alone is given, its last epoch. */
   eval_ep: string;
   /** Shorter side, in pixels, of a picture before the centre crop of the evaluation. */
   resize: number;
@@ -134,8 +136,14 @@ export type Geometry = 'hybrid' | 'euclidean' | 'hyperbolic' | 'chordal';
 /** Every option of a run, in the order in which `--help` lists them. */
 export const fields: Readonly<Record<keyof RunConfig, Field>> = {
   ds: text(datasetNames.join(', '), 'data set'),
-  path: text('a path', 'folder of the data set'),
-  model: text('a name or a JSON file', 'backbone, or a file that describes one as timm does'),
+  path: text(
+    'a path',
+    'folder of the data set; of csv the file, whose first line is path,label or path,label,split (train, test, query or gallery)',
+  ),
+  model: text(
+    `${Object.keys(vitConfigs).join(', ')} or a JSON file`,
+    'backbone, or a file that describes one as timm does',
+  ),
   head: oneOf(['hypmix', 'hyp-vit'], 'what follows the backbone: unit norm, or a free radius'),
   geometry: oneOf(['hybrid', 'euclidean', 'hyperbolic', 'chordal'], 'what the logits are made of'),
   emb: count(2, 'width of the embedding'),
@@ -209,7 +217,7 @@ export const fields: Readonly<Record<keyof RunConfig, Field>> = {
   save_emb: flag('write the embeddings of the test and training pictures into the run folder at the end'),
   emb_name: shaped(
     (value) => /^\w[\w.-]*$/.test(value),
-    'letters, digits, dots and dashes',
+    'letters, digits, dots, dashes and underscores',
     'what save_emb calls them: <name>_eval.safetensors and <name>_train.safetensors',
   ),
   save_every: orNone(atLeast0('time between checkpoints (seconds); 0 writes one after every step')),
@@ -217,7 +225,7 @@ export const fields: Readonly<Record<keyof RunConfig, Field>> = {
   name: orNone(
     shaped(
       (value) => /^\w[\w.-]*$/.test(value),
-      'letters, digits, dots and dashes',
+      'letters, digits, dots, dashes and underscores',
       'name of the run folder',
     ),
   ),
@@ -304,12 +312,16 @@ export const shapesDefaults: Readonly<Partial<RunConfig>> = {
  * Checks a run's options, fills in the defaults and returns the whole configuration.
  * Text is read as a command line means it (`'0.05'`, `'None'`), so the same function serves both.
  * @param options any part of a run; `ds` is `shapes` where it is not given.
+ * @param operation - who asks, for errors
  * @throws {RangeError} `ERR_HOROBALL_CONFIG`: an unknown option or a value outside its range.
  * @example parseConfig({ ds: 'shapes', geometry: 'hyperbolic', t_h: 0.1 })
  */
-export function parseConfig(options: Readonly<Record<string, unknown>> = {}): RunConfig {
+export function parseConfig(
+  options: Readonly<Record<string, unknown>> = {},
+  operation: string = 'train',
+): RunConfig {
   for (const key of Object.keys(options)) {
-    if (!Object.hasOwn(fields, key)) throw configError(`[train] ${key}: there is no such option`);
+    if (!Object.hasOwn(fields, key)) throw configError(`[${operation}] ${key}: there is no such option`);
   }
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   const shapes = (given['ds'] ?? 'shapes') === 'shapes';
@@ -322,10 +334,10 @@ export function parseConfig(options: Readonly<Record<string, unknown>> = {}): Ru
   const both = orNull(given['t']) ?? null;
   if (both !== null) Object.assign(merged, { t_e: both, t_h: both }, pick(given, ['t_e', 't_h']));
   const config = Object.fromEntries(
-    Object.entries(fields).map(([key, field]) => [key, checked(key, field, merged[key])]),
+    Object.entries(fields).map(([key, field]) => [key, checked(operation, key, field, merged[key])]),
   ) as unknown as RunConfig;
   if (given['eval_ep'] === undefined && given['ep'] !== undefined) config.eval_ep = `[${config.ep}]`;
-  return consistent(sphere(config));
+  return consistent(sphere(config), operation);
 }
 
 /** Hyp-ViT's c = 0: unit vectors compared by cosine, which is what the head `hypmix` and the geometry `euclidean` are. */
@@ -338,10 +350,10 @@ function pick(from: Readonly<Record<string, unknown>>, keys: readonly string[]):
   return Object.fromEntries(keys.filter((key) => from[key] !== undefined).map((key) => [key, from[key]]));
 }
 
-function checked(key: string, field: Field, value: unknown): unknown {
+function checked(operation: string, key: string, field: Field, value: unknown): unknown {
   const result = field.schema.safeParse(value);
   if (result.success) return result.data;
-  throw configError(`[train] ${key}: expected ${field.expected}, got ${shown(value)}`);
+  throw configError(`[${operation}] ${key}: expected ${field.expected}, got ${shown(value)}`);
 }
 
 /** The scalars of the loss that a run learns. */
@@ -358,10 +370,10 @@ const scalarsOf: Readonly<Record<Geometry, readonly Learnable[]>> = {
 };
 
 /** What no single option can tell by itself. */
-function consistent(config: RunConfig): RunConfig {
+function consistent(config: RunConfig, operation: string): RunConfig {
   const { bs, num_samples, resize, crop, geometry, head, memory } = config;
   const refuse = (option: keyof RunConfig, expected: string, got: unknown = config[option]): never => {
-    throw configError(`[train] ${option}: expected ${expected}, got ${got}`);
+    throw configError(`[${operation}] ${option}: expected ${expected}, got ${got}`);
   };
   if (bs % num_samples !== 0) refuse('bs', `a multiple of num_samples (${num_samples})`);
   if (bs < 2 * num_samples) refuse('bs', `at least two classes (${2 * num_samples})`);

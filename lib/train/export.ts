@@ -93,13 +93,17 @@ export async function writeNpyExport(file: string, made: Export, output: Output)
   return [...files];
 }
 
-/** What `--save_emb` leaves in a run folder, named as the published code names it: test and training embeddings. */
+/**
+ * What `--save_emb` leaves in a run folder, named as the published code names it: test and training embeddings.
+ * @returns the files, and how many pictures are in each
+ */
 export async function saveEmbeddings(
   folder: string,
   embedder: Embedder,
   config: RunConfig,
   signal?: AbortSignal,
-): Promise<void> {
+): Promise<{ file: string; pictures: number }[]> {
+  const written: { file: string; pictures: number }[] = [];
   const dataset = await openDataset(config.ds, config.path);
   const tested = dataset.gallery ? 'gallery' : 'test';
   for (const [name, suffix] of [
@@ -107,8 +111,11 @@ export async function saveEmbeddings(
     ['train', 'train'],
   ] as const) {
     const made = await embedSplit(embedder, config, name, { signal });
-    await writeExport(join(folder, `${config.emb_name}_${suffix}.safetensors`), made);
+    const file = join(folder, `${config.emb_name}_${suffix}.safetensors`);
+    await writeExport(file, made);
+    written.push({ file, pictures: made.paths.length });
   }
+  return written;
 }
 
 function arrayOf(embedded: Embedded, output: Output): { data: Float32Array; shape: [number, number] } {

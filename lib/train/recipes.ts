@@ -86,12 +86,15 @@ export const deviations: readonly string[] = [
   'It computes in half precision; here that is --precision float16 or bfloat16.',
 ];
 
-/** @throws `ERR_HOROBALL_OPTION` for a name that is none of theirs */
-export function findRecipe(name: string): Recipe {
+/**
+ * @param asked - how errors call the name
+ * @throws `ERR_HOROBALL_OPTION` for a name that is none of theirs
+ */
+export function findRecipe(name: string, asked: string = '[train] recipe'): Recipe {
   const found = recipes.find((recipe) => recipe.name === name);
   if (found !== undefined) return found;
   const names = recipes.map((recipe) => recipe.name).join(', ');
-  throw coded('ERR_HOROBALL_OPTION', `[train] recipe: expected one of ${names}, got '${name}'`, RangeError);
+  throw coded('ERR_HOROBALL_OPTION', `${asked}: expected one of ${names}, got '${name}'`, RangeError);
 }
 
 /** The command of a recipe, for people to copy. */

@@ -5,6 +5,7 @@ import { Checkpoint, lastName } from './checkpoint.ts';
 import { withChunk } from './chunk.ts';
 import { busyWith } from './claim.ts';
 import { configError, parseConfig, type RunConfig } from './config.ts';
+import { readConfig } from './run-folder.ts';
 import { settled } from './settle.ts';
 
 /** What a call of `train` means: a run from its beginning, or one that goes on. */
@@ -95,20 +96,17 @@ function differing(
   return keys.find((key) => !may.includes(key) && one[key] !== other[key]);
 }
 
-async function readConfig(folder: string): Promise<RunConfig> {
-  const text = await readFile(join(folder, 'config.json'), 'utf8').catch(() => null);
-  if (text === null) {
-    const reason = (await exists(folder)) ? 'it has no config.json' : 'there is no such folder';
-    throw coded('ERR_HOROBALL_RUN', `[train] resume: ${folder} is no run folder: ${reason}`);
-  }
-  return parseConfig(JSON.parse(text) as Record<string, unknown>);
-}
-
-/** A run without checkpoints cannot be gone on with once it has left anything. */
+/** A run without checkpoints cannot be gone on with once it has learnt anything. */
 async function isOver(folder: string): Promise<boolean> {
   const last = join(folder, lastName);
   if (await exists(last)) return (await Checkpoint.position(last)).complete;
-  return await exists(join(folder, 'model.safetensors'));
+  return (await exists(join(folder, 'model.safetensors'))) && (await tookSteps(folder));
+}
+
+/** The weights of a run that took no step are those that it began with: beginning again loses nothing. */
+async function tookSteps(folder: string): Promise<boolean> {
+  const metrics = await readFile(join(folder, 'metrics.jsonl'), 'utf8').catch(() => '');
+  return metrics.includes('"type":"step"');
 }
 
 /**
@@ -119,7 +117,7 @@ export async function readLast(folder: string): Promise<Checkpoint | null> {
   const last = join(folder, lastName);
   if (await exists(last)) return await Checkpoint.read(last);
   if (!(await isOver(folder))) return null;
-  const message = `[train] resume: ${folder} has no checkpoint to go on from: its run was made with save_every None`;
+  const message = `[train] resume: ${folder} has no checkpoint to go on from, only weights: there is no ${lastName} (save_every None writes none)`;
   throw coded('ERR_HOROBALL_CHECKPOINT', message);
 }
 

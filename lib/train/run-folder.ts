@@ -147,14 +147,15 @@ export async function writeText(path: string, text: string): Promise<void> {
 
 /** Reads what a run folder says. A folder without drawings or metrics (an interrupted run) is fine. */
 export async function readRun(path: string): Promise<RunRecord> {
-  const config = parseConfig(JSON.parse(await readConfig(path)));
+  const config = await readConfig(path);
   const metrics = (await readIfThere(join(path, 'metrics.jsonl'))) ?? '';
-  const snapshot = await readIfThere(join(path, 'snapshot.json'));
+  const drawn = join(path, 'snapshot.json');
+  const snapshot = await readIfThere(drawn);
   return {
     name: config.name ?? resolve(path).split(/[\\/]/).at(-1)!,
     config,
     rows: metrics.split('\n').flatMap(rowOf),
-    snapshot: snapshot === null ? null : (JSON.parse(snapshot) as Snapshot),
+    snapshot: snapshot === null ? null : (parsedJson(snapshot, drawn) as Snapshot),
   };
 }
 
@@ -192,15 +193,41 @@ async function made(path: string): Promise<boolean> {
   }
 }
 
-async function readConfig(path: string): Promise<string> {
-  const text = await readIfThere(join(path, 'config.json'));
-  if (text !== null) return text;
-  const there = await stat(path).then(
-    (entry) => entry.isDirectory(),
-    () => false,
+/**
+ * Reads what a run was made with.
+ * @throws `ERR_HOROBALL_RUN` where `path` is no run folder; `ERR_HOROBALL_FORMAT` where its config.json is damaged
+ */
+export async function readConfig(path: string): Promise<RunConfig> {
+  const file = join(path, 'config.json');
+  const text = await readIfThere(file);
+  if (text === null) throw coded('ERR_HOROBALL_RUN', `${path} is no run folder: ${await whyNot(path)}`);
+  const options = parsedJson(text, file);
+  if (options === null || typeof options !== 'object') throw damaged(file, 'it holds no options');
+  try {
+    return parseConfig(options as Record<string, unknown>);
+  } catch (error) {
+    throw damaged(file, (error as Error).message.replace(/^\[train\] /, '')); // nobody typed these options now
+  }
+}
+
+async function whyNot(path: string): Promise<string> {
+  return await stat(path).then(
+    (entry) => (entry.isDirectory() ? 'it has no config.json' : 'it is a file'),
+    () => 'there is no such folder',
   );
-  const reason = there ? 'it has no config.json' : 'there is no such folder';
-  throw coded('ERR_HOROBALL_RUN', `[report] ${path} is no run folder: ${reason}`);
+}
+
+/** JSON that a file of ours should be. @throws `ERR_HOROBALL_FORMAT` naming the file */
+export function parsedJson(text: string, file: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw damaged(file, 'it is not JSON');
+  }
+}
+
+function damaged(file: string, why: string): Error {
+  return coded('ERR_HOROBALL_FORMAT', `${file} cannot be used: ${why}`);
 }
 
 async function readIfThere(path: string): Promise<string | null> {

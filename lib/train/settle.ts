@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { coded } from '../errors.ts';
-import type { RunConfig } from './config.ts';
+import { configError, type RunConfig } from './config.ts';
 import { resolveViT } from './vit.ts';
 import { findPulled } from './weights/pull.ts';
 import { findPublished } from './weights/registry.ts';
@@ -10,30 +10,48 @@ import { findPublished } from './weights/registry.ts';
  * the published weights of the model where they were pulled, and none where there are none.
  *
  * @param note - hears where weights that a published run would start from are missing
- * @throws `ERR_HOROBALL_OPTION` for a model that is not known or not understood
+ * @param operation - who asks, for errors
+ * @throws `ERR_HOROBALL_OPTION` for a model that is not known or not understood, `ERR_HOROBALL_CONFIG` for options that
+ * do not fit it
  */
 export async function settled(
   config: RunConfig,
   note: (text: string) => void = () => {},
+  operation: string = 'train',
 ): Promise<RunConfig> {
-  const model = await modelText(config.model);
+  const model = await modelText(config.model, operation);
+  checkFits({ ...config, model }, operation);
   const weights = config.weights === 'auto' ? await pulledOf(model, note) : config.weights;
   return { ...config, model, weights };
 }
 
-async function modelText(model: string): Promise<string> {
-  const text = model.endsWith('.json') ? await read(model) : model;
+/** What a backbone limits, refused under the names of a run's options before anything is read or made. */
+function checkFits({ model, crop, freeze }: RunConfig, operation: string): void {
+  const { patchSize, depth } = resolveViT(model);
+  if (crop % patchSize !== 0) {
+    const expected = `a multiple of ${patchSize}, the side of the backbone's patches`;
+    throw configError(`[${operation}] crop: expected ${expected}, got ${crop}`);
+  }
+  if (freeze !== null && freeze > depth)
+    throw configError(
+      `[${operation}] freeze: expected at most the backbone's ${depth} blocks, got ${freeze}`,
+    );
+}
+
+async function modelText(model: string, operation: string): Promise<string> {
+  const text = model.endsWith('.json') ? await read(model, operation) : model;
   try {
     resolveViT(text); // refused here, before anything is read or made
   } catch (error) {
-    throw coded('ERR_HOROBALL_OPTION', (error as Error).message, RangeError);
+    const message = (error as Error).message.replace(/^\[vit\]/, `[${operation}]`);
+    throw coded('ERR_HOROBALL_OPTION', message, RangeError);
   }
   return text === model ? model : JSON.stringify(JSON.parse(text));
 }
 
-async function read(file: string): Promise<string> {
+async function read(file: string, operation: string): Promise<string> {
   return readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    const message = `[vit] model: expected a JSON file that describes a model, got ${file} (${cause.code})`;
+    const message = `[${operation}] model: expected a JSON file that describes a model, got ${file} (${cause.code})`;
     throw Object.assign(coded('ERR_HOROBALL_OPTION', message, RangeError), { cause });
   });
 }

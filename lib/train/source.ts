@@ -44,10 +44,7 @@ export interface Source {
 export async function openSource(config: RunConfig): Promise<Source> {
   const dataset = await openDataset(config.ds, config.path);
   const train = config.shuffle_labels ? shuffled(dataset.train, config.seed) : dataset.train;
-  const sampler = new ClassBalancedSampler(
-    Int32Array.from(train.samples, (sample) => sample.label),
-    { samplesPerClass: config.num_samples, batchSize: config.bs, seed: config.seed },
-  );
+  const sampler = samplerOf(train, config);
   const loader = new ImageLoader(train, {
     ...loading(config),
     mode: 'train',
@@ -69,6 +66,18 @@ export async function openSource(config: RunConfig): Promise<Source> {
     skipped: () => [...loader.skipped, ...test.loader.skipped],
     batches: (done, signal) => loader.batches(indices(done), { epoch: 0, first: done * config.bs, signal }),
   };
+}
+
+/** @throws `ERR_HOROBALL_NO_STEP` that names the option that was typed */
+function samplerOf({ samples }: Split, { num_samples, bs, seed }: RunConfig): ClassBalancedSampler {
+  const labels = Int32Array.from(samples, ({ label }) => label);
+  try {
+    return new ClassBalancedSampler(labels, { samplesPerClass: num_samples, batchSize: bs, seed });
+  } catch (error) {
+    const { code, message } = error as Error & { code?: string };
+    if (code !== 'ERR_HOROBALL_NO_STEP') throw error;
+    throw coded(code, message.replace(/^\[ClassBalancedSampler\] batchSize/, '[train] bs'), RangeError);
+  }
 }
 
 /** From about this c on the published evaluation measures rounding: the unit vectors touch the rim. */

@@ -54,8 +54,10 @@ test('a study that is killed goes on with the same command and makes no run twic
   t.is(again.code, 0, again.stderr);
   t.regex(await readFile(join(out, 'report.html'), 'utf8'), /8 runs of vit_nano/);
   await rm(join(out, 'report.html'));
-  const drawn = await horoball(['report', out]);
+  const drawn = await horoball(['report', out, '--json']);
   t.is(drawn.code, 0, drawn.stderr);
+  t.is(drawn.rows().filter(({ type }) => type === 'result').length, 8);
+  t.deepEqual(drawn.rows().at(-1), end, 'as the sweep ended');
   t.regex(await readFile(join(out, 'report.html'), 'utf8'), /8 runs of vit_nano/);
 });
 
@@ -66,6 +68,6 @@ test('a plan is printed without running, and a wrong value is one sentence and e
   t.is((plan.rows()[0]!['cells'] as unknown[]).length, 18);
   const wrong = await horoball(['sweep', '--t=0.1,banana', `--out=${join(t.context.root, 'wrong')}`]);
   t.is(wrong.code, 2);
-  t.regex(wrong.stderr, /^horoball: \[train\] t: expected a number above 0.*banana/);
+  t.regex(wrong.stderr, /^horoball: \[sweep\] t: expected a number above 0.*banana/);
   t.is(wrong.stderr.trim().split('\n').length, 1);
 });

@@ -49,9 +49,12 @@ test('a run prints JSON on stdout, people read stderr, and eval finds the same n
   t.deepEqual({ type, interrupted }, { type: 'end', interrupted: false });
   t.regex(outcome.stderr, /Recall, %.*@1 .*Head, hyperbolic distance.*Untrained network.*Report: /s);
 
-  const again = await horoball(['eval', folder as string, '--json']);
+  const queries = join(root, 'queries.jsonl');
+  const again = await horoball(['eval', folder as string, '--json', '--save_emb', `--per-query=${queries}`]);
   t.is(again.code, 0, again.stderr);
   t.deepEqual(again.rows()[0]!['spaces'], evaluations[1]!['spaces']);
+  t.regex(again.stderr, /80 queries: .*queries\.jsonl/);
+  t.regex(again.stderr, /80 pictures: .*emb_eval\.safetensors\n80 pictures: .*emb_train\.safetensors/);
 
   const repeated = await horoball([
     'train',
@@ -155,7 +158,13 @@ test('an unreadable folder, an empty class and a folder without pictures are eac
   await mkdir(join(hollow, 'class-02b'));
   await refused(t, await horoball(command(hollow, runs)), 1, /class-02b has no pictures/, runs);
   const large = await horoball(command(pictures, runs, { bs: 64 }));
-  await refused(t, large, 1, /16 classes x 2 = 32 pictures.*use a batch of 32 or fewer/, runs);
+  await refused(
+    t,
+    large,
+    1,
+    /\[train\] bs: .*16 classes x 2 = 32 pictures.*use a batch of 32 or fewer/,
+    runs,
+  );
 });
 
 test('no libtorch and a wrong libtorch are each one sentence that says what to run', async (t) => {

@@ -206,6 +206,23 @@ test.serial('batches of the caller go on after those that were taken', async (t)
   t.deepEqual(await weightsOf(resumed), await weightsOf(whole));
 });
 
+for (const save_every of [60, null]) {
+  test.serial(
+    `a run that was stopped before its first step begins again, save_every ${save_every}`,
+    async (t) => {
+      const { root: path, runs } = t.context;
+      const stop = new AbortController();
+      const options: Options = { ...short, path, runs, save_every };
+      const stopped = await train(options, { signal: stop.signal, onBegin: () => stop.abort() });
+      t.is(stopped.steps, 0);
+      t.true((await readdir(stopped.folder!)).includes('model.safetensors'));
+      const again = await train({}, { resume: stopped.folder! });
+      t.deepEqual([again.folder, again.steps], [stopped.folder, 8]);
+      t.deepEqual(await weightsOf(again), await weightsOf(await train(options)));
+    },
+  );
+}
+
 test.serial('what cannot be gone on with is a sentence each', async (t) => {
   const { root: path, runs } = t.context;
   const refused = (resume: string, code: string, message: RegExp): Promise<unknown> =>

@@ -1,4 +1,4 @@
-import { appendFile, mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
@@ -72,6 +72,24 @@ test.serial('what is no run folder is named', async (t) => {
     code: 'ERR_HOROBALL_RUN',
     message: /none.*no such folder/,
   });
+});
+
+test.serial('a damaged config.json or snapshot.json is named', async (t) => {
+  const folder = await RunFolder.create(config());
+  const whole = await readFile(folder.file('config.json'), 'utf8');
+  for (const [text, why] of [
+    [whole.slice(0, 40), /not JSON/],
+    ['3', /no options/],
+    [whole.replace('"lr": 0.001', '"lr": -1'), /used: lr: expected a number above 0, got -1/],
+  ] as const) {
+    await writeFile(folder.file('config.json'), text);
+    const error = await t.throwsAsync(readRun(folder.path), { code: 'ERR_HOROBALL_FORMAT', message: why });
+    t.true(error.message.includes(folder.file('config.json')));
+  }
+  await writeFile(folder.file('config.json'), whole);
+  await writeFile(folder.file('snapshot.json'), '{');
+  const message = /snapshot\.json cannot be used: it is not JSON/;
+  await t.throwsAsync(readRun(folder.path), { code: 'ERR_HOROBALL_FORMAT', message });
 });
 
 test.serial('a log that cannot be written is an error at the end, not a crash on the way', async (t) => {

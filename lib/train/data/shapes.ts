@@ -77,7 +77,7 @@ export async function shapes(root: string): Promise<Dataset> {
   if ((await readManifest(where)) === undefined) {
     throw coded(
       'ERR_HOROBALL_DATA_LAYOUT',
-      `${where} does not hold the built-in data set; make it with makeShapes (npm start does)`,
+      `${where} does not hold the built-in data set; make it with npx horoball start or, in a program, with makeShapes`,
     );
   }
   const splits = halves(await readClasses(where), where);

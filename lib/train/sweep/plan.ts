@@ -60,7 +60,7 @@ export function makePlan({ axes, seeds, base = {}, controls = false, draws = nul
     // With the controls, beta is theirs; else it is an axis of the Euclidean runs.
     const own = geometry === 'euclidean' && !controls ? others : withoutBeta;
     const settings = draws === null ? grid(own) : drawn(own, draws, next);
-    return settings.map((setting) => parseConfig({ ...base, ...setting, geometry }));
+    return settings.map((setting) => parseConfig({ ...base, ...setting, geometry }, 'sweep'));
   });
   const cells = configs.map((config) => ({ arm: config.geometry as string, config }));
   if (controls) cells.push(...controlsOf(configs, strengths(beta)));

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { coded } from '../../errors.ts';
 import { ensureFolder } from '../../io/folder.ts';
 import { studyPage } from '../report/study.ts';
-import { writeText } from '../run-folder.ts';
+import { parsedJson, writeText } from '../run-folder.ts';
 import type { Plan } from './plan.ts';
 import type { Result, Study } from './results.ts';
 import { studyCsv } from './table.ts';
@@ -99,13 +99,14 @@ export async function writeStudyReport(path: string): Promise<string> {
 
 /** Reads a study. @throws `ERR_HOROBALL_SWEEP` where there is none */
 export async function readStudy(path: string): Promise<Study> {
-  const plan = await readFile(join(path, 'sweep.json'), 'utf8').catch((error: NodeJS.ErrnoException) => {
+  const file = join(path, 'sweep.json');
+  const plan = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT' && error.code !== 'ENOTDIR') throw error;
     throw coded('ERR_HOROBALL_SWEEP', `[sweep] ${path} is no study: it has no sweep.json`);
   });
   const lines = await readFile(join(path, 'results.jsonl'), 'utf8').catch(() => '');
   const name = resolve(path).split(/[\\/]/).at(-1)!;
-  return { name, plan: JSON.parse(plan) as Plan, results: lines.split('\n').flatMap(parsed) };
+  return { name, plan: parsedJson(plan, file) as Plan, results: lines.split('\n').flatMap(parsed) };
 }
 
 const line = (result: Result): string => `${JSON.stringify(result)}\n`;

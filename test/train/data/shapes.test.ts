@@ -97,7 +97,7 @@ test('a folder that holds something else is left alone', async (t) => {
   );
   await t.throwsAsync(openDataset('shapes', root), {
     code: 'ERR_HOROBALL_DATA_LAYOUT',
-    message: /make it with makeShapes/,
+    message: /make it with npx horoball start or.* makeShapes/,
   });
   await mkdir(path.join(root, 'empty'));
   await t.notThrowsAsync(makeShapes(path.join(root, 'empty'), tiny));
