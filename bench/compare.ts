@@ -40,10 +40,11 @@ export function compare(a: Results, b: Results): Change[] {
   return a.rows.flatMap((before) => {
     const now = after.get(identity(before));
     if (before.status !== 'measured') return [];
-    if (now?.status !== 'measured') return isOwn(before) ? [gone(before)] : [];
+    const isJudged = isOwn(before) && isOneMachine;
+    if (now?.status !== 'measured') return isJudged ? [gone(before)] : [];
     const lost = before.verdict === 'pass' && now.verdict === 'fail';
-    if (!lost && !(isOwn(before) && isOneMachine)) return [];
-    return [judge(before, now, speed, lost), ...bigger(before, now)];
+    if (!lost && !isJudged) return [];
+    return [judge(before, now, speed, lost), ...(isJudged ? bigger(before, now) : [])];
   });
 }
 

@@ -136,6 +136,7 @@ test('more memory is a regression, and on another machine only a lost bar is', (
     verdicts({ about: { machine: 'n' }, rows: [result({ ms: 99, spread: 0.01, peakMB: 99 })] }),
     [],
   );
+  t.deepEqual(verdicts({ about: { machine: 'n' }, rows: [] }), [], 'a row that is gone');
 });
 
 test('a single call says nothing of its spread', (t) => {
