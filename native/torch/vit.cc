@@ -30,8 +30,15 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v)
 }
 
 // As autocast has it where it is emulated, else as it stands.
+at::Tensor product(const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& x) {
+  return rounded(at::linear(rounded(x), rounded(weight), rounded(bias)));
+}
 at::Tensor product(const nn::Linear& linear, const at::Tensor& x) {
-  return rounded(at::linear(rounded(x), rounded(linear->weight), rounded(linear->bias)));
+  return product(linear->weight, linear->bias, x);
+}
+
+at::Tensor rows_of(const at::Tensor& x, std::int64_t first, std::int64_t count) {
+  return x.defined() ? x.narrow(0, first, count) : x;
 }
 
 at::Tensor scaled(const LayerScale& scale, const at::Tensor& x) { return scale ? x * scale->gamma : x; }
@@ -50,12 +57,22 @@ AttentionImpl::AttentionImpl(const ViTConfig& config)
   register_module("proj", proj);
 }
 
-at::Tensor AttentionImpl::forward(const at::Tensor& x) {
-  const auto batch = x.size(0), tokens = x.size(1), width = x.size(2);
-  const auto parts =
-      product(qkv, x).reshape({batch, tokens, 3, num_heads, width / num_heads}).permute({2, 0, 3, 1, 4});
+// Cut by columns, so that the three gradients come together in one copy.
+at::Tensor AttentionImpl::forward(const at::Tensor& x, std::int64_t read) {
+  const auto batch = x.size(0), width = x.size(2);
+  std::vector<at::Tensor> parts;
+  if (read == x.size(1)) {
+    parts = product(qkv, x).chunk(3, -1);
+  } else {
+    const auto rest =
+        product(rows_of(qkv->weight, width, 2 * width), rows_of(qkv->bias, width, 2 * width), x);
+    parts = rest.chunk(2, -1);
+    parts.insert(parts.begin(),
+                 product(rows_of(qkv->weight, 0, width), rows_of(qkv->bias, 0, width), x.narrow(1, 0, read)));
+  }
+  for (auto& part : parts) part = part.view({batch, -1, num_heads, width / num_heads}).transpose(1, 2);
   const auto mixed = attend(parts[0], parts[1], parts[2]);  // batch, head, token, width of a head
-  return product(proj, mixed.transpose(1, 2).reshape({batch, tokens, width}));
+  return product(proj, mixed.transpose(1, 2).reshape({batch, read, width}));
 }
 
 MlpImpl::MlpImpl(const ViTConfig& config)
@@ -79,8 +96,9 @@ BlockImpl::BlockImpl(const ViTConfig& config)
   if (config.init_values) ls2 = register_module("ls2", LayerScale(config.embed_dim, *config.init_values));
 }
 
-at::Tensor BlockImpl::forward(const at::Tensor& x, const Watch& watch, const std::string& name) {
-  const auto attended = x + scaled(ls1, attn(norm1(x)));
+at::Tensor BlockImpl::forward(const at::Tensor& x, std::int64_t read, const Watch& watch,
+                              const std::string& name) {
+  const auto attended = x.narrow(1, 0, read) + scaled(ls1, attn(norm1(x), read));
   if (watch) watch(name + ".attn", attended);
   const auto out = attended + scaled(ls2, mlp(norm2(attended)));
   if (watch) watch(name + ".mlp", out);
@@ -139,13 +157,16 @@ at::Tensor ViTImpl::forward(const at::Tensor& pictures, bool class_alone, const 
   if (distilled) tokens.push_back(dist_token.expand({batch, -1, -1}));
   tokens.push_back(patches);
   auto x = at::cat(tokens, 1) + pos_embed;
+  // Nothing but the attention mixes tokens: behind the last one only those that are read are worked out, a
+  // twelfth less of twelve blocks.
+  const std::int64_t read = distilled && !class_alone ? 2 : 1, all = x.size(1);
   for (std::size_t i = 0; i < blocks->size(); ++i) {
     poll(cancel);
-    x = blocks[i]->as<Block>()->forward(x, watch, watch ? "blocks." + std::to_string(i) : std::string());
+    const bool last = i + 1 == blocks->size() && !watch;
+    x = blocks[i]->as<Block>()->forward(x, last ? read : all, watch,
+                                        watch ? "blocks." + std::to_string(i) : std::string());
   }
-  // The norm is per token: only those that are read need it.
-  if (!distilled || class_alone) return norm(x.select(1, 0));
-  return norm(x.narrow(1, 0, 2)).mean(1);
+  return norm(x.narrow(1, 0, read)).mean(1);
 }
 
 void ViTImpl::freeze_patch_embed() { freeze(*patch_embed); }

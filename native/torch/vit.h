@@ -32,7 +32,7 @@ using Watch = std::function<void(const std::string& name, const at::Tensor& valu
 
 struct AttentionImpl : torch::nn::Module {
   explicit AttentionImpl(const ViTConfig& config);
-  at::Tensor forward(const at::Tensor& x);
+  at::Tensor forward(const at::Tensor& x, std::int64_t read);
 
   std::int64_t num_heads;
   torch::nn::Linear qkv, proj;
@@ -56,7 +56,9 @@ TORCH_MODULE(LayerScale);
 
 struct BlockImpl : torch::nn::Module {
   explicit BlockImpl(const ViTConfig& config);
-  at::Tensor forward(const at::Tensor& x, const Watch& watch = {}, const std::string& name = {});
+  // What becomes of the first `read` tokens; all of them are attended to.
+  at::Tensor forward(const at::Tensor& x, std::int64_t read, const Watch& watch = {},
+                     const std::string& name = {});
 
   torch::nn::LayerNorm norm1, norm2;
   Attention attn;
