@@ -68,8 +68,12 @@ export class Learner implements Disposable {
     return new Learner(config, embedder);
   }
 
-  /** Queues the forward pass: of the whole batch, or of one chunk after the other without a graph. */
-  embed(pictures: Pictures): Embeddings | CachedEmbeddings {
+  /**
+   * Queues the forward pass: of the whole batch, or of one chunk after the other without a graph.
+   * @param sent - the same pictures, where they are under way already; they stay the caller's
+   */
+  embed(pictures: Pictures, sent: Batch | null = null): Embeddings | CachedEmbeddings {
+    if (sent !== null) return this.embedder.forward(sent);
     const { chunk } = this.#config;
     if (chunk !== null && chunk < pictures.count) return new CachedEmbeddings(this.embedder, pictures, chunk);
     using batch = this.batch(pictures);

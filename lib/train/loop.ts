@@ -1,6 +1,7 @@
 import { coded } from '../errors.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import type { RunConfig } from './config.ts';
+import { Feed } from './feed.ts';
 import type { TrainHooks, TrainResult } from './hooks.ts';
 import { Journal } from './journal.ts';
 import { Keeper } from './keeper.ts';
@@ -45,29 +46,31 @@ export async function train(
     if (checkpoint === null) await journal.begin();
     else await goOn(checkpoint, config, journal, keeper, hooks);
     let step = journal.taken;
-    let asked = performance.now();
-    for await (const pictures of source.batches(step, signal)) {
-      const waitMs = performance.now() - asked;
-      checkPictures(pictures, config);
+    let began = performance.now();
+    await using feed = feedOf(config, source.batches(step, signal), hooks.data ? null : learner);
+    for (let next = await feed.next(); next !== null; next = await feed.next()) {
+      using fed = next;
+      const { pictures, waitMs } = fed;
       const { labels, count } = pictures;
       const lr = learningRate(config, ++step, source.steps);
       const scalars = learner.scalars();
 
-      using embeddings = learner.embed(pictures);
+      using embeddings = learner.embed(pictures, fed.batch);
       using rows = learner.compared(embeddings, labels);
       using objective = learner.loss.apply(rows, rows.labels, scalars);
       learner.backward(objective, embeddings, rows.factor);
+      await feed.ahead();
       learner.update(lr, step);
       // The one place where the host waits for the device.
       const outcome = await learner
         .finish(objective, embeddings, labels, { lr, factor: rows.factor, wantPoints: journal.ends(step) })
         .catch((error) => explain(error, step, learner, pictures));
 
-      const tookMs = performance.now() - asked;
+      const tookMs = performance.now() - began;
       await journal.step(step, outcome, { lr, scalars, count, waitMs, tookMs });
       await keeper.step(journal);
       if (signal?.aborted) break;
-      asked = performance.now();
+      began = performance.now();
     }
   } catch (error) {
     if (!isAbort(error, signal)) {
@@ -79,6 +82,16 @@ export async function train(
   await keeper.save(journal, !result.interrupted);
   await folder?.release();
   return result;
+}
+
+/**
+ * On a GPU batches are sent ahead, unless a step sends them in chunks; not the caller's own (`learner` is null), who may
+ * fill one array again and again.
+ */
+function feedOf(config: RunConfig, batches: AsyncIterable<Pictures>, learner: Learner | null): Feed {
+  const isAhead = config.device !== 'cpu' && config.chunk === null;
+  const send = learner !== null && isAhead ? (pictures: Pictures) => learner.batch(pictures) : null;
+  return new Feed(batches, (pictures) => checkPictures(pictures, config), send);
 }
 
 async function openFolder(

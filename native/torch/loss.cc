@@ -64,6 +64,11 @@ at::Tensor rows_for_core(const at::Tensor& x, const at::Device& device) {
   return x.detach().to(device, type).contiguous();
 }
 
+at::Tensor order_of(const ContrastArgs& args) {
+  return at::from_blob(const_cast<std::int32_t*>(args.order), {args.euclidean.rows},
+                       at::TensorOptions(at::kInt));
+}
+
 // A stream as the CUDA runtime knows it. Older libtorch keeps that to its CUDA headers; the default stream is
 // null in all.
 template <class Stream>
@@ -112,7 +117,12 @@ class Contrast : public torch::autograd::Function<Contrast> {
     args.stats = &value->stats;
     if (config.grad_params) args.grad_params = value->params.data();
     Run run;
+    at::Tensor order;
     if (there != nullptr) {
+      if (args.order != nullptr) {
+        order = sent(order_of(args), device);
+        args.order = order.data_ptr<std::int32_t>();
+      }
       value->waiting = at::zeros({9}, any.options().dtype(at::kDouble));
       double* numbers = value->waiting.data_ptr<double>();
       args.loss = numbers;

@@ -14,18 +14,23 @@ void AdamWResource::attach(const EmbedderResource& model) {
     if (!value.requires_grad()) continue;
     const auto at = slots_.size();
     slots_.push_back({name, config_.rates.at(at), config_.decays.at(at), value, at::zeros_like(value),
-                      at::zeros_like(value), at::zeros({}, at::kFloat)});
+                      at::zeros_like(value), at::zeros({}, value.options())});
     bytes += 2 * static_cast<std::int64_t>(value.nbytes());
   }
   holds(bytes);
 }
 
-at::Tensor AdamWResource::norm() const {
-  std::vector<at::Tensor> norms;
+std::vector<at::Tensor> AdamWResource::gradients() const {
+  std::vector<at::Tensor> made;
   for (const auto& slot : slots_) {
-    if (slot.parameter.grad().defined()) norms.push_back(slot.parameter.grad().norm());
+    if (slot.parameter.grad().defined()) made.push_back(slot.parameter.grad());
   }
-  return norms.empty() ? at::zeros({}) : at::stack(norms).norm();
+  return made;
+}
+
+at::Tensor AdamWResource::norm() const {
+  const auto made = gradients();
+  return made.empty() ? at::zeros({}) : at::stack(at::_foreach_norm(made, 2)).norm();
 }
 
 // As torch.nn.utils.clip_grad_norm_ has it, epsilon included.
@@ -33,10 +38,7 @@ void AdamWResource::clip_grad_norm(double max) {
   const torch::NoGradGuard frozen;
   norm_before_clipping_ = norm().item<double>();
   const double scale = max / (*norm_before_clipping_ + 1e-6);
-  if (scale >= 1) return;
-  for (auto& slot : slots_) {
-    if (slot.parameter.grad().defined()) slot.parameter.mutable_grad().mul_(scale);
-  }
+  if (scale < 1) at::_foreach_mul_(gradients(), scale);
 }
 
 double AdamWResource::grad_norm() {
@@ -51,9 +53,7 @@ void AdamWResource::zero_grad() {
 
 void AdamWResource::scale_gradients(double factor) {
   const torch::NoGradGuard frozen;
-  for (auto& slot : slots_) {
-    if (slot.parameter.grad().defined()) slot.parameter.mutable_grad().mul_(factor);
-  }
+  at::_foreach_mul_(gradients(), factor);
   norm_before_clipping_.reset();
 }
 
@@ -76,7 +76,9 @@ void AdamWResource::step(double lr) {
   for (auto& slot : slots_) {
     if (slot.parameter.grad().defined()) waiting.push_back(&slot);
   }
-  for (auto* slot : waiting) slot->steps += 1;
+  std::vector<at::Tensor> steps;
+  for (const auto* slot : waiting) steps.push_back(slot->steps);
+  at::_foreach_add_(steps, 1);
   while (!waiting.empty()) {
     std::vector<Slot*> group, others;
     for (auto* slot : waiting) (slot->in_group_of(*waiting.front()) ? group : others).push_back(slot);

@@ -36,11 +36,12 @@ class AdamWResource : public Resource {
   struct Slot {
     std::string name;
     double rate, decay;
-    at::Tensor parameter, first, second, steps;
+    at::Tensor parameter, first, second, steps;  // all on one device: the fused update reads `steps` there
 
     bool in_group_of(const Slot& other) const { return rate == other.rate && decay == other.decay; }
   };
 
+  std::vector<at::Tensor> gradients() const;
   at::Tensor norm() const;
   void require_finite();
   void update(const std::vector<Slot*>& slots, double lr, double decay) const;

@@ -21,12 +21,6 @@ at::Tensor view_of(Span<float> values, at::IntArrayRef shape) {
   return at::from_blob(values.data, shape, at::TensorOptions(at::kFloat));
 }
 
-// Pinned on the way to a GPU, so that the copy goes on while the host does.
-at::Tensor sent(const at::Tensor& bytes, const at::Device& device) {
-  if (!device.is_cuda()) return bytes.to(device);
-  return bytes.pin_memory().to(device, bytes.scalar_type(), /*non_blocking=*/true);
-}
-
 // batch(images, count, size, mean, std, device)
 Napi::Value batch(const Napi::CallbackInfo& info) {
   Call call{"batch.from"};
@@ -38,7 +32,7 @@ Napi::Value batch(const Napi::CallbackInfo& info) {
                      name = text(info[5])](const Flag*) {
     const at::Device device = device_from(name);
     const auto bytes = at::from_blob(images.data, {count, size, size, 3}, at::TensorOptions(at::kByte));
-    out->set(normalise(sent(bytes, device), channels(mean).to(device), channels(std).to(device)));
+    out->set(normalise(sent(bytes, device), sent(channels(mean), device), sent(channels(std), device)));
   };
   room(info.Env()).lane.post(std::move(call), work);
   return wrap_resource(info.Env(), out);
@@ -92,6 +86,11 @@ void check_length(const at::Tensor& tensor, Span<float> span) {
 void copy_out(const at::Tensor& from, Span<float> to) {
   check_length(from, to);
   view_of(to, from.sizes()).copy_(from.detach());
+}
+
+at::Tensor sent(const at::Tensor& values, const at::Device& device) {
+  if (!device.is_cuda()) return values.to(device);
+  return values.pin_memory().to(device, values.scalar_type(), /*non_blocking=*/true);
 }
 
 void copy_in(Span<float> from, at::Tensor to) {

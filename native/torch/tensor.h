@@ -31,6 +31,9 @@ void copy_out(const at::Tensor& from, Span<float> to);
 // Copies from float32 memory on the host into a tensor of as many elements.
 void copy_in(Span<float> from, at::Tensor to);
 
+// From the host to a device. Pinned on the way to a GPU: the copy waits its turn there, and the host goes on.
+at::Tensor sent(const at::Tensor& values, const at::Device& device);
+
 void bind_tensors(Napi::Env env, Napi::Object exports);
 
 }  // namespace horoball::train
