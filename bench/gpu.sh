@@ -14,4 +14,4 @@ if ! command -v node > /dev/null; then
 fi
 [ -e node_modules ] || tar -xzf .gpu/node_modules.tar.gz
 [ -e dist ] || tar -xzf .gpu/dist.tar.gz
-exec node dist/bench/gpu.js
+exec node dist/bench/gpu.js "$@"

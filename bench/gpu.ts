@@ -1,9 +1,12 @@
-// `npm run bench:gpu`: builds the kernels for the GPU that is here, runs their tests, then times them beside their
-// peers in one run; prints the table last and writes the rows to bench/rows/.
-import { type SpawnSyncOptions, spawnSync } from 'node:child_process';
+// `npm run bench:gpu`: builds the kernels for the GPU that is here and the training addon for python3's torch, runs
+// their tests, then times them beside their peers in one run. Rows are written to the file as they come, so that a run
+// that is cut short leaves what it has; the table comes last.
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { called } from './arguments.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -17,22 +20,52 @@ interface Timing {
 }
 type Line = Timing | { readonly about: Record<string, string> };
 
-function run(command: string, args: readonly string[], options: SpawnSyncOptions = {}): string {
-  const { status, stdout, error } = spawnSync(command, args, {
-    cwd: root,
-    stdio: ['ignore', 'pipe', 'inherit'],
-    maxBuffer: 1 << 26,
-    ...options,
-  });
+const node = process.execPath;
+const python = process.env['PYTHON'] ?? 'python3';
+const build = join(root, 'build');
+const peers = join(root, 'bench/peers/gpu.py');
+
+/** Where cmake-js puts the core, so that it is found. */
+const release = `-DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${join(build, 'Release')}`;
+const configure = ['-S', root, '-B', build, release, '-DCMAKE_BUILD_TYPE=Release', '-DHOROBALL_CUDA=ON'];
+
+type Command = readonly [string, ...string[]];
+
+/** What is done, in this order. */
+const stages: Readonly<Record<string, readonly Command[]>> = {
+  build: [
+    ['cmake', ...configure, '-DHOROBALL_CUDA_ARCHITECTURES=AUTO'],
+    ['cmake', '--build', build, '--parallel', '--target', 'core', 'gpu_bench'],
+    [node, 'dist/lib/cli/main.js', 'setup'],
+  ],
+  tests: [[node, 'node_modules/ava/entrypoints/cli.mjs', '--timeout=5m', 'dist/test/gpu/*.test.js']],
+  kernels: [[join(build, 'gpu_bench')]],
+  training: [[node, 'dist/bench/gpu-train.js']],
+  'peers of the kernels': [[python, peers, 'kernels']],
+  'peers of the training': [[python, peers, 'training']],
+};
+
+const help = `npm run bench:gpu -- [options], on a machine without npm bench/gpu.sh [options]
+  --only PATTERN  stages whose name matches: ${Object.keys(stages).join(', ')} (default: all)
+  --out FOLDER    where the rows go (default: bench/rows)
+`;
+const values = called(help, {
+  help: { type: 'boolean' },
+  only: { type: 'string', default: '' },
+  out: { type: 'string', default: 'bench/rows' },
+});
+
+function ask(command: string, args: readonly string[]): string {
+  const { status, stdout, error } = spawnSync(command, args, { cwd: root, encoding: 'utf8' });
   if (error !== undefined || status !== 0) {
     throw new Error(`${command} ${args.join(' ')}: ${error?.message ?? `exit code ${status}`}`);
   }
-  return stdout === null ? '' : String(stdout);
+  return stdout;
 }
 
 function gpu(): { device: string; driver: string } {
   const query = ['--query-gpu=name,driver_version', '--format=csv,noheader'];
-  const [device = '', driver = ''] = run('nvidia-smi', query).split('\n', 1)[0]!.split(', ');
+  const [device = '', driver = ''] = ask('nvidia-smi', query).split('\n', 1)[0]!.split(', ');
   return { device, driver };
 }
 
@@ -40,77 +73,88 @@ function gpu(): { device: string; driver: string } {
 function commitHere(): string {
   const note = join(root, '.gpu/commit');
   if (!existsSync(join(root, '.git')) && existsSync(note)) return readFileSync(note, 'utf8').trim();
-  return run('git', ['rev-parse', '--short', 'HEAD']).trim();
+  return ask('git', ['rev-parse', '--short', 'HEAD']).trim();
 }
 
-const inherit: SpawnSyncOptions = { stdio: 'inherit' };
-
-function build(): void {
-  const work = join(root, 'build');
-  const options = ['-DCMAKE_BUILD_TYPE=Release', '-DHOROBALL_CUDA=ON', '-DHOROBALL_CUDA_ARCHITECTURES=AUTO'];
-  // As cmake-js lays the build out, so that the core is found.
-  const out = `-DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${join(work, 'Release')}`;
-  run('cmake', ['-S', root, '-B', work, out, ...options], inherit);
-  run('cmake', ['--build', work, '--parallel', '--target', 'core', 'gpu_bench'], inherit);
-}
-
-function lines(text: string): Line[] {
-  return text
-    .split('\n')
-    .filter((line) => line.startsWith('{'))
-    .map((line) => JSON.parse(line) as Line);
-}
-
-function timings(): { timings: Timing[]; torch: string } {
-  const own = lines(run(join(root, 'build/gpu_bench'), []));
-  let peers: Line[] = [];
-  try {
-    peers = lines(run(process.env['PYTHON'] ?? 'python3', ['gpu.py'], { cwd: join(root, 'bench/peers') }));
-  } catch (error) {
-    process.stderr.write(`no peers: ${(error as Error).message}\n`);
-  }
-  const all = [...own, ...peers];
-  const about = all.find((line) => 'about' in line);
-  return {
-    timings: all.filter((line) => 'side' in line),
-    torch: about?.about['torch'] ?? 'not measured',
-  };
-}
-
-/** One line a timing; `ratio` is its time over horoball's at the same shape. */
-function table(all: readonly Timing[]): string {
-  const rows = all.map(({ side, op, shape, ms, gflops }) => {
-    const own = all.find((row) => row.side === 'horoball' && row.op === op && row.shape === shape);
-    const ratio = own === undefined ? '' : (ms / own.ms).toFixed(2);
-    return [op, shape, side, ms.toPrecision(4), gflops.toFixed(0), ratio];
+/** Hears of each row on stdout; all else that a command prints is shown. Rejects where it fails. */
+async function run([command, ...args]: Command, onRow: (row: Line) => void): Promise<void> {
+  // The training addon is built for the torch that its peers run on.
+  const env = { ...process.env, LIBTORCH_USE_PYTORCH: '1' };
+  const child: ChildProcess = spawn(command, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = new Promise<string>((settle) => {
+    child.on('error', (error) => settle(error.message));
+    child.on('close', (code, signal) => settle(code === 0 ? '' : `ended with ${signal ?? code}`));
   });
-  const head = ['operation', 'shape', 'side', 'ms', 'Gflop/s', 'ratio'];
-  const widths = head.map((name, i) => Math.max(name.length, ...rows.map((row) => row[i]!.length)));
-  return [head, ...rows].map((row) => row.map((cell, i) => cell.padEnd(widths[i]!)).join('  ')).join('\n');
+  for await (const line of createInterface({ input: child.stdout! })) {
+    if (line.startsWith('{')) onRow(JSON.parse(line) as Line);
+    else process.stdout.write(`${line}\n`);
+  }
+  const fault = await ended;
+  if (fault !== '') throw new Error(`${[command, ...args].join(' ')}: ${fault}`);
 }
 
-function main(): void {
+/** The rows of a run, in a file that is whole after each. */
+class Rows {
+  readonly timings: Timing[] = [];
+  readonly about: Record<string, string>;
+  readonly file: string;
+
+  constructor(about: Record<string, string>, folder: string) {
+    this.about = about;
+    mkdirSync(folder, { recursive: true });
+    const name = about['device']!.replaceAll(/\W+/g, '-');
+    this.file = join(folder, `gpu-${name}-${about['commit']}.csv`);
+  }
+
+  add(line: Line): void {
+    if ('about' in line) this.about['torch'] = line.about['torch']!;
+    else this.timings.push(line);
+    const csv = [
+      ...Object.entries(this.about).map(([name, value]) => `# ${name}: ${value}`),
+      'side,operation,shape,ms,gflops',
+      ...this.timings.map((row) => `"${row.side}","${row.op}",${row.shape},${row.ms},${row.gflops}`),
+    ];
+    writeFileSync(this.file, `${csv.join('\n')}\n`);
+  }
+
+  /** One line a timing; `ratio` is its time over horoball's at the same shape. */
+  table(): string {
+    const rows = this.timings.map(({ side, op, shape, ms, gflops }) => {
+      const own = this.timings.find((r) => r.side === 'horoball' && r.op === op && r.shape === shape);
+      const ratio = own === undefined ? '' : (ms / own.ms).toFixed(2);
+      return [op, shape, side, ms.toPrecision(4), gflops.toFixed(0), ratio];
+    });
+    const head = ['operation', 'shape', 'side', 'ms', 'Gflop/s', 'ratio'];
+    const widths = head.map((name, i) => Math.max(name.length, ...rows.map((row) => row[i]!.length)));
+    return [head, ...rows].map((row) => row.map((cell, i) => cell.padEnd(widths[i]!)).join('  ')).join('\n');
+  }
+}
+
+async function main(): Promise<void> {
   const { device, driver } = gpu();
-  build();
-  run(process.execPath, ['node_modules/ava/entrypoints/cli.mjs', 'dist/test/gpu/*.test.js'], inherit);
   const commit = commitHere();
-  const measured = timings();
-  const about = { device, driver, commit, date: new Date().toISOString(), torch: measured.torch };
-  const csv = [
-    ...Object.entries(about).map(([name, value]) => `# ${name}: ${value}`),
-    'side,operation,shape,ms,gflops',
-    ...measured.timings.map((row) => `${row.side},"${row.op}",${row.shape},${row.ms},${row.gflops}`),
-  ];
-  const file = join(root, 'bench/rows', `gpu-${device.replaceAll(/\W+/g, '-')}-${commit}.csv`);
-  mkdirSync(join(root, 'bench/rows'), { recursive: true });
-  writeFileSync(file, `${csv.join('\n')}\n`);
-  process.stdout.write(`\n${device}, driver ${driver}, torch ${measured.torch}, ${commit}\n`);
-  process.stdout.write(`${table(measured.timings)}\n\n${file}\n`);
+  const about = { device, driver, commit, date: new Date().toISOString(), torch: 'not measured' };
+  const rows = new Rows(about, resolve(root, values.out));
+  const failed: string[] = [];
+  for (const [name, commands] of Object.entries(stages)) {
+    if (!new RegExp(values.only).test(name)) continue;
+    const begin = performance.now();
+    try {
+      for (const command of commands) await run(command, (row) => rows.add(row));
+    } catch (error) {
+      failed.push((error as Error).message); // the other stages may do
+    }
+    process.stdout.write(`-- ${name}: ${((performance.now() - begin) / 1000).toFixed(0)} s\n`);
+  }
+  if (rows.timings.length > 0) {
+    process.stdout.write(`\n${device}, driver ${driver}, torch ${rows.about['torch']}, ${commit}\n`);
+    process.stdout.write(`${rows.table()}\n\n${rows.file}\n`);
+  }
+  for (const fault of failed) process.stderr.write(`FAILED: ${fault}\n`);
+  if (failed.length > 0) process.exitCode = 1;
 }
 
-try {
-  main();
-} catch (error) {
-  process.stderr.write(`${(error as Error).message}\n`);
+await main().catch((error: Error) => {
+  process.stderr.write(`${error.message}\n`);
   process.exitCode = 1;
-}
+});

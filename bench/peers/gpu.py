@@ -1,11 +1,13 @@
-"""The peers of `npm run bench:gpu`: the published loss, torch.compile's best formulation, and plain matrix products.
+"""The peers of `npm run bench:gpu`: the published loss, torch.compile's best formulation, plain matrix products, and a
+training step of timm.
 
-One JSON object a line, as native/test/gpu_bench.cu prints them. `gpu.py cpu 64` tries the script on the CPU, at
-shapes of at most 64 rows.
+One JSON object a line, as native/test/gpu_bench.cu prints them. `gpu.py --device cpu --most 64` tries the script on
+the CPU, at shapes of at most 64 rows or pictures.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
 import sys
@@ -19,6 +21,14 @@ from published import published_distance
 
 SETTINGS = {"tauE": 0.05, "tauH": 0.2, "lambda": 3.0, "c": 0.1}
 BATCHES = [(2, 450, 128), (9, 100, 128), (2, 2048, 128)]
+NANO = {"imgSize": 48, "patchSize": 8, "embedDim": 128, "depth": 4, "numHeads": 4}
+SMALL = {"imgSize": 224, "patchSize": 16, "embedDim": 384, "depth": 12, "numHeads": 6}
+# As bench/gpu-train.ts has them: name, network, precision, pictures a step.
+STEPS = [
+    ("vit_small_patch16_224", SMALL, "bfloat16", 900),
+    ("vit_small_patch16_224", SMALL, "float32", 900),
+    ("vit_nano", NANO, "bfloat16", 96),
+]
 
 
 def wait(device: str) -> None:
@@ -91,17 +101,60 @@ def products(n: int, dim: int, device: str) -> None:
     )
 
 
+def step_flops(vit: dict[str, int], pictures: int) -> float:
+    """Forward and twice that backward, of the products in the blocks: 12 width^2 a token, and attention."""
+    tokens, width = (vit["imgSize"] // vit["patchSize"]) ** 2 + 1, vit["embedDim"]
+    return 3 * 2.0 * pictures * vit["depth"] * tokens * width * (12 * width + 2 * tokens)
+
+
+def training(name: str, vit: dict[str, int], precision: str, batch: int, device: str) -> None:
+    from vision import Trainer  # with it come timm and torchvision, which the kernels' peers do without
+
+    params = {**SETTINGS, **vit, "dim": 128, "views": 2, "precision": precision}
+    size = vit["imgSize"]
+
+    def steps(compiled: bool) -> Callable[[], object]:
+        trainer = Trainer(params, compiled)
+        images = torch.randint(0, 256, (batch, size, size, 3), dtype=torch.uint8, device="cpu")
+        if device != "cpu":
+            images = images.pin_memory()
+
+        def run() -> None:
+            sent = images.to(device, non_blocking=True)
+            trainer.step(sent.permute(0, 3, 1, 2).float().div_(127.5).sub_(1))
+
+        return run
+
+    for side, compiled in (("timm, torch.compile", True), ("timm, eager", False)):
+        attempt(
+            side, f"training step, {precision}", f"{name} x {batch}", step_flops(vit, batch), device,
+            lambda compiled=compiled: steps(compiled),
+        )
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--most", type=int, default=1_000_000, help="rows or pictures at most")
+    parser.add_argument("what", choices=["kernels", "training"])
+    return parser.parse_args()
+
+
 def main() -> None:
-    device = sys.argv[1] if len(sys.argv) > 1 else "cuda"
-    most = int(sys.argv[2]) if len(sys.argv) > 2 else 1_000_000
+    asked = arguments()
+    device, small = asked.device, asked.most <= 64
     torch.backends.cuda.matmul.allow_tf32 = False  # float32-accurate, as horoball's
     torch.set_default_device(device)
     torch.manual_seed(1)
     name = "cpu" if device == "cpu" else torch.cuda.get_device_name()
     print(json.dumps({"about": {"torch": torch.__version__, "device": name}}), flush=True)
-    for views, classes, dim in BATCHES if most > 64 else [(2, most // 2, 16)]:
+    if asked.what == "training":
+        for name, vit, precision, batch in [("vit_nano", NANO, "float32", asked.most)] if small else STEPS:
+            training(name, vit, precision, batch, device)
+        return
+    for views, classes, dim in [(2, asked.most // 2, 16)] if small else BATCHES:
         loss_peers(views, classes, dim, device)
-    for n in (1024, 8192, 16384) if most > 64 else (most,):
+    for n in (asked.most,) if small else (1024, 8192, 16384):
         products(n, 128, device)
 
 

@@ -44,7 +44,7 @@ class Embedder(nn.Module):
         self.half = p["precision"] == "bfloat16"
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.half):
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.half):
             body = self.backbone(images)
         e = F.normalize(self.head(body.float()), dim=1)
         root = self.c**0.5
@@ -52,11 +52,17 @@ class Embedder(nn.Module):
 
 
 class Trainer:
-    def __init__(self, p: Params) -> None:
+    """On the device that is torch's default."""
+
+    def __init__(self, p: Params, compiled: bool = False) -> None:
         torch.manual_seed(0)
         self.model = Embedder(p).train()
         self.loss = one_matrix(p)
-        self.optimiser = torch.optim.AdamW(self.model.parameters(), lr=3e-5)
+        fused = next(self.model.parameters()).is_cuda
+        self.optimiser = torch.optim.AdamW(self.model.parameters(), lr=3e-5, fused=fused)
+        if compiled:
+            self.model = torch.compile(self.model)
+            self.loss = torch.compile(self.loss, dynamic=False)
 
     def step(self, images: Tensor) -> float:
         self.optimiser.zero_grad(set_to_none=True)

@@ -10,11 +10,14 @@ const root = fileURLToPath(new URL('../../..', import.meta.url));
 const folder = join(root, '.gpu');
 const mostBytes = 64e6;
 
-/** What the tests and benches are run by; the rest comes with the package's own dependencies. */
-const alsoNeeded = ['ava'];
+/** What the tests are run by and pictures are read with; the rest comes with the package's own dependencies. */
+const alsoNeeded = ['ava', 'sharp', '@julusian/jpeg-turbo'];
+/** Binaries for other machines than this one. */
+const foreign = ['darwin', 'win32', 'linux-arm', 'musl'].map((name) => `--exclude=*/prebuilds/*${name}*`);
 
 interface Manifest {
   readonly dependencies?: Record<string, string>;
+  readonly optionalDependencies?: Record<string, string>;
 }
 
 function manifest(folder: string): Manifest {
@@ -24,15 +27,18 @@ function manifest(folder: string): Manifest {
 /** Folders under node_modules, relative to the root, that `names` need, each looked for as Node would. */
 function closure(names: readonly string[]): Set<string> {
   const found = new Set<string>();
-  const visit = (name: string, from: string): void => {
+  const visit = (name: string, from: string, optional = false): void => {
     for (let at = from; ; at = at.slice(0, Math.max(0, at.lastIndexOf('node_modules') - 1))) {
       const place = join(at, 'node_modules', name);
       if (existsSync(join(root, place, 'package.json'))) {
         if (found.has(place)) return;
         found.add(place);
-        for (const each of Object.keys(manifest(join(root, place)).dependencies ?? {})) visit(each, place);
+        const { dependencies = {}, optionalDependencies = {} } = manifest(join(root, place));
+        for (const each of Object.keys(dependencies)) visit(each, place);
+        for (const each of Object.keys(optionalDependencies)) visit(each, place, true);
         return;
       }
+      if (at === '' && optional) return; // for another machine
       if (at === '') throw new Error(`${name} is not installed: npm install`);
     }
   };
@@ -48,7 +54,7 @@ function main(): void {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   const own = Object.keys(manifest(root).dependencies ?? {});
-  pack('node_modules.tar.gz', Array.from(closure([...own, ...alsoNeeded])).sort());
+  pack('node_modules.tar.gz', Array.from(closure([...own, ...alsoNeeded])).sort(), ...foreign);
   pack('dist.tar.gz', ['dist'], '--exclude=*.map', '--exclude=*.d.ts');
   writeFileSync(join(folder, 'node.gz'), gzipSync(readFileSync(process.execPath), { level: 9 }));
   const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' });
