@@ -85,8 +85,12 @@ export function elementCount(shape: readonly number[]): number {
 /** Elements between two turns of the event loop: about 3 ms of work. */
 const slice = 1 << 19;
 
-/** F16 and BF16 bits as float32, which holds every one of them exactly; other data as it is. */
+/**
+ * F16 and BF16 bits as float32, which holds every one of them exactly; any byte but 0 of a BOOL as 1, in place; other
+ * data as it is.
+ */
 export async function widened(dtype: Dtype, data: TensorData): Promise<TensorData> {
+  if (dtype === 'BOOL') return await asBits(data as Uint8Array);
   const { widen } = kinds[dtype];
   if (widen === undefined) return data;
   const out = new Float32Array(data.length);
@@ -96,6 +100,15 @@ export async function widened(dtype: Dtype, data: TensorData): Promise<TensorDat
     if (end < out.length) await setImmediate();
   }
   return out;
+}
+
+async function asBits(data: Uint8Array): Promise<Uint8Array> {
+  for (let begin = 0; begin < data.length; begin += slice) {
+    const end = Math.min(data.length, begin + slice);
+    for (let i = begin; i < end; ++i) data[i] = Number(data[i] !== 0);
+    if (end < data.length) await setImmediate();
+  }
+  return data;
 }
 
 /** IEEE 754 binary16: sign, 5 bits of exponent (bias 15), 10 of fraction. */

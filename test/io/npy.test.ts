@@ -41,6 +41,11 @@ async function file(parts: Parts): Promise<string> {
   return path;
 }
 
+test('any byte of a bool but 0 is 1, as NumPy has it', async (t) => {
+  const path = await file({ descr: "'|b1'", shape: '(4,)', data: Uint8Array.of(0, 1, 2, 255) });
+  t.deepEqual((await readNpy(path)).data, Uint8Array.of(0, 1, 1, 1));
+});
+
 const bytesOf = (array: TensorData) => new Uint8Array(array.buffer as ArrayBuffer);
 
 const arrays: [descr: string, data: TensorData][] = [
