@@ -7,10 +7,14 @@ export type Device = 'cpu' | 'cuda' | `cuda:${number}` | 'auto';
 export type Compat = 'hypmix';
 
 /** The options of a call: an object, or nothing where none is needed. */
-export function checkOptions<O extends object>(operation: string, options: O | undefined): O {
+export function checkOptions<O extends object>(
+  operation: string,
+  options: O | undefined,
+  argument = 'options',
+): O {
   if (options === undefined) return {} as O;
   if (options === null || typeof options !== 'object')
-    throw typeError(operation, 'options', 'an object', options);
+    throw typeError(operation, argument, 'an object', options);
   return options;
 }
 
@@ -33,6 +37,13 @@ export function finite(operation: string, argument: string, value: unknown): num
   if (typeof value !== 'number') throw typeError(operation, argument, 'a number', value);
   if (!Number.isFinite(value)) throw rangeError(operation, argument, 'a finite number', value);
   return value;
+}
+
+/** `true` or `false`; `standard` where it is not given. */
+export function yesNo(operation: string, argument: string, value: unknown, standard: boolean): boolean {
+  if (value === undefined) return standard;
+  if (typeof value === 'boolean') return value;
+  throw typeError(operation, argument, 'true or false', typeof value === 'string' ? `'${value}'` : value);
 }
 
 /** An integer from `least` to `most`. */

@@ -1,4 +1,4 @@
-import { allocate, type Matrix, type Reals } from './matrix.ts';
+import { allocate, checkKept, type Matrix, type Reals } from './matrix.ts';
 import { nextTurn } from './next-turn.ts';
 
 /** The rows of a gallery, in the order of their numbers. Never changed in place below `used`. */
@@ -38,7 +38,13 @@ export async function moved<T extends Reals>(
   for (let row = 0; row < old.used; ) {
     let end = row;
     while (end < old.used && old.alive[end] === 1) ++end;
-    await copy(old.data.subarray(row * old.cols, end * old.cols), data, used * old.cols);
+    await copy(
+      operation,
+      'gallery',
+      old.data.subarray(row * old.cols, end * old.cols),
+      data,
+      used * old.cols,
+    );
     numbers.set(old.numbers.subarray(row, end), used);
     labels.set(old.labels.subarray(row, end), used);
     used += end - row;
@@ -47,10 +53,18 @@ export async function moved<T extends Reals>(
   return { data, cols: old.cols, used, numbers, labels, alive, size: used };
 }
 
-/** Copies in slices, between which the event loop turns. */
-export async function copy(from: Reals, to: Reals, at: number): Promise<void> {
-  for (let begin = 0; begin < from.length; begin += slice) {
+/** Copies in slices, between which the event loop turns; `argument` is whose rows they are, for errors. */
+export async function copy(
+  operation: string,
+  argument: string,
+  from: Reals,
+  to: Reals,
+  at: number,
+): Promise<void> {
+  const { length } = from;
+  for (let begin = 0; begin < length; begin += slice) {
     if (begin > 0) await nextTurn();
+    checkKept(operation, argument, from, length);
     to.set(from.subarray(begin, begin + slice), at + begin);
   }
 }

@@ -84,7 +84,7 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
     const used = old.used + count;
     const store =
       used * old.cols <= old.data.length ? old : await moved(operation, old, Math.max(used, 2 * old.used));
-    await copy(added.data, store.data, store.used * store.cols);
+    await copy(operation, 'rows', added.data, store.data, store.used * store.cols);
     const to = store.used + count;
     const numbers = range(count).map((i) => this.#next + i);
     store.numbers.set(numbers, store.used);

@@ -1,7 +1,7 @@
-import type { AsyncOptions, CallOptions } from './call.ts';
-import { choice } from './check.ts';
+import { type AsyncOptions, type CallOptions, type Prepared, runAsync, runSync } from './call.ts';
+import { checkOptions, choice } from './check.ts';
 import { asMatrix, type Matrix, type Reals, type Rows } from './matrix.ts';
-import { poincareToLorentz } from './ops.ts';
+import { prepareAs } from './operation.ts';
 
 /** Options of {@link toInnerProductIndex}. */
 export interface IndexOptions extends CallOptions {
@@ -19,14 +19,17 @@ export interface ToInnerProductIndex {
   sync<T extends Reals>(x: Rows<T>, options: IndexOptions): Matrix<T>;
 }
 
-/** The role's sign of the time coordinate, checked before any work. */
-function timeSign(options: IndexOptions): number {
-  return choice(name, 'role', options?.role, ['query', 'gallery']) === 0 ? -1 : 1;
+/** The lift under this function's own name, and the time coordinate's sign: negated where the rows will ask. */
+function prepare<T extends Reals>(x: Rows<T>, given: IndexOptions): Prepared<Matrix<T>> {
+  const { role, c, threads, device } = checkOptions(name, given);
+  const asks = choice(name, 'role', role, ['query', 'gallery']) === 0;
+  const lift = prepareAs<T>(name, 'poincareToLorentz', [asMatrix(name, 'x', x), { c, threads, device }]);
+  return { start: lift.start, finish: () => (asks ? negated(lift.finish()) : lift.finish()) };
 }
 
-function signed<T extends Reals>(lifted: Matrix<T>, sign: number): Matrix<T> {
+function negated<T extends Reals>(lifted: Matrix<T>): Matrix<T> {
   const { data, cols } = lifted;
-  for (let at = 0; sign < 0 && at < data.length; at += cols) data[at]! *= sign;
+  for (let at = 0; at < data.length; at += cols) data[at]! *= -1;
   return lifted;
 }
 
@@ -47,16 +50,7 @@ function signed<T extends Reals>(lifted: Matrix<T>, sign: number): Matrix<T> {
  * asking.data[0] * stored.data[0]; // => -1
  */
 export const toInnerProductIndex: ToInnerProductIndex = Object.assign(
-  async <T extends Reals>(x: Rows<T>, options: IndexOptions & AsyncOptions) => {
-    const sign = timeSign(options);
-    const { c, threads, device, signal } = options;
-    return signed(await poincareToLorentz(asMatrix(name, 'x', x), { c, threads, device, signal }), sign);
-  },
-  {
-    sync: <T extends Reals>(x: Rows<T>, options: IndexOptions) => {
-      const sign = timeSign(options);
-      const { c, threads, device } = options;
-      return signed(poincareToLorentz.sync(asMatrix(name, 'x', x), { c, threads, device }), sign);
-    },
-  },
+  <T extends Reals>(x: Rows<T>, options: IndexOptions & AsyncOptions) =>
+    runAsync(name, options?.signal, () => prepare(x, options)),
+  { sync: <T extends Reals>(x: Rows<T>, options: IndexOptions) => runSync(name, prepare(x, options)) },
 );

@@ -8,6 +8,7 @@ import {
   guards,
   positive,
   threadCount,
+  yesNo,
 } from './check.ts';
 import {
   asMatrix,
@@ -110,7 +111,7 @@ export function checkLogits<T extends Reals>(operation: string, given: LogitOpti
   const options = checkOptions(operation, given);
   const name = options.geometry ?? 'hybrid';
   const geometry = choice(operation, 'geometry', name, geometries);
-  const tied = options.tied ?? false;
+  const tied = yesNo(operation, 'tied', options.tied, false);
   const needsE = tied || name === 'hybrid' || name === 'euclidean';
   const needsH = !tied && name !== 'euclidean';
   const euclidean = needsE ? asMatrix(operation, 'euclidean', options.euclidean as Matrix<T>) : undefined;
@@ -161,13 +162,13 @@ function prepare<T extends Reals>(options: LossOptions<T>): Prepared<LossResult<
   const { euclidean, hyperbolic, tied } = logits;
   const { views, order } = batchViews(name, logits.rows, options.views, options.labels);
   const mean = choice(name, 'reduction', options.reduction ?? 'sum', ['sum', 'mean']) === 1;
-  const wanted = options.grad ?? true;
-  const { out } = options;
+  const wanted = yesNo(name, 'grad', options.grad, true);
+  const out = checkOptions(name, options.out, 'out');
   const gradE = wanted
-    ? gradient('out.gradEuclidean', out?.gradEuclidean, euclidean, [hyperbolic])
+    ? gradient('out.gradEuclidean', out.gradEuclidean, euclidean, [hyperbolic])
     : undefined;
   const gradH = wanted
-    ? gradient('out.gradHyperbolic', out?.gradHyperbolic, hyperbolic, [euclidean, gradE])
+    ? gradient('out.gradHyperbolic', out.gradHyperbolic, hyperbolic, [euclidean, gradE])
     : undefined;
   const guard = guards(name, options.compat);
   const device = deviceIndex(name, options.device);

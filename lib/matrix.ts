@@ -72,6 +72,20 @@ export function checkGradC(operation: string, gradC: Float64Array | undefined): 
   return gradC;
 }
 
+/**
+ * Throws for an array that had `length` elements when its call began and has lost them to somebody else since.
+ */
+export function checkKept(
+  operation: string,
+  argument: string,
+  data: ArrayLike<unknown>,
+  length: number,
+): void {
+  if (data.length === length) return;
+  const text = 'expected an array that stays until the call ends, got one whose buffer was transferred';
+  throw coded('ERR_HOROBALL_DETACHED', `[${operation}] ${argument}: ${text}`, TypeError);
+}
+
 /** By tag, so that arrays of another realm pass and a Float16Array does not. */
 export function isReals(value: unknown): value is Reals {
   if (!ArrayBuffer.isView(value)) return false;

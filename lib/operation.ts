@@ -4,6 +4,7 @@ import { rangeError, shapeError, typeError } from './errors.ts';
 import {
   asMatrix,
   checkGradC,
+  checkKept,
   checkSameType,
   type Matrix,
   type Reals,
@@ -56,7 +57,10 @@ interface ForwardOptions<T extends Reals> extends RowOptions {
 }
 
 interface VjpOptions extends RowOptions {
-  /** One element that receives the gradient with respect to c. */
+  /**
+   * One element, which is overwritten with the gradient with respect to c. The inputs count as fixed: what was made
+   * with the same c (points by `expmap0`, hyperboloid rows by `poincareToLorentz`) has a part of its own.
+   */
   gradC?: Float64Array | undefined;
 }
 
@@ -108,6 +112,15 @@ export function operation<F extends object>(name: string): F {
     { sync: (...args: readonly unknown[]) => runSync(name, prepare(name, found(), args)), vjp },
   );
   return forward as unknown as F;
+}
+
+/** The operation `name`, checked under the name of another that is made of it. */
+export function prepareAs<T extends Reals>(
+  caller: string,
+  name: string,
+  args: readonly unknown[],
+): Prepared<Matrix<T>> {
+  return prepare(caller, find(name), args) as Prepared<Matrix<T>>;
 }
 
 function find(name: string): Entry {
@@ -179,7 +192,10 @@ function prepareVjp(name: string, entry: Entry, args: readonly unknown[]): Prepa
   };
   const leading = entry.card.parameter?.leading === true;
   const finish = () => {
-    if (gradC !== undefined) gradC[0] = scalars[0] as number;
+    if (gradC !== undefined) {
+      checkKept(name, 'gradC', gradC, 1);
+      gradC[0] = scalars[0] as number;
+    }
     return leading ? [scalars[1], ...grads] : grads;
   };
   return { start: shape.n === 0 ? nothing : start, finish };

@@ -21,7 +21,8 @@ export const metrics = ['poincare', 'lorentz', 'euclidean', 'cosine', 'chordal']
 
 /**
  * - `poincare`: `2/sqrt(c) arsinh(sqrt(c s / (a b)))`, `s = |x-y|^2`, `a = 1 - c|x|^2`, `b = 1 - c|y|^2`;
- * - `lorentz`: the same space in hyperboloid coordinates;
+ * - `lorentz`: the same space in hyperboloid coordinates, `<x,x> = -1/c`, time first:
+ *   `2/sqrt(c) arsinh(sqrt(c <x-y,x-y> / 4))`;
  * - `euclidean`: `|x-y|`; `chordal`: `2|x-y|`, the limit of `poincare` as c goes to 0; `cosine`: `1 - cos(x, y)`.
  */
 export type Metric = (typeof metrics)[number];
@@ -44,7 +45,11 @@ export interface PairwiseOptions<T extends Reals = Reals> extends MetricOptions,
 
 /** Options of `pairwiseDistance.vjp`. */
 export interface PairwiseVjpOptions extends MetricOptions, CallOptions {
-  /** One element that receives the gradient with respect to c. */
+  /**
+   * One element, which is overwritten with the gradient with respect to c, x and y being fixed; 0 for metrics without
+   * a c. For `lorentz` the coordinates are fixed although the hyperboloid `<x,x> = -1/c` moves with c: where they came
+   * from a ball, add the `gradC` of `poincareToLorentz.vjp` for the gradient that `poincare` gives.
+   */
   gradC?: Float64Array | undefined;
 }
 
@@ -138,7 +143,9 @@ function prepareVjp<T extends Reals>(
     return undefined;
   };
   const finish = () => (y === undefined ? [gradX] : [gradX, gradY]);
-  return { start: weights.data.length === 0 ? nothing : start, finish };
+  if (weights.data.length > 0) return { start, finish };
+  gradC?.fill(0);
+  return { start: nothing, finish };
 }
 
 function nothing(): undefined {}

@@ -1,5 +1,5 @@
 import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call.ts';
-import { checkOptions, integer } from './check.ts';
+import { checkOptions, integer, yesNo } from './check.ts';
 import { rangeError, shapeError, typeError } from './errors.ts';
 import { integerList, range } from './integers.ts';
 import { allocate, asMatrix, type Matrix, type Reals } from './matrix.ts';
@@ -55,6 +55,7 @@ function* measure(embeddings: Matrix, labels: Labels, given?: RetrievalOptions):
   const options = checkOptions(name, given);
   const all = asMatrix(name, 'embeddings', embeddings);
   checkLabels(name, labels, all.rows);
+  if (all.rows === 0) throw shapeError(name, 'embeddings', 'at least one row', 'none');
   const { metric, c, compat, threads, device } = options;
   return yield* measureBy(all.rows, labels, options, (gallery) => {
     const rows = gather(all, gallery);
@@ -90,7 +91,7 @@ export function* measureBy(
   const deepest = Math.min(gallery.length, Math.max(...ks, most));
   const search = inBlocks(open(gallery), query, place);
   const sums = new Sums(ks);
-  const kept = options.perQuery === true ? new Kept(query.length) : undefined;
+  const kept = yesNo(name, 'perQuery', options.perQuery, false) ? new Kept(query.length) : undefined;
   const unmet: number[] = [];
   const { length } = query;
   const k = Math.min(gallery.length, most);

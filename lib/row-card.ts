@@ -71,6 +71,7 @@ export function rowShape(
   switch (card.family) {
     case 'matvec': {
       const n = (inputs[1] as Matrix).rows;
+      someRows(operation, nameOf(card, 0), first);
       check(1, n, first.cols);
       return { n, rows: n, cols: first.rows };
     }
@@ -79,6 +80,7 @@ export function rowShape(
       return { n: first.rows, rows: 1, cols: first.cols };
     case 'planes': {
       const classes = (inputs[1] as Matrix).rows;
+      someRows(operation, nameOf(card, 1), inputs[1] as Matrix);
       check(1, classes, first.cols);
       check(2, classes, first.cols);
       return { n: first.rows, rows: first.rows, cols: classes };
@@ -86,6 +88,11 @@ export function rowShape(
     case 'row':
       return rowByRow(operation, card, inputs as readonly Matrix[]);
   }
+}
+
+/** These rows become columns, of which every matrix has one. */
+function someRows(operation: string, argument: string, { rows }: Matrix): void {
+  if (rows === 0) throw shapeError(operation, argument, 'at least one row', 'none');
 }
 
 /** Every input has n rows, or one for all; the same columns but for a coordinate in front. */

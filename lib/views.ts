@@ -21,7 +21,8 @@ export function batchViews(
 ): Views {
   if (labels === undefined) {
     const count = integer(operation, 'views', views, 2, Number.MAX_SAFE_INTEGER);
-    if (rows === 0 || rows % count !== 0) {
+    if (rows === 0) throw shapeError(operation, 'views', `${count} rows or more`, 'none');
+    if (rows % count !== 0) {
       throw shapeError(operation, 'views', `a divisor of the ${rows} rows`, String(count));
     }
     return { views: count, order: null };

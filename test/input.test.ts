@@ -6,8 +6,10 @@ import {
   Gallery,
   gromovDelta,
   hybridContrastiveLoss,
+  hyperbolicSoftmax,
   type Matrix,
   matrix,
+  mobiusMatvec,
   negativeWeights,
   pairwiseDistance,
   type Reals,
@@ -51,7 +53,50 @@ const loss = (options: object) => ({ euclidean: x, hyperbolic: x, views: 2, c, .
 
 type Row = readonly [what: string, call: () => unknown, code: string, argument: string];
 
+const three = (rows: number) => matrix(new Float64Array(3 * rows).fill(0.1), rows, 3);
+/** Both twins refuse it. */
+const twins = (
+  what: string,
+  call: Twins,
+  args: readonly unknown[],
+  code: string,
+  argument: string,
+): Row[] => [
+  [what, () => call(...(args as never[])), code, argument],
+  [`${what}, at once`, () => call.sync(...(args as never[])), code, argument],
+];
+type Twins = ((...args: never[]) => unknown) & { sync(...args: never[]): unknown };
+
 const rows: readonly Row[] = [
+  ...twins('no classes', hyperbolicSoftmax, [three(2), three(0), three(0), { c }], 'SHAPE', 'p'),
+  ...twins(
+    'no classes for no points',
+    hyperbolicSoftmax,
+    [three(0), three(0), three(0), { c }],
+    'SHAPE',
+    'p',
+  ),
+  ...twins('a map to nothing', mobiusMatvec, [three(0), three(2), { c }], 'SHAPE', 'm'),
+  ...twins('its gradient', mobiusMatvec.vjp, [three(0), three(2), three(0), { c }], 'SHAPE', 'm'),
+  ...twins('nothing to rank', retrievalMetrics, [none, [], { c }], 'SHAPE', 'embeddings'),
+  ...twins(
+    'a loss of nothing',
+    hybridContrastiveLoss,
+    [{ euclidean: none, tied: true, views: 2, c }],
+    'SHAPE',
+    'views',
+  ),
+  ...twins('tied as text', hybridContrastiveLoss, [loss({ tied: any('yes') })], 'TYPE', 'tied'),
+  ...twins('tied as a number', negativeWeights, [loss({ tied: any(1) })], 'TYPE', 'tied'),
+  ...twins('grad as text', hybridContrastiveLoss, [loss({ grad: any('no') })], 'TYPE', 'grad'),
+  ...twins('out as text', hybridContrastiveLoss, [loss({ out: any('x') })], 'TYPE', 'out'),
+  ...twins(
+    'perQuery as text',
+    retrievalMetrics,
+    [x, [0, 0, 0, 1, 1, 1], { c, ks: [1], perQuery: 'yes' }],
+    'TYPE',
+    'perQuery',
+  ),
   ['not an array', () => matrix(any([1, 2]), 1, 2), 'TYPE', 'data'],
   ['another element type', () => matrix(any(new Int32Array(2)), 1, 2), 'TYPE', 'data'],
   ['too few elements', () => matrix(new Float32Array(3), 2, 2), 'SHAPE', 'data'],
@@ -256,6 +301,32 @@ test('a buffer that is transferred while a job uses it rejects the promise', asy
   const { code } = await failure(() => promise);
   t.is(code, 'ERR_HOROBALL_DETACHED');
   t.is((kept as ArrayBuffer).byteLength, 2000 * 64 * 4);
+});
+
+test('toInnerProductIndex answers for itself, not for what it is made of', async (t) => {
+  for (const options of [{ c: -1 }, { c, threads: 0 }, { c, signal: any(3) }, { c, device: any('tpu') }]) {
+    const given = { ...options, role: 'query' } as const;
+    t.regex(
+      (await failure(() => toInnerProductIndex(x, given))).message,
+      /^\[toInnerProductIndex\] (c|threads|signal|device): /,
+    );
+    if ('signal' in options) continue;
+    t.regex((await failure(() => toInnerProductIndex.sync(x, given))).message, /^\[toInnerProductIndex\] /);
+  }
+});
+
+test('rows that are transferred while a gallery copies them are refused, and none of them is kept', async (t) => {
+  using gallery = new Gallery<Reals>({ c });
+  await gallery.add(x);
+  const big = cloud(Float32Array, 90_000, 3, 0.5); // more than are copied in one turn
+  const promise = gallery.add(big);
+  await new Promise(setImmediate);
+  structuredClone(big.data.buffer, { transfer: [big.data.buffer as ArrayBuffer] });
+  const { code, message } = await failure(() => promise);
+  t.is(code, 'ERR_HOROBALL_DETACHED');
+  t.regex(message, /^\[Gallery\.add\] rows: expected .+, got .+/);
+  t.is(gallery.size, 6);
+  t.deepEqual([...(await gallery.add(x))], [6, 7, 8, 9, 10, 11]);
 });
 
 test('distances that are transferred between two subsets reject the promise', async (t) => {
