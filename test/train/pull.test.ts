@@ -267,6 +267,7 @@ test('what another attempt cannot mend fails at once, the rest after some attemp
     message: /a\.pth could not be downloaded: there is no such file \(404\)/,
   });
   t.is(missing.ranges.length, 1);
+  t.deepEqual(await files(missing.cache), [], 'there is nothing to go on with');
 
   await using loop = await host((_, response) => void response.writeHead(302, { location: '/a.pth' }).end());
   await t.throwsAsync(pullWeights(`${loop.url}/a.pth`, { cache: loop.cache, ...quick }), {
@@ -284,6 +285,7 @@ test('what another attempt cannot mend fails at once, the rest after some attemp
     message: /; 3 attempts failed/,
   });
   t.is(broken.ranges.length, 3);
+  t.deepEqual(await files(broken.cache), []);
 });
 
 test('one file is downloaded by one process at a time, and a dead one does not block', async (t) => {

@@ -35,13 +35,25 @@ class Interrupted extends Error {}
  * Downloads to a file, going on where an earlier attempt, or an earlier process, stopped. Redirects are followed; the
  * hash of the file is taken from the headers of hosts that send one (`X-Linked-ETag`, or an `ETag` that is a SHA-256).
  *
- * @param path - grows as the bytes come; the caller checks and renames it
+ * @param path - grows as the bytes come; the caller checks and renames it. After a failure it stays where the next call
+ * can go on with it
  * @throws ERR_HOROBALL_DOWNLOAD with the URL and the reason; the signal's reason when aborted
  */
 export async function download(url: URL, path: string, options: DownloadOptions = {}): Promise<Downloaded> {
-  const { signal, attempts = 5, pause = 500 } = options;
   const file = await open(path, 'a+');
   await file.close();
+  try {
+    return await persist(url, path, options);
+  } catch (error) {
+    const resumable = (await readNote(path, url)) !== null && (await sizeOf(path)) > 0;
+    if (!resumable) for (const useless of [path, notePath(path)]) await rm(useless, { force: true });
+    throw error;
+  }
+}
+
+/** Tries until it is there or there is no hope. */
+async function persist(url: URL, path: string, options: DownloadOptions): Promise<Downloaded> {
+  const { signal, attempts = 5, pause = 500 } = options;
   for (let failures = 0; ; failures++) {
     const before = await sizeOf(path);
     try {
