@@ -25,7 +25,7 @@ interface Options {
 }
 
 const explained = `
-safetensors: hyperbolic, euclidean (unit vectors), body (the backbone's feature), labels; the metadata has dataset,
+safetensors: hyperbolic, cosine (unit vectors), body (the backbone's feature), labels; the metadata has dataset,
 split, c, and as JSON classes and paths. NumPy: one output, with <name>.labels.npy and <name>.json beside it.
 Without a run it is the backbone that --model and --weights name.`;
 

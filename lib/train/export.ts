@@ -56,7 +56,7 @@ export async function embedSplit(
 }
 
 /**
- * Writes embeddings as safetensors: `hyperbolic`, `euclidean` (unit vectors) and `body` (the backbone's feature, not
+ * Writes embeddings as safetensors: `hyperbolic`, `cosine` (unit vectors) and `body` (the backbone's feature, not
  * normalised), a row a picture, and `labels` (int32, places in `classes`); the metadata has `dataset`, `split`, `c`, and
  * as JSON `classes` and `paths`.
  */
@@ -68,7 +68,7 @@ export async function writeExport(
   const { embedded, dataset, split, classes, paths, c } = made;
   const chosen = wanted.map((output) => {
     const { data, shape } = arrayOf(embedded, output);
-    return [output === 'cosine' ? 'euclidean' : output, { shape, data }] as const;
+    return [output, { shape, data }] as const;
   });
   const labels = { shape: [embedded.labels.length], data: embedded.labels };
   const metadata = {

@@ -129,6 +129,10 @@ test('a run is evaluated with another, query by query; its embeddings and their 
   const whole = join(root, 'all.safetensors');
   const all = await horoball(['embed', one, '--split', 'all', '--out', whole]);
   t.is(all.code, 0, all.stderr);
+  const { tensors } = await readSafetensors(whole);
+  t.deepEqual([...tensors.keys()].sort(), ['body', 'cosine', 'hyperbolic', 'labels']);
+  const unit = tensors.get('cosine')!.data as Float32Array;
+  t.true(Math.abs(Math.hypot(...unit.subarray(0, 128)) - 1) < 1e-5);
 
   const delta = await horoball(['delta', whole, '--json']);
   t.is(delta.code, 0, delta.stderr);
