@@ -3,15 +3,16 @@ import { Command } from 'commander';
 import { type Diagnosis, diagnose, type Finding, healthy } from '../setup/diagnose.ts';
 import { jsonLine } from './json.ts';
 
-/** `horoball doctor`: shows all that decides whether horoball works here. Exit code 1 when training does not. */
+/** `horoball doctor`: shows all that decides whether horoball works here. Exit code 1 when something is missing. */
 export function doctorCommand(): Command {
   return new Command('doctor')
     .description('show what horoball finds on this machine and what is missing')
     .option('--json', 'print it as a line of JSON on stdout')
+    .addHelpText('after', '\nThe exit code is 0 where all that training needs is there, else 1.')
     .action(async (options: { json?: boolean }) => {
       const diagnosis = await diagnose();
       if (options.json) jsonLine(diagnosis);
-      else process.stderr.write(`${text(diagnosis)}\n`);
+      else process.stdout.write(`${text(diagnosis)}\n\n${verdict(diagnosis)}\n`);
       if (!healthy(diagnosis)) process.exitCode = 1;
     });
 }
@@ -31,6 +32,13 @@ function text(diagnosis: Diagnosis): string {
     ['cmake', cmake ?? 'none: apt-get install cmake'],
   ];
   return rows.map(([name, value]) => `${name.padEnd(10)}${value}`).join('\n');
+}
+
+function verdict(diagnosis: Diagnosis): string {
+  if (healthy(diagnosis)) return 'All is well.';
+  const { core, addon } = diagnosis;
+  if (!core.ok) return 'Nothing works before the core does.';
+  return `The core works; training needs ${addon.ok ? 'the packages that read pictures' : 'the addon'}.`;
 }
 
 function addonText({ file, version, threads, current }: Extract<Diagnosis['addon'], { ok: true }>): string {

@@ -51,9 +51,9 @@ export async function diagnose(): Promise<Diagnosis> {
   };
 }
 
-/** Whether training works. */
-export function healthy({ core: light, addon }: Diagnosis): boolean {
-  return light.ok && addon.ok;
+/** Whether all works: the core, the training layer, and what reads its pictures. */
+export function healthy({ core: light, addon, pictures }: Diagnosis): boolean {
+  return light.ok && addon.ok && pictures.ok;
 }
 
 const sentence = (error: unknown): string => (error instanceof Error ? error.message : String(error));

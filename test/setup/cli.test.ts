@@ -45,8 +45,19 @@ test('doctor says how everything stands, in words and in JSON', async (t) => {
   const found = JSON.parse(stdout);
   t.like(found, { node: process.version, core: { ok: true }, addon: { ok: true, current: true } });
   const words = await horoball(['doctor']);
-  t.is(words.stdout, '');
-  t.regex(words.stderr, new RegExp(`^libtorch +${found.libtorch.version} `, 'm'));
+  t.is(words.stderr, '');
+  t.regex(words.stdout, new RegExp(`^libtorch +${found.libtorch.version} `, 'm'));
+  t.regex(words.stdout, /\n\nAll is well\.\n$/);
+});
+
+test('doctor: what is missing is a finding on stdout too, and exit code 1', async (t) => {
+  const env = { LIBTORCH: join(await temporary(t), 'nowhere') };
+  const words = await horoball(['doctor'], env);
+  t.deepEqual([words.code, words.stderr], [1, '']);
+  t.regex(words.stdout, /^addon +not usable: .*\n[^]*\n\nThe core works; training needs the addon\.\n$/m);
+  const { code, stdout, stderr } = await horoball(['doctor', '--json'], env);
+  t.deepEqual([code, stderr], [1, '']);
+  t.like(JSON.parse(stdout), { core: { ok: true }, addon: { ok: false } });
 });
 
 test('setup has nothing to do the second time', async (t) => {
