@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, normalize } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
@@ -9,6 +9,7 @@ import { crc32 } from 'node:zlib';
 import { type Entry, openPromise, type ZipFile } from 'yauzl';
 
 import { coded } from '../errors.ts';
+import { ensureFolder } from '../io/folder.ts';
 
 type OnProgress = (done: number, total: number) => void;
 
@@ -27,7 +28,7 @@ export async function unpackLibTorch(
   onProgress: OnProgress,
 ): Promise<void> {
   const partial = join(dirname(to), `.${basename(to)}.${process.pid}.partial`);
-  await mkdir(partial, { recursive: true });
+  await ensureFolder(partial);
   try {
     await unpackInto(file, partial, onProgress);
     await accept(partial);
@@ -96,7 +97,7 @@ async function writeEntry(
   target: string,
   onBytes: (bytes: number) => void,
 ): Promise<{ crc32: number; sha256: string }> {
-  await mkdir(dirname(target), { recursive: true });
+  await ensureFolder(dirname(target));
   const hash = createHash('sha256');
   let crc = 0;
   const measure = async function* (source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {

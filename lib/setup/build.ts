@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { accessSync, constants, mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import { copyFile, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { constants, readdirSync, readFileSync } from 'node:fs';
+import { access, copyFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { availableParallelism, freemem } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 
 import { coded } from '../errors.ts';
+import { ensureFolder } from '../io/folder.ts';
 import { addonCache } from '../places.ts';
 import { lastWords, run, versionOf } from './command.ts';
 import { addonFolders, cacheFolder, packageRoot, packageVersion } from './paths.ts';
@@ -38,7 +39,7 @@ export function fingerprint(libtorch: LibTorch): string {
  * @throws Error `ERR_HOROBALL_BUILD` when a tool is missing or the build fails.
  */
 export async function buildTrainAddon(libtorch: LibTorch, ui: Ui): Promise<BuiltAddon> {
-  const folder = outputFolder(addonFolders());
+  const folder = await outputFolder(addonFolders());
   const work = join(dirname(folder), 'work');
   const options = ['-DHOROBALL_CORE=OFF', '-DHOROBALL_TRAIN=ON', ...libtorchOptions(libtorch)];
   // Taken first: a source that changes while it is being built must not count as built.
@@ -50,17 +51,17 @@ export async function buildTrainAddon(libtorch: LibTorch, ui: Ui): Promise<Built
 /** Builds the light core where lib/native.ts looks for it. */
 export async function buildCore(ui: Ui): Promise<void> {
   const release = join(packageRoot, 'build', 'Release');
-  const folder = outputFolder([release, addonCache(packageVersion)]);
+  const folder = await outputFolder([release, addonCache(packageVersion)]);
   const work = join(dirname(folder), folder === release ? 'setup' : 'work-core');
   await cmake(work, [`-DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${folder}`], 'core', 'light core', ui);
 }
 
 /** The package's own folder, or the cache where that is read-only. */
-function outputFolder(folders: readonly string[]): string {
+async function outputFolder(folders: readonly string[]): Promise<string> {
   for (const folder of folders) {
     try {
-      mkdirSync(folder, { recursive: true });
-      accessSync(folder, constants.W_OK);
+      await ensureFolder(folder);
+      await access(folder, constants.W_OK);
       return folder;
     } catch {
       // The next one.
@@ -72,7 +73,7 @@ function outputFolder(folders: readonly string[]): string {
 /** The addon and then its record, each whole or not at all; without a record an addon counts as not built. */
 async function publish(from: string, folder: string, record: AddonRecord): Promise<BuiltAddon> {
   const [file, recordFile] = [join(folder, addonName), join(folder, recordName)];
-  await mkdir(folder, { recursive: true });
+  await ensureFolder(folder);
   await rm(recordFile, { force: true });
   await copyFile(from, `${file}.partial`);
   await rename(`${file}.partial`, file);

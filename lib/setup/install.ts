@@ -1,10 +1,11 @@
 import { createWriteStream } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
 import { coded } from '../errors.ts';
+import { ensureFolder } from '../io/folder.ts';
 import { unpackLibTorch } from './archive.ts';
 import { lastWords, run } from './command.ts';
 import { systemFolders } from './find.ts';
@@ -66,13 +67,13 @@ export async function takeLibTorch(path: string, ui: Ui): Promise<LibTorch> {
   const info = await stat(path).catch(() => undefined);
   if (info === undefined) throw coded('ERR_HOROBALL_NO_TORCH', `--libtorch ${path}: there is no such file`);
   if (!info.isDirectory()) return fromArchive(path, ui);
-  return usable(inspectRoot('--libtorch', path));
+  return usable(inspectRoot('--libtorch', path), `--libtorch ${path}`);
 }
 
-async function usable(inspection: Inspection): Promise<LibTorch> {
+async function usable(inspection: Inspection, what = 'it'): Promise<LibTorch> {
   const found = 'libtorch' in inspection ? await loads(inspection.libtorch) : inspection.reason;
   if ('libtorch' in inspection && found === true) return inspection.libtorch;
-  throw coded('ERR_HOROBALL_NO_TORCH', `it does not load: ${found}`);
+  throw coded('ERR_HOROBALL_NO_TORCH', `${what} does not load: ${found}`);
 }
 
 // ---- pip -------------------------------------------------------------------------------------------------
@@ -137,7 +138,7 @@ async function download(url: string, file: string, ui: Ui): Promise<void> {
 
 async function fromArchive(file: string, ui: Ui): Promise<LibTorch> {
   const home = join(cacheFolder(), 'libtorch');
-  await mkdir(home, { recursive: true });
+  await ensureFolder(home);
   const root = join(home, 'current');
   const accept = (folder: string): Promise<LibTorch> => usable(inspectRoot('', folder));
   await unpackLibTorch(file, root, accept, inMegabytes(ui, 'MB unpacked'));
@@ -156,7 +157,7 @@ function inMegabytes(ui: Ui, text: string): (done: number, total: number) => voi
 }
 
 async function inTemporaryFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
-  await mkdir(cacheFolder(), { recursive: true });
+  await ensureFolder(cacheFolder());
   const folder = await mkdtemp(join(cacheFolder(), 'download-'));
   try {
     return await work(folder);

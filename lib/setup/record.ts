@@ -1,5 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ensureFolder } from '../io/folder.ts';
 
 import { addonFolders, cacheFolder } from './paths.ts';
 
@@ -52,7 +54,7 @@ export function readChoice(): LibTorch | undefined {
   }
 }
 
-export function writeChoice(libtorch: LibTorch): void {
-  mkdirSync(cacheFolder(), { recursive: true });
-  writeFileSync(choiceFile(), `${JSON.stringify(libtorch, null, 2)}\n`);
+export async function writeChoice(libtorch: LibTorch): Promise<void> {
+  await ensureFolder(cacheFolder());
+  await writeFile(choiceFile(), `${JSON.stringify(libtorch, null, 2)}\n`);
 }

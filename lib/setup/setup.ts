@@ -45,7 +45,7 @@ export async function setup(options: SetupOptions, ui: Ui): Promise<SetupResult>
   if ('reason' in probed) {
     throw coded(probed.code, `the training addon was built but does not work: ${probed.reason}`);
   }
-  writeChoice(libtorch);
+  await writeChoice(libtorch);
   return { libtorch, addon: { file, ...probed.info }, changed: coreBuilt || !keep };
 }
 
