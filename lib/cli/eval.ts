@@ -2,6 +2,7 @@ import { createWriteStream } from 'node:fs';
 import { relative } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { Command } from 'commander';
+import { naming } from '../io/trouble.ts';
 import { matrix } from '../matrix.ts';
 import type { QueryResults } from '../retrieval.ts';
 import type { RunConfig } from '../train/config.ts';
@@ -61,7 +62,7 @@ async function evaluateRun(
   given: Partial<Record<keyof RunConfig, unknown>>,
   { fuse, perQuery, json }: Options,
 ): Promise<void> {
-  if (perQuery !== undefined) await checkOutput('[eval] per-query', perQuery);
+  if (perQuery !== undefined) await checkOutput('[eval] per-query', perQuery, { stream: true });
   const meter = new Meter();
   using interrupt = interruptible((text) => meter.say(text));
   const { signal } = interrupt;
@@ -135,6 +136,6 @@ async function writeQueries(
     out.write(`${JSON.stringify(row)}\n`);
   }
   out.end();
-  await finished(out);
+  await naming(file, finished(out));
   return `${count} queries: ${relative('.', file)}`;
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 
+import { troubleOf } from '../io/trouble.ts';
 import { packageVersion } from '../setup/paths.ts';
 import { jsonLine } from './json.ts';
 
@@ -41,21 +42,12 @@ function outputError(text: string, write: (text: string) => void): void {
   write(text.replace(/^error: /, 'horoball: '));
 }
 
-/** What the system says of a file, by its code. */
-const fileTroubles: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such file or folder',
-  EACCES: 'it may not be opened',
-  EPERM: 'it may not be changed',
-  EISDIR: 'it is a folder, not a file',
-  ENOTDIR: 'it lies in a file, not in a folder',
-  ENOSPC: 'the disk is full',
-};
-
 function sentenceOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const { code, path } = error as NodeJS.ErrnoException;
-  const trouble = fileTroubles[code ?? ''];
-  return trouble !== undefined && path !== undefined ? `${path}: ${trouble}` : error.message;
+  const trouble = troubleOf(error);
+  if (trouble === undefined) return error.message;
+  const { path = 'a file' } = error as NodeJS.ErrnoException;
+  return `${path}: ${trouble.reason}; ${trouble.advice}`;
 }
 
 /** An error of commander's, for programs. */

@@ -28,8 +28,9 @@ export function reportCommand(): Command {
       "print each run's last evaluation as a line of JSON on stdout, of a study what sweep prints",
     )
     .action(async (paths: string[], options: ReportOptions) => {
-      if (options.out !== undefined) await checkOutput('[report] out', options.out);
-      if (options.explore) return await explore(options.out ?? 'explore.html', options);
+      const out = options.out ?? (options.explore ? 'explore.html' : undefined);
+      if (out !== undefined) await checkOutput('[report] out', out);
+      if (options.explore) return await explore(out!, options);
       if (paths.length === 0) throw noRun();
       if (paths.length === 1 && existsSync(join(paths[0]!, 'sweep.json')))
         return await study(paths[0]!, options);

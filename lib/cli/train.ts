@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { coded } from '../errors.ts';
+import { reasonOf } from '../io/trouble.ts';
 import type { RunConfig } from '../train/config.ts';
 import { findRecipe } from '../train/recipes.ts';
 import { planRun } from '../train/resume.ts';
@@ -49,8 +50,7 @@ async function readConfig(file: string): Promise<Record<string, unknown>> {
     const { name: _, ...config } = JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>;
     return config;
   } catch (error) {
-    const why =
-      error instanceof SyntaxError ? 'it is not JSON' : ((error as NodeJS.ErrnoException).code ?? error);
+    const why = error instanceof SyntaxError ? 'it is not JSON' : reasonOf(error);
     throw coded(
       'ERR_HOROBALL_CONFIG',
       `[train] config: expected a JSON file with a run's options, got ${file} (${why})`,

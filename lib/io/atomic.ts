@@ -1,5 +1,6 @@
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { atFile, naming } from './trouble.ts';
 
 /**
  * Writes a file that appears whole or not at all: to a temporary file beside it, synced to the disk, renamed.
@@ -20,10 +21,18 @@ export async function writeAtomically(
     }
     await rename(temporary, path);
   } catch (error) {
-    await rm(temporary, { force: true });
-    const failed = error as NodeJS.ErrnoException;
-    if (failed.path === temporary) failed.path = path; // the name that the caller knows
-    throw error;
+    await rm(temporary, { force: true }).catch(() => {}); // its folder may be the trouble
+    throw atFile(error, path); // the name that the caller knows
+  }
+}
+
+/** Opens a file for some reading. */
+export async function reading<T>(path: string, work: (file: FileHandle) => Promise<T>): Promise<T> {
+  const file = await open(path);
+  try {
+    return await naming(path, work(file));
+  } finally {
+    await file.close();
   }
 }
 

@@ -14,6 +14,7 @@ import {
   sessionStartValue,
   textValue,
 } from './summary.ts';
+import { naming } from './trouble.ts';
 
 export type { HyperParameter } from './summary.ts';
 
@@ -145,7 +146,8 @@ export class EventWriter {
     this.#pending = [];
     this.#pendingBytes = 0;
     this.#flushedAt = Date.now();
-    if (bytes.length > 0) this.#written = this.#written.then(() => this.#handle.appendFile(bytes));
+    if (bytes.length > 0)
+      this.#written = this.#written.then(() => naming(this.path, this.#handle.appendFile(bytes)));
     return this.#written;
   }
 

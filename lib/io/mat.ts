@@ -4,6 +4,7 @@ import { inflate } from 'node:zlib';
 import { type Coded, coded } from '../errors.ts';
 import { type Dtype, dtypeOf, elementCount, kinds, type TensorData } from './elements.ts';
 import { compressedType, damaged, type Element, ElementReader, matrixType } from './mat-elements.ts';
+import { naming } from './trouble.ts';
 
 /** An array of a MAT file. Elements stand column by column, as MATLAB stores them. */
 export type MatValue = MatNumbers | MatText | MatCell | MatStruct;
@@ -84,7 +85,7 @@ export async function readMat(
   path: string,
   { maxBytes = 2 ** 26 }: ReadMatOptions = {},
 ): Promise<Map<string, MatValue>> {
-  const bytes = await readFile(path);
+  const bytes = await naming(path, readFile(path));
   try {
     return await readVariables(bytes, maxBytes);
   } catch (cause) {

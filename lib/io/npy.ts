@@ -1,6 +1,6 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { coded, shapeError, typeError } from '../errors.ts';
-import { readAll, writeAll, writeAtomically } from './atomic.ts';
+import { readAll, reading, writeAll, writeAtomically } from './atomic.ts';
 import { type Dtype, dtypeOf, elementCount, isSizes, kinds, type TensorData, widened } from './elements.ts';
 import { gatherStrided } from './strided.ts';
 
@@ -52,8 +52,7 @@ const mostAxes = 64;
  * shape; // => [2, 2]
  */
 export async function readNpy(path: string): Promise<NpyArray> {
-  const file = await open(path);
-  try {
+  return await reading(path, async (file) => {
     const { size } = await file.stat();
     const { text, start } = await readHeader(path, file);
     const { descr, fortran, shape } = parseHeader(path, text);
@@ -69,9 +68,7 @@ export async function readNpy(path: string): Promise<NpyArray> {
     if (descr[0] === '>') swapBytes(raw, bytes);
     const ordered = fortran && length > 0 ? rowMajor(raw, shape, dtype) : raw;
     return { descr, shape, data: await widened(dtype, ordered) };
-  } finally {
-    await file.close();
-  }
+  });
 }
 
 async function readHeader(path: string, file: FileHandle): Promise<{ text: string; start: number }> {

@@ -13,6 +13,7 @@ import {
 } from './pickle.ts';
 import type { SafeTensor } from './safetensors.ts';
 import { gatherStrided, rowMajorStrides } from './strided.ts';
+import { atFile } from './trouble.ts';
 import { StoredZip } from './zip.ts';
 
 /** torch's storage classes. */
@@ -297,5 +298,5 @@ function formatError(what: string): Coded {
 function atPath(operation: string, error: unknown, path: string): unknown {
   if (error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_HOROBALL_'))
     error.message = `[${operation}] ${path}: ${error.message}`;
-  return error;
+  return atFile(error, path);
 }

@@ -1,6 +1,6 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { coded, shapeError, typeError } from '../errors.ts';
-import { readAll, writeAll, writeAtomically } from './atomic.ts';
+import { readAll, reading, writeAll, writeAtomically } from './atomic.ts';
 import { type Dtype, dtypeOf, elementCount, isSizes, kinds, type TensorData, widened } from './elements.ts';
 
 /** A tensor as it was in the file; F16 and BF16 are widened to float32, BOOL is bytes of 0 and 1. */
@@ -52,8 +52,7 @@ export async function readSafetensors(
   options: { names?: Iterable<string> | undefined } = {},
 ): Promise<Safetensors> {
   const wanted = options.names === undefined ? undefined : new Set(options.names);
-  const file = await open(path);
-  try {
+  return await reading(path, async (file) => {
     const { size } = await file.stat();
     const { text, start } = await readHeader(path, file, size);
     const { entries, metadata } = parseHeader(path, text, size - start);
@@ -63,9 +62,7 @@ export async function readSafetensors(
       tensors.set(entry.name, await readTensor(path, file, start, entry));
     }
     return { tensors, metadata };
-  } finally {
-    await file.close();
-  }
+  });
 }
 
 async function readHeader(

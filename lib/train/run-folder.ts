@@ -3,6 +3,7 @@ import { basename, join, resolve } from 'node:path';
 import { coded } from '../errors.ts';
 import { writeAll, writeAtomically } from '../io/atomic.ts';
 import { ensureFolder } from '../io/folder.ts';
+import { naming } from '../io/trouble.ts';
 import { claimRun, releaseRun } from './claim.ts';
 import { parseConfig, type RunConfig } from './config.ts';
 import { RunEvents } from './events.ts';
@@ -61,7 +62,8 @@ export class RunFolder {
     const line = `${JSON.stringify(row)}\n`;
     this.#bytes += Buffer.byteLength(line);
     this.#queue = this.#queue.then(async () => {
-      await appendFile(this.file('metrics.jsonl'), line);
+      const file = this.file('metrics.jsonl');
+      await naming(file, appendFile(file, line));
       this.#events ??= await RunEvents.open(this.path, row.step);
       this.#events.log(row);
     });

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { coded } from '../errors.ts';
+import { reasonOf } from '../io/trouble.ts';
 import { configError, type RunConfig } from './config.ts';
 import { resolveViT } from './vit.ts';
 import { findPulled } from './weights/pull.ts';
@@ -51,7 +52,7 @@ async function modelText(model: string, operation: string): Promise<string> {
 
 async function read(file: string, operation: string): Promise<string> {
   return readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    const message = `[${operation}] model: expected a JSON file that describes a model, got ${file} (${cause.code})`;
+    const message = `[${operation}] model: expected a JSON file that describes a model, got ${file} (${reasonOf(cause)})`;
     throw Object.assign(coded('ERR_HOROBALL_OPTION', message, RangeError), { cause });
   });
 }

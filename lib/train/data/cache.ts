@@ -5,6 +5,7 @@ import { freemem } from 'node:os';
 import path from 'node:path';
 import { coded } from '../../errors.ts';
 import { ensureFolder } from '../../io/folder.ts';
+import { reasonOf } from '../../io/trouble.ts';
 import { layouts, type Pixels } from './resample.ts';
 
 /** Where decoded pictures are kept. Crops are made from them anew each time, so results do not depend on it. */
@@ -103,7 +104,6 @@ function parse(bytes: Buffer): Pixels | undefined {
 }
 
 function unwritable(folder: string, cause: unknown): Error {
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  const message = `the picture cache ${folder} could not be written (${reason}); make room or do without a cache`;
+  const message = `the picture cache ${folder} could not be written (${reasonOf(cause)}); name another place or do without a cache`;
   return Object.assign(coded('ERR_HOROBALL_CACHE', message), { cause });
 }

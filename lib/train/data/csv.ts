@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { coded } from '../../errors.ts';
+import { reasonOf } from '../../io/trouble.ts';
 import { parseCsv } from './csv-parser.ts';
 import type { Dataset, Split } from './dataset.ts';
 import { regrouped, singlePictureWarnings, usualKs } from './split.ts';
@@ -23,8 +24,7 @@ interface Row {
 export async function csv(root: string): Promise<Dataset> {
   const file = path.resolve(root);
   const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    const what = cause.code === 'EISDIR' ? 'is a folder' : 'could not be read';
-    const message = `${file} ${what}; name a CSV file that starts with ${example}`;
+    const message = `${file}: ${reasonOf(cause)}; name a CSV file that starts with ${example}`;
     throw Object.assign(coded('ERR_HOROBALL_DATA_READ', message), { cause });
   });
   const rows = rowsOf(parseCsv(text, file), file);

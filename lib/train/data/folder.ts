@@ -2,6 +2,7 @@ import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { type Coded, coded } from '../../errors.ts';
+import { reasonOf } from '../../io/trouble.ts';
 import type { Dataset, Split } from './dataset.ts';
 import { classRange, singlePictureWarnings, usualKs } from './split.ts';
 
@@ -136,7 +137,7 @@ function whyUnreadable(folder: string, cause: unknown): string {
   if (code === 'ENOTDIR') return `${folder} is a file; give the folder that holds the data set`;
   if (code === 'EACCES' || code === 'EPERM')
     return `${folder} may not be read; give yourself permission to read it`;
-  return `${folder} could not be read (${code ?? String(cause)})`;
+  return `${folder} could not be read (${reasonOf(cause)})`;
 }
 
 async function isFolder(folder: string, entry: Dirent): Promise<boolean> {

@@ -2,6 +2,7 @@ import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type Coded, coded, rangeError, typeError } from '../../errors.ts';
 import { ensureFolder } from '../../io/folder.ts';
+import { naming } from '../../io/trouble.ts';
 import { random } from '../../random.ts';
 import type { Dataset } from './dataset.ts';
 import { loadSharp } from './decoders.ts';
@@ -62,8 +63,11 @@ export async function makeShapes(root: string, options: ShapesOptions): Promise<
 
   const partial = `${where}.partial-${process.pid}`;
   try {
-    await drawAll(partial, manifest, options);
-    await writeFile(path.join(partial, manifestName), `${JSON.stringify(manifest, null, 2)}\n`);
+    await naming(where, drawAll(partial, manifest, options));
+    await naming(
+      where,
+      writeFile(path.join(partial, manifestName), `${JSON.stringify(manifest, null, 2)}\n`),
+    );
     await rm(where, { recursive: true, force: true });
     await rename(partial, where);
   } finally {

@@ -2,6 +2,7 @@ import { open, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { coded } from '../../errors.ts';
 import { ensureFolder } from '../../io/folder.ts';
+import { naming } from '../../io/trouble.ts';
 import { studyPage } from '../report/study.ts';
 import { parsedJson, writeText } from '../run-folder.ts';
 import type { Plan } from './plan.ts';
@@ -55,10 +56,11 @@ export class StudyFolder {
 
   /** Adds a result; it is on the disk when this resolves. */
   async add(result: Result): Promise<void> {
-    const file = await open(join(this.path, 'results.jsonl'), 'a');
+    const path = join(this.path, 'results.jsonl');
+    const file = await open(path, 'a');
     try {
-      await file.appendFile(line(result));
-      await file.datasync();
+      await naming(path, file.appendFile(line(result)));
+      await naming(path, file.datasync());
     } finally {
       await file.close();
     }

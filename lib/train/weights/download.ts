@@ -1,6 +1,7 @@
 import { type FileHandle, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Coded, coded } from '../../errors.ts';
+import { naming } from '../../io/trouble.ts';
 
 export interface DownloadOptions {
   signal?: AbortSignal | undefined;
@@ -84,7 +85,7 @@ async function attempt(url: URL, path: string, options: DownloadOptions): Promis
     await file.truncate(start);
     await writeNote(path, url, versionOf(response));
     const total = totalOf(response, start);
-    const bytes = await receive(response, file, start, total, options, watch);
+    const bytes = await receive(response, { file, path }, start, total, options, watch);
     if (total !== null && bytes !== total)
       throw new Interrupted(`it stopped after ${bytes} of ${total} bytes`);
     await file.sync();
@@ -158,7 +159,7 @@ function totalOf(response: Response, start: number): number | null {
 
 async function receive(
   response: Response,
-  file: FileHandle,
+  { file, path }: { file: FileHandle; path: string },
   start: number,
   total: number | null,
   options: DownloadOptions,
@@ -172,7 +173,8 @@ async function receive(
     if (done) return at;
     // Disk errors pass through: trying anew would not help.
     for (let written = 0; written < value.length; )
-      written += (await file.write(value, written, value.length - written, at + written)).bytesWritten;
+      written += (await naming(path, file.write(value, written, value.length - written, at + written)))
+        .bytesWritten;
     at += value.length;
     options.onProgress?.(at, total);
   }
