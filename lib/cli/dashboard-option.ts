@@ -4,8 +4,9 @@ import { defaultPort } from '../train/dashboard/server.ts';
 
 /** `--dashboard [port]`. */
 export function dashboardOption(): Option {
-  const text = `show the run on a live page, http://127.0.0.1:<port>/; 0 takes any free port`;
-  return new Option('--dashboard [port]', text).preset(String(defaultPort));
+  const text = 'show the run on a live page of this machine, http://127.0.0.1:<port>/; 0 takes any free port';
+  const option = new Option('--dashboard [port]', text).preset(String(defaultPort));
+  return option.default(undefined, `no page; without a port ${defaultPort}`);
 }
 
 /**

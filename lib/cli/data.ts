@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { checkDataset, type DatasetCheck } from '../train/data/check.ts';
 import { datasetNames, openDataset } from '../train/data/dataset.ts';
 import { Meter } from '../train/progress.ts';
+import { addNotes } from './help.ts';
 import { interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
 
@@ -20,11 +21,24 @@ export function dataCommand(): Command {
     .description('compare a data set with its published counts and look for missing or damaged pictures')
     .usage('[options] --path <folder> <name>')
     .argument('<name>', `one of ${datasetNames.join(', ')}`)
-    .requiredOption('--path <folder>', 'folder that the data set was unpacked in (csv: the file)')
+    .requiredOption(
+      '--path <folder>',
+      'folder that the data set was unpacked in, of csv the file; must be given',
+    )
     .option('--decode', 'decode every picture, not only see that its file is there')
     .option('--json', 'print what was found as a line of JSON on stdout')
     .action(run);
-  return new Command('data').description('look at data sets').addCommand(check);
+  addNotes(check, {
+    paragraphs: ['The exit code is 1 where a picture is missing or cannot be read.'],
+    examples: [
+      ['a published data set', 'horoball data check CUB --path CUB_200_2011'],
+      [
+        'every picture of a folder of class folders',
+        'horoball data check folder --path my-pictures --decode',
+      ],
+    ],
+  });
+  return new Command('data').description('look at data sets').usage('<command> [options]').addCommand(check);
 }
 
 async function run(name: string, { path, decode = false, json = false }: Options): Promise<void> {

@@ -8,6 +8,7 @@ import { readSafetensors } from '../io/safetensors.ts';
 import { type Matrix, matrix } from '../matrix.ts';
 import { embedSplit, type SplitName, splitNames } from '../train/export.ts';
 import { Meter } from '../train/progress.ts';
+import { addNotes, type Notes } from './help.ts';
 import { interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
 import { configOf, networkOf } from './network.ts';
@@ -22,10 +23,19 @@ interface Options {
   json?: boolean;
 }
 
-const explained = `
-The protocol is the published one: features of the backbone, not normalised, of the training pictures; Euclidean
-distances; the first row of each subset is the base point; delta relative to the diameter, mean over the subsets;
-c = (0.144 / relative delta)^2. --seed names the subsets.`;
+const notes: Notes = {
+  paragraphs: [
+    'The protocol is the published one: features of the backbone, not normalised, of the training pictures; Euclidean distances; the first row of each subset is the base point; delta relative to the diameter, mean over the subsets; c = (0.144 / relative delta)^2. --seed names the subsets.',
+  ],
+  examples: [
+    ['features that lie in a file', 'horoball delta features.npy'],
+    ['of a run, in subsets of 500 rows', 'horoball delta runs/shapes-hybrid-1 --size 500'],
+    [
+      'of a pretrained backbone on pictures of your own',
+      'horoball delta --model dino_vits16 --ds folder --path my-pictures',
+    ],
+  ],
+};
 
 /** Delta is a relation of four points. */
 const fewest = 4;
@@ -41,15 +51,19 @@ export function deltaCommand(): Command {
     .addOption(new Option('--split <name>', 'pictures of the data set').choices(splitNames).default('train'))
     .option('--tensor <name>', 'which tensor of a .safetensors file', 'body')
     .option('--distances', 'the file holds a matrix of distances, not of features')
-    .option('--samples <count>', 'random subsets (default: 100, or 1 where one takes all rows)')
-    .option('--size <rows>', 'rows of a subset (default: 2000, or all where there are fewer)')
-    .option('--json', 'print the result as a line of JSON on stdout')
-    .addHelpText('after', explained);
+    .addOption(wholeOption('--samples <count>', 'random subsets', '100, or 1 where one takes all rows'))
+    .addOption(wholeOption('--size <rows>', 'rows of a subset', '2000, or all where there are fewer'))
+    .option('--json', 'print the result as a line of JSON on stdout');
   addRunOptions(command, { keys: [...backboneKeys, ...readingKeys, 'seed'], from: 'run or defaults' });
+  addNotes(command, notes);
   command.action(async (source: string | undefined, options: Options & Record<string, unknown>) => {
     await measure(source, givenOptions(options), options);
   });
   return command;
+}
+
+function wholeOption(flags: string, text: string, standard: string): Option {
+  return new Option(flags, text).default(undefined, standard);
 }
 
 async function measure(

@@ -1,20 +1,27 @@
 import { Command } from 'commander';
 
 import { type Diagnosis, diagnose, type Finding, healthy } from '../setup/diagnose.ts';
+import { addNotes, type Notes } from './help.ts';
 import { jsonLine } from './json.ts';
+
+const notes: Notes = {
+  paragraphs: ['The exit code is 0 where all that training needs is there, else 1.'],
+  examples: [['what is missing, and how to get it', 'horoball doctor']],
+};
 
 /** `horoball doctor`: shows all that decides whether horoball works here. Exit code 1 when something is missing. */
 export function doctorCommand(): Command {
-  return new Command('doctor')
+  const command = new Command('doctor')
     .description('show what horoball finds on this machine and what is missing')
     .option('--json', 'print it as a line of JSON on stdout')
-    .addHelpText('after', '\nThe exit code is 0 where all that training needs is there, else 1.')
     .action(async (options: { json?: boolean }) => {
       const diagnosis = await diagnose();
       if (options.json) jsonLine(diagnosis);
       else process.stdout.write(`${text(diagnosis)}\n\n${verdict(diagnosis)}\n`);
       if (!healthy(diagnosis)) process.exitCode = 1;
     });
+  addNotes(command, notes);
+  return command;
 }
 
 function text(diagnosis: Diagnosis): string {

@@ -11,6 +11,7 @@ import {
   writeNpyExport,
 } from '../train/export.ts';
 import { Meter } from '../train/progress.ts';
+import { addNotes, type Notes } from './help.ts';
 import { interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
 import { configOf, networkOf } from './network.ts';
@@ -24,10 +25,19 @@ interface Options {
   json?: boolean;
 }
 
-const explained = `
-safetensors: hyperbolic, cosine (unit vectors), body (the backbone's feature), labels; the metadata has dataset,
-split, c, and as JSON classes and paths. NumPy: one output, with <name>.labels.npy and <name>.json beside it.
-Without a run it is the backbone that --model and --weights name.`;
+const notes: Notes = {
+  paragraphs: [
+    "A .safetensors file has the tensors hyperbolic, cosine (unit vectors) and body (the backbone's feature), of which --output names one, and labels; its metadata has dataset, split and c, and as JSON classes and paths. A .npy file has one output; <name>.labels.npy and <name>.json lie beside it.",
+    'Without a run it is the backbone that --model and --weights name.',
+  ],
+  examples: [
+    ['of the test pictures', 'horoball embed runs/shapes-hybrid-1 --out test.safetensors'],
+    [
+      'for NumPy, the features of the pictures that were trained on',
+      'horoball embed runs/shapes-hybrid-1 --split train --output body --out x.npy',
+    ],
+  ],
+};
 
 /** `horoball embed`: writes the embeddings of a data set's pictures, with labels and paths. */
 export function embedCommand(): Command {
@@ -35,17 +45,16 @@ export function embedCommand(): Command {
     .description("write the embeddings of a data set's pictures, with their labels and paths")
     .usage('[options] --out <file> [run]')
     .argument('[run]', 'run folder; without one the backbone that --model and --weights name')
-    .requiredOption('--out <file>', 'where they go: .safetensors or .npy')
+    .requiredOption('--out <file>', 'where they go, a .safetensors or .npy file; must be given')
     .addOption(new Option('--split <name>', 'which pictures').choices(splitNames).default('test'))
     .addOption(
-      new Option(
-        '--output <name>',
-        'which output (default: all of a run, the body of a backbone; npy: one)',
-      ).choices(['all', ...outputs]),
+      new Option('--output <name>', 'which output')
+        .choices(['all', ...outputs])
+        .default(undefined, 'all of a run, hyperbolic in a .npy file; of a backbone body'),
     )
-    .option('--json', 'print what was written as a line of JSON on stdout')
-    .addHelpText('after', explained);
+    .option('--json', 'print what was written as a line of JSON on stdout');
   addRunOptions(command, { keys: [...backboneKeys, ...readingKeys, 'seed'], from: 'run or defaults' });
+  addNotes(command, notes);
   command.action(async (run: string | undefined, options: Options & Record<string, unknown>) => {
     await exportEmbeddings(run, givenOptions(options), options);
   });

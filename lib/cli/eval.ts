@@ -14,6 +14,7 @@ import { protocolOf } from '../train/recall.ts';
 import type { Recall, Space } from '../train/record.ts';
 import { evaluationLines } from '../train/report/tables.ts';
 import { openTestSet, type TestSet } from '../train/source.ts';
+import { addNotes, type Notes } from './help.ts';
 import { interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
 import { configOf, networkOf } from './network.ts';
@@ -27,8 +28,15 @@ interface Options {
   json?: boolean;
 }
 
-const explained = `
-What is not given is as the run was trained; the weights are those of its model.safetensors.`;
+const notes: Notes = {
+  paragraphs: [
+    'What is not given is as the run was trained; the weights are those of its model.safetensors.',
+  ],
+  examples: [
+    ['once more, with how each query fared', 'horoball eval runs/shapes-hybrid-1 --per-query queries.jsonl'],
+    ['on other pictures', 'horoball eval runs/folder-hybrid-1 --ds folder --path other-pictures'],
+  ],
+};
 
 /** What a trained run may be measured otherwise by. */
 const changeable: readonly (keyof RunConfig)[] = [
@@ -45,12 +53,12 @@ const changeable: readonly (keyof RunConfig)[] = [
 export function evalCommand(): Command {
   const command = new Command('eval')
     .description("evaluate a run's weights on its test classes, or on another data set")
-    .addHelpText('after', explained)
     .argument('<run>', 'run folder')
     .option('--fuse <run>', 'also fuse the cosine of this run with the hyperbolic distance of another run')
-    .option('--per-query <file>', 'write how each query fared, as a line of JSON, to this file')
+    .option('--per-query <file>', 'write a line of JSON for each query, how it fared, to this file')
     .option('--json', 'print the evaluation as a line of JSON on stdout');
   addRunOptions(command, { keys: changeable, from: 'run' });
+  addNotes(command, notes);
   command.action(async (run: string, options: Options & Record<string, unknown>) => {
     await evaluateRun(run, givenOptions(options), options);
   });

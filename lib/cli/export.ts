@@ -1,16 +1,19 @@
 import { join } from 'node:path';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { exportOnnx } from '../train/onnx/export.ts';
 import { readRun } from '../train/run-folder.ts';
+import { addNotes } from './help.ts';
 import { jsonLine } from './json.ts';
 import { checkOutput } from './output.ts';
 
 /** `horoball export`: a run's network as one file that other runtimes read. */
 export function exportCommand(): Command {
-  return new Command('export')
+  const command = new Command('export')
     .description("write a run's network as ONNX, for any runtime that reads it")
     .argument('<run>', 'run folder')
-    .option('--onnx <file>', 'where it goes (default: model.onnx in the run folder)')
+    .addOption(
+      new Option('--onnx <file>', 'where it goes').default(undefined, 'model.onnx in the run folder'),
+    )
     .option('--json', 'print what was written as a line of JSON on stdout')
     .action(async (path: string, options: { onnx?: string; json?: boolean }) => {
       if (options.onnx !== undefined) await checkOutput('[export] onnx', options.onnx);
@@ -23,4 +26,6 @@ export function exportCommand(): Command {
       );
       if (options.json) jsonLine(result);
     });
+  addNotes(command, { examples: [['the network of a run', 'horoball export runs/shapes-hybrid-1']] });
+  return command;
 }

@@ -3,24 +3,41 @@ import { Command, CommanderError } from 'commander';
 
 import { troubleOf } from '../io/trouble.ts';
 import { packageVersion } from '../setup/paths.ts';
+import { addNotes, helpStyle, type Notes } from './help.ts';
 import { jsonLine } from './json.ts';
 
-/** Each command's file is loaded only when it is called, or all of them for `--help`. */
-const commands: Record<string, () => Promise<Command>> = {
-  setup: async () => (await import('./setup.ts')).setupCommand(),
-  doctor: async () => (await import('./doctor.ts')).doctorCommand(),
-  start: async () => (await import('./start.ts')).startCommand(),
-  train: async () => (await import('./train.ts')).trainCommand(),
-  eval: async () => (await import('./eval.ts')).evalCommand(),
-  embed: async () => (await import('./embed.ts')).embedCommand(),
-  delta: async () => (await import('./delta.ts')).deltaCommand(),
-  sweep: async () => (await import('./sweep.ts')).sweepCommand(),
-  report: async () => (await import('./report.ts')).reportCommand(),
-  recipes: async () => (await import('./recipes.ts')).recipesCommand(),
-  export: async () => (await import('./export.ts')).exportCommand(),
-  data: async () => (await import('./data.ts')).dataCommand(),
-  bench: async () => (await import('./bench.ts')).benchCommand(),
-  weights: async () => (await import('./weights.ts')).weightsCommand(),
+/** Each command's file is loaded only when it is called, or all of them for `--help`, which lists them in groups. */
+const groups: Record<string, Record<string, () => Promise<Command>>> = {
+  'To begin:': {
+    start: async () => (await import('./start.ts')).startCommand(),
+    setup: async () => (await import('./setup.ts')).setupCommand(),
+    doctor: async () => (await import('./doctor.ts')).doctorCommand(),
+  },
+  'To train:': {
+    train: async () => (await import('./train.ts')).trainCommand(),
+    sweep: async () => (await import('./sweep.ts')).sweepCommand(),
+    recipes: async () => (await import('./recipes.ts')).recipesCommand(),
+    data: async () => (await import('./data.ts')).dataCommand(),
+    weights: async () => (await import('./weights.ts')).weightsCommand(),
+  },
+  'To see and use what came of it:': {
+    report: async () => (await import('./report.ts')).reportCommand(),
+    eval: async () => (await import('./eval.ts')).evalCommand(),
+    embed: async () => (await import('./embed.ts')).embedCommand(),
+    export: async () => (await import('./export.ts')).exportCommand(),
+    delta: async () => (await import('./delta.ts')).deltaCommand(),
+  },
+  'Other:': { bench: async () => (await import('./bench.ts')).benchCommand() },
+};
+
+const notes: Notes = {
+  paragraphs: [
+    'With --json a command prints a line of JSON on stdout for everything that it has found; what people read goes to stderr. The exit code is 0 on success only, and 2 where a command was called wrongly.',
+  ],
+  examples: [
+    ['everything once, from nothing: set-up, pictures, training, report', 'horoball start'],
+    ['every option of a command, with its unit and default', 'horoball train --help'],
+  ],
 };
 
 /** Codes of errors that say how a command was called wrongly. */
@@ -29,11 +46,27 @@ const usageCodes = new Set(['ERR_HOROBALL_CONFIG', 'ERR_HOROBALL_OPTION', 'ERR_H
 async function program(name: string | undefined): Promise<Command> {
   const root = new Command('horoball')
     .description('Hyperbolic metric learning: train and evaluate embeddings on the Poincaré ball.')
-    .version(packageVersion, '-V, --version');
-  const wanted = name !== undefined && Object.hasOwn(commands, name) ? [name] : Object.keys(commands);
-  for (const each of wanted) root.addCommand(await commands[each]!());
+    .usage('<command> [options]')
+    .version(packageVersion, '-V, --version')
+    .addHelpCommand(
+      new Command('help')
+        .argument('[command]')
+        .description('the same as <command> --help')
+        .helpGroup('Other:'),
+    );
+  addNotes(root, notes);
+  const known = Object.values(groups).some((group) => Object.hasOwn(group, name ?? ''));
+  for (const [heading, group] of Object.entries(groups)) {
+    for (const [each, load] of Object.entries(group)) {
+      if (!known || each === name) root.addCommand((await load()).helpGroup(heading));
+    }
+  }
   for (const command of [root, ...root.commands, ...root.commands.flatMap((each) => each.commands)])
-    command.exitOverride().showHelpAfterError('(--help tells more)').configureOutput({ outputError });
+    command
+      .exitOverride()
+      .showHelpAfterError('(--help tells more)')
+      .configureOutput({ outputError })
+      .configureHelp(helpStyle);
   return root;
 }
 

@@ -1,12 +1,13 @@
 import { Command } from 'commander';
 import { parseConfig } from '../train/config.ts';
 import { commandOf, deviations, findRecipe, type Recipe, recipes } from '../train/recipes.ts';
+import { addNotes } from './help.ts';
 import { jsonLine } from './json.ts';
-import { textTable } from './table.ts';
+import { folded, textTable } from './table.ts';
 
 /** `horoball recipes`: the published commands, all they resolve to, and what they are known to give. */
 export function recipesCommand(): Command {
-  return new Command('recipes')
+  const command = new Command('recipes')
     .description('list the published commands of HypMix and Hyp-ViT; `train --recipe` runs one')
     .argument('[name]', 'one recipe, with every option that it resolves to')
     .option('--json', 'print one line of JSON for each on stdout')
@@ -15,6 +16,13 @@ export function recipesCommand(): Command {
       if (json) for (const recipe of chosen) jsonLine(whole(recipe));
       else process.stdout.write(`${name === undefined ? list() : detail(chosen[0]!)}\n`);
     });
+  addNotes(command, {
+    examples: [
+      ['all of them', 'horoball recipes'],
+      ['one, with every option', 'horoball recipes hypmix-cub-vit'],
+    ],
+  });
+  return command;
 }
 
 function whole(recipe: Recipe): object {
@@ -31,8 +39,10 @@ function list(): string {
     options.model!,
     recallAt1 === null ? '-' : recallAt1.toFixed(1),
   ]);
-  const table = textTable([['Name', 'Paper', 'Data', 'Backbone', 'Published Recall@1, %'], ...rows]);
-  return `${table}\n\n${differs()}\n\nhoroball recipes <name> shows a command and every option that it resolves to.`;
+  const table = textTable([['Name', 'Paper', 'Data', 'Backbone', 'Recall@1'], ...rows]);
+  const more =
+    'Recall@1 is the published one, in %. `horoball recipes <name>` shows a command and all its options.';
+  return `${table}\n\n${folded(more)}\n\n${differs()}`;
 }
 
 function detail(recipe: Recipe): string {
@@ -53,6 +63,6 @@ function detail(recipe: Recipe): string {
 function differs(): string {
   return [
     'Where the published code differs from what is done here:',
-    ...deviations.map((text) => `- ${text}`),
+    ...deviations.map((text) => folded(`- ${text}`, 2)),
   ].join('\n');
 }

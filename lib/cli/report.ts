@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { coded } from '../errors.ts';
 import { evaluationsOf, type RunRecord, type Space } from '../train/record.ts';
 import { comparisonPage } from '../train/report/compare.ts';
@@ -9,20 +9,23 @@ import { spaceNames } from '../train/report/tables.ts';
 import { readRun, writeReport, writeText } from '../train/run-folder.ts';
 import { analyse } from '../train/sweep/analyse.ts';
 import { readStudy, writeStudyReport } from '../train/sweep/study-folder.ts';
+import { addNotes, type Notes } from './help.ts';
 import { jsonLine } from './json.ts';
 import { checkOutput } from './output.ts';
 import { recallText } from './table.ts';
 
 /** `horoball report`: draws the report of one run, or several runs side by side. */
 export function reportCommand(): Command {
-  return new Command('report')
+  const command = new Command('report')
     .description('draw the report of a run or of a study, or compare several runs')
     .argument('[run...]', 'run folders, or the one folder of a study')
-    .option('--out <file>', 'where the comparison goes (default: comparison.html beside the first run)')
-    .option(
-      '--explore',
-      'write a page with sliders for temperatures and curvature (--out, default explore.html)',
+    .addOption(
+      new Option('--out <file>', 'where a comparison or the page of --explore goes').default(
+        undefined,
+        'comparison.html beside the first run; explore.html',
+      ),
     )
+    .option('--explore', 'write a page with sliders for temperatures and curvature; needs no run')
     .option(
       '--json',
       "print each run's last evaluation as a line of JSON on stdout, of a study what sweep prints",
@@ -41,7 +44,18 @@ export function reportCommand(): Command {
       const file = await drawn(paths, records, options.out);
       process.stderr.write(`Report: ${relative('.', file)}\n`);
     });
+  addNotes(command, notes);
+  return command;
 }
+
+const notes: Notes = {
+  examples: [
+    ['of one run, into its folder', 'horoball report runs/shapes-hybrid-1'],
+    ['two runs side by side', 'horoball report runs/shapes-euclidean-1 runs/shapes-hybrid-1'],
+    ['of a study', 'horoball report runs/sweep-shapes'],
+    ['what temperature and curvature do to the negatives', 'horoball report --explore'],
+  ],
+};
 
 interface ReportOptions {
   out?: string;

@@ -32,6 +32,10 @@ export interface RunOptionsAdded {
   keys?: readonly (keyof RunConfig)[];
   /** Where a value comes from that is not given: the defaults, the run's own configuration, or that if there is a run. */
   from?: 'defaults' | 'run' | 'run or defaults';
+  /** An option takes many values. */
+  many?: boolean;
+  /** What stands for the default where the command has its own. */
+  defaults?: Readonly<Partial<Record<keyof RunConfig, string>>>;
 }
 
 /** Under which headings `--help` lists the options of a run. */
@@ -64,18 +68,21 @@ const groups: Readonly<Record<string, readonly (keyof RunConfig)[]>> = {
   ],
 };
 /** The heading of each option of a run, in the order in which `--help` lists them. */
-export const headings: ReadonlyMap<keyof RunConfig, string> = new Map(
+const headings: ReadonlyMap<keyof RunConfig, string> = new Map(
   Object.entries(groups).flatMap(([heading, list]) => list.map((key) => [key, heading])),
 );
 
 /** Adds options of a run to a command; `-` and `_` inside a name are the same, as the published code has `_`. */
 export function addRunOptions(
   command: Command,
-  { keys: added = keys, from = 'defaults' }: RunOptionsAdded = {},
+  { keys: added = keys, from = 'defaults', many = false, defaults = {} }: RunOptionsAdded = {},
 ): void {
-  for (const key of [...headings.keys()].filter((each) => added.includes(each))) {
-    command.addOption(new Option(flagsOf(key, key), helpOf(key, from)).helpGroup(headings.get(key)!));
-    if (key.includes('_')) command.addOption(new Option(flagsOf(key.replaceAll('_', '-'), key)).hideHelp());
+  const value = many ? '<values>' : '<value>';
+  for (const [key, heading] of [...headings].filter(([each]) => added.includes(each))) {
+    const text = helpOf(key, defaults[key] ?? standardOf(key, from));
+    command.addOption(new Option(flagsOf(key, key, value), text).helpGroup(heading));
+    if (!key.includes('_')) continue;
+    command.addOption(new Option(flagsOf(key.replaceAll('_', '-'), key, value)).hideHelp());
   }
 }
 
@@ -95,8 +102,8 @@ export function givenOptions(
   return Object.fromEntries(given.filter(([, value]) => value !== undefined));
 }
 
-function flagsOf(name: string, key: keyof RunConfig): string {
-  return typeof publishedDefaults[key] === 'boolean' ? `--${name}` : `--${name} <value>`;
+function flagsOf(name: string, key: keyof RunConfig, value: string): string {
+  return typeof publishedDefaults[key] === 'boolean' ? `--${name}` : `--${name} ${value}`;
 }
 
 /** What the published commands have by these names, but for their place of the data and the start of the weights. */
@@ -137,11 +144,14 @@ function origin(key: keyof RunConfig): string {
   return fixed.has(key) ? ', what the published code does' : '';
 }
 
-function helpOf(key: keyof RunConfig, from: RunOptionsAdded['from']): string {
+function helpOf(key: keyof RunConfig, standard: string): string {
   const { help, expected } = fields[key];
-  if (typeof publishedDefaults[key] === 'boolean') return help;
-  const run = from === 'run' ? "the run's" : `the run's; without a run ${defaultOf(key)}`;
-  return `${help}: ${expected} (default ${from === 'defaults' ? defaultOf(key) : run})`;
+  return typeof publishedDefaults[key] === 'boolean' ? help : `${help}: ${expected} (default ${standard})`;
+}
+
+function standardOf(key: keyof RunConfig, from: RunOptionsAdded['from']): string {
+  if (from === 'defaults') return defaultOf(key);
+  return from === 'run' ? "the run's" : `the run's; without a run ${defaultOf(key)}`;
 }
 
 function defaultOf(key: keyof RunConfig): string {

@@ -4,8 +4,16 @@ import { parseConfig } from '../train/config.ts';
 import { loadJpegTurbo, loadSharp } from '../train/data/decoders.ts';
 import { Meter } from '../train/progress.ts';
 import { dashboardOption, dashboardPort } from './dashboard-option.ts';
+import { addNotes, type Notes } from './help.ts';
 import { addRunOptions, givenOptions } from './run-options.ts';
 import { runTraining } from './training.ts';
+
+const notes: Notes = {
+  examples: [
+    ['three minutes on two cores', 'horoball start'],
+    ['once more by another geometry', 'horoball start --geometry euclidean'],
+  ],
+};
 
 /** `horoball start`: the whole idea once, from nothing: set up, draw the pictures, train, evaluate, report. */
 export function startCommand(): Command {
@@ -14,6 +22,7 @@ export function startCommand(): Command {
     .option('--json', 'print every step and evaluation as a line of JSON on stdout');
   command.addOption(dashboardOption());
   addRunOptions(command);
+  addNotes(command, notes);
   command.action(async (options: Record<string, unknown>) => {
     const config = parseConfig({ baselines: true, ...givenOptions(options) }, 'start');
     const dashboard = dashboardPort('start', options['dashboard']);

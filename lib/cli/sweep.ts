@@ -1,7 +1,7 @@
 import { join, relative } from 'node:path';
 import { Command, Option } from 'commander';
 import { coded } from '../errors.ts';
-import { fields, publishedDefaults, type RunConfig } from '../train/config.ts';
+import { type RunConfig, shapesDefaults } from '../train/config.ts';
 import { clock, Meter } from '../train/progress.ts';
 import { verdictText } from '../train/report/study-words.ts';
 import { analyse } from '../train/sweep/analyse.ts';
@@ -10,9 +10,10 @@ import { makePlan, type Plan } from '../train/sweep/plan.ts';
 import { scoresOf } from '../train/sweep/results.ts';
 import { sweep } from '../train/sweep/study.ts';
 import { readStudy, StudyFolder } from '../train/sweep/study-folder.ts';
+import { addNotes, type Notes } from './help.ts';
 import { interruptedCode, interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
-import { headings } from './run-options.ts';
+import { addRunOptions } from './run-options.ts';
 import { drawShapes } from './shapes.ts';
 
 interface SweepOptions extends Record<string, unknown> {
@@ -31,51 +32,60 @@ const shortRun: Readonly<Partial<RunConfig>> = { ep: 60 };
 const secondsOfShortRun = 55;
 const defaultTemperatures = '0.05,0.1,0.2';
 
+/** What differs from the defaults of a single run. */
+const defaults: Readonly<Partial<Record<AxisName, string>>> = {
+  geometry: 'euclidean,hyperbolic,hybrid',
+  t: `${defaultTemperatures} where t_e and t_h are not given either`,
+  t_e: 'what t says, else 0.1',
+  t_h: 'what t says, else 0.2',
+  beta: '0; 1 in the controls',
+  ep: `${shortRun.ep} for shapes, else 100; ${shapesDefaults.ep} for shapes with --preset none`,
+  eval_ep: 'the last epoch; r(0,181,36) for shapes with --preset none',
+};
+
+const notes: Notes = {
+  paragraphs: [
+    'Every option of a run takes several values with commas between them; all combinations are run, each with every seed. With --random an option may also be a range, low:high, to draw from.',
+    'The study is a folder: sweep.json, results.jsonl, results.csv, report.html and the runs. The same command goes on with it where it was stopped.',
+  ],
+  examples: [
+    ['3 geometries x 3 temperatures x 5 seeds: half an hour on two cores', 'horoball sweep'],
+    ['what would be run', 'horoball sweep --hyp_c 0.1,1 --lam 0.5,3 --seeds 3 --plan'],
+    ['what is curvature, what is temperature', 'horoball sweep --controls --hyp_c 0.1,1 --out runs/controls'],
+    ['settings drawn from a range', 'horoball sweep --random 20 --t_h 0.02:0.5 --out runs/random'],
+  ],
+};
+
 /** `horoball sweep`: the whole study with one command. */
 export function sweepCommand(): Command {
   const command = new Command('sweep')
-    .description(
-      'run a study: geometries by temperatures by paired seeds, with a report; called again, it goes on where it stopped',
-    )
-    .option('--out <folder>', 'folder of the study (default runs/sweep-<ds>)')
-    .option('--resume <folder>', 'go on with the study in this folder, whatever its settings')
-    .option('--seeds <n>', 'number of paired seeds, from --seed on; or give --seed a list', '5')
+    .description('run a study: geometries by temperatures by paired seeds, with a report')
+    .addOption(new Option('--out <folder>', 'folder of the study').default(undefined, 'runs/sweep-<ds>'))
+    .option('--resume <folder>', 'go on with the study in this folder; its own settings count')
+    .option('--seeds <n>', 'number of paired seeds, from --seed on, unless --seed is a list', '5')
     .option(
       '--controls',
-      'for each hyperbolic setting: chordal, a slope-matched Euclidean run and one with explicit hard negatives (--beta, default 1)',
+      'add to each hyperbolic setting what tells curvature from temperature: a chordal run, a slope-matched Euclidean one and one with explicit hard negatives (--beta)',
     )
-    .option(
-      '--random <n>',
-      'draw so many settings a geometry instead of trying all; allows ranges such as 0.05:0.4',
-    )
+    .option('--random <n>', 'draw so many settings for each geometry, instead of trying all')
     .addOption(
-      new Option('--preset <name>', `short: at most ${secondsOfShortRun} s a run on two cores (shapes only)`)
+      new Option(
+        '--preset <name>',
+        `length of the runs on shapes; short is at most ${secondsOfShortRun} s each on two cores`,
+      )
         .choices(['short', 'none'])
         .default('short'),
     )
     .option('--plan', 'print what would be run, and stop')
     .option('--json', 'print every result as a line of JSON on stdout');
-  for (const name of axisNames) addAxis(command, name);
+  addRunOptions(command, { keys: axisNames, many: true, defaults });
+  addNotes(command, notes);
   command.action(async (options: SweepOptions) => {
     const { path, plan } = await chosen(options);
     if (options.plan) return printPlan(path, plan, options.json === true);
     await study(path, plan, options.json === true);
   });
   return command;
-}
-
-/** Options of a run take lists here: `--hyp_c 0.1,1`. */
-function addAxis(command: Command, name: AxisName): void {
-  const isFlag = typeof publishedDefaults[name] === 'boolean';
-  const standard: Partial<Record<AxisName, string>> = {
-    geometry: 'euclidean,hyperbolic,hybrid',
-    t: defaultTemperatures,
-  };
-  const note = standard[name] === undefined ? '' : ` (default ${standard[name]})`;
-  const text = `${fields[name].help}${isFlag ? '' : '; a list'}${note}`;
-  const flags = (spelled: string): string => `--${spelled}${isFlag ? '' : ' <values>'}`;
-  command.addOption(new Option(flags(name), text).helpGroup(headings.get(name)!));
-  if (name.includes('_')) command.addOption(new Option(flags(name.replaceAll('_', '-')), text).hideHelp());
 }
 
 async function chosen(options: SweepOptions): Promise<{ path: string; plan: Plan }> {

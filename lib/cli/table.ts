@@ -8,6 +8,19 @@ export function textTable(rows: readonly (readonly string[])[]): string {
   return rows.map(line).join('\n');
 }
 
+/** Text in lines of at most 80 columns; those after the first begin `indent` columns further in. */
+export function folded(text: string, indent = 0): string {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > 80) {
+      lines.push(line);
+      line = ' '.repeat(indent) + word;
+    } else line = line === '' ? word : `${line} ${word}`;
+  }
+  return [...lines, line].join('\n');
+}
+
 /** Recall of several ways to compare, in percent, a line each. */
 export function recallText(lines: readonly { name: string; recall: Recall }[]): string {
   const ks = Object.keys(lines[0]?.recall.at ?? {});

@@ -6,22 +6,39 @@ import type { RunConfig } from '../train/config.ts';
 import { findRecipe } from '../train/recipes.ts';
 import { planRun } from '../train/resume.ts';
 import { dashboardOption, dashboardPort } from './dashboard-option.ts';
+import { addNotes, type Notes } from './help.ts';
 import { checkDataPath } from './network.ts';
 import { addRunOptions, givenOptions, over } from './run-options.ts';
 import { runTraining } from './training.ts';
+
+const notes: Notes = {
+  paragraphs: [
+    'Options have their published names, with - or _. What is given on the command line comes before --config, that before --recipe. Ctrl-C ends the run after its step; --resume goes on with it.',
+  ],
+  examples: [
+    ['the built-in data set', 'horoball train'],
+    [
+      'a folder of class folders, half of which are the test',
+      'horoball train --ds folder --path my-pictures --num_samples 4 --bs 32 \\\n--model vit_small_patch16_224 --ep 20 --dashboard',
+    ],
+    ['a published command', 'horoball train --recipe hypmix-cub-vit --path CUB_200_2011'],
+    ['a run that was broken off', 'horoball train --resume runs/folder-hybrid-1'],
+  ],
+};
 
 /** `horoball train`: one run. */
 export function trainCommand(): Command {
   const command = new Command('train').description('train a network and evaluate it on unseen classes');
   command.option('--config <file>', 'options from a JSON file, such as the config.json of a run');
-  command.option('--recipe <name>', 'a published command: horoball recipes lists them');
+  command.option('--recipe <name>', 'a published command; `horoball recipes` lists them');
   command.option('--json', 'print every step and evaluation as a line of JSON on stdout');
   command.option(
     '--resume <run>',
-    "a run folder to go on with; 'auto': the run of these options that was broken off, or a new one",
+    "go on with a run folder; 'auto': with the run of these options that was broken off, or a new one",
   );
   command.addOption(dashboardOption());
   addRunOptions(command);
+  addNotes(command, notes);
   command.action(async (options: Record<string, unknown>) => {
     const file = options['config'] as string | undefined;
     const recipe = options['recipe'] as string | undefined;

@@ -1,7 +1,8 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { Meter } from '../train/progress.ts';
 import { findPulled, type HashSource, pullWeights } from '../train/weights/pull.ts';
 import { publishedWeights } from '../train/weights/registry.ts';
+import { addNotes } from './help.ts';
 import { interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
 import { textTable } from './table.ts';
@@ -14,22 +15,38 @@ interface PullFlags {
 
 /** `horoball weights`: fetches pretrained backbones. */
 export function weightsCommand(): Command {
-  const command = new Command('weights').description('fetch pretrained backbones').exitOverride();
-  command
+  const command = new Command('weights')
+    .description('fetch pretrained backbones')
+    .usage('<command> [options]');
+  const puller = command
     .command('pull')
     .description('download weights into the cache, checked by SHA-256; goes on where it stopped')
     .argument('<name-or-url>', 'a name that `horoball weights list` shows, or an http(s) URL')
-    .option('--cache <folder>', "folder of the cache (default: weights in horoball's cache folder)")
+    .addOption(cacheOption())
     .option('--force', 'download again, and take what comes for the right file')
     .option('--json', 'print where the file is as a line of JSON on stdout')
     .action(pull);
+  addNotes(puller, {
+    paragraphs: [
+      '`horoball train --weights` takes the same name or URL; --weights auto finds what was pulled.',
+    ],
+    examples: [
+      ['the published weights of a model', 'horoball weights pull vit_small_patch16_224'],
+      ['any file', 'horoball weights pull https://example.org/model.safetensors'],
+    ],
+  });
   command
     .command('list')
     .description('list the published weights that are known by name')
-    .option('--cache <folder>', "folder of the cache (default: weights in horoball's cache folder)")
+    .addOption(cacheOption())
     .option('--json', 'print one line of JSON for each on stdout')
     .action(list);
   return command;
+}
+
+function cacheOption(): Option {
+  const standard = "weights in horoball's cache folder";
+  return new Option('--cache <folder>', 'folder of the cache').default(undefined, standard);
 }
 
 const checkedText: Readonly<Record<HashSource, string>> = {

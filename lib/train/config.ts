@@ -170,11 +170,11 @@ export const fields: Readonly<Record<keyof RunConfig, Field>> = {
   crop: count(8, 'side of what the network sees (pixels)'),
   seed: count(0, 'seed of weights, order and crops'),
   workers: count(1, 'pictures that are decoded at the same time'),
-  cache: orNone(text("'memory' or a path", 'where decoded pictures are kept: memory, or a folder')),
+  cache: orNone(text("'memory' or a folder", 'where decoded pictures are kept')),
   weights: orNone(
     text(
-      'a path, a name or auto',
-      "weights to start from; a name is one that was pulled, auto the model's published ones where they were",
+      "a file, a name or 'auto'",
+      "weights to start from; a name is one that was pulled, auto takes the model's published ones if they were",
     ),
   ),
   weight_decay: atLeast0('decoupled decay of AdamW'),
@@ -182,7 +182,7 @@ export const fields: Readonly<Record<keyof RunConfig, Field>> = {
   layer_decay: upTo1("each layer's rate over that of the one above it"),
   clip_grad: orNone(positive('largest norm of the whole gradient')),
   schedule: oneOf(['constant', 'cosine'], 'how the rate goes on after the warm-up'),
-  warmup: count(0, 'steps over which the rate rises from 0 (steps)'),
+  warmup: count(0, 'steps over which the rate rises from 0'),
   precision: oneOf(
     ['float32', 'bfloat16', 'float16'],
     'what the backbone computes in; weights, geometry and loss are float32',
@@ -200,7 +200,7 @@ export const fields: Readonly<Record<keyof RunConfig, Field>> = {
   ),
   memory: count(0, 'classes of earlier batches that are kept as further negatives'),
   crop_scale: upTo1("smallest share of a picture's area that a training crop keeps"),
-  reduction: oneOf(['sum', 'mean'], 'of the losses of all ordered pairs of views'),
+  reduction: oneOf(['sum', 'mean'], 'what is taken of the losses of all ordered pairs of views'),
   compat: oneOf(
     ['none', 'hypmix'],
     'hypmix: the guards, the clipping of scaled gradients and the evaluation of the published code',
@@ -208,7 +208,7 @@ export const fields: Readonly<Record<keyof RunConfig, Field>> = {
   device: shaped(
     (value) => /^(cpu|cuda(:\d{1,3})?)$/.test(value),
     "'cpu', 'cuda' or 'cuda:N'",
-    'where the network lives',
+    'where the network is and is computed',
   ),
   threads: count(0, 'threads of libtorch; 0 leaves the choice to it'),
   strict: flag('end the run at a picture that cannot be read'),

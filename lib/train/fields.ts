@@ -33,9 +33,12 @@ export const shaped = (accepts: (value: string) => boolean, expected: string, he
 
 export const oneOf = (names: [string, ...string[]], help: string): Field => ({
   schema: z.enum(names),
-  expected: names.map((name) => `'${name}'`).join(' or '),
+  expected: alternatives(names.map((name) => `'${name}'`)),
   help,
 });
+
+const alternatives = (names: readonly string[]): string =>
+  `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
 
 /** Some of the names, once each, with commas between them. */
 export const listOf = (names: readonly string[], help: string): Field =>

@@ -1,0 +1,71 @@
+// What `--help` says of every command: it fits 80 columns, its examples can be typed as they stand, and an option of a run
+// is described by the same words everywhere.
+import test, { type ExecutionContext } from 'ava';
+import { fields } from '../../lib/train/config.ts';
+import { axisNames } from '../../lib/train/sweep/axes.ts';
+import { horoball } from './run.ts';
+
+const nested: Record<string, readonly string[]> = {
+  data: ['data check'],
+  weights: ['weights pull', 'weights list'],
+};
+
+async function help(command: string): Promise<string> {
+  const { code, stdout } = await horoball([...command.split(' ').filter((word) => word !== ''), '--help']);
+  if (code !== 0) throw new Error(`${command} --help ended with ${code}`);
+  return stdout;
+}
+
+const root = await help('');
+const names = [...root.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name!);
+const commands = names
+  .filter((name) => name !== 'help' && name !== 'bench')
+  .flatMap((name) => nested[name] ?? [name]);
+
+/** The command lines under "Examples:", continued lines joined. */
+function examples(text: string): string[] {
+  const joined = text.replaceAll(/ \\\n +/g, ' ');
+  return [...joined.matchAll(/^ {2}\$ horoball (.+)$/gm)].map(([, line]) => line!);
+}
+
+async function checkLine(t: ExecutionContext, line: string): Promise<void> {
+  const command = commands.find((name) => line === name || line.startsWith(`${name} `));
+  if (command === undefined) return t.fail(`${line}: there is no such command`);
+  const text = await help(command);
+  for (const [option] of line.matchAll(/--[\w-]+/g))
+    t.regex(text, new RegExp(`^ {2}(-\\w, )?${option}\\b`, 'm'), line);
+}
+
+test('every command is in a group', (t) => {
+  t.is(names.length, 15);
+  t.notRegex(root, /^(Commands|Options):\n {2}[a-z]/m);
+});
+
+for (const command of ['', ...commands]) {
+  test(`horoball ${command} --help`, async (t) => {
+    const text = await help(command);
+    const wide = text.split('\n').filter((line) => line.length > 80);
+    t.deepEqual(wide, []);
+    t.notRegex(text, /choices:|default: |preset: /, 'in the words of the options of a run');
+    const shown = examples(text);
+    t.true(shown.length > 0 || command === 'weights list');
+    for (const line of shown) await checkLine(t, line);
+  });
+}
+
+test('sweep describes the options of a run as train does, in the same order', async (t) => {
+  const flat = (text: string): string => text.replaceAll(/\s+/g, ' ');
+  const [train, sweep] = [await help('train'), await help('sweep')];
+  for (const key of axisNames) {
+    if (typeof fields[key].schema.safeParse(true).data === 'boolean') continue;
+    const words = `${fields[key].help}: ${fields[key].expected} (default `;
+    t.true(flat(train).includes(`--${key} <value> ${words}`), key);
+    t.true(flat(sweep).includes(`--${key} <values> ${words}`), key);
+  }
+  const order = (text: string): string[] =>
+    [...text.matchAll(/^ {2}--(\w+)/gm)]
+      .map(([, key]) => key!)
+      .filter((key) => axisNames.includes(key as never));
+  t.deepEqual(order(sweep), order(train));
+  t.deepEqual(order(sweep).sort(), [...axisNames].sort());
+});
