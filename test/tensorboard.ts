@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process';
+import type { ExecutionContext } from 'ava';
+import { python } from './python.ts';
 
 /** What TensorBoard's own reader found under a tag. */
 export interface Found {
@@ -9,15 +10,8 @@ export interface Found {
   status?: number;
 }
 
-/** What TensorBoard's own reader finds in a folder by tag; a sentence where python3 has no TensorBoard. */
-export function readEvents(folder: string): Record<string, Found> | string {
-  const result = spawnSync('python3', ['test/fixtures/read_events.py', folder], {
-    encoding: 'utf8',
-    timeout: 120_000,
-    maxBuffer: 2 ** 26,
-  });
-  if (result.error !== undefined) return result.error.message;
-  if (result.status === 77) return result.stdout.trim();
-  if (result.status !== 0) throw new Error(result.stderr);
-  return JSON.parse(result.stdout) as Record<string, Found>;
+/** What TensorBoard's own reader finds in a folder by tag; null, said aloud, where there is no TensorBoard. */
+export function readEvents(t: ExecutionContext, folder: string): Record<string, Found> | null {
+  const printed = python(t, 'TensorBoard', 'read_events.py', folder);
+  return printed === null ? null : (JSON.parse(printed) as Record<string, Found>);
 }

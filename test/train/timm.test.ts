@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +6,7 @@ import { saveWeights } from '../../lib/train/checkpoint.ts';
 import { Embedder } from '../../lib/train/model.ts';
 import { Batch } from '../../lib/train/tensor.ts';
 import { loadWeights } from '../../lib/train/weights/load.ts';
+import { python } from '../python.ts';
 import { relativeError } from './helpers.ts';
 
 let folder = '';
@@ -21,21 +21,18 @@ const create = (): Promise<Embedder> => {
   return Embedder.create({ model, head: 'hypmix', dim: 5, clipR: null, c: 0.1, seed: 7 });
 };
 
-/** The last line that the Python side prints; `null`, said aloud, where python3 has no timm. */
-function python(t: ExecutionContext, ...args: string[]): string | null {
-  const result = spawnSync('python3', ['test/fixtures/timm_state.py', ...args], {
-    encoding: 'utf8',
-    timeout: 120_000,
-  });
-  if (result.error === undefined && result.status === 0) return result.stdout.trim().split('\n').at(-1)!;
-  if (result.error === undefined && result.status !== 77) throw new Error(result.stderr);
-  t.log(`SKIPPED, python3 has no timm: ${result.error?.message ?? result.stdout.trim()}`);
-  t.pass();
-  return null;
+/** The last line that the Python side prints; `null`, said aloud, where there is no timm. */
+function timm(t: ExecutionContext, ...args: string[]): string | null {
+  return (
+    python(t, 'timm', 'timm_state.py', ...args)
+      ?.trim()
+      .split('\n')
+      .at(-1) ?? null
+  );
 }
 
 test("a checkpoint of timm's gives timm's features, at another picture size too", async (t) => {
-  if (python(t, 'make', folder) === null) return;
+  if (timm(t, 'make', folder) === null) return;
   using embedder = await create();
   const { missing, unexpected } = await loadWeights(join(folder, 'timm.pth'), embedder);
   t.deepEqual([missing, unexpected], [['head.weight', 'head.bias'], []]);
@@ -52,7 +49,7 @@ test('timm loads what was saved, unchanged and strictly', async (t) => {
   using embedder = await create();
   const path = join(folder, 'saved.safetensors');
   await saveWeights(path, embedder);
-  const printed = python(t, 'read', path);
+  const printed = timm(t, 'read', path);
   if (printed === null) return;
   const sums = JSON.parse(printed) as Record<string, number>;
   const state = await embedder.state();
