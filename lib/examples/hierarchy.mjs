@@ -4,6 +4,11 @@
 import { writeFileSync } from 'node:fs';
 import { geodesic, matrix, mobiusAdd, pairwiseDistance, RiemannianAdam } from 'horoball';
 
+process.on('uncaughtException', ({ message }) => {
+  console.error(message); // one sentence, without a stack
+  process.exit(1);
+});
+
 const taxonomy = `animal: mammal bird fish insect
 mammal: dog cat horse whale
 bird: owl finch gull heron

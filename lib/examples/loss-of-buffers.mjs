@@ -1,8 +1,15 @@
 // The loss and its gradients for another framework's buffers: here onnxruntime's tensors, whose data are typed arrays.
 // tfjs is the same with `await tensor.data()` and `tf.tensor(gradient.data, [rows, cols])`.
 //   npm install onnxruntime-node && node lib/examples/loss-of-buffers.mjs
-import { Tensor } from 'onnxruntime-node';
 import { hybridContrastiveLoss, matrix } from 'horoball';
+
+process.on('uncaughtException', ({ message }) => {
+  console.error(message); // one sentence, without a stack
+  process.exit(1);
+});
+const { Tensor } = await import('onnxruntime-node').catch(() => {
+  throw new Error('this example needs onnxruntime-node: npm install onnxruntime-node');
+});
 
 const [classes, views, dim] = [8, 4, 16];
 const rows = classes * views;

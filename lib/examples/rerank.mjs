@@ -4,10 +4,20 @@
 // - a graph (HNSW), by Euclidean distance of logmap0's vectors. Inner products do not do there, since a graph compares
 //   the stored rows with each other: it would find 2 % of the neighbours.
 //   npm install usearch && node lib/examples/rerank.mjs [rows]
-import { exactSearch, Index, MetricKind, ScalarKind } from 'usearch';
 import { expmap0, logmap0, matrix, toInnerProductIndex, topK } from 'horoball';
 
+process.on('uncaughtException', ({ message }) => {
+  console.error(message); // one sentence, without a stack
+  process.exit(1);
+});
+const { exactSearch, Index, MetricKind, ScalarKind } = await import('usearch').catch(() => {
+  throw new Error('this example needs usearch: npm install usearch');
+});
+
 const [rows, dim, queries, k, candidates, c] = [Number(process.argv[2] ?? 20_000), 32, 200, 10, 50, 1];
+if (!(Number.isInteger(rows) && rows >= candidates)) {
+  throw new RangeError(`rows: expected a whole number of at least ${candidates}, got ${process.argv[2]}`);
+}
 
 // Points of a ball, as a head would give them: clusters whose centres are spread out, at every radius.
 let seed = 7;

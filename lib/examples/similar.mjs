@@ -9,8 +9,12 @@ import { Gallery, matrix } from 'horoball';
 import { readSafetensors } from 'horoball/io';
 import { Embedder, embed, ImageLoader, imageFolder, loadWeights } from 'horoball/train';
 
+process.on('uncaughtException', ({ message }) => {
+  console.error(message); // one sentence, without a stack
+  process.exit(1);
+});
 const [run, folder, port = '8080'] = process.argv.slice(2);
-if (folder === undefined) {
+if (folder === undefined || !(Number.isInteger(Number(port)) && port >= 0 && port < 65_536)) {
   console.error('usage: node lib/examples/similar.mjs RUN PICTURES [port]');
   process.exit(2);
 }
@@ -19,6 +23,7 @@ const largest = 20e6; // bytes of an upload
 // The weights say which network they are of.
 const weights = join(run, 'model.safetensors');
 const { metadata } = await readSafetensors(weights, { names: [] });
+if (metadata.horoball === undefined) throw new Error(`${weights} was not written by a run of horoball`);
 const embedder = await Embedder.create(JSON.parse(metadata.horoball));
 await loadWeights(weights, embedder);
 

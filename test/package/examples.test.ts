@@ -55,3 +55,29 @@ test("loss-of-buffers: the loss falls on another framework's memory", async (t) 
   );
   t.true(losses.length === 4 && losses[3]! < 0.1 * losses[0]!, `${losses}`);
 });
+
+const mistakes: [name: string, args: string[], sentence: RegExp][] = [
+  ['hierarchy.mjs', [tmpdir()], /^EISDIR: .*/],
+  ['rerank.mjs', ['many'], /^rows: expected a whole number of at least 50, got many$/],
+  ['similar.mjs', [], /^usage: node lib\/examples\/similar\.mjs RUN PICTURES \[port\]$/],
+  ['similar.mjs', ['none', 'none', 'x'], /^usage: /],
+  ['similar.mjs', ['none', 'none'], /none.model\.safetensors'$/],
+];
+
+for (const [name, args, sentence] of mistakes) {
+  test(`${name} ${args.join(' ')}: a mistake is one sentence and no success`, async (t) => {
+    if (name === 'rerank.mjs' && !has('usearch')) return t.pass('skipped: usearch is not installed');
+    const { code, stderr } = await t.throwsAsync<Error & { code: number; stderr: string }>(
+      example(name, ...args),
+    );
+    t.true(code > 0);
+    t.regex(stderr.trimEnd(), sentence);
+    t.is(stderr.trimEnd().split('\n').length, 1, stderr);
+  });
+}
+
+test('what an example needs beside horoball is said in one sentence', async (t) => {
+  if (has('onnxruntime-node')) return t.pass('skipped: onnxruntime-node is installed');
+  const { stderr } = await t.throwsAsync<Error & { stderr: string }>(example('loss-of-buffers.mjs'));
+  t.is(stderr, 'this example needs onnxruntime-node: npm install onnxruntime-node\n');
+});
