@@ -32,8 +32,14 @@ export function benchCommand(): Command {
     .action(async (_what, _rest, _options, command: Command) => {
       const [what = 'core', ...rest] = command.args;
       const named = Object.hasOwn(programs, what);
+      if (!named && !what.startsWith('-')) throw noProgram(what);
       process.exitCode = await run(programs[named ? what : 'core']!, named ? rest : command.args);
     });
+}
+
+function noProgram(what: string): Error {
+  const message = `[bench] what: expected one of ${Object.keys(programs).join(', ')}, got '${what}'`;
+  return coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 
 async function run(program: string, args: readonly string[]): Promise<number> {

@@ -15,8 +15,8 @@ import { configOf, networkOf } from './network.ts';
 import { addRunOptions, backboneKeys, givenOptions, readingKeys } from './run-options.ts';
 
 interface Options {
-  split: SplitName;
-  tensor: string;
+  split?: SplitName;
+  tensor?: string;
   distances?: boolean;
   samples?: string;
   size?: string;
@@ -48,11 +48,15 @@ export function deltaCommand(): Command {
       '[source]',
       'a .npy or .safetensors file of features, or a run folder; without it the backbone of --model',
     )
-    .addOption(new Option('--split <name>', 'pictures of the data set').choices(splitNames).default('train'))
-    .option('--tensor <name>', 'which tensor of a .safetensors file', 'body')
+    .addOption(
+      new Option('--split <name>', 'pictures of the data set')
+        .choices(splitNames)
+        .default(undefined, 'train'),
+    )
+    .addOption(optionOf('--tensor <name>', 'which tensor of a .safetensors file', 'body'))
     .option('--distances', 'the file holds a matrix of distances, not of features')
-    .addOption(wholeOption('--samples <count>', 'random subsets', '100, or 1 where one takes all rows'))
-    .addOption(wholeOption('--size <rows>', 'rows of a subset', '2000, or all where there are fewer'))
+    .addOption(optionOf('--samples <count>', 'random subsets', '100, or 1 where one takes all rows'))
+    .addOption(optionOf('--size <rows>', 'rows of a subset', '2000, or all where there are fewer'))
     .option('--json', 'print the result as a line of JSON on stdout');
   addRunOptions(command, { keys: [...backboneKeys, ...readingKeys, 'seed'], from: 'run or defaults' });
   addNotes(command, notes);
@@ -62,7 +66,7 @@ export function deltaCommand(): Command {
   return command;
 }
 
-function wholeOption(flags: string, text: string, standard: string): Option {
+function optionOf(flags: string, text: string, standard: string): Option {
   return new Option(flags, text).default(undefined, standard);
 }
 
@@ -101,17 +105,30 @@ function lines({ delta, relative, suggestedC, standardError }: Delta, rows: numb
 async function featuresOf(
   source: string | undefined,
   given: object,
-  { split, tensor }: Options,
+  { split, tensor, distances }: Options,
   meter: Meter,
   signal: AbortSignal,
 ): Promise<Matrix> {
-  if (source !== undefined && !(await isFolder(source))) return await readFeatures(source, tensor);
+  if (source !== undefined && !(await isFolder(source))) {
+    const { seed: _, ...ofPictures } = { ...given, split } as Record<string, unknown>;
+    refuseOthers(ofPictures, `${source} is a file of features`);
+    return await readFeatures(source, tensor);
+  }
+  refuseOthers({ tensor, distances }, 'the features are made, not read from a file');
   const note = (text: string): void => meter.say(`Note: ${text}.`);
   const config = await configOf('delta', source, { ...given }, note);
   using embedder = await networkOf(source, config, note);
   const onProgress = (done: number, total: number): void => meter.update(done, total, 'pictures');
-  const { embedded } = await embedSplit(embedder, config, split, { signal, onProgress });
+  const { embedded } = await embedSplit(embedder, config, split ?? 'train', { signal, onProgress });
   return matrix(embedded.body, embedded.labels.length, embedded.bodyWidth);
+}
+
+/** Options that would say nothing here, where they are given. */
+function refuseOthers(others: Readonly<Record<string, unknown>>, why: string): void {
+  const [name, value] = Object.entries(others).find(([, value]) => value !== undefined) ?? [];
+  if (name === undefined) return;
+  const message = `[delta] ${name}: expected nothing, as ${why}, got ${value}; leave it out`;
+  throw coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 
 async function isFolder(path: string): Promise<boolean> {
@@ -121,13 +138,14 @@ async function isFolder(path: string): Promise<boolean> {
   );
 }
 
-async function readFeatures(file: string, name: string): Promise<Matrix> {
+async function readFeatures(file: string, name: string | undefined): Promise<Matrix> {
   const kind = extname(file);
   if (kind !== '.npy' && kind !== '.safetensors') {
     const message = `[delta] source: expected a .npy or .safetensors file or a run folder, got ${file}`;
     throw coded('ERR_HOROBALL_OPTION', message, RangeError);
   }
-  const { shape, data } = kind === '.npy' ? await readNpy(file) : await tensorOf(file, name);
+  if (kind === '.npy') refuseOthers({ tensor: name }, `${file} has one array`);
+  const { shape, data } = kind === '.npy' ? await readNpy(file) : await tensorOf(file, name ?? 'body');
   const real = data instanceof Float32Array || data instanceof Float64Array;
   if (shape.length === 2 && real) return matrix(data as Float32Array, shape[0]!, shape[1]!);
   const got = real ? `${shape.length} axes` : data.constructor.name;

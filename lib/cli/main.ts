@@ -55,10 +55,9 @@ async function program(name: string | undefined): Promise<Command> {
         .helpGroup('Other:'),
     );
   addNotes(root, notes);
-  const known = Object.values(groups).some((group) => Object.hasOwn(group, name ?? ''));
   for (const [heading, group] of Object.entries(groups)) {
     for (const [each, load] of Object.entries(group)) {
-      if (!known || each === name) root.addCommand((await load()).helpGroup(heading));
+      if (!isCommand(name) || each === name) root.addCommand((await load()).helpGroup(heading));
     }
   }
   for (const command of [root, ...root.commands, ...root.commands.flatMap((each) => each.commands)])
@@ -68,6 +67,17 @@ async function program(name: string | undefined): Promise<Command> {
       .configureOutput({ outputError })
       .configureHelp(helpStyle);
   return root;
+}
+
+function isCommand(name: string | undefined): boolean {
+  return Object.values(groups).some((group) => Object.hasOwn(group, name ?? ''));
+}
+
+/** `help train` as `train --help`. Help on what is no command is taken away, so that it is said to be none. */
+function plainArguments(given: readonly string[]): string[] {
+  const args = given[0] === 'help' ? [...given.slice(1), '--help'] : [...given];
+  if (isCommand(args[0]) || args[0]?.startsWith('-')) return args;
+  return args.filter((each) => each !== '--help' && each !== '-h');
 }
 
 /** Commander's own errors begin as all others do. */
@@ -116,7 +126,7 @@ function endQuietly(error: NodeJS.ErrnoException): void {
 
 process.stdout.on('error', endQuietly);
 process.stderr.on('error', endQuietly);
-const args = process.argv.slice(2);
+const args = plainArguments(process.argv.slice(2));
 try {
   await (await program(args[0])).parseAsync(args, { from: 'user' });
 } catch (error) {

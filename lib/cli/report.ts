@@ -33,6 +33,7 @@ export function reportCommand(): Command {
     .action(async (paths: string[], options: ReportOptions) => {
       const out = options.out ?? (options.explore ? 'explore.html' : undefined);
       if (out !== undefined) await checkOutput('[report] out', out);
+      if (options.explore && paths.length > 0) throw noneTaken(paths[0]!);
       if (options.explore) return await explore(out!, options);
       if (paths.length === 0) throw noRun();
       if (paths.length === 1 && existsSync(join(paths[0]!, 'sweep.json')))
@@ -65,6 +66,11 @@ interface ReportOptions {
 
 function noRun(): Error {
   const message = '[report] run: expected at least one run folder, such as runs/shapes-hybrid-1';
+  return coded('ERR_HOROBALL_OPTION', message, RangeError);
+}
+
+function noneTaken(path: string): Error {
+  const message = `[report] run: expected none beside --explore, which shows formulas and no run, got ${path}`;
   return coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 

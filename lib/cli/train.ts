@@ -48,15 +48,16 @@ export function trainCommand(): Command {
       givenOptions(options),
     ];
     const given = layers.reduce(over);
+    const notes: string[] = [];
     const { config, folder } = await planRun(
       given as Partial<RunConfig>,
       options['resume'] as string | undefined,
-      (text) => process.stderr.write(`Note: ${text}.\n`),
+      (text) => notes.push(text),
     );
     if (folder !== null && given['path'] === undefined && config.ds !== 'shapes')
       checkDataPath(folder, config); // shapes are drawn where they are missing
     const dashboard = dashboardPort('train', options['dashboard']);
-    await runTraining(config, { json: options['json'] === true, resume: folder, dashboard });
+    await runTraining(config, { json: options['json'] === true, resume: folder, dashboard, notes });
   });
   return command;
 }

@@ -19,15 +19,18 @@ export interface TrainingOptions {
   resume?: string | null;
   /** Port of the live page; null for none. */
   dashboard?: number | null;
+  /** What planning the run had to say; of no interest where it does not begin. */
+  notes?: readonly string[];
 }
 
 /**
  * Trains with a meter on stderr, says what came of it and sets the exit code.
- * @param options - `json`: rows on stdout too; `resume`: the folder of the run that goes on; `dashboard`: a live page
+ * @param options - `json`: rows on stdout too; `resume`: the folder of the run that goes on; `dashboard`: a live page;
+ * `notes`: said first
  */
 export async function runTraining(
   config: RunConfig,
-  { json = false, resume = null, dashboard: port = null }: TrainingOptions = {},
+  { json = false, resume = null, dashboard: port = null, notes = [] }: TrainingOptions = {},
 ): Promise<TrainResult> {
   const meter = new Meter();
   using interrupt = interruptible((text) => meter.say(text));
@@ -46,6 +49,7 @@ export async function runTraining(
     },
     onBegin: (resolved) => {
       print({ type: 'config', ...resolved });
+      for (const note of notes) meter.say(`Note: ${note}.`);
       meter.say(optionsText(resolved));
     },
     onWarning: (text) => meter.say(`Note: ${text}.`),

@@ -49,6 +49,23 @@ const refused: [args: string[], code: number, sentence: RegExp][] = [
   [['train', '--model', 'none'], 2, /\[train\] model: expected one of vit_nano/],
   [['export', 'none', '--onnx', '/no/m.onnx'], 2, /\[export\] onnx: .*make \/no first/],
   [['report', '--explore', '--out', '/no/x.html'], 2, /\[report\] out: .*make \/no first/],
+  [['report', '--explore', 'none'], 2, /\[report\] run: expected none beside --explore, .*got none$/],
+  [['train', '--ds', 'nope'], 2, /^horoball: data set 'nope' is not known; the names are shapes, folder/],
+  [
+    ['bench', 'bogus'],
+    2,
+    /^horoball: \[bench\] what: expected one of core, train, compare, counts, got 'bogus'$/,
+  ],
+  [
+    ['delta', 'x.npy', '--ds', 'CUB'],
+    2,
+    /\[delta\] ds: expected nothing, as x\.npy is a file of features, got CUB/,
+  ],
+  [['delta', 'x.npy', '--split', 'test'], 2, /\[delta\] split: expected nothing, as x\.npy is a file/],
+  [['delta', 'x.npy', '--tensor', 'body'], 2, /\[delta\] tensor: expected nothing, as x\.npy has one array/],
+  [['delta', '--distances'], 2, /\[delta\] distances: expected nothing, as the features are made/],
+  [['help', 'trian'], 2, /^horoball: unknown command 'trian'\n\(Did you mean train\?\)/],
+  [['trian', '--help'], 2, /^horoball: unknown command 'trian'/],
 ];
 
 for (const [args, code, sentence] of refused) {
@@ -58,6 +75,14 @@ for (const [args, code, sentence] of refused) {
     t.regex(outcome.stderr.trimEnd(), sentence);
   });
 }
+
+test('help on a command is its help, nested ones too', async (t) => {
+  for (const words of [['train'], ['weights', 'pull']]) {
+    const [asked, direct] = await Promise.all([horoball(['help', ...words]), horoball([...words, '--help'])]);
+    t.deepEqual([asked.code, asked.stdout], [0, direct.stdout]);
+    t.true(asked.stdout.startsWith(`Usage: horoball ${words.join(' ')} `));
+  }
+});
 
 test('a run whose path leads nowhere from here says whose path it is', async (t) => {
   const run = join(t.context.root, 'moved');
