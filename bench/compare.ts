@@ -8,10 +8,13 @@ import { median } from './measure.ts';
 import { fromCsv, identity, type Results, type Row } from './rows.ts';
 import { number } from './table.ts';
 
-const help = `npx horoball bench compare A.csv B.csv, in a checkout npm run bench:compare A.csv B.csv
-  What became slower from A to B beyond the noise that both measured (the machine's own change, told by the peers, taken
-  out) or takes more memory, and which ratios do not agree within their printed spreads. Exit code 1 where a row of
-  horoball's is slower, bigger or gone, or a bar is lost. Of two machines only the bars are compared.
+const help = `Usage: horoball bench compare A.csv B.csv, in a checkout npm run bench:compare A.csv B.csv
+
+What became slower from A to B beyond the noise that both measured (the
+machine's own change, told by the peers, taken out) or takes more memory, and
+which ratios do not agree within their printed spreads. Exit code 1 where a row
+of horoball's is slower, bigger or gone, or a bar is lost. Of two machines only
+the bars are compared.
 `;
 
 /** A row of both runs. */
@@ -138,7 +141,8 @@ async function read(path: string): Promise<Results> {
   try {
     return fromCsv(await readFile(path, 'utf8'));
   } catch (error) {
-    return misused(`${path}: ${(error as Error).message}`);
+    const { code, message } = error as NodeJS.ErrnoException;
+    return misused(`${path}: ${code === 'ENOENT' ? 'there is no such file' : message}`);
   }
 }
 

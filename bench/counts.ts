@@ -109,9 +109,12 @@ function line({ name, before, now, verdict }: CountChange): string {
   return `${name.padEnd(20)}${counts}${Number.isNaN(now / before) ? ''.padStart(9) : change}  ${verdict}`;
 }
 
-const help = `npx horoball bench counts [--update], in a checkout npm run bench:counts [-- --update]
-  Instructions of the hot kernels on fixed inputs at the ${level} level, under valgrind, against native/test/counts.json.
-  Exit code 1 where one needs more than the tolerance above the baseline.
+const help = `Usage: horoball bench counts [--update], in a checkout npm run bench:counts [-- --update]
+
+Instructions of the hot kernels on fixed inputs at the ${level} level, under
+valgrind, against native/test/counts.json. Exit code 1 where one needs more than
+the tolerance above the baseline.
+
   --update   makes today's counts the baseline
 `;
 

@@ -14,23 +14,30 @@ import { suites } from './suites/all.ts';
 import { table } from './table.ts';
 import { type Bench, measureSuite } from './turn.ts';
 
-const help = `npx horoball bench [options], in a checkout npm run bench -- [options]
-  --only TEXT     suites whose name contains TEXT (pairwise, loss, search, evaluation, delta, rows, overhead,
-                  loading, scaling)
-  --threads N     threads of both sides (default: as many as the machine has)
-  --clock cpu     processor time instead of the wall's: for --threads 1 on a busy machine
-  --hypmix DIR    a checkout of HypMix or hyp_metric: its distance instead of the re-written formula
-  --geoopt DIR    a checkout of geoopt
-  --python FILE   an interpreter that has the peers (default: bench/peers/.venv, made by npm run bench:peers)
-  --js DIR        a folder whose node_modules has usearch, simsimd, @tensorflow/tfjs (default: bench/peers)
-  --no-peers      horoball alone
-  --full          scaling to 50,000 rows, a whole SOP test set evaluated, usearch, every formulation of
-                  torch.compile's (two minutes more)
-  --out DIR       where to write MACHINE-COMMIT[-OPTIONS].csv and .html, anew after every suite (default: bench/rows of a
-                  checkout, else horoball-bench)
-  --json          one JSON object a row on stdout, and the table on stderr
-npx horoball bench train, compare and counts measure training steps, compare two runs and count instructions; --help
-after each tells its options.
+const help = `Usage: horoball bench [options], in a checkout npm run bench -- [options]
+
+  --only TEXT   suites whose name contains TEXT (pairwise, loss, search,
+                evaluation, delta, rows, overhead, loading, scaling)
+  --threads N   threads of both sides (default as many as the machine has)
+  --clock cpu   processor time instead of the wall's, for --threads 1 on a busy
+                machine
+  --hypmix DIR  a checkout of HypMix or hyp_metric: its distance instead of the
+                re-written formula
+  --geoopt DIR  a checkout of geoopt
+  --python FILE an interpreter that has the peers (default that of
+                bench/peers/.venv, made by npm run bench:peers)
+  --js DIR      a folder whose node_modules has usearch, simsimd and
+                @tensorflow/tfjs (default bench/peers)
+  --no-peers    horoball alone
+  --full        scaling to 50,000 rows, a whole SOP test set evaluated, usearch,
+                every formulation of torch.compile's (two minutes more)
+  --out DIR     where MACHINE-COMMIT[-OPTIONS].csv and .html are written, anew
+                after every suite (default bench/rows of a checkout, else
+                horoball-bench)
+  --json        one JSON object a row on stdout, and the table on stderr
+
+horoball bench train, compare and counts measure training steps, compare two
+runs and count instructions; --help after each tells its options.
 `;
 
 const options = {
