@@ -167,7 +167,11 @@ test('what cannot be embedded or measured is refused in a sentence', async (t) =
     [['embed', '--out', 'x.csv'], 2, /out: expected a file that ends in \.safetensors or \.npy/],
     [['embed', '--out', 'x.npy', '--output', 'all'], 2, /one output for a \.npy file/],
     [['embed', join(root, 'nowhere'), '--out', 'x.npy'], 1, /nowhere is no run folder/],
-    [['delta', join(root, 'nothing.npy')], 1, /nothing\.npy: there is no such file or folder$/m],
+    [
+      ['delta', join(root, 'nothing.npy')],
+      1,
+      /nothing\.npy: there is no such file or folder; check the path$/m,
+    ],
     [['delta', model], 2, /expected a \.npy or \.safetensors file or a run folder/],
     [['delta', '--size', 'x'], 2, /size: expected a whole number/],
     [
