@@ -143,6 +143,8 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     asked = arguments()
     device, small = asked.device, asked.most <= 64
+    if device != "cpu" and not torch.cuda.is_available():
+        sys.exit("torch sees no CUDA device here")
     torch.backends.cuda.matmul.allow_tf32 = False  # float32-accurate, as horoball's
     torch.set_default_device(device)
     torch.manual_seed(1)
