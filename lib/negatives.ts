@@ -156,7 +156,9 @@ class Slopes {
   logit({ anchor, cosine, distance }: Anchor, j: number): number {
     const norms = this.#norms;
     const product = norms === undefined ? 0 : norms[anchor]! * norms[j]! * (1 - cosine[j]!);
-    return this.#euclidean * product - this.#hyperbolic * (distance?.[j] ?? 0);
+    // Without weight a distance counts for nothing, an infinite one too.
+    const far = this.#hyperbolic === 0 ? 0 : this.#hyperbolic * distance![j]!;
+    return this.#euclidean * product - far;
   }
 
   /** Of the inner product on the unit sphere: sin theta over the temperature. */

@@ -228,3 +228,12 @@ test('two classes far apart at a small temperature: nothing overflows', (t) => {
     t.true(list.every(Number.isFinite));
   close(t, got.positive, [1, 1, 1, 1], 1e-12, 'positive');
 });
+
+test('lambda 0: the Euclidean weights, wherever the points of the ball are', (t) => {
+  const outside = matrix(hyperbolic.data.slice().fill(2, 5 * cols, 8 * cols), rows, cols);
+  const shared = { euclidean, hyperbolic: outside, views, ...settings };
+  const got = negativeWeights.sync({ ...shared, lambda: 0 });
+  const want = negativeWeights.sync({ ...shared, geometry: 'euclidean' });
+  t.deepEqual([got.p, got.q, got.pullEuclidean, got.rank], [want.p, want.q, want.pullEuclidean, want.rank]);
+  t.true(got.pullHyperbolic.data.every((value) => value === 0));
+});

@@ -72,7 +72,8 @@ function fusedSearch(
         const from = i * part.length;
         const [list, own] = [best[i]!, exclude[i]! - begin];
         for (let j = 0; j < part.length; ++j) {
-          const away = cosine[from + j]! / tauE + weight * geodesic[from + j]!; // 1 / t_e less the score
+          // 1 / t_e less the score. Without weight a distance counts for nothing, an infinite one too.
+          const away = cosine[from + j]! / tauE + (weight === 0 ? 0 : weight * geodesic[from + j]!);
           if (away < list.worst && j !== own) list.add(away, begin + j);
         }
       }
