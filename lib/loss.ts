@@ -231,7 +231,8 @@ export interface HybridContrastiveLoss {
  * rows' cross entropies with i's sample in view b as the target.
  *
  * Memory beyond inputs and outputs grows with the number of rows, not with its square. The result does not
- * depend on the number of threads. A row with NaN makes the loss and all gradients NaN.
+ * depend on the number of threads. A row with NaN makes the loss and all gradients NaN. Losses keep their digits
+ * however small they are; of one class alone the loss is 0.
  *
  * @returns the loss, gradients in the embeddings and in the parameters, and statistics
  * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`; `ERR_HOROBALL_LABELS` names a class whose count

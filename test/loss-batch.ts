@@ -1,6 +1,6 @@
 // Batches for the tests of the loss.
-import type { Matrix } from '../lib/index.ts';
-import { cloud, type RealsType } from './support.ts';
+import { type LossResult, type Matrix, matrix, type Reals } from '../lib/index.ts';
+import { cloud, noise, type RealsType } from './support.ts';
 
 /** Unit rows, and points of the ball that are not their images. */
 export function batch(
@@ -18,4 +18,31 @@ export function batch(
     });
   }
   return { euclidean, hyperbolic: cloud(type, rows, cols, 0.9 / Math.sqrt(c), 12) };
+}
+
+/** Well separated classes: unit rows about an axis each, points of the ball about another one, class by class. */
+export function clusters(
+  type: RealsType,
+  classes: number,
+  views: number,
+  cols: number,
+  c: number,
+): { euclidean: Matrix; hyperbolic: Matrix } {
+  const next = noise(21);
+  const made = (radius: number, shift: number) => {
+    const rows = Array.from({ length: classes * views }, (_, i) => {
+      const axis = (Math.floor(i / views) + shift) % classes;
+      const row = Array.from({ length: cols }, (_, k) => 0.1 * next() + (k === axis % cols ? 1 : 0));
+      const scale = ((axis < cols ? 1 : -1) * radius) / Math.hypot(...row);
+      return row.map((value) => value * scale);
+    });
+    return matrix(type.from(rows.flat()), rows.length, cols);
+  };
+  return { euclidean: made(1, 0), hyperbolic: made(0.8 / Math.sqrt(c), 3) };
+}
+
+/** All that has a gradient, one array each. */
+export function gradients({ gradEuclidean, gradHyperbolic, gradParams }: LossResult): Reals[] {
+  const rows = [gradEuclidean, gradHyperbolic].flatMap((each) => (each === undefined ? [] : [each.data]));
+  return [...rows, Float64Array.from(Object.values(gradParams!))];
 }

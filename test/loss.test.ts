@@ -8,7 +8,7 @@ import {
   type Reals,
 } from '../lib/index.ts';
 import { geometries } from '../lib/loss.ts';
-import { batch } from './loss-batch.ts';
+import { batch, gradients } from './loss-batch.ts';
 import { wide } from './metric-cases.ts';
 import { hybridLoss, table } from './oracle.ts';
 import { close, failure, noise, type RealsType, Reference, types, within } from './support.ts';
@@ -142,12 +142,6 @@ for (const geometry of geometries) {
       );
     });
   }
-}
-
-/** All that has a gradient, one array each. */
-function gradients({ gradEuclidean, gradHyperbolic, gradParams }: LossResult): Reals[] {
-  const rows = [gradEuclidean, gradHyperbolic].flatMap((each) => (each === undefined ? [] : [each.data]));
-  return [...rows, Float64Array.from(Object.values(gradParams!))];
 }
 
 for (const geometry of geometries) {

@@ -54,7 +54,10 @@ export interface LossCase {
   c: number;
 }
 
-/** The hybrid loss, pair of views by pair of views, as published; rows class by class. */
+/**
+ * The hybrid loss, pair of views by pair of views, as published; rows class by class. A row's cross entropy is
+ * log(1 + the sum over its negatives of exp(logit - the positive's)), which is right however small it is.
+ */
 export function hybridLoss(e: Table, h: Table, options: LossCase): number {
   const { geometry, views, tauE, tauH, lambda, c } = options;
   const logit = (i: number, j: number) => {
@@ -69,14 +72,15 @@ export function hybridLoss(e: Table, h: Table, options: LossCase): number {
     for (let b = 0; b < views; ++b) {
       for (let i = 0; i < classes && a !== b; ++i) {
         const anchor = i * views + a;
-        const row: number[] = [];
+        const positive = logit(anchor, i * views + b);
+        const gaps: number[] = [];
         for (let j = 0; j < classes; ++j) {
-          row.push(logit(anchor, j * views + b));
-          if (j !== i) row.push(logit(anchor, j * views + a));
+          if (j === i) continue;
+          gaps.push(logit(anchor, j * views + a) - positive, logit(anchor, j * views + b) - positive);
         }
-        const top = Math.max(...row);
-        const total = top + Math.log(row.reduce((sum, value) => sum + Math.exp(value - top), 0));
-        loss += (total - logit(anchor, i * views + b)) / classes;
+        const top = Math.max(0, ...gaps);
+        const total = gaps.reduce((sum, gap) => sum + Math.exp(gap - top), 0);
+        loss += (top === 0 ? Math.log1p(total) : top + Math.log(Math.exp(-top) + total)) / classes;
       }
     }
   }

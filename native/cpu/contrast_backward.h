@@ -64,9 +64,13 @@ void Contrast<T>::backward_pair(const BlockPair& pair, const ContrastWorker<T>& 
   const Prepared<T> x = of_block(h_, pair.i), y = of_block(h_, pair.j);
   const PairTile<T> tile = tile_of(pair, x, y, worker);
   const std::int64_t x_view = map_.view(pair.i), y_view = map_.view(pair.j);
-  const Softmax<T> softmax{memory_.state.top + place(y_view, pair.i),
-                           memory_.state.top + place(x_view, pair.j), *worker.halves,
-                           x_view != y_view && map_.first_class(pair.i) == map_.first_class(pair.j)};
+  const std::int64_t row_place = place(y_view, pair.i), column_place = place(x_view, pair.j);
+  const Softmax<T> softmax{memory_.state.top + row_place,
+                           memory_.state.top + column_place,
+                           memory_.state.positive + row_place,
+                           memory_.state.positive + column_place,
+                           *worker.halves,
+                           has_positives(pair)};
   worker.halves->set(softmax.row_log, tile.rows, softmax.column_log, tile.columns);
   T *x_gradient[kSide], *y_gradient[kSide];
   const BlockRows<T> x_rows = source(h_, pair.i), y_rows = source(h_, pair.j);

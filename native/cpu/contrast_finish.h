@@ -1,9 +1,10 @@
 // From the log-sum-exp of every sample and view to the loss, its softmax references and the statistics.
 //
-// For anchor i of view a: P_b = logsumexp against view b, Q = logsumexp against its own view, and
-// loss_ab(i) = L_ab - positive with L_ab = logaddexp(P_b, Q). The weight of a pair with view b is exp(S -
-// L_ab); of a pair in the own view it is the sum over b of exp(S - L_ab), so -log sum exp(-L_ab) stands in
-// that place.
+// For anchor i of view a and its positive S+ in view b: N_ab = logsumexp of its negatives in the views a and
+// b, loss_ab(i) = log(1 + exp(N_ab - S+)), which keeps its digits however small it is, and
+// L_ab = logaddexp(N_ab, S+). The weight of a negative in view b is exp(S - L_ab); of one in the own view it
+// is the sum over b of exp(S - L_ab), so -log sum exp(-L_ab) stands in that place. The weight of the positive
+// is exp(S+ - L_ab) - 1 = -exp(N_ab - L_ab), and never taken as that difference.
 #pragma once
 
 #include "cpu/contrast_forward.h"
@@ -27,6 +28,26 @@ double Contrast<T>::share() const {
   return 1 / (static_cast<double>(map_.classes) * (args_.mean ? pairs : 1));
 }
 
+// One anchor's odds against its positive, for a vector of anchors: the sums of its negatives in two views are
+// totals of exp(S - top).
+template <class V>
+struct Odds {
+  V loss, whole, miss;  // loss_ab, L_ab, and the positive's probability less 1
+
+  Odds(V p_top, V p_total, V q_top, V q_total, V positive, bool alone) {
+    using T = typename V::Scalar;
+    const V zero(T(0)), one(T(1)), top = max(p_top, q_top);
+    const V log_total = log(fma(p_total, exp(p_top - top), q_total * exp(q_top - top)));
+    V gap = (top - positive) + log_total;  // N_ab - S+
+    // The loss without negatives is 0 even where the positive is at an infinite distance.
+    if (alone) gap = where(gap > zero, V(static_cast<T>(kNone)), gap);
+    const V odds = exp(min(gap, -gap)), tail = log1p(odds);
+    loss = max(zero, gap) + tail;
+    whole = max(top + log_total, positive) + tail;
+    miss = -(where(gap > zero, one, odds) / (one + odds));
+  }
+};
+
 template <class T>
 void Contrast<T>::finish_block(std::int64_t block) {
   const std::int64_t own = map_.view(block), size = map_.size(block);
@@ -34,27 +55,28 @@ void Contrast<T>::finish_block(std::int64_t block) {
   BlockSums& sums = memory_.sums[block];
   for (std::int64_t i = 0; i < size; i += V::kLanes) {
     const std::int64_t own_at = place(own, block) + i;
-    const V q = V::load(state.top + own_at) + log(V::load(state.total + own_at));
-    const V column = V::ramp() + V(static_cast<T>(i)), zero(T(0));
+    const V q_top = V::load(state.top + own_at), q_total = V::load(state.total + own_at);
+    const V column = V::ramp() + V(static_cast<T>(i)), zero(T(0)), one(T(1));
     const auto real = column < V(static_cast<T>(size));
     const V label = column + V(static_cast<T>(map_.first_class(block)));
     V lowest(Bits<T>::kHuge), inverse = zero;  // exp(-L_ab) summed over b, as inverse * exp(-lowest)
     for (std::int64_t view = 0; view < map_.views; ++view) {
       if (view == own) continue;
       const std::int64_t at = place(view, block) + i;
-      const V top = V::load(state.top + at), p = top + log(V::load(state.total + at));
-      const V high = max(p, q), low = min(p, q);
-      const V both = high + log1p(exp(low - high));
-      both.store(state.top + at);
-      const V terms = where(real, both - V::load(state.positive + at), zero);
-      sums.loss += static_cast<double>(sum(terms));
-      sums.hits += static_cast<double>(
-          sum(where(real, where(V::load(state.first + at) == label, V(T(1)), zero), zero)));
+      const V top = V::load(state.top + at), positive = V::load(state.positive + at);
+      const Odds<V> odds(top, V::load(state.total + at), q_top, q_total, positive, map_.classes == 1);
+      odds.whole.store(state.top + at);
+      odds.miss.store(state.positive + at);
+      sums.loss += static_cast<double>(sum(where(real, odds.loss, zero)));
+      const V first = min(V::load(state.first + at), where(positive == top, label, V(Bits<T>::kHuge)));
+      const V best = where(positive > top, label, first);
+      sums.hits += static_cast<double>(sum(where(real, where(best == label, one, zero), zero)));
       ContrastStats& noted = memory_.stats[block * map_.views + view];
-      const double most_here = static_cast<double>(most(where(real, top, V(static_cast<T>(kNone)))));
+      const V highest = where(real, max(positive, top), V(static_cast<T>(kNone)));
+      const double most_here = static_cast<double>(most(highest));
       if (most_here > noted.max) noted.max = most_here;
-      const V next = min(lowest, both);
-      inverse = fma(inverse, exp(next - lowest), exp(next - both));
+      const V next = min(lowest, odds.whole);
+      inverse = fma(inverse, exp(next - lowest), exp(next - odds.whole));
       lowest = next;
     }
     (lowest - log(inverse)).store(state.top + own_at);

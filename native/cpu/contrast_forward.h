@@ -238,6 +238,11 @@ class Contrast {
     return (view * map_.count + block) * kSide;
   }
 
+  // Whether the diagonal's pairs are positive.
+  bool has_positives(const BlockPair& pair) const {
+    return map_.view(pair.i) != map_.view(pair.j) && map_.first_class(pair.i) == map_.first_class(pair.j);
+  }
+
   void forward() {
     each_pair([&](const BlockPair& pair, const ContrastWorker<T>& worker, const auto& in_turn) {
       fill_tile(pair, worker);
@@ -247,29 +252,30 @@ class Contrast {
       const bool crossed = map_.view(pair.i) != map_.view(pair.j);
       TileStats stats{};
       if (crossed && args_.stats != nullptr) stats = stats_of(worker.logits, tile.rows, tile.columns);
-      mask_logits(worker.logits, tile.rows, tile.columns, tile.diagonal);
+      const bool positives = has_positives(pair);
+      if (positives) keep_positives(pair, worker.logits);
+      mask_logits(worker.logits, tile.rows, tile.columns, tile.diagonal || positives);
       find_tops(worker.logits, tile.rows, tile.columns, *worker.down, *worker.across);
       add_up(worker.logits, tile.rows, tile.columns, map_.first_class(pair.i), map_.first_class(pair.j),
              *worker.down, *worker.across, *worker.halves);
       in_turn();
-      if (crossed) note_crossed(pair, worker, stats);
+      if (crossed) note_crossed(pair, stats);
       merge(*worker.down, tile.rows, memory_.state, place(map_.view(pair.j), pair.i));
       if (!tile.diagonal)
         merge(*worker.across, tile.columns, memory_.state, place(map_.view(pair.i), pair.j));
     });
   }
 
-  void note_crossed(const BlockPair& pair, const ContrastWorker<T>& worker, const TileStats& stats) {
-    const std::int64_t x_view = map_.view(pair.i), y_view = map_.view(pair.j);
-    ContrastStats& noted = memory_.stats[pair.i * map_.views + y_view];
+  void note_crossed(const BlockPair& pair, const TileStats& stats) {
+    ContrastStats& noted = memory_.stats[pair.i * map_.views + map_.view(pair.j)];
     if (stats.least < noted.min) noted.min = stats.least;
     noted.mean += stats.sum;
-    if (map_.first_class(pair.i) != map_.first_class(pair.j)) return;
-    for (std::int64_t i = 0; i < map_.size(pair.i); ++i) {
-      const T positive = worker.logits[i * kSide + i];
-      memory_.state.positive[place(y_view, pair.i) + i] = positive;
-      memory_.state.positive[place(x_view, pair.j) + i] = positive;
-    }
+  }
+
+  void keep_positives(const BlockPair& pair, const T* logits) {
+    T* of_rows = memory_.state.positive + place(map_.view(pair.j), pair.i);
+    T* of_columns = memory_.state.positive + place(map_.view(pair.i), pair.j);
+    for (std::int64_t i = 0; i < map_.size(pair.i); ++i) of_rows[i] = of_columns[i] = logits[i * kSide + i];
   }
 
   double share() const;

@@ -8,11 +8,13 @@
 namespace horoball {
 namespace {
 
-// The logit of a pair that does not exist: a sample with itself, and padding.
+// The logit of a pair that does not exist: a sample with itself, and padding. The positives are left out of
+// the sums too: beside one that is much larger nothing of the negatives would be left.
 constexpr double kNone = -1e30;
 
-// For every sample and every view: the largest logit against that view, the sum of exp(logit - largest), the
-// class (the lowest) at which the largest stands, and the logit of the positive. Each [view][padded sample].
+// For every sample and every view, of the negatives: the largest logit against that view, the sum of
+// exp(logit - largest), and the class (the lowest) at which the largest stands; and the logit of the
+// positive, which finish_block replaces by its softmax probability less 1. Each [view][padded sample].
 template <class T>
 struct LogSums {
   T *top, *total, *first, *positive;
@@ -29,14 +31,14 @@ struct TileStats {
   double least, sum;
 };
 
-// Fills what does not exist.
+// Fills what does not exist. `twins`: the diagonal has samples with themselves, or positives.
 template <class T>
-inline void mask_logits(T* logits, std::int64_t rows, std::int64_t columns, bool diagonal) {
+inline void mask_logits(T* logits, std::int64_t rows, std::int64_t columns, bool twins) {
   const std::int64_t padded = round_up(columns, Vec<T>::kLanes);
   for (std::int64_t i = 0; i < rows; ++i) {
     T* row = logits + i * kBlock<T>;
     for (std::int64_t j = columns; j < padded; ++j) row[j] = static_cast<T>(kNone);
-    if (diagonal) row[i] = static_cast<T>(kNone);
+    if (twins) row[i] = static_cast<T>(kNone);
   }
 }
 
@@ -76,7 +78,8 @@ inline void find_tops(const T* logits, std::int64_t rows, std::int64_t columns, 
 
 // exp(S - v_i) for the row of a pair and exp(S - v_j) for its column are x rise_j fall_i and x rise_i fall_j
 // with x = exp(S - v_i/2 - v_j/2): one exponential serves both. While the v of a tile are within kReach of
-// each other, x is 0 only where both are below 1e-11 (in float64 far less).
+// each other, x is 0 only where both are below 1e-11 (in float64 far less): enough for sums of which the
+// largest term is 1.
 constexpr double kReach = 120;
 
 // exp((v - base)/2) and its inverse, of the rows or the columns of a tile.
@@ -116,10 +119,10 @@ struct TileHalves {
   }
 };
 
-// x, as above.
+// Of what x is taken.
 template <class V, class T>
-HOROBALL_INLINE V shared_exp(V s, T of_row, V of_column) {
-  return exp(fma(V(T(-0.5)), of_column, s - V(T(0.5) * of_row)));
+HOROBALL_INLINE V between(V s, T of_row, V of_column) {
+  return fma(V(T(-0.5)), of_column, s - V(T(0.5) * of_row));
 }
 
 // Back to sums of exp(S - top), of which the largest term is 1.
@@ -151,7 +154,7 @@ inline void add_up_by(const TileHalves<T>& halves, const T* logits, std::int64_t
       const V s = V::load(logits + i * kBlock<T> + j), column_top = V::load(across.top + j);
       const V column_total = V::load(across.total + j);
       if constexpr (kShared) {
-        const V x = shared_exp(s, down.top[i], column_top);
+        const V x = exp(between(s, down.top[i], column_top));
         total = fma(x, V::load(halves.columns.rise + j), total);
         fma(x, V(halves.rows.rise[i]), column_total).store(across.total + j);
       } else {

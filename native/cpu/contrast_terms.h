@@ -22,11 +22,19 @@ struct PairTile {
   bool diagonal;  // a block with itself
 };
 
-// The weight of pair (i, j) is exp(S - row_log[i]) + exp(S - column_log[j]), less 2 where it is positive.
+// By which x (see kReach) is multiplied on the way back, and the least weight that it then gives.
+constexpr int kLift = 90;
+template <class T>
+constexpr T kLeastLifted = static_cast<T>(sizeof(T) == 4 ? 0x1p-36 : 0x1p-932);
+
+// The weight of pair (i, j) is exp(S - row_log[i]) + exp(S - column_log[j]), and row_twin[i] + column_twin[j]
+// where it is positive.
 template <class T>
 struct Softmax {
   const T* row_log;
   const T* column_log;
+  const T* row_twin;
+  const T* column_twin;
   const TileHalves<T>& halves;
   bool positive;  // the diagonal's pairs are
 
@@ -36,7 +44,16 @@ struct Softmax {
     if (!halves.within_reach) return exp(logit - V(row_log[i])) + exp(logit - column);
     const V in_row = V::load(halves.columns.rise + j) * V(halves.rows.fall[i]);
     const V in_both = fma(V::load(halves.columns.fall + j), V(halves.rows.rise[i]), in_row);
-    return shared_exp(logit, row_log[i], column) * in_both;
+    // Where x is too small to be a number, the larger of the two may still be one, and all that its anchors
+    // have. Lifted, x stands still at its lower end, where what it makes is below the least.
+    const V lifted = exp_within<kLift>(between(logit, row_log[i], column)) * in_both;
+    return where(lifted < V(kLeastLifted<T>), V(T(0)), lifted) * V(T(0x1p-90));
+  }
+
+  // Of the positive in row i, where that is column j.
+  template <class V>
+  HOROBALL_INLINE V of_twin(std::int64_t i, std::int64_t j) const {
+    return V(row_twin[i]) + V::load(column_twin + j);
   }
 };
 
@@ -164,7 +181,9 @@ HOROBALL_INLINE V softmax_weight(const PairTile<T>& tile, const Softmax<T>& soft
   if (!crossed && !last) return w;
   const V column = V::ramp() + V(static_cast<T>(j)), zero(T(0));
   V kept = w;
-  if (crossed) kept = where(column == V(static_cast<T>(i)), tile.diagonal ? zero : w - V(T(2)), kept);
+  if (crossed)
+    kept =
+        where(column == V(static_cast<T>(i)), tile.diagonal ? zero : softmax.template of_twin<V>(i, j), kept);
   return where(column < V(static_cast<T>(tile.columns)), kept, zero);
 }
 

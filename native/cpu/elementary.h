@@ -28,22 +28,34 @@ constexpr double kExpTail<double>[] = {
     0.00138888889406454449, 0.000198412699132744878, 0.0000248014956865926888, 2.75572194713886232e-6,
     2.76294507727585076e-7, 2.511697490966571e-8};
 
-// e^x. 0 where x is so low that the result would not be a normal number; x above 88 (709) gives the value
-// there.
-template <class V>
-HOROBALL_INLINE V exp(V x) {
+// Below this e^x is not a normal number.
+template <class T>
+constexpr T kExpLow = sizeof(T) == 4 ? T(-87.3) : T(-708.3);
+
+// 2^kShift e^x: no instruction more than without the shift. Stands still where the result would not be a
+// normal number.
+template <int kShift, class V>
+HOROBALL_INLINE V exp_within(V x) {
   using T = typename V::Scalar;
   constexpr bool kSingle = sizeof(T) == 4;
-  const V low(kSingle ? T(-87.3) : T(-708.3)), high(kSingle ? T(88.3) : T(709.4));
+  constexpr T kShifted = static_cast<T>(kShift * 0.6931471805599453);
+  const V low(kExpLow<T> - kShifted), high((kSingle ? T(88.3) : T(709.4)) - kShifted);
   const V inside = min(high, max(low, x));
-  const V rounder(Bits<T>::kRounder);
+  const V rounder(Bits<T>::kRounder + T(kShift));
   const V shifted = fma(inside, V(T(1.4426950408889634)), rounder);
   const V n = shifted - rounder;
   const V ln2_high(kSingle ? T(-0.693145751953125) : T(-6.93147180369123816490e-01));
   const V ln2_low(kSingle ? T(-1.42860682030941723e-06) : T(-1.90821492927058770002e-10));
   const V r = fma(n, ln2_low, fma(n, ln2_high, inside));
   const V p = fma(r * r, polynomial(r, kExpTail<T>), r) + V(T(1));
-  return where(x < low, V(T(0)), scaled(p, shifted));
+  return scaled(p, shifted);
+}
+
+// e^x. 0 where x is so low that the result would not be a normal number; x above 88 (709) gives the value
+// there.
+template <class V>
+HOROBALL_INLINE V exp(V x) {
+  return where(x < V(kExpLow<typename V::Scalar>), V(typename V::Scalar(0)), exp_within<0>(x));
 }
 
 // log(1 + f) for 1 + f in [2/3, 4/3].

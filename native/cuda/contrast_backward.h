@@ -16,10 +16,10 @@ __device__ T softmax_weight(const Contrast<T>& k, T logit, std::int64_t x_tile, 
                      row_class = map.class_of<T>(x_tile, row), column_class = map.class_of<T>(y_tile, column);
   const bool twin = row_class == column_class;
   if (row_class >= map.classes || column_class >= map.classes || (twin && x_view == y_view)) return 0;
-  const T row_reference = k.reference[y_view * k.e.places + x_tile * kSide<T> + row],
-          column_reference = k.reference[x_view * k.e.places + y_tile * kSide<T> + column];
-  const T w = std::exp(logit - row_reference) + std::exp(logit - column_reference);
-  return twin ? w - T(2) : w;
+  const std::int64_t in_row = y_view * k.e.places + x_tile * kSide<T> + row,
+                     in_column = x_view * k.e.places + y_tile * kSide<T> + column;
+  if (twin) return k.positive[in_row] + k.positive[in_column];
+  return std::exp(logit - k.reference[in_row]) + std::exp(logit - k.reference[in_column]);
 }
 
 // What a thread gathers over its pairs, besides the products.

@@ -1,8 +1,9 @@
 // The forward pass: log-sum-exp of every sample against every view, kept in registers while a block goes
 // through the view's tiles, and from there to the loss and the statistics.
 //
-// For anchor i of view a: P_b = logsumexp against view b, Q = logsumexp against its own view, and
-// loss_ab(i) = L_ab - positive with L_ab = logaddexp(P_b, Q).
+// For anchor i of view a and its positive S+ in view b: N_ab = logsumexp of its negatives in the views a and
+// b, loss_ab(i) = log(1 + exp(N_ab - S+)), which keeps its digits however small it is, and
+// L_ab = logaddexp(N_ab, S+).
 #pragma once
 
 #include "cuda/contrast_plan.h"
@@ -10,7 +11,7 @@
 namespace horoball::gpu {
 namespace {
 
-// The running log-sum-exp of a row over the columns that a thread has seen, in ascending order of class.
+// The running log-sum-exp of a row over the negatives that a thread has seen, in ascending order of class.
 template <class T>
 struct LogSum {
   T top = static_cast<T>(kNone), total = 0;
@@ -48,9 +49,9 @@ struct LogSum {
     }
   }
 
-  __device__ T log() const {
+  __device__ T log_total() const {
     constexpr T kLeast = sizeof(T) == 4 ? T(1.1754943508222875e-38) : T(2.2250738585072014e-308);
-    return top + std::log(total > kLeast ? total : kLeast);
+    return std::log(total < kLeast ? kLeast : total);  // NaN stays
   }
 };
 
@@ -83,7 +84,7 @@ __global__ void __launch_bounds__(kThreads, kTogether)
         const bool twin = column_class + c == row_class;
         const T logit = pair_at<K>(k, g[r][c], s[r][c], i, j).logit;
         const bool real = column_class + c < map.classes;
-        logits[c] = real && !(twin && view == x_view) ? logit : static_cast<T>(kNone);
+        logits[c] = real && !twin ? logit : static_cast<T>(kNone);
         if (!real || view == x_view) continue;
         if (twin) k.positive[view * k.e.places + i] = logit;
         if (row_class >= map.classes) continue;
@@ -129,6 +130,24 @@ __device__ LogSum<T> whole(const Contrast<T>& k, std::int64_t view, std::int64_t
   return sum;
 }
 
+// One anchor's odds against its positive.
+template <class T>
+struct Odds {
+  T loss, whole, miss;  // loss_ab, L_ab, and the positive's probability less 1
+
+  // Of the sums of its negatives in both views; `alone`: there are none.
+  __device__ Odds(LogSum<T> negatives, T positive, bool alone) {
+    const T log_total = negatives.log_total();
+    T gap = (negatives.top - positive) + log_total;  // N_ab - S+
+    // The loss without negatives is 0 even where the positive is at an infinite distance.
+    if (alone && gap > 0) gap = static_cast<T>(kNone);
+    const T odds = std::exp(gap > 0 ? -gap : gap), tail = log1p(odds), whole_top = negatives.top + log_total;
+    loss = gap < 0 ? tail : gap + tail;
+    whole = (whole_top > positive ? whole_top : positive) + tail;
+    miss = -(gap > 0 ? T(1) : odds) / (T(1) + odds);
+  }
+};
+
 // A block is a tile, a thread one of its samples: from log-sum-exp to the references of the softmax weights.
 // A pair in the sample's own view has a weight for every other view, so -log sum exp(-L_ab) stands there.
 template <class T>
@@ -139,27 +158,32 @@ __global__ void contrast_finish(const __grid_constant__ Contrast<T> k) {
   const std::int64_t tile = blockIdx.x, place = tile * kSide<T> + r, own = tile / map.per_view,
                      row_class = map.class_of<T>(tile, r);
   const bool real = row_class < map.classes;
-  const T q = whole(k, own, place).log();
+  const LogSum<T> q = whole(k, own, place);
   T lowest = static_cast<T>(HUGE_VAL), inverse = 0;  // exp(-L_ab) summed over b, as inverse exp(-lowest)
   double loss = 0, hit = 0;
   for (std::int64_t view = 0; view < map.views; ++view) {
     const std::int64_t at = view * k.e.places + place;
-    LogSum<T> sum;
+    T highest = static_cast<T>(-HUGE_VAL);
     if (view != own) {
-      sum = whole(k, view, place);
-      const T p = sum.log(), high = p > q ? p : q, low = p > q ? q : p;
-      const T both = high + log1p(static_cast<T>(std::exp(low - high)));
-      k.reference[at] = both;
+      LogSum<T> sum = whole(k, view, place);
+      const T positive = real ? k.positive[at] : T(0), top = sum.top;
+      const bool hits_it = positive > top || (positive == top && row_class < sum.first);
+      highest = positive > top ? positive : top;
+      sum.merge(q.top, q.total, q.first);
+      const Odds<T> odds(sum, positive, map.classes == 1);
+      k.reference[at] = odds.whole;
+      k.positive[at] = odds.miss;
       if (real) {
-        loss += static_cast<double>(both - k.positive[at]);
-        hit += sum.first == row_class ? 1 : 0;
+        loss += static_cast<double>(odds.loss);
+        hit += hits_it ? 1 : 0;
       }
-      const T next = both < lowest ? both : lowest;
-      inverse = inverse * static_cast<T>(std::exp(next - lowest)) + static_cast<T>(std::exp(next - both));
+      const T next = odds.whole < lowest ? odds.whole : lowest;
+      inverse =
+          inverse * static_cast<T>(std::exp(next - lowest)) + static_cast<T>(std::exp(next - odds.whole));
       lowest = next;
     }
     if (!k.wants_stats) continue;
-    tops[r] = real && view != own ? static_cast<double>(sum.top) : -HUGE_VAL;
+    tops[r] = real && view != own ? static_cast<double>(highest) : -HUGE_VAL;
     __syncthreads();
     if (r == 0) {
       double most = -HUGE_VAL;

@@ -44,11 +44,12 @@ struct Contrast {
   bool wants_stats, wants_params;
   std::int64_t forward_parts, backward_parts;
 
-  T *top, *total;       // [part][view][place]: the largest logit against a view, sum of exp(logit - largest)
+  T *top, *total;       // [part][view][place], of negatives: the largest logit against a view, and the sum
+                        // of exp(logit - largest)
   std::int32_t* first;  // the class (the lowest) at which it stands
-  T* positive;          // [view][place]
-  T* reference;  // [view][place]: the weight of a pair is exp(logit - reference of its row) and the same
-                 // of its column, less 2 where it is positive
+  T* positive;          // [view][place]: its logit, and from contrast_finish on its probability less 1
+  T* reference;  // [view][place]: the weight of a negative is exp(logit - reference of its row) and the
+                 // same of its column
   double *least, *sum;  // of a forward block's logits
   double *loss, *hits;  // of a tile
   double* most;         // [tile][view]

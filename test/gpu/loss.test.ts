@@ -1,6 +1,7 @@
 // The loss on the device, against the CPU: every geometry, heads and guards, awkward counts of views and classes.
 import type { ExecutionContext } from 'ava';
 import { hybridContrastiveLoss, type LossOptions, type Matrix, matrix } from '../../lib/index.ts';
+import { clusters, gradients } from '../loss-batch.ts';
 import { close, cloud, noise, type RealsType, types, within } from '../support.ts';
 import { gpu, sayDevice } from './device.ts';
 
@@ -42,10 +43,15 @@ function ballPoints(type: RealsType, n: number, d: number, c: number): Matrix {
   return rows;
 }
 
-function compare(t: ExecutionContext, options: LossOptions, type: RealsType, what: string): void {
+function compare(
+  t: ExecutionContext,
+  options: LossOptions,
+  type: RealsType,
+  what: string,
+  limit = within(type, 1e-11, 1e-5),
+): void {
   const want = hybridContrastiveLoss.sync(options);
   const got = hybridContrastiveLoss.sync({ ...options, device: 'cuda' });
-  const limit = within(type, 1e-11, 1e-5);
   const stats = ({ min, mean, max, accuracy }: typeof want.stats) => [min, mean, max, accuracy];
   close(t, [got.loss], [want.loss], limit, `${what}, loss`);
   close(t, stats(got.stats), stats(want.stats), limit, `${what}, statistics`);
@@ -106,6 +112,35 @@ gpu('hybridContrastiveLoss: a point outside the ball', (t) => {
   t.is(want.loss, Infinity);
   t.is(got.loss, Infinity);
   close(t, got.gradHyperbolic!.data, want.gradHyperbolic!.data, 1e-5, 'gradient');
+});
+
+// At these temperatures the losses are from 1e-2 down to 1e-31 and, hyperbolic in float32, 0. What rounding takes
+// from a logit of 70 is a relative error of the loss.
+for (const cold of [0.23, 0.1, 0.0285]) {
+  gpu(`hybridContrastiveLoss: well separated classes at ${cold} of the temperature`, (t) => {
+    for (const type of types) {
+      for (const geometry of ['hybrid', 'euclidean', 'hyperbolic', 'chordal'] as const) {
+        for (const tied of [false, true]) {
+          const { euclidean, hyperbolic } = clusters(type, 10, 3, 7, 0.6);
+          const heads = tied ? { euclidean, tied } : { euclidean, hyperbolic };
+          const how = { geometry, views: 3, c: 0.6, tauE: 0.4 * cold, tauH: 1.2 * cold, lambda: 0.5 };
+          const what = `${type.name}, ${geometry}, tied ${tied}`;
+          compare(t, { ...heads, ...how }, type, what, within(type, 1e-11, 1e-4));
+        }
+      }
+    }
+  });
+}
+
+gpu('hybridContrastiveLoss: no negatives', (t) => {
+  for (const type of types) {
+    const hyperbolic = ballPoints(type, 3, 4, 1);
+    hyperbolic.data.fill(2, 4, 8);
+    const options = { euclidean: unitRows(type, 3, 4), hyperbolic, views: 3, c: 1 };
+    const got = hybridContrastiveLoss.sync({ ...options, device: 'cuda' });
+    t.is(got.loss, 0);
+    for (const each of gradients(got)) t.true(each.every((value) => value === 0));
+  }
 });
 
 gpu('hybridContrastiveLoss: without gradients', (t) => {
