@@ -50,7 +50,7 @@ export interface LogitOptions<T extends Reals = Reals> {
   tauE?: number | undefined;
   /** Temperature of the distance, > 0; default 0.2, as published. */
   tauH?: number | undefined;
-  /** Weight of the distance, >= 0; default 0.5, as published. */
+  /** Weight of the distance, >= 0; default 0.5, as published. With 0 an infinite distance counts for nothing too. */
   lambda?: number | undefined;
   /** The curvature is -c, c > 0. Not needed by `euclidean`, nor by untied `chordal`. */
   c?: number | undefined;
@@ -86,7 +86,10 @@ export interface LossResult<T extends Reals = Reals> {
   gradEuclidean?: Matrix<T>;
   /** In the points of `hyperbolic`. Only when gradients were wanted and it was given. */
   gradHyperbolic?: Matrix<T>;
-  /** Only when gradients were wanted. Tied: c acts through the radius of the points too. */
+  /**
+   * Only when gradients were wanted. Tied: c acts through the radius of the points too. An infinite distance counts as
+   * 1e30 (1e300 in float64), so that lambda has a gradient at 0 where points lie on the rim or outside.
+   */
   gradParams?: { tauE: number; tauH: number; lambda: number; c: number };
   stats: LossStats;
 }

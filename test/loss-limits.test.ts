@@ -1,11 +1,17 @@
-// The loss at its ends: anchors that are far from all their negatives, and no negatives.
+// The loss at its ends: anchors that are far from all their negatives, no negatives, and rows on or outside the rim.
 import test from 'ava';
-import { hybridContrastiveLoss, type LossOptions, matrix } from '../lib/index.ts';
+import {
+  hybridContrastiveLoss,
+  type LossOptions,
+  type LossResult,
+  matrix,
+  type Reals,
+} from '../lib/index.ts';
 import { geometries } from '../lib/loss.ts';
 import { batch, clusters, gradients } from './loss-batch.ts';
 import { wide } from './metric-cases.ts';
 import { hybridLoss, table } from './oracle.ts';
-import { close, types, within } from './support.ts';
+import { close, type RealsType, types, within } from './support.ts';
 
 const c = 0.6;
 const [classes, views, cols] = [10, 3, 7];
@@ -140,5 +146,81 @@ test('no negatives: the loss is 0 and so are its gradients, with a positive at a
         }
       }
     }
+  }
+});
+
+test('NaN shows, where the loss is small and where there are no negatives', (t) => {
+  for (const type of types) {
+    const { euclidean, hyperbolic } = clusters(type, classes, views, cols, c);
+    hyperbolic.data[3 * cols] = Number.NaN;
+    const alone = { euclidean: head(euclidean.data, views), hyperbolic: head(hyperbolic.data, views) };
+    alone.hyperbolic.data[0] = Number.NaN;
+    for (const heads of [{ euclidean, hyperbolic }, alone]) {
+      for (const lambda of [0.5, 0]) {
+        const got = hybridContrastiveLoss.sync({ ...heads, ...settings('hybrid', 0.03), lambda });
+        t.is(got.loss, Number.NaN);
+        for (const each of gradients(got).slice(0, 2)) t.true(each.every(Number.isNaN));
+      }
+    }
+  }
+});
+
+function head(data: Reals, rows: number) {
+  return matrix(data.slice(0, rows * cols), rows, cols);
+}
+
+/** A batch some of whose points are on the rim, outside it, and the same. */
+function beyond(type: RealsType) {
+  const made = batch(type, 12, 4, 1);
+  const { data } = made.hyperbolic;
+  data.fill(2, 8, 12);
+  data.fill(0, 12, 16);
+  data[12] = 1; // the positive of the row before
+  data.copyWithin(28, 8, 12);
+  data.fill(1e4, 32, 36);
+  return made;
+}
+
+test('lambda 0: the Euclidean loss, wherever the points of the ball are', (t) => {
+  for (const type of types) {
+    for (const compat of [undefined, 'hypmix'] as const) {
+      for (const heads of [batch(type, 12, 4, 1), beyond(type), { ...batch(type, 12, 4, 1), tied: true }]) {
+        const options = { ...('tied' in heads ? { euclidean: heads.euclidean, tied: true } : heads), compat };
+        const shared = { ...options, views: 2, c: 1, tauE: 0.3 };
+        const got = hybridContrastiveLoss.sync({ ...shared, lambda: 0 });
+        const want = hybridContrastiveLoss.sync({ ...shared, geometry: 'euclidean' });
+        close(t, [got.loss], [want.loss], within(type, 1e-14, 1e-6), 'loss');
+        t.deepEqual(got.stats, want.stats);
+        close(
+          t,
+          got.gradEuclidean!.data,
+          want.gradEuclidean!.data,
+          within(type, 1e-14, 1e-6),
+          'gradient in e',
+        );
+        if (!('tied' in heads)) t.true(got.gradHyperbolic!.data.every((value) => value === 0));
+        const { tauE, tauH, lambda, c } = got.gradParams!;
+        close(t, [tauE], [want.gradParams!.tauE], within(type, 1e-14, 1e-6), 'tauE');
+        t.deepEqual([tauH, c].map(Math.abs), [0, 0]);
+        t.false(Number.isNaN(lambda));
+      }
+    }
+  }
+});
+
+test('lambda 0: its own gradient is that of the formula', (t) => {
+  const { euclidean, hyperbolic } = batch(Float64Array, 12, 4, 1);
+  const options = { views: 2, c: 1, tauE: 0.3, tauH: 0.7, lambda: 0 };
+  const { gradParams } = hybridContrastiveLoss.sync({ euclidean, hyperbolic, ...options });
+  const [e, h] = [table(euclidean.data, 4), table(hyperbolic.data, 4)];
+  const want = slope(options, 'lambda', 1e-6, () => hybridLoss(e, h, { ...options, geometry: 'hybrid' }));
+  close(t, [gradParams!.lambda], [want], 1e-8, 'lambda');
+});
+
+test('points outside: an infinite loss has gradients that are numbers', (t) => {
+  for (const type of types) {
+    const got: LossResult = hybridContrastiveLoss.sync({ ...beyond(type), views: 2, c: 1 });
+    t.is(got.loss, Infinity);
+    for (const each of gradients(got)) t.false(each.some(Number.isNaN));
   }
 });

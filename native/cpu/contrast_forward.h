@@ -30,7 +30,8 @@ class Contrast {
     const double radius = shared ? tied.radius : 1;
     const bool hybrid = args.geometry == Geometry::hybrid;
     scale_ = {static_cast<T>(1 / args.tau_e), static_cast<T>((hybrid ? args.lambda : 1) / args.tau_h),
-              static_cast<T>(radius * radius), static_cast<T>(radius)};
+              static_cast<T>(radius * radius), static_cast<T>(radius), static_cast<T>(HUGE_VAL)};
+    if (scale_.h_share == 0) scale_.infinite = kFarthest<T>;
     backward_ = e_.gradient != nullptr || h_.gradient != nullptr || args.grad_params != nullptr;
   }
 

@@ -51,9 +51,11 @@ struct BlockRows {
 };
 
 // The constants of the logit  e_share <e_i,e_j> - h_share d(h_i,h_j), the distance taken at ratio * s.
+// `infinite` is the distance from a row outside: kFarthest where h_share is 0, which it must not turn into
+// NaN.
 template <class T>
 struct LogitScale {
-  T e_share, h_share, ratio, radius;
+  T e_share, h_share, ratio, radius, infinite;
 };
 
 }  // namespace

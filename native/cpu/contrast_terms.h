@@ -135,9 +135,9 @@ struct Pairs {
     p.qx = V(tile.x.q[i]);
     p.qy = V::load(tile.y.q + j);
     const V s = p.s;
-    if constexpr (Card::kBounded && !kTied) p.s = where(s < V(static_cast<T>(-kOutside)), s, V(T(0)));
+    if constexpr (Card::kBounded && !kTied) p.s = where(s > V(static_cast<T>(-kOutside)), V(T(0)), s);
     p.distance = card.distance(scaled_s(p), p.qx, p.qy);
-    if constexpr (Card::kBounded && !kTied) p.distance = where(s > p.s, s, p.distance);
+    if constexpr (Card::kBounded && !kTied) p.distance = where(s > p.s, V(tile.scale.infinite), p.distance);
     if constexpr (kTied) {
       p.nx = V(tile.scale.ratio) * p.nx;
       p.ny = V(tile.scale.ratio) * p.ny;
@@ -233,7 +233,7 @@ struct Weighing {
     const V s = pairs.scaled_s(p), zero(T(0));
     const Slope<V> slope = pairs.card.slope(s, p.qx, p.qy);
     const V pull = kTied ? V(tile.scale.h_share * tile.scale.ratio) * (w * slope.pull) : w * slope.pull;
-    sums.distance = sums.distance + halved(w * min(V(Bits<T>::kHuge), p.distance));
+    sums.distance = sums.distance + halved(w * min(V(kFarthest<T>), p.distance));
     sums.curvature =
         sums.curvature + halved(w * pairs.card.by_curvature(p.distance, s, p.qx, p.qy, p.nx, p.ny));
     const auto is_near = p.s < p.near_below;

@@ -51,6 +51,7 @@ class ContrastCall {
     const double h_share = (hybrid ? args_.lambda : 1) / args_.tau_h, radius = K::kTied ? tied.radius : 1;
     k_.e_share = static_cast<T>(1 / args_.tau_e);
     k_.h_share = static_cast<T>(h_share);
+    k_.infinite = k_.h_share == 0 ? kFarthest<T> : static_cast<T>(HUGE_VAL);
     k_.ratio = static_cast<T>(radius * radius);
     k_.tied_q = static_cast<T>(tied_quantity(args_, static_cast<double>(static_cast<T>(radius))));
     const double pairs = static_cast<double>(views * (views - 1));

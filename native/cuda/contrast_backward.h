@@ -52,13 +52,13 @@ __device__ bool weigh(const Contrast<T>& k, std::int64_t x_tile, std::int64_t y_
         with_e = K::kTied ? k.e_share * w : w;
       }
       if constexpr (K::kH) {
-        constexpr T kHuge = sizeof(T) == 4 ? T(1e36) : T(1e306);
+        constexpr T kMost = kFarthest<T>;
         const T squared = scaled_s<K>(k, p);
         const Slope<T> slope = card.slope(squared, p.qx, p.qy);
         const T pull = K::kTied ? k.h_share * k.ratio * (w * slope.pull) : w * slope.pull;
         const bool is_near = p.s < p.near_below;
         const T far = is_near ? T(0) : pull;
-        sums[kDistance] += w * (p.distance < kHuge ? p.distance : kHuge);
+        sums[kDistance] += w * (p.distance < kMost ? p.distance : kMost);
         if (k.wants_params) {
           sums[kCurvature] += w * card.by_curvature(p.distance, squared, p.qx, p.qy, p.nx, p.ny);
         }

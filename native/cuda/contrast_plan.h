@@ -40,6 +40,7 @@ struct Contrast {
   ViewMap map;
   double c;
   T e_share, h_share, ratio, tied_q;  // the logit is e_share <e,e> - h_share d, at ratio * s where tied
+  T infinite;                         // d from a row outside: kFarthest where h_share is 0, lest it be NaN
   Shares shares;
   bool wants_stats, wants_params;
   std::int64_t forward_parts, backward_parts;
@@ -97,9 +98,9 @@ __device__ Pair<T> pair_at(const Contrast<T>& k, T g, T s, std::int64_t i, std::
       p.qy = K::kTied ? k.tied_q : k.h.q[j];
       // A pair at infinite distance (a point outside the ball) has no gradient: it goes on as a coincident
       // one.
-      if constexpr (K::Card::kBounded && !K::kTied) p.s = s < static_cast<T>(-kOutside) ? s : T(0);
+      if constexpr (K::Card::kBounded && !K::kTied) p.s = s > static_cast<T>(-kOutside) ? T(0) : s;
       p.distance = card.distance(scaled_s<K>(k, p), p.qx, p.qy);
-      if constexpr (K::Card::kBounded && !K::kTied) p.distance = s > p.s ? s : p.distance;
+      if constexpr (K::Card::kBounded && !K::kTied) p.distance = s > p.s ? k.infinite : p.distance;
       if constexpr (K::kTied) {
         p.nx = k.ratio * p.nx;
         p.ny = k.ratio * p.ny;

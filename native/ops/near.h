@@ -8,6 +8,10 @@ namespace {
 // A row that is outside the metric's domain: every pair with it counts as near, and is looked at by itself.
 constexpr double kOutside = -1e30;
 
+// What an infinite distance counts as where it is a factor: of a weight that may be 0, in a sum.
+template <class T>
+constexpr T kFarthest = static_cast<T>(sizeof(T) == 4 ? 1e30 : 1e300);
+
 // s = |x|^2 + |y|^2 - 2<x,y> is taken directly from the rows below this part of the two norms: there float32
 // would keep no digit of a near pair.
 constexpr double kNear = 0.01;

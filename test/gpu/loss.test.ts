@@ -143,6 +143,18 @@ gpu('hybridContrastiveLoss: no negatives', (t) => {
   }
 });
 
+gpu('hybridContrastiveLoss: lambda 0 with points outside the ball', (t) => {
+  for (const type of types) {
+    const hyperbolic = ballPoints(type, 8, 3, 1);
+    hyperbolic.data.fill(2, 6, 12);
+    const options = { euclidean: unitRows(type, 8, 3), hyperbolic, views: 2, lambda: 0, c: 1 };
+    compare(t, options, type, type.name);
+    const got = hybridContrastiveLoss.sync({ ...options, device: 'cuda' });
+    t.true(Number.isFinite(got.loss));
+    t.true(got.gradHyperbolic!.data.every((value) => value === 0));
+  }
+});
+
 gpu('hybridContrastiveLoss: without gradients', (t) => {
   const euclidean = unitRows(Float32Array, 12, 4);
   compare(t, { euclidean, tied: true, views: 3, c: 1, grad: false }, Float32Array, 'no gradients');
