@@ -19,7 +19,7 @@ import {
   mobiusSub,
   project,
 } from '../lib/index.ts';
-import { cards, forward, gradients, pointsOf } from './row-points.ts';
+import { cards, forward, gradients, isSpoilt, pointsOf, spoilt } from './row-points.ts';
 import { cloud, eachClose, inner, type RealsType, relativeError, types, within } from './support.ts';
 
 const finite = (...all: readonly (Matrix | undefined)[]) =>
@@ -84,26 +84,43 @@ for (const card of cards) {
     t.notThrows(() => fc.assert(fc.property(pair, run), { seed: 11, numRuns: 150 }));
   });
 
-  test(`${card.name}: a NaN stays in its row`, (t) => {
-    const inputs = pointsOf(card, Float64Array, 4, 3, 1);
-    const spoilt = inputs.map((each, i) => {
-      const data = each.data.slice();
-      const place = card.family === 'matvec' ? 1 : 0;
-      if (i === place) data[each.cols] = Number.NaN; // in row 1
-      return matrix(data, each.rows, each.cols);
-    });
-    const [good, bad] = [forward(card, inputs, { c: 1 }), forward(card, spoilt, { c: 1 })];
-    const rowsOf = ({ data, rows, cols }: Matrix) =>
-      Array.from({ length: rows }, (_, i) => [...data.subarray(i * cols, (i + 1) * cols)]);
-    if (card.family === 'midpoint') {
-      t.true(bad.data.every(Number.isNaN));
-      return;
+  test(`${card.name}: a NaN makes its row NaN, in whichever input it is, and no other`, (t) => {
+    for (const type of types) {
+      for (const compat of [undefined, 'hypmix'] as const) {
+        for (const d of [1, 3, 9, 33]) {
+          const inputs = pointsOf(card, type, 4, d, 1);
+          const good = forward(card, inputs, { c: 1, compat });
+          for (const place of inputs.keys()) {
+            if (card.inputs[place]!.name === 'weights') continue; // refused
+            const bad = forward(card, spoilt(inputs, place), { c: 1, compat });
+            const want = good.data.map((value, at) =>
+              isSpoilt(card, place, at, good.cols) ? Number.NaN : value,
+            );
+            t.deepEqual(bad.data, want, `${type.name}, ${compat}, ${card.inputs[place]!.name}, ${d} columns`);
+          }
+        }
+      }
     }
-    rowsOf(bad).forEach((row, i) => {
-      if (i === 1) t.true(row.some(Number.isNaN));
-      else t.deepEqual(row, rowsOf(good)[i]);
-    });
   });
+
+  if (card.family === 'row') {
+    test(`${card.name}: so are the gradients of that row`, (t) => {
+      for (const type of types) {
+        const inputs = pointsOf(card, type, 4, 9, 1);
+        const weights = forward(card, inputs, { c: 1 });
+        const good = gradients(card, inputs, { c: 1 }, weights);
+        for (const place of inputs.keys()) {
+          const bad = gradients(card, spoilt(inputs, place), { c: 1 }, weights);
+          bad.inputs.forEach(({ data, cols }, i) => {
+            const want = good.inputs[i]!.data.map((value, at) =>
+              Math.floor(at / cols) === 1 ? Number.NaN : value,
+            );
+            t.deepEqual(data, want, `${type.name}, ${card.inputs[place]!.name}`);
+          });
+        }
+      }
+    });
+  }
 }
 
 // ---- Coincident and nearly coincident points -------------------------------------------------------------

@@ -83,6 +83,17 @@ export function pointsOf(
   });
 }
 
+/** The inputs with a NaN as the last coordinate of row 1 of one of them. */
+export function spoilt(inputs: readonly Matrix[], place: number): Matrix[] {
+  return inputs.map((each, i) => (i === place ? moved(each, 2 * each.cols - 1, Number.NaN) : each));
+}
+
+/** Whether an element of the result is to be NaN where input `place` is spoilt. */
+export function isSpoilt({ family }: RowCard, place: number, at: number, cols: number): boolean {
+  if (family === 'midpoint' || (family === 'matvec' && place === 0)) return true;
+  return (family === 'planes' && place > 0 ? at % cols : Math.floor(at / cols)) === 1;
+}
+
 /** The derivative of f at 0, by five points. */
 export function slope(f: (h: number) => number, h = 1e-4): number {
   return (8 * (f(h) - f(-h)) - (f(2 * h) - f(-2 * h))) / (12 * h);

@@ -7,8 +7,7 @@ namespace {
 
 template <class Card>
 RowFormula formula() {
-  return {&Card::kInfo, Card::kPairScaled, Card::template beta<double>, Card::template terms<double>,
-          slopes<Card>};
+  return {&Card::kInfo, Card::kPairScaled, Card::template beta<double>, terms<Card>, slopes<Card>};
 }
 
 template <class... Cards>

@@ -33,7 +33,7 @@ template <class... Cards>
 __device__ RowTerms<double> terms_among(rowwise::RowList<Cards...>, int op, const State& s) {
   RowTerms<double> terms;
   int i = 0;
-  (static_cast<void>(op == i++ ? (terms = Cards::terms(s), 0) : 0), ...);
+  (static_cast<void>(op == i++ ? (terms = rowwise::terms<Cards>(s), 0) : 0), ...);
   return terms;
 }
 template <class... Cards>

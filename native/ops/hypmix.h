@@ -44,8 +44,8 @@ HD T tanhc(const T& z) {
 
 template <class T>
 HD T arsinh(const T& x) {
-  const double clamped = std::fmax(std::asinh(value(x)), std::log(kLeastLog));
-  return chain(x, clamped, 1 / std::hypot(1.0, value(x)));
+  const double least = std::log(kLeastLog), f = std::asinh(value(x));
+  return chain(x, f < least ? least : f, 1 / std::hypot(1.0, value(x)));
 }
 
 // What the projection multiplies a vector by.

@@ -1,5 +1,4 @@
-// The chain rule of the row cards, once for all of them: what a row-wise family asks of a formula on the way
-// back.
+// What a row-wise family asks of a formula, there and back: its terms, and the chain rule once for all cards.
 #pragma once
 
 #include "row_card.h"
@@ -26,6 +25,16 @@ HD double inside_of(bool hypmix, double c, double high, double low) {
   const double lost = (1 - rest) - product;  // rest + lost is 1 - product exactly
   const double inside = rest + (lost - error - c * low);
   return hypmix || !(inside < kRim) ? inside : kRim;
+}
+
+// Whether a row holds a NaN (or is beyond float64's range): its squared norms tell of every coordinate.
+HD bool is_spoilt(const RowState<double>& s) { return s.x2 != s.x2 || s.y2 != s.y2 || s.u2 != s.u2; }
+
+// The card's terms; all NaN of a spoilt row, whether or not the formula looks at what is.
+template <class Card>
+HD RowTerms<double> terms(const RowState<double>& s) {
+  if (is_spoilt(s)) return {NAN, NAN, NAN, NAN, NAN};
+  return Card::terms(s);
 }
 
 // How many vectors a card's formula speaks of; the families of their own hand over what their notes say.
@@ -86,6 +95,10 @@ HD void slopes(const RowState<double>& s, const RowWeights& w, RowSlopes& out) {
   }
   out.terms = {k.x.v, k.y.v, k.p.v, k.u.v, k.value.v};
   out.c = l.d[kC];
+  if (is_spoilt(s)) {
+    out.terms = {NAN, NAN, NAN, NAN, NAN};
+    for (int i = 0; i < places; ++i) l.d[i] = NAN;
+  }
   out.t = l.d[kT];
   out.x2 = l.d[kX2];
   if constexpr (n == 1) out.time = l.d[kTime];

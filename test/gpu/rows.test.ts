@@ -1,6 +1,6 @@
 // The row-wise operations on the device, against the CPU: every card, forward and backward.
 import { matrix } from '../../lib/index.ts';
-import { cards, forward, gradients, pointsOf } from '../row-points.ts';
+import { cards, forward, gradients, isSpoilt, pointsOf, spoilt } from '../row-points.ts';
 import { close, noise, types, within } from '../support.ts';
 import { gpu, sayDevice } from './device.ts';
 
@@ -25,6 +25,20 @@ for (const card of cards) {
           const got = forward(card, inputs, { c: 1, compat, device: 'cuda' });
           close(t, got.data, want.data, within(type, 1e-12, 1e-6), `${type.name} ${n} x ${d}`);
         }
+      }
+    }
+  });
+
+  gpu(`${card.name}: a NaN makes its row NaN and no other`, (t) => {
+    for (const compat of guards) {
+      const options = { c: 1, compat, device: 'cuda' } as const;
+      const inputs = pointsOf(card, Float32Array, 4, 33, 1);
+      const good = forward(card, inputs, options);
+      for (const place of inputs.keys()) {
+        if (card.inputs[place]!.name === 'weights') continue; // refused
+        const bad = forward(card, spoilt(inputs, place), options);
+        const want = good.data.map((v, at) => (isSpoilt(card, place, at, good.cols) ? Number.NaN : v));
+        t.deepEqual(bad.data, want, card.inputs[place]!.name);
       }
     }
   });
