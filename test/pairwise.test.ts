@@ -100,7 +100,7 @@ for (const name of metricCases) {
   test(`${name}, float32: distances and gradients are those of float64 at the same points`, (t) => {
     const c = 0.8;
     const options = optionsOf(name, c);
-    const limit = name === 'hypmix' ? 5e-5 : 5e-6; // its slope cancels near the rim
+    const limit = 5e-6;
     for (const [n, m, d] of [
       [9, 5, 3],
       [66, 31, 2],
@@ -195,9 +195,54 @@ test("compat: where the clamp acts, the gradient goes on with artanh's slope at 
     const along = rows.map((_, k) => slope((h) => straight(rows.with(k, rows[k]! + h), c)));
     const options = { c, compat: 'hypmix', gradC: new Float64Array(1) } as const;
     const [gradX, gradY] = pairwiseDistance.vjp.sync(x, y, new type(1).fill(1), options);
-    close(t, [...gradX!.data, ...gradY!.data], along, within(type, 5e-8, 1e-3), `${type.name}: points`);
+    close(t, [...gradX!.data, ...gradY!.data], along, within(type, 5e-8, 1e-5), `${type.name}: points`);
     const byC = slope((h) => straight(rows, c + h));
-    close(t, options.gradC, [byC], within(type, 5e-8, 1e-3), `${type.name}: c`);
+    close(t, options.gradC, [byC], within(type, 5e-8, 1e-5), `${type.name}: c`);
+  }
+});
+
+test('compat: gradients in float32 at every curvature, from the origin to the rim', (t) => {
+  for (const c of [1e-12, 1e-8, 1e-4, 0.01, 0.8, 10]) {
+    for (const reach of [1e-3, 0.3, 0.9, 0.99, 0.999, 0.9999, 0.99999]) {
+      const size = Math.min(3, 1 / Math.sqrt(c)) * reach;
+      const [x, y] = [cloud(Float32Array, 40, 17, size, 1), cloud(Float32Array, 30, 17, size, 2)];
+      const all = [x, y, cloud(Float32Array, 40, 30, 1, 3)];
+      const options = { c, compat: 'hypmix' } as const;
+      const [got, want] = [results(all, options), results(all.map(wide), options)];
+      const what = `c ${c}, reach ${reach}`;
+      close(t, got.x, want.x, 2e-6, `${what}: gradient in x`);
+      close(t, got.y, want.y, 2e-6, `${what}: gradient in y`);
+      close(t, got.c, want.c, 3e-5, `${what}: gradient in c`);
+    }
+  }
+});
+
+test('compat: the gradient in c where c is small, by the limit of the formula', (t) => {
+  // d is 2|w| + 2/3 c|w|^3 + ..., |w| = sqrt(s D)/(D + e), D = 1 + c (s - |x|^2 - |y|^2) + ... and e = 1e-5.
+  const [x, y] = [Float64Array.of(0.3, -0.4), Float64Array.of(0.5, 1.1)];
+  const [s, shared, e] = [0.2 ** 2 + 1.5 ** 2, 0.25 + 1.46, 1e-5];
+  const w = Math.sqrt(s) / (1 + e);
+  const want = w * (s - shared) * (1 - 2 / (1 + e)) + (2 / 3) * w ** 3;
+  for (const c of [1e-7, 1e-9, 1e-12]) {
+    const gradC = new Float64Array(1);
+    pairwiseDistance.vjp.sync(x, y, Float64Array.of(1), { c, compat: 'hypmix', gradC });
+    close(t, gradC, [want], 100 * c + 1e-13, `c ${c}`);
+  }
+});
+
+test('a NaN makes its row of distances NaN and no other', (t) => {
+  for (const type of types) {
+    for (const name of metricCases) {
+      const [x, y] = [cloud(type, 30, 9, 0.9, 1), cloud(type, 40, 9, 0.9, 2)].map((points) =>
+        pointsOf(name, points, 1),
+      );
+      const options = optionsOf(name, 1);
+      const good = pairwiseDistance.sync(x!, y!, options).data;
+      x!.data[7 * x!.cols + 4] = Number.NaN;
+      const bad = pairwiseDistance.sync(x!, y!, options).data;
+      const want = good.map((value, at) => (Math.floor(at / 40) === 7 ? Number.NaN : value));
+      t.deepEqual(bad, want, `${type.name} ${name}`);
+    }
   }
 });
 

@@ -111,11 +111,13 @@ for (const type of types) {
   });
 
   test(`${type.name}: a row with NaN is never answered`, (t) => {
-    const rows = cloud(type, 200, 8, 0.9);
-    rows.data[8 * 17] = Number.NaN;
-    const { indices } = topK.sync(rows, rows, { k: 200, c: 1 });
-    t.false(indices.includes(17));
-    t.is(indices[199], -1);
+    for (const name of metricCases) {
+      const rows = pointsOf(name, cloud(type, 200, 8, 0.9), 1);
+      rows.data[rows.cols * 17] = Number.NaN;
+      const { indices } = topK.sync(rows, rows, { ...optionsOf(name, 1), k: 200 });
+      t.false(indices.includes(17), name);
+      t.is(indices[199], -1, name);
+    }
   });
 }
 

@@ -34,24 +34,38 @@ struct PoincareHypmix {
   }
   HD double rank_at(double d, double) const { return std::expm1(std::sqrt(c) * d); }
 
+  // By s with a and b held, in which D^2 - c s D is D a b; and by a and b, each times the other.
   template <class V>
   HD Slope<V> slope(V s, V a, V b) const {
     const Parts<V> p = parts(s, a, b);
-    const V weight = artanh_slope(p);
-    // d|w|/ds with a and b held, then d|w|/dD with s held.
-    const V by_d = by_denominator(p, s);
-    const V by_s = weight * (constant<V>(0.5) * p.big * p.inverse_root * p.inverse + constant<V>(c) * by_d);
-    const V lift = constant<V>(-2 * c) * weight * by_d;
-    return {constant<V>(2) * by_s, lift * b, lift * a};
+    const V bias = constant<V>(kBias), cs = constant<V>(c) * s;
+    const V common = artanh_slope(p) * p.inverse_root * p.inverse * p.inverse;
+    const V lift = common * cs * (p.big - bias);
+    return {common * fma(p.big, a * b, bias * (p.big + cs)), lift * b, lift * a};
   }
 
+  // 2/sqrt(c) artanh(t) in c: by the series of t/(1 - t^2) - artanh(t) where t is small, and there alone, as
+  // it would cancel near the clamp.
   template <class V>
   HD V by_curvature(V d, V s, V a, V b, V nx, V ny) const {
+    // Of the series, over t^3.
+    constexpr double kSeries[] = {2. / 3,   4. / 5,   6. / 7,   8. / 9,   10. / 11,
+                                  12. / 13, 14. / 15, 16. / 17, 18. / 19, 20. / 21};
+    constexpr int kTerms = kIsSingle<V> ? 7 : 10;
+    constexpr double kSmall = kIsSingle<V> ? 0.1 : 0.04;  // of t^2
     const Parts<V> p = parts(s, a, b);
-    const V w = p.root * p.inverse;
-    const V change = s - nx * b - ny * a;  // dD/dc
-    const V direct = constant<V>(0.5 / c) * w + by_denominator(p, s) * change;
-    return artanh_slope(p) * direct - constant<V>(0.5 / c) * d;
+    const V bias = constant<V>(kBias), ab = a * b, cs = constant<V>(c) * s;
+    const V shared = fma(nx, b, ny * a), c_shared = constant<V>(c) * shared;
+    const V weight = artanh_slope(p), by_root = s * p.inverse_root * p.inverse * p.inverse;
+    // D - c dD/dc is a b + c (n_x b + n_y a).
+    const V whole = fma(p.big, ab + c_shared, bias * (p.big + cs - c_shared)) * by_root;
+    const V far = constant<V>(0.5 / c) * fma(weight, whole, -d);
+    const V w = p.root * p.inverse, w2 = w * w, t2 = constant<V>(c) * w2;
+    if (!any_lane(t2, t2 < constant<V>(kSmall))) return far;
+    V series = constant<V>(kSeries[kTerms - 1]);
+    for (int i = kTerms - 2; i >= 0; --i) series = fma(series, t2, constant<V>(kSeries[i]));
+    const V bend = constant<V>(0.5) * (bias - p.big) * by_root * (s - shared);
+    return where(t2 < constant<V>(kSmall), fma(w * w2, series, weight * bend), far);
   }
 
  private:
@@ -73,7 +87,8 @@ struct PoincareHypmix {
     const V root_big = sqrt(big), both = root_big + sqrt(cs);
     const V rest = constant<V>(kBias) + where(both > zero, root_big * ab / both, zero);
     const V ratio = constant<V>(2 * std::sqrt(c)) * root / rest;
-    const V top = constant<V>(2 * kClamp / (1 - kClamp));
+    // What overflows is beyond the clamp, what is NaN stays so.
+    const V top = where(s == s, constant<V>(2 * kClamp / (1 - kClamp)), s);
     return {big, constant<V>(1) / (big + constant<V>(kBias)), root,
             where(root > zero, constant<V>(1) / root, zero),
             where((ratio < top), where(ratio > zero, ratio, zero), top)};
@@ -84,11 +99,6 @@ struct PoincareHypmix {
   HD V artanh_slope(const Parts<V>& p) const {
     const V sum = constant<V>(2) + p.ratio;
     return sum * sum / (constant<V>(2) + constant<V>(2) * p.ratio);
-  }
-
-  template <class V>
-  HD V by_denominator(const Parts<V>& p, V s) const {
-    return (constant<V>(0.5) * s * p.inverse_root - p.root * p.inverse) * p.inverse;
   }
 };
 
