@@ -378,11 +378,46 @@ test('a long step or a far place rounds onto the rim, and no further', (t) => {
       expmap.sync(inside, matrix(Float64Array.of(-3e8, 4e8), 1, 2), { c }),
       geodesic.sync(1e5, inside, project.sync(y, { c }), { c }),
       geodesic.sync(-1e7, inside, project.sync(y, { c }), { c }),
+      geodesic.sync(1e17, inside, project.sync(y, { c }), { c }),
+      geodesic.sync(-1e307, inside, project.sync(y, { c }), { c }),
       mobiusScalarMul.sync(1e9, inside, { c }),
+      mobiusScalarMul.sync(-1e307, inside, { c }),
     ];
     for (const { data } of ends) {
       t.true(Math.abs(Math.sqrt(c) * Math.hypot(...data) - 1) < 1e-8, `c ${c}: ${data}`);
     }
+  }
+});
+
+test('however far along a geodesic, and from however near a point, points are inside or on the rim', (t) => {
+  const holds = ({ c, x, y }: { c: number; x: number[]; y: number[] }) => {
+    for (const apart of [0, 1e-12, 1e-6, 1]) {
+      const [p, q] = [x, x.map((value, k) => value + apart * (y[k]! - value))].map((row) =>
+        inside(Float64Array, row, c),
+      );
+      for (const far of [-1.7e308, -1e200, -1e17, -1e10, -30, 3, 1e5, 1e12, 1e100, 1e308]) {
+        const places = [geodesic.sync(far, p!, q!, { c }), mobiusScalarMul.sync(far, p!, { c })];
+        if (!places.every(({ data }) => c * inner(data, data) <= 1 + 1e-15)) return false; // NaN neither
+        if (!finite(...(geodesic.vjp.sync(far, p!, q!, p!, { c }).slice(1) as Matrix[]))) return false;
+      }
+    }
+    return true;
+  };
+  t.notThrows(() => fc.assert(fc.property(pair, holds), { seed: 7, numRuns: 300 }));
+});
+
+test('far beyond near points a geodesic ends where it points to', (t) => {
+  // A straight line through the origin, and the circle through (0.6, 0) that meets it at right angles.
+  for (const apart of [1e-3, 1e-7, 1e-12]) {
+    const x = Float64Array.of(0.6, 0);
+    const along = geodesic.sync(1e20, x, Float64Array.of(0.6 + apart, 0), { c: 1 }).data;
+    eachClose(t, along, [1, 0], 1e-13, `along, ${apart}`);
+    const across = geodesic.sync(1e20, x, Float64Array.of(0.6, apart), { c: 1 }).data;
+    // The ends of the geodesic through x across the radius: 2r/(1 + r^2) along it. A step straight up leaves it by
+    // its own length.
+    const [end, rise] = [1.2 / 1.36, 0.64 / 1.36];
+    t.true(Math.abs(across[0]! - end) < 3 * apart && Math.abs(across[1]! - rise) < 3 * apart, `${across}`);
+    t.true(Math.abs(Math.hypot(...across) - 1) < 1e-13, `on the rim, ${apart}`);
   }
 });
 

@@ -136,6 +136,7 @@ inline void measure(RowState<double>& s, const RowFormula& formula, const Vector
     s.b = row_inside(s.hypmix, s.c, y2.high, y2.low);
     s.beta = formula.beta(s);
     s.p2 = pair_square(v.x, v.y, s.beta, d);
+    if (formula.pair_along) s.px = pair_dot(v.x, v.y, s.beta, v.x, d);
   }
   if constexpr (N >= 3) {
     s.u2 = dot(v.u, v.u, d);
@@ -164,6 +165,13 @@ inline Mix gradient_mix(int which, const RowSlopes& s, double beta) {
   return {s.xu, s.yu, s.pu, 2 * s.u2, k.u, beta};
 }
 
+// Shortens a result that is beyond the rim.
+template <class T>
+void hold_inside(T* out, std::int64_t d, double c) {
+  const double square = c * dot(out, out, d);
+  if (square > 1) scale(out, 1 / std::sqrt(square), out, d);
+}
+
 template <int N, class T>
 void forward_rows(const RowCall<T>& call, std::int64_t begin, std::int64_t end) {
   const std::int64_t cols = call.args.out.cols;
@@ -177,6 +185,7 @@ void forward_rows(const RowCall<T>& call, std::int64_t begin, std::int64_t end) 
     if (call.number || call.lifted_out) *out++ = static_cast<T>(k.value);
     if (!call.number) {
       blend<N, false, false>(out, v, static_cast<const T*>(nullptr), call.d, {k.x, k.y, k.p, k.u, 0, s.beta});
+      if (call.formula.held_inside) hold_inside(out, call.d, s.c);
     }
   }
 }

@@ -7,7 +7,8 @@ namespace {
 
 template <class Card>
 RowFormula formula() {
-  return {&Card::kInfo, Card::kPairScaled, Card::template beta<double>, terms<Card>, slopes<Card>};
+  return {&Card::kInfo, Card::kPairScaled, Card::kPairAlong, Card::kHeldInside, Card::template beta<double>,
+          terms<Card>,  slopes<Card>};
 }
 
 template <class... Cards>

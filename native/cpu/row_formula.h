@@ -11,7 +11,7 @@ namespace horoball::rowwise {
 
 struct RowFormula {
   const RowInfo* info;
-  bool pair_scaled;
+  bool pair_scaled, pair_along, held_inside;
   double (*beta)(const RowState<double>&);
   RowTerms<double> (*terms)(const RowState<double>&);
   void (*slopes)(const RowState<double>&, const RowWeights&, RowSlopes&);

@@ -13,12 +13,12 @@ using rowwise::RowResult;
 
 struct CardFacts {
   const RowInfo* info;
-  bool pair_scaled;
+  bool pair_scaled, held_inside;
 };
 
 template <class... Cards>
 CardFacts facts_among(rowwise::RowList<Cards...>, int op) {
-  static const CardFacts all[] = {{&Cards::kInfo, Cards::kPairScaled}...};
+  static const CardFacts all[] = {{&Cards::kInfo, Cards::kPairScaled, Cards::kHeldInside}...};
   return all[op];
 }
 
@@ -35,6 +35,7 @@ class RowCall {
     v_.lifted_out = info.result == RowResult::lifted;
     v_.number = info.result == RowResult::number;
     v_.pair_scaled = facts_.pair_scaled;
+    v_.held_inside = facts_.held_inside;
     v_.c = args.c;
     v_.t = args.scalars[0];
     v_.rows = args.rows;

@@ -27,6 +27,12 @@ __global__ void row_forward(const __grid_constant__ RowView<T> v) {
   const Mix mix{k.x, k.y, k.p, k.u, 0, s.beta};
   for (std::int64_t j = lane(); j < v.d; j += 32)
     out[j] = static_cast<T>(mix.at(row, static_cast<const T*>(nullptr), j));
+  if (!v.held_inside) return;
+  __syncwarp();
+  const double square = v.c * warp_dot(out, out, v.d);
+  if (!(square > 1)) return;
+  for (std::int64_t j = lane(); j < v.d; j += 32)
+    out[j] = static_cast<T>(static_cast<double>(out[j]) / std::sqrt(square));
 }
 
 // Sums over rows, one set a warp: c and t, and the gradients of inputs that are one row for all.

@@ -30,6 +30,13 @@ __device__ double beta_among(rowwise::RowList<Cards...>, int op, const State& s)
   return beta;
 }
 template <class... Cards>
+__device__ bool pair_along_among(rowwise::RowList<Cards...>, int op) {
+  bool along = false;
+  int i = 0;
+  (static_cast<void>(op == i++ ? (along = Cards::kPairAlong) : 0), ...);
+  return along;
+}
+template <class... Cards>
 __device__ RowTerms<double> terms_among(rowwise::RowList<Cards...>, int op, const State& s) {
   RowTerms<double> terms;
   int i = 0;
@@ -100,6 +107,9 @@ __device__ void measure(State& s, int op, const Vectors<T>& v, std::int64_t d) {
     s.b = y.inside;
     const double beta = s.beta = beta_of(op, s);
     s.p2 = warp_sum(d, [=](std::int64_t k) { return v.pair(beta, k) * v.pair(beta, k); });
+    if (pair_along_among(rowwise::RowCards{}, op)) {
+      s.px = warp_sum(d, [=](std::int64_t k) { return v.pair(beta, k) * static_cast<double>(v.x[k]); });
+    }
   }
   if (v.u != nullptr) {
     const double beta = s.beta;
@@ -140,7 +150,7 @@ __device__ inline Mix gradient_mix(int which, const RowSlopes& s, double beta) {
 template <class T>
 struct RowView {
   int op, vectors;
-  bool hypmix, lifted_in, lifted_out, number, pair_scaled;
+  bool hypmix, lifted_in, lifted_out, number, pair_scaled, held_inside;
   double c, t;
   std::int64_t rows, d;
   const T* inputs[3];

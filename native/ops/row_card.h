@@ -25,6 +25,7 @@ struct RowState {
   T beta;               // y's share in p
   T p2;                 // |x + beta y|^2
   T xu, yu, pu;         // inner products with u
+  double px;            // <p, x>, where the card asks for it
   T time;               // the coordinate before x, where the card says that there is one
 };
 
@@ -77,6 +78,9 @@ struct RowInfo {
 // What most cards share; a card overrides what differs.
 struct RowCard {
   static constexpr bool kPairScaled = false;  // beta depends on the row
+  static constexpr bool kPairAlong = false;   // the formula asks for <p, x>
+  static constexpr bool kHeldInside =
+      false;  // the result is shortened to the rim where rounding takes it beyond
   template <class T>
   HD static T beta(const RowState<T>&) {
     return T(1);

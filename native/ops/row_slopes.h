@@ -71,6 +71,7 @@ HD RowState<Dual<N>> variables(const RowState<double>& s) {
     r.b = inside(s, s.b, r.c, r.y2);
     r.p2 = D::variable(s.p2, kP2);
     r.beta = D::variable(s.beta, kBeta);
+    r.px = s.px;
   }
   if constexpr (N >= kPlaces[3]) {
     r.u2 = D::variable(s.u2, kU2);
@@ -94,11 +95,11 @@ HD void slopes(const RowState<double>& s, const RowWeights& w, RowSlopes& out) {
     for (int i = 0; i < places; ++i) l.d[i] += by_beta * beta.d[i];
   }
   out.terms = {k.x.v, k.y.v, k.p.v, k.u.v, k.value.v};
-  out.c = l.d[kC];
   if (is_spoilt(s)) {
     out.terms = {NAN, NAN, NAN, NAN, NAN};
     for (int i = 0; i < places; ++i) l.d[i] = NAN;
   }
+  out.c = l.d[kC];
   out.t = l.d[kT];
   out.x2 = l.d[kX2];
   if constexpr (n == 1) out.time = l.d[kTime];

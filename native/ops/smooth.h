@@ -72,17 +72,18 @@ HD double sinhc_slope(double z) {
   return sum;
 }
 
-// exp(-down) sinh(sqrt z)/sqrt z, z >= 0, for quotients of which both sides would overflow.
+// sinh(sqrt z)/sqrt z, z >= 0.
 template <class T>
-HD T sinhc(const T& z, double down) {
-  const double x = value(z), r = std::sqrt(x);
-  const double up = std::exp(r - down) / 2, fall = std::exp(-r - down) / 2;
-  if (x < 1) {
-    const double f = r > 0 ? std::sinh(r) / r : 1, scale = std::exp(-down);
-    return chain(z, f * scale, sinhc_slope(x) * scale);
-  }
-  const double f = (up - fall) / r;
-  return chain(z, f, (up + fall - f) / (2 * x));
+HD T sinhc(const T& z) {
+  const double x = value(z), r = std::sqrt(x), f = r > 0 ? std::sinh(r) / r : 1;
+  return chain(z, f, x < 1 ? sinhc_slope(x) : (std::cosh(r) - f) / (2 * x));
+}
+
+// cosh(sqrt z), z >= 0.
+template <class T>
+HD T cosh_root(const T& z) {
+  const double x = value(z);
+  return chain(z, std::cosh(std::sqrt(x)), sinhc(x) / 2);
 }
 
 template <class T>

@@ -2,7 +2,9 @@
 // with l = sqrt c d(x,y); brought back to the ball, and with a, b = 1 - c|x|^2, 1 - c|y|^2:
 //   2(A b x + B a y) / (ab + A b (2-a) + B a (2-b)),   A = sinh((1-t)l)/sinh l, B = sinh(t l)/sinh l.
 // Between its ends every term is positive; A and B are functions of u = sinh^2(l/2), smooth at coincident
-// points.
+// points. Beyond the ends A b and B a would cancel where the points are near each other: there it is, in
+// p = x - y, with A + B = cosh((2t-1)l/2)/cosh(l/2) and a - b = c(|p|^2 - 2<p,x>),
+//   2([(A+B)b + B(a-b)] x - B a p) / (ab + (A+B)b(2-a) + 2B(a-b)).
 #pragma once
 
 #include "../row_card.h"
@@ -22,22 +24,54 @@ struct Geodesic : RowCard {
                     .start = NAN,
                     .leading = true},
   };
-  static constexpr double kLargest = 300;  // exponents above it are scaled down
+  static constexpr bool kPairAlong = true;
+  static constexpr bool kHeldInside = true;
+  // So far from x, in lengths of 1/sqrt(c), every point is on the rim to the last digit: ends 1e-30 from it,
+  // the nearest that count, are 139 apart.
+  static constexpr double kFarthest = 200;
+  // Of t, where l^2 is so small that its powers would overflow: the points count as one.
+  static constexpr double kMost = 1e60, kLeast = 1e-120;
   template <class T>
   HD static T beta(const RowState<T>&) {
     return T(-1);
   }
   template <class T>
   HD static RowTerms<T> terms(const RowState<T>& r) {
-    const T u = r.c * r.p2 / (r.a * r.b), h = arsinhc(u), l2 = 4 * u * h * h, s = 1 - r.t;
-    const double longest = std::fmax(std::fabs(value(r.t)), std::fabs(value(s))) * std::sqrt(value(l2));
-    const double down = std::fmax(longest - kLargest, 0);
-    const T from_x = s * sinhc(s * s * l2, down) * r.b, from_y = r.t * sinhc(r.t * r.t * l2, down) * r.a;
-    const T d = sinhc(l2, down) * r.a * r.b + from_x * (2 - r.a) + from_y * (2 - r.b);
+    const T u = r.c * r.p2 / (r.a * r.b), h = arsinhc(u), l2 = 4 * u * h * h, t = reached(r.t, l2), s = 1 - t;
+    const T from_y = t * sinhc(t * t * l2), whole = sinhc(l2) * r.a * r.b;
     RowTerms<T> out;
-    out.x = 2 * from_x / d;
-    out.y = 2 * from_y / d;
+    if (value(l2) < 1) {
+      const T middle = t - 0.5, sum = sinhc(l2 / 4) * cosh_root(middle * middle * l2) * r.b;
+      const T rest = from_y * with_value(r.a - r.b, value(r.c) * (value(r.p2) - 2 * r.px));
+      const T d = divisor(whole + sum * (2 - r.a) + 2 * rest, whole);
+      out.x = 2 * (sum + rest) / d;
+      out.p = -2 * from_y * r.a / d;
+    } else {
+      const T x = s * sinhc(s * s * l2) * r.b, y = from_y * r.a;
+      const T d = divisor(whole + x * (2 - r.a) + y * (2 - r.b), whole);
+      out.x = 2 * x / d;
+      out.y = 2 * y / d;
+    }
     return out;
+  }
+
+ private:
+  // Its part beyond `whole` is that times the place's time, which is at least 1: to be said where a way
+  // inwards from the rim leaves no digit of it.
+  template <class T>
+  HD static T divisor(const T& d, const T& whole) {
+    const double least = 2 * value(whole);
+    return value(d) > least ? d : with_value(d, least);
+  }
+
+  // t, or where kFarthest is reached in its direction.
+  template <class T>
+  HD static T reached(const T& t, const T& l2) {
+    const double v = value(t), beyond = v > 0.5 ? v : v - 1;
+    if (value(l2) < kLeast) return std::fabs(v) > kMost ? T(std::copysign(kMost, v)) : t;
+    if (!(std::fabs(beyond) * std::sqrt(value(l2)) > kFarthest)) return t;
+    const T most = kFarthest / root(l2);
+    return v > 0.5 ? most : 1 - most;
   }
 };
 

@@ -1,4 +1,5 @@
 // Möbius scalar multiplication, tanh(t artanh(sqrt c |x|)) x / (sqrt c |x|): t times as far from the origin.
+// Where tanh is 1 to the last digit it is x / (sqrt c |x|): the square of its argument could overflow.
 #pragma once
 
 #include "../row_card.h"
@@ -15,11 +16,13 @@ struct MobiusScalarMul : RowCard {
       .inputs = {{"x", "ball points"}},
       .parameter = {.name = "t", .doc = "the factor, any finite number", .start = NAN, .leading = true},
   };
+  static constexpr double kFull = 20;
   template <class T>
   HD static RowTerms<T> terms(const RowState<T>& r) {
     const T z = r.c * r.x2, q = r.t * artanhc(z, r.a);
     RowTerms<T> out;
-    out.x = q * tanhc(z * q * q);
+    const bool on_rim = std::fabs(value(q)) * std::sqrt(value(z)) > kFull;
+    out.x = on_rim ? std::copysign(1.0, value(q)) / root(z) : q * tanhc(z * q * q);
     return out;
   }
 };
