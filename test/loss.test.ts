@@ -11,7 +11,7 @@ import { geometries } from '../lib/loss.ts';
 import { batch, gradients } from './loss-batch.ts';
 import { wide } from './metric-cases.ts';
 import { hybridLoss, table } from './oracle.ts';
-import { close, failure, noise, type RealsType, Reference, types, within } from './support.ts';
+import { close, failure, inner, noise, type RealsType, Reference, types, within } from './support.ts';
 
 const reference = await Reference.open('loss');
 
@@ -190,6 +190,27 @@ test('tied chordal: the limit of tied hyperbolic as c goes to 0', (t) => {
   const curved = hybridContrastiveLoss.sync({ ...options, geometry: 'hyperbolic' });
   close(t, [curved.loss], [flat.loss], 1e-8, 'loss');
   close(t, curved.gradEuclidean!.data, flat.gradEuclidean!.data, 1e-8, 'gradient');
+});
+
+test('tied: the gradient in c where c is small is that of fixed points and of their radius', (t) => {
+  const { euclidean } = batch(Float64Array, 12, 4, 1);
+  for (const c of [1e-6, 1e-9, 1e-12]) {
+    const reach = 0.8;
+    // tanh(sqrt(c) R)/sqrt(c) = R - c R^3/3 + 2 c^2 R^5/15 - ...
+    const radius = reach - (c * reach ** 3) / 3;
+    const slope = -(reach ** 3) / 3 + (4 * c * reach ** 5) / 15;
+    const hyperbolic = matrix(
+      euclidean.data.map((v) => v * radius),
+      12,
+      4,
+    );
+    const shared = { euclidean, views: 3, c, geometry: 'hyperbolic' } as const;
+    const untied = hybridContrastiveLoss.sync({ ...shared, hyperbolic });
+    const byRadius = inner(untied.gradHyperbolic!.data, euclidean.data);
+    const tied = hybridContrastiveLoss.sync({ ...shared, tied: true, clipR: reach });
+    const want = untied.gradParams!.c + byRadius * slope;
+    close(t, [tied.gradParams!.c], [want], 1e-10, `c = ${c}`);
+  }
 });
 
 test('tied: every radius that clip and projection allow', (t) => {

@@ -5,6 +5,7 @@
 
 #include "core.h"
 #include "ops/metrics.h"
+#include "ops/smooth.h"
 
 namespace horoball {
 namespace {
@@ -19,9 +20,10 @@ inline TiedRadius tied_radius(double c, double clip, Guards guards) {
   const double root = std::sqrt(c);
   const double clipped = guards == Guards::hypmix ? clip / (1 + kBias) : clip;
   const double reach = clipped < 1 ? clipped : 1;
-  const double t = std::tanh(root * reach);
-  if (t > 1 - kMargin) return {(1 - kMargin) / root, -(1 - kMargin) / (2 * c * root)};
-  return {t / root, (reach * (1 - t * t) - t / root) / (2 * c)};
+  if (std::tanh(root * reach) > 1 - kMargin) return {(1 - kMargin) / root, -(1 - kMargin) / (2 * c * root)};
+  // Its slope by the series: reach (1 - tanh^2) - tanh/sqrt(c) would cancel where c is small.
+  const auto f = rowwise::tanhc(rowwise::Dual<1>::variable(c * reach * reach, 0));
+  return {reach * f.v, reach * reach * reach * f.d[0]};
 }
 
 // The card's quantity for every row of tied heads.
