@@ -139,12 +139,40 @@ function results([x, y, cotangent]: readonly Matrix[], options: object) {
 
 test('lorentz, float32: right to float32 also where times nearly cancel', (t) => {
   const c = 0.8;
-  for (const dim of [2, 17, 64]) {
+  for (const dim of [2, 17, 64, 384, 1000]) {
     const lifted = (seed: number) => poincareToLorentz.sync(cloud(Float32Array, 120, dim, 1.05, seed), { c });
     const [x, y] = [lifted(1), lifted(2)];
     const want = pairwiseDistance.sync(wide(x), wide(y), { c, metric: 'lorentz' }).data;
     const got = pairwiseDistance.sync(x, y, { c, metric: 'lorentz' }).data;
     eachClose(t, got, want, 1e-5, `${dim} dimensions`);
+  }
+});
+
+test('lorentz, float32: every nearness in many columns, at the apex and far out', (t) => {
+  const c = 1;
+  for (const cols of [64, 384, 1500]) {
+    for (const radius of [0.1, 0.5, 0.9]) {
+      for (const part of [0.02, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9]) {
+        for (let seed = 0; seed < 4; ++seed) {
+          const x = pairOfRows(cols, part, seed);
+          const size = radius / Math.max(...table(x.data, cols).map((row) => Math.hypot(...row)));
+          const rows = poincareToLorentz.sync(
+            matrix(
+              x.data.map((v) => v * size),
+              2,
+              cols,
+            ),
+            { c },
+          );
+          const [, found] = pairwiseDistance.sync(rows, undefined, { metric: 'lorentz', c }).data;
+          const [, truth] = pairwiseDistance.sync(wide(rows), undefined, { metric: 'lorentz', c }).data;
+          t.true(
+            Math.abs(found! / truth! - 1) < 1e-5,
+            `${cols} columns, ${radius}, ${part}: ${found} for ${truth}`,
+          );
+        }
+      }
+    }
   }
 });
 

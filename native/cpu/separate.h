@@ -9,15 +9,14 @@ namespace horoball {
 namespace {
 
 // Below which part of the norms s counts as near; is not made right by the packed rows' differences either
-// (of plain rows these are exact, and only a row outside makes s negative); and has lost digits that a
-// distance is to have (minkowski rows' differences cancel themselves: they have nothing between right and
-// near).
+// (those of unit rows are of rounded coordinates; else only a row outside, or what refine() could not do,
+// makes s negative); and has lost digits that a distance is to have.
 template <class Card>
 constexpr double kNearPart = Card::kRows == Rows::minkowski ? kNearMinkowski : kNear;
 template <class Card>
-constexpr double kBlindPart = Card::kRows == Rows::plain ? 0 : kNearPart<Card>;
+constexpr double kBlindPart = Card::kRows == Rows::unit ? kNear : 0;
 template <class Card>
-constexpr double kFairPart = Card::kRows == Rows::minkowski ? kNearMinkowski : kFair;
+constexpr double kFairPart = Card::kRows == Rows::minkowski ? kFairMinkowski : kFair;
 template <class Card, bool kFine>
 constexpr double kPart = kFine ? kFairPart<Card> : kNearPart<Card>;
 
@@ -88,6 +87,20 @@ template <class Card, class T, class XSource, class YSource>
   }
 }
 
+// Squared differences from sums of the packed coordinates'. Minkowski rows' times are taken off twice; where
+// that cancels, negative.
+template <class Card, class T>
+HOROBALL_INLINE Vec<T> squared_of(Vec<T> sum, const Prepared<T>& x, std::int64_t i, const Prepared<T>& y,
+                                  std::int64_t j) {
+  using V = Vec<T>;
+  if constexpr (Card::kRows == Rows::minkowski) {
+    const V time = V(x.q[i]) - V::load(y.q + j), s = fma(V(T(-2)) * time, time, sum);
+    return where(s < V(static_cast<T>(kFair)) * sum, V(T(-1)), s);
+  } else {
+    return sum;
+  }
+}
+
 // Whether so many s of a tile are near that the whole of it is sooner done than each of them.
 template <int kVectors, class Card, class T, class XSource, class YSource>
 [[gnu::noinline]] bool is_crowded(const Sides<Card, T, XSource, YSource>& sides, std::int64_t i,
@@ -121,9 +134,16 @@ template <int kVectors, bool kFine, class Card, class T, class XSource, class YS
       T* at = tile + r * pitch + v * V::kLanes;
       const V s = V::load(at), zero(T(0));
       const V below = nearness<Card>(s, sides.x, i + r, sides.y, column, kPart<Card, kFine>);
-      const V blind = nearness<Card>(s, sides.x, i + r, sides.y, column, kBlindPart<Card>);
-      where(blind < zero, s, where(below < zero, d.row[r][v], s)).store(at);
-      least = min(blind, least);
+      const V better = squared_of<Card>(d.row[r][v], sides.x, i + r, sides.y, column);
+      const V mended = where(below < zero, better, s);
+      if constexpr (Card::kRows == Rows::minkowski) {
+        mended.store(at);
+        least = min(mended, least);
+      } else {
+        const V blind = nearness<Card>(s, sides.x, i + r, sides.y, column, kBlindPart<Card>);
+        where(blind < zero, s, mended).store(at);
+        least = min(blind, least);
+      }
     });
   });
   return any(least < V(T(0)));

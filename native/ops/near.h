@@ -19,9 +19,10 @@ constexpr double kNear = 0.01;
 // Below this part a float32 product of many columns has lost more digits than a distance may.
 constexpr double kFair = 0.1;
 
-// kNear of minkowski rows, whose times enter the product and are then counted the other way: what rounding
+// The same of minkowski rows, whose times enter the product and are then counted the other way: what rounding
 // takes counts more than once.
 constexpr double kNearMinkowski = 4 * kNear;
+constexpr double kFairMinkowski = 1.5 * kFair;
 
 }  // namespace
 }  // namespace horoball
