@@ -176,6 +176,22 @@ test('lorentz, float32: every nearness in many columns, at the apex and far out'
   }
 });
 
+test('lorentz: near pairs far out, to the last digits', (t) => {
+  // Differences are multiples of 2^-40, so that their squares are exact.
+  const [unit, base] = [2 ** -40, [1000, 999, 44.75]];
+  for (const [time, along, across] of [
+    [50_000_000, 50_000_001, 0],
+    [60_000_000, 60_000_000, 7777],
+    [30_000_003, 29_999_999, 20_000],
+  ] as const) {
+    const y = [time, along, across].map((steps, k) => base[k]! + steps * unit);
+    const s = Number(BigInt(along) ** 2n + BigInt(across) ** 2n - BigInt(time) ** 2n) * unit * unit;
+    const options = { c: 1, metric: 'lorentz' } as const;
+    const got = pairwiseDistance.sync(Float64Array.from(base), Float64Array.from(y), options).data;
+    eachClose(t, got, [2 * Math.asinh(Math.sqrt(s / 4))], 1e-14, `${time}`);
+  }
+});
+
 test('lorentz: the same space in other coordinates', (t) => {
   const c = 0.5;
   const x = cloud(Float64Array, 20, 5, 1.2);

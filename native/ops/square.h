@@ -94,9 +94,41 @@ HD double one_minus(double c, const Square& n) {
   return ((1 - product) - error) - c * n.low;
 }
 
-// sum of sign_k (a x_k - b y_k)^2, every term right to float64.
+// sum of (x_k - y_k)^2 but for the first, which counts negatively; at least 0. Far out nearly all of it
+// cancels: squares of float64 are summed exactly.
 template <class T>
-HD double squared_difference(const T* x, double a, const T* y, double b, std::int64_t depth, bool minkowski) {
+HD_LOOP double minkowski_difference(const T* x, const T* y, std::int64_t depth) {
+  double high[kStrands] = {}, low[kStrands] = {};
+  const auto difference = [=](std::int64_t k) {
+    return static_cast<double>(x[k]) - static_cast<double>(y[k]);
+  };
+  const auto add_one = [](double v, double& high, double& low) {
+    if constexpr (sizeof(T) == 4) {
+      high += v * v;
+    } else {
+      add_square(v, high, low);
+    }
+  };
+  const std::int64_t whole = depth / kStrands * kStrands;
+  for (std::int64_t k = 0; k < whole; k += kStrands) {
+    for (int l = 0; l < kStrands; ++l) add_one(difference(k + l), high[l], low[l]);
+  }
+  for (std::int64_t k = whole; k < depth; ++k) add_one(difference(k), high[k - whole], low[k - whole]);
+  Square sum = joined(high, low, T{});
+  if (depth > 0) {
+    const double time = difference(0), product = time * time;
+    add(sum, -2 * product);
+    sum.low -= 2 * fma(time, time, -product);
+  }
+  const double s = sum.high + sum.low;
+  return s < 0 ? 0 : s;
+}
+
+// sum of sign_k (a x_k - b y_k)^2, every term right to float64; of minkowski rows a and b are 1.
+template <class T>
+HD_LOOP double squared_difference(const T* x, double a, const T* y, double b, std::int64_t depth,
+                                  bool minkowski) {
+  if (minkowski) return minkowski_difference(x, y, depth);
   double strand[kStrands] = {};
   const std::int64_t whole = depth / kStrands * kStrands;
   for (std::int64_t k = 0; k < whole; k += kStrands) {
@@ -111,11 +143,6 @@ HD double squared_difference(const T* x, double a, const T* y, double b, std::in
     sum += v * v;
   }
   for (int l = 0; l < kStrands; ++l) sum += strand[l];
-  if (minkowski && depth > 0) {
-    const double time = static_cast<double>(x[0]) - static_cast<double>(y[0]);
-    sum -= 2 * (time * time);
-    if (sum < 0) sum = 0;
-  }
   return sum;
 }
 
