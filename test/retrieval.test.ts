@@ -1,9 +1,9 @@
 import test from 'ava';
 import { matrix, pairwiseDistance, retrievalMetrics, topK } from '../lib/index.ts';
 import { core } from '../lib/native.ts';
-import { metricCases, optionsOf, pointsOf } from './metric-cases.ts';
+import { metricCases, optionsOf, pointsOf, wide } from './metric-cases.ts';
 import { nearest, pairwise, table } from './oracle.ts';
-import { close, cloud, eachClose, Reference, types, within } from './support.ts';
+import { close, cloud, eachClose, noise, Reference, types, within } from './support.ts';
 
 const reference = await Reference.open('retrieval');
 const results = JSON.parse(reference.metadata['results']!) as {
@@ -132,6 +132,30 @@ test('the distances are those of pairwiseDistance', (t) => {
     1e-12,
     'distances',
   );
+});
+
+test('float32: answered distances keep their digits in many columns, and stand in their order', (t) => {
+  const [rows, cols] = [60, 1500];
+  for (const part of [0.15, 0.2, 0.3]) {
+    const next = noise(9);
+    const data = Float32Array.from({ length: rows * cols }, (_, at) => {
+      const row = Math.floor(at / cols);
+      return (0.5 / Math.sqrt(cols)) * (row === 0 ? 1.01 : 1 + (part + row * 1e-4) * Math.sign(next()));
+    });
+    const gallery = matrix(data, rows, cols);
+    const query = matrix(data.slice(0, cols), 1, cols);
+    for (const metric of ['poincare', 'euclidean', 'cosine', 'chordal'] as const) {
+      for (const k of [5, rows]) {
+        const { indices, distances } = topK.sync(query, gallery, { k, metric, c: 1 });
+        const truth = pairwiseDistance.sync(wide(query), wide(gallery), { metric, c: 1 }).data;
+        const want = Array.from(indices, (j) => truth[j]!);
+        eachClose(t, distances, want, 1e-6, `${metric}, ${part}, k ${k}`);
+        t.deepEqual(distances.toSorted(), distances);
+        const nearestOnes = truth.toSorted().slice(0, k);
+        eachClose(t, want, nearestOnes, 1e-6, `${metric}, ${part}, k ${k}: the nearest`);
+      }
+    }
+  }
 });
 
 test('where each query meets its class, however deep', (t) => {

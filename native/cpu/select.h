@@ -2,7 +2,7 @@
 // could be among the k nearest: each tile needs one comparison a vector, and a distance only where that finds
 // something.
 //
-// Distances are bit for bit those of pairwise(). Ties go to the lower index. Rows at infinite distance
+// Distances are as right as those of pairwise(). Ties go to the lower index. Rows at infinite distance
 // (outside the ball) and rows with NaN are never answered.
 #pragma once
 
@@ -55,8 +55,9 @@ class Select {
   using V = Vec<T>;
   static constexpr std::int64_t kSide = kBlock<T>;
   static constexpr int kCols = kTileCols<T>;
-  // Of a rank, beyond what rounding can move it.
-  static constexpr double kSlack = sizeof(T) == 4 ? 1 + 1e-5 : 1 + 1e-12;
+  // Of a rank, beyond what rounding can move it: just above kNear of the norms a product in float32 of 1500
+  // columns is off by 1.4e-3.
+  static constexpr double kSlack = sizeof(T) == 4 ? 1 + 2e-3 : 1 + 1e-12;
 
   // The gallery rows of a chunk, counted from its start.
   struct Chunk {
@@ -181,14 +182,30 @@ class Select {
       card_.distance(V::load(s), V(x_.q[i]), V::load(y_.q + j)).store(distance);
       for (; lanes != 0; lanes &= lanes - 1) {
         const int l = __builtin_ctz(lanes);
-        if (!(distance[l] < worst()) || !admits(chunk, i, j + l)) continue;
+        if (!(distance[l] < worst() * static_cast<T>(kSlack)) || !admits(chunk, i, j + l)) continue;
+        const T d = is_rough(s[l], i, j + l) ? exact_distance(sides, i, j + l) : distance[l];
+        if (!(d < worst())) continue;
         const auto row = static_cast<std::int32_t>(chunk.first + j + l);
-        changed |= collects_ ? collector.offer(own, distance[l], row) : nearest.offer(distance[l], row);
+        changed |= collects_ ? collector.offer(own, d, row) : nearest.offer(d, row);
       }
     }
     if (!changed) return;
     const double within = static_cast<double>(worst());
     bound = static_cast<T>(card_.rank_at(within, static_cast<double>(x_.q[i])) * kSlack);
+  }
+
+  // Whether a product has left s less right than a distance is to be; nearer ones are exact.
+  bool is_rough(T s, std::int64_t i, std::int64_t j) const {
+    constexpr bool kMinkowski = Card::kRows == Rows::minkowski;
+    const T size = kMinkowski ? x_.size[i] + y_.size[j] : x_.n[i] + y_.n[j];
+    return s >= static_cast<T>(kNearPart<Card>) * size && s < static_cast<T>(kFairPart<Card>) * size;
+  }
+
+  // The same function as of whole vectors, so that equal pairs stay equally far.
+  T exact_distance(const Sides<Card, T, Rowset<T>, Chunk>& sides, std::int64_t i, std::int64_t j) const {
+    T distance[V::kLanes];
+    card_.distance(V(direct(sides, i, j)), V(x_.q[i]), V(y_.q[j])).store(distance);
+    return distance[0];
   }
 
   bool admits(const Chunk& chunk, std::int64_t i, std::int64_t j) const {
