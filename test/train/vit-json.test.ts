@@ -85,7 +85,7 @@ test('a run takes a model file in, and says which weights it would start from', 
   t.is(random.weights, null);
   await t.throwsAsync(settled(parseConfig({ model: join(folder, 'none.json') })), {
     code: 'ERR_HOROBALL_OPTION',
-    message: /none\.json \(ENOENT\)/,
+    message: /none\.json \(there is no such file or folder\)/,
   });
 });
 
