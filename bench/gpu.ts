@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { called } from './arguments.ts';
+import { called, misused } from './arguments.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -131,13 +131,15 @@ class Rows {
 }
 
 async function main(): Promise<void> {
+  const wanted = Object.entries(stages).filter(([name]) => new RegExp(values.only).test(name));
+  if (wanted.length === 0)
+    misused(`--only: expected a part of ${Object.keys(stages).join(', ')}, got ${values.only}`);
   const { device, driver } = gpu();
   const commit = commitHere();
   const about = { device, driver, commit, date: new Date().toISOString(), torch: 'not measured' };
   const rows = new Rows(about, resolve(root, values.out));
   const failed: string[] = [];
-  for (const [name, commands] of Object.entries(stages)) {
-    if (!new RegExp(values.only).test(name)) continue;
+  for (const [name, commands] of wanted) {
     const begin = performance.now();
     try {
       for (const command of commands) await run(command, (row) => rows.add(row));

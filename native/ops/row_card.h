@@ -79,8 +79,7 @@ struct RowInfo {
 struct RowCard {
   static constexpr bool kPairScaled = false;  // beta depends on the row
   static constexpr bool kPairAlong = false;   // the formula asks for <p, x>
-  static constexpr bool kHeldInside =
-      false;  // the result is shortened to the rim where rounding takes it beyond
+  static constexpr bool kHeldInside = false;  // what rounding takes beyond the rim is shortened to it
   template <class T>
   HD static T beta(const RowState<T>&) {
     return T(1);

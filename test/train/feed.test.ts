@@ -1,9 +1,12 @@
-import { setImmediate } from 'node:timers/promises';
 import test from 'ava';
+import { parseConfig } from '../../lib/train/config.ts';
 import { Feed } from '../../lib/train/feed.ts';
+import { Learner } from '../../lib/train/learner.ts';
+import { settled } from '../../lib/train/settle.ts';
 import type { Pictures } from '../../lib/train/source.ts';
 import { memory } from '../../lib/train/tensor.ts';
-import { pictures, tinyBatch, tinyEmbedder } from './helpers.ts';
+import { pictures, tinyBatch } from './helpers.ts';
+import { tinyRun } from './tiny-data.ts';
 
 /** Three batches; notes how many were taken and whether the source was closed. */
 function source(): { batches: AsyncGenerator<Pictures>; taken: number[]; closed: boolean } {
@@ -69,7 +72,6 @@ test('without a way to the device nothing is taken ahead', async (t) => {
   await using feed = new Feed(made.batches, () => {}, null);
   const fed = await feed.next();
   await feed.ahead();
-  await setImmediate();
   t.is(fed!.batch, null);
   t.deepEqual(made.taken, [0]);
 });
@@ -78,9 +80,24 @@ test('pictures that do not fit are refused before they are sent', async (t) => {
   const refuse = ({ labels }: Pictures): void => {
     if (labels[0] === 1) throw new RangeError('no');
   };
-  const model = await tinyEmbedder();
-  const feed = new Feed(source().batches, refuse, () => t.fail() as never);
+  await using feed = new Feed(source().batches, refuse, () => {
+    throw new Error('sent');
+  });
   t.is(firstLabel((await feed.next())!.pictures), 0);
   await t.throwsAsync(feed.ahead(), { message: 'no' });
-  model.dispose();
 });
+
+test.serial(
+  "a batch that is under way gives the embeddings of its pictures, and stays its owner's",
+  async (t) => {
+    const config = await settled(parseConfig({ ...tinyRun, path: '.', runs: null, weights: null }));
+    using learner = await Learner.create(config);
+    const { crop: size } = config;
+    const given = { images: pictures(4, 1, size), count: 4, size, labels: Int32Array.of(0, 0, 1, 1) };
+    using batch = learner.batch(given);
+    using sent = learner.embed(given, batch);
+    using plain = learner.embed(given);
+    t.deepEqual(await sent.hyperbolic.data(), await plain.hyperbolic.data());
+    t.false(batch.disposed);
+  },
+);
