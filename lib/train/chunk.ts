@@ -14,7 +14,7 @@ const passing = 10;
  * Bytes that a picture takes from its forward pass until its backward pass is over: within a tenth of what
  * `node dist/test/train/big-batch.js 18 4,18` measures in float32 (56.4 MB of 56.9 for vit_small at 224 px). The last
  * block hardly counts, since it works on the tokens that are read. Where the processor multiplies in half precision it
- * takes two thirds.
+ * takes three quarters.
  */
 export function bytesOfPicture({ model, crop }: RunConfig): number {
   const { depth, embedDim, patchSize, distilled } = resolveViT(model);

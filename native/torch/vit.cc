@@ -19,13 +19,21 @@ std::int64_t hidden(const ViTConfig& config) {
   return static_cast<std::int64_t>(static_cast<double>(config.embed_dim) * config.mlp_ratio);
 }
 
-// softmax(q k^T / sqrt(width)) v over the last two dimensions; fused where libtorch has it in public.
-at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-#if TORCH_VERSION_MAJOR >= 2
-  return at::scaled_dot_product_attention(q, k, v);
-#else
+// Three operations, each over all heads and pictures at once.
+at::Tensor attend_in_steps(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
   const double scale = 1 / std::sqrt(static_cast<double>(q.size(-1)));
   return at::matmul(at::matmul(q * scale, k.transpose(-2, -1)).softmax(-1), v);
+}
+
+// softmax(q k^T / sqrt(width)) v over the last two dimensions; fused where libtorch has it in public. The
+// gradient of its fused form on the CPU multiplies 16-bit matrices a head and a picture at a time, and
+// setting such a product up takes longer than the product.
+at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+#if TORCH_VERSION_MAJOR >= 2
+  const bool dear = q.is_cpu() && q.element_size() == 2 && q.requires_grad();
+  return dear ? attend_in_steps(q, k, v) : at::scaled_dot_product_attention(q, k, v);
+#else
+  return attend_in_steps(q, k, v);
 #endif
 }
 
