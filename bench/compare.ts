@@ -8,7 +8,8 @@ import { median } from './measure.ts';
 import { fromCsv, identity, type Results, type Row } from './rows.ts';
 import { number } from './table.ts';
 
-const help = `Usage: horoball bench compare A.csv B.csv, in a checkout npm run bench:compare A.csv B.csv
+const help = `Usage: horoball bench compare A.csv B.csv
+       npm run bench:compare A.csv B.csv               in a checkout
 
 What became slower from A to B beyond the noise that both measured (the
 machine's own change, told by the peers, taken out) or takes more memory, and

@@ -109,7 +109,8 @@ function line({ name, before, now, verdict }: CountChange): string {
   return `${name.padEnd(20)}${counts}${Number.isNaN(now / before) ? ''.padStart(9) : change}  ${verdict}`;
 }
 
-const help = `Usage: horoball bench counts [--update], in a checkout npm run bench:counts [-- --update]
+const help = `Usage: horoball bench counts [--update]
+       npm run bench:counts [-- --update]              in a checkout
 
 Instructions of the hot kernels on fixed inputs at the ${level} level, under
 valgrind, against native/test/counts.json. Exit code 1 where one needs more than

@@ -1,20 +1,19 @@
 // `npm run bench`: the core against its peers, side by side; prints the table and writes CSV and HTML.
-import { mkdir, writeFile } from 'node:fs/promises';
 import { availableParallelism, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { called, count, misused, oneOf, type ParseArgsOptionsConfig } from './arguments.ts';
 import { loadJsPeers } from './js-peers.ts';
 import { measureEvaluation, measureLoading } from './limits.ts';
-import { isCheckout, machine, root } from './machine.ts';
-import { page } from './page.ts';
+import { root } from './machine.ts';
+import { Output, origin, outputOptions } from './output.ts';
 import { PeerWorker } from './peers/client.ts';
-import { type Results, type Row, toCsv } from './rows.ts';
+import type { Row } from './rows.ts';
 import { measureScaling } from './scaling.ts';
 import { suites } from './suites/all.ts';
-import { table } from './table.ts';
 import { type Bench, measureSuite } from './turn.ts';
 
-const help = `Usage: horoball bench [options], in a checkout npm run bench -- [options]
+const help = `Usage: horoball bench [options]
+       npm run bench -- [options]                      in a checkout
 
   --only TEXT   suites whose name contains TEXT (pairwise, loss, search,
                 evaluation, delta, rows, overhead, loading, scaling)
@@ -50,9 +49,8 @@ const options = {
   js: { type: 'string', default: join(root, 'bench', 'peers') },
   python: { type: 'string' },
   full: { type: 'boolean', default: false },
-  json: { type: 'boolean', default: false },
   peers: { type: 'boolean', default: true },
-  out: { type: 'string', default: isCheckout ? join(root, 'bench', 'rows') : 'horoball-bench' },
+  ...outputOptions,
 } as const satisfies ParseArgsOptionsConfig;
 
 const values = called(help, options);
@@ -69,10 +67,13 @@ async function main(): Promise<void> {
   }
   const bench = { threads, clock, peers: await worker(false), memory: await worker(true) };
   const rows: Row[] = [];
-  const results = { about: { ...about(bench), load: load.toFixed(1) }, rows };
+  const results = { about: { ...origin(threads, bench.peers), clock, load: load.toFixed(1) }, rows };
+  const fewer = threads === availableParallelism() ? '' : `${threads}-threads`;
+  const kind = [values.only, fewer, clock === 'cpu' ? 'cpu' : '', values.peers ? '' : 'no-peers'];
+  const output = new Output(values, kind);
   try {
-    await measureAll(bench, rows, () => write(results));
-    report(results);
+    await measureAll(bench, rows, () => output.save(results));
+    output.print(results);
   } finally {
     for (const side of [bench.peers, bench.memory]) if (typeof side !== 'string') await side.stop();
   }
@@ -115,31 +116,4 @@ async function measureAll(bench: Bench, rows: Row[], save: () => Promise<void>):
   if (!names.some((name) => name.includes(values.only))) {
     misused(`--only ${values.only}: no suite has this in its name: ${names.join(', ')}`);
   }
-}
-
-function about({ threads, clock, peers }: Bench): Record<string, string> {
-  const { name, commit, date, node } = machine();
-  const versions = typeof peers === 'string' ? peers : Object.entries(peers.versions).flat().join(' ');
-  return { machine: name, commit, date, node, threads: String(threads), clock, peers: versions };
-}
-
-/** Where a run's files are, without their ending. A part of a run never takes the place of a whole one. */
-function base({ about }: Results): string {
-  const part = values.only.replace(/[^a-z0-9]+/gi, '-');
-  const fewer = threads === availableParallelism() ? '' : `${threads}-threads`;
-  const kind = [part, fewer, clock === 'cpu' ? 'cpu' : '', values.peers ? '' : 'no-peers'];
-  return join(values.out, [about['machine'], about['commit'], ...kind].filter(Boolean).join('-'));
-}
-
-async function write(results: Results): Promise<void> {
-  await mkdir(values.out, { recursive: true });
-  await writeFile(`${base(results)}.csv`, toCsv(results));
-  await writeFile(`${base(results)}.html`, page(results));
-}
-
-function report(results: Results): void {
-  const people = values.json ? process.stderr : process.stdout;
-  people.write(`${table(results.rows)}\n${base(results)}.csv\n${base(results)}.html\n`);
-  if (!values.json) return;
-  for (const row of results.rows) process.stdout.write(`${JSON.stringify({ ...results.about, ...row })}\n`);
 }

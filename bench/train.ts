@@ -2,35 +2,46 @@
 // timm and torchvision in eager torch; the loaders alone too.
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
+import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { setThreads, vitConfigs } from '../lib/train/index.ts';
-import { called, count, misused } from './arguments.ts';
+import { called, count, misused, type ParseArgsOptionsConfig } from './arguments.ts';
 import { uniform } from './inputs.ts';
 import { alternate, figure, type Plan, type Player, ratio } from './measure.ts';
+import { Output, origin, outputOptions } from './output.ts';
 import { PeerWorker } from './peers/client.ts';
 import { type Bar, type Row, row } from './rows.ts';
 import { lossSettings } from './shapes.ts';
-import { table } from './table.ts';
 import { dim, Ours, type Setting, steady, views } from './train-side.ts';
 
-const help = `npx horoball bench train [options], in a checkout npm run bench:train -- [options]
-  --model NAME    vit_nano or vit_small_patch16_224 (default)
-  --batch N       pictures a step, 2 views a class (default: 16)
-  --threads N     threads of both sides (default: as many as the machine has)
-  --only PATTERN  operations whose name matches: loading, '^training step$', bfloat16, ... (default: all)
-  --python FILE   an interpreter that has the peers (default: bench/peers/.venv)
+const help = `Usage: horoball bench train [options]
+       npm run bench:train -- [options]                in a checkout
+
+  --model NAME    vit_nano, vit_small_patch16_224, ... (default
+                  vit_small_patch16_224)
+  --batch N       pictures a step, 2 views a class (default 16)
+  --threads N     threads of both sides (default as many as the machine has)
+  --only PATTERN  operations whose name matches: loading, '^training step$',
+                  bfloat16, ... (default all)
+  --python FILE   an interpreter that has the peers (default that of
+                  bench/peers/.venv, made by npm run bench:peers)
+  --out DIR       where MACHINE-COMMIT-train[-OPTIONS].csv and .html are written
+                  (default bench/rows of a checkout, else horoball-bench)
+  --json          one JSON object a row on stdout, and the table on stderr
 `;
 
-const values = called(help, {
+const options = {
   help: { type: 'boolean' },
   model: { type: 'string', default: 'vit_small_patch16_224' },
   batch: { type: 'string', default: '16' },
   threads: { type: 'string', default: String(availableParallelism()) },
   only: { type: 'string', default: '' },
   python: { type: 'string' },
-});
+  ...outputOptions,
+} as const satisfies ParseArgsOptionsConfig;
+
+const values = called(help, options);
 
 const pictureCount = 96;
 /** A folder of pictures has a test split too. */
@@ -39,15 +50,32 @@ const plan: Plan = { rounds: 5, slowRounds: 5, slowMs: 0, turnMs: 0, settleMs: 1
 
 async function main(): Promise<void> {
   const [threads, batch] = [count('--threads', values.threads), count('--batch', values.batch)];
+  const model = viT();
   setThreads(threads);
+  const load = loadavg()[0]!.toFixed(1);
   const folder = await mkdtemp(join(tmpdir(), 'horoball-pictures-'));
+  const peers = await PeerWorker.start({ threads, python: values.python }).catch(
+    (error: Error) => error.message,
+  );
   try {
     await makePictures(folder);
-    const rows = await measure({ model: viT(), threads, batch, folder });
-    process.stdout.write(table(rows));
+    const rows = await measure({ model, threads, batch, folder }, peers);
+    const results = { about: { ...origin(threads, peers), load }, rows };
+    const output = new Output(values, ['train', ...given()]);
+    await output.save(results);
+    output.print(results);
   } finally {
+    if (typeof peers !== 'string') await peers.stop();
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Words for what is not as by default. */
+function given(): string[] {
+  const named = ['model', 'batch', 'threads', 'only'] as const;
+  return named
+    .filter((name) => values[name] !== options[name].default)
+    .map((name) => `${name} ${values[name]}`);
 }
 
 /** JPEG files of the size that the published data sets have, with smooth random content. */
@@ -122,19 +150,16 @@ interface Side {
   readonly note: string;
 }
 
-async function measure(setting: Setting): Promise<Row[]> {
+async function measure(setting: Setting, peers: PeerWorker | string): Promise<Row[]> {
   const wanted = operations.filter(({ op }) => new RegExp(values.only).test(op));
   await using own = await Ours.make(setting);
   const players = own.players();
   const sides = wanted.map((of): Side => ({ of, side: 'horoball', player: players[of.own], note: '' }));
   const absent: Row[] = [];
-  const worker = await PeerWorker.start({ threads: setting.threads, python: values.python }).catch(
-    (error: Error) => error.message,
-  );
   for (const of of wanted) {
     try {
-      if (typeof worker === 'string') throw new Error(worker);
-      const made = await worker.prepare(of.peer, {}, { ...peerParams(setting), precision: of.precision });
+      if (typeof peers === 'string') throw new Error(peers);
+      const made = await peers.prepare(of.peer, {}, { ...peerParams(setting), precision: of.precision });
       const player = of.own === 'step' || of.own === 'halfStep' ? made : steady(made);
       sides.push({ of, side: of.peer, player, note: made.note });
     } catch (error) {
@@ -146,7 +171,6 @@ async function measure(setting: Setting): Promise<Row[]> {
     sides.map(({ player }) => player),
     plan,
   );
-  if (typeof worker !== 'string') await worker.stop();
   const timesOf = (op: string): Times | undefined =>
     rounds[sides.findIndex((side) => side.of.op === op && side.side === 'horoball')];
   return [...sides.map((side, i) => measured(side, rounds[i]!, timesOf, setting)), ...absent];

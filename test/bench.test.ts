@@ -163,6 +163,19 @@ test('a repetition gives a ratio again when the two spreads cover the difference
   t.deepEqual(agrees(result({ side: 'peer', status: 'not measured: none' }), peer(2, 0)), []);
 });
 
+for (const name of ['run', 'train', 'compare', 'counts']) {
+  test(`the help of ${name} fits 80 columns`, (t) => {
+    const program = fileURLToPath(new URL(`../bench/${name}.js`, import.meta.url));
+    const { status, stdout } = spawnSync(process.execPath, [program, '--help'], { encoding: 'utf8' });
+    t.is(status, 0);
+    t.true(stdout.startsWith('Usage: horoball bench'));
+    t.deepEqual(
+      stdout.split('\n').filter((line) => line.length > 80),
+      [],
+    );
+  });
+}
+
 test('the comparison ends with code 1 on a regression, 0 without, 2 when called wrongly', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'horoball-compare-'));
   const file = async (name: string, ms: number) => {
