@@ -137,10 +137,10 @@ class Loss {
     }
     const double hard = log_sum_exp(values_, 1 + beta_), weight = log_sum_exp(values_, beta_);
     const double mass = hard - weight + std::log(static_cast<double>(values_.size()));  // log R
-    const double top = std::max(mass, row[positive]);
-    const double all = top + std::log(std::exp(mass - top) + std::exp(row[positive] - top));
-    loss_ += share_ * (all - row[positive]);
-    const double w = share_ * std::exp(mass - all);
+    const double odds =
+        mass - row[positive];  // of the negatives, as a logarithm: keeps a small loss's digits
+    loss_ += share_ * (std::max(odds, 0.0) + std::log1p(std::exp(-std::abs(odds))));
+    const double w = share_ / (1 + std::exp(-odds));
     slopes_.row(anchor)[positive] -= w;
     for (std::size_t k = 0; k < values_.size(); ++k) {
       const double share = (1 + beta_) * std::exp((1 + beta_) * values_[k] - hard);

@@ -1,7 +1,8 @@
 import test from 'ava';
 import { HybridLoss } from '../../lib/train/loss.ts';
 import { setThreads } from '../../lib/train/native.ts';
-import { embed, relativeError, tinyEmbedder } from './helpers.ts';
+import { Batch } from '../../lib/train/tensor.ts';
+import { embed, pictures, relativeError, tinyEmbedder, tinyViT } from './helpers.ts';
 
 const [classes, views] = [4, 3];
 const rows = classes * views;
@@ -11,11 +12,11 @@ const common = { geometry: 'euclidean', tied: true, views, tauE, tauH: 0.2, lamb
 test.before(() => setThreads(1));
 
 /** The loss written the plain way: row = class * views + view. */
-function plain(x: Float64Array, dim: number, beta: number): number {
+function plain(x: Float64Array, dim: number, beta: number, tau: number = tauE): number {
   const s = (i: number, j: number): number => {
     let product = 0;
     for (let k = 0; k < dim; k++) product += x[i * dim + k]! * x[j * dim + k]!;
-    return product / tauE;
+    return product / tau;
   };
   let total = 0;
   for (let a = 0; a < views; a++) {
@@ -23,14 +24,14 @@ function plain(x: Float64Array, dim: number, beta: number): number {
       if (a === b) continue;
       for (let i = 0; i < classes; i++) {
         const anchor = i * views + a;
-        const negatives: number[] = [];
-        for (let j = 0; j < classes; j++)
-          if (j !== i) for (const view of [a, b]) negatives.push(s(anchor, j * views + view));
-        const weights = negatives.map((value) => Math.exp(beta * value));
-        const mean = weights.reduce((sum, w) => sum + w, 0) / weights.length;
-        const mass = negatives.reduce((sum, value, k) => sum + (weights[k]! / mean) * Math.exp(value), 0);
         const positive = s(anchor, i * views + b);
-        total += (Math.log(Math.exp(positive) + mass) - positive) / classes;
+        const odds: number[] = [];
+        for (let j = 0; j < classes; j++)
+          if (j !== i) for (const view of [a, b]) odds.push(s(anchor, j * views + view) - positive);
+        const weights = odds.map((value) => Math.exp(beta * value));
+        const mean = weights.reduce((sum, w) => sum + w, 0) / weights.length;
+        const mass = odds.reduce((sum, value, k) => sum + (weights[k]! / mean) * Math.exp(value), 0);
+        total += Math.log1p(mass) / classes;
       }
     }
   }
@@ -68,6 +69,24 @@ for (const beta of [0.5, 2]) {
     t.true(values.min <= values.mean && values.mean <= values.max);
   });
 }
+
+test('a loss far below a float keeps its digits', async (t) => {
+  using model = await tinyEmbedder();
+  const image = pictures(classes);
+  const size = image.length / classes;
+  const alike = Uint8Array.from({ length: views * image.length }, (_, at) => {
+    return image[Math.floor(at / (views * size)) * size + (at % size)]!;
+  });
+  const { imgSize, mean, std } = tinyViT;
+  using batch = Batch.from(alike, { count: rows, size: imgSize }, mean, std);
+  using out = model.forward(batch);
+  using loss = new HybridLoss({ ...common, tauE: 1e-4, beta: 1 }).apply(out);
+  const x = Float64Array.from(await out.euclidean.data());
+  const expected = plain(x, model.config.dim, 1, 1e-4);
+  t.true(expected < 1e-7 && expected > 0, `${expected}`);
+  const read = (await loss.read()).loss;
+  t.true(Math.abs(read / expected - 1) < 1e-6, `${read} ${expected}`);
+});
 
 test('a beta that is nearly 0 is the plain loss, temperature gradient and statistics too', async (t) => {
   using model = await tinyEmbedder();
