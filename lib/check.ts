@@ -1,4 +1,4 @@
-import { rangeError, typeError } from './errors.ts';
+import { quoted, rangeError, typeError } from './errors.ts';
 
 /** Where a call runs. `auto`: the first CUDA device if there is one and it has the operation, else the CPU. */
 export type Device = 'cpu' | 'cuda' | `cuda:${number}` | 'auto';
@@ -14,7 +14,7 @@ export function checkOptions<O extends object>(
 ): O {
   if (options === undefined) return {} as O;
   if (options === null || typeof options !== 'object')
-    throw typeError(operation, argument, 'an object', options);
+    throw typeError(operation, argument, 'an object', quoted(options));
   return options;
 }
 
@@ -25,7 +25,8 @@ export function curvature(operation: string, c: unknown): number {
 
 /** A finite number above 0. */
 export function positive(operation: string, argument: string, value: unknown, meaning = ''): number {
-  if (typeof value !== 'number') throw typeError(operation, argument, `a number > 0${meaning}`, value);
+  if (typeof value !== 'number')
+    throw typeError(operation, argument, `a number > 0${meaning}`, quoted(value));
   if (!(value > 0 && value < Infinity)) {
     throw rangeError(operation, argument, `a finite number > 0${meaning}`, value);
   }
@@ -34,7 +35,7 @@ export function positive(operation: string, argument: string, value: unknown, me
 
 /** A finite number. */
 export function finite(operation: string, argument: string, value: unknown): number {
-  if (typeof value !== 'number') throw typeError(operation, argument, 'a number', value);
+  if (typeof value !== 'number') throw typeError(operation, argument, 'a number', quoted(value));
   if (!Number.isFinite(value)) throw rangeError(operation, argument, 'a finite number', value);
   return value;
 }
@@ -43,7 +44,7 @@ export function finite(operation: string, argument: string, value: unknown): num
 export function yesNo(operation: string, argument: string, value: unknown, standard: boolean): boolean {
   if (value === undefined) return standard;
   if (typeof value === 'boolean') return value;
-  throw typeError(operation, argument, 'true or false', typeof value === 'string' ? `'${value}'` : value);
+  throw typeError(operation, argument, 'true or false', quoted(value));
 }
 
 /** An integer from `least` to `most`. */
@@ -58,7 +59,7 @@ export function integer(
     return value as number;
   const range = most >= Number.MAX_SAFE_INTEGER ? `${least} or more` : `from ${least} to ${most}`;
   const refuse = typeof value === 'number' ? rangeError : typeError;
-  throw refuse(operation, argument, `an integer ${range}`, value);
+  throw refuse(operation, argument, `an integer ${range}`, quoted(value));
 }
 
 /** One of a list of names; gives its place, which is the core's number for it. */
@@ -70,8 +71,8 @@ export function choice(
 ): number {
   const place = names.indexOf(value as string);
   if (place < 0) {
-    const got = typeof value === 'string' ? `'${value}'` : value;
-    throw typeError(operation, argument, `one of ${names.map((name) => `'${name}'`).join(', ')}`, got);
+    const known = names.map((name) => `'${name}'`).join(', ');
+    throw typeError(operation, argument, `one of ${known}`, quoted(value));
   }
   return place;
 }
@@ -93,8 +94,7 @@ export function deviceIndex(operation: string, device: Device | undefined): numb
   if (device === 'cuda') return 0;
   const match = /^cuda:(\d{1,3})$/.exec(String(device));
   if (match === null) {
-    const got = typeof device === 'string' ? `'${device}'` : device;
-    throw typeError(operation, 'device', "'cpu', 'cuda', 'cuda:N' or 'auto'", got);
+    throw typeError(operation, 'device', "'cpu', 'cuda', 'cuda:N' or 'auto'", quoted(device));
   }
   return Number(match[1]);
 }

@@ -53,6 +53,12 @@ function text(operation: string, argument: string, expected: string, got: unknow
   return `[${operation}] ${argument}: expected ${expected}, got ${describe(got)}`;
 }
 
+/** A value that somebody gave: a string in quotation marks, so that '1' is not taken for the number. */
+export function quoted(value: unknown): unknown {
+  if (typeof value === 'string') return `'${value}'`;
+  return typeof value === 'bigint' ? `${value}n` : value;
+}
+
 /** A value in a few words, for the end of a message. Strings are taken as descriptions already made. */
 export function describe(value: unknown): string {
   if (typeof value === 'string') return value;

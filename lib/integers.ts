@@ -1,4 +1,4 @@
-import { rangeError, shapeError, typeError } from './errors.ts';
+import { quoted, rangeError, shapeError, typeError } from './errors.ts';
 
 /** 0, 1, ..., n - 1. */
 export function range(n: number): Int32Array {
@@ -23,7 +23,7 @@ export function integerList(
   { least, most, length }: ListLimits,
 ): Int32Array {
   if (typeof list !== 'object' || list === null || typeof list.length !== 'number') {
-    throw typeError(operation, argument, 'an array of integers', list);
+    throw typeError(operation, argument, 'an array of integers', quoted(list));
   }
   if (length !== undefined && list.length !== length) {
     throw shapeError(operation, argument, `${length} elements`, String(list.length));
@@ -32,7 +32,7 @@ export function integerList(
   for (let i = 0; i < copy.length; ++i) {
     const value = list[i];
     if (!Number.isInteger(value) || value! < least || value! > most) {
-      throw rangeError(operation, argument, `integers from ${least} to ${most}`, value);
+      throw rangeError(operation, argument, `integers from ${least} to ${most}`, quoted(value));
     }
     copy[i] = value!;
   }

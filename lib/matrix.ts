@@ -1,4 +1,4 @@
-import { coded, describe, rangeError, shapeError, typeError } from './errors.ts';
+import { coded, describe, quoted, rangeError, shapeError, typeError } from './errors.ts';
 
 /** The element types that every function takes; what goes in comes out. */
 export type Reals = Float32Array | Float64Array;
@@ -32,12 +32,14 @@ export function matrix<T extends Reals>(data: T, rows: number, cols: number): Ma
 export function asMatrix<T extends Reals>(operation: string, argument: string, value: Rows<T>): Matrix<T> {
   if (ArrayBuffer.isView(value)) return asRow(operation, argument, value);
   if (value === null || typeof value !== 'object' || !ArrayBuffer.isView(value.data)) {
-    throw typeError(operation, argument, 'a matrix or a typed array', value);
+    throw typeError(operation, argument, 'a matrix or a typed array', quoted(value));
   }
   const { data, rows, cols } = value;
   checkData(operation, argument, data);
-  if (!Number.isInteger(rows) || rows < 0) throw shapeError(operation, argument, 'rows of 0 or more', rows);
-  if (!Number.isInteger(cols) || cols < 1) throw shapeError(operation, argument, 'cols of 1 or more', cols);
+  if (!Number.isInteger(rows) || rows < 0)
+    throw shapeError(operation, argument, 'rows of 0 or more', quoted(rows));
+  if (!Number.isInteger(cols) || cols < 1)
+    throw shapeError(operation, argument, 'cols of 1 or more', quoted(cols));
   if (data.length !== rows * cols) throw lengthError(operation, argument, value);
   return value;
 }

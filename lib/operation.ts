@@ -1,6 +1,6 @@
 import { type AsyncOptions, type CallOptions, type Prepared, runAsync, runSync } from './call.ts';
 import { type Compat, curvature, deviceIndex, finite, guards, threadCount } from './check.ts';
-import { rangeError, shapeError, typeError } from './errors.ts';
+import { quoted, rangeError, shapeError, typeError } from './errors.ts';
 import {
   asMatrix,
   checkGradC,
@@ -216,7 +216,8 @@ function read(name: string, { card, index }: Entry, args: readonly unknown[], vj
     inputs[i] = input;
   }
   const cotangent = vjp ? args[place++] : undefined;
-  if (vjp && !isRows(cotangent)) throw typeError(name, 'cotangent', 'a matrix or a typed array', cotangent);
+  if (vjp && !isRows(cotangent))
+    throw typeError(name, 'cotangent', 'a matrix or a typed array', quoted(cotangent));
   const options = optionsOf(name, args[place]);
   const shape = rowShape(name, card, inputs);
   if (parameter?.leading === false) own = ownNumber(name, parameter, options[parameter.name]);
@@ -296,7 +297,7 @@ function isRows(value: unknown): boolean {
 function optionsOf(name: string, options: unknown): Options {
   if (options === undefined) return {};
   if (options === null || typeof options !== 'object' || isRows(options)) {
-    throw typeError(name, 'options', 'an object', options);
+    throw typeError(name, 'options', 'an object', quoted(options));
   }
   return options as Options;
 }

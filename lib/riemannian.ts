@@ -1,5 +1,5 @@
 import { checkOptions, positive } from './check.ts';
-import { rangeError, shapeError, typeError } from './errors.ts';
+import { quoted, rangeError, shapeError, typeError } from './errors.ts';
 import { asMatrix, checkSameType, checkShape, type Matrix, type Reals, type Rows, zeros } from './matrix.ts';
 import { conformalFactor, expmap, parallelTransport, project, riemannianGradient } from './ops.ts';
 
@@ -199,13 +199,13 @@ function entryOf<T extends Reals>({ data, rows, cols }: Matrix<T>): StateEntry<T
 }
 
 function rate(name: string, lr: number): number {
-  if (typeof lr !== 'number') throw typeError(name, 'lr', 'a finite number from 0', lr);
+  if (typeof lr !== 'number') throw typeError(name, 'lr', 'a finite number from 0', quoted(lr));
   if (lr >= 0 && lr < Infinity) return lr;
   throw rangeError(name, 'lr', 'a finite number from 0', lr);
 }
 
 function share(name: string, argument: string, value: number): number {
-  if (typeof value !== 'number') throw typeError(name, argument, 'a number from 0 to below 1', value);
+  if (typeof value !== 'number') throw typeError(name, argument, 'a number from 0 to below 1', quoted(value));
   if (value >= 0 && value < 1) return value;
   throw rangeError(name, argument, '0 to below 1', value);
 }

@@ -93,6 +93,20 @@ const refusals: readonly [string, () => unknown, string, string, string][] = [
     '[mobiusScalarMul] t:',
   ],
   [
+    'a number in quotation marks',
+    () => dist.sync(x, x, { c: loose('1') }),
+    'TypeError',
+    'ERR_HOROBALL_TYPE',
+    "[dist] c: expected a number > 0 (the curvature is -c), got '1'",
+  ],
+  [
+    'a big integer',
+    () => dist.sync(x, x, { c: 1, threads: loose(2n) }),
+    'TypeError',
+    'ERR_HOROBALL_TYPE',
+    '[dist] threads: expected an integer from 1 to 1024, got 2n',
+  ],
+  [
     'an infinite factor',
     () => mobiusScalarMul.sync(Infinity, x, { c: 1 }),
     'RangeError',
