@@ -128,9 +128,14 @@ export function zeros<T extends Reals>(operation: string, like: T, rows: number,
 
 /** A new array of zeros with the element type of `like`. */
 export function allocate<T extends Reals>(operation: string, like: T, length: number): T {
+  const single = like[Symbol.toStringTag] === 'Float32Array';
+  return room<Reals>(operation, single ? Float32Array : Float64Array, length) as T;
+}
+
+/** A new typed array; `ERR_HOROBALL_MEMORY` where there is none so long. */
+export function room<A>(operation: string, Kind: new (length: number) => A, length: number): A {
   try {
-    const single = like[Symbol.toStringTag] === 'Float32Array';
-    return (single ? new Float32Array(length) : new Float64Array(length)) as T;
+    return new Kind(length);
   } catch {
     throw coded('ERR_HOROBALL_MEMORY', `[${operation}] out: no memory for ${length} elements`, RangeError);
   }

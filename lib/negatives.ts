@@ -1,7 +1,7 @@
 import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call.ts';
 import { integerList, range } from './integers.ts';
 import { checkLogits, geometries, type LogitOptions, type Logits, tiedRadius } from './loss.ts';
-import { allocate, type Matrix, zeros } from './matrix.ts';
+import { allocate, type Matrix, room, zeros } from './matrix.ts';
 import { type Metric, preparePairwise } from './pairwise.ts';
 import { batchViews } from './views.ts';
 
@@ -200,7 +200,7 @@ class Report {
       q: grid(),
       pullEuclidean: grid(),
       pullHyperbolic: grid(),
-      rank: new Int32Array(count * rows).fill(-1),
+      rank: room(name, Int32Array, count * rows).fill(-1),
       positive: list(),
       effective: list(),
       hardest1: list(),

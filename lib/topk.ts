@@ -2,7 +2,7 @@ import { type AsyncOptions, type CallOptions, type Prepared, runAsync, runSync }
 import { checkOptions, deviceIndex, integer, threadCount } from './check.ts';
 import { shapeError, typeError } from './errors.ts';
 import { integerList, range } from './integers.ts';
-import { allocate, asMatrix, checkFixed, type Reals, type Rows } from './matrix.ts';
+import { allocate, asMatrix, checkFixed, type Reals, type Rows, room } from './matrix.ts';
 import { core } from './native.ts';
 import { checkPair, type MetricOptions, metricNumbers } from './pairwise.ts';
 
@@ -41,7 +41,7 @@ export function prepareTopK<T extends Reals>(
   const allowed = mask(operation, options.allowed, g.rows);
   const device = deviceIndex(operation, options.device);
   const threads = threadCount(operation, options.threads);
-  const indices = new Int32Array(q.rows * k);
+  const indices = room(operation, Int32Array, q.rows * k);
   const distances = allocate(operation, q.data, q.rows * k);
   const start = (job: number) =>
     // biome-ignore format: a group a line

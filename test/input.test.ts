@@ -294,6 +294,20 @@ test('the promise twins reject with the same errors', async (t) => {
   t.is((await failure(() => pairwiseDistance(x, x, { c, signal: any({}) }))).code, 'ERR_HOROBALL_TYPE');
 });
 
+test('an answer that no memory holds is refused', async (t) => {
+  const many = matrix(new Float32Array(1 << 20), 1 << 20, 1);
+  const k = many.rows;
+  for (const [name, call] of Object.entries({
+    pairwiseDistance: () => pairwiseDistance.sync(many, undefined, { c }),
+    topK: () => topK.sync(many, many, { c, k }),
+    negativeWeights: () => negativeWeights.sync({ euclidean: many, tied: true, views: 2, c }),
+  })) {
+    const { code, message } = await failure(call);
+    t.is(`${code} ${message}`, `ERR_HOROBALL_MEMORY [${name}] out: no memory for ${k ** 2} elements`);
+  }
+  await t.throwsAsync(topK(many, many, { c, k }), { code: 'ERR_HOROBALL_MEMORY' });
+});
+
 test('a buffer that is transferred while a job uses it rejects the promise', async (t) => {
   const big = cloud(Float32Array, 2000, 64, 0.9);
   const promise = pairwiseDistance(big, undefined, { c });
