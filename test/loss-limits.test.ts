@@ -224,3 +224,16 @@ test('points outside: an infinite loss has gradients that are numbers', (t) => {
     for (const each of gradients(got)) t.false(each.some(Number.isNaN));
   }
 });
+
+test('numbers that float32 does not hold make no gradients, and write nowhere', (t) => {
+  const heads = { euclidean: matrix(Float32Array.of(1, 0, 0, 1, -1, 0, 0, -1), 4, 2), tied: true, views: 2 };
+  for (const huge of [
+    { lambda: 1e39 },
+    { tauH: 1e-39 },
+    { c: 1e39 },
+    { c: 1e39, compat: 'hypmix' },
+  ] as const) {
+    const { gradEuclidean } = hybridContrastiveLoss.sync({ ...heads, c: 1, ...huge });
+    t.true(gradEuclidean!.data.every(Number.isNaN), JSON.stringify(huge));
+  }
+});

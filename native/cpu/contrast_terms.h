@@ -249,12 +249,14 @@ struct Weighing {
     return far;
   }
 
+  // Numbers too large for T make a NaN of every weight, of what pads the columns too: there is no row to add
+  // to.
   template <class V>
   [[gnu::noinline]] void tell_near(V pull, V far, std::int64_t i, std::int64_t j) const {
     T pulls[V::kLanes], kept[V::kLanes];
     pull.store(pulls);
     far.store(kept);
-    for (int l = 0; l < V::kLanes; ++l) {
+    for (int l = 0; l < V::kLanes && j + l < tile.columns; ++l) {
       if (pulls[l] != kept[l]) near.take(near.context, i, j + l, pulls[l]);
     }
   }
