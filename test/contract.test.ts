@@ -389,6 +389,25 @@ test('a long step or a far place rounds onto the rim, and no further', (t) => {
   }
 });
 
+test('a step that ends on the rim has no slope along itself, from a place near the rim either', (t) => {
+  for (const c of [0.01, 1, 100]) {
+    const r = 1 / Math.sqrt(c);
+    // What is left of the radius loses digits by its square.
+    for (const [left, limit] of [
+      [1e-2, 1e-10],
+      [1e-3, 1e-9],
+      [1e-5, 1e-5],
+    ] as const) {
+      for (const step of [-3, -1, 1, 30]) {
+        const x = Float64Array.of((1 - left) * r);
+        const grads = expmap.vjp.sync(x, Float64Array.of(step * r), Float64Array.of(1), { c });
+        for (const { data } of grads)
+          t.true(Math.abs(data[0]!) < limit, `left ${left}, step ${step}: ${data}`);
+      }
+    }
+  }
+});
+
 test('however far along a geodesic, and from however near a point, points are inside or on the rim', (t) => {
   const holds = ({ c, x, y }: { c: number; x: number[]; y: number[] }) => {
     for (const apart of [0, 1e-12, 1e-6, 1]) {

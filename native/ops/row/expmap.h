@@ -1,6 +1,7 @@
 // Exponential map, x (+) v with v = tanh(sqrt c lambda_x |u| / 2) u / (sqrt c |u|) = beta u: the addition's
 // formula in p = x + beta u. 1 - c|v|^2 is sech^2 of tanh's argument, so a long step towards the rim, or back
-// from it, keeps what digits beta has.
+// from it, keeps what digits beta has. Where tanh is 1 to the last digit beta is 1 / (sqrt c |u|), in which
+// lambda_x is not: near the rim its slope would cancel and leave noise the size of lambda_x^2.
 #pragma once
 
 #include "../hypmix.h"
@@ -21,9 +22,13 @@ struct Expmap : RowCard {
       .inputs = {{"x", "ball points"}, {"u", "tangent vectors at `x`", RowDomain::anywhere}},
       .published = true,
   };
+  static constexpr double kFull = 20;
   template <class T>
   HD static T beta(const RowState<T>& r) {
-    if (!r.hypmix) return tanhc(r.c * r.y2 / (r.a * r.a)) / r.a;
+    if (!r.hypmix) {
+      const T z = r.c * r.y2 / (r.a * r.a);
+      return value(z) > kFull * kFull ? 1 / root(r.c * r.y2) : tanhc(z) / r.a;
+    }
     const T n = hypmix::norm(r.y2) / r.a;
     return hypmix::tanhc(r.c * n * n) / r.a;
   }
