@@ -1,5 +1,5 @@
-import { integer, positive } from '../check.ts';
-import { rangeError } from '../errors.ts';
+import { finite, integer, positive } from '../check.ts';
+import { quoted, rangeError, typeError } from '../errors.ts';
 import type { Channels } from './tensor.ts';
 import { parseViT } from './vit-json.ts';
 
@@ -84,8 +84,15 @@ export function resolveViT(model: string | ViTConfig): Required<ViTConfig> {
   const { imgSize, patchSize, embedDim, numHeads } = config;
   if (imgSize % patchSize !== 0) throw rangeError('vit', 'imgSize', `a multiple of ${patchSize}`, imgSize);
   if (embedDim % numHeads !== 0) throw rangeError('vit', 'embedDim', `a multiple of ${numHeads}`, embedDim);
+  for (const key of ['mean', 'std'] as const) checkChannels(key, config[key]);
   for (const each of config.std) positive('vit', 'std', each);
   return config;
+}
+
+function checkChannels(key: string, channels: Channels): void {
+  if (!Array.isArray(channels) || channels.length !== 3)
+    throw typeError('vit', key, 'a number a channel, three in all', quoted(channels));
+  for (const each of channels) finite('vit', key, each);
 }
 
 function byText(text: string): ViTConfig {

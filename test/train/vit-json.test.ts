@@ -53,6 +53,17 @@ for (const [given, message] of wrong) {
   });
 }
 
+for (const key of ['mean', 'std'] as const) {
+  test(`a configuration is to have three numbers of ${key}`, (t) => {
+    const whole = resolveViT('vit_nano');
+    for (const value of [undefined, null, 0.5, [0.5, 0.5], ['0.5', '0.5', '0.5'], '0.5']) {
+      const error = t.throws(() => resolveViT({ ...whole, [key]: value }), { instanceOf: TypeError });
+      t.regex(error.message, new RegExp(`^\\[vit\\] ${key}: expected a `));
+      t.is((error as { code?: string }).code, 'ERR_HOROBALL_TYPE');
+    }
+  });
+}
+
 test('short names and all known backbones', (t) => {
   t.deepEqual(resolveViT('vit_tiny'), resolveViT('vit_tiny_patch16_224'));
   t.like(resolveViT('vit_tiny'), { embedDim: 192, depth: 12, numHeads: 3 });
