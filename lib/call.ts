@@ -99,7 +99,8 @@ export async function runSteps<R>(
   }
 }
 
-function checkSignal(operation: string, signal: AbortSignal | undefined): void {
+/** Throws for what could not cancel a call. */
+export function checkSignal(operation: string, signal: AbortSignal | undefined): void {
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw typeError(operation, 'signal', 'an AbortSignal', signal);
   }

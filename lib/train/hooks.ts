@@ -1,3 +1,6 @@
+import { checkSignal } from '../call.ts';
+import { checkOptions } from '../check.ts';
+import { quoted, typeError } from '../errors.ts';
 import type { RunConfig } from './config.ts';
 import type { Baseline, EvaluationRow, HealthRow, Snapshot, StepRow } from './record.ts';
 import type { Pictures } from './source.ts';
@@ -40,4 +43,27 @@ export interface TrainResult {
   baselines: Baseline[];
   /** How many pictures could not be read. */
   skipped: number;
+}
+
+const listeners = [
+  'onResume',
+  'onBegin',
+  'onStep',
+  'onEvaluation',
+  'onHealth',
+  'onSnapshot',
+  'onBaseline',
+  'onWarning',
+] as const;
+
+/** Throws, before a run begins, for hooks that could not be called or would not end it. */
+export function checkHooks(given: TrainHooks): TrainHooks {
+  const hooks = checkOptions('train', given, 'hooks');
+  checkSignal('train', hooks.signal);
+  for (const name of listeners) {
+    const listener: unknown = hooks[name];
+    if (listener !== undefined && typeof listener !== 'function')
+      throw typeError('train', name, 'a function', quoted(listener));
+  }
+  return hooks;
 }

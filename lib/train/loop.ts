@@ -2,7 +2,7 @@ import { coded } from '../errors.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import type { RunConfig } from './config.ts';
 import { Feed } from './feed.ts';
-import type { TrainHooks, TrainResult } from './hooks.ts';
+import { checkHooks, type TrainHooks, type TrainResult } from './hooks.ts';
 import { Journal } from './journal.ts';
 import { Keeper } from './keeper.ts';
 import { Learner } from './learner.ts';
@@ -29,7 +29,7 @@ export async function train(
   options: Readonly<Partial<RunConfig>> = {},
   hooks: TrainHooks = {},
 ): Promise<TrainResult> {
-  const { signal } = hooks;
+  const { signal } = checkHooks(hooks);
   const { config, folder: begun } = await planRun(options, hooks.resume, hooks.onWarning);
   const checkpoint = begun === null ? null : await readLast(begun);
   const source = hooks.data ? iterableSource(hooks.data) : await openSource(config);

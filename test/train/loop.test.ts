@@ -165,6 +165,17 @@ test.serial('batches of another size or with too few views are refused, and no f
   t.deepEqual(await readdir(runs).catch(() => []), before);
 });
 
+test.serial('hooks that cannot be called or end nothing are refused before a run begins', async (t) => {
+  const { root, runs } = t.context;
+  const options = { ...tinyRun, path: root, runs, name: 'hooks' } as Options;
+  for (const [name, value] of Object.entries({ onStep: 5, onBegin: 'x', signal: {}, onWarning: null })) {
+    const error = await t.throwsAsync(train(options, { [name]: value } as never), { instanceOf: TypeError });
+    t.regex(error.message, new RegExp(`^\\[train\\] ${name}: expected an? `));
+    t.is((error as { code?: string }).code, 'ERR_HOROBALL_TYPE');
+  }
+  t.false((await readdir(runs)).includes('hooks'));
+});
+
 test.serial('a loss that is no number ends the run in a sentence', async (t) => {
   const options = { ...onBatches, geometry: 'euclidean', t_e: 1e-310 } as const;
   await t.throwsAsync(train(options, { data: batches(3) }), {
