@@ -33,6 +33,14 @@ export function positive(operation: string, argument: string, value: unknown, me
   return value;
 }
 
+/** A finite number of 0 or more. */
+export function atLeastZero(operation: string, argument: string, value: unknown): number {
+  if (typeof value !== 'number') throw typeError(operation, argument, 'a number from 0', quoted(value));
+  if (!(value >= 0 && value < Infinity))
+    throw rangeError(operation, argument, 'a finite number from 0', value);
+  return value;
+}
+
 /** A finite number. */
 export function finite(operation: string, argument: string, value: unknown): number {
   if (typeof value !== 'number') throw typeError(operation, argument, 'a number', quoted(value));

@@ -1,5 +1,6 @@
 import { type AsyncOptions, type CallOptions, type Prepared, runAsync, runSync } from './call.ts';
 import {
+  atLeastZero,
   type Compat,
   checkOptions,
   choice,
@@ -131,7 +132,7 @@ export function checkLogits<T extends Reals>(operation: string, given: LogitOpti
     cols: (euclidean ?? hyperbolic)!.cols,
     tauE: positive(operation, 'tauE', tauE),
     tauH: positive(operation, 'tauH', tauH),
-    lambda: lambda === 0 ? 0 : positive(operation, 'lambda', lambda),
+    lambda: atLeastZero(operation, 'lambda', lambda),
     c: curved ? curvature(operation, options.c) : 1,
     clip: clipR === null ? Number.MAX_VALUE : positive(operation, 'clipR', clipR),
   };

@@ -294,6 +294,12 @@ test('the promise twins reject with the same errors', async (t) => {
   t.is((await failure(() => pairwiseDistance(x, x, { c, signal: any({}) }))).code, 'ERR_HOROBALL_TYPE');
 });
 
+test('lambda may be 0, and is not said to be above it', async (t) => {
+  const { code, message } = await failure(() => hybridContrastiveLoss.sync(loss({ lambda: -1 })));
+  t.is(code, 'ERR_HOROBALL_RANGE');
+  t.is(message, '[hybridContrastiveLoss] lambda: expected a finite number from 0, got -1');
+});
+
 test('an answer that no memory holds is refused', async (t) => {
   const many = matrix(new Float32Array(1 << 20), 1 << 20, 1);
   const k = many.rows;
