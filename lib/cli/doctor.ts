@@ -42,8 +42,10 @@ function text(diagnosis: Diagnosis): string {
 }
 
 function verdict(diagnosis: Diagnosis): string {
-  if (healthy(diagnosis)) return 'All is well.';
-  const { core, addon } = diagnosis;
+  const { core, addon, libtorch } = diagnosis;
+  // Only what LIBTORCH_USE_PYTORCH=1 asks for is looked at by setup alone.
+  if (healthy(diagnosis))
+    return libtorch.ok ? 'All is well.' : 'Training works, with the libtorch that setup chose before.';
   if (!core.ok) return 'Nothing works before the core does.';
   return `The core works; training needs ${addon.ok ? 'the packages that read pictures' : 'the addon'}.`;
 }

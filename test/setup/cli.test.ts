@@ -60,6 +60,18 @@ test('doctor: what is missing is a finding on stdout too, and exit code 1', asyn
   t.like(JSON.parse(stdout), { core: { ok: true }, addon: { ok: false } });
 });
 
+test('doctor: a python3 without torch that setup was told to take is no reason to say that all is well', async (t) => {
+  const { code, stdout } = await horoball(['doctor'], {
+    LIBTORCH_USE_PYTORCH: '1',
+    PATH: await temporary(t),
+  });
+  t.is(code, 0);
+  t.regex(
+    stdout,
+    /^libtorch +not usable: .*\n\nTraining works, with the libtorch that setup chose before\.\n$/ms,
+  );
+});
+
 test('setup has nothing to do the second time', async (t) => {
   const { code, stdout, stderr } = await horoball(['setup', '--json']);
   t.is(code, 0, stderr);
