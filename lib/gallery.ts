@@ -244,6 +244,7 @@ function about(path: string, text: string | undefined): { metric: Metric; c?: nu
     const { metric, c, compat, next } = JSON.parse(text ?? '') as Record<string, unknown>;
     const known = metrics.find((name) => name === metric);
     if (known !== undefined && Number.isInteger(next)) {
+      metricNumbers('Gallery.load', { metric: known, c: c as number | undefined });
       return {
         metric: known,
         next: next as number,

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { Gallery, matrix, toInnerProductIndex, topK } from '../lib/index.ts';
-import { writeSafetensors } from '../lib/io/index.ts';
+import { readSafetensors, writeSafetensors } from '../lib/io/index.ts';
 import { close, cloud, failure, noise, types } from './support.ts';
 
 const c = 0.4;
@@ -91,6 +91,13 @@ test('save and load', async (t) => {
     const options = { k: 12, labels: [1, 2, 3] };
     t.deepEqual(loaded.topKSync(queries, options), gallery.topKSync(queries, options));
     t.deepEqual(await loaded.add(part(0, 1)), Int32Array.of(300));
+    const { tensors, metadata } = await readSafetensors(path);
+    for (const lie of [{ c: -1 }, { c: undefined }, { c: '1' }, { metric: 'lp' }, { next: 3 }]) {
+      const about = { ...JSON.parse(metadata['horoball_gallery']!), ...lie };
+      const rows = Object.fromEntries(tensors);
+      await writeSafetensors(path, rows, { metadata: { horoball_gallery: JSON.stringify(about) } });
+      t.is((await failure(() => Gallery.load(path))).code, 'ERR_HOROBALL_FORMAT', JSON.stringify(lie));
+    }
     await writeFile(path, 'something else');
     t.is((await failure(() => Gallery.load(path))).code, 'ERR_HOROBALL_FORMAT');
     await writeSafetensors(path, { rows: { shape: [2, 2], data: new Float32Array(4) } });
