@@ -32,9 +32,8 @@ struct Gathered {
 // Turns a tile's g and s into the weights of the products with e and with h (with z, in g, where tied) and,
 // apart, of the pairs that are near. Returns whether there are any of these.
 template <class K, class T>
-__device__ bool weigh(const Contrast<T>& k, std::int64_t x_tile, std::int64_t y_tile, Sums<T>& g, Sums<T>& s,
-                      Sums<T>& near, Gathered<T>& gathered) {
-  const typename K::Card card{k.c};
+__device__ bool weigh(const Contrast<T>& k, const typename K::Card& card, std::int64_t x_tile,
+                      std::int64_t y_tile, Sums<T>& g, Sums<T>& s, Sums<T>& near, Gathered<T>& gathered) {
   bool any_near = false;
   T sums[kParams] = {};
 #pragma unroll
@@ -43,7 +42,8 @@ __device__ bool weigh(const Contrast<T>& k, std::int64_t x_tile, std::int64_t y_
 #pragma unroll
     for (int c = 0; c < kMicro<T>; ++c) {
       const int row = first_row<T>() + r, column = first_column<T>() + c;
-      const Pair<T> p = pair_at<K>(k, g[r][c], s[r][c], x_tile * kSide<T> + row, y_tile * kSide<T> + column);
+      const Pair<T> p =
+          pair_at<K>(k, card, g[r][c], s[r][c], x_tile * kSide<T> + row, y_tile * kSide<T> + column);
       const T w = softmax_weight(k, p.logit, x_tile, row, y_tile, column);
       near[r][c] = 0;
       T with_e = 0;
@@ -94,6 +94,7 @@ __global__ void __launch_bounds__(kThreads)
   const std::int64_t part = blockIdx.x % k.backward_parts, chunk = blockIdx.x / k.backward_parts % chunks,
                      x_tile = blockIdx.x / k.backward_parts / chunks;
   const Packed<T>& with_e = K::kTied ? k.h : k.e;
+  const typename K::Card card{k.c};
   ChunkSums<T> e_sums, h_sums;
   if constexpr (kWithE) e_sums.clear();
   if constexpr (kWithH) h_sums.clear();
@@ -102,7 +103,7 @@ __global__ void __launch_bounds__(kThreads)
   for (std::int64_t y_tile = span.first; y_tile < span.last; ++y_tile) {
     Sums<T> g = {}, s = {}, near;
     fill_tile<K>(slabs, k, x_tile, y_tile, g, s);
-    const bool any_near = weigh<K>(k, x_tile, y_tile, g, s, near, gathered);
+    const bool any_near = weigh<K>(k, card, x_tile, y_tile, g, s, near, gathered);
     const std::int64_t from = y_tile * kSide<T>;
     if constexpr (kWithE) {
       if (k.e_sums != nullptr) {

@@ -62,6 +62,7 @@ __global__ void __launch_bounds__(kThreads, kTogether)
   __shared__ Slabs<T> slabs;
   __shared__ double across[kThreads / 32];
   const ViewMap& map = k.map;
+  const typename K::Card card{k.c};
   const std::int64_t part = blockIdx.x % k.forward_parts, view = blockIdx.x / k.forward_parts % map.views,
                      x_tile = blockIdx.x / k.forward_parts / map.views, x_view = x_tile / map.per_view;
   const Span span = span_of(part, k.forward_parts, map.per_view);
@@ -82,7 +83,7 @@ __global__ void __launch_bounds__(kThreads, kTogether)
       for (int c = 0; c < kMicro<T>; ++c) {
         const std::int64_t j = y_tile * kSide<T> + first_column<T>() + c;
         const bool twin = column_class + c == row_class;
-        const T logit = pair_at<K>(k, g[r][c], s[r][c], i, j).logit;
+        const T logit = pair_at<K>(k, card, g[r][c], s[r][c], i, j).logit;
         const bool real = column_class + c < map.classes;
         logits[c] = real && !twin ? logit : static_cast<T>(kNone);
         if (!real || view == x_view) continue;

@@ -81,8 +81,11 @@ __device__ T scaled_s(const Contrast<T>& k, const Pair<T>& p) {
   return K::kTied ? k.ratio * p.s : p.s;
 }
 
+// `card` is of k's curvature, made once a thread: its roots are in float64, and a kernel that writes reads
+// k.c anew for every pair.
 template <class K, class T>
-__device__ Pair<T> pair_at(const Contrast<T>& k, T g, T s, std::int64_t i, std::int64_t j) {
+__device__ Pair<T> pair_at(const Contrast<T>& k, const typename K::Card& card, T g, T s, std::int64_t i,
+                           std::int64_t j) {
   Pair<T> p{};
   p.g = g;
   if constexpr (K::kBetween) {
@@ -92,7 +95,6 @@ __device__ Pair<T> pair_at(const Contrast<T>& k, T g, T s, std::int64_t i, std::
     const T norms = p.nx + p.ny;
     if constexpr (K::kTied) p.g = T(0.5) * (norms - s);
     if constexpr (K::kH) {
-      const typename K::Card card{k.c};
       p.near_below = static_cast<T>(kCut<T> * kNear) * norms;
       p.qx = K::kTied ? k.tied_q : k.h.q[i];
       p.qy = K::kTied ? k.tied_q : k.h.q[j];
