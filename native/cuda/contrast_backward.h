@@ -7,17 +7,30 @@
 namespace horoball::gpu {
 namespace {
 
-// The weight of a pair in the loss: 0 for padding and for a sample with itself.
+// Where this thread's part of a pair of tiles lies: worked out once, for it takes divisions.
 template <class T>
-__device__ T softmax_weight(const Contrast<T>& k, T logit, std::int64_t x_tile, int row, std::int64_t y_tile,
-                            int column) {
-  const ViewMap& map = k.map;
-  const std::int64_t x_view = x_tile / map.per_view, y_view = y_tile / map.per_view,
-                     row_class = map.class_of<T>(x_tile, row), column_class = map.class_of<T>(y_tile, column);
+struct Corner {
+  std::int64_t row_class, column_class;  // of its first row and column
+  std::int64_t in_row, in_column;        // their places in `reference` and `positive`
+  bool same_view;
+
+  __device__ Corner(const Contrast<T>& k, std::int64_t x_tile, std::int64_t y_tile)
+      : row_class(k.map.template class_of<T>(x_tile, first_row<T>())),
+        column_class(k.map.template class_of<T>(y_tile, first_column<T>())) {
+    const std::int64_t x_view = x_tile / k.map.per_view, y_view = y_tile / k.map.per_view;
+    in_row = y_view * k.e.places + x_tile * kSide<T> + first_row<T>();
+    in_column = x_view * k.e.places + y_tile * kSide<T> + first_column<T>();
+    same_view = x_view == y_view;
+  }
+};
+
+// The weight of a pair in the loss: 0 for padding and for a sample with itself. `r`, `c`: from the corner on.
+template <class T>
+__device__ T softmax_weight(const Contrast<T>& k, const Corner<T>& at, T logit, int r, int c) {
+  const std::int64_t row_class = at.row_class + r, column_class = at.column_class + c;
   const bool twin = row_class == column_class;
-  if (row_class >= map.classes || column_class >= map.classes || (twin && x_view == y_view)) return 0;
-  const std::int64_t in_row = y_view * k.e.places + x_tile * kSide<T> + row,
-                     in_column = x_view * k.e.places + y_tile * kSide<T> + column;
+  if (row_class >= k.map.classes || column_class >= k.map.classes || (twin && at.same_view)) return 0;
+  const std::int64_t in_row = at.in_row + r, in_column = at.in_column + c;
   if (twin) return k.positive[in_row] + k.positive[in_column];
   return std::exp(logit - k.reference[in_row]) + std::exp(logit - k.reference[in_column]);
 }
@@ -34,6 +47,8 @@ struct Gathered {
 template <class K, class T>
 __device__ bool weigh(const Contrast<T>& k, const typename K::Card& card, std::int64_t x_tile,
                       std::int64_t y_tile, Sums<T>& g, Sums<T>& s, Sums<T>& near, Gathered<T>& gathered) {
+  const Corner<T> corner(k, x_tile, y_tile);
+  const std::int64_t i = x_tile * kSide<T> + first_row<T>(), j = y_tile * kSide<T> + first_column<T>();
   bool any_near = false;
   T sums[kParams] = {};
 #pragma unroll
@@ -41,10 +56,8 @@ __device__ bool weigh(const Contrast<T>& k, const typename K::Card& card, std::i
     T lift = 0;
 #pragma unroll
     for (int c = 0; c < kMicro<T>; ++c) {
-      const int row = first_row<T>() + r, column = first_column<T>() + c;
-      const Pair<T> p =
-          pair_at<K>(k, card, g[r][c], s[r][c], x_tile * kSide<T> + row, y_tile * kSide<T> + column);
-      const T w = softmax_weight(k, p.logit, x_tile, row, y_tile, column);
+      const Pair<T> p = pair_at<K>(k, card, g[r][c], s[r][c], i + r, j + c);
+      const T w = softmax_weight(k, corner, p.logit, r, c);
       near[r][c] = 0;
       T with_e = 0;
       if constexpr (K::kE) {
