@@ -7,6 +7,31 @@
 namespace horoball::gpu {
 namespace {
 
+// Writes a thread's part of a tile, or of its transpose, at (i, j) of a matrix: 16 bytes at a time where its
+// rows begin at multiples of them, for the lanes of a warp then fill whole sectors of memory either way.
+template <bool kTransposed, class T>
+__device__ void write(T* out, std::int64_t rows, std::int64_t cols, std::int64_t i, std::int64_t j,
+                      const Sums<T>& d) {
+  constexpr int m = kMicro<T>;
+  const auto at = [&](int r, int c) { return kTransposed ? d[c][r] : d[r][c]; };
+  const bool aligned = cols % m == 0 && reinterpret_cast<std::uintptr_t>(out) % sizeof(Quad<T>) == 0;
+#pragma unroll
+  for (int r = 0; r < m; ++r) {
+    T* to = out + (i + r) * cols + j;
+    if (!aligned) {
+#pragma unroll
+      for (int c = 0; c < m; ++c) {
+        if (i + r < rows && j + c < cols) to[c] = at(r, c);
+      }
+    } else if (i + r < rows && j < cols) {
+      Quad<T> line;
+#pragma unroll
+      for (int c = 0; c < m; ++c) line.v[c] = at(r, c);
+      stream(to, line);
+    }
+  }
+}
+
 template <class Card, class T>
 __global__ void __launch_bounds__(kThreads, kTogether)
     pairwise_tile(Card card, const __grid_constant__ Packed<T> x, const __grid_constant__ Packed<T> y,
@@ -17,18 +42,15 @@ __global__ void __launch_bounds__(kThreads, kTogether)
   if (same && y_tile < x_tile) return;
   Sums<T> s;
   separate<Card>(slabs, x, x_tile, y, y_tile, same, s);
+  const std::int64_t i = x_tile * kSide<T> + first_row<T>(), j = y_tile * kSide<T> + first_column<T>();
+  // Of padding too: behind a branch the card's roots would be taken anew for every pair.
 #pragma unroll
   for (int r = 0; r < kMicro<T>; ++r) {
 #pragma unroll
-    for (int c = 0; c < kMicro<T>; ++c) {
-      const std::int64_t i = x_tile * kSide<T> + first_row<T>() + r,
-                         j = y_tile * kSide<T> + first_column<T>() + c;
-      if (i >= x.count || j >= y.count) continue;
-      const T d = card.distance(s[r][c], x.q[i], y.q[j]);
-      out[i * y.count + j] = d;
-      if (same && x_tile != y_tile) out[j * y.count + i] = d;
-    }
+    for (int c = 0; c < kMicro<T>; ++c) s[r][c] = card.distance(s[r][c], x.q[i + r], y.q[j + c]);
   }
+  write<false>(out, x.count, y.count, i, j, s);
+  if (same && x_tile != y_tile) write<true>(out, y.count, x.count, j, i, s);
 }
 
 template <class Card, class T>

@@ -56,6 +56,14 @@ __device__ const Quad<T>& quad(const T* at) {
   return *reinterpret_cast<const Quad<T>*>(at);
 }
 
+// To device memory, past the caches. By name: left to itself the compiler writes a quad in four parts.
+__device__ inline void stream(float* to, const Quad<float>& q) {
+  __stcs(reinterpret_cast<float4*>(to), make_float4(q.v[0], q.v[1], q.v[2], q.v[3]));
+}
+__device__ inline void stream(double* to, const Quad<double>& q) {
+  __stcs(reinterpret_cast<double2*>(to), make_double2(q.v[0], q.v[1]));
+}
+
 template <class T>
 using Sums = T[kMicro<T>][kMicro<T>];
 
