@@ -103,8 +103,10 @@ class RowCall {
 
   template <class To>
   void sum_up(const double* terms, std::int64_t count, std::int64_t cols, To* to) {
+    int width = 1;
+    while (width < 32 && width < cols) width *= 2;
     if (to != nullptr)
-      call_.launch(sum_columns<To>, ceil_div(cols, kThreads), kThreads, terms, count, cols, to);
+      call_.launch(sum_columns<To>, ceil_div(cols, width), kThreads, terms, count, cols, width, to);
   }
 
   // The gradients of c, from a term a row, and of the card's own number, which has none.

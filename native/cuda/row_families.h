@@ -103,14 +103,24 @@ __global__ void row_backward(const __grid_constant__ RowView<T> v, const __grid_
   sums.scalars[2 * w + 1] = scalars[1];
 }
 
-// to[j] = sum over i of terms[i][j], one thread a column.
+// to[j] = sum over i of terms[i][j]. A block has `width` columns, a power of 2: the fewer there are, the more
+// threads share a column's terms.
 template <class T>
-__global__ void sum_columns(const double* terms, std::int64_t count, std::int64_t cols, T* to) {
-  const std::int64_t j = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (j >= cols) return;
+__global__ void sum_columns(const double* terms, std::int64_t count, std::int64_t cols, int width, T* to) {
+  __shared__ double sums[kThreads];
+  const int me = static_cast<int>(threadIdx.x), line = me / width, lines = kThreads / width;
+  const std::int64_t j = static_cast<std::int64_t>(blockIdx.x) * width + me % width;
   double total = 0;
-  for (std::int64_t i = 0; i < count; ++i) total += terms[i * cols + j];
-  to[j] = static_cast<T>(total);
+  if (j < cols) {
+    for (std::int64_t i = line; i < count; i += lines) total += terms[i * cols + j];
+  }
+  sums[me] = total;
+  __syncthreads();
+  for (int step = lines / 2; step > 0; step /= 2) {
+    if (line < step) sums[me] += sums[me + step * width];
+    __syncthreads();
+  }
+  if (line == 0 && j < cols) to[j] = static_cast<T>(sums[me]);
 }
 
 // ---- Matrix-vector products: h = M x, then the formula's multiple of h ----
