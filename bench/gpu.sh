@@ -12,6 +12,15 @@ if ! command -v node > /dev/null; then
   [ -x .gpu/bin/node ] || { gzip -dc .gpu/node.gz > .gpu/bin/node && chmod +x .gpu/bin/node; }
   export PATH="$PWD/.gpu/bin:$PATH"
 fi
-[ -e node_modules ] || tar -xzf .gpu/node_modules.tar.gz
-[ -e dist ] || tar -xzf .gpu/dist.tar.gz
+# A folder that comes from a bundle is taken again when the bundle is another one.
+for folder in node_modules dist; do
+  bundle=.gpu/$folder.tar.gz mark=.gpu/$folder.unpacked
+  if [ ! -e $folder ] || { [ -e $mark ] && [ -e $bundle ] && [ "$(cksum < $bundle)" != "$(cat $mark)" ]; }; then
+    rm -rf $folder
+    tar -xzf $bundle
+    cksum < $bundle > $mark
+  fi
+done
+# Machines with cmake have make or ninja, seldom both.
+if command -v ninja > /dev/null; then export CMAKE_GENERATOR="${CMAKE_GENERATOR:-Ninja}"; fi
 exec node dist/bench/gpu.js "$@"
