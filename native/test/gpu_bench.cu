@@ -61,6 +61,8 @@ void upload(const Array& to, const std::vector<float>& from) {
   require(cudaStreamSynchronize(nullptr));
 }
 
+constexpr double kSlow = 2000;
+
 // The median over batches of the milliseconds of a call; negative when it failed.
 template <class Body>
 double milliseconds(Body body) {
@@ -73,12 +75,14 @@ double milliseconds(Body body) {
     require(cudaStreamSynchronize(nullptr));
     return std::chrono::duration<double, std::milli>(Clock::now() - begin).count() / calls;
   };
-  batch(3);
+  const double first = batch(1);
+  if (first < 0 || first > kSlow) return first;  // of seconds, what a first call takes longer is no part
+  batch(2);
   const double once = batch(1);
   if (once < 0) return once;
   const int calls = std::clamp(static_cast<int>(100 / std::max(once, 1e-3)), 1, 200);
   std::vector<double> times;
-  for (int i = 0; i < (once > 2000 ? 1 : 7); ++i) times.push_back(batch(calls));
+  for (int i = 0; i < 7; ++i) times.push_back(batch(calls));
   std::sort(times.begin(), times.end());
   return times[times.size() / 2];
 }
