@@ -61,7 +61,7 @@ class Trainer:
         fused = next(self.model.parameters()).is_cuda
         self.optimiser = torch.optim.AdamW(self.model.parameters(), lr=3e-5, fused=fused)
         if compiled:
-            self.model = torch.compile(self.model)
+            self.model = torch.compile(self.model, dynamic=False)
             self.loss = torch.compile(self.loss, dynamic=False)
 
     def step(self, images: Tensor) -> float:
