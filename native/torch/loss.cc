@@ -69,14 +69,13 @@ at::Tensor order_of(const ContrastArgs& args) {
                        at::TensorOptions(at::kInt));
 }
 
-// A stream as the CUDA runtime knows it. Older libtorch keeps that to its CUDA headers; the default stream is
-// null in all.
+// A stream as the CUDA runtime knows it: the default one, null in all versions, or what newer libtorch tells.
 template <class Stream>
 void* stream_handle(const Stream& stream) {
+  if (stream.id() == 0) return nullptr;
   if constexpr (requires { stream.native_handle(); }) {
     return stream.native_handle();
   } else {
-    if (stream.id() == 0) return nullptr;
     throw CodedError("ERR_HOROBALL_UNSUPPORTED", "this libtorch does not tell which CUDA stream it uses");
   }
 }
