@@ -161,14 +161,24 @@ class RowCall {
     sum_curvature(by_c, v_.rows);
   }
 
+  // The gradients by rows, or by classes. Where these are few, what each is summed over is cut in parts.
+  void planes(bool by_rows) {
+    const std::int64_t classes = args_.inputs[1].rows, owners = by_rows ? v_.rows : classes,
+                       others = by_rows ? classes : v_.rows;
+    const std::int64_t parts = greater(1, lesser(others, ceil_div(4 * call_.busy(), greater(1, owners))));
+    const std::int64_t warps = parts * owners, first = by_rows ? 0 : 1, last = by_rows ? 0 : 2;
+    double* sums = call_.template scratch<double>((last - first + 1) * warps * v_.d);
+    double* by_c = by_rows ? call_.template scratch<double>(warps) : nullptr;
+    call_.launch(planes_backward<T>, warps_to_blocks(warps), kThreads, v_, classes, by_rows, parts, sums,
+                 by_c);
+    for (std::int64_t which = first; which <= last; ++which)
+      sum_up(sums + (which - first) * warps * v_.d, parts, owners * v_.d, v_.grads[which]);
+    if (by_rows) sum_curvature(by_c, warps);
+  }
+
   void planes() {
-    const std::int64_t classes = args_.inputs[1].rows;
-    double* by_c = call_.template scratch<double>(v_.rows);
-    double* sums = call_.template scratch<double>(greater(v_.rows, 2 * classes) * v_.d);
-    call_.launch(planes_backward<T>, warps_to_blocks(v_.rows), kThreads, v_, classes, true, sums, by_c);
-    if (v_.grads[1] != nullptr || v_.grads[2] != nullptr)
-      call_.launch(planes_backward<T>, warps_to_blocks(classes), kThreads, v_, classes, false, sums, by_c);
-    sum_curvature(by_c, v_.rows);
+    planes(true);
+    if (v_.grads[1] != nullptr || v_.grads[2] != nullptr) planes(false);
   }
 
   const RowArgs& args_;

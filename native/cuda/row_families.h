@@ -298,18 +298,21 @@ __global__ void planes_forward(const __grid_constant__ RowView<T> v, std::int64_
   if (lane() == 0) v.out[at] = static_cast<T>(value);
 }
 
-// A warp a row (by_rows) or a class: the sums over the others of its gradients, kept in `sums`.
+// A warp a part of the others of a row (by_rows) or of a class: the sums over them of its gradients,
+// [input][part][owner][coordinate].
 template <class T>
 __global__ void planes_backward(const __grid_constant__ RowView<T> v, std::int64_t classes, bool by_rows,
-                                double* sums, double* by_c) {
-  const std::int64_t owner = warp(), owners = by_rows ? v.rows : classes, others = by_rows ? classes : v.rows;
-  if (owner >= owners) return;
+                                std::int64_t parts, double* sums, double* by_c) {
+  const std::int64_t owners = by_rows ? v.rows : classes, others = by_rows ? classes : v.rows, w = warp();
+  if (w >= parts * owners) return;
+  const std::int64_t owner = w % owners, part = w / owners, stride = parts * owners * v.d;
   const int first = by_rows ? 0 : 1, last = by_rows ? 0 : 2;
-  double* sum = sums + owner * (last - first + 1) * v.d;
-  for (std::int64_t k = lane(); k < (last - first + 1) * v.d; k += 32) sum[k] = 0;
-  __syncwarp();
+  double* sum = sums + w * v.d;
+  for (int which = first; which <= last; ++which) {
+    for (std::int64_t j = lane(); j < v.d; j += 32) sum[(which - first) * stride + j] = 0;
+  }
   double curvature = 0;
-  for (std::int64_t other = 0; other < others; ++other) {
+  for (std::int64_t other = others * part / parts; other < others * (part + 1) / parts; ++other) {
     const std::int64_t i = by_rows ? owner : other, k = by_rows ? other : owner;
     const Vectors<T> vectors = plane_vectors(v, i, k);
     State s = v.start();
@@ -322,17 +325,11 @@ __global__ void planes_backward(const __grid_constant__ RowView<T> v, std::int64
     for (int which = first; which <= last; ++which) {
       const Mix mix = gradient_mix(which, slopes, s.beta);
       for (std::int64_t j = lane(); j < v.d; j += 32) {
-        sum[(which - first) * v.d + j] += mix.at(vectors, static_cast<const T*>(nullptr), j);
+        sum[(which - first) * stride + j] += mix.at(vectors, static_cast<const T*>(nullptr), j);
       }
     }
-    __syncwarp();
   }
-  for (int which = first; which <= last; ++which) {
-    if (v.grads[which] == nullptr) continue;
-    for (std::int64_t j = lane(); j < v.d; j += 32)
-      v.grads[which][owner * v.d + j] = static_cast<T>(sum[(which - first) * v.d + j]);
-  }
-  if (by_rows && lane() == 0) by_c[owner] = curvature;
+  if (by_rows && lane() == 0) by_c[w] = curvature;
 }
 
 }  // namespace
