@@ -21,6 +21,8 @@ for folder in node_modules dist; do
     cksum < $bundle > $mark
   fi
 done
+# Where the toolkit lies that no PATH leads to.
+command -v nvcc > /dev/null || export PATH="$PATH:/usr/local/cuda/bin"
 # Machines with cmake have make or ninja, seldom both.
 if command -v ninja > /dev/null; then export CMAKE_GENERATOR="${CMAKE_GENERATOR:-Ninja}"; fi
 exec node dist/bench/gpu.js "$@"
