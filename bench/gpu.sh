@@ -12,9 +12,10 @@ if ! command -v node > /dev/null; then
   [ -x .gpu/bin/node ] || { gzip -dc .gpu/node.gz > .gpu/bin/node && chmod +x .gpu/bin/node; }
   export PATH="$PWD/.gpu/bin:$PATH"
 fi
-# A folder that comes from a bundle is taken again when the bundle is another one.
+# A folder that comes from a bundle is taken again when the bundle is another one; it says itself which one it is from,
+# for a new .gpu may come in the old one's place.
 for folder in node_modules dist; do
-  bundle=.gpu/$folder.tar.gz mark=.gpu/$folder.unpacked
+  bundle=.gpu/$folder.tar.gz mark=$folder/.bundle
   if [ ! -e $folder ] || { [ -e $mark ] && [ -e $bundle ] && [ "$(cksum < $bundle)" != "$(cat $mark)" ]; }; then
     rm -rf $folder
     tar -xzf $bundle
