@@ -1,6 +1,10 @@
 #include "tensor.h"
 
+#include <c10/core/Event.h>
+#include <c10/core/StreamGuard.h>
+
 #include <cstring>
+#include <map>
 
 #include "device.h"
 
@@ -15,6 +19,32 @@ at::Tensor channels(const std::vector<double>& values) {
 at::Tensor normalise(const at::Tensor& bytes, const at::Tensor& mean, const at::Tensor& std) {
   const auto pictures = bytes.permute({0, 3, 1, 2}).to(at::kFloat, false, true, at::MemoryFormat::Contiguous);
   return at::Tensor(pictures).mul_(1 / (255 * std)).sub_(mean / std);
+}
+
+// The lane's stream for copies to a device: one and the same, because memory is kept for each stream apart.
+c10::Stream stream_for_copies(const at::Device& device) {
+  static thread_local std::map<c10::DeviceIndex, c10::Stream> streams;
+  const auto known = streams.find(device.index());
+  if (known != streams.end()) return known->second;
+  const auto made = c10::impl::VirtualGuardImpl(device.type()).getStreamFromGlobalPool(device);
+  return streams.emplace(device.index(), made).first->second;
+}
+
+// As `sent`, but while the device computes: what is queued on it from now on waits for the copy.
+at::Tensor sent_meanwhile(const at::Tensor& values, const at::Device& device) {
+  if (!device.is_cuda()) return values.to(device);
+  const auto computing = c10::impl::VirtualGuardImpl(device.type()).getStream(device);
+  const auto copying = stream_for_copies(device);
+  at::Tensor there;
+  {
+    const c10::StreamGuard guard(copying);
+    there = sent(values, device);
+  }
+  c10::Event arrived(device.type());
+  arrived.record(copying);
+  arrived.block(computing);
+  there.record_stream(computing);
+  return there;
 }
 
 at::Tensor view_of(Span<float> values, at::IntArrayRef shape) {
@@ -32,7 +62,8 @@ Napi::Value batch(const Napi::CallbackInfo& info) {
                      name = text(info[5])](const Flag*) {
     const at::Device device = device_from(name);
     const auto bytes = at::from_blob(images.data, {count, size, size, 3}, at::TensorOptions(at::kByte));
-    out->set(normalise(sent(bytes, device), sent(channels(mean), device), sent(channels(std), device)));
+    out->set(
+        normalise(sent_meanwhile(bytes, device), sent(channels(mean), device), sent(channels(std), device)));
   };
   room(info.Env()).lane.post(std::move(call), work);
   return wrap_resource(info.Env(), out);
