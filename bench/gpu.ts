@@ -31,6 +31,9 @@ const configure = ['-S', root, '-B', build, release, '-DCMAKE_BUILD_TYPE=Release
 
 type Command = readonly [string, ...string[]];
 
+/** One file at a time: one of them fills the device. */
+const ava = ['node_modules/ava/entrypoints/cli.mjs', '--concurrency=1', '--timeout=5m'];
+
 /** What is done, in this order. */
 const stages: Readonly<Record<string, readonly Command[]>> = {
   build: [
@@ -38,7 +41,7 @@ const stages: Readonly<Record<string, readonly Command[]>> = {
     ['cmake', '--build', build, '--parallel', '--target', 'core', 'gpu_bench'],
     [node, 'dist/lib/cli/main.js', 'setup'],
   ],
-  tests: [[node, 'node_modules/ava/entrypoints/cli.mjs', '--timeout=5m', 'dist/test/gpu/*.test.js']],
+  tests: [[node, ...ava, 'dist/test/gpu/*.test.js']],
   kernels: [[join(build, 'gpu_bench')]],
   training: [[node, 'dist/bench/gpu-train.js']],
   'peers of the kernels': [[python, peers, 'kernels']],
