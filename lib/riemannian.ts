@@ -64,8 +64,9 @@ abstract class RiemannianOptimizer<T extends Reals> {
     const given = asMatrix(name, 'gradient', gradient);
     checkSameType(name, 'gradient', points, given);
     checkShape(name, 'gradient', given, points.rows, points.cols);
+    const checked = rate(name, lr); // before the moments take the gradient in
     const tangent = riemannianGradient.sync(points, given, { c: this.c });
-    this.#move(this.direction(tangent), rate(name, lr));
+    this.#move(this.direction(tangent), checked);
   }
 
   /** Takes in the Riemannian gradient and gives the direction of the steepest rise, as a tangent vector. */
@@ -79,15 +80,21 @@ abstract class RiemannianOptimizer<T extends Reals> {
     points.data.set(moved.data);
   }
 
-  /** @throws RangeError `ERR_HOROBALL_SHAPE`, TypeError `ERR_HOROBALL_TYPE` */
-  protected load(state: ReadonlyMap<string, StateEntry>, key: string, into: Reals): void {
-    const data = state.get(key)?.data;
-    if (data === undefined) throw shapeError(`${this.name}.loadState`, key, 'an entry of this name', 'none');
-    if (data.constructor !== into.constructor)
-      throw typeError(`${this.name}.loadState`, key, into.constructor.name, data);
-    if (data.length !== into.length)
-      throw shapeError(`${this.name}.loadState`, key, `${into.length} values`, String(data.length));
-    into.set(data);
+  /**
+   * Copies the entries of a state, all or none of them.
+   * @throws RangeError `ERR_HOROBALL_SHAPE`, TypeError `ERR_HOROBALL_TYPE`
+   */
+  protected load(state: ReadonlyMap<string, StateEntry>, into: Readonly<Record<string, Reals>>): void {
+    const operation = `${this.name}.loadState`;
+    const found = Object.entries(into).map(([key, to]) => {
+      const data = state.get(key)?.data;
+      if (data === undefined) throw shapeError(operation, key, 'an entry of this name', 'none');
+      if (data.constructor !== to.constructor) throw typeError(operation, key, to.constructor.name, data);
+      if (data.length !== to.length)
+        throw shapeError(operation, key, `${to.length} values`, String(data.length));
+      return [to, data] as const;
+    });
+    for (const [to, data] of found) to.set(data);
   }
 }
 
@@ -124,7 +131,7 @@ export class RiemannianSGD<T extends Reals> extends RiemannianOptimizer<T> {
   }
 
   loadState(state: ReadonlyMap<string, StateEntry>): void {
-    this.load(state, 'velocity', this.moment.data);
+    this.load(state, { velocity: this.moment.data });
   }
 }
 
@@ -187,9 +194,7 @@ export class RiemannianAdam<T extends Reals> extends RiemannianOptimizer<T> {
 
   loadState(state: ReadonlyMap<string, StateEntry>): void {
     const steps = new Float64Array(1);
-    this.load(state, 'steps', steps);
-    this.load(state, 'first', this.moment.data);
-    this.load(state, 'second', this.#second);
+    this.load(state, { steps, first: this.moment.data, second: this.#second });
     this.#steps = steps[0]!;
   }
 }

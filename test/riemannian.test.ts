@@ -116,3 +116,22 @@ test('what cannot be is refused', (t) => {
     code: 'ERR_HOROBALL_SHAPE',
   });
 });
+
+test('a step or a state that is refused leaves everything as it was', (t) => {
+  for (const [, make] of makers) {
+    const [x, target] = [points(5, 3, 0.9, 1), points(5, 3, 0.95, 2)];
+    const optimizer = make(x);
+    const { gradient } = pull(x, target);
+    optimizer.step(gradient);
+    const before = optimizer.state();
+    t.throws(() => optimizer.step(gradient, { lr: Number.NaN }), { code: 'ERR_HOROBALL_RANGE' });
+    const halfMissing = new Map(
+      [...before].map(([key, { data }], i, all) => [
+        key,
+        { shape: [], data: i === all.length - 1 ? new Float64Array(0) : data.map(() => 1) },
+      ]),
+    );
+    t.throws(() => optimizer.loadState(halfMissing), { code: 'ERR_HOROBALL_SHAPE' });
+    t.deepEqual(optimizer.state(), before);
+  }
+});
