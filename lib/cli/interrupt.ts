@@ -10,7 +10,7 @@ export function interruptible(say: (text: string) => void): Disposable & { signa
   const names = ['SIGINT', 'SIGTERM'] as const;
   const ask = (): void => {
     stopListening();
-    say('Stopping after this step; again to stop at once.');
+    say('Stopping; again to stop at once.');
     controller.abort();
   };
   const stopListening = (): void => {

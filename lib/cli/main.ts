@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { troubleOf } from '../io/trouble.ts';
 import { packageVersion } from '../setup/paths.ts';
 import { addNotes, helpStyle, type Notes } from './help.ts';
+import { interruptedCode } from './interrupt.ts';
 import { jsonLine } from './json.ts';
 
 /** Each command's file is loaded only when it is called, or all of them for `--help`, which lists them in groups. */
@@ -104,10 +105,17 @@ function usageRow({ code, message }: CommanderError, command: string | undefined
   };
 }
 
+/** Says what ended the program, and sets its exit code. An abort is Ctrl-C's: see `interruptible`. */
 function fail(error: unknown, json: boolean): void {
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode === 0 ? 0 : 2; // commander has said it already
     if (json && error.exitCode !== 0) jsonLine(usageRow(error, args[0]));
+    return;
+  }
+  if (error instanceof Error && error.name === 'AbortError') {
+    process.stderr.write('horoball: stopped\n');
+    if (json) jsonLine({ type: 'error', code: 'ERR_HOROBALL_CANCELLED', message: 'stopped' });
+    process.exitCode = interruptedCode;
     return;
   }
   const message = sentenceOf(error);
