@@ -1,7 +1,8 @@
-import { open, readFile, rm, writeFile } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { coded } from '../../errors.ts';
 import { ensureFolder } from '../../io/folder.ts';
+import { dropLock, takeLock } from '../../io/lock.ts';
 import { naming } from '../../io/trouble.ts';
 import { studyPage } from '../report/study.ts';
 import { parsedJson, writeText } from '../run-folder.ts';
@@ -16,7 +17,7 @@ import { studyCsv } from './table.ts';
 export class StudyFolder {
   readonly path: string;
   readonly plan: Plan;
-  readonly #results: Result[];
+  #results: Result[];
 
   private constructor(path: string, { plan, results }: Study) {
     this.path = path;
@@ -25,7 +26,7 @@ export class StudyFolder {
   }
 
   /**
-   * Makes the folder of a study, or opens it where the same study was begun there before.
+   * Makes the folder of a study, or opens it where the same study was begun there before; it may be running.
    * @throws `ERR_HOROBALL_SWEEP_EXISTS` where the folder holds another study
    */
   static async open(path: string, plan: Plan): Promise<StudyFolder> {
@@ -40,8 +41,6 @@ export class StudyFolder {
     }
     const folder = new StudyFolder(resolve(path), before ?? { name: '', plan, results: [] });
     if (before === null) await writeText(join(path, 'sweep.json'), `${JSON.stringify(plan, null, 1)}\n`);
-    // Written anew, so that a line that a kill cut short does not spoil the next.
-    await writeText(join(path, 'results.jsonl'), folder.#results.map(line).join(''));
     return folder;
   }
 
@@ -73,20 +72,28 @@ export class StudyFolder {
   }
 
   /**
-   * Keeps a second process out, whose runs would meet those of this one. A lock whose process is gone does not count.
+   * Keeps a second process out, whose runs would meet those of this one, and takes in what others have added meanwhile.
    * @throws `ERR_HOROBALL_SWEEP_RUNNING`
    */
   async lock(): Promise<AsyncDisposable> {
     const path = join(this.path, 'lock');
-    const holder = Number(await readFile(path, 'utf8').catch(() => ''));
-    if (holder > 0 && holder !== process.pid && isAlive(holder)) {
+    const holder = await takeLock(path, true);
+    if (holder !== null) {
       throw coded(
         'ERR_HOROBALL_SWEEP_RUNNING',
         `[sweep] ${this.path} is being worked on by process ${holder}`,
       );
     }
-    await writeFile(path, `${process.pid}\n`);
-    return { [Symbol.asyncDispose]: () => rm(path, { force: true }) };
+    const free = (): Promise<void> => dropLock(path);
+    try {
+      this.#results = (await readStudy(this.path)).results;
+      // Written anew, so that a line that a kill cut short does not spoil the next.
+      await writeText(join(this.path, 'results.jsonl'), this.#results.map(line).join(''));
+    } catch (error) {
+      await free();
+      throw error;
+    }
+    return { [Symbol.asyncDispose]: free };
   }
 }
 
@@ -119,14 +126,5 @@ function parsed(text: string): Result[] {
     return text === '' ? [] : [JSON.parse(text) as Result];
   } catch {
     return [];
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
-import { open, readFile, rename, rm } from 'node:fs/promises';
+import { readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { coded } from '../../errors.ts';
 import { writeAtomically } from '../../io/atomic.ts';
 import { ensureFolder } from '../../io/folder.ts';
+import { dropLock, takeLock } from '../../io/lock.ts';
 import { cacheFolder } from '../../setup/paths.ts';
 import { type DownloadOptions, download } from './download.ts';
 import { findPublished, publishedWeights } from './registry.ts';
@@ -57,7 +58,10 @@ export async function pullWeights(
     return { path, ...record, fresh: false };
   await ensureFolder(dirname(path));
   const part = `${path}.part`;
-  const unlock = await lock(part);
+  const lock = `${part}.lock`;
+  const holder = await takeLock(lock);
+  if (holder !== null)
+    throw coded('ERR_HOROBALL_DOWNLOAD', `process ${holder} is downloading this file already (${lock})`);
   try {
     const { bytes, sha256: announced } = await download(url, part, options);
     const sha256 = await sha256Of(part);
@@ -67,7 +71,7 @@ export async function pullWeights(
     await writeAtomically(recordPath(path), (file) => file.writeFile(`${JSON.stringify(pulled, null, 2)}\n`));
     return { path, ...pulled, fresh: true };
   } finally {
-    await unlock();
+    await dropLock(lock);
   }
 }
 
@@ -141,31 +145,5 @@ async function readRecord(path: string): Promise<PullRecord | null> {
     return { url, bytes, sha256, checked };
   } catch {
     return null;
-  }
-}
-
-/**
- * Keeps two processes from writing one partial file. A lock whose process is gone is taken over.
- *
- * @returns what gives the lock back
- */
-async function lock(part: string): Promise<() => Promise<void>> {
-  const path = `${part}.lock`;
-  const holder = Number(await readFile(path, 'utf8').catch(() => '0'));
-  if (holder > 0 && isAlive(holder))
-    throw coded('ERR_HOROBALL_DOWNLOAD', `process ${holder} is downloading this file already (${path})`);
-  await rm(path, { force: true });
-  const file = await open(path, 'wx');
-  await file.writeFile(String(process.pid));
-  await file.close();
-  return () => rm(path, { force: true });
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

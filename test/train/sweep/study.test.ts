@@ -1,4 +1,4 @@
-import { appendFile, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { coded } from '../../../lib/errors.ts';
@@ -90,6 +90,20 @@ test('a folder keeps its study, and out a second process', async (t) => {
   await writeFile(join(path, 'lock'), '999999999\n'); // long dead
   await (await folder.lock())[Symbol.asyncDispose]();
   await t.throwsAsync(readStudy(join(path, 'runs')), { code: 'ERR_HOROBALL_SWEEP' });
+});
+
+test('opening a study that another process works on leaves its results alone', async (t) => {
+  const { path, remove } = await temporary();
+  t.teardown(remove);
+  const folder = await StudyFolder.open(path, plan());
+  await sweep(folder, { run: quick });
+  const file = join(path, 'results.jsonl');
+  const before = await stat(file);
+  await writeFile(join(path, 'lock'), `${process.ppid}\n`);
+  const second = await StudyFolder.open(path, plan());
+  await t.throwsAsync(second.lock(), { code: 'ERR_HOROBALL_SWEEP_RUNNING' });
+  const { ino, mtimeMs } = await stat(file); // the other one adds lines to this very file
+  t.deepEqual([ino, mtimeMs], [before.ino, before.mtimeMs]);
 });
 
 test('a study that was moved draws the same report', async (t) => {
