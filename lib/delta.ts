@@ -10,7 +10,7 @@ import {
 import { checkOptions, choice, deviceIndex, integer, threadCount } from './check.ts';
 import { rangeError, shapeError } from './errors.ts';
 import { range } from './integers.ts';
-import { allocate, asMatrix, type Matrix, type Reals } from './matrix.ts';
+import { allocate, asMatrix, type Matrix, type Reals, rowsAt } from './matrix.ts';
 import { core } from './native.ts';
 import { type MetricOptions, preparePairwise } from './pairwise.ts';
 import { random, shuffle } from './random.ts';
@@ -108,18 +108,10 @@ function draw(rows: number, size: number, seed: number, sample: number): Int32Ar
 /** Distances between the rows of a subset of points. */
 function* between(x: Matrix, subset: Int32Array | undefined, options: DeltaOptions): Steps<Matrix> {
   const { metric = 'euclidean', c, compat, threads, device } = options;
-  const points = subset === undefined ? x : gatherRows(x, subset);
+  const points = subset === undefined ? x : rowsAt(name, x, subset);
   const step = preparePairwise(name, points, undefined, { metric, c, compat, threads, device });
   yield step;
   return step.finish();
-}
-
-function gatherRows({ data, cols }: Matrix, subset: Int32Array): Matrix {
-  const out = allocate(name, data, subset.length * cols);
-  subset.forEach((row, i) => {
-    out.set(data.subarray(row * cols, (row + 1) * cols), i * cols);
-  });
-  return { data: out, rows: subset.length, cols };
 }
 
 /** The rows and columns of a subset of distances, a few rows at a time. */

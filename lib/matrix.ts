@@ -141,6 +141,20 @@ export function room<A>(operation: string, Kind: new (length: number) => A, leng
   }
 }
 
+/** Copies of some rows, in the order given. */
+export function rowsAt<T extends Reals>(
+  operation: string,
+  { data, cols }: Matrix<T>,
+  rows: ArrayLike<number>,
+): Matrix<T> {
+  const out = zeros(operation, data, rows.length, cols);
+  for (let i = 0; i < rows.length; ++i) {
+    const from = rows[i]! * cols;
+    out.data.set(data.subarray(from, from + cols), i * cols);
+  }
+  return out;
+}
+
 /**
  * Where a result goes: the caller's `out`, checked, or new memory. An `out` may not share memory with an input.
  */

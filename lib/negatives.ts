@@ -1,7 +1,7 @@
 import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call.ts';
 import { integerList, range } from './integers.ts';
 import { checkLogits, geometries, type LogitOptions, type Logits, tiedRadius } from './loss.ts';
-import { allocate, type Matrix, room, zeros } from './matrix.ts';
+import { allocate, type Matrix, room, rowsAt, zeros } from './matrix.ts';
 import { type Metric, preparePairwise } from './pairwise.ts';
 import { batchViews } from './views.ts';
 
@@ -112,12 +112,7 @@ function* distances(
   { c }: Logits,
   { threads, device }: CallOptions,
 ): Steps<Matrix<Float64Array>> {
-  const { data, cols } = all;
-  const some = zeros(name, data, part.length, cols);
-  part.forEach((row, i) => {
-    some.data.set(data.subarray(row * cols, (row + 1) * cols), i * cols);
-  });
-  const step = preparePairwise(name, some, all, { metric, c, threads, device });
+  const step = preparePairwise(name, rowsAt(name, all, part), all, { metric, c, threads, device });
   yield step;
   return step.finish();
 }

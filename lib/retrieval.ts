@@ -2,7 +2,7 @@ import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps
 import { checkOptions, integer, yesNo } from './check.ts';
 import { rangeError, shapeError, typeError } from './errors.ts';
 import { integerList, range } from './integers.ts';
-import { allocate, asMatrix, type Matrix, type Reals } from './matrix.ts';
+import { asMatrix, type Matrix, type Reals, rowsAt } from './matrix.ts';
 import type { MetricOptions } from './pairwise.ts';
 import { prepareTopK } from './topk.ts';
 import { checkLabels, type Labels } from './views.ts';
@@ -271,16 +271,11 @@ function relevantRows(
 }
 
 /** The given rows as a matrix: a view where they stand together, else a copy. */
-function gather<T extends Reals>({ data, cols }: Matrix<T>, rows: Int32Array): Matrix<T> {
+function gather<T extends Reals>(all: Matrix<T>, rows: Int32Array): Matrix<T> {
+  const { data, cols } = all;
   const first = rows[0]!;
-  if (rows.every((row, i) => row === first + i)) {
-    return { data: data.subarray(first * cols, (first + rows.length) * cols) as T, rows: rows.length, cols };
-  }
-  const out = allocate(name, data, rows.length * cols);
-  rows.forEach((row, i) => {
-    out.set(data.subarray(row * cols, (row + 1) * cols), i * cols);
-  });
-  return { data: out, rows: rows.length, cols };
+  if (!rows.every((row, i) => row === first + i)) return rowsAt(name, all, rows);
+  return { data: data.subarray(first * cols, (first + rows.length) * cols) as T, rows: rows.length, cols };
 }
 
 /** The type of {@link retrievalMetrics}. */

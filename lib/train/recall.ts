@@ -1,5 +1,5 @@
 import type { Device } from '../check.ts';
-import { type Matrix, matrix } from '../matrix.ts';
+import { type Matrix, rowsAt } from '../matrix.ts';
 import { type QueryResults, type RetrievalMetrics, retrievalMetrics } from '../retrieval.ts';
 import { topK } from '../topk.ts';
 import type { Recall } from './record.ts';
@@ -104,8 +104,6 @@ async function strictRecall(
 }
 
 /** The given rows as a matrix of their own. */
-export function chosen({ data, cols }: Matrix<Float32Array>, rows: readonly number[]): Matrix<Float32Array> {
-  const out = new Float32Array(rows.length * cols);
-  for (const [at, row] of rows.entries()) out.set(data.subarray(row * cols, (row + 1) * cols), at * cols);
-  return matrix(out, rows.length, cols);
+export function chosen(all: Matrix<Float32Array>, rows: readonly number[]): Matrix<Float32Array> {
+  return rowsAt('evaluate', all, rows);
 }
