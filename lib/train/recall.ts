@@ -80,7 +80,7 @@ export async function recallOf(
   for (let level = 0; level < depth; level++) {
     const excluded = Array.from(labels, (label) => (level === 0 ? `${label}` : parents![label]![level - 1]!));
     const wanted = Array.from(labels, (label) => parents![label]![level]!);
-    strict.push(await strictRecall(x, excluded, wanted, distance));
+    strict.push(await strictRecall(x, excluded, wanted, { ...distance, device, signal }));
   }
   return recallFrom(found, ks, how.ks, strict);
 }
@@ -90,14 +90,14 @@ async function strictRecall(
   x: Matrix<Float32Array>,
   excluded: readonly string[],
   wanted: readonly string[],
-  distance: Distance,
+  how: Distance & Pick<RecallOptions, 'device' | 'signal'>,
 ): Promise<number> {
   let hits = 0;
   for (const group of new Set(excluded)) {
     const queries = [...excluded.keys()].filter((row) => excluded[row] === group);
     if (queries.length === excluded.length) continue; // nobody is left to be found
     const allowed = Uint8Array.from(excluded, (name) => (name === group ? 0 : 1));
-    const { indices } = await topK(chosen(x, queries), x, { k: 1, allowed, ...distance });
+    const { indices } = await topK(chosen(x, queries), x, { k: 1, allowed, ...how });
     hits += queries.filter((row, i) => wanted[indices[i]!] === wanted[row]).length;
   }
   return excluded.length === 0 ? 0 : hits / excluded.length;

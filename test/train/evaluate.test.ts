@@ -57,6 +57,18 @@ test('where every class is of one genus, leaving the genus out leaves nobody to 
   t.deepEqual(strict, [1, 0]);
 });
 
+test('an abort ends strict recall too', async (t) => {
+  const controller = new AbortController();
+  const parents = [['a'], ['a'], ['b']];
+  const hooks = { signal: controller.signal, onQueries: () => controller.abort(new Error('enough')) };
+  const call = recallOf(rows([0, 5, 20]), Int32Array.of(0, 1, 2), parents, {
+    ks: [1],
+    distance: cosine,
+    ...hooks,
+  });
+  await t.throwsAsync(call, { message: 'enough' });
+});
+
 /** Embeddings whose three spaces disagree about who is near whom. */
 function disagreeing(): Embedded {
   const labels = Int32Array.of(0, 0, 1, 1);
