@@ -2,12 +2,14 @@
 import { type AsyncOptions, type CallOptions, pause, runSteps, type Steps } from '../call.ts';
 import type { Compat } from '../check.ts';
 import { shapeError } from '../errors.ts';
-import type { Matrix } from '../matrix.ts';
-import { preparePairwise } from '../pairwise.ts';
+import { type Matrix, rowsAt } from '../matrix.ts';
+import { type MetricOptions, preparePairwise } from '../pairwise.ts';
 import { measureBy, type RetrievalMetrics, type RetrievalOptions, type Search } from '../retrieval.ts';
 import type { Labels } from '../views.ts';
 
 type Floats = Matrix<Float32Array>;
+
+const name = 'fusedRetrievalMetrics';
 
 /** See {@link fusedRetrievalMetrics}. */
 export interface FusedOptions
@@ -23,8 +25,8 @@ export interface FusedOptions
   compat?: Compat | undefined;
 }
 
-/** Gallery rows whose scores are there at a time. */
-const tile = 4096;
+/** Queries and gallery rows between which scores are there at a time: 34 MB, and a turn of some milliseconds. */
+const tile = { queries: 512, gallery: 4096 };
 
 /**
  * `retrievalMetrics` under the fused score. The two embeddings may come from two networks: row i of both is of one
@@ -42,9 +44,9 @@ export function fusedRetrievalMetrics(
 ): Promise<RetrievalMetrics> {
   if (hyperbolic.rows !== euclidean.rows) {
     const expected = `${euclidean.rows} rows, as many as euclidean`;
-    throw shapeError('fusedRetrievalMetrics', 'hyperbolic', expected, String(hyperbolic.rows));
+    throw shapeError(name, 'hyperbolic', expected, String(hyperbolic.rows));
   }
-  return runSteps('fusedRetrievalMetrics', options.signal, () =>
+  return runSteps(name, options.signal, () =>
     measureBy(euclidean.rows, labels, options, (gallery) =>
       fusedSearch(euclidean, hyperbolic, gallery, options),
     ),
@@ -57,52 +59,62 @@ function fusedSearch(
   gallery: Int32Array,
   options: FusedOptions,
 ): Search {
-  const { tauE, tauH, lambda, c, compat, threads, device } = options;
-  const how = { threads, device };
-  const weight = lambda / tauH;
   return function* (query, exclude, k) {
-    const [e, h] = [rowsOf(euclidean, query), rowsOf(hyperbolic, query)];
-    const best = Array.from(query, () => new Nearest(k));
-    for (let begin = 0; begin < gallery.length; begin += tile) {
-      const part = gallery.subarray(begin, begin + tile);
-      const cosine = yield* distances(e, rowsOf(euclidean, part), { metric: 'cosine', ...how });
-      const ball = { metric: 'poincare', c, compat, ...how } as const;
-      const geodesic = yield* distances(h, rowsOf(hyperbolic, part), ball);
-      for (let i = 0; i < query.length; ++i) {
-        const from = i * part.length;
-        const [list, own] = [best[i]!, exclude[i]! - begin];
-        for (let j = 0; j < part.length; ++j) {
-          // 1 / t_e less the score. Without weight a distance counts for nothing, an infinite one too.
-          const away = cosine[from + j]! / tauE + (weight === 0 ? 0 : weight * geodesic[from + j]!);
-          if (away < list.worst && j !== own) list.add(away, begin + j);
-        }
-      }
-      yield pause;
-    }
     const found = new Int32Array(query.length * k).fill(-1);
-    best.forEach((list, i) => {
-      found.set(list.sorted(), i * k);
-    });
+    for (let first = 0; first < query.length; first += tile.queries) {
+      const asked = query.subarray(first, first + tile.queries);
+      const best = Array.from(asked, () => new Nearest(k));
+      for (let begin = 0; begin < gallery.length; begin += tile.gallery) {
+        const part = gallery.subarray(begin, begin + tile.gallery);
+        const away = yield* fusedDistances(euclidean, hyperbolic, asked, part, options);
+        best.forEach((list, i) => {
+          const own = exclude[first + i]! - begin;
+          for (let j = 0; j < part.length; ++j) {
+            const distance = away[i * part.length + j]!;
+            if (distance < list.worst && j !== own) list.add(distance, begin + j);
+          }
+        });
+        yield pause;
+      }
+      best.forEach((list, i) => {
+        found.set(list.sorted(), (first + i) * k);
+      });
+    }
     return found;
   };
 }
 
-function* distances(
-  x: Floats,
-  y: Floats,
-  options: Parameters<typeof preparePairwise>[3],
-): Steps<Float32Array> {
-  const step = preparePairwise('fusedRetrievalMetrics', x, y, options as object);
-  yield step;
-  return step.finish().data;
+/** 1 / t_e less the score, of some rows (the matrix's rows) against others. */
+function* fusedDistances(
+  euclidean: Floats,
+  hyperbolic: Floats,
+  query: Int32Array,
+  gallery: Int32Array,
+  { tauE, tauH, lambda, c, compat, threads, device }: FusedOptions,
+): Steps<Float64Array> {
+  const how = { threads, device };
+  const ball = { metric: 'poincare', c, compat, ...how } as const;
+  const cosine = yield* distances(euclidean, query, gallery, { metric: 'cosine', ...how });
+  const geodesic = yield* distances(hyperbolic, query, gallery, ball);
+  const weight = lambda / tauH;
+  const away = new Float64Array(cosine.length);
+  for (let at = 0; at < away.length; ++at) {
+    // Without weight a distance counts for nothing, an infinite one too.
+    away[at] = cosine[at]! / tauE + (weight === 0 ? 0 : weight * geodesic[at]!);
+  }
+  return away;
 }
 
-function rowsOf({ data, cols }: Floats, rows: Int32Array): Floats {
-  const out = new Float32Array(rows.length * cols);
-  rows.forEach((row, i) => {
-    out.set(data.subarray(row * cols, (row + 1) * cols), i * cols);
-  });
-  return { data: out, rows: rows.length, cols };
+function* distances(
+  rows: Floats,
+  query: Int32Array,
+  gallery: Int32Array,
+  options: MetricOptions & CallOptions,
+): Steps<Float32Array> {
+  const [x, y] = [rowsAt(name, rows, query), rowsAt(name, rows, gallery)];
+  const step = preparePairwise(name, x, y, options);
+  yield step;
+  return step.finish().data;
 }
 
 /**

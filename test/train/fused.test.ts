@@ -78,6 +78,24 @@ test('queries are looked up in the gallery only', async (t) => {
   t.deepEqual([got.recall[1], got.recall[10]], [recallAt(order, query, 1), recallAt(order, query, 10)]);
 });
 
+test('more queries than a tile holds are each answered as they would be alone', async (t) => {
+  const many = 1100; // the 300 rows again and again: their twins are nearest, the lowest first
+  const again = (data: Float32Array) =>
+    Float32Array.from({ length: many * width }, (_, i) => data[i % data.length]!);
+  const pair = [matrix(again(e), many, width), matrix(again(h), many, width)] as const;
+  const numbers = Int32Array.from({ length: many }, (_, i) => i % rows);
+  const { perQuery } = await fusedRetrievalMetrics(...pair, numbers, {
+    ...weights,
+    c,
+    ks: [1],
+    perQuery: true,
+  });
+  t.deepEqual(
+    [...perQuery!.nearest],
+    [...numbers].map((row, i) => (row === i ? row + rows : row)),
+  );
+});
+
 test('without the distance the fused score is the cosine; equal scores go to the lower row', async (t) => {
   const same = Float32Array.from({ length: rows * width }, (_, i) => e[i % (width * 7)]!); // 7 rows again and again
   const x = matrix(same, rows, width);
