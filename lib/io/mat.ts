@@ -229,7 +229,9 @@ function readRows(reader: ElementReader, shape: readonly number[]): string[] {
   const characters = [...(reader.remaining > 0 ? reader.text(reader.next()) : '')];
   if (rows === 1) return [characters.join('')];
   if (characters.length !== rows * columns) throw damaged('text is cut');
-  return Array.from({ length: rows }, (_, row) => characters.filter((_, i) => i % rows === row).join(''));
+  const line = (row: number): string =>
+    Array.from({ length: columns }, (_, column) => characters[column * rows + row]).join('');
+  return Array.from({ length: rows }, (_, row) => line(row));
 }
 
 function readStruct(reader: ElementReader, { shape, count, depth }: Head): MatStruct {
