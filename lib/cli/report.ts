@@ -36,8 +36,10 @@ export function reportCommand(): Command {
       if (options.explore && paths.length > 0) throw noneTaken(paths[0]!);
       if (options.explore) return await explore(out!, options);
       if (paths.length === 0) throw noRun();
-      if (paths.length === 1 && existsSync(join(paths[0]!, 'sweep.json')))
+      if (paths.length === 1 && existsSync(join(paths[0]!, 'sweep.json'))) {
+        if (out !== undefined) throw noOther(out);
         return await study(paths[0]!, options);
+      }
       const records = await Promise.all(paths.map(readRun));
       for (const record of records) if (options.json) jsonLine(lastEvaluation(record));
       const table = comparisonText(records);
@@ -71,6 +73,11 @@ function noRun(): Error {
 
 function noneTaken(path: string): Error {
   const message = `[report] run: expected none beside --explore, which shows formulas and no run, got ${path}`;
+  return coded('ERR_HOROBALL_OPTION', message, RangeError);
+}
+
+function noOther(out: string): Error {
+  const message = `[report] out: expected none for a study, whose report leads to those of its runs beside it, got ${out}`;
   return coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 

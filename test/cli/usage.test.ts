@@ -103,6 +103,14 @@ test('a run whose path leads nowhere from here says whose path it is', async (t)
   t.notRegex(other.stderr, /comes from the run/);
 });
 
+test('the report of a study goes nowhere else', async (t) => {
+  const { root } = t.context;
+  await writeFile(join(root, 'sweep.json'), '{}');
+  const { code, stderr } = await horoball(['report', root, '--out', join(root, 'x.html')]);
+  t.is(code, 2, stderr);
+  t.regex(stderr, /\[report\] out: expected none for a study, .*got .*x\.html$/m);
+});
+
 test('start looks for the packages that read pictures before it sets up anything', async (t) => {
   const module = (text: string): string => `data:text/javascript,${encodeURIComponent(text)}`;
   const hook = `export async function resolve(name, context, next) {
