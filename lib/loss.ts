@@ -19,7 +19,6 @@ import {
   type Reals,
   type Rows,
   resultMatrix,
-  zeros,
 } from './matrix.ts';
 import { core } from './native.ts';
 import { batchViews, type Labels } from './views.ts';
@@ -169,11 +168,12 @@ function prepare<T extends Reals>(options: LossOptions<T>): Prepared<LossResult<
   const wanted = yesNo(name, 'grad', options.grad, true);
   const out = checkOptions(name, options.out, 'out');
   const gradE = wanted
-    ? gradient('out.gradEuclidean', out.gradEuclidean, euclidean, [hyperbolic])
+    ? gradient(euclidean, options.euclidean, out, 'gradEuclidean', [hyperbolic])
     : undefined;
-  const gradH = wanted
-    ? gradient('out.gradHyperbolic', out.gradHyperbolic, hyperbolic, [euclidean, gradE])
-    : undefined;
+  const gradH =
+    wanted && !tied
+      ? gradient(hyperbolic, options.hyperbolic, out, 'gradHyperbolic', [euclidean, gradE])
+      : undefined;
   const guard = guards(name, options.compat);
   const device = deviceIndex(name, options.device);
   const threads = threadCount(name, options.threads);
@@ -186,30 +186,34 @@ function prepare<T extends Reals>(options: LossOptions<T>): Prepared<LossResult<
       logits.geometry, guard, tied, mean, views,
       logits.tauE, logits.tauH, logits.lambda, logits.c, logits.clip,
       ...flat(euclidean, logits), ...flat(hyperbolic, logits), order,
-      loss, ...flat(gradE, logits), ...flat(gradH, logits), params, stats,
+      loss, ...flat(euclidean && gradE, logits), ...flat(hyperbolic && gradH, logits), params, stats,
       device, threads, job,
     );
   const finish = () => {
     const result: LossResult<T> = { loss: loss[0] as number, stats: statistics(stats) };
     if (params === null) return result;
     result.gradParams = parameters(params);
-    const idle = (given: Matrix<T> | undefined) => given && zeros(name, given.data, given.rows, given.cols);
-    const e = gradE ?? idle(options.euclidean);
-    const h = gradH ?? (tied ? undefined : idle(options.hyperbolic));
-    if (e !== undefined) result.gradEuclidean = e;
-    if (h !== undefined) result.gradHyperbolic = h;
+    if (gradE !== undefined) result.gradEuclidean = gradE;
+    if (gradH !== undefined) result.gradHyperbolic = gradH;
     return result;
   };
   return { start, finish };
 }
 
+/** Where a head's gradient goes: zeros, where the head is `given` but none of those that act. */
 function gradient<T extends Reals>(
-  argument: string,
-  out: Rows<T> | undefined,
-  of: Matrix<T> | undefined,
+  acts: Matrix<T> | undefined,
+  given: Matrix<T> | undefined,
+  out: NonNullable<LossOptions<T>['out']>,
+  place: 'gradEuclidean' | 'gradHyperbolic',
   others: readonly (Matrix<T> | undefined)[],
 ): Matrix<T> | undefined {
-  return of === undefined ? undefined : resultMatrix(name, argument, out, of.rows, of.cols, [of, ...others]);
+  if (given === undefined) return undefined;
+  const head = acts ?? asMatrix(name, place === 'gradEuclidean' ? 'euclidean' : 'hyperbolic', given);
+  const inputs = [head, ...others];
+  const result = resultMatrix(name, `out.${place}`, out[place], head.rows, head.cols, inputs);
+  if (acts === undefined) result.data.fill(0);
+  return result;
 }
 
 function statistics([min = 0, mean = 0, max = 0, accuracy = 0]: Iterable<number>): LossStats {

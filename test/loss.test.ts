@@ -183,6 +183,22 @@ for (const geometry of geometries) {
   });
 }
 
+test('a head that does not act has zeros for its gradient, where they are to go, and is checked all the same', async (t) => {
+  const { euclidean, hyperbolic } = batch(Float64Array, 12, 4, 1);
+  const shared = { euclidean, hyperbolic, views: 3, c: 1 };
+  for (const [geometry, key] of [
+    ['hyperbolic', 'gradEuclidean'],
+    ['euclidean', 'gradHyperbolic'],
+  ] as const) {
+    const place = new Float64Array(48).fill(7);
+    const got = await hybridContrastiveLoss({ ...shared, geometry, out: { [key]: place } });
+    t.is(got[key]!.data, place);
+    t.true(place.every((value) => value === 0));
+  }
+  const odd = { ...shared, geometry: 'hyperbolic', euclidean: {} as Matrix } as const;
+  await t.throwsAsync(hybridContrastiveLoss(odd), { code: 'ERR_HOROBALL_TYPE', message: /euclidean: / });
+});
+
 test('tied chordal: the limit of tied hyperbolic as c goes to 0', (t) => {
   const { euclidean } = batch(Float64Array, 20, 6, 1);
   const options = { euclidean, tied: true, views: 4, tauH: 0.5, c: 1e-9 };
