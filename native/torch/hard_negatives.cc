@@ -135,6 +135,7 @@ class Loss {
         values_.push_back(row[negatives_.back()]);
       }
     }
+    if (values_.empty()) return;  // of one class alone the loss is 0, as the core has it
     const double hard = log_sum_exp(values_, 1 + beta_), weight = log_sum_exp(values_, beta_);
     const double mass = hard - weight + std::log(static_cast<double>(values_.size()));  // log R
     const double odds =

@@ -100,6 +100,14 @@ test('a beta that is nearly 0 is the plain loss, temperature gradient and statis
   t.true(relativeError(await read(1e-12), await read(0)) < 1e-6);
 });
 
+test('a class alone has no negatives, and the loss 0', async (t) => {
+  using model = await tinyEmbedder();
+  using loss = new HybridLoss({ ...common, beta: 1 }).apply(embed(model, views));
+  loss.backward();
+  t.is((await loss.read()).loss, 0);
+  for (const { data } of (await model.gradients()).values()) t.true(data.every((value) => value === 0));
+});
+
 test('beta is for the euclidean geometry', (t) => {
   t.throws(() => new HybridLoss({ ...common, geometry: 'hybrid', beta: 1 }), {
     code: 'ERR_HOROBALL_TYPE',
