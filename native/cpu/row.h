@@ -6,10 +6,11 @@
 // over blocks in order: results do not depend on the number of threads.
 #pragma once
 
-#include "parallel.h"
-#include "row_formula.h"
-#include "row_lanes.h"
-#include "scratch.h"
+#include "cpu/outcome.h"
+#include "cpu/parallel.h"
+#include "cpu/row_formula.h"
+#include "cpu/row_lanes.h"
+#include "cpu/scratch.h"
 
 namespace horoball::rowwise {
 namespace {
@@ -45,15 +46,14 @@ Status for_blocks(const Run& run, std::int64_t count, const Body& body) {
   } context{run, body};
   const Task task = [](void* raw, std::int64_t block, int) {
     const auto& [run, body] = *static_cast<const Context*>(raw);
-    if (run.cancelled == nullptr || !run.cancelled->load(std::memory_order_relaxed)) body(block);
+    if (!is_cancelled(run)) body(block);
   };
   if (count == 1) {
     task(&context, 0, 0);
   } else {
     parallel(thread_count(run.threads), count, task, &context);
   }
-  const bool stopped = run.cancelled != nullptr && run.cancelled->load(std::memory_order_relaxed);
-  return stopped ? Status{Code::cancelled, "cancelled"} : Status{};
+  return finished(run);
 }
 
 Status no_memory() { return {Code::memory, "not enough memory for the sums over rows"}; }

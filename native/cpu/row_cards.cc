@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "row_formula.h"
+#include "cpu/row_formula.h"
 
 namespace horoball {
 namespace rowwise {

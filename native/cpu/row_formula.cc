@@ -1,6 +1,6 @@
-#include "row_formula.h"
+#include "cpu/row_formula.h"
 
-#include "../ops/rows.h"
+#include "ops/rows.h"
 
 namespace horoball::rowwise {
 namespace {

@@ -4,8 +4,8 @@
 
 #include <span>
 
-#include "../core.h"
-#include "../ops/row_slopes.h"
+#include "core.h"
+#include "ops/row_slopes.h"
 
 namespace horoball::rowwise {
 

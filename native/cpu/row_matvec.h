@@ -1,7 +1,7 @@
 // Möbius matrix-vector products: the formula gives the coefficient of h = Mx from |x|^2 and |h|^2.
 #pragma once
 
-#include "row.h"
+#include "cpu/row.h"
 
 namespace horoball::rowwise {
 namespace {

@@ -2,7 +2,7 @@
 // D = sum w (lambda - 1); the formula gives the coefficient of N from |N|^2, D and W = sum w.
 #pragma once
 
-#include "row.h"
+#include "cpu/row.h"
 
 namespace horoball::rowwise {
 namespace {

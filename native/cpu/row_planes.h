@@ -2,7 +2,7 @@
 // from the classes. Gradients come in two passes, over rows and over classes, so that each sum has one owner.
 #pragma once
 
-#include "row.h"
+#include "cpu/row.h"
 
 namespace horoball::rowwise {
 namespace {

@@ -1,10 +1,10 @@
 // The two slots of the table for row-wise operations: chooses the family, the number of vectors and the type.
 #pragma once
 
-#include "row.h"
-#include "row_matvec.h"
-#include "row_midpoint.h"
-#include "row_planes.h"
+#include "cpu/row.h"
+#include "cpu/row_matvec.h"
+#include "cpu/row_midpoint.h"
+#include "cpu/row_planes.h"
 
 namespace horoball::rowwise {
 namespace {
