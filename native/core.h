@@ -120,7 +120,7 @@ struct DeltaArgs {
   double* diameter = nullptr;
 };
 
-// One row-wise operation (native/ops/all.h gives its index): up to four inputs, each n rows or one row for
+// One row-wise operation (native/ops/rows.h gives its index): up to four inputs, each n rows or one row for
 // all; `scalars` holds the card's own parameters in its order. Forward fills `out`; a vjp fills the wanted
 // `grads` from `cotangent`.
 struct RowArgs {

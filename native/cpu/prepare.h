@@ -11,7 +11,7 @@
 namespace horoball {
 namespace {
 
-// The rows of one side of a pairing. Row i lies at data + place(i) * depth; -1 is padding.
+// The rows of one side of a pairing; those beyond the last are padding, and null.
 template <class T>
 struct Rowset {
   const T* data = nullptr;

@@ -118,14 +118,14 @@ class Select {
     const std::int64_t share = ceil_div(panels, parts_);
     for_each(threads_, blocks_ * parts_, [&](std::int64_t task, int worker) {
       const std::int64_t block = task / parts_, part = task % parts_;
-      const std::int64_t rows = collects_ ? lesser(kSide, queries_.rows - block * kSide) : 0;
+      const std::int64_t lists = collects_ ? lesser(kSide, queries_.rows - block * kSide) : 0;
       const Collector<T> collector = this->collector(worker);
-      for (std::int64_t i = 0; i < rows; ++i) collector.open(i, list(block * kSide + i, part));
+      for (std::int64_t i = 0; i < lists; ++i) collector.open(i, list(block * kSide + i, part));
       for (std::int64_t p = part * share; p < lesser((part + 1) * share, panels) && !is_cancelled(run_);
            ++p) {
         search_panel(chunk, block, part, p, collector);
       }
-      for (std::int64_t i = 0; i < rows; ++i) collector.close(i, list(block * kSide + i, part));
+      for (std::int64_t i = 0; i < lists; ++i) collector.close(i, list(block * kSide + i, part));
     });
   }
 
