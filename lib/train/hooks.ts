@@ -67,3 +67,8 @@ export function checkHooks(given: TrainHooks): TrainHooks {
   }
   return hooks;
 }
+
+/** Whether an error says no more than that the signal ended the run. */
+export function isAbort(error: unknown, signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true && (error === signal.reason || (error as Error).name === 'AbortError');
+}

@@ -6,7 +6,7 @@ import { parseEpochs } from './epochs.ts';
 import { evaluate, recallOf } from './evaluate.ts';
 import { saveEmbeddings } from './export.ts';
 import { healthOf } from './health.ts';
-import type { TrainHooks, TrainResult } from './hooks.ts';
+import { isAbort, type TrainHooks, type TrainResult } from './hooks.ts';
 import type { Learner, StepOutcome } from './learner.ts';
 import { learnable } from './learnt.ts';
 import { protocolOf } from './recall.ts';
@@ -59,7 +59,6 @@ export class Journal {
     this.#hooks = hooks;
     this.#folder = folder;
     this.#epochs = new Set(parseEpochs(config.eval_ep));
-    for (const warning of source.warnings) hooks.onWarning?.(warning);
   }
 
   /** Before the first step: the baselines, and the untrained network if epoch 0 is to be evaluated. */
@@ -145,7 +144,6 @@ export class Journal {
     const settled = [this.#folder.fail()];
     if ((error as { code?: unknown }).code !== 'ERR_HOROBALL_DIVERGED') settled.push(this.#saveWeights());
     await Promise.allSettled(settled); // the caller has an error already
-    await this.#folder.release();
   }
 
   async #saveWeights(): Promise<void> {
@@ -203,7 +201,10 @@ export class Journal {
     const folder = this.#folder?.path;
     if (folder === undefined || !this.#config.save_emb || signal?.aborted) return;
     const { embedder } = this.#learner;
-    await this.#learner.averaged(() => saveEmbeddings(folder, embedder, this.#config, signal));
+    const save = () => saveEmbeddings(folder, embedder, this.#config, signal);
+    await this.#learner.averaged(save).catch((error) => {
+      if (!isAbort(error, signal)) throw error;
+    });
   }
 
   async #measureBaselines(): Promise<void> {

@@ -2,7 +2,7 @@ import { coded } from '../errors.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import type { RunConfig } from './config.ts';
 import { Feed } from './feed.ts';
-import { checkHooks, type TrainHooks, type TrainResult } from './hooks.ts';
+import { checkHooks, isAbort, type TrainHooks, type TrainResult } from './hooks.ts';
 import { Journal } from './journal.ts';
 import { Keeper } from './keeper.ts';
 import { Learner } from './learner.ts';
@@ -10,7 +10,7 @@ import { manualSeed, setThreads } from './native.ts';
 import { planRun, readLast } from './resume.ts';
 import { RunFolder } from './run-folder.ts';
 import { learningRate } from './schedule.ts';
-import { checkPictures, iterableSource, openSource, type Pictures } from './source.ts';
+import { checkPictures, iterableSource, openSource, type Pictures, type Source } from './source.ts';
 
 /**
  * Trains a network as a configuration says, evaluates it on classes that it never saw, and keeps the run in
@@ -37,51 +37,70 @@ export async function train(
   manualSeed(config.seed);
   using learner = await Learner.create(checkpoint ? { ...config, weights: null } : config, hooks.onWarning);
   await checkpoint?.restore(learner);
+  for (const warning of source.warnings) hooks.onWarning?.(warning);
   const folder = await openFolder(config, begun, checkpoint);
   const journal = new Journal(config, source, learner, hooks, folder);
   const keeper = new Keeper(config, learner, folder);
-  hooks.onBegin?.(config);
 
   try {
-    if (checkpoint === null) await journal.begin();
-    else await goOn(checkpoint, config, journal, keeper, hooks);
-    let step = journal.taken;
-    let began = performance.now();
-    await using feed = feedOf(config, source.batches(step, signal), hooks.data ? null : learner);
-    for (let next = await feed.next(); next !== null; next = await feed.next()) {
-      using fed = next;
-      const { pictures, waitMs } = fed;
-      const { labels, count } = pictures;
-      const lr = learningRate(config, ++step, source.steps);
-      const scalars = learner.scalars();
-
-      using embeddings = learner.embed(pictures, fed.batch);
-      using rows = learner.compared(embeddings, labels);
-      using objective = learner.loss.apply(rows, rows.labels, scalars);
-      learner.backward(objective, embeddings, rows.factor);
-      await feed.ahead();
-      learner.update(lr, step);
-      // The one place where the host waits for the device.
-      const outcome = await learner
-        .finish(objective, embeddings, labels, { lr, factor: rows.factor, wantPoints: journal.ends(step) })
-        .catch((error) => explain(error, step, learner, pictures));
-
-      const tookMs = performance.now() - began;
-      await journal.step(step, outcome, { lr, scalars, count, waitMs, tookMs });
-      await keeper.step(journal);
-      if (signal?.aborted) break;
-      began = performance.now();
-    }
+    hooks.onBegin?.(config);
+    await takeSteps({ config, source, learner, journal, keeper, hooks }, checkpoint).catch((error) => {
+      if (!isAbort(error, signal)) throw error;
+    });
+    const result = await journal.close();
+    await keeper.save(journal, !result.interrupted);
+    return result;
   } catch (error) {
-    if (!isAbort(error, signal)) {
-      await journal.abandon(error, begun === null);
-      throw error;
-    }
+    await journal.abandon(error, begun === null);
+    throw error;
+  } finally {
+    await folder?.release();
   }
-  const result = await journal.close();
-  await keeper.save(journal, !result.interrupted);
-  await folder?.release();
-  return result;
+}
+
+/** All that takes part in a run. */
+interface Run {
+  config: RunConfig;
+  source: Source;
+  learner: Learner;
+  journal: Journal;
+  keeper: Keeper;
+  hooks: TrainHooks;
+}
+
+/** From the first step, or from where the checkpoint was made, to the last one or the one in which an abort comes. */
+async function takeSteps(run: Run, checkpoint: Checkpoint | null): Promise<void> {
+  const { config, source, learner, journal, keeper, hooks } = run;
+  const { signal } = hooks;
+  if (checkpoint === null) await journal.begin();
+  else await goOn(run, checkpoint);
+  let step = journal.taken;
+  let began = performance.now();
+  await using feed = feedOf(config, source.batches(step, signal), hooks.data ? null : learner);
+  for (let next = await feed.next(); next !== null; next = await feed.next()) {
+    using fed = next;
+    const { pictures, waitMs } = fed;
+    const { labels, count } = pictures;
+    const lr = learningRate(config, ++step, source.steps);
+    const scalars = learner.scalars();
+
+    using embeddings = learner.embed(pictures, fed.batch);
+    using rows = learner.compared(embeddings, labels);
+    using objective = learner.loss.apply(rows, rows.labels, scalars);
+    learner.backward(objective, embeddings, rows.factor);
+    await feed.ahead();
+    learner.update(lr, step);
+    // The one place where the host waits for the device.
+    const outcome = await learner
+      .finish(objective, embeddings, labels, { lr, factor: rows.factor, wantPoints: journal.ends(step) })
+      .catch((error) => explain(error, step, learner, pictures));
+
+    const tookMs = performance.now() - began;
+    await journal.step(step, outcome, { lr, scalars, count, waitMs, tookMs });
+    await keeper.step(journal);
+    if (signal?.aborted) break;
+    began = performance.now();
+  }
 }
 
 /**
@@ -104,22 +123,12 @@ async function openFolder(
   return runs === null ? null : await RunFolder.create({ ...config, runs });
 }
 
-async function goOn(
-  checkpoint: Checkpoint,
-  config: RunConfig,
-  journal: Journal,
-  keeper: Keeper,
-  { onWarning }: TrainHooks,
-): Promise<void> {
+async function goOn({ config, journal, keeper, hooks }: Run, checkpoint: Checkpoint): Promise<void> {
   const changed = checkpoint.changedMachine(config);
-  if (changed !== null) onWarning?.(changed);
+  if (changed !== null) hooks.onWarning?.(changed);
   await keeper.resume(checkpoint.position);
   await journal.resume(checkpoint.position);
   await keeper.step(journal); // it may have caught up with an evaluation
-}
-
-function isAbort(error: unknown, signal: AbortSignal | undefined): boolean {
-  return signal?.aborted === true && (error === signal.reason || (error as Error).name === 'AbortError');
 }
 
 /** Says at which step a run lost its numbers, and where in the network; any other error passes. */

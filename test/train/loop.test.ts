@@ -1,3 +1,4 @@
+import { mkdirSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import ava, { type TestFn } from 'ava';
@@ -193,6 +194,46 @@ test.serial('an error of the batches reaches the caller', async (t) => {
     instanceOf: RangeError,
     message: 'the camera is off',
   });
+});
+
+test.serial('whatever ends a run, its folder is free again', async (t) => {
+  const { root: path, runs } = t.context;
+  const options = { ...tinyRun, path, runs, ep: 2, eval_ep: '[]' };
+  const refused = { code: 'EISDIR' };
+  const blocked = (name: string) => ({
+    onStep: () => mkdirSync(join(runs, name, 'model.safetensors'), { recursive: true }),
+  });
+  await t.throwsAsync(train({ ...options, name: 'full' }, blocked('full')), refused);
+  t.true((await filesOf(join(runs, 'full'))).includes('metrics.jsonl'));
+  t.false((await filesOf(join(runs, 'full'))).includes('.training'));
+
+  const onBegin = () => {
+    throw new Error('not now');
+  };
+  await t.throwsAsync(train({ ...options, name: 'none' }, { onBegin }), { message: 'not now' });
+  t.false((await readdir(runs)).includes('none'));
+});
+
+test.serial('an abort while the embeddings are written ends the run too', async (t) => {
+  const { root: path, runs } = t.context;
+  const controller = new AbortController();
+  const { signal } = controller;
+  let trained = false;
+  signal.throwIfAborted = () => {
+    if (trained) controller.abort();
+    AbortSignal.prototype.throwIfAborted.call(signal);
+  };
+  const options = { ...tinyRun, path, runs, ep: 2, eval_ep: '[]', save_emb: true };
+  const { folder, interrupted } = await train(options, {
+    signal,
+    onStep: ({ step }) => {
+      trained = step === 2;
+    },
+  });
+  t.true(interrupted);
+  const files = await filesOf(folder!);
+  t.true(files.includes('report.html'));
+  t.false(files.includes('.training'));
 });
 
 test.serial('handles and what they hold are the same after 20 steps and after 500', async (t) => {
