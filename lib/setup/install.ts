@@ -116,10 +116,11 @@ async function fromUrl(url: string, ui: Ui): Promise<LibTorch> {
 async function download(url: string, file: string, ui: Ui): Promise<void> {
   const patience = new AbortController();
   const timer = setTimeout(() => patience.abort(new Error('no answer')), connectMs);
-  const response = await fetch(url, { signal: patience.signal }).catch((error: Error) => {
-    throw new Error(error.cause instanceof Error ? error.cause.message : error.message);
-  });
-  clearTimeout(timer);
+  const response = await fetch(url, { signal: patience.signal })
+    .catch((error: Error) => {
+      throw new Error(error.cause instanceof Error ? error.cause.message : error.message);
+    })
+    .finally(() => clearTimeout(timer));
   if (!response.ok || response.body === null) throw new Error(`the server answered ${response.status}`);
   const total = Number(response.headers.get('content-length') ?? 0);
   let done = 0;
