@@ -82,7 +82,10 @@ export class EventWriter {
       writer.#add(restart);
       writer.#add(restart);
     }
-    await writer.flush();
+    await writer.flush().catch(async (error) => {
+      await writer.close().catch(() => {});
+      throw error;
+    });
     return writer;
   }
 

@@ -19,8 +19,9 @@ export class RunEvents {
   /** @param folder - the run folder, with its config.json @param step - of the first row that will be written */
   static async open(folder: string, step: number): Promise<RunEvents> {
     const before = (await readdir(folder)).some((name) => name.startsWith('events.out.tfevents.'));
+    const values = before ? null : await hyperParameters(folder);
     const writer = await EventWriter.open(folder, before ? { purgeStep: step } : {});
-    if (!before) writer.hparams(await hyperParameters(folder));
+    if (values !== null) writer.hparams(values);
     return new RunEvents(writer);
   }
 
