@@ -81,10 +81,11 @@ export function find({ numbers, used }: Store<Reals>, number: number): number {
   return low < used && numbers[low] === number ? low : -1;
 }
 
-/** A copy, since rows may be removed while the search runs; nothing where none has been. */
+/** 1 where a row lives; nothing where all do. */
 export function livingMask({ alive, used, size }: Store<Reals>): Uint8Array | undefined {
-  return size === used ? undefined : alive.slice(0, used);
+  return size === used ? undefined : alive.subarray(0, used);
 }
+
 /** 1 where a living row has one of the labels. */
 export function labelMask({ alive, labels, used }: Store<Reals>, wanted: ReadonlySet<number>): Uint8Array {
   const mask = new Uint8Array(used);
