@@ -13,7 +13,7 @@ import { readStudy, StudyFolder } from '../train/sweep/study-folder.ts';
 import { addNotes, type Notes } from './help.ts';
 import { interruptedCode, interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
-import { addRunOptions } from './run-options.ts';
+import { addRunOptions, givenOptions } from './run-options.ts';
 import { drawShapes } from './shapes.ts';
 
 interface SweepOptions extends Record<string, unknown> {
@@ -104,12 +104,8 @@ async function chosen(options: SweepOptions): Promise<{ path: string; plan: Plan
 }
 
 function axesOf(options: Readonly<Record<string, unknown>>): Partial<Record<AxisName, Axis>> {
-  const camel = (name: string): string => name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
-  const given = axisNames.flatMap((name) => {
-    const value = options[name] ?? options[camel(name)];
-    return value === undefined ? [] : [[name, parseAxis(name, String(value))] as const];
-  });
-  return Object.fromEntries(given);
+  const given = Object.entries(givenOptions(options)) as [AxisName, unknown][];
+  return Object.fromEntries(given.map(([name, value]) => [name, parseAxis(name, String(value))]));
 }
 
 function ds({ ds: axis }: Partial<Record<AxisName, Axis>>): string {
