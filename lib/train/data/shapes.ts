@@ -57,7 +57,7 @@ export async function makeShapes(root: string, options: ShapesOptions): Promise<
   const manifest = checkedManifest(options);
   const where = path.resolve(root);
   const found = await readManifest(where);
-  if (found !== undefined && isDeepEqual(found, manifest)) return;
+  if (found !== undefined && isSame(found, manifest)) return;
   if (found === undefined) await refuseForeignFolder(where);
   options.signal?.throwIfAborted();
 
@@ -110,7 +110,7 @@ async function readManifest(root: string): Promise<Manifest | undefined> {
   }
 }
 
-function isDeepEqual(a: Manifest, b: Manifest): boolean {
+function isSame(a: Manifest, b: Manifest): boolean {
   return (Object.keys(b) as (keyof Manifest)[]).every((key) => a[key] === b[key]);
 }
 

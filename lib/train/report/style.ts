@@ -80,7 +80,6 @@ table.heatmap th { border-bottom: none; }
 .verdict { font: 500 21px/1.4 var(--serif); color: var(--ink); max-width: 46ch; margin: 22px 0 0; }
 th.words, td.words { text-align: left; white-space: normal; min-width: 9em; }
 tr.found th, tr.found td { font-weight: 600; }
-.cursor line { stroke: var(--soft); stroke-width: 1; }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 8px 0 0; padding: 0; list-style: none; font-size: 13.5px; color: var(--soft); }
 .legend i { display: inline-block; width: 11px; height: 11px; border-radius: 50%; margin-right: 7px; vertical-align: -1px; }
 .tip { position: fixed; z-index: 1; pointer-events: none; padding: 6px 10px; border: 1px solid var(--rule); border-radius: 5px; background: var(--paper); color: var(--ink); font-size: 13px; line-height: 1.45; box-shadow: 0 4px 14px rgb(0 0 0 / .12); max-width: 260px; }

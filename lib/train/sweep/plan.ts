@@ -112,9 +112,9 @@ function strengths(axis: Axis | undefined): number[] {
 }
 
 /**
- * For each hyperbolic setting: the chord in place of the distance (what is left when the curvature is taken away), and a
- * Euclidean run whose temperature gives the logit the same slope at a cosine of 0.5 (what is left when both are), and Euclidean runs at its own t_e whose negatives are weighted
- * by their hardness outright.
+ * For each hyperbolic setting: the chord in place of the distance (what is left when the curvature is taken away), a
+ * Euclidean run whose temperature gives the logit the same slope at a cosine of 0.5 (what is left when both are), and
+ * Euclidean runs at its own t_e whose negatives are weighted by their hardness outright.
  */
 function controlsOf(
   configs: readonly RunConfig[],

@@ -20,8 +20,8 @@ const countedMost = 7;
  *
  * The interval is the percentile bootstrap's, with its tails moved outwards as Hesterberg 2015 (arXiv 1411.5279,
  * "expanded percentile") has it: the plain one is too narrow by the factor sqrt((n-1)/n) and by that between the normal
- * and Student's distribution, which for five seeds turns a promised 95 % into 85 % (the expanded one: 92 %). Few values are resampled in every way that
- * there is, more of them by seeded draws: a report that is drawn again says the same.
+ * and Student's distribution, which for five seeds turns a promised 95 % into 85 % (the expanded one: 92 %). Few values
+ * are resampled in every way that there is, more of them by seeded draws: a report that is drawn again says the same.
  *
  * @param level - coverage, 0.95 by default
  */
