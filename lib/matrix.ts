@@ -141,6 +141,17 @@ export function room<A>(operation: string, Kind: new (length: number) => A, leng
   }
 }
 
+/** One array after another, as one. */
+export function concatenated(parts: readonly Float32Array[]): Float32Array {
+  const out = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
+
 /** Copies of some rows, in the order given. */
 export function rowsAt<T extends Reals>(
   operation: string,

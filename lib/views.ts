@@ -44,11 +44,13 @@ export function checkLabels(operation: string, labels: Labels, rows: number): vo
   if (labels.length !== rows) throw shapeError(operation, 'labels', `${rows} labels`, String(labels.length));
 }
 
-function rowsByClass(labels: Labels): Map<unknown, number[]> {
-  const classes = new Map<unknown, number[]>();
+/** The rows of each label, in the order in which the labels come first. */
+export function rowsByClass<L>(labels: ArrayLike<L>): Map<L, number[]> {
+  const classes = new Map<L, number[]>();
   for (let row = 0; row < labels.length; ++row) {
-    const found = classes.get(labels[row]);
-    if (found === undefined) classes.set(labels[row], [row]);
+    const label = labels[row]!;
+    const found = classes.get(label);
+    if (found === undefined) classes.set(label, [row]);
     else found.push(row);
   }
   return classes;

@@ -1,5 +1,7 @@
 import { integer } from '../check.ts';
 import { shapeError } from '../errors.ts';
+import { concatenated } from '../matrix.ts';
+import { rowsByClass } from '../views.ts';
 import { native } from './native.ts';
 import { type AnyTensor, Tensor } from './tensor.ts';
 
@@ -51,7 +53,7 @@ export class CrossBatchMemory {
     const fresh = new Set(labels);
     const others = [...this.#classes].filter(([label]) => !fresh.has(label));
     const below = (of: keyof Remembered): Tensor => {
-      const rows = joined(others.map(([, remembered]) => remembered[of]));
+      const rows = concatenated(others.map(([, remembered]) => remembered[of]));
       const count = labels.length + others.length * this.#views;
       return new Tensor(native().appendRows(batch[of].handle, rows), [count, this.#dim]);
     };
@@ -70,15 +72,9 @@ export class CrossBatchMemory {
 
   /** Takes in a batch's rows, each class `views` times; the classes seen longest ago make room. */
   remember(euclidean: Float32Array, hyperbolic: Float32Array, labels: Int32Array): void {
-    const rows = new Map<number, number[]>();
-    labels.forEach((label, row) => {
-      const known = rows.get(label);
-      if (known === undefined) rows.set(label, [row]);
-      else known.push(row);
-    });
     const chosen = (from: Float32Array, of: number[]): Float32Array =>
-      joined(of.map((row) => from.subarray(row * this.#dim, (row + 1) * this.#dim)));
-    for (const [label, of] of rows) {
+      concatenated(of.map((row) => from.subarray(row * this.#dim, (row + 1) * this.#dim)));
+    for (const [label, of] of rowsByClass(labels)) {
       this.#classes.delete(label);
       this.#classes.set(label, { euclidean: chosen(euclidean, of), hyperbolic: chosen(hyperbolic, of) });
     }
@@ -94,8 +90,8 @@ export class CrossBatchMemory {
     const shape = [all.length, this.#views, this.#dim];
     return new Map<string, AnyTensor>([
       ['labels', { shape: [all.length], data: Int32Array.from(this.#classes.keys()) }],
-      ['euclidean', { shape, data: joined(all.map((each) => each.euclidean)) }],
-      ['hyperbolic', { shape, data: joined(all.map((each) => each.hyperbolic)) }],
+      ['euclidean', { shape, data: concatenated(all.map((each) => each.euclidean)) }],
+      ['hyperbolic', { shape, data: concatenated(all.map((each) => each.hyperbolic)) }],
     ]);
   }
 
@@ -116,14 +112,4 @@ export class CrossBatchMemory {
       this.#classes.set(label, { euclidean: part(euclidean), hyperbolic: part(hyperbolic) });
     }
   }
-}
-
-function joined(parts: readonly Float32Array[]): Float32Array {
-  const out = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }

@@ -1,7 +1,7 @@
-import { type Matrix, matrix } from '../matrix.ts';
+import { concatenated, type Matrix, matrix } from '../matrix.ts';
 import type { QueryResults } from '../retrieval.ts';
 import type { Split } from './data/dataset.ts';
-import type { ImageLoader } from './data/loader.ts';
+import { type ImageLoader, inOrder } from './data/loader.ts';
 import { type FusedOptions, fusedRetrievalMetrics } from './fused.ts';
 import type { Embedder } from './model.ts';
 import { searchDevice } from './native.ts';
@@ -143,29 +143,13 @@ export async function fusedRecall(
   return recallFrom(found, ks, how.ks);
 }
 
-/** 0, 1, 2, ... in pieces of `size`. */
-function* inOrder(count: number, size: number): Generator<Int32Array> {
-  for (let from = 0; from < count; from += size) {
-    yield Int32Array.from({ length: Math.min(size, count - from) }, (_, i) => from + i);
-  }
-}
-
 type Part = Pick<Embedded, 'body' | 'euclidean' | 'hyperbolic' | 'labels' | 'indices'>;
 
 function joined(parts: readonly Part[]): Part {
-  const floats = (key: 'body' | 'euclidean' | 'hyperbolic'): Float32Array => {
-    const out = new Float32Array(parts.reduce((sum, part) => sum + part[key].length, 0));
-    let at = 0;
-    for (const part of parts) {
-      out.set(part[key], at);
-      at += part[key].length;
-    }
-    return out;
-  };
   return {
-    body: floats('body'),
-    euclidean: floats('euclidean'),
-    hyperbolic: floats('hyperbolic'),
+    body: concatenated(parts.map(({ body }) => body)),
+    euclidean: concatenated(parts.map(({ euclidean }) => euclidean)),
+    hyperbolic: concatenated(parts.map(({ hyperbolic }) => hyperbolic)),
     labels: Int32Array.from(parts.flatMap((part) => [...part.labels])),
     indices: Int32Array.from(parts.flatMap((part) => [...part.indices])),
   };

@@ -2,6 +2,7 @@ import { type Geometry, geometries } from '../loss.ts';
 import { matrix } from '../matrix.ts';
 import { type NegativeWeights, negativeWeights } from '../negatives.ts';
 import { pairwiseDistance } from '../pairwise.ts';
+import { rowsByClass } from '../views.ts';
 import { chosen, type Embedded } from './evaluate.ts';
 import type { NegativeProfile, NegativeProfiles } from './record.ts';
 
@@ -50,9 +51,7 @@ export async function profileNegatives(
 
 /** Class by class the first `views` pictures, of classes evenly apart. */
 function batchOf(labels: Int32Array, views: number): number[] {
-  const members = new Map<number, number[]>();
-  for (const [row, label] of labels.entries()) members.set(label, [...(members.get(label) ?? []), row]);
-  const full = [...members.values()].filter((rows) => rows.length >= views);
+  const full = [...rowsByClass(labels).values()].filter((rows) => rows.length >= views);
   const count = Math.min(full.length, Math.max(2, Math.floor(mostRows / views)));
   const even = Array.from({ length: count }, (_, i) => full[Math.floor((i * full.length) / count)]!);
   return even.flatMap((rows) => rows.slice(0, views));

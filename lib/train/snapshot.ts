@@ -5,7 +5,7 @@ import { chosen, type Embedded } from './evaluate.ts';
 import { type ProfileOptions, profileNegatives } from './negative-profile.ts';
 import type { Baseline, Snapshot, Thumbnail } from './record.ts';
 import { projectToDisk } from './report/projection.ts';
-import { depthOf, ranksOf } from './structure.ts';
+import { depthOf, evenly, ranksOf } from './structure.ts';
 
 /** Points that a disk of this size can show. */
 const mostPoints = 1500;
@@ -39,7 +39,7 @@ export async function takeSnapshot(
 }
 
 async function drawDisk({ hyperbolic, labels, width }: Embedded, c: number): Promise<Snapshot['disk']> {
-  const rows = spread(labels.length, mostPoints);
+  const rows = evenly(labels.length, mostPoints);
   const ball = chosen(matrix(hyperbolic, labels.length, width), rows);
   const { points, explained } = await projectToDisk(ball.data, ball.rows, width, c);
   return {
@@ -52,7 +52,7 @@ async function drawDisk({ hyperbolic, labels, width }: Embedded, c: number): Pro
 
 async function drawGallery(split: Split, embedded: Embedded, c: number): Promise<Snapshot['gallery']> {
   const { hyperbolic, labels, indices, width } = embedded;
-  const rows = spread(labels.length, queries);
+  const rows = evenly(labels.length, queries);
   const all = matrix(hyperbolic, labels.length, width);
   const k = Math.min(neighbours, labels.length - 1);
   if (k < 1) return [];
@@ -76,10 +76,4 @@ async function drawThumbnail(split: Split, sample: number, label: number): Promi
   const resized = picture.resize(thumbnailSize, thumbnailSize, { fit: 'cover' });
   const jpeg = await resized.jpeg({ quality: 70 }).toBuffer();
   return { label, thumbnail: `data:image/jpeg;base64,${jpeg.toString('base64')}` };
-}
-
-/** At most `most` whole numbers below `count`, evenly apart; classes lie one after another, so all take part. */
-function spread(count: number, most: number): number[] {
-  const size = Math.min(count, most);
-  return Array.from({ length: size }, (_, i) => Math.floor(((i + 0.5) * count) / size));
 }

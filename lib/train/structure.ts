@@ -3,6 +3,7 @@ import { matrix } from '../matrix.ts';
 import { dist0, einsteinMidpoint } from '../ops.ts';
 import { pairwiseDistance } from '../pairwise.ts';
 import { topK } from '../topk.ts';
+import { rowsByClass } from '../views.ts';
 import type { Split } from './data/dataset.ts';
 import { chosen, type Embedded } from './evaluate.ts';
 import type { DepthRow, Ranks, Spread } from './record.ts';
@@ -101,7 +102,7 @@ export async function depthOf(
   ];
   return await Promise.all(
     levels.map(async ({ level, groupOf }) => {
-      const groups = grouped(labels.length, groupOf);
+      const groups = [...rowsByClass(Array.from(labels.keys(), groupOf)).values()];
       const points =
         level === 'picture'
           ? [all]
@@ -124,19 +125,8 @@ function ancestorName(up: number, depth: number): string {
   return depth === 2 ? ['genus', 'family'][up]! : `${up + 1} above the class`;
 }
 
-function grouped(count: number, groupOf: (row: number) => string): number[][] {
-  const groups = new Map<string, number[]>();
-  for (let row = 0; row < count; row++) {
-    const name = groupOf(row);
-    const members = groups.get(name);
-    if (members) members.push(row);
-    else groups.set(name, [row]);
-  }
-  return [...groups.values()];
-}
-
 /** At most `most` of the rows, evenly apart: classes lie one after another, so all take part. */
-function evenly(count: number, most: number): number[] {
+export function evenly(count: number, most: number): number[] {
   const size = Math.min(count, most);
   return Array.from({ length: size }, (_, i) => Math.floor(((i + 0.5) * count) / size));
 }

@@ -1,8 +1,8 @@
 /** Ways to compare pictures that nobody trained: what a network has to beat. */
-import { type Matrix, matrix } from '../../matrix.ts';
+import { concatenated, type Matrix, matrix } from '../../matrix.ts';
 import type { Split } from './dataset.ts';
 import { gradientLength, normalise, orientedGradients } from './gradients.ts';
-import { ImageLoader } from './loader.ts';
+import { ImageLoader, inOrder } from './loader.ts';
 
 /** Pictures are compared at no more than this side; larger ones only make the comparison slower. */
 const maxSide = 64;
@@ -40,7 +40,7 @@ export async function baselineFeatures(
   const rows = new Map(Object.keys(describers).map((name) => [name, [] as Float32Array[]]));
   const labels: number[] = [];
   const indices: number[] = [];
-  for await (const batch of loader.batches(inOrder(split.samples.length), { signal })) {
+  for await (const batch of loader.batches(inOrder(split.samples.length, batchSize), { signal })) {
     const length = batch.images.length / batch.count;
     for (let i = 0; i < batch.count; i++) {
       const picture = batch.images.subarray(i * length, (i + 1) * length);
@@ -52,7 +52,7 @@ export async function baselineFeatures(
   }
   return [...rows].map(([name, list]) => ({
     name,
-    features: stacked(list),
+    features: matrix(concatenated(list), list.length, list[0]?.length ?? 0),
     labels: Int32Array.from(labels),
     indices: Int32Array.from(indices),
   }));
@@ -70,19 +70,4 @@ function coloursAndGradients(picture: Uint8Array, size: number): Float32Array {
   colours.set(normalise(colours.map(Math.sqrt)));
   out.set(orientedGradients(picture, size), levels ** 3);
   return out;
-}
-
-function stacked(rows: Float32Array[]): Matrix<Float32Array> {
-  const cols = rows[0]?.length ?? 0;
-  const data = new Float32Array(rows.length * cols);
-  rows.forEach((row, i) => {
-    data.set(row, i * cols);
-  });
-  return matrix(data, rows.length, cols);
-}
-
-function* inOrder(count: number): Generator<Int32Array> {
-  for (let first = 0; first < count; first += batchSize) {
-    yield Int32Array.from({ length: Math.min(batchSize, count - first) }, (_, i) => first + i);
-  }
 }

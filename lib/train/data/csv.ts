@@ -4,7 +4,7 @@ import { coded } from '../../errors.ts';
 import { reasonOf } from '../../io/trouble.ts';
 import { parseCsv } from './csv-parser.ts';
 import type { Dataset, Split } from './dataset.ts';
-import { regrouped, singlePictureWarnings, usualKs } from './split.ts';
+import { groupsOf, regrouped, singlePictureWarnings, usualKs } from './split.ts';
 
 const splitNames = ['train', 'test', 'query', 'gallery'];
 const example = 'path,label,split';
@@ -64,13 +64,13 @@ function named(rows: Row[], file: string): Pick<Dataset, 'train' | 'test' | 'gal
   const [train, test, gallery] = [among('train'), among('test', 'query'), among('gallery')];
   if (train.length === 0 || test.length === 0)
     throw layout(file, 'needs rows of both splits, train and test');
-  const tested = labelsOf([...test, ...gallery]);
-  const splits = { train: splitOf(train, labelsOf(train)), test: splitOf(test, tested) };
+  const tested = groupsOf([...test, ...gallery]);
+  const splits = { train: splitOf(train, groupsOf(train)), test: splitOf(test, tested) };
   return gallery.length === 0 ? splits : { ...splits, gallery: splitOf(gallery, tested) };
 }
 
 function halved(rows: Row[], file: string): Pick<Dataset, 'train' | 'test'> {
-  const labels = labelsOf(rows);
+  const labels = groupsOf(rows);
   if (labels.length < 2) throw layout(file, 'needs two labels or more: some to train on, others to test on');
   const half = Math.floor(labels.length / 2);
   return { train: splitOf(rows, labels.slice(0, half)), test: splitOf(rows, labels.slice(half)) };
@@ -78,13 +78,6 @@ function halved(rows: Row[], file: string): Pick<Dataset, 'train' | 'test'> {
 
 function splitOf(rows: Row[], labels: string[]): Split {
   return regrouped(rows, labels, String);
-}
-
-/** Labels in their natural order: 2 before 10. */
-function labelsOf(rows: Row[]): string[] {
-  return [...new Set(rows.map(({ group }) => group))].sort((a, b) =>
-    a.localeCompare(b, 'en', { numeric: true }),
-  );
 }
 
 function layout(file: string, what: string): Error {

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type { Dataset, Split } from './dataset.ts';
 import { badLine, complete, firstOf, locate, type Published, readLines } from './published.ts';
-import { regrouped } from './split.ts';
+import { groupsOf, regrouped } from './split.ts';
 
 const about: Published = {
   name: 'In-shop Clothes Retrieval',
@@ -25,12 +25,12 @@ export async function inshop(root: string): Promise<Dataset> {
   const rows = await readRows(folder, file);
   const among = (...wanted: readonly string[]): Row[] => rows.filter(({ part }) => wanted.includes(part));
   const split = (pictures: Row[], classes: readonly string[]): Split => regrouped(pictures, classes, String);
-  const tested = itemsOf(among('query', 'gallery'));
+  const tested = groupsOf(among('query', 'gallery'));
   return complete(
     about,
     {
       root: folder,
-      train: split(among('train'), itemsOf(among('train'))),
+      train: split(among('train'), groupsOf(among('train'))),
       test: split(among('query'), tested),
       gallery: split(among('gallery'), tested),
     },
@@ -61,11 +61,4 @@ async function readRows(folder: string, file: string): Promise<Row[]> {
     if (match === null) throw badLine(file, line, 'image_name item_id train|query|gallery');
     return { path: path.join(images, match[1]!), group: match[2]!, part: match[3] as Row['part'] };
   });
-}
-
-/** Item ids in the order of their numbers. */
-function itemsOf(rows: Row[]): string[] {
-  return [...new Set(rows.map(({ group }) => group))].sort((a, b) =>
-    a.localeCompare(b, 'en', { numeric: true }),
-  );
 }

@@ -53,6 +53,13 @@ export interface Skipped {
 /** Batches that are read while the caller is busy with another. */
 const batchesAhead = 2;
 
+/** The indices of `count` samples as they stand, in lists of `size`. */
+export function* inOrder(count: number, size: number): Generator<Int32Array> {
+  for (let from = 0; from < count; from += size) {
+    yield Int32Array.from({ length: Math.min(size, count - from) }, (_, i) => from + i);
+  }
+}
+
 /**
  * Reads, decodes, crops and resizes pictures in the background while the caller computes.
  *

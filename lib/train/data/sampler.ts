@@ -1,5 +1,6 @@
 import { coded, rangeError, typeError } from '../../errors.ts';
 import { integer, random, shuffle } from '../../random.ts';
+import { rowsByClass } from '../../views.ts';
 
 /** See {@link ClassBalancedSampler}. */
 export interface SamplerOptions {
@@ -73,13 +74,7 @@ function draw(samples: readonly number[], count: number, next: () => number): nu
 
 /** The samples of each class that has any, by rising label. */
 function samplesByClass(labels: Int32Array): number[][] {
-  const byLabel = new Map<number, number[]>();
-  labels.forEach((label, sample) => {
-    const samples = byLabel.get(label);
-    if (samples === undefined) byLabel.set(label, [sample]);
-    else samples.push(sample);
-  });
-  return [...byLabel].sort(([a], [b]) => a - b).map(([, samples]) => samples);
+  return [...rowsByClass(labels)].sort(([a], [b]) => a - b).map(([, samples]) => samples);
 }
 
 function noStep(classes: number, views: number, batchSize: number): Error {

@@ -52,6 +52,12 @@ function list(names: string[]): string {
   return names.length > 10 ? `${shown} and ${names.length - 10} more` : shown;
 }
 
+/** The groups of some pictures in their natural order: 2 before 10. */
+export function groupsOf(pictures: readonly { group: string }[]): string[] {
+  const natural = new Intl.Collator('en', { numeric: true });
+  return [...new Set(pictures.map(({ group }) => group))].sort(natural.compare);
+}
+
 /** The split of some groups, in the order given; pictures of other groups are left out. */
 export function regrouped<G>(
   pictures: readonly { path: string; group: G }[],
