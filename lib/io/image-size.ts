@@ -1,4 +1,5 @@
 import { rangeError } from '../errors.ts';
+import { readJpegHeader } from './jpeg-header.ts';
 
 export interface ImageSize {
   width: number;
@@ -29,19 +30,7 @@ function pngSize(bytes: Buffer): ImageSize | null {
   return { width: bytes.readUInt32BE(16), height: bytes.readUInt32BE(20), channels };
 }
 
-/** Segment after segment up to the one that starts a frame (ITU T.81, B.1 and B.2.2). */
 function jpegSize(bytes: Buffer): ImageSize | null {
-  if (bytes.length < 4 || bytes.readUInt16BE(0) !== 0xffd8) return null;
-  for (let at = 2; at + 10 <= bytes.length && bytes[at] === 0xff; at += 2 + bytes.readUInt16BE(at + 2)) {
-    const marker = bytes[at + 1]!;
-    // C4, C8 and CC lie among the frames' markers and are tables and an extension.
-    const startsFrame = (marker & 0xf0) === 0xc0 && ![0xc4, 0xc8, 0xcc].includes(marker);
-    if (startsFrame)
-      return {
-        height: bytes.readUInt16BE(at + 5),
-        width: bytes.readUInt16BE(at + 7),
-        channels: bytes[at + 9]!,
-      };
-  }
-  return null;
+  const header = readJpegHeader(bytes);
+  return header ? { width: header.width, height: header.height, channels: header.components } : null;
 }

@@ -20,6 +20,12 @@ test('sizes are those that were written, whatever the flavour', async (t) => {
     t.deepEqual(imageSize('test', await file), { width: 37, height: 1021, channels }, name);
 });
 
+test('bytes that fill the room before a marker are skipped', async (t) => {
+  const jpeg = await sharp({ create }).jpeg().toBuffer();
+  const filled = Buffer.concat([jpeg.subarray(0, 2), Buffer.from([0xff, 0xff]), jpeg.subarray(2)]);
+  t.deepEqual(imageSize('test', filled), { width: 37, height: 1021, channels: 3 });
+});
+
 test('a header that is cut off, or of another format, is refused', async (t) => {
   const jpeg = await sharp({ create }).jpeg().toBuffer();
   const frame = jpeg.indexOf(Buffer.from([0xff, 0xc0]));

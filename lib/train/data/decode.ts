@@ -1,6 +1,6 @@
 import { coded } from '../../errors.ts';
+import { type JpegHeader, readJpegHeader } from '../../io/jpeg-header.ts';
 import { loadJpegTurbo, loadSharp } from './decoders.ts';
-import { type JpegHeader, readJpegHeader } from './jpeg-header.ts';
 import type { Pixels } from './resample.ts';
 
 /** Larger pictures are refused before they are decoded: PIL's own limit, a quarter of a gigabyte as RGB. */
