@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { coded } from '../errors.ts';
+import { parsedJson } from '../io/json.ts';
 import { readSafetensors, writeSafetensors } from '../io/safetensors.ts';
 import { ViT } from './backbone.ts';
 import { learntNames, parseConfig, type RunConfig } from './config.ts';
@@ -31,7 +32,7 @@ export async function loadTrained(
   const report = await loadWeights(path, embedder);
   if (!learntNames(config).includes('hyp_c')) return report;
   const { metadata } = await readSafetensors(path, { names: [] });
-  const saved = JSON.parse(metadata['horoball'] ?? '{}') as { c?: number };
+  const saved = parsedJson(metadata['horoball'] ?? '{}', path) as { c?: number };
   if (saved.c !== undefined) embedder.setCurvature(saved.c);
   return report;
 }
@@ -224,7 +225,7 @@ async function fileOf(path: string): Promise<string> {
 function contentsOf(path: string, metadata: Readonly<Record<string, string>>): Contents {
   const text = metadata[metadataKey];
   if (text === undefined) throw checkpointError(`${path} is no checkpoint: it has weights only`);
-  const contents = JSON.parse(text) as Contents;
+  const contents = parsedJson(text, path) as Contents;
   if (contents.version !== 1)
     throw checkpointError(`${path} was written by a later version of horoball: update it`);
   return { ...contents, config: parseConfig({ ...contents.config }) };

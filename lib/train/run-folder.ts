@@ -3,6 +3,7 @@ import { basename, join, resolve } from 'node:path';
 import { coded } from '../errors.ts';
 import { writeAll, writeAtomically } from '../io/atomic.ts';
 import { ensureFolder } from '../io/folder.ts';
+import { damaged, parsedJson } from '../io/json.ts';
 import { naming } from '../io/trouble.ts';
 import { claimRun, releaseRun } from './claim.ts';
 import { parseConfig, type RunConfig } from './config.ts';
@@ -217,19 +218,6 @@ async function whyNot(path: string): Promise<string> {
     (entry) => (entry.isDirectory() ? 'it has no config.json' : 'it is a file'),
     () => 'there is no such folder',
   );
-}
-
-/** JSON that a file of ours should be. @throws `ERR_HOROBALL_FORMAT` naming the file */
-export function parsedJson(text: string, file: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw damaged(file, 'it is not JSON');
-  }
-}
-
-function damaged(file: string, why: string): Error {
-  return coded('ERR_HOROBALL_FORMAT', `${file} cannot be used: ${why}`);
 }
 
 async function readIfThere(path: string): Promise<string | null> {

@@ -243,6 +243,8 @@ test.serial('what cannot be gone on with is a sentence each', async (t) => {
   const { tensors, metadata } = await readSafetensors(join(stopped.folder!, 'model.safetensors'));
   await writeSafetensors(last, tensors, { metadata });
   await refused(stopped.folder!, 'ERR_HOROBALL_CHECKPOINT', /is no checkpoint: it has weights only/);
+  await writeSafetensors(last, tensors, { metadata: { ...metadata, 'horoball.checkpoint': '{' } });
+  await refused(stopped.folder!, 'ERR_HOROBALL_FORMAT', /cannot be used: it is not JSON/);
   await writeFile(last, whole);
   await writeFile(
     join(stopped.folder!, '.training'),

@@ -1,5 +1,6 @@
 import { coded } from '../../errors.ts';
 import { writeAll, writeAtomically } from '../../io/atomic.ts';
+import { parsedJson } from '../../io/json.ts';
 import { readSafetensors } from '../../io/safetensors.ts';
 import type { EmbedderConfig } from '../model.ts';
 import { onnxNetwork, type Weights } from './network.ts';
@@ -32,7 +33,7 @@ export async function exportOnnx(weights: string, file: string): Promise<Exporte
       `${weights} does not say of which network it is: export what a run saved`,
     );
   }
-  const config = JSON.parse(text) as EmbedderConfig;
+  const config = parsedJson(text, weights) as EmbedderConfig;
   const find: Weights = (name) => {
     const found = tensors.get(name);
     if (found === undefined) throw coded('ERR_HOROBALL_WEIGHTS', `${weights} lacks ${name}`);
