@@ -1,4 +1,5 @@
-import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type Coded, coded, rangeError, typeError } from '../../errors.ts';
 import { ensureFolder } from '../../io/folder.ts';
@@ -61,15 +62,14 @@ export async function makeShapes(root: string, options: ShapesOptions): Promise<
   if (found === undefined) await refuseForeignFolder(where);
   options.signal?.throwIfAborted();
 
-  const partial = `${where}.partial-${process.pid}`;
+  const partial = `${where}.partial-${randomUUID()}`;
   try {
     await naming(where, drawAll(partial, manifest, options));
     await naming(
       where,
       writeFile(path.join(partial, manifestName), `${JSON.stringify(manifest, null, 2)}\n`),
     );
-    await rm(where, { recursive: true, force: true });
-    await rename(partial, where);
+    await take(partial, where, manifest);
   } finally {
     await rm(partial, { recursive: true, force: true });
   }
@@ -112,6 +112,19 @@ async function readManifest(root: string): Promise<Manifest | undefined> {
 
 function isSame(a: Manifest, b: Manifest): boolean {
   return (Object.keys(b) as (keyof Manifest)[]).every((key) => a[key] === b[key]);
+}
+
+/** Puts a folder that is ready in its place, unless another process has put the same there and may be reading it. */
+async function take(partial: string, where: string, manifest: Manifest): Promise<void> {
+  const found = await readManifest(where);
+  if (found === undefined)
+    await rmdir(where).catch(() => {}); // it is empty, or not there
+  else if (isSame(found, manifest)) return;
+  else await rm(where, { recursive: true, force: true });
+  await rename(partial, where).catch(async (error) => {
+    const faster = await readManifest(where);
+    if (faster === undefined || !isSame(faster, manifest)) throw error;
+  });
 }
 
 async function refuseForeignFolder(root: string): Promise<void> {

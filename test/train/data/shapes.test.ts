@@ -75,6 +75,19 @@ test('progress counts every picture; what is complete is not made again, what di
   t.is((await contents(root)).size, 96 + 1);
 });
 
+test('where two draw the same at once, the folder of the first stays', async (t) => {
+  const folder = await temporary(t);
+  const root = path.join(folder, 'shapes');
+  const made = async (): Promise<number> => {
+    await makeShapes(root, tiny);
+    return (await stat(root)).ino;
+  };
+  const [one, other] = await Promise.all([made(), made()]);
+  t.is(one, other);
+  t.is((await contents(root)).size, 64 + 1);
+  t.deepEqual(await readdir(folder), ['shapes']);
+});
+
 test('an abort leaves nothing behind', async (t) => {
   const folder = await temporary(t);
   const controller = new AbortController();
