@@ -42,7 +42,7 @@ export function dataCommand(): Command {
 }
 
 async function run(name: string, { path, decode = false, json = false }: Options): Promise<void> {
-  const meter = new Meter();
+  using meter = new Meter();
   using interrupt = interruptible((text) => meter.say(text));
   const onProgress = (done: number, total: number): void => meter.update(done, total, 'pictures');
   const { signal } = interrupt;

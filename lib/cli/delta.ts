@@ -76,7 +76,7 @@ async function measure(
   options: Options,
 ): Promise<void> {
   const [samples, size] = [wholeOf('samples', options.samples, 1), wholeOf('size', options.size, fewest)];
-  const meter = new Meter();
+  using meter = new Meter();
   using interrupt = interruptible((text) => meter.say(text));
   const { signal } = interrupt;
   const features = await featuresOf(source, given, options, meter, signal);

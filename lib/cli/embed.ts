@@ -73,7 +73,7 @@ async function exportEmbeddings(
     output ?? (run === undefined ? 'body' : kind === '.npy' ? 'hyperbolic' : 'all'),
   );
   await checkOutput('[embed] out', out);
-  const meter = new Meter();
+  using meter = new Meter();
   using interrupt = interruptible((text) => meter.say(text));
   const note = (text: string): void => meter.say(`Note: ${text}.`);
   const config = await configOf('embed', run, { ...given }, note);

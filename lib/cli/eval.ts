@@ -71,7 +71,7 @@ async function evaluateRun(
   { fuse, perQuery, json }: Options,
 ): Promise<void> {
   if (perQuery !== undefined) await checkOutput('[eval] per-query', perQuery, { stream: true });
-  const meter = new Meter();
+  using meter = new Meter();
   using interrupt = interruptible((text) => meter.say(text));
   const { signal } = interrupt;
   const onProgress = (done: number, total: number): void => meter.update(done, total, 'pictures');

@@ -29,22 +29,18 @@ export function setupCommand(): Command {
     .option('--force', 'build again even if nothing has changed')
     .option('--json', 'print what was found as a line of JSON on stdout')
     .action(async (options: Options) => {
-      const meter = new Meter();
+      using meter = new Meter();
       const ui = {
         say: (text: string): void => meter.say(text),
         progress: (done: number, total: number, text: string): void => meter.update(done, total, text),
       };
-      try {
-        const result = await setup({ libtorch: options.libtorch, force: options.force }, ui);
-        const { libtorch, addon, changed } = result;
-        meter.say(
-          `${changed ? 'Ready' : 'Nothing to do'}: libtorch ${libtorch.version} (${libtorch.origin}, ${libtorch.lib})`,
-        );
-        if (changed) meter.say(`Training addon: ${addon.file}`);
-        if (options.json) jsonLine(result);
-      } finally {
-        meter.end();
-      }
+      const result = await setup({ libtorch: options.libtorch, force: options.force }, ui);
+      const { libtorch, addon, changed } = result;
+      meter.say(
+        `${changed ? 'Ready' : 'Nothing to do'}: libtorch ${libtorch.version} (${libtorch.origin}, ${libtorch.lib})`,
+      );
+      if (changed) meter.say(`Training addon: ${addon.file}`);
+      if (options.json) jsonLine(result);
     });
   addNotes(command, notes);
   return command;

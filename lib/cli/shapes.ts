@@ -6,7 +6,7 @@ const seed = 42;
 
 /** Draws the built-in data set where it is not there yet; an abort leaves nothing behind. */
 export async function drawShapes(path: string, signal: AbortSignal): Promise<void> {
-  const meter = new Meter();
+  using meter = new Meter();
   let drawn = 0;
   const onProgress = (done: number, total: number): void => {
     drawn = done;
@@ -17,7 +17,5 @@ export async function drawShapes(path: string, signal: AbortSignal): Promise<voi
     if (drawn > 0) meter.say(`Drew ${drawn} pictures into ${path}.`);
   } catch (error) {
     if (!signal.aborted) throw error;
-  } finally {
-    meter.end();
   }
 }

@@ -27,7 +27,7 @@ export function startCommand(): Command {
     const config = parseConfig({ baselines: true, ...givenOptions(options) }, 'start');
     const dashboard = dashboardPort('start', options['dashboard']);
     await Promise.all([loadSharp(), loadJpegTurbo()]); // a build takes minutes: it is for nothing without pictures
-    const meter = new Meter();
+    using meter = new Meter();
     const progress = (done: number, total: number, text: string): void => meter.update(done, total, text);
     const { libtorch, changed } = await setup({}, { say: (text) => meter.say(text), progress });
     if (changed)

@@ -138,7 +138,7 @@ function printPlan(path: string, { cells, seeds }: Plan, json: boolean): void {
 }
 
 async function study(path: string, plan: Plan, json: boolean): Promise<void> {
-  const meter = new Meter();
+  using meter = new Meter();
   using interrupt = interruptible((text) => meter.say(text));
   const { signal } = interrupt;
   const folder = await StudyFolder.open(path, plan);

@@ -32,7 +32,7 @@ export async function runTraining(
   config: RunConfig,
   { json = false, resume = null, dashboard: port = null, notes = [] }: TrainingOptions = {},
 ): Promise<TrainResult> {
-  const meter = new Meter();
+  using meter = new Meter();
   using interrupt = interruptible((text) => meter.say(text));
   const print = (value: unknown): void => {
     if (json) jsonLine(value);

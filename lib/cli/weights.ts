@@ -58,7 +58,7 @@ const checkedText: Readonly<Record<HashSource, string>> = {
 };
 
 async function pull(source: string, { cache, force, json }: PullFlags): Promise<void> {
-  const meter = new Meter();
+  using meter = new Meter();
   using interrupt = interruptible((text) => meter.say(text));
   const pulled = await pullWeights(source, {
     cache,

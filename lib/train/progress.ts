@@ -12,7 +12,7 @@ const plainMs = 15_000;
  * A progress meter. On a terminal it is one line that is drawn again and again; elsewhere a plain line now and
  * then, so that a log stays a log.
  */
-export class Meter {
+export class Meter implements Disposable {
   readonly #output: Output;
   readonly #interactive: boolean;
   readonly #began = performance.now();
@@ -60,6 +60,11 @@ export class Meter {
   end(): void {
     if (this.#drawn) this.#output.write('\r\x1b[2K');
     this.#drawn = false;
+  }
+
+  /** What is said after an error begins on a line of its own. */
+  [Symbol.dispose](): void {
+    this.end();
   }
 
   #left(now: number, done: number, total: number): string {

@@ -25,6 +25,16 @@ test('a terminal has one line that is drawn again and fits', (t) => {
   t.true(screen.text.endsWith('\r\x1b[2Ka line that stays\n'));
 });
 
+test('a bar does not stay where the work ends in an error', (t) => {
+  const screen = new Screen(true);
+  t.throws(() => {
+    using meter = new Meter(screen);
+    meter.update(1, 10, 'loss 3.2');
+    throw new Error('the disk is full');
+  });
+  t.true(screen.text.endsWith('\r\x1b[2K'));
+});
+
 test('many updates draw few lines', (t) => {
   const screen = new Screen(true);
   const meter = new Meter(screen);
