@@ -16,7 +16,7 @@ import type { LibTorch } from './record.ts';
 import type { Ui } from './ui.ts';
 
 /** The version that is installed where there is none. */
-export const wantedVersion = '2.13.0';
+const wantedVersion = '2.13.0';
 
 /** A way to come by libtorch; `install` throws when it does not work here. */
 interface Way {

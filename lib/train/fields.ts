@@ -11,7 +11,7 @@ export interface Field {
 const isText = (value: unknown): value is string => typeof value === 'string';
 
 /** Command lines carry text: '0.05' is a number. */
-export const numberText = (value: unknown): unknown =>
+const numberText = (value: unknown): unknown =>
   isText(value) && value.trim() !== '' ? Number(value.replace(/_/g, '')) : value;
 
 /** 'None', as Python writes it, is null. */

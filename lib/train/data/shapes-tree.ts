@@ -8,8 +8,8 @@ export interface Colour {
   light: number;
 }
 
-export const textures = ['plain', 'stripes', 'rings', 'dots', 'checks', 'spokes'] as const;
-export const partKinds = ['horn', 'paddle', 'bristle', 'loop'] as const;
+const textures = ['plain', 'stripes', 'rings', 'dots', 'checks', 'spokes'] as const;
+const partKinds = ['horn', 'paddle', 'bristle', 'loop'] as const;
 export const marks = ['disc', 'ring', 'bar', 'cross', 'triangle', 'pair'] as const;
 
 /** Everything that the pictures of one class have in common. Lengths are in units of the body's radius. */
