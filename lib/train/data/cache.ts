@@ -79,7 +79,7 @@ class FolderCache implements PictureCache {
       await writeFile(temporary, [header, data]); // a torn file is seen by its length, so nothing is synced
       await rename(temporary, place);
     } catch (cause) {
-      await rm(temporary, { force: true });
+      await rm(temporary, { force: true }).catch(() => {}); // what failed first is what counts
       throw unwritable(this.#folder, cause);
     }
   }

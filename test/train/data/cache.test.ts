@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readdir, writeFile } from 'node:fs/promises';
+import { readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import { openCache } from '../../../lib/train/data/cache.ts';
@@ -82,4 +82,13 @@ test('a cache that cannot be written ends the reading with its own error, not wi
   });
   await t.throwsAsync(all(loader.batches([Int32Array.of(0)])), { code: 'ERR_HOROBALL_CACHE' });
   t.deepEqual(loader.skipped, []);
+});
+
+test('a cache whose folder went to a file says so itself', async (t) => {
+  const root = await temporary(t);
+  const folder = path.join(root, 'cache');
+  const cache = await openCache(folder);
+  await rm(folder, { recursive: true });
+  await writeTree(root, { cache: '', 'a.jpg': 'first' });
+  await t.throwsAsync(cache.put(path.join(root, 'a.jpg'), pixels), { code: 'ERR_HOROBALL_CACHE' });
 });
