@@ -7,6 +7,8 @@ interface Holder {
   pid: number;
   /** The file may be seen by other machines too; of their processes nothing is known. */
   host: string;
+  /** Its start by the system's clock, where that can be read: a later process may have the same number. */
+  began?: string | undefined;
 }
 
 /** Looks at a dead lock that somebody else is taking over, which is done in a moment. */
@@ -20,13 +22,14 @@ const pauseMs = 5;
  */
 export async function takeLock(path: string, again = false): Promise<number | null> {
   const own = `${path}.${crypto.randomUUID()}`;
-  await writeFile(own, JSON.stringify({ pid: process.pid, host: hostname() } satisfies Holder));
+  const began = (await processOf(process.pid))?.began;
+  await writeFile(own, JSON.stringify({ pid: process.pid, host: hostname(), began } satisfies Holder));
   try {
     for (let look = 1; ; look++) {
       if (await appears(own, path)) return null;
       const text = await textOf(path);
       if (text === null) continue;
-      const holder = livingHolder(text);
+      const holder = await livingHolder(text);
       if (holder !== null && !(again && holder === process.pid)) return holder;
       const next = `${path}.next`; // whoever has this lock may put his own in the place of the dead one
       const heir = await takeLock(next);
@@ -41,7 +44,7 @@ export async function takeLock(path: string, again = false): Promise<number | nu
 
 /** The living process of this machine that holds a lock; null where none does. */
 export async function lockHolder(path: string): Promise<number | null> {
-  return livingHolder((await textOf(path)) ?? '');
+  return await livingHolder((await textOf(path)) ?? '');
 }
 
 /** Gives a lock back. */
@@ -81,9 +84,9 @@ async function textOf(path: string): Promise<string | null> {
   });
 }
 
-function livingHolder(text: string): number | null {
-  const { pid, host } = parsed(text);
-  return pid > 0 && host === hostname() && lives(pid) ? pid : null;
+async function livingHolder(text: string): Promise<number | null> {
+  const holder = parsed(text);
+  return holder.pid > 0 && holder.host === hostname() && (await lives(holder)) ? holder.pid : null;
 }
 
 /** Earlier versions wrote the number alone. */
@@ -96,11 +99,21 @@ function parsed(text: string): Holder {
   }
 }
 
-function lives(pid: number): boolean {
+async function lives({ pid, began }: Holder): Promise<boolean> {
   try {
     process.kill(pid, 0);
-    return true;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
   }
+  const found = await processOf(pid);
+  if (found === null) return true;
+  return !found.ended && (began === undefined || began === found.began);
+}
+
+/** What Linux tells of a process, by proc_pid_stat(5): one that was killed stays until its parent asks for it. */
+async function processOf(pid: number): Promise<{ ended: boolean; began: string } | null> {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' '); // from the third on
+  const [state, began] = [fields[0], fields[19]];
+  return began === undefined ? null : { ended: state === 'Z' || state === 'X', began };
 }

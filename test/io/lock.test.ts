@@ -1,6 +1,9 @@
-import { readdir, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { dropLock, lockHolder, takeLock } from '../../lib/io/lock.ts';
 import { temporary } from '../train/data/support.ts';
@@ -32,4 +35,28 @@ test('a lock of a living process is refused, of another machine it says nothing'
   t.is(await takeLock(lock), process.ppid);
   await writeFile(lock, JSON.stringify({ pid: process.ppid, host: `not-${hostname()}` }));
   t.is(await takeLock(lock), null);
+});
+
+const onLinux = process.platform === 'linux' ? test : test.skip;
+
+onLinux('a killed process holds nothing before its parent has asked for it', async (t) => {
+  const lock = join(await temporary(t), 'lock');
+  // The shell becomes a program that never asks for its child.
+  const parent = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 30'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  t.teardown(() => parent.kill());
+  const pid = Number(String((await once(parent.stdout, 'data'))[0]));
+  const state = async () => /\) (.)/.exec(await readFile(`/proc/${pid}/stat`, 'utf8'))?.[1];
+  while ((await state()) !== 'Z') await sleep(5);
+  await writeFile(lock, JSON.stringify({ pid, host: hostname() }));
+  t.is(await lockHolder(lock), null);
+  t.is(await takeLock(lock), null);
+});
+
+onLinux('a later process with the same number holds nothing', async (t) => {
+  const lock = join(await temporary(t), 'lock');
+  await writeFile(lock, JSON.stringify({ pid: process.ppid, host: hostname(), began: '1' }));
+  t.is(await takeLock(lock), null);
+  t.is(await lockHolder(lock), process.pid);
 });
