@@ -44,7 +44,7 @@ export async function planRun(
 ): Promise<Plan> {
   if (resume !== undefined && resume !== null && resume !== 'auto') return await planFolder(resume, options);
   const config = await settled(parseConfig({ ...options }), note);
-  const going = resume === 'auto' ? await planAuto(config) : null;
+  const going = resume === 'auto' ? await planAuto(config, note) : null;
   return going ?? { config: withChunk(config, note), folder: null };
 }
 
@@ -67,7 +67,7 @@ function withoutEnd(began: RunConfig, options: Readonly<Record<string, unknown>>
 }
 
 /** The run that goes on; null where there is none. */
-async function planAuto(config: RunConfig): Promise<Plan | null> {
+async function planAuto(config: RunConfig, note?: (text: string) => void): Promise<Plan | null> {
   const { runs, name } = config;
   if (runs === null)
     throw configError('[train] resume: expected runs to be a folder, got None: nothing was kept');
@@ -80,7 +80,12 @@ async function planAuto(config: RunConfig): Promise<Plan | null> {
     const began = await readConfig(folder).catch(() => null);
     if (began === null) continue;
     const like = { ...config, chunk: config.chunk ?? began.chunk }; // what fits changes with what else is running
-    if (differing(began, like, free) || (await busyWith(folder)) !== null) continue;
+    if (differing(began, like, free)) continue;
+    const other = await busyWith(folder);
+    if (other !== null) {
+      note?.(`process ${other} is training in ${folder} with these options, so that one is left alone`);
+      continue;
+    }
     if (!(await isOver(folder))) return { config: like, folder };
   }
   return null;

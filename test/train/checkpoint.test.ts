@@ -172,6 +172,13 @@ test.serial('auto goes on with the run of these options, then begins a new one',
   const named = await train({ ...all, name: 'mine' }, { ...auto, ...stopAfter(1) });
   t.is((await train({ ...all, name: 'mine' }, auto)).folder, named.folder);
   t.is((await train({ ...all, name: 'mine' }, auto)).steps, 8, 'and once more does nothing');
+
+  const busy = JSON.stringify({ pid: process.ppid, host: hostname() });
+  await writeFile(join(third.folder!, '.training'), busy);
+  const heard: string[] = [];
+  const fourth = await train(all, { ...auto, ...stopAfter(1), onWarning: (text) => heard.push(text) });
+  t.not(fourth.folder, third.folder, 'somebody trains there');
+  t.true(heard.some((text) => text.includes(`process ${process.ppid} is training in ${third.folder}`)));
 });
 
 test.serial('a longer run goes on from the end of a shorter one; other options are refused', async (t) => {
