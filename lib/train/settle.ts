@@ -59,7 +59,13 @@ async function read(file: string, operation: string): Promise<string> {
 
 async function pulledOf(model: string, note: (text: string) => void): Promise<string | null> {
   const published = findPublished(model);
-  if (published === undefined) return null;
+  if (published === undefined) {
+    if (model !== 'vit_nano' && !model.startsWith('{'))
+      note(
+        `this starts from random weights, for none that ${model} was published with are known here; --weights takes a file`,
+      );
+    return null;
+  }
   if ((await findPulled(published.name)) !== null) return published.name;
   note(
     `the weights that ${model} was published with are not here, so this starts from random ones; for those run: horoball weights pull ${published.name}`,

@@ -118,3 +118,15 @@ test('a distilled backbone trains its class token alone under compat, and only t
   t.true(relativeError(alone, mean) > 0.01);
   t.deepEqual(await body(compat, { train: false, purpose: 'training' }), alone);
 });
+
+test('a run hears that its backbone starts from random weights', async (t) => {
+  const notes = async (model: string): Promise<string[]> => {
+    const heard: string[] = [];
+    await settled(parseConfig({ ds: 'CUB', model, crop: 224 }), (text) => heard.push(text));
+    return heard;
+  };
+  const [note, ...others] = await notes('dinov2_vits14');
+  t.regex(note!, /random weights, for none that dinov2_vits14 was published with/);
+  t.deepEqual(others, []);
+  t.deepEqual(await notes('vit_nano'), []);
+});
