@@ -3,12 +3,16 @@ import type { HealthRow } from '../train/record.ts';
 /** Epochs can be short; a line for each would push everything else away. */
 const pauseMs = 10_000;
 
-/** Says how the points stand at the end of an epoch: at most every ten seconds, and at once when something changes. */
+/**
+ * Says how the points stand at the end of an epoch: at most every ten seconds, and at once when something is at a limit
+ * or leaves it; nothing while nothing changes.
+ */
 export class HealthTeller {
   readonly #say: (text: string) => void;
   readonly #now: () => number;
   #saidAt = Number.NEGATIVE_INFINITY;
   #state = '';
+  #text = '';
 
   constructor(say: (text: string) => void, now: () => number = () => performance.now()) {
     this.#say = say;
@@ -17,22 +21,28 @@ export class HealthTeller {
 
   tell(row: HealthRow): void {
     const state = `${row.atRim > 0} ${row.saturated > 0} ${row.skippedSteps}`;
-    if (this.#now() - this.#saidAt < pauseMs && state === this.#state) return;
+    const text = standing(row);
+    if (text === this.#text || (this.#now() - this.#saidAt < pauseMs && state === this.#state)) return;
     this.#saidAt = this.#now();
     this.#state = state;
+    this.#text = text;
     this.#say(healthText(row));
   }
 }
 
 /** One line for people: where the points are, what is at its limit, and float16's scale. */
-export function healthText({ epoch, c, radius, atRim, saturated, scale, skippedSteps }: HealthRow): string {
+export function healthText(row: HealthRow): string {
+  return `Epoch ${row.epoch}: ${standing(row)}`;
+}
+
+function standing({ c, radius, atRim, saturated, scale, skippedSteps }: HealthRow): string {
   const parts = [
     `radius ${radius.min.toFixed(3)} to ${radius.max.toFixed(3)} of the ball's (c ${Number(c.toPrecision(4))}) ${sparkline(radius.histogram)}`,
     `${percent(atRim)} % at the rim`,
     `${percent(saturated)} % of distances saturated`,
   ];
   if (scale !== null) parts.push(`loss scale ${scale}, ${skippedSteps} steps left out`);
-  return `Epoch ${epoch}: ${parts.join(', ')}`;
+  return parts.join(', ');
 }
 
 const levels = ' ▁▂▃▄▅▆▇█';

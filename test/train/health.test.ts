@@ -72,9 +72,13 @@ test('short epochs are told now and then, and what changes at once', (t) => {
     (text) => said.push(text),
     () => now,
   );
-  for (let epoch = 1; epoch <= 25; epoch++, now += 1000) teller.tell({ ...row, epoch });
+  for (let epoch = 1; epoch <= 25; epoch++, now += 1000) teller.tell({ ...row, epoch, c: epoch });
   const epochs = (): (string | undefined)[] => said.map((text) => /Epoch (\d+)/.exec(text)?.[1]);
   t.deepEqual(epochs(), ['1', '11', '21']);
   teller.tell({ ...row, epoch: 26, skippedSteps: 3 });
   t.is(epochs().at(-1), '26');
+  teller.tell({ ...row, epoch: 90, skippedSteps: 3 });
+  now += 60_000;
+  teller.tell({ ...row, epoch: 91, skippedSteps: 3 });
+  t.is(epochs().at(-1), '26', 'nothing is new');
 });
