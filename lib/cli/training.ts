@@ -138,10 +138,16 @@ function summary(result: TrainResult, config: RunConfig): string {
 function stoppedText({ steps, folder }: TrainResult, { save_every }: RunConfig): string {
   const when = steps === 0 ? 'before the first step' : `after ${steps} step${steps === 1 ? '' : 's'}`;
   if (folder === null) return `Stopped ${when}; nothing was kept.`;
-  if (steps === 0) return `Stopped ${when}; --resume begins the run again.`;
+  if (steps === 0)
+    return `Stopped ${when}. To begin the run again: horoball train --resume ${shellWord(relative('.', folder))}`;
   if (save_every === null)
     return `Stopped ${when}; the weights were kept, but save_every None leaves nothing to go on from.`;
-  return `Stopped ${when}; the run was kept, and goes on with --resume.`;
+  return `Stopped ${when}. To go on: horoball train --resume ${shellWord(relative('.', folder))}`;
+}
+
+/** As it is typed. */
+function shellWord(path: string): string {
+  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }
 
 function besideIt(evaluations: readonly EvaluationRow[], baselines: readonly Baseline[]): Baseline[] {

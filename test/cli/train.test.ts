@@ -86,7 +86,9 @@ test('--resume goes on with a run that Ctrl-C ended, and says so', async (t) => 
   const running = start(args);
   await running.line(/"step":3,/);
   running.child.kill('SIGINT');
-  t.is((await running.outcome).code, 130);
+  const stopped = await running.outcome;
+  t.is(stopped.code, 130);
+  t.regex(stopped.stderr, /To go on: horoball train --resume \S*folder-hybrid-1$/m);
   const resumed = await horoball(args);
   t.is(resumed.code, 0, resumed.stderr);
   t.regex(resumed.stderr, /Going on with .*folder-hybrid-1 after step \d+\./);
