@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { coded } from '../errors.ts';
 import { reasonOf } from '../io/trouble.ts';
 import type { RunConfig } from '../train/config.ts';
@@ -37,6 +37,8 @@ export function trainCommand(): Command {
     "go on with a run folder; 'auto': with the run of these options that was broken off, or a new one",
   );
   command.addOption(dashboardOption());
+  command.addOption(localRank('local_rank'));
+  command.addOption(localRank('local-rank'));
   addRunOptions(command);
   addNotes(command, notes);
   command.action(async (options: Record<string, unknown>) => {
@@ -48,6 +50,7 @@ export function trainCommand(): Command {
       givenOptions(options),
     ];
     const given = layers.reduce(over);
+    if ((options['resume'] ?? 'auto') === 'auto') checkNamed(given);
     const notes: string[] = [];
     const { config, folder } = await planRun(
       given as Partial<RunConfig>,
@@ -60,6 +63,18 @@ export function trainCommand(): Command {
     await runTraining(config, { json: options['json'] === true, resume: folder, dashboard, notes });
   });
   return command;
+}
+
+/** The published launcher gives each of its processes a number; here there is one, whose number is 0. */
+function localRank(name: string): Option {
+  return new Option(`--${name} <n>`).choices(['0']).hideHelp();
+}
+
+/** Refuses a place of data that are not named: drawing the built-in ones there is hardly what was meant. */
+function checkNamed({ ds, path }: Readonly<Record<string, unknown>>): void {
+  if (ds !== undefined || path === undefined) return;
+  const message = `[train] ds: expected the data set that ${path} holds, got none (--ds SOP is the published default, --ds shapes the one that is drawn)`;
+  throw coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 
 /** A run's configuration; the name stays with the run that had it. */
