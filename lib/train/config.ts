@@ -144,7 +144,10 @@ export const fields: Readonly<Record<keyof RunConfig, Field>> = {
     `${Object.keys(vitConfigs).join(', ')} or a JSON file`,
     'backbone, or a file that describes one as timm does',
   ),
-  head: oneOf(['hypmix', 'hyp-vit'], 'what follows the backbone: unit norm, or a free radius'),
+  head: oneOf(
+    ['hypmix', 'hyp-vit'],
+    'what follows the backbone: hypmix has unit norm, hyp-vit a free radius and, unless they are given, geometry hyperbolic and temperatures of 0.2',
+  ),
   geometry: oneOf(['hybrid', 'euclidean', 'hyperbolic', 'chordal'], 'what the logits are made of'),
   emb: count(2, 'width of the embedding'),
   num_samples: count(2, 'pictures of each class in a batch'),
