@@ -11,6 +11,7 @@ import {
   threadCount,
   yesNo,
 } from './check.ts';
+import { typeError } from './errors.ts';
 import {
   asMatrix,
   checkSameType,
@@ -117,6 +118,8 @@ export function checkLogits<T extends Reals>(operation: string, given: LogitOpti
   const tied = yesNo(operation, 'tied', options.tied, false);
   const needsE = tied || name === 'hybrid' || name === 'euclidean';
   const needsH = !tied && name !== 'euclidean';
+  if (needsH && options.hyperbolic === undefined)
+    throw typeError(operation, 'hyperbolic', 'a matrix or a typed array, or tied: true', undefined);
   const euclidean = needsE ? asMatrix(operation, 'euclidean', options.euclidean as Matrix<T>) : undefined;
   const hyperbolic = needsH ? asMatrix(operation, 'hyperbolic', options.hyperbolic as Matrix<T>) : undefined;
   if (euclidean !== undefined && hyperbolic !== undefined) checkHeads(operation, euclidean, hyperbolic);

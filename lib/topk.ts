@@ -1,6 +1,6 @@
 import { type AsyncOptions, type CallOptions, type Prepared, runAsync, runSync } from './call.ts';
 import { checkOptions, deviceIndex, integer, threadCount } from './check.ts';
-import { shapeError, typeError } from './errors.ts';
+import { quoted, shapeError, typeError } from './errors.ts';
 import { integerList, range } from './integers.ts';
 import { allocate, asMatrix, checkFixed, type Reals, type Rows, room } from './matrix.ts';
 import { core } from './native.ts';
@@ -69,6 +69,8 @@ function excluded(
 ): Int32Array | null {
   if (exclude === undefined) return null;
   if (exclude !== 'self') {
+    if (typeof exclude !== 'object')
+      throw typeError(operation, 'exclude', "'self' or an array of integers", quoted(exclude));
     return integerList(operation, 'exclude', exclude, { least: -1, most: rows - 1, length: queries });
   }
   if (queries !== rows)

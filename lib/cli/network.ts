@@ -61,7 +61,7 @@ export async function networkOf(
 async function restore(run: string, embedder: Embedder, config: RunConfig): Promise<void> {
   const file = join(run, 'model.safetensors');
   if (!existsSync(file)) {
-    const message = `${run} has no model.safetensors: its training has not come to an end`;
+    const message = `${run} has no model.safetensors: its training has not come to an end (horoball train --resume ${run} goes on with it)`;
     throw coded('ERR_HOROBALL_RUN', message);
   }
   const { missing } = await loadTrained(file, embedder, config);
