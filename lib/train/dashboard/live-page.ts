@@ -1,6 +1,6 @@
 import { html } from '../report/html.ts';
 import { page, settings } from '../report/page.ts';
-import { sections, topics } from './sections.ts';
+import { section, topics } from './sections.ts';
 import type { LiveRun } from './state.ts';
 
 /** The live page as it stands now; its script then takes the parts that change from the server. */
@@ -11,8 +11,8 @@ export function livePage(run: LiveRun): string {
     `${name} · horoball live`,
     html`<header><p class="brand">horoball live</p><h1>${name}</h1>
 <p class="lede">${config.geometry} loss, ${config.model} on ${config.ds}, seed ${config.seed}.</p>
-<div id="${status!}">${sections[status!](run)}</div></header>
-${others.map((topic) => html`<section id="${topic}">${sections[topic](run)}</section>`)}
+<div id="${status!}">${section(status!, run)}</div></header>
+${others.map((topic) => html`<section id="${topic}">${section(topic, run)}</section>`)}
 <section><h2>Settings</h2>${settings(config)}</section>`,
     { more: script, footer: 'This page is served by the process that trains, to this machine only.' },
   );

@@ -15,8 +15,7 @@ import { type Html, html, type Part } from '../report/html.ts';
 import { percent } from '../report/tables.ts';
 import type { LiveRun, Topic } from './state.ts';
 
-/** The HTML of each part of the live page. */
-export const sections: Readonly<Record<Topic, (run: LiveRun) => Html>> = {
+const sections: Readonly<Record<Topic, (run: LiveRun) => Html>> = {
   status: statusSection,
   curves: curvesSection,
   health: healthSection,
@@ -24,6 +23,15 @@ export const sections: Readonly<Record<Topic, (run: LiveRun) => Html>> = {
 };
 
 export const topics = Object.keys(sections) as Topic[];
+
+/** The HTML of a part of the live page. One that cannot be drawn says so there: the run goes on without it. */
+export function section(topic: Topic, run: LiveRun): Html {
+  try {
+    return sections[topic](run);
+  } catch (error) {
+    return html`<p class="note">This part cannot be drawn: ${(error as Error).message}.</p>`;
+  }
+}
 
 const words: Readonly<Record<LiveRun['status'], string>> = {
   starting: 'Starting',

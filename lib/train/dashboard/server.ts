@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { coded } from '../../errors.ts';
 import { livePage } from './live-page.ts';
-import { sections, topics } from './sections.ts';
+import { section, topics } from './sections.ts';
 import type { LiveState, Topic } from './state.ts';
 
 export const defaultPort = 8265;
@@ -84,7 +84,7 @@ export class Dashboard implements AsyncDisposable {
   }
 
   #event(topic: Topic): string {
-    return `event: ${topic}\ndata: ${JSON.stringify(sections[topic](this.#state.run).text)}\n\n`;
+    return `event: ${topic}\ndata: ${JSON.stringify(section(topic, this.#state.run).text)}\n\n`;
   }
 
   #note(changed: readonly Topic[]): void {

@@ -73,3 +73,13 @@ test('events bring every part at first, then those that changed, then the end', 
   t.regex(text, /Finished/);
   t.deepEqual(heard, [1, 2]);
 });
+
+test('a part that cannot be drawn says so, and leaves the others and the run alone', async (t) => {
+  const state = live();
+  await using dashboard = await Dashboard.open(state, 0);
+  state.run.snapshot = { ...fakeSnapshot(), disk: undefined as never };
+  const { status, text } = await get(dashboard.url);
+  t.is(status, 200);
+  t.is(text.match(/This part cannot be drawn/g)?.length, 1);
+  t.regex(text, /the first step is being prepared/);
+});
