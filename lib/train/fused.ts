@@ -42,15 +42,15 @@ export function fusedRetrievalMetrics(
   labels: Labels,
   options: FusedOptions & AsyncOptions,
 ): Promise<RetrievalMetrics> {
-  if (hyperbolic.rows !== euclidean.rows) {
-    const expected = `${euclidean.rows} rows, as many as euclidean`;
-    throw shapeError(name, 'hyperbolic', expected, String(hyperbolic.rows));
-  }
-  return runSteps(name, options.signal, () =>
-    measureBy(euclidean.rows, labels, options, (gallery) =>
+  return runSteps(name, options.signal, () => {
+    if (hyperbolic.rows !== euclidean.rows) {
+      const expected = `${euclidean.rows} rows, as many as euclidean`;
+      throw shapeError(name, 'hyperbolic', expected, String(hyperbolic.rows));
+    }
+    return measureBy(euclidean.rows, labels, options, (gallery) =>
       fusedSearch(euclidean, hyperbolic, gallery, options),
-    ),
-  );
+    );
+  });
 }
 
 function fusedSearch(

@@ -113,8 +113,11 @@ test('without the distance the fused score is the cosine; equal scores go to the
   t.deepEqual([fused.rPrecision, fused.mapAtR], [cosine.rPrecision, cosine.mapAtR]);
 });
 
-test('rows that do not pair up are refused', (t) => {
+test('rows that do not pair up are refused', async (t) => {
   const half = matrix(h.subarray(0, (rows / 2) * width), rows / 2, width);
-  const call = () => fusedRetrievalMetrics(matrix(e, rows, width), half, labels, { ...weights, c });
-  t.throws(call, { code: 'ERR_HOROBALL_SHAPE', message: /hyperbolic: expected 300 rows.*got 150/ });
+  const refused = fusedRetrievalMetrics(matrix(e, rows, width), half, labels, { ...weights, c });
+  await t.throwsAsync(refused, {
+    code: 'ERR_HOROBALL_SHAPE',
+    message: /hyperbolic: expected 300 rows.*got 150/,
+  });
 });
