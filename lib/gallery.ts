@@ -5,7 +5,7 @@ import { copy, emptyStore, find, labelMask, livingMask, moved, type Store } from
 import { integerList, range } from './integers.ts';
 import { readSafetensors, type SafeTensor, writeSafetensors } from './io/safetensors.ts';
 import { asMatrix, isReals, type Matrix, type Reals, type Rows } from './matrix.ts';
-import { checkPair, type Metric, type MetricOptions, metricNumbers, metrics } from './pairwise.ts';
+import { checkPair, type Metric, type MetricOptions, metricNumbers } from './pairwise.ts';
 import { type Neighbours, prepareTopK } from './topk.ts';
 
 /** Options of a search in a {@link Gallery}. */
@@ -194,10 +194,9 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
     const rows = tensors.get('rows');
     const numbers = tensors.get('numbers')?.data;
     const labels = tensors.get('labels')?.data;
-    const { next, ...options } = about(path, metadata['horoball_gallery']);
+    const { gallery, next } = emptyOf(path, metadata['horoball_gallery']);
     const sound = rows !== undefined && soundRows(rows, numbers, labels, next);
     if (!sound) throw notOne(path);
-    const gallery = new Gallery<Reals>(options);
     const [used = 0, cols = 1] = rows.shape;
     const alive = new Uint8Array(used).fill(1);
     gallery.#store = {
@@ -239,19 +238,11 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
   }
 }
 
-function about(path: string, text: string | undefined): { metric: Metric; c?: number; next: number } {
+/** A gallery without rows, as the metadata of its file says, and the number of its next row. */
+function emptyOf(path: string, text: string | undefined): { gallery: Gallery<Reals>; next: number } {
   try {
-    const { metric, c, compat, next } = JSON.parse(text ?? '') as Record<string, unknown>;
-    const known = metrics.find((name) => name === metric);
-    if (known !== undefined && Number.isInteger(next)) {
-      metricNumbers('Gallery.load', { metric: known, c: c as number | undefined });
-      return {
-        metric: known,
-        next: next as number,
-        ...(typeof c === 'number' && { c }),
-        ...(compat === 'hypmix' && { compat }),
-      };
-    }
+    const { next, ...distance } = JSON.parse(text ?? '') as MetricOptions & { next: number };
+    if (Number.isInteger(next)) return { gallery: new Gallery<Reals>(distance), next };
   } catch {}
   throw notOne(path);
 }

@@ -102,6 +102,17 @@ test('save and load', async (t) => {
     t.is((await failure(() => Gallery.load(path))).code, 'ERR_HOROBALL_FORMAT');
     await writeSafetensors(path, { rows: { shape: [2, 2], data: new Float32Array(4) } });
     t.is((await failure(() => Gallery.load(path))).code, 'ERR_HOROBALL_FORMAT');
+    const none = { shape: [0], data: new Int32Array(0) };
+    const empty = { rows: { shape: [0, 2], data: new Float32Array(0) }, numbers: none, labels: none };
+    for (const wrong of [
+      { metric: 'manhattan' },
+      { metric: 'poincare', c: -1 },
+      { metric: 'poincare', c: '1' },
+    ]) {
+      const metadata = { horoball_gallery: JSON.stringify({ ...wrong, next: 0 }) };
+      await writeSafetensors(path, empty, { metadata });
+      t.is((await failure(() => Gallery.load(path))).code, 'ERR_HOROBALL_FORMAT');
+    }
   } finally {
     await rm(folder, { recursive: true });
   }
