@@ -40,7 +40,8 @@ struct Run {
   void* stream = nullptr;                        // CUDA stream; null on the CPU
 };
 
-// A metric card (native/ops/): its index in `metrics()` is its identity in every pairwise family.
+// The metric cards (native/ops/metrics.h), in the order of `metrics` in lib/pairwise.ts: a card's place is
+// its identity in every pairwise family.
 enum class Metric : std::uint8_t { poincare, lorentz, euclidean, cosine, chordal };
 
 // Which published guards hold (ops/hypmix.h, ops/metrics/poincare_hypmix.h): none, or those of the HypMix

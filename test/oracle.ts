@@ -10,9 +10,6 @@ const guard = 1e-5;
 
 /** Distances by the metric's name. */
 export const distances: Record<string, (x: readonly number[], y: readonly number[], c: number) => number> = {
-  euclidean: (x, y) => norm(minus(x, y)),
-  chordal: (x, y) => 2 * norm(minus(x, y)),
-  cosine: (x, y) => 1 - dot(x, y) / (norm(x) * norm(y)),
   poincare: (x, y, c) => {
     const s = dot(minus(x, y), minus(x, y));
     return (2 / Math.sqrt(c)) * Math.asinh(Math.sqrt((c * s) / ((1 - c * dot(x, x)) * (1 - c * dot(y, y)))));
@@ -22,6 +19,9 @@ export const distances: Record<string, (x: readonly number[], y: readonly number
     const [time = 0, ...space] = minus(x, y);
     return (2 / Math.sqrt(c)) * Math.asinh(Math.sqrt((c / 4) * (dot(space, space) - time * time)));
   },
+  euclidean: (x, y) => norm(minus(x, y)),
+  cosine: (x, y) => 1 - dot(x, y) / (norm(x) * norm(y)),
+  chordal: (x, y) => 2 * norm(minus(x, y)),
   hypmix: hypmixDistance,
 };
 

@@ -6,6 +6,7 @@ import {
   pairwiseDistance,
   type Reals,
 } from '../../lib/index.ts';
+import { distances } from '../../test/oracle.ts';
 import { nearby, reals, type Type } from '../inputs.ts';
 import type { Labels } from '../rows.ts';
 import type { MatrixShape } from '../shapes.ts';
@@ -13,9 +14,9 @@ import type { OwnSide } from '../suite.ts';
 import { corner } from './pairwise-check.ts';
 import { asType } from './product.ts';
 
-/** Every metric card. */
-export const metrics = ['poincare', 'lorentz', 'euclidean', 'cosine', 'chordal'] as const;
-export type Cards = readonly (typeof metrics)[number][];
+export type Cards = readonly Metric[];
+/** Every metric card: the oracle's distances but the published one. */
+export const metrics = Object.keys(distances).filter((name) => name !== 'hypmix') as Cards;
 
 /** A side that the oracle can be asked about. */
 export interface Checked extends OwnSide {

@@ -3,18 +3,17 @@ import type { ExecutionContext } from 'ava';
 import {
   gromovDelta,
   type Matrix,
+  type Metric,
   matrix,
   pairwiseDistance,
   poincareToLorentz,
   topK,
 } from '../../lib/index.ts';
+import { metrics } from '../../lib/pairwise.ts';
 import { close, cloud, eachClose, noise, type RealsType, types, within } from '../support.ts';
 import { gpu, sayDevice } from './device.ts';
 
 sayDevice();
-
-const metrics = ['poincare', 'lorentz', 'euclidean', 'cosine', 'chordal'] as const;
-type Metric = (typeof metrics)[number];
 
 const shapes = [
   [1, 1, 1],
