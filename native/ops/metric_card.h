@@ -5,6 +5,8 @@
 // A card has
 //   kInfo                        what it is
 //   kRows                        what becomes of the rows before they are compared
+//   kBounded                     whether a point with a <= 0 is outside: infinitely far, with gradient 0
+//   double c                     minus the curvature, its only member; also where no formula has it
 //   q(a, c)                      the row's quantity from a = 1 - c|x|^2
 //   distance(s, qx, qy)          the distance
 //   slope(s, qx, qy)             its derivative, as two coefficients (below)
