@@ -77,7 +77,7 @@ struct RowInfo {
 
 // What most cards share; a card overrides what differs.
 struct RowCard {
-  static constexpr bool kPairScaled = false;  // beta depends on the row
+  static constexpr bool kPairScaled = false;  // beta is no constant: its slopes count, those in c and t too
   static constexpr bool kPairAlong = false;   // the formula asks for <p, x>
   static constexpr bool kHeldInside = false;  // what rounding takes beyond the rim is shortened to it
   template <class T>
