@@ -57,7 +57,7 @@ const refused: [args: string[], code: number, sentence: RegExp][] = [
   [
     ['bench', 'bogus'],
     2,
-    /^horoball: \[bench\] what: expected one of core, train, compare, counts, got 'bogus'$/,
+    /^horoball: \[bench\] what: expected one of core, train, compare, counts, got 'bogus' \(--only TEXT chooses suites of the core\)$/,
   ],
   [
     ['delta', 'x.npy', '--ds', 'CUB'],
