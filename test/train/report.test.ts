@@ -10,7 +10,7 @@ import { verdictText } from '../../lib/train/report/study-words.ts';
 import { percent } from '../../lib/train/report/tables.ts';
 import { analyse } from '../../lib/train/sweep/analyse.ts';
 import type { Cell } from '../../lib/train/sweep/plan.ts';
-import { fakeRun, stepRow } from './fake-run.ts';
+import { evaluationRow, fakeRun, stepRow } from './fake-run.ts';
 import { plan, result, seeds } from './sweep/made-up.ts';
 
 /** Attributes that would make a browser fetch something. */
@@ -55,6 +55,21 @@ test('what a run lacks is left out', (t) => {
   const page = runPage(bare);
   t.notRegex(page, /NaN|undefined|Infinity|Recall on unseen|Poincaré disk/);
   t.notRegex(comparisonPage([bare, bare]), /NaN|undefined|Infinity/);
+});
+
+test('a stopped run says so, and of which moment its figures are', (t) => {
+  const full = fakeRun('run-1', { ep: 4 });
+  const whole = runPage(full);
+  t.regex(whole, /on shapes, 4 steps of 128 pictures/);
+  t.notRegex(whole, /stopped after|went on to/);
+  t.regex(whole, /<span>Recall@1 on unseen classes after epoch 4, %/);
+  const rows = [...full.rows.slice(0, 3), evaluationRow(2, 0.6), ...full.rows.slice(3, 4)];
+  const stopped = runPage({ ...full, rows });
+  t.regex(stopped, /on shapes, stopped after 3 of 4 steps of 128 pictures/);
+  t.regex(stopped, /<span>Recall@1 on unseen classes after epoch 2, %/);
+  t.regex(stopped, /<h2>Recall on unseen classes after epoch 2</);
+  t.regex(stopped, /The figures are of step 2; the run went on to step 3\./);
+  t.regex(runPage({ ...full, rows: rows.slice(0, 2) }), /<h2>Recall on unseen classes before training</);
 });
 
 test('runs stand side by side, with the settings that differ and no others', (t) => {

@@ -3,9 +3,11 @@ import { evaluationsOf, healthRowsOf, type RunRecord, stepsOf } from '../record.
 import { gradientChart, learntChart, lossChart, recallChart, spreadChart } from './curves.ts';
 import { depthTable } from './depth.ts';
 import { diskFigure } from './disk.ts';
+import { beyondWords, momentOf, stepWords } from './extent.ts';
 import { galleryFigure } from './gallery.ts';
 import { curvatureWords, rankWords, tiedWords } from './head-words.ts';
 import { radiusFigure } from './health.ts';
+
 import { type Html, html, type Part } from './html.ts';
 import { negativesSection } from './negatives.ts';
 import { script } from './script.ts';
@@ -54,12 +56,12 @@ ${body}
 `;
 }
 
-function lede({ config, rows }: RunRecord): Part {
-  const steps = stepsOf(rows);
+function lede(record: RunRecord): Part {
+  const { config, rows } = record;
   const took = rows.at(-1)?.seconds;
   return [
     config.shuffle_labels ? 'A control: trained on shuffled labels. ' : '',
-    `${config.geometry} loss, ${config.model} on ${config.ds}, ${steps.length} steps of ${config.bs} pictures`,
+    `${config.geometry} loss, ${config.model} on ${config.ds}, ${stepWords(record)} of ${config.bs} pictures`,
     config.geometry === 'euclidean' ? '' : `, c = ${config.hyp_c}`,
     took === undefined ? '' : `, ${duration(took)}`,
     `, seed ${config.seed}.`,
@@ -72,7 +74,11 @@ function keyFigures({ rows }: RunRecord): Part {
   const untrained = evaluations.find((row) => row.epoch === 0);
   const steps = stepsOf(rows);
   const figures: [string, string][] = [];
-  if (last) figures.push([percent(last.spaces.hyperbolic.at['1']), 'Recall@1 on unseen classes, %']);
+  if (last)
+    figures.push([
+      percent(last.spaces.hyperbolic.at['1']),
+      `Recall@1 on unseen classes ${momentOf(last)}, %`,
+    ]);
   if (untrained && untrained !== last) {
     figures.push([percent(untrained.spaces.hyperbolic.at['1']), 'before training, %']);
   }
@@ -89,7 +95,8 @@ function noteOf(text: string | null): Part {
   return text === null ? null : html`<p class="note">${text}</p>`;
 }
 
-function recallSection({ config, rows, snapshot }: RunRecord): Part {
+function recallSection(record: RunRecord): Part {
+  const { config, rows, snapshot } = record;
   const evaluations = evaluationsOf(rows);
   const last = evaluations.at(-1);
   if (last === undefined) return null;
@@ -102,13 +109,13 @@ function recallSection({ config, rows, snapshot }: RunRecord): Part {
   }
   for (const baseline of snapshot?.baselines ?? []) beside.push(baseline);
   const strict = last.spaces.body.strict.length > 0;
-  return html`<section><h2>Recall on unseen classes</h2>
+  return html`<section><h2>Recall on unseen classes ${momentOf(last)}</h2>
 <p>Share, in percent, of test pictures with a picture of their class among the k nearest others.${
     strict
       ? ' Same genus: the nearest picture of another class is of the same genus; same family: the nearest of another genus is of the same family.'
       : null
   }</p>
-${recallTable([...lines, ...beside])}${noteOf(tiedWords(config) ?? rankWords(snapshot?.ranks))}</section>`;
+${recallTable([...lines, ...beside])}${noteOf(beyondWords(record))}${noteOf(tiedWords(config) ?? rankWords(snapshot?.ranks))}</section>`;
 }
 
 function curvesSection({ rows, snapshot }: RunRecord): Part {

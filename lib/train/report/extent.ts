@@ -1,0 +1,34 @@
+import { type EvaluationRow, evaluationsOf, type RunRecord, stepsOf } from '../record.ts';
+
+/** `1 step`, `2 steps`. */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
+/** The steps of a whole run; null where nothing tells: before its second epoch, or where it has no epochs. */
+export function plannedSteps({ config, rows }: Pick<RunRecord, 'config' | 'rows'>): number | null {
+  const second = stepsOf(rows).find(({ epoch }) => epoch === 2);
+  return second === undefined ? null : (second.step - 1) * config.ep;
+}
+
+/** How far a run came: `360 steps`, or `stopped after 141 of 360 steps`. */
+export function stepWords(record: RunRecord): string {
+  const taken = stepsOf(record.rows).at(-1)?.step ?? 0;
+  const planned = plannedSteps(record);
+  return planned !== null && taken < planned
+    ? `stopped after ${taken} of ${planned} steps`
+    : counted(taken, 'step');
+}
+
+/** When an evaluation was made. */
+export function momentOf({ epoch }: EvaluationRow): string {
+  return epoch === 0 ? 'before training' : `after epoch ${epoch}`;
+}
+
+/** Where the run went on after its last evaluation, whose recall is then not that of the weights it ended with. */
+export function beyondWords({ rows }: RunRecord): string | null {
+  const last = evaluationsOf(rows).at(-1);
+  const taken = stepsOf(rows).at(-1)?.step ?? 0;
+  if (last === undefined || taken <= last.step) return null;
+  return `The figures are of step ${last.step}; the run went on to step ${taken}.`;
+}
