@@ -72,6 +72,18 @@ test('a stopped run says so, and of which moment its figures are', (t) => {
   t.regex(runPage({ ...full, rows: rows.slice(0, 2) }), /<h2>Recall on unseen classes before training</);
 });
 
+test('a report names the best of several evaluations where it is not the last', (t) => {
+  const run = (...recalls: number[]): string => {
+    const rows = recalls.map((at1, epoch) => evaluationRow(epoch, at1));
+    return runPage({ ...fakeRun('run-1', { geometry: 'euclidean' }), rows });
+  };
+  t.regex(
+    run(0.1, 0.5, 0.7, 0.7, 0.6),
+    /The best evaluation was that after epoch 2: Recall@1 69\.0 % by cosine; best\.safetensors keeps/,
+  );
+  for (const page of [run(0.1, 0.5, 0.6), run(0.7, 0.6), run(0.7)]) t.notRegex(page, /best evaluation/);
+});
+
 test('runs stand side by side, with the settings that differ and no others', (t) => {
   const page = comparisonPage([
     fakeRun('one', { geometry: 'hybrid' }),

@@ -1,4 +1,5 @@
 import { type EvaluationRow, evaluationsOf, type RunRecord, stepsOf } from '../record.ts';
+import { percent } from './tables.ts';
 
 /** `1 step`, `2 steps`. */
 export function counted(count: number, one: string, many = `${one}s`): string {
@@ -31,4 +32,19 @@ export function beyondWords({ rows }: RunRecord): string | null {
   const taken = stepsOf(rows).at(-1)?.step ?? 0;
   if (last === undefined || taken <= last.step) return null;
   return `The figures are of step ${last.step}; the run went on to step ${taken}.`;
+}
+
+/** The best of several evaluations, by the distance that the run trains, where it is not the last. */
+export function bestWords({ config, rows }: RunRecord): string | null {
+  const [space, name] =
+    config.geometry === 'euclidean'
+      ? (['cosine', 'cosine'] as const)
+      : (['hyperbolic', 'hyperbolic distance'] as const);
+  const evaluations = evaluationsOf(rows);
+  const at1 = (row: EvaluationRow): number => row.spaces[space].at['1'] ?? 0;
+  const trained = evaluations.filter(({ epoch }) => epoch > 0);
+  const [best] = [...trained].sort((a, b) => at1(b) - at1(a)); // of equals the first, as best.safetensors
+  if (best === undefined || best === evaluations.at(-1)) return null;
+  const kept = config.save_every === null ? '' : '; best.safetensors keeps that network';
+  return `The best evaluation was that after epoch ${best.epoch}: Recall@1 ${percent(at1(best))} % by ${name}${kept}.`;
 }

@@ -3,7 +3,7 @@ import { evaluationsOf, healthRowsOf, type RunRecord, stepsOf } from '../record.
 import { gradientChart, learntChart, lossChart, recallChart, spreadChart } from './curves.ts';
 import { depthTable } from './depth.ts';
 import { diskFigure } from './disk.ts';
-import { beyondWords, momentOf, stepWords } from './extent.ts';
+import { bestWords, beyondWords, momentOf, stepWords } from './extent.ts';
 import { galleryFigure } from './gallery.ts';
 import { curvatureWords, rankWords, tiedWords } from './head-words.ts';
 import { radiusFigure } from './health.ts';
@@ -115,7 +115,7 @@ function recallSection(record: RunRecord): Part {
       ? ' Same genus: the nearest picture of another class is of the same genus; same family: the nearest of another genus is of the same family.'
       : null
   }</p>
-${recallTable([...lines, ...beside])}${noteOf(beyondWords(record))}${noteOf(tiedWords(config) ?? rankWords(snapshot?.ranks))}</section>`;
+${recallTable([...lines, ...beside])}${noteOf(bestWords(record))}${noteOf(beyondWords(record))}${noteOf(tiedWords(config) ?? rankWords(snapshot?.ranks))}</section>`;
 }
 
 function curvesSection({ rows, snapshot }: RunRecord): Part {
