@@ -84,6 +84,25 @@ test('a report names the best of several evaluations where it is not the last', 
   for (const page of [run(0.1, 0.5, 0.6), run(0.7, 0.6), run(0.7)]) t.notRegex(page, /best evaluation/);
 });
 
+test('a run without an evaluation says so, and when there will be one if that is known', (t) => {
+  const words = (rows: Row[], options: Record<string, unknown> = {}): string | undefined => {
+    const run = { ...fakeRun('run-1', { ep: 40, ...options }), rows, snapshot: null };
+    return /<p class="note">(Not evaluated.*?)<\/p>/.exec(runPage(run))?.[1];
+  };
+  const yet = 'Not evaluated yet: the first evaluation is after epoch 40.';
+  t.is(words([stepRow(1)]), yet);
+  t.is(words([stepRow(1), stepRow(2)]), yet);
+  t.is(words([]), yet);
+  t.is(words([], { eval_ep: '[50,30,7,0]' }), yet.replace('40', '7'));
+  t.is(words([stepRow(1)], { eval_ep: '[]' }), 'Not evaluated: eval_ep is [].');
+  t.is(words([1, 2, 3, 4].map(stepRow), { ep: 4 }), 'Not evaluated.');
+  t.is(words([stepRow(1), evaluationRow(1, 0.5)]), undefined);
+  const slow = { ...stepRow(1), imagesPerSecond: 0.9 } as Row;
+  const page = runPage({ ...fakeRun('run-1'), rows: [slow] });
+  t.regex(page, /on shapes, 1 step of 128 pictures/);
+  t.regex(page, /<b>1<\/b><span>picture a second/);
+});
+
 test('runs stand side by side, with the settings that differ and no others', (t) => {
   const page = comparisonPage([
     fakeRun('one', { geometry: 'hybrid' }),
@@ -254,9 +273,10 @@ test('the disk finds the directions of largest variance', async (t) => {
 });
 
 test('words for durations and shares', (t) => {
-  t.is(duration(48.4), '48 s');
-  t.is(duration(161), '2 min 41 s');
-  t.is(duration(3900), '1 h 5 min');
+  t.is(duration(48.4), '48\u00a0s');
+  t.is(duration(161), '2\u00a0min\u00a041\u00a0s');
+  t.is(duration(3900), '1\u00a0h\u00a05\u00a0min');
+  t.is(duration(7199), '2\u00a0h\u00a00\u00a0min');
   t.is(percent(0.1234), '12.3');
   t.is(percent(undefined), '–');
 });

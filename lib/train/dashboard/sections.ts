@@ -56,7 +56,8 @@ function statusSection({ rows, steps, status, notes }: LiveRun): Html {
       `Recall@1 after epoch ${evaluation.epoch}, %`,
     ]);
   if (last) {
-    figures.push([recent(done).toFixed(0), 'pictures a second']);
+    const rate = recent(done).toFixed(0);
+    figures.push([rate, `${rate === '1' ? 'picture' : 'pictures'} a second`]);
     figures.push([last.waitMs.toFixed(0), 'ms of waiting for pictures']);
   }
   const place = last

@@ -1,4 +1,5 @@
-import { type EvaluationRow, evaluationsOf, type RunRecord, stepsOf } from '../record.ts';
+import { parseEpochs } from '../epochs.ts';
+import { type EvaluationRow, evaluationsOf, healthRowsOf, type RunRecord, stepsOf } from '../record.ts';
 import { percent } from './tables.ts';
 
 /** `1 step`, `2 steps`. */
@@ -47,4 +48,20 @@ export function bestWords({ config, rows }: RunRecord): string | null {
   if (best === undefined || best === evaluations.at(-1)) return null;
   const kept = config.save_every === null ? '' : '; best.safetensors keeps that network';
   return `The best evaluation was that after epoch ${best.epoch}: Recall@1 ${percent(at1(best))} % by ${name}${kept}.`;
+}
+
+/** Why a run has no recall to show, and when it will have one; null where it has. */
+export function unevaluatedWords(record: RunRecord): string | null {
+  const { config, rows } = record;
+  if (evaluationsOf(rows).length > 0) return null;
+  const last = stepsOf(rows).at(-1);
+  const due = (parseEpochs(config.eval_ep) ?? []).filter((epoch) => epoch > 0 && epoch <= config.ep);
+  if (due.length === 0) return `Not evaluated: eval_ep is ${config.eval_ep}.`;
+  const first = Math.min(...due);
+  const passed = last !== undefined && (last.epoch > first || last.step === plannedSteps(record));
+  // Batches of the caller's own are one epoch without an end, and have no test pictures.
+  const endless = last?.epoch === 1 && healthRowsOf(rows).some(({ step }) => step < last.step);
+  return passed || endless
+    ? 'Not evaluated.'
+    : `Not evaluated yet: the first evaluation is after epoch ${first}.`;
 }

@@ -1,4 +1,5 @@
 import type { HealthRow } from '../record.ts';
+import { counted } from './extent.ts';
 import { type Html, html } from './html.ts';
 
 const [width, height] = [460, 200];
@@ -34,6 +35,6 @@ function healthWords({ atRim, saturated, scale, skippedSteps }: HealthRow): stri
       ? `${share(saturated)} of the distances are so large that the published formula would cut them off.`
       : 'No distance is saturated.',
   ];
-  if (scale !== null) limits.push(`Loss scale ${scale}; ${skippedSteps} steps left out so far.`);
+  if (scale !== null) limits.push(`Loss scale ${scale}; ${counted(skippedSteps, 'step')} left out so far.`);
   return limits.join(' ');
 }

@@ -3,7 +3,7 @@ import { evaluationsOf, healthRowsOf, type RunRecord, stepsOf } from '../record.
 import { gradientChart, learntChart, lossChart, recallChart, spreadChart } from './curves.ts';
 import { depthTable } from './depth.ts';
 import { diskFigure } from './disk.ts';
-import { bestWords, beyondWords, momentOf, stepWords } from './extent.ts';
+import { bestWords, beyondWords, counted, momentOf, stepWords, unevaluatedWords } from './extent.ts';
 import { galleryFigure } from './gallery.ts';
 import { curvatureWords, rankWords, tiedWords } from './head-words.ts';
 import { radiusFigure } from './health.ts';
@@ -20,7 +20,7 @@ export function runPage(record: RunRecord): string {
   return page(
     `${record.name} · horoball`,
     html`<header><p class="brand">horoball</p><h1>${record.name}</h1>
-<p class="lede">${lede(record)}</p>${keyFigures(record)}</header>
+<p class="lede">${lede(record)}</p>${noteOf(unevaluatedWords(record))}${keyFigures(record)}</header>
 ${recallSection(record)}
 ${curvesSection(record)}
 ${
@@ -82,8 +82,11 @@ function keyFigures({ rows }: RunRecord): Part {
   if (untrained && untrained !== last) {
     figures.push([percent(untrained.spaces.hyperbolic.at['1']), 'before training, %']);
   }
-  if (last) figures.push([`${last.classes}`, `classes, ${last.pictures} pictures`]);
-  if (steps.length > 0) figures.push([medianRate(steps).toFixed(0), 'pictures a second, in training']);
+  if (last) figures.push([`${last.classes}`, `classes, ${counted(last.pictures, 'picture')}`]);
+  if (steps.length > 0) {
+    const rate = medianRate(steps).toFixed(0);
+    figures.push([rate, `${rate === '1' ? 'picture' : 'pictures'} a second, in training`]);
+  }
   return html`<ul class="figures">${figures.map(([value, name]) => html`<li><b>${value}</b><span>${name}</span></li>`)}</ul>`;
 }
 
@@ -147,10 +150,15 @@ export function settings(config: RunConfig): Html {
   )}</dl>`;
 }
 
-/** Seconds in words: `48 s`, `2 min 41 s`, `1 h 5 min`. */
+/** Seconds in words that no line breaks apart: `48 s`, `2 min 41 s`, `1 h 5 min`. */
 export function duration(seconds: number): string {
   const whole = Math.round(seconds);
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
-  return `${Math.floor(whole / 3600)} h ${Math.round((whole % 3600) / 60)} min`;
+  const minutes = Math.round(whole / 60);
+  const words =
+    whole < 60
+      ? [whole, 's']
+      : whole < 3600
+        ? [Math.floor(whole / 60), 'min', whole % 60, 's']
+        : [Math.floor(minutes / 60), 'h', minutes % 60, 'min'];
+  return words.join('\u00a0');
 }
