@@ -1,17 +1,19 @@
 import test from 'ava';
+import type { Geometry } from '../../lib/train/config.ts';
 import type { Row, RunRecord } from '../../lib/train/record.ts';
 import { binned, lineChart, smoothed, ticks } from '../../lib/train/report/chart.ts';
-import { classColours } from '../../lib/train/report/colour.ts';
+import { classColours, coloursOf, geometryColours } from '../../lib/train/report/colour.ts';
 import { comparisonPage } from '../../lib/train/report/compare.ts';
 import { html } from '../../lib/train/report/html.ts';
 import { duration, runPage } from '../../lib/train/report/page.ts';
 import { projectToDisk } from '../../lib/train/report/projection.ts';
+import { studyPage } from '../../lib/train/report/study.ts';
 import { verdictText } from '../../lib/train/report/study-words.ts';
 import { percent } from '../../lib/train/report/tables.ts';
 import { analyse } from '../../lib/train/sweep/analyse.ts';
 import type { Cell } from '../../lib/train/sweep/plan.ts';
 import { evaluationRow, fakeRun, stepRow } from './fake-run.ts';
-import { plan, result, seeds } from './sweep/made-up.ts';
+import { madeUp, plan, result, seeds } from './sweep/made-up.ts';
 
 /** Attributes that would make a browser fetch something. */
 const fetching = /(?:src|href)\s*=\s*["'](?!data:)|url\(|@import|<link/i;
@@ -101,6 +103,38 @@ test('a run without an evaluation says so, and when there will be one if that is
   const page = runPage({ ...fakeRun('run-1'), rows: [slow] });
   t.regex(page, /on shapes, 1 step of 128 pictures/);
   t.regex(page, /<b>1<\/b><span>picture a second/);
+});
+
+test('a geometry has one colour on every page, and what is none has another', (t) => {
+  const { hybrid, euclidean, hyperbolic } = geometryColours;
+  t.is(new Set(Object.values(geometryColours)).size, 4);
+  t.deepEqual(coloursOf(['euclidean', 'hyperbolic', 'hybrid']), [euclidean, hyperbolic, hybrid]);
+  t.is(new Set(coloursOf(['slope-matched', ...Object.keys(geometryColours), 'hard negatives'])).size, 6);
+  const twice = coloursOf([
+    'hyperbolic',
+    'hyperbolic',
+    'hyperbolic',
+    'hyperbolic',
+    'hyperbolic',
+    'hyperbolic',
+  ]);
+  t.is(twice[0], hyperbolic);
+  t.is(new Set(twice).size, 6);
+  // Legends of the pages themselves.
+  const coloured = (page: string): string[][] =>
+    [...page.matchAll(/background:(var\(--line-\d\))"><\/i>(\w+)</g)].map(([, colour, name]) => [
+      name!,
+      colour!,
+    ]);
+  const pages = [
+    studyPage(madeUp(1)),
+    comparisonPage(['euclidean', 'hybrid'].map((geometry) => fakeRun(geometry, { geometry }))),
+  ];
+  for (const page of pages) {
+    const legends = coloured(page);
+    t.true(legends.length >= 2);
+    for (const [name, colour] of legends) t.is(colour, geometryColours[name as Geometry], name);
+  }
 });
 
 test('runs stand side by side, with the settings that differ and no others', (t) => {

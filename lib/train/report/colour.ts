@@ -1,3 +1,4 @@
+import type { Geometry } from '../config.ts';
 import type { Snapshot } from '../record.ts';
 import { lineage } from './names.ts';
 
@@ -13,6 +14,28 @@ export const lineColours: readonly string[] = [
   'var(--line-5)',
   'var(--line-6)',
 ];
+
+/** One colour a geometry, the same on all pages. */
+export const geometryColours: Readonly<Record<Geometry, string>> = {
+  hybrid: lineColours[0]!,
+  euclidean: lineColours[1]!,
+  hyperbolic: lineColours[2]!,
+  chordal: lineColours[3]!,
+};
+
+/**
+ * A colour for each line of a page: a geometry's own for the first line of that geometry; then those that are no
+ * geometry's, and what is left.
+ */
+export function coloursOf(kinds: readonly string[]): string[] {
+  const own = new Map<string, string>(Object.entries(geometryColours));
+  const isFirst = kinds.map((kind, i) => own.has(kind) && kinds.indexOf(kind) === i);
+  const taken = new Set(kinds.map((kind) => own.get(kind)));
+  const free = lineColours.filter((colour) => ![...own.values()].includes(colour));
+  const rest = [...free, ...[...own.values()].filter((colour) => !taken.has(colour))];
+  let next = 0;
+  return kinds.map((kind, i) => (isFirst[i] ? own.get(kind)! : rest[next++ % rest.length]!));
+}
 
 /**
  * Colours of classes: one hue a topmost ancestor (family), one lightness an ancestor below it (genus). Without

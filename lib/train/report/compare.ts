@@ -1,6 +1,6 @@
 import { evaluationsOf, type RunRecord, type Space, type StepRow, stepsOf } from '../record.ts';
 import { binned, lineChart, type Series, smoothed, smoothingWindow } from './chart.ts';
-import { lineColours } from './colour.ts';
+import { coloursOf } from './colour.ts';
 import { diskFigure } from './disk.ts';
 import { type Html, html, type Part } from './html.ts';
 import { profileTable } from './negatives.ts';
@@ -49,20 +49,22 @@ Equal temperatures are no fair comparison between geometries either; each has it
 }
 
 function recallChart(records: readonly RunRecord[]): Html | null {
+  const colours = coloursOf(records.map(({ config }) => config.geometry));
   const series = records.flatMap((record, i) => {
     const evaluations = evaluationsOf(record.rows);
     if (evaluations.length === 0) return [];
     const y = evaluations.map((row) => row.spaces.hyperbolic.at['1'] ?? Number.NaN);
-    return [{ name: record.name, colour: colourOf(i), x: evaluations.map((row) => row.epoch), y }];
+    return [{ name: record.name, colour: colours[i]!, x: evaluations.map((row) => row.epoch), y }];
   });
   if (series.every(({ x }) => x.length < 2)) return null; // the table says as much
   return lineChart({ title: 'Recall@1, head', xLabel: 'epoch', series, percent: true, yMin: 0 });
 }
 
 function lossChart(records: readonly RunRecord[]): Html | null {
+  const colours = coloursOf(records.map(({ config }) => config.geometry));
   const found = records.flatMap((record, i) => {
     const steps = stepsOf(record.rows);
-    return steps.length === 0 ? [] : [lossLine(record.name, colourOf(i), steps)];
+    return steps.length === 0 ? [] : [lossLine(record.name, colours[i]!, steps)];
   });
   if (found.length === 0) return null;
   const smooth = found.filter(({ window }) => window > 1).length;
@@ -116,8 +118,4 @@ function differences(records: readonly RunRecord[]): Html {
     (key) =>
       html`<tr><th scope="row">${key}</th>${records.map((record) => html`<td>${String(record.config[key] ?? 'none')}</td>`)}</tr>`,
   )}</tbody></table></div>`;
-}
-
-function colourOf(index: number): string {
-  return lineColours[index % lineColours.length]!;
 }

@@ -1,5 +1,6 @@
 import { pairCurve } from '../closed-forms.ts';
 import { ticks } from './chart.ts';
+import { geometryColours } from './colour.ts';
 import { type Html, html } from './html.ts';
 import { page } from './page.ts';
 
@@ -49,8 +50,8 @@ function chart(id: string, title: string, note: string): Html {
 }
 
 const script = `
-const names = ['hybrid', 'euclidean', 'hyperbolic', 'chordal'];
-const colours = ['var(--line-1)', 'var(--line-2)', 'var(--line-3)', 'var(--line-4)'];
+const names = ${JSON.stringify(Object.keys(geometryColours))};
+const colours = ${JSON.stringify(Object.values(geometryColours))};
 const cells = 800;
 // Middles of equal steps of the angle: fine where cosines are near 1, and never at the ends.
 const angles = Array.from({ length: cells }, (_, i) => Math.PI * (i + 0.5) / cells);

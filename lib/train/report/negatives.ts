@@ -1,6 +1,6 @@
 import type { NegativeProfile, NegativeProfiles } from '../record.ts';
 import { lineChart, type Series } from './chart.ts';
-import { lineColours } from './colour.ts';
+import { geometryColours } from './colour.ts';
 import { type Html, html, type Part } from './html.ts';
 import { percent } from './tables.ts';
 
@@ -27,23 +27,22 @@ export function profileTable(
   )}</tbody></table></div>`;
 }
 
-/** The run's own geometry has the accent, whatever its place. */
-function coloured(profiles: readonly NegativeProfile[], own: string): [NegativeProfile, string][] {
+/** The run's own geometry comes first. */
+function ordered(profiles: readonly NegativeProfile[], own: string): NegativeProfile[] {
   const others = profiles.filter(({ geometry }) => geometry !== own);
-  const ordered = [...profiles.filter(({ geometry }) => geometry === own), ...others];
-  return ordered.map((one, i) => [one, lineColours[i]!]);
+  return [...profiles.filter(({ geometry }) => geometry === own), ...others];
 }
 
 function rankChart(profiles: readonly NegativeProfile[], own: string): Html {
-  const series = coloured(profiles, own).flatMap(([{ geometry, byRank }, colour]): Series[] => [
-    {
+  const series = ordered(profiles, own).map(
+    ({ geometry, byRank }): Series => ({
       name: geometry,
-      colour,
+      colour: geometryColours[geometry],
       x: byRank.hardest,
       y: byRank.sameView.map((same, i) => same + byRank.crossView[i]!),
-    },
-  ]);
-  const [ownProfile] = coloured(profiles, own)[0]!;
+    }),
+  );
+  const [ownProfile] = ordered(profiles, own) as [NegativeProfile];
   const same: Series = {
     name: `${own}, same view only`,
     colour: 'var(--soft)',
@@ -64,8 +63,10 @@ function rankChart(profiles: readonly NegativeProfile[], own: string): Html {
 
 function pullChart({ profiles, own, cosineBins }: NegativeProfiles): Html {
   const centres = Array.from({ length: cosineBins }, (_, bin) => -1 + (2 * (bin + 0.5)) / cosineBins);
-  const series = coloured(profiles, own).flatMap(([{ geometry, byCosine }, colour]): Series[] =>
-    byCosine.pull === null ? [] : [{ name: geometry, colour, x: centres, y: byCosine.pull }],
+  const series = ordered(profiles, own).flatMap(({ geometry, byCosine }): Series[] =>
+    byCosine.pull === null
+      ? []
+      : [{ name: geometry, colour: geometryColours[geometry], x: centres, y: byCosine.pull }],
   );
   const count = {
     name: 'share of the negatives',

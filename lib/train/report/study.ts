@@ -11,7 +11,7 @@ import {
 import { type Cell, hardNegatives, matchedAt, slopeMatched, temperatures } from '../sweep/plan.ts';
 import { runName, type Study } from '../sweep/results.ts';
 import { lineChart, type Series } from './chart.ts';
-import { lineColours } from './colour.ts';
+import { coloursOf } from './colour.ts';
 import { forestPlot } from './forest.ts';
 import { heatMap } from './heat.ts';
 import { type Html, html, type Part } from './html.ts';
@@ -44,7 +44,7 @@ function lede({ plan, results }: Study): string {
 }
 
 const armColour = (arms: readonly ArmSummary[], arm: string): string =>
-  lineColours[arms.findIndex((each) => each.arm === arm) % lineColours.length]!;
+  coloursOf(arms.map((each) => each.arm))[arms.findIndex((each) => each.arm === arm)]!;
 
 function temperatureSection({ arms, contrasts }: Analysis): Html {
   const chart = lineChart({
