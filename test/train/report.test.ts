@@ -4,6 +4,7 @@ import type { Row, RunRecord } from '../../lib/train/record.ts';
 import { binned, lineChart, smoothed, ticks } from '../../lib/train/report/chart.ts';
 import { classColours, coloursOf, geometryColours } from '../../lib/train/report/colour.ts';
 import { comparisonPage } from '../../lib/train/report/compare.ts';
+import { diskFigure } from '../../lib/train/report/disk.ts';
 import { html } from '../../lib/train/report/html.ts';
 import { duration, runPage } from '../../lib/train/report/page.ts';
 import { projectToDisk } from '../../lib/train/report/projection.ts';
@@ -12,7 +13,7 @@ import { verdictText } from '../../lib/train/report/study-words.ts';
 import { percent } from '../../lib/train/report/tables.ts';
 import { analyse } from '../../lib/train/sweep/analyse.ts';
 import type { Cell } from '../../lib/train/sweep/plan.ts';
-import { evaluationRow, fakeRun, stepRow } from './fake-run.ts';
+import { evaluationRow, fakeRun, fakeSnapshot, stepRow } from './fake-run.ts';
 import { madeUp, plan, result, seeds } from './sweep/made-up.ts';
 
 /** Attributes that would make a browser fetch something. */
@@ -134,6 +135,19 @@ test('a geometry has one colour on every page, and what is none has another', (t
     const legends = coloured(page);
     t.true(legends.length >= 2);
     for (const [name, colour] of legends) t.is(colour, geometryColours[name as Geometry], name);
+  }
+});
+
+test('distances on the disk are written where they do not run into each other; every circle is drawn', (t) => {
+  for (const c of [0.01, 0.1, 1, 5]) {
+    const snapshot = fakeSnapshot();
+    const points = snapshot.disk.points.with(0, 0.9);
+    const { text } = diskFigure({ ...snapshot, disk: { ...snapshot.disk, c, points } });
+    const heights = [...text.matchAll(/class="ringed" x="0" y="-([\d.]+)"/g)].map(([, y]) => Number(y));
+    t.true(heights.length >= 2);
+    for (const [i, height] of heights.slice(1).entries()) t.true(height - heights[i]! >= 1.5 * 24 - 0.1);
+    const circles = [...text.matchAll(/class="ring" r="([\d.]+)"/g)].map(([, r]) => Number(r));
+    t.true(circles.length > heights.length && circles.at(-1)! > 0.9 * 300, `${circles}`);
   }
 });
 

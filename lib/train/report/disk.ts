@@ -5,6 +5,8 @@ import { lineage } from './names.ts';
 
 /** The rim of the disk in drawing units. */
 const rim = 300;
+/** Between two distances written over the points: one and a half lines of the largest type that a disk has (style.ts). */
+const apart = 36;
 /** Above so many entries a legend says nothing any more. */
 const legendMost = 16;
 
@@ -46,15 +48,19 @@ function magnification(points: readonly number[]): number {
 
 /**
  * A circle at distance d from the origin has Euclidean radius tanh(sqrt c d / 2) in the unit disk. The distances are
- * written over the points, the circles drawn under them.
+ * written over the points where there is room, the circles drawn under them.
  */
 function rings(c: number, zoom: number): { circles: Part; distances: Part } {
   const radiusAt = (distance: number): number => zoom * Math.tanh((Math.sqrt(c) * distance) / 2);
   const step = [0.1, 0.2, 0.5, 1, 2, 5, 10].find((one) => radiusAt(one) > 0.2) ?? 20;
   const [circles, distances]: [Html[], Html[]] = [[], []];
+  let written = 0;
   for (let k = 1; radiusAt(k * step) < 0.97; k++) {
-    const radius = (rim * radiusAt(k * step)).toFixed(1);
+    const exact = rim * radiusAt(k * step);
+    const radius = exact.toFixed(1);
     circles.push(html`<circle class="ring" r="${radius}"/>`);
+    if (exact - written < apart) continue;
+    written = exact;
     distances.push(
       html`<text class="ringed" x="0" y="-${radius}" dy="-0.3em" text-anchor="middle">${Number((step * k).toPrecision(3))}</text>`,
     );
