@@ -76,6 +76,25 @@ test('a table that goes on to the right is shaded there, and a lone chart stays 
   await page.close();
 });
 
+test('the name of an option is never broken', async (t) => {
+  const { browser } = t.context;
+  if (browser === null) {
+    t.log('SKIPPED: no Chromium in PATH (CHROMIUM=... names one)');
+    return t.pass();
+  }
+  const long = { path: `data/${'pictures_of_birds/'.repeat(6)}`, emb_name: 'e'.repeat(60) };
+  const text = runPage(fakeRun('run-1', long));
+  for (const width of [400, 1280]) {
+    const { page } = await show(browser, text, width);
+    const broken = await page.evaluate<string[]>(`[...document.querySelectorAll('.settings dt')]
+      .filter((dt) => { const range = document.createRange(); range.selectNodeContents(dt); return range.getClientRects().length > 1; })
+      .map((dt) => dt.textContent)`);
+    t.deepEqual(broken, [], `${width}`);
+    t.is(await page.evaluate<number>('document.documentElement.scrollWidth'), width);
+    await page.close();
+  }
+});
+
 /** Whether the right edge of the widest table looks other than without a background, with the text hidden. */
 async function rightEdgeChanges(page: Page, scrolled: number): Promise<boolean> {
   const box = await page.evaluate<{ x: number; y: number; width: number; height: number }>(`(() => {

@@ -115,8 +115,8 @@ p.run { margin: 6px 0 4px; font-size: 13px; color: var(--soft); }
 .miss figcaption { color: var(--miss); }
 dl.settings { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 190px), 1fr)); gap: 2px 28px; margin: 14px 0 0; font-size: 14px; }
 dl.settings div { display: flex; justify-content: space-between; gap: 12px; border-bottom: 1px solid var(--rule); padding: 4px 0; }
-dt { color: var(--soft); }
-dd { margin: 0; text-align: right; }
+dt { color: var(--soft); flex: none; overflow-wrap: normal; }
+dd { margin: 0; min-width: 0; text-align: right; }
 footer { margin-top: 60px; padding-top: 16px; border-top: 1px solid var(--rule); font-size: 13.5px; color: var(--soft); }
 .state { margin: 18px 0 8px; max-width: none; }
 .state b { display: inline-block; margin-right: 8px; padding: 1px 9px; border-radius: 9px; background: var(--accent); color: var(--paper); font-weight: 600; font-size: 14px; }
