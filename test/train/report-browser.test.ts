@@ -1,6 +1,7 @@
 import ava, { type TestFn } from 'ava';
 import type { Browser, Page } from 'playwright-core';
 import { comparisonPage } from '../../lib/train/report/compare.ts';
+import { contrast, heatLuminance } from '../../lib/train/report/contrast.ts';
 import { explorePage } from '../../lib/train/report/explore.ts';
 import { runPage } from '../../lib/train/report/page.ts';
 import { studyPage } from '../../lib/train/report/study.ts';
@@ -94,6 +95,45 @@ test('the name of an option is never broken', async (t) => {
     await page.close();
   }
 });
+
+test('the contrast of a heat map is what a browser draws', async (t) => {
+  const { browser } = t.context;
+  if (browser === null) {
+    t.log('SKIPPED: no Chromium in PATH (CHROMIUM=... names one)');
+    return t.pass();
+  }
+  const { page } = await show(browser, studyPage(madeUp(1, {}, plan(true))), 1280);
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme });
+    const cells = await page.evaluate<[number[], number[], string][]>(`(() => {
+      const context = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+      const drawn = (colour) => {
+        context.fillStyle = colour;
+        context.fillRect(0, 0, 1, 1);
+        return [...context.getImageData(0, 0, 1, 1).data].slice(0, 3);
+      };
+      return [...document.querySelectorAll('td.heat')].map((cell) => {
+        const { color, backgroundColor } = getComputedStyle(cell);
+        return [drawn(color), drawn(backgroundColor), cell.style.getPropertyValue('--heat')];
+      });
+    })()`);
+    t.true(cells.length > 10);
+    for (const [ink, ground, share] of cells) {
+      const found = contrast(luminance(ink), luminance(ground));
+      t.true(found >= 4.5, `${ink} on ${ground} in ${colorScheme}: ${found}`);
+      t.true(Math.abs(luminance(ground) - heatLuminance(Number(share), colorScheme)) < 0.01);
+    }
+  }
+  await page.close();
+});
+
+function luminance(bytes: readonly number[]): number {
+  const [r, g, b] = bytes.map((byte) => {
+    const value = byte / 255;
+    return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+  }) as [number, number, number];
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}
 
 /** Whether the right edge of the widest table looks other than without a background, with the text hidden. */
 async function rightEdgeChanges(page: Page, scrolled: number): Promise<boolean> {

@@ -4,7 +4,9 @@ import type { Row, RunRecord } from '../../lib/train/record.ts';
 import { binned, lineChart, smoothed, ticks } from '../../lib/train/report/chart.ts';
 import { classColours, coloursOf, geometryColours } from '../../lib/train/report/colour.ts';
 import { comparisonPage } from '../../lib/train/report/compare.ts';
+import { contrast, heatLuminance } from '../../lib/train/report/contrast.ts';
 import { diskFigure } from '../../lib/train/report/disk.ts';
+import { heatMap } from '../../lib/train/report/heat.ts';
 import { html } from '../../lib/train/report/html.ts';
 import { duration, runPage } from '../../lib/train/report/page.ts';
 import { projectToDisk } from '../../lib/train/report/projection.ts';
@@ -148,6 +150,23 @@ test('distances on the disk are written where they do not run into each other; e
     for (const [i, height] of heights.slice(1).entries()) t.true(height - heights[i]! >= 1.5 * 24 - 0.1);
     const circles = [...text.matchAll(/class="ring" r="([\d.]+)"/g)].map(([, r]) => Number(r));
     t.true(circles.length > heights.length && circles.at(-1)! > 0.9 * 300, `${circles}`);
+  }
+});
+
+test('every cell of a heat map can be read, in light and in dark', (t) => {
+  t.is(contrast(0, 1), 21);
+  const values = Array.from({ length: 201 }, (_, i) => i / 200);
+  const { text } = heatMap('a', { name: 'b', values }, [{ name: 'c', values }]);
+  const cells = [...text.matchAll(/--heat:([\d.]+);--ink-light:(#\w+);--ink-dark:(#\w+)/g)];
+  t.is(cells.length, values.length);
+  for (const [, share, light, dark] of cells) {
+    for (const [scheme, ink] of [
+      ['light', light],
+      ['dark', dark],
+    ] as const) {
+      const found = contrast(heatLuminance(Number(share), scheme), ink === '#fff' ? 1 : 0);
+      t.true(found >= 4.5, `${ink} on ${share} in ${scheme}: ${found}`);
+    }
   }
 });
 

@@ -1,3 +1,4 @@
+import { heatShare, inkOn } from './contrast.ts';
 import { type Html, html } from './html.ts';
 import { percent } from './tables.ts';
 
@@ -17,7 +18,12 @@ export function heatMap(
       html`<tr><th scope="row">${name}</th>${values.map((value) =>
         value === null
           ? html`<td class="heat" style="--heat:0">–</td>`
-          : html`<td class="heat${heat(value) > 0.6 ? ' strong' : ''}" style="--heat:${(0.05 + 0.9 * heat(value)).toFixed(2)}">${percent(value)}</td>`,
+          : html`<td class="heat" style="${coloured(heatShare(heat(value)))}">${percent(value)}</td>`,
       )}</tr>`,
   )}</tbody></table></div></div>`;
+}
+
+/** The share of the accent, and the ink on it in both schemes. */
+function coloured(share: number): string {
+  return `--heat:${share};--ink-light:${inkOn(share, 'light')};--ink-dark:${inkOn(share, 'dark')}`;
 }

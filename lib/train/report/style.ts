@@ -1,8 +1,12 @@
+import { schemes } from './contrast.ts';
+
+const { light, dark } = schemes;
+
 /** The reports' one style sheet: light and dark, from 360 px on, no font but the reader's own. */
-export const style = `
+export const style: string = `
 :root {
   color-scheme: light dark;
-  --paper: #fcfbf8; --ink: #1c1e22; --soft: #62666d; --rule: #e3e0d8; --wash: #f3f1eb; --accent: #14656e;
+  --paper: #fcfbf8; --ink: #1c1e22; --soft: #62666d; --rule: #e3e0d8; --wash: ${light.wash}; --accent: ${light.accent};
   --hit: #2f7d4f; --miss: #b84a33;
   --line-1: #14656e; --line-2: #c27a1f; --line-3: #7b5aa6; --line-4: #b0413e; --line-5: #4d7c3a; --line-6: #55606e;
   --serif: 'Iowan Old Style', 'Palatino Linotype', Palatino, 'Book Antiqua', 'URW Palladio L', Georgia, serif;
@@ -10,7 +14,7 @@ export const style = `
 }
 @media (prefers-color-scheme: dark) {
   :root {
-    --paper: #15171a; --ink: #e9e6df; --soft: #9a9da3; --rule: #2d3035; --wash: #1d2024; --accent: #5fb6bd;
+    --paper: #15171a; --ink: #e9e6df; --soft: #9a9da3; --rule: #2d3035; --wash: ${dark.wash}; --accent: ${dark.accent};
     --hit: #6cc08f; --miss: #e58a72;
     --line-1: #5fb6bd; --line-2: #e0a458; --line-3: #b096d8; --line-4: #e58a72; --line-5: #9cc27f; --line-6: #a3adba;
   }
@@ -70,8 +74,8 @@ svg text { font: 11.5px var(--sans); fill: var(--soft); }
 .charts + .note { margin-top: 20px; }
 .zero { stroke: var(--ink); stroke-width: 1; fill: none; }
 svg text.row { fill: var(--ink); font-size: 12.5px; }
-td.heat { text-align: center; min-width: 62px; border: 2px solid var(--paper); background: color-mix(in oklab, var(--accent) calc(100% * var(--heat)), var(--wash)); color: var(--ink); }
-td.heat.strong { color: var(--paper); }
+td.heat { text-align: center; min-width: 62px; border: 2px solid var(--paper); background: color-mix(in oklab, var(--accent) calc(100% * var(--heat)), var(--wash)); color: var(--ink-light, var(--ink)); }
+@media (prefers-color-scheme: dark) { td.heat { color: var(--ink-dark, var(--ink)); } }
 table.heatmap { width: auto; }
 table.heatmap th { border-bottom: none; }
 .heatmaps { display: flex; flex-wrap: wrap; gap: 10px 44px; }
