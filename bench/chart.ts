@@ -1,4 +1,4 @@
-/** One bar: a time, and what it is. */
+/** One line of a chart: a time, and what it is. */
 export interface BarItem {
   readonly label: string;
   readonly detail: string;
@@ -7,7 +7,10 @@ export interface BarItem {
   readonly own: boolean;
 }
 
-/** Horizontal bars on a logarithmic axis of milliseconds, as HTML that narrows with the page; whiskers are the spread. */
+/**
+ * Dots on a logarithmic axis of milliseconds, as HTML that narrows with the page; whiskers are the spread, as far as the
+ * axis goes. No bars: the axis has no zero for them to begin at.
+ */
 export function barChart(items: readonly BarItem[]): string {
   const values = items.map(({ value }) => value);
   const [low, high] = decades(Math.min(...values) / 2, Math.max(...values));
@@ -17,18 +20,19 @@ export function barChart(items: readonly BarItem[]): string {
     const side = i === 0 ? ' class="first"' : i === all.length - 1 ? ' class="last"' : '';
     return `<span${side} style="left:${place(value)}%">${short(value)}</span>`;
   });
-  const axis = `<div class="bar axis"><span class="label">ms</span><span class="track">${ticks.join('')}</span></div>`;
+  const axis = `<div class="bar axis"><span class="label">ms, logarithmic</span><span class="track">${ticks.join('')}</span></div>`;
   return `<div class="bars">${items.map((item) => bar(item, grid.join(''), place)).join('')}${axis}</div>`;
 }
 
 function bar(item: BarItem, grid: string, place: (value: number) => number): string {
   const { label, detail, value, spread, own } = item;
-  const [from, to] = spread > 0 ? [place(value / (1 + spread)), place(value * (1 + spread))] : [0, 0];
-  const whisker = to > from ? `<b style="left:${from}%;width:${(to - from).toFixed(1)}%"></b>` : '';
+  const [from, to] =
+    spread > 0 ? [place(value / (1 + spread)), Math.min(100, place(value * (1 + spread)))] : [0, 0];
+  const whisker = to > from ? `<b style="left:${from}%;width:${Number((to - from).toFixed(1))}%"></b>` : '';
   const title = `${label}: ${figure(value)} ms, spread ${(100 * spread).toFixed(0)} %`;
   return (
     `<div class="bar" title="${markup(title)}"><span class="label">${markup(label)}</span>` +
-    `<span class="track">${grid}<u class="${own ? 'own' : 'peer'}" style="width:${Math.max(0.5, place(value))}%"></u>${whisker}</span>` +
+    `<span class="track">${grid}<u class="${own ? 'own' : 'peer'}" style="left:${place(value)}%"></u>${whisker}</span>` +
     `<span class="value">${figure(value)}${detail === '' ? '' : ` <small>${markup(detail)}</small>`}</span></div>`
   );
 }

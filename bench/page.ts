@@ -19,9 +19,9 @@ svg { width: 100%; height: auto; display: block; font: 12px system-ui, sans-seri
 .bar .label { text-align: right; line-height: 1.2; } .bar .value { white-space: nowrap; } small { color: var(--soft); }
 .track { position: relative; height: 1.7rem; }
 .track i { position: absolute; top: 0; bottom: 0; border-left: 1px solid var(--line); }
-.track u { position: absolute; left: 0; top: .3rem; height: 1.1rem; border-radius: 0 3px 3px 0; }
+.track u { position: absolute; top: .5rem; width: .7rem; height: .7rem; margin-left: -.35rem; border-radius: 50%; }
 .track u.own { background: var(--own); } .track u.peer { background: var(--peer); }
-.track b { position: absolute; top: .8rem; border-top: 2px solid var(--text); opacity: .55; }
+.track b { position: absolute; top: calc(.85rem - 1px); border-top: 2px solid var(--text); opacity: .55; }
 .axis, .axis .label { color: var(--soft); font-size: 11px; }
 .axis .track span { position: absolute; top: .3rem; transform: translateX(-50%); }
 .axis .track span.first { transform: none; } .axis .track span.last { transform: translateX(-100%); }

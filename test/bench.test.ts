@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
+import { barChart } from '../bench/chart.ts';
 import { compare, isRegression, ratios } from '../bench/compare.ts';
 import { alternate, exponent, figure, type Player, quantile, ratio } from '../bench/measure.ts';
 import { fromCsv, type Labels, type Row, row, toCsv } from '../bench/rows.ts';
@@ -194,4 +195,20 @@ test('the comparison ends with code 1 on a regression, 0 without, 2 when called 
   } finally {
     await rm(folder, { recursive: true });
   }
+});
+
+test('a chart of times says that its axis is logarithmic, and no whisker leaves it', (t) => {
+  const item = { label: 'a', detail: '', own: true };
+  const chart = barChart([
+    { ...item, value: 9, spread: 3 },
+    { ...item, value: 0.3, spread: 90 },
+    { ...item, value: 1, spread: 0 },
+  ]);
+  t.regex(chart, />ms, logarithmic</);
+  const whiskers = [...chart.matchAll(/<b style="left:([\d.]+)%;width:([\d.]+)%">/g)];
+  t.is(whiskers.length, 2);
+  for (const [, left, width] of whiskers)
+    t.true(Number(left) + Number(width) <= 100.05, `${left} + ${width}`);
+  const dots = [...chart.matchAll(/<u class="own" style="left:([\d.]+)%">/g)].map(([, left]) => Number(left));
+  t.deepEqual(dots, [97.7, 23.9, 50]); // from 0.1 to 10 ms
 });
