@@ -1,3 +1,4 @@
+import { relative } from 'node:path';
 import { clock } from '../progress.ts';
 import { evaluationsOf, healthRowsOf, type StepRow, stepsOf } from '../record.ts';
 import {
@@ -41,7 +42,7 @@ const words: Readonly<Record<LiveRun['status'], string>> = {
   failed: 'Failed',
 };
 
-function statusSection({ rows, steps, status, notes }: LiveRun): Html {
+function statusSection({ rows, steps, status, folder, notes }: LiveRun): Html {
   const done = stepsOf(rows);
   const last = done.at(-1);
   const figures: [string, string][] = [];
@@ -64,7 +65,8 @@ function statusSection({ rows, steps, status, notes }: LiveRun): Html {
     ? `step ${last.step}${steps === null ? '' : ` of ${steps}`}, epoch ${last.epoch}`
     : 'the first step is being prepared';
   const share = last && steps !== null ? last.step / steps : 0;
-  return html`<p class="state"><b class="${status}">${words[status]}</b> ${place}${status === 'training' ? left(done, steps) : null}</p>
+  return html`${folder === null ? null : html`<p class="note">Run folder: <code>${relative('.', folder)}</code></p>`}
+<p class="state"><b class="${status}">${words[status]}</b> ${place}${status === 'training' ? left(done, steps) : null}</p>
 <div class="progress" role="progressbar" aria-valuemin="0" aria-valuemax="1" aria-valuenow="${share.toFixed(3)}"><i style="width:${(100 * share).toFixed(1)}%"></i></div>
 <ul class="figures">${figures.map(([value, name]) => html`<li><b>${value}</b><span>${name}</span></li>`)}</ul>
 ${notes.map((note) => html`<p class="note">Note: ${note}.</p>`)}`;

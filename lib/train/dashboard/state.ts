@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { RunConfig } from '../config.ts';
 import type { TrainHooks } from '../hooks.ts';
 import type { Row, RunRecord } from '../record.ts';
@@ -8,6 +9,8 @@ export interface LiveRun extends RunRecord {
   /** Length of the run; null where only its end tells. */
   steps: number | null;
   status: 'starting' | 'training' | 'finished' | 'stopped' | 'failed';
+  /** Path of the run folder; null before the run begins, and where nothing is written. */
+  folder: string | null;
   /** The latest that a person should know, such as a picture that could not be read. */
   notes: string[];
 }
@@ -33,7 +36,8 @@ export class LiveState {
 
   constructor(config: RunConfig) {
     const name = config.name ?? `${config.ds}, ${config.geometry}`;
-    this.run = { name, config, rows: [], snapshot: null, steps: null, status: 'starting', notes: [] };
+    const run = { name, config, rows: [], snapshot: null, steps: null, folder: null };
+    this.run = { ...run, status: 'starting', notes: [] };
   }
 
   onChange(listener: Listener): void {
@@ -45,12 +49,14 @@ export class LiveState {
     const live = this.#hooks();
     return {
       ...own,
+      onBegin: both(live.onBegin, own.onBegin),
       onStep: both(live.onStep, own.onStep),
       onEvaluation: both(live.onEvaluation, own.onEvaluation),
       onHealth: both(live.onHealth, own.onHealth),
       onSnapshot: both(live.onSnapshot, own.onSnapshot),
       onWarning: both(live.onWarning, own.onWarning),
       onResume: (folder, step) => {
+        if (folder !== '') this.#lies(folder);
         this.#recall(folder, step).catch((error: Error) =>
           live.onWarning(`its past cannot be shown: ${error.message}`),
         );
@@ -59,8 +65,13 @@ export class LiveState {
     };
   }
 
-  #hooks(): Required<Pick<TrainHooks, 'onStep' | 'onEvaluation' | 'onHealth' | 'onSnapshot' | 'onWarning'>> {
+  #hooks(): Required<
+    Pick<TrainHooks, 'onBegin' | 'onStep' | 'onEvaluation' | 'onHealth' | 'onSnapshot' | 'onWarning'>
+  > {
     return {
+      onBegin: ({ runs, name }) => {
+        if (runs !== null && name !== null) this.#lies(join(runs, name));
+      },
       onStep: (row, steps) => {
         this.run.steps = steps;
         this.run.status = 'training';
@@ -77,6 +88,11 @@ export class LiveState {
         this.#listener(['status']);
       },
     };
+  }
+
+  #lies(folder: string): void {
+    this.run.folder = folder;
+    this.#listener(['status']);
   }
 
   /** Takes up what a run that goes on has behind it. */

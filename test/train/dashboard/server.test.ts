@@ -1,4 +1,5 @@
 import { request } from 'node:http';
+import { join, resolve } from 'node:path';
 import test from 'ava';
 import { parseConfig } from '../../../lib/train/config.ts';
 import { Dashboard } from '../../../lib/train/dashboard/server.ts';
@@ -82,4 +83,19 @@ test('a part that cannot be drawn says so, and leaves the others and the run alo
   t.is(status, 200);
   t.is(text.match(/This part cannot be drawn/g)?.length, 1);
   t.regex(text, /the first step is being prepared/);
+});
+
+test('the page names the folder of its run, new or going on', async (t) => {
+  const state = live();
+  await using dashboard = await Dashboard.open(state, 0);
+  const folder = async (): Promise<string | undefined> =>
+    /Run folder: <code>(.*?)<\/code>/.exec((await get(dashboard.url)).text)?.[1];
+  t.is(await folder(), undefined);
+  state.joined({}).onBegin!(parseConfig({ name: 'my-run' }));
+  t.is(await folder(), join('runs', 'my-run'));
+  state.joined({}).onResume!(resolve('runs', 'other'), 3);
+  t.is(await folder(), join('runs', 'other'));
+  const unwritten = live();
+  unwritten.joined({}).onBegin!(parseConfig({ runs: null }));
+  t.is(unwritten.run.folder, null);
 });
