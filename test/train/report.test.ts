@@ -171,15 +171,25 @@ test('every cell of a heat map can be read, in light and in dark', (t) => {
 });
 
 test('runs stand side by side, with the settings that differ and no others', (t) => {
+  const idle = {
+    save_every: 1,
+    baselines: true,
+    eval_ep: '[7]',
+    workers: 9,
+    threads: 3,
+    save_emb: true,
+    cache: 'memory',
+  };
   const page = comparisonPage([
     fakeRun('one', { geometry: 'hybrid' }),
-    fakeRun('two', { geometry: 'chordal', lr: 0.5 }),
+    fakeRun('two', { geometry: 'chordal', lr: 0.5, ...idle }),
   ]);
   t.notRegex(page, fetching);
   const settings = page.slice(page.indexOf('Settings that differ'));
   t.regex(settings, /geometry.*hybrid.*chordal/s);
   t.regex(settings, /<th scope="row">lr<\/th>/);
   t.notRegex(settings, /hyp_c/);
+  for (const name of Object.keys(idle)) t.false(settings.includes(`>${name}<`), name);
   t.is([...page.matchAll(/class="rim|class="lens/g)].length, 2 + 2); // each disk and, seen by a lens, its inset
 });
 

@@ -1,3 +1,4 @@
+import type { RunConfig } from '../config.ts';
 import { evaluationsOf, type RunRecord, type Space, type StepRow, stepsOf } from '../record.ts';
 import { binned, lineChart, type Series, smoothed, smoothingWindow } from './chart.ts';
 import { coloursOf } from './colour.ts';
@@ -106,10 +107,26 @@ function negativesComparison(records: readonly RunRecord[]): Part {
 of unseen pictures. A run's report says more.</p>${profileTable(rows)}</section>`;
 }
 
+/** Options that a result does not depend on. */
+const idle: ReadonlySet<keyof RunConfig> = new Set([
+  'runs',
+  'name',
+  'workers',
+  'cache',
+  'device',
+  'threads',
+  'strict',
+  'save_every',
+  'save_emb',
+  'emb_name',
+  'baselines',
+  'eval_ep',
+]);
+
 function differences(records: readonly RunRecord[]): Html {
-  const keys = Object.keys(records[0]!.config) as (keyof RunRecord['config'])[];
+  const keys = Object.keys(records[0]!.config) as (keyof RunConfig)[];
   const differing = keys.filter(
-    (key) => key !== 'name' && new Set(records.map((record) => JSON.stringify(record.config[key]))).size > 1,
+    (key) => !idle.has(key) && new Set(records.map((record) => JSON.stringify(record.config[key]))).size > 1,
   );
   if (differing.length === 0) return html`<p>None.</p>`;
   return html`<div class="scroll"><table><thead><tr><th></th>${records.map(
