@@ -281,6 +281,20 @@ test('a study says that a tie is one', (t) => {
   );
 });
 
+test('a study says how far to trust the intervals of its number of seeds', (t) => {
+  const page = (count: number): string => {
+    const made = madeUp(1);
+    const some = Array.from({ length: count }, (_, i) => i + 1);
+    return studyPage({ ...made, plan: { ...made.plan, seeds: some } });
+  };
+  const five = /with five seeds it holds the truth 92 times of 100/;
+  const rough = /of fewer than five seeds an interval is a rough one/;
+  t.regex(page(5), five);
+  for (const count of [1, 2, 3, 4, 6, 12]) t.notRegex(page(count), five);
+  for (const count of [2, 3, 4]) t.regex(page(count), rough);
+  for (const count of [1, 5, 6]) t.notRegex(page(count), rough);
+});
+
 test('binning keeps the mean of both axes; smoothing keeps a constant', (t) => {
   const x = Array.from({ length: 1000 }, (_, i) => i);
   const few = binned(x, x, 100);

@@ -12,6 +12,7 @@ import { type Cell, hardNegatives, matchedAt, slopeMatched, temperatures } from 
 import { runName, type Study } from '../sweep/results.ts';
 import { lineChart, type Series } from './chart.ts';
 import { coloursOf } from './colour.ts';
+import { counted } from './extent.ts';
 import { forestPlot } from './forest.ts';
 import { heatMap } from './heat.ts';
 import { type Html, html, type Part } from './html.ts';
@@ -40,7 +41,7 @@ function lede({ plan, results }: Study): string {
   const took = results.reduce((sum, { seconds }) => sum + seconds, 0);
   const arms = new Set(plan.cells.map(({ arm }) => arm)).size;
   const made = results.length === total ? `${total} runs` : `${results.length} of ${total} runs so far`;
-  return `${arms} ways to compare pictures, ${plan.cells.length} settings, ${plan.seeds.length} paired seeds: ${made} of ${model} on ${ds}, ${ep} epochs in batches of ${bs}${took > 0 ? `, ${duration(took)} in all` : ''}.`;
+  return `${arms} ways to compare pictures, ${plan.cells.length} settings, ${counted(plan.seeds.length, 'paired seed')}: ${made} of ${model} on ${ds}, ${ep} epochs in batches of ${bs}${took > 0 ? `, ${duration(took)} in all` : ''}.`;
 }
 
 const armColour = (arms: readonly ArmSummary[], arm: string): string =>
@@ -244,11 +245,19 @@ function cellsSection({ plan, results }: Study, { arms }: Analysis): Html {
   )}</tbody></table></div></section>`;
 }
 
+/** How far to trust an interval of so many seeds: the coverage for five is measured (statistics.test.ts). */
+function coverageWords(seeds: number): string {
+  if (seeds === 1) return '';
+  if (seeds < 5) return '; of fewer than five seeds an interval is a rough one';
+  return seeds === 5 ? ': with five seeds it holds the truth 92 times of 100' : '';
+}
+
 function methodSection({ plan }: Study): Html {
+  const { length } = plan.seeds;
   return html`<section><h2>How to read this</h2>
-<p>Every setting was run with the same ${plan.seeds.length} seeds. A seed fixes the first weights, the order of the pictures and their
+<p>Every setting was run with the same ${length === 1 ? 'seed' : `${length} seeds`}. A seed fixes the first weights, the order of the pictures and their
 crops, so two settings with one seed differ by the setting alone, and differences are taken seed by seed.</p>
-<p>Intervals are bootstrap intervals over the seeds (the expanded percentile: with five seeds it holds the truth 92 times of 100). p is that of
-Student's paired test, after Holm's correction for all comparisons of the page: in a study where nothing differs, the
+<p>Intervals are bootstrap intervals over the seeds (the expanded percentile${coverageWords(length)}). p is that of Student's
+paired test, after Holm's correction for all comparisons of the page: in a study where nothing differs, the
 chance of any claim is at most 5 %. “None found” does not mean that there is none; more seeds find smaller differences.</p></section>`;
 }
