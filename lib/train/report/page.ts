@@ -62,9 +62,9 @@ function lede(record: RunRecord): Part {
   return [
     config.shuffle_labels ? 'A control: trained on shuffled labels. ' : '',
     `${config.geometry} loss, ${config.model} on ${config.ds}, ${stepWords(record)} of ${config.bs} pictures`,
-    config.geometry === 'euclidean' ? '' : `, c = ${config.hyp_c}`,
+    config.geometry === 'euclidean' ? '' : `, c\u00a0=\u00a0${config.hyp_c}`,
     took === undefined ? '' : `, ${duration(took)}`,
-    `, seed ${config.seed}.`,
+    `, seed\u00a0${config.seed}.`,
   ].join('');
 }
 
