@@ -127,7 +127,11 @@ function summary(result: TrainResult, config: RunConfig): string {
   const { evaluations, baselines, skipped, interrupted, folder } = result;
   const lines: string[] = [];
   const last = evaluations.at(-1);
-  if (last) lines.push('', recallText([...evaluationLines(last), ...besideIt(evaluations, baselines)]), '');
+  if (last) {
+    const when = last.epoch === 0 ? 'Before training' : `After epoch ${last.epoch}`;
+    const table = recallText([...evaluationLines(last), ...besideIt(evaluations, baselines)]);
+    lines.push('', `${when}:`, table, '');
+  }
   if (skipped > 0) lines.push(`${skipped} ${skipped === 1 ? 'picture' : 'pictures'} could not be read.`);
   if (interrupted) lines.push(stoppedText(result, config));
   if (folder) lines.push(`Report: ${relative('.', join(folder, 'report.html'))}`);

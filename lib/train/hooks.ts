@@ -16,7 +16,7 @@ export interface TrainHooks {
   resume?: string | null;
   /** Where a run goes on: its folder, and the steps that it has behind it. */
   onResume?: (folder: string, step: number) => void;
-  /** Before anything else, with every option as it came to be. */
+  /** Before anything else, with every option as it came to be; `name` is that of the run folder. */
   onBegin?: (config: RunConfig) => void;
   /** After every step. `steps` is the length of the run, or null where only the end of `data` tells. */
   onStep?: (row: StepRow, steps: number | null) => void;

@@ -43,7 +43,7 @@ export async function train(
   const keeper = new Keeper(config, learner, folder);
 
   try {
-    hooks.onBegin?.(config);
+    hooks.onBegin?.(folder === null ? config : { ...config, name: folder.name });
     await takeSteps({ config, source, learner, journal, keeper, hooks }, checkpoint).catch((error) => {
       if (!isAbort(error, signal)) throw error;
     });
