@@ -32,7 +32,7 @@ const cases: Case[] = [
     /cache SEALED\/x could not be written \(.*\); name another place or/,
   ],
   [`train ${small} --weights ROOT/folder`, 1, /ROOT\/folder: it is a folder, not a file; name a file$/],
-  ['train --path SEALED/x', 1, /SEALED\/x: .*; name another place$/],
+  ['train --ds shapes --path SEALED/x', 1, /SEALED\/x: .*; name another place$/],
   ['train --config none.json', 2, /config: expected .*none\.json \(there is no such file or folder\)$/],
   ['train --model none.json', 2, /model: expected .*none\.json \(there is no such file or folder\)$/],
   ['train --ds csv --path ROOT/folder', 1, /ROOT\/folder: it is a folder, not a file; name a CSV file/],
