@@ -173,7 +173,8 @@ async function measure(setting: Setting, peers: PeerWorker | string): Promise<Ro
   );
   const timesOf = (op: string): Times | undefined =>
     rounds[sides.findIndex((side) => side.of.op === op && side.side === 'horoball')];
-  return [...sides.map((side, i) => measured(side, rounds[i]!, timesOf, setting)), ...absent];
+  const rows = [...sides.map((side, i) => measured(side, rounds[i]!, timesOf, setting)), ...absent];
+  return wanted.flatMap(({ op }) => rows.filter((row) => row.op === op));
 }
 
 type Times = readonly (number | undefined)[];
