@@ -13,13 +13,11 @@ export function plannedSteps({ config, rows }: Pick<RunRecord, 'config' | 'rows'
   return second === undefined ? null : (second.step - 1) * config.ep;
 }
 
-/** How far a run came: `360 steps`, or `stopped after 141 of 360 steps`. */
+/** How far a run came: `360 steps`, or `141 of 360 steps`, whether it was stopped or is still training. */
 export function stepWords(record: RunRecord): string {
   const taken = stepsOf(record.rows).at(-1)?.step ?? 0;
   const planned = plannedSteps(record);
-  return planned !== null && taken < planned
-    ? `stopped after ${taken} of ${planned} steps`
-    : counted(taken, 'step');
+  return planned !== null && taken < planned ? `${taken} of ${planned} steps` : counted(taken, 'step');
 }
 
 /** When an evaluation was made. */
