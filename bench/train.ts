@@ -51,6 +51,7 @@ const plan: Plan = { rounds: 5, slowRounds: 5, slowMs: 0, turnMs: 0, settleMs: 1
 async function main(): Promise<void> {
   const [threads, batch] = [count('--threads', values.threads), count('--batch', values.batch)];
   const model = viT();
+  const wanted = chosen();
   setThreads(threads);
   const load = loadavg()[0]!.toFixed(1);
   const folder = await mkdtemp(join(tmpdir(), 'horoball-pictures-'));
@@ -59,7 +60,7 @@ async function main(): Promise<void> {
   );
   try {
     await makePictures(folder);
-    const rows = await measure({ model, threads, batch, folder }, peers);
+    const rows = await measure(wanted, { model, threads, batch, folder }, peers);
     const results = { about: { ...origin(threads, peers), load }, rows };
     const output = new Output(values, ['train', ...given()]);
     await output.save(results);
@@ -150,8 +151,23 @@ interface Side {
   readonly note: string;
 }
 
-async function measure(setting: Setting, peers: PeerWorker | string): Promise<Row[]> {
-  const wanted = operations.filter(({ op }) => new RegExp(values.only).test(op));
+/** The operations whose name matches `--only`. */
+function chosen(): readonly Operation[] {
+  const names = operations.map(({ op }) => op).join(', ');
+  try {
+    const pattern = new RegExp(values.only);
+    const found = operations.filter(({ op }) => pattern.test(op));
+    return found.length > 0 ? found : misused(`--only ${values.only}: expected part of ${names}`);
+  } catch {
+    return misused(`--only ${values.only}: expected a pattern, got one that cannot be read`);
+  }
+}
+
+async function measure(
+  wanted: readonly Operation[],
+  setting: Setting,
+  peers: PeerWorker | string,
+): Promise<Row[]> {
   await using own = await Ours.make(setting);
   const players = own.players();
   const sides = wanted.map((of): Side => ({ of, side: 'horoball', player: players[of.own], note: '' }));

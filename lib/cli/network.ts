@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { coded } from '../errors.ts';
+import { shellWord } from '../io/shell.ts';
 import { loadTrained } from '../train/checkpoint.ts';
 import { parseConfig, type RunConfig } from '../train/config.ts';
 import { createEmbedder, newEmbedder } from '../train/construct.ts';
@@ -61,7 +62,7 @@ export async function networkOf(
 async function restore(run: string, embedder: Embedder, config: RunConfig): Promise<void> {
   const file = join(run, 'model.safetensors');
   if (!existsSync(file)) {
-    const message = `${run} has no model.safetensors: its training has not come to an end (horoball train --resume ${run} goes on with it)`;
+    const message = `${run} has no model.safetensors: its training has not come to an end (horoball train --resume ${shellWord(run)} goes on with it)`;
     throw coded('ERR_HOROBALL_RUN', message);
   }
   const { missing } = await loadTrained(file, embedder, config);

@@ -1,4 +1,5 @@
 import { join, relative } from 'node:path';
+import { shellWord } from '../io/shell.ts';
 import type { RunConfig } from '../train/config.ts';
 import { Dashboard } from '../train/dashboard/server.ts';
 import { LiveState } from '../train/dashboard/state.ts';
@@ -142,16 +143,11 @@ function summary(result: TrainResult, config: RunConfig): string {
 function stoppedText({ steps, folder }: TrainResult, { save_every }: RunConfig): string {
   const when = steps === 0 ? 'before the first step' : `after ${steps} step${steps === 1 ? '' : 's'}`;
   if (folder === null) return `Stopped ${when}; nothing was kept.`;
-  if (steps === 0)
-    return `Stopped ${when}. To begin the run again: horoball train --resume ${shellWord(relative('.', folder))}`;
+  const command = `horoball train --resume ${shellWord(relative('.', folder))}`;
+  if (steps === 0) return `Stopped ${when}. To begin the run again: ${command}`;
   if (save_every === null)
     return `Stopped ${when}; the weights were kept, but save_every None leaves nothing to go on from.`;
-  return `Stopped ${when}. To go on: horoball train --resume ${shellWord(relative('.', folder))}`;
-}
-
-/** As it is typed. */
-function shellWord(path: string): string {
-  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
+  return `Stopped ${when}. To go on: ${command}`;
 }
 
 function besideIt(evaluations: readonly EvaluationRow[], baselines: readonly Baseline[]): Baseline[] {

@@ -12,6 +12,7 @@ import {
   unpickle,
 } from './pickle.ts';
 import type { SafeTensor } from './safetensors.ts';
+import { shellWord } from './shell.ts';
 import { gatherStrided, rowMajorStrides } from './strided.ts';
 import { atFile } from './trouble.ts';
 import { StoredZip } from './zip.ts';
@@ -164,8 +165,7 @@ async function checkMagic(handle: FileHandle, path: string): Promise<void> {
 function oldFormat(path: string): string {
   const [from, to] = [path, path.replace(/(\.\w+)?$/, '.zip$&')].map((name) => JSON.stringify(name));
   const line = `import torch; torch.save(torch.load(${from}, map_location="cpu", weights_only=True), ${to})`;
-  const quoted = line.replaceAll("'", "'\\''");
-  return `it is in PyTorch's format from before 1.6; convert it once: python3 -c '${quoted}'`;
+  return `it is in PyTorch's format from before 1.6; convert it once: python3 -c ${shellWord(line)}`;
 }
 
 /** The archive's one folder, which holds `data.pkl`. */

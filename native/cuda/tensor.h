@@ -40,8 +40,9 @@ struct Split {
       const float value = big.x[i], rounded = wmma::__float_to_tf32(value);
       big.x[i] = rounded;
       if (plain) continue;
-      // The tensor core itself leaves the last 13 bits out: half of what the least of the others counts makes
-      // it round, in one instruction instead of four. A NaN stands in `big`.
+      // Tensor cores leave the last 13 bits out, as CUTLASS relies on too (its round_half_ulp_truncate): half
+      // of what the least of the others counts makes that rounding, in one instruction instead of four. A NaN
+      // stands in `big`.
       const float rest = rounded == value ? 0 : value - rounded;  // 0 of infinity
       small.x[i] = __uint_as_float(__float_as_uint(rest) + 0x1000u);
     }
