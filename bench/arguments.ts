@@ -1,13 +1,13 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 
-/** The options of a program, as node:util has them. */
+/** Options of a program, in the format of node:util. */
 export type ParseArgsOptionsConfig = NonNullable<ParseArgsConfig['options']>;
 
 type Values<O extends ParseArgsOptionsConfig> = ReturnType<
   typeof parseArgs<{ options: O; allowNegative: true }>
 >['values'];
 
-/** The command line's options. `--help` prints the text and ends the process; a wrong option ends it with code 2. */
+/** Parses the command line. `--help` prints the text and exits; an invalid option exits with code 2. */
 export function called<O extends ParseArgsOptionsConfig>(help: string, options: O): Values<O> {
   try {
     const { values } = parseArgs({ options, allowNegative: true });
@@ -17,27 +17,28 @@ export function called<O extends ParseArgsOptionsConfig>(help: string, options: 
     }
     return values;
   } catch (error) {
-    return misused((error as Error).message);
+    return usageError((error as Error).message);
   }
 }
 
-/** Ends the process with one sentence and code 2. */
-export function misused(sentence: string): never {
-  process.stderr.write(`${sentence} (--help tells more)\n`);
+/** Prints one sentence and exits with code 2. */
+export function usageError(sentence: string): never {
+  process.stderr.write(`${sentence} (see --help)\n`);
   process.exit(2);
 }
 
-/** A positive whole number. */
+/** A positive integer. */
 export function count(option: string, text: string): number {
   const number = Number(text);
   return Number.isInteger(number) && number > 0
     ? number
-    : misused(`${option}: expected a positive whole number, got ${text}`);
+    : usageError(`${option}: expected a positive integer, got ${text}`);
 }
 
-/** One of a few words. */
+/** One of the given words. */
 export function oneOf<W extends string>(option: string, text: string, words: readonly W[]): W {
   return (
-    words.find((word) => word === text) ?? misused(`${option}: expected ${words.join(' or ')}, got ${text}`)
+    words.find((word) => word === text) ??
+    usageError(`${option}: expected ${words.join(' or ')}, got ${text}`)
   );
 }

@@ -1,4 +1,4 @@
-/** One line of a chart: a time, and what it is. */
+/** One line of a chart: a time and its label. */
 export interface BarItem {
   readonly label: string;
   readonly detail: string;
@@ -8,8 +8,8 @@ export interface BarItem {
 }
 
 /**
- * Dots on a logarithmic axis of milliseconds, as HTML that narrows with the page; whiskers are the spread, as far as the
- * axis goes. No bars: the axis has no zero for them to begin at.
+ * Dots on a logarithmic axis of milliseconds, as HTML that narrows with the page. Whiskers show the spread,
+ * clipped to the axis. Not bars: a logarithmic axis has no zero for them to start from.
  */
 export function barChart(items: readonly BarItem[]): string {
   const values = items.map(({ value }) => value);
@@ -93,7 +93,7 @@ function scale(low: number, high: number, from: number, to: number): (value: num
   return (value) => Math.round(10 * (from + per * Math.log10(Math.max(value, low) / low))) / 10;
 }
 
-/** A power of ten that has to fit beside an axis: 100k. */
+/** A short form of a power of ten, for an axis: 100k. */
 function short(value: number): string {
   if (value >= 1e6) return `${value / 1e6}M`;
   if (value >= 1000) return `${value / 1000}k`;

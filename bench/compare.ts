@@ -1,9 +1,9 @@
-// `npm run bench:compare A.csv B.csv`: what became slower from A to B beyond the noise that both measured, and which
-// ratios to peers a repetition did not give again. Exit code 1 where something is worse.
+// `npm run bench:compare A.csv B.csv`: lists what is slower in B than in A beyond the noise measured in both,
+// and which ratios to peers a repetition did not reproduce. Exits with 1 if something got worse.
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { misused } from './arguments.ts';
+import { usageError } from './arguments.ts';
 import { median } from './measure.ts';
 import { fromCsv, identity, type Results, type Row } from './rows.ts';
 import { number } from './table.ts';
@@ -11,32 +11,32 @@ import { number } from './table.ts';
 const help = `Usage: horoball bench compare A.csv B.csv
        npm run bench:compare A.csv B.csv               in a checkout
 
-What became slower from A to B beyond the noise that both measured (the
-machine's own change, told by the peers, taken out) or takes more memory, and
-which ratios do not agree within their printed spreads. Exit code 1 where a row
-of horoball's is slower, bigger or gone, or a bar is lost. Of two machines only
-the bars are compared.
+Lists what is slower in B than in A beyond the noise measured in both
+(corrected for the machine's own change, estimated from the peers) or takes
+more memory, and ratios that do not agree within their printed spreads. Exits
+with 1 if a horoball row is slower, larger or missing, or misses its target.
+For runs on different machines, compares only the targets.
 `;
 
-/** A row of both runs. */
+/** A row present in both runs. */
 export interface Change {
   readonly row: Row;
-  /** B over A, the machine's own change taken out: above 1 is worse. */
+  /** B over A, corrected for the machine's own change: above 1 is worse. */
   readonly factor: number;
-  /** How far a factor may be from 1 by chance. */
+  /** How far a factor may deviate from 1 by chance. */
   readonly noise: number;
   readonly verdict: 'slower' | 'faster' | 'bigger' | 'same' | 'bar lost' | 'gone';
 }
 
-/** No two runs agree better than this, whatever their spread. */
+/** No two runs agree better than this, regardless of their spread. */
 const leastNoise = 0.03;
-/** What a single call's time may be off by: it has no spread. */
+/** Assumed relative error of a single call's time, which has no spread. */
 const unknownNoise = 0.5;
-/** Peaks of one program differ by a page here and there, small ones by more than that of themselves. */
+/** Memory peaks of one program vary by a few pages, which matters for small peaks. */
 const memoryNoise = 0.1;
 const memoryNoiseMB = 1;
 
-/** Every row of horoball's in A, and every bar. */
+/** Every horoball row in A, and every target. */
 export function compare(a: Results, b: Results): Change[] {
   const after = new Map(b.rows.map((row) => [identity(row), row]));
   const speed = machineFactor(a.rows, after);
@@ -52,7 +52,7 @@ export function compare(a: Results, b: Results): Change[] {
   });
 }
 
-/** Horoball's own, whatever of it was timed. */
+/** horoball's own rows, whichever of them were timed. */
 function isOwn({ side }: Row): boolean {
   return side.startsWith('horoball');
 }
@@ -75,7 +75,7 @@ function judge(before: Row, now: Row, speed: number, lost: boolean): Change {
     if (!isTime) return zero(row.ratioSpread);
     return Number.isNaN(found) ? unknownNoise : found;
   };
-  const isExponent = before.unit === 'exponent'; // of a fit: its bar alone says what is too much
+  const isExponent = before.unit === 'exponent'; // of a fit: judged only by its bar
   const noise = isExponent ? Infinity : Math.max(leastNoise, Math.hypot(spread(before), spread(now)));
   const verdict = lost
     ? 'bar lost'
@@ -91,7 +91,7 @@ function zero(value: number): number {
   return Number.isNaN(value) ? 0 : value;
 }
 
-/** How much slower the peers ran: they did not change, so that is the machine. 1 where none is in both. */
+/** How much slower the peers ran; they did not change, so this is the machine. 1 if no peer is in both runs. */
 function machineFactor(rows: readonly Row[], after: ReadonlyMap<string, Row>): number {
   const factors = rows
     .filter((row) => !isOwn(row) && row.ms > 0)
@@ -100,29 +100,29 @@ function machineFactor(rows: readonly Row[], after: ReadonlyMap<string, Row>): n
   return factors.length < 3 ? 1 : median(factors);
 }
 
-/** Whether a change is one that should stop a merge. */
+/** Whether a change should block a merge. */
 export function isRegression({ verdict }: Change): boolean {
   return verdict !== 'same' && verdict !== 'faster';
 }
 
-/** A ratio of two sides in both runs. */
+/** A ratio of two sides, in both runs. */
 export interface RatioPair {
   readonly row: Row;
   readonly before: number;
   readonly now: number;
-  /** Whether the two differ by no more than the spreads that are printed beside them. */
+  /** Whether the two differ by no more than their printed spreads. */
   readonly agrees: boolean;
 }
 
-/** Every ratio that both runs measured: what a repetition on the same machine must give again. */
+/** Every ratio that both runs measured: a repetition on the same machine must reproduce it. */
 export function ratios(a: Results, b: Results): RatioPair[] {
   const after = new Map(b.rows.map((row) => [identity(row), row]));
   return a.rows.flatMap((row) => {
     const now = after.get(identity(row));
     if (now === undefined || !(row.ratio > 0 && now.ratio > 0)) return [];
-    const room = zero(row.ratioSpread) + zero(now.ratioSpread);
+    const tolerance = zero(row.ratioSpread) + zero(now.ratioSpread);
     const apart = Math.abs(now.ratio - row.ratio) / Math.min(now.ratio, row.ratio);
-    return [{ row: now, before: row.ratio, now: now.ratio, agrees: apart <= room }];
+    return [{ row: now, before: row.ratio, now: now.ratio, agrees: apart <= tolerance }];
   });
 }
 
@@ -137,13 +137,13 @@ function line({ row, factor, noise, verdict }: Change): string {
   return `${verdict.padEnd(8)}  ${named(row)}  ${times}`;
 }
 
-/** A table of results; an unreadable one ends the process with code 2. */
+/** Reads a table of results; exits with code 2 if it is unreadable. */
 async function read(path: string): Promise<Results> {
   try {
     return fromCsv(await readFile(path, 'utf8'));
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    return misused(`${path}: ${code === 'ENOENT' ? 'there is no such file' : message}`);
+    return usageError(`${path}: ${code === 'ENOENT' ? 'no such file' : message}`);
   }
 }
 
@@ -159,21 +159,21 @@ async function main(): Promise<void> {
     return;
   }
   if (a === undefined || b === undefined) {
-    misused('Give two tables of results: npm run bench:compare A.csv B.csv');
+    usageError('expected two tables of results: npm run bench:compare A.csv B.csv');
   }
   const [before, now] = await Promise.all([a, b].map(read));
   if (before!.about['machine'] !== now!.about['machine']) {
-    process.stderr.write('The two runs are of different machines: only their bars can be compared.\n');
+    process.stderr.write('The two runs are from different machines: only their targets can be compared.\n');
   }
   const changes = compare(before!, now!);
   for (const change of changes) if (change.verdict !== 'same') process.stdout.write(`${line(change)}\n`);
   const pairs = ratios(before!, now!);
-  const strays = pairs.filter(({ agrees }) => !agrees);
-  for (const { row, before: was, now: is } of strays) {
+  const mismatches = pairs.filter(({ agrees }) => !agrees);
+  for (const { row, before: was, now: is } of mismatches) {
     process.stdout.write(`ratio     ${named(row)}  ${number(was)} became ${number(is)}\n`);
   }
   const count = changes.filter(isRegression).length;
-  const agreeing = pairs.length - strays.length;
+  const agreeing = pairs.length - mismatches.length;
   process.stdout.write(`${agreeing} of ${pairs.length} ratios agree within their spreads.\n`);
   process.stdout.write(`${changes.length} rows compared, ${count} worse.\n`);
   if (count > 0) process.exitCode = 1;

@@ -1,7 +1,7 @@
 // `npm run bench:counts [-- --update]`: instructions of the hot kernels on fixed inputs at the AVX2 level, counted by
-// valgrind. The steady figure for CI: times wander with the machine, the same binary executes the same instructions.
-// Fewer instructions are not always less time, so that a rise is a question and not yet a fault: a change that is
-// faster in `npm run bench` and needs more of them updates the file, with a sentence in its commit.
+// valgrind. This figure is stable in CI: times vary with the machine, but the same binary executes the same instructions.
+// Fewer instructions do not always mean less time, so an increase is a question, not a fault. A change that is
+// faster in `npm run bench` but executes more instructions updates the file and explains it in the commit message.
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -16,17 +16,17 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 const baselineFile = join(root, 'native', 'test', 'counts.json');
 const level = 'avx2';
 
-/** Instructions of every kernel, and what they depend on besides the source. */
+/** Instruction counts of every kernel, and what they depend on besides the source. */
 export interface Counts {
-  /** Of the compiler, as `gcc 12`: another one makes other code. */
+  /** Compiler and major version, such as `gcc 12`; other compilers generate other code. */
   readonly compiler: string;
   readonly level: string;
-  /** By how much a count may rise, relative to the baseline's. */
+  /** Allowed increase of a count relative to the baseline. */
   readonly tolerance: number;
   readonly kernels: Readonly<Record<string, number>>;
 }
 
-/** One kernel against the baseline. */
+/** One kernel compared with the baseline. */
 export interface CountChange {
   readonly name: string;
   readonly before: number;
@@ -34,7 +34,7 @@ export interface CountChange {
   readonly verdict: 'same' | 'more' | 'fewer' | 'new' | 'gone';
 }
 
-/** Every kernel of either side. */
+/** Every kernel on either side. */
 export function compareCounts(before: Counts, now: Counts['kernels']): CountChange[] {
   const names = new Set([...Object.keys(before.kernels), ...Object.keys(now)]);
   return [...names].map((name) => {
@@ -50,7 +50,7 @@ function judge(before: number, now: number, tolerance: number): CountChange['ver
   return now < before * (1 - tolerance) ? 'fewer' : 'same';
 }
 
-/** Whether a change asks for a look: a kernel that costs more, or one that the baseline and the program disagree on. */
+/** Whether a change needs attention: a kernel that costs more, or one that is missing on either side. */
 export function isCostlier({ verdict }: CountChange): boolean {
   return verdict === 'more' || verdict === 'new' || verdict === 'gone';
 }
@@ -60,7 +60,7 @@ export async function baseline(): Promise<Counts> {
   return JSON.parse(await readFile(baselineFile, 'utf8')) as Counts;
 }
 
-/** The first line that a program says of itself; undefined where it is not installed. */
+/** The first line of a program's version output; undefined if it is not installed. */
 async function says(program: string, ...args: string[]): Promise<string | undefined> {
   try {
     return (await execute(program, args)).stdout.split('\n')[0];
@@ -69,21 +69,21 @@ async function says(program: string, ...args: string[]): Promise<string | undefi
   }
 }
 
-/** Why instructions can't be counted here, or undefined. */
+/** Why instructions cannot be counted on this machine, or undefined. */
 export async function whyNotCounted(): Promise<string | undefined> {
-  if (process.platform !== 'linux' || process.arch !== 'x64') return 'counted on Linux on x64 only';
-  if (!existsSync(join(root, 'build'))) return 'the harness is of a checkout that has been built';
+  if (process.platform !== 'linux' || process.arch !== 'x64') return 'counting requires Linux on x64';
+  if (!existsSync(join(root, 'build'))) return 'counting requires a checkout that has been built';
   if ((await says('valgrind', '--version')) === undefined) return 'valgrind is not installed';
   const flags = await readFile('/proc/cpuinfo', 'utf8');
   return /\bavx2\b/.test(flags) ? undefined : 'this processor lacks AVX2';
 }
 
-/** Builds the harness from the objects of the core and counts; `compiler` is that of the build. */
+/** Builds the harness from the core's object files and counts; `compiler` is the build's compiler. */
 export async function countAll(): Promise<Pick<Counts, 'compiler' | 'kernels'>> {
   await execute('cmake', ['--build', join(root, 'build'), '--target', 'kernels']);
   const folder = await mkdtemp(join(tmpdir(), 'horoball-counts-'));
   try {
-    // Every kernel is one call of `measured`, and every call fills one file: `out.1`, `out.2`, ...
+    // Each kernel is one call of `measured`, and each call writes one file: `out.1`, `out.2`, ...
     const out = join(folder, 'out');
     const options = ['--toggle-collect=measured', '--dump-after=measured', `--callgrind-out-file=${out}`];
     const harness = join(root, 'build', 'kernels');
@@ -99,7 +99,7 @@ export async function countAll(): Promise<Pick<Counts, 'compiler' | 'kernels'>> 
 
 async function total(file: string): Promise<number> {
   const found = /^totals: (\d+)/m.exec(await readFile(file, 'utf8'))?.[1];
-  if (found === undefined) throw new Error(`callgrind left no total in ${file}`);
+  if (found === undefined) throw new Error(`callgrind wrote no total to ${file}`);
   return Number(found);
 }
 
@@ -112,11 +112,11 @@ function line({ name, before, now, verdict }: CountChange): string {
 const help = `Usage: horoball bench counts [--update]
        npm run bench:counts [-- --update]              in a checkout
 
-Instructions of the hot kernels on fixed inputs at the ${level} level, under
-valgrind, against native/test/counts.json. Exit code 1 where one needs more than
-the tolerance above the baseline.
+Counts the instructions of the hot kernels on fixed inputs at the ${level} level
+with valgrind, and compares them with native/test/counts.json. Exits with 1 if
+a count exceeds the baseline by more than the tolerance.
 
-  --update   makes today's counts the baseline
+  --update   replaces the baseline with the new counts
 `;
 
 async function main(): Promise<void> {
@@ -138,11 +138,11 @@ async function main(): Promise<void> {
     const made: Counts = { compiler, level, tolerance: before.tolerance, kernels };
     await writeFile(baselineFile, `${JSON.stringify(made, undefined, 2)}\n`);
   } else if (compiler !== before.compiler) {
-    process.stdout.write('Another compiler than the baseline: not judged.\n');
+    process.stdout.write('Counts are not compared: the baseline was made with another compiler.\n');
   } else if (changes.some(isCostlier)) {
     const percent = 100 * before.tolerance;
     process.stdout.write(
-      `More than ${percent} % above the baseline; if meant, npm run bench:counts -- --update\n`,
+      `More than ${percent}% above the baseline. If intended, run npm run bench:counts -- --update.\n`,
     );
     process.exitCode = 1;
   }

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { honestMalloc } from './memory.ts';
 
-/** Runs a module in a process that nothing has grown or warmed; gives the JSON that it prints. */
+/** Runs a module in a fresh process and returns the JSON that it prints. */
 export async function elsewhere<T>(module: string, ...args: readonly (string | number)[]): Promise<T> {
   const { stdout } = await promisify(execFile)(
     process.execPath,
@@ -13,7 +13,7 @@ export async function elsewhere<T>(module: string, ...args: readonly (string | n
   return JSON.parse(stdout) as T;
 }
 
-/** The arguments, where a module is such a process's program; undefined where it is imported. */
+/** The arguments if the module is the program of such a process; undefined if it is imported. */
 export function asProgram(module: string): string[] | undefined {
   const [, script, ...args] = process.argv;
   return script === fileURLToPath(module) ? args : undefined;

@@ -1,13 +1,13 @@
-// The training steps of `npm run bench:gpu`: pictures as bytes on the host, sent to the device while the step before
-// computes. A JSON object a line, as native/test/gpu_bench.cu prints them.
-// node dist/bench/gpu-train.js [device] [pictures at most]
+// The training steps of `npm run bench:gpu`: images are bytes on the host, sent to the device while the previous step
+// computes. Prints one JSON object per line, like native/test/gpu_bench.cu.
+// node dist/bench/gpu-train.js [device] [largest batch size]
 import {
   AdamW,
   Batch,
   Embedder,
   HybridLoss,
   type Precision,
-  type ViTConfig,
+  type SquareViT,
   vitConfigs,
 } from '../lib/train/index.ts';
 import { median } from './measure.ts';
@@ -17,7 +17,7 @@ const [device = 'cuda', most = '1000000'] = process.argv.slice(2);
 const [views, dim] = [2, 128];
 const [warmUps, measured] = [3, 12];
 
-/** As bench/peers/gpu.py has them. */
+/** The same as in bench/peers/gpu.py. */
 const steps: readonly (readonly [model: keyof typeof vitConfigs, precision: Precision, batch: number])[] =
   Number(most) > 64
     ? [
@@ -27,14 +27,14 @@ const steps: readonly (readonly [model: keyof typeof vitConfigs, precision: Prec
       ]
     : [['vit_nano', 'float32', Number(most)]];
 
-/** Forward and twice that backward, of the products in the blocks of a whole network: what its peers do. */
-function flops({ imgSize, patchSize, embedDim: width, depth }: ViTConfig, pictures: number): number {
+/** Operations of the matrix products in the blocks of the full network: forward, and twice that backward, as the peers count. */
+function flops({ imgSize, patchSize, embedDim: width, depth }: SquareViT, images: number): number {
   const tokens = (imgSize / patchSize) ** 2 + 1;
-  return 3 * 2 * pictures * depth * tokens * width * (12 * width + 2 * tokens);
+  return 3 * 2 * images * depth * tokens * width * (12 * width + 2 * tokens);
 }
 
-/** The median of some steps' milliseconds. */
-async function time(model: ViTConfig, precision: Precision, batch: number): Promise<number> {
+/** The median time of several steps, in milliseconds. */
+async function time(model: SquareViT, precision: Precision, batch: number): Promise<number> {
   const head = { head: 'hypmix', dim, clipR: 2.3, c: lossSettings.c } as const;
   const options = { model, ...head, seed: 0, device: device as 'cuda', freezePatchEmbed: true, precision };
   using embedder = await Embedder.create(options);

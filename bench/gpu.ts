@@ -1,12 +1,12 @@
-// `npm run bench:gpu`: builds the kernels for the GPU that is here and the training addon for python3's torch, runs
-// their tests, then times them beside their peers in one run. Rows are written to the file as they come, so that a run
-// that is cut short leaves what it has; the table comes last.
+// `npm run bench:gpu`: builds the kernels for the GPU of this machine and the training addon for python3's torch, runs a
+// smoke test and the tests, then times kernels and training steps beside their peers. Each stage has a time limit, and a
+// failed stage does not stop the others. Rows are written as they arrive, so an interrupted run keeps what it has.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { called, misused } from './arguments.ts';
+import { called, usageError } from './arguments.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -31,26 +31,38 @@ const configure = ['-S', root, '-B', build, release, '-DCMAKE_BUILD_TYPE=Release
 
 type Command = readonly [string, ...string[]];
 
-/** One file at a time: one of them fills the device. */
+/** One file at a time, because a single one fills the device. */
 const ava = ['node_modules/ava/entrypoints/cli.mjs', '--concurrency=1', '--timeout=5m'];
 
-/** What is done, in this order. */
-const stages: Readonly<Record<string, readonly Command[]>> = {
-  build: [
+interface Stage {
+  readonly commands: readonly Command[];
+  /** A stage that takes longer is stopped; the rows it has written are kept. */
+  readonly limitSeconds: number;
+}
+const stage = (limitSeconds: number, ...commands: Command[]): Stage => ({ commands, limitSeconds });
+const kernels = join(build, 'gpu_bench');
+
+/** The stages, the most valuable first. */
+const stages: Readonly<Record<string, Stage>> = {
+  build: stage(
+    240,
     ['cmake', ...configure, '-DHOROBALL_CUDA_ARCHITECTURES=AUTO'],
     ['cmake', '--build', build, '--parallel', '--target', 'core', 'gpu_bench'],
     [node, 'dist/lib/cli/main.js', 'setup'],
-  ],
-  tests: [[node, ...ava, 'dist/test/gpu/*.test.js']],
-  kernels: [[join(build, 'gpu_bench')]],
-  training: [[node, 'dist/bench/gpu-train.js']],
-  'peers of the kernels': [[python, peers, 'kernels']],
-  'peers of the training': [[python, peers, 'training']],
+  ),
+  smoke: stage(60, [node, 'dist/bench/gpu-smoke.js']),
+  tests: stage(240, [node, ...ava, 'dist/test/gpu/*.test.js']),
+  kernels: stage(60, [kernels, 'usual']),
+  'peers of the kernels': stage(120, [python, peers, 'kernels']),
+  training: stage(120, [node, 'dist/bench/gpu-train.js']),
+  'several ranks': stage(120, [node, 'dist/bench/gpu-group.js']),
+  'peers of the training': stage(240, [python, peers, 'training']),
+  large: stage(180, [kernels, 'large']),
 };
 
 const help = `npm run bench:gpu -- [options], on a machine without npm bench/gpu.sh [options]
   --only PATTERN  stages whose name matches: ${Object.keys(stages).join(', ')} (default: all)
-  --out FOLDER    where the rows go (default: bench/rows)
+  --out FOLDER    folder for the rows (default: bench/rows)
 `;
 const values = called(help, {
   help: { type: 'boolean' },
@@ -72,31 +84,35 @@ function gpu(): { device: string; driver: string } {
   return { device, driver };
 }
 
-/** The bundle says which commit it was packed from, for a copy that is no checkout. */
+/** In a copy that is not a checkout, the bundle records the commit it was packed from. */
 function commitHere(): string {
   const note = join(root, '.gpu/commit');
   if (!existsSync(join(root, '.git')) && existsSync(note)) return readFileSync(note, 'utf8').trim();
   return ask('git', ['rev-parse', '--short', 'HEAD']).trim();
 }
 
-/** Hears of each row on stdout; all else that a command prints is shown. Rejects where it fails. */
-async function run([command, ...args]: Command, onRow: (row: Line) => void): Promise<void> {
-  // The training addon is built for the torch that its peers run on.
+/** Passes each row on stdout to `onRow` and prints everything else. Rejects if the command fails or is still running at `end`. */
+async function run([command, ...args]: Command, end: number, onRow: (row: Line) => void): Promise<void> {
+  // The training addon is built for the torch that its peers use.
   const env = { ...process.env, LIBTORCH_USE_PYTORCH: '1' };
   const child: ChildProcess = spawn(command, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'inherit'] });
-  const ended = new Promise<string>((settle) => {
-    child.on('error', (error) => settle(error.message));
-    child.on('close', (code, signal) => settle(code === 0 ? '' : `ended with ${signal ?? code}`));
+  const ended = new Promise<string>((resolve) => {
+    child.on('error', (error) => resolve(error.message));
+    child.on('close', (code, signal) => resolve(code === 0 ? '' : `ended with ${signal ?? code}`));
   });
+  const limit = setTimeout(() => child.kill('SIGKILL'), Math.max(1, end - performance.now()));
   for await (const line of createInterface({ input: child.stdout! })) {
     if (line.startsWith('{')) onRow(JSON.parse(line) as Line);
     else process.stdout.write(`${line}\n`);
   }
   const fault = await ended;
+  clearTimeout(limit);
+  if (performance.now() >= end)
+    throw new Error(`${[command, ...args].join(' ')}: exceeded the time limit of its stage`);
   if (fault !== '') throw new Error(`${[command, ...args].join(' ')}: ${fault}`);
 }
 
-/** The rows of a run, in a file that is whole after each. */
+/** Writes the rows of a run, as a complete file after each. */
 class Rows {
   readonly timings: Timing[] = [];
   readonly about: Record<string, string>;
@@ -120,7 +136,7 @@ class Rows {
     writeFileSync(this.file, `${csv.join('\n')}\n`);
   }
 
-  /** One line a timing; `ratio` is its time over horoball's at the same shape. */
+  /** One line per timing; `ratio` is its time divided by horoball's for the same shape. */
   table(): string {
     const rows = this.timings.map(({ side, op, shape, ms, gflops }) => {
       const own = this.timings.find((r) => r.side === 'horoball' && r.op === op && r.shape === shape);
@@ -136,18 +152,19 @@ class Rows {
 async function main(): Promise<void> {
   const wanted = Object.entries(stages).filter(([name]) => new RegExp(values.only).test(name));
   if (wanted.length === 0)
-    misused(`--only: expected a part of ${Object.keys(stages).join(', ')}, got ${values.only}`);
+    usageError(`--only: expected a part of ${Object.keys(stages).join(', ')}, got ${values.only}`);
   const { device, driver } = gpu();
   const commit = commitHere();
   const about = { device, driver, commit, date: new Date().toISOString(), torch: 'not measured' };
   const rows = new Rows(about, resolve(root, values.out));
   const failed: string[] = [];
-  for (const [name, commands] of wanted) {
+  for (const [name, { commands, limitSeconds }] of wanted) {
     const begin = performance.now();
+    const end = begin + 1000 * limitSeconds;
     try {
-      for (const command of commands) await run(command, (row) => rows.add(row));
+      for (const command of commands) await run(command, end, (row) => rows.add(row));
     } catch (error) {
-      failed.push((error as Error).message); // the other stages may do
+      failed.push((error as Error).message); // the other stages still run
     }
     process.stdout.write(`-- ${name}: ${((performance.now() - begin) / 1000).toFixed(0)} s\n`);
   }

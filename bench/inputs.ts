@@ -1,9 +1,9 @@
 import { type Matrix, matrix, type Reals } from '../lib/index.ts';
 
-/** Element types by the names that both sides use. */
+/** Element types by the names that both processes use. */
 export type Type = 'float32' | 'float64';
 
-/** Uniform numbers in [0, 1), the same for a seed on every machine (mulberry32). */
+/** Uniform numbers in [0, 1), reproducible from the seed on every machine (mulberry32). */
 export function uniform(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -25,11 +25,11 @@ export function reals(type: Type, length: number): Reals {
   return type === 'float32' ? new Float32Array(length) : new Float64Array(length);
 }
 
-/** Classes that look alike stand in groups of this many. */
+/** Number of similar classes per group. */
 const groupSize = 10;
 
 /**
- * Unit rows in classes of `views`, as a head gives them early in training: cosine about 0.5 within a class, 0.42
+ * Unit rows in classes of `views`, similar to a head's output early in training: cosine about 0.5 within a class, 0.42
  * with the other classes of its group (the hard negatives), 0 with the rest.
  */
 export function unitRows(rows: number, dim: number, views: number, seed: number, type: Type): Matrix {
@@ -46,7 +46,7 @@ export function unitRows(rows: number, dim: number, views: number, seed: number,
   return matrix(data, rows, dim);
 }
 
-/** Points of the ball in the rows' directions; tangent norms from 0.5 to 2.3, as behind a clipped untied head. */
+/** Points of the ball in the rows' directions, with tangent norms from 0.5 to 2.3 as after a clipped untied head. */
 export function ballPoints(directions: Matrix, c: number, seed: number): Matrix {
   const next = uniform(seed);
   const { rows, cols } = directions;
@@ -58,7 +58,7 @@ export function ballPoints(directions: Matrix, c: number, seed: number): Matrix 
   return matrix(data, rows, cols);
 }
 
-/** Every row moved by about `by` of its own length: points whose partner is very near. */
+/** Every row moved by about `by` times its length: points with a near-duplicate. */
 export function nearby(points: Matrix, by: number, seed: number): Matrix {
   const next = normal(seed);
   const { rows, cols } = points;

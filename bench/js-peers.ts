@@ -1,5 +1,5 @@
-// What a Node program would use without horoball: plain loops, simsimd pair by pair, tfjs (wasm), usearch's exact
-// search. The packages are optional: `npm run bench:peers` installs them, pinned, in bench/peers; `--js DIR` names another
+// What a Node program would use without horoball: plain loops, simsimd per pair, tfjs (wasm), usearch's exact
+// search. The packages are optional: `npm run bench:peers` installs pinned versions in bench/peers; `--js DIR` names another
 // folder whose node_modules has them.
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import type { Matrix } from '../lib/index.ts';
 
 type Distance = (a: Float32Array, b: Float32Array) => number;
 
-/** The few calls of each package that are used. */
+/** The functions used from each package. */
 interface Simsimd {
   sqeuclidean: Distance;
 }
@@ -46,14 +46,14 @@ interface Tfjs {
   setBackend(name: string): Promise<boolean>;
 }
 
-/** A package, or the reason why it is not here. */
+/** A package, or the reason why it is not available. */
 export interface JsPeers {
   readonly simsimd: Simsimd | string;
   readonly usearch: Usearch | string;
   readonly tfjs: Tfjs | string;
 }
 
-/** None of them, for processes that only need the suites' own sides. */
+/** No packages, for processes that only need horoball's own sides. */
 export const noJsPeers: JsPeers = { simsimd: 'not loaded', usearch: 'not loaded', tfjs: 'not loaded' };
 
 /** Loads what is installed in a folder. */
@@ -73,13 +73,13 @@ export async function loadJsPeers(folder: string): Promise<JsPeers> {
   return { simsimd: load('simsimd'), usearch: load('usearch'), tfjs };
 }
 
-/** The package, or an error with the reason; the row of its side then says it. */
+/** Returns the package, or throws the reason, which is then shown in its row. */
 export function needed<P extends object>(peer: P | string): P {
   if (typeof peer === 'string') throw new Error(peer);
   return peer;
 }
 
-/** Every Poincare distance by nested loops, as one would write it. */
+/** Every Poincaré distance by straightforward nested loops. */
 export function plainDistances(x: Matrix, y: Matrix, c: number, out: Float32Array): Float32Array {
   return eachPair(x, y, c, out, (a, b) => {
     let sum = 0;
@@ -91,7 +91,7 @@ export function plainDistances(x: Matrix, y: Matrix, c: number, out: Float32Arra
   });
 }
 
-/** The same with simsimd's squared distance for every pair. */
+/** The same with simsimd's squared distance per pair. */
 export function simsimdDistances(
   simsimd: Simsimd,
   x: Matrix,
@@ -129,10 +129,10 @@ export function tfjsDistances(tf: Tfjs, x: Matrix, y: Matrix, c: number): Float3
       .add(b2)
       .sub(tf.matMul(a!, b!, false, true).mul(2))
       .maximum(0);
-    const room = a2.mul(-c).add(1).mul(b2.mul(-c).add(1));
+    const denominator = a2.mul(-c).add(1).mul(b2.mul(-c).add(1));
     return s
       .mul(c)
-      .div(room)
+      .div(denominator)
       .sqrt()
       .asinh()
       .mul(2 / Math.sqrt(c))
@@ -140,7 +140,7 @@ export function tfjsDistances(tf: Tfjs, x: Matrix, y: Matrix, c: number): Float3
   });
 }
 
-/** usearch's exact search by squared Euclidean distance: the gallery row of every place. */
+/** usearch's exact search by squared Euclidean distance: the gallery row at each rank. */
 export function usearchSearch(
   usearch: Usearch,
   queries: Matrix,

@@ -1,5 +1,5 @@
-// What has a limit of its own and no peer: how long loading takes, and a whole SOP test set evaluated.
-// `limits.js THREADS 'Recall@1 to @1000'` is the latter in a process of its own.
+// Measurements with a fixed limit instead of a peer: loading time, and the evaluation of a full SOP test set.
+// `limits.js THREADS 'Recall@1 to @1000'` runs the latter in a separate process.
 import { execFile } from 'node:child_process';
 import { stat } from 'node:fs/promises';
 import { performance } from 'node:perf_hooks';
@@ -34,7 +34,7 @@ export async function measureLoading(threads: number): Promise<Row[]> {
   return [...rows, row({ ...known, op: 'core.node, size', value, unit: 'MB' })];
 }
 
-/** The file that the package loads its core from, asked in a process that has no peers' addons beside it. */
+/** The file from which the package loads its core, queried in a process without other addons. */
 async function coreOf(index: string): Promise<string> {
   const file = await printedBy(`(await import(${JSON.stringify(index)})).coreInfo();
     console.log(process.report.getReport().sharedObjects.find((name) => name.endsWith('.node')));`);
@@ -72,11 +72,11 @@ interface Evaluation {
   readonly bytes: number | null;
 }
 
-/** What is asked for: the nearest rows alone, or what is published for the data set. */
+/** The requested metrics: only the nearest row, or everything published for the data set. */
 const protocols = { 'Recall@1': [1], 'Recall@1 to @1000': [1, 10, 100, 1000] } as const;
 type Protocol = keyof typeof protocols;
 
-/** Recall, R-Precision and MAP@R of 60,502 rows, once for each protocol. */
+/** Recall, R-Precision and MAP@R of 60,502 rows, once per protocol. */
 export async function measureEvaluation(threads: number): Promise<Row[]> {
   const rows: Row[] = [];
   for (const protocol of Object.keys(protocols) as Protocol[])

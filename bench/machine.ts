@@ -10,11 +10,11 @@ export const root: string = fileURLToPath(new URL('../..', import.meta.url));
 /** Whether results belong to a commit. */
 export const isCheckout: boolean = existsSync(join(root, '.git'));
 
-/** What a committed figure depends on. */
+/** Everything that a committed figure depends on. */
 export interface Machine {
-  /** Processor and cores, fit for a file name: `amd-epyc-x2`. */
+  /** CPU model and cores as a file name: `amd-epyc-x2`. */
   readonly name: string;
-  /** Commit, with `-dirty` where the tree differs from it; the version of an installed package. */
+  /** Commit, with `-dirty` if the tree differs from it; the version if this is an installed package. */
   readonly commit: string;
   readonly date: string;
   readonly node: string;

@@ -1,54 +1,54 @@
-// Timing in alternation. tinybench and mitata were not used: they time one task after the other, and a ratio between
-// two processes holds only when both take turns within milliseconds of each other.
+// Alternating timing. tinybench and mitata are not used because they time one task after the other; a ratio between
+// two processes is only valid if both alternate within milliseconds.
 import { performance } from 'node:perf_hooks';
 import { setTimeout } from 'node:timers/promises';
 
-/** Something that can be called for about `budgetMs` and says how many ms single calls took. */
-export interface Player {
-  /** @param least - calls to make whatever the budget; default 1 */
+/** A side that runs for about `budgetMs` and returns the milliseconds of single calls. */
+export interface TimedSide {
+  /** @param least - minimum number of calls, regardless of the budget; default 1 */
   sample(budgetMs: number, least?: number): number[] | Promise<number[]>;
 }
 
-/** One number a round, undefined where the side sat out. */
+/** One number per round, undefined if the side skipped it. */
 export type Rounds = readonly (number | undefined)[];
 
-/** A median, and how far another run's may be from it. */
+/** A median, and how far the median of another run may deviate. */
 export interface Figure {
   readonly median: number;
   /** Half the distance between the 10th and 90th percentiles, relative to the median. */
   readonly slack: number;
-  /** The same, widened for what few rounds do not show; NaN of one round, which shows nothing. */
+  /** The same, widened for the uncertainty of few rounds; NaN for a single round. */
   readonly spread: number;
 }
 
-/** Student's 99.5 % quantile for 2, 3, ... values over the normal 97.5 % one: what 99 of 100 runs should find. */
+/** Student's 99.5% quantile for 2, 3, ... values over the normal 97.5% quantile: covers 99 of 100 runs. */
 const widening = [32.5, 5.06, 2.98, 2.35, 2.06, 1.89, 1.79, 1.71, 1.66, 1.62, 1.58, 1.56, 1.54, 1.52, 1.5];
 
 /** How long and how often. */
 export interface Plan {
-  /** Turns of a fast side. */
+  /** Rounds of a fast side. */
   readonly rounds: number;
-  /** Turns of a side whose single call takes longer than `slowMs`. */
+  /** Rounds of a side whose single call takes longer than `slowMs`. */
   readonly slowRounds: number;
   readonly slowMs: number;
-  /** Milliseconds of a turn. */
+  /** Milliseconds per round. */
   readonly turnMs: number;
-  /** Pause before a turn, in which the other side's spinning threads go to sleep. */
+  /** Pause before a round, during which the other side's spinning threads go to sleep. */
   readonly settleMs: number;
 }
 
 export const standard: Plan = { rounds: 9, slowRounds: 3, slowMs: 120, turnMs: 25, settleMs: 4 };
 
-/** What a turn reads: the wall's clock, or (for one thread on a busy machine) the processor time of the process. */
+/** The clock: wall time or, for one thread on a busy machine, CPU time of the process. */
 export type Clock = 'wall' | 'cpu';
 
-/** Milliseconds since some moment, and the shortest stretch worth reading off. */
+/** Milliseconds since an arbitrary start, and the shortest interval it can resolve. */
 const clocks: Record<Clock, { readonly now: () => number; readonly grainMs: number }> = {
   wall: { now: () => performance.now(), grainMs: 0.05 },
   cpu: { now: processorMs, grainMs: 1 },
 };
 
-/** Reads a clock, in milliseconds since some moment. */
+/** Reads a clock, in milliseconds since an arbitrary start. */
 export function clockOf(clock: Clock): () => number {
   return clocks[clock].now;
 }
@@ -58,8 +58,8 @@ function processorMs(): number {
   return (user + system) / 1000;
 }
 
-/** A player in this process. Calls shorter than the clock's grain are timed several at once. */
-export function local(run: () => unknown, clock: Clock = 'wall'): Player {
+/** A side in this process. Calls shorter than the clock's resolution are timed in groups. */
+export function local(run: () => unknown, clock: Clock = 'wall'): TimedSide {
   const { now, grainMs } = clocks[clock];
   const elapsed = (calls: number) => {
     const start = now();
@@ -80,38 +80,57 @@ export function local(run: () => unknown, clock: Clock = 'wall'): Player {
   };
 }
 
-/** A call of so many times `slowMs` is not taken for a fast one that had to wake up: it is a round already. */
+/** A call longer than this multiple of `slowMs` cannot be a fast call with a cold start, so it counts as a round. */
 const verySlow = 3;
 
-/** Lets the sides take turns, forward and backward by turns; gives each side's rounds. */
-export async function alternate(players: readonly Player[], plan: Plan = standard): Promise<Rounds[]> {
+/** How a caller follows an alternation, or ends it early. */
+export interface Following {
+  /** Called before each call of a side, also while warming up (`round` is 0 then). */
+  readonly onTurn?: (turn: { side: number; round: number; rounds: number }) => void;
+  /** Called after each round with what has been measured so far. */
+  readonly onRound?: (rounds: readonly Rounds[]) => void | Promise<void>;
+  /** Ends the alternation after the current call; what has been measured is returned. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Runs the sides in alternation, in forward and reverse order, and returns each side's rounds. */
+export async function alternate(
+  timedSides: readonly TimedSide[],
+  plan: Plan = standard,
+  { onTurn, onRound, signal }: Following = {},
+): Promise<Rounds[]> {
   const strides: number[] = [];
   const results: (number | undefined)[][] = [];
-  for (const player of players) {
-    const warm = median(await player.sample(0));
-    // Whoever takes long has been called before, when its answer was checked (but for plans in which all are slow).
+  for (const [side, timed] of timedSides.entries()) {
+    if (signal?.aborted) return timedSides.map((_, i) => results[i] ?? []);
+    onTurn?.({ side, round: 0, rounds: plan.rounds });
+    const warm = median(await timed.sample(0));
+    // Slow sides are warm already from the check of their answer, unless all sides of the plan are slow.
     const isSlow = plan.slowMs > 0 && warm >= verySlow * plan.slowMs;
-    const again = warm >= plan.slowMs && !isSlow ? median(await player.sample(0)) : warm;
+    const again = warm >= plan.slowMs && !isSlow ? median(await timed.sample(0)) : warm;
     strides.push(again < plan.slowMs ? 1 : Math.floor((plan.rounds - 1) / (plan.slowRounds - 1)));
     results.push(isSlow ? [warm] : []);
   }
   for (let round = 0; round < plan.rounds; ++round) {
-    const order = players.map((_, i) => (round % 2 === 0 ? i : players.length - 1 - i));
+    const order = timedSides.map((_, i) => (round % 2 === 0 ? i : timedSides.length - 1 - i));
     for (const i of order) {
       if (round % strides[i]! !== 0 || results[i]![round] !== undefined) continue;
+      if (signal?.aborted) return results;
+      onTurn?.({ side: i, round: round + 1, rounds: plan.rounds });
       await setTimeout(plan.settleMs);
-      results[i]![round] = steady(await players[i]!.sample(plan.turnMs));
+      results[i]![round] = steady(await timedSides[i]!.sample(plan.turnMs));
     }
+    await onRound?.(results);
   }
   return results;
 }
 
-/** The median of a turn; its first call woke threads and caches. */
+/** The median of a round; its first call warmed threads and caches. */
 function steady(times: readonly number[]): number {
   return median(times.length > 2 ? times.slice(1) : times);
 }
 
-/** Median and spreads of what was measured. */
+/** Median and spreads of the measured values. */
 export function figure(rounds: Rounds): Figure {
   const values = rounds.filter((value) => value !== undefined);
   const middle = quantile(values, 0.5);
@@ -120,7 +139,7 @@ export function figure(rounds: Rounds): Figure {
   return { median: middle, slack, spread: slack * widened };
 }
 
-/** `a / b` round by round, where both played. */
+/** `a / b` per round, for rounds that both sides took. */
 export function ratio(a: Rounds, b: Rounds): Figure {
   return figure(
     a.map((value, round) => {
@@ -134,7 +153,7 @@ export function median(values: readonly number[]): number {
   return quantile(values, 0.5);
 }
 
-/** Linear interpolation between order statistics; NaN of nothing. */
+/** Linear interpolation between order statistics; NaN for an empty list. */
 export function quantile(values: readonly number[], at: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   const place = at * (sorted.length - 1);

@@ -1,10 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 
-/** Bytes above what the process held before the call; NaN where the system does not tell. */
+/** Bytes above what the process held before the call; NaN if the system does not report it. */
 export async function peakBytes(run: () => unknown): Promise<number> {
   try {
-    // What making the inputs left behind must be gone, or its going would hide what the call takes.
+    // Garbage from making the inputs must be collected first; otherwise its release would hide what the call allocates.
     for (let turn = 0; turn < 3; ++turn) {
       globalThis.gc?.();
       await setTimeout(50);
@@ -24,5 +24,5 @@ function status(field: string): number {
   return Number(found?.[1]) * 1024;
 }
 
-/** A fixed threshold makes glibc map and unmap every large block; a kept one would serve the call unseen. */
+/** A fixed threshold makes glibc map and unmap every large block; a cached block would serve the call unnoticed. */
 export const honestMalloc = { MALLOC_MMAP_THRESHOLD_: '65536' };

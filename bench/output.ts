@@ -6,26 +6,26 @@ import type { PeerWorker } from './peers/client.ts';
 import { type Results, toCsv } from './rows.ts';
 import { table } from './table.ts';
 
-/** How a program is told where its results go. */
+/** Options for where results are written. */
 export const outputOptions = {
   json: { type: 'boolean', default: false },
   out: { type: 'string', default: (isCheckout ? join(root, 'bench', 'rows') : 'horoball-bench') as string },
 } as const;
 
-/** What the results of a run depend on; `peers` are the Python process or the reason that there is none. */
+/** Everything that the results of a run depend on; `peers` is the Python process, or the reason it is unavailable. */
 export function origin(threads: number, peers: PeerWorker | string): Record<string, string> {
   const { name, commit, date, node } = machine();
   const versions = typeof peers === 'string' ? peers : Object.entries(peers.versions).flat().join(' ');
   return { machine: name, commit, date, node, threads: String(threads), peers: versions };
 }
 
-/** The files of a run's results. A run that measures something else, or a part, has a word for it in their name. */
+/** The result files of a run. If a run measures only part of the suites, the file name says so. */
 export class Output {
   readonly #folder: string;
   readonly #kind: readonly string[];
   readonly #json: boolean;
 
-  /** @param kind - words for the name; empty ones are left out */
+  /** @param kind - words for the file name; empty ones are skipped */
   constructor({ out, json }: { out: string; json: boolean }, kind: readonly string[]) {
     this.#folder = out;
     this.#kind = kind.map((word) => word.replace(/[^a-z0-9]+/gi, '-')).filter(Boolean);
@@ -39,7 +39,7 @@ export class Output {
     await writeFile(this.#file(results, 'html'), page(results));
   }
 
-  /** Prints the table and the files' names; with `--json` a line a row on stdout and the table on stderr. */
+  /** Prints the table and the file names; with `--json`, one line per row on stdout and the table on stderr. */
   print(results: Results): void {
     const people = this.#json ? process.stderr : process.stdout;
     people.write(`${table(results.rows)}\n${this.#file(results, 'csv')}\n${this.#file(results, 'html')}\n`);

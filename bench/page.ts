@@ -41,7 +41,7 @@ td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
 details { background: var(--card); border-radius: 8px; padding: .6rem .9rem; margin-top: .75rem; } summary { cursor: pointer; }
 `;
 
-/** The results as one HTML file that needs nothing else. */
+/** The results as one self-contained HTML file. */
 export function page({ about, rows }: Results): string {
   const suites = new Map<string, Row[]>();
   for (const row of rows) suites.set(row.suite, [...(suites.get(row.suite) ?? []), row]);
@@ -51,8 +51,8 @@ export function page({ about, rows }: Results): string {
 <title>horoball: benchmarks</title><style>${style}</style></head><body>
 <h1>horoball: benchmarks</h1>
 <div class="about">${facts.join(' · ')}</div>
-<p>Both sides took turns in one run on the same inputs with the same number of threads. A time is the median of the
-turns; the whisker is what 99 of 100 further runs should find. Blue is horoball.</p>
+<p>All sides alternated in one run on the same inputs with the same number of threads. Times are medians over rounds;
+whiskers cover the median of 99 of 100 further runs. horoball is blue.</p>
 ${bars(rows)}
 ${[...suites].map(([name, group]) => section(name, group)).join('\n')}
 </body></html>
@@ -69,10 +69,10 @@ function bars(rows: readonly Row[]): string {
     return `<tr><td class="${row.verdict}">${row.verdict}</td><td class="n">${found}${spread}</td>${cell(row.bar)}<td>${subject}</td></tr>`;
   });
   const count = (verdict: Row['verdict']) => barred.filter((row) => row.verdict === verdict).length;
-  const head = '<tr><th></th><th class="n">found</th><th>bar</th><th>what</th></tr>';
-  return `<h2>Bars</h2><p>${count('pass')} pass, ${count('fail')} fail, ${count('open')} open (a side is not measured, or its
-rounds differ too much to tell). A ratio passes when it is short of its bar by no more than its rounds differ, and by a
-quarter at most.</p>
+  const head = '<tr><th></th><th class="n">measured</th><th>target</th><th>row</th></tr>';
+  return `<h2>Targets</h2><p>${count('pass')} pass, ${count('fail')} fail, ${count('open')} open (a side was not
+measured, or its rounds vary too much to decide). A ratio passes if it misses its target by no more than the variation
+between rounds, and by a quarter at most.</p>
 <div class="scroll"><table class="verdicts">${head}${lines.join('')}</table></div>`;
 }
 
@@ -80,7 +80,7 @@ function percent(value: number): string {
   return value > 0 ? ` ±${(100 * value).toFixed(0)} %` : '';
 }
 
-/** Suites of more bars than a screen is high show them on request. */
+/** Suites with more targets than fit on a screen show them on request. */
 const mostBars = 50;
 
 function section(name: string, rows: readonly Row[]): string {

@@ -1,9 +1,9 @@
-// Peak memory of one call of one side, in a process of its own: `peak.js SUITE SIDE THREADS` prints bytes.
+// Peak memory of one call of one side in a separate process: `peak.js SUITE SIDE THREADS` prints bytes.
 import { asProgram, elsewhere } from './elsewhere.ts';
 import { peakBytes } from './memory.ts';
 import { suites } from './suites/all.ts';
 
-/** The same, measured in a fresh process; NaN where the system does not tell. */
+/** The same, measured in a fresh process; NaN if the system does not report it. */
 export async function peakElsewhere(suite: string, side: string, threads: number): Promise<number> {
   return (await elsewhere<number | null>(import.meta.url, suite, side, threads)) ?? Number.NaN;
 }

@@ -1,4 +1,4 @@
-/** What a row is about; together with its suite and side it is the row's identity. */
+/** The subject of a row; with its suite and side, it identifies the row. */
 export interface Labels {
   /** The operation: `pairwiseDistance`. */
   readonly op: string;
@@ -16,14 +16,14 @@ export interface Labels {
   readonly pass: 'forward' | 'backward' | 'both';
 }
 
-/** What a bar sets a limit to, and which way. */
+/** The quantity that a target limits, and in which direction. */
 export interface Bar {
   readonly of: 'ratio' | 'ms' | 'peakMB' | 'value';
   readonly atLeast?: number;
   readonly atMost?: number;
 }
 
-/** One line of the results. Empty numbers are NaN. */
+/** One row of the results. Missing numbers are NaN. */
 export interface Row extends Labels {
   readonly suite: string;
   /** `horoball`, or the peer's name. */
@@ -34,19 +34,19 @@ export interface Row extends Labels {
   readonly ms: number;
   /** See `Figure`. */
   readonly spread: number;
-  /** The arithmetic actually done in a call, in 10^9 operations; empty where memory is what is paid for. */
+  /** Arithmetic actually performed per call, in 10^9 operations; empty if the call is bound by memory. */
   readonly gflop: number;
   /** Of that arithmetic. */
   readonly gflops: number;
-  /** Rate over that of the best sgemm of the same shape in the same run. */
+  /** Rate relative to the best sgemm of the same shape in the same run. */
   readonly share: number;
   readonly peakMB: number;
-  /** What `ratio` compares with. */
+  /** The side that `ratio` compares with. */
   readonly against: string;
-  /** This row's time over that of `against`, round by round in one alternation. */
+  /** This row's time over that of `against`, per round of one alternation. */
   readonly ratio: number;
   readonly ratioSpread: number;
-  /** Results that are not times, with their unit; `ratioSpread` is its spread where it is a ratio. */
+  /** Results other than times, with their unit; `ratioSpread` is the spread if it is a ratio. */
   readonly value: number;
   readonly unit: string;
   readonly bar: string;
@@ -54,7 +54,7 @@ export interface Row extends Labels {
   readonly note: string;
 }
 
-/** The results of a run and where they come from. */
+/** The results of a run and their origin. */
 export interface Results {
   readonly about: Record<string, string>;
   readonly rows: readonly Row[];
@@ -77,12 +77,12 @@ const nothing: Omit<Row, keyof Labels | 'suite' | 'side' | 'status' | 'threads'>
   note: '',
 };
 
-/** By how much of itself a ratio may fall short of its bar, where its rounds differ by so much. */
-const mostRoom = 0.25;
+/** The fraction by which a ratio may miss its target if its rounds vary by that much. */
+const maxTolerance = 0.25;
 
 /**
- * A row from what is known of it. A ratio may fall short of its bar by `slack`; a bar is `open` when a side is missing,
- * or when only more slack than `mostRoom` would let it pass.
+ * Completes a row from the values that are known. A ratio may fall short of its bar by `slack`; a bar is
+ * `open` when a side is missing, or when only more slack than `maxTolerance` would let it pass.
  */
 export function row(
   known: Partial<Row> & Labels & Pick<Row, 'suite' | 'side' | 'status' | 'threads'>,
@@ -101,11 +101,12 @@ function barText(bar: Bar): string {
 function judge(row: Row, bar: Bar, slack: number): Row['verdict'] {
   const found = row[bar.of];
   if (Number.isNaN(found)) return 'open';
-  const passes = (room: number) =>
-    found * (1 + room) >= (bar.atLeast ?? -Infinity) && found * (1 - room) <= (bar.atMost ?? Infinity);
-  const room = bar.of === 'ratio' ? slack : 0;
-  if (passes(Math.min(room, mostRoom))) return 'pass';
-  return passes(room) ? 'open' : 'fail';
+  const passes = (tolerance: number) =>
+    found * (1 + tolerance) >= (bar.atLeast ?? -Infinity) &&
+    found * (1 - tolerance) <= (bar.atMost ?? Infinity);
+  const tolerance = bar.of === 'ratio' ? slack : 0;
+  if (passes(Math.min(tolerance, maxTolerance))) return 'pass';
+  return passes(tolerance) ? 'open' : 'fail';
 }
 
 const labels = [
@@ -141,12 +142,12 @@ const columns = [
   ...(['value', 'unit', 'bar', 'verdict', 'note'] as const),
 ] as const satisfies readonly (keyof Row)[];
 
-/** Equal for rows of two runs that measure the same thing. */
+/** Equal for rows of two runs that measure the same quantity. */
 export function identity(row: Row): string {
   return [...labels.map((key) => row[key]), row.threads, row.unit].join('|');
 }
 
-/** Lines `# key: value`, then a table with a head. */
+/** Lines `# key: value`, followed by a table with a header. */
 export function toCsv({ about, rows }: Results): string {
   const head = Object.entries(about).map(([key, value]) => `# ${key}: ${value}`);
   const lines = rows.map((row) => columns.map((column) => cell(row[column])).join(','));
@@ -171,7 +172,7 @@ export function fromCsv(text: string): Results {
     ),
   );
   const [names = '', ...data] = lines.slice(head.length);
-  if (names !== columns.join(',')) throw new Error('not a table of results, or one of another version');
+  if (names !== columns.join(',')) throw new Error('not a table of results, or a table of another version');
   return { about, rows: data.map(parseRow) };
 }
 

@@ -1,42 +1,43 @@
-// `npm run bench`: the core against its peers, side by side; prints the table and writes CSV and HTML.
+// `npm run bench`: the core compared with its peers; prints the table and writes CSV and HTML.
 import { availableParallelism, loadavg } from 'node:os';
 import { join } from 'node:path';
-import { called, count, misused, oneOf, type ParseArgsOptionsConfig } from './arguments.ts';
+import { Meter } from '../lib/cli/meter.ts';
+import { called, count, oneOf, type ParseArgsOptionsConfig, usageError } from './arguments.ts';
 import { loadJsPeers } from './js-peers.ts';
 import { measureEvaluation, measureLoading } from './limits.ts';
 import { root } from './machine.ts';
+import { type Bench, measureSuite } from './measure-suite.ts';
 import { Output, origin, outputOptions } from './output.ts';
 import { PeerWorker } from './peers/client.ts';
 import type { Row } from './rows.ts';
 import { measureScaling } from './scaling.ts';
-import { suites } from './suites/all.ts';
-import { type Bench, measureSuite } from './turn.ts';
+import { type Planned, suites } from './suites/all.ts';
 
 const help = `Usage: horoball bench [options]
        npm run bench -- [options]                      in a checkout
 
   --only TEXT   suites whose name contains TEXT (pairwise, loss, search,
                 evaluation, delta, rows, overhead, loading, scaling)
-  --threads N   threads of both sides (default as many as the machine has)
-  --clock cpu   processor time instead of the wall's, for --threads 1 on a busy
+  --threads N   threads on either side (default: all CPUs)
+  --clock cpu   CPU time instead of wall time, for --threads 1 on a busy
                 machine
-  --hypmix DIR  a checkout of HypMix or hyp_metric: its distance instead of the
-                re-written formula
+  --hypmix DIR  a checkout of HypMix or hyp_metric: times its distance instead
+                of a rewritten formula
   --geoopt DIR  a checkout of geoopt
-  --python FILE an interpreter that has the peers (default that of
-                bench/peers/.venv, made by npm run bench:peers)
-  --js DIR      a folder whose node_modules has usearch, simsimd and
-                @tensorflow/tfjs (default bench/peers)
-  --no-peers    horoball alone
-  --full        scaling to 50,000 rows, a whole SOP test set evaluated, usearch,
-                every formulation of torch.compile's (two minutes more)
-  --out DIR     where MACHINE-COMMIT[-OPTIONS].csv and .html are written, anew
-                after every suite (default bench/rows of a checkout, else
-                horoball-bench)
-  --json        one JSON object a row on stdout, and the table on stderr
+  --python FILE a Python interpreter with the peers (default:
+                bench/peers/.venv, created by npm run bench:peers)
+  --js DIR      a folder whose node_modules contains usearch, simsimd and
+                @tensorflow/tfjs (default: bench/peers)
+  --no-peers    horoball only
+  --full        adds scaling to 50,000 rows, evaluation of a full SOP test set,
+                usearch, all torch.compile formulations (two more minutes)
+  --out DIR     folder for MACHINE-COMMIT[-OPTIONS].csv and .html, rewritten
+                after every suite (default: bench/rows in a checkout,
+                otherwise horoball-bench)
+  --json        one JSON object per row on stdout, the table on stderr
 
 horoball bench train, compare and counts measure training steps, compare two
-runs and count instructions; --help after each tells its options.
+runs, and count instructions; each has its own --help.
 `;
 
 const options = {
@@ -56,14 +57,20 @@ const options = {
 const values = called(help, options);
 const threads = count('--threads', values.threads);
 const clock = oneOf('--clock', values.clock, ['wall', 'cpu']);
-if (clock === 'cpu' && threads !== 1) misused('--clock cpu adds up all threads: give --threads 1 too');
+if (clock === 'cpu' && threads !== 1) usageError('--clock cpu adds up all threads. Add --threads 1.');
+
+const stop = new AbortController();
+process.once('SIGINT', () => {
+  process.stderr.write('Stopping after the current suite; Ctrl-C again quits at once.\n');
+  stop.abort();
+});
 
 await main();
 
 async function main(): Promise<void> {
   const load = loadavg()[0]!;
   if (load > 0.5) {
-    process.stderr.write(`Other work keeps ${load.toFixed(1)} processors busy: spreads will be wide.\n`);
+    process.stderr.write(`Other processes keep ${load.toFixed(1)} CPUs busy: spreads will be wide.\n`);
   }
   const bench = { threads, clock, peers: await worker(false), memory: await worker(true) };
   const rows: Row[] = [];
@@ -74,15 +81,16 @@ async function main(): Promise<void> {
   try {
     await measureAll(bench, rows, () => output.save(results));
     output.print(results);
+    if (stop.signal.aborted) process.exitCode = 130;
   } finally {
     for (const side of [bench.peers, bench.memory]) if (typeof side !== 'string') await side.stop();
   }
 }
 
-/** The Python process, or the reason that its rows will give. */
+/** The Python process, or the reason that its rows will show. */
 async function worker(trim: boolean): Promise<PeerWorker | string> {
   const { hypmix, geoopt, python } = values;
-  if (!values.peers) return '--no-peers was given';
+  if (!values.peers) return '--no-peers';
   try {
     return await PeerWorker.start({ threads, trim, hypmix, geoopt, python, clock });
   } catch (error) {
@@ -90,30 +98,44 @@ async function worker(trim: boolean): Promise<PeerWorker | string> {
   }
 }
 
-/** Adds the rows of every suite asked for; calls `save` after each, so that an interrupted run is not lost. */
+interface Step {
+  name: string;
+  measure: () => Promise<Row[]>;
+}
+
+/** Adds the rows of every requested suite and calls `save` after each, so an interrupted run keeps its results. */
 async function measureAll(bench: Bench, rows: Row[], save: () => Promise<void>): Promise<void> {
+  const all = stepsOf(bench, suites(bench.threads, await loadJsPeers(values.js), values.full));
+  const steps = all.filter(({ name }) => name.includes(values.only));
+  if (steps.length === 0) {
+    const names = all.map(({ name }) => name).join(', ');
+    usageError(`--only ${values.only}: no suite has this in its name: ${names}`);
+  }
   const begin = performance.now();
-  const names: string[] = [];
-  const step = async (name: string, measure: () => Promise<Row[]>) => {
-    names.push(name);
-    if (!name.includes(values.only)) return;
+  using meter = new Meter(process.stderr, { tick: false }); // a timer would run during a measurement
+  for (const [done, { name, measure }] of steps.entries()) {
+    if (stop.signal.aborted) return;
     const seconds = ((performance.now() - begin) / 1000).toFixed(0).padStart(4);
-    process.stderr.write(`${seconds} s  ${name}\n`);
+    meter.say(`${seconds} s  ${name}`);
+    if (process.stderr.isTTY) meter.steps('benchmarks', done, steps.length);
     try {
       rows.push(...(await measure()));
       await save();
     } catch (error) {
-      process.stderr.write(`        ${(error as Error).message}\n`);
+      meter.say(`        ${(error as Error).message}`);
       process.exitCode = 1;
     }
-  };
-  for (const planned of suites(bench.threads, await loadJsPeers(values.js), values.full)) {
-    await step(planned.name, () => measureSuite(planned.build(), bench));
   }
-  await step('loading', () => measureLoading(bench.threads));
-  await step('scaling', () => measureScaling(bench.threads, bench.clock, values.full ? 50_000 : 10_000));
-  if (values.full) await step('evaluation sop-test', () => measureEvaluation(bench.threads));
-  if (!names.some((name) => name.includes(values.only))) {
-    misused(`--only ${values.only}: no suite has this in its name: ${names.join(', ')}`);
-  }
+}
+
+function stepsOf(bench: Bench, planned: readonly Planned[]): Step[] {
+  const { threads } = bench;
+  const largest = values.full ? 50_000 : 10_000;
+  const steps = [
+    ...planned.map(({ name, build }) => ({ name, measure: () => measureSuite(build(), bench) })),
+    { name: 'loading', measure: () => measureLoading(threads) },
+    { name: 'scaling', measure: () => measureScaling(threads, bench.clock, largest) },
+  ];
+  if (!values.full) return steps;
+  return [...steps, { name: 'evaluation sop-test', measure: () => measureEvaluation(threads) }];
 }

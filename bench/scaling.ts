@@ -1,4 +1,4 @@
-// One call of the loss at N rows, in a process of its own: `scaling.js N THREADS CLOCK` prints its milliseconds and
+// One call of the loss with N rows in a separate process: `scaling.js N THREADS CLOCK` prints milliseconds and
 // peak memory as JSON. The suite fits the exponents.
 import { hybridContrastiveLoss, type LossOptions, matrix } from '../lib/index.ts';
 import { asProgram, elsewhere } from './elsewhere.ts';
@@ -14,16 +14,16 @@ const dim = 128;
 
 interface Point {
   readonly ms: number;
-  /** Null of a single call. */
+  /** Null for a single call. */
   readonly spread: number | null;
-  /** Null where the system does not tell. */
+  /** Null if the system does not report it. */
   readonly bytes: number | null;
 }
 
-/** Far more than the machine has: each has working memory of its own. */
+/** Far more than the machine has, because each thread allocates its own working memory. */
 const manyThreads = 64;
 
-/** Time and memory of the loss from 1,000 to `largest` rows, and how they grow. */
+/** Time and memory of the loss from 1,000 to `largest` rows, and their growth. */
 export async function measureScaling(threads: number, clock: Clock, largest: number): Promise<Row[]> {
   const rows: Row[] = [];
   for (const n of sizes.filter((size) => size <= largest)) rows.push(await point(n, threads, clock));
@@ -82,10 +82,10 @@ function labels(n: number): Labels {
   };
 }
 
-/** A call that takes longer is made once: its time has no spread. */
+/** A slower call is made once, so its time has no spread. */
 const longMs = 2000;
 
-/** The first call's memory; the median time of as many calls as half a second holds, and of three at least. */
+/** Memory of the first call; median time of as many calls as fit into half a second, at least three. */
 async function measure(n: number, threads: number, clock: Clock): Promise<Point> {
   const now = clockOf(clock);
   const euclidean = unitRows(n, dim, 2, 71, 'float32');

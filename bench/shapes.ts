@@ -1,4 +1,4 @@
-/** What real runs look like; every bench names the shape it uses. */
+/** Shapes of real runs; every bench names the shape it uses. */
 
 /** A training batch: row = class * views + view. */
 export interface BatchShape {
@@ -8,14 +8,14 @@ export interface BatchShape {
   readonly dim: number;
 }
 
-/** Points against points. */
+/** Two point sets. */
 export interface MatrixShape {
   readonly name: string;
   readonly rows: number;
   readonly dim: number;
 }
 
-/** A test set: rows class by class. */
+/** A test set, ordered by class. */
 export interface EvaluationShape extends MatrixShape {
   readonly perClass: number;
 }
@@ -26,13 +26,13 @@ export const cub: BatchShape = { name: 'cub', classes: 100, views: 9, dim: 128 }
 export const sop: BatchShape = { name: 'sop', classes: 450, views: 2, dim: 128 };
 /** The published SOP test set. */
 export const retrieval: MatrixShape = { name: 'retrieval', rows: 60_502, dim: 128 };
-/** The test set of CUB, in classes of nearly its sizes. */
+/** A test set with approximately CUB's class sizes. */
 export const cubTest: EvaluationShape = { name: 'cub-test', rows: 5924, dim: 128, perClass: 59 };
-/** The same of SOP. */
+/** The same for SOP. */
 export const sopTest: EvaluationShape = { name: 'sop-test', rows: 60_502, dim: 128, perClass: 5 };
 /** Features of a ViT-S backbone. */
 export const vitS: MatrixShape = { name: 'vit-s', rows: 4096, dim: 384 };
-/** One batch's rows as points, and a larger square. */
+/** The rows of one batch as points, and a larger square. */
 export const batch: MatrixShape = { name: 'batch', rows: 900, dim: 128 };
 export const square: MatrixShape = { name: 'square', rows: 2048, dim: 128 };
 

@@ -2,25 +2,25 @@ import type { Figure, Plan } from './measure.ts';
 import type { PeerInput } from './peers/client.ts';
 import type { Bar, Labels } from './rows.ts';
 
-/** The own side whose answer a peer must give, within a relative tolerance. */
+/** The horoball side whose answer a peer must match, within a relative tolerance. */
 export interface Same {
   readonly as: string;
   readonly within: number;
 }
 
-/** A call in this process: horoball's, or a JavaScript peer's. */
+/** A call in this process, of horoball or a JavaScript peer. */
 export interface OwnSide {
-  /** Unique in its suite; what the others name in `against`. */
+  /** Unique within its suite; other sides name it in `against`. */
   readonly name: string;
   /** Default `horoball`. */
   readonly side?: string;
   readonly labels: Labels;
   run(): unknown;
-  /** Floating-point operations that a call does, where they are worth a rate. */
+  /** Floating-point operations per call, if a rate is meaningful. */
   readonly flops?: number;
-  /** A few numbers of the answer, to compare with a peer's. */
+  /** A few numbers of the answer to compare with a peer's. */
   probe?(): readonly number[];
-  /** For a JavaScript peer. */
+  /** Set for a JavaScript peer. */
   readonly same?: Same;
   /** Measures the memory of one call in a fresh process. */
   readonly peak?: boolean;
@@ -33,7 +33,7 @@ export interface PeerSide {
   readonly name: string;
   readonly labels: Labels;
   readonly params: object;
-  /** Which of the suite's arrays it gets, by its own names. */
+  /** The suite's arrays that it receives, by the peer's argument names. */
   readonly inputs: Record<string, string>;
   readonly same?: Same;
   readonly flops?: number;
@@ -42,15 +42,15 @@ export interface PeerSide {
   readonly bar?: Bar;
 }
 
-/** What was measured of a suite's sides; NaN of one that was not. */
+/** The measurements of a suite's sides; NaN if not measured. */
 export interface Measured {
   ms(side: string): number;
   peakMB(side: string): number;
-  /** Time of a side over another's, round by round. */
+  /** Time of one side over another's, per round. */
   ratio(side: string, other: string): Figure;
 }
 
-/** A figure made of the sides' times or peaks. */
+/** A figure derived from the sides' times or memory peaks. */
 export interface Derived {
   readonly labels: Labels;
   readonly side: string;
@@ -59,22 +59,22 @@ export interface Derived {
   value(of: Measured): number | Figure;
 }
 
-/** Sides that take turns over the same inputs. */
+/** Sides that alternate on the same inputs. */
 export interface Suite {
   readonly name: string;
   readonly arrays: Readonly<Record<string, PeerInput>>;
   readonly own: readonly OwnSide[];
   readonly peers: readonly PeerSide[];
-  /** The peers whose rate is the machine's peak for the shape: the best of them. */
+  /** The peers whose best rate counts as the machine's peak for this shape. */
   readonly peakRate?: readonly string[];
   readonly derived?: readonly Derived[];
-  /** Where the standard one does not fit. */
+  /** Set if the standard plan does not fit. */
   readonly plan?: Partial<Plan>;
-  /** Throws when an answer is not the oracle's. */
+  /** Throws if an answer differs from the oracle's. */
   check(): void;
 }
 
-/** Largest relative difference; differences of numbers below `floor` count against it. */
+/** Largest relative difference; numbers below `floor` are compared relative to it. */
 export function difference(a: readonly number[], b: readonly number[], floor = 1e-30): number {
   if (a.length !== b.length) return Number.POSITIVE_INFINITY;
   const each = a.map((value, i) => Math.abs(value - b[i]!) / Math.max(Math.abs(b[i]!), floor));

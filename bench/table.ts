@@ -18,7 +18,7 @@ const heads = [
 ];
 const words = 5;
 
-/** The results as a terminal table, a suite a block, with the bars judged. */
+/** The results as a terminal table, one block per suite, with targets judged. */
 export function table(rows: readonly Row[]): string {
   const blocks = new Map<string, Row[]>();
   for (const row of rows) {
@@ -49,7 +49,7 @@ function size({ n, m, dim, views, threads }: Row): string {
     .join(', ');
 }
 
-/** Geometry, heads, guards and what is special about the inputs. */
+/** Geometry, heads, guards, and anything special about the inputs. */
 export function what(row: Row): string {
   const guards = row.guards === 'compat' ? 'compat' : '';
   return [row.geometry, row.heads, guards, row.shape.split(', ')[1]].filter(Boolean).join(' ');
@@ -90,11 +90,11 @@ function summary(rows: readonly Row[]): string {
   const barred = rows.filter(({ bar }) => bar !== '');
   const count = (verdict: Row['verdict']) => barred.filter((row) => row.verdict === verdict).length;
   const failed = barred.filter(({ verdict }) => verdict === 'fail').map((row) => `  FAIL ${sentence(row)}`);
-  const line = `\n\nBars: ${count('pass')} pass, ${count('fail')} fail, ${count('open')} open (a side is not measured, or its rounds differ too much to tell)`;
+  const line = `\n\nTargets: ${count('pass')} pass, ${count('fail')} fail, ${count('open')} open (a side was not measured, or its rounds vary too much to decide)`;
   return [line, ...failed, ''].join('\n');
 }
 
 function sentence(row: Row): string {
   const found = row[row.bar.split(' ')[0] as Bar['of']];
-  return `${row.op}, ${row.shape}: ${row.side} ${what(row)}: ${number(found)}, wants ${row.bar}`;
+  return `${row.op}, ${row.shape}: ${row.side} ${what(row)}: ${number(found)}, target ${row.bar}`;
 }

@@ -7,37 +7,37 @@ import {
   ImageLoader,
   imageFolder,
   type Precision,
-  type ViTConfig,
+  type SquareViT,
 } from '../lib/train/index.ts';
-import type { Player } from './measure.ts';
+import type { TimedSide } from './measure.ts';
 import { lossSettings } from './shapes.ts';
 
-/** Samples a class in a batch, and columns of the head. */
+/** Samples per class in a batch, and the embedding size. */
 export const views = 2;
 export const dim = 128;
-/** Batches that stand ready when a turn begins, on either side; a turn leaves them out. */
+/** Batches prefetched before a round starts, on either side; not counted in the round. */
 const readAhead = 6;
 
-/** What both sides train with. */
+/** The settings of both sides. */
 export interface Setting {
-  readonly model: ViTConfig;
+  readonly model: SquareViT;
   readonly threads: number;
   readonly batch: number;
   /** Holds `train` and `test`. */
   readonly folder: string;
 }
 
-/** Throughput past what stood ready when the turn began. */
-export function steady(player: Player): Player {
+/** Throughput beyond the prefetched batches. */
+export function steady(timed: TimedSide): TimedSide {
   return {
     sample: async (budgetMs) => {
-      const times = (await player.sample(budgetMs, 2 * readAhead)).slice(readAhead);
+      const times = (await timed.sample(budgetMs, 2 * readAhead)).slice(readAhead);
       return [times.reduce((sum, ms) => sum + ms, 0) / times.length];
     },
   };
 }
 
-function timed(run: () => Promise<unknown>): Player {
+function timed(run: () => Promise<unknown>): TimedSide {
   return {
     sample: async (_, least = 1) => {
       const times: number[] = [];
@@ -51,7 +51,7 @@ function timed(run: () => Promise<unknown>): Player {
   };
 }
 
-/** A network that trains. */
+/** A network in training. */
 class Network implements Disposable {
   readonly embedder: Embedder;
   readonly optimizer: AdamW;
@@ -61,7 +61,7 @@ class Network implements Disposable {
     this.optimizer = new AdamW(embedder, { lr: 3e-5 });
   }
 
-  static async make(model: ViTConfig, precision: Precision): Promise<Network> {
+  static async make(model: SquareViT, precision: Precision): Promise<Network> {
     const head = { head: 'hypmix', dim, clipR: 2.3, c: lossSettings.c } as const;
     return new Network(await Embedder.create({ model, ...head, seed: 0, freezePatchEmbed: true, precision }));
   }
@@ -72,7 +72,7 @@ class Network implements Disposable {
   }
 }
 
-/** Horoball's networks and endless batches. */
+/** horoball's networks and endless batches. */
 export class Ours implements AsyncDisposable {
   readonly #float: Network;
   /** The same in bfloat16. */
@@ -102,8 +102,8 @@ export class Ours implements AsyncDisposable {
     return new Ours(float, half, batches, await nextOf(batches));
   }
 
-  /** Batches from the loader; steps on a batch that stands ready; steps on batches from the loader. */
-  players(): { loading: Player; step: Player; halfStep: Player; both: Player } {
+  /** Batches from the loader; steps on a prefetched batch; steps on batches from the loader. */
+  timedSides(): { loading: TimedSide; step: TimedSide; halfStep: TimedSide; both: TimedSide } {
     return {
       loading: steady(timed(() => nextOf(this.#batches))),
       step: timed(() => this.#step(this.#float, this.#still)),
@@ -112,9 +112,9 @@ export class Ours implements AsyncDisposable {
     };
   }
 
-  async #step({ embedder, optimizer }: Network, pictures: ImageBatch): Promise<void> {
+  async #step({ embedder, optimizer }: Network, samples: ImageBatch): Promise<void> {
     const { mean, std } = embedder.config.model;
-    using batch = Batch.from(pictures.images, pictures, mean, std);
+    using batch = Batch.from(samples.images, samples, mean, std);
     using embeddings = embedder.forward(batch);
     using objective = this.#loss.apply(embeddings);
     objective.backward();
@@ -135,7 +135,7 @@ async function nextOf(batches: AsyncIterator<ImageBatch>): Promise<ImageBatch> {
   return (await batches.next()).value as ImageBatch;
 }
 
-/** Batches of sample indices without end. */
+/** Endless batches of sample indices. */
 function* endless(count: number, size: number): Generator<Int32Array> {
   for (let begin = 0; ; begin = (begin + size) % count) {
     yield Int32Array.from({ length: size }, (_, i) => (begin + i) % count);

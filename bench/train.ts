@@ -1,14 +1,14 @@
-// `npm run bench:train`: pictures a second through a whole training step, with the loader and without it, against
-// timm and torchvision in eager torch; the loaders alone too.
+// `npm run bench:train`: images per second in a full training step, with and without the loader, compared with
+// timm and torchvision in eager torch, and the loaders alone.
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { setThreads, vitConfigs } from '../lib/train/index.ts';
-import { called, count, misused, type ParseArgsOptionsConfig } from './arguments.ts';
+import { called, count, type ParseArgsOptionsConfig, usageError } from './arguments.ts';
 import { uniform } from './inputs.ts';
-import { alternate, figure, type Plan, type Player, ratio } from './measure.ts';
+import { alternate, figure, type Plan, ratio, type TimedSide } from './measure.ts';
 import { Output, origin, outputOptions } from './output.ts';
 import { PeerWorker } from './peers/client.ts';
 import { type Bar, type Row, row } from './rows.ts';
@@ -18,17 +18,19 @@ import { dim, Ours, type Setting, steady, views } from './train-side.ts';
 const help = `Usage: horoball bench train [options]
        npm run bench:train -- [options]                in a checkout
 
-  --model NAME    vit_nano, vit_small_patch16_224, ... (default
+  --model NAME    vit_nano, vit_small_patch16_224, ... (default:
                   vit_small_patch16_224)
-  --batch N       pictures a step, 2 views a class (default 16)
-  --threads N     threads of both sides (default as many as the machine has)
+  --batch N       batch size, 2 images per class (default: 16)
+  --threads N     threads on either side (default: all CPUs)
   --only PATTERN  operations whose name matches: loading, '^training step$',
-                  bfloat16, ... (default all)
-  --python FILE   an interpreter that has the peers (default that of
-                  bench/peers/.venv, made by npm run bench:peers)
-  --out DIR       where MACHINE-COMMIT-train[-OPTIONS].csv and .html are written
-                  (default bench/rows of a checkout, else horoball-bench)
-  --json          one JSON object a row on stdout, and the table on stderr
+                  bfloat16, ... (default: all)
+  --python FILE   a Python interpreter with the peers (default:
+                  bench/peers/.venv, created by npm run bench:peers)
+  --out DIR       folder for MACHINE-COMMIT-train[-OPTIONS].csv and .html
+                  (default: bench/rows in a checkout, otherwise
+                  horoball-bench)
+  --quick         two rounds instead of five: under three minutes
+  --json          one JSON object per row on stdout, the table on stderr
 `;
 
 const options = {
@@ -38,15 +40,34 @@ const options = {
   threads: { type: 'string', default: String(availableParallelism()) },
   only: { type: 'string', default: '' },
   python: { type: 'string' },
+  quick: { type: 'boolean', default: false },
   ...outputOptions,
 } as const satisfies ParseArgsOptionsConfig;
 
 const values = called(help, options);
 
-const pictureCount = 96;
-/** A folder of pictures has a test split too. */
+const imageCount = 96;
+/** An image folder also has a test split. */
 const testCount = 8;
-const plan: Plan = { rounds: 5, slowRounds: 5, slowMs: 0, turnMs: 0, settleMs: 1000 };
+/** With `--quick`, two rounds: under three minutes at the default batch size on two cores. */
+const plan: Plan = {
+  rounds: values.quick ? 2 : 5,
+  slowRounds: values.quick ? 2 : 5,
+  slowMs: 0,
+  turnMs: 0,
+  settleMs: 1000,
+};
+
+const began = performance.now();
+const stop = new AbortController();
+process.once('SIGINT', () => {
+  say('stopping after the current call; Ctrl-C again to quit at once');
+  stop.abort();
+});
+
+function say(text: string): void {
+  process.stderr.write(`${((performance.now() - began) / 1000).toFixed(0).padStart(4)} s  ${text}\n`);
+}
 
 async function main(): Promise<void> {
   const [threads, batch] = [count('--threads', values.threads), count('--batch', values.batch)];
@@ -54,51 +75,55 @@ async function main(): Promise<void> {
   const wanted = chosen();
   setThreads(threads);
   const load = loadavg()[0]!.toFixed(1);
-  const folder = await mkdtemp(join(tmpdir(), 'horoball-pictures-'));
+  const folder = await mkdtemp(join(tmpdir(), 'horoball-bench-'));
   const peers = await PeerWorker.start({ threads, python: values.python }).catch(
     (error: Error) => error.message,
   );
   try {
-    await makePictures(folder);
-    const rows = await measure(wanted, { model, threads, batch, folder }, peers);
-    const results = { about: { ...origin(threads, peers), load }, rows };
+    say('generating images');
+    await makeImages(folder);
+    const about = { ...origin(threads, peers), load };
     const output = new Output(values, ['train', ...given()]);
-    await output.save(results);
-    output.print(results);
+    const save = (rows: Row[]): Promise<void> => output.save({ about, rows });
+    const rows = await measure(wanted, { model, threads, batch, folder }, peers, save);
+    await save(rows);
+    output.print({ about, rows });
+    if (stop.signal.aborted) process.exitCode = 130;
   } finally {
     if (typeof peers !== 'string') await peers.stop();
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-/** Words for what is not as by default. */
+/** Words for settings that differ from the defaults. */
 function given(): string[] {
   const named = ['model', 'batch', 'threads', 'only'] as const;
-  return named
+  const changed = named
     .filter((name) => values[name] !== options[name].default)
     .map((name) => `${name} ${values[name]}`);
+  return values.quick ? [...changed, 'quick'] : changed;
 }
 
-/** JPEG files of the size that the published data sets have, with smooth random content. */
-async function makePictures(folder: string): Promise<void> {
+/** JPEG files of the published data sets' size, with smooth random content. */
+async function makeImages(folder: string): Promise<void> {
   const next = uniform(81);
   const channels = 3;
   const [width, height] = [40, 30];
-  for (let i = 0; i < pictureCount + testCount; ++i) {
+  for (let i = 0; i < imageCount + testCount; ++i) {
     const pixels = Uint8Array.from({ length: width * height * channels }, () => 256 * next());
     const grown = sharp(pixels, { raw: { width, height, channels } }).resize(500, 375, { kernel: 'cubic' });
-    const parent = join(folder, i < pictureCount ? 'train' : 'test', `class${Math.floor(i / 8)}`);
+    const parent = join(folder, i < imageCount ? 'train' : 'test', `class${Math.floor(i / 8)}`);
     await mkdir(parent, { recursive: true });
     await writeFile(join(parent, `${i}.jpg`), await grown.jpeg({ quality: 90 }).toBuffer());
   }
 }
 
-/** One thing that both do, and what its rows are held to. */
+/** One operation of both sides, and the targets of its rows. */
 interface Operation {
   readonly op: string;
-  readonly own: keyof ReturnType<Ours['players']>;
+  readonly own: keyof ReturnType<Ours['timedSides']>;
   readonly peer: string;
-  /** Of the peer's row: its time over ours. */
+  /** Target of the peer's row: its time over ours. */
   readonly bar: Bar | undefined;
   readonly precision: 'float32' | 'bfloat16';
 }
@@ -134,7 +159,7 @@ const operations: readonly Operation[] = [
   },
 ];
 
-/** The bfloat16 step against the float32 one, where the processor multiplies in bfloat16. */
+/** The bfloat16 step compared with the float32 step, on CPUs with bfloat16 instructions. */
 const halfBar: Bar | undefined = /\b(avx512_bf16|amx_bf16)\b/.test(cpuFlags())
   ? { of: 'ratio', atMost: 0.667 }
   : undefined;
@@ -143,11 +168,11 @@ function cpuFlags(): string {
   return existsSync('/proc/cpuinfo') ? readFileSync('/proc/cpuinfo', 'utf8') : '';
 }
 
-/** One thing measured, ours or theirs. */
+/** One measurement of either side. */
 interface Side {
   readonly of: Operation;
   readonly side: string;
-  readonly player: Player;
+  readonly timed: TimedSide;
   readonly note: string;
 }
 
@@ -157,9 +182,9 @@ function chosen(): readonly Operation[] {
   try {
     const pattern = new RegExp(values.only);
     const found = operations.filter(({ op }) => pattern.test(op));
-    return found.length > 0 ? found : misused(`--only ${values.only}: expected part of ${names}`);
+    return found.length > 0 ? found : usageError(`--only ${values.only}: expected part of ${names}`);
   } catch {
-    return misused(`--only ${values.only}: expected a pattern, got one that cannot be read`);
+    return usageError(`--only ${values.only}: expected a regular expression, got an invalid one`);
   }
 }
 
@@ -167,35 +192,50 @@ async function measure(
   wanted: readonly Operation[],
   setting: Setting,
   peers: PeerWorker | string,
+  save: (rows: Row[]) => Promise<void>,
 ): Promise<Row[]> {
   await using own = await Ours.make(setting);
-  const players = own.players();
-  const sides = wanted.map((of): Side => ({ of, side: 'horoball', player: players[of.own], note: '' }));
+  const timedSides = own.timedSides();
+  const sides = wanted.map((of): Side => ({ of, side: 'horoball', timed: timedSides[of.own], note: '' }));
   const absent: Row[] = [];
   for (const of of wanted) {
+    say(`preparing ${of.peer}`);
     try {
       if (typeof peers === 'string') throw new Error(peers);
       const made = await peers.prepare(of.peer, {}, { ...peerParams(setting), precision: of.precision });
-      const player = of.own === 'step' || of.own === 'halfStep' ? made : steady(made);
-      sides.push({ of, side: of.peer, player, note: made.note });
+      const timed = of.own === 'step' || of.own === 'halfStep' ? made : steady(made);
+      sides.push({ of, side: of.peer, timed, note: made.note });
     } catch (error) {
       const status = `not measured: ${(error as Error).message}`;
       absent.push(row({ ...labels(of, setting), side: of.peer, status, threads: setting.threads }, of.bar));
     }
   }
+  const rowsOf = (rounds: readonly Times[]): Row[] => {
+    const timesOf = (op: string): Times | undefined =>
+      rounds[sides.findIndex((side) => side.of.op === op && side.side === 'horoball')];
+    const timed = sides.flatMap((side, i) =>
+      rounds[i]!.length > 0 ? [measured(side, rounds[i]!, timesOf, setting)] : [],
+    );
+    return wanted.flatMap(({ op }) => [...timed, ...absent].filter((row) => row.op === op));
+  };
   const rounds = await alternate(
-    sides.map(({ player }) => player),
+    sides.map(({ timed }) => timed),
     plan,
+    {
+      signal: stop.signal,
+      onTurn: ({ side, round, rounds }) => {
+        const stage = round === 0 ? 'warm-up' : `round ${round}/${rounds}`;
+        say(`${stage}: ${sides[side]!.of.op}, ${sides[side]!.side}`);
+      },
+      onRound: (rounds) => save(rowsOf(rounds)),
+    },
   );
-  const timesOf = (op: string): Times | undefined =>
-    rounds[sides.findIndex((side) => side.of.op === op && side.side === 'horoball')];
-  const rows = [...sides.map((side, i) => measured(side, rounds[i]!, timesOf, setting)), ...absent];
-  return wanted.flatMap(({ op }) => rows.filter((row) => row.op === op));
+  return rowsOf(rounds);
 }
 
 type Times = readonly (number | undefined)[];
 
-/** A peer is compared with our side of the operation, our bfloat16 step with our float32 one. */
+/** A peer is compared with our side of the operation, and our bfloat16 step with our float32 step. */
 function measured(
   { of, side, note }: Side,
   times: Times,
@@ -215,7 +255,7 @@ function measured(
       ms,
       spread,
       value: (1000 * setting.batch) / ms,
-      unit: 'pictures/s',
+      unit: 'images/s',
       against: against === undefined ? '' : isHalf ? 'horoball, float32' : 'horoball',
       ratio: against?.median ?? Number.NaN,
       ratioSpread: against?.spread ?? Number.NaN,
@@ -261,7 +301,7 @@ function peerParams({ model, batch, folder }: Setting): object {
 
 function viT() {
   const config = vitConfigs[values.model as keyof typeof vitConfigs];
-  if (config === undefined) misused(`--model: expected one of ${Object.keys(vitConfigs).join(', ')}`);
+  if (config === undefined) usageError(`--model: expected one of ${Object.keys(vitConfigs).join(', ')}`);
   return config;
 }
 

@@ -1,31 +1,31 @@
 import type { Device } from './check.ts';
-import { coded, typeError } from './errors.ts';
+import { coded, type ErrorCode, typeError } from './errors.ts';
 import { core, type Outcome } from './native.ts';
 import { nextTurn } from './next-turn.ts';
 
-/** How a call runs. */
+/** Where and how a call runs. */
 export interface CallOptions {
-  /** Threads to use, 1 or more; default as many as the machine has. Results do not depend on it. */
+  /** Number of threads, 1 or more; default all CPUs. Results do not depend on it. */
   threads?: number | undefined;
   /** Default `'cpu'`. */
   device?: Device | undefined;
 }
 
-/** How a call that returns a promise runs. */
+/** Options of an asynchronous call. */
 export interface AsyncOptions {
   /** Aborting it rejects the promise with the signal's reason; the work stops at the next tile. */
   signal?: AbortSignal | undefined;
 }
 
-/** A call that has been checked and has its memory: what both twins share. */
+/** A validated call with its memory allocated, shared by the asynchronous and the synchronous variant. */
 export interface Prepared<R> {
-  /** Calls the core: at once for job 0, else as that job. */
+  /** Calls the core: synchronously for job 0, otherwise as that job. */
   readonly start: (job: number) => Outcome;
-  /** The result, once the work is done. */
+  /** Returns the result once the work is done. */
   readonly finish: () => R;
 }
 
-/** Runs a prepared call on this thread. */
+/** Runs a prepared call synchronously. */
 export function runSync<R>(operation: string, prepared: Prepared<R>): R {
   try {
     prepared.start(0);
@@ -35,7 +35,7 @@ export function runSync<R>(operation: string, prepared: Prepared<R>): R {
   return prepared.finish();
 }
 
-/** A job's number: never 0, and not in use again for four thousand million jobs. */
+/** A job's number: never 0, and unique for four billion jobs. */
 function nextJob(): number {
   const binary = core();
   const last = binary.lastJob ?? 0;
@@ -43,7 +43,7 @@ function nextJob(): number {
   return binary.lastJob;
 }
 
-/** Runs a prepared call on another thread. What `prepare` throws rejects the promise. */
+/** Runs a prepared call on another thread. Errors from `prepare` reject the promise. */
 export async function runAsync<R>(
   operation: string,
   signal: AbortSignal | undefined,
@@ -66,14 +66,27 @@ export async function runAsync<R>(
   return prepared.finish();
 }
 
-/** Several calls in a row with a little work between them: each is yielded, done, and then read. */
+/**
+ * Several calls in sequence: each is yielded, executed, and then read. Work between them that takes longer than a part of a
+ * millisecond yields `pause` (lib/slices.ts).
+ */
 export type Steps<R> = Generator<Prepared<unknown>, R, void>;
 
-/** A step that lets the event loop turn, where the work between two calls is long. */
+/** A step that yields to the event loop if the work between two calls is long. */
 export const pause: Prepared<void> = {
   start: (job) => (job === 0 ? undefined : nextTurn()),
   finish: () => {},
 };
+
+/** Milliseconds of work on the main thread per turn of the event loop. */
+const turnMs = 0.5;
+/** When `runSteps` last resumed a call. */
+let turnBegan = 0;
+
+/** Yields to the event loop if the call was resumed more than `turnMs` ago. */
+export function* pauseIfLong(): Steps<void> {
+  if (performance.now() - turnBegan > turnMs) yield pause;
+}
 
 /** Runs steps on this thread. */
 export function runStepsSync<R>(operation: string, steps: Steps<R>): R {
@@ -84,7 +97,7 @@ export function runStepsSync<R>(operation: string, steps: Steps<R>): R {
   }
 }
 
-/** Runs the calls of steps on another thread; what stands between them runs here. */
+/** Runs the calls of steps on another thread; the code between them runs on this one. */
 export async function runSteps<R>(
   operation: string,
   signal: AbortSignal | undefined,
@@ -93,23 +106,33 @@ export async function runSteps<R>(
   checkSignal(operation, signal);
   const steps = begin();
   for (;;) {
+    turnBegan = performance.now();
     const step = steps.next();
     if (step.done) return step.value;
     await runAsync(operation, signal, () => step.value);
   }
 }
 
-/** Throws for what could not cancel a call. */
+/** Throws unless the value is an AbortSignal or undefined. */
 export function checkSignal(operation: string, signal: AbortSignal | undefined): void {
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+  if (signal !== undefined && !isSignal(signal)) {
     throw typeError(operation, 'signal', 'an AbortSignal', signal);
   }
 }
 
-/** The core's errors have a code but do not know who called. */
+/** Its getter throws for a proxy and for an object that only inherits from AbortSignal. */
+function isSignal(signal: unknown): boolean {
+  try {
+    return signal instanceof AbortSignal && typeof signal.aborted === 'boolean';
+  } catch {
+    return false;
+  }
+}
+
+/** Adds the operation's name to the core's errors, which only have a code. */
 function named(operation: string, error: unknown): unknown {
   if (!(error instanceof Error) || error.message.startsWith('[')) return error;
-  const { code } = error as Error & { code?: string };
+  const { code } = error as Error & { code?: ErrorCode };
   const Base = error instanceof TypeError ? TypeError : Error;
   return code === undefined
     ? error

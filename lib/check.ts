@@ -1,24 +1,55 @@
-import { quoted, rangeError, typeError } from './errors.ts';
+import { coded, quoted, rangeError, typeError } from './errors.ts';
 
-/** Where a call runs. `auto`: the first CUDA device if there is one and it has the operation, else the CPU. */
+/** Where a call runs. `auto`: the first CUDA device if it exists and supports the operation, otherwise the CPU. */
 export type Device = 'cpu' | 'cuda' | `cuda:${number}` | 'auto';
 
-/** `hypmix`: the guards of the published code, so that a published run can be repeated. */
+/** `hypmix`: the numerical guards of the published code, to reproduce its runs. */
 export type Compat = 'hypmix';
 
-/** The options of a call: an object, or nothing where none is needed. */
+/** The options of every call. */
+export const callNames: readonly string[] = ['threads', 'device', 'signal'];
+
+/** The options of a metric. */
+export const metricNames: readonly string[] = ['metric', 'c', 'compat'];
+
+/**
+ * The options of a call: an object, or undefined if all are optional.
+ *
+ * @param known - the names that the call reads; others are refused unless undefined. Absent: any.
+ */
 export function checkOptions<O extends object>(
   operation: string,
   options: O | undefined,
   argument = 'options',
+  known?: ReadonlySet<string>,
 ): O {
   if (options === undefined) return {} as O;
   if (options === null || typeof options !== 'object')
     throw typeError(operation, argument, 'an object', quoted(options));
+  if (known !== undefined) refuseUnknown(operation, options, argument, known);
   return options;
 }
 
-/** c > 0; the sectional curvature is -c. There is no default: a silent 1 has misled too many. */
+/** A misspelled option would silently have no effect. */
+export function refuseUnknown(
+  operation: string,
+  options: object,
+  argument: string,
+  known: ReadonlySet<string>,
+): void {
+  for (const name of Object.keys(options)) {
+    if (known.has(name) || (options as Record<string, unknown>)[name] === undefined) continue;
+    const message = `[${operation}] ${argument}: expected ${[...known].join(', ')}, got ${name}. Correct or remove it.`;
+    throw coded('ERR_HOROBALL_OPTION', message, RangeError);
+  }
+}
+
+/** An object that must be given. */
+export function checkObject<O extends object>(operation: string, value: O, argument: string): O {
+  return checkOptions(operation, value ?? (null as unknown as O), argument);
+}
+
+/** c > 0; the sectional curvature is -c. There is no default, because an implicit 1 is easily overlooked. */
 export function curvature(operation: string, c: unknown): number {
   return positive(operation, 'c', c, ' (the curvature is -c)');
 }
@@ -41,6 +72,14 @@ export function atLeastZero(operation: string, argument: string, value: unknown)
   return value;
 }
 
+/** A number from 0 to below 1. */
+export function share(operation: string, argument: string, value: unknown): number {
+  if (typeof value !== 'number')
+    throw typeError(operation, argument, 'a number from 0 to below 1', quoted(value));
+  if (!(value >= 0 && value < 1)) throw rangeError(operation, argument, 'a number from 0 to below 1', value);
+  return value;
+}
+
 /** A finite number. */
 export function finite(operation: string, argument: string, value: unknown): number {
   if (typeof value !== 'number') throw typeError(operation, argument, 'a number', quoted(value));
@@ -48,8 +87,54 @@ export function finite(operation: string, argument: string, value: unknown): num
   return value;
 }
 
-/** `true` or `false`; `standard` where it is not given. */
-export function yesNo(operation: string, argument: string, value: unknown, standard: boolean): boolean {
+/** A path of the file system. */
+export function filePath(operation: string, argument: string, value: unknown): string {
+  if (typeof value === 'string' && !value.includes('\0')) return value;
+  throw typeError(operation, argument, 'a path', quoted(value));
+}
+
+/** A string. */
+export function checkText(operation: string, argument: string, value: unknown): string {
+  if (typeof value === 'string') return value;
+  throw typeError(operation, argument, 'a string', quoted(value));
+}
+
+/** An instance of a class. */
+export function instance<T>(
+  operation: string,
+  argument: string,
+  value: unknown,
+  Class: { readonly name: string; readonly prototype: T },
+): T {
+  if (value instanceof (Class as unknown as new () => object)) return value as T;
+  throw typeError(operation, argument, `an instance of ${Class.name}`, quoted(value));
+}
+
+/** A function, or undefined if the caller does not pass one. */
+export function checkCallback(operation: string, argument: string, value: unknown): void {
+  if (value === undefined || typeof value === 'function') return;
+  throw typeError(operation, argument, 'a function', quoted(value));
+}
+
+/** A Map, such as a state. */
+export function checkMap(operation: string, argument: string, value: unknown): void {
+  if (!(value instanceof Map)) throw typeError(operation, argument, 'a Map', quoted(value));
+}
+
+/** An object with these methods, such as a network of either kind. */
+export function checkMethods(
+  operation: string,
+  argument: string,
+  value: unknown,
+  methods: readonly string[],
+): void {
+  const has = (method: string) => typeof (value as Record<string, unknown>)[method] === 'function';
+  if (typeof value === 'object' && value !== null && methods.every(has)) return;
+  throw typeError(operation, argument, `an object with the methods ${methods.join(', ')}`, quoted(value));
+}
+
+/** `true` or `false`; defaults to `standard`. */
+export function boolean(operation: string, argument: string, value: unknown, standard: boolean): boolean {
   if (value === undefined) return standard;
   if (typeof value === 'boolean') return value;
   throw typeError(operation, argument, 'true or false', quoted(value));
@@ -70,7 +155,7 @@ export function integer(
   throw refuse(operation, argument, `an integer ${range}`, quoted(value));
 }
 
-/** One of a list of names; gives its place, which is the core's number for it. */
+/** Returns the index of a name in a list, which is the core's number for it. */
 export function choice(
   operation: string,
   argument: string,
@@ -85,22 +170,22 @@ export function choice(
   return place;
 }
 
-/** The core's number of the guards. */
+/** The core's number for the guards. */
 export function guards(operation: string, compat: Compat | undefined): number {
   return compat === undefined ? 0 : 1 + choice(operation, 'compat', compat, ['hypmix']);
 }
 
-/** The core's number of threads: 0 for as many as the machine has. */
+/** The core's thread count: 0 means all CPUs. */
 export function threadCount(operation: string, threads: number | undefined): number {
   return threads === undefined ? 0 : integer(operation, 'threads', threads, 1, 1024);
 }
 
-/** The core's number of a device: -2 auto, -1 the CPU, n the n-th CUDA device. */
+/** The core's number for a device: -2 auto, -1 the CPU, n the n-th CUDA device. */
 export function deviceIndex(operation: string, device: Device | undefined): number {
   if (device === undefined || device === 'cpu') return -1;
   if (device === 'auto') return -2;
   if (device === 'cuda') return 0;
-  const match = /^cuda:(\d{1,3})$/.exec(String(device));
+  const match = typeof device === 'string' ? /^cuda:(\d{1,3})$/.exec(device) : null;
   if (match === null) {
     throw typeError(operation, 'device', "'cpu', 'cuda', 'cuda:N' or 'auto'", quoted(device));
   }

@@ -2,59 +2,97 @@ import {
   type AsyncOptions,
   type CallOptions,
   type Prepared,
-  pause,
   runSteps,
   runStepsSync,
   type Steps,
 } from './call.ts';
-import { checkOptions, choice, deviceIndex, integer, threadCount } from './check.ts';
+import {
+  callNames,
+  checkCallback,
+  checkOptions,
+  choice,
+  deviceIndex,
+  integer,
+  metricNames,
+  threadCount,
+} from './check.ts';
 import { rangeError, shapeError } from './errors.ts';
-import { range } from './integers.ts';
-import { allocate, asMatrix, type Matrix, type Reals, rowsAt } from './matrix.ts';
+import { allocate, asMatrix, type Matrix, type Reals } from './matrix.ts';
 import { core } from './native.ts';
-import { type MetricOptions, preparePairwise } from './pairwise.ts';
+import {
+  type AnyMetricOptions,
+  type CurvedMetric,
+  type CurvedMetricOptions,
+  type FlatMetric,
+  type FlatMetricOptions,
+  preparePairwise,
+} from './pairwise.ts';
 import { random, shuffle } from './random.ts';
+import { gatherRows, inSlices, range } from './slices.ts';
 
 /** Options of {@link gromovDelta}. */
-export interface DeltaOptions extends MetricOptions, CallOptions {
+export type DeltaOptions = DeltaMetricOptions & CallOptions & DeltaParameters;
+
+/** As `MetricOptions`, but the default is `'euclidean'`. */
+export type DeltaMetricOptions =
+  | (Omit<CurvedMetricOptions, 'metric'> & { metric: CurvedMetric })
+  | (Omit<FlatMetricOptions, 'metric'> & { metric?: FlatMetric | undefined });
+
+/** What {@link gromovDelta} measures. */
+export interface DeltaParameters {
   /**
-   * What the matrix holds. Default: `distances` where it looks like such (square, nowhere negative, and, to 1 % of its
-   * largest number, symmetric with a diagonal of 0: distances from a Gram matrix are that rough), else `points`.
+   * What the matrix contains. Default: `distances` if it looks like a distance matrix (square, non-negative
+   * and, to within 1% of its largest element, symmetric with a zero diagonal, which is the accuracy of
+   * distances from a Gram matrix), otherwise `points`.
    */
   input?: 'points' | 'distances' | undefined;
-  /** Rows of a random subset, 2 or more; default 2,000 or all where there are fewer. */
+  /** Rows per random subset, 2 or more; default 2,000, or all if there are fewer. */
   size?: number | undefined;
-  /** Random subsets; default 100 as published, or 1 (all rows, base point row 0) where `size` takes them all. */
+  /** Number of random subsets; default 100 as published, or 1 (all rows, base point row 0) if `size` covers all rows. */
   samples?: number | undefined;
-  /** Names the subsets; default 0. */
+  /** Seed of the subsets; default 0. */
   seed?: number | undefined;
+  /** Called after each subset. */
+  onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
 /** How far a metric space is from a tree. */
 export interface Delta {
-  /** Gromov's delta from the base point (the subset's first row), mean over the subsets. */
+  /** Gromov delta with respect to the base point (the subset's first row), averaged over the subsets. */
   delta: number;
-  /** `2 delta / diameter`, from 0 (a tree) to 1; mean over the subsets. */
+  /** `2 delta / diameter`, from 0 (a tree) to 1, averaged over the subsets. */
   relative: number;
   /** `(0.144 / relative)^2`, the c that Khrulkov et al. (2020) suggest; Infinity for a tree. */
   suggestedC: number;
-  /** Of `relative` over the subsets; 0 where all rows were taken once. */
+  /** Standard error of `relative` over the subsets; 0 if all rows were used once. */
   standardError: number;
 }
 
 const name = 'gromovDelta';
+const own = ['input', 'size', 'samples', 'seed', 'onProgress'];
+const known: ReadonlySet<string> = new Set([...metricNames, ...callNames, ...own]);
 
 function* measure(input: Matrix, given?: DeltaOptions): Steps<Delta> {
-  const options = checkOptions(name, given);
+  const {
+    input: kind,
+    size: wanted,
+    samples: count,
+    seed: number,
+    onProgress,
+    ...rest
+  } = checkOptions(name, given, 'options', known);
+  checkCallback(name, 'onProgress', onProgress);
+  const { metric = 'euclidean', c, compat, threads, device } = rest;
+  const options = { metric, c, compat, threads, device };
   const rows = asMatrix(name, 'x', input);
-  const ready = givenDistances(rows, options.input);
-  const { size, samples, whole } = plan(rows.rows, options);
-  const seed = integer(name, 'seed', options.seed ?? 0, 0, 0xffffffff);
+  const ready = yield* givenDistances(rows, kind);
+  const { size, samples, whole } = plan(rows.rows, wanted, count);
+  const seed = integer(name, 'seed', number ?? 0, 0, 0xffffffff);
   let delta = 0;
   const relatives: number[] = [];
   for (let sample = 0; sample < samples; ++sample) {
-    asMatrix(name, 'x', input); // may have been detached meanwhile
-    const subset = whole ? undefined : draw(rows.rows, size, seed, sample);
+    asMatrix(name, 'x', rows); // may have been detached in the meantime
+    const subset = whole ? undefined : yield* draw(rows.rows, size, seed, sample);
     const distances = ready ? yield* among(rows, subset) : yield* between(rows, subset, options);
     yield* checkFinite(distances);
     const one = prepareDelta(distances, options);
@@ -62,6 +100,7 @@ function* measure(input: Matrix, given?: DeltaOptions): Steps<Delta> {
     const found = one.finish();
     delta += found.delta / samples;
     relatives.push(found.diameter === 0 ? 0 : (2 * found.delta) / found.diameter);
+    onProgress?.(sample + 1, samples);
   }
   const relative = relatives.reduce((sum, r) => sum + r, 0) / samples;
   const squares = relatives.reduce((sum, r) => sum + (r - relative) ** 2, 0);
@@ -69,75 +108,89 @@ function* measure(input: Matrix, given?: DeltaOptions): Steps<Delta> {
   return { delta, relative, suggestedC: (0.144 / relative) ** 2, standardError };
 }
 
-function givenDistances(x: Matrix, input: DeltaOptions['input']): boolean {
-  if (input === undefined) return looksLikeDistances(x);
+function* givenDistances(x: Matrix, input: DeltaParameters['input']): Steps<boolean> {
+  if (input === undefined) return yield* looksLikeDistances(x);
   const given = choice(name, 'input', input, ['points', 'distances']) === 1;
   if (given && x.rows !== x.cols) throw shapeError(name, 'x', 'a square matrix', `${x.rows} x ${x.cols}`);
   return given;
 }
 
-function looksLikeDistances({ data, rows, cols }: Matrix): boolean {
+function* looksLikeDistances({ data, rows, cols }: Matrix): Steps<boolean> {
   if (rows !== cols) return false;
   let largest = 0;
-  for (const value of data) largest = Math.max(largest, value);
+  yield* inSlices(data.length, (begin, end) => {
+    for (let at = begin; at < end; ++at) largest = Math.max(largest, data[at]!);
+  });
   const slack = 0.01 * largest;
-  for (let i = 0; i < rows; ++i) {
-    for (let j = 0; j <= i; ++j) {
-      const there = data[i * rows + j]!;
-      const back = i === j ? 0 : data[j * rows + i]!;
-      if (!(there >= 0 && back >= 0 && Math.abs(there - back) <= slack)) return false;
-    }
+  let isSound = true;
+  for (let i = 0; i < rows && isSound; ++i) {
+    yield* inSlices(i + 1, (begin, end) => {
+      for (let j = begin; j < end && isSound; ++j) {
+        const there = data[i * rows + j]!;
+        const back = i === j ? 0 : data[j * rows + i]!;
+        isSound = there >= 0 && back >= 0 && Math.abs(there - back) <= slack;
+      }
+    });
   }
-  return true;
+  return isSound;
 }
 
-function plan(rows: number, options: DeltaOptions): { size: number; samples: number; whole: boolean } {
+function plan(
+  rows: number,
+  wanted: number | undefined,
+  count: number | undefined,
+): { size: number; samples: number; whole: boolean } {
   if (rows < 2) throw shapeError(name, 'x', 'at least 2 rows', String(rows));
-  const size = integer(name, 'size', options.size ?? Math.min(rows, 2000), 2, rows);
-  const whole = size === rows && (options.samples ?? 1) === 1;
-  const samples = whole ? 1 : integer(name, 'samples', options.samples ?? 100, 1, 1_000_000);
+  const size = integer(name, 'size', wanted ?? Math.min(rows, 2000), 2, rows);
+  const whole = size === rows && (count ?? 1) === 1;
+  const samples = whole ? 1 : integer(name, 'samples', count ?? 100, 1, 1_000_000);
   return { size, samples, whole };
 }
 
 /** Distinct rows in random order: the first is the base point. */
-function draw(rows: number, size: number, seed: number, sample: number): Int32Array {
-  const all = range(rows);
-  return shuffle(random(seed, sample), all).subarray(0, size);
+function* draw(rows: number, size: number, seed: number, sample: number): Steps<Int32Array> {
+  const all = yield* range(rows);
+  const next = random(seed, sample);
+  yield* inSlices(rows, (begin, end) => {
+    shuffle(next, all, rows - begin, rows - end);
+  });
+  return all.subarray(0, size);
 }
 
 /** Distances between the rows of a subset of points. */
-function* between(x: Matrix, subset: Int32Array | undefined, options: DeltaOptions): Steps<Matrix> {
-  const { metric = 'euclidean', c, compat, threads, device } = options;
-  const points = subset === undefined ? x : rowsAt(name, x, subset);
-  const step = preparePairwise(name, points, undefined, { metric, c, compat, threads, device });
+function* between(
+  x: Matrix,
+  subset: Int32Array | undefined,
+  options: AnyMetricOptions & CallOptions,
+): Steps<Matrix> {
+  const points = subset === undefined ? x : yield* gatherRows(name, 'x', x, subset);
+  const step = preparePairwise(name, points, undefined, options);
   yield step;
   return step.finish();
 }
 
-/** The rows and columns of a subset of distances, a few rows at a time. */
+/** The rows and columns of a subset of distances. */
 function* among(distances: Matrix, subset: Int32Array | undefined): Steps<Matrix> {
   if (subset === undefined) return distances;
   const n = subset.length;
   const out = allocate(name, distances.data, n * n);
   for (let i = 0; i < n; ++i) {
     const from = subset[i]! * distances.cols;
-    for (let j = 0; j < n; ++j) out[i * n + j] = distances.data[from + subset[j]!]!;
-    if (i % 256 === 255) {
-      yield pause;
-      asMatrix(name, 'x', distances);
-    }
+    yield* inSlices(n, (begin, end) => {
+      for (let j = begin; j < end; ++j) out[i * n + j] = distances.data[from + subset[j]!]!;
+    });
+    asMatrix(name, 'x', distances); // throws if its buffer was detached during a pause
   }
   return { data: out, rows: n, cols: n };
 }
 
-/** A maximum passes NaN by: what has no distance would look like a tree. */
-function* checkFinite({ data, rows, cols }: Matrix): Steps<void> {
-  for (let i = 0; i < rows; ++i) {
-    for (let at = i * cols; at < (i + 1) * cols; ++at) {
+/** A maximum ignores NaN, so points without a distance would look like a tree. */
+function* checkFinite({ data }: Matrix): Steps<void> {
+  yield* inSlices(data.length, (begin, end) => {
+    for (let at = begin; at < end; ++at) {
       if (!Number.isFinite(data[at])) throw rangeError(name, 'x', 'finite distances', data[at]);
     }
-    if (i % 1024 === 1023) yield pause;
-  }
+  });
 }
 
 function prepareDelta<T extends Reals>(
@@ -162,12 +215,12 @@ export interface GromovDelta {
 }
 
 /**
- * Gromov's delta: how tree-like a set of points or a distance matrix is, and the curvature that this suggests.
+ * Gromov delta: how tree-like a set of points or a distance matrix is, and the curvature that this suggests.
  * `G_ij = (M_ip + M_jp - M_ij) / 2` from base point p, `delta = max_ij (max_k min(G_ik, G_kj) - G_ij)`. Up to
- * `size` rows exactly, more by random subsets with a standard error. The n^3 work needs n^2 memory.
+ * `size` rows are exact; larger sets use random subsets with a standard error. O(n^3) time, O(n^2) memory.
  *
- * Points are compared by `|x - y|` unless `metric` says otherwise. Fournier, Ismail, Vigneron (2015) give the
- * product; Khrulkov et al., "Hyperbolic Image Embeddings" (2020), the use.
+ * Points are compared by `|x - y|` unless `metric` is given. Fournier, Ismail, Vigneron (2015) describe the
+ * product; Khrulkov et al., "Hyperbolic Image Embeddings" (2020), its use.
  *
  * @param x - points (n x d) or their distances (n x n, symmetric)
  * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`
@@ -183,8 +236,8 @@ export const gromovDelta: GromovDelta = Object.assign(
 );
 
 /**
- * The c for which a Euclidean ball of the Poincare ball's radius `1/sqrt(c)` in `dim` dimensions has the volume
- * pi: `c = (gamma(dim/2 + 1) / pi^(dim/2 - 1))^(-2/dim)`, formed from logarithms so that no dimension overflows.
+ * Returns the c for which a Euclidean ball with the Poincaré ball's radius `1/sqrt(c)` in `dim` dimensions has volume
+ * pi: `c = (gamma(dim/2 + 1) / pi^(dim/2 - 1))^(-2/dim)`, computed from logarithms so that no dimension overflows.
  *
  * @param dim - 1 or more
  * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`
@@ -196,7 +249,7 @@ export function autoCurvature(dim: number): number {
   return Math.exp((-2 / dim) * (logGamma(half + 1) - (half - 1) * Math.log(Math.PI)));
 }
 
-/** log gamma(x) for x > 0: Stirling's series, after stepping up to where seven terms give all digits. */
+/** log gamma(x) for x > 0: Stirling's series, after shifting x to where seven terms are exact. */
 function logGamma(x: number): number {
   let shift = 0;
   for (; x < 15; ++x) shift += Math.log(x);

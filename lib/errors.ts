@@ -1,8 +1,92 @@
+/** Every code of this package's errors, the core's and the training layer's too; lib/guide/errors.md explains them. */
+export const errorCodes = [
+  'ERR_HOROBALL_ABI',
+  'ERR_HOROBALL_ARCHIVE',
+  'ERR_HOROBALL_BENCH',
+  'ERR_HOROBALL_BUILD',
+  'ERR_HOROBALL_CACHE',
+  'ERR_HOROBALL_CANCELLED',
+  'ERR_HOROBALL_CHECKPOINT',
+  'ERR_HOROBALL_CLOSED',
+  'ERR_HOROBALL_CONFIG',
+  'ERR_HOROBALL_DATASET',
+  'ERR_HOROBALL_DATA_EMPTY',
+  'ERR_HOROBALL_DATA_LAYOUT',
+  'ERR_HOROBALL_DATA_READ',
+  'ERR_HOROBALL_DETACHED',
+  'ERR_HOROBALL_DEVICE',
+  'ERR_HOROBALL_DISPOSED',
+  'ERR_HOROBALL_DIVERGED',
+  'ERR_HOROBALL_DLOPEN',
+  'ERR_HOROBALL_DOWNLOAD',
+  'ERR_HOROBALL_EMPTY',
+  'ERR_HOROBALL_FORMAT',
+  'ERR_HOROBALL_HASH',
+  'ERR_HOROBALL_INTERNAL',
+  'ERR_HOROBALL_ISA',
+  'ERR_HOROBALL_LABELS',
+  'ERR_HOROBALL_MEMORY',
+  'ERR_HOROBALL_NAME',
+  'ERR_HOROBALL_NO_BINARY',
+  'ERR_HOROBALL_NO_DECODER',
+  'ERR_HOROBALL_NO_GRAPH',
+  'ERR_HOROBALL_NO_GROUP',
+  'ERR_HOROBALL_NO_RUNTIME',
+  'ERR_HOROBALL_NO_STEP',
+  'ERR_HOROBALL_NO_TORCH',
+  'ERR_HOROBALL_NO_TRAIN',
+  'ERR_HOROBALL_OPTION',
+  'ERR_HOROBALL_PICKLE_REFUSED',
+  'ERR_HOROBALL_PICTURE',
+  'ERR_HOROBALL_PORT',
+  'ERR_HOROBALL_RANGE',
+  'ERR_HOROBALL_RANK',
+  'ERR_HOROBALL_RENDEZVOUS',
+  'ERR_HOROBALL_RUN',
+  'ERR_HOROBALL_RUNTIME',
+  'ERR_HOROBALL_RUN_BUSY',
+  'ERR_HOROBALL_RUN_EXISTS',
+  'ERR_HOROBALL_SHAPE',
+  'ERR_HOROBALL_SWEEP',
+  'ERR_HOROBALL_SWEEP_EXISTS',
+  'ERR_HOROBALL_SWEEP_RUNNING',
+  'ERR_HOROBALL_TORCH',
+  'ERR_HOROBALL_TORCH_LOAD',
+  'ERR_HOROBALL_TORCH_VERSION',
+  'ERR_HOROBALL_TYPE',
+  'ERR_HOROBALL_UNSUPPORTED',
+  'ERR_HOROBALL_WEIGHTS',
+] as const;
+
+/** A code of this package's errors: it never changes, so programs may branch on it. */
+export type ErrorCode = (typeof errorCodes)[number];
+
+/** An error of this package. */
+export type HoroballError = Error & { readonly code: ErrorCode };
+
+/**
+ * Whether a value is an error of this package, with a `code` to branch on. Also true for errors of another copy of the package
+ * and of the `error` event of a worker thread; `postMessage` does not keep the code.
+ *
+ * @example
+ * try {
+ *   dist0.sync(new Float32Array(2), { c: -1 });
+ * } catch (error) {
+ *   if (!isHoroballError(error)) throw error;
+ *   error.code; // => 'ERR_HOROBALL_RANGE'
+ * }
+ */
+export function isHoroballError(error: unknown): error is HoroballError {
+  if (error === null || typeof error !== 'object' || !('code' in error) || !('message' in error))
+    return false;
+  return (errorCodes as readonly unknown[]).includes(error.code);
+}
+
 /** A constructor of one of the built-in error classes. */
 export type ErrorClass<E extends Error> = new (message: string) => E;
 
-/** An error with a stable `code`, as Node's own errors have it. */
-export type Coded<E extends Error = Error> = E & { code: string };
+/** An error with a stable `code`, like Node's own errors. */
+export type Coded<E extends Error = Error> = E & { code: ErrorCode };
 
 /**
  * Makes an error with a stable code.
@@ -12,14 +96,14 @@ export type Coded<E extends Error = Error> = E & { code: string };
  * @param Base - the error class, `Error` by default
  */
 export function coded<E extends Error = Error>(
-  code: string,
+  code: ErrorCode,
   message: string,
   Base: ErrorClass<E> = Error as unknown as ErrorClass<E>,
 ): Coded<E> {
   return Object.assign(new Base(message), { code });
 }
 
-/** An argument of the wrong kind: `ERR_HOROBALL_TYPE`. */
+/** An argument of the wrong type: `ERR_HOROBALL_TYPE`. */
 export function typeError(
   operation: string,
   argument: string,
@@ -29,7 +113,7 @@ export function typeError(
   return coded('ERR_HOROBALL_TYPE', text(operation, argument, expected, got), TypeError);
 }
 
-/** An argument of the right kind with a value that is not allowed: `ERR_HOROBALL_RANGE`. */
+/** An argument of the right type with an invalid value: `ERR_HOROBALL_RANGE`. */
 export function rangeError(
   operation: string,
   argument: string,
@@ -39,7 +123,7 @@ export function rangeError(
   return coded('ERR_HOROBALL_RANGE', text(operation, argument, expected, got), RangeError);
 }
 
-/** Matrices that do not fit together: `ERR_HOROBALL_SHAPE`. */
+/** Matrices whose shapes do not match: `ERR_HOROBALL_SHAPE`. */
 export function shapeError(
   operation: string,
   argument: string,
@@ -53,16 +137,31 @@ function text(operation: string, argument: string, expected: string, got: unknow
   return `[${operation}] ${argument}: expected ${expected}, got ${describe(got)}`;
 }
 
-/** A value that somebody gave: a string in quotation marks, so that '1' is not taken for the number. */
+/** Longer strings are shortened in messages. */
+const mostQuoted = 200;
+
+/** Formats a given value, with quotes around strings so that '1' does not look like a number. */
 export function quoted(value: unknown): unknown {
-  if (typeof value === 'string') return `'${value}'`;
+  if (typeof value === 'string')
+    return value.length > mostQuoted ? `'${value.slice(0, mostQuoted)}...'` : `'${value}'`;
   return typeof value === 'bigint' ? `${value}n` : value;
 }
 
-/** A value in a few words, for the end of a message. Strings are taken as descriptions already made. */
+/** Describes a value for the end of a message. Strings are used as they are. */
 export function describe(value: unknown): string {
   if (typeof value === 'string') return value;
   if (value === null || typeof value !== 'object')
     return typeof value === 'function' ? 'a function' : String(value);
-  return value.constructor?.name === undefined ? 'an object' : `a value of ${value.constructor.name}`;
+  const name = className(value);
+  return name === undefined ? 'an object' : `a value of ${name}`;
+}
+
+/** A proxy or a getter may throw or return anything here; the message about it must not fail. */
+function className(value: object): string | undefined {
+  try {
+    const name: unknown = value.constructor?.name;
+    return typeof name === 'string' ? name : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -1,75 +1,76 @@
+import type { Steps } from './call.ts';
 import { allocate, checkKept, type Matrix, type Reals } from './matrix.ts';
-import { nextTurn } from './next-turn.ts';
+import { inSlices, rowsPerSlice } from './slices.ts';
 
-/** The rows of a gallery, in the order of their numbers. Never changed in place below `used`. */
+/** The rows of a gallery, ordered by number. Never changed in place below `used`. */
 export interface Store<T extends Reals> {
   readonly data: T;
   readonly cols: number;
-  /** Rows in use; the rest of `data` is room to grow. */
+  /** Rows in use; the rest of `data` is spare capacity. */
   readonly used: number;
   readonly numbers: Int32Array;
   readonly labels: Int32Array;
-  /** 0 where a row has been removed. */
+  /** 0 for removed rows. */
   readonly alive: Uint8Array;
   readonly size: number;
 }
 
-/** Elements copied between two turns of the event loop: well under a millisecond. */
-const slice = 1 << 18;
+/** Elements that are copied in one slice. */
+const slice = 1 << 16;
 
-/** A store of no rows. */
+/** Rows that are moved in one slice: each can be a run, which takes longer to copy than its elements. */
+const runsPerSlice = 1 << 8;
+
+/** An empty store. */
 export function emptyStore<T extends Reals>(operation: string, like: Matrix<T>): Store<T> {
   const none = new Int32Array(0);
   const data = allocate(operation, like.data, 0);
   return { data, cols: like.cols, used: 0, numbers: none, labels: none, alive: new Uint8Array(0), size: 0 };
 }
 
-/** The living rows of a store in new memory with room for `capacity` rows. */
-export async function moved<T extends Reals>(
-  operation: string,
-  old: Store<T>,
-  capacity: number,
-): Promise<Store<T>> {
-  const data = allocate(operation, old.data, capacity * old.cols);
+/** The remaining rows of a store in new memory with capacity for `capacity` rows. */
+export function* moved<T extends Reals>(operation: string, old: Store<T>, capacity: number): Steps<Store<T>> {
+  const { cols } = old;
+  const data = allocate(operation, old.data, capacity * cols);
   const numbers = new Int32Array(capacity);
   const labels = new Int32Array(capacity);
   const alive = new Uint8Array(capacity).fill(1, 0, old.size);
   let used = 0;
-  for (let row = 0; row < old.used; ) {
-    let end = row;
-    while (end < old.used && old.alive[end] === 1) ++end;
-    await copy(
-      operation,
-      'gallery',
-      old.data.subarray(row * old.cols, end * old.cols),
-      data,
-      used * old.cols,
-    );
+  const move = (row: number, end: number): void => {
+    data.set(old.data.subarray(row * cols, end * cols), used * cols);
     numbers.set(old.numbers.subarray(row, end), used);
     labels.set(old.labels.subarray(row, end), used);
     used += end - row;
-    row = end + 1;
-  }
-  return { data, cols: old.cols, used, numbers, labels, alive, size: used };
+  };
+  const moveAlive = (begin: number, last: number): void => {
+    for (let row = begin; row < last; ++row) {
+      let end = row;
+      while (end < last && old.alive[end] === 1) ++end;
+      if (end > row) move(row, end);
+      row = end;
+    }
+  };
+  yield* inSlices(old.used, moveAlive, Math.min(runsPerSlice, rowsPerSlice(cols)));
+  return { data, cols, used, numbers, labels, alive, size: used };
 }
 
-/** Copies in slices, between which the event loop turns; `argument` is whose rows they are, for errors. */
-export async function copy(
+/** Copies a matrix to `to`, from element `at` on; `argument` names the matrix in errors. */
+export function* copy(
   operation: string,
   argument: string,
-  from: Reals,
+  { data, rows, cols }: Matrix,
   to: Reals,
   at: number,
-): Promise<void> {
-  const { length } = from;
-  for (let begin = 0; begin < length; begin += slice) {
-    if (begin > 0) await nextTurn();
-    checkKept(operation, argument, from, length);
-    to.set(from.subarray(begin, begin + slice), at + begin);
-  }
+): Steps<void> {
+  const length = rows * cols; // data is shorter if its buffer was detached before
+  const part = (begin: number, end: number): void => {
+    checkKept(operation, argument, data, length);
+    to.set(data.subarray(begin, end), at + begin);
+  };
+  yield* inSlices(length, part, slice);
 }
 
-/** The row that has a number, or -1. */
+/** The row with a given number, or -1. */
 export function find({ numbers, used }: Store<Reals>, number: number): number {
   let low = 0;
   let high = used;
@@ -81,14 +82,19 @@ export function find({ numbers, used }: Store<Reals>, number: number): number {
   return low < used && numbers[low] === number ? low : -1;
 }
 
-/** 1 where a row lives; nothing where all do. */
-export function livingMask({ alive, used, size }: Store<Reals>): Uint8Array | undefined {
+/** 1 for remaining rows; undefined if no row was removed. */
+export function aliveMask({ alive, used, size }: Store<Reals>): Uint8Array | undefined {
   return size === used ? undefined : alive.subarray(0, used);
 }
 
-/** 1 where a living row has one of the labels. */
-export function labelMask({ alive, labels, used }: Store<Reals>, wanted: ReadonlySet<number>): Uint8Array {
+/** 1 for remaining rows with one of the labels. */
+export function* labelMask(
+  { alive, labels, used }: Store<Reals>,
+  wanted: ReadonlySet<number>,
+): Steps<Uint8Array> {
   const mask = new Uint8Array(used);
-  for (let row = 0; row < used; ++row) mask[row] = alive[row]! & Number(wanted.has(labels[row]!));
+  yield* inSlices(used, (begin, end) => {
+    for (let row = begin; row < end; ++row) mask[row] = alive[row]! & Number(wanted.has(labels[row]!));
+  });
   return mask;
 }

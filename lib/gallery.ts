@@ -1,28 +1,47 @@
-import { type AsyncOptions, type CallOptions, runAsync, runSync } from './call.ts';
-import { checkOptions, integer } from './check.ts';
-import { coded, shapeError, typeError } from './errors.ts';
-import { copy, emptyStore, find, labelMask, livingMask, moved, type Store } from './gallery-store.ts';
-import { integerList, range } from './integers.ts';
+import {
+  type AsyncOptions,
+  type CallOptions,
+  pauseIfLong,
+  runSteps,
+  runStepsSync,
+  type Steps,
+} from './call.ts';
+import { callNames, checkOptions, integer, metricNames } from './check.ts';
+import { type Coded, coded, rangeError, shapeError, typeError } from './errors.ts';
+import { aliveMask, copy, emptyStore, find, labelMask, moved, type Store } from './gallery-store.ts';
+import { integerList } from './integers.ts';
+import { boundedJson } from './io/json.ts';
 import { readSafetensors, type SafeTensor, writeSafetensors } from './io/safetensors.ts';
 import { asMatrix, isReals, type Matrix, type Reals, type Rows } from './matrix.ts';
-import { checkPair, type Metric, type MetricOptions, metricNumbers } from './pairwise.ts';
-import { type Neighbours, prepareTopK } from './topk.ts';
+import {
+  type AnyMetricOptions,
+  checkPair,
+  type Metric,
+  type MetricOptions,
+  metricNumbers,
+} from './pairwise.ts';
+import { inSlices } from './slices.ts';
+import { type Neighbors, topKSteps } from './topk.ts';
 
 /** Options of a search in a {@link Gallery}. */
 export interface SearchOptions extends CallOptions {
-  /** Neighbours a query, from 1 to the gallery's size. */
+  /** Neighbors per query, from 1 to the gallery's size. */
   k: number;
-  /** Answer only rows that have one of these labels. */
+  /** Restricts results to rows with one of these labels. */
   labels?: Iterable<number> | undefined;
-  /** For each query the number of a row that may not be answered, or -1. */
+  /** For each query, the number of a row to exclude, or -1. */
   exclude?: ArrayLike<number> | undefined;
 }
 
+/** A gallery's metadata has five values. */
+const mostAbout = 100;
+const known: ReadonlySet<string> = new Set(metricNames);
+const knownSearch: ReadonlySet<string> = new Set([...callNames, 'k', 'labels', 'exclude']);
 const int32 = { least: -(2 ** 31), most: 2 ** 31 - 1 };
 
 /**
- * Rows to be searched again and again, with numbers that stay theirs and labels to search among. Searches go on
- * while rows are added or removed: each sees the gallery as it was when it began.
+ * A set of rows for repeated searches, with stable row numbers and optional labels. Rows can be added and removed
+ * during searches: each search sees the gallery as it was when the search started.
  *
  * @example
  * const gallery = new Gallery({ metric: 'poincare', c: 0.1 });
@@ -34,29 +53,29 @@ const int32 = { least: -(2 ** 31), most: 2 ** 31 - 1 };
  */
 export class Gallery<T extends Reals = Float32Array> implements Disposable {
   readonly metric: Metric;
-  readonly #options: MetricOptions;
+  readonly #options: AnyMetricOptions;
   #store: Store<T> | undefined;
   #next = 0;
   #closed = false;
-  #turn: Promise<unknown> = Promise.resolve();
+  #queue: Promise<unknown> = Promise.resolve();
 
   /**
    * @param options - the metric and its c; the curvature is -c
    * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`
    */
   constructor(options: MetricOptions) {
-    const { metric = 'poincare', c, compat } = checkOptions('Gallery', options);
+    const { metric = 'poincare', c, compat } = checkOptions('Gallery', options, 'options', known);
     metricNumbers('Gallery', { metric, c, compat });
     this.metric = metric;
     this.#options = { metric, c, compat };
   }
 
-  /** Rows that can be answered. */
+  /** Number of rows. */
   get size(): number {
     return this.#store?.size ?? 0;
   }
 
-  /** Columns of every row; 0 before the first is added. */
+  /** Number of columns; 0 before the first row is added. */
   get cols(): number {
     return this.#store?.cols ?? 0;
   }
@@ -64,130 +83,144 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
   /**
    * Copies rows into the gallery.
    *
-   * @param labels - one integer a row, for searches among labels; default -1
-   * @returns the numbers of the rows: 0, 1, 2, ... in the order of their adding, never given again
+   * @param labels - one integer per row, for searches restricted to labels; default -1
+   * @returns the numbers of the rows: 0, 1, 2, ... in the order of insertion, never reused
    */
   add(rows: Rows<T>, labels?: ArrayLike<number>): Promise<Int32Array> {
-    return this.#exclusive('Gallery.add', () => this.#add(rows, labels));
+    return this.#exclusive('Gallery.add', (operation) =>
+      runSteps(operation, undefined, () => this.#add(operation, rows, labels)),
+    );
   }
 
-  async #add(rows: Rows<T>, labels: ArrayLike<number> | undefined): Promise<Int32Array> {
-    const operation = 'Gallery.add';
+  *#add(operation: string, rows: Rows<T>, labels: ArrayLike<number> | undefined): Steps<Int32Array> {
     const added = asMatrix(operation, 'rows', rows);
     const count = added.rows;
     const given =
       labels === undefined
         ? undefined
-        : integerList(operation, 'labels', labels, { ...int32, length: count });
+        : yield* integerList(operation, 'labels', labels, { ...int32, length: count });
     const old = this.#store ?? emptyStore(operation, added);
     checkPair(operation, 'rows', { data: old.data, rows: 0, cols: old.cols }, added);
+    if (count > int32.most - this.#next)
+      throw rangeError(operation, 'rows', 'row numbers below 2^31', this.#next);
     const used = old.used + count;
-    const store =
-      used * old.cols <= old.data.length ? old : await moved(operation, old, Math.max(used, 2 * old.used));
-    await copy(operation, 'rows', added.data, store.data, store.used * store.cols);
-    const to = store.used + count;
-    const numbers = range(count).map((i) => this.#next + i);
-    store.numbers.set(numbers, store.used);
-    if (given === undefined) store.labels.fill(-1, store.used, to);
-    else store.labels.set(given, store.used);
-    store.alive.fill(1, store.used, to);
+    const fits = used * old.cols <= old.data.length;
+    const store = fits ? old : yield* moved(operation, old, Math.max(used, 2 * old.used));
+    yield* copy(operation, 'rows', added, store.data, store.used * store.cols);
+    const numbers = new Int32Array(count);
+    yield* inSlices(count, (begin, end) => {
+      for (let i = begin; i < end; ++i) {
+        numbers[i] = this.#next + i;
+        store.numbers[store.used + i] = numbers[i]!;
+        store.labels[store.used + i] = given?.[i] ?? -1;
+        store.alive[store.used + i] = 1;
+      }
+    });
     this.#checkOpen(operation);
     this.#next += count;
-    this.#store = { ...store, used: to, size: store.size + count };
+    this.#store = { ...store, used: store.used + count, size: store.size + count };
     return numbers;
   }
 
   /**
    * Removes rows by their numbers.
    *
-   * @returns how many of them were there
+   * @returns the number of rows that were removed
    */
   remove(numbers: ArrayLike<number>): Promise<number> {
-    return this.#exclusive('Gallery.remove', async () => {
-      const store = this.#store;
-      const wanted = integerList('Gallery.remove', 'numbers', numbers, { ...int32, least: 0 });
-      if (store === undefined) return 0;
-      const alive = store.alive.slice();
-      let removed = 0;
-      for (const number of wanted) {
-        const row = find(store, number);
+    return this.#exclusive('Gallery.remove', (operation) =>
+      runSteps(operation, undefined, () => this.#remove(operation, numbers)),
+    );
+  }
+
+  *#remove(operation: string, numbers: ArrayLike<number>): Steps<number> {
+    const store = this.#store;
+    const wanted = yield* integerList(operation, 'numbers', numbers, { ...int32, least: 0 });
+    if (store === undefined) return 0;
+    const alive = store.alive.slice();
+    let removed = 0;
+    yield* inSlices(wanted.length, (begin, end) => {
+      for (let i = begin; i < end; ++i) {
+        const row = find(store, wanted[i]!);
         if (row < 0 || alive[row] === 0) continue;
         alive[row] = 0;
         ++removed;
       }
-      const left = { ...store, alive, size: store.size - removed };
-      this.#store = left.size < left.used / 2 ? await moved('Gallery.remove', left, left.size) : left;
-      return removed;
     });
+    const left = { ...store, alive, size: store.size - removed };
+    const next = left.size < left.used / 2 ? yield* moved(operation, left, left.size) : left;
+    this.#checkOpen(operation);
+    this.#store = next;
+    return removed;
   }
 
   /**
-   * The nearest rows of every query, as `topK` has them; `indices` are the rows' numbers.
+   * Finds the nearest rows of every query, like `topK`; `indices` are row numbers.
    *
    * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`; rejects with the signal's reason when aborted
    */
-  topK(queries: Rows<T>, options: SearchOptions & AsyncOptions): Promise<Neighbours<T>> {
-    return runAsync('Gallery.topK', options?.signal, () => this.#prepare('Gallery.topK', queries, options));
+  topK(queries: Rows<T>, options: SearchOptions & AsyncOptions): Promise<Neighbors<T>> {
+    return runSteps('Gallery.topK', options?.signal, () => this.#search('Gallery.topK', queries, options));
   }
 
   /** {@link topK} on this thread. */
-  topKSync(queries: Rows<T>, options: SearchOptions): Neighbours<T> {
-    return runSync('Gallery.topKSync', this.#prepare('Gallery.topKSync', queries, options));
+  topKSync(queries: Rows<T>, options: SearchOptions): Neighbors<T> {
+    return runStepsSync('Gallery.topKSync', this.#search('Gallery.topKSync', queries, options));
   }
 
-  #prepare(operation: string, queries: Rows<T>, options: SearchOptions): ReturnType<typeof prepareTopK<T>> {
+  *#search(operation: string, queries: Rows<T>, options: SearchOptions): Steps<Neighbors<T>> {
     this.#checkOpen(operation);
     const store = this.#store;
     if (store === undefined || store.size === 0)
       throw shapeError(operation, 'gallery', 'at least one row', 'none');
-    const { k, threads, device, labels, exclude } = checkOptions(operation, options);
+    const { k, threads, device, labels, exclude } = checkOptions(operation, options, 'options', knownSearch);
     integer(operation, 'k', k, 1, store.size);
     const rows: Matrix<T> = {
       data: store.data.subarray(0, store.used * store.cols) as T,
       rows: store.used,
       cols: store.cols,
     };
-    const search = prepareTopK(operation, queries, rows, {
+    const { indices, distances } = yield* topKSteps(operation, queries, rows, {
       ...this.#options,
       k,
       threads,
       device,
-      allowed: labels === undefined ? livingMask(store) : labelMask(store, labelSet(operation, labels)),
-      exclude:
-        exclude &&
-        integerList(operation, 'exclude', exclude, { ...int32, least: -1 }).map((number) =>
-          find(store, number),
-        ),
+      allowed:
+        labels === undefined ? aliveMask(store) : yield* labelMask(store, yield* labelSet(operation, labels)),
+      exclude: exclude && (yield* rowsOf(operation, store, exclude)),
     });
-    return {
-      start: search.start,
-      finish: () => {
-        const { indices, distances } = search.finish();
-        return { indices: indices.map((row) => (row < 0 ? -1 : store.numbers[row]!)), distances };
-      },
-    };
+    yield* inSlices(indices.length, (begin, end) => {
+      for (let i = begin; i < end; ++i) if (indices[i]! >= 0) indices[i] = store.numbers[indices[i]!]!;
+    });
+    return { indices, distances };
   }
 
-  /** Writes the gallery as a safetensors file, whole or not at all. */
+  /**
+   * Writes the gallery as a safetensors file, completely or not at all.
+   *
+   * @throws RangeError `ERR_HOROBALL_SHAPE` for an empty gallery; the system's own errors
+   */
   save(path: string): Promise<void> {
-    return this.#exclusive('Gallery.save', async () => {
+    return this.#exclusive('Gallery.save', async (operation) => {
       const store = this.#store;
-      if (store === undefined) throw shapeError('Gallery.save', 'gallery', 'at least one row', 'none');
-      const { data, cols, used, numbers, labels } = await moved('Gallery.save', store, store.size);
+      if (store === undefined) throw shapeError(operation, 'gallery', 'at least one row', 'none');
+      const { data, cols, used, numbers, labels } = await runSteps(operation, undefined, () =>
+        moved(operation, store, store.size),
+      );
       const tensors = {
         rows: { shape: [used, cols], data: data.subarray(0, used * cols) },
         numbers: { shape: [used], data: numbers.subarray(0, used) },
         labels: { shape: [used], data: labels.subarray(0, used) },
       };
       const about = JSON.stringify({ ...this.#options, next: this.#next });
-      await writeSafetensors(path, tensors, { metadata: { horoball_gallery: about } });
+      await writeSafetensors(path, tensors, { metadata: { horoball_gallery: about }, checksums: true });
     });
   }
 
   /**
    * Reads a gallery that {@link save} wrote.
    *
-   * @throws Error `ERR_HOROBALL_FORMAT` when the file is not one
+   * @throws Error `ERR_HOROBALL_FORMAT` if the file is not a gallery; the system's own errors
    */
   static async load(path: string): Promise<Gallery<Reals>> {
     const { tensors, metadata } = await readSafetensors(path);
@@ -195,8 +228,10 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
     const numbers = tensors.get('numbers')?.data;
     const labels = tensors.get('labels')?.data;
     const { gallery, next } = emptyOf(path, metadata['horoball_gallery']);
-    const sound = rows !== undefined && soundRows(rows, numbers, labels, next);
-    if (!sound) throw notOne(path);
+    const isValid =
+      rows !== undefined &&
+      (await runSteps('Gallery.load', undefined, () => areValidRows(rows, numbers, labels, next)));
+    if (!isValid) throw notOne(path);
     const [used = 0, cols = 1] = rows.shape;
     const alive = new Uint8Array(used).fill(1);
     gallery.#store = {
@@ -212,7 +247,7 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
     return gallery;
   }
 
-  /** Lets the rows go. Searches that have begun end as they would; anything else throws afterwards. */
+  /** Releases the rows. Running searches complete; any later call throws. */
   close(): void {
     this.#closed = true;
     this.#store = undefined;
@@ -222,15 +257,15 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
     this.close();
   }
 
-  /** Changes wait for one another. */
-  async #exclusive<R>(operation: string, work: () => Promise<R>): Promise<R> {
+  /** Changes are serialized. */
+  async #exclusive<R>(operation: string, work: (operation: string) => Promise<R>): Promise<R> {
     this.#checkOpen(operation);
-    const turn = this.#turn.then(() => {
+    const result = this.#queue.then(() => {
       this.#checkOpen(operation);
-      return work();
+      return work(operation);
     });
-    this.#turn = turn.catch(() => {});
-    return await turn;
+    this.#queue = result.catch(() => {});
+    return await result;
   }
 
   #checkOpen(operation: string): void {
@@ -238,35 +273,52 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
   }
 }
 
-/** A gallery without rows, as the metadata of its file says, and the number of its next row. */
+/** An empty gallery as described by its file's metadata, and the number of its next row. */
 function emptyOf(path: string, text: string | undefined): { gallery: Gallery<Reals>; next: number } {
   try {
-    const { next, ...distance } = JSON.parse(text ?? '') as MetricOptions & { next: number };
+    const about = boundedJson(text ?? '', mostAbout, () => notOne(path));
+    const { next, ...distance } = about as MetricOptions & { next: number };
     if (Number.isInteger(next)) return { gallery: new Gallery<Reals>(distance), next };
   } catch {}
   throw notOne(path);
 }
 
-function soundRows(rows: SafeTensor, numbers: unknown, labels: unknown, next: number): boolean {
+function* areValidRows(rows: SafeTensor, numbers: unknown, labels: unknown, next: number): Steps<boolean> {
   if (!(numbers instanceof Int32Array && labels instanceof Int32Array && isReals(rows.data))) return false;
-  const ascending = numbers.every((number, i) => number > (i === 0 ? -1 : numbers[i - 1]!) && number < next);
-  return (
-    next <= 2 ** 31 &&
-    rows.shape.length === 2 &&
-    rows.shape[1]! > 0 &&
-    numbers.length === rows.shape[0] &&
-    labels.length === numbers.length &&
-    ascending
-  );
+  const { shape } = rows;
+  if (!(next >= 0 && next <= 2 ** 31 && shape.length === 2 && shape[1]! > 0)) return false;
+  if (numbers.length !== shape[0] || labels.length !== numbers.length) return false;
+  let isAscending = true;
+  yield* inSlices(numbers.length, (begin, end) => {
+    for (let i = begin; i < end && isAscending; ++i)
+      isAscending = numbers[i]! > (i === 0 ? -1 : numbers[i - 1]!) && numbers[i]! < next;
+  });
+  return isAscending;
 }
 
-function labelSet(operation: string, labels: Iterable<number>): ReadonlySet<number> {
+/** The rows with the given numbers; -1 if not found. */
+function* rowsOf(operation: string, store: Store<Reals>, numbers: ArrayLike<number>): Steps<Int32Array> {
+  const rows = yield* integerList(operation, 'exclude', numbers, { ...int32, least: -1 });
+  yield* inSlices(rows.length, (begin, end) => {
+    for (let i = begin; i < end; ++i) rows[i] = find(store, rows[i]!);
+  });
+  return rows;
+}
+
+function* labelSet(operation: string, labels: Iterable<number>): Steps<ReadonlySet<number>> {
   if (typeof labels?.[Symbol.iterator] !== 'function') {
     throw typeError(operation, 'labels', 'an iterable of integers', labels);
   }
-  return new Set(integerList(operation, 'labels', Array.from(labels), int32));
+  const list: number[] = [];
+  for (const label of labels) if (list.push(label) % 4096 === 0) yield* pauseIfLong();
+  const checked = yield* integerList(operation, 'labels', list, int32);
+  const set = new Set<number>();
+  yield* inSlices(checked.length, (begin, end) => {
+    for (let i = begin; i < end; ++i) set.add(checked[i]!);
+  });
+  return set;
 }
 
-function notOne(path: string): Error {
-  return coded('ERR_HOROBALL_FORMAT', `[Gallery.load] ${path}: not a gallery that Gallery.save wrote`);
+function notOne(path: string): Coded {
+  return coded('ERR_HOROBALL_FORMAT', `[Gallery.load] ${path}: not a file that Gallery.save wrote`);
 }

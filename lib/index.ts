@@ -1,8 +1,25 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-// The light package: the numerical core. It never imports ./train.
+// The light package: the numerical core. Never imports ./train.
 export type { AsyncOptions, CallOptions } from './call.ts';
+export {
+  type GeometryCard,
+  geometryCard,
+  geometryCards,
+  type MetricCard,
+  metricCard,
+  metricCards,
+} from './cards.ts';
 export type { Compat, Device } from './check.ts';
-export { autoCurvature, type Delta, type DeltaOptions, type GromovDelta, gromovDelta } from './delta.ts';
+export {
+  autoCurvature,
+  type Delta,
+  type DeltaMetricOptions,
+  type DeltaOptions,
+  type DeltaParameters,
+  type GromovDelta,
+  gromovDelta,
+} from './delta.ts';
+export { type ErrorCode, type HoroballError, isHoroballError } from './errors.ts';
 export { Gallery, type SearchOptions } from './gallery.ts';
 export { type IndexOptions, type ToInnerProductIndex, toInnerProductIndex } from './index-export.ts';
 export {
@@ -13,9 +30,16 @@ export {
   type LossOptions,
   type LossResult,
   type LossStats,
+  type LossSync,
+  type LossValue,
+  type TiedLossResult,
+  type TiedOptions,
+  type UntiedLossResult,
+  type UntiedOptions,
+  type ValueOptions,
 } from './loss.ts';
-export { type Matrix, matrix, type Reals, type Rows } from './matrix.ts';
-export { type CoreInfo, coreInfo } from './native.ts';
+export { type Matrix, matrix, type NestedRows, type Reals, type Rows } from './matrix.ts';
+export { type CoreInfo, coreInfo, ready } from './native.ts';
 export {
   type NegativeOptions,
   type NegativeWeights,
@@ -25,6 +49,10 @@ export {
 export type { Curved, Gradients, Kind, Operation, Vjp } from './operation.ts';
 export * from './ops.ts';
 export {
+  type CurvedMetric,
+  type CurvedMetricOptions,
+  type FlatMetric,
+  type FlatMetricOptions,
   type Metric,
   type MetricOptions,
   type PairwiseDistance,
@@ -33,10 +61,12 @@ export {
   type PairwiseVjpOptions,
   pairwiseDistance,
 } from './pairwise.ts';
+export { type Candidates, type Rerank, type RerankOptions, rerank } from './rerank.ts';
 export {
   type RetrievalMetrics,
   type RetrievalMetricsFunction,
   type RetrievalOptions,
+  type RetrievalParameters,
   retrievalMetrics,
 } from './retrieval.ts';
 export {
@@ -46,5 +76,12 @@ export {
   type RiemannianSGDOptions,
   type StateEntry,
 } from './riemannian.ts';
-export { type Neighbours, type TopK, type TopKOptions, topK } from './topk.ts';
+export {
+  type Neighbors,
+  type Neighbours,
+  type SearchParameters,
+  type TopK,
+  type TopKOptions,
+  topK,
+} from './topk.ts';
 export type { Labels } from './views.ts';

@@ -1,40 +1,51 @@
+import type { Steps } from './call.ts';
 import { quoted, rangeError, shapeError, typeError } from './errors.ts';
+import { allocateArray, checkKept } from './matrix.ts';
+import { inSlices } from './slices.ts';
 
-/** 0, 1, ..., n - 1. */
-export function range(n: number): Int32Array {
-  const list = new Int32Array(n);
-  for (let i = 0; i < n; ++i) list[i] = i;
-  return list;
+/** The length of an array or array-like object, read once. */
+export function listLength(
+  operation: string,
+  argument: string,
+  list: ArrayLike<unknown>,
+  expected: string,
+): number {
+  const length: unknown = typeof list === 'object' && list !== null ? list.length : undefined;
+  if (!Number.isSafeInteger(length) || (length as number) < 0) {
+    throw typeError(operation, argument, expected, quoted(list));
+  }
+  return length as number;
 }
 
-/** What a list of integers has to be. */
+/** Constraints on a list of integers. */
 export interface ListLimits {
   readonly least: number;
   readonly most: number;
-  /** How many there are; default any number. */
+  /** Required length; default any. */
   readonly length?: number;
 }
 
 /** Checks and copies a list of integers. */
-export function integerList(
+export function* integerList(
   operation: string,
   argument: string,
   list: ArrayLike<number>,
   { least, most, length }: ListLimits,
-): Int32Array {
-  if (typeof list !== 'object' || list === null || typeof list.length !== 'number') {
-    throw typeError(operation, argument, 'an array of integers', quoted(list));
+): Steps<Int32Array> {
+  const count = listLength(operation, argument, list, 'an array of integers');
+  if (length !== undefined && count !== length) {
+    throw shapeError(operation, argument, `${length} elements`, String(count));
   }
-  if (length !== undefined && list.length !== length) {
-    throw shapeError(operation, argument, `${length} elements`, String(list.length));
-  }
-  const copy = new Int32Array(list.length);
-  for (let i = 0; i < copy.length; ++i) {
-    const value = list[i];
-    if (!Number.isInteger(value) || value! < least || value! > most) {
-      throw rangeError(operation, argument, `integers from ${least} to ${most}`, quoted(value));
+  const copy = allocateArray(operation, Int32Array, count);
+  yield* inSlices(count, (begin, end) => {
+    if (ArrayBuffer.isView(list)) checkKept(operation, argument, list, count);
+    for (let i = begin; i < end; ++i) {
+      const value = list[i];
+      if (!Number.isInteger(value) || value! < least || value! > most) {
+        throw rangeError(operation, argument, `integers from ${least} to ${most}`, quoted(value));
+      }
+      copy[i] = value!;
     }
-    copy[i] = value!;
-  }
+  });
   return copy;
 }

@@ -1,7 +1,11 @@
-import { type AsyncOptions, type CallOptions, type Prepared, runAsync, runSync } from './call.ts';
+import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call.ts';
+import { geometries, logitDefaults } from './card-names.ts';
+import { actingParameters, type GeometryCard, geometryCards, readsOf } from './cards.ts';
 import {
   atLeastZero,
+  boolean,
   type Compat,
+  callNames,
   checkOptions,
   choice,
   curvature,
@@ -9,11 +13,11 @@ import {
   guards,
   positive,
   threadCount,
-  yesNo,
 } from './check.ts';
-import { typeError } from './errors.ts';
+import { rangeError, typeError } from './errors.ts';
 import {
   asMatrix,
+  checkAttached,
   checkSameType,
   checkShape,
   type Matrix,
@@ -24,26 +28,27 @@ import {
 import { core } from './native.ts';
 import { batchViews, type Labels } from './views.ts';
 
-/** The geometries, in the core's order. */
-export const geometries = ['hybrid', 'euclidean', 'hyperbolic', 'chordal'] as const;
-
 /**
- * What the logit of two samples is: `hybrid` `<e,e'>/tauE - lambda d_c(h,h')/tauH`; `euclidean` its first term;
- * `hyperbolic` `-d_c(h,h')/tauH`; `chordal` `-2|h-h'|/tauH`, the limit of `hyperbolic` as c goes to 0.
+ * The logit of two samples: `hybrid` `<e,e'>/tauE - lambda d_c(h,h')/tauH`; `euclidean` its first term; `hyperbolic`
+ * `-d_c(h,h')/tauH`; `chordal` `-2|h-h'|/tauH`, the limit of `hyperbolic` as c goes to 0; `lorentz` `-d_c(h,h')/tauH`
+ * between points of the hyperboloid. {@link geometryCard} describes each.
  */
 export type Geometry = (typeof geometries)[number];
 
-/** What a logit is made of; shared by the loss and by `negativeWeights`. */
+/** Inputs of a logit, shared by the loss and `negativeWeights`. */
 export interface LogitOptions<T extends Reals = Reals> {
-  /** N x D unit rows. Not needed by untied `hyperbolic` and `chordal`. */
+  /** N x D unit rows. Required if tied, and by geometries with an inner product (`hybrid`, `euclidean`). */
   euclidean?: Matrix<T> | undefined;
-  /** N x D points of the ball, as many columns. Not needed when tied, nor by `euclidean`. */
+  /**
+   * N x D points of the ball, with the columns of `euclidean`; for `lorentz` N x (D + 1) points of the hyperboloid, time
+   * first. Required if untied, by geometries with a distance.
+   */
   hyperbolic?: Matrix<T> | undefined;
-  /** One head for both: `euclidean` holds unit rows z and the ball points are `project(expmap0(clip(z)))`. */
+  /** One head for both spaces: `euclidean` holds unit rows z, and the ball points are `project(expmap0(clip(z)))`. */
   tied?: boolean | undefined;
-  /** Rows of each class, 2 or more; the rows stand class by class: row = class * views + view. */
+  /** Rows per class, 2 or more, ordered by class: row = class * views + view. */
   views?: number | undefined;
-  /** Instead of that order: one label a row, with equal counts. */
+  /** One label per row instead of that order, with equal counts. */
   labels?: Labels | undefined;
   /** Default `'hybrid'`. */
   geometry?: Geometry | undefined;
@@ -51,9 +56,9 @@ export interface LogitOptions<T extends Reals = Reals> {
   tauE?: number | undefined;
   /** Temperature of the distance, > 0; default 0.2, as published. */
   tauH?: number | undefined;
-  /** Weight of the distance, >= 0; default 0.5, as published. With 0 an infinite distance counts for nothing too. */
+  /** Weight of the distance, >= 0; default 0.5, as published. With 0, infinite distances are ignored, too. */
   lambda?: number | undefined;
-  /** The curvature is -c, c > 0. Not needed by `euclidean`, nor by untied `chordal`. */
+  /** The curvature is -c, c > 0. Required by geometries with a curved distance, and by tied heads with any distance. */
   c?: number | undefined;
   /** Tied only: the norm at which features are clipped before expmap0; default 2.3, null for none. */
   clipR?: number | null | undefined;
@@ -63,44 +68,47 @@ export interface LogitOptions<T extends Reals = Reals> {
 export interface LossOptions<T extends Reals = Reals> extends LogitOptions<T>, CallOptions {
   /** `sum` (default, as published) over the ordered pairs of views of the mean over classes, or their `mean`. */
   reduction?: 'sum' | 'mean' | undefined;
-  /** Whether to compute gradients; default true. */
+  /** Whether to compute gradients. Default true. */
   grad?: boolean | undefined;
-  /** The published code's guards instead of exact arithmetic. */
+  /** Use the published code's guards instead of exact arithmetic. */
   compat?: Compat | undefined;
   /** Where to write the gradients. */
   out?: { gradEuclidean?: Rows<T> | undefined; gradHyperbolic?: Rows<T> | undefined } | undefined;
 }
 
-/** Of the cross-view logits of every ordered pair of views, averaged over the pairs. */
+/** Statistics of the cross-view logits of each ordered pair of views, averaged over the pairs. */
 export interface LossStats {
   min: number;
   mean: number;
   max: number;
-  /** Share of anchors whose largest cross-view logit is their positive's. */
+  /** Share of anchors whose largest cross-view logit belongs to their positive. */
   accuracy: number;
 }
 
-/** What {@link hybridContrastiveLoss} gives. */
+/** Result of {@link hybridContrastiveLoss}. */
 export interface LossResult<T extends Reals = Reals> {
   loss: number;
-  /** In the rows of `euclidean`; tangential when tied. Only when gradients were wanted and it was given. */
+  /** Gradient in `euclidean`; tangential when tied. Present if gradients were requested and the input was given. */
   gradEuclidean?: Matrix<T>;
-  /** In the points of `hyperbolic`. Only when gradients were wanted and it was given. */
+  /** Gradient in `hyperbolic`. Present if gradients were requested and the input was given. */
   gradHyperbolic?: Matrix<T>;
   /**
-   * Only when gradients were wanted. Tied: c acts through the radius of the points too. An infinite distance counts as
-   * 1e30 (1e300 in float64), so that lambda has a gradient at 0 where points lie on the rim or outside.
+   * Present if gradients were requested. Tied: includes the effect of c on the radius of the points. An infinite distance counts as
+   * 1e30 (1e300 in float64), so that lambda has a gradient at 0 if points are on the rim or outside.
    */
   gradParams?: { tauE: number; tauH: number; lambda: number; c: number };
   stats: LossStats;
 }
 
-/** A checked geometry: the matrices that act, and the numbers. */
+/** A validated geometry: the matrices that it uses, and the parameters. */
 export interface Logits<T extends Reals = Reals> {
   readonly geometry: number;
+  readonly card: GeometryCard;
   readonly tied: boolean;
   readonly euclidean: Matrix<T> | undefined;
   readonly hyperbolic: Matrix<T> | undefined;
+  /** As the caller gave them, whether or not the geometry reads them; not checked. */
+  readonly given: { readonly euclidean: Matrix<T> | undefined; readonly hyperbolic: Matrix<T> | undefined };
   readonly rows: number;
   readonly cols: number;
   readonly tauE: number;
@@ -110,43 +118,71 @@ export interface Logits<T extends Reals = Reals> {
   readonly clip: number;
 }
 
-/** Checks what makes a logit. Inputs that the geometry does not use are left out. */
-export function checkLogits<T extends Reals>(operation: string, given: LogitOptions<T>): Logits<T> {
-  const options = checkOptions(operation, given);
-  const name = options.geometry ?? 'hybrid';
-  const geometry = choice(operation, 'geometry', name, geometries);
-  const tied = yesNo(operation, 'tied', options.tied, false);
-  const needsE = tied || name === 'hybrid' || name === 'euclidean';
-  const needsH = !tied && name !== 'euclidean';
-  if (needsH && options.hyperbolic === undefined)
+/** The options of a logit. */
+export const logitNames: readonly string[] = [
+  ...['euclidean', 'hyperbolic', 'tied', 'views', 'labels', 'geometry'],
+  ...['tauE', 'tauH', 'lambda', 'c', 'clipR'],
+];
+
+/** Validates the inputs of a logit. Inputs that the geometry does not use are dropped. */
+export function checkLogits<T extends Reals>(
+  operation: string,
+  given: LogitOptions<T>,
+  known: ReadonlySet<string>,
+): Logits<T> {
+  const options = checkOptions(operation, given, 'options', known);
+  const { geometry: name, euclidean: e, hyperbolic: h } = options;
+  const geometry = name === undefined ? 0 : choice(operation, 'geometry', name, geometries);
+  const card = geometryCards()[geometry]!;
+  const tied = boolean(operation, 'tied', options.tied, false);
+  const reads = readsOf(card, tied);
+  if (reads.hyperbolic && h === undefined)
     throw typeError(operation, 'hyperbolic', 'a matrix or a typed array, or tied: true', undefined);
-  const euclidean = needsE ? asMatrix(operation, 'euclidean', options.euclidean as Matrix<T>) : undefined;
-  const hyperbolic = needsH ? asMatrix(operation, 'hyperbolic', options.hyperbolic as Matrix<T>) : undefined;
+  const euclidean = reads.euclidean ? asMatrix(operation, 'euclidean', e as Matrix<T>) : undefined;
+  const hyperbolic = reads.hyperbolic ? asMatrix(operation, 'hyperbolic', h as Matrix<T>) : undefined;
   if (euclidean !== undefined && hyperbolic !== undefined) checkHeads(operation, euclidean, hyperbolic);
-  const curved = name === 'hybrid' || name === 'hyperbolic' || (name === 'chordal' && tied);
-  const { tauE = 0.1, tauH = 0.2, lambda = 0.5, clipR = 2.3 } = options;
+  const curved = actingParameters(card, tied).includes('c');
+  const {
+    tauE = logitDefaults.tauE,
+    tauH = logitDefaults.tauH,
+    lambda = logitDefaults.lambda,
+    clipR = logitDefaults.clipR,
+  } = options;
   return {
     geometry,
+    card,
     tied,
     euclidean,
     hyperbolic,
+    given: { euclidean: e, hyperbolic: h },
     rows: (euclidean ?? hyperbolic)!.rows,
     cols: (euclidean ?? hyperbolic)!.cols,
-    tauE: positive(operation, 'tauE', tauE),
-    tauH: positive(operation, 'tauH', tauH),
-    lambda: atLeastZero(operation, 'lambda', lambda),
+    tauE: temperature(operation, 'tauE', tauE, 1),
+    tauH: temperature(operation, 'tauH', tauH, Math.max(1, atLeastZero(operation, 'lambda', lambda))),
+    lambda,
     c: curved ? curvature(operation, options.c) : 1,
     clip: clipR === null ? Number.MAX_VALUE : positive(operation, 'clipR', clipR),
   };
 }
 
+/** Part of the ball's radius that the head's projection keeps free; the default of `project`. */
+export const ballMargin = 1e-3;
+
 /**
  * Radius of a tied head's ball points, `project(expmap0(clip(z)))` of a unit row z:
- * `min(tanh(sqrt(c) R) / sqrt(c), (1 - 1e-3) / sqrt(c))`, `R = min(1, clip)`.
+ * `min(tanh(sqrt(c) R) / sqrt(c), (1 - ballMargin) / sqrt(c))`, `R = min(1, clip)`. The core composes it from the row cards of
+ * the head (native/ops/head.h).
  */
 export function tiedRadius({ c, clip }: Pick<Logits, 'c' | 'clip'>): number {
   const root = Math.sqrt(c);
-  return Math.min(Math.tanh(root * Math.min(1, clip)), 1 - 1e-3) / root;
+  return Math.min(Math.tanh(root * Math.min(1, clip)), 1 - ballMargin) / root;
+}
+
+/** The core multiplies by `weight / tau`. */
+function temperature(operation: string, argument: string, value: unknown, weight: number): number {
+  const tau = positive(operation, argument, value);
+  if (weight / tau < Infinity) return tau;
+  throw rangeError(operation, argument, `a number by which ${weight} can be divided`, tau);
 }
 
 function checkHeads(operation: string, euclidean: Matrix, hyperbolic: Matrix): void {
@@ -155,27 +191,28 @@ function checkHeads(operation: string, euclidean: Matrix, hyperbolic: Matrix): v
 }
 
 const name = 'hybridContrastiveLoss';
+const own = ['reduction', 'grad', 'compat', 'out'];
+const known: ReadonlySet<string> = new Set([...logitNames, ...callNames, ...own]);
+const knownOut: ReadonlySet<string> = new Set(['gradEuclidean', 'gradHyperbolic']);
 
 type Flat = [data: Reals | null, rows: number, cols: number];
 
-/** A matrix for the core; one that is not given still has its shape. */
+/** A matrix for the core; an omitted matrix still has a shape. */
 function flat(matrix: Matrix | undefined, { rows, cols }: Logits): Flat {
   return [matrix?.data ?? null, rows, cols];
 }
 
-function prepare<T extends Reals>(options: LossOptions<T>): Prepared<LossResult<T>> {
-  const logits = checkLogits(name, options);
-  const { euclidean, hyperbolic, tied } = logits;
-  const { views, order } = batchViews(name, logits.rows, options.views, options.labels);
+function* evaluate<T extends Reals>(options: LossOptions<T>): Steps<LossResult<T>> {
+  const logits = checkLogits(name, options, known);
+  const { euclidean, hyperbolic, tied, given } = logits;
+  const { views, order } = yield* batchViews(name, logits.rows, options.views, options.labels);
   const mean = choice(name, 'reduction', options.reduction ?? 'sum', ['sum', 'mean']) === 1;
-  const wanted = yesNo(name, 'grad', options.grad, true);
-  const out = checkOptions(name, options.out, 'out');
-  const gradE = wanted
-    ? gradient(euclidean, options.euclidean, out, 'gradEuclidean', [hyperbolic])
-    : undefined;
+  const wanted = boolean(name, 'grad', options.grad, true);
+  const out = checkOptions(name, options.out, 'out', knownOut);
+  const gradE = wanted ? gradient(euclidean, given.euclidean, out, 'gradEuclidean', [hyperbolic]) : undefined;
   const gradH =
     wanted && !tied
-      ? gradient(hyperbolic, options.hyperbolic, out, 'gradHyperbolic', [euclidean, gradE])
+      ? gradient(hyperbolic, given.hyperbolic, out, 'gradHyperbolic', [euclidean, gradE])
       : undefined;
   const guard = guards(name, options.compat);
   const device = deviceIndex(name, options.device);
@@ -184,7 +221,7 @@ function prepare<T extends Reals>(options: LossOptions<T>): Prepared<LossResult<
   const params = wanted ? new Float64Array(4) : null;
   const stats = new Float64Array(4);
   const start = (job: number) =>
-    // biome-ignore format: a group a line
+    // biome-ignore format: one group per line
     core().contrast(
       logits.geometry, guard, tied, mean, views,
       logits.tauE, logits.tauH, logits.lambda, logits.c, logits.clip,
@@ -192,18 +229,18 @@ function prepare<T extends Reals>(options: LossOptions<T>): Prepared<LossResult<
       loss, ...flat(euclidean && gradE, logits), ...flat(hyperbolic && gradH, logits), params, stats,
       device, threads, job,
     );
-  const finish = () => {
-    const result: LossResult<T> = { loss: loss[0] as number, stats: statistics(stats) };
-    if (params === null) return result;
-    result.gradParams = parameters(params);
-    if (gradE !== undefined) result.gradEuclidean = gradE;
-    if (gradH !== undefined) result.gradHyperbolic = gradH;
-    return result;
-  };
-  return { start, finish };
+  if (euclidean !== undefined) checkAttached(name, 'euclidean', euclidean);
+  if (hyperbolic !== undefined) checkAttached(name, 'hyperbolic', hyperbolic);
+  yield { start, finish: () => {} };
+  const result: LossResult<T> = { loss: loss[0] as number, stats: statistics(stats) };
+  if (params === null) return result;
+  result.gradParams = parameters(params);
+  if (gradE !== undefined) result.gradEuclidean = gradE;
+  if (gradH !== undefined) result.gradHyperbolic = gradH;
+  return result;
 }
 
-/** Where a head's gradient goes: zeros, where the head is `given` but none of those that act. */
+/** Output array for a head's gradient, filled with zeros if the head is given but not used by the geometry. */
 function gradient<T extends Reals>(
   acts: Matrix<T> | undefined,
   given: Matrix<T> | undefined,
@@ -229,10 +266,46 @@ function parameters([tauE = 0, tauH = 0, lambda = 0, c = 0]: Iterable<number>): 
   return { tauE, tauH, lambda, c };
 }
 
-/** The type of {@link hybridContrastiveLoss}. */
+/** Result of {@link hybridContrastiveLoss} with `grad: false`. */
+export type LossValue = Pick<LossResult, 'loss' | 'stats'>;
+/** Result with gradients, of a tied head. */
+export type TiedLossResult<T extends Reals = Reals> = LossValue &
+  Required<Pick<LossResult<T>, 'gradEuclidean' | 'gradParams'>> & { gradHyperbolic?: undefined };
+/** Result with gradients, of two heads. */
+export type UntiedLossResult<T extends Reals = Reals> = LossValue &
+  Required<Pick<LossResult<T>, 'gradEuclidean' | 'gradHyperbolic' | 'gradParams'>>;
+
+/** Options without gradients. */
+export type ValueOptions<T extends Reals = Reals> = LossOptions<T> & { grad: false };
+/** Options of a tied head, with gradients. */
+export type TiedOptions<T extends Reals = Reals> = LossOptions<T> & {
+  tied: true;
+  euclidean: Matrix<T>;
+  grad?: true | undefined;
+};
+/** Options of two heads, with gradients. */
+export type UntiedOptions<T extends Reals = Reals> = LossOptions<T> & {
+  tied?: false | undefined;
+  euclidean: Matrix<T>;
+  hyperbolic: Matrix<T>;
+  grad?: true | undefined;
+};
+
+/** The type of {@link hybridContrastiveLoss}: `grad` and `tied` decide which gradients the result has. */
 export interface HybridContrastiveLoss {
+  <T extends Reals>(options: ValueOptions<T> & AsyncOptions): Promise<LossValue>;
+  <T extends Reals>(options: TiedOptions<T> & AsyncOptions): Promise<TiedLossResult<T>>;
+  <T extends Reals>(options: UntiedOptions<T> & AsyncOptions): Promise<UntiedLossResult<T>>;
   <T extends Reals>(options: LossOptions<T> & AsyncOptions): Promise<LossResult<T>>;
-  sync<T extends Reals>(options: LossOptions<T>): LossResult<T>;
+  sync: LossSync;
+}
+
+/** The synchronous variant of {@link HybridContrastiveLoss}. */
+export interface LossSync {
+  <T extends Reals>(options: ValueOptions<T>): LossValue;
+  <T extends Reals>(options: TiedOptions<T>): TiedLossResult<T>;
+  <T extends Reals>(options: UntiedOptions<T>): UntiedLossResult<T>;
+  <T extends Reals>(options: LossOptions<T>): LossResult<T>;
 }
 
 /**
@@ -256,6 +329,6 @@ export interface HybridContrastiveLoss {
  */
 export const hybridContrastiveLoss: HybridContrastiveLoss = Object.assign(
   <T extends Reals>(options: LossOptions<T> & AsyncOptions) =>
-    runAsync(name, options?.signal, () => prepare(options)),
-  { sync: <T extends Reals>(options: LossOptions<T>) => runSync(name, prepare(options)) },
-);
+    runSteps(name, options?.signal, () => evaluate(options)),
+  { sync: <T extends Reals>(options: LossOptions<T>) => runStepsSync(name, evaluate(options)) },
+) as HybridContrastiveLoss; // the overloads say which optional parts of the result are there

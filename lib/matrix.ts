@@ -1,6 +1,6 @@
 import { coded, describe, quoted, rangeError, shapeError, typeError } from './errors.ts';
 
-/** The element types that every function takes; what goes in comes out. */
+/** Element types that every function accepts; results have the type of the inputs. */
 export type Reals = Float32Array | Float64Array;
 
 /** A row-major matrix: element (i, j) is `data[i * cols + j]`. */
@@ -10,38 +10,84 @@ export interface Matrix<T extends Reals = Reals> {
   readonly cols: number;
 }
 
-/** A matrix, or a typed array that stands for its only row. */
+/** A matrix, or a typed array that is treated as a single row. */
 export type Rows<T extends Reals = Reals> = Matrix<T> | T;
 
+/** Rows of numbers, all of the same length, as nested arrays or a list of typed arrays. */
+export type NestedRows = readonly ArrayLike<number>[];
+
 /**
- * A row-major view of a typed array; nothing is copied.
+ * A row-major view of a typed array, of which nothing is copied, or a float64 copy of nested arrays.
  *
- * @param data - `rows * cols` elements, over an ArrayBuffer or a SharedArrayBuffer of fixed length
- * @param rows - 0 or more
- * @param cols - 1 or more
+ * @param data - `rows * cols` elements, over an ArrayBuffer or a SharedArrayBuffer of fixed length; or one row or more of
+ * the same length
+ * @param rows - 0 or more; not for nested arrays
+ * @param cols - 1 or more; not for nested arrays
  * @throws TypeError `ERR_HOROBALL_TYPE`, RangeError `ERR_HOROBALL_SHAPE`
  * @example
  * const points = matrix(new Float32Array([0, 0, 0.5, 0]), 2, 2); // the origin and (0.5, 0)
  * points.rows; // => 2
+ * matrix([[0, 0], [0.5, 0]]).data; // => new Float64Array([0, 0, 0.5, 0])
  */
-export function matrix<T extends Reals>(data: T, rows: number, cols: number): Matrix<T> {
-  return asMatrix('matrix', 'data', { data, rows, cols });
+export function matrix<T extends Reals>(data: T, rows: number, cols: number): Matrix<T>;
+export function matrix(data: NestedRows): Matrix<Float64Array>;
+export function matrix(data: Reals | NestedRows, rows?: number, cols?: number): Matrix {
+  if (Array.isArray(data) && rows === undefined && cols === undefined) return nested(data);
+  return asMatrix('matrix', 'data', { data: data as Reals, rows: rows as number, cols: cols as number });
 }
 
-/** Checks one argument and gives it its shape. A typed array is one row. */
+/** Each number is checked, because a typed array would turn a hole or a text into NaN. */
+function nested(list: NestedRows): Matrix<Float64Array> {
+  const rows = list.map((row, i) => {
+    if (row !== null && typeof row === 'object') return row;
+    throw typeError('matrix', `data[${i}]`, 'an array', quoted(row));
+  });
+  const cols = rows[0]?.length ?? 0;
+  if (!(cols > 0)) throw shapeError('matrix', 'data', 'at least one row of numbers', 'none');
+  const data = allocateArray('matrix', Float64Array, rows.length * cols);
+  for (const [i, row] of rows.entries()) {
+    if (row.length !== cols) throw shapeError('matrix', `data[${i}]`, `${cols} numbers`, String(row.length));
+    for (let j = 0; j < cols; ++j) {
+      const value: unknown = row[j];
+      if (typeof value !== 'number') throw typeError('matrix', `data[${i}][${j}]`, 'a number', quoted(value));
+      data[i * cols + j] = value;
+    }
+  }
+  return { data, rows: rows.length, cols };
+}
+
+/**
+ * Checks one argument and returns its shape. A typed array is one row. Each property is read once, so the value that was
+ * checked is the one that is used, even if a getter returns another one the next time.
+ */
 export function asMatrix<T extends Reals>(operation: string, argument: string, value: Rows<T>): Matrix<T> {
   if (ArrayBuffer.isView(value)) return asRow(operation, argument, value);
-  if (value === null || typeof value !== 'object' || !ArrayBuffer.isView(value.data)) {
-    throw typeError(operation, argument, 'a matrix or a typed array', quoted(value));
-  }
+  if (value === null || typeof value !== 'object') throw notMatrix(operation, argument, value);
   const { data, rows, cols } = value;
+  if (!ArrayBuffer.isView(data)) throw notMatrix(operation, argument, value);
   checkData(operation, argument, data);
-  if (!Number.isInteger(rows) || rows < 0)
-    throw shapeError(operation, argument, 'rows of 0 or more', quoted(rows));
-  if (!Number.isInteger(cols) || cols < 1)
-    throw shapeError(operation, argument, 'cols of 1 or more', quoted(cols));
-  if (data.length !== rows * cols) throw lengthError(operation, argument, value);
-  return value;
+  if (!Number.isInteger(rows) || rows < 0) throw sizeError(operation, argument, 'rows', 0, rows);
+  if (!Number.isInteger(cols) || cols < 1) throw sizeError(operation, argument, 'cols', 1, cols);
+  const shape = { data, rows, cols };
+  if (data.length !== rows * cols) throw lengthError(operation, argument, shape);
+  return shape;
+}
+
+/** `matrix` itself takes the size as an argument; of other calls, it is part of one. */
+function sizeError(
+  operation: string,
+  argument: string,
+  size: 'rows' | 'cols',
+  least: number,
+  got: unknown,
+): Error {
+  if (operation === 'matrix')
+    return shapeError(operation, size, `an integer of ${least} or more`, quoted(got));
+  return shapeError(operation, argument, `${size} of ${least} or more`, quoted(got));
+}
+
+function notMatrix(operation: string, argument: string, value: unknown): Error {
+  return typeError(operation, argument, 'a matrix or a typed array', quoted(value));
 }
 
 function asRow<T extends Reals>(operation: string, argument: string, data: T): Matrix<T> {
@@ -56,15 +102,15 @@ function checkData(operation: string, argument: string, data: Reals): void {
   checkFixed(operation, argument, data);
 }
 
-/** Throws for a resizable buffer: a job on another thread must not lose the memory under its feet. */
+/** Throws for a resizable buffer: a job on another thread must not lose its memory. */
 export function checkFixed(operation: string, argument: string, { buffer }: ArrayBufferView): void {
-  // ES2024; absent before it.
+  // ES2024; undefined in older versions.
   if ((buffer as { resizable?: boolean }).resizable === true) {
     throw typeError(operation, argument, 'a buffer of fixed length', 'a resizable one');
   }
 }
 
-/** The place for the gradient of c, checked. */
+/** The validated output for the gradient of c. */
 export function checkGradC(operation: string, gradC: Float64Array | undefined): Float64Array | undefined {
   if (gradC === undefined) return undefined;
   if (!(gradC instanceof Float64Array && gradC.length === 1)) {
@@ -75,7 +121,7 @@ export function checkGradC(operation: string, gradC: Float64Array | undefined): 
 }
 
 /**
- * Throws for an array that had `length` elements when its call began and has lost them to somebody else since.
+ * Throws for an array that had `length` elements when its call started and has been detached since.
  */
 export function checkKept(
   operation: string,
@@ -84,8 +130,14 @@ export function checkKept(
   length: number,
 ): void {
   if (data.length === length) return;
-  const text = 'expected an array that stays until the call ends, got one whose buffer was transferred';
+  const text =
+    'expected an array that stays attached until the call ends, got one whose buffer was transferred';
   throw coded('ERR_HOROBALL_DETACHED', `[${operation}] ${argument}: ${text}`, TypeError);
+}
+
+/** The same for a matrix that was checked when the call started. */
+export function checkAttached(operation: string, argument: string, { data, rows, cols }: Matrix): void {
+  checkKept(operation, argument, data, rows * cols);
 }
 
 /** By tag, so that arrays of another realm pass and a Float16Array does not. */
@@ -129,19 +181,19 @@ export function zeros<T extends Reals>(operation: string, like: T, rows: number,
 /** A new array of zeros with the element type of `like`. */
 export function allocate<T extends Reals>(operation: string, like: T, length: number): T {
   const single = like[Symbol.toStringTag] === 'Float32Array';
-  return room<Reals>(operation, single ? Float32Array : Float64Array, length) as T;
+  return allocateArray<Reals>(operation, single ? Float32Array : Float64Array, length) as T;
 }
 
-/** A new typed array; `ERR_HOROBALL_MEMORY` where there is none so long. */
-export function room<A>(operation: string, Kind: new (length: number) => A, length: number): A {
+/** A new typed array. Throws `ERR_HOROBALL_MEMORY` if it cannot be allocated. */
+export function allocateArray<A>(operation: string, Kind: new (length: number) => A, length: number): A {
   try {
     return new Kind(length);
   } catch {
-    throw coded('ERR_HOROBALL_MEMORY', `[${operation}] out: no memory for ${length} elements`, RangeError);
+    throw coded('ERR_HOROBALL_MEMORY', `[${operation}] out: cannot allocate ${length} elements`, RangeError);
   }
 }
 
-/** One array after another, as one. */
+/** Concatenates arrays. */
 export function concatenated(parts: readonly Float32Array[]): Float32Array {
   const out = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
@@ -152,7 +204,7 @@ export function concatenated(parts: readonly Float32Array[]): Float32Array {
   return out;
 }
 
-/** Copies of some rows, in the order given. */
+/** Copies some rows in the given order. */
 export function rowsAt<T extends Reals>(
   operation: string,
   { data, cols }: Matrix<T>,
@@ -167,7 +219,7 @@ export function rowsAt<T extends Reals>(
 }
 
 /**
- * Where a result goes: the caller's `out`, checked, or new memory. An `out` may not share memory with an input.
+ * The output of a call: the caller's validated `out`, or new memory. `out` must not share memory with an input.
  */
 export function resultMatrix<T extends Reals>(
   operation: string,
@@ -185,16 +237,16 @@ export function resultMatrix<T extends Reals>(
   }
   const result = { data, rows, cols };
   checkSameType(operation, argument, like, result);
-  const { buffer } = data; // asked for once: the getter costs as much as a short call's arithmetic
+  const { buffer } = data; // read once: the getter costs as much as a short call's arithmetic
   for (const input of inputs) {
     if (input !== undefined && input.data.buffer === buffer && overlap(input.data, data)) {
-      throw rangeError(operation, argument, 'memory of its own', 'memory that an input has');
+      throw rangeError(operation, argument, 'separate memory', 'memory shared with an input');
     }
   }
   return result;
 }
 
-/** Of two arrays over one buffer. */
+/** Whether two arrays overlap in one buffer. */
 function overlap(a: Reals, b: Reals): boolean {
   return a.byteOffset < b.byteOffset + b.byteLength && b.byteOffset < a.byteOffset + a.byteLength;
 }

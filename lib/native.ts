@@ -1,168 +1,86 @@
+import { type Core, type CoreInfo, infoOf } from './binding.ts';
+import { addonCache } from './cache-folder.ts';
 import { coded } from './errors.ts';
-import type { Reals } from './matrix.ts';
-import { addonCache } from './places.ts';
+import { wasmCore } from './wasm/core.ts';
+import { nodeHost } from './wasm/node.ts';
 
-/** A matrix as the core takes it: data (null: not given), rows, columns. */
-type Flat = [data: Reals | null, rows: number, cols: number];
-/** Up to three arrays whose shapes are given apart. */
-type Three = [Reals | null, Reals | null, Reals | null];
-/** How every call ends: device (-2 auto, -1 CPU, n CUDA), threads (0: all), job (0: at once). */
-type Tail = [device: number, threads: number, job: number];
-/** Nothing when the job's number was 0, else a promise of it. */
-export type Outcome = Promise<undefined> | undefined;
-
-/** What core.node exports; native/node/addon.cc has one row for each family. */
-export interface Core {
-  pairwise(
-    metric: number,
-    guards: number,
-    c: number,
-    ...matrices: [...Flat, ...Flat, ...Flat, ...Tail]
-  ): Outcome;
-  pairwiseVjp(
-    metric: number,
-    guards: number,
-    c: number,
-    ...matrices: [...Flat, ...Flat, ...Flat, ...Flat, ...Flat, gradC: Float64Array | null, ...Tail]
-  ): Outcome;
-  contrast(
-    geometry: number,
-    guards: number,
-    tied: boolean,
-    mean: boolean,
-    views: number,
-    tauE: number,
-    tauH: number,
-    lambda: number,
-    c: number,
-    clip: number,
-    ...rest: [
-      ...euclidean: Flat,
-      ...hyperbolic: Flat,
-      order: Int32Array | null,
-      loss: Float64Array,
-      ...gradEuclidean: Flat,
-      ...gradHyperbolic: Flat,
-      gradParams: Float64Array | null,
-      stats: Float64Array | null,
-      ...Tail,
-    ]
-  ): Outcome;
-  select(
-    metric: number,
-    guards: number,
-    c: number,
-    k: number,
-    ...rest: [
-      ...queries: Flat,
-      ...gallery: Flat,
-      exclude: Int32Array | null,
-      allowed: Uint8Array | null,
-      indices: Int32Array,
-      ...distances: Flat,
-      ...Tail,
-    ]
-  ): Outcome;
-  delta(...rest: [...Flat, base: number, delta: Float64Array, diameter: Float64Array, ...Tail]): Outcome;
-  /** A row-wise operation: its numbers (lib/operation.ts), three inputs, where the result goes. */
-  row(numbers: Float64Array, ...rest: [...Three, out: Reals]): Outcome;
-  /** The same with a cotangent, where three gradients go, and those of c and of the card's own number. */
-  rowVjp(
-    numbers: Float64Array,
-    ...rest: [...Three, cotangent: Reals, ...Three, gradScalars: Float64Array]
-  ): Outcome;
-  /** What {@link rowShort} and {@link rowVjpShort} read and write; native/node/addon.cc has its layout. */
-  readonly standing: Float64Array;
-  /** `row` at once on a few numbers, all of them in `standing`. */
-  rowShort(): void;
-  /** `rowVjp` likewise. */
-  rowVjpShort(): void;
-  /** What the row-wise operations are, as JSON; lib/row-card.ts has the type. */
-  readonly rowCards: string;
-  /** Crops, resizes and mirrors a picture; native/image/resample.h says what each number is. */
-  resample(
-    ...picture: [
-      width: number,
-      height: number,
-      layout: number,
-      pixels: Uint8Array,
-      ...box: [top: number, left: number, height: number, width: number],
-      ...resized: [height: number, width: number],
-      ...window: [top: number, left: number, size: number, flip: boolean],
-      out: Uint8Array,
-      threads: number,
-      job: number,
-    ]
-  ): Outcome;
-  cancel(job: number): void;
-  /** The number that lib/call.ts gave last. It is kept here since a bundle may hold a second copy of that file. */
-  lastJob?: number;
-  /** A type-tagged handle of a device's table (-1: the CPU) or a CPU level's, for another addon; null if not here. */
-  backend(which: number | string): object | null;
-  /** Loads a shared library by its absolute path. */
-  dlopenLibrary(path: string): void;
-  readonly cpu: {
-    readonly level: string | null;
-    readonly levels: readonly string[];
-    readonly threads: number;
-  };
-}
+export type { Core, CoreInfo, Outcome } from './binding.ts';
 
 let loaded: Core | undefined;
+let native: Core | undefined;
 
-/** The light core's binary, loaded on first use. Throws `ERR_HOROBALL_NO_BINARY` when there is none. */
+/**
+ * The core, loaded on first use: the native binary, or WebAssembly if none fits or `HOROBALL_WASM=1` asks for it. Throws
+ * `ERR_HOROBALL_NO_BINARY` if neither loads.
+ */
 export function core(): Core {
   loaded ??= load();
   return loaded;
 }
 
-/** What the native core runs on. */
-export interface CoreInfo {
-  /** The SIMD level in use: the machine's best, or the one that `HOROBALL_ISA` names. */
-  readonly level: string;
-  /** The levels that this machine can run. */
-  readonly levels: readonly string[];
-  /** Threads that a call uses unless told otherwise. */
-  readonly threads: number;
+/** The native core, for what needs it: training, setup. Throws `ERR_HOROBALL_NO_BINARY` if it is not found. */
+export function nativeCore(): Core {
+  native ??= usable(open());
+  return native;
 }
 
 /**
- * What the native core runs on.
+ * Describes the core and this machine.
  *
- * @throws Error `ERR_HOROBALL_NO_BINARY` when it is not built, `ERR_HOROBALL_ISA` when `HOROBALL_ISA` names a level
- * that the machine lacks
+ * @throws Error `ERR_HOROBALL_NO_BINARY` if it is not built, `ERR_HOROBALL_ISA` if `HOROBALL_ISA` names a level
+ * that the machine does not support
  * @example
  * const { level, levels, threads } = coreInfo(); // 'avx2', ['baseline', 'avx2'], 8
  * levels.includes(level); // => true
  */
 export function coreInfo(): CoreInfo {
-  const { level, levels, threads } = core().cpu;
-  return { level: level as string, levels, threads };
+  return infoOf(core());
+}
+
+/**
+ * Resolves once the core is loaded. Browsers compile it asynchronously: await this before the first call there. In other
+ * programs it is not needed, because the first call loads the core.
+ *
+ * @throws Error `ERR_HOROBALL_NO_BINARY` if it does not load
+ * @example
+ * await ready();
+ */
+export async function ready(): Promise<void> {
+  core();
 }
 
 function load(): Core {
-  const found = open();
+  const choice = process.env['HOROBALL_WASM'];
+  if (choice === '1') return usable(openWasm());
+  try {
+    return nativeCore();
+  } catch (error) {
+    const { code } = error as { code?: unknown };
+    if (code !== 'ERR_HOROBALL_NO_BINARY' || choice === '0' || process.env['HOROBALL_CORE']) throw error;
+    return usable(openWasm(error as Error));
+  }
+}
+
+function usable(found: Core): Core {
   if (found.cpu.level === null) {
     const levels = found.cpu.levels.join(', ');
-    const message = `HOROBALL_ISA=${process.env['HOROBALL_ISA']}: this machine has ${levels}; unset it or name one of these`;
+    const message = `HOROBALL_ISA=${process.env['HOROBALL_ISA']}: this machine supports ${levels}. Unset it or set it to one of these.`;
     throw coded('ERR_HOROBALL_ISA', message);
   }
   return found;
 }
 
-/** As an import, each of Node's modules would cost 0.3 to 2 ms; `fs` the most. */
+/** Importing Node's modules statically would cost 0.3 to 2 ms each, `fs` the most. */
 const builtin = process.getBuiltinModule;
 
 declare const __filename: string;
 
 /**
- * The core that `HOROBALL_CORE` names; or the package's own build or prebuilt binary; or what `horoball setup` built
- * where the package is read-only.
+ * Loads the core named by `HOROBALL_CORE`, the package's own build or prebuilt binary, or the one that `horoball setup` built
+ * if the package is read-only.
  */
 function open(): Core {
-  // A bundle in CommonJS has no URL of its own, only a name.
-  const here = import.meta.url ?? builtin('node:url').pathToFileURL(__filename).href;
-  const require = builtin('node:module').createRequire(here);
+  const { here, require } = ownPlace();
   const named = process.env['HOROBALL_CORE'];
   const ways = named
     ? [() => builtin('node:path').resolve(named)]
@@ -178,27 +96,59 @@ function open(): Core {
   throw Object.assign(coded('ERR_HOROBALL_NO_BINARY', whyNot(first, named)), { cause: first });
 }
 
+/** This file's URL, and `require` from there. A CommonJS bundle has a file name, but no URL. */
+function ownPlace(): { here: string; require: NodeJS.Require } {
+  const here = import.meta.url ?? builtin('node:url').pathToFileURL(__filename).href;
+  return { here, require: builtin('node:module').createRequire(here) };
+}
+
+/** Loads the WebAssembly core, and says so once if that is because the native one did not load. */
+function openWasm(instead?: Error): Core {
+  const { join } = builtin('node:path');
+  let found: Core;
+  try {
+    const { here, require } = ownPlace();
+    const folder = join(packageFolder(require, here), 'dist/lib');
+    const bytes = builtin('node:fs').readFileSync(join(folder, 'horoball.wasm'));
+    found = wasmCore(new WebAssembly.Module(bytes), nodeHost(join(folder, 'wasm/worker.js')));
+  } catch (cause) {
+    if (instead !== undefined) throw instead;
+    const message = `horoball's WebAssembly core failed to load (${firstLine(cause)}). Unset HOROBALL_WASM to use the native core; in a checkout, run \`npm run build:wasm\`.`;
+    throw Object.assign(coded('ERR_HOROBALL_NO_BINARY', message), { cause });
+  }
+  if (instead !== undefined && builtin('node:worker_threads').isMainThread) {
+    const message = `horoball uses its WebAssembly core, which is slower, because its native core failed to load (${firstLine(instead.cause)}). \`npx horoball setup\` builds the native core; HOROBALL_WASM=1 selects WebAssembly without this warning.`;
+    process.emitWarning(message, { type: 'HoroballWarning', code: 'HOROBALL_WASM' });
+  }
+  return found;
+}
+
+function firstLine(error: unknown): string {
+  const { message = String(error) } = error as { message?: string };
+  return message.split('\n', 1)[0]!;
+}
+
 /**
- * A build of this checkout, else the binary that was published for this machine, by the names that they have nearly
- * always: node-gyp-build and the look-up of our own package took 4 of the 5 ms until the core was loaded.
+ * Tries the usual names of a build in this checkout and of the published binary for this machine first, because
+ * node-gyp-build and the lookup of the package took 4 of the 5 ms until the core was loaded.
  */
 function usual(folder: string): string {
   const { join } = builtin('node:path');
   const system = `${process.platform}-${process.arch}`;
   const name = process.platform === 'linux' ? 'horoball.glibc.node' : 'horoball.node';
-  const places = ['build/Release/core.node', 'build/Debug/core.node', join('prebuilds', system, name)];
-  const found = places.map((place) => join(folder, place)).find(builtin('node:fs').existsSync);
+  const candidates = ['build/Release/core.node', 'build/Debug/core.node', join('prebuilds', system, name)];
+  const found = candidates.map((file) => join(folder, file)).find(builtin('node:fs').existsSync);
   if (found === undefined) throw new Error(`no binary for ${system} in ${folder}`);
   return found;
 }
 
-/** What node-gyp-build makes of the tags in the names: another libc, a processor's version, HOROBALL_PREBUILD. */
+/** node-gyp-build handles tags in the file names: another libc, a CPU version. */
 function chosen(require: NodeJS.Require, here: string): string {
   const { path } = require('node-gyp-build') as { path(folder: string): string };
   return path(packageFolder(require, here));
 }
 
-/** Two folders up; only a bundle has to look the package up by its name. */
+/** Two folders up; only a bundle has to look up the package by name. */
 function packageFolder(require: NodeJS.Require, here: string): string {
   const { dirname, join } = builtin('node:path');
   const above = builtin('node:url').fileURLToPath(new URL('../../', here));
@@ -206,7 +156,7 @@ function packageFolder(require: NodeJS.Require, here: string): string {
     const text = builtin('node:fs').readFileSync(join(above, 'package.json'), 'utf8');
     if ((JSON.parse(text) as { name?: unknown }).name === 'horoball') return above;
   } catch {
-    // No package there, or one that is not this.
+    // No package there, or a different one.
   }
   return dirname(require.resolve('horoball/package.json'));
 }
@@ -217,11 +167,11 @@ function cached(require: NodeJS.Require): string {
 }
 
 function whyNot(cause: unknown, named: string | undefined): string {
-  const { message = String(cause), code } = cause as { message?: string; code?: string };
+  const { code } = cause as { code?: string };
   const advice = named
-    ? 'HOROBALL_CORE should name a file such as prebuilds/linux-x64/horoball.glibc.node'
+    ? 'Set HOROBALL_CORE to a file such as prebuilds/linux-x64/horoball.glibc.node.'
     : code === 'MODULE_NOT_FOUND'
-      ? "a bundle needs the package horoball beside it, or HOROBALL_CORE with the path of its core's .node file"
-      : 'run `npx horoball setup`, which builds it (with cmake and a C++20 compiler)';
-  return `horoball's native core did not load (${message.split('\n', 1)[0]}): ${advice}`;
+      ? 'Install the package horoball next to the bundle, or set HOROBALL_CORE to the path of its .node file.'
+      : 'Run `npx horoball setup` to build it (requires cmake and a C++20 compiler).';
+  return `horoball's native core failed to load (${firstLine(cause)}). ${advice}`;
 }

@@ -1,8 +1,12 @@
 import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call.ts';
-import { integerList, range } from './integers.ts';
-import { checkLogits, geometries, type LogitOptions, type Logits, tiedRadius } from './loss.ts';
-import { allocate, type Matrix, room, rowsAt, zeros } from './matrix.ts';
+import { distanceCard, type MetricCard } from './cards.ts';
+import { callNames } from './check.ts';
+import { integerList } from './integers.ts';
+import { checkLogits, type LogitOptions, type Logits, logitNames, tiedRadius } from './loss.ts';
+import { allocate, allocateArray, checkKept, type Matrix, zeros } from './matrix.ts';
+import { slopesAt, slopesByAngle } from './metric-slopes.ts';
 import { type Metric, preparePairwise } from './pairwise.ts';
+import { gatherRows, inSlices, range, rowsPerSlice, sorted } from './slices.ts';
 import { batchViews } from './views.ts';
 
 /** Options of {@link negativeWeights}. */
@@ -12,8 +16,8 @@ export interface NegativeOptions extends LogitOptions, CallOptions {
 }
 
 /**
- * How strongly each row (N) pulls on each anchor (A), summed over the ordered pairs of views in which the
- * anchor's view is the first: there a negative of the anchor's own view stands in V-1 rows, one of another view in
+ * Weight of each row (N) in the gradient of each anchor (A), summed over the ordered pairs of views in which the
+ * anchor's view is first: a negative of the anchor's own view occurs in V-1 rows, one of another view in
  * one. Entries of the anchor's own class are 0 (rank: -1).
  */
 export interface NegativeWeights {
@@ -26,46 +30,51 @@ export interface NegativeWeights {
   readonly pullEuclidean: Matrix<Float64Array>;
   /**
    * A x N: `p` times the norm of the distance term's gradient. Tied: per radian of the unit row, so it adds to
-   * `pullEuclidean`. Untied: the Riemannian norm in the ball (chordal: the Euclidean one).
+   * `pullEuclidean`. Untied: in the space of the metric's points, so Riemannian in the ball and on the hyperboloid.
    */
   readonly pullHyperbolic: Matrix<Float64Array>;
-  /** A x N: the place among the anchor's negatives by cosine, 0 the hardest. */
+  /** A x N: rank among the anchor's negatives by cosine, where 0 is the hardest. */
   readonly rank: Int32Array;
-  /** A: the positives' probabilities, summed over the pairs. */
+  /** A: probabilities of the positives, summed over the pairs. */
   readonly positive: Float64Array;
   /** A: exp(entropy of q), the effective number of negatives. */
   readonly effective: Float64Array;
-  /** A: share of q on the hardest ceil(1 %) of the negatives by cosine. */
+  /** A: share of q on the hardest ceil(1%) of the negatives by cosine. */
   readonly hardest1: Float64Array;
-  /** A: share of q on the hardest ceil(10 %). */
+  /** A: share of q on the hardest ceil(10%). */
   readonly hardest10: Float64Array;
   /** A: share of q on negatives of the anchor's own view; the rest is cross-view. */
   readonly sameView: Float64Array;
 }
 
 const name = 'negativeWeights';
+const known: ReadonlySet<string> = new Set([...logitNames, ...callNames, 'anchors']);
 
-/** Pairs that are worked out between two turns of the event loop: a few milliseconds. */
+/** Pairs per call of the core: bounds the memory of their distances. */
 const blockSize = 1 << 15;
 
 function* weigh(options: NegativeOptions): Steps<NegativeWeights> {
-  const logits = checkLogits(name, options);
+  const logits = checkLogits(name, options, known);
   const { rows } = logits;
-  const batch = places(rows, options);
-  const anchors = options.anchors
-    ? integerList(name, 'anchors', options.anchors, { least: 0, most: rows - 1 })
-    : range(rows);
+  const batch = yield* batchOf(rows, options);
+  const { anchors: given, threads, device } = options;
+  const anchors = given
+    ? yield* integerList(name, 'anchors', given, { least: 0, most: rows - 1 })
+    : yield* range(rows);
+  const how = { threads, device };
   const report = new Report(anchors, batch);
-  const { e, h } = points(logits);
-  const slopes = new Slopes(logits, e, h);
+  const { e, h } = yield* points(logits);
+  const terms = new Terms(logits, yield* normsOf(e));
+  const each = h && (yield* slopesOfPairs(h, anchors, logits, how));
   const block = Math.max(1, Math.floor(blockSize / rows));
   for (let begin = 0; begin < anchors.length; begin += block) {
     const part = anchors.subarray(begin, begin + block);
-    const cosine = yield* distances(e ?? h!, part, 'cosine', logits, options);
-    const distance = h && (yield* distances(h, part, slopes.metric, logits, options));
+    const cosine = yield* distances(e ?? h!, part, 'cosine', logits, how);
+    const distance = h && (yield* distances(h, part, metricOf(logits).name, logits, how));
+    const slope = distance && (yield* slopesOf(logits, cosine, distance, each?.subarray(begin * rows), how));
     for (let i = 0; i < part.length; ++i) {
-      const at = { anchor: part[i]!, cosine: row(cosine, i), distance: distance && row(distance, i) };
-      report.add(begin + i, at, slopes);
+      const [away, far, steep] = [cosine, distance, slope].map((matrix) => matrix && row(matrix, i));
+      yield* report.add(begin + i, { anchor: part[i]!, cosine: away!, distance: far, slope: steep }, terms);
     }
   }
   return report.result;
@@ -78,33 +87,57 @@ interface Batch {
   readonly viewOf: Int32Array;
 }
 
-function places(rows: number, options: NegativeOptions): Batch {
-  const { views, order } = batchViews(name, rows, options.views, options.labels);
+function* batchOf(rows: number, options: NegativeOptions): Steps<Batch> {
+  const { views, order } = yield* batchViews(name, rows, options.views, options.labels);
   const classOf = new Int32Array(rows);
   const viewOf = new Int32Array(rows);
-  for (let place = 0; place < rows; ++place) {
-    const row = order?.[place] ?? place;
-    classOf[row] = Math.floor(place / views);
-    viewOf[row] = place % views;
-  }
+  yield* inSlices(rows, (begin, end) => {
+    for (let i = begin; i < end; ++i) {
+      const row = order?.[i] ?? i;
+      classOf[row] = Math.floor(i / views);
+      viewOf[row] = i % views;
+    }
+  });
   return { views, classOf, viewOf };
 }
 
-/** The two heads in float64; a tied head's ball points are its unit rows, shortened. */
-function points(logits: Logits): { e?: Matrix<Float64Array>; h?: Matrix<Float64Array> } {
-  const wide = ({ data, rows, cols }: Matrix, scale = 1) => {
-    const out = allocate(name, new Float64Array(0), rows * cols);
-    for (let i = 0; i < out.length; ++i) out[i] = data[i]! * scale;
-    return { data: out, rows, cols };
-  };
-  const { euclidean, hyperbolic, tied, geometry } = logits;
-  const e = euclidean && wide(euclidean);
-  const curved = geometries[geometry] !== 'euclidean';
-  const h = tied && curved ? wide(euclidean!, tiedRadius(logits)) : hyperbolic && wide(hyperbolic);
+/** Both heads in float64; a tied head's ball points are its scaled unit rows. */
+function* points(logits: Logits): Steps<{ e?: Matrix<Float64Array>; h?: Matrix<Float64Array> }> {
+  const { euclidean, hyperbolic, tied, card } = logits;
+  const e = euclidean && (yield* widened(euclidean, 'euclidean', 1));
+  if (tied && card.distance !== null)
+    return { ...(e && { e }), h: yield* widened(euclidean!, 'euclidean', tiedRadius(logits)) };
+  const h = hyperbolic && (yield* widened(hyperbolic, 'hyperbolic', 1));
   return { ...(e && { e }), ...(h && { h }) };
 }
 
-/** Distances of some rows from all. */
+/** A matrix in float64, times a number. */
+function* widened(
+  { data, rows, cols }: Matrix,
+  argument: string,
+  scale: number,
+): Steps<Matrix<Float64Array>> {
+  const length = rows * cols; // data is shorter if its buffer was detached before
+  const out = allocate(name, new Float64Array(0), length);
+  yield* inSlices(length, (begin, end) => {
+    checkKept(name, argument, data, length);
+    for (let i = begin; i < end; ++i) out[i] = data[i]! * scale;
+  });
+  return { data: out, rows, cols };
+}
+
+/** The norm of every row. */
+function* normsOf(e: Matrix<Float64Array> | undefined): Steps<Float64Array | undefined> {
+  if (e === undefined) return undefined;
+  const norms = new Float64Array(e.rows);
+  const some = (begin: number, end: number): void => {
+    for (let i = begin; i < end; ++i) norms[i] = Math.hypot(...row(e, i));
+  };
+  yield* inSlices(e.rows, some, rowsPerSlice(16 * e.cols));
+  return norms;
+}
+
+/** Distances between some rows and all rows. */
 function* distances(
   all: Matrix<Float64Array>,
   part: Int32Array,
@@ -112,90 +145,112 @@ function* distances(
   { c }: Logits,
   { threads, device }: CallOptions,
 ): Steps<Matrix<Float64Array>> {
-  const step = preparePairwise(name, rowsAt(name, all, part), all, { metric, c, threads, device });
+  const some = yield* gatherRows(name, 'anchors', all, part);
+  const step = preparePairwise(name, some, all, { metric, c, threads, device });
   yield step;
   return step.finish();
+}
+
+/** The metric of a geometry that has a distance. */
+const metricOf = ({ card, tied }: Logits): MetricCard => distanceCard(card, tied)!;
+
+/** Norms of the distance's gradient at all anchors, if neither the angle nor the metric's card gives them. */
+function* slopesOfPairs(
+  h: Matrix<Float64Array>,
+  anchors: Int32Array,
+  logits: Logits,
+  how: CallOptions,
+): Steps<Float64Array | undefined> {
+  const metric = metricOf(logits);
+  if (logits.tied || metric.slope > 0) return undefined;
+  return (yield* slopesAt(name, h, anchors, { ...how, metric, c: logits.c })).data;
+}
+
+/** The same for a block of anchors: by the angle if tied, otherwise `each` or the constant of the metric's card. */
+function* slopesOf(
+  logits: Logits,
+  cosine: Matrix<Float64Array>,
+  distance: Matrix<Float64Array>,
+  each: Float64Array | undefined,
+  how: CallOptions,
+): Steps<Matrix<Float64Array>> {
+  const metric = metricOf(logits);
+  if (logits.tied)
+    return yield* slopesByAngle(name, tiedRadius(logits), cosine, { ...how, metric, c: logits.c });
+  if (each !== undefined) return { ...distance, data: each };
+  const slopes = zeros(name, distance.data, distance.rows, distance.cols);
+  yield* inSlices(slopes.data.length, (begin, end) => {
+    for (let i = begin; i < end; ++i) slopes.data[i] = distance.data[i] === 0 ? 0 : metric.slope;
+  });
+  return slopes;
 }
 
 function row({ data, cols }: Matrix<Float64Array>, i: number): Float64Array {
   return data.subarray(i * cols, (i + 1) * cols);
 }
 
-/** What one anchor's distances from every row are. */
+/** One anchor's distances to every row, and the norms of the distance's gradient. */
 interface Anchor {
   readonly anchor: number;
   readonly cosine: Float64Array;
   readonly distance: Float64Array | undefined;
+  readonly slope: Float64Array | undefined;
 }
 
 /** Logits and the norms of their two terms' gradients. */
-class Slopes {
-  readonly metric: Metric;
-  readonly #logits: Logits;
+class Terms {
   readonly #euclidean: number;
   readonly #hyperbolic: number;
   readonly #norms: Float64Array | undefined;
-  readonly #radius: number;
 
-  constructor(logits: Logits, e: Matrix<Float64Array> | undefined, h: Matrix<Float64Array> | undefined) {
-    const geometry = geometries[logits.geometry]!;
-    this.#logits = logits;
-    this.#euclidean = geometry === 'hybrid' || geometry === 'euclidean' ? 1 / logits.tauE : 0;
-    this.#hyperbolic = h === undefined ? 0 : (geometry === 'hybrid' ? logits.lambda : 1) / logits.tauH;
-    this.#norms = e && Float64Array.from({ length: e.rows }, (_, i) => Math.hypot(...row(e, i)));
-    this.#radius = tiedRadius(logits);
-    this.metric = geometry === 'chordal' ? 'chordal' : 'poincare';
+  /** @param norms - of the rows of `euclidean`, if the geometry reads them */
+  constructor({ card, tauE, tauH, lambda }: Logits, norms: Float64Array | undefined) {
+    this.#euclidean = card.inner ? 1 / tauE : 0;
+    this.#hyperbolic = card.distance === null ? 0 : (card.weighted ? lambda : 1) / tauH;
+    this.#norms = norms;
   }
 
   /** The logit of the anchor with row j. */
   logit({ anchor, cosine, distance }: Anchor, j: number): number {
     const norms = this.#norms;
     const product = norms === undefined ? 0 : norms[anchor]! * norms[j]! * (1 - cosine[j]!);
-    // Without weight a distance counts for nothing, an infinite one too.
+    // With weight 0, distances are ignored, including infinite ones.
     const far = this.#hyperbolic === 0 ? 0 : this.#hyperbolic * distance![j]!;
     return this.#euclidean * product - far;
   }
 
-  /** Of the inner product on the unit sphere: sin theta over the temperature. */
+  /** Gradient norm of the inner product on the unit sphere: sin theta over the temperature. */
   euclidean({ cosine }: Anchor, j: number): number {
     const away = Math.min(cosine[j]!, 2);
     return this.#euclidean * Math.sqrt(away * (2 - away));
   }
 
-  /**
-   * Of the distance term. Untied: 1 for d_c in the Riemannian norm, 2 for the chord. Tied: in the angle theta,
-   * `2 r cos(theta/2) / (a sqrt(1+u))` with `u = sinh^2(sqrt(c) d / 2)`; for the chord `2 r cos(theta/2)`.
-   */
-  hyperbolic({ cosine, distance }: Anchor, j: number): number {
-    const d = distance?.[j];
-    if (d === undefined) return 0;
-    const chord = this.metric === 'chordal';
-    if (!this.#logits.tied) return d === 0 ? 0 : this.#hyperbolic * (chord ? 2 : 1);
-    const { c } = this.#logits;
-    const r = this.#radius;
-    const half = Math.sqrt(Math.max(0, 1 - cosine[j]! / 2));
-    const bend = chord ? 1 : (1 - c * r * r) * Math.cosh((Math.sqrt(c) * d) / 2);
-    return (this.#hyperbolic * 2 * r * half) / bend;
+  /** Gradient norm of the distance term. */
+  hyperbolic({ slope }: Anchor, j: number): number {
+    return this.#hyperbolic === 0 ? 0 : this.#hyperbolic * slope![j]!;
   }
 }
 
-/** Fills the result, an anchor at a time. */
+/** Fills the result anchor by anchor. */
 class Report {
   readonly result: NegativeWeights;
   readonly #batch: Batch;
+  /** Logits of one anchor, then their exponentials; overwritten by the next. */
+  readonly #values: Float64Array;
 
   constructor(anchors: Int32Array, batch: Batch) {
     const [count, rows] = [anchors.length, batch.classOf.length];
     const grid = () => zeros(name, new Float64Array(0), count, rows);
     const list = () => new Float64Array(count);
     this.#batch = batch;
+    this.#values = new Float64Array(rows);
     this.result = {
       anchors,
       p: grid(),
       q: grid(),
       pullEuclidean: grid(),
       pullHyperbolic: grid(),
-      rank: room(name, Int32Array, count * rows).fill(-1),
+      rank: allocateArray(name, Int32Array, count * rows),
       positive: list(),
       effective: list(),
       hardest1: list(),
@@ -204,58 +259,89 @@ class Report {
     };
   }
 
-  add(i: number, at: Anchor, slopes: Slopes): void {
-    const { classOf, viewOf } = this.#batch;
+  *add(i: number, at: Anchor, terms: Terms): Steps<void> {
+    const { viewOf } = this.#batch;
     const { p, q, pullEuclidean, pullHyperbolic, rank } = this.result;
-    const own = classOf[at.anchor]!;
-    const negatives = Array.from(classOf.keys()).filter((j) => classOf[j] !== own);
     const [weights, shares] = [row(p, i), row(q, i)];
     const [pullE, pullH] = [row(pullEuclidean, i), row(pullHyperbolic, i)];
-    this.result.positive[i] = this.#softmax(at, slopes, weights);
-    const total = negatives.reduce((sum, j) => sum + weights[j]!, 0);
+    const ranks = rank.subarray(i * weights.length, (i + 1) * weights.length).fill(-1);
+    this.result.positive[i] = yield* this.#softmax(at, terms, weights);
+    const negatives = yield* this.#negativesOf(at.anchor);
+    const { length } = negatives;
+    let total = 0;
+    yield* inSlices(length, (begin, end) => {
+      for (let k = begin; k < end; ++k) total += weights[negatives[k]!]!;
+    });
     let entropy = 0;
     let same = 0;
-    for (const j of negatives) {
-      const share = total === 0 ? 0 : weights[j]! / total;
-      shares[j] = share;
-      pullE[j] = weights[j]! * slopes.euclidean(at, j);
-      pullH[j] = weights[j]! * slopes.hyperbolic(at, j);
-      if (share > 0) entropy -= share * Math.log(share);
-      if (viewOf[j] === viewOf[at.anchor]) same += share;
-    }
-    negatives.sort((a, b) => at.cosine[a]! - at.cosine[b]! || a - b);
-    negatives.forEach((j, place) => {
-      rank[i * weights.length + j] = place;
+    yield* inSlices(length, (begin, end) => {
+      for (const j of negatives.subarray(begin, end)) {
+        const share = total === 0 ? 0 : weights[j]! / total;
+        shares[j] = share;
+        pullE[j] = weights[j]! * terms.euclidean(at, j);
+        pullH[j] = weights[j]! * terms.hyperbolic(at, j);
+        if (share > 0) entropy -= share * Math.log(share);
+        if (viewOf[j] === viewOf[at.anchor]) same += share;
+      }
     });
-    const hardest = (part: number) =>
-      negatives.slice(0, Math.ceil(part * negatives.length)).reduce((sum, j) => sum + shares[j]!, 0);
-    this.result.effective[i] = negatives.length === 0 ? 0 : Math.exp(entropy);
-    this.result.hardest1[i] = hardest(0.01);
-    this.result.hardest10[i] = hardest(0.1);
+    const order = yield* sorted(negatives, (a, b) => at.cosine[a]! - at.cosine[b]! || a - b);
+    let sum = 0;
+    yield* inSlices(length, (begin, end) => {
+      for (let k = begin; k < end; ++k) {
+        ranks[order[k]!] = k;
+        sum += shares[order[k]!]!;
+        if (k + 1 === Math.ceil(0.01 * length)) this.result.hardest1[i] = sum;
+        if (k + 1 === Math.ceil(0.1 * length)) this.result.hardest10[i] = sum;
+      }
+    });
+    this.result.effective[i] = length === 0 ? 0 : Math.exp(entropy);
     this.result.sameView[i] = same;
   }
 
-  /** Sums the softmax of every ordered pair's row into `weights`; returns the positives' part. */
-  #softmax(at: Anchor, slopes: Slopes, weights: Float64Array): number {
+  /** The rows of other classes, in ascending order. */
+  *#negativesOf(anchor: number): Steps<Int32Array> {
+    const { classOf } = this.#batch;
+    const own = classOf[anchor]!;
+    const found = new Int32Array(classOf.length);
+    let count = 0;
+    yield* inSlices(classOf.length, (begin, end) => {
+      for (let j = begin; j < end; ++j) if (classOf[j] !== own) found[count++] = j;
+    });
+    return found.subarray(0, count);
+  }
+
+  /** Adds the softmax of every ordered pair's row to `weights`; returns the positives' probability. */
+  *#softmax(at: Anchor, terms: Terms, weights: Float64Array): Steps<number> {
     const { views, classOf, viewOf } = this.#batch;
+    const values = this.#values;
+    const { length } = values;
     const own = classOf[at.anchor]!;
     const view = viewOf[at.anchor]!;
-    const logits = weights.map((_, j) => (j === at.anchor ? -Infinity : slopes.logit(at, j)));
-    const top = logits.reduce((a, b) => Math.max(a, b), -Infinity);
-    const terms = logits.map((logit) => Math.exp(logit - top));
+    let top = -Infinity;
+    yield* inSlices(length, (begin, end) => {
+      for (let j = begin; j < end; ++j) {
+        values[j] = j === at.anchor ? -Infinity : terms.logit(at, j);
+        top = Math.max(top, values[j]!);
+      }
+    });
     const sums = new Float64Array(views);
-    terms.forEach((term, j) => {
-      if (viewOf[j] !== view || classOf[j] !== own) sums[viewOf[j]!]! += term;
+    yield* inSlices(length, (begin, end) => {
+      for (let j = begin; j < end; ++j) {
+        values[j] = Math.exp(values[j]! - top);
+        if (viewOf[j] !== view || classOf[j] !== own) sums[viewOf[j]!]! += values[j]!;
+      }
     });
     let positive = 0;
     let reciprocals = 0;
     const divisors = sums.map((cross) => cross + sums[view]!);
     for (let b = 0; b < views; ++b) if (b !== view) reciprocals += 1 / divisors[b]!;
-    terms.forEach((term, j) => {
-      if (j === at.anchor) return;
-      const p = term * (viewOf[j] === view ? reciprocals : 1 / divisors[viewOf[j]!]!);
-      if (classOf[j] === own) positive += p;
-      else weights[j] = p;
+    yield* inSlices(length, (begin, end) => {
+      for (let j = begin; j < end; ++j) {
+        if (j === at.anchor) continue;
+        const p = values[j]! * (viewOf[j] === view ? reciprocals : 1 / divisors[viewOf[j]!]!);
+        if (classOf[j] === own) positive += p;
+        else weights[j] = p;
+      }
     });
     return positive;
   }
@@ -268,7 +354,7 @@ export interface NegativeWeightsFunction {
 }
 
 /**
- * Which negatives pull, and how hard, under a geometry: the gradient of the contrastive loss is a sum of triplets
+ * Computes the weight of each negative under a geometry: the gradient of the contrastive loss is a sum of triplets
  * whose weights are the softmax probabilities of the negatives. In float64, exact arithmetic.
  *
  * @param options - as for `hybridContrastiveLoss`; `anchors` bounds the A x N results

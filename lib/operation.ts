@@ -1,5 +1,22 @@
-import { type AsyncOptions, type CallOptions, type Prepared, runAsync, runSync } from './call.ts';
-import { type Compat, curvature, deviceIndex, finite, guards, threadCount } from './check.ts';
+import {
+  type AsyncOptions,
+  type CallOptions,
+  type Prepared,
+  runAsync,
+  runSteps,
+  runSync,
+  type Steps,
+} from './call.ts';
+import {
+  type Compat,
+  callNames,
+  curvature,
+  deviceIndex,
+  finite,
+  guards,
+  refuseUnknown,
+  threadCount,
+} from './check.ts';
 import { quoted, rangeError, shapeError, typeError } from './errors.ts';
 import {
   asMatrix,
@@ -13,10 +30,12 @@ import {
   zeros,
 } from './matrix.ts';
 import { core } from './native.ts';
+import { rowCall, rowNumbers } from './row-call.ts';
 import { nameOf, type RowCard, type RowParameter, type RowShape, rowCards, rowShape } from './row-card.ts';
 import { isShort, readScalars, readShort, writeShort } from './short-call.ts';
+import { inSlices } from './slices.ts';
 
-/** What an argument of a row-wise operation may be: rows, one number, or weights that may be left out. */
+/** Kinds of arguments of a row-wise operation: rows, one number, or optional weights. */
 export type Kind = 'rows' | 'number' | 'weights';
 
 type Argument<K, T extends Reals> = K extends 'number'
@@ -31,40 +50,40 @@ type Gradient<K, T extends Reals> = K extends 'number'
     ? Matrix<T> | undefined
     : Matrix<T>;
 
-/** One gradient an input, in the order of the arguments. */
+/** One gradient per input, in the order of the arguments. */
 export type Gradients<A extends readonly Kind[], T extends Reals> = { [I in keyof A]: Gradient<A[I], T> };
 
-/** Arrays of the same element type over any memory. */
+/** Arrays of the same element type over any buffer. */
 type Same<T extends Reals> = T extends Float32Array ? Float32Array : Float64Array;
 
-/** The options stand last, and may be left out where none is needed. */
+/** Options come last, and may be omitted if none is required. */
 type Last<O extends object> = Record<never, never> extends O ? [options?: O] : [options: O];
 
-/** How an operation on the ball runs. */
+/** Options of an operation on the ball. */
 export interface Curved {
   /** The curvature is -c, c > 0. */
   c: number;
 }
 
 interface RowOptions extends CallOptions {
-  /** The published code's guards instead of exact arithmetic, where it has any. */
+  /** Use the published code's guards instead of exact arithmetic, if it has any. */
   compat?: Compat | undefined;
 }
 
 interface ForwardOptions<T extends Reals> extends RowOptions {
-  /** Where to write the result; not the memory of an input. */
+  /** Output array; must not share memory with an input. */
   out?: Rows<Same<T>> | undefined;
 }
 
 interface VjpOptions extends RowOptions {
   /**
-   * One element, which is overwritten with the gradient with respect to c. The inputs count as fixed: what was made
-   * with the same c (points by `expmap0`, hyperboloid rows by `poincareToLorentz`) has a part of its own.
+   * One element, overwritten with the gradient with respect to c for constant inputs. Inputs that were computed
+   * with the same c (points from `expmap0`, hyperboloid rows from `poincareToLorentz`) contribute separately.
    */
   gradC?: Float64Array | undefined;
 }
 
-/** An operation's vector-Jacobian product and its `.sync` twin. */
+/** An operation's vector-Jacobian product and its synchronous variant. */
 export interface Vjp<A extends readonly Kind[], O extends object> {
   <T extends Reals>(
     ...args: [...inputs: Inputs<A, T>, cotangent: Rows<T>, ...Last<O & VjpOptions & AsyncOptions>]
@@ -74,26 +93,27 @@ export interface Vjp<A extends readonly Kind[], O extends object> {
   ): Gradients<A, T>;
 }
 
-/** A row-wise operation: a promise by default, at once by `.sync`; its gradients by `.vjp` and `.vjp.sync`. */
+/** A row-wise operation: asynchronous by default, synchronous with `.sync`; gradients with `.vjp` and `.vjp.sync`. */
 export interface Operation<A extends readonly Kind[], O extends object> {
   <T extends Reals>(
     ...args: [...inputs: Inputs<A, T>, ...Last<O & ForwardOptions<T> & AsyncOptions>]
   ): Promise<Matrix<T>>;
   sync<T extends Reals>(...args: [...inputs: Inputs<A, T>, ...Last<O & ForwardOptions<T>>]): Matrix<T>;
-  /** Gradients of `sum(cotangent * result)`, one an input; an input of one row for all gets its total. */
+  /** Gradients of `sum(cotangent * result)`, one per input; a broadcast row receives the sum over all rows. */
   readonly vjp: Vjp<A, O>;
 }
 
-/** A card and its place in the core's list. */
+/** A card, its index in the core's list, and the names of its options. */
 interface Entry {
+  readonly known: { readonly forward: ReadonlySet<string>; readonly vjp: ReadonlySet<string> };
   readonly card: RowCard;
   readonly index: number;
 }
 
 /**
- * The operation of one card. The core is asked for the card at the first call.
+ * Creates the operation of one card. The card is fetched from the core at the first call.
  *
- * @typeParam F - an {@link Operation} that says the card's arguments
+ * @typeParam F - an {@link Operation} with the card's arguments
  */
 export function operation<F extends object>(name: string): F {
   let entry: Entry | undefined;
@@ -101,32 +121,67 @@ export function operation<F extends object>(name: string): F {
     entry ??= find(name);
     return entry;
   };
-  const vjpName = `${name}.vjp`;
-  const vjp = Object.assign(
-    (...args: readonly unknown[]) =>
-      runAsync(vjpName, signalOf(args), () => prepareVjp(vjpName, found(), args)),
-    { sync: (...args: readonly unknown[]) => runSync(vjpName, prepareVjp(vjpName, found(), args)) },
-  );
-  const forward = Object.assign(
-    (...args: readonly unknown[]) => runAsync(name, signalOf(args), () => prepare(name, found(), args)),
-    { sync: (...args: readonly unknown[]) => runSync(name, prepare(name, found(), args)), vjp },
-  );
-  return forward as unknown as F;
+  const variants = <R>(of: string, prepare: Preparation<R>) =>
+    Object.assign((...args: readonly unknown[]) => runRow(of, found, args, prepare), {
+      sync: (...args: readonly unknown[]) => {
+        const call = prepare(of, found(), args);
+        if (call.weights !== undefined) checkWeights(of, call.weights, 0, call.weights.length);
+        return runSync(of, call);
+      },
+    });
+  const vjp = variants(`${name}.vjp`, prepareVjp);
+  return Object.assign(variants(name, prepare), { vjp }) as unknown as F;
 }
 
-/** The operation `name`, checked under the name of another that is made of it. */
+/** A validated call, except for the values of the weights. */
+interface RowWork<R> extends Prepared<R> {
+  readonly weights: Reals | undefined;
+}
+
+type Preparation<R> = (name: string, entry: Entry, args: readonly unknown[]) => RowWork<R>;
+
+/** Runs a call on another thread. The weights of a midpoint are checked on this one, in slices. */
+async function runRow<R>(
+  name: string,
+  found: () => Entry,
+  args: readonly unknown[],
+  prepare: Preparation<R>,
+): Promise<R> {
+  const signal = signalOf(args);
+  const entry = found();
+  if (entry.card.family !== 'midpoint') return await runAsync(name, signal, () => prepare(name, entry, args));
+  return await runSteps(name, signal, function* (): Steps<R> {
+    const call = prepare(name, entry, args);
+    const { weights } = call;
+    if (weights !== undefined) {
+      const { length } = weights;
+      yield* inSlices(length, (begin, end) => {
+        checkKept(name, 'weights', weights, length);
+        checkWeights(name, weights, begin, end);
+      });
+    }
+    yield call;
+    return call.finish();
+  });
+}
+
+/** The operation `name`, with errors under the name of another operation built on it. */
 export function prepareAs<T extends Reals>(
   caller: string,
   name: string,
   args: readonly unknown[],
 ): Prepared<Matrix<T>> {
-  return prepare(caller, find(name), args) as Prepared<Matrix<T>>;
+  const call: Prepared<Matrix> = prepare(caller, find(name), args);
+  return call as Prepared<Matrix<T>>;
 }
 
 function find(name: string): Entry {
   const cards = rowCards();
   const index = cards.findIndex((card) => card.name === name);
-  return { card: cards[index] as RowCard, index };
+  const card = cards[index] as RowCard;
+  const own = card.parameter?.leading === false ? [card.parameter.name] : [];
+  const all = ['c', 'compat', ...own, ...callNames];
+  return { card, index, known: { forward: new Set([...all, 'out']), vjp: new Set([...all, 'gradC']) } };
 }
 
 function signalOf(args: readonly unknown[]): AbortSignal | undefined {
@@ -135,7 +190,7 @@ function signalOf(args: readonly unknown[]): AbortSignal | undefined {
 
 type Options = Record<string, unknown> & ForwardOptions<Reals> & VjpOptions & Partial<Curved>;
 
-/** A call whose arguments have been checked. */
+/** A call with validated arguments. */
 interface Call {
   readonly op: number;
   readonly guards: number;
@@ -147,16 +202,16 @@ interface Call {
   readonly options: Options;
   readonly device: number;
   readonly threads: number;
-  /** For a vjp. */
+  /** Set for a vjp. */
   readonly cotangent: unknown;
 }
 
-function prepare(name: string, entry: Entry, args: readonly unknown[]): Prepared<Matrix> {
+function prepare(name: string, entry: Entry, args: readonly unknown[]): RowWork<Matrix> {
   const call = read(name, entry, args, false);
   const { inputs, shape, options } = call;
   const { rows, cols } = shape;
   const out = resultMatrix(name, 'out', options.out, rows, cols, inputs);
-  if (shape.n === 0) out.data.fill(0); // a mean of no rows; nothing else has any element
+  if (shape.n === 0) out.data.fill(0); // the mean of no rows; all other results are empty
   const start = (job: number) => {
     if (job === 0 && isShort(out.data.length, inputs)) return shortForward(call, out);
     return core().row(
@@ -167,10 +222,10 @@ function prepare(name: string, entry: Entry, args: readonly unknown[]): Prepared
       out.data,
     );
   };
-  return { start: shape.n === 0 ? nothing : start, finish: () => out };
+  return { start: shape.n === 0 ? nothing : start, finish: () => out, weights: weightsIn(entry, inputs) };
 }
 
-function prepareVjp(name: string, entry: Entry, args: readonly unknown[]): Prepared<unknown[]> {
+function prepareVjp(name: string, entry: Entry, args: readonly unknown[]): RowWork<unknown[]> {
   const call = read(name, entry, args, true);
   const { inputs, shape } = call;
   const cotangent = cotangentOf(name, call);
@@ -198,11 +253,16 @@ function prepareVjp(name: string, entry: Entry, args: readonly unknown[]): Prepa
     }
     return leading ? [scalars[1], ...grads] : grads;
   };
-  return { start: shape.n === 0 ? nothing : start, finish };
+  return { start: shape.n === 0 ? nothing : start, finish, weights: weightsIn(entry, inputs) };
+}
+
+/** The weights of a midpoint, if any. */
+function weightsIn({ card }: Entry, inputs: Call['inputs']): Reals | undefined {
+  return card.family === 'midpoint' ? inputs[1]?.data : undefined;
 }
 
 /** Reads the arguments from left to right: the leading number, inputs, the cotangent, options. */
-function read(name: string, { card, index }: Entry, args: readonly unknown[], vjp: boolean): Call {
+function read(name: string, { card, index, known }: Entry, args: readonly unknown[], vjp: boolean): Call {
   const { parameter } = card;
   let place = 0;
   let own = parameter?.leading === true ? finite(name, parameter.name, args[place++]) : 0;
@@ -219,12 +279,14 @@ function read(name: string, { card, index }: Entry, args: readonly unknown[], vj
   if (vjp && !isRows(cotangent))
     throw typeError(name, 'cotangent', 'a matrix or a typed array', quoted(cotangent));
   const options = optionsOf(name, args[place]);
+  refuseUnknown(name, options, 'options', vjp ? known.vjp : known.forward);
+  const { c } = options;
   const shape = rowShape(name, card, inputs);
   if (parameter?.leading === false) own = ownNumber(name, parameter, options[parameter.name]);
   return {
     op: index,
     guards: guards(name, options.compat),
-    c: card.curved || options.c !== undefined ? curvature(name, options.c) : 1,
+    c: card.curved || c !== undefined ? curvature(name, c) : 1,
     own,
     shape,
     inputs,
@@ -235,35 +297,35 @@ function read(name: string, { card, index }: Entry, args: readonly unknown[], vj
   };
 }
 
-/** Whether the weights have been left out, rather than given or undefined. */
+/** Whether the weights were omitted, as opposed to given or undefined. */
 function leftOut(args: readonly unknown[], place: number, vjp: boolean): boolean {
   return vjp ? !isRows(args[place + 1]) : args[place] !== undefined && !isRows(args[place]);
 }
 
-/** Every call's numbers: the core reads them before the call that hands them over returns. */
-const numbers = new Float64Array(16);
+/** Scratch for every call's numbers: the core reads them before the call returns. */
+const numbers = new Float64Array(rowNumbers);
 
 function numbersOf(call: Call, job: number, to: Float64Array): Float64Array {
   const { op, guards, c, own, shape, inputs, device, threads } = call;
-  to[0] = op;
-  to[1] = guards;
-  to[2] = c;
-  to[3] = own;
-  to[4] = shape.n;
+  to[rowCall.op] = op;
+  to[rowCall.guards] = guards;
+  to[rowCall.c] = c;
+  to[rowCall.own] = own;
+  to[rowCall.rows] = shape.n;
   for (let i = 0; i < 3; ++i) {
     const input = inputs[i];
-    to[5 + 2 * i] = input === undefined ? 0 : input.rows;
-    to[6 + 2 * i] = input === undefined ? 0 : input.cols;
+    to[rowCall.xRows + 2 * i] = input === undefined ? 0 : input.rows;
+    to[rowCall.xCols + 2 * i] = input === undefined ? 0 : input.cols;
   }
-  to[11] = shape.rows;
-  to[12] = shape.cols;
-  to[13] = device;
-  to[14] = threads;
-  to[15] = job;
+  to[rowCall.resultRows] = shape.rows;
+  to[rowCall.resultCols] = shape.cols;
+  to[rowCall.device] = device;
+  to[rowCall.threads] = threads;
+  to[rowCall.job] = job;
   return to;
 }
 
-/** By way of the core's standing array. */
+/** Runs through the core's persistent array. */
 function shortForward(call: Call, out: Matrix): undefined {
   numbersOf(call, 0, core().standing);
   const place = writeShort(call.inputs);
@@ -307,16 +369,20 @@ function inputOf(name: string, card: RowCard, place: number, value: unknown): Ma
   return asMatrix(name, nameOf(card, place), value as Rows);
 }
 
-/** Weights are one number a row, however they are laid out. */
+/** Weights are one number per row, as a row or a column. */
 function weightsOf(name: string, value: unknown): Matrix | undefined {
   if (value === undefined) return undefined;
   const { data, rows, cols } = asMatrix(name, 'weights', value as Rows);
-  if (rows !== 1 && cols !== 1) throw shapeError(name, 'weights', 'one number a row', `${rows} x ${cols}`);
-  for (const each of data) {
-    if (!(each >= 0 && each < Infinity))
-      throw rangeError(name, 'weights', 'finite numbers of 0 or more', each);
-  }
+  if (rows !== 1 && cols !== 1) throw shapeError(name, 'weights', 'one number per row', `${rows} x ${cols}`);
   return { data, rows: data.length, cols: 1 };
+}
+
+function checkWeights(name: string, weights: Reals, begin: number, end: number): void {
+  for (let i = begin; i < end; ++i) {
+    const weight = weights[i]!;
+    if (!(weight >= 0 && weight < Infinity))
+      throw rangeError(name, 'weights', 'finite numbers of 0 or more', weight);
+  }
 }
 
 function ownNumber(name: string, parameter: RowParameter, value: unknown): number {

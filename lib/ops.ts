@@ -1,17 +1,17 @@
-// Made from the cards in native/ops/row/ by `npm run ops`: edit those.
+// Generated from the cards in native/ops/row/ by `npm run ops`: edit those instead.
 //
-// Every operation throws a TypeError or RangeError with a code `ERR_HOROBALL_...` when an argument does not fit
-// (a promise rejects with it). A NaN in a row makes that row's result NaN. A point on or outside the rim counts as
-// one with 1 - c|x|^2 = 1e-30, whose radius has no gradient; distances from it are infinite. Under compat: 'hypmix' the
-// published formulas go on outside the ball as they are.
+// Every operation throws a TypeError or RangeError with a code `ERR_HOROBALL_...` for an invalid argument (an
+// asynchronous call rejects with it). NaN in a row makes the result of that row NaN. A point on or outside the rim is
+// treated as one with 1 - c|x|^2 = 1e-30, and its radius has no gradient; distances from it are infinite. With
+// compat: 'hypmix' the published formulas also apply outside the ball.
 import { type Curved, type Operation, operation } from './operation.ts';
 
 /**
  * Möbius addition `x (+) y`: the hyperbolic translation by `x`, applied to `y`.
- * `compat: 'hypmix'` has the published guards.
+ * `compat: 'hypmix'` uses the published guards.
  *
- * @param x - n x d, or one row for all: ball points
- * @param y - n x d, or one row for all: ball points
+ * @param x - n x d, or one row that is broadcast: ball points
+ * @param y - n x d, or one row that is broadcast: ball points
  * @param options - `c` > 0: the curvature is -c
  * @returns n x d
  */
@@ -19,10 +19,10 @@ export const mobiusAdd: Operation<[x: 'rows', y: 'rows'], Curved> = operation('m
 
 /**
  * Möbius subtraction `x (-) y = x (+) (-y)`; exactly 0 for equal points.
- * `compat: 'hypmix'` has the published guards.
+ * `compat: 'hypmix'` uses the published guards.
  *
- * @param x - n x d, or one row for all: ball points
- * @param y - n x d, or one row for all: ball points
+ * @param x - n x d, or one row that is broadcast: ball points
+ * @param y - n x d, or one row that is broadcast: ball points
  * @param options - `c` > 0: the curvature is -c
  * @returns n x d
  */
@@ -42,10 +42,10 @@ export const mobiusScalarMul: Operation<[t: 'number', x: 'rows'], Curved> = oper
 /**
  * Möbius matrix-vector product of every row: the linear map `m` in the tangent space at the origin,
  * `expmap0(m logmap0(x))`. Row `i` of the result has as many coordinates as `m` has rows.
- * `compat: 'hypmix'` has the published guards.
+ * `compat: 'hypmix'` uses the published guards.
  *
  * @param m - m x d: the matrix, out x in
- * @param x - n x d: ball points of `in` coordinates
+ * @param x - n x d: ball points with `in` coordinates
  * @param options - `c` > 0: the curvature is -c
  * @returns n x m
  */
@@ -54,18 +54,18 @@ export const mobiusMatvec: Operation<[m: 'rows', x: 'rows'], Curved> = operation
 /**
  * Gyration `gyr[x, y] u = -(x (+) y) (+) (x (+) (y (+) u))`, a rotation of `u`.
  *
- * @param x - n x d, or one row for all: ball points
- * @param y - n x d, or one row for all: ball points
- * @param u - n x d, or one row for all: vectors
+ * @param x - n x d, or one row that is broadcast: ball points
+ * @param y - n x d, or one row that is broadcast: ball points
+ * @param u - n x d, or one row that is broadcast: vectors
  * @param options - `c` > 0: the curvature is -c
  * @returns n x d
  */
 export const gyration: Operation<[x: 'rows', y: 'rows', u: 'rows'], Curved> = operation('gyration');
 
 /**
- * Exponential map at the origin: `tanh(sqrt(c) |u|) u / (sqrt(c) |u|)`. A long `u` may round onto the
- * rim: `project` brings it back inside.
- * `compat: 'hypmix'` has the published guards.
+ * Exponential map at the origin: `tanh(sqrt(c) |u|) u / (sqrt(c) |u|)`. The result of a long `u` may
+ * round onto the rim; `project` brings it back inside.
+ * `compat: 'hypmix'` uses the published guards.
  *
  * @param u - n x d: tangent vectors at the origin
  * @param options - `c` > 0: the curvature is -c
@@ -75,7 +75,7 @@ export const expmap0: Operation<[u: 'rows'], Curved> = operation('expmap0');
 
 /**
  * Logarithmic map at the origin, the inverse of `expmap0`: `artanh(sqrt(c) |y|) y / (sqrt(c) |y|)`.
- * `compat: 'hypmix'` has the published guards.
+ * `compat: 'hypmix'` uses the published guards.
  *
  * @param y - n x d: ball points
  * @param options - `c` > 0: the curvature is -c
@@ -84,47 +84,47 @@ export const expmap0: Operation<[u: 'rows'], Curved> = operation('expmap0');
 export const logmap0: Operation<[y: 'rows'], Curved> = operation('logmap0');
 
 /**
- * Exponential map: where the geodesic from `x` with velocity `u` is after unit time. A long `u` may
- * round onto the rim: `project` brings it back inside.
- * `compat: 'hypmix'` has the published guards.
+ * Exponential map: the point that the geodesic from `x` with velocity `u` reaches after unit time. The
+ * result of a long `u` may round onto the rim; `project` brings it back inside.
+ * `compat: 'hypmix'` uses the published guards.
  *
- * @param x - n x d, or one row for all: ball points
- * @param u - n x d, or one row for all: tangent vectors at `x`
+ * @param x - n x d, or one row that is broadcast: ball points
+ * @param u - n x d, or one row that is broadcast: tangent vectors at `x`
  * @param options - `c` > 0: the curvature is -c
  * @returns n x d
  */
 export const expmap: Operation<[x: 'rows', u: 'rows'], Curved> = operation('expmap');
 
 /**
- * Logarithmic map, the inverse of `expmap`: the velocity at `x` of the geodesic that is at `y` after
- * unit time. Exactly 0 for equal points (the published code divides 0 by 0 there; this does not under
- * `compat` either).
- * `compat: 'hypmix'` has the published guards.
+ * Logarithmic map, the inverse of `expmap`: the velocity at `x` of the geodesic that reaches `y` after
+ * unit time. Exactly 0 for equal points, with `compat` too, although the published code divides 0 by 0
+ * there.
+ * `compat: 'hypmix'` uses the published guards.
  *
- * @param x - n x d, or one row for all: ball points
- * @param y - n x d, or one row for all: ball points
+ * @param x - n x d, or one row that is broadcast: ball points
+ * @param y - n x d, or one row that is broadcast: ball points
  * @param options - `c` > 0: the curvature is -c
  * @returns n x d
  */
 export const logmap: Operation<[x: 'rows', y: 'rows'], Curved> = operation('logmap');
 
 /**
- * Geodesic distance, a number a row: `2/sqrt(c) artanh(sqrt(c) |(-x) (+) y|)`.
+ * Geodesic distance, one number per row: `2/sqrt(c) artanh(sqrt(c) |(-x) (+) y|)`.
  * Equal points are exactly 0 apart; points on or outside the rim are infinitely far from all others.
  * The gradient is 0 in both cases.
- * `compat: 'hypmix'` has the published guards.
+ * `compat: 'hypmix'` uses the published guards.
  *
- * @param x - n x d, or one row for all: ball points
- * @param y - n x d, or one row for all: ball points
+ * @param x - n x d, or one row that is broadcast: ball points
+ * @param y - n x d, or one row that is broadcast: ball points
  * @param options - `c` > 0: the curvature is -c
  * @returns n x 1
  */
 export const dist: Operation<[x: 'rows', y: 'rows'], Curved> = operation('dist');
 
 /**
- * Geodesic distance to the origin, a number a row: `2/sqrt(c) artanh(sqrt(c) |x|)`.
+ * Geodesic distance to the origin, one number per row: `2/sqrt(c) artanh(sqrt(c) |x|)`.
  * Infinite on and outside the rim. The gradient is 0 there and at the origin.
- * `compat: 'hypmix'` has the published guards.
+ * `compat: 'hypmix'` uses the published guards.
  *
  * @param x - n x d: ball points
  * @param options - `c` > 0: the curvature is -c
@@ -133,8 +133,8 @@ export const dist: Operation<[x: 'rows', y: 'rows'], Curved> = operation('dist')
 export const dist0: Operation<[x: 'rows'], Curved> = operation('dist0');
 
 /**
- * Conformal factor, a number a row: `2 / (1 - c|x|^2)`, how much longer than Euclidean lengths at `x`
- * are.
+ * Conformal factor, one number per row: `2 / (1 - c|x|^2)`, the ratio of hyperbolic to Euclidean
+ * lengths at `x`.
  *
  * @param x - n x d: ball points
  * @param options - `c` > 0: the curvature is -c
@@ -143,13 +143,13 @@ export const dist0: Operation<[x: 'rows'], Curved> = operation('dist0');
 export const conformalFactor: Operation<[x: 'rows'], Curved> = operation('conformalFactor');
 
 /**
- * Projection into the ball: vectors longer than `(1 - margin)/sqrt(c)` are shortened to that.
- * Where the projection acts, the radial part of the gradient is 0.
- * `compat: 'hypmix'` has the published guards.
+ * Projection into the ball: vectors longer than `(1 - margin)/sqrt(c)` are scaled to that norm.
+ * Where the projection is active, the radial part of the gradient is 0.
+ * `compat: 'hypmix'` uses the published guards.
  *
  * @param x - n x d: vectors
- * @param options - `c` > 0: the curvature is -c; `margin`: what is left of the radius, as a part of it
- * (default 0.001)
+ * @param options - `c` > 0: the curvature is -c; `margin`: the distance from the rim that is kept
+ * free, as a fraction of the radius (default 0.001)
  * @returns n x d
  */
 export const project: Operation<[x: 'rows'], Curved & { margin?: number | undefined }> = operation('project');
@@ -157,8 +157,8 @@ export const project: Operation<[x: 'rows'], Curved & { margin?: number | undefi
 /**
  * Feature clipping before `expmap0`: vectors longer than `radius` are shortened to it. The curvature
  * does not enter.
- * Where the clip acts, the radial part of the gradient is 0.
- * `compat: 'hypmix'` has the published guards.
+ * Where the clip is active, the radial part of the gradient is 0.
+ * `compat: 'hypmix'` uses the published guards.
  *
  * @param x - n x d: vectors
  * @param options - `radius`: the largest norm (default 2.3)
@@ -169,23 +169,23 @@ export const clip: Operation<[x: 'rows'], Partial<Curved> & { radius?: number | 
 
 /**
  * The point at `t` on the geodesic from `x` (t = 0) to `y` (t = 1), at constant speed: `x (+) (t (x)
- * ((-x) (+) y))`. Any `t` is allowed; far beyond the ends points round onto the rim.
+ * ((-x) (+) y))`. Any `t` is allowed; points far beyond the ends round onto the rim.
  *
- * @param t - the place between the ends, any finite number
- * @param x - n x d, or one row for all: ball points, where t = 0
- * @param y - n x d, or one row for all: ball points, where t = 1
+ * @param t - the position between the ends, any finite number
+ * @param x - n x d, or one row that is broadcast: ball points, where t = 0
+ * @param y - n x d, or one row that is broadcast: ball points, where t = 1
  * @param options - `c` > 0: the curvature is -c
  * @returns n x d
  */
 export const geodesic: Operation<[t: 'number', x: 'rows', y: 'rows'], Curved> = operation('geodesic');
 
 /**
- * Parallel transport of `u` along the geodesic from `x` to `y`; keeps inner products: `gyr[y, -x] u
- * lambda_x / lambda_y`.
+ * Parallel transport of `u` along the geodesic from `x` to `y`, which preserves inner products:
+ * `gyr[y, -x] u lambda_x / lambda_y`.
  *
- * @param x - n x d, or one row for all: ball points, where `u` is
- * @param y - n x d, or one row for all: ball points, where it goes
- * @param u - n x d, or one row for all: tangent vectors at `x`
+ * @param x - n x d, or one row that is broadcast: ball points, the start
+ * @param y - n x d, or one row that is broadcast: ball points, the destination
+ * @param u - n x d, or one row that is broadcast: tangent vectors at `x`
  * @param options - `c` > 0: the curvature is -c
  * @returns n x d
  */
@@ -193,10 +193,11 @@ export const parallelTransport: Operation<[x: 'rows', y: 'rows', u: 'rows'], Cur
   operation('parallelTransport');
 
 /**
- * Parallel transport of `u` from the origin to `y`: `(1 - c|y|^2) u`.
+ * Parallel transport of `u` from the origin to `y`: `(1 - c|y|^2) u`. The norm of `u` may be up to
+ * 1e150, so that its square is in range: longer vectors give NaN.
  *
- * @param y - n x d, or one row for all: ball points
- * @param u - n x d, or one row for all: tangent vectors at the origin
+ * @param y - n x d, or one row that is broadcast: ball points
+ * @param u - n x d, or one row that is broadcast: tangent vectors at the origin
  * @param options - `c` > 0: the curvature is -c
  * @returns n x d
  */
@@ -221,8 +222,8 @@ export const poincareToKlein: Operation<[x: 'rows'], Curved> = operation('poinca
 export const kleinToPoincare: Operation<[x: 'rows'], Curved> = operation('kleinToPoincare');
 
 /**
- * From the ball to the hyperboloid of curvature `-c`, one coordinate more: time `(1 + c|x|^2) /
- * (sqrt(c) (1 - c|x|^2))` first, then space `2x / (1 - c|x|^2)`.
+ * From the ball to the hyperboloid of curvature `-c`, with one coordinate more: first time `(1 +
+ * c|x|^2) / (sqrt(c) (1 - c|x|^2))`, then space `2x / (1 - c|x|^2)`.
  *
  * @param x - n x d: ball points
  * @param options - `c` > 0: the curvature is -c
@@ -231,8 +232,8 @@ export const kleinToPoincare: Operation<[x: 'rows'], Curved> = operation('kleinT
 export const poincareToLorentz: Operation<[x: 'rows'], Curved> = operation('poincareToLorentz');
 
 /**
- * From the hyperboloid of curvature `-c` (time first) to the ball, one coordinate less: `space / (1 +
- * sqrt(c) time)`.
+ * From the hyperboloid of curvature `-c` (time first) to the ball, with one coordinate less: `space /
+ * (1 + sqrt(c) time)`.
  *
  * @param x - n x (d + 1): points of the hyperboloid, time first
  * @param options - `c` > 0: the curvature is -c
@@ -241,7 +242,7 @@ export const poincareToLorentz: Operation<[x: 'rows'], Curved> = operation('poin
 export const lorentzToPoincare: Operation<[x: 'rows'], Curved> = operation('lorentzToPoincare');
 
 /**
- * Lorentz factor of points of the Klein ball, a number a row: `1 / sqrt(1 - c|x|^2)`.
+ * Lorentz factor of points of the Klein ball, one number per row: `1 / sqrt(1 - c|x|^2)`.
  *
  * @param x - n x d: points of the Klein ball
  * @param options - `c` > 0: the curvature is -c
@@ -250,8 +251,8 @@ export const lorentzToPoincare: Operation<[x: 'rows'], Curved> = operation('lore
 export const lorentzFactor: Operation<[x: 'rows'], Curved> = operation('lorentzFactor');
 
 /**
- * Einstein midpoint of all rows, one row: in Klein coordinates the mean weighted by Lorentz factors.
- * The same point as `weightedMidpoint` with equal weights.
+ * Einstein midpoint of all rows, as one row: the mean in Klein coordinates, weighted by Lorentz
+ * factors. Equal to `weightedMidpoint` with equal weights.
  *
  * @param x - n x d: ball points
  * @param options - `c` > 0: the curvature is -c
@@ -260,11 +261,11 @@ export const lorentzFactor: Operation<[x: 'rows'], Curved> = operation('lorentzF
 export const einsteinMidpoint: Operation<[x: 'rows'], Curved> = operation('einsteinMidpoint');
 
 /**
- * Weighted gyromidpoint of all rows, one row: the weighted mean on the hyperboloid, brought back to
- * the ball. No weights are equal weights; all weights 0 give the origin.
+ * Weighted gyromidpoint of all rows, as one row: the weighted mean on the hyperboloid, mapped back to
+ * the ball. Without weights all rows count equally; if all weights are 0, the result is the origin.
  *
  * @param x - n x d: ball points
- * @param weights - n numbers, may be left out: one number a row, not negative
+ * @param weights - n numbers, optional: one nonnegative number per row
  * @param options - `c` > 0: the curvature is -c
  * @returns 1 x d
  */
@@ -272,12 +273,14 @@ export const weightedMidpoint: Operation<[x: 'rows', weights: 'weights'], Curved
   Operation<[x: 'rows'], Curved> = operation('weightedMidpoint');
 
 /**
- * Signed distance from `x` to the hyperplane of the geodesics through `p` orthogonal to `a`, a number
- * a row; positive on the side that `a` points to. 0 where `a` is 0.
+ * Signed distance from `x` to the hyperplane formed by the geodesics through `p` orthogonal to `a`,
+ * one number per row; positive on the side that `a` points to. It does not depend on the norm of `a`,
+ * which must be from 1e-150 to 1e150, so that its square is in range: longer normals give NaN, and
+ * shorter ones count as 0, which defines no plane and gives 0.
  *
- * @param x - n x d, or one row for all: ball points
- * @param p - n x d, or one row for all: ball points of the planes
- * @param a - n x d, or one row for all: normals of the planes
+ * @param x - n x d, or one row that is broadcast: ball points
+ * @param p - n x d, or one row that is broadcast: ball points of the planes
+ * @param a - n x d, or one row that is broadcast: normals of the planes
  * @param options - `c` > 0: the curvature is -c
  * @returns n x 1
  */
@@ -286,12 +289,13 @@ export const distToPlane: Operation<[x: 'rows', p: 'rows', a: 'rows'], Curved> =
 /**
  * Logits of hyperbolic multinomial regression, rows x classes: `lambda_p |a|` times the signed
  * distance to each class's hyperplane. A layer with tangent parameters P, A has `p = expmap0(P)`, `a =
- * (1 - c|p|^2) A`.
- * `compat: 'hypmix'` has the published guards.
+ * (1 - c|p|^2) A`. The norm of `a` must be from 1e-150 to 1e150, so that its square is in range:
+ * longer normals give NaN, and shorter ones give 0.
+ * `compat: 'hypmix'` uses the published guards.
  *
  * @param x - n x d: ball points
- * @param p - k x d: one ball point a class
- * @param a - k x d: one normal a class
+ * @param p - k x d: one ball point per class
+ * @param a - k x d: one normal per class
  * @param options - `c` > 0: the curvature is -c
  * @returns n x k
  */
@@ -299,10 +303,11 @@ export const hyperbolicSoftmax: Operation<[x: 'rows', p: 'rows', a: 'rows'], Cur
   operation('hyperbolicSoftmax');
 
 /**
- * Riemannian gradient from the Euclidean one: `gradient (1 - c|x|^2)^2 / 4`.
+ * Riemannian gradient from the Euclidean one: `gradient (1 - c|x|^2)^2 / 4`. The norm of `gradient`
+ * may be up to 1e150, so that its square is in range: longer gradients give NaN.
  *
- * @param x - n x d, or one row for all: ball points
- * @param gradient - n x d, or one row for all: Euclidean gradients at `x`
+ * @param x - n x d, or one row that is broadcast: ball points
+ * @param gradient - n x d, or one row that is broadcast: Euclidean gradients at `x`
  * @param options - `c` > 0: the curvature is -c
  * @returns n x d
  */

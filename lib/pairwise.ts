@@ -1,7 +1,18 @@
 import { type AsyncOptions, type CallOptions, type Prepared, runAsync, runSync } from './call.ts';
-import { type Compat, checkOptions, choice, curvature, deviceIndex, guards, threadCount } from './check.ts';
+import { type metricCurved, metrics } from './card-names.ts';
+import { metricCards } from './cards.ts';
+import {
+  type Compat,
+  callNames,
+  checkOptions,
+  choice,
+  curvature,
+  deviceIndex,
+  guards,
+  metricNames,
+  threadCount,
+} from './check.ts';
 import { shapeError } from './errors.ts';
-import { collect, landing } from './landing.ts';
 import {
   asMatrix,
   checkGradC,
@@ -15,9 +26,7 @@ import {
 } from './matrix.ts';
 import { core } from './native.ts';
 import { nextTurn } from './next-turn.ts';
-
-/** The metric cards, in the core's order. */
-export const metrics = ['poincare', 'lorentz', 'euclidean', 'cosine', 'chordal'] as const;
+import { collect, outputBuffer } from './output-buffer.ts';
 
 /**
  * - `poincare`: `2/sqrt(c) arsinh(sqrt(c s / (a b)))`, `s = |x-y|^2`, `a = 1 - c|x|^2`, `b = 1 - c|y|^2`;
@@ -27,33 +36,63 @@ export const metrics = ['poincare', 'lorentz', 'euclidean', 'cosine', 'chordal']
  */
 export type Metric = (typeof metrics)[number];
 
-/** A metric and what it needs. */
-export interface MetricOptions {
-  /** Default `'poincare'`. */
+/** A metric that depends on c. */
+export type CurvedMetric = {
+  [Name in Metric]: (typeof metricCurved)[Name] extends true ? Name : never;
+}[Metric];
+
+/** A metric that ignores c. */
+export type FlatMetric = Exclude<Metric, CurvedMetric>;
+
+/** A metric and its parameters, before c was checked. */
+export interface AnyMetricOptions {
   metric?: Metric | undefined;
-  /** The curvature is -c. Needed by `poincare` and `lorentz`, ignored by the others. */
   c?: number | undefined;
-  /** The published code's guards instead of exact arithmetic. */
   compat?: Compat | undefined;
 }
 
-/** Options of {@link pairwiseDistance}. */
-export interface PairwiseOptions<T extends Reals = Reals> extends MetricOptions, CallOptions {
-  /** Where to write the n x m result. */
-  out?: Rows<T> | undefined;
+/** A curved metric and its parameters. */
+export interface CurvedMetricOptions {
+  /** Default `'poincare'`. */
+  metric?: CurvedMetric | undefined;
+  /** The curvature is -c, c > 0. */
+  c: number;
+  /** Use the published code's guards instead of exact arithmetic. */
+  compat?: Compat | undefined;
 }
 
+/** A flat metric and its parameters. */
+export interface FlatMetricOptions {
+  metric: FlatMetric;
+  /** Ignored. */
+  c?: number | undefined;
+  /** Has no effect. */
+  compat?: Compat | undefined;
+}
+
+/** A metric and its parameters: the curved metrics (`poincare`, the default, and `lorentz`) require c. */
+export type MetricOptions = CurvedMetricOptions | FlatMetricOptions;
+
+/** Options of {@link pairwiseDistance}. */
+export type PairwiseOptions<T extends Reals = Reals> = MetricOptions &
+  CallOptions & {
+    /** Where to write the n x m result. */
+    out?: Rows<T> | undefined;
+  };
+
 /** Options of `pairwiseDistance.vjp`. */
-export interface PairwiseVjpOptions extends MetricOptions, CallOptions {
+export type PairwiseVjpOptions = MetricOptions & CallOptions & GradCOption;
+
+interface GradCOption {
   /**
-   * One element, which is overwritten with the gradient with respect to c, x and y being fixed; 0 for metrics without
-   * a c. For `lorentz` the coordinates are fixed although the hyperboloid `<x,x> = -1/c` moves with c: where they came
-   * from a ball, add the `gradC` of `poincareToLorentz.vjp` for the gradient that `poincare` gives.
+   * One element, overwritten with the gradient with respect to c for constant x and y; 0 for metrics without
+   * a c. For `lorentz` the coordinates are constants although the hyperboloid `<x,x> = -1/c` depends on c: if they came
+   * from a ball, add the `gradC` of `poincareToLorentz.vjp` to get the gradient that `poincare` returns.
    */
   gradC?: Float64Array | undefined;
 }
 
-/** A metric as the core's numbers. */
+/** A metric in the core's encoding. */
 export interface MetricNumbers {
   readonly metric: number;
   readonly guards: number;
@@ -61,10 +100,11 @@ export interface MetricNumbers {
 }
 
 /** Checks a metric's options. */
-export function metricNumbers(operation: string, options: MetricOptions): MetricNumbers {
-  const metric = options.metric === undefined ? 0 : choice(operation, 'metric', options.metric, metrics);
-  const c = metric < 2 ? curvature(operation, options.c) : 1;
-  return { metric, guards: guards(operation, options.compat), c };
+export function metricNumbers(operation: string, options: AnyMetricOptions): MetricNumbers {
+  const { metric: name, c: given, compat } = options;
+  const metric = name === undefined ? 0 : choice(operation, 'metric', name, metrics);
+  const c = metricCards()[metric]!.curved ? curvature(operation, given) : 1;
+  return { metric, guards: guards(operation, compat), c };
 }
 
 /** Throws unless x and y have the same columns and type. */
@@ -74,15 +114,17 @@ export function checkPair(operation: string, name: string, x: Matrix, y: Matrix)
 }
 
 const name = 'pairwiseDistance';
+const known: ReadonlySet<string> = new Set([...metricNames, ...callNames, 'out']);
+const knownVjp: ReadonlySet<string> = new Set([...metricNames, ...callNames, 'gradC']);
 
-/** Checks a distance matrix and gives it its memory; `name` is named in the errors. */
+/** Validates a distance matrix call and allocates its result; errors start with `name`. */
 export function preparePairwise<T extends Reals>(
   name: string,
   x: Rows<T>,
   y: Rows<T> | undefined,
-  given?: PairwiseOptions<T>,
+  given: AnyMetricOptions & CallOptions & { out?: Rows<T> | undefined },
 ): Prepared<Matrix<T>> {
-  const options = checkOptions(name, given);
+  const options = checkOptions(name, given, 'options', known);
   const a = asMatrix(name, 'x', x);
   const b = y === undefined ? a : asMatrix(name, 'y', y);
   checkPair(name, 'y', a, b);
@@ -91,8 +133,8 @@ export function preparePairwise<T extends Reals>(
   const threads = threadCount(name, options.threads);
   const out = resultMatrix(name, 'out', options.out, a.rows, b.rows, [a, b]);
   const start = (job: number) => {
-    const to = job === 0 ? landing(out.data) : out.data;
-    // biome-ignore format: a matrix a line
+    const to = job === 0 ? outputBuffer(out.data) : out.data;
+    // biome-ignore format: one matrix per line
     const outcome = core().pairwise(
       metric, guards, c,
       a.data, a.rows, a.cols,
@@ -106,14 +148,15 @@ export function preparePairwise<T extends Reals>(
   return { start: out.data.length === 0 ? nothing : start, finish: () => out };
 }
 
-function prepareVjp<T extends Reals>(
+/** Validates a call of the vector-Jacobian product and allocates its results; errors start with `operation`. */
+export function preparePairwiseVjp<T extends Reals>(
+  operation: string,
   x: Rows<T>,
   y: Rows<T> | undefined,
   cotangent: Rows<T>,
-  given?: PairwiseVjpOptions,
+  given: PairwiseVjpOptions,
 ): Prepared<Matrix<T>[]> {
-  const operation = `${name}.vjp`;
-  const options = checkOptions(operation, given);
+  const options = checkOptions(operation, given, 'options', knownVjp);
   const a = asMatrix(operation, 'x', x);
   const b = y === undefined ? a : asMatrix(operation, 'y', y);
   checkPair(operation, 'y', a, b);
@@ -127,7 +170,7 @@ function prepareVjp<T extends Reals>(
   const gradX = zeros(operation, a.data, a.rows, a.cols);
   const gradY = zeros(operation, b.data, b.rows, b.cols);
   const start = (job: number) => {
-    // biome-ignore format: a matrix a line
+    // biome-ignore format: one matrix per line
     const outcome = core().pairwiseVjp(
       metric, guards, c,
       a.data, a.rows, a.cols,
@@ -150,7 +193,7 @@ function prepareVjp<T extends Reals>(
 
 function nothing(): undefined {}
 
-/** Elements added between two turns of the event loop: well under a millisecond. */
+/** Elements added per turn of the event loop: well under a millisecond. */
 const slice = 1 << 18;
 
 function add(a: Reals, b: Reals, begin: number, end: number): void {
@@ -164,53 +207,58 @@ async function addInSlices(a: Reals, b: Reals): Promise<undefined> {
   }
 }
 
-/** {@link pairwiseDistance}'s vector-Jacobian product and its `.sync` twin. */
+/** {@link pairwiseDistance}'s vector-Jacobian product and its synchronous variant. */
 export interface PairwiseVjp {
   <T extends Reals>(
     x: Rows<T>,
     y: Rows<T> | undefined,
     cotangent: Rows<T>,
-    options?: PairwiseVjpOptions & AsyncOptions,
+    options: PairwiseVjpOptions & AsyncOptions,
   ): Promise<Matrix<T>[]>;
   sync<T extends Reals>(
     x: Rows<T>,
     y: Rows<T> | undefined,
     cotangent: Rows<T>,
-    options?: PairwiseVjpOptions,
+    options: PairwiseVjpOptions,
   ): Matrix<T>[];
 }
 
 /** The type of {@link pairwiseDistance}. */
 export interface PairwiseDistance {
-  <T extends Reals>(x: Rows<T>, y?: Rows<T>, options?: PairwiseOptions<T> & AsyncOptions): Promise<Matrix<T>>;
-  sync<T extends Reals>(x: Rows<T>, y?: Rows<T>, options?: PairwiseOptions<T>): Matrix<T>;
+  <T extends Reals>(
+    x: Rows<T>,
+    y: Rows<T> | undefined,
+    options: PairwiseOptions<T> & AsyncOptions,
+  ): Promise<Matrix<T>>;
+  sync<T extends Reals>(x: Rows<T>, y: Rows<T> | undefined, options: PairwiseOptions<T>): Matrix<T>;
   /**
-   * Gradients of `sum(cotangent * distances)`: one for x and one for y; x's alone (the total) when y is not
+   * Gradients of `sum(cotangent * distances)`: one for x and one for y, or only the total for x if y is not
    * given. Exactly 0 where two points coincide.
    */
   vjp: PairwiseVjp;
 }
 
+const vjpName = `${name}.vjp`;
 const vjp: PairwiseVjp = Object.assign(
   <T extends Reals>(
     x: Rows<T>,
     y: Rows<T> | undefined,
     cotangent: Rows<T>,
-    options?: PairwiseVjpOptions & AsyncOptions,
-  ) => runAsync(`${name}.vjp`, options?.signal, () => prepareVjp(x, y, cotangent, options)),
+    options: PairwiseVjpOptions & AsyncOptions,
+  ) => runAsync(vjpName, options?.signal, () => preparePairwiseVjp(vjpName, x, y, cotangent, options)),
   {
     sync: <T extends Reals>(
       x: Rows<T>,
       y: Rows<T> | undefined,
       cotangent: Rows<T>,
-      options?: PairwiseVjpOptions,
-    ) => runSync(`${name}.vjp`, prepareVjp(x, y, cotangent, options)),
+      options: PairwiseVjpOptions,
+    ) => runSync(vjpName, preparePairwiseVjp(vjpName, x, y, cotangent, options)),
   },
 );
 
 /**
- * All distances between the rows of x (n x d) and of y (m x d; default x itself): n x m, with no n x m x d
- * memory. Near points keep their digits: relative error at most 1e-11 in float64, 1e-5 in float32.
+ * Returns all distances between the rows of x (n x d) and y (m x d; default x itself): n x m, without n x m x d
+ * memory. Close points keep their digits: `metricCard(metric).tolerance` states the largest relative errors.
  *
  * Formula: `2/sqrt(c) arsinh(sqrt u)`, `u = c |x-y|^2 / ((1-c|x|^2)(1-c|y|^2))` (Ganea, Becigneul, Hofmann 2018).
  *
@@ -226,10 +274,10 @@ const vjp: PairwiseVjp = Object.assign(
  * const [gradX] = await pairwiseDistance.vjp(x, undefined, d, { c: 1 });
  */
 export const pairwiseDistance: PairwiseDistance = Object.assign(
-  <T extends Reals>(x: Rows<T>, y?: Rows<T>, options?: PairwiseOptions<T> & AsyncOptions) =>
+  <T extends Reals>(x: Rows<T>, y: Rows<T> | undefined, options: PairwiseOptions<T> & AsyncOptions) =>
     runAsync(name, options?.signal, () => preparePairwise(name, x, y, options)),
   {
-    sync: <T extends Reals>(x: Rows<T>, y?: Rows<T>, options?: PairwiseOptions<T>) =>
+    sync: <T extends Reals>(x: Rows<T>, y: Rows<T> | undefined, options: PairwiseOptions<T>) =>
       runSync(name, preparePairwise(name, x, y, options)),
     vjp,
   },

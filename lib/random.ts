@@ -1,15 +1,15 @@
 /**
  * Seeded random numbers: sfc32 (Chris Doty-Humphrey's small fast counter generator), keyed by a hash.
  *
- * Why not a dependency: what is needed is not one long stream but many short ones, each named by a key such as
- * (seed, epoch, slot), so that a number does not depend on which worker asks first. sfc32 is ten lines, passes
- * PractRand and gives the same numbers on every engine, since it uses 32-bit integer arithmetic only.
+ * Why not a dependency: instead of one long stream, we need many short ones, each identified by a key such as
+ * (seed, epoch, slot), so that numbers do not depend on which worker asks first. sfc32 is ten lines, passes
+ * PractRand, and produces the same numbers on every engine because it only uses 32-bit integer arithmetic.
  */
 
-/** A stream: each call gives a float in [0, 1) of 32 random bits. */
+/** A stream: each call returns a float in [0, 1) with 32 random bits. */
 export type Random = () => number;
 
-/** The generator that `key` names. Equal keys give equal streams; the parts are taken as 32-bit integers. */
+/** Returns the generator for a key. Equal keys give equal streams; the parts are converted to 32-bit integers. */
 export function random(...key: readonly number[]): Random {
   let a = 0x9e3779b9;
   let b = 0x243f6a88;
@@ -32,7 +32,7 @@ export function random(...key: readonly number[]): Random {
   return next;
 }
 
-/** The 32-bit finaliser of MurmurHash3: every input bit reaches every output bit. */
+/** The 32-bit finalizer of MurmurHash3: every input bit affects every output bit. */
 function mix(x: number): number {
   x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
   x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
@@ -49,13 +49,18 @@ export function integer(next: Random, n: number): number {
   return Math.floor(next() * n);
 }
 
-/** Shuffles in place (Fisher and Yates) and returns the same array. */
+/**
+ * Shuffles in place (Fisher-Yates) and returns the same array. A long array can be shuffled in several calls, from `end` down
+ * to `begin`.
+ */
 export function shuffle<T extends { [index: number]: unknown; readonly length: number }>(
   next: Random,
   items: T,
+  end: number = items.length,
+  begin: number = 0,
 ): T {
   const a = items as { [index: number]: unknown };
-  for (let i = items.length - 1; i > 0; i--) {
+  for (let i = end - 1; i >= Math.max(begin, 1); i--) {
     const j = integer(next, i + 1);
     const held = a[i];
     a[i] = a[j];

@@ -1,148 +1,197 @@
 import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call.ts';
-import { checkOptions, integer, yesNo } from './check.ts';
+import { boolean, callNames, checkOptions, integer, metricNames } from './check.ts';
 import { rangeError, shapeError, typeError } from './errors.ts';
-import { integerList, range } from './integers.ts';
-import { asMatrix, type Matrix, type Reals, rowsAt } from './matrix.ts';
+import { integerList } from './integers.ts';
+import { asMatrix, type Matrix, type Reals } from './matrix.ts';
 import type { MetricOptions } from './pairwise.ts';
-import { prepareTopK } from './topk.ts';
-import { checkLabels, type Labels } from './views.ts';
+import { gatherRows, inSlices, range } from './slices.ts';
+import { topKSteps } from './topk.ts';
+import { checkLabels, classesOf, type Labels } from './views.ts';
 
 /** Options of {@link retrievalMetrics}. */
-export interface RetrievalOptions extends MetricOptions, CallOptions {
-  /** The k of Recall@k; default [1, 2, 4, 8]. */
+export type RetrievalOptions = MetricOptions & CallOptions & RetrievalParameters;
+
+/** What {@link retrievalMetrics} measures. */
+export interface RetrievalParameters {
+  /** The k of Recall@k, at most the rows of the gallery; default 1, 2, 4 and 8, or fewer for a small gallery. */
   ks?: readonly number[] | undefined;
-  /** The rows that ask; default all. */
+  /** Query rows; default all. */
   query?: ArrayLike<number> | undefined;
-  /** The rows that may be answered; default all. A row never answers itself. */
+  /** Gallery rows; default all. A row is never its own answer. */
   gallery?: ArrayLike<number> | undefined;
-  /** Also say how each query fared; default false. */
+  /** Whether to return the result of each query; default false. */
   perQuery?: boolean | undefined;
 }
 
-/** How each query fared, in the order of the queries. */
+/** Results per query, in the order of the queries. */
 export interface QueryResults {
-  /** Place, from 1, of the nearest row of the query's class; 0 where it is none of those that were looked at. */
+  /** Rank, from 1, of the nearest row of the query's class; 0 if none of the searched rows has it. */
   rank: Int32Array;
-  /** The nearest row; -1 where there is none. */
+  /** The nearest row, or -1. */
   nearest: Int32Array;
   rPrecision: Float64Array;
-  /** Its part of MAP@R. */
+  /** Its contribution to MAP@R. */
   averagePrecision: Float64Array;
 }
 
-/** How well the nearest neighbours share their query's label; means over the queries. */
+/** How well nearest neighbors share their query's label, averaged over the queries. */
 export interface RetrievalMetrics {
-  /** Share of queries with a row of their class among the k nearest, for every k asked for. */
+  /** Share of queries with a row of their class among the k nearest, per requested k. */
   recall: Record<number, number>;
-  /** Share of the query's class among the R nearest, R being the class's rows in the gallery. */
+  /** Share of the query's class among the R nearest, where R is the number of gallery rows of the class. */
   rPrecision: number;
-  /** Mean over the first R places of the precision there, counted where the row is of the class. */
+  /** Mean over the first R ranks of the precision at ranks where the row has the query's class. */
   mapAtR: number;
-  /** How many rows asked. */
+  /** Number of queries. */
   queries: number;
-  /** How many of them have no row of their class in the gallery: they count as 0 in every mean. */
+  /** Number of queries without a row of their class in the gallery; they count as 0 in every mean. */
   unmatched: number;
-  /** Where it was asked for. */
+  /** Present if requested. */
   perQuery?: QueryResults;
 }
 
 const name = 'retrievalMetrics';
+const own = ['ks', 'query', 'gallery', 'perQuery'];
+const known: ReadonlySet<string> = new Set([...metricNames, ...callNames, ...own]);
+const defaultKs: readonly number[] = [1, 2, 4, 8];
 
-/** Neighbours that one search answers: bounds both its memory and the work between two searches. */
+/** Neighbors per search call: bounds its memory and the work between two calls. */
 const blockSize = 1 << 20;
 
-function* measure(embeddings: Matrix, labels: Labels, given?: RetrievalOptions): Steps<RetrievalMetrics> {
-  const options = checkOptions(name, given);
+function* measure(embeddings: Matrix, labels: Labels, given: RetrievalOptions): Steps<RetrievalMetrics> {
+  const options = checkOptions(name, given, 'options', known);
   const all = asMatrix(name, 'embeddings', embeddings);
-  checkLabels(name, labels, all.rows);
+  const copied = yield* checkLabels(name, labels, all.rows);
   if (all.rows === 0) throw shapeError(name, 'embeddings', 'at least one row', 'none');
   const { metric, c, compat, threads, device } = options;
-  return yield* measureBy(all.rows, labels, options, (gallery) => {
-    const rows = gather(all, gallery);
+  return yield* measureBy(all.rows, copied, options, (gallery) => {
+    let rows: Matrix | undefined;
     return function* (query, exclude, k) {
+      rows ??= yield* gather(all, gallery);
       const how = { metric, c, compat, threads, device, k, exclude };
-      const search = prepareTopK(name, gather(all, query), rows, how);
-      yield search;
-      return search.finish().indices;
+      const { indices } = yield* topKSteps(name, yield* gather(all, query), rows, how);
+      return indices;
     };
   });
 }
 
 /**
- * Finds the k best of a gallery for some queries: flat places in the gallery, best first, -1 where there is none;
- * `exclude` has for each query the place that may not be answered, or -1.
+ * Finds the k best of a gallery for some queries: flat gallery positions, best first, -1 for missing ones;
+ * `exclude` holds the gallery position to exclude per query, or -1.
  */
 export type Search = (query: Int32Array, exclude: Int32Array, k: number) => Steps<Int32Array>;
 
-/** What every kind of search is measured by; `open` is told the gallery's rows. */
+/** The evaluation shared by all searches; `open` receives the gallery's rows. */
 export function* measureBy(
   rows: number,
   labels: Labels,
-  options: Pick<RetrievalOptions, 'query' | 'gallery' | 'ks' | 'perQuery'>,
+  options: RetrievalParameters,
   open: (gallery: Int32Array) => Search,
 ): Steps<RetrievalMetrics> {
-  const query = rowList('query', options.query, rows);
-  const gallery = rowList('gallery', options.gallery, rows);
-  const ks = checkKs(options.ks ?? [1, 2, 4, 8], gallery.length);
-  const classes = classNumbers(labels);
-  const place = places(gallery, rows);
-  const relevant = relevantRows(query, gallery, classes, place);
-  const most = relevant.reduce((a, b) => Math.max(a, b), 1);
-  const deepest = Math.min(gallery.length, Math.max(...ks, most));
-  const search = inBlocks(open(gallery), query, place);
+  const query = yield* rowList('query', options.query, rows);
+  const gallery = yield* rowList('gallery', options.gallery, rows);
+  const ks = checkKs(options.ks ?? defaultKs.filter((k) => k <= gallery.length), gallery.length);
+  const wantsResults = boolean(name, 'perQuery', options.perQuery, false);
+  const { numbers: classes } = yield* classesOf(labels);
+  const positions = yield* positionsOf(gallery, rows);
+  const relevant = yield* relevantRows(query, gallery, classes, positions);
+  const search = inBlocks(open(gallery), query, positions);
   const sums = new Sums(ks);
-  const kept = yesNo(name, 'perQuery', options.perQuery, false) ? new Kept(query.length) : undefined;
-  const unmet: number[] = [];
+  const results = wantsResults ? new ResultArrays(query.length) : undefined;
   const { length } = query;
-  const k = Math.min(gallery.length, most);
-  yield* search(range(length), k, (asked, answer) => {
-    const hits = hitPlaces(answer, gallery, classes, classes[query[asked]!]!);
-    const fared = sums.add(hits, relevant[asked]!);
-    kept?.set(asked, answer[0]! < 0 ? -1 : gallery[answer[0]!]!, fared);
-    if (hits.length === 0 && relevant[asked]! > 0) unmet.push(asked);
+  const unmatched = new Int32Array(length);
+  let missing = 0;
+  const k = Math.min(gallery.length, Math.max(1, relevant.max));
+  yield* search(yield* range(length), k, (i, answer) => {
+    const result = resultOf(answer, gallery, classes, classes[query[i]!]!, relevant.counts[i]!);
+    sums.add(result, relevant.counts[i]!);
+    results?.set(i, answer[0]! < 0 ? -1 : gallery[answer[0]!]!, result);
+    if (result.first === Infinity && relevant.counts[i]! > 0) unmatched[missing++] = i;
   });
-  // A long answer costs many times a short one, and most queries have met their class by now.
-  if (deepest > k && unmet.length > 0) {
-    yield* search(Int32Array.from(unmet), deepest, (asked, answer) => {
-      const [first = Infinity] = hitPlaces(answer, gallery, classes, classes[query[asked]!]!, 1);
-      sums.meet(first);
-      kept?.meet(asked, first);
+  const deepest = Math.min(gallery.length, Math.max(...ks, k));
+  // Large k costs many times a small one, and most queries have found their class by now.
+  if (deepest > k && missing > 0) {
+    yield* search(unmatched.subarray(0, missing), deepest, (i, answer) => {
+      const { first } = resultOf(answer, gallery, classes, classes[query[i]!]!, 1);
+      sums.addFirst(first);
+      results?.setFirst(i, first);
     });
   }
-  return { ...sums.means(length), ...(kept && { perQuery: kept.results }) };
+  return { ...sums.means(length), ...(results && { perQuery: results.arrays }) };
 }
 
-/** Searches for some of the queries, a block at a time, and tells of each its answer. */
-function inBlocks(search: Search, query: Int32Array, place: Int32Array) {
+/**
+ * Searches for some of the queries in blocks, and reports each answer: gallery positions, best first.
+ * @param positions - gallery position of each row, or -1
+ */
+function inBlocks(search: Search, query: Int32Array, positions: Int32Array) {
   return function* (
-    asked: Int32Array,
+    queries: Int32Array,
     k: number,
-    hear: (asked: number, answer: Int32Array) => void,
+    report: (i: number, answer: Int32Array) => void,
   ): Steps<void> {
     const size = Math.max(1, Math.floor(blockSize / k));
-    for (let begin = 0; begin < asked.length; begin += size) {
-      const block = asked.subarray(begin, begin + size);
-      const rows = block.map((i) => query[i]!);
-      const exclude = rows.map((row) => place[row]!);
+    for (let begin = 0; begin < queries.length; begin += size) {
+      const block = queries.subarray(begin, begin + size);
+      const rows = new Int32Array(block.length);
+      const exclude = new Int32Array(block.length);
+      yield* inSlices(block.length, (from, to) => {
+        for (let i = from; i < to; ++i) {
+          rows[i] = query[block[i]!]!;
+          exclude[i] = positions[rows[i]!]!;
+        }
+      });
       const indices = yield* search(rows, exclude, k);
-      for (const [i, one] of block.entries()) hear(one, indices.subarray(i * k, (i + 1) * k));
+      const answers = (from: number, to: number): void => {
+        for (let i = from; i < to; ++i) report(block[i]!, indices.subarray(i * k, (i + 1) * k));
+      };
+      yield* inSlices(block.length, answers, Math.max(1, Math.floor(answersSlice / (k + 16))));
     }
   };
 }
 
-/** How one query fared. */
-interface Fared {
-  /** Place, from 0, of the first row of its class; Infinity where there is none. */
+/** Ranks that are read in one slice; an answer costs about as much as 16 of them. */
+const answersSlice = 1 << 15;
+
+/** The result of one query. */
+interface QueryResult {
+  /** Rank, from 0, of the first row of its class; Infinity if no row of the answer has it. */
   first: number;
   rPrecision: number;
   averagePrecision: number;
 }
 
-class Kept {
-  readonly results: QueryResults;
+/**
+ * @param own - class of the query
+ * @param relevant - number of gallery rows of that class
+ */
+function resultOf(
+  answer: Int32Array,
+  gallery: Int32Array,
+  classes: Int32Array,
+  own: number,
+  relevant: number,
+): QueryResult {
+  let first = Infinity;
+  let hits = 0;
+  let precisions = 0;
+  for (let rank = 0; rank < answer.length; ++rank) {
+    const found = answer[rank]!;
+    if (found < 0 || (first < Infinity && rank >= relevant)) break;
+    if (classes[gallery[found]!] !== own) continue;
+    if (first === Infinity) first = rank;
+    if (rank < relevant) precisions += ++hits / (rank + 1);
+  }
+  if (relevant === 0) return { first, rPrecision: 0, averagePrecision: 0 };
+  return { first, rPrecision: hits / relevant, averagePrecision: precisions / relevant };
+}
+
+/** The results of all queries. */
+class ResultArrays {
+  readonly arrays: QueryResults;
 
   constructor(queries: number) {
-    this.results = {
+    this.arrays = {
       rank: new Int32Array(queries),
       nearest: new Int32Array(queries),
       rPrecision: new Float64Array(queries),
@@ -150,20 +199,20 @@ class Kept {
     };
   }
 
-  set(query: number, nearest: number, { first, rPrecision, averagePrecision }: Fared): void {
-    this.meet(query, first);
-    this.results.nearest[query] = nearest;
-    this.results.rPrecision[query] = rPrecision;
-    this.results.averagePrecision[query] = averagePrecision;
+  set(query: number, nearest: number, { first, rPrecision, averagePrecision }: QueryResult): void {
+    this.setFirst(query, first);
+    this.arrays.nearest[query] = nearest;
+    this.arrays.rPrecision[query] = rPrecision;
+    this.arrays.averagePrecision[query] = averagePrecision;
   }
 
-  /** @param first - place, from 0, where query `query` meets its class */
-  meet(query: number, first: number): void {
-    this.results.rank[query] = first === Infinity ? 0 : first + 1;
+  /** @param first - rank, from 0, of the first row of the query's class */
+  setFirst(query: number, first: number): void {
+    this.arrays.rank[query] = first === Infinity ? 0 : first + 1;
   }
 }
 
-/** Sums over the queries so far. */
+/** Running sums over the queries. */
 class Sums {
   readonly #ks: readonly number[];
   readonly #recall: number[];
@@ -176,24 +225,19 @@ class Sums {
     this.#recall = ks.map(() => 0);
   }
 
-  /** @param hits - places (from 0, ascending) of rows of the class; @param relevant - how many there are */
-  add(hits: readonly number[], relevant: number): Fared {
-    const first = hits[0] ?? Infinity;
+  /** @param relevant - number of gallery rows of the query's class */
+  add({ first, rPrecision, averagePrecision }: QueryResult, relevant: number): void {
     if (relevant === 0) {
       ++this.#unmatched;
-      return { first, rPrecision: 0, averagePrecision: 0 };
+      return;
     }
-    this.meet(first);
-    const within = hits.filter((place) => place < relevant);
-    const rPrecision = within.length / relevant;
-    const averagePrecision = within.reduce((sum, place, i) => sum + (i + 1) / (place + 1), 0) / relevant;
+    this.addFirst(first);
     this.#precision += rPrecision;
     this.#average += averagePrecision;
-    return { first, rPrecision, averagePrecision };
   }
 
-  /** Counts a query that meets its class at place `first`, from 0. */
-  meet(first: number): void {
+  /** Counts a query whose class first appears at rank `first`, from 0. */
+  addFirst(first: number): void {
     this.#ks.forEach((k, i) => {
       if (first < k) this.#recall[i]! += 1;
     });
@@ -206,90 +250,78 @@ class Sums {
   }
 }
 
-/** Where in an answer rows of class `own` stand, the first `most` of them. */
-function hitPlaces(
-  answer: Int32Array,
-  gallery: Int32Array,
-  classes: Int32Array,
-  own: number,
-  most = Infinity,
-): number[] {
-  const hits: number[] = [];
-  for (let place = 0; place < answer.length && hits.length < most; ++place) {
-    const found = answer[place]!;
-    if (found < 0) break;
-    if (classes[gallery[found]!] === own) hits.push(place);
-  }
-  return hits;
-}
-
-function rowList(argument: string, list: ArrayLike<number> | undefined, rows: number): Int32Array {
-  if (list === undefined) return range(rows);
-  const chosen = integerList(name, argument, list, { least: 0, most: rows - 1 });
+function* rowList(argument: string, list: ArrayLike<number> | undefined, rows: number): Steps<Int32Array> {
+  if (list === undefined) return yield* range(rows);
+  const chosen = yield* integerList(name, argument, list, { least: 0, most: rows - 1 });
   if (chosen.length === 0) throw shapeError(name, argument, 'at least one row', 'none');
   return chosen;
 }
 
-function checkKs(ks: readonly number[], most: number): readonly number[] {
+function checkKs(ks: readonly number[], max: number): readonly number[] {
   if (!Array.isArray(ks) || ks.length === 0) throw typeError(name, 'ks', 'an array of numbers', ks);
-  return ks.map((k) => integer(name, 'ks', k, 1, most));
+  return Array.from({ length: ks.length }, (_, i) => integer(name, 'ks', ks[i], 1, max));
 }
 
-/** Labels of any kind as small integers. */
-function classNumbers(labels: Labels): Int32Array {
-  const seen = new Map<unknown, number>();
-  const numbers = new Int32Array(labels.length);
-  for (let row = 0; row < numbers.length; ++row) {
-    const label = labels[row];
-    const known = seen.get(label);
-    numbers[row] = known ?? seen.size;
-    if (known === undefined) seen.set(label, seen.size);
-  }
-  return numbers;
-}
-
-/** Where in the gallery a row stands, or -1. */
-function places(gallery: Int32Array, rows: number): Int32Array {
-  const place = new Int32Array(rows).fill(-1);
-  gallery.forEach((row, i) => {
-    if (place[row] !== -1) throw rangeError(name, 'gallery', 'every row once', `row ${row} twice`);
-    place[row] = i;
+/** Gallery position of each row, or -1. */
+function* positionsOf(gallery: Int32Array, rows: number): Steps<Int32Array> {
+  const positions = new Int32Array(rows).fill(-1);
+  yield* inSlices(gallery.length, (begin, end) => {
+    for (let i = begin; i < end; ++i) {
+      const row = gallery[i]!;
+      if (positions[row] !== -1) throw rangeError(name, 'gallery', 'every row once', `row ${row} twice`);
+      positions[row] = i;
+    }
   });
-  return place;
+  return positions;
 }
 
-/** For every query how many gallery rows share its class, itself left out. */
-function relevantRows(
+/** Number of gallery rows of each query's class, excluding the query itself, and the largest of these numbers. */
+function* relevantRows(
   query: Int32Array,
   gallery: Int32Array,
   classes: Int32Array,
-  place: Int32Array,
-): Int32Array {
-  const counts = new Int32Array(classes.length);
-  for (const row of gallery) counts[classes[row]!]! += 1;
-  return query.map((row) => counts[classes[row]!]! - (place[row] === -1 ? 0 : 1));
+  positions: Int32Array,
+): Steps<{ counts: Int32Array; max: number }> {
+  const sizes = new Int32Array(classes.length);
+  yield* inSlices(gallery.length, (begin, end) => {
+    for (let i = begin; i < end; ++i) sizes[classes[gallery[i]!]!]! += 1;
+  });
+  const counts = new Int32Array(query.length);
+  let max = 0;
+  yield* inSlices(query.length, (begin, end) => {
+    for (let i = begin; i < end; ++i) {
+      const row = query[i]!;
+      counts[i] = sizes[classes[row]!]! - (positions[row] === -1 ? 0 : 1);
+      max = Math.max(max, counts[i]!);
+    }
+  });
+  return { counts, max };
 }
 
-/** The given rows as a matrix: a view where they stand together, else a copy. */
-function gather<T extends Reals>(all: Matrix<T>, rows: Int32Array): Matrix<T> {
+/** The given rows as a matrix: a view if they are contiguous, otherwise a copy. */
+function* gather<T extends Reals>(all: Matrix<T>, rows: Int32Array): Steps<Matrix<T>> {
   const { data, cols } = all;
   const first = rows[0]!;
-  if (!rows.every((row, i) => row === first + i)) return rowsAt(name, all, rows);
+  let isContiguous = true;
+  yield* inSlices(rows.length, (begin, end) => {
+    for (let i = begin; i < end && isContiguous; ++i) isContiguous = rows[i] === first + i;
+  });
+  if (!isContiguous) return yield* gatherRows(name, 'embeddings', all, rows);
   return { data: data.subarray(first * cols, (first + rows.length) * cols) as T, rows: rows.length, cols };
 }
 
 /** The type of {@link retrievalMetrics}. */
 export interface RetrievalMetricsFunction {
-  (embeddings: Matrix, labels: Labels, options?: RetrievalOptions & AsyncOptions): Promise<RetrievalMetrics>;
-  sync(embeddings: Matrix, labels: Labels, options?: RetrievalOptions): RetrievalMetrics;
+  (embeddings: Matrix, labels: Labels, options: RetrievalOptions & AsyncOptions): Promise<RetrievalMetrics>;
+  sync(embeddings: Matrix, labels: Labels, options: RetrievalOptions): RetrievalMetrics;
 }
 
 /**
- * Recall@k, R-Precision and MAP@R of labelled embeddings under a metric, by exact search in blocks. Every row
- * asks and every other row may answer, unless `query` and `gallery` name rows (as the in-shop protocol does).
- * A query is left out of its own answers by identity; ties go to the lower row.
+ * Computes Recall@k, R-Precision and MAP@R of labeled embeddings under a metric, by exact search in blocks. Every row
+ * is a query and every other row is in the gallery, unless `query` and `gallery` select rows (as in the In-shop protocol).
+ * Queries are excluded from their own results by index; ties go to the lower row.
  *
- * R-Precision and MAP@R are those of Musgrave, Belongie, Lim, "A Metric Learning Reality Check" (2020).
+ * R-Precision and MAP@R follow Musgrave, Belongie, Lim, "A Metric Learning Reality Check" (2020).
  *
  * @param embeddings - n x d
  * @param labels - n labels: numbers, bigints or strings
@@ -300,10 +332,10 @@ export interface RetrievalMetricsFunction {
  * recall; // => { 1: 1, 2: 1 }
  */
 export const retrievalMetrics: RetrievalMetricsFunction = Object.assign(
-  (embeddings: Matrix, labels: Labels, options?: RetrievalOptions & AsyncOptions) =>
+  (embeddings: Matrix, labels: Labels, options: RetrievalOptions & AsyncOptions) =>
     runSteps(name, options?.signal, () => measure(embeddings, labels, options)),
   {
-    sync: (embeddings: Matrix, labels: Labels, options?: RetrievalOptions) =>
+    sync: (embeddings: Matrix, labels: Labels, options: RetrievalOptions) =>
       runStepsSync(name, measure(embeddings, labels, options)),
   },
 );

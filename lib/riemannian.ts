@@ -1,9 +1,18 @@
-import { checkOptions, positive } from './check.ts';
+import { checkOptions, positive, share } from './check.ts';
 import { quoted, rangeError, shapeError, typeError } from './errors.ts';
-import { asMatrix, checkSameType, checkShape, type Matrix, type Reals, type Rows, zeros } from './matrix.ts';
+import {
+  asMatrix,
+  checkSameType,
+  checkShape,
+  isReals,
+  type Matrix,
+  type Reals,
+  type Rows,
+  zeros,
+} from './matrix.ts';
 import { conformalFactor, expmap, parallelTransport, project, riemannianGradient } from './ops.ts';
 
-/** A named array of an optimiser's state, for saving. */
+/** A named array of an optimizer's state, for saving. */
 export interface StateEntry<T extends Reals = Reals> {
   readonly shape: readonly number[];
   readonly data: T;
@@ -15,7 +24,7 @@ export interface RiemannianSGDOptions {
   c: number;
   /** Learning rate, per step. */
   lr: number;
-  /** Share of the last step's velocity that stays; 0 by default. */
+  /** Momentum: the share of the previous velocity that is kept; default 0. */
   momentum?: number;
 }
 
@@ -25,15 +34,19 @@ export interface RiemannianAdamOptions {
   c: number;
   /** Learning rate, per step. */
   lr: number;
-  /** Decay rates of the two moments; (0.9, 0.999) by default. */
+  /** Decay rates of the two moments; default (0.9, 0.999). */
   betas?: readonly [number, number];
-  /** Added to the root of the second moment; 1e-8 by default. */
+  /** Added to the square root of the second moment; default 1e-8. */
   eps?: number;
 }
 
+const sgdNames: ReadonlySet<string> = new Set(['c', 'lr', 'momentum']);
+const adamNames: ReadonlySet<string> = new Set(['c', 'lr', 'betas', 'eps']);
+const stepNames: ReadonlySet<string> = new Set(['lr']);
+
 /**
- * What both optimisers share: points of the ball that are moved in place along geodesics, each step followed by a
- * projection, and a tangent vector a point that is transported with it.
+ * Shared by both optimizers: points of the ball that move in place along geodesics, where each step is followed by a
+ * projection and the parallel transport of one tangent vector per point.
  */
 abstract class RiemannianOptimizer<T extends Reals> {
   /** n x d points of the ball; `step` moves them in place. */
@@ -45,8 +58,13 @@ abstract class RiemannianOptimizer<T extends Reals> {
   protected readonly moment: Matrix<T>;
   readonly #lr: number;
 
-  protected constructor(name: string, points: Rows<T>, options: { c: number; lr: number }) {
-    const { c, lr } = checkOptions(name, options);
+  protected constructor(
+    name: string,
+    points: Rows<T>,
+    options: { c: number; lr: number },
+    known: ReadonlySet<string>,
+  ) {
+    const { c, lr } = checkOptions(name, options, 'options', known);
     this.name = name;
     this.points = asMatrix(name, 'points', points);
     this.c = positive(name, 'c', c, ' (the curvature is -c)');
@@ -55,21 +73,24 @@ abstract class RiemannianOptimizer<T extends Reals> {
   }
 
   /**
-   * One update of all points, at once.
+   * Updates all points synchronously.
+   *
    * @param gradient - n x d: the Euclidean gradient of the loss at the points
-   * @param options - `lr` in place of the optimiser's own, for this step
+   * @param options - `lr` overrides the optimizer's learning rate for this step
+   * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`; the points and moments are then unchanged
    */
-  step(gradient: Rows<T>, { lr = this.#lr }: { lr?: number } = {}): void {
+  step(gradient: Rows<T>, options?: { lr?: number }): void {
     const { points, name } = this;
+    const { lr = this.#lr } = checkOptions(name, options, 'options', stepNames);
     const given = asMatrix(name, 'gradient', gradient);
     checkSameType(name, 'gradient', points, given);
     checkShape(name, 'gradient', given, points.rows, points.cols);
-    const checked = rate(name, lr); // before the moments take the gradient in
+    const checked = rate(name, lr); // before the moments are updated
     const tangent = riemannianGradient.sync(points, given, { c: this.c });
     this.#move(this.direction(tangent), checked);
   }
 
-  /** Takes in the Riemannian gradient and gives the direction of the steepest rise, as a tangent vector. */
+  /** Updates the moments with the Riemannian gradient and returns the ascent direction as a tangent vector. */
   protected abstract direction(tangent: Matrix<T>): Matrix<T>;
 
   #move(direction: Matrix<T>, lr: number): void {
@@ -81,15 +102,20 @@ abstract class RiemannianOptimizer<T extends Reals> {
   }
 
   /**
-   * Copies the entries of a state, all or none of them.
+   * Copies the entries of a state, either all or none.
    * @throws RangeError `ERR_HOROBALL_SHAPE`, TypeError `ERR_HOROBALL_TYPE`
    */
   protected load(state: ReadonlyMap<string, StateEntry>, into: Readonly<Record<string, Reals>>): void {
     const operation = `${this.name}.loadState`;
+    if (!(state instanceof Map))
+      throw typeError(operation, 'state', 'a Map, as state() returns it', quoted(state));
     const found = Object.entries(into).map(([key, to]) => {
-      const data = state.get(key)?.data;
-      if (data === undefined) throw shapeError(operation, key, 'an entry of this name', 'none');
-      if (data.constructor !== to.constructor) throw typeError(operation, key, to.constructor.name, data);
+      const entry = state.get(key) as StateEntry | null | undefined;
+      if (entry === undefined || entry === null)
+        throw shapeError(operation, key, 'an entry of this name', 'none');
+      const { data } = entry;
+      const want = to[Symbol.toStringTag];
+      if (!isReals(data) || data[Symbol.toStringTag] !== want) throw typeError(operation, key, want, data);
       if (data.length !== to.length)
         throw shapeError(operation, key, `${to.length} values`, String(data.length));
       return [to, data] as const;
@@ -99,8 +125,8 @@ abstract class RiemannianOptimizer<T extends Reals> {
 }
 
 /**
- * Stochastic gradient descent for points of the Poincaré ball (Bonnabel 2013, arXiv 1111.5280): along the geodesic of
- * the Riemannian gradient, or of a velocity that is transported from step to step. It needs no libtorch.
+ * Stochastic gradient descent for points of the Poincaré ball (Bonnabel 2013, arXiv 1111.5280), along the geodesic of
+ * the Riemannian gradient or of a velocity that is parallel transported from step to step. Does not need libtorch.
  *
  * @example
  * const points = matrix(new Float64Array([0, 0.5]), 1, 2);
@@ -112,7 +138,7 @@ export class RiemannianSGD<T extends Reals> extends RiemannianOptimizer<T> {
   readonly #momentum: number;
 
   constructor(points: Rows<T>, options: RiemannianSGDOptions) {
-    super('riemannianSGD', points, options);
+    super('riemannianSGD', points, options, sgdNames);
     this.#momentum = share(this.name, 'momentum', options.momentum ?? 0);
   }
 
@@ -137,8 +163,8 @@ export class RiemannianSGD<T extends Reals> extends RiemannianOptimizer<T> {
 
 /**
  * Adam for points of the Poincaré ball (Bécigneul & Ganea 2019, arXiv 1810.00760): the first moment is a tangent vector
- * that is transported with its point, the second the mean squared Riemannian length of the point's gradient, one number
- * a point. It needs no libtorch.
+ * that is transported with its point, the second is the mean squared Riemannian norm of the point's gradient, one number
+ * per point. Does not need libtorch.
  *
  * @example
  * const points = matrix(new Float64Array([0.5, 0]), 1, 2);
@@ -149,14 +175,16 @@ export class RiemannianSGD<T extends Reals> extends RiemannianOptimizer<T> {
 export class RiemannianAdam<T extends Reals> extends RiemannianOptimizer<T> {
   readonly #betas: readonly [number, number];
   readonly #eps: number;
-  /** A float64 number a point. */
+  /** One float64 number per point. */
   readonly #second: Float64Array;
   #steps = 0;
 
   constructor(points: Rows<T>, options: RiemannianAdamOptions) {
-    super('riemannianAdam', points, options);
+    super('riemannianAdam', points, options, adamNames);
     const { betas = [0.9, 0.999], eps = 1e-8 } = options;
-    this.#betas = [share(this.name, 'betas', betas[0]), share(this.name, 'betas', betas[1])];
+    if (!Array.isArray(betas)) throw typeError(this.name, 'betas', 'two numbers', quoted(betas));
+    const [beta1, beta2] = betas as readonly [number, number];
+    this.#betas = [share(this.name, 'betas', beta1), share(this.name, 'betas', beta2)];
     this.#eps = positive(this.name, 'eps', eps);
     this.#second = new Float64Array(this.points.rows);
   }
@@ -207,10 +235,4 @@ function rate(name: string, lr: number): number {
   if (typeof lr !== 'number') throw typeError(name, 'lr', 'a finite number from 0', quoted(lr));
   if (lr >= 0 && lr < Infinity) return lr;
   throw rangeError(name, 'lr', 'a finite number from 0', lr);
-}
-
-function share(name: string, argument: string, value: number): number {
-  if (typeof value !== 'number') throw typeError(name, argument, 'a number from 0 to below 1', quoted(value));
-  if (value >= 0 && value < 1) return value;
-  throw rangeError(name, argument, '0 to below 1', value);
 }

@@ -1,37 +1,37 @@
+import type { Accuracy } from './cards.ts';
 import { shapeError } from './errors.ts';
 import type { Matrix } from './matrix.ts';
 import { core } from './native.ts';
 
-/** One row-wise operation as its card (native/ops/row/) describes it. */
+/** One row-wise operation, as its card (native/ops/row/) describes it. */
 export interface RowCard {
   readonly name: string;
   readonly doc: string;
-  /** Where the gradient is special; may be empty. */
+  /** Special cases of the gradient; may be empty. */
   readonly gradient: string;
   readonly inputs: readonly RowInput[];
-  /** The card's own number: before the inputs when `leading`, else an option. */
+  /** The card's own number: an argument before the inputs if `leading`, otherwise an option. */
   readonly parameter: RowParameter | null;
-  /** What a row becomes: a vector, a number, or a vector with one coordinate more in front. */
+  /** Output per row: a vector, a number, or a vector with an additional leading coordinate. */
   readonly result: 'vector' | 'number' | 'lifted';
   readonly family: 'row' | 'matvec' | 'midpoint' | 'planes';
-  /** The first input has one coordinate more in front. */
+  /** Whether the first input has an additional leading coordinate. */
   readonly liftedInput: boolean;
-  /** c enters the formula. */
+  /** Whether the formula depends on c. */
   readonly curved: boolean;
-  /** `compat: 'hypmix'` has guards of its own. */
+  /** Whether `compat: 'hypmix'` changes the guards. */
   readonly published: boolean;
-  /** Worst relative error against the oracle, float64. */
-  readonly tolerance: number;
+  readonly tolerance: Accuracy;
 }
 
-/** One input, and where its rows lie. */
+/** One input, and the space of its rows. */
 export interface RowInput {
   readonly name: string;
   readonly doc: string;
   readonly domain: 'ball' | 'klein' | 'hyperboloid' | 'anywhere';
 }
 
-/** A card's own number. `null`: no default, no bound. */
+/** A card's own number. `null`: no default, or no bound. */
 export interface RowParameter {
   readonly name: string;
   readonly doc: string;
@@ -43,10 +43,16 @@ export interface RowParameter {
 
 let cards: readonly RowCard[] | undefined;
 
-/** All cards, in the core's order. */
+/** All cards, in the order of the core. */
 export function rowCards(): readonly RowCard[] {
   cards ??= JSON.parse(core().rowCards) as RowCard[];
   return cards;
+}
+
+/** The cards that map a row to the ball in a head, in order; the first one's parameter is the head's clip. */
+export function headCards(): readonly RowCard[] {
+  const names = JSON.parse(core().headCards) as string[];
+  return names.map((name) => rowCards().find((card) => card.name === name)!);
 }
 
 /** A call's rows and the shape of its result. */
@@ -56,7 +62,10 @@ export interface RowShape {
   readonly cols: number;
 }
 
-/** Checks that the inputs of an operation fit together; a missing one is the midpoint's weights. */
+/** A midpoint of no rows has as many columns as a row, and no data bounds that number. */
+const mostEmptyCols = 2 ** 20;
+
+/** Checks that the inputs of an operation match; only the midpoint's weights may be missing. */
 export function rowShape(
   operation: string,
   card: RowCard,
@@ -76,6 +85,13 @@ export function rowShape(
       return { n, rows: n, cols: first.rows };
     }
     case 'midpoint':
+      if (first.rows === 0 && first.cols > mostEmptyCols)
+        throw shapeError(
+          operation,
+          nameOf(card, 0),
+          `at most ${mostEmptyCols} columns without a row`,
+          `${first.cols}`,
+        );
       if (inputs[1] !== undefined) check(1, first.rows, 1);
       return { n: first.rows, rows: 1, cols: first.cols };
     case 'planes': {
@@ -90,12 +106,15 @@ export function rowShape(
   }
 }
 
-/** These rows become columns, of which every matrix has one. */
+/** These rows become columns, and a matrix has at least one column. */
 function someRows(operation: string, argument: string, { rows }: Matrix): void {
   if (rows === 0) throw shapeError(operation, argument, 'at least one row', 'none');
 }
 
-/** Every input has n rows, or one for all; the same columns but for a coordinate in front. */
+/**
+ * Checks that every input has n rows, or one row that is broadcast, and that columns match except for a
+ * leading coordinate.
+ */
 function rowByRow(operation: string, card: RowCard, inputs: readonly Matrix[]): RowShape {
   let n = 1;
   for (let place = 0; place < inputs.length && n === 1; ++place) n = (inputs[place] as Matrix).rows;
@@ -110,7 +129,7 @@ function rowByRow(operation: string, card: RowCard, inputs: readonly Matrix[]): 
   return { n, rows: n, cols: card.result === 'number' ? 1 : card.result === 'lifted' ? d + 1 : d };
 }
 
-/** An input's name. */
+/** The name of an input, for errors. */
 export function nameOf(card: RowCard, place: number): string {
   return card.inputs[place]?.name ?? `input ${place}`;
 }

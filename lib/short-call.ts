@@ -1,16 +1,15 @@
 import type { Matrix, Reals } from './matrix.ts';
 import { core } from './native.ts';
+import { rowCall, shortData } from './row-call.ts';
 
-// Asking a typed array for its memory takes the core some 100 ns, and V8 keeps arrays of up to 64 bytes in its own
-// heap until somebody asks: a call on two 8-vectors would spend ten times its arithmetic on that. At-once calls on few
-// numbers are copied through the core's standing array, whose memory it knows.
+// Getting the address of a typed array takes the core about 100 ns, and V8 keeps arrays of up to 64 bytes in its own
+// heap until then: a call on two 8-vectors would spend ten times its arithmetic on that. Synchronous calls on few
+// numbers are copied through a persistent array whose address the core knows.
 
-/** Most elements of a short call, of all its inputs and results. */
+/** Largest total number of elements of a short call, inputs and results. */
 const most = 128;
-/** Where elements begin in the standing array (native/node/addon.cc). */
-const begin = 20;
 
-/** Whether a call on these is short; `length` is that of its result or its cotangent. */
+/** Whether a call is short; `length` is that of its result or cotangent. */
 export function isShort(length: number, inputs: Given, grads: Given = []): boolean {
   return length + elementsOf(inputs) + elementsOf(grads) <= most;
 }
@@ -26,7 +25,7 @@ function elementsOf(matrices: Given): number {
 let shared: ArrayBufferLike | undefined;
 let singles: Float32Array | undefined;
 
-/** The standing array as one of `like`'s type. */
+/** The persistent array, viewed with the element type of `like`. */
 function elements(like: Reals): Reals {
   const { standing } = core();
   if (like.BYTES_PER_ELEMENT === 8) return standing;
@@ -37,12 +36,12 @@ function elements(like: Reals): Reals {
   return singles as Float32Array;
 }
 
-/** Lays the inputs behind one another, `last` behind them; gives the place after it. */
+/** Copies the inputs one after another, then `last`; returns the next offset. */
 export function writeShort(inputs: Given, last?: Reals): number {
   const like = (inputs[0] as Matrix).data;
   const to = elements(like);
-  core().standing[16] = like.BYTES_PER_ELEMENT;
-  let place = (begin * 8) / like.BYTES_PER_ELEMENT;
+  core().standing[rowCall.elementBytes] = like.BYTES_PER_ELEMENT;
+  let place = (shortData * 8) / like.BYTES_PER_ELEMENT;
   for (const input of inputs) if (input !== undefined) place = copy(input.data, to, place);
   return last === undefined ? place : copy(last, to, place);
 }
@@ -52,7 +51,7 @@ function copy(from: Reals, to: Reals, place: number): number {
   return place + from.length;
 }
 
-/** Reads a result that begins at `place`; gives the place after it. */
+/** Reads a result starting at offset `place`; returns the next offset. */
 export function readShort(place: number, result: Reals): number {
   const from = elements(result);
   for (let i = 0; i < result.length; ++i) result[i] = from[place + i] as number;
@@ -62,6 +61,6 @@ export function readShort(place: number, result: Reals): number {
 /** Reads the gradients of c and of the card's own number. */
 export function readScalars(scalars: Float64Array): void {
   const { standing } = core();
-  scalars[0] = standing[17] as number;
-  scalars[1] = standing[18] as number;
+  scalars[0] = standing[rowCall.gradC] as number;
+  scalars[1] = standing[rowCall.gradOwn] as number;
 }

@@ -1,50 +1,67 @@
-import { type AsyncOptions, type CallOptions, type Prepared, runAsync, runSync } from './call.ts';
-import { checkOptions, deviceIndex, integer, threadCount } from './check.ts';
+import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call.ts';
+import { callNames, checkOptions, deviceIndex, integer, metricNames, threadCount } from './check.ts';
 import { quoted, shapeError, typeError } from './errors.ts';
-import { integerList, range } from './integers.ts';
-import { allocate, asMatrix, checkFixed, type Reals, type Rows, room } from './matrix.ts';
+import { integerList } from './integers.ts';
+import {
+  allocate,
+  allocateArray,
+  asMatrix,
+  checkAttached,
+  checkFixed,
+  type Reals,
+  type Rows,
+} from './matrix.ts';
 import { core } from './native.ts';
-import { checkPair, type MetricOptions, metricNumbers } from './pairwise.ts';
+import { type AnyMetricOptions, checkPair, type MetricOptions, metricNumbers } from './pairwise.ts';
+import { range } from './slices.ts';
 
 /** Options of {@link topK}. */
-export interface TopKOptions extends MetricOptions, CallOptions {
-  /** Neighbours a query, from 1 to the number of gallery rows. */
+export type TopKOptions = MetricOptions & SearchParameters;
+
+/** The parameters of a search, without its metric. */
+export interface SearchParameters extends CallOptions {
+  /** Neighbors per query, from 1 to the number of gallery rows. */
   k: number;
-  /** For each query the gallery row that may not be answered (-1: none), or `'self'`: query i is row i. */
+  /** For each query, the gallery row to exclude (-1: none), or `'self'`: query i is row i. */
   exclude?: ArrayLike<number> | 'self' | undefined;
-  /** One element a gallery row: rows with 0 are not answered. */
+  /** One element per gallery row: rows with 0 are never returned. */
   allowed?: Uint8Array | undefined;
 }
 
 /** The nearest gallery rows, nearest first. */
-export interface Neighbours<T extends Reals = Reals> {
-  /** `indices[query * k + place]`: a gallery row, or -1 where fewer than k rows may be answered. */
+export interface Neighbors<T extends Reals = Reals> {
+  /** `indices[query * k + place]`: a gallery row, or -1 if fewer than k rows qualify. */
   readonly indices: Int32Array;
-  /** `distances[query * k + place]`, Infinity where the index is -1. */
+  /** `distances[query * k + place]`, Infinity if the index is -1. */
   readonly distances: T;
 }
 
-/** Checks a search and gives it its memory; `operation` is named in the errors. */
-export function prepareTopK<T extends Reals>(
+/** The former name of {@link Neighbors}. */
+export type Neighbours<T extends Reals = Reals> = Neighbors<T>;
+
+const known: ReadonlySet<string> = new Set([...metricNames, ...callNames, 'k', 'exclude', 'allowed']);
+
+/** The steps of a search; errors start with `operation`. */
+export function* topKSteps<T extends Reals>(
   operation: string,
   queries: Rows<T>,
   gallery: Rows<T>,
-  given: TopKOptions,
-): Prepared<Neighbours<T>> {
-  const options = checkOptions(operation, given);
+  given: AnyMetricOptions & SearchParameters,
+): Steps<Neighbors<T>> {
+  const options = checkOptions(operation, given, 'options', known);
   const q = asMatrix(operation, 'queries', queries);
   const g = asMatrix(operation, 'gallery', gallery);
   checkPair(operation, 'gallery', q, g);
   const { metric, guards, c } = metricNumbers(operation, options);
   const k = checkCount(operation, options.k, g.rows);
-  const exclude = excluded(operation, options.exclude, q.rows, g.rows);
+  const exclude = yield* excluded(operation, options.exclude, q.rows, g.rows);
   const allowed = mask(operation, options.allowed, g.rows);
   const device = deviceIndex(operation, options.device);
   const threads = threadCount(operation, options.threads);
-  const indices = room(operation, Int32Array, q.rows * k);
+  const indices = allocateArray(operation, Int32Array, q.rows * k);
   const distances = allocate(operation, q.data, q.rows * k);
   const start = (job: number) =>
-    // biome-ignore format: a group a line
+    // biome-ignore format: one group per line
     q.rows === 0 ? undefined : core().select(
       metric, guards, c, k,
       q.data, q.rows, q.cols,
@@ -53,7 +70,10 @@ export function prepareTopK<T extends Reals>(
       indices, distances, q.rows, k,
       device, threads, job,
     );
-  return { start, finish: () => ({ indices, distances }) };
+  checkAttached(operation, 'queries', q);
+  checkAttached(operation, 'gallery', g);
+  yield { start, finish: () => {} };
+  return { indices, distances };
 }
 
 function checkCount(operation: string, k: number, rows: number): number {
@@ -61,21 +81,21 @@ function checkCount(operation: string, k: number, rows: number): number {
   return integer(operation, 'k', k, 1, rows);
 }
 
-function excluded(
+function* excluded(
   operation: string,
-  exclude: TopKOptions['exclude'],
+  exclude: SearchParameters['exclude'],
   queries: number,
   rows: number,
-): Int32Array | null {
+): Steps<Int32Array | null> {
   if (exclude === undefined) return null;
   if (exclude !== 'self') {
     if (typeof exclude !== 'object')
       throw typeError(operation, 'exclude', "'self' or an array of integers", quoted(exclude));
-    return integerList(operation, 'exclude', exclude, { least: -1, most: rows - 1, length: queries });
+    return yield* integerList(operation, 'exclude', exclude, { least: -1, most: rows - 1, length: queries });
   }
   if (queries !== rows)
     throw shapeError(operation, 'exclude', `'self' with ${rows} queries`, String(queries));
-  return range(queries);
+  return yield* range(queries);
 }
 
 function mask(operation: string, allowed: Uint8Array | undefined, rows: number): Uint8Array | null {
@@ -94,13 +114,13 @@ export interface TopK {
     queries: Rows<T>,
     gallery: Rows<T>,
     options: TopKOptions & AsyncOptions,
-  ): Promise<Neighbours<T>>;
-  sync<T extends Reals>(queries: Rows<T>, gallery: Rows<T>, options: TopKOptions): Neighbours<T>;
+  ): Promise<Neighbors<T>>;
+  sync<T extends Reals>(queries: Rows<T>, gallery: Rows<T>, options: TopKOptions): Neighbors<T>;
 }
 
 /**
- * The k nearest rows of a gallery (m x d) for every query (n x d), exactly and without n x m memory. Ties go to
- * the lower row. A row with NaN is never answered, nor one at infinite distance (on or outside the rim).
+ * Finds the k nearest rows of a gallery (m x d) for every query (n x d), exactly and without n x m memory. Ties go to
+ * the lower row. Rows with NaN and rows at infinite distance (on or outside the rim) are never returned.
  *
  * @returns flat n x k arrays of gallery rows and their distances, nearest first
  * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`, for example when k is above m
@@ -111,9 +131,9 @@ export interface TopK {
  */
 export const topK: TopK = Object.assign(
   <T extends Reals>(queries: Rows<T>, gallery: Rows<T>, options: TopKOptions & AsyncOptions) =>
-    runAsync('topK', options?.signal, () => prepareTopK('topK', queries, gallery, options)),
+    runSteps('topK', options?.signal, () => topKSteps('topK', queries, gallery, options)),
   {
     sync: <T extends Reals>(queries: Rows<T>, gallery: Rows<T>, options: TopKOptions) =>
-      runSync('topK', prepareTopK('topK', queries, gallery, options)),
+      runStepsSync('topK', topKSteps('topK', queries, gallery, options)),
   },
 );

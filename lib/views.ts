@@ -1,24 +1,28 @@
+import type { Steps } from './call.ts';
 import { integer } from './check.ts';
-import { coded, rangeError, shapeError, typeError } from './errors.ts';
+import { coded, describe, rangeError, shapeError } from './errors.ts';
+import { listLength } from './integers.ts';
+import { checkKept } from './matrix.ts';
+import { inSlices } from './slices.ts';
 
-/** Class labels, one a row: numbers, bigints or strings in any array. */
+/** Class labels, one per row: numbers, bigints or strings in any array. */
 export type Labels = ArrayLike<number | bigint | string>;
 
-/** How the rows of a batch fall into classes and views. */
+/** How the rows of a batch are divided into classes and views. */
 export interface Views {
-  /** Samples of each class, 2 or more. */
+  /** Samples per class, 2 or more. */
   readonly views: number;
-  /** `order[class * views + view]` = the row that holds it; null when the rows stand class by class. */
+  /** `order[class * views + view]` = its row; null if the rows are ordered by class. */
   readonly order: Int32Array | null;
 }
 
 /** Views from `labels` (any order, equal counts) or, without them, from `views` (rows class by class). */
-export function batchViews(
+export function* batchViews(
   operation: string,
   rows: number,
   views: number | undefined,
   labels: Labels | undefined,
-): Views {
+): Steps<Views> {
   if (labels === undefined) {
     const count = integer(operation, 'views', views, 2, Number.MAX_SAFE_INTEGER);
     if (rows === 0) throw shapeError(operation, 'views', `${count} rows or more`, 'none');
@@ -27,24 +31,70 @@ export function batchViews(
     }
     return { views: count, order: null };
   }
-  checkLabels(operation, labels, rows);
-  const classes = rowsByClass(labels);
-  const count = equalCount(operation, classes);
+  const classes = yield* classesOf(yield* checkLabels(operation, labels, rows));
+  const count = yield* equalCount(operation, classes);
   if (views !== undefined && views !== count) {
     throw rangeError(operation, 'views', `${count}, the rows of every class in labels`, views);
   }
-  return { views: count, order: Int32Array.from([...classes.values()].flat()) };
+  return { views: count, order: yield* orderOf(classes, count) };
 }
 
-/** Throws unless there is one label a row. */
-export function checkLabels(operation: string, labels: Labels, rows: number): void {
-  if (typeof labels !== 'object' || labels === null || typeof labels.length !== 'number') {
-    throw typeError(operation, 'labels', 'an array of labels', labels);
-  }
-  if (labels.length !== rows) throw shapeError(operation, 'labels', `${rows} labels`, String(labels.length));
+/** The row of every class and view. */
+function* orderOf({ numbers, names }: Classes, views: number): Steps<Int32Array> {
+  const order = new Int32Array(numbers.length);
+  const found = new Int32Array(names.length);
+  yield* inSlices(numbers.length, (begin, end) => {
+    for (let row = begin; row < end; ++row) {
+      const number = numbers[row]!;
+      order[number * views + found[number]!++] = row;
+    }
+  });
+  return order;
 }
 
-/** The rows of each label, in the order in which the labels come first. */
+/** Labels as numbers from 0, in order of first appearance. */
+export interface Classes {
+  /** The number of each row's class. */
+  readonly numbers: Int32Array;
+  /** The label of each class. */
+  readonly names: readonly (number | bigint | string)[];
+}
+
+/** Numbers the classes of labels. */
+export function* classesOf(labels: Labels): Steps<Classes> {
+  const known = new Map<number | bigint | string, number>();
+  const numbers = new Int32Array(labels.length);
+  const names: (number | bigint | string)[] = [];
+  yield* inSlices(numbers.length, (begin, end) => {
+    for (let row = begin; row < end; ++row) {
+      const label = labels[row]!;
+      const number = known.get(label) ?? names.length;
+      numbers[row] = number;
+      if (number < names.length) continue;
+      known.set(label, number);
+      names.push(label);
+    }
+  });
+  return { numbers, names };
+}
+
+/** A copy of the labels, each read once. Throws unless there is one label per row. */
+export function* checkLabels(
+  operation: string,
+  labels: Labels,
+  rows: number,
+): Steps<(number | bigint | string)[]> {
+  const length = listLength(operation, 'labels', labels, 'an array of labels');
+  if (length !== rows) throw shapeError(operation, 'labels', `${rows} labels`, String(length));
+  const copy: (number | bigint | string)[] = [];
+  yield* inSlices(length, (begin, end) => {
+    if (ArrayBuffer.isView(labels)) checkKept(operation, 'labels', labels, length);
+    for (let row = begin; row < end; ++row) copy.push(labels[row]!);
+  });
+  return copy;
+}
+
+/** The rows of each label, in order of first appearance. */
 export function rowsByClass<L>(labels: ArrayLike<L>): Map<L, number[]> {
   const classes = new Map<L, number[]>();
   for (let row = 0; row < labels.length; ++row) {
@@ -56,16 +106,20 @@ export function rowsByClass<L>(labels: ArrayLike<L>): Map<L, number[]> {
   return classes;
 }
 
-function equalCount(operation: string, classes: Map<unknown, number[]>): number {
-  const [first] = classes;
-  if (first === undefined) throw shapeError(operation, 'labels', 'at least one class', 'none');
-  const count = first[1].length;
-  for (const [label, rows] of classes) {
-    if (rows.length === count) continue;
-    const text = `class ${label} has ${rows.length}, class ${first[0]} has ${count}`;
-    const message = `[${operation}] labels: expected as many rows of every class, got unequal counts: ${text}`;
+/** The number of rows of every class. */
+function* equalCount(operation: string, { numbers, names }: Classes): Steps<number> {
+  if (names.length === 0) throw shapeError(operation, 'labels', 'at least one class', 'none');
+  const counts = new Int32Array(names.length);
+  yield* inSlices(numbers.length, (begin, end) => {
+    for (let row = begin; row < end; ++row) counts[numbers[row]!]! += 1;
+  });
+  const count = counts[0]!;
+  const other = counts.findIndex((each) => each !== count);
+  if (other >= 0) {
+    const text = `class ${describe(names[other])} has ${counts[other]}, class ${describe(names[0])} has ${count}`;
+    const message = `[${operation}] labels: expected the same number of rows per class, got ${text}`;
     throw coded('ERR_HOROBALL_LABELS', message, RangeError);
   }
-  if (count < 2) throw shapeError(operation, 'labels', 'at least 2 rows of every class', '1');
+  if (count < 2) throw shapeError(operation, 'labels', 'at least 2 rows per class', '1');
   return count;
 }

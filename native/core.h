@@ -1,6 +1,6 @@
-// The public C++ face of the light core: what a caller hands over, and one table of functions a backend.
-// No Node, no torch. Everything crosses as plain data, so that an addon built apart (the training layer) can
-// use the same tables; `kAbi` changes whenever a struct here does.
+// The public C++ interface of the light core: argument structs, and one table of functions per backend. No Node, no
+// torch. All arguments are plain data, so that an addon built separately (the training layer) can use the same tables;
+// `kAbi`, at the end, changes whenever the layout of a struct here does.
 #pragma once
 
 #include <atomic>
@@ -9,11 +9,9 @@
 
 namespace horoball {
 
-inline constexpr std::uint32_t kAbi = 1;
-
 enum class Type : std::uint8_t { f32, f64 };
 
-// A row-major matrix that somebody else owns. `data` null means "not given" or "not wanted".
+// A row-major matrix owned by the caller. A null `data` means "not given" or "not wanted".
 struct ConstMatrix {
   const void* data = nullptr;
   std::int64_t rows = 0;
@@ -25,44 +23,53 @@ struct Matrix {
   std::int64_t cols = 0;
 };
 
-enum class Code : std::uint8_t { ok, cancelled, memory, device, unsupported };
+enum class Code : std::uint8_t { ok, cancelled, memory, device, unsupported, shape, internal };
 
-// What became of a call. Tables never throw across their border and never print.
+// The outcome of a call. Functions of a table never throw and never print.
 struct Status {
   Code code = Code::ok;
   char message[248] = {};
 };
 
+// The last value of an enumeration that is passed as an index.
+template <class Enum>
+inline constexpr Enum kLast{};
+template <class Enum>
+constexpr Enum last_of(Enum) {
+  return kLast<Enum>;
+}
+
 // How a call runs.
 struct Run {
-  int threads = 0;                               // 0: as many as the machine has
+  int threads = 0;                               // 0: all processors of the machine
   const std::atomic<bool>* cancelled = nullptr;  // polled between tiles
   void* stream = nullptr;                        // CUDA stream; null on the CPU
 };
 
-// The metric cards (native/ops/metrics.h), in the order of `metrics` in lib/pairwise.ts: a card's place is
-// its identity in every pairwise family.
-enum class Metric : std::uint8_t { poincare, lorentz, euclidean, cosine, chordal };
+// The index of a metric card in the list of native/ops/metrics.h; metric_cards() describes them in that order.
+enum class Metric : std::uint8_t {};
+Metric last_of(Metric);
 
-// Which published guards hold (ops/hypmix.h, ops/metrics/poincare_hypmix.h): none, or those of the HypMix
-// code.
+// The published guards in effect (ops/hypmix.h, ops/metrics/poincare_hypmix.h): none, or those of the HypMix code.
 enum class Guards : std::uint8_t { clean, hypmix };
+template <>
+inline constexpr Guards kLast<Guards> = Guards::hypmix;
 
 // out[i][j] = d_c(x_i, y_j). x: n x d, y: m x d, out: n x m, all of `type`. y.data == x.data is the symmetric
 // case.
 struct PairwiseArgs {
   Type type = Type::f32;
-  Metric metric = Metric::poincare;
+  Metric metric{};
   Guards guards = Guards::clean;
   double c = 1;
   ConstMatrix x, y;
   Matrix out;
 };
 
-// Gradients of sum(cotangent * d). Any output may be left out (null). grad_c is one double.
+// Gradients of sum(cotangent * d). Any output may be null. grad_c is one double.
 struct PairwiseVjpArgs {
   Type type = Type::f32;
-  Metric metric = Metric::poincare;
+  Metric metric{};
   Guards guards = Guards::clean;
   double c = 1;
   ConstMatrix x, y, cotangent;
@@ -70,24 +77,32 @@ struct PairwiseVjpArgs {
   double* grad_c = nullptr;
 };
 
-enum class Geometry : std::uint8_t { hybrid, euclidean, hyperbolic, chordal };
+// The index of a geometry card in the list of native/ops/geometries/cards.h; geometry_cards() describes them in
+// that order.
+enum class Geometry : std::uint8_t {};
+Geometry last_of(Geometry);
 
 struct ContrastStats {
   double min = 0, mean = 0, max = 0, accuracy = 0;
 };
 
-// The hybrid contrastive loss over all ordered pairs of views (cpu/contrast.h).
-// Row i of both inputs is sample `order[i]`'s place when `order` is given, else row = class * views + view.
-// tied: `euclidean` holds unit rows z, the ball points are project(expmap0(clip(z))), grad_euclidean is
-// tangential and grad_hyperbolic unused.
+// The matrices that a geometry reads.
+struct Reads {
+  bool euclidean = false, hyperbolic = false;
+};
+
+// The contrastive loss over all ordered pairs of views (cpu/contrast/contrast.h). The caller sets `views` and all
+// parameters of the logit: their defaults are on the cards. Without `order` the row of a sample is
+// class * views + view. tied: `euclidean` holds unit rows z, the ball points are project(expmap0(clip(z))),
+// grad_euclidean is tangential and grad_hyperbolic is not used.
 struct ContrastArgs {
   Type type = Type::f32;
-  Geometry geometry = Geometry::hybrid;
+  Geometry geometry{};
   Guards guards = Guards::clean;
   bool tied = false;
   bool mean = false;  // divide by the number of ordered pairs of views
-  std::int64_t views = 2;
-  double tau_e = 0.1, tau_h = 0.2, lambda = 0.5, c = 0.1, clip = 2.3;
+  std::int64_t views = 0;
+  double tau_e = 0, tau_h = 0, lambda = 0, c = 0, clip = 0;
   ConstMatrix euclidean, hyperbolic;
   const std::int32_t* order = nullptr;  // order[class * views + view] = the row that holds it
   double* loss = nullptr;
@@ -96,12 +111,12 @@ struct ContrastArgs {
   ContrastStats* stats = nullptr;
 };
 
-// The k nearest gallery rows of every query: ties to the lower index. `exclude` (one a query, or null) names
-// a gallery row that may not be answered (-1: none); `allowed` (one byte a gallery row, or null) masks rows
-// out where 0. Places beyond what the gallery can fill get index -1 and distance +infinity.
+// The k nearest gallery rows of every query; ties go to the lower index. `exclude` (one per query, or null) is a gallery
+// row that must not be returned (-1: none); `allowed` (one byte per gallery row, or null) masks out rows with 0. Slots
+// that the gallery cannot fill get index -1 and distance +infinity.
 struct SelectArgs {
   Type type = Type::f32;
-  Metric metric = Metric::poincare;
+  Metric metric{};
   Guards guards = Guards::clean;
   double c = 1;
   std::int64_t k = 1;
@@ -112,7 +127,7 @@ struct SelectArgs {
   Matrix distances;                 // n x k
 };
 
-// Gromov's delta of a distance matrix from base point `base` (cpu/delta.h has the formula).
+// Gromov's delta of a distance matrix from base point `base` (cpu/delta/delta.h has the formula).
 struct DeltaArgs {
   Type type = Type::f32;
   ConstMatrix distances;  // n x n, symmetric
@@ -121,39 +136,55 @@ struct DeltaArgs {
   double* diameter = nullptr;
 };
 
-// One row-wise operation (native/ops/rows.h gives its index): up to four inputs, each n rows or one row for
-// all; `scalars` holds the card's own parameters in its order. Forward fills `out`; a vjp fills the wanted
-// `grads` from `cotangent`.
+// The most inputs that a row-wise operation has.
+inline constexpr int kRowInputs = 3;
+
+// One row-wise operation (its index in native/ops/rows.h): its inputs, each of n rows or a single row that is
+// broadcast, and the parameter of its card, if it has one. Forward fills `out`; a vjp fills the wanted `grads` from
+// `cotangent`.
 struct RowArgs {
   Type type = Type::f32;
   Guards guards = Guards::clean;
   std::int32_t op = 0;
   double c = 1;
-  double scalars[4] = {};
+  double parameter = 0;
   std::int64_t rows = 0;
-  ConstMatrix inputs[4];
+  ConstMatrix inputs[kRowInputs];
   Matrix out;
   ConstMatrix cotangent;
-  Matrix grads[4];
-  double* grad_scalars = nullptr;  // c, then the card's own
+  Matrix grads[kRowInputs];
+  double* grad_scalars = nullptr;  // c, then the parameter of the card
 };
 
-// What the row-wise operations are, in the order of RowArgs.op, as JSON: made from the cards, for the
-// bindings.
+// The row-wise operations, the metrics and the geometries as JSON, each list in index order: generated from
+// the cards, for the bindings.
 const char* row_cards();
+const char* metric_cards();
+const char* geometry_cards();
+// The parameters of the loss's logit and their defaults, in the order of ContrastArgs::grad_params.
+const char* logit_parameters();
 
-// Why the arguments of a row-wise operation could crash its family, or null.
-namespace rowwise {
-const char* row_misfit(const RowArgs& args, bool backward);
-}
+// The names of the row-wise operations of which the head is composed, in order, as JSON. The first takes the caller's
+// clip as its parameter, the others take their default.
+const char* head_cards();
 
-// Every family, once a backend. A family that a backend does not have is null.
+Reads reads_of(Geometry geometry, bool tied);
+
+// Whether arguments are safe for the family: code `unsupported` for an unknown card, `shape` for matrices that do not
+// match or an index out of range. Memory is not read, except `order`, which must be on the host.
+Status check_contrast(const ContrastArgs& args);
+Status check_row(const RowArgs& args, bool backward);
+
+// Computes kAbi.
+constexpr std::uint32_t layout_of_tables();
+
+// Every family of a backend. A family that a backend lacks is null.
 //
-// The CUDA tables take every pointer either to the host's memory or to the device's, as each is: what is on
-// the host is copied, and waited for; when no pointer is on the host the call only enqueues work on
-// Run::stream, and errors of that work come from a later call.
+// The functions of CUDA tables take every pointer either to host or to device memory. Host memory is copied and the call
+// waits for it; if no pointer is to host memory, the call only enqueues work on Run::stream, and errors of that work are
+// reported by a later call.
 struct Backend {
-  std::uint32_t abi = kAbi;
+  std::uint32_t abi = layout_of_tables();
   const char* name = "";  // "baseline", "avx2", "avx512", "neon", "cuda"
   Status (*pairwise)(const PairwiseArgs&, const Run&) = nullptr;
   Status (*pairwise_vjp)(const PairwiseVjpArgs&, const Run&) = nullptr;
@@ -162,12 +193,67 @@ struct Backend {
   Status (*delta)(const DeltaArgs&, const Run&) = nullptr;
   Status (*row)(const RowArgs&, const Run&) = nullptr;
   Status (*row_vjp)(const RowArgs&, const Run&) = nullptr;
+  // What the caller of `contrast` needs to know about geometries, the same in every backend.
+  std::int32_t geometries = 0;
+  Reads (*reads_of)(Geometry, bool tied) = nullptr;
+  Status (*check_contrast)(const ContrastArgs&) = nullptr;
 };
 
-// The widest level that this machine has, or the one that HOROBALL_ISA names (null if the machine lacks it).
+// The widest level that this machine supports, or the one named by HOROBALL_ISA (null if it is not supported).
 const Backend* cpu();
 const Backend* cpu(const char* level);
-// Null with the reason in `why` when CUDA is not built, no driver is there or the device does not exist.
+// Null, with the reason in `why`, if CUDA is not built, no driver is installed or the device does not exist.
 const Backend* cuda(int device, Status* why);
+
+// FNV-1a over the sizes of all structs, the offsets of all members, and the last values of the enumerations. A test
+// checks that no member is missing. kMeaning is incremented if a member changes its meaning but not its place.
+constexpr std::uint32_t layout_of_tables() {
+  constexpr std::size_t kMeaning = 1;
+  // clang-format off
+  const std::size_t numbers[] = {
+      kMeaning, static_cast<std::size_t>(Code::internal), static_cast<std::size_t>(kLast<Guards>),
+      sizeof(ConstMatrix), offsetof(ConstMatrix, data), offsetof(ConstMatrix, rows), offsetof(ConstMatrix,
+          cols),
+      sizeof(Matrix), offsetof(Matrix, data), offsetof(Matrix, rows), offsetof(Matrix, cols),
+      sizeof(Status), offsetof(Status, code), offsetof(Status, message),
+      sizeof(Run), offsetof(Run, threads), offsetof(Run, cancelled), offsetof(Run, stream),
+      sizeof(PairwiseArgs), offsetof(PairwiseArgs, type), offsetof(PairwiseArgs, metric),
+          offsetof(PairwiseArgs, guards), offsetof(PairwiseArgs, c), offsetof(PairwiseArgs, x),
+          offsetof(PairwiseArgs, y), offsetof(PairwiseArgs, out),
+      sizeof(PairwiseVjpArgs), offsetof(PairwiseVjpArgs, type), offsetof(PairwiseVjpArgs, metric),
+          offsetof(PairwiseVjpArgs, guards), offsetof(PairwiseVjpArgs, c), offsetof(PairwiseVjpArgs, x),
+          offsetof(PairwiseVjpArgs, y), offsetof(PairwiseVjpArgs, cotangent), offsetof(PairwiseVjpArgs,
+          grad_x), offsetof(PairwiseVjpArgs, grad_y), offsetof(PairwiseVjpArgs, grad_c),
+      sizeof(ContrastStats), offsetof(ContrastStats, min), offsetof(ContrastStats, mean),
+          offsetof(ContrastStats, max), offsetof(ContrastStats, accuracy),
+      sizeof(Reads), offsetof(Reads, euclidean), offsetof(Reads, hyperbolic),
+      sizeof(ContrastArgs), offsetof(ContrastArgs, type), offsetof(ContrastArgs, geometry),
+          offsetof(ContrastArgs, guards), offsetof(ContrastArgs, tied), offsetof(ContrastArgs, mean),
+          offsetof(ContrastArgs, views), offsetof(ContrastArgs, tau_e), offsetof(ContrastArgs, tau_h),
+          offsetof(ContrastArgs, lambda), offsetof(ContrastArgs, c), offsetof(ContrastArgs, clip),
+          offsetof(ContrastArgs, euclidean), offsetof(ContrastArgs, hyperbolic), offsetof(ContrastArgs, order),
+          offsetof(ContrastArgs, loss), offsetof(ContrastArgs, grad_euclidean), offsetof(ContrastArgs,
+          grad_hyperbolic), offsetof(ContrastArgs, grad_params), offsetof(ContrastArgs, stats),
+      sizeof(SelectArgs), offsetof(SelectArgs, type), offsetof(SelectArgs, metric), offsetof(SelectArgs,
+          guards), offsetof(SelectArgs, c), offsetof(SelectArgs, k), offsetof(SelectArgs, queries),
+          offsetof(SelectArgs, gallery), offsetof(SelectArgs, exclude), offsetof(SelectArgs, allowed),
+          offsetof(SelectArgs, indices), offsetof(SelectArgs, distances),
+      sizeof(DeltaArgs), offsetof(DeltaArgs, type), offsetof(DeltaArgs, distances), offsetof(DeltaArgs, base),
+          offsetof(DeltaArgs, delta), offsetof(DeltaArgs, diameter),
+      sizeof(RowArgs), offsetof(RowArgs, type), offsetof(RowArgs, guards), offsetof(RowArgs, op),
+          offsetof(RowArgs, c), offsetof(RowArgs, parameter), offsetof(RowArgs, rows), offsetof(RowArgs,
+          inputs), offsetof(RowArgs, out), offsetof(RowArgs, cotangent), offsetof(RowArgs, grads),
+          offsetof(RowArgs, grad_scalars),
+      sizeof(Backend), offsetof(Backend, abi), offsetof(Backend, name), offsetof(Backend, geometries),
+          offsetof(Backend, pairwise), offsetof(Backend, pairwise_vjp), offsetof(Backend, contrast),
+          offsetof(Backend, select), offsetof(Backend, delta), offsetof(Backend, row), offsetof(Backend,
+          row_vjp), offsetof(Backend, reads_of), offsetof(Backend, check_contrast),
+  };
+  // clang-format on
+  std::uint32_t hash = 2166136261U;
+  for (const std::size_t number : numbers) hash = (hash ^ static_cast<std::uint32_t>(number)) * 16777619U;
+  return hash;
+}
+inline constexpr std::uint32_t kAbi = layout_of_tables();
 
 }  // namespace horoball

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { barChart } from '../bench/chart.ts';
 import { compare, isRegression, ratios } from '../bench/compare.ts';
-import { alternate, exponent, figure, type Player, quantile, ratio } from '../bench/measure.ts';
+import { alternate, exponent, figure, quantile, ratio, type TimedSide } from '../bench/measure.ts';
 import { fromCsv, type Labels, type Row, row, toCsv } from '../bench/rows.ts';
 
 const labels: Labels = {
@@ -39,16 +39,17 @@ test('a figure is the median and half the 10-90 range over it', (t) => {
   const { median, slack, spread } = figure([undefined, 8, 10, undefined, 12]);
   t.is(median, 10);
   t.true(Math.abs(slack - 0.16) < 1e-12);
-  t.true(Math.abs(spread / slack - 5.06) < 1e-12); // Student's 9.92 for three values, over 1.96
+  // Student's quantile for three values is 9.92, the normal one 1.96.
+  t.true(Math.abs(spread / slack - 5.06) < 1e-12);
 });
 
-test('a ratio pairs the rounds in which both played', (t) => {
+test('a ratio uses only rounds that both sides took', (t) => {
   const { median, spread } = ratio([10, undefined, 40, 8], [5, 3, 20, undefined]);
   t.is(median, 2);
   t.is(spread, 0);
 });
 
-test('the exponent of a power is found', (t) => {
+test('fits the exponent of a power law', (t) => {
   const xs = [1, 3, 10, 50];
   t.true(
     Math.abs(
@@ -60,25 +61,47 @@ test('the exponent of a power is found', (t) => {
   );
 });
 
-test('sides take turns, forward and backward by turns, slow ones less often', async (t) => {
+test('sides alternate in forward and reverse order, slow sides less often', async (t) => {
   const order: string[] = [];
-  const player = (name: string, ms: number): Player => ({
+  const timed = (name: string, ms: number): TimedSide => ({
     sample: () => {
       order.push(name);
       return [ms];
     },
   });
   const plan = { rounds: 5, slowRounds: 3, slowMs: 100, turnMs: 1, settleMs: 0 };
-  const sides = [player('a', 1), player('b', 2), player('slow', 200), player('slowest', 500)];
+  const sides = [timed('a', 1), timed('b', 2), timed('slow', 200), timed('slowest', 500)];
   const rounds = await alternate(sides, plan);
-  // Of the slowest the first call, here before the turns, counts.
+  // The first call of the slowest side counts as a round, although it precedes the others.
   t.is(order.slice(0, 5).join(' '), 'a b slow slow slowest');
   t.is(order.slice(5).join(' '), 'a b slow b a a b slow slowest b a a b slow slowest');
   t.deepEqual(rounds[1], [2, 2, 2, 2, 2]);
   for (const slow of rounds.slice(2)) t.is(slow.filter((value) => value !== undefined).length, 3);
 });
 
-test('a bar is judged with what the rounds differ in its favour, and is open without a figure', (t) => {
+test('an alternation reports its calls and rounds, and an abort keeps the measurements', async (t) => {
+  const stop = new AbortController();
+  const turns: string[] = [];
+  const measured: number[] = [];
+  const timed: TimedSide = { sample: () => [3] };
+  const plan = { rounds: 4, slowRounds: 3, slowMs: 100, turnMs: 1, settleMs: 0 };
+  const rounds = await alternate([timed, timed], plan, {
+    signal: stop.signal,
+    onTurn: ({ side, round, rounds }) => turns.push(`${side}:${round}/${rounds}`),
+    onRound: (so) => {
+      measured.push(so[0]!.length);
+      if (measured.length === 2) stop.abort();
+    },
+  });
+  t.deepEqual(turns, ['0:0/4', '1:0/4', '0:1/4', '1:1/4', '1:2/4', '0:2/4']);
+  t.deepEqual(measured, [1, 2]);
+  t.deepEqual(rounds, [
+    [3, 3],
+    [3, 3],
+  ]);
+});
+
+test('a bar is judged with the spread of its rounds, and is open without a figure', (t) => {
   const bar = { of: 'ratio', atLeast: 1 } as const;
   t.is(result({ ratio: 0.97 }, bar, 0.05).verdict, 'pass');
   t.is(result({ ratio: 0.9 }, bar, 0.05).verdict, 'fail');
@@ -86,7 +109,7 @@ test('a bar is judged with what the rounds differ in its favour, and is open wit
   t.is(result({ ms: 2000 }, { of: 'ms', atMost: 1500 }).verdict, 'fail');
 });
 
-test('rows survive their file', (t) => {
+test('rows are unchanged after writing and reading', (t) => {
   const rows = [
     result({ ms: 1.25, spread: 0.5, note: 'said "no", twice' }, { of: 'ms', atMost: 2 }),
     result({ side: 'peer, the', status: 'not measured: no folder' }),
@@ -100,7 +123,7 @@ function results(...rows: Row[]) {
   return { about: { machine: 'm' }, rows };
 }
 
-test('a regression is what is slower beyond the noise of both runs', (t) => {
+test('a regression is a slowdown beyond the noise of both runs', (t) => {
   const before = results(result({ ms: 10, spread: 0.08 }));
   const verdict = (ms: number) => compare(before, results(result({ ms, spread: 0.06 })))[0]!.verdict;
   t.is(verdict(10.9), 'same');
@@ -109,7 +132,7 @@ test('a regression is what is slower beyond the noise of both runs', (t) => {
   t.true(isRegression(compare(before, results())[0]!), 'a row that is gone');
 });
 
-test('a slower machine is told from slower code by the peers', (t) => {
+test('the peers distinguish a slower machine from slower code', (t) => {
   const peers = (factor: number) =>
     ['a', 'b', 'c'].map((side) => result({ side, ms: 100 * factor, spread: 0.01 }));
   const before = results(result({ ms: 10, spread: 0.01 }), ...peers(1));
@@ -140,13 +163,13 @@ test('more memory is a regression, and on another machine only a lost bar is', (
   t.deepEqual(verdicts({ about: { machine: 'n' }, rows: [] }), [], 'a row that is gone');
 });
 
-test('a single call says nothing of its spread', (t) => {
+test('a single call has no spread', (t) => {
   t.true(Number.isNaN(figure([undefined, 7]).spread));
   const before = results(result({ ms: 10, spread: Number.NaN }));
   t.is(compare(before, results(result({ ms: 14, spread: 0.01 })))[0]!.verdict, 'same');
 });
 
-test('a bar that only very unlike rounds would let pass is open', (t) => {
+test('a bar that passes only because its rounds vary widely is open', (t) => {
   const verdict = (ratio: number, slack: number) =>
     result({ ratio }, { of: 'ratio', atLeast: 2 }, slack).verdict;
   t.is(verdict(2, 0), 'pass');
@@ -156,7 +179,7 @@ test('a bar that only very unlike rounds would let pass is open', (t) => {
   t.is(verdict(1.2, 0.5), 'fail');
 });
 
-test('a repetition gives a ratio again when the two spreads cover the difference', (t) => {
+test('a repetition reproduces a ratio if the two spreads cover the difference', (t) => {
   const peer = (ratio: number, ratioSpread: number) => result({ side: 'peer', ratio, ratioSpread });
   const agrees = (a: Row, b: Row) => ratios(results(a), results(b)).map((pair) => pair.agrees);
   t.deepEqual(agrees(peer(2, 0.05), peer(2.15, 0.04)), [true]);
@@ -177,7 +200,7 @@ for (const name of ['run', 'train', 'compare', 'counts']) {
   });
 }
 
-test('the comparison ends with code 1 on a regression, 0 without, 2 when called wrongly', async (t) => {
+test('the comparison exits with 1 on a regression, 0 without, 2 on wrong usage', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'horoball-compare-'));
   const file = async (name: string, ms: number) => {
     const path = join(folder, name);
@@ -197,7 +220,7 @@ test('the comparison ends with code 1 on a regression, 0 without, 2 when called 
   }
 });
 
-test('a chart of times says that its axis is logarithmic, and no whisker leaves it', (t) => {
+test('a chart of times labels its axis as logarithmic and clips whiskers to it', (t) => {
   const item = { label: 'a', detail: '', own: true };
   const chart = barChart([
     { ...item, value: 9, spread: 3 },

@@ -9,6 +9,8 @@ import {
   retrievalMetrics,
   topK,
 } from '../lib/index.ts';
+import { core, type Outcome } from '../lib/native.ts';
+import { rowCards } from '../lib/row-card.ts';
 import { cloud, failure } from './support.ts';
 
 const x = cloud(Float32Array, 12_000, 128, 0.95);
@@ -41,12 +43,75 @@ for (const [name, call] of Object.entries(calls)) {
   });
 }
 
-test.serial('a signal that has been aborted rejects before any work', async (t) => {
+/** A job of every family, long enough that it is canceled before it ends. */
+const jobs: Readonly<Record<string, (job: number) => Outcome>> = {
+  pairwise: (job) => {
+    const [n, d] = [3000, 512];
+    const rows = cloud(Float32Array, n, d, 0.9);
+    const x = [rows.data, n, d] as const;
+    return core().pairwise(0, 0, 1, ...x, ...x, new Float32Array(n * n), n, n, -1, 1, job);
+  },
+  pairwiseVjp: (job) => {
+    const [n, d] = [3000, 256];
+    const rows = cloud(Float32Array, n, d, 0.9);
+    const x = [rows.data, n, d] as const;
+    const cotangent = [new Float32Array(n * n), n, n] as const;
+    const [gradX, gradY] = [0, 1].map(() => [new Float32Array(n * d), n, d] as const);
+    return core().pairwiseVjp(0, 0, 1, ...x, ...x, ...cotangent, ...gradX!, ...gradY!, null, -1, 1, job);
+  },
+  contrast: (job) => {
+    const shape = [x.rows, x.cols] as const;
+    const heads = [x.data, ...shape, null, ...shape] as const;
+    const gradients = [null, ...shape, null, ...shape] as const;
+    const loss = new Float64Array(1);
+    return core().contrast(
+      ...([0, 0, true, false, 2, 0.1, 0.2, 0.5, 1, 2.3] as const),
+      ...heads,
+      null,
+      loss,
+      ...gradients,
+      null,
+      null,
+      ...([-1, 1, job] as const),
+    );
+  },
+  select: (job) => {
+    const both = [x.data, x.rows, x.cols] as const;
+    const found = [new Int32Array(x.rows), new Float32Array(x.rows), x.rows, 1] as const;
+    return core().select(0, 0, 1, 1, ...both, ...both, null, null, ...found, -1, 1, job);
+  },
+  delta: (job) => {
+    const n = 2000;
+    const distances = [new Float32Array(n * n), n, n] as const;
+    return core().delta(...distances, 0, new Float64Array(1), new Float64Array(1), -1, 1, job);
+  },
+  row: (job) => {
+    const [n, classes, d] = [4000, 1000, 128];
+    const [points, planes] = [cloud(Float32Array, n, d, 0.9), cloud(Float32Array, classes, d, 0.9)];
+    const op = rowCards().findIndex(({ family }) => family === 'planes');
+    const numbers = Float64Array.of(op, 0, 1, 0, n, n, d, classes, d, classes, d, n, classes, -1, 1, job);
+    return core().row(numbers, points.data, planes.data, planes.data, new Float32Array(n * classes));
+  },
+};
+
+for (const [name, start] of Object.entries(jobs)) {
+  test.serial(
+    `${name}: a canceled job ends with that status, so its results are never taken for whole`,
+    async (t) => {
+      const job = 0xfffffff0;
+      const outcome = start(job);
+      core().cancel(job);
+      await t.throwsAsync(async () => outcome, { code: 'ERR_HOROBALL_CANCELLED' });
+    },
+  );
+}
+
+test.serial('an aborted signal rejects before any work', async (t) => {
   const { name } = await failure(() => pairwiseDistance(x, undefined, { c: 1, signal: AbortSignal.abort() }));
   t.is(name, 'AbortError');
 });
 
-test.serial('a time-out is one too', async (t) => {
+test.serial('a timeout signal works too', async (t) => {
   const signal = AbortSignal.timeout(10);
   t.is(
     (await failure(() => hybridContrastiveLoss({ euclidean: x, hyperbolic: x, views: 2, c: 1, signal })))
@@ -55,7 +120,7 @@ test.serial('a time-out is one too', async (t) => {
   );
 });
 
-test.serial('the event loop turns while a job runs', async (t) => {
+test.serial('the event loop is not blocked while a job runs', async (t) => {
   let turns = 0;
   const timer = setInterval(() => ++turns, 2);
   const before = performance.now();

@@ -7,7 +7,7 @@ const reference = await Reference.open('delta');
 const { diameter, relative, delta_base0 } = reference.metadata;
 
 for (const type of types) {
-  test(`${type.name}: the reference's delta, from distances and from points`, async (t) => {
+  test(`${type.name}: delta equals the reference, from distances and from points`, async (t) => {
     const limit = within(type, 1e-12, 1e-6);
     const wanted = [Number(delta_base0), Number(relative), (0.144 / Number(relative)) ** 2];
     for (const name of ['distance', 'x']) {
@@ -44,7 +44,7 @@ test('a tree has delta 0', (t) => {
   t.deepEqual(got, { delta: 0, relative: 0, suggestedC: Infinity, standardError: 0 });
 });
 
-test('subsets: the seed names them, the standard error shrinks, the mean is near the exact value', async (t) => {
+test('subsets: determined by the seed, with a decreasing standard error and a mean near the exact value', async (t) => {
   const x = cloud(Float64Array, 300, 4, 1);
   const few = await gromovDelta(x, { size: 60, samples: 10, seed: 7 });
   t.deepEqual(await gromovDelta(x, { size: 60, samples: 10, seed: 7 }), few);
@@ -52,6 +52,13 @@ test('subsets: the seed names them, the standard error shrinks, the mean is near
   const many = gromovDelta.sync(x, { size: 60, samples: 160, seed: 7 });
   t.true(many.standardError > 0 && many.standardError < few.standardError);
   t.true(Math.abs(many.relative - few.relative) < 4 * few.standardError);
+  const seen: number[][] = [];
+  await gromovDelta(x, { size: 60, samples: 3, onProgress: (...at) => seen.push(at) });
+  t.deepEqual(seen, [
+    [1, 3],
+    [2, 3],
+    [3, 3],
+  ]);
 });
 
 test('subsets of distances are those of points', (t) => {

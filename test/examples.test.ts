@@ -1,4 +1,4 @@
-// The examples in the documentation run, and `expression; // => value` holds.
+// Examples in the documentation run, and `expression; // => value` holds.
 import { readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -30,7 +30,7 @@ const files = ['', 'io'].flatMap((folder) =>
 );
 const examples = files.filter((file) => file.endsWith('.ts')).flatMap(examplesOf);
 
-// An example that reads what only its user has is not run.
+// An example that reads the user's own files is not run.
 for (const { file, code } of examples.filter(({ code }) => !code.includes('readMat('))) {
   test(`${file}: ${code.split('\n', 1)[0]}`, async (t) => {
     const checked = code.replaceAll(/^(.+); \/\/ => (.+)$/gm, 'same($1, $2);');

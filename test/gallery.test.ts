@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
@@ -26,7 +26,7 @@ async function filled(): Promise<Gallery<Float32Array | Float64Array>> {
   return gallery;
 }
 
-test('rows added in parts are found as in one gallery', async (t) => {
+test('rows added in parts are found as if added at once', async (t) => {
   using gallery = await filled();
   t.is(gallery.size, 300);
   t.is(gallery.cols, 9);
@@ -35,7 +35,7 @@ test('rows added in parts are found as in one gallery', async (t) => {
   t.deepEqual(gallery.topKSync(queries, { k: 20 }), want);
 });
 
-test('removed rows are not found; numbers stay', async (t) => {
+test('removed rows are not found; the numbers of the others do not change', async (t) => {
   using gallery = await filled();
   for (const count of [5, 200]) {
     const gone = Array.from({ length: count }, (_, i) => i + 3);
@@ -59,7 +59,7 @@ test('labels and exclusions mask', async (t) => {
   t.true(gallery.topKSync(queries, { k: 1, labels: [99] }).indices.every((i) => i === -1));
 });
 
-test('a search sees the gallery as it was when it began', async (t) => {
+test('a search sees the gallery as it was when the search started', async (t) => {
   using gallery = await filled();
   const before = gallery.topKSync(queries, { k: 50 });
   const search = gallery.topK(queries, { k: 50 });
@@ -68,7 +68,7 @@ test('a search sees the gallery as it was when it began', async (t) => {
   t.is(gallery.size, 119);
 });
 
-test('changes wait for one another', async (t) => {
+test('changes are serialized', async (t) => {
   using gallery = new Gallery<Float32Array | Float64Array>({ c });
   const added = await Promise.all([0, 1, 2, 3].map((i) => gallery.add(part(i * 20, i * 20 + 20))));
   t.deepEqual(
@@ -91,13 +91,33 @@ test('save and load', async (t) => {
     const options = { k: 12, labels: [1, 2, 3] };
     t.deepEqual(loaded.topKSync(queries, options), gallery.topKSync(queries, options));
     t.deepEqual(await loaded.add(part(0, 1)), Int32Array.of(300));
+    const flipped = await readFile(path);
+    flipped[flipped.length - 5000]! ^= 1;
+    await writeFile(`${path}.flipped`, flipped);
+    const { code, message } = await failure(() => Gallery.load(`${path}.flipped`));
+    t.deepEqual([code, /the checksum of "rows" is wrong/.test(message)], ['ERR_HOROBALL_FORMAT', true]);
     const { tensors, metadata } = await readSafetensors(path);
-    for (const lie of [{ c: -1 }, { c: undefined }, { c: '1' }, { metric: 'lp' }, { next: 3 }]) {
+    for (const lie of [
+      { c: -1 },
+      { c: undefined },
+      { c: '1' },
+      { metric: 'lp' },
+      { next: 3 },
+      { next: -1 },
+      { next: 2 ** 31 + 1 },
+    ]) {
       const about = { ...JSON.parse(metadata['horoball_gallery']!), ...lie };
       const rows = Object.fromEntries(tensors);
       await writeSafetensors(path, rows, { metadata: { horoball_gallery: JSON.stringify(about) } });
       t.is((await failure(() => Gallery.load(path))).code, 'ERR_HOROBALL_FORMAT', JSON.stringify(lie));
     }
+    const last = {
+      horoball_gallery: metadata['horoball_gallery']!.replace(/"next":\d+/, `"next":${2 ** 31 - 1}`),
+    };
+    await writeSafetensors(path, Object.fromEntries(tensors), { metadata: last });
+    using full = await Gallery.load(path);
+    const beyond = await failure(() => full.add(part(0, 1) as never));
+    t.deepEqual([beyond.code, full.size], ['ERR_HOROBALL_RANGE', 298]); // numbers are never reused
     await writeFile(path, 'something else');
     t.is((await failure(() => Gallery.load(path))).code, 'ERR_HOROBALL_FORMAT');
     await writeSafetensors(path, { rows: { shape: [2, 2], data: new Float32Array(4) } });
@@ -118,7 +138,7 @@ test('save and load', async (t) => {
   }
 });
 
-test('a closed gallery says so', async (t) => {
+test('a closed gallery throws', async (t) => {
   const gallery = await filled();
   const search = gallery.topK(queries, { k: 1 });
   gallery.close();
@@ -135,7 +155,7 @@ test('a closed gallery says so', async (t) => {
   }
 });
 
-test('what does not fit is refused, and changes nothing', async (t) => {
+test('invalid rows are rejected and change nothing', async (t) => {
   using gallery = await filled();
   t.is((await failure(() => gallery.add(cloud(Float32Array, 2, 8, 1)))).code, 'ERR_HOROBALL_SHAPE');
   t.is((await failure(() => gallery.add(cloud(Float64Array, 2, 9, 1)))).code, 'ERR_HOROBALL_TYPE');
@@ -146,7 +166,7 @@ test('what does not fit is refused, and changes nothing', async (t) => {
 });
 
 for (const type of types) {
-  test(`${type.name}: inner products of exported vectors rank and measure as the distance does`, async (t) => {
+  test(`${type.name}: inner products of exported vectors rank like the distance and determine it`, async (t) => {
     const next = noise(9);
     const wide = (rows: number, seed: number) => cloud(type, rows, 6, 0.8 + 0.1 * next(), seed);
     const [asking, stored] = [wide(20, 3), wide(200, 4)];

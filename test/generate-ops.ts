@@ -1,20 +1,98 @@
-// Writes lib/ops.ts from the cards: `npm run ops`. A test compares the two.
-import { writeFileSync } from 'node:fs';
+// Writes lib/ops.ts, lib/card-names.ts and the tables of lib/guide/numerics.md from the cards, and lib/row-call.ts from
+// the core's list: `npm run ops`. A test checks that they are up to date.
+import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { type RowCard, rowCards } from '../lib/row-card.ts';
+import {
+  type Accuracy,
+  distanceCard,
+  type GeometryCard,
+  geometryCards,
+  metricCards,
+  type Tolerance,
+  type Tolerances,
+} from '../lib/cards.ts';
+import { core } from '../lib/native.ts';
+import { headCards, type RowCard, rowCards } from '../lib/row-card.ts';
 
-const head = `// Made from the cards in native/ops/row/ by \`npm run ops\`: edit those.
+const head = `// Generated from the cards in native/ops/row/ by \`npm run ops\`: edit those instead.
 //
-// Every operation throws a TypeError or RangeError with a code \`ERR_HOROBALL_...\` when an argument does not fit
-// (a promise rejects with it). A NaN in a row makes that row's result NaN. A point on or outside the rim counts as
-// one with 1 - c|x|^2 = 1e-30, whose radius has no gradient; distances from it are infinite. Under compat: 'hypmix' the
-// published formulas go on outside the ball as they are.
+// Every operation throws a TypeError or RangeError with a code \`ERR_HOROBALL_...\` for an invalid argument (an
+// asynchronous call rejects with it). NaN in a row makes the result of that row NaN. A point on or outside the rim is
+// treated as one with 1 - c|x|^2 = 1e-30, and its radius has no gradient; distances from it are infinite. With
+// compat: 'hypmix' the published formulas also apply outside the ball.
 import { type Curved, type Operation, operation } from './operation.ts';
 `;
 
 /** The text of lib/ops.ts. */
-export function opsSource(): string {
+function opsSource(): string {
   return `${head}\n${rowCards().map(one).join('\n')}`;
+}
+
+/** The text of lib/row-call.ts. */
+function rowCallSource(): string {
+  const { rowCall, shortData } = core();
+  return `// Generated from native/bind/row_call.h by \`npm run ops\`: edit that file instead.
+
+/** The index of each number of a row-wise call in its array. */
+export const rowCall = {
+${rowCall.map((name, place) => `  ${name}: ${place},\n`).join('')}} as const;
+
+/** The length of that array if the matrices are passed as arguments. */
+export const rowNumbers: number = rowCall.job + 1;
+
+/** Where the elements of a short call begin in the core's standing array. */
+export const shortData = ${shortData};
+`;
+}
+
+/** The text of lib/card-names.ts. */
+function cardNamesSource(): string {
+  const list = (what: string, name: string, cards: readonly { name: string }[]) =>
+    `\n/** The ${what} cards, in the core's order. */\nexport const ${name} = [${cards
+      .map((card) => `'${card.name}'`)
+      .join(', ')}] as const;\n`;
+  return `// Generated from the cards in native/ops/metrics/ and native/ops/geometries/ by \`npm run ops\`: edit those instead.
+${list('metric', 'metrics', metricCards())}
+/** Whether a metric depends on c. */
+export const metricCurved = {
+${metricCards()
+  .map(({ name, curved }) => `  ${name}: ${curved},\n`)
+  .join('')}} as const;
+${list('geometry', 'geometries', geometryCards())}
+/**
+ * Defaults of the logit's parameters, and of the norm at which the head clips. As published; \`hybridContrastiveLoss\` requires
+ * c.
+ */
+export const logitDefaults = { ${defaults()} } as const;
+
+/**
+ * What acts in the logit of each geometry: the inner product, a distance, lambda, the curvature of the distance between tied
+ * heads, and where its points lie. lib/cards.ts has the full cards, which need the core.
+ */
+export const geometryTerms = {
+${geometryCards().map(termsOf).join('')}} as const;
+`;
+}
+
+/** The defaults of the loss: of the logit's parameters and of the head's first card. */
+function defaults(): string {
+  const parameters = JSON.parse(core().logitParameters) as { name: string; start: number }[];
+  const clip = { name: 'clipR', start: headCards()[0]!.parameter!.start };
+  return [...parameters, clip].map(({ name, start }) => `${name}: ${start}`).join(', ');
+}
+
+function termsOf(card: GeometryCard): string {
+  const terms = {
+    inner: card.inner,
+    distance: card.distance !== null,
+    weighted: card.weighted,
+    curved: distanceCard(card, true)?.curved ?? false,
+    points: distanceCard(card, false)?.points ?? null,
+  };
+  const text = Object.entries(terms).map(
+    ([name, value]) => `${name}: ${typeof value === 'string' ? `'${value}'` : value}`,
+  );
+  return `  ${card.name}: { ${text.join(', ')} },\n`;
 }
 
 function one(card: RowCard): string {
@@ -38,7 +116,7 @@ function optionsOf({ parameter, curved }: RowCard): string {
 function comment(card: RowCard): string {
   const { doc, gradient, inputs, parameter, published } = card;
   const lines = [...wrap(doc), ...wrap(gradient)];
-  if (published) lines.push("`compat: 'hypmix'` has the published guards.");
+  if (published) lines.push("`compat: 'hypmix'` uses the published guards.");
   lines.push('');
   if (parameter?.leading === true) lines.push(...wrap(`@param ${parameter.name} - ${parameter.doc}`));
   for (const [place, { name, doc }] of inputs.entries()) {
@@ -50,10 +128,10 @@ function comment(card: RowCard): string {
 
 function inputShapes({ family, inputs, liftedInput }: RowCard): string[] {
   if (family === 'matvec') return ['m x d', 'n x d'];
-  if (family === 'midpoint') return ['n x d', 'n numbers, may be left out'];
+  if (family === 'midpoint') return ['n x d', 'n numbers, optional'];
   if (family === 'planes') return ['n x d', 'k x d', 'k x d'];
   const row = `n x ${liftedInput ? '(d + 1)' : 'd'}`;
-  return inputs.map(() => (inputs.length === 1 ? row : `${row}, or one row for all`));
+  return inputs.map(() => (inputs.length === 1 ? row : `${row}, or one row that is broadcast`));
 }
 
 function resultShape({ family, result }: RowCard): string {
@@ -86,5 +164,83 @@ function wrap(text: string): string[] {
   return [...lines, line];
 }
 
-const path = fileURLToPath(new URL('../../lib/ops.ts', import.meta.url));
-if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(path, opsSource());
+/** A file from the root of the repository. */
+const fileOf = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+
+const numerics = 'lib/guide/numerics.md';
+
+/** The text of lib/guide/numerics.md with its two tables from the cards. */
+function numericsSource(): string {
+  const tables = [accuracyTable((accuracy) => accuracy), accuracyTable(({ device }) => device)];
+  return readFileSync(fileOf(numerics), 'utf8').replace(
+    /^\| errors of \|.*\n(?:\|.*\n)+/gm,
+    () => tables.shift() ?? '',
+  );
+}
+
+/** A quantity, and the errors of the cards that compute it. */
+interface Stated {
+  readonly quantity: string;
+  readonly cards: readonly (readonly [name: string, accuracy: Accuracy])[];
+}
+
+/** One row per different statement, in the order of the lists; the statement of most cards does not list their names. */
+function accuracyTable(part: (accuracy: Accuracy) => Tolerances): string {
+  const published = metricCards().flatMap(({ name, publishedTolerance }) =>
+    publishedTolerance === null ? [] : [[`${name}\` with \`compat: 'hypmix'`, publishedTolerance] as const],
+  );
+  const all: Stated[] = [
+    { quantity: 'row-wise operations', cards: rowCards().map(named) },
+    { quantity: 'distances', cards: [...metricCards().map(named), ...published] },
+    { quantity: 'loss', cards: geometryCards().map(named) },
+    {
+      quantity: 'loss of well separated classes',
+      cards: geometryCards().map(({ name, separated }) => [name, separated] as const),
+    },
+  ];
+  const rows = all.flatMap((stated) => rowsOf(stated, part));
+  const head =
+    '| errors of | value | gradient | gradient in c and other numbers |\n| --- | --- | --- | --- |\n';
+  return head + rows.map((cells) => `| ${cells.join(' | ')} |\n`).join('');
+}
+
+function named({ name, tolerance }: { name: string; tolerance: Accuracy }) {
+  return [name, tolerance] as const;
+}
+
+function rowsOf({ quantity, cards }: Stated, part: (accuracy: Accuracy) => Tolerances): string[][] {
+  const groups = new Map<string, (typeof cards)[number][]>();
+  for (const card of cards) {
+    const key = JSON.stringify(part(card[1]));
+    groups.set(key, [...(groups.get(key) ?? []), card]);
+  }
+  const lists = [...groups.values()].sort((a, b) => a.length - b.length);
+  const most = Math.max(...lists.map(({ length }) => length));
+  return lists.map((list) => {
+    const names = list.map(([name]) => `\`${name}\``).join(', ');
+    const isRest = list.length === most;
+    const what = isRest ? (lists.length > 1 ? `other ${quantity}` : quantity) : `${quantity}, ${names}`;
+    const { value, gradient, parameters } = part(list[0]![1]);
+    return [what, ...[value, gradient, parameters].map(bound)];
+  });
+}
+
+/** Both bounds, float64 first. */
+function bound({ float32, float64 }: Tolerance): string {
+  const text = (x: number) => x.toExponential().replace('+', '');
+  return `${text(float64)}, ${text(float32)}`;
+}
+
+/** The generated files and their texts. */
+export const generated: Readonly<Record<string, () => string>> = {
+  'lib/ops.ts': opsSource,
+  'lib/card-names.ts': cardNamesSource,
+  'lib/row-call.ts': rowCallSource,
+  [numerics]: numericsSource,
+};
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  for (const [path, source] of Object.entries(generated)) {
+    writeFileSync(fileOf(path), source());
+  }
+}

@@ -1,4 +1,5 @@
-// The gradient with respect to c that a vjp puts into `gradC`: with the inputs held where they are, and never lost.
+// The gradient with respect to c that a vjp writes to `gradC`: it holds the inputs fixed, and no contribution
+// is lost.
 import test from 'ava';
 import { expmap0, type Matrix, matrix, pairwiseDistance, poincareToLorentz } from '../lib/index.ts';
 import { cloud, failure } from './support.ts';
@@ -6,7 +7,7 @@ import { cloud, failure } from './support.ts';
 const ones = ({ rows, cols }: Matrix) => matrix(new Float64Array(rows * cols).fill(1), rows, cols);
 const sum = ({ data }: Matrix) => Array.from(data).reduce((total, value) => total + value, 0);
 
-test("lorentz: the coordinates' own part comes from poincareToLorentz.vjp, and both make poincare's", (t) => {
+test('lorentz: gradC plus that of poincareToLorentz.vjp is the gradC of poincare', (t) => {
   const c = 0.7;
   const ball = cloud(Float64Array, 5, 4, 0.9);
   const metric = 'lorentz';
@@ -27,7 +28,7 @@ test("lorentz: the coordinates' own part comes from poincareToLorentz.vjp, and b
   t.true(Math.abs(lift[0]!) > 0.01, 'a part that must not be left out');
 });
 
-test('gradC that is transferred meanwhile rejects the promise', async (t) => {
+test('transferring gradC during a call rejects the promise', async (t) => {
   const x = cloud(Float64Array, 20_000, 4, 0.5);
   const gradC = new Float64Array(1);
   const promise = expmap0.vjp(x, ones(x), { c: 1, gradC });
@@ -37,7 +38,7 @@ test('gradC that is transferred meanwhile rejects the promise', async (t) => {
   t.regex(message, /^\[expmap0\.vjp\] gradC: expected .+, got .+/);
 });
 
-test('gradC is 0 where there is no distance', (t) => {
+test('gradC is 0 for points at distance 0', (t) => {
   const gradC = Float64Array.of(7);
   const [x, none] = [cloud(Float64Array, 0, 3, 0.5), cloud(Float64Array, 2, 3, 0.5)];
   pairwiseDistance.vjp.sync(x, none, matrix(new Float64Array(0), 0, 2), { c: 1, gradC });

@@ -1,13 +1,15 @@
 // Batches for the tests of the loss.
-import { type LossResult, type Matrix, matrix, type Reals } from '../lib/index.ts';
+import { type Geometry, type LossResult, type Matrix, matrix, type Reals } from '../lib/index.ts';
+import { headOf } from './metric-cases.ts';
 import { cloud, noise, type RealsType } from './support.ts';
 
-/** Unit rows, and points of the ball that are not their images. */
+/** Unit rows, and independent points, as the distance of a geometry takes them. */
 export function batch(
   type: RealsType,
   rows: number,
   cols: number,
   c: number,
+  geometry: Geometry = 'hybrid',
 ): { euclidean: Matrix; hyperbolic: Matrix } {
   const euclidean = cloud(type, rows, cols, 1, 11);
   for (let i = 0; i < rows; ++i) {
@@ -17,16 +19,17 @@ export function batch(
       row[k] = value / length;
     });
   }
-  return { euclidean, hyperbolic: cloud(type, rows, cols, 0.9 / Math.sqrt(c), 12) };
+  return { euclidean, hyperbolic: headOf(geometry, cloud(type, rows, cols, 0.9 / Math.sqrt(c), 12), c) };
 }
 
-/** Well separated classes: unit rows about an axis each, points of the ball about another one, class by class. */
+/** Well separated classes, ordered by class: unit rows around one axis each, points around another. */
 export function clusters(
   type: RealsType,
   classes: number,
   views: number,
   cols: number,
   c: number,
+  geometry: Geometry = 'hybrid',
 ): { euclidean: Matrix; hyperbolic: Matrix } {
   const next = noise(21);
   const made = (radius: number, shift: number) => {
@@ -38,10 +41,10 @@ export function clusters(
     });
     return matrix(type.from(rows.flat()), rows.length, cols);
   };
-  return { euclidean: made(1, 0), hyperbolic: made(0.8 / Math.sqrt(c), 3) };
+  return { euclidean: made(1, 0), hyperbolic: headOf(geometry, made(0.8 / Math.sqrt(c), 3), c) };
 }
 
-/** All that has a gradient, one array each. */
+/** Every gradient, as one array each. */
 export function gradients({ gradEuclidean, gradHyperbolic, gradParams }: LossResult): Reals[] {
   const rows = [gradEuclidean, gradHyperbolic].flatMap((each) => (each === undefined ? [] : [each.data]));
   return [...rows, Float64Array.from(Object.values(gradParams!))];

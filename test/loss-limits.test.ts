@@ -1,73 +1,91 @@
-// The loss at its ends: anchors that are far from all their negatives, no negatives, and rows on or outside the rim.
+// The loss at its limits: anchors far from all their negatives, no negatives, and rows on or outside the rim.
 import test from 'ava';
+import { geometries } from '../lib/card-names.ts';
+import { geometryCard } from '../lib/cards.ts';
 import {
+  type Geometry,
   hybridContrastiveLoss,
   type LossOptions,
   type LossResult,
   matrix,
   type Reals,
 } from '../lib/index.ts';
-import { geometries } from '../lib/loss.ts';
 import { batch, clusters, gradients } from './loss-batch.ts';
-import { wide } from './metric-cases.ts';
+import { limitsIn, wide } from './metric-cases.ts';
 import { hybridLoss, table } from './oracle.ts';
-import { close, type RealsType, types, within } from './support.ts';
+import { allowed, close, errorOf, type RealsType, types } from './support.ts';
 
 const c = 0.6;
 const [classes, views, cols] = [10, 3, 7];
 
-/** Temperatures at which the loss of well separated classes is about 10 to the power of -3, -8, -17 and -31. */
-const colds = [0.23, 0.1, 0.049, 0.0285] as const;
-const warmth = { hybrid: 1.7, euclidean: 1, hyperbolic: 1.3, chordal: 0.93 };
+/** Losses of well separated classes, as a factor of the temperatures gives them in every geometry. */
+const targets = [1e-3, 1e-8, 1e-17, 1e-31] as const;
 
-function settings(geometry: (typeof geometries)[number], cold: number) {
-  const tau = warmth[geometry] * cold;
-  return { geometry, views, c, tauE: 0.4 * tau, tauH: 1.2 * tau, lambda: 0.5 };
+/** The factor, by bisection: the loss grows with it. */
+function factorFor(geometry: Geometry, target: number): number {
+  const { euclidean, hyperbolic } = clusters(Float64Array, classes, views, cols, c, geometry);
+  const [e, h] = [table(euclidean.data, cols), table(hyperbolic.data, hyperbolic.cols)];
+  let [low, high] = [1e-4, 1e2];
+  while (high / low > 1.01) {
+    const middle = Math.sqrt(low * high);
+    if (hybridLoss(e, h, at(geometry, middle)) < target) low = middle;
+    else high = middle;
+  }
+  return high;
+}
+
+function at(geometry: Geometry, factor: number) {
+  return { geometry, views, c, tauE: 0.4 * factor, tauH: 1.2 * factor, lambda: 0.5 };
 }
 
 for (const geometry of geometries) {
+  const factors = targets.map((target) => factorFor(geometry, target));
+  const { separated } = geometryCard(geometry);
+
   for (const type of types) {
-    test(`${geometry}, ${type.name}: the loss of well separated classes has its digits`, (t) => {
-      const { euclidean, hyperbolic } = clusters(type, classes, views, cols, c);
-      const [e, h] = [table(euclidean.data, cols), table(hyperbolic.data, cols)];
+    test(`${geometry}, ${type.name}: the loss of well separated classes is accurate`, (t) => {
+      const { euclidean, hyperbolic } = clusters(type, classes, views, cols, c, geometry);
+      const [e, h] = [table(euclidean.data, cols), table(hyperbolic.data, hyperbolic.cols)];
       let least = 1;
-      for (const cold of colds) {
-        const options = settings(geometry, cold);
+      for (const factor of factors) {
+        const options = at(geometry, factor);
         const { loss } = hybridContrastiveLoss.sync({ euclidean, hyperbolic, ...options });
         const want = hybridLoss(e, h, options);
-        close(t, [loss], [want], within(type, 1e-12, 2e-5), `${cold}: ${want}`);
+        close(t, [loss], [want], allowed(type, separated.value), `${factor}: ${want}`);
         least = Math.min(least, want);
       }
       t.true(least < 1e-28, `the least loss is ${least}`);
     });
 
-    test(`${geometry}, ${type.name}: and so have its gradients`, (t) => {
-      const { euclidean, hyperbolic } = clusters(type, classes, views, cols, c);
-      const [e, h] = [table(euclidean.data, cols), table(hyperbolic.data, cols)];
-      for (const cold of colds) {
-        const options = settings(geometry, cold);
+    test(`${geometry}, ${type.name}: its gradients are accurate`, (t) => {
+      const { euclidean, hyperbolic } = clusters(type, classes, views, cols, c, geometry);
+      const [e, h] = [table(euclidean.data, cols), table(hyperbolic.data, hyperbolic.cols)];
+      for (const factor of factors) {
+        const options = at(geometry, factor);
         const got = hybridContrastiveLoss.sync({ euclidean, hyperbolic, ...options });
-        const limit = within(type, 1e-7, 2e-5);
+        const limit = allowed(type, separated.gradient, errorOf.differences);
         for (const [rows, gradient] of [
           [e, got.gradEuclidean!],
           [h, got.gradHyperbolic!],
         ] as const) {
           const want = rows.flatMap((row) =>
-            row.map((_, k) => slope(row, k, 1e-5 * cold, () => hybridLoss(e, h, options))),
+            row.map((_, k) => slope(row, k, 1e-5 * factor, () => hybridLoss(e, h, options))),
           );
-          close(t, gradient.data, want, limit, `${cold}: rows`);
+          close(t, gradient.data, want, limit, `${factor}: rows`);
         }
         const names = ['tauE', 'tauH', 'lambda', 'c'] as const;
         const params: Record<(typeof names)[number], number> = { ...options };
         const want = names.map((name) =>
-          slope(params, name, 1e-5 * cold * params[name], () => hybridLoss(e, h, { ...options, ...params })),
+          slope(params, name, 1e-5 * factor * params[name], () =>
+            hybridLoss(e, h, { ...options, ...params }),
+          ),
         );
         close(
           t,
           names.map((name) => got.gradParams![name]),
           want,
-          limit,
-          `${cold}: parameters`,
+          allowed(type, separated.parameters, errorOf.differences),
+          `${factor}: parameters`,
         );
       }
     });
@@ -75,16 +93,18 @@ for (const geometry of geometries) {
 
   for (const compat of [undefined, 'hypmix'] as const) {
     test(`${geometry}, ${compat ?? 'clean'}: in float32 as in float64, tied and untied`, (t) => {
-      const { euclidean, hyperbolic } = clusters(Float32Array, classes, views, cols, c);
-      for (const cold of colds) {
-        const shared = { compat, ...settings(geometry, cold) };
+      const { euclidean, hyperbolic } = clusters(Float32Array, classes, views, cols, c, geometry);
+      for (const factor of factors) {
+        const shared = { compat, ...at(geometry, factor) };
         const both = (heads: LossOptions, exact: LossOptions) => {
           const [got, want] = [heads, exact].map((each) =>
             hybridContrastiveLoss.sync({ ...shared, ...each }),
           );
-          close(t, [got!.loss], [want!.loss], 2e-5, `${cold}: loss ${want!.loss}`);
-          gradients(want!).forEach((each, i) => {
-            close(t, gradients(got!)[i]!, each, 2e-5, `${cold}: gradient ${i}`);
+          const limit = limitsIn(Float32Array, separated);
+          close(t, [got!.loss], [want!.loss], limit.value, `${factor}: loss ${want!.loss}`);
+          gradients(want!).forEach((each, i, all) => {
+            const part = i === all.length - 1 ? limit.parameters : limit.gradient;
+            close(t, gradients(got!)[i]!, each, part, `${factor}: gradient ${i}`);
           });
         };
         both({ euclidean, hyperbolic }, { euclidean: wide(euclidean), hyperbolic: wide(hyperbolic) });
@@ -94,7 +114,7 @@ for (const geometry of geometries) {
   }
 }
 
-/** Central difference of `value` in an entry of `of`. */
+/** The central difference of `value` with respect to an entry of `of`. */
 function slope<K extends PropertyKey>(
   of: Record<K, number>,
   at: K,
@@ -110,8 +130,9 @@ function slope<K extends PropertyKey>(
   return (above - below) / (2 * step);
 }
 
-test('anchors with a far positive among such with a near one', (t) => {
-  // Rows' log-sum-exps are 0 and -100. The former have next to no loss, of the latter's weights is all there is.
+test('anchors with a far positive among anchors with a near one', (t) => {
+  // The log-sum-exps of the rows are 0 and -100. The former have hardly any loss; the latter depend on the
+  // smaller weights alone.
   const places = [0, 0.001, 85, 135, 220, 220.002, 305, 355];
   for (const type of types) {
     const hyperbolic = matrix(type.from(places), places.length, 1);
@@ -121,19 +142,23 @@ test('anchors with a far positive among such with a near one', (t) => {
     const all = { ...options, tauE: 1, lambda: 1, c: 1 };
     const want = hybridLoss(h, h, all);
     t.true(want < 1e-29 && want > 1e-32, `${want}`);
-    const limit = within(type, 1e-11, 2e-5);
-    close(t, [got.loss], [want], limit, 'loss');
+    const { value, gradient } = geometryCard('chordal').separated;
+    close(t, [got.loss], [want], allowed(type, value), 'loss');
     const wanted = h.flatMap((row) => row.map((_, k) => slope(row, k, 1e-5, () => hybridLoss(h, h, all))));
-    close(t, got.gradHyperbolic!.data, wanted, within(type, 1e-7, 2e-5), 'gradient');
+    close(t, got.gradHyperbolic!.data, wanted, allowed(type, gradient, errorOf.differences), 'gradient');
   }
 });
 
-test('no negatives: the loss is 0 and so are its gradients, with a positive at an infinite distance too', (t) => {
+test('no negatives: the loss and its gradients are 0, even with a positive at infinite distance', (t) => {
   for (const type of types) {
     for (const geometry of geometries) {
-      const { euclidean, hyperbolic } = batch(type, 3, 4, c);
-      const outside = matrix(hyperbolic.data.slice().fill(2, 4, 8), 3, 4);
-      for (const heads of [{ hyperbolic }, { hyperbolic: outside }, { tied: true }]) {
+      const { euclidean, hyperbolic } = batch(type, 3, 4, c, geometry);
+      const outside = matrix(hyperbolic.data.slice().fill(2, 4, 8), 3, hyperbolic.cols);
+      for (const heads of [
+        { hyperbolic },
+        ...(hyperbolic.cols === 4 ? [{ hyperbolic: outside }] : []), // no point is outside the hyperboloid
+        { tied: true },
+      ]) {
         for (const compat of [undefined, 'hypmix'] as const) {
           const got = hybridContrastiveLoss.sync({ euclidean, ...heads, geometry, compat, views: 3, c });
           const what = `${type.name}, ${geometry}, ${compat}, ${Object.keys(heads)}`;
@@ -149,7 +174,7 @@ test('no negatives: the loss is 0 and so are its gradients, with a positive at a
   }
 });
 
-test('NaN shows, where the loss is small and where there are no negatives', (t) => {
+test('NaN propagates, also if the loss is small or has no negatives', (t) => {
   for (const type of types) {
     const { euclidean, hyperbolic } = clusters(type, classes, views, cols, c);
     hyperbolic.data[3 * cols] = Number.NaN;
@@ -157,7 +182,7 @@ test('NaN shows, where the loss is small and where there are no negatives', (t) 
     alone.hyperbolic.data[0] = Number.NaN;
     for (const heads of [{ euclidean, hyperbolic }, alone]) {
       for (const lambda of [0.5, 0]) {
-        const got = hybridContrastiveLoss.sync({ ...heads, ...settings('hybrid', 0.03), lambda });
+        const got = hybridContrastiveLoss.sync({ ...heads, ...at('hybrid', 0.05), lambda });
         t.is(got.loss, Number.NaN);
         for (const each of gradients(got).slice(0, 2)) t.true(each.every(Number.isNaN));
       }
@@ -169,13 +194,13 @@ function head(data: Reals, rows: number) {
   return matrix(data.slice(0, rows * cols), rows, cols);
 }
 
-/** A batch some of whose points are on the rim, outside it, and the same. */
+/** A batch with points on the rim and outside it, among them equal ones. */
 function beyond(type: RealsType) {
   const made = batch(type, 12, 4, 1);
   const { data } = made.hyperbolic;
   data.fill(2, 8, 12);
   data.fill(0, 12, 16);
-  data[12] = 1; // the positive of the row before
+  data[12] = 1; // the positive of the previous row
   data.copyWithin(28, 8, 12);
   data.fill(1e4, 32, 36);
   return made;
@@ -189,18 +214,13 @@ test('lambda 0: the Euclidean loss, wherever the points of the ball are', (t) =>
         const shared = { ...options, views: 2, c: 1, tauE: 0.3 };
         const got = hybridContrastiveLoss.sync({ ...shared, lambda: 0 });
         const want = hybridContrastiveLoss.sync({ ...shared, geometry: 'euclidean' });
-        close(t, [got.loss], [want.loss], within(type, 1e-14, 1e-6), 'loss');
+        const limit = allowed(type, errorOf.rounding);
+        close(t, [got.loss], [want.loss], limit, 'loss');
         t.deepEqual(got.stats, want.stats);
-        close(
-          t,
-          got.gradEuclidean!.data,
-          want.gradEuclidean!.data,
-          within(type, 1e-14, 1e-6),
-          'gradient in e',
-        );
+        close(t, got.gradEuclidean!.data, want.gradEuclidean!.data, limit, 'gradient in e');
         if (!('tied' in heads)) t.true(got.gradHyperbolic!.data.every((value) => value === 0));
         const { tauE, tauH, lambda, c } = got.gradParams!;
-        close(t, [tauE], [want.gradParams!.tauE], within(type, 1e-14, 1e-6), 'tauE');
+        close(t, [tauE], [want.gradParams!.tauE], limit, 'tauE');
         t.deepEqual([tauH, c].map(Math.abs), [0, 0]);
         t.false(Number.isNaN(lambda));
       }
@@ -208,16 +228,17 @@ test('lambda 0: the Euclidean loss, wherever the points of the ball are', (t) =>
   }
 });
 
-test('lambda 0: its own gradient is that of the formula', (t) => {
+test('lambda 0: the gradient of lambda is that of the formula', (t) => {
   const { euclidean, hyperbolic } = batch(Float64Array, 12, 4, 1);
   const options = { views: 2, c: 1, tauE: 0.3, tauH: 0.7, lambda: 0 };
   const { gradParams } = hybridContrastiveLoss.sync({ euclidean, hyperbolic, ...options });
   const [e, h] = [table(euclidean.data, 4), table(hyperbolic.data, 4)];
   const want = slope(options, 'lambda', 1e-6, () => hybridLoss(e, h, { ...options, geometry: 'hybrid' }));
-  close(t, [gradParams!.lambda], [want], 1e-8, 'lambda');
+  const { parameters } = geometryCard('hybrid').tolerance;
+  close(t, [gradParams!.lambda], [want], allowed(Float64Array, parameters, errorOf.nearlyLinear), 'lambda');
 });
 
-test('points outside: an infinite loss has gradients that are numbers', (t) => {
+test('points outside: the gradients of an infinite loss are not NaN', (t) => {
   for (const type of types) {
     const got: LossResult = hybridContrastiveLoss.sync({ ...beyond(type), views: 2, c: 1 });
     t.is(got.loss, Infinity);
@@ -225,7 +246,7 @@ test('points outside: an infinite loss has gradients that are numbers', (t) => {
   }
 });
 
-test('numbers that float32 does not hold make no gradients, and write nowhere', (t) => {
+test('parameters outside the range of float32 write no gradients out of bounds', (t) => {
   const heads = { euclidean: matrix(Float32Array.of(1, 0, 0, 1, -1, 0, 0, -1), 4, 2), tied: true, views: 2 };
   for (const huge of [
     { lambda: 1e39 },

@@ -1,4 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
+import { geometries } from '../lib/card-names.ts';
+import { geometryCard } from '../lib/cards.ts';
 import {
   hybridContrastiveLoss,
   type LossOptions,
@@ -7,11 +9,20 @@ import {
   matrix,
   type Reals,
 } from '../lib/index.ts';
-import { geometries } from '../lib/loss.ts';
 import { batch, gradients } from './loss-batch.ts';
-import { wide } from './metric-cases.ts';
-import { hybridLoss, table } from './oracle.ts';
-import { close, failure, inner, noise, type RealsType, Reference, types, within } from './support.ts';
+import { limitsIn, wide } from './metric-cases.ts';
+import { head, hybridLoss, table } from './oracle.ts';
+import {
+  allowed,
+  close,
+  errorOf,
+  failure,
+  inner,
+  noise,
+  type RealsType,
+  Reference,
+  types,
+} from './support.ts';
 
 const reference = await Reference.open('loss');
 
@@ -43,38 +54,39 @@ function options(one: Case, type: RealsType): LossOptions {
   };
 }
 
-function check(t: ExecutionContext, one: Case, got: LossResult, tolerance: number): void {
+function check(t: ExecutionContext, one: Case, got: LossResult, type: RealsType): void {
+  const limit = limitsIn(type, geometryCard(one.geometry).tolerance);
   const { loss, gradEuclidean, gradHyperbolic, gradParams, stats } = got;
-  close(t, [loss], reference.reals(`${one.key}.loss`), tolerance, 'loss');
+  close(t, [loss], reference.reals(`${one.key}.loss`), limit.value, 'loss');
   const params = [gradParams!.tauE, gradParams!.tauH, gradParams!.lambda, gradParams!.c];
-  close(t, params, reference.reals(`${one.key}.grad_params`), tolerance, 'parameters');
+  close(t, params, reference.reals(`${one.key}.grad_params`), limit.parameters, 'parameters');
   const { min, mean, max, accuracy } = stats;
   const [lowest, middle, highest, share] = reference.reals(`${one.key}.stats`);
-  close(t, [min, mean, max], [lowest!, middle!, highest!], tolerance, 'logits');
-  close(t, [accuracy], [share!], 1e-14, 'accuracy');
+  close(t, [min, mean, max], [lowest!, middle!, highest!], limit.value, 'logits');
+  close(t, [accuracy], [share!], allowed(Float64Array, errorOf.rounding), 'accuracy');
   if (one.head === 'tied') {
     t.is(gradHyperbolic, undefined);
     close(
       t,
       gradEuclidean!.data,
       reference.reals(`${one.key}.grad_z_tangential`),
-      tolerance,
+      limit.gradient,
       'gradient in z',
     );
   } else {
-    close(t, gradEuclidean!.data, reference.reals(`${one.key}.grad_e`), tolerance, 'gradient in e');
-    close(t, gradHyperbolic!.data, reference.reals(`${one.key}.grad_h`), tolerance, 'gradient in h');
+    close(t, gradEuclidean!.data, reference.reals(`${one.key}.grad_e`), limit.gradient, 'gradient in e');
+    close(t, gradHyperbolic!.data, reference.reals(`${one.key}.grad_h`), limit.gradient, 'gradient in h');
   }
 }
 
-test('the reference has every case', (t) => {
+test('the reference covers every case', (t) => {
   t.is(cases.length, 60);
 });
 
 for (const one of cases) {
   test(`${one.key}: value, gradients, parameters and statistics`, async (t) => {
-    check(t, one, await hybridContrastiveLoss(options(one, Float64Array)), 1e-9);
-    check(t, one, hybridContrastiveLoss.sync(options(one, Float32Array)), 1e-4);
+    check(t, one, await hybridContrastiveLoss(options(one, Float64Array)), Float64Array);
+    check(t, one, hybridContrastiveLoss.sync(options(one, Float32Array)), Float32Array);
   });
 }
 
@@ -88,20 +100,21 @@ for (const geometry of geometries) {
     [151, 2, 33],
   ] as const) {
     test(`${geometry} ${classes} classes x ${views} views x ${cols}: the formula`, async (t) => {
-      const { euclidean, hyperbolic } = batch(Float64Array, classes * views, cols, settings.c);
+      const { euclidean, hyperbolic } = batch(Float64Array, classes * views, cols, settings.c, geometry);
       const options = { euclidean, hyperbolic, geometry, views, ...settings };
-      const want = hybridLoss(table(euclidean.data, cols), table(hyperbolic.data, cols), options);
+      const want = hybridLoss(table(euclidean.data, cols), table(hyperbolic.data, hyperbolic.cols), options);
       const got = await hybridContrastiveLoss(options);
       if (classes === 1)
         t.is(got.loss, 0); // no negatives
-      else close(t, [got.loss], [want], 1e-11, 'loss');
+      else close(t, [got.loss], [want], geometryCard(geometry).tolerance.value.float64, 'loss');
       const mean = hybridContrastiveLoss.sync({ ...options, reduction: 'mean', grad: false });
-      close(t, [mean.loss], [got.loss / (views * (views - 1))], 1e-14, 'mean');
+      const limit = allowed(Float64Array, errorOf.rounding);
+      close(t, [mean.loss], [got.loss / (views * (views - 1))], limit, 'mean');
       t.deepEqual(Object.keys(mean).sort(), ['loss', 'stats']);
     });
   }
 
-  // At low temperatures the rows' logits lie far apart, and exponentials are taken row by row.
+  // At low temperatures the logits of the rows are far apart, and exponentials are computed row by row.
   for (const [warmth, step] of [
     [1, 1e-6],
     [0.02, 2e-8],
@@ -109,11 +122,13 @@ for (const geometry of geometries) {
     const warm = { ...settings, tauE: warmth * settings.tauE, tauH: warmth * settings.tauH };
     test(`${geometry} at ${warmth} of the temperature: gradients against central differences of the formula`, (t) => {
       const [views, cols] = [3, 5];
-      const { euclidean, hyperbolic } = batch(Float64Array, 12, cols, settings.c);
+      const { euclidean, hyperbolic } = batch(Float64Array, 12, cols, settings.c, geometry);
       const options = { euclidean, hyperbolic, geometry, views, ...warm };
       const { loss, gradEuclidean, gradHyperbolic, gradParams } = hybridContrastiveLoss.sync(options);
-      const [e, h] = [table(euclidean.data, cols), table(hyperbolic.data, cols)];
-      close(t, [loss], [hybridLoss(e, h, options)], 1e-11, 'loss');
+      const [e, h] = [table(euclidean.data, cols), table(hyperbolic.data, hyperbolic.cols)];
+      const { value, gradient, parameters } = geometryCard(geometry).tolerance;
+      close(t, [loss], [hybridLoss(e, h, options)], value.float64, 'loss');
+      const limit = allowed(Float64Array, gradient, errorOf.differences);
       const slopes = (rows: number[][]) =>
         rows.flatMap((row) =>
           row.map((value, k) => {
@@ -126,8 +141,8 @@ for (const geometry of geometries) {
             return slope;
           }),
         );
-      close(t, gradEuclidean!.data, slopes(e), 1e-7, 'euclidean');
-      close(t, gradHyperbolic!.data, slopes(h), 1e-7, 'hyperbolic');
+      close(t, gradEuclidean!.data, slopes(e), limit, 'euclidean');
+      close(t, gradHyperbolic!.data, slopes(h), limit, 'hyperbolic');
       const names = ['tauE', 'tauH', 'lambda', 'c'] as const;
       const want = names.map((name) => {
         const at = (moved: number) => hybridLoss(e, h, { ...options, [name]: moved });
@@ -137,7 +152,7 @@ for (const geometry of geometries) {
         t,
         names.map((name) => gradParams![name]),
         want,
-        1e-7,
+        allowed(Float64Array, parameters, errorOf.differences),
         'parameters',
       );
     });
@@ -145,9 +160,9 @@ for (const geometry of geometries) {
 }
 
 for (const geometry of geometries) {
-  test(`${geometry}: reduction mean divides gradients too, by the ordered pairs of views`, (t) => {
+  test(`${geometry}: reduction mean also divides gradients by the number of ordered pairs of views`, (t) => {
     for (const type of types) {
-      const { euclidean, hyperbolic } = batch(type, 21, 6, settings.c);
+      const { euclidean, hyperbolic } = batch(type, 21, 6, settings.c, geometry);
       for (const heads of [
         { euclidean, hyperbolic },
         { euclidean, tied: true },
@@ -160,7 +175,7 @@ for (const geometry of geometries) {
           t.is(mean.length, sum.length);
           sum.forEach((each, i) => {
             const part = each.map((value) => value / (views * (views - 1)));
-            close(t, mean[i]!, part, within(type, 1e-15, 1e-6), `${what}: gradient ${i}`);
+            close(t, mean[i]!, part, allowed(type, errorOf.rounding), `${what}: gradient ${i}`);
           });
         }
       }
@@ -168,22 +183,24 @@ for (const geometry of geometries) {
   });
 
   test(`${geometry}, float32: loss and gradients are those of float64 at the same points`, (t) => {
-    const { euclidean, hyperbolic } = batch(Float32Array, 60, 17, settings.c);
+    const { euclidean, hyperbolic } = batch(Float32Array, 60, 17, settings.c, geometry);
     for (const tied of [false, true]) {
       const run = (as: (given: Matrix) => Matrix) => {
         const heads = { euclidean: as(euclidean), ...(tied ? { tied } : { hyperbolic: as(hyperbolic) }) };
         return hybridContrastiveLoss.sync({ ...heads, geometry, views: 3, ...settings });
       };
       const [got, want] = [run((given) => given), run(wide)];
-      close(t, [got.loss], [want.loss], 1e-6, `tied ${tied}: loss`);
-      gradients(want).forEach((each, i) => {
-        close(t, gradients(got)[i]!, each, 3e-6, `tied ${tied}: gradient ${i}`);
+      const limit = limitsIn(Float32Array, geometryCard(geometry).tolerance);
+      close(t, [got.loss], [want.loss], limit.value, `tied ${tied}: loss`);
+      gradients(want).forEach((each, i, all) => {
+        const part = i === all.length - 1 ? limit.parameters : limit.gradient;
+        close(t, gradients(got)[i]!, each, part, `tied ${tied}: gradient ${i}`);
       });
     }
   });
 }
 
-test('a head that does not act has zeros for its gradient, where they are to go, and is checked all the same', async (t) => {
+test('an inactive head has a gradient of zeros, written to out, and is still checked', async (t) => {
   const { euclidean, hyperbolic } = batch(Float64Array, 12, 4, 1);
   const shared = { euclidean, hyperbolic, views: 3, c: 1 };
   for (const [geometry, key] of [
@@ -204,11 +221,19 @@ test('tied chordal: the limit of tied hyperbolic as c goes to 0', (t) => {
   const options = { euclidean, tied: true, views: 4, tauH: 0.5, c: 1e-9 };
   const flat = hybridContrastiveLoss.sync({ ...options, geometry: 'chordal' });
   const curved = hybridContrastiveLoss.sync({ ...options, geometry: 'hyperbolic' });
-  close(t, [curved.loss], [flat.loss], 1e-8, 'loss');
-  close(t, curved.gradEuclidean!.data, flat.gradEuclidean!.data, 1e-8, 'gradient');
+  const { value, gradient } = geometryCard('chordal').tolerance;
+  const own = errorOf.smallCurvature;
+  close(t, [curved.loss], [flat.loss], allowed(Float64Array, value, own), 'loss');
+  close(
+    t,
+    curved.gradEuclidean!.data,
+    flat.gradEuclidean!.data,
+    allowed(Float64Array, gradient, own),
+    'gradient',
+  );
 });
 
-test('tied: the gradient in c where c is small is that of fixed points and of their radius', (t) => {
+test('tied: for small c, the gradient in c includes the radius of the points', (t) => {
   const { euclidean } = batch(Float64Array, 12, 4, 1);
   for (const c of [1e-6, 1e-9, 1e-12]) {
     const reach = 0.8;
@@ -225,11 +250,17 @@ test('tied: the gradient in c where c is small is that of fixed points and of th
     const byRadius = inner(untied.gradHyperbolic!.data, euclidean.data);
     const tied = hybridContrastiveLoss.sync({ ...shared, tied: true, clipR: reach });
     const want = untied.gradParams!.c + byRadius * slope;
-    close(t, [tied.gradParams!.c], [want], 1e-10, `c = ${c}`);
+    close(
+      t,
+      [tied.gradParams!.c],
+      [want],
+      geometryCard('hyperbolic').tolerance.parameters.float64,
+      `c = ${c}`,
+    );
   }
 });
 
-test('tied: every radius that clip and projection allow', (t) => {
+test('tied: every radius that clipping and projection permit, with and without the published guards', (t) => {
   const { euclidean } = batch(Float64Array, 12, 4, 1);
   for (const [c, clipR] of [
     [0.1, 2.3],
@@ -237,16 +268,20 @@ test('tied: every radius that clip and projection allow', (t) => {
     [20, 2.3],
     [1, null],
   ] as const) {
-    const root = Math.sqrt(c);
-    const radius = Math.min(Math.tanh(root * Math.min(1, clipR ?? 1)) / root, (1 - 1e-3) / root);
-    const hyperbolic = matrix(
-      euclidean.data.map((v) => v * radius),
-      12,
-      4,
-    );
-    const shared = { euclidean, views: 3, c, grad: false };
-    const tied = hybridContrastiveLoss.sync({ ...shared, tied: true, clipR });
-    close(t, [tied.loss], [hybridContrastiveLoss.sync({ ...shared, hyperbolic }).loss], 1e-11, `c = ${c}`);
+    for (const compat of [undefined, 'hypmix'] as const) {
+      const [[radius = 0] = []] = head([[1, 0, 0, 0]], { c, clip: clipR, hypmix: compat === 'hypmix' });
+      const points = euclidean.data.map((v) => v * radius);
+      const shared = { euclidean, views: 3, c, compat, grad: false };
+      const tied = hybridContrastiveLoss.sync({ ...shared, tied: true, clipR });
+      const untied = hybridContrastiveLoss.sync({ ...shared, hyperbolic: matrix(points, 12, 4) });
+      close(
+        t,
+        [tied.loss],
+        [untied.loss],
+        geometryCard('hybrid').tolerance.value.float64,
+        `c = ${c}, ${compat}`,
+      );
+    }
   }
 });
 
@@ -254,7 +289,7 @@ test('labels: any order gives the same loss, and gradients in that order', async
   for (const type of types) {
     const { euclidean, hyperbolic } = batch(type, 24, 7, 0.1);
     const ordered = hybridContrastiveLoss.sync({ euclidean, hyperbolic, views: 4, c: 0.1 });
-    // The i-th row of a class is its view i: only the order inside each class must stay.
+    // Row i of a class is its view i: only the order within each class matters.
     const next = noise(3);
     const key = Array.from({ length: 24 }, next);
     const place = Array.from(key.keys()).sort((a, b) => (a % 4) - (b % 4) || key[a]! - key[b]!);
@@ -266,10 +301,11 @@ test('labels: any order gives the same loss, and gradients in that order', async
       labels,
       c: 0.1,
     });
-    close(t, [got.loss], [ordered.loss], within(type, 1e-12, 1e-6), 'loss');
+    const { value, gradient } = limitsIn(type, geometryCard('hybrid').tolerance);
+    close(t, [got.loss], [ordered.loss], value, 'loss');
     const [e, h] = [ordered.gradEuclidean!, ordered.gradHyperbolic!];
-    close(t, got.gradEuclidean!.data, permute(e, place), within(type, 1e-12, 1e-5), 'gradient in e');
-    close(t, got.gradHyperbolic!.data, permute(h, place), within(type, 1e-12, 1e-5), 'gradient in h');
+    close(t, got.gradEuclidean!.data, permute(e, place), gradient, 'gradient in e');
+    close(t, got.gradHyperbolic!.data, permute(h, place), gradient, 'gradient in h');
   }
 });
 
@@ -286,7 +322,7 @@ test('labels: unequal counts name the class', async (t) => {
   t.regex(message, /class dog has 3, class cat has 2/);
 });
 
-test('out: gradients are written where it says', (t) => {
+test('out: gradients are written to the given arrays', (t) => {
   const { euclidean, hyperbolic } = batch(Float64Array, 8, 3, 1);
   const gradEuclidean = new Float64Array(24);
   const result = hybridContrastiveLoss.sync({
@@ -322,6 +358,7 @@ test('near-duplicates keep their digits in float32', (t) => {
     euclidean: wide(euclidean),
     hyperbolic: wide(hyperbolic),
   });
-  close(t, [single.loss], [double.loss], 1e-6, 'loss');
-  close(t, single.gradHyperbolic!.data, double.gradHyperbolic!.data, 1e-4, 'gradient in h');
+  const { value, gradient } = limitsIn(Float32Array, geometryCard('hybrid').tolerance);
+  close(t, [single.loss], [double.loss], value, 'loss');
+  close(t, single.gradHyperbolic!.data, double.gradHyperbolic!.data, gradient, 'gradient in h');
 });

@@ -1,19 +1,82 @@
-// The metrics, and the distance with the published guards: how each is asked for, and points of its domain.
-import { type Matrix, type Metric, type MetricOptions, matrix, poincareToLorentz } from '../lib/index.ts';
-import { metrics } from '../lib/pairwise.ts';
+// The metrics, and the distance with the published guards: the options of each, and points in its domain.
 
-/** A name of the oracle's distances. */
+import { metrics } from '../lib/card-names.ts';
+import {
+  type Accuracy,
+  type Geometry,
+  geometryCard,
+  type MetricCard,
+  metricCard,
+  type Tolerances,
+} from '../lib/cards.ts';
+import { type Matrix, type Metric, type MetricOptions, matrix, poincareToLorentz } from '../lib/index.ts';
+import { dot, norm } from './oracle.ts';
+import { allowed, type RealsType } from './support.ts';
+
+/** A name of one of the oracle's distances. */
 export type MetricCase = Metric | 'hypmix';
 export const metricCases: readonly MetricCase[] = [...metrics, 'hypmix'];
 
-/** The options that ask for it. */
+/** The options that select it. */
 export function optionsOf(name: MetricCase, c: number): MetricOptions {
   return name === 'hypmix' ? { c, compat: name } : { c, metric: name };
 }
 
-/** Points of the ball as the metric takes them: lorentz wants them on the hyperboloid. */
+const cardOf = (name: MetricCase) => metricCard(name === 'hypmix' ? 'poincare' : name);
+
+/** Converts points of the ball to the metric's space: the ball, or the hyperboloid. */
 export function pointsOf(name: MetricCase, inBall: Matrix, c: number): Matrix {
-  return name === 'lorentz' ? poincareToLorentz.sync(inBall, { c }) : inBall;
+  return cardOf(name).points === 'hyperboloid' ? poincareToLorentz.sync(inBall, { c }) : inBall;
+}
+
+/** Converts points of the ball to the space of a geometry's distance. */
+export function headOf(geometry: Geometry, inBall: Matrix, c: number): Matrix {
+  const { distance } = geometryCard(geometry);
+  return distance === null ? inBall : pointsOf(distance, inBall, c);
+}
+
+/** The norm of a gradient at x, in the space of the points. */
+export function lengthIn(
+  points: MetricCard['points'],
+  x: readonly number[],
+  gradient: readonly number[],
+  c: number,
+): number {
+  switch (points) {
+    case 'ball':
+      return ((1 - c * dot(x, x)) / 2) * norm(gradient);
+    case 'hyperboloid': {
+      // Raise the index, project to the tangent space, and take the Minkowski norm.
+      const raised = gradient.map((v, k) => (k === 0 ? -v : v));
+      const product = (a: readonly number[], b: readonly number[]) => dot(a, b) - 2 * a[0]! * b[0]!;
+      const along = c * product(x, raised);
+      const tangent = raised.map((v, k) => v + along * x[k]!);
+      return Math.sqrt(product(tangent, tangent));
+    }
+    case 'anywhere':
+      return norm(gradient);
+  }
+}
+
+/** Errors that a card allows, in one element type. */
+export type Limits = Readonly<Record<keyof Tolerances, number>>;
+
+/** What a metric's card allows. */
+export function accuracyOf(name: MetricCase): Accuracy {
+  const { tolerance, publishedTolerance } = cardOf(name);
+  return name === 'hypmix' ? publishedTolerance! : tolerance;
+}
+
+/** The same on the CPU, in one element type. */
+export const limitsOf = (name: MetricCase, type: RealsType): Limits => limitsIn(type, accuracyOf(name));
+
+/** What a statement of a card allows, in one element type. */
+export function limitsIn(type: RealsType, { value, gradient, parameters }: Tolerances): Limits {
+  return {
+    value: allowed(type, value),
+    gradient: allowed(type, gradient),
+    parameters: allowed(type, parameters),
+  };
 }
 
 /** The same numbers in float64. */

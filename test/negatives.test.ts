@@ -1,6 +1,9 @@
 import test from 'ava';
+import { geometries } from '../lib/card-names.ts';
+import { distanceCard, type Geometry, geometryCard } from '../lib/cards.ts';
 import { hybridContrastiveLoss, type Matrix, matrix, negativeWeights } from '../lib/index.ts';
-import { distances, dot, minus, norm, table } from './oracle.ts';
+import { headOf, lengthIn } from './metric-cases.ts';
+import { dot, logits, minus, norm, table } from './oracle.ts';
 import { close, cloud, noise } from './support.ts';
 
 const [classes, views, cols] = [6, 3, 5];
@@ -23,9 +26,17 @@ const euclidean = unit(cloud(Float64Array, rows, cols, 1, 5));
 const hyperbolic = cloud(Float64Array, rows, cols, 1, 6);
 const radius = Math.tanh(Math.sqrt(settings.c)) / Math.sqrt(settings.c);
 const e = table(euclidean.data, cols);
-const heads = { untied: table(hyperbolic.data, cols), tied: e.map((row) => row.map((v) => v * radius)) };
+const tiedPoints = e.map((row) => row.map((v) => v * radius));
+const untied = (geometry: Geometry) => headOf(geometry, hyperbolic, settings.c);
+const pointsIn = (geometry: Geometry, head: 'tied' | 'untied') => {
+  const points = untied(geometry);
+  return head === 'tied' ? tiedPoints.map((row) => lifted(geometry, row)) : table(points.data, points.cols);
+};
 
-type Geometry = 'hybrid' | 'euclidean' | 'hyperbolic' | 'chordal';
+/** Converts a point of the ball to the space of a geometry's distance. */
+function lifted(geometry: Geometry, row: readonly number[]): number[] {
+  return Array.from(headOf(geometry, matrix(Float64Array.from(row), 1, cols), settings.c).data);
+}
 
 function logit(
   geometry: Geometry,
@@ -34,13 +45,10 @@ function logit(
   x: readonly number[],
   y: readonly number[],
 ): number {
-  const near = dot(z, w) / settings.tauE;
-  const far = distances[geometry === 'chordal' ? 'chordal' : 'poincare']!(x, y, settings.c) / settings.tauH;
-  if (geometry === 'hybrid') return near - settings.lambda * far;
-  return geometry === 'euclidean' ? near : -far;
+  return logits[geometry]!({ e: z, h: x }, { e: w, h: y }, settings);
 }
 
-/** Softmax of every ordered pair's row, as the loss has it, summed. */
+/** The softmax of the row of every ordered pair, summed as in the loss. */
 function weights(geometry: Geometry, h: number[][], i: number): { p: number[]; positive: number } {
   const p = new Array<number>(rows).fill(0);
   const [own, view] = [Math.floor(i / views), i % views];
@@ -61,15 +69,15 @@ function weights(geometry: Geometry, h: number[][], i: number): { p: number[]; p
 }
 
 for (const head of ['tied', 'untied'] as const) {
-  for (const geometry of ['hybrid', 'euclidean', 'hyperbolic', 'chordal'] as const) {
+  for (const geometry of geometries) {
     const options = {
       euclidean,
-      ...(head === 'tied' ? { tied: true } : { hyperbolic }),
+      ...(head === 'tied' ? { tied: true } : { hyperbolic: untied(geometry) }),
       geometry,
       views,
       ...settings,
     };
-    const h = heads[head];
+    const h = pointsIn(geometry, head);
 
     test(`${head} ${geometry}: probabilities, shares and ranks`, async (t) => {
       const got = await negativeWeights(options);
@@ -88,7 +96,7 @@ for (const head of ['tied', 'untied'] as const) {
           'entropy',
         );
         const negatives = Array.from(e.keys()).filter((j) => Math.floor(j / views) !== Math.floor(i / views));
-        const by = geometry === 'euclidean' || geometry === 'hybrid' || head === 'tied' ? e : h;
+        const by = geometryCard(geometry).inner || head === 'tied' ? e : h;
         const cosine = (j: number) => dot(by[i]!, by[j]!) / (norm(by[i]!) * norm(by[j]!));
         negatives.sort((a, b) => cosine(b) - cosine(a));
         t.deepEqual(
@@ -96,8 +104,8 @@ for (const head of ['tied', 'untied'] as const) {
           [...negatives.keys()],
         );
         t.is(got.rank[i * rows + i], -1);
-        close(t, [got.hardest1[i]!], [q[negatives[0]!]!], 1e-11, 'hardest 1 %');
-        close(t, [got.hardest10[i]!], [q[negatives[0]!]! + q[negatives[1]!]!], 1e-11, 'hardest 10 %');
+        close(t, [got.hardest1[i]!], [q[negatives[0]!]!], 1e-11, 'hardest 1%');
+        close(t, [got.hardest10[i]!], [q[negatives[0]!]! + q[negatives[1]!]!], 1e-11, 'hardest 10%');
         const same = negatives.filter((j) => j % views === i % views);
         close(t, [got.sameView[i]!], [same.reduce((s, j) => s + q[j]!, 0)], 1e-11, 'same view');
       }
@@ -115,7 +123,10 @@ for (const head of ['tied', 'untied'] as const) {
   }
 }
 
-/** By central differences: tangential in the anchor's unit row; untied, Riemannian in its ball point. */
+/**
+ * The norms of the two gradients by central differences: tangential at the unit row of the anchor; for untied
+ * heads, Riemannian at its ball point.
+ */
 function slopes(
   geometry: Geometry,
   head: 'tied' | 'untied',
@@ -132,17 +143,23 @@ function slopes(
     const length = norm(towards);
     return e[i]!.map((v, k) => v * Math.cos(by) + (towards[k]! / length) * Math.sin(by));
   };
-  const terms = (z: number[], x: number[]) => {
-    const only = (one: Geometry) => logit(one, z, e[j]!, x, h[j]!);
-    const near = geometry === 'hybrid' || geometry === 'euclidean' ? only('euclidean') : 0;
-    const far = geometry === 'euclidean' ? 0 : only(geometry === 'chordal' ? 'chordal' : 'hyperbolic');
-    return [near, geometry === 'hybrid' ? settings.lambda * far : far] as const;
-  };
+  // The two terms of the logit, which is linear in the inverse temperatures.
+  const { inner, distance } = geometryCard(geometry);
+  const only = (z: number[], x: number[], off: Partial<typeof settings>) =>
+    logits[geometry]!({ e: z, h: x }, { e: e[j]!, h: h[j]! }, { ...settings, ...off });
+  const terms = (z: number[], x: number[]) =>
+    [
+      inner ? only(z, x, { tauH: Infinity }) : 0,
+      distance === null ? 0 : only(z, x, { tauE: Infinity }),
+    ] as const;
   if (head === 'tied') {
     const at = (by: number) =>
       terms(
         turned(by),
-        turned(by).map((v) => v * radius),
+        lifted(
+          geometry,
+          turned(by).map((v) => v * radius),
+        ),
       );
     return [0, 1].map((k) => (at(step)[k]! - at(-step)[k]!) / (2 * step)) as [number, number];
   }
@@ -155,8 +172,8 @@ function slopes(
       )[1];
     return (at(step) - at(-step)) / (2 * step);
   });
-  const conformal = geometry === 'chordal' ? 1 : (1 - settings.c * dot(h[i]!, h[i]!)) / 2;
-  return [near, conformal * norm(gradient)];
+  const points = distanceCard(geometryCard(geometry), false)?.points ?? 'anywhere';
+  return [near, lengthIn(points, h[i]!, gradient, settings.c)];
 }
 
 test('the loss is negative sampling from q: its gradient is the weighted sum of triplets', (t) => {
@@ -201,7 +218,7 @@ test('the loss is negative sampling from q: its gradient is the weighted sum of 
 function pairWeights(i: number, b: number): number[] {
   const inRow = (j: number) =>
     j % views === b || (j % views === i % views && Math.floor(j / views) !== Math.floor(i / views));
-  const h = heads.untied;
+  const h = pointsIn('hybrid', 'untied');
   const terms = e.map((_, j) => (inRow(j) ? Math.exp(logit('hybrid', e[i]!, e[j]!, h[i]!, h[j]!)) : 0));
   const total = terms.reduce((a, b) => a + b);
   return terms.map((term) => term / total);

@@ -1,4 +1,4 @@
-// What row-wise operations say to arguments that do not fit, and what they do with unusual ones that do.
+// How row-wise operations reject invalid arguments, and treat unusual valid ones.
 import test from 'ava';
 import {
   clip,
@@ -86,7 +86,7 @@ const refusals: readonly [string, () => unknown, string, string, string][] = [
     '[lorentzToPoincare] x:',
   ],
   [
-    'a factor that is no number',
+    'a factor that is not a number',
     () => mobiusScalarMul.sync(loose('2'), x, { c: 1 }),
     'TypeError',
     'ERR_HOROBALL_TYPE',
@@ -207,7 +207,7 @@ const refusals: readonly [string, () => unknown, string, string, string][] = [
 ];
 
 for (const [what, call, name, code, start] of refusals) {
-  test(`refuses ${what}`, async (t) => {
+  test(`${what} is rejected`, async (t) => {
     const error = await failure(call);
     t.deepEqual([error.name, error.code], [name, code], error.message);
     t.true(error.message.startsWith(start), error.message);
@@ -215,13 +215,13 @@ for (const [what, call, name, code, start] of refusals) {
   });
 }
 
-test('the promise twin rejects with the same errors', async (t) => {
+test('promises reject with the same errors', async (t) => {
   const { code, message } = await failure(() => mobiusAdd(x, wide, { c: 1 }));
   t.is(code, 'ERR_HOROBALL_SHAPE');
   t.true(message.startsWith('[mobiusAdd] y:'));
 });
 
-test('a detached buffer is refused by name', async (t) => {
+test('a detached buffer is rejected by name', async (t) => {
   const data = new Float64Array(4);
   const gone = matrix(data, 2, 2);
   structuredClone(data, { transfer: [data.buffer] });
@@ -258,7 +258,7 @@ test('a typed array is one row', (t) => {
   t.is(mobiusAdd.sync(x, row, { c: 1 }).rows, 2);
 });
 
-test('weights may be left out in any of the usual ways', (t) => {
+test('weights may be omitted in any of the usual ways', (t) => {
   const want = einsteinMidpoint.sync(x, { c: 1 });
   t.deepEqual(weightedMidpoint.sync(x, { c: 1 }), want);
   t.deepEqual(weightedMidpoint.sync(x, undefined, { c: 1 }), want);
@@ -276,15 +276,17 @@ test('results do not share memory between calls', (t) => {
   t.deepEqual(first.data, copy);
 });
 
-test('the core refuses shapes that its caller should have checked', (t) => {
+test('the core rejects shapes that its caller should have checked', (t) => {
   const numbers = Float64Array.of(0, 0, 1, 0, 2, 2, 2, 2, 3, 0, 0, 2, 2, -1, 1, 0); // x is 2 x 2, y is 2 x 3
   const out = new Float64Array(4);
-  t.throws(() => core().row(numbers, x.data, wide.data, null, out), { message: /do not fit/ });
+  t.throws(() => core().row(numbers, x.data, wide.data, null, out), { message: /do not match/ });
   numbers[0] = 10_000;
-  t.throws(() => core().row(numbers, x.data, wide.data, null, out), { message: /no such/ });
+  t.throws(() => core().row(numbers, x.data, wide.data, null, out), {
+    message: /unknown row-wise operation/,
+  });
 });
 
-test('a short call at once gives what a job gives, to the last bit', async (t) => {
+test('a short synchronous call and a job give identical bits', async (t) => {
   for (const type of [Float32Array, Float64Array]) {
     for (const card of cards) {
       const inputs = pointsOf(card, type, 2, 3, 1);
@@ -300,12 +302,12 @@ test('a short call at once gives what a job gives, to the last bit', async (t) =
   }
 });
 
-test('the core refuses a short call that its standing array does not hold', (t) => {
+test('the core rejects a short call that does not fit its standing array', (t) => {
   core().standing.set([0, 0, 1, 0, 2, 2, 100, 2, 100, 0, 0, 2, 100, -1, 1, 0, 8]);
   t.throws(() => core().rowShort(), { message: /fewer numbers/ });
 });
 
-test('every card refuses a missing c by name, unless it is flat', async (t) => {
+test('every card rejects a missing c by name, unless it does not depend on c', async (t) => {
   for (const card of cards) {
     const args = argumentsOf(card, pointsOf(card, Float64Array, 2, 3, 1), { c: Number.NaN });
     const call = () => operationOf(card).sync(...args);

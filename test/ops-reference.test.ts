@@ -1,10 +1,11 @@
-// The row-wise operations against values of the published code (compat), of geoopt (clean) and of 60-digit arithmetic.
+// The row-wise operations, compared with values of the published code (compat), of geoopt (clean) and of
+// 60-digit arithmetic.
 import test, { type ExecutionContext } from 'ava';
 import { clip, dist, expmap0, hyperbolicSoftmax, type Matrix, matrix, project } from '../lib/index.ts';
-import { cards, forward, gradients } from './row-points.ts';
-import { close, eachClose, inner, Reference, types, within } from './support.ts';
+import { accuracyOf, cards, forward, gradients } from './row-points.ts';
+import { allowed, close, eachClose, errorOf, inner, Reference, types } from './support.ts';
 
-/** A card's name, the reference's name for it, the reference's inputs, and the card's own number. */
+/** The name of a card, the reference's name, the reference's inputs, and the card's parameter. */
 const rows: readonly [string, string, string[], number?][] = [
   ['mobiusAdd', 'mobius_add', ['x', 'y']],
   ['mobiusSub', 'mobius_sub', ['x', 'y']],
@@ -29,20 +30,19 @@ const rows: readonly [string, string, string[], number?][] = [
   ['distToPlane', 'dist2plane_signed', ['x', 'y', 'u']],
 ];
 
-const limits = { compat: { out: 1e-11, grad: 1e-11 }, clean: { out: 1e-9, grad: 1e-8 } };
 const reference = await Reference.open('operations');
 const oracle = await Reference.open('distance_oracle');
 const spaces = [2, 128].flatMap((d) =>
   ['0.01', '0.1', '1.0', '2.5'].map((c) => ({ key: `d${d}.c${c}`, c: Number(c) })),
 );
 
-/** The first `n` rows of a tensor, the last axis being the columns. */
+/** The first `n` rows of a tensor, whose last axis is the columns. */
 function head(name: string, cols: number, n = Infinity): Matrix {
   const data = reference.reals(name);
   return matrix(data.slice(0, n * cols), Math.min(n, data.length / cols), cols);
 }
 
-/** A row's inputs at one space, cut to as many rows as the reference keeps of the result. */
+/** The inputs of a case in one space, limited to the rows for which the reference has results. */
 function inputsOf(key: string, name: string, inputs: string[], mode: string): Matrix[] {
   const d = reference.matrix(`${key}.x`, Float64Array).cols;
   const gradient = `${key}.${name}.${mode}.grad_${inputs.at(-1)}`;
@@ -56,14 +56,20 @@ for (const [name, theirs, names, own] of rows) {
     const kept = spaces.filter(({ key }) => reference.has(`${key}.${theirs}.${mode}.out`));
     if (kept.length === 0) continue;
 
-    test(`${name}, ${mode}: values and gradients of the reference`, (t) => {
+    test(`${name}, ${mode}: values and gradients equal the reference`, (t) => {
       t.is(kept.length, spaces.length);
       for (const { key, c } of kept) {
         const inputs = inputsOf(key, theirs, names, mode);
         const options = { c, own, compat: mode === 'compat' ? ('hypmix' as const) : undefined };
         const out = forward(card, inputs, options);
         const at = `${key}.${theirs}.${mode}`;
-        close(t, out.data, reference.reals(`${at}.out`), limits[mode].out, at);
+        close(
+          t,
+          out.data,
+          reference.reals(`${at}.out`),
+          allowed(Float64Array, card.tolerance.value, errorOf.geoopt),
+          at,
+        );
         const cotangent = matrix(reference.reals(`${at}.cot`), out.rows, out.cols);
         const got = gradients(card, inputs, options, cotangent).inputs;
         for (const [i, input] of names.entries()) {
@@ -71,7 +77,7 @@ for (const [name, theirs, names, own] of rows) {
             t,
             got[i]!.data,
             reference.reals(`${at}.grad_${input}`),
-            limits[mode].grad,
+            card.tolerance.gradient.float64,
             `${at}.grad_${input}`,
           );
         }
@@ -96,13 +102,14 @@ function checkSingle(
     t,
     forward(card, single, options).data,
     forward(card, double, options).data,
-    1e-6,
+    card.tolerance.value.float32,
     `${card.name} float32`,
   );
   const got = gradients(card, single, options, weights).inputs;
   const want = gradients(card, double, options, truth).inputs;
   for (const i of inputs.keys()) {
-    close(t, got[i]!.data, want[i]!.data, 1e-6, `${card.name} float32 gradient ${i}`);
+    const limit = card.tolerance.gradient.float32;
+    close(t, got[i]!.data, want[i]!.data, limit, `${card.name} float32 gradient ${i}`);
   }
 }
 
@@ -119,23 +126,36 @@ for (const { key, c } of spaces) {
     });
     const x = reference.matrix(`${key}.x`, Float64Array);
     const logits = hyperbolicSoftmax.sync(x, p, matrix(scaled, a.rows, d), options);
-    // At d128.c2.5 planes lie at 1 - c|p|^2 = 7e-5: there the reference itself is 1.6e-10 from 50-digit values, ours
-    // 2e-16.
-    const limit = key === 'd128.c2.5' ? 1e-9 : 1e-11;
+    // At d128.c2.5 the planes have 1 - c|p|^2 = 7e-5. There the reference deviates by 1.6e-10 from 50-digit
+    // values, ours by 2e-16.
+    const own = key === 'd128.c2.5' ? errorOf.unguarded : errorOf.published;
+    const limit = allowed(Float64Array, accuracyOf('hyperbolicSoftmax').value, own);
     close(t, logits.data, reference.reals(`${key}.mlr.compat.out`), limit, key);
   });
 
-  test(`${key}: clip, map and project as the published layer does, backwards too`, (t) => {
+  test(`${key}: clip, map and project like the published layer, backward too`, (t) => {
     const u = head(`${key}.to_poincare.in`, reference.matrix(`${key}.x`, Float64Array).cols);
     const clipped = clip.sync(u, options);
     const mapped = expmap0.sync(clipped, options);
     const out = project.sync(mapped, options);
-    close(t, out.data, reference.reals(`${key}.to_poincare_clip2.3.compat.out`), 1e-11, key);
+    close(
+      t,
+      out.data,
+      reference.reals(`${key}.to_poincare_clip2.3.compat.out`),
+      accuracyOf('project').value.float64,
+      key,
+    );
     const cotangent = matrix(reference.reals(`${key}.to_poincare_clip2.3.compat.cot`), u.rows, u.cols);
     const [byMapped] = project.vjp.sync(mapped, cotangent, options);
     const [byClipped] = expmap0.vjp.sync(clipped, byMapped!, options);
     const [got] = clip.vjp.sync(u, byClipped!, options);
-    close(t, got!.data, reference.reals(`${key}.to_poincare_clip2.3.compat.grad`), 1e-11, key);
+    close(
+      t,
+      got!.data,
+      reference.reals(`${key}.to_poincare_clip2.3.compat.grad`),
+      accuracyOf('project').gradient.float64,
+      key,
+    );
   });
 }
 
@@ -148,7 +168,7 @@ for (const type of types) {
         const got = dist.sync(oracle.matrix(`${key}.x`, type), oracle.matrix(`${key}.y`, type), {
           c: Number(c),
         });
-        eachClose(t, got.data, oracle.reals(`${key}.dist`), within(type, 1e-12, 1e-6), key);
+        eachClose(t, got.data, oracle.reals(`${key}.dist`), allowed(type, accuracyOf('dist').value), key);
       }
     }
   });

@@ -1,9 +1,9 @@
-// What holds for every card alike: a new one is tested by being in the list.
+// Properties that hold for every card: a new card in the list is tested automatically.
 import { readFileSync } from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
 import { type Matrix, matrix } from '../lib/index.ts';
 import type { RowCard } from '../lib/row-card.ts';
-import { opsSource } from './generate-ops.ts';
+import { generated } from './generate-ops.ts';
 import { hypmixOperations, operations, table } from './oracle.ts';
 import {
   argumentsOf,
@@ -17,7 +17,7 @@ import {
   type RowOptions,
   slope,
 } from './row-points.ts';
-import { close, cloud, inner, types } from './support.ts';
+import { allowed, close, cloud, errorOf, inner, types } from './support.ts';
 
 const shapes = [
   [1, 1],
@@ -29,10 +29,12 @@ const shapes = [
 ] as const;
 const curvatures = [1e-4, 0.1, 1, 30];
 
-test('lib/ops.ts is what the cards make of it', (t) => {
-  const text = readFileSync(new URL('../../lib/ops.ts', import.meta.url), 'utf8');
+test('the generated files are up to date', (t) => {
   const bare = (source: string) => source.replace(/\s/g, '');
-  t.is(bare(text), bare(opsSource()), 'run: npm run ops');
+  for (const [path, source] of Object.entries(generated)) {
+    const text = readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
+    t.is(bare(text), bare(source()), `${path}: run npm run ops`);
+  }
 });
 
 test('every card has a formula, and every formula a card', (t) => {
@@ -54,7 +56,7 @@ for (const card of cards) {
         for (const c of curvatures) {
           const inputs = pointsOf(card, type, n, d, c);
           const want = operations[name]!(tables(inputs), { c, t: ownOf(card) ?? 0 }).flat();
-          const limit = type === Float64Array ? tolerance : 1e-6;
+          const limit = allowed(type, tolerance.value);
           close(t, forward(card, inputs, { c }).data, want, limit, `${type.name} ${n} x ${d}, c ${c}`);
         }
       }
@@ -69,7 +71,8 @@ for (const card of cards) {
           const want = hypmixOperations[name]!(tables(inputs), { c, t: ownOf(card) ?? 0 }).flat();
           const got = forward(card, inputs, { c, compat: 'hypmix' });
           // The plain formulas lose digits at the rim and near the origin.
-          close(t, got.data, want, reach === 0.7 ? 1e-11 : 1e-8, `c ${c}, reach ${reach}`);
+          const limit = allowed(Float64Array, tolerance.value, reach === 0.7 ? 0 : errorOf.unguarded);
+          close(t, got.data, want, limit, `c ${c}, reach ${reach}`);
         }
       }
     });
@@ -81,7 +84,7 @@ for (const card of cards) {
   }
 
   for (const compat of [undefined, 'hypmix'] as const) {
-    test(`${name}: gradients against differences, ${compat ?? 'clean'}`, (t) => {
+    test(`${name}: gradients equal finite differences, ${compat ?? 'clean'}`, (t) => {
       for (const [n, d] of [
         [4, 2],
         [3, 9],
@@ -102,15 +105,24 @@ for (const card of cards) {
       const got = gradients(card, single, { c }, weights);
       const want = gradients(card, double, { c }, matrix(Float64Array.from(weights.data), rows, cols));
       got.inputs.forEach((gradient, i) => {
-        const size = Math.hypot(...want.inputs[i]!.data) < 1e-12 ? 1 : undefined; // a rotation of a line
+        const size = Math.hypot(...want.inputs[i]!.data) < 1e-12 ? 1 : undefined; // in one dimension, no rotation
         if (size === undefined)
-          close(t, gradient.data, want.inputs[i]!.data, 1e-6, `${n} x ${d}, input ${i}`);
+          close(
+            t,
+            gradient.data,
+            want.inputs[i]!.data,
+            tolerance.gradient.float32,
+            `${n} x ${d}, input ${i}`,
+          );
       });
-      t.true(Math.abs(got.c - want.c) <= 1e-6 * Math.abs(want.c) + 1e-12, `c: ${got.c} against ${want.c}`);
+      t.true(
+        Math.abs(got.c - want.c) <= tolerance.parameters.float32 * Math.abs(want.c) + 1e-12,
+        `c: ${got.c} against ${want.c}`,
+      );
     }
   });
 
-  test(`${name}: twins and thread counts agree to the bit`, async (t) => {
+  test(`${name}: all variants and thread counts give the same bits`, async (t) => {
     const c = 1;
     const inputs = pointsOf(card, Float32Array, 3000, 40, c);
     const one = forward(card, inputs, { c, threads: 1 });
@@ -133,7 +145,7 @@ for (const card of cards) {
   });
 
   if (card.family === 'row' && card.inputs.length > 1) {
-    test(`${name}: one row for all`, (t) => {
+    test(`${name}: a broadcast row`, (t) => {
       const c = 0.5;
       const all = pointsOf(card, Float64Array, 700, 90, c);
       for (let place = 0; place < all.length; ++place) checkOneForAll(t, card, all, place, c);
@@ -141,7 +153,7 @@ for (const card of cards) {
   }
 }
 
-/** Gradients of sum(weights * result), each element by differences. */
+/** Gradients of sum(weights * result), each element by finite differences. */
 function checkGradients(t: ExecutionContext, card: RowCard, inputs: Matrix[], options: RowOptions): void {
   const out = forward(card, inputs, options);
   const weights = cloud(Float64Array, out.rows, out.cols, 1, 7);
@@ -149,6 +161,8 @@ function checkGradients(t: ExecutionContext, card: RowCard, inputs: Matrix[], op
     inner(weights.data, forward(card, changed, other).data);
   const got = gradients(card, inputs, options, weights);
   const scale = inner(weights.data.map(Math.abs), out.data.map(Math.abs)) * 1e-9;
+  const part = allowed(Float64Array, card.tolerance.gradient, errorOf.differences);
+  const byNumbers = allowed(Float64Array, card.tolerance.parameters, errorOf.differences);
   inputs.forEach((input, i) => {
     const want = Array.from(input.data, (x, at) =>
       slope(
@@ -157,11 +171,11 @@ function checkGradients(t: ExecutionContext, card: RowCard, inputs: Matrix[], op
       ),
     );
     const difference = Math.hypot(...want.map((each, at) => each - got.inputs[i]!.data[at]!));
-    const limit = 1e-7 * Math.hypot(...want) + scale;
+    const limit = part * Math.hypot(...want) + scale;
     t.true(difference <= limit, `input ${i}: off by ${difference}, allowed ${limit}`);
   });
   const near = (name: string, a: number, b: number) =>
-    t.true(Math.abs(a - b) <= 1e-7 * Math.abs(b) + scale, `${name}: ${a} against ${b}`);
+    t.true(Math.abs(a - b) <= byNumbers * Math.abs(b) + scale, `${name}: ${a} against ${b}`);
   if (card.curved)
     near(
       'c',
@@ -208,6 +222,6 @@ function checkOneForAll(t: ExecutionContext, card: RowCard, all: Matrix[], place
         new Float64Array(700).fill(1),
       ),
     );
-    close(t, gradient.data, sums, 1e-12, `input ${i}`);
+    close(t, gradient.data, sums, errorOf.sums, `input ${i}`);
   });
 }

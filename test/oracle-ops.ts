@@ -1,19 +1,19 @@
-// The row-wise operations, written the plain way; keyed by the card's name. Points of the tests keep away from where
-// plain formulas cancel.
+// Straightforward formulas of the row-wise operations, keyed by the name of the card. Test points avoid
+// inputs for which these formulas cancel.
 import { dot, norm, type Table } from './vectors.ts';
 
 type Row = readonly number[];
 
-/** c, and the card's own number. */
+/** c, and the card's parameter. */
 export interface Parameters {
   readonly c: number;
   readonly t: number;
 }
 
-/** From a card's inputs to its result, all rows. */
+/** From a card's inputs to its result, for all rows. */
 export type Formula = (inputs: readonly Table[], parameters: Parameters) => number[][];
 
-/** A formula of one row; an input of one row is for all. */
+/** A formula of one row; an input of a single row is broadcast. */
 function each(formula: (p: Parameters, ...rows: Row[]) => number | number[]): Formula {
   return (inputs, parameters) => {
     const n = inputs.map((rows) => rows.length).find((rows) => rows !== 1) ?? 1;
@@ -84,7 +84,7 @@ function shortened(x: Row, most: number, length: number): number[] {
   return length > most ? times(most / length, x) : [...x];
 }
 
-/** Every card's formula. */
+/** The formula of every card. */
 export const operations: Readonly<Record<string, Formula>> = {
   mobiusAdd: each(({ c }, x, y) => add(x!, y!, c)),
   mobiusSub: each(({ c }, x, y) => add(x!, times(-1, y!), c)),
@@ -156,7 +156,7 @@ function guardedExp0(u: Row, c: number, factor = 1): number[] {
   return times(tanhClamped(Math.sqrt(c) * factor * n) / (Math.sqrt(c) * n), u);
 }
 
-/** The cards with published guards, under them. */
+/** The cards that have published guards, with those guards. */
 export const hypmixOperations: Readonly<Record<string, Formula>> = {
   mobiusAdd: each(({ c }, x, y) => add(x!, y!, c, guard)),
   mobiusSub: each(({ c }, x, y) => add(x!, times(-1, y!), c, guard)),
@@ -194,3 +194,19 @@ export const hypmixOperations: Readonly<Record<string, Formula>> = {
       }),
     ),
 };
+
+/** Parameters of the head. */
+export interface HeadCase {
+  readonly c: number;
+  /** null: features are not clipped */
+  readonly clip: number | null;
+  /** With the published guards. */
+  readonly hypmix?: boolean;
+}
+
+/** The head, project(expmap0(clip z)), row by row. */
+export function head(z: Table, { c, clip, hypmix = false }: HeadCase): number[][] {
+  const { clip: clipped, expmap0, project } = hypmix ? hypmixOperations : operations;
+  const u = clip === null ? z : clipped!([z], { c, t: clip });
+  return project!([expmap0!([u], { c, t: 0 })], { c, t: 1e-3 });
+}

@@ -1,5 +1,5 @@
-// Float64 formulas, written the plain way: the only second copy of any formula. Test points keep away from the
-// cancellations that the core avoids, or compare with 60-digit values from a file instead.
+// Float64 formulas without optimizations: the only second copy of any formula. Test points avoid the
+// cancellations that the core handles, or are compared with 60-digit values from a file instead.
 
 import { dot, minus, norm, type Table } from './vectors.ts';
 
@@ -8,13 +8,14 @@ export * from './vectors.ts';
 
 const guard = 1e-5;
 
-/** Distances by the metric's name. */
+/** Distances by name of the metric. */
 export const distances: Record<string, (x: readonly number[], y: readonly number[], c: number) => number> = {
   poincare: (x, y, c) => {
     const s = dot(minus(x, y), minus(x, y));
     return (2 / Math.sqrt(c)) * Math.asinh(Math.sqrt((c * s) / ((1 - c * dot(x, x)) * (1 - c * dot(y, y)))));
   },
-  // arcosh(-c <x,y>)/sqrt(c) on the sheet; off it too, where derivatives look, a function of the difference alone.
+  // arcosh(-c <x,y>)/sqrt(c) on the hyperboloid. Derivatives also evaluate it off the hyperboloid, so it
+  // depends on the difference alone.
   lorentz: (x, y, c) => {
     const [time = 0, ...space] = minus(x, y);
     return (2 / Math.sqrt(c)) * Math.asinh(Math.sqrt((c / 4) * (dot(space, space) - time * time)));
@@ -25,12 +26,12 @@ export const distances: Record<string, (x: readonly number[], y: readonly number
   hypmix: hypmixDistance,
 };
 
-/** The published distance: Mobius addition with its guards, then a clamped artanh. */
+/** The published distance: Möbius addition with its guards, then a clamped artanh. */
 export function hypmixDistance(x: readonly number[], y: readonly number[], c: number): number {
   return (2 / Math.sqrt(c)) * Math.atanh(Math.min(hypmixRatio(x, y, c), 1 - guard));
 }
 
-/** What its artanh is of, before the clamp. */
+/** The argument of its artanh, before the clamp. */
 export function hypmixRatio(x: readonly number[], y: readonly number[], c: number): number {
   const xy = -dot(x, y);
   const xx = dot(x, x);
@@ -45,27 +46,47 @@ export function pairwise(metric: string, x: Table, y: Table, c: number): number[
   return x.map((a) => y.map((b) => distances[metric]!(a, b, c)));
 }
 
-export interface LossCase {
-  geometry: string;
-  views: number;
+/** A sample: its unit row and its point. */
+export interface Heads {
+  e: readonly number[];
+  h: readonly number[];
+}
+
+/** The parameters of a logit. */
+export interface LogitNumbers {
   tauE: number;
   tauH: number;
   lambda: number;
   c: number;
 }
 
+export interface LossCase extends LogitNumbers {
+  geometry: string;
+  views: number;
+}
+
+const inner = (x: Heads, y: Heads, { tauE }: LogitNumbers): number => dot(x.e, y.e) / tauE;
+const away = (metric: string, x: Heads, y: Heads, { tauH, c }: LogitNumbers): number =>
+  distances[metric]!(x.h, y.h, c) / tauH;
+
+/** Logits of two samples by the name of the geometry. */
+export const logits: Record<string, (x: Heads, y: Heads, numbers: LogitNumbers) => number> = {
+  hybrid: (x, y, n) => inner(x, y, n) - n.lambda * away('poincare', x, y, n),
+  euclidean: inner,
+  hyperbolic: (x, y, n) => -away('poincare', x, y, n),
+  chordal: (x, y, n) => -away('chordal', x, y, n),
+  lorentz: (x, y, n) => -away('lorentz', x, y, n),
+};
+
 /**
- * The hybrid loss, pair of views by pair of views, as published; rows class by class. A row's cross entropy is
- * log(1 + the sum over its negatives of exp(logit - the positive's)), which is right however small it is.
+ * The hybrid loss for every pair of views, as published, with rows ordered by class. The cross entropy of a
+ * row is log(1 + sum over its negatives of exp(logit - logit of the positive)), which is accurate however
+ * small it is.
  */
 export function hybridLoss(e: Table, h: Table, options: LossCase): number {
-  const { geometry, views, tauE, tauH, lambda, c } = options;
-  const logit = (i: number, j: number) => {
-    const near = dot(e[i]!, e[j]!) / tauE;
-    const far = distances[geometry === 'chordal' ? 'chordal' : 'poincare']!(h[i]!, h[j]!, c) / tauH;
-    if (geometry === 'hybrid') return near - lambda * far;
-    return geometry === 'euclidean' ? near : -far;
-  };
+  const { geometry, views, ...numbers } = options;
+  const logit = (i: number, j: number) =>
+    logits[geometry]!({ e: e[i]!, h: h[i]! }, { e: e[j]!, h: h[j]! }, numbers);
   const classes = e.length / views;
   let loss = 0;
   for (let a = 0; a < views; ++a) {
@@ -93,7 +114,7 @@ export function nearest(row: readonly number[], k: number, excluded = -1): numbe
   return order.sort((a, b) => row[a]! - row[b]! || a - b).slice(0, k);
 }
 
-/** Gromov's delta from base point 0, all triples. */
+/** Gromov's delta from base point 0, over all triples. */
 export function delta(m: Table): number {
   const n = m.length;
   const g = m.map((row, i) => row.map((d, j) => (m[i]![0]! + m[j]![0]! - d) / 2));

@@ -1,4 +1,4 @@
-// The core in other processes and workers: every ISA level, loading, leaving.
+// The core in other processes and workers: every ISA level, loading, exiting.
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
@@ -11,14 +11,14 @@ const run = promisify(execFile);
 const library = new URL('../lib/index.js', import.meta.url).href;
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
-/** Runs a module in a process of its own; gives what it prints. */
+/** Runs a module in a separate process and returns its output. */
 async function node(code: string, env: Record<string, string> = {}): Promise<string> {
   const options = { env: { ...process.env, ...env }, cwd: root };
   const { stdout } = await run(process.execPath, ['--input-type=module', '-e', code], options);
   return stdout.trim();
 }
 
-test('the level in use is one that the machine has', (t) => {
+test('the level in use is supported by the machine', (t) => {
   const { level, levels, threads } = coreInfo();
   t.true(levels.includes(level));
   t.true(threads >= 1);
@@ -46,11 +46,11 @@ for (const level of coreInfo().levels) {
   });
 }
 
-test('a level that the machine lacks is a coded error that names those it has', async (t) => {
+test('an unsupported level is an error with a code that names the supported ones', async (t) => {
   const code = `import { coreInfo } from '${library}';
     try { coreInfo() } catch (error) { console.log(error.code, error.message) }`;
   const said = await node(code, { HOROBALL_ISA: 'sve' });
-  t.regex(said, /^ERR_HOROBALL_ISA HOROBALL_ISA=sve: this machine has /);
+  t.regex(said, /^ERR_HOROBALL_ISA HOROBALL_ISA=sve: this machine supports /);
   t.true(said.includes(coreInfo().levels.join(', ')));
 });
 
@@ -64,7 +64,8 @@ test.serial(
     import { readFileSync } from 'node:fs';
     console.log(process.platform === 'linux' ? readFileSync('/proc/self/maps', 'utf8') : '');`;
     const parts: number[] = [];
-    // What else the machine does falls on either: the best of some tries. `npm run bench` has the milliseconds.
+    // The load of the machine affects both sides, so the best of several tries counts. `npm run bench`
+    // measures milliseconds.
     for (let tries = 0; tries < 40 && !(Math.min(...parts) < 1 / 3); ++tries) {
       const text = await node(code);
       parts.push(Number(text.split('\n', 1)[0]));
@@ -99,7 +100,7 @@ const work = `
   const d = await pairwiseDistance(x, undefined, { c: 1 });
   parentPort.postMessage(d.data[1]);`;
 
-test('workers have the core to themselves', async (t) => {
+test('each worker has a separate instance of the core', async (t) => {
   const results = await Promise.all(
     [1, 2, 3].map(
       () =>
@@ -113,7 +114,7 @@ test('workers have the core to themselves', async (t) => {
   t.deepEqual(results, [0, 0, 0]);
 });
 
-test('terminating a worker in the middle of a job leaves the process whole', async (t) => {
+test('terminating a worker during a job does not harm the process', async (t) => {
   for (let i = 0; i < 5; ++i) {
     const worker = new Worker(work, { eval: true, workerData: library });
     await new Promise((resolve) => worker.once('message', resolve));
@@ -122,7 +123,7 @@ test('terminating a worker in the middle of a job leaves the process whole', asy
   t.is(pairwiseDistance.sync(matrix(new Float32Array([0, 0]), 2, 1), undefined, { c: 1 }).data[1], 0);
 });
 
-test('a process that exits in the middle of a job exits cleanly', async (t) => {
+test('a process that exits during a job exits cleanly', async (t) => {
   const code = `import { matrix, pairwiseDistance } from '${library}';
     const x = matrix(new Float32Array(6000 * 64).fill(0.01), 6000, 64);
     void pairwiseDistance(x, undefined, { c: 1 });

@@ -1,5 +1,5 @@
-// Python programs of test/fixtures, run by the interpreter of bench/peers/.venv (npm run bench:peers) or else by python3,
-// whichever has the packages. A program that lacks them ends with 77.
+// Runs Python programs of test/fixtures with the interpreter of bench/peers/.venv (npm run bench:peers) or
+// with python3, whichever has the packages. A program exits with 77 if they are missing.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,10 +9,11 @@ const own = join('bench', 'peers', '.venv', 'bin', 'python');
 const absent = 77;
 
 /**
- * What a program of test/fixtures prints. Null where no interpreter has its packages: the test then passes, and says so.
+ * The output of a program of test/fixtures; null if no interpreter has its packages, in which case the test
+ * passes with a log line.
  *
- * @param what - the package that judges, for the log, which tells on what it ran
- * @throws Error with what the program said, where it failed
+ * @param what - the package that is compared with, for the log
+ * @throws Error with the program's output if it failed
  */
 export function python(
   t: ExecutionContext,

@@ -1,9 +1,9 @@
 import test from 'ava';
-import { matrix, pairwiseDistance, retrievalMetrics, topK } from '../lib/index.ts';
+import { matrix, pairwiseDistance, rerank, retrievalMetrics, topK } from '../lib/index.ts';
 import { core } from '../lib/native.ts';
-import { metricCases, optionsOf, pointsOf, wide } from './metric-cases.ts';
+import { limitsOf, metricCases, optionsOf, pointsOf, wide } from './metric-cases.ts';
 import { nearest, pairwise, table } from './oracle.ts';
-import { close, cloud, eachClose, noise, Reference, types, within } from './support.ts';
+import { allowed, close, cloud, eachClose, errorOf, noise, Reference, types } from './support.ts';
 
 const reference = await Reference.open('retrieval');
 const results = JSON.parse(reference.metadata['results']!) as {
@@ -17,7 +17,7 @@ const keys = (recall: Record<string, number>) => Object.keys(recall).map(Number)
 for (const type of types) {
   const ball = reference.matrix('ball', type);
 
-  test(`${type.name}: recalls are the reference's, exactly`, async (t) => {
+  test(`${type.name}: recalls equal the reference exactly`, async (t) => {
     const unit = reference.matrix('unit', type);
     const { cosine_recall, poincare_recall, poincare_recall_sop, inshop_poincare } = results;
     const cosine = await retrievalMetrics(unit, labels, { ks: keys(cosine_recall!), metric: 'cosine' });
@@ -35,8 +35,14 @@ for (const type of types) {
 
   test(`${type.name}: R-Precision and MAP@R`, async (t) => {
     const got = await retrievalMetrics(ball, labels, { c });
-    close(t, [got.rPrecision], [results.poincare_r_precision], 1e-12, 'R-Precision');
-    close(t, [got.mapAtR], [results.poincare_map_at_r], 1e-12, 'MAP@R');
+    close(
+      t,
+      [got.rPrecision],
+      [results.poincare_r_precision],
+      allowed(Float64Array, errorOf.rounding),
+      'R-Precision',
+    );
+    close(t, [got.mapAtR], [results.poincare_map_at_r], allowed(Float64Array, errorOf.rounding), 'MAP@R');
   });
 
   for (const name of metricCases) {
@@ -55,11 +61,12 @@ for (const type of types) {
         const { indices, distances } = await topK(q, g, options);
         const want = pairwise(name, table(q.data, q.cols), table(g.data, g.cols), 1);
         const order = want.map((row) => nearest(row, k));
-        // Neighbours that are equally far to float32's last digits may stand in either order.
+        // Neighbors whose distances agree up to the last digits of float32 may be in either order.
         const away = order.flatMap((row, i) => row.map((j) => want[i]![j]!));
         const found = Array.from(indices, (j, at) => want[Math.floor(at / k)]![j]!);
-        close(t, found, away, within(type, 1e-11, 1e-5), 'neighbours');
-        close(t, distances, away, within(type, 1e-11, 1e-5), 'distances');
+        const { value } = limitsOf(name, type);
+        close(t, found, away, value, 'neighbors');
+        close(t, distances, away, value, 'distances');
         if (type === Float64Array) t.deepEqual([...indices], order.flat());
         t.deepEqual(topK.sync(q, g, options), { indices, distances });
       });
@@ -79,7 +86,7 @@ for (const type of types) {
     t.is(masked.distances[0], 0);
   });
 
-  test(`${type.name}: ties go to the lower row in long answers too`, (t) => {
+  test(`${type.name}: ties go to the lower row for large k too`, (t) => {
     const [points, rows] = [5, 1000];
     const gallery = matrix(type.from(Array.from({ length: rows }, (_, i) => (i % points) / 10)), rows, 1);
     for (const k of [64, 65, 200, 333, rows]) {
@@ -105,12 +112,12 @@ for (const type of types) {
       t,
       distances,
       want.toSorted((a, b) => a - b),
-      within(type, 1e-11, 1e-5),
+      limitsOf('hypmix', type).value,
       'distances',
     );
   });
 
-  test(`${type.name}: a row with NaN is never answered`, (t) => {
+  test(`${type.name}: a row with NaN is never returned`, (t) => {
     for (const name of metricCases) {
       const rows = pointsOf(name, cloud(type, 200, 8, 0.9), 1);
       rows.data[rows.cols * 17] = Number.NaN;
@@ -129,12 +136,12 @@ test('the distances are those of pairwiseDistance', (t) => {
     t,
     distances,
     Array.from(indices, (j, at) => all[Math.floor(at / 90) * 90 + j]!),
-    1e-12,
+    limitsOf('poincare', Float64Array).value,
     'distances',
   );
 });
 
-test('float32: answered distances keep their digits in many columns, and stand in their order', (t) => {
+test('float32: returned distances are accurate with many columns, and in ascending order', (t) => {
   const [rows, cols] = [60, 1500];
   for (const part of [0.15, 0.2, 0.3]) {
     const next = noise(9);
@@ -149,19 +156,20 @@ test('float32: answered distances keep their digits in many columns, and stand i
         const { indices, distances } = topK.sync(query, gallery, { k, metric, c: 1 });
         const truth = pairwiseDistance.sync(wide(query), wide(gallery), { metric, c: 1 }).data;
         const want = Array.from(indices, (j) => truth[j]!);
-        eachClose(t, distances, want, 1e-6, `${metric}, ${part}, k ${k}`);
+        const { value } = limitsOf(metric, Float32Array);
+        eachClose(t, distances, want, value, `${metric}, ${part}, k ${k}`);
         t.deepEqual(distances.toSorted(), distances);
         const nearestOnes = truth.toSorted().slice(0, k);
-        eachClose(t, want, nearestOnes, 1e-6, `${metric}, ${part}, k ${k}: the nearest`);
+        eachClose(t, want, nearestOnes, value, `${metric}, ${part}, k ${k}: the nearest`);
       }
     }
   }
 });
 
-test('where each query meets its class, however deep', (t) => {
+test("the rank of each query's class is found, however large", (t) => {
   const rows = 60;
   const x = cloud(Float64Array, rows, 6, 0.9, 23);
-  const classes = Int32Array.from({ length: rows }, (_, i) => i % (rows / 2)); // pairs of strangers
+  const classes = Int32Array.from({ length: rows }, (_, i) => i % (rows / 2)); // pairs of different classes
   const points = table(x.data, 6);
   const away = pairwise('poincare', points, points, 1);
   const places = away.map((row, i) => nearest(row, rows, i).findIndex((j) => classes[j] === classes[i]));
@@ -189,15 +197,16 @@ test('scattered queries and galleries, bigint labels', (t) => {
   t.deepEqual(retrievalMetrics.sync(x, labels, options).recall, { 1: 1, 2: 1 });
 });
 
-/** A view of an array's first numbers; what lies behind them is `filler`. */
+/** A view of the first numbers of an array; those after them are `filler`. */
 function before<A extends Float32Array | Float64Array | Int32Array>(array: A, filler: number, count: number) {
   array.fill(filler);
   return { view: array.subarray(0, count) as A, rest: () => array.subarray(count) };
 }
 
 for (const type of types) {
-  // Padding queries are near to every point outside the ball: once, they were answered beyond the arrays.
-  test(`${type.name}: a search writes into its answer only, wherever the points lie`, (t) => {
+  // Padding queries count as near to every point outside the ball. Once, their answers were written beyond
+  // the arrays.
+  test(`${type.name}: a search writes only to its result, wherever the points are`, (t) => {
     const [gallery, d] = [200, 2];
     const y = cloud(type, gallery, d, 1.5, 3);
     for (const k of [1, 3, 100]) {
@@ -205,7 +214,7 @@ for (const type of types) {
         const x = cloud(type, n, d, 0.9, 4);
         const indices = before(new Int32Array((n + 200) * k), -7, n * k);
         const distances = before(new type((n + 200) * k), Number.POSITIVE_INFINITY, n * k);
-        // biome-ignore format: a group a line
+        // biome-ignore format: one group per line
         core().select(
           0, 0, 1, k,
           x.data, n, d,
@@ -221,3 +230,34 @@ for (const type of types) {
     }
   });
 }
+
+test('the default ks are limited by the size of the gallery', async (t) => {
+  const x = matrix(Float32Array.of(0, 0, 0.1, 0, 0.5, 0, 0.6, 0, 0.7, 0), 5, 2);
+  const classes = ['a', 'a', 'b', 'b', 'b'];
+  const ksOf = (options: { ks?: number[]; query?: number[]; gallery?: number[] }) =>
+    retrievalMetrics(x, classes, { metric: 'euclidean', ...options }).then(({ recall }) => keys(recall));
+  t.deepEqual(await ksOf({}), [1, 2, 4]);
+  t.deepEqual(await ksOf({ query: [0], gallery: [1] }), [1]);
+  t.deepEqual(await ksOf({ query: [0, 1], gallery: [2, 3, 4] }), [1, 2]);
+  t.deepEqual(
+    keys(retrievalMetrics.sync(matrix(Float32Array.of(0, 0), 1, 2), ['a'], { metric: 'euclidean' }).recall),
+    [1],
+  );
+  await t.throwsAsync(ksOf({ ks: [8] }), { code: 'ERR_HOROBALL_RANGE', message: /ks: expected .*5, got 8/ });
+});
+
+test('reranking all rows is an exact search; -1, duplicates and short lists are skipped', async (t) => {
+  const [x, y] = [cloud(Float32Array, 7, 3, 0.5, 1), cloud(Float32Array, 20, 3, 0.5, 2)];
+  const all = Array.from({ length: 7 }, () => Array.from({ length: 20 }, (_, i) => (7 * i) % 20));
+  const want = topK.sync(x, y, { k: 5, c: 1 });
+  t.deepEqual(await rerank(x, y, all, { k: 5, c: 1 }), want);
+  t.deepEqual(rerank.sync(x, y, Int32Array.from(all.flat()), { k: 5, c: 1 }), want);
+  const few = all.map((list, i) => (i === 0 ? [] : [-1, ...list.slice(0, 3), list[0]!]));
+  const { indices, distances } = await rerank(x, y, few, { k: 4, c: 1 });
+  t.deepEqual([...indices.subarray(0, 4)], [-1, -1, -1, -1]);
+  t.deepEqual([...distances.subarray(0, 4)], Array(4).fill(Number.POSITIVE_INFINITY));
+  t.deepEqual(
+    [...indices.subarray(4, 8)].toSorted((a, b) => a - b),
+    [-1, 0, 7, 14],
+  );
+});

@@ -11,7 +11,7 @@ const makers: [string, (points: Matrix<Float64Array>, lr?: number) => Optimizer]
   ['Adam', (points, lr = 0.05) => new RiemannianAdam(points, { c, lr })],
 ];
 
-/** Points of the ball of curvature -c, up to `share` of its radius from the origin. */
+/** Points of the ball of curvature -c, at most at the fraction `share` of its radius. */
 function points(rows: number, cols: number, share: number, seed: number): Matrix<Float64Array> {
   const next = random(seed);
   const data = new Float64Array(rows * cols);
@@ -34,7 +34,7 @@ function pull(x: Matrix<Float64Array>, target: Matrix<Float64Array>): Pull {
 }
 
 for (const [name, make] of makers) {
-  test(`${name} brings points to their targets, along the ball`, (t) => {
+  test(`${name} moves points to their targets`, (t) => {
     const [x, target] = [points(5, 3, 0.9, 1), points(5, 3, 0.95, 2)];
     const optimizer = make(x);
     const before = pull(x, target).loss;
@@ -42,7 +42,7 @@ for (const [name, make] of makers) {
     t.true(pull(x, target).loss < 1e-3 * before, `${before} to ${pull(x, target).loss}`);
   });
 
-  test(`${name} stays in the ball, whatever the step`, (t) => {
+  test(`${name} stays in the ball for any step`, (t) => {
     const x = points(4, 3, 0.9, 3);
     const optimizer = make(x, 1e6);
     const rim = (1 - 1e-3) / Math.sqrt(c);
@@ -55,7 +55,7 @@ for (const [name, make] of makers) {
     }
   });
 
-  test(`${name} goes on from a saved state to the bit`, (t) => {
+  test(`${name} continues from a saved state bit for bit`, (t) => {
     const [x, target] = [points(5, 3, 0.9, 1), points(5, 3, 0.95, 2)];
     const whole = make(x);
     for (let step = 0; step < 7; step++) whole.step(pull(x, target).gradient);
@@ -72,8 +72,8 @@ for (const [name, make] of makers) {
 }
 
 test('one step of SGD is the exponential map of the Riemannian gradient', (t) => {
-  // On a diameter all is one-dimensional: exp_x(v) is at artanh(sqrt c x) + sqrt c v / (1 - c x^2), and the
-  // gradient shrinks by (1 - c x^2)^2 / 4.
+  // On a diameter everything is one-dimensional: exp_x(v) is at artanh(sqrt c x) + sqrt c v / (1 - c x^2),
+  // and the gradient shrinks by (1 - c x^2)^2 / 4.
   const [x, gradient, lr] = [0.4, -0.3, 0.8];
   const line = matrix(Float64Array.of(x, 0), 1, 2);
   new RiemannianSGD(line, { c, lr }).step(Float64Array.of(gradient, 0));
@@ -83,7 +83,7 @@ test('one step of SGD is the exponential map of the Riemannian gradient', (t) =>
   t.true(Math.abs(line.data[0]! - expected) < 1e-14, `${line.data[0]} and ${expected}`);
 });
 
-test('the first step of Adam has the length of its rate, wherever the point is', (t) => {
+test('the first step of Adam has the length of its learning rate at any point', (t) => {
   for (const radius of [0, 0.5, 0.9]) {
     const start = Float64Array.of(radius / Math.sqrt(c), 0);
     const x = matrix(start.slice(), 1, 2);
@@ -93,7 +93,7 @@ test('the first step of Adam has the length of its rate, wherever the point is',
   }
 });
 
-test('a moment keeps its Riemannian length when it is transported', (t) => {
+test('transport preserves the Riemannian length of a moment', (t) => {
   const x = matrix(Float64Array.of(0.5, 0.1, -0.2), 1, 3);
   const optimizer = new RiemannianSGD(x, { c, lr: 0.5, momentum: 0.9 });
   const length = (): number => {
@@ -107,7 +107,7 @@ test('a moment keeps its Riemannian length when it is transported', (t) => {
   t.true(Math.abs(length() / expected - 1) < 1e-12, `${length()} and ${expected}`);
 });
 
-test('what cannot be is refused', (t) => {
+test('invalid arguments are rejected', (t) => {
   const x = points(2, 3, 0.5, 1);
   t.throws(() => new RiemannianSGD(x, { c: 0, lr: 1 }), { code: 'ERR_HOROBALL_RANGE' });
   t.throws(() => new RiemannianSGD(x, { c, lr: -1 }), { code: 'ERR_HOROBALL_RANGE' });
@@ -117,7 +117,7 @@ test('what cannot be is refused', (t) => {
   });
 });
 
-test('a step or a state that is refused leaves everything as it was', (t) => {
+test('a rejected step or state changes nothing', (t) => {
   for (const [, make] of makers) {
     const [x, target] = [points(5, 3, 0.9, 1), points(5, 3, 0.95, 2)];
     const optimizer = make(x);

@@ -1,14 +1,15 @@
-// The rules of the rooms: who may know whom. Sources are read as text.
+// Which layer may import which. Sources are read as text.
 import { execFile } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join, normalize, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import test from 'ava';
+import { geometries, metrics } from '../lib/card-names.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
-/** A file, and what it names in its includes or imports. */
+/** A file, and the names in its includes or imports. */
 interface Source {
   readonly path: string;
   readonly text: string;
@@ -31,33 +32,38 @@ const native = await sources('native', /\.(cc|h|cu)$/, /^\s*#include\s+["<]([^">
 const scripts = (
   await Promise.all(
     ['lib', 'test', 'bench'].map((folder) =>
-      sources(folder, /\.ts$/, /^(?:import|export)(?! type)[^;]*?from '(\.[^']+)'/gms),
+      // Type-only imports and `import('...')` count too.
+      sources(folder, /\.ts$/, /(?:^(?:import|export)\b[^;]*?\bfrom |\bimport\()'(\.[^']+\.ts)'/gms),
     ),
   )
 ).flat();
 
 const known = new Set(native.map(({ path }) => path));
 
-/** The room that an include leads to: a folder under native, `core.h`, or a system header's name. */
-function roomOf(from: string, name: string): string {
+/** The layer of an include: a folder under native, `core.h`, or a system header's name. */
+function nativeLayer(from: string, name: string): string {
   const candidates = [join(dirname(from), name), join('native', name)].map(normalize);
   const path = candidates.find((candidate) => known.has(candidate));
   if (path === undefined) return name;
-  const [, room = ''] = path.split('/');
-  return room;
+  const [, layer = ''] = path.split('/');
+  return layer;
 }
 
-/** For every room the rooms and outside headers that it may include; the C++ library is free to all but ops. */
+/** The layers and external headers that each layer may include; all but ops may use the C++ library. */
 const allowed: Record<string, RegExp> = {
-  ops: /^(ops|core\.h|cmath)$/,
-  cpu: /^(cpu|ops|core\.h|[a-z_]+|immintrin\.h|arm_neon\.h|pthread\.h|sched\.h)$/,
+  ops: /^(ops|cmath)$/,
+  cpu: /^(cpu|ops|core\.h|[a-z_]+|immintrin\.h|arm_neon\.h|wasm_simd128\.h|pthread\.h|sched\.h)$/,
   cuda: /^(cuda|ops|core\.h|[a-z_]+|(cuda_[a-z_]+|mma)\.h)$/,
   image: /^(image|[a-z_]+)$/,
-  node: /^(node|core\.h|image|napi\.h|dlfcn\.h|features\.h|pthread\.h|windows\.h|[a-z_]+)$/,
+  bind: /^(bind|core\.h|image|[a-z_]+)$/,
+  node: /^(node|bind|core\.h|image|napi\.h|dlfcn\.h|features\.h|pthread\.h|windows\.h|sys\/file\.h|[a-z_]+)$/,
+  wasm: /^(wasm|bind|core\.h|cpu|[a-z_]+)$/,
   torch: /^(torch|core\.h|napi\.h|[a-z_]+|(torch|ATen|c10)\/.+)$/,
   test: /./,
 };
 const forbidden: Record<string, RegExp> = {
+  bind: /^(cpu|cuda|ops|node|torch|wasm)$/,
+  wasm: /^(cuda|ops|node|torch)$/,
   cpu: /^(cuda|node|torch|image)$/,
   cuda: /^(cpu|node|torch|image)$/,
   torch: /^(cpu|cuda|ops|image)$/,
@@ -65,18 +71,18 @@ const forbidden: Record<string, RegExp> = {
   image: /^(cpu|cuda|ops|node|torch)$/,
 };
 
-test('native: every include is one that the room may have', (t) => {
+test('native: a layer includes only the permitted layers', (t) => {
   const broken: string[] = [];
   for (const { path, names } of native) {
-    const [, room = ''] = path.split('/');
+    const [, layer = ''] = path.split('/');
     if (path === 'native/core.h') {
       if (!names.every((name) => /^(atomic|cstddef|cstdint)$/.test(name))) broken.push(path);
       continue;
     }
     for (const name of names) {
-      if (room === 'torch' && name === '../node/bind.h') continue;
-      const to = roomOf(path, name);
-      if (!allowed[room]!.test(to) || forbidden[room]?.test(to)) broken.push(`${path} -> ${name}`);
+      if (layer === 'torch' && name === '../node/bind.h') continue;
+      const to = nativeLayer(path, name);
+      if (!allowed[layer]!.test(to) || forbidden[layer]?.test(to)) broken.push(`${path} -> ${name}`);
     }
   }
   t.true(native.length > 30);
@@ -85,20 +91,126 @@ test('native: every include is one that the room may have', (t) => {
 
 const resolved = (from: string, name: string) => normalize(join(dirname(from), name));
 
-test('lib: the light core does not know the training layer, nor anybody the tests', (t) => {
+/** The layers of lib, and the layers that each may import. */
+const layers: Readonly<Record<string, readonly string[]>> = {
+  core: ['io', 'wasm'],
+  io: ['core'],
+  wasm: ['core'],
+  setup: ['core', 'io'],
+  image: ['core', 'io'],
+  model: ['core', 'io'],
+  onnx: ['core', 'io', 'image', 'model'],
+  embed: ['core', 'io', 'image', 'onnx'],
+  'train/data': ['core', 'io', 'setup', 'image'],
+  'train/lane': ['core', 'io', 'setup', 'model', 'train/data'],
+  'train/distributed': ['core', 'io', 'model', 'train/lane'],
+  'train/options': ['core', 'io', 'image', 'model', 'train/data', 'train/lane'],
+  'train/weights': ['core', 'io', 'setup', 'model', 'train/lane'],
+  'train/measure': ['core', 'io', 'train/data', 'train/distributed', 'train/lane', 'train/options'],
+  'train/run': [
+    'core',
+    'io',
+    'model',
+    'train/data',
+    'train/distributed',
+    'train/lane',
+    'train/options',
+    'train/weights',
+    'train/measure',
+  ],
+  'train/study': ['core', 'io', 'train/options', 'train/measure', 'train/run'],
+  'train/report': ['core', 'io', 'train/options', 'train/measure', 'train/run', 'train/study'],
+  'train/dashboard': ['core', 'train/options', 'train/measure', 'train/run', 'train/report'],
+};
+
+/** Modules that import every layer: the public training modules, the command line and development tasks. */
+const top = /^lib\/(train\/(index|train)\.ts|cli\/|tasks\/)/;
+
+function layerOf(path: string): string {
+  const [, folder = '', second = ''] = /^lib\/(?:([^/]+)\/)?(?:([^/]+)\/)?/.exec(path) ?? [];
+  if (folder === '') return 'core';
+  return folder === 'train' ? join(folder, second) : folder;
+}
+
+test('lib: a layer imports only the permitted layers, type-only imports included', (t) => {
   const broken: string[] = [];
-  for (const { path, names } of scripts) {
+  for (const { path, names } of scripts.filter(({ path }) => path.startsWith('lib/') && !top.test(path))) {
+    const layer = layerOf(path);
     for (const to of names.map((name) => resolved(path, name))) {
-      const above = path.startsWith('lib/') && /^(test|bench)\//.test(to);
-      const light = /^lib\/(io\/)?[^/]+$/.test(path) && to.startsWith('lib/train/');
-      if (above || light) broken.push(`${path} -> ${to}`);
+      const ok = to.startsWith('lib/') && !top.test(to) && [layer, ...layers[layer]!].includes(layerOf(to));
+      if (!ok) broken.push(`${path} -> ${to}`);
     }
   }
-  t.true(scripts.length > 60);
+  t.true(scripts.length > 400);
   t.deepEqual(broken, []);
 });
 
-test('only the two native.ts load a binary', (t) => {
+test('lib: every layer imports only layers below it', (t) => {
+  // io, wasm and the core's modules share one level; their modules have no cycle.
+  const level = (layer: string): string => (layer === 'io' || layer === 'wasm' ? 'core' : layer);
+  const open = new Set<string>();
+  const visit = (layer: string): void => {
+    t.false(open.has(layer), `${[...open, layer].join(' -> ')}`);
+    if (open.has(layer)) return;
+    open.add(layer);
+    const members = Object.keys(layers).filter((each) => level(each) === layer);
+    const below = members.flatMap((each) => layers[each]!).map(level);
+    for (const next of new Set(below.filter((each) => each !== layer))) visit(next);
+    open.delete(layer);
+  };
+  for (const layer of Object.keys(layers)) visit(level(layer));
+});
+
+test('lib/README.md numbers the layers of the training folders as they import each other', async (t) => {
+  const table = await readFile(join(root, 'lib/README.md'), 'utf8');
+  const rows = [...table.matchAll(/^\| `(\w+)\/` \| (\d) \|/gm)];
+  const number = new Map(rows.map(([, folder, layer]) => [`train/${folder}`, Number(layer)]));
+  const folders = Object.keys(layers).filter((layer) => layer.startsWith('train/'));
+  t.deepEqual([...number.keys()].toSorted(), folders.toSorted());
+  for (const folder of folders) {
+    const own = number.get(folder)!;
+    const below = layers[folder]!.filter((layer) => layer.startsWith('train/'));
+    const high = below.filter((layer) => number.get(layer)! >= own && own > 1);
+    t.deepEqual(high, [], folder);
+  }
+});
+
+test('lib, bench: no module imports a test', (t) => {
+  const tests = scripts.flatMap(({ path, names }) =>
+    names.map((name) => `${path} -> ${resolved(path, name)}`),
+  );
+  t.deepEqual(
+    tests.filter((edge) => /-> test\/.*\.test\.ts$|^lib\/.* -> (test|bench)\//.test(edge)),
+    [],
+  );
+});
+
+/** Modules of lib/train without a test of their stem, by the reason. */
+const untested: Readonly<Record<string, readonly string[]>> = {
+  'a process of its own, which renderer.test.ts starts': ['data/emoji/render-child'],
+  'types only': ['data/types', 'lane/addon', 'lane/types', 'measure/types'],
+  'records only, which options.test.ts reads': [
+    'options/computation',
+    'options/images',
+    'options/loss',
+    'options/model',
+    'options/optimizer',
+    'options/output',
+  ],
+  'the style sheet and the script of pages, which report/run/browser.test.ts runs': [
+    'report/script',
+    'report/style',
+  ],
+};
+
+test('lib/train: a module has a test of the same name, or a reason to have none', (t) => {
+  const all = new Set(scripts.map(({ path }) => path));
+  const stems = [...all].flatMap((path) => /^lib\/train\/([^/]+\/.*)\.ts$/.exec(path)?.[1] ?? []);
+  const without = stems.filter((stem) => !all.has(`test/train/${stem}.test.ts`));
+  t.deepEqual(without.toSorted(), Object.values(untested).flat().toSorted());
+});
+
+test('only the two native.ts files load a binary', (t) => {
   const loaders = scripts.filter(
     ({ path, text }) =>
       path.startsWith('lib/') &&
@@ -106,24 +218,104 @@ test('only the two native.ts load a binary', (t) => {
       /process\.dlopen|core\.node'|\.node'\)/.test(text),
   );
   t.deepEqual(
-    loaders.map(({ path }) => path).filter((path) => !/^lib\/(train\/)?native\.ts$/.test(path)),
+    loaders.map(({ path }) => path).filter((path) => !/^lib\/(train\/lane\/)?native\.ts$/.test(path)),
     [],
   );
 });
 
-test('bench: public exports and the oracle only', (t) => {
+test('bench: public exports, the oracle and the meter only', (t) => {
   const broken: string[] = [];
   for (const { path, names } of scripts.filter(({ path }) => path.startsWith('bench/'))) {
     for (const to of names.map((name) => resolved(path, name))) {
-      if (!/^(bench\/.+|test\/oracle\.ts|lib\/(io\/|train\/)?index\.ts)$/.test(to))
+      if (!/^(bench\/.+|test\/oracle\.ts|lib\/(io\/|train\/)?index\.ts|lib\/cli\/meter\.ts)$/.test(to))
         broken.push(`${path} -> ${to}`);
     }
   }
   t.deepEqual(broken, []);
 });
 
-test('no cycles', (t) => {
+// Spaces that are evaluated have names like those of metrics, and are not the same.
+const names = [...new Set([...metrics, ...geometries])].join('|');
+const kernels = (path: string) => /^native\/(core\.h|(bind|cpu|cuda|node|torch|wasm)\/)/.test(path);
+const library = (path: string) => path.startsWith('lib/');
+const comparisons: readonly [pattern: RegExp, among: (path: string) => boolean][] = [
+  [/\b(Metric|Geometry)::(?!k[A-Z])[a-z]/, kernels],
+  [new RegExp(`"(${names})"`), kernels],
+  [
+    new RegExp(`(?<!\\b(space|output) )(===|!==) '(${names})'|case '(${names})'|'(${names})' (===|!==)`),
+    library,
+  ],
+  [new RegExp(`\\['(${names})'[^\\]]*\\]\\.(includes|indexOf)\\(`), library],
+  [/\b(metric|geometry)\s*(<|>|===|!==)=?\s*\d/, library],
+];
+
+test('no metric or geometry is compared by name outside its card', (t) => {
+  const found = comparisons.flatMap(([pattern, among]) =>
+    [...native, ...scripts]
+      .filter(({ path, text }) => among(path) && pattern.test(text))
+      .map(({ path, text }) => `${path}: ${pattern.exec(text)?.[0]}`),
+  );
+  t.deepEqual(found, []);
+});
+
+/** Files whose code, without comments, matches the pattern. */
+function filesWith(pattern: RegExp, among: RegExp): string[] {
+  return [...native, ...scripts]
+    .filter(
+      ({ path, text }) => among.test(path) && pattern.test(text.replace(/\/\/.*|\/\*[\s\S]*?\*\//g, '')),
+    )
+    .map(({ path }) => path)
+    .sort();
+}
+
+test("one source for the head's formula: its row cards, and the list of them", (t) => {
+  const kernels = /^native\/(?!test\/|image\/|torch\/build\/)/;
+  t.deepEqual(filesWith(/\bk(Margin|LeastNorm|TopTanh|TopArtanh|LeastLog) =/, kernels), [
+    'native/ops/hypmix.h',
+  ]);
+  t.deepEqual(filesWith(/(::|\.)tanh\b/, kernels), ['native/ops/hypmix.h', 'native/ops/smooth.h']);
+  for (const card of ['Clip', 'Expmap0', 'Project']) {
+    const uses = filesWith(new RegExp(`\\b${card}\\b`), kernels).filter(
+      (path) => !path.startsWith('native/ops/row/'),
+    );
+    t.deepEqual(uses, ['native/ops/head.h', 'native/ops/rows.h'], card);
+  }
+  // The training layer maps rows and knows no formula, no clamp and no card.
+  t.deepEqual(
+    filesWith(/\b(tanh|clip\w*|expmap0|project)\(|\bwhere\(/, /^native\/torch\/(head|row_map)\./),
+    [],
+  );
+  // Closed forms for reports, and the exported graph, which cannot call the core; tests compare them with the oracle.
+  t.deepEqual(filesWith(/\bMath\.tanh\(|'Tanh'/, /^lib\//), [
+    'lib/loss.ts',
+    'lib/onnx/backbone.ts', // GELU
+    'lib/onnx/network.ts',
+    'lib/train/measure/projection.ts',
+    'lib/train/report/charts/disk.ts',
+  ]);
+  t.deepEqual(filesWith(/\bballMargin = \d/, /^lib\//), ['lib/loss.ts']);
+});
+
+test('all backends have the same families under the same names', async (t) => {
+  const [cpu, cuda] = await Promise.all(
+    ['cpu', 'cuda'].map(async (backend) => {
+      const entries = await readdir(join(root, 'native', backend), { withFileTypes: true });
+      return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+    }),
+  );
+  t.deepEqual(cpu!.sort(), ['contrast', 'delta', 'frame', 'pairwise', 'row', 'select']);
+  t.deepEqual(cuda!.sort(), cpu);
+});
+
+test('no import cycle, type-only imports included', (t) => {
   const graph = new Map(scripts.map(({ path, names }) => [path, names.map((name) => resolved(path, name))]));
+  const missing = [...graph].flatMap(([path, to]) =>
+    to.filter((each) => !graph.has(each)).map((each) => `${path} -> ${each}`),
+  );
+  t.deepEqual(
+    missing.filter((edge) => edge.startsWith('lib/')),
+    [],
+  );
   for (const { path, names } of native) {
     const to = names.map((name) =>
       [join(dirname(path), name), join('native', name)].map(normalize).find((c) => known.has(c)),
@@ -149,9 +341,9 @@ test('no cycles', (t) => {
   t.deepEqual(cycles, []);
 });
 
-test('an ISA level shares no code: its object has no weak symbol, and one name of its own', async (t) => {
+test('an ISA level shares no code: its object has no weak symbol and exports one name', async (t) => {
   const files = await readdir(join(root, 'build'), { recursive: true }).catch(() => []);
-  // AddressSanitizer's build has names of its own.
+  // AddressSanitizer adds its own symbols.
   const objects = files.filter(
     (file) => /horoball_\w+\.dir.*isa\.cc\.o$/.test(file) && !file.startsWith('memory'),
   );

@@ -1,10 +1,12 @@
-// Calls and points of a row-wise operation, from its card alone: what the suites that go through all cards share.
+// Calls and points of a row-wise operation, derived from its card alone and shared by the suites that test
+// all cards.
+import type { Accuracy } from '../lib/cards.ts';
 import { type Device, type Matrix, matrix, poincareToLorentz } from '../lib/index.ts';
 import * as named from '../lib/ops.ts';
 import { type RowCard, rowCards } from '../lib/row-card.ts';
 import { cloud, type RealsType } from './support.ts';
 
-/** Any operation, called without its types. */
+/** Any operation, without its types. */
 export interface AnyOperation {
   (...args: readonly unknown[]): Promise<Matrix>;
   sync(...args: readonly unknown[]): Matrix;
@@ -16,11 +18,14 @@ export interface AnyOperation {
 
 export const cards: readonly RowCard[] = rowCards();
 
+/** What a card allows. */
+export const accuracyOf = (name: string): Accuracy => cards.find((card) => card.name === name)!.tolerance;
+
 export function operationOf(card: RowCard): AnyOperation {
   return (named as unknown as Record<string, AnyOperation>)[card.name]!;
 }
 
-/** A value of the card's own number that does something, or undefined. */
+/** A value of the card's parameter that has an effect; undefined if the card has no parameter. */
 export function ownOf(card: RowCard): number | undefined {
   return card.parameter === null ? undefined : card.name === 'clip' ? 1.1 : (card.parameter.start ?? 0.7);
 }
@@ -34,7 +39,7 @@ export interface RowOptions {
   readonly gradC?: Float64Array;
 }
 
-/** A call's arguments in their order. */
+/** The arguments of a call, in order. */
 export function argumentsOf(
   card: RowCard,
   inputs: readonly unknown[],
@@ -50,7 +55,7 @@ export function forward(card: RowCard, inputs: readonly unknown[], options: RowO
   return operationOf(card).sync(...argumentsOf(card, inputs, options));
 }
 
-/** The gradients of the inputs, then those of the leading number if there is one and of c. */
+/** The gradients of the inputs, followed by those of the leading number, if there is one, and of c. */
 export function gradients(
   card: RowCard,
   inputs: readonly unknown[],
@@ -63,7 +68,10 @@ export function gradients(
   return { inputs: all as Matrix[], own, c: gradC[0]! };
 }
 
-/** Inputs of a card: n rows of d coordinates, in their domains, out to `reach` of the ball's radius. */
+/**
+ * Inputs of a card: n rows of d coordinates in their domains, up to the fraction `reach` of the ball's
+ * radius.
+ */
 export function pointsOf(
   card: RowCard,
   type: RealsType,
@@ -84,17 +92,17 @@ export function pointsOf(
 }
 
 /** The inputs with a NaN as the last coordinate of row 1 of one of them. */
-export function spoilt(inputs: readonly Matrix[], place: number): Matrix[] {
+export function withNaN(inputs: readonly Matrix[], place: number): Matrix[] {
   return inputs.map((each, i) => (i === place ? moved(each, 2 * each.cols - 1, Number.NaN) : each));
 }
 
-/** Whether an element of the result is to be NaN where input `place` is spoilt. */
-export function isSpoilt({ family }: RowCard, place: number, at: number, cols: number): boolean {
+/** Whether an element of the result must be NaN if input `place` contains one. */
+export function isAffected({ family }: RowCard, place: number, at: number, cols: number): boolean {
   if (family === 'midpoint' || (family === 'matvec' && place === 0)) return true;
   return (family === 'planes' && place > 0 ? at % cols : Math.floor(at / cols)) === 1;
 }
 
-/** The derivative of f at 0, by five points. */
+/** The derivative of f at 0, from five points. */
 export function slope(f: (h: number) => number, h = 1e-4): number {
   return (8 * (f(h) - f(-h)) - (f(2 * h) - f(-2 * h))) / (12 * h);
 }

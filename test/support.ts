@@ -1,6 +1,7 @@
-// What the core's tests share: reference files, awkward points, errors and comparisons.
+// Shared by the core's tests: reference files, awkward points, errors and comparisons.
 import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
+import type { Tolerance } from '../lib/cards.ts';
 import { type Matrix, matrix, type Reals } from '../lib/index.ts';
 import { readSafetensors, type Safetensors } from '../lib/io/index.ts';
 
@@ -43,7 +44,7 @@ export class Reference {
   }
 }
 
-/** Float64Array or Float32Array. */
+/** The constructor of Float64Array or Float32Array. */
 export interface RealsType {
   readonly name: string;
   new (length: number): Reals;
@@ -53,19 +54,52 @@ export interface RealsType {
 /** The element types under test. */
 export const types: readonly RealsType[] = [Float64Array, Float32Array];
 
-/** The larger tolerance for float32. */
+/**
+ * What a card allows in this type. `own`: the error of the float64 reference that the result is compared with, an entry of
+ * {@link errorOf}; float32 does not see it.
+ */
+export const allowed = (type: RealsType, { float32, float64 }: Tolerance, own = 0): number =>
+  type === Float64Array ? float64 + own : float32;
+
+/** Errors that are not those of a card: of references, and of the same computation in another order. */
+export const errorOf = {
+  /** Central differences of a formula, and the more accurate ones of a function that is nearly linear. */
+  differences: 9e-8,
+  fivePoints: 4e-8,
+  nearlyLinear: 8e-9,
+  /** geoopt and the published code. */
+  geoopt: 2e-12,
+  published: 9e-12,
+  /** Published formulas without guards against cancellation, near the rim and near the origin. */
+  unguarded: 9e-10,
+  /** Closed forms in float64, and sums of many terms. */
+  closedForms: 3e-13,
+  sums: 5e-13,
+  /** Midpoints of points that are 1e-3 and 1e-13 from the rim: rounding moves the points themselves. */
+  midpointNearRim: 9e-14,
+  midpointAtRim: 9e-8,
+  /** A limit in which c goes to 0, at c = 1e-9, and per c. */
+  smallCurvature: 9e-9,
+  perCurvature: 89,
+  /** The same terms, divided or added differently. */
+  rounding: { float32: 2e-7, float64: 1e-15 },
+  /** Gromov's delta on a device, compared with the CPU. */
+  deltaOnDevice: { float32: 1e-4, float64: 1e-10 },
+} as const;
+
+/** The larger tolerance for float32; for results without a card. */
 export function within(type: RealsType, float64: number, float32: number): number {
   return type === Float64Array ? float64 : float32;
 }
 
-/** Sum of the products. */
+/** The sum of the products of corresponding elements. */
 export function inner(a: ArrayLike<number>, b: ArrayLike<number>): number {
   let sum = 0;
   for (let i = 0; i < a.length; ++i) sum += a[i]! * b[i]!;
   return sum;
 }
 
-/** Norm of the difference over the norm of the reference. */
+/** The norm of the difference divided by the norm of the reference. */
 export function relativeError(got: ArrayLike<number>, want: ArrayLike<number>): number {
   let difference = 0;
   let size = 0;
@@ -88,7 +122,7 @@ export function close(
   t.true(error <= tolerance, `${what}: relative error ${error} is above ${tolerance}`);
 }
 
-/** Fails unless every element is within `tolerance` of its own truth. */
+/** Fails unless every element is within `tolerance` of its expected value. */
 export function eachClose(
   t: ExecutionContext,
   got: ArrayLike<number>,
@@ -97,12 +131,18 @@ export function eachClose(
   what: string,
 ): void {
   t.is(got.length, want.length, what);
-  let worst = 0;
+  let [worst, at] = [0, 0];
+  let firstBad = -1;
   for (let i = 0; i < want.length; ++i) {
     const error = got[i] === want[i] ? 0 : Math.abs(got[i]! - want[i]!) / Math.abs(want[i]!);
-    worst = Math.max(worst, error); // NaN stays
+    if (firstBad < 0 && !(error <= tolerance)) firstBad = i;
+    if (!(error <= worst)) [worst, at] = [error, i]; // NaN stays
   }
-  t.true(worst <= tolerance, `${what}: worst relative error ${worst} is above ${tolerance}`);
+  const shown = (i: number): string => `index ${i} (got ${got[i]}, expected ${want[i]})`;
+  t.true(
+    firstBad < 0,
+    `${what}: relative error ${worst} above ${tolerance}, first bad ${shown(firstBad)}, worst ${shown(at)}`,
+  );
 }
 
 /** Seeded numbers in [-1, 1): a multiplicative congruential generator is enough for test points. */

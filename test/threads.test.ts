@@ -1,4 +1,4 @@
-// The result does not depend on the number of threads: bit for bit.
+// Results do not depend on the number of threads, bit for bit.
 import test from 'ava';
 import {
   gromovDelta,
@@ -13,7 +13,7 @@ import { cloud, types } from './support.ts';
 const counts = [2, 3, 7];
 
 for (const type of types) {
-  // More rows than any block has, and not a multiple of one.
+  // More rows than a block has, and not a multiple of a block.
   const x = cloud(type, 701, 37, 0.95, 1);
   const y = cloud(type, 503, 37, 0.95, 2);
   const cotangent = cloud(type, 701, 503, 1, 3);

@@ -1,5 +1,3 @@
-// Rows of numbers, for the formulas of the tests.
-
 /** Rows of numbers. */
 export type Table = readonly (readonly number[])[];
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import type { Player } from '../measure.ts';
+import type { TimedSide } from '../measure.ts';
 import { honestMalloc } from '../memory.ts';
 
 const folder = fileURLToPath(new URL('../../../bench/peers/', import.meta.url));
@@ -27,7 +27,7 @@ export interface PeerOptions {
   readonly python?: string | undefined;
   /** Default `wall`. */
   readonly clock?: string | undefined;
-  /** Returns freed memory at once, so that peaks are true; slows calls down. */
+  /** Returns freed memory to the system immediately, so that peaks are accurate; makes calls slower. */
   readonly trim?: boolean | undefined;
 }
 
@@ -43,7 +43,7 @@ interface Answer {
 }
 
 /** A peer that answered once and can be timed. */
-export interface PreparedPeer extends Player {
+export interface PreparedPeer extends TimedSide {
   readonly probe: readonly number[];
   readonly note: string;
   /** Bytes above what the process held. */
@@ -86,7 +86,7 @@ export class PeerWorker {
     return worker;
   }
 
-  /** Hands an array over; peers name it in their inputs. */
+  /** Sends an array, which peers then refer to by name in their inputs. */
   async load(name: string, { data, shape }: PeerInput): Promise<void> {
     const path = join(this.#files, `${name}.bin`);
     await writeFile(path, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));

@@ -1,4 +1,4 @@
-"""Gromov's delta as published: n x n x n numbers at once."""
+"""Gromov's delta as published, with n x n x n numbers in memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from registry import Inputs, Params, Peer, peer
 
 @peer("published delta")
 def published(inputs: Inputs, params: Params) -> Peer:
-    """max over i, j of (max_k min(G_ik, G_kj)) - G_ij, G the Gromov products at row 0."""
+    """max over i, j of (max_k min(G_ik, G_kj)) - G_ij, where G has the Gromov products with respect to row 0."""
     distances = torch.from_numpy(inputs["distances"])
 
     def run() -> float:

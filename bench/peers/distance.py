@@ -1,4 +1,5 @@
-"""Distance matrices: the published form, the obvious good form, Euclid's, and the machine's matrix product."""
+"""Distance matrices: the published form, a straightforward efficient form, the Euclidean distance, and a plain matrix
+product."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ def _tensors(inputs: Inputs) -> tuple[Tensor, Tensor]:
 
 
 def _corner(matrix: Tensor | np.ndarray) -> list[float]:
-    """The first row's first entries and the last row's last."""
+    """The first entries of the first row and the last entries of the last row."""
     return [float(v) for v in matrix[0][:4]] + [float(v) for v in matrix[-1][-4:]]
 
 
@@ -45,7 +46,7 @@ def gram(inputs: Inputs, params: Params) -> Peer:
 
 
 def _with_gradients(distance: Callable[[Tensor, Tensor], Tensor], inputs: Inputs) -> Peer:
-    """The distances and, for a cotangent of ones, the gradients of both sides; answers with the gradients' norms."""
+    """The distances and, for a cotangent of ones, the gradients of both sides; returns the norms of the gradients."""
     x, y = (tensor.clone().requires_grad_() for tensor in _tensors(inputs))
 
     def run() -> tuple[Tensor, Tensor]:

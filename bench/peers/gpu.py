@@ -1,8 +1,6 @@
-"""The peers of `npm run bench:gpu`: the published loss, torch.compile's best formulation, plain matrix products, and a
-training step of timm.
-
-One JSON object a line, as native/test/gpu_bench.cu prints them. `gpu.py --device cpu --most 64` tries the script on
-the CPU, at shapes of at most 64 rows or pictures.
+"""The peers of `npm run bench:gpu`: the published loss, the best formulation for torch.compile, plain matrix
+products, and a training step of timm. Prints one JSON object per line, like native/test/gpu_bench.cu. `gpu.py
+--device cpu --most 64` runs the script on the CPU, with shapes of at most 64 rows or images.
 """
 
 from __future__ import annotations
@@ -23,7 +21,7 @@ SETTINGS = {"tauE": 0.05, "tauH": 0.2, "lambda": 3.0, "c": 0.1}
 BATCHES = [(2, 450, 128), (9, 100, 128), (2, 2048, 128)]
 NANO = {"imgSize": 48, "patchSize": 8, "embedDim": 128, "depth": 4, "numHeads": 4}
 SMALL = {"imgSize": 224, "patchSize": 16, "embedDim": 384, "depth": 12, "numHeads": 6}
-# As bench/gpu-train.ts has them: name, network, precision, pictures a step.
+# The same as in bench/gpu-train.ts: name, network, precision, images per step.
 STEPS = [
     ("vit_small_patch16_224", SMALL, "bfloat16", 900),
     ("vit_small_patch16_224", SMALL, "float32", 900),
@@ -37,7 +35,7 @@ def wait(device: str) -> None:
 
 
 def milliseconds(run: Callable[[], object], device: str) -> float:
-    """The median over batches of the time of a call."""
+    """The time of a call: the median over batches of calls."""
 
     def batch(calls: int) -> float:
         begin = time.perf_counter()
@@ -56,7 +54,7 @@ def say(side: str, op: str, shape: str, ms: float, flops: float) -> None:
 
 
 def attempt(side: str, op: str, shape: str, flops: float, device: str, build: Callable[[], Callable[[], object]]) -> None:
-    """A peer that cannot run here is told, and the others go on."""
+    """Reports a peer that cannot run here; the others still run."""
     try:
         say(side, op, shape, milliseconds(build(), device), flops)
     except Exception as error:  # noqa: BLE001
@@ -101,14 +99,15 @@ def products(n: int, dim: int, device: str) -> None:
     )
 
 
-def step_flops(vit: dict[str, int], pictures: int) -> float:
-    """Forward and twice that backward, of the products in the blocks: 12 width^2 a token, and attention."""
+def step_flops(vit: dict[str, int], images: int) -> float:
+    """Operations of the matrix products in the blocks, forward and twice that backward: 12 width^2 per token, and
+    attention."""
     tokens, width = (vit["imgSize"] // vit["patchSize"]) ** 2 + 1, vit["embedDim"]
-    return 3 * 2.0 * pictures * vit["depth"] * tokens * width * (12 * width + 2 * tokens)
+    return 3 * 2.0 * images * vit["depth"] * tokens * width * (12 * width + 2 * tokens)
 
 
 def training(name: str, vit: dict[str, int], precision: str, batch: int, device: str) -> None:
-    from vision import Trainer  # with it come timm and torchvision, which the kernels' peers do without
+    from vision import Trainer  # imports timm and torchvision, which the peers of the kernels do not need
 
     params = {**SETTINGS, **vit, "dim": 128, "views": 2, "precision": precision}
     size = vit["imgSize"]
@@ -135,7 +134,7 @@ def training(name: str, vit: dict[str, int], precision: str, batch: int, device:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--most", type=int, default=1_000_000, help="rows or pictures at most")
+    parser.add_argument("--most", type=int, default=1_000_000, help="rows or images at most")
     parser.add_argument("what", choices=["kernels", "training"])
     return parser.parse_args()
 
@@ -145,7 +144,7 @@ def main() -> None:
     device, small = asked.device, asked.most <= 64
     if device != "cpu" and not torch.cuda.is_available():
         sys.exit("torch sees no CUDA device here")
-    torch.backends.cuda.matmul.allow_tf32 = False  # float32-accurate, as horoball's
+    torch.backends.cuda.matmul.allow_tf32 = False  # accurate to float32, like horoball
     torch.set_default_device(device)
     torch.manual_seed(1)
     name = "cpu" if device == "cpu" else torch.cuda.get_device_name()

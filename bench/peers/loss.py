@@ -1,4 +1,4 @@
-"""The hybrid contrastive loss with gradients: published, and the best formulations that torch allows."""
+"""The hybrid contrastive loss with gradients: as published, and the best formulations in torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def pair_loss(e: tuple[Tensor, Tensor], h: tuple[Tensor, Tensor], distance: Distance, p: Params) -> Tensor:
-    """One ordered pair of views: row i is [cross-view | same view, itself masked by -1e9], its target i."""
+    """One ordered pair of views: row i is [cross-view | same view, with itself masked by -1e9], and its target is i."""
 
     def logits(a: int, b: int) -> Tensor:
         return e[a] @ e[b].T / p["tauE"] - p["lambda"] * distance(h[a], h[b], p["c"]) / p["tauH"]
@@ -29,7 +29,7 @@ def pair_loss(e: tuple[Tensor, Tensor], h: tuple[Tensor, Tensor], distance: Dist
 
 
 def pairwise_views(distance: Distance, p: Params) -> Loss:
-    """The published loop: every ordered pair of views anew."""
+    """The published loop, which computes every ordered pair of views separately."""
     views = p["views"]
 
     def loss(e: Tensor, h: Tensor) -> Tensor:
@@ -42,9 +42,9 @@ def pairwise_views(distance: Distance, p: Params) -> Loss:
 
 
 def one_matrix(p: Params, arsinh: Elementwise = torch.asinh) -> Loss:
-    """All views from one N x N matrix, view by view so that every reduction runs along memory.
+    """All views from one N x N matrix, ordered view by view, so that every reduction reads contiguous memory.
 
-    The form that torch.compile does best of those tried: the mask as a comparison of indices instead of a
+    The fastest form with torch.compile among those tried: the mask as a comparison of indices instead of a
     masked fill, single scores by gather instead of by diagonal; three times faster than with the others.
     """
     views = p["views"]
@@ -66,7 +66,7 @@ def one_matrix(p: Params, arsinh: Elementwise = torch.asinh) -> Loss:
 
 
 def arsinh_by_logarithm(x: Tensor) -> Tensor:
-    """What the compiler turns into vector instructions, as it does not asinh; fine for x >= 0 away from 0."""
+    """A form of asinh that the compiler vectorizes; accurate for x >= 0 away from 0."""
     return torch.log(x + torch.sqrt(1 + x * x))
 
 
@@ -106,8 +106,8 @@ def compiled_blocks(inputs: Inputs, params: Params) -> Peer:
 
 @peer("pytorch-metric-learning SupConLoss")
 def sup_con(inputs: Inputs, params: Params) -> Peer:
-    """Euclidean only. With two views it is the same loss, as a mean over anchors: twice it is our sum. It normalises
-    its input itself, so that its gradient has no radial part."""
+    """Euclidean only. With two views, this is half of our loss, because it is a mean over anchors. It normalizes its
+    input, so its gradient has no radial part."""
     from pytorch_metric_learning.losses import SupConLoss
 
     e = torch.from_numpy(inputs["e"]).requires_grad_()

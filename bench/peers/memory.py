@@ -1,4 +1,4 @@
-"""Peak memory of one call: the kernel's high-water mark of resident pages, reset just before."""
+"""Peak memory of one call: the kernel's high-water mark of resident pages, which is reset just before the call."""
 
 from __future__ import annotations
 

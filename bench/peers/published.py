@@ -1,4 +1,5 @@
-"""The published distance: from a checkout when one is given, else its formula re-written from the paper's guards."""
+"""The published distance: from a checkout if one is given, otherwise the formula, rewritten with the guards of the
+paper."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ REWRITTEN = "published formula (re-written)"
 
 
 class _ClampedArtanh(torch.autograd.Function):
-    """artanh with its argument held within 1 - 1e-5; the gradient passes straight through the clamp."""
+    """artanh with its argument clamped to 1 - 1e-5; the gradient passes straight through the clamp."""
 
     @staticmethod
     def forward(ctx, value: Tensor) -> Tensor:
@@ -39,7 +40,7 @@ def rewritten_distance(x: Tensor, y: Tensor, c: float) -> Tensor:
 
 
 def published_distance() -> tuple[Distance, str]:
-    """The distance, and where it came from."""
+    """The distance, and its source."""
     try:
         from hyptorch.pmath import dist_matrix
     except ImportError:

@@ -1,4 +1,4 @@
-"""What a peer is, and the list of them that the worker offers by name."""
+"""The definition of a peer, and the list of peers that the worker offers by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Retrieval measures of a whole set: pytorch-metric-learning's calculator over faiss."""
+"""Retrieval metrics of a whole set: the calculator of pytorch-metric-learning with faiss."""
 
 from __future__ import annotations
 

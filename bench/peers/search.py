@@ -1,4 +1,4 @@
-"""Exact nearest neighbours: faiss' flat indexes over the same gallery and queries."""
+"""Exact nearest neighbors: the flat indexes of faiss on the same gallery and queries."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes bench/peers/.venv with the Python peers and bench/peers/node_modules with the JavaScript ones, all pinned. What
-# follows goes to pip: a CPU-only torch, for example, comes from `npm run bench:peers -- --extra-index-url URL`, a folder
+# Makes bench/peers/.venv with the Python peers and bench/peers/node_modules with the JavaScript ones, all pinned. Arguments
+# are passed to pip: a CPU-only torch, for example, comes from `npm run bench:peers -- --extra-index-url URL`, a folder
 # of wheels from `--find-links DIR`.
 set -euo pipefail
 cd "$(dirname "$0")"

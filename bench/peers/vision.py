@@ -1,4 +1,4 @@
-"""Training as people do it in Python: torchvision loading, a timm backbone, the loss in eager torch, AdamW."""
+"""Training as is usual in Python: torchvision loading, a timm backbone, the loss in eager torch, AdamW."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from registry import Inputs, Params, Peer, peer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-# A torchvision built for CUDA does not load its detection operators beside a CPU torch, and then refuses to be
-# imported for want of two declarations. Nothing here uses them.
+# A torchvision built for CUDA cannot load its operators with a CPU build of torch, and then fails to import because
+# two declarations are missing. Nothing here uses them.
 OPERATORS = torch.library.Library("torchvision", "FRAGMENT")
 try:
     import torchvision  # noqa: F401
@@ -52,24 +52,24 @@ class Embedder(nn.Module):
 
 
 class Trainer:
-    """On the device that is torch's default."""
+    """On the default device of torch."""
 
     def __init__(self, p: Params, compiled: bool = False) -> None:
         torch.manual_seed(0)
         self.model = Embedder(p).train()
         self.loss = one_matrix(p)
         fused = next(self.model.parameters()).is_cuda
-        self.optimiser = torch.optim.AdamW(self.model.parameters(), lr=3e-5, fused=fused)
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=3e-5, fused=fused)
         if compiled:
             self.model = torch.compile(self.model, dynamic=False)
             self.loss = torch.compile(self.loss, dynamic=False)
 
     def step(self, images: Tensor) -> float:
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         value = self.loss(*self.model(images))
         value.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 3)
-        self.optimiser.step()
+        self.optimizer.step()
         return float(value.detach())
 
 
@@ -91,7 +91,7 @@ def _folder(p: Params) -> datasets.ImageFolder:
 
 
 def _batches(p: Params) -> Iterator[Tensor]:
-    """Batches without end, decoded ahead by as many processes as there are threads."""
+    """Endless batches, decoded in advance by as many processes as there are threads."""
     workers = int(os.environ["OMP_NUM_THREADS"])
     loader = DataLoader(
         _folder(p),

@@ -1,7 +1,8 @@
-"""The other side of the benches: a long-lived process that speaks JSON lines, one request and one answer each.
+"""The Python side of the benchmarks: a long-lived process that reads one request and writes one answer per line, as
+JSON.
 
-Inputs come as files (raw, little-endian) so that both sides compute on the same numbers; a call is timed here,
-around the peer alone, so that the pipe does not count.
+Inputs come as files (raw, little-endian) so that both sides compute on the same numbers. A call is timed in this
+process, without the pipe.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ parser.add_argument("--geoopt", help="a checkout of geoopt")
 parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
 ARGS = parser.parse_args()
 
-# Before numpy, torch and faiss start their pools.
+# Set before numpy, torch and faiss start their thread pools.
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[variable] = str(ARGS.threads)
-# Answers go to the true stdout; whatever a library prints goes to stderr.
+# Answers go to the real stdout; anything that a library prints goes to stderr.
 ANSWERS = os.fdopen(os.dup(1), "w", buffering=1)
 os.dup2(2, 1)
 
@@ -48,7 +49,7 @@ PREPARED: dict[str, Peer] = {}
 
 
 def hello(_: dict[str, Any]) -> dict[str, Any]:
-    """Loads every room; one whose package is missing is reported, and the others go on."""
+    """Loads every module of peers; a missing package is reported, and the other modules are still loaded."""
     for module in MODULES:
         try:
             importlib.import_module(module)
@@ -81,7 +82,7 @@ def prepare(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def sample(request: dict[str, Any]) -> dict[str, Any]:
-    """Times of single calls in ms, until `budget` ms are spent and `least` calls are made."""
+    """Times of single calls in ms, until `budget` ms have passed and `least` calls have been made."""
     run: Callable[[], Any] = PREPARED[request["handle"]].run
     times: list[float] = []
     end = now() + request["budget"] / 1e3
@@ -109,7 +110,7 @@ def answer(line: str) -> dict[str, Any]:
     request = json.loads(line)
     try:
         return {"id": request["id"], **COMMANDS[request["command"]](request)}
-    except Exception as error:  # whatever a peer throws becomes the reason in the table
+    except Exception as error:  # any error of a peer becomes the reason in the table
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         return {"id": request["id"], "error": first if isinstance(error, NotHere) else f"{type(error).__name__}: {first}"}
 

@@ -9,7 +9,7 @@ import { pairwiseSuite } from './pairwise.ts';
 import { rowwiseSuite } from './rowwise.ts';
 import { searchSuite } from './search.ts';
 
-/** A suite that has not made its inputs yet. */
+/** A suite whose inputs are not generated yet. */
 export interface Planned {
   readonly name: string;
   build(): Suite;

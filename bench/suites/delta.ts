@@ -5,7 +5,7 @@ import type { Labels } from '../rows.ts';
 import { difference, type Suite } from '../suite.ts';
 import { input } from './product.ts';
 
-/** Gromov's delta of n features of a ViT-S. */
+/** The Gromov delta of n ViT-S features. */
 export function deltaSuite(n: number, threads: number): Suite {
   const features = unitRows(n, 384, 5, 41, 'float32');
   const distances = pairwiseDistance.sync(features, undefined, { metric: 'euclidean' });
@@ -32,7 +32,7 @@ export function deltaSuite(n: number, threads: number): Suite {
       {
         name: 'delta',
         labels,
-        // One minimum and one maximum for each point and each pair of the two others, either way round.
+        // One minimum and one maximum per point and ordered pair of other points.
         flops: n * n * (n + 1),
         run,
         probe: () => [run().delta],

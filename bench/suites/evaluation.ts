@@ -13,10 +13,10 @@ import type { EvaluationShape } from '../shapes.ts';
 import { difference, type OwnSide, type Suite } from '../suite.ts';
 import { asType, input } from './product.ts';
 
-/** Classes whose measures the check does over again by sorting. */
-const asked = 200;
+/** Number of classes whose metrics the check recomputes by sorting. */
+const checkedRows = 200;
 
-/** Embeddings and classes of a whole test set. */
+/** Embeddings and classes of a full test set. */
 export function testSet({ rows, dim, perClass }: EvaluationShape): {
   x: Matrix<Float32Array>;
   classes: Int32Array;
@@ -25,7 +25,7 @@ export function testSet({ rows, dim, perClass }: EvaluationShape): {
   return { x, classes: Int32Array.from({ length: rows }, (_, i) => Math.floor(i / perClass)) };
 }
 
-/** Recall@1, R-Precision and MAP@R of a whole test set. */
+/** Recall@1, R-Precision and MAP@R of a full test set. */
 export function evaluationSuite(shape: EvaluationShape, threads: number): Suite {
   const { rows, dim } = shape;
   const { x, classes } = testSet(shape);
@@ -58,7 +58,7 @@ export function evaluationSuite(shape: EvaluationShape, threads: number): Suite 
   return {
     name: `evaluation ${shape.name}`,
     arrays: { x: input(x), labels: { data: classes, shape: [rows] } },
-    // Unit rows are inside the ball of c = 0.1, and rank alike under all three.
+    // Unit rows are inside the ball of c = 0.1 and have the same ranking under all three metrics.
     own: (['euclidean', 'cosine', 'poincare'] as const).map(side),
     peers: [
       {
@@ -72,9 +72,12 @@ export function evaluationSuite(shape: EvaluationShape, threads: number): Suite 
       },
     ],
     check: () => {
-      // In float64, where no two of these distances are equal to rounding.
-      const part = asType(matrix(x.data.subarray(0, asked * dim), asked, dim), 'float64');
-      const found = retrievalMetrics.sync(part, classes.subarray(0, asked), { ks: [1], metric: 'cosine' });
+      // In float64, no two of these distances are equal up to rounding.
+      const part = asType(matrix(x.data.subarray(0, checkedRows * dim), checkedRows, dim), 'float64');
+      const found = retrievalMetrics.sync(part, classes.subarray(0, checkedRows), {
+        ks: [1],
+        metric: 'cosine',
+      });
       const error = difference(figures(found), bySorting(part.data, classes, dim));
       if (!(error <= 1e-12)) throw new Error(`retrievalMetrics is ${error.toExponential(1)} from the oracle`);
     },
@@ -85,7 +88,7 @@ function figures({ recall, rPrecision, mapAtR }: RetrievalMetrics): number[] {
   return [recall[1]!, rPrecision, mapAtR];
 }
 
-/** The three measures of a few rows, by sorting all of each row's distances. */
+/** The three metrics of a few rows, by sorting all distances of each row. */
 function bySorting(data: Reals, classes: Int32Array, dim: number): number[] {
   const rows = table(data, dim);
   const sums = [0, 0, 0];

@@ -12,20 +12,20 @@ import { lossSettings } from '../shapes.ts';
 import { difference, type OwnSide } from '../suite.ts';
 import { asType } from './product.ts';
 
-/** A side with the options of its call. */
+/** A side with its call options. */
 export interface CheckedLoss extends OwnSide {
   readonly options: LossOptions;
 }
 
-/** Classes that the oracle is asked about: it goes through every pair of views as published. */
-const asked = 8;
+/** Number of classes for the oracle, which loops over all pairs of views like the published code. */
+const checkedClasses = 8;
 const step = 1e-5;
-/** The published code's own guards have no second formula here: its answer is compared with the published loss. */
+/** The oracle does not implement the published guards; that side is compared with the published loss instead. */
 const hasOracle = ({ options }: CheckedLoss) => options.compat === undefined && options.grad !== false;
 
 /**
  * Every side in float64 against the oracle on the first classes (the value, and a directional derivative by central
- * differences), and at its full size in its own type against float64: value, every gradient, the parameters'.
+ * differences), and at full size in its own type against float64: value, every gradient, and parameter gradients.
  */
 export function checkLosses(sides: readonly CheckedLoss[], views: number): void {
   for (const side of sides) {
@@ -36,10 +36,10 @@ export function checkLosses(sides: readonly CheckedLoss[], views: number): void 
 
 function checkOracle({ name, options }: CheckedLoss, views: number): void {
   const first = ({ data, cols }: Matrix) =>
-    matrix(data.subarray(0, asked * views * cols), asked * views, cols);
+    matrix(data.subarray(0, checkedClasses * views * cols), checkedClasses * views, cols);
   const { out: _, ...rest } = options;
   const small = wide({ ...rest, ...inputs(options, first) });
-  if (options.tied) normalise(small.euclidean!);
+  if (options.tied) normalize(small.euclidean!);
   const found = hybridContrastiveLoss.sync(small);
   const oracle = (by: number) => truth(small, views, by);
   within(`${name}, float64 value`, difference([found.loss], [oracle(0)]), 1e-9);
@@ -49,8 +49,8 @@ function checkOracle({ name, options }: CheckedLoss, views: number): void {
   within(`${name}, float64 gradient`, difference([along], [slope]), 1e-5);
 }
 
-/** Tied rows are unit rows; those of float32 are so to 1e-7. */
-function normalise({ data, cols }: Matrix): void {
+/** Tied rows are unit rows, in float32 up to 1e-7. */
+function normalize({ data, cols }: Matrix): void {
   for (let at = 0; at < data.length; at += cols) {
     const length = Math.hypot(...data.subarray(at, at + cols));
     for (let k = at; k < at + cols; ++k) data[k]! /= length;
@@ -62,7 +62,7 @@ function truth(options: LossOptions, views: number, by: number): number {
   const { geometry = 'hybrid', tied } = options;
   const { tauE, tauH, lambda, c } = lossSettings;
   const e = moved(options.euclidean, by, 21);
-  // What the published head makes of a row once it is a unit vector again.
+  // The published head's output for a row, after normalizing it again.
   const unit = (row: readonly number[]) => {
     const length = Math.hypot(...row);
     return row.map((value) => value / length);
@@ -126,7 +126,7 @@ export function dot(a: Reals, b: Reals): number {
   return sum;
 }
 
-/** Norm of the difference over the norm of the truth; 0 where both are nothing. */
+/** Norm of the difference over the norm of the reference; 0 if both are zero. */
 function apart(found: Matrix, exact: Matrix): number {
   let [miss, size] = [0, 0];
   for (let i = 0; i < exact.data.length; ++i) {

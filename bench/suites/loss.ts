@@ -1,9 +1,14 @@
 import {
+  type Geometry,
+  geometryCards,
   hybridContrastiveLoss,
   type LossOptions,
   type LossResult,
   type Matrix,
+  type Metric,
   matrix,
+  metricCard,
+  poincareToLorentz,
 } from '../../lib/index.ts';
 import { ballPoints, reals, unitRows } from '../inputs.ts';
 import type { Bar, Labels } from '../rows.ts';
@@ -12,7 +17,7 @@ import type { PeerSide, Suite } from '../suite.ts';
 import { type CheckedLoss, checkLosses, dot } from './loss-check.ts';
 import { asType, input, productNames, products } from './product.ts';
 
-/** How many times the published code and the best torch.compile formulation must take. */
+/** Target ratios over the published code and the best torch.compile formulation. */
 export interface LossBars {
   readonly published: number;
   readonly compiled: number;
@@ -41,7 +46,7 @@ export function lossSuite(shape: BatchShape, bars: LossBars, threads: number, fu
     ...over,
   });
   const side = (name: string, options: LossOptions, over: Partial<Labels> = {}): CheckedLoss => {
-    const out = { gradEuclidean: like(e, options), gradHyperbolic: like(h, options) };
+    const out = { gradEuclidean: like(e, options), gradHyperbolic: like(options.hyperbolic ?? h, options) };
     const all: LossOptions = {
       ...settings,
       ...(options.tied ? { euclidean: e } : { euclidean: e, hyperbolic: h }),
@@ -74,8 +79,10 @@ export function lossSuite(shape: BatchShape, bars: LossBars, threads: number, fu
       against: 'tied',
     },
     side('euclidean', { geometry: 'euclidean' }, { geometry: 'euclidean' }),
-    { ...side('hyperbolic', { geometry: 'hyperbolic' }, { geometry: 'hyperbolic' }), against: 'euclidean' },
-    { ...side('chordal', { geometry: 'chordal' }, { geometry: 'chordal' }), against: 'euclidean' },
+    ...distanceGeometries().map(([geometry, distance]) => ({
+      ...side(geometry, { geometry, hyperbolic: headOf(distance, h) }, { geometry }),
+      against: 'euclidean',
+    })),
   ];
   return {
     name: `loss ${shape.name}`,
@@ -94,23 +101,32 @@ export function lossSuite(shape: BatchShape, bars: LossBars, threads: number, fu
   };
 }
 
+/** The geometries of a distance alone. */
+function distanceGeometries(): [Geometry, Metric][] {
+  return geometryCards().flatMap(({ name, inner, distance }) =>
+    inner || distance === null ? [] : [[name, distance]],
+  );
+}
+
+/** Points of the ball as a metric takes them. */
+function headOf(metric: Metric, inBall: Matrix): Matrix {
+  const { points } = metricCard(metric);
+  return points === 'hyperboloid' ? poincareToLorentz.sync(inBall, { c: lossSettings.c }) : inBall;
+}
+
 function like(of: Matrix, options: LossOptions): Matrix {
   const type = options.euclidean?.data instanceof Float64Array ? 'float64' : 'float32';
   return matrix(reals(type, of.data.length), of.rows, of.cols);
 }
 
-/** Bytes of scores that the loss keeps for its gradients; `kTileBudget` of native/cpu/contrast_data.h. */
-const tileBudget = 28 * 2 ** 20;
-
 /**
- * Matrix products of one call: the upper triangle of one Gram matrix a space for the values (once more for the gradients
- * where the scores are too many to be kept), and a full product of the weights with the rows. The formulas on the scores
- * are not counted.
+ * Matrix products that one call needs: the upper triangle of one Gram matrix per space for the values, and a full product
+ * of the weights with the rows for the gradients. Neither the formulas on the scores nor scores that are computed again,
+ * because they do not fit in scratch memory, are counted.
  */
-export function lossFlops({ n, dim, heads, geometry, pass, type }: Labels): number {
+export function lossFlops({ n, dim, heads, geometry, pass }: Labels): number {
   const spaces = geometry === 'hybrid' && heads === 'untied' ? 2 : 1;
-  const kept = (n * n * spaces * (type === 'float32' ? 4 : 8)) / 2 <= tileBudget;
-  return n * n * dim * spaces * (pass === 'forward' ? 1 : kept ? 3 : 4);
+  return n * n * dim * spaces * (pass === 'forward' ? 1 : 3);
 }
 
 function lossPeers(
@@ -132,15 +148,15 @@ function lossPeers(
     ...(bar === undefined ? {} : { bar }),
   });
   return [
-    // Its memory is that of one pair of views, however many there are.
+    // Its memory is that of one pair of views, regardless of their number.
     {
       ...peer('published loss', 'compat', { of: 'ratio', atLeast: bars.published }),
       peak: shape.views === 2,
     },
     peer('torch eager, one matrix', 'untied'),
     peer('torch.compile, one matrix', 'untied', { of: 'ratio', atLeast: bars.compiled }),
-    // Twenty seconds to compile what was never the faster of the two; more views mean more unrolled pairs than a
-    // compiler can be asked to read.
+    // Compiles for twenty seconds and was never the faster of the two; with more views, it unrolls more pairs than a
+    // compiler can handle.
     ...(shape.views === 2 && full
       ? [peer('torch.compile, pair blocks', 'untied', { of: 'ratio', atLeast: bars.compiled })]
       : []),

@@ -8,7 +8,7 @@ const c = 0.1;
 const dim = 8;
 const many = 1001;
 
-/** What a call costs beside its arithmetic: one pair of 8-vectors, less a pair's share of a long call. */
+/** Overhead of a call beyond its arithmetic: one pair of 8-vectors, minus a pair's share of a long call. */
 export function overheadSuite(): Suite {
   const x = ballPoints(unitRows(many, dim, 1, 61, 'float64'), c, 62);
   const y = ballPoints(unitRows(many, dim, 1, 63, 'float64'), c, 64);

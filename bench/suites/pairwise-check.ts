@@ -2,24 +2,18 @@ import { type Matrix, matrix } from '../../lib/index.ts';
 import { distances, hypmixDistance, table } from '../../test/oracle.ts';
 import { normal, reals } from '../inputs.ts';
 import { difference } from '../suite.ts';
+import { corners } from './corner.ts';
 import type { Checked } from './pairwise-sides.ts';
 
-/** Rows of the corners in which the oracle is asked. */
-const corners = 4;
 const step = 1e-5;
 const gradientLimit = { float32: 1e-4, float64: 1e-7 } as const;
 
-/** Every side's distances and gradients at the first and the last rows against float64 formulas. */
+/** Compares every side's distances and gradients at the first and last rows with float64 formulas. */
 export function checkAll(sides: readonly Checked[], c: number): void {
   for (const side of sides) {
     if (side.gradients !== undefined) checkGradients(side, c);
     else checkDistances(side, c);
   }
-}
-
-/** The first row's first entries and the last row's last. */
-export function corner({ data }: Pick<Matrix, 'data' | 'rows' | 'cols'>): number[] {
-  return [...data.subarray(0, corners), ...data.subarray(data.length - corners)];
 }
 
 type Formula = (x: readonly number[], y: readonly number[]) => number;
@@ -39,7 +33,7 @@ function checkDistances(side: Checked, c: number): void {
     throw new Error(`${side.name} is ${error.toExponential(1)} from the oracle (limit ${limit})`);
 }
 
-/** A formula at rows of the hyperboloid loses half of its digits near 0: their points in the ball do not. */
+/** A formula on hyperboloid rows loses half of its digits near 0; on the corresponding ball points it does not. */
 function geometryOf(side: Checked, c: number): Formula {
   if (side.labels.geometry !== 'lorentz') return oracle(side, c);
   const inBall = ([t = 0, ...x]: readonly number[]) => x.map((value) => value / (1 + Math.sqrt(c) * t));
@@ -48,7 +42,7 @@ function geometryOf(side: Checked, c: number): Formula {
 
 /**
  * The derivative along a random direction for a cotangent that is 1 in the two corners, against the oracle's central
- * difference; relative to what such a derivative is in size, for it may be near 0 by chance.
+ * difference; relative to the typical magnitude of such a derivative, because it may be near 0 by chance.
  */
 function checkGradients(side: Checked, c: number): void {
   const { x, y } = side;
@@ -92,11 +86,11 @@ function sum(formula: Formula, [xs, ys]: readonly number[][][]): number {
 
 type Way = (row: readonly number[], direction: readonly number[]) => number[];
 
-/** How points may move: anywhere, or along the hyperboloid, where alone a distance has a meaning. */
+/** How points may move: anywhere, or along the hyperboloid, the only place where a distance is defined. */
 interface Surface {
-  /** A row that has moved, back on the surface. */
+  /** Projects a moved row back onto the surface. */
   lift(row: readonly number[]): number[];
-  /** The direction along the surface that a free one becomes. */
+  /** Projects a free direction onto the tangent space. */
   readonly tangent: Way;
 }
 

@@ -2,6 +2,7 @@ import {
   type Matrix,
   type Metric,
   matrix,
+  metricCard,
   type PairwiseOptions,
   pairwiseDistance,
   type Reals,
@@ -11,18 +12,18 @@ import { nearby, reals, type Type } from '../inputs.ts';
 import type { Labels } from '../rows.ts';
 import type { MatrixShape } from '../shapes.ts';
 import type { OwnSide } from '../suite.ts';
-import { corner } from './pairwise-check.ts';
+import { corner } from './corner.ts';
 import { asType } from './product.ts';
 
 export type Cards = readonly Metric[];
-/** Every metric card: the oracle's distances but the published one. */
+/** Every metric card: the oracle's distances except the published one. */
 export const metrics = Object.keys(distances).filter((name) => name !== 'hypmix') as Cards;
 
-/** A side that the oracle can be asked about. */
+/** A side that the oracle can check. */
 export interface Checked extends OwnSide {
   readonly x: Matrix;
   readonly y: Matrix;
-  /** Gradients for a cotangent, where the side gives them. */
+  /** Gradients for a cotangent, if the side provides them. */
   gradients?(cotangent: Matrix): readonly Matrix[];
 }
 
@@ -70,10 +71,10 @@ export class Sides {
 
   forward(metric: Metric, type: Type): Checked {
     const points = this.#of(metric, type);
-    return this.#distances(nameOf(metric, type), points, { metric }, { geometry: metric, type });
+    return this.#distances(nameOf(metric, type), points, this.#options(metric), { geometry: metric, type });
   }
 
-  /** As {@link forward}, but with a new result for every call, as the peers make one. */
+  /** As {@link forward}, but allocates a new result per call, as the peers do. */
   fresh(metric: Metric): Checked {
     const { x, y } = this.#points;
     const options = this.#options(metric);
@@ -90,22 +91,27 @@ export class Sides {
     };
   }
 
-  /** Half of the product is enough, and the result is the same. */
+  /** Half of the product suffices, with the same result. */
   withItself(): Checked {
     const { x } = this.#points;
     const over = { shape: `${this.#shape.name}, y = x` };
-    const side = this.#distances('with itself', { x, y: x }, {}, over);
+    const side = this.#distances('with itself', { x, y: x }, this.#options('poincare'), over);
     return { ...side, flops: (this.flops * (x.rows + 1)) / x.rows / 2 };
   }
 
   compat(): Checked {
-    return this.#distances('compat', this.#points, { compat: 'hypmix' }, { guards: 'compat' });
+    return this.#distances(
+      'compat',
+      this.#points,
+      { ...this.#options('poincare'), compat: 'hypmix' },
+      { guards: 'compat' },
+    );
   }
 
   nearPairs(): Checked {
     const { x } = this.#points;
     const over = { shape: `${this.#shape.name}, every row near one` };
-    return this.#distances('near pairs', { x, y: nearby(x, 1e-3, 5) }, {}, over);
+    return this.#distances('near pairs', { x, y: nearby(x, 1e-3, 5) }, this.#options('poincare'), over);
   }
 
   backward(metric: Metric, type: Type): Checked {
@@ -118,14 +124,14 @@ export class Sides {
       labels: this.labels({ geometry: metric, type, pass: 'backward' }),
       x,
       y,
-      // The product once more, and the weights with the rows of either set.
+      // The product again, and the weights with the rows of both sets.
       flops: 3 * this.flops,
       run: () => pairwiseDistance.vjp.sync(x, y, cotangent, options),
       gradients,
     };
   }
 
-  /** As autograd does it: the distances, then their gradients. */
+  /** As in autograd: the distances, then their gradients. */
   both(metric: Metric, type: Type): Checked {
     const back = this.backward(metric, type);
     const { x, y } = back;
@@ -144,20 +150,21 @@ export class Sides {
     };
   }
 
-  #options(metric: Metric): PairwiseOptions {
+  #options(metric: Metric): PairwiseOptions & { c: number } {
     return { metric, c: this.#c, threads: this.#threads };
   }
 
   #of(metric: Metric, type: Type): Points {
     const points = [this.#points.x, this.#points.y];
     const typed = type === 'float32' ? points : points.map((rows) => asType(rows, type));
-    const [x, y] = metric === 'lorentz' ? typed.map((rows) => onSheet(rows, this.#c)) : typed;
+    const [x, y] =
+      metricCard(metric).points === 'hyperboloid' ? typed.map((rows) => onSheet(rows, this.#c)) : typed;
     return { x: x!, y: y! };
   }
 
   #distances(name: string, { x, y }: Points, options: PairwiseOptions, over: Partial<Labels>): Checked {
     const out = this.#result(over.type === 'float64' ? 'float64' : 'float32');
-    const all = { c: this.#c, threads: this.#threads, ...options, out };
+    const all = { ...options, out };
     const other = x === y ? undefined : y;
     return {
       name,

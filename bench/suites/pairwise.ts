@@ -4,17 +4,18 @@ import { type JsPeers, needed, plainDistances, simsimdDistances, tfjsDistances }
 import type { Labels } from '../rows.ts';
 import type { MatrixShape } from '../shapes.ts';
 import type { Derived, OwnSide, PeerSide, Suite } from '../suite.ts';
-import { checkAll, corner } from './pairwise-check.ts';
+import { corner } from './corner.ts';
+import { checkAll } from './pairwise-check.ts';
 import { type Cards, type Checked, metrics, Sides } from './pairwise-sides.ts';
 import { input, productNames, products } from './product.ts';
 
 const c = 0.1;
-/** From here on a B x B x D tensor or a loop over pairs takes seconds. */
+/** From this size on, a B x B x D tensor or a loop over pairs takes seconds. */
 const slowRows = 1000;
-/** From here on a call takes a tenth of a second, and the bench has three minutes. */
+/** From this size on, a call takes a tenth of a second, and the bench has three minutes. */
 const largeRows = 4000;
 
-/** Distance matrices of two different sets: every card, forward and backward. */
+/** Distance matrices between two sets: every card, forward and backward. */
 export function pairwiseSuite(shape: MatrixShape, threads: number, js: JsPeers): Suite {
   const { rows: n, dim } = shape;
   const x = ballPoints(unitRows(n, dim, 2, 1, 'float32'), c, 2);
@@ -33,12 +34,12 @@ export function pairwiseSuite(shape: MatrixShape, threads: number, js: JsPeers):
     own: [...own, ...(n < slowRows ? javascriptSides(x, y, sides, js) : [])],
     peers: pairwisePeers(n, sides),
     peakRate: productNames,
-    derived: prices(own, sides),
+    derived: costOfCurvature(own, sides),
     check: () => checkAll(own, c),
   };
 }
 
-/** As many cards, types and passes as the shape leaves time for. */
+/** As many cards, types and passes as time permits for the shape. */
 function cards(sides: Sides, n: number): Checked[] {
   const isLarge = n >= largeRows;
   const all: Cards = isLarge ? ['poincare', 'euclidean', 'cosine'] : metrics;
@@ -63,8 +64,8 @@ function cards(sides: Sides, n: number): Checked[] {
   ];
 }
 
-/** What curvature costs: the same work through the Poincare card and through Euclid's and the cosine's. */
-function prices(own: readonly OwnSide[], { labels }: Sides): Derived[] {
+/** The cost of curvature: the same work with the Poincaré, Euclidean and cosine cards. */
+function costOfCurvature(own: readonly OwnSide[], { labels }: Sides): Derived[] {
   const has = (name: string) => own.some((side) => side.name === name);
   const passes = ['', ' backward', ' both'].filter((pass) => has(`poincare${pass}`));
   return passes.flatMap((pass) =>
@@ -80,7 +81,7 @@ function prices(own: readonly OwnSide[], { labels }: Sides): Derived[] {
   );
 }
 
-/** Other ways of a Node program, in this process. */
+/** Alternatives in a Node program, in this process. */
 function javascriptSides(x: Matrix, y: Matrix, { labels }: Sides, js: JsPeers): OwnSide[] {
   const out = new Float32Array(x.rows * y.rows);
   const side = (name: string, run: () => Float32Array): OwnSide => ({

@@ -4,10 +4,10 @@ import type { PeerInput } from '../peers/client.ts';
 import type { Labels } from '../rows.ts';
 import type { PeerSide } from '../suite.ts';
 
-/** Names of {@link products}: a suite's `peakRate`. */
+/** Names of the {@link products} that a suite can give as its `peakRate`. */
 export const productNames: readonly string[] = ['torch sgemm', 'numpy sgemm'];
 
-/** x y^T by the matrix products of the Python side, the measure of what the machine can do at a shape. */
+/** x y^T by the Python side's matrix products, the measure of the machine's rate at a shape. */
 export function products(
   labels: Labels,
   inputs: { readonly x: string; readonly y: string },
@@ -24,7 +24,7 @@ export function asType({ data, rows, cols }: Matrix, type: Type): Matrix {
   return matrix(out, rows, cols);
 }
 
-/** A matrix as a peer gets it. */
+/** A matrix in a peer's format. */
 export function input({ data, rows, cols }: Matrix): PeerInput {
   return { data, shape: [rows, cols] };
 }

@@ -9,7 +9,7 @@ import { difference, type OwnSide, type Suite } from '../suite.ts';
 const c = 0.1;
 const classes = 100;
 
-/** What an argument is; a number stands for itself. */
+/** The kind of an argument; a number is passed as such. */
 type Kind = 'point' | 'other' | 'tangent' | 'matrix' | 'klein' | 'sheet' | 'offsets' | 'normals' | number;
 
 /** Every row-wise operation and its arguments. */
@@ -42,13 +42,16 @@ const operations: Record<string, readonly Kind[]> = {
   riemannianGradient: ['point', 'tangent'],
 };
 
-/** What the cards take where no number is given: the margin to the rim, the longest tangent. */
-const defaults: Readonly<Record<string, number>> = { project: 1e-3, clip: 2.3 };
+/** Options of the cards, the same for the operation and the oracle. */
+const parameters: Readonly<Record<string, Readonly<Record<string, number>>>> = {
+  project: { margin: 1e-3 },
+  clip: { radius: 2 },
+};
 
 type Call = (...args: unknown[]) => unknown;
 type Operation = { sync: Call; vjp: { sync: Call } };
 
-/** All row-wise operations on one batch, forward and backward, in both types. No peer: nobody else has them all. */
+/** All row-wise operations on one batch, forward and backward, in both types. No peer implements all of them. */
 export function rowwiseSuite(threads: number): Suite {
   const own = (['float32', 'float64'] as const).flatMap((type) => {
     const made = inputs(type);
@@ -73,7 +76,7 @@ function operationOf(name: string): Operation {
 
 function sides(name: string, args: readonly unknown[], type: Type, threads: number): OwnSide[] {
   const operation = operationOf(name);
-  const options = { c, threads };
+  const options = { c, threads, ...parameters[name] };
   const result = operation.sync(...args, options) as Matrix;
   const cotangent = matrix(reals(type, result.data.length).fill(1), result.rows, result.cols);
   const labels: Labels = {
@@ -133,8 +136,8 @@ function random(type: Type, rows: number, cols: number, seed: number): Matrix {
   return matrix(data, rows, cols);
 }
 
-/** Rows that the oracle is asked about. */
-const asked = 6;
+/** Rows that are compared with the oracle. */
+const checkedRows = 6;
 const step = 1e-5;
 
 /**
@@ -160,13 +163,14 @@ function checkRows(own: readonly OwnSide[]): void {
 }
 
 function firstRows(all: Matrix, kind: Kind): Matrix {
-  const rows = kind === 'matrix' ? all.rows : asked;
+  const rows = kind === 'matrix' ? all.rows : checkedRows;
   return matrix(all.data.subarray(0, rows * all.cols), rows, all.cols);
 }
 
 function checkOracle(name: string, args: readonly (Matrix | number)[]): void {
   const operation = operationOf(name);
-  const found = operation.sync(...args, { c }) as Matrix;
+  const options = { c, ...parameters[name] };
+  const found = operation.sync(...args, options) as Matrix;
   const truth = formula(name, args);
   const size = Math.max(...truth.map(Math.abs));
   const error = difference([...found.data], truth, size);
@@ -174,8 +178,8 @@ function checkOracle(name: string, args: readonly (Matrix | number)[]): void {
   const next = normal(65);
   const cotangent = matrix(Float64Array.from(found.data, next), found.rows, found.cols);
   const along = args.map((arg) => (typeof arg === 'number' ? arg : Float64Array.from(arg.data, next)));
-  const all = operation.vjp.sync(...args, cotangent, { c }) as Matrix[];
-  // The gradient of a number is not followed: the number stands still.
+  const all = operation.vjp.sync(...args, cotangent, options) as Matrix[];
+  // Gradients with respect to numbers are not checked; numbers stay fixed.
   const gradients = all.filter((_, i) => typeof args[i] !== 'number');
   const rows = along.filter((one) => typeof one !== 'number');
   const [ahead, behind] = [step, -step].map((by) => formula(name, shifted(args, along, by)));
@@ -190,7 +194,8 @@ function checkOracle(name: string, args: readonly (Matrix | number)[]): void {
 }
 
 function formula(name: string, args: readonly (Matrix | number)[]): number[] {
-  const t = args.find((arg) => typeof arg === 'number') ?? defaults[name] ?? 0;
+  const [own = 0] = Object.values(parameters[name] ?? {});
+  const t = args.find((arg) => typeof arg === 'number') ?? own;
   const tables = args.filter((arg) => typeof arg !== 'number').map(({ data, cols }) => table(data, cols));
   return oracle[name]!(tables, { c, t }).flat();
 }

@@ -47,7 +47,7 @@ export function searchSuite(
   };
   const own = (['poincare', 'euclidean', 'cosine'] as const).map(side);
   const answer = () => usearchSearch(needed(js.usearch), queries, gallery, k, threads);
-  // Twenty times slower than the others.
+  // Twenty times slower than the other sides.
   if (full)
     own.push({
       name: 'usearch exactSearch',
@@ -76,7 +76,7 @@ export function searchSuite(
     peers: [
       flat('faiss IndexFlatL2', 'euclidean', { as: 'euclidean', within: 0 }),
       flat('faiss IndexFlatIP', 'inner product'),
-      // Writes all the distances, which none of the others does.
+      // Writes all distances, unlike the other sides.
       ...products({ ...labels(''), op: 'sgemm' }, { x: 'queries', y: 'gallery' }, flops),
     ],
     peakRate: productNames,
@@ -92,13 +92,13 @@ function everyNth({ data, cols }: Matrix, stride: number): Matrix {
   return matrix(out, queryCount, cols);
 }
 
-/** A query by the oracle's distances; where two distances are within float32 of each other either may come first. */
+/** A query by the oracle's distances; if two distances agree in float32, either may come first. */
 function checkSearch(queries: Matrix, gallery: Matrix, k: number): void {
-  const asked = matrix(queries.data.subarray(0, queries.cols), 1, queries.cols);
+  const firstQuery = matrix(queries.data.subarray(0, queries.cols), 1, queries.cols);
   const rows = table(gallery.data, gallery.cols);
-  const [query = []] = table(asked.data, asked.cols);
+  const [query = []] = table(firstQuery.data, firstQuery.cols);
   for (const metric of ['poincare', 'euclidean', 'cosine'] as const) {
-    const { indices } = topK.sync(asked, gallery, { k, metric, c });
+    const { indices } = topK.sync(firstQuery, gallery, { k, metric, c });
     const far = rows.map((row) => distances[metric]!(query, row, c));
     nearest(far, k).forEach((truth, place) => {
       const found = indices[place]!;

@@ -7,7 +7,7 @@ import { Command } from 'commander';
 import { coded } from '../errors.ts';
 import { packageRoot } from '../setup/paths.ts';
 
-/** What can be measured, and the program that does it. */
+/** The benchmarks and the programs that run them. */
 const programs: Readonly<Record<string, string>> = {
   core: 'run.js',
   train: 'train.js',
@@ -16,16 +16,13 @@ const programs: Readonly<Record<string, string>> = {
 };
 
 /**
- * `horoball bench`: the benchmarks, which are programs of their own (the library knows nothing of them) with options of
- * their own. Their exit code is the command's.
+ * `horoball bench`: the benchmarks, which are separate programs with their own options (the library does not know them).
+ * The command exits with their exit code.
  */
 export function benchCommand(): Command {
   return new Command('bench')
-    .description('measure horoball against its peers on this machine')
-    .argument(
-      '[what]',
-      'core (default), train, compare A.csv B.csv, or counts; --help tells the options of each',
-    )
+    .description('benchmark horoball against its peers on this machine')
+    .argument('[what]', 'core (default), train, compare A.csv B.csv, or counts; each has its own --help')
     .argument('[options...]')
     .helpOption(false)
     .allowUnknownOption()
@@ -45,7 +42,7 @@ function noProgram(what: string): Error {
 async function run(program: string, args: readonly string[]): Promise<number> {
   const file = join(packageRoot, 'dist', 'bench', program);
   if (!existsSync(file)) {
-    throw coded('ERR_HOROBALL_BENCH', `the benchmarks are not in this installation: ${file} is missing`);
+    throw coded('ERR_HOROBALL_BENCH', `the benchmarks are not part of this installation: ${file} is missing`);
   }
   const child = spawn(process.execPath, [file, ...args], { stdio: 'inherit' });
   const [code] = (await once(child, 'exit')) as [number | null];

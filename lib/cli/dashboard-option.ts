@@ -4,14 +4,14 @@ import { defaultPort } from '../train/dashboard/server.ts';
 
 /** `--dashboard [port]`. */
 export function dashboardOption(): Option {
-  const text = 'show the run on a live page of this machine, http://127.0.0.1:<port>/; 0 takes any free port';
+  const text = 'serve a live page of the run at http://127.0.0.1:<port>/; 0 picks a free port';
   const option = new Option('--dashboard [port]', text).preset(String(defaultPort));
-  return option.default(undefined, `no page; without a port ${defaultPort}`);
+  return option.default(undefined, `off; port ${defaultPort} if omitted`);
 }
 
 /**
- * The port that was asked for; null where no page was.
- * @param command - who asks, for errors
+ * The requested port; null if no live page was requested.
+ * @param command - the command's name, for errors
  */
 export function dashboardPort(command: string, given: unknown): number | null {
   if (given === undefined) return null;

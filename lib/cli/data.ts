@@ -1,66 +1,100 @@
 import { Command } from 'commander';
+import { coded } from '../errors.ts';
+import { defaultMaxPixels } from '../image/fault.ts';
 import { checkDataset, type DatasetCheck } from '../train/data/check.ts';
-import { datasetNames, openDataset } from '../train/data/dataset.ts';
-import { Meter } from '../train/progress.ts';
+import { notesOf } from '../train/data/image-notes.ts';
+import { datasetNames, datasets, openDataset } from '../train/data/registry.ts';
+import type { DatasetRecord } from '../train/data/types.ts';
+import { emojiCommand } from './emoji.ts';
 import { addNotes } from './help.ts';
 import { interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
+import { Meter } from './meter.ts';
 
-/** Unreadable pictures that are named; the rest are counted (`--json` has all). */
+/** Number of unreadable images listed by name; the rest are counted (`--json` lists all). */
 const named = 20;
 
 interface Options {
   path: string;
   decode?: boolean;
+  maxPixels: string;
   json?: boolean;
 }
 
-/** `horoball data check`: exit code 1 when a picture is missing or damaged. */
+/** The data sets that are a file. */
+const files = datasets.filter(({ path }) => path !== undefined).map(({ name }) => name);
+
+/** A data set with its published counts. */
+function described({ name, description, counts = {} }: DatasetRecord): [string, string] {
+  const published = Object.entries(counts).map(
+    ([split, { pictures, classes }]) => `${split} ${pictures} images of ${classes} classes`,
+  );
+  return [name, published.length === 0 ? description : `${description} (${published.join(', ')})`];
+}
+
+/** `horoball data check`: exits with 1 if an image is missing or damaged. */
 export function dataCommand(): Command {
   const check = new Command('check')
-    .description('compare a data set with its published counts and look for missing or damaged pictures')
+    .description('compare a data set with its published counts and find missing or damaged images')
     .usage('[options] --path <folder> <name>')
     .argument('<name>', `one of ${datasetNames.join(', ')}`)
     .requiredOption(
       '--path <folder>',
-      'folder that the data set was unpacked in, of csv the file; must be given',
+      `folder of the unpacked data set, or the file for ${files.join(' and ')}; required`,
     )
-    .option('--decode', 'decode every picture, not only see that its file is there')
-    .option('--json', 'print what was found as a line of JSON on stdout')
+    .option('--decode', 'decode every image instead of only checking its first bytes')
+    .option('--max-pixels <count>', 'maximum number of pixels of an image', String(defaultMaxPixels))
+    .option('--json', 'print the result as one JSON object on stdout')
     .action(run);
   addNotes(check, {
-    paragraphs: ['The exit code is 1 where a picture is missing or cannot be read.'],
+    lists: { 'Data sets': datasets.map(described) },
+    paragraphs: ['Exits with 1 if an image is missing or cannot be read.'],
     examples: [
       ['a published data set', 'horoball data check CUB --path CUB_200_2011'],
       [
-        'every picture of a folder of class folders',
-        'horoball data check folder --path my-pictures --decode',
+        'every image of a folder with one subfolder per class',
+        'horoball data check folder --path my-images --decode',
       ],
     ],
   });
-  return new Command('data').description('look at data sets').usage('<command> [options]').addCommand(check);
+  return new Command('data')
+    .description('make and check data sets')
+    .usage('<command> [options]')
+    .addCommand(check)
+    .addCommand(emojiCommand());
 }
 
-async function run(name: string, { path, decode = false, json = false }: Options): Promise<void> {
+async function run(
+  name: string,
+  { path, decode = false, json = false, maxPixels: limit }: Options,
+): Promise<void> {
+  const maxPixels = Number(limit);
+  if (!Number.isSafeInteger(maxPixels) || maxPixels < 1)
+    throw coded(
+      'ERR_HOROBALL_OPTION',
+      `[data check] max-pixels: expected an integer of at least 1, got ${limit}`,
+      RangeError,
+    );
   using meter = new Meter();
   using interrupt = interruptible((text) => meter.say(text));
-  const onProgress = (done: number, total: number): void => meter.update(done, total, 'pictures');
+  const onProgress = (done: number, total: number): void => meter.count('checking', done, total, 'img');
   const { signal } = interrupt;
-  const result = await checkDataset(await openDataset(name, path), { decode, onProgress, signal });
+  const result = await checkDataset(await openDataset(name, path), { decode, maxPixels, onProgress, signal });
   meter.end();
   if (json) jsonLine(result);
   for (const line of lines(result)) meter.say(line);
   if (result.unreadable.length > 0) process.exitCode = 1;
 }
 
-function lines({ name, root, splits, warnings, unreadable }: DatasetCheck): string[] {
+function lines({ name, root, splits, warnings, unreadable, ...found }: DatasetCheck): string[] {
   const counts = Object.entries(splits).map(([split, { pictures, classes }]) => {
-    return `  ${split.padEnd(8)}${pictures} pictures of ${classes} classes`;
+    return `  ${split.padEnd(8)}${pictures} images of ${classes} classes`;
   });
   const bad = unreadable.slice(0, named).map(({ path, reason }) => `  ${path}: ${reason}`);
   if (unreadable.length > named) bad.push(`  and ${unreadable.length - named} more`);
+  const notes = [...warnings, ...notesOf(found)];
   const count = unreadable.length;
   const verdict =
-    count === 0 ? 'Every picture is there.' : `${count} picture${count === 1 ? '' : 's'} cannot be read:`;
-  return [`${name} in ${root}`, ...counts, ...warnings.map((text) => `Note: ${text}.`), verdict, ...bad];
+    count === 0 ? 'All images are present.' : `${count} image${count === 1 ? '' : 's'} cannot be read:`;
+  return [`${name} in ${root}`, ...counts, ...notes.map((text) => `Note: ${text}.`), verdict, ...bad];
 }

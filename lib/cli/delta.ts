@@ -6,13 +6,13 @@ import { coded } from '../errors.ts';
 import { readNpy } from '../io/npy.ts';
 import { readSafetensors } from '../io/safetensors.ts';
 import { type Matrix, matrix } from '../matrix.ts';
-import { embedSplit, type SplitName, splitNames } from '../train/export.ts';
-import { Meter } from '../train/progress.ts';
+import { embedSplit, type SplitName, splitNames } from '../train/measure/export.ts';
 import { addNotes, type Notes } from './help.ts';
 import { interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
+import { Meter } from './meter.ts';
 import { configOf, networkOf } from './network.ts';
-import { addRunOptions, backboneKeys, givenOptions, readingKeys } from './run-options.ts';
+import { addRunOptions, givenOptions, optionsOf } from './run-options.ts';
 
 interface Options {
   split?: SplitName;
@@ -25,40 +25,40 @@ interface Options {
 
 const notes: Notes = {
   paragraphs: [
-    'The protocol is the published one: features of the backbone, not normalised, of the training pictures; Euclidean distances; the first row of each subset is the base point; delta relative to the diameter, mean over the subsets; c = (0.144 / relative delta)^2. --seed names the subsets.',
+    'Uses the published protocol: unnormalized backbone features of the training images; Euclidean distances; the first row of each subset is the base point; delta relative to the diameter, averaged over subsets; c = (0.144 / relative delta)^2. --seed determines the subsets.',
   ],
   examples: [
-    ['features that lie in a file', 'horoball delta features.npy'],
-    ['of a run, in subsets of 500 rows', 'horoball delta runs/shapes-hybrid-1 --size 500'],
+    ['features from a file', 'horoball delta features.npy'],
+    ['features of a run, in subsets of 500 rows', 'horoball delta runs/shapes-hybrid-1 --size 500'],
     [
-      'of a pretrained backbone on pictures of your own',
-      'horoball delta --model dino_vits16 --ds folder --path my-pictures',
+      'features of a pretrained backbone on your images',
+      'horoball delta --model dino_vits16 --ds folder --path my-images',
     ],
   ],
 };
 
-/** Delta is a relation of four points. */
+/** Delta is defined on four points. */
 const fewest = 4;
 
-/** `horoball delta`: how tree-like features are, and the c that this suggests. */
+/** `horoball delta`: measures how tree-like features are, and suggests a value for c. */
 export function deltaCommand(): Command {
   const command = new Command('delta')
-    .description("measure Gromov's delta of features and the c that it suggests")
+    .description('measure the Gromov delta of features and suggest a value for c')
     .argument(
       '[source]',
-      'a .npy or .safetensors file of features, or a run folder; without it the backbone of --model',
+      'a .npy or .safetensors file of features, or a run folder; if omitted, the backbone of --model',
     )
     .addOption(
-      new Option('--split <name>', 'pictures of the data set')
-        .choices(splitNames)
-        .default(undefined, 'train'),
+      new Option('--split <name>', 'split of the data set').choices(splitNames).default(undefined, 'train'),
     )
-    .addOption(optionOf('--tensor <name>', 'which tensor of a .safetensors file', 'body'))
-    .option('--distances', 'the file holds a matrix of distances, not of features')
-    .addOption(optionOf('--samples <count>', 'random subsets', '100, or 1 where one takes all rows'))
-    .addOption(optionOf('--size <rows>', 'rows of a subset', '2000, or all where there are fewer'))
-    .option('--json', 'print the result as a line of JSON on stdout');
-  addRunOptions(command, { keys: [...backboneKeys, ...readingKeys, 'seed'], from: 'run or defaults' });
+    .addOption(optionOf('--tensor <name>', 'tensor to read from a .safetensors file', 'body'))
+    .option('--distances', 'the file contains a distance matrix instead of features')
+    .addOption(
+      optionOf('--samples <count>', 'number of random subsets', '100, or 1 if a subset holds all rows'),
+    )
+    .addOption(optionOf('--size <rows>', 'rows per subset', '2000, or all if there are fewer'))
+    .option('--json', 'print the result as one JSON object on stdout');
+  addRunOptions(command, { keys: optionsOf('embed'), from: 'run or defaults' });
   addNotes(command, notes);
   command.action(async (source: string | undefined, options: Options & Record<string, unknown>) => {
     await measure(source, givenOptions(options), options);
@@ -81,13 +81,14 @@ async function measure(
   const { signal } = interrupt;
   const features = await featuresOf(source, given, options, meter, signal);
   if (features.rows < fewest) {
-    const message = `[delta] source: expected ${fewest} rows or more, as fewer always lie as a tree, got ${features.rows}`;
+    const message = `[delta] source: expected at least ${fewest} rows (fewer always form a tree), got ${features.rows}`;
     throw coded('ERR_HOROBALL_SHAPE', message, RangeError);
   }
   const seed = wholeOf('seed', given['seed'] as string | undefined, 0) ?? 0;
   const input = options.distances ? 'distances' : 'points';
   const taken = Math.min(size ?? 2000, features.rows);
-  const found = await gromovDelta(features, { input, samples, size: taken, seed, signal });
+  const onProgress = (done: number, total: number): void => meter.count('measuring', done, total, 'subsets');
+  const found = await gromovDelta(features, { input, samples, size: taken, seed, signal, onProgress });
   meter.end();
   const { rows, cols } = features;
   if (options.json) jsonLine({ type: 'delta', rows, cols, size: taken, ...found });
@@ -97,7 +98,7 @@ async function measure(
 function lines({ delta, relative, suggestedC, standardError }: Delta, rows: number, size: number): string[] {
   const error = standardError === 0 ? '' : ` (standard error ${standardError.toPrecision(2)})`;
   return [
-    `Delta ${delta.toPrecision(4)}, relative ${relative.toPrecision(4)}${error}, of ${rows} rows in subsets of ${size}.`,
+    `Delta ${delta.toPrecision(4)}, relative ${relative.toPrecision(4)}${error}, for ${rows} rows in subsets of ${size}.`,
     `Suggested c: ${suggestedC.toPrecision(4)}`,
   ];
 }
@@ -114,20 +115,20 @@ async function featuresOf(
     refuseOthers(ofPictures, `${source} is a file of features`);
     return await readFeatures(source, tensor);
   }
-  refuseOthers({ tensor, distances }, 'the features are made, not read from a file');
+  refuseOthers({ tensor, distances }, 'the features are computed, not read from a file');
   const note = (text: string): void => meter.say(`Note: ${text}.`);
   const config = await configOf('delta', source, { ...given }, note);
   using embedder = await networkOf(source, config, note);
-  const onProgress = (done: number, total: number): void => meter.update(done, total, 'pictures');
+  const onProgress = (done: number, total: number): void => meter.count('embedding', done, total, 'img');
   const { embedded } = await embedSplit(embedder, config, split ?? 'train', { signal, onProgress });
   return matrix(embedded.body, embedded.labels.length, embedded.bodyWidth);
 }
 
-/** Options that would say nothing here, where they are given. */
+/** Refuses options that have no effect here. */
 function refuseOthers(others: Readonly<Record<string, unknown>>, why: string): void {
   const [name, value] = Object.entries(others).find(([, value]) => value !== undefined) ?? [];
   if (name === undefined) return;
-  const message = `[delta] ${name}: expected nothing, as ${why}, got ${value}; leave it out`;
+  const message = `[delta] ${name}: expected no value because ${why}, got ${value}. Omit the option.`;
   throw coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 
@@ -144,7 +145,7 @@ async function readFeatures(file: string, name: string | undefined): Promise<Mat
     const message = `[delta] source: expected a .npy or .safetensors file or a run folder, got ${file}`;
     throw coded('ERR_HOROBALL_OPTION', message, RangeError);
   }
-  if (kind === '.npy') refuseOthers({ tensor: name }, `${file} has one array`);
+  if (kind === '.npy') refuseOthers({ tensor: name }, `${file} contains a single array`);
   const { shape, data } = kind === '.npy' ? await readNpy(file) : await tensorOf(file, name ?? 'body');
   const real = data instanceof Float32Array || data instanceof Float64Array;
   if (shape.length === 2 && real) return matrix(data as Float32Array, shape[0]!, shape[1]!);
@@ -167,6 +168,6 @@ function wholeOf(name: string, text: string | undefined, least: number): number 
   if (text === undefined) return undefined;
   const value = Number(text);
   if (text.trim() !== '' && Number.isSafeInteger(value) && value >= least) return value;
-  const message = `[delta] ${name}: expected a whole number of at least ${least}, got '${text}'`;
+  const message = `[delta] ${name}: expected an integer of at least ${least}, got '${text}'`;
   throw coded('ERR_HOROBALL_OPTION', message, RangeError);
 }

@@ -5,15 +5,15 @@ import { addNotes, type Notes } from './help.ts';
 import { jsonLine } from './json.ts';
 
 const notes: Notes = {
-  paragraphs: ['The exit code is 0 where all that training needs is there, else 1.'],
-  examples: [['what is missing, and how to get it', 'horoball doctor']],
+  paragraphs: ['Exits with 0 if everything that training needs is present, otherwise with 1.'],
+  examples: [['what is missing and how to install it', 'horoball doctor']],
 };
 
-/** `horoball doctor`: shows all that decides whether horoball works here. Exit code 1 when something is missing. */
+/** `horoball doctor`: shows everything that determines whether horoball works here. Exits with 1 if something is missing. */
 export function doctorCommand(): Command {
   const command = new Command('doctor')
-    .description('show what horoball finds on this machine and what is missing')
-    .option('--json', 'print it as a line of JSON on stdout')
+    .description('show what horoball found on this machine and what is missing')
+    .option('--json', 'print the result as one JSON object on stdout')
     .action(async (options: { json?: boolean }) => {
       const diagnosis = await diagnose();
       if (options.json) jsonLine(diagnosis);
@@ -29,25 +29,25 @@ function text(diagnosis: Diagnosis): string {
   const looked = libtorch.ok ? [] : diagnosis.looked;
   const rows: [string, string][] = [
     ['horoball', `${horoball}, Node ${node}, ${platform}`],
-    ['core', told(core, ({ level, threads }) => `${level}, ${threads} threads`)],
-    ['libtorch', told(libtorch, ({ version, origin, lib }) => `${version} (${origin}), ${lib}`)],
+    ['core', describe(core, ({ level, threads }) => `${level}, ${threads} threads`)],
+    ['libtorch', describe(libtorch, ({ version, origin, lib }) => `${version} (${origin}), ${lib}`)],
     ...looked.map(({ origin, reason }): [string, string] => ['', `${origin}: ${reason}`]),
-    ['addon', told(addon, addonText)],
-    ['cuda', told(cuda, () => 'yes')],
-    ['pictures', told(pictures, () => 'yes')],
-    ['compiler', compiler ?? 'none: apt-get install g++'],
-    ['cmake', cmake ?? 'none: apt-get install cmake'],
+    ['addon', describe(addon, addonText)],
+    ['cuda', describe(cuda, () => 'yes')],
+    ['images', describe(pictures, () => 'yes')],
+    ['compiler', compiler ?? 'not found. Install it, for example with: apt-get install g++'],
+    ['cmake', cmake ?? 'not found. Install it, for example with: apt-get install cmake'],
   ];
   return rows.map(([name, value]) => `${name.padEnd(10)}${value}`).join('\n');
 }
 
 function verdict(diagnosis: Diagnosis): string {
   const { core, addon, libtorch } = diagnosis;
-  // Only what LIBTORCH_USE_PYTORCH=1 asks for is looked at by setup alone.
+  // Only LIBTORCH_USE_PYTORCH=1 makes setup look at python3.
   if (healthy(diagnosis))
-    return libtorch.ok ? 'All is well.' : 'Training works, with the libtorch that setup chose before.';
-  if (!core.ok) return 'Nothing works before the core does.';
-  return `The core works; training needs ${addon.ok ? 'the packages that read pictures' : 'the addon'}.`;
+    return libtorch.ok ? 'Everything works.' : 'Training works with the libtorch that setup chose earlier.';
+  if (!core.ok) return 'Nothing works until the core loads.';
+  return `The core works; training also needs ${addon.ok ? 'the package that decodes images' : 'the training addon'}.`;
 }
 
 function addonText({ file, version, threads, current }: Extract<Diagnosis['addon'], { ok: true }>): string {
@@ -55,6 +55,6 @@ function addonText({ file, version, threads, current }: Extract<Diagnosis['addon
   return `for libtorch ${version}, ${threads} threads, ${file}${age}`;
 }
 
-function told<T>(finding: Finding<T>, say: (found: T & { ok: true }) => string): string {
+function describe<T>(finding: Finding<T>, say: (found: T & { ok: true }) => string): string {
   return finding.ok ? say(finding) : `not usable: ${finding.reason}`;
 }

@@ -9,14 +9,14 @@ import {
   splitNames,
   writeExport,
   writeNpyExport,
-} from '../train/export.ts';
-import { Meter } from '../train/progress.ts';
+} from '../train/measure/export.ts';
 import { addNotes, type Notes } from './help.ts';
 import { interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
+import { Meter } from './meter.ts';
 import { configOf, networkOf } from './network.ts';
 import { checkOutput } from './output.ts';
-import { addRunOptions, backboneKeys, givenOptions, readingKeys } from './run-options.ts';
+import { addRunOptions, givenOptions, optionsOf } from './run-options.ts';
 
 interface Options {
   out: string;
@@ -27,33 +27,33 @@ interface Options {
 
 const notes: Notes = {
   paragraphs: [
-    "A .safetensors file has the tensors hyperbolic, cosine (unit vectors) and body (the backbone's feature), of which --output names one, and labels; its metadata has dataset, split and c, and as JSON classes and paths. A .npy file has one output; <name>.labels.npy and <name>.json lie beside it.",
-    'Without a run it is the backbone that --model and --weights name.',
+    "A .safetensors file contains the tensors hyperbolic, cosine (unit vectors) and body (the backbone's feature) or the one that --output names, and labels; its metadata holds dataset, split and c, and as JSON classes and paths. A .npy file has one output; <name>.labels.npy and <name>.json are written next to it.",
+    'Without a run, embeds with the backbone given by --model and --weights.',
   ],
   examples: [
-    ['of the test pictures', 'horoball embed runs/shapes-hybrid-1 --out test.safetensors'],
+    ['embeddings of the test images', 'horoball embed runs/shapes-hybrid-1 --out test.safetensors'],
     [
-      'for NumPy, the features of the pictures that were trained on',
+      'backbone features of the training images for NumPy',
       'horoball embed runs/shapes-hybrid-1 --split train --output body --out x.npy',
     ],
   ],
 };
 
-/** `horoball embed`: writes the embeddings of a data set's pictures, with labels and paths. */
+/** `horoball embed`: writes the embeddings of a data set with labels and paths. */
 export function embedCommand(): Command {
   const command = new Command('embed')
-    .description("write the embeddings of a data set's pictures, with their labels and paths")
+    .description('write the embeddings of a data set with labels and paths')
     .usage('[options] --out <file> [run]')
-    .argument('[run]', 'run folder; without one the backbone that --model and --weights name')
-    .requiredOption('--out <file>', 'where they go, a .safetensors or .npy file; must be given')
-    .addOption(new Option('--split <name>', 'which pictures').choices(splitNames).default('test'))
+    .argument('[run]', 'run folder; if omitted, the backbone given by --model and --weights')
+    .requiredOption('--out <file>', 'output file, .safetensors or .npy; required')
+    .addOption(new Option('--split <name>', 'split of the data set').choices(splitNames).default('test'))
     .addOption(
-      new Option('--output <name>', 'which output')
+      new Option('--output <name>', 'output to write')
         .choices(['all', ...outputs])
-        .default(undefined, 'all of a run, hyperbolic in a .npy file; of a backbone body'),
+        .default(undefined, 'all of a run (.npy: hyperbolic); body for a backbone'),
     )
-    .option('--json', 'print what was written as a line of JSON on stdout');
-  addRunOptions(command, { keys: [...backboneKeys, ...readingKeys, 'seed'], from: 'run or defaults' });
+    .option('--json', 'print a summary as one JSON object on stdout');
+  addRunOptions(command, { keys: optionsOf('embed'), from: 'run or defaults' });
   addNotes(command, notes);
   command.action(async (run: string | undefined, options: Options & Record<string, unknown>) => {
     await exportEmbeddings(run, givenOptions(options), options);
@@ -78,14 +78,14 @@ async function exportEmbeddings(
   const note = (text: string): void => meter.say(`Note: ${text}.`);
   const config = await configOf('embed', run, { ...given }, note);
   using embedder = await networkOf(run, config, note);
-  const onProgress = (done: number, total: number): void => meter.update(done, total, 'pictures');
+  const onProgress = (done: number, total: number): void => meter.count('embedding', done, total, 'img');
   const made = await embedSplit(embedder, config, split, { signal: interrupt.signal, onProgress });
   meter.end();
   const files = kind === '.npy' ? await writeNpyExport(out, made, wanted[0]!) : [out];
   if (kind !== '.npy') await writeExport(out, made, wanted);
   const rows = made.paths.length;
   if (json) jsonLine({ type: 'embeddings', dataset: made.dataset, split, rows, outputs: wanted, files });
-  meter.say(`${rows} pictures: ${files.map((file) => relative('.', file)).join(', ')}`);
+  meter.say(`${rows} images: ${files.map((file) => relative('.', file)).join(', ')}`);
 }
 
 function wantedOf(kind: string, out: string, output: Output | 'all'): readonly Output[] {

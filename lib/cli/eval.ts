@@ -2,24 +2,25 @@ import { createWriteStream } from 'node:fs';
 import { relative } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { Command } from 'commander';
+import { coded } from '../errors.ts';
 import { naming } from '../io/trouble.ts';
 import { matrix } from '../matrix.ts';
 import type { QueryResults } from '../retrieval.ts';
-import type { RunConfig } from '../train/config.ts';
-import { evaluationOf } from '../train/construct.ts';
-import { type Embedded, evaluate, fusedRecall } from '../train/evaluate.ts';
-import { saveEmbeddings } from '../train/export.ts';
-import { Meter } from '../train/progress.ts';
-import { protocolOf } from '../train/recall.ts';
-import type { Recall, Space } from '../train/record.ts';
-import { evaluationLines } from '../train/report/tables.ts';
-import { openTestSet, type TestSet } from '../train/source.ts';
+import { type Embedded, embed, evaluate, fusedRecall, recallOf } from '../train/measure/evaluate.ts';
+import { saveEmbeddings } from '../train/measure/export.ts';
+import { protocolOf } from '../train/measure/recall.ts';
+import { openTestSet, type TestSet } from '../train/measure/test-set.ts';
+import type { Recall, Space } from '../train/measure/types.ts';
+import type { RunConfig } from '../train/options/options.ts';
+import { evaluationLines, spaceNames } from '../train/report/tables.ts';
+import { evaluationOf } from '../train/run/construct.ts';
 import { addNotes, type Notes } from './help.ts';
 import { interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
+import { Meter } from './meter.ts';
 import { configOf, networkOf } from './network.ts';
 import { checkOutput } from './output.ts';
-import { addRunOptions, givenOptions, readingKeys } from './run-options.ts';
+import { addRunOptions, givenOptions, optionsOf } from './run-options.ts';
 import { recallText } from './table.ts';
 
 interface Options {
@@ -30,51 +31,92 @@ interface Options {
 
 const notes: Notes = {
   paragraphs: [
-    'What is not given is as the run was trained; the weights are those of its model.safetensors.',
+    "Omitted options keep the run's values; the weights are those in its model.safetensors.",
+    'Without a run, evaluates the features of the backbone given by --model and --weights by their cosine: Recall@K before any training, as the published eval_pretrain.py prints it.',
   ],
   examples: [
-    ['once more, with how each query fared', 'horoball eval runs/shapes-hybrid-1 --per-query queries.jsonl'],
-    ['on other pictures', 'horoball eval runs/folder-hybrid-1 --ds folder --path other-pictures'],
+    ['again, with the result of each query', 'horoball eval runs/shapes-hybrid-1 --per-query queries.jsonl'],
+    ['on other images', 'horoball eval runs/folder-hybrid-1 --ds folder --path other-images'],
+    ['a pretrained backbone', 'horoball eval --model dinov2_vits14 --ds CUB --path CUB_200_2011'],
   ],
 };
 
-/** What a trained run may be measured otherwise by. */
-const changeable: readonly (keyof RunConfig)[] = [
-  ...readingKeys,
-  't_e',
-  't_h',
-  'lam',
-  'compat',
-  'save_emb',
-  'emb_name',
-];
-
-/** `horoball eval`: measures the weights of a run again, on its own data set or on another. */
+/** `horoball eval`: evaluates the weights of a run or a backbone, on its own data set or another. */
 export function evalCommand(): Command {
   const command = new Command('eval')
-    .description("evaluate a run's weights on its test classes, or on another data set")
-    .argument('<run>', 'run folder')
+    .description("evaluate a run's weights or a pretrained backbone on the test classes of a data set")
+    .argument('[run]', 'run folder; if omitted, the backbone given by --model and --weights')
     .option('--fuse <run>', 'also fuse the cosine of this run with the hyperbolic distance of another run')
-    .option('--per-query <file>', 'write a line of JSON for each query, how it fared, to this file')
-    .option('--json', 'print the evaluation as a line of JSON on stdout');
-  addRunOptions(command, { keys: changeable, from: 'run' });
+    .option('--per-query <file>', 'write the result of each query to this file, one JSON object per line')
+    .option('--json', 'print the evaluation as one JSON object on stdout');
+  addRunOptions(command, { keys: optionsOf('eval'), from: 'run or defaults' });
   addNotes(command, notes);
-  command.action(async (run: string, options: Options & Record<string, unknown>) => {
-    await evaluateRun(run, givenOptions(options), options);
+  command.action(async (run: string | undefined, options: Options & Record<string, unknown>) => {
+    const given = givenOptions(options);
+    if (run === undefined) checkBackbone(given, options);
+    if (options.perQuery !== undefined)
+      await checkOutput('[eval] per-query', options.perQuery, { stream: true });
+    await (run === undefined ? evaluateBackbone(given, options) : evaluateRun(run, given, options));
   });
   return command;
 }
 
-async function evaluateRun(
-  run: string,
-  given: Partial<Record<keyof RunConfig, unknown>>,
-  { fuse, perQuery, json }: Options,
-): Promise<void> {
-  if (perQuery !== undefined) await checkOutput('[eval] per-query', perQuery, { stream: true });
+type Given = Partial<Record<keyof RunConfig, unknown>>;
+
+/** @throws `ERR_HOROBALL_OPTION` without a backbone, or with options that need a trained head */
+function checkBackbone(given: Given, { fuse }: Options): void {
+  const { model, weights, save_emb: saved } = given;
+  if (model === undefined && weights === undefined)
+    throw usage(
+      '[eval] run: expected a run folder or a backbone, got neither. Pass a folder, --model or --weights.',
+    );
+  if (fuse !== undefined)
+    throw usage(`[eval] fuse: expected no value without a run, got ${fuse}. Pass a run folder.`);
+  if (saved !== undefined)
+    throw usage('[eval] save_emb: expected no value without a run. Use horoball embed to write features.');
+}
+
+function usage(message: string): RangeError {
+  return coded('ERR_HOROBALL_OPTION', message, RangeError);
+}
+
+/** Recall of a backbone's features, without a head. */
+async function evaluateBackbone(given: Given, { perQuery, json }: Options): Promise<void> {
   using meter = new Meter();
   using interrupt = interruptible((text) => meter.say(text));
   const { signal } = interrupt;
-  const onProgress = (done: number, total: number): void => meter.update(done, total, 'pictures');
+  const note = (text: string): void => meter.say(`Note: ${text}.`);
+  const config = await configOf('eval', undefined, { ...given }, note);
+  const test = await openTestSet(config);
+  for (const warning of test.warnings) note(warning);
+  using embedder = await networkOf(undefined, config, note);
+  const queries = new Map<Space, QueryResults>();
+  const embedded = await embed(embedder, test.split, test.loader, {
+    signal,
+    onProgress: (done, total) => meter.count('embedding', done, total, 'img'),
+  });
+  const { body, bodyWidth, labels, indices } = embedded;
+  const { device } = evaluationOf(config, test);
+  const recall = await recallOf(matrix(body, labels.length, bodyWidth), labels, test.split.parents, {
+    ...protocolOf(test.protocol, indices),
+    distance: { metric: 'cosine' },
+    device,
+    signal,
+    onQueries: perQuery === undefined ? undefined : (results) => queries.set('body', results),
+  });
+  meter.end();
+  for (const { path, reason } of test.loader.skipped) note(`skipped ${path}: ${reason}`);
+  if (perQuery !== undefined) meter.say(await writeQueries(perQuery, test, embedded, queries));
+  const sizes = { pictures: labels.length, classes: new Set(labels).size };
+  if (json) jsonLine({ type: 'evaluation', ...sizes, spaces: { body: recall } });
+  meter.say(recallText([{ name: spaceNames.body, recall }]));
+}
+
+async function evaluateRun(run: string, given: Given, { fuse, perQuery, json }: Options): Promise<void> {
+  using meter = new Meter();
+  using interrupt = interruptible((text) => meter.say(text));
+  const { signal } = interrupt;
+  const onProgress = (done: number, total: number): void => meter.count('embedding', done, total, 'img');
   const config = await configOf('eval', run, { ...given });
   const test = await openTestSet(config);
   for (const warning of test.warnings) meter.say(`Note: ${warning}.`);
@@ -88,13 +130,13 @@ async function evaluateRun(
   for (const { path, reason } of test.loader.skipped) meter.say(`Note: skipped ${path}: ${reason}.`);
   if (perQuery !== undefined) meter.say(await writeQueries(perQuery, test, embedded, queries));
   const saved = given.save_emb ? await saveEmbeddings(run, embedder, config, signal) : [];
-  for (const { file, pictures } of saved) meter.say(`${pictures} pictures: ${relative('.', file)}`);
+  for (const { file, pictures } of saved) meter.say(`${pictures} images: ${relative('.', file)}`);
   if (json) jsonLine({ type: 'evaluation', ...evaluation, ...(both && { fusedWith: fuse, ...both }) });
   const more = both === null ? [] : [{ name: `Fused with ${fuse}`, recall: both.fusedRuns }];
-  meter.say(recallText([...evaluationLines(evaluation), ...more]));
+  meter.say(recallText([...evaluationLines(evaluation), ...more], test.split.levels));
 }
 
-/** Recall under the cosine of one run and the distance of another, weighted as the first run's options say. */
+/** Recall under the cosine of one run and the distance of another, weighted by the first run's options. */
 async function fused(
   config: RunConfig,
   test: TestSet,
@@ -119,8 +161,8 @@ async function fused(
 }
 
 /**
- * A line a query: its picture, its class, and in each space its nearest picture and how far down the first hit is.
- * @returns what to say of it
+ * One line per query: its image, its class, and for each space the nearest image and the rank of the first hit.
+ * @returns a message for the user
  */
 async function writeQueries(
   file: string,

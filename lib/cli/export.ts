@@ -1,31 +1,162 @@
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { Command, Option } from 'commander';
-import { exportOnnx } from '../train/onnx/export.ts';
-import { readRun } from '../train/run-folder.ts';
-import { addNotes } from './help.ts';
+import { coded } from '../errors.ts';
+import type { Background } from '../image/resample.ts';
+import { squareSide } from '../model/sides.ts';
+import { resolveViT } from '../model/vit.ts';
+import { exportOnnx } from '../onnx/export.ts';
+import { exportOnnxFolder } from '../onnx/folder.ts';
+import type { BackboneSource } from '../onnx/source.ts';
+import { type Storage, storages } from '../onnx/storage.ts';
+import { parseConfig } from '../train/options/resolve.ts';
+import { modelText } from '../train/run/normalize.ts';
+import { readConfig } from '../train/run/read.ts';
+import { readBackbone } from '../train/weights/backbone.ts';
+import { findWeights } from '../train/weights/load.ts';
+import { findPublished } from '../train/weights/registry.ts';
+import { addNotes, type Notes } from './help.ts';
 import { jsonLine } from './json.ts';
-import { checkOutput } from './output.ts';
+import { checkOutput, checkOutputFolder } from './output.ts';
+import { addRunOptions, givenOptions, optionsOf } from './run-options.ts';
 
-/** `horoball export`: a run's network as one file that other runtimes read. */
+interface Options extends Partial<Record<Storage, boolean>> {
+  onnx?: string | true;
+  json?: boolean;
+}
+
+/** The options that describe a backbone without a run. */
+const backboneOptions = optionsOf('export');
+
+const notes: Notes = {
+  paragraphs: [
+    'Writes a folder that the image-feature-extraction pipeline of transformers.js and loadEmbedder of horoball/embed load, or one file if --onnx ends in .onnx. Several of --fp32, --fp16 and --int8 write several files; runtimes compute in float32 with each.',
+    'Without a run, exports the backbone given by --model and --weights. No libtorch is needed.',
+  ],
+  examples: [
+    ['the network of a run', 'horoball export runs/shapes-hybrid-1 --onnx shapes'],
+    ['a quarter of the size', 'horoball export runs/shapes-hybrid-1 --onnx shapes --int8'],
+    ['one file', 'horoball export runs/shapes-hybrid-1 --onnx model.onnx'],
+    ['a pretrained backbone', 'horoball export --model dino_vits16 --weights auto --onnx dino'],
+  ],
+};
+
+/** `horoball export`: writes a network for other runtimes. */
 export function exportCommand(): Command {
   const command = new Command('export')
-    .description("write a run's network as ONNX, for any runtime that reads it")
-    .argument('<run>', 'run folder')
+    .description('export the network of a run, or a backbone, as ONNX')
+    .usage('[options] [run]')
+    .argument('[run]', 'run folder; if omitted, the backbone given by --model and --weights')
     .addOption(
-      new Option('--onnx <file>', 'where it goes').default(undefined, 'model.onnx in the run folder'),
+      new Option('--onnx [path]', 'folder to write, or a file that ends in .onnx').default(
+        undefined,
+        "export in the run folder, or a folder with the backbone's name",
+      ),
     )
-    .option('--json', 'print what was written as a line of JSON on stdout')
-    .action(async (path: string, options: { onnx?: string; json?: boolean }) => {
-      if (options.onnx !== undefined) await checkOutput('[export] onnx', options.onnx);
-      await readRun(path); // says so where it is no run folder
-      const file = options.onnx ?? join(path, 'model.onnx');
-      const result = await exportOnnx(join(path, 'model.safetensors'), file);
-      const { bytes, size, dim, c } = result;
-      process.stderr.write(
-        `${file}: ${(bytes / 1e6).toFixed(1)} MB. pictures (N x 3 x ${size} x ${size}, RGB from 0 to 1) -> body, euclidean and hyperbolic (N x ${dim}, c ${c})\n`,
-      );
-      if (options.json) jsonLine(result);
-    });
-  addNotes(command, { examples: [['the network of a run', 'horoball export runs/shapes-hybrid-1']] });
+    .option('--fp32', 'store matrices in float32; the default')
+    .option('--fp16', 'store matrices in float16, half the size')
+    .option('--int8', 'store matrices in 8 bits with a scale per output channel, a quarter of the size')
+    .option('--json', 'print a summary as one JSON object on stdout');
+  addRunOptions(command, {
+    keys: backboneOptions,
+    defaults: {
+      model: 'none',
+      weights: 'auto',
+      crop: "the run's; without a run the input size of the model",
+      resize: "the run's; without a run crop",
+      background: "the run's; without a run white",
+    },
+  });
+  addNotes(command, notes);
+  command.action((run: string | undefined, options: Options & Record<string, unknown>) =>
+    write(run, options),
+  );
   return command;
+}
+
+async function write(run: string | undefined, options: Options & Record<string, unknown>): Promise<void> {
+  const chosen = storages.filter((storage) => options[storage] === true);
+  const wanted = chosen.length > 0 ? chosen : (['fp32'] as const);
+  if (typeof options.onnx === 'string') await checkTarget(options.onnx, wanted.length);
+  const source = run === undefined ? await backboneOf(options) : await runOf(run, options);
+  const path = typeof options.onnx === 'string' ? options.onnx : standardPath(source);
+  if (!path.endsWith('.onnx')) {
+    const result = await exportOnnxFolder(source, path, { storages: wanted });
+    const bytes = result.files.reduce((sum, file) => sum + file.bytes, 0);
+    return report(
+      `${path}: ${result.files.map(({ name }) => name).join(', ')}`,
+      { ...result, bytes },
+      options,
+    );
+  }
+  report(path, await exportOnnx(source, path, { storage: wanted[0] }), options);
+}
+
+async function checkTarget(path: string, storageCount: number): Promise<void> {
+  if (!path.endsWith('.onnx')) return checkOutputFolder('[export] onnx', path);
+  if (storageCount > 1) throw usage(`--onnx: expected a folder for several storages, got ${path}`);
+  await checkOutput('[export] onnx', path);
+}
+
+function report(
+  what: string,
+  result: { bytes: number; size: number; dim: number; c: number | null },
+  { json }: Options,
+): void {
+  const { bytes, size, dim, c } = result;
+  const outputs =
+    c === null ? `image_embeds (N x ${dim})` : `image_embeds and hyperbolic (N x ${dim}, c ${c})`;
+  const text = `pixel_values (N x 3 x ${size} x ${size}) -> ${outputs}`;
+  process.stderr.write(`${what}: ${(bytes / 1e6).toFixed(1)} MB. ${text}\n`);
+  if (json) jsonLine(result);
+}
+
+async function runOf(run: string, options: Record<string, unknown>): Promise<string> {
+  const given = givenOptions(options);
+  const other = backboneOptions.find((name) => given[name] !== undefined);
+  if (other !== undefined) {
+    throw usage(
+      `${other}: expected no value because ${run} has its own, got ${given[other]}. Omit the option or the run.`,
+    );
+  }
+  await readConfig(run); // rejects a folder that is not a run folder
+  return run;
+}
+
+async function backboneOf(options: Record<string, unknown>): Promise<BackboneSource> {
+  const given = givenOptions(options);
+  if (given.model === undefined) {
+    const hint =
+      typeof options['onnx'] === 'string' ? ` Write the run before --onnx, or a path after it.` : '';
+    throw usage(`run: expected a run folder or --model with --weights, got neither.${hint}`);
+  }
+  const text = await modelText(String(given.model), 'export');
+  const { patchSize, imgSize } = resolveViT(text);
+  const size = squareSide('export', imgSize);
+  const config = parseConfig({ crop: size, resize: given.crop ?? size, ...given, model: text }, 'export');
+  const { crop, resize, background, partial } = config;
+  if (crop % patchSize !== 0) {
+    throw usage(`crop: expected a multiple of the backbone's patch size (${patchSize}), got ${crop}`);
+  }
+  const model = { ...resolveViT(text), imgSize: crop };
+  const name = basename(String(given.model)).replace(/\.json$/, '');
+  const { weights, notices } = await readBackbone(await weightsOf(text, config.weights), model, { partial });
+  for (const notice of notices) process.stderr.write(`Note: ${notice.replace(/\.$/, '')}.\n`);
+  return { name, model, weights, resize, background: background as Background };
+}
+
+/** `auto` names the published weights of the model. */
+function weightsOf(model: string, weights: string | null): Promise<string> {
+  const source = weights === 'auto' ? findPublished(model)?.name : weights;
+  if (source === null || source === undefined) {
+    throw usage(`weights: expected a file or the name of downloaded weights, got ${weights ?? 'None'}`);
+  }
+  return findWeights(source);
+}
+
+function standardPath(source: string | BackboneSource): string {
+  return typeof source === 'string' ? join(source, 'export') : source.name;
+}
+
+function usage(message: string): RangeError {
+  return coded('ERR_HOROBALL_OPTION', `[export] ${message}`, RangeError);
 }

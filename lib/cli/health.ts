@@ -1,13 +1,13 @@
-import type { HealthRow } from '../train/record.ts';
+import type { HealthRow } from '../train/run/record.ts';
 
-/** Epochs can be short; a line for each would push everything else away. */
+/** Epochs can be short; one line per epoch would crowd out everything else. */
 const pauseMs = 10_000;
 
 /**
- * Says how the points stand at the end of an epoch: at most every ten seconds, and at once when something is at a limit
- * or leaves it; nothing while nothing changes.
+ * Reports numerical health at the end of an epoch: at most every ten seconds, immediately when a value reaches or leaves a
+ * limit, and not at all while nothing changes.
  */
-export class HealthTeller {
+export class HealthReporter {
   readonly #say: (text: string) => void;
   readonly #now: () => number;
   #saidAt = Number.NEGATIVE_INFINITY;
@@ -19,7 +19,7 @@ export class HealthTeller {
     this.#now = now;
   }
 
-  tell(row: HealthRow): void {
+  report(row: HealthRow): void {
     const state = `${row.atRim > 0} ${row.saturated > 0} ${row.skippedSteps}`;
     const text = standing(row);
     if (text === this.#text || (this.#now() - this.#saidAt < pauseMs && state === this.#state)) return;
@@ -30,7 +30,7 @@ export class HealthTeller {
   }
 }
 
-/** One line for people: where the points are, what is at its limit, and float16's scale. */
+/** One line of text: radii, values at their limits, and the loss scale. */
 export function healthText(row: HealthRow): string {
   return `Epoch ${row.epoch}: ${standing(row)}`;
 }
@@ -38,16 +38,16 @@ export function healthText(row: HealthRow): string {
 function standing({ c, radius, atRim, saturated, scale, skippedSteps }: HealthRow): string {
   const parts = [
     `radius ${radius.min.toFixed(3)} to ${radius.max.toFixed(3)} of the ball's (c ${Number(c.toPrecision(4))}) ${sparkline(radius.histogram)}`,
-    `${percent(atRim)} % at the rim`,
-    `${percent(saturated)} % of distances saturated`,
+    `${percent(atRim)}% at the rim`,
+    `${percent(saturated)}% of distances saturated`,
   ];
-  if (scale !== null) parts.push(`loss scale ${scale}, ${skippedSteps} steps left out`);
+  if (scale !== null) parts.push(`loss scale ${scale}, ${skippedSteps} steps skipped`);
   return parts.join(', ');
 }
 
 const levels = ' ▁▂▃▄▅▆▇█';
 
-/** A histogram in as many characters as it has bins; what is not empty is at least the lowest bar. */
+/** A histogram with one character per bin; a bin that is not empty gets at least the lowest bar. */
 function sparkline(counts: readonly number[]): string {
   const most = Math.max(1, ...counts);
   return `|${counts.map((count) => levels[Math.ceil((count / most) * (levels.length - 1))]).join('')}|`;

@@ -1,25 +1,33 @@
 import type { Command, Help, Option } from 'commander';
 
-/** What stands under the options of a command. */
+/** Text below the options of a command. */
 export interface Notes {
+  /** Lists of `[term, text]` by heading, such as the names that an argument accepts. */
+  lists?: Readonly<Record<string, readonly (readonly [term: string, text: string])[]>>;
   paragraphs?: readonly string[];
-  /** What is wanted, and the command line that gives it: `[what, command]`. */
+  /** Examples as `[purpose, command]`. */
   examples?: readonly (readonly [what: string, command: string])[];
 }
 
 /** Adds notes and examples to a command's help. */
-export function addNotes(command: Command, { paragraphs = [], examples = [] }: Notes): void {
+export function addNotes(command: Command, { lists = {}, paragraphs = [], examples = [] }: Notes): void {
   command.addHelpText('after', ({ command }) => {
     const help = command.createHelp();
     const width = command.configureOutput().getOutHelpWidth?.() ?? 80;
-    const parts = paragraphs.map((text) => help.boxWrap(text, width));
+    help.helpWidth = width;
+    const items = Object.entries(lists).map(([heading, entries]) => {
+      const column = Math.max(...entries.map(([term]) => term.length));
+      return [`${heading}:`, ...entries.map(([term, text]) => help.formatItem(term, column, text, help))];
+    });
+    const parts = items.map((lines) => lines.join('\n'));
+    parts.push(...paragraphs.map((text) => help.boxWrap(text, width)));
     const lines = examples.map(([what, line]) => `  # ${what}\n  $ ${line.replaceAll('\n', '\n      ')}`);
     if (lines.length > 0) parts.push(['Examples:', ...lines].join('\n'));
     return `\n${parts.join('\n\n')}`;
   });
 }
 
-/** An option's line in the words that the options of a run have, instead of commander's JSON. */
+/** An option's line in the style of the run options, instead of commander's JSON. */
 export const helpStyle: Partial<Help> = {
   optionDescription({ description, argChoices, defaultValue, defaultValueDescription }: Option): string {
     const choices = argChoices === undefined ? '' : `: ${alternatives(argChoices)}`;

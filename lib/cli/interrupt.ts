@@ -1,21 +1,38 @@
-/** Exit code of a program that Ctrl-C ended, as shells have it. */
+/** Exit code of a program that Ctrl-C ended, by shell convention. */
 export const interruptedCode = 130;
+/** The same for SIGTERM. */
+export const terminatedCode = 143;
+
+/** What {@link interruptible} returns. */
+export interface Interrupt extends Disposable {
+  readonly signal: AbortSignal;
+  /** The exit code of the signal that came first. */
+  readonly code: number;
+}
 
 /**
- * A signal for work that Ctrl-C (or a polite `kill`) should end. The first asks, with `say` to tell the person;
- * the second ends the process as it would have without us.
+ * Returns a signal that Ctrl-C (or SIGTERM) aborts. The first one asks the work to stop and informs the user with `say`;
+ * the second ends the process immediately.
  */
-export function interruptible(say: (text: string) => void): Disposable & { signal: AbortSignal } {
+export function interruptible(say: (text: string) => void): Interrupt {
   const controller = new AbortController();
   const names = ['SIGINT', 'SIGTERM'] as const;
-  const ask = (): void => {
+  let code = interruptedCode;
+  const ask = (name: NodeJS.Signals): void => {
     stopListening();
-    say('Stopping; again to stop at once.');
+    if (name === 'SIGTERM') code = terminatedCode;
+    say('Stopping. Press Ctrl-C again to quit immediately.');
     controller.abort();
   };
   const stopListening = (): void => {
     for (const name of names) process.off(name, ask);
   };
   for (const name of names) process.on(name, ask);
-  return { signal: controller.signal, [Symbol.dispose]: stopListening };
+  return {
+    signal: controller.signal,
+    get code() {
+      return code;
+    },
+    [Symbol.dispose]: stopListening,
+  };
 }

@@ -6,22 +6,24 @@ import { packageVersion } from '../setup/paths.ts';
 import { addNotes, helpStyle, type Notes } from './help.ts';
 import { interruptedCode } from './interrupt.ts';
 import { jsonLine } from './json.ts';
+import { outputGuard } from './streams.ts';
 
-/** Each command's file is loaded only when it is called, or all of them for `--help`, which lists them in groups. */
+/** Each command's file is loaded only when the command runs, or all of them for `--help`, which lists them in groups. */
 const groups: Record<string, Record<string, () => Promise<Command>>> = {
-  'To begin:': {
+  'Get started:': {
     start: async () => (await import('./start.ts')).startCommand(),
     setup: async () => (await import('./setup.ts')).setupCommand(),
     doctor: async () => (await import('./doctor.ts')).doctorCommand(),
   },
-  'To train:': {
+  'Train:': {
     train: async () => (await import('./train.ts')).trainCommand(),
+    plan: async () => (await import('./plan.ts')).planCommand(),
     sweep: async () => (await import('./sweep.ts')).sweepCommand(),
     recipes: async () => (await import('./recipes.ts')).recipesCommand(),
     data: async () => (await import('./data.ts')).dataCommand(),
     weights: async () => (await import('./weights.ts')).weightsCommand(),
   },
-  'To see and use what came of it:': {
+  'Inspect and use results:': {
     report: async () => (await import('./report.ts')).reportCommand(),
     eval: async () => (await import('./eval.ts')).evalCommand(),
     embed: async () => (await import('./embed.ts')).embedCommand(),
@@ -33,15 +35,15 @@ const groups: Record<string, Record<string, () => Promise<Command>>> = {
 
 const notes: Notes = {
   paragraphs: [
-    'With --json a command prints a line of JSON on stdout for everything that it has found; what people read goes to stderr. The exit code is 0 on success only, and 2 where a command was called wrongly.',
+    'With --json, commands print one JSON object per line on stdout; messages and progress go to stderr. The exit code is 0 only on success, and 2 for usage errors.',
   ],
   examples: [
-    ['everything once, from nothing: set-up, pictures, training, report', 'horoball start'],
+    ['setup, data, training and report in one command', 'horoball start'],
     ['every option of a command, with its unit and default', 'horoball train --help'],
   ],
 };
 
-/** Codes of errors that say how a command was called wrongly. */
+/** Error codes that mean a usage error. */
 const usageCodes = new Set(['ERR_HOROBALL_CONFIG', 'ERR_HOROBALL_OPTION', 'ERR_HOROBALL_DATASET']);
 
 async function program(name: string | undefined): Promise<Command> {
@@ -50,10 +52,7 @@ async function program(name: string | undefined): Promise<Command> {
     .usage('<command> [options]')
     .version(packageVersion, '-V, --version')
     .addHelpCommand(
-      new Command('help')
-        .argument('[command]')
-        .description('the same as <command> --help')
-        .helpGroup('Other:'),
+      new Command('help').argument('[command]').description('show the help of a command').helpGroup('Other:'),
     );
   addNotes(root, notes);
   for (const [heading, group] of Object.entries(groups)) {
@@ -64,7 +63,7 @@ async function program(name: string | undefined): Promise<Command> {
   for (const command of [root, ...root.commands, ...root.commands.flatMap((each) => each.commands)])
     command
       .exitOverride()
-      .showHelpAfterError('(--help tells more)')
+      .showHelpAfterError('(see --help)')
       .configureOutput({ outputError })
       .configureHelp(helpStyle);
   return root;
@@ -74,14 +73,14 @@ function isCommand(name: string | undefined): boolean {
   return Object.values(groups).some((group) => Object.hasOwn(group, name ?? ''));
 }
 
-/** `help train` as `train --help`. Help on what is no command is taken away, so that it is said to be none. */
+/** Treats `help train` as `train --help`. Ignores --help for an unknown command, so that the command itself is rejected. */
 function plainArguments(given: readonly string[]): string[] {
   const args = given[0] === 'help' ? [...given.slice(1), '--help'] : [...given];
   if (isCommand(args[0]) || args[0]?.startsWith('-')) return args;
   return args.filter((each) => each !== '--help' && each !== '-h');
 }
 
-/** Commander's own errors begin as all others do. */
+/** Commander's own errors get the same prefix as all others. */
 function outputError(text: string, write: (text: string) => void): void {
   write(text.replace(/^error: /, 'horoball: '));
 }
@@ -91,13 +90,13 @@ function sentenceOf(error: unknown): string {
   const trouble = troubleOf(error);
   if (trouble === undefined) return error.message;
   const { path = 'a file' } = error as NodeJS.ErrnoException;
-  return `${path}: ${trouble.reason}; ${trouble.advice}`;
+  return `${path}: ${trouble.reason}. ${trouble.advice}`;
 }
 
-/** An error of commander's, for programs. */
+/** A commander error, as JSON. */
 function usageRow({ code, message }: CommanderError, command: string | undefined): object {
   const ofRun = code === 'commander.unknownOption' && (command === 'train' || command === 'start');
-  const said = code === 'commander.help' ? 'expected a command; --help lists them' : message;
+  const said = code === 'commander.help' ? 'expected a command. --help lists them.' : message;
   return {
     type: 'error',
     code: ofRun ? 'ERR_HOROBALL_CONFIG' : 'ERR_HOROBALL_OPTION',
@@ -105,10 +104,10 @@ function usageRow({ code, message }: CommanderError, command: string | undefined
   };
 }
 
-/** Says what ended the program, and sets its exit code. An abort is Ctrl-C's: see `interruptible`. */
+/** Reports what ended the program, and sets its exit code. An abort comes from Ctrl-C: see `interruptible`. */
 function fail(error: unknown, json: boolean): void {
   if (error instanceof CommanderError) {
-    process.exitCode = error.exitCode === 0 ? 0 : 2; // commander has said it already
+    process.exitCode = error.exitCode === 0 ? 0 : 2; // commander has printed it already
     if (json && error.exitCode !== 0) jsonLine(usageRow(error, args[0]));
     return;
   }
@@ -126,17 +125,11 @@ function fail(error: unknown, json: boolean): void {
   process.exitCode = typeof code === 'string' && usageCodes.has(code) ? 2 : 1;
 }
 
-/** Whoever reads has enough, as `| head` does: nothing is left to say. */
-function endQuietly(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit();
-}
-
-process.stdout.on('error', endQuietly);
-process.stderr.on('error', endQuietly);
+const guard = outputGuard();
 const args = plainArguments(process.argv.slice(2));
 try {
   await (await program(args[0])).parseAsync(args, { from: 'user' });
 } catch (error) {
   fail(error, args.includes('--json'));
 }
+await guard.finish();

@@ -2,20 +2,21 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { coded } from '../errors.ts';
 import { shellWord } from '../io/shell.ts';
-import { loadTrained } from '../train/checkpoint.ts';
-import { parseConfig, type RunConfig } from '../train/config.ts';
-import { createEmbedder, newEmbedder } from '../train/construct.ts';
-import type { Embedder } from '../train/model.ts';
-import { setThreads } from '../train/native.ts';
-import { readRun } from '../train/run-folder.ts';
-import { settled } from '../train/settle.ts';
-import { backboneKeys } from './run-options.ts';
+import type { Embedder } from '../train/lane/embedder.ts';
+import { setThreads } from '../train/lane/native.ts';
+import type { RunConfig } from '../train/options/options.ts';
+import { parseConfig } from '../train/options/resolve.ts';
+import { loadTrained } from '../train/run/checkpoint.ts';
+import { createEmbedder, newEmbedder } from '../train/run/construct.ts';
+import { normalizeOptions } from '../train/run/normalize.ts';
+import { readConfig } from '../train/run/read.ts';
+import { networkOptions } from './run-options.ts';
 
 /**
- * The configuration of a run with some options changed, or, without a run, of the options alone.
- * @param command - the name of who asks, for errors
- * @param note - see `settled`
- * @throws `ERR_HOROBALL_OPTION` where the options name another network than the run's
+ * The configuration of a run with some options changed or, without a run, of the options alone.
+ * @param command - the command's name, for errors
+ * @param note - see `normalizeOptions`
+ * @throws `ERR_HOROBALL_OPTION` if the options describe a different network than the run's
  */
 export async function configOf(
   command: string,
@@ -23,25 +24,25 @@ export async function configOf(
   given: Readonly<Record<string, unknown>>,
   note?: (text: string) => void,
 ): Promise<RunConfig> {
-  const other = run === undefined ? undefined : backboneKeys.find((key) => given[key] !== undefined);
+  const other = run === undefined ? undefined : networkOptions.find((key) => given[key] !== undefined);
   if (other !== undefined) {
-    const message = `[${command}] ${other}: expected nothing, as ${run} has its own, got ${given[other]}; leave it out, or the run`;
+    const message = `[${command}] ${other}: expected no value because ${run} has its own, got ${given[other]}. Omit the option or the run.`;
     throw coded('ERR_HOROBALL_OPTION', message, RangeError);
   }
-  const began = run === undefined ? {} : (await readRun(run)).config;
-  const config = await settled(parseConfig({ ...began, ...given }, command), note, command);
+  const began = run === undefined ? {} : await readConfig(run);
+  const config = await normalizeOptions(parseConfig({ ...began, ...given }, command), note, command);
   if (run !== undefined && given['path'] === undefined) checkDataPath(run, config);
   return config;
 }
 
-/** A run remembers its path as it was typed, which leads nowhere from another folder. */
+/** A run stores its data path as it was typed, which may not exist relative to another working directory. */
 export function checkDataPath(run: string, { path }: RunConfig): void {
   if (existsSync(path)) return;
-  const message = `the data path ${resolve(path)} does not exist; it comes from the run ${run}, and --path gives another`;
+  const message = `the data path ${resolve(path)} of the run ${run} does not exist. Pass the current location with --path.`;
   throw coded('ERR_HOROBALL_DATA_READ', message);
 }
 
-/** The trained network of a run, or, without a run, one with the weights that the options name. */
+/** The trained network of a run or, without a run, a network with the weights given by the options. */
 export async function networkOf(
   run: string | undefined,
   config: RunConfig,
@@ -62,11 +63,11 @@ export async function networkOf(
 async function restore(run: string, embedder: Embedder, config: RunConfig): Promise<void> {
   const file = join(run, 'model.safetensors');
   if (!existsSync(file)) {
-    const message = `${run} has no model.safetensors: its training has not come to an end (horoball train --resume ${shellWord(run)} goes on with it)`;
+    const message = `${run} has no model.safetensors because its training has not finished. Resume it with: horoball train --resume ${shellWord(run)}`;
     throw coded('ERR_HOROBALL_RUN', message);
   }
   const { missing } = await loadTrained(file, embedder, config);
   if (missing.length === 0) return;
-  const message = `${file} lacks ${missing[0]} (of ${missing.length} parameters); it is of another network than its config.json`;
+  const message = `${file} lacks ${missing.length} parameters, first ${missing[0]}: it does not match the run's config.json`;
   throw coded('ERR_HOROBALL_WEIGHTS', message);
 }

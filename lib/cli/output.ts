@@ -5,13 +5,13 @@ import { troubleOf } from '../io/trouble.ts';
 
 /** See {@link checkOutput}. */
 export interface OutputKind {
-  /** It is written as it goes, so a pipe or a device will do; others are put in the place of what is there. */
+  /** Streamed output may go to a pipe or device; other output replaces the file as a whole. */
   stream?: boolean;
 }
 
 /**
- * Sees that a file can be put where an option says, before the work that it is to hold.
- * @throws `ERR_HOROBALL_OPTION` where it cannot
+ * Checks that an output file can be written, before the work that produces it.
+ * @throws `ERR_HOROBALL_OPTION` if it cannot be written
  */
 export async function checkOutput(
   option: string,
@@ -19,27 +19,50 @@ export async function checkOutput(
   { stream = false }: OutputKind = {},
 ): Promise<void> {
   const refuse = (expected: string, advice: string): never => {
-    const message = `${option}: expected ${expected}, got ${file}; ${advice}`;
+    const message = `${option}: expected ${expected}, got ${file}. ${advice}`;
     throw coded('ERR_HOROBALL_OPTION', message, RangeError);
   };
   const there = await stat(file).catch(() => undefined);
-  if (there?.isDirectory()) return refuse('a file', 'it is a folder');
+  if (there?.isDirectory()) return refuse('a file', 'Specify a file in this folder.');
   if (there !== undefined && !there.isFile()) {
     if (stream) return;
-    return refuse('an ordinary file', 'it is a device or a pipe');
+    return refuse('a regular file', 'Devices and pipes cannot be replaced.');
   }
   const folder = dirname(file);
   const above = await stat(folder).catch(() => undefined);
-  if (above === undefined) return refuse('a file in a folder that exists', `make ${folder} first`);
-  if (!above.isDirectory()) return refuse('a file in a folder', `${folder} is none`);
+  if (above === undefined) return refuse('a file in an existing folder', `Create ${folder} first.`);
+  if (!above.isDirectory())
+    return refuse('a file in a folder', `Choose another location: ${folder} is not a folder.`);
   await tryFolder(folder).catch((error: unknown) => {
     const trouble = troubleOf(error);
     if (trouble === undefined) throw error;
-    refuse('a file in a folder that can be written to', 'name another place');
+    refuse('a file in a writable folder', 'Choose another location.');
   });
 }
 
-/** Permissions say too little: a disk may be read-only, and a system's folder may take no files from anybody. */
+/**
+ * Checks that files can be written to an output folder, which need not exist, before the work that produces them.
+ * @throws `ERR_HOROBALL_OPTION` if it cannot be written
+ */
+export async function checkOutputFolder(option: string, folder: string): Promise<void> {
+  const refuse = (advice: string): never => {
+    const message = `${option}: expected a writable folder, got ${folder}. ${advice}`;
+    throw coded('ERR_HOROBALL_OPTION', message, RangeError);
+  };
+  let above = folder;
+  let there = await stat(above).catch(() => undefined);
+  while (there === undefined && dirname(above) !== above) {
+    above = dirname(above);
+    there = await stat(above).catch(() => undefined);
+  }
+  if (!there?.isDirectory()) return refuse(`Choose another location: ${above} is not a folder.`);
+  await tryFolder(above).catch((error: unknown) => {
+    if (troubleOf(error) === undefined) throw error;
+    refuse('Choose another location.');
+  });
+}
+
+/** Permissions are not enough: the file system may be read-only, or the folder may not accept files. */
 async function tryFolder(folder: string): Promise<void> {
   const trial = join(folder, `.${crypto.randomUUID()}.tmp`);
   const file = await open(trial, 'wx');

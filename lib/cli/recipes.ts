@@ -1,16 +1,18 @@
 import { Command } from 'commander';
-import { parseConfig } from '../train/config.ts';
-import { commandOf, deviations, findRecipe, type Recipe, recipes } from '../train/recipes.ts';
+import { commandOf, deviations, findRecipe, type Recipe, recipes } from '../train/options/recipes.ts';
+import { parseConfig } from '../train/options/resolve.ts';
 import { addNotes } from './help.ts';
 import { jsonLine } from './json.ts';
 import { folded, textTable } from './table.ts';
 
-/** `horoball recipes`: the published commands, all they resolve to, and what they are known to give. */
+/** `horoball recipes`: the published commands, the options they resolve to, and their published results. */
 export function recipesCommand(): Command {
   const command = new Command('recipes')
-    .description('list the published commands of HypMix and Hyp-ViT; `train --recipe` runs one')
-    .argument('[name]', 'one recipe, with every option that it resolves to')
-    .option('--json', 'print one line of JSON for each on stdout')
+    .description(
+      'list the published commands of HypMix and Hyp-ViT, and settings for emoji; `train --recipe` runs one',
+    )
+    .argument('[name]', 'show one recipe with every option that it resolves to')
+    .option('--json', 'print one JSON object per entry on stdout')
     .action((name: string | undefined, { json = false }: { json?: boolean }) => {
       const chosen = name === undefined ? recipes : [findRecipe(name, '[recipes] name')];
       if (json) for (const recipe of chosen) jsonLine(whole(recipe));
@@ -18,8 +20,8 @@ export function recipesCommand(): Command {
     });
   addNotes(command, {
     examples: [
-      ['all of them', 'horoball recipes'],
-      ['one, with every option', 'horoball recipes hypmix-cub-vit'],
+      ['all recipes', 'horoball recipes'],
+      ['one recipe with all its options', 'horoball recipes hypmix-cub-vit'],
     ],
   });
   return command;
@@ -34,23 +36,25 @@ function whole(recipe: Recipe): object {
 function list(): string {
   const rows = recipes.map(({ name, paper, options, recallAt1 }) => [
     name,
-    paper,
+    paper ?? '-',
     options.ds!,
-    options.model!,
+    options.model!.startsWith('{') ? 'a small ViT' : options.model!,
     recallAt1 === null ? '-' : recallAt1.toFixed(1),
   ]);
   const table = textTable([['Name', 'Paper', 'Data', 'Backbone', 'Recall@1'], ...rows]);
   const more =
-    'Recall@1 is the published one, in %. `horoball recipes <name>` shows a command and all its options.';
+    'Recall@1 is the published value in %. `horoball recipes <name>` shows the command and all its options.';
   return `${table}\n\n${folded(more)}\n\n${differs()}`;
 }
 
 function detail(recipe: Recipe): string {
   const { recallAt1, paper } = recipe;
   const expected =
-    recallAt1 === null
-      ? `${paper} names no Recall@1 for this backbone that is known here.`
-      : `Published Recall@1: ${recallAt1} %`;
+    paper === null
+      ? 'These settings are sized for 15 minutes on two CPU cores; they are not from a paper.'
+      : recallAt1 === null
+        ? `No published Recall@1 of ${paper} is known for this backbone.`
+        : `Published Recall@1: ${recallAt1}%`;
   const options = Object.entries(parseConfig(recipe.options)).map(([key, value]) => [
     key,
     String(value ?? 'None'),
@@ -62,7 +66,7 @@ function detail(recipe: Recipe): string {
 
 function differs(): string {
   return [
-    'Where the published code differs from what is done here:',
+    'Differences between the published code and horoball:',
     ...deviations.map((text) => folded(`- ${text}`, 2)),
   ].join('\n');
 }

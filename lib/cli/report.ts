@@ -2,38 +2,42 @@ import { existsSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { coded } from '../errors.ts';
-import { evaluationsOf, type RunRecord, type Space } from '../train/record.ts';
-import { comparisonPage } from '../train/report/compare.ts';
-import { explorePage } from '../train/report/explore.ts';
+import { writeText } from '../io/text.ts';
+import type { Space } from '../train/measure/types.ts';
+import { comparisonPage } from '../train/report/run/compare.ts';
+import { explorePage } from '../train/report/run/explore.ts';
+import { writeReport } from '../train/report/run/write.ts';
+import { writeStudyReport } from '../train/report/study/write.ts';
 import { spaceNames } from '../train/report/tables.ts';
-import { readRun, writeReport, writeText } from '../train/run-folder.ts';
-import { analyse } from '../train/sweep/analyse.ts';
-import { readStudy, writeStudyReport } from '../train/sweep/study-folder.ts';
+import { readRun } from '../train/run/read.ts';
+import { evaluationsOf, type RunRecord } from '../train/run/record.ts';
+import { analyze } from '../train/study/analyze.ts';
+import { readStudy } from '../train/study/folder.ts';
 import { addNotes, type Notes } from './help.ts';
 import { jsonLine } from './json.ts';
 import { checkOutput } from './output.ts';
 import { recallText } from './table.ts';
 
-/** `horoball report`: draws the report of one run, or several runs side by side. */
+/** `horoball report`: writes the report of one run, or compares several runs. */
 export function reportCommand(): Command {
   const command = new Command('report')
-    .description('draw the report of a run or of a study, or compare several runs')
-    .argument('[run...]', 'run folders, or the one folder of a study')
+    .description('write the report of a run or study, or compare several runs')
+    .argument('[run...]', 'run folders, or one study folder')
     .addOption(
-      new Option('--out <file>', 'where a comparison or the page of --explore goes').default(
+      new Option('--out <file>', 'output file of a comparison or of --explore').default(
         undefined,
-        'comparison.html beside the first run; explore.html',
+        'comparison.html next to the first run; explore.html',
       ),
     )
-    .option('--explore', 'write a page with sliders for temperatures and curvature; needs no run')
+    .option('--explore', 'write a page with sliders for temperatures and curvature, without a run')
     .option(
       '--json',
-      "print each run's last evaluation as a line of JSON on stdout, of a study what sweep prints",
+      'print the last evaluation of each run (for a study, each result) as JSON lines on stdout',
     )
     .action(async (paths: string[], options: ReportOptions) => {
       const out = options.out ?? (options.explore ? 'explore.html' : undefined);
       if (out !== undefined) await checkOutput('[report] out', out);
-      if (options.explore && paths.length > 0) throw noneTaken(paths[0]!);
+      if (options.explore && paths.length > 0) throw unexpectedRun(paths[0]!);
       if (options.explore) return await explore(out!, options);
       if (paths.length === 0) throw noRun();
       if (paths.length === 1 && existsSync(join(paths[0]!, 'sweep.json'))) {
@@ -53,9 +57,9 @@ export function reportCommand(): Command {
 
 const notes: Notes = {
   examples: [
-    ['of one run, into its folder', 'horoball report runs/shapes-hybrid-1'],
+    ['one run, written to its folder', 'horoball report runs/shapes-hybrid-1'],
     ['two runs side by side', 'horoball report runs/shapes-euclidean-1 runs/shapes-hybrid-1'],
-    ['of a study', 'horoball report runs/sweep-shapes'],
+    ['a study', 'horoball report runs/sweep-shapes'],
     ['what temperature and curvature do to the negatives', 'horoball report --explore'],
   ],
 };
@@ -71,13 +75,13 @@ function noRun(): Error {
   return coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 
-function noneTaken(path: string): Error {
-  const message = `[report] run: expected none beside --explore, which shows formulas and no run, got ${path}`;
+function unexpectedRun(path: string): Error {
+  const message = `[report] run: expected no run with --explore, which shows formulas only, got ${path}`;
   return coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 
 function noOther(out: string): Error {
-  const message = `[report] out: expected none for a study, whose report leads to those of its runs beside it, got ${out}`;
+  const message = `[report] out: expected no value for a study, whose report links to its runs next to it, got ${out}`;
   return coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 
@@ -87,7 +91,7 @@ async function explore(out: string, { json }: ReportOptions): Promise<void> {
   process.stderr.write(`Page: ${relative('.', resolve(out))}\n`);
 }
 
-/** Its lines of JSON are those of the sweep that made it. */
+/** Prints the same JSON lines as the sweep that created it. */
 async function study(path: string, { json }: ReportOptions): Promise<void> {
   const file = await writeStudyReport(path);
   if (json) {
@@ -95,7 +99,7 @@ async function study(path: string, { json }: ReportOptions): Promise<void> {
     const { cells, seeds } = found.plan;
     for (const result of found.results) jsonLine({ type: 'result', ...result });
     const complete = found.results.length === cells.length * seeds.length;
-    jsonLine({ type: 'end', folder: path, complete, contrasts: analyse(found).contrasts });
+    jsonLine({ type: 'end', folder: path, complete, contrasts: analyze(found).contrasts });
   }
   process.stderr.write(`Report: ${relative('.', file)}\n`);
 }
@@ -119,5 +123,7 @@ function comparisonText(records: readonly RunRecord[]): string | null {
       return recall ? [{ name: `${name}: ${spaceNames[space].toLowerCase()}`, recall }] : [];
     }),
   );
-  return lines.length === 0 ? null : recallText(lines);
+  const [names, ...others] = records.map(({ snapshot }) => snapshot?.levels?.join('\n'));
+  const levels = others.every((each) => each === names) ? records[0]?.snapshot?.levels : undefined;
+  return lines.length === 0 ? null : recallText(lines, levels);
 }

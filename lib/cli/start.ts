@@ -1,39 +1,41 @@
 import { Command } from 'commander';
+import { loadSharp } from '../io/sharp.ts';
 import { setup } from '../setup/setup.ts';
-import { parseConfig } from '../train/config.ts';
-import { loadJpegTurbo, loadSharp } from '../train/data/decoders.ts';
-import { Meter } from '../train/progress.ts';
+import { parseConfig } from '../train/options/resolve.ts';
+import { planRun } from '../train/run/plan.ts';
 import { dashboardOption, dashboardPort } from './dashboard-option.ts';
 import { addNotes, type Notes } from './help.ts';
+import { Meter } from './meter.ts';
 import { addRunOptions, givenOptions } from './run-options.ts';
+import { setupUi } from './setup.ts';
 import { runTraining } from './training.ts';
 
 const notes: Notes = {
   examples: [
     ['three minutes on two cores', 'horoball start'],
-    ['once more by another geometry', 'horoball start --geometry euclidean'],
+    ['again with another geometry', 'horoball start --geometry euclidean'],
   ],
 };
 
-/** `horoball start`: the whole idea once, from nothing: set up, draw the pictures, train, evaluate, report. */
+/** `horoball start`: setup, data generation, training, evaluation and report in one command. */
 export function startCommand(): Command {
   const command = new Command('start')
-    .description('set up what is missing, make the built-in data set, train on it and write a report')
-    .option('--json', 'print every step and evaluation as a line of JSON on stdout');
+    .description('set up missing components, generate the built-in data set, train on it and write a report')
+    .option('--json', 'print every step and evaluation as JSON lines on stdout');
   command.addOption(dashboardOption());
   addRunOptions(command);
   addNotes(command, notes);
   command.action(async (options: Record<string, unknown>) => {
     const config = parseConfig({ baselines: true, ...givenOptions(options) }, 'start');
     const dashboard = dashboardPort('start', options['dashboard']);
-    await Promise.all([loadSharp(), loadJpegTurbo()]); // a build takes minutes: it is for nothing without pictures
+    await loadSharp(); // fail before a build of several minutes
     using meter = new Meter();
-    const progress = (done: number, total: number, text: string): void => meter.update(done, total, text);
-    const { libtorch, changed } = await setup({}, { say: (text) => meter.say(text), progress });
-    if (changed)
-      meter.say(`The training addon is built, for libtorch ${libtorch.version} in ${libtorch.lib}.`);
+    const { libtorch, changed } = await setup({}, setupUi(meter));
+    if (changed) meter.say(`Built the training addon for libtorch ${libtorch.version} in ${libtorch.lib}.`);
     meter.end();
-    await runTraining(config, { json: options['json'] === true, dashboard });
+    const notes: string[] = [];
+    const plan = await planRun(config, null, (text) => notes.push(text));
+    await runTraining(plan, { json: options['json'] === true, dashboard, notes });
   });
   return command;
 }

@@ -1,20 +1,26 @@
 import { join, relative } from 'node:path';
 import { Command, Option } from 'commander';
 import { coded } from '../errors.ts';
-import { type RunConfig, shapesDefaults } from '../train/config.ts';
-import { clock, Meter } from '../train/progress.ts';
-import { verdictText } from '../train/report/study-words.ts';
-import { analyse } from '../train/sweep/analyse.ts';
-import { type Axis, type AxisName, axisNames, parseAxis } from '../train/sweep/axes.ts';
-import { makePlan, type Plan } from '../train/sweep/plan.ts';
-import { scoresOf } from '../train/sweep/results.ts';
-import { sweep } from '../train/sweep/study.ts';
-import { readStudy, StudyFolder } from '../train/sweep/study-folder.ts';
+import { isTemperature, type RunConfig } from '../train/options/options.ts';
+import { publishedDefaults, shapesDefaults } from '../train/options/resolve.ts';
+import { verdictText } from '../train/report/study/words.ts';
+
+import { studyReport } from '../train/report/study/write.ts';
+import { clock } from '../train/run/progress.ts';
+
+import { analyze } from '../train/study/analyze.ts';
+import { type Axis, type AxisName, axisNames, parseAxis } from '../train/study/axes.ts';
+import { readStudy, StudyFolder } from '../train/study/folder.ts';
+import { makePlan, type Plan } from '../train/study/plan.ts';
+import { scoresOf } from '../train/study/results.ts';
+import { sweep } from '../train/study/runner.ts';
+import { train } from '../train/train.ts';
+import { generateData } from './generate.ts';
 import { addNotes, type Notes } from './help.ts';
-import { interruptedCode, interruptible } from './interrupt.ts';
+import { interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
+import { Meter } from './meter.ts';
 import { addRunOptions, givenOptions } from './run-options.ts';
-import { drawShapes } from './shapes.ts';
 
 interface SweepOptions extends Record<string, unknown> {
   out?: string;
@@ -27,57 +33,59 @@ interface SweepOptions extends Record<string, unknown> {
   json?: boolean;
 }
 
-/** Settings of a run that takes at most 55 seconds on two cores: enough to tell temperatures apart. */
+/** Settings of a run of at most 55 seconds on two cores, enough to distinguish temperatures. */
 const shortRun: Readonly<Partial<RunConfig>> = { ep: 60 };
 const secondsOfShortRun = 55;
+/** Long enough to average over training and evaluation. */
+const studyWindowMs = 300_000;
 const defaultTemperatures = '0.05,0.1,0.2';
 
-/** What differs from the defaults of a single run. */
+/** Defaults that differ from those of a single run. */
 const defaults: Readonly<Partial<Record<AxisName, string>>> = {
   geometry: 'euclidean,hyperbolic,hybrid',
-  t: `${defaultTemperatures} where t_e and t_h are not given either`,
-  t_e: 'what t says, else 0.1',
-  t_h: 'what t says, else 0.2',
-  beta: '0; 1 in the controls',
-  ep: `${shortRun.ep} for shapes, else 100; ${shapesDefaults.ep} for shapes with --preset none`,
-  eval_ep: 'the last epoch; r(0,181,36) for shapes with --preset none',
+  t: `${defaultTemperatures} unless t_e or t_h is given`,
+  t_e: `t, else ${publishedDefaults.t_e}`,
+  t_h: `t, else ${publishedDefaults.t_h}`,
+  beta: `${publishedDefaults.beta}; 1 in the controls`,
+  ep: `${shortRun.ep} for shapes, else ${publishedDefaults.ep}; ${shapesDefaults.ep} for shapes with --preset none`,
+  eval_ep: `the last epoch; ${shapesDefaults.eval_ep} for shapes with --preset none`,
 };
 
 const notes: Notes = {
   paragraphs: [
-    'Every option of a run takes several values with commas between them; all combinations are run, each with every seed. With --random an option may also be a range, low:high, to draw from.',
-    'The study is a folder: sweep.json, results.jsonl, results.csv, report.html and the runs. The same command goes on with it where it was stopped.',
+    'Every run option accepts several comma-separated values; all combinations are run, each with every seed. With --random, an option may also be a range low:high to sample from.',
+    'A study is a folder with sweep.json, results.jsonl, results.csv, report.html and the runs. To resume an interrupted study, run the same command again.',
   ],
   examples: [
-    ['3 geometries x 3 temperatures x 5 seeds: half an hour on two cores', 'horoball sweep'],
-    ['what would be run', 'horoball sweep --hyp_c 0.1,1 --lam 0.5,3 --seeds 3 --plan'],
-    ['what is curvature, what is temperature', 'horoball sweep --controls --hyp_c 0.1,1 --out runs/controls'],
-    ['settings drawn from a range', 'horoball sweep --random 20 --t_h 0.02:0.5 --out runs/random'],
+    ['3 geometries x 3 temperatures x 5 seeds: 30 minutes on two cores', 'horoball sweep'],
+    ['show the plan', 'horoball sweep --hyp_c 0.1,1 --lam 0.5,3 --seeds 3 --plan'],
+    ['separate curvature from temperature', 'horoball sweep --controls --hyp_c 0.1,1 --out runs/controls'],
+    ['random search over a range', 'horoball sweep --random 20 --t_h 0.02:0.5 --out runs/random'],
   ],
 };
 
-/** `horoball sweep`: the whole study with one command. */
+/** `horoball sweep`: a whole study with one command. */
 export function sweepCommand(): Command {
   const command = new Command('sweep')
     .description('run a study: geometries by temperatures by paired seeds, with a report')
     .addOption(new Option('--out <folder>', 'folder of the study').default(undefined, 'runs/sweep-<ds>'))
-    .option('--resume <folder>', 'go on with the study in this folder; its own settings count')
-    .option('--seeds <n>', 'number of paired seeds, from --seed on, unless --seed is a list', '5')
+    .option('--resume <folder>', 'resume the study in this folder with its own settings')
+    .option('--seeds <n>', 'number of paired seeds, starting at --seed, unless --seed is a list', '5')
     .option(
       '--controls',
-      'add to each hyperbolic setting what tells curvature from temperature: a chordal run, a slope-matched Euclidean one and one with explicit hard negatives (--beta)',
+      'add controls that separate curvature from temperature to each hyperbolic setting: a chordal run, a slope-matched Euclidean run, and one with explicit hard negatives (--beta)',
     )
-    .option('--random <n>', 'draw so many settings for each geometry, instead of trying all')
+    .option('--random <n>', 'sample this many settings per geometry instead of all combinations')
     .addOption(
       new Option(
         '--preset <name>',
-        `length of the runs on shapes; short is at most ${secondsOfShortRun} s each on two cores`,
+        `length of the runs on shapes; short takes at most ${secondsOfShortRun} s each on two cores`,
       )
         .choices(['short', 'none'])
         .default('short'),
     )
-    .option('--plan', 'print what would be run, and stop')
-    .option('--json', 'print every result as a line of JSON on stdout');
+    .option('--plan', 'print the plan and exit')
+    .option('--json', 'print every result as JSON lines on stdout');
   addRunOptions(command, { keys: axisNames, many: true, defaults });
   addNotes(command, notes);
   command.action(async (options: SweepOptions) => {
@@ -97,7 +105,7 @@ async function chosen(options: SweepOptions): Promise<{ path: string; plan: Plan
   const shapes = ds(axes) === 'shapes';
   const base = shapes && options.preset === 'short' ? shortRun : {};
   const seeds = seedsOf(seed, wholeNumber('seeds', options.seeds));
-  const warm = (['t', 't_e', 't_h'] as const).some((name) => others[name] !== undefined);
+  const warm = axisNames.some((name) => isTemperature(name) && axes[name] !== undefined);
   const all = warm ? others : { ...others, t: parseAxis('t', defaultTemperatures) };
   const plan = makePlan({ axes: all, seeds, base, controls: options.controls === true, draws });
   return { path: options.out ?? join('runs', `sweep-${ds(axes)}`), plan };
@@ -121,7 +129,7 @@ function seedsOf(axis: Axis | undefined, count: number): number[] {
 function wholeNumber(name: string, text: string): number {
   const least = name === 'seed' ? 0 : 1;
   if (/^\d{1,9}$/.test(text) && Number(text) >= least) return Number(text);
-  const message = `[sweep] ${name}: expected a whole number of at least ${least}, got '${text}'`;
+  const message = `[sweep] ${name}: expected an integer of at least ${least}, got '${text}'`;
   throw coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 
@@ -138,39 +146,50 @@ function printPlan(path: string, { cells, seeds }: Plan, json: boolean): void {
 }
 
 async function study(path: string, plan: Plan, json: boolean): Promise<void> {
-  using meter = new Meter();
+  using meter = new Meter(process.stderr, { windowMs: studyWindowMs });
   using interrupt = interruptible((text) => meter.say(text));
   const { signal } = interrupt;
   const folder = await StudyFolder.open(path, plan);
-  if (folder.results.length > 0) meter.say(`Going on with ${path}: ${folder.results.length} runs are done.`);
-  for (const where of shapesPaths(plan)) await drawShapes(where, signal);
-  let now = '';
+  if (folder.results.length > 0) meter.say(`Resuming ${path}: ${folder.results.length} runs are done.`);
+  for (const { ds, path } of dataOf(plan)) await generateData(ds, path, signal);
+  const onWarning = (text: string): void => meter.say(`Note: ${text}.`);
+  let [current, before, runs] = ['', 0, 0];
   const complete = signal.aborted
     ? false
     : await sweep(folder, {
         signal,
+        run: train,
         onRun: ({ cell, seed, done, total }) => {
-          now = `run ${done + 1}/${total} ${cell.arm} ${cell.label} seed ${seed}`;
+          [before, runs] = [done, total];
+          current = `run ${done + 1}/${total}  ${cell.arm} ${cell.label} seed ${seed}`;
         },
-        onStep: ({ step }, steps) => meter.update(step, steps ?? step, now),
-        onWarning: (text) => meter.say(`Note: ${text}.`),
+        onStep: ({ step }, steps) => {
+          const share = steps === null ? 0 : step / steps;
+          meter.update(before + share, runs, [
+            current,
+            steps === null ? `step ${step}` : `step ${step}/${steps}`,
+          ]);
+        },
+        onWarning,
+        report: studyReport(onWarning),
         onResult: (result) => {
           if (json) jsonLine({ type: 'result', ...result });
           const cell = plan.cells.find(({ id }) => id === result.cell)!;
           const score = scoresOf(cell, [result]).get(result.seed);
-          const what = score === undefined ? result.error : `Recall@1 ${(100 * score).toFixed(1)} %`;
-          meter.say(`${now}: ${what}, ${clock(result.seconds)}`);
+          const outcome = score === undefined ? result.error : `Recall@1 ${(100 * score).toFixed(1)}%`;
+          meter.say(`${current}  ${outcome}  ${clock(result.seconds)}`);
         },
       });
   meter.end();
-  const analysis = analyse(await readStudy(path));
+  const analysis = analyze(await readStudy(path));
   if (json) jsonLine({ type: 'end', folder: path, complete, contrasts: analysis.contrasts });
   meter.say(`\n${verdictText(analysis)}`);
-  if (!complete) meter.say('Stopped; the same command goes on.');
+  if (!complete) meter.say('Stopped. To resume, run the same command again.');
   meter.say(`Report: ${relative('.', join(path, 'report.html'))}`);
-  if (!complete) process.exitCode = interruptedCode;
+  if (!complete) process.exitCode = interrupt.code;
 }
 
-function shapesPaths({ cells }: Plan): Set<string> {
-  return new Set(cells.flatMap(({ config }) => (config.ds === 'shapes' ? [config.path] : [])));
+/** The data sets of a plan, each once. */
+function dataOf({ cells }: Plan): Iterable<{ ds: string; path: string }> {
+  return new Map(cells.map(({ config: { ds, path } }) => [`${ds} ${path}`, { ds, path }])).values();
 }

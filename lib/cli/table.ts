@@ -1,6 +1,7 @@
-import type { Recall } from '../train/record.ts';
+import type { Recall } from '../train/measure/types.ts';
+import { levelUp } from '../train/report/tables.ts';
 
-/** Rows of cells as aligned text: the first column to the left, the others to the right. */
+/** Rows of cells as aligned text: the first column left-aligned, the others right-aligned. */
 export function textTable(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   const line = (row: readonly string[]): string =>
@@ -8,7 +9,7 @@ export function textTable(rows: readonly (readonly string[])[]): string {
   return rows.map(line).join('\n');
 }
 
-/** Text in lines of at most 80 columns; those after the first begin `indent` columns further in. */
+/** Wraps text at 80 columns; lines after the first are indented by `indent`. */
 export function folded(text: string, indent = 0): string {
   const lines: string[] = [];
   let line = '';
@@ -21,15 +22,24 @@ export function folded(text: string, indent = 0): string {
   return [...lines, line].join('\n');
 }
 
-/** Recall of several ways to compare, in percent, a line each. */
-export function recallText(lines: readonly { name: string; recall: Recall }[]): string {
+/**
+ * Recall per space in percent, one line each.
+ * @param levels - names of the class tree's levels, nearest first
+ */
+export function recallText(
+  lines: readonly { name: string; recall: Recall }[],
+  levels: readonly string[] = [],
+): string {
   const ks = Object.keys(lines[0]?.recall.at ?? {});
   const depth = Math.max(0, ...lines.map(({ recall }) => recall.strict.length));
   const whole = lines.some(({ recall }) => recall.mapAtR !== undefined);
-  const rest = [...(whole ? ['R-Prec', 'MAP@R'] : []), ...['genus', 'family'].slice(0, depth)];
+  const rest = [
+    ...(whole ? ['R-Prec', 'MAP@R'] : []),
+    ...Array.from({ length: depth }, (_, i) => levels[i] ?? levelUp(i)),
+  ];
   const head = ['Recall, %', ...ks.map((k) => `@${k}`), ...rest];
   const percent = (value: number | undefined): string =>
-    value === undefined ? '-' : (100 * value).toFixed(1);
+    value === undefined || Number.isNaN(value) ? '-' : (100 * value).toFixed(1);
   const rows = lines.map(({ name, recall }) => [
     name,
     ...ks.map((k) => percent(recall.at[k])),

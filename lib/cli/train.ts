@@ -1,40 +1,63 @@
-import { readFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
+import { z } from 'zod';
 import { coded } from '../errors.ts';
+import { readRecordFile } from '../io/record-file.ts';
 import { reasonOf } from '../io/trouble.ts';
-import type { RunConfig } from '../train/config.ts';
-import { findRecipe } from '../train/recipes.ts';
-import { planRun } from '../train/resume.ts';
+import { placeOf } from '../train/distributed/environment.ts';
+import { followLauncher, launch } from '../train/distributed/launch.ts';
+import type { RunConfig } from '../train/options/options.ts';
+import { findRecipe } from '../train/options/recipes.ts';
+import { over } from '../train/options/resolve.ts';
+import { type Plan, planRun } from '../train/run/plan.ts';
+import { inGroup, sharedPlan } from '../train/train.ts';
 import { dashboardOption, dashboardPort } from './dashboard-option.ts';
+import { isGenerated } from './generate.ts';
 import { addNotes, type Notes } from './help.ts';
 import { checkDataPath } from './network.ts';
-import { addRunOptions, givenOptions, over } from './run-options.ts';
+import { addRunOptions, givenOptions } from './run-options.ts';
 import { runTraining } from './training.ts';
 
 const notes: Notes = {
   paragraphs: [
-    'Options have their published names, with - or _. What is given on the command line comes before --config, that before --recipe. Ctrl-C ends the run after its step; --resume goes on with it.',
+    'Options keep their published names; - and _ are interchangeable. The command line overrides --config, which overrides --recipe. Ctrl-C stops the run after the current step; --resume continues it.',
   ],
   examples: [
     ['the built-in data set', 'horoball train'],
     [
-      'a folder of class folders, half of which are the test',
-      'horoball train --ds folder --path my-pictures --num_samples 4 --bs 32 \\\n--model vit_small_patch16_224 --ep 20 --dashboard',
+      'a folder with one subfolder per class, half of them for testing',
+      'horoball train --ds folder --path my-images --num_samples 4 --bs 32 \\\n--model vit_small_patch16_224 --ep 20 --dashboard',
     ],
     ['a published command', 'horoball train --recipe hypmix-cub-vit --path CUB_200_2011'],
-    ['a run that was broken off', 'horoball train --resume runs/folder-hybrid-1'],
+    ['resume an interrupted run', 'horoball train --resume runs/folder-hybrid-1'],
+    ['two processes on this machine', 'horoball train --nproc 2'],
+    [
+      'the processes that torchrun starts, on any number of machines',
+      'torchrun --no-python --nproc-per-node 4 horoball train --device cuda',
+    ],
   ],
 };
 
 /** `horoball train`: one run. */
 export function trainCommand(): Command {
   const command = new Command('train').description('train a network and evaluate it on unseen classes');
-  command.option('--config <file>', 'options from a JSON file, such as the config.json of a run');
-  command.option('--recipe <name>', 'a published command; `horoball recipes` lists them');
-  command.option('--json', 'print every step and evaluation as a line of JSON on stdout');
+  command.option('--config <file>', 'read options from a JSON file, such as the config.json of a run');
+  command.option('--recipe <name>', 'start from a published command; `horoball recipes` lists them');
+  command.option('--json', 'print every step and evaluation as JSON lines on stdout');
   command.option(
     '--resume <run>',
-    "go on with a run folder; 'auto': with the run of these options that was broken off, or a new one",
+    "resume a run folder; 'auto' resumes the interrupted run with the same options, or starts a new one",
+  );
+  command.addOption(
+    new Option(
+      '--nproc <n>',
+      'start this many processes on this machine, which train together on each batch',
+    ).argParser(counted('nproc', 1, 1024)),
+  );
+  command.addOption(
+    new Option(
+      '--max-restarts <n>',
+      'with --nproc: maximum number of restarts from the last checkpoint after a failure (default 0)',
+    ).argParser(counted('max-restarts', 0, 1_000_000)),
   );
   command.addOption(dashboardOption());
   command.addOption(localRank('local_rank'));
@@ -42,6 +65,9 @@ export function trainCommand(): Command {
   addRunOptions(command);
   addNotes(command, notes);
   command.action(async (options: Record<string, unknown>) => {
+    const processes = options['nproc'] as number | undefined;
+    if (processes !== undefined && processes > 1) return await launchRanks(processes, options);
+    checkLocalRank(options);
     const file = options['config'] as string | undefined;
     const recipe = options['recipe'] as string | undefined;
     const layers = [
@@ -51,42 +77,96 @@ export function trainCommand(): Command {
     ];
     const given = layers.reduce(over);
     if ((options['resume'] ?? 'auto') === 'auto') checkNamed(given);
-    const notes: string[] = [];
-    const { config, folder } = await planRun(
-      given as Partial<RunConfig>,
-      options['resume'] as string | undefined,
-      (text) => notes.push(text),
-    );
-    if (folder !== null && given['path'] === undefined && config.ds !== 'shapes')
-      checkDataPath(folder, config); // shapes are drawn where they are missing
     const dashboard = dashboardPort('train', options['dashboard']);
-    await runTraining(config, { json: options['json'] === true, resume: folder, dashboard, notes });
+    const resume = options['resume'] as string | undefined;
+    const unfollow = followLauncher();
+    await inGroup(undefined, async (group) => {
+      const notes: string[] = [];
+      const note = (text: string): void => void notes.push(text);
+      const plan = await sharedPlan(group, async () => {
+        const found = await planRun(given as Partial<RunConfig>, resume, note, group?.place);
+        checkPath(found, given);
+        return found;
+      });
+      await runTraining(plan, { json: options['json'] === true, dashboard, notes, group });
+    });
+    unfollow();
   });
   return command;
 }
 
-/** The published launcher gives each of its processes a number; here there is one, whose number is 0. */
-function localRank(name: string): Option {
-  return new Option(`--${name} <n>`).choices(['0']).hideHelp();
+function checkPath({ config, folder }: Plan, given: Readonly<Record<string, unknown>>): void {
+  if (folder !== null && given['path'] === undefined && !isGenerated(config.ds))
+    checkDataPath(folder, config);
 }
 
-/** Refuses a place of data that are not named: drawing the built-in ones there is hardly what was meant. */
-function checkNamed({ ds, path }: Readonly<Record<string, unknown>>): void {
-  if (ds !== undefined || path === undefined) return;
-  const message = `[train] ds: expected the data set that ${path} holds, got none (--ds SOP is the published default, --ds shapes the one that is drawn)`;
+/** Starts this command `size` times. */
+async function launchRanks(size: number, options: Readonly<Record<string, unknown>>): Promise<void> {
+  if (placeOf(process.env) !== null)
+    throw coded(
+      'ERR_HOROBALL_OPTION',
+      '[train] nproc: expected no value under another launcher. Omit --nproc.',
+    );
+  const args = without(process.argv.slice(1), ['--nproc', '--max-restarts']);
+  process.exitCode = await launch({
+    size,
+    command: (resume) => (resume === null ? args : [...without(args, ['--resume']), '--resume', resume]),
+    maxRestarts: (options['maxRestarts'] as number | undefined) ?? 0,
+    say: (text) => void process.stderr.write(`${text}\n`),
+  });
+}
+
+/** Arguments without some options and their values. */
+function without(args: readonly string[], names: readonly string[]): string[] {
+  return args.filter((arg, i) => {
+    const isValue = names.includes(args[i - 1] ?? '');
+    return !isValue && !names.some((name) => arg === name || arg.startsWith(`${name}=`));
+  });
+}
+
+function counted(name: string, least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= least && value <= most) return value;
+    const message = `[train] ${name}: expected an integer from ${least} to ${most}, got '${text}'`;
+    throw coded('ERR_HOROBALL_OPTION', message, RangeError);
+  };
+}
+
+/** The published launcher numbers its processes, and sets the environment that describes them. */
+function localRank(name: string): Option {
+  return new Option(`--${name} <n>`).hideHelp();
+}
+
+function checkLocalRank(options: Readonly<Record<string, unknown>>): void {
+  const given = (options['local_rank'] ?? options['localRank']) as string | undefined;
+  const expected = process.env['LOCAL_RANK'] ?? '0';
+  if (given === undefined || given === expected) return;
+  const message = `[train] local_rank: expected ${expected}, as the environment says, got '${given}'. Omit the option.`;
   throw coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 
-/** A run's configuration; the name stays with the run that had it. */
+/** Refuses --path without --ds: generating the built-in data there is probably not intended. */
+function checkNamed({ ds, path }: Readonly<Record<string, unknown>>): void {
+  if (ds !== undefined || path === undefined) return;
+  const message = `[train] ds: expected the name of the data set in ${path}, got none. Pass --ds (SOP is the published default, shapes the built-in set).`;
+  throw coded('ERR_HOROBALL_OPTION', message, RangeError);
+}
+
+const optionsSchema = z.record(z.string(), z.unknown());
+
+/** Reads a run's configuration without its name, which belongs to that run. */
 async function readConfig(file: string): Promise<Record<string, unknown>> {
   try {
-    const { name: _, ...config } = JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>;
+    const options = optionsSchema.safeParse(await readRecordFile(file));
+    if (!options.success) throw new Error('it contains no options');
+    const { name: _, ...config } = options.data;
     return config;
   } catch (error) {
-    const why = error instanceof SyntaxError ? 'it is not JSON' : reasonOf(error);
+    const why = reasonOf(error).replace(`${file} cannot be used: `, '');
     throw coded(
       'ERR_HOROBALL_CONFIG',
-      `[train] config: expected a JSON file with a run's options, got ${file} (${why})`,
+      `[train] config: expected a JSON file with run options, got ${file} (${why})`,
     );
   }
 }

@@ -1,108 +1,147 @@
-import { join, relative } from 'node:path';
+import { relative } from 'node:path';
 import { shellWord } from '../io/shell.ts';
-import type { RunConfig } from '../train/config.ts';
 import { Dashboard } from '../train/dashboard/server.ts';
 import { LiveState } from '../train/dashboard/state.ts';
-import type { TrainHooks, TrainResult } from '../train/hooks.ts';
-import { train } from '../train/loop.ts';
-import { torchInfo } from '../train/native.ts';
-import { Meter } from '../train/progress.ts';
-import type { Baseline, EvaluationRow, StepRow } from '../train/record.ts';
+import { reportFolder } from '../train/distributed/launch.ts';
+import type { ProcessGroup } from '../train/lane/group.ts';
+import { torchInfo } from '../train/lane/native.ts';
+import type { Baseline } from '../train/measure/types.ts';
+import type { RunConfig } from '../train/options/options.ts';
 import { evaluationLines } from '../train/report/tables.ts';
-import { HealthTeller } from './health.ts';
-import { interruptedCode, interruptible } from './interrupt.ts';
+import type { RunListener } from '../train/run/hooks.ts';
+import type { Plan } from '../train/run/plan.ts';
+import type { EvaluationRow, StepRow } from '../train/run/record.ts';
+import { type TrainResult, trainPlan } from '../train/train.ts';
+import { generateData } from './generate.ts';
+import { HealthReporter } from './health.ts';
+import { type Interrupt, interruptible, terminatedCode } from './interrupt.ts';
 import { jsonLine } from './json.ts';
-import { drawShapes } from './shapes.ts';
+import { Meter } from './meter.ts';
 import { recallText } from './table.ts';
 
 export interface TrainingOptions {
   json?: boolean;
-  resume?: string | null;
   /** Port of the live page; null for none. */
   dashboard?: number | null;
-  /** What planning the run had to say; of no interest where it does not begin. */
+  /** Messages from planning; not shown if the run does not start. */
   notes?: readonly string[];
+  /** The ranks that train together. */
+  group?: ProcessGroup | null;
 }
 
 /**
- * Trains with a meter on stderr, says what came of it and sets the exit code.
- * @param options - `json`: rows on stdout too; `resume`: the folder of the run that goes on; `dashboard`: a live page;
- * `notes`: said first
+ * Trains with a progress meter on stderr, prints a summary, and sets the exit code.
+ * @param options - `json`: also print rows on stdout; `dashboard`: serve a live page; `notes`: messages to print first
  */
 export async function runTraining(
-  config: RunConfig,
-  { json = false, resume = null, dashboard: port = null, notes = [] }: TrainingOptions = {},
+  plan: Plan,
+  { json = false, dashboard: port = null, notes = [], group = null }: TrainingOptions = {},
 ): Promise<TrainResult> {
+  const { config } = plan;
+  if (group !== null && group.rank !== 0) return await runSilently(plan, group);
   using meter = new Meter();
-  using interrupt = interruptible((text) => meter.say(text));
+  const say = (text: string): void => meter.say(text);
+  using interrupt = interruptible(say);
+  const { signal } = interrupt;
   const print = (value: unknown): void => {
     if (json) jsonLine(value);
   };
-  const health = new HealthTeller((text) => meter.say(text));
-  torchInfo(); // says what is missing before anything is drawn
-  if (config.ds === 'shapes') await drawShapes(config.path, interrupt.signal);
-  const hooks: TrainHooks = {
-    signal: interrupt.signal,
-    resume,
+  const health = new HealthReporter(say);
+  torchInfo(); // reports what is missing before data is generated
+  await generateOnce(config, signal, group);
+  const terminal: RunListener = {
+    onStore: (folder) => {
+      if (folder !== null) reportFolder(folder);
+    },
     onResume: (folder, step) => {
       print({ type: 'resume', folder, step });
-      meter.say(`Going on with ${relative('.', folder)} after step ${step}.`);
+      say(`Resuming ${relative('.', folder)} after step ${step}.`);
     },
     onBegin: (resolved) => {
       print({ type: 'config', ...resolved });
-      for (const note of notes) meter.say(`Note: ${note}.`);
-      meter.say(optionsText(resolved));
+      for (const note of notes) say(`Note: ${note}.`);
+      say(optionsText(resolved));
     },
-    onWarning: (text) => meter.say(`Note: ${text}.`),
+    onWarning: (text) => say(`Note: ${text}.`),
     onBaseline: (baseline) => {
       print({ type: 'baseline', ...baseline });
-      meter.say(`${baseline.name}: Recall@1 ${percent(baseline.recall.at['1'])} %`);
+      say(`${baseline.name}: Recall@1 ${percent(baseline.recall.at['1'])}%`);
     },
     onHealth: (row) => {
       print(row);
-      health.tell(row);
+      health.report(row);
     },
     onEvaluation: (row) => {
       print(row);
-      meter.say(`${row.epoch === 0 ? 'Untrained' : `Epoch ${row.epoch}`}: ${spoken(row)}`);
+      say(`${row.epoch === 0 ? 'Untrained' : `Epoch ${row.epoch}`}: ${recallAt1(row)}`);
     },
     onStep: (row, steps) => {
       print(row);
-      meter.update(row.step, steps ?? row.step, stepText(row, config.bs));
+      meter.update(row.step, steps, stepFields(row, steps, config));
     },
   };
   const result =
     port === null
-      ? await train(config, hooks)
-      : await trainLive(config, hooks, port, (text) => meter.say(text));
+      ? await trainPlan(plan, [terminal], { signal, group })
+      : await trainLive(plan, terminal, { port, signal, say, group });
   meter.end();
-  meter.say(summary(result, config));
+  say(summary(result, config));
   print({ type: 'end', folder: result.folder, steps: result.steps, interrupted: result.interrupted });
-  if (result.interrupted) process.exitCode = interruptedCode;
+  if (result.interrupted) process.exitCode = codeOf(interrupt);
   return result;
 }
 
-/** Trains with a live page, for as long as it trains. */
+/** A rank other than 0, which prints nothing. */
+async function runSilently(plan: Plan, group: ProcessGroup): Promise<TrainResult> {
+  using interrupt = interruptible(() => {});
+  const { signal } = interrupt;
+  await generateOnce(plan.config, signal, group);
+  const result = await trainPlan(plan, [], { signal, group });
+  if (result.interrupted) process.exitCode = codeOf(interrupt);
+  return result;
+}
+
+/** Generates the built-in data on the first rank of a machine; the others wait for it. */
+async function generateOnce(
+  { ds, path }: RunConfig,
+  signal: AbortSignal,
+  group: ProcessGroup | null,
+): Promise<void> {
+  group?.at('data generation');
+  if (group === null || group.place.localRank === 0) await generateData(ds, path, signal);
+  await group?.sum(new Float64Array(1));
+}
+
+/** A rank that got no signal stops because another one did: launchers send SIGTERM. */
+function codeOf({ signal, code }: Interrupt): number {
+  return signal.aborted ? code : terminatedCode;
+}
+
+interface LiveOptions {
+  port: number;
+  signal: AbortSignal;
+  say: (text: string) => void;
+  group: ProcessGroup | null;
+}
+
+/** Trains with a live page that closes when training ends. */
 async function trainLive(
-  config: RunConfig,
-  hooks: TrainHooks,
-  port: number,
-  say: (text: string) => void,
+  plan: Plan,
+  terminal: RunListener,
+  { port, signal, say, group }: LiveOptions,
 ): Promise<TrainResult> {
-  const live = new LiveState(config);
+  const live = new LiveState(plan.config);
   await using dashboard = await Dashboard.open(live, port);
   say(`Live page: ${dashboard.url}`);
   try {
-    const result = await train(config, live.joined(hooks));
-    live.end(result.interrupted ? 'stopped' : 'finished');
-    return result;
+    return await trainPlan(plan, [live, terminal], { signal, group });
   } catch (error) {
-    live.end('failed');
+    live.onEnd('failed'); // the run may not have started
     throw error;
   }
 }
 
-/** Every option of a run, in lines of a width that can be read. */
+/** Every run option, wrapped at a readable width. */
 function optionsText(config: RunConfig): string {
   const lines = ['Options:'];
   for (const [key, value] of Object.entries(config)) {
@@ -113,49 +152,58 @@ function optionsText(config: RunConfig): string {
   return lines.join('\n').replace(/;$/, '.');
 }
 
-function stepText({ loss, accuracy, imagesPerSecond, waitMs }: StepRow, batch: number): string {
-  const waited = (100 * waitMs * imagesPerSecond) / (1000 * batch);
-  const pace = `${imagesPerSecond.toFixed(0)} pictures/s, ${waited.toFixed(0)} % waiting for them`;
-  return `loss ${loss.toPrecision(4)}  accuracy ${percent(accuracy)} %  ${pace}`;
+/** `data` is the share of the step's time spent waiting for images. */
+function stepFields(row: StepRow, steps: number | null, { ep, bs }: RunConfig): string[] {
+  const { step, epoch, loss, accuracy, lr, imagesPerSecond, waitMs } = row;
+  const waited = (100 * waitMs * imagesPerSecond) / (1000 * bs);
+  return [
+    `epoch ${epoch}/${ep}`,
+    `step ${step}${steps === null ? '' : `/${steps}`}`,
+    `loss ${loss.toPrecision(4)}`,
+    `acc ${percent(accuracy)}%`,
+    `lr ${lr.toExponential(1).replace(/e([+-])(\d)$/, 'e$10$2')}`,
+    `${imagesPerSecond.toFixed(0)} img/s`,
+    `data ${waited.toFixed(0)}%`,
+  ];
 }
 
-function spoken({ spaces }: EvaluationRow): string {
+function recallAt1({ spaces }: EvaluationRow): string {
   const at1 = (space: keyof typeof spaces): string => percent(spaces[space]?.at['1']);
-  return `Recall@1 ${at1('hyperbolic')} % (cosine ${at1('cosine')} %, backbone ${at1('body')} %)`;
+  return `Recall@1 ${at1('hyperbolic')}% (cosine ${at1('cosine')}%, backbone ${at1('body')}%)`;
 }
 
 function summary(result: TrainResult, config: RunConfig): string {
-  const { evaluations, baselines, skipped, interrupted, folder } = result;
+  const { evaluations, baselines, levels, skipped, interrupted, report } = result;
   const lines: string[] = [];
   const last = evaluations.at(-1);
   if (last) {
     const when = last.epoch === 0 ? 'Before training' : `After epoch ${last.epoch}`;
-    const table = recallText([...evaluationLines(last), ...besideIt(evaluations, baselines)]);
+    const table = recallText([...evaluationLines(last), ...comparisons(evaluations, baselines)], levels);
     lines.push('', `${when}:`, table, '');
   }
-  if (skipped > 0) lines.push(`${skipped} ${skipped === 1 ? 'picture' : 'pictures'} could not be read.`);
+  if (skipped > 0) lines.push(`${skipped} ${skipped === 1 ? 'image' : 'images'} could not be read.`);
   if (interrupted) lines.push(stoppedText(result, config));
-  if (folder) lines.push(`Report: ${relative('.', join(folder, 'report.html'))}`);
+  if (report) lines.push(`Report: ${relative('.', report)}`);
   return lines.join('\n');
 }
 
-/** What became of a run that was stopped, and no more than it keeps. */
+/** Describes where a run stopped and how to resume it, if it can be resumed. */
 function stoppedText({ steps, folder }: TrainResult, { save_every }: RunConfig): string {
   const when = steps === 0 ? 'before the first step' : `after ${steps} step${steps === 1 ? '' : 's'}`;
-  if (folder === null) return `Stopped ${when}; nothing was kept.`;
+  if (folder === null) return `Stopped ${when}; nothing was saved.`;
   const command = `horoball train --resume ${shellWord(relative('.', folder))}`;
-  if (steps === 0) return `Stopped ${when}. To begin the run again: ${command}`;
+  if (steps === 0) return `Stopped ${when}. Start the run again with: ${command}`;
   if (save_every === null)
-    return `Stopped ${when}; the weights were kept, but save_every None leaves nothing to go on from.`;
-  return `Stopped ${when}. To go on: ${command}`;
+    return `Stopped ${when}; the weights were saved, but --save_every None leaves no checkpoint to resume from.`;
+  return `Stopped ${when}. Resume with: ${command}`;
 }
 
-function besideIt(evaluations: readonly EvaluationRow[], baselines: readonly Baseline[]): Baseline[] {
+function comparisons(evaluations: readonly EvaluationRow[], baselines: readonly Baseline[]): Baseline[] {
   const untrained = evaluations.find((row) => row.epoch === 0);
   if (untrained === undefined || evaluations.length < 2) return [...baselines];
   return [{ name: 'Untrained network, head', recall: untrained.spaces.hyperbolic }, ...baselines];
 }
 
 function percent(value: number | undefined): string {
-  return value === undefined ? '-' : (100 * value).toFixed(1);
+  return value === undefined || Number.isNaN(value) ? '-' : (100 * value).toFixed(1);
 }

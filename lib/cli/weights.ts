@@ -1,10 +1,10 @@
 import { Command, Option } from 'commander';
-import { Meter } from '../train/progress.ts';
 import { findPulled, type HashSource, pullWeights } from '../train/weights/pull.ts';
 import { publishedWeights } from '../train/weights/registry.ts';
 import { addNotes } from './help.ts';
 import { interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
+import { Meter } from './meter.ts';
 import { textTable } from './table.ts';
 
 interface PullFlags {
@@ -13,48 +13,48 @@ interface PullFlags {
   json?: boolean;
 }
 
-/** `horoball weights`: fetches pretrained backbones. */
+/** `horoball weights`: downloads pretrained backbones. */
 export function weightsCommand(): Command {
   const command = new Command('weights')
-    .description('fetch pretrained backbones')
+    .description('download pretrained backbones')
     .usage('<command> [options]');
   const puller = command
     .command('pull')
-    .description('download weights into the cache, checked by SHA-256; goes on where it stopped')
-    .argument('<name-or-url>', 'a name that `horoball weights list` shows, or an http(s) URL')
+    .description('download weights to the cache and verify their SHA-256; resumes interrupted downloads')
+    .argument('<name-or-url>', 'a name from `horoball weights list`, or an http(s) URL')
     .addOption(cacheOption())
-    .option('--force', 'download again, and take what comes for the right file')
-    .option('--json', 'print where the file is as a line of JSON on stdout')
+    .option('--force', 'download again, and accept the new content')
+    .option('--json', 'print the location of the file as one JSON object on stdout')
     .action(pull);
   addNotes(puller, {
     paragraphs: [
-      '`horoball train --weights` takes the same name or URL; --weights auto finds what was pulled.',
+      '`horoball train --weights` accepts the same name or URL; --weights auto finds pulled weights.',
     ],
     examples: [
       ['the published weights of a model', 'horoball weights pull vit_small_patch16_224'],
-      ['any file', 'horoball weights pull https://example.org/model.safetensors'],
+      ['any URL', 'horoball weights pull https://example.org/model.safetensors'],
     ],
   });
   command
     .command('list')
-    .description('list the published weights that are known by name')
+    .description('list the weights that are available by name')
     .addOption(cacheOption())
-    .option('--json', 'print one line of JSON for each on stdout')
+    .option('--json', 'print one JSON object per entry on stdout')
     .action(list);
   return command;
 }
 
 function cacheOption(): Option {
-  const standard = "weights in horoball's cache folder";
-  return new Option('--cache <folder>', 'folder of the cache').default(undefined, standard);
+  const standard = "the weights folder in horoball's cache";
+  return new Option('--cache <folder>', 'cache folder').default(undefined, standard);
 }
 
 const checkedText: Readonly<Record<HashSource, string>> = {
-  host: 'as the host announced',
-  name: 'as its name says',
-  earlier: 'as at the first download',
+  host: 'as announced by the host',
+  name: 'as given in its name',
+  earlier: 'as in the first download',
   first:
-    'which nobody vouches for: the host gives none, so it is noted, and later downloads must have the same',
+    'which is unverified because the host announces none; it is recorded, and later downloads must match it',
 };
 
 async function pull(source: string, { cache, force, json }: PullFlags): Promise<void> {
@@ -64,26 +64,33 @@ async function pull(source: string, { cache, force, json }: PullFlags): Promise<
     cache,
     force,
     signal: interrupt.signal,
-    onProgress: (done, total) => showProgress(meter, done, total),
+    onProgress: (done, total) => countMegabytes(meter, done, total),
   });
-  meter.say(`${pulled.fresh ? 'Downloaded' : 'Already there'}: ${pulled.path}`);
+  meter.say(`${pulled.fresh ? 'Downloaded' : 'Already downloaded'}: ${pulled.path}`);
   meter.say(`SHA-256 ${pulled.sha256}, ${checkedText[pulled.checked]}.`);
   if (json) jsonLine(pulled);
 }
 
-/** In megabytes, so that the last one is only full when all bytes are there. */
-function showProgress(meter: Meter, done: number, total: number | null): void {
-  if (total === null) return;
-  const all = Math.ceil(total / 1e6);
-  meter.update(done === total ? all : Math.floor(done / 1e6), all, 'MB');
+/** The last megabyte counts only when all bytes have arrived. */
+function countMegabytes(meter: Meter, done: number, total: number | null): void {
+  const all = total === null ? null : Math.ceil(total / 1e6);
+  meter.count('downloading', done === total ? all! : Math.floor(done / 1e6), all, 'MB');
 }
 
+const listNote =
+  'License: as stated by the distributor. SHA-256: of the downloaded file; unknown files get theirs at the first download, and later downloads must match it.';
+
 async function list({ cache, json }: PullFlags): Promise<void> {
-  const rows: string[][] = [['Name', 'Model', 'In the cache']];
-  for (const { name, model, url } of publishedWeights) {
+  const rows: string[][] = [['Name', 'Model', 'Pretraining', 'License', 'Size', 'SHA-256', 'Cached']];
+  for (const { name, model, url, source, license, bytes } of publishedWeights) {
     const pulled = await findPulled(name, cache);
-    rows.push([name, model, pulled === null ? 'no' : 'yes']);
-    if (json) jsonLine({ name, model, url, path: pulled?.path ?? null });
+    const hash = pulled?.sha256 ?? null;
+    const size = `${pulled === null ? 'about ' : ''}${Math.round((pulled?.bytes ?? bytes) / 1e6)} MB`;
+    const short = hash === null ? 'unknown' : `${hash.slice(0, 12)}...`;
+    rows.push([name, model, source, license, size, short, pulled === null ? 'no' : 'yes']);
+    const known = { sha256: hash, bytes: pulled?.bytes ?? null, approximateBytes: bytes };
+    if (json) jsonLine({ name, model, url, source, license, ...known, path: pulled?.path ?? null });
   }
-  if (!json) process.stdout.write(`${textTable(rows)}\n`);
+  if (json) return;
+  process.stdout.write(`${textTable(rows)}\n\n${listNote}\n`);
 }

@@ -32,7 +32,7 @@ const linked = new Uint8Array(n * n);
 for (const [a, b] of pairs) linked[a * n + b] = linked[b * n + a] = 1;
 
 const c = 1;
-// They begin near the middle, in the directions in which one would write the tree down.
+// The points start near the center, in the directions in which one would draw the tree.
 const below = (name) => [name, ...edges.filter(([parent]) => parent === name).flatMap(([, child]) => below(child))];
 const order = below(names[0]);
 const start = names.map((name) => (2 * Math.PI * order.indexOf(name)) / n);
@@ -74,7 +74,7 @@ for (let i = 0; i < n; i++) {
 }
 console.log(`mean average precision of the links ${precision.toFixed(3)}`);
 
-// A picture with the root in the middle: adding its opposite moves every point and keeps all distances.
+// Moves the root to the center: adding the negative of the root to every point preserves all distances.
 const root = points.data.slice(0, 2).map((x) => -x);
 const seen = mobiusAdd.sync(root, points, { c }).data;
 
@@ -85,7 +85,8 @@ const arcs = pairs.map(([a, b]) => {
   const steps = Array.from({ length: 17 }, (_, i) => geodesic.sync(i / 16, row(a), row(b), { c }).data);
   return `<polyline points="${steps.map(place).join(' ')}"/>`;
 });
-// Names of leaves point away from the middle, and so stay apart where they crowd at the rim; the others point to it.
+// Labels of leaves point away from the center, so that they do not overlap near the rim; other labels point
+// toward it.
 const labels = names.map((name, i) => {
   const [x, y] = row(i);
   const turn = (Math.atan2(y, x) * 180) / Math.PI;

@@ -14,13 +14,13 @@ const { Tensor } = await import('onnxruntime-node').catch(() => {
 const [classes, views, dim] = [8, 4, 16];
 const rows = classes * views;
 
-// What a network would have put out: the rows of a class near each other, of unit norm.
+// Rows like the output of a network: unit norm, and near each other within a class.
 let seed = 5;
 const random = () => (seed = (seed * 16807) % 2147483647) / 2147483647 - 0.5;
-const centres = Array.from({ length: classes * dim }, random);
+const centers = Array.from({ length: classes * dim }, random);
 let output = new Tensor('float32', new Float32Array(rows * dim), [rows, dim]);
 output.data.forEach((_, i) => {
-  output.data[i] = centres[Math.floor(i / dim / views) * dim + (i % dim)] + random();
+  output.data[i] = centers[Math.floor(i / dim / views) * dim + (i % dim)] + random();
 });
 
 const unit = (data) => {
@@ -32,7 +32,8 @@ const unit = (data) => {
 };
 unit(output.data);
 
-// No copy is made: the matrix is a view of the tensor's own memory, and the gradient's memory becomes a tensor.
+// No copy is made: the matrix is a view of the tensor's memory, and the memory of the gradient becomes a
+// tensor.
 let first;
 for (let step = 0; step < 20; step++) {
   const euclidean = matrix(output.data, rows, dim);

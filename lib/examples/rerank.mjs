@@ -1,8 +1,8 @@
 // A large collection stays in the index that you have, which proposes candidates; the core ranks them exactly by the
 // hyperbolic distance. Two kinds of index (usearch's here; faiss, hnswlib and pgvector have the same two):
 // - a flat one, by inner product of toInnerProductIndex's vectors: its order is already exact;
-// - a graph (HNSW), by Euclidean distance of logmap0's vectors. Inner products do not do there, since a graph compares
-//   the stored rows with each other: it would find 2 % of the neighbours.
+// - a graph (HNSW), by Euclidean distance of logmap0's vectors. Inner products do not work there, because a
+// graph compares the stored rows with each other: it would find 2% of the neighbors.
 //   npm install usearch && node lib/examples/rerank.mjs [rows]
 import { expmap0, logmap0, matrix, toInnerProductIndex, topK } from 'horoball';
 
@@ -16,27 +16,27 @@ const { exactSearch, Index, MetricKind, ScalarKind } = await import('usearch').c
 
 const [rows, dim, queries, k, candidates, c] = [Number(process.argv[2] ?? 20_000), 32, 200, 10, 50, 1];
 if (!(Number.isInteger(rows) && rows >= candidates)) {
-  throw new RangeError(`rows: expected a whole number of at least ${candidates}, got ${process.argv[2]}`);
+  throw new RangeError(`rows: expected an integer of at least ${candidates}, got ${process.argv[2]}`);
 }
 
-// Points of a ball, as a head would give them: clusters whose centres are spread out, at every radius.
+// Points in a ball, like the output of a head: clusters whose centers are spread over all radii.
 let seed = 7;
 const random = () => (seed = (seed * 16807) % 2147483647) / 2147483647;
 const normal = () => Math.sqrt(-2 * Math.log(random())) * Math.cos(2 * Math.PI * random());
-const centres = Array.from({ length: 100 }, () => Float32Array.from({ length: dim }, () => 0.25 * normal()));
+const centers = Array.from({ length: 100 }, () => Float32Array.from({ length: dim }, () => 0.25 * normal()));
 const sample = (count) => {
   const data = new Float32Array(count * dim);
   for (let i = 0; i < count; i++) {
-    const centre = centres[Math.floor(random() * centres.length)];
-    for (let j = 0; j < dim; j++) data[i * dim + j] = centre[j] + 0.1 * normal();
+    const center = centers[Math.floor(random() * centers.length)];
+    for (let j = 0; j < dim; j++) data[i * dim + j] = center[j] + 0.1 * normal();
   }
   return expmap0.sync(matrix(data, count, dim), { c });
 };
 const gallery = sample(rows);
-const asked = sample(queries);
+const queryPoints = sample(queries);
 
 const stored = await toInnerProductIndex(gallery, { c, role: 'gallery' });
-const vectors = await toInnerProductIndex(asked, { c, role: 'query' });
+const vectors = await toInnerProductIndex(queryPoints, { c, role: 'query' });
 const flat = exactSearch(stored.data, vectors.data, stored.cols, candidates, MetricKind.IP, 0).keys;
 
 const graph = new Index({
@@ -45,9 +45,9 @@ const graph = new Index({
 });
 const keys = BigUint64Array.from({ length: rows }, (_, i) => BigInt(i));
 graph.add(keys, logmap0.sync(gallery, { c }).data, 0);
-const near = graph.search(logmap0.sync(asked, { c }).data, candidates, 0).keys;
+const near = graph.search(logmap0.sync(queryPoints, { c }).data, candidates, 0).keys;
 
-const truth = (await topK(asked, gallery, { k, c })).indices;
+const truth = (await topK(queryPoints, gallery, { k, c })).indices;
 for (const [name, proposed] of Object.entries({ flat, graph: near })) {
   let [alone, reranked] = [0, 0];
   for (let q = 0; q < queries; q++) {
@@ -57,14 +57,14 @@ for (const [name, proposed] of Object.entries({ flat, graph: near })) {
     reranked += exactly(q, keys).filter((key) => right.has(key)).length;
   }
   const [a, b] = [alone, reranked].map((hits) => (hits / queries / k).toFixed(3));
-  console.log(`${name.padEnd(6)} recall@${k} alone ${a}  re-ranked ${b}`);
+  console.log(`${name.padEnd(6)} recall@${k} alone ${a}  reranked ${b}`);
 }
 
-/** The k nearest of the proposed rows. */
+/** Returns the k nearest of the proposed rows. */
 function exactly(q, keys) {
   const some = new Float32Array(keys.length * dim);
   keys.forEach((key, i) => some.set(gallery.data.subarray(key * dim, (key + 1) * dim), i * dim));
-  const query = asked.data.subarray(q * dim, (q + 1) * dim);
+  const query = queryPoints.data.subarray(q * dim, (q + 1) * dim);
   const { indices } = topK.sync(query, matrix(some, keys.length, dim), { k, c });
   return Array.from(indices, (i) => keys[i]);
 }

@@ -1,81 +1,92 @@
-// A service that finds similar pictures: embeds a folder once, then answers uploads, with a small page.
-//   node lib/examples/similar.mjs RUN PICTURES [port]
-// RUN is a run folder of `npx horoball train` (or start), PICTURES a folder of class folders. Listens on this machine only.
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+// A service that finds similar images: embeds a folder once, then answers uploads, with a small page. Needs no libtorch.
+//   npm install horoball onnxruntime-node sharp
+//   node lib/examples/similar.mjs MODEL IMAGES [port]
+// MODEL is a run folder of `npx horoball train` (or start), or a folder or file of `npx horoball export`; IMAGES is a folder
+// of images, with or without class folders. Listens on 127.0.0.1, or on HOST and for the host names in ALLOWED_HOSTS.
+import { readdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, extname, join } from 'node:path';
 import { Gallery, matrix } from 'horoball';
-import { readSafetensors } from 'horoball/io';
-import { Embedder, embed, ImageLoader, imageFolder, loadWeights } from 'horoball/train';
+import { loadEmbedder } from 'horoball/embed';
 
 process.on('uncaughtException', ({ message }) => {
   console.error(message); // one sentence, without a stack
   process.exit(1);
 });
-const [run, folder, port = '8080'] = process.argv.slice(2);
+const [model, folder, port = '8080'] = process.argv.slice(2);
 if (folder === undefined || !(Number.isInteger(Number(port)) && port >= 0 && port < 65_536)) {
-  console.error('usage: node lib/examples/similar.mjs RUN PICTURES [port]');
+  console.error('usage: node lib/examples/similar.mjs MODEL IMAGES [port]');
   process.exit(2);
 }
+const { HOST: host = '127.0.0.1', ALLOWED_HOSTS: allowed = '127.0.0.1,localhost' } = process.env;
 const largest = 20e6; // bytes of an upload
+const maxPixels = 4e7; // half a second of decoding
+const seconds = 10; // for an upload to arrive, and for an answer
+const waiting = 32; // concurrent searches; further requests are told to retry
 
-// The weights say which network they are of.
-const weights = join(run, 'model.safetensors');
-const { metadata } = await readSafetensors(weights, { names: [] });
-if (metadata.horoball === undefined) throw new Error(`${weights} was not written by a run of horoball`);
-const embedder = await Embedder.create(JSON.parse(metadata.horoball));
-await loadWeights(weights, embedder);
+const types = {
+  '.jpg': 'image/jpeg', '.jpeg': 'image/jpeg', '.png': 'image/png', '.webp': 'image/webp', '.gif': 'image/gif',
+  '.bmp': 'image/bmp', '.tif': 'image/tiff', '.tiff': 'image/tiff',
+};
+const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+const paths = entries
+  .filter((entry) => entry.isFile() && extname(entry.name).toLowerCase() in types)
+  .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
+  .sort();
+if (paths.length === 0) throw new Error(`${folder} has no images`);
 
-/** The points of pictures, and which of them could be read. */
-async function pointsOf(split) {
-  const { imgSize: size } = embedder.config.model;
-  const loader = new ImageLoader(split, { size, mode: 'eval', seed: 0 });
-  const { hyperbolic, width, indices } = await embed(embedder, split, loader);
-  return { points: matrix(hyperbolic, indices.length, width), indices };
-}
+const embedder = await loadEmbedder(model, { maxPixels });
+const space = embedder.space === 'unit' ? 'unit' : 'ball';
+const unreadable = new Set();
+const rows = await embedder.embed(paths, {
+  space,
+  onUnreadable: (index, { message }) => {
+    unreadable.add(index);
+    console.error(message);
+  },
+  onProgress: (done, total) => process.stderr.isTTY && process.stderr.write(`\r${done}/${total} images`),
+});
+// The gallery's row i is the image shown[i].
+const shown = [...paths.keys()].filter((index) => !unreadable.has(index));
+if (shown.length === 0) throw new Error(`no image in ${folder} could be read`);
+const data = new Float32Array(shown.length * rows.cols);
+for (const [i, index] of shown.entries()) data.set(rows.data.subarray(index * rows.cols, (index + 1) * rows.cols), i * rows.cols);
+const gallery = new Gallery(space === 'unit' ? { metric: 'cosine' } : { metric: 'poincare', c: embedder.c });
+await gallery.add(matrix(data, shown.length, rows.cols));
+console.log(`${shown.length} images, ${embedder.runtime}`);
 
-const { train, test } = await imageFolder(folder);
-const samples = [...train.samples, ...test.samples.map(({ path, label }) => ({ path, label: label + train.classes.length }))];
-const classes = [...train.classes, ...test.classes];
-const { points, indices } = await pointsOf({ classes, samples });
-const gallery = new Gallery({ metric: 'poincare', c: embedder.config.c });
-await gallery.add(points);
-console.log(`${points.rows} pictures of ${classes.length} classes`);
-
-/** The pictures that are nearest to the one in these bytes. */
-async function similar(bytes) {
-  const place = await mkdtemp(join(tmpdir(), 'similar-'));
-  try {
-    const path = join(place, 'upload');
-    await writeFile(path, bytes);
-    const asked = await pointsOf({ classes: ['upload'], samples: [{ path, label: 0 }] });
-    const { indices: found, distances } = await gallery.topK(asked.points, { k: Math.min(12, gallery.size) });
-    return Array.from(found, (row, i) => {
-      const sample = samples[indices[row]];
-      return { picture: `/picture/${indices[row]}`, class: classes[sample.label], distance: distances[i] };
-    });
-  } finally {
-    await rm(place, { recursive: true });
-  }
+/** The images that are nearest to the one in these bytes. */
+async function similar(bytes, signal) {
+  const began = performance.now();
+  const query = await embedder.embed([bytes], { space, signal });
+  const embedded = performance.now();
+  const { indices, distances } = await gallery.topK(query, { k: Math.min(12, gallery.size), signal });
+  const results = Array.from(indices, (row, i) => {
+    const path = paths[shown[row]];
+    return { image: `/image/${shown[row]}`, class: basename(dirname(path)), distance: distances[i] };
+  });
+  return { results, embedMs: embedded - began, searchMs: performance.now() - embedded };
 }
 
 const page = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Similar pictures</title><style>:root{color-scheme:light dark}body{font:16px/1.5 system-ui;max-width:60rem;margin:2rem auto;
+<title>Similar images</title><style>:root{color-scheme:light dark}body{font:16px/1.5 system-ui;max-width:60rem;margin:2rem auto;
 padding:0 1rem}#found{display:grid;grid-template-columns:repeat(auto-fill,minmax(8rem,1fr));gap:1rem;margin-top:1rem}
 figure{margin:0}img{width:100%;aspect-ratio:1;object-fit:cover;border-radius:6px}figcaption{font-size:.8rem;overflow-wrap:anywhere}</style>
-<h1>Similar pictures</h1><label>A picture: <input type="file" accept="image/*"></label><p role="status"></p><div id="found"></div>
+<h1>Similar images</h1><label>An image: <input type="file" accept="image/*"></label><p role="status"></p><div id="found"></div>
 <script>
 const input = document.querySelector('input'), status = document.querySelector('[role=status]'), found = document.querySelector('#found');
 input.onchange = async () => {
   found.replaceChildren();
-  status.textContent = 'Looking ...';
+  status.textContent = 'Searching ...';
+  const began = performance.now();
   const answer = await fetch('/search', { method: 'POST', body: input.files[0] });
-  const { error, results = [] } = await answer.json();
-  status.textContent = error ?? results.length + ' nearest, by distance in the ball';
+  const { error, results = [], embedMs, searchMs } = await answer.json();
+  const total = performance.now() - began;
+  status.textContent = error ?? results.length + ' nearest images in ' + total.toFixed(0) + ' ms (embedding '
+    + embedMs.toFixed(0) + ' ms, search ' + searchMs.toFixed(1) + ' ms)';
   for (const each of results) {
     const figure = document.createElement('figure'), image = new Image(), caption = document.createElement('figcaption');
-    image.src = each.picture;
+    image.src = each.image;
     image.alt = each.class;
     caption.textContent = each.class + ' ' + each.distance.toFixed(3);
     figure.append(image, caption);
@@ -84,27 +95,87 @@ input.onchange = async () => {
 };
 </script></html>`;
 
+/** An error with its HTTP status. */
+const refusal = (status, message) => Object.assign(new Error(message), { status });
+
 async function body(request) {
+  const tooLarge = () => refusal(413, `expected an image of at most ${largest / 1e6} MB`);
+  if (Number(request.headers['content-length']) > largest) throw tooLarge();
   const parts = [];
   let size = 0;
   for await (const part of request) {
     size += part.length;
-    if (size > largest) throw new Error(`a picture of more than ${largest / 1e6} MB`);
+    if (size > largest) throw tooLarge();
     parts.push(part);
   }
   return Buffer.concat(parts);
 }
 
-const server = createServer(async (request, response) => {
-  const json = (status, value) => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value));
-  const number = /^\/picture\/(\d+)$/.exec(request.url)?.[1];
+let searching = 0;
+
+async function search(request, response) {
+  if (searching === waiting) throw refusal(503, 'too many searches at once; try again later');
+  searching++;
+  const left = new AbortController();
+  response.on('close', () => left.abort()); // nobody waits for the answer
   try {
-    if (request.method === 'POST' && request.url === '/search') json(200, { results: await similar(await body(request)) });
+    return await similar(await body(request), AbortSignal.any([left.signal, AbortSignal.timeout(1000 * seconds)]));
+  } finally {
+    searching--;
+  }
+}
+
+// Pages of other sites can neither read this service through their own host name (Host) nor post to it (Origin).
+const headers = {
+  'cache-control': 'no-store',
+  'x-content-type-options': 'nosniff',
+  'content-security-policy':
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+};
+const hosts = new Set(allowed.split(',').map((name) => name.trim().toLowerCase()));
+
+function isForeign({ host = '', origin }) {
+  const own = hosts.has(host.toLowerCase().replace(/:\d+$/, ''));
+  return !own || (origin !== undefined && ![`http://${host}`, `https://${host}`].includes(origin));
+}
+
+function statusOf({ status, code, name }) {
+  if (name === 'TimeoutError') return [503, `no answer within ${seconds} seconds`];
+  if (code === 'ERR_HOROBALL_PICTURE') return [400, 'the upload is not a readable image, or it is too large'];
+  return status === undefined ? [500, 'the search failed'] : [status];
+}
+
+const server = createServer(async (request, response) => {
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+  const json = (status, value) => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value));
+  const number = /^\/image\/(\d+)$/.exec(request.url)?.[1];
+  try {
+    if (isForeign(request.headers)) json(403, { error: 'requests from other sites are not allowed' });
+    else if (request.method === 'POST' && request.url === '/search') json(200, await search(request, response));
+    else if (request.method !== 'GET') json(405, { error: 'method not allowed' });
     else if (request.url === '/') response.writeHead(200, { 'content-type': 'text/html' }).end(page);
-    else if (number !== undefined && samples[number] !== undefined) response.end(await readFile(samples[number].path));
-    else json(404, { error: 'there is nothing here' });
+    else if (request.url === '/health') json(200, { images: shown.length, searching });
+    else if (number !== undefined && paths[number] !== undefined) {
+      const path = paths[number];
+      const bytes = await readFile(path);
+      response.writeHead(200, { 'content-type': types[extname(path).toLowerCase()] }).end(bytes);
+    }
+    else json(404, { error: 'not found' });
   } catch (error) {
-    json(400, { error: error.code === 'ERR_HOROBALL_PICTURE' ? 'this is no picture that can be read' : error.message });
+    if (response.destroyed) return; // the client left
+    const [status, message = error.message] = statusOf(error);
+    if (status === 500) console.error(error.message);
+    if (!request.complete) response.setHeader('connection', 'close'); // the rest of the upload is not read
+    json(status, { error: message });
   }
 });
-server.listen(Number(port), '127.0.0.1', () => console.log(`http://127.0.0.1:${server.address().port}`));
+Object.assign(server, { headersTimeout: 1000 * seconds, requestTimeout: 1000 * seconds, maxConnections: 8 * waiting });
+server.listen(Number(port), host, () => console.log(`http://${host}:${server.address().port}`));
+
+for (const name of ['SIGINT', 'SIGTERM']) {
+  process.once(name, () => {
+    server.close(() => embedder.close());
+    server.closeIdleConnections();
+    setTimeout(() => process.exit(0), 1000 * seconds).unref();
+  });
+}

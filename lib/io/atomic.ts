@@ -1,18 +1,18 @@
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { atFile, naming } from './trouble.ts';
+import { filePath } from '../check.ts';
+import { type OpenFile, openFile } from './thread-file.ts';
+import { atFile } from './trouble.ts';
 
 /**
- * Writes a file that appears whole or not at all: to a temporary file beside it, synced to the disk, renamed.
- * What stood there before stays until then.
+ * Writes a file atomically: to a temporary file in the same folder, which is synced and renamed.
+ * An existing file is unchanged until then.
  */
-export async function writeAtomically(
-  path: string,
-  write: (file: FileHandle) => Promise<void>,
-): Promise<void> {
+export async function writeAtomically(path: string, write: (file: OpenFile) => Promise<void>): Promise<void> {
+  filePath('write', 'path', path);
   const temporary = join(dirname(path), `.${basename(path)}.${crypto.randomUUID()}.tmp`);
   try {
-    const file = await open(temporary, 'wx');
+    const file = await openFile(temporary, 'wx');
     try {
       await write(file);
       await file.sync();
@@ -21,23 +21,13 @@ export async function writeAtomically(
     }
     await rename(temporary, path);
   } catch (error) {
-    await rm(temporary, { force: true }).catch(() => {}); // its folder may be the trouble
+    await rm(temporary, { force: true }).catch(() => {}); // the error may concern its folder
     throw atFile(error, path); // the name that the caller knows
   }
 }
 
-/** Opens a file for some reading. */
-export async function reading<T>(path: string, work: (file: FileHandle) => Promise<T>): Promise<T> {
-  const file = await open(path);
-  try {
-    return await naming(path, work(file));
-  } finally {
-    await file.close();
-  }
-}
-
-/** One write takes less than 2 GiB; this one takes any array. */
-export async function writeAll(file: FileHandle, data: ArrayBufferView): Promise<void> {
+/** A single write is limited to 2 GiB; this function writes an array of any size. */
+export async function writeAll(file: OpenFile, data: ArrayBufferView): Promise<void> {
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   for (let done = 0; done < bytes.length; ) {
     const { bytesWritten } = await file.write(bytes, done, Math.min(bytes.length - done, 1 << 28));
@@ -45,8 +35,12 @@ export async function writeAll(file: FileHandle, data: ArrayBufferView): Promise
   }
 }
 
-/** Fills `data` from `position` on. @returns how many bytes there were */
-export async function readAll(file: FileHandle, data: ArrayBufferView, position: number): Promise<number> {
+/**
+ * Fills `data` from `position` on.
+ *
+ * @returns the number of bytes read
+ */
+export async function readAll(file: OpenFile, data: ArrayBufferView, position: number): Promise<number> {
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   let done = 0;
   while (done < bytes.length) {

@@ -6,7 +6,7 @@ export class ByteReader {
   readonly #fail: (what: string) => Coded;
   #at = 0;
 
-  /** @param fail - makes the error that is thrown when the bytes end too soon */
+  /** @param fail - creates the error that is thrown if the bytes end too soon */
   constructor(bytes: Uint8Array, fail: (what: string) => Coded) {
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#fail = fail;
@@ -28,7 +28,7 @@ export class ByteReader {
     return this.#bytes.readInt32LE(this.#advance(4));
   }
 
-  /** Rounded above 2^53, which is past the end of any file. */
+  /** Rounded above 2^53, which is beyond the end of any file. */
   u64(): number {
     return Number(this.#bytes.readBigUInt64LE(this.#advance(8)));
   }
@@ -52,7 +52,7 @@ export class ByteReader {
   /** Text up to the next line feed, which is skipped. */
   line(): string {
     const end = this.#bytes.indexOf(0x0a, this.#at);
-    if (end < 0) throw this.#fail('a line has no end');
+    if (end < 0) throw this.#fail('a line is not terminated');
     const text = this.text(end - this.#at);
     this.#at = end + 1;
     return text;
@@ -61,7 +61,7 @@ export class ByteReader {
   #advance(count: number): number {
     const start = this.#at;
     if (count > this.#bytes.length - start)
-      throw this.#fail(`it ends where ${count} more bytes were announced`);
+      throw this.#fail(`it ends where ${count} more bytes are declared`);
     this.#at = start + count;
     return start;
   }

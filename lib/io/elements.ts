@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import { coded } from '../errors.ts';
 
 /** Arrays that tensors are read into and written from. */
 export type TensorData =
@@ -13,7 +14,7 @@ export type TensorData =
   | Int8Array
   | Uint8Array;
 
-/** The name of an element type, as safetensors has it. */
+/** The name of an element type in safetensors files. */
 export type Dtype =
   | 'F64'
   | 'F32'
@@ -30,10 +31,10 @@ export type Dtype =
   | 'BOOL';
 
 interface Kind {
-  /** What the bytes are read as. */
+  /** Element type of the bytes. */
   readonly make: (length: number) => TensorData;
   readonly bytes: number;
-  /** From the bits to the value, where JavaScript has no such array. */
+  /** Converts bits to a value, for types without a typed array. */
   readonly widen?: (bits: number) => number;
 }
 
@@ -67,33 +68,59 @@ const byTag: Readonly<Record<string, Dtype>> = {
   Uint8Array: 'U8',
 };
 
-/** The element type that an array is written as, if any. */
+/** The element type under which an array is written, if any. */
 export function dtypeOf(data: unknown): Dtype | undefined {
   return ArrayBuffer.isView(data) ? byTag[(data as TensorData)[Symbol.toStringTag]] : undefined;
 }
 
-/** Whether a value is a shape: a list of integers, none below 0. */
+/** More dimensions than any library supports; a sparse list may declare billions. */
+export const mostSizes = 1024;
+
+/** Whether a value is a shape: a list of nonnegative integers. */
 export function isSizes(value: unknown): value is number[] {
-  return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
+  return (
+    Array.isArray(value) &&
+    value.length <= mostSizes &&
+    [...value].every((size) => Number.isSafeInteger(size) && size >= 0)
+  );
 }
 
-/** Elements of a shape. Not a safe integer when it is absurdly large. */
+/**
+ * Allocates an array of zeros.
+ *
+ * @throws `ERR_HOROBALL_MEMORY` if it does not fit into memory
+ */
+export function allocate(dtype: Dtype, length: number): TensorData {
+  const { make, bytes } = kinds[dtype];
+  try {
+    return make(length);
+  } catch {
+    throw coded('ERR_HOROBALL_MEMORY', `an array of ${length * bytes} bytes cannot be allocated`, RangeError);
+  }
+}
+
+/** Formats a shape for a message: its first eight dimensions. */
+export function shapeText(shape: readonly number[]): string {
+  return shape.length > 8 ? `[${shape.slice(0, 8)},... (${shape.length} axes)]` : `[${shape}]`;
+}
+
+/** The number of elements of a shape. Not a safe integer if the shape is absurdly large. */
 export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, side) => product * side, 1);
 }
 
-/** Elements between two turns of the event loop: about 3 ms of work. */
-const slice = 1 << 19;
+/** Elements per turn of the event loop: a part of a millisecond. */
+const slice = 1 << 16;
 
 /**
- * F16 and BF16 bits as float32, which holds every one of them exactly; any byte but 0 of a BOOL as 1, in place; other
- * data as it is.
+ * Converts F16 and BF16 bits to float32, which represents them exactly, and nonzero bytes of BOOL to 1, in
+ * place; returns other data unchanged.
  */
 export async function widened(dtype: Dtype, data: TensorData): Promise<TensorData> {
   if (dtype === 'BOOL') return await asBits(data as Uint8Array);
   const { widen } = kinds[dtype];
   if (widen === undefined) return data;
-  const out = new Float32Array(data.length);
+  const out = allocate('F32', data.length) as Float32Array;
   for (let begin = 0; begin < out.length; begin += slice) {
     const end = Math.min(out.length, begin + slice);
     for (let i = begin; i < end; ++i) out[i] = widen(data[i] as number);

@@ -1,7 +1,7 @@
-import { type FileHandle, open } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { coded, rangeError, typeError } from '../errors.ts';
+import { checkObject, checkOptions, filePath, finite } from '../check.ts';
+import { coded, quoted, rangeError, typeError } from '../errors.ts';
 import { crc32c } from './crc32c.ts';
 import { ensureFolder } from './folder.ts';
 import { bytesField, doubleField, messageField, varintField } from './protobuf.ts';
@@ -14,32 +14,40 @@ import {
   sessionStartValue,
   textValue,
 } from './summary.ts';
+import { type OpenFile, openFile } from './thread-file.ts';
 import { naming } from './trouble.ts';
 
 export type { HyperParameter } from './summary.ts';
 
 export interface EventWriterOptions {
-  /** A run that goes on after a break says at which step: TensorBoard then drops what it had from that step on. */
+  /** First step of a resumed run; TensorBoard discards earlier events from this step on. */
   purgeStep?: number;
 }
 
 export interface EventOptions {
-  /** When it happened, in seconds since 1970; now by default. */
+  /** Time of the event, in seconds since 1970; now by default. */
   wallTime?: number;
 }
 
-/** Pending bytes, and milliseconds since the last flush, after which a new event starts a flush by itself. */
+/**
+ * An event starts a flush automatically if this many bytes are pending, or this many milliseconds have passed
+ * since the last flush.
+ */
 const flushBytes = 2 ** 16;
 const flushMilliseconds = 5000;
 
 let filesOfThisProcess = 0;
 
 /**
- * Writes TensorBoard event files: scalars, histograms, pictures, text and hyper-parameters.
+ * Writes TensorBoard event files: scalars, histograms, images, text and hyperparameters.
  *
- * Events are queued at once and written in the background, whole records at a time, so a killed process loses the
- * last seconds and nothing else. Each writer makes a file of its own and never touches another. A write that failed
- * rejects the next {@link flush} or {@link close}.
+ * Methods queue an event and return immediately. Whole records are written in the background, so a killed process loses
+ * at most the last seconds. Each writer creates a separate file and never changes another. A failed write rejects the
+ * next {@link flush} or {@link close}.
+ *
+ * Tags are nonempty strings, and steps are integers of at least 0. Invalid arguments throw a TypeError
+ * `ERR_HOROBALL_TYPE` or a RangeError `ERR_HOROBALL_RANGE`; every call after {@link close} throws an Error
+ * `ERR_HOROBALL_CLOSED`.
  *
  * @example
  * const events = await EventWriter.open(join(tmpdir(), 'horoball-events'));
@@ -49,36 +57,37 @@ let filesOfThisProcess = 0;
 export class EventWriter {
   /** The file that is written. */
   readonly path: string;
-  readonly #handle: FileHandle;
+  readonly #handle: OpenFile;
   #pending: Uint8Array[] = [];
   #pendingBytes = 0;
   #flushedAt: number = Date.now();
   #written: Promise<void> = Promise.resolve();
   #closed = false;
 
-  private constructor(path: string, handle: FileHandle) {
+  private constructor(path: string, handle: OpenFile) {
     this.path = path;
     this.#handle = handle;
   }
 
   /**
-   * Makes a new event file in a folder, which is made too where it is missing.
+   * Creates an event file in a folder, and the folder if necessary.
    *
-   * @param folder - TensorBoard takes each folder for a run
+   * @param folder - TensorBoard treats each folder as a run
+   * @throws RangeError `ERR_HOROBALL_RANGE` for an invalid `purgeStep`; the system's own errors
    */
   static async open(folder: string, options: EventWriterOptions = {}): Promise<EventWriter> {
-    const { purgeStep } = options;
+    const { purgeStep } = checkOptions('EventWriter.open', options);
     if (purgeStep !== undefined) checkStep('open', purgeStep);
-    await ensureFolder(folder);
+    await ensureFolder(filePath('EventWriter.open', 'folder', folder));
     const seconds = String(Math.floor(Date.now() / 1000)).padStart(10, '0');
     const name = `events.out.tfevents.${seconds}.${hostname()}.${process.pid}.${filesOfThisProcess++}`;
     const path = join(folder, name);
-    const writer = new EventWriter(path, await open(path, 'wx'));
-    const now = doubleField(1, Date.now() / 1000);
-    writer.#add(Buffer.concat([now, bytesField(3, 'brain.Event:2')]));
+    const writer = new EventWriter(path, await openFile(path, 'wx'));
+    const header = doubleField(1, now());
+    writer.#add(Buffer.concat([header, bytesField(3, 'brain.Event:2')]));
     if (purgeStep !== undefined) {
-      const restart = Buffer.concat([now, varintField(2, purgeStep), messageField(7, varintField(1, 1))]);
-      // Twice: TensorBoard does not take the first session start of a run for a restart.
+      const restart = Buffer.concat([header, varintField(2, purgeStep), messageField(7, varintField(1, 1))]);
+      // Written twice, because TensorBoard does not treat the first session start of a run as a restart.
       writer.#add(restart);
       writer.#add(restart);
     }
@@ -89,17 +98,21 @@ export class EventWriter {
     return writer;
   }
 
-  /** @param value - kept as float32; NaN and infinities are shown as such */
+  /**
+   * Writes a scalar.
+   *
+   * @param value - stored as float32; NaN and infinities are displayed as such
+   */
   scalar(tag: string, value: number, step: number, options: EventOptions = {}): void {
     if (typeof value !== 'number') throw typeError('EventWriter.scalar', 'value', 'a number', value);
     this.#summary('scalar', tag, step, options, () => scalarValue(tag, value));
   }
 
   /**
-   * The distribution of some values, in equal buckets. Values that are not finite are left out, and nothing is written
-   * where none is left.
+   * Writes a histogram with buckets of equal width. Non-finite values are ignored; if no value is finite, nothing is
+   * written.
    *
-   * @param options - `buckets`: 1 to 10,000, 30 by default
+   * @param options - `buckets`: an integer from 1 to 10,000, default 30
    */
   histogram(
     tag: string,
@@ -107,43 +120,58 @@ export class EventWriter {
     step: number,
     options: EventOptions & { buckets?: number } = {},
   ): void {
-    const { buckets = 30 } = options;
+    const { buckets = 30 } = checkOptions('EventWriter.histogram', options);
     if (!Number.isSafeInteger(buckets) || buckets < 1 || buckets > 10_000)
-      throw rangeError('EventWriter.histogram', 'buckets', 'a whole number from 1 to 10000', buckets);
+      throw rangeError('EventWriter.histogram', 'buckets', 'an integer from 1 to 10000', quoted(buckets));
+    checkValues(values);
     this.#summary('histogram', tag, step, options, () => histogramValue(tag, values, buckets));
   }
 
-  /** @param bytes - of a PNG or JPEG file, written as they are */
+  /**
+   * Writes an image.
+   *
+   * @param bytes - of a PNG or JPEG file, written unchanged
+   * @throws RangeError `ERR_HOROBALL_RANGE` for other bytes
+   */
   image(tag: string, bytes: Uint8Array, step: number, options: EventOptions = {}): void {
+    if (!(bytes instanceof Uint8Array)) throw typeError('EventWriter.image', 'bytes', 'a Uint8Array', bytes);
     this.#summary('image', tag, step, options, () => imageValue(tag, bytes));
   }
 
-  /** @param text - Markdown */
+  /**
+   * Writes a text.
+   *
+   * @param text - Markdown
+   */
   text(tag: string, text: string, step: number, options: EventOptions = {}): void {
     if (typeof text !== 'string') throw typeError('EventWriter.text', 'text', 'a string', text);
     this.#summary('text', tag, step, options, () => textValue(tag, text));
   }
 
   /**
-   * The run's hyper-parameters, once. TensorBoard's hparams page lists them against all scalars.
+   * Writes the hyperparameters of the run. Call it once. TensorBoard's hparams page lists them next to all scalars.
    *
-   * @param options - `group`: runs of one group are repetitions of one setting; by default each run stands alone
+   * @param options - `group`: runs with the same group are repetitions of one setting; by default, each run is a group
    */
   hparams(
     values: Readonly<Record<string, HyperParameter>>,
     options: EventOptions & { group?: string } = {},
   ): void {
-    const { group = '', wallTime = Date.now() / 1000 } = options;
+    const { group = '', wallTime = now() } = checkOptions('EventWriter.hparams', options);
+    checkObject('EventWriter.hparams', values, 'values');
+    if (typeof group !== 'string') throw typeError('EventWriter.hparams', 'group', 'a string', group);
+    finite('EventWriter.hparams', 'wallTime', wallTime);
     this.#summary('hparams', 'hparams', 0, options, () => sessionStartValue(values, group, wallTime));
   }
 
-  /** Says on the hparams page how the run ended. */
+  /** Records the outcome of the run for the hparams page. */
   endSession(status: 'success' | 'failure', options: EventOptions = {}): void {
-    const { wallTime = Date.now() / 1000 } = options;
+    const { wallTime = now() } = checkOptions('EventWriter.endSession', options);
+    finite('EventWriter.endSession', 'wallTime', wallTime);
     this.#summary('endSession', 'hparams', 0, options, () => sessionEndValue(status, wallTime));
   }
 
-  /** Resolves when all events so far are handed to the operating system. */
+  /** Resolves once the operating system has received all events so far. */
   flush(): Promise<void> {
     const bytes = Buffer.concat(this.#pending);
     this.#pending = [];
@@ -154,7 +182,7 @@ export class EventWriter {
     return this.#written;
   }
 
-  /** Writes what is left and closes the file. A second call does nothing. */
+  /** Writes pending events and closes the file. A second call does nothing. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -180,9 +208,10 @@ export class EventWriter {
     if (typeof tag !== 'string' || tag === '')
       throw typeError(`EventWriter.${operation}`, 'tag', 'a name', tag === '' ? 'none' : tag);
     checkStep(operation, step);
+    const { wallTime = now() } = checkOptions(`EventWriter.${operation}`, options);
+    finite(`EventWriter.${operation}`, 'wallTime', wallTime);
     const value = make();
     if (value === null) return;
-    const { wallTime = Date.now() / 1000 } = options;
     this.#add(
       Buffer.concat([
         doubleField(1, wallTime),
@@ -202,12 +231,28 @@ export class EventWriter {
   }
 }
 
-function checkStep(operation: string, step: number): void {
-  if (!Number.isSafeInteger(step) || step < 0)
-    throw rangeError(`EventWriter.${operation}`, 'step', 'a whole number from 0 on', step);
+const now = (): number => Date.now() / 1000;
+
+/** More than any histogram has; an object may claim any length. */
+const mostValues = 1e8;
+
+function checkValues(values: ArrayLike<number>): void {
+  const length: unknown = (values as ArrayLike<number> | null | undefined)?.length;
+  if (!Number.isInteger(length) || (length as number) < 0 || (length as number) > mostValues)
+    throw typeError(
+      'EventWriter.histogram',
+      'values',
+      `a list of at most ${mostValues} numbers`,
+      quoted(values),
+    );
 }
 
-/** TFRecord framing: length, its masked CRC, the bytes, their masked CRC. */
+function checkStep(operation: string, step: number): void {
+  if (!Number.isSafeInteger(step) || step < 0)
+    throw rangeError(`EventWriter.${operation}`, 'step', 'an integer of at least 0', step);
+}
+
+/** TFRecord framing: length, masked CRC of the length, data, masked CRC of the data. */
 function record(event: Uint8Array): Uint8Array {
   const header = Buffer.alloc(12);
   header.writeBigUInt64LE(BigInt(event.length));
@@ -217,7 +262,7 @@ function record(event: Uint8Array): Uint8Array {
   return Buffer.concat([header, event, footer]);
 }
 
-/** CRCs are masked (rotated, and a constant added) because a CRC of data that holds its own CRC is weak. */
+/** CRCs are masked (rotated, and a constant added) because the CRC of data that contains its own CRC is weak. */
 function maskedCrc(bytes: Uint8Array): number {
   const crc = crc32c(bytes);
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;

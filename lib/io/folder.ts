@@ -2,9 +2,10 @@ import { mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
- * Makes a folder and those above it that are missing. Node's own `recursive` never returns where a folder is there but
- * takes no others, as /proc does.
- * @throws the system's error, for example EACCES, or EEXIST where something else than a folder has the name
+ * Creates a folder and its missing parents. Node's own `recursive` never returns in a folder that accepts no
+ * entries, such as /proc.
+ *
+ * @throws the system's error, for example EACCES, or EEXIST if the path exists and is not a folder
  */
 export async function ensureFolder(path: string): Promise<void> {
   try {

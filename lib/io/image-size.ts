@@ -4,13 +4,14 @@ import { readJpegHeader } from './jpeg-header.ts';
 export interface ImageSize {
   width: number;
   height: number;
-  /** Of the pixels once decoded, alpha among them. */
+  /** Channels after decoding, alpha included. */
   channels: number;
 }
 
 /**
- * The size that the header of a PNG or JPEG file tells.
- * @param operation - is named in the error, `ERR_HOROBALL_RANGE`
+ * Returns the size in the header of a PNG or JPEG file.
+ *
+ * @param operation - named in the error, `ERR_HOROBALL_RANGE`
  */
 export function imageSize(operation: string, file: Uint8Array): ImageSize {
   const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
@@ -21,7 +22,7 @@ export function imageSize(operation: string, file: Uint8Array): ImageSize {
 }
 
 const pngSignature = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1');
-/** Channels by PNG's colour type: grey, RGB, palette (RGB), grey and alpha, RGB and alpha. */
+/** Channels by color type of PNG: gray, RGB, palette (RGB), gray and alpha, RGB and alpha. */
 const pngChannels: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 3, 4: 2, 6: 4 };
 
 function pngSize(bytes: Buffer): ImageSize | null {

@@ -1,10 +1,10 @@
-/** What a JPEG file says about itself before its pixels. */
+/** The header of a JPEG file. */
 export interface JpegHeader {
   width: number;
   height: number;
-  /** 1 grey, 3 colour, 4 CMYK. */
+  /** 1 gray, 3 color, 4 CMYK. */
   components: number;
-  /** Bits of a sample. */
+  /** Bits per sample. */
   precision: number;
 }
 
@@ -12,7 +12,7 @@ const startOfImage = 0xd8;
 const startOfScan = 0xda;
 const endOfImage = 0xd9;
 
-/** Reads the frame header (ITU-T T.81, B.2.2); undefined when there is none. */
+/** Reads the frame header (ITU-T T.81, B.2.2); undefined if the file has no valid one. */
 export function readJpegHeader(bytes: Buffer): JpegHeader | undefined {
   if (bytes.length < 4 || bytes[0] !== 0xff || bytes[1] !== startOfImage) return undefined;
   let at = 2;
@@ -30,7 +30,7 @@ export function readJpegHeader(bytes: Buffer): JpegHeader | undefined {
   return undefined;
 }
 
-/** SOF0 to SOF15 without the three markers among them that are something else. */
+/** SOF0 to SOF15, except three markers in that range that have other meanings. */
 function isFrame(marker: number): boolean {
   return marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc;
 }

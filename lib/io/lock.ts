@@ -1,119 +1,383 @@
-import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { closeSync, openSync, readFileSync, readlinkSync, rmSync, writeSync } from 'node:fs';
+import { link, readdir, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-
-/** Who holds a lock. A process that was killed leaves it, so it counts only while that process lives. */
-interface Holder {
-  pid: number;
-  /** The file may be seen by other machines too; of their processes nothing is known. */
-  host: string;
-  /** Its start by the system's clock, where that can be read: a later process may have the same number. */
-  began?: string | undefined;
-}
-
-/** Looks at a dead lock that somebody else is taking over, which is done in a moment. */
-const mostLooks = 200;
-const pauseMs = 5;
+import { z } from 'zod';
+import { core } from '../native.ts';
+import { openInside } from './inside.ts';
+import { naming } from './trouble.ts';
 
 /**
- * Takes a lock, a file that appears whole or not at all. One whose process is gone is taken over, by one of all who try.
- * @param again - whether this process may take what it holds already
- * @returns the process of this machine that holds it; null where this one does now
+ * The holder of a lock. The token identifies it, because two callers or workers of one process can compete for the same
+ * lock. A killed process or worker leaves its file behind, so a lock is valid only while its thread exists.
  */
-export async function takeLock(path: string, again = false): Promise<number | null> {
-  const own = `${path}.${crypto.randomUUID()}`;
-  const began = (await processOf(process.pid))?.began;
-  await writeFile(own, JSON.stringify({ pid: process.pid, host: hostname(), began } satisfies Holder));
-  try {
-    for (let look = 1; ; look++) {
-      if (await appears(own, path)) return null;
-      const text = await textOf(path);
-      if (text === null) continue;
-      const holder = await livingHolder(text);
-      if (holder !== null && !(again && holder === process.pid)) return holder;
-      const next = `${path}.next`; // whoever has this lock may put his own in the place of the dead one
-      const heir = await takeLock(next);
-      if (heir === null && (await replaces(own, path, text, next))) return null;
-      if (heir !== null && look >= mostLooks) return heir;
+const holderSchema = z.object({
+  pid: z.number().int().positive(),
+  /** Other machines may share the file; the state of their processes cannot be checked. */
+  host: z
+    .string()
+    .max(255)
+    .regex(/^\P{Cc}*$/u), // error messages show it
+  /** The machine's ID, if it has one: several machines may have the same host name. */
+  machine: z.string().optional(),
+  /** The boot ID: no process survives a reboot, after which pids and start times occur again. */
+  boot: z.string().optional(),
+  /** Start time of the process, if available: a later process may have the same pid. */
+  began: z.string().optional(),
+  /** The pid namespace: in another container, the same pid is a different process. */
+  space: z.string().optional(),
+  /** The thread and its start time: a worker can end long before its process. */
+  thread: z.object({ id: z.number().int().positive(), began: z.string() }).optional(),
+  /** The holder keeps the file locked (flock), so on the same machine the kernel knows whether it still exists. */
+  locked: z.literal(true).optional(),
+  token: z.string().optional(),
+});
+type Holder = z.infer<typeof holderSchema>;
+
+/** A lock file that was read. */
+interface Found {
+  text: string;
+  /** Null if the text is truncated. */
+  holder: Holder | null;
+  /** Whether an open descriptor locks the file; null if unknown. */
+  isLocked: boolean | null;
+}
+
+/** Number of polls of a stale lock that another process is taking over, which takes only a moment. */
+const maxPolls = 200;
+const pauseMs = 5;
+/** Number of polls of an empty file: on file systems without hard links, it is written after it appears. */
+const maxEmptyPolls = 20;
+const mostText = 4096;
+
+/** A lock that this program holds. */
+export class Lock implements AsyncDisposable {
+  readonly path: string;
+  readonly #holder: Holder;
+  #text = '';
+  /** Descriptor of the lock file, open as long as the lock is held. */
+  #descriptor: number | null = null;
+
+  private constructor(path: string, holder: Holder) {
+    this.path = path;
+    this.#holder = holder;
+  }
+
+  /**
+   * Acquires a lock file atomically. If its holder has ended, exactly one of the competitors takes it over. A
+   * holder on another host is always respected, because its state cannot be checked; a holder in another
+   * container is respected unless the kernel reports that it has ended.
+   *
+   * @param busy - creates the error from the holder and advice on taking over
+   */
+  static async take(path: string, busy: (holder: string, advice: string) => Error): Promise<Lock> {
+    await sweep(path);
+    const lock = new Lock(path, thisThread());
+    const holder = await lock.#claim();
+    if (holder !== null) throw busy(...told(holder, path));
+    return lock;
+  }
+
+  /** Releases the lock, unless another holder has taken it over. */
+  async release(): Promise<void> {
+    try {
+      if ((await look(this.path))?.text === this.#text) await rm(this.path, { force: true });
+    } finally {
+      this.#close();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.release();
+  }
+
+  /**
+   * Checks that the lock is still held: someone may have deleted the file, and another program may have
+   * acquired it. If the file is missing, acquires it again.
+   *
+   * @returns the new holder; null if the lock is still held
+   */
+  async lostTo(): Promise<string | null> {
+    if ((await look(this.path))?.text === this.#text) return null;
+    const holder = await this.#claim();
+    return holder === null ? null : told(holder, this.path)[0];
+  }
+
+  /** @returns the other holder; null if this one holds it now */
+  async #claim(): Promise<Holder | null> {
+    const own = `${this.path}.${crypto.randomUUID()}`;
+    let isMine = false;
+    try {
+      await naming(this.path, this.#write(own));
+      const other = await naming(this.path, this.#compete(own));
+      isMine = other === null;
+      return other;
+    } finally {
+      if (!isMine) this.#close();
+      await rm(own, { force: true }).catch(() => {}); // the first failure is reported
+    }
+  }
+
+  async #compete(own: string): Promise<Holder | null> {
+    for (let polls = 1; ; polls++) {
+      if (await this.#appears(own)) return null;
+      const found = await look(this.path);
+      if (found === null) continue;
+      if (found.holder === null && polls < maxEmptyPolls) {
+        await sleep(pauseMs);
+        continue;
+      }
+      if (found.holder !== null && isActive(found.holder, found)) return found.holder;
+      // Only the holder of this second lock may replace the stale file.
+      const right = new Lock(`${this.path}.next`, this.#holder);
+      const competitor = await right.#claim();
+      if (competitor === null && (await replaces(own, this.path, found.text, right))) return null;
+      if (competitor !== null && polls >= maxPolls) return competitor;
       await sleep(pauseMs);
     }
-  } finally {
-    await rm(own, { force: true });
+  }
+
+  /** Links the file to the name of the lock, if that is free. */
+  async #appears(own: string): Promise<boolean> {
+    try {
+      await link(own, this.path).catch(async (error: NodeJS.ErrnoException) => {
+        if (error.code === 'EEXIST' || error.code === 'ENOENT') throw error;
+        await this.#write(this.path); // not every file system supports links
+      });
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+      throw error;
+    }
+  }
+
+  /** Creates a file that this descriptor locks before a holder is written to it. */
+  async #write(file: string): Promise<void> {
+    const descriptor = openSync(file, 'wx');
+    this.#close();
+    this.#descriptor = descriptor;
+    try {
+      const locked = lockFile(descriptor, true);
+      this.#text = JSON.stringify({ ...this.#holder, ...(locked && { locked }) });
+      writeSync(descriptor, this.#text);
+    } catch (error) {
+      rmSync(file, { force: true });
+      throw error;
+    }
+  }
+
+  #close(): void {
+    if (this.#descriptor === null) return;
+    unlockFile(this.#descriptor);
+    closeSync(this.#descriptor);
+    this.#descriptor = null;
   }
 }
 
-/** The living process of this machine that holds a lock; null where none does. */
-export async function lockHolder(path: string): Promise<number | null> {
-  return await livingHolder((await textOf(path)) ?? '');
+/** The holder of a lock and advice on taking it over; null if the lock is free. */
+export async function lockHolder(path: string): Promise<{ holder: string; advice: string } | null> {
+  const found = await look(path);
+  if (found === null || found.holder === null || !isActive(found.holder, found)) return null;
+  const [holder, advice] = told(found.holder, path);
+  return { holder, advice };
 }
 
-/** Gives a lock back. */
-export async function dropLock(path: string): Promise<void> {
-  await rm(path, { force: true });
+function thisThread(): Holder {
+  const { pid } = process;
+  const id = threadNumber();
+  const began = id === null ? undefined : statOf(`${pid}/task/${id}`)?.began;
+  return {
+    pid,
+    ...thisPlace(),
+    began: statOf(String(pid))?.began,
+    ...(id !== null && began !== undefined && { thread: { id, began } }),
+    token: crypto.randomUUID(),
+  };
 }
 
-/** Gives a file a second name, if nothing has that yet. */
-async function appears(file: string, path: string): Promise<boolean> {
+/**
+ * The system's number of the thread that runs this synchronous call; asynchronous calls run on threads of a
+ * pool.
+ */
+function threadNumber(): number | null {
   try {
-    await link(file, path).catch(async (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EEXIST') throw error;
-      await writeFile(path, await readFile(file), { flag: 'wx' }); // not every file system has links
-    });
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
+    return Number(/\/task\/(\d+)$/.exec(readlinkSync('/proc/thread-self'))?.[1] ?? Number.NaN) || null;
+  } catch {
+    return null; // available on Linux only
   }
 }
 
-/** Puts a file in the place of a dead lock that is there still, and gives `right` back, the lock that allows it. */
-async function replaces(file: string, path: string, dead: string, right: string): Promise<boolean> {
+/** Identifies the machine and container of this process, as far as the system reports them. */
+function thisPlace(): Pick<Holder, 'host' | 'machine' | 'boot' | 'space'> {
+  const textIn = (path: string) => readFileSync(path, 'utf8').trim();
+  return {
+    host: hostname(),
+    machine: orUndefined(() => textIn('/etc/machine-id')),
+    boot: orUndefined(() => textIn('/proc/sys/kernel/random/boot_id')),
+    space: orUndefined(() => readlinkSync('/proc/self/ns/pid')),
+  };
+}
+
+function orUndefined(read: () => string): string | undefined {
   try {
-    if ((await textOf(path)) !== dead) return false;
+    return read() || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether both values are known and differ. */
+function differ(one: string | undefined, other: string | undefined): boolean {
+  return one !== undefined && other !== undefined && one !== other;
+}
+
+function told(holder: Holder, path: string): [holder: string, advice: string] {
+  const { pid, host, machine, space } = holder;
+  const here = thisPlace();
+  const who = pid === process.pid ? 'this process' : `process ${pid}`;
+  const isOther = host !== here.host || differ(machine, here.machine);
+  if (!isOther && !differ(space, here.space))
+    return [who, `Wait until it finishes, or delete ${path} if that process is a different program.`];
+  const where = !isOther
+    ? `another container of ${host}`
+    : host === here.host
+      ? `another machine named ${host}`
+      : `the host ${host}`;
+  return [
+    `process ${pid} on ${where}`,
+    `If it is no longer running, which cannot be checked from here, delete ${path} to take over.`,
+  ];
+}
+
+/**
+ * Replaces a stale lock file if it still exists, and releases `right`, the lock that permits the replacement.
+ */
+async function replaces(file: string, path: string, dead: string, right: Lock): Promise<boolean> {
+  try {
+    if ((await look(path))?.text !== dead) return false;
     await rename(file, path);
     return true;
   } finally {
-    await dropLock(right);
+    await right.release();
   }
 }
 
-async function textOf(path: string): Promise<string | null> {
-  return await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return null;
-    throw error;
-  });
+/** A file without a holder may be one that is being written; none takes longer. */
+const writingMs = 60_000;
+
+/**
+ * Removes the temporary files of competitors that were killed while they took the lock. Only their own process
+ * uses such a file, so one whose process has ended is safe to remove.
+ */
+async function sweep(path: string): Promise<void> {
+  const folder = dirname(path);
+  const names = await readdir(folder).catch(() => []); // taking the lock reports the problem
+  for (const name of names.filter((each) => isTemporary(each, basename(path)))) {
+    const file = join(folder, name);
+    const found = await look(file).catch(() => null); // a link, or removed meanwhile
+    if (found === null) continue;
+    const isOver =
+      found.holder === null ? found.isLocked !== true && (await isOld(file)) : !isActive(found.holder, found);
+    if (isOver) await rm(file, { force: true }).catch(() => {});
+  }
 }
 
-async function livingHolder(text: string): Promise<number | null> {
-  const holder = parsed(text);
-  return holder.pid > 0 && holder.host === hostname() && (await lives(holder)) ? holder.pid : null;
+function isTemporary(name: string, lock: string): boolean {
+  return (
+    name.startsWith(`${lock}.`) &&
+    /^(\.next)*\.[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/.test(name.slice(lock.length))
+  );
 }
 
-/** Earlier versions wrote the number alone. */
-function parsed(text: string): Holder {
+async function isOld(file: string): Promise<boolean> {
+  return Date.now() - ((await stat(file).catch(() => null))?.mtimeMs ?? Infinity) > writingMs;
+}
+
+/** Reads a lock file and asks the kernel whether it is locked; null if it does not exist. */
+async function look(path: string): Promise<Found | null> {
+  let file: Awaited<ReturnType<typeof openInside>>;
   try {
-    const value = JSON.parse(text) as Holder | number | null;
-    return typeof value === 'number' ? { pid: value, host: hostname() } : { pid: 0, host: '', ...value };
-  } catch {
-    return { pid: 0, host: '' }; // it was cut short, or is not there
+    file = await openInside(path); // a pipe would block its reader
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
+    throw error;
+  }
+  try {
+    const bytes = Buffer.alloc(mostText + 1);
+    const { bytesRead } = await naming(path, file.read(bytes, 0, bytes.length, 0));
+    const text = bytes.toString('utf8', 0, bytesRead);
+    // A shared lock, so that two simultaneous checks do not mistake each other for the holder.
+    const isFree = lockFile(file.fd, false);
+    return { text, holder: parsed(text), isLocked: isFree === null ? null : !isFree };
+  } finally {
+    await file.close();
   }
 }
 
-async function lives({ pid, began }: Holder): Promise<boolean> {
+/** See `Core`. Null if there is no core, for example during `horoball setup`. */
+function lockFile(descriptor: number, exclusive: boolean): boolean | null {
+  try {
+    return core().lockFile(descriptor, exclusive);
+  } catch {
+    return null;
+  }
+}
+
+function unlockFile(descriptor: number): void {
+  try {
+    core().unlockFile(descriptor);
+  } catch {
+    // without the core, nothing was locked
+  }
+}
+
+/** Null if the text is truncated. Earlier versions wrote the number alone. */
+function parsed(text: string): Holder | null {
+  if (text.length > mostText) return null;
+  try {
+    const value: unknown = JSON.parse(text);
+    const holder = holderSchema.safeParse(
+      typeof value === 'number' ? { pid: value, host: hostname() } : value,
+    );
+    return holder.success ? holder.data : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Whether a holder must be respected: it is running, or its state is unknown. */
+function isActive(holder: Holder, { isLocked }: Found): boolean {
+  if (isLocked === true) return true;
+  const here = thisPlace();
+  if (holder.host !== here.host || differ(holder.machine, here.machine)) return true;
+  const isElsewhere = differ(holder.space, here.space);
+  if (differ(holder.boot, here.boot)) return isElsewhere;
+  // A restarted container has another pid namespace; only the kernel can tell that the previous holder has
+  // ended.
+  if (holder.locked === true && isLocked === false) return false;
+  return isElsewhere || isRunning(holder);
+}
+
+function isRunning({ pid, began, thread }: Holder): boolean {
   try {
     process.kill(pid, 0);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
   }
-  const found = await processOf(pid);
+  const found = statOf(String(pid));
   if (found === null) return true;
-  return !found.ended && (began === undefined || began === found.began);
+  if (found.ended || (began !== undefined && began !== found.began)) return false;
+  if (thread === undefined) return true;
+  const its = statOf(`${pid}/task/${thread.id}`);
+  return its !== null && !its.ended && its.began === thread.began;
 }
 
-/** What Linux tells of a process, by proc_pid_stat(5): one that was killed stays until its parent asks for it. */
-async function processOf(pid: number): Promise<{ ended: boolean; began: string } | null> {
-  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' '); // from the third on
+/** State of a process or thread on Linux, see proc_pid_stat(5). A killed process remains until its parent waits for it. */
+function statOf(of: string): { ended: boolean; began: string } | null {
+  const text = orUndefined(() => readFileSync(`/proc/${of}/stat`, 'utf8')) ?? '';
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' '); // from the third field on
   const [state, began] = [fields[0], fields[19]];
   return began === undefined ? null : { ended: state === 'Z' || state === 'X', began };
 }

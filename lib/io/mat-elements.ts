@@ -1,12 +1,12 @@
 import { type Coded, coded } from '../errors.ts';
 import type { TensorData } from './elements.ts';
 
-/** The bytes are not a sound MAT file: `ERR_HOROBALL_FORMAT`. */
+/** Creates the error for an invalid MAT file: `ERR_HOROBALL_FORMAT`. */
 export function damaged(what: string): Coded {
   return coded('ERR_HOROBALL_FORMAT', `the MAT file is damaged: ${what}`);
 }
 
-/** The storage types of level 5, by their number in a tag. */
+/** The storage types of level 5, by number in a tag. */
 const storage: Readonly<
   Record<number, { readonly bytes: number; readonly make: (length: number) => TensorData }>
 > = {
@@ -22,6 +22,8 @@ const storage: Readonly<
   13: { bytes: 8, make: (length) => new BigUint64Array(length) },
 };
 
+/** The maximum number of dimensions, flags or widths; NumPy has at most 64 dimensions. */
+const maxWords = 64;
 const int32 = 5;
 const uint32 = 6;
 export const matrixType = 14;
@@ -40,7 +42,9 @@ export interface Element {
   readonly bytes: Buffer;
 }
 
-/** A cursor over the elements of a level 5 file, or of one of its matrices; it never leaves its bytes. */
+/**
+ * A cursor over the elements of a level 5 file, or of one of its matrices, which never reads past their end.
+ */
 export class ElementReader {
   readonly #bytes: Buffer;
   readonly #little: boolean;
@@ -60,27 +64,28 @@ export class ElementReader {
     return new ElementReader(element.bytes, this.#little);
   }
 
-  /** The next element, with its padding to a multiple of 8 bytes behind it; compressed ones have none. */
+  /** Reads the next element and skips its padding to a multiple of 8 bytes; compressed elements have none. */
   next(): Element {
     if (this.remaining < 8) throw damaged('an element has no tag');
     const word = this.#u32(this.#at);
     const short = word >>> 16;
-    if (short > 4) throw damaged(`a short element claims ${short} bytes`);
+    if (short > 4) throw damaged(`a short element declares ${short} bytes`);
     const type = short > 0 ? word & 0xffff : word;
     const length = short > 0 ? short : this.#u32(this.#at + 4);
     const begin = this.#at + (short > 0 ? 4 : 8);
-    if (length > this.#bytes.length - begin) throw damaged('an element is longer than what holds it');
+    if (length > this.#bytes.length - begin)
+      throw damaged('an element is longer than the element that contains it');
     const end = begin + length;
     const padded = type === compressedType ? end : begin + (short > 0 ? 4 : Math.ceil(length / 8) * 8);
     this.#at = Math.min(padded, this.#bytes.length);
     return { type, bytes: this.#bytes.subarray(begin, end) };
   }
 
-  /** An element's numbers, in memory of their own. */
+  /** The numbers of an element, copied. */
   numbers({ type, bytes }: Element): TensorData {
     const kind = storage[type];
     if (kind === undefined) throw damaged(`numbers are stored as type ${type}`);
-    if (bytes.length % kind.bytes !== 0) throw damaged('a number is cut');
+    if (bytes.length % kind.bytes !== 0) throw damaged('a number is truncated');
     const out = kind.make(bytes.length / kind.bytes);
     const memory = new Uint8Array(out.buffer);
     memory.set(bytes);
@@ -88,9 +93,12 @@ export class ElementReader {
     return out;
   }
 
-  /** An element's 32-bit integers. */
+  /** The 32-bit integers of an element, at most 64. */
   words({ type, bytes }: Element): number[] {
-    if ((type !== int32 && type !== uint32) || bytes.length % 4 !== 0) throw damaged('an integer is cut');
+    if (bytes.length > 4 * maxWords)
+      throw damaged(`expected at most ${maxWords} integers, got ${bytes.length / 4}`);
+    if ((type !== int32 && type !== uint32) || bytes.length % 4 !== 0)
+      throw damaged('an integer is truncated');
     const out: number[] = [];
     for (let at = 0; at < bytes.length; at += 4) {
       out.push(this.#little ? bytes.readInt32LE(at) : bytes.readInt32BE(at));
@@ -98,13 +106,14 @@ export class ElementReader {
     return out;
   }
 
-  /** An element's characters. */
+  /** The characters of an element. */
   text({ type, bytes }: Element): string {
     const encoding = encodings[type];
     if (encoding === undefined) throw damaged(`text is stored as type ${type}`);
-    if (bytes.length % encoding.bytes !== 0) throw damaged('a character is cut');
+    if (bytes.length % encoding.bytes !== 0) throw damaged('a character is truncated');
+    if (this.#little || encoding.bytes === 1) return bytes.toString(encoding.name);
     const own = Buffer.from(bytes);
-    if (!this.#little) swap(own, encoding.bytes);
+    swap(own, encoding.bytes);
     return own.toString(encoding.name);
   }
 

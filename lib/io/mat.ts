@@ -1,46 +1,13 @@
-import { readFile } from 'node:fs/promises';
-import { promisify } from 'node:util';
-import { inflate } from 'node:zlib';
-import { type Coded, coded } from '../errors.ts';
+import { checkOptions } from '../check.ts';
+import { type Coded, coded, rangeError } from '../errors.ts';
+import { readAll } from './atomic.ts';
 import { type Dtype, dtypeOf, elementCount, kinds, type TensorData } from './elements.ts';
+import { MatBudget, maxFile } from './mat-budget.ts';
 import { compressedType, damaged, type Element, ElementReader, matrixType } from './mat-elements.ts';
-import { naming } from './trouble.ts';
+import type { MatNumbers, MatStruct, MatUnsupported, MatValue } from './mat-values.ts';
+import { reading } from './regular.ts';
 
-/** An array of a MAT file. Elements stand column by column, as MATLAB stores them. */
-export type MatValue = MatNumbers | MatText | MatCell | MatStruct;
-
-export interface MatNumbers {
-  readonly kind: 'numbers';
-  /** MATLAB's class: `double`, `uint8`, ... */
-  readonly class: string;
-  /** Bytes of 0 and 1 that MATLAB calls true and false. */
-  readonly logical: boolean;
-  readonly shape: readonly number[];
-  readonly real: TensorData;
-  readonly imaginary?: TensorData;
-}
-
-export interface MatText {
-  readonly kind: 'text';
-  readonly shape: readonly number[];
-  /** One string for each row; MATLAB pads them to one length. */
-  readonly rows: readonly string[];
-}
-
-export interface MatCell {
-  readonly kind: 'cell';
-  readonly shape: readonly number[];
-  readonly cells: readonly MatValue[];
-}
-
-export interface MatStruct {
-  readonly kind: 'struct';
-  readonly shape: readonly number[];
-  readonly fields: readonly string[];
-  readonly elements: readonly ReadonlyMap<string, MatValue>[];
-}
-
-/** MATLAB's numeric classes by number: name and element type. */
+/** MATLAB's numeric classes by number: the name and the element type. */
 const numeric: Readonly<Record<number, readonly [name: string, dtype: Dtype]>> = {
   6: ['double', 'F64'],
   7: ['single', 'F32'],
@@ -53,94 +20,111 @@ const numeric: Readonly<Record<number, readonly [name: string, dtype: Dtype]>> =
   14: ['int64', 'I64'],
   15: ['uint64', 'U64'],
 };
-/** What is not data, or not data that anybody keeps in an annotation file. */
+/** Classes that are not data, or that annotation files do not use. */
 const refusedClasses: Readonly<Record<number, string>> = {
   3: 'object',
   5: 'sparse',
   16: 'function',
   17: 'opaque',
 };
-const [cellClass, structClass, charClass] = [1, 2, 4];
+const [cellClass, structClass, charClass, opaqueClass] = [1, 2, 4, 17];
 
 const maxDepth = 64;
 const headerLength = 128;
+/** The maximum number of variables: each compressed one takes about 50 microseconds, however short it is. */
+const maxVariables = 2 ** 13;
+/** Approximate memory in JavaScript for an array, an element of a struct array, one of its fields, and a row of text. */
+const [arrayBytes, elementBytes, fieldBytes, rowBytes] = [256, 96, 32, 32];
+/** An empty array takes a microsecond but no memory, and 64 MiB of them deflate to 65 kB. */
+const emptyBytes = 128;
 
 /** Options of {@link readMat}. */
 export interface ReadMatOptions {
-  /** Most bytes that all compressed variables may have together when inflated; default 2^26 (64 MiB). */
+  /**
+   * Maximum number of bytes to which all compressed variables together may inflate, and which all values may
+   * take in memory in addition to 16 times the file size; default 2^26 (64 MiB).
+   */
   readonly maxBytes?: number;
 }
 
 /**
- * Reads a MATLAB level 5 file (what `save -v7` and `save -v6` write): numbers, text, cells and structs, compressed or
- * not, of either byte order. Level 7.3 (HDF5), level 4, objects, functions and sparse matrices are refused by name.
+ * Reads a MATLAB level 5 file (written by `save -v7` or `save -v6`): numbers, text, cells and structs, compressed or
+ * not, of either byte order. Objects, functions and sparse matrices among them become values of kind `unsupported`. A
+ * file that contains nothing else, level 7.3 (HDF5) and level 4 are rejected with an error that names the reason.
  *
  * @returns the variables by name
- * @throws Error `ERR_HOROBALL_FORMAT` when the file is not sound or holds something else; the system's own errors
+ * @throws Error `ERR_HOROBALL_FORMAT` if the file is damaged, contains nothing that is supported, or exceeds `maxBytes`;
+ * the system's own errors
  * @example
  * const labels = (await readMat('labels.mat')).get('labels');
  * if (labels?.kind === 'numbers') console.log(labels.shape, labels.real);
  */
-export async function readMat(
-  path: string,
-  { maxBytes = 2 ** 26 }: ReadMatOptions = {},
-): Promise<Map<string, MatValue>> {
-  const bytes = await naming(path, readFile(path));
-  try {
-    return await readVariables(bytes, maxBytes);
-  } catch (cause) {
-    const { code, message } = cause as Coded;
-    throw Object.assign(coded(code, `[readMat] ${path}: ${message}`), { cause });
-  }
+export async function readMat(path: string, options: ReadMatOptions = {}): Promise<Map<string, MatValue>> {
+  const { maxBytes = 2 ** 26 } = checkOptions('readMat', options);
+  if (typeof maxBytes !== 'number' || !(maxBytes >= 0))
+    throw rangeError('readMat', 'maxBytes', 'a number of at least 0', maxBytes);
+  return await reading(path, 'readMat', async (file) => {
+    const { size } = await file.stat();
+    try {
+      if (size > maxFile) throw coded('ERR_HOROBALL_FORMAT', `the file is larger than ${maxFile} bytes`);
+      const bytes = Buffer.alloc(size);
+      const got = await readAll(file, bytes, 0);
+      return await readVariables(bytes.subarray(0, got), new MatBudget(maxBytes, size));
+    } catch (cause) {
+      const { code, message } = cause as Coded;
+      if (!code?.startsWith('ERR_HOROBALL_')) throw cause;
+      throw Object.assign(coded(code, `[readMat] ${path}: ${message}`), { cause });
+    }
+  });
 }
 
-async function readVariables(bytes: Buffer, maxBytes: number): Promise<Map<string, MatValue>> {
+async function readVariables(bytes: Buffer, budget: MatBudget): Promise<Map<string, MatValue>> {
   const little = checkHeader(bytes);
   const variables = new Map<string, MatValue>();
-  const reader = new ElementReader(bytes.subarray(headerLength), little);
-  let left = maxBytes;
+  const body = bytes.subarray(headerLength);
+  checkCount(new ElementReader(body, little));
+  const reader = new ElementReader(body, little);
   while (reader.remaining > 0) {
     let element = reader.next();
     if (element.type === compressedType) {
-      const whole = await inflated(element.bytes, left);
-      left -= whole.length;
-      element = new ElementReader(whole, little).next();
+      element = new ElementReader(await budget.inflate(element.bytes), little).next();
     }
-    const { name, value } = readMatrix(reader, element, 0);
-    variables.set(name, value);
+    const { name, value } = readMatrix(reader, element, budget.take, 0);
+    if (name !== '') variables.set(name, value); // an unnamed variable: MATLAB's internal data of objects
   }
+  const unsupported = [...variables.values()].filter((value) => value.kind === 'unsupported');
+  if (unsupported.length > 0 && unsupported.length === variables.size) throw refused(unsupported[0]!.class);
   return variables;
+}
+
+/** Counts the variables before any of them is read. A damaged element is reported when it is reached. */
+function checkCount(reader: ElementReader): void {
+  for (let count = 1; reader.remaining >= 8; count++) {
+    if (count > maxVariables) throw damaged(`it has more than ${maxVariables} variables`);
+    try {
+      reader.next();
+    } catch {
+      return;
+    }
+  }
 }
 
 /** True for little-endian numbers. */
 function checkHeader(bytes: Buffer): boolean {
   const start = bytes.toString('latin1', 0, 116);
-  if (start.startsWith('MATLAB 7.3') || bytes.toString('latin1', 1, 4) === 'HDF') {
+  const order = bytes.toString('latin1', 126, 128);
+  const version = bytes.toString('latin1', 124, 126);
+  const hdf5 = order === 'IM' ? '\0\x02' : '\x02\0';
+  if (start.startsWith('MATLAB 7.3') || version === hdf5 || bytes.toString('latin1', 1, 4) === 'HDF') {
     throw coded(
       'ERR_HOROBALL_FORMAT',
-      "MATLAB 7.3 files (HDF5) are not read; save it again in MATLAB with save('name.mat', '-v7')",
+      "MATLAB 7.3 files (HDF5) are not supported. Save it again in MATLAB with save('name.mat', '-v7').",
     );
   }
-  const order = bytes.toString('latin1', 126, 128);
   if (bytes.length < headerLength || (order !== 'IM' && order !== 'MI')) {
     throw coded('ERR_HOROBALL_FORMAT', 'the file is not a MATLAB level 5 file');
   }
   return order === 'IM';
-}
-
-const inflateAsync = promisify(inflate);
-
-async function inflated(bytes: Buffer, most: number): Promise<Buffer> {
-  try {
-    return await inflateAsync(bytes, { maxOutputLength: Math.max(1, most), chunkSize: 2 ** 20 });
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    const what =
-      code === 'ERR_BUFFER_TOO_LARGE'
-        ? 'it inflates to more than is allowed'
-        : 'compressed data is not sound';
-    throw Object.assign(damaged(what), { cause });
-  }
 }
 
 interface Named {
@@ -148,20 +132,37 @@ interface Named {
   readonly value: MatValue;
 }
 
-function readMatrix(outer: ElementReader, element: Element, depth: number): Named {
-  if (element.type !== matrixType) throw damaged(`an array was expected, not type ${element.type}`);
-  if (depth > maxDepth) throw damaged(`arrays lie more than ${maxDepth} deep in one another`);
+type Take = (bytes: number) => void;
+
+function readMatrix(outer: ElementReader, element: Element, take: Take, depth: number): Named {
+  if (element.type !== matrixType) throw damaged(`expected an array, got type ${element.type}`);
+  if (depth > maxDepth) throw damaged(`arrays are nested more than ${maxDepth} deep`);
+  take(element.bytes.length === 0 ? emptyBytes : arrayBytes);
   if (element.bytes.length === 0) return { name: '', value: emptyNumbers };
   const reader = outer.inside(element);
   const flags = reader.words(reader.next())[0] ?? 0;
+  const kind = flags & 0xff;
+  if (kind === opaqueClass) return { name: nameOf(reader), value: unsupported(kind) }; // it has no shape
   const shape = reader.words(reader.next());
-  const name = reader.text(reader.next());
-  const count = elementCount(shape);
-  // Each element takes a byte at the least, so this bounds the memory too.
+  const name = nameOf(reader);
+  if (refusedClasses[kind] !== undefined) return { name, value: unsupported(kind) };
+  const count = shape.includes(0) ? 0 : elementCount(shape);
+  // Each element takes at least one byte, so this also bounds the memory.
   if (shape.length < 2 || shape.some((side) => side < 0) || count > element.bytes.length) {
     throw damaged(`an array of shape ${shape.slice(0, 8).join(' x ')} has ${element.bytes.length} bytes`);
   }
-  return { name, value: readValue(reader, { flags, shape, count, depth }) };
+  return { name, value: readValue(reader, { flags, shape, count, depth, take }) };
+}
+
+/** MATLAB limits names to 63 characters; even with namespaces, class names stay far below this bound. */
+function nameOf(reader: ElementReader): string {
+  const element = reader.next();
+  if (element.bytes.length > 4096) throw damaged(`a name has ${element.bytes.length} bytes`);
+  return reader.text(element);
+}
+
+function unsupported(kind: number): MatUnsupported {
+  return { kind: 'unsupported', class: refusedClasses[kind]! };
 }
 
 interface Head {
@@ -169,6 +170,7 @@ interface Head {
   readonly shape: readonly number[];
   readonly count: number;
   readonly depth: number;
+  readonly take: Take;
 }
 
 const emptyNumbers: MatNumbers = {
@@ -180,24 +182,29 @@ const emptyNumbers: MatNumbers = {
 };
 
 function readValue(reader: ElementReader, head: Head): MatValue {
-  const { shape, count, depth } = head;
+  const { shape, count, depth, take } = head;
   const kind = head.flags & 0xff;
-  if (kind === charClass) return { kind: 'text', shape, rows: readRows(reader, shape) };
+  if (kind === charClass) return { kind: 'text', shape, rows: readRows(reader, head) };
   if (kind === cellClass) {
-    const cells = Array.from({ length: count }, () => readMatrix(reader, reader.next(), depth + 1).value);
+    take(8 * count);
+    const cells = Array.from(
+      { length: count },
+      () => readMatrix(reader, reader.next(), take, depth + 1).value,
+    );
     return { kind: 'cell', shape, cells };
   }
   if (kind === structClass) return readStruct(reader, head);
   if (numeric[kind] !== undefined) return readNumbers(reader, head);
-  const name = refusedClasses[kind];
-  throw name === undefined ? damaged(`class ${kind} does not exist`) : refused(name);
+  throw damaged(`unknown class ${kind}`);
 }
 
-function readNumbers(reader: ElementReader, { flags, shape, count }: Head): MatNumbers {
+function readNumbers(reader: ElementReader, { flags, shape, count, take }: Head): MatNumbers {
   const [name, dtype] = numeric[flags & 0xff]!;
   const part = (): TensorData => {
-    const data = reader.numbers(reader.next());
-    if (data.length !== count) throw damaged(`${count} numbers were announced, ${data.length} are there`);
+    const element = reader.next();
+    take(kinds[dtype].bytes * count);
+    const data = reader.numbers(element);
+    if (data.length !== count) throw damaged(`expected ${count} numbers, got ${data.length}`);
     return converted(data, dtype);
   };
   const numbers = {
@@ -210,44 +217,87 @@ function readNumbers(reader: ElementReader, { flags, shape, count }: Head): MatN
   return (flags & 0x800) === 0 ? numbers : { ...numbers, imaginary: part() };
 }
 
-/** Whole numbers are often stored in fewer bytes than their class has. */
+/** Integers are often stored in fewer bytes than their class has. */
 function converted(data: TensorData, dtype: Dtype): TensorData {
   if (dtypeOf(data) === dtype) return data;
   const out = kinds[dtype].make(data.length);
   const big = out instanceof BigInt64Array || out instanceof BigUint64Array;
   for (let i = 0; i < data.length; i++) {
     const value = data[i]!;
-    if (big && typeof value === 'number' && !Number.isInteger(value)) throw damaged(`${value} is no integer`);
+    if (big && typeof value === 'number' && !Number.isInteger(value))
+      throw damaged(`expected an integer, got ${value}`);
     out[i] = big ? BigInt(value) : Number(value);
   }
   return out;
 }
 
-/** Characters stand column by column. */
-function readRows(reader: ElementReader, shape: readonly number[]): string[] {
-  const [rows, columns] = [shape[0]!, elementCount(shape.slice(1))];
-  const characters = [...(reader.remaining > 0 ? reader.text(reader.next()) : '')];
-  if (rows === 1) return [characters.join('')];
-  if (characters.length !== rows * columns) throw damaged('text is cut');
-  const line = (row: number): string =>
-    Array.from({ length: columns }, (_, column) => characters[column * rows + row]).join('');
-  return Array.from({ length: rows }, (_, row) => line(row));
+/** Characters are in column-major order. */
+function readRows(reader: ElementReader, { shape, count, take }: Head): string[] {
+  const rows = shape[0]!;
+  const element = reader.remaining > 0 ? reader.next() : null;
+  const length = element?.bytes.length ?? 0;
+  take(rowBytes * rows + length); // without columns, the number of rows is not bounded by the data
+  const text = element === null ? '' : reader.text(element);
+  if (rows === 1) return [text];
+  take(8 * length);
+  const characters = text.length === count ? codeUnits(text) : codePoints(text);
+  if (characters.length !== count) throw damaged('text is truncated');
+  const line = characters.slice(0, rows === 0 ? 0 : count / rows);
+  return Array.from({ length: rows }, (_, row) => {
+    for (let i = 0; i < line.length; i++) line[i] = characters[row + i * rows]!;
+    return textOf(line);
+  });
 }
 
-function readStruct(reader: ElementReader, { shape, count, depth }: Head): MatStruct {
+type Characters = Uint16Array | Uint32Array;
+
+function codeUnits(text: string): Uint16Array {
+  const out = new Uint16Array(text.length);
+  for (let i = 0; i < text.length; i++) out[i] = text.charCodeAt(i);
+  return out;
+}
+
+/** A character of UTF-8 counts once in the shape. */
+function codePoints(text: string): Uint32Array {
+  const out = new Uint32Array(text.length);
+  let count = 0;
+  for (let at = 0; at < text.length; count++) {
+    const point = text.codePointAt(at)!;
+    out[count] = point;
+    at += point > 0xffff ? 2 : 1;
+  }
+  return out.subarray(0, count);
+}
+
+/** A call takes some ten thousand arguments. */
+const sliceLength = 2 ** 13;
+
+function textOf(characters: Characters): string {
+  let text = '';
+  for (let at = 0; at < characters.length; at += sliceLength)
+    text += String.fromCodePoint(...characters.subarray(at, at + sliceLength));
+  return text;
+}
+
+function readStruct(reader: ElementReader, { shape, count, depth, take }: Head): MatStruct {
   const width = reader.words(reader.next())[0] ?? 0;
-  const names = reader.text(reader.next());
-  if (width < 1 || names.length % width !== 0) throw damaged('the field names of a struct are cut');
+  const element = reader.next();
+  take(element.bytes.length + (width > 0 ? fieldBytes * (element.bytes.length / width) : 0));
+  const names = reader.text(element);
+  if (width < 1 || names.length % width !== 0) throw damaged('the field names of a struct are truncated');
   const fields = Array.from({ length: names.length / width }, (_, i) => {
     return names.slice(i * width, (i + 1) * width).split('\0', 1)[0]!;
   });
   if (fields.length === 0 && count > 1) throw damaged('a struct array has no fields');
   const elements = Array.from({ length: count }, () => {
-    return new Map(fields.map((field) => [field, readMatrix(reader, reader.next(), depth + 1).value]));
+    take(elementBytes + fieldBytes * fields.length);
+    const values = new Map<string, MatValue>();
+    for (const field of fields) values.set(field, readMatrix(reader, reader.next(), take, depth + 1).value);
+    return values;
   });
   return { kind: 'struct', shape, fields, elements };
 }
 
-function refused(name: string): Error {
-  return coded('ERR_HOROBALL_FORMAT', `the MAT file holds a MATLAB ${name}, which is not read`);
+function refused(name: string): Coded {
+  return coded('ERR_HOROBALL_FORMAT', `the MAT file contains a MATLAB ${name}, which is not supported`);
 }

@@ -1,19 +1,32 @@
-import type { FileHandle } from 'node:fs/promises';
 import { coded, shapeError, typeError } from '../errors.ts';
-import { readAll, reading, writeAll, writeAtomically } from './atomic.ts';
-import { type Dtype, dtypeOf, elementCount, isSizes, kinds, type TensorData, widened } from './elements.ts';
+import { checkKept } from '../matrix.ts';
+import { readAll, writeAll, writeAtomically } from './atomic.ts';
+import {
+  allocate,
+  type Dtype,
+  dtypeOf,
+  elementCount,
+  isSizes,
+  kinds,
+  shapeText,
+  type TensorData,
+  widened,
+} from './elements.ts';
+import { type PythonLiteral, parsePythonLiteral } from './python-literal.ts';
+import { reading } from './regular.ts';
 import { gatherStrided } from './strided.ts';
+import type { OpenFile } from './thread-file.ts';
 
 /** An array from a .npy file. */
 export interface NpyArray {
-  /** NumPy's name of the element type in the file, for example `<f4`. */
+  /** NumPy's name of the element type in the file, such as `<f4`. */
   readonly descr: string;
   readonly shape: readonly number[];
   /** Row-major; float16 is widened to float32, bool is bytes of 0 and 1. */
   readonly data: TensorData;
 }
 
-/** NumPy's names, without the byte order. */
+/** NumPy's type names, without the byte order. */
 const dtypes: Readonly<Record<string, Dtype>> = {
   f8: 'F64',
   f4: 'F32',
@@ -37,14 +50,14 @@ interface Header {
 
 const magic = Buffer.from('\x93NUMPY', 'latin1');
 const maxHeader = 1 << 20;
-/** NumPy reads no more. */
+/** The limit of NumPy's own reader. */
 const mostAxes = 64;
 
 /**
  * Reads a .npy file (versions 1 to 3): numbers and booleans of either byte order, in C or Fortran order.
- * Objects, strings and records are refused, never unpickled.
+ * Objects, strings and records are rejected, never unpickled.
  *
- * @throws Error `ERR_HOROBALL_FORMAT` when the file is not sound or holds something else; the system's own errors
+ * @throws Error `ERR_HOROBALL_FORMAT` if the file is damaged or contains anything else; the system's own errors
  * @example
  * const path = join(tmpdir(), 'horoball-example.npy');
  * await writeNpy(path, new Float32Array([1, 2, 3, 4]), [2, 2]);
@@ -52,53 +65,64 @@ const mostAxes = 64;
  * shape; // => [2, 2]
  */
 export async function readNpy(path: string): Promise<NpyArray> {
-  return await reading(path, async (file) => {
+  return await reading(path, 'readNpy', async (file) => {
     const { size } = await file.stat();
     const { text, start } = await readHeader(path, file);
     const { descr, fortran, shape } = parseHeader(path, text);
-    const dtype = dtypes[descr.slice(1)];
-    if (dtype === undefined) throw unsound(path, `elements of type '${descr}' cannot be read`);
-    const length = elementCount(shape);
-    const { make, bytes } = kinds[dtype];
+    const type = descr.replace(/^[<>|=]/, '');
+    const dtype = Object.hasOwn(dtypes, type) ? dtypes[type] : undefined;
+    if (dtype === undefined) throw invalidFile(path, `element type '${descr.slice(0, 40)}' is not supported`);
+    const length = shape.includes(0) ? 0 : elementCount(shape);
+    const { bytes } = kinds[dtype];
     if (!(length * bytes <= size - start)) {
-      throw unsound(path, `shape [${shape}] needs ${length * bytes} bytes, it has ${size - start}`);
+      throw invalidFile(
+        path,
+        `shape ${shapeText(shape)} needs ${length * bytes} bytes, but it has ${size - start}`,
+      );
     }
-    const raw = make(length);
-    if ((await readAll(file, raw, start)) < raw.byteLength) throw unsound(path, 'its data is cut short');
+    const raw = allocate(dtype, length);
+    if ((await readAll(file, raw, start)) < raw.byteLength) throw invalidFile(path, 'its data is truncated');
     if (descr[0] === '>') swapBytes(raw, bytes);
     const ordered = fortran && length > 0 ? rowMajor(raw, shape, dtype) : raw;
     return { descr, shape, data: await widened(dtype, ordered) };
   });
 }
 
-async function readHeader(path: string, file: FileHandle): Promise<{ text: string; start: number }> {
+async function readHeader(path: string, file: OpenFile): Promise<{ text: string; start: number }> {
   const prefix = Buffer.alloc(12);
   const got = await readAll(file, prefix, 0);
-  if (got < 10 || !prefix.subarray(0, 6).equals(magic)) throw unsound(path, 'it does not begin as one');
+  if (got < 10 || !prefix.subarray(0, 6).equals(magic))
+    throw invalidFile(path, 'it does not start with the magic string');
   const version = prefix[6]!;
-  if (version < 1 || version > 3) throw unsound(path, `version ${version} is not known`);
+  if (version < 1 || version > 3) throw invalidFile(path, `unknown version ${version}`);
   const at = version === 1 ? 10 : 12;
   const length = version === 1 ? prefix.readUInt16LE(8) : prefix.readUInt32LE(8);
-  if (got < at || length > maxHeader) throw unsound(path, `its header claims ${length} bytes`);
+  if (got < at || length > maxHeader) throw invalidFile(path, `its header declares ${length} bytes`);
   const header = Buffer.alloc(length);
-  if ((await readAll(file, header, at)) < length) throw unsound(path, 'its header is cut short');
+  if ((await readAll(file, header, at)) < length) throw invalidFile(path, 'its header is truncated');
   return { text: header.toString(version === 3 ? 'utf8' : 'latin1'), start: at + length };
 }
 
-/** The header is a Python dictionary of three known keys. */
+/** Parses the header, a Python dictionary with three known keys. */
 function parseHeader(path: string, text: string): Header {
-  const descr = /'descr'\s*:\s*'([<>|=][A-Za-z]\d{1,3})'/.exec(text)?.[1];
-  const fortran = /'fortran_order'\s*:\s*(True|False)/.exec(text)?.[1];
-  const sides = /'shape'\s*:\s*\(([\d,\s]*)\)/.exec(text)?.[1];
-  if (descr === undefined) throw unsound(path, 'its elements are not plain numbers');
-  if (fortran === undefined || sides === undefined) throw unsound(path, 'its header cannot be read');
-  const shape = sides
-    .split(',')
-    .map((side) => side.trim())
-    .filter((side) => side !== '')
-    .map(Number);
-  if (!shape.every(Number.isSafeInteger)) throw unsound(path, `shape [${shape}] is too large`);
-  return { descr, fortran: fortran === 'True', shape };
+  let header: PythonLiteral;
+  try {
+    header = parsePythonLiteral(text);
+  } catch (cause) {
+    throw Object.assign(invalidFile(path, `its header cannot be parsed: ${(cause as Error).message}`), {
+      cause,
+    });
+  }
+  if (!(header instanceof Map)) throw invalidFile(path, 'its header is not a dictionary');
+  const descr = header.get('descr');
+  const fortran = header.get('fortran_order');
+  const shape = header.get('shape');
+  if (typeof descr !== 'string') throw invalidFile(path, 'its elements are not plain numbers');
+  if (typeof fortran !== 'boolean' || !Array.isArray(shape))
+    throw invalidFile(path, 'its header has a missing key');
+  if (shape.length > mostAxes) throw invalidFile(path, `it has more than ${mostAxes} axes`);
+  if (!isSizes(shape)) throw invalidFile(path, 'its shape is not a tuple of nonnegative integers');
+  return { descr, fortran, shape };
 }
 
 function swapBytes(data: TensorData, bytes: number): void {
@@ -110,28 +134,29 @@ function swapBytes(data: TensorData, bytes: number): void {
 
 function rowMajor(data: TensorData, shape: readonly number[], dtype: Dtype): TensorData {
   const strides = shape.map((_, axis) => elementCount(shape.slice(0, axis)));
-  const out = kinds[dtype].make(data.length);
+  const out = allocate(dtype, data.length);
   gatherStrided(data, shape, strides, out);
   return out;
 }
 
 /**
- * Writes a .npy file (version 1, C order), whole or not at all.
+ * Writes a .npy file (version 1, C order), completely or not at all.
  *
- * @param shape - default one axis
- * @throws TypeError or RangeError with a code when it cannot be written; the system's own errors
+ * @param shape - dimensions whose product is the length of `data`; default one dimension
+ * @throws TypeError or RangeError with a code if it cannot be written; the system's own errors
  * @example
  * await writeNpy(join(tmpdir(), 'horoball-points.npy'), new Float32Array([1, 2, 3, 4]), [2, 2]);
  */
 export async function writeNpy(path: string, data: TensorData, shape?: readonly number[]): Promise<void> {
   const dtype = dtypeOf(data);
   if (dtype === undefined) throw typeError('writeNpy', 'data', 'a typed array of numbers', data);
-  const sides = shape ?? [data.length];
+  const { length } = data;
+  const sides: unknown = Array.isArray(shape) && shape.length <= mostAxes ? [...shape] : (shape ?? [length]);
   if (!isSizes(sides) || sides.length > mostAxes) {
     throw typeError('writeNpy', 'shape', `at most ${mostAxes} integers`, shape);
   }
-  if (elementCount(sides) !== data.length) {
-    throw shapeError('writeNpy', 'shape', `one of ${data.length} elements`, `[${sides}]`);
+  if (elementCount(sides) !== length) {
+    throw shapeError('writeNpy', 'shape', `one of ${length} elements`, `[${sides}]`);
   }
   const name = Object.keys(dtypes).find((key) => dtypes[key] === dtype)!;
   const descr = `${kinds[dtype].bytes === 1 ? '|' : '<'}${name}`;
@@ -146,10 +171,12 @@ export async function writeNpy(path: string, data: TensorData, shape?: readonly 
   header[header.length - 1] = 0x0a;
   await writeAtomically(path, async (file) => {
     await writeAll(file, header);
+    checkKept('writeNpy', 'data', data, length);
     await writeAll(file, data);
+    checkKept('writeNpy', 'data', data, length);
   });
 }
 
-function unsound(path: string, reason: string): Error {
-  return coded('ERR_HOROBALL_FORMAT', `[readNpy] ${path}: not a .npy file that can be read: ${reason}`);
+function invalidFile(path: string, reason: string): Error {
+  return coded('ERR_HOROBALL_FORMAT', `[readNpy] ${path}: not a valid .npy file: ${reason}`);
 }

@@ -1,7 +1,8 @@
-// Encoders of Protocol Buffers' wire format: each makes one field, and a message is its fields in a row. Fields with
-// the default value may be written or left out; readers see no difference.
+// Encoders of the wire format of Protocol Buffers. Each function encodes one field; a message is the
+// concatenation of its fields. Fields with the default value may be written or omitted, with the same
+// meaning.
 
-/** int32, int64, bool and enum fields. @param value - a whole number from 0 to 2^53 - 1 */
+/** int32, int64, bool and enum fields. @param value - an integer from 0 to 2^53 - 1 */
 export function varintField(field: number, value: number): Buffer {
   return Buffer.concat([tag(field, 0), varint(value)]);
 }
@@ -24,7 +25,7 @@ export function bytesField(field: number, value: string | Uint8Array): Buffer {
   return Buffer.concat([tag(field, 2), varint(bytes.length), bytes]);
 }
 
-/** A field that is itself a message, from that message's fields. */
+/** A field that contains a message, given the fields of that message. */
 export function messageField(field: number, ...fields: Uint8Array[]): Buffer {
   return bytesField(field, Buffer.concat(fields));
 }

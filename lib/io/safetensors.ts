@@ -1,24 +1,41 @@
-import type { FileHandle } from 'node:fs/promises';
-import { coded, shapeError, typeError } from '../errors.ts';
-import { readAll, reading, writeAll, writeAtomically } from './atomic.ts';
-import { type Dtype, dtypeOf, elementCount, isSizes, kinds, type TensorData, widened } from './elements.ts';
+import { checkOptions } from '../check.ts';
+import { type Coded, coded, quoted, shapeError, typeError } from '../errors.ts';
+import { checkKept } from '../matrix.ts';
+import { readAll, writeAll, writeAtomically } from './atomic.ts';
+import { checkHeader, checksumAdvice, checksumsOf, crcOf, withHeaderChecksum } from './checksums.ts';
+import {
+  allocate,
+  type Dtype,
+  dtypeOf,
+  elementCount,
+  isSizes,
+  kinds,
+  mostSizes,
+  shapeText,
+  type TensorData,
+  widened,
+} from './elements.ts';
+import { boundedJson } from './json.ts';
+import { openRegular } from './regular.ts';
+import type { OpenFile } from './thread-file.ts';
+import { atFile } from './trouble.ts';
 
-/** A tensor as it was in the file; F16 and BF16 are widened to float32, BOOL is bytes of 0 and 1. */
+/** A tensor read from a file; F16 and BF16 are widened to float32, BOOL becomes bytes of 0 and 1. */
 export interface SafeTensor {
-  /** The element type in the file. */
+  /** Element type in the file. */
   readonly dtype: Dtype;
   readonly shape: readonly number[];
   /** Row-major. */
   readonly data: TensorData;
 }
 
-/** What {@link readSafetensors} gives. */
+/** Result of {@link readSafetensors}. */
 export interface Safetensors {
   readonly tensors: Map<string, SafeTensor>;
   readonly metadata: Record<string, string>;
 }
 
-/** A tensor to write: its element type is its array's. */
+/** A tensor to write; its array determines the element type. */
 export interface TensorToWrite {
   readonly shape: readonly number[];
   readonly data: TensorData;
@@ -26,125 +43,194 @@ export interface TensorToWrite {
 
 interface Entry {
   readonly name: string;
-  readonly dtype: Dtype;
+  /** Any name: an unsupported type only matters if the tensor is requested. */
+  readonly dtype: string;
   readonly shape: readonly number[];
   readonly begin: number;
   readonly end: number;
+  /** CRC-32 of its bytes; absent in a file without checksums. */
+  readonly crc?: string | undefined;
 }
 
-/** The format's own limit on the header. */
-const maxHeader = 100_000_000;
+/**
+ * Maximum size of the header in bytes. The format allows 100 MB, but the tensors that `maxValues` allows take less than
+ * this, and scanning more would take a second.
+ */
+const maxHeader = 2 ** 25;
+/** Maximum number of values in a header, enough for about 60,000 tensors. A value of 2 bytes in the file can take 200 bytes of memory. */
+const maxValues = 2 ** 19;
+const operation = 'readSafetensors';
 
 /**
  * Reads a safetensors file. The header is checked before anything is allocated: lengths, element types,
- * shapes, and that the tensors fill the file without gap or overlap.
+ * shapes, and that the tensors fill the file without gap or overlap. The checksums of a file that has them are verified.
  *
- * @param options.names - read only these tensors
- * @throws Error `ERR_HOROBALL_FORMAT` when the file is not a sound safetensors file; the system's own errors
+ * @param options.names - read only these tensors; the others may then have unsupported element
+ * types (F8_E4M3, F4, C64, ...)
+ * @throws Error `ERR_HOROBALL_FORMAT` if the file is not a valid safetensors file, or a requested tensor has such a
+ * type; the system's own errors
  * @example
  * const path = join(tmpdir(), 'horoball-example.safetensors');
  * await writeSafetensors(path, { points: { shape: [1, 2], data: new Float32Array([3, 4]) } });
  * const { tensors, metadata } = await readSafetensors(path);
- * tensors.get('points').data; // => new Float32Array([3, 4])
+ * tensors.get('points')?.data; // => new Float32Array([3, 4])
  */
 export async function readSafetensors(
   path: string,
   options: { names?: Iterable<string> | undefined } = {},
 ): Promise<Safetensors> {
-  const wanted = options.names === undefined ? undefined : new Set(options.names);
-  return await reading(path, async (file) => {
-    const { size } = await file.stat();
-    const { text, start } = await readHeader(path, file, size);
-    const { entries, metadata } = parseHeader(path, text, size - start);
-    const tensors = new Map<string, SafeTensor>();
-    for (const entry of entries) {
-      if (wanted !== undefined && !wanted.has(entry.name)) continue;
-      tensors.set(entry.name, await readTensor(path, file, start, entry));
+  const { names } = checkOptions('readSafetensors', options);
+  if (names !== undefined && typeof Object(names)[Symbol.iterator] !== 'function')
+    throw typeError('readSafetensors', 'names', 'a list of names', names);
+  const wanted = names === undefined ? undefined : new Set(names);
+  await using file = await SafetensorsFile.open(path);
+  const tensors = new Map<string, SafeTensor>();
+  for (const name of file.entries.keys())
+    if (wanted?.has(name) ?? true) tensors.set(name, await file.read(name));
+  return { tensors, metadata: file.metadata };
+}
+
+/** An open safetensors file: the header has been read and checked, each tensor is read on request. */
+export class SafetensorsFile {
+  readonly entries: ReadonlyMap<string, Entry>;
+  readonly metadata: Record<string, string>;
+  readonly #path: string;
+  readonly #file: OpenFile;
+  readonly #start: number;
+
+  private constructor(path: string, file: OpenFile, start: number, header: Header) {
+    this.#path = path;
+    this.#file = file;
+    this.#start = start;
+    this.entries = new Map(header.entries.map((entry) => [entry.name, entry]));
+    this.metadata = header.metadata;
+  }
+
+  static async open(path: string): Promise<SafetensorsFile> {
+    const file = await openRegular(path, operation);
+    try {
+      const { size } = await file.stat();
+      const { bytes, start } = await readHeader(path, file, size);
+      return new SafetensorsFile(path, file, start, parseHeader(path, bytes, size - start));
+    } catch (error) {
+      await file.close();
+      throw atFile(error, path);
     }
-    return { tensors, metadata };
-  });
+  }
+
+  /** @param name - one of {@link entries} */
+  async read(name: string): Promise<SafeTensor> {
+    const { dtype, shape, begin, end, crc } = this.entries.get(name)!;
+    if (!isDtype(dtype)) {
+      const why = `${quote(name)} has the element type ${quote(dtype)}, which is not supported`;
+      throw invalidFile(this.#path, `${why}. Name the other tensors in options.names to read them.`);
+    }
+    const raw = allocate(dtype, elementCount(shape));
+    try {
+      if ((await readAll(this.#file, raw, this.#start + begin)) < end - begin) {
+        throw invalidFile(this.#path, `${quote(name)} is truncated`);
+      }
+    } catch (error) {
+      throw atFile(error, this.#path);
+    }
+    if (crc !== undefined && (await crcOf(raw)) !== crc)
+      throw invalidFile(this.#path, `the checksum of ${quote(name)} is wrong. ${checksumAdvice}`);
+    return { dtype, shape, data: await widened(dtype, raw) };
+  }
+
+  async close(): Promise<void> {
+    await this.#file.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
 }
 
 async function readHeader(
   path: string,
-  file: FileHandle,
+  file: OpenFile,
   size: number,
-): Promise<{ text: string; start: number }> {
+): Promise<{ bytes: Buffer; start: number }> {
   const prefix = Buffer.alloc(8);
-  if ((await readAll(file, prefix, 0)) < 8) throw unsound(path, 'it is shorter than 8 bytes');
+  if ((await readAll(file, prefix, 0)) < 8) throw invalidFile(path, 'it is shorter than 8 bytes');
   const length = prefix.readBigUInt64LE();
   if (length > BigInt(Math.min(maxHeader, size - 8))) {
-    throw unsound(path, `its header claims ${length} bytes`);
+    throw invalidFile(path, `its header declares ${length} bytes`);
   }
   const header = Buffer.alloc(Number(length));
-  if ((await readAll(file, header, 8)) < header.length) throw unsound(path, 'its header is cut short');
-  return { text: header.toString('utf8'), start: 8 + header.length };
+  if ((await readAll(file, header, 8)) < header.length) throw invalidFile(path, 'its header is truncated');
+  return { bytes: header, start: 8 + header.length };
 }
 
-function parseHeader(
-  path: string,
-  text: string,
-  dataSize: number,
-): { entries: Entry[]; metadata: Record<string, string> } {
-  let header: unknown;
-  try {
-    header = JSON.parse(text);
-  } catch {
-    throw unsound(path, 'its header is not JSON');
-  }
-  if (!isRecord(header)) throw unsound(path, 'its header is not a JSON object');
-  const { __metadata__: metadata = {}, ...rest } = header;
+interface Header {
+  readonly entries: Entry[];
+  readonly metadata: Record<string, string>;
+}
+
+function parseHeader(path: string, bytes: Buffer, dataSize: number): Header {
+  const header = boundedJson(bytes, maxValues, (why) => invalidFile(path, `its header ${why}`));
+  if (!isRecord(header)) throw invalidFile(path, 'its header is not a JSON object');
+  const { __metadata__, ...rest } = header;
+  const metadata = __metadata__ ?? {}; // some writers put null
   if (!isRecord(metadata) || Object.values(metadata).some((value) => typeof value !== 'string')) {
-    throw unsound(path, '__metadata__ is not an object of strings');
+    throw invalidFile(path, '__metadata__ is not an object of strings');
   }
   const entries = Object.entries(rest).map(([name, value]) => parseEntry(path, name, value));
   entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
   checkCoverage(path, entries, dataSize);
-  return { entries, metadata: metadata as Record<string, string> };
+  const checked = checkHeader(bytes.toString('utf8'), metadata as Record<string, string>, entries.length);
+  if (checked === null) throw invalidFile(path, `the checksum of its header is wrong. ${checksumAdvice}`);
+  const { sums } = checked;
+  return {
+    entries: entries.map((entry, i) => ({ ...entry, crc: sums?.[i] })),
+    metadata: checked.metadata,
+  };
 }
 
 function parseEntry(path: string, name: string, value: unknown): Entry {
-  if (!isRecord(value)) throw unsound(path, `the entry of ${quote(name)} is not an object`);
+  if (!isRecord(value)) throw invalidFile(path, `the entry of ${quote(name)} is not an object`);
   const { dtype, shape, data_offsets: offsets } = value;
-  if (typeof dtype !== 'string' || !Object.hasOwn(kinds, dtype)) {
-    throw unsound(path, `${quote(name)} has the element type ${quote(dtype)}, which cannot be read`);
-  }
-  if (!isSizes(shape)) throw unsound(path, `the shape of ${quote(name)} is not a list of sizes`);
+  if (typeof dtype !== 'string') throw invalidFile(path, `${quote(name)} has no element type`);
+  if (!isSizes(shape))
+    throw invalidFile(path, `the shape of ${quote(name)} is not a list of nonnegative integers`);
   if (!isSizes(offsets) || offsets.length !== 2) {
-    throw unsound(path, `the offsets of ${quote(name)} are not two sizes`);
+    throw invalidFile(path, `the offsets of ${quote(name)} are not two nonnegative integers`);
   }
   const [begin, end] = offsets as [number, number];
-  if (end - begin !== elementCount(shape) * kinds[dtype as Dtype].bytes) {
-    throw unsound(path, `${quote(name)} has ${end - begin} bytes for shape [${shape}] of ${dtype}`);
+  if (end < begin || (isDtype(dtype) && end - begin !== elementCount(shape) * kinds[dtype].bytes)) {
+    const type = dtype.slice(0, 20);
+    throw invalidFile(
+      path,
+      `${quote(name)} has ${end - begin} bytes for shape ${shapeText(shape)} of ${type}`,
+    );
   }
-  return { name, dtype: dtype as Dtype, shape, begin, end };
+  return { name, dtype, shape, begin, end };
+}
+
+function isDtype(dtype: string): dtype is Dtype {
+  return Object.hasOwn(kinds, dtype);
 }
 
 function checkCoverage(path: string, entries: readonly Entry[], dataSize: number): void {
   let at = 0;
   for (const { name, begin, end } of entries) {
-    if (begin < at) throw unsound(path, `${quote(name)} overlaps another tensor`);
-    if (begin > at) throw unsound(path, `there is a gap before ${quote(name)}`);
+    if (begin < at) throw invalidFile(path, `${quote(name)} overlaps another tensor`);
+    if (begin > at) throw invalidFile(path, `there is a gap before ${quote(name)}`);
     at = end;
   }
-  if (at !== dataSize) throw unsound(path, `it has ${dataSize} bytes of data where its header says ${at}`);
-}
-
-async function readTensor(path: string, file: FileHandle, start: number, entry: Entry): Promise<SafeTensor> {
-  const { name, dtype, shape, begin, end } = entry;
-  const raw = kinds[dtype].make(elementCount(shape));
-  if ((await readAll(file, raw, start + begin)) < end - begin) {
-    throw unsound(path, `${quote(name)} is cut short`);
-  }
-  return { dtype, shape, data: await widened(dtype, raw) };
+  if (at !== dataSize)
+    throw invalidFile(path, `it has ${dataSize} bytes of data, but its header declares ${at}`);
 }
 
 /**
- * Writes a safetensors file, whole or not at all. Wider elements come first, so that every tensor is aligned.
+ * Writes a safetensors file, completely or not at all. Wider elements come first, so that every tensor is aligned.
  *
  * @param tensors - arrays with their shapes, by name
  * @param options.metadata - strings for the header's `__metadata__`
- * @throws TypeError or RangeError with a code when a tensor cannot be written; the system's own errors
+ * @param options.checksums - add CRC-32 checksums of the header and every tensor to the metadata, which
+ * {@link readSafetensors} verifies and omits; default false
+ * @throws TypeError or RangeError with a code if a tensor cannot be written; the system's own errors
  * @example
  * const path = join(tmpdir(), 'horoball-points.safetensors');
  * await writeSafetensors(path, { points: { shape: [2, 2], data: new Float32Array(4) } });
@@ -152,59 +238,75 @@ async function readTensor(path: string, file: FileHandle, start: number, entry: 
 export async function writeSafetensors(
   path: string,
   tensors: ReadonlyMap<string, TensorToWrite> | Readonly<Record<string, TensorToWrite>>,
-  options: { metadata?: Readonly<Record<string, string>> | undefined } = {},
+  options: {
+    metadata?: Readonly<Record<string, string>> | undefined;
+    checksums?: boolean | undefined;
+  } = {},
 ): Promise<void> {
-  const list = [...(tensors instanceof Map ? tensors : Object.entries(tensors))].map(([name, tensor]) => {
-    const dtype = checkTensor(name, tensor);
-    return { name, shape: tensor.shape, data: tensor.data, dtype };
-  });
+  const { metadata, checksums } = checkOptions('writeSafetensors', options);
+  const given = checkOptions('writeSafetensors', tensors, 'tensors');
+  const list = [...(given instanceof Map ? given : Object.entries(given))].map(([name, tensor]) =>
+    checkTensor(name, tensor),
+  );
   list.sort((a, b) => kinds[b.dtype].bytes - kinds[a.dtype].bytes || (a.name < b.name ? -1 : 1));
   const header: [string, unknown][] = [];
-  const { metadata } = options;
   if (metadata !== undefined) {
     if (!isRecord(metadata) || !Object.values(metadata).every((text) => typeof text === 'string')) {
       throw typeError('writeSafetensors', 'metadata', 'an object of strings', metadata);
     }
-    header.push(['__metadata__', metadata]);
   }
+  const sums = checksums === true ? await checksumsOf(list.map(({ data }) => data)) : {};
+  if (metadata !== undefined || checksums === true) header.push(['__metadata__', { ...metadata, ...sums }]);
   let at = 0;
   for (const { name, dtype, shape, data } of list) {
     header.push([name, { dtype, shape, data_offsets: [at, at + data.byteLength] }]);
     at += data.byteLength;
   }
-  const text = Buffer.from(JSON.stringify(Object.fromEntries(header)));
-  const padded = Buffer.alloc(8 + Math.ceil(text.length / 8) * 8, ' ');
-  padded.writeBigUInt64LE(BigInt(padded.length - 8));
-  text.copy(padded, 8);
+  const json = JSON.stringify(Object.fromEntries(header));
+  const text = json + ' '.repeat(-Buffer.byteLength(json) & 7);
+  const bytes = Buffer.from(checksums === true ? withHeaderChecksum(text) : text);
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(bytes.length));
   await writeAtomically(path, async (file) => {
-    await writeAll(file, padded);
-    for (const { data } of list) await writeAll(file, data);
+    await writeAll(file, length);
+    await writeAll(file, bytes);
+    for (const { name, data, length } of list) {
+      checkKept('writeSafetensors', name, data, length);
+      await writeAll(file, data);
+      checkKept('writeSafetensors', name, data, length);
+    }
   });
 }
 
-function checkTensor(name: string, tensor: TensorToWrite): Dtype {
-  const operation = 'writeSafetensors';
-  if (!isRecord(tensor)) throw typeError(operation, name, 'a tensor to write', tensor);
+/** Each property is read once, so the value that was checked is the one that is written. */
+function checkTensor(
+  name: unknown,
+  tensor: TensorToWrite,
+): { name: string; shape: readonly number[]; data: TensorData; dtype: Dtype; length: number } {
+  if (typeof name !== 'string')
+    throw typeError('writeSafetensors', 'tensors', 'names that are strings', quoted(name));
+  if (!isRecord(tensor)) throw typeError('writeSafetensors', name, 'a tensor to write', tensor);
   const { shape, data } = tensor;
   const dtype = dtypeOf(data);
-  if (name === '__metadata__') throw typeError(operation, 'tensors', 'another name', `'${name}'`);
-  if (dtype === undefined) throw typeError(operation, name, 'a typed array of numbers', data);
-  if (!isSizes(shape)) throw typeError(operation, name, 'a shape of integers', shape);
-  if (elementCount(shape) !== data.length) {
-    throw shapeError(operation, name, `the elements of shape [${shape}]`, String(data.length));
+  if (name === '__metadata__') throw typeError('writeSafetensors', 'tensors', 'another name', `'${name}'`);
+  if (dtype === undefined) throw typeError('writeSafetensors', name, 'a typed array of numbers', data);
+  const sides: unknown = Array.isArray(shape) && shape.length <= mostSizes ? [...shape] : null;
+  if (!isSizes(sides)) throw typeError('writeSafetensors', name, 'a shape of integers', shape);
+  if (elementCount(sides) !== data.length) {
+    throw shapeError('writeSafetensors', name, `the elements of shape [${sides}]`, String(data.length));
   }
-  return dtype;
+  return { name, shape: sides, data, dtype, length: data.length };
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Any value of a hostile header, short and on one line. */
-function quote(value: unknown): string {
-  return String(JSON.stringify(value)).slice(0, 80);
+/** A name from an untrusted header, shortened to one line. */
+function quote(name: string): string {
+  return JSON.stringify(name.slice(0, 80));
 }
 
-function unsound(path: string, reason: string): Error {
-  return coded('ERR_HOROBALL_FORMAT', `[readSafetensors] ${path}: not a sound safetensors file: ${reason}`);
+function invalidFile(path: string, reason: string): Coded {
+  return coded('ERR_HOROBALL_FORMAT', `[${operation}] ${path}: not a valid safetensors file: ${reason}`);
 }

@@ -1,4 +1,4 @@
-/** A word of a command line, quoted for a POSIX shell where it has to be. */
+/** Quotes a word for a POSIX shell if necessary. */
 export function shellWord(text: string): string {
   return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

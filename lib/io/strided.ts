@@ -14,10 +14,10 @@ export function rowMajorStrides(shape: readonly number[]): number[] {
 /**
  * Packs a strided array into row-major order.
  *
- * @param source - the elements that the strides walk over, the first one first
- * @param shape - sides, none of them 0
- * @param strides - elements between neighbours along each axis, at least 0
- * @param target - as many elements as the shape has, of the source's type
+ * @param source - the elements, starting with the first one of the array
+ * @param shape - dimensions, all above 0
+ * @param strides - distance between adjacent elements along each axis, in elements, at least 0
+ * @param target - an array of the source's type with as many elements as the shape
  */
 export function gatherStrided(
   source: TensorData,
@@ -25,14 +25,17 @@ export function gatherStrided(
   strides: readonly number[],
   target: TensorData,
 ): void {
-  const index = new Array<number>(shape.length).fill(0);
+  const axes = shape.flatMap((side, axis) => (side === 1 ? [] : [axis])); // 63 of size 1 would cost 63 steps per element
+  const sides = axes.map((axis) => shape[axis] as number);
+  const steps = axes.map((axis) => strides[axis] as number);
+  const index = new Array<number>(sides.length).fill(0);
   for (let i = 0, from = 0; i < target.length; i++) {
     target[i] = source[from] as never;
-    from += advance(index, shape, strides);
+    from += advance(index, sides, steps);
   }
 }
 
-/** Steps an index on, the last axis fastest, and returns how many elements that moves. */
+/** Advances an index, the last axis fastest, and returns the change of offset in elements. */
 function advance(index: number[], shape: readonly number[], strides: readonly number[]): number {
   let moved = 0;
   for (let axis = shape.length - 1; axis >= 0; axis--) {

@@ -2,11 +2,11 @@ import { typeError } from '../errors.ts';
 import { imageSize } from './image-size.ts';
 import { bytesField, doubleField, doublesField, floatField, messageField, varintField } from './protobuf.ts';
 
-/** What a hyper-parameter may be. */
+/** Type of a hyperparameter. */
 export type HyperParameter = string | number | boolean;
 
 // The `Summary.Value` messages of TensorBoard's event files, one function each. The field numbers are those of
-// tensorboard/compat/proto/summary.proto and, for the hyper-parameters, plugins/hparams/plugin_data.proto.
+// tensorboard/compat/proto/summary.proto and, for hyperparameters, plugins/hparams/plugin_data.proto.
 
 export function scalarValue(tag: string, value: number): Uint8Array {
   return Buffer.concat([bytesField(1, tag), floatField(2, value)]);
@@ -24,7 +24,7 @@ export function imageValue(tag: string, bytes: Uint8Array): Uint8Array {
   return Buffer.concat([bytesField(1, tag), messageField(4, ...image)]);
 }
 
-/** A histogram of equal buckets from the smallest to the largest finite value; `null` where none is finite. */
+/** A histogram with equal buckets from the smallest to the largest finite value; `null` if none is finite. */
 export function histogramValue(tag: string, values: ArrayLike<number>, buckets: number): Uint8Array | null {
   const { count, min, max, sum, squares } = moments(values);
   if (count === 0) return null;
@@ -76,7 +76,7 @@ function hyperParameter(name: string, value: HyperParameter): Uint8Array {
   throw typeError('EventWriter.hparams', name, 'a string, number or boolean', value);
 }
 
-/** The plugin reads the metadata only; the empty float tensor stands where a value must. */
+/** The plugin reads only the metadata; the empty float tensor is a required placeholder. */
 function hparamsValue(tag: string, content: Uint8Array): Uint8Array {
   const empty = messageField(8, varintField(1, 1), messageField(2, messageField(2, varintField(1, 0))));
   return Buffer.concat([bytesField(1, tag), pluginMetadata('hparams', content), empty]);

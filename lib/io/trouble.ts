@@ -1,51 +1,54 @@
-/** What the system says of a file in its error's code, in words that go on from the file's name. */
+/** Reason and advice for a system error about a file, phrased to follow the file's name. */
 interface Trouble {
   readonly reason: string;
-  /** What to do about it. */
+  /** One imperative sentence with the fix. */
   readonly advice: string;
 }
 
-const place = 'name another place';
-const denied: Trouble = { reason: 'this user may not open or change it', advice: `allow it or ${place}` };
-const full: Trouble = { reason: 'the disk is full', advice: `make room or ${place}` };
-const many: Trouble = { reason: 'too many files are open', advice: 'close some, or raise `ulimit -n`' };
+const place = 'Choose another location.';
+const denied: Trouble = {
+  reason: 'permission denied',
+  advice: `Change the permissions, or choose another location.`,
+};
+const full: Trouble = { reason: 'the disk is full', advice: 'Free some space, or choose another location.' };
+const many: Trouble = { reason: 'too many files are open', advice: 'Close some, or raise `ulimit -n`.' };
 
 const troubles: Readonly<Record<string, Trouble>> = {
-  ENOENT: { reason: 'there is no such file or folder', advice: 'check the path' },
+  ENOENT: { reason: 'no such file or folder', advice: 'Check the path.' },
   EACCES: denied,
   EPERM: denied,
-  EROFS: { reason: 'its disk can only be read', advice: place },
+  EROFS: { reason: 'the file system is read-only', advice: place },
   ENOSPC: full,
   EDQUOT: full,
-  EISDIR: { reason: 'it is a folder, not a file', advice: 'name a file' },
-  ENOTDIR: { reason: 'a part of this path is a file, not a folder', advice: 'check the path' },
-  EEXIST: { reason: 'something of this name is there already', advice: place },
-  ENAMETOOLONG: { reason: 'a name in it is too long', advice: 'shorten it' },
-  ELOOP: { reason: 'its links lead in a circle', advice: 'check the path' },
+  EISDIR: { reason: 'it is a folder, not a file', advice: 'Specify a file.' },
+  ENOTDIR: { reason: 'a part of this path is a file, not a folder', advice: 'Check the path.' },
+  EEXIST: { reason: 'a file or folder of this name already exists', advice: place },
+  ENAMETOOLONG: { reason: 'a name in it is too long', advice: 'Shorten it.' },
+  ELOOP: { reason: 'its symbolic links form a loop', advice: 'Check the path.' },
   EMFILE: many,
   ENFILE: many,
 };
-/** Of making a folder. */
+/** For errors of creating a folder. */
 const folderTroubles: Readonly<Record<string, Trouble>> = {
-  ENOENT: { reason: 'no folder can be made there', advice: place },
-  EEXIST: { reason: 'it is a file where a folder should be', advice: place },
+  ENOENT: { reason: 'no folder can be created there', advice: place },
+  EEXIST: { reason: 'it is a file, not a folder', advice: place },
 };
 
-/** What is wrong with the file that an error of the system is about; undefined for other errors. */
+/** Reason and advice for a system error about a file; undefined for other errors. */
 export function troubleOf(error: unknown): Trouble | undefined {
   const { code = '', syscall } = (error ?? {}) as NodeJS.ErrnoException;
   const known = syscall === 'mkdir' ? { ...troubles, ...folderTroubles } : troubles;
   return syscall !== undefined && Object.hasOwn(known, code) ? known[code] : undefined;
 }
 
-/** The same in a few words, or the error's own message. */
+/** The reason in a few words, or the error's own message. */
 export function reasonOf(error: unknown): string {
   return troubleOf(error)?.reason ?? (error instanceof Error ? error.message : String(error));
 }
 
 /**
- * Makes an error of the system name the file that the caller knows: reading and writing an open file name none, and
- * others name a temporary one.
+ * Makes a system error name the file that the caller knows: errors of an open file name none, and others name
+ * a temporary file.
  */
 export function atFile(error: unknown, path: string): unknown {
   const failed = error as NodeJS.ErrnoException;
@@ -56,7 +59,7 @@ export function atFile(error: unknown, path: string): unknown {
   return failed;
 }
 
-/** Waits for work on a file, and names that file in what the work throws. */
+/** Awaits work on a file, and adds the file name to its errors. */
 export async function naming<T>(path: string, work: Promise<T>): Promise<T> {
   try {
     return await work;

@@ -1,23 +1,23 @@
-import type { FileHandle } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { type Entry, fromRandomAccessReaderPromise, RandomAccessReader, type ZipFile } from 'yauzl';
 import { type Coded, coded } from '../errors.ts';
 import { readAll } from './atomic.ts';
+import type { OpenFile } from './thread-file.ts';
 
-/** Entries that an archive may have: PyTorch writes one a tensor. */
+/** Maximum number of entries: PyTorch writes one per tensor. */
 const maxEntries = 10_000;
-/** Bytes in front of an entry's name in its local header. */
+/** Bytes before the name of an entry in its local header. */
 const localHeaderBytes = 30;
-/** Read ahead for the directory, whose records yauzl asks for one by one. */
+/** Read-ahead for the directory, whose records yauzl requests one by one. */
 const windowBytes = 2 ** 16;
 
-/** A zip archive of stored (not compressed) entries, read by position: nothing is loaded until it is asked for. */
+/** A zip archive of stored (not compressed) entries, read by position: nothing is loaded until it is requested. */
 export class StoredZip {
-  readonly #handle: FileHandle;
+  readonly #handle: OpenFile;
   readonly #zip: ZipFile;
   readonly #entries: ReadonlyMap<string, Entry>;
 
-  private constructor(handle: FileHandle, zip: ZipFile, entries: ReadonlyMap<string, Entry>) {
+  private constructor(handle: OpenFile, zip: ZipFile, entries: ReadonlyMap<string, Entry>) {
     this.#handle = handle;
     this.#zip = zip;
     this.#entries = entries;
@@ -28,14 +28,13 @@ export class StoredZip {
    *
    * @throws ERR_HOROBALL_FORMAT when the directory is damaged, compressed, encrypted, or its entries overlap
    */
-  static async open(handle: FileHandle): Promise<StoredZip> {
+  static async open(handle: OpenFile): Promise<StoredZip> {
     const { size } = await handle.stat();
     try {
       const zip = await fromRandomAccessReaderPromise(new HandleReader(handle, size), size, {
         autoClose: false,
       });
-      if (zip.entryCount > maxEntries)
-        throw damaged(`${zip.entryCount} entries, more than the ${maxEntries} that are read`);
+      if (zip.entryCount > maxEntries) throw damaged(`it has more than ${maxEntries} entries`);
       return new StoredZip(handle, zip, await readDirectory(zip, size));
     } catch (error) {
       throw asDamaged(error);
@@ -47,19 +46,19 @@ export class StoredZip {
     return [...this.#entries.keys()];
   }
 
-  /** Bytes of an entry; `undefined` where there is none. */
+  /** Bytes of an entry; `undefined` if it does not exist. */
   size(name: string): number | undefined {
     return this.#entries.get(name)?.uncompressedSize;
   }
 
   /**
    * Fills `data` from byte `start` of an entry on. A whole entry is checked against its CRC-32, unless that is 0, which
-   * writers store when they were told not to compute it.
+   * writers store if they did not compute it.
    */
   async read(name: string, start: number, data: ArrayBufferView): Promise<void> {
     const entry = this.#entries.get(name);
     if (entry === undefined || start + data.byteLength > entry.uncompressedSize)
-      throw damaged(`'${name}' has no bytes ${start} to ${start + data.byteLength}`);
+      throw damaged(`'${name}' is shorter than ${start + data.byteLength} bytes`);
     const { fileDataStart } = await this.#locate(entry);
     await readFully(this.#handle, data, fileDataStart + start);
     const whole = data.byteLength === entry.uncompressedSize;
@@ -82,18 +81,21 @@ export class StoredZip {
 }
 
 /** Fills `data` from `position` on. */
-async function readFully(handle: FileHandle, data: ArrayBufferView, position: number): Promise<void> {
-  if ((await readAll(handle, data, position)) < data.byteLength) throw damaged('the file ends too soon');
+async function readFully(handle: OpenFile, data: ArrayBufferView, position: number): Promise<void> {
+  if ((await readAll(handle, data, position)) < data.byteLength) throw damaged('the file is truncated');
 }
 
-/** yauzl's view of the file. It checks positions itself, since a position past 2^53 throws inside a callback. */
+/**
+ * yauzl's view of the file. It checks positions itself, because a position beyond 2^53 throws inside a
+ * callback.
+ */
 class HandleReader extends RandomAccessReader {
-  readonly #handle: FileHandle;
+  readonly #handle: OpenFile;
   readonly #size: number;
   #window = new Uint8Array(0);
   #windowStart = 0;
 
-  constructor(handle: FileHandle, size: number) {
+  constructor(handle: OpenFile, size: number) {
     super();
     this.#handle = handle;
     this.#size = size;
@@ -123,7 +125,7 @@ class HandleReader extends RandomAccessReader {
     callback(null);
   }
 
-  /** These bytes, out of the window; it moves there where it does not hold them. */
+  /** Returns bytes from the buffered window, and moves the window if it does not contain them. */
   async #bytes(position: number, length: number): Promise<Uint8Array> {
     const start = position - this.#windowStart;
     if (start >= 0 && start + length <= this.#window.length)
@@ -140,9 +142,9 @@ class HandleReader extends RandomAccessReader {
 async function readDirectory(zip: ZipFile, fileBytes: number): Promise<Map<string, Entry>> {
   const entries = new Map<string, Entry>();
   for await (const entry of zip.eachEntry()) {
-    if (entry.isEncrypted()) throw damaged(`'${entry.fileName}' is encrypted`);
-    if (entry.compressionMethod !== 0) throw damaged(`'${entry.fileName}' is compressed`);
-    if (entries.has(entry.fileName)) throw damaged(`'${entry.fileName}' is there twice`);
+    if (entry.isEncrypted()) throw damaged(`'${shown(entry)}' is encrypted`);
+    if (entry.compressionMethod !== 0) throw damaged(`'${shown(entry)}' is compressed`);
+    if (entries.has(entry.fileName)) throw damaged(`'${shown(entry)}' occurs twice`);
     entries.set(entry.fileName, entry);
   }
   checkOverlap([...entries.values()], fileBytes);
@@ -155,8 +157,12 @@ function checkOverlap(entries: Entry[], fileBytes: number): void {
     const { relativeOffsetOfLocalHeader, fileNameLength, compressedSize } = entry;
     const end = relativeOffsetOfLocalHeader + localHeaderBytes + fileNameLength + compressedSize;
     const next = entries[i + 1]?.relativeOffsetOfLocalHeader ?? fileBytes;
-    if (end > next) throw damaged(`'${entry.fileName}' runs into the next entry or past the end of the file`);
+    if (end > next) throw damaged(`'${shown(entry)}' overlaps the next entry or the end of the file`);
   });
+}
+
+function shown({ fileName }: Entry): string {
+  return fileName.slice(0, 80);
 }
 
 function asBytes(data: ArrayBufferView): Uint8Array {
@@ -164,11 +170,15 @@ function asBytes(data: ArrayBufferView): Uint8Array {
 }
 
 function damaged(what: string): Coded {
-  return coded('ERR_HOROBALL_FORMAT', `the zip archive is damaged or not PyTorch's: ${what}`);
+  return coded('ERR_HOROBALL_FORMAT', `the zip archive is damaged or was not written by PyTorch: ${what}`);
 }
 
-/** Errors of the file system and our own pass; what yauzl says of the bytes gets our code. */
+/**
+ * Passes on errors of the file system and our own; anything else that reading the bytes threw gets our code.
+ */
 function asDamaged(error: unknown): Error {
   if (!(error instanceof Error)) return damaged(String(error));
-  return 'code' in error ? error : damaged(error.message);
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  if (syscall !== undefined || code?.startsWith('ERR_HOROBALL_')) return error;
+  return Object.assign(damaged(error.message.slice(0, 200)), { cause: error });
 }

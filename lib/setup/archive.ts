@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
+import { createHash, randomUUID } from 'node:crypto';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, normalize } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
@@ -14,12 +14,14 @@ import { ensureFolder } from '../io/folder.ts';
 type OnProgress = (done: number, total: number) => void;
 
 /**
- * Unpacks lib/ and include/ of a libtorch archive or a torch wheel into `to`, which appears whole or not at
- * all; what was there before goes only then. Every file's CRC-32 is checked, and in a wheel its SHA-256 from
- * RECORD.
- * @param accept looks at the unpacked folder and throws when it will not do
- * @param onProgress bytes written so far, of all
- * @throws Error `ERR_HOROBALL_ARCHIVE` when the file is damaged or holds no libtorch.
+ * Unpacks lib/ and include/ of a libtorch archive or a torch wheel into `to`, completely or not at all. A
+ * previous folder is removed only after that, leftovers of a killed call before it. Checks the CRC-32 of
+ * every file and, in a wheel, its SHA-256 from RECORD, which must list it. One call at a time: see `setup`'s
+ * lock.
+ *
+ * @param accept - looks at the unpacked folder and throws if it is not suitable
+ * @param onProgress - receives the bytes written so far and the total
+ * @throws Error `ERR_HOROBALL_ARCHIVE` if the file is damaged or contains no libtorch
  */
 export async function unpackLibTorch(
   file: string,
@@ -27,16 +29,61 @@ export async function unpackLibTorch(
   accept: (folder: string) => Promise<unknown>,
   onProgress: OnProgress,
 ): Promise<void> {
-  const partial = join(dirname(to), `.${basename(to)}.${process.pid}.partial`);
+  await recoverFolder(to);
+  await sweep(to);
+  const [partial, old] = ['partial', 'old'].map((what) => siblingPath(to, what)) as [string, string];
   await ensureFolder(partial);
   try {
     await unpackInto(file, partial, onProgress);
     await accept(partial);
-    await rm(to, { recursive: true, force: true });
+    // Renamed, not removed in place: if the process is killed while removing, an incomplete libtorch would
+    // remain.
+    await rename(to, old).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error;
+    });
     await rename(partial, to);
   } finally {
-    await rm(partial, { recursive: true, force: true });
+    for (const folder of [partial, old]) await rm(folder, { recursive: true, force: true });
   }
+}
+
+function siblingPath(to: string, what: string): string {
+  return join(dirname(to), `.${basename(to)}.${randomUUID()}.${what}`);
+}
+
+/**
+ * Restores a libtorch that a killed call had renamed but not yet replaced. No other call may be unpacking:
+ * see `setup`'s lock.
+ */
+export async function recoverFolder(to: string): Promise<void> {
+  const left = (await leftovers(to)).filter((name) => name.endsWith('.old'));
+  for (const name of left) {
+    const isThere = await stat(to).then(
+      () => true,
+      () => false,
+    );
+    if (!isThere) await rename(join(dirname(to), name), to);
+  }
+}
+
+/** The temporary folders of killed calls. */
+async function leftovers(to: string): Promise<string[]> {
+  const names = await readdir(dirname(to)).catch(() => []);
+  return names.filter((name) => name.startsWith(`.${basename(to)}.`) && /\.(partial|old)$/.test(name));
+}
+
+/** Removes the temporary folders of killed calls. */
+async function sweep(to: string): Promise<void> {
+  for (const name of await leftovers(to)) await rm(join(dirname(to), name), { recursive: true, force: true });
+}
+
+/** @throws Error `ERR_HOROBALL_ARCHIVE` if a file has another SHA-256 (hexadecimal) */
+export async function checkSha256(file: string, expected: string): Promise<void> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(file), hash);
+  const found = hash.digest('hex');
+  if (found !== expected.toLowerCase())
+    throw damaged(file, `expected SHA-256 ${expected.toLowerCase()}, got ${found}. Download it again.`);
 }
 
 async function unpackInto(file: string, to: string, onProgress: OnProgress): Promise<void> {
@@ -46,7 +93,7 @@ async function unpackInto(file: string, to: string, onProgress: OnProgress): Pro
     for await (const entry of zip.eachEntry()) entries.push(entry);
     const wanted = entries.filter((entry) => wantedPath(entry.fileName) !== undefined);
     if (!wanted.some((entry) => /\/lib\/libtorch_cpu\./.test(entry.fileName))) {
-      throw damaged(file, 'it holds no libtorch');
+      throw damaged(file, 'it contains no libtorch');
     }
     const hashes = await recordedHashes(zip, entries);
     const total = wanted.reduce((sum, entry) => sum + entry.uncompressedSize, 0);
@@ -59,6 +106,8 @@ async function unpackInto(file: string, to: string, onProgress: OnProgress): Pro
       });
       if (sums.crc32 !== entry.crc32) throw damaged(file, `the CRC-32 of ${entry.fileName} is wrong`);
       const hash = hashes.get(entry.fileName);
+      if (hash === undefined && entry.fileName.startsWith('torch/'))
+        throw damaged(file, `the RECORD of the wheel has no SHA-256 of ${entry.fileName}`);
       if (hash !== undefined && hash !== sums.sha256) {
         throw damaged(file, `the SHA-256 of ${entry.fileName} is wrong`);
       }
@@ -76,13 +125,16 @@ async function openArchive(file: string): Promise<ZipFile> {
   }
 }
 
-/** `torch/lib/x` of a wheel or `libtorch/lib/x` of an archive as `lib/x`; yauzl refuses paths that climb out. */
+/**
+ * Maps `torch/lib/x` of a wheel or `libtorch/lib/x` of an archive to `lib/x`; yauzl rejects paths that lead
+ * outside.
+ */
 function wantedPath(name: string): string | undefined {
   const inside = /^(?:torch|libtorch)\/((?:lib|include)\/.*[^/])$/.exec(name)?.[1];
   return inside === undefined ? undefined : normalize(inside);
 }
 
-/** A wheel's RECORD: name, sha256=BASE64URL, size. An archive has none. */
+/** Reads the RECORD of a wheel: name, sha256=BASE64URL, size. A .zip archive has no RECORD. */
 async function recordedHashes(zip: ZipFile, entries: readonly Entry[]): Promise<Map<string, string>> {
   const record = entries.find((entry) => /^[^/]+\.dist-info\/RECORD$/.test(entry.fileName));
   if (record === undefined) return new Map();
@@ -108,7 +160,12 @@ async function writeEntry(
       yield chunk;
     }
   };
-  await pipeline(await zip.openReadStreamPromise(entry), measure, createWriteStream(target));
+  try {
+    await pipeline(await zip.openReadStreamPromise(entry), measure, createWriteStream(target));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).syscall !== undefined) throw error; // an error of the disk
+    throw damaged(entry.fileName, (error as Error).message);
+  }
   return { crc32: crc, sha256: hash.digest('base64url') };
 }
 

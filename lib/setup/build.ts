@@ -4,51 +4,58 @@ import { access, copyFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { availableParallelism, freemem } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
-
+import { addonCache } from '../cache-folder.ts';
 import { coded } from '../errors.ts';
 import { ensureFolder } from '../io/folder.ts';
-import { addonCache } from '../places.ts';
 import { lastWords, run, versionOf } from './command.ts';
 import { addonFolders, cacheFolder, packageRoot, packageVersion } from './paths.ts';
 import { type AddonRecord, addonName, type BuiltAddon, type LibTorch, recordName } from './record.ts';
 import type { Ui } from './ui.ts';
 
-/** Memory of a compiler that reads libtorch's headers. */
+/** Memory of one compiler process that reads libtorch's headers. */
 const bytesPerJob = 1.5e9;
 const require = createRequire(import.meta.url);
 
-/** Of everything that the training addon is made from: built again when this changes, and only then. */
+/** Folders of the declarations of Gloo, which libtorch's headers include. */
+const gloo = ['', 'common', 'rendezvous', 'transport'].map((name) => join('native/torch/abi/gloo', name));
+
+/**
+ * Hash of everything that the training addon is built from; the addon is rebuilt if and only if this changes.
+ */
 export function fingerprint(libtorch: LibTorch): string {
   const hash = createHash('sha256');
   const { lib, include, version } = libtorch;
   hash.update(JSON.stringify([packageVersion, lib, include, version, require('node-addon-api').version]));
-  const folders = ['native/torch', 'native/cmake'].map((name) => join(packageRoot, name));
+  const folders = ['native/torch', 'native/cmake', ...gloo].map((name) => join(packageRoot, name));
   const inFolders = folders.flatMap((folder) =>
     readdirSync(folder, { withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map((entry) => join(folder, entry.name)),
   );
-  const single = ['CMakeLists.txt', 'native/core.h', 'native/node/bind.h'];
+  const node = ['bind.h', 'backing_store.h', 'errors.h'].map((name) => join('native/node', name));
+  const bind = ['lists.h', 'code.h'].map((name) => join('native/bind', name));
+  const single = ['CMakeLists.txt', 'native/core.h', ...node, ...bind];
   const files = [...inFolders, ...single.map((name) => join(packageRoot, name))].sort();
   for (const file of files) hash.update(basename(file)).update(readFileSync(file));
   return hash.digest('hex').slice(0, 16);
 }
 
 /**
- * Builds the training addon for a libtorch and puts it, with its record, where it is looked for.
- * @throws Error `ERR_HOROBALL_BUILD` when a tool is missing or the build fails.
+ * Builds the training addon for a libtorch and stores it with its record where it is searched for.
+ *
+ * @throws Error `ERR_HOROBALL_BUILD` if a tool is missing or the build fails
  */
 export async function buildTrainAddon(libtorch: LibTorch, ui: Ui): Promise<BuiltAddon> {
   const folder = await outputFolder(addonFolders());
   const work = join(dirname(folder), 'work');
   const options = ['-DHOROBALL_CORE=OFF', '-DHOROBALL_TRAIN=ON', ...libtorchOptions(libtorch)];
-  // Taken first: a source that changes while it is being built must not count as built.
+  // Computed before the build: a source that changes during the build must not count as built.
   const record: AddonRecord = { libtorch, fingerprint: fingerprint(libtorch) };
   await cmake(work, options, 'train', 'training addon', ui);
   return publish(join(work, 'out', addonName), folder, record);
 }
 
-/** Builds the light core where lib/native.ts looks for it. */
+/** Builds the light core in the location where lib/native.ts searches for it. */
 export async function buildCore(ui: Ui): Promise<void> {
   const release = join(packageRoot, 'build', 'Release');
   const folder = await outputFolder([release, addonCache(packageVersion)]);
@@ -56,7 +63,7 @@ export async function buildCore(ui: Ui): Promise<void> {
   await cmake(work, [`-DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${folder}`], 'core', 'light core', ui);
 }
 
-/** The package's own folder, or the cache where that is read-only. */
+/** The package's folder, or the cache if that is read-only. */
 async function outputFolder(folders: readonly string[]): Promise<string> {
   for (const folder of folders) {
     try {
@@ -64,13 +71,13 @@ async function outputFolder(folders: readonly string[]): Promise<string> {
       await access(folder, constants.W_OK);
       return folder;
     } catch {
-      // The next one.
+      // Tries the next folder.
     }
   }
-  throw coded('ERR_HOROBALL_BUILD', `neither ${packageRoot} nor ${cacheFolder()} can be written to`);
+  throw coded('ERR_HOROBALL_BUILD', `neither ${packageRoot} nor ${cacheFolder()} is writable`);
 }
 
-/** The addon and then its record, each whole or not at all; without a record an addon counts as not built. */
+/** Writes the addon and then its record, each atomically; without a record the addon counts as not built. */
 async function publish(from: string, folder: string, record: AddonRecord): Promise<BuiltAddon> {
   const [file, recordFile] = [join(folder, addonName), join(folder, recordName)];
   await ensureFolder(folder);
@@ -82,7 +89,10 @@ async function publish(from: string, folder: string, record: AddonRecord): Promi
   return { file, record };
 }
 
-/** A folder with lib/ and include/ is named as such; a system's is found by CMake's own search. */
+/**
+ * Passes a folder with lib/ and include/ to CMake by name; a libtorch of the system is found by CMake's own
+ * search.
+ */
 function libtorchOptions({ lib, include }: LibTorch): string[] {
   const root = dirname(lib);
   return basename(lib) === 'lib' && include === join(root, 'include') ? [`-DLibTorch_ROOT=${root}`] : [];
@@ -96,46 +106,64 @@ async function cmake(
   ui: Ui,
 ): Promise<void> {
   await requireTools(what);
-  // A cache of an earlier configuration would keep the paths of another libtorch.
+  // CMake's cache from an earlier configuration would keep the paths of another libtorch.
   await rm(join(work, 'CMakeCache.txt'), { force: true });
-  // node-addon-api gives its own relative to the working folder.
+  // node-addon-api returns a path relative to the working folder.
   const found = [require('node-api-headers').include_dir, require('node-addon-api').include_dir];
   const headers = found.map((folder: string) => resolve(folder)).join(';');
   const fixed = ['-DCMAKE_BUILD_TYPE=Release', `-DCMAKE_JS_INC=${headers}`];
   const env = { ...process.env, LIBTORCH: '' };
-  await step(['-S', packageRoot, '-B', work, ...fixed, ...options], `configuring the ${what}`, ui, env);
+  await step(['-S', packageRoot, '-B', work, ...fixed, ...options], `configuring the ${what}`, ui, { env });
   const jobs = Math.max(1, Math.min(availableParallelism(), Math.floor(freemem() / bytesPerJob)));
   const build = ['--build', work, '--target', target, '--parallel', String(jobs)];
-  await step(build, `building the ${what}`, ui, env);
+  await step(build, `building the ${what}`, ui, { env, jobs });
 }
 
-async function step(args: string[], what: string, ui: Ui, env: NodeJS.ProcessEnv): Promise<void> {
+interface StepOptions {
+  env: NodeJS.ProcessEnv;
+  /** Commands that the build runs at the same time. */
+  jobs?: number;
+}
+
+async function step(args: string[], what: string, ui: Ui, { env, jobs = 1 }: StepOptions): Promise<void> {
   const errors: string[] = [];
+  const progressOf = buildProgress(jobs);
   const onLine = (line: string): void => {
     const made = progressOf(line);
-    if (made !== undefined) ui.progress(...made, what);
+    if (made !== undefined) ui.steps(...made, what);
     if (/\berror\b/i.test(line)) errors.push(line.trim());
   };
-  ui.progress(0, 100, what);
+  ui.steps(0, 1, what);
   const result = await run('cmake', args, { env, onLine });
   if (result.code === 0) return;
   const words = errors[0] ?? lastWords(result);
   throw coded('ERR_HOROBALL_BUILD', `${what} failed: ${words} (the command: cmake ${args.join(' ')})`);
 }
 
-/** How far a build is, from a line of Make's (`[ 50%] ...`) or Ninja's (`[3/25] ...`); of others undefined. */
-export function progressOf(line: string): [done: number, total: number] | undefined {
-  const [, percent, done, total] = /^\[ *(?:(\d+)%|(\d+)\/(\d+))\]/.exec(line) ?? [];
-  if (percent !== undefined) return [Number(percent), 100];
-  return done === undefined ? undefined : [Number(done), Number(total)];
+/**
+ * Returns a function that reads the completed steps of a build from the output lines of Make (`[ 50%] ...`) or Ninja
+ * (`[3/25] ...`); undefined for other lines. Make prints a line when a command starts, Ninja when it ends, so that with Make
+ * up to `jobs` of the printed commands are still running.
+ */
+export function buildProgress(jobs: number): (line: string) => [done: number, total: number] | undefined {
+  let command: number | undefined; // percent of one command
+  return (line) => {
+    const [, percent, done, all] = /^\[ *(?:(\d+)%|(\d+)\/(\d+))\]/.exec(line) ?? [];
+    if (done !== undefined) return [Number(done), Number(all)];
+    if (percent === undefined) return undefined;
+    const started = Number(percent);
+    command ??= started;
+    const running = line.includes('] Built target') ? 0 : jobs * command;
+    return [Math.max(0, started - running), 100];
+  };
 }
 
-/** The compilers that CMake would take. */
+/** The compilers that CMake would select. */
 export function compilerName(): string {
   return process.env['CXX'] || 'c++';
 }
 
-/** @throws Error `ERR_HOROBALL_BUILD` that names what is missing and how to get it. */
+/** @throws Error `ERR_HOROBALL_BUILD` that names the missing tools and how to install them */
 export async function requireTools(what: string): Promise<void> {
   const tools = { cmake: 'cmake', 'a C++ compiler': compilerName() };
   const missing: string[] = [];
@@ -145,8 +173,8 @@ export async function requireTools(what: string): Promise<void> {
   if (missing.length === 0) return;
   const advice =
     process.platform === 'darwin'
-      ? 'xcode-select --install, brew install cmake'
+      ? 'xcode-select --install; brew install cmake'
       : 'apt-get install cmake g++';
-  const message = `building the ${what} needs ${missing.join(' and ')}: ${advice}, then run \`npx horoball setup\``;
+  const message = `building the ${what} requires ${missing.join(' and ')}. Install with \`${advice}\`, then run \`npx horoball setup\`.`;
   throw coded('ERR_HOROBALL_BUILD', message);
 }

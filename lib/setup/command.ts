@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
 
-/** What became of a child process. */
+/** Result of a child process. */
 export interface CommandResult {
-  /** Null when the program does not exist or was ended by a signal. */
+  /** Null if the program does not exist or was ended by a signal. */
   code: number | null;
   stdout: string;
-  /** The last part of what it said, for error messages. */
+  /** The last part of its output, for error messages. */
   stderr: string;
 }
 
@@ -13,27 +13,31 @@ export interface CommandOptions {
   env?: NodeJS.ProcessEnv;
   cwd?: string;
   timeoutMs?: number;
-  /** Called with every whole line of both streams, as it comes. */
+  /** Aborting it ends the program. */
+  signal?: AbortSignal | undefined;
+  /** Called with every complete line of either stream, as it arrives. */
   onLine?: (line: string) => void;
 }
 
 const kept = 64_000;
 
-/** Runs a program with its input closed. Never rejects: a program that is not there is code null. */
+/** Runs a program with its stdin closed. Never rejects: a missing program gives code null. */
 export function run(
   program: string,
   args: readonly string[],
-  { env = process.env, cwd, timeoutMs, onLine }: CommandOptions = {},
+  { env = process.env, cwd, timeoutMs, signal, onLine }: CommandOptions = {},
 ): Promise<CommandResult> {
   return new Promise((resolve) => {
     const child = spawn(program, args, {
       env,
       ...(cwd === undefined ? {} : { cwd }),
+      ...(signal === undefined ? {} : { signal }),
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    // Not spawn's own option: after a program that is not there its timer kept the process for the whole time.
+    // Not spawn's own timeout option: if the program does not exist, its timer keeps the process alive until
+    // it expires.
     const timer = timeoutMs === undefined ? undefined : setTimeout(() => child.kill(), timeoutMs);
-    const settle = (result: CommandResult): void => {
+    const finish = (result: CommandResult): void => {
       clearTimeout(timer);
       resolve(result);
     };
@@ -47,19 +51,19 @@ export function run(
         for (const line of lines) onLine?.(line);
       });
     }
-    child.on('error', (error) => settle({ code: null, stdout: '', stderr: error.message }));
-    child.on('close', (code) => settle({ code, ...out }));
+    child.on('error', (error) => finish({ code: null, stdout: '', stderr: error.message }));
+    child.on('close', (code) => finish({ code, ...out }));
   });
 }
 
-/** The last line of a failed program that says something, for an error message. */
+/** The last non-empty output line of a failed program, for an error message. */
 export function lastWords({ stdout, stderr }: CommandResult): string {
   const lines = `${stdout}\n${stderr}`.split('\n').filter((line) => line.trim() !== '');
-  const telling = lines.findLast((line) => /error/i.test(line)) ?? lines.at(-1);
-  return telling?.trim().slice(0, 300) ?? 'it said nothing';
+  const last = lines.findLast((line) => /error/i.test(line)) ?? lines.at(-1);
+  return last?.trim().slice(0, 300) ?? 'no output';
 }
 
-/** The first line that `program --version` prints, or undefined when there is no such program. */
+/** The first line that `program --version` prints, or undefined if the program does not exist. */
 export async function versionOf(program: string): Promise<string | undefined> {
   const { code, stdout } = await run(program, ['--version'], { timeoutMs: 20_000 });
   return code === 0 ? stdout.split('\n', 1)[0]?.trim() : undefined;

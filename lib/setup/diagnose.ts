@@ -1,39 +1,39 @@
+import { loadSharp } from '../io/sharp.ts';
 import { core } from '../native.ts';
-import { loadJpegTurbo, loadSharp } from '../train/data/decoders.ts';
 import { compilerName, fingerprint } from './build.ts';
 import { versionOf } from './command.ts';
-import { findLibTorch, type Looked } from './find.ts';
+import { type CheckedPlace, findLibTorch } from './find.ts';
 import { packageVersion } from './paths.ts';
 import { type AddonInfo, probeAddon } from './probe.ts';
 import { findAddon } from './record.ts';
-import { surroundings } from './setup.ts';
+import { searchInputs } from './setup.ts';
 
-/** Either what was found, or one sentence on why it is not usable. */
+/** The finding, or one sentence that says why it is not usable. */
 export type Finding<T> = ({ ok: true } & T) | { ok: false; reason: string };
 
-/** Everything that decides whether horoball works here. */
+/** Everything that determines whether horoball works here. */
 export interface Diagnosis {
   horoball: string;
   node: string;
   platform: string;
   core: Finding<{ level: string | null; threads: number }>;
   libtorch: Finding<{ origin: string; lib: string; version: string }>;
-  /** The places where libtorch was looked for, in order. */
-  looked: Looked[];
+  /** The locations that were searched for libtorch, in order. */
+  looked: CheckedPlace[];
   addon: Finding<AddonInfo & { file: string; current: boolean }>;
   cuda: Finding<object>;
-  /** The optional packages that read pictures. */
+  /** The optional packages that decode images. */
   pictures: Finding<object>;
   compiler: string | null;
   cmake: string | null;
 }
 
-/** Looks at all of it; changes nothing and never throws. */
+/** Checks the whole installation. Changes nothing and never throws. */
 export async function diagnose(): Promise<Diagnosis> {
   const [search, addon, pictures, compiler, cmake] = await Promise.all([
     searched(),
     addonFinding(),
-    picturesFinding(),
+    decoderFinding(),
     versionOf(compilerName()),
     versionOf('cmake'),
   ]);
@@ -51,7 +51,7 @@ export async function diagnose(): Promise<Diagnosis> {
   };
 }
 
-/** Whether all works: the core, the training layer, and what reads its pictures. */
+/** Whether everything works: the core, the training layer and the image decoder. */
 export function healthy({ core: light, addon, pictures }: Diagnosis): boolean {
   return light.ok && addon.ok && pictures.ok;
 }
@@ -69,9 +69,9 @@ function coreFinding(): Diagnosis['core'] {
 
 async function searched(): Promise<Pick<Diagnosis, 'libtorch' | 'looked'>> {
   try {
-    const { libtorch, looked } = await findLibTorch(surroundings());
+    const { libtorch, looked } = await findLibTorch(searchInputs());
     if (libtorch !== undefined) return { libtorch: { ok: true, ...libtorch }, looked };
-    return { libtorch: { ok: false, reason: 'none was found: run `npx horoball setup`' }, looked };
+    return { libtorch: { ok: false, reason: 'not found. Run `npx horoball setup`.' }, looked };
   } catch (error) {
     return { libtorch: { ok: false, reason: sentence(error) }, looked: [] };
   }
@@ -82,14 +82,14 @@ async function addonFinding(): Promise<Diagnosis['addon']> {
   const probed = await probeAddon();
   if ('reason' in probed) return { ok: false, reason: probed.reason };
   if (built === undefined)
-    return { ok: false, reason: 'the training addon is gone: run `npx horoball setup`' };
+    return { ok: false, reason: 'the training addon no longer exists. Run `npx horoball setup`.' };
   const current = fingerprint(built.record.libtorch) === built.record.fingerprint;
   return { ok: true, file: built.file, current, ...probed.info };
 }
 
-async function picturesFinding(): Promise<Diagnosis['pictures']> {
+async function decoderFinding(): Promise<Diagnosis['pictures']> {
   try {
-    await Promise.all([loadJpegTurbo(), loadSharp()]);
+    await loadSharp();
     return { ok: true };
   } catch (error) {
     return { ok: false, reason: sentence(error) };
@@ -97,6 +97,6 @@ async function picturesFinding(): Promise<Diagnosis['pictures']> {
 }
 
 function cudaFinding(addon: Diagnosis['addon']): Diagnosis['cuda'] {
-  if (!addon.ok) return { ok: false, reason: 'not known before the training addon works' };
+  if (!addon.ok) return { ok: false, reason: 'unknown until the training addon works' };
   return addon.cuda ? { ok: true } : { ok: false, reason: 'this libtorch has no CUDA or finds no device' };
 }

@@ -6,48 +6,48 @@ import { run } from './command.ts';
 import { type Inspection, inspect, inspectRoot } from './inspect.ts';
 import type { LibTorch } from './record.ts';
 
-/** One place that was looked at. */
-export interface Looked {
+/** One location that was checked. */
+export interface CheckedPlace {
   /** In words: LIBTORCH, LIBTORCH_USE_PYTORCH, chosen before, python3, system. */
   origin: string;
   found?: LibTorch;
-  /** Why there is none, or why it cannot be used. */
+  /** Why it was not found or cannot be used. */
   reason?: string;
 }
 
-/** What the search depends on; tests give their own. */
-export interface Surroundings {
+/** Inputs of the search, which tests replace. */
+export interface SearchInputs {
   env: NodeJS.ProcessEnv;
-  /** What `setup` chose before. */
+  /** The libtorch that `setup` chose earlier. */
   chosen: LibTorch | undefined;
-  /** The folder of python3's torch, or why there is none. */
+  /** The folder of python3's torch, or why it was not found. */
   pythonTorch: () => Promise<{ root: string } | { reason: string }>;
   /** Folder of the system's headers and folders of its libraries. */
   system: { include: string; libs: readonly string[] };
-  /** Whether the library can be loaded here, or why not. */
+  /** Returns why the library cannot be loaded here, or undefined. */
   loads: (libtorch: LibTorch) => Promise<true | string>;
 }
 
-/** The place that won, if any, and all that were looked at on the way. */
+/** The chosen location, if any, and every location that was checked. */
 export interface Search {
   libtorch: LibTorch | undefined;
-  looked: Looked[];
+  looked: CheckedPlace[];
 }
 
 /**
- * Looks for a libtorch: LIBTORCH, LIBTORCH_USE_PYTORCH=1, what was chosen before, a python3 that has torch, the
- * system's. The first that exists and loads is taken.
- * @throws Error `ERR_HOROBALL_NO_TORCH` when the environment names one that cannot be used: no other is taken
- *   in its place.
+ * Searches for libtorch: LIBTORCH, LIBTORCH_USE_PYTORCH=1, the earlier choice, the torch of python3, the
+ * system's. Selects the first that exists and can be loaded.
+ *
+ * @throws Error `ERR_HOROBALL_NO_TORCH` if the environment names one that cannot be used; no other replaces it
  */
-export async function findLibTorch(around: Surroundings): Promise<Search> {
-  const looked: Looked[] = [];
-  for (const place of places(around)) {
-    const entry = await lookAt(place, around);
+export async function findLibTorch(inputs: SearchInputs): Promise<Search> {
+  const looked: CheckedPlace[] = [];
+  for (const place of places(inputs)) {
+    const entry = await check(place, inputs);
     looked.push(entry);
     if (entry.found !== undefined) return { libtorch: entry.found, looked };
     if (place.binding) {
-      const message = `${place.origin} is set, but it cannot be used: ${entry.reason}; mend or unset it`;
+      const message = `${place.origin} is set, but it cannot be used: ${entry.reason}. Correct it or unset it.`;
       throw coded('ERR_HOROBALL_NO_TORCH', message);
     }
   }
@@ -56,12 +56,12 @@ export async function findLibTorch(around: Surroundings): Promise<Search> {
 
 interface Place {
   origin: string;
-  /** Named by the user: no other will do. */
+  /** Set by the user: no other libtorch is accepted. */
   binding: boolean;
   inspect: () => Promise<Inspection> | Inspection;
 }
 
-function places({ env, chosen, pythonTorch, system }: Surroundings): Place[] {
+function places({ env, chosen, pythonTorch, system }: SearchInputs): Place[] {
   const root = env['LIBTORCH'];
   const list: Place[] = [];
   const add = (origin: string, binding: boolean, look: Place['inspect']): void => {
@@ -81,26 +81,26 @@ function places({ env, chosen, pythonTorch, system }: Surroundings): Place[] {
   return list;
 }
 
-async function lookAt({ origin, inspect: look }: Place, { loads }: Surroundings): Promise<Looked> {
+async function check({ origin, inspect: look }: Place, { loads }: SearchInputs): Promise<CheckedPlace> {
   const inspection = await look();
   if ('reason' in inspection) return { origin, reason: inspection.reason };
   const verdict = await loads(inspection.libtorch);
   if (verdict === true) return { origin, found: inspection.libtorch };
-  return { origin, reason: `${inspection.libtorch.lib} does not load: ${verdict}` };
+  return { origin, reason: `${inspection.libtorch.lib} cannot be loaded: ${verdict}` };
 }
 
-function inspectSystem({ include, libs }: Surroundings['system']): Inspection {
+function inspectSystem({ include, libs }: SearchInputs['system']): Inspection {
   let answer: Inspection = { reason: 'libtorch-dev is not installed' };
   for (const lib of libs) {
     const inspection = inspect('system', lib, include);
     if ('libtorch' in inspection) return inspection;
-    if (!inspection.reason.startsWith('there is no')) answer = inspection;
+    if (!inspection.reason.endsWith(' not found')) answer = inspection;
   }
   return answer;
 }
 
-/** Where a system keeps libraries: the multiarch folders, then the plain ones. */
-export function systemFolders(prefix: string = '/usr'): Surroundings['system'] {
+/** Library folders of the system: the multiarch folders, then the plain ones. */
+export function systemFolders(prefix: string = '/usr'): SearchInputs['system'] {
   const triplets = names(join(prefix, 'lib')).filter((name) => /^[^.]+-linux-gnu[^.]*$/.test(name));
   const libs = [...triplets.map((name) => join('lib', name)), 'lib64', 'lib'];
   return { include: join(prefix, 'include'), libs: libs.map((name) => join(prefix, name)) };
@@ -114,12 +114,12 @@ function names(folder: string): string[] {
   }
 }
 
-/** Asks python3 where its torch is, without importing it (that takes seconds). */
+/** Asks python3 for the location of its torch without importing it, which would take seconds. */
 export async function pythonTorch(program = 'python3'): Promise<{ root: string } | { reason: string }> {
   const script =
     "import importlib.util as u; s = u.find_spec('torch'); print(s.origin if s and s.origin else '')";
   const { code, stdout } = await run(program, ['-c', script], { timeoutMs: 20_000 });
-  if (code === null) return { reason: `there is no ${program}` };
+  if (code === null) return { reason: `${program} not found` };
   const origin = stdout.trim();
   return code === 0 && origin !== '' ? { root: dirname(origin) } : { reason: `${program} has no torch` };
 }

@@ -4,30 +4,30 @@ import { join } from 'node:path';
 import { librarySuffix, missingLibrary } from './libraries.ts';
 import type { LibTorch } from './record.ts';
 
-/** A libtorch, or why what is there cannot be used. */
+/** A libtorch, or the reason why it cannot be used. */
 export type Inspection = { libtorch: LibTorch } | { reason: string };
 
 const oldest = [1, 13] as const;
-/** Newer major versions have not been seen. */
+/** Newer major versions are untested. */
 const beyond = 3;
-/** The newer place first; the header at the older one then only includes it. */
+/** The newer location first; the header at the older location only includes it. */
 const versionHeaders = ['torch/headeronly/version.h', 'torch/csrc/api/include/torch/version.h'];
 
-/** Looks at a folder with lib/ and include/ in it: an unpacked archive, or the torch folder of a wheel. */
+/** Inspects a folder that contains lib/ and include/: an unpacked archive, or the torch folder of a wheel. */
 export function inspectRoot(origin: string, root: string): Inspection {
   return inspect(origin, join(root, 'lib'), join(root, 'include'));
 }
 
-/** Looks at a folder of libraries and a folder of headers; loads nothing. */
+/** Inspects a folder of libraries and a folder of headers; loads nothing. */
 export function inspect(origin: string, lib: string, include: string): Inspection {
-  if (!existsSync(lib)) return { reason: `there is no folder ${lib}` };
+  if (!existsSync(lib)) return { reason: `no such folder: ${lib}` };
   const missing = missingLibrary(lib);
-  if (missing !== undefined) return { reason: `there is no ${missing}` };
+  if (missing !== undefined) return { reason: `${missing} not found` };
   const version = headerVersion(include);
-  if (version === undefined) return { reason: `${include} has no headers of libtorch` };
+  if (version === undefined) return { reason: `no headers of libtorch found in ${include}` };
   const [major = 0, minor = 0] = version.split('.').map(Number);
   if (major < oldest[0] || (major === oldest[0] && minor < oldest[1]) || major >= beyond) {
-    return { reason: `it is ${version}, and ${oldest.join('.')} to 2.x is needed` };
+    return { reason: `expected version ${oldest.join('.')} to 2.x, got ${version}` };
   }
   const cuda = existsSync(join(lib, `libtorch_cuda${librarySuffix}`));
   return { libtorch: { origin, lib, include, version, cuda } };

@@ -1,17 +1,17 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** What a shared library's name ends with here. */
+/** Extension of shared libraries on this platform. */
 export const librarySuffix: string = process.platform === 'darwin' ? '.dylib' : '.so';
 
-/** libtorch's own libraries in the order in which they need each other; the CUDA ones only where there are. */
+/** libtorch's own libraries in dependency order; CUDA libraries only if present. */
 export function libraryFiles(lib: string): string[] {
   const path = (name: string): string => join(lib, `lib${name}${librarySuffix}`);
   const optional = ['c10_cuda', 'torch_cuda'].map(path).filter((file) => existsSync(file));
   return [path('c10'), path('torch_cpu'), ...optional, path('torch')];
 }
 
-/** The first of libtorch's libraries that is not there, or undefined. */
+/** The first of libtorch's libraries that is missing, or undefined. */
 export function missingLibrary(lib: string): string | undefined {
   return libraryFiles(lib).find((file) => !existsSync(file));
 }

@@ -2,11 +2,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { addonCache } from '../places.ts';
+import { addonCache } from '../cache-folder.ts';
 
-export { cacheFolder } from '../places.ts';
+export { cacheFolder } from '../cache-folder.ts';
 
-/** The package's own folder: the nearest one above this file that has a package.json. */
+/** The package's own folder: the nearest parent folder of this file that has a package.json. */
 export const packageRoot: string = (() => {
   let folder = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder);
@@ -17,7 +17,7 @@ export const packageVersion: string = (
   JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }
 ).version;
 
-/** Folders where `setup` may have put the training addon, the preferred one first. */
+/** Folders where `setup` may have stored the training addon, in order of preference. */
 export function addonFolders(): string[] {
   return [join(packageRoot, 'native/torch/build/Release'), addonCache(packageVersion)];
 }

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
-
-import { core } from '../native.ts';
+import type { ErrorCode } from '../errors.ts';
+import { nativeCore } from '../native.ts';
 import { lastWords, run } from './command.ts';
 import { libraryFiles } from './libraries.ts';
 import { packageRoot } from './paths.ts';
@@ -8,15 +8,18 @@ import type { LibTorch } from './record.ts';
 
 const self = fileURLToPath(import.meta.url);
 
-/** Whether a child process can load the library; what the loader says if not. A bad library may crash it. */
+/**
+ * Loads the library in a child process, because a faulty library may crash it. Returns the loader's error, if
+ * any.
+ */
 export async function loads({ lib }: LibTorch): Promise<true | string> {
   const result = await run(process.execPath, [self, lib], { timeoutMs: 60_000 });
   return result.code === 0 || lastWords(result);
 }
 
-/** What a child process says of the training addon that is built. */
-export async function probeAddon(): Promise<{ info: AddonInfo } | { reason: string; code: string }> {
-  const train = new URL('../train/native.js', import.meta.url).href;
+/** Queries the built training addon in a child process. */
+export async function probeAddon(): Promise<{ info: AddonInfo } | { reason: string; code: ErrorCode }> {
+  const train = new URL('../train/lane/native.js', import.meta.url).href;
   const script = `import('${train}').then((m) => console.log(JSON.stringify({ info: m.torchInfo() })))
     .catch((e) => console.log(JSON.stringify({ reason: e.message, code: e.code ?? '' })))`;
   const result = await run(process.execPath, ['-e', script], { timeoutMs: 60_000, cwd: packageRoot });
@@ -34,7 +37,7 @@ export interface AddonInfo {
 
 if (process.argv[1] === self && process.argv[2] !== undefined) {
   try {
-    for (const file of libraryFiles(process.argv[2])) core().dlopenLibrary(file);
+    for (const file of libraryFiles(process.argv[2])) nativeCore().dlopenLibrary(file);
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
     process.exitCode = 1;

@@ -1,29 +1,44 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { ensureFolder } from '../io/folder.ts';
+import { boundedJson, damaged } from '../io/json.ts';
 
 import { addonFolders, cacheFolder } from './paths.ts';
 
 /** A libtorch on this machine. */
 export interface LibTorch {
-  /** Where it was found, in words: `LIBTORCH`, `python3`, `system`, `cache`. */
+  /** In words: `LIBTORCH`, `python3`, `system`, `cache`. */
   origin: string;
-  /** Folder of libtorch_cpu. */
+  /** Folder that contains libtorch_cpu. */
   lib: string;
-  /** Folder that holds torch/torch.h's `torch` folder. */
+  /** Folder that contains `torch/torch.h`. */
   include: string;
-  /** As its own headers say, for example 2.13.0. */
+  /** Version in its headers, such as 2.13.0. */
   version: string;
   cuda: boolean;
 }
 
-/** What `setup` leaves beside the training addon. */
+/** The record that `setup` stores next to the training addon. */
 export interface AddonRecord {
   libtorch: LibTorch;
-  /** Of the sources and the libtorch that the addon was built from. */
+  /** Hash of the sources and the libtorch that the addon was built from. */
   fingerprint: string;
 }
+
+const libtorchSchema = z.object({
+  origin: z.string(),
+  lib: z.string(),
+  include: z.string(),
+  version: z.string(),
+  cuda: z.boolean(),
+}) satisfies z.ZodType<LibTorch>;
+
+const recordSchema = z.object({
+  libtorch: libtorchSchema,
+  fingerprint: z.string(),
+}) satisfies z.ZodType<AddonRecord>;
 
 export const addonName = 'train.node';
 export const recordName = 'train.json';
@@ -33,22 +48,32 @@ export interface BuiltAddon {
   record: AddonRecord;
 }
 
-/** The training addon that `setup` built, or undefined. */
+/** Returns the training addon that `setup` built, or undefined. */
 export function findAddon(folders: readonly string[] = addonFolders()): BuiltAddon | undefined {
   for (const folder of folders) {
     const [file, record] = [join(folder, addonName), join(folder, recordName)];
     if (!existsSync(file) || !existsSync(record)) continue;
-    return { file, record: JSON.parse(readFileSync(record, 'utf8')) as AddonRecord };
+    const read = readRecord(recordSchema, record);
+    if (read !== undefined) return { file, record: read };
   }
   return undefined;
 }
 
 const choiceFile = (): string => join(cacheFolder(), 'libtorch.json');
 
-/** The libtorch that `setup` took last time, or undefined. It may be gone meanwhile. */
+/** Returns the libtorch that `setup` selected last time, or undefined. It may no longer exist. */
 export function readChoice(): LibTorch | undefined {
+  return readRecord(libtorchSchema, choiceFile());
+}
+
+/** A record has a dozen values. */
+const maxValues = 1000;
+
+/** Reads a record; undefined if it is missing or invalid, so that it is rewritten. */
+function readRecord<T>(schema: z.ZodType<T>, file: string): T | undefined {
   try {
-    return JSON.parse(readFileSync(choiceFile(), 'utf8')) as LibTorch;
+    return schema.safeParse(boundedJson(readFileSync(file), maxValues, (why) => damaged(file, `it ${why}`)))
+      .data;
   } catch {
     return undefined;
   }

@@ -1,20 +1,27 @@
+import { rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { coded } from '../errors.ts';
-import { core } from '../native.ts';
+import { ensureFolder } from '../io/folder.ts';
+import { Lock } from '../io/lock.ts';
+import { nativeCore } from '../native.ts';
 import { buildCore, buildTrainAddon, fingerprint, requireTools } from './build.ts';
-import { findLibTorch, pythonTorch, type Surroundings, systemFolders } from './find.ts';
-import { installLibTorch, takeLibTorch } from './install.ts';
+import { findLibTorch, pythonTorch, type SearchInputs, systemFolders } from './find.ts';
+import { installLibTorch, recoverLibTorch, takeFolder, takeLibTorch } from './install.ts';
+import { cacheFolder } from './paths.ts';
 import { type AddonInfo, loads, probeAddon } from './probe.ts';
 import { findAddon, type LibTorch, readChoice, writeChoice } from './record.ts';
 import type { Ui } from './ui.ts';
 
 export interface SetupOptions {
-  /** A folder, archive or wheel to take libtorch from, instead of looking for one. */
+  /** A folder, archive or wheel from which to take libtorch, instead of searching for one. */
   libtorch?: string | undefined;
+  /** Expected SHA-256 of the archive or wheel, in hexadecimal. */
+  sha256?: string | undefined;
   /** Build again even if nothing has changed. */
   force?: boolean | undefined;
 }
 
-/** What set-up has come to. */
+/** Result of setup. */
 export interface SetupResult {
   libtorch: LibTorch;
   addon: AddonInfo & { file: string };
@@ -22,20 +29,32 @@ export interface SetupResult {
   changed: boolean;
 }
 
-/** The machine as it is. */
-export function surroundings(): Surroundings {
+/** Diagnosis of the installation afterwards. */
+export function searchInputs(): SearchInputs {
   return { env: process.env, chosen: readChoice(), pythonTorch, system: systemFolders(), loads };
 }
 
 /**
- * Makes the training layer usable: finds or installs libtorch and builds what is not built. Does nothing when
- * nothing is to do.
- * @throws Error with a code and a sentence that says what a person can do.
+ * Makes the training layer usable: finds or installs libtorch and builds missing binaries. Does nothing if everything is
+ * up to date.
+ * @throws Error with a code and a sentence that describes the fix.
  */
 export async function setup(options: SetupOptions, ui: Ui): Promise<SetupResult> {
   const coreBuilt = await ensureCore(ui);
   const ready = coreBuilt || options.force || options.libtorch ? undefined : await readyAsItIs();
   if (ready !== undefined) return ready;
+  if (options.libtorch !== undefined) await takeFolder(options.libtorch); // a wrong path fails before anything is written
+  try {
+    await using _ = await setupLock();
+    return await install(options, coreBuilt, ui);
+  } finally {
+    await rmdir(cacheFolder()).catch(() => {}); // a failed setup leaves no empty folder
+  }
+}
+
+/** Finds or installs libtorch, and builds the training addon unless it is current. */
+async function install(options: SetupOptions, coreBuilt: boolean, ui: Ui): Promise<SetupResult> {
+  await recoverLibTorch();
   const libtorch = await ensureLibTorch(options, ui);
   const built = findAddon();
   const current = built !== undefined && built.record.fingerprint === fingerprint(libtorch);
@@ -49,11 +68,11 @@ export async function setup(options: SetupOptions, ui: Ui): Promise<SetupResult>
   return { libtorch, addon: { file, ...probed.info }, changed: coreBuilt || !keep };
 }
 
-/** What there is, if the environment asks for nothing else and it works; without looking any further. */
+/** Returns the existing installation, if it works and the environment does not request another one. */
 async function readyAsItIs(): Promise<SetupResult | undefined> {
-  const { LIBTORCH: asked, LIBTORCH_USE_PYTORCH: python } = process.env;
+  const { LIBTORCH: requested, LIBTORCH_USE_PYTORCH: python } = process.env;
   const built = findAddon();
-  if (built === undefined || asked || python === '1') return undefined;
+  if (built === undefined || requested || python === '1') return undefined;
   const { libtorch, fingerprint: of } = built.record;
   if (of !== fingerprint(libtorch)) return undefined;
   const probed = await probeAddon();
@@ -63,22 +82,30 @@ async function readyAsItIs(): Promise<SetupResult | undefined> {
 
 async function ensureCore(ui: Ui): Promise<boolean> {
   try {
-    core();
+    nativeCore();
     return false;
   } catch (error) {
     if ((error as { code?: unknown }).code !== 'ERR_HOROBALL_NO_BINARY') throw error;
   }
   await buildCore(ui);
-  core();
+  nativeCore();
   return true;
 }
 
-async function ensureLibTorch({ libtorch: given }: SetupOptions, ui: Ui): Promise<LibTorch> {
-  if (given !== undefined) return takeLibTorch(given, ui);
-  const { libtorch, looked } = await findLibTorch(surroundings());
+/** Two concurrent setups would unpack and build in the same folders. */
+async function setupLock(): Promise<Lock> {
+  await ensureFolder(cacheFolder());
+  return await Lock.take(join(cacheFolder(), 'setup.lock'), (holder, advice) =>
+    coded('ERR_HOROBALL_BUILD', `[setup] ${holder} is already running setup in ${cacheFolder()}. ${advice}`),
+  );
+}
+
+async function ensureLibTorch({ libtorch: given, sha256 }: SetupOptions, ui: Ui): Promise<LibTorch> {
+  if (given !== undefined) return takeLibTorch(given, ui, sha256);
+  const { libtorch, looked } = await findLibTorch(searchInputs());
   if (libtorch !== undefined) return libtorch;
   const places = looked.map(({ origin, reason }) => `  ${origin}: ${reason}`).join('\n');
   ui.say(`No libtorch was found:\n${places}`);
-  await requireTools('training addon'); // before hundreds of megabytes are fetched for nothing
+  await requireTools('training addon'); // fails before hundreds of megabytes are downloaded for nothing
   return installLibTorch(ui);
 }

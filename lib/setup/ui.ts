@@ -1,7 +1,11 @@
-/** How set-up talks to people; the command line gives a meter on stderr. */
+/** Receives the messages of setup; the command line shows them with a meter on stderr. */
 export interface Ui {
-  /** A line that stays. */
+  /** Prints a permanent line. */
   say(text: string): void;
-  /** How far the present work is. */
-  progress(done: number, total: number, text: string): void;
+  /** Reports completed items of all; `unit` is `MB`, for example. */
+  progress(done: number, total: number | null, label: string, unit: string): void;
+  /** Reports completed steps of unequal length, such as those of a build. */
+  steps(done: number, total: number, label: string): void;
+  /** Shows the latest output of a tool that does not report its progress. */
+  status(text: string): void;
 }

@@ -1,8 +1,9 @@
-// What the package exports, read from the declarations that tsc wrote: they hold signatures and comments, in order.
+// Reads the exports of the package from the declarations that tsc wrote, which contain signatures and
+// comments, in order.
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-/** One exported thing. */
+/** One export. */
 export interface Declaration {
   readonly name: string;
   /** The TSDoc comment, without its stars. */
@@ -10,7 +11,7 @@ export interface Declaration {
   readonly code: string;
 }
 
-/** The exported declarations of an entry's index.d.ts, module by module. */
+/** Returns the exported declarations of an entry's index.d.ts, module by module. */
 export function publicDeclarations(index: string): { module: string; declarations: Declaration[] }[] {
   const text = readFileSync(index, 'utf8');
   const found: { module: string; declarations: Declaration[] }[] = [];
@@ -30,7 +31,7 @@ export function publicDeclarations(index: string): { module: string; declaration
   return found;
 }
 
-/** Top-level declarations end where a line ends with `;` or `}` at no depth. */
+/** A top-level declaration ends at a line that ends with `;` or `}` outside of brackets. */
 function declarationsOf(text: string): Declaration[] {
   const found: Declaration[] = [];
   let comment = '';
@@ -58,7 +59,7 @@ function declarationsOf(text: string): Declaration[] {
   return found;
 }
 
-/** A comment as Markdown: tags become a list, examples code. */
+/** Converts a comment to Markdown: tags become a list, examples become code. */
 function plain(comment: string): string {
   const text = comment.replaceAll(/^\/\*\*\s?|\s*\*\/$/g, '').replaceAll(/^ \* ?/gm, '');
   return text

@@ -1,22 +1,90 @@
-// The light core as one file, dist/lib/horoball.js, which is what `import 'horoball'` loads: thirty small modules take
-// 36 ms to find and compile, one takes 5. It lies beside the modules, so that the package's root is where they expect it.
-import { rm } from 'node:fs/promises';
+// Writes the entry points that tsc does not. The light core becomes one file, dist/lib/horoball.js, which
+// `import 'horoball'` loads: finding and compiling thirty small modules takes 36 ms, one module takes 5 ms. It is next to the
+// modules, so that the package's root is at the path that they expect. For `require`, each entry has a .cjs file, and its
+// declarations as .d.cts. Browsers get dist/lib/wasm/bundle.js, which has the WebAssembly core only.
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { type BuildOptions, build, type Plugin } from 'esbuild';
 
 const lib = fileURLToPath(new URL('../', import.meta.url));
 
-await rm(`${lib}horoball.js`, { force: true });
-await build({
-  entryPoints: [`${lib}index.js`],
-  outfile: `${lib}horoball.js`,
+const common = {
   bundle: true,
-  format: 'esm',
   platform: 'node',
   target: 'node20',
-  // With line breaks: Node prints the line that an uncaught error was thrown from before its message.
+  // Keeps line breaks: before the message of an uncaught error, Node prints the source line that threw it.
   minifySyntax: true,
   minifyIdentifiers: true,
   keepNames: true,
   logLevel: 'warning',
-});
+} as const satisfies BuildOptions;
+
+const inCommonJs: BuildOptions = { ...common, format: 'cjs', packages: 'external' };
+const ownUrl: BuildOptions = {
+  banner: { js: "const ownUrl = require('node:url').pathToFileURL(__filename).href;" },
+  define: { 'import.meta.url': 'ownUrl' },
+};
+/** Reads runs and weights; a program that serves an exported network does not need it. */
+const external = [join(lib, 'onnx/source.js')];
+
+/** The modules that browsers have in place of those that use Node. */
+const replaced: Readonly<Record<string, string>> = {
+  'native.js': 'browser.js',
+  'io/safetensors.js': 'no-files.js',
+};
+const forBrowsers: Plugin = {
+  name: 'browser',
+  setup({ onResolve }) {
+    onResolve({ filter: /^\.\.?\// }, ({ path, resolveDir }) => {
+      const to = replaced[relative(lib, join(resolveDir, path))];
+      return to === undefined ? undefined : { path: join(lib, 'wasm', to) };
+    });
+  },
+};
+
+const bundles: Readonly<Record<string, BuildOptions>> = {
+  'horoball.js': { ...common, format: 'esm', entryPoints: [join(lib, 'index.js')] },
+  'wasm/bundle.js': {
+    ...common,
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2022',
+    plugins: [forBrowsers],
+    entryPoints: [join(lib, 'index.js')],
+  },
+  // lib/native.ts finds its file without a URL.
+  'horoball.cjs': {
+    ...inCommonJs,
+    define: { 'import.meta.url': 'undefined' },
+    entryPoints: [join(lib, 'index.js')],
+  },
+  'embed/index.cjs': { ...inCommonJs, ...ownUrl, external, entryPoints: [join(lib, 'embed/index.js')] },
+  'io/index.cjs': { ...inCommonJs, ...ownUrl, entryPoints: [join(lib, 'io/index.js')] },
+};
+for (const [name, options] of Object.entries(bundles)) {
+  await rm(join(lib, name), { force: true });
+  await build({ ...options, outfile: join(lib, name) });
+}
+
+// The training layer loads an addon, starts programs and reads its own files: it stays modules, which CommonJS can require
+// from Node 20.19 and 22.12 on.
+await writeFile(join(lib, 'train/index.cjs'), "module.exports = require('./index.js');\n");
+
+/** Copies a declaration and those that it names: as .d.cts, they describe CommonJS modules. */
+async function declare(file: string, done: Set<string>): Promise<void> {
+  if (done.has(file)) return;
+  done.add(file);
+  const text = await readFile(`${file}.d.ts`, 'utf8');
+  const named: string[] = [];
+  const renamed = text.replaceAll(/(\bfrom |\bimport\(|\bimport )'(\.[^']+)\.[jt]s'/g, (_, before, path) => {
+    named.push(join(dirname(file), path));
+    return `${before}'${path}.cjs'`;
+  });
+  await writeFile(`${file}.d.cts`, renamed);
+  for (const each of named) await declare(each, done);
+}
+
+const declared = new Set<string>();
+for (const entry of ['index', 'embed/index', 'io/index', 'train/index'])
+  await declare(join(lib, entry), declared);

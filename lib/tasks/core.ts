@@ -1,8 +1,9 @@
-// The core for this checkout, to build/Release/core.node, by cmake-js. What its tools say is shown only if they fail.
+// Builds the core of this checkout with cmake-js, to build/Release/core.node. The output of the tools is
+// shown only if they fail.
 import { fileURLToPath } from 'node:url';
-import { progressOf } from '../setup/build.ts';
+import { Meter } from '../cli/meter.ts';
+import { buildProgress } from '../setup/build.ts';
 import { run } from '../setup/command.ts';
-import { Meter } from '../train/progress.ts';
 
 const cmakeJs = fileURLToPath(import.meta.resolve('cmake-js/bin/cmake-js'));
 const meter = new Meter();
@@ -11,11 +12,12 @@ for (const [command, what] of [
   ['configure', 'configuring the core'],
   ['build', 'building the core'],
 ] as const) {
-  if (process.stderr.isTTY) meter.update(0, 100, what);
+  if (process.stderr.isTTY) meter.steps(what, 0, 1);
+  const progressOf = buildProgress(1);
   const onLine = (line: string): void => {
     const made = progressOf(line);
-    // Nothing is compiled where a tool only looks whether its own lists are up to date.
-    if (made !== undefined && made[0] > 0) meter.update(...made, what);
+    // Nothing is compiled if a tool only checks that its own lists are up to date.
+    if (made !== undefined && made[0] > 0) meter.steps(what, ...made);
   };
   const { code, stdout, stderr } = await run(process.execPath, [cmakeJs, command, '-l', 'error'], { onLine });
   meter.end();

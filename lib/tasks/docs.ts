@@ -1,5 +1,5 @@
-// npm run docs: the guide, the readmes, every option and every export as one folder of plain HTML, docs/. Nothing is
-// fetched, neither now nor by the pages.
+// npm run docs: writes the guide, the readmes, every option and every export as a folder of plain HTML,
+// docs/. Neither this program nor its pages load anything from the network.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, posix, resolve } from 'node:path';
@@ -11,7 +11,7 @@ const root = fileURLToPath(new URL('../../..', import.meta.url));
 const out = resolve(root, process.argv[2] ?? 'docs');
 
 interface Page {
-  /** Its file in the repository, or where it would be. */
+  /** Its source file in the repository, or the path that one would have. */
   readonly source: string;
   readonly markdown: string;
 }
@@ -27,7 +27,12 @@ const examples = readdirSync(join(root, 'lib/examples')).filter((name) => name.e
 const sections: Record<string, Page[]> = {
   '': [read('README.md')],
   Guide: [read('lib/guide/README.md'), ...guide.map((name) => read(`lib/guide/${name}`)), options()],
-  Reference: [api('horoball', 'index'), api('horoball/io', 'io/index'), api('horoball/train', 'train/index')],
+  Reference: [
+    api('horoball', 'index'),
+    api('horoball/io', 'io/index'),
+    api('horoball/embed', 'embed/index'),
+    api('horoball/train', 'train/index'),
+  ],
   Examples: [read('lib/examples/README.md'), ...examples.map(listing)],
   Inside: ['lib/README.md', 'native/README.md', 'CONTRIBUTING.md', 'CHANGELOG.md'].map(read),
 };
@@ -37,7 +42,7 @@ function listing(name: string): Page {
   return { source: `lib/examples/${name}`, markdown: `# ${name}\n\n\`\`\`js\n${code}\`\`\`\n` };
 }
 
-/** What `--help` says, of every command. */
+/** The `--help` text of every command. */
 function options(): Page {
   const help = (...command: string[]): string =>
     execFileSync(process.execPath, [join(root, 'dist/lib/cli/main.js'), ...command, '--help'], {
@@ -61,7 +66,7 @@ function api(name: string, index: string): Page {
 }
 
 const pages = Object.values(sections).flat();
-const places = new Map(pages.map(({ source }) => [source, target(source)]));
+const targets = new Map(pages.map(({ source }) => [source, target(source)]));
 
 function target(source: string): string {
   return source === 'README.md'
@@ -76,7 +81,7 @@ const anchor = (text: string): string =>
     .replaceAll(/[^\w\- ]/g, '')
     .replaceAll(' ', '-');
 
-/** Links between pages stay links; what has no page here (a folder of sources) becomes text. */
+/** Links between pages are kept; a link to anything without a page (a folder of sources) becomes text. */
 function render(page: Page): string {
   const from = dirname(target(page.source));
   const marked = new Marked({
@@ -88,7 +93,7 @@ function render(page: Page): string {
         const text = this.parser.parseInline(tokens);
         if (/^(https:|#)/.test(href)) return `<a href="${href}">${text}</a>`;
         const [path = '', part] = href.split('#');
-        const place = places.get(posix.join(dirname(page.source), path));
+        const place = targets.get(posix.join(dirname(page.source), path));
         if (place === undefined) return text;
         return `<a href="${posix.relative(from, place)}${part === undefined ? '' : `#${part}`}">${text}</a>`;
       },

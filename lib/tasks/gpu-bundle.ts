@@ -1,5 +1,6 @@
-// npm run gpu:bundle: packs into .gpu/ what a GPU machine without network needs beside a checkout of this commit: a Node
-// binary, the packages that building and testing take, and the compiled JavaScript. There `bench/gpu.sh` unpacks it.
+// npm run gpu:bundle: packs into .gpu/ what a GPU machine without network needs in addition to a checkout of
+// this commit: a Node binary, the packages for building and testing, and the compiled JavaScript. On that
+// machine, `bench/gpu.sh` unpacks it.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,11 +9,11 @@ import { gzipSync } from 'node:zlib';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const folder = join(root, '.gpu');
-const mostBytes = 64e6;
+const mostBytes = 60e6;
 
-/** What the tests are run by and pictures are read with; the rest comes with the package's own dependencies. */
-const alsoNeeded = ['ava', 'sharp', '@julusian/jpeg-turbo'];
-/** Binaries for other machines than this one. */
+/** Packages for running tests and decoding images; the rest are dependencies of the package. */
+const alsoNeeded = ['ava', 'sharp'];
+/** Binaries for other platforms. */
 const foreign = ['darwin', 'win32', 'linux-arm', 'musl'].map((name) => `--exclude=*/prebuilds/*${name}*`);
 
 interface Manifest {
@@ -24,7 +25,10 @@ function manifest(folder: string): Manifest {
   return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Manifest;
 }
 
-/** Folders under node_modules, relative to the root, that `names` need, each looked for as Node would. */
+/**
+ * Folders under node_modules, relative to the root, of the packages `names` and their dependencies, resolved
+ * as Node does.
+ */
 function closure(names: readonly string[]): Set<string> {
   const found = new Set<string>();
   const visit = (name: string, from: string, optional = false): void => {
@@ -38,8 +42,8 @@ function closure(names: readonly string[]): Set<string> {
         for (const each of Object.keys(optionalDependencies)) visit(each, place, true);
         return;
       }
-      if (at === '' && optional) return; // for another machine
-      if (at === '') throw new Error(`${name} is not installed: npm install`);
+      if (at === '' && optional) return; // for another platform
+      if (at === '') throw new Error(`${name} is not installed. Run npm install.`);
     }
   };
   for (const name of names) visit(name, '');

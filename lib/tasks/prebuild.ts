@@ -1,17 +1,21 @@
-// npm run prebuilds [-- PLATFORM-ARCH]: builds the light core as it is published, to prebuilds/<platform>-<arch>/, and
-// looks at what came out. Without an argument for this machine; linux-arm64 also by a cross-compiler.
+// npm run prebuilds [-- PLATFORM-ARCH]: builds the light core as it is published, to
+// prebuilds/<platform>-<arch>/, and checks the result. The default is this machine's platform; linux-arm64
+// can also be cross-compiled.
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
-/** Older than what Node 20's own binaries need (2.28), so that the core never is what a system lacks. */
+/**
+ * Older than the version that Node 20's own binaries need (2.28), so that a system that runs Node also loads
+ * the core.
+ */
 const oldestGlibc = [2, 17] as const;
 
 /**
- * node-gyp-build takes the tag `glibc` as a condition: musl's loader must not get this file. lib/native.ts tries these
- * names first.
+ * node-gyp-build treats the tag `glibc` as a condition: musl's loader must not get this file. lib/native.ts
+ * tries these names first.
  */
 const fileNames: Record<string, string> = { linux: 'horoball.glibc.node' };
 
@@ -52,7 +56,7 @@ function crossOptions(): string[] {
   ];
 }
 
-/** No symbol may be newer than the oldest glibc that is promised. */
+/** No symbol may be newer than the oldest glibc that is supported. */
 function checkGlibc(file: string): void {
   const wanted = run('readelf', ['--dyn-syms', '--wide', file]).matchAll(/(\S+)@GLIBC_(\d+)\.(\d+)/g);
   const symbols = Array.from(wanted, ([, name, major, minor]) => ({

@@ -1,5 +1,8 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-// The training layer: needs libtorch, which is loaded when something of it is first used.
+// The training layer. libtorch is loaded on first use.
+
+export { type SquareViT, vitConfigs } from '../model/vit.ts';
+export { type Exported, exportOnnx } from '../onnx/export.ts';
 export {
   RiemannianAdam,
   type RiemannianAdamOptions,
@@ -7,52 +10,30 @@ export {
   type RiemannianSGDOptions,
   type StateEntry,
 } from '../riemannian.ts';
-export { createViT, ViT, type ViTOptions } from './backbone.ts';
-export { CachedEmbeddings } from './cached.ts';
-export { type Best, Checkpoint, type Position, saveWeights } from './checkpoint.ts';
-export { parseConfig, publishedDefaults, type RunConfig, shapesDefaults } from './config.ts';
-export { CrossBatchMemory, type Extended, type LossInputs } from './cross-batch.ts';
 export { type CheckOptions, checkDataset, type DatasetCheck } from './data/check.ts';
-export {
-  type Dataset,
-  datasetNames,
-  openDataset,
-  type Sample,
-  type Split,
-} from './data/dataset.ts';
+export { type EmojiCounts, type EmojiOptions, makeEmoji } from './data/emoji/make.ts';
 export { imageFolder } from './data/folder.ts';
 export { type ImageBatch, ImageLoader, type ImageLoaderOptions, type Skipped } from './data/loader.ts';
+export { datasetNames, openDataset } from './data/registry.ts';
 export { ClassBalancedSampler, type SamplerOptions } from './data/sampler.ts';
 export { makeShapes, type ShapesOptions } from './data/shapes.ts';
-export { Ema, emaDecay } from './ema.ts';
-export { type Embedded, type EvaluateOptions, embed, evaluate, measure } from './evaluate.ts';
-export { type Group, type GroupOptions, groupsOf } from './groups.ts';
-export type { TrainHooks, TrainResult } from './hooks.ts';
-export { Learner, type StepOutcome } from './learner.ts';
-export { type Learnable, LearntScalars } from './learnt.ts';
-export { train } from './loop.ts';
-export {
-  type ApplyOptions,
-  HybridLoss,
-  type HybridLossOptions,
-  type LossHandle,
-  type LossValues,
-} from './loss.ts';
+export type { Dataset, LabeledBatch, LabeledBatch as Pictures, Sample, Split } from './data/types.ts';
+export { placeOf } from './distributed/environment.ts';
+export { createViT, ViT, type ViTOptions } from './lane/backbone.ts';
+export { CachedEmbeddings } from './lane/cached.ts';
+export { CrossBatchMemory, type Extended } from './lane/cross-batch.ts';
+export { Ema, emaDecay } from './lane/ema.ts';
 export {
   Embedder,
-  type EmbedderConfig,
-  type EmbedderOptions,
   type Embeddings,
   type ForwardOptions,
-  type Head,
   type LoadReport,
-  type Parameter,
-  type Precision,
-  type ViTConfig,
-  vitConfigs,
-} from './model.ts';
+} from './lane/embedder.ts';
+export { GradientSum, type JoinOptions, type Place, ProcessGroup } from './lane/group.ts';
+export { type Group, type GroupOptions, groupsOf } from './lane/groups.ts';
+export type { LossInputs } from './lane/inputs.ts';
+export { type ApplyOptions, HybridLoss, type LossHandle } from './lane/loss.ts';
 export {
-  type Device,
   manualSeed,
   randomState,
   setRandomState,
@@ -60,33 +41,40 @@ export {
   type TorchInfo,
   torchAvailable,
   torchInfo,
-} from './native.ts';
-export { type Exported, exportOnnx } from './onnx/export.ts';
-export { AdamW, type AdamWOptions, type Trainable } from './optim.ts';
+} from './lane/native.ts';
+export { AdamW, type AdamWOptions, type Trainable } from './lane/optim.ts';
+export { GradScaler } from './lane/scaler.ts';
+export { Batch, memory, type Tensor } from './lane/tensor.ts';
 export type {
-  Baseline,
-  Evaluation,
-  EvaluationRow,
-  Health,
-  HealthRow,
-  Recall,
-  Row,
-  RunRecord,
-  Snapshot,
-  StepRow,
-} from './record.ts';
-export { readRun, writeReport } from './run-folder.ts';
-export { GradScaler, type GradScalerOptions, type ScalerState } from './scaler.ts';
-export { learningRate, type Schedule } from './schedule.ts';
-export type { Pictures } from './source.ts';
-export {
-  Batch,
-  type Channels,
-  memory,
-  type NamedTensor,
-  type Tensor,
-  type TorchMemory,
-  type WaitOptions,
-} from './tensor.ts';
-export { findWeights, loadWeights, type WeightsReport } from './weights/load.ts';
+  Channels,
+  Device,
+  EmbedderConfig,
+  EmbedderOptions,
+  GradScalerOptions,
+  Head,
+  HybridLossOptions,
+  ImageSize,
+  LossValues,
+  NamedTensor,
+  Parameter,
+  Precision,
+  ScalerState,
+  TorchMemory,
+  ViTConfig,
+  WaitOptions,
+} from './lane/types.ts';
+export { type Embedded, type EvaluateOptions, embed, evaluate, measure } from './measure/evaluate.ts';
+export type { Baseline, Evaluation, Health, Recall, Snapshot } from './measure/types.ts';
+export type { Learnable, RunConfig, RunOptions } from './options/options.ts';
+export { parseConfig, publishedDefaults, shapesDefaults } from './options/resolve.ts';
+export { writeReport } from './report/run/write.ts';
+export { type Best, Checkpoint, type Position, saveWeights } from './run/checkpoint.ts';
+export type { RunEnd, RunListener, RunResult, TrainHooks } from './run/hooks.ts';
+export { LearnableScalars, LearnableScalars as LearntScalars } from './run/learnable.ts';
+export { Learner, type StepOutcome } from './run/learner.ts';
+export { readRun } from './run/read.ts';
+export type { EvaluationRow, HealthRow, Row, RunRecord, StepRow } from './run/record.ts';
+export { learningRate, type Schedule } from './run/schedule.ts';
+export { type TrainResult, train } from './train.ts';
+export { findWeights, type LoadWeightsOptions, loadWeights, type WeightsReport } from './weights/load.ts';
 export { type Pulled, pullWeights } from './weights/pull.ts';

@@ -1,8 +1,8 @@
-# Finds libtorch by hand: its own package file demands a whole CUDA toolkit for a CUDA build, though code that
-# names devices by string needs none.
+# Finds libtorch without its own package file, which requires a whole CUDA toolkit for a CUDA build, although code
+# that names devices by string needs none.
 #
 #   in   LibTorch_ROOT or the environment's LIBTORCH: a folder with lib/ and include/ (an archive, or the torch
-#        folder of a wheel); else the system's
+#        folder of a wheel); otherwise the system's
 #   out  LibTorch_FOUND, LibTorch_VERSION, target LibTorch::LibTorch
 set(_libtorch_hints ${LibTorch_ROOT} $ENV{LIBTORCH})
 if(_libtorch_hints)
@@ -18,7 +18,7 @@ foreach(_name c10 torch_cpu torch c10_cuda torch_cuda)
 endforeach()
 mark_as_advanced(LibTorch_INCLUDE_DIR)
 
-# The version stands in one of two headers, the newer first (the older then only includes it).
+# The version is in one of two headers, the newer first (the older then only includes it).
 if(LibTorch_INCLUDE_DIR)
   foreach(_header torch/csrc/api/include/torch/version.h torch/headeronly/version.h)
     if(NOT EXISTS "${LibTorch_INCLUDE_DIR}/${_header}")
@@ -53,7 +53,7 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::LibTorch)
       list(APPEND _libraries ${LibTorch_${_name}_LIBRARY})
     endif()
   endforeach()
-  # The linker would drop libraries from which no symbol is taken by name, the CUDA ones first of all.
+  # Otherwise the linker would drop libraries from which no symbol is used, such as those of CUDA.
   target_link_libraries(LibTorch::LibTorch INTERFACE
     $<$<PLATFORM_ID:Linux>:-Wl,--push-state,--no-as-needed> ${_libraries} $<$<PLATFORM_ID:Linux>:-Wl,--pop-state>)
 endif()

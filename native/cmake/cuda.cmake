@@ -1,19 +1,19 @@
-# The CUDA backend, as the library horoball_cuda: native/cuda where there is a CUDA compiler, else the one file
-# that refuses. And horoball_emulated: the same sources compiled as plain C++ against native/test/emulator, so
-# that kernels can be tested without a GPU.
+# The CUDA backend, as the library horoball_cuda: native/cuda if there is a CUDA compiler, otherwise only stub.cc.
+# And horoball_emulated: the same sources compiled as plain C++ against native/test/emulator, so that kernels can be
+# tested without a GPU.
 set(HOROBALL_CUDA AUTO CACHE STRING "CUDA kernels: AUTO (where nvcc 12.4 or later is found), ON or OFF")
 set_property(CACHE HOROBALL_CUDA PROPERTY STRINGS AUTO ON OFF)
 set(HOROBALL_CUDA_ARCHITECTURES AUTO CACHE STRING
   "What to compile for: AUTO (this machine's GPU, or portable code where there is none), RELEASE, or a list")
 
 set(horoball_cuda_oldest 12.4)
-file(GLOB horoball_cuda_sources CONFIGURE_DEPENDS native/cuda/*.cu)
+file(GLOB horoball_cuda_sources CONFIGURE_DEPENDS native/cuda/*.cu native/cuda/*/*.cu)
 
-# Real code for data-centre Ampere, Ada and Hopper, and code that later drivers translate for later chips.
+# Machine code for data-center Ampere, Ada and Hopper, and PTX that drivers compile for later GPUs.
 set(horoball_release 80-real 89-real 90-real 90-virtual)
 
-# Assembling for a chip takes most of the time of a build, so by default it is done for one chip at most: the
-# one that is here. Without one, portable code shows that everything compiles, and still runs on any chip.
+# Generating machine code takes most of the time of a build, so by default it is done for at most one GPU: that of
+# this machine. Without one, PTX shows that everything compiles, and runs on any supported GPU.
 function(horoball_cuda_architectures result)
   if(HOROBALL_CUDA_ARCHITECTURES STREQUAL "RELEASE")
     set(${result} ${horoball_release} PARENT_SCOPE)
@@ -59,26 +59,27 @@ endif()
 if(horoball_has_cuda)
   message(STATUS "CUDA kernels: nvcc ${CMAKE_CUDA_COMPILER_VERSION}, for ${CMAKE_CUDA_ARCHITECTURES}")
   add_library(horoball_cuda STATIC ${horoball_cuda_sources})
-  # The runtime is linked in, so that the addon loads where there is no driver. Contraction stays off, as on
-  # the CPU: a fused multiply-add is asked for by name.
+  # The runtime is linked statically, so that the addon loads without a driver. Contraction is off, as on the CPU:
+  # kernels call fused multiply-adds explicitly.
   set_target_properties(horoball_cuda PROPERTIES CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON CUDA_RUNTIME_LIBRARY Static)
   target_compile_options(horoball_cuda PRIVATE -O3 --fmad=false --expt-relaxed-constexpr)
 else()
   message(STATUS "CUDA kernels: none")
-  add_library(horoball_cuda STATIC native/cuda/none.cc)
+  add_library(horoball_cuda STATIC native/cuda/stub.cc)
 endif()
 target_include_directories(horoball_cuda PRIVATE native)
 
 file(GLOB horoball_emulator CONFIGURE_DEPENDS native/test/emulator/*.cc)
 set(horoball_emulated_sources)
 foreach(source ${horoball_cuda_sources})
-  # One file more a kernel file, for one source can't have two languages in a folder.
-  get_filename_component(name ${source} NAME)
-  set(twin ${CMAKE_BINARY_DIR}/emulated/${name}.cc)
-  if(NOT EXISTS ${twin})
-    file(WRITE ${twin} "#include \"cuda/${name}\"\n")
+  # Each kernel file is compiled through a wrapper, because CMake gives a source one language per folder.
+  file(RELATIVE_PATH name ${CMAKE_CURRENT_SOURCE_DIR}/native ${source})
+  string(REPLACE "/" "_" wrapper ${name})
+  set(wrapper ${CMAKE_BINARY_DIR}/emulated/${wrapper}.cc)
+  if(NOT EXISTS ${wrapper})
+    file(WRITE ${wrapper} "#include \"${name}\"\n")
   endif()
-  list(APPEND horoball_emulated_sources ${twin})
+  list(APPEND horoball_emulated_sources ${wrapper})
 endforeach()
 add_library(horoball_emulated STATIC EXCLUDE_FROM_ALL ${horoball_emulated_sources} ${horoball_emulator})
 target_include_directories(horoball_emulated PRIVATE native native/test/emulator)

@@ -1,22 +1,21 @@
-# The families, compiled once per ISA level from one source. A level's objects have internal linkage only, so that
-# the linker can't take an AVX-512 copy of a helper for the baseline's.
+# The families, compiled once per ISA level from one source. Everything in the object of a level has internal linkage,
+# so that the linker cannot use an AVX-512 copy of a helper for the baseline.
 find_package(Threads REQUIRED)
 
-add_library(horoball_kernels STATIC native/cpu/candidates.cc native/cpu/dispatch.cc native/cpu/parallel.cc
-  native/cpu/row_cards.cc
-  native/cpu/row_formula.cc native/cpu/scratch.cc)
+file(GLOB horoball_cpu_sources CONFIGURE_DEPENDS native/cpu/*/*.cc)
+add_library(horoball_kernels STATIC ${horoball_cpu_sources})
 target_include_directories(horoball_kernels PRIVATE native)
 target_link_libraries(horoball_kernels PRIVATE horoball_warnings Threads::Threads)
 
-set_source_files_properties(native/cpu/row_formula.cc PROPERTIES COMPILE_OPTIONS "-O3;-ffp-contract=off")
+set_source_files_properties(native/cpu/row/formula.cc PROPERTIES COMPILE_OPTIONS "-O3;-ffp-contract=off")
 
-# Always optimised: a debug build of the bindings still wants kernels that end. Contraction stays off, so that
-# compensated sums mean what they say: kernels ask for a fused multiply-add by name.
+# Always optimized: without optimization the kernels would be unusably slow, even in a debug build of the bindings.
+# Contraction is off, because it would change compensated sums: kernels call fused multiply-adds explicitly.
 function(horoball_level name)
   add_library(horoball_${name} OBJECT native/cpu/isa.cc)
   target_include_directories(horoball_${name} PRIVATE native)
   target_compile_definitions(horoball_${name} PRIVATE HOROBALL_LEVEL=${name})
-  # With a check at each access, -O3 takes the compiler half an hour.
+  # With a check at each access, compiling at -O3 would take half an hour.
   target_compile_options(horoball_${name} PRIVATE $<IF:$<BOOL:${HOROBALL_SANITIZE}>,-O1,-O3> -ffp-contract=off
     -fno-math-errno -fno-exceptions ${ARGN})
   target_link_libraries(horoball_${name} PRIVATE horoball_warnings)

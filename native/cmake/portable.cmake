@@ -1,9 +1,9 @@
-# A core.node that runs on machines other than this one: the C++ library is inside, nothing of it is exported, and on
-# Linux the symbols asked for are those of the oldest glibc (native/node/glibc.cc). libgcc_s stays shared: Node has it.
+# A core.node that runs on other machines: the C++ library is linked statically and not exported, and on Linux only
+# symbols of the oldest supported glibc are required (native/node/glibc.cc). libgcc_s stays shared: Node loads it.
 if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
   target_sources(core PRIVATE native/node/glibc.cc)
   target_link_options(core PRIVATE -static-libstdc++ -s -Wl,--gc-sections -Wl,--exclude-libs,ALL)
-  foreach(name exp hypot dlopen dlerror pthread_create pthread_detach pthread_once __pthread_key_create)
+  foreach(name exp hypot dlopen dlerror dlsym pthread_create pthread_detach pthread_once __pthread_key_create)
     target_link_options(core PRIVATE -Wl,--wrap=${name})
   endforeach()
 elseif(APPLE)

@@ -1,15 +1,15 @@
-// Every family of one ISA level. Compiled once a level, with HOROBALL_LEVEL its name and the compiler's flags
-// its instruction set. All that is included here lives in an unnamed namespace and uses no template of the
-// standard library, so that nothing but the one table below leaves the object.
+// Every family at one ISA level. Compiled once per level: HOROBALL_LEVEL is its name, and the compiler flags select
+// its instruction set. Everything included here is in an unnamed namespace and uses no template of the standard
+// library, so the object exports nothing but the table below.
 //
 // To add a family: include its header and fill its slot.
-#include "cpu/contrast.h"
-#include "cpu/delta.h"
-#include "cpu/levels.h"
-#include "cpu/pairwise.h"
-#include "cpu/pairwise_vjp.h"
-#include "cpu/rows.h"
-#include "cpu/select.h"
+#include "cpu/contrast/contrast.h"
+#include "cpu/delta/delta.h"
+#include "cpu/frame/levels.h"
+#include "cpu/pairwise/pairwise.h"
+#include "cpu/pairwise/vjp.h"
+#include "cpu/row/table.h"
+#include "cpu/select/select.h"
 
 #define HOROBALL_JOIN_(a, b) a##b
 #define HOROBALL_JOIN(a, b) HOROBALL_JOIN_(a, b)
@@ -27,6 +27,9 @@ const Backend HOROBALL_JOIN(backend_, HOROBALL_LEVEL) = {
     .delta = delta,
     .row = row,
     .row_vjp = row_vjp,
+    .geometries = kGeometries,
+    .reads_of = reads_of,
+    .check_contrast = check_contrast,
 };
 
 }  // namespace horoball

@@ -1,4 +1,4 @@
-// The families of the CUDA backend, each in the file of its name.
+// The families of the CUDA backend, each in the folder of its name.
 #pragma once
 
 #include "core.h"

@@ -1,8 +1,9 @@
-// The CUDA backend's tables, one a device: a slot of a table is a plain function, so each device has its own.
+// The tables of the CUDA backend, one per device: the slot of a table is a plain function and carries no device.
 #include <utility>
 
-#include "cuda/device.h"
 #include "cuda/families.h"
+#include "cuda/frame/device.h"
+#include "ops/geometries/cards.h"
 
 namespace horoball {
 namespace {
@@ -25,6 +26,9 @@ constexpr Backend table() {
       .delta = on<gpu::delta, kDevice, DeltaArgs>,
       .row = on<gpu::row, kDevice, RowArgs>,
       .row_vjp = on<gpu::row_vjp, kDevice, RowArgs>,
+      .geometries = kGeometries,
+      .reads_of = reads_of,
+      .check_contrast = check_contrast,
   };
 }
 

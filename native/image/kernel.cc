@@ -6,7 +6,7 @@
 namespace horoball::image {
 namespace {
 
-// Keys' cubic convolution with a = -1/2 (R. Keys, 1981), of support 2.
+// Keys' cubic convolution with a = -1/2 (R. Keys, 1981), with support 2.
 double bicubic(double x) {
   constexpr double kA = -0.5;
   x = std::abs(x);
@@ -24,7 +24,7 @@ std::int32_t fixed_point(double weight) {
 Axis::Axis(std::int32_t from, std::int32_t to, std::int32_t first, std::int32_t count)
     : begin_(count), end_(count) {
   const double scale = static_cast<double>(from) / to;
-  const double stretch = std::max(scale, 1.0);  // shrinking widens the support: that is the antialiasing
+  const double stretch = std::max(scale, 1.0);  // shrinking widens the support, which is the antialiasing
   const double support = 2 * stretch;
   stride_ = 2 * static_cast<std::int32_t>(std::ceil(support)) + 1;
   weights_.resize(static_cast<std::size_t>(count) * stride_);

@@ -1,4 +1,5 @@
-// The weights of one axis of PIL's bicubic resize: which source pixels each output pixel is a sum of.
+// The weights of PIL's bicubic resize along one axis: each output pixel is a weighted sum of a span of source
+// pixels.
 #pragma once
 
 #include <cstdint>
@@ -6,10 +7,10 @@
 
 namespace horoball::image {
 
-// Fixed-point weights have this many fractional bits; an 8-bit sum of them fits 32 bits.
+// Fixed-point weights have this many fractional bits, so a weighted sum of 8-bit values fits in 32 bits.
 inline constexpr int kWeightBits = 32 - 8 - 2;
 
-// For output places [first, first + count) of an axis resized from `from` to `to` pixels.
+// The spans of output pixels [first, first + count) of an axis that is resized from `from` to `to` pixels.
 struct Axis {
   struct Span {
     std::int32_t begin, end;  // source pixels [begin, end)
@@ -22,7 +23,7 @@ struct Axis {
   Span operator[](std::int32_t i) const {
     return {begin_[i], end_[i], weights_.data() + static_cast<std::int64_t>(i) * stride_};
   }
-  // The source pixels that are needed at all.
+  // All spans are within source pixels [begin(), end()).
   std::int32_t begin() const { return begin_.front(); }
   std::int32_t end() const { return end_.back(); }
 

@@ -10,7 +10,8 @@
 namespace horoball::image {
 namespace {
 
-// Where the compiler can, the weighted sums are built for AVX2 too and chosen when the addon loads.
+// Where the compiler supports it, the weighted sums are also built for AVX2, and the version is selected when
+// the addon loads.
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__)
 #define HOROBALL_CLONES __attribute__((target_clones("avx2", "sse4.1", "default")))
 #else
@@ -19,7 +20,7 @@ namespace {
 
 using Bytes = std::vector<std::uint8_t>;
 
-// Lanes that are summed together: 16 rows of 3 channels.
+// Values that are summed together: 16 rows of 3 channels.
 constexpr int kBlockRows = 16;
 constexpr int kLanes = 3 * kBlockRows;
 
@@ -37,13 +38,17 @@ HOROBALL_CLONES void weigh(const std::int32_t* weights, int taps, const std::uin
     out[j] = static_cast<std::uint8_t>(std::clamp(sums[j] >> kWeightBits, 0, 255));
 }
 
-// Rows padded to whole blocks of lanes, so that `weigh` needs no remainder.
+// Pads a row to whole blocks of kLanes values, so that `weigh` has no remainder to process.
 std::size_t padded(std::int32_t width) {
   return (3 * width + kLanes - 1) / kLanes * static_cast<std::size_t>(kLanes);
 }
 
-// The horizontal pass over the box's rows [begin, end): kBlockRows of them at a time, turned so that one
-// pixel's channels of all these rows lie side by side. Gives rows of `size` pixels.
+bool blends(const ResampleArgs& a) {
+  return a.background != kDropAlpha && (a.layout == Layout::gray_alpha || a.layout == Layout::rgba);
+}
+
+// The horizontal pass over the box's rows [begin, end), kBlockRows at a time. The rows are transposed first,
+// so that one pixel's channels of all these rows are contiguous. Returns rows of `size` pixels.
 Bytes shrink_rows(const ResampleArgs& a, const Axis& across, std::int32_t begin, std::int32_t end) {
   const std::size_t pitch = padded(a.size);
   Bytes out(pitch * (end - begin));
@@ -53,8 +58,14 @@ Bytes shrink_rows(const ResampleArgs& a, const Axis& across, std::int32_t begin,
     const int rows = std::min(kBlockRows, end - row);
     for (int r = 0; r < rows; ++r) {
       const std::size_t first = static_cast<std::size_t>(a.top + row + r) * a.width + a.left + across.begin();
-      unpack(a.layout, a.pixels + first * depth, across.end() - across.begin(), turned.data() + 3 * r,
-             kLanes);
+      const std::uint8_t* from = a.pixels + first * depth;
+      const std::int32_t count = across.end() - across.begin();
+      if (blends(a)) {
+        unpack_over(a.layout, static_cast<std::uint32_t>(a.background), from, count, turned.data() + 3 * r,
+                    kLanes);
+      } else {
+        unpack(a.layout, from, count, turned.data() + 3 * r, kLanes);
+      }
     }
     for (std::int32_t x = 0; x < a.size; ++x) {
       const auto span = across[x];
@@ -68,7 +79,7 @@ Bytes shrink_rows(const ResampleArgs& a, const Axis& across, std::int32_t begin,
   return out;
 }
 
-// The vertical pass, into the caller's rows.
+// The vertical pass, which writes to the caller's rows.
 void shrink_columns(const ResampleArgs& a, const Axis& down, const Bytes& rows) {
   const std::size_t pitch = padded(a.size);
   const std::size_t length = 3 * static_cast<std::size_t>(a.size);
@@ -83,7 +94,7 @@ void shrink_columns(const ResampleArgs& a, const Axis& down, const Bytes& rows) 
   }
 }
 
-// [first, first + count) lies in [0, length) and is not empty.
+// Whether [first, first + count) is within [0, length) and not empty.
 bool inside(std::int32_t first, std::int32_t count, std::int32_t length) {
   return first >= 0 && count > 0 && count <= length && first <= length - count;
 }
@@ -91,9 +102,9 @@ bool inside(std::int32_t first, std::int32_t count, std::int32_t length) {
 }  // namespace
 
 bool consistent(const ResampleArgs& a) {
-  return a.pixels != nullptr && a.out != nullptr && inside(a.top, a.box_height, a.height) &&
-         inside(a.left, a.box_width, a.width) && inside(a.window_top, a.size, a.out_height) &&
-         inside(a.window_left, a.size, a.out_width);
+  return a.background >= kDropAlpha && a.background <= 255 && a.pixels != nullptr && a.out != nullptr &&
+         inside(a.top, a.box_height, a.height) && inside(a.left, a.box_width, a.width) &&
+         inside(a.window_top, a.size, a.out_height) && inside(a.window_left, a.size, a.out_width);
 }
 
 void resample(const ResampleArgs& a) {

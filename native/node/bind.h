@@ -1,168 +1,218 @@
-// Arguments from JavaScript into the core's plain structs. A function is bound by naming a table slot and the
-// members of its argument struct in call order: each member's type chooses its converter, so that there is
-// one converter a type and no hand-written argument code a function.
+// Converts arguments from JavaScript to C++. A function is bound by listing the members of its argument
+// struct, or by the parameters of a callable, in call order. The type of each selects its converter, so there
+// is one converter per type and no argument code per function.
 //
-// JavaScript has checked everything and named the argument in its errors; here only what could crash is
-// checked again (types, lengths, null data), because a buffer may have been detached in between.
+// JavaScript has checked everything and named the argument in its errors. Anything that could crash is
+// checked again here (types, lengths, null data, indices), because this is the last place that can reject it.
 #pragma once
 
 #include <napi.h>
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdint>
+#include <limits>
+#include <optional>
 #include <span>
 #include <string>
 #include <type_traits>
+#include <utility>
+#include <vector>
 
+#include "../bind/lists.h"
 #include "../core.h"
+#include "backing_store.h"
+#include "errors.h"
 
 namespace horoball::node {
 
-inline Napi::Error coded(Napi::Error error, const char* code) {
-  error.Set("code", Napi::String::New(error.Env(), code));
-  return error;
-}
+using bind::element_count;
+using bind::kSafeInteger;
+using bind::List;
 
-// A typed array that a call reads or writes, and where its memory was when the call began.
-struct Held {
-  napi_value array = nullptr;
-  const void* data = nullptr;
+// A typed array of any length.
+template <class Item>
+struct Span {
+  Item* data = nullptr;
+  std::size_t length = 0;
 };
 
-// A member that is a list; `length` is a number or a function of the arguments read before it.
-template <auto member, auto length>
-struct List {};
+class Arguments;
+
+// Reads one value; specialized per type.
+template <class T>
+struct Converter;
 
 // Reads the arguments of one call from left to right.
 class Arguments {
  public:
+  using Info = const Napi::CallbackInfo&;
+  using Result = Napi::Value;
+
   explicit Arguments(const Napi::CallbackInfo& info) : env_(info.Env()), info_(info) {}
 
   Napi::Env env() const { return env_; }
-  Type type() const { return type_; }  // of the matrices, which agree
-  std::span<const Held> held() const { return {held_.data(), count_}; }
+  Type type() const { return type_; }  // the element type of the matrices, the same in all
 
+  // The typed arrays that the call reads or writes, for a job. A getter of a later argument may have moved one.
+  std::vector<KeptArray> keep_arrays() const {
+    std::vector<KeptArray> kept;
+    kept.reserve(count_ + more_.size());
+    const auto keep = [&](const Read& read) {
+      const KeptArray& array = kept.emplace_back(env_, read.value);
+      if (array.resizable())
+        throw coded(Napi::TypeError::New(env_, "expected buffers of fixed length, got a resizable one"),
+                    "ERR_HOROBALL_TYPE");
+      if (array.data() != read.data)
+        throw coded(Napi::TypeError::New(env_, "a buffer was transferred while the arguments were read"),
+                    "ERR_HOROBALL_DETACHED");
+    };
+    for (std::size_t i = 0; i < count_; ++i) keep(arrays_[i]);
+    for (const Read& each : more_) keep(each);
+    return kept;
+  }
+
+  // The next argument.
+  template <class T>
+  T take() {
+    return convert<T>(next());
+  }
+
+  template <class T>
+  T convert(const Napi::Value& value) {
+    return Converter<T>::from(*this, value);
+  }
+
+  // A property of an argument. Errors name it.
+  template <class T>
+  T property(const Napi::Object& object, const char* name) {
+    const char* outer = std::exchange(property_, name);
+    T value = convert<T>(object.Get(name));
+    property_ = outer;
+    return value;
+  }
+
+  // A member of an argument struct: a scalar, a matrix (data or null, rows, columns) or a list.
   template <class Args, class Member>
   void read(Args& args, Member Args::*member) {
-    convert(args.*member);
-  }
-  template <class Args, auto member, auto length>
-  void read(Args& args, List<member, length>) {
-    if constexpr (std::is_integral_v<decltype(length)>) {
-      convert(args.*member, length);
+    if constexpr (std::is_same_v<Member, Matrix> || std::is_same_v<Member, ConstMatrix>) {
+      const Napi::Value value = next();
+      const auto rows = take<std::int64_t>();
+      shape(args.*member, value, rows, take<std::int64_t>());
     } else {
-      convert(args.*member, length(args));
+      args.*member = take<Member>();
     }
   }
-
-  template <class Number>
-    requires std::is_arithmetic_v<Number>
-  Number number() {
-    double value = 0;
-    if (napi_get_value_double(env_, next(), &value) != napi_ok) fail("a number");
-    return static_cast<Number>(value);
+  template <class Args, auto member, auto length>
+  void read(Args& args, List<member, length> which) {
+    bind::read_list(*this, args, which);
   }
 
-  // Numbers of a call in one array, which costs less than as many arguments. Read before the call goes on.
+  // The numbers of a call in one array, which is faster than passing each as an argument. Valid until the
+  // call returns.
   std::span<const double> numbers(std::size_t count) {
     const auto* data = static_cast<const double*>(memory(next(), kFloat64, static_cast<std::int64_t>(count)));
-    --count_;  // nothing to keep alive
+    require(data != nullptr, "an array of numbers");
+    --count_;  // not used after the call returns
     return {data, count};
   }
 
-  // A matrix whose shape is known already; null or undefined: not given.
+  // A matrix whose shape is already known; null or undefined means "not given".
   template <class Shape>
   void matrix(Shape& to, double rows, double cols) {
     const Napi::Value value = next();
     if (cols == 0 && (value.IsNull() || value.IsUndefined())) return;
-    to.rows = static_cast<std::int64_t>(rows);
-    to.cols = static_cast<std::int64_t>(cols);
-    to.data = memory(value, kReal, to.rows * to.cols);
+    shape(to, value, whole<std::int64_t>(rows), whole<std::int64_t>(cols));
+  }
+
+  // A list of known length; null means "not given". A struct of doubles counts as a list of doubles.
+  template <class Item>
+  void list(Item*& to, std::int64_t length) {
+    to = static_cast<Item*>(memory(next(), element<std::remove_const_t<Item>>(), length));
   }
 
   template <class Item>
-  void list(Item*& to, std::int64_t length) {
-    convert(to, length);
+  Span<Item> span(napi_value value) {
+    std::size_t length = 0;
+    auto* data = static_cast<Item*>(typed_array(value, element<Item>(), length));
+    return {data, length};
   }
 
-  void require(bool holds, const char* what) const {
-    if (!holds) fail(what);
+  // Checks the range first: converting a double that the integer type cannot represent is undefined behavior
+  // in C++.
+  template <class Integer>
+  Integer whole(double value) const {
+    constexpr auto kLow = static_cast<double>(std::numeric_limits<Integer>::min());
+    constexpr auto kHigh = static_cast<double>(std::numeric_limits<Integer>::max());
+    constexpr auto kSafe = static_cast<double>(kSafeInteger);
+    require(value >= std::max(kLow, -kSafe) && value <= std::min(kHigh, kSafe) && value == std::trunc(value),
+            "an integer in range");
+    return static_cast<Integer>(value);
+  }
+
+  void require(bool holds, const char* expected) const {
+    if (!holds) fail(expected);
+  }
+
+  [[noreturn]] void fail(const char* expected) const {
+    const std::string name = property_ == nullptr ? "" : std::string(".") + property_;
+    const auto message = "argument " + std::to_string(place_) + name + ": expected " + expected;
+    throw coded(Napi::TypeError::New(env_, message), "ERR_HOROBALL_TYPE");
   }
 
  private:
   Napi::Value next() { return info_[place_++]; }
 
-  [[noreturn]] void fail(const char* expected) const {
-    const auto message = "argument " + std::to_string(place_) + ": expected " + expected;
-    throw coded(Napi::TypeError::New(env_, message), "ERR_HOROBALL_TYPE");
-  }
-
-  void convert(double& to) { to = number<double>(); }
-  void convert(std::int32_t& to) { to = number<std::int32_t>(); }
-  void convert(std::int64_t& to) { to = number<std::int64_t>(); }
-  void convert(bool& to) {
-    if (napi_get_value_bool(env_, next(), &to) != napi_ok) fail("a boolean");
-  }
-  template <class Enum>
-    requires std::is_enum_v<Enum>
-  void convert(Enum& to) {
-    const auto value = number<double>();
-    require(value >= 0 && value < 256, "a small index");
-    to = static_cast<Enum>(static_cast<std::uint8_t>(value));
-  }
-
-  // A matrix is three arguments: data (null: not given), rows, cols.
-  template <class Shape>
-    requires std::is_same_v<Shape, Matrix> || std::is_same_v<Shape, ConstMatrix>
-  void convert(Shape& to) {
-    const Napi::Value value = next();
-    to.rows = number<std::int64_t>();
-    to.cols = number<std::int64_t>();
-    to.data = memory(value, kReal, to.rows * to.cols);
-  }
-
-  // Several of a kind: how many, then each.
-  template <class Item, std::size_t N>
-  void convert(Item (&to)[N]) {
-    const auto count = number<std::size_t>();
-    require(count <= N, "fewer of a kind");
-    for (std::size_t i = 0; i < count; ++i) convert(to[i]);
-  }
-
-  // A list is one argument, null where not given. Structs of doubles are lists of doubles.
-  template <class Item>
-  void convert(Item*& to, std::int64_t length) {
-    const Napi::Value value = next();
-    to = static_cast<Item*>(memory(value, element<std::remove_const_t<Item>>(), length));
-  }
-
-  // What may stand in a typed array; kReal is float32 or float64, the same in every matrix of a call.
-  enum Element { kReal, kFloat64, kInt32, kUint8 };
+  // The element types of typed arrays. kReal is float32 or float64, the same in every matrix of a call.
+  enum Element { kReal, kFloat32, kFloat64, kInt32, kUint8 };
 
   template <class Item>
   static constexpr Element element() {
     if constexpr (std::is_same_v<Item, std::int32_t>) return kInt32;
     if constexpr (std::is_same_v<Item, std::uint8_t>) return kUint8;
+    if constexpr (std::is_same_v<Item, float>) return kFloat32;
     return kFloat64;
   }
 
+  template <class Shape>
+  void shape(Shape& to, napi_value value, std::int64_t rows, std::int64_t cols) {
+    to.rows = rows;
+    to.cols = cols;
+    to.data = memory(value, kReal, element_count(rows, cols));
+  }
+
+  // Null for JavaScript's null.
   void* memory(napi_value value, Element element, std::int64_t length) {
-    napi_typedarray_type got;
+    require(length >= 0, "a nonnegative length");
+    if (Napi::Value(env_, value).IsNull()) return nullptr;
     std::size_t size = 0;
+    void* data = typed_array(value, element, size);
+    require(size == static_cast<std::uint64_t>(length), "an array of the expected length");
+    // An empty array may have no memory; null means "not given".
+    static std::int64_t empty;
+    return data == nullptr ? &empty : data;
+  }
+
+  void* typed_array(napi_value value, Element element, std::size_t& length) {
+    napi_typedarray_type got;
     void* data = nullptr;
-    if (napi_get_typedarray_info(env_, value, &got, &size, &data, nullptr, nullptr) != napi_ok) {
-      if (Napi::Value(env_, value).IsNull()) return nullptr;
-      fail("a typed array or null");
+    if (napi_get_typedarray_info(env_, value, &got, &length, &data, nullptr, nullptr) != napi_ok) {
+      fail("a typed array");
     }
-    if (!matches(element, got)) fail("another element type");
-    if (length < 0 || size != static_cast<std::uint64_t>(length)) fail("an array of the right length");
-    require(count_ < held_.size(), "fewer arrays");
-    held_[count_++] = {value, data};
+    require(matches(element, got), "an array of the expected element type");
+    if (count_ < arrays_.size()) {
+      arrays_[count_++] = {value, data};
+    } else {
+      more_.push_back({value, data});
+    }
     return data;
   }
 
   bool matches(Element element, napi_typedarray_type got) {
     switch (element) {
+      case kFloat32:
+        return got == napi_float32_array;
       case kFloat64:
         return got == napi_float64_array;
       case kInt32:
@@ -183,28 +233,119 @@ class Arguments {
   Napi::Env env_;
   const Napi::CallbackInfo& info_;
   std::size_t place_ = 0;
+  const char* property_ = nullptr;
   Type type_ = Type::f32;
   bool typed_ = false;
-  std::array<Held, 16> held_{};
+  // A typed array, and the address of its memory when the argument was read.
+  struct Read {
+    napi_value value = nullptr;
+    void* data = nullptr;
+  };
+  std::array<Read, 12> arrays_{};  // enough for every call of the core without an allocation
   std::size_t count_ = 0;
+  std::vector<Read> more_;
+};
+
+// ---- Converters ----
+
+template <class Number>
+  requires std::is_arithmetic_v<Number>
+struct Converter<Number> {
+  static Number from(Arguments& in, const Napi::Value& value) {
+    double number = 0;
+    in.require(napi_get_value_double(in.env(), value, &number) == napi_ok, "a number");
+    if constexpr (std::is_integral_v<Number>) {
+      return in.whole<Number>(number);
+    } else {
+      return number;
+    }
+  }
+};
+
+template <>
+struct Converter<bool> {
+  static bool from(Arguments& in, const Napi::Value& value) {
+    bool to = false;
+    in.require(napi_get_value_bool(in.env(), value, &to) == napi_ok, "a boolean");
+    return to;
+  }
+};
+
+// Enumerations are passed as indices, at most last_of.
+template <class Enum>
+  requires std::is_enum_v<Enum>
+struct Converter<Enum> {
+  static Enum from(Arguments& in, const Napi::Value& value) {
+    const auto index = in.convert<std::int32_t>(value);
+    in.require(index >= 0 && index <= static_cast<std::int32_t>(last_of(Enum{})),
+               "the index of a known name");
+    return static_cast<Enum>(index);
+  }
+};
+
+template <>
+struct Converter<std::string> {
+  static std::string from(Arguments& in, const Napi::Value& value) {
+    std::size_t length = 0;
+    const auto status = napi_get_value_string_utf8(in.env(), value, nullptr, 0, &length);
+    in.require(status == napi_ok, "a string");
+    return allocating(in.env(), length, [&] { return value.As<Napi::String>().Utf8Value(); });
+  }
+};
+
+// Empty for JavaScript's null.
+template <class T>
+struct Converter<std::optional<T>> {
+  static std::optional<T> from(Arguments& in, const Napi::Value& value) {
+    if (value.IsNull()) return std::nullopt;
+    return in.convert<T>(value);
+  }
+};
+
+template <>
+struct Converter<Napi::Object> {
+  static Napi::Object from(Arguments& in, const Napi::Value& value) {
+    in.require(value.IsObject(), "an object");
+    return value.As<Napi::Object>();
+  }
+};
+
+template <class Item>
+struct Converter<Span<Item>> {
+  static Span<Item> from(Arguments& in, const Napi::Value& value) { return in.span<Item>(value); }
+};
+
+// Memory is not reserved up front: a sparse array may claim any length.
+template <class T>
+struct Converter<std::vector<T>> {
+  static std::vector<T> from(Arguments& in, const Napi::Value& value) {
+    in.require(value.IsArray(), "an array");
+    const auto list = value.As<Napi::Array>();
+    std::vector<T> to;
+    for (std::uint32_t i = 0; i < list.Length(); ++i) to.push_back(in.convert<T>(list.Get(i)));
+    return to;
+  }
 };
 
 // ---- Tables across addons ----
 
 inline constexpr napi_type_tag kBackendTag = {0x9d0f2f6a5b7c4c11, 0xa3c1e7b45f0d8e62};
 
-// The table inside a value made by the core's `backend()`; throws when it is something else or of another
+// Reads the table from a value made by the core's `backend()`. Throws if it is anything else or has another
 // ABI.
 inline const Backend* backend_from(const Napi::Value& value) {
   bool tagged = false;
   const bool checked =
       value.IsExternal() && napi_check_object_type_tag(value.Env(), value, &kBackendTag, &tagged) == napi_ok;
   const auto* backend = checked && tagged ? value.As<Napi::External<Backend>>().Data() : nullptr;
-  if (backend == nullptr || backend->abi != kAbi) {
-    throw coded(Napi::TypeError::New(value.Env(), "expected a table of this version's core"),
-                "ERR_HOROBALL_ABI");
-  }
-  return backend;
+  if (backend != nullptr && backend->abi == kAbi) return backend;
+  throw coded(Napi::TypeError::New(value.Env(), "expected a table of this version's core"),
+              "ERR_HOROBALL_ABI");
 }
+
+template <>
+struct Converter<const Backend*> {
+  static const Backend* from(Arguments&, const Napi::Value& value) { return backend_from(value); }
+};
 
 }  // namespace horoball::node

@@ -1,6 +1,6 @@
-// Portable builds for Linux only (HOROBALL_PORTABLE): what this machine's glibc has under a new version,
-// taken from where every glibc since 2.17 has it. The linker's --wrap sends all references here, those of the
-// static libstdc++ too.
+// For portable Linux builds only (HOROBALL_PORTABLE). Functions that the glibc of the build machine exports
+// under a new symbol version are bound to the version that every glibc since 2.17 has. The linker's --wrap
+// redirects all references to this file, those of the static libstdc++ included.
 #include <features.h>
 
 #if defined(__GLIBC__)
@@ -18,12 +18,14 @@
   __asm__(".symver horoball_old_" #name "," #name "@" HOROBALL_OLDEST); \
   extern "C" result __wrap_##name types
 
-// The new versions of these two only drop the setting of errno.
+// The only change in the new versions of these two is that they do not set errno.
 HOROBALL_OLD(double, exp, (double x)) { return horoball_old_exp(x); }
 HOROBALL_OLD(double, hypot, (double x, double y)) { return horoball_old_hypot(x, y); }
 
-// These only moved from libdl and libpthread, which Node itself loads where they are still apart.
+// These only moved into libc from libdl and libpthread. On older systems Node itself loads those two
+// libraries.
 HOROBALL_OLD(void*, dlopen, (const char* file, int mode)) { return horoball_old_dlopen(file, mode); }
+HOROBALL_OLD(void*, dlsym, (void* library, const char* name)) { return horoball_old_dlsym(library, name); }
 HOROBALL_OLD(char*, dlerror, ()) { return horoball_old_dlerror(); }
 HOROBALL_OLD(int, pthread_create,
              (pthread_t * thread, const pthread_attr_t* attributes, void* (*start)(void*), void* argument)) {
@@ -37,8 +39,8 @@ HOROBALL_OLD(int, __pthread_key_create, (pthread_key_t * key, void (*destructor)
   return horoball_old___pthread_key_create(key, destructor);
 }
 
-// glibc 2.32's hint that there is one thread only, which spares shared_ptr an atomic; here there always may
-// be more.
+// A flag of glibc 2.32 and later: true while the process has a single thread, which lets shared_ptr avoid
+// atomics. Here another thread may always exist.
 extern "C" __attribute__((visibility("hidden"))) char __libc_single_threaded = 0;
 
 #endif

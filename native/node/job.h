@@ -1,17 +1,22 @@
-// How a bound function runs: at once, or as a job on libuv's pool that settles a promise. A job can be
-// cancelled by its number through an atomic flag that the kernels poll between tiles.
+// Runs a bound function synchronously, or as a job on libuv's pool that settles a promise. A job is canceled
+// by its number, through an atomic flag that the kernels poll between tiles.
 #pragma once
 
 #include <napi.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <cstdio>
+#include <exception>
 #include <functional>
+#include <new>
 #include <span>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "../bind/way.h"
 #include "../core.h"
 #include "bind.h"
 
@@ -19,28 +24,38 @@ namespace horoball::node {
 
 class Job;
 
-// What an environment (the main thread or a worker) owns. Touched only from its JavaScript thread.
+// The state of an environment (the main thread or a worker). Accessed only from its JavaScript thread.
 struct State {
   std::unordered_map<std::uint32_t, Job*> jobs;
-  Napi::Reference<Napi::Float64Array> standing;  // what short calls write to and read from
+  Napi::Reference<Napi::Float64Array> standing;  // the array that short calls read and write
   std::span<double> doubles;                     // its memory
 };
 
 inline State& state(Napi::Env env) { return *env.GetInstanceData<State>(); }
 
-inline Napi::Error error_from(Napi::Env env, const Status& status) {
-  static constexpr const char* kCodes[] = {"", "ERR_HOROBALL_CANCELLED", "ERR_HOROBALL_MEMORY",
-                                           "ERR_HOROBALL_DEVICE", "ERR_HOROBALL_UNSUPPORTED"};
-  return coded(Napi::Error::New(env, status.message), kCodes[static_cast<int>(status.code)]);
-}
-
 using Work = std::function<Status(const Run&)>;
 
-// One promise. The work sees plain C++ only; the arrays behind it are kept alive until it has settled.
+// Runs work that must not throw across the table.
+template <class Callable>
+Status run_work(const Callable& work, const Run& run) {
+  try {
+    return work(run);
+  } catch (const std::bad_alloc&) {
+    return {Code::memory, "could not allocate the memory that the call needs in addition to its arrays"};
+  } catch (const std::exception& error) {
+    Status status{Code::internal};
+    std::snprintf(status.message, sizeof status.message, "%s", error.what());
+    return status;
+  }
+}
+
+// One promise. The work uses plain C++ only; the arrays that it reads and writes are kept alive until the
+// promise is settled.
 class Job : public Napi::AsyncWorker {
  public:
   static Napi::Value start(const Arguments& in, std::uint32_t number, int threads, Work work) {
-    auto* job = new Job(in, number, threads, std::move(work));
+    auto* job =
+        allocating(in.env(), sizeof(Job), [&] { return new Job(in, number, threads, std::move(work)); });
     const Napi::Value promise = job->deferred_.Promise();
     job->Queue();
     return promise;
@@ -53,7 +68,7 @@ class Job : public Napi::AsyncWorker {
     Run run;
     run.threads = threads_;
     run.cancelled = &cancelled_;
-    status_ = work_(run);
+    status_ = run_work(work_, run);
   }
 
   void OnOK() override {
@@ -65,34 +80,23 @@ class Job : public Napi::AsyncWorker {
   void OnError(const Napi::Error& error) override { deferred_.Reject(error.Value()); }
 
  private:
-  struct Kept {
-    Napi::ObjectReference array;
-    const void* data;
-  };
-
   Job(const Arguments& in, std::uint32_t number, int threads, Work work)
       : Napi::AsyncWorker(in.env(), "horoball"),
         state_(state(in.env())),
         number_(number),
         threads_(threads),
         work_(std::move(work)),
+        arrays_(in.keep_arrays()),
         deferred_(Napi::Promise::Deferred::New(in.env())) {
-    for (const Held& each : in.held()) {
-      kept_.push_back({Napi::Persistent(Napi::Object(in.env(), each.array)), each.data});
-    }
     state_.jobs[number_] = this;
   }
 
   ~Job() override { state_.jobs.erase(number_); }
 
-  // A buffer that was transferred or resized meanwhile: what the job has read or written is not the caller's.
+  // Whether a buffer was transferred or resized meanwhile: the memory that the job has read or written is
+  // then no longer the caller's.
   bool moved() const {
-    for (const Kept& each : kept_) {
-      void* data = nullptr;
-      napi_get_typedarray_info(Env(), each.array.Value(), nullptr, nullptr, &data, nullptr, nullptr);
-      if (data != each.data) return true;
-    }
-    return false;
+    return std::any_of(arrays_.begin(), arrays_.end(), [](const KeptArray& each) { return each.moved(); });
   }
   Napi::Error moved_error() const {
     const char* message = "a buffer was transferred or resized while a call was using it";
@@ -105,31 +109,30 @@ class Job : public Napi::AsyncWorker {
   Work work_;
   Status status_;
   std::atomic<bool> cancelled_ = false;
-  std::vector<Kept> kept_;
+  const std::vector<KeptArray> arrays_;
   Napi::Promise::Deferred deferred_;
 };
 
-// How a call runs: threads (0: all) and the job's number (0: at once, on this thread).
-struct Way {
-  int threads = 0;
-  std::uint32_t job = 0;
-};
-
-// The last two arguments of most bound functions.
-inline Way way_of(Arguments& in) {
-  const auto threads = in.number<int>();
-  return {threads, in.number<std::uint32_t>()};
-}
+using bind::Way;
+using bind::way_of;
 
 // Runs `work`. Returns undefined or a promise of it.
 template <class Callable>
-Napi::Value launch(const Arguments& in, Way way, Callable&& work) {
+Napi::Value launch(const Arguments& in, const Way& way, Callable&& work) {
   if (way.job != 0) return Job::start(in, way.job, way.threads, std::forward<Callable>(work));
   Run run;
   run.threads = way.threads;
-  const Status status = work(run);
+  const Status status = run_work(work, run);
   if (status.code != Code::ok) throw error_from(in.env(), status);
   return in.env().Undefined();
 }
+
+// Throws.
+[[noreturn]] inline Napi::Value refuse(const Arguments& in, const Status& why) {
+  throw error_from(in.env(), why);
+}
+
+// The array that short calls read and write.
+inline std::span<double> standing_of(const Arguments& in) { return state(in.env()).doubles; }
 
 }  // namespace horoball::node

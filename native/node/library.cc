@@ -15,14 +15,16 @@
 namespace horoball::node {
 namespace {
 
-// Empty on success, else the loader's reason. The library stays loaded for the life of the process.
+// Returns an empty string, or the loader's reason for the failure. The library stays loaded until the process
+// exits.
 std::string load(const std::string& path) {
 #if defined(_WIN32)
   const std::wstring wide = std::filesystem::u8path(path).wstring();
   const bool loaded = LoadLibraryExW(wide.c_str(), nullptr, LOAD_WITH_ALTERED_SEARCH_PATH) != nullptr;
   return loaded ? "" : "Windows error " + std::to_string(GetLastError());
 #else
-  // Local: its symbols are found through the addon's own dependency on it, never by chance.
+  // RTLD_LOCAL: the addon finds the symbols through its own dependency on the library; they do not leak into
+  // other lookups.
   return dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL) == nullptr ? dlerror() : "";
 #endif
 }
@@ -30,7 +32,7 @@ std::string load(const std::string& path) {
 }  // namespace
 
 Napi::Value dlopen_library(const Napi::CallbackInfo& info) {
-  const std::string path = info[0].ToString().Utf8Value();
+  const auto path = Arguments(info).take<std::string>();
   const std::string why = load(path);
   if (!why.empty()) throw coded(Napi::Error::New(info.Env(), why), "ERR_HOROBALL_DLOPEN");
   return info.Env().Undefined();

@@ -4,7 +4,7 @@
 
 namespace horoball::node {
 
-// Loads a shared library by its absolute path, so that an addon that needs it finds it already there.
+// Loads a shared library by its absolute path, so that an addon that depends on it finds it already loaded.
 Napi::Value dlopen_library(const Napi::CallbackInfo& info);
 
 }  // namespace horoball::node

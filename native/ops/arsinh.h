@@ -1,4 +1,4 @@
-// 2 arsinh(sqrt u) and what belongs to it: the shape of every hyperbolic distance here. Written through
+// 2 arsinh(sqrt u) and related functions: the form of every hyperbolic distance here. Computed as
 // log1p(2 (u + sqrt(u (1 + u)))): one root, one logarithm, no cancellation for any u >= 0.
 #pragma once
 
@@ -19,37 +19,37 @@ HD V root_product(V u) {
   return where(u > far_away<V>(), u, sqrt(fma(u, u, u)));
 }
 
-// Its inverse, and 0 at 0: where points coincide, what it multiplies is to vanish.
+// Its inverse, and 0 at 0: for coincident points the term that it multiplies must vanish.
 template <class V>
 HD V inverse_root(V root) {
   const V zero = constant<V>(0);
   return where(root > zero, constant<V>(1) / root, zero);
 }
 
-// 2 arsinh(sqrt u), the root being root_product(u).
+// 2 arsinh(sqrt u), given root = root_product(u).
 template <class V>
 HD V double_arsinh(V u, V root) {
   return log1p(constant<V>(2) * (u + root));
 }
 
-// 2 arsinh(sqrt u). No pair of a usual matrix is far away: looking for one costs less than guarding all.
+// 2 arsinh(sqrt u). Distant pairs are rare: one test per vector is cheaper than a guard in every lane.
 template <class V>
 HD V double_arsinh(V u) {
   if (any_lane(u, u > far_away<V>())) return double_arsinh(u, root_product(u));
   return log1p_finite(constant<V>(2) * (u + sqrt(fma(u, u, u))));
 }
 
-// u where 2 arsinh(sqrt u) is `t`.
+// The u for which 2 arsinh(sqrt u) is `t`.
 HD double from_double_arsinh(double t) {
   const double z = std::expm1(t);
   return z < 1e100 ? z * z / (4 * (1 + z)) : z / 4;
 }
 
-// sqrt(u/(1 + u)) - arsinh(sqrt u), which is O(u^1.5): by its series where the difference would cancel.
-// `inverse` is 1/root, or 0; `arsinh` is arsinh(sqrt u), and anything where u is 0.
+// sqrt(u/(1 + u)) - arsinh(sqrt u), which is O(u^1.5): from its series where the difference would cancel.
+// `inverse` is 1/root, or 0; `arsinh` is arsinh(sqrt u), and arbitrary if u is 0.
 template <class V>
 HD V arsinh_deficit(V u, V root, V inverse, V arsinh) {
-  // Of the deficit over u root.
+  // The series of the deficit, divided by u times the root.
   constexpr double kSeries[] = {-1. / 3,           7. / 15,         -19. / 35,     187. / 315,
                                 -437. / 693,       1979. / 3003,    -4387. / 6435, 76627. / 109395,
                                 -165409. / 230945, 707825. / 969969};

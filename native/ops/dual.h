@@ -1,5 +1,5 @@
-// Forward-mode dual numbers: a value and its partial derivatives by N scalars. A row card writes its formula
-// once, for doubles and for these; that is all the differentiation there is in the row families.
+// Forward-mode dual numbers: a value and its partial derivatives with respect to N scalars. A row card writes
+// its formula once, for doubles and for dual numbers; the row families need no other differentiation.
 #pragma once
 
 #include <cmath>
@@ -28,7 +28,7 @@ HD double value(const Dual<N>& x) {
   return x.v;
 }
 
-// f(x) where f and its slope at x are known.
+// f(x), given f and its slope at x.
 HD double chain(double, double f, double) { return f; }
 template <int N>
 HD Dual<N> chain(const Dual<N>& x, double f, double slope) {
@@ -37,7 +37,7 @@ HD Dual<N> chain(const Dual<N>& x, double f, double slope) {
   return out;
 }
 
-// x where its value is known better than its terms tell.
+// x, with its value replaced by a more accurate one.
 HD double with_value(double, double exact) { return exact; }
 template <int N>
 HD Dual<N> with_value(Dual<N> x, double exact) {

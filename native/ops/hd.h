@@ -1,4 +1,4 @@
-// Cards are compiled by the host compiler and by nvcc: HD marks what both may call.
+// HD marks functions that both the host compiler and nvcc compile.
 #pragma once
 
 #if defined(__CUDACC__)
@@ -7,8 +7,8 @@
 #define HD inline
 #endif
 
-// The same, of loops over a row. On the host a function of its own: within a longer one the compiler does not
-// see that independent sums fit a register.
+// The same for loops over a row. On the host they stay separate functions: inlined into a longer one, gcc no
+// longer keeps the independent partial sums in registers.
 #if defined(__CUDACC__)
 #define HD_LOOP HD
 #else

@@ -1,6 +1,5 @@
-// The published guards: biased denominators, clamped functions, least norms. Where a
-// clamp acts, gradients are those of the published code: straight through for artanh and arsinh, none for
-// tanh, norms and the projection.
+// The published guards: biased denominators, clamped functions, minimum norms. Where a clamp acts, gradients are
+// those of the published code: straight through for artanh and arsinh, none for tanh, norms and the projection.
 #pragma once
 
 #include <cmath>
@@ -16,7 +15,7 @@ inline constexpr double kLeastNorm = 1e-5;
 inline constexpr double kTopArtanh = 1 - 1e-5;  // the largest argument of artanh
 inline constexpr double kTopTanh = 15;          // and of tanh
 inline constexpr double kLeastLog = 1e-5;       // inside arsinh's logarithm
-inline constexpr double kMargin = 1e-3;         // projection, as a part of the radius
+inline constexpr double kMargin = 1e-3;         // of the projection, relative to the radius
 
 // |v| from |v|^2, at least kLeastNorm.
 template <class T>
@@ -25,8 +24,8 @@ HD T norm(const T& square) {
   return value(n) < kLeastNorm ? T(kLeastNorm) : n;
 }
 
-// artanh(sqrt z)/sqrt z under the clamp. Beyond it the value stands still and the slope is that of artanh at
-// the clamp.
+// artanh(sqrt z)/sqrt z under the clamp. Beyond it the value is constant and the slope is that of artanh at the
+// clamp.
 template <class T>
 HD T artanhc(const T& z) {
   if (value(z) <= kTopArtanh * kTopArtanh) return rowwise::artanhc(z, 1 - z);
@@ -46,13 +45,6 @@ template <class T>
 HD T arsinh(const T& x) {
   const double least = std::log(kLeastLog), f = std::asinh(value(x));
   return chain(x, f < least ? least : f, 1 / std::hypot(1.0, value(x)));
-}
-
-// What the projection multiplies a vector by.
-template <class T>
-HD T projection(const T& square, const T& c) {
-  const T n = norm(square), most = (1 - kMargin) / root(c);
-  return value(n) > value(most) ? most / n : T(1);
 }
 
 }  // namespace horoball::rowwise::hypmix

@@ -1,26 +1,27 @@
-// What a pair of rows is to the families before any metric sees it: outside the domain, or too near for the
+// How the families classify a pair of rows before a metric is applied: outside the domain, or too near for the
 // matrix product.
 #pragma once
 
 namespace horoball {
 namespace {
 
-// A row that is outside the metric's domain: every pair with it counts as near, and is looked at by itself.
+// The squared norm that marks a row outside the domain of the metric: every pair with it counts as near and is
+// computed directly.
 constexpr double kOutside = -1e30;
 
-// What an infinite distance counts as where it is a factor: of a weight that may be 0, in a sum.
+// The finite value that replaces an infinite distance as a factor in a sum, because a weight may be 0.
 template <class T>
 constexpr T kFarthest = static_cast<T>(sizeof(T) == 4 ? 1e30 : 1e300);
 
-// s = |x|^2 + |y|^2 - 2<x,y> is taken directly from the rows below this part of the two norms: there float32
+// Below this part of the two norms s = |x|^2 + |y|^2 - 2<x,y> is computed directly from the rows, because float32
 // would keep no digit of a near pair.
 constexpr double kNear = 0.01;
 
-// Below this part a float32 product of many columns has lost more digits than a distance may.
+// Below this part a float32 product of many columns has lost more digits than a distance allows.
 constexpr double kFair = 0.1;
 
-// The same of minkowski rows, whose times enter the product and are then counted the other way: what rounding
-// takes counts more than once.
+// The same for minkowski rows: their times enter the product and are then added with the opposite sign, so their
+// rounding errors count more than once.
 constexpr double kNearMinkowski = 4 * kNear;
 constexpr double kFairMinkowski = 1.5 * kFair;
 

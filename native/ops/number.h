@@ -1,4 +1,4 @@
-// What a card may ask of a number, be it float, double or a vector of them: V's own vectors give the same
+// The operations that a card may use on a number: float, double, or a vector type with functions of the same
 // names.
 #pragma once
 
@@ -8,6 +8,8 @@
 
 namespace horoball {
 namespace {
+
+using Index = long long;  // of a coordinate
 
 template <class V>
 struct ScalarOf {
@@ -22,7 +24,7 @@ struct ScalarOf<double> {
   using Type = double;
 };
 
-// A constant, rounded to the number's own precision.
+// A constant, rounded to the precision of the number.
 template <class V>
 HD V constant(double x) {
   return V(static_cast<typename ScalarOf<V>::Type>(x));
@@ -34,7 +36,7 @@ HD float sqrt(float x) { return std::sqrt(x); }
 HD double sqrt(double x) { return std::sqrt(x); }
 HD float log1p(float x) { return std::log1p(x); }
 HD double log1p(double x) { return std::log1p(x); }
-// Of vectors, where the argument is known to be finite.
+// For vectors whose elements are known to be finite.
 HD float log1p_finite(float x) { return std::log1p(x); }
 HD double log1p_finite(double x) { return std::log1p(x); }
 HD float fma(float a, float b, float c) { return std::fma(a, b, c); }
@@ -42,7 +44,7 @@ HD double fma(double a, double b, double c) { return std::fma(a, b, c); }
 HD float where(bool mask, float yes, float no) { return mask ? yes : no; }
 HD double where(bool mask, double yes, double no) { return mask ? yes : no; }
 
-// Whether a comparison of x's holds anywhere.
+// Whether a comparison holds in any lane.
 HD bool any_lane(float, bool mask) { return mask; }
 HD bool any_lane(double, bool mask) { return mask; }
 

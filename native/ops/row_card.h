@@ -1,17 +1,17 @@
-// What a row card is written in. A row-wise operation takes up to three vectors x, y, u of a row and answers
-// with a combination of them, or with a number. Its card sees only the row's scalars below, and says the
-// coefficients; the families in native/cpu/ own the vectors, and get every gradient from the same formula by
-// dual numbers.
+// The contract of a row card. A row-wise operation takes up to three vectors x, y, u of a row and returns a
+// combination of them, or a number. Its card sees only the scalars of the row below and gives the coefficients;
+// the families own the vectors and derive every gradient from the same formula by dual numbers.
 //
-// The second vector comes in twice: as y, and inside the pair p = x + beta y, where beta is the card's own
-// (+1 for a sum, -1 for a difference, or a function of the norms). p is formed coordinate by coordinate, so
-// formulas in |p|^2 keep their digits where inner products would cancel.
+// The second vector enters twice: as y, and in the pair p = x + beta y, where the card defines beta (+1 for a sum,
+// -1 for a difference, or a function of the norms). p is formed coordinate by coordinate, so formulas in |p|^2 keep
+// their digits where inner products would cancel.
 #pragma once
 
 #include <cmath>
 
 #include "dual.h"
 #include "hd.h"
+#include "tolerance.h"
 
 namespace horoball::rowwise {
 
@@ -19,14 +19,14 @@ template <class T>
 struct RowState {
   bool hypmix = false;  // with the published guards
   T c = 1;              // minus the curvature
-  T t = 0;              // the card's own parameter
+  T t = 0;              // the parameter of the card
   T x2, y2, u2;         // squared norms
   T a, b;               // 1 - c|x|^2 and 1 - c|y|^2, compensated
-  T beta;               // y's share in p
+  T beta;               // the factor of y in p
   T p2;                 // |x + beta y|^2
   T xu, yu, pu;         // inner products with u
-  double px;            // <p, x>, where the card asks for it
-  T time;               // the coordinate before x, where the card says that there is one
+  double px;            // <p, x>, if the card uses it
+  T time;               // the coordinate before x, if the card has one
 };
 
 // out = x X + y Y + p (X + beta Y) + u U; `value` is the number, or the coordinate before the vector.
@@ -41,12 +41,12 @@ enum class RowResult : unsigned char { vector, number, lifted };  // lifted: a c
 struct RowParameter {
   const char* name = nullptr;
   const char* doc = "";
-  double start = 0;  // the default; NaN where the caller must give one
+  double start = 0;  // the default; NaN if the caller must give a value
   double low = -HUGE_VAL, high = HUGE_VAL;
-  bool leading = false;  // comes first among the arguments, not in the options
+  bool leading = false;  // the first argument, not an option
 };
 
-// Where the rows of an input lie.
+// The space that the rows of an input belong to.
 enum class RowDomain : unsigned char { ball, klein, hyperboloid, anywhere };
 
 struct RowInput {
@@ -55,18 +55,23 @@ struct RowInput {
   RowDomain domain = RowDomain::ball;
 };
 
+// The accuracy of most cards, relative to the norm of a tensor. A row is summed in float64 and rounded once, hence
+// 2^-24 with little added; sums over rows, as in the gradient in c, stay in float64.
+inline constexpr Accuracy kRowAccuracy = {{{1e-7, 1e-14}, {1e-7, 1e-11}, {1e-11, 1e-11}},
+                                          {{1e-6, 1e-13}, {1e-5, 1e-10}, {1e-5, 1e-9}}};
+
 struct RowInfo {
   const char* name;
-  const char* doc;            // what it is, with the formula
-  const char* gradient = "";  // at the rim, the origin and coincident points, where that needs saying
+  const char* doc;            // with the formula
+  const char* gradient = "";  // at the rim, the origin and coincident points, if it needs an explanation
   RowInput inputs[3];
   RowParameter parameter = {};
   RowResult result = RowResult::vector;
   RowFamily family = RowFamily::row;
   bool lifted_input = false;  // the first input has a coordinate before its vector
   bool curved = true;         // c enters the formula
-  bool published = false;     // `compat: 'hypmix'` has guards of its own
-  double tolerance = 1e-13;   // worst relative error against the oracle, float64, a tensor's norm
+  bool published = false;     // `compat: 'hypmix'` changes the guards
+  Accuracy tolerance = kRowAccuracy;
 
   constexpr int vectors() const {
     int n = 0;
@@ -75,19 +80,21 @@ struct RowInfo {
   }
 };
 
-// What most cards share; a card overrides what differs.
+// The defaults of a card.
 struct RowCard {
-  static constexpr bool kPairScaled = false;  // beta is no constant: its slopes count, those in c and t too
-  static constexpr bool kPairAlong = false;   // the formula asks for <p, x>
-  static constexpr bool kHeldInside = false;  // what rounding takes beyond the rim is shortened to it
+  static constexpr bool kPairScaled =
+      false;  // beta is not constant: its slopes count, including those in c and t
+  static constexpr bool kPairAlong = false;  // the formula uses <p, x>
+  static constexpr bool kHeldInside =
+      false;  // a result that rounding moves beyond the rim is scaled back to it
   template <class T>
   HD static T beta(const RowState<T>&) {
     return T(1);
   }
 };
 
-// A point on or outside the rim counts as one with 1 - c|x|^2 = kRim: conformal factors stay finite, and its
-// radius no longer has a gradient. Distances from it are infinite.
+// A point on or outside the rim is treated as one with 1 - c|x|^2 = kRim: conformal factors stay finite, and its
+// radius has no gradient. Distances from it are infinite.
 inline constexpr double kRim = 1e-30;
 
 template <class T>

@@ -1,53 +1,50 @@
-// What a row-wise family asks of a formula, there and back: its terms, and the chain rule once for all cards.
+// What a row-wise family computes from a formula: its terms, and the chain rule for all cards.
 #pragma once
 
 #include "row_card.h"
+#include "square.h"
 
 namespace horoball::rowwise {
 
-// Inner products of the cotangent with a row's vectors, and its own coordinate before them.
+// Inner products of the cotangent with the vectors of a row, and the cotangent of the coordinate before them.
 struct RowWeights {
   double x = 0, y = 0, p = 0, u = 0, value = 0;
-  double py = 0;  // <p, y>, wanted where beta depends on the row
+  double py = 0;  // <p, y>, needed if beta depends on the row
 };
 
-// The derivatives of <cotangent, result> by the row's scalars, and the result's terms.
+// The derivatives of <cotangent, result> with respect to the scalars of a row, and the terms of the result.
 struct RowSlopes {
   RowTerms<double> terms;
   double c, t, x2, time, y2, p2, u2, xu, yu, pu;
 };
 
-// 1 - c(high + low) to the last digit, where high + low is a squared norm. Under the published guards as it
-// is, else at least kRim.
-HD double inside_of(bool hypmix, double c, double high, double low) {
-  const double product = c * high, error = std::fma(c, high, -product);
-  const double rest = 1 - product;
-  const double lost = (1 - rest) - product;  // rest + lost is 1 - product exactly
-  const double inside = rest + (lost - error - c * low);
+// 1 - c n, at least kRim except under the published guards.
+HD double inside_of(bool hypmix, double c, const Square& n) {
+  const double inside = one_minus(c, n);
   return hypmix || !(inside < kRim) ? inside : kRim;
 }
 
-// Whether a row holds a NaN (or is beyond float64's range): its squared norms tell of every coordinate.
-HD bool is_spoilt(const RowState<double>& s) { return s.x2 != s.x2 || s.y2 != s.y2 || s.u2 != s.u2; }
+// Whether a row contains NaN or overflows float64; its squared norms depend on every coordinate.
+HD bool has_nan(const RowState<double>& s) { return s.x2 != s.x2 || s.y2 != s.y2 || s.u2 != s.u2; }
 
-// The card's terms; all NaN of a spoilt row, whether or not the formula looks at what is.
+// The terms of the card; all NaN for a row with NaN, even if the formula does not depend on it.
 template <class Card>
 HD RowTerms<double> terms(const RowState<double>& s) {
-  if (is_spoilt(s)) return {NAN, NAN, NAN, NAN, NAN};
+  if (has_nan(s)) return {NAN, NAN, NAN, NAN, NAN};
   return Card::terms(s);
 }
 
-// How many vectors a card's formula speaks of; the families of their own hand over what their notes say.
+// The number of vectors in the formula of a card; the midpoint family passes one.
 template <class Card>
 constexpr int vectors() {
   return Card::kInfo.family == RowFamily::midpoint ? 1 : Card::kInfo.vectors();
 }
 
-// Places of the variables in a dual number. One vector has `time` where two have y.
+// Positions of the variables in a dual number. With one vector `time` takes the position of y.
 enum Place : int { kC, kT, kX2, kTime, kY2 = kTime, kP2, kBeta, kU2, kXu, kYu, kPu };
 inline constexpr int kPlaces[] = {0, kTime + 1, kBeta + 1, kPu + 1};
 
-// 1 - c|v|^2 with the exact value at hand. On the rim it stands still, unless the published formula goes on.
+// 1 - c|v|^2, given its exact value. On the rim it is constant, except under the published guards.
 template <int N>
 HD Dual<N> inside(const RowState<double>& s, double value, const Dual<N>& c, const Dual<N>& square) {
   if (on_rim(value) && !s.hypmix) return value;
@@ -82,7 +79,7 @@ HD RowState<Dual<N>> variables(const RowState<double>& s) {
   return r;
 }
 
-// The chain rule of every row card: <cotangent, result> as a function of the row's scalars, by dual numbers.
+// The chain rule for every row card: <cotangent, result> as a function of the scalars of a row, by dual numbers.
 template <class Card>
 HD void slopes(const RowState<double>& s, const RowWeights& w, RowSlopes& out) {
   constexpr int n = vectors<Card>(), places = kPlaces[n];
@@ -95,7 +92,7 @@ HD void slopes(const RowState<double>& s, const RowWeights& w, RowSlopes& out) {
     for (int i = 0; i < places; ++i) l.d[i] += by_beta * beta.d[i];
   }
   out.terms = {k.x.v, k.y.v, k.p.v, k.u.v, k.value.v};
-  if (is_spoilt(s)) {
+  if (has_nan(s)) {
     out.terms = {NAN, NAN, NAN, NAN, NAN};
     for (int i = 0; i < places; ++i) l.d[i] = NAN;
   }
@@ -115,4 +112,20 @@ HD void slopes(const RowState<double>& s, const RowWeights& w, RowSlopes& out) {
   }
 }
 
+namespace {
+
+// A combination of the vectors of a row, the pair x + beta y, and one more vector w.
+struct Mix {
+  double x = 0, y = 0, p = 0, u = 0, w = 0, beta = 0;
+};
+
+// The gradient of input `which` as a combination of the vectors of a row and the cotangent.
+HD Mix gradient_mix(int which, const RowSlopes& s, double beta) {
+  const RowTerms<double>& k = s.terms;
+  if (which == 0) return {2 * s.x2, 0, 2 * s.p2, s.xu + s.pu, k.x + k.p, beta};
+  if (which == 1) return {0, 2 * s.y2, 2 * s.p2 * beta, s.yu + beta * s.pu, k.y + beta * k.p, beta};
+  return {s.xu, s.yu, s.pu, 2 * s.u2, k.u, beta};
+}
+
+}  // namespace
 }  // namespace horoball::rowwise

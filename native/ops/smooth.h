@@ -1,7 +1,7 @@
 // Hyperbolic functions of the square of their argument, divided by the argument: f(r)/r as a function of
 // z = r^2. A norm enters every formula through its square, so maps and gradients are smooth at the origin and
 // no division by a norm needs a guard. Each function is written for doubles with its slope and lifted to dual
-// numbers; values are right to a few units in the last place, slopes to about 1e-15.
+// numbers; values are accurate to a few units in the last place, slopes to about 1e-15.
 #pragma once
 
 #include <cmath>
@@ -11,7 +11,7 @@
 
 namespace horoball::rowwise {
 
-// The subgradient at 0 is 0: a distance has none of its own at coincident points.
+// The subgradient at 0 is 0, because a distance has no gradient at coincident points.
 template <class T>
 HD T root(const T& z) {
   const double f = std::sqrt(value(z));
@@ -59,7 +59,7 @@ HD T arsinhc(const T& u) {
   return chain(u, f, -excess / (2 * q * q * q));
 }
 
-// artanh(sqrt z)/sqrt z, with 1 - z given apart, so that it may be more exact than z tells.
+// artanh(sqrt z)/sqrt z, with 1 - z given separately, because it may be known more accurately than from z.
 template <class T>
 HD T artanhc(const T& z, const T& one_less_z) {
   return arsinhc(z / one_less_z) / root(one_less_z);

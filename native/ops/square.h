@@ -1,28 +1,30 @@
-// Squared norms and squared differences of rows, in float64 whatever the rows' type: O(n d) work beside the
-// O(n m d) of the matrix product, and what the exactness of every distance rests on.
+// Squared norms and squared differences of rows, in float64 for either element type: O(n d) work beside the
+// O(n m d) of the matrix product, on which the accuracy of every distance depends.
 #pragma once
 
-#include "core.h"
 #include "ops/number.h"
 
 namespace horoball {
 namespace {
 
-constexpr int kStrands = 8;  // independent sums, so that the compiler can use a register of them
+constexpr int kStrands = 8;  // independent partial sums, which the compiler keeps in one register
 
-// |x|^2 as an unevaluated sum, right to about 1e-31.
+// |x|^2 as an unevaluated sum, accurate to about 1e-31.
 struct Square {
   double high = 0, low = 0;
+  HD double value() const { return high + low; }
 };
 
-// high + low += value, exactly but for low's own rounding.
-HD void add(Square& sum, double value) {
-  const double total = sum.high + value, back = total - sum.high;
-  sum.low += (sum.high - (total - back)) + (value - back);
-  sum.high = total;
+// high + low += value, exact except for the rounding of low; V is a double or a vector of them.
+template <class V>
+HD void add_exactly(V& high, V& low, V value) {
+  const V total = high + value, back = total - high;
+  low += (high - (total - back)) + (value - back);
+  high = total;
 }
+HD void add(Square& sum, double value) { add_exactly(sum.high, sum.low, value); }
 
-// high[l] + low[l] += v^2. A float's square is exact, and its sum in float64 more than float32 can tell.
+// high[l] + low[l] += v^2. The square of a float is exact, and its sum in float64 more precise than float32.
 HD void add_square(float x, double& high, double&) {
   const double v = static_cast<double>(x);
   high += v * v;
@@ -34,8 +36,8 @@ HD void add_square(double v, double& high, double& low) {
   high = total;
 }
 
-// The sum of the strands. Of floats in a tree: a chain of exact additions would take longer than a row's
-// squares.
+// The sum of the strands. For floats it is a tree: a chain of exact additions would take longer than the squares
+// of a row.
 HD Square joined(const double (&high)[kStrands], const double (&)[kStrands], float) {
   return {((high[0] + high[1]) + (high[2] + high[3])) + ((high[4] + high[5]) + (high[6] + high[7])), 0};
 }
@@ -48,17 +50,17 @@ HD Square joined(const double (&high)[kStrands], const double (&low)[kStrands], 
   return sum;
 }
 
-// sum of sign_k x_k^2, where only the first sign may be negative. A function of its own: within a longer one
-// the compiler does not see that the strands fit a register.
+// sum of sign_k x_k^2, where only the first sign may be negative. Never inlined: within a longer function the
+// compiler no longer keeps the strands in a register.
 template <class T>
-[[gnu::noinline]] Square square(const T* x, std::int64_t depth, bool minkowski) {
+[[gnu::noinline]] Square square(const T* x, Index depth, bool minkowski) {
   double high[kStrands] = {}, low[kStrands] = {};
-  const std::int64_t whole = depth / kStrands * kStrands;
-  for (std::int64_t k = 0; k < whole; k += kStrands) {
+  const Index whole = depth / kStrands * kStrands;
+  for (Index k = 0; k < whole; k += kStrands) {
     for (int l = 0; l < kStrands; ++l) add_square(x[k + l], high[l], low[l]);
   }
   Square sum = joined(high, low, T{});
-  for (std::int64_t k = whole; k < depth; ++k) {
+  for (Index k = whole; k < depth; ++k) {
     const double v = static_cast<double>(x[k]), product = v * v;
     add(sum, product);
     sum.low += fma(v, v, -product);
@@ -75,33 +77,55 @@ template <class T>
 
 // sum of x_k y_k, summed in float64.
 template <class T>
-HD double inner_product(const T* x, const T* y, std::int64_t depth) {
+HD double inner_product(const T* x, const T* y, Index depth) {
   double strand[kStrands] = {};
-  const std::int64_t whole = depth / kStrands * kStrands;
-  for (std::int64_t k = 0; k < whole; k += kStrands) {
+  const Index whole = depth / kStrands * kStrands;
+  for (Index k = 0; k < whole; k += kStrands) {
     for (int l = 0; l < kStrands; ++l)
       strand[l] += static_cast<double>(x[k + l]) * static_cast<double>(y[k + l]);
   }
   double sum = 0;
-  for (std::int64_t k = whole; k < depth; ++k) sum += static_cast<double>(x[k]) * static_cast<double>(y[k]);
+  for (Index k = whole; k < depth; ++k) sum += static_cast<double>(x[k]) * static_cast<double>(y[k]);
   for (int l = 0; l < kStrands; ++l) sum += strand[l];
   return sum;
 }
 
-// 1 - c n.
+// 1 - c n, to the last digit.
 HD double one_minus(double c, const Square& n) {
   const double product = c * n.high, error = fma(c, n.high, -product);
-  return ((1 - product) - error) - c * n.low;
+  const double rest = 1 - product;
+  const double lost = (1 - rest) - product;  // rest + lost is 1 - product exactly
+  return rest + (lost - error - c * n.low);
 }
 
-// sum of (x_k - y_k)^2 but for the first, which counts negatively; at least 0. Far out nearly all of it
-// cancels: squares of float64 are summed exactly.
+// 1/|x| for a row whose square is not in the range of float64: the row is first multiplied by a power of two.
+HD_LOOP double inverse_norm_scaled(const double* x, Index depth) {
+  double largest = 0;
+  for (Index k = 0; k < depth; ++k) {
+    if (std::fabs(x[k]) > largest) largest = std::fabs(x[k]);
+  }
+  if (!(largest < HUGE_VAL)) return NAN;
+  const double factor = largest < 1 ? 0x1p600 : 0x1p-600;
+  double sum = 0;
+  for (Index k = 0; k < depth; ++k) sum += (factor * x[k]) * (factor * x[k]);
+  return largest > 0 ? factor / std::sqrt(sum) : 0;
+}
+
+// 1/|x| from the row and its square; 0 for a zero row and for one with NaN, whose coordinates stay NaN.
+HD double inverse_norm(const float*, Index, const Square& n) {
+  return n.high > 0 ? 1 / std::sqrt(n.high + n.low) : 0;
+}
+HD double inverse_norm(const double* x, Index depth, const Square& n) {
+  if (n.high > 0x1p-960 && n.high < HUGE_VAL) return 1 / std::sqrt(n.high + n.low);
+  return n.high == n.high ? inverse_norm_scaled(x, depth) : 0;
+}
+
+// sum of sign_k (x_k - y_k)^2, where the first sign is negative; at least 0. Far from the origin nearly all of it
+// cancels, so squares of float64 are summed exactly.
 template <class T>
-HD_LOOP double minkowski_difference(const T* x, const T* y, std::int64_t depth) {
+HD_LOOP double minkowski_difference(const T* x, const T* y, Index depth) {
   double high[kStrands] = {}, low[kStrands] = {};
-  const auto difference = [=](std::int64_t k) {
-    return static_cast<double>(x[k]) - static_cast<double>(y[k]);
-  };
+  const auto difference = [=](Index k) { return static_cast<double>(x[k]) - static_cast<double>(y[k]); };
   const auto add_one = [](double v, double& high, double& low) {
     if constexpr (sizeof(T) == 4) {
       high += v * v;
@@ -109,11 +133,11 @@ HD_LOOP double minkowski_difference(const T* x, const T* y, std::int64_t depth) 
       add_square(v, high, low);
     }
   };
-  const std::int64_t whole = depth / kStrands * kStrands;
-  for (std::int64_t k = 0; k < whole; k += kStrands) {
+  const Index whole = depth / kStrands * kStrands;
+  for (Index k = 0; k < whole; k += kStrands) {
     for (int l = 0; l < kStrands; ++l) add_one(difference(k + l), high[l], low[l]);
   }
-  for (std::int64_t k = whole; k < depth; ++k) add_one(difference(k), high[k - whole], low[k - whole]);
+  for (Index k = whole; k < depth; ++k) add_one(difference(k), high[k - whole], low[k - whole]);
   Square sum = joined(high, low, T{});
   if (depth > 0) {
     const double time = difference(0), product = time * time;
@@ -124,21 +148,20 @@ HD_LOOP double minkowski_difference(const T* x, const T* y, std::int64_t depth) 
   return s < 0 ? 0 : s;
 }
 
-// sum of sign_k (a x_k - b y_k)^2, every term right to float64; of minkowski rows a and b are 1.
+// sum of sign_k (a x_k - b y_k)^2, with every term accurate in float64; for minkowski rows a and b are 1.
 template <class T>
-HD_LOOP double squared_difference(const T* x, double a, const T* y, double b, std::int64_t depth,
-                                  bool minkowski) {
+HD_LOOP double squared_difference(const T* x, double a, const T* y, double b, Index depth, bool minkowski) {
   if (minkowski) return minkowski_difference(x, y, depth);
   double strand[kStrands] = {};
-  const std::int64_t whole = depth / kStrands * kStrands;
-  for (std::int64_t k = 0; k < whole; k += kStrands) {
+  const Index whole = depth / kStrands * kStrands;
+  for (Index k = 0; k < whole; k += kStrands) {
     for (int l = 0; l < kStrands; ++l) {
       const double v = a * static_cast<double>(x[k + l]) - b * static_cast<double>(y[k + l]);
       strand[l] += v * v;
     }
   }
   double sum = 0;
-  for (std::int64_t k = whole; k < depth; ++k) {
+  for (Index k = whole; k < depth; ++k) {
     const double v = a * static_cast<double>(x[k]) - b * static_cast<double>(y[k]);
     sum += v * v;
   }

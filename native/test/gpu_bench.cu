@@ -1,8 +1,8 @@
-// Times the CUDA tables on arrays that lie on the device, as training uses them: nothing is copied and the
-// host waits only at the end of a batch of calls. One JSON object a line: what, shape, milliseconds a call,
-// and the rate of the matrix products in it. `bench/gpu.ts` runs it beside its peers.
+// Times the CUDA tables on arrays in device memory, as training uses them: nothing is copied, and the host
+// waits only at the end of a batch of calls. Prints one JSON object per line: operation, shape, milliseconds
+// per call, and the rate of its matrix products. `bench/gpu.ts` runs it next to its peers.
 //
-//   gpu_bench [largest number of rows]
+//   gpu_bench usual|large [largest number of rows]
 #include <cuda_runtime.h>
 
 #include <algorithm>
@@ -63,7 +63,7 @@ void upload(const Array& to, const std::vector<float>& from) {
 
 constexpr double kSlow = 2000;
 
-// The median over batches of the milliseconds of a call; negative when it failed.
+// Milliseconds per call, the median over batches; negative if a call failed.
 template <class Body>
 double milliseconds(Body body) {
   using Clock = std::chrono::steady_clock;
@@ -76,7 +76,7 @@ double milliseconds(Body body) {
     return std::chrono::duration<double, std::milli>(Clock::now() - begin).count() / calls;
   };
   const double first = batch(1);
-  if (first < 0 || first > kSlow) return first;  // of seconds, what a first call takes longer is no part
+  if (first < 0 || first > kSlow) return first;  // takes seconds: one call is enough
   batch(2);
   const double once = batch(1);
   if (once < 0) return once;
@@ -109,7 +109,10 @@ void loss(const Backend& backend, const Batch& batch, bool tied) {
   args.tied = tied;
   args.views = batch.views;
   args.tau_e = 0.05;
+  args.tau_h = 0.2;
   args.lambda = 3;
+  args.c = 0.1;
+  args.clip = 2.3;
   args.euclidean = {e.data, n, d};
   args.hyperbolic = {tied ? nullptr : h.data, n, d};
   args.grad_euclidean = {grad_e.data, n, d};
@@ -138,40 +141,52 @@ void pairwise(const Backend& backend, std::int64_t n, std::int64_t d) {
         2.0 * static_cast<double>(n) * static_cast<double>(n * d));
 }
 
-void select(const Backend& backend, std::int64_t n, std::int64_t d, std::int64_t k) {
+// Searches a gallery of `n` rows for its first `queries` rows.
+void select(const Backend& backend, std::int64_t queries, std::int64_t n, std::int64_t d, std::int64_t k) {
   const Array x(static_cast<std::size_t>(n * d) * sizeof(float)),
-      index(static_cast<std::size_t>(n * k) * sizeof(std::int32_t)),
-      distance(static_cast<std::size_t>(n * k) * sizeof(float));
+      index(static_cast<std::size_t>(queries * k) * sizeof(std::int32_t)),
+      distance(static_cast<std::size_t>(queries * k) * sizeof(float));
   upload(x, rows_of(n, d, 0.9, 5));
   SelectArgs args;
   args.k = k;
-  args.queries = args.gallery = {x.data, n, d};
+  args.queries = {x.data, queries, d};
+  args.gallery = {x.data, n, d};
   args.indices = static_cast<std::int32_t*>(index.data);
-  args.distances = {distance.data, n, k};
+  args.distances = {distance.data, queries, k};
   const double ms = milliseconds([&] { return backend.select(args, Run{}); });
   print("topK " + std::to_string(k),
-        std::to_string(n) + " x " + std::to_string(n) + " x " + std::to_string(d), ms,
-        2.0 * static_cast<double>(n) * static_cast<double>(n * d));
+        std::to_string(queries) + " x " + std::to_string(n) + " x " + std::to_string(d), ms,
+        2.0 * static_cast<double>(queries) * static_cast<double>(n * d));
 }
 
-int bench(std::int64_t most) {
+// `usual` has the shapes that are compared with peers, `large` the shapes that fill the device.
+int bench(bool large, std::int64_t most) {
   Status why;
   const Backend* backend = cuda(0, &why);
   if (backend == nullptr) {
     std::fprintf(stderr, "%s\n", why.message);
     return 1;
   }
-  const Batch batches[] = {{2, 450, 128}, {9, 100, 128}, {2, 2048, 128}, {2, 32768, 128}, {2, 500000, 128}};
+  struct Search {
+    std::int64_t queries, gallery;
+  };
+  const std::vector<Batch> batches = large ? std::vector<Batch>{{2, 32768, 128}, {2, 500000, 128}}
+                                           : std::vector<Batch>{{2, 450, 128}, {9, 100, 128}, {2, 2048, 128}};
+  const std::vector<std::int64_t> squares =
+      large ? std::vector<std::int64_t>{16384} : std::vector<std::int64_t>{1024, 8192};
+  const std::vector<Search> searches =
+      large ? std::vector<Search>{{60502, 60502}, {1000, 1000000}, {10000, 1000000}}
+            : std::vector<Search>{{10000, 10000}};
   for (const Batch& batch : batches) {
     if (batch.views * batch.classes > most) continue;
     loss(*backend, batch, true);
     if (batch.classes < 100000) loss(*backend, batch, false);
   }
-  for (const std::int64_t n : {1024, 8192, 16384}) {
+  for (const std::int64_t n : squares) {
     if (n <= most) pairwise(*backend, n, 128);
   }
-  for (const std::int64_t n : {10000, 60502}) {
-    if (n <= most) select(*backend, n, 128, 10);
+  for (const auto& [queries, gallery] : searches) {
+    if (gallery <= most) select(*backend, queries, gallery, 128, 10);
   }
   return 0;
 }
@@ -180,5 +195,10 @@ int bench(std::int64_t most) {
 }  // namespace horoball
 
 int main(int count, char** arguments) {
-  return horoball::bench(count > 1 ? std::atoll(arguments[1]) : 1000000);
+  const std::string set = count > 1 ? arguments[1] : "usual";
+  if (set != "usual" && set != "large") {
+    std::fprintf(stderr, "gpu_bench: expected usual or large, got %s\n", set.c_str());
+    return 2;
+  }
+  return horoball::bench(set == "large", count > 2 ? std::atoll(arguments[2]) : 1000000);
 }

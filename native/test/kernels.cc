@@ -1,10 +1,11 @@
-// The hot kernels without Node, on fixed inputs and one thread: `kernels LEVEL NAME` runs one of them at an
-// ISA level, `kernels LEVEL` names the compiler and then them all with what they compute. Under
+// The hot kernels without Node, on fixed inputs and one thread: `kernels LEVEL NAME` runs one kernel at an ISA level,
+// `kernels LEVEL` prints the compiler and then all kernels with their results. Under
 //   valgrind --tool=callgrind --toggle-collect=measured kernels avx2 pairwise
-// only the call of the kernel counts, not the making of its inputs. `npm run bench:counts` does so for every
+// only the call of the kernel is counted, not the creation of its inputs. `npm run bench:counts` does so for every
 // kernel and compares with counts.json.
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <vector>
@@ -20,6 +21,7 @@ using horoball::Status;
 using horoball::Type;
 
 constexpr double kCurvature = 0.1;
+constexpr double kClip = 2.3;  // beyond unit rows
 constexpr std::int64_t kDim = 128;
 constexpr horoball::Run kOneThread = {.threads = 1};
 
@@ -39,7 +41,7 @@ struct Rows {
   }
 };
 
-// Directions from a linear congruence; norms from `shortest` to `longest`.
+// Directions from a linear congruential generator; norms from `shortest` to `longest`.
 template <class T>
 Rows<T> points(std::int64_t n, std::uint32_t seed, double shortest, double longest, std::int64_t dim = kDim) {
   Rows<T> made(n, dim);
@@ -69,7 +71,7 @@ constexpr Type type_of(double) { return Type::f64; }
 
 const Backend* backend;
 
-// A call of a table's function with its types gone, for a function that has one name.
+// A type-erased call of a table's function, so that the measured function has one name.
 struct Call {
   Status (*thunk)(const Call&);
   const void* slot;
@@ -78,7 +80,7 @@ struct Call {
 
 }  // namespace
 
-// What callgrind counts. A name of its own in the symbol table, whatever the compiler would rather do.
+// The function that callgrind counts; never inlined or cloned, so that it keeps its symbol.
 extern "C" [[gnu::noinline, gnu::noclone]] void measured(const Call& call, Status& status) {
   status = call.thunk(call);
   asm volatile("" ::: "memory");
@@ -97,14 +99,33 @@ Status run(Status (*const& slot)(const Args&, const horoball::Run&), const Args&
   return status;
 }
 
-// What a call answers: its status, and a number that depends on the whole of its result.
-struct Answer {
+// The status of a call, and a number that depends on its whole result.
+struct Result {
   Status status;
   double sum;
 };
 
+// The index of a card in its list, which is JSON: every card has the key `marker` once, after its name. Ends the
+// process if there is no such card.
+std::int32_t index_of(const char* cards, const char* name, const char* marker) {
+  char quoted[64];
+  std::snprintf(quoted, sizeof quoted, "{\"name\":\"%s\",", name);
+  const char* found = std::strstr(cards, quoted);
+  if (found == nullptr) {
+    std::fprintf(stderr, "kernels: no card is named %s\n", name);
+    std::exit(1);
+  }
+  std::int32_t index = 0;
+  for (const char* at = cards; (at = std::strstr(at, marker)) != nullptr && at < found; ++at) ++index;
+  return index;
+}
+
+horoball::Metric metric_named(const char* name) {
+  return static_cast<horoball::Metric>(index_of(horoball::metric_cards(), name, "\"formula\":"));
+}
+
 template <class T>
-Answer pairwise(std::int64_t n, std::int64_t m, horoball::Metric metric) {
+Result pairwise(std::int64_t n, std::int64_t m, horoball::Metric metric) {
   static const Rows<T> x = ball<T>(n, 1), y = ball<T>(m, 2);
   static Rows<T> out(n, m);
   const horoball::PairwiseArgs args = {
@@ -112,12 +133,12 @@ Answer pairwise(std::int64_t n, std::int64_t m, horoball::Metric metric) {
   return {run(backend->pairwise, args), out.sum()};
 }
 
-Answer pairwise_poincare() { return pairwise<float>(192, 192, horoball::Metric::poincare); }
-Answer pairwise_euclidean() { return pairwise<float>(192, 192, horoball::Metric::euclidean); }
-Answer pairwise_float64() { return pairwise<double>(128, 128, horoball::Metric::poincare); }
+Result pairwise_poincare() { return pairwise<float>(192, 192, metric_named("poincare")); }
+Result pairwise_euclidean() { return pairwise<float>(192, 192, metric_named("euclidean")); }
+Result pairwise_float64() { return pairwise<double>(128, 128, metric_named("poincare")); }
 
-// Every pair of partners is nearer than the product can tell.
-Answer pairwise_near() {
+// Every pair of partners is too near for the product.
+Result pairwise_near() {
   static const Rows<float> x = ball<float>(192, 1);
   static const Rows<float> y = [] {
     Rows<float> moved = x;
@@ -129,7 +150,7 @@ Answer pairwise_near() {
   return {run(backend->pairwise, args), out.sum()};
 }
 
-Answer pairwise_backward() {
+Result pairwise_backward() {
   static const Rows<float> x = ball<float>(192, 1), y = ball<float>(192, 2);
   static const Rows<float> cotangent = points<float>(192, 3, 1, 2, 192);
   static Rows<float> grad_x(192, kDim), grad_y(192, kDim);
@@ -145,9 +166,9 @@ Answer pairwise_backward() {
   return {status, grad_x.sum() + grad_y.sum() + grad_c};
 }
 
-// Value, all gradients and the statistics.
+// The value, all gradients and the statistics.
 template <int kClasses, int kViews, bool kTied>
-Answer loss() {
+Result loss() {
   constexpr std::int64_t kRows = kClasses * kViews;
   static const Rows<float> e = points<float>(kRows, 4, 1, 1);
   static const Rows<float> h = ball<float>(kRows, 5);
@@ -162,7 +183,9 @@ Answer loss() {
   args.tau_h = 0.2;
   args.lambda = 3;
   args.c = kCurvature;
+  args.clip = kClip;
   args.euclidean = e.in();
+  args.hyperbolic = {nullptr, kRows, kDim};
   args.loss = &value;
   args.grad_euclidean = grad_e.out();
   args.grad_params = params;
@@ -175,7 +198,7 @@ Answer loss() {
   return {status, value + grad_e.sum() + grad_h.sum() + params[0] + params[1] + params[2] + params[3]};
 }
 
-Answer select(std::int64_t k) {
+Result select(std::int64_t k) {
   static const Rows<float> queries = ball<float>(32, 6), gallery = ball<float>(1024, 7);
   std::vector<std::int32_t> indices(static_cast<std::size_t>(32 * k));
   Rows<float> distances(32, k);
@@ -189,15 +212,15 @@ Answer select(std::int64_t k) {
   return {status, distances.sum() + indices.front()};
 }
 
-Answer select_one() { return select(1); }
-Answer select_ten() { return select(10); }
+Result select_one() { return select(1); }
+Result select_ten() { return select(10); }
 
-Answer delta() {
+Result delta() {
   static const Rows<float> distances = [] {
     const Rows<float> x = ball<float>(192, 8);
     Rows<float> made(192, 192);
     const horoball::PairwiseArgs args = {
-        .metric = horoball::Metric::euclidean, .x = x.in(), .y = x.in(), .out = made.out()};
+        .metric = metric_named("euclidean"), .x = x.in(), .y = x.in(), .out = made.out()};
     backend->pairwise(args, kOneThread);
     return made;
   }();
@@ -207,32 +230,18 @@ Answer delta() {
   return {run(backend->delta, args), value + diameter};
 }
 
-// The place of a row-wise operation in the registry's own order.
-std::int32_t row_index(const char* name) {
-  const char* cards = horoball::row_cards();
-  char quoted[64];
-  std::snprintf(quoted, sizeof quoted, "{\"name\":\"%s\",", name);
-  const char* found = std::strstr(cards, quoted);
-  if (found == nullptr) return -1;
-  std::int32_t index = 0;
-  // A card alone has inputs; its parameters and inputs have names too.
-  for (const char* at = cards; (at = std::strstr(at, "\"inputs\":")) != nullptr && at < found; ++at) ++index;
-  return index;
-}
-
-Answer row(const char* name, bool backward) {
+Result row(const char* name, bool backward) {
   static const Rows<float> x = ball<float>(256, 9), y = ball<float>(256, 10);
   const bool is_vector = std::strcmp(name, "dist") != 0;
   Rows<float> out(256, is_vector ? kDim : 1), grad_x(256, kDim), grad_y(256, kDim);
   const Rows<float> cotangent = points<float>(256, 11, 1, 2, out.cols);
   horoball::RowArgs args;
-  args.op = row_index(name);
+  args.op = index_of(horoball::row_cards(), name, "\"inputs\":");
   args.c = kCurvature;
   args.rows = 256;
   args.inputs[0] = x.in();
   args.inputs[1] = y.in();
   args.out = out.out();
-  if (args.op < 0) return {{horoball::Code::unsupported, "no such operation"}, 0};
   if (!backward) return {run(backend->row, args), out.sum()};
   args.cotangent = cotangent.in();
   args.grads[0] = grad_x.out();
@@ -241,9 +250,9 @@ Answer row(const char* name, bool backward) {
   return {status, grad_x.sum() + grad_y.sum()};
 }
 
-Answer row_dist() { return row("dist", false); }
-Answer row_mobius_add() { return row("mobiusAdd", false); }
-Answer row_mobius_add_backward() { return row("mobiusAdd", true); }
+Result row_dist() { return row("dist", false); }
+Result row_mobius_add() { return row("mobiusAdd", false); }
+Result row_mobius_add_backward() { return row("mobiusAdd", true); }
 
 #define HOROBALL_TEXT_(x) #x
 #define HOROBALL_TEXT(x) HOROBALL_TEXT_(x)
@@ -256,7 +265,7 @@ constexpr const char* kCompiler = "gcc " HOROBALL_TEXT(__GNUC__);
 struct Kernel {
   const char* name;
   const char* about;
-  Answer (*run)();
+  Result (*run)();
 };
 
 constexpr Kernel kKernels[] = {
@@ -283,9 +292,9 @@ int fail(const char* name, const char* why) {
 }
 
 int run_kernel(const Kernel& kernel) {
-  const Answer found = kernel.run();
+  const Result found = kernel.run();
   if (found.status.code != horoball::Code::ok) return fail(kernel.name, found.status.message);
-  if (!std::isfinite(found.sum)) return fail(kernel.name, "the answer is not a finite number");
+  if (!std::isfinite(found.sum)) return fail(kernel.name, "the result is not a finite number");
   std::printf("%s\t%.17g\t%s\n", kernel.name, found.sum, kernel.about);
   return 0;
 }

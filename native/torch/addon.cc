@@ -1,4 +1,4 @@
-// The training addon's door to Node.
+// The exports of train.node.
 #include <napi.h>
 #include <torch/torch.h>
 #include <torch/version.h>
@@ -8,11 +8,12 @@
 #include <thread>
 
 #include "cache.h"
+#include "distributed.h"
 #include "ema.h"
 #include "embedder.h"
+#include "exports.h"
 #include "loss.h"
 #include "optim.h"
-#include "room.h"
 #include "scaler.h"
 #include "tensor.h"
 #include "trace.h"
@@ -20,7 +21,7 @@
 namespace horoball::train {
 namespace {
 
-// Of the library that is loaded; the headers only know the one that this was built with.
+// The version of the library that is loaded; the headers only know the version that the addon was built with.
 std::string library_version() {
   const std::string key = "TORCH_VERSION=", config = at::show_config();
   const auto start = config.find(key);
@@ -34,78 +35,72 @@ std::string header_version() {
          std::to_string(TORCH_VERSION_PATCH);
 }
 
-// Some builds (Debian's) start with one thread; nobody who says nothing wants that.
+// Some builds (Debian's) default to one thread.
 void use_all_threads() {
   if (at::get_num_threads() > 1 || std::getenv("OMP_NUM_THREADS") != nullptr) return;
   at::set_num_threads(static_cast<int>(std::max(1u, std::thread::hardware_concurrency())));
 }
 
-// open(backend, [cuda]): hands over the core's tables: the CPU's, and one a CUDA device.
-void open(const Napi::CallbackInfo& info) {
-  room(info.Env()).backend = node::backend_from(info[0]);
-  const auto tables = info[1].As<Napi::Array>();
-  for (std::uint32_t i = 0; i < tables.Length(); ++i) {
-    room(info.Env()).cuda.push_back(node::backend_from(tables.Get(i)));
+struct LibraryInfo {
+  bool cuda;
+  int threads;
+};
+
+Napi::Value to_js(Napi::Env env, const LibraryInfo& info) {
+  auto out = Napi::Object::New(env);
+  out.Set("cuda", info.cuda);
+  out.Set("threads", info.threads);
+  return out;
+}
+
+struct MemoryInfo {
+  double handles, bytes;
+};
+
+Napi::Value to_js(Napi::Env env, const MemoryInfo& info) {
+  auto out = Napi::Object::New(env);
+  out.Set("handles", info.handles);
+  out.Set("bytes", info.bytes);
+  return out;
+}
+
+MemoryInfo memory(Environment& here) {
+  return {static_cast<double>(here.ledger->handles), static_cast<double>(here.ledger->bytes)};
+}
+
+void open(Environment& here, const Backend* backend, const std::vector<const Backend*>& cuda) {
+  here.tables = {backend, cuda};
+  here.lane.post({"open"}, [](const Flag*) { use_all_threads(); });
+}
+
+void raise(const Cancel& cancel) {
+  if (cancel != nullptr) cancel->store(true, std::memory_order_relaxed);
+}
+
+void bind_environment(Exports& exports) {
+  exports.calls("open", open);
+  // Waits for the running operation and accepts no more. process.exit does not run the clean-up hooks of the
+  // main thread, but it does run the destructors of libtorch's statics, which the lane must not outlive.
+  exports.calls("close", [](Environment& here) { here.lane.close(); });
+  exports.calls("info", [] { return LibraryInfo{torch::cuda::is_available(), at::get_num_threads()}; });
+  exports.calls("memory", memory);
+  exports.calls("dispose", [](Handle* handle) { handle->release(); });
+  exports.calls("cancelFlag", [] { return std::make_shared<Flag>(false); });
+  exports.calls("cancel", raise);
+  exports.posts("manualSeed", "manualSeed", [](std::uint64_t seed) { torch::manual_seed(seed); });
+  exports.posts("setThreads", "setThreads", [](int threads) { at::set_num_threads(threads); });
+}
+
+Napi::Object init(Napi::Env env, Napi::Object to) {
+  env.SetInstanceData(new std::shared_ptr<Environment>(std::make_shared<Environment>(env)));
+  to.Set("version", library_version());
+  to.Set("builtVersion", header_version());
+  Exports exports(env, to);
+  for (const auto bind : {bind_environment, bind_tensors, bind_embedder, bind_state, bind_loss, bind_optim,
+                          bind_scaler, bind_ema, bind_cache, bind_trace, bind_distributed}) {
+    bind(exports);
   }
-  room(info.Env()).lane.post({"open"}, [](const Flag*) { use_all_threads(); });
-}
-
-Napi::Value info_of_library(const Napi::CallbackInfo& info) {
-  auto result = Napi::Object::New(info.Env());
-  result.Set("cuda", torch::cuda::is_available());
-  result.Set("threads", at::get_num_threads());
-  return result;
-}
-
-Napi::Value memory(const Napi::CallbackInfo& info) {
-  const Ledger& ledger = *room(info.Env()).ledger;
-  auto result = Napi::Object::New(info.Env());
-  result.Set("handles", static_cast<double>(ledger.handles));
-  result.Set("bytes", static_cast<double>(ledger.bytes));
-  return result;
-}
-
-void manual_seed(const Napi::CallbackInfo& info) {
-  const auto seed = static_cast<std::uint64_t>(number(info[0]));
-  room(info.Env()).lane.post({"manualSeed"}, [seed](const Flag*) { torch::manual_seed(seed); });
-}
-
-void set_threads(const Napi::CallbackInfo& info) {
-  const auto threads = static_cast<int>(number(info[0]));
-  room(info.Env()).lane.post({"setThreads"}, [threads](const Flag*) { at::set_num_threads(threads); });
-}
-
-// close(): waits for the operation that is running and takes no more. process.exit does not run the clean-up
-// hooks of the main thread, but the destructors of libtorch's statics, under which the lane must not work on.
-void close(const Napi::CallbackInfo& info) { room(info.Env()).lane.close(); }
-
-void bind_room(Napi::Env env, Napi::Object exports) {
-  exports.Set("version", library_version());
-  exports.Set("builtVersion", header_version());
-  exports.Set("open", Napi::Function::New(env, open, "open"));
-  exports.Set("close", Napi::Function::New(env, close, "close"));
-  exports.Set("info", Napi::Function::New(env, info_of_library, "info"));
-  exports.Set("memory", Napi::Function::New(env, memory, "memory"));
-  exports.Set("manualSeed", Napi::Function::New(env, manual_seed, "manualSeed"));
-  exports.Set("setThreads", Napi::Function::New(env, set_threads, "setThreads"));
-  exports.Set("dispose", Napi::Function::New(env, dispose, "dispose"));
-  exports.Set("cancelFlag", Napi::Function::New(env, cancel_flag, "cancelFlag"));
-  exports.Set("cancel", Napi::Function::New(env, cancel, "cancel"));
-}
-
-Napi::Object init(Napi::Env env, Napi::Object exports) {
-  env.SetInstanceData(new std::shared_ptr<Room>(std::make_shared<Room>(env)));
-  bind_room(env, exports);
-  bind_tensors(env, exports);
-  bind_embedder(env, exports);
-  bind_state(env, exports);
-  bind_loss(env, exports);
-  bind_optim(env, exports);
-  bind_scaler(env, exports);
-  bind_ema(env, exports);
-  bind_cache(env, exports);
-  bind_trace(env, exports);
-  return exports;
+  return to;
 }
 
 }  // namespace

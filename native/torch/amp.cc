@@ -39,7 +39,7 @@ at::ScalarType type_of(Precision precision) {
   return precision == Precision::float16 ? at::kHalf : at::kBFloat16;
 }
 
-// As libtorch's own switch, of the thread; float32 where nothing is emulated.
+// Per thread, like libtorch's own switch. float32 means that nothing is emulated.
 thread_local at::ScalarType emulated_type = at::kFloat;
 
 }  // namespace
@@ -62,7 +62,7 @@ Autocast::Autocast(Precision precision, const at::Device& device)
   set_autocast(device_, true, type_of(precision));
 }
 
-// The cache holds casts of the weights: of no use once they have moved.
+// The cache holds casts of the weights, which are invalid once the weights have changed.
 Autocast::~Autocast() {
   if (!on_) return;
   if (emulated_) {

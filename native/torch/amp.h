@@ -1,8 +1,9 @@
 // Mixed precision: autocast of the backbone (Micikevicius et al. 2018, arXiv 1710.03740).
 //
-// A CPU without the instructions for a type multiplies in it several times slower than in float32. There the
-// products are emulated: what goes in and what comes out, forward and backward, is rounded to the type, and
-// the sum between is float32, as it is in the instructions. Only the inside of the softmax stays float32.
+// A CPU without instructions for a 16-bit type multiplies in that type several times more slowly than in
+// float32. On such a CPU the products are emulated: inputs and outputs, forward and backward, are rounded to
+// the type, and the sums are float32, as in the instructions. Only intermediate values of the softmax stay in
+// float32.
 #pragma once
 
 #include <torch/torch.h>
@@ -15,7 +16,8 @@ enum class Precision { float32, bfloat16, float16 };
 
 Precision precision_from(const std::string& name);
 
-// While it lives, operations run in `precision` where libtorch's lists say that they may, or are emulated.
+// While an instance exists, operations that libtorch's autocast lists permit run in `precision`, or emulate
+// it.
 class Autocast {
  public:
   Autocast(Precision precision, const at::Device& device);
@@ -29,7 +31,8 @@ class Autocast {
   at::DeviceType device_;
 };
 
-// To the emulated type and back, in both directions; the tensor itself where nothing is emulated.
+// Rounds to the emulated type and converts back, forward and backward. Returns the tensor itself if nothing
+// is emulated.
 at::Tensor rounded(const at::Tensor& x);
 
 }  // namespace horoball::train

@@ -1,73 +1,47 @@
 #include "cache.h"
 
-#include "tensor.h"
+#include "exports.h"
 
 namespace horoball::train {
 namespace {
 
-using TensorPtr = std::shared_ptr<TensorResource>;
-
-std::vector<TensorPtr> tensors_from(const Napi::Value& list) {
-  std::vector<TensorPtr> tensors;
-  const auto handles = list.As<Napi::Array>();
-  for (std::uint32_t i = 0; i < handles.Length(); ++i)
-    tensors.push_back(from<TensorResource>(handles.Get(i)));
-  return tensors;
-}
-
-// leaf(parts): the rows of all parts, cut off from what made them; a backward pass leaves their gradient
+// The rows of all parts, detached from their graphs. A backward pass accumulates the gradient of these rows
 // here.
-Napi::Value leaf(const Napi::CallbackInfo& info) {
-  const auto out = make<TensorResource>(info.Env());
-  const auto work = [out, parts = tensors_from(info[0])](const Flag*) {
-    std::vector<at::Tensor> rows;
-    for (const auto& part : parts) rows.push_back(part->get().detach());
-    out->set(at::cat(rows).requires_grad_());
-  };
-  room(info.Env()).lane.post({"embedder.cache"}, work);
-  return wrap_resource(info.Env(), out);
+void leaf(TensorResource& out, const std::vector<at::Tensor>& parts) {
+  std::vector<at::Tensor> rows;
+  for (const auto& part : parts) rows.push_back(part.detach());
+  out.set(at::cat(rows).requires_grad_());
 }
 
-// backwardRows(outputs, leaves, first): sends rows `first`... of the leaves' gradients through the outputs'
-// graphs. A leaf that the loss did not read has none.
-void backward_rows(const Napi::CallbackInfo& info) {
-  const auto work = [outputs = tensors_from(info[0]), leaves = tensors_from(info[1]),
-                     first = static_cast<std::int64_t>(number(info[2]))](const Flag*) {
-    std::vector<at::Tensor> values, gradients;
-    for (std::size_t i = 0; i < outputs.size(); ++i) {
-      const auto& cached = leaves.at(i)->get().grad();
-      if (!cached.defined()) continue;
-      values.push_back(outputs[i]->get());
-      gradients.push_back(cached.narrow(0, first, values.back().size(0)));
-    }
-    if (!values.empty()) torch::autograd::backward(values, gradients);
-  };
-  room(info.Env()).lane.post({"embedder.backward"}, work);
+// Backpropagates the leaves' gradients, from row `first` on, through the graphs of the outputs. A leaf that
+// the loss did not read has no gradient.
+void backward_rows(const std::vector<at::Tensor>& outputs, const std::vector<at::Tensor>& leaves,
+                   std::int64_t first) {
+  std::vector<at::Tensor> values, gradients;
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    const auto& cached = leaves.at(i).grad();
+    if (!cached.defined()) continue;
+    values.push_back(outputs[i]);
+    gradients.push_back(cached.narrow(0, first, values.back().size(0)));
+  }
+  if (!values.empty()) torch::autograd::backward(values, gradients);
 }
 
-// appendRows(tensor, rows): the tensor with constant rows below it
-Napi::Value append_rows(const Napi::CallbackInfo& info) {
-  Call call{"memory.append"};
-  const auto rows = array<float>(info[1], call.held);
-  const auto out = make<TensorResource>(info.Env());
-  const auto work = [out, rows, tensor = from<TensorResource>(info[0])](const Flag*) {
-    const auto& value = tensor->get();
-    const auto width = value.size(1);
-    auto constant =
-        at::empty({static_cast<std::int64_t>(rows.length) / width, width}, at::TensorOptions(at::kFloat));
-    copy_in(rows, constant);
-    out->set(at::cat({value, constant.to(value.device())}));
-  };
-  room(info.Env()).lane.post(std::move(call), work);
-  return wrap_resource(info.Env(), out);
+// The tensor with constant rows appended.
+void append_rows(TensorResource& out, const at::Tensor& value, Span<float> rows) {
+  const auto width = value.size(1);
+  auto constant =
+      at::empty({static_cast<std::int64_t>(rows.length) / width, width}, at::TensorOptions(at::kFloat));
+  copy_in(rows, constant);
+  out.set(at::cat({value, constant.to(value.device())}));
 }
 
 }  // namespace
 
-void bind_cache(Napi::Env env, Napi::Object exports) {
-  exports.Set("leaf", Napi::Function::New(env, leaf, "leaf"));
-  exports.Set("backwardRows", Napi::Function::New(env, backward_rows, "backwardRows"));
-  exports.Set("appendRows", Napi::Function::New(env, append_rows, "appendRows"));
+void bind_cache(Exports& exports) {
+  exports.makes<TensorResource>("leaf", "embedder.cache", leaf);
+  exports.posts("backwardRows", "embedder.backward", backward_rows);
+  exports.makes<TensorResource>("appendRows", "memory.append", append_rows);
 }
 
 }  // namespace horoball::train

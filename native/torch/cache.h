@@ -1,11 +1,11 @@
-// What gradient caching (Gao et al. 2021, arXiv 2101.06983) and a cross-batch memory (Wang et al. 2020, arXiv
-// 1912.06798) do to embeddings between the network and the loss.
+// Operations on embeddings between the network and the loss, for gradient caching (Gao et al. 2021, arXiv
+// 2101.06983) and cross-batch memory (Wang et al. 2020, arXiv 1912.06798).
 #pragma once
 
-#include "room.h"
+#include "environment.h"
 
 namespace horoball::train {
 
-void bind_cache(Napi::Env env, Napi::Object exports);
+void bind_cache(Exports& exports);
 
 }  // namespace horoball::train

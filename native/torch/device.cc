@@ -12,12 +12,10 @@ c10::Device device_from(const std::string& name) {
   const auto count = static_cast<int>(torch::cuda::device_count());
   const int index = device.has_index() ? device.index() : 0;
   if (index < count) return device;
-  const std::string why =
-      count == 0
-          ? "libtorch finds none: it was built without CUDA, or there is no device or no driver for it "
-            "(`horoball doctor` says more)"
-          : "they are numbered from 0 to " + std::to_string(count - 1);
-  throw CodedError("ERR_HOROBALL_DEVICE", "there is no CUDA device " + std::to_string(index) + ": " + why);
+  const std::string why = count == 0 ? "libtorch was built without CUDA, or there is no device or no driver. "
+                                       "Run `horoball doctor` for details."
+                                     : "devices are numbered from 0 to " + std::to_string(count - 1);
+  throw CodedError("ERR_HOROBALL_DEVICE", "CUDA device " + std::to_string(index) + " not found: " + why);
 }
 
 }  // namespace horoball::train

@@ -1,4 +1,4 @@
-// Devices by their names.
+// Resolves devices by name.
 #pragma once
 
 #include <c10/core/Device.h>
@@ -7,7 +7,7 @@
 
 namespace horoball::train {
 
-// `cpu`, `cuda` or `cuda:N`. Throws ERR_HOROBALL_DEVICE for a CUDA device that is not there.
+// `cpu`, `cuda` or `cuda:N`. Throws ERR_HOROBALL_DEVICE if the CUDA device does not exist.
 c10::Device device_from(const std::string& name);
 
 }  // namespace horoball::train

@@ -1,8 +1,8 @@
-// An exponential moving average of the weights (Polyak & Juditsky 1992), to be evaluated in their place.
+// An exponential moving average of the weights (Polyak & Juditsky 1992), which is used for evaluation.
 #pragma once
 
 #include "embedder.h"
-#include "room.h"
+#include "environment.h"
 
 namespace horoball::train {
 
@@ -12,7 +12,7 @@ class EmaResource : public Resource {
 
   void attach(const EmbedderResource& model);
   void update(double decay);
-  // Exchanges the averages and the model's weights; a second call puts both back.
+  // Swaps the averages with the model's weights; a second call restores both.
   void swap();
 
   // The average of each trainable parameter.
@@ -23,6 +23,6 @@ class EmaResource : public Resource {
   std::vector<at::Tensor> weights_, averages_;
 };
 
-void bind_ema(Napi::Env env, Napi::Object exports);
+void bind_ema(Exports& exports);
 
 }  // namespace horoball::train

@@ -1,7 +1,7 @@
 #include "embedder.h"
 
 #include "device.h"
-#include "tensor.h"
+#include "exports.h"
 
 namespace horoball::train {
 
@@ -26,14 +26,14 @@ void EmbedderResource::build(const EmbedderConfig& config) {
   holds(bytes);
 }
 
-Outputs EmbedderResource::forward(const at::Tensor& pictures, bool train, bool class_alone,
-                                  const Flag* cancel, const Watch& watch) {
+Outputs EmbedderResource::forward(const at::Tensor& images, bool train, bool class_alone, const Flag* cancel,
+                                  const Watch& watch) {
   parameters();
   const torch::AutoGradMode grad(train);
   at::Tensor body;
   {
     const Autocast lower(precision_, device_);
-    body = backbone_->forward(pictures, class_alone, cancel, watch);
+    body = backbone_->forward(images, class_alone, cancel, watch);
   }
   const Outputs out = head_(body.to(at::kFloat));
   if (watch) {
@@ -66,51 +66,14 @@ const at::Tensor& EmbedderResource::parameter(const std::string& name) const {
   throw CodedError("ERR_HOROBALL_NAME", "the model has no parameter " + name);
 }
 
-namespace {
-
-ViTConfig vit_config(const Napi::Object& options) {
-  const auto whole = [&](const char* key) { return static_cast<std::int64_t>(number(options.Get(key))); };
-  ViTConfig config;
-  config.img_size = whole("imgSize");
-  config.patch_size = whole("patchSize");
-  config.embed_dim = whole("embedDim");
-  config.depth = whole("depth");
-  config.num_heads = whole("numHeads");
-  config.mlp_ratio = number(options.Get("mlpRatio"));
-  config.qkv_bias = flag(options.Get("qkvBias"));
-  config.norm_eps = number(options.Get("normEps"));
-  config.distilled = flag(options.Get("distilled"));
-  const Napi::Value init_values = options.Get("initValues");
-  if (!init_values.IsNull()) config.init_values = number(init_values);
-  return config;
+std::vector<Description> EmbedderResource::describe() const {
+  std::vector<Description> all;
+  for (const auto& [name, value] : parameters())
+    all.push_back({name, value.sizes().vec(), value.requires_grad()});
+  return all;
 }
 
-EmbedderConfig embedder_config(const Napi::Object& options) {
-  EmbedderConfig config;
-  config.model = vit_config(options.Get("model").As<Napi::Object>());
-  config.head.dim = static_cast<std::int64_t>(number(options.Get("dim")));
-  config.head.unit = text(options.Get("head")) == "hypmix";
-  const Napi::Value clip = options.Get("clipR");
-  if (!clip.IsNull()) config.head.clip = number(clip);
-  config.head.c = number(options.Get("c"));
-  config.head.hypmix_guards = options.Get("compat").IsString();
-  config.seed = static_cast<std::uint64_t>(number(options.Get("seed")));
-  config.freeze_patch_embed = flag(options.Get("freezePatchEmbed"));
-  config.freeze_head = flag(options.Get("freezeHead"));
-  config.freeze_blocks = static_cast<std::int64_t>(number(options.Get("freezeBlocks")));
-  config.device = text(options.Get("device"));
-  config.precision = precision_from(text(options.Get("precision")));
-  return config;
-}
-
-// What JavaScript is told of the parameters, copied on the lane.
-struct Description {
-  std::string name;
-  std::vector<std::int64_t> shape;
-  bool trainable;
-};
-
-Napi::Value describe(Napi::Env env, const std::vector<Description>& parameters) {
+Napi::Value to_js(Napi::Env env, const std::vector<Description>& parameters) {
   auto list = Napi::Array::New(env, parameters.size());
   for (std::uint32_t i = 0; i < parameters.size(); ++i) {
     const auto& [name, sizes, trainable] = parameters[i];
@@ -125,68 +88,148 @@ Napi::Value describe(Napi::Env env, const std::vector<Description>& parameters) 
   return list;
 }
 
-// embedder(config): { handle, ready: Promise<Parameter[]> }
-Napi::Value embedder(const Napi::CallbackInfo& info) {
-  auto model = make<EmbedderResource>(info.Env());
-  const auto parameters = std::make_shared<std::vector<Description>>();
-  const auto work = [model, parameters, config = embedder_config(info[0].As<Napi::Object>())](const Flag*) {
-    model->build(config);
-    for (const auto& [name, value] : model->parameters()) {
-      parameters->push_back({name, value.sizes().vec(), value.requires_grad()});
-    }
-  };
-  const auto answer = [parameters](Napi::Env env) { return describe(env, *parameters); };
-  auto result = Napi::Object::New(info.Env());
-  result.Set("handle", wrap_resource(info.Env(), model));
-  result.Set("ready", room(info.Env()).lane.run({"embedder.create"}, work, answer));
-  return result;
-}
+namespace {
 
-// forward(embedder, batch, train, classAlone, cancel): [body, euclidean, hyperbolic]
-Napi::Value forward(const Napi::CallbackInfo& info) {
-  const auto env = info.Env();
-  const auto model = from<EmbedderResource>(info[0]);
-  const auto batch = from<TensorResource>(info[1]);
-  const auto body = make<TensorResource>(env), euclidean = make<TensorResource>(env);
-  const auto hyperbolic = make<TensorResource>(env);
-  const auto work = [=, train = flag(info[2]), class_alone = flag(info[3])](const Flag* cancel) {
-    const Outputs out = model->forward(batch->get(), train, class_alone, cancel);
-    body->set(out.body);
-    euclidean->set(out.euclidean);
-    hyperbolic->set(out.hyperbolic);
-  };
-  room(env).lane.post({"embedder.forward", cancel_from(info[4])}, work);
-  auto handles = Napi::Array::New(env, 3);
-  handles.Set(0u, wrap_resource(env, body));
-  handles.Set(1u, wrap_resource(env, euclidean));
-  handles.Set(2u, wrap_resource(env, hyperbolic));
-  return handles;
-}
-
-// setCurvature(embedder, c, learnt)
-void set_curvature(const Napi::CallbackInfo& info) {
-  const auto work = [model = from<EmbedderResource>(info[0]), c = number(info[1]),
-                     learnt = flag(info[2])](const Flag*) { model->set_curvature(c, learnt); };
-  room(info.Env()).lane.post({"embedder.setCurvature"}, work);
-}
-
-// curvatureGradient(embedder, cancel): Promise<number>
-Napi::Value curvature_gradient(const Napi::CallbackInfo& info) {
-  const auto out = std::make_shared<double>();
-  const auto work = [out, model = from<EmbedderResource>(info[0])](const Flag*) {
-    *out = model->curvature_gradient();
-  };
-  const auto answer = [out](Napi::Env env) -> Napi::Value { return Napi::Number::New(env, *out); };
-  return room(info.Env()).lane.run({"embedder.curvatureGradient", cancel_from(info[1])}, work, answer);
+void forward(TensorResource& body, TensorResource& euclidean, TensorResource& hyperbolic,
+             EmbedderResource& model, const at::Tensor& batch, bool train, bool class_alone,
+             const Flag* cancel) {
+  const Outputs out = model.forward(batch, train, class_alone, cancel);
+  body.set(out.body);
+  euclidean.set(out.euclidean);
+  hyperbolic.set(out.hyperbolic);
 }
 
 }  // namespace
 
-void bind_embedder(Napi::Env env, Napi::Object exports) {
-  exports.Set("setCurvature", Napi::Function::New(env, set_curvature, "setCurvature"));
-  exports.Set("curvatureGradient", Napi::Function::New(env, curvature_gradient, "curvatureGradient"));
-  exports.Set("embedder", Napi::Function::New(env, embedder, "embedder"));
-  exports.Set("forward", Napi::Function::New(env, forward, "forward"));
+void bind_embedder(Exports& exports) {
+  exports.makes<EmbedderResource>("embedder", "embedder.create", &EmbedderResource::build);
+  exports.answers("describeModel", "embedder.create", &EmbedderResource::describe);
+  exports.makes<TensorResource, TensorResource, TensorResource>("forward", "embedder.forward", forward);
+  exports.posts("setCurvature", "embedder.setCurvature", &EmbedderResource::set_curvature);
+  exports.answers("curvatureGradient", "embedder.curvatureGradient", &EmbedderResource::curvature_gradient);
 }
 
 }  // namespace horoball::train
+
+namespace horoball::node {
+
+template <>
+struct Converter<train::ViTConfig> {
+  static train::ViTConfig from(Arguments& in, const Napi::Value& value) {
+    const Reader read{in, in.convert<Napi::Object>(value)};
+    train::ViTConfig config;
+    const auto [height, width] = read.pair("imgSize");
+    config.img_height = height;
+    config.img_width = width;
+    config.patch_size = read.whole("patchSize");
+    config.embed_dim = read.whole("embedDim");
+    config.depth = read.whole("depth");
+    config.num_heads = read.whole("numHeads");
+    config.mlp_ratio = read.real("mlpRatio");
+    config.norm_eps = read.real("normEps");
+    if (const auto value = read.take<std::optional<double>>("initValues")) config.init_values = *value;
+    config.eva = read.text("family") == "eva";
+    tokens(config, read);
+    blocks(config, read);
+    pooling(config, read);
+    config.rope = rope(read);
+    return config;
+  }
+
+ private:
+  struct Reader {
+    Arguments& in;
+    Napi::Object options;
+
+    template <class T>
+    T take(const char* key) const {
+      return in.property<T>(options, key);
+    }
+    std::int64_t whole(const char* key) const { return take<std::int64_t>(key); }
+    double real(const char* key) const { return take<double>(key); }
+    bool flag(const char* key) const { return take<bool>(key); }
+    std::string text(const char* key) const { return take<std::string>(key); }
+    // Height and width; a single number means both.
+    std::array<std::int64_t, 2> pair(const char* key) const {
+      if (options.Get(key).IsNumber()) return {whole(key), whole(key)};
+      const auto both = take<std::vector<double>>(key);
+      return {static_cast<std::int64_t>(both.at(0)), static_cast<std::int64_t>(both.at(1))};
+    }
+  };
+
+  static void tokens(train::ViTConfig& config, const Reader& read) {
+    config.class_token = read.flag("classToken");
+    config.distilled = read.flag("distilled");
+    config.reg_tokens = read.whole("regTokens");
+    config.pos_embed = read.flag("posEmbed");
+    config.no_embed_class = read.flag("noEmbedClass");
+  }
+
+  static void blocks(train::ViTConfig& config, const Reader& read) {
+    config.qkv_bias = read.flag("qkvBias");
+    const bool rotary = read.text("attnType") == "rope";
+    config.key_bias = !config.eva || rotary;
+    config.qkv = !read.flag("qkvFused") ? train::QkvLayout::separate
+                 : config.key_bias      ? train::QkvLayout::fused
+                                        : train::QkvLayout::fused_without_key_bias;
+    config.qk_norm = read.flag("qkNorm");
+    config.scale_attn_norm = read.flag("scaleAttnNorm");
+    config.scale_mlp_norm = read.flag("scaleMlpNorm");
+    const auto mlp = read.text("mlpLayer");
+    if (mlp == "swiglu") config.mlp = train::MlpLayer::swiglu;
+    if (mlp == "swiglu_packed") config.mlp = train::MlpLayer::swiglu_packed;
+    config.mlp_align = read.whole("mlpAlign");
+    const auto act = read.text("actLayer");
+    if (act == "gelu_tanh") config.act = train::Activation::gelu_tanh;
+    if (act == "quick_gelu") config.act = train::Activation::quick_gelu;
+    if (act == "silu") config.act = train::Activation::silu;
+    config.rms_norm = read.text("normLayer") == "rmsnorm";
+  }
+
+  static void pooling(train::ViTConfig& config, const Reader& read) {
+    config.pre_norm = read.flag("preNorm");
+    config.final_norm = read.flag("finalNorm");
+    config.fc_norm = read.flag("fcNorm");
+    const auto pool = read.text("globalPool");
+    config.pool = pool == "avg" ? train::Pool::avg : pool == "map" ? train::Pool::map : train::Pool::token;
+    config.pool_include_prefix = read.flag("poolIncludePrefix");
+    config.pool_heads = read.whole("attnPoolNumHeads");
+    config.pool_mlp_ratio = read.real("attnPoolMlpRatio");
+  }
+
+  static train::RopeConfig rope(const Reader& read) {
+    train::RopeConfig rope;
+    const auto type = read.text("ropeType");
+    if (type == "cat") rope.type = train::RopeType::axial;
+    if (type == "mixed") rope.type = train::RopeType::mixed;
+    if (type == "dinov3") rope.type = train::RopeType::dinov3;
+    rope.temperature = read.real("ropeTemperature");
+    rope.grid_offset = read.real("ropeGridOffset");
+    rope.column_first = read.text("ropeGridIndexing") == "xy";
+    rope.rotate_half = read.flag("ropeRotateHalf");
+    if (!read.options.Get("refFeatShape").IsNull()) rope.reference = read.pair("refFeatShape");
+    return rope;
+  }
+};
+
+train::EmbedderConfig Converter<train::EmbedderConfig>::from(Arguments& in, const Napi::Value& value) {
+  const auto options = in.convert<Napi::Object>(value);
+  const auto text = [&](const char* key) { return in.property<std::string>(options, key); };
+  train::EmbedderConfig config;
+  config.model = in.property<train::ViTConfig>(options, "model");
+  config.head.dim = in.property<std::int64_t>(options, "dim");
+  config.head.unit = text("head") == "hypmix";
+  config.head.to_ball = in.property<std::vector<train::RowOperation>>(options, "toBall");
+  config.head.c = in.property<double>(options, "c");
+  config.head.guards = options.Get("compat").IsString() ? Guards::hypmix : Guards::clean;
+  config.head.tables = train::environment(in.env()).tables;
+  config.seed = in.property<std::uint64_t>(options, "seed");
+  config.freeze_patch_embed = in.property<bool>(options, "freezePatchEmbed");
+  config.freeze_head = in.property<bool>(options, "freezeHead");
+  config.freeze_blocks = in.property<std::int64_t>(options, "freezeBlocks");
+  config.device = text("device");
+  config.precision = train::precision_from(text("precision"));
+  return config;
+}
+
+}  // namespace horoball::node

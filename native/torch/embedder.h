@@ -1,15 +1,15 @@
-// Backbone and head as one trainable thing with named parameters.
+// Backbone and head as one module with named parameters.
 #pragma once
 
 #include "amp.h"
+#include "environment.h"
 #include "head.h"
-#include "room.h"
 #include "vit.h"
 
 namespace horoball::train {
 
 struct NamedParameter {
-  std::string name;  // timm's; the head's are head.weight and head.bias
+  std::string name;  // timm's name; the head's are head.weight and head.bias
   at::Tensor value;
 };
 
@@ -24,22 +24,31 @@ struct EmbedderConfig {
   Precision precision = Precision::float32;
 };
 
+// A parameter as JavaScript sees it.
+struct Description {
+  std::string name;
+  std::vector<std::int64_t> shape;
+  bool trainable;
+};
+
 class EmbedderResource : public Resource {
  public:
   using Resource::Resource;
 
   void build(const EmbedderConfig& config);
-  // The backbone in the model's precision, the head in float32.
-  // `train` builds the graph of a backward pass; `class_alone`: see ViT.
-  Outputs forward(const at::Tensor& pictures, bool train, bool class_alone, const Flag* cancel,
+  // Runs the backbone in the model's precision and the head in float32. `train` builds the graph for a
+  // backward pass; for `class_alone` see ViT.
+  Outputs forward(const at::Tensor& images, bool train, bool class_alone, const Flag* cancel,
                   const Watch& watch = {});
 
   void set_curvature(double c, bool learnt);
-  // Of what went backwards since the curvature was set, through the head alone; 0 for none.
+  // The gradient through the head alone, accumulated by backward passes since the curvature was set; 0 before
+  // the first.
   double curvature_gradient() const;
 
   const std::vector<NamedParameter>& parameters() const;
   const at::Tensor& parameter(const std::string& name) const;
+  std::vector<Description> describe() const;
 
  private:
   ViT backbone_{nullptr};
@@ -49,7 +58,16 @@ class EmbedderResource : public Resource {
   std::vector<NamedParameter> parameters_;
 };
 
-void bind_embedder(Napi::Env env, Napi::Object exports);
-void bind_state(Napi::Env env, Napi::Object exports);
+void bind_embedder(Exports& exports);
+void bind_state(Exports& exports);
 
 }  // namespace horoball::train
+
+namespace horoball::node {
+
+template <>
+struct Converter<train::EmbedderConfig> {
+  static train::EmbedderConfig from(Arguments& in, const Napi::Value& value);
+};
+
+}  // namespace horoball::node

@@ -1,12 +1,13 @@
 // Euclidean contrastive loss with explicit hard-negative strength beta: Robinson, Chuang, Sra and Jegelka
 // 2021 (arXiv 2010.04592), without their correction for false negatives (tau+ = 0). A control for studies: it
-// asks whether what a geometry does can be had by weighting alone.
+// tests whether weighting alone explains the effect of a geometry.
 //
 // For an anchor of view a and its positive of view b, with logits s = <x, y> / tau and the K = 2 (B - 1)
-// negatives k of the two views: R = sum_k exp((1 + beta) s_k) / mean_k exp(beta s_k), loss = log(exp(s+) + R)
-// - s+. So dloss/ds_k = W ((1 + beta) softmax_k((1 + beta) s) - beta softmax_k(beta s)) with W = R / (exp(s+)
-// + R), and dloss/ds+ = -W. beta = 0 is the plain loss. All in float64 with the whole N x N matrix: a control
-// need not be fast.
+// negatives k of the two views:
+//   R = sum_k exp((1 + beta) s_k) / mean_k exp(beta s_k),   loss = log(exp(s+) + R) - s+.
+// So dloss/ds_k = W ((1 + beta) softmax_k((1 + beta) s) - beta softmax_k(beta s)) with W = R / (exp(s+) + R),
+// and dloss/ds+ = -W. beta = 0 is the plain loss. Everything is in float64 and the whole N x N matrix is stored:
+// a control need not be fast.
 #include "hard_negatives.h"
 
 #include <algorithm>
@@ -135,11 +136,11 @@ class Loss {
         values_.push_back(row[negatives_.back()]);
       }
     }
-    if (values_.empty()) return;  // of one class alone the loss is 0, as the core has it
+    if (values_.empty()) return;  // with a single class the loss is 0, as in the core
     const double hard = log_sum_exp(values_, 1 + beta_), weight = log_sum_exp(values_, beta_);
     const double mass = hard - weight + std::log(static_cast<double>(values_.size()));  // log R
     const double odds =
-        mass - row[positive];  // of the negatives, as a logarithm: keeps a small loss's digits
+        mass - row[positive];  // log odds of the negatives, which keep the digits of a small loss
     loss_ += share_ * (std::max(odds, 0.0) + std::log1p(std::exp(-std::abs(odds))));
     const double w = share_ / (1 + std::exp(-odds));
     slopes_.row(anchor)[positive] -= w;

@@ -1,12 +1,12 @@
 #pragma once
 
-#include "room.h"
+#include "environment.h"
 
 namespace horoball::train {
 
-// The Euclidean contrastive loss with its negatives weighted by exp(beta s), for `args` as the core's table
-// takes them. Fills what the core would: the loss, the statistics, the gradient in the rows and (tau_e only)
-// in the numbers.
+// The Euclidean contrastive loss with its negatives weighted by exp(beta s). Takes the arguments of the
+// core's table and fills the same results: the loss, the statistics, the gradient of the rows, and of the
+// parameters only that of tau_e.
 void hard_negatives(const ContrastArgs& args, double beta, const Flag* cancel);
 
 }  // namespace horoball::train

@@ -3,13 +3,8 @@
 namespace horoball::train {
 namespace {
 
-// Far below any norm that float32 arithmetic gives a nonzero vector of use; keeps 0 / 0 out.
+// Far below any norm that float32 arithmetic gives a useful nonzero vector; avoids 0 / 0.
 constexpr double kTiny = 1e-12;
-constexpr double kHypmixTiny = 1e-5;
-constexpr double kHypmixTanhLimit = 15;
-constexpr double kBallMargin = 1e-3;
-
-at::Tensor norm_of(const at::Tensor& x) { return x.norm(2, -1, true); }
 
 }  // namespace
 
@@ -23,31 +18,19 @@ HeadImpl::HeadImpl(std::int64_t width, const HeadConfig& config, Initial& initia
   linear->bias.zero_();
 }
 
-void HeadImpl::set_curvature(double value, bool learnt) {
-  c = at::scalar_tensor(value, at::kDouble).requires_grad_(learnt);
+void HeadImpl::set_curvature(double value, bool learnable) {
+  c = at::scalar_tensor(value, at::kDouble).requires_grad_(learnable);
 }
 
 Outputs HeadImpl::forward(const at::Tensor& body) {
   const auto z = linear(body);
-  const auto e = z / norm_of(z).clamp_min(kTiny);
+  const auto e = z / z.norm(2, -1, true).clamp_min(kTiny);
   return {body, e, to_ball(config_.unit ? e : z)};
 }
 
-at::Tensor HeadImpl::to_ball(const at::Tensor& u) const {
-  const bool hypmix = config_.hypmix_guards;
-  const double tiny = hypmix ? kHypmixTiny : kTiny;
-  const auto root = c.sqrt();
-  auto clipped = u;
-  if (config_.clip) {
-    const auto norm = hypmix ? norm_of(u) + kHypmixTiny : norm_of(u).clamp_min(tiny);
-    clipped = u * (*config_.clip / norm).clamp_max(1);
-  }
-  const auto scaled = norm_of(clipped).clamp_min(tiny) * root;
-  const auto argument = hypmix ? scaled.clamp_max(kHypmixTanhLimit) : scaled;
-  const auto point = clipped * (argument.tanh() / scaled);
-  const auto rim = (1 - kBallMargin) / root;
-  const auto radius = norm_of(point).clamp_min(tiny);
-  return at::where(radius > rim, point * (rim / radius), point);
+at::Tensor HeadImpl::to_ball(at::Tensor h) const {
+  for (const auto& operation : config_.to_ball) h = map_rows(config_.tables, operation, config_.guards, h, c);
+  return h;
 }
 
 }  // namespace horoball::train

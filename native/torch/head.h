@@ -1,19 +1,21 @@
-// From the backbone's feature to a unit vector and a point of the Poincaré ball:
-// z = Linear(f); e = z / |z|; h = project(expmap0(clip(e or z))).
+// From the backbone's feature to a unit vector and a point of the Poincaré ball: z = Linear(f), e = z / |z|, and h is
+// the image of e or z under the row operations of the core that make up the head (native/ops/head.h).
 #pragma once
 
 #include <torch/torch.h>
 
 #include "initial.h"
+#include "row_map.h"
 
 namespace horoball::train {
 
 struct HeadConfig {
   std::int64_t dim = 128;
-  bool unit = true;            // the ball point comes from e (`hypmix`) rather than z (`hyp-vit`)
-  c10::optional<double> clip;  // largest norm before expmap0
-  double c = 0.1;              // at first; the ball's curvature is -c
-  bool hypmix_guards = false;  // the published epsilons instead of none
+  bool unit = true;                   // h comes from e (`hypmix`) rather than z (`hyp-vit`)
+  std::vector<RowOperation> to_ball;  // in order
+  double c = 0.1;                     // initially; the ball's curvature is -c
+  Guards guards = Guards::clean;
+  Tables tables;
 };
 
 struct Outputs {
@@ -24,13 +26,13 @@ struct HeadImpl : torch::nn::Module {
   HeadImpl(std::int64_t width, const HeadConfig& config, Initial& initial);
   Outputs forward(const at::Tensor& body);
 
-  // Another curvature from here on; where it is learnt, backward passes leave their gradient in `c`.
-  void set_curvature(double c, bool learnt);
+  // Changes the curvature. If it is learnable, backward passes leave its gradient in `c`.
+  void set_curvature(double c, bool learnable);
 
-  at::Tensor c;  // float64, no dimensions
+  at::Tensor c;  // float64 on the host, no dimensions
 
  private:
-  at::Tensor to_ball(const at::Tensor& u) const;
+  at::Tensor to_ball(at::Tensor h) const;
 
   HeadConfig config_;
   torch::nn::Linear linear;

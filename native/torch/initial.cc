@@ -18,12 +18,19 @@ void Initial::uniform(at::Tensor to, double bound) {
   to.uniform_(-bound, bound, generator_);
 }
 
-// Inverse transform: uniform between the distribution function's values at the cuts, then its inverse.
+// Inverse transform sampling: uniform between the values of the distribution function at the cuts, then its
+// inverse.
 void Initial::trunc_normal(at::Tensor to, double std) {
   const torch::NoGradGuard frozen;
   const double cut = 2 / std;
   const double bound = std::erf(cut / std::sqrt(2.0));
   to.uniform_(-bound, bound, generator_).erfinv_().mul_(std * std::sqrt(2.0)).clamp_(-2, 2);
+}
+
+void Initial::trunc_normal_scaled(at::Tensor to, double std) {
+  trunc_normal(to, 1);
+  const torch::NoGradGuard frozen;
+  to.mul_(std);
 }
 
 // QR of a normal matrix; the signs of R's diagonal make the distribution uniform (Saxe et al. 2014).

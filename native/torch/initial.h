@@ -1,4 +1,5 @@
-// Initial weights from a generator of their own, so that a seed means the same model whatever else draws.
+// Initial weights from a separate random generator, so that a seed gives the same model whatever else draws
+// random numbers.
 #pragma once
 
 #include <torch/torch.h>
@@ -10,9 +11,10 @@ class Initial {
   explicit Initial(std::uint64_t seed);
 
   void normal(at::Tensor to, double std);
-  void uniform(at::Tensor to, double bound);     // on [-bound, bound)
-  void trunc_normal(at::Tensor to, double std);  // cut at +-2, as timm has it
-  void orthogonal(at::Tensor to);                // rows x cols, orthonormal along the shorter side
+  void uniform(at::Tensor to, double bound);            // on [-bound, bound)
+  void trunc_normal(at::Tensor to, double std);         // truncated at +-2, as in timm
+  void trunc_normal_scaled(at::Tensor to, double std);  // truncated at +-2 std, as timm's trunc_normal_tf_
+  void orthogonal(at::Tensor to);                       // rows x cols, orthonormal along the shorter side
 
  private:
   at::Generator generator_;

@@ -9,10 +9,11 @@
 namespace horoball::train {
 namespace {
 
-// libtorch appends the C++ stack to its messages, from the second line on.
+// libtorch appends the C++ stack to its messages, starting on the second line.
 std::string first_line(const char* text) { return {text, std::strcspn(text, "\n")}; }
 
-// A CUDA device that is full has an error of its own; the CPU's allocator and the driver only have words.
+// An out-of-memory error of a CUDA device has its own class; errors of the CPU's allocator and of the driver
+// are recognized by their text.
 const char* code_of(const std::exception& error) {
   const std::string_view text = error.what();
   const auto says = [&](const char* words) { return text.find(words) != std::string_view::npos; };
@@ -41,9 +42,7 @@ std::optional<Failure> attempt(const Call& call, const Work& work) {
 }
 
 Napi::Value error_from(Napi::Env env, const Failure& failure) {
-  const auto error = Napi::Error::New(env, failure.message);
-  error.Set("code", Napi::String::New(env, failure.code));
-  return error.Value();
+  return node::coded(Napi::Error::New(env, failure.message), failure.code).Value();
 }
 
 }  // namespace
@@ -52,8 +51,8 @@ Lane::Lane(Napi::Env env) : env_(env) {
   const auto nothing = Napi::Function::New(env, [](const Napi::CallbackInfo&) {});
   wake_ = Napi::ThreadSafeFunction::New(env, nothing, "horoball lane", 0, 1);
   wake_.Unref(env);
-  // Registered behind the function above, so that it runs before the function is freed: releasing it from
-  // the instance data's destructor instead hangs at exit on Node 24.
+  // Registered after the function above, so that it runs before the function is freed. Releasing the function
+  // in the destructor of the instance data would hang at exit on Node 24.
   env.AddCleanupHook([this] { close(); });
   thread_ = std::thread([this] { serve(); });
 }
@@ -107,7 +106,7 @@ void Lane::serve() {
     lock.lock();
     done_.push_back(std::move(job));
     lock.unlock();
-    wake_.NonBlockingCall([this](Napi::Env env, Napi::Function) { settle(env); });
+    wake_.NonBlockingCall([this](Napi::Env env, Napi::Function) { finish_jobs(env); });
   }
 }
 
@@ -118,11 +117,11 @@ void Lane::execute(Job& job) {
     return;
   }
   if (!failure_) failure_ = attempt(job.call, job.work);
-  job.work = nullptr;  // what it holds dies here, on the lane
+  job.work = nullptr;  // destroys what the work holds here, on the lane
   if (job.deferred) job.failure = std::exchange(failure_, std::nullopt);
 }
 
-void Lane::settle(Napi::Env env) {
+void Lane::finish_jobs(Napi::Env env) {
   std::deque<JobPtr> done;
   {
     const std::lock_guard lock(mutex_);
@@ -140,7 +139,7 @@ void Lane::settle(Napi::Env env) {
   }
 }
 
-// The references in dropped jobs die here, while the environment still is.
+// References in dropped jobs are destroyed here, while the environment still exists.
 void Lane::close() {
   {
     const std::lock_guard lock(mutex_);

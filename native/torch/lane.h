@@ -1,8 +1,8 @@
-// One native thread and its queue per environment. Everything that touches libtorch runs here, in the order
-// in which JavaScript asked for it: libuv's pool stays free for files, and one OpenMP team serves all.
+// One native thread with a queue per environment. All calls of libtorch run here, in the order in which
+// JavaScript made them. This keeps libuv's pool free for files, and a single OpenMP team serves all calls.
 //
-// A call that nobody waits for is posted; when it fails, what was posted after it is skipped and the next
-// promise rejects with its error, under the name of the operation that failed. Then the lane goes on.
+// A call without a promise is posted. If it fails, calls posted after it are skipped, and the next promise
+// rejects with its error, which names the operation that failed. Then the lane continues.
 #pragma once
 
 #include <napi.h>
@@ -20,22 +20,24 @@
 #include <utility>
 #include <vector>
 
+#include "../node/bind.h"
+
 namespace horoball::train {
 
-// Raised by an AbortSignal; looked at before a job begins and, in long ones, while it runs.
+// Set by an AbortSignal; checked before a job begins and, in long jobs, while it runs.
 using Flag = std::atomic<bool>;
 using Cancel = std::shared_ptr<Flag>;
 
 class Cancelled : public std::exception {
  public:
-  const char* what() const noexcept override { return "the operation was cancelled"; }
+  const char* what() const noexcept override { return "the operation was canceled"; }
 };
 
 inline void poll(const Flag* cancel) {
   if (cancel != nullptr && cancel->load(std::memory_order_relaxed)) throw Cancelled();
 }
 
-// An error that JavaScript callers may branch on.
+// An error with a code that JavaScript callers may branch on.
 class CodedError : public std::runtime_error {
  public:
   CodedError(const char* code, const std::string& message) : std::runtime_error(message), code_(code) {}
@@ -53,27 +55,28 @@ struct Failure {
 using Work = std::function<void(const Flag* cancel)>;
 using Answer = std::function<Napi::Value(Napi::Env)>;
 
-// How a call is queued, besides its work.
+// A queued call, except its work.
 struct Call {
-  const char* operation;  // a literal, for error messages
+  const char* operation;  // a literal, named in errors
   Cancel cancel = nullptr;
-  std::vector<Napi::ObjectReference> held = {};  // arrays that the work reads or writes
+  std::vector<node::KeptArray> arrays = {};  // arrays that the work reads or writes
 };
 
 class Lane {
  public:
-  // From the environment's JavaScript thread, as all calls are. The environment's clean-up closes the lane.
+  // All members are called on the environment's JavaScript thread. The environment's clean-up hook closes the
+  // lane.
   explicit Lane(Napi::Env env);
   ~Lane();
   Lane(const Lane&) = delete;
   Lane& operator=(const Lane&) = delete;
 
   void post(Call call, Work work);
-  // Runs even behind a failure: releases what earlier work may still use. Must not throw.
+  // Runs even after a failure: it releases objects that earlier work may still use. Must not throw.
   void release(std::function<void()> work);
-  // A promise of `answer`, which runs on the JavaScript thread once the work is done.
+  // Returns a promise of `answer`, which runs on the JavaScript thread once the work is done.
   Napi::Promise run(Call call, Work work, Answer answer);
-  // Waits for the operation that is running and drops the rest; calls after it do nothing.
+  // Waits for the running operation and drops the rest. Later calls do nothing.
   void close();
 
  private:
@@ -85,19 +88,20 @@ class Lane {
     std::optional<Napi::Promise::Deferred> deferred;
     std::optional<Failure> failure;
 
-    // Whether the job has something that only the JavaScript thread may settle or destroy.
-    bool returns() const { return deferred.has_value() || !call.held.empty(); }
+    // Whether the job has a promise or references, which must be settled or destroyed on the JavaScript
+    // thread.
+    bool returns() const { return deferred.has_value() || !call.arrays.empty(); }
   };
   using JobPtr = std::unique_ptr<Job>;
 
   void queue(JobPtr job);
-  void serve();  // the lane's thread
+  void serve();  // runs on the lane's thread
   void execute(Job& job);
-  void settle(Napi::Env env);  // the JavaScript thread
+  void finish_jobs(Napi::Env env);  // runs on the JavaScript thread
 
   Napi::Env env_;
   Napi::ThreadSafeFunction wake_;
-  std::size_t waiting_ = 0;  // promises not settled; they keep the process alive
+  std::size_t waiting_ = 0;  // unsettled promises, which keep the process alive
 
   std::mutex mutex_;
   std::condition_variable ready_;
@@ -105,7 +109,7 @@ class Lane {
   std::deque<JobPtr> done_;
   bool closing_ = false;
 
-  std::optional<Failure> failure_;  // the lane's thread only
+  std::optional<Failure> failure_;  // used on the lane's thread only
   std::thread thread_;
 };
 

@@ -1,16 +1,18 @@
-// The hybrid contrastive loss as an autograd function over the core's table: one call gives the loss and all
-// its gradients, and backward only scales them. On a CUDA device for which the core has
-// kernels everything stays there, on libtorch's stream, and the host waits only where it reads the loss.
+// The hybrid contrastive loss as an autograd function over the core's table. One call computes the loss and
+// all its gradients; backward only scales them. On a CUDA device that the core has kernels for, everything
+// stays on the device and on libtorch's stream, and the host waits only when it reads the loss.
 #include "loss.h"
 
-#include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/torch.h>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
+#include <optional>
 
+#include "backend.h"
+#include "exports.h"
 #include "hard_negatives.h"
 #include "scaler.h"
 #include "tensor.h"
@@ -19,16 +21,13 @@ namespace horoball::train {
 namespace {
 
 struct LossConfig {
-  ContrastArgs args;  // what does not change from batch to batch
-  const Backend* backend = nullptr;
-  std::vector<const Backend*> cuda;
+  ContrastArgs args;  // the same for every batch
+  Tables tables;
   bool grad_params = false;
-  double beta = 0;  // of hard_negatives; 0: the core's loss
+  double beta = 0;  // strength of hard_negatives, which run on the host; 0: the core's loss
 
-  // The device's own table, or null where rows must go to the host.
-  const Backend* on(const at::Device& device) const {
-    const auto index = static_cast<std::size_t>(device.has_index() ? device.index() : 0);
-    return device.is_cuda() && index < cuda.size() && beta == 0 ? cuda[index] : nullptr;
+  Target target(const at::Device& device) const {
+    return beta == 0 ? target_of(tables, device) : host_target(tables);
   }
 };
 
@@ -37,7 +36,7 @@ struct LossValue {
   ContrastStats stats;
   bool has_params = false;
   std::array<double, 4> params{};  // gradients of tau_e, tau_h, lambda, c
-  at::Tensor waiting;              // the same numbers, in this order, where they are still on a device
+  at::Tensor waiting;              // all of these in order, while still on a device
 
   void arrive() {
     if (!waiting.defined()) return;
@@ -50,41 +49,11 @@ struct LossValue {
   }
 };
 
-Matrix matrix_of(const at::Tensor& x) { return {x.data_ptr(), x.size(0), x.size(1)}; }
-ConstMatrix const_matrix_of(const at::Tensor& x) { return {x.data_ptr(), x.size(0), x.size(1)}; }
-
-bool reads_euclidean(const ContrastArgs& args) {
-  return args.tied || args.geometry == Geometry::hybrid || args.geometry == Geometry::euclidean;
-}
-bool reads_hyperbolic(const ContrastArgs& args) { return !args.tied && args.geometry != Geometry::euclidean; }
-
-// The core reads rows in float32 or float64, whatever the model runs in.
-at::Tensor rows_for_core(const at::Tensor& x, const at::Device& device) {
-  const auto type = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-  return x.detach().to(device, type).contiguous();
-}
+ConstMatrix shape_of(const at::Tensor& rows) { return {nullptr, rows.size(0), rows.size(1)}; }
 
 at::Tensor order_of(const ContrastArgs& args) {
   return at::from_blob(const_cast<std::int32_t*>(args.order), {args.euclidean.rows},
                        at::TensorOptions(at::kInt));
-}
-
-// A stream as the CUDA runtime knows it: the default one, null in all versions, or what newer libtorch tells.
-template <class Stream>
-void* stream_handle(const Stream& stream) {
-  if (stream.id() == 0) return nullptr;
-  if constexpr (requires { stream.native_handle(); }) {
-    return stream.native_handle();
-  } else {
-    throw CodedError("ERR_HOROBALL_UNSUPPORTED", "this libtorch does not tell which CUDA stream it uses");
-  }
-}
-
-void require_ok(const Status& status) {
-  if (status.code == Code::ok) return;
-  if (status.code == Code::cancelled) throw Cancelled();
-  const bool memory = status.code == Code::memory;
-  throw CodedError(memory ? "ERR_HOROBALL_MEMORY" : "ERR_HOROBALL_DEVICE", status.message);
 }
 
 class Contrast : public torch::autograd::Function<Contrast> {
@@ -93,31 +62,33 @@ class Contrast : public torch::autograd::Function<Contrast> {
                             const at::Tensor& hyperbolic, const LossConfig& config, LossValue* value,
                             const Flag* cancel) {
     ContrastArgs args = config.args;
-    const Backend* there = config.on(euclidean.device());
-    const Backend& backend = there != nullptr ? *there : *config.backend;
-    const at::Device device = there != nullptr ? euclidean.device() : at::Device(at::kCPU);
+    const Target target = config.target(euclidean.device());
+    const at::Device& device = target.device;
     at::Tensor e, h, grad_e, grad_h;
-    // The core wants the shape of both, and no data of what the geometry does not use.
-    args.euclidean = {nullptr, euclidean.size(0), euclidean.size(1)};
-    args.hyperbolic = {nullptr, hyperbolic.size(0), hyperbolic.size(1)};
-    if (reads_euclidean(args)) {
+    // The core needs the shapes of both, but no data of a matrix that the geometry does not use.
+    args.euclidean = shape_of(euclidean);
+    args.hyperbolic = shape_of(hyperbolic);
+    const Reads reads = target.backend->reads_of(args.geometry, args.tied);
+    if (reads.euclidean) {
       e = rows_for_core(euclidean, device);
       args.euclidean = const_matrix_of(e);
       if (euclidean.requires_grad()) args.grad_euclidean = matrix_of(grad_e = at::empty_like(e));
     }
-    if (reads_hyperbolic(args)) {
+    if (reads.hyperbolic) {
       h = rows_for_core(hyperbolic, device);
       args.hyperbolic = const_matrix_of(h);
       if (hyperbolic.requires_grad()) args.grad_hyperbolic = matrix_of(grad_h = at::empty_like(h));
     }
     const auto& any = e.defined() ? e : h;
-    args.type = any.scalar_type() == at::kDouble ? Type::f64 : Type::f32;
+    args.type = element_type(any);
+    if (h.defined() && element_type(h) != args.type)
+      throw CodedError("ERR_HOROBALL_TYPE", "hyperbolic: expected the element type of euclidean");
     args.loss = &value->loss;
     args.stats = &value->stats;
     if (config.grad_params) args.grad_params = value->params.data();
-    Run run;
+    require_ok(target.backend->check_contrast(args));
     at::Tensor order;
-    if (there != nullptr) {
+    if (target.on_device()) {
       if (args.order != nullptr) {
         order = sent(order_of(args), device);
         args.order = order.data_ptr<std::int32_t>();
@@ -127,19 +98,18 @@ class Contrast : public torch::autograd::Function<Contrast> {
       args.loss = numbers;
       args.stats = reinterpret_cast<ContrastStats*>(numbers + 1);
       if (config.grad_params) args.grad_params = numbers + 5;
-      run.stream = stream_handle(c10::impl::VirtualGuardImpl(device.type()).getStream(device));
     }
-    if (backend.contrast == nullptr) {
-      throw CodedError("ERR_HOROBALL_UNSUPPORTED", "this backend does not have the loss");
+    if (target.backend->contrast == nullptr) {
+      throw CodedError("ERR_HOROBALL_UNSUPPORTED", "the backend does not support the loss");
     }
-    run.threads = at::get_num_threads();
+    Run run = target.run();
     run.cancelled = cancel;
     if (config.beta > 0)
       hard_negatives(args, config.beta, cancel);
     else
-      require_ok(backend.contrast(args, run));
+      require_ok(target.backend->contrast(args, run));
     ctx->save_for_backward({grad_e, grad_h});
-    if (there != nullptr) return value->waiting[0].to(any.scalar_type());
+    if (target.on_device()) return value->waiting[0].to(any.scalar_type());
     return at::full({}, value->loss, any.options()).to(euclidean.device());
   }
 
@@ -164,15 +134,16 @@ class LossResource : public Resource {
     holds(static_cast<std::int64_t>(graph_.nbytes()));
   }
 
-  // A loss that is no number stops the step here, before it has spoilt the weights; one that is still on a
-  // device is not waited for, and stops the run where it is read.
+  // A non-finite loss stops the step here, before it damages the weights. A loss that is still on a device is
+  // not waited for; it stops the run when it is read.
   void backward(double scale) {
     computed();
     if (!value_.waiting.defined() && !std::isfinite(value_.loss)) {
       throw CodedError("ERR_HOROBALL_DIVERGED", "the loss is not finite");
     }
     if (!graph_.requires_grad()) {
-      throw CodedError("ERR_HOROBALL_NO_GRAPH", "there is no graph: embed with train, and go back once only");
+      throw CodedError("ERR_HOROBALL_NO_GRAPH",
+                       "the loss has no graph: embed with train: true, and call backward only once");
     }
     graph_.backward(at::full_like(graph_, scale));
     graph_ = graph_.detach();
@@ -194,83 +165,86 @@ class LossResource : public Resource {
   LossValue value_;
 };
 
-Geometry geometry_from(const std::string& name) {
-  if (name == "euclidean") return Geometry::euclidean;
-  if (name == "hyperbolic") return Geometry::hyperbolic;
-  if (name == "chordal") return Geometry::chordal;
-  return Geometry::hybrid;
+void compute_loss(LossResource& out, const at::Tensor& euclidean, const at::Tensor& hyperbolic,
+                  LossConfig& config, std::optional<Span<std::int32_t>> order, const Flag* cancel) {
+  if (order) {
+    if (static_cast<std::int64_t>(order->length) != euclidean.size(0))
+      throw CodedError("ERR_HOROBALL_SHAPE",
+                       "order: expected " + std::to_string(euclidean.size(0)) + " row indices");
+    config.args.order = order->data;
+  }
+  out.compute(euclidean, hyperbolic, config, cancel);
 }
 
-ContrastArgs args_from(const Napi::Object& options) {
-  ContrastArgs args;
-  args.geometry = geometry_from(text(options.Get("geometry")));
-  args.guards = options.Get("compat").IsString() ? Guards::hypmix : Guards::clean;
-  args.tied = flag(options.Get("tied"));
-  args.mean = text(options.Get("reduction")) == "mean";
-  args.views = static_cast<std::int64_t>(number(options.Get("views")));
-  args.tau_e = number(options.Get("tauE"));
-  args.tau_h = number(options.Get("tauH"));
-  args.lambda = number(options.Get("lambda"));
-  args.c = number(options.Get("c"));
-  const Napi::Value clip = options.Get("clipR");
-  args.clip = clip.IsNull() ? std::numeric_limits<double>::infinity() : number(clip);
-  return args;
+void backward_loss(LossResource& loss, double factor, const ScalerResource* scaler) {
+  loss.backward(scaler == nullptr ? factor : factor * scaler->state().scale);
 }
 
-// loss(euclidean, hyperbolic, options, order)
-Napi::Value loss(const Napi::CallbackInfo& info) {
-  const auto env = info.Env();
-  Call call{"hybridLoss.apply"};
-  const auto options = info[2].As<Napi::Object>();
-  LossConfig config{args_from(options), room(env).backend, room(env).cuda, flag(options.Get("gradParams")),
-                    number(options.Get("beta"))};
-  if (!info[3].IsNull()) config.args.order = array<std::int32_t>(info[3], call.held).data;
-  const auto euclidean = from<TensorResource>(info[0]), hyperbolic = from<TensorResource>(info[1]);
-  const auto out = make<LossResource>(env);
-  const auto work = [=](const Flag* cancel) {
-    out->compute(euclidean->get(), hyperbolic->get(), config, cancel);
-  };
-  room(env).lane.post(std::move(call), work);
-  return wrap_resource(env, out);
-}
-
-// backwardLoss(loss, factor, scaler | null)
-void backward_loss(const Napi::CallbackInfo& info) {
-  const auto scaler = info[2].IsNull() ? nullptr : from<ScalerResource>(info[2]);
-  const auto work = [value = from<LossResource>(info[0]), factor = number(info[1]), scaler](const Flag*) {
-    value->backward(scaler == nullptr ? factor : factor * scaler->scale());
-  };
-  room(info.Env()).lane.post({"loss.backward"}, work);
-}
-
-// readLoss(loss, cancel): Promise<LossValues>
-Napi::Value read_loss(const Napi::CallbackInfo& info) {
-  const auto out = std::make_shared<LossValue>();
-  const auto work = [out, value = from<LossResource>(info[0])](const Flag*) { *out = value->value(); };
-  const auto answer = [out](Napi::Env env) -> Napi::Value {
-    auto values = Napi::Object::New(env);
-    values.Set("loss", out->loss);
-    values.Set("min", out->stats.min);
-    values.Set("mean", out->stats.mean);
-    values.Set("max", out->stats.max);
-    values.Set("accuracy", out->stats.accuracy);
-    auto params = Napi::Object::New(env);
-    params.Set("tauE", out->params[0]);
-    params.Set("tauH", out->params[1]);
-    params.Set("lambda", out->params[2]);
-    params.Set("c", out->params[3]);
-    if (out->has_params) values.Set("gradParams", params);
-    return values;
-  };
-  return room(info.Env()).lane.run({"loss.read", cancel_from(info[1])}, work, answer);
+Napi::Value to_js(Napi::Env env, const LossValue& value) {
+  auto values = Napi::Object::New(env);
+  values.Set("loss", value.loss);
+  values.Set("min", value.stats.min);
+  values.Set("mean", value.stats.mean);
+  values.Set("max", value.stats.max);
+  values.Set("accuracy", value.stats.accuracy);
+  auto params = Napi::Object::New(env);
+  params.Set("tauE", value.params[0]);
+  params.Set("tauH", value.params[1]);
+  params.Set("lambda", value.params[2]);
+  params.Set("c", value.params[3]);
+  if (value.has_params) values.Set("gradParams", params);
+  return values;
 }
 
 }  // namespace
+}  // namespace horoball::train
 
-void bind_loss(Napi::Env env, Napi::Object exports) {
-  exports.Set("loss", Napi::Function::New(env, loss, "loss"));
-  exports.Set("backwardLoss", Napi::Function::New(env, backward_loss, "backwardLoss"));
-  exports.Set("readLoss", Napi::Function::New(env, read_loss, "readLoss"));
+namespace horoball::node {
+
+template <>
+struct Converter<train::LossConfig> {
+  static train::LossConfig from(Arguments& in, const Napi::Value& value);
+};
+
+}  // namespace horoball::node
+
+namespace horoball::train {
+
+void bind_loss(Exports& exports) {
+  exports.makes<LossResource>("loss", "hybridLoss.apply", compute_loss);
+  exports.posts("backwardLoss", "loss.backward", backward_loss);
+  exports.answers("readLoss", "loss.read", &LossResource::value);
 }
 
 }  // namespace horoball::train
+
+namespace horoball::node {
+
+train::LossConfig Converter<train::LossConfig>::from(Arguments& in, const Napi::Value& value) {
+  const auto options = in.convert<Napi::Object>(value);
+  const auto text = [&](const char* key) { return in.property<std::string>(options, key); };
+  const auto number = [&](const char* key) { return in.property<double>(options, key); };
+  train::LossConfig config{
+      {}, train::environment(in.env()).tables, in.property<bool>(options, "gradParams"), number("beta")};
+  ContrastArgs& args = config.args;
+  const auto geometry = in.property<std::int32_t>(options, "geometryIndex");
+  in.require(config.tables.cpu != nullptr, "a loss after the core's tables were opened");
+  in.require(geometry >= 0 && geometry < config.tables.cpu->geometries, "the index of a geometry");
+  args.geometry = static_cast<Geometry>(geometry);
+  args.guards = options.Get("compat").IsString() ? Guards::hypmix : Guards::clean;
+  args.tied = in.property<bool>(options, "tied");
+  args.mean = text("reduction") == "mean";
+  args.views = in.property<std::int64_t>(options, "views");
+  args.tau_e = number("tauE");
+  args.tau_h = number("tauH");
+  args.lambda = number("lambda");
+  args.c = number("c");
+  const auto clip = in.property<std::optional<double>>(options, "clipR");
+  args.clip = clip.value_or(std::numeric_limits<double>::infinity());
+  in.require(args.views > 1, "2 views or more");
+  in.require(config.beta == 0 || !config.tables.cpu->reads_of(args.geometry, false).hyperbolic,
+             "beta 0, or a geometry without a distance");
+  return config;
+}
+
+}  // namespace horoball::node

@@ -1,9 +1,9 @@
 #pragma once
 
-#include "room.h"
+#include "environment.h"
 
 namespace horoball::train {
 
-void bind_loss(Napi::Env env, Napi::Object exports);
+void bind_loss(Exports& exports);
 
 }  // namespace horoball::train

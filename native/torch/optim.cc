@@ -4,11 +4,12 @@
 
 #include <cmath>
 
-#include "tensor.h"
+#include "exports.h"
 
 namespace horoball::train {
 
-void AdamWResource::attach(const EmbedderResource& model) {
+void AdamWResource::attach(const EmbedderResource& model, const AdamWConfig& config) {
+  config_ = config;
   std::int64_t bytes = 0;
   for (const auto& [name, value] : model.parameters()) {
     if (!value.requires_grad()) continue;
@@ -33,7 +34,7 @@ at::Tensor AdamWResource::norm() const {
   return made.empty() ? at::zeros({}) : at::stack(at::_foreach_norm(made, 2)).norm();
 }
 
-// As torch.nn.utils.clip_grad_norm_ has it, epsilon included.
+// As in torch.nn.utils.clip_grad_norm_, epsilon included.
 void AdamWResource::clip_grad_norm(double max) {
   const torch::NoGradGuard frozen;
   norm_before_clipping_ = norm().item<double>();
@@ -57,18 +58,19 @@ void AdamWResource::scale_gradients(double factor) {
   norm_before_clipping_.reset();
 }
 
-// Gradients are made from the last parameter to the first: the last bad one is the first that went bad.
+// The last non-finite gradient in the list is the first that occurred, because backward goes from the last
+// parameter to the first.
 void AdamWResource::require_finite() {
   if (std::isfinite(grad_norm())) return;
-  std::string where = "all of them together";
+  std::string where = "their norm";
   for (const auto& slot : slots_) {
     const auto& gradient = slot.parameter.grad();
     if (gradient.defined() && !at::isfinite(gradient).all().item<bool>()) where = slot.name;
   }
-  throw CodedError("ERR_HOROBALL_DIVERGED", "the gradient is not finite, first of " + where);
+  throw CodedError("ERR_HOROBALL_DIVERGED", "first non-finite gradient: " + where);
 }
 
-// One group after the other; the parameters of a group stand apart in `slots_`.
+// One parameter group at a time; the parameters of a group need not be adjacent in `slots_`.
 void AdamWResource::step(double lr) {
   const torch::NoGradGuard frozen;
   require_finite();
@@ -87,7 +89,7 @@ void AdamWResource::step(double lr) {
   }
 }
 
-// Fused where libtorch has it for the CPU too (from 2.4), else one parameter after the other.
+// Fused if libtorch supports that on the CPU too (2.4 and later), otherwise one parameter at a time.
 void AdamWResource::update(const std::vector<Slot*>& slots, double lr, double decay) const {
 #if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 4)
   std::vector<at::Tensor> parameters, gradients, first, second, steps;
@@ -117,101 +119,44 @@ void AdamWResource::update_one(Slot& slot, double lr, double decay) const {
 }
 
 void AdamWResource::read(const std::vector<Span<float>>& to) const {
-  auto next = to.begin();
-  copy_out(slots_.empty() ? at::zeros({}) : slots_.front().steps, *next++);
+  std::size_t next = 0;
+  copy_out(slots_.empty() ? at::zeros({}) : slots_.front().steps, to.at(next++));
   for (const auto& slot : slots_) {
-    copy_out(slot.first, *next++);
-    copy_out(slot.second, *next++);
+    copy_out(slot.first, to.at(next++));
+    copy_out(slot.second, to.at(next++));
   }
 }
 
 void AdamWResource::write(const std::vector<Span<float>>& from) {
-  auto next = from.begin();
-  const Span<float> steps = *next++;
+  std::size_t next = 0;
+  const Span<float> steps = from.at(next++);
   for (auto& slot : slots_) {
     copy_in(steps, slot.steps);
-    copy_in(*next++, slot.first);
-    copy_in(*next++, slot.second);
+    copy_in(from.at(next++), slot.first);
+    copy_in(from.at(next++), slot.second);
   }
 }
 
-namespace {
-
-// adamw(embedder, options)
-Napi::Value adamw(const Napi::CallbackInfo& info) {
-  const auto env = info.Env();
-  const auto options = info[1].As<Napi::Object>();
-  const auto betas = numbers(options.Get("betas"));
-  const AdamWConfig config{numbers(options.Get("rates")), numbers(options.Get("decays")), betas.at(0),
-                           betas.at(1), number(options.Get("eps"))};
-  const auto optimizer = make<AdamWResource>(env, config);
-  const auto work = [optimizer, model = from<EmbedderResource>(info[0])](const Flag*) {
-    optimizer->attach(*model);
-  };
-  room(env).lane.post({"adamw.create"}, work);
-  return wrap_resource(env, optimizer);
-}
-
-// clipGradNorm(optimizer, max)
-void clip_grad_norm(const Napi::CallbackInfo& info) {
-  const auto work = [optimizer = from<AdamWResource>(info[0]), max = number(info[1])](const Flag*) {
-    optimizer->clip_grad_norm(max);
-  };
-  room(info.Env()).lane.post({"adamw.clipGradNorm"}, work);
-}
-
-// step(optimizer, lr)
-void step(const Napi::CallbackInfo& info) {
-  const auto work = [optimizer = from<AdamWResource>(info[0]), lr = number(info[1])](const Flag*) {
-    optimizer->step(lr);
-  };
-  room(info.Env()).lane.post({"adamw.step"}, work);
-}
-
-// zeroGrad(optimizer)
-void zero_grad(const Napi::CallbackInfo& info) {
-  const auto work = [optimizer = from<AdamWResource>(info[0])](const Flag*) { optimizer->zero_grad(); };
-  room(info.Env()).lane.post({"adamw.zeroGrad"}, work);
-}
-
-// gradNorm(optimizer, cancel): Promise<number>
-Napi::Value grad_norm(const Napi::CallbackInfo& info) {
-  const auto out = std::make_shared<double>();
-  const auto work = [out, optimizer = from<AdamWResource>(info[0])](const Flag*) {
-    *out = optimizer->grad_norm();
-  };
-  const auto answer = [out](Napi::Env env) -> Napi::Value { return Napi::Number::New(env, *out); };
-  return room(info.Env()).lane.run({"adamw.gradNorm", cancel_from(info[1])}, work, answer);
-}
-
-// readOptimizer(optimizer, out, cancel): Promise<void>
-Napi::Value read_optimizer(const Napi::CallbackInfo& info) {
-  Call call{"adamw.state", cancel_from(info[2])};
-  const auto to = float_arrays(info[1], call.held);
-  const auto work = [to, optimizer = from<AdamWResource>(info[0])](const Flag*) { optimizer->read(to); };
-  return room(info.Env()).lane.run(std::move(call), work, undefined());
-}
-
-// writeOptimizer(optimizer, values, cancel): Promise<void>
-Napi::Value write_optimizer(const Napi::CallbackInfo& info) {
-  Call call{"adamw.loadState", cancel_from(info[2])};
-  const auto values = float_arrays(info[1], call.held);
-  const auto work = [values, optimizer = from<AdamWResource>(info[0])](const Flag*) {
-    optimizer->write(values);
-  };
-  return room(info.Env()).lane.run(std::move(call), work, undefined());
-}
-
-}  // namespace
-
-void bind_optim(Napi::Env env, Napi::Object exports) {
-  exports.Set("adamw", Napi::Function::New(env, adamw, "adamw"));
-  exports.Set("clipGradNorm", Napi::Function::New(env, clip_grad_norm, "clipGradNorm"));
-  exports.Set("step", Napi::Function::New(env, step, "step"));
-  exports.Set("zeroGrad", Napi::Function::New(env, zero_grad, "zeroGrad"));
-  exports.Set("gradNorm", Napi::Function::New(env, grad_norm, "gradNorm"));
-  exports.Set("readOptimizer", Napi::Function::New(env, read_optimizer, "readOptimizer"));
-  exports.Set("writeOptimizer", Napi::Function::New(env, write_optimizer, "writeOptimizer"));
+void bind_optim(Exports& exports) {
+  exports.makes<AdamWResource>("adamw", "adamw.create", &AdamWResource::attach);
+  exports.posts("clipGradNorm", "adamw.clipGradNorm", &AdamWResource::clip_grad_norm);
+  exports.posts("step", "adamw.step", &AdamWResource::step);
+  exports.posts("zeroGrad", "adamw.zeroGrad", &AdamWResource::zero_grad);
+  exports.answers("gradNorm", "adamw.gradNorm", &AdamWResource::grad_norm);
+  exports.answers("readOptimizer", "adamw.state", &AdamWResource::read);
+  exports.answers("writeOptimizer", "adamw.loadState", &AdamWResource::write);
 }
 
 }  // namespace horoball::train
+
+namespace horoball::node {
+
+train::AdamWConfig Converter<train::AdamWConfig>::from(Arguments& in, const Napi::Value& value) {
+  const auto options = in.convert<Napi::Object>(value);
+  const auto list = [&](const char* key) { return in.property<std::vector<double>>(options, key); };
+  const auto betas = list("betas");
+  in.require(betas.size() == 2, "two betas");
+  return {list("rates"), list("decays"), betas[0], betas[1], in.property<double>(options, "eps")};
+}
+
+}  // namespace horoball::node

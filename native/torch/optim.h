@@ -1,14 +1,13 @@
-// AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101), with its moments in plain view so that they can be
-// saved.
+// AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101), with moments that can be saved and restored.
 #pragma once
 
 #include "embedder.h"
-#include "room.h"
+#include "environment.h"
 
 namespace horoball::train {
 
 struct AdamWConfig {
-  std::vector<double> rates, decays;  // of each trainable parameter: factor of the rate, weight decay
+  std::vector<double> rates, decays;  // per trainable parameter: learning-rate factor and weight decay
   double beta1 = 0.9;
   double beta2 = 0.999;
   double eps = 1e-8;
@@ -16,11 +15,10 @@ struct AdamWConfig {
 
 class AdamWResource : public Resource {
  public:
-  AdamWResource(std::shared_ptr<Ledger> ledger, const AdamWConfig& config)
-      : Resource(std::move(ledger)), config_(config) {}
+  using Resource::Resource;
 
-  // Takes the trainable parameters; the embedder may be disposed of before the optimiser.
-  void attach(const EmbedderResource& model);
+  // Takes the trainable parameters; the embedder may be disposed of before the optimizer.
+  void attach(const EmbedderResource& model, const AdamWConfig& config);
 
   void clip_grad_norm(double max);
   void step(double lr);
@@ -28,7 +26,7 @@ class AdamWResource : public Resource {
   void scale_gradients(double factor);
   double grad_norm();
 
-  // step, then first and second moment of each parameter.
+  // The step, then the first and second moment of each parameter.
   void read(const std::vector<Span<float>>& to) const;
   void write(const std::vector<Span<float>>& from);
 
@@ -52,6 +50,15 @@ class AdamWResource : public Resource {
   c10::optional<double> norm_before_clipping_;
 };
 
-void bind_optim(Napi::Env env, Napi::Object exports);
+void bind_optim(Exports& exports);
 
 }  // namespace horoball::train
+
+namespace horoball::node {
+
+template <>
+struct Converter<train::AdamWConfig> {
+  static train::AdamWConfig from(Arguments& in, const Napi::Value& value);
+};
+
+}  // namespace horoball::node

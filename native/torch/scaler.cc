@@ -2,19 +2,21 @@
 
 #include <cmath>
 
+#include "exports.h"
+
 namespace horoball::train {
 
 void ScalerResource::unscale(AdamWResource& optimizer) {
   if (unscaled_) return;
-  optimizer.scale_gradients(1 / scale_);
+  optimizer.scale_gradients(1 / state_.scale);
   unscaled_ = true;
 }
 
 void ScalerResource::step(AdamWResource& optimizer, double lr) {
   unscale(optimizer);
-  overflowed_ = !std::isfinite(optimizer.grad_norm());
-  if (overflowed_) {
-    ++skipped_;
+  state_.overflowed = !std::isfinite(optimizer.grad_norm());
+  if (state_.overflowed) {
+    ++state_.skipped;
   } else {
     optimizer.step(lr);
   }
@@ -22,94 +24,45 @@ void ScalerResource::step(AdamWResource& optimizer, double lr) {
 
 void ScalerResource::update() {
   unscaled_ = false;
-  if (overflowed_) {
-    scale_ *= config_.backoff;
-    good_ = 0;
-  } else if (++good_ == config_.interval) {
-    scale_ *= config_.growth;
-    good_ = 0;
+  if (state_.overflowed) {
+    state_.scale *= config_.backoff;
+    state_.good_steps = 0;
+  } else if (++state_.good_steps == config_.interval) {
+    state_.scale *= config_.growth;
+    state_.good_steps = 0;
   }
 }
 
-void ScalerResource::load(double scale, std::int64_t good, std::int64_t skipped) {
-  scale_ = scale;
-  good_ = good;
-  skipped_ = skipped;
+void ScalerResource::load(double scale, std::int64_t good_steps, std::int64_t skipped) {
+  state_ = {scale, good_steps, skipped, state_.overflowed};
 }
 
-namespace {
-
-// scaler(options)
-Napi::Value scaler(const Napi::CallbackInfo& info) {
-  const auto options = info[0].As<Napi::Object>();
-  const ScalerConfig config{number(options.Get("scale")), number(options.Get("growth")),
-                            number(options.Get("backoff")),
-                            static_cast<std::int64_t>(number(options.Get("interval")))};
-  return wrap_resource(info.Env(), make<ScalerResource>(info.Env(), config));
+Napi::Value to_js(Napi::Env env, const ScalerState& state) {
+  auto out = Napi::Object::New(env);
+  out.Set("scale", state.scale);
+  out.Set("goodSteps", static_cast<double>(state.good_steps));
+  out.Set("skipped", static_cast<double>(state.skipped));
+  out.Set("overflowed", state.overflowed);
+  return out;
 }
 
-// unscale(scaler, optimizer)
-void unscale(const Napi::CallbackInfo& info) {
-  const auto work = [scaler = from<ScalerResource>(info[0]),
-                     optimizer = from<AdamWResource>(info[1])](const Flag*) { scaler->unscale(*optimizer); };
-  room(info.Env()).lane.post({"scaler.unscale"}, work);
-}
-
-// stepScaled(scaler, optimizer, lr)
-void step_scaled(const Napi::CallbackInfo& info) {
-  const auto work = [scaler = from<ScalerResource>(info[0]), optimizer = from<AdamWResource>(info[1]),
-                     lr = number(info[2])](const Flag*) { scaler->step(*optimizer, lr); };
-  room(info.Env()).lane.post({"scaler.step"}, work);
-}
-
-// updateScale(scaler)
-void update_scale(const Napi::CallbackInfo& info) {
-  const auto work = [scaler = from<ScalerResource>(info[0])](const Flag*) { scaler->update(); };
-  room(info.Env()).lane.post({"scaler.update"}, work);
-}
-
-struct ScalerState {
-  double scale, good, skipped;
-  bool overflowed;
-};
-
-// readScaler(scaler, cancel): Promise<{ scale, goodSteps, skipped, overflowed }>
-Napi::Value read_scaler(const Napi::CallbackInfo& info) {
-  const auto out = std::make_shared<ScalerState>();
-  const auto work = [out, scaler = from<ScalerResource>(info[0])](const Flag*) {
-    *out = {scaler->scale(), static_cast<double>(scaler->good_steps()),
-            static_cast<double>(scaler->skipped()), scaler->overflowed()};
-  };
-  const auto answer = [out](Napi::Env env) -> Napi::Value {
-    auto state = Napi::Object::New(env);
-    state.Set("scale", out->scale);
-    state.Set("goodSteps", out->good);
-    state.Set("skipped", out->skipped);
-    state.Set("overflowed", out->overflowed);
-    return state;
-  };
-  return room(info.Env()).lane.run({"scaler.state", cancel_from(info[1])}, work, answer);
-}
-
-// writeScaler(scaler, scale, goodSteps, skipped)
-void write_scaler(const Napi::CallbackInfo& info) {
-  const auto work = [scaler = from<ScalerResource>(info[0]), scale = number(info[1]),
-                     good = static_cast<std::int64_t>(number(info[2])),
-                     skipped = static_cast<std::int64_t>(number(info[3]))](const Flag*) {
-    scaler->load(scale, good, skipped);
-  };
-  room(info.Env()).lane.post({"scaler.loadState"}, work);
-}
-
-}  // namespace
-
-void bind_scaler(Napi::Env env, Napi::Object exports) {
-  exports.Set("scaler", Napi::Function::New(env, scaler, "scaler"));
-  exports.Set("unscale", Napi::Function::New(env, unscale, "unscale"));
-  exports.Set("stepScaled", Napi::Function::New(env, step_scaled, "stepScaled"));
-  exports.Set("updateScale", Napi::Function::New(env, update_scale, "updateScale"));
-  exports.Set("readScaler", Napi::Function::New(env, read_scaler, "readScaler"));
-  exports.Set("writeScaler", Napi::Function::New(env, write_scaler, "writeScaler"));
+void bind_scaler(Exports& exports) {
+  exports.makes<ScalerResource>("scaler", "scaler.create", &ScalerResource::configure);
+  exports.posts("unscale", "scaler.unscale", &ScalerResource::unscale);
+  exports.posts("stepScaled", "scaler.step", &ScalerResource::step);
+  exports.posts("updateScale", "scaler.update", &ScalerResource::update);
+  exports.answers("readScaler", "scaler.state", &ScalerResource::state);
+  exports.posts("writeScaler", "scaler.loadState", &ScalerResource::load);
 }
 
 }  // namespace horoball::train
+
+namespace horoball::node {
+
+train::ScalerConfig Converter<train::ScalerConfig>::from(Arguments& in, const Napi::Value& value) {
+  const auto options = in.convert<Napi::Object>(value);
+  const auto get = [&](const char* key) { return in.property<double>(options, key); };
+  return {get("scale"), get("growth"), get("backoff"), in.property<std::int64_t>(options, "interval")};
+}
+
+}  // namespace horoball::node

@@ -1,8 +1,8 @@
 // The gradient scaler of float16 training (Micikevicius et al. 2018, arXiv 1710.03740).
 #pragma once
 
+#include "environment.h"
 #include "optim.h"
-#include "room.h"
 
 namespace horoball::train {
 
@@ -10,34 +10,50 @@ struct ScalerConfig {
   double scale = 65536;
   double growth = 2;
   double backoff = 0.5;
-  std::int64_t interval = 2000;  // good steps in a row before the scale grows
+  std::int64_t interval = 2000;  // consecutive good steps before the scale grows
 };
 
-// Multiplies the loss so that small gradients do not vanish in float16. A step with a gradient that is not
-// finite is left out, and the scale falls.
+struct ScalerState {
+  double scale = 0;
+  std::int64_t good_steps = 0;  // consecutive
+  std::int64_t skipped = 0;     // in total
+  bool overflowed = false;      // in the last step
+};
+
+// Multiplies the loss so that small gradients do not underflow in float16. A step with a non-finite gradient is
+// skipped, and the scale is reduced.
 class ScalerResource : public Resource {
  public:
-  ScalerResource(std::shared_ptr<Ledger> ledger, const ScalerConfig& config)
-      : Resource(std::move(ledger)), config_(config), scale_(config.scale) {}
+  using Resource::Resource;
 
-  double scale() const { return scale_; }
-  std::int64_t good_steps() const { return good_; }
-  std::int64_t skipped() const { return skipped_; }
-  bool overflowed() const { return overflowed_; }
+  void configure(const ScalerConfig& config) {
+    config_ = config;
+    state_.scale = config.scale;
+  }
+
+  const ScalerState& state() const { return state_; }
 
   void unscale(AdamWResource& optimizer);
   void step(AdamWResource& optimizer, double lr);
   void update();
-  void load(double scale, std::int64_t good, std::int64_t skipped);
+  void load(double scale, std::int64_t good_steps, std::int64_t skipped);
 
  private:
   ScalerConfig config_;
-  double scale_;
-  std::int64_t good_ = 0, skipped_ = 0;
-  bool unscaled_ = false;    // in this step
-  bool overflowed_ = false;  // in the last one
+  ScalerState state_;
+  bool unscaled_ = false;  // in this step
 };
 
-void bind_scaler(Napi::Env env, Napi::Object exports);
+Napi::Value to_js(Napi::Env env, const ScalerState& state);
+void bind_scaler(Exports& exports);
 
 }  // namespace horoball::train
+
+namespace horoball::node {
+
+template <>
+struct Converter<train::ScalerConfig> {
+  static train::ScalerConfig from(Arguments& in, const Napi::Value& value);
+};
+
+}  // namespace horoball::node

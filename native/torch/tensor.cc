@@ -7,6 +7,7 @@
 #include <map>
 
 #include "device.h"
+#include "exports.h"
 
 namespace horoball::train {
 namespace {
@@ -15,13 +16,13 @@ at::Tensor channels(const std::vector<double>& values) {
   return at::tensor(values, at::kFloat).view({1, 3, 1, 1});
 }
 
-// (x / 255 - mean) / std as one multiplication and one addition a value; bytes are B x S x S x 3.
-at::Tensor normalise(const at::Tensor& bytes, const at::Tensor& mean, const at::Tensor& std) {
-  const auto pictures = bytes.permute({0, 3, 1, 2}).to(at::kFloat, false, true, at::MemoryFormat::Contiguous);
-  return at::Tensor(pictures).mul_(1 / (255 * std)).sub_(mean / std);
+// (x / 255 - mean) / std as one multiplication and one addition per value; bytes are B x H x W x 3.
+at::Tensor normalize(const at::Tensor& bytes, const at::Tensor& mean, const at::Tensor& std) {
+  const auto images = bytes.permute({0, 3, 1, 2}).to(at::kFloat, false, true, at::MemoryFormat::Contiguous);
+  return at::Tensor(images).mul_(1 / (255 * std)).sub_(mean / std);
 }
 
-// The lane's stream for copies to a device: one and the same, because memory is kept for each stream apart.
+// The lane's stream for copies to a device. Always the same one, because libtorch caches memory per stream.
 c10::Stream stream_for_copies(const at::Device& device) {
   static thread_local std::map<c10::DeviceIndex, c10::Stream> streams;
   const auto known = streams.find(device.index());
@@ -30,7 +31,8 @@ c10::Stream stream_for_copies(const at::Device& device) {
   return streams.emplace(device.index(), made).first->second;
 }
 
-// As `sent`, but while the device computes: what is queued on it from now on waits for the copy.
+// Like `sent`, but overlaps with computation: only work that is queued on the device from now on waits for
+// the copy.
 at::Tensor sent_meanwhile(const at::Tensor& values, const at::Device& device) {
   if (!device.is_cuda()) return values.to(device);
   const auto computing = c10::impl::VirtualGuardImpl(device.type()).getStream(device);
@@ -47,75 +49,54 @@ at::Tensor sent_meanwhile(const at::Tensor& values, const at::Device& device) {
   return there;
 }
 
+// Throws ERR_HOROBALL_SHAPE unless there are `wanted` values.
+void check_length(std::int64_t wanted, std::size_t got) {
+  if (wanted == static_cast<std::int64_t>(got)) return;
+  throw CodedError("ERR_HOROBALL_SHAPE",
+                   "expected " + std::to_string(wanted) + " values, got " + std::to_string(got));
+}
+
 at::Tensor view_of(Span<float> values, at::IntArrayRef shape) {
   return at::from_blob(values.data, shape, at::TensorOptions(at::kFloat));
 }
 
-// batch(images, count, size, mean, std, device)
-Napi::Value batch(const Napi::CallbackInfo& info) {
-  Call call{"batch.from"};
-  const auto images = array<std::uint8_t>(info[0], call.held);
-  const auto count = static_cast<std::int64_t>(number(info[1]));
-  const auto size = static_cast<std::int64_t>(number(info[2]));
-  auto out = make<TensorResource>(info.Env());
-  const auto work = [out, images, count, size, mean = numbers(info[3]), std = numbers(info[4]),
-                     name = text(info[5])](const Flag*) {
-    const at::Device device = device_from(name);
-    const auto bytes = at::from_blob(images.data, {count, size, size, 3}, at::TensorOptions(at::kByte));
-    out->set(
-        normalise(sent_meanwhile(bytes, device), sent(channels(mean), device), sent(channels(std), device)));
-  };
-  room(info.Env()).lane.post(std::move(call), work);
-  return wrap_resource(info.Env(), out);
+// Far above the size of any image; products of a count and two sides do not overflow.
+constexpr std::int64_t kMaxSide = 1 << 20;
+
+std::int64_t batch_length(std::int64_t count, std::int64_t height, std::int64_t width) {
+  const auto sound = [](std::int64_t side) { return side >= 0 && side <= kMaxSide; };
+  return sound(count) && sound(height) && sound(width) ? 3 * count * height * width : -1;
 }
 
-// normalisedBatch(pictures, count, size, device)
-Napi::Value normalised_batch(const Napi::CallbackInfo& info) {
-  Call call{"batch.fromNormalised"};
-  const auto pictures = array<float>(info[0], call.held);
-  const auto count = static_cast<std::int64_t>(number(info[1]));
-  const auto size = static_cast<std::int64_t>(number(info[2]));
-  auto out = make<TensorResource>(info.Env());
-  const auto work = [out, pictures, count, size, name = text(info[3])](const Flag*) {
-    out->set(view_of(pictures, {count, 3, size, size}).clone().to(device_from(name)));
-  };
-  room(info.Env()).lane.post(std::move(call), work);
-  return wrap_resource(info.Env(), out);
+// Converts bytes, count x height x width x 3, to a normalized batch.
+void batch(TensorResource& out, Span<std::uint8_t> images, std::int64_t count, std::int64_t height,
+           std::int64_t width, const std::vector<double>& mean, const std::vector<double>& std,
+           const std::string& name) {
+  check_length(batch_length(count, height, width), images.length);
+  check_length(3, mean.size());
+  check_length(3, std.size());
+  const at::Device device = device_from(name);
+  const auto bytes = at::from_blob(images.data, {count, height, width, 3}, at::TensorOptions(at::kByte));
+  const auto there = sent_meanwhile(bytes, device);
+  out.set(normalize(there, sent(channels(mean), device), sent(channels(std), device)));
 }
 
-// readTensor(tensor, out, cancel): Promise<void>
-Napi::Value read_tensor(const Napi::CallbackInfo& info) {
-  Call call{"tensor.data", cancel_from(info[2])};
-  const auto to = array<float>(info[1], call.held);
-  const auto tensor = from<TensorResource>(info[0]);
-  const auto work = [tensor, to](const Flag*) { copy_out(tensor->get(), to); };
-  return room(info.Env()).lane.run(std::move(call), work, undefined());
+void normalized_batch(TensorResource& out, Span<float> images, std::int64_t count, std::int64_t height,
+                      std::int64_t width, const std::string& name) {
+  check_length(batch_length(count, height, width), images.length);
+  out.set(view_of(images, {count, 3, height, width}).clone().to(device_from(name)));
 }
 
-// backwardTensor(tensor, cotangent)
-void backward_tensor(const Napi::CallbackInfo& info) {
-  Call call{"tensor.backward"};
-  const auto cotangent = array<float>(info[1], call.held);
-  const auto tensor = from<TensorResource>(info[0]);
-  const auto work = [tensor, cotangent](const Flag*) {
-    const auto& value = tensor->get();
-    auto gradient = at::empty(value.sizes(), at::TensorOptions(at::kFloat));
-    copy_in(cotangent, gradient);
-    torch::autograd::backward({value}, {gradient.to(value.device())});
-  };
-  room(info.Env()).lane.post(std::move(call), work);
-}
-
-void check_length(const at::Tensor& tensor, Span<float> span) {
-  if (tensor.numel() == static_cast<std::int64_t>(span.length)) return;
-  const auto wanted = std::to_string(tensor.numel()), got = std::to_string(span.length);
-  throw CodedError("ERR_HOROBALL_SHAPE", "expected " + wanted + " values, got " + got);
+void backward_tensor(const at::Tensor& value, Span<float> cotangent) {
+  auto gradient = at::empty(value.sizes(), at::TensorOptions(at::kFloat));
+  copy_in(cotangent, gradient);
+  torch::autograd::backward({value}, {gradient.to(value.device())});
 }
 
 }  // namespace
 
 void copy_out(const at::Tensor& from, Span<float> to) {
-  check_length(from, to);
+  check_length(from.numel(), to.length);
   view_of(to, from.sizes()).copy_(from.detach());
 }
 
@@ -125,16 +106,16 @@ at::Tensor sent(const at::Tensor& values, const at::Device& device) {
 }
 
 void copy_in(Span<float> from, at::Tensor to) {
-  check_length(to, from);
+  check_length(to.numel(), from.length);
   const torch::NoGradGuard frozen;
   to.copy_(view_of(from, to.sizes()));
 }
 
-void bind_tensors(Napi::Env env, Napi::Object exports) {
-  exports.Set("batch", Napi::Function::New(env, batch, "batch"));
-  exports.Set("normalisedBatch", Napi::Function::New(env, normalised_batch, "normalisedBatch"));
-  exports.Set("readTensor", Napi::Function::New(env, read_tensor, "readTensor"));
-  exports.Set("backwardTensor", Napi::Function::New(env, backward_tensor, "backwardTensor"));
+void bind_tensors(Exports& exports) {
+  exports.makes<TensorResource>("batch", "batch.from", batch);
+  exports.makes<TensorResource>("normalizedBatch", "batch.fromNormalized", normalized_batch);
+  exports.answers("readTensor", "tensor.data", copy_out);
+  exports.posts("backwardTensor", "tensor.backward", backward_tensor);
 }
 
 }  // namespace horoball::train

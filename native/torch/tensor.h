@@ -1,13 +1,13 @@
-// Handles to tensors that the lane computes, and to batches of pictures.
+// Handles to tensors that the lane computes, and to batches of images.
 #pragma once
 
 #include <torch/torch.h>
 
-#include "room.h"
+#include "environment.h"
 
 namespace horoball::train {
 
-// Empty until the lane has filled it, and for good when the work that should have failed.
+// Empty until the lane has filled it, and forever if that work failed.
 class TensorResource : public Resource {
  public:
   using Resource::Resource;
@@ -31,9 +31,10 @@ void copy_out(const at::Tensor& from, Span<float> to);
 // Copies from float32 memory on the host into a tensor of as many elements.
 void copy_in(Span<float> from, at::Tensor to);
 
-// From the host to a device. Pinned on the way to a GPU: the copy waits its turn there, and the host goes on.
+// Copies from the host to a device. For a GPU the memory is pinned, so that the copy is queued and the host
+// continues.
 at::Tensor sent(const at::Tensor& values, const at::Device& device);
 
-void bind_tensors(Napi::Env env, Napi::Object exports);
+void bind_tensors(Exports& exports);
 
 }  // namespace horoball::train

@@ -1,10 +1,10 @@
-// Where the first value that is no finite number came from.
+// Finds where the first non-finite value came from.
 #pragma once
 
-#include "room.h"
+#include "environment.h"
 
 namespace horoball::train {
 
-void bind_trace(Napi::Env env, Napi::Object exports);
+void bind_trace(Exports& exports);
 
 }  // namespace horoball::train

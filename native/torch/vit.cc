@@ -1,180 +1,132 @@
 #include "vit.h"
 
-#include <torch/version.h>
-
 #include <cmath>
-
-#include "amp.h"
 
 namespace horoball::train {
 namespace {
 
 namespace nn = torch::nn;
 
-nn::LayerNorm layer_norm(const ViTConfig& config) {
-  return nn::LayerNorm(nn::LayerNormOptions({config.embed_dim}).eps(config.norm_eps));
-}
-
-std::int64_t hidden(const ViTConfig& config) {
-  return static_cast<std::int64_t>(static_cast<double>(config.embed_dim) * config.mlp_ratio);
-}
-
-// Three operations, each over all heads and pictures at once.
-at::Tensor attend_in_steps(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-  const double scale = 1 / std::sqrt(static_cast<double>(q.size(-1)));
-  return at::matmul(at::matmul(q * scale, k.transpose(-2, -1)).softmax(-1), v);
-}
-
-// softmax(q k^T / sqrt(width)) v over the last two dimensions; fused where libtorch has it in public. The
-// gradient of its fused form on the CPU multiplies 16-bit matrices a head and a picture at a time, and
-// setting such a product up takes longer than the product.
-at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-#if TORCH_VERSION_MAJOR >= 2
-  const bool dear = q.is_cpu() && q.element_size() == 2 && q.requires_grad();
-  return dear ? attend_in_steps(q, k, v) : at::scaled_dot_product_attention(q, k, v);
-#else
-  return attend_in_steps(q, k, v);
-#endif
-}
-
-// As autocast has it where it is emulated, else as it stands.
-at::Tensor product(const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& x) {
-  return rounded(at::linear(rounded(x), rounded(weight), rounded(bias)));
-}
-at::Tensor product(const nn::Linear& linear, const at::Tensor& x) {
-  return product(linear->weight, linear->bias, x);
-}
-
-at::Tensor rows_of(const at::Tensor& x, std::int64_t first, std::int64_t count) {
-  return x.defined() ? x.narrow(0, first, count) : x;
-}
-
-at::Tensor scaled(const LayerScale& scale, const at::Tensor& x) { return scale ? x * scale->gamma : x; }
-
 void freeze(torch::nn::Module& module) {
   for (auto& parameter : module.parameters()) parameter.set_requires_grad(false);
 }
 
-}  // namespace
-
-AttentionImpl::AttentionImpl(const ViTConfig& config)
-    : num_heads(config.num_heads),
-      qkv(nn::LinearOptions(config.embed_dim, 3 * config.embed_dim).bias(config.qkv_bias)),
-      proj(config.embed_dim, config.embed_dim) {
-  register_module("qkv", qkv);
-  register_module("proj", proj);
-}
-
-// Cut by columns, so that the three gradients come together in one copy.
-at::Tensor AttentionImpl::forward(const at::Tensor& x, std::int64_t read) {
-  const auto batch = x.size(0), width = x.size(2);
-  std::vector<at::Tensor> parts;
-  if (read == x.size(1)) {
-    parts = product(qkv, x).chunk(3, -1);
-  } else {
-    const auto rest =
-        product(rows_of(qkv->weight, width, 2 * width), rows_of(qkv->bias, width, 2 * width), x);
-    parts = rest.chunk(2, -1);
-    parts.insert(parts.begin(),
-                 product(rows_of(qkv->weight, 0, width), rows_of(qkv->bias, 0, width), x.narrow(1, 0, read)));
-  }
-  for (auto& part : parts) part = part.view({batch, -1, num_heads, width / num_heads}).transpose(1, 2);
-  const auto mixed = attend(parts[0], parts[1], parts[2]);  // batch, head, token, width of a head
-  return product(proj, mixed.transpose(1, 2).reshape({batch, read, width}));
-}
-
-MlpImpl::MlpImpl(const ViTConfig& config)
-    : fc1(config.embed_dim, hidden(config)), fc2(hidden(config), config.embed_dim) {
-  register_module("fc1", fc1);
-  register_module("fc2", fc2);
-}
-
-at::Tensor MlpImpl::forward(const at::Tensor& x) { return product(fc2, at::gelu(product(fc1, x))); }
-
-LayerScaleImpl::LayerScaleImpl(std::int64_t width, double value)
-    : gamma(register_parameter("gamma", at::full({width}, value))) {}
-
-BlockImpl::BlockImpl(const ViTConfig& config)
-    : norm1(layer_norm(config)), norm2(layer_norm(config)), attn(config), mlp(config) {
-  register_module("norm1", norm1);
-  register_module("attn", attn);
-  if (config.init_values) ls1 = register_module("ls1", LayerScale(config.embed_dim, *config.init_values));
-  register_module("norm2", norm2);
-  register_module("mlp", mlp);
-  if (config.init_values) ls2 = register_module("ls2", LayerScale(config.embed_dim, *config.init_values));
-}
-
-at::Tensor BlockImpl::forward(const at::Tensor& x, std::int64_t read, const Watch& watch,
-                              const std::string& name) {
-  const auto attended = x.narrow(1, 0, read) + scaled(ls1, attn(norm1(x), read));
-  if (watch) watch(name + ".attn", attended);
-  const auto out = attended + scaled(ls2, mlp(norm2(attended)));
-  if (watch) watch(name + ".mlp", out);
-  return out;
-}
-
-PatchEmbedImpl::PatchEmbedImpl(const ViTConfig& config)
-    : proj(nn::Conv2dOptions(3, config.embed_dim, config.patch_size).stride(config.patch_size)) {
-  register_module("proj", proj);
-}
-
-at::Tensor PatchEmbedImpl::forward(const at::Tensor& pictures) {
-  const auto stride = proj->options.stride();
-  const auto patches = at::conv2d(rounded(pictures), rounded(proj->weight), rounded(proj->bias), *stride);
-  return rounded(patches).flatten(2).transpose(1, 2);
-}
-
-ViTImpl::ViTImpl(const ViTConfig& config, Initial& initial) : patch_embed(config), norm(layer_norm(config)) {
-  const auto side = config.img_size / config.patch_size;
-  const auto tokens = side * side + (config.distilled ? 2 : 1);
-  cls_token = register_parameter("cls_token", at::zeros({1, 1, config.embed_dim}));
-  if (config.distilled) dist_token = register_parameter("dist_token", at::zeros({1, 1, config.embed_dim}));
-  pos_embed = register_parameter("pos_embed", at::zeros({1, tokens, config.embed_dim}));
-  register_module("patch_embed", patch_embed);
-  for (std::int64_t i = 0; i < config.depth; ++i) blocks->push_back(Block(config));
-  register_module("blocks", blocks);
-  register_module("norm", norm);
-  initialise(config, initial);
-}
-
-// timm's: truncated normal for linear layers, positions and distillation token, the convolution's usual
-// uniform for the patch embedding, next to nothing for the class token.
-void ViTImpl::initialise(const ViTConfig& config, Initial& initial) {
-  initial.normal(cls_token, 1e-6);
-  if (config.distilled) initial.trunc_normal(dist_token, 0.02);
-  initial.trunc_normal(pos_embed, 0.02);
-  const auto inputs = static_cast<double>(3 * config.patch_size * config.patch_size);
-  initial.uniform(patch_embed->proj->weight, 1 / std::sqrt(inputs));
-  initial.uniform(patch_embed->proj->bias, 1 / std::sqrt(inputs));
+void initialize_linears(nn::Module& module, Initial& initial) {
   const torch::NoGradGuard frozen;
-  for (auto& module : blocks->modules(false)) {
-    auto* linear = module->as<nn::Linear>();
+  for (auto& each : module.modules(false)) {
+    auto* linear = each->as<nn::Linear>();
     if (linear == nullptr) continue;
     initial.trunc_normal(linear->weight, 0.02);
     if (linear->bias.defined()) linear->bias.zero_();
   }
 }
 
-at::Tensor ViTImpl::forward(const at::Tensor& pictures, bool class_alone, const Flag* cancel,
+// Almost no weight and a bias of 1, so that the gate begins open. In a packed layer timm does so to the second
+// half, although the first one is the gate.
+void open_gate(MlpImpl& mlp, Initial& initial) {
+  const torch::NoGradGuard frozen;
+  auto& layer = mlp.fc1_g ? mlp.fc1_g : mlp.fc1;
+  const auto rows = layer->weight.size(0), first = mlp.fc1_g ? 0 : rows / 2;
+  initial.normal(layer->weight.narrow(0, first, rows - first), 1e-6);
+  layer->bias.narrow(0, first, rows - first).fill_(1);
+}
+
+}  // namespace
+
+ViTImpl::ViTImpl(const ViTConfig& config, Initial& initial) : config_(config), patch_embed(config) {
+  const auto width = config.embed_dim;
+  const auto tokens = [&](const char* name, std::int64_t count) {
+    return register_parameter(name, at::zeros({1, count, width}));
+  };
+  if (config.class_token) cls_token = tokens("cls_token", 1);
+  if (config.distilled) dist_token = tokens("dist_token", 1);
+  if (config.reg_tokens > 0) reg_token = tokens("reg_token", config.reg_tokens);
+  const auto patches = config.rows() * config.columns();
+  if (config.pos_embed)
+    pos_embed = tokens("pos_embed", patches + (config.no_embed_class ? 0 : config.prefix()));
+  register_module("patch_embed", patch_embed);
+  if (config.pre_norm) norm_pre = register_module("norm_pre", Norm(width, config));
+  for (std::int64_t i = 0; i < config.depth; ++i) blocks->push_back(Block(config));
+  register_module("blocks", blocks);
+  if (config.final_norm) norm = register_module("norm", Norm(width, config));
+  if (config.pool == Pool::map) attn_pool = register_module("attn_pool", AttentionPool(config));
+  if (config.fc_norm) fc_norm = register_module("fc_norm", Norm(width, config));
+  initialize(initial);
+  if (config.rope.type != RopeType::none) rope = register_module("rope", Rotary(config, initial));
+}
+
+// As in timm: truncated normal for linear layers, position embeddings and the distillation token; the
+// convolution's default uniform for the patch embedding; values near 0 for class and register tokens (Eva:
+// truncated normal).
+void ViTImpl::initialize(Initial& initial) {
+  const auto token = [&](const at::Tensor& to) {
+    if (to.defined()) config_.eva ? initial.trunc_normal(to, 0.02) : initial.normal(to, 1e-6);
+  };
+  token(cls_token);
+  if (dist_token.defined()) initial.trunc_normal(dist_token, 0.02);
+  token(reg_token);
+  if (pos_embed.defined()) initial.trunc_normal(pos_embed, 0.02);
+  const auto inputs = static_cast<double>(3 * config_.patch_size * config_.patch_size);
+  const auto& patches = patch_embed->proj;
+  initial.uniform(patches->weight, 1 / std::sqrt(inputs));
+  if (patches->bias.defined()) initial.uniform(patches->bias, 1 / std::sqrt(inputs));
+  for (std::int64_t i = 0; i < config_.depth; ++i) initialize_block(*blocks[i]->as<Block>(), i, initial);
+  if (!attn_pool) return;
+  initialize_linears(*attn_pool, initial);
+  initial.trunc_normal_scaled(attn_pool->latent, 1 / std::sqrt(static_cast<double>(config_.embed_dim)));
+}
+
+void ViTImpl::initialize_block(BlockImpl& block, std::int64_t index, Initial& initial) {
+  initialize_linears(block, initial);
+  if (!config_.eva) {
+    if (config_.mlp != MlpLayer::plain) open_gate(*block.mlp, initial);
+    return;
+  }
+  const torch::NoGradGuard frozen;
+  const double scale = std::sqrt(2.0 * static_cast<double>(index + 1));
+  block.attn->proj->weight.div_(scale);
+  block.mlp->fc2->weight.div_(scale);
+}
+
+at::Tensor ViTImpl::with_positions(const at::Tensor& patches) {
+  std::vector<at::Tensor> tokens;
+  for (const auto* token : {&cls_token, &dist_token, &reg_token}) {
+    if (token->defined()) tokens.push_back(token->expand({patches.size(0), -1, -1}));
+  }
+  const bool inside = pos_embed.defined() && config_.no_embed_class;
+  tokens.push_back(inside ? patches + pos_embed : patches);
+  const auto x = tokens.size() == 1 ? tokens[0] : at::cat(tokens, 1);
+  return pos_embed.defined() && !inside ? x + pos_embed : x;
+}
+
+at::Tensor ViTImpl::pooled(const at::Tensor& x) {
+  if (config_.pool == Pool::token) return x.mean(1);
+  const auto first = config_.pool_include_prefix ? 0 : config_.prefix();
+  const auto patches = x.narrow(1, first, x.size(1) - first);
+  return config_.pool == Pool::avg ? patches.mean(1) : attn_pool(patches);
+}
+
+at::Tensor ViTImpl::forward(const at::Tensor& images, bool class_alone, const Flag* cancel,
                             const Watch& watch) {
-  const auto patches = patch_embed(pictures);
+  const auto patches = patch_embed(images);
   if (watch) watch("patch_embed", patches);
-  const auto batch = patches.size(0);
-  const bool distilled = dist_token.defined();
-  std::vector<at::Tensor> tokens{cls_token.expand({batch, -1, -1})};
-  if (distilled) tokens.push_back(dist_token.expand({batch, -1, -1}));
-  tokens.push_back(patches);
-  auto x = at::cat(tokens, 1) + pos_embed;
-  // Nothing but the attention mixes tokens: behind the last one only those that are read are worked out, a
-  // twelfth less of twelve blocks.
-  const std::int64_t read = distilled && !class_alone ? 2 : 1, all = x.size(1);
+  auto x = with_positions(patches);
+  if (norm_pre) x = norm_pre(x);
+  if (watch && norm_pre) watch("norm_pre", x);
+  const auto turns = rope ? rope(x) : std::vector<Rotation>();
+  // Only attention mixes tokens. After that of the last block, only the tokens that are read are computed,
+  // which saves a twelfth of the work of twelve blocks.
+  const std::int64_t all = x.size(1);
+  const std::int64_t read = config_.pool != Pool::token ? all : dist_token.defined() && !class_alone ? 2 : 1;
   for (std::size_t i = 0; i < blocks->size(); ++i) {
     poll(cancel);
     const bool last = i + 1 == blocks->size() && !watch;
-    x = blocks[i]->as<Block>()->forward(x, last ? read : all, watch,
+    x = blocks[i]->as<Block>()->forward(x, last ? read : all, rope ? &turns[i] : nullptr, watch,
                                         watch ? "blocks." + std::to_string(i) : std::string());
   }
-  return norm(x.narrow(1, 0, read)).mean(1);
+  x = x.narrow(1, 0, read);
+  const auto feature = pooled(norm ? norm(x) : x);
+  return fc_norm ? fc_norm(feature) : feature;
 }
 
 void ViTImpl::freeze_patch_embed() { freeze(*patch_embed); }

@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process';
 import { rm } from 'node:fs/promises';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import { openDataset } from '../../lib/train/data/dataset.ts';
+import { openDataset } from '../../lib/train/data/registry.ts';
 import { temporary } from '../train/data/support.ts';
 import { makeSop } from '../train/data/trees.ts';
 
@@ -16,14 +17,14 @@ function horoball(...args: string[]): Promise<{ code: number; stdout: string; st
   });
 }
 
-test('data check says what is there, and fails when something is not', async (t) => {
+test('data check reports the images, and fails if some are missing', async (t) => {
   const root = await temporary(t);
   await makeSop(root);
   const whole = await horoball('data', 'check', 'SOP', '--path', root);
   t.is(whole.code, 0);
-  t.regex(whole.stderr, /train +6 pictures of 2 classes\n +test +6 pictures of 2 classes/);
-  t.regex(whole.stderr, /59551 pictures of 11318 classes as published/);
-  t.regex(whole.stderr, /Every picture is there\./);
+  t.regex(whole.stderr, /train +6 images of 2 classes\n +test +6 images of 2 classes/);
+  t.regex(whole.stderr, /59551 images of 11318 classes as published/);
+  t.regex(whole.stderr, /All images are present\./);
   t.is(whole.stdout, '');
 
   const gone = (await openDataset('SOP', root)).test.samples[2]!.path;
@@ -37,7 +38,7 @@ test('data check says what is there, and fails when something is not', async (t)
   );
 });
 
-test('a folder that is not the data set and a name that is not known each give one sentence', async (t) => {
+test('a wrong folder and an unknown name each give one sentence', async (t) => {
   const root = await temporary(t);
   const codes = { CUB: 1, nothing: 2 };
   for (const [name, expected] of Object.entries(codes)) {
@@ -46,4 +47,45 @@ test('a folder that is not the data set and a name that is not known each give o
     t.regex(stderr, /^horoball: [^\n]+\n$/);
   }
   t.is((await horoball('data', 'check', 'CUB')).code, 2);
+});
+
+const packages = fileURLToPath(new URL('../../../test/fixtures/emoji', import.meta.url));
+
+test('data emoji creates a data set and reports its content, and data check finds it complete', async (t) => {
+  const out = path.join(await temporary(t), 'emoji');
+  const made = await horoball('data', 'emoji', '--from', packages, '--out', out, '--size', '24');
+  t.is(made.code, 0, made.stderr);
+  t.is(made.stdout, '');
+  t.regex(made.stderr, /rendering {2}36\/36 img {2}\d+ img\/s/);
+  t.regex(made.stderr, /Created: 9 classes, 36 images in .*emoji\./);
+  t.regex(
+    made.stderr,
+    /Omitted: 2 emoji that are not in all four sets, 1 whose image equals another one in a set/,
+  );
+  const again = await horoball('data', 'emoji', '--from', packages, '--out', out, '--size', '24', '--json');
+  t.like(JSON.parse(again.stdout), { folder: out, fresh: false, classes: 9, images: 36, duplicates: 1 });
+  const checked = await horoball('data', 'check', 'emoji', '--path', path.dirname(out), '--decode');
+  t.is(checked.code, 0, checked.stderr);
+  t.regex(checked.stderr, /train +16 \w+ of 4 classes\n +test +20 \w+ of 5 classes/);
+});
+
+test('data emoji rejects an invalid size in one sentence', async (t) => {
+  const out = path.join(await temporary(t), 'emoji');
+  for (const [size, expected] of [
+    ['big', 2],
+    ['5000', 1],
+  ] as const) {
+    const { code, stderr } = await horoball(
+      'data',
+      'emoji',
+      '--from',
+      packages,
+      '--out',
+      out,
+      '--size',
+      size,
+    );
+    t.is(code, expected, stderr);
+    t.regex(stderr, /^horoball: [^\n]+16 to 1024[^\n]*\n$/);
+  }
 });

@@ -1,8 +1,8 @@
-// Files that are not there, and places that take none: one sentence that names the file and says what to do.
+// Missing files, and locations that cannot be written: one sentence names the file and says what to do.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import ava, { type TestFn } from 'ava';
-import { classNames, temporary, writePictures } from '../train/tiny-data.ts';
+import { classNames, temporary, writeImages } from '../train/tiny-data.ts';
 import { horoball } from './run.ts';
 
 const test = ava as TestFn<{ root: string; remove(): Promise<void> }>;
@@ -12,50 +12,68 @@ test.before(async (t) => {
   t.context = { root: path, remove };
   await writeFile(join(path, 'file'), 'a file');
   await mkdir(join(path, 'folder'));
-  await writePictures(join(path, 'pictures'), classNames(8), 2);
+  await writeImages(join(path, 'images'), classNames(8), 2);
 });
 test.after.always((t) => t.context.remove());
 
-/** No folder can be made in it and no file, by nobody: permissions do not bind root. */
+/** A folder in which nobody can create anything: permissions do not restrict root. */
 const sealed = process.platform === 'linux' ? '/proc' : '/dev/null';
 
 type Case = [args: string, code: number, sentence: RegExp];
 
-const small = '--ds folder --path ROOT/pictures --model vit_nano --bs 4 --resize 48 --crop 48 --freeze None';
+const small = '--ds folder --path ROOT/images --model vit_nano --bs 4 --resize 48 --crop 48 --freeze None';
 const cases: Case[] = [
-  [`train ${small} --runs SEALED/x`, 1, /SEALED\/x: .*; name another place$/],
-  [`train ${small} --runs ROOT/file`, 1, /ROOT\/file: it is a file where a folder should be; name another/],
-  [`train ${small} --runs ROOT/file/x`, 1, /ROOT\/file\/x: a part of this path is a file, not a folder;/],
+  [`train ${small} --runs SEALED/x`, 1, /SEALED\/x: .*\. Choose another location\.$/],
+  [`train ${small} --runs ROOT/file`, 1, /ROOT\/file: it is a file, not a folder\. Choose another/],
+  [`train ${small} --runs ROOT/file/x`, 1, /ROOT\/file\/x: a part of this path is a file, not a folder\./],
   [
     `train ${small} --runs ROOT/runs --cache SEALED/x`,
     1,
-    /cache SEALED\/x could not be written \(.*\); name another place or/,
+    /cache: expected a writable folder, got SEALED\/x \(.*\)\. Choose another folder/,
   ],
-  [`train ${small} --weights ROOT/folder`, 1, /ROOT\/folder: it is a folder, not a file; name a file$/],
-  ['train --ds shapes --path SEALED/x', 1, /SEALED\/x: .*; name another place$/],
-  ['train --config none.json', 2, /config: expected .*none\.json \(there is no such file or folder\)$/],
-  ['train --model none.json', 2, /model: expected .*none\.json \(there is no such file or folder\)$/],
-  ['train --ds csv --path ROOT/folder', 1, /ROOT\/folder: it is a folder, not a file; name a CSV file/],
-  ['sweep --out SEALED/x', 1, /SEALED\/x: .*; name another place$/],
-  ['sweep --out ROOT/file', 1, /ROOT\/file\/runs: a part of this path is a file, not a folder; check/],
+  [`train ${small} --weights ROOT/folder`, 1, /ROOT\/folder: it is a folder, not a file\. Specify a file\.$/],
+  ['train --ds shapes --path SEALED/x', 1, /SEALED\/x: .*\. Choose another location\.$/],
+  ['train --config none.json', 2, /config: expected .*none\.json \(no such file or folder\)$/],
+  ['train --model none.json', 2, /model: expected .*none\.json \(no such file or folder\)$/],
+  ['train --ds csv --path ROOT/folder', 1, /got ROOT\/folder \(it is a folder, not a file\)/],
+  ['sweep --out SEALED/x', 1, /SEALED\/x: .*\. Choose another location\.$/],
+  ['sweep --out ROOT/file', 1, /ROOT\/file\/runs: a part of this path is a file, not a folder\. Check/],
+  ['embed run --out SEALED/x.npy', 2, /out: expected a file in a writable folder, got SEALED\/x/],
   [
-    'embed run --out SEALED/x.npy',
+    'embed run --out ROOT/file/x.npy',
     2,
-    /out: expected a file in a folder that can be written to, got SEALED\/x/,
+    /out: expected a file in a folder, got .*\. Choose another location: ROOT\/file is not a folder\.$/,
   ],
-  ['embed run --out ROOT/file/x.npy', 2, /out: expected a file in a folder, got .*; ROOT\/file is none$/],
-  ['embed run --out ROOT/none/x.npy', 2, /out: expected a file in a folder that exists, .*; make ROOT\/none/],
-  ['eval run --per-query ROOT/folder', 2, /per-query: expected a file, got ROOT\/folder; it is a folder$/],
-  ['eval run --per-query SEALED/x', 2, /per-query: expected a file in a folder that can be written to/],
-  ['export run --onnx SEALED/x', 2, /onnx: expected a file in a folder that can be written to/],
-  ['report run --out /dev/null', 2, /out: expected an ordinary file, got \/dev\/null; it is a device/],
-  ['report --explore --out ROOT/folder', 2, /out: expected a file, got ROOT\/folder; it is a folder$/],
-  ['delta none.npy', 1, /none\.npy: there is no such file or folder; check the path$/],
-  ['data check csv --path none.csv', 1, /none\.csv: there is no such file or folder; name a CSV file/],
-  ['weights pull dino_vits16 --cache SEALED/x', 1, /SEALED\/x: .*; name another place$/],
+  [
+    'embed run --out ROOT/none/x.npy',
+    2,
+    /out: expected a file in an existing folder, .*\. Create ROOT\/none first\.$/,
+  ],
+  [
+    'eval run --per-query ROOT/folder',
+    2,
+    /per-query: expected a file, got ROOT\/folder\. Specify a file in this folder\.$/,
+  ],
+  ['eval run --per-query SEALED/x', 2, /per-query: expected a file in a writable folder/],
+  [
+    'export run --onnx SEALED/x',
+    2,
+    /onnx: expected a writable folder, got SEALED\/x\. Choose another location/,
+  ],
+  ['export run --onnx SEALED/x.onnx', 2, /onnx: expected a file in a writable folder/],
+  ['export run --onnx ROOT/file/x', 2, /onnx: expected a writable folder, got .*file is not a folder/],
+  ['report run --out /dev/null', 2, /out: expected a regular file, got \/dev\/null\. Devices/],
+  [
+    'report --explore --out ROOT/folder',
+    2,
+    /out: expected a file, got ROOT\/folder\. Specify a file in this folder\.$/,
+  ],
+  ['delta none.npy', 1, /none\.npy: no such file or folder\. Check the path\.$/],
+  ['data check csv --path none.csv', 1, /expected a CSV file that .*none\.csv \(no such file or folder\)/],
+  ['weights pull dino_vits16 --cache SEALED/x', 1, /SEALED\/x: .*\. Choose another location\.$/],
   ['weights pull dino_vits16 --cache ROOT/file', 1, /ROOT\/file\/.*: a part of this path is a file/],
-  ['setup --libtorch ROOT/folder', 1, /--libtorch ROOT\/folder does not load: there is no folder/],
-  ['setup --libtorch ROOT/file', 1, /SEALED\/x: .*; name another place$/], // its cache, see below
+  ['setup --libtorch ROOT/folder', 1, /--libtorch ROOT\/folder cannot be loaded: no such folder/],
+  ['setup --libtorch ROOT/file', 1, /SEALED\/x: .*\. Choose another location\.$/], // its cache, see below
 ];
 
 for (const [line, code, sentence] of cases.filter(

@@ -1,8 +1,9 @@
-// What `--help` says of every command: it fits 80 columns, its examples can be typed as they stand, and an option of a run
-// is described by the same words everywhere.
+// The `--help` text of every command: it fits 80 columns, its examples run unchanged, and an option of a run
+// has the same description everywhere.
 import test, { type ExecutionContext } from 'ava';
-import { fields } from '../../lib/train/config.ts';
-import { axisNames } from '../../lib/train/sweep/axes.ts';
+import { describe, isFlag } from '../../lib/train/options/define.ts';
+import { optionOf } from '../../lib/train/options/options.ts';
+import { axisNames } from '../../lib/train/study/axes.ts';
 import { horoball } from './run.ts';
 
 const nested: Record<string, readonly string[]> = {
@@ -22,7 +23,7 @@ const commands = names
   .filter((name) => name !== 'help' && name !== 'bench')
   .flatMap((name) => nested[name] ?? [name]);
 
-/** The command lines under "Examples:", continued lines joined. */
+/** The command lines under "Examples:", with continued lines joined. */
 function examples(text: string): string[] {
   const joined = text.replaceAll(/ \\\n +/g, ' ');
   return [...joined.matchAll(/^ {2}\$ horoball (.+)$/gm)].map(([, line]) => line!);
@@ -37,7 +38,7 @@ async function checkLine(t: ExecutionContext, line: string): Promise<void> {
 }
 
 test('every command is in a group', (t) => {
-  t.is(names.length, 15);
+  t.is(names.length, 16);
   t.notRegex(root, /^(Commands|Options):\n {2}[a-z]/m);
 });
 
@@ -57,8 +58,8 @@ test('sweep describes the options of a run as train does, in the same order', as
   const flat = (text: string): string => text.replaceAll(/\s+/g, ' ');
   const [train, sweep] = [await help('train'), await help('sweep')];
   for (const key of axisNames) {
-    if (typeof fields[key].schema.safeParse(true).data === 'boolean') continue;
-    const words = `${fields[key].help}: ${fields[key].expected} (default `;
+    if (isFlag(optionOf(key))) continue;
+    const words = `${describe(optionOf(key))} (default `;
     t.true(flat(train).includes(`--${key} <value> ${words}`), key);
     t.true(flat(sweep).includes(`--${key} <values> ${words}`), key);
   }

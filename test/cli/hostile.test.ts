@@ -1,11 +1,11 @@
-// Files made to harm whoever reads them, given to the commands that read such files: each is refused in one sentence
-// that names the file. How long the readers take is measured beside each of them.
+// Files that are crafted to harm their readers, given to the commands that read such files: each is refused
+// in one sentence that names the file. The tests of the readers measure how long that takes.
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import ava, { type TestFn } from 'ava';
 import { MatWriter } from '../io/mat-writer.ts';
-import { picture, writeClasses, writeTree } from '../train/data/support.ts';
+import { encodedImage, writeClasses, writeTree } from '../train/data/support.ts';
 import { temporary } from '../train/tiny-data.ts';
 import { horoball } from './run.ts';
 
@@ -38,23 +38,27 @@ test.before(async (t) => {
       num_heads: 2,
     }),
   });
-  const big = await picture(1, 40, 30, 'png');
+  const big = await encodedImage(1, 40, 30, 'png');
   big.writeUInt32BE(60_000, 16);
   big.writeUInt32BE(60_000, 20);
-  await writeClasses(join(path, 'pictures'), 4, 2);
-  await writeFile(join(path, 'pictures', 'class3', 'big.png'), big);
+  await writeClasses(join(path, 'images'), 4, 2);
+  await writeFile(join(path, 'images', 'class3', 'big.png'), big);
 });
 test.after.always((t) => t.context.remove());
 
 const files: [name: string, command: (file: string, root: string) => string[], sentence: RegExp][] = [
-  ['huge.safetensors', (file) => ['delta', file], /its header claims 1152921504606846976 bytes/],
+  ['huge.safetensors', (file) => ['delta', file], /its header declares 1152921504606846976 bytes/],
   ['overlap.safetensors', (file) => ['delta', file], /overlaps another tensor/],
   ['cars', (file) => ['data', 'check', 'Cars', '--path', file], /cars_annos\.mat: .*more than 64 deep/],
-  ['columns.csv', (file) => ['data', 'check', 'csv', '--path', file], /more than 1000 columns in row 1/],
+  [
+    'columns.csv',
+    (file) => ['data', 'check', 'csv', '--path', file],
+    /at most 1000 columns, got more in row 1/,
+  ],
 ];
 
 for (const [name, command, sentence] of files) {
-  test(`${name} is refused`, async (t) => {
+  test(`${name} is rejected`, async (t) => {
     const { root } = t.context;
     const { code, stdout, stderr } = await horoball(command(join(root, name), root));
     t.deepEqual([code, stdout], [1, '']);
@@ -65,15 +69,18 @@ for (const [name, command, sentence] of files) {
 }
 
 for (const [name, sentence] of [
-  [join('test', 'fixtures', 'pth', 'evil.pth'), /is refused: only tensors and plain containers are rebuilt/],
-  ['huge.safetensors', /its header claims 1152921504606846976 bytes/],
+  [
+    join('test', 'fixtures', 'pth', 'evil.pth'),
+    /is not allowed: only tensors and plain containers are reconstructed/,
+  ],
+  ['huge.safetensors', /its header declares 1152921504606846976 bytes/],
 ] as const) {
-  test(`${name} as weights is refused, and no run is left`, async (t) => {
+  test(`${name} as weights is rejected, and no run folder remains`, async (t) => {
     const { root } = t.context;
     const weights = existsSync(name) ? name : join(root, name);
     const runs = join(root, 'runs-refused');
     const tiny = ['--model', join(root, 'model.json'), '--bs', '4', '--crop', '32', '--resize', '32'];
-    const data = ['--ds', 'folder', '--path', join(root, 'pictures')];
+    const data = ['--ds', 'folder', '--path', join(root, 'images')];
     const { code, stderr } = await horoball([
       'train',
       ...data,
@@ -90,19 +97,19 @@ for (const [name, sentence] of [
   });
 }
 
-test('a picture of 60,000 x 60,000 is named and counted by both who read it', async (t) => {
+test('data check and training name and count an image of 60,000 x 60,000', async (t) => {
   const { root } = t.context;
-  const pictures = join(root, 'pictures');
-  const checked = await horoball(['data', 'check', 'folder', '--path', pictures, '--decode']);
+  const images = join(root, 'images');
+  const checked = await horoball(['data', 'check', 'folder', '--path', images, '--decode']);
   t.is(checked.code, 1);
   t.regex(
     checked.stderr,
-    /1 picture cannot be read:\n.*big\.png: 60000 x 60000 pixels are more than the 89 million/,
+    /1 image cannot be read:\n.*big\.png: 60000 x 60000 pixels are more than max_pixels \(178956970\)/,
   );
   const tiny = ['--model', join(root, 'model.json'), '--bs', '4', '--crop', '32', '--resize', '32'];
   const evaluated = ['--ep', '1', '--eval_ep', '[1]', '--threads', '1', '--runs', join(root, 'runs')];
-  const run = await horoball(['train', '--ds', 'folder', '--path', pictures, ...tiny, ...evaluated]);
+  const run = await horoball(['train', '--ds', 'folder', '--path', images, ...tiny, ...evaluated]);
   t.is(run.code, 0, run.stderr);
   t.regex(run.stderr, /skipped .*big\.png: 60000 x 60000 pixels/);
-  t.regex(run.stderr, /1 picture could not be read/);
+  t.regex(run.stderr, /1 image could not be read/);
 });

@@ -1,13 +1,12 @@
-// The published command, word for word, on miniature trees of the published formats. What is appended makes it small:
-// another data set, two epochs, a batch that two classes fill, a network of two layers.
+// The published command, word for word, on miniature trees in the published formats. The appended options
+// make it small: another data set, two epochs, batches of two classes, a network of two layers.
 import { existsSync } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import ava, { type ExecutionContext, type TestFn } from 'ava';
-import { over } from '../../lib/cli/run-options.ts';
 import { readNpy, writeNpy } from '../../lib/io/npy.ts';
 import { readSafetensors } from '../../lib/io/safetensors.ts';
-import { publishedDefaults } from '../../lib/train/config.ts';
+import { over, publishedDefaults } from '../../lib/train/options/resolve.ts';
 import { makeCars, makeCub, makeInshop, makeSop, perClass } from '../train/data/trees.ts';
 import { temporary } from '../train/tiny-data.ts';
 import { horoball, start } from './run.ts';
@@ -16,7 +15,7 @@ const test = ava as TestFn<{ root: string; model: string; remove(): Promise<void
 
 const published =
   'train --ds CUB --path DATA --model vit_small_patch16_224 --num_samples 9 --lr 3e-5 --ep 50 --eval_ep [50] ' +
-  '--resize 256 --seed 42 --hyp_c 0.1 --t_e 0.05 --t_h 0.2 --lam 3';
+  '--resize 256 --seed 42 --hyp_c 0.1 --t_e 0.05 --t_h 0.2 --lam 3 --background drop';
 
 test.before(async (t) => {
   const { path, remove } = await temporary();
@@ -64,13 +63,13 @@ for (const [ds, { make, ks, pictures }] of Object.entries(formats)) {
     t.deepEqual(Object.keys(evaluation.spaces).sort(), ['body', 'cosine', 'fused', 'hyperbolic']);
     for (const { at, mapAtR } of Object.values(evaluation.spaces)) {
       t.deepEqual(Object.keys(at).map(Number), ks);
-      t.true(mapAtR >= 0 && mapAtR <= 1 && at[ks.at(-1)!] === 1); // all of so small a gallery is answered
+      t.true(mapAtR >= 0 && mapAtR <= 1 && at[ks.at(-1)!] === 1); // the largest k covers the gallery
     }
-    t.regex(outcome.stderr, /as published: results do not compare/);
+    t.regex(outcome.stderr, /as published: results are not comparable/);
 
     const run = join(root, 'runs', ds, 'run');
     const { tensors, metadata } = await readSafetensors(join(run, 'emb_eval.safetensors'));
-    const tested = ds === 'Inshop' ? 4 : pictures; // as published, the gallery of In-shop
+    const tested = ds === 'Inshop' ? 4 : pictures; // the gallery of In-shop, as published
     t.deepEqual(tensors.get('hyperbolic')!.shape, [tested, 128]);
     t.is((JSON.parse(metadata['paths']!) as string[]).length, tested);
     const trained = await readSafetensors(join(run, 'emb_train.safetensors'));
@@ -79,7 +78,7 @@ for (const [ds, { make, ks, pictures }] of Object.entries(formats)) {
   });
 }
 
-/** What a run was trained to leave behind is its own: an evaluation writes embeddings only where it is asked to. */
+/** An evaluation writes embeddings only on request, even if the run was configured to write them. */
 async function evaluatedAgain(t: ExecutionContext, run: string): Promise<void> {
   const file = join(run, 'emb_eval.safetensors');
   await rm(file);
@@ -101,7 +100,7 @@ test('a run is evaluated with another, query by query; its embeddings and their 
     const evaluated = ['--eval_ep', name === 'one' ? '[50]' : '[]'];
     const made = await horoball(['train', ...options, ...own, ...evaluated, '--runs', runs, '--name', name]);
     t.is(made.code, 0, made.stderr);
-    const note = /Note: eval_ep \[50\] names no epoch up to 1 \(ep\): this run is not evaluated\./;
+    const note = /Note: eval_ep \[50\] contains no epoch up to ep \(1\), so this run is not evaluated\./;
     t.is(note.test(made.stderr), name === 'one', made.stderr);
   }
   const [one, two] = [join(runs, 'one'), join(runs, 'two')];
@@ -111,7 +110,7 @@ test('a run is evaluated with another, query by query; its embeddings and their 
   const evaluation = found.rows().find(({ type }) => type === 'evaluation') as { fusedRuns: { at: object } };
   t.deepEqual(Object.keys(evaluation.fusedRuns.at), ['1', '10', '20', '30', '40', '50']);
   t.regex(found.stderr, /Fused with .*two/);
-  t.regex(found.stderr, /Note: In-shop .* results do not compare\./);
+  t.regex(found.stderr, /Note: In-shop .* results are not comparable\./);
   const lines = (await readFile(queries, 'utf8')).trimEnd().split('\n');
   t.is(lines.length, 2); // queries of the miniature tree
   const first = JSON.parse(lines[0]!) as { picture: string; body: { rank: number; nearest: string } };
@@ -133,11 +132,12 @@ test('a run is evaluated with another, query by query; its embeddings and their 
   t.deepEqual([...tensors.keys()].sort(), ['body', 'cosine', 'hyperbolic', 'labels']);
   const unit = tensors.get('cosine')!.data as Float32Array;
   t.true(Math.abs(Math.hypot(...unit.subarray(0, 128)) - 1) < 1e-5);
+  t.deepEqual([...tensors.get('labels')!.data], [0, 0, 0, 1, 1, 1, 2, 3, 2, 2, 3, 3]);
 
   const delta = await horoball(['delta', whole, '--json']);
   t.is(delta.code, 0, delta.stderr);
   const measured = delta.rows()[0] as Record<string, number>;
-  t.like(measured, { type: 'delta', rows: 6, cols: 24 });
+  t.like(measured, { type: 'delta', rows: 12, cols: 24 }); // 6 training images, 2 queries, 4 in the gallery
   t.true(Math.abs(measured['suggestedC']! - (0.144 / measured['relative']!) ** 2) < 1e-9);
   const direct = await horoball(['delta', one, '--split', 'all', '--json']);
   t.is(direct.code, 0, direct.stderr);
@@ -157,30 +157,30 @@ test('a run is evaluated with another, query by query; its embeddings and their 
   t.like(backbone.rows()[0], { rows: 6, cols: 24, size: 4 });
 });
 
-test('what cannot be embedded or measured is refused in a sentence', async (t) => {
+test('invalid inputs of embed and delta are rejected in one sentence', async (t) => {
   const { root, model } = t.context;
   await writeNpy(join(root, 'three.npy'), new Float32Array(6), [3, 2]);
   const cases: [string[], number, RegExp][] = [
-    [['embed', root, '--out', join(root, 'no', 'x.npy')], 2, /out: expected a file in a folder that exists/],
-    [['eval', root, '--per-query', join(root, 'no', 'x')], 2, /per-query: expected a file in a folder/],
-    [['delta', join(root, 'three.npy')], 1, /expected 4 rows or more.*got 3/],
+    [['embed', root, '--out', join(root, 'no', 'x.npy')], 2, /out: expected a file in an existing folder/],
+    [
+      ['eval', root, '--per-query', join(root, 'no', 'x')],
+      2,
+      /per-query: expected a file in an existing folder/,
+    ],
+    [['delta', join(root, 'three.npy')], 1, /expected at least 4 rows.*got 3/],
     [['embed', '--out', 'x.csv'], 2, /out: expected a file that ends in \.safetensors or \.npy/],
     [['embed', '--out', 'x.npy', '--output', 'all'], 2, /one output for a \.npy file/],
-    [['embed', join(root, 'nowhere'), '--out', 'x.npy'], 1, /nowhere is no run folder/],
-    [
-      ['delta', join(root, 'nothing.npy')],
-      1,
-      /nothing\.npy: there is no such file or folder; check the path$/m,
-    ],
+    [['embed', join(root, 'nowhere'), '--out', 'x.npy'], 1, /expected a run folder, got .*nowhere/],
+    [['delta', join(root, 'nothing.npy')], 1, /nothing\.npy: no such file or folder\. Check the path\.$/m],
     [['delta', model], 2, /expected a \.npy or \.safetensors file or a run folder/],
-    [['delta', '--size', 'x'], 2, /size: expected a whole number/],
+    [['delta', '--size', 'x'], 2, /size: expected an integer/],
     [
       ['embed', root, '--out', 'x.npy', '--weights', 'y'],
       2,
-      /weights: expected nothing, as .* has its own, got y/,
+      /weights: expected no value because .* has its own, got y/,
     ],
-    [['delta', root, '--model', 'vit_tiny'], 2, /model: expected nothing, as .* has its own/],
-    [['data', 'check', 'birds', '--path', root], 2, /data set 'birds' is not known/],
+    [['delta', root, '--model', 'vit_tiny'], 2, /model: expected no value because .* has its own/],
+    [['data', 'check', 'birds', '--path', root], 2, /ds: expected one of .*, got 'birds'/],
     [['train', '--recipe', 'banana'], 2, /recipe: expected one of hypmix-cub-vit/],
   ];
   for (const [args, code, message] of cases) {
@@ -191,7 +191,7 @@ test('what cannot be embedded or measured is refused in a sentence', async (t) =
   }
 });
 
-test('help tells of what the command heeds, and whose the default is', async (t) => {
+test("help lists only options that have an effect, and says whether a default is the run's", async (t) => {
   const [evaluating, embedding, training] = await Promise.all(
     ['eval', 'embed', 'train'].map(async (name) => {
       const { code, stdout } = await horoball([name, '--help']);
@@ -199,7 +199,10 @@ test('help tells of what the command heeds, and whose the default is', async (t)
       return stdout.replace(/\s+/g, ' ');
     }),
   );
-  t.regex(evaluating!, /--t_h <value> temperature of the distance: a number above 0 \(default the run's\)/);
+  t.regex(
+    evaluating!,
+    /--t_h <value> temperature of the hyperbolic distance: a number above 0 \(default the run's; without a run 0\.2, as published\)/,
+  );
   t.regex(embedding!, /--model <value> .*\(default the run's; without a run dino_vits16, as published;/);
   t.regex(training!, /--t_h <value> .*\(default 0\.2, as published\)/);
   for (const name of Object.keys(publishedDefaults)) t.regex(training!, new RegExp(` --${name} `));
@@ -212,21 +215,21 @@ test('help tells of what the command heeds, and whose the default is', async (t)
   t.regex(refused.stderr, /unknown option '--lr'/);
 });
 
-test('--t on the command line stands for both temperatures of a recipe or a file', (t) => {
+test('--t on the command line overrides both temperatures of a recipe or file', (t) => {
   const recipe = { t_e: 0.05, t_h: 0.2, lam: 0.3 };
   t.deepEqual(over(recipe, { t: '0.1' }), { lam: 0.3, t: '0.1' });
   t.deepEqual(over(recipe, { t: '0.1', t_h: '1' }), { lam: 0.3, t: '0.1', t_h: '1' });
   t.deepEqual(over(recipe, { t: null, lam: 1 }), { ...recipe, t: null, lam: 1 });
 });
 
-test('a reader that has enough, as head has, is no error', async (t) => {
+test('a reader that closes early, such as head, changes only the exit code', async (t) => {
   const { child, outcome } = start(['train', '--help']);
   child.stdout!.destroy();
   const { code, stderr } = await outcome;
-  t.deepEqual([code, stderr], [0, '']);
+  t.deepEqual([code, stderr], [141, '']);
 });
 
-test('the recipes are the published commands', async (t) => {
+test('the recipes are the published commands and our settings', async (t) => {
   const outcome = await horoball(['recipes', '--json']);
   t.is(outcome.code, 0, outcome.stderr);
   const rows = outcome.rows() as {
@@ -235,7 +238,7 @@ test('the recipes are the published commands', async (t) => {
     resolved: object;
     recallAt1: number | null;
   }[];
-  t.is(rows.length, 13);
+  t.is(rows.length, 14);
   const command = published.replace('train --ds CUB --path DATA', 'horoball train --path DATA --ds CUB');
   t.is(rows[0]!.command, command.replace('[50]', '"[50]"'));
   t.like(rows.find(({ name }) => name === 'hypvit-cars-dino')!.resolved, {
@@ -247,6 +250,10 @@ test('the recipes are the published commands', async (t) => {
     rows.filter(({ recallAt1 }) => recallAt1 !== null).map(({ recallAt1 }) => recallAt1),
     [85.6, 80.9, 86.5, 89.2, 85.9, 85.1, 92.5, 92.4],
   );
+  const own = rows.find(({ name }) => name === 'emoji')!;
+  t.like(own, { recallAt1: null, resolved: { ds: 'emoji', path: 'data', weights: null, freeze: null } });
+  t.regex(own.command, /^horoball train --ds emoji .*--freeze None/);
+  t.regex((await horoball(['recipes', 'emoji'])).stdout, /not from a paper/);
   const one = await horoball(['recipes', 'hypmix-cub-vit']);
   t.regex(one.stdout, /clip_r +2\.3/);
   t.regex(one.stdout, /cache +None/);

@@ -7,7 +7,7 @@ export interface Outcome {
   code: number | null;
   stdout: string;
   stderr: string;
-  /** The lines of stdout as JSON. */
+  /** The lines of stdout, parsed as JSON. */
   rows(): Record<string, unknown>[];
 }
 
@@ -18,7 +18,7 @@ export interface Running {
   outcome: Promise<Outcome>;
 }
 
-/** Starts `horoball ...` in a process of its own. */
+/** Starts `horoball ...` in a separate process. */
 export function start(args: readonly string[], env: NodeJS.ProcessEnv = {}): Running {
   const child = spawn(process.execPath, [main, ...args], {
     env: { ...process.env, HOROBALL_DEBUG: '', ...env },

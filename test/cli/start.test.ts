@@ -4,7 +4,7 @@ import test from 'ava';
 import { temporary } from '../train/tiny-data.ts';
 import { horoball } from './run.ts';
 
-test('start draws the pictures once, trains, compares with baselines and reports, each time in a new folder', async (t) => {
+test('start draws the images once, trains, compares with baselines and reports, each time in a new folder', async (t) => {
   const { path: root, remove } = await temporary();
   try {
     const args = [
@@ -18,12 +18,12 @@ test('start draws the pictures once, trains, compares with baselines and reports
     args.push(`--path=${join(root, 'shapes')}`);
     const first = await horoball(args);
     t.is(first.code, 0, first.stderr);
-    t.regex(first.stderr, /Drew 2560 pictures/);
-    t.regex(first.stderr, /Untrained network, head.*Raw pixels.*Colours and gradients.*Report: /s);
+    t.regex(first.stderr, /Generated 2560 images/);
+    t.regex(first.stderr, /Untrained network, head.*Raw pixels.*Colors and gradients.*Report: /s);
     t.is(first.rows().filter(({ type }) => type === 'baseline').length, 2);
     const second = await horoball([...args, '--eval_ep=[]']);
     t.is(second.code, 0, second.stderr);
-    t.notRegex(second.stderr, /Drew/);
+    t.notRegex(second.stderr, /Generated/);
     t.deepEqual(await readdir(join(root, 'runs')), ['shapes-hybrid-1', 'shapes-hybrid-2']);
   } finally {
     await remove();

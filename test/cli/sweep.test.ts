@@ -2,21 +2,21 @@ import { once } from 'node:events';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import ava, { type TestFn } from 'ava';
-import { classNames, temporary, tinyRun, writePictures } from '../train/tiny-data.ts';
+import { classNames, temporary, tinyRun, writeImages } from '../train/tiny-data.ts';
 import { horoball, start } from './run.ts';
 
 const test = ava as TestFn<{ root: string; args: string[]; remove(): Promise<void> }>;
 
 test.before(async (t) => {
   const { path, remove } = await temporary();
-  const pictures = join(path, 'pictures');
-  await writePictures(pictures, classNames(32), 4);
+  const images = join(path, 'images');
+  await writeImages(images, classNames(32), 4);
   const { freeze: _, eval_ep: __, ...rest } = tinyRun;
   const options = {
     ...rest,
     freeze: 'None',
     threads: 1,
-    path: pictures,
+    path: images,
     ep: 2,
     geometry: 'euclidean,hyperbolic',
   };
@@ -29,7 +29,7 @@ test.after.always(async (t) => {
   await t.context.remove();
 });
 
-test('a study that is killed goes on with the same command and makes no run twice', async (t) => {
+test('the same command resumes a killed study and repeats no run', async (t) => {
   const out = join(t.context.root, 'study');
   const args = [...t.context.args, `--out=${out}`];
   const first = start(args);
@@ -43,7 +43,7 @@ test('a study that is killed goes on with the same command and makes no run twic
 
   const second = await horoball(args);
   t.is(second.code, 0, second.stderr);
-  t.regex(second.stderr, new RegExp(`Going on with .*: ${before} runs are done`));
+  t.regex(second.stderr, new RegExp(`Resuming .*: ${before} runs are done`));
   t.is(second.rows().filter(({ type }) => type === 'result').length, 8 - before);
   const results = (await lines()).map((line) => JSON.parse(line) as { cell: string; seed: number });
   t.is(new Set(results.map(({ cell, seed }) => `${cell} ${seed}`)).size, 8);

@@ -1,28 +1,28 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import ava, { type ExecutionContext, type TestFn } from 'ava';
-import { classNames, filesOf, temporary, tinyRun, writePictures } from '../train/tiny-data.ts';
+import { classNames, filesOf, temporary, tinyRun, writeImages } from '../train/tiny-data.ts';
 import { horoball, type Outcome, start } from './run.ts';
 
-const test = ava as TestFn<{ root: string; pictures: string; remove(): Promise<void> }>;
+const test = ava as TestFn<{ root: string; images: string; remove(): Promise<void> }>;
 
 test.before(async (t) => {
   const { path, remove } = await temporary();
-  t.context = { root: path, pictures: join(path, 'pictures'), remove };
-  await writePictures(t.context.pictures, classNames(32), 5);
+  t.context = { root: path, images: join(path, 'images'), remove };
+  await writeImages(t.context.images, classNames(32), 5);
 });
 test.after.always(async (t) => {
   await t.context.remove();
 });
 
-/** The tiny run as a command line. */
+/** The tiny run, as a command line. */
 function command(path: string, runs: string, options: Record<string, unknown> = {}): string[] {
   const { freeze: _, ...rest } = tinyRun;
   const all = { ...rest, freeze: 'None', threads: 1, path, runs, ...options };
   return ['train', '--json', ...Object.entries(all).map(([key, value]) => `--${key}=${value}`)];
 }
 
-/** It failed in one sentence, wrote nothing to stdout but JSON, and left no run folder. */
+/** The command failed with one sentence, wrote only JSON to stdout, and left no run folder. */
 async function refused(
   t: ExecutionContext,
   outcome: Outcome,
@@ -36,10 +36,10 @@ async function refused(
   t.deepEqual(await readdir(runs).catch(() => []), []);
 }
 
-test('a run prints JSON on stdout, people read stderr, and eval finds the same numbers', async (t) => {
-  const { root, pictures } = t.context;
+test('a run prints JSON on stdout and text on stderr, and eval gives the same numbers', async (t) => {
+  const { root, images } = t.context;
   const runs = join(root, 'runs-plain');
-  const outcome = await horoball(command(pictures, runs));
+  const outcome = await horoball(command(images, runs));
   t.is(outcome.code, 0, outcome.stderr);
   const rows = outcome.rows();
   t.is(rows.filter(({ type }) => type === 'step').length, 24);
@@ -54,7 +54,7 @@ test('a run prints JSON on stdout, people read stderr, and eval finds the same n
   t.is(again.code, 0, again.stderr);
   t.deepEqual(again.rows()[0]!['spaces'], evaluations[1]!['spaces']);
   t.regex(again.stderr, /80 queries: .*queries\.jsonl/);
-  t.regex(again.stderr, /80 pictures: .*emb_eval\.safetensors\n80 pictures: .*emb_train\.safetensors/);
+  t.regex(again.stderr, /80 images: .*emb_eval\.safetensors\n80 images: .*emb_train\.safetensors/);
 
   const repeated = await horoball([
     'train',
@@ -66,11 +66,11 @@ test('a run prints JSON on stdout, people read stderr, and eval finds the same n
   t.deepEqual((await readdir(runs)).sort(), ['folder-hybrid-1', 'folder-hybrid-2']);
 });
 
-test('a run that learns its curvature is evaluated at the one it ended with', async (t) => {
-  const { root, pictures } = t.context;
-  const runs = join(root, 'runs-learnt');
+test('a run with learnable curvature is evaluated at its final curvature', async (t) => {
+  const { root, images } = t.context;
+  const runs = join(root, 'runs-learnable');
   const options = { learn: 'hyp_c', learn_lr: 0.3, head: 'hyp-vit', clip_r: 'None', eval_ep: '[24]' };
-  const outcome = await horoball(command(pictures, runs, options));
+  const outcome = await horoball(command(images, runs, options));
   t.is(outcome.code, 0, outcome.stderr);
   const evaluation = outcome.rows().find((row) => row['type'] === 'evaluation')!;
   const last = outcome.rows().findLast((row) => row['type'] === 'step')!;
@@ -79,19 +79,19 @@ test('a run that learns its curvature is evaluated at the one it ended with', as
   t.deepEqual(again.rows()[0]!['spaces'], evaluation['spaces']);
 });
 
-test('--resume goes on with a run that Ctrl-C ended, and says so', async (t) => {
-  const { root, pictures } = t.context;
+test('--resume resumes a run that Ctrl-C ended, and says so', async (t) => {
+  const { root, images } = t.context;
   const runs = join(root, 'runs-resumed');
-  const args = [...command(pictures, runs, { ep: 60, eval_ep: '[60]' }), '--resume=auto'];
+  const args = [...command(images, runs, { ep: 60, eval_ep: '[60]' }), '--resume=auto'];
   const running = start(args);
   await running.line(/"step":3,/);
   running.child.kill('SIGINT');
   const stopped = await running.outcome;
   t.is(stopped.code, 130);
-  t.regex(stopped.stderr, /To go on: horoball train --resume \S*folder-hybrid-1$/m);
+  t.regex(stopped.stderr, /Resume with: horoball train --resume \S*folder-hybrid-1$/m);
   const resumed = await horoball(args);
   t.is(resumed.code, 0, resumed.stderr);
-  t.regex(resumed.stderr, /Going on with .*folder-hybrid-1 after step \d+\./);
+  t.regex(resumed.stderr, /Resuming .*folder-hybrid-1 after step \d+\./);
   const steps = resumed.rows().filter(({ type }) => type === 'step');
   const goingOn = resumed.rows().find(({ type }) => type === 'resume')!;
   t.is(steps[0]!['step'], (goingOn['step'] as number) + 1);
@@ -105,16 +105,16 @@ test('--resume goes on with a run that Ctrl-C ended, and says so', async (t) => 
   t.is(other.code, 2);
   t.regex(
     other.stderr,
-    /lr: expected 0\.0003, with which the run .* began, got 1; leave it out, or begin a new run/,
+    /lr: expected 0\.0003, the value that the run .* started with, got 1\. Omit the option, or start a new run/,
   );
 });
 
 test('all four geometries run, and a report shows them side by side', async (t) => {
-  const { root, pictures } = t.context;
+  const { root, images } = t.context;
   const runs = join(root, 'runs-geometries');
   const folders: string[] = [];
   for (const geometry of ['euclidean', 'hyperbolic', 'hybrid', 'chordal']) {
-    const outcome = await horoball(command(pictures, runs, { geometry, eval_ep: '[24]', name: geometry }));
+    const outcome = await horoball(command(images, runs, { geometry, eval_ep: '[24]', name: geometry }));
     t.is(outcome.code, 0, outcome.stderr);
     folders.push(join(runs, geometry));
   }
@@ -128,70 +128,89 @@ test('all four geometries run, and a report shows them side by side', async (t) 
   t.true((await readdir(runs)).includes('comparison.html'));
 });
 
-test('dashes and underscores mean the same; a wrong option or value is exit code 2', async (t) => {
-  const { root, pictures } = t.context;
+test('dashes and underscores are interchangeable; a wrong option or value exits with 2', async (t) => {
+  const { root, images } = t.context;
   const runs = join(root, 'runs-usage');
   const dashed = await horoball([
     'train',
     '--ds=folder',
-    `--path=${pictures}`,
+    `--path=${images}`,
     '--num-samples=1',
     `--runs=${runs}`,
   ]);
-  await refused(t, dashed, 2, /num_samples: expected a whole number of at least 2, got '1'/, runs);
+  await refused(t, dashed, 2, /num_samples: expected an integer of at least 2, got '1'/, runs);
   const unknown = await horoball(['train', '--banana=1']);
   t.is(unknown.code, 2);
   t.regex(unknown.stderr, /unknown option '--banana=1'|unknown option '--banana'/);
-  const model = await horoball(command(pictures, runs, { model: 'resnet50' }));
+  const model = await horoball(command(images, runs, { model: 'resnet50' }));
   await refused(t, model, 2, /model: expected one of .*vit_nano.*resnet50/, runs);
-  const data = await horoball(command(pictures, runs, { ds: 'birds' }));
-  await refused(t, data, 2, /data set 'birds' is not known; the names are shapes, folder, csv, CUB/, runs);
+  const data = await horoball(command(images, runs, { ds: 'birds' }));
+  await refused(t, data, 2, /ds: expected one of shapes, folder, csv, CUB.*, got 'birds'/, runs);
 });
 
-test('an unreadable folder, an empty class and a folder without pictures are each one sentence', async (t) => {
-  const { root, pictures } = t.context;
+test('an unreadable folder, an empty class and a folder without images each give one sentence', async (t) => {
+  const { root, images } = t.context;
   const runs = join(root, 'runs-refused');
-  await refused(t, await horoball(command(join(root, 'nowhere'), runs)), 1, /nowhere does not exist/, runs);
+  await refused(
+    t,
+    await horoball(command(join(root, 'nowhere'), runs)),
+    1,
+    /nowhere, which does not exist/,
+    runs,
+  );
   const empty = join(root, 'empty');
   await mkdir(empty);
-  await refused(t, await horoball(command(empty, runs)), 1, /empty has no class folders/, runs);
+  await refused(
+    t,
+    await horoball(command(empty, runs)),
+    1,
+    /expected class folders, got none in .*empty/,
+    runs,
+  );
   const hollow = join(root, 'hollow');
-  await writePictures(hollow, classNames(4), 2);
+  await writeImages(hollow, classNames(4), 2);
   await mkdir(join(hollow, 'class-02b'));
-  await refused(t, await horoball(command(hollow, runs)), 1, /class-02b has no pictures/, runs);
-  const large = await horoball(command(pictures, runs, { bs: 64 }));
+  await refused(
+    t,
+    await horoball(command(hollow, runs)),
+    1,
+    /images in the class folder .*class-02b, got none/,
+    runs,
+  );
+  const large = await horoball(command(images, runs, { bs: 64 }));
   await refused(
     t,
     large,
     1,
-    /\[train\] bs: .*16 classes x 2 = 32 pictures.*use a batch of 32 or fewer/,
+    /\[train\] bs: expected at most the 32 images of an epoch \(16 classes x 2\), got 64\. Use 32/,
     runs,
   );
 });
 
-test('no libtorch and a wrong libtorch are each one sentence that says what to run', async (t) => {
-  const { root, pictures } = t.context;
+test('a missing and a wrong libtorch each give one sentence that says what to run', async (t) => {
+  const { root, images } = t.context;
   const runs = join(root, 'runs-torch');
-  const none = await horoball(command(pictures, runs), { LIBTORCH: join(root, 'no-torch') });
+  const none = await horoball(command(images, runs), { LIBTORCH: join(root, 'no-torch') });
   await refused(t, none, 1, /no-torch.*horoball setup/, runs);
   const fake = join(root, 'fake-torch');
   await mkdir(join(fake, 'lib'), { recursive: true });
   await writeFile(join(fake, 'lib', 'libtorch_cpu.so'), 'not a library');
-  const wrong = await horoball(command(pictures, runs), { LIBTORCH: fake });
+  const wrong = await horoball(command(images, runs), { LIBTORCH: fake });
   await refused(t, wrong, 1, /fake-torch.*horoball setup/, runs);
 });
 
-test('a corrupt picture is named, counted and skipped, unless strict; lone pictures are named', async (t) => {
+test('a corrupt image is named, counted and skipped, unless strict; lone images are named', async (t) => {
   const { root } = t.context;
   const damaged = join(root, 'damaged');
-  await writePictures(damaged, classNames(32), 4);
-  await writePictures(damaged, ['class-03b', 'class-30b'], 1); // trained on by drawing it twice, and a miss
-  await writeFile(join(damaged, 'class-30', '1.jpg'), 'this is no picture');
+  await writeImages(damaged, classNames(32), 4);
+  // A class with one image: in training it is drawn twice, in the test set it is a query without a match.
+  await writeImages(damaged, ['class-03b', 'class-30b'], 1);
+  await writeFile(join(damaged, 'class-30', '1.jpg'), 'not an image');
   const runs = join(root, 'runs-damaged');
   const lenient = await horoball(command(damaged, runs, { ep: 2, eval_ep: '[2]', bs: 32 }));
   t.is(lenient.code, 0, lenient.stderr);
   t.regex(lenient.stderr, /skipped .*class-30.1\.jpg/);
-  t.regex(lenient.stderr, /1 picture could not be read/);
+  t.regex(lenient.stderr, /1 image could not be read/);
   t.regex(lenient.stderr, /class-03b/);
   t.regex(lenient.stderr, /class-30b/);
   const strict = await horoball([
@@ -199,14 +218,14 @@ test('a corrupt picture is named, counted and skipped, unless strict; lone pictu
     '--strict',
   ]);
   t.is(strict.code, 1);
-  t.regex(strict.stderr, /class-30.1\.jpg could not be read/);
+  t.regex(strict.stderr, /expected a readable image, got .*class-30.1\.jpg/);
   t.deepEqual(await readdir(join(root, 'runs-strict')), []);
 });
 
-test('Ctrl-C ends a run after its step and leaves one that can be read, reported and evaluated', async (t) => {
-  const { root, pictures } = t.context;
+test('Ctrl-C ends a run after its step and leaves a run that can be read, reported and evaluated', async (t) => {
+  const { root, images } = t.context;
   const runs = join(root, 'runs-interrupted');
-  const running = start(command(pictures, runs, { ep: 100_000, eval_ep: '[]' }));
+  const running = start(command(images, runs, { ep: 100_000, eval_ep: '[]' }));
   await running.line(/"step":3,/);
   running.child.kill('SIGINT');
   const outcome = await running.outcome;

@@ -1,9 +1,9 @@
-// Devices that are there, and those that are not: coded errors, and the process lives on.
+// Existing and missing devices: errors have codes, and the process survives.
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import test from 'ava';
 import { matrix, pairwiseDistance } from '../../lib/index.ts';
-import { searchDevice } from '../../lib/train/native.ts';
+import { searchDevice } from '../../lib/train/lane/native.ts';
 import { failure } from '../support.ts';
 import { gpu, isEmulated, missing, sayDevice } from './device.ts';
 
@@ -11,7 +11,7 @@ sayDevice();
 
 const points = matrix(new Float32Array([0, 0, 0.5, 0, 0, 0.9]), 3, 2);
 
-test('auto takes what there is', async (t) => {
+test('auto selects an available device', async (t) => {
   const got = await pairwiseDistance(points, undefined, { c: 1, device: 'auto' });
   const want = await pairwiseDistance(points, undefined, { c: 1 });
   got.data.forEach((d, i) => {
@@ -19,15 +19,18 @@ test('auto takes what there is', async (t) => {
   });
 });
 
-test('a device that is not there: a coded error that says why, and the next call works', async (t) => {
+test('a missing device: an error with a code and the reason, and the next call works', async (t) => {
   const device = missing === undefined ? 'cuda:99' : 'cuda';
   const { code, message } = await failure(() => pairwiseDistance(points, undefined, { c: 1, device }));
   t.regex(code, missing === undefined ? /^ERR_HOROBALL_DEVICE$/ : /^ERR_HOROBALL_(DEVICE|UNSUPPORTED)$/);
-  t.regex(message, /^\[pairwiseDistance\] .*(no CUDA device|driver|no CUDA kernels|capability)/);
+  t.regex(
+    message,
+    /^\[pairwiseDistance\] .*(no CUDA device|CUDA device 99 not found|driver|no CUDA kernels|capability)/,
+  );
   t.is((await pairwiseDistance(points, undefined, { c: 1 })).data.length, 9);
 });
 
-/** What a call says in a process of its own, where the emulated device is as `environment` has it. */
+/** The output of a call in a separate process. `environment` configures its emulated device. */
 async function said(environment: Record<string, string>): Promise<string> {
   const library = new URL('../../lib/index.js', import.meta.url).href;
   const code = `import { matrix, pairwiseDistance } from '${library}';
@@ -39,7 +42,10 @@ async function said(environment: Record<string, string>): Promise<string> {
   return (await promisify(execFile)(process.execPath, ['--input-type=module', '-e', code], options)).stdout;
 }
 
-/** The worst relative error of far pairs' distances in a process whose products run as `math` says. */
+/**
+ * The largest relative error of the distances of far pairs, in a process with HOROBALL_CUDA_MATH set to
+ * `math`.
+ */
 async function worstError(math: string): Promise<string> {
   const library = new URL('../../lib/index.js', import.meta.url).href;
   const code = `import { matrix, pairwiseDistance } from '${library}';
@@ -53,7 +59,7 @@ async function worstError(math: string): Promise<string> {
   return (await promisify(execFile)(process.execPath, ['--input-type=module', '-e', code], options)).stdout;
 }
 
-gpu('searches run where the network is, if the core has kernels for it', (t) => {
+gpu('searches run on the device of the network if the core has kernels for it', (t) => {
   t.is(searchDevice('cuda'), 'cuda:0');
   t.is(searchDevice('cuda:0'), 'cuda:0');
   t.is(searchDevice('cuda:99'), 'cpu');
@@ -64,40 +70,43 @@ gpu('HOROBALL_CUDA_MATH: float32 products, or TF32 ones, which lose digits', asy
   const [exact, plain] = [Number(await worstError('float32')), Number(await worstError('tf32'))];
   t.true(exact < 5e-6, `${exact}`);
   t.true(plain > 2e-5 && plain < 5e-3, `${plain}`);
-  t.regex(await worstError('half'), /^ERR_HOROBALL_UNSUPPORTED .*HOROBALL_CUDA_MATH is 'half'/);
-});
-
-// Only an emulated device can be made small, or taken away.
-const emulated: typeof gpu = isEmulated ? gpu : test.skip;
-
-emulated('memory that does not suffice: the error names the size and what is free', async (t) => {
-  const text = await said({ HOROBALL_EMULATOR_BYTES: '100000' });
   t.regex(
-    text,
-    /^ERR_HOROBALL_MEMORY .*no room for 4000000 more bytes .*of 100000 bytes are free\n1000000\n$/,
+    await worstError('half'),
+    /^ERR_HOROBALL_UNSUPPORTED .*HOROBALL_CUDA_MATH: expected float32 .*got 'half'/,
   );
 });
 
-emulated('no device at all', async (t) => {
+// Only an emulated device can be made small or removed.
+const emulated: typeof gpu = isEmulated ? gpu : test.skip;
+
+emulated('insufficient memory: the error names the requested and the free size', async (t) => {
+  const text = await said({ HOROBALL_EMULATOR_BYTES: '100000' });
+  t.regex(
+    text,
+    /^ERR_HOROBALL_MEMORY .*could not allocate 4000000 bytes .*of 100000 bytes are free\n1000000\n$/,
+  );
+});
+
+emulated('no device', async (t) => {
   t.regex(await said({ HOROBALL_EMULATOR_DEVICES: '0' }), /^ERR_HOROBALL_DEVICE .*no CUDA device/);
 });
 
-emulated('a driver that is older than the build, or is not there', async (t) => {
+emulated('a driver that is older than the build, or missing', async (t) => {
   const older =
-    /^ERR_HOROBALL_DEVICE .*the NVIDIA driver speaks CUDA 12\.4, and this build needs 13\.0: update/;
+    /^ERR_HOROBALL_DEVICE .*the NVIDIA driver supports CUDA 12\.4, but this build needs 13\.0\. Update/;
   t.regex(await said({ HOROBALL_EMULATOR_DRIVER: '12040' }), older);
-  const none = /^ERR_HOROBALL_DEVICE .*no NVIDIA driver is installed here.*\n1000000\n$/;
+  const none = /^ERR_HOROBALL_DEVICE .*no NVIDIA driver found\..*\n1000000\n$/;
   t.regex(await said({ HOROBALL_EMULATOR_DRIVER: '0' }), none);
 });
 
-emulated('a device that the build has no code for, and a launch that fails: the CPU goes on', async (t) => {
+emulated('a device without code in the build, and a failed launch: the CPU still works', async (t) => {
   const launch = (error: number) => said({ HOROBALL_EMULATOR_LAUNCH: String(error) });
-  t.regex(await launch(209), /^ERR_HOROBALL_DEVICE .*no code for CUDA device 0: build .*\n1000000\n$/);
-  t.regex(await launch(222), /^ERR_HOROBALL_DEVICE .*the NVIDIA driver speaks CUDA 13\.0.*\n1000000\n$/);
+  t.regex(await launch(209), /^ERR_HOROBALL_DEVICE .*no code for CUDA device 0\. Rebuild .*\n1000000\n$/);
+  t.regex(await launch(222), /^ERR_HOROBALL_DEVICE .*the NVIDIA driver supports CUDA 13\.0.*\n1000000\n$/);
   t.regex(await launch(1), /^ERR_HOROBALL_DEVICE .*CUDA device 0: a launch failed: .*\n1000000\n$/);
 });
 
-emulated('the order in which threads run does not matter', async (t) => {
+emulated('results do not depend on the order of threads', async (t) => {
   const library = new URL('../../lib/index.js', import.meta.url).href;
   const code = `import { hybridContrastiveLoss, matrix } from '${library}';
     const x = matrix(Float32Array.from({ length: 150 * 20 }, (_, i) => Math.sin(i * i) / 5), 150, 20);

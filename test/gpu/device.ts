@@ -1,12 +1,12 @@
-// The device that the tests of this folder run on: a CUDA device, or the emulated one of native/test/emulator. Where
-// there is neither they are skipped, and say so; where the emulated core is named, its device has to be there.
+// The device that the tests in this folder use: a CUDA device, or the emulated one of native/test/emulator.
+// Without either they are skipped, with a log line. If the core is the emulated one, its device must exist.
 import test, { type ImplementationFn } from 'ava';
 import { matrix, pairwiseDistance } from '../../lib/index.ts';
 
 /** Whether the core is the emulated one. */
 export const isEmulated: boolean = /[\\/]emulated[\\/]core\.node$/.test(process.env['HOROBALL_CORE'] ?? '');
 
-/** Why no CUDA device answers here, or undefined. */
+/** The reason why no CUDA device can be used here, or undefined. */
 export const missing: string | undefined = reasonForNone();
 
 function reasonForNone(): string | undefined {
@@ -22,7 +22,7 @@ function reasonForNone(): string | undefined {
 export const gpu: (title: string, body: ImplementationFn<[]>) => void =
   missing === undefined ? test : test.skip;
 
-/** To be called once a file: says what its tests ran on, or that they did not. */
+/** Call once per file: logs which device the tests ran on, or that they did not run. */
 export function sayDevice(): void {
   const where = process.env['HOROBALL_CORE'] === undefined ? 'a CUDA device' : 'the device of HOROBALL_CORE';
   test('where the tests of this file run', (t) => {

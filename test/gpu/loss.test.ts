@@ -1,8 +1,12 @@
-// The loss on the device, against the CPU: every geometry, heads and guards, awkward counts of views and classes.
+// The loss on the device, compared with the CPU: every geometry, all heads and guards, awkward numbers of
+// views and classes.
 import type { ExecutionContext } from 'ava';
+import { geometries } from '../../lib/card-names.ts';
+import { geometryCard } from '../../lib/cards.ts';
 import { hybridContrastiveLoss, type LossOptions, type Matrix, matrix } from '../../lib/index.ts';
 import { clusters, gradients } from '../loss-batch.ts';
-import { close, cloud, noise, type RealsType, types, within } from '../support.ts';
+import { headOf, limitsIn } from '../metric-cases.ts';
+import { close, cloud, noise, type RealsType, types } from '../support.ts';
 import { gpu, sayDevice } from './device.ts';
 
 sayDevice();
@@ -15,7 +19,7 @@ const shapes = [
   [4, 33, 140],
 ] as const;
 
-/** Unit rows, with a twin and a near twin among them. */
+/** Unit rows, with a duplicate and a near-duplicate. */
 function unitRows(type: RealsType, n: number, d: number): Matrix {
   const next = noise(n + d);
   const data = new type(n * d);
@@ -33,7 +37,7 @@ function unitRows(type: RealsType, n: number, d: number): Matrix {
   return matrix(data, n, d);
 }
 
-/** Points inside the ball, with a twin and a near twin among them. */
+/** Points inside the ball, with a duplicate and a near-duplicate. */
 function ballPoints(type: RealsType, n: number, d: number, c: number): Matrix {
   const rows = cloud(type, n, d, 0.99 / Math.sqrt(c), n);
   if (n > 5) {
@@ -48,29 +52,31 @@ function compare(
   options: LossOptions,
   type: RealsType,
   what: string,
-  limit = within(type, 1e-11, 1e-5),
+  stated: 'tolerance' | 'separated' = 'tolerance',
 ): void {
+  const limit = limitsIn(type, geometryCard(options.geometry ?? 'hybrid')[stated].device);
   const want = hybridContrastiveLoss.sync(options);
   const got = hybridContrastiveLoss.sync({ ...options, device: 'cuda' });
   const stats = ({ min, mean, max, accuracy }: typeof want.stats) => [min, mean, max, accuracy];
-  close(t, [got.loss], [want.loss], limit, `${what}, loss`);
-  close(t, stats(got.stats), stats(want.stats), limit, `${what}, statistics`);
+  close(t, [got.loss], [want.loss], limit.value, `${what}, loss`);
+  close(t, stats(got.stats), stats(want.stats), limit.value, `${what}, statistics`);
   for (const name of ['gradEuclidean', 'gradHyperbolic'] as const) {
     t.is(got[name] === undefined, want[name] === undefined);
-    if (want[name] !== undefined) close(t, got[name]!.data, want[name].data, limit, `${what}, ${name}`);
+    if (want[name] !== undefined)
+      close(t, got[name]!.data, want[name].data, limit.gradient, `${what}, ${name}`);
   }
   const params = Object.values(want.gradParams ?? {});
-  close(t, Object.values(got.gradParams ?? {}), params, limit * 10, `${what}, parameters`);
+  close(t, Object.values(got.gradParams ?? {}), params, limit.parameters, `${what}, parameters`);
 }
 
-for (const geometry of ['hybrid', 'euclidean', 'hyperbolic', 'chordal'] as const) {
+for (const geometry of geometries) {
   for (const compat of [undefined, 'hypmix'] as const) {
     for (const tied of [false, true]) {
       const title = [geometry, tied ? 'tied' : 'untied', compat ?? 'clean'].join(', ');
       gpu(`hybridContrastiveLoss, ${title}: as on the CPU`, (t) => {
         for (const type of types) {
           for (const [views, classes, d] of shapes) {
-            if (tied && d === 1) continue; // unit numbers have no tangent
+            if (tied && d === 1) continue; // numbers of unit length have no tangential gradient
             const n = views * classes;
             const euclidean = unitRows(type, n, d);
             const base = { geometry, compat, views, c: 1.3, tauE: 0.1, tauH: 0.2, lambda: 0.7 };
@@ -79,7 +85,7 @@ for (const geometry of ['hybrid', 'euclidean', 'hyperbolic', 'chordal'] as const
               if (tied) {
                 compare(t, { ...base, reduction, euclidean, tied }, type, what);
               } else {
-                const hyperbolic = ballPoints(type, n, d, base.c);
+                const hyperbolic = headOf(geometry, ballPoints(type, n, d, base.c), base.c);
                 compare(t, { ...base, reduction, euclidean, hyperbolic }, type, what);
               }
             }
@@ -111,21 +117,22 @@ gpu('hybridContrastiveLoss: a point outside the ball', (t) => {
   const got = hybridContrastiveLoss.sync({ ...options, hyperbolic, device: 'cuda' });
   t.is(want.loss, Infinity);
   t.is(got.loss, Infinity);
-  close(t, got.gradHyperbolic!.data, want.gradHyperbolic!.data, 1e-5, 'gradient');
+  const { float32 } = geometryCard('hyperbolic').tolerance.device.gradient;
+  close(t, got.gradHyperbolic!.data, want.gradHyperbolic!.data, float32, 'gradient');
 });
 
-// At these temperatures the losses are from 1e-2 down to 1e-31 and, hyperbolic in float32, 0. What rounding takes
-// from a logit of 70 is a relative error of the loss.
+// At these temperatures the losses range from 1e-2 to 1e-31 and, for hyperbolic in float32, 0. The rounding
+// error of a logit of 70 is a relative error of the loss.
 for (const cold of [0.23, 0.1, 0.0285]) {
   gpu(`hybridContrastiveLoss: well separated classes at ${cold} of the temperature`, (t) => {
     for (const type of types) {
-      for (const geometry of ['hybrid', 'euclidean', 'hyperbolic', 'chordal'] as const) {
+      for (const geometry of geometries) {
         for (const tied of [false, true]) {
-          const { euclidean, hyperbolic } = clusters(type, 10, 3, 7, 0.6);
+          const { euclidean, hyperbolic } = clusters(type, 10, 3, 7, 0.6, geometry);
           const heads = tied ? { euclidean, tied } : { euclidean, hyperbolic };
           const how = { geometry, views: 3, c: 0.6, tauE: 0.4 * cold, tauH: 1.2 * cold, lambda: 0.5 };
           const what = `${type.name}, ${geometry}, tied ${tied}`;
-          compare(t, { ...heads, ...how }, type, what, within(type, 1e-11, 1e-4));
+          compare(t, { ...heads, ...how }, type, what, 'separated');
         }
       }
     }

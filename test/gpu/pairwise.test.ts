@@ -1,16 +1,9 @@
-// Distances, their gradients, searches and delta on the device, against the CPU.
+// Distances, their gradients, searches and delta on the device, compared with the CPU.
 import type { ExecutionContext } from 'ava';
-import {
-  gromovDelta,
-  type Matrix,
-  type Metric,
-  matrix,
-  pairwiseDistance,
-  poincareToLorentz,
-  topK,
-} from '../../lib/index.ts';
-import { metrics } from '../../lib/pairwise.ts';
-import { close, cloud, eachClose, noise, type RealsType, types, within } from '../support.ts';
+import { metrics } from '../../lib/card-names.ts';
+import { gromovDelta, type Matrix, type Metric, matrix, pairwiseDistance, topK } from '../../lib/index.ts';
+import { accuracyOf, pointsOf } from '../metric-cases.ts';
+import { allowed, close, cloud, eachClose, errorOf, noise, type RealsType, types } from '../support.ts';
 import { gpu, sayDevice } from './device.ts';
 
 sayDevice();
@@ -25,14 +18,14 @@ const shapes = [
 ] as const;
 const c = 0.8;
 
-/** Points with a twin, a near twin and the origin among them. */
+/** Points that include a duplicate, a near-duplicate and the origin. */
 function points(type: RealsType, n: number, d: number, metric: Metric, seed: number): Matrix {
   const rows = cloud(type, n, d, 0.99 / Math.sqrt(c), seed);
   const { data } = rows;
   if (n > 3) data.copyWithin(d, 0, d);
   if (n > 4) for (let k = 0; k < d; ++k) data[2 * d + k] = data[3 * d + k]! * (1 + 1e-5);
   if (n > 5 && metric !== 'cosine') data.fill(0, 4 * d, 5 * d);
-  return metric === 'lorentz' ? poincareToLorentz.sync(rows, { c }) : rows;
+  return pointsOf(metric, rows, c);
 }
 
 function cotangentOf(type: RealsType, rows: number, cols: number): Matrix {
@@ -53,7 +46,8 @@ for (const metric of metrics) {
             const want = pairwiseDistance.sync(x, y, options);
             const got = await pairwiseDistance(x, y, { ...options, device: 'cuda' });
             const what = `${type.name} ${n} x ${y === undefined ? n : m} x ${d}`;
-            eachClose(t, got.data, want.data, within(type, 1e-11, 1e-5), what);
+            const { device } = accuracyOf(compat ?? metric);
+            eachClose(t, got.data, want.data, allowed(type, device.value), what);
           }
         }
       }
@@ -68,7 +62,7 @@ for (const metric of metrics) {
       }
     });
 
-    gpu(`topK, ${title}: the neighbours of pairwise distances, to the bit of them`, (t) => {
+    gpu(`topK, ${title}: neighbors with distances bit-identical to pairwiseDistance`, (t) => {
       for (const type of types) {
         for (const [n, m, d] of shapes)
           search(t, type, points(type, n, d, metric, 1), points(type, m, d, metric, 2), options);
@@ -95,11 +89,12 @@ function gradients(
   const want = grad('cpu');
   const got = grad('cuda');
   const what = `${type.name} ${x.rows} x ${w.cols} x ${x.cols}`;
+  const { gradient, parameters } = accuracyOf(options.compat ?? options.metric).device;
   t.is(got.all.length, want.all.length);
   want.all.forEach((each, i) => {
-    close(t, got.all[i]!.data, each.data, within(type, 1e-10, 2e-5), `${what}, gradient ${i}`);
+    close(t, got.all[i]!.data, each.data, allowed(type, gradient), `${what}, gradient ${i}`);
   });
-  close(t, got.gradC, want.gradC, within(type, 1e-9, 1e-3), `${what}, c`);
+  close(t, got.gradC, want.gradC, allowed(type, parameters), `${what}, c`);
 }
 
 function search(t: ExecutionContext, type: RealsType, x: Matrix, y: Matrix, options: Options): void {
@@ -128,7 +123,7 @@ function search(t: ExecutionContext, type: RealsType, x: Matrix, y: Matrix, opti
   }
 }
 
-gpu('topK: points outside the ball are never answered, and places stay empty', (t) => {
+gpu('topK: points outside the ball are never returned, and unfilled slots stay empty', (t) => {
   const y = matrix(new Float32Array([0.1, 0, 3, 0, 0.2, 0]), 3, 2);
   const { indices, distances } = topK.sync(y, y, { k: 3, c: 1, exclude: 'self', device: 'cuda' });
   const want = topK.sync(y, y, { k: 3, c: 1, exclude: 'self' });
@@ -146,7 +141,8 @@ gpu('gromovDelta: as on the CPU', (t) => {
       const options = { samples: 1, size: n } as const;
       const want = gromovDelta.sync(x, options);
       const got = gromovDelta.sync(x, { ...options, device: 'cuda' });
-      close(t, [got.delta, got.relative], [want.delta, want.relative], within(type, 1e-10, 1e-4), `${n}`);
+      const limit = allowed(type, errorOf.deltaOnDevice);
+      close(t, [got.delta, got.relative], [want.delta, want.relative], limit, `${n}`);
     }
   }
 });

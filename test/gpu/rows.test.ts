@@ -1,7 +1,7 @@
-// The row-wise operations on the device, against the CPU: every card, forward and backward.
+// The row-wise operations on the device, compared with the CPU: every card, forward and backward.
 import { matrix } from '../../lib/index.ts';
-import { cards, forward, gradients, isSpoilt, pointsOf, spoilt } from '../row-points.ts';
-import { close, noise, types, within } from '../support.ts';
+import { cards, forward, gradients, isAffected, pointsOf, withNaN } from '../row-points.ts';
+import { allowed, close, noise, types } from '../support.ts';
 import { gpu, sayDevice } from './device.ts';
 
 sayDevice();
@@ -23,21 +23,27 @@ for (const card of cards) {
           const inputs = pointsOf(card, type, n, d, 1);
           const want = forward(card, inputs, { c: 1, compat });
           const got = forward(card, inputs, { c: 1, compat, device: 'cuda' });
-          close(t, got.data, want.data, within(type, 1e-12, 1e-6), `${type.name} ${n} x ${d}`);
+          close(
+            t,
+            got.data,
+            want.data,
+            allowed(type, card.tolerance.device.value),
+            `${type.name} ${n} x ${d}`,
+          );
         }
       }
     }
   });
 
-  gpu(`${card.name}: a NaN makes its row NaN and no other`, (t) => {
+  gpu(`${card.name}: NaN makes its row NaN and no other`, (t) => {
     for (const compat of guards) {
       const options = { c: 1, compat, device: 'cuda' } as const;
       const inputs = pointsOf(card, Float32Array, 4, 33, 1);
       const good = forward(card, inputs, options);
       for (const place of inputs.keys()) {
         if (card.inputs[place]!.name === 'weights') continue; // refused
-        const bad = forward(card, spoilt(inputs, place), options);
-        const want = good.data.map((v, at) => (isSpoilt(card, place, at, good.cols) ? Number.NaN : v));
+        const bad = forward(card, withNaN(inputs, place), options);
+        const want = good.data.map((v, at) => (isAffected(card, place, at, good.cols) ? Number.NaN : v));
         t.deepEqual(bad.data, want, card.inputs[place]!.name);
       }
     }
@@ -53,11 +59,13 @@ for (const card of cards) {
         const cotangent = matrix(data, result.rows, result.cols);
         const want = gradients(card, inputs, { c: 1 }, cotangent);
         const got = gradients(card, inputs, { c: 1, device: 'cuda' }, cotangent);
+        const { gradient, parameters } = card.tolerance.device;
+        const limit = allowed(type, gradient);
         const what = `${type.name} ${n} x ${d}`;
         want.inputs.forEach((each, i) => {
-          close(t, got.inputs[i]!.data, each.data, within(type, 1e-10, 1e-5), `${what}, input ${i}`);
+          close(t, got.inputs[i]!.data, each.data, limit, `${what}, input ${i}`);
         });
-        close(t, [got.c, got.own ?? 0], [want.c, want.own ?? 0], within(type, 1e-9, 1e-5), what);
+        close(t, [got.c, got.own ?? 0], [want.c, want.own ?? 0], allowed(type, parameters), what);
       }
     }
   });

@@ -1,4 +1,5 @@
-// The training layer on the device, against the CPU: a step and its numbers, precisions, a whole run, errors.
+// The training layer on the device, compared with the CPU: the results of a step, precisions, a whole run,
+// errors.
 import test, { type ExecutionContext, type ImplementationFn } from 'ava';
 import {
   AdamW,
@@ -13,8 +14,8 @@ import {
   torchInfo,
   train,
 } from '../../lib/train/index.ts';
-import { pictures, relativeError, tinyViT } from '../train/helpers.ts';
-import { classNames, temporary, tinyRun, writePictures } from '../train/tiny-data.ts';
+import { randomImages, relativeError, tinyViT } from '../train/helpers.ts';
+import { classNames, temporary, tinyRun, writeImages } from '../train/tiny-data.ts';
 import { missing as noKernels } from './device.ts';
 
 const where = 'cuda';
@@ -31,12 +32,12 @@ function reasonForNone(): string | undefined {
 const gpu: (title: string, body: ImplementationFn<[]>) => void =
   missing === undefined ? test.serial : test.skip;
 
-test('where the tests of this file run', (t) => {
+test('reports the device of these tests', (t) => {
   t.log(missing === undefined ? `on a CUDA device` : `SKIPPED, nothing was trained on a GPU: ${missing}`);
   t.pass();
 });
 
-/** A warp's worth of classes, so that tiles are full and cut; the order of rows is a shuffled one. */
+/** More classes than a warp has lanes, so that there are full and partial tiles; rows are shuffled. */
 const [classes, views, seed] = [70, 2, 3];
 const count = classes * views;
 const labels = Int32Array.from({ length: count }, (_, i) => (i * 37) % classes);
@@ -49,7 +50,7 @@ interface Trained {
   gradient: number;
 }
 
-/** Steps with all that is learnt on the way; the curvature's gradient is that of the last step. */
+/** Steps with every learnable scalar; the gradient of the curvature belongs to the last step. */
 async function steps(
   device: 'cpu' | 'cuda',
   options: Partial<EmbedderOptions>,
@@ -61,11 +62,11 @@ async function steps(
   using optimizer = new AdamW(embedder, { lr });
   using scaler = scale > 0 ? new GradScaler({ scale }) : null;
   const loss = new HybridLoss({ geometry: 'hybrid', tied: embedder.tied, views, ...numbers });
-  const bytes = pictures(count, seed);
+  const bytes = randomImages(count, seed);
   const [losses, norms]: [LossValues[], number[]] = [[], []];
   let gradient = 0;
   for (let step = 0; step < times; ++step) {
-    embedder.setCurvature(numbers.c, { learnt: true });
+    embedder.setCurvature(numbers.c, { learnable: true });
     using batch = Batch.from(bytes, { count, size: model.imgSize }, model.mean, model.std, device);
     using out = embedder.forward(batch);
     using value = loss.apply(out, labels, { gradParams: true });
@@ -95,7 +96,7 @@ function near(t: ExecutionContext, got: number, want: number, limit: number, wha
 }
 
 for (const head of ['hypmix', 'hyp-vit'] as const) {
-  gpu(`${head}: three steps have the numbers, the gradients and the weights of the CPU's`, async (t) => {
+  gpu(`${head}: three steps have the results, gradients and weights of the CPU`, async (t) => {
     const [got, want] = [await steps(where, { head }), await steps('cpu', { head })];
     for (const [step, expected] of want.losses.entries()) {
       const { gradParams, ...values } = expected;
@@ -117,17 +118,17 @@ for (const [precision, scale] of [
   ['bfloat16', 0],
   ['float16', 2 ** 10],
 ] as const) {
-  gpu(`${precision}: a network learns a batch by heart`, async (t) => {
+  gpu(`${precision}: a network memorizes a batch`, async (t) => {
     const { losses } = await steps(where, { precision }, { count: 30, lr: 3e-3, scale });
     const [first, last] = [losses[0]!.loss, losses.at(-1)!.loss];
     t.true(last < 0.7 * first, `${first} to ${last}`);
   });
 }
 
-gpu('a run on the device goes the way of the CPU, from the loader to its evaluation', async (t) => {
+gpu('a run on the device agrees with the CPU, from the loader to the evaluation', async (t) => {
   const { path, remove } = await temporary();
   try {
-    await writePictures(path, classNames(32), 4);
+    await writeImages(path, classNames(32), 4);
     const run = async (device: string, chunk: number | null = null) => {
       const losses: number[] = [];
       const options = { ...tinyRun, path, device, chunk, ep: 8, eval_ep: '[8]', runs: null, weights: null };
@@ -145,7 +146,7 @@ gpu('a run on the device goes the way of the CPU, from the loader to its evaluat
   }
 });
 
-gpu('weights and the generator leave the device and come back to the bit', async (t) => {
+gpu('weights and generator state are copied from the device and back bit for bit', async (t) => {
   const options = { model: tinyViT, head: 'hypmix', dim: 6, clipR: 2.3, c: 0.1 } as const;
   using there = await Embedder.create({ ...options, seed: 1, device: where });
   using here = await Embedder.create({ ...options, seed: 2 });
@@ -156,18 +157,18 @@ gpu('weights and the generator leave the device and come back to the bit', async
   t.deepEqual(await randomState(where), state);
 });
 
-gpu('a device that is full and one that is not there: the error says so, and work goes on', async (t) => {
+gpu('a full device and a missing device: the error says so, and later calls work', async (t) => {
   const options = { model: tinyViT, head: 'hypmix', dim: 6, clipR: 2.3, c: 0.1, seed: 1 } as const;
   await t.throwsAsync(Embedder.create({ ...options, device: 'cuda:99' }), {
     code: 'ERR_HOROBALL_DEVICE',
-    message: /there is no CUDA device 99/,
+    message: /CUDA device 99 not found: /,
   });
   using embedder = await Embedder.create({ ...options, device: where });
   const size = { count: 400_000, size: tinyViT.imgSize };
   const many = new Uint8Array(size.count * size.size ** 2 * 3);
   const held: Disposable[] = [];
   const fill = async (): Promise<void> => {
-    // Float32 on the device: four times the bytes, 1.2 GB each.
+    // Float32 on the device takes four times the bytes, 1.2 GB each.
     for (let i = 0; i < 200; ++i) {
       held.push(Batch.from(many, size, tinyViT.mean, tinyViT.std, where));
       await embedder.curvatureGradient();
@@ -175,7 +176,7 @@ gpu('a device that is full and one that is not there: the error says so, and wor
   };
   await t.throwsAsync(fill(), { code: 'ERR_HOROBALL_MEMORY', message: /Tried to allocate [\d.]+ [GM]iB/ });
   for (const each of held) each[Symbol.dispose]();
-  using batch = Batch.from(pictures(2), { count: 2, size: 16 }, tinyViT.mean, tinyViT.std, where);
+  using batch = Batch.from(randomImages(2), { count: 2, size: 16 }, tinyViT.mean, tinyViT.std, where);
   using out = embedder.forward(batch);
   t.is((await out.body.data()).length, 2 * tinyViT.embedDim);
 });

@@ -12,14 +12,14 @@ test.before(async () => {
 });
 test.after.always(() => rm(folder, { recursive: true, force: true }));
 
-// One black pixel, 8-bit grey.
+// One black pixel, 8-bit gray.
 const png = Buffer.from(
   '89504e470d0a1a0a0000000d4948445200000001000000010800000000' +
     '3a7e9b550000000a4944415478da63600000000200015d2f6fb70000000049454e44ae426082',
   'hex',
 );
 
-/** The records of an event file, each checked against both of its checksums. */
+/** The records of an event file, each verified against both of its checksums. */
 async function records(path: string): Promise<Buffer[]> {
   const bytes = await readFile(path);
   const unmask = (masked: number): number => {
@@ -46,7 +46,7 @@ test('crc32c gives the check values of RFC 3720', (t) => {
   t.is(crc32c(new Uint8Array(0)), 0);
 });
 
-test('an event is the bytes that the protocol buffers say', async (t) => {
+test('an event has the bytes that the protocol buffers define', async (t) => {
   const writer = await EventWriter.open(join(folder, 'bytes'));
   writer.scalar('a', 1, 300, { wallTime: 2 });
   await writer.close();
@@ -57,7 +57,7 @@ test('an event is the bytes that the protocol buffers say', async (t) => {
   t.deepEqual(rest, []);
 });
 
-test('each writer makes a file of its own, and a flush hands on all that was written', async (t) => {
+test('each writer creates a separate file, and a flush writes all pending events', async (t) => {
   const runs = join(folder, 'two');
   const first = await EventWriter.open(runs);
   const second = await EventWriter.open(runs, { purgeStep: 5 });
@@ -81,7 +81,7 @@ test('many events are written in the background, in order', async (t) => {
   t.is(found[5000]?.readFloatLE(found[5000].length - 4), 4999);
 });
 
-test('arguments that cannot be written are refused with a code, and change nothing', async (t) => {
+test('invalid arguments are rejected with a code and change nothing', async (t) => {
   const writer = await EventWriter.open(join(folder, 'refused'));
   t.throws(() => writer.scalar('', 1, 0), { code: 'ERR_HOROBALL_TYPE' });
   t.throws(() => writer.scalar('a', '1' as unknown as number, 0), { code: 'ERR_HOROBALL_TYPE' });
@@ -96,7 +96,7 @@ test('arguments that cannot be written are refused with a code, and change nothi
   t.is((await records(writer.path)).length, 1);
 });
 
-test("TensorBoard's own reader finds what was written", async (t) => {
+test("TensorBoard's own reader reads the events", async (t) => {
   const run = join(folder, 'board');
   const writer = await EventWriter.open(run);
   writer.hparams({ lr: 3e-5, model: 'vit', tied: true }, { group: 'seeds' });
@@ -108,7 +108,7 @@ test("TensorBoard's own reader finds what was written", async (t) => {
   writer.text('note', 'h\u00e9', 4);
   writer.endSession('success');
   await writer.close();
-  // A resumed run: step 7 is written again.
+  // A resumed run writes step 7 again.
   const resumed = await EventWriter.open(run, { purgeStep: 2 ** 33 });
   resumed.scalar('late', -1, 2 ** 33);
   await resumed.close();

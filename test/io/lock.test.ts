@@ -1,39 +1,130 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, readlink, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
 import test from 'ava';
-import { dropLock, lockHolder, takeLock } from '../../lib/io/lock.ts';
+import { Lock, lockHolder } from '../../lib/io/lock.ts';
 import { temporary } from '../train/data/support.ts';
 
-test('of many who want a dead lock one gets it, and nothing is left beside it', async (t) => {
+/** Tries to acquire the lock. Returns the present holder, or null if the caller has acquired it. */
+async function takeLock(path: string): Promise<string | null> {
+  const [busy, told] = [new Error(), { holder: '', advice: '' }];
+  try {
+    await Lock.take(path, (holder, advice) => Object.assign(busy, Object.assign(told, { holder, advice })));
+    return null;
+  } catch (error) {
+    if (error !== busy) throw error;
+    if (!told.advice.includes(path)) throw new Error(`no way to take over in: ${told.advice}`);
+    return told.holder;
+  }
+}
+
+const own = { pid: process.pid, host: hostname() };
+
+test('exactly one competitor takes over a stale lock and leaves no other files', async (t) => {
   const folder = await temporary(t);
   const lock = join(folder, 'lock');
   for (const dead of ['999999999\n', JSON.stringify({ pid: 999999999, host: hostname() }), '', '{"pid"']) {
     await writeFile(lock, dead);
     const got = await Promise.all(Array.from({ length: 8 }, () => takeLock(lock)));
     t.is(got.filter((holder) => holder === null).length, 1, dead);
-    t.is(await lockHolder(lock), process.pid);
+    t.is((await lockHolder(lock))?.holder, 'this process');
     t.deepEqual(await readdir(folder), ['lock']);
-    await dropLock(lock);
+    await rm(lock);
     t.deepEqual(await readdir(folder), []);
   }
 });
 
-test('a process takes what it holds where it may', async (t) => {
-  const lock = join(await temporary(t), 'lock');
+test('files of competitors that were killed are removed at the next attempt, and no others', async (t) => {
+  const folder = await temporary(t);
+  const lock = join(folder, '.training');
+  const left = (suffix = '') => join(folder, `.training${suffix}.${crypto.randomUUID()}`);
+  const dead = { pid: 999_999_999, host: hostname() };
+  const [empty, fresh, living, elsewhere] = [left(), left(), left(), left()];
+  await writeFile(left(), JSON.stringify(dead));
+  await writeFile(left('.next'), JSON.stringify(dead));
+  await writeFile(left('.next.next'), JSON.stringify(dead));
+  for (const file of [empty, fresh]) await writeFile(file, '');
+  await utimes(empty, 0, 0);
+  await writeFile(living, JSON.stringify(own));
+  await writeFile(elsewhere, JSON.stringify({ ...dead, host: `not-${hostname()}` }));
+  const others = ['.training.notes', '.trainings', `training.${crypto.randomUUID()}`];
+  for (const name of others) await writeFile(join(folder, name), JSON.stringify(dead));
   t.is(await takeLock(lock), null);
-  t.is(await takeLock(lock), process.pid);
-  t.is(await takeLock(lock, true), null);
+  const kept = [fresh, living, elsewhere].map((file) => basename(file));
+  t.deepEqual((await readdir(folder)).sort(), ['.training', ...kept, ...others].sort());
 });
 
-test('a lock of a living process is refused, of another machine it says nothing', async (t) => {
+test('a competitor that is killed anywhere while it takes the lock leaves one file at most in the end', async (t) => {
+  const folder = await temporary(t);
+  const lock = join(folder, 'lock');
+  const module = new URL('../../lib/io/lock.js', import.meta.url).href;
+  const calls = ['openSync', 'writeSync', 'link', 'rm'];
+  for (const call of calls) {
+    const script = `
+      const fs = require('node:fs');
+      const of = ${JSON.stringify(call)} in fs.promises && !${JSON.stringify(call)}.endsWith('Sync') ? fs.promises : fs;
+      const { ${call}: original } = of;
+      of.${call} = (...args) => { const result = original(...args); process.kill(process.pid, 'SIGKILL'); return result; };
+      require('node:module').syncBuiltinESMExports();
+      import('${module}').then(({ Lock }) => Lock.take(${JSON.stringify(lock)}, () => new Error('busy')));`;
+    t.is(spawnSync(process.execPath, ['-e', script]).signal, 'SIGKILL', call);
+  }
+  t.true((await readdir(folder)).length > 1, 'the kills left files');
+  const now = Date.now() / 1000 - 120;
+  for (const name of await readdir(folder)) await utimes(join(folder, name), now, now);
+  t.is(await takeLock(lock), null);
+  t.deepEqual(await readdir(folder), ['lock']);
+});
+
+test('a lock has one holder, also within a process, and only the holder can release it', async (t) => {
+  const path = join(await temporary(t), 'lock');
+  const busy = (): Error => new Error('busy');
+  const lock = await Lock.take(path, busy);
+  t.is(await takeLock(path), 'this process');
+  await rm(path);
+  t.is(await lock.lostTo(), null, 'a missing file is written again');
+  t.is(await takeLock(path), 'this process');
+  await rm(path);
+  const other = await Lock.take(path, busy);
+  t.is(await lock.lostTo(), 'this process');
+  await lock.release();
+  t.is(await takeLock(path), 'this process', 'the file was not the first one to remove');
+  t.is(await other.lostTo(), null);
+  await other.release();
+  t.is(await takeLock(path), null);
+});
+
+test('locks of a living process, of another host and of another container are respected', async (t) => {
   const lock = join(await temporary(t), 'lock');
-  await writeFile(lock, JSON.stringify({ pid: process.ppid, host: hostname() }));
-  t.is(await takeLock(lock), process.ppid);
-  await writeFile(lock, JSON.stringify({ pid: process.ppid, host: `not-${hostname()}` }));
+  const elsewhere = `not-${hostname()}`;
+  for (const [holder, said] of [
+    [{ pid: process.ppid, host: hostname() }, `process ${process.ppid}`],
+    [{ pid: 999_999_999, host: elsewhere }, `process 999999999 on the host ${elsewhere}`],
+    [{ ...own, space: 'pid:[1]' }, `process ${process.pid} on another container of ${hostname()}`],
+  ] as const) {
+    await writeFile(lock, JSON.stringify(holder));
+    t.is(await takeLock(lock), said);
+    t.is((await lockHolder(lock))?.holder, said);
+  }
+});
+
+test('a worker holds a lock against its own process, until it ends', async (t) => {
+  const lock = join(await temporary(t), 'lock');
+  const module = new URL('../../lib/io/lock.js', import.meta.url).href;
+  const script = `import('${module}').then(async ({ Lock }) => {
+    await Lock.take(${JSON.stringify(lock)}, () => new Error('busy'));
+    require('node:worker_threads').parentPort.postMessage('taken');
+    setInterval(() => {}, 1000);
+  })`;
+  const worker = new Worker(script, { eval: true });
+  await once(worker, 'message');
+  t.is(await takeLock(lock), 'this process');
+  await worker.terminate();
+  if (process.platform !== 'linux') return;
   t.is(await takeLock(lock), null);
 });
 
@@ -41,7 +132,7 @@ const onLinux = process.platform === 'linux' ? test : test.skip;
 
 onLinux('a killed process holds nothing before its parent has asked for it', async (t) => {
   const lock = join(await temporary(t), 'lock');
-  // The shell becomes a program that never asks for its child.
+  // The shell is replaced by a program that never waits for its child.
   const parent = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 30'], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
@@ -54,9 +145,111 @@ onLinux('a killed process holds nothing before its parent has asked for it', asy
   t.is(await takeLock(lock), null);
 });
 
+/** Acquires a lock in a process in another pid namespace, like a container with the same host name. */
+async function containerTakes(lock: string): Promise<{ kill(): Promise<void> } | null> {
+  const module = new URL('../../lib/io/lock.js', import.meta.url).href;
+  const script = `const { Lock } = await import('${module}');
+    globalThis.lock = await Lock.take(${JSON.stringify(lock)}, () => new Error('busy'));
+    console.log('taken');
+    setInterval(() => {}, 1000);`;
+  const node = [process.execPath, '--input-type=module', '-e', script];
+  const child = spawn('unshare', ['--pid', '--fork', '--kill-child', '--mount-proc', ...node]);
+  const taken = await Promise.race([
+    once(child.stdout, 'data').then(() => true),
+    once(child, 'close').then(() => false),
+    once(child, 'error').then(() => false),
+  ]);
+  if (!taken) return null;
+  const kill = async (): Promise<void> => {
+    const closed = once(child, 'close');
+    child.kill('SIGKILL');
+    await closed;
+  };
+  return { kill };
+}
+
+onLinux('the lock of a container is respected while it runs, and free once it was killed', async (t) => {
+  const lock = join(await temporary(t), 'lock');
+  const container = await containerTakes(lock);
+  if (container === null) {
+    t.pass('this user may not make a pid namespace');
+    return;
+  }
+  t.regex((await takeLock(lock)) ?? '', /^process \d+ on another container of /);
+  await container.kill();
+  t.is(await lockHolder(lock), null);
+  t.is(await takeLock(lock), null);
+});
+
+onLinux(
+  'after another boot of this machine nothing is held; another machine of the same name is',
+  async (t) => {
+    const lock = join(await temporary(t), 'lock');
+    const began = /\) (.*)$/s.exec(await readFile('/proc/self/stat', 'utf8'))![1]!.split(' ')[19]!;
+    const space = await readlink('/proc/self/ns/pid');
+    await writeFile(lock, JSON.stringify({ ...own, began, space, boot: 'another' }));
+    t.is(await lockHolder(lock), null);
+    await writeFile(lock, JSON.stringify({ ...own, began, machine: 'another', boot: 'another' }));
+    t.true(
+      (await readFile('/etc/machine-id', 'utf8').catch(() => '')) === '' || (await lockHolder(lock)) !== null,
+    );
+  },
+);
+
+test('a lock in a folder that was moved is free once its holder released it', async (t) => {
+  const folder = await temporary(t);
+  const [before, after] = [join(folder, 'before'), join(folder, 'after')];
+  await mkdir(before);
+  const lock = await Lock.take(join(before, 'lock'), () => new Error('busy'));
+  await rename(before, after);
+  t.is((await lockHolder(join(after, 'lock')))?.holder, 'this process');
+  await lock.release();
+  if (process.platform === 'linux') t.is(await takeLock(join(after, 'lock')), null);
+});
+
+onLinux('a lock that cannot be written leaves nothing behind, and its error names it', async (t) => {
+  const folder = await temporary(t);
+  const lock = join(folder, 'none', 'lock');
+  const error = await t.throwsAsync<NodeJS.ErrnoException>(Lock.take(lock, () => new Error('busy')));
+  t.deepEqual([error.code, error.path], ['ENOENT', lock]);
+  // The child may not write a single byte to files, as if the disk were full.
+  const module = new URL('../../lib/io/lock.js', import.meta.url).href;
+  const code = `process.on('SIGXFSZ', () => {});
+    const { Lock } = await import('${module}');
+    await Lock.take(${JSON.stringify(join(folder, 'lock'))}, () => new Error('busy')).catch(({ code, path }) => console.log(code, path));`;
+  const child = spawnSync(
+    'sh',
+    ['-c', 'ulimit -f 0; exec "$@" | cat', 'sh', process.execPath, '--input-type=module', '-e', code],
+    { encoding: 'utf8' },
+  );
+  t.is(child.stdout.trim(), `EFBIG ${join(folder, 'lock')}`);
+  t.deepEqual(await readdir(folder), []);
+});
+
 onLinux('a later process with the same number holds nothing', async (t) => {
   const lock = join(await temporary(t), 'lock');
   await writeFile(lock, JSON.stringify({ pid: process.ppid, host: hostname(), began: '1' }));
   t.is(await takeLock(lock), null);
-  t.is(await lockHolder(lock), process.pid);
+  t.is((await lockHolder(lock))?.holder, 'this process');
+});
+
+test('a lock file that is a pipe, a link, too long or full of control characters blocks nobody', async (t) => {
+  const folder = await temporary(t);
+  const path = join(folder, 'lock');
+  const busy = (): Error => new Error('busy');
+  if (process.platform !== 'win32') {
+    spawnSync('mkfifo', [path]);
+    await t.throwsAsync(Lock.take(path, busy), { code: 'ERR_HOROBALL_FORMAT', message: /pipe/ });
+    await rm(path);
+  }
+  for (const text of [
+    JSON.stringify({ pid: 1, host: '\u001b[2J' }),
+    JSON.stringify({ pid: 1, host: 'x'.repeat(1000) }),
+    '['.repeat(100_000),
+  ]) {
+    await writeFile(path, text);
+    const lock = await Lock.take(path, busy);
+    await lock.release();
+  }
+  t.deepEqual(await readdir(folder), []);
 });

@@ -1,4 +1,4 @@
-// Writes MATLAB level 5 files for tests, sound ones and others. Only what the tests need.
+// Writes MATLAB level 5 files for tests, valid and invalid ones. Supports only what the tests need.
 import { deflateSync } from 'node:zlib';
 
 export type Plain = number | string | Plain[] | Record<string, Plain>[];
@@ -18,7 +18,7 @@ export class MatWriter {
     return this.around(parts.map((part) => (compress ? this.compressed(part) : part)));
   }
 
-  /** A header and any elements. */
+  /** A header followed by any elements. */
   around(elements: Buffer[]): Buffer {
     const header = Buffer.alloc(128, ' ');
     header.write('MATLAB 5.0 MAT-file, made by a test', 'latin1');
@@ -29,33 +29,33 @@ export class MatWriter {
 
   compressed(element: Buffer): Buffer {
     const bytes = deflateSync(element);
-    return Buffer.concat([this.#words(compressed, bytes.length), bytes]);
+    return Buffer.concat([this.words(compressed, bytes.length), bytes]);
   }
 
   /** Numbers are 1 x 1, text 1 x n, arrays 1 x n cells, arrays of records 1 x n structs. */
   value(value: Plain, name = ''): Buffer {
     if (typeof value === 'number')
-      return this.matrix(6, [1, 1], name, this.#element(double, this.#double(value)));
+      return this.matrix(6, [1, 1], name, this.element(double, this.#double(value)));
     if (typeof value === 'string') {
       const text = Buffer.from(value, 'utf16le');
       return this.matrix(
         4,
         [1, value.length],
         name,
-        this.#element(utf16, this.#little ? text : text.swap16()),
+        this.element(utf16, this.#little ? text : text.swap16()),
       );
     }
     if (isRecords(value)) return this.#struct(value, name);
     return this.matrix(1, [1, value.length], name, ...value.map((each) => this.value(each)));
   }
 
-  /** An array of a class with its content. */
+  /** An array of a class, with its content. */
   matrix(kind: number, shape: number[], name: string, ...content: Buffer[]): Buffer {
-    const flags = this.#element(uint32, this.#words(kind, 0));
-    const dimensions = this.#element(int32, this.#words(...shape));
-    return this.#element(
+    const flags = this.element(uint32, this.words(kind, 0));
+    const dimensions = this.element(int32, this.words(...shape));
+    return this.element(
       matrix,
-      Buffer.concat([flags, dimensions, this.#element(int8, Buffer.from(name)), ...content]),
+      Buffer.concat([flags, dimensions, this.element(int8, Buffer.from(name)), ...content]),
     );
   }
 
@@ -72,20 +72,17 @@ export class MatWriter {
       fields.map((field) => Buffer.concat([Buffer.from(field), Buffer.alloc(32 - field.length)])),
     );
     const values = rows.flatMap((row) => fields.map((field) => this.value(row[field]!)));
-    // The length of a name is a short element: type and length in one word, the number in the next.
-    const width = this.#words((4 << 16) | int32, 32);
-    return this.matrix(2, [1, rows.length], name, width, this.#element(int8, names), ...values);
+    // A short element: type and length in one word, the number in the next.
+    const width = this.words((4 << 16) | int32, 32);
+    return this.matrix(2, [1, rows.length], name, width, this.element(int8, names), ...values);
   }
 
-  #element(type: number, bytes: Buffer): Buffer {
-    return Buffer.concat([
-      this.#words(type, bytes.length),
-      bytes,
-      Buffer.alloc((8 - (bytes.length % 8)) % 8),
-    ]);
+  /** A tagged run of bytes. */
+  element(type: number, bytes: Buffer): Buffer {
+    return Buffer.concat([this.words(type, bytes.length), bytes, Buffer.alloc((8 - (bytes.length % 8)) % 8)]);
   }
 
-  #words(...values: number[]): Buffer {
+  words(...values: number[]): Buffer {
     const out = Buffer.alloc(4 * values.length);
     values.forEach((value, i) => {
       if (this.#little) out.writeInt32LE(value | 0, 4 * i);

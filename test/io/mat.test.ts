@@ -19,22 +19,23 @@ async function readBytes(bytes: Buffer, options = {}): Promise<Map<string, MatVa
   return readMat(file, options);
 }
 
-/** A value as the writer takes it. */
+/** Converts a value that was read to the form that the writer accepts. */
 function plain(value: MatValue): Plain {
   if (value.kind === 'numbers') return Number(value.real[0]);
   if (value.kind === 'text') return value.rows[0]!;
   if (value.kind === 'cell') return value.cells.map(plain);
+  if (value.kind === 'unsupported') return value.class;
   return value.elements.map((row) =>
     Object.fromEntries([...row].map(([field, each]) => [field, plain(each)])),
   );
 }
 
 for (const name of ['sample', 'plain']) {
-  test(`SciPy's ${name}.mat is read as it was written`, async (t) => {
+  test(`SciPy's ${name}.mat is read correctly`, async (t) => {
     const variables = await readMat(fixture(`mat/${name}.mat`));
     const numbers = (of: string) => {
       const value = variables.get(of);
-      if (value?.kind !== 'numbers') throw new Error(`${of} is no array of numbers`);
+      if (value?.kind !== 'numbers') throw new Error(`${of} is not a numeric array`);
       return value;
     };
     t.deepEqual(numbers('real').shape, [2, 3]);
@@ -70,7 +71,7 @@ for (const name of ['sample', 'plain']) {
   });
 }
 
-test('either byte order, compressed or not, gives the same', async (t) => {
+test('both byte orders, compressed or not, give the same values', async (t) => {
   const values = {
     list: ['a b', 1.25, ['ü', [2]]],
     table: [
@@ -86,7 +87,7 @@ test('either byte order, compressed or not, gives the same', async (t) => {
   }
 });
 
-test('what is not level 5 or not data is refused by name', async (t) => {
+test('other levels and other classes are rejected by name', async (t) => {
   const code = 'ERR_HOROBALL_FORMAT';
   const hdf5 = Buffer.alloc(600);
   hdf5.write('MATLAB 7.3 MAT-file, Platform: GLNXA64');
@@ -98,7 +99,7 @@ test('what is not level 5 or not data is refused by name', async (t) => {
   await t.throwsAsync(readMat(path.join(folder, 'missing.mat')), { code: 'ENOENT' });
 });
 
-test('hostile files are refused quickly', async (t) => {
+test('hostile files are rejected quickly', async (t) => {
   const writer = new MatWriter();
   const one = writer.value(1);
   const huge = writer.matrix(1, [2 ** 30, 2 ** 30], 'x');
@@ -110,7 +111,6 @@ test('hostile files are refused quickly', async (t) => {
     'a cell whose elements are missing': writer.around([writer.matrix(1, [1, 3], 'x', one)]),
     'compressed data in compressed data': writer.around([writer.compressed(writer.compressed(one))]),
     'compressed noise': writer.around([Buffer.from([15, 0, 0, 0, 4, 0, 0, 0, 1, 2, 3, 4])]),
-    'a bomb': writer.around([writer.compressed(Buffer.alloc(2 ** 27))]),
   };
   for (const [name, bytes] of Object.entries(cases)) {
     const start = performance.now();
@@ -120,12 +120,30 @@ test('hostile files are refused quickly', async (t) => {
   }
 });
 
+test('rows of text are made of characters, not of bytes or halves of surrogate pairs', async (t) => {
+  const mat = new MatWriter();
+  for (const [type, encoding] of [
+    [16, 'utf8'],
+    [17, 'utf16le'],
+  ] as const) {
+    const text = type === 16 ? 'a\u{1f600}b\u00e9c\u65e5' : 'aAbBcC';
+    const file = path.join(folder, `rows-${type}.mat`);
+    const element = mat.element(type, Buffer.from(text, encoding));
+    await writeFile(file, mat.around([mat.matrix(4, [2, 3], 'x', element)]));
+    const value = (await readMat(file)).get('x');
+    t.deepEqual(
+      value?.kind === 'text' && value.rows,
+      type === 16 ? ['abc', '\u{1f600}\u00e9\u65e5'] : ['abc', 'ABC'],
+    );
+  }
+});
+
 test('many lines of text are read as fast as one', async (t) => {
   const [rows, columns] = [8000, 40];
   const text = Array.from({ length: rows * columns }, (_, i) => String.fromCharCode(97 + (i % 26))).join('');
   const writer = new MatWriter();
   const bytes = writer.file({ lines: text });
-  const shape = bytes.indexOf(Buffer.from(Uint32Array.of(1, rows * columns).buffer)); // after the header's
+  const shape = bytes.indexOf(Buffer.from(Uint32Array.of(1, rows * columns).buffer)); // its dimensions
   bytes.writeInt32LE(rows, shape);
   bytes.writeInt32LE(columns, shape + 4);
   const start = performance.now();
@@ -137,7 +155,7 @@ test('many lines of text are read as fast as one', async (t) => {
   t.is(value.rows[last], Array.from({ length: columns }, (_, column) => text[column * rows + last]).join(''));
 });
 
-test('a file that is cut or changed anywhere is read or refused with a code, never worse', async (t) => {
+test('a truncated or modified file is read or rejected with a code', async (t) => {
   const whole = await readFile(fixture('mat/plain.mat'));
   const read = async (bytes: Buffer): Promise<void> => {
     try {

@@ -24,7 +24,7 @@ interface Parts {
   claimed?: number;
 }
 
-/** A .npy file as NumPy lays it out. */
+/** A .npy file in NumPy's format. */
 async function file(parts: Parts): Promise<string> {
   const { descr = "'<f4'", fortran = false, shape = '(2,)', version = 1, data = new Uint8Array(8) } = parts;
   const text =
@@ -41,7 +41,7 @@ async function file(parts: Parts): Promise<string> {
   return path;
 }
 
-test('any byte of a bool but 0 is 1, as NumPy has it', async (t) => {
+test('any nonzero byte of a bool is 1, as in NumPy', async (t) => {
   const path = await file({ descr: "'|b1'", shape: '(4,)', data: Uint8Array.of(0, 1, 2, 255) });
   t.deepEqual((await readNpy(path)).data, Uint8Array.of(0, 1, 1, 1));
 });
@@ -62,7 +62,7 @@ const arrays: [descr: string, data: TensorData][] = [
 ];
 
 for (const [descr, data] of arrays) {
-  test(`${descr}: written, read, in Fortran order and with the other byte order`, async (t) => {
+  test(`${descr}: written and read, in Fortran order and with the other byte order`, async (t) => {
     const path = newPath();
     await writeNpy(path, data, [2, 3]);
     t.deepEqual(await readNpy(path), { descr, shape: [2, 3], data });
@@ -131,7 +131,7 @@ const hostile: [what: string, parts: Parts][] = [
 ];
 
 for (const [what, parts] of hostile) {
-  test(`refused: ${what}`, async (t) => {
+  test(`rejected: ${what}`, async (t) => {
     const path = await file(parts);
     const { code, message } = await failure(() => readNpy(path));
     t.is(code, 'ERR_HOROBALL_FORMAT');
@@ -139,7 +139,7 @@ for (const [what, parts] of hostile) {
   });
 }
 
-test('whatever is done to a sound file, it is read or refused', async (t) => {
+test('a modified file is read or rejected', async (t) => {
   const bytes = await readFile(await file({ shape: '(2, 1)' }));
   const path = newPath();
   const change = fc.record({ at: fc.nat(bytes.length - 1), to: fc.nat(255) });
@@ -159,7 +159,7 @@ test('whatever is done to a sound file, it is read or refused', async (t) => {
   t.pass();
 });
 
-test('what cannot be written is refused', async (t) => {
+test('invalid arrays are rejected', async (t) => {
   t.is((await failure(() => writeNpy(newPath(), [1] as never))).code, 'ERR_HOROBALL_TYPE');
   t.is((await failure(() => writeNpy(newPath(), new Float32Array(3), [2]))).code, 'ERR_HOROBALL_SHAPE');
   for (const shape of [[-2, -2], [0.5, 8], 4, Array<number>(65).fill(1)]) {

@@ -1,31 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import ava from 'ava';
 import fc from 'fast-check';
-import { zipSync } from 'fflate';
+import { archive, bytesOf, u32 } from './pickle-writer.ts';
 import { fixture, floats, format, onDisk, readAll, refusal, refuses, unsafe } from './pth-files.ts';
 
-// One after the other, so that the second that each refusal may take is measured alone.
+// Serial, because each rejection is limited to one second, which other tests would lengthen.
 const test = ava.serial;
 
-// Pieces of pickles, for the hostile ones.
-const bytesOf = (...parts: (string | number | number[] | Uint8Array)[]): Uint8Array =>
-  Buffer.concat(
-    parts.map((part) => {
-      if (typeof part === 'string') return Buffer.from(part, 'latin1');
-      return Buffer.from(typeof part === 'number' ? [part] : part);
-    }),
-  );
 const repeat = (part: string, count: number): string => part.repeat(count);
-const u32 = (value: number): number[] => [
-  value & 255,
-  (value >>> 8) & 255,
-  (value >>> 16) & 255,
-  value >>> 24,
-];
-const archive = (pickle: Uint8Array, more: Record<string, Uint8Array> = {}): Uint8Array =>
-  zipSync({ 'x/data.pkl': bytesOf(0x80, 2, pickle), 'x/version': bytesOf('3\n'), ...more }, { level: 0 });
 
-/** `_rebuild_tensor_v2` of a float32 storage '0', with pickled (I = one byte, J = four) numbers. */
+/** `_rebuild_tensor_v2` of a float32 storage '0'; all numbers are pickled as 4-byte integers. */
 const rebuild = (elements: number, offset: number, shape: number[], strides: number[]): Uint8Array =>
   bytesOf(
     'ctorch._utils\n_rebuild_tensor_v2\n((',
@@ -43,7 +27,7 @@ const rebuild = (elements: number, offset: number, shape: number[], strides: num
 const inDict = (value: Uint8Array): Uint8Array => bytesOf('}X\x01\0\0\0w', value, 's.');
 const four = { 'x/data/0': new Uint8Array(16) };
 
-test('the pieces of the hostile pickles make a readable one', async (t) => {
+test('a valid pickle built from the same pieces is read', async (t) => {
   const path = await onDisk(archive(inDict(rebuild(4, 1, [3], [1])), four));
   t.deepEqual(await floats(path), { w: { shape: [3], data: [0, 0, 0] } });
 });
@@ -54,32 +38,24 @@ const hostile: Record<string, [Uint8Array, string, RegExp]> = {
     unsafe,
     /stack of over 65536/,
   ],
-  'nesting a hundred deep': [bytesOf(repeat(']', 101), repeat('a', 100), '.'), unsafe, /deeper than 100/],
+  'nesting a hundred deep': [bytesOf(repeat(']', 101), repeat('a', 100), '.'), unsafe, /more than 100 deep/],
   'a million open marks': [bytesOf(repeat('(', 1_000_000), '.'), unsafe, /open marks/],
-  'a list that holds itself': [bytesOf(']q\0h\0a.'), unsafe, /holds itself/],
+  'a list that holds itself': [bytesOf(']q\0h\0a.'), unsafe, /contains itself/],
   'shared lists that unfold exponentially': [
     bytesOf(']q\0', repeat(']q\x01(h\0h\0eq\0', 60), '.'),
     unsafe,
-    /unfolds to more than/,
+    /expands to more than/,
   ],
-  'more steps than any checkpoint': [
-    bytesOf(repeat('}0', 1_000_000), '.'),
-    unsafe,
-    /more than 1048576 steps/,
-  ],
-  'an integer of 4 GiB': [
-    bytesOf(0x8b, u32(0xffffffff), '.'),
-    format,
-    /4294967295 more bytes were announced/,
-  ],
+  'more steps than any checkpoint': [bytesOf(repeat('}0', 1_000_000), '.'), unsafe, /more than 524288 steps/],
+  'an integer of 4 GiB': [bytesOf(0x8b, u32(0xffffffff), '.'), format, /4294967295 more bytes are declared/],
   'an integer of a megabyte': [
     bytesOf(0x8b, u32(2 ** 20), new Uint8Array(2 ** 20), '.'),
     unsafe,
     /integer of 1048576 bytes/,
   ],
-  'text of 2^60 bytes': [bytesOf(0x8d, [0, 0, 0, 0, 0, 0, 0, 0x10], '.'), format, /were announced/],
+  'text of 2^60 bytes': [bytesOf(0x8d, [0, 0, 0, 0, 0, 0, 0, 0x10], '.'), format, /are declared/],
   'a memo at 2^32 - 1 that was never written': [bytesOf('j', u32(0xffffffff), '.'), format, /never written/],
-  'an old integer operation': [bytesOf('I1\n.'), unsafe, /operation 0x49 is refused/],
+  'an old integer operation': [bytesOf('I1\n.'), unsafe, /operation 0x49 is not allowed/],
   'an extension': [bytesOf(0x82, 1, '.'), unsafe, /operation 0x82/],
   'an instance operation': [bytesOf('(ios\nsystem\n.'), unsafe, /operation 0x69/],
   'an eval by STACK_GLOBAL': [
@@ -103,18 +79,18 @@ const hostile: Record<string, [Uint8Array, string, RegExp]> = {
   'an offset beyond its storage': [inDict(rebuild(4, 2, [3], [1])), format, /beyond its storage/],
   'a stride beyond its storage': [inDict(rebuild(4, 0, [2, 2], [4, 1])), format, /beyond its storage/],
   'a negative stride': [inDict(rebuild(4, 3, [2], [-1])), format, /strides is not a short tuple/],
-  'a storage longer than its entry': [inDict(rebuild(5, 0, [5], [1])), format, /shorter than announced/],
+  'a storage longer than its entry': [inDict(rebuild(5, 0, [5], [1])), format, /missing or too short/],
   'a shape of 2^62 by strides of 0': [
     inDict(rebuild(4, 0, [2 ** 31 - 1, 2 ** 31 - 1], [0, 0])),
     unsafe,
-    /unfold to over 16 times the file/,
+    /expand to over 16 times the file size/,
   ],
   'a shape whose product overflows': [
     inDict(rebuild(4, 0, new Array(60).fill(2 ** 31 - 1), new Array(60).fill(0))),
     unsafe,
-    /unfold to over 16 times the file/,
+    /expand to over 16 times the file size/,
   ],
-  'no stop': [bytesOf('}'), format, /announced/],
+  'no stop': [bytesOf('}'), format, /declared/],
   'an empty stack': [bytesOf('.'), format, /stack is empty/],
   'a pop below a mark': [bytesOf('}(0.'), format, /stack is empty/],
 };
@@ -122,7 +98,7 @@ for (const [name, [pickle, code, message]] of Object.entries(hostile))
   test(`hostile pickle: ${name}`, async (t) =>
     refuses(t, await onDisk(archive(pickle, four)), code, message));
 
-/** Where the directory's record of an entry begins. */
+/** The offset of an entry's record in the directory. */
 const directoryEntry = (zip: Buffer, name: string): number =>
   zip.lastIndexOf(name, zip.length, 'latin1') - 46;
 
@@ -133,14 +109,14 @@ const hostileZips: Record<string, [(zip: Buffer) => Uint8Array, RegExp]> = {
       zip.writeUInt32LE(first, directoryEntry(zip, 'x/data/0') + 42);
       return zip;
     },
-    /runs into the next entry/,
+    /overlaps the next entry/,
   ],
   'an entry longer than the file': [
     (zip) => {
       for (const at of [20, 24]) zip.writeUInt32LE(2 ** 31, directoryEntry(zip, 'x/data/0') + at);
       return zip;
     },
-    /runs into the next entry/,
+    /overlaps the next entry/,
   ],
   'a directory at 2^60': [
     (zip) => {
@@ -167,7 +143,7 @@ const hostileZips: Record<string, [(zip: Buffer) => Uint8Array, RegExp]> = {
         zip.subarray(zip.length - 22),
       ]);
     },
-    /entries, more than the/,
+    /more than .* entries/,
   ],
   'a compressed entry': [
     (zip) => {
@@ -188,7 +164,7 @@ const hostileZips: Record<string, [(zip: Buffer) => Uint8Array, RegExp]> = {
       zip.write('x/data.pkl', directoryEntry(zip, 'x/version1') + 46, 'latin1');
       return zip;
     },
-    /is there twice/,
+    /occurs twice/,
   ],
 };
 for (const [name, [spoil, message]] of Object.entries(hostileZips))
@@ -199,21 +175,21 @@ for (const [name, [spoil, message]] of Object.entries(hostileZips))
     await refuses(t, await onDisk(spoil(zip)), format, message);
   });
 
-test('ten thousand entries are read, and more are refused in under a second', async (t) => {
+test('ten thousand entries are read, and more are rejected in under a second', async (t) => {
   const many = (count: number): Uint8Array => {
     const entries = Array.from({ length: count }, (_, i) => [`x/data/${i}`, new Uint8Array(0)] as const);
     return archive(bytesOf('}.'), Object.fromEntries(entries));
   };
   await t.notThrowsAsync(readAll(await onDisk(many(9_998))));
-  await refuses(t, await onDisk(many(9_999)), format, /10001 entries, more than/);
+  await refuses(t, await onDisk(many(9_999)), format, /more than 10000 entries/);
 });
 
-test('a big-endian file is refused', async (t) => {
+test('a big-endian file is rejected', async (t) => {
   const zip = archive(bytesOf('}.'), { 'x/byteorder': bytesOf('big') });
   await refuses(t, await onDisk(zip), format, /big-endian/);
 });
 
-test('a file that was changed anywhere is read or refused with a code, and never crashes', async (t) => {
+test('a modified file is read or rejected with a code, and never crashes', async (t) => {
   const whole = await readFile(fixture('wrapped.pth'));
   const pickled = Buffer.from(whole.subarray(whole.indexOf('\x80\x02', 0, 'latin1')));
   const pickle = pickled.subarray(2, pickled.indexOf('PK', 0, 'latin1'));
@@ -235,7 +211,7 @@ test('a file that was changed anywhere is read or refused with a code, and never
     fc.asyncProperty(changes, (list) => survives(change(whole, list))),
     { numRuns: 300 },
   );
-  // Without the checksum in the way, the unpickler sees every change.
+  // Without the checksum, every mutation reaches the unpickler.
   t.is(await refusal(await onDisk(archive(pickle, storage))), null);
   await fc.assert(
     fc.asyncProperty(changes, (list) => survives(archive(change(pickle, list), storage))),

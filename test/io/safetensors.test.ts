@@ -14,7 +14,7 @@ test.before(async () => {
 test.after.always(() => rm(folder, { recursive: true, force: true }));
 const newPath = () => join(folder, `${++count}.safetensors`);
 
-/** A file of this header and data. */
+/** A file with the given header and data. */
 async function file(header: unknown, dataBytes: number, claimed?: bigint): Promise<string> {
   const text = Buffer.from(typeof header === 'string' ? header : JSON.stringify(header));
   const prefix = Buffer.alloc(8);
@@ -37,7 +37,7 @@ const arrays: TensorToWrite['data'][] = [
   new Uint8Array([255, 1, 2]),
 ];
 
-test('every element type comes back as it was, in a file that is aligned and the format sorts', async (t) => {
+test('every element type is unchanged after writing and reading, and tensors are aligned', async (t) => {
   const path = newPath();
   const tensors = Object.fromEntries(arrays.map((data, i) => [`t${i}`, { shape: [3, 1], data }]));
   await writeSafetensors(path, tensors, { metadata: { made: 'here', empty: '' } });
@@ -121,7 +121,7 @@ const hostile: readonly [what: string, header: unknown, dataBytes: number, claim
 ];
 
 for (const [what, header, dataBytes, claimed] of hostile) {
-  test(`refused: ${what}`, async (t) => {
+  test(`rejected: ${what}`, async (t) => {
     const path = await file(header, dataBytes, claimed);
     const { code, message } = await failure(() => readSafetensors(path));
     t.is(code, 'ERR_HOROBALL_FORMAT');
@@ -129,14 +129,14 @@ for (const [what, header, dataBytes, claimed] of hostile) {
   });
 }
 
-test("a file of fewer than 8 bytes is refused; one that is not there is the system's error", async (t) => {
+test("a file of fewer than 8 bytes is rejected; a missing one is the system's error", async (t) => {
   const path = newPath();
   await writeFile(path, 'short');
   t.is((await failure(() => readSafetensors(path))).code, 'ERR_HOROBALL_FORMAT');
   t.is((await failure(() => readSafetensors(newPath()))).code, 'ENOENT');
 });
 
-test('whatever is done to a sound file, it is read or refused', async (t) => {
+test('a modified file is read or rejected', async (t) => {
   const sound = newPath();
   await writeSafetensors(sound, {
     a: { shape: [4], data: new Float32Array(4) },
@@ -168,7 +168,7 @@ test('whatever is done to a sound file, it is read or refused', async (t) => {
   t.pass();
 });
 
-test('writing is whole or not at all', async (t) => {
+test('writing is atomic', async (t) => {
   const place = await mkdtemp(join(folder, 'atomic-'));
   const path = join(place, 'x.safetensors');
   await writeSafetensors(path, { a: { shape: [1], data: new Float32Array([1]) } });
@@ -191,4 +191,31 @@ test('writing is whole or not at all', async (t) => {
   t.is((await writeSafetensors(absent, {}).catch((error: NodeJS.ErrnoException) => error))?.path, absent);
   t.deepEqual((await readdir(place)).sort(), ['folder', 'x.safetensors']);
   t.is((await readSafetensors(path)).tensors.get('a')?.data[0], 1);
+});
+
+test('with checksums every flipped bit is detected, and the metadata omits them', async (t) => {
+  const path = newPath();
+  const points = { shape: [2], data: new Float32Array([1, 2]) };
+  const tensors = {
+    points,
+    labels: { shape: [3], data: new Uint8Array([3, 4, 5]) },
+    none: { shape: [0], data: new Uint8Array() },
+  };
+  await writeSafetensors(path, tensors, { metadata: { a: 'ä' }, checksums: true });
+  const { tensors: read, metadata } = await readSafetensors(path);
+  t.deepEqual(read.get('points')!.data, points.data);
+  t.deepEqual(metadata, { a: 'ä' });
+  const whole = await readFile(path);
+  const unnoticed: string[] = [];
+  for (let bit = 0; bit < 8 * whole.length; bit++) {
+    const flipped = Buffer.from(whole);
+    flipped[bit >> 3]! ^= 1 << (bit & 7);
+    await writeFile(path, flipped);
+    const code = await readSafetensors(path).then(
+      () => 'read',
+      (error) => error.code,
+    );
+    if (code !== 'ERR_HOROBALL_FORMAT') unnoticed.push(`${bit >> 3}.${bit & 7}: ${code}`);
+  }
+  t.deepEqual(unnoticed, []);
 });

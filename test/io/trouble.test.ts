@@ -1,4 +1,4 @@
-// The system's errors name the file that the caller knows, and can be said in a sentence.
+// System errors name the file that the caller knows, and can be phrased as a sentence.
 import { mkdir, mkdtemp, open, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ test.before(async () => {
 });
 test.after.always(() => rm(folder, { recursive: true, force: true }));
 
-/** What a call that must fail threw, whole. */
+/** The complete error of a call that must fail. */
 const thrown = (call: () => Promise<unknown>): Promise<NodeJS.ErrnoException> =>
   call().then(
     () => new Error('it did not fail'),
@@ -32,7 +32,7 @@ for (const read of [readNpy, readSafetensors, readMat, PthFile.open]) {
   });
 }
 
-test('a file that cannot be written is named by its own name, and nothing is left', async (t) => {
+test('an error names the file that cannot be written, not the temporary one, which is removed', async (t) => {
   const taken = join(folder, 'taken.npy');
   await mkdir(taken);
   const { code, path, message } = await thrown(() => writeNpy(taken, new Float32Array(2)));
@@ -49,7 +49,7 @@ test('a file that cannot be written is named by its own name, and nothing is lef
   t.true(other.message.endsWith(`'${within}'`), other.message);
 });
 
-test('a full disk is said of the file that was being written', async (t) => {
+test('an error of a full disk names the file being written', async (t) => {
   if (process.platform !== 'linux') return t.pass('no /dev/full');
   const full = await open('/dev/full', 'w');
   const error = await thrown(() => naming('metrics.jsonl', full.appendFile('x')));
@@ -58,7 +58,7 @@ test('a full disk is said of the file that was being written', async (t) => {
   t.is(troubleOf(error)?.reason, 'the disk is full');
 });
 
-test('other errors are left as they are', async (t) => {
+test('other errors are unchanged', async (t) => {
   const error = new Error('mine');
   t.is(await naming('x', Promise.reject(error)).catch((caught: unknown) => caught), error);
   t.is(troubleOf(error), undefined);

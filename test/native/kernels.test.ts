@@ -1,5 +1,5 @@
-// Instruction counts of the hot kernels: the one figure about speed that a test may hold a change to, because it does
-// not depend on what else the machine does.
+// Instruction counts of the hot kernels: the only performance figure that a test can check, because it does
+// not depend on the load of the machine.
 import test from 'ava';
 import {
   baseline,
@@ -17,7 +17,7 @@ const before: Counts = {
   kernels: { pairwise: 1000, gone: 5 },
 };
 
-test('a kernel may need as many instructions as before, give or take the tolerance', (t) => {
+test('an instruction count may exceed the baseline by the tolerance', (t) => {
   const verdict = (now: number) => compareCounts(before, { pairwise: now, gone: 5 })[0]!.verdict;
   t.is(verdict(1000), 'same');
   t.is(verdict(1020), 'same');
@@ -25,7 +25,7 @@ test('a kernel may need as many instructions as before, give or take the toleran
   t.is(verdict(979), 'fewer');
 });
 
-test('a kernel that only one side knows asks for a look, one that got cheaper does not', (t) => {
+test('a kernel that is missing on one side needs attention, a cheaper one does not', (t) => {
   const changes = compareCounts(before, { pairwise: 900, fresh: 7 });
   t.deepEqual(
     changes.map(({ name, verdict }) => `${name} ${verdict}`),
@@ -37,7 +37,7 @@ test('a kernel that only one side knows asks for a look, one that got cheaper do
   );
 });
 
-test('no hot kernel needs more instructions than the committed baseline allows', async (t) => {
+test('no hot kernel exceeds the committed baseline', async (t) => {
   const why = await whyNotCounted();
   if (why !== undefined) {
     t.log(`not counted: ${why}`);

@@ -1,15 +1,17 @@
-// The site that `npm run docs` makes: every link leads somewhere, every option and export has its place, nothing is fetched.
+// The site that `npm run docs` writes: links resolve, every option and export has a place, and nothing is
+// loaded from the network.
 import { execFile } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, normalize } from 'node:path';
 import { promisify } from 'node:util';
 import test from 'ava';
+import * as embed from '../../lib/embed/index.ts';
 import * as core from '../../lib/index.ts';
 import * as io from '../../lib/io/index.ts';
 import { root } from './unpacked.ts';
 
-test('the site is whole', async (t) => {
+test('the site is complete', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'horoball-docs-'));
   await promisify(execFile)(process.execPath, [join(root, 'dist/lib/tasks/docs.js'), folder]);
   const files = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith('.html'));
@@ -34,6 +36,7 @@ test('the site is whole', async (t) => {
     names.filter((name) => !texts.get(page)!.includes(`<h2 id="${name.toLowerCase()}">${name}</h2>`));
   t.deepEqual(described(join('api', 'horoball.html'), Object.keys(core)), []);
   t.deepEqual(described(join('api', 'horoball-io.html'), Object.keys(io)), []);
+  t.deepEqual(described(join('api', 'horoball-embed.html'), Object.keys(embed)), []);
   t.regex(texts.get(join('lib', 'guide', 'options.html'))!, /--hyp_c[\s\S]*curvature is -c/);
   await rm(folder, { recursive: true });
 });

@@ -1,4 +1,4 @@
-// lib/examples/ as a reader runs them, from the repository's root.
+// Runs lib/examples/ as a reader does, from the root of the repository.
 import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -15,7 +15,7 @@ async function example(name: string, ...args: string[]): Promise<string> {
   return (await run(process.execPath, [join(root, 'lib/examples', name), ...args], { cwd: root })).stdout;
 }
 
-/** Whether a package that only an example needs is here. */
+/** Whether a package that only one example needs is installed. */
 function has(name: string): boolean {
   try {
     require.resolve(name);
@@ -25,7 +25,7 @@ function has(name: string): boolean {
   }
 }
 
-test('hierarchy: the links come out nearest, and the drawing has every name', async (t) => {
+test('hierarchy: linked names are nearest, and the drawing contains every name', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'horoball-example-'));
   const file = join(folder, 'tree.svg');
   const said = await example('hierarchy.mjs', file);
@@ -37,10 +37,10 @@ test('hierarchy: the links come out nearest, and the drawing has every name', as
   await rm(folder, { recursive: true });
 });
 
-test('rerank: a flat index is exact, a graph nearly so once its proposals are ranked', async (t) => {
+test('rerank: a flat index is exact, a graph nearly so after reranking', async (t) => {
   if (!has('usearch')) return t.pass('skipped: usearch is not installed');
   const said = await example('rerank.mjs', '5000');
-  const numbers = Array.from(said.matchAll(/alone ([\d.]+) {2}re-ranked ([\d.]+)/g), (match) =>
+  const numbers = Array.from(said.matchAll(/alone ([\d.]+) {2}reranked ([\d.]+)/g), (match) =>
     match.slice(1).map(Number),
   );
   const [flat, graph] = numbers as [number[], number[]];
@@ -58,14 +58,14 @@ test("loss-of-buffers: the loss falls on another framework's memory", async (t) 
 
 const mistakes: [name: string, args: string[], sentence: RegExp][] = [
   ['hierarchy.mjs', [tmpdir()], /^EISDIR: .*/],
-  ['rerank.mjs', ['many'], /^rows: expected a whole number of at least 50, got many$/],
-  ['similar.mjs', [], /^usage: node lib\/examples\/similar\.mjs RUN PICTURES \[port\]$/],
+  ['rerank.mjs', ['many'], /^rows: expected an integer of at least 50, got many$/],
+  ['similar.mjs', [], /^usage: node lib\/examples\/similar\.mjs MODEL IMAGES \[port\]$/],
   ['similar.mjs', ['none', 'none', 'x'], /^usage: /],
-  ['similar.mjs', ['none', 'none'], /none.model\.safetensors'$/],
+  ['similar.mjs', ['none', 'none'], /^ENOENT: .*none'$/],
 ];
 
 for (const [name, args, sentence] of mistakes) {
-  test(`${name} ${args.join(' ')}: a mistake is one sentence and no success`, async (t) => {
+  test(`${name} ${args.join(' ')}: a mistake gives one sentence and a failing exit code`, async (t) => {
     if (name === 'rerank.mjs' && !has('usearch')) return t.pass('skipped: usearch is not installed');
     const { code, stderr } = await t.throwsAsync<Error & { code: number; stderr: string }>(
       example(name, ...args),
@@ -76,7 +76,7 @@ for (const [name, args, sentence] of mistakes) {
   });
 }
 
-test('what an example needs beside horoball is said in one sentence', async (t) => {
+test('a missing package of an example is reported in one sentence', async (t) => {
   if (has('onnxruntime-node')) return t.pass('skipped: onnxruntime-node is installed');
   const { stderr } = await t.throwsAsync<Error & { stderr: string }>(example('loss-of-buffers.mjs'));
   t.is(stderr, 'this example needs onnxruntime-node: npm install onnxruntime-node\n');

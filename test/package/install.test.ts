@@ -1,11 +1,12 @@
-// The package as others get it: packed, installed in an empty folder, used with nothing but Node.
-import { existsSync } from 'node:fs';
+// The package as users get it: packed, installed in an empty folder, and used with nothing but Node.
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ava, { type TestFn } from 'ava';
 import { build } from 'esbuild';
-import { bareNode, binaryName, type Installed, install, program } from './unpacked.ts';
+import { writeRun } from '../embed/network.ts';
+import { bareNode, binaryName, type Installed, install, program, root } from './unpacked.ts';
 
 const test = ava as TestFn<Installed>;
 
@@ -23,12 +24,13 @@ const use = `
 const module = `import { matrix, dist } from 'horoball'; ${use} console.log(d);`;
 const distance = /^1\.09861228866810/;
 
-test('the tarball holds what runs, what setup builds from and its documents, and no more', (t) => {
+test('the tarball contains the program, the sources for setup and the documentation, and nothing else', (t) => {
   const { files } = t.context;
   const wanted = ['CMakeLists.txt', 'README.md', 'LICENSE', 'CHANGELOG.md', 'dist/lib/horoball.js'];
   wanted.push('dist/lib/index.d.ts', 'native/torch/addon.cc', 'native/cmake/FindLibTorch.cmake');
   for (const name of wanted) t.true(files.includes(name), name);
-  // `horoball bench` checks what it measures against the oracle; the README's figures are in the rows.
+  // `horoball bench` compares what it measures with the oracle; the figures in the README come from committed
+  // rows.
   const measured =
     /^(dist\/bench\/.+\.js|dist\/test\/(oracle|oracle-ops|vectors)\.js|bench\/peers\/[^/]+\.(py|sh|txt|json)|bench\/rows\/[^/]+\.csv)$/;
   const strange = files.filter(
@@ -39,7 +41,7 @@ test('the tarball holds what runs, what setup builds from and its documents, and
   t.deepEqual(strange, []);
 });
 
-test('every link in the tarball leads to what it holds', async (t) => {
+test('every link in the tarball resolves within it', async (t) => {
   const { files, packaged } = t.context;
   const pages = files.filter((name) => name.endsWith('.md'));
   t.true(pages.length > 10);
@@ -65,12 +67,17 @@ test('the light core works from a module, from CommonJS and in a worker', async 
   const worker = `const { Worker } = require('node:worker_threads');
     new Worker(\`import('horoball').then(({ matrix, dist }) => { ${use} console.log(d); })\`, { eval: true });`;
   t.regex((await bareNode(t.context, ['-e', worker])).stdout, distance);
-  if (!('require_module' in process.features)) return t.log(`skipped: no require(esm) in ${process.version}`);
   const common = `const { matrix, dist } = require('horoball'); ${use} console.log(d);`;
-  t.regex((await bareNode(t.context, ['-e', common])).stdout, distance);
+  const modules = await bareNode(t.context, ['--input-type=commonjs', '-e', common]);
+  t.regex(modules.stdout, distance, modules.stderr);
+  const others = `console.log(typeof require('horoball/io').readNpy, typeof require('horoball/embed').loadEmbedder);`;
+  t.is((await bareNode(t.context, ['--input-type=commonjs', '-e', others])).stdout, 'function function');
+  if (!('require_module' in process.features)) return t.log(`skipped: no require(esm) in ${process.version}`);
+  const train = `console.log(typeof require('horoball/train').train);`;
+  t.is((await bareNode(t.context, ['--input-type=commonjs', '-e', train])).stdout, 'function');
 });
 
-test('TypeScript runs with its types stripped, where Node can', async (t) => {
+test('TypeScript runs with type stripping, if Node supports it', async (t) => {
   if (!process.allowedNodeEnvironmentFlags.has('--experimental-strip-types')) {
     return t.pass(`skipped: ${process.version} does not strip types`);
   }
@@ -78,34 +85,94 @@ test('TypeScript runs with its types stripped, where Node can', async (t) => {
   t.regex((await bareNode(t.context, ['--experimental-strip-types', 'typed.mts'])).stdout, distance);
 });
 
-test('the types are whole for a program that has no others', async (t) => {
+test('the types are complete without other packages', async (t) => {
   const { project } = t.context;
-  const source = `import { Gallery, matrix, type Matrix } from 'horoball';
+  const source = `import {
+      Gallery, gromovDelta, hybridContrastiveLoss, isHoroballError, matrix, type Matrix, pairwiseDistance, topK,
+    } from 'horoball';
+    import { type ImageEmbeddings, loadEmbedder } from 'horoball/embed';
     import { EventWriter } from 'horoball/io';
     import { train } from 'horoball/train';
     export const points: Matrix<Float32Array> = matrix(new Float32Array(6), 3, 2);
     export const options: Parameters<typeof train>[0] = { ds: 'folder', ep: 2 };
-    export { EventWriter, Gallery };`;
+    export const both: Promise<ImageEmbeddings> = loadEmbedder('x').then((embedder) => embedder.embed(['a.jpg']));
+    export const one: Promise<Matrix<Float32Array>> = loadEmbedder('x').then((embedder) =>
+      embedder.embed([{ data: new Uint8Array(4), width: 1, height: 1 }], { space: 'ball' }),
+    );
+    export { EventWriter, Gallery };
+    // Types that depend on the options.
+    declare const x: Matrix<Float32Array>;
+    // @ts-expect-error - the default metric needs c
+    pairwiseDistance.sync(x, x, {});
+    // @ts-expect-error - so does lorentz
+    topK.sync(x, x, { metric: 'lorentz', k: 1 });
+    topK.sync(x, x, { metric: 'cosine', k: 1 });
+    gromovDelta.sync(x);
+    // @ts-expect-error - not the Euclidean default
+    gromovDelta.sync(x, { metric: 'poincare' });
+    const tied = hybridContrastiveLoss.sync({ euclidean: x, tied: true, views: 2, c: 1 });
+    export const rows: number = tied.gradEuclidean.rows + tied.gradParams.c;
+    // @ts-expect-error - one head
+    tied.gradHyperbolic.rows;
+    const two = hybridContrastiveLoss.sync({ euclidean: x, hyperbolic: x, views: 2, c: 1 });
+    export const more: number = two.gradEuclidean.rows + two.gradHyperbolic.rows;
+    const value = hybridContrastiveLoss.sync({ euclidean: x, tied: true, views: 2, c: 1, grad: false });
+    // @ts-expect-error - no gradients
+    value.gradParams;
+    declare const error: unknown;
+    if (isHoroballError(error)) {
+      check(error.code === 'ERR_HOROBALL_RANGE');
+      // @ts-expect-error - not a code
+      check(error.code === 'ERR_HOROBALL_RANG');
+    }
+    declare function check(value: boolean): void;`;
   await writeFile(join(project, 'consumer.mts'), source);
   const compiler = fileURLToPath(import.meta.resolve('typescript/package.json'));
   const options = ['--noEmit', '--strict', '--target', 'es2022', '--module', 'nodenext', '--types', ''];
-  const tsc = [join(dirname(compiler), 'bin', 'tsc'), ...options, 'consumer.mts'];
+  await writeFile(join(project, 'consumer.cts'), source);
+  const tsc = [join(dirname(compiler), 'bin', 'tsc'), ...options, 'consumer.mts', 'consumer.cts'];
   const { code, stdout } = await bareNode(t.context, tsc);
   t.is(code, 0, stdout);
 });
+
+test('publint and attw find no fault with the formats and types of any entry point', async (t) => {
+  const { tarball } = t.context;
+  const { bin: publint } = packageOf('publint');
+  const { bin: attw } = packageOf('@arethetypeswrong/cli');
+  const lint = await bareNode(t.context, [publint, 'run', tarball, '--strict']);
+  t.is(lint.code, 0, lint.stdout);
+  const types = await bareNode(t.context, [attw, tarball, '--format', 'ascii', '--no-emoji', '--no-color']);
+  t.is(types.code, 0, types.stdout);
+});
+
+/** The program of a development dependency. */
+function packageOf(name: string): { bin: string } {
+  const folder = join(root, 'node_modules', name);
+  const { bin } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
+    bin: Record<string, string>;
+  };
+  return { bin: join(folder, Object.values(bin)[0]!) };
+}
 
 test('horoball/train loads without libtorch, and says in one sentence how to get it', async (t) => {
   const code = `import { torchAvailable, torchInfo } from 'horoball/train';
     try { torchInfo() } catch ({ code, message }) { console.log(torchAvailable(), code, message) }`;
   const { stdout } = await bareNode(t.context, ['--input-type=module', '-e', code]);
-  t.regex(
-    stdout,
-    /^false ERR_HOROBALL_NO_TRAIN .*run `npx horoball setup`, which finds or installs libtorch/,
-  );
+  t.regex(stdout, /^false ERR_HOROBALL_NO_TRAIN .*Run `npx horoball setup` to find or install libtorch/);
   t.is(stdout.split('\n').length, 1);
 });
 
-test('doctor names what is missing; setup asks for the tools before it fetches anything', async (t) => {
+test('horoball/embed loads without a runtime, and says in one sentence which to install', async (t) => {
+  const { project } = t.context;
+  await writeRun(join(project, 'run'));
+  const code = `import { loadEmbedder } from 'horoball/embed';
+    await loadEmbedder('run').catch(({ code, message }) => console.log(code, message));`;
+  const { stdout, stderr } = await bareNode(t.context, ['--input-type=module', '-e', code]);
+  const message = '[loadEmbedder] no ONNX runtime is installed. Run: npm install onnxruntime-node';
+  t.is(stdout, `ERR_HOROBALL_NO_RUNTIME ${message}`, stderr);
+});
+
+test('doctor names what is missing; setup checks for the tools before downloading anything', async (t) => {
   const began = performance.now();
   const doctor = await bareNode(t.context, [program(t.context), 'doctor', '--json']);
   t.true(performance.now() - began < 15_000, 'it waits for no program that is not there');
@@ -114,19 +181,22 @@ test('doctor names what is missing; setup asks for the tools before it fetches a
   t.like(found, { core: { ok: true }, addon: { ok: false }, compiler: null, cmake: null });
   const setup = await bareNode(t.context, [program(t.context), 'setup']);
   t.is(setup.code, 1);
-  t.regex(setup.stderr, /needs cmake and a C\+\+ compiler: .*npx horoball setup/);
+  t.regex(setup.stderr, /requires cmake and a C\+\+ compiler\. .*npx horoball setup/);
   t.notRegex(setup.stderr, /Trying/);
   t.deepEqual(await readdir(join(t.context.project, '.cache')).catch(() => []), []);
 });
 
-test('without the training layer a command fails in one sentence and leaves nothing', async (t) => {
+test('without the training layer a command fails in one sentence and leaves no files', async (t) => {
   const { code, stderr } = await bareNode(t.context, [program(t.context), 'train', '--ds=shapes']);
   t.is(code, 1);
-  t.regex(stderr, /^horoball: the training layer is not set up: run `npx horoball setup`[^\n]*$/);
+  t.regex(
+    stderr,
+    /^horoball: \[train\] addon: expected the training addon, got none\. Run `npx horoball setup`[^\n]*$/,
+  );
   for (const name of ['data', 'runs']) t.false(existsSync(join(t.context.project, name)));
 });
 
-test('a bundle finds the package beside it, or the core that HOROBALL_CORE names', async (t) => {
+test('a bundle finds the package next to it, or the core that HOROBALL_CORE names', async (t) => {
   const { project, packaged } = t.context;
   const entry = join(project, 'entry.mjs');
   await writeFile(entry, module);
@@ -152,20 +222,41 @@ test('a bundle finds the package beside it, or the core that HOROBALL_CORE names
   await mkdir(away);
   await bundled(join(away, 'whole.cjs'), 'cjs', []);
   const lost = await bareNode(t.context, [join(away, 'whole.cjs')]);
-  t.regex(lost.stderr, /a bundle needs the package horoball beside it, or HOROBALL_CORE/);
+  t.regex(lost.stderr, /Install the package horoball next to the bundle, or set HOROBALL_CORE/);
   const core = join(packaged, 'prebuilds', `${process.platform}-${process.arch}`, binaryName);
   t.regex((await bareNode(t.context, [join(away, 'whole.cjs')], { HOROBALL_CORE: core })).stdout, distance);
 });
 
-test('where no binary fits, setup builds the core; in the cache if the package cannot be written to', async (t) => {
+test('without a matching binary, the WebAssembly core takes over and says so once', async (t) => {
+  if (!t.context.files.includes('dist/lib/horoball.wasm')) {
+    return t.pass('skipped: not built (npm run build:wasm)');
+  }
+  const here = await install();
+  await rm(join(here.packaged, 'prebuilds'), { recursive: true });
+  const code = `${module}
+    console.log((await dist(x, y, { c: 1 })).data[0]);
+    new (await import('node:worker_threads')).Worker("import('horoball').then((h) => h.coreInfo())", { eval: true });`;
+  const { stdout, stderr } = await bareNode(here, ['--input-type=module', '-e', code]);
+  const lines = stdout.split('\n');
+  t.is(lines.length, 2, stderr);
+  for (const line of lines) t.regex(line, distance);
+  t.regex(stderr, /HoroballWarning: horoball uses its WebAssembly core, .*\(no binary for .*\)/);
+  t.is(stderr.match(/HoroballWarning/g)?.length, 1);
+  const chosen = await bareNode(here, ['--input-type=module', '-e', module], { HOROBALL_WASM: '1' });
+  t.regex(chosen.stdout, distance);
+  t.is(chosen.stderr, '');
+  await here.remove();
+});
+
+test('without a matching binary, setup builds the core, in the cache if the package is read-only', async (t) => {
   const here = await install();
   const { project, packaged } = here;
   const core = join(project, 'core.node');
   await rename(join(packaged, 'prebuilds', `${process.platform}-${process.arch}`, binaryName), core);
   await writeFile(join(packaged, 'build'), 'a file, so that nothing can be made in this folder');
-  const before = await bareNode(here, ['--input-type=module', '-e', module]);
+  const before = await bareNode(here, ['--input-type=module', '-e', module], { HOROBALL_WASM: '0' });
   t.regex(before.stderr, /ERR_HOROBALL_NO_BINARY/);
-  t.regex(before.stderr, /did not load \(no binary for .*\): run `npx horoball setup`, which builds it/);
+  t.regex(before.stderr, /failed to load \(no binary for .*\)\. Run `npx horoball setup` to build it/);
 
   const programs = join(project, 'programs');
   await mkdir(programs);
@@ -184,7 +275,7 @@ esac; done`;
   await here.remove();
 });
 
-/** KiB that the process has in memory, Node's own program apart. */
+/** KiB that the process has in memory, in addition to Node itself. */
 const size = `import { readFileSync } from 'node:fs';
   const size = () => {
     let [sum, own] = [0, false];

@@ -11,21 +11,25 @@ const run = promisify(execFile);
 export const root: string = fileURLToPath(new URL('../../../', import.meta.url));
 const require = createRequire(join(root, 'package.json'));
 
-/** The core's name in `prebuilds/<platform>-<arch>/`. */
+/** The file name of the core in `prebuilds/<platform>-<arch>/`. */
 export const binaryName: string = process.platform === 'linux' ? 'horoball.glibc.node' : 'horoball.node';
 
-/** An empty folder in which the package has been installed, as `npm install` would but without a registry. */
+/**
+ * An empty folder in which the package has been installed, as `npm install` would, but without a registry.
+ */
 export interface Installed {
   /** The user's project. */
   project: string;
   /** The package in its node_modules. */
   packaged: string;
-  /** What the tarball holds. */
+  /** The packed package. */
+  tarball: string;
+  /** The files in the tarball. */
   files: readonly string[];
   remove(): Promise<void>;
 }
 
-/** Packs this checkout and installs the tarball; the core that was built last stands in for the prebuilt one. */
+/** Packs this checkout and installs the tarball; the most recently built core replaces the prebuilt one. */
 export async function install(): Promise<Installed> {
   const folder = await mkdtemp(join(tmpdir(), 'horoball-package-'));
   const pack = ['pack', '--ignore-scripts', '--json', '--pack-destination', folder];
@@ -41,10 +45,13 @@ export async function install(): Promise<Installed> {
   await copyFile(join(root, 'build/Release/core.node'), join(prebuilds, binaryName));
   await linkDependencies(packaged);
   const remove = (): Promise<void> => rm(folder, { recursive: true, force: true });
-  return { project, packaged, files: files.map(({ path }) => path), remove };
+  return { project, packaged, tarball: join(folder, filename), files: files.map(({ path }) => path), remove };
 }
 
-/** Those of the manifest and no others, so that one which is only a development dependency is missed. */
+/**
+ * Only dependencies in the manifest, so that the test notices one that is a development dependency by
+ * mistake.
+ */
 async function linkDependencies(packaged: string): Promise<void> {
   const text = await readFile(join(packaged, 'package.json'), 'utf8');
   const { dependencies } = JSON.parse(text) as { dependencies: Record<string, string> };
@@ -54,14 +61,14 @@ async function linkDependencies(packaged: string): Promise<void> {
   }
 }
 
-/** How a program ended. */
+/** The outcome of a program. */
 export interface Outcome {
   code: number;
   stdout: string;
   stderr: string;
 }
 
-/** Runs Node where there is no compiler, no cmake, no Python and no home with a cache. */
+/** Runs Node in an environment without a compiler, cmake, Python or a home folder with a cache. */
 export async function bareNode(
   { project }: Installed,
   args: readonly string[],

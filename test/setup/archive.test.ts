@@ -1,11 +1,13 @@
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import test, { type ExecutionContext } from 'ava';
 import { zipSync } from 'fflate';
 
-import { unpackLibTorch } from '../../lib/setup/archive.ts';
+import { checkSha256, recoverFolder, unpackLibTorch } from '../../lib/setup/archive.ts';
 import { librarySuffix } from '../../lib/setup/libraries.ts';
 import { archiveOf, fakeFiles, temporary } from './fake-libtorch.ts';
 
@@ -32,7 +34,7 @@ async function unpack(
   return { folder, to, steps };
 }
 
-/** A wheel: the files under torch/, others beside them, and RECORD with the hashes (of `recorded`). */
+/** A wheel: the files under torch/, others next to them, and RECORD with the hashes (of `recorded`). */
 function wheel(files: Record<string, string>, recorded = files): Uint8Array {
   const lines = Object.entries(recorded).map(([name, text]) => {
     const hash = createHash('sha256').update(text).digest('base64url');
@@ -63,7 +65,7 @@ test('a wheel gives the same, checked against its RECORD', async (t) => {
   await t.throwsAsync(unpack(t, wheel(fakeFiles(), other)), expected);
 });
 
-test('a damaged archive, or one of something else, is refused', async (t) => {
+test('a damaged or unrelated archive is rejected', async (t) => {
   const good = Buffer.from(
     zipSync({ [`libtorch/${library}`]: [Buffer.from('not a library'), { level: 0 }] }),
   );
@@ -75,7 +77,7 @@ test('a damaged archive, or one of something else, is refused', async (t) => {
   await t.throwsAsync(unpack(t, good.subarray(0, good.length - 30)), { code });
 });
 
-test('what is not accepted leaves what was there before', async (t) => {
+test('a rejected archive leaves the previous folder unchanged', async (t) => {
   const folder = await temporary(t);
   const [file, to] = [join(folder, 'a.zip'), join(folder, 'libtorch')];
   const version = async (text: string, accept: () => Promise<unknown>): Promise<void> => {
@@ -90,4 +92,68 @@ test('what is not accepted leaves what was there before', async (t) => {
   t.is(await readFile(join(to, library), 'utf8'), 'first');
   await version('third', async () => undefined);
   t.is(await readFile(join(to, library), 'utf8'), 'third');
+});
+
+test('every file of a wheel must be in its RECORD', async (t) => {
+  const { [library]: _, ...recorded } = fakeFiles();
+  const code = 'ERR_HOROBALL_ARCHIVE';
+  const message = /RECORD of the wheel has no SHA-256 of torch\/lib\/libtorch_cpu/;
+  await t.throwsAsync(unpack(t, wheel(fakeFiles(), recorded)), { code, message });
+  await t.throwsAsync(unpack(t, archiveOf('torch', fakeFiles())), { code, message: /no SHA-256/ });
+});
+
+test('leftovers of killed calls are removed, and the old libtorch is never incomplete', async (t) => {
+  const folder = await temporary(t);
+  const [file, to] = [join(folder, 'a.zip'), join(folder, 'libtorch')];
+  await writeFile(file, archiveOf('libtorch', fakeFiles()));
+  for (const name of ['.libtorch.1.partial', '.libtorch.2.old', '.other.1.partial'])
+    await mkdir(join(folder, name));
+  await mkdir(join(to, 'stale'), { recursive: true });
+  await unpackLibTorch(
+    file,
+    to,
+    async () => undefined,
+    () => undefined,
+  );
+  t.deepEqual((await readdir(folder)).sort(), ['.other.1.partial', 'a.zip', 'libtorch']);
+  t.deepEqual((await readdir(to)).sort(), ['include', 'lib']);
+});
+
+test('a download with another SHA-256 is rejected', async (t) => {
+  const file = join(await temporary(t), 'a.zip');
+  await writeFile(file, 'abc');
+  const abc = 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad'; // the example of FIPS 180-4
+  await checkSha256(file, abc.toUpperCase());
+  const message = /expected SHA-256 0+, got ba7816bf/;
+  await t.throwsAsync(checkSha256(file, '0'.repeat(64)), { code: 'ERR_HOROBALL_ARCHIVE', message });
+});
+
+test('a libtorch survives a kill between the two renames that replace it', async (t) => {
+  const folder = await temporary(t);
+  const [file, to] = [join(folder, 'a.zip'), join(folder, 'libtorch')];
+  await writeFile(file, archiveOf('libtorch', fakeFiles()));
+  await mkdir(join(to, 'lib'), { recursive: true });
+  await writeFile(join(to, 'lib', 'old'), '');
+  const script = `
+    import fs from 'node:fs/promises';
+    import { syncBuiltinESMExports } from 'node:module';
+    const { rename } = fs;
+    let renames = 0;
+    fs.rename = async (...paths) => {
+      if (++renames === 2) process.kill(process.pid, 'SIGKILL');
+      await rename(...paths);
+    };
+    syncBuiltinESMExports();
+    const { unpackLibTorch } = await import(${JSON.stringify(new URL('../../lib/setup/archive.js', import.meta.url).href)});
+    await unpackLibTorch(${JSON.stringify(file)}, ${JSON.stringify(to)}, async () => {}, () => {});
+  `;
+  const { signal, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+    encoding: 'utf8',
+  });
+  t.is(signal, 'SIGKILL', stderr);
+  t.false(existsSync(to), 'killed in between');
+  await recoverFolder(to);
+  t.deepEqual(await readdir(join(to, 'lib')), ['old']);
+  await recoverFolder(to);
+  t.deepEqual(await readdir(join(to, 'lib')), ['old'], 'nothing to recover');
 });

@@ -1,8 +1,8 @@
-// The training addon's build, with a cmake that only copies the addon of this checkout.
+// The build of the training addon, with a cmake that only copies the addon of this checkout.
 import { appendFile, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import test from 'ava';
-import { progressOf } from '../../lib/setup/build.ts';
+import { buildProgress } from '../../lib/setup/build.ts';
 import { findAddon } from '../../lib/setup/record.ts';
 import { bareNode, install, program } from '../package/unpacked.ts';
 
@@ -32,7 +32,12 @@ fi`;
 });
 
 test("a build's progress is read from Make and from Ninja", (t) => {
-  t.deepEqual(progressOf('[ 50%] Building CXX object x.o'), [50, 100]);
-  t.deepEqual(progressOf('[3/25] Building CXX object x.o'), [3, 25]);
-  t.is(progressOf('-- Configuring done'), undefined);
+  const ninja = buildProgress(2);
+  t.deepEqual(ninja('[3/25] Building CXX object x.o'), [3, 25]);
+  t.is(ninja('-- Configuring done'), undefined);
+  const make = buildProgress(2); // prints what starts: two commands are still running
+  t.deepEqual(make('[ 11%] Building CXX object a.o'), [0, 100]);
+  t.deepEqual(make('[ 22%] Building CXX object b.o'), [0, 100]);
+  t.deepEqual(make('[ 33%] Building CXX object c.o'), [11, 100]);
+  t.deepEqual(make('[100%] Built target train'), [100, 100]);
 });

@@ -1,7 +1,8 @@
-// The program itself, in a process of its own: exit codes, one clear sentence, JSON lines.
+// The command line in a separate process: exit codes, one clear sentence, JSON lines.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readlink, rm, writeFile } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -29,7 +30,7 @@ function horoball(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise
 
 const sentences = (text: string): string[] => text.split('\n').filter((line) => line !== '');
 
-test('help and version are successes, a wrong word or option is a usage error', async (t) => {
+test('help and version succeed, a wrong word or option is a usage error', async (t) => {
   const help = await horoball(['--help']);
   t.is(help.code, 0);
   for (const name of ['setup', 'doctor', 'train']) t.regex(help.stdout, new RegExp(`^  ${name}\\b`, 'm'));
@@ -39,7 +40,7 @@ test('help and version are successes, a wrong word or option is a usage error', 
   t.is((await horoball(['settup'])).code, 2);
 });
 
-test('doctor says how everything stands, in words and in JSON', async (t) => {
+test('doctor reports its findings as text and as JSON', async (t) => {
   const { code, stdout } = await horoball(['doctor', '--json']);
   t.is(code, 0);
   const found = JSON.parse(stdout);
@@ -47,20 +48,23 @@ test('doctor says how everything stands, in words and in JSON', async (t) => {
   const words = await horoball(['doctor']);
   t.is(words.stderr, '');
   t.regex(words.stdout, new RegExp(`^libtorch +${found.libtorch.version} `, 'm'));
-  t.regex(words.stdout, /\n\nAll is well\.\n$/);
+  t.regex(words.stdout, /\n\nEverything works\.\n$/);
 });
 
-test('doctor: what is missing is a finding on stdout too, and exit code 1', async (t) => {
+test('doctor: missing parts are reported on stdout too, with exit code 1', async (t) => {
   const env = { LIBTORCH: join(await temporary(t), 'nowhere') };
   const words = await horoball(['doctor'], env);
   t.deepEqual([words.code, words.stderr], [1, '']);
-  t.regex(words.stdout, /^addon +not usable: .*\n\nThe core works; training needs the addon\.\n$/ms);
+  t.regex(
+    words.stdout,
+    /^addon +not usable: .*\n\nThe core works; training also needs the training addon\.\n$/ms,
+  );
   const { code, stdout, stderr } = await horoball(['doctor', '--json'], env);
   t.deepEqual([code, stderr], [1, '']);
   t.like(JSON.parse(stdout), { core: { ok: true }, addon: { ok: false } });
 });
 
-test('doctor: a python3 without torch that setup was told to take is no reason to say that all is well', async (t) => {
+test('doctor: reports a problem if LIBTORCH_USE_PYTORCH=1 selects a python3 without torch', async (t) => {
   const { code, stdout } = await horoball(['doctor'], {
     LIBTORCH_USE_PYTORCH: '1',
     PATH: await temporary(t),
@@ -68,7 +72,7 @@ test('doctor: a python3 without torch that setup was told to take is no reason t
   t.is(code, 0);
   t.regex(
     stdout,
-    /^libtorch +not usable: .*\n\nTraining works, with the libtorch that setup chose before\.\n$/ms,
+    /^libtorch +not usable: .*\n\nTraining works with the libtorch that setup chose earlier\.\n$/ms,
   );
 });
 
@@ -79,7 +83,7 @@ test('setup has nothing to do the second time', async (t) => {
   t.regex(stderr, /^Nothing to do: /);
 });
 
-test('a LIBTORCH that is not there is one sentence and exit code 1', async (t) => {
+test.serial('a missing LIBTORCH gives one sentence and exit code 1', async (t) => {
   const env = { LIBTORCH: join(await temporary(t), 'nowhere') };
   const { code, stdout, stderr } = await horoball(['setup', '--json'], env);
   t.is(code, 1);
@@ -88,17 +92,17 @@ test('a LIBTORCH that is not there is one sentence and exit code 1', async (t) =
   t.like(JSON.parse(stdout), { type: 'error', code: 'ERR_HOROBALL_NO_TORCH' });
 });
 
-test('a libtorch that does not load is refused before anything is built on it', async (t) => {
+test.serial('a libtorch that cannot be loaded is rejected before anything is built', async (t) => {
   const fake = await writeTree(await temporary(t), fakeFiles());
   const { code, stderr } = await horoball(['setup'], { LIBTORCH: fake });
   t.is(code, 1);
-  t.regex(stderr, /does not load/);
+  t.regex(stderr, /cannot be loaded/);
 });
 
 test('training with the wrong libtorch says what to run', async (t) => {
   const folder = await temporary(t);
   const fake = await writeTree(join(folder, 'fake'), fakeFiles());
-  const native = new URL('../../lib/train/native.js', import.meta.url).href;
+  const native = new URL('../../lib/train/lane/native.js', import.meta.url).href;
   const script = `const m = await import('${native}');
     try { m.torchInfo() } catch (e) { console.log(JSON.stringify([m.torchAvailable(), e.code, e.message])) }`;
   const file = join(folder, 'probe.mjs');
@@ -117,7 +121,7 @@ test('training with the wrong libtorch says what to run', async (t) => {
   t.deepEqual(gone.slice(0, 2), [false, 'ERR_HOROBALL_NO_TORCH']);
 });
 
-test('--libtorch with something that is no libtorch leaves nothing behind', async (t) => {
+test('--libtorch with a folder that is not a libtorch leaves no files', async (t) => {
   const cache = await temporary(t);
   const file = join(cache, 'torch.whl');
   await writeFile(file, 'not a wheel');
@@ -127,5 +131,48 @@ test('--libtorch with something that is no libtorch leaves nothing behind', asyn
   t.false(existsSync(join(cache, 'horoball', 'libtorch', 'current')));
   const absent = await horoball(['setup', '--libtorch', join(cache, 'x.zip')], { XDG_CACHE_HOME: cache });
   t.is(absent.code, 1);
-  t.regex(absent.stderr, /there is no such file/);
+  t.regex(absent.stderr, /no such file/);
+});
+
+/** Fails after it has the lock, because the file is not a wheel. */
+async function setupWithLock(holder: string | object): Promise<Outcome & { left: string[] }> {
+  const cache = await mkdtemp(join(tmpdir(), 'horoball-lock-'));
+  try {
+    const file = join(cache, 'torch.whl');
+    await writeFile(file, 'not a wheel');
+    await mkdir(join(cache, 'horoball'));
+    const text = typeof holder === 'string' ? holder : JSON.stringify(holder);
+    await writeFile(join(cache, 'horoball', 'setup.lock'), text);
+    const outcome = await horoball(['setup', '--libtorch', file], { XDG_CACHE_HOME: cache });
+    return { ...outcome, left: await readdir(join(cache, 'horoball')).catch(() => []) };
+  } finally {
+    await rm(cache, { recursive: true, force: true });
+  }
+}
+
+const host = hostname();
+const linux = process.platform === 'linux' ? test : test.skip;
+
+test('a setup takes over the lock of an ended one, and respects one that runs or may run', async (t) => {
+  for (const ended of ['999999999', { pid: 999_999_999, host }, '', '{"pid":']) {
+    const { code, stderr, left } = await setupWithLock(ended);
+    t.is(code, 1);
+    t.regex(stderr, /torch\.whl cannot be used/, JSON.stringify(ended));
+    t.false(left.includes('setup.lock'));
+  }
+  const { code, stderr, left } = await setupWithLock({ pid: process.pid, host });
+  t.is(code, 1);
+  t.regex(stderr, new RegExp(`process ${process.pid} is already running setup in .*delete .*setup\\.lock`));
+  t.true(left.includes('setup.lock'));
+});
+
+linux('after a restart, a number that another process has now holds no setup up', async (t) => {
+  const space = await readlink('/proc/self/ns/pid');
+  const { stderr, left } = await setupWithLock({ pid: process.pid, host, space, began: '1' });
+  t.regex(stderr, /torch\.whl cannot be used/);
+  t.false(left.includes('setup.lock'));
+  // A container that was restarted has another namespace: whether the process is in a second one cannot be seen.
+  const restarted = await setupWithLock({ pid: 1, host, space: 'pid:[1]', began: '1' });
+  t.regex(restarted.stderr, /process 1 on another container of .*no longer running.*delete .*setup\.lock/);
+  t.true(restarted.left.includes('setup.lock'));
 });

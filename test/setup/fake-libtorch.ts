@@ -11,7 +11,7 @@ const header = (version: string): string => {
   return `#define TORCH_VERSION_MAJOR ${major}\n#define TORCH_VERSION_MINOR ${minor}\n#define TORCH_VERSION_PATCH ${patch}\n`;
 };
 
-/** What a libtorch has, as far as looking at it goes: names of libraries and the header with the version. */
+/** The parts of a libtorch that inspection looks at: names of libraries and the header with the version. */
 export function fakeFiles(version = '2.13.0'): Record<string, string> {
   const libraries = ['c10', 'torch_cpu', 'torch'].map((name) => `lib/lib${name}${librarySuffix}`);
   return {
@@ -37,7 +37,7 @@ export function archiveOf(folder: string, files: Readonly<Record<string, string>
   return zipSync(Object.fromEntries(entries));
 }
 
-/** A folder that goes away with the test. */
+/** A folder that is removed after the test. */
 export async function temporary(t: { teardown(fn: () => Promise<void>): void }): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'horoball-setup-'));
   t.teardown(() => rm(folder, { recursive: true, force: true }));

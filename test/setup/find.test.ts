@@ -2,15 +2,15 @@ import { join } from 'node:path';
 
 import test, { type ExecutionContext } from 'ava';
 
-import { findLibTorch, type Surroundings, systemFolders } from '../../lib/setup/find.ts';
+import { findLibTorch, type SearchInputs, systemFolders } from '../../lib/setup/find.ts';
 import { inspectRoot } from '../../lib/setup/inspect.ts';
 import { fakeFiles, temporary, writeTree } from './fake-libtorch.ts';
 
-/** A machine with a libtorch in each of these places, of another version in each. */
+/** A machine with a libtorch in each of these locations, each of a different version. */
 async function machine(
   t: ExecutionContext,
   { env = {}, places }: { env?: NodeJS.ProcessEnv; places: readonly string[] },
-): Promise<Surroundings & { root: string }> {
+): Promise<SearchInputs & { root: string }> {
   const root = await temporary(t);
   const versions: Record<string, string> = { named: '2.1.0', python: '2.2.0', chosen: '2.3.0' };
   for (const place of places) {
@@ -35,7 +35,7 @@ async function machine(
 
 const all = ['named', 'python', 'chosen', 'usr'];
 
-test('what was chosen before comes before a python3 that has torch, and that before the system', async (t) => {
+test('the earlier choice precedes a python3 with torch, which precedes the system', async (t) => {
   const version = async (places: readonly string[]): Promise<string | undefined> =>
     (await findLibTorch(await machine(t, { places }))).libtorch?.version;
   t.is(await version(all), '2.3.0');
@@ -54,7 +54,7 @@ test('the environment comes first: LIBTORCH, then LIBTORCH_USE_PYTORCH', async (
   t.is((await findLibTorch({ ...here, env: off })).libtorch?.version, '2.3.0');
 });
 
-test('what the environment names and cannot be used is an error; nothing else is taken', async (t) => {
+test('an unusable libtorch in the environment is an error; no other one is selected', async (t) => {
   const here = await machine(t, { places: ['usr'] });
   const missing = join(here.root, 'nowhere');
   await t.throwsAsync(findLibTorch({ ...here, env: { LIBTORCH: missing } }), {
@@ -67,7 +67,7 @@ test('what the environment names and cannot be used is an error; nothing else is
   });
 });
 
-test('one that does not load is passed over, and the reason is kept', async (t) => {
+test('a libtorch that cannot be loaded is skipped, and the reason is recorded', async (t) => {
   const here = await machine(t, { places: ['python', 'usr'] });
   const { libtorch, looked } = await findLibTorch({
     ...here,
@@ -77,19 +77,19 @@ test('one that does not load is passed over, and the reason is kept', async (t) 
   t.regex(looked.find(({ origin }) => origin === 'python3')?.reason ?? '', /libcudart\.so\.13/);
 });
 
-test('a folder is looked at before it is believed', async (t) => {
+test('a folder is inspected before it is used', async (t) => {
   const root = await temporary(t);
   const reason = async (name: string, files: Record<string, string>): Promise<string> => {
     const inspection = inspectRoot('test', await writeTree(join(root, name), files));
     return 'reason' in inspection ? inspection.reason : 'fine';
   };
   t.is(await reason('good', fakeFiles('2.14.1')), 'fine');
-  t.regex(await reason('old', fakeFiles('1.12.0')), /1\.12\.0.*1\.13/);
+  t.regex(await reason('old', fakeFiles('1.12.0')), /expected version 1\.13 to 2\.x, got 1\.12\.0/);
   t.regex(await reason('future', fakeFiles('3.0.0')), /3\.0\.0/);
   const { 'include/torch/csrc/api/include/torch/version.h': _, ...headless } = fakeFiles();
   t.regex(await reason('headless', headless), /no headers/);
   const library = Object.keys(fakeFiles()).find((name) => name.includes('torch_cpu'))!;
   const { [library]: __, ...halved } = fakeFiles();
-  t.regex(await reason('halved', halved), /there is no .*torch_cpu/);
-  t.regex(await reason('empty', { 'readme.txt': '' }), /there is no folder/);
+  t.regex(await reason('halved', halved), /torch_cpu.* not found/);
+  t.regex(await reason('empty', { 'readme.txt': '' }), /no such folder/);
 });

@@ -1,7 +1,8 @@
-import { parseConfig } from '../../lib/train/config.ts';
-import type { EvaluationRow, Recall, Row, RunRecord, Snapshot } from '../../lib/train/record.ts';
+import type { Recall, Snapshot } from '../../lib/train/measure/types.ts';
+import { parseConfig } from '../../lib/train/options/resolve.ts';
+import type { EvaluationRow, HealthRow, Row, RunRecord } from '../../lib/train/run/record.ts';
 
-/** Four grey pixels. */
+/** Four gray pixels. */
 const thumbnail =
   'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAMAAABFaP0WAAAAA1BMVEWIiIhYZW6zAAAACXBIWXMAAAPoAAAD6AG1e1JrAAAAC0lEQVQImWNgAAEAAAYAAeaH/n8AAAAASUVORK5CYII=';
 
@@ -28,7 +29,21 @@ export function stepRow(step: number): Row {
   };
 }
 
-/** Four classes in a tree, two pictures each; the first class's name would be HTML if it were not escaped. */
+/** The health after the second step of a batch of four points. */
+export const fakeHealth: HealthRow = {
+  type: 'health',
+  step: 2,
+  epoch: 2,
+  c: 0.1,
+  radius: { min: 0.1, mean: 0.5, max: 0.8, histogram: [0, 3, 0, 1] },
+  atRim: 0.25,
+  saturated: 0,
+  scale: null,
+  skippedSteps: 0,
+  seconds: 1,
+};
+
+/** Four classes in a tree, two images each; the first class's name would be HTML if it were not escaped. */
 export function fakeSnapshot(): Snapshot {
   const labels = [0, 0, 1, 1, 2, 2, 3, 3];
   const points = labels.flatMap((label, i) => [0.2 * Math.cos(label), 0.2 * Math.sin(label) + 0.01 * i]);
@@ -48,7 +63,7 @@ export function fakeSnapshot(): Snapshot {
   };
 }
 
-/** What a run of four steps would say. */
+/** The record of a run of four steps. */
 export function fakeRun(name: string, options: Record<string, unknown> = {}): RunRecord {
   const rows = [
     evaluationRow(0, 0.06),

@@ -1,10 +1,10 @@
-// The README's and the guide's examples of training, at a size that takes seconds.
+// Runs the training examples of the README and the guide, reduced to a size that takes seconds.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import * as training from '../../lib/train/index.ts';
-import { classNames, temporary, tinyRun, writePictures } from './tiny-data.ts';
+import { classNames, temporary, tinyRun, writeImages } from './tiny-data.ts';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const pages = ['README.md', ...readdirSync(join(root, 'lib/guide')).map((name) => join('lib/guide', name))];
@@ -22,7 +22,7 @@ const AsyncFunction = (async () => {}).constructor as new (
 for (const { page, code } of examples) {
   test(`${page}: the example of training runs`, async (t) => {
     const { path, remove } = await temporary();
-    await writePictures(path, classNames(32), 5);
+    await writeImages(path, classNames(32), 5);
     const small = { ...tinyRun, path, ep: 2, eval_ep: '[2]', runs: null };
     let result: training.TrainResult | undefined;
     const train: typeof training.train = async (config, hooks) => {
@@ -43,6 +43,6 @@ for (const { page, code } of examples) {
   });
 }
 
-test('there is such an example', (t) => {
+test('the pages contain an example of training', (t) => {
   t.true(examples.length > 0);
 });

@@ -1,5 +1,8 @@
-import { Embedder, type EmbedderOptions, type Embeddings, type ViTConfig } from '../../lib/train/model.ts';
-import { Batch } from '../../lib/train/tensor.ts';
+import type { SquareViT } from '../../lib/model/vit.ts';
+import { Embedder, type Embeddings } from '../../lib/train/lane/embedder.ts';
+import { HybridLoss } from '../../lib/train/lane/loss.ts';
+import { Batch } from '../../lib/train/lane/tensor.ts';
+import type { EmbedderOptions, HybridLossOptions, NamedTensor } from '../../lib/train/lane/types.ts';
 
 /** |a - b| / |b| over all elements. */
 export function relativeError(a: ArrayLike<number>, b: ArrayLike<number>): number {
@@ -23,7 +26,7 @@ export function random(seed: number): () => number {
   };
 }
 
-export const tinyViT: ViTConfig = {
+export const tinyViT: SquareViT = {
   imgSize: 16,
   patchSize: 8,
   embedDim: 24,
@@ -33,23 +36,34 @@ export const tinyViT: ViTConfig = {
   std: [0.5, 0.5, 0.5],
 };
 
-/** A model that is made in milliseconds. */
+/** A model that can be created in milliseconds. */
 export function tinyEmbedder(options: Partial<EmbedderOptions> = {}): Promise<Embedder> {
   return Embedder.create({ model: tinyViT, head: 'hypmix', dim: 6, clipR: 2.3, c: 0.1, seed: 5, ...options });
 }
 
-/** Random pictures for it. */
-export function pictures(count: number, seed = 1, size: number = tinyViT.imgSize): Uint8Array {
+/** Random images for that model. */
+export function randomImages(count: number, seed = 1, size: number = tinyViT.imgSize): Uint8Array {
   const next = random(seed);
   return Uint8Array.from({ length: count * size * size * 3 }, () => 256 * next());
 }
 
 export function tinyBatch(count: number, seed = 1): Batch {
-  return Batch.from(pictures(count, seed), { count, size: tinyViT.imgSize }, tinyViT.mean, tinyViT.std);
+  return Batch.from(randomImages(count, seed), { count, size: tinyViT.imgSize }, tinyViT.mean, tinyViT.std);
 }
 
-/** Embeds random pictures; the batch is let go at once, which is safe. */
+/** Embeds random images; the batch is disposed of immediately, which is safe. */
 export function embed(model: Embedder, count: number, seed = 1): Embeddings {
   using batch = tinyBatch(count, seed);
   return model.forward(batch);
+}
+
+/** A hybrid loss of two views per class, with a tied head. */
+export function tinyLoss(options: Partial<HybridLossOptions> = {}): HybridLoss {
+  const numbers = { views: 2, tauE: 0.1, tauH: 0.2, lambda: 1, c: 0.1 };
+  return new HybridLoss({ geometry: 'hybrid', tied: true, clipR: 2.3, ...numbers, ...options });
+}
+
+/** All values of a state, one after the other. */
+export function flat(state: ReadonlyMap<string, NamedTensor>): number[] {
+  return [...state.values()].flatMap(({ data }) => [...data]);
 }

@@ -1,6 +1,6 @@
-// node dist/test/train/precision.js [seeds] [epochs] [folder]: trains on the built-in data set in each precision, with the
-// same seeds, and prints how much Recall@1 the lower ones cost. Ends with code 1 where the mean over the seeds is more
-// than 2 points below float32's.
+// node dist/test/train/precision.js [seeds] [epochs] [folder]: trains on the built-in data set in each precision,
+// with the same seeds, and prints the loss of Recall@1 in the lower ones. Exits with code 1 if the mean over the
+// seeds is more than 2 points below that of float32.
 import { join } from 'node:path';
 import { makeShapes, type Precision, type RunConfig, train } from '../../lib/train/index.ts';
 import { temporary } from './tiny-data.ts';
@@ -8,7 +8,7 @@ import { temporary } from './tiny-data.ts';
 const [seeds, epochs] = [process.argv[2] ?? 3, process.argv[3] ?? 30].map(Number) as [number, number];
 const { path: root, remove } = await temporary();
 
-/** Smaller pictures and batches than the preset's: a run takes some ten seconds of one core. */
+/** Smaller images and batches than in the preset: a run takes about ten seconds on one core. */
 const options: Partial<RunConfig> = {
   ds: 'shapes',
   path: process.argv[4] ?? join(root, 'shapes'),
@@ -38,7 +38,7 @@ async function recall(precision: Precision, seed: number): Promise<number> {
   const percent = 100 * evaluations.at(-1)!.spaces.hyperbolic.at['1']!;
   const seconds = ((performance.now() - began) / 1000).toFixed(0);
   process.stdout.write(
-    `seed ${seed} ${precision}: Recall@1 ${percent.toFixed(2)} %, ${seconds} s, ${skipped} steps left out\n`,
+    `seed ${seed} ${precision}: Recall@1 ${percent.toFixed(2)}%, ${seconds} s, ${skipped} steps left out\n`,
   );
   return percent;
 }

@@ -4,28 +4,28 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { random } from '../../lib/random.ts';
 
-/** Side of the pictures in pixels. */
+/** Side of the images in pixels. */
 export const side = 24;
 
 /**
- * A folder of class folders: each class has its own two colours and its own direction of the edge between them, each
- * picture its own place of the edge and some noise.
+ * A folder of class folders: each class has two colors and a direction of the edge between them, and each image a
+ * different position of the edge and some noise.
  * @param names - the class folders, such as `a` or `animals/owls`
  */
-export async function writePictures(root: string, names: readonly string[], pictures: number): Promise<void> {
+export async function writeImages(root: string, names: readonly string[], images: number): Promise<void> {
   for (const [label, name] of names.entries()) {
     await mkdir(join(root, name), { recursive: true });
-    for (let i = 0; i < pictures; i++) {
-      const image = sharp(drawPicture(label, i), { raw: { width: side, height: side, channels: 3 } });
+    for (let i = 0; i < images; i++) {
+      const image = sharp(drawImage(label, i), { raw: { width: side, height: side, channels: 3 } });
       await image.jpeg({ quality: 95 }).toFile(join(root, name, `${i}.jpg`));
     }
   }
 }
 
-/** One picture as RGB bytes. */
-export function drawPicture(label: number, index: number): Uint8Array {
+/** One image as RGB bytes. */
+export function drawImage(label: number, index: number): Uint8Array {
   const look = random(1, label);
-  const colours = [0, 1].map(() => [0, 1, 2].map(() => 255 * look()));
+  const colors = [0, 1].map(() => [0, 1, 2].map(() => 255 * look()));
   const angle = Math.PI * look();
   const next = random(2, label, index);
   const shift = 0.3 * (next() - 0.5);
@@ -34,7 +34,7 @@ export function drawPicture(label: number, index: number): Uint8Array {
     const [x, y] = [(p % side) / side - 0.5, Math.floor(p / side) / side - 0.5];
     const half = x * Math.cos(angle) + y * Math.sin(angle) > shift ? 1 : 0;
     for (let k = 0; k < 3; k++)
-      out[3 * p + k] = Math.max(0, Math.min(255, colours[half]![k]! + 90 * (next() - 0.5)));
+      out[3 * p + k] = Math.max(0, Math.min(255, colors[half]![k]! + 90 * (next() - 0.5)));
   }
   return out;
 }
@@ -44,19 +44,19 @@ export function classNames(count: number): string[] {
   return Array.from({ length: count }, (_, i) => `class-${String(i).padStart(2, '0')}`);
 }
 
-/** A temporary folder, and a way to take it away again. */
+/** A temporary folder, and a function that removes it. */
 export async function temporary(): Promise<{ path: string; remove(): Promise<void> }> {
   const path = await mkdtemp(join(tmpdir(), 'horoball-test-'));
   return { path, remove: () => rm(path, { recursive: true, force: true }) };
 }
 
-/** What lies in a run folder, sorted, without TensorBoard's event file, whose name has the time in it. */
+/** The files of a run folder, sorted, without TensorBoard's event file, whose name contains the time. */
 export async function filesOf(folder: string): Promise<string[]> {
   const names = await readdir(folder);
   return names.filter((name) => !name.startsWith('events.out.tfevents.')).sort();
 }
 
-/** Options of a run on a folder of 32 classes that takes a second or two: four patches, a step an epoch. */
+/** Options of a run on a folder of 32 classes that takes a second or two: four patches, one step per epoch. */
 export const tinyRun = {
   ds: 'folder',
   model: 'vit_nano',

@@ -1,9 +1,9 @@
 import { html } from '../report/html.ts';
-import { page, settings } from '../report/page.ts';
+import { page, settings } from '../report/run/page.ts';
 import { section, topics } from './sections.ts';
 import type { LiveRun } from './state.ts';
 
-/** The live page as it stands now; its script then takes the parts that change from the server. */
+/** Renders the live page in its current state; its script then updates the changing parts. */
 export function livePage(run: LiveRun): string {
   const { name, config } = run;
   const [status, ...others] = topics;
@@ -14,11 +14,11 @@ export function livePage(run: LiveRun): string {
 <div id="${status!}">${section(status!, run)}</div></header>
 ${others.map((topic) => html`<section id="${topic}">${section(topic, run)}</section>`)}
 <section><h2>Settings</h2>${settings(config)}</section>`,
-    { more: script, footer: 'This page is served by the process that trains, to this machine only.' },
+    { more: script, footer: 'Served by the training process, to this machine only.' },
   );
 }
 
-/** Parts come as server-sent events; the browser connects again by itself until it hears that the run is over. */
+/** Parts arrive as server-sent events; the browser reconnects until the run ends. */
 const script = `
 const source = new EventSource('events');
 for (const topic of ${JSON.stringify(topics)}) source.addEventListener(topic, (event) => {

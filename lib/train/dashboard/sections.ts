@@ -1,36 +1,36 @@
 import { relative } from 'node:path';
-import { clock } from '../progress.ts';
-import { evaluationsOf, healthRowsOf, type StepRow, stepsOf } from '../record.ts';
 import {
   gradientChart,
-  learntChart,
+  learnableChart,
   lossChart,
   recallChart,
   throughputChart,
   waitChart,
-} from '../report/curves.ts';
-import { diskFigure } from '../report/disk.ts';
-import { galleryFigure } from '../report/gallery.ts';
-import { radiusFigure } from '../report/health.ts';
+} from '../report/charts/curves.ts';
+import { diskFigure } from '../report/charts/disk.ts';
+import { galleryFigure } from '../report/charts/gallery.ts';
 import { type Html, html, type Part } from '../report/html.ts';
-import { percent } from '../report/tables.ts';
+import { radiusFigure } from '../report/run/health.ts';
+import { fixed, percent } from '../report/tables.ts';
+import { clock } from '../run/progress.ts';
+import { evaluationsOf, healthRowsOf, type StepRow, stepsOf } from '../run/record.ts';
 import type { LiveRun, Topic } from './state.ts';
 
 const sections: Readonly<Record<Topic, (run: LiveRun) => Html>> = {
   status: statusSection,
   curves: curvesSection,
   health: healthSection,
-  pictures: picturesSection,
+  images: imagesSection,
 };
 
 export const topics = Object.keys(sections) as Topic[];
 
-/** The HTML of a part of the live page. One that cannot be drawn says so there: the run goes on without it. */
+/** Renders a part of the live page. An error is shown in that part, so that the run continues. */
 export function section(topic: Topic, run: LiveRun): Html {
   try {
     return sections[topic](run);
   } catch (error) {
-    return html`<p class="note">This part cannot be drawn: ${(error as Error).message}.</p>`;
+    return html`<p class="note">This part cannot be rendered: ${(error as Error).message}.</p>`;
   }
 }
 
@@ -47,8 +47,8 @@ function statusSection({ rows, steps, status, folder, notes }: LiveRun): Html {
   const last = done.at(-1);
   const figures: [string, string][] = [];
   if (last) {
-    figures.push([Number(last.loss.toPrecision(4)).toString(), 'loss']);
-    figures.push([percent(last.accuracy), 'accuracy in the batch, %']);
+    figures.push([Number.isNaN(last.loss) ? '–' : String(Number(last.loss.toPrecision(4))), 'loss']);
+    figures.push([percent(last.accuracy), 'batch accuracy, %']);
   }
   const evaluation = evaluationsOf(rows).at(-1);
   if (evaluation)
@@ -57,14 +57,14 @@ function statusSection({ rows, steps, status, folder, notes }: LiveRun): Html {
       `Recall@1 after epoch ${evaluation.epoch}, %`,
     ]);
   if (last) {
-    const rate = recent(done).toFixed(0);
-    figures.push([rate, `${rate === '1' ? 'picture' : 'pictures'} a second`]);
-    figures.push([last.waitMs.toFixed(0), 'ms of waiting for pictures']);
+    const rate = fixed(recent(done), 0);
+    figures.push([rate, `images/s`]);
+    figures.push([fixed(last.waitMs, 0), 'ms data-loading wait']);
   }
   const place = last
     ? `step ${last.step}${steps === null ? '' : ` of ${steps}`}, epoch ${last.epoch}`
-    : 'the first step is being prepared';
-  const share = last && steps !== null ? last.step / steps : 0;
+    : 'preparing the first step';
+  const share = last && steps ? Math.min(1, last.step / steps) : 0;
   return html`${folder === null ? null : html`<p class="note">Run folder: <code>${relative('.', folder)}</code></p>`}
 <p class="state"><b class="${status}">${words[status]}</b> ${place}${status === 'training' ? left(done, steps) : null}</p>
 <div class="progress" role="progressbar" aria-valuemin="0" aria-valuemax="1" aria-valuenow="${share.toFixed(3)}"><i style="width:${(100 * share).toFixed(1)}%"></i></div>
@@ -72,9 +72,9 @@ function statusSection({ rows, steps, status, folder, notes }: LiveRun): Html {
 ${notes.map((note) => html`<p class="note">Note: ${note}.</p>`)}`;
 }
 
-/** Over the last steps: a single one says little. */
+/** Mean throughput of the last 20 steps, because single steps vary. */
 function recent(steps: readonly StepRow[]): number {
-  const few = steps.slice(-20);
+  const few = steps.slice(-20).filter(({ imagesPerSecond }) => Number.isFinite(imagesPerSecond));
   return few.reduce((sum, { imagesPerSecond }) => sum + imagesPerSecond, 0) / few.length;
 }
 
@@ -82,7 +82,7 @@ function left(done: readonly StepRow[], steps: number | null): Part {
   const [first, last] = [done.at(-50) ?? done[0], done.at(-1)];
   if (steps === null || !first || !last || last.step === first.step) return null;
   const each = (last.seconds - first.seconds) / (last.step - first.step);
-  return `, ${clock(each * (steps - last.step))} left`;
+  return Number.isFinite(each) ? `, ETA ${clock(each * (steps - last.step))}` : null;
 }
 
 function curvesSection({ rows, snapshot }: LiveRun): Html {
@@ -92,7 +92,7 @@ function curvesSection({ rows, snapshot }: LiveRun): Html {
     recallChart(rows, snapshot?.baselines ?? []),
     throughputChart(steps),
     waitChart(steps),
-    learntChart(steps),
+    learnableChart(steps),
   ].filter((chart) => chart !== null);
   return html`<h2>Training</h2>${charts.length === 0 ? html`<p>The curves begin with the second step.</p>` : html`<div class="charts">${charts}</div>`}`;
 }
@@ -101,14 +101,14 @@ function healthSection({ rows }: LiveRun): Html {
   const last = healthRowsOf(rows).at(-1);
   const body =
     last === undefined
-      ? html`<p>The first epoch is not over yet.</p>`
+      ? html`<p>The first epoch has not finished yet.</p>`
       : html`<div class="charts">${radiusFigure(last)}${gradientChart(stepsOf(rows))}</div>`;
   return html`<h2>Numerical health</h2>${body}`;
 }
 
-function picturesSection({ snapshot }: LiveRun): Html {
+function imagesSection({ snapshot }: LiveRun): Html {
   if (snapshot === null)
-    return html`<h2>The Poincaré disk</h2><p>Drawn after each evaluation (option eval_ep).</p>`;
-  return html`<h2>The Poincaré disk</h2><p>Pictures of classes that training never sees, after epoch ${snapshot.epoch}.</p>${diskFigure(snapshot)}
-<h2 class="second">Nearest neighbours</h2><p>Some of them, each with the nearest others by hyperbolic distance. Green: the same class; red: another.</p>${galleryFigure(snapshot)}`;
+    return html`<h2>The Poincaré disk</h2><p>Updated after each evaluation (option eval_ep).</p>`;
+  return html`<h2>The Poincaré disk</h2><p>Images of classes never seen in training, after epoch ${snapshot.epoch}.</p>${diskFigure(snapshot)}
+<h2 class="second">Nearest neighbors</h2><p>Sample test images, each with its nearest neighbors by hyperbolic distance. Green: same class; red: different class.</p>${galleryFigure(snapshot)}`;
 }

@@ -7,8 +7,14 @@ import type { LiveState, Topic } from './state.ts';
 
 export const defaultPort = 8265;
 
-/** Between two updates of a page: people see no more, and drawing takes time that training wants. */
+/** Pause between two updates of a page; shorter ones would slow down training without being visible. */
 const pauseMs = 500;
+
+/**
+ * Maximum number of open pages. Each uses a file descriptor of the training process; a changed part is
+ * rendered once for all of them.
+ */
+const mostConnections = 64;
 
 const headers = {
   'cache-control': 'no-store',
@@ -17,23 +23,25 @@ const headers = {
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 };
 
-/** Serves the live page of a run on 127.0.0.1: `/`, and `/events` with the parts that change. */
+/** Serves the live page of a run on 127.0.0.1: `/`, and `/events` with the changing parts. */
 export class Dashboard implements AsyncDisposable {
   readonly #server: Server;
   readonly #state: LiveState;
-  readonly #clients = new Set<ServerResponse>();
+  /** The open pages, each with the topics that have changed since its last update. */
+  readonly #clients = new Map<ServerResponse, Set<Topic>>();
   readonly #changed = new Set<Topic>();
   #timer: NodeJS.Timeout | null = null;
 
   private constructor(state: LiveState) {
     this.#state = state;
     this.#server = createServer((request, response) => this.#answer(request, response));
+    this.#server.maxConnections = mostConnections;
     state.onChange((changed) => this.#note(changed));
   }
 
   /**
-   * @param port - 0: any that is free
-   * @throws `ERR_HOROBALL_PORT` where the port is taken or not allowed
+   * @param port - 0 picks a free port
+   * @throws `ERR_HOROBALL_PORT` if the port is in use or not permitted
    */
   static async open(state: LiveState, port: number = defaultPort): Promise<Dashboard> {
     const dashboard = new Dashboard(state);
@@ -48,10 +56,10 @@ export class Dashboard implements AsyncDisposable {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/`;
   }
 
-  /** Sends what is left, tells the pages that the run is over, and stops serving. */
+  /** Sends pending updates, notifies the pages that the run has ended, and stops serving. */
   async close(): Promise<void> {
     this.#send();
-    for (const client of this.#clients) client.end('event: end\ndata: {}\n\n');
+    for (const client of this.#clients.keys()) client.end('event: end\ndata: {}\n\n');
     await new Promise<void>((resolve) => {
       this.#server.close(() => resolve());
       this.#server.closeIdleConnections();
@@ -64,7 +72,8 @@ export class Dashboard implements AsyncDisposable {
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
-    // A page elsewhere can make its own name mean 127.0.0.1; it cannot make the browser say another name than that.
+    // Prevents DNS rebinding: if another site's name resolves to 127.0.0.1, the Host header still has that
+    // name.
     const host = request.headers.host?.replace(/:\d+$/, '');
     const path = request.url?.split('?')[0];
     if (host !== '127.0.0.1' && host !== 'localhost') refuse(response, 403);
@@ -78,13 +87,22 @@ export class Dashboard implements AsyncDisposable {
 
   #subscribe(response: ServerResponse): void {
     response.writeHead(200, { ...headers, 'content-type': 'text/event-stream' });
-    response.write(`retry: 2000\n\n${topics.map((topic) => this.#event(topic)).join('')}`);
-    this.#clients.add(response);
+    response.write(`retry: 2000\n\n${topics.map(this.#events()).join('')}`);
+    this.#clients.set(response, new Set());
+    response.on('drain', () => this.#sendTo(response));
     response.on('close', () => this.#clients.delete(response));
   }
 
-  #event(topic: Topic): string {
-    return `event: ${topic}\ndata: ${JSON.stringify(section(topic, this.#state.run).text)}\n\n`;
+  /** Renders events of the present state, each topic at most once. */
+  #events(): (topic: Topic) => string {
+    const rendered = new Map<Topic, string>();
+    return (topic) => {
+      const known = rendered.get(topic);
+      if (known !== undefined) return known;
+      const event = `event: ${topic}\ndata: ${JSON.stringify(section(topic, this.#state.run).text)}\n\n`;
+      rendered.set(topic, event);
+      return event;
+    };
   }
 
   #note(changed: readonly Topic[]): void {
@@ -95,11 +113,21 @@ export class Dashboard implements AsyncDisposable {
   #send(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    if (this.#clients.size > 0) {
-      const text = [...this.#changed].map((topic) => this.#event(topic)).join('');
-      for (const client of this.#clients) client.write(text);
+    const events = this.#events();
+    for (const [client, pending] of this.#clients) {
+      for (const topic of this.#changed) pending.add(topic);
+      this.#sendTo(client, events);
     }
     this.#changed.clear();
+  }
+
+  /** Updates a page. A slow page gets only the latest state of each topic, so nothing accumulates. */
+  #sendTo(client: ServerResponse, event = this.#events()): void {
+    const pending = this.#clients.get(client);
+    if (pending === undefined || pending.size === 0 || client.writableNeedDrain) return;
+    const text = [...pending].map(event).join('');
+    pending.clear();
+    client.write(text);
   }
 }
 
@@ -108,9 +136,9 @@ function refuse(response: ServerResponse, status: number): void {
 }
 
 function portError(port: number, { code }: NodeJS.ErrnoException): Error {
-  const why = code === 'EADDRINUSE' ? 'another program uses it' : code === 'EACCES' ? 'it is reserved' : code;
+  const why = code === 'EADDRINUSE' ? 'already in use' : code === 'EACCES' ? 'reserved' : code;
   return coded(
     'ERR_HOROBALL_PORT',
-    `[dashboard] port: ${port} cannot be had (${why}); choose another, or 0 for any that is free`,
+    `[dashboard] port: expected a free port, got ${port} (${why}). Choose another port, or 0 for any free port.`,
   );
 }

@@ -1,36 +1,35 @@
-import { join } from 'node:path';
-import type { RunConfig } from '../config.ts';
-import type { TrainHooks } from '../hooks.ts';
-import type { Row, RunRecord } from '../record.ts';
-import { readRun } from '../run-folder.ts';
+import type { Snapshot } from '../measure/types.ts';
+import type { RunConfig } from '../options/options.ts';
+import type { RunEnd, RunListener } from '../run/hooks.ts';
+import { readRun } from '../run/read.ts';
+import type { EvaluationRow, HealthRow, Row, RunRecord, StepRow } from '../run/record.ts';
 
-/** What a live page shows: a run as far as it has come. */
+/** The state of a live page: a run in progress. */
 export interface LiveRun extends RunRecord {
-  /** Length of the run; null where only its end tells. */
+  /** Number of steps of the run; null if unknown. */
   steps: number | null;
   status: 'starting' | 'training' | 'finished' | 'stopped' | 'failed';
-  /** Path of the run folder; null before the run begins, and where nothing is written. */
+  /** Path of the run folder; null before the run starts, or if nothing is written. */
   folder: string | null;
-  /** The latest that a person should know, such as a picture that could not be read. */
+  /** Recent warnings, such as an image that could not be read. */
   notes: string[];
 }
 
 /** The parts of a page that change at different times. */
-export type Topic = 'status' | 'curves' | 'health' | 'pictures';
+export type Topic = 'status' | 'curves' | 'health' | 'images';
 
 type Listener = (topics: readonly Topic[]) => void;
 
 const mostNotes = 5;
 
-const both =
-  <A extends unknown[]>(one: (...told: A) => void, other?: (...told: A) => void) =>
-  (...told: A): void => {
-    one(...told);
-    other?.(...told);
-  };
+const statusOf = {
+  complete: 'finished',
+  interrupted: 'stopped',
+  failed: 'failed',
+} as const satisfies Record<RunEnd, LiveRun['status']>;
 
-/** Hears of a run by its hooks, and tells which parts of a page they change. */
-export class LiveState {
+/** Listens to a run and reports which parts of the page changed. */
+export class LiveState implements RunListener {
   readonly run: LiveRun;
   #listener: Listener = () => {};
 
@@ -44,68 +43,52 @@ export class LiveState {
     this.#listener = listener;
   }
 
-  /** A caller's hooks, and those that keep this up to date with them. */
-  joined(own: TrainHooks): TrainHooks {
-    const live = this.#hooks();
-    return {
-      ...own,
-      onBegin: both(live.onBegin, own.onBegin),
-      onStep: both(live.onStep, own.onStep),
-      onEvaluation: both(live.onEvaluation, own.onEvaluation),
-      onHealth: both(live.onHealth, own.onHealth),
-      onSnapshot: both(live.onSnapshot, own.onSnapshot),
-      onWarning: both(live.onWarning, own.onWarning),
-      onResume: (folder, step) => {
-        if (folder !== '') this.#lies(folder);
-        this.#recall(folder, step).catch((error: Error) =>
-          live.onWarning(`its past cannot be shown: ${error.message}`),
-        );
-        own.onResume?.(folder, step);
-      },
-    };
-  }
-
-  #hooks(): Required<
-    Pick<TrainHooks, 'onBegin' | 'onStep' | 'onEvaluation' | 'onHealth' | 'onSnapshot' | 'onWarning'>
-  > {
-    return {
-      onBegin: ({ runs, name }) => {
-        if (runs !== null && name !== null) this.#lies(join(runs, name));
-      },
-      onStep: (row, steps) => {
-        this.run.steps = steps;
-        this.run.status = 'training';
-        this.#add(row, ['status', 'curves']);
-      },
-      onEvaluation: (row) => this.#add(row, ['status', 'curves']),
-      onHealth: (row) => this.#add(row, ['health']),
-      onSnapshot: (snapshot) => {
-        this.run.snapshot = snapshot;
-        this.#listener(['pictures']);
-      },
-      onWarning: (text) => {
-        this.run.notes = [...this.run.notes, text].slice(-mostNotes);
-        this.#listener(['status']);
-      },
-    };
-  }
-
-  #lies(folder: string): void {
+  onStore(folder: string | null): void {
     this.run.folder = folder;
     this.#listener(['status']);
   }
 
-  /** Takes up what a run that goes on has behind it. */
-  async #recall(folder: string, step: number): Promise<void> {
+  /** Loads the history of a resumed run, while it trains. */
+  onResume(folder: string, step: number): void {
+    this.#load(folder, step).catch((error: Error) =>
+      this.onWarning(`the history of the run cannot be shown: ${error.message}`),
+    );
+  }
+
+  onStep(row: StepRow, steps: number | null): void {
+    this.run.steps = steps;
+    this.run.status = 'training';
+    this.#add(row, ['status', 'curves']);
+  }
+
+  onEvaluation(row: EvaluationRow): void {
+    this.#add(row, ['status', 'curves']);
+  }
+
+  onHealth(row: HealthRow): void {
+    this.#add(row, ['health']);
+  }
+
+  onSnapshot(snapshot: Snapshot): void {
+    this.run.snapshot = snapshot;
+    this.#listener(['images']);
+  }
+
+  onWarning(text: string): void {
+    this.run.notes = [...this.run.notes, text].slice(-mostNotes);
+    this.#listener(['status']);
+  }
+
+  onEnd(end: RunEnd): void {
+    this.run.status = statusOf[end];
+    this.#listener(['status']);
+  }
+
+  async #load(folder: string, step: number): Promise<void> {
     const { name, rows, snapshot } = await readRun(folder);
     this.run.rows = [...rows.filter((row) => row.step <= step), ...this.run.rows];
     Object.assign(this.run, { name, snapshot });
-    this.#listener(['status', 'curves', 'health', 'pictures']);
-  }
-
-  end(status: 'finished' | 'stopped' | 'failed'): void {
-    this.run.status = status;
-    this.#listener(['status']);
+    this.#listener(['status', 'curves', 'health', 'images']);
   }
 
   #add(row: Row, topics: readonly Topic[]): void {

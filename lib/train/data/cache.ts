@@ -1,28 +1,31 @@
-/** Decoded pictures, kept so that later epochs need not decode them again: in memory or as files. */
+/** A cache of decoded images, in memory or as files, so that later epochs do not decode them again. */
 import { createHash, randomUUID } from 'node:crypto';
-import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { fstatSync } from 'node:fs';
+import { rename, rm, stat } from 'node:fs/promises';
 import { freemem } from 'node:os';
 import path from 'node:path';
+import { crc32 } from 'node:zlib';
 import { coded } from '../../errors.ts';
+import { layouts, type Pixels } from '../../image/resample.ts';
 import { ensureFolder } from '../../io/folder.ts';
+import { readStart, withDescriptor, writeWhole } from '../../io/thread-file.ts';
 import { reasonOf } from '../../io/trouble.ts';
-import { layouts, type Pixels } from './resample.ts';
 
-/** Where decoded pictures are kept. Crops are made from them anew each time, so results do not depend on it. */
-export interface PictureCache {
-  /** What is kept of a file, if anything. */
+/** A cache of decoded images. Crops are computed from them each time, so results do not depend on the cache. */
+export interface ImageCache {
+  /** The cached image of a file, if any. */
   get(file: string): Promise<Pixels | undefined>;
-  /** Keeps a file's pixels; they are copied or written before the promise is resolved. */
+  /** Stores the pixels of a file; they are copied or written before the promise resolves. */
   put(file: string, pixels: Pixels): Promise<void>;
 }
 
 /**
- * @param where - `'memory'`, or the path of a folder (made if it is not there)
- * @param maxBytes - most bytes that a cache in memory takes, by default half of what is free; pictures beyond that
- * are decoded each time
- * @throws `ERR_HOROBALL_CACHE` when the folder cannot be made; `put` throws it when it cannot be written to
+ * Opens a cache.
+ * @param where - `'memory'`, or the path of a folder (created if missing)
+ * @param maxBytes - limit of a cache in memory, by default half of the free memory; further images are decoded each time
+ * @throws `ERR_HOROBALL_CACHE` if the folder cannot be created; `put` throws it if the folder is not writable
  */
-export async function openCache(where: string, maxBytes: number = freemem() / 2): Promise<PictureCache> {
+export async function openCache(where: string, maxBytes: number = freemem() / 2): Promise<ImageCache> {
   if (where === 'memory') return new MemoryCache(maxBytes);
   await ensureFolder(where).catch((cause: unknown) => {
     throw unwritable(where, cause);
@@ -30,7 +33,7 @@ export async function openCache(where: string, maxBytes: number = freemem() / 2)
   return new FolderCache(where);
 }
 
-class MemoryCache implements PictureCache {
+class MemoryCache implements ImageCache {
   readonly #kept = new Map<string, Pixels>();
   #left: number;
 
@@ -49,13 +52,17 @@ class MemoryCache implements PictureCache {
   }
 }
 
-/** `HBP1`, width, height and layout (32-bit little-endian), before the pixels. */
-const magic = Buffer.from('HBP1');
-const headerLength = 16;
+/**
+ * A file has `HBP3`, then width, height, layout and the CRC-32 of these and the pixels as 32-bit little-endian integers,
+ * then the pixels. Version 1 used the fast DCT for JPEG; version 2 had no checksum.
+ */
+const magic = Buffer.from('HBP3');
+const headerLength = 20;
+const checksumAt = 16;
 const channels = [1, 2, 3, 4, 4];
 
-/** One file a picture, named by the picture's path, size and time of change: a changed picture is decoded again. */
-class FolderCache implements PictureCache {
+/** One file per image, named by the image's path, size and modification time, so a changed image is decoded again. */
+class FolderCache implements ImageCache {
   readonly #folder: string;
 
   constructor(folder: string) {
@@ -63,7 +70,9 @@ class FolderCache implements PictureCache {
   }
 
   async get(file: string): Promise<Pixels | undefined> {
-    const bytes = await readFile(await this.#place(file)).catch(() => undefined);
+    const bytes = await withDescriptor(await this.#place(file), 'r', (kept) =>
+      readStart(kept, fstatSync(kept).size),
+    ).catch(() => undefined);
     return bytes === undefined ? undefined : parse(bytes);
   }
 
@@ -73,13 +82,14 @@ class FolderCache implements PictureCache {
     [width, height, layouts.indexOf(layout)].forEach((value, i) => {
       header.writeUInt32LE(value, 4 + 4 * i);
     });
+    header.writeUInt32LE(checksumOf(header, data), checksumAt);
     const place = await this.#place(file);
     const temporary = `${place}.${randomUUID()}`;
     try {
-      await writeFile(temporary, [header, data]); // a torn file is seen by its length, so nothing is synced
+      await writeWhole(temporary, header, data); // not synced: the length and checksum reveal a truncated file
       await rename(temporary, place);
     } catch (cause) {
-      await rm(temporary, { force: true }).catch(() => {}); // what failed first is what counts
+      await rm(temporary, { force: true }).catch(() => {}); // `cause` is reported instead
       throw unwritable(this.#folder, cause);
     }
   }
@@ -93,17 +103,22 @@ class FolderCache implements PictureCache {
   }
 }
 
-/** Undefined when the file is not a whole picture: it is then decoded and written again. */
+/** Undefined if the file is damaged or of an earlier version; the image is then decoded and cached again. */
 function parse(bytes: Buffer): Pixels | undefined {
   if (bytes.length < headerLength || !bytes.subarray(0, 4).equals(magic)) return undefined;
   const [width, height, index] = [4, 8, 12].map((at) => bytes.readUInt32LE(at)) as [number, number, number];
   const layout = layouts[index];
   const data = bytes.subarray(headerLength);
   if (layout === undefined || data.length !== width * height * channels[index]!) return undefined;
+  if (checksumOf(bytes, data) !== bytes.readUInt32LE(checksumAt)) return undefined;
   return { data, width, height, layout };
 }
 
+function checksumOf(header: Buffer, data: Uint8Array): number {
+  return crc32(data, crc32(header.subarray(0, checksumAt)));
+}
+
 function unwritable(folder: string, cause: unknown): Error {
-  const message = `the picture cache ${folder} could not be written (${reasonOf(cause)}); name another place or do without a cache`;
+  const message = `[train] cache: expected a writable folder, got ${folder} (${reasonOf(cause)}). Choose another folder, or omit the cache.`;
   return Object.assign(coded('ERR_HOROBALL_CACHE', message), { cause });
 }

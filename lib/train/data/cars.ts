@@ -1,9 +1,10 @@
 import path from 'node:path';
 import { coded } from '../../errors.ts';
-import { type MatValue, readMat } from '../../io/mat.ts';
-import type { Dataset, Split } from './dataset.ts';
-import { complete, locate, type Published } from './published.ts';
+import { readMat } from '../../io/mat.ts';
+import type { MatValue } from '../../io/mat-values.ts';
+import { locate, type Published, published } from './published.ts';
 import { regrouped } from './split.ts';
+import type { DatasetRecord, Split } from './types.ts';
 
 const about: Published = {
   name: 'Cars-196',
@@ -13,63 +14,63 @@ const about: Published = {
   layout: 'cars_annos.mat and car_ims/000001.jpg and so on',
 };
 
-/** The split of deep metric learning: the first 98 classes to train on, the others to test on. */
-export async function cars(root: string): Promise<Dataset> {
-  const { folder, annotations, names } = await readAnnotations(root);
-  const ids = [...new Set(annotations.map(({ id }) => id))].sort((a, b) => a - b);
-  const half = Math.floor(ids.length / 2);
-  return complete(
-    about,
-    {
+/** The split used in deep metric learning: classes are disjoint. */
+export const cars: DatasetRecord = published(about, {
+  name: 'Cars',
+  description: 'Cars-196; the first 98 classes for training, the others for testing',
+  counts: { train: { pictures: 8054, classes: 98 }, test: { pictures: 8131, classes: 98 } },
+  read: async (root) => {
+    const { folder, annotations, ids, names } = await readAnnotations(root);
+    const half = Math.floor(ids.length / 2);
+    return {
       root: folder,
       train: splitOf(folder, annotations, ids.slice(0, half), names),
       test: splitOf(folder, annotations, ids.slice(half), names),
-    },
-    { train: { pictures: 8054, classes: 98 }, test: { pictures: 8131, classes: 98 } },
-  );
-}
+    };
+  },
+});
 
-/** The split of the authors: all 196 classes on both sides, for classification. */
-export async function carsOfficial(root: string): Promise<Dataset> {
-  const { folder, annotations, names } = await readAnnotations(root);
-  const ids = [...new Set(annotations.map(({ id }) => id))].sort((a, b) => a - b);
-  const side = (test: boolean): Split =>
-    splitOf(
-      folder,
-      annotations.filter((each) => each.test === test),
-      ids,
-      names,
-    );
-  return complete(
-    about,
-    { root: folder, train: side(false), test: side(true) },
-    {
-      train: { pictures: 8144, classes: 196 },
-      test: { pictures: 8041, classes: 196 },
-    },
-  );
-}
+/** The split of the authors, for classification: both splits have all classes. */
+export const carsOfficial: DatasetRecord = published(about, {
+  name: 'Cars-official',
+  description: "Cars-196 with its authors' split; all 196 classes in both splits",
+  counts: { train: { pictures: 8144, classes: 196 }, test: { pictures: 8041, classes: 196 } },
+  read: async (root) => {
+    const { folder, annotations, ids, names } = await readAnnotations(root);
+    const side = (test: boolean): Split => {
+      const chosen = annotations.filter((each) => each.test === test);
+      return splitOf(folder, chosen, ids, names);
+    };
+    return { root: folder, train: side(false), test: side(true) };
+  },
+});
 
 interface Annotation {
   file: string;
-  /** From 1. */
+  /** Class number, from 1. */
   id: number;
   test: boolean;
 }
 
 function splitOf(folder: string, annotations: Annotation[], ids: number[], names: readonly string[]): Split {
-  const pictures = annotations.map(({ file, id }) => ({ path: path.join(folder, file), group: id }));
-  return regrouped(pictures, ids, (id) => names[id - 1] ?? `class ${id}`);
+  const images = annotations.map(({ file, id }) => ({ path: path.join(folder, file), group: id }));
+  return regrouped(images, ids, (id) => names[id - 1] ?? `class ${id}`);
 }
 
-async function readAnnotations(
-  root: string,
-): Promise<{ folder: string; annotations: Annotation[]; names: string[] }> {
+interface Annotations {
+  folder: string;
+  annotations: Annotation[];
+  /** Class numbers in ascending order. */
+  ids: number[];
+  names: string[];
+}
+
+async function readAnnotations(root: string): Promise<Annotations> {
   const folder = await locate(about, root, 'cars_annos.mat');
   const file = path.join(folder, 'cars_annos.mat');
   const variables = await readMat(file);
   const table = variables.get('annotations');
-  if (table?.kind !== 'struct') throw unexpected(file, 'no struct called annotations');
+  if (table?.kind !== 'struct') throw unexpected(file, 'no struct named annotations');
   const annotations = table.elements.map((row) => ({
     file: text(file, row.get('relative_im_path')),
     id: number(file, row.get('class')),
@@ -79,22 +80,26 @@ async function readAnnotations(
   return {
     folder,
     annotations,
+    ids: [...new Set(annotations.map(({ id }) => id))].sort((a, b) => a - b),
     names: names?.kind === 'cell' ? names.cells.map((name) => text(file, name)) : [],
   };
 }
 
 function text(file: string, value: MatValue | undefined): string {
-  if (value?.kind !== 'text') throw unexpected(file, 'something else where text is expected');
+  if (value?.kind !== 'text') throw unexpected(file, 'a value that is not text');
   return value.rows[0] ?? '';
 }
 
 function number(file: string, value: MatValue | undefined): number {
   if (value?.kind !== 'numbers' || value.real.length !== 1) {
-    throw unexpected(file, 'something else where a number is expected');
+    throw unexpected(file, 'a value that is not a number');
   }
   return Number(value.real[0]);
 }
 
 function unexpected(file: string, what: string): Error {
-  return coded('ERR_HOROBALL_DATA_LAYOUT', `${file} has ${what}; it is not the annotation file of Cars-196`);
+  return coded(
+    'ERR_HOROBALL_DATA_LAYOUT',
+    `[data] ${file}: expected the annotations of Cars-196, got ${what}. Download the file again.`,
+  );
 }

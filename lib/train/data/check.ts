@@ -1,62 +1,99 @@
-import { readFile, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import type { Dataset, Sample, Split } from './dataset.ts';
-import { decode, isPictureFault, Scratch } from './decode.ts';
+import { checkSignal } from '../../call.ts';
+import { boolean, checkCallback, checkObject, checkOptions, integer } from '../../check.ts';
+import { decode } from '../../image/decode.ts';
+import { defaultMaxPixels, isImageFault, manyPixels } from '../../image/fault.ts';
+import { readImageFile } from '../../image/file.ts';
+import { hasAlpha } from '../../image/resample.ts';
+import { hasAlphaChannel } from './alpha.ts';
 import type { Skipped } from './loader.ts';
-import { type Count, countOf } from './published.ts';
+import { countOf } from './published.ts';
+import { checkSplit } from './split.ts';
+import type { Count, Dataset, Sample, Split } from './types.ts';
 
-/** What {@link checkDataset} found. */
+/** The result of {@link checkDataset}. */
 export interface DatasetCheck {
+  /** Name and absolute path of the data set. */
   name: string;
   root: string;
+  /** Images and classes of each split. */
   splits: Partial<Record<'train' | 'test' | 'gallery', Count>>;
+  /** Notes on the data set, one sentence each. */
   warnings: string[];
-  /** Pictures that are not there, are empty or (when decoded) are damaged. */
+  /** Images that are missing, empty, not in a supported format or (if decoded) damaged, sorted by path. */
   unreadable: Skipped[];
+  /** Number of images with an alpha channel, which the run option `background` blends with a color. */
+  alpha: number;
+  /** Number of images with more than 89,478,485 pixels, of which PIL warns; 0 unless images are decoded. */
+  large: number;
 }
 
-/** See {@link checkDataset}. */
+/** Options of {@link checkDataset}. */
 export interface CheckOptions {
-  /** Decode every picture, instead of seeing only that its file is there; default false. */
+  /** Decode every image instead of reading only its header; default false. */
   decode?: boolean | undefined;
+  /** Maximum size in pixels; larger images count as unreadable. Default 178,956,970, the limit of PIL. */
+  maxPixels?: number | undefined;
   onProgress?: ((done: number, total: number) => void) | undefined;
   signal?: AbortSignal | undefined;
 }
 
-/** Looks at every picture of a data set. */
+/**
+ * Checks every image of a data set, several at a time.
+ * @returns counts per split, and the images that a run would skip
+ * @throws the signal's reason if it is aborted
+ * @example
+ * const { unreadable } = await checkDataset(await imageFolder('my-images'), { decode: true });
+ */
 export async function checkDataset(dataset: Dataset, options: CheckOptions = {}): Promise<DatasetCheck> {
-  const { name, root, train, test, gallery, warnings } = dataset;
+  const operation = 'checkDataset';
+  const { name, root, train, test, gallery, warnings } = checkObject(operation, dataset, 'dataset');
   const splits: Record<string, Split> = { train, test, ...(gallery && { gallery }) };
+  for (const split of Object.values(splits)) checkSplit(operation, split);
+  checkCheckOptions(operation, options);
   const samples = Object.values(splits).flatMap((split) => split.samples);
   const counts = Object.fromEntries(Object.entries(splits).map(([key, split]) => [key, countOf(split)]));
-  return { name, root, splits: counts, warnings, unreadable: await findUnreadable(samples, options) };
+  return { name, root, splits: counts, warnings, ...(await look(samples, options)) };
 }
 
-async function findUnreadable(samples: readonly Sample[], options: CheckOptions): Promise<Skipped[]> {
-  const found: Skipped[] = [];
+function checkCheckOptions(operation: string, options: CheckOptions): void {
+  const { decode, maxPixels, onProgress, signal } = checkOptions(operation, options);
+  boolean(operation, 'decode', decode, false);
+  if (maxPixels !== undefined) integer(operation, 'maxPixels', maxPixels, 1, Number.MAX_SAFE_INTEGER);
+  checkCallback(operation, 'onProgress', onProgress);
+  checkSignal(operation, signal);
+}
+
+type Found = Pick<DatasetCheck, 'unreadable' | 'alpha' | 'large'>;
+
+async function look(samples: readonly Sample[], options: CheckOptions): Promise<Found> {
+  const found: Found = { unreadable: [], alpha: 0, large: 0 };
   let [next, done] = [0, 0];
   const worker = async (): Promise<void> => {
-    const scratch = new Scratch();
     while (next < samples.length) {
       options.signal?.throwIfAborted();
       const { path } = samples[next++]!;
-      const reason = await whyUnreadable(path, options.decode ? scratch : undefined);
-      if (reason !== undefined) found.push({ path, reason });
-      options.onProgress?.(++done, samples.length);
+      await lookAt(path, options, found);
+      await options.onProgress?.(++done, samples.length);
     }
   };
-  await Promise.all(Array.from({ length: 2 * availableParallelism() }, worker));
-  return found.sort((a, b) => (a.path < b.path ? -1 : 1));
+  await Promise.all(Array.from({ length: availableParallelism() }, worker));
+  found.unreadable.sort((a, b) => (a.path < b.path ? -1 : 1));
+  return found;
 }
 
-/** Nothing when the picture is sound; decoded only where there is a scratch for it. */
-async function whyUnreadable(path: string, scratch: Scratch | undefined): Promise<string | undefined> {
+async function lookAt(path: string, options: CheckOptions, found: Found): Promise<void> {
+  const { decode: whole = false, maxPixels = defaultMaxPixels } = options;
   try {
-    if (scratch !== undefined) await decode(await readFile(path), scratch);
-    else if ((await stat(path)).size === 0) return 'the file is empty';
-    return undefined;
+    if (!whole) {
+      if (await hasAlphaChannel(path)) found.alpha++;
+      return;
+    }
+    const pixels = await decode(await readImageFile(path, maxPixels), maxPixels);
+    if (hasAlpha(pixels)) found.alpha++;
+    if (pixels.width * pixels.height > manyPixels) found.large++;
   } catch (error) {
-    if (!isPictureFault(error)) throw error;
-    return error.message;
+    if (!isImageFault(error)) throw error;
+    found.unreadable.push({ path, reason: error.message });
   }
 }

@@ -1,14 +1,14 @@
 import { coded } from '../../errors.ts';
 
-/** More than any list of pictures has. */
+/** Far more than a list of images needs. */
 const maxColumns = 1000;
 
 /**
- * The rows of a CSV text (RFC 4180): fields in quotes may hold commas, line ends and doubled quotes; lines may end
- * either way, the last one not at all; empty lines are left out, as is a byte-order mark.
+ * Parses CSV (RFC 4180). Quoted fields may contain commas, line ends and doubled quotes. Accepts LF and CRLF; skips empty
+ * lines and a byte-order mark.
  *
- * @param file - what errors call the text
- * @throws `ERR_HOROBALL_DATA_LAYOUT` for a quote that is not closed and for absurdly many columns
+ * @param file - name of the text in errors
+ * @throws `ERR_HOROBALL_DATA_LAYOUT` for a missing closing quote or more than 1000 columns
  */
 export function parseCsv(text: string, file: string): string[][] {
   const rows: string[][] = [];
@@ -22,7 +22,7 @@ export function parseCsv(text: string, file: string): string[][] {
     const field = text[at] === '"' ? quoted(text, at, file) : plain(text, at);
     row.push(field.value);
     if (row.length > maxColumns)
-      throw layout(file, `has more than ${maxColumns} columns in row ${rows.length + 1}`);
+      throw layout(file, `at most ${maxColumns} columns`, `more in row ${rows.length + 1}`);
     at = field.end;
     if (text[at] === ',') {
       at++;
@@ -38,7 +38,7 @@ export function parseCsv(text: string, file: string): string[][] {
 
 interface Field {
   value: string;
-  /** Where the text goes on: at a comma, a line's end or the end. */
+  /** Position of the next delimiter: a comma, the end of the line or of the text. */
   end: number;
 }
 
@@ -55,7 +55,7 @@ function quoted(text: string, begin: number, file: string): Field {
   let at = begin + 1;
   for (;;) {
     const quote = text.indexOf('"', at);
-    if (quote < 0) throw layout(file, 'has a quote that is not closed');
+    if (quote < 0) throw layout(file, 'a closing quote', 'the end of the file');
     value += text.slice(at, quote);
     if (text[quote + 1] !== '"') {
       const rest = plain(text, quote + 1);
@@ -66,6 +66,6 @@ function quoted(text: string, begin: number, file: string): Field {
   }
 }
 
-function layout(file: string, what: string): Error {
-  return coded('ERR_HOROBALL_DATA_LAYOUT', `${file} ${what}`);
+function layout(file: string, expected: string, got: string): Error {
+  return coded('ERR_HOROBALL_DATA_LAYOUT', `[data] ${file}: expected ${expected}, got ${got}`);
 }

@@ -1,7 +1,8 @@
 import path from 'node:path';
-import type { Dataset, Sample, Split } from './dataset.ts';
 import { halves, readClasses } from './folder.ts';
-import { badLine, complete, firstOf, locate, type Published, readLines } from './published.ts';
+import { IgnoredFiles } from './ignored-files.ts';
+import { badLine, firstOf, locate, type Published, published, readLines } from './published.ts';
+import type { DatasetRecord, Sample, Split } from './types.ts';
 
 const about: Published = {
   name: 'CUB-200-2011',
@@ -11,22 +12,29 @@ const about: Published = {
   layout: 'CUB_200_2011/images/001.Black_footed_Albatross/*.jpg and so on',
 };
 
-/** The split of deep metric learning: the first 100 of the class folders to train on, the others to test on. */
-export async function cub(root: string): Promise<Dataset> {
-  const folder = await locate(about, root, 'images');
-  const images = path.join(folder, 'images');
-  return complete(
-    about,
-    { root: folder, ...halves(await readClasses(images), images) },
-    {
-      train: { pictures: 5864, classes: 100 },
-      test: { pictures: 5924, classes: 100 },
-    },
-  );
-}
+/** The split used in deep metric learning: classes are disjoint. */
+export const cub: DatasetRecord = published(about, {
+  name: 'CUB',
+  description: 'CUB-200-2011; the first 100 classes for training, the others for testing',
+  counts: { train: { pictures: 5864, classes: 100 }, test: { pictures: 5924, classes: 100 } },
+  read: async (root) => {
+    const folder = await locate(about, root, 'images');
+    const images = path.join(folder, 'images');
+    const ignored = new IgnoredFiles();
+    const splits = halves(await readClasses(images, ignored), images);
+    return { root: folder, ...splits, warnings: ignored.warnings };
+  },
+});
 
-/** The split of the authors (train_test_split.txt): all 200 classes on both sides, for classification. */
-export async function cubOfficial(root: string): Promise<Dataset> {
+/** The split of the authors (train_test_split.txt), for classification. */
+export const cubOfficial: DatasetRecord = published(about, {
+  name: 'CUB-official',
+  description: "CUB-200-2011 with its authors' split; all 200 classes in both splits",
+  counts: { train: { pictures: 5994, classes: 200 }, test: { pictures: 5794, classes: 200 } },
+  read: readOfficial,
+});
+
+async function readOfficial(root: string): Promise<{ root: string; train: Split; test: Split }> {
   const folder = await locate(about, root, 'train_test_split.txt');
   const images = await firstOf(about, folder, ['images']);
   const names = await readTable(folder, 'images.txt');
@@ -43,17 +51,10 @@ export async function cubOfficial(root: string): Promise<Dataset> {
     splits[Number(side) as 0 | 1].push({ path: path.join(images, name), label });
   }
   const split = (samples: Sample[]): Split => ({ classes, samples });
-  return complete(
-    about,
-    { root: folder, train: split(splits[1]), test: split(splits[0]) },
-    {
-      train: { pictures: 5994, classes: 200 },
-      test: { pictures: 5794, classes: 200 },
-    },
-  );
+  return { root: folder, train: split(splits[1]), test: split(splits[0]) };
 }
 
-/** Lines of an id and a value, by id; the value may have spaces. */
+/** Reads lines of an id and a value, which may contain spaces; returns the values by id. */
 async function readTable(folder: string, file: string): Promise<Map<string, string>> {
   const rows = (await readLines(about, folder, file)).map((line) => {
     const match = /^(\d+)\s+(\S.*?)\s*$/.exec(line);

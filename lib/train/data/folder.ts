@@ -1,42 +1,55 @@
 import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { filePath } from '../../check.ts';
 import { type Coded, coded } from '../../errors.ts';
+import { extensions, isImageName } from '../../image/formats.ts';
 import { reasonOf } from '../../io/trouble.ts';
-import type { Dataset, Split } from './dataset.ts';
-import { classRange, singlePictureWarnings, usualKs } from './split.ts';
+import { IgnoredFiles } from './ignored-files.ts';
+import { classRange, singleImageWarnings, usualKs } from './split.ts';
+import { splitFolders } from './split-folders.ts';
+import type { Dataset, DatasetRecord, Split } from './types.ts';
 
-/** Those of torchvision's ImageFolder. */
-const extensions = new Set(['.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff', '.webp']);
-/** Deeper trees are taken for a link that leads back into itself. */
+/** A deeper tree indicates a symbolic link to one of its own ancestors. */
 const maxDepth = 24;
 
 /**
- * A data set from a folder of class folders, classes sorted by name as torchvision's ImageFolder has them.
- * With sub-folders `train` and `test` these are the splits; else the first half of the classes is to train on and
- * the second half to test on (as CUB-200-2011 has it).
+ * Lists a data set in a folder of class folders, with classes sorted by name as in torchvision's ImageFolder. If there are
+ * subfolders `train` and `test` (or `val`, in any case), these are the splits. Otherwise the first half of the classes is
+ * for training and the second half for testing, as in CUB-200-2011.
  *
- * @throws `ERR_HOROBALL_DATA_READ`, `ERR_HOROBALL_DATA_EMPTY` or `ERR_HOROBALL_DATA_LAYOUT`
+ * @param root - path of the folder
+ * @throws `ERR_HOROBALL_DATA_READ` if a folder cannot be read; `ERR_HOROBALL_DATA_EMPTY` if a class has no images;
+ * `ERR_HOROBALL_DATA_LAYOUT` if the folders do not form classes or splits
+ * @example
+ * const { train, test } = await imageFolder('my-images');
  */
 export async function imageFolder(root: string): Promise<Dataset> {
-  const where = path.resolve(root);
+  const where = path.resolve(filePath('imageFolder', 'root', root));
   const names = (await list(where)).filter(({ folder }) => folder).map(({ name }) => name);
-  const named = names.includes('train') && names.includes('test');
-  const splits = named
-    ? {
-        train: await readClasses(path.join(where, 'train')),
-        test: await readClasses(path.join(where, 'test')),
-      }
-    : halves(await readClasses(where), where);
-  return { name: 'folder', root: where, ...splits, ks: usualKs, warnings: singlePictureWarnings(splits) };
+  const found = await splitFolders(where, names, (name) => holdsImages(path.join(where, name)));
+  const ignored = new IgnoredFiles();
+  const read = (...steps: string[]): Promise<Split> => readClasses(path.join(where, ...steps), ignored);
+  const splits = found.splits
+    ? { train: await read(found.splits.train), test: await read(found.splits.test) }
+    : halves(await read(), where);
+  const warnings = [...found.warnings, ...ignored.warnings, ...singleImageWarnings(splits)];
+  return { name: 'folder', root: where, ...splits, ks: usualKs, warnings };
 }
 
-/** The first half of the classes to train on, the second half to test on. */
+export const folder: DatasetRecord = {
+  name: 'folder',
+  description:
+    'a folder with one subfolder per class; without train and test folders, half of the classes for testing',
+  open: imageFolder,
+};
+
+/** Splits by class: the first half is for training, the second half for testing. */
 export function halves(all: Split, root: string): { train: Split; test: Split } {
   const count = all.classes.length;
   if (count < 2) {
     throw layout(
-      `${root} has one class folder; train on some classes and test on others: give it two or more`,
+      `[data] path: expected two or more class folders, some to train on and others to test on, got one in ${root}. Add a class.`,
     );
   }
   const half = Math.floor(count / 2);
@@ -44,21 +57,25 @@ export function halves(all: Split, root: string): { train: Split; test: Split } 
 }
 
 /**
- * The classes below a folder. A folder that holds pictures is a class, with all that is below it (as torchvision has
- * it); one that holds folders only is a node of the class tree. Hidden and `._` files are not seen.
+ * Lists the classes below a folder. A folder that contains images is a class, including its subfolders, as in torchvision;
+ * a folder that only contains folders is a node of the class tree. Hidden files are skipped.
+ *
+ * @param ignored - counts the files in class folders without an image's extension
  */
-export async function readClasses(root: string): Promise<Split> {
+export async function readClasses(root: string, ignored: IgnoredFiles = new IgnoredFiles()): Promise<Split> {
   const found: Found[] = [];
   for (const { name, folder } of await list(root)) {
-    if (folder) await visit(root, [name], found);
-    else if (isPicture(name)) {
+    if (folder) await visit(root, [name], found, ignored);
+    else if (isImageName(name)) {
       throw layout(
-        `${path.join(root, name)} lies beside the class folders; put each class's pictures in a folder`,
+        `[data] path: expected images in class folders, got ${path.join(root, name)} next to them. Move the images of each class into a folder.`,
       );
     }
   }
   if (found.length === 0) {
-    throw empty(`${root} has no class folders; it needs one folder of pictures for each class`);
+    throw empty(
+      `[data] path: expected class folders, got none in ${root}. Create one folder of images per class.`,
+    );
   }
   const split: Split = {
     classes: found.map(({ steps }) => steps.join('/')),
@@ -73,37 +90,42 @@ interface Found {
   files: string[];
 }
 
-async function visit(root: string, steps: string[], found: Found[]): Promise<void> {
+async function visit(root: string, steps: string[], found: Found[], ignored: IgnoredFiles): Promise<void> {
   const here = path.join(root, ...steps);
-  if (steps.length > maxDepth) throw layout(`${here} is more than ${maxDepth} folders deep`);
+  if (steps.length > maxDepth) throw tooDeep(here);
   const entries = await list(here);
-  if (entries.some(({ name, folder }) => !folder && isPicture(name))) {
-    found.push({ steps, files: await pictures(here, entries, maxDepth) });
+  if (entries.some(isImage)) {
+    found.push({ steps, files: await imageFiles(here, entries, maxDepth, ignored) });
     return;
   }
+  countIgnored(entries, ignored);
   const folders = entries.filter(({ folder }) => folder);
   if (folders.length === 0) {
     throw empty(
-      `class folder ${here} has no pictures; put some in (${[...extensions].join(' ')}) or remove it`,
+      `[data] path: expected images in the class folder ${here}, got none. Add some (${[...extensions].join(' ')}) or remove the folder.`,
     );
   }
-  for (const { name } of folders) await visit(root, [...steps, name], found);
+  for (const { name } of folders) await visit(root, [...steps, name], found, ignored);
 }
 
-/** The files of a class: those of the folder itself, then those of the folders below it, each sorted. */
-async function pictures(folder: string, entries: Entry[], depth: number): Promise<string[]> {
-  if (depth === 0) throw layout(`${folder} is too many folders deep`);
-  const files = entries
-    .filter((each) => !each.folder && isPicture(each.name))
-    .map(({ name }) => path.join(folder, name));
+/** The files of a class: those of the folder itself, then those of each subfolder, sorted by name. */
+async function imageFiles(
+  folder: string,
+  entries: Entry[],
+  depth: number,
+  ignored: IgnoredFiles,
+): Promise<string[]> {
+  if (depth === 0) throw tooDeep(folder);
+  countIgnored(entries, ignored);
+  const files = entries.filter(isImage).map(({ name }) => path.join(folder, name));
   for (const each of entries.filter((entry) => entry.folder)) {
     const below = path.join(folder, each.name);
-    files.push(...(await pictures(below, await list(below), depth - 1)));
+    files.push(...(await imageFiles(below, await list(below), depth - 1, ignored)));
   }
   return files;
 }
 
-/** 'a/b/c' has the ancestors 'a/b' and 'a'. */
+/** Ancestors of a class, nearest first: 'a/b' and 'a' for 'a/b/c'. */
 function ancestors(steps: string[]): string[] {
   return steps.slice(0, -1).map((_, i) => steps.slice(0, steps.length - 1 - i).join('/'));
 }
@@ -113,7 +135,7 @@ interface Entry {
   folder: boolean;
 }
 
-/** What a folder holds, links followed, hidden names left out, sorted by code point as Python sorts. */
+/** Entries of a folder without hidden ones, following links, sorted by code point like Python. */
 async function list(folder: string): Promise<Entry[]> {
   const entries = await readFolder(folder);
   const seen = entries.filter(({ name }) => !name.startsWith('.'));
@@ -133,24 +155,38 @@ async function readFolder(folder: string): Promise<Dirent[]> {
 
 function whyUnreadable(folder: string, cause: unknown): string {
   const { code } = cause as NodeJS.ErrnoException;
-  if (code === 'ENOENT') return `the data folder ${folder} does not exist; check the path`;
-  if (code === 'ENOTDIR') return `${folder} is a file; give the folder that holds the data set`;
-  if (code === 'EACCES' || code === 'EPERM')
-    return `${folder} may not be read; give yourself permission to read it`;
-  return `${folder} could not be read (${reasonOf(cause)})`;
+  const got = `[data] path: expected a readable folder, got ${folder}`;
+  if (code === 'ENOENT') return `${got}, which does not exist. Check the path.`;
+  if (code === 'ENOTDIR') return `${got}, which is a file. Pass the folder of the data set.`;
+  if (code === 'EACCES' || code === 'EPERM') return `${got} without permission. Allow reading it.`;
+  return `${got} (${reasonOf(cause)})`;
 }
 
 async function isFolder(folder: string, entry: Dirent): Promise<boolean> {
   if (!entry.isSymbolicLink()) return entry.isDirectory();
-  // A link that leads nowhere is neither a class nor a picture that could be listed; reading it names it later.
+  // A broken link counts as a file: if it is named like an image, the loader reports it.
   return stat(path.join(folder, entry.name)).then(
     (target) => target.isDirectory(),
     () => false,
   );
 }
 
-function isPicture(name: string): boolean {
-  return extensions.has(path.extname(name).toLowerCase());
+function isImage({ name, folder }: Entry): boolean {
+  return !folder && isImageName(name);
+}
+
+function countIgnored(entries: readonly Entry[], ignored: IgnoredFiles): void {
+  for (const entry of entries) if (!entry.folder && !isImage(entry)) ignored.add(entry.name);
+}
+
+async function holdsImages(folder: string): Promise<boolean> {
+  return (await list(folder)).some(isImage);
+}
+
+function tooDeep(folder: string): Coded {
+  return layout(
+    `[data] path: expected at most ${maxDepth} nested folders, got ${folder}. Remove links that lead back into the tree.`,
+  );
 }
 
 function empty(message: string): Coded {

@@ -1,7 +1,7 @@
 import path from 'node:path';
-import type { Dataset, Split } from './dataset.ts';
-import { badLine, complete, firstOf, locate, type Published, readLines } from './published.ts';
+import { badLine, firstOf, locate, type Published, published, readLines } from './published.ts';
 import { groupsOf, regrouped } from './split.ts';
+import type { DatasetRecord, Split } from './types.ts';
 
 const about: Published = {
   name: 'In-shop Clothes Retrieval',
@@ -19,28 +19,29 @@ interface Row {
   part: (typeof parts)[number];
 }
 
-/** The published protocol: train; then queries (the test split) looked up in the gallery, which share their classes. */
-export async function inshop(root: string): Promise<Dataset> {
-  const { folder, file } = await find(root);
-  const rows = await readRows(folder, file);
-  const among = (...wanted: readonly string[]): Row[] => rows.filter(({ part }) => wanted.includes(part));
-  const split = (pictures: Row[], classes: readonly string[]): Split => regrouped(pictures, classes, String);
-  const tested = groupsOf(among('query', 'gallery'));
-  return complete(
-    about,
-    {
+/** The published protocol: the queries (the test split) share their classes with the gallery. */
+export const inshop: DatasetRecord = published(about, {
+  name: 'Inshop',
+  description: 'In-shop Clothes Retrieval; queries are searched in a gallery',
+  counts: {
+    train: { pictures: 25_882, classes: 3997 },
+    test: { pictures: 14_218, classes: 3985 },
+    gallery: { pictures: 12_612, classes: 3985 },
+  },
+  read: async (root) => {
+    const { folder, file } = await find(root);
+    const rows = await readRows(folder, file);
+    const among = (...wanted: readonly string[]): Row[] => rows.filter(({ part }) => wanted.includes(part));
+    const split = (images: Row[], classes: readonly string[]): Split => regrouped(images, classes, String);
+    const tested = groupsOf(among('query', 'gallery'));
+    return {
       root: folder,
       train: split(among('train'), groupsOf(among('train'))),
       test: split(among('query'), tested),
       gallery: split(among('gallery'), tested),
-    },
-    {
-      train: { pictures: 25_882, classes: 3997 },
-      test: { pictures: 14_218, classes: 3985 },
-      gallery: { pictures: 12_612, classes: 3985 },
-    },
-  );
-}
+    };
+  },
+});
 
 async function find(root: string): Promise<{ folder: string; file: string }> {
   for (const file of lists.slice(1)) {
@@ -50,7 +51,7 @@ async function find(root: string): Promise<{ folder: string; file: string }> {
   return { folder: await locate(about, root, lists[0]!), file: lists[0]! };
 }
 
-/** The number of pictures, a heading, then lines of `image_name item_id evaluation_status`. */
+/** Reads the number of images, a heading, then lines of `image_name item_id evaluation_status`. */
 async function readRows(folder: string, file: string): Promise<Row[]> {
   const images = path.dirname(await firstOf(about, folder, ['img', 'Img/img']));
   const lines = await readLines(about, folder, file);

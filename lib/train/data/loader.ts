@@ -1,141 +1,177 @@
-import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { coded, rangeError } from '../../errors.ts';
+import { checkSignal } from '../../call.ts';
+import {
+  boolean,
+  checkObject,
+  checkOptions,
+  choice,
+  filePath,
+  instance,
+  integer,
+  positive,
+} from '../../check.ts';
+import { coded, quoted, rangeError, typeError } from '../../errors.ts';
+import { decode } from '../../image/decode.ts';
+import { checkSize, defaultMaxPixels, isImageFault, manyPixels } from '../../image/fault.ts';
+import { readImageFile } from '../../image/file.ts';
+import { readAhead } from '../../image/read-ahead.ts';
+import { type Background, backgrounds, hasAlpha, type Pixels, resample } from '../../image/resample.ts';
+import { Slots } from '../../image/slots.ts';
+import { evalPlacement, type Placement, trainPlacement } from '../../image/transforms.ts';
 import { random, shuffle } from '../../random.ts';
-import { readAhead } from './ahead.ts';
-import { openCache, type PictureCache } from './cache.ts';
-import type { Sample, Split } from './dataset.ts';
-import { decode, isPictureFault, Scratch } from './decode.ts';
-import { Pool } from './pool.ts';
-import { type Pixels, resample } from './resample.ts';
-import { evalPlacement, type Placement, trainPlacement } from './transforms.ts';
+import { type ImageCache, openCache } from './cache.ts';
+import { checkSplit } from './split.ts';
+import type { LabeledBatch, Sample, Split } from './types.ts';
 
-/** See {@link ImageLoader}. */
+/** Options of {@link ImageLoader}. */
 export interface ImageLoaderOptions {
-  /** Side in pixels of what the network sees. */
+  /** Side of the network input in pixels; 1 or more. */
   size: number;
-  /** `train`: random crop and flip. `eval`: resize and centre crop. */
+  /** `train`: random crop and flip. `eval`: resize and center crop. */
   mode: 'train' | 'eval';
-  /** Evaluation: the shorter side before the centre crop; default `size`. */
+  /** Evaluation: the shorter side in pixels before the center crop, at least `size`; default `size`. */
   resize?: number | undefined;
-  /** Training: smallest and largest share of the area that a crop keeps; default [0.2, 1]. */
+  /** Training: smallest and largest area of a crop as a fraction of the image; default [0.2, 1]. */
   cropScale?: readonly [number, number] | undefined;
   /** Training: smallest and largest width / height of a crop; default [3/4, 4/3]. */
   ratio?: readonly [number, number] | undefined;
-  /** Any integer; equal seeds give equal crops, whatever the concurrency. */
+  /** Any integer; equal seeds give equal crops, independent of `concurrency`. */
   seed: number;
-  /** Pictures decoded at a time; default as many as there are cores. They share libuv's UV_THREADPOOL_SIZE threads. */
+  /** Images decoded in parallel; default the number of cores. They share libuv's UV_THREADPOOL_SIZE threads. */
   concurrency?: number | undefined;
-  /** A picture that cannot be read is an error; default false. */
+  /** Throw if an image cannot be read, instead of skipping it; default false. */
   strict?: boolean | undefined;
-  /** Keeps decoded pictures: `'memory'` (up to half of what is free) or a folder; by default each is decoded every time. */
+  /** Cache of decoded images: `'memory'` (up to half of the free memory) or a folder; default none. */
   cache?: string | undefined;
+  /** Background for images with alpha; `'drop'` ignores alpha, like PIL; default white. */
+  background?: Background | undefined;
+  /** Maximum size of an image in pixels; larger ones count as unreadable. Default 178,956,970, the limit of PIL. */
+  maxPixels?: number | undefined;
 }
 
-/** What {@link ImageLoader.batches} gives. */
-export interface ImageBatch {
-  /** count x size x size x 3, RGB. */
-  images: Uint8Array;
-  count: number;
-  size: number;
-  /** The class of each row. */
-  labels: Int32Array;
-  /** The sample of each row. */
+/** A batch of {@link ImageLoader.batches}. */
+export interface ImageBatch extends LabeledBatch {
+  /** Index of each image in the split's `samples`. */
   indices: Int32Array;
 }
 
-/** A picture that could not be read. */
+/** An image that could not be read. */
 export interface Skipped {
   path: string;
+  /** The problem, as a sentence without a period. */
   reason: string;
 }
 
-/** Batches that are read while the caller is busy with another. */
+/** Number of batches read in advance. */
 const batchesAhead = 2;
 
-/** The indices of `count` samples as they stand, in lists of `size`. */
-export function* inOrder(count: number, size: number): Generator<Int32Array> {
+/** Indices of `count` samples from `first` on, in lists of `size`; the last one may be shorter. */
+export function* inOrder(count: number, size: number, first = 0): Generator<Int32Array> {
   for (let from = 0; from < count; from += size) {
-    yield Int32Array.from({ length: Math.min(size, count - from) }, (_, i) => from + i);
+    yield Int32Array.from({ length: Math.min(size, count - from) }, (_, i) => first + from + i);
   }
 }
 
 /**
- * Reads, decodes, crops and resizes pictures in the background while the caller computes.
+ * Reads, decodes, crops and resizes images in the background while the caller computes. Transforms are bit-identical to
+ * torchvision's RandomResizedCrop, RandomHorizontalFlip, Resize and CenterCrop on Pillow images.
  *
- * A picture that cannot be read is named in {@link skipped}. In training another picture of its class stands in
- * (always the same one), so that batches keep their shape; in evaluation its row is left out.
+ * An image that cannot be read is listed in {@link ImageLoader.skipped}. In training, another image of its class, chosen by
+ * the seed, replaces it, so that batches keep their shape. In evaluation, its row is omitted.
+ *
+ * @example
+ * const loader = new ImageLoader(train, { size: 48, mode: 'train', seed: 1 });
+ * for await (const { images, labels } of loader.batches(sampler.epoch(1), { epoch: 1 })) { ... }
  */
 export class ImageLoader {
   readonly #split: Split;
   readonly #options: ImageLoaderOptions;
-  readonly #pool: Pool<Scratch>;
+  readonly #slots: Slots;
   readonly #bad = new Map<string, string>();
+  readonly #alpha = new Set<string>();
+  readonly #large = new Set<string>();
   readonly #byClass: number[][];
-  #cache: Promise<PictureCache> | undefined;
+  #cache: Promise<ImageCache> | undefined;
   #waitMs = 0;
 
-  /** @throws `ERR_HOROBALL_RANGE` for sizes that cannot be */
+  /** @throws TypeError `ERR_HOROBALL_TYPE` or RangeError `ERR_HOROBALL_RANGE` for an invalid split or option */
   constructor(split: Split, options: ImageLoaderOptions) {
-    const { size, resize = size, concurrency = availableParallelism() } = options;
-    for (const [name, value] of Object.entries({ size, concurrency })) {
-      if (!Number.isInteger(value) || value < 1)
-        throw rangeError('ImageLoader', name, 'an integer of 1 or more', value);
-    }
-    if (!(resize >= size)) throw rangeError('ImageLoader', 'resize', `size (${size}) or more`, resize);
-    this.#split = split;
-    this.#options = options;
-    this.#pool = new Pool(Array.from({ length: concurrency }, () => new Scratch()));
-    this.#byClass = split.classes.map(() => []);
-    for (const [i, { label }] of split.samples.entries()) this.#byClass[label]!.push(i);
+    this.#options = checkedOptions(options);
+    this.#split = checkSplit('ImageLoader', split);
+    this.#slots = new Slots(this.#options.concurrency ?? availableParallelism());
+    this.#byClass = this.#split.classes.map(() => []);
+    for (const [i, { label }] of this.#split.samples.entries()) this.#byClass[label]!.push(i);
   }
 
-  /** Pictures that could not be read so far, by path. */
+  /** Images that could not be read so far, sorted by path. */
   get skipped(): Skipped[] {
     const list = [...this.#bad].map(([path, reason]) => ({ path, reason }));
     return list.sort((a, b) => (a.path < b.path ? -1 : 1));
   }
 
-  /** Milliseconds that callers spent waiting for a batch. */
+  /** Number of images read so far that have an alpha channel. */
+  get withAlpha(): number {
+    return this.#alpha.size;
+  }
+
+  /** Number of images read so far with more than 89,478,485 pixels, of which PIL warns. */
+  get large(): number {
+    return this.#large.size;
+  }
+
+  /** Total data-loading wait in milliseconds. */
   get waitMs(): number {
     return this.#waitMs;
   }
 
   /**
-   * The pictures of each list of sample indices, in the order of the lists.
+   * Yields one batch per list of sample indices, in order.
    *
-   * @param options - `epoch` and the place of a picture in it name its crop; `first` is the place of the first one, for
-   * lists that go on where others ended
-   * @throws `ERR_HOROBALL_PICTURE` when `strict` and a picture cannot be read, when a whole class cannot in training,
-   * or not one of all the pictures in evaluation; the signal's reason when it is aborted
+   * @param options - the seed, `epoch` and the position of an image in the epoch determine its crop; `first` is the
+   * position of the first image, to resume within an epoch; `stride` is the distance between the first positions of two lists, for lists that
+   * are parts of longer ones
+   * @throws `ERR_HOROBALL_PICTURE` if an image cannot be read and `strict` is set, if no image of a class can be read in
+   * training, or if none of all images can in evaluation; the signal's reason if it is aborted
    */
   async *batches(
     indices: Iterable<Int32Array>,
-    {
-      signal,
-      epoch = 0,
-      first: begin = 0,
-    }: { signal?: AbortSignal | undefined; epoch?: number; first?: number } = {},
+    options: {
+      signal?: AbortSignal | undefined;
+      epoch?: number;
+      first?: number;
+      stride?: number | undefined;
+    } = {},
   ): AsyncGenerator<ImageBatch> {
-    let [slot, rows] = [begin, 0];
+    const operation = 'ImageLoader.batches';
+    const { signal, epoch = 0, first: begin = 0, stride } = checkOptions(operation, options);
+    checkSignal(operation, signal);
+    if (typeof Object(indices)[Symbol.iterator] !== 'function')
+      throw typeError(operation, 'indices', 'lists of indices', quoted(indices));
+    for (const [name, value] of Object.entries({ epoch, first: begin, stride: stride ?? 0 }))
+      integer(operation, name, value, 0, Number.MAX_SAFE_INTEGER);
+    let [slot, requested, rows] = [begin, 0, 0];
     const read = (list: Int32Array, stop: AbortSignal): Promise<ImageBatch> => {
+      instance(operation, 'indices', list, Int32Array);
+      const { samples } = this.#split;
+      for (const index of list) integer(operation, 'indices', index, 0, samples.length - 1);
       const first = slot;
-      slot += list.length;
+      slot += stride ?? list.length;
+      requested += list.length;
       return this.#readBatch(list, epoch, first, stop);
     };
-    const ahead = readAhead(indices, read, batchesAhead, signal);
+    const batches = readAhead(indices, read, batchesAhead, signal);
     try {
       for (;;) {
         const start = performance.now();
-        const { done, value } = await ahead.next();
+        const { done, value } = await batches.next();
         this.#waitMs += performance.now() - start;
         if (done) break;
         rows += value.count;
         if (value.count > 0) yield value;
       }
-      if (slot > begin && rows === 0) throw this.#nothingRead(slot - begin);
+      if (requested > 0 && rows === 0) throw this.#nothingRead(requested);
     } finally {
-      await ahead.return(undefined);
+      await batches.return(undefined);
     }
   }
 
@@ -151,35 +187,42 @@ export class ImageLoader {
     const rows = await Promise.all(
       Array.from(list, (index, i) => {
         const out = images.subarray(i * length, (i + 1) * length);
-        return this.#pool.use(stop, (scratch) => this.#readRow(index, [epoch, firstSlot + i], out, scratch));
+        return this.#slots.use(stop, () => this.#readRow(index, [epoch, firstSlot + i], out));
       }),
     );
     return compact({ images, count: list.length, size }, rows, this.#split.samples);
   }
 
-  /** Fills a row and gives the sample that it shows, or undefined when it cannot be read and nothing stands in. */
-  async #readRow(
-    index: number,
-    key: number[],
-    out: Uint8Array,
-    scratch: Scratch,
-  ): Promise<number | undefined> {
-    if (await this.#readPicture(index, key, out, scratch)) return index;
+  /** Fills a row and returns its sample, or undefined if it cannot be read and has no replacement. */
+  async #readRow(index: number, key: number[], out: Uint8Array): Promise<number | undefined> {
+    if (await this.#readImage(index, key, out)) return index;
     if (this.#options.mode === 'eval') return undefined;
     const { label } = this.#split.samples[index]!;
     const others = this.#byClass[label]!.filter((other) => other !== index);
     for (const other of shuffle(random(this.#options.seed, ...key, 1), others)) {
-      if (await this.#readPicture(other, key, out, scratch)) return other;
+      if (await this.#readImage(other, key, out)) return other;
     }
-    throw coded('ERR_HOROBALL_PICTURE', `no picture of class ${this.#split.classes[label]} could be read`);
+    throw this.#classLost(label);
   }
 
-  async #readPicture(index: number, key: number[], out: Uint8Array, scratch: Scratch): Promise<boolean> {
+  #classLost(label: number): Error {
+    const paths = this.#byClass[label]!.map((index) => this.#split.samples[index]!.path);
+    const [path] = paths;
+    return coded(
+      'ERR_HOROBALL_PICTURE',
+      `[ImageLoader] split: expected a readable image of class ${this.#split.classes[label]}, got none of ${paths.length}. Repair ${path} (${this.#bad.get(path!)}) or another one.`,
+    );
+  }
+
+  async #readImage(index: number, key: number[], out: Uint8Array): Promise<boolean> {
     const { path } = this.#split.samples[index]!;
     if (this.#bad.has(path)) return false;
     try {
-      const pixels = await this.#pixels(path, scratch);
-      await resample(pixels, this.#place(pixels, key), out);
+      const pixels = await this.#pixels(path);
+      if (hasAlpha(pixels)) this.#alpha.add(path);
+      if (pixels.width * pixels.height > manyPixels) this.#large.add(path);
+      const { background = 'white' } = this.#options;
+      await resample(pixels, this.#place(pixels, key), out, { background });
       return true;
     } catch (error) {
       this.#note(path, error);
@@ -187,46 +230,79 @@ export class ImageLoader {
     }
   }
 
-  async #pixels(path: string, scratch: Scratch): Promise<Pixels> {
-    const { cache: where } = this.#options;
-    if (where === undefined) return decode(await readFile(path), scratch);
+  async #pixels(path: string): Promise<Pixels> {
+    const { cache: where, maxPixels = defaultMaxPixels } = this.#options;
+    const read = async (): Promise<Pixels> => decode(await readImageFile(path, maxPixels), maxPixels);
+    if (where === undefined) return read();
     this.#cache ??= openCache(where);
     const cache = await this.#cache;
     const kept = await cache.get(path);
-    if (kept !== undefined) return kept;
-    const pixels = await decode(await readFile(path), scratch);
+    if (kept !== undefined) {
+      checkSize(kept.width, kept.height, maxPixels);
+      return kept;
+    }
+    const pixels = await read();
     await cache.put(path, pixels);
     return pixels;
   }
 
-  #place(picture: Pixels, key: number[]): Placement {
+  #place(pixels: Pixels, key: number[]): Placement {
     const { mode, size, resize = size, cropScale = [0.2, 1], ratio = [3 / 4, 4 / 3], seed } = this.#options;
-    if (mode === 'eval') return evalPlacement(picture, resize, size);
-    return trainPlacement(picture, size, { scale: cropScale, ratio }, random(seed, ...key));
+    if (mode === 'eval') return evalPlacement(pixels, resize, size);
+    return trainPlacement(pixels, size, { scale: cropScale, ratio }, random(seed, ...key));
   }
 
   #nothingRead(count: number): Error {
     const { path, reason } = this.skipped[0]!;
     return coded(
       'ERR_HOROBALL_PICTURE',
-      `none of ${count} pictures could be read; the first is ${path}: ${reason}`,
+      `[ImageLoader] split: expected readable images, got none of ${count}. Repair ${path} (${reason}) and the others.`,
     );
   }
 
-  /** Remembers a picture that is damaged or not there; passes on what is not the picture's fault. */
+  /** Records a damaged or missing image; rethrows errors that are not caused by the image. */
   #note(path: string, error: unknown): void {
-    if (!isPictureFault(error)) throw error;
+    if (!isImageFault(error)) throw error;
     const { message } = error;
     if (this.#options.strict) {
-      throw Object.assign(coded('ERR_HOROBALL_PICTURE', `${path} could not be read: ${message}`), {
-        cause: error,
-      });
+      throw Object.assign(
+        coded(
+          'ERR_HOROBALL_PICTURE',
+          `[ImageLoader] strict: expected a readable image, got ${path} (${message}). Repair it, or omit strict to skip it.`,
+        ),
+        {
+          cause: error,
+        },
+      );
     }
     this.#bad.set(path, message);
   }
 }
 
-/** Moves rows up over those that were left out. */
+/** A copy of the options, checked. */
+function checkedOptions(options: ImageLoaderOptions): ImageLoaderOptions {
+  const operation = 'ImageLoader';
+  const all = { ...checkObject(operation, options, 'options') };
+  const { size, resize = size, concurrency = 1, maxPixels = 1, seed, mode } = all;
+  for (const [name, value] of Object.entries({ size, resize, concurrency, maxPixels }))
+    integer(operation, name, value, 1, Number.MAX_SAFE_INTEGER);
+  if (resize < size) throw rangeError(operation, 'resize', `size (${size}) or more`, resize);
+  integer(operation, 'seed', seed, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
+  choice(operation, 'mode', mode, ['train', 'eval']);
+  boolean(operation, 'strict', all.strict, false);
+  if (all.background !== undefined) choice(operation, 'background', all.background, backgrounds);
+  if (all.cache !== undefined) filePath(operation, 'cache', all.cache);
+  const { cropScale = [0.2, 1], ratio = [1, 1] } = all;
+  for (const [name, pair] of Object.entries({ cropScale, ratio })) {
+    if (!Array.isArray(pair) || pair.length !== 2)
+      throw typeError(operation, name, 'two numbers', quoted(pair));
+    for (const each of pair) positive(operation, name, each);
+    if (pair[0] > pair[1]) throw rangeError(operation, name, 'the smaller number first', `[${pair}]`);
+  }
+  return all;
+}
+
+/** Removes the rows of omitted images. */
 function compact(
   { images, count, size }: Pick<ImageBatch, 'images' | 'count' | 'size'>,
   rows: (number | undefined)[],

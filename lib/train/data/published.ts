@@ -1,35 +1,28 @@
-/** What the published data sets have in common: where they lie, how many pictures they have, what to say if not. */
-import { readFile, stat } from 'node:fs/promises';
+/** Code shared by the published data sets: locating files, and comparing counts with the published ones. */
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { type Coded, coded } from '../../errors.ts';
-import type { Dataset, Split } from './dataset.ts';
-import { singlePictureWarnings } from './split.ts';
+import { readText } from '../../io/text.ts';
+import { singleImageWarnings } from './split.ts';
+import type { Count, Counts, Dataset, DatasetRecord, Split } from './types.ts';
 
-/** A published data set, for people. */
+/** Facts about a published data set, for messages and for locating its files. */
 export interface Published {
   name: string;
-  /** The files that its authors give out. */
+  /** The files that its authors distribute. */
   archives: string;
-  /** Names of the folder that the archives make; any of them may be left out. */
+  /** Folders that the archives create; each of them is optional. */
   folders: readonly string[];
   /** The k of Recall@k. */
   ks: readonly number[];
-  /** How the folder must look, in a few words. */
+  /** The expected contents of the folder, in a few words. */
   layout: string;
 }
 
-/** No line of these lists comes near it. */
+/** Maximum length of a line, far above that of the published lists. */
 const maxLine = 4096;
 
-/** Pictures and classes of a split. */
-export interface Count {
-  pictures: number;
-  classes: number;
-}
-
-export type Counts = Partial<Record<'train' | 'test' | 'gallery', Count>>;
-
-/** The folder in which `needed` exists: `root` itself or one of the data set's own folders below it. */
+/** Returns the folder that contains `needed`: `root` or one of the data set's own folders below it. */
 export async function locate(about: Published, root: string, needed: string): Promise<string> {
   const where = path.resolve(root);
   for (const folder of ['.', ...about.folders]) {
@@ -38,15 +31,15 @@ export async function locate(about: Published, root: string, needed: string): Pr
   throw missing(about, where, needed);
 }
 
-/** The first of several places that exists below a folder. */
+/** Returns the first of several relative paths that exists. */
 export async function firstOf(about: Published, root: string, places: readonly string[]): Promise<string> {
   for (const place of places) if (await exists(path.join(root, place))) return path.join(root, place);
   throw missing(about, root, places[0]!);
 }
 
-/** A text file's lines, whatever ends them, without empty ones. */
+/** Reads the non-empty lines of a text file. */
 export async function readLines(about: Published, root: string, name: string): Promise<string[]> {
-  const text = await readFile(path.join(root, name), 'utf8').catch((cause: unknown) => {
+  const text = await readText(path.join(root, name)).catch((cause: unknown) => {
     throw Object.assign(missing(about, root, name), { cause });
   });
   const lines = text.split(/\r?\n/).filter((line) => line.trim() !== '');
@@ -55,63 +48,71 @@ export async function readLines(about: Published, root: string, name: string): P
   return lines;
 }
 
-/** A line of a list that cannot be read. */
+/** The error for an invalid line. */
 export function badLine(file: string, line: string, expected: string): Coded {
   return coded(
     'ERR_HOROBALL_DATA_LAYOUT',
-    `${file} has a line '${line.slice(0, 80)}' where ${expected} is expected`,
+    `[data] ${file}: expected ${expected}, got '${line.slice(0, 80)}'. Unpack the archive again.`,
   );
 }
 
-/** Adds to a data set what a person should know: differences from the published counts, single pictures. */
-export async function complete(
+type Splits = Omit<Dataset, 'name' | 'ks' | 'warnings'> & Partial<Pick<Dataset, 'warnings'>>;
+
+/** Makes the record of a published data set. @param read - lists its splits; warnings are added here */
+export function published(
   about: Published,
-  data: Omit<Dataset, 'name' | 'ks' | 'warnings'>,
-  published: Counts,
-): Promise<Dataset> {
+  {
+    read,
+    ...facts
+  }: Omit<DatasetRecord, 'open'> & { counts: Counts; read: (root: string) => Promise<Splits> },
+): DatasetRecord {
+  return { ...facts, open: async (root) => complete(about, await read(root), facts.counts) };
+}
+
+/** Adds the warnings: differences from the published counts, classes with a single image. */
+async function complete(about: Published, data: Splits, published: Counts): Promise<Dataset> {
   const first = data.train.samples[0] ?? data.test.samples[0];
   if (first === undefined) {
-    throw coded(
-      'ERR_HOROBALL_DATA_EMPTY',
-      `${data.root} lists no pictures of ${about.name}; ${advice(about)}`,
-    );
+    const message = `[data] path: expected images of ${about.name}, got none in ${data.root}. ${advice(about)}`;
+    throw coded('ERR_HOROBALL_DATA_EMPTY', message);
   }
   if (!(await exists(first.path))) throw missing(about, data.root, path.relative(data.root, first.path));
-  const warnings = [...countWarnings(about, data, published), ...singlePictureWarnings(data)];
+  const warnings = [
+    ...countWarnings(about, data, published),
+    ...singleImageWarnings(data),
+    ...(data.warnings ?? []),
+  ];
   return { name: about.name, ks: about.ks, ...data, warnings };
 }
 
-/** Pictures and classes (of which there is at least one picture) of a split. */
+/** Number of images of a split, and of classes with at least one image. */
 export function countOf({ samples }: Split): Count {
   return { pictures: samples.length, classes: new Set(samples.map(({ label }) => label)).size };
 }
 
-function countWarnings(
-  about: Published,
-  data: Omit<Dataset, 'name' | 'ks' | 'warnings'>,
-  published: Counts,
-): string[] {
+function countWarnings(about: Published, data: Splits, published: Counts): string[] {
   const warnings = [];
   for (const [split, wanted] of Object.entries(published) as [keyof Counts, Count][]) {
     const got = countOf(data[split] ?? { classes: [], samples: [] });
     if (got.pictures === wanted.pictures && got.classes === wanted.classes) continue;
     warnings.push(
-      `${about.name} has ${text(got)} in its ${split} split here, ${text(wanted)} as published: results do not compare`,
+      `${about.name} has ${text(got)} in its ${split} split here, ${text(wanted)} as published: results are not comparable`,
     );
   }
   return warnings;
 }
 
 function text({ pictures, classes }: Count): string {
-  return `${pictures} pictures of ${classes} classes`;
+  return `${pictures} images of ${classes} classes`;
 }
 
 function missing(about: Published, root: string, needed: string): Coded {
-  return coded('ERR_HOROBALL_DATA_READ', `${about.name}: ${root} has no ${needed}; ${advice(about)}`);
+  const message = `[data] path: expected ${needed} of ${about.name}, got ${root} without it. ${advice(about)}`;
+  return coded('ERR_HOROBALL_DATA_READ', message);
 }
 
 function advice({ archives, layout }: Published): string {
-  return `get ${archives} and unpack so that the folder holds ${layout}`;
+  return `Download and unpack ${archives}, so that the folder contains ${layout}.`;
 }
 
 async function exists(file: string): Promise<boolean> {

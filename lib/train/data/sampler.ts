@@ -1,24 +1,25 @@
-import { coded, rangeError, typeError } from '../../errors.ts';
+import { checkObject, instance, integer as wholeNumber } from '../../check.ts';
+import { coded, quoted, rangeError, typeError } from '../../errors.ts';
 import { integer, random, shuffle } from '../../random.ts';
 import { rowsByClass } from '../../views.ts';
 
-/** See {@link ClassBalancedSampler}. */
+/** Options of {@link ClassBalancedSampler}. */
 export interface SamplerOptions {
-  /** Pictures (views) of each class in a batch; 2 or more. */
+  /** Images per class (views) in a batch; 2 or more. */
   samplesPerClass: number;
-  /** Rows of a batch: a multiple of `samplesPerClass`. */
+  /** Batch size in images; a multiple of `samplesPerClass`. */
   batchSize: number;
   /** Any integer; equal seeds give equal batches. */
   seed: number;
 }
 
 /**
- * The published sampler: an epoch takes every class once, in a random order, with `samplesPerClass` different
- * pictures of each (the same one again only where the class has fewer); an incomplete last batch is dropped.
- * An epoch's batches are a pure function of the seed and the epoch's number, so a run can be resumed anywhere.
+ * The published sampler: an epoch contains every class once, in random order, with `samplesPerClass` different images each
+ * (with repetition if the class has fewer). An incomplete last batch is dropped. The batches of an epoch are a pure function
+ * of the seed and the epoch, so a run can resume anywhere.
  */
 export class ClassBalancedSampler {
-  /** Batches in an epoch. */
+  /** Batches per epoch. */
   readonly steps: number;
   readonly #classes: number[][];
   readonly #views: number;
@@ -27,12 +28,16 @@ export class ClassBalancedSampler {
 
   /**
    * @param labels - the class of each sample: integers from 0
-   * @throws `ERR_HOROBALL_NO_STEP` when the classes do not fill one batch, naming a size that works
+   * @throws TypeError `ERR_HOROBALL_TYPE` or RangeError `ERR_HOROBALL_RANGE` for an invalid option; RangeError
+   * `ERR_HOROBALL_NO_STEP` if the classes do not fill one batch
    */
-  constructor(labels: Int32Array, { samplesPerClass, batchSize, seed }: SamplerOptions) {
+  constructor(labels: Int32Array, options: SamplerOptions) {
+    const { samplesPerClass, batchSize, seed } = checkObject('ClassBalancedSampler', options, 'options');
+    instance('ClassBalancedSampler', 'labels', labels, Int32Array);
     checkInteger('samplesPerClass', samplesPerClass, 2);
     checkInteger('batchSize', batchSize, samplesPerClass);
-    if (!Number.isSafeInteger(seed)) throw typeError('ClassBalancedSampler', 'seed', 'an integer', seed);
+    if (!Number.isSafeInteger(seed))
+      throw typeError('ClassBalancedSampler', 'seed', 'an integer', quoted(seed));
     if (batchSize % samplesPerClass !== 0) {
       const expected = `a multiple of samplesPerClass (${samplesPerClass})`;
       throw rangeError('ClassBalancedSampler', 'batchSize', expected, batchSize);
@@ -45,8 +50,9 @@ export class ClassBalancedSampler {
     if (this.steps === 0) throw noStep(this.#classes.length, samplesPerClass, batchSize);
   }
 
-  /** The batches of epoch `n`: sample indices, class by class (row = class * samplesPerClass + view). */
+  /** Returns the batches of epoch `n` as sample indices, class by class (row = class * samplesPerClass + view). */
   epoch(n: number): Int32Array[] {
+    wholeNumber('ClassBalancedSampler.epoch', 'n', n, 0, Number.MAX_SAFE_INTEGER);
     const next = random(this.#seed, n);
     const order = shuffle(next, Int32Array.from(this.#classes.keys()));
     return Array.from({ length: this.steps }, (_, step) => {
@@ -60,7 +66,7 @@ export class ClassBalancedSampler {
   }
 }
 
-/** `count` of the samples: without replacement where there are enough, else each drawn independently. */
+/** Draws `count` samples: without replacement if there are enough, otherwise with replacement. */
 function draw(samples: readonly number[], count: number, next: () => number): number[] {
   if (samples.length < count)
     return Array.from({ length: count }, () => samples[integer(next, samples.length)]!);
@@ -72,22 +78,22 @@ function draw(samples: readonly number[], count: number, next: () => number): nu
   return pool.slice(0, count);
 }
 
-/** The samples of each class that has any, by rising label. */
+/** The samples of each non-empty class, by ascending label. */
 function samplesByClass(labels: Int32Array): number[][] {
   return [...rowsByClass(labels)].sort(([a], [b]) => a - b).map(([, samples]) => samples);
 }
 
 function noStep(classes: number, views: number, batchSize: number): Error {
   const rows = classes * views;
-  const advice =
-    rows === 0 ? 'there are no samples' : `use a batch of ${rows} or fewer, a multiple of ${views}`;
-  const message = `an epoch has ${classes} classes x ${views} = ${rows} pictures, less than one batch of ${batchSize}: ${advice}`;
+  const fix = rows === 0 ? 'Add samples.' : `Use ${rows} or less, a multiple of ${views}.`;
+  const message = `expected at most the ${rows} images of an epoch (${classes} classes x ${views}), got ${batchSize}. ${fix}`;
   return coded('ERR_HOROBALL_NO_STEP', `[ClassBalancedSampler] batchSize: ${message}`, RangeError);
 }
 
 function checkInteger(argument: string, value: unknown, least: number): void {
-  if (!Number.isInteger(value)) throw typeError('ClassBalancedSampler', argument, 'an integer', value);
+  if (!Number.isInteger(value))
+    throw typeError('ClassBalancedSampler', argument, 'an integer', quoted(value));
   if ((value as number) < least) {
-    throw rangeError('ClassBalancedSampler', argument, `an integer of ${least} or more`, value);
+    throw rangeError('ClassBalancedSampler', argument, `an integer of at least ${least}`, value);
   }
 }

@@ -1,12 +1,12 @@
-/** One picture of a species as SVG: the body in some pose and light, over clutter, partly hidden. */
+/** Draws an image of a species as SVG: the body in a random pose and light, over clutter and partly occluded. */
 import { integer, type Random, uniform } from '../../random.ts';
-import type { Colour, Species } from './shapes-tree.ts';
+import type { Color, Species } from './shapes-tree.ts';
 
-/** Paints a colour as the picture's light shows it. */
-type Light = (colour: Colour) => string;
+/** Converts a color to CSS under the light of the image. */
+type Light = (color: Color) => string;
 
-/** The SVG of one picture of `species`, `size` pixels wide and high. Two calls with equal streams agree. */
-export function drawPicture(species: Species, next: Random, size: number): string {
+/** Returns the SVG of one image of `species`, `size` x `size` pixels; a pure function of the random stream. */
+export function drawImage(species: Species, next: Random, size: number): string {
   const light = drawLight(next);
   const body = `<g transform="${drawPose(next)}">${drawBody(species, light)}</g>`;
   return (
@@ -17,7 +17,7 @@ export function drawPicture(species: Species, next: Random, size: number): strin
   );
 }
 
-/** Turned by up to 35 degrees either way, perhaps mirrored, foreshortened, moved and scaled. */
+/** Draws a rotation of up to 28 degrees, a mirror, a skew, a shift and a scale. */
 function drawPose(next: Random): string {
   const mirror = next() < 0.5 ? -1 : 1;
   const scale = uniform(next, 0.88, 1.22);
@@ -30,18 +30,18 @@ function drawPose(next: Random): string {
   ].join(' ');
 }
 
-/** A coloured light: one gain a channel, an exposure and a gamma, the same for all that is in the picture. */
+/** Draws a colored light for the whole image: an exposure, a gain per channel and a gamma. */
 function drawLight(next: Random): Light {
   const exposure = uniform(next, 0.75, 1.08);
   const gains = [0, 1, 2].map(() => exposure * uniform(next, 0.86, 1.08));
   const gamma = uniform(next, 0.85, 1.2);
-  return (colour) => {
-    const channels = rgb(colour).map((v, i) => Math.min(1, (v * gains[i]!) ** gamma));
+  return (color) => {
+    const channels = rgb(color).map((v, i) => Math.min(1, (v * gains[i]!) ** gamma));
     return `rgb(${channels.map((v) => Math.round(255 * v)).join(',')})`;
   };
 }
 
-/** A ramp from shadow to glare across the picture, in a random direction. */
+/** Draws a gradient from dark to bright across the image, in a random direction. */
 function shade(next: Random): string {
   const turn = n(uniform(next, 0, 360));
   const dark = n(uniform(next, 0.1, 0.5));
@@ -55,21 +55,21 @@ function shade(next: Random): string {
 }
 
 function drawBackground(next: Random, light: Light): string {
-  const shapes = [`<rect x="-2" y="-2" width="4" height="4" fill="${light(anyColour(next))}"/>`];
+  const shapes = [`<rect x="-2" y="-2" width="4" height="4" fill="${light(anyColor(next))}"/>`];
   for (let i = 3 + integer(next, 6); i > 0; i--) shapes.push(clutter(next, light, 2, uniform(next, 0.2, 1)));
   return shapes.join('');
 }
 
-/** Up to three things in front of the body, near its rim more often than over its middle. */
+/** Draws up to two shapes in front of the body. */
 function drawOcclusion(next: Random, light: Light): string {
   const shapes: string[] = [];
   for (let i = integer(next, 3); i > 0; i--) shapes.push(clutter(next, light, 1.5, uniform(next, 0.15, 0.4)));
   return shapes.join('');
 }
 
-/** Something with no meaning: an ellipse, a bar, a polygon or a grating, within `reach` of the middle. */
+/** Draws an ellipse, a bar, a polygon or a grating within `reach` of the center. */
 function clutter(next: Random, light: Light, reach: number, size: number): string {
-  const fill = light(anyColour(next));
+  const fill = light(anyColor(next));
   const at = `translate(${n(uniform(next, -reach, reach))} ${n(uniform(next, -reach, reach))}) rotate(${n(uniform(next, 0, 180))})`;
   const kind = integer(next, 4);
   if (kind === 0)
@@ -90,16 +90,16 @@ function clutter(next: Random, light: Light, reach: number, size: number): strin
 }
 
 function drawBody(species: Species, light: Light): string {
-  const { colours } = species;
+  const { colors } = species;
   return (
-    drawParts(species, light(colours.part)) +
-    `<path d="${outline(species)}" fill="${light(colours.body)}"/>` +
-    `<g clip-path="url(#body)">${drawTexture(species.texture, light(colours.texture))}</g>` +
-    drawMark(species.mark, light(colours.mark))
+    drawParts(species, light(colors.part)) +
+    `<path d="${outline(species)}" fill="${light(colors.body)}"/>` +
+    `<g clip-path="url(#body)">${drawTexture(species.texture, light(colors.texture))}</g>` +
+    drawMark(species.mark, light(colors.mark))
   );
 }
 
-/** The closed outline, sampled every 5 degrees. */
+/** The closed outline as a path, sampled every 5 degrees. */
 function outline({ outline: waves, aspect }: Species): string {
   const points: string[] = [];
   for (let i = 0; i < 72; i++) {
@@ -111,7 +111,7 @@ function outline({ outline: waves, aspect }: Species): string {
   return `M${points.join('L')}Z`;
 }
 
-/** Parts stick out from under the body. */
+/** Draws the parts, which extend beyond the body and are drawn below it. */
 function drawParts({ parts }: Species, fill: string): string {
   const { kind, length, width } = parts;
   const reach = 0.7 + length;
@@ -126,7 +126,7 @@ function drawParts({ parts }: Species, fill: string): string {
   return parts.angles.map((a) => `<g transform="rotate(${n((a * 180) / Math.PI)})">${shape}</g>`).join('');
 }
 
-/** What covers the body; the caller clips it to the outline. */
+/** Draws the pattern on the body; the caller clips it to the outline. */
 function drawTexture({ kind, frequency, angle, duty }: Species['texture'], fill: string): string {
   if (kind === 'plain') return '';
   const step = 2 / frequency;
@@ -171,12 +171,12 @@ function drawMark({ kind, angle, distance, size }: Species['mark'], fill: string
   return `<g transform="translate(${polar(distance, angle)})" fill="${fill}">${shape}</g>`;
 }
 
-function anyColour(next: Random): Colour {
+function anyColor(next: Random): Color {
   return { hue: uniform(next, 0, 360), chroma: uniform(next, 0.05, 0.75), light: uniform(next, 0.15, 0.85) };
 }
 
 /** Hue, chroma (saturation) and lightness to channels in [0, 1]: the HSL formula of CSS Color 4. */
-function rgb({ hue, chroma, light }: Colour): [number, number, number] {
+function rgb({ hue, chroma, light }: Color): [number, number, number] {
   const channel = (offset: number): number => {
     const k = (((offset + hue / 30) % 12) + 12) % 12;
     return light - chroma * Math.min(light, 1 - light) * Math.max(-1, Math.min(k - 3, 9 - k, 1));
@@ -188,7 +188,7 @@ function polar(radius: number, angle: number): string {
   return `${n(radius * Math.cos(angle))},${n(radius * Math.sin(angle))}`;
 }
 
-/** Four decimals are a hundredth of a pixel and keep the markup short. */
+/** Rounds to four decimals, a hundredth of a pixel, to keep the markup short. */
 function n(value: number): string {
   return String(Math.round(value * 1e4) / 1e4);
 }

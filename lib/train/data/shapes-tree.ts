@@ -1,8 +1,8 @@
-/** The class tree of the built-in data set: what a family, a genus and a species look like, before any picture. */
+/** The class tree of the built-in data set: the appearance of each family, genus and species. */
 import { integer, type Random, random, shuffle, uniform } from '../../random.ts';
 
-/** A colour as hue (degrees), chroma and lightness in [0, 1]. */
-export interface Colour {
+/** A color as hue (degrees), chroma and lightness in [0, 1]. */
+export interface Color {
   hue: number;
   chroma: number;
   light: number;
@@ -12,7 +12,7 @@ const textures = ['plain', 'stripes', 'rings', 'dots', 'checks', 'spokes'] as co
 const partKinds = ['horn', 'paddle', 'bristle', 'loop'] as const;
 export const marks = ['disc', 'ring', 'bar', 'cross', 'triangle', 'pair'] as const;
 
-/** Everything that the pictures of one class have in common. Lengths are in units of the body's radius. */
+/** The appearance shared by all images of a class. Lengths are in units of the body's radius. */
 export interface Species {
   name: string;
   genus: string;
@@ -23,14 +23,14 @@ export interface Species {
   parts: { kind: (typeof partKinds)[number]; angles: number[]; length: number; width: number };
   texture: { kind: (typeof textures)[number]; frequency: number; angle: number; duty: number };
   mark: { kind: (typeof marks)[number]; angle: number; distance: number; size: number };
-  colours: { body: Colour; texture: Colour; part: Colour; mark: Colour };
+  colors: { body: Color; texture: Color; part: Color; mark: Color };
 }
 
-/** How many genera a family has, and how many species a genus. */
+/** Genera per family, and species per genus. */
 export const generaPerFamily = 4;
 export const speciesPerGenus = 4;
 
-/** The species of `families` families, family by family and genus by genus; a pure function of the seed. */
+/** Returns the species of `families` families, by family and genus; a pure function of the seed. */
 export function classTree(seed: number, families: number): Species[] {
   const species: Species[] = [];
   for (let f = 0; f < families; f++) {
@@ -43,7 +43,7 @@ export function classTree(seed: number, families: number): Species[] {
   return species;
 }
 
-/** Sets the outline's main lobes and the kind of parts; colours only as a starting point. */
+/** Draws the main lobes of the outline, the kind of parts and base colors. */
 function drawFamily(next: Random, index: number): Species {
   const id = String(index + 1).padStart(2, '0');
   const hue = uniform(next, 0, 360);
@@ -57,7 +57,7 @@ function drawFamily(next: Random, index: number): Species {
     parts: { kind: pick(next, partKinds), angles: [], length: 0, width: uniform(next, 0.16, 0.3) },
     texture: { kind: 'plain', frequency: 0, angle: 0, duty: 0.5 },
     mark: { kind: 'disc', angle: 0, distance: 0, size: 0 },
-    colours: {
+    colors: {
       body: { hue, chroma: uniform(next, 0.35, 0.9), light: uniform(next, 0.35, 0.75) },
       texture: {
         hue: hue + uniform(next, 90, 270),
@@ -74,7 +74,7 @@ function drawFamily(next: Random, index: number): Species {
   };
 }
 
-/** Adds a finer outline, the texture, and how many parts there are and where. */
+/** Adds finer lobes, the texture, and the number and angles of the parts. */
 function drawGenus(next: Random, family: Species, index: number): Species {
   const main = family.outline[0]!;
   const count = 2 + integer(next, 5);
@@ -103,19 +103,19 @@ function drawGenus(next: Random, family: Species, index: number): Species {
       angle: 0,
       duty: uniform(next, 0.35, 0.6),
     },
-    colours: {
-      ...family.colours,
-      body: shifted(next, family.colours.body, 40, 0.15),
-      part: shifted(next, family.colours.part, 60, 0.2),
+    colors: {
+      ...family.colors,
+      body: shifted(next, family.colors.body, 40, 0.15),
+      part: shifted(next, family.colors.part, 60, 0.2),
     },
   };
 }
 
-/** Adds the mark and settles every colour. Siblings get marks and texture hues from different quarters. */
+/** Adds the mark and the final colors. Siblings get mark positions and hues from different quarters of the circle. */
 function drawSpecies(next: Random, genus: Species, index: number): Species {
   const quarter = (offset: number): number => ((index + offset) % speciesPerGenus) / speciesPerGenus;
   const own = shuffle(next, [...marks]);
-  const { body, texture, part } = genus.colours;
+  const { body, texture, part } = genus.colors;
   return {
     ...genus,
     name: `species-${genus.genus.slice(6)}-${index + 1}`,
@@ -134,7 +134,7 @@ function drawSpecies(next: Random, genus: Species, index: number): Species {
       distance: uniform(next, 0.15, 0.45),
       size: uniform(next, 0.22, 0.36),
     },
-    colours: {
+    colors: {
       body: shifted(next, { ...body, hue: body.hue + 12 * index }, 8, 0.1),
       texture: shifted(next, { ...texture, hue: texture.hue + 50 * index }, 20, 0.15),
       part: shifted(next, part, 20, 0.1),
@@ -151,7 +151,7 @@ function pick<T>(next: Random, items: readonly T[]): T {
   return items[integer(next, items.length)]!;
 }
 
-function shifted(next: Random, { hue, chroma, light }: Colour, degrees: number, amount: number): Colour {
+function shifted(next: Random, { hue, chroma, light }: Color, degrees: number, amount: number): Color {
   const clamp = (x: number): number => Math.min(0.95, Math.max(0.12, x));
   return {
     hue: hue + uniform(next, -degrees, degrees),

@@ -1,10 +1,29 @@
-/** What every data set does with its classes once they are listed. */
-import type { Dataset, Split } from './dataset.ts';
+/** Functions on splits that data sets share. */
+import { checkObject, checkText, integer } from '../../check.ts';
+import { quoted, typeError } from '../../errors.ts';
+import type { Dataset, Split } from './types.ts';
 
-/** The k of Recall@k where nobody has published any. */
+/**
+ * Checks a split that a caller has made.
+ * @throws TypeError `ERR_HOROBALL_TYPE` or RangeError `ERR_HOROBALL_RANGE`
+ */
+export function checkSplit(operation: string, split: Split): Split {
+  const { classes, samples, parents } = checkObject(operation, split, 'split');
+  for (const [name, list] of Object.entries({ classes, samples, parents: parents ?? [] }))
+    if (!Array.isArray(list)) throw typeError(operation, name, 'a list', quoted(list));
+  for (const name of classes) checkText(operation, 'classes', name);
+  for (const sample of samples) {
+    const { path, label } = checkObject(operation, sample, 'samples');
+    checkText(operation, 'path', path);
+    integer(operation, 'label', label, 0, classes.length - 1);
+  }
+  return split;
+}
+
+/** The k of Recall@k for data sets without published ones. */
 export const usualKs: readonly number[] = [1, 2, 4, 8];
 
-/** The split of the classes with index `from` up to `to`, with labels counted from 0 again. */
+/** The split of classes `from` to `to` - 1, relabeled from 0. */
 export function classRange(all: Split, from: number, to: number): Split {
   const samples = all.samples
     .filter(({ label }) => label >= from && label < to)
@@ -14,10 +33,10 @@ export function classRange(all: Split, from: number, to: number): Split {
 }
 
 /**
- * What a person should know about classes of a single picture: in training it stands in for every view, in the
- * test it has nothing to be found by. (With a gallery, queries are found there instead.)
+ * Warnings about classes with a single image. In training, it is used for every view. In the test split it counts as a
+ * miss, unless there is a gallery.
  */
-export function singlePictureWarnings({
+export function singleImageWarnings({
   train,
   test,
   gallery,
@@ -26,12 +45,12 @@ export function singlePictureWarnings({
   const few = singles(train);
   if (few.length > 0) {
     warnings.push(
-      `${count(few, 'training class')} with one picture, which is drawn again for every view: ${list(few)}`,
+      `${count(few, 'training class')} with one image, which is drawn again for every view: ${list(few)}`,
     );
   }
   const lone = gallery === undefined ? singles(test) : [];
   if (lone.length > 0) {
-    warnings.push(`${count(lone, 'test class')} with one picture, which counts as a miss: ${list(lone)}`);
+    warnings.push(`${count(lone, 'test class')} with one image, which counts as a miss: ${list(lone)}`);
   }
   return warnings;
 }
@@ -46,26 +65,26 @@ function count(names: string[], what: string): string {
   return names.length === 1 ? `1 ${what}` : `${names.length} ${what}es`;
 }
 
-/** The first ten names; a data set can have thousands. */
+/** The first ten names, and the number of the others. */
 function list(names: string[]): string {
   const shown = names.slice(0, 10).join(', ');
   return names.length > 10 ? `${shown} and ${names.length - 10} more` : shown;
 }
 
-/** The groups of some pictures in their natural order: 2 before 10. */
-export function groupsOf(pictures: readonly { group: string }[]): string[] {
+/** The groups of the images in natural order: 2 before 10. */
+export function groupsOf(images: readonly { group: string }[]): string[] {
   const natural = new Intl.Collator('en', { numeric: true });
-  return [...new Set(pictures.map(({ group }) => group))].sort(natural.compare);
+  return [...new Set(images.map(({ group }) => group))].sort(natural.compare);
 }
 
-/** The split of some groups, in the order given; pictures of other groups are left out. */
+/** Makes a split from groups, which become the classes in the given order; images of other groups are omitted. */
 export function regrouped<G>(
-  pictures: readonly { path: string; group: G }[],
+  images: readonly { path: string; group: G }[],
   groups: readonly G[],
   name: (group: G) => string,
 ): Split {
   const labels = new Map(groups.map((group, label) => [group, label]));
-  const samples = pictures.flatMap(({ path, group }) => {
+  const samples = images.flatMap(({ path, group }) => {
     const label = labels.get(group);
     return label === undefined ? [] : [{ path, label }];
   });

@@ -1,4 +1,4 @@
-/** Text that is HTML already, as opposed to text that must be escaped. */
+/** Trusted HTML, as opposed to text that must be escaped. */
 export class Html {
   readonly text: string;
   constructor(text: string) {
@@ -19,7 +19,7 @@ const entities: Record<string, string> = {
   "'": '&#39;',
 };
 
-/** HTML with every value escaped, except those that are HTML; `null` is nothing, arrays are joined. */
+/** Builds HTML with every value escaped except trusted HTML; `null` is dropped, arrays are joined. */
 export function html(strings: TemplateStringsArray, ...values: Part[]): Html {
   return new Html(strings.map((piece, i) => piece + (i < values.length ? written(values[i]!) : '')).join(''));
 }
@@ -31,7 +31,7 @@ function written(value: Part): string {
   return String(value).replace(/[&<>"']/g, (character) => entities[character]!);
 }
 
-/** Data for a script element: valid JSON in which nothing can end the element. */
+/** JSON for a script element, escaped so that it cannot close the element. */
 export function embeddedJson(value: unknown): Html {
   return new Html(JSON.stringify(value).replace(/</g, '\\u003c'));
 }

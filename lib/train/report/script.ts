@@ -1,13 +1,13 @@
 /**
- * What a report does by itself: values under the pointer in the charts, names under it on the disk, one class or
- * family lifted out of the rest. Without it the page still says everything but the names of the points.
+ * The script of a report: shows chart values and class names under the pointer, and highlights one class or
+ * family. Without it, the page still shows everything except the names of the points.
  */
 export const script = `
 const tip = document.body.appendChild(Object.assign(document.createElement('div'), { className: 'tip', hidden: true }));
 const show = (event, lines) => {
-  tip.replaceChildren(...lines.map(([text, colour]) => {
+  tip.replaceChildren(...lines.map(([text, color]) => {
     const line = document.createElement('div');
-    if (colour) line.appendChild(document.createElement('i')).style.background = colour;
+    if (color) line.appendChild(document.createElement('i')).style.background = color;
     line.append(text);
     return line;
   }));
@@ -35,13 +35,13 @@ for (const svg of root.querySelectorAll('svg[data-chart]')) {
     if (!all.length) return;
     const off = ({ one, at }) => Math.abs(one.px[at] - x);
     const first = all.reduce((best, each) => off(each) < off(best) ? each : best);
-    // A line that has no point hereabouts, such as a shorter run's, says nothing of this place.
+    // Skip lines without a point near this position, such as those of shorter runs.
     const near = all.filter(({ one, at }) => Math.abs(one.px[at] - first.one.px[first.at]) <= 14);
     cursor.innerHTML = near.map(({ one, at }) =>
-      '<circle r="3.6" cx="' + one.px[at] + '" cy="' + one.py[at] + '" fill="' + one.colour + '"/>').join('');
+      '<circle r="3.6" cx="' + one.px[at] + '" cy="' + one.py[at] + '" fill="' + one.color + '"/>').join('');
     const place = first.one.x[first.at];
     show(event, [[chart.xLabel + ' ' + (place < 10 ? Number(place.toPrecision(3)) : Math.round(place))],
-      ...near.map(({ one, at }) => [one.name + '  ' + written(one.y[at]), one.colour])]);
+      ...near.map(({ one, at }) => [one.name + '  ' + written(one.y[at]), one.color])]);
   });
   svg.addEventListener('pointerleave', () => { cursor.innerHTML = ''; hide(); });
 }

@@ -1,8 +1,8 @@
-import { schemes } from './contrast.ts';
+import { schemes } from './run/contrast.ts';
 
 const { light, dark } = schemes;
 
-/** The reports' one style sheet: light and dark, from 360 px on, no font but the reader's own. */
+/** The style sheet of all reports: light and dark, for widths of 360 px or more, with system fonts only. */
 export const style: string = `
 :root {
   color-scheme: light dark;
@@ -38,7 +38,7 @@ figure { margin: 0; }
 .figures b { display: block; font: 500 34px/1.1 var(--serif); color: var(--ink); }
 .figures li:first-child b { color: var(--accent); }
 .figures span { font-size: 13.5px; color: var(--soft); }
-/* A table that goes on to a side has a shade there: paper that moves with the table hides it at either end. */
+/* A table that can scroll sideways has a shadow on that side; the background scrolls with the table and hides it at either end. */
 .scroll {
   overflow-x: auto; margin-top: 16px;
   --shade: color-mix(in srgb, var(--ink) 34%, transparent);

@@ -1,4 +1,4 @@
-import type { Evaluation, Recall, Space } from '../record.ts';
+import type { Evaluation, Recall, Space } from '../measure/types.ts';
 import { type Html, html, type Part } from './html.ts';
 
 export const spaceNames: Readonly<Record<Space, string>> = {
@@ -8,14 +8,14 @@ export const spaceNames: Readonly<Record<Space, string>> = {
   fused: 'Head, fused score',
 };
 
-/** A line of a recall table; `lead` lines are the run's own, the others stand beside it. */
+/** A row of a recall table; `lead` rows belong to the run, the others are baselines. */
 export interface RecallLine {
   name: string;
   recall: Recall;
   lead?: boolean;
 }
 
-/** The lines of one evaluation, one for each way to compare. */
+/** The rows of one evaluation, one per space. */
 export function evaluationLines(evaluation: Evaluation): RecallLine[] {
   return (Object.keys(spaceNames) as Space[]).flatMap((space) => {
     const recall = evaluation.spaces[space];
@@ -23,27 +23,33 @@ export function evaluationLines(evaluation: Evaluation): RecallLine[] {
   });
 }
 
-const levels = ['same genus', 'same family'];
+/** An unnamed level of the class tree, counted from 0 at the parents of the classes. */
+export function levelUp(level: number): string {
+  return `${level + 1} level${level === 0 ? '' : 's'} up`;
+}
 
-/** Recall@k of several lines; the columns of strict recall stand where any line has them. */
-export function recallTable(lines: readonly RecallLine[]): Html {
+/**
+ * Recall@k of several rows; columns of strict recall appear if any row has them.
+ * @param levels - names of the class tree's levels, nearest first
+ */
+export function recallTable(lines: readonly RecallLine[], levels: readonly string[] = []): Html {
   const ks = [...new Set(lines.flatMap((line) => Object.keys(line.recall.at)))];
   const depth = Math.max(0, ...lines.map((line) => line.recall.strict.length));
   const whole = lines.some((line) => line.recall.mapAtR !== undefined);
-  const best = Math.max(...lines.map((line) => line.recall.at['1'] ?? 0), 1e-9);
-  return html`<div class="scroll"><table class="recall"><thead><tr><th scope="col">Compared by</th>${ks.map(
+  const best = Math.max(...lines.map((line) => orZero(line.recall.at['1'])), 1e-9);
+  return html`<div class="scroll"><table class="recall"><thead><tr><th scope="col">Space</th>${ks.map(
     (k) => html`<th scope="col">R@${k}</th>`,
-  )}${whole ? html`<th scope="col">R-Precision</th><th scope="col">MAP@R</th>` : null}${levels.slice(0, depth).map((level) => html`<th scope="col">${level}</th>`)}</tr></thead>
+  )}${whole ? html`<th scope="col">R-Precision</th><th scope="col">MAP@R</th>` : null}${Array.from({ length: depth }, (_, i) => html`<th scope="col">${levels[i] === undefined ? levelUp(i) : `same ${levels[i]}`}</th>`)}</tr></thead>
 <tbody>${lines.map((line) => row(line, ks, { depth, best, whole }))}</tbody></table></div>`;
 }
 
-/** What all lines of a table have. */
+/** Properties shared by all rows of a table. */
 interface Shape {
   /** Levels of strict recall. */
   depth: number;
   /** The highest Recall@1. */
   best: number;
-  /** Whether there are R-Precision and MAP@R. */
+  /** Whether to show R-Precision and MAP@R. */
   whole: boolean;
 }
 
@@ -51,7 +57,7 @@ function row(line: RecallLine, ks: readonly string[], { depth, best, whole }: Sh
   const cells: Part[] = ks.map((k) => {
     const value = line.recall.at[k] ?? Number.NaN;
     if (k !== '1' || Number.isNaN(value)) return html`<td>${percent(value)}</td>`;
-    return html`<td class="bar" style="--share:${(value / best).toFixed(3)}">${percent(value)}</td>`;
+    return html`<td class="bar" style="--share:${barShare(value, best)}">${percent(value)}</td>`;
   });
   const { rPrecision, mapAtR } = line.recall;
   if (whole) cells.push(html`<td>${percent(rPrecision)}</td><td>${percent(mapAtR)}</td>`);
@@ -59,7 +65,23 @@ function row(line: RecallLine, ks: readonly string[], { depth, best, whole }: Sh
   return html`<tr class="${line.lead ? 'lead' : 'aside'}"><th scope="row">${line.name}</th>${cells}${strict}</tr>`;
 }
 
-/** A share as a percentage with one decimal; a dash where there is none. */
+/** A share as a percentage with one decimal; a dash if it was not measured. */
 export function percent(value: number | undefined): string {
-  return value === undefined || Number.isNaN(value) ? '–' : (100 * value).toFixed(1);
+  return fixed(value === undefined ? value : 100 * value, 1);
+}
+
+/** A number with a fixed number of decimals; a dash if it was not measured. */
+export function fixed(value: number | undefined, decimals: number): string {
+  if (value === undefined || !Number.isFinite(value)) return '–';
+  return Math.abs(value) < 1e15 ? value.toFixed(decimals) : value.toPrecision(4);
+}
+
+/** A number to compare by: one that was not measured is the lowest share. */
+export function orZero(value: number | undefined): number {
+  return value === undefined || Number.isNaN(value) ? 0 : value;
+}
+
+/** A share of the highest as a CSS number. */
+export function barShare(value: number, highest: number): string {
+  return fixed(Math.min(1, Math.max(0, orZero(value / highest))), 3);
 }

@@ -1,44 +1,47 @@
-import { type FileHandle, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { type FileHandle, open, rm, stat, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
 import { type Coded, coded } from '../../errors.ts';
+import { readRecordFile } from '../../io/record-file.ts';
 import { naming } from '../../io/trouble.ts';
 
+/** Options of a download. */
 export interface DownloadOptions {
   signal?: AbortSignal | undefined;
-  /** Called as bytes arrive. `total` is `null` where the host does not say. */
+  /** Called as bytes arrive; `total` is null if the host does not send the size. */
   onProgress?: ((done: number, total: number | null) => void) | undefined;
-  /** Failures in a row, without one byte in between, after which the download is given up; 5 by default. */
+  /** Consecutive attempts without progress before the download fails; 5 by default. */
   attempts?: number | undefined;
-  /** Milliseconds before the first try anew, doubled at each further failure; 500 by default. */
+  /** Milliseconds before the first retry, doubled with each further one; 500 by default. */
   pause?: number | undefined;
-  /** Milliseconds without a byte after which a connection counts as dropped; 30,000 by default. */
+  /** Time-out of a stalled connection in milliseconds; 30,000 by default. */
   patience?: number | undefined;
 }
 
 /** A finished download. */
 export interface Downloaded {
   bytes: number;
-  /** What the host says the file's SHA-256 is, in lower-case hexadecimal. */
+  /** SHA-256 of the file as announced by the host, in lowercase hexadecimal. */
   sha256: string | null;
 }
 
-/** What is kept beside a partial file, so that only bytes of the same file are joined. */
-interface PartialNote {
-  url: string;
+/** Metadata of a partial download, so that it is only resumed with the same file. */
+const noteSchema = z.object({
+  url: z.string(),
   /** The host's `ETag` or, without one, `Last-Modified`. */
-  version: string;
-}
+  version: z.string(),
+});
+type PartialNote = z.infer<typeof noteSchema>;
 
-/** An attempt failed in a way that another may not. */
+/** A failure after which a retry may succeed. */
 class Interrupted extends Error {}
 
 /**
- * Downloads to a file, going on where an earlier attempt, or an earlier process, stopped. Redirects are followed; the
- * hash of the file is taken from the headers of hosts that send one (`X-Linked-ETag`, or an `ETag` that is a SHA-256).
+ * Downloads a file, and resumes an earlier attempt, also of another process. Follows redirects. The hash is taken from the
+ * headers of hosts that send one (`X-Linked-ETag`, or an `ETag` that is a SHA-256).
  *
- * @param path - grows as the bytes come; the caller checks and renames it. After a failure it stays where the next call
- * can go on with it
- * @throws ERR_HOROBALL_DOWNLOAD with the URL and the reason; the signal's reason when aborted
+ * @param path - a partial file, which the caller verifies and renames; kept after a failure if the next call can resume it
+ * @throws ERR_HOROBALL_DOWNLOAD with the URL and the reason; the signal's reason if it is aborted
  */
 export async function download(url: URL, path: string, options: DownloadOptions = {}): Promise<Downloaded> {
   const file = await open(path, 'a+');
@@ -52,7 +55,7 @@ export async function download(url: URL, path: string, options: DownloadOptions 
   }
 }
 
-/** Tries until it is there or there is no hope. */
+/** Retries until the download is complete or cannot succeed. */
 async function persist(url: URL, path: string, options: DownloadOptions): Promise<Downloaded> {
   const { signal, attempts = 5, pause = 500 } = options;
   for (let failures = 0; ; failures++) {
@@ -63,7 +66,7 @@ async function persist(url: URL, path: string, options: DownloadOptions): Promis
       signal?.throwIfAborted();
       if (!(error instanceof Interrupted)) throw error;
       if ((await sizeOf(path)) > before) failures = 0;
-      if (failures + 1 >= attempts) throw failed(url, `${error.message}; ${attempts} attempts failed`);
+      if (failures + 1 >= attempts) throw failed(url, `${error.message} (${attempts} attempts)`);
       await sleep(pause * 2 ** failures, undefined, { signal });
     }
   }
@@ -79,7 +82,7 @@ async function attempt(url: URL, path: string, options: DownloadOptions): Promis
     const start = startOf(response, have, note);
     if (start === null) {
       await rm(notePath(path), { force: true });
-      throw new Interrupted('the host has another file than before');
+      throw new Interrupted('the file on the host changed');
     }
     if (response.status === 416) return { bytes: have, sha256 };
     await file.truncate(start);
@@ -97,7 +100,7 @@ async function attempt(url: URL, path: string, options: DownloadOptions): Promis
   }
 }
 
-/** Asks for the bytes from `have` on, through redirects. */
+/** Requests the bytes from `have` on, and follows redirects. */
 async function request(
   url: URL,
   have: number,
@@ -125,7 +128,7 @@ async function request(
       throw failed(url, `the host redirects to ${next.protocol}//, which is not secure`);
     at = next;
   }
-  throw failed(url, 'the host redirects without end');
+  throw failed(url, 'the host redirects in a loop');
 }
 
 async function checkStatus(url: URL, response: Response): Promise<void> {
@@ -133,11 +136,11 @@ async function checkStatus(url: URL, response: Response): Promise<void> {
   if (status === 200 || status === 206 || status === 416) return;
   await response.body?.cancel();
   if (status === 429 || status >= 500) throw new Interrupted(`the host answered ${status}`);
-  const reason = status === 404 ? 'there is no such file (404)' : `the host answered ${status}`;
+  const reason = status === 404 ? 'the host has no such file (404)' : `the host answered ${status}`;
   throw failed(url, reason);
 }
 
-/** The byte at which the response begins; `null` where it does not continue what is there. */
+/** The offset of the response in the file; null if it does not continue the partial file. */
 function startOf(response: Response, have: number, note: PartialNote | null): number | null {
   if (response.status === 200) return 0;
   const range = /^bytes (?:(\d+)-\d+|\*)\/(\d+|\*)$/.exec(response.headers.get('content-range') ?? '');
@@ -145,7 +148,7 @@ function startOf(response: Response, have: number, note: PartialNote | null): nu
   return Number(range?.[1]) === have && versionOf(response) === note?.version ? have : null;
 }
 
-/** What changes when the file does. A weak ETag may stay, so it does not count. */
+/** A validator that changes with the file. Weak ETags are ignored, because they may not change. */
 function versionOf(response: Response): string | null {
   const etag = response.headers.get('etag');
   return etag?.startsWith('"') ? etag : response.headers.get('last-modified');
@@ -153,7 +156,7 @@ function versionOf(response: Response): string | null {
 
 function totalOf(response: Response, start: number): number | null {
   const length = response.headers.get('content-length');
-  // fetch decodes what hosts encode although they were asked not to: then the length is not that of the file.
+  // If a host encodes the response despite the request headers, fetch decodes it, and the length is not that of the file.
   return length === null || response.headers.has('content-encoding') ? null : start + Number(length);
 }
 
@@ -166,21 +169,21 @@ async function receive(
   watch: Watch,
 ): Promise<number> {
   let at = start;
-  options.onProgress?.(at, total);
+  await options.onProgress?.(at, total);
   const reader = (response.body ?? new ReadableStream<Uint8Array>()).getReader();
   for (;;) {
     const { done, value } = await watch.guard(reader.read());
     if (done) return at;
-    // Disk errors pass through: trying anew would not help.
+    // Disk errors are not retried.
     for (let written = 0; written < value.length; )
       written += (await naming(path, file.write(value, written, value.length - written, at + written)))
         .bytesWritten;
     at += value.length;
-    options.onProgress?.(at, total);
+    await options.onProgress?.(at, total);
   }
 }
 
-/** Aborts a connection that stands still, and tells its failures from the caller's abort. */
+/** Aborts a stalled connection, and distinguishes that from an abort by the caller. */
 class Watch {
   readonly signal: AbortSignal;
   readonly #stalled = new AbortController();
@@ -192,14 +195,14 @@ class Watch {
     this.signal = signal ? AbortSignal.any([signal, this.#stalled.signal]) : this.#stalled.signal;
   }
 
-  /** Awaits something of the network: a failure means that the connection was interrupted. */
+  /** Awaits a network operation; a failure means that the connection was interrupted. */
   async guard<T>(work: Promise<T>): Promise<T> {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#stalled.abort(), this.#patience);
     try {
       return await work;
     } catch (error) {
-      throw new Interrupted(this.#stalled.signal.aborted ? 'the connection stands still' : reasonOf(error));
+      throw new Interrupted(this.#stalled.signal.aborted ? 'the connection stalled' : reasonOf(error));
     }
   }
 
@@ -209,7 +212,7 @@ class Watch {
   }
 }
 
-/** fetch says 'fetch failed' and keeps the reason in its cause. */
+/** fetch throws 'fetch failed', with the reason as the cause. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause instanceof Error ? error.cause.message : error.message;
@@ -221,14 +224,14 @@ function sha256Of(etag: string | null): string | null {
 
 async function readNote(path: string, url: URL): Promise<PartialNote | null> {
   try {
-    const note = JSON.parse(await readFile(notePath(path), 'utf8')) as PartialNote;
+    const note = noteSchema.parse(await readRecordFile(notePath(path)));
     return note.url === url.href ? note : null;
   } catch {
     return null;
   }
 }
 
-/** A file whose version is not known cannot be joined later, so it gets no note. */
+/** Without a version, a partial download cannot be resumed safely, so it gets no note. */
 async function writeNote(path: string, url: URL, version: string | null): Promise<void> {
   if (version === null) await rm(notePath(path), { force: true });
   else await writeFile(notePath(path), JSON.stringify({ url: url.href, version } satisfies PartialNote));
@@ -241,5 +244,8 @@ async function sizeOf(path: string): Promise<number> {
 }
 
 function failed(url: URL, reason: string): Coded {
-  return coded('ERR_HOROBALL_DOWNLOAD', `${url.href} could not be downloaded: ${reason}`);
+  return coded(
+    'ERR_HOROBALL_DOWNLOAD',
+    `[weights] source: expected to download ${url.href}, but ${reason}. Check the URL and the network, and run the command again.`,
+  );
 }

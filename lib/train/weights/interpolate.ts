@@ -1,21 +1,21 @@
 import { coded } from '../../errors.ts';
-import type { NamedTensor } from '../tensor.ts';
+import type { NamedTensor } from '../lane/types.ts';
 
-/** One output sample along an axis: input samples `start`, `start + 1`, ... by their weights, which sum to 1. */
+/** An output sample along an axis: weights of the input samples `start`, `start + 1`, ..., which sum to 1. */
 interface Tap {
   start: number;
   weights: number[];
 }
 
 /**
- * Fits learned position embeddings to another grid of patches, as timm's `resample_abs_pos_embed` does: the prefix
- * tokens stay, the rest is taken for a square grid and resampled bicubically with antialiasing.
+ * Resamples learned position embeddings to another grid of patches, like timm's `resample_abs_pos_embed`: prefix tokens are
+ * kept; the others form a square grid and are resampled bicubically with antialiasing.
  *
  * @param positions - shape [1, prefixTokens + side^2, width]
  * @param prefixTokens - tokens before the patches: 1 for the class, 2 with the distillation token
- * @param grid - rows and columns of patches that are wanted
- * @returns shape [1, prefixTokens + rows * columns, width]; the tensor itself where its grid is that already
- * @throws ERR_HOROBALL_WEIGHTS where the patches make no square grid
+ * @param grid - rows and columns of the new grid
+ * @returns shape [1, prefixTokens + rows * columns, width]; the tensor itself if the grid is the same
+ * @throws ERR_HOROBALL_WEIGHTS if the patches do not form a square grid
  */
 export function resamplePositions(
   positions: NamedTensor,
@@ -28,7 +28,7 @@ export function resamplePositions(
     const wanted = `[1, ${prefixTokens} + n * n, width]`;
     throw coded(
       'ERR_HOROBALL_WEIGHTS',
-      `position embeddings of shape [${positions.shape}], where ${wanted} is wanted`,
+      `[loadWeights] pos_embed: expected shape ${wanted}, got [${positions.shape}]. Use weights with a square grid of patches.`,
     );
   }
   const [rows, columns] = grid;
@@ -40,7 +40,7 @@ export function resamplePositions(
   return { shape: [1, prefixTokens + rows * columns, width], data };
 }
 
-/** Columns first, then rows, in float64. `values` is side x side x width, channels last. */
+/** Resamples columns, then rows, in float64. `values` is side x side x width, channels last. */
 function resampleGrid(
   values: Float32Array,
   side: number,
@@ -80,8 +80,8 @@ function addScaled(
 }
 
 /**
- * The taps of torch's antialiased bicubic interpolation, `align_corners=False`: sample centres at halves; when shrinking,
- * the kernel is stretched by the scale; weights outside the input are dropped and the rest made to sum to 1.
+ * The taps of torch's antialiased bicubic interpolation with `align_corners=False`: sample centers are at halves, the kernel
+ * is stretched by the scale when shrinking, and weights outside the input are dropped before normalization.
  */
 function cubicTaps(from: number, to: number): Tap[] {
   const scale = from / to;
@@ -97,7 +97,7 @@ function cubicTaps(from: number, to: number): Tap[] {
   });
 }
 
-/** Keys' cubic convolution kernel with a = -0.5 (IEEE TASSP 29, 1981), as torch and PIL antialias with. */
+/** Keys' cubic convolution kernel with a = -0.5 (IEEE TASSP 29, 1981), which torch and PIL use for antialiasing. */
 function cubic(x: number): number {
   const a = -0.5;
   const d = Math.abs(x);

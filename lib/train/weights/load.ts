@@ -1,23 +1,39 @@
 import { existsSync } from 'node:fs';
-import { coded } from '../../errors.ts';
+import { checkSignal } from '../../call.ts';
+import { boolean, checkMethods, checkOptions, filePath } from '../../check.ts';
+import { coded, shapeError } from '../../errors.ts';
+import { shapeText } from '../../io/elements.ts';
+import { PickleOpaque, refused } from '../../io/pickle-values.ts';
 import { PthFile } from '../../io/pth.ts';
-import { readSafetensors, type SafeTensor } from '../../io/safetensors.ts';
-import type { LoadReport, Parameter } from '../model.ts';
-import type { NamedTensor, WaitOptions } from '../tensor.ts';
+import { type SafeTensor, SafetensorsFile } from '../../io/safetensors.ts';
+import { gridOf, prefixTokens } from '../../model/vit.ts';
+import type { LoadReport } from '../lane/embedder.ts';
+import { elements } from '../lane/tensor.ts';
+import type { NamedTensor, Parameter, ViTConfig, WaitOptions } from '../lane/types.ts';
+import { hasLeadingOnes, type Recipe, recipeOf, withLeadingOnes } from './assemble.ts';
 import { resamplePositions } from './interpolate.ts';
-import { findStateDict, listed, plainNames } from './names.ts';
+import { findStateDict, isBackbonePart, listed, plainNames } from './names.ts';
 import { findPulled } from './pull.ts';
 
-/** What loading weights did, and what it left over. */
+/** The result of loading weights. */
 export interface WeightsReport extends LoadReport {
-  /** How the file was brought to fit and what was left over, a sentence each, for people. */
+  /** Adaptations and unused parameters, one sentence each, for display. */
   notices: string[];
 }
 
-/** The network that weights are read into: an `Embedder`. */
+/** Options of {@link loadWeights}. */
+export interface LoadWeightsOptions extends WaitOptions {
+  /** Load the matching parameters if the file and the backbone differ in others, instead of failing; default false. */
+  readonly partial?: boolean | undefined;
+}
+
+/** The network that weights are loaded into: an `Embedder` or a `ViT`. */
 export interface WeightsTarget {
   readonly config: {
-    readonly model: { readonly imgSize: number; readonly patchSize: number; readonly distilled: boolean };
+    readonly model: Pick<
+      ViTConfig,
+      'imgSize' | 'patchSize' | 'distilled' | 'classToken' | 'regTokens' | 'noEmbedClass'
+    >;
   };
   parameters(): readonly Pick<Parameter, 'name' | 'shape'>[];
   loadState(state: ReadonlyMap<string, NamedTensor>, options?: WaitOptions): Promise<LoadReport>;
@@ -26,62 +42,163 @@ export interface WeightsTarget {
 /** The tensors of a file, by the names in the file. */
 interface WeightsFile {
   names: Iterable<string>;
+  /** Undefined for a value that is not rebuilt. */
+  shape(name: string): readonly number[] | undefined;
   read(name: string): Promise<SafeTensor>;
-  /** The file's head is an embedding head of ours, not a classifier. */
+  /** Whether the file's head is an embedding head of horoball, not a classifier. */
   ownHead: boolean;
   notices: string[];
   close(): Promise<void>;
 }
 
 /**
- * Reads weights into a network: safetensors or PyTorch's `.pth`, with timm's or DINO's names. Wrappers and prefixes are
- * stripped, classifier heads dropped (a head that `saveWeights` wrote is kept), positions resampled where the network
- * sees pictures of another size.
+ * Loads weights into a network: safetensors or PyTorch's `.pth`, with the names of timm, of the releases of DINO, DINOv2,
+ * DINOv3, EVA-02 and CLIP, or of Hugging Face's ViT, DINOv2, DINOv3, CLIP and SigLIP. Strips wrappers and prefixes, drops
+ * text towers and classifier heads (but keeps a head that `saveWeights` wrote), joins or splits matrices of queries, keys
+ * and values, and resamples positions to the network's input size. Nothing in a PyTorch file is executed.
  *
- * @param path - `.safetensors`, or anything else for a PyTorch file
- * @returns what the file lacked (those parameters keep their values), what the network has no place for, and notices
- * @throws ERR_HOROBALL_WEIGHTS where nothing fits, ERR_HOROBALL_SHAPE where a parameter has another shape, the reader's
- * errors for a damaged or unsafe file
+ * @param path - `.safetensors`; any other extension means a PyTorch file
+ * @returns parameters missing from the file (which keep their values), unused tensors of the file, and notices
+ * @throws `ERR_HOROBALL_WEIGHTS` if no parameter matches or, without `partial`, only a part of the backbone;
+ * `ERR_HOROBALL_SHAPE` if a parameter has another shape; `ERR_HOROBALL_FORMAT` or `ERR_HOROBALL_PICKLE_REFUSED` for a
+ * damaged or unsafe file; the errors of the file system
+ * @example
+ * const { notices } = await loadWeights(await findWeights('dino_vits16'), embedder);
  */
 export async function loadWeights(
   path: string,
   embedder: WeightsTarget,
-  options: WaitOptions = {},
+  options: LoadWeightsOptions = {},
 ): Promise<WeightsReport> {
+  const operation = 'loadWeights';
+  const { partial, ...wait } = checkOptions(operation, options);
+  boolean(operation, 'partial', partial, false);
+  checkSignal(operation, wait.signal);
+  filePath(operation, 'path', path);
+  checkMethods(operation, 'embedder', embedder, ['parameters', 'loadState']);
   const file = await openWeights(path);
   try {
     const { names, stripped, dropped } = plainNames(file.names, file.ownHead);
+    const parameters = embedder.parameters();
+    const read = async (name: string): Promise<NamedTensor> => asFloat32(await file.read(names.get(name)!));
+    const recipes = new Map<string, Recipe>();
+    for (const { name } of parameters) {
+      const recipe = recipeOf(name, (source) => names.has(source));
+      if (recipe !== undefined) recipes.set(name, recipe);
+    }
+    if (recipes.size === 0) throw nothingFits(path, [...names.keys()]);
+    const used = new Set([...recipes.values()].flatMap(({ sources }) => sources));
+    const rest = [...names.keys()].filter((name) => !used.has(name));
+    const biases = rest.filter((name) => isQkvBias(name) && isSmall(file.shape(names.get(name)!)));
+    const zeros = await allZero(biases, read);
+    const unexpected = rest.filter((name) => !zeros.has(name));
+    if (!partial) checkWhole(path, parameters, recipes, [...unexpected, ...dropped]);
     const notices = [...file.notices];
     if (stripped.length > 0) notices.push(`Stripped from the names: ${stripped.join(' ')}`);
     if (dropped.length > 0) notices.push(`Dropped with the file's own head: ${listed(dropped)}.`);
+    if (zeros.size > 0) notices.push(`Dropped because all values are 0: ${listed([...zeros])}.`);
     const state = new Map<string, NamedTensor>();
-    for (const parameter of embedder.parameters()) {
-      const stored = names.get(parameter.name);
-      if (stored === undefined) continue;
-      const tensor = asFloat32(await file.read(stored));
-      state.set(parameter.name, fit(parameter.name, tensor, parameter.shape, embedder, notices));
+    for (const { name, shape } of parameters) {
+      const recipe = recipes.get(name);
+      if (recipe === undefined) continue;
+      for (const source of recipe.sources) checkShape(name, shape, source, file.shape(names.get(source)!));
+      const tensor = withLeadingOnes(recipe.make(await Promise.all(recipe.sources.map(read))), shape);
+      state.set(name, fit(name, tensor, shape, embedder, notices));
     }
-    if (state.size === 0) throw nothingFits(path, [...names.keys()]);
-    const { missing } = await embedder.loadState(state, options);
-    const unexpected = [...names.keys()].filter((name) => !state.has(name));
-    if (missing.length > 0) notices.push(`Not in the file, so left as they were: ${listed(missing)}.`);
-    if (unexpected.length > 0) notices.push(`In the file, but not of this network: ${listed(unexpected)}.`);
+    addClassPosition(state, recipes, await positionOfClass(embedder, recipes, read));
+    const { missing } = await embedder.loadState(state, wait);
+    if (missing.length > 0) notices.push(`Not in the file, so unchanged: ${listed(missing)}.`);
+    if (unexpected.length > 0) notices.push(`In the file, but not in this network: ${listed(unexpected)}.`);
     return { missing, unexpected, notices };
   } finally {
     await file.close();
   }
 }
 
+const isQkvBias = (name: string): boolean =>
+  /^blocks\.\d+\.attn\.(qkv\.bias|[qkv]_proj\.bias|[qkv]_bias)$/.test(name);
+
+const isSmall = (shape: readonly number[] | undefined): boolean =>
+  shape !== undefined && elements(shape) <= 2 ** 20;
+
+/** The names whose values are all 0. DINOv3 stores such biases, which timm leaves out. */
+async function allZero(
+  names: readonly string[],
+  read: (name: string) => Promise<NamedTensor>,
+): Promise<ReadonlySet<string>> {
+  const zeros = new Set<string>();
+  for (const name of names) if ((await read(name)).data.every((value) => value === 0)) zeros.add(name);
+  return zeros;
+}
+
 /**
- * The file that a person means: a path, or the name or URL of weights that were pulled.
+ * The position of the class token, if the file has one and the network's positions are those of the patches
+ * alone: then it is added to the class token itself, as in timm for DINOv2 with registers.
+ */
+async function positionOfClass(
+  { config: { model } }: WeightsTarget,
+  recipes: ReadonlyMap<string, Recipe>,
+  read: (name: string) => Promise<NamedTensor>,
+): Promise<Float32Array | null> {
+  const source = recipes.get('pos_embed')?.sources[0];
+  if (!model.noEmbedClass || source === undefined || !recipes.has('cls_token')) return null;
+  const { shape, data } = await read(source);
+  return hasClassPosition(shape) ? data.subarray(0, shape.at(-1)) : null;
+}
+
+function addClassPosition(
+  state: Map<string, NamedTensor>,
+  recipes: ReadonlyMap<string, Recipe>,
+  position: Float32Array | null,
+): void {
+  const token = state.get('cls_token');
+  if (position === null || token === undefined || !recipes.has('pos_embed')) return;
+  state.set('cls_token', { shape: token.shape, data: token.data.map((value, i) => value + position[i]!) });
+}
+
+/** Whether the positions are one more than those of a square grid. */
+function hasClassPosition(shape: readonly number[]): boolean {
+  return Number.isInteger(Math.sqrt(shape.at(-2)! - 1));
+}
+
+/** Rejects weights of another backbone: a network with random or missing parts would train without an error. */
+function checkWhole(
+  path: string,
+  parameters: readonly { readonly name: string }[],
+  found: ReadonlyMap<string, Recipe>,
+  left: readonly string[],
+): void {
+  const lacking = parameters
+    .map(({ name }) => name)
+    .filter((name) => !found.has(name) && !/^head\./.test(name));
+  const unused = left.filter(isBackbonePart);
+  const faults: string[] = [];
+  if (lacking.length > 0) faults.push(`the file lacks ${listed(lacking)}`);
+  if (unused.length > 0) faults.push(`the network does not have ${listed(unused)}`);
+  if (faults.length === 0) return;
+  throw coded(
+    'ERR_HOROBALL_WEIGHTS',
+    `[loadWeights] ${path}: expected weights of this backbone, got weights that match only partly: ${faults.join(', and ')}. ` +
+      'Choose the model that the weights belong to, or pass --partial (partial: true) to load what matches.',
+  );
+}
+
+/**
+ * Returns the path of a weights file.
  *
- * @throws ERR_HOROBALL_WEIGHTS saying what to pull, ERR_HOROBALL_OPTION for what is neither
+ * @param source - a path, or the name or URL of weights downloaded by `pullWeights`
+ * @param cache - the cache folder, as in `pullWeights`
+ * @throws `ERR_HOROBALL_WEIGHTS` if the weights have not been downloaded; RangeError `ERR_HOROBALL_OPTION` for an unknown
+ * name
  */
 export async function findWeights(source: string, cache?: string): Promise<string> {
+  filePath('findWeights', 'source', source);
+  if (cache !== undefined) filePath('findWeights', 'cache', cache);
   if (existsSync(source)) return source;
   const pulled = await findPulled(source, cache);
   if (pulled !== null) return pulled.path;
-  throw coded('ERR_HOROBALL_WEIGHTS', `the weights are not there yet; run: horoball weights pull ${source}`);
+  const message = `[weights] source: expected a file or downloaded weights, got '${source}'. Run horoball weights pull ${source}.`;
+  throw coded('ERR_HOROBALL_WEIGHTS', message);
 }
 
 function openWeights(path: string): Promise<WeightsFile> {
@@ -89,13 +206,14 @@ function openWeights(path: string): Promise<WeightsFile> {
 }
 
 async function openSafetensors(path: string): Promise<WeightsFile> {
-  const { tensors, metadata } = await readSafetensors(path);
+  const file = await SafetensorsFile.open(path);
   return {
-    names: [...tensors.keys()].filter((name) => !name.includes('/')), // with one: the rest of a checkpoint
-    read: async (name) => tensors.get(name)!,
-    ownHead: metadata['horoball'] !== undefined,
+    names: [...file.entries.keys()].filter((name) => !name.includes('/')), // others are the state of a checkpoint
+    shape: (name) => file.entries.get(name)?.shape,
+    read: (name) => file.read(name),
+    ownHead: file.metadata['horoball'] !== undefined,
     notices: [],
-    close: async () => {},
+    close: () => file.close(),
   };
 }
 
@@ -105,7 +223,16 @@ async function openPth(path: string): Promise<WeightsFile> {
     const { tensors, wrappers } = findStateDict(file.root);
     return {
       names: tensors.keys(),
-      read: (name) => file.read(tensors.get(name)!),
+      shape: (name) => {
+        const tensor = tensors.get(name);
+        return tensor instanceof PickleOpaque ? undefined : tensor?.shape;
+      },
+      read: async (name) => {
+        const tensor = tensors.get(name)!;
+        if (!(tensor instanceof PickleOpaque)) return await file.read(tensor);
+        const { code, message } = refused(`'${name}' (${tensor.name})`);
+        throw coded(code, `[loadWeights] ${path}: ${message}`);
+      },
       ownHead: false,
       notices: wrappers.length > 0 ? [`Taken from the file's entry ${wrappers.join('.')}.`] : [],
       close: () => file.close(),
@@ -120,25 +247,54 @@ function asFloat32({ shape, data }: SafeTensor): NamedTensor {
   return { shape, data: data instanceof Float32Array ? data : Float32Array.from(data, Number) };
 }
 
-/** Position embeddings of another grid are resampled; anything else must have the right shape already. */
+/** A matrix of queries, keys and values has three times the elements of each part. */
+const mostParts = 3;
+
+/** Called before anything is read, so that a file cannot name sizes that the network does not have. */
+function checkShape(
+  name: string,
+  shape: readonly number[],
+  source: string,
+  stored: readonly number[] | undefined,
+): void {
+  if (stored === undefined) return;
+  const whole = source === name && name !== 'pos_embed';
+  const matches = whole
+    ? hasLeadingOnes(stored, shape)
+    : name === 'pos_embed'
+      ? stored.at(-1) === shape.at(-1) && elements(stored) === elements(stored.slice(-2))
+      : elements(stored) <= mostParts * elements(shape);
+  if (!matches) throw shapeError('loadWeights', name, `shape ${shapeText(shape)}`, shapeText(stored));
+}
+
+/** Resamples position embeddings of another grid; all other tensors must have the right shape. */
 function fit(
   name: string,
   tensor: NamedTensor,
   shape: readonly number[],
-  embedder: WeightsTarget,
+  { config: { model } }: WeightsTarget,
   notices: string[],
 ): NamedTensor {
-  if (name !== 'pos_embed' || tensor.shape[1] === shape[1]) return tensor;
-  const { imgSize, patchSize, distilled } = embedder.config.model;
-  const side = imgSize / patchSize;
-  const prefix = distilled ? 2 : 1;
-  const fitted = resamplePositions(tensor, prefix, [side, side]);
-  const was = Math.sqrt((tensor.shape[1] ?? 0) - prefix);
-  notices.push(`Positions resampled from ${was} x ${was} to ${side} x ${side} patches.`);
+  if (name !== 'pos_embed' || tensor.shape.at(-2) === shape[1]) return tensor;
+  const [rows, columns] = gridOf(model);
+  const { noEmbedClass = false } = model;
+  const without = noEmbedClass && hasClassPosition(tensor.shape);
+  const positions = without ? withoutFirst(tensor) : withLeadingOnes(tensor, [1, ...tensor.shape.slice(-2)]);
+  if (positions.shape[1] === shape[1]) return positions;
+  const prefix = noEmbedClass ? 0 : prefixTokens(model);
+  const fitted = resamplePositions(positions, prefix, [rows, columns]);
+  const was = Math.sqrt((positions.shape[1] ?? 0) - prefix);
+  notices.push(`Positions resampled from ${was} x ${was} to ${rows} x ${columns} patches.`);
   return fitted;
 }
 
+function withoutFirst({ shape, data }: NamedTensor): NamedTensor {
+  const [count = 0, width = 0] = shape.slice(-2);
+  return { shape: [1, count - 1, width], data: data.subarray(width) };
+}
+
 function nothingFits(path: string, names: string[]): Error {
-  const has = names.length > 0 ? `it has ${listed(names)}` : 'it has no other than a head';
-  return coded('ERR_HOROBALL_WEIGHTS', `${path}: none of its parameters is one of the network's; ${has}`);
+  const got = names.length > 0 ? listed(names) : 'only a head';
+  const message = `[loadWeights] ${path}: expected parameters of this network, got ${got}. Choose the model that the weights belong to.`;
+  return coded('ERR_HOROBALL_WEIGHTS', message);
 }

@@ -1,98 +1,146 @@
 import { coded } from '../../errors.ts';
-import { PickleDict, type PickleKey, type PickleValue } from '../../io/pickle.ts';
+import { PickleDict, PickleOpaque, type PickleValue } from '../../io/pickle-values.ts';
 import { PthTensor } from '../../io/pth.ts';
+import { imageTower, timmNames } from './formats.ts';
 
 /**
- * Where training scripts keep the weights inside a checkpoint, the one to prefer first: averaged weights (DINO's
+ * Keys under which training scripts store the weights in a checkpoint, in order of preference: averaged weights (DINO's
  * teacher, timm's EMA) before plain ones.
  */
-const wrappers = ['teacher', 'state_dict_ema', 'model_ema', 'state_dict', 'model', 'student'];
-/** What parallel training, compilation and wrapping modules put in front of every name. */
-const prefixes = ['module.', '_orig_mod.', 'backbone.', 'model.'];
-/** Parts of a classifier or projection head, which say nothing to another task. */
-const headParts = /^(head|head_dist|fc_norm|pre_logits)\./;
+const wrappers = (
+  'teacher state_dict_ema model_ema ema_state_dict state_dict model_state_dict model net weights module ' +
+  'student'
+).split(' ');
+/** Prefixes that parallel training, compilation and wrapping modules add to every name; longer ones first. */
+const prefixes = [
+  'teacher.backbone.',
+  'module.',
+  '_orig_mod.',
+  'backbone.',
+  'model.',
+  'body.',
+  'encoder.',
+  'base_encoder.',
+  'visual.',
+  'trunk.',
+  'vision_model.',
+  'vision_encoder.',
+  'image_encoder.',
+  'vit.',
+  'deit.',
+  'dinov2.',
+  'dinov2_with_registers.',
+  'dinov3_vit.',
+  '0.',
+];
+/** Parts of a classifier or projection head, which another task cannot use. */
+const headParts = /^(head|head_dist|pre_logits)\./;
+/** Parts of a vision transformer that affect its features; others, such as decoders, are not needed. */
+const backboneParts =
+  /^(blocks|patch_embed|norm|norm_pre|fc_norm|attn_pool|rope|rel_pos_bias)\.|^(cls|dist|reg)_token$|^pos_embed/;
+/** Chunks of blocks (DINOv2); the second number is the index of the block over all chunks. */
+const chunkedBlock = /^blocks\.\d+\.(?=\d+\.)/;
 const maxWrappers = 4;
 
-/** The weights of a checkpoint, and the wrappers that were opened to reach them. */
+/** The weights of a checkpoint, and the keys of the wrappers around them. */
 export interface StateDict {
-  tensors: Map<string, PthTensor>;
+  /** By name. An opaque value (another class than a tensor) is an error only if its name is needed. */
+  tensors: Map<string, PthTensor | PickleOpaque>;
   wrappers: string[];
 }
 
 /**
- * Finds the weights in what a PyTorch file holds.
+ * Finds the weights in the root of a PyTorch file.
  *
- * @throws ERR_HOROBALL_WEIGHTS where there are none, listing what there is
+ * @throws ERR_HOROBALL_WEIGHTS if there are none
  */
 export function findStateDict(root: PickleValue): StateDict {
-  const opened: string[] = [];
-  let dict = root;
-  while (dict instanceof PickleDict && opened.length <= maxWrappers) {
-    const wrapper: string | undefined = wrapperOf(dict);
-    if (wrapper === undefined) return { tensors: tensorsOf(dict), wrappers: opened };
-    opened.push(wrapper);
-    dict = dict.get(wrapper) ?? null;
-  }
-  throw coded('ERR_HOROBALL_WEIGHTS', 'the file holds no dictionary of weights');
-}
-
-function wrapperOf(dict: PickleDict): string | undefined {
-  return wrappers.find((name) => dict.get(name) instanceof PickleDict);
-}
-
-function tensorsOf(dict: PickleDict): Map<string, PthTensor> {
-  const tensors = new Map<string, PthTensor>();
-  for (const [name, value] of dict)
-    if (typeof name === 'string' && value instanceof PthTensor) tensors.set(name, value);
-  if (tensors.size > 0) return tensors;
+  const found = unwrapped(root, [], new Set());
+  if (found !== undefined) return found;
+  const got = root instanceof PickleDict ? `the entries ${listed([...root.keys()])}` : 'another value';
   throw coded(
     'ERR_HOROBALL_WEIGHTS',
-    `no weights among the entries of the file: ${listed([...dict.keys()])}`,
+    `[loadWeights] path: expected a dictionary of weights, got ${got}. Save the state_dict of the model.`,
   );
 }
 
-/** What {@link plainNames} made of a file's names. */
+/** Searches the wrappers, then the dictionary itself. `seen` bounds the work on shared dictionaries. */
+function unwrapped(value: PickleValue, opened: string[], seen: Set<PickleValue>): StateDict | undefined {
+  if (!(value instanceof PickleDict) || opened.length > maxWrappers || seen.has(value)) return undefined;
+  seen.add(value);
+  for (const name of wrappers) {
+    const found = unwrapped(value.get(name) ?? null, [...opened, name], seen);
+    if (found !== undefined) return found;
+  }
+  const tensors = new Map<string, PthTensor | PickleOpaque>();
+  let some = false;
+  for (const [name, entry] of value) {
+    if (typeof name !== 'string' || !(entry instanceof PthTensor || entry instanceof PickleOpaque)) continue;
+    tensors.set(name, entry);
+    some ||= entry instanceof PthTensor;
+  }
+  return some ? { tensors, wrappers: opened } : undefined;
+}
+
+/** Whether the features of a network depend on this parameter. */
+export function isBackbonePart(plainName: string): boolean {
+  return backboneParts.test(plainName);
+}
+
+/** The result of {@link plainNames}. */
 export interface PlainNames {
-  /** By timm's name, the name in the file. */
+  /** Names in the file by timm's names. */
   names: Map<string, string>;
   /** Prefixes that were stripped. */
   stripped: string[];
-  /** Names of head parts, as timm has them, that were dropped. */
+  /** Names of the dropped parts of a head, in timm's form. */
   dropped: string[];
 }
 
 /**
- * Brings parameter names into timm's form: prefixes stripped, parts of a head dropped.
+ * Converts parameter names to timm's form: strips prefixes, joins chunks of blocks, translates the names of other projects,
+ * and drops other towers, parts of a head and unused parts.
  *
- * @param keepHead - for weights that were saved with our own head
- * @throws ERR_HOROBALL_WEIGHTS where two names become one
+ * @param keepHead - for weights that were saved with an embedding head
+ * @throws ERR_HOROBALL_WEIGHTS if two names become equal
  */
 export function plainNames(stored: Iterable<string>, keepHead: boolean): PlainNames {
   const result: PlainNames = { names: new Map(), stripped: [], dropped: [] };
-  for (const name of stored) {
-    const plain = strip(name, result.stripped);
-    const twin = result.names.get(plain);
-    if (twin !== undefined)
+  const tower = imageTower([...stored]);
+  const plain = timmNames(tower.map((name) => strip(name, result.stripped)));
+  tower.forEach((name, i) => {
+    const timm = plain[i]!;
+    if (timm === null) return;
+    const other = result.names.get(timm);
+    if (other !== undefined)
       throw coded(
         'ERR_HOROBALL_WEIGHTS',
-        `'${twin}' and '${name}' are both '${plain}' without their prefixes`,
+        `[loadWeights] path: expected names that differ without their prefixes, got '${other}' and '${name}', which are both '${timm}'. Remove one of them.`,
       );
-    if (!keepHead && headParts.test(plain)) result.dropped.push(plain);
-    else result.names.set(plain, name);
-  }
+    if (!keepHead && headParts.test(timm)) result.dropped.push(timm);
+    else result.names.set(timm, name);
+  });
   return result;
 }
 
+/** Prefixes occur in any order and number, because wrappers can be nested. */
 function strip(name: string, stripped: string[]): string {
-  const prefix = prefixes.find((candidate) => name.startsWith(candidate));
-  if (prefix === undefined) return name;
-  if (!stripped.includes(prefix)) stripped.push(prefix);
-  return strip(name.slice(prefix.length), stripped);
+  let at = 0;
+  for (;;) {
+    const prefix = prefixes.find((candidate) => name.startsWith(candidate, at));
+    if (prefix === undefined) return name.slice(at).replace(chunkedBlock, 'blocks.');
+    if (!stripped.includes(prefix)) stripped.push(prefix);
+    at += prefix.length;
+  }
 }
 
-/** Names in a row, at most eight of them. */
-export function listed(names: readonly PickleKey[]): string {
-  const shown = names.slice(0, 8).map((name) => String(name).slice(0, 60));
+/** Lists up to eight names. */
+export function listed(names: readonly unknown[]): string {
+  const shown = names
+    .slice(0, 8)
+    .map((name) =>
+      typeof name === 'object' && name !== null ? '(a key that is not text)' : String(name).slice(0, 60),
+    );
   return names.length > shown.length
     ? `${shown.join(', ')} and ${names.length - shown.length} more`
     : shown.join(', ');

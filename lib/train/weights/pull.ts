@@ -1,97 +1,133 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
-import { readFile, rename, rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { coded } from '../../errors.ts';
+import { z } from 'zod';
+import { checkSignal } from '../../call.ts';
+import { boolean, checkCallback, checkOptions, checkText, filePath, integer } from '../../check.ts';
+import { coded, quoted } from '../../errors.ts';
 import { writeAtomically } from '../../io/atomic.ts';
 import { ensureFolder } from '../../io/folder.ts';
-import { dropLock, takeLock } from '../../io/lock.ts';
+import { Lock } from '../../io/lock.ts';
+import { readRecordFile } from '../../io/record-file.ts';
 import { cacheFolder } from '../../setup/paths.ts';
 import { type DownloadOptions, download } from './download.ts';
 import { findPublished, publishedWeights } from './registry.ts';
 
+/** Options of {@link pullWeights}. */
 export interface PullOptions extends DownloadOptions {
   /** Folder of the cache; `weights` in horoball's cache folder by default. */
   cache?: string | undefined;
-  /** Download again, and take what comes for the right file. */
+  /** Download again, and accept the new content as the correct file. */
   force?: boolean | undefined;
 }
 
 /**
- * What a file was compared with: the host's header, the hash in its name, the hash of an earlier download, or, at the
- * `first` download of a host that gives none, nothing.
+ * Source of the hash that a file was verified against: the host's header, the file name or an earlier
+ * download. `first`: none, because this is a first download from a host that sends no hash.
  */
 export type HashSource = 'host' | 'name' | 'earlier' | 'first';
 
 /** Weights in the cache. */
 export interface Pulled {
+  /** Path of the file in the cache. */
   path: string;
   url: string;
   bytes: number;
-  /** Of the file as it is, in lower-case hexadecimal. */
+  /** SHA-256 of the file in lowercase hexadecimal. */
   sha256: string;
-  /** What the hash was compared with when the file was downloaded. */
+  /** Source of the expected hash when the file was downloaded. */
   checked: HashSource;
 }
 
-/** The note beside a file in the cache. */
+/** Metadata of a file in the cache. */
 type PullRecord = Omit<Pulled, 'path'>;
+const recordSchema = z.object({
+  url: z.string(),
+  bytes: z.int().min(0),
+  sha256: z.string().regex(/^[\da-f]{64}$/),
+  checked: z.enum(['host', 'name', 'earlier', 'first']),
+}) satisfies z.ZodType<PullRecord>;
 
 /**
- * Downloads published weights, or a file at an http(s) URL, into the cache. A file that is there already is checked
- * against the hash that was noted for it, and downloaded again only if it was changed.
+ * Downloads published weights, or a file at an http(s) URL, into the cache. A cached file is verified against its recorded
+ * hash, and downloaded again only if it differs. An interrupted download resumes.
  *
- * @param source - a name of {@link publishedWeights}, a model's name, or a URL
- * @returns where the file is, and `fresh`: whether it was downloaded now
- * @throws ERR_HOROBALL_OPTION for an unknown name, ERR_HOROBALL_DOWNLOAD, or ERR_HOROBALL_HASH where the file is not
- * the one it should be; then nothing is kept
+ * @param source - a name in {@link publishedWeights}, the name of a model, or a URL
+ * @returns the cached file, and `fresh`: whether this call downloaded it
+ * @throws RangeError `ERR_HOROBALL_OPTION` for an unknown name; `ERR_HOROBALL_DOWNLOAD` if the download fails;
+ * `ERR_HOROBALL_HASH` if the hash differs, in which case nothing is kept; the signal's reason if it is aborted
+ * @example
+ * const { path } = await pullWeights('dino_vits16');
  */
 export async function pullWeights(
   source: string,
   options: PullOptions = {},
 ): Promise<Pulled & { fresh: boolean }> {
-  const url = urlOf(source);
+  const url = urlOf(checkText('pullWeights', 'source', source));
+  checkPullOptions(options);
   const path = cachedPath(url, options.cache);
   const record = options.force ? null : await readRecord(path);
   if (record !== null && existsSync(path) && (await sha256Of(path)) === record.sha256)
     return { path, ...record, fresh: false };
   await ensureFolder(dirname(path));
   const part = `${path}.part`;
-  const lock = `${part}.lock`;
-  const holder = await takeLock(lock);
-  if (holder !== null)
-    throw coded('ERR_HOROBALL_DOWNLOAD', `process ${holder} is downloading this file already (${lock})`);
-  try {
-    const { bytes, sha256: announced } = await download(url, part, options);
-    const sha256 = await sha256Of(part);
-    const checked = await check(url, part, sha256, announced, record);
-    await rename(part, path);
-    const pulled: PullRecord = { url: url.href, bytes, sha256, checked };
-    await writeAtomically(recordPath(path), (file) => file.writeFile(`${JSON.stringify(pulled, null, 2)}\n`));
-    return { path, ...pulled, fresh: true };
-  } finally {
-    await dropLock(lock);
-  }
+  await using _ = await Lock.take(`${part}.lock`, (holder, advice) =>
+    coded(
+      'ERR_HOROBALL_DOWNLOAD',
+      `[weights] source: expected a file that is not being downloaded, got ${url.href}: ${holder} is downloading it. ${advice}`,
+    ),
+  );
+  const { bytes, sha256: announced } = await download(url, part, options);
+  const sha256 = await sha256Of(part);
+  const checked = await check(url, part, sha256, announced, record);
+  await rename(part, path);
+  const pulled: PullRecord = { url: url.href, bytes, sha256, checked };
+  await writeAtomically(recordPath(path), (file) => file.writeFile(`${JSON.stringify(pulled, null, 2)}\n`));
+  return { path, ...pulled, fresh: true };
 }
 
-/** The file of a name or URL in the cache; `null` where it was not pulled. */
+/** Returns the cached file of a name or URL; null if it was not downloaded. @throws as {@link pullWeights} for a name */
 export async function findPulled(source: string, cache?: string): Promise<Pulled | null> {
   const path = cachedPath(urlOf(source), cache);
   const record = await readRecord(path);
   return record !== null && existsSync(path) ? { path, ...record } : null;
 }
 
+function checkPullOptions(options: PullOptions): void {
+  const operation = 'pullWeights';
+  const {
+    cache,
+    force,
+    signal,
+    onProgress,
+    attempts = 1,
+    pause = 0,
+    patience = 1,
+  } = checkOptions(operation, options);
+  if (cache !== undefined) filePath(operation, 'cache', cache);
+  boolean(operation, 'force', force, false);
+  checkSignal(operation, signal);
+  checkCallback(operation, 'onProgress', onProgress);
+  integer(operation, 'attempts', attempts, 1, 1000);
+  integer(operation, 'pause', pause, 0, mostWait);
+  integer(operation, 'patience', patience, 1, mostWait);
+}
+
+/** The longest wait of Node's timers, in milliseconds. */
+const mostWait = 2 ** 31 - 1;
+
 function urlOf(source: string): URL {
   const published = findPublished(source);
   if (published !== undefined) return new URL(published.url);
   if (/^https?:\/\//i.test(source) && URL.canParse(source)) return new URL(source);
   const names = publishedWeights.map(({ name }) => name).join(', ');
-  const message = `no weights are known as '${source}': it is no file, no http(s) URL and none of ${names}`;
+  const message = `[weights] source: expected a file, an http(s) URL, or one of ${names}, got ${quoted(source)}`;
   throw coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 
-/** Host and path of the URL, so that files of one name from different places lie apart. */
+/** A path from the host and path of the URL, so that files of the same name from different hosts do not collide. */
 function cachedPath(url: URL, cache: string = join(cacheFolder(), 'weights')): string {
   const parts = url.pathname.split('/').filter((part) => part !== '');
   if (url.search !== '') parts.unshift(createHash('sha256').update(url.search).digest('hex').slice(0, 8));
@@ -99,7 +135,7 @@ function cachedPath(url: URL, cache: string = join(cacheFolder(), 'weights')): s
   return join(cache, ...safe);
 }
 
-/** Compares a download with every hash that is known for it. */
+/** Verifies a download against every known hash. */
 async function check(
   url: URL,
   part: string,
@@ -109,20 +145,21 @@ async function check(
 ): Promise<HashSource> {
   const inName = hashInName(url);
   const known: [HashSource, string | null | undefined, string][] = [
-    ['host', announced, 'the host announced'],
-    ['name', inName, 'its name says'],
-    ['earlier', record?.sha256, 'an earlier download had'],
+    ['host', announced, 'announced by the host'],
+    ['name', inName, 'stated in its name'],
+    ['earlier', record?.sha256, 'of an earlier download'],
   ];
-  for (const [source, wanted, says] of known) {
+  for (const [source, wanted, origin] of known) {
     if (wanted === null || wanted === undefined || sha256.startsWith(wanted)) continue;
     await rm(part, { force: true });
-    const advice = source === 'earlier' ? '; --force takes the new file' : '';
-    throw coded('ERR_HOROBALL_HASH', `${url.href} has SHA-256 ${sha256}, but ${says} ${wanted}${advice}`);
+    const fix = source === 'earlier' ? 'Pass --force to accept the new file' : 'Download it again';
+    const message = `[weights] source: expected SHA-256 ${wanted} (${origin}), got ${sha256} from ${url.href}. ${fix}.`;
+    throw coded('ERR_HOROBALL_HASH', message);
   }
   return known.find(([, wanted]) => wanted)?.[0] ?? 'first';
 }
 
-/** PyTorch's custom: `name-` and the first 8 or more digits of the SHA-256. Eight digits that are a date are none. */
+/** PyTorch's convention: `name-` and the first 8 or more digits of the SHA-256. Eight digits that form a date do not count. */
 function hashInName(url: URL): string | null {
   const found = /-([0-9a-f]{8,64})\.\w+$/.exec(url.pathname)?.[1];
   const isDate = /^(19|20)\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])$/.test(found ?? '');
@@ -139,10 +176,7 @@ const recordPath = (path: string): string => `${path}.json`;
 
 async function readRecord(path: string): Promise<PullRecord | null> {
   try {
-    const { url, bytes, sha256, checked } = JSON.parse(
-      await readFile(recordPath(path), 'utf8'),
-    ) as PullRecord;
-    return { url, bytes, sha256, checked };
+    return recordSchema.parse(await readRecordFile(recordPath(path)));
   } catch {
     return null;
   }

@@ -1,7 +1,7 @@
-// The metrics of flat space: euclidean |x-y|; chordal 2|x-y|, the limit of the Poincare distance as c -> 0
-// and so the control that shows what curvature adds; cosine 1 - <x,y>/(|x||y|), which is half the squared
-// difference of the unit rows (a zero row has no direction: it is at distance 1 from every row). None depends
-// on c.
+// The metrics of flat space: euclidean |x-y|; chordal 2|x-y|, the limit of the Poincare distance as c -> 0,
+// which serves as the control for the effect of curvature; cosine 1 - <x,y>/(|x||y|), which is half the
+// squared difference of the unit rows. A zero row has no direction and is at cosine distance 1 from every row.
+// None depends on c.
 #pragma once
 
 #include "ops/metric_card.h"
@@ -12,9 +12,10 @@ namespace {
 // kScale |x - y|.
 template <int kScale>
 struct Straight {
-  static constexpr MetricInfo kInfo = kScale == 1
-                                          ? MetricInfo{"euclidean", "|x-y|", "everywhere", 1e-5, 1e-11}
-                                          : MetricInfo{"chordal", "2|x-y|", "everywhere", 1e-5, 1e-11};
+  static constexpr MetricInfo kInfo = {.name = kScale == 1 ? "euclidean" : "chordal",
+                                       .formula = kScale == 1 ? "|x-y|" : "2|x-y|",
+                                       .domain = "everywhere",
+                                       .slope = kScale};
   static constexpr Rows kRows = Rows::plain;
   static constexpr bool kBounded = false;
 
@@ -49,8 +50,9 @@ using Euclidean = Straight<1>;
 using Chordal = Straight<2>;
 
 struct Cosine {
-  static constexpr MetricInfo kInfo = {"cosine", "1 - <x,y>/(|x||y|)", "everywhere; 1 from a zero row", 1e-5,
-                                       1e-11};
+  static constexpr MetricInfo kInfo = {.name = "cosine",
+                                       .formula = "1 - <x,y>/(|x||y|)",
+                                       .domain = "everywhere; 1 from a zero row. Norms above 1e-307"};
   static constexpr Rows kRows = Rows::unit;
   static constexpr bool kBounded = false;
 

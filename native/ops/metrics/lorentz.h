@@ -1,9 +1,10 @@
-// The hyperboloid's distance, curvature -c: rows are (time, space) with <x,x> = -1/c in Minkowski's product.
+// The distance on the hyperboloid, curvature -c: rows are (time, space) with <x,x> = -1/c in the Minkowski
+// product (Nickel and Kiela 2018).
 //
 //   d = 1/sqrt(c) arcosh(-c <x,y>) = 2/sqrt(c) arsinh(sqrt u),   u = c s/4,   s = <x-y, x-y>
 //
-// by the second form, which keeps the digits of near points. Domain: the upper sheet; off it, s is what the
-// two rows give, and counts as 0 where it is negative. Derivative: that of the second form in all
+// The second form is used, because it keeps the digits of near points. Domain: the upper sheet; off the sheet
+// s follows from the two rows, and a negative s counts as 0. Derivative: that of the second form in all
 // coordinates, so its tangential part is the usual one.
 #pragma once
 
@@ -14,8 +15,15 @@ namespace horoball {
 namespace {
 
 struct Lorentz {
-  static constexpr MetricInfo kInfo = {"lorentz", "2/sqrt(c) arsinh(sqrt(c <x-y,x-y>/4))",
-                                       "<x,x> = -1/c, time first", 1e-5, 1e-11};
+  static constexpr MetricInfo kInfo = {
+      .name = "lorentz",
+      .formula = "2/sqrt(c) arsinh(sqrt(c <x-y,x-y>/4))",
+      .domain = "<x,x> = -1/c, time first",
+      .points = Points::hyperboloid,
+      .curved = true,
+      .slope = 1,
+      // Times far from the apex nearly cancel in s.
+      .tolerance = kMetricAccuracy.with_value({1e-5, 1e-14}).with_parameters({1e-5, 1e-11})};
   static constexpr Rows kRows = Rows::minkowski;
   static constexpr bool kBounded = false;
 

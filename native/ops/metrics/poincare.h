@@ -1,11 +1,11 @@
-// The Poincare ball's distance, curvature -c.
+// The distance of the Poincare ball, curvature -c.
 //
 //   d = 2/sqrt(c) arsinh(sqrt u),   u = c s/(a b),   a = 1 - c|x|^2,   b = 1 - c|y|^2
 //
 // (Ganea et al. 2018; identity 2 of the documentation.) Domain: c|x|^2 < 1. A point on or outside the rim is
 // at distance +infinity from every other point, with gradient 0; the same point twice is at distance 0.
-// Cancellation lives in a (so it comes in prepared in float64) and in s (so the family gives it directly
-// where the points are near). Nothing is clamped: distances do not saturate. Derivative: A [(1 + c s/a) x -
+// Cancellation occurs in a, which is therefore computed in float64, and in s, which the family takes directly
+// from the rows if the points are near. Nothing is clamped: distances do not saturate. Derivative: A [(1 + c s/a) x -
 // y] with A = 2 sqrt(c)/(a b sqrt(u (1 + u))), and 0 at x = y.
 #pragma once
 
@@ -16,8 +16,12 @@ namespace horoball {
 namespace {
 
 struct Poincare {
-  static constexpr MetricInfo kInfo = {"poincare", "2/sqrt(c) arsinh(sqrt(c|x-y|^2/((1-c|x|^2)(1-c|y|^2))))",
-                                       "c|x|^2 < 1; on or outside the rim: +infinity", 1e-5, 1e-11};
+  static constexpr MetricInfo kInfo = {.name = "poincare",
+                                       .formula = "2/sqrt(c) arsinh(sqrt(c|x-y|^2/((1-c|x|^2)(1-c|y|^2))))",
+                                       .domain = "c|x|^2 < 1; on or outside the rim: +infinity",
+                                       .points = Points::ball,
+                                       .curved = true,
+                                       .slope = 1};
   static constexpr Rows kRows = Rows::plain;
   static constexpr bool kBounded = true;  // points with a <= 0 are outside
 

@@ -1,23 +1,30 @@
 // The Poincare distance with the guards of the published code (HypMix, hyptorch): +1e-5 in the denominator of
-// the Moebius addition and the argument of artanh held below 1 - 1e-5. In Gram form, with D = a b + c s:
+// the Moebius addition and the argument of artanh clamped at 1 - 1e-5. In Gram form, with D = a b + c s:
 //
 //   d = 2/sqrt(c) artanh(t),   t = min(sqrt(c s D)/(D + 1e-5), 1 - 1e-5)
 //
 // so it saturates at 12.206/sqrt(c), and points outside the ball have a (meaningless) distance. The gradient
-// of artanh is that of the published code: straight through the clamp, 1/(1 - t^2) with the clamped t.
+// of artanh is that of the published code: straight through the clamp, 1/(1 - t^2) at the clamped t.
 #pragma once
 
+#include "ops/hypmix.h"
 #include "ops/metric_card.h"
 
 namespace horoball {
 namespace {
 
 struct PoincareHypmix {
-  static constexpr MetricInfo kInfo = {"poincare", "2/sqrt(c) artanh(min(sqrt(c s D)/(D + 1e-5), 1 - 1e-5))",
-                                       "everywhere; saturates at 12.206/sqrt(c)", 1e-5, 1e-11};
+  static constexpr MetricInfo kInfo = {
+      .name = "poincare",
+      .formula = "2/sqrt(c) artanh(min(sqrt(c s D)/(D + 1e-5), 1 - 1e-5))",
+      .domain = "everywhere; saturates at 12.206/sqrt(c)",
+      .points = Points::ball,
+      .curved = true,
+      // The slope of artanh at the clamp is 5e4.
+      .tolerance = kMetricAccuracy.with_gradient({2e-6, 1e-11}).with_parameters({3e-5, 1e-11})};
   static constexpr Rows kRows = Rows::plain;
   static constexpr bool kBounded = false;
-  static constexpr double kBias = 1e-5, kClamp = 1 - 1e-5;
+  static constexpr double kBias = rowwise::hypmix::kBias, kClamp = rowwise::hypmix::kTopArtanh;
 
   double c;
 
@@ -34,7 +41,8 @@ struct PoincareHypmix {
   }
   HD double rank_at(double d, double) const { return std::expm1(std::sqrt(c) * d); }
 
-  // By s with a and b held, in which D^2 - c s D is D a b; and by a and b, each times the other.
+  // pull is the derivative in s with a and b held fixed, where D^2 - c s D = D a b. lift_x and lift_y are the
+  // derivatives in a and b, which enter through dD/da = b and dD/db = a.
   template <class V>
   HD Slope<V> slope(V s, V a, V b) const {
     const Parts<V> p = parts(s, a, b);
@@ -44,15 +52,15 @@ struct PoincareHypmix {
     return {common * fma(p.big, a * b, bias * (p.big + cs)), lift * b, lift * a};
   }
 
-  // 2/sqrt(c) artanh(t) in c: by the series of t/(1 - t^2) - artanh(t) where t is small, and there alone, as
-  // it would cancel near the clamp.
+  // The derivative of 2/sqrt(c) artanh(t) in c. For small t it uses the series of t/(1 - t^2) - artanh(t),
+  // where the direct form would cancel. The series form would itself cancel near the clamp.
   template <class V>
   HD V by_curvature(V d, V s, V a, V b, V nx, V ny) const {
-    // Of the series, over t^3.
+    // Coefficients of the series divided by t^3.
     constexpr double kSeries[] = {2. / 3,   4. / 5,   6. / 7,   8. / 9,   10. / 11,
                                   12. / 13, 14. / 15, 16. / 17, 18. / 19, 20. / 21};
     constexpr int kTerms = kIsSingle<V> ? 7 : 10;
-    constexpr double kSmall = kIsSingle<V> ? 0.1 : 0.04;  // of t^2
+    constexpr double kSmall = kIsSingle<V> ? 0.1 : 0.04;  // bound of t^2
     const Parts<V> p = parts(s, a, b);
     const V bias = constant<V>(kBias), ab = a * b, cs = constant<V>(c) * s;
     const V shared = fma(nx, b, ny * a), c_shared = constant<V>(c) * shared;
@@ -87,7 +95,7 @@ struct PoincareHypmix {
     const V root_big = sqrt(big), both = root_big + sqrt(cs);
     const V rest = constant<V>(kBias) + where(both > zero, root_big * ab / both, zero);
     const V ratio = constant<V>(2 * std::sqrt(c)) * root / rest;
-    // What overflows is beyond the clamp, what is NaN stays so.
+    // An overflow is beyond the clamp. NaN stays NaN.
     const V top = where(s == s, constant<V>(2 * kClamp / (1 - kClamp)), s);
     return {big, constant<V>(1) / (big + constant<V>(kBias)), root,
             where(root > zero, constant<V>(1) / root, zero),

@@ -14,7 +14,7 @@ struct Clip : RowCard {
           "Feature clipping before `expmap0`: vectors longer than `radius` are shortened to it. The "
           "curvature does not "
           "enter.",
-      .gradient = "Where the clip acts, the radial part of the gradient is 0.",
+      .gradient = "Where the clip is active, the radial part of the gradient is 0.",
       .inputs = {{"x", "vectors", RowDomain::anywhere}},
       .parameter = {.name = "radius", .doc = "the largest norm", .start = 2.3, .low = 0},
       .curved = false,

@@ -9,8 +9,8 @@ struct ConformalFactor : RowCard {
   static constexpr RowInfo kInfo{
       .name = "conformalFactor",
       .doc =
-          "Conformal factor, a number a row: `2 / (1 - c|x|^2)`, how much longer than Euclidean lengths at "
-          "`x` are.",
+          "Conformal factor, one number per row: `2 / (1 - c|x|^2)`, the ratio of hyperbolic to Euclidean "
+          "lengths at `x`.",
       .inputs = {{"x", "ball points"}},
       .result = RowResult::number,
   };

@@ -11,7 +11,7 @@ namespace horoball::rowwise {
 struct Dist : RowCard {
   static constexpr RowInfo kInfo{
       .name = "dist",
-      .doc = "Geodesic distance, a number a row: `2/sqrt(c) artanh(sqrt(c) |(-x) (+) y|)`.",
+      .doc = "Geodesic distance, one number per row: `2/sqrt(c) artanh(sqrt(c) |(-x) (+) y|)`.",
       .gradient =
           "Equal points are exactly 0 apart; points on or outside the rim are infinitely far from all "
           "others. The gradient is 0 in both cases.",

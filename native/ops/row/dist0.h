@@ -10,7 +10,7 @@ namespace horoball::rowwise {
 struct Dist0 : RowCard {
   static constexpr RowInfo kInfo{
       .name = "dist0",
-      .doc = "Geodesic distance to the origin, a number a row: `2/sqrt(c) artanh(sqrt(c) |x|)`.",
+      .doc = "Geodesic distance to the origin, one number per row: `2/sqrt(c) artanh(sqrt(c) |x|)`.",
       .gradient = "Infinite on and outside the rim. The gradient is 0 there and at the origin.",
       .inputs = {{"x", "ball points"}},
       .result = RowResult::number,

@@ -8,20 +8,33 @@
 
 namespace horoball::rowwise {
 
-// sinh of sqrt c times the distance; 0 for a = 0, which is no plane.
+// |a|, or NaN if its square overflows.
+template <class T>
+HD T normal_length(const RowState<T>& r) {
+  const T length = root(r.u2);
+  return value(length) < HUGE_VAL ? length : length - length;
+}
+
+// B<q,a> - c|q|^2<p,a>, the part of w along a.
+template <class T>
+HD T along_normal(const RowState<T>& r) {
+  return r.b * r.pu - r.c * r.p2 * r.yu;
+}
+
+// sinh of sqrt c times the distance; 0 for a = 0, which defines no plane.
 template <class T>
 HD T plane_sinh(const RowState<T>& r) {
-  const T along = r.b * r.pu - r.c * r.p2 * r.yu;
-  return value(r.u2) > 0 ? 2 * root(r.c) * along / (r.a * r.b * root(r.u2)) : T(0);
+  return value(r.u2) > 0 ? 2 * root(r.c) * along_normal(r) / (r.a * r.b * normal_length(r)) : T(0);
 }
 
 struct DistToPlane : RowCard {
   static constexpr RowInfo kInfo{
       .name = "distToPlane",
       .doc =
-          "Signed distance from `x` to the hyperplane of the geodesics through `p` orthogonal to `a`, a "
-          "number a row; "
-          "positive on the side that `a` points to. 0 where `a` is 0.",
+          "Signed distance from `x` to the hyperplane formed by the geodesics through `p` orthogonal to "
+          "`a`, one number per row; positive on the side that `a` points to. It does not depend on the norm of `a`, "
+          "which must be from 1e-150 to 1e150, so that its square is in range: longer normals give NaN, and "
+          "shorter ones count as 0, which defines no plane and gives 0.",
       .inputs = {{"x", "ball points"},
                  {"p", "ball points of the planes"},
                  {"a", "normals of the planes", RowDomain::anywhere}},

@@ -1,7 +1,7 @@
-// Exponential map, x (+) v with v = tanh(sqrt c lambda_x |u| / 2) u / (sqrt c |u|) = beta u: the addition's
-// formula in p = x + beta u. 1 - c|v|^2 is sech^2 of tanh's argument, so a long step towards the rim, or back
-// from it, keeps what digits beta has. Where tanh is 1 to the last digit beta is 1 / (sqrt c |u|), in which
-// lambda_x is not: near the rim its slope would cancel and leave noise the size of lambda_x^2.
+// Exponential map, x (+) v with v = tanh(sqrt c lambda_x |u| / 2) u / (sqrt c |u|) = beta u: the formula of the addition
+// in p = x + beta u. 1 - c|v|^2 is sech^2 of the argument of tanh, so a long step toward the rim, or back from it,
+// keeps the digits of beta. If tanh rounds to 1, beta is 1 / (sqrt c |u|) and does not depend on lambda_x: near the rim
+// its slope would cancel and leave noise of size lambda_x^2.
 #pragma once
 
 #include "../hypmix.h"
@@ -16,9 +16,8 @@ struct Expmap : RowCard {
   static constexpr RowInfo kInfo{
       .name = "expmap",
       .doc =
-          "Exponential map: where the geodesic from `x` with velocity `u` is after unit time. A long `u` may "
-          "round "
-          "onto the rim: `project` brings it back inside.",
+          "Exponential map: the point that the geodesic from `x` with velocity `u` reaches after unit "
+          "time. The result of a long `u` may round onto the rim; `project` brings it back inside.",
       .inputs = {{"x", "ball points"}, {"u", "tangent vectors at `x`", RowDomain::anywhere}},
       .published = true,
   };

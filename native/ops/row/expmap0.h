@@ -11,9 +11,8 @@ struct Expmap0 : RowCard {
   static constexpr RowInfo kInfo{
       .name = "expmap0",
       .doc =
-          "Exponential map at the origin: `tanh(sqrt(c) |u|) u / (sqrt(c) |u|)`. A long `u` may round onto "
-          "the "
-          "rim: `project` brings it back inside.",
+          "Exponential map at the origin: `tanh(sqrt(c) |u|) u / (sqrt(c) |u|)`. The result of a long `u` "
+          "may round onto the rim; `project` brings it back inside.",
       .inputs = {{"u", "tangent vectors at the origin", RowDomain::anywhere}},
       .published = true,
   };

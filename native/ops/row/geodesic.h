@@ -1,9 +1,9 @@
 // The geodesic, x (+) (t (x) ((-x) (+) y)). On the hyperboloid it is [sinh((1-t)l) X + sinh(t l) Y] / sinh l
-// with l = sqrt c d(x,y); brought back to the ball, and with a, b = 1 - c|x|^2, 1 - c|y|^2:
+// with l = sqrt c d(x,y); mapped back to the ball, with a, b = 1 - c|x|^2, 1 - c|y|^2:
 //   2(A b x + B a y) / (ab + A b (2-a) + B a (2-b)),   A = sinh((1-t)l)/sinh l, B = sinh(t l)/sinh l.
 // Between its ends every term is positive; A and B are functions of u = sinh^2(l/2), smooth at coincident
-// points. Beyond the ends A b and B a would cancel where the points are near each other: there it is, in
-// p = x - y, with A + B = cosh((2t-1)l/2)/cosh(l/2) and a - b = c(|p|^2 - 2<p,x>),
+// points. Beyond the ends A b and B a would cancel for near points, so the form is, in p = x - y and with
+// A + B = cosh((2t-1)l/2)/cosh(l/2) and a - b = c(|p|^2 - 2<p,x>),
 //   2([(A+B)b + B(a-b)] x - B a p) / (ab + (A+B)b(2-a) + 2B(a-b)).
 #pragma once
 
@@ -16,20 +16,22 @@ struct Geodesic : RowCard {
   static constexpr RowInfo kInfo{
       .name = "geodesic",
       .doc =
-          "The point at `t` on the geodesic from `x` (t = 0) to `y` (t = 1), at constant speed: "
-          "`x (+) (t (x) ((-x) (+) y))`. Any `t` is allowed; far beyond the ends points round onto the rim.",
+          "The point at `t` on the geodesic from `x` (t = 0) to `y` (t = 1), at constant speed: `x (+) (t "
+          "(x) ((-x) (+) y))`. Any `t` is allowed; points far beyond the ends round onto the rim.",
       .inputs = {{"x", "ball points, where t = 0"}, {"y", "ball points, where t = 1"}},
       .parameter = {.name = "t",
-                    .doc = "the place between the ends, any finite number",
+                    .doc = "the position between the ends, any finite number",
                     .start = NAN,
                     .leading = true},
+      // A and B are quotients of sums, which add their errors.
+      .tolerance = kRowAccuracy.with_value({1e-7, 3e-14}),
   };
   static constexpr bool kPairAlong = true;
   static constexpr bool kHeldInside = true;
-  // So far from x, in lengths of 1/sqrt(c), every point is on the rim to the last digit: ends 1e-30 from it,
-  // the nearest that count, are 139 apart.
+  // At this distance from x, in units of 1/sqrt(c), every point rounds to the rim: opposite points with
+  // 1 - c|x|^2 = kRim, the smallest value that is distinguished, are 141 apart.
   static constexpr double kFarthest = 200;
-  // Of t, where l^2 is so small that its powers would overflow: the points count as one.
+  // If l^2 is below kLeast, the ends count as one point, and t is limited to kMost so that t^2 does not overflow.
   static constexpr double kMost = 1e60, kLeast = 1e-120;
   template <class T>
   HD static T beta(const RowState<T>&) {
@@ -56,15 +58,15 @@ struct Geodesic : RowCard {
   }
 
  private:
-  // Its part beyond `whole` is that times the place's time, which is at least 1: to be said where a way
-  // inwards from the rim leaves no digit of it.
+  // The denominator of the result: (1 + time) `whole`, with the time coordinate of the resulting point. That is
+  // at least 1, which bounds the denominator on a path inward from the rim, where cancellation may leave no digit.
   template <class T>
   HD static T divisor(const T& d, const T& whole) {
     const double least = 2 * value(whole);
     return value(d) > least ? d : with_value(d, least);
   }
 
-  // t, or where kFarthest is reached in its direction.
+  // t, limited to where the point is at distance kFarthest.
   template <class T>
   HD static T reached(const T& t, const T& l2) {
     const double v = value(t), beyond = v > 0.5 ? v : v - 1;

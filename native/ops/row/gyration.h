@@ -1,7 +1,7 @@
 // Gyration gyr[x,y]u, the rotation by which addition fails to be associative. In p = x + y, with a, b = 1 -
 // c|x|^2, 1 - c|y|^2 and D = ab + c|p|^2:
 //   u + 2c/D ([(b + c|p|^2)<p,u> - c|p|^2<x,u>] x - [a<x,u> + c|x|^2<p,u>] p),
-// in which nothing cancels when y is near -x (a short transport).
+// in which nothing cancels if y is near -x (a short transport).
 #pragma once
 
 #include "../row_card.h"

@@ -1,5 +1,5 @@
-// Hyperbolic softmax's logits (Ganea et al. 2018, arXiv 1805.09112, section 5): the distance to class k's
-// hyperplane times lambda_p |a|. Slots and formula as in dist_to_plane.h.
+// Logits of the hyperbolic softmax (Ganea et al. 2018, arXiv 1805.09112, section 5): the distance to the hyperplane of
+// class k times lambda_p |a|. Slots and formula as in dist_to_plane.h.
 #pragma once
 
 #include "../hypmix.h"
@@ -14,12 +14,12 @@ struct HyperbolicSoftmax : RowCard {
       .name = "hyperbolicSoftmax",
       .doc =
           "Logits of hyperbolic multinomial regression, rows x classes: `lambda_p |a|` times the signed "
-          "distance to "
-          "each class's hyperplane. A layer with tangent parameters P, A has `p = expmap0(P)`, "
-          "`a = (1 - c|p|^2) A`.",
+          "distance to each class's hyperplane. A layer with tangent parameters P, A has `p = expmap0(P)`, "
+          "`a = (1 - c|p|^2) A`. The norm of `a` must be from 1e-150 to 1e150, so that its square is in "
+          "range: longer normals give NaN, and shorter ones give 0.",
       .inputs = {{"x", "ball points"},
-                 {"p", "one ball point a class"},
-                 {"a", "one normal a class", RowDomain::anywhere}},
+                 {"p", "one ball point per class"},
+                 {"a", "one normal per class", RowDomain::anywhere}},
       .family = RowFamily::planes,
       .published = true,
   };
@@ -31,7 +31,7 @@ struct HyperbolicSoftmax : RowCard {
   HD static RowTerms<T> terms(const RowState<T>& r) {
     RowTerms<T> out;
     const T height = r.hypmix ? hypmix::arsinh(published_sinh(r)) : arsinh(plane_sinh(r));
-    out.value = 2 * root(r.u2) / (root(r.c) * r.b) * height;
+    out.value = 2 * normal_length(r) / (root(r.c) * r.b) * height;
     return out;
   }
 
@@ -41,9 +41,8 @@ struct HyperbolicSoftmax : RowCard {
   HD static T published_sinh(const RowState<T>& r) {
     const double e = hypmix::kBias;
     const T ab = r.a * r.b, d = ab + r.c * r.p2;
-    const T along = r.b * r.pu - r.c * r.p2 * r.yu;
     const T inside = d * ab + 2 * e * d + e * e;
-    return value(r.u2) > 0 ? 2 * root(r.c) * along * (d + e) / (root(r.u2) * inside) : T(0);
+    return value(r.u2) > 0 ? 2 * root(r.c) * along_normal(r) * (d + e) / (normal_length(r) * inside) : T(0);
   }
 };
 

@@ -13,10 +13,9 @@ struct Logmap : RowCard {
   static constexpr RowInfo kInfo{
       .name = "logmap",
       .doc =
-          "Logarithmic map, the inverse of `expmap`: the velocity at `x` of the geodesic that is at `y` "
-          "after unit "
-          "time. Exactly 0 for equal points (the published code divides 0 by 0 there; this does not under "
-          "`compat` either).",
+          "Logarithmic map, the inverse of `expmap`: the velocity at `x` of the geodesic that reaches `y` "
+          "after unit time. Exactly 0 for equal points, with `compat` too, although the published code "
+          "divides 0 by 0 there.",
       .inputs = {{"x", "ball points"}, {"y", "ball points"}},
       .published = true,
   };

@@ -9,7 +9,7 @@ namespace horoball::rowwise {
 struct LorentzFactor : RowCard {
   static constexpr RowInfo kInfo{
       .name = "lorentzFactor",
-      .doc = "Lorentz factor of points of the Klein ball, a number a row: `1 / sqrt(1 - c|x|^2)`.",
+      .doc = "Lorentz factor of points of the Klein ball, one number per row: `1 / sqrt(1 - c|x|^2)`.",
       .inputs = {{"x", "points of the Klein ball", RowDomain::klein}},
       .result = RowResult::number,
   };

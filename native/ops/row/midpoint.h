@@ -1,8 +1,11 @@
-// Gyromidpoint. On the hyperboloid it is the weighted sum of the points, brought back to the ball: with space
-// N = sum w lambda x and time D = sum w (lambda - 1), N / (D + sqrt(D^2 - c|N|^2)). The same point as
-// Einstein's midpoint in Klein coordinates with Lorentz factors as weights. The difference under the root is
-// at least (sum w)^2, which stands in for it where rounding takes it lower. The family gives N as x, D as
-// time, sum w as t.
+// Gyromidpoint: the weighted sum of the points on the hyperboloid, mapped back to the ball. With the space
+// part N = sum w lambda x and the time part D = sum w (lambda - 1) it is N / (D + sqrt(D^2 - c|N|^2)), the
+// same point as Einstein's midpoint in Klein coordinates with Lorentz factors as weights. The difference
+// under the root is at least (sum w)^2, which replaces it if rounding makes it smaller. The family passes N
+// as x, D as time and sum w as t.
+//
+// The result does not depend on the scale of the weights, but their sums could overflow or underflow. The
+// family therefore divides them by weight_unit(largest), a power of two, which does not change any digit.
 #pragma once
 
 #include "../row_card.h"
@@ -10,11 +13,16 @@
 
 namespace horoball::rowwise {
 
+// The largest power of two that is not above the largest weight; 1 if no weight is positive and finite.
+HD double weight_unit(double largest) {
+  return largest > 0 && largest < HUGE_VAL ? std::scalbn(1.0, std::ilogb(largest)) : 1;
+}
+
 struct Midpoint : RowCard {
   template <class T>
   HD static RowTerms<T> terms(const RowState<T>& r) {
     RowTerms<T> out;
-    if (value(r.time) <= 0) return out;  // no weight at all
+    if (value(r.time) <= 0) return out;  // all weights are 0
     T square = r.time * r.time - r.c * r.x2;
     const double least = value(r.t) * value(r.t);
     if (value(square) < least) square = chain(square, least, 1);
@@ -27,10 +35,10 @@ struct WeightedMidpoint : Midpoint {
   static constexpr RowInfo kInfo{
       .name = "weightedMidpoint",
       .doc =
-          "Weighted gyromidpoint of all rows, one row: the weighted mean on the hyperboloid, brought back to "
-          "the "
-          "ball. No weights are equal weights; all weights 0 give the origin.",
-      .inputs = {{"x", "ball points"}, {"weights", "one number a row, not negative", RowDomain::anywhere}},
+          "Weighted gyromidpoint of all rows, as one row: the weighted mean on the hyperboloid, mapped "
+          "back to the ball. Without weights all rows count equally; if all weights are 0, the result is "
+          "the origin.",
+      .inputs = {{"x", "ball points"}, {"weights", "one nonnegative number per row", RowDomain::anywhere}},
       .family = RowFamily::midpoint,
   };
 };
@@ -39,9 +47,8 @@ struct EinsteinMidpoint : Midpoint {
   static constexpr RowInfo kInfo{
       .name = "einsteinMidpoint",
       .doc =
-          "Einstein midpoint of all rows, one row: in Klein coordinates the mean weighted by Lorentz "
-          "factors. The "
-          "same point as `weightedMidpoint` with equal weights.",
+          "Einstein midpoint of all rows, as one row: the mean in Klein coordinates, weighted by Lorentz "
+          "factors. Equal to `weightedMidpoint` with equal weights.",
       .inputs = {{"x", "ball points"}},
       .family = RowFamily::midpoint,
   };

@@ -8,7 +8,7 @@
 
 namespace horoball::rowwise {
 
-// (x (+) y)'s terms, for any beta.
+// The terms of x (+) y, for any beta.
 template <class T>
 HD RowTerms<T> mobius_terms(const RowState<T>& r) {
   const T bias = r.hypmix ? hypmix::kBias : 0;

@@ -1,5 +1,5 @@
 // Möbius scalar multiplication, tanh(t artanh(sqrt c |x|)) x / (sqrt c |x|): t times as far from the origin.
-// Where tanh is 1 to the last digit it is x / (sqrt c |x|): the square of its argument could overflow.
+// If tanh rounds to 1 it is x / (sqrt c |x|), because the square of the argument could overflow.
 #pragma once
 
 #include "../row_card.h"

@@ -1,4 +1,4 @@
-// Möbius subtraction, x (-) y = x (+) (-y): the addition's formula in p = x - y, with its digits.
+// Möbius subtraction, x (-) y = x (+) (-y): the formula of the addition in p = x - y, with its accuracy.
 #pragma once
 
 #include "../row_card.h"

@@ -1,4 +1,4 @@
-// Parallel transport from x to y, gyr[y,-x]u lambda_x/lambda_y: the gyration's formula with y in x's place
+// Parallel transport from x to y, gyr[y,-x]u lambda_x/lambda_y: the formula of the gyration with y in place of x
 // and p = y - x.
 #pragma once
 
@@ -10,10 +10,10 @@ struct ParallelTransport : RowCard {
   static constexpr RowInfo kInfo{
       .name = "parallelTransport",
       .doc =
-          "Parallel transport of `u` along the geodesic from `x` to `y`; keeps inner products: "
+          "Parallel transport of `u` along the geodesic from `x` to `y`, which preserves inner products: "
           "`gyr[y, -x] u lambda_x / lambda_y`.",
-      .inputs = {{"x", "ball points, where `u` is"},
-                 {"y", "ball points, where it goes"},
+      .inputs = {{"x", "ball points, the start"},
+                 {"y", "ball points, the destination"},
                  {"u", "tangent vectors at `x`", RowDomain::anywhere}},
   };
   template <class T>

@@ -8,7 +8,9 @@ namespace horoball::rowwise {
 struct ParallelTransport0 : RowCard {
   static constexpr RowInfo kInfo{
       .name = "parallelTransport0",
-      .doc = "Parallel transport of `u` from the origin to `y`: `(1 - c|y|^2) u`.",
+      .doc =
+          "Parallel transport of `u` from the origin to `y`: `(1 - c|y|^2) u`. The norm of `u` may be up to "
+          "1e150, so that its square is in range: longer vectors give NaN.",
       .inputs = {{"y", "ball points"}, {"u", "tangent vectors at the origin", RowDomain::anywhere}},
   };
   template <class T>

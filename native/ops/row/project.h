@@ -1,4 +1,4 @@
-// Projection into the ball: a vector of norm above (1 - margin)/sqrt c is shortened to it.
+// Projection into the ball: a vector of norm above (1 - margin)/sqrt c is scaled to that norm.
 #pragma once
 
 #include "../hypmix.h"
@@ -10,22 +10,26 @@ namespace horoball::rowwise {
 struct Project : RowCard {
   static constexpr RowInfo kInfo{
       .name = "project",
-      .doc = "Projection into the ball: vectors longer than `(1 - margin)/sqrt(c)` are shortened to that.",
-      .gradient = "Where the projection acts, the radial part of the gradient is 0.",
+      .doc = "Projection into the ball: vectors longer than `(1 - margin)/sqrt(c)` are scaled to that norm.",
+      .gradient = "Where the projection is active, the radial part of the gradient is 0.",
       .inputs = {{"x", "vectors", RowDomain::anywhere}},
       .parameter = {.name = "margin",
-                    .doc = "what is left of the radius, as a part of it",
+                    .doc = "the distance from the rim that is kept free, as a fraction of the radius",
                     .start = hypmix::kMargin,
                     .low = 0,
                     .high = 1},
       .published = true,
   };
+  // By which a vector of this norm is scaled.
+  template <class T, class Margin>
+  HD static T factor(const T& norm, const T& c, Margin margin) {
+    const T most = (1 - margin) / root(c);
+    return value(norm) > value(most) ? most / norm : T(1);
+  }
   template <class T>
   HD static RowTerms<T> terms(const RowState<T>& r) {
-    const T n = r.hypmix ? hypmix::norm(r.x2) : root(r.x2);
-    const T most = (1 - r.t) / root(r.c);
     RowTerms<T> out;
-    out.x = value(n) > value(most) ? most / n : T(1);
+    out.x = factor(r.hypmix ? hypmix::norm(r.x2) : root(r.x2), r.c, r.t);
     return out;
   }
 };

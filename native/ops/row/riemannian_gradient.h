@@ -8,7 +8,9 @@ namespace horoball::rowwise {
 struct RiemannianGradient : RowCard {
   static constexpr RowInfo kInfo{
       .name = "riemannianGradient",
-      .doc = "Riemannian gradient from the Euclidean one: `gradient (1 - c|x|^2)^2 / 4`.",
+      .doc =
+          "Riemannian gradient from the Euclidean one: `gradient (1 - c|x|^2)^2 / 4`. The norm of `gradient` "
+          "may be up to 1e150, so that its square is in range: longer gradients give NaN.",
       .inputs = {{"x", "ball points"}, {"gradient", "Euclidean gradients at `x`", RowDomain::anywhere}},
   };
   template <class T>

@@ -1,4 +1,4 @@
-// Asynchronous copies into shared memory, done at once.
+// Asynchronous copies into shared memory, completed at once.
 #pragma once
 
 #include <cstring>

@@ -1,19 +1,17 @@
-// A CUDA runtime for machines without a GPU: just what native/cuda/ asks for, so that its sources compile as
-// plain C++ and their kernels run on the CPU. For tests only; it is slow, and no measure of speed.
+// A CUDA runtime for machines without a GPU: the part of it that native/cuda/ uses, so that its sources compile as
+// plain C++ and their kernels run on the CPU. For tests only; its speed says nothing about a GPU.
 //
 // Every thread of a block is a fiber that runs until it meets a barrier or the others of its warp; blocks run
 // one after another. Threads are resumed in an order that changes from one barrier to the next (and with
-// HOROBALL_EMULATOR_SEED), so that a kernel that lacks a barrier gives another result. A barrier that some
-// threads never reach ends the process with a message, and so does a write beyond an array. Fresh device
-// memory is full of NaN.
+// HOROBALL_EMULATOR_SEED), so a kernel with a missing barrier gives a different result. A barrier that some
+// threads never reach ends the process with a message, and so does a write out of bounds. Fresh device memory is
+// filled with NaN.
 //
-//   HOROBALL_EMULATOR_DEVICES   how many devices there are (default 1)
-//   HOROBALL_EMULATOR_BYTES     how much memory each has (default 1 GiB)
-//   HOROBALL_EMULATOR_DRIVER    the CUDA version that the driver speaks, as CUDA counts it (default 13000,
-//   the runtime's;
-//                               0: there is no driver)
-//   HOROBALL_EMULATOR_LAUNCH    the error (its number) that every launch gives instead of running
-//   HOROBALL_EMULATOR_SEED      another order of threads and blocks
+//   HOROBALL_EMULATOR_DEVICES   number of devices (default 1)
+//   HOROBALL_EMULATOR_BYTES     memory of each device (default 1 GiB)
+//   HOROBALL_EMULATOR_DRIVER    the CUDA version of the driver (default 13000, that of the runtime; 0: no driver)
+//   HOROBALL_EMULATOR_LAUNCH    the number of the error that every launch returns instead of running
+//   HOROBALL_EMULATOR_SEED      a different order of threads and blocks
 #pragma once
 
 #include <cmath>
@@ -109,14 +107,14 @@ extern dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 namespace emulator {
 
-// The error that launches are to give, and that the next cudaGetLastError answers.
+// The error that launches return, and that the next cudaGetLastError reports.
 cudaError_t refused();
-// Runs `body` once a thread of every block.
+// Runs `body` once per thread of every block.
 void run(dim3 grid, dim3 threads, void (*body)(void*), void* context);
 void block_barrier();
 void warp_barrier();
 bool block_any(bool mine);
-// The 8 bytes that lane `lane` of this warp hands over.
+// The 8 bytes that lane `lane` of this warp passes.
 std::uint64_t exchange(std::uint64_t mine, int lane);
 int lane();
 

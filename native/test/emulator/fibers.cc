@@ -30,7 +30,7 @@ constexpr int kWarp = 32, kMostThreads = 1024, kMostShared = 8;
 // ---- One fiber ----
 
 #if defined(__x86_64__)
-// Saves what a call must keep on this stack, and goes on where the other stack was left.
+// Saves the callee-saved registers on this stack and resumes the other one.
 extern "C" void horoball_emulator_switch(void** from, void* to);
 asm(R"(
 .text
@@ -120,7 +120,7 @@ unsigned random_below(unsigned n) {
   return static_cast<unsigned>((random_state >> 33) % n);
 }
 
-// Whether all threads first .. last are at `state`; some at it and some not able to come is an error.
+// Whether all threads first .. last are at `state`; it is an error if some are and others can never be.
 bool together(unsigned first, unsigned last, State state) {
   unsigned there = 0, done = 0;
   for (unsigned t = first; t < last; ++t) {
@@ -135,7 +135,7 @@ void release(unsigned first, unsigned last) {
   for (unsigned t = first; t < last; ++t) fibers()[t].state = State::ready;
 }
 
-// Runs every ready thread once, from a random one on and in a random direction. False when none was ready.
+// Runs every ready thread once, starting at a random one in a random direction. False if none was ready.
 bool pass(unsigned count) {
   const unsigned start = random_below(count), step = random_below(2) == 0 ? 1 : count - 1;
   bool any = false;
@@ -169,7 +169,7 @@ void run_block(unsigned count) {
     }
     if (together(0, count, State::at_block)) {
       ++generation;
-      votes[generation & 1] = false;  // the other's answer is still to be read
+      votes[generation & 1] = false;  // the result of the other generation has not been read yet
       release(0, count);
       released = true;
     }

@@ -10,8 +10,8 @@
 
 namespace {
 
-// An array ends within kAlignment bytes of a page that nothing may touch, and such a page lies before it: a
-// kernel that reads or writes elsewhere ends the process.
+// An array ends within kAlignment bytes of an inaccessible page, and another one precedes it, so a kernel that reads or
+// writes out of bounds ends the process.
 constexpr std::size_t kPage = 4096, kAlignment = 16;
 constexpr unsigned char kGuardByte = 0xa5;
 

@@ -1,13 +1,12 @@
-// Matrix fragments of 16 x 16 x 8 in TF32, on fibers. Where an element lies is scrambled, so that code which
-// takes a layout for granted gives another result; factors lose the bits that tensor cores do not look at,
-// and sums are cut off, not rounded.
+// Matrix fragments of 16 x 16 x 8 in TF32, on fibers. The layout of the elements is scrambled, so code that assumes one
+// gives a different result; factors lose the bits that tensor cores ignore, and sums are truncated, not rounded.
 #pragma once
 
 #include "cuda_runtime.h"
 
 namespace emulator {
 
-// Hands `count` numbers of every lane of the warp to all of them, [lane][count].
+// Shares `count` numbers of every lane of the warp with all lanes, [lane][count].
 void share(const float* mine, int count, float* all);
 [[noreturn]] void fail(const char* what);
 
@@ -30,7 +29,7 @@ struct Fragment {
   static constexpr int num_elements = kRows * kColumns / 32;
   float x[num_elements];
 
-  // The place of element i of a lane.
+  // The position of element i of a lane.
   static int place(int lane, int i) { return ((lane * num_elements + i) * 37 + 11) % (kRows * kColumns); }
   static int row(int place) { return place / kColumns; }
   static int column(int place) { return place % kColumns; }
@@ -99,7 +98,7 @@ inline void fill_fragment(Sums& to, float value) {
   for (float& each : to.x) each = value;
 }
 
-// A whole factor as tensor cores see it, [row][column], from what the lanes have handed over.
+// A whole factor with the precision of tensor cores, [row][column], from the numbers shared by the lanes.
 template <class F>
 void gather(const float* all, int stride, float* matrix) {
   for (int lane = 0; lane < 32; ++lane) {
@@ -112,7 +111,7 @@ void gather(const float* all, int stride, float* matrix) {
   }
 }
 
-// Towards zero.
+// Rounded toward zero.
 inline float cut(double value) {
   const float near = static_cast<float>(value);
   const bool beyond = std::fabs(static_cast<double>(near)) > std::fabs(value);

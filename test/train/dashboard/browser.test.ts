@@ -1,11 +1,11 @@
 import ava, { type TestFn } from 'ava';
 import type { Browser } from 'playwright-core';
-import { parseConfig } from '../../../lib/train/config.ts';
 import { Dashboard } from '../../../lib/train/dashboard/server.ts';
 import { LiveState } from '../../../lib/train/dashboard/state.ts';
-import type { EvaluationRow, HealthRow, StepRow } from '../../../lib/train/record.ts';
+import { parseConfig } from '../../../lib/train/options/resolve.ts';
+import type { EvaluationRow, StepRow } from '../../../lib/train/run/record.ts';
 import { openBrowser } from '../../browser.ts';
-import { evaluationRow, fakeSnapshot, stepRow } from '../fake-run.ts';
+import { evaluationRow, fakeHealth, fakeSnapshot, stepRow } from '../fake-run.ts';
 
 const test = ava as TestFn<{ browser: Browser | null }>;
 
@@ -16,27 +16,13 @@ test.after.always(async (t) => {
   await t.context.browser?.close();
 });
 
-const health: HealthRow = {
-  type: 'health',
-  step: 2,
-  epoch: 2,
-  c: 0.1,
-  radius: { min: 0.1, mean: 0.5, max: 0.8, histogram: [0, 3, 0, 1] },
-  atRim: 0.25,
-  saturated: 0,
-  scale: null,
-  skippedSteps: 0,
-  seconds: 1,
-};
-
-test('a browser shows a run while it happens, at any width, in light and dark, and asks nobody else', async (t) => {
+test('a browser shows a run in progress, at any width, in light and dark, and contacts no other host', async (t) => {
   const { browser } = t.context;
   if (browser === null) {
     t.log('SKIPPED: no Chromium in PATH (CHROMIUM=... names one)');
     return t.pass();
   }
   const state = new LiveState(parseConfig({ name: 'my-run' }));
-  const hooks = state.joined({});
   const dashboard = await Dashboard.open(state, 0);
   const origin = dashboard.url;
   const page = await browser.newPage({ viewport: { width: 400, height: 800 }, colorScheme: 'dark' });
@@ -45,22 +31,22 @@ test('a browser shows a run while it happens, at any width, in light and dark, a
   page.on('pageerror', (error) => void errors.push(error.message));
   page.on('request', (sent) => void asked.push(sent.url()));
   await page.goto(dashboard.url);
-  await page.getByText('the first step is being prepared').waitFor();
+  await page.getByText('preparing the first step').waitFor();
 
-  hooks.onEvaluation!(evaluationRow(0, 0.06) as EvaluationRow);
-  for (const step of [1, 2, 3]) hooks.onStep!(stepRow(step) as StepRow, 8);
-  hooks.onHealth!(health);
-  hooks.onEvaluation!(evaluationRow(3, 0.6) as EvaluationRow);
-  hooks.onSnapshot!(fakeSnapshot());
+  state.onEvaluation(evaluationRow(0, 0.06) as EvaluationRow);
+  for (const step of [1, 2, 3]) state.onStep(stepRow(step) as StepRow, 8);
+  state.onHealth(fakeHealth);
+  state.onEvaluation(evaluationRow(3, 0.6) as EvaluationRow);
+  state.onSnapshot(fakeSnapshot());
   await page.getByText('step 3 of 8').waitFor();
-  await page.locator('#pictures .disk circle[data-class]').first().waitFor();
-  t.is(await page.locator('#pictures .disk circle[data-class]').count(), 8);
-  t.is(await page.locator('#pictures .gallery img').count(), 2);
+  await page.locator('#images .disk circle[data-class]').first().waitFor();
+  t.is(await page.locator('#images .disk circle[data-class]').count(), 8);
+  t.is(await page.locator('#images .gallery img').count(), 2);
   t.is(await page.locator('#curves svg[data-chart]').count(), 4); // loss, recall, throughput, wait
   t.is(await page.locator('#health rect').count(), 4);
-  t.regex(await page.locator('#health').innerText(), /25 % of the points are held at the rim/);
+  t.regex(await page.locator('#health').innerText(), /25% of the points are held at the rim/);
 
-  // Charts that came later still answer the pointer.
+  // Charts that were added later still show values under the pointer.
   await page.locator('#curves svg[data-chart]').first().hover();
   t.regex(await page.locator('.tip').innerText(), /step \d.*loss/s);
   const width = (): Promise<number> => page.evaluate('document.documentElement.scrollWidth');
@@ -71,7 +57,7 @@ test('a browser shows a run while it happens, at any width, in light and dark, a
   await page.setViewportSize({ width: 1280, height: 900 });
   t.is(await width(), 1280);
 
-  state.end('finished');
+  state.onEnd('complete');
   await dashboard.close();
   await page.getByText('Finished').waitFor();
   t.deepEqual(errors, []);

@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
-import { readdir, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
+import type { Pixels } from '../../../lib/image/resample.ts';
 import { openCache } from '../../../lib/train/data/cache.ts';
 import { readClasses } from '../../../lib/train/data/folder.ts';
 import { ImageLoader } from '../../../lib/train/data/loader.ts';
-import type { Pixels } from '../../../lib/train/data/resample.ts';
-import { all, picture, temporary, writeClasses, writeTree } from './support.ts';
+import { all, encodedImage, temporary, writeClasses, writeTree } from './support.ts';
 
 const pixels: Pixels = { data: Uint8Array.of(1, 2, 3, 4, 5, 6), width: 2, height: 1, layout: 'rgb' };
 
@@ -14,7 +14,7 @@ test('batches are the same without a cache, with one in memory and with one on d
   const root = await temporary(t);
   await writeClasses(path.join(root, 'data'), 2, 3);
   await writeTree(root, {
-    'data/class0/grey.png': await picture(1, 20, 20, 'png'),
+    'data/class0/gray.png': await encodedImage(1, 20, 20, 'png'),
     'data/class1/bad.jpg': 'damaged',
   });
   const split = await readClasses(path.join(root, 'data'));
@@ -33,7 +33,7 @@ test('batches are the same without a cache, with one in memory and with one on d
   t.deepEqual(await run(folder), plain);
 });
 
-test('a changed picture and a torn file are decoded anew', async (t) => {
+test('a changed image and a truncated cache file are decoded again', async (t) => {
   const root = await temporary(t);
   const file = path.join(root, 'a.jpg');
   await writeFile(file, 'first');
@@ -45,7 +45,7 @@ test('a changed picture and a torn file are decoded anew', async (t) => {
     { ...pixels, data: [1, 2, 3, 4, 5, 6] },
   );
   const [kept] = await readdir(path.join(root, 'cache'));
-  for (const torn of ['', 'HBP1', `HBP1${'\0'.repeat(17)}`, `HBP1${'\xff'.repeat(30)}`]) {
+  for (const torn of ['', 'HBP3', `HBP3${'\0'.repeat(17)}`, `HBP3${'\xff'.repeat(30)}`]) {
     await writeFile(path.join(root, 'cache', kept!), torn, 'latin1');
     t.is(await cache.get(file), undefined, JSON.stringify(torn));
   }
@@ -59,7 +59,7 @@ const hasProc = existsSync('/proc/self');
   await t.throwsAsync(openCache('/proc/horoball/cache'), { code: 'ERR_HOROBALL_CACHE' });
 });
 
-test('memory takes no more than it is given, and a copy', async (t) => {
+test('a cache in memory stays within its limit and copies the pixels', async (t) => {
   const cache = await openCache('memory', 10);
   const first = { ...pixels, data: Uint8Array.from(pixels.data) };
   await cache.put('a', first);
@@ -69,7 +69,7 @@ test('memory takes no more than it is given, and a copy', async (t) => {
   t.is(await cache.get('b'), undefined);
 });
 
-test('a cache that cannot be written ends the reading with its own error, not with bad pictures', async (t) => {
+test('an unwritable cache ends reading with its own error and does not count images as unreadable', async (t) => {
   const root = await temporary(t);
   await writeClasses(path.join(root, 'data'), 1, 2);
   await writeTree(root, { file: '' });
@@ -84,11 +84,30 @@ test('a cache that cannot be written ends the reading with its own error, not wi
   t.deepEqual(loader.skipped, []);
 });
 
-test('a cache whose folder went to a file says so itself', async (t) => {
+test('a cache whose folder is a file gives its own error', async (t) => {
   const root = await temporary(t);
   const folder = path.join(root, 'cache');
   const cache = await openCache(folder);
   await rm(folder, { recursive: true });
   await writeTree(root, { cache: '', 'a.jpg': 'first' });
   await t.throwsAsync(cache.put(path.join(root, 'a.jpg'), pixels), { code: 'ERR_HOROBALL_CACHE' });
+});
+
+test('a cached image with a flipped bit is decoded again', async (t) => {
+  const root = await temporary(t);
+  const file = path.join(root, 'a.jpg');
+  await writeFile(file, 'first');
+  const cache = await openCache(path.join(root, 'cache'));
+  await cache.put(file, pixels);
+  const [name] = await readdir(path.join(root, 'cache'));
+  const kept = path.join(root, 'cache', name!);
+  const whole = await readFile(kept);
+  for (let bit = 0; bit < 8 * whole.length; bit++) {
+    const changed = Buffer.from(whole);
+    changed[bit >> 3]! ^= 1 << (bit & 7);
+    await writeFile(kept, changed);
+    t.is(await cache.get(file), undefined, `bit ${bit}`);
+  }
+  await writeFile(kept, whole);
+  t.deepEqual(await cache.get(file), { ...pixels, data: Buffer.from(pixels.data) });
 });

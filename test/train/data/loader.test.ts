@@ -1,8 +1,8 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import test, { type ExecutionContext } from 'ava';
-import type { Split } from '../../../lib/train/data/dataset.ts';
 import { readClasses } from '../../../lib/train/data/folder.ts';
 import { ImageLoader, type ImageLoaderOptions } from '../../../lib/train/data/loader.ts';
+import type { Split } from '../../../lib/train/data/types.ts';
 import { all, temporary, writeClasses, writeTree } from './support.ts';
 
 const training = { size: 16, mode: 'train', seed: 7 } as const;
@@ -44,17 +44,17 @@ test('batches come in order, with the labels and samples of their rows', async (
   t.deepEqual(alone!.images, batches[1]!.images.slice(768, 2 * 768));
 });
 
-test('crops depend on seed, epoch and place, never on the concurrency', async (t) => {
+test('crops depend on seed, epoch and position, not on the concurrency', async (t) => {
   const split = await classes(t);
   const one = await bytes(split, { ...training, concurrency: 1 });
   t.deepEqual(await bytes(split, { ...training, concurrency: 5 }), one);
   t.notDeepEqual(await bytes(split, training, 1), one);
   t.notDeepEqual(await bytes(split, { ...training, seed: 8 }), one);
   const [first, second] = await bytes(split, training, 0, [Int32Array.of(0), Int32Array.of(0)]);
-  t.not(first, second, 'two views of a picture differ');
+  t.not(first, second, 'two views of an image differ');
 });
 
-test('in training another picture of the class stands in for a damaged one', async (t) => {
+test('in training, another image of the class replaces a damaged one', async (t) => {
   const split = await classes(t, { 'class0/1.jpg': 'damaged', 'class1/0.jpg': '' });
   const run = async (concurrency: number) => {
     const loader = new ImageLoader(split, { ...training, concurrency });
@@ -81,7 +81,7 @@ test('in training another picture of the class stands in for a damaged one', asy
   t.true(skipped.every(({ reason }) => reason.length > 0));
 });
 
-test('in evaluation a damaged picture is left out', async (t) => {
+test('in evaluation, a damaged image is omitted', async (t) => {
   const split = await classes(t, { 'class0/1.jpg': 'damaged' });
   const loader = new ImageLoader(split, evaluation);
   const [batch] = await all(loader.batches([Int32Array.of(0, 1, 4, 5)]));
@@ -91,7 +91,7 @@ test('in evaluation a damaged picture is left out', async (t) => {
   t.is(loader.skipped.length, 1);
 });
 
-test('a batch of damaged pictures is passed over; a whole list of them is an error', async (t) => {
+test('a batch of damaged images is skipped; an error is thrown if all images are damaged', async (t) => {
   const broken = Object.fromEntries([0, 1, 2, 3].map((i) => [`class1/${i}.jpg`, 'damaged']));
   const split = await classes(t, broken);
   const lists = [Int32Array.of(4, 5), Int32Array.of(6, 8)];
@@ -103,12 +103,12 @@ test('a batch of damaged pictures is passed over; a whole list of them is an err
   const nothing = all(new ImageLoader(split, evaluation).batches(lists.slice(0, 1)));
   await t.throwsAsync(nothing, {
     code: 'ERR_HOROBALL_PICTURE',
-    message: /none of 2 pictures could be read; the first is .*class1/,
+    message: /expected readable images, got none of 2\. Repair .*class1/,
   });
   t.deepEqual(await all(new ImageLoader(split, evaluation).batches([])), []);
 });
 
-test('a file that is gone counts as damaged; strict makes either an error', async (t) => {
+test('a missing file counts as damaged; with strict, both are errors', async (t) => {
   const split = await classes(t, { 'class0/1.jpg': 'damaged' });
   split.samples[0]!.path += '.gone';
   const loader = new ImageLoader(split, evaluation);
@@ -117,20 +117,20 @@ test('a file that is gone counts as damaged; strict makes either an error', asyn
   const strict = new ImageLoader(split, { ...evaluation, strict: true });
   await t.throwsAsync(all(strict.batches([Int32Array.of(1)])), {
     code: 'ERR_HOROBALL_PICTURE',
-    message: /1\.jpg could not be read/,
+    message: /expected a readable image, got .*1\.jpg/,
   });
 });
 
-test('a class of which nothing can be read ends a training, by name', async (t) => {
+test('a class without a readable image ends training with an error that names it', async (t) => {
   const broken = Object.fromEntries([0, 1, 2, 3].map((i) => [`class1/${i}.jpg`, 'damaged']));
   const loader = new ImageLoader(await classes(t, broken), training);
   await t.throwsAsync(all(loader.batches(two)), {
     code: 'ERR_HOROBALL_PICTURE',
-    message: /no picture of class class1/,
+    message: /image of class class1, got none of 4\. Repair .*class1.0\.jpg \(the content is not JPEG/,
   });
 });
 
-test('an abort rejects at once and leaving early stops the reading ahead', async (t) => {
+test('an abort rejects immediately, and leaving the loop early stops prefetching', async (t) => {
   const split = await classes(t);
   const controller = new AbortController();
   let asked = 0;
@@ -154,7 +154,7 @@ test('an abort rejects at once and leaving early stops the reading ahead', async
   await t.throwsAsync(all(late), { message: 'too late' });
 });
 
-test('the time spent waiting is counted, and decoding goes on while the caller works', async (t) => {
+test('the waiting time is measured, and images are decoded while the caller works', async (t) => {
   const split = await classes(t);
   const loader = new ImageLoader(split, training);
   const batches = loader.batches([...two, ...two]);
@@ -167,14 +167,14 @@ test('the time spent waiting is counted, and decoding goes on while the caller w
   await batches.return(undefined);
 });
 
-test('JavaScript keeps the event loop free while pictures of a usual size are read', async (t) => {
+test('reading images of a usual size does not block the event loop', async (t) => {
   const root = await temporary(t);
   await writeClasses(root, 2, 8, 500, 375);
   const split = await readClasses(root);
   const lists = Array.from({ length: 8 }, () => Int32Array.from(split.samples.keys()));
   const loader = new ImageLoader(split, { ...training, size: 224, concurrency: 2 });
-  await all(loader.batches(lists.slice(0, 1))); // the decoders load now
-  // Other processes can only add to the delay, so the least of a few runs is the nearest to our own share.
+  await all(loader.batches(lists.slice(0, 1))); // loads the decoders
+  // Other processes can only add to the delay, so the minimum of a few runs is the best estimate of our own share.
   let least = Infinity;
   for (let run = 0; run < 5 && least >= 20; run++) {
     const delay = monitorEventLoopDelay({ resolution: 1 });
@@ -186,7 +186,7 @@ test('JavaScript keeps the event loop free while pictures of a usual size are re
   t.true(least < 20, `p99 ${least} ms`);
 });
 
-test('sizes that cannot be are refused by name', (t) => {
+test('invalid sizes are rejected by name', (t) => {
   const split: Split = { classes: [], samples: [] };
   const make = (options: Partial<ImageLoaderOptions>) => () =>
     new ImageLoader(split, { ...evaluation, ...options });

@@ -2,7 +2,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import { ClassBalancedSampler } from '../../../lib/train/data/sampler.ts';
 
-/** Labels with the given number of samples a class, interleaved. */
+/** Interleaved labels with the given number of samples per class. */
 function labelsOf(counts: readonly number[]): Int32Array {
   const pairs = counts.flatMap((count, label) =>
     Array.from({ length: count }, (_, i) => [i, label] as const),
@@ -10,7 +10,7 @@ function labelsOf(counts: readonly number[]): Int32Array {
   return Int32Array.from(pairs.sort((a, b) => a[0] - b[0] || a[1] - b[1]).map(([, label]) => label));
 }
 
-test('an epoch takes classes once each, with different samples where there are enough', (t) => {
+test('an epoch contains each class once, with different samples if there are enough', (t) => {
   const counts = fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 4, maxLength: 30 });
   const views = fc.integer({ min: 2, max: 4 });
   const property = fc.property(
@@ -41,7 +41,7 @@ test('an epoch takes classes once each, with different samples where there are e
   t.notThrows(() => fc.assert(property, { seed: 1 }));
 });
 
-test('an epoch is a function of seed and number; epochs and seeds differ', (t) => {
+test('an epoch depends only on the seed and its number', (t) => {
   const labels = labelsOf(Array.from({ length: 20 }, () => 5));
   const make = (seed: number): ClassBalancedSampler =>
     new ClassBalancedSampler(labels, { samplesPerClass: 2, batchSize: 10, seed });
@@ -50,17 +50,17 @@ test('an epoch is a function of seed and number; epochs and seeds differ', (t) =
   t.notDeepEqual(make(1).epoch(3), make(2).epoch(3));
 });
 
-test('over many epochs every class and every sample comes equally often', (t) => {
+test('over many epochs, all classes and all samples are equally frequent', (t) => {
   const labels = labelsOf([4, 4, 4, 4, 4, 4, 4]);
   const sampler = new ClassBalancedSampler(labels, { samplesPerClass: 2, batchSize: 6, seed: 9 });
   const drawn = new Uint32Array(labels.length);
   for (let epoch = 0; epoch < 2000; epoch++)
     for (const batch of sampler.epoch(epoch)) for (const i of batch) drawn[i]!++;
-  const expected = (2000 * 2 * 6) / labels.length; // 6 of the 7 classes fit an epoch's two batches
+  const expected = (2000 * 2 * 6) / labels.length; // 6 of the 7 classes fit into the two batches of an epoch
   for (const count of drawn) t.true(Math.abs(count - expected) < 5 * Math.sqrt(expected), String(count));
 });
 
-test('a class of one picture is drawn again for every view', (t) => {
+test('a class with one image uses it for every view', (t) => {
   const sampler = new ClassBalancedSampler(Int32Array.of(0, 1, 1), {
     samplesPerClass: 2,
     batchSize: 4,
@@ -70,16 +70,19 @@ test('a class of one picture is drawn again for every view', (t) => {
   t.deepEqual(rows, [0, 0, 1, 2]);
 });
 
-test('Cars-196 with the published batch has no step, and the error names one that works', (t) => {
+test('Cars-196 with the published batch size has no step, and the error names a size that works', (t) => {
   const labels = labelsOf(Array.from({ length: 98 }, () => 40));
   const make = (batchSize: number): ClassBalancedSampler =>
     new ClassBalancedSampler(labels, { samplesPerClass: 9, batchSize, seed: 1 });
   const error = t.throws(() => make(900), { instanceOf: RangeError, code: 'ERR_HOROBALL_NO_STEP' });
-  t.regex(error.message, /98 classes x 9 = 882 pictures.*use a batch of 882 or fewer, a multiple of 9/);
+  t.regex(
+    error.message,
+    /882 images of an epoch \(98 classes x 9\), got 900\. Use 882 or less, a multiple of 9/,
+  );
   t.is(make(882).steps, 1);
 });
 
-test('what cannot be a batch is refused by name', (t) => {
+test('invalid options are rejected by name', (t) => {
   const make = (options: Record<string, unknown>) => () =>
     new ClassBalancedSampler(Int32Array.of(0, 0), { samplesPerClass: 2, batchSize: 2, seed: 1, ...options });
   t.throws(make({ batchSize: 3 }), { code: 'ERR_HOROBALL_RANGE', message: /batchSize: expected a multiple/ });

@@ -1,14 +1,16 @@
-import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import path from 'node:path';
 import test from 'ava';
-import { baselineFeatures } from '../../../lib/train/data/baselines.ts';
-import { openDataset } from '../../../lib/train/data/dataset.ts';
+import { Lock } from '../../../lib/io/lock.ts';
+import { openDataset } from '../../../lib/train/data/registry.ts';
 import { makeShapes, type ShapesOptions } from '../../../lib/train/data/shapes.ts';
+import { baselineFeatures } from '../../../lib/train/measure/baselines.ts';
 import { temporary, writeTree } from './support.ts';
 
 const tiny = { seed: 5, classes: 32, pictures: 2, size: 32 };
 
-/** All files below a folder with their bytes. */
+/** The contents of all files below a folder. */
 async function contents(root: string): Promise<Map<string, string>> {
   const names = (await readdir(root, { recursive: true })).sort();
   const files = new Map<string, string>();
@@ -19,7 +21,7 @@ async function contents(root: string): Promise<Map<string, string>> {
   return files;
 }
 
-test('the same seed gives the same bytes, another seed other pictures', async (t) => {
+test('the same seed gives the same bytes; another seed gives other images', async (t) => {
   const root = await temporary(t);
   const make = async (name: string, options: ShapesOptions): Promise<Map<string, string>> => {
     await makeShapes(path.join(root, name), options);
@@ -34,10 +36,10 @@ test('the same seed gives the same bytes, another seed other pictures', async (t
   t.deepEqual(first, again);
   t.deepEqual([...first.keys()], [...other.keys()]);
   t.is([...first].filter(([name, bytes]) => other.get(name) === bytes).length, 0);
-  t.is(new Set(first.values()).size, first.size, 'no two pictures are the same');
+  t.is(new Set(first.values()).size, first.size, 'no two images are the same');
 });
 
-test('halves are whole families with several genera and species each', async (t) => {
+test('both splits consist of complete families with several genera and species', async (t) => {
   const root = path.join(await temporary(t), 'shapes');
   await makeShapes(root, tiny);
   const { train, test: unseen, warnings } = await openDataset('shapes', root);
@@ -56,7 +58,7 @@ test('halves are whole families with several genera and species each', async (t)
   t.false(train.parents!.flat().some((name) => unseen.parents!.flat().includes(name)));
 });
 
-test('progress counts every picture; what is complete is not made again, what differs is replaced', async (t) => {
+test('progress counts every image; a complete data set is kept, and one with other options is replaced', async (t) => {
   const root = path.join(await temporary(t), 'shapes');
   const steps: number[] = [];
   const onProgress = (done: number, total: number): void => {
@@ -75,7 +77,7 @@ test('progress counts every picture; what is complete is not made again, what di
   t.is((await contents(root)).size, 96 + 1);
 });
 
-test('where two draw the same at once, the folder of the first stays', async (t) => {
+test('if two calls draw the same data set at once, the folder of the first remains', async (t) => {
   const folder = await temporary(t);
   const root = path.join(folder, 'shapes');
   const made = async (): Promise<number> => {
@@ -99,7 +101,7 @@ test('an abort leaves nothing behind', async (t) => {
   t.deepEqual(await readdir(folder), []);
 });
 
-test('a folder that holds something else is left alone', async (t) => {
+test('a folder with other contents is not changed', async (t) => {
   const root = await temporary(t);
   await writeTree(root, { 'thesis.txt': 'years of work' });
   await t.throwsAsync(makeShapes(root, tiny), { code: 'ERR_HOROBALL_DATA_LAYOUT' });
@@ -110,13 +112,13 @@ test('a folder that holds something else is left alone', async (t) => {
   );
   await t.throwsAsync(openDataset('shapes', root), {
     code: 'ERR_HOROBALL_DATA_LAYOUT',
-    message: /make it with npx horoball start or.* makeShapes/,
+    message: /Create it with npx horoball start or.* makeShapes/,
   });
   await mkdir(path.join(root, 'empty'));
   await t.notThrowsAsync(makeShapes(path.join(root, 'empty'), tiny));
 });
 
-test('options out of range are refused by name', async (t) => {
+test('options out of range are rejected by name', async (t) => {
   const bad = { classes: 40, pictures: 0, size: 8 };
   for (const [name, value] of Object.entries(bad)) {
     const making = makeShapes('never-made', { ...tiny, [name]: value });
@@ -125,13 +127,13 @@ test('options out of range are refused by name', async (t) => {
   await t.throwsAsync(makeShapes('never-made', { seed: 0.5 }), { code: 'ERR_HOROBALL_TYPE' });
 });
 
-test('neither raw pixels nor colours with gradients give the class away', async (t) => {
+test('neither raw pixels nor colors with gradients reveal the class', async (t) => {
   const root = path.join(await temporary(t), 'shapes');
   await makeShapes(root, { seed: 42, classes: 32, pictures: 12 });
   const { train } = await openDataset('shapes', root);
   for (const { name, features, labels } of await baselineFeatures(train, 48)) {
     const recall = recallAtOne(features.data, features.cols, labels);
-    // 16 classes: by chance 11 of 191 neighbours are of the own class.
+    // 16 classes: by chance, 11 of 191 neighbors have the class of the query.
     t.true(recall > 0.06 && recall < 0.4, `${name}: ${recall}`);
   }
 });
@@ -152,3 +154,36 @@ function recallAtOne(data: Float32Array, cols: number, labels: Int32Array): numb
   });
   return hits.length / labels.length;
 }
+
+test('leftovers of killed calls are removed, and the folder of a running call is kept', async (t) => {
+  const folder = await temporary(t);
+  const at = path.join(folder, 'shapes');
+  await writeTree(folder, {
+    'shapes.partial-1/x.jpg': '',
+    'shapes.partial-2/x.jpg': '',
+    'other.partial-1/x.jpg': '',
+  });
+  await writeFile(`${at}.partial-1.lock`, JSON.stringify({ pid: 2 ** 22 + 1, host: hostname() }));
+  await using _ = await Lock.take(`${at}.partial-3.lock`, () => new Error('taken'));
+  await mkdir(`${at}.partial-3`);
+  await makeShapes(at, tiny);
+  t.deepEqual((await readdir(folder)).sort(), [
+    'other.partial-1',
+    'shapes',
+    'shapes.partial-3',
+    'shapes.partial-3.lock',
+  ]);
+});
+
+test('a folder whose manifest is not a JSON object counts as other contents', async (t) => {
+  const root = await temporary(t);
+  for (const text of ['null', '[]', '7', '"x"']) {
+    await writeTree(root, { 'shapes.json': text });
+    const error = await t.throwsAsync<Error & { code?: string }>(
+      openDataset('shapes', root),
+      undefined,
+      text,
+    );
+    t.regex(error?.code ?? '', /^ERR_HOROBALL_DATA_/, text);
+  }
+});

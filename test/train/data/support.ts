@@ -1,20 +1,21 @@
-// What the tests of the data layer share: temporary folders and small pictures.
+// Shared by the tests of the data layer: temporary folders and small images.
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
+import { loadSharp } from '../../../lib/io/sharp.ts';
 import { random } from '../../../lib/random.ts';
-import { loadSharp } from '../../../lib/train/data/decoders.ts';
+import type { Split } from '../../../lib/train/data/types.ts';
 
-/** A folder that goes when the test ends. */
+/** A folder that is removed when the test ends. */
 export async function temporary(t: ExecutionContext): Promise<string> {
   const folder = await mkdtemp(path.join(tmpdir(), 'horoball-data-'));
   t.teardown(() => rm(folder, { recursive: true, force: true }));
   return folder;
 }
 
-/** A picture of coarse noise, as a file of the given format; equal seeds give equal bytes. */
-export async function picture(
+/** An image of coarse noise, as a file of the given format; equal seeds give equal bytes. */
+export async function encodedImage(
   seed: number,
   width = 40,
   height = 30,
@@ -38,7 +39,7 @@ export async function writeTree(root: string, files: Record<string, Buffer | str
   }
 }
 
-/** `classes` folders of `count` JPEG pictures each, all different. */
+/** `classes` folders of `count` JPEG images each, all different. */
 export async function writeClasses(
   root: string,
   classes: number,
@@ -48,14 +49,19 @@ export async function writeClasses(
 ): Promise<void> {
   for (let c = 0; c < classes; c++) {
     for (let i = 0; i < count; i++) {
-      await writeTree(root, { [`class${c}/${i}.jpg`]: await picture(100 * c + i, width, height) });
+      await writeTree(root, { [`class${c}/${i}.jpg`]: await encodedImage(100 * c + i, width, height) });
     }
   }
 }
 
-/** Every item of an async iterable. */
+/** Collects the items of an async iterable. */
 export async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   const list: T[] = [];
   for await (const item of items) list.push(item);
   return list;
+}
+
+/** Class and file name of every image. */
+export function imageNames({ classes, samples }: Split): string[] {
+  return samples.map(({ path: file, label }) => `${classes[label]}: ${path.basename(file)}`);
 }

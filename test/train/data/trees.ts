@@ -1,22 +1,22 @@
-// Miniature trees in the four published formats, with the files that trip readers: hidden ones, a grey picture,
-// names with spaces, lists without a last line end or with Windows ones.
+// Miniature trees in the four published formats, with cases that are easy to read wrongly: hidden files, a gray
+// image, names with spaces, lists without a final line end or with Windows line ends.
 
-import { loadSharp } from '../../../lib/train/data/decoders.ts';
+import { loadSharp } from '../../../lib/io/sharp.ts';
 import { MatWriter } from '../../io/mat-writer.ts';
-import { picture, writeTree } from './support.ts';
+import { encodedImage, writeTree } from './support.ts';
 
-/** Pictures of each class in every tree. */
+/** Number of images per class in every tree. */
 export const perClass = 3;
 
-async function greyPicture(): Promise<Buffer> {
+async function grayImage(): Promise<Buffer> {
   const sharp = await loadSharp();
   return sharp({ create: { width: 30, height: 40, channels: 3, background: '#777' } })
-    .toColourspace('b-w')
+    .toColorspace('b-w')
     .jpeg()
     .toBuffer();
 }
 
-/** Four classes below CUB_200_2011, the first of each half with a grey picture. */
+/** Four classes below CUB_200_2011, the first of each half with a gray image. */
 export async function makeCub(root: string): Promise<void> {
   const classes = [
     '001.Black_footed Albatross',
@@ -30,15 +30,15 @@ export async function makeCub(root: string): Promise<void> {
   for (const [label, name] of classes.entries()) {
     for (let i = 0; i < perClass; i++) {
       const file = `${name}/Bird ${i} 00${label}.jpg`;
-      files[`images/${file}`] = i === 0 ? await greyPicture() : await picture(10 * label + i);
-      files[`images/${name}/._Bird ${i} 00${label}.jpg`] = 'not a picture';
+      files[`images/${file}`] = i === 0 ? await grayImage() : await encodedImage(10 * label + i);
+      files[`images/${name}/._Bird ${i} 00${label}.jpg`] = 'not an image';
       id++;
       lists['images']!.push(`${id} ${file}`);
       lists['image_class_labels']!.push(`${id} ${label + 1}`);
       lists['train_test_split']!.push(`${id} ${i === 0 ? 0 : 1}`);
     }
   }
-  for (const [name, lines] of Object.entries(lists)) files[`${name}.txt`] = lines.join('\n'); // no last line end
+  for (const [name, lines] of Object.entries(lists)) files[`${name}.txt`] = lines.join('\n'); // no final line end
   await writeTree(`${root}/CUB_200_2011`, files);
 }
 
@@ -48,7 +48,7 @@ export async function makeCars(root: string): Promise<void> {
   const annotations = [];
   for (let i = 0; i < 4 * perClass; i++) {
     const name = `car_ims/${String(i + 1).padStart(6, '0')}.jpg`;
-    files[name] = i === 0 ? await greyPicture() : await picture(i);
+    files[name] = i === 0 ? await grayImage() : await encodedImage(i);
     const box = { bbox_x1: 1, bbox_y1: 2, bbox_x2: 3, bbox_y2: 4 };
     annotations.push({ relative_im_path: name, ...box, class: 4 - (i % 4), test: i < 4 ? 1 : 0 });
   }
@@ -58,7 +58,7 @@ export async function makeCars(root: string): Promise<void> {
   await writeTree(root, files);
 }
 
-/** Two classes to train on and two others to test on, with Windows line ends and a path with a space. */
+/** Two training and two test classes, with Windows line ends and a path that contains a space. */
 export async function makeSop(root: string): Promise<void> {
   const heading = 'image_id class_id super_class_id path';
   const lists: Record<string, string[]> = { train: [heading], test: [heading] };
@@ -66,14 +66,14 @@ export async function makeSop(root: string): Promise<void> {
   for (let i = 0; i < 4 * perClass; i++) {
     const id = 1 + Math.floor(i / perClass);
     const name = `bicycle_final/11108547${id} ${i}.JPG`;
-    files[name] = i === 1 ? await greyPicture() : await picture(i);
+    files[name] = i === 1 ? await grayImage() : await encodedImage(i);
     lists[id <= 2 ? 'train' : 'test']!.push(`${i + 1} ${id + 11_300} 1 ${name}`);
   }
   for (const [part, lines] of Object.entries(lists)) files[`Ebay_${part}.txt`] = lines.join('\r\n');
   await writeTree(`${root}/Stanford_Online_Products`, files);
 }
 
-/** Two items to train on; two others, each with a query and the rest in the gallery. */
+/** Two training items and two others, which each have one query and the rest of their images in the gallery. */
 export async function makeInshop(root: string): Promise<void> {
   const files: Record<string, Buffer | string> = {};
   const lines = [String(4 * perClass), 'image_name item_id evaluation_status'];
@@ -81,7 +81,7 @@ export async function makeInshop(root: string): Promise<void> {
     const item = 1 + Math.floor(i / perClass);
     const id = `id_0000000${item === 4 ? 10 : item}`;
     const name = `img/WOMEN/Tees_Tanks/${id}/0${i}_1_front side.jpg`;
-    files[`Img/${name}`] = i === 2 ? await greyPicture() : await picture(i);
+    files[`Img/${name}`] = i === 2 ? await grayImage() : await encodedImage(i);
     const part = item <= 2 ? 'train' : i % perClass === 0 ? 'query' : 'gallery';
     lines.push(`${name.padEnd(70)} ${id.padEnd(15)} ${part}`);
   }

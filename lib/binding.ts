@@ -1,0 +1,141 @@
+import type { Reals } from './matrix.ts';
+
+/** A matrix in the core's format: data (null: not given), rows, columns. */
+type Flat = [data: Reals | null, rows: number, cols: number];
+/** Up to three arrays whose shapes are given separately. */
+type Three = [Reals | null, Reals | null, Reals | null];
+/** Trailing arguments of every call: device (-2 auto, -1 CPU, n CUDA), threads (0: all), job (0: synchronous). */
+type Tail = [device: number, threads: number, job: number];
+/** Undefined for job 0, otherwise the job's promise. */
+export type Outcome = Promise<undefined> | undefined;
+
+/** The exports of the core; native/bind/calls.h has one row per family. The WebAssembly core has the same. */
+export interface Core {
+  pairwise(
+    metric: number,
+    guards: number,
+    c: number,
+    ...matrices: [...Flat, ...Flat, ...Flat, ...Tail]
+  ): Outcome;
+  pairwiseVjp(
+    metric: number,
+    guards: number,
+    c: number,
+    ...matrices: [...Flat, ...Flat, ...Flat, ...Flat, ...Flat, gradC: Float64Array | null, ...Tail]
+  ): Outcome;
+  contrast(
+    geometry: number,
+    guards: number,
+    tied: boolean,
+    mean: boolean,
+    views: number,
+    tauE: number,
+    tauH: number,
+    lambda: number,
+    c: number,
+    clip: number,
+    ...rest: [
+      ...euclidean: Flat,
+      ...hyperbolic: Flat,
+      order: Int32Array | null,
+      loss: Float64Array,
+      ...gradEuclidean: Flat,
+      ...gradHyperbolic: Flat,
+      gradParams: Float64Array | null,
+      stats: Float64Array | null,
+      ...Tail,
+    ]
+  ): Outcome;
+  select(
+    metric: number,
+    guards: number,
+    c: number,
+    k: number,
+    ...rest: [
+      ...queries: Flat,
+      ...gallery: Flat,
+      exclude: Int32Array | null,
+      allowed: Uint8Array | null,
+      indices: Int32Array,
+      ...distances: Flat,
+      ...Tail,
+    ]
+  ): Outcome;
+  delta(...rest: [...Flat, base: number, delta: Float64Array, diameter: Float64Array, ...Tail]): Outcome;
+  /** The names of a row-wise call's numbers, in order; lib/row-call.ts is generated from them. */
+  readonly rowCall: readonly string[];
+  /** Where the elements of a short call begin in `standing`. */
+  readonly shortData: number;
+  /** A row-wise operation: its numbers (lib/row-call.ts), three inputs, the output. */
+  row(numbers: Float64Array, ...rest: [...Three, out: Reals]): Outcome;
+  /** The same with a cotangent, three output gradients, and the gradients of c and of the card's own number. */
+  rowVjp(
+    numbers: Float64Array,
+    ...rest: [...Three, cotangent: Reals, ...Three, gradScalars: Float64Array]
+  ): Outcome;
+  /** The array that {@link rowShort} and {@link rowVjpShort} read and write; native/bind/calls.h documents its layout. */
+  readonly standing: Float64Array;
+  /** Synchronous `row` for few numbers, all of them in `standing`. */
+  rowShort(): void;
+  /** Synchronous `rowVjp` for few numbers. */
+  rowVjpShort(): void;
+  /** The row-wise operations as JSON; lib/row-card.ts has the type. */
+  readonly rowCards: string;
+  /** The names of the row-wise operations of which the head is composed, in order, as JSON. */
+  readonly headCards: string;
+  /** The metrics and the geometries of the loss as JSON; lib/cards.ts has the types. */
+  readonly metricCards: string;
+  readonly geometryCards: string;
+  /** The parameters of the loss's logit with their defaults, as JSON. */
+  readonly logitParameters: string;
+  /** Crops, resizes and flips an image; native/image/resample.h documents the numbers. */
+  resample(
+    ...picture: [
+      width: number,
+      height: number,
+      layout: number,
+      pixels: Uint8Array,
+      background: number,
+      ...box: [top: number, left: number, height: number, width: number],
+      ...resized: [height: number, width: number],
+      ...window: [top: number, left: number, size: number, flip: boolean],
+      out: Uint8Array,
+      threads: number,
+      job: number,
+    ]
+  ): Outcome;
+  cancel(job: number): void;
+  /** The last job number of lib/call.ts, kept here because a bundle may contain a second copy of that file. */
+  lastJob?: number;
+  /** A type-tagged handle of the function table of a device (-1: the CPU) or CPU level, for another addon; null if unavailable. */
+  backend(which: number | string): object | null;
+  /** Loads a shared library by its absolute path. */
+  dlopenLibrary(path: string): void;
+  /**
+   * Locks an open file until it is closed. False if a conflicting lock is held, null if such locks are not
+   * supported.
+   */
+  lockFile(descriptor: number, exclusive: boolean): boolean | null;
+  /** Ends the lock at once. Closing would leave it held by a process that is being forked and shares the descriptor. */
+  unlockFile(descriptor: number): void;
+  readonly cpu: {
+    readonly level: string | null;
+    readonly levels: readonly string[];
+    readonly threads: number;
+  };
+}
+
+/** Describes the core and this machine. */
+export interface CoreInfo {
+  /** The SIMD level in use: the machine's best, or the one in `HOROBALL_ISA`; `'simd128'` on WebAssembly. */
+  readonly level: string;
+  /** The levels that this machine supports. */
+  readonly levels: readonly string[];
+  /** Default number of threads per call. */
+  readonly threads: number;
+}
+
+/** Describes a core that was loaded. */
+export function infoOf({ cpu: { level, levels, threads } }: Core): CoreInfo {
+  return { level: level as string, levels, threads };
+}

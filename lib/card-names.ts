@@ -1,0 +1,34 @@
+// Generated from the cards in native/ops/metrics/ and native/ops/geometries/ by `npm run ops`: edit those instead.
+
+/** The metric cards, in the core's order. */
+export const metrics = ['poincare', 'lorentz', 'euclidean', 'cosine', 'chordal'] as const;
+
+/** Whether a metric depends on c. */
+export const metricCurved = {
+  poincare: true,
+  lorentz: true,
+  euclidean: false,
+  cosine: false,
+  chordal: false,
+} as const;
+
+/** The geometry cards, in the core's order. */
+export const geometries = ['hybrid', 'euclidean', 'hyperbolic', 'chordal', 'lorentz'] as const;
+
+/**
+ * Defaults of the logit's parameters, and of the norm at which the head clips. As published; `hybridContrastiveLoss` requires
+ * c.
+ */
+export const logitDefaults = { tauE: 0.1, tauH: 0.2, lambda: 0.5, c: 0.1, clipR: 2.3 } as const;
+
+/**
+ * What acts in the logit of each geometry: the inner product, a distance, lambda, the curvature of the distance between tied
+ * heads, and where its points lie. lib/cards.ts has the full cards, which need the core.
+ */
+export const geometryTerms = {
+  hybrid: { inner: true, distance: true, weighted: true, curved: true, points: 'ball' },
+  euclidean: { inner: true, distance: false, weighted: false, curved: false, points: null },
+  hyperbolic: { inner: false, distance: true, weighted: false, curved: true, points: 'ball' },
+  chordal: { inner: false, distance: true, weighted: false, curved: false, points: 'anywhere' },
+  lorentz: { inner: false, distance: true, weighted: false, curved: true, points: 'hyperboloid' },
+} as const;

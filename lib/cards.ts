@@ -1,0 +1,150 @@
+import { geometries, metrics } from './card-names.ts';
+import { choice } from './check.ts';
+import { core } from './native.ts';
+
+/** Relative errors by element type. */
+export interface Tolerance {
+  readonly float32: number;
+  readonly float64: number;
+}
+
+/** The largest errors that a card allows, as the tests enforce them. */
+export interface Tolerances {
+  readonly value: Tolerance;
+  /** Of a whole gradient, relative to its norm. */
+  readonly gradient: Tolerance;
+  /** Of the gradients in c and other numbers. */
+  readonly parameters: Tolerance;
+}
+
+/** Errors on the CPU, compared with float64 formulas. */
+export interface Accuracy extends Tolerances {
+  /** Errors on a CUDA device, compared with the CPU. */
+  readonly device: Tolerances;
+}
+
+/** The matrices of a batch that a geometry reads. */
+export interface Reads {
+  readonly euclidean: boolean;
+  readonly hyperbolic: boolean;
+}
+
+/** One metric as its card (native/ops/metrics/) describes it. */
+export interface MetricCard {
+  readonly name: Metric;
+  readonly formula: string;
+  readonly domain: string;
+  /** The space that its rows belong to. */
+  readonly points: 'anywhere' | 'ball' | 'hyperboloid';
+  /** Whether c enters the formula. */
+  readonly curved: boolean;
+  /** Norm of the distance's gradient in the metric's own space; 0 if it is not constant. */
+  readonly slope: number;
+  /** The formula under `compat: 'hypmix'`, or null if it does not change. */
+  readonly published: string | null;
+  readonly tolerance: Accuracy;
+  /** The errors under `compat: 'hypmix'`, or null if it does not change the formula. */
+  readonly publishedTolerance: Accuracy | null;
+}
+
+/** One geometry of the loss as its card (native/ops/geometries/) describes it. */
+export interface GeometryCard {
+  readonly name: Geometry;
+  /** For reports and plots. */
+  readonly label: string;
+  /** Formula of the logit of two samples. */
+  readonly formula: string;
+  /** Whether the inner product of unit rows, and with it tauE, enters the logit. */
+  readonly inner: boolean;
+  /** Whether lambda multiplies the distance. */
+  readonly weighted: boolean;
+  /** The metric of the distance, whose parameter is tauH; null without a distance. */
+  readonly distance: Metric | null;
+  /** The metric between the ball points of tied heads. */
+  readonly tiedDistance: Metric | null;
+  /** The metric that ranks embeddings trained with it. */
+  readonly ranking: Metric;
+  /** The matrices that a call reads, with two heads and with tied ones. */
+  readonly reads: Reads;
+  readonly tiedReads: Reads;
+  /** The parameters that enter the logit. Tied heads depend on c through the radius of their points. */
+  readonly parameters: readonly LogitParameter[];
+  readonly tiedParameters: readonly LogitParameter[];
+  /** Of the loss and its gradients, in a batch whose losses are not small. */
+  readonly tolerance: Accuracy;
+  /** The same for well separated classes: the rounding of a large logit is a relative error of the loss. */
+  readonly separated: Accuracy;
+}
+
+/** The name of a metric card. */
+export type Metric = (typeof metrics)[number];
+/** The name of a geometry card. */
+export type Geometry = (typeof geometries)[number];
+/** A parameter of the logit, by its name in the options of the loss. */
+export type LogitParameter = 'tauE' | 'tauH' | 'lambda' | 'c';
+
+let metricList: readonly MetricCard[] | undefined;
+let geometryList: readonly GeometryCard[] | undefined;
+
+/**
+ * Returns the cards of all metrics, in the order of the core.
+ *
+ * @throws Error `ERR_HOROBALL_NO_BINARY`
+ * @example
+ * metricCards()[0].name; // => 'poincare'
+ */
+export function metricCards(): readonly MetricCard[] {
+  metricList ??= JSON.parse(core().metricCards) as MetricCard[];
+  return metricList;
+}
+
+/**
+ * Returns the card of a metric: its formula, domain and tolerances.
+ *
+ * @throws TypeError `ERR_HOROBALL_TYPE` for an unknown name; Error `ERR_HOROBALL_NO_BINARY`
+ * @example
+ * metricCard('lorentz').points; // => 'hyperboloid'
+ */
+export function metricCard(name: Metric): MetricCard {
+  return metricCards()[choice('metricCard', 'name', name, metrics)]!;
+}
+
+/**
+ * Returns the cards of all geometries of the loss, in the order of the core.
+ *
+ * @throws Error `ERR_HOROBALL_NO_BINARY`
+ * @example
+ * geometryCards().length > 3; // => true
+ */
+export function geometryCards(): readonly GeometryCard[] {
+  geometryList ??= JSON.parse(core().geometryCards) as GeometryCard[];
+  return geometryList;
+}
+
+/**
+ * Returns the card of a geometry: its logit, parameters and ranking metric.
+ *
+ * @throws TypeError `ERR_HOROBALL_TYPE` for an unknown name; Error `ERR_HOROBALL_NO_BINARY`
+ * @example
+ * geometryCard('euclidean').distance; // => null
+ */
+export function geometryCard(name: Geometry): GeometryCard {
+  return geometryCards()[choice('geometryCard', 'name', name, geometries)]!;
+}
+
+/** The metric between the points of a call, or undefined without a distance. */
+export function distanceCard(card: GeometryCard, tied: boolean): MetricCard | undefined {
+  const name = tied ? card.tiedDistance : card.distance;
+  // Not by metricCard(), which knows only the generated names: `npm run ops` reads cards that have no name there yet.
+  return metricCards().find((metric) => metric.name === name);
+}
+
+/** The parameters that enter a geometry. */
+export function actingParameters(card: GeometryCard, tied: boolean): readonly LogitParameter[] {
+  return tied ? card.tiedParameters : card.parameters;
+}
+
+/** The matrices that a geometry reads. */
+export function readsOf(card: GeometryCard, tied: boolean): Reads {
+  return tied ? card.tiedReads : card.reads;
+}

@@ -1,0 +1,78 @@
+import { Command } from 'commander';
+import { coded } from '../errors.ts';
+import { planOf } from '../train/distributed/plan.ts';
+import { addNotes, type Notes } from './help.ts';
+import { jsonLine } from './json.ts';
+
+const notes: Notes = {
+  paragraphs: [
+    'Traffic and memory are computed from sizes. The times are only as good as --rate and --bandwidth: measure the rate with one process and a batch of the size that each will have.',
+  ],
+  examples: [
+    [
+      '64 GPUs, at the rate measured on one',
+      'horoball plan --batch 16384 --ranks 64 --rate 2500 --bandwidth 25',
+    ],
+  ],
+};
+
+interface Given {
+  model: string;
+  emb: string;
+  batch: string;
+  ranks: string;
+  rate: string;
+  bandwidth: string;
+  json?: true;
+}
+
+/** `horoball plan`: what a step of several ranks costs. */
+export function planCommand(): Command {
+  const command = new Command('plan')
+    .description('print the traffic, memory and speed of a step with several processes')
+    .option('--model <name>', 'backbone', 'vit_small')
+    .option('--emb <n>', 'embedding dimension', '128')
+    .requiredOption('--batch <n>', 'images in the batch of all processes')
+    .requiredOption('--ranks <n>', 'number of processes')
+    .requiredOption('--rate <n>', 'throughput of one process alone, as a run prints it (images/s)')
+    .option('--bandwidth <n>', 'bandwidth of a process in each direction, full duplex (GB/s)', '10')
+    .option('--json', 'print the numbers as one JSON object on stdout');
+  addNotes(command, notes);
+  command.action((given: Given) => {
+    const number = (name: keyof Given, least: number): number => {
+      const value = Number(given[name]);
+      if (value >= least && Number.isFinite(value)) return value;
+      const message = `[plan] ${name}: expected a number of at least ${least}, got '${given[name]}'`;
+      throw coded('ERR_HOROBALL_OPTION', message, RangeError);
+    };
+    const options = {
+      model: given.model,
+      dim: number('emb', 1),
+      batch: number('batch', 1),
+      ranks: number('ranks', 1),
+      imagesPerSecond: number('rate', Number.MIN_VALUE),
+      bandwidth: 1e9 * number('bandwidth', Number.MIN_VALUE),
+    };
+    const plan = planOf(options);
+    if (given.json) return jsonLine({ type: 'plan', ...options, ...plan });
+    const megabytes = (bytes: number): string => `${(bytes / 1e6).toPrecision(3)} MB`;
+    const percent = (share: number): string => `${(100 * share).toFixed(0)}%`;
+    const lines = [
+      ['weights', plan.parameters.toLocaleString('en-US')],
+      ['images per process', (options.batch / options.ranks).toPrecision(4)],
+      ['embeddings sent per process and step', megabytes(plan.embeddingBytes)],
+      ['gradients sent per process and step', megabytes(plan.gradientBytes)],
+      ['weights, gradients, moments, buckets', megabytes(plan.stateBytes)],
+      ['gathered embeddings and their gradients', megabytes(plan.gatheredBytes)],
+      [
+        'step, gradients sent during the backward pass',
+        `${(options.batch / plan.bestRate).toPrecision(3)} s`,
+      ],
+      ['step, no overlap', `${plan.serialSeconds.toPrecision(3)} s`],
+      ['throughput (images/s)', `${plan.worstRate.toFixed(0)} to ${plan.bestRate.toFixed(0)}`],
+      ['scaling efficiency', `${percent(plan.worstEfficiency)} to ${percent(plan.bestEfficiency)}`],
+    ] as const;
+    process.stdout.write(lines.map(([name, value]) => `${name.padEnd(46)} ${value}\n`).join(''));
+  });
+  return command;
+}

@@ -1,0 +1,250 @@
+import { availableParallelism } from 'node:os';
+import { checkSignal } from '../call.ts';
+import { boolean, checkCallback, checkOptions, choice, integer } from '../check.ts';
+import { coded, typeError } from '../errors.ts';
+import { abortable, readAhead } from '../image/read-ahead.ts';
+import { backgrounds } from '../image/resample.ts';
+import { Slots } from '../image/slots.ts';
+import { type Matrix, zeros } from '../matrix.ts';
+import { outputNames, type Serving } from '../onnx/serving.ts';
+import { storages } from '../onnx/storage.ts';
+import { Preparation } from './images.ts';
+import type { Planes } from './protocol.ts';
+import { Session } from './session.ts';
+import { openServed, type Served } from './source.ts';
+import type {
+  EmbeddedIn,
+  EmbedOptions,
+  ImageEmbeddings,
+  ImageInput,
+  LoadEmbedderOptions,
+  Runtime,
+  Space,
+} from './types.ts';
+
+/** Batches that are decoded ahead while the network runs. */
+const batchesAhead = 2;
+const most = Number.MAX_SAFE_INTEGER;
+const spaces: readonly Space[] = ['unit', 'ball', 'both'];
+
+/**
+ * Loads a network for embedding images, without libtorch. It runs on another thread, by onnxruntime-node if that is
+ * installed, otherwise by onnxruntime-web.
+ *
+ * @param source - a run folder, an ONNX file or a folder that `horoball export` wrote; a run needs no export
+ * @throws Error `ERR_HOROBALL_NO_RUNTIME` if no runtime is installed, `ERR_HOROBALL_RUNTIME` if it fails to load the
+ * network, `ERR_HOROBALL_RUN` for another folder, `ERR_HOROBALL_FORMAT` for an ONNX file that horoball did not write
+ * @example
+ * const embedder = await loadEmbedder('runs/shapes-hybrid-1');
+ * const { hyperbolic } = await embedder.embed(['a.jpg', 'b.jpg']);
+ * const { indices } = await topK(hyperbolic, hyperbolic, { k: 2, c: embedder.c });
+ * await embedder.close();
+ */
+export async function loadEmbedder(
+  source: string | URL,
+  options: LoadEmbedderOptions = {},
+): Promise<ImageEmbedder> {
+  const checked = checkedOptions(options);
+  const served = await openServed(source, options.storage);
+  const { background, maxPixels } = options;
+  const serving = {
+    ...served.serving,
+    ...(background !== undefined && { background }),
+    ...(maxPixels !== undefined && { maxPixels }),
+  };
+  const session = await Session.open(served.model, options);
+  const embedder = new ImageEmbedder({ ...served, serving }, session, checked);
+  if (options.warmUp === false) return embedder;
+  try {
+    await embedder.warmUp();
+    return embedder;
+  } catch (error) {
+    await embedder.close();
+    throw error;
+  }
+}
+
+interface Limits {
+  batchSize: number;
+  concurrency: number;
+}
+
+function checkedOptions(options: LoadEmbedderOptions): Limits {
+  const operation = 'loadEmbedder';
+  const { batchSize = 32, concurrency = availableParallelism(), warmUp } = checkOptions(operation, options);
+  boolean(operation, 'warmUp', warmUp, true);
+  integer(operation, 'batchSize', batchSize, 1, most);
+  integer(operation, 'concurrency', concurrency, 1, most);
+  if (options.threads !== undefined) integer(operation, 'threads', options.threads, 1, most);
+  if (options.maxPixels !== undefined) integer(operation, 'maxPixels', options.maxPixels, 1, most);
+  if (options.background !== undefined) choice(operation, 'background', options.background, backgrounds);
+  if (options.storage !== undefined) choice(operation, 'storage', options.storage, storages);
+  return { batchSize, concurrency };
+}
+
+/** A network that embeds images; `loadEmbedder` creates it. Calls may overlap: they share its thread and its limits. */
+export class ImageEmbedder implements AsyncDisposable {
+  readonly #serving: Serving;
+  readonly #session: Session;
+  readonly #preparation: Preparation;
+  readonly #batchSize: number;
+  readonly #slots: Slots;
+  readonly #name: string;
+
+  /** @internal */
+  constructor({ name, serving }: Served, session: Session, { batchSize, concurrency }: Limits) {
+    this.#name = name;
+    this.#serving = serving;
+    this.#session = session;
+    this.#preparation = new Preparation(serving);
+    this.#batchSize = batchSize;
+    this.#slots = new Slots(concurrency);
+  }
+
+  /** Dimension of the embeddings. */
+  get dim(): number {
+    return this.#serving.dim;
+  }
+
+  /** The ball's curvature is -c. @throws Error `ERR_HOROBALL_OPTION` for a backbone, which has no points of the ball */
+  get c(): number {
+    const { c } = this.#serving;
+    if (c === null)
+      throw coded('ERR_HOROBALL_OPTION', `[embed] c: ${this.#name} is a backbone without a head`);
+    return c;
+  }
+
+  /** The space that the loss of the run compared: `unit` ranks by cosine, `ball` by hyperbolic distance. */
+  get space(): Space {
+    return this.#serving.space;
+  }
+
+  /** Side of the network's input in pixels. */
+  get size(): number {
+    return this.#serving.size;
+  }
+
+  /** The package that runs the network. */
+  get runtime(): Runtime {
+    return this.#session.runtime;
+  }
+
+  /**
+   * Embeds images with the evaluation transform of the run: the same pixels as in training, for any supported input.
+   *
+   * @param images - paths, URLs, encoded bytes, sharp pipelines or decoded pixels, in any mixture
+   * @returns one row per image: both embeddings, or the matrix of the `space` that is requested
+   * @throws Error `ERR_HOROBALL_PICTURE` for an image that cannot be read (see `onUnreadable`), `ERR_HOROBALL_CLOSED` after
+   * `close`, `ERR_HOROBALL_NO_DECODER` if sharp is not installed; the signal's reason when it is aborted
+   */
+  async embed<S extends Space = 'both'>(
+    images: Iterable<ImageInput>,
+    options: EmbedOptions<S> = {},
+  ): Promise<EmbeddedIn<S>> {
+    const { space = 'both' as S, signal, onProgress, onUnreadable } = checkOptions('embed', options);
+    for (const [name, each] of Object.entries({ onProgress, onUnreadable }))
+      checkCallback('embed', name, each);
+    const { batchSize = this.#batchSize, concurrency } = options;
+    choice('embed', 'space', space, spaces);
+    integer('embed', 'batchSize', batchSize, 1, most);
+    if (concurrency !== undefined) integer('embed', 'concurrency', concurrency, 1, most);
+    checkSignal('embed', signal);
+    const all = listOf(images);
+    const outputs = this.#outputsOf(space);
+    const slots = concurrency === undefined ? this.#slots : new Slots(concurrency);
+    const results = outputs.map(() => zeros('embed', new Float32Array(0), all.length, this.dim));
+    const read = (from: number, stop: AbortSignal): Promise<Batch> =>
+      this.#prepare(all.slice(from, from + batchSize), from, slots, stop, onUnreadable);
+    for await (const { from, count, planes, lost } of readAhead(
+      starts(all.length, batchSize),
+      read,
+      batchesAhead,
+      signal,
+    )) {
+      const rows = await abortable(this.#run(planes, count, outputs), signal);
+      for (const [i, { data }] of results.entries()) {
+        data.set(rows[i]!, from * this.dim);
+        for (const row of lost) data.fill(NaN, row * this.dim, (row + 1) * this.dim);
+      }
+      await onProgress?.(from + count, all.length);
+    }
+    return (space === 'both' ? embeddingsOf(results) : results[0]!) as EmbeddedIn<S>;
+  }
+
+  /** Embeds one black image. */
+  async warmUp(): Promise<void> {
+    await this.#run(new Float32Array(this.#preparation.length), 1, [outputNames.unit]);
+  }
+
+  /** Ends the thread. Calls in progress are rejected with `ERR_HOROBALL_CLOSED`. */
+  close(): Promise<void> {
+    return this.#session.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #outputsOf(space: Space): readonly string[] {
+    if (space === 'unit') return [outputNames.unit];
+    if (this.#serving.c !== null)
+      return space === 'ball' ? [outputNames.ball] : [outputNames.unit, outputNames.ball];
+    const message = `[embed] space: expected 'unit' because ${this.#name} is a backbone without a head, got '${space}'. Pass { space: 'unit' }.`;
+    throw coded('ERR_HOROBALL_OPTION', message, RangeError);
+  }
+
+  async #prepare(
+    images: readonly ImageInput[],
+    from: number,
+    slots: Slots,
+    stop: AbortSignal,
+    onUnreadable: EmbedOptions['onUnreadable'],
+  ): Promise<Batch> {
+    const { length } = this.#preparation;
+    const planes = new Float32Array(length * images.length);
+    const lost: number[] = [];
+    const one = async (image: ImageInput, i: number): Promise<void> => {
+      try {
+        await this.#preparation.into(image, from + i, planes.subarray(i * length, (i + 1) * length));
+      } catch (error) {
+        if (onUnreadable === undefined || (error as { code?: unknown }).code !== 'ERR_HOROBALL_PICTURE')
+          throw error;
+        lost.push(from + i);
+        await onUnreadable(from + i, error as Error);
+      }
+    };
+    await Promise.all(images.map((image, i) => slots.use(stop, () => one(image, i))));
+    return { from, count: images.length, planes, lost };
+  }
+
+  #run(planes: Planes, count: number, outputs: readonly string[]): Promise<readonly Float32Array[]> {
+    const { size } = this.#serving;
+    return this.#session.run(planes, [count, 3, size, size], outputs);
+  }
+}
+
+/** Images ready for the network. */
+interface Batch {
+  from: number;
+  count: number;
+  planes: Planes;
+  /** Rows of images that could not be read. */
+  lost: readonly number[];
+}
+
+function* starts(count: number, size: number): Generator<number> {
+  for (let from = 0; from < count; from += size) yield from;
+}
+
+function embeddingsOf([euclidean, hyperbolic]: readonly Matrix<Float32Array>[]): ImageEmbeddings {
+  return { euclidean: euclidean!, hyperbolic: hyperbolic! };
+}
+
+/** A string or a buffer is iterable too, but counts as one image. */
+function listOf(images: Iterable<ImageInput>): ImageInput[] {
+  const isList = typeof images === 'object' && images !== null && !ArrayBuffer.isView(images);
+  if (!isList || typeof images[Symbol.iterator] !== 'function') {
+    throw typeError('embed', 'images', 'an array of images', images);
+  }
+  return Array.from(images);
+}

@@ -1,0 +1,163 @@
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { type Coded, coded } from '../errors.ts';
+import { inputName } from '../onnx/serving.ts';
+import { type FromWorker, loading, type Planes, type ToWorker, type WorkerSetup } from './protocol.ts';
+import type { Runtime } from './types.ts';
+
+const runtimes: readonly Runtime[] = ['onnxruntime-node', 'onnxruntime-web'];
+
+interface Pending {
+  resolve(rows: readonly Float32Array[]): void;
+  reject(error: Error): void;
+}
+
+/** Errors of runtimes that are installed but cannot be loaded, such as a binary for another C library. */
+const unusable = new WeakSet<Error>();
+
+/** A network on a separate thread. */
+export class Session {
+  readonly runtime: Runtime;
+  readonly #worker: Worker;
+  readonly #pending = new Map<number, Pending>();
+  readonly #ended: Promise<void>;
+  #lastId = 0;
+  #state: 'open' | 'closing' | 'ended' = 'open';
+
+  private constructor(runtime: Runtime, worker: Worker) {
+    this.runtime = runtime;
+    this.#worker = worker;
+    worker.on('message', (message: FromWorker) => this.#receive(message));
+    this.#ended = new Promise((resolve) => {
+      worker.on('error', (error) => this.#fail(failure(runtime, error.message)));
+      worker.on('exit', () => {
+        this.#fail(closed());
+        resolve();
+      });
+    });
+  }
+
+  /**
+   * Loads a network with the first runtime that is installed and works.
+   *
+   * @throws Error `ERR_HOROBALL_NO_RUNTIME` if none is installed, `ERR_HOROBALL_RUNTIME` if none loads the network
+   */
+  static async open(
+    model: string | Uint8Array,
+    { runtime, threads }: { runtime?: Runtime | undefined; threads?: number | undefined },
+  ): Promise<Session> {
+    const wanted = runtime === undefined ? runtimes : [runtime];
+    const installed = wanted.flatMap((name) => {
+      const url = find(name);
+      return url === undefined ? [] : [{ name, url }];
+    });
+    if (installed.length === 0) throw notInstalled(wanted);
+    for (const [i, { name, url }] of installed.entries()) {
+      try {
+        return await Session.#start({ runtime: name, url, model, threads, input: inputName });
+      } catch (error) {
+        const next = installed[i + 1];
+        if (next === undefined || !unusable.has(error as Error)) throw error;
+        process.emitWarning(
+          `${(error as Error).message}. Using ${next.name}, which is slower.`,
+          'HoroballWarning',
+        );
+      }
+    }
+    throw notInstalled(wanted);
+  }
+
+  static async #start(setup: WorkerSetup): Promise<Session> {
+    const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: setup, execArgv: [] });
+    const session = new Session(setup.runtime, worker);
+    try {
+      await session.#wait(loading);
+      return session;
+    } catch (error) {
+      await worker.terminate();
+      throw error;
+    }
+  }
+
+  /**
+   * Runs the network.
+   *
+   * @param data - is transferred: its buffer is detached
+   * @param outputs - names of the outputs
+   * @returns their values, in that order
+   */
+  run(data: Planes, dims: readonly number[], outputs: readonly string[]): Promise<readonly Float32Array[]> {
+    if (this.#state !== 'open') return Promise.reject(closed());
+    const id = ++this.#lastId;
+    const answer = this.#wait(id);
+    this.#send({ type: 'run', id, data, dims, outputs }, [data.buffer]);
+    return answer;
+  }
+
+  /** Ends the thread once the current batch is done; requests that wait are rejected. */
+  async close(): Promise<void> {
+    if (this.#state === 'open') {
+      this.#state = 'closing';
+      this.#fail(closed());
+      this.#worker.ref();
+      this.#send({ type: 'close' });
+    }
+    await this.#ended;
+  }
+
+  /**
+   * Waits for the response to a request. The thread keeps the process alive only while a request is pending.
+   */
+  #wait(id: number): Promise<readonly Float32Array[]> {
+    this.#worker.ref();
+    return new Promise((resolve, reject) => this.#pending.set(id, { resolve, reject }));
+  }
+
+  #send(message: ToWorker, transfer: readonly ArrayBuffer[] = []): void {
+    this.#worker.postMessage(message, transfer);
+  }
+
+  #receive(message: FromWorker): void {
+    const id = message.type === 'ready' ? loading : message.id;
+    const pending = this.#pending.get(id);
+    this.#pending.delete(id);
+    if (this.#pending.size === 0 && this.#state === 'open') this.#worker.unref();
+    if (message.type === 'failed') {
+      const error = failure(this.runtime, message.message);
+      if (message.unusable) unusable.add(error);
+      pending?.reject(error);
+    } else pending?.resolve(message.type === 'rows' ? message.rows : []);
+  }
+
+  #fail(error: Error): void {
+    for (const { reject } of this.#pending.values()) reject(error);
+    this.#pending.clear();
+  }
+}
+
+/** The module of a runtime, seen from this package or from the program's folder; undefined if it is not installed. */
+function find(runtime: Runtime): string | undefined {
+  for (const from of [import.meta.url, pathToFileURL(join(process.cwd(), 'index.js')).href]) {
+    try {
+      return pathToFileURL(createRequire(from).resolve(runtime)).href;
+    } catch {
+      // the package is not installed there
+    }
+  }
+  return undefined;
+}
+
+function notInstalled(wanted: readonly Runtime[]): Coded {
+  const what = wanted.length > 1 ? 'no ONNX runtime is' : `${wanted[0]} is not`;
+  return coded('ERR_HOROBALL_NO_RUNTIME', `[loadEmbedder] ${what} installed. Run: npm install ${wanted[0]}`);
+}
+
+function failure(runtime: Runtime, message: string): Coded {
+  return coded('ERR_HOROBALL_RUNTIME', `${runtime} failed: ${message.split('\n', 1)[0]}`);
+}
+
+function closed(): Coded {
+  return coded('ERR_HOROBALL_CLOSED', '[embed] the embedder is closed');
+}

@@ -1,0 +1,71 @@
+import { stat } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Coded, coded, typeError } from '../errors.ts';
+import { readOnnxMetadata } from '../onnx/metadata.ts';
+import { presentStorages } from '../onnx/present.ts';
+import { parseServing, type Serving, servingKey } from '../onnx/serving.ts';
+import { onnxFiles, type Storage } from '../onnx/storage.ts';
+
+/** A network to serve: the path or the bytes of an ONNX file, and how to use it. */
+export interface Served {
+  name: string;
+  model: string | Uint8Array;
+  serving: Serving;
+}
+
+/**
+ * Finds the network of a run folder, an exported folder or an ONNX file. A run's network is converted in memory, so its
+ * folder may be read-only.
+ *
+ * @throws Error `ERR_HOROBALL_RUN` for another folder, `ERR_HOROBALL_FORMAT` for a file that horoball did not write
+ */
+export async function openServed(source: string | URL, storage: Storage | undefined): Promise<Served> {
+  if (typeof source !== 'string' && !(source instanceof URL)) {
+    throw typeError('loadEmbedder', 'source', 'a path or a URL', source);
+  }
+  const path = typeof source === 'string' ? source : fileURLToPath(source);
+  const isFolder = (await stat(path)).isDirectory();
+  if (!isFolder) return await fromFile(path, basename(path));
+  const name = basename(resolve(path));
+  const exported = await fromExport(path, name, storage);
+  if (exported !== undefined) return exported;
+  if (await isFile(join(path, 'model.safetensors'))) return await fromRun(path, storage);
+  return (await fromExport(join(path, 'export'), name, storage)) ?? (await fromRun(path, storage));
+}
+
+async function fromFile(path: string, name: string): Promise<Served> {
+  const metadata = await readOnnxMetadata(path);
+  return { name, model: path, serving: parseServing(metadata.get(servingKey), path) };
+}
+
+async function fromExport(
+  folder: string,
+  name: string,
+  wanted: Storage | undefined,
+): Promise<Served | undefined> {
+  const present = await presentStorages(folder);
+  if (present.length === 0) return undefined;
+  const storage = wanted ?? present[0]!;
+  if (!present.includes(storage)) throw notPresent(folder, storage, present);
+  return await fromFile(join(folder, onnxFiles[storage]), name);
+}
+
+function notPresent(folder: string, storage: Storage, present: readonly Storage[]): Coded {
+  const message = `[loadEmbedder] storage: expected one of ${present.join(', ')}, got ${storage}. Export it with: horoball export --onnx ${folder} --${storage}`;
+  return coded('ERR_HOROBALL_OPTION', message, RangeError);
+}
+
+/** Imported only when needed, because the exporter requires zod. */
+async function fromRun(folder: string, storage: Storage = 'fp32'): Promise<Served> {
+  const { onnxOf, openSource } = await import('../onnx/source.ts');
+  const source = await openSource(folder);
+  return { name: source.name, model: onnxOf(source, storage), serving: source.serving };
+}
+
+function isFile(path: string): Promise<boolean> {
+  return stat(path).then(
+    (entry) => entry.isFile(),
+    () => false,
+  );
+}

@@ -1,0 +1,82 @@
+import type { Background } from '../image/resample.ts';
+import type { Matrix } from '../matrix.ts';
+import type { Storage } from '../onnx/storage.ts';
+
+/** Decoded pixels, row by row, channels interleaved. */
+export interface RawImage {
+  /** `width * height * channels` values from 0 to 255. */
+  readonly data: Uint8Array | Uint8ClampedArray;
+  readonly width: number;
+  readonly height: number;
+  /** 1 gray, 2 gray and alpha, 3 RGB, 4 RGB and alpha; default 4, as in ImageData. */
+  readonly channels?: 1 | 2 | 3 | 4 | undefined;
+}
+
+/** The parts of a sharp pipeline that are used. Its output is embedded, converted to sRGB. */
+export interface SharpPipeline {
+  clone(): SharpPipeline;
+  toColourspace(space: string): SharpPipeline;
+  raw(options: { depth: 'uchar' }): SharpPipeline;
+  toBuffer(options: {
+    resolveWithObject: true;
+  }): Promise<{ data: Uint8Array; info: { width: number; height: number; channels: number } }>;
+}
+
+/** A file's path or URL, the bytes of an encoded image, a sharp pipeline, or decoded pixels. */
+export type ImageInput = string | URL | Uint8Array | SharpPipeline | RawImage;
+
+/** `unit`: unit vectors; `ball`: points of the Poincaré ball; `both`. */
+export type Space = 'unit' | 'ball' | 'both';
+
+/** Embeddings in both spaces, one row per image. */
+export interface ImageEmbeddings {
+  /** Unit vectors: N x dim. */
+  euclidean: Matrix<Float32Array>;
+  /** Points of the Poincaré ball of curvature -c: N x dim. */
+  hyperbolic: Matrix<Float32Array>;
+}
+
+/** The result of `embed` for a space. */
+export type EmbeddedIn<S extends Space> = S extends 'both' ? ImageEmbeddings : Matrix<Float32Array>;
+
+/** The package that runs the network. */
+export type Runtime = 'onnxruntime-node' | 'onnxruntime-web';
+
+/** Options of `loadEmbedder`. */
+export interface LoadEmbedderOptions {
+  /** Default: `onnxruntime-node` if it is installed, otherwise `onnxruntime-web`. */
+  runtime?: Runtime | undefined;
+  /** The file of an exported folder; default the most accurate one that it has. For a run, how its weights are stored. */
+  storage?: Storage | undefined;
+  /** Threads of the runtime; default all CPUs. */
+  threads?: number | undefined;
+  /** Images per call of the network, 1 or more; default 32. Affects speed and memory only. */
+  batchSize?: number | undefined;
+  /** Images decoded in parallel, over all calls; default the number of CPUs. */
+  concurrency?: number | undefined;
+  /** Embeds one black image, so that the first request is as fast as the next; default true. */
+  warmUp?: boolean | undefined;
+  /** Background of transparent pixels; default that of the run. `drop` ignores alpha. */
+  background?: Background | undefined;
+  /** Rejects larger images before they are decoded, in pixels; default that of the run. */
+  maxPixels?: number | undefined;
+}
+
+/** Options of `ImageEmbedder.embed`. */
+export interface EmbedOptions<S extends Space = Space> {
+  /** Which embeddings to return; default `both`. */
+  space?: S | undefined;
+  /** Aborting it rejects the promise with the signal's reason; images that have not been started are dropped. */
+  signal?: AbortSignal | undefined;
+  /** Called after each batch with the number of images embedded so far and in total. */
+  onProgress?: ((done: number, total: number) => void) | undefined;
+  /**
+   * Called for an image that cannot be read, whose row is then filled with NaN. By default such an image rejects the
+   * promise.
+   */
+  onUnreadable?: ((index: number, error: Error) => void) | undefined;
+  /** Default that of `loadEmbedder`. */
+  batchSize?: number | undefined;
+  /** Images of this call decoded in parallel; default the limit of `loadEmbedder`, which all calls share. */
+  concurrency?: number | undefined;
+}

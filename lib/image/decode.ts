@@ -1,0 +1,74 @@
+import type { Sharp } from 'sharp';
+import { readJpegHeader } from '../io/jpeg-header.ts';
+import { loadSharp } from '../io/sharp.ts';
+import { decodeBmp } from './bmp.ts';
+import { checkSize, defaultMaxPixels, isImageFault, unreadable } from './fault.ts';
+import { requireImage } from './file.ts';
+import type { ImageFormat } from './formats.ts';
+import { decodePnm } from './pnm.ts';
+import type { Pixels } from './resample.ts';
+
+/** The largest valid image takes a few seconds; a longer time indicates a malicious file. */
+const maxSeconds = 60;
+
+/**
+ * Decodes an image off the JavaScript thread, bit-identically to PIL's `Image.open`: JPEG with the accurate integer DCT,
+ * EXIF rotation for TIFF only, no color management, 16-bit colors truncated to their high byte, 16-bit grays clipped at
+ * 255. The format is detected from the content, not from the name.
+ *
+ * @param maxPixels - larger images are rejected before their memory is allocated; default 178,956,970, the limit of PIL
+ * @throws `ERR_HOROBALL_PICTURE` if the image is incomplete, damaged or too large; `ERR_HOROBALL_NO_DECODER` if sharp is
+ * not installed
+ */
+export async function decode(bytes: Buffer, maxPixels: number = defaultMaxPixels): Promise<Pixels> {
+  const format = requireImage(bytes);
+  if (format === 'bmp') return decodeBmp(bytes, maxPixels);
+  if (format === 'pnm') return decodePnm(bytes, maxPixels);
+  const sharp = await loadSharp();
+  try {
+    const image = sharp(bytes, { failOn: 'error', ignoreIcc: true, limitInputPixels: false });
+    image.timeout({ seconds: maxSeconds });
+    const cmyk = await prepare(image, bytes, format, maxPixels);
+    const { data, info } = await image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
+    const { width, height, channels } = info;
+    return { data, width, height, layout: layoutOf(channels, cmyk) };
+  } catch (cause) {
+    if (isImageFault(cause)) throw cause;
+    throw Object.assign(unreadable(reason(cause)), { cause });
+  }
+}
+
+/** Checks the size and applies the header's settings; true if the pixels remain CMYK. */
+async function prepare(
+  image: Sharp,
+  bytes: Buffer,
+  format: ImageFormat,
+  maxPixels: number,
+): Promise<boolean> {
+  const header = format === 'jpeg' ? readJpegHeader(bytes) : undefined;
+  if (header !== undefined) {
+    checkSize(header.width, header.height, maxPixels);
+    if (header.components !== 4) return false; // avoids reading the header again in the common case
+  }
+  const { space, channels, width, height, orientation = 1 } = await image.metadata();
+  checkSize(width, height, maxPixels);
+  if (format === 'tiff' && orientation > 1) image.autoOrient();
+  if (space === 'cmyk') image.pipelineColorspace('cmyk').toColorspace('cmyk');
+  // Only gray without alpha is clipped. For PNG, the color type decides, because sharp counts a tRNS chunk as alpha.
+  const gray16 = space === 'grey16' && (format === 'png' ? bytes[25] === 0 : channels === 1);
+  if (gray16) image.toColorspace('grey16');
+  return space === 'cmyk';
+}
+
+/** TIFF may have any number of channels beside those of its color. */
+function layoutOf(channels: number, cmyk: boolean): Pixels['layout'] {
+  const layout = (['gray', 'grayAlpha', 'rgb', cmyk ? 'cmyk' : 'rgba'] as const)[channels - 1];
+  if (layout === undefined || (cmyk && layout !== 'cmyk'))
+    throw unreadable(`${channels} channels${cmyk ? ' of CMYK' : ''} are not supported`);
+  return layout;
+}
+
+/** The first line of sharp's message; the others repeat it. */
+function reason(cause: unknown): string {
+  return (cause instanceof Error ? cause.message : String(cause)).split('\n', 1)[0]!;
+}

@@ -1,0 +1,23 @@
+import { coded } from '../errors.ts';
+
+/** PIL warns above this many pixels and refuses an image above twice as many. */
+export const manyPixels = 89_478_485;
+export const defaultMaxPixels: number = 2 * manyPixels;
+
+/** Rejects sizes that are not decoded; called before pixels are allocated. @throws `ERR_HOROBALL_PICTURE` */
+export function checkSize(width: number, height: number, maxPixels: number): void {
+  if (width * height > maxPixels) {
+    throw unreadable(`${width} x ${height} pixels are more than max_pixels (${maxPixels})`);
+  }
+  if (!(width > 0 && height > 0)) throw unreadable('the image has no pixels');
+}
+
+export function unreadable(message: string): Error {
+  return coded('ERR_HOROBALL_PICTURE', message);
+}
+
+/** Whether an error means that an image file is damaged or unreadable, as opposed to another failure. */
+export function isImageFault(error: unknown): error is Error {
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  return code === 'ERR_HOROBALL_PICTURE' || syscall !== undefined;
+}

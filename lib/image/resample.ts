@@ -1,0 +1,73 @@
+import { type AsyncOptions, type Prepared, runAsync } from '../call.ts';
+import { core } from '../native.ts';
+import type { Placement } from './transforms.ts';
+
+/** Layout of a decoded image; the core uses the indices of this list. */
+export const layouts = ['gray', 'grayAlpha', 'rgb', 'rgba', 'cmyk'] as const;
+
+/** Background for alpha blending; `drop` ignores alpha, like PIL's `convert('RGB')`. */
+export const backgrounds = ['white', 'black', 'drop'] as const;
+export type Background = (typeof backgrounds)[number];
+/** The core's gray levels. */
+const backgroundLevels: Readonly<Record<Background, number>> = { white: 255, black: 0, drop: -1 };
+
+/** Decoded 8-bit pixels, row by row, channels interleaved. */
+export interface Pixels {
+  data: Uint8Array;
+  width: number;
+  height: number;
+  layout: (typeof layouts)[number];
+}
+
+/** Whether a layout has alpha, opaque or not. */
+export function hasAlpha({ layout }: Pick<Pixels, 'layout'>): boolean {
+  return layout === 'grayAlpha' || layout === 'rgba';
+}
+
+/**
+ * Crops, resizes and mirrors an image off the JavaScript thread, bit-identically to PIL's `convert('RGB')` and bicubic
+ * `resize`. CMYK is not color-managed. Alpha is blended with the background before resizing.
+ *
+ * @param out - receives the RGB bytes of the window, size x size x 3
+ */
+export function resample(
+  pixels: Pixels,
+  to: Placement,
+  out: Uint8Array,
+  options: AsyncOptions & { background?: Background | undefined } = {},
+): Promise<void> {
+  return runAsync('resample', options.signal, () => prepare(pixels, to, out, options.background ?? 'drop'));
+}
+
+function prepare(
+  { data, width, height, layout }: Pixels,
+  to: Placement,
+  out: Uint8Array,
+  background: Background,
+): Prepared<void> {
+  const { box } = to;
+  return {
+    start: (job) =>
+      core().resample(
+        width,
+        height,
+        layouts.indexOf(layout),
+        data,
+        backgroundLevels[background],
+        box.top,
+        box.left,
+        box.height,
+        box.width,
+        to.height,
+        to.width,
+        to.top,
+        to.left,
+        to.size,
+        to.flip,
+        out,
+        1,
+        job,
+      ),
+    finish: () => undefined,
+  };
+}

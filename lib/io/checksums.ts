@@ -1,0 +1,75 @@
+import { nextTurn } from '../next-turn.ts';
+
+/**
+ * Checksums of a safetensors file, stored in its metadata: the CRC-32 of the bytes of every tensor, eight
+ * hexadecimal digits each in the order of the file, and the CRC-32 of the header, computed with zeros in
+ * place of its own digits. If only one of the two keys is present, the file is damaged, so no flipped bit can
+ * disable the check. A file with neither is read without a check.
+ */
+const tensorsKey = 'horoball.crc32';
+const headerKey = 'horoball.header_crc32';
+const zeros = '00000000';
+
+/** Bytes between two turns of the event loop: a part of a millisecond. */
+const slice = 1 << 19;
+
+/** Loaded on first use: a static import would cost every program some milliseconds. */
+const zlib = (): typeof import('node:zlib') => process.getBuiltinModule('node:zlib');
+
+/** The CRC-32 of an array's bytes, as eight hexadecimal digits. */
+export async function crcOf(data: ArrayBufferView): Promise<string> {
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  const { crc32 } = zlib();
+  let crc = 0;
+  for (let at = 0; at < bytes.length; at += slice) {
+    if (at > 0) await nextTurn();
+    crc = crc32(bytes.subarray(at, at + slice), crc);
+  }
+  return digits(crc);
+}
+
+/**
+ * The metadata with the checksums of tensors in the order of the file, and with zeros for the checksum of the
+ * header.
+ */
+export async function checksumsOf(tensors: readonly ArrayBufferView[]): Promise<Record<string, string>> {
+  let sums = '';
+  for (const data of tensors) sums += await crcOf(data);
+  return { [tensorsKey]: sums, [headerKey]: zeros };
+}
+
+/** Replaces the zeros in the text of the header by its checksum. */
+export function withHeaderChecksum(text: string): string {
+  return text.replace(headerEntry(zeros), headerEntry(digits(zlib().crc32(text))));
+}
+
+/** The metadata without the checksums, and the checksums of the tensors: null for a file without them. */
+export interface Checked {
+  readonly metadata: Record<string, string>;
+  readonly sums: readonly string[] | null;
+}
+
+/** @returns null if the header was modified */
+export function checkHeader(
+  text: string,
+  { [tensorsKey]: tensors, [headerKey]: header, ...metadata }: Readonly<Record<string, string>>,
+  count: number,
+): Checked | null {
+  if (tensors === undefined && header === undefined) return { metadata, sums: null };
+  if (tensors === undefined || header === undefined) return null;
+  const sums = tensors.match(/[\da-f]{8}/g) ?? [];
+  if (tensors.length !== 8 * count || sums.length !== count || !/^[\da-f]{8}$/.test(header)) return null;
+  const zeroed = text.replace(headerEntry(header), headerEntry(zeros));
+  return digits(zlib().crc32(zeroed)) === header ? { metadata, sums } : null;
+}
+
+/** Advice for a wrong checksum. A program that rewrites a file and keeps unknown metadata causes one, too. */
+export const checksumAdvice: string = `Use another copy. If a program other than horoball changed the file, remove ${tensorsKey} and ${headerKey} from its metadata.`;
+
+function headerEntry(sum: string): string {
+  return `"${headerKey}":"${sum}"`;
+}
+
+function digits(crc: number): string {
+  return crc.toString(16).padStart(8, '0');
+}

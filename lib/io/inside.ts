@@ -1,0 +1,55 @@
+import { constants } from 'node:fs';
+import { lstat } from 'node:fs/promises';
+import { damaged } from './json.ts';
+import { mostText } from './text.ts';
+import { type OpenFile, openFile } from './thread-file.ts';
+import { naming } from './trouble.ts';
+
+const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
+
+/**
+ * Opens a file of a run folder or study. Such a folder may come from anyone: a link in it could lead outside,
+ * and a pipe would block its reader.
+ *
+ * @param flags - constants of `node:fs`; default: read-only
+ * @throws `ERR_HOROBALL_FORMAT` if it is not a regular file; the system's own errors
+ */
+export async function openInside(path: string, flags: number = O_RDONLY): Promise<OpenFile> {
+  await checkInside(path);
+  const file = await openFile(path, flags | (O_NOFOLLOW ?? 0) | (O_NONBLOCK ?? 0)).catch(
+    (error: NodeJS.ErrnoException) => {
+      throw error.code === 'ELOOP' ? notOrdinary(path) : error; // replaced by a link since the check
+    },
+  );
+  return file;
+}
+
+/** Checks that a file of a run folder is a regular file, if it exists. */
+export async function checkInside(path: string): Promise<void> {
+  const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null;
+    throw error;
+  });
+  if (found !== null && !found.isFile()) throw notOrdinary(path);
+}
+
+/** Reads the text of a file of a run folder or study; null if it does not exist. */
+export async function readInside(path: string): Promise<string | null> {
+  try {
+    const file = await openInside(path);
+    try {
+      if ((await file.stat()).size > mostText) throw damaged(path, `it is larger than ${mostText} bytes`);
+      return await naming(path, file.readFile('utf8'));
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
+    throw error;
+  }
+}
+
+function notOrdinary(path: string): Error {
+  return damaged(path, 'expected a regular file, got a link, folder, pipe or device');
+}

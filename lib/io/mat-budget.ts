@@ -1,0 +1,58 @@
+import { promisify } from 'node:util';
+import { inflate, inflateSync } from 'node:zlib';
+import { type Coded, coded } from '../errors.ts';
+import { damaged } from './mat-elements.ts';
+
+const inflateAsync = promisify(inflate);
+/** Compressed bytes that are inflated on this thread; they become 4 MB at most. */
+const mostInline = 2 ** 12;
+/** MATLAB's own files keep each variable below 2 GiB. */
+export const maxFile: number = 2 ** 31 - 1;
+/**
+ * Memory that values may take for each byte of the file, on top of `maxBytes`: a number can be stored in an eighth of
+ * its size.
+ */
+const memoryFactor = 16;
+
+/** Limits the resources that a file may use: inflated bytes, and memory for the values. */
+export class MatBudget {
+  readonly #maxBytes: number;
+  #inflated: number;
+  #memory: number;
+
+  constructor(maxBytes: number, fileBytes: number) {
+    this.#maxBytes = maxBytes;
+    this.#inflated = maxBytes;
+    this.#memory = maxBytes + memoryFactor * fileBytes;
+  }
+
+  async inflate(bytes: Buffer): Promise<Buffer> {
+    const chunkSize = Math.min(2 ** 20, Math.max(2 ** 12, 4 * bytes.length));
+    try {
+      const maxOutputLength = Math.min(Math.max(1, this.#inflated), maxFile);
+      const options = { maxOutputLength, chunkSize };
+      // A thread costs more than a few bytes, and a file can have thousands of such elements.
+      const whole =
+        bytes.length <= mostInline ? inflateSync(bytes, options) : await inflateAsync(bytes, options);
+      this.#inflated -= whole.length;
+      return whole;
+    } catch (cause) {
+      const { code } = cause as NodeJS.ErrnoException;
+      if (code === 'ERR_BUFFER_TOO_LARGE') throw this.#exceeded('inflate to');
+      throw Object.assign(damaged('invalid compressed data'), { cause });
+    }
+  }
+
+  /** Charges memory before it is allocated. */
+  readonly take = (bytes: number): void => {
+    this.#memory -= bytes;
+    if (!(this.#memory >= 0)) throw this.#exceeded('take');
+  };
+
+  #exceeded(verb: string): Coded {
+    return coded(
+      'ERR_HOROBALL_FORMAT',
+      `the variables ${verb} more than maxBytes (${this.#maxBytes}) allows. Pass a larger maxBytes if you trust the file.`,
+    );
+  }
+}

@@ -1,0 +1,246 @@
+import { type Dtype, elementCount, kinds } from './elements.ts';
+import {
+  type Charge,
+  malformed,
+  PickleDict,
+  PickleGlobal,
+  type PickleKey,
+  PickleNamespace,
+  PickleObject,
+  PickleOpaque,
+  type PickleValue,
+  refused,
+} from './pickle-values.ts';
+import { rowMajorStrides } from './strided.ts';
+
+/** torch's storage classes. */
+const storageClasses: Readonly<Record<string, Dtype>> = {
+  DoubleStorage: 'F64',
+  FloatStorage: 'F32',
+  HalfStorage: 'F16',
+  BFloat16Storage: 'BF16',
+  LongStorage: 'I64',
+  IntStorage: 'I32',
+  ShortStorage: 'I16',
+  CharStorage: 'I8',
+  ByteStorage: 'U8',
+  BoolStorage: 'BOOL',
+  UntypedStorage: 'U8',
+};
+/** Element types that torch stores separately from an untyped storage. */
+const untypedDtypes: Readonly<Record<string, Dtype>> = {
+  'torch.uint16': 'U16',
+  'torch.uint32': 'U32',
+  'torch.uint64': 'U64',
+};
+
+/** A run of bytes in the archive, which tensors may share. */
+class PthStorage extends PickleObject {
+  readonly key: string;
+  readonly dtype: Dtype;
+  /** Number of elements. */
+  readonly length: number;
+
+  constructor(key: string, dtype: Dtype, length: number) {
+    super();
+    this.key = key;
+    this.dtype = dtype;
+    this.length = length;
+  }
+}
+
+/** A tensor in a `.pth` file, by the location of its elements. `PthFile.read` reads them. */
+export class PthTensor extends PickleObject {
+  readonly storage: PthStorage;
+  readonly shape: readonly number[];
+  /** Distance between adjacent elements along each axis, in elements. */
+  readonly strides: readonly number[];
+  /** Offset of the first element in the storage. */
+  readonly offset: number;
+
+  constructor(storage: PthStorage, offset: number, shape: readonly number[], strides: readonly number[]) {
+    super();
+    this.storage = storage;
+    this.offset = offset;
+    this.shape = shape;
+    this.strides = strides;
+  }
+
+  get dtype(): Dtype {
+    return this.storage.dtype;
+  }
+
+  get length(): number {
+    return this.shape.includes(0) ? 0 : elementCount(this.shape);
+  }
+}
+
+/** The maximum number of times a tensor may repeat its storage, through strides of 0 or overlaps. */
+export const maxRepeats = 16;
+const maxRank = 64;
+
+/**
+ * `('storage', class, key, location, elements)`: the only type of value that torch stores outside its pickle.
+ */
+export function torchStorages(sizeOf: (key: string) => number | undefined): (id: PickleValue) => PickleValue {
+  const storages = new Map<string, PthStorage>();
+  return (id) => {
+    if (!Array.isArray(id)) throw malformed('a storage is not described by a tuple');
+    const [kind, type, key, , length] = id;
+    const named = type instanceof PickleGlobal || type instanceof PickleOpaque;
+    if (kind !== 'storage' || typeof key !== 'string' || !isSize(length) || !named)
+      throw malformed('a storage is not described as torch does');
+    const className = /^torch\.(?:cuda\.|storage\.)?(\w+Storage)$/.exec(type.name)?.[1];
+    if (className === undefined) throw refused(`a storage of class '${type.name}'`);
+    const dtype = Object.hasOwn(storageClasses, className) ? storageClasses[className] : undefined;
+    if (dtype === undefined) return new PickleOpaque(type.name);
+    if (length * kinds[dtype].bytes > (sizeOf(key) ?? -1))
+      throw malformed(`storage '${shorten(key)}' is missing or too short`);
+    const known = storages.get(key);
+    if (known?.dtype === dtype && known.length === length) return known;
+    const storage = new PthStorage(key, dtype, length);
+    storages.set(key, storage);
+    return storage;
+  };
+}
+
+type Rebuild = PickleGlobal['call'];
+
+/**
+ * The names that are reconstructed. Every function of ours checks its arguments and does a bounded amount of
+ * work.
+ */
+export function torchGlobals(budget: { bytes: number }): ReadonlyMap<string, PickleGlobal> {
+  const rebuild: Rebuild = (args, charge) => rebuildTensor(args, budget, charge);
+  const rebuildUntyped: Rebuild = (args, charge) => rebuildUntypedTensor(args, budget, charge);
+  const plainRebuilds: [string, Rebuild][] = [
+    ['torch._utils._rebuild_tensor', rebuild],
+    ['torch._utils._rebuild_tensor_v2', rebuild],
+    ['torch._utils._rebuild_tensor_v3', rebuildUntyped],
+    ['torch._utils._rebuild_parameter', parameter],
+    ['torch._utils._rebuild_parameter_with_state', parameter],
+    ['torch.nn.parameter.Parameter', parameter],
+  ];
+  const list: [string, Rebuild][] = [
+    ...plainRebuilds,
+    ['collections.OrderedDict', (args, charge) => filled(new PickleDict(), args[0], charge)],
+    ['collections.Counter', (args, charge) => filled(new PickleDict(), args[0], charge)],
+    ['collections.defaultdict', (args, charge) => filled(new PickleDict(), args[1], charge)],
+    ['argparse.Namespace', (args) => withoutArguments(args, new PickleNamespace())],
+    ['torch.Size', ([sides], charge) => sizes(sides, 'torch.Size', charge)],
+    ['torch._tensor._rebuild_from_type_v2', fromType],
+  ];
+  for (const name of Object.keys(storageClasses)) list.push([`torch.${name}`, notCalled]);
+  const globals = new Map(list.map(([name, call]) => [name, new PickleGlobal(name, call)]));
+  const inner = new Set(plainRebuilds.map(([name]) => globals.get(name)));
+  /** A tensor with attributes or of a subclass: `(rebuild function, class, arguments, attributes)`. */
+  function fromType([make, , args]: PickleValue[], charge: Charge): PickleValue {
+    if (make instanceof PickleOpaque) return new PickleOpaque(make.name);
+    if (!(make instanceof PickleGlobal) || !inner.has(make) || !Array.isArray(args))
+      throw malformed('a tensor is not rebuilt by a function of torch');
+    return make.call(args, charge);
+  }
+  return globals;
+}
+
+function notCalled(): never {
+  throw malformed('a storage class is called as a function');
+}
+
+function parameter([tensor]: PickleValue[]): PickleValue {
+  if (tensor instanceof PthTensor || tensor instanceof PickleOpaque) return tensor;
+  throw malformed('a parameter without a tensor');
+}
+
+function withoutArguments(args: PickleValue[], made: PickleDict): PickleDict {
+  if (args.length > 0) throw refused('a container made from arguments');
+  return made;
+}
+
+/** A dictionary: empty, copied from another, or from pairs. */
+function filled(made: PickleDict, from: PickleValue | undefined, charge: Charge): PickleDict {
+  if (from === undefined || from === null) return made;
+  if (from instanceof PickleDict) {
+    charge(from.size);
+    for (const [key, value] of from) made.set(key, value);
+    return made;
+  }
+  if (!Array.isArray(from)) throw refused('a container made from arguments');
+  charge(from.length);
+  for (const pair of from) {
+    if (!Array.isArray(pair) || pair.length !== 2) throw malformed('a dictionary is not made of pairs');
+    made.set(textKey(pair[0]), pair[1] as PickleValue);
+  }
+  return made;
+}
+
+function textKey(key: PickleValue | undefined): PickleKey {
+  return typeof key === 'string' ? key : new PickleOpaque('a key that is not text');
+}
+
+/** `_rebuild_tensor_v2(storage, offset, shape, strides, ...)`. Every element must be inside the storage. */
+function rebuildTensor(args: PickleValue[], budget: { bytes: number }, charge: Charge): PickleValue {
+  const [storage, offset, shapeValue, stridesValue] = args;
+  if (storage instanceof PickleOpaque) return new PickleOpaque(`a tensor of ${storage.name}`);
+  if (!(storage instanceof PthStorage) || !isSize(offset)) throw malformed('a tensor without a storage');
+  const shape = sizes(shapeValue, 'a shape', charge);
+  const strides = sizes(stridesValue, 'strides', charge);
+  if (shape.length !== strides.length) throw malformed('a shape and strides of different lengths');
+  const tensor = new PthTensor(storage, offset, shape, strides);
+  if (tensor.length === 0) return tensor;
+  const span = elementSpan(shape, strides);
+  if (offset + span > storage.length)
+    throw malformed(`a tensor reaches beyond its storage '${shorten(storage.key)}'`);
+  // Reading two distant elements also reads everything between them.
+  budget.bytes -= Math.max(tensor.length, span) * kinds[tensor.dtype].bytes;
+  if (budget.bytes < 0) throw refused(`tensors that expand to over ${maxRepeats} times the file size`);
+  return tensor;
+}
+
+/**
+ * `_rebuild_tensor_v3`: the storage holds bytes, and the last argument before the metadata is the element
+ * type.
+ */
+function rebuildUntypedTensor(args: PickleValue[], budget: { bytes: number }, charge: Charge): PickleValue {
+  const [storage, offset, shape, strides, , , type] = args;
+  if (!(type instanceof PickleOpaque)) throw malformed('a tensor without an element type');
+  const dtype = Object.hasOwn(untypedDtypes, type.name) ? untypedDtypes[type.name] : undefined;
+  if (dtype === undefined || storage instanceof PickleOpaque)
+    return new PickleOpaque(`a tensor of ${type.name}`);
+  if (!(storage instanceof PthStorage)) throw malformed('a tensor without a storage');
+  const { key, length } = storage;
+  const typed = new PthStorage(key, dtype, Math.floor(length / kinds[dtype].bytes));
+  return rebuildTensor([typed, offset ?? null, shape ?? null, strides ?? null], budget, charge);
+}
+
+function isSize(value: PickleValue | undefined): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
+/** A copy, because the pickle could still append to a list after it was checked. */
+function sizes(value: PickleValue | undefined, what: string, charge: Charge): number[] {
+  if (!Array.isArray(value) || value.length > maxRank || !value.every(isSize))
+    throw malformed(`${what} is not a short tuple of integers`);
+  charge(value.length >> 2); // one tuple of 64 sides in the file can be copied for 350,000 tensors
+  return value.slice() as number[];
+}
+
+/**
+ * The number of elements from the first to the last of a tensor, both included. The tensor must not be empty.
+ */
+export function elementSpan(shape: readonly number[], strides: readonly number[]): number {
+  return shape.reduce((last, side, axis) => last + (side - 1) * (strides[axis] as number), 1);
+}
+
+/**
+ * Whether the elements are contiguous in the order of their indices. Strides of dimensions of size 1 are
+ * ignored.
+ */
+export function isRowMajor(shape: readonly number[], strides: readonly number[]): boolean {
+  const packed = rowMajorStrides(shape);
+  return shape.every((side, axis) => side === 1 || strides[axis] === packed[axis]);
+}
+
+function shorten(key: string): string {
+  return key.slice(0, 60);
+}

@@ -1,0 +1,14 @@
+import { boundedJson, damaged } from './json.ts';
+import { readText } from './text.ts';
+
+/** Records of downloads and generated folders have a few lines. */
+const maxBytes = 2 ** 20;
+const maxValues = 10_000;
+
+/**
+ * Reads the JSON of a small record that is stored next to other files.
+ * @throws `ERR_HOROBALL_FORMAT` if it is not JSON, too large, a pipe or a device; the system's own errors
+ */
+export async function readRecordFile(path: string): Promise<unknown> {
+  return boundedJson(await readText(path, maxBytes), maxValues, (why) => damaged(path, `it ${why}`));
+}

@@ -1,0 +1,41 @@
+import { coded } from '../errors.ts';
+import { readAll, writeAll, writeAtomically } from './atomic.ts';
+import { reading } from './regular.ts';
+
+/** Close to the maximum length of a string in V8. */
+export const mostText: number = 2 ** 29 - 2 ** 20;
+
+/**
+ * Reads a text file written by any editor: UTF-8, or UTF-16 if a byte-order mark says so (PowerShell's `>`
+ * writes that). The mark is removed, because JSON and column names must not start with it.
+ *
+ * @param maxBytes - longer files are refused
+ * @throws `ERR_HOROBALL_FORMAT` for a file that is too long, a pipe or a device, which may never end; the
+ * system's own errors
+ */
+export async function readText(path: string, maxBytes: number = mostText): Promise<string> {
+  const bytes = await reading(path, 'readText', async (file) => {
+    const { size } = await file.stat();
+    if (size > maxBytes)
+      throw coded(
+        'ERR_HOROBALL_FORMAT',
+        `[readText] ${path}: expected at most ${maxBytes} bytes, got ${size}`,
+      );
+    const buffer = Buffer.allocUnsafeSlow(size);
+    return buffer.subarray(0, await readAll(file, buffer, 0));
+  });
+  const [first, second] = bytes;
+  if (first === 0xff && second === 0xfe) return bytes.toString('utf16le', 2);
+  if (first === 0xfe && second === 0xff) {
+    return bytes
+      .subarray(0, bytes.length - (bytes.length % 2))
+      .swap16()
+      .toString('utf16le', 2);
+  }
+  return bytes.toString('utf8').replace(/^\ufeff/, '');
+}
+
+/** Writes a text file atomically. */
+export async function writeText(path: string, text: string): Promise<void> {
+  await writeAtomically(path, (file) => writeAll(file, Buffer.from(text)));
+}

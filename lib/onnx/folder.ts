@@ -1,0 +1,126 @@
+// The folder layout of Hugging Face's model repositories, which transformers.js loads.
+import { join } from 'node:path';
+import { coded } from '../errors.ts';
+import { writeAll, writeAtomically } from '../io/atomic.ts';
+import { ensureFolder } from '../io/folder.ts';
+import { readInside } from '../io/inside.ts';
+import { parsedJson } from '../io/json.ts';
+import { writeText } from '../io/text.ts';
+import { modelCard } from './card.ts';
+import { presentStorages } from './present.ts';
+import { type BackboneSource, type OnnxSource, onnxOf, openSource } from './source.ts';
+import { dtypes, onnxFiles, type Storage, storages } from './storage.ts';
+
+/** Options of {@link exportOnnxFolder}. */
+export interface ExportFolderOptions {
+  /** Which files to write; default `['fp32']`. Those of an earlier export to the same folder remain. */
+  storages?: readonly Storage[] | undefined;
+}
+
+/** The result of {@link exportOnnxFolder}. */
+export interface ExportedFolder {
+  folder: string;
+  /** The files written, relative to the folder, with their sizes in bytes. */
+  files: { name: string; bytes: number }[];
+  /** Side of the images in pixels. */
+  size: number;
+  /** Dimension of the embedding. */
+  dim: number;
+  /** The ball's curvature is -c; null for a backbone without a head. */
+  c: number | null;
+}
+
+/**
+ * Writes a network as a folder in the layout that the `image-feature-extraction` pipeline of transformers.js loads:
+ * `config.json`, `preprocessor_config.json`, `onnx/model.onnx` and a model card, README.md. See `exportOnnx` for the inputs
+ * and outputs.
+ *
+ * @param folder - is created; one that contains another model is rejected
+ * @throws Error `ERR_HOROBALL_OPTION` if the folder contains another model; the errors of `exportOnnx`
+ */
+export async function exportOnnxFolder(
+  source: string | BackboneSource,
+  folder: string,
+  { storages: wanted = ['fp32'] }: ExportFolderOptions = {},
+): Promise<ExportedFolder> {
+  const opened = await openSource(source);
+  await checkFree(folder);
+  await ensureFolder(join(folder, 'onnx'));
+  const files: ExportedFolder['files'] = [];
+  for (const storage of storages.filter((each) => wanted.includes(each))) {
+    const name = onnxFiles[storage];
+    const bytes = onnxOf(opened, storage);
+    await writeAtomically(join(folder, name), (out) => writeAll(out, bytes));
+    files.push({ name, bytes: bytes.length });
+  }
+  const present = await presentStorages(folder);
+  const texts = {
+    'preprocessor_config.json': json(preprocessorOf(opened)),
+    'README.md': modelCard(opened, present),
+    'config.json': json(configOf(opened, present)),
+  };
+  for (const [name, text] of Object.entries(texts)) {
+    await writeText(join(folder, name), text);
+    files.push({ name, bytes: Buffer.byteLength(text) });
+  }
+  const { size, dim, c } = opened.serving;
+  return { folder, files, size, dim, c };
+}
+
+/** Rejects a run folder or another model, whose config.json would be replaced. */
+async function checkFree(folder: string): Promise<void> {
+  const file = join(folder, 'config.json');
+  const text = await readInside(file);
+  if (text === null || (parsedJson(text, file) as Record<string, unknown> | null)?.['horoball'] !== undefined)
+    return;
+  const message = `[export] onnx: expected a new folder or an earlier export, got ${folder}, which has another config.json. Choose another folder.`;
+  throw coded('ERR_HOROBALL_OPTION', message, RangeError);
+}
+
+/** transformers' names for the network, and ours. */
+function configOf({ network, serving }: OnnxSource, present: readonly Storage[]): object {
+  const { model } = network;
+  const [first] = present;
+  return {
+    model_type: 'vit',
+    architectures: ['ViTModel'],
+    hidden_size: model.embedDim,
+    num_hidden_layers: model.depth,
+    num_attention_heads: model.numHeads,
+    intermediate_size: Math.trunc(model.embedDim * model.mlpRatio),
+    hidden_act: 'gelu',
+    image_size: model.imgSize,
+    patch_size: model.patchSize,
+    num_channels: 3,
+    qkv_bias: model.qkvBias,
+    layer_norm_eps: model.normEps,
+    projection_dim: serving.dim,
+    ...(first !== 'fp32' && first !== undefined && { 'transformers.js_config': { dtype: dtypes[first] } }),
+    horoball: serving,
+  };
+}
+
+/** PIL's number of the bicubic filter. */
+const bicubic = 3;
+
+function preprocessorOf({ serving }: OnnxSource): object {
+  const { size, resize, mean, std } = serving;
+  return {
+    image_processor_type: 'ViTImageProcessor',
+    do_convert_rgb: true,
+    do_resize: true,
+    size: { shortest_edge: resize },
+    resample: bicubic,
+    do_center_crop: true,
+    crop_size: { height: size, width: size },
+    do_rescale: true,
+    rescale_factor: 1 / 255,
+    do_normalize: true,
+    image_mean: mean,
+    image_std: std,
+  };
+}
+
+function json(value: object): string {
+  return `${JSON.stringify(value, undefined, 2)}\n`;
+}

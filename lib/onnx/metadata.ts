@@ -1,0 +1,103 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import { type Coded, coded } from '../errors.ts';
+import { readAll } from '../io/atomic.ts';
+
+/** Number of metadata entries in a model (onnx.proto3), and the most bytes that one may have. */
+const metadataField = 14;
+const maxEntry = 1 << 20;
+/** A model has about ten fields and a few metadata entries. */
+const maxFields = 1000;
+
+/**
+ * Reads the metadata of an ONNX file. The graph is skipped, so this takes a few reads whatever the file's size.
+ *
+ * @throws Error `ERR_HOROBALL_FORMAT` if it is not an ONNX file; the system's own errors
+ */
+export async function readOnnxMetadata(path: string): Promise<Map<string, string>> {
+  const file = await open(path);
+  try {
+    const { size } = await file.stat();
+    const found = new Map<string, string>();
+    let at = 0;
+    for (let count = 0; at < size; count++) {
+      if (count === maxFields) throw notOnnx(path);
+      const field = await fieldAt(file, at, size);
+      if (field === undefined) throw notOnnx(path);
+      if (field.number === metadataField && field.length > 0) {
+        if (field.length > maxEntry) throw notOnnx(path);
+        const [key, value] = entryOf(await bytesAt(file, field.begin, field.length));
+        if (key !== undefined) found.set(key, value ?? '');
+      }
+      at = field.begin + field.length;
+    }
+    if (at === 0) throw notOnnx(path);
+    return found;
+  } finally {
+    await file.close();
+  }
+}
+
+interface Field {
+  number: number;
+  /** Of the content, in the file. */
+  begin: number;
+  length: number;
+}
+
+/** Bytes of a tag and a length, each a varint of at most ten. */
+const headBytes = 20;
+
+/** The field that begins at a position; undefined if it is invalid or reaches beyond the end. */
+async function fieldAt(file: FileHandle, at: number, size: number): Promise<Field | undefined> {
+  const head = await bytesAt(file, at, Math.min(headBytes, size - at));
+  const field = parseField(head, 0);
+  if (field === undefined || at + field.begin + field.length > size) return undefined;
+  return { ...field, begin: at + field.begin };
+}
+
+function parseField(bytes: Buffer, at: number): Field | undefined {
+  const tag = varint(bytes, at);
+  if (tag === undefined || tag.value < 8) return undefined;
+  const number = Math.floor(tag.value / 8);
+  const fixed = { 1: 8, 5: 4 }[tag.value % 8];
+  if (fixed !== undefined) return { number, begin: tag.end, length: fixed };
+  const next = varint(bytes, tag.end);
+  if (next === undefined) return undefined;
+  if (tag.value % 8 === 0) return { number, begin: next.end, length: 0 };
+  return tag.value % 8 === 2 ? { number, begin: next.end, length: next.value } : undefined;
+}
+
+function varint(bytes: Buffer, at: number): { value: number; end: number } | undefined {
+  let value = 0;
+  for (let i = 0; i < 10; i++) {
+    const byte = bytes[at + i];
+    if (byte === undefined) return undefined;
+    value += (byte & 127) * 2 ** (7 * i);
+    if (byte < 128) return Number.isSafeInteger(value) ? { value, end: at + i + 1 } : undefined;
+  }
+  return undefined;
+}
+
+/** Key (field 1) and value (field 2) of an entry. */
+function entryOf(bytes: Buffer): [key: string | undefined, value: string | undefined] {
+  const texts: (string | undefined)[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const field = parseField(bytes, at);
+    if (field === undefined) break;
+    const end = field.begin + field.length;
+    if (end > bytes.length) break;
+    texts[field.number] = bytes.toString('utf8', field.begin, end);
+    at = end;
+  }
+  return [texts[1], texts[2]];
+}
+
+async function bytesAt(file: FileHandle, at: number, length: number): Promise<Buffer> {
+  const bytes = Buffer.alloc(length);
+  const got = await readAll(file, bytes, at);
+  return bytes.subarray(0, got);
+}
+
+function notOnnx(path: string): Coded {
+  return coded('ERR_HOROBALL_FORMAT', `${path} is not an ONNX file`);
+}

@@ -1,0 +1,106 @@
+import { coded } from '../errors.ts';
+import type { Background } from '../image/resample.ts';
+import type { Channels } from '../model/types.ts';
+
+/** How a run turns an image into the input of its network when it evaluates. */
+export interface Transform {
+  /** Side of the square center crop in pixels. */
+  readonly size: number;
+  /** Length in pixels of the shorter side before the crop, resized with PIL's bicubic filter. */
+  readonly resize: number;
+  /** Background that transparent pixels are blended with; `drop` ignores alpha. */
+  readonly background: Background;
+  /** Larger images are rejected. */
+  readonly maxPixels: number;
+  readonly mean: Channels;
+  readonly std: Channels;
+}
+
+/** `unit`: unit vectors; `ball`: points of the Poincaré ball. */
+export type TrainedSpace = 'unit' | 'ball' | 'both';
+
+/** What a program needs in order to embed with an exported network; stored in the file's metadata. */
+export interface Serving extends Transform {
+  /** Version of this record; files of later versions are rejected. */
+  readonly version: 1;
+  /** Dimension of the embedding. */
+  readonly dim: number;
+  /** The ball's curvature is -c; null for a backbone without a head. */
+  readonly c: number | null;
+  /** The space that the loss of the run compared. */
+  readonly space: TrainedSpace;
+}
+
+/**
+ * The input of an exported network: N x 3 x S x S, red, green and blue from 0 to 1, minus the mean, divided
+ * by the standard deviation.
+ */
+export const inputName = 'pixel_values';
+
+/** The outputs of an exported network, one row per image. */
+export const outputNames = {
+  /** Unit vectors of the head; without a head, those of the backbone's feature. */
+  unit: 'image_embeds',
+  /** Points of the ball; only with a head. */
+  ball: 'hyperbolic',
+  /** The backbone's feature. */
+  feature: 'pooler_output',
+} as const;
+
+/** The key of {@link Serving} in the metadata of an ONNX file. */
+export const servingKey = 'horoball.embed';
+
+const spaces: readonly unknown[] = ['unit', 'ball', 'both'] satisfies TrainedSpace[];
+const backgrounds: readonly unknown[] = ['white', 'black', 'drop'] satisfies Background[];
+
+/**
+ * Reads the record of a file.
+ *
+ * @throws Error `ERR_HOROBALL_FORMAT` naming the file
+ */
+export function parseServing(text: string | undefined, file: string): Serving {
+  if (text === undefined) {
+    const message = `${file} does not say how to prepare images. Export the network with \`horoball export\`.`;
+    throw coded('ERR_HOROBALL_FORMAT', message);
+  }
+  const value = parsed(text);
+  if (typeof value['version'] === 'number' && value['version'] > 1) {
+    const message = `${file} was written by a newer version of horoball. Update horoball to read it.`;
+    throw coded('ERR_HOROBALL_FORMAT', message);
+  }
+  const wrong = Object.entries(checks).find(([key, check]) => !check(value[key]))?.[0];
+  if (wrong !== undefined || (value['resize'] as number) < (value['size'] as number)) {
+    throw coded(
+      'ERR_HOROBALL_FORMAT',
+      `${file} cannot be used: its ${servingKey}.${wrong ?? 'resize'} is invalid`,
+    );
+  }
+  return value as object as Serving;
+}
+
+const count = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) > 0;
+const positive = (value: unknown): boolean => Number.isFinite(value) && (value as number) > 0;
+const three = (value: unknown, check: (each: unknown) => boolean): boolean =>
+  Array.isArray(value) && value.length === 3 && value.every(check);
+
+const checks: Readonly<Record<keyof Serving, (value: unknown) => boolean>> = {
+  version: (value) => value === 1,
+  size: count,
+  resize: count,
+  background: (value) => backgrounds.includes(value),
+  maxPixels: count,
+  mean: (value) => three(value, Number.isFinite),
+  std: (value) => three(value, positive),
+  dim: count,
+  c: (value) => value === null || positive(value),
+  space: (value) => spaces.includes(value),
+};
+
+function parsed(text: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,191 @@
+import { stat } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { z } from 'zod';
+import { geometries } from '../card-names.ts';
+import { type Geometry, geometryCard } from '../cards.ts';
+import { checkMethods, checkObject, checkText, filePath } from '../check.ts';
+import { type Coded, coded } from '../errors.ts';
+import { defaultMaxPixels } from '../image/fault.ts';
+import { backgrounds } from '../image/resample.ts';
+import { checkInside, readInside } from '../io/inside.ts';
+import { damaged, parsedJson } from '../io/json.ts';
+import { checkedBy } from '../io/read-back.ts';
+import { readSafetensors } from '../io/safetensors.ts';
+import { shellWord } from '../io/shell.ts';
+import { isReals } from '../matrix.ts';
+import { squareSide } from '../model/sides.ts';
+import type { NetworkConfig, ViTConfig } from '../model/types.ts';
+import { resolveViT } from '../model/vit.ts';
+import type { Weights } from './linear.ts';
+import { type Exportable, onnxNetwork } from './network.ts';
+import { type Serving, servingKey, type TrainedSpace, type Transform } from './serving.ts';
+import type { Storage } from './storage.ts';
+
+/** A network with its weights, ready to be written as ONNX. */
+export interface OnnxSource {
+  readonly name: string;
+  readonly network: Exportable;
+  readonly weights: Weights;
+  readonly serving: Serving;
+}
+
+/** A backbone without a head: for networks that no run trained. */
+export interface BackboneSource {
+  readonly name: string;
+  /** `imgSize` is the side of the images that the network reads. */
+  readonly model: ViTConfig;
+  /** The parameters by timm's names. */
+  readonly weights: ReadonlyMap<
+    string,
+    { readonly data: ArrayLike<number>; readonly shape: readonly number[] }
+  >;
+  /** Length of the shorter side before the center crop; default `imgSize`. */
+  readonly resize?: number | undefined;
+  /** Default `white`. */
+  readonly background?: Transform['background'] | undefined;
+}
+
+/** The ONNX file of a source. */
+export function onnxOf({ network, weights, serving }: OnnxSource, storage: Storage): Uint8Array {
+  const described = 'head' in network ? { horoball: JSON.stringify(network) } : {};
+  return onnxNetwork(network, weights, { ...described, [servingKey]: JSON.stringify(serving) }, storage);
+}
+
+/**
+ * Opens what is to be exported: a run folder, the `model.safetensors` of a run or what `saveWeights` wrote, or a backbone.
+ * A file has no evaluation transform, so its images are resized to the size of the network's input.
+ *
+ * @throws Error `ERR_HOROBALL_RUN` for a folder that is not a finished run, `ERR_HOROBALL_WEIGHTS` if the
+ * weights do not describe their network or lack a parameter, `ERR_HOROBALL_FORMAT` if a file is damaged
+ */
+export async function openSource(source: string | BackboneSource): Promise<OnnxSource> {
+  if (typeof source !== 'string') return backboneSource(checkObject('exportOnnx', source, 'source'));
+  filePath('exportOnnx', 'source', source);
+  const isFolder = await stat(source).then((entry) => entry.isDirectory());
+  return isFolder ? await runSource(source) : await weightsSource(source, basename(source), {}, 'both');
+}
+
+function backboneSource({ name, model, weights, resize, background = 'white' }: BackboneSource): OnnxSource {
+  const operation = 'exportOnnx';
+  checkText(operation, 'name', name);
+  checkMethods(operation, 'weights', weights, ['get']);
+  const resolved = resolveViT(model);
+  const { imgSize, embedDim: dim, mean, std } = resolved;
+  const size = squareSide('export', imgSize);
+  const transform = { size, resize: resize ?? size, background, maxPixels: defaultMaxPixels, mean, std };
+  return {
+    name,
+    network: { model: resolved },
+    weights: (parameter) => {
+      const found = weights.get(parameter);
+      if (found === undefined) throw lacks(name, parameter);
+      return found;
+    },
+    serving: { version: 1, ...transform, dim, c: null, space: 'unit' },
+  };
+}
+
+/** Of a run's config.json; earlier versions did not write the last two and ignored alpha. */
+const runSchema = z.looseObject({
+  resize: z.int().min(1),
+  geometry: z.enum(geometries),
+  background: z.enum(backgrounds).default('drop'),
+  max_pixels: z.int().min(1).default(defaultMaxPixels),
+});
+
+async function runSource(folder: string): Promise<OnnxSource> {
+  const file = join(folder, 'config.json');
+  const text = await readInside(file);
+  if (text === null) {
+    const message = `${folder} is neither a run folder nor an exported network: it has no config.json`;
+    throw coded('ERR_HOROBALL_RUN', message);
+  }
+  const {
+    resize,
+    geometry,
+    background,
+    max_pixels: maxPixels,
+  } = checkedBy(runSchema, parsedJson(text, file), file);
+  const weights = join(folder, 'model.safetensors');
+  await checkInside(weights);
+  if (!(await exists(weights))) {
+    const message = `${folder} has no model.safetensors because its training has not finished. Resume it with: horoball train --resume ${shellWord(folder)}`;
+    throw coded('ERR_HOROBALL_RUN', message);
+  }
+  const transform = { resize, background, maxPixels };
+  return await weightsSource(weights, basename(resolve(folder)), transform, spaceOf(geometry));
+}
+
+/** What the logits of a geometry compare. */
+function spaceOf(geometry: Geometry): TrainedSpace {
+  const { inner, distance } = geometryCard(geometry);
+  if (!inner) return 'ball';
+  return distance === null ? 'unit' : 'both';
+}
+
+function exists(file: string): Promise<boolean> {
+  return stat(file).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function weightsSource(
+  file: string,
+  name: string,
+  given: Partial<Transform>,
+  space: TrainedSpace,
+): Promise<OnnxSource> {
+  const { metadata, tensors } = await readSafetensors(file);
+  const text = metadata['horoball'];
+  if (text === undefined) {
+    const message = `[export] weights: expected a file that describes its network, got ${file}. Export the model.safetensors of a run.`;
+    throw coded('ERR_HOROBALL_WEIGHTS', message);
+  }
+  const network = networkOf(text, file);
+  const { imgSize, mean, std } = network.model;
+  const size = squareSide('export', imgSize);
+  const transform = {
+    size,
+    resize: size,
+    background: 'white',
+    maxPixels: defaultMaxPixels,
+    mean,
+    std,
+  } as const;
+  return {
+    name,
+    network,
+    weights: (parameter) => {
+      const found = tensors.get(parameter);
+      if (found === undefined) throw lacks(file, parameter);
+      if (!isReals(found.data)) throw damaged(file, `${parameter} has the element type ${found.dtype}`);
+      return { data: found.data, shape: found.shape };
+    },
+    serving: { version: 1, ...transform, ...given, dim: network.dim, c: network.c, space },
+  };
+}
+
+function lacks(file: string, parameter: string): Coded {
+  const message = `[export] weights: expected the parameter ${parameter}, got ${file} without it. Save the weights again.`;
+  return coded('ERR_HOROBALL_WEIGHTS', message);
+}
+
+/** The part of a weight file's description that the outputs depend on; the backbone is checked by `resolveViT`. */
+const networkSchema = z.looseObject({
+  model: z.looseObject({}),
+  head: z.enum(['hypmix', 'hyp-vit']),
+  dim: z.int().min(1),
+  clipR: z.number().positive().nullable(),
+  c: z.number().positive(),
+  compat: z.literal('hypmix').nullish(),
+});
+
+function networkOf(text: string, file: string): NetworkConfig {
+  const { head, dim, clipR, c, compat, model } = checkedBy(networkSchema, parsedJson(text, file), file);
+  try {
+    return { model: resolveViT(model as object as ViTConfig), head, dim, clipR, c, compat: compat ?? null };
+  } catch (error) {
+    throw damaged(file, (error as Error).message);
+  }
+}

@@ -1,0 +1,67 @@
+/** How the matrices of an exported network are stored. Computation is in float32 whatever the storage. */
+export const storages = ['fp32', 'fp16', 'int8'] as const;
+export type Storage = (typeof storages)[number];
+
+const float = new Float32Array(1);
+const bits = new Uint32Array(float.buffer);
+
+/** IEEE 754 binary16 bits, rounded to nearest, ties to even; beyond 65504 infinite. */
+export function halfBits(value: number): number {
+  float[0] = value;
+  const word = bits[0]!;
+  const sign = (word >>> 16) & 0x8000;
+  const magnitude = word & 0x7fffffff;
+  if (magnitude > 0x7f800000) return sign | 0x7e00; // NaN
+  if (magnitude >= 0x477ff000) return sign | 0x7c00; // 65520 and above round to infinity
+  if (magnitude < 0x38800000) return sign | subnormal(Math.abs(value));
+  const odd = (magnitude >>> 13) & 1;
+  return sign | ((magnitude - 0x38000000 + 0xfff + odd) >>> 13);
+}
+
+/** Below 2^-14: a multiple of 2^-24. */
+function subnormal(value: number): number {
+  const scaled = value * 2 ** 24; // exact
+  const floor = Math.floor(scaled);
+  const rest = scaled - floor;
+  return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
+}
+
+/** Values as binary16 bits. */
+export function toHalf(values: ArrayLike<number>): Uint16Array {
+  return Uint16Array.from(values, halfBits);
+}
+
+/**
+ * Symmetric 8-bit quantization with one scale per output channel: value = scale * q, q from -127 to 127.
+ *
+ * @param channels - number of output channels
+ * @param channelOf - the channel of an element
+ */
+export function quantize(
+  values: ArrayLike<number>,
+  channels: number,
+  channelOf: (index: number) => number,
+): { data: Int8Array; scales: Float32Array } {
+  const scales = new Float32Array(channels);
+  for (let i = 0; i < values.length; i++) {
+    const channel = channelOf(i);
+    scales[channel] = Math.max(scales[channel]!, Math.abs(values[i]!));
+  }
+  for (let i = 0; i < channels; i++) scales[i] = scales[i]! / 127 || 1; // a channel of zeros
+  const data = new Int8Array(values.length);
+  for (let i = 0; i < values.length; i++) {
+    const q = Math.round(values[i]! / scales[channelOf(i)]!);
+    data[i] = Math.max(-127, Math.min(127, q));
+  }
+  return { data, scales };
+}
+
+/** The file of each storage in an exported folder. */
+export const onnxFiles: Readonly<Record<Storage, string>> = {
+  fp32: 'onnx/model.onnx',
+  fp16: 'onnx/model_fp16.onnx',
+  int8: 'onnx/model_quantized.onnx',
+};
+
+/** The `dtype` of transformers.js for each storage. */
+export const dtypes: Readonly<Record<Storage, string>> = { fp32: 'fp32', fp16: 'fp16', int8: 'q8' };

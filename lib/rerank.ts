@@ -1,0 +1,141 @@
+import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call.ts';
+import { callNames, checkOptions, integer, metricNames } from './check.ts';
+import { quoted, shapeError, typeError } from './errors.ts';
+import { integerList } from './integers.ts';
+import { allocate, allocateArray, asMatrix, type Reals, type Rows } from './matrix.ts';
+import { checkPair, type MetricOptions, metricNumbers } from './pairwise.ts';
+import { gatherRows, inSlices, sorted } from './slices.ts';
+import { type Neighbors, topKSteps } from './topk.ts';
+
+/** Options of {@link rerank}. */
+export type RerankOptions = MetricOptions &
+  CallOptions & {
+    /** Neighbors per query, from 1 to the number of candidates per query. */
+    k: number;
+  };
+
+/** Gallery rows that an index found: a flat list with as many per query, or a list per query. -1 and duplicates are skipped. */
+export type Candidates = ArrayLike<number> | readonly ArrayLike<number>[];
+
+const name = 'rerank';
+const known: ReadonlySet<string> = new Set([...metricNames, ...callNames, 'k']);
+
+function* search<T extends Reals>(
+  queries: Rows<T>,
+  gallery: Rows<T>,
+  candidates: Candidates,
+  given: RerankOptions,
+): Steps<Neighbors<T>> {
+  const { k: wanted, metric, c, compat, threads, device } = checkOptions(name, given, 'options', known);
+  const q = asMatrix(name, 'queries', queries);
+  const g = asMatrix(name, 'gallery', gallery);
+  checkPair(name, 'gallery', q, g);
+  metricNumbers(name, { metric, c, compat });
+  const { most, of } = yield* listsOf(candidates, q.rows, g.rows);
+  const k = integer(name, 'k', wanted, 1, Math.max(1, most));
+  const indices = allocateArray(name, Int32Array, q.rows * k).fill(-1);
+  const distances = allocate(name, q.data, q.rows * k).fill(Number.POSITIVE_INFINITY);
+  for (let i = 0; i < q.rows; ++i) {
+    const rows = yield* distinct(of(i)); // ascending, so that ties go to the lower row
+    if (rows.length === 0) continue;
+    const options = { metric, c, compat, threads, device, k: Math.min(k, rows.length) };
+    const query = yield* gatherRows(name, 'queries', q, Int32Array.of(i));
+    const near = yield* gatherRows(name, 'gallery', g, rows);
+    const found = yield* topKSteps(name, query, near, options);
+    yield* inSlices(found.indices.length, (begin, end) => {
+      for (let place = begin; place < end; ++place) {
+        const at = found.indices[place]!;
+        if (at >= 0) indices[i * k + place] = rows[at]!;
+      }
+    });
+    distances.set(found.distances, i * k);
+  }
+  return { indices, distances: distances as T };
+}
+
+/** The rows of a list in ascending order, each once, without -1. */
+function* distinct(list: Int32Array): Steps<Int32Array> {
+  const rows = yield* sorted(list, (a, b) => a - b);
+  let count = 0;
+  yield* inSlices(rows.length, (begin, end) => {
+    for (let i = begin; i < end; ++i) {
+      const row = rows[i]!;
+      if (row >= 0 && (count === 0 || row !== rows[count - 1])) rows[count++] = row;
+    }
+  });
+  return rows.subarray(0, count);
+}
+
+/** The candidates of query i, and the length of the longest list. */
+interface Lists {
+  readonly most: number;
+  readonly of: (i: number) => Int32Array;
+}
+
+function* listsOf(candidates: Candidates, queries: number, rows: number): Steps<Lists> {
+  const limits = { least: -1, most: rows - 1 };
+  if (candidates === null || typeof candidates !== 'object')
+    throw typeError(name, 'candidates', 'an array', quoted(candidates));
+  if (typeof candidates[0] === 'object') {
+    if (candidates.length !== queries)
+      throw shapeError(name, 'candidates', `${queries} lists`, String(candidates.length));
+    const lists: Int32Array[] = [];
+    let most = 0;
+    for (let i = 0; i < queries; ++i) {
+      const list = yield* integerList(name, `candidates[${i}]`, candidates[i] as ArrayLike<number>, limits);
+      most = Math.max(most, list.length);
+      lists.push(list);
+    }
+    return { most, of: (i) => lists[i]! };
+  }
+  const flat = yield* integerList(name, 'candidates', candidates as ArrayLike<number>, limits);
+  const each = queries === 0 ? 0 : flat.length / queries;
+  if (!Number.isInteger(each))
+    throw shapeError(name, 'candidates', `a multiple of the ${queries} queries`, String(flat.length));
+  return { most: each, of: (i) => flat.subarray(i * each, (i + 1) * each) };
+}
+
+/** The type of {@link rerank}. */
+export interface Rerank {
+  <T extends Reals>(
+    queries: Rows<T>,
+    gallery: Rows<T>,
+    candidates: Candidates,
+    options: RerankOptions & AsyncOptions,
+  ): Promise<Neighbors<T>>;
+  sync<T extends Reals>(
+    queries: Rows<T>,
+    gallery: Rows<T>,
+    candidates: Candidates,
+    options: RerankOptions,
+  ): Neighbors<T>;
+}
+
+/**
+ * Ranks the candidates of each query (n x d) by their exact distance: gallery rows (m x d) that an approximate index, such as
+ * usearch, faiss or pgvector, proposes. Ties go to the lower row.
+ *
+ * @returns flat n x k arrays of gallery rows and their distances, nearest first; -1 and Infinity if a query has fewer
+ * candidates than k, or they are at infinite distance
+ * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`
+ * @example
+ * const points = matrix([[0, 0], [0.1, 0], [0.5, 0]]);
+ * const { indices } = await rerank(matrix([[0.4, 0]]), points, [[0, 2]], { k: 2, c: 1 });
+ * indices; // => new Int32Array([2, 0])
+ */
+export const rerank: Rerank = Object.assign(
+  <T extends Reals>(
+    queries: Rows<T>,
+    gallery: Rows<T>,
+    candidates: Candidates,
+    options: RerankOptions & AsyncOptions,
+  ) => runSteps(name, options?.signal, () => search(queries, gallery, candidates, options)),
+  {
+    sync: <T extends Reals>(
+      queries: Rows<T>,
+      gallery: Rows<T>,
+      candidates: Candidates,
+      options: RerankOptions,
+    ) => runStepsSync(name, search(queries, gallery, candidates, options)),
+  },
+);

@@ -1,0 +1,30 @@
+// Generated from native/bind/row_call.h by `npm run ops`: edit that file instead.
+
+/** The index of each number of a row-wise call in its array. */
+export const rowCall = {
+  op: 0,
+  guards: 1,
+  c: 2,
+  own: 3,
+  rows: 4,
+  xRows: 5,
+  xCols: 6,
+  yRows: 7,
+  yCols: 8,
+  uRows: 9,
+  uCols: 10,
+  resultRows: 11,
+  resultCols: 12,
+  device: 13,
+  threads: 14,
+  job: 15,
+  elementBytes: 16,
+  gradC: 17,
+  gradOwn: 18,
+} as const;
+
+/** The length of that array if the matrices are passed as arguments. */
+export const rowNumbers: number = rowCall.job + 1;
+
+/** Where the elements of a short call begin in the core's standing array. */
+export const shortData = 20;

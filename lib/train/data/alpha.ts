@@ -1,0 +1,36 @@
+import { readImageHead, requireImage } from '../../image/file.ts';
+
+/** Bytes read: in real PNG files, the chunks before tRNS are far smaller. */
+const headBytes = 1 << 16;
+
+/**
+ * Whether the header of an image declares an alpha channel or, in a PNG, a transparent color. Always false for TIFF, GIF
+ * and BMP, whose alpha is only known after decoding.
+ *
+ * @throws `ERR_HOROBALL_PICTURE` if the file is not an image; the errors of the file system
+ */
+export async function hasAlphaChannel(path: string): Promise<boolean> {
+  const head = await readImageHead(path, headBytes);
+  const format = requireImage(head);
+  if (format === 'png') return pngAlpha(head);
+  return format === 'webp' && webpAlpha(head);
+}
+
+/** Color types 4 and 6 have alpha; a tRNS chunk before the pixels makes a color or palette entries transparent. */
+function pngAlpha(bytes: Buffer): boolean {
+  const type = bytes[25];
+  if (type === 4 || type === 6) return true;
+  for (let at = 8; at + 8 <= bytes.length; at += 12 + bytes.readUInt32BE(at)) {
+    const chunk = bytes.toString('latin1', at + 4, at + 8);
+    if (chunk === 'tRNS') return true;
+    if (chunk === 'IDAT') return false;
+  }
+  return false;
+}
+
+/** The alpha flag of an extended or lossless file (RFC 9649); simple lossy files have none. */
+function webpAlpha(bytes: Buffer): boolean {
+  const kind = bytes.toString('latin1', 12, 16);
+  if (kind === 'VP8X') return ((bytes[20] ?? 0) & 0x10) !== 0;
+  return kind === 'VP8L' && ((bytes[24] ?? 0) & 0x10) !== 0;
+}

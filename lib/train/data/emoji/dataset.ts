@@ -1,0 +1,60 @@
+/** Opens the `emoji` data set. */
+import path from 'node:path';
+import { coded } from '../../../errors.ts';
+import { shellWord } from '../../../io/shell.ts';
+import { readText } from '../../../io/text.ts';
+import { parseCsv } from '../csv-parser.ts';
+import { readManifest } from '../made-folder.ts';
+import { groupsOf, regrouped, singleImageWarnings, usualKs } from '../split.ts';
+import type { Dataset, DatasetRecord, Split } from '../types.ts';
+import { listNames } from './lists.ts';
+import { manifestName } from './make.ts';
+
+export const emoji: DatasetRecord = {
+  name: 'emoji',
+  description: 'emoji in several drawing styles; half of the emoji for testing',
+  open: (root) => opened('emoji', root, listNames.emoji),
+};
+
+/** Splits by subgroup: no emoji of a test subgroup is in the training split. */
+export const emojiSubgroups: DatasetRecord = {
+  name: 'emoji-subgroups',
+  description: "the same emoji; half of Unicode's subgroups for testing",
+  open: (root) => opened('emoji-subgroups', root, listNames.subgroups),
+};
+
+async function opened(name: string, root: string, list: string): Promise<Dataset> {
+  const where = await locate(path.resolve(root));
+  const file = path.join(where, list);
+  const [, ...rows] = parseCsv(await readText(file), file);
+  const images = rows.map(([at = '', group = '', split = '']) => ({
+    path: path.join(where, at),
+    group,
+    split,
+  }));
+  const of = (wanted: string): Split => {
+    const chosen = images.filter(({ split }) => split === wanted);
+    return withParents(regrouped(chosen, groupsOf(chosen), String));
+  };
+  const splits = { train: of('train'), test: of('test') };
+  return { name, root: where, ...splits, ks: usualKs, warnings: singleImageWarnings(splits) };
+}
+
+/** Adds the ancestors of each class: `group/subgroup` and `group` for `group/subgroup/emoji`. */
+function withParents(split: Split): Split {
+  const parents = split.classes.map((label) => {
+    const [group = '', subgroup = ''] = label.split('/');
+    return [`${group}/${subgroup}`, group];
+  });
+  return { ...split, parents, levels: ['subgroup', 'group'] };
+}
+
+/** Returns `root` or `emoji` in it, because the default of --path is the folder of all data sets. */
+async function locate(root: string): Promise<string> {
+  for (const folder of [root, path.join(root, 'emoji')])
+    if ((await readManifest(folder, manifestName)) !== undefined) return folder;
+  const out = path.basename(root) === 'emoji' ? root : path.join(root, 'emoji');
+  const command = `horoball data emoji --out ${shellWord(path.relative('.', out))}`;
+  const message = `[data] path: expected the emoji data set, got ${root}. Create it with ${command}.`;
+  throw coded('ERR_HOROBALL_DATA_READ', message);
+}

@@ -1,0 +1,229 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
+import path from 'node:path';
+import { z } from 'zod';
+import { checkSignal } from '../../../call.ts';
+import { boolean, checkCallback, checkOptions, filePath } from '../../../check.ts';
+import { type Coded, coded, quoted, rangeError, typeError } from '../../../errors.ts';
+import { ensureFolder } from '../../../io/folder.ts';
+import { damaged } from '../../../io/json.ts';
+import { loadSharp } from '../../../io/sharp.ts';
+import { makeFolder, readManifest } from '../made-folder.ts';
+import { inParallel } from '../parallel.ts';
+import { licenses } from './licenses.ts';
+import { emojiLists, type Image, parts } from './lists.ts';
+import { type EmojiClass, type Matched, matchClasses, matchExtra } from './match.ts';
+import { fetchPackages, locatePackage } from './npm.ts';
+import { benchmarkSets, type EmojiSet, extraSets, type Pinned, unicodeData } from './packages.ts';
+import { type Drawings, readDrawings, readUnicode } from './read.ts';
+import { Renderer } from './renderer.ts';
+import type { Drawing } from './svg.ts';
+
+/** Increased whenever the same packages produce different images or splits. */
+const version = 1;
+export const manifestName = 'emoji.json';
+const what = 'the emoji data set';
+
+/** Options of {@link makeEmoji}. */
+export interface EmojiOptions {
+  /** Side of an image in pixels, 16 to 1024; default 96. */
+  size?: number | undefined;
+  /** Seed of the splits; default 42, the benchmark's. */
+  seed?: number | undefined;
+  /** A folder that contains the npm packages; by default npm downloads them. */
+  from?: string | undefined;
+  /** Also draws the sets outside the benchmark, into `extra` and `extra.csv`; default false. */
+  all?: boolean | undefined;
+  onProgress?: ((done: number, total: number) => void) | undefined;
+  /** Receives messages about downloads and images that cannot be drawn. */
+  onNote?: ((text: string) => void) | undefined;
+  /** Aborting it rejects with the signal's reason and leaves nothing behind. */
+  signal?: AbortSignal | undefined;
+}
+
+/** Contents of an emoji folder. */
+export interface EmojiCounts {
+  classes: number;
+  /** Images of the benchmark. */
+  images: number;
+  /** Images of further sets. */
+  extra: number;
+  /** Emoji omitted because a set draws them exactly like another. */
+  duplicates: number;
+  /** Emoji omitted because a set does not draw them. */
+  incomplete: number;
+}
+
+const count = z.int().min(0);
+/** The manifest has these beside its parameters. */
+const countsSchema = z.object({
+  classes: count,
+  images: count,
+  extra: count,
+  duplicates: count,
+  incomplete: count,
+}) satisfies z.ZodType<EmojiCounts>;
+const manifestAdvice = 'it lacks the counts of its images. Delete the folder to make it again.';
+
+/**
+ * Creates the `emoji` data set: each class is one emoji as drawn by Noto, Twemoji, OpenMoji and Fluent, in the class tree of
+ * Unicode's groups and subgroups. Packages come from npm at pinned versions, or from a folder.
+ *
+ * The folder is created atomically. Does nothing if `root` already contains the requested data set.
+ *
+ * @returns the contents of the folder, and whether this call created it (`fresh`)
+ * @throws `ERR_HOROBALL_DOWNLOAD` if npm fails; `ERR_HOROBALL_DATA_READ` if a package is missing; `ERR_HOROBALL_FORMAT` if
+ * one is damaged; `ERR_HOROBALL_DATA_EMPTY` if fewer than two emoji match; `ERR_HOROBALL_DATA_LAYOUT` if `root` has other
+ * contents
+ * @example
+ * const { classes } = await makeEmoji('data/emoji');
+ */
+export async function makeEmoji(
+  root: string,
+  options: EmojiOptions = {},
+): Promise<EmojiCounts & { fresh: boolean }> {
+  const operation = 'makeEmoji';
+  filePath(operation, 'root', root);
+  const {
+    size = 96,
+    seed = 42,
+    all = false,
+    signal,
+    from,
+    onProgress,
+    onNote,
+  } = checkOptions(operation, options);
+  boolean(operation, 'all', all, false);
+  checkSignal(operation, signal);
+  if (from !== undefined) filePath(operation, 'from', from);
+  for (const [name, each] of Object.entries({ onProgress, onNote })) checkCallback(operation, name, each);
+  for (const [name, value] of Object.entries({ size, seed }))
+    if (!Number.isSafeInteger(value)) throw typeError('makeEmoji', name, 'an integer', quoted(value));
+  if (size < 16 || size > 1024) throw rangeError('makeEmoji', 'size', '16 to 1024 pixels', size);
+  const pinned = [unicodeData, ...setsOf(all)];
+  const packages = await versionsOf(pinned, options);
+  const manifest = { version, size, seed, all, packages };
+  const resolved = { ...options, size, seed, all };
+  const fresh = await makeFolder(root, { manifestName, manifest, what, signal }, async (folder) => {
+    if (options.from !== undefined) return await fill(folder, options.from, resolved);
+    const fetched = await mkdtemp(path.join(tmpdir(), 'horoball-emoji-'));
+    try {
+      await options.onNote?.(`Fetching ${pinned.length} packages through npm.`);
+      await fetchPackages(fetched, pinned, signal);
+      return await fill(folder, fetched, resolved);
+    } finally {
+      await rm(fetched, { recursive: true, force: true });
+    }
+  });
+  const where = path.resolve(root);
+  const found = countsSchema.safeParse(await readManifest(where, manifestName));
+  if (!found.success) throw damaged(path.join(where, manifestName), manifestAdvice);
+  return { ...found.data, fresh };
+}
+
+/** The versions of the packages; notes those that differ from the pinned ones. */
+async function versionsOf(
+  pinned: readonly Pinned[],
+  { from, onNote }: EmojiOptions,
+): Promise<Record<string, string>> {
+  const versions: Record<string, string> = {};
+  for (const each of pinned) {
+    const found = from === undefined ? each.version : (await locatePackage(from, each)).version;
+    versions[each.name] = found;
+    if (found !== each.version)
+      await onNote?.(
+        `${each.name} is version ${found}, the benchmark's is ${each.version}: results are not comparable`,
+      );
+  }
+  return versions;
+}
+
+type Resolved = EmojiOptions & { size: number; seed: number; all: boolean };
+
+async function fill(folder: string, from: string, options: Resolved): Promise<EmojiCounts> {
+  const { matched, work } = await planned(from, options.all);
+  if (matched.classes.length < 2) throw tooFew(from, matched.classes.length);
+  const failed = await renderAll(folder, work, options);
+  const lost = new Set(failed.filter(({ part }) => part === 'images').map(({ label }) => label));
+  for (const part of parts)
+    for (const label of lost) await rm(path.join(folder, part, label), { recursive: true, force: true });
+  const drawn = work.filter((image) => !failed.includes(image) && !lost.has(image.label));
+  for (const [name, text] of Object.entries(emojiLists(drawn, options.seed)))
+    await writeFile(path.join(folder, name), text);
+  await writeFile(path.join(folder, 'LICENSES.md'), await licenses(from, setsOf(options.all)));
+  const images = drawn.filter(({ part }) => part === 'images').length;
+  const classes = images / benchmarkSets.length;
+  if (classes < 2) throw tooFew(from, classes);
+  const { duplicates, incomplete } = matched;
+  return { classes, images, extra: drawn.length - images, duplicates, incomplete: incomplete + lost.size };
+}
+
+function tooFew(from: string, classes: number): Coded {
+  const message = `[data emoji] --from: expected two or more emoji that all sets draw, got ${classes} in ${from}. Install the pinned versions of the packages.`;
+  return coded('ERR_HOROBALL_DATA_EMPTY', message);
+}
+
+/** Every image to draw. */
+async function planned(from: string, all: boolean): Promise<{ matched: Matched; work: Work[] }> {
+  const emoji = await readUnicode((await locatePackage(from, unicodeData)).folder);
+  const read = new Map<string, Drawings>();
+  for (const set of setsOf(all))
+    read.set(set.id, await readDrawings((await locatePackage(from, set)).folder));
+  const matched = matchClasses(
+    emoji,
+    benchmarkSets.map((set) => ({ set, drawings: read.get(set.id)! })),
+  );
+  const work = matched.classes.flatMap((each) =>
+    [...each.views].map(([set, drawing]) => ({ ...imageOf('images', each, set), drawing })),
+  );
+  for (const set of all ? extraSets : []) {
+    const related = typeof set.codepoints === 'object' ? read.get(set.codepoints.of) : undefined;
+    for (const [each, drawing] of matchExtra(matched.classes, set, read.get(set.id)!, related))
+      work.push({ ...imageOf('extra', each, set.id), drawing });
+  }
+  return { matched, work };
+}
+
+function setsOf(all: boolean): readonly EmojiSet[] {
+  return all ? [...benchmarkSets, ...extraSets] : benchmarkSets;
+}
+
+function imageOf(part: Image['part'], { label, emoji }: EmojiClass, set: string): Image {
+  return { part, path: `${part}/${label}/${set}.png`, label, set, codepoints: emoji.codepoints };
+}
+
+type Work = Image & { drawing: Drawing };
+
+/** Draws all images and returns those that could not be drawn. */
+async function renderAll(folder: string, work: readonly Work[], options: Resolved): Promise<Work[]> {
+  const { size, onProgress, onNote, signal } = options;
+  await loadSharp();
+  for (const parent of new Set(work.map((image) => path.dirname(image.path))))
+    await ensureFolder(path.join(folder, parent));
+  const failed: Work[] = [];
+  let done = 0;
+  const renderer = new Renderer();
+  const draw = async (index: number): Promise<void> => {
+    signal?.throwIfAborted();
+    const image = work[index]!;
+    try {
+      await writeFile(path.join(folder, image.path), await renderer.render(image.drawing, size));
+    } catch (error) {
+      signal?.throwIfAborted();
+      const { code, message } = error as Error & { code?: string };
+      if (code !== 'ERR_HOROBALL_PICTURE') throw error;
+      failed.push(image);
+      await onNote?.(`${image.path} cannot be drawn: ${message}`);
+    }
+    await onProgress?.(++done, work.length);
+  };
+  const stop = (): void => renderer.close();
+  signal?.addEventListener('abort', stop, { once: true });
+  try {
+    await inParallel(work.length, availableParallelism() + 1, draw);
+  } finally {
+    signal?.removeEventListener('abort', stop);
+    renderer.close();
+  }
+  return failed;
+}

@@ -1,0 +1,148 @@
+/** Reads and validates the JSON files of the packages: Unicode's emoji and the drawings of the sets. */
+import path from 'node:path';
+import { z } from 'zod';
+import { coded } from '../../../errors.ts';
+import { damaged, parsedJson } from '../../../io/json.ts';
+import { readText } from '../../../io/text.ts';
+import { reasonOf } from '../../../io/trouble.ts';
+import type { Drawing } from './svg.ts';
+
+/** Maximum file size; the largest file of the pinned packages is 104 MB. */
+const maxBytes = 1 << 28;
+
+/** An emoji of Unicode without its skin tones. */
+export interface Emoji {
+  /** Code points in lowercase hexadecimal, joined by hyphens, without variation selectors. */
+  codepoints: string;
+  /** A folder name such as `grinning-face`. */
+  name: string;
+  group: string;
+  subgroup: string;
+}
+
+const id = z.union([z.number(), z.string()]);
+const emojiSchema = z.looseObject({
+  hexcode: z.string().regex(/^[0-9A-Fa-f]+(-[0-9A-Fa-f]+)*$/),
+  label: z.string(),
+  group: id.optional(),
+  subgroup: id.optional(),
+  order: z.number().optional(),
+});
+const groupsSchema = z.looseObject({
+  groups: z.record(z.string(), z.string()),
+  subgroups: z.record(z.string(), z.string()),
+});
+
+/** Reads the emoji in Unicode's order from `emojibase-data`, without skin tones, hair styles and other components. */
+export async function readUnicode(folder: string): Promise<Emoji[]> {
+  const list = await readChecked(path.join(folder, 'en', 'data.json'), z.array(emojiSchema));
+  const names = await readChecked(path.join(folder, 'meta', 'groups.json'), groupsSchema);
+  const ordered = list.toSorted((a, b) => (a.order ?? 0) - (b.order ?? 0));
+  return ordered.flatMap(({ hexcode, label, group, subgroup }) => {
+    const [above, within] = [names.groups[String(group)], names.subgroups[String(subgroup)]];
+    if (above === undefined || within === undefined || above === 'component') return [];
+    return [
+      {
+        codepoints: normalizedCodepoints(hexcode),
+        name: slug(label),
+        group: slug(above),
+        subgroup: slug(within),
+      },
+    ];
+  });
+}
+
+/** Removes U+FE0F (color presentation), which sets use inconsistently. */
+function normalizedCodepoints(hexcode: string): string {
+  const points = hexcode.toLowerCase().split('-');
+  return points.filter((point) => point !== 'fe0f').join('-');
+}
+
+/** Reduces a label to lowercase letters, digits and hyphens, which is safe as a folder name. */
+export function slug(label: string): string {
+  const plain = label.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase();
+  const spelled = plain.replaceAll('&', ' and ').replaceAll('#', ' hash ').replaceAll('*', ' asterisk ');
+  return spelled
+    .replace(/['’]/g, '')
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-|-$/g, '');
+}
+
+/** The drawings of one set. */
+export interface Drawings {
+  /** By the name of the icon. */
+  named: ReadonlyMap<string, Drawing>;
+  /** Icon names by code points; empty for sets that have names only. */
+  codepoints: ReadonlyMap<string, string>;
+}
+
+const side = { left: z.number().optional(), top: z.number().optional() };
+const extent = { width: z.number().positive().optional(), height: z.number().positive().optional() };
+const turned = { hFlip: z.boolean().optional(), vFlip: z.boolean().optional(), rotate: z.int().optional() };
+const placed = { ...side, ...extent, ...turned };
+const iconsSchema = z.looseObject({
+  icons: z.record(z.string(), z.looseObject({ body: z.string(), ...placed })),
+  aliases: z.record(z.string(), z.looseObject({ parent: z.string(), ...placed })).optional(),
+  ...side,
+  ...extent,
+});
+
+/** Reads icons.json and chars.json. Aliases without a drawing are omitted. */
+export async function readDrawings(folder: string): Promise<Drawings> {
+  const set = await readChecked(path.join(folder, 'icons.json'), iconsSchema);
+  const chars = await readChecked(path.join(folder, 'chars.json'), z.record(z.string(), z.string()));
+  const standard = {
+    left: set.left ?? 0,
+    top: set.top ?? 0,
+    width: set.width ?? 16,
+    height: set.height ?? 16,
+  };
+  const upright = { hFlip: false, vFlip: false, rotate: 0 };
+  const named = new Map<string, Drawing>();
+  for (const [name, icon] of Object.entries(set.icons))
+    named.set(name, { ...standard, ...upright, ...defined(icon) });
+  for (const [name, { parent, ...change }] of Object.entries(set.aliases ?? {})) {
+    const original = named.get(parent);
+    if (original !== undefined) named.set(name, altered(original, defined(change)));
+  }
+  const codepoints = Object.entries(chars).map(([key, name]) => [normalizedCodepoints(key), name] as const);
+  return { named, codepoints: new Map(codepoints) };
+}
+
+/** The drawing of an alias, whose flips and rotations are added to those of the original. */
+function altered(original: Drawing, change: Partial<Drawing>): Drawing {
+  return {
+    ...original,
+    ...change,
+    hFlip: original.hFlip !== (change.hFlip ?? false),
+    vFlip: original.vFlip !== (change.vFlip ?? false),
+    rotate: (original.rotate + (change.rotate ?? 0)) % 4,
+  };
+}
+
+const keys = ['body', 'left', 'top', 'width', 'height', 'hFlip', 'vFlip', 'rotate'] as const;
+
+function defined(from: object): Drawing {
+  const given = from as Partial<Drawing>;
+  return Object.fromEntries(
+    keys.filter((key) => given[key] !== undefined).map((key) => [key, given[key]]),
+  ) as unknown as Drawing;
+}
+
+async function readChecked<T>(file: string, schema: z.ZodType<T>): Promise<T> {
+  const text = await readPackageFile(file);
+  const result = schema.safeParse(parsedJson(text, file));
+  if (result.success) return result.data;
+  const { path: at, message } = result.error.issues[0]!;
+  throw damaged(file, `${at.join('.')}: ${message}`);
+}
+
+async function readPackageFile(file: string): Promise<string> {
+  try {
+    return await readText(file, maxBytes);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).syscall === undefined) throw cause;
+    const message = `[data emoji] --from: expected a readable file, got ${file} (${reasonOf(cause)}). Install the package again.`;
+    throw Object.assign(coded('ERR_HOROBALL_DATA_READ', message), { cause });
+  }
+}

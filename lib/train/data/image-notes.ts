@@ -1,0 +1,41 @@
+/** Notes about readable images: alpha, and sizes that PIL warns about. */
+import { manyPixels } from '../../image/fault.ts';
+import type { Background } from '../../image/resample.ts';
+import type { ImageLoader } from './loader.ts';
+
+/** Treatment of alpha, as the end of a sentence. */
+const treatment: Readonly<Record<Background, string>> = {
+  white: 'blended with white (background white)',
+  black: 'blended with black (background black)',
+  drop: 'ignored, which leaves the color of transparent pixels (background drop)',
+};
+
+/** Returns one sentence per finding. */
+export function notesOf(found: { alpha: number; large: number }, background?: Background): string[] {
+  const notes = [];
+  if (found.alpha > 0) {
+    const what =
+      background === undefined
+        ? '--background selects the color it is blended with'
+        : `it is ${treatment[background]}`;
+    notes.push(`${images(found.alpha)} an alpha channel: ${what}`);
+  }
+  if (found.large > 0)
+    notes.push(`${images(found.large)} more than ${manyPixels} pixels, of which PIL warns`);
+  return notes;
+}
+
+/** Notes on the images that loaders have read so far. */
+export function imageNotes(
+  loaders: readonly ImageLoader[],
+  { background }: { background: Background },
+): string[] {
+  const sum = (count: (loader: ImageLoader) => number): number =>
+    loaders.reduce((total, loader) => total + count(loader), 0);
+  const found = { alpha: sum((each) => each.withAlpha), large: sum((each) => each.large) };
+  return notesOf(found, background);
+}
+
+function images(count: number): string {
+  return count === 1 ? '1 image has' : `${count} images have`;
+}

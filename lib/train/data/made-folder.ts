@@ -1,0 +1,110 @@
+/** Folders of generated data sets: created atomically, and regenerated only if their parameters change. */
+import { randomUUID } from 'node:crypto';
+import { readdir, rename, rm, rmdir } from 'node:fs/promises';
+import path from 'node:path';
+import { type Coded, coded } from '../../errors.ts';
+import { ensureFolder } from '../../io/folder.ts';
+import { Lock, lockHolder } from '../../io/lock.ts';
+import { readRecordFile } from '../../io/record-file.ts';
+import { writeWhole } from '../../io/thread-file.ts';
+import { naming } from '../../io/trouble.ts';
+
+/** Contents of a folder, and how to stop; see {@link makeFolder}. */
+export interface Making {
+  /** File in the folder with the parameters of its contents. */
+  manifestName: string;
+  /** Every parameter that determines the contents. */
+  manifest: object;
+  /** Description of the contents for errors, such as `the built-in data set`. */
+  what: string;
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Creates a folder atomically: fills one under a temporary name, then renames it. Does nothing if the folder exists with the
+ * same manifest; replaces it if the manifest differs.
+ *
+ * @param fill - writes into the folder; its result is added to the manifest file
+ * @returns whether the folder was created
+ * @throws `ERR_HOROBALL_DATA_LAYOUT` if `root` has other contents
+ */
+export async function makeFolder(
+  root: string,
+  { manifestName, manifest, what, signal }: Making,
+  fill: (folder: string) => Promise<object>,
+): Promise<boolean> {
+  const where = path.resolve(root);
+  const found = await readManifest(where, manifestName);
+  if (found !== undefined && isSame(found, manifest)) return false;
+  if (found === undefined) await refuseForeignFolder(where, what);
+  signal?.throwIfAborted();
+
+  await sweep(where);
+  const partial = `${where}.partial-${randomUUID()}`;
+  await naming(where, ensureFolder(partial));
+  await using _ = await Lock.take(`${partial}.lock`, () => foreign(where, what)); // protects it from `sweep`
+  try {
+    const more = await naming(where, fill(partial));
+    const text = `${JSON.stringify({ ...manifest, ...more }, null, 2)}\n`;
+    await naming(where, writeWhole(path.join(partial, manifestName), text));
+    await take(partial, where, manifestName, manifest);
+  } finally {
+    await rm(partial, { recursive: true, force: true });
+  }
+  return true;
+}
+
+/** Removes partial folders of killed processes. */
+async function sweep(where: string): Promise<void> {
+  const parent = path.dirname(where);
+  const left = (await readdir(parent).catch(() => []))
+    .filter((name) => name.startsWith(`${path.basename(where)}.partial-`))
+    .map((name) => path.join(parent, name.replace(/\.lock$/, '')));
+  for (const partial of new Set(left)) {
+    if ((await lockHolder(`${partial}.lock`)) !== null) continue;
+    for (const each of [partial, `${partial}.lock`]) await rm(each, { recursive: true, force: true });
+  }
+}
+
+/** Reads the manifest of a folder; undefined if it is missing or not JSON. */
+export async function readManifest(
+  root: string,
+  name: string,
+): Promise<Readonly<Record<string, unknown>> | undefined> {
+  try {
+    const parsed = await readRecordFile(path.join(root, name));
+    return typeof parsed === 'object' && parsed !== null ? (parsed as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isSame(found: Readonly<Record<string, unknown>>, wanted: object): boolean {
+  return Object.entries(wanted).every(([key, value]) => JSON.stringify(found[key]) === JSON.stringify(value));
+}
+
+/** Moves a finished folder to its destination, unless another process has created the same one meanwhile. */
+async function take(partial: string, where: string, name: string, manifest: object): Promise<void> {
+  const found = await readManifest(where, name);
+  if (found === undefined)
+    await rmdir(where).catch(() => {}); // empty or missing
+  else if (isSame(found, manifest)) return;
+  else await rm(where, { recursive: true, force: true });
+  await rename(partial, where).catch(async (error) => {
+    const faster = await readManifest(where, name);
+    if (faster === undefined || !isSame(faster, manifest)) throw error;
+  });
+}
+
+async function refuseForeignFolder(root: string, what: string): Promise<void> {
+  const names = await readdir(root).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'ENOENT') return [];
+    throw foreign(root, what, cause);
+  });
+  if (names.length > 0) throw foreign(root, what);
+}
+
+function foreign(root: string, what: string, cause?: unknown): Coded {
+  const message = `[data] path: expected ${what} or a new folder, got ${root} with other contents. Choose a folder that does not exist.`;
+  return Object.assign(coded('ERR_HOROBALL_DATA_LAYOUT', message), { cause });
+}

@@ -1,0 +1,83 @@
+import { checkObject, checkText } from '../../check.ts';
+import { coded } from '../../errors.ts';
+import type { Place } from '../lane/group.ts';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * The place of this process in its group, from the variables that its launcher sets:
+ *
+ * - torchrun, `horoball train --nproc` and Kubernetes' PyTorchJob: `RANK`, `WORLD_SIZE`, `MASTER_ADDR`, `MASTER_PORT`, and
+ *   if present `LOCAL_RANK`, `LOCAL_WORLD_SIZE`, `TORCHELASTIC_USE_AGENT_STORE` and `TORCHELASTIC_RESTART_COUNT`;
+ * - SLURM's `srun`: `SLURM_PROCID`, `SLURM_STEP_NUM_TASKS`, `SLURM_LOCALID`, and for the rendezvous `MASTER_ADDR` or the
+ *   first host of `SLURM_STEP_NODELIST`, and `MASTER_PORT` or a port derived from `SLURM_JOB_ID`.
+ *
+ * @returns null for a single process
+ * @throws RangeError `ERR_HOROBALL_RENDEZVOUS` naming the variable that is missing or invalid
+ */
+export function placeOf(env: Environment): Place | null {
+  checkObject('placeOf', env, 'env');
+  const names = env['WORLD_SIZE'] === undefined ? slurm : torch;
+  if (env[names.size] === undefined) return null;
+  const size = whole(env, names.size, 1, 1 << 20);
+  if (size === 1) return null;
+  const rank = whole(env, names.rank, 0, size - 1);
+  const isSlurm = names === slurm;
+  const localSize =
+    isSlurm || env['LOCAL_WORLD_SIZE'] === undefined ? 1 : whole(env, 'LOCAL_WORLD_SIZE', 1, size);
+  const localRank = env[names.local] === undefined ? 0 : whole(env, names.local, 0, size - 1);
+  return {
+    rank,
+    size,
+    localRank,
+    localSize: isSlurm ? localTasks(env) : Math.max(localSize, localRank + 1),
+    host: env['MASTER_ADDR'] ?? (isSlurm ? firstHost(env) : missing('MASTER_ADDR')),
+    port: env['MASTER_PORT'] === undefined && isSlurm ? portOfJob(env) : whole(env, 'MASTER_PORT', 1, 65535),
+    launched: env['TORCHELASTIC_USE_AGENT_STORE'] === 'True',
+    restarts:
+      env['TORCHELASTIC_RESTART_COUNT'] === undefined ? 0 : whole(env, 'TORCHELASTIC_RESTART_COUNT', 0),
+  };
+}
+
+const torch = { rank: 'RANK', size: 'WORLD_SIZE', local: 'LOCAL_RANK' };
+/** Only srun sets these: in the batch script itself they are absent, although SLURM_NTASKS is set. */
+const slurm = { rank: 'SLURM_PROCID', size: 'SLURM_STEP_NUM_TASKS', local: 'SLURM_LOCALID' };
+
+/** Ports below those that systems assign to outgoing connections, one per job. */
+function portOfJob(env: Environment): number {
+  return 20_000 + (whole(env, 'SLURM_JOB_ID', 0) % 10_000);
+}
+
+/** Tasks of this node: SLURM_STEP_TASKS_PER_NODE is a list such as 4(x2),3, in the order of the nodes. */
+function localTasks(env: Environment): number {
+  const node = Number(env['SLURM_NODEID'] ?? 0);
+  const counts = (env['SLURM_STEP_TASKS_PER_NODE'] ?? '1').split(',').flatMap((part) => {
+    const [, count = '1', times = '1'] = /^(\d+)(?:\(x(\d+)\))?$/.exec(part) ?? [];
+    return Array<number>(Number(times)).fill(Number(count));
+  });
+  return counts[node] ?? 1;
+}
+
+/** The first host of a list such as gpu[03-05,9],login. */
+function firstHost(env: Environment): string {
+  const list = env['SLURM_STEP_NODELIST'] ?? missing('SLURM_STEP_NODELIST');
+  const [, prefix = '', number = ''] = /^([^,[]+)(?:\[(\d+))?/.exec(list) ?? [];
+  return prefix === '' ? missing('MASTER_ADDR') : prefix + number;
+}
+
+function whole(env: Environment, name: string, least: number, most = Number.MAX_SAFE_INTEGER): number {
+  const text = checkText('placeOf', name, env[name] ?? missing(name));
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= least && value <= most) return value;
+  const range = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
+  throw rendezvousError(`${name}: expected an integer ${range}, got '${text}'`);
+}
+
+function missing(name: string): never {
+  throw rendezvousError(`${name}: expected a value, got none, although the process is one of several`);
+}
+
+function rendezvousError(what: string): RangeError {
+  const fix = 'Set it as your launcher documents, or unset WORLD_SIZE to train with one process.';
+  return coded('ERR_HOROBALL_RENDEZVOUS', `[group.join] ${what}. ${fix}`, RangeError);
+}

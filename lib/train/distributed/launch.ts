@@ -1,0 +1,183 @@
+/** Starts several processes on this machine that train one network together. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+
+/** What a rank reports to the launcher. */
+export type RankMessage = { type: 'run'; folder: string };
+
+export interface LaunchOptions {
+  /** Number of processes. */
+  size: number;
+  /**
+   * The program and its arguments, after Node's own.
+   * @param resume - the run folder to resume, after a restart
+   */
+  command: (resume: string | null) => readonly string[];
+  /** How often to start again from the last checkpoint after a rank failed; default 0. */
+  maxRestarts?: number;
+  /** Receives messages. */
+  say: (text: string) => void;
+}
+
+/**
+ * Seconds after the first failure before the remaining ranks are killed; they normally end earlier, with an
+ * error.
+ */
+const patience = 25;
+
+/**
+ * Starts the ranks and waits for them. SIGINT and SIGTERM are passed on, so that the ranks stop after the current step and
+ * rank 0 writes a checkpoint; a second signal kills them. Rank 0 has this process's streams; the others' errors are printed
+ * with their rank.
+ *
+ * @returns the exit code: 0; 130 or 143 after a signal; that of the first rank that failed
+ */
+export async function launch({ size, command, maxRestarts = 0, say }: LaunchOptions): Promise<number> {
+  const launcher = new Launcher(size, say);
+  const names = ['SIGINT', 'SIGTERM'] as const;
+  const pass = (signal: NodeJS.Signals): void => launcher.stop(signal);
+  for (const name of names) process.on(name, pass);
+  try {
+    for (let restarts = 0; ; restarts++) {
+      const code = await launcher.run(command(restarts === 0 ? null : launcher.resumable()));
+      if (code === 0 || launcher.isStopping || restarts >= maxRestarts) return code;
+      const folder = launcher.resumable();
+      const from = folder === null ? 'from the start' : `from the last checkpoint in ${folder}`;
+      say(`Restarting ${size} ranks ${from} (${restarts + 1} of ${maxRestarts}).`);
+    }
+  } finally {
+    for (const name of names) process.off(name, pass);
+  }
+}
+
+class Launcher {
+  readonly #size: number;
+  readonly #say: (text: string) => void;
+  #ranks: ChildProcess[] = [];
+  #signal: NodeJS.Signals | null = null;
+  #folder: string | null = null;
+  #told = new Set<string>();
+
+  constructor(size: number, say: (text: string) => void) {
+    this.#size = size;
+    this.#say = say;
+  }
+
+  get isStopping(): boolean {
+    return this.#signal !== null;
+  }
+
+  /** The folder of the run, if it has started. */
+  resumable(): string | null {
+    return this.#folder !== null && existsSync(join(this.#folder, 'config.json')) ? this.#folder : null;
+  }
+
+  stop(signal: NodeJS.Signals): void {
+    const isSecond = this.#signal !== null;
+    this.#signal ??= signal;
+    for (const rank of this.#ranks) rank.kill(isSecond ? 'SIGKILL' : signal);
+  }
+
+  async run(command: readonly string[]): Promise<number> {
+    const port = await freePort();
+    this.#told = new Set();
+    let first: number | null = null;
+    let timer: NodeJS.Timeout | undefined;
+    const killAll = (): void => {
+      for (const rank of this.#ranks) if (isRunning(rank)) rank.kill('SIGKILL');
+    };
+    this.#ranks = Array.from({ length: this.#size }, (_, rank) => this.#start(rank, port, command));
+    await Promise.all(
+      this.#ranks.map(async (child, rank) => {
+        const code = await this.#end(child, rank, () => first === null);
+        if (code === 0 || this.isStopping) return;
+        first ??= code;
+        timer ??= setTimeout(killAll, 1000 * patience);
+      }),
+    );
+    clearTimeout(timer);
+    if (this.#signal !== null) return this.#signal === 'SIGINT' ? 130 : 143;
+    return first ?? 0;
+  }
+
+  #start(rank: number, port: number, command: readonly string[]): ChildProcess {
+    const threads = Math.max(1, Math.floor(availableParallelism() / this.#size));
+    const env = {
+      OMP_NUM_THREADS: String(threads),
+      ...process.env,
+      RANK: String(rank),
+      LOCAL_RANK: String(rank),
+      WORLD_SIZE: String(this.#size),
+      LOCAL_WORLD_SIZE: String(this.#size),
+      MASTER_ADDR: '127.0.0.1',
+      MASTER_PORT: String(port),
+    };
+    const stdio = rank === 0 ? ('inherit' as const) : ('pipe' as const);
+    // In a separate session, a rank is interrupted only by the launcher, not by Ctrl-C itself.
+    const child = spawn(process.execPath, command, {
+      env,
+      stdio: [rank === 0 ? 'inherit' : 'ignore', rank === 0 ? 'inherit' : 'ignore', stdio, 'ipc'],
+      detached: true,
+    });
+    child.on('message', (message: RankMessage) => {
+      if (message.type === 'run') this.#folder = message.folder;
+    });
+    let rest = '';
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      const lines = (rest + text).split('\n');
+      rest = lines.pop()!;
+      for (const line of lines) this.#pass(rank, line);
+    });
+    return child;
+  }
+
+  /** Prints a line once, even if several ranks print it. */
+  #pass(rank: number, line: string): void {
+    if (line === '' || this.#told.has(line)) return;
+    this.#told.add(line);
+    this.#say(`[rank ${rank}] ${line}`);
+  }
+
+  async #end(child: ChildProcess, rank: number, isFirst: () => boolean): Promise<number> {
+    const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve) => {
+      child.on('close', (code, signal) => resolve([code, signal]));
+      child.on('error', () => resolve([1, null]));
+    });
+    if (signal !== null && !this.isStopping && isFirst()) this.#say(`Rank ${rank} was killed by ${signal}.`);
+    return signal === null ? (code ?? 1) : 1;
+  }
+}
+
+function isRunning({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode === null && signalCode === null;
+}
+
+/** A port that is free on the loopback interface. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.on('error', reject).listen(0, '127.0.0.1', resolve);
+  });
+  const { port } = server.address() as { port: number };
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+  return port;
+}
+
+/** Tells the launcher, if there is one, which run folder to resume. */
+export function reportFolder(folder: string): void {
+  process.send?.({ type: 'run', folder } satisfies RankMessage);
+}
+
+/** Stops a rank, as SIGTERM does, when its launcher is gone. @returns a function that stops watching it */
+export function followLauncher(): () => void {
+  if (process.channel === undefined) return () => {};
+  const end = (): void => void process.kill(process.pid, 'SIGTERM');
+  process.on('disconnect', end);
+  process.channel?.unref();
+  return () => {
+    process.off('disconnect', end);
+  };
+}

@@ -1,0 +1,79 @@
+/** The cost of a step with several ranks, computed from sizes and measured speeds. */
+import { backboneParameters } from '../../model/parameters.ts';
+import { resolveViT } from '../../model/vit.ts';
+
+export interface PlanOptions {
+  /** A name of `vitConfigs` or a description in timm's terms. */
+  model: string;
+  /** Dimension of the embedding. */
+  dim: number;
+  /** Images in the global batch. */
+  batch: number;
+  ranks: number;
+  /** Images per second of one rank alone, as a run prints it. */
+  imagesPerSecond: number;
+  /** Bytes per second that a rank can send and receive at the same time. */
+  bandwidth: number;
+}
+
+export interface Plan {
+  parameters: number;
+  /** Bytes that each rank sends in a step: its embeddings to the others, and the gradients. */
+  embeddingBytes: number;
+  gradientBytes: number;
+  /** Bytes of each rank besides the graph: weights, gradients, two moments and communication buckets. */
+  stateBytes: number;
+  /** Bytes of all ranks' embeddings and their gradients, on each rank. */
+  gatheredBytes: number;
+  /** Seconds per step: computation alone, and computation followed by communication without overlap. */
+  computeSeconds: number;
+  serialSeconds: number;
+  /**
+   * Images per second of all ranks if the backward pass hides the traffic of the gradients, and if nothing
+   * overlaps.
+   */
+  bestRate: number;
+  worstRate: number;
+  /** `bestRate` and `worstRate` relative to the same number of ranks without traffic. */
+  bestEfficiency: number;
+  worstEfficiency: number;
+}
+
+/** Number of weights of a backbone with its head. */
+export function parameterCount(model: string, dim: number): number {
+  const config = resolveViT(model);
+  const sizes = backboneParameters(config).map(({ shape }) =>
+    shape.reduce((product, side) => product * side, 1),
+  );
+  return sizes.reduce((sum, size) => sum + size, 0) + config.embedDim * dim + dim;
+}
+
+/**
+ * The cost of a step on R ranks with P weights, a batch of N and embeddings of D numbers. All-gather of both outputs: each
+ * rank sends (R - 1) 2 N D 4 / R bytes. All-reduce of the gradients: 2 (R - 1) / R P 4 bytes. Every rank computes the loss of
+ * all N rows, which the measured rate does not include if it was measured with a smaller batch.
+ */
+export function planOf({ model, dim, batch, ranks, imagesPerSecond, bandwidth }: PlanOptions): Plan {
+  const parameters = parameterCount(model, dim);
+  const share = (ranks - 1) / ranks;
+  const embeddingBytes = share * 2 * batch * dim * 4;
+  const gradientBytes = 2 * share * parameters * 4;
+  const computeSeconds = batch / ranks / imagesPerSecond;
+  const [gather, reduce] = [embeddingBytes / bandwidth, gradientBytes / bandwidth];
+  // The backward pass is about two thirds of a step; only traffic beyond that adds to the step.
+  const bestSeconds = computeSeconds + gather + Math.max(0, reduce - (2 / 3) * computeSeconds);
+  const serialSeconds = computeSeconds + gather + reduce;
+  return {
+    parameters,
+    embeddingBytes,
+    gradientBytes,
+    stateBytes: 5 * 4 * parameters,
+    gatheredBytes: 2 * 2 * batch * dim * 4,
+    computeSeconds,
+    serialSeconds,
+    bestRate: batch / bestSeconds,
+    worstRate: batch / serialSeconds,
+    bestEfficiency: computeSeconds / bestSeconds,
+    worstEfficiency: computeSeconds / serialSeconds,
+  };
+}

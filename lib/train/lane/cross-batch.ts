@@ -1,0 +1,144 @@
+import { checkMap, checkOptions, instance, integer } from '../../check.ts';
+import { rangeError, shapeError } from '../../errors.ts';
+import { concatenated } from '../../matrix.ts';
+import { rowsByClass } from '../../views.ts';
+import { checkInputs, type LossInputs } from './inputs.ts';
+import { native } from './native.ts';
+import { Tensor } from './tensor.ts';
+import type { AnyTensor } from './types.ts';
+
+/** A batch followed by remembered rows. */
+export interface Extended extends LossInputs, Disposable {
+  /** The class of each row. */
+  labels: Int32Array;
+  /** Classes of all rows divided by those of the batch. The loss is a mean over classes, so multiply it by this. */
+  factor: number;
+}
+
+interface Remembered {
+  euclidean: Float32Array;
+  hyperbolic: Float32Array;
+}
+
+/**
+ * Embeddings of classes from earlier batches, used as additional negatives (cross-batch memory, Wang et al.
+ * 2020, arXiv 1912.06798). They are appended to the batch as additional classes of the same loss, so the same kernel applies
+ * and only the batch's rows receive a gradient; classes present in the batch are skipped.
+ */
+export class CrossBatchMemory {
+  readonly #most: number;
+  readonly #views: number;
+  readonly #dim: number;
+  /** By label, oldest first. */
+  readonly #classes = new Map<number, Remembered>();
+
+  /**
+   * @param options - `classes`: number of remembered classes, 1 or more; `views`: rows per class; `dim`: embedding size
+   * @throws RangeError `ERR_HOROBALL_RANGE` for another number of classes
+   */
+  constructor(options: { classes: number; views: number; dim: number }) {
+    const { classes, views, dim } = checkOptions('crossBatchMemory', options);
+    for (const [name, value] of Object.entries({ classes, views, dim }))
+      integer('crossBatchMemory', name, value, 1, Number.MAX_SAFE_INTEGER);
+    this.#most = classes;
+    this.#views = views;
+    this.#dim = dim;
+  }
+
+  /** Number of remembered classes. */
+  get size(): number {
+    return this.#classes.size;
+  }
+
+  /** Queues a copy of the batch, followed by the remembered rows of other classes. */
+  extend(batch: LossInputs, labels: Int32Array): Extended {
+    const inputs = checkInputs('crossBatchMemory.extend', batch);
+    this.#checkLabels('crossBatchMemory.extend', labels, inputs.rows);
+    const fresh = new Set(labels);
+    const others = [...this.#classes].filter(([label]) => !fresh.has(label));
+    const below = (of: keyof Remembered): Tensor => {
+      const rows = concatenated(others.map(([, remembered]) => remembered[of]));
+      const count = labels.length + others.length * this.#views;
+      return new Tensor(native().appendRows(inputs[of].handle, rows), [count, this.#dim]);
+    };
+    const [euclidean, hyperbolic] = [below('euclidean'), below('hyperbolic')];
+    return {
+      euclidean,
+      hyperbolic,
+      labels: Int32Array.from([...labels, ...others.flatMap(([label]) => Array(this.#views).fill(label))]),
+      factor: (fresh.size + others.length) / fresh.size,
+      [Symbol.dispose]: () => {
+        euclidean.dispose();
+        hyperbolic.dispose();
+      },
+    };
+  }
+
+  /** Stores the rows of a batch, `views` per class, and evicts the oldest classes. */
+  remember(euclidean: Float32Array, hyperbolic: Float32Array, labels: Int32Array): void {
+    const operation = 'crossBatchMemory.remember';
+    this.#checkLabels(operation, labels, labels?.length);
+    for (const [name, values] of Object.entries({ euclidean, hyperbolic }))
+      if (instance(operation, name, values, Float32Array).length !== labels.length * this.#dim)
+        throw shapeError(operation, name, `${labels.length} x ${this.#dim} values`, String(values.length));
+    const chosen = (from: Float32Array, of: number[]): Float32Array =>
+      concatenated(of.map((row) => from.subarray(row * this.#dim, (row + 1) * this.#dim)));
+    for (const [label, of] of rowsByClass(labels)) {
+      this.#classes.delete(label);
+      this.#classes.set(label, { euclidean: chosen(euclidean, of), hyperbolic: chosen(hyperbolic, of) });
+    }
+    for (const label of this.#classes.keys()) {
+      if (this.#classes.size <= this.#most) break;
+      this.#classes.delete(label);
+    }
+  }
+
+  #checkLabels(operation: string, labels: Int32Array, rows: number): void {
+    if (instance(operation, 'labels', labels, Int32Array).length !== rows)
+      throw shapeError(operation, 'labels', `${rows} labels`, String(labels.length));
+  }
+
+  /** The remembered rows, oldest class first: `labels` (classes), `euclidean` and `hyperbolic` (classes x views x dim). */
+  state(): Map<string, AnyTensor> {
+    const all = [...this.#classes.values()];
+    const shape = [all.length, this.#views, this.#dim];
+    return new Map<string, AnyTensor>([
+      ['labels', { shape: [all.length], data: Int32Array.from(this.#classes.keys()) }],
+      ['euclidean', { shape, data: concatenated(all.map((each) => each.euclidean)) }],
+      ['hyperbolic', { shape, data: concatenated(all.map((each) => each.hyperbolic)) }],
+    ]);
+  }
+
+  /**
+   * Restores a state.
+   * @throws RangeError `ERR_HOROBALL_SHAPE` if its shape differs; `ERR_HOROBALL_RANGE` if its labels are not those of at
+   * most `classes` different classes
+   */
+  loadState(state: ReadonlyMap<string, AnyTensor>): void {
+    const operation = 'crossBatchMemory.loadState';
+    checkMap(operation, 'state', state);
+    const given = state.get('labels')?.data ?? new Int32Array(0);
+    const labels = instance(operation, 'labels', given, Int32Array);
+    if (new Set(labels).size !== labels.length || labels.length > this.#most) {
+      const expected = `at most ${this.#most} different classes`;
+      throw rangeError(operation, 'labels', expected, shortList(labels));
+    }
+    const length = this.#views * this.#dim;
+    const floats = (of: keyof Remembered): Float32Array => {
+      const data = state.get(of)?.data;
+      if (data instanceof Float32Array && data.length === labels.length * length) return data;
+      const expected = `${labels.length} x ${this.#views} x ${this.#dim} values`;
+      throw shapeError(operation, of, expected, data?.length ?? 0);
+    };
+    const [euclidean, hyperbolic] = [floats('euclidean'), floats('hyperbolic')];
+    this.#classes.clear();
+    for (const [i, label] of labels.entries()) {
+      const part = (of: Float32Array): Float32Array => of.slice(i * length, (i + 1) * length);
+      this.#classes.set(label, { euclidean: part(euclidean), hyperbolic: part(hyperbolic) });
+    }
+  }
+}
+
+function shortList(labels: AnyTensor['data']): string {
+  return labels.length > 8 ? `${labels.subarray(0, 8)},... (${labels.length})` : String(labels);
+}

@@ -1,0 +1,283 @@
+import {
+  boolean,
+  checkMap,
+  checkOptions,
+  choice,
+  curvature,
+  guards,
+  instance,
+  integer,
+  positive,
+} from '../../check.ts';
+import { quoted, shapeError, typeError } from '../../errors.ts';
+import { sides } from '../../model/sides.ts';
+import { resolveViT } from '../../model/vit.ts';
+import { headCards, rowCards } from '../../row-card.ts';
+import type { EmbedderNumbers, Handle } from './addon.ts';
+import { cancelOf, native, waitFor } from './native.ts';
+import { Batch, elements, Resource, Tensor } from './tensor.ts';
+import type {
+  AnyTensor,
+  EmbedderConfig,
+  EmbedderOptions,
+  NamedTensor,
+  Parameter,
+  WaitOptions,
+} from './types.ts';
+
+/** Options of a forward pass. */
+export interface ForwardOptions extends WaitOptions {
+  /** Whether to build the graph for a backward pass; default true. */
+  train?: boolean;
+  /**
+   * Purpose of the embeddings; default `training` if `train`. Only matters for a distilled backbone with compat `hypmix`:
+   * the published code trains the class token alone and evaluates its mean with the distillation token.
+   */
+  purpose?: 'training' | 'evaluation';
+}
+
+/** Mismatches when loading a state. */
+export interface LoadReport {
+  /** Parameters missing from the state; they keep their values. */
+  missing: string[];
+  /** Entries of the state without a matching parameter. */
+  unexpected: string[];
+}
+
+/** The outputs of one forward pass, one row per image. */
+export class Embeddings implements Disposable {
+  /** The backbone's unnormalized feature: count x embedDim. */
+  readonly body: Tensor;
+  /** Unit vectors: count x dim. */
+  readonly euclidean: Tensor;
+  /** Points of the ball of curvature -c: count x dim. */
+  readonly hyperbolic: Tensor;
+
+  /** @internal */
+  constructor(handles: readonly [Handle, Handle, Handle], count: number, width: number, dim: number) {
+    this.body = new Tensor(handles[0], [count, width]);
+    this.euclidean = new Tensor(handles[1], [count, dim]);
+    this.hyperbolic = new Tensor(handles[2], [count, dim]);
+  }
+
+  /** Frees the outputs; graphs in use stay until their work has finished. */
+  dispose(): void {
+    this.body.dispose();
+    this.euclidean.dispose();
+    this.hyperbolic.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+/**
+ * A backbone and a head. Calls are queued on the lane and return immediately; only promises wait.
+ *
+ * @example
+ * using embedder = await Embedder.create({ model: 'vit_nano', head: 'hypmix', dim: 32, clipR: 2.3, c: 0.1, seed: 1 });
+ * using embeddings = embedder.forward(batch);
+ */
+export class Embedder extends Resource {
+  /** The options with all defaults filled in. */
+  readonly config: EmbedderConfig;
+  readonly #parameters: readonly Parameter[];
+  #c: number;
+
+  private constructor(handle: Handle, config: EmbedderConfig, parameters: readonly Parameter[]) {
+    super('embedder', handle);
+    this.config = config;
+    this.#parameters = parameters;
+    this.#c = config.c;
+  }
+
+  /**
+   * Creates the model with timm's initial weights and an orthogonal head.
+   * @throws RangeError `ERR_HOROBALL_RANGE` or TypeError `ERR_HOROBALL_TYPE` for an invalid option; `ERR_HOROBALL_OPTION` for
+   * a model in invalid JSON; `ERR_HOROBALL_NO_TRAIN` and related codes if the training layer is unavailable
+   */
+  static async create(options: EmbedderOptions): Promise<Embedder> {
+    const config = resolveOptions(options);
+    const handle = native().embedder({ ...config, toBall: operationsOf(config) });
+    try {
+      return new Embedder(handle, config, await native().describeModel(handle));
+    } catch (error) {
+      native().dispose(handle);
+      throw error;
+    }
+  }
+
+  /** Whether both outputs are functions of the same unit vector; pass this to HybridLoss. */
+  get tied(): boolean {
+    return this.config.head === 'hypmix';
+  }
+
+  /** The ball's curvature is -c: `config.c`, until changed by `setCurvature`. */
+  get c(): number {
+    return this.#c;
+  }
+
+  /**
+   * Queues a new curvature for subsequent forward passes.
+   * @param c - above 0; the ball's curvature is -c
+   * @param options - `learnable`: backward passes accumulate the gradient for `curvatureGradient`; `learnt` is its
+   * deprecated name
+   * @throws RangeError `ERR_HOROBALL_RANGE`
+   */
+  setCurvature(c: number, options: { learnable?: boolean; learnt?: boolean } = {}): void {
+    const operation = 'embedder.setCurvature';
+    const { learnt = false, learnable = learnt } = checkOptions(operation, options);
+    native().setCurvature(
+      this.handle,
+      curvature(operation, c),
+      boolean(operation, 'learnable', learnable, false),
+    );
+    this.#c = c;
+  }
+
+  /**
+   * The gradient in c through the ball points, accumulated over backward passes since `setCurvature`. The loss's own
+   * `gradParams.c` must be added; for a tied head, this is 0 and `gradParams.c` is the total.
+   */
+  curvatureGradient(options: WaitOptions = {}): Promise<number> {
+    return waitFor('embedder.curvatureGradient', options, (cancel) =>
+      native().curvatureGradient(this.handle, cancel),
+    );
+  }
+
+  /**
+   * Finds the first non-finite value: in the images, in a weight, or in the output of a part of the network
+   * (`blocks.3.attn`, `head.expmap0`); null if all are finite.
+   */
+  async firstNotFinite(batch: Batch): Promise<string | null> {
+    instance('embedder.firstNotFinite', 'batch', batch, Batch);
+    const where = await native().firstNotFinite(this.handle, batch.handle);
+    return where === '' ? null : where;
+  }
+
+  /** Every tensor of the model, by timm's names; the head's are `head.weight` and `head.bias`. */
+  parameters(): readonly Parameter[] {
+    return this.#parameters;
+  }
+
+  /**
+   * Queues a forward pass of a batch of the configured size.
+   * @throws RangeError `ERR_HOROBALL_SHAPE` if the images do not have the model's input size.
+   */
+  forward(batch: Batch, options: ForwardOptions = {}): Embeddings {
+    const operation = 'embedder.forward';
+    instance(operation, 'batch', batch, Batch);
+    const {
+      train = true,
+      purpose = train ? 'training' : 'evaluation',
+      signal,
+    } = checkOptions(operation, options);
+    boolean(operation, 'train', train, true);
+    choice(operation, 'purpose', purpose, ['training', 'evaluation']);
+    const { imgSize, embedDim } = this.config.model;
+    const [wanted, got] = [imgSize, batch.size].map((size) => `images of ${sides(size).join(' x ')}`);
+    if (got !== wanted) throw shapeError(operation, 'batch', wanted!, got);
+    const { model, compat } = this.config;
+    const classAlone = model.distilled && compat === 'hypmix' && purpose === 'training';
+    const handles = native().forward(
+      this.handle,
+      batch.handle,
+      train,
+      classAlone,
+      cancelOf(operation, signal),
+    );
+    return new Embeddings(handles, batch.count, embedDim, this.config.dim);
+  }
+
+  /** All weights by timm's names. */
+  state(options: WaitOptions = {}): Promise<Map<string, NamedTensor>> {
+    return this.#read(this.#parameters, 'value', options);
+  }
+
+  /** The gradients of the trainable parameters; zeros if no gradient has been computed. */
+  gradients(options: WaitOptions = {}): Promise<Map<string, NamedTensor>> {
+    const trainable = this.#parameters.filter((p) => p.trainable);
+    return this.#read(trainable, 'gradient', options);
+  }
+
+  /**
+   * Copies weights by name, either all or none.
+   * @throws RangeError `ERR_HOROBALL_SHAPE` naming the first entry of the wrong shape.
+   */
+  async loadState(state: ReadonlyMap<string, AnyTensor>, options: WaitOptions = {}): Promise<LoadReport> {
+    checkMap('embedder.loadState', 'state', state);
+    const known = this.#parameters.filter((p) => state.has(p.name));
+    const names = known.map((p) => p.name);
+    const arrays = known.map(({ name, shape }) =>
+      shapedValues('embedder.loadState', name, shape, state.get(name)!),
+    );
+    await waitFor('embedder.loadState', options, (cancel) =>
+      native().writeModel(this.handle, names, arrays, cancel),
+    );
+    const has = new Set(this.#parameters.map((p) => p.name));
+    return {
+      missing: this.#parameters.map((p) => p.name).filter((name) => !state.has(name)),
+      unexpected: [...state.keys()].filter((name) => !has.has(name)),
+    };
+  }
+
+  async #read(
+    parameters: readonly Parameter[],
+    what: 'value' | 'gradient',
+    options: WaitOptions,
+  ): Promise<Map<string, NamedTensor>> {
+    const names = parameters.map((p) => p.name);
+    const arrays = parameters.map((p) => new Float32Array(elements(p.shape)));
+    await waitFor('embedder.state', options, (cancel) =>
+      native().readModel(this.handle, what, names, arrays, cancel),
+    );
+    return new Map(parameters.map((p, i) => [p.name, { shape: p.shape, data: arrays[i]! }]));
+  }
+}
+
+/** The operations of the head, by their index in the core; without a clip its radius is infinite. */
+function operationsOf({ clipR }: EmbedderConfig): EmbedderNumbers['toBall'] {
+  return headCards().map((card, place) => ({
+    index: rowCards().indexOf(card),
+    parameter: place === 0 ? (clipR ?? Infinity) : (card.parameter?.start ?? 0),
+  }));
+}
+
+/** The entry's values as float32; throws unless it has the expected shape. */
+export function shapedValues(
+  operation: string,
+  name: string,
+  shape: readonly number[],
+  entry: AnyTensor,
+): Float32Array {
+  const { shape: got, data } = checkOptions(operation, entry, name);
+  if (!Array.isArray(got)) throw typeError(operation, name, 'a shape', quoted(got));
+  const isFloat = data instanceof Float32Array || data instanceof Float64Array;
+  if (!isFloat) throw typeError(operation, name, 'floating-point values', quoted(data));
+  const same = got.length === shape.length && got.every((d, i) => d === shape[i]);
+  if (!same || data.length !== elements(shape)) {
+    throw shapeError(operation, name, `shape [${shape}]`, `[${got.map(String)}]`);
+  }
+  return data instanceof Float32Array ? data : Float32Array.from(data);
+}
+
+function resolveOptions(options: EmbedderOptions): EmbedderConfig {
+  const operation = 'embedder.create';
+  const model = resolveViT(checkOptions(operation, options).model);
+  const { freezeBlocks = 0, clipR, c, dim, seed } = options;
+  integer(operation, 'dim', dim, 1, Number.MAX_SAFE_INTEGER);
+  integer(operation, 'seed', seed, 0, Number.MAX_SAFE_INTEGER);
+  integer(operation, 'freezeBlocks', freezeBlocks, 0, model.depth);
+  curvature(operation, c);
+  if (clipR !== null) positive(operation, 'clipR', clipR);
+  choice(operation, 'head', options.head, ['hypmix', 'hyp-vit']);
+  const { head, device = 'cpu', freezePatchEmbed = false, freezeHead = false } = options;
+  const { compat = null, precision = 'float32' } = options;
+  choice(operation, 'precision', precision, ['float32', 'bfloat16', 'float16']);
+  boolean(operation, 'freezePatchEmbed', freezePatchEmbed, false);
+  boolean(operation, 'freezeHead', freezeHead, false);
+  if (compat !== null) guards(operation, compat);
+  const frozen = { freezePatchEmbed, freezeBlocks, freezeHead };
+  return { model, head, dim, clipR, c, seed, device, ...frozen, compat, precision };
+}

@@ -1,0 +1,185 @@
+import { boolean, checkMethods, checkOptions, checkText, instance, integer, positive } from '../../check.ts';
+import { shapeError } from '../../errors.ts';
+import type { Handle } from './addon.ts';
+import { native, waitFor } from './native.ts';
+import type { Trainable } from './optim.ts';
+import { Resource, Tensor } from './tensor.ts';
+import type { WaitOptions } from './types.ts';
+
+/** The place of a process in its group. */
+export interface Place {
+  /** From 0 to `size` - 1. */
+  rank: number;
+  /** Number of processes in the group, over all machines. */
+  size: number;
+  /** Rank and number of processes on this machine: `cuda` means the device whose index is the local rank. */
+  localRank: number;
+  localSize: number;
+  /** Where the ranks meet: a store that rank 0 serves, or a launcher. */
+  host: string;
+  port: number;
+  /** Whether a launcher (torchrun) serves the store. */
+  launched: boolean;
+  /** How often the launcher has restarted the group. */
+  restarts: number;
+}
+
+/** Options of {@link ProcessGroup.join}. */
+export interface JoinOptions extends WaitOptions {
+  /** Seconds to wait until every rank has arrived; default 300. */
+  joinSeconds?: number;
+  /** Seconds that one collective may take, which includes waiting for a rank that evaluates; default 1800. */
+  timeout?: number;
+  /** Seconds without a sign of life after which a rank counts as hung; default 20. */
+  patience?: number;
+}
+
+/**
+ * The processes (ranks) that train one network: c10d's Gloo between CPUs, NCCL between CUDA devices. Every rank must call
+ * the collectives (`sum`, `gatherRows`, `gatherValues`, `broadcast`, `share`) in the same order. When a rank dies, hangs or
+ * fails, those of the others reject with `ERR_HOROBALL_RANK`, which names the rank and where it was.
+ *
+ * @example
+ * const place = placeOf(process.env);
+ * if (place === null) throw new Error('start it with torchrun');
+ * using group = await ProcessGroup.join(place);
+ * using all = group.gatherRows(embeddings, [32, 32]); // backward gives the gradient of this rank's rows
+ * await group.close();
+ */
+export class ProcessGroup extends Resource {
+  readonly place: Readonly<Place>;
+  #shared = 0;
+
+  private constructor(handle: Handle, place: Place) {
+    super('group', handle);
+    this.place = place;
+  }
+
+  /**
+   * Meets the other ranks.
+   * @throws `ERR_HOROBALL_RENDEZVOUS` if they cannot be reached; `ERR_HOROBALL_NO_GROUP` if libtorch has no Gloo
+   */
+  static async join(place: Place, options: JoinOptions = {}): Promise<ProcessGroup> {
+    const { joinSeconds = 300, timeout = 1800, patience = 20 } = checkOptions('group.join', options);
+    const { rank, size, host, port, launched, restarts } = checkOptions('group.join', place, 'place');
+    integer('group.join', 'size', size, 1, 1 << 20);
+    integer('group.join', 'rank', rank, 0, size - 1);
+    integer('group.join', 'port', port, 1, 65535);
+    checkText('group.join', 'host', host);
+    boolean('group.join', 'launched', launched, false);
+    integer('group.join', 'restarts', restarts, 0, Number.MAX_SAFE_INTEGER);
+    for (const [name, value] of Object.entries({ joinSeconds, timeout, patience }))
+      positive('group.join', name, value);
+    const group = new ProcessGroup(native().group(), place);
+    const numbers = {
+      ...{ host, port, rank, size, launched, joinSeconds, timeout, patience },
+      prefix: `horoball/${restarts}`,
+      interface: process.env['GLOO_SOCKET_IFNAME'] ?? '',
+    };
+    try {
+      await waitFor('group.join', options, (cancel) => native().joinGroup(group.handle, numbers, cancel));
+      return group;
+    } catch (error) {
+      group.dispose();
+      throw error;
+    }
+  }
+
+  get rank(): number {
+    return this.place.rank;
+  }
+
+  get size(): number {
+    return this.place.size;
+  }
+
+  /** Sums the values over the ranks, in place. */
+  sum(values: Float64Array): Promise<void> {
+    instance('group.sum', 'values', values, Float64Array);
+    return native().sumValues(this.handle, values);
+  }
+
+  /**
+   * Queues gathering the rows of all ranks, concatenated in rank order. Every rank then computes the same
+   * function of all rows, so the backward pass returns the gradient of this rank's rows without
+   * communication: parameter gradients must be summed over the ranks ({@link GradientSum}), not averaged.
+   *
+   * @param counts - the number of rows of each rank
+   */
+  gatherRows(tensor: Tensor, counts: readonly number[]): Tensor {
+    this.#check(instance('group.gatherRows', 'tensor', tensor, Tensor).shape[0]!, counts);
+    const rows = counts.reduce((sum, count) => sum + count, 0);
+    const shape = [rows, ...tensor.shape.slice(1)];
+    return new Tensor(native().gatherRows(this.handle, tensor.handle, counts), shape);
+  }
+
+  /** The values of all ranks, concatenated in rank order; ranks may have different numbers of values. */
+  async gatherValues(values: Float32Array): Promise<Float32Array> {
+    instance('group.gatherValues', 'values', values, Float32Array);
+    const lengths = new Float64Array(this.size);
+    lengths[this.rank] = values.length;
+    await this.sum(lengths);
+    const counts = [...lengths];
+    const out = new Float32Array(counts.reduce((sum, count) => sum + count, 0));
+    if (out.length > 0) await native().gatherValues(this.handle, values, counts, out);
+    return out;
+  }
+
+  /** Returns the text of rank 0 on every rank. */
+  share(text: string): Promise<string> {
+    return native().shareText(this.handle, String(this.#shared++), checkText('group.share', 'text', text));
+  }
+
+  /** Copies the weights of rank 0 to every rank. */
+  broadcast(model: Trainable): Promise<void> {
+    checkMethods('group.broadcast', 'model', model, ['parameters']);
+    return native().broadcastModel(this.handle, model.handle);
+  }
+
+  /** Records what this rank is doing; if it fails, the errors of the other ranks show it. */
+  at(where: string): void {
+    native().groupAt(this.handle, checkText('group.at', 'where', where));
+  }
+
+  /** Tells the other ranks about an error of this one, so that they need not wait until it counts as dead. */
+  fail(message: string): void {
+    native().failGroup(this.handle, checkText('group.fail', 'message', message));
+  }
+
+  /** Leaves the group after the last collective. Rank 0, whose store the others use, waits for them for up to 10 s. */
+  async close(): Promise<void> {
+    await native().closeGroup(this.handle);
+    this.dispose();
+  }
+
+  #check(rows: number, counts: readonly number[]): void {
+    if (Array.isArray(counts) && counts.length === this.size && counts[this.rank] === rows) {
+      for (const count of counts) integer('group.gatherRows', 'counts', count, 0, Number.MAX_SAFE_INTEGER);
+      return;
+    }
+    const expected = `${this.size} counts, with ${rows} for rank ${this.rank}`;
+    throw shapeError('group.gatherRows', 'counts', expected, Array.isArray(counts) ? `[${counts}]` : counts);
+  }
+}
+
+/**
+ * Sums a network's gradients over the ranks of a group while the backward pass computes them: `arm` before the backward pass
+ * that completes them, `finish` after it.
+ */
+export class GradientSum extends Resource {
+  constructor(model: Trainable, group: ProcessGroup) {
+    checkMethods('gradientSum', 'model', model, ['parameters']);
+    instance('gradientSum', 'group', group, ProcessGroup);
+    super('gradientSum', native().gradientSum(model.handle, group.handle));
+  }
+
+  /** The next backward pass completes the gradients. */
+  arm(): void {
+    native().armGradientSum(this.handle);
+  }
+
+  /** Queues the wait for the sums. */
+  finish(): void {
+    native().finishGradientSum(this.handle);
+  }
+}

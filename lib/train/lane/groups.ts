@@ -1,0 +1,54 @@
+import { atLeastZero, checkObject, choice, integer, positive } from '../../check.ts';
+import { rangeError } from '../../errors.ts';
+import type { Parameter } from './types.ts';
+
+/** Optimizer settings of one parameter. */
+export interface Group {
+  /** Factor of the learning rate; 1 by default. */
+  rate?: number;
+  /** Decoupled weight decay; the optimizer's by default. */
+  weightDecay?: number;
+}
+
+/** Options of {@link groupsOf}. */
+export interface GroupOptions {
+  /** Weight decay of the parameters that decay. */
+  weightDecay: number;
+  /** The parameters that decay: all, or only matrices (no bias, norm, token or position). */
+  decayed: 'all' | 'matrices';
+  /** Learning rate of each layer relative to the layer above, above 0 and at most 1 (Clark et al. 2020, arXiv 2003.10555). */
+  layerDecay: number;
+  /** Number of blocks of the backbone. */
+  depth: number;
+}
+
+/**
+ * Learning rates and weight decays for `AdamW`, by parameter name and shape: the rate of a layer is
+ * `layerDecay ** (layers above it)`.
+ * @example
+ * const groups = groupsOf({ weightDecay: 0.05, decayed: 'matrices', layerDecay: 0.75, depth: 12 });
+ * new AdamW(embedder, { lr: 3e-4, groups });
+ */
+export function groupsOf(options: GroupOptions): (parameter: Parameter) => Required<Group> {
+  const { weightDecay, decayed, layerDecay, depth } = checkObject('groupsOf', options, 'options');
+  atLeastZero('groupsOf', 'weightDecay', weightDecay);
+  choice('groupsOf', 'decayed', decayed, ['all', 'matrices']);
+  if (positive('groupsOf', 'layerDecay', layerDecay) > 1)
+    throw rangeError('groupsOf', 'layerDecay', 'a number above 0 and at most 1', layerDecay);
+  integer('groupsOf', 'depth', depth, 1, Number.MAX_SAFE_INTEGER);
+  return ({ name, shape }) => ({
+    rate: layerDecay ** (depth + 1 - layerOf(name, depth)),
+    weightDecay: decayed === 'all' || isMatrix(name, shape) ? weightDecay : 0,
+  });
+}
+
+/** Layer index: 0 for tokens, positions and patches, i + 1 for block i, `depth` + 1 after the blocks. */
+function layerOf(name: string, depth: number): number {
+  const block = /^blocks\.(\d+)\./.exec(name)?.[1];
+  if (block !== undefined) return Number(block) + 1;
+  return /^((cls|dist|reg)_token|pos_embed|patch_embed\.|norm_pre\.|rope\.)/.test(name) ? 0 : depth + 1;
+}
+
+function isMatrix(name: string, shape: readonly number[]): boolean {
+  return shape.length >= 2 && !/^((cls|dist|reg)_token|pos_embed|rope\.freqs|attn_pool\.latent)$/.test(name);
+}

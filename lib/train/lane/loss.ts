@@ -1,0 +1,99 @@
+import { runStepsSync } from '../../call.ts';
+import { geometries, geometryTerms } from '../../card-names.ts';
+import { boolean, checkOptions, choice, curvature, finite, guards, integer, positive } from '../../check.ts';
+import { batchViews, type Labels } from '../../views.ts';
+import type { Handle } from './addon.ts';
+import { checkInputs, type LossInputs } from './inputs.ts';
+import { native, waitFor } from './native.ts';
+import { Resource } from './tensor.ts';
+import type { HybridLossOptions, LossValues, WaitOptions } from './types.ts';
+
+/** The geometries whose loss `beta` weights. */
+const withoutDistance = geometries.filter((name) => !geometryTerms[name].distance);
+
+/** Overrides of the loss's own options for one `apply`. */
+export interface ApplyOptions {
+  /** Temperatures, above 0. */
+  tauE?: number;
+  tauH?: number;
+  /** The ball's curvature is -c; c > 0. */
+  c?: number;
+  /** Whether `read` returns gradients in the temperatures, lambda and c; default false. */
+  gradParams?: boolean;
+}
+
+/**
+ * The hybrid contrastive loss over all ordered pairs of views, as an autograd function over the core's fused kernel; see
+ * `hybridContrastiveLoss` for the formula and its source.
+ */
+export class HybridLoss {
+  /** The options with all defaults filled in. */
+  readonly options: Readonly<Required<HybridLossOptions>>;
+
+  /** @throws RangeError `ERR_HOROBALL_RANGE` or TypeError `ERR_HOROBALL_TYPE` for an invalid option */
+  constructor(options: HybridLossOptions) {
+    const operation = 'hybridLoss';
+    const filled = {
+      clipR: null,
+      reduction: 'sum',
+      compat: null,
+      beta: 0,
+      ...checkOptions(operation, options),
+    } as const;
+    integer(operation, 'views', filled.views, 2, Number.MAX_SAFE_INTEGER);
+    positive(operation, 'tauE', filled.tauE);
+    positive(operation, 'tauH', filled.tauH);
+    if (filled.lambda !== 0) positive(operation, 'lambda', filled.lambda);
+    curvature(operation, filled.c);
+    if (filled.beta !== 0) positive(operation, 'beta', filled.beta);
+    choice(operation, 'geometry', filled.geometry, filled.beta > 0 ? withoutDistance : geometries);
+    choice(operation, 'reduction', filled.reduction, ['sum', 'mean']);
+    boolean(operation, 'tied', filled.tied, false);
+    if (filled.compat !== null) guards(operation, filled.compat);
+    if (filled.clipR !== null) positive(operation, 'clipR', filled.clipR);
+    this.options = filled;
+  }
+
+  /**
+   * Queues the loss of one forward pass.
+   * @param embeddings - rows x dim; also `CachedEmbeddings`, or a batch extended by `CrossBatchMemory`
+   * @param labels - the class of each row, in any order; if omitted, row = class * views + view
+   * @throws RangeError `ERR_HOROBALL_LABELS` naming a class with a different number of rows than the others.
+   */
+  apply(embeddings: LossInputs, labels?: Labels, options: ApplyOptions = {}): LossHandle {
+    const operation = 'hybridLoss.apply';
+    const { euclidean, hyperbolic, rows } = checkInputs(operation, embeddings);
+    const { order } = runStepsSync(operation, batchViews(operation, rows, this.options.views, labels));
+    const { geometry } = this.options;
+    const filled = {
+      ...this.options,
+      gradParams: false,
+      ...checkOptions(operation, options),
+      geometryIndex: geometries.indexOf(geometry),
+    };
+    for (const name of ['tauE', 'tauH', 'c'] as const) positive(operation, name, filled[name]);
+    return new LossHandle(native().loss(euclidean.handle, hyperbolic.handle, filled, order));
+  }
+}
+
+/** One value of the loss, with its graph until it is disposed of. */
+export class LossHandle extends Resource {
+  /** @internal */
+  constructor(handle: Handle) {
+    super('loss', handle);
+  }
+
+  /**
+   * Queues the backward pass: accumulates the gradients of the loss, times `factor`, in the parameters and frees the graph.
+   * A non-finite loss fails here (`ERR_HOROBALL_DIVERGED`), so that operations queued until the next await do not corrupt
+   * the weights.
+   */
+  backward(factor = 1): void {
+    native().backwardLoss(this.handle, finite('loss.backward', 'factor', factor), null);
+  }
+
+  /** The values; rejects with the error of the first queued operation that failed. */
+  read(options: WaitOptions = {}): Promise<LossValues> {
+    return waitFor('loss.read', options, (cancel) => native().readLoss(this.handle, cancel));
+  }
+}

@@ -1,0 +1,197 @@
+import { realpathSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+
+import { checkSignal } from '../../call.ts';
+import { checkOptions, integer } from '../../check.ts';
+import { coded } from '../../errors.ts';
+import { type Core, core, nativeCore } from '../../native.ts';
+import { libraryFiles, missingLibrary } from '../../setup/libraries.ts';
+import { type BuiltAddon, findAddon } from '../../setup/record.ts';
+import type { Cancel, TrainAddon } from './addon.ts';
+import type { Device, WaitOptions } from './types.ts';
+
+/** Information about libtorch. */
+export interface TorchInfo {
+  /** Version of the loaded library, for example 2.13.0. */
+  version: string;
+  /** The folder from which it was loaded. */
+  lib: string;
+  /** Whether it can use a CUDA device. */
+  cuda: boolean;
+  /** Threads per tensor operation. */
+  threads: number;
+}
+
+/** `threads` is the number that was set: libtorch only reports that of the calling thread, not of the lane. */
+let loaded: { addon: TrainAddon; lib: string; threads?: number } | undefined;
+
+/** @internal The training addon, loaded at the first call. */
+export function native(): TrainAddon {
+  if (loaded === undefined) checkWorkingFolder();
+  loaded ??= load();
+  return loaded.addon;
+}
+
+/**
+ * Rejects a deleted working folder, in which oneMKL would end the process when it loads its libraries. Node caches
+ * `process.cwd()`, so the path is resolved again.
+ * @throws Error `ERR_HOROBALL_TORCH_LOAD`
+ */
+export function checkWorkingFolder(): void {
+  try {
+    realpathSync.native('.');
+  } catch {
+    const message =
+      '[train] cwd: expected an existing working folder, got a deleted one. Change to another folder.';
+    throw coded('ERR_HOROBALL_TORCH_LOAD', message);
+  }
+}
+
+/** Whether the training layer is set up and loads; never throws. */
+export function torchAvailable(): boolean {
+  try {
+    native();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Information about the loaded libtorch.
+ * @throws Error `ERR_HOROBALL_NO_TRAIN` and related codes if the training layer is unavailable
+ */
+export function torchInfo(): TorchInfo {
+  const addon = native();
+  const { lib, threads } = loaded!;
+  const info = addon.info();
+  return { version: addon.version, lib, ...info, threads: threads ?? info.threads };
+}
+
+/** Seeds libtorch's default generators; models take their seed in `Embedder.create`. @param seed - an integer from 0 */
+export function manualSeed(seed: number): void {
+  native().manualSeed(seed);
+}
+
+/** Returns the state of a device's generator, for {@link setRandomState}. */
+export function randomState(device: Device = 'cpu'): Promise<Uint8Array> {
+  return native().readRandom(device);
+}
+
+/** Restores the state of a device's generator. */
+export function setRandomState(state: Uint8Array, device: Device = 'cpu'): Promise<void> {
+  return native().writeRandom(device, state);
+}
+
+/**
+ * Sets the number of threads per tensor operation. On the CPU, results are bit-identical only for the same number.
+ * @param threads - 1 or more
+ * @throws RangeError `ERR_HOROBALL_RANGE` or TypeError `ERR_HOROBALL_TYPE` for any other value
+ */
+export function setThreads(threads: number): void {
+  integer('setThreads', 'threads', threads, 1, 2 ** 31 - 1);
+  native().setThreads(threads);
+  loaded!.threads = threads;
+}
+
+const advice = 'Run `npx horoball setup`';
+
+function load(): { addon: TrainAddon; lib: string } {
+  const light = nativeCore();
+  const built = findAddon();
+  if (built === undefined) {
+    const message = `[train] addon: expected the training addon, got none. ${advice} to find or install libtorch and build the addon.`;
+    throw coded('ERR_HOROBALL_NO_TRAIN', message);
+  }
+  const lib = libraryFolder(built);
+  openLibraries(light, lib);
+  const addon = requireAddon(built.file, lib);
+  if (addon.version !== addon.builtVersion) {
+    const message = `[train] addon: expected one built for libtorch ${addon.version} in ${lib}, got one for ${addon.builtVersion}. ${advice}.`;
+    throw coded('ERR_HOROBALL_TORCH_VERSION', message);
+  }
+  addon.open(light.backend(-1), cudaTables(light));
+  process.once('exit', () => addon.close());
+  return { addon, lib };
+}
+
+/** Device for searches over the outputs of a network: the same device if the core has kernels for it, otherwise the CPU. */
+export function searchDevice(device: Device): Device {
+  if (!device.startsWith('cuda')) return 'cpu';
+  const index = Number(device.slice('cuda:'.length) || 0);
+  return core().backend(index) === null ? 'cpu' : `cuda:${index}`;
+}
+
+/** The core's function tables of the CUDA devices, in order; empty without kernels or driver. */
+function cudaTables(light: Core): object[] {
+  const tables: object[] = [];
+  for (let table = light.backend(0); table !== null; table = light.backend(tables.length)) tables.push(table);
+  return tables;
+}
+
+/** The library folder of LIBTORCH if set, otherwise of the libtorch that `setup` chose. */
+function libraryFolder({ record }: BuiltAddon): string {
+  const chosen = process.env['LIBTORCH'];
+  const lib = chosen === undefined || chosen === '' ? record.libtorch.lib : join(chosen, 'lib');
+  if (missingLibrary(lib) === undefined) return lib;
+  throw coded(
+    'ERR_HOROBALL_NO_TORCH',
+    `[train] libtorch: expected libtorch in ${lib}, got a folder without it. ${advice}.`,
+  );
+}
+
+/** Loads libtorch by absolute path; the addon then binds to it by soname, without an rpath. */
+function openLibraries(light: Core, lib: string): void {
+  try {
+    for (const file of libraryFiles(lib)) light.dlopenLibrary(file);
+  } catch (error) {
+    throw loadError(lib, error);
+  }
+}
+
+function requireAddon(file: string, lib: string): TrainAddon {
+  try {
+    return createRequire(import.meta.url)(file) as TrainAddon;
+  } catch (error) {
+    throw loadError(lib, error);
+  }
+}
+
+function loadError(lib: string, cause: unknown): Error {
+  const why = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
+  const message = `[train] libtorch: expected a libtorch that loads with this addon, got ${lib} (${why}). ${advice}.`;
+  return Object.assign(coded('ERR_HOROBALL_TORCH_LOAD', message), { cause });
+}
+
+const flags = new WeakMap<AbortSignal, Cancel>();
+
+/** @internal The flag set by `signal`; one flag per signal, however often it is used. */
+export function cancelOf(operation: string, signal: AbortSignal | undefined): Cancel | null {
+  checkSignal(operation, signal);
+  if (signal === undefined) return null;
+  const known = flags.get(signal);
+  if (known !== undefined) return known;
+  const flag = native().cancelFlag();
+  if (signal.aborted) native().cancel(flag);
+  else signal.addEventListener('abort', () => native().cancel(flag), { once: true });
+  flags.set(signal, flag);
+  return flag;
+}
+
+/** @internal Waits for the work started by `start`; rejects with the signal's reason if it was canceled. */
+export async function waitFor<T>(
+  operation: string,
+  options: WaitOptions,
+  start: (cancel: Cancel | null) => Promise<T>,
+): Promise<T> {
+  const { signal } = checkOptions(operation, options);
+  const cancel = cancelOf(operation, signal);
+  try {
+    return await start(cancel);
+  } catch (error) {
+    if (signal?.aborted && (error as { code?: unknown }).code === 'ERR_HOROBALL_CANCELLED')
+      throw signal.reason;
+    throw error;
+  }
+}

@@ -1,0 +1,132 @@
+import {
+  atLeastZero,
+  checkCallback,
+  checkMap,
+  checkMethods,
+  checkOptions,
+  positive,
+  share,
+} from '../../check.ts';
+import { quoted, typeError } from '../../errors.ts';
+import type { Handle } from './addon.ts';
+import { shapedValues } from './embedder.ts';
+import type { Group } from './groups.ts';
+import { native, waitFor } from './native.ts';
+import { elements, Resource } from './tensor.ts';
+import type { AnyTensor, NamedTensor, Parameter, WaitOptions } from './types.ts';
+
+/** Options of {@link AdamW}. */
+export interface AdamWOptions {
+  /** Learning rate, from 0. */
+  lr: number;
+  /** Decoupled weight decay, from 0; 0.01 by default. */
+  weightDecay?: number;
+  /** Decay rates of the two moments, from 0 to below 1; default (0.9, 0.999). */
+  betas?: readonly [number, number];
+  /** Added to the square root of the second moment, above 0; default 1e-8. */
+  eps?: number;
+  /** Learning rate factor and weight decay of each parameter; see `groupsOf`. */
+  groups?: (parameter: Parameter) => Group;
+}
+
+/** A trainable network: an `Embedder` or a `ViT`. */
+export interface Trainable {
+  /** @internal */
+  readonly handle: Handle;
+  /** Every tensor of the model, by timm's names. */
+  parameters(): readonly Parameter[];
+}
+
+/** AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101) over a model's trainable parameters. */
+export class AdamW extends Resource {
+  /** The options with all defaults filled in. */
+  readonly options: Readonly<Required<AdamWOptions>>;
+  readonly #trainable: readonly Parameter[];
+
+  /** @throws RangeError `ERR_HOROBALL_RANGE` for an option out of range */
+  constructor(model: Trainable, options: AdamWOptions) {
+    const filled = {
+      weightDecay: 0.01,
+      betas: [0.9, 0.999] as const,
+      eps: 1e-8,
+      groups: () => ({}),
+      ...checkOptions('adamw', options),
+    };
+    check(filled);
+    checkMethods('adamw', 'model', model, ['parameters']);
+    const trainable = model.parameters().filter((p) => p.trainable);
+    const groups = trainable.map((parameter) =>
+      checkOptions<Group>('adamw', filled.groups(parameter), 'groups'),
+    );
+    const rates = groups.map(({ rate = 1 }) => atLeastZero('adamw', 'rate', rate));
+    const decays = groups.map(({ weightDecay = filled.weightDecay }) =>
+      atLeastZero('adamw', 'weightDecay', weightDecay),
+    );
+    super('adamw', native().adamw(model.handle, { betas: filled.betas, eps: filled.eps, rates, decays }));
+    this.options = filled;
+    this.#trainable = trainable;
+  }
+
+  /** Queues gradient clipping: scales all gradients so that their joint Euclidean norm is at most `max` (above 0). */
+  clipGradNorm(max: number): void {
+    if (max !== Infinity) positive('adamw.clipGradNorm', 'max', max);
+    native().clipGradNorm(this.handle, max);
+  }
+
+  /** Queues one update. @param options - `lr` replaces the optimizer's learning rate for this step */
+  step(options: { lr?: number } = {}): void {
+    const { lr = this.options.lr } = checkOptions('adamw.step', options);
+    native().step(this.handle, atLeastZero('adamw.step', 'lr', lr));
+  }
+
+  /** Queues a reset of all gradients. */
+  zeroGrad(): void {
+    native().zeroGrad(this.handle);
+  }
+
+  /** The joint Euclidean norm of the gradients, before clipping if this step clipped. */
+  gradNorm(options: WaitOptions = {}): Promise<number> {
+    return waitFor('adamw.gradNorm', options, (cancel) => native().gradNorm(this.handle, cancel));
+  }
+
+  /** The state as in PyTorch: `step` (shape []) and, per parameter, `NAME.exp_avg` and `NAME.exp_avg_sq`. */
+  async state(options: WaitOptions = {}): Promise<Map<string, NamedTensor>> {
+    const entries = this.#entries();
+    const arrays = entries.map((entry) => new Float32Array(elements(entry.shape)));
+    await waitFor('adamw.state', options, (cancel) => native().readOptimizer(this.handle, arrays, cancel));
+    return new Map(entries.map(({ name, shape }, i) => [name, { shape, data: arrays[i]! }]));
+  }
+
+  /**
+   * Restores a state, either completely or not at all.
+   * @throws RangeError `ERR_HOROBALL_SHAPE` if an entry is missing or has the wrong shape
+   */
+  async loadState(state: ReadonlyMap<string, AnyTensor>, options: WaitOptions = {}): Promise<void> {
+    checkMap('adamw.loadState', 'state', state);
+    const arrays = this.#entries().map(({ name, shape }) => {
+      const entry = state.get(name) ?? { shape: [0], data: new Float32Array(0) };
+      return shapedValues('adamw.loadState', name, shape, entry);
+    });
+    await waitFor('adamw.loadState', options, (cancel) =>
+      native().writeOptimizer(this.handle, arrays, cancel),
+    );
+  }
+
+  #entries(): { name: string; shape: readonly number[] }[] {
+    const moments = this.#trainable.flatMap(({ name, shape }) => [
+      { name: `${name}.exp_avg`, shape },
+      { name: `${name}.exp_avg_sq`, shape },
+    ]);
+    return [{ name: 'step', shape: [] }, ...moments];
+  }
+}
+
+function check({ lr, weightDecay, betas, eps, groups }: Required<AdamWOptions>): void {
+  atLeastZero('adamw', 'lr', lr);
+  atLeastZero('adamw', 'weightDecay', weightDecay);
+  positive('adamw', 'eps', eps);
+  if (!Array.isArray(betas) || betas.length !== 2)
+    throw typeError('adamw', 'betas', 'two numbers', quoted(betas));
+  for (const beta of betas as readonly unknown[]) share('adamw', 'betas', beta);
+  checkCallback('adamw', 'groups', groups);
+}

@@ -1,0 +1,73 @@
+import { atLeastZero, checkOptions, finite, instance, integer, positive } from '../../check.ts';
+import { rangeError } from '../../errors.ts';
+import { LossHandle } from './loss.ts';
+import { native, waitFor } from './native.ts';
+import { AdamW } from './optim.ts';
+import { Resource } from './tensor.ts';
+import type { GradScalerOptions, ScalerState, WaitOptions } from './types.ts';
+
+/**
+ * Scales the loss so that small gradients do not underflow in float16, and skips steps whose gradient overflows
+ * (Micikevicius et al. 2018, arXiv 1710.03740). A step is: `backward`, `unscale`, `clipGradNorm`, `step`, `update`. If
+ * `unscale` is omitted, `step` unscales, and `clipGradNorm` clips scaled gradients.
+ */
+export class GradScaler extends Resource {
+  /** The options with all defaults filled in. */
+  readonly options: Readonly<Required<GradScalerOptions>>;
+
+  /** @throws RangeError `ERR_HOROBALL_RANGE` for an option out of range */
+  constructor(options: GradScalerOptions = {}) {
+    const filled = {
+      scale: 65536,
+      growth: 2,
+      backoff: 0.5,
+      interval: 2000,
+      ...checkOptions('gradScaler', options),
+    };
+    positive('gradScaler', 'scale', filled.scale);
+    integer('gradScaler', 'interval', filled.interval, 1, Number.MAX_SAFE_INTEGER);
+    if (finite('gradScaler', 'growth', filled.growth) < 1)
+      throw rangeError('gradScaler', 'growth', 'a finite number from 1', filled.growth);
+    if (positive('gradScaler', 'backoff', filled.backoff) >= 1)
+      throw rangeError('gradScaler', 'backoff', 'a number above 0 and below 1', filled.backoff);
+    super('gradScaler', native().scaler(filled));
+    this.options = filled;
+  }
+
+  /** Queues the backward pass of the loss, times `factor` and the current scale. */
+  backward(loss: LossHandle, factor = 1): void {
+    instance('gradScaler.backward', 'loss', loss, LossHandle);
+    native().backwardLoss(loss.handle, finite('gradScaler.backward', 'factor', factor), this.handle);
+  }
+
+  /** Queues unscaling of the optimizer's gradients; at most once per step. */
+  unscale(optimizer: AdamW): void {
+    native().unscale(this.handle, instance('gradScaler.unscale', 'optimizer', optimizer, AdamW).handle);
+  }
+
+  /** Queues the optimizer's step, which is skipped if a gradient is not finite. */
+  step(optimizer: AdamW, options: { lr?: number } = {}): void {
+    instance('gradScaler.step', 'optimizer', optimizer, AdamW);
+    const { lr = optimizer.options.lr } = checkOptions('gradScaler.step', options);
+    native().stepScaled(this.handle, optimizer.handle, atLeastZero('gradScaler.step', 'lr', lr));
+  }
+
+  /** Ends the step: reduces the scale after an overflow, and grows it after many good steps. */
+  update(): void {
+    native().updateScale(this.handle);
+  }
+
+  /** The state, and whether the last step overflowed. */
+  state(options: WaitOptions = {}): Promise<ScalerState & { overflowed: boolean }> {
+    return waitFor('gradScaler.state', options, (cancel) => native().readScaler(this.handle, cancel));
+  }
+
+  /** Restores a state. @throws RangeError `ERR_HOROBALL_RANGE` unless the scale is above 0 */
+  loadState(state: ScalerState): void {
+    const { scale, goodSteps, skipped } = checkOptions('gradScaler.loadState', state, 'state');
+    positive('gradScaler.loadState', 'scale', scale);
+    for (const [name, count] of Object.entries({ goodSteps, skipped }))
+      integer('gradScaler.loadState', name, count, 0, Number.MAX_SAFE_INTEGER);
+    native().writeScaler(this.handle, scale, goodSteps, skipped);
+  }
+}

@@ -1,0 +1,148 @@
+/** Types of tensors, models, the loss and the optimizer. */
+import type { Device as AnyDevice, Compat } from '../../check.ts';
+import type { TensorData } from '../../io/elements.ts';
+import type { Geometry } from '../../loss.ts';
+import type { Channels, Head, ImageSize, ViTConfig } from '../../model/types.ts';
+
+export type { Channels, Head, ImageSize, ViTConfig };
+
+/** The device of a model. */
+export type Device = Exclude<AnyDevice, 'auto'>;
+
+/** A named parameter or state entry: row-major float32 values and their shape. */
+export interface NamedTensor {
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
+/** Input form of a {@link NamedTensor}: float64 is rounded, integers are rejected. */
+export interface AnyTensor {
+  readonly shape: readonly number[];
+  readonly data: TensorData;
+}
+
+/** Options of every call that returns a promise. */
+export interface WaitOptions {
+  /** Rejects the promise with the signal's reason; work that the lane has not started is dropped. */
+  signal?: AbortSignal;
+}
+
+/** Memory held by this thread's live handles. */
+export interface TorchMemory {
+  /** Handles not yet disposed of. */
+  handles: number;
+  /** Bytes of tensors held directly; intermediate results of a graph are not included. */
+  bytes: number;
+}
+
+/** Element type of the backbone's products; weights, geometry and loss stay float32. */
+export type Precision = 'float32' | 'bfloat16' | 'float16';
+
+/** Options of `Embedder.create`. */
+export interface EmbedderOptions {
+  /** Backbone: a name in `vitConfigs`, JSON text in timm's terms, or a configuration. */
+  model: string | ViTConfig;
+  head: Head;
+  /** Dimension of the embedding, 1 or more. */
+  dim: number;
+  /** Norm to which vectors are clipped before expmap0, above 0; null: not clipped. */
+  clipR: number | null;
+  /** The ball's curvature is -c; c > 0. */
+  c: number;
+  /** Seed of the initial weights, an integer from 0. */
+  seed: number;
+  /** Default `cpu`. */
+  device?: Device;
+  /** Freeze the patch embedding; default false. */
+  freezePatchEmbed?: boolean;
+  /** Number of blocks to freeze, counted from the first; default 0. */
+  freezeBlocks?: number;
+  /** Freeze the head's projection; default false. */
+  freezeHead?: boolean;
+  /** `hypmix`: the published numerical guards of clip, expmap0 and project; default null. */
+  compat?: Compat | null;
+  /** Precision of the backbone where libtorch's autocast supports it; the head is always float32. Default float32. */
+  precision?: Precision;
+}
+
+/** The options with all defaults filled in. */
+export type EmbedderConfig = Readonly<Required<Omit<EmbedderOptions, 'model'>>> & {
+  readonly model: Readonly<Required<ViTConfig>>;
+};
+
+/** A trainable or frozen tensor of the model, by timm's name. */
+export interface Parameter {
+  name: string;
+  shape: readonly number[];
+  trainable: boolean;
+}
+
+/** Options of `HybridLoss`. */
+export interface HybridLossOptions {
+  geometry: Geometry;
+  /** Whether both outputs are functions of one unit vector (`embedder.tied`), so that one Gram product serves both. */
+  tied: boolean;
+  /** Images per class in a batch, 2 or more. */
+  views: number;
+  /** Temperatures of the cosine and of the hyperbolic (or chordal) distance; above 0. */
+  tauE: number;
+  tauH: number;
+  /** Weight of the hyperbolic term in `hybrid`, from 0. */
+  lambda: number;
+  /** The ball's curvature is -c; c > 0. */
+  c: number;
+  /** The head's clipping radius before expmap0 (tied only); null, the default, for none. */
+  clipR?: number | null;
+  /** `sum` over the ordered pairs of views (the default, as published), or their `mean`. */
+  reduction?: 'sum' | 'mean';
+  /** `hypmix`: the published numerical guards; default null. */
+  compat?: Compat | null;
+  /**
+   * `euclidean` only, from 0: weights negatives by exp(beta s) of their logit s (Robinson et al. 2021, arXiv 2010.04592,
+   * without the correction for false negatives). 0, the default, is the plain loss.
+   */
+  beta?: number;
+}
+
+/** The loss, and the statistics of the cross-view logits that the published code logs. */
+export interface LossValues {
+  loss: number;
+  /** Smallest, mean and largest cross-view logit. */
+  min: number;
+  mean: number;
+  max: number;
+  /** Fraction of rows whose largest cross-view logit is that of the positive. */
+  accuracy: number;
+  /** Gradients of the loss in its parameters, if requested in `apply`. */
+  gradParams?: { tauE: number; tauH: number; lambda: number; c: number };
+}
+
+/** @internal Options of the addon's optimizer: one rate and one decay per trainable parameter. */
+export interface NativeAdamWOptions {
+  betas: readonly [number, number];
+  eps: number;
+  rates: readonly number[];
+  decays: readonly number[];
+}
+
+/** Options of `GradScaler`. */
+export interface GradScalerOptions {
+  /** Initial scale, above 0; default 65536. */
+  scale?: number;
+  /** Factor of the scale after `interval` steps without overflow, 1 or more; default 2. */
+  growth?: number;
+  /** Factor of the scale after an overflow, between 0 and 1; default 0.5. */
+  backoff?: number;
+  /** Steps without overflow before the scale grows, 1 or more; default 2000. */
+  interval?: number;
+}
+
+/** Serializable state of a `GradScaler`. */
+export interface ScalerState {
+  /** The current scale. */
+  scale: number;
+  /** Steps since the last overflow or growth. */
+  goodSteps: number;
+  /** Number of steps skipped because of non-finite gradients. */
+  skipped: number;
+}

@@ -1,0 +1,239 @@
+import { checkSignal } from '../../call.ts';
+import {
+  checkCallback,
+  checkObject,
+  checkOptions,
+  choice,
+  curvature,
+  deviceIndex,
+  instance,
+  integer,
+} from '../../check.ts';
+import { quoted, typeError } from '../../errors.ts';
+import { concatenated, type Matrix, matrix } from '../../matrix.ts';
+import type { QueryResults } from '../../retrieval.ts';
+import { ImageLoader, inOrder } from '../data/loader.ts';
+import { checkSplit } from '../data/split.ts';
+import type { Split } from '../data/types.ts';
+import { ranges } from '../distributed/shard.ts';
+import { Embedder } from '../lane/embedder.ts';
+import { ProcessGroup } from '../lane/group.ts';
+import { searchDevice } from '../lane/native.ts';
+import { Batch } from '../lane/tensor.ts';
+import { type FusedOptions, fusedRetrievalMetrics } from './fused.ts';
+import {
+  type Protocol,
+  protocolOf,
+  type RecallOptions,
+  recallFrom,
+  recallOf,
+  retrievalOf,
+} from './recall.ts';
+import type { Evaluation, Recall, Space } from './types.ts';
+
+export { chosen, type Distance, recallOf } from './recall.ts';
+
+/** The outputs of a network for a split, one row per image. */
+export interface Embedded {
+  /** The backbone's unnormalized feature: rows x bodyWidth. */
+  body: Float32Array;
+  /** Unit vectors: rows x width. */
+  euclidean: Float32Array;
+  /** Points of the ball: rows x width. */
+  hyperbolic: Float32Array;
+  bodyWidth: number;
+  width: number;
+  /** Class of each row. */
+  labels: Int32Array;
+  /** Index of each row's image in the split; unreadable images are omitted. */
+  indices: Int32Array;
+}
+
+/**
+ * The fused score of the two outputs: cosine / t_e - lam d / t_h. For a tied head, the distance is a decreasing function of
+ * the cosine, so the score ranks like the cosine and needs no separate search.
+ */
+export type Fusion = Pick<FusedOptions, 'tauE' | 'tauH' | 'lambda'> & { tied: boolean };
+
+/** Options of {@link evaluate}, {@link embed} and {@link measure}. */
+export interface EvaluateOptions extends Partial<Protocol> {
+  /** `hypmix`: the published evaluation, by the hyperbolic distance between the Euclidean unit vectors; default `none`. */
+  compat?: 'none' | 'hypmix' | undefined;
+  /** Also evaluate the fused score; default: no. */
+  fusion?: Fusion | undefined;
+  /** Images per forward pass; default 128. */
+  batchSize?: number;
+  /** Device of the searches; by default the network's device if the core has kernels for it, otherwise the CPU. */
+  device?: RecallOptions['device'];
+  /** Ranks that each embed a part of the images; every rank receives all embeddings. */
+  group?: ProcessGroup | null;
+  signal?: AbortSignal | undefined;
+  onProgress?: ((done: number, total: number) => void) | undefined;
+  /** Receives the result of each query in each space, in the order of the rows. */
+  onQueries?: ((space: Space, results: QueryResults) => void) | undefined;
+}
+
+/**
+ * Embeds a split and evaluates retrieval in each space. Each image is a query, and all others are its gallery; with
+ * `queries`, the first images are queries and the others the gallery.
+ *
+ * @param split - test classes; with `parents`, strict Recall@1 is measured for each level of the class tree
+ * @param loader - a loader of the split with `mode: 'eval'`
+ * @returns recall, R-Precision and MAP@R per space, each from 0 to 1, and the embeddings
+ * @throws `ERR_HOROBALL_PICTURE` if no image can be read; the signal's reason if it is aborted
+ * @example
+ * const { evaluation } = await evaluate(embedder, test, new ImageLoader(test, { size: 48, mode: 'eval', seed: 1 }));
+ * evaluation.spaces.hyperbolic.at[1]; // Recall@1
+ */
+export async function evaluate(
+  embedder: Embedder,
+  split: Split,
+  loader: ImageLoader,
+  options: EvaluateOptions = {},
+): Promise<{ evaluation: Evaluation; embedded: Embedded }> {
+  checkEvaluation('evaluate', options);
+  const embedded = await embed(embedder, split, loader, options);
+  const device = options.device ?? searchDevice(embedder.config.device);
+  return { evaluation: await measure(embedded, split, embedder.c, { ...options, device }), embedded };
+}
+
+/** Embeds a split. Images are decoded while the network computes. @throws as {@link evaluate} */
+export async function embed(
+  embedder: Embedder,
+  split: Split,
+  loader: ImageLoader,
+  options: EvaluateOptions = {},
+): Promise<Embedded> {
+  const { batchSize = 128, group = null, signal, onProgress } = checkEvaluation('embed', options);
+  instance('embed', 'embedder', embedder, Embedder);
+  instance('embed', 'loader', loader, ImageLoader);
+  checkSplit('embed', split);
+  const { model, dim, device } = embedder.config;
+  const { first, end } = ranges(split.samples.length, group?.size ?? 1)[group?.rank ?? 0]!;
+  const total = end - first;
+  const parts: Part[] = [];
+  let done = 0;
+  for await (const samples of loader.batches(inOrder(total, batchSize, first), {
+    epoch: 0,
+    ...(signal && { signal }),
+  })) {
+    signal?.throwIfAborted();
+    using batch = Batch.from(samples.images, samples, model.mean, model.std, device);
+    using outputs = embedder.forward(batch, { train: false });
+    const [body, euclidean, hyperbolic] = await Promise.all([
+      outputs.body.data(),
+      outputs.euclidean.data(),
+      outputs.hyperbolic.data(),
+    ]);
+    parts.push({ body, euclidean, hyperbolic, labels: samples.labels, indices: samples.indices });
+    done += samples.count;
+    await onProgress?.(done, total);
+  }
+  const own = joined(parts);
+  return { ...(group ? await gathered(own, group) : own), bodyWidth: model.embedDim, width: dim };
+}
+
+/**
+ * The rows of all ranks, in the order of the images. Labels and indices are integers that float32 represents
+ * exactly.
+ */
+async function gathered(own: Part, group: ProcessGroup): Promise<Part> {
+  const whole = async (values: Int32Array): Promise<Int32Array> =>
+    Int32Array.from(await group.gatherValues(Float32Array.from(values)));
+  return {
+    body: await group.gatherValues(own.body),
+    euclidean: await group.gatherValues(own.euclidean),
+    hyperbolic: await group.gatherValues(own.hyperbolic),
+    labels: await whole(own.labels),
+    indices: await whole(own.indices),
+  };
+}
+
+/**
+ * Evaluates embeddings: the head's two outputs, the backbone's feature and, if requested, the fused score.
+ * @param c - the ball's curvature is -c
+ */
+export async function measure(
+  embedded: Embedded,
+  split: Split,
+  c: number,
+  options: EvaluateOptions = {},
+): Promise<Evaluation> {
+  const operation = 'measure';
+  const checked = checkEvaluation(operation, options);
+  const { ks = [1, 2, 4, 8], queries, compat = 'none', fusion, device, signal, onQueries } = checked;
+  const { labels, indices, width, bodyWidth, euclidean, hyperbolic, body } = checkObject(
+    operation,
+    embedded,
+    'embedded',
+  );
+  for (const [name, value] of Object.entries({ labels, indices }))
+    instance(operation, name, value, Int32Array);
+  checkSplit(operation, split);
+  curvature(operation, c);
+  const rows = (data: Float32Array, cols: number): Matrix<Float32Array> => matrix(data, labels.length, cols);
+  const receive = (space: Space) => onQueries && ((results: QueryResults) => onQueries(space, results));
+  const how = { ...protocolOf({ ks, queries }, indices), device, signal };
+  const published = compat === 'hypmix';
+  const ball = { metric: 'poincare', c, ...(published && { compat: 'hypmix' as const }) } as const;
+  const recall = (
+    x: Matrix<Float32Array>,
+    space: Space,
+    distance: RecallOptions['distance'],
+  ): Promise<Recall> => recallOf(x, labels, split.parents, { ...how, distance, onQueries: receive(space) });
+  const spaces: Evaluation['spaces'] = {
+    hyperbolic: await recall(rows(published ? euclidean : hyperbolic, width), 'hyperbolic', ball),
+    cosine: await recall(rows(euclidean, width), 'cosine', { metric: 'cosine' }),
+    body: await recall(rows(body, bodyWidth), 'body', { metric: 'cosine' }),
+  };
+  if (fusion?.tied) spaces.fused = spaces.cosine;
+  else if (fusion) {
+    const pair = [rows(euclidean, width), rows(hyperbolic, width)] as const;
+    const options = { ...fusion, ...how, c, compat: ball.compat, onQueries: receive('fused') };
+    spaces.fused = await fusedRecall(...pair, labels, options);
+  }
+  return { pictures: labels.length, classes: new Set(labels).size, spaces };
+}
+
+/** Recall under the fused score of two embeddings of the same images, possibly from two networks. */
+export async function fusedRecall(
+  euclidean: Matrix<Float32Array>,
+  hyperbolic: Matrix<Float32Array>,
+  labels: Int32Array,
+  { ks, queries, onQueries, ...options }: Omit<FusedOptions, 'ks'> & Omit<RecallOptions, 'distance'>,
+): Promise<Recall> {
+  const how = retrievalOf({ ks, queries }, labels.length);
+  const perQuery = onQueries !== undefined;
+  const found = await fusedRetrievalMetrics(euclidean, hyperbolic, labels, { ...options, ...how, perQuery });
+  if (found.perQuery) await onQueries?.(found.perQuery);
+  return recallFrom(found, ks, how.ks);
+}
+
+/** The options, checked and read once. */
+function checkEvaluation(operation: string, given: EvaluateOptions): EvaluateOptions {
+  const options = { ...checkOptions(operation, given) };
+  const { ks = [], queries, compat, fusion, batchSize = 1, device, group, signal } = options;
+  if (!Array.isArray(ks)) throw typeError(operation, 'ks', 'a list of integers', quoted(ks));
+  for (const k of ks) integer(operation, 'ks', k, 1, Number.MAX_SAFE_INTEGER);
+  if (queries !== undefined) integer(operation, 'queries', queries, 0, Number.MAX_SAFE_INTEGER);
+  if (compat !== undefined) choice(operation, 'compat', compat, ['none', 'hypmix']);
+  if (fusion !== undefined) checkObject(operation, fusion, 'fusion');
+  integer(operation, 'batchSize', batchSize, 1, Number.MAX_SAFE_INTEGER);
+  deviceIndex(operation, device);
+  if (group !== undefined && group !== null) instance(operation, 'group', group, ProcessGroup);
+  checkSignal(operation, signal);
+  for (const name of ['onProgress', 'onQueries'] as const) checkCallback(operation, name, options[name]);
+  return options;
+}
+
+type Part = Pick<Embedded, 'body' | 'euclidean' | 'hyperbolic' | 'labels' | 'indices'>;
+
+function joined(parts: readonly Part[]): Part {
+  return {
+    body: concatenated(parts.map(({ body }) => body)),
+    euclidean: concatenated(parts.map(({ euclidean }) => euclidean)),
+    hyperbolic: concatenated(parts.map(({ hyperbolic }) => hyperbolic)),
+    labels: Int32Array.from(parts.flatMap((part) => [...part.labels])),
+    indices: Int32Array.from(parts.flatMap((part) => [...part.indices])),
+  };
+}

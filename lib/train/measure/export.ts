@@ -1,0 +1,146 @@
+/** Embeddings as files: one safetensors file, or NumPy arrays with a JSON file. */
+import { join, relative } from 'node:path';
+import { writeNpy } from '../../io/npy.ts';
+import { writeSafetensors } from '../../io/safetensors.ts';
+import { writeText } from '../../io/text.ts';
+import { openDataset } from '../data/registry.ts';
+import type { Dataset, Split } from '../data/types.ts';
+import type { Embedder } from '../lane/embedder.ts';
+import type { RunConfig } from '../options/options.ts';
+import { type Embedded, embed } from './evaluate.ts';
+import { loaderOf } from './test-set.ts';
+import type { Space } from './types.ts';
+
+/** The outputs of a network that can be exported. */
+export type Output = Exclude<Space, 'fused'>;
+export const outputs: readonly Output[] = ['hyperbolic', 'cosine', 'body'];
+
+/** The splits of a data set by name; `all` contains training, test and gallery images, in this order. */
+export const splitNames = ['test', 'train', 'query', 'gallery', 'all'] as const;
+export type SplitName = (typeof splitNames)[number];
+
+/** Embeddings with their metadata. */
+export interface Export {
+  dataset: string;
+  split: SplitName;
+  classes: readonly string[];
+  /** Image path of each row, relative to the data set's folder. */
+  paths: readonly string[];
+  embedded: Embedded;
+  /** The ball's curvature is -c. */
+  c: number;
+}
+
+/** Returns a split by name; without a gallery, `gallery` is the test split. */
+export function splitOf({ train, test, gallery }: Dataset, name: SplitName): Split {
+  if (name === 'train') return train;
+  if (name === 'gallery') return gallery ?? test;
+  if (name === 'all') return merged(gallery ? [train, test, gallery] : [train, test]);
+  return test;
+}
+
+/** Merges splits; classes with the same name and ancestors become one class. */
+function merged(splits: readonly Split[]): Split {
+  const labels = new Map<string, number>();
+  const all: Required<Omit<Split, 'levels'>> = { classes: [], samples: [], parents: [] };
+  for (const { classes, samples, parents } of splits) {
+    const label = classes.map((name, i) => {
+      const key = JSON.stringify([name, parents?.[i] ?? []]);
+      if (!labels.has(key)) {
+        labels.set(key, all.classes.push(name) - 1);
+        all.parents.push(parents?.[i] ?? []);
+      }
+      return labels.get(key)!;
+    });
+    for (const sample of samples) all.samples.push({ ...sample, label: label[sample.label]! });
+  }
+  const { parents, ...split } = all;
+  return splits.some((each) => each.parents !== undefined) ? all : split;
+}
+
+/** Embeds a split of a run's data set with the evaluation transform. */
+export async function embedSplit(
+  embedder: Embedder,
+  config: RunConfig,
+  name: SplitName,
+  hooks: {
+    signal?: AbortSignal | undefined;
+    onProgress?: ((done: number, total: number) => void) | undefined;
+  } = {},
+): Promise<Export> {
+  const dataset = await openDataset(config.ds, config.path);
+  const split = splitOf(dataset, name);
+  const embedded = await embed(embedder, split, loaderOf(split, config), hooks);
+  const paths = Array.from(embedded.indices, (i) => relative(dataset.root, split.samples[i]!.path));
+  return { dataset: dataset.name, split: name, classes: split.classes, paths, embedded, c: embedder.c };
+}
+
+/**
+ * Writes embeddings as safetensors: `hyperbolic`, `cosine` (unit vectors) and `body` (the backbone's unnormalized feature),
+ * one row per image, and `labels` (int32, indices into `classes`). The metadata has `dataset`, `split` and `c`, and as JSON
+ * `classes` and `paths`.
+ */
+export async function writeExport(
+  file: string,
+  made: Export,
+  wanted: readonly Output[] = outputs,
+): Promise<void> {
+  const { embedded, dataset, split, classes, paths, c } = made;
+  const chosen = wanted.map((output) => {
+    const { data, shape } = arrayOf(embedded, output);
+    return [output, { shape, data }] as const;
+  });
+  const labels = { shape: [embedded.labels.length], data: embedded.labels };
+  const metadata = {
+    dataset,
+    split,
+    c: String(c),
+    classes: JSON.stringify(classes),
+    paths: JSON.stringify(paths),
+  };
+  await writeSafetensors(file, Object.fromEntries([...chosen, ['labels', labels]]), { metadata });
+}
+
+/** Writes one output as `file`, its labels as `<stem>.labels.npy`, and the metadata as `<stem>.json`. */
+export async function writeNpyExport(file: string, made: Export, output: Output): Promise<string[]> {
+  const { embedded, dataset, split, classes, paths, c } = made;
+  const { data, shape } = arrayOf(embedded, output);
+  const stem = file.replace(/\.npy$/, '');
+  const files = [file, `${stem}.labels.npy`, `${stem}.json`] as const;
+  await writeNpy(files[0], data, shape);
+  await writeNpy(files[1], embedded.labels);
+  await writeText(files[2], `${JSON.stringify({ dataset, split, output, c, classes, paths })}\n`);
+  return [...files];
+}
+
+/**
+ * Writes the files of `--save_emb` to a run folder under their published names: test and training embeddings.
+ * @returns the files with their image counts
+ */
+export async function saveEmbeddings(
+  folder: string,
+  embedder: Embedder,
+  config: RunConfig,
+  signal?: AbortSignal,
+): Promise<{ file: string; pictures: number }[]> {
+  const written: { file: string; pictures: number }[] = [];
+  const dataset = await openDataset(config.ds, config.path);
+  const tested = dataset.gallery ? 'gallery' : 'test';
+  for (const [name, suffix] of [
+    [tested, 'eval'],
+    ['train', 'train'],
+  ] as const) {
+    const made = await embedSplit(embedder, config, name, { signal });
+    const file = join(folder, `${config.emb_name}_${suffix}.safetensors`);
+    await writeExport(file, made);
+    written.push({ file, pictures: made.paths.length });
+  }
+  return written;
+}
+
+function arrayOf(embedded: Embedded, output: Output): { data: Float32Array; shape: [number, number] } {
+  const rows = embedded.labels.length;
+  if (output === 'body') return { data: embedded.body, shape: [rows, embedded.bodyWidth] };
+  const data = output === 'cosine' ? embedded.euclidean : embedded.hyperbolic;
+  return { data, shape: [rows, embedded.width] };
+}

@@ -1,0 +1,162 @@
+/** Search and retrieval metrics under the hybrid logit, cosine / t_e - lam d_c / t_h, of two embeddings per image. */
+import { type AsyncOptions, type CallOptions, pause, runSteps, type Steps } from '../../call.ts';
+import type { Compat } from '../../check.ts';
+import { shapeError } from '../../errors.ts';
+import { type Matrix, rowsAt } from '../../matrix.ts';
+import { type MetricOptions, preparePairwise } from '../../pairwise.ts';
+import { measureBy, type RetrievalMetrics, type RetrievalParameters, type Search } from '../../retrieval.ts';
+import type { Labels } from '../../views.ts';
+
+type Floats = Matrix<Float32Array>;
+
+const name = 'fusedRetrievalMetrics';
+
+/** Options of {@link fusedRetrievalMetrics}. */
+export interface FusedOptions extends CallOptions, RetrievalParameters {
+  /** Temperatures of the cosine and the distance, and the weight of the distance. */
+  tauE: number;
+  tauH: number;
+  lambda: number;
+  /** The ball's curvature is -c. */
+  c: number;
+  /** `hypmix`: the published distance. */
+  compat?: Compat | undefined;
+}
+
+/** Queries and gallery rows per tile of scores, which takes 34 MB and a few milliseconds. */
+const tile = { queries: 512, gallery: 4096 };
+
+/**
+ * `retrievalMetrics` under the fused score. Row i of both embeddings belongs to the same image; they may come from different
+ * networks. Scores are computed tile by tile on the requested device; ties go to the lower row.
+ *
+ * @param euclidean - n x d rows, compared by cosine
+ * @param hyperbolic - n x D points of the ball of curvature -c
+ * @throws `ERR_HOROBALL_SHAPE` if the numbers of rows differ
+ */
+export function fusedRetrievalMetrics(
+  euclidean: Floats,
+  hyperbolic: Floats,
+  labels: Labels,
+  options: FusedOptions & AsyncOptions,
+): Promise<RetrievalMetrics> {
+  return runSteps(name, options.signal, () => {
+    if (hyperbolic.rows !== euclidean.rows) {
+      const expected = `${euclidean.rows} rows, as many as euclidean`;
+      throw shapeError(name, 'hyperbolic', expected, String(hyperbolic.rows));
+    }
+    return measureBy(euclidean.rows, labels, options, (gallery) =>
+      fusedSearch(euclidean, hyperbolic, gallery, options),
+    );
+  });
+}
+
+function fusedSearch(
+  euclidean: Floats,
+  hyperbolic: Floats,
+  gallery: Int32Array,
+  options: FusedOptions,
+): Search {
+  return function* (query, exclude, k) {
+    const found = new Int32Array(query.length * k).fill(-1);
+    for (let first = 0; first < query.length; first += tile.queries) {
+      const block = query.subarray(first, first + tile.queries);
+      const best = Array.from(block, () => new Nearest(k));
+      for (let begin = 0; begin < gallery.length; begin += tile.gallery) {
+        const part = gallery.subarray(begin, begin + tile.gallery);
+        const away = yield* fusedDistances(euclidean, hyperbolic, block, part, options);
+        best.forEach((list, i) => {
+          const own = exclude[first + i]! - begin;
+          for (let j = 0; j < part.length; ++j) {
+            const distance = away[i * part.length + j]!;
+            if (distance < list.worst && j !== own) list.add(distance, begin + j);
+          }
+        });
+        yield pause;
+      }
+      best.forEach((list, i) => {
+        found.set(list.sorted(), (first + i) * k);
+      });
+    }
+    return found;
+  };
+}
+
+/** 1 / t_e minus the score of each query (row) and gallery image (column). */
+function* fusedDistances(
+  euclidean: Floats,
+  hyperbolic: Floats,
+  query: Int32Array,
+  gallery: Int32Array,
+  { tauE, tauH, lambda, c, compat, threads, device }: FusedOptions,
+): Steps<Float64Array> {
+  const how = { threads, device };
+  const ball = { metric: 'poincare', c, compat, ...how } as const;
+  const cosine = yield* distances(euclidean, query, gallery, { metric: 'cosine', ...how });
+  const geodesic = yield* distances(hyperbolic, query, gallery, ball);
+  const weight = lambda / tauH;
+  const away = new Float64Array(cosine.length);
+  for (let at = 0; at < away.length; ++at) {
+    // With weight 0, distances are ignored, including infinite ones.
+    away[at] = cosine[at]! / tauE + (weight === 0 ? 0 : weight * geodesic[at]!);
+  }
+  return away;
+}
+
+function* distances(
+  rows: Floats,
+  query: Int32Array,
+  gallery: Int32Array,
+  options: MetricOptions & CallOptions,
+): Steps<Float32Array> {
+  const [x, y] = [rowsAt(name, rows, query), rowsAt(name, rows, gallery)];
+  const step = preparePairwise(name, x, y, options);
+  yield step;
+  return step.finish().data;
+}
+
+/**
+ * Collects the k nearest candidates. The farther half is dropped only at 2 k candidates, so that the cost per addition does
+ * not depend on k.
+ */
+class Nearest {
+  /** Distance from which on candidates can be skipped; ties go to the earlier candidate. */
+  worst = Infinity;
+  readonly #k: number;
+  readonly #away: Float64Array;
+  readonly #place: Int32Array;
+  #count = 0;
+
+  constructor(k: number) {
+    this.#k = k;
+    this.#away = new Float64Array(2 * k);
+    this.#place = new Int32Array(2 * k);
+  }
+
+  add(away: number, place: number): void {
+    this.#away[this.#count] = away;
+    this.#place[this.#count++] = place;
+    if (this.#count === 2 * this.#k) this.#halve();
+  }
+
+  /** Gallery positions, nearest first. */
+  sorted(): Int32Array {
+    return this.#order().map((at) => this.#place[at]!);
+  }
+
+  #halve(): void {
+    const order = this.#order();
+    const away = Float64Array.from(order, (at) => this.#away[at]!);
+    const place = order.map((at) => this.#place[at]!);
+    this.#away.set(away);
+    this.#place.set(place);
+    this.#count = order.length;
+    this.worst = this.#away[order.length - 1]!;
+  }
+
+  #order(): Int32Array {
+    const order = Int32Array.from({ length: this.#count }, (_, i) => i);
+    order.sort((a, b) => this.#away[a]! - this.#away[b]! || this.#place[a]! - this.#place[b]!);
+    return order.subarray(0, this.#k);
+  }
+}

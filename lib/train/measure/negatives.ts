@@ -1,0 +1,135 @@
+import { geometryTerms } from '../../card-names.ts';
+import type { Geometry as CoreGeometry } from '../../loss.ts';
+import { matrix } from '../../matrix.ts';
+import { type NegativeWeights, negativeWeights } from '../../negatives.ts';
+import { pairwiseDistance } from '../../pairwise.ts';
+import { rowsByClass } from '../../views.ts';
+import { type Geometry, geometries } from '../options/define.ts';
+import { chosen, type Embedded } from './evaluate.ts';
+import type { NegativeProfile, NegativeProfiles } from './types.ts';
+
+/** The loss options of a run, as in `HybridLoss`. */
+export interface ProfileOptions {
+  geometry: CoreGeometry;
+  tied: boolean;
+  views: number;
+  tauE: number;
+  tauH: number;
+  lambda: number;
+  c: number;
+  clipR: number | null;
+}
+
+/** Maximum number of rows, because every anchor is compared with every other row. */
+const mostRows = 320;
+const cosineBins = 20;
+
+/**
+ * Measures the weights of the negatives (see `negativeWeights`) in a batch of test images, under every geometry at the same
+ * temperatures. Sums are over the ordered pairs of views, as in the loss.
+ * @returns null unless at least two classes have `views` images
+ */
+export async function profileNegatives(
+  embedded: Embedded,
+  options: ProfileOptions,
+): Promise<NegativeProfiles | null> {
+  const { views, tied, tauE, tauH, lambda, c, clipR } = options;
+  const rows = batchOf(embedded.labels, views);
+  const own = geometries.find((geometry) => geometry === options.geometry);
+  if (own === undefined || rows.length < 2 * views) return null;
+  const { width, labels } = embedded;
+  const part = (data: Float32Array) => chosen(matrix(data, labels.length, width), rows);
+  const heads = {
+    euclidean: part(embedded.euclidean),
+    ...(!tied && { hyperbolic: part(embedded.hyperbolic) }),
+  };
+  const away = (await pairwiseDistance(heads.euclidean, undefined, { metric: 'cosine' })).data;
+  const profiles: NegativeProfile[] = [];
+  for (const geometry of geometries) {
+    const logit = { tied, views, tauE, tauH, lambda, c, clipR, geometry };
+    const weights = await negativeWeights({ ...logit, ...heads });
+    profiles.push(summarize(weights, away, geometry, options));
+  }
+  return { own, tied, views, classes: rows.length / views, cosineBins, profiles };
+}
+
+/** The first `views` images of evenly spaced classes, ordered by class. */
+function batchOf(labels: Int32Array, views: number): number[] {
+  const full = [...rowsByClass(labels).values()].filter((rows) => rows.length >= views);
+  const count = Math.min(full.length, Math.max(2, Math.floor(mostRows / views)));
+  const even = Array.from({ length: count }, (_, i) => full[Math.floor((i * full.length) / count)]!);
+  return even.flatMap((rows) => rows.slice(0, views));
+}
+
+/** Averages over the anchors. Rows are ordered by class, so the view of row i is i % views. */
+function summarize(
+  weights: NegativeWeights,
+  away: ArrayLike<number>,
+  geometry: Geometry,
+  { views, tied }: ProfileOptions,
+): NegativeProfile {
+  const anchors = weights.anchors.length;
+  const count = anchors - views; // negatives per anchor
+  const byRank = Array.from({ length: count }, () => [0, 0] as [number, number]);
+  const byCosine = Array.from({ length: cosineBins }, () => ({ count: 0, weight: 0, pull: 0 }));
+  let pull = 0;
+  for (let i = 0; i < anchors; i++) {
+    for (let j = 0; j < anchors; j++) {
+      const at = i * anchors + j;
+      const rank = weights.rank[at]!;
+      if (rank < 0) continue;
+      const share = weights.q.data[at]! / anchors;
+      byRank[rank]![i % views === j % views ? 0 : 1] += share;
+      const bin = byCosine[binOf(1 - away[at]!)]!;
+      const pulled = (weights.pullEuclidean.data[at]! + weights.pullHyperbolic.data[at]!) / anchors;
+      bin.count += 1 / (anchors * count);
+      bin.weight += share;
+      bin.pull += pulled;
+      pull += pulled;
+    }
+  }
+  const mean = (values: Float64Array): number =>
+    values.reduce((sum, value) => sum + value, 0) / values.length;
+  // The outputs of an untied head have different tangent spaces, so the norms of their gradients do not add.
+  const { inner, distance } = geometryTerms[geometry];
+  const comparable = tied || !(inner && distance);
+  return {
+    geometry,
+    negatives: count,
+    effective: rounded(mean(weights.effective)),
+    hardest1: rounded(mean(weights.hardest1)),
+    hardest10: rounded(mean(weights.hardest10)),
+    sameView: rounded(mean(weights.sameView)),
+    missed: rounded(1 - mean(weights.positive) / (views - 1)),
+    byRank: atPlaces(byRank),
+    byCosine: {
+      count: byCosine.map((bin) => rounded(bin.count)),
+      weight: byCosine.map((bin) => rounded(bin.weight)),
+      pull: comparable ? byCosine.map((bin) => rounded(pull > 0 ? bin.pull / pull : 0)) : null,
+    },
+  };
+}
+
+function binOf(cosine: number): number {
+  return Math.max(0, Math.min(cosineBins - 1, Math.floor(((cosine + 1) / 2) * cosineBins)));
+}
+
+/** Accumulates weights over the hardest 1, 2, 3, 5, ... negatives. */
+function atPlaces(byRank: readonly [number, number][]): NegativeProfile['byRank'] {
+  const places: NegativeProfile['byRank'] = { hardest: [], sameView: [], crossView: [] };
+  let [same, cross, next] = [0, 0, 1];
+  for (const [rank, shares] of byRank.entries()) {
+    same += shares[0];
+    cross += shares[1];
+    if (rank + 1 < next && rank + 1 < byRank.length) continue;
+    places.hardest.push(rank + 1);
+    places.sameView.push(rounded(same));
+    places.crossView.push(rounded(cross));
+    next = Math.max(rank + 2, Math.round((rank + 1) * 1.35));
+  }
+  return places;
+}
+
+function rounded(value: number): number {
+  return Number(value.toPrecision(4));
+}

@@ -1,0 +1,145 @@
+import type { Device } from '../../check.ts';
+import { type Matrix, rowsAt } from '../../matrix.ts';
+import { type QueryResults, type RetrievalMetrics, retrievalMetrics } from '../../retrieval.ts';
+import { topK } from '../../topk.ts';
+import { rowsByClass } from '../../views.ts';
+import type { Recall } from './types.ts';
+
+/** The evaluation protocol of a data set. */
+export interface Protocol {
+  /** The k of Recall@k. */
+  ks: readonly number[];
+  /** The first `queries` images are queries, the others the gallery; default: each image is searched among all others. */
+  queries?: number | undefined;
+}
+
+/** Adapts a protocol to the images that could be read. @param indices - index of each row's image in the split */
+export function protocolOf({ ks, queries }: Protocol, indices: Int32Array): Protocol {
+  if (queries === undefined) return { ks };
+  return { ks, queries: indices.reduce((count, index) => count + (index < queries ? 1 : 0), 0) };
+}
+
+/** The distance between embeddings. */
+export type Distance =
+  | { metric: 'poincare'; c: number; compat?: 'hypmix' }
+  | { metric: 'cosine' | 'euclidean' };
+
+/** Options of {@link recallOf}. */
+export interface RecallOptions extends Protocol {
+  distance: Distance;
+  signal?: AbortSignal | undefined;
+  /** Device of the search; default `cpu`. */
+  device?: Device | undefined;
+  /** Receives the result of each query. */
+  onQueries?: ((results: QueryResults) => void) | undefined;
+}
+
+/** The query rows, the gallery rows, and each k limited to the size of the gallery. */
+export function retrievalOf(
+  { ks, queries }: Protocol,
+  rows: number,
+): { ks: number[]; query: number[] | undefined; gallery: number[] | undefined } {
+  const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
+  const most = rows - (queries ?? 0);
+  return {
+    ks: ks.map((k) => Math.min(k, most)),
+    query: queries === undefined ? undefined : range(0, queries),
+    gallery: queries === undefined ? undefined : range(queries, rows),
+  };
+}
+
+/** Makes a `Recall` from the metrics of a search. */
+export function recallFrom(
+  { recall, rPrecision, mapAtR }: RetrievalMetrics,
+  asked: readonly number[],
+  answered: readonly number[],
+  strict: number[] = [],
+): Recall {
+  return {
+    at: Object.fromEntries(asked.map((k, i) => [k, recall[answered[i]!]!])),
+    rPrecision,
+    mapAtR,
+    strict,
+  };
+}
+
+/**
+ * Measures Recall@k, R-Precision and MAP@R, and strict Recall@1 for every level of a class tree.
+ * @param x - one row per image
+ * @param parents - the ancestors of each class, nearest first
+ */
+export async function recallOf(
+  x: Matrix<Float32Array>,
+  labels: Int32Array,
+  parents: readonly (readonly string[])[] | undefined,
+  { ks, queries, distance, signal, device, onQueries }: RecallOptions,
+): Promise<Recall> {
+  const how = retrievalOf({ ks, queries }, x.rows);
+  const perQuery = onQueries !== undefined;
+  const found = await retrievalMetrics(x, labels, { ...how, ...distance, device, perQuery, signal });
+  if (found.perQuery) await onQueries?.(found.perQuery);
+  const depth = queries === undefined ? (parents?.[0]?.length ?? 0) : 0;
+  const tree: Int32Array[] = [labels];
+  for (let level = 0; level < depth; level++)
+    tree.push(numbered(Array.from(labels, (label) => parents![label]![level]!)));
+  const strict: number[] = [];
+  for (let level = 0; level < depth; level++)
+    strict.push(await strictRecall(x, tree[level]!, tree[level + 1]!, { ...distance, device, signal }));
+  return recallFrom(found, ks, how.ks, strict);
+}
+
+/** Numbers the names; equal names get equal numbers. */
+function numbered(names: readonly string[]): Int32Array {
+  const numbers = new Map<string, number>();
+  for (const name of names) if (!numbers.has(name)) numbers.set(name, numbers.size);
+  return Int32Array.from(names, (name) => numbers.get(name)!);
+}
+
+/** Neighbors per row that are searched for one of another group: first few, then more for the remaining rows. */
+const depths = [16, 256];
+/** Queries per search. */
+const block = 2048;
+
+/**
+ * Fraction of rows whose nearest row of another `excluded` group is of the same `wanted` group. A search per group would be
+ * too slow for 20,000 groups, so only rows whose nearest neighbors are all of their own group get one.
+ */
+async function strictRecall(
+  x: Matrix<Float32Array>,
+  excluded: Int32Array,
+  wanted: Int32Array,
+  how: Distance & Pick<RecallOptions, 'device' | 'signal'>,
+): Promise<number> {
+  const groups = rowsByClass(excluded);
+  if (groups.size < 2) return 0; // no candidates
+  let hits = 0;
+  let open: readonly number[] = [...excluded.keys()];
+  for (const depth of depths) {
+    const k = Math.min(depth, x.rows);
+    const left: number[] = [];
+    for (let begin = 0; begin < open.length; begin += block) {
+      const queries = open.slice(begin, begin + block);
+      const { indices } = await topK(chosen(x, queries), x, { k, ...how });
+      for (const [i, row] of queries.entries()) {
+        const other = indices.subarray(i * k, (i + 1) * k).find((at) => excluded[at] !== excluded[row]);
+        if (other === undefined || other < 0) left.push(row);
+        else if (wanted[other] === wanted[row]) hits++;
+      }
+    }
+    open = left;
+  }
+  const wide = rowsByClass(open.map((row) => excluded[row]!));
+  for (const [group, places] of wide) {
+    const queries = places.map((place) => open[place]!);
+    const allowed = new Uint8Array(x.rows).fill(1);
+    for (const row of groups.get(group)!) allowed[row] = 0;
+    const { indices } = await topK(chosen(x, queries), x, { k: 1, allowed, ...how });
+    hits += queries.filter((row, i) => wanted[indices[i]!] === wanted[row]).length;
+  }
+  return hits / x.rows;
+}
+
+/** Copies the given rows to a new matrix. */
+export function chosen(all: Matrix<Float32Array>, rows: readonly number[]): Matrix<Float32Array> {
+  return rowsAt('evaluate', all, rows);
+}

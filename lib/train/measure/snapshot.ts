@@ -1,0 +1,82 @@
+import { loadSharp } from '../../io/sharp.ts';
+import { matrix } from '../../matrix.ts';
+import { topK } from '../../topk.ts';
+import { readSquare } from '../data/square.ts';
+import type { Split } from '../data/types.ts';
+import { chosen, type Embedded } from './evaluate.ts';
+import { type ProfileOptions, profileNegatives } from './negatives.ts';
+import { projectToDisk } from './projection.ts';
+import { depthOf, evenly, ranksOf } from './structure.ts';
+import type { Baseline, Snapshot, Thumbnail } from './types.ts';
+
+/** Maximum number of points on the disk. */
+const mostPoints = 1500;
+const queries = 8;
+const neighbors = 5;
+/** Side in pixels: twice the displayed size, for high-density screens. */
+const thumbnailSize = 112;
+
+/**
+ * Collects the data for the drawings of a report from the embeddings of an evaluation, such as the points on the disk and
+ * the nearest neighbors of a few images.
+ */
+export async function takeSnapshot(
+  dataset: string,
+  split: Split,
+  embedded: Embedded,
+  { c, epoch, baselines, loss }: { c: number; epoch: number; baselines: Baseline[]; loss: ProfileOptions },
+): Promise<Snapshot> {
+  return {
+    dataset,
+    epoch,
+    classes: split.classes,
+    parents: split.parents ?? [],
+    ...(split.levels && { levels: split.levels }),
+    disk: await drawDisk(embedded, c),
+    gallery: await drawGallery(split, embedded, c),
+    baselines,
+    negatives: await profileNegatives(embedded, loss),
+    ranks: await ranksOf(embedded, c),
+    depth: await depthOf(embedded, split, c),
+  };
+}
+
+async function drawDisk({ hyperbolic, labels, width }: Embedded, c: number): Promise<Snapshot['disk']> {
+  const rows = evenly(labels.length, mostPoints);
+  const ball = chosen(matrix(hyperbolic, labels.length, width), rows);
+  const { points, explained } = await projectToDisk(ball.data, ball.rows, width, c);
+  return {
+    c,
+    points: Array.from(points, (value) => Number(value.toPrecision(5))), // significant digits, because points are tiny if c is
+    labels: rows.map((row) => labels[row]!),
+    explained,
+  };
+}
+
+async function drawGallery(split: Split, embedded: Embedded, c: number): Promise<Snapshot['gallery']> {
+  const { hyperbolic, labels, indices, width } = embedded;
+  const rows = evenly(labels.length, queries);
+  const all = matrix(hyperbolic, labels.length, width);
+  const k = Math.min(neighbors, labels.length - 1);
+  if (k < 1) return [];
+  const found = await topK(chosen(all, rows), all, { k, metric: 'poincare', c, exclude: rows });
+  const thumbnail = (row: number): Promise<Thumbnail> => drawThumbnail(split, indices[row]!, labels[row]!);
+  const lines: Snapshot['gallery'] = [];
+  for (const [at, row] of rows.entries()) {
+    const nearest = Array.from({ length: k }, async (_, i) => ({
+      ...(await thumbnail(found.indices[at * k + i]!)),
+      distance: Number(found.distances[at * k + i]!.toPrecision(4)),
+    }));
+    const [query, ...others] = await Promise.all([thumbnail(row), ...nearest]);
+    lines.push({ query, nearest: others });
+  }
+  return lines;
+}
+
+async function drawThumbnail(split: Split, sample: number, label: number): Promise<Thumbnail> {
+  const sharp = await loadSharp();
+  const pixels = await readSquare(split.samples[sample]!.path, thumbnailSize);
+  const raw = { width: thumbnailSize, height: thumbnailSize, channels: 3 } as const;
+  const jpeg = await sharp(pixels, { raw }).jpeg({ quality: 70 }).toBuffer();
+  return { label, thumbnail: `data:image/jpeg;base64,${jpeg.toString('base64')}` };
+}

@@ -1,0 +1,185 @@
+import { setImmediate } from 'node:timers/promises';
+import { type Matrix, matrix } from '../../matrix.ts';
+import { dist0, einsteinMidpoint } from '../../ops.ts';
+import { pairwiseDistance } from '../../pairwise.ts';
+import { topK } from '../../topk.ts';
+import { rowsByClass } from '../../views.ts';
+import type { Split } from '../data/types.ts';
+import { chosen, type Embedded } from './evaluate.ts';
+import type { DepthRow, Ranks, Spread } from './types.ts';
+
+/** Rows for pairwise comparisons: enough to estimate means, few enough to be cheap. */
+const mostRows = 768;
+/** Anchors whose rankings are compared, and nearest rows for the overlap. */
+const mostAnchors = 64;
+const nearest = 10;
+/** Rows per turn of the event loop: under 2 ms. */
+const rowsPerTurn = 64;
+
+/**
+ * Alignment and uniformity of the unit vectors (Wang and Isola 2020, arXiv 2005.10242): the mean squared distance within a
+ * class, and the logarithm of the mean of exp(-2 |x - y|^2) over all pairs. Lower is better for both; NaN without a pair.
+ */
+export async function spreadOf(embedded: Embedded): Promise<Spread> {
+  return { alignment: await alignmentOf(embedded), uniformity: await uniformityOf(embedded) };
+}
+
+/**
+ * Averages over all pairs of every class: the squared distances between n rows sum to n times those from their mean. A
+ * sample of rows would contain no pair if there are many classes.
+ */
+async function alignmentOf({ euclidean, labels, width }: Embedded): Promise<number> {
+  let [within, pairs, done] = [0, 0, 0];
+  for (const rows of rowsByClass(labels).values()) {
+    const mean = new Float64Array(width);
+    for (const row of rows)
+      for (let k = 0; k < width; k++) mean[k]! += euclidean[row * width + k]! / rows.length;
+    let squares = 0;
+    for (const row of rows)
+      for (let k = 0; k < width; k++) squares += (euclidean[row * width + k]! - mean[k]!) ** 2;
+    within += rows.length * squares;
+    pairs += (rows.length * (rows.length - 1)) / 2;
+    done += rows.length;
+    if (done >= rowsPerTurn) {
+      await setImmediate();
+      done = 0;
+    }
+  }
+  return rounded(within / pairs);
+}
+
+/** Averages over the pairs of a sample of rows. */
+async function uniformityOf({ euclidean, labels, width }: Embedded): Promise<number> {
+  const rows = evenly(labels.length, mostRows);
+  const count = rows.length;
+  if (count < 2) return Number.NaN;
+  const { data } = await pairwiseDistance(chosen(matrix(euclidean, labels.length, width), rows), undefined, {
+    metric: 'euclidean',
+  });
+  let sum = 0;
+  for (let i = 0; i < count; i++) {
+    if (i % rowsPerTurn === 0) await setImmediate();
+    for (let j = 0; j < i; j++) sum += Math.exp(-2 * data[i * count + j]! ** 2);
+  }
+  return rounded(Math.log(sum / ((count * (count - 1)) / 2)));
+}
+
+/**
+ * Compares the rankings of the two outputs: Spearman correlation and overlap of the ten nearest, averaged over anchors. Both
+ * are 1 for a unit-norm head.
+ * @returns null for fewer than three rows
+ */
+export async function ranksOf(
+  { euclidean, hyperbolic, labels, width }: Embedded,
+  c: number,
+): Promise<Ranks | null> {
+  const rows = evenly(labels.length, mostRows);
+  const apart = Math.ceil(rows.length / mostAnchors);
+  const anchors = [...rows.keys()].filter((at) => at % apart === 0);
+  const others = rows.length - 1;
+  if (others < 2) return null; // a single neighbor has rank 1 under any distance
+  const order = async (data: Float32Array, metric: 'cosine' | 'poincare'): Promise<Int32Array> => {
+    const all = chosen(matrix(data, labels.length, width), rows);
+    return (await topK(chosen(all, anchors), all, { metric, c, k: others, exclude: anchors })).indices;
+  };
+  const [flat, curved] = [await order(euclidean, 'cosine'), await order(hyperbolic, 'poincare')];
+  const k = Math.min(nearest, others);
+  const rankOf = new Int32Array(rows.length);
+  let [correlation, overlap] = [0, 0];
+  for (let begin = 0; begin < flat.length; begin += others) {
+    for (let place = 0; place < others; place++) rankOf[flat[begin + place]!] = place;
+    let [squares, shared] = [0, 0];
+    for (let place = 0; place < others; place++) {
+      const elsewhere = rankOf[curved[begin + place]!]!;
+      squares += (place - elsewhere) ** 2;
+      if (place < k && elsewhere < k) shared += 1;
+    }
+    correlation += spearman(squares, others) / anchors.length;
+    overlap += shared / k / anchors.length;
+  }
+  return { spearman: rounded(correlation), overlap: rounded(overlap), nearest };
+}
+
+/** Spearman correlation from the sum of squared rank differences of `n` items. */
+function spearman(squares: number, n: number): number {
+  return 1 - (6 * squares) / (n * (n * n - 1));
+}
+
+/**
+ * Measures the distances from the origin of the Einstein midpoints of each level of the class tree, from single images up to
+ * all. The larger a group and the farther apart its members, the closer its midpoint is to the origin.
+ * @returns an empty list without a tree
+ */
+export async function depthOf(
+  { hyperbolic, labels, width }: Embedded,
+  { parents, levels }: Pick<Split, 'parents' | 'levels'>,
+  c: number,
+): Promise<DepthRow[]> {
+  const depth = parents?.[0]?.length ?? 0;
+  if (parents === undefined || depth === 0) return [];
+  const all = matrix(hyperbolic, labels.length, width);
+  const ancestors = Array.from({ length: depth }, (_, up) => ({
+    level: levels?.[up] ?? `${up + 1} level${up === 0 ? '' : 's'} up`,
+    groups: rowsByClass(Array.from(labels, (label) => parents[label]![up]!)),
+  }));
+  const above = [
+    { level: 'class', groups: rowsByClass(labels) },
+    ...ancestors,
+    { level: 'all', groups: new Map([['', [...labels.keys()]]]) },
+  ];
+  const rows = [await depthRow('picture', all, c)];
+  for (const { level, groups } of above) rows.push(await depthRow(level, await midpoints(all, groups, c), c));
+  return rows;
+}
+
+async function depthRow(level: string, points: Matrix<Float32Array>, c: number): Promise<DepthRow> {
+  const { mean, min, max } = summary((await dist0(points, { c })).data);
+  return { level, groups: points.rows, mean: rounded(mean), min: rounded(min), max: rounded(max) };
+}
+
+/** Elements that take one or two milliseconds on this thread; larger groups run as a job. */
+const shortCall = 2 ** 16;
+
+/** The midpoint of each group. Small groups run on this thread, because there can be 20,000. */
+async function midpoints(
+  all: Matrix<Float32Array>,
+  groups: ReadonlyMap<unknown, number[]>,
+  c: number,
+): Promise<Matrix<Float32Array>> {
+  const out = new Float32Array(groups.size * all.cols);
+  let [at, done] = [0, 0];
+  for (const rows of groups.values()) {
+    const elements = rows.length * all.cols;
+    const points = chosen(all, rows);
+    const { data } =
+      elements > shortCall ? await einsteinMidpoint(points, { c }) : einsteinMidpoint.sync(points, { c });
+    out.set(data, all.cols * at++);
+    done += elements;
+    if (done < shortCall) continue;
+    await setImmediate();
+    done = 0;
+  }
+  return matrix(out, groups.size, all.cols);
+}
+
+/** At most `most` evenly spaced rows, which cover the classes, because rows are ordered by class. */
+export function evenly(count: number, most: number): number[] {
+  const size = Math.min(count, most);
+  return Array.from({ length: size }, (_, i) => Math.floor(((i + 0.5) * count) / size));
+}
+
+/** Mean, minimum and maximum; minimum and maximum ignore NaN. A loop, because Math.min(...values) overflows the stack. */
+export function summary(values: Iterable<number>): { mean: number; min: number; max: number } {
+  let [sum, count, min, max] = [0, 0, Number.NaN, Number.NaN];
+  for (const value of values) {
+    sum += value;
+    count++;
+    if (Number.isNaN(min) || value < min) min = value;
+    if (Number.isNaN(max) || value > max) max = value;
+  }
+  return { mean: sum / count, min, max };
+}
+
+function rounded(value: number): number {
+  return Number(value.toPrecision(5));
+}

@@ -1,0 +1,145 @@
+/** Results of measurements, as stored in a run folder. A number that was not measured is NaN here and null in the files. */
+import type { Geometry } from '../options/define.ts';
+
+/**
+ * What is compared, and how: the head's outputs by hyperbolic distance and by cosine, the backbone's feature (`body`) by
+ * cosine, and both outputs by the fused score cosine / t_e - lam d / t_h.
+ */
+export type Space = 'hyperbolic' | 'cosine' | 'body' | 'fused';
+
+/** Recall in one space. */
+export interface Recall {
+  /** Recall@k by k, each from 0 to 1. */
+  at: Record<string, number>;
+  /** R-Precision and MAP@R (Musgrave et al. 2020, arXiv 2003.08505), from 0 to 1; absent in runs of earlier versions. */
+  rPrecision?: number;
+  mapAtR?: number;
+  /**
+   * Strict Recall@1 per level of the class tree, from 0 to 1. First level: images of the same class are excluded, and a hit
+   * has the same parent. Second level: the same parent is excluded, and a hit has the same grandparent; and so on. Empty
+   * without a tree.
+   */
+  strict: number[];
+}
+
+/** One evaluation of the test classes. */
+export interface Evaluation {
+  /** Number of images. */
+  pictures: number;
+  classes: number;
+  spaces: Record<'hyperbolic' | 'cosine' | 'body', Recall> & { fused?: Recall };
+}
+
+/**
+ * Alignment and uniformity of the embeddings (Wang and Isola 2020, arXiv 2005.10242); lower is better for both. NaN without
+ * a pair of images.
+ */
+export interface Spread {
+  alignment: number;
+  uniformity: number;
+}
+
+/** Numerical health of the points of a batch; radii are sqrt c |x|, so the rim is at 1. */
+export interface Health {
+  radius: {
+    min: number;
+    mean: number;
+    max: number;
+    /** Number of points by radius, in bins of equal width from 0 to 1. */
+    histogram: number[];
+  };
+  /** Fraction of points at the projection radius. */
+  atRim: number;
+  /** Fraction of distances at or above the limit of the published formula (12.206 / sqrt c). */
+  saturated: number;
+}
+
+/** Distribution of an anchor's gradient over its negatives under one geometry, averaged over the anchors of a batch. */
+export interface NegativeProfile {
+  geometry: Geometry;
+  /** Number of negatives per anchor. */
+  negatives: number;
+  /** exp(entropy of q): the effective number of negatives. */
+  effective: number;
+  /** Share of q on the hardest 1% and 10% of the negatives by cosine, rounded up. */
+  hardest1: number;
+  hardest10: number;
+  /** Share of q on negatives of the anchor's own view, each of which is in views - 1 rows of the loss. */
+  sameView: number;
+  /** 1 - p of the positive, averaged over the pairs of views: the factor of the total repulsion. */
+  missed: number;
+  /** Share of q on the hardest 1, 2, 3, 5, ... negatives, separately for the anchor's own view and the others. */
+  byRank: { hardest: number[]; sameView: number[]; crossView: number[] };
+  /**
+   * In equal bins of the cosine from -1 to 1: share of the negatives, of q, and of the pull (null for an untied hybrid,
+   * whose two pulls do not add).
+   */
+  byCosine: { count: number[]; weight: number[]; pull: number[] | null };
+}
+
+/** The same batch under every geometry, with the run's temperatures. */
+export interface NegativeProfiles {
+  own: Geometry;
+  tied: boolean;
+  views: number;
+  classes: number;
+  cosineBins: number;
+  profiles: NegativeProfile[];
+}
+
+/** An untrained baseline, evaluated on the same test classes. */
+export interface Baseline {
+  name: string;
+  recall: Recall;
+}
+
+/** A test image; `thumbnail` is a data URI. */
+export interface Thumbnail {
+  label: number;
+  thumbnail: string;
+}
+
+/** Data for the drawings of a report other than the curves. */
+export interface Snapshot {
+  dataset: string;
+  /** The epoch after which the embeddings were computed. */
+  epoch: number;
+  classes: string[];
+  /** The ancestors of each class, nearest first; empty without a class tree. */
+  parents: string[][];
+  /** Names of the ancestors' levels, nearest first; absent if they have none. */
+  levels?: readonly string[];
+  disk: {
+    c: number;
+    /** x and y of each point in the unit disk (coordinates times sqrt c). */
+    points: number[];
+    labels: number[];
+    /** Fraction of the tangent vectors' variance along the two directions. */
+    explained: [number, number];
+  };
+  gallery: { query: Thumbnail; nearest: (Thumbnail & { distance: number })[] }[];
+  baselines: Baseline[];
+  /** Absent in runs of earlier versions; null if the test set is too small. */
+  negatives?: NegativeProfiles | null;
+  /** Null if there are too few images to rank. */
+  ranks?: Ranks | null;
+  /** By level of the class tree, from single images up; empty without a tree. */
+  depth?: DepthRow[];
+}
+
+/** Agreement of the rankings by hyperbolic distance and cosine, averaged over anchors. */
+export interface Ranks {
+  spearman: number;
+  /** Fraction of the `nearest` nearest neighbors that both rankings share. */
+  overlap: number;
+  nearest: number;
+}
+
+/** Distances of the midpoints of a level's groups from the origin. */
+export interface DepthRow {
+  level: string;
+  groups: number;
+  mean: number;
+  min: number;
+  max: number;
+}

@@ -1,0 +1,171 @@
+import { z } from 'zod';
+import { geometryTerms } from '../../card-names.ts';
+import type { Head } from '../lane/types.ts';
+
+type AllTerms = typeof geometryTerms;
+/** A geometry of the loss that a run can train, whose points are in the ball: see `hybridContrastiveLoss`. */
+export type Geometry = {
+  [Name in keyof AllTerms]: AllTerms[Name]['points'] extends 'hyperboloid' ? never : Name;
+}[keyof AllTerms];
+
+export const geometries = Object.entries(geometryTerms)
+  .filter(([, { points }]) => points !== 'hyperboloid')
+  .map(([name]) => name) as readonly string[] as readonly [Geometry, ...Geometry[]];
+
+/** The space whose distances a geometry trains: the best evaluation is chosen by its recall. */
+export function trainedSpace(geometry: Geometry): 'hyperbolic' | 'cosine' {
+  return geometryTerms[geometry].distance ? 'hyperbolic' : 'cosine';
+}
+
+/** The geometries whose logit has a term or, if `acts` is false, lacks it. */
+export function geometriesWith(term: 'inner' | 'distance' | 'weighted', acts = true): readonly Geometry[] {
+  return geometries.filter((name) => geometryTerms[name][term] === acts);
+}
+
+/** The values that an option accepts. */
+export interface Kind<T> {
+  /** Validates and converts; also accepts the text of a command line. */
+  readonly schema: z.ZodType<T>;
+  /** The end of "expected ...". */
+  readonly expected: string;
+}
+
+/** All facts about an option except its values. */
+export interface Facts<T> {
+  readonly help: string;
+  readonly unit?: 'pixels' | 'seconds';
+  /** Default of the published code, or of horoball if the published code has no such option. */
+  readonly default: T;
+  /** Defaults by data set, for the data sets of horoball. */
+  readonly datasets?: Readonly<Record<string, T>>;
+  /** Defaults by head, which override those by data set. */
+  readonly heads?: Readonly<Partial<Record<Head, T>>>;
+  /** Defaults by `compat`, which override all others. */
+  readonly compat?: Readonly<Partial<Record<'hypmix', T>>>;
+  /** The value of runs from before the option existed, if not the default. */
+  readonly earlier?: T;
+  /** Rewrites the text of the default, if it depends on more than data set and head. */
+  readonly defaultText?: (usual: string) => string;
+  /** `option`: the published commands have it under this name; `behavior`: their code does this without an option. */
+  readonly published?: 'option' | 'behavior';
+  /** The geometries whose loss depends on the option; all if absent. */
+  readonly geometries?: readonly Geometry[];
+  /** A scalar of the logits. */
+  readonly role?: 'temperature' | 'curvature';
+  /** Whether `learn` accepts the option. */
+  readonly learnable?: true;
+  /** Options that take this value unless they are given. */
+  readonly sets?: readonly string[];
+  /**
+   * Whether a resumed run may change the option. `free`: always, because it does not identify a run. `extend`: only if the
+   * run is resumed by name. Absent: never.
+   */
+  readonly resume?: 'free' | 'extend';
+  /** `false`: weights and metrics do not depend on the option. */
+  readonly affectsResult?: false;
+  /** Commands that accept the option besides `train` and `sweep`; `delta` accepts the options of `embed`. */
+  readonly commands?: readonly ('eval' | 'embed' | 'export')[];
+  /** Whether the option describes the network, so that other commands take it from the run. */
+  readonly network?: true;
+  /** `false`: a study cannot vary the option. */
+  readonly sweepable?: false;
+  /** Always a column in the table of a study. */
+  readonly studyColumn?: true;
+}
+
+/** The heading in `--help`. */
+export type Group = 'Images' | 'Model' | 'Loss' | 'Optimizer' | 'Computation' | 'Evaluation and output';
+
+/** One option of a run. */
+export interface RunOption<T = unknown> extends Kind<T>, Facts<T> {
+  readonly group: Group;
+}
+
+/** A learnable option; `Learnable` is derived from this type. */
+export interface LearnableOption extends RunOption<number> {
+  readonly learnable: true;
+}
+
+/** A learnable temperature. */
+export interface TemperatureOption extends LearnableOption {
+  readonly role: 'temperature';
+}
+
+/** Returns a function that makes the options of a group. */
+export const inGroup =
+  (group: Group) =>
+  <T>(kind: Kind<T>, facts: Facts<T>): RunOption<T> => ({ ...kind, ...facts, group });
+
+/** The description of an option in `--help` and the documentation, without its default. */
+export function describe(option: RunOption): string {
+  const { help, unit, expected } = option;
+  const text = unit === undefined ? help : `${help} (${unit})`;
+  return isFlag(option) ? text : `${text}: ${expected}`;
+}
+
+/** Whether an option is a flag, without a value on a command line. */
+export function isFlag({ schema }: RunOption): boolean {
+  return schema instanceof z.ZodBoolean;
+}
+
+const isText = (value: unknown): value is string => typeof value === 'string';
+
+/** Converts the text of a number, such as '0.05', from a command line. */
+const numberText = (value: unknown): unknown =>
+  isText(value) && value.trim() !== '' ? Number(value.replace(/_/g, '')) : value;
+
+/** Converts 'None', as in Python, to null. */
+export const orNull = (value: unknown): unknown =>
+  isText(value) && /^(none|null)$/i.test(value) ? null : value;
+
+export const text = (expected: string): Kind<string> => ({ schema: z.string().min(1), expected });
+
+/** Text that satisfies a condition. */
+export const shaped = (accepts: (value: string) => boolean, expected: string): Kind<string> => ({
+  schema: z.string().refine(accepts),
+  expected,
+});
+
+export const oneOf = <T extends string>(names: readonly [T, ...T[]]): Kind<T> => ({
+  schema: z.literal(names as readonly T[]) as unknown as z.ZodType<T>,
+  expected: alternatives(names.map((name) => `'${name}'`)),
+});
+
+const alternatives = (names: readonly string[]): string =>
+  `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
+
+/** Some of the names, once each, separated by commas. */
+export const listOf = (names: readonly string[]): Kind<string> =>
+  shaped(
+    (value) => {
+      const given = value.split(',').map((name) => name.trim());
+      return given.every((name) => names.includes(name)) && new Set(given).size === given.length;
+    },
+    `a comma-separated list of ${names.join(', ')}`,
+  );
+
+export const flag: Kind<boolean> = { schema: z.boolean(), expected: 'true or false' };
+
+const numeric = (schema: z.ZodType<number>, expected: string): Kind<number> => ({
+  schema: z.preprocess(numberText, schema),
+  expected,
+});
+
+export const count = (least: number): Kind<number> =>
+  numeric(z.int().min(least), `an integer of at least ${least}`);
+export const positive: Kind<number> = numeric(z.number().positive(), 'a number above 0');
+export const atLeast0: Kind<number> = numeric(z.number().min(0), 'a number of at least 0');
+export const above1: Kind<number> = numeric(z.number().gt(1), 'a number above 1');
+export const below1: Kind<number> = numeric(z.number().min(0).lt(1), 'a number of at least 0 and below 1');
+export const upTo1: Kind<number> = numeric(z.number().positive().max(1), 'a number above 0 and at most 1');
+
+/** A name of files or folders. */
+export const fileName: Kind<string> = shaped(
+  (value) => /^\w[\w.-]*$/.test(value),
+  'letters, digits, dots, dashes and underscores',
+);
+
+export const orNone = <T>(kind: Kind<T>): Kind<T | null> => ({
+  schema: z.preprocess(orNull, z.union([z.null(), kind.schema])),
+  expected: `${kind.expected}, or None`,
+});

@@ -1,0 +1,111 @@
+import { defaultMaxPixels } from '../../image/fault.ts';
+import { type Background, backgrounds } from '../../image/resample.ts';
+import { datasetNames, datasets } from '../data/registry.ts';
+import { count, flag, inGroup, oneOf, orNone, type RunOption, text, upTo1 } from './define.ts';
+
+const image = inGroup('Images');
+/** The data sets whose path is not a folder. */
+const otherPaths = datasets.flatMap(({ name, path }) =>
+  path === undefined ? [] : [`; for ${name}, ${path}`],
+);
+/** Commands that also read images. */
+const commands = ['eval', 'embed'] as const;
+
+/** Which images a run reads, and how. */
+export class ImageOptions {
+  /** Data set: a name that `openDataset` knows. */
+  readonly ds: RunOption<string> = image(text(datasetNames.join(', ')), {
+    help: 'data set',
+    default: 'SOP',
+    datasets: { shapes: 'shapes' },
+    defaultText: () => 'shapes; the published default is SOP',
+    published: 'option',
+    commands,
+  });
+  /** Folder of the data set; for `csv`, the file. */
+  readonly path: RunOption<string> = image(text('a path'), {
+    help: `folder of the data set${otherPaths.join('')}`,
+    default: 'data',
+    datasets: { shapes: 'data/shapes' },
+    resume: 'free',
+    commands,
+  });
+  /** Images per class in a batch, that is, views. */
+  readonly num_samples: RunOption<number> = image(count(2), {
+    help: 'images per class in a batch',
+    default: 2,
+    datasets: { shapes: 4 },
+    published: 'option',
+  });
+  /** Batch size in images, a multiple of `num_samples`. */
+  readonly bs: RunOption<number> = image(count(4), {
+    help: 'batch size in images, a multiple of num_samples',
+    default: 900,
+    datasets: { shapes: 128 },
+    published: 'option',
+  });
+  /** Minimum area of a random training crop, as a fraction of the image. */
+  readonly crop_scale: RunOption<number> = image(upTo1, {
+    help: 'minimum area of a random training crop, as a fraction of the image',
+    default: 0.2,
+    datasets: { shapes: 0.4 },
+    published: 'behavior',
+  });
+  /** Length in pixels of an image's shorter side before the center crop of the evaluation. */
+  readonly resize: RunOption<number> = image(count(8), {
+    help: "length of an image's shorter side before the center crop of the evaluation",
+    unit: 'pixels',
+    default: 224,
+    datasets: { shapes: 55 },
+    published: 'option',
+    commands: [...commands, 'export'],
+  });
+  /** Side in pixels of the square crop that the backbone reads. */
+  readonly crop: RunOption<number> = image(count(8), {
+    help: 'side of the square crop that the backbone reads',
+    unit: 'pixels',
+    default: 224,
+    datasets: { shapes: 48 },
+    published: 'option',
+    commands: [...commands, 'export'],
+  });
+  /** Images decoded in parallel. */
+  readonly workers: RunOption<number> = image(count(1), {
+    help: 'images decoded in parallel',
+    default: 4,
+    resume: 'free',
+    affectsResult: false,
+    commands,
+  });
+  /** Cache of decoded images: `memory` or a folder; `null`: none. */
+  readonly cache: RunOption<string | null> = image(orNone(text("'memory' or a folder")), {
+    help: 'cache of decoded images',
+    default: null,
+    resume: 'free',
+    affectsResult: false,
+    commands,
+  });
+  /** Background that transparent pixels are blended with; `drop`: alpha is ignored, as in the published code. */
+  readonly background: RunOption<Background> = image(oneOf(backgrounds), {
+    help: 'background that transparent pixels are blended with; drop ignores alpha',
+    default: 'white',
+    compat: { hypmix: 'drop' },
+    earlier: 'drop',
+    commands: [...commands, 'export'],
+  });
+  /** Maximum size of an image in pixels; a larger one counts as unreadable. */
+  readonly max_pixels: RunOption<number> = image(count(1), {
+    help: 'maximum size of an image, by default the limit of PIL; a larger one counts as unreadable',
+    unit: 'pixels',
+    default: defaultMaxPixels,
+    commands,
+  });
+  /** An image that cannot be read ends the run, instead of being reported and skipped. */
+  readonly strict: RunOption<boolean> = image(flag, {
+    help: 'stop at an image that cannot be read, instead of skipping it',
+    default: false,
+    resume: 'free',
+    affectsResult: false,
+    commands,
+  });
+}

@@ -1,0 +1,128 @@
+import { logitDefaults } from '../../card-names.ts';
+import {
+  above1,
+  atLeast0,
+  count,
+  type Geometry,
+  geometries,
+  geometriesWith,
+  inGroup,
+  type LearnableOption,
+  listOf,
+  oneOf,
+  orNone,
+  positive,
+  type RunOption,
+  type TemperatureOption,
+} from './define.ts';
+
+const loss = inGroup('Loss');
+const learnable = true;
+/** Options that scale the terms of the logits. */
+const evaluated = { commands: ['eval'], studyColumn: true } as const;
+
+/** The contrastive loss. */
+export class LossOptions {
+  /** Geometry of the logits. */
+  readonly geometry: RunOption<Geometry> = loss(oneOf(geometries), {
+    help: 'geometry of the logits',
+    default: 'hybrid',
+    heads: { 'hyp-vit': 'hyperbolic' },
+    published: 'behavior',
+    studyColumn: true,
+  });
+  /** Both temperatures, unless `t_e` or `t_h` is given. */
+  readonly t: RunOption<number | null> = loss(orNone(positive), {
+    help: 'both temperatures, unless t_e or t_h is given',
+    default: null,
+    role: 'temperature',
+    sets: ['t_e', 't_h'],
+    geometries: [],
+  });
+  /** Temperature of the cosine similarity. */
+  readonly t_e: TemperatureOption = {
+    ...loss(positive, {
+      help: 'temperature of the cosine similarity',
+      default: logitDefaults.tauE,
+      heads: { 'hyp-vit': 0.2 },
+      published: 'option',
+      geometries: geometriesWith('inner'),
+      ...evaluated,
+    }),
+    role: 'temperature',
+    learnable,
+  };
+  /** Temperature of the hyperbolic distance. */
+  readonly t_h: TemperatureOption = {
+    ...loss(positive, {
+      help: 'temperature of the hyperbolic distance',
+      default: logitDefaults.tauH,
+      published: 'option',
+      geometries: geometriesWith('distance'),
+      ...evaluated,
+    }),
+    role: 'temperature',
+    learnable,
+  };
+  /** Weight of the hyperbolic term in the hybrid logit. */
+  readonly lam: RunOption<number> = loss(atLeast0, {
+    help: 'weight of the hyperbolic term in the hybrid logit',
+    default: logitDefaults.lambda,
+    published: 'option',
+    geometries: geometriesWith('weighted'),
+    ...evaluated,
+  });
+  /** c > 0: the curvature is -c. */
+  readonly hyp_c: LearnableOption = {
+    ...loss(atLeast0, {
+      help: 'c of the ball, above 0, whose curvature is -c; with head hyp-vit 0 is the sphere (cosine at t_e)',
+      default: logitDefaults.c,
+      published: 'option',
+      geometries: geometriesWith('distance'),
+      network: true,
+      commands: ['embed'],
+      studyColumn: true,
+    }),
+    role: 'curvature',
+    learnable,
+  };
+  /** Strength of the hard-negative weighting in the Euclidean loss (Robinson et al. 2021); 0: the plain loss. */
+  readonly beta: RunOption<number> = loss(atLeast0, {
+    help: 'strength of the hard-negative weighting in the Euclidean loss; 0 is the plain loss',
+    default: 0,
+    geometries: geometriesWith('distance', false),
+  });
+  /** `sum` over the ordered pairs of views, as published, or their `mean`. */
+  readonly reduction: RunOption<'sum' | 'mean'> = loss(oneOf(['sum', 'mean']), {
+    help: 'reduction of the losses of all ordered pairs of views',
+    default: 'sum',
+    published: 'behavior',
+  });
+  /** Classes of earlier batches that are used as additional negatives; 0 disables the memory. */
+  readonly memory: RunOption<number> = loss(count(0), {
+    help: 'classes of earlier batches that are used as additional negatives (cross-batch memory)',
+    default: 0,
+  });
+  /** Learnable scalars among `t_e`, `t_h` and `hyp_c`, separated by commas; `null`: none. */
+  readonly learn: RunOption<string | null> = loss(orNone(listOf(namesIn(this, 'learnable'))), {
+    help: 'learnable scalars of the loss',
+    default: null,
+  });
+  /** Peak learning rate of the logarithms of the learnable scalars; it follows the schedule. */
+  readonly learn_lr: RunOption<number> = loss(positive, {
+    help: 'peak learning rate of the logarithms of the learnable scalars',
+    default: 0.01,
+  });
+  /** Largest factor by which a learnable scalar may differ from its initial value. */
+  readonly learn_range: RunOption<number> = loss(above1, {
+    help: 'largest factor by which a learnable scalar may differ from its initial value',
+    default: 10,
+  });
+}
+
+/** Names of the options defined so far whose record has a field. */
+function namesIn(options: object, fact: keyof RunOption): string[] {
+  return Object.entries(options)
+    .filter(([, option]) => (option as Partial<RunOption>)[fact] !== undefined)
+    .map(([name]) => name);
+}

@@ -1,0 +1,76 @@
+import { logitDefaults } from '../../card-names.ts';
+import { vitConfigs } from '../../model/vit.ts';
+import type { Head } from '../lane/types.ts';
+import {
+  count,
+  flag,
+  geometriesWith,
+  inGroup,
+  oneOf,
+  orNone,
+  positive,
+  type RunOption,
+  text,
+} from './define.ts';
+
+const model = inGroup('Model');
+/** Options that describe a network without a run. */
+const untrained = { network: true, commands: ['embed'] } as const;
+/** A backbone that no run trained, alone. */
+const pretrained = { network: true, commands: ['eval', 'embed', 'export'] } as const;
+
+/** The network: a backbone and a head. */
+export class ModelOptions {
+  /** Backbone: a name in `vitConfigs`, or a JSON file or text in timm's terms. */
+  readonly model: RunOption<string> = model(text(`${Object.keys(vitConfigs).join(', ')} or a JSON file`), {
+    help: 'backbone, by name or as a JSON file with the parameters of timm',
+    default: 'dino_vits16',
+    datasets: { shapes: 'vit_nano' },
+    published: 'option',
+    ...pretrained,
+  });
+  /**
+   * Initial weights: a file, or a name that `horoball weights pull` downloaded; `null`: random; `auto`: the model's
+   * published weights if downloaded.
+   */
+  readonly weights: RunOption<string | null> = model(orNone(text("a file, a name or 'auto'")), {
+    help: "initial weights, a file or the name of downloaded weights; auto uses the model's published weights if downloaded",
+    default: 'auto',
+    ...pretrained,
+  });
+  /** Load weights that match only a part of the backbone, instead of failing. */
+  readonly partial: RunOption<boolean> = model(flag, {
+    help: 'load weights that match only part of the backbone, instead of failing',
+    default: false,
+    ...pretrained,
+  });
+  /** `hypmix`: normalize, clip, expmap0. `hyp-vit`: no normalization, so the radius is free. */
+  readonly head: RunOption<Head> = model(oneOf(['hypmix', 'hyp-vit']), {
+    help: 'head on the backbone, with unit norm (hypmix) or free radius (hyp-vit)',
+    default: 'hypmix',
+    published: 'behavior',
+    ...untrained,
+  });
+  /** Dimension of the embedding. */
+  readonly emb: RunOption<number> = model(count(2), {
+    help: 'embedding dimension',
+    default: 128,
+    published: 'option',
+    ...untrained,
+  });
+  /** Norm to which features are clipped before expmap0; `null`: not clipped. */
+  readonly clip_r: RunOption<number | null> = model(orNone(positive), {
+    help: 'norm to which features are clipped before expmap0',
+    default: logitDefaults.clipR,
+    published: 'option',
+    geometries: geometriesWith('distance'),
+    ...untrained,
+  });
+  /** Number n >= 0 of frozen blocks, in addition to the patch embedding; `null`: nothing is frozen. */
+  readonly freeze: RunOption<number | null> = model(orNone(count(0)), {
+    help: 'number of frozen blocks; 0 freezes only the patch embedding, None freezes nothing',
+    default: 0,
+    datasets: { shapes: null },
+    published: 'option',
+  });
+}

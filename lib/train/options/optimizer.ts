@@ -1,0 +1,77 @@
+import {
+  atLeast0,
+  below1,
+  count,
+  inGroup,
+  oneOf,
+  orNone,
+  positive,
+  type RunOption,
+  upTo1,
+} from './define.ts';
+
+const optimizer = inGroup('Optimizer');
+
+/** The length of a run, and the options of AdamW. */
+export class OptimizerOptions {
+  /** Epochs. */
+  readonly ep: RunOption<number> = optimizer(count(1), {
+    help: 'epochs',
+    default: 100,
+    datasets: { shapes: 180 },
+    published: 'option',
+    resume: 'extend',
+  });
+  /** Peak learning rate. */
+  readonly lr: RunOption<number> = optimizer(positive, {
+    help: 'peak learning rate',
+    default: 1e-5,
+    datasets: { shapes: 1e-3 },
+    published: 'option',
+  });
+  /** Learning rate schedule after the warm-up. */
+  readonly schedule: RunOption<'constant' | 'cosine'> = optimizer(oneOf(['constant', 'cosine']), {
+    help: 'learning rate schedule after the warm-up',
+    default: 'constant',
+    datasets: { shapes: 'cosine' },
+    published: 'behavior',
+  });
+  /** Warm-up steps, over which the learning rate rises linearly from 0. */
+  readonly warmup: RunOption<number> = optimizer(count(0), {
+    help: 'warm-up steps',
+    default: 0,
+    datasets: { shapes: 20 },
+    published: 'behavior',
+  });
+  /** Decoupled weight decay. */
+  readonly weight_decay: RunOption<number> = optimizer(atLeast0, {
+    help: 'decoupled weight decay',
+    default: 0.01,
+    published: 'behavior',
+  });
+  /** Parameters with weight decay: all, as published, or `matrices` only, so no bias, norm, token or position. */
+  readonly decayed: RunOption<'all' | 'matrices'> = optimizer(oneOf(['all', 'matrices']), {
+    help: 'parameters with weight decay, all of them or matrices only (no bias, norm or token)',
+    default: 'all',
+    published: 'behavior',
+  });
+  /** Learning rate of each layer relative to the layer above it; 1: the same for all layers. */
+  readonly layer_decay: RunOption<number> = optimizer(upTo1, {
+    help: 'layer-wise learning rate decay',
+    default: 1,
+  });
+  /** Maximum norm of the whole gradient; `null`: not clipped. */
+  readonly clip_grad: RunOption<number | null> = optimizer(orNone(positive), {
+    help: 'max gradient norm',
+    default: 3,
+    published: 'behavior',
+  });
+  /**
+   * Decay per step of the exponential moving average (EMA) of the weights, which replaces them in evaluations and files;
+   * `null`: no average.
+   */
+  readonly ema: RunOption<number | null> = optimizer(orNone(below1), {
+    help: 'decay of the exponential moving average (EMA) of the weights, which is then evaluated and saved',
+    default: null,
+  });
+}

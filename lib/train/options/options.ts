@@ -1,0 +1,105 @@
+import { ComputationOptions } from './computation.ts';
+import type { Geometry, LearnableOption, RunOption, TemperatureOption } from './define.ts';
+import { ImageOptions } from './images.ts';
+import { LossOptions } from './loss.ts';
+import { ModelOptions } from './model.ts';
+import { OptimizerOptions } from './optimizer.ts';
+import { OutputOptions } from './output.ts';
+
+export type { Geometry } from './define.ts';
+
+/**
+ * Every option of a run, one record each. The records are the fields of classes because a declaration file needs their
+ * types, from which {@link RunConfig} follows. Most names are those of the published code (HypMix and Hyp-ViT), so that
+ * its commands run unchanged.
+ */
+export interface RunOptions
+  extends ImageOptions,
+    ModelOptions,
+    LossOptions,
+    OptimizerOptions,
+    ComputationOptions,
+    OutputOptions {}
+
+/** The records, in the order in which `--help` lists them. */
+export const options: Readonly<RunOptions> = {
+  ...new ImageOptions(),
+  ...new ModelOptions(),
+  ...new LossOptions(),
+  ...new OptimizerOptions(),
+  ...new ComputationOptions(),
+  ...new OutputOptions(),
+};
+
+export type OptionName = keyof RunOptions;
+
+/**
+ * The configuration of a run: a value for every option. The type maps over `keyof RunOptions`, so that editors show the
+ * TSDoc of each option.
+ */
+export type RunConfig = {
+  -readonly [Name in keyof RunOptions]: RunOptions[Name] extends RunOption<infer Value> ? Value : never;
+};
+
+type NameOf<Kind> = {
+  [Name in OptionName]: RunOptions[Name] extends Kind ? Name : never;
+}[OptionName];
+
+/** A learnable scalar of the loss: `t_e`, `t_h` or `hyp_c`. */
+export type Learnable = NameOf<LearnableOption>;
+export type Temperature = NameOf<TemperatureOption>;
+
+export const optionNames: readonly OptionName[] = Object.keys(options) as OptionName[];
+
+/** The record of an option, without the type of its value. */
+export function optionOf(name: OptionName): RunOption {
+  return options[name];
+}
+
+/** The options whose record satisfies a condition, in order. */
+export function optionsWhere(holds: (option: RunOption) => boolean): readonly OptionName[] {
+  return optionNames.filter((name) => holds(optionOf(name)));
+}
+
+/** Whether the loss of a geometry depends on an option. */
+export function appliesTo(name: OptionName, geometry: Geometry): boolean {
+  return optionOf(name).geometries?.includes(geometry) ?? true;
+}
+
+export const learnable: readonly Learnable[] = optionsWhere(
+  (option) => option.learnable === true,
+) as Learnable[];
+
+/** The learnable scalars that the loss of a geometry depends on. */
+export function learnableOf(geometry: Geometry): Learnable[] {
+  return learnable.filter((name) => appliesTo(name, geometry));
+}
+
+/** The temperatures that a geometry uses. */
+export function temperaturesOf(geometry: Geometry): Temperature[] {
+  return learnableOf(geometry).filter(isTemperature) as Temperature[];
+}
+
+/** Whether an option is a temperature, or sets temperatures. */
+export function isTemperature(name: OptionName): boolean {
+  return optionOf(name).role === 'temperature';
+}
+
+/** The defaults for a data set, a head and a `compat`. */
+export function defaultsFor(
+  ds: string | null,
+  head: string | null = null,
+  compat: string | null = null,
+): RunConfig {
+  const entries = optionNames.map((name) => {
+    const { compat: followed, heads, datasets, default: standard } = optionOf(name);
+    const values = [entryOf(followed, compat), entryOf(heads, head), entryOf(datasets, ds), standard];
+    return [name, values.find((value) => value !== undefined)];
+  });
+  return Object.fromEntries(entries) as RunConfig;
+}
+
+/** Only own entries count, because a data set may be named `constructor`. */
+function entryOf(values: object | undefined, key: string | null): unknown {
+  return Object.entries(values ?? {}).find(([each]) => each === key)?.[1];
+}

@@ -1,0 +1,75 @@
+import { atLeast0, fileName, flag, inGroup, orNone, type RunOption, shaped, text } from './define.ts';
+import { parseEpochs } from './epochs.ts';
+
+const output = inGroup('Evaluation and output');
+/** The location of a run does not change its results. */
+const place = { resume: 'free', affectsResult: false } as const;
+
+/** Options for evaluation and output. */
+export class OutputOptions {
+  /**
+   * Epochs after which the test classes are evaluated, such as `[50]`, `[]` or `r(10,70,20)+[200]`; 0 is before training.
+   * If only `ep` is given, the last epoch.
+   */
+  readonly eval_ep: RunOption<string> = output(
+    shaped((value) => parseEpochs(value) !== null, "a list like '[50]', '[]' or 'r(10,70,20)+[200]'"),
+    {
+      help: 'epochs after which the test classes are evaluated; 0 is before training; r(a,b,c) is range(a,b,c)',
+      default: '[100]',
+      datasets: { shapes: 'r(0,181,36)' },
+      defaultText: (usual) => `${usual}; if only --ep is given, its last epoch`,
+      published: 'option',
+      resume: 'extend',
+      affectsResult: false,
+    },
+  );
+  /** Also evaluate untrained baselines for the report: raw pixels, and histograms of colors and gradients. */
+  readonly baselines: RunOption<boolean> = output(flag, {
+    help: 'evaluate raw pixels and histograms too',
+    default: false,
+    resume: 'extend',
+    affectsResult: false,
+  });
+  /** Train on shuffled labels, as a control. */
+  readonly shuffle_labels: RunOption<boolean> = output(flag, {
+    help: 'train on shuffled labels, as a control',
+    default: false,
+  });
+  /** Write the embeddings of test and training images at the end, to files named after `emb_name`. */
+  readonly save_emb: RunOption<boolean> = output(flag, {
+    help: 'write the embeddings of the test and training images into the run folder at the end',
+    default: false,
+    published: 'option',
+    commands: ['eval'],
+    ...place,
+  });
+  /** Name of the files of `save_emb`. */
+  readonly emb_name: RunOption<string> = output(fileName, {
+    help: 'name of the files of save_emb, <name>_eval.safetensors and <name>_train.safetensors',
+    default: 'emb',
+    published: 'option',
+    commands: ['eval'],
+    ...place,
+  });
+  /** Seconds between checkpoints; 0: every step; `null`: no checkpoints, so the run cannot be resumed. */
+  readonly save_every: RunOption<number | null> = output(orNone(atLeast0), {
+    help: 'time between checkpoints; 0 writes one after every step',
+    unit: 'seconds',
+    default: 60,
+    ...place,
+  });
+  /** Parent of the run folders; `null`: nothing is written. */
+  readonly runs: RunOption<string | null> = output(orNone(text('a path')), {
+    help: 'parent of the run folders',
+    default: 'runs',
+    sweepable: false,
+    ...place,
+  });
+  /** Name of the run folder; `null`: data set, geometry and a number. */
+  readonly name: RunOption<string | null> = output(orNone(fileName), {
+    help: 'name of the run folder',
+    default: null,
+    sweepable: false,
+    ...place,
+  });
+}

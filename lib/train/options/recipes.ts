@@ -1,0 +1,140 @@
+/** Presets: the published commands of HypMix and Hyp-ViT, and settings for the `emoji` data set. */
+import { coded } from '../../errors.ts';
+import { shellWord } from '../../io/shell.ts';
+import type { RunConfig } from './options.ts';
+
+/** Run options with a name. */
+export interface Recipe {
+  name: string;
+  /** The source of the settings; null for those of horoball. */
+  paper: 'HypMix' | 'Hyp-ViT' | null;
+  /** The options of the command; all others have their defaults. */
+  options: Readonly<Partial<RunConfig>>;
+  /** Published Recall@1 on the test classes in percent; `null` if none was published for this backbone. */
+  recallAt1: number | null;
+}
+
+const models = {
+  vit: 'vit_small_patch16_224',
+  dino: 'dino_vits16',
+  deit: 'deit_small_distilled_patch16_224',
+} as const;
+
+type Short = keyof typeof models;
+
+/** By data set: the options of the commands, and the published Recall@1 by backbone. */
+const hypVit: Readonly<Record<string, [Partial<RunConfig>, Partial<Record<Short, number>>]>> = {
+  CUB: [
+    { num_samples: 9, ep: 50, eval_ep: '[50]', resize: 256 },
+    { vit: 85.6, dino: 80.9 },
+  ],
+  Cars: [
+    { num_samples: 9, bs: 882, ep: 300, eval_ep: '[300]' },
+    { vit: 86.5, dino: 89.2 },
+  ],
+  SOP: [
+    { ep: 200, eval_ep: '[200]' },
+    { vit: 85.9, dino: 85.1 },
+  ],
+  Inshop: [
+    { ep: 400, eval_ep: '[400]' },
+    { vit: 92.5, dino: 92.4 },
+  ],
+};
+
+export const recipes: readonly Recipe[] = [
+  {
+    name: 'hypmix-cub-vit',
+    paper: 'HypMix',
+    options: {
+      ds: 'CUB',
+      model: models.vit,
+      num_samples: 9,
+      lr: 3e-5,
+      ep: 50,
+      eval_ep: '[50]',
+      resize: 256,
+      seed: 42,
+      hyp_c: 0.1,
+      t_e: 0.05,
+      t_h: 0.2,
+      lam: 3,
+      background: 'drop',
+    },
+    recallAt1: null,
+  },
+  ...Object.entries(hypVit).flatMap(([ds, [options, recalls]]) =>
+    (Object.keys(models) as Short[]).map((short): Recipe => {
+      const lr = short === 'dino' ? 1e-5 : 3e-5;
+      return {
+        name: `hypvit-${ds.toLowerCase()}-${short}`,
+        paper: 'Hyp-ViT',
+        options: { ds, model: models[short], head: 'hyp-vit', lr, background: 'drop', ...options },
+        recallAt1: recalls[short] ?? null,
+      };
+    }),
+  ),
+  {
+    name: 'emoji',
+    paper: null,
+    options: {
+      ds: 'emoji',
+      model: 'vit_nano_32',
+      weights: null,
+      freeze: null,
+      num_samples: 4,
+      bs: 128,
+      lr: 6e-4,
+      ep: 150,
+      eval_ep: 'r(0,151,15)',
+      resize: 32,
+      crop: 32,
+      crop_scale: 0.5,
+      schedule: 'cosine',
+      warmup: 40,
+      weight_decay: 0.05,
+      decayed: 'matrices',
+      cache: 'memory',
+      baselines: true,
+    },
+    recallAt1: null,
+  },
+];
+
+/** Differences of the published code from the defaults of horoball; `--compat hypmix` follows the published code. */
+export const deviations: readonly string[] = [
+  'It clips the gradient before unscaling it, so its steps are smaller than intended; --compat hypmix with --precision float16 does the same.',
+  "It measures the hyperbolic distance of the Euclidean unit vectors, never that of the head's hyperbolic output: the ranking equals that of the cosine while c is well below 1, and is meaningless from about 0.9 on.",
+  'It adds 1e-5 to denominators and clamps artanh at 1 - 1e-5: distances saturate at 12.206 / sqrt(c).',
+  'It trains only the class token of a distilled DeiT, but evaluates its mean with the distillation token.',
+  'It drops the first neighbor as if it were the query; here a query is excluded by identity, and ties go to the lower row.',
+  'On several GPUs its evaluation counts padding images twice, which raises the recall.',
+  'Its --clip_r 0 multiplies features by 0; here --clip_r None turns clipping off. In HypMix clipping has no effect, because the features have norm 1.',
+  'Its --hyp_c 0 ends HypMix with an error; with --head hyp-vit it is the sphere here, as in Hyp-ViT.',
+  'It computes in half precision; here that is --precision float16 or bfloat16.',
+];
+
+/**
+ * Returns the recipe with this name.
+ * @param argument - name of the argument, for errors
+ * @throws `ERR_HOROBALL_OPTION` for an unknown name
+ */
+export function findRecipe(name: string, argument: string = '[train] recipe'): Recipe {
+  const found = recipes.find((recipe) => recipe.name === name);
+  if (found !== undefined) return found;
+  const names = recipes.map((recipe) => recipe.name).join(', ');
+  throw coded('ERR_HOROBALL_OPTION', `${argument}: expected one of ${names}, got '${name}'`, RangeError);
+}
+
+/** The command line of a recipe. */
+export function commandOf({ options, paper }: Recipe): string {
+  const flags = Object.entries(options).map(([key, value]) =>
+    value === true ? `--${key}` : `--${key} ${shown(value)}`,
+  );
+  return [paper === null ? 'horoball train' : 'horoball train --path DATA', ...flags].join(' ');
+}
+
+function shown(value: unknown): string {
+  const text = typeof value === 'number' && value < 1e-3 ? value.toExponential() : String(value ?? 'None');
+  return text.startsWith('{') ? shellWord(text) : /^[\w.-]+$/.test(text) ? text : `"${text}"`;
+}

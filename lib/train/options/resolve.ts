@@ -1,0 +1,151 @@
+import { checkOptions } from '../../check.ts';
+import { coded, describe, quoted } from '../../errors.ts';
+import { orNull } from './define.ts';
+import {
+  appliesTo,
+  defaultsFor,
+  type Learnable,
+  learnableOf,
+  type OptionName,
+  optionNames,
+  optionOf,
+  options,
+  optionsWhere,
+  type RunConfig,
+} from './options.ts';
+
+/** The default data set. */
+const builtIn = 'shapes';
+
+/** Defaults of the published code, and of horoball for options that the published code lacks. */
+export const publishedDefaults: Readonly<RunConfig> = defaultsFor(null);
+
+/** Defaults that differ for the built-in data set, chosen for a run of three minutes on two CPU cores. */
+export const shapesDefaults: Readonly<Partial<RunConfig>> = Object.fromEntries(
+  optionsWhere(({ datasets }) => datasets?.[builtIn] !== undefined).map((name) => [
+    name,
+    optionOf(name).datasets![builtIn],
+  ]),
+);
+
+/**
+ * Validates the options of a run and fills in the defaults. Also accepts the text of a command line (`'0.05'`, `'None'`).
+ * @param given - any options of a run; `ds` is `shapes` if absent
+ * @param operation - name of the operation, for errors
+ * @throws RangeError `ERR_HOROBALL_CONFIG` for an unknown option, an invalid value, or options that do not fit together
+ * @example
+ * parseConfig({ ds: 'shapes', geometry: 'hyperbolic', t_h: 0.1 }).t_h; // 0.1
+ */
+export function parseConfig(
+  given: Readonly<Record<string, unknown>> = {},
+  operation: string = 'train',
+): RunConfig {
+  const unknown = Object.keys(checkOptions(operation, given)).find((key) => !Object.hasOwn(options, key));
+  if (unknown !== undefined)
+    throw configError(
+      `[${operation}] options: expected the name of a run option, got '${unknown}'. See horoball train --help.`,
+    );
+  const present = presentIn(given);
+  const [ds, head] = [textOf(present['ds']) ?? builtIn, textOf(present['head'])];
+  const defaults = defaultsFor(ds, head, textOf(present['compat']));
+  const merged: Record<string, unknown> = { ...defaults, ...shorthands(present), ...present };
+  const config = Object.fromEntries(
+    optionNames.map((name) => [name, checked(operation, name, merged[name])]),
+  ) as RunConfig;
+  if (present['eval_ep'] === undefined && present['ep'] !== undefined) config.eval_ep = `[${config.ep}]`;
+  return consistent(sphere(config), operation);
+}
+
+/** Parses a stored configuration, which may lack options if an earlier version wrote it; see {@link parseConfig}. */
+export function storedConfig(written: Readonly<Record<string, unknown>>, operation?: string): RunConfig {
+  const added = optionsWhere(({ earlier }) => earlier !== undefined);
+  const before = Object.fromEntries(added.map((name) => [name, optionOf(name).earlier]));
+  return parseConfig({ ...before, ...written }, operation);
+}
+
+/** Omits undefined options, which count as absent. */
+export function presentIn(given: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}
+
+/** Options that a shorthand sets, such as both temperatures by `t`. */
+function shorthands(given: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const entries = optionsWhere(({ sets }) => sets !== undefined).flatMap((name) => {
+    const value = orNull(given[name]) ?? null;
+    return value === null ? [] : optionOf(name).sets!.map((target) => [target, value] as const);
+  });
+  return Object.fromEntries(entries);
+}
+
+/**
+ * Overrides one set of options with another. A shorthand in the upper set also replaces the options it stands for in the
+ * lower one, and a number of epochs replaces the lower set's epochs to evaluate.
+ */
+export function over(
+  lower: Readonly<Record<string, unknown>>,
+  upper: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  const replaced = Object.keys(shorthands(upper));
+  if (orNull(upper['ep']) !== null && upper['ep'] !== undefined) replaced.push('eval_ep');
+  const kept = Object.entries(lower).filter(([name]) => !replaced.includes(name));
+  return { ...Object.fromEntries(kept), ...upper };
+}
+
+function textOf(value: unknown): string | null {
+  return typeof value === 'string' ? value : null;
+}
+
+function checked(operation: string, name: OptionName, value: unknown): unknown {
+  const { schema, expected } = optionOf(name);
+  // No option is an object, and a schema would read the properties of one.
+  const result = typeof value === 'object' && value !== null ? null : schema.safeParse(value);
+  if (result?.success) return result.data;
+  throw configError(`[${operation}] ${name}: expected ${expected}, got ${shown(value)}`);
+}
+
+/** Hyp-ViT's c = 0 compares unit vectors by cosine, which is head `hypmix` with geometry `euclidean`. */
+function sphere(config: RunConfig): RunConfig {
+  if (config.hyp_c !== 0 || config.head !== 'hyp-vit') return config;
+  return { ...config, head: 'hypmix', geometry: 'euclidean', hyp_c: publishedDefaults.hyp_c };
+}
+
+/** The learnable scalars of a run. */
+export function learnableNames({ learn }: RunConfig): Learnable[] {
+  return (learn === null ? [] : learn.split(',').map((name) => name.trim())) as Learnable[];
+}
+
+/** Checks conditions that involve several options. */
+function consistent(config: RunConfig, operation: string): RunConfig {
+  const { bs, num_samples, resize, crop, geometry, head, memory } = config;
+  const refuse = (option: OptionName, expected: string, got: unknown = config[option]): never => {
+    throw configError(`[${operation}] ${option}: expected ${expected}, got ${got}`);
+  };
+  if (bs % num_samples !== 0) refuse('bs', `a multiple of num_samples (${num_samples})`);
+  if (bs < 2 * num_samples) refuse('bs', `at least two classes (${2 * num_samples})`);
+  if (resize < crop) refuse('resize', `at least crop (${crop})`);
+  if (config.hyp_c === 0)
+    refuse(
+      'hyp_c',
+      'a number above 0 (0 is for head hyp-vit; otherwise choose --geometry euclidean or chordal)',
+    );
+  const names = learnableNames(config);
+  const idle = names.find((name) => !appliesTo(name, geometry));
+  if (idle !== undefined)
+    refuse('learn', `scalars that the ${geometry} loss uses (${learnableOf(geometry).join(', ')})`, idle);
+  if (config.beta > 0 && !appliesTo('beta', geometry)) refuse('beta', `0 with geometry ${geometry}`);
+  if (memory > 0 && head === 'hyp-vit' && names.includes('hyp_c'))
+    refuse(
+      'memory',
+      '0 if hyp_c is learnable with a free radius, because remembered points are in another ball',
+    );
+  return config;
+}
+
+/** @internal */
+export function configError(message: string): RangeError {
+  return coded('ERR_HOROBALL_CONFIG', message, RangeError);
+}
+
+function shown(value: unknown): string {
+  return describe(quoted(value));
+}

@@ -1,0 +1,306 @@
+import { type Html, html, type Part } from '../html.ts';
+
+/** One line of a chart; `faint` points are drawn behind it (the values that it smooths). */
+export interface Series {
+  name: string;
+  color: string;
+  x: readonly number[];
+  y: readonly number[];
+  faint?: readonly number[];
+  /** Ends of an error bar through each point. */
+  low?: readonly number[];
+  high?: readonly number[];
+}
+
+export interface ChartOptions {
+  title: string;
+  xLabel: string;
+  series: readonly Series[];
+  /** Limits of the vertical axis, if they should not follow the data. */
+  yMin?: number;
+  yMax?: number;
+  /** Whether values are shown as percentages. */
+  percent?: boolean;
+  /** For few x values, such as the temperatures of a study: logarithmic spacing and one tick per value. */
+  logX?: boolean;
+  /** For lines with dense points: no dots, and no horizontal offsets. */
+  dense?: boolean;
+  /** Dashed horizontal reference lines with names. */
+  marks?: readonly { name: string; y: number }[];
+}
+
+const width = 460;
+const height = 264;
+const margin = { left: 44, right: 14, top: 14, bottom: 34 };
+
+/** Larger values are gaps, because their differences would overflow. */
+const largest = 1e200;
+
+/** Whether a chart can show a value; any other is a gap in its line. */
+function isDrawable(value: number | undefined): value is number {
+  return value !== undefined && Math.abs(value) <= largest; // false for NaN
+}
+
+/** Whether a line has a measured value. */
+function isMeasured({ x, y }: Series): boolean {
+  return x.some((place, i) => isDrawable(place) && isDrawable(y[i]));
+}
+
+/** A line chart as one SVG element; script.ts reads `data-chart` to show the values under the pointer. */
+export function lineChart(options: ChartOptions): Html {
+  if (options.series.some(isMeasured)) return drawnChart(options);
+  return html`<figure class="chart"><figcaption>${options.title}</figcaption><p class="note">Not measured.</p></figure>`;
+}
+
+function drawnChart(options: ChartOptions): Html {
+  const xs = options.series.flatMap((series) => series.x).filter(isDrawable);
+  const ys = options.series.flatMap(({ y, faint, low, high }) =>
+    [y, faint, low, high].flatMap((values) => [...(values ?? [])]),
+  );
+  const marks = (options.marks ?? []).filter((mark) => isDrawable(mark.y));
+  for (const mark of marks) ys.push(mark.y);
+  const inner = options.logX && !options.dense ? 26 : 0; // keeps error bars at both ends clear of the axes
+  const x = scale(xDomain(xs, options), [margin.left + inner, width - margin.right - inner], options.logX);
+  const vertical = yEnds(ys, options);
+  const y = scale(vertical.domain, [height - margin.bottom, margin.top]);
+  return html`<figure class="chart">
+<figcaption>${options.title}</figcaption>
+<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${options.title}" data-chart="${chartData(options, x, y)}">
+${yAxis(y, vertical.places, options.percent ? percent : plain)}${xAxis(x, options.xLabel, xPlaces(xs, x, options))}
+${marks.map((mark) => markLine(mark, y))}
+${options.series.map((series, i) => line(series, shifted(x, options, i), y, options.dense))}
+<g class="cursor"></g></svg>
+${legend(options.series)}</figure>`;
+}
+
+interface Scale {
+  domain: readonly [number, number];
+  at(value: number): number;
+}
+
+function scale(domain: readonly [number, number], range: readonly [number, number], log = false): Scale {
+  const map = log ? Math.log : (value: number): number => value;
+  const span = map(domain[1]) - map(domain[0]) || 1;
+  return {
+    domain,
+    at: (value) => range[0] + ((map(value) - map(domain[0])) / span) * (range[1] - range[0]),
+  };
+}
+
+/** A single x value is centered. */
+function xDomain(xs: readonly number[], { logX }: ChartOptions): [number, number] {
+  const [low, high] = extent(xs);
+  if (high > low) return [low, high];
+  return logX ? [low / 2, 2 * low] : [low - 0.5, low + 0.5];
+}
+
+/** Integer x values, such as steps, get integer ticks. */
+function xPlaces(xs: readonly number[], x: Scale, { logX, dense }: ChartOptions): number[] {
+  if (logX) return placed(dense ? decades(x.domain) : xs, x);
+  return ticks(x.domain, 5, xs.every(Number.isInteger) ? 1 : 0);
+}
+
+/**
+ * The limits and ticks of the vertical axis. Equal values are centered with a tick; at the bottom they would look like 0.
+ */
+function yEnds(
+  ys: readonly number[],
+  { yMin, yMax }: ChartOptions,
+): { domain: [number, number]; places: number[] } {
+  const [low, high] = extent(ys);
+  const [from, to] = [yMin ?? low, yMax ?? high + 0.04 * (high - low)];
+  const size = Math.max(Math.abs(from), Math.abs(to));
+  // Means of equal values differ by their rounding.
+  if (to - from > 1e-9 * size) return { domain: [from, to], places: ticks([from, to]) };
+  if (yMin !== undefined) return { domain: [from, from + 1], places: ticks([from, from + 1]) };
+  const margin = 0.1 * size || 1;
+  return { domain: [low - margin, low + margin], places: [low] };
+}
+
+/** 1, 2 and 5 times the powers of ten inside a domain. */
+function decades([low, high]: readonly [number, number]): number[] {
+  const powers = Array.from({ length: 40 }, (_, i) => 10 ** (i - 20));
+  const found = powers.flatMap((power) => [1, 2, 5].map((factor) => Number((factor * power).toPrecision(3))));
+  return found.filter((value) => value >= low && value <= high);
+}
+
+/** The x values themselves, without those whose labels would overlap; short numbers have priority. */
+function placed(xs: readonly number[], x: Scale): number[] {
+  const kept: number[] = [];
+  const short = [...new Set(xs)].sort((a, b) => String(a).length - String(b).length || a - b);
+  for (const value of short) {
+    // On a narrow page, a digit takes up to 8 units.
+    const apart = (other: number): number => 4 * (String(value).length + String(other).length) + 10;
+    if (kept.every((other) => Math.abs(x.at(value) - x.at(other)) > apart(other))) kept.push(value);
+  }
+  return kept;
+}
+
+/** Offsets lines with error bars at the same x values, so that all are visible. */
+function shifted(x: Scale, { series, logX, dense }: ChartOptions, index: number): Scale {
+  if (!logX || dense) return x;
+  const step = Math.min(6, 24 / series.length);
+  return { ...x, at: (value) => x.at(value) + step * (index - (series.length - 1) / 2) };
+}
+
+function extent(values: readonly number[]): [number, number] {
+  let low = Number.POSITIVE_INFINITY;
+  let high = Number.NEGATIVE_INFINITY;
+  for (const value of values) {
+    if (!isDrawable(value)) continue;
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
+  return low <= high ? [low, high] : [0, 1];
+}
+
+/** About `count` round numbers (1, 2 or 5 times a power of ten) inside a domain, at least `apart` from each other. */
+export function ticks([low, high]: readonly [number, number], count = 5, apart = 0): number[] {
+  const rough = (high - low) / count || 1;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = Math.max(apart, power * ([1, 2, 5].find((factor) => factor * power >= rough) ?? 10));
+  const first = Math.ceil(low / step - 1e-9);
+  const found: number[] = [];
+  // The count bounds the loop, because beyond 2^53 steps from 0, adding a step does not change the number.
+  for (let i = 0; i <= 2 * count && (first + i) * step <= high + 1e-9 * step; i++) {
+    found.push(Number(((first + i) * step).toPrecision(12)));
+  }
+  return found;
+}
+
+const plain = (value: number): string => String(Number(value.toPrecision(4)));
+const percent = (value: number): string => `${Number((100 * value).toPrecision(3))}%`;
+
+function yAxis(y: Scale, places: readonly number[], format: (value: number) => string): Part {
+  return places.map((value) => {
+    const at = y.at(value).toFixed(1);
+    return html`<path class="grid" d="M${margin.left} ${at}H${width - margin.right}"/><text class="tick" x="${margin.left - 7}" y="${at}" dy="0.35em" text-anchor="end">${format(value)}</text>`;
+  });
+}
+
+function xAxis(x: Scale, label: string, places: readonly number[]): Part {
+  const base = height - margin.bottom;
+  return [
+    html`<path class="axis" d="M${margin.left} ${base}H${width - margin.right}"/>`,
+    ...places.map(
+      (value) =>
+        html`<text class="tick" x="${x.at(value).toFixed(1)}" y="${base + 15}" text-anchor="middle">${plain(value)}</text>`,
+    ),
+    html`<text class="label" x="${width - margin.right}" y="${height - 3}" text-anchor="end">${label}</text>`,
+  ];
+}
+
+function markLine(mark: { name: string; y: number }, y: Scale): Html {
+  const at = y.at(mark.y);
+  return html`<path class="mark" d="M${margin.left} ${at.toFixed(1)}H${width - margin.right}"/><text class="label" x="${width - margin.right}" y="${(at - 4).toFixed(1)}" text-anchor="end">${mark.name}</text>`;
+}
+
+function line(series: Series, x: Scale, y: Scale, dense = false): Html {
+  const lone = new Set(lonePoints(series));
+  const dots = !dense && series.x.length <= 24;
+  return html`${bars(series, x, y)}${series.faint ? html`<path class="line faint" stroke="${series.color}" d="${path(series.x, series.faint, x, y)}"/>` : null}<path class="line" stroke="${series.color}" d="${path(series.x, series.y, x, y)}"/>${series.x.map(
+    (value, i) =>
+      (dots || lone.has(i)) && isDrawable(series.y[i]) && isDrawable(value)
+        ? html`<circle class="dot" fill="${series.color}" cx="${x.at(value).toFixed(1)}" cy="${y.at(series.y[i]).toFixed(1)}" r="2.6"/>`
+        : null,
+  )}`;
+}
+
+/** A line with a break at every gap. */
+function path(xs: readonly number[], ys: readonly number[], x: Scale, y: Scale): string {
+  let pen = 'M';
+  const pieces: string[] = [];
+  for (const [i, value] of ys.entries()) {
+    const place = xs[i];
+    if (!isDrawable(value) || !isDrawable(place)) pen = 'M';
+    else {
+      pieces.push(`${pen}${x.at(place).toFixed(1)} ${y.at(value).toFixed(1)}`);
+      pen = 'L';
+    }
+  }
+  return pieces.join('');
+}
+
+/** Dots for points between two gaps, through which no line passes. */
+function lonePoints({ y }: Series): number[] {
+  return [...y.keys()].filter((i) => isDrawable(y[i]) && !isDrawable(y[i - 1]) && !isDrawable(y[i + 1]));
+}
+
+/** The interval of each point. */
+function bars({ x: places, low, high, color }: Series, x: Scale, y: Scale): Part {
+  if (low === undefined || high === undefined) return null;
+  return places.map((value, i) => {
+    if (!isDrawable(low[i]) || !isDrawable(high[i]) || !isDrawable(value)) return null;
+    const at = x.at(value);
+    const [bottom, top] = [y.at(low[i]).toFixed(1), y.at(high[i]).toFixed(1)];
+    return html`<path class="whisker" stroke="${color}" d="M${at.toFixed(1)} ${bottom}V${top}M${(at - 4).toFixed(1)} ${bottom}h8M${(at - 4).toFixed(1)} ${top}h8"/>`;
+  });
+}
+
+function legend(series: readonly Series[]): Part {
+  if (series.length < 2) return null;
+  return html`<ul class="legend">${series.map(
+    (one) =>
+      html`<li><i style="background:${one.color}"></i>${one.name}${isMeasured(one) ? null : ' (not measured)'}</li>`,
+  )}</ul>`;
+}
+
+/** Data for the read-out under the pointer: pixels and values of every line, rounded. */
+function chartData(options: ChartOptions, x: Scale, y: Scale): string {
+  return JSON.stringify({
+    xLabel: options.xLabel,
+    percent: options.percent ?? false,
+    series: options.series.map((series, i) => {
+      const points = series.x.flatMap((place, at): [number, number][] => {
+        const value = series.y[at];
+        return isDrawable(place) && isDrawable(value) ? [[place, value]] : [];
+      });
+      return {
+        name: series.name,
+        color: series.color,
+        x: points.map(([place]) => place),
+        y: points.map(([, value]) => Number(value.toPrecision(4))),
+        px: points.map(([place]) => Math.round(shifted(x, options, i).at(place))),
+        py: points.map(([, value]) => Math.round(y.at(value))),
+      };
+    }),
+  });
+}
+
+/**
+ * Averages neighboring values to at most `bins` points, which is what a chart can resolve. A point is at the mean step of its
+ * values; without a measured value, it stays a gap.
+ */
+export function binned(
+  x: readonly number[],
+  y: readonly number[],
+  bins: number,
+): { x: number[]; y: number[] } {
+  const size = Math.max(1, Math.ceil(x.length / bins));
+  const out: { x: number[]; y: number[] } = { x: [], y: [] };
+  for (let i = 0; i < x.length; i += size) {
+    const end = Math.min(x.length, i + size);
+    out.x.push(mean(x.slice(i, end)));
+    out.y.push(mean(y.slice(i, end)));
+  }
+  return out;
+}
+
+/** Of the measured values; NaN if there are none. */
+function mean(values: readonly number[]): number {
+  const measured = values.filter(isDrawable);
+  return measured.reduce((sum, value) => sum + value, 0) / measured.length;
+}
+
+/** Window size of the smoothed line for `count` values; 1 (no smoothing) if there are too few. */
+export function smoothingWindow(count: number): number {
+  return Math.max(1, Math.round(count / 20));
+}
+
+/** Centered moving means over `window` values, shorter at both ends; a gap stays one. */
+export function smoothed(values: readonly number[], window: number): number[] {
+  const half = Math.floor(window / 2);
+  return values.map((value, i) =>
+    isDrawable(value) ? mean(values.slice(Math.max(0, i - half), i + half + 1)) : Number.NaN,
+  );
+}

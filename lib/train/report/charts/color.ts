@@ -1,0 +1,71 @@
+import type { Snapshot } from '../../measure/types.ts';
+import { type Geometry, geometries } from '../../options/define.ts';
+import { lineage } from '../run/names.ts';
+
+/** Eight hues that most color-blind readers can distinguish when lightness alternates. */
+const hues = [250, 55, 155, 20, 310, 100, 200, 345];
+
+/** Lines of a chart: the first is the accent. */
+export const lineColors: readonly string[] = [
+  'var(--line-1)',
+  'var(--line-2)',
+  'var(--line-3)',
+  'var(--line-4)',
+  'var(--line-5)',
+  'var(--line-6)',
+];
+
+/** One color per geometry, the same on all pages. */
+export const geometryColors = Object.fromEntries(
+  geometries.map((name, i) => [name, lineColors[i % lineColors.length]!]),
+) as Readonly<Record<Geometry, string>>;
+
+/**
+ * Assigns a color to each line of a page: a geometry's own color to the first line of that geometry; then colors that belong
+ * to no geometry, and finally the rest.
+ */
+export function colorsOf(kinds: readonly string[]): string[] {
+  const own = new Map<string, string>(Object.entries(geometryColors));
+  const isFirst = kinds.map((kind, i) => own.has(kind) && kinds.indexOf(kind) === i);
+  const taken = new Set(kinds.map((kind) => own.get(kind)));
+  const free = lineColors.filter((color) => ![...own.values()].includes(color));
+  const rest = [...free, ...[...own.values()].filter((color) => !taken.has(color))];
+  let next = 0;
+  return kinds.map((kind, i) => (isFirst[i] ? own.get(kind)! : rest[next++ % rest.length]!));
+}
+
+/**
+ * Colors of classes: one hue per topmost ancestor (family), one lightness per ancestor below it (genus). Without
+ * a class tree every class has its own hue.
+ */
+export function classColors(snapshot: Pick<Snapshot, 'classes' | 'parents'>): string[] {
+  const lines = snapshot.classes.map((_, label) => lineage(snapshot, label));
+  // A map instead of a search, because there can be thousands of classes.
+  const families = new Map<string, { hueAt: number; genera: Map<string | undefined, number> }>();
+  for (const line of lines) {
+    const name = line.at(-1)!;
+    const family = families.get(name) ?? { hueAt: families.size, genera: new Map() };
+    families.set(name, family);
+    if (!family.genera.has(line.at(-2))) family.genera.set(line.at(-2), family.genera.size);
+  }
+  return lines.map((line) => {
+    const { hueAt, genera } = families.get(line.at(-1)!)!;
+    const place = genera.size < 2 ? 0.5 : genera.get(line.at(-2))! / (genera.size - 1);
+    return color(hue(hueAt, families.size), place);
+  });
+}
+
+/** One color per topmost ancestor, for the legend. */
+export function familyColors(snapshot: Pick<Snapshot, 'classes' | 'parents'>): Map<string, string> {
+  const families = [...new Set(snapshot.classes.map((_, label) => lineage(snapshot, label).at(-1)!))];
+  return new Map(families.map((family, i) => [family, color(hue(i, families.length), 0.5)]));
+}
+
+function hue(index: number, count: number): number {
+  return count <= hues.length ? hues[index]! : (index * 360) / count;
+}
+
+function color(angle: number, place: number): string {
+  const lightness = 52 + 20 * place;
+  return `oklch(${lightness.toFixed(0)}% 0.13 ${angle.toFixed(0)})`;
+}

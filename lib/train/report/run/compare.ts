@@ -1,0 +1,123 @@
+import type { Space } from '../../measure/types.ts';
+import { optionsWhere } from '../../options/options.ts';
+import { evaluationsOf, type RunRecord, type StepRow, stepsOf } from '../../run/record.ts';
+import { binned, lineChart, type Series, smoothed, smoothingWindow } from '../charts/chart.ts';
+import { colorsOf } from '../charts/color.ts';
+import { diskFigure } from '../charts/disk.ts';
+import { type Html, html, type Part } from '../html.ts';
+import { type RecallLine, recallTable, spaceNames } from '../tables.ts';
+import { profileTable } from './negatives.ts';
+import { neighborsSection } from './neighbors.ts';
+import { page } from './page.ts';
+
+/** Several runs side by side as one self-contained page. */
+export function comparisonPage(records: readonly RunRecord[]): string {
+  return page(
+    `${records.length} runs · horoball`,
+    html`<header><p class="brand">horoball</p><h1>${records.length} runs side by side</h1>
+<p class="lede">${records.map((record) => record.name).join(', ')}</p></header>
+${recallSection(records)}
+<section><h2>Training</h2>${sameRule(records)}<div class="charts">${[recallChart(records), lossChart(records)].filter((chart) => chart !== null)}</div></section>
+${disks(records)}
+${neighborsSection(records)}
+${negativesComparison(records)}
+<section><h2>Settings that differ</h2>${differences(records)}</section>`,
+  );
+}
+
+/** Groups lines by space, so that runs are compared in the same space; runs without an evaluation come last. */
+function recallSection(records: readonly RunRecord[]): Html {
+  const lines = (Object.keys(spaceNames) as Space[]).flatMap((space) =>
+    records.flatMap((record) => {
+      const recall = evaluationsOf(record.rows).at(-1)?.spaces[space];
+      const name = `${spaceNames[space]}: ${record.name}`;
+      return recall ? [{ name, recall, lead: space === 'hyperbolic' }] : [];
+    }),
+  );
+  const without = records.filter(({ rows }) => evaluationsOf(rows).length === 0);
+  const missing = without.map(
+    ({ name }): RecallLine => ({ name: `Not evaluated: ${name}`, recall: { at: {}, strict: [] } }),
+  );
+  return html`<section><h2>Recall on unseen classes</h2>${
+    lines.length > 0 ? recallTable([...lines, ...missing]) : html`<p>None of the runs was evaluated.</p>`
+  }</section>`;
+}
+
+function sameRule(records: readonly RunRecord[]): Part {
+  const kinds = new Set(records.map((record) => record.config.geometry));
+  if (kinds.size < 2) return null;
+  return html`<p>Losses of different geometries have different scales: compare their shape, not their values.
+Equal temperatures are not a fair comparison between geometries either: each geometry has its own best temperature.</p>`;
+}
+
+function recallChart(records: readonly RunRecord[]): Html | null {
+  const colors = colorsOf(records.map(({ config }) => config.geometry));
+  const series = records.flatMap((record, i) => {
+    const evaluations = evaluationsOf(record.rows);
+    if (evaluations.length === 0) return [];
+    const y = evaluations.map((row) => row.spaces.hyperbolic.at['1'] ?? Number.NaN);
+    return [{ name: record.name, color: colors[i]!, x: evaluations.map((row) => row.epoch), y }];
+  });
+  if (series.every(({ x }) => x.length < 2)) return null; // the table shows single points
+  return lineChart({ title: 'Recall@1, head', xLabel: 'epoch', series, percent: true, yMin: 0 });
+}
+
+function lossChart(records: readonly RunRecord[]): Html | null {
+  const colors = colorsOf(records.map(({ config }) => config.geometry));
+  const found = records.flatMap((record, i) => {
+    const steps = stepsOf(record.rows);
+    return steps.length === 0 ? [] : [lossLine(record.name, colors[i]!, steps)];
+  });
+  if (found.length === 0) return null;
+  const smooth = found.filter(({ window }) => window > 1).length;
+  const how = smooth === 0 ? '' : smooth === found.length ? ', smoothed' : ', long runs smoothed';
+  return lineChart({ title: `Loss${how}`, xLabel: 'step', series: found.map(({ series }) => series) });
+}
+
+/** Smoothed as in the run's own report. */
+function lossLine(
+  name: string,
+  color: string,
+  steps: readonly StepRow[],
+): { series: Series; window: number } {
+  const { x, y } = binned(
+    steps.map((row) => row.step),
+    steps.map((row) => row.loss),
+    120,
+  );
+  const window = smoothingWindow(y.length);
+  return { series: { name, color, x, y: smoothed(y, window) }, window };
+}
+
+function disks(records: readonly RunRecord[]): Part {
+  const drawn = records.filter((record) => record.snapshot !== null);
+  if (drawn.length === 0) return null;
+  return html`<section><h2>The Poincaré disk</h2><div class="disks">${drawn.map((record) =>
+    diskFigure(record.snapshot!, record.name),
+  )}</div></section>`;
+}
+
+/** Each run's own loss, evaluated on its own embeddings. */
+function negativesComparison(records: readonly RunRecord[]): Part {
+  const rows = records.flatMap(({ name, snapshot }) => {
+    const own = snapshot?.negatives?.profiles.find(({ geometry }) => geometry === snapshot.negatives!.own);
+    return own ? [{ name, profile: own }] : [];
+  });
+  if (rows.length === 0) return null;
+  return html`<section><h2>Weight of the negatives</h2><p>How each run's own loss distributes its weight over the negatives, in a batch
+of unseen images. The run's own report has more detail.</p>${profileTable(rows)}</section>`;
+}
+
+function differences(records: readonly RunRecord[]): Html {
+  const compared = optionsWhere(({ affectsResult }) => affectsResult ?? true);
+  const differing = compared.filter(
+    (name) => new Set(records.map((record) => JSON.stringify(record.config[name]))).size > 1,
+  );
+  if (differing.length === 0) return html`<p>None.</p>`;
+  return html`<div class="scroll"><table><thead><tr><th></th>${records.map(
+    (record) => html`<th scope="col">${record.name}</th>`,
+  )}</tr></thead><tbody>${differing.map(
+    (key) =>
+      html`<tr><th scope="row">${key}</th>${records.map((record) => html`<td>${String(record.config[key] ?? 'none')}</td>`)}</tr>`,
+  )}</tbody></table></div>`;
+}

@@ -1,0 +1,101 @@
+import type { NegativeProfile, NegativeProfiles } from '../../measure/types.ts';
+import { lineChart, type Series } from '../charts/chart.ts';
+import { geometryColors } from '../charts/color.ts';
+import { type Html, html, type Part } from '../html.ts';
+import { fixed, percent } from '../tables.ts';
+
+/** Shows which negatives contribute to the gradient, and how strongly, at the last evaluation. */
+export function negativesSection(found: NegativeProfiles, curvature: string | null = null): Html {
+  const { own, views, classes, profiles } = found;
+  return html`<section><h2>Weight of the negatives</h2>
+<p>The loss pushes every image away from its negatives, the images of other classes, some more strongly than others.
+This section shows the distribution of that weight in a batch of ${classes} unseen classes with ${views} images each: for the
+loss of this run (<b>${own}</b>) and for the other geometries at the same temperatures, on the same embeddings.
+Hard negatives are those with a high cosine.</p>
+${profileTable(profiles.map((profile) => ({ name: profile.geometry, profile, lead: profile.geometry === own })))}
+<div class="charts">${rankChart(profiles, own)}${pullChart(found)}</div>
+<p class="note">${sameViewWords(found)}${curvature === null ? null : ` ${curvature}`}</p></section>`;
+}
+
+/** One row per loss. */
+export function profileTable(
+  rows: readonly { name: string; profile: NegativeProfile; lead?: boolean }[],
+): Html {
+  return html`<div class="scroll"><table><thead><tr><th scope="col"></th><th scope="col">effective number<br>of negatives</th><th scope="col">weight of the<br>hardest 1%</th><th scope="col">weight of the<br>hardest 10%</th><th scope="col">weight of<br>same-view negatives</th><th scope="col">remaining gradient<br>(1 − p₊)</th></tr></thead><tbody>${rows.map(
+    ({ name, profile, lead }) =>
+      html`<tr class="${lead ? 'lead' : 'aside'}"><th scope="row">${name}</th><td>${effectiveOf(profile)}</td>${[profile.hardest1, profile.hardest10, profile.sameView, profile.missed].map((share) => html`<td>${withUnit(share)}</td>`)}</tr>`,
+  )}</tbody></table></div>`;
+}
+
+function effectiveOf({ effective, negatives }: NegativeProfile): string {
+  return Number.isNaN(effective) ? percent(effective) : `${fixed(effective, 1)} of ${negatives}`;
+}
+
+function withUnit(share: number): string {
+  return Number.isNaN(share) ? percent(share) : `${percent(share)}%`;
+}
+
+/** The run's own geometry comes first. */
+function ordered(profiles: readonly NegativeProfile[], own: string): NegativeProfile[] {
+  const others = profiles.filter(({ geometry }) => geometry !== own);
+  return [...profiles.filter(({ geometry }) => geometry === own), ...others];
+}
+
+function rankChart(profiles: readonly NegativeProfile[], own: string): Html {
+  const series = ordered(profiles, own).map(
+    ({ geometry, byRank }): Series => ({
+      name: geometry,
+      color: geometryColors[geometry],
+      x: byRank.hardest,
+      y: byRank.sameView.map((same, i) => same + byRank.crossView[i]!),
+    }),
+  );
+  const [ownProfile] = ordered(profiles, own) as [NegativeProfile];
+  const same: Series = {
+    name: `${own}, same view only`,
+    color: 'var(--soft)',
+    x: ownProfile.byRank.hardest,
+    y: ownProfile.byRank.sameView,
+  };
+  return lineChart({
+    title: 'Weight of the hardest negatives',
+    xLabel: 'number of hardest negatives',
+    series: [...series, same],
+    percent: true,
+    yMin: 0,
+    yMax: 1,
+    logX: true,
+    dense: true,
+  });
+}
+
+function pullChart({ profiles, own, cosineBins }: NegativeProfiles): Html {
+  const centers = Array.from({ length: cosineBins }, (_, bin) => -1 + (2 * (bin + 0.5)) / cosineBins);
+  const series = ordered(profiles, own).flatMap(({ geometry, byCosine }): Series[] =>
+    byCosine.pull === null
+      ? []
+      : [{ name: geometry, color: geometryColors[geometry], x: centers, y: byCosine.pull }],
+  );
+  const count = {
+    name: 'share of the negatives',
+    color: 'var(--soft)',
+    x: centers,
+    y: profiles[0]!.byCosine.count,
+  };
+  return lineChart({
+    title: 'Share of the gradient by cosine',
+    xLabel: 'cosine of anchor and negative',
+    series: [...series, count],
+    percent: true,
+    yMin: 0,
+  });
+}
+
+function sameViewWords({ profiles, own, views, tied }: NegativeProfiles): Part {
+  const mine = profiles.find(({ geometry }) => geometry === own)!;
+  const share = 100 / views;
+  const pull = tied
+    ? 'The gradient share is the weight times the slope of the logit in the angle.'
+    : 'The gradient share is the weight times the gradient norm; an untied hybrid has two gradients in separate spaces that cannot be added, so it has no line.';
+  return `All values are sums over the ordered pairs of views, like the loss: a same-view negative occurs in ${views - 1} rows of its anchor, a cross-view negative in one. So ${share.toFixed(0)}% of the negatives, those of the same view, carry ${percent(mine.sameView)}% of the weight. The effective number is exp(entropy of the weights). ${pull}`;
+}

@@ -1,0 +1,68 @@
+import type { Snapshot } from '../../measure/types.ts';
+import type { RunRecord } from '../../run/record.ts';
+import { thumbnail } from '../charts/gallery.ts';
+import { type Html, html, type Part } from '../html.ts';
+
+type Drawn = RunRecord & { snapshot: Snapshot };
+type Query = Snapshot['gallery'][number];
+
+/** Largest number of row pairs to show. */
+const mostQueries = 6;
+
+/**
+ * Nearest neighbors of the same images in several runs, one row per run, with a dashed frame around those that not every run
+ * has. Identical rows are omitted.
+ */
+export function neighborsSection(records: readonly RunRecord[]): Part {
+  const drawn = records.filter((record): record is Drawn => record.snapshot !== null);
+  const shared = sharedQueries(drawn);
+  if (drawn.length < 2 || shared.length === 0) return null;
+  const differing = shared.filter((rows) => new Set(rows.map(neighborKey)).size > 1);
+  return html`<section><h2>Nearest neighbors</h2>${
+    differing.length === 0
+      ? same(shared.length)
+      : html`<p>The same test images in every run, with the nearest others by its hyperbolic distance. In a dashed frame: images
+that not every run has among its nearest. Green: the same class; red: another.${
+          differing.length < shared.length
+            ? ` Of ${shared.length} images, ${shared.length - differing.length} have the same neighbors in every run and are omitted.`
+            : null
+        }</p><div class="gallery">${differing.slice(0, mostQueries).map((rows) => comparison(rows, drawn))}</div>`
+  }</section>`;
+}
+
+function same(count: number): Html {
+  return html`<p>All runs find the same neighbors in the same order for the ${count} images that they share, so there is nothing
+to compare. This is always the case for two outputs of a unit-norm head, because both rank by the same cosine.</p>`;
+}
+
+/** Queries present in every run, identified by their image. */
+function sharedQueries(drawn: readonly Drawn[]): Query[][] {
+  const [first, ...others] = drawn.map(({ snapshot }) => snapshot.gallery);
+  return (first ?? []).flatMap((query) => {
+    const rows = others.map((gallery) =>
+      gallery.find((other) => other.query.thumbnail === query.query.thumbnail),
+    );
+    return rows.every((row) => row !== undefined) ? [[query, ...rows]] : [];
+  });
+}
+
+function neighborKey({ nearest }: Query): string {
+  return nearest.map(({ thumbnail }) => thumbnail).join();
+}
+
+function comparison(rows: readonly Query[], drawn: readonly Drawn[]): Html {
+  const everywhere = (thumbnail: string): boolean =>
+    rows.every(({ nearest }) => nearest.some((other) => other.thumbnail === thumbnail));
+  return html`<div class="compared">${rows.map(
+    ({ query, nearest }, i) => html`<p class="run">${drawn[i]!.name}</p><div class="query">
+${thumbnail(query, drawn[i]!.snapshot, 'query')}${nearest.map((one) =>
+  thumbnail(
+    one,
+    drawn[i]!.snapshot,
+    one.label === query.label ? 'hit' : 'miss',
+    one.distance,
+    !everywhere(one.thumbnail),
+  ),
+)}</div>`,
+  )}</div>`;
+}

@@ -1,0 +1,173 @@
+import { readdir } from 'node:fs/promises';
+import { EventWriter, type HyperParameter } from '../../../io/events.ts';
+import { reasonOf } from '../../../io/trouble.ts';
+import type { Snapshot } from '../../measure/types.ts';
+import type { RunEnd, RunListener } from '../../run/hooks.ts';
+import { readConfig } from '../../run/read.ts';
+import type { EvaluationRow, HealthRow, Row, StepRow } from '../../run/record.ts';
+import { diskPng, galleryJpeg } from '../charts/raster.ts';
+
+/** Radii that a histogram is made of; of more, the shape is kept. */
+const mostRadii = 65_536;
+
+/**
+ * Writes a run's TensorBoard events, the same values as metrics.jsonl: `tensorboard --logdir runs` shows all runs under
+ * the names of their folders. Numbers that were not measured are omitted. The first failure becomes a warning and ends the
+ * event file, but not the run.
+ */
+export class TensorBoard implements RunListener {
+  readonly #warn: (text: string) => void;
+  /** Null without a folder, and after a failure. */
+  #folder: string | null = null;
+  /** Opened with the first row. */
+  #writer: EventWriter | null = null;
+  /** Earlier steps are in the files of earlier sessions. */
+  #firstStep = 0;
+  #step = 0;
+
+  /** @param warn - receives the reason if the events cannot be written */
+  constructor(warn: (text: string) => void) {
+    this.#warn = warn;
+  }
+
+  onStore(folder: string | null): void {
+    this.#folder = folder;
+  }
+
+  onResume(_: string, step: number): void {
+    this.#firstStep = step + 1;
+    this.#step = step;
+  }
+
+  onStep(row: StepRow): Promise<void> {
+    return this.#log(row);
+  }
+
+  onEvaluation(row: EvaluationRow): Promise<void> {
+    return this.#log(row);
+  }
+
+  onHealth(row: HealthRow): Promise<void> {
+    return this.#log(row);
+  }
+
+  /** Logs the report's drawings as images. */
+  async onSnapshot(snapshot: Snapshot): Promise<void> {
+    await this.#attempt(async (folder) => {
+      this.#writer ??= await openWriter(folder, this.#firstStep);
+      this.#writer.image('disk', await diskPng(snapshot), this.#step);
+      const gallery = await galleryJpeg(snapshot);
+      if (gallery) this.#writer.image('nearest neighbors', gallery, this.#step);
+    });
+  }
+
+  /** A resumed run does not repeat the rows before its checkpoint, so they must be in the file. */
+  async onCheckpoint(): Promise<void> {
+    await this.#attempt(async () => await this.#writer?.flush());
+  }
+
+  async onEnd(end: RunEnd): Promise<void> {
+    await this.#attempt(async () => {
+      const writer = this.#writer;
+      this.#writer = null;
+      writer?.endSession(end === 'failed' ? 'failure' : 'success');
+      await writer?.close();
+    });
+  }
+
+  async #log(row: Row): Promise<void> {
+    await this.#attempt(async (folder) => {
+      this.#step = row.step;
+      this.#writer ??= await openWriter(folder, this.#firstStep);
+      if (row.type === 'step') this.#logStep(row);
+      if (row.type === 'evaluation') this.#logEvaluation(row);
+      if (row.type === 'health') this.#logHealth(row);
+    });
+  }
+
+  async #attempt(work: (folder: string) => Promise<void>): Promise<void> {
+    if (this.#folder === null) return;
+    try {
+      await work(this.#folder);
+    } catch (error) {
+      this.#folder = null;
+      const writer = this.#writer;
+      this.#writer = null;
+      await writer?.close().catch(() => {});
+      this.#warn(
+        `TensorBoard's event file cannot be written (${reasonOf(error)}); the run continues without it`,
+      );
+    }
+  }
+
+  #logStep(row: StepRow): void {
+    this.#scalars(row.step, {
+      'train/loss': row.loss,
+      'train/accuracy': row.accuracy,
+      'train/lr': row.lr,
+      'train/gradient norm': row.gradNorm,
+      'logits/min': row.min,
+      'logits/mean': row.mean,
+      'logits/max': row.max,
+      'learnt/t_e': row.t_e,
+      'learnt/t_h': row.t_h,
+      'learnt/hyp_c': row.hyp_c,
+      'scaler/scale': row.scale,
+      'speed/images per second': row.imagesPerSecond,
+      'speed/wait for images (ms)': row.waitMs,
+    });
+  }
+
+  #logEvaluation({ step, spaces, spread }: EvaluationRow): void {
+    if (spread)
+      this.#scalars(step, { 'spread/alignment': spread.alignment, 'spread/uniformity': spread.uniformity });
+    for (const [space, { at, strict }] of Object.entries(spaces)) {
+      const recalls = Object.entries(at).map(([k, value]) => [`recall/${space}@${k}`, value]);
+      const strictly = strict.map((value, level) => [`strict/${space} ${level + 1} up`, value]);
+      this.#scalars(step, Object.fromEntries([...recalls, ...strictly]));
+    }
+  }
+
+  #logHealth({ step, radius, atRim, saturated }: HealthRow): void {
+    const { histogram } = radius;
+    const total = histogram.reduce((sum, count) => sum + count, 0);
+    const share = Math.min(1, mostRadii / total);
+    const centers = histogram.flatMap((count, bin) =>
+      Array<number>(Math.ceil(count * share)).fill((bin + 0.5) / histogram.length),
+    );
+    if (histogram.length > 0)
+      this.#writer?.histogram('health/radius', centers, step, { buckets: histogram.length });
+    this.#scalars(step, { 'health/at the rim': atRim, 'health/saturated distances': saturated });
+  }
+
+  #scalars(step: number, values: Readonly<Record<string, number | undefined>>): void {
+    for (const [tag, value] of Object.entries(values)) {
+      if (value !== undefined && !Number.isNaN(value)) this.#writer?.scalar(tag, value, step);
+    }
+  }
+}
+
+/** @param firstStep - TensorBoard drops the events of earlier files from this step on */
+async function openWriter(folder: string, firstStep: number): Promise<EventWriter> {
+  const before = (await readdir(folder)).some((name) => name.startsWith('events.out.tfevents.'));
+  if (before) return await EventWriter.open(folder, { purgeStep: firstStep });
+  const values = await hyperParameters(folder);
+  const writer = await EventWriter.open(folder);
+  writer.hparams(values);
+  return writer;
+}
+
+async function hyperParameters(folder: string): Promise<Record<string, HyperParameter>> {
+  const config = await readConfig(folder);
+  const kinds = ['string', 'number', 'boolean'];
+  return Object.fromEntries(
+    Object.entries(config).map(([key, value]) => [
+      key,
+      kinds.includes(typeof value)
+        ? (value as HyperParameter)
+        : value === null
+          ? 'none'
+          : JSON.stringify(value),
+    ]),
+  );
+}

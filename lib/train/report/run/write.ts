@@ -1,0 +1,45 @@
+import { join } from 'node:path';
+import { filePath } from '../../../check.ts';
+import { writeText } from '../../../io/text.ts';
+import type { RunEnd, RunListener } from '../../run/hooks.ts';
+import { readRun } from '../../run/read.ts';
+import { undrawnWords } from '../../run/warnings.ts';
+import { runPage } from './page.ts';
+
+/**
+ * Writes report.html of a run from the files in its folder.
+ * @param folder - the run folder
+ * @returns the path of the report
+ * @throws the errors of `readRun` and of the file system
+ */
+export async function writeReport(path: string): Promise<string> {
+  const file = join(filePath('writeReport', 'path', path), 'report.html');
+  await writeText(file, runPage(await readRun(path)));
+  return file;
+}
+
+/** Writes the report of a run that has ended without an error. A failure becomes a warning, because the run has succeeded. */
+export class ReportWriter implements RunListener {
+  /** Path of the report; null if it was not written. */
+  path: string | null = null;
+  readonly #warn: (text: string) => void;
+  #folder: string | null = null;
+
+  /** @param warn - receives the reason if the report cannot be drawn */
+  constructor(warn: (text: string) => void) {
+    this.#warn = warn;
+  }
+
+  onStore(folder: string | null): void {
+    this.#folder = folder;
+  }
+
+  async onEnd(end: RunEnd): Promise<void> {
+    if (this.#folder === null || end === 'failed') return;
+    try {
+      this.path = await writeReport(this.#folder);
+    } catch (error) {
+      this.#warn(undrawnWords(error, this.#folder));
+    }
+  }
+}

@@ -1,0 +1,265 @@
+import { isTemperature, temperaturesOf } from '../../options/options.ts';
+import { invalidWords } from '../../run/warnings.ts';
+import {
+  type Analysis,
+  type ArmSummary,
+  analyze,
+  type CellSummary,
+  type Contrast,
+  optionOf,
+  profile,
+  temperatureOf,
+} from '../../study/analyze.ts';
+import { type Cell, hardNegatives, matchedAt, slopeMatched } from '../../study/plan.ts';
+import { runName, type Study } from '../../study/results.ts';
+import { lineChart, type Series } from '../charts/chart.ts';
+import { colorsOf } from '../charts/color.ts';
+import { forestPlot } from '../charts/forest.ts';
+import { heatMap } from '../charts/heat.ts';
+import { type Html, html, type Part } from '../html.ts';
+import { counted } from '../run/extent.ts';
+import { duration, page } from '../run/page.ts';
+import { barShare, orZero, percent } from '../tables.ts';
+import { interval, points, verdictText } from './words.ts';
+
+/** Renders a complete or partial study as a self-contained page that links to the reports of its runs. */
+export function studyPage(study: Study): string {
+  const analysis = analyze(study);
+  const invalid = invalidWords(study, 'results.jsonl');
+  const nothing = analysis.arms.every(({ best }) => best === null);
+  return page(
+    `${study.name} · horoball`,
+    html`<header><p class="brand">horoball study</p><h1>${study.name}</h1>
+<p class="lede">${lede(study)}</p>
+<p class="verdict">${verdictText(analysis)}</p>${invalid === null ? null : html`<p class="note">${invalid}</p>`}</header>
+${nothing ? null : html`${temperatureSection(analysis)}${bestSection(analysis)}${contrastSection(analysis)}${controlSection(analysis)}${heatSection(analysis)}${ablationSection(study, analysis)}`}
+${cellsSection(study, analysis)}
+${methodSection(study)}`,
+  );
+}
+
+function lede({ plan, results }: Study): string {
+  const total = plan.cells.length * plan.seeds.length;
+  const { ds, model, ep, bs } = plan.cells[0]!.config;
+  const took = results.reduce((sum, { seconds }) => sum + orZero(seconds), 0);
+  const arms = new Set(plan.cells.map(({ arm }) => arm)).size;
+  const made = results.length === total ? `${total} runs` : `${results.length} of ${total} runs so far`;
+  return `${arms} geometries, ${plan.cells.length} settings, ${counted(plan.seeds.length, 'paired seed')}: ${made} of ${model} on ${ds}, ${ep} epochs, batch size ${bs}${took > 0 ? `, ${duration(took)} in all` : ''}.`;
+}
+
+const armColor = (arms: readonly ArmSummary[], arm: string): string =>
+  colorsOf(arms.map((each) => each.arm))[arms.findIndex((each) => each.arm === arm)]!;
+
+function temperatureSection({ arms, contrasts }: Analysis): Html {
+  const chart = lineChart({
+    title: 'Recall@1 on unseen classes',
+    xLabel: 'temperature',
+    series: arms.flatMap((arm) => curve(arm, arms, temperatureOf)),
+    percent: true,
+    logX: true,
+  });
+  const rows = contrasts.map(({ more, less, estimate: { mean, low, high }, verdict }) => ({
+    name: `${more} − ${less}`,
+    mean,
+    low,
+    high,
+    sure: verdict === 'difference',
+  }));
+  return html`<section><h2>Recall against temperature</h2>
+<p>Points are means over seeds with 95% intervals; if other options vary too, the best setting is shown.
+Temperatures of different geometries are not comparable: compare the maxima of the curves, not points at the same
+temperature.</p><div class="charts">${chart}${rows.length === 0 ? null : forestPlot('Differences at the best temperature of each geometry', rows)}</div></section>`;
+}
+
+function curve(
+  arm: ArmSummary,
+  arms: readonly ArmSummary[],
+  place: (cell: Cell) => number | string,
+): Series[] {
+  const found = profile(arm, place).filter(
+    (entry): entry is [number, CellSummary] => typeof entry[0] === 'number',
+  );
+  if (found.length === 0) return [];
+  return [
+    {
+      name: arm.arm,
+      color: armColor(arms, arm.arm),
+      x: found.map(([value]) => value),
+      y: found.map(([, { estimate }]) => estimate.mean),
+      low: found.map(([, { estimate }]) => estimate.low),
+      high: found.map(([, { estimate }]) => estimate.high),
+    },
+  ];
+}
+
+function bestSection({ arms }: Analysis): Html {
+  const top = Math.max(...arms.map(({ best }) => best?.estimate.mean ?? 0), 1e-9);
+  return html`<section><h2>Best setting per geometry</h2>
+<p>The setting with the highest mean Recall@1 (in percent) per geometry; the first of ties.</p>
+<div class="scroll"><table><thead><tr><th scope="col">Geometry</th><th scope="col">at</th><th scope="col">mean</th><th scope="col">std. dev.</th><th scope="col">95% interval</th><th scope="col">seeds</th></tr></thead><tbody>${arms.map(
+    ({ arm, best }) =>
+      best === null
+        ? null
+        : html`<tr><th scope="row">${arm}</th><td>${best.cell.label}</td><td class="bar" style="--share:${barShare(best.estimate.mean, top)}">${percent(best.estimate.mean)}</td><td>${percent(best.estimate.deviation)}</td><td>${interval(best.estimate)}</td><td>${best.estimate.count}</td></tr>`,
+  )}</tbody></table></div></section>`;
+}
+
+function contrastSection({ contrasts }: Analysis): Part {
+  if (contrasts.length === 0) return null;
+  return html`<section><h2>Significance</h2>
+<p>Paired differences in percentage points, each side at the setting that was best on the <em>other</em> seeds (a setting
+looks better than it is on the seeds that selected it). A difference is claimed if p, corrected for the number of
+comparisons, is below 0.05.</p>
+<div class="scroll"><table><thead><tr><th scope="col">Comparison</th><th scope="col">difference</th><th scope="col">95% interval</th><th scope="col">p</th><th scope="col" class="words">verdict</th></tr></thead><tbody>${contrasts.map(
+    (each) =>
+      html`<tr class="${each.verdict === 'difference' ? 'found' : ''}"><th scope="row">${each.more} over ${each.less}</th><td>${points(each.estimate.mean)}</td><td>${interval(each.estimate)}</td><td>${pText(each)}</td><td class="words">${each.verdict}</td></tr>`,
+  )}</tbody></table></div></section>`;
+}
+
+function pText({ p }: Contrast): string {
+  if (Number.isNaN(p)) return '–';
+  return p < 0.001 ? '< 0.001' : p.toFixed(3);
+}
+
+function controlSection({ survival }: Analysis): Part {
+  if (survival.length === 0) return null;
+  const meaning: Record<string, string> = {
+    chordal: 'the chord instead of the hyperbolic distance: the remainder is due to curvature itself',
+    [hardNegatives]:
+      'a Euclidean run that weights negatives explicitly by hardness (strength beta, Robinson et al. 2021): the remainder is more than a preference for hard negatives',
+    [slopeMatched]: `a Euclidean run whose logit has the same slope at a cosine of ${matchedAt}: the remainder is due to the shape of the distance, not its temperature`,
+  };
+  return html`<section><h2>Curvature or temperature?</h2><p>The share of the advantage of hyperbolic over euclidean that remains under each control.</p>
+<ul>${survival.map(({ control, effect, left }) => {
+    const share =
+      effect.verdict === 'difference' && effect.estimate.mean > 0
+        ? ` (${Math.round((100 * left.estimate.mean) / effect.estimate.mean)}% of it)`
+        : '';
+    return html`<li><b>${control}</b>, ${meaning[control] ?? ''}. Of ${points(effect.estimate.mean)} points, ${points(left.estimate.mean)} remain${share}, 95% interval ${interval(left.estimate)}; ${left.verdict === 'difference' ? 'the remainder is significant' : 'the remainder is not significant'}.</li>`;
+  })}</ul></section>`;
+}
+
+function heatSection({ arms: all }: Analysis): Part {
+  const arms = all.filter(({ arm }) => arm !== slopeMatched); // its temperatures are not comparable with the others
+  const at = (cell: Cell): number => temperatureOf(cell);
+  const columns = [...new Set(arms.flatMap(({ cells }) => cells.map(({ cell }) => at(cell))))].sort(
+    (a, b) => a - b,
+  );
+  const row = (arm: ArmSummary): (number | null)[] => {
+    const found = new Map(profile(arm, at).map(([value, summary]) => [value, summary.estimate.mean]));
+    return columns.map((column) => found.get(column) ?? null);
+  };
+  const overall = heatMap(
+    'By geometry',
+    { name: 'temperature', values: columns },
+    arms.map((arm) => ({ name: arm.arm, values: row(arm) })),
+  );
+  const grids = arms.flatMap((arm) =>
+    [square(arm, 't_e', 't_h'), square(arm, 'hyp_c', 't_h'), square(arm, 'lam', 't_h')].filter(
+      (one) => one !== null,
+    ),
+  );
+  return html`<section><h2>Heat maps</h2><p>Mean Recall@1 in percent.</p><div class="heatmaps">${overall}${grids}</div></section>`;
+}
+
+/** Two varying options within a geometry, as a grid. */
+function square(arm: ArmSummary, down: 't_e' | 'hyp_c' | 'lam', across: 't_h'): Html | null {
+  const values = (key: 't_e' | 'hyp_c' | 'lam' | 't_h'): number[] =>
+    [...new Set(arm.cells.map(({ cell }) => cell.config[key]))].sort((a, b) => a - b);
+  const [rows, columns] = [values(down), values(across)];
+  const used: readonly string[] = temperaturesOf(arm.cells[0]!.cell.config.geometry);
+  if (rows.length < 2 || columns.length < 2 || rows.length * columns.length > arm.cells.length) return null;
+  if (!used.includes(across) || (down === 't_e' && !used.includes(down))) return null;
+  const found = new Map(
+    profile(arm, ({ config }) => `${config[down]} ${config[across]}`).map(([key, { estimate }]) => [
+      key,
+      estimate.mean,
+    ]),
+  );
+  return heatMap(
+    `${arm.arm}: ${down} down, ${across} across`,
+    { name: `${down} \\ ${across}`, values: columns },
+    rows.map((row) => ({
+      name: String(row),
+      values: columns.map((column) => found.get(`${row} ${column}`) ?? null),
+    })),
+  );
+}
+
+function ablationSection({ plan }: Study, { arms }: Analysis): Part {
+  const names = plan.varied.filter((name) => !isTemperature(name));
+  if (names.length === 0) return null;
+  return html`<section><h2>Other options</h2><p>For each value, the best of all other settings.</p><div class="charts">${names.map(
+    (name) => {
+      const numeric = arms.every((arm) =>
+        arm.cells.every(({ cell }) => typeof optionOf(cell, name) === 'number'),
+      );
+      const vary = arms.filter(
+        ({ cells }) => new Set(cells.map(({ cell }) => optionOf(cell, name))).size > 1,
+      );
+      const place = (cell: Cell): number | string => optionOf(cell, name);
+      if (!numeric) return optionTable(name, vary);
+      const values = vary.flatMap(({ cells }) => cells.map(({ cell }) => Number(optionOf(cell, name))));
+      return lineChart({
+        title: `Recall@1 by ${name}`,
+        xLabel: name,
+        series: vary.flatMap((arm) => curve(arm, arms, place)),
+        percent: true,
+        logX: values.every((value) => value > 0),
+      });
+    },
+  )}</div></section>`;
+}
+
+function optionTable(name: CellOption, arms: readonly ArmSummary[]): Html {
+  return html`<div class="scroll"><table><thead><tr><th scope="col">${name}</th><th scope="col">Geometry</th><th scope="col">Recall@1</th><th scope="col">95% interval</th></tr></thead><tbody>${arms.flatMap(
+    (arm) =>
+      profile(arm, (cell) => optionOf(cell, name)).map(
+        ([value, { estimate }]) =>
+          html`<tr><th scope="row">${value}</th><td>${arm.arm}</td><td>${percent(estimate.mean)}</td><td>${interval(estimate)}</td></tr>`,
+      ),
+  )}</tbody></table></div>`;
+}
+
+type CellOption = Parameters<typeof optionOf>[1];
+
+function cellsSection({ plan, results }: Study, { arms }: Analysis): Html {
+  const done = new Set(results.map(({ cell, seed }) => `${cell} ${seed}`));
+  const link = ({ cell, scores }: CellSummary, seed: number): Html => {
+    const score = scores.get(seed);
+    if (!done.has(`${cell.id} ${seed}`)) return html`<td>–</td>`;
+    const text = score === undefined ? 'failed' : percent(score);
+    return score === undefined
+      ? html`<td>${text}</td>`
+      : html`<td><a href="runs/${runName(cell, seed)}/report.html">${text}</a></td>`;
+  };
+  return html`<section><h2>All runs</h2><p>Recall@1 in percent; each value links to the report of its run.${
+    results.some(({ spaces }) => spaces === null)
+      ? ' A setting with a failed run (non-finite loss) is not a candidate for the best setting.'
+      : null
+  }</p>
+<div class="scroll"><table><thead><tr><th scope="col">Setting</th>${plan.seeds.map((seed) => html`<th scope="col">seed ${seed}</th>`)}<th scope="col">mean</th><th scope="col">std. dev.</th></tr></thead><tbody>${arms.flatMap(
+    ({ arm, cells }) =>
+      cells.map(
+        (summary) =>
+          html`<tr><th scope="row">${arm} ${summary.cell.label}</th>${plan.seeds.map((seed) => link(summary, seed))}<td>${percent(summary.estimate.mean)}</td><td>${percent(summary.estimate.deviation)}</td></tr>`,
+      ),
+  )}</tbody></table></div></section>`;
+}
+
+/** Reliability of an interval for a number of seeds; the coverage for five is measured in statistics.test.ts. */
+function coverageWords(seeds: number): string {
+  if (seeds === 1) return '';
+  if (seeds < 5) return '; with fewer than five seeds, intervals are rough';
+  return seeds === 5 ? ': with five seeds, it covers the true value 92 times out of 100' : '';
+}
+
+function methodSection({ plan }: Study): Html {
+  const { length } = plan.seeds;
+  return html`<section><h2>How to read this report</h2>
+<p>Every setting was run with the same ${length === 1 ? 'seed' : `${length} seeds`}. A seed determines the initial weights, the order of the images and their
+crops, so two settings with the same seed differ only in the setting, and differences are computed per seed.</p>
+<p>Intervals are bootstrap intervals over the seeds (the expanded percentile${coverageWords(length)}). p values are from Student's
+paired t-test with Holm's correction for all comparisons on this page: if nothing differs, the
+probability of any claim is at most 5%. “None found” does not mean that there is no difference; more seeds detect smaller ones.</p></section>`;
+}

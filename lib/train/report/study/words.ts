@@ -1,0 +1,59 @@
+import type { Analysis, ArmSummary, CellSummary } from '../../study/analyze.ts';
+import type { Estimate } from '../../study/statistics.ts';
+import { percent } from '../tables.ts';
+
+/** A difference of shares in percentage points, with its sign. */
+export function points(value: number): string {
+  if (!Number.isFinite(value)) return '–';
+  const rounded = (100 * value).toFixed(1);
+  return value < 0 ? rounded.replace('-', '−') : `+${rounded}`;
+}
+
+/** `60.1 to 63.4`; a dash for a single seed. */
+export function interval({ low, high }: Pick<Estimate, 'low' | 'high'>): string {
+  if (!Number.isFinite(low)) return '–';
+  const text = (value: number): string => percent(value).replace('-', '−');
+  return `${text(low)} to ${text(high)}`;
+}
+
+const same = (one: number, other: number): boolean => Math.abs(one - other) < 1e-9;
+
+/** The highest recall and all settings that reach it; small test sets produce ties. */
+function leadText(first: ArmSummary, done: readonly ArmSummary[], alone: boolean): string {
+  const { cell, estimate } = first.best!;
+  const share = `${percent(estimate.mean)}%`;
+  const highest = (all: readonly CellSummary[]): number =>
+    all.filter((each) => each.failed === 0 && same(each.estimate.mean, estimate.mean)).length;
+  const settings = done.flatMap(({ cells }) => cells).filter((each) => Number.isFinite(each.estimate.mean));
+  if (settings.length > 1 && highest(settings) === settings.length)
+    return `All ${settings.length} settings tie at ${share}.`;
+  const tied = done.filter(({ best }) => same(best!.estimate.mean, estimate.mean)).map(({ arm }) => arm);
+  if (tied.length > 1) return `${tied.slice(0, -1).join(', ')} and ${tied.at(-1)} tie at ${share}.`;
+  const more = highest(first.cells) - 1;
+  const others = more === 0 ? '' : `, tied with ${more} more of its settings`;
+  const at = `${share} at ${cell.label}${others}`;
+  return alone ? `${first.arm} reaches ${at}.` : `Highest: ${first.arm}, ${at}.`;
+}
+
+/** Summarizes the study in one or two sentences. */
+export function verdictText({ arms, contrasts }: Analysis): string {
+  const done = arms.filter(({ best }) => best !== null);
+  if (done.length === 0) return 'No run has finished yet.';
+  const [first] = [...done].sort((a, b) => b.best!.estimate.mean - a.best!.estimate.mean);
+  const lead = leadText(first!, done, contrasts.length === 0);
+  if (contrasts.length === 0) return lead;
+  const found = contrasts.filter(({ verdict }) => verdict === 'difference');
+  const few = contrasts.every(({ verdict }) => verdict === 'too few seeds');
+  if (few)
+    return `${lead} Too few seeds have finished to distinguish differences from chance; at least three are needed.`;
+  if (found.length === 0) return `${lead} No difference between the geometries is statistically significant.`;
+  const ofFirst = found.filter(({ more }) => more === first!.arm);
+  const said = (ofFirst.length > 0 ? ofFirst : found).slice(0, 3);
+  const claims = said.map(
+    ({ more, less, estimate }) => `${more} is ${percent(estimate.mean)} points above ${less}`,
+  );
+  const rest = found.length - said.length;
+  const others =
+    rest === 0 ? '' : ` ${rest} more ${rest === 1 ? 'difference is' : 'differences are'} listed below.`;
+  return `${lead} At their own best temperatures ${claims.join(', ')}.${others}`;
+}

@@ -1,0 +1,25 @@
+import { join } from 'node:path';
+import { writeText } from '../../../io/text.ts';
+import { undrawnWords } from '../../run/warnings.ts';
+import { readStudy } from '../../study/folder.ts';
+import { studyCsv } from '../../study/table.ts';
+import { studyPage } from './study.ts';
+
+/** Writes results.csv and report.html from a study's files. @returns the report's path */
+export async function writeStudyReport(path: string): Promise<string> {
+  const study = await readStudy(path);
+  await writeText(join(path, 'results.csv'), studyCsv(study));
+  const file = join(path, 'report.html');
+  await writeText(file, studyPage(study));
+  return file;
+}
+
+/**
+ * A `report` hook of `sweep`. A study whose report cannot be written continues, because its results are on the disk.
+ * @param onWarning - notified of the failure
+ */
+export function studyReport(onWarning: (text: string) => void): (path: string) => Promise<void> {
+  return async (path) => {
+    await writeStudyReport(path).catch((error) => onWarning(undrawnWords(error, path)));
+  };
+}

@@ -1,0 +1,85 @@
+import { nextTurn } from '../../next-turn.ts';
+import type { AnyTensor, ScalerState } from '../lane/types.ts';
+import type { LearnableState } from './learnable.ts';
+import type { Learner } from './learner.ts';
+
+/** The parts of a checkpoint that are compared with each other and with a learner. */
+export interface SavedState {
+  tensors: ReadonlyMap<string, AnyTensor>;
+  /** Steps taken. */
+  step: number;
+  scaler: ScalerState | null;
+  learnables: LearnableState;
+}
+
+/**
+ * Finds what a checkpoint lacks, has in addition, or has differently from what a run writes. Checksums detect damage, but
+ * not a file that was assembled from others: a missing part would leave that part of the learner in its initial state.
+ * @returns the first problem, phrased to follow "a checkpoint that"; null if the state is complete and consistent
+ */
+export async function problemOf(saved: SavedState, learner: Learner): Promise<string | null> {
+  const { tensors, scaler } = saved;
+  const odd = oddName(tensors, learner);
+  if (odd !== null) return `belongs to a different network: only one of them has ${odd}`;
+  if ((scaler === null) !== (learner.scaler === null))
+    return scaler === null ? 'has no loss scaler' : 'has a loss scaler, which this run does not use';
+  return countProblem(saved, learner) ?? (await valueProblem(tensors));
+}
+
+/** A name that only the checkpoint or only the learner has. */
+function oddName(tensors: SavedState['tensors'], learner: Learner): string | null {
+  const wanted = namesOf(learner);
+  const missing = [...wanted].find((name) => !tensors.has(name));
+  // A run may have used another device before.
+  const unexpected = [...tensors.keys()].find((name) => !wanted.has(name) && !name.startsWith('random/'));
+  return missing ?? unexpected ?? null;
+}
+
+function namesOf({ embedder, ema, memory }: Learner): Set<string> {
+  const names = embedder.parameters().map(({ name }) => name);
+  const trainable = embedder.parameters().flatMap(({ name, trainable }) => (trainable ? [name] : []));
+  if (ema !== null) names.push(...trainable.map((name) => `training/${name}`));
+  names.push('optimizer/step');
+  for (const name of trainable)
+    names.push(`optimizer/${name}${firstMoment}`, `optimizer/${name}${secondMoment}`);
+  if (memory !== null) names.push('memory/labels', 'memory/euclidean', 'memory/hyperbolic');
+  names.push('random/cpu');
+  return new Set(names);
+}
+
+const [firstMoment, secondMoment] = ['.exp_avg', '.exp_avg_sq'];
+
+/** Counters that follow from the number of steps. With other values, moments would be corrected wrongly and silently. */
+function countProblem({ tensors, step, scaler, learnables }: SavedState, learner: Learner): string | null {
+  if (scaler !== null) {
+    const { scale, goodSteps, skipped } = scaler;
+    if (!(scale >= smallestScale && scale <= largestScale)) return `has the loss scale ${scale}`;
+    if (goodSteps >= learner.scaler!.options.interval || goodSteps + skipped > step)
+      return `has ${goodSteps} good and ${skipped} skipped steps of ${step}`;
+  }
+  const taken = step - (scaler?.skipped ?? 0);
+  const counted = tensors.get('optimizer/step')!.data[0];
+  if (counted !== taken) return `has an optimizer after ${counted} steps instead of ${taken}`;
+  const learned = learner.learnables.any ? taken : 0;
+  if (learnables.steps !== learned)
+    return `has scalars learned in ${learnables.steps} steps instead of ${learned}`;
+  return null;
+}
+
+/** Normal numbers of float32, in which the loss is scaled. */
+const [smallestScale, largestScale] = [2 ** -126, 2 ** 127];
+
+async function valueProblem(tensors: SavedState['tensors']): Promise<string | null> {
+  for (const [name, { data }] of tensors) {
+    const wanted =
+      name === 'memory/labels' ? Int32Array : name.startsWith('random/') ? Uint8Array : Float32Array;
+    if (!(data instanceof wanted)) return `has ${name} as ${data.constructor.name}, not ${wanted.name}`;
+    if (!(data instanceof Float32Array)) continue;
+    const least = name.startsWith('optimizer/') && name.endsWith(secondMoment) ? 0 : Number.NEGATIVE_INFINITY;
+    for (const value of data)
+      if (!(value >= least) || value === Infinity || value === -Infinity)
+        return `has the value ${value} in ${name}`;
+    await nextTurn();
+  }
+  return null;
+}

@@ -1,0 +1,58 @@
+import { z } from 'zod';
+import { checkedBy } from '../../io/read-back.ts';
+import { learnable } from '../options/options.ts';
+
+const count = z.int().min(0);
+const share = z.number().min(0).max(1);
+
+const recall = z.looseObject({
+  at: z.record(z.string(), share),
+  rPrecision: share.optional(),
+  mapAtR: share.optional(),
+  strict: z.array(share),
+});
+
+const position = z
+  .looseObject({
+    step: count,
+    seconds: z.number().min(0),
+    metricsBytes: count,
+    metricsCrc32: count.max(2 ** 32 - 1).exactOptional(),
+    best: z.looseObject({ step: count, epoch: count, recall: share }).nullable(),
+    baselines: z.array(z.looseObject({ name: z.string(), recall })),
+    complete: z.boolean(),
+  })
+  .refine(({ step, best }) => best === null || best.step <= step, 'the best evaluation is of a later step');
+
+/** The offset is the logarithm of a ratio of finite numbers, hence the limits. */
+const place = z.looseObject({
+  offset: z.number().min(-710).max(710),
+  first: z.number(),
+  second: z.number().min(0),
+});
+
+/** Schema of the metadata of a checkpoint. */
+const contentsSchema = z.looseObject({
+  version: z.literal(1),
+  config: z.record(z.string(), z.unknown()),
+  position,
+  scaler: z.looseObject({ scale: z.number().positive(), goodSteps: count, skipped: count }).nullable(),
+  learnt: z.looseObject({
+    steps: count,
+    places: z.partialRecord(z.enum(learnable), place),
+  }),
+  machine: z.looseObject({ libtorch: z.string(), threads: z.int().min(1) }),
+});
+
+/** Schema of the network metadata in a weights file. */
+const weightsSchema = z.looseObject({ c: z.number().positive().optional() });
+
+/** Validates the metadata of a checkpoint except the configuration. @throws `ERR_HOROBALL_FORMAT` */
+export function checkedContents(value: unknown, file: string): { config: Record<string, unknown> } {
+  return checkedBy(contentsSchema, value, file);
+}
+
+/** The curvature in the metadata of a weights file, if any. @throws `ERR_HOROBALL_FORMAT` */
+export function savedCurvature(value: unknown, file: string): number | undefined {
+  return checkedBy(weightsSchema, value, file).c;
+}

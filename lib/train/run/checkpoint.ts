@@ -1,0 +1,291 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { checkObject, filePath, instance } from '../../check.ts';
+import { coded } from '../../errors.ts';
+import { checkInside } from '../../io/inside.ts';
+import { damaged, parsedJson } from '../../io/json.ts';
+import { readSafetensors, writeSafetensors } from '../../io/safetensors.ts';
+import { ViT } from '../lane/backbone.ts';
+import { Embedder } from '../lane/embedder.ts';
+import { randomState, setRandomState, torchInfo } from '../lane/native.ts';
+import type { AnyTensor, Device, ScalerState } from '../lane/types.ts';
+import type { Baseline } from '../measure/types.ts';
+import type { RunConfig } from '../options/options.ts';
+import { learnableNames, storedConfig } from '../options/resolve.ts';
+import { loadWeights, type WeightsReport } from '../weights/load.ts';
+import { problemOf } from './checkpoint-check.ts';
+import { checkedContents, savedCurvature } from './checkpoint-schema.ts';
+import type { LearnableState } from './learnable.ts';
+import { Learner } from './learner.ts';
+
+/**
+ * Writes a network as safetensors with timm's parameter names. The file is written atomically; its metadata describes the
+ * network. `loadWeights` reads it.
+ * @throws the errors of the file system
+ */
+export async function saveWeights(path: string, model: Embedder | ViT): Promise<void> {
+  filePath('saveWeights', 'path', path);
+  if (!(model instanceof ViT)) instance('saveWeights', 'model', model, Embedder);
+  const metadata = model instanceof ViT ? { format: 'pt' } : weightsMetadata(model);
+  await writeSafetensors(path, await model.state(), { metadata, checksums: true });
+}
+
+/** Loads the weights of a run into its network, and the final value of a learnable curvature. */
+export async function loadTrained(
+  path: string,
+  embedder: Embedder,
+  config: RunConfig,
+): Promise<WeightsReport> {
+  const report = await loadWeights(path, embedder, { partial: true }); // the caller reports missing parameters
+  if (!learnableNames(config).includes('hyp_c')) return report;
+  const { metadata } = await readSafetensors(path, { names: [] });
+  const c = savedCurvature(parsedJson(metadata['horoball'] ?? '{}', path), path);
+  if (c !== undefined) embedder.setCurvature(c);
+  return report;
+}
+
+function weightsMetadata(embedder: Embedder): Record<string, string> {
+  return { format: 'pt', horoball: JSON.stringify({ ...embedder.config, c: embedder.c }) };
+}
+
+/** The evaluation with the highest Recall@1 so far; ties go to the earlier one. */
+export interface Best {
+  step: number;
+  epoch: number;
+  /** Recall@1, from 0 to 1. */
+  recall: number;
+}
+
+/** The position in a run. With the configuration, it determines the next batch, its crops and its learning rate. */
+export interface Position {
+  /** Steps taken. */
+  step: number;
+  /** Duration in seconds, over all sessions. */
+  seconds: number;
+  /** Length of metrics.jsonl in bytes; later rows are discarded on resume. */
+  metricsBytes: number;
+  /** CRC-32 of these bytes; absent in checkpoints of earlier versions. */
+  metricsCrc32?: number;
+  best: Best | null;
+  baselines: Baseline[];
+  /** Whether the run has finished and written all its files. */
+  complete: boolean;
+}
+
+/** The libtorch version and number of threads, on which the last digits depend. */
+interface Machine {
+  libtorch: string;
+  threads: number;
+}
+
+interface Contents {
+  /** Version of the layout; later versions are rejected. */
+  version: 1;
+  config: RunConfig;
+  position: Position;
+  scaler: ScalerState | null;
+  learnt: LearnableState;
+  machine: Machine;
+}
+
+/** Prefixes of tensor names; names without a prefix are the weights used for evaluation. */
+type Part = 'training' | 'optimizer' | 'memory' | 'random';
+
+/**
+ * Everything needed to resume a run: weights, their EMA, the state of the optimizer and the scaler, learnable scalars,
+ * cross-batch memory, random states and the position. The file is safetensors with the weights under timm's names, so that
+ * `loadWeights` and other readers can load it.
+ *
+ * @example
+ * const checkpoint = await Checkpoint.read('runs/shapes-hybrid-1');
+ * checkpoint.position.step; // 360
+ */
+export class Checkpoint {
+  readonly config: RunConfig;
+  readonly position: Position;
+  readonly #contents: Contents;
+  readonly #tensors: ReadonlyMap<string, AnyTensor>;
+  readonly #weightsMetadata: Readonly<Record<string, string>>;
+
+  private constructor(
+    contents: Contents,
+    tensors: ReadonlyMap<string, AnyTensor>,
+    weightsMetadata: Readonly<Record<string, string>>,
+  ) {
+    this.config = contents.config;
+    this.position = contents.position;
+    this.#contents = contents;
+    this.#tensors = tensors;
+    this.#weightsMetadata = weightsMetadata;
+  }
+
+  /** Captures the state of a run; waits for queued steps. */
+  static async capture(learner: Learner, config: RunConfig, position: Position): Promise<Checkpoint> {
+    instance('checkpoint.capture', 'learner', learner, Learner);
+    checkObject('checkpoint.capture', config, 'config');
+    checkObject('checkpoint.capture', position, 'position');
+    const { embedder, ema, optimizer, scaler, learnables, memory } = learner;
+    const trained = await embedder.state();
+    const tensors = new Map<string, AnyTensor>(trained);
+    const add = (part: Part, entries: Iterable<readonly [string, AnyTensor]>): void => {
+      for (const [name, tensor] of entries) tensors.set(`${part}/${name}`, tensor);
+    };
+    if (ema !== null) {
+      const averages = await ema.state();
+      add(
+        'training',
+        [...trained].filter(([name]) => averages.has(name)),
+      );
+      for (const [name, tensor] of averages) tensors.set(name, tensor);
+    }
+    add('optimizer', await optimizer.state());
+    if (memory !== null) add('memory', memory.state());
+    for (const device of randomDevices(config)) {
+      const data = await randomState(device);
+      add('random', [[device, { shape: [data.length], data }]]);
+    }
+    const contents: Contents = {
+      version: 1,
+      config,
+      position,
+      scaler: (await scaler?.state()) ?? null,
+      learnt: learnables.state(),
+      machine: machineOf(config),
+    };
+    return new Checkpoint(contents, tensors, weightsMetadata(embedder));
+  }
+
+  /** Writes the file atomically. @throws the errors of the file system */
+  async write(path: string): Promise<void> {
+    filePath('checkpoint.write', 'path', path);
+    const metadata = { ...this.#weightsMetadata, [metadataKey]: JSON.stringify(this.#contents) };
+    await writeSafetensors(path, this.#tensors, { metadata, checksums: true });
+  }
+
+  /**
+   * Reads a checkpoint.
+   * @param path - a file, or a run folder for its last checkpoint
+   * @throws `ERR_HOROBALL_CHECKPOINT` if the file is not a checkpoint; `ERR_HOROBALL_FORMAT` if it is damaged; the errors of
+   * the file system
+   */
+  static async read(path: string): Promise<Checkpoint> {
+    const { tensors, metadata } = await readSafetensors(await fileOf(path));
+    const { [metadataKey]: _, ...weightsMetadata } = metadata;
+    return new Checkpoint(contentsOf(path, metadata), tensors, weightsMetadata);
+  }
+
+  /** Reads only the position. @throws as {@link Checkpoint.read} */
+  static async position(path: string): Promise<Position> {
+    const { metadata } = await readSafetensors(await fileOf(path), { names: [] });
+    return contentsOf(path, metadata).position;
+  }
+
+  /**
+   * Restores a learner with the same configuration.
+   * @throws `ERR_HOROBALL_CHECKPOINT` or `ERR_HOROBALL_SHAPE` if the learner differs or the checkpoint is not the whole
+   * state of a run
+   */
+  async restore(learner: Learner): Promise<void> {
+    instance('checkpoint.restore', 'learner', learner, Learner);
+    const { embedder, ema, optimizer, scaler, learnables, memory } = learner;
+    const { scaler: scalerState, learnt: learnableState } = this.#contents;
+    const problem = await problemOf(
+      { tensors: this.#tensors, step: this.position.step, scaler: scalerState, learnables: learnableState },
+      learner,
+    );
+    if (problem !== null)
+      throw checkpointError(
+        `state: expected the whole state of this run, got a checkpoint that ${problem}. Use the options of the checkpoint, or another copy.`,
+      );
+    const weights = new Map([...this.#tensors].filter(([name]) => !name.includes('/')));
+    await embedder.loadState(new Map([...weights, ...this.#part('training')]));
+    if (ema !== null) await ema.loadState(weights);
+    await optimizer.loadState(this.#part('optimizer'));
+    memory?.loadState(this.#part('memory'));
+    if (scalerState !== null) scaler?.loadState(scalerState);
+    learnables.loadState(learnableState);
+    learner.follow(scalerState);
+    const states = this.#part('random');
+    for (const device of randomDevices(embedder.config)) {
+      const data = states.get(device)?.data; // missing for a device that the run has not used before
+      if (data !== undefined) await restoreRandom(data as Uint8Array, device);
+    }
+  }
+
+  /** Describes a change of libtorch or threads since the checkpoint, which changes the last digits; null without one. */
+  changedMachine(config: RunConfig): string | null {
+    checkObject('checkpoint.changedMachine', config, 'config');
+    const [was, is] = [this.#contents.machine, machineOf(config)];
+    if (was.libtorch === is.libtorch && was.threads === is.threads) return null;
+    const said = ({ libtorch, threads }: Machine): string => `libtorch ${libtorch} with ${threads} threads`;
+    return `the run started on ${said(was)} and resumes on ${said(is)}, so its last digits will differ`;
+  }
+
+  #part(part: Part): Map<string, AnyTensor> {
+    const prefix = `${part}/`;
+    const entries = [...this.#tensors].filter(([name]) => name.startsWith(prefix));
+    return new Map(entries.map(([name, tensor]) => [name.slice(prefix.length), tensor]));
+  }
+}
+
+/** Checkpoints in a run folder: the last one, and that of the best evaluation. */
+export const lastName = 'last.safetensors';
+export const bestName = 'best.safetensors';
+
+const metadataKey = 'horoball.checkpoint';
+
+async function fileOf(path: string): Promise<string> {
+  filePath('checkpoint', 'path', path);
+  if (!(await stat(path)).isDirectory()) return path;
+  const file = join(path, lastName);
+  await checkInside(file);
+  return file;
+}
+
+function contentsOf(path: string, metadata: Readonly<Record<string, string>>): Contents {
+  const text = metadata[metadataKey];
+  if (text === undefined)
+    throw checkpointError(
+      `path: expected a checkpoint, got ${path}, which only contains weights. Pass it as weights.`,
+    );
+  const value = parsedJson(text, path);
+  if (((value as { version?: number } | null)?.version ?? 0) > 1)
+    throw checkpointError(
+      `path: expected version 1, got a newer one in ${path}. Update horoball to read it.`,
+    );
+  const contents = checkedContents(value, path);
+  try {
+    return {
+      ...(contents as object as Contents),
+      config: storedConfig(contents.config),
+    };
+  } catch (error) {
+    throw damaged(path, (error as Error).message.replace(/^\[train\] /, ''));
+  }
+}
+
+async function restoreRandom(state: Uint8Array, device: Device): Promise<void> {
+  try {
+    await setRandomState(state, device);
+  } catch (cause) {
+    throw Object.assign(
+      checkpointError(
+        `random: expected a valid random state of ${device}, got an invalid one. Use another copy.`,
+      ),
+      { cause },
+    );
+  }
+}
+
+function randomDevices({ device }: { device: string }): Device[] {
+  return device === 'cpu' ? ['cpu'] : ['cpu', device as Device];
+}
+
+function machineOf(config: RunConfig): Machine {
+  const { version: libtorch, threads } = torchInfo();
+  return { libtorch, threads: config.threads > 0 ? config.threads : threads };
+}
+
+function checkpointError(message: string): Error {
+  return coded('ERR_HOROBALL_CHECKPOINT', `[checkpoint] ${message}`);
+}

@@ -1,0 +1,59 @@
+/** Chooses the gradient-caching chunk size, so that a step fits in memory. */
+
+import { prefixTokens, resolveViT } from '../../model/vit.ts';
+import type { Place } from '../lane/group.ts';
+import type { RunConfig } from '../options/options.ts';
+
+/**
+ * Values that a block stores per token for its backward pass, in units of the token's width: twice the residual sum, two
+ * norms, q, k and v, the attention output, and both sides of the GELU, which is four times as wide.
+ */
+const kept = 16;
+/** Additional values per token during the backward pass of a block. */
+const passing = 10;
+
+/**
+ * Bytes per image from its forward pass to the end of its backward pass in float32: within 10% of the 56.9 MB that
+ * `node dist/test/train/big-batch.js 18 4,18` measures for vit_small at 224 px. The last block is left out, because it only
+ * processes the class token.
+ */
+export function bytesPerImage({ model, crop }: RunConfig): number {
+  const vit = resolveViT(model);
+  const { depth, embedDim, patchSize } = vit;
+  const tokens = Math.floor(crop / patchSize) ** 2 + prefixTokens(vit);
+  return 4 * (tokens * embedDim * (kept * (depth - 1) + passing) + 3 * crop * crop);
+}
+
+/** Number of processes that share a batch, and how many of them run on this machine. */
+export type Ranks = Pick<Place, 'size' | 'localSize'>;
+const alone: Ranks = { size: 1, localSize: 1 };
+
+/**
+ * Sets `chunk` if it is not set and the graph of the full batch would not fit in memory. The value is a power of two, so that
+ * it does not depend on a few megabytes.
+ * @param note - receives a message if a chunk size was chosen
+ * @param free - available host memory in bytes; GPU memory is not considered
+ * @param ranks - number of processes that share the batch, and how many of them share the memory
+ */
+export function withChunk(
+  config: RunConfig,
+  note: (text: string) => void = () => {},
+  free: number = process.availableMemory(),
+  ranks: Ranks = alone,
+): RunConfig {
+  if (config.chunk !== null || config.device !== 'cpu') return config;
+  const each = bytesPerImage(config) * ranks.localSize;
+  const rows = Math.ceil(config.bs / ranks.size);
+  const whole = rows * each;
+  if (whole < 0.8 * free) return config;
+  const chunk = 2 ** Math.max(0, Math.floor(Math.log2((0.5 * free) / each)));
+  if (chunk >= rows) return config;
+  note(
+    `a batch size of ${config.bs} needs about ${gigabytes(whole)} and ${gigabytes(free)} are free, so gradient caching with a chunk size of ${chunk} is used, with the same gradient (--chunk ${chunk}; --chunk ${config.bs} turns it off)`,
+  );
+  return { ...config, chunk };
+}
+
+function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toPrecision(2)} GB`;
+}

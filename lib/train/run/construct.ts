@@ -1,0 +1,97 @@
+import { geometryTerms } from '../../card-names.ts';
+import { resolveViT } from '../../model/vit.ts';
+import { Embedder } from '../lane/embedder.ts';
+import { groupsOf } from '../lane/groups.ts';
+import { HybridLoss } from '../lane/loss.ts';
+import { AdamW } from '../lane/optim.ts';
+import type { Device } from '../lane/types.ts';
+import type { EvaluateOptions } from '../measure/evaluate.ts';
+import type { TestSet } from '../measure/test-set.ts';
+import type { RunConfig } from '../options/options.ts';
+import { findWeights, loadWeights } from '../weights/load.ts';
+
+/** Creates the network of a run with its initial weights. @param note - receives messages about adapted weights */
+export async function createEmbedder(
+  config: RunConfig,
+  note: (text: string) => void = () => {},
+): Promise<Embedder> {
+  const embedder = await newEmbedder(config);
+  if (config.weights === null) return embedder;
+  try {
+    const { notices } = await loadWeights(await findWeights(config.weights), embedder, {
+      partial: config.partial,
+    });
+    for (const notice of notices) note(notice);
+    return embedder;
+  } catch (error) {
+    embedder.dispose();
+    throw error;
+  }
+}
+
+/** Creates a network with the run's crop size as its input size. */
+export function newEmbedder(config: RunConfig): Promise<Embedder> {
+  const { model, crop, head, emb, clip_r, hyp_c, seed, freeze, device, precision } = config;
+  return Embedder.create({
+    model: { ...resolveViT(model), imgSize: crop },
+    head,
+    dim: emb,
+    clipR: clip_r,
+    c: hyp_c,
+    seed,
+    device: device as Device,
+    freezePatchEmbed: freeze !== null,
+    freezeBlocks: freeze ?? 0,
+    compat: compatOf(config),
+    precision,
+  });
+}
+
+export function createLoss(config: RunConfig, embedder: Embedder): HybridLoss {
+  const { geometry, num_samples, t_e, t_h, lam, hyp_c, clip_r, reduction, beta } = config;
+  return new HybridLoss({
+    geometry,
+    tied: embedder.tied,
+    views: num_samples,
+    tauE: t_e,
+    tauH: t_h,
+    lambda: lam,
+    c: hyp_c,
+    clipR: clip_r,
+    reduction,
+    beta,
+    compat: compatOf(config),
+  });
+}
+
+/** The evaluation options of a run. @param current - current values of learnable temperatures */
+export function evaluationOf(
+  config: RunConfig,
+  { protocol }: TestSet,
+  current: { tauE?: number | undefined; tauH?: number | undefined } = {},
+): EvaluateOptions {
+  const { geometry, head, t_e, t_h, lam, compat, device } = config;
+  const { tauE = t_e, tauH = t_h } = current;
+  const { inner, distance } = geometryTerms[geometry];
+  const fusion = { tauE, tauH, lambda: lam, tied: head === 'hypmix' };
+  return {
+    ...protocol,
+    compat,
+    device: device === 'cpu' ? 'cpu' : 'auto',
+    fusion: inner && distance ? fusion : undefined,
+  };
+}
+
+export function createOptimizer(config: RunConfig, embedder: Embedder): AdamW {
+  const { lr, weight_decay: weightDecay, decayed, layer_decay: layerDecay } = config;
+  const { depth } = embedder.config.model;
+  return new AdamW(embedder, {
+    lr,
+    weightDecay,
+    groups: groupsOf({ weightDecay, decayed, layerDecay, depth }),
+  });
+}
+
+function compatOf({ compat }: RunConfig): 'hypmix' | null {
+  return compat === 'hypmix' ? compat : null;
+}

@@ -1,0 +1,29 @@
+import { parseEpochs } from '../options/epochs.ts';
+import type { RunConfig } from '../options/options.ts';
+import type { Source } from './source.ts';
+import { epochOf, type RunState } from './state.ts';
+
+/** Conditions on the step that was just taken. */
+export interface Due {
+  /** Whether to check numerical health: at the end of each epoch. */
+  health(step: number): boolean;
+  /** Whether to evaluate: after the epochs in `eval_ep`; after step 0 for epoch 0. */
+  evaluate(step: number): boolean;
+  /** Whether to write a checkpoint: after an evaluation, and `save_every` seconds after the last checkpoint. */
+  checkpoint(state: RunState): boolean;
+}
+
+/** Steps between health checks if there are no epochs. */
+const stepsWithoutEpochs = 50;
+
+/** Conditions for a run. Except for checkpoints, they depend on the step alone. */
+export function dueOf({ eval_ep, save_every }: RunConfig, { epochSteps, test }: Source): Due {
+  const epochs = new Set(parseEpochs(eval_ep));
+  const endsEpoch = (step: number): boolean => step % (epochSteps ?? stepsWithoutEpochs) === 0;
+  return {
+    health: endsEpoch,
+    evaluate: (step) => test !== null && endsEpoch(step) && epochs.has(epochOf(step, epochSteps)),
+    checkpoint: ({ step, evaluatedAt, savedAt }) =>
+      save_every !== null && (evaluatedAt === step || performance.now() - savedAt >= 1000 * save_every),
+  };
+}

@@ -1,0 +1,135 @@
+/** The measurements of a run. */
+
+import type { ProcessGroup } from '../lane/group.ts';
+import { searchDevice } from '../lane/native.ts';
+import { baselineFeatures } from '../measure/baselines.ts';
+import { embed, measure, recallOf } from '../measure/evaluate.ts';
+import { healthOf } from '../measure/health.ts';
+import { protocolOf } from '../measure/recall.ts';
+import { takeSnapshot } from '../measure/snapshot.ts';
+import { spreadOf } from '../measure/structure.ts';
+import type { Snapshot } from '../measure/types.ts';
+import type { RunConfig } from '../options/options.ts';
+import { evaluationOf } from './construct.ts';
+import type { Listeners } from './hooks.ts';
+import type { Learner, StepOutcome } from './learner.ts';
+import type { EvaluationRow, HealthRow } from './record.ts';
+import type { Source } from './source.ts';
+import { addEvaluation, epochOf, type RunState, secondsOf } from './state.ts';
+import type { RunStore } from './store.ts';
+import { undrawnWords } from './warnings.ts';
+
+/** The components of a run. */
+export interface Run {
+  config: RunConfig;
+  source: Source;
+  learner: Learner;
+  store: RunStore;
+  state: RunState;
+  listeners: Listeners;
+  /** Stops the run; in a group, all ranks stop at the same step. */
+  signal: AbortSignal | undefined;
+  /** The ranks that train together; null for one process. */
+  group: ProcessGroup | null;
+  /** Whether the caller's signal is aborted, on this rank. */
+  wantsStop: () => boolean;
+  /** Called when the ranks have agreed to stop. */
+  stop: () => void;
+}
+
+/** Evaluates the untrained baselines on the test classes. */
+export async function measureBaselines({ config, source, state, listeners, signal }: Run): Promise<void> {
+  const { test } = source;
+  if (test === null) return;
+  const { crop, background, max_pixels: maxPixels } = config;
+  const found = await baselineFeatures(test.split, crop, signal, { background, maxPixels });
+  for (const { name, features, labels, indices } of found) {
+    const recall = await recallOf(features, labels, test.split.parents, {
+      ...protocolOf(test.protocol, indices),
+      distance: { metric: 'euclidean' },
+      signal,
+    });
+    const baseline = { name: name.charAt(0).toUpperCase() + name.slice(1), recall };
+    state.baselines.push(baseline);
+    await listeners.notify('onBaseline', baseline);
+  }
+}
+
+/**
+ * Evaluates the network on the test classes, and takes a snapshot for the report. In a group, each rank
+ * embeds a part of the images, and rank 0 searches.
+ */
+export async function evaluateRun(run: Run): Promise<void> {
+  const { config, source, learner, store, state, listeners, signal, group } = run;
+  const { test } = source;
+  if (test === null) return;
+  const epoch = epochOf(state.step, source.epochSteps);
+  const { tauE, tauH } = learner.scalars();
+  const options = { ...evaluationOf(config, test, { tauE, tauH }), signal };
+  group?.at(`the evaluation after step ${state.step}`);
+  state.evaluatedAt = state.step;
+  const embedded = await learner.averaged(() =>
+    embed(learner.embedder, test.split, test.loader, { ...options, group }),
+  );
+  if (group !== null && group.rank !== 0) return;
+  const device = options.device ?? searchDevice(learner.embedder.config.device);
+  const evaluation = await measure(embedded, test.split, learner.embedder.c, { ...options, device });
+  const row: EvaluationRow = {
+    type: 'evaluation',
+    step: state.step,
+    epoch,
+    seconds: secondsOf(state),
+    ...evaluation,
+    spread: await spreadOf(embedded),
+  };
+  addEvaluation(state, row, config.geometry);
+  store.append(row);
+  if (store.folder !== null || listeners.has('onSnapshot')) {
+    const { c } = learner.embedder;
+    const loss = { ...learner.loss.options, tauE, tauH, c };
+    const drawn = { c, epoch, baselines: state.baselines, loss };
+    const snapshot = await stored(run, () => takeSnapshot(test.name, test.split, embedded, drawn));
+    if (snapshot !== null) await listeners.notify('onSnapshot', snapshot);
+  }
+  await listeners.notify('onEvaluation', row);
+  warnOfSkipped(run);
+}
+
+/** Takes a snapshot and stores it. A failure becomes a warning and returns null, because the run can continue. */
+async function stored({ store, listeners }: Run, take: () => Promise<Snapshot>): Promise<Snapshot | null> {
+  try {
+    const snapshot = await take();
+    await store.snapshot(snapshot);
+    return snapshot;
+  } catch (error) {
+    listeners.warn(undrawnWords(error, store.folder));
+    return null;
+  }
+}
+
+/** Logs the numerical health of the points of a batch, if the step has read them. */
+export async function checkHealth(run: Run, { points, scaler }: StepOutcome, c: number): Promise<void> {
+  if (points === null) return;
+  const { config, source, store, state, listeners } = run;
+  const row: HealthRow = {
+    type: 'health',
+    step: state.step,
+    epoch: epochOf(state.step, source.epochSteps),
+    c,
+    ...(await healthOf(points, config.emb, c)),
+    scale: scaler?.scale ?? null,
+    skippedSteps: scaler?.skipped ?? 0,
+    seconds: secondsOf(state),
+  };
+  store.append(row);
+  await listeners.notify('onHealth', row);
+}
+
+/** Warns of images that were found unreadable since the last call. */
+export function warnOfSkipped({ source, state, listeners }: Run): void {
+  for (const { path, reason } of source.skipped()) {
+    if (state.warned.has(path)) continue;
+    state.warned.add(path);
+    listeners.warn(`skipped ${path}: ${reason}`);
+  }
+}

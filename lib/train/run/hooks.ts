@@ -1,0 +1,163 @@
+import { checkSignal } from '../../call.ts';
+import { checkOptions, filePath, instance } from '../../check.ts';
+import { quoted, typeError } from '../../errors.ts';
+import type { LabeledBatch } from '../data/types.ts';
+import { ProcessGroup } from '../lane/group.ts';
+import type { Baseline, Snapshot } from '../measure/types.ts';
+import type { RunConfig } from '../options/options.ts';
+import type { EvaluationRow, HealthRow, StepRow } from './record.ts';
+
+/** How a run ended; `interrupted` means stopped by its signal. */
+export type RunEnd = 'complete' | 'interrupted' | 'failed';
+
+/**
+ * Callbacks of a run. Progress meter, dashboard, TensorBoard and report are listeners. If a callback returns a promise, the
+ * run waits for it; an error in a callback ends the run.
+ */
+export interface RunListener {
+  /** Called once the run has its folder (null if `runs` is null), before anything is written to the log. */
+  onStore?(folder: string | null): void;
+  /** Called before the first step, with every resolved option; `name` is that of the run folder. */
+  onBegin?(config: RunConfig): void;
+  /** Called when a run resumes, with its folder and completed steps. */
+  onResume?(folder: string, step: number): void;
+  /** Called after every step. `steps` is the length of the run, or null if `data` determines it. */
+  onStep?(row: StepRow, steps: number | null): void;
+  /** Called after every evaluation. */
+  onEvaluation?(row: EvaluationRow): void;
+  /** Called at the end of each epoch, with the numerical health of the points. */
+  onHealth?(row: HealthRow): void;
+  /** Called after every evaluation, with the data of the report's drawings. */
+  onSnapshot?(snapshot: Snapshot): void;
+  /** Called after the evaluation of an untrained baseline. */
+  onBaseline?(baseline: Baseline): void;
+  /** Called before a checkpoint is written; a resumed run does not report earlier rows again. */
+  onCheckpoint?(): void;
+  /** Called with warnings that do not stop the run, such as an unreadable image. */
+  onWarning?(text: string): void;
+  /** Called last, after all files of the run are written and before its folder is unlocked. */
+  onEnd?(end: RunEnd): void;
+}
+
+/** Callbacks and signals that control a run. */
+export interface RunControls {
+  /** Stops the run after the current step. It writes a checkpoint, so that it can be resumed. */
+  signal?: AbortSignal;
+  /** Batches of `crop` x `crop` pixels to train on instead of the data set; nothing is evaluated. */
+  data?: AsyncIterable<LabeledBatch>;
+  /**
+   * The ranks that train together: batches and options are those of the whole group, and rank 0 alone reports and writes.
+   * By default the group that the environment describes, if any.
+   */
+  group?: ProcessGroup | null;
+}
+
+/** Callbacks and controls of a run. */
+export interface TrainHooks extends RunListener, RunControls {
+  /**
+   * A run folder to resume, or `auto`: the interrupted run with the same options (with `name`, the run of that name), otherwise a
+   * new run.
+   */
+  resume?: string | null;
+}
+
+/** The result of a run. */
+export interface RunResult {
+  /** Path of the run folder; null if `runs` is null. */
+  folder: string | null;
+  /** Number of steps taken, over all sessions. */
+  steps: number;
+  /** Whether the signal stopped the run. */
+  interrupted: boolean;
+  evaluations: EvaluationRow[];
+  baselines: Baseline[];
+  /** Names of the class tree's levels above the classes, nearest first; absent if they have none. */
+  levels?: readonly string[];
+  /** Number of unreadable images. */
+  skipped: number;
+}
+
+type Callback = keyof RunListener;
+
+/** The names of all callbacks; the type makes the list complete. */
+const callbacks: Readonly<Record<Callback, true>> = {
+  onStore: true,
+  onBegin: true,
+  onResume: true,
+  onStep: true,
+  onEvaluation: true,
+  onHealth: true,
+  onSnapshot: true,
+  onBaseline: true,
+  onCheckpoint: true,
+  onWarning: true,
+  onEnd: true,
+};
+
+/** Calls several listeners in the order of the list, one callback at a time. */
+export class Listeners {
+  readonly #all: RunListener[];
+  /** The warnings since the last `flush`, one after another. */
+  #warnings: Promise<void> = Promise.resolve();
+
+  constructor(all: readonly RunListener[]) {
+    this.#all = [...all];
+  }
+
+  /** Adds a listener, which is called after the others. */
+  add(listener: RunListener): void {
+    this.#all.push(listener);
+  }
+
+  /** Whether any listener has this callback. */
+  has(name: Callback): boolean {
+    return this.#all.some((listener) => listener[name] !== undefined);
+  }
+
+  /** Delivers earlier warnings, then notifies each listener. Throws the first error of a callback. */
+  async notify<Name extends Callback>(
+    name: Name,
+    ...args: Parameters<Required<RunListener>[Name]>
+  ): Promise<void> {
+    await this.flush();
+    for (const listener of this.#all)
+      await (listener[name] as ((...args: unknown[]) => unknown) | undefined)?.call(listener, ...args);
+  }
+
+  /** Queues a warning. The next `notify` or `flush` waits for its listeners and throws their first error. */
+  readonly warn = (text: string): void => {
+    this.#warnings = this.#warnings.then(async () => {
+      for (const listener of this.#all) await listener.onWarning?.(text);
+    });
+    this.#warnings.catch(() => {}); // `flush` throws it
+  };
+
+  /** Waits until all warnings are delivered. Throws the first error of their listeners. */
+  async flush(): Promise<void> {
+    const warnings = this.#warnings;
+    this.#warnings = Promise.resolve();
+    await warnings;
+  }
+}
+
+/** Validates hooks before a run starts. */
+export function checkHooks(given: TrainHooks): TrainHooks {
+  const hooks = checkOptions('train', given, 'hooks');
+  checkSignal('train', hooks.signal);
+  for (const name of Object.keys(callbacks) as Callback[]) {
+    const listener: unknown = hooks[name];
+    if (listener !== undefined && typeof listener !== 'function')
+      throw typeError('train', name, 'a function', quoted(listener));
+  }
+  if (hooks.resume !== undefined && hooks.resume !== null) filePath('train', 'resume', hooks.resume);
+  if (hooks.group !== undefined && hooks.group !== null)
+    instance('train', 'group', hooks.group, ProcessGroup);
+  if (hooks.data !== undefined && typeof Object(hooks.data)[Symbol.asyncIterator] !== 'function')
+    throw typeError('train', 'data', 'an async iterable of batches', quoted(hooks.data));
+  return hooks;
+}
+
+/** Whether an error only reports that the signal was aborted. */
+export function isAbort(error: unknown, signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true && (error === signal.reason || (error as Error).name === 'AbortError');
+}

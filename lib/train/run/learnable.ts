@@ -1,0 +1,124 @@
+import { checkObject, checkOptions, choice, finite, integer, positive } from '../../check.ts';
+import { coded, quoted, rangeError, typeError } from '../../errors.ts';
+import { type Learnable, learnable } from '../options/options.ts';
+
+/** Options of {@link LearnableScalars}. */
+export interface LearnableOptions {
+  /** Names of the learnable scalars; the others are constant. */
+  names: readonly Learnable[];
+  /** Initial values, above 0. */
+  initial: Readonly<Record<Learnable, number>>;
+  /** Largest factor between a value and its initial value, above 1. */
+  range: number;
+}
+
+/** State of one scalar: log offset from the initial value, and Adam's moments. */
+interface Place {
+  offset: number;
+  first: number;
+  second: number;
+}
+
+/** Serializable state. */
+export interface LearnableState {
+  steps: number;
+  places: Partial<Record<Learnable, Place>>;
+}
+
+const [beta1, beta2, eps] = [0.9, 0.999, 1e-8];
+
+/**
+ * Learnable temperatures and curvature: `value = initial exp(offset)`, so values are positive and start exactly at their
+ * initial values. Adam (Kingma & Ba 2015, arXiv 1412.6980) without weight decay updates the offsets, which are clamped to
+ * `[-log range, log range]`.
+ */
+export class LearnableScalars {
+  readonly #initial: LearnableOptions['initial'];
+  readonly #limit: number;
+  readonly #places: Map<Learnable, Place>;
+  #steps = 0;
+
+  /** @throws TypeError or RangeError with a code for an invalid option */
+  constructor(options: LearnableOptions) {
+    const { names, initial, range } = checkOptions('learnableScalars', options);
+    if (!Array.isArray(names)) throw typeError('learnableScalars', 'names', 'a list of names', quoted(names));
+    for (const name of names) choice('learnableScalars', 'names', name, learnable);
+    checkObject('learnableScalars', initial, 'initial');
+    for (const name of learnable) positive('learnableScalars', name, initial[name]);
+    if (!(positive('learnableScalars', 'range', range) > 1))
+      throw rangeError('learnableScalars', 'range', 'a number above 1', range);
+    this.#initial = { ...initial };
+    this.#limit = Math.log(range);
+    this.#places = new Map(names.map((name) => [name, { offset: 0, first: 0, second: 0 }]));
+  }
+
+  /** Whether any scalar is learnable. */
+  get any(): boolean {
+    return this.#places.size > 0;
+  }
+
+  /** Whether a scalar is learnable. */
+  has(name: Learnable): boolean {
+    return this.#places.has(name);
+  }
+
+  /** The current value of a scalar; the initial one if it is not learnable. */
+  value(name: Learnable): number {
+    choice('learnableScalars.value', 'name', name, learnable);
+    return this.#initial[name] * Math.exp(this.#places.get(name)?.offset ?? 0);
+  }
+
+  /** Takes one step of Adam. @param gradients - with respect to the values, not their logarithms */
+  update(gradients: Readonly<Record<Learnable, number>>, lr: number): void {
+    finite('learnableScalars.update', 'lr', lr);
+    checkObject('learnableScalars.update', gradients, 'gradients');
+    for (const name of this.#places.keys()) finite('learnableScalars.update', name, gradients[name]);
+    const steps = ++this.#steps;
+    for (const [name, place] of this.#places) {
+      const gradient = gradients[name] * this.value(name);
+      place.first += (1 - beta1) * (gradient - place.first);
+      place.second += (1 - beta2) * (gradient * gradient - place.second);
+      const direction = place.first / (1 - beta1 ** steps);
+      const size = Math.sqrt(place.second / (1 - beta2 ** steps));
+      const moved = place.offset - (lr * direction) / (size + eps);
+      place.offset = Math.max(-this.#limit, Math.min(this.#limit, moved));
+    }
+  }
+
+  /** A copy of the state. */
+  state(): LearnableState {
+    const places = [...this.#places].map(([name, place]) => [name, { ...place }]);
+    return { steps: this.#steps, places: Object.fromEntries(places) as LearnableState['places'] };
+  }
+
+  /** Restores a state. @throws `ERR_HOROBALL_CHECKPOINT` if its scalars differ or are out of range */
+  loadState(state: LearnableState): void {
+    const { steps, places } = checkObject('learnableScalars.loadState', state, 'state');
+    integer('learnableScalars.loadState', 'steps', steps, 0, Number.MAX_SAFE_INTEGER);
+    checkObject('learnableScalars.loadState', places, 'places');
+    const loaded = [...this.#places.keys()].map((name) => [name, this.#checked(name, places[name])] as const);
+    const other = Object.keys(places).find((name) => !this.#places.has(name as Learnable));
+    if (other !== undefined)
+      throw checkpointError('only the learnable scalars of the run', other, `Add ${other}.`);
+    for (const [name, place] of loaded) this.#places.set(name, { ...place });
+    this.#steps = steps;
+  }
+
+  #checked(name: Learnable, place: Place | undefined): Place {
+    if (place === undefined)
+      throw checkpointError(`a checkpoint with a learnable ${name}`, 'one without', `Omit ${name}.`);
+    const { offset, first, second } = checkOptions('learnableScalars.loadState', place, name);
+    for (const value of [first, second]) finite('learnableScalars.loadState', name, value);
+    if (!(Math.abs(offset) <= this.#limit))
+      throw checkpointError(
+        `${name} within learn_range`,
+        `exp(${offset}) times its initial value`,
+        'Use another copy.',
+      );
+    return place;
+  }
+}
+
+function checkpointError(expected: string, got: string, fix: string): Error {
+  return coded('ERR_HOROBALL_CHECKPOINT', `[checkpoint] learn: expected ${expected}, got ${got}. ${fix}`);
+}

@@ -1,0 +1,332 @@
+import { boolean, checkCallback, checkOptions, finite, instance, integer } from '../../check.ts';
+import { coded } from '../../errors.ts';
+import type { LabeledBatch } from '../data/types.ts';
+import { CachedEmbeddings } from '../lane/cached.ts';
+import { CrossBatchMemory } from '../lane/cross-batch.ts';
+import { Ema, emaDecay } from '../lane/ema.ts';
+import type { Embedder, Embeddings } from '../lane/embedder.ts';
+import { GradientSum, ProcessGroup } from '../lane/group.ts';
+import { checkInputs, checkSquares, type LossInputs } from '../lane/inputs.ts';
+import { type ApplyOptions, type HybridLoss, LossHandle } from '../lane/loss.ts';
+import type { AdamW } from '../lane/optim.ts';
+import { GradScaler } from '../lane/scaler.ts';
+import { Batch } from '../lane/tensor.ts';
+import type { LossValues, ScalerState } from '../lane/types.ts';
+import type { RunConfig } from '../options/options.ts';
+import { learnableNames, parseConfig } from '../options/resolve.ts';
+import { createEmbedder, createLoss, createOptimizer } from './construct.ts';
+import { LearnableScalars } from './learnable.ts';
+import type { StepBatch } from './source.ts';
+
+/** Rows of a batch, followed by remembered rows. */
+interface Rows extends LossInputs, Disposable {
+  labels: Int32Array;
+  /** Factor that keeps the loss a mean over the batch's classes. */
+  factor: number;
+}
+
+/** The rows of the whole batch, which in a group are those of all ranks. */
+interface Whole extends LossInputs, Disposable {
+  labels: Int32Array;
+}
+
+/** What a step needs at its end. */
+export interface FinishOptions {
+  lr: number;
+  factor: number;
+  wantPoints: boolean;
+  /** Whether this rank wants the run to stop. */
+  stop?: boolean;
+}
+
+/** The result of a training step. */
+export interface StepOutcome {
+  loss: LossValues;
+  /** Gradient norm before clipping, or after it if `compat` clips scaled gradients; null if it overflowed. */
+  gradNorm: number | null;
+  /** State of the loss scaler (float16 only). */
+  scaler: (ScalerState & { overflowed: boolean }) | null;
+  /** Ball points of the batch (rows x dim), if requested. */
+  points: Float32Array | null;
+  /** Whether any rank wants the run to stop. */
+  stop?: boolean;
+}
+
+/** The network of a run, its loss, optimizer and other training state; a `Checkpoint` stores what changes per step. */
+export class Learner implements Disposable {
+  readonly embedder: Embedder;
+  readonly loss: HybridLoss;
+  readonly optimizer: AdamW;
+  readonly scaler: GradScaler | null;
+  readonly ema: Ema | null;
+  readonly learnables: LearnableScalars;
+  readonly memory: CrossBatchMemory | null;
+  readonly #config: RunConfig;
+  readonly #group: ProcessGroup | null;
+  readonly #sum: GradientSum | null;
+  /** Loss scale of the current step. */
+  #scale: number;
+
+  private constructor(config: RunConfig, embedder: Embedder, group: ProcessGroup | null) {
+    const { t_e, t_h, hyp_c, memory, num_samples: views, emb: dim } = config;
+    this.#config = config;
+    this.#group = group;
+    this.#sum = group === null ? null : new GradientSum(embedder, group);
+    this.#scale = config.precision === 'float16' ? config.loss_scale : 1;
+    this.embedder = embedder;
+    this.loss = createLoss(config, embedder);
+    this.optimizer = createOptimizer(config, embedder);
+    this.scaler = config.precision === 'float16' ? new GradScaler({ scale: config.loss_scale }) : null;
+    this.ema = config.ema === null ? null : new Ema(embedder);
+    const initial = { t_e, t_h, hyp_c };
+    this.learnables = new LearnableScalars({
+      names: learnableNames(config),
+      initial,
+      range: config.learn_range,
+    });
+    this.memory = memory === 0 ? null : new CrossBatchMemory({ classes: memory, views, dim });
+    this.follow(null);
+  }
+
+  /**
+   * @param note - receives messages about adapted weights and published behavior
+   * @param group - the ranks that train the network together: each batch then holds only the rows of this
+   * rank
+   */
+  static async create(
+    given: RunConfig,
+    note: (text: string) => void = () => {},
+    group: ProcessGroup | null = null,
+  ): Promise<Learner> {
+    checkCallback('learner.create', 'note', note);
+    if (group !== null) instance('learner.create', 'group', group, ProcessGroup);
+    const config = parseConfig({ ...checkOptions('learner.create', given, 'config') });
+    const embedder = await createEmbedder(config, note);
+    if (config.precision === 'float16' && config.compat === 'hypmix' && config.clip_grad !== null)
+      note(
+        `compat hypmix clips the scaled gradients at ${config.clip_grad}, like the published code, so steps are smaller than clip_grad suggests`,
+      );
+    return new Learner(config, embedder, group);
+  }
+
+  /**
+   * Queues the forward pass of a batch; with gradient caching, of its chunks without a graph.
+   * @param sent - the same batch if it was prefetched; the caller disposes of it
+   */
+  embed(samples: LabeledBatch, sent: Batch | null = null): Embeddings | CachedEmbeddings {
+    checkOptions('learner.embed', samples, 'samples');
+    if (sent !== null) return this.embedder.forward(sent);
+    const { chunk } = this.#config;
+    if (chunk !== null && chunk < samples.count) return new CachedEmbeddings(this.embedder, samples, chunk);
+    using batch = this.batch(samples);
+    return this.embedder.forward(batch);
+  }
+
+  /** Queues the transfer of images `first` to `end` - 1. */
+  batch(samples: LabeledBatch, first: number = 0, end?: number): Batch {
+    const { images, count, size } = checkSquares('learner.batch', samples);
+    integer('learner.batch', 'first', first, 0, count - 1);
+    const last = end === undefined ? count : integer('learner.batch', 'end', end, first + 1, count);
+    const { model, device } = this.embedder.config;
+    const length = size * size * 3;
+    const bytes = images.subarray(first * length, last * length);
+    return Batch.from(bytes, { count: last - first, size }, model.mean, model.std, device);
+  }
+
+  /** Queues the gathering of all ranks' rows. Without a group, the batch is whole already. */
+  gather(embeddings: LossInputs, batch: StepBatch): Whole {
+    const { euclidean, hyperbolic } = checkInputs('learner.gather', embeddings);
+    const { labels, whole } = checkOptions('learner.gather', batch, 'batch');
+    const group = this.#group;
+    if (group === null || whole === undefined)
+      return { euclidean, hyperbolic, labels, [Symbol.dispose]: () => {} };
+    const all = {
+      euclidean: group.gatherRows(euclidean, whole.counts),
+      hyperbolic: group.gatherRows(hyperbolic, whole.counts),
+    };
+    const dispose = (): void => {
+      all.euclidean.dispose();
+      all.hyperbolic.dispose();
+    };
+    return { ...all, labels: whole.labels, [Symbol.dispose]: dispose };
+  }
+
+  /** The inputs of the loss: the rows of the batch, followed by remembered rows of other classes. */
+  compared(embeddings: LossInputs, labels: Int32Array): Rows {
+    if (this.memory !== null && this.memory.size > 0) return this.memory.extend(embeddings, labels);
+    const { euclidean, hyperbolic } = checkInputs('learner.compared', embeddings);
+    return { euclidean, hyperbolic, labels, factor: 1, [Symbol.dispose]: () => {} };
+  }
+
+  /** Temperatures and curvature of this step. */
+  scalars(): Required<ApplyOptions> {
+    const { learnables } = this;
+    return {
+      tauE: learnables.value('t_e'),
+      tauH: learnables.value('t_h'),
+      c: learnables.value('hyp_c'),
+      gradParams: learnables.any,
+    };
+  }
+
+  /** Queues the backward pass, and in a group the sum of its gradients over the ranks. */
+  backward(objective: LossHandle, embeddings: LossInputs, factor: number): void {
+    instance('learner.backward', 'objective', objective, LossHandle);
+    checkInputs('learner.backward', embeddings);
+    const isCached = embeddings instanceof CachedEmbeddings;
+    if (!isCached) this.#sum?.arm();
+    if (this.scaler === null) objective.backward(factor);
+    else this.scaler.backward(objective, factor);
+    if (isCached) embeddings.backward(() => this.#sum?.arm());
+    this.#sum?.finish();
+  }
+
+  /**
+   * Queues clipping and the optimizer step. Gradients are unscaled before clipping, except that `compat` clips scaled
+   * gradients, as published.
+   */
+  update(lr: number, step: number): void {
+    finite('learner.update', 'lr', lr);
+    integer('learner.update', 'step', step, 1, Number.MAX_SAFE_INTEGER);
+    const { optimizer, scaler, ema } = this;
+    const { clip_grad, compat } = this.#config;
+    if (compat !== 'hypmix') scaler?.unscale(optimizer);
+    if (clip_grad !== null) optimizer.clipGradNorm(clip_grad);
+    if (scaler === null) optimizer.step({ lr });
+    else {
+      scaler.step(optimizer, { lr });
+      scaler.update();
+    }
+    ema?.update(emaDecay(this.#config.ema!, step));
+  }
+
+  /**
+   * Waits for the step, then updates learnable temperatures and curvature, and the cross-batch memory.
+   * @throws `ERR_HOROBALL_DIVERGED` if the loss or a gradient is not finite
+   */
+  async finish(
+    objective: LossHandle,
+    embeddings: LossInputs,
+    labels: Int32Array,
+    options: FinishOptions,
+  ): Promise<StepOutcome> {
+    instance('learner.finish', 'objective', objective, LossHandle);
+    checkInputs('learner.finish', embeddings);
+    const { lr, factor, wantPoints, stop = false } = checkOptions('learner.finish', options);
+    for (const [name, value] of Object.entries({ lr, factor })) finite('learner.finish', name, value);
+    for (const [name, value] of Object.entries({ wantPoints, stop }))
+      boolean('learner.finish', name, value, false);
+    const { optimizer, scaler, memory } = this;
+    const norm = optimizer.gradNorm(); // rejects if an earlier operation failed
+    optimizer.zeroGrad();
+    const [gradNorm, loss, scaled, headGradient, euclidean, hyperbolic] = await Promise.all([
+      norm,
+      objective.read(),
+      scaler?.state() ?? null,
+      this.learnables.has('hyp_c') ? this.embedder.curvatureGradient() : 0,
+      memory ? embeddings.euclidean.data() : null,
+      memory || wantPoints ? embeddings.hyperbolic.data() : null,
+    ]);
+    const agreed = await this.#agree(loss, headGradient, stop);
+    if (!scaled?.overflowed) this.#learn(agreed.gradParams, factor, agreed.headGradient, lr);
+    this.follow(scaled);
+    if (euclidean && hyperbolic) memory?.remember(euclidean, hyperbolic, labels);
+    const { gradParams: _, ...values } = loss;
+    return {
+      loss: values,
+      gradNorm: Number.isFinite(gradNorm) ? gradNorm : null,
+      scaler: scaled,
+      points: wantPoints ? hyperbolic : null,
+      stop: agreed.stop,
+    };
+  }
+
+  /** Finds the first part of the network with a non-finite output for these images; null if all are finite. */
+  async firstNotFinite(samples: LabeledBatch): Promise<string | null> {
+    const { count } = checkSquares('learner.firstNotFinite', samples);
+    const chunk = this.#config.chunk ?? count;
+    for (let first = 0; first < count; first += chunk) {
+      using batch = this.batch(samples, first, Math.min(count, first + chunk));
+      const where = await this.embedder.firstNotFinite(batch);
+      if (where !== null) return where;
+    }
+    return null;
+  }
+
+  /** Adds the step and the part of the network to the error of a diverged step; returns other errors unchanged. */
+  async explain(error: unknown, step: number, samples: LabeledBatch): Promise<unknown> {
+    if ((error as { code?: unknown } | null)?.code !== 'ERR_HOROBALL_DIVERGED') return error;
+    const what = (error as Error).message.replace(/^\[.*?\] /, '');
+    const where = (await this.firstNotFinite(samples)) ?? (what.startsWith('the loss') ? 'the loss' : null);
+    const place = where === null ? '' : ` (first non-finite value: ${where})`;
+    const message = `[train] step ${step}: ${what}${place}. Use a lower lr, or a higher t_e and t_h.`;
+    return coded('ERR_HOROBALL_DIVERGED', message);
+  }
+
+  /** Runs `work` with the EMA weights in the network, if EMA is enabled. */
+  async averaged<T>(work: () => Promise<T>): Promise<T> {
+    checkCallback('learner.averaged', 'work', work ?? null);
+    this.ema?.swap();
+    try {
+      return await work();
+    } finally {
+      this.ema?.swap();
+    }
+  }
+
+  /** Applies the loss scale and the learnable curvature to the next step. */
+  follow(scaler: ScalerState | null): void {
+    if (scaler !== null)
+      this.#scale = finite('learner.follow', 'scale', checkOptions('learner.follow', scaler, 'scaler').scale);
+    if (this.learnables.has('hyp_c'))
+      this.embedder.setCurvature(this.learnables.value('hyp_c'), { learnable: true });
+  }
+
+  dispose(): void {
+    this.ema?.dispose();
+    this.scaler?.dispose();
+    this.#sum?.dispose();
+    this.optimizer.dispose();
+    this.embedder.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /**
+   * Synchronizes the ranks after a step. Every rank has the gradients of the loss in its scalars; those of
+   * rank 0 count, so that ranks on different kinds of machines keep the same values. The gradient through the
+   * head is a sum over rows.
+   */
+  async #agree({ gradParams }: LossValues, headGradient: number, stop: boolean): Promise<Agreed> {
+    const group = this.#group;
+    if (group === null) return { gradParams, headGradient, stop };
+    const { tauE, tauH, lambda, c } = (group.rank === 0 && gradParams) || zeros;
+    const sums = Float64Array.of(Number(stop), headGradient, tauE, tauH, lambda, c);
+    await group.sum(sums);
+    const params = { tauE: sums[2]!, tauH: sums[3]!, lambda: sums[4]!, c: sums[5]! };
+    return { gradParams: gradParams && params, headGradient: sums[1]!, stop: sums[0]! > 0 };
+  }
+
+  #learn(gradParams: LossValues['gradParams'], factor: number, headGradient: number, lr: number): void {
+    if (gradParams === undefined) return;
+    const { tauE, tauH, c } = gradParams;
+    const gradients = {
+      t_e: factor * tauE,
+      t_h: factor * tauH,
+      hyp_c: factor * c + headGradient / this.#scale,
+    };
+    if (!Object.values(gradients).every(Number.isFinite))
+      throw coded('ERR_HOROBALL_DIVERGED', '[train] the gradient of t_e, t_h or hyp_c is not finite');
+    this.learnables.update(gradients, (this.#config.learn_lr * lr) / this.#config.lr);
+  }
+}
+
+interface Agreed {
+  gradParams: LossValues['gradParams'];
+  headGradient: number;
+  stop: boolean;
+}
+
+const zeros = { tauE: 0, tauH: 0, lambda: 0, c: 0 };

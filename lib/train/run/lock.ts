@@ -1,0 +1,29 @@
+import { resolve } from 'node:path';
+import { coded } from '../../errors.ts';
+import { Lock, lockHolder } from '../../io/lock.ts';
+
+/**
+ * Locks a run folder, so that only one run trains in it, across processes and threads.
+ * @throws `ERR_HOROBALL_RUN_BUSY` if another run holds the lock, or one on another host may hold it
+ */
+export async function lockRun(folder: string): Promise<Lock> {
+  return await Lock.take(lockFile(folder), (holder, advice) => {
+    const message = `[train] resume: expected a run folder that is not in use, got ${folder}: ${holder} is still training there. ${advice}`;
+    return coded('ERR_HOROBALL_RUN_BUSY', message);
+  });
+}
+
+/** The error of a run whose folder was taken over by another run. */
+export function lostLock(folder: string, why: string): Error {
+  const message = `[train] runs: expected exclusive use of ${folder}, but ${why}. The last checkpoint is valid; resume the run when no other process uses the folder.`;
+  return coded('ERR_HOROBALL_RUN_BUSY', message);
+}
+
+/** The process that trains in a run folder and how to take the folder over; null if it is not in use. */
+export async function runHolder(folder: string): Promise<{ holder: string; advice: string } | null> {
+  return await lockHolder(lockFile(folder));
+}
+
+function lockFile(folder: string): string {
+  return resolve(folder, '.training');
+}

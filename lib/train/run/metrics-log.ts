@@ -1,0 +1,78 @@
+import { constants } from 'node:fs';
+import { crc32 } from 'node:zlib';
+import { coded } from '../../errors.ts';
+import { readAll } from '../../io/atomic.ts';
+import { checkInside, openInside } from '../../io/inside.ts';
+import type { OpenFile } from '../../io/thread-file.ts';
+import { naming } from '../../io/trouble.ts';
+import { lastName, type Position } from './checkpoint.ts';
+
+const { O_APPEND, O_CREAT, O_RDWR } = constants;
+
+/** The row of the last step is within this many bytes before the end; an evaluation takes a few thousand. */
+const tailBytes = 1 << 20;
+
+/** Opens a log, to add to its end. */
+export async function openLog(path: string): Promise<OpenFile> {
+  return await naming(path, openInside(path, O_RDWR | O_APPEND | O_CREAT));
+}
+
+/** Length of a log, and the CRC-32 of its bytes. */
+export type LogState = Required<Pick<Position, 'metricsBytes' | 'metricsCrc32'>>;
+
+/**
+ * Truncates the log of a run to the length at its last checkpoint.
+ *
+ * @param position - position of the checkpoint; null to start from the beginning
+ * @returns the log as it is now
+ * @throws `ERR_HOROBALL_CHECKPOINT` if the log does not belong to the checkpoint; the log is then unchanged
+ */
+export async function rewindLog(path: string, position: Position | null): Promise<LogState> {
+  const { step, metricsBytes: bytes } = position ?? { step: 0, metricsBytes: 0 };
+  const empty = { metricsBytes: 0, metricsCrc32: 0 };
+  await checkInside(path);
+  const file = await openInside(path, O_RDWR).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+    if (bytes > 0) throw foreignLog(path, `the ${bytes} bytes of its checkpoint`, 'no file');
+    return null;
+  });
+  if (file === null) return empty;
+  try {
+    const { size } = await file.stat();
+    if (size < bytes)
+      throw foreignLog(path, `the ${bytes} bytes of its checkpoint`, `${size}: its end was lost`);
+    if (step > 0) await checkStep(path, file, step, bytes);
+    await file.truncate(bytes);
+    return { metricsBytes: bytes, metricsCrc32: await naming(path, crcOfFile(file, bytes)) };
+  } finally {
+    await file.close();
+  }
+}
+
+async function crcOfFile(file: OpenFile, bytes: number): Promise<number> {
+  const slice = Buffer.allocUnsafe(Math.min(bytes, 1 << 22));
+  let crc = 0;
+  for (let at = 0; at < bytes; at += slice.length) {
+    const part = slice.subarray(0, Math.min(slice.length, bytes - at));
+    await readAll(file, part, at);
+    crc = crc32(part, crc);
+  }
+  return crc;
+}
+
+/** Checks that the log up to the checkpoint ends with a complete line, and contains the row of its last step. */
+async function checkStep(path: string, file: OpenFile, step: number, bytes: number): Promise<void> {
+  const tail = Buffer.alloc(Math.min(bytes, tailBytes));
+  await naming(path, readAll(file, tail, bytes - tail.length));
+  const lines = tail.toString('utf8').split('\n');
+  if (lines.pop() !== '') throw foreignLog(path, `a complete line at ${bytes} bytes`, 'a partial one');
+  const last = lines.findLast((line) => line.startsWith('{"type":"step"'));
+  const found = /"step":(\d+)/.exec(last ?? '')?.[1];
+  if (Number(found) !== step)
+    throw foreignLog(path, `the row of step ${step} before ${bytes} bytes`, found ? `step ${found}` : 'none');
+}
+
+function foreignLog(path: string, expected: string, got: string): Error {
+  const message = `[train] resume: expected ${path} to have ${expected}, got ${got}. Restore it from a copy, or start a new run with --weights ${lastName}.`;
+  return coded('ERR_HOROBALL_CHECKPOINT', message);
+}

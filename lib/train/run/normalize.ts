@@ -1,0 +1,75 @@
+import { coded } from '../../errors.ts';
+import { readText } from '../../io/text.ts';
+import { reasonOf } from '../../io/trouble.ts';
+import { resolveViT } from '../../model/vit.ts';
+import type { RunConfig } from '../options/options.ts';
+import { configError } from '../options/resolve.ts';
+import { findPulled } from '../weights/pull.ts';
+import { findPublished } from '../weights/registry.ts';
+
+/**
+ * Makes a configuration self-contained: inlines a model's JSON file, and replaces `weights: 'auto'` by the model's published
+ * weights if they were downloaded, otherwise by null.
+ *
+ * @param note - receives a message if the published weights are missing
+ * @param operation - name of the operation, for errors
+ * @throws `ERR_HOROBALL_OPTION` for an unknown or invalid model; `ERR_HOROBALL_CONFIG` for options that do not fit it
+ */
+export async function normalizeOptions(
+  config: RunConfig,
+  note: (text: string) => void = () => {},
+  operation: string = 'train',
+): Promise<RunConfig> {
+  const model = await modelText(config.model, operation);
+  checkFits({ ...config, model }, operation);
+  const weights = config.weights === 'auto' ? await pulledOf(model, note) : config.weights;
+  return { ...config, model, weights };
+}
+
+/** Checks options against the backbone before anything is read or created. */
+function checkFits({ model, crop, freeze }: RunConfig, operation: string): void {
+  const { patchSize, depth } = resolveViT(model);
+  if (crop % patchSize !== 0) {
+    const expected = `a multiple of the backbone's patch size (${patchSize})`;
+    throw configError(`[${operation}] crop: expected ${expected}, got ${crop}`);
+  }
+  if (freeze !== null && freeze > depth)
+    throw configError(
+      `[${operation}] freeze: expected at most the backbone's ${depth} blocks, got ${freeze}`,
+    );
+}
+
+/** The description of a model: its name, or the text of its JSON file. */
+export async function modelText(model: string, operation: string): Promise<string> {
+  const text = model.endsWith('.json') ? await read(model, operation) : model;
+  try {
+    resolveViT(text);
+  } catch (error) {
+    const message = (error as Error).message.replace(/^\[vit\]/, `[${operation}]`);
+    throw coded('ERR_HOROBALL_OPTION', message, RangeError);
+  }
+  return text === model ? model : JSON.stringify(JSON.parse(text));
+}
+
+async function read(file: string, operation: string): Promise<string> {
+  return readText(file).catch((cause: NodeJS.ErrnoException) => {
+    const message = `[${operation}] model: expected a JSON file that describes a model, got ${file} (${reasonOf(cause)})`;
+    throw Object.assign(coded('ERR_HOROBALL_OPTION', message, RangeError), { cause });
+  });
+}
+
+async function pulledOf(model: string, note: (text: string) => void): Promise<string | null> {
+  const published = findPublished(model);
+  if (published === undefined) {
+    if (model !== 'vit_nano' && !model.startsWith('{'))
+      note(
+        `the backbone starts from random weights, because the published weights of ${model} are not in the registry; pass a file with --weights`,
+      );
+    return null;
+  }
+  if ((await findPulled(published.name)) !== null) return published.name;
+  note(
+    `the backbone starts from random weights, because the published weights of ${model} have not been downloaded; get them with: horoball weights pull ${published.name}`,
+  );
+  return null;
+}

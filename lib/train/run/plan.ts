@@ -1,0 +1,156 @@
+import { lstat, readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { coded } from '../../errors.ts';
+import { readInside } from '../../io/inside.ts';
+import { type OptionName, optionNames, optionsWhere, type RunConfig } from '../options/options.ts';
+import { configError, parseConfig } from '../options/resolve.ts';
+import { Checkpoint, lastName } from './checkpoint.ts';
+import { type Ranks, withChunk } from './chunk.ts';
+import { runHolder } from './lock.ts';
+import { normalizeOptions } from './normalize.ts';
+import { readConfig } from './read.ts';
+
+/** A new run, or a run to resume. */
+export interface Plan {
+  config: RunConfig;
+  /** The folder of a run to resume; null for a new run. */
+  folder: string | null;
+}
+
+/** Options that a resumed run may change, because its results do not depend on them. */
+const free = optionsWhere(({ resume }) => resume === 'free');
+/** Options that a run resumed by name may change, because they only extend it. */
+const extensible = optionsWhere(({ resume }) => resume !== undefined);
+
+/**
+ * Resolves the options of a run, and finds the run to resume.
+ * @param resume - a run folder; `auto` for the unfinished run with the same options (with `name`: the run of that name), otherwise
+ * a new run
+ * @param note - receives messages, as in `normalizeOptions`
+ * @param ranks - of a group
+ * @throws `ERR_HOROBALL_CONFIG` for an invalid option, or one that differs from the resumed run; `ERR_HOROBALL_RUN` if
+ * `resume` is not a run folder
+ */
+export async function planRun(
+  options: Readonly<Partial<RunConfig>>,
+  resume?: string | null,
+  note?: (text: string) => void,
+  ranks?: Ranks,
+): Promise<Plan> {
+  if (resume !== undefined && resume !== null && resume !== 'auto') return await planFolder(resume, options);
+  const config = await normalizeOptions(parseConfig({ ...options }), note);
+  const going = resume === 'auto' ? await planAuto(config, note) : null;
+  return going ?? { config: withChunk(config, note, undefined, ranks), folder: null };
+}
+
+async function planFolder(folder: string, options: Readonly<Record<string, unknown>>): Promise<Plan> {
+  const began = await readConfig(folder);
+  const config = await normalizeOptions(parseConfig({ ...began, ...withoutEnd(began, options) }));
+  const other = differing(began, config, extensible);
+  if (other !== undefined) {
+    const message = `[train] ${other}: expected ${began[other]}, the value that the run ${folder} started with, got ${config[other]}. Omit the option, or start a new run.`;
+    throw configError(message);
+  }
+  return { config, folder };
+}
+
+/** If only `ep` is given, the evaluation at the old end moves to the new one. */
+function withoutEnd(began: RunConfig, options: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  const moves = given['ep'] !== undefined && given['eval_ep'] === undefined;
+  return moves && began.eval_ep === `[${began.ep}]` ? { ...given, eval_ep: undefined } : given;
+}
+
+/** Finds the run to resume; null to start a new one. */
+async function planAuto(config: RunConfig, note?: (text: string) => void): Promise<Plan | null> {
+  const { runs, name } = config;
+  if (runs === null)
+    throw configError(
+      '[train] resume: expected runs to be a folder, got None, which stores nothing. Pass --runs.',
+    );
+  if (name !== null) {
+    const folder = join(runs, name);
+    const begun = await exists(join(folder, 'config.json'));
+    return begun ? await planFolder(folder, { ...config, chunk: config.chunk ?? undefined }) : null;
+  }
+  for (const folder of await newestFirst(runs)) {
+    const began = await readConfig(folder).catch(() => null);
+    if (began === null) continue;
+    const like = { ...config, chunk: config.chunk ?? began.chunk }; // the chosen size depends on the free memory
+    if (differing(began, like, free)) continue;
+    const other = await runHolder(folder);
+    if (other !== null) {
+      note?.(
+        `${other.holder} is already training in ${folder} with these options, so a new run starts. ${other.advice}`,
+      );
+      continue;
+    }
+    if (!(await isOver(folder))) return { config: like, folder };
+  }
+  return null;
+}
+
+/**
+ * Checks that a checkpoint belongs to the run that config.json describes: a damaged config.json or a checkpoint of another
+ * run would continue it with different settings.
+ * @throws `ERR_HOROBALL_CHECKPOINT` naming the option
+ */
+export function checkOrigin({ config: saved }: Checkpoint, config: RunConfig, folder: string): void {
+  const other = differing(saved, config, extensible);
+  if (other === undefined) return;
+  const message = `[train] resume: expected ${lastName} in ${folder} to belong to the run in config.json, got a different ${other} (${saved[other]} instead of ${config[other]}). Restore both files from one copy.`;
+  throw coded('ERR_HOROBALL_CHECKPOINT', message);
+}
+
+/** The first option in which two configurations differ, except those in `may`. */
+function differing(one: RunConfig, other: RunConfig, may: readonly OptionName[]): OptionName | undefined {
+  return optionNames.find((name) => !may.includes(name) && one[name] !== other[name]);
+}
+
+/** Whether a run is complete, or has taken steps without a checkpoint and therefore cannot be resumed. */
+async function isOver(folder: string): Promise<boolean> {
+  if (await exists(join(folder, lastName))) return (await Checkpoint.position(folder)).complete;
+  return (await exists(join(folder, 'model.safetensors'))) && (await tookSteps(folder));
+}
+
+/** Whether the log has a step; a run without steps can start again. */
+async function tookSteps(folder: string): Promise<boolean> {
+  const metrics = await readInside(join(folder, 'metrics.jsonl')).catch(() => null);
+  return metrics?.includes('"type":"step"') ?? false;
+}
+
+/**
+ * Reads the last checkpoint of a run; null if the run ended before its first one and can start again.
+ * @throws `ERR_HOROBALL_CHECKPOINT` if the run wrote no checkpoints; the errors of `Checkpoint.read`
+ */
+export async function readLast(folder: string): Promise<Checkpoint | null> {
+  if (await exists(join(folder, lastName))) return await Checkpoint.read(folder);
+  if (!(await isOver(folder))) return null;
+  const message = `[train] resume: expected a checkpoint (${lastName}), got ${folder} with weights only. Start a new run without --save_every None.`;
+  throw coded('ERR_HOROBALL_CHECKPOINT', message);
+}
+
+async function newestFirst(runs: string): Promise<string[]> {
+  const names = await readdir(runs).catch(() => []);
+  const dated = await Promise.all(
+    names.map(async (name) => {
+      const folder = join(runs, name);
+      const at = await stat(join(folder, 'config.json')).then(
+        ({ mtimeMs }) => mtimeMs,
+        () => null,
+      );
+      return { folder, at };
+    }),
+  );
+  return dated
+    .filter(({ at }) => at !== null)
+    .sort((a, b) => b.at! - a.at!)
+    .map(({ folder }) => folder);
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await lstat(path).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,59 @@
+/** A rate from less than this is mostly start-up: the remaining time is not known yet. */
+const leastMs = 1000;
+/** Long items need a longer average than the window, because the first of them is often slower. */
+const leastIntervals = 4;
+
+/**
+ * Rate and remaining time of counted work, averaged over recent updates. The clock starts with the first update above 0, whose
+ * items do not count: start-up time, the first batch, and the work of an earlier process say nothing about the rate.
+ */
+export class Pace {
+  readonly #windowMs: number;
+  #samples: { ms: number; done: number }[] = [];
+  #total: number | null = null;
+
+  /** @param windowMs - length of the average in milliseconds */
+  constructor(windowMs: number) {
+    this.#windowMs = windowMs;
+  }
+
+  /**
+   * Records progress. A smaller count or another total starts new work.
+   * @param ms - current time in milliseconds
+   */
+  update(ms: number, done: number, total: number | null): void {
+    const last = this.#samples.at(-1);
+    if (total !== this.#total || (last !== undefined && done < last.done)) this.#samples = [];
+    this.#total = total;
+    if (done <= 0) return;
+    const before = this.#samples.at(-2);
+    // Frequent updates replace the newest sample, so that the window holds about 100 of them.
+    if (before !== undefined && ms - before.ms < this.#windowMs / 100) this.#samples.pop();
+    this.#samples.push({ ms, done });
+    while (this.#samples.length > leastIntervals + 1 && this.#samples[1]!.ms <= ms - this.#windowMs)
+      this.#samples.shift();
+  }
+
+  /** Items per second; null before the second update. */
+  get perSecond(): number | null {
+    const [first, last] = [this.#samples[0], this.#samples.at(-1)];
+    if (first === undefined || last === undefined || last.done <= first.done) return null;
+    return ((last.done - first.done) * 1000) / Math.max(1, last.ms - first.ms);
+  }
+
+  /** Remaining seconds; null if finished, if the total is unknown, or in the first second. */
+  get secondsLeft(): number | null {
+    const [first, last, rate, total] = [this.#samples[0], this.#samples.at(-1), this.perSecond, this.#total];
+    if (first === undefined || last === undefined || rate === null || total === null) return null;
+    if (last.done >= total || last.ms - first.ms < leastMs) return null;
+    return (total - last.done) / rate;
+  }
+}
+
+/** Seconds as `00:07`, `12:34` or `1:02:03`. */
+export function clock(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const two = (n: number): string => String(n).padStart(2, '0');
+  return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${two(m)}:${two(s)}`;
+}

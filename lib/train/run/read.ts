@@ -1,0 +1,64 @@
+import { stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { filePath } from '../../check.ts';
+import { coded } from '../../errors.ts';
+import { readInside } from '../../io/inside.ts';
+import { damaged, parsedJson } from '../../io/json.ts';
+import type { RunConfig } from '../options/options.ts';
+import { storedConfig } from '../options/resolve.ts';
+import type { Row, RunRecord } from './record.ts';
+import { type Lines, parseRows, parseSnapshot } from './rows.ts';
+
+/**
+ * Reads a run folder: configuration, rows of metrics.jsonl and the data for drawings. An interrupted run may
+ * have no rows or drawings. Invalid rows are skipped and counted.
+ * @param path - the run folder
+ * @throws `ERR_HOROBALL_RUN` if it is not a run folder; `ERR_HOROBALL_FORMAT` if config.json or snapshot.json is invalid;
+ * the errors of the file system
+ * @example
+ * const { config, rows } = await readRun('runs/shapes-hybrid-1');
+ */
+export async function readRun(path: string): Promise<RunRecord> {
+  const config = await readConfig(path);
+  const { rows, invalid } = await readRows(path);
+  const drawn = join(path, 'snapshot.json');
+  const snapshot = await readInside(drawn);
+  return {
+    name: config.name ?? resolve(path).split(/[\\/]/).at(-1)!,
+    config,
+    rows,
+    snapshot: snapshot === null ? null : parseSnapshot(snapshot, drawn),
+    ...(invalid && { invalid }),
+  };
+}
+
+/** Reads a run's metrics.jsonl; no rows if the file does not exist. */
+export async function readRows(path: string): Promise<Lines<Row>> {
+  return parseRows((await readInside(join(path, 'metrics.jsonl'))) ?? '');
+}
+
+/**
+ * Reads the configuration of a run.
+ * @throws `ERR_HOROBALL_RUN` if `path` is not a run folder; `ERR_HOROBALL_FORMAT` if config.json is damaged
+ */
+export async function readConfig(path: string): Promise<RunConfig> {
+  const file = join(filePath('readRun', 'path', path), 'config.json');
+  const text = await readInside(file);
+  if (text === null) throw await notARun(path);
+  const options = parsedJson(text, file);
+  if (options === null || typeof options !== 'object') throw damaged(file, 'it contains no options');
+  try {
+    return storedConfig(options as Record<string, unknown>);
+  } catch (error) {
+    throw damaged(file, (error as Error).message.replace(/^\[train\] /, ''));
+  }
+}
+
+async function notARun(path: string): Promise<Error> {
+  const why = await stat(path).then(
+    (entry) => (entry.isDirectory() ? 'has no config.json' : 'is a file'),
+    () => 'does not exist',
+  );
+  const message = `[run] path: expected a run folder, got ${path}, which ${why}. Pass a folder that horoball train wrote.`;
+  return coded('ERR_HOROBALL_RUN', message);
+}

@@ -1,0 +1,248 @@
+import { z } from 'zod';
+import { damaged, parsedJson } from '../../io/json.ts';
+import type { Baseline, DepthRow, Evaluation, Ranks, Recall, Snapshot } from '../measure/types.ts';
+import { geometries } from '../options/define.ts';
+import type { InvalidLines, Row } from './record.ts';
+
+/**
+ * Schemas of the files in a run folder. JSON has no NaN, so a number that was not measured is null or absent in the files and
+ * NaN in memory; charts, tables and event writers omit it.
+ */
+const orNaN = (schema: z.ZodNumber) => schema.nullish().transform((value) => value ?? Number.NaN);
+const measured = orNaN(z.number());
+/** The tolerance covers rounding errors of means. */
+const share = orNaN(
+  z
+    .number()
+    .min(-1e-6)
+    .max(1 + 1e-6),
+);
+const count = z.int().min(0);
+/** Maximum length of a list that a page shows. */
+const most = 1000;
+const histogram = z.array(count.max(2 ** 32)).max(most);
+
+const recall = z.looseObject({
+  at: z.record(z.string().regex(/^\d{1,9}$/), share),
+  rPrecision: share.exactOptional(),
+  mapAtR: share.exactOptional(),
+  strict: z.array(share).max(32),
+}) satisfies z.ZodType<Recall>;
+
+const spaces = z.looseObject({
+  hyperbolic: recall,
+  cosine: recall,
+  body: recall,
+  fused: recall.exactOptional(),
+}) satisfies z.ZodType<Evaluation['spaces']>;
+
+const moment = { step: count, epoch: count, seconds: measured };
+
+const stepRow = z.looseObject({
+  type: z.literal('step'),
+  ...moment,
+  loss: measured,
+  accuracy: measured,
+  min: measured,
+  mean: measured,
+  max: measured,
+  lr: measured,
+  gradNorm: measured.exactOptional(),
+  scale: measured.exactOptional(),
+  skipped: z.literal(true).exactOptional(),
+  t_e: measured.exactOptional(),
+  t_h: measured.exactOptional(),
+  hyp_c: measured.exactOptional(),
+  imagesPerSecond: measured,
+  waitMs: measured,
+});
+
+const evaluationRow = z.looseObject({
+  type: z.literal('evaluation'),
+  ...moment,
+  pictures: count,
+  classes: count,
+  spaces,
+  spread: z.looseObject({ alignment: measured, uniformity: measured }).exactOptional(),
+});
+
+const healthRow = z.looseObject({
+  type: z.literal('health'),
+  ...moment,
+  c: measured,
+  radius: z.looseObject({ min: measured, mean: measured, max: measured, histogram }),
+  atRim: share,
+  saturated: share,
+  scale: z.number().nullable(),
+  skippedSteps: count,
+});
+
+const row = z.discriminatedUnion('type', [stepRow, evaluationRow, healthRow]) satisfies z.ZodType<Row>;
+
+/** Only data URIs, because a page must not load anything. */
+const dataUri = z.string().regex(/^data:image\/[a-z+.-]+;base64,[\w+/=]*$/);
+const thumbnail = z.looseObject({ label: count, thumbnail: dataUri });
+
+const profile = z.looseObject({
+  geometry: z.enum(geometries),
+  negatives: count,
+  effective: measured,
+  hardest1: share,
+  hardest10: share,
+  sameView: share,
+  missed: share,
+  byRank: z
+    .looseObject({
+      hardest: z.array(z.int().min(1)),
+      sameView: z.array(measured),
+      crossView: z.array(measured),
+    })
+    .refine(
+      ({ hardest, sameView, crossView }) =>
+        sameView.length === hardest.length && crossView.length === hardest.length,
+    ),
+  byCosine: z.looseObject({
+    count: z.array(measured),
+    weight: z.array(measured),
+    pull: z.array(measured).nullable(),
+  }),
+});
+
+const negatives = z
+  .looseObject({
+    own: z.enum(geometries),
+    tied: z.boolean(),
+    views: z.int().min(1),
+    classes: count,
+    cosineBins: z.int().min(1).max(1000),
+    profiles: z.array(profile),
+  })
+  .refine(
+    ({ own, profiles }) => profiles.some(({ geometry }) => geometry === own),
+    'the profile of its own loss is missing',
+  )
+  .refine(
+    ({ cosineBins, profiles }) =>
+      profiles.every(
+        ({ byCosine: { count, pull } }) =>
+          count.length === cosineBins && (pull?.length ?? cosineBins) === cosineBins,
+      ),
+    'the number of bins differs from cosineBins',
+  );
+
+const disk = z
+  .looseObject({
+    c: z.number().positive(),
+    points: z.array(z.number().min(-1).max(1)),
+    labels: z.array(count),
+    explained: z.tuple([share, share]),
+  })
+  .refine(
+    ({ points, labels }) => points.length === 2 * labels.length,
+    'the number of points differs from that of labels',
+  );
+
+const ranks = z.looseObject({
+  spearman: measured,
+  overlap: share,
+  nearest: count,
+}) satisfies z.ZodType<Ranks>;
+
+const depthRow = z.looseObject({
+  level: z.string(),
+  groups: count,
+  mean: measured,
+  min: measured,
+  max: measured,
+}) satisfies z.ZodType<DepthRow>;
+
+const baseline = z.looseObject({ name: z.string(), recall }) satisfies z.ZodType<Baseline>;
+
+const neighbor = thumbnail.extend({ distance: measured });
+
+const snapshot = z
+  .looseObject({
+    dataset: z.string(),
+    epoch: count,
+    classes: z.array(z.string()),
+    parents: z.array(z.array(z.string())),
+    levels: z.array(z.string()).max(32).exactOptional(),
+    disk,
+    gallery: z.array(z.looseObject({ query: thumbnail, nearest: z.array(neighbor).max(most) })).max(most),
+    baselines: z.array(baseline).max(most),
+    negatives: negatives.nullable().exactOptional(),
+    ranks: ranks.nullable().exactOptional(),
+    depth: z.array(depthRow).max(most).exactOptional(),
+  })
+  .refine(labelsAreClasses, 'a label is not the index of a class') satisfies z.ZodType<Snapshot>;
+
+function labelsAreClasses({
+  classes,
+  disk,
+  gallery,
+}: Pick<Snapshot, 'classes' | 'disk' | 'gallery'>): boolean {
+  const shown = gallery.flatMap(({ query, nearest }) => [query, ...nearest].map(({ label }) => label));
+  return [...disk.labels, ...shown].every((label) => label < classes.length);
+}
+
+/** The valid lines of a log, and the problems of the others; null if all are valid. */
+export interface Lines<T> {
+  rows: T[];
+  invalid: InvalidLines | null;
+}
+
+/** Parses JSON lines. Invalid lines are skipped and counted, except for a truncated last line (a killed process). */
+export function parseLines<T>(text: string, schema: z.ZodType<T>): Lines<T> {
+  const [rows, problems]: [T[], string[]] = [[], []];
+  const lines = text.split('\n');
+  for (const [i, line] of lines.entries()) {
+    if (line === '') continue;
+    const problem = parseLine(line, schema, rows);
+    const isCut = problem === notJson && i === lines.length - 1;
+    if (problem !== null && !isCut) problems.push(`line ${i + 1}: ${problem}`);
+  }
+  return { rows, invalid: problems.length === 0 ? null : { count: problems.length, first: problems[0]! } };
+}
+
+const notJson = 'it is not JSON';
+/** Maximum length of a line. A row takes a few kilobytes; a megabyte of brackets would take seconds to parse. */
+const maxLine = 2 ** 20;
+
+function parseLine<T>(line: string, schema: z.ZodType<T>, rows: T[]): string | null {
+  if (line.length > maxLine) return `it has more than ${maxLine} characters`;
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    return notJson;
+  }
+  const found = schema.safeParse(value);
+  if (!found.success) return problemOf(found.error);
+  rows.push(found.data);
+  return null;
+}
+
+/** The first problem in a value: its path, the expected type and the actual value. */
+export function problemOf({ issues }: z.ZodError): string {
+  const { path, message } = issues[0]!;
+  const words = message
+    .replace(/^Invalid input: /, '')
+    .replace(', received undefined', ', got nothing')
+    .replace(', received ', ', got ');
+  return path.length === 0 ? words : `${path.join('.')}: ${words}`;
+}
+
+/** Parses metrics.jsonl. */
+export function parseRows(text: string): Lines<Row> {
+  return parseLines<Row>(text, row);
+}
+
+/** Parses snapshot.json. @throws `ERR_HOROBALL_FORMAT` naming the file and the field */
+export function parseSnapshot(text: string, file: string): Snapshot {
+  const found = snapshot.safeParse(parsedJson(text, file));
+  if (!found.success) throw damaged(file, problemOf(found.error));
+  return found.data;
+}
+
+/** Schema of recall in the results of a study. */
+export const spacesSchema: z.ZodType<Evaluation['spaces']> = spaces;

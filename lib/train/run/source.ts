@@ -1,0 +1,179 @@
+import { checkObject, instance } from '../../check.ts';
+import { coded } from '../../errors.ts';
+import { random, shuffle } from '../../random.ts';
+import { imageNotes } from '../data/image-notes.ts';
+import { ImageLoader } from '../data/loader.ts';
+import { openDataset } from '../data/registry.ts';
+import { ClassBalancedSampler } from '../data/sampler.ts';
+import type { LabeledBatch, Split } from '../data/types.ts';
+import { batchRanges, lengthOf } from '../distributed/shard.ts';
+import type { Place } from '../lane/group.ts';
+import { loaderOptions, type TestSet, testSetOf } from '../measure/test-set.ts';
+import { parseEpochs } from '../options/epochs.ts';
+import type { RunConfig } from '../options/options.ts';
+
+/** The images of a step: the whole batch, or this rank's rows of it. */
+export interface StepBatch extends LabeledBatch {
+  /** In a group: the labels of the whole batch, and the number of rows of each rank. */
+  readonly whole?: { readonly labels: Int32Array; readonly counts: readonly number[] };
+}
+
+/** Supplies the batches of a run. */
+export interface Source {
+  /** Steps per epoch and in total; `null` for an iterable of unknown length. */
+  readonly epochSteps: number | null;
+  readonly steps: number | null;
+  readonly test: TestSet | null;
+  /** Whether a batch stays unchanged while the next one is read, so that it can be prefetched. */
+  readonly prefetch: boolean;
+  readonly warnings: readonly string[];
+  /** Images that could not be read so far. */
+  skipped(): readonly { path: string; reason: string }[];
+  /** Notes on the images read so far, one sentence each. */
+  imageNotes(): string[];
+  /** The batches of the run after the first `done`; the next batch is decoded while one is in use. */
+  batches(done: number, signal?: AbortSignal): AsyncIterable<StepBatch>;
+}
+
+/**
+ * Opens the data set of a run.
+ * @param place - the place of a rank, which decodes only its classes of each batch, with the crops of a
+ * single process
+ * @throws as `openDataset` and `ClassBalancedSampler`
+ */
+export async function openSource(config: RunConfig, place: Place | null = null): Promise<Source> {
+  const dataset = await openDataset(config.ds, config.path);
+  const train = config.shuffle_labels ? shuffled(dataset.train, config.seed) : dataset.train;
+  const sampler = samplerOf(train, config);
+  const loader = new ImageLoader(train, {
+    ...loaderOptions(config),
+    mode: 'train',
+    cropScale: [config.crop_scale, 1],
+  });
+  const test = testSetOf(dataset, config);
+  function* indices(done: number): Generator<Int32Array> {
+    const whole = Math.floor(done / sampler.steps);
+    for (let epoch = whole + 1; epoch <= config.ep; epoch++) {
+      const batches = sampler.epoch(epoch);
+      yield* epoch === whole + 1 ? batches.slice(done % sampler.steps) : batches;
+    }
+  }
+  return {
+    epochSteps: sampler.steps,
+    steps: sampler.steps * config.ep,
+    test,
+    prefetch: true,
+    warnings: [...dataset.warnings, ...publishedWarnings(config), ...epochWarnings(config)],
+    skipped: () => [...loader.skipped, ...test.loader.skipped],
+    imageNotes: () => imageNotes([loader, test.loader], config),
+    batches: (done, signal) => {
+      const options = { epoch: 0, first: done * config.bs, signal };
+      if (place === null) return loader.batches(indices(done), options);
+      return shardsOf(loader, indices(done), { ...options, labels: labelsOf(train), config, place });
+    },
+  };
+}
+
+interface ShardOptions {
+  epoch: number;
+  first: number;
+  signal: AbortSignal | undefined;
+  /** Of all samples. */
+  labels: Int32Array;
+  config: RunConfig;
+  place: Place;
+}
+
+/** A rank's rows of each batch. A replaced image has the class of the one it replaces, so all labels are known. */
+async function* shardsOf(
+  loader: ImageLoader,
+  batches: Iterable<Int32Array>,
+  { labels, config, place, first, ...options }: ShardOptions,
+): AsyncGenerator<StepBatch> {
+  const parts = batchRanges(config.bs, config.num_samples, place.size);
+  const own = parts[place.rank]!;
+  const whole: Int32Array[] = [];
+  const lists = function* (): Generator<Int32Array> {
+    for (const batch of batches) {
+      whole.push(batch.map((index) => labels[index]!));
+      yield batch.subarray(own.first, own.end);
+    }
+  };
+  const counts = parts.map(lengthOf);
+  const from = { ...options, first: first + own.first, stride: config.bs };
+  for await (const samples of loader.batches(lists(), from))
+    yield { ...samples, whole: { labels: whole.shift()!, counts } };
+}
+
+function labelsOf({ samples }: Split): Int32Array {
+  return Int32Array.from(samples, ({ label }) => label);
+}
+
+/** @throws `ERR_HOROBALL_NO_STEP` naming the run option */
+function samplerOf(split: Split, { num_samples, bs, seed }: RunConfig): ClassBalancedSampler {
+  const labels = labelsOf(split);
+  try {
+    return new ClassBalancedSampler(labels, { samplesPerClass: num_samples, batchSize: bs, seed });
+  } catch (error) {
+    const { code, message } = error as Error & { code?: string };
+    if (code !== 'ERR_HOROBALL_NO_STEP') throw error;
+    throw coded(code, message.replace(/^\[ClassBalancedSampler\] batchSize/, '[train] bs'), RangeError);
+  }
+}
+
+/** From about this c on, unit vectors are at the rim, and the published evaluation is meaningless. */
+const meaningless = 0.9;
+
+/** Warnings about published behavior. */
+function publishedWarnings({ compat, hyp_c }: RunConfig): string[] {
+  if (compat !== 'hypmix' || hyp_c < meaningless) return [];
+  return [
+    `compat hypmix evaluates the hyperbolic distance between unit vectors, which at c = ${hyp_c} are at the rim of the ball or outside it, so its recall is meaningless`,
+  ];
+}
+
+/** Warns if the run ends before every epoch in `eval_ep`, for example if only `ep` of a published command was reduced. */
+function epochWarnings({ ep, eval_ep }: RunConfig): string[] {
+  const epochs = parseEpochs(eval_ep) ?? [];
+  if (epochs.length === 0 || epochs.some((epoch) => epoch <= ep)) return [];
+  return [`eval_ep ${eval_ep} contains no epoch up to ep (${ep}), so this run is not evaluated`];
+}
+
+/** Custom batches, without an evaluation. The run ends with the iterable, which may reuse one array for all batches. */
+export function iterableSource(batches: AsyncIterable<LabeledBatch>): Source {
+  return {
+    epochSteps: null,
+    steps: null,
+    test: null,
+    prefetch: false,
+    warnings: [],
+    skipped: () => [],
+    imageNotes: () => [],
+    batches: (done) => after(batches, done),
+  };
+}
+
+async function* after(batches: AsyncIterable<LabeledBatch>, done: number): AsyncGenerator<LabeledBatch> {
+  let seen = 0;
+  for await (const batch of batches) if (++seen > done) yield batch;
+}
+
+/** Shuffles the labels; class sizes stay the same. */
+function shuffled(split: Split, seed: number): Split {
+  const labels = shuffle(
+    random(seed, 0x5f),
+    Int32Array.from(split.samples, (sample) => sample.label),
+  );
+  return { ...split, samples: split.samples.map((sample, i) => ({ ...sample, label: labels[i]! })) };
+}
+
+/** Validates the size of a custom batch. */
+export function checkBatch(batch: LabeledBatch, config: RunConfig): void {
+  const { images, count, size, labels } = checkObject('train', batch, 'data');
+  instance('train', 'data.images', images, Uint8Array);
+  instance('train', 'data.labels', labels, Int32Array);
+  const expected = `${config.crop} x ${config.crop} images of 3 bytes per pixel with one label each`;
+  if (size === config.crop && labels.length === count && images.length === count * size * size * 3) return;
+  const got = `${count} of ${size} x ${size} in ${images.length} bytes with ${labels.length} labels`;
+  throw coded('ERR_HOROBALL_SHAPE', `[train] data: expected ${expected}, got ${got}`, RangeError);
+}

@@ -1,0 +1,113 @@
+/** The state of a run apart from its network, as plain data. */
+
+import type { Baseline } from '../measure/types.ts';
+import { trainedSpace } from '../options/define.ts';
+import { type Geometry, learnable } from '../options/options.ts';
+import type { Best, Position } from './checkpoint.ts';
+import type { LearnableScalars } from './learnable.ts';
+import type { StepOutcome } from './learner.ts';
+import type { EvaluationRow, StepRow } from './record.ts';
+
+export interface RunState {
+  /** Steps taken. */
+  step: number;
+  /** Seconds trained in earlier sessions. */
+  earlierSeconds: number;
+  /** Times of `performance.now()` at the start of this session and at its last checkpoint. */
+  startedAt: number;
+  savedAt: number;
+  evaluations: EvaluationRow[];
+  /** The step of the last evaluation in this session. */
+  evaluatedAt: number | null;
+  best: Best | null;
+  baselines: Baseline[];
+  /** Unreadable images that were reported. */
+  warned: Set<string>;
+}
+
+/** The initial state of a new or resumed run. */
+export function startState(position: Position | null, evaluations: EvaluationRow[] = []): RunState {
+  const now = performance.now();
+  return {
+    step: position?.step ?? 0,
+    earlierSeconds: position?.seconds ?? 0,
+    startedAt: now,
+    savedAt: now,
+    evaluations,
+    evaluatedAt: null,
+    best: position?.best ?? null,
+    baselines: position?.baselines ?? [],
+    warned: new Set(),
+  };
+}
+
+/** Seconds trained, over all sessions. */
+export function secondsOf({ earlierSeconds, startedAt }: RunState): number {
+  return Number((earlierSeconds + (performance.now() - startedAt) / 1000).toFixed(2));
+}
+
+/** The epoch of a step; all steps are in epoch 1 if there are no epochs. */
+export function epochOf(step: number, epochSteps: number | null): number {
+  return epochSteps === null ? 1 : Math.ceil(step / epochSteps);
+}
+
+/**
+ * Adds an evaluation. The best one is chosen by its recall under the distance that the geometry trains; the
+ * untrained network does not count. It is stored separately, because a resumed run reads the evaluations from
+ * its log, which may have been changed.
+ */
+export function addEvaluation(state: RunState, row: EvaluationRow, geometry: Geometry): void {
+  state.evaluatedAt = state.step;
+  state.evaluations.push(row);
+  const { step, epoch, spaces } = row;
+  const recall = spaces[trainedSpace(geometry)].at['1'] ?? 0;
+  if (epoch > 0 && Number.isFinite(recall) && (state.best === null || recall > state.best.recall))
+    state.best = { step, epoch, recall };
+}
+
+/** The position that a checkpoint stores. */
+export function positionOf(
+  state: RunState,
+  log: Pick<Position, 'metricsBytes' | 'metricsCrc32' | 'complete'>,
+): Position {
+  const { step, best, baselines } = state;
+  return { step, seconds: secondsOf(state), best, baselines, ...log };
+}
+
+/** Details of a training step, in addition to the state. */
+export interface StepDetails {
+  outcome: StepOutcome;
+  lr: number;
+  epoch: number;
+  /** Temperatures and curvature of the step. */
+  scalars: { tauE: number; tauH: number; c: number };
+  learnables: LearnableScalars;
+  /** Number of images in the batch. */
+  count: number;
+  /** Data-loading wait and total duration of the step in milliseconds. */
+  waitMs: number;
+  tookMs: number;
+}
+
+/** The row of metrics.jsonl for the latest step. */
+export function stepRow(state: RunState, details: StepDetails): StepRow {
+  const { outcome, lr, epoch, scalars, learnables, count, waitMs, tookMs } = details;
+  const { loss, gradNorm, scaler } = outcome;
+  const values = { t_e: scalars.tauE, t_h: scalars.tauH, hyp_c: scalars.c };
+  return {
+    type: 'step',
+    step: state.step,
+    epoch,
+    ...loss,
+    lr,
+    ...(gradNorm !== null && { gradNorm }),
+    ...(scaler && { scale: scaler.scale }),
+    ...(scaler?.overflowed && { skipped: true }),
+    ...Object.fromEntries(
+      learnable.filter((name) => learnables.has(name)).map((name) => [name, values[name]]),
+    ),
+    imagesPerSecond: Number(((1000 * count) / tookMs).toFixed(1)),
+    waitMs: Number(waitMs.toFixed(1)),
+    seconds: secondsOf(state),
+  };
+}

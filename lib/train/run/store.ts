@@ -1,0 +1,269 @@
+import { copyFile, link, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { coded } from '../../errors.ts';
+import { ensureFolder } from '../../io/folder.ts';
+import type { Lock } from '../../io/lock.ts';
+import { writeText } from '../../io/text.ts';
+import type { OpenFile } from '../../io/thread-file.ts';
+import { naming } from '../../io/trouble.ts';
+import type { Embedder } from '../lane/embedder.ts';
+import type { Snapshot } from '../measure/types.ts';
+import type { RunConfig } from '../options/options.ts';
+import { bestName, type Checkpoint, lastName, type Position, saveWeights } from './checkpoint.ts';
+import { lockRun, lostLock } from './lock.ts';
+import { type LogState, openLog, rewindLog } from './metrics-log.ts';
+import type { Row } from './record.ts';
+
+/** Where a run writes its results. */
+export interface RunStore extends AsyncDisposable {
+  /** Path and name of the run folder; null if nothing is stored. */
+  readonly folder: string | null;
+  readonly name: string | null;
+  /** Appends a row to the log. Rows are written in order, in the background; `flush` waits for them. */
+  append(row: Row): void;
+  /** Whether the log that a resumed run continues is not the one that its checkpoint was written with. */
+  readonly changedLog: boolean;
+  /** Waits until all rows are written; throws the first error. */
+  flush(): Promise<void>;
+  /** Writes the data of the report's drawings. */
+  snapshot(snapshot: Snapshot): Promise<void>;
+  /**
+   * Writes all rows, then a checkpoint, which also becomes the best one if its step is that of the best evaluation.
+   * @param capture - makes the checkpoint from the state of the log
+   * @throws `ERR_HOROBALL_RUN_BUSY` if another run took over the folder
+   */
+  checkpoint(capture: (log: LogState) => Promise<Checkpoint>): Promise<void>;
+  /** Writes the network as model.safetensors. */
+  weights(embedder: Embedder): Promise<void>;
+  /** Removes the run folder, unless another run took it over. */
+  remove(): Promise<void>;
+}
+
+/** A store that discards everything. */
+export const nullStore: RunStore = {
+  folder: null,
+  name: null,
+  changedLog: false,
+  append: () => {},
+  flush: async () => {},
+  snapshot: async () => {},
+  checkpoint: async () => {},
+  weights: async () => {},
+  remove: async () => {},
+  [Symbol.asyncDispose]: async () => {},
+};
+
+/** Creates a run folder, or the null store if `runs` is null. @throws `ERR_HOROBALL_RUN_EXISTS` if `name` exists */
+export async function createStore(config: RunConfig): Promise<RunStore> {
+  const { runs } = config;
+  return runs === null ? nullStore : await DiskStore.create({ ...config, runs });
+}
+
+/**
+ * `runs/<name>/`: config.json, metrics.jsonl (one line per step, health check and evaluation), last.safetensors and
+ * best.safetensors (checkpoints), model.safetensors and snapshot.json (data for drawings). The listeners add report.html and
+ * TensorBoard's event files. The folder contains no absolute paths, so it can be moved.
+ */
+export class DiskStore implements RunStore {
+  readonly folder: string;
+  readonly name: string;
+  readonly #lock: Lock;
+  /** Stays open, so that rows never reach the log of another run that gets the folder's name. */
+  readonly #log: OpenFile;
+  #queue: Promise<void> = Promise.resolve();
+  #bytes = 0;
+  #crc = 0;
+  #changedLog = false;
+
+  private constructor(folder: string, name: string, lock: Lock, log: OpenFile) {
+    this.folder = folder;
+    this.name = name;
+    this.#lock = lock;
+    this.#log = log;
+  }
+
+  /**
+   * Creates the folder of a new run; if its first files cannot be written, the folder is removed.
+   * @throws `ERR_HOROBALL_RUN_EXISTS` if `config.name` exists
+   */
+  static async create(config: RunConfig & { runs: string }): Promise<DiskStore> {
+    await ensureFolder(config.runs);
+    const name = await makeFolder(config);
+    const folder = resolve(config.runs, name);
+    try {
+      const lock = await lockRun(folder);
+      const store = await DiskStore.#open(folder, name, lock);
+      return await store.#begin(async () => await store.#writeConfig(config));
+    } catch (error) {
+      await rm(folder, { recursive: true, force: true }).catch(() => {}); // the first failure is reported
+      throw error;
+    }
+  }
+
+  static async #open(folder: string, name: string, lock: Lock): Promise<DiskStore> {
+    try {
+      return new DiskStore(folder, name, lock, await openLog(join(folder, 'metrics.jsonl')));
+    } catch (error) {
+      await lock.release();
+      throw error;
+    }
+  }
+
+  /** Does the first work; if it fails, the store is closed. */
+  async #begin(work: () => Promise<void>): Promise<this> {
+    try {
+      await work();
+      return this;
+    } catch (error) {
+      await this[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /**
+   * Opens the folder of a resumed run and discards rows logged after its checkpoint.
+   * @param lock - of this folder, taken before the checkpoint was read, so that no other run writes a later one
+   * @param position - of the checkpoint; null without one
+   * @throws `ERR_HOROBALL_CHECKPOINT` if metrics.jsonl is not the log of that checkpoint
+   */
+  static async reopen(
+    path: string,
+    lock: Lock,
+    config: RunConfig,
+    position: Position | null,
+  ): Promise<DiskStore> {
+    const folder = resolve(path);
+    const { metricsBytes, metricsCrc32 } = await rewindLog(join(folder, 'metrics.jsonl'), position);
+    const store = await DiskStore.#open(folder, basename(folder), lock);
+    return await store.#begin(async () => {
+      await store.#writeConfig(config);
+      for (const file of await readdir(folder)) if (/^\..*\.tmp$/.test(file)) await rm(store.file(file));
+      store.#bytes = metricsBytes;
+      store.#crc = metricsCrc32;
+      store.#changedLog = metricsCrc32 !== (position?.metricsCrc32 ?? metricsCrc32);
+      // The process may have been killed between writing the last checkpoint and linking it.
+      if (position !== null && isBest(position) && config.save_every !== null) await store.#linkBest();
+    });
+  }
+
+  append(row: Row): void {
+    const line = `${JSON.stringify(row)}\n`;
+    this.#bytes += Buffer.byteLength(line);
+    this.#crc = crc32(line, this.#crc);
+    this.#queue = this.#queue.then(() => naming(this.file('metrics.jsonl'), this.#log.appendFile(line)));
+    this.#queue.catch(() => {}); // `flush` reports it
+  }
+
+  async flush(): Promise<void> {
+    await this.#queue;
+    const found = await stat(this.file('metrics.jsonl')).catch(() => null);
+    if (found?.ino !== (await this.#log.stat()).ino)
+      throw lostLock(this.folder, 'its metrics.jsonl was moved, deleted or replaced');
+  }
+
+  async snapshot(snapshot: Snapshot): Promise<void> {
+    await this.#checkLock();
+    await writeText(this.file('snapshot.json'), JSON.stringify(snapshot));
+  }
+
+  get changedLog(): boolean {
+    return this.#changedLog;
+  }
+
+  async checkpoint(capture: (log: LogState) => Promise<Checkpoint>): Promise<void> {
+    await this.#sync();
+    const checkpoint = await capture({ metricsBytes: this.#bytes, metricsCrc32: this.#crc });
+    await checkpoint.write(this.file(lastName));
+    if (isBest(checkpoint.position)) await this.#linkBest();
+  }
+
+  async weights(embedder: Embedder): Promise<void> {
+    await this.#checkLock();
+    await saveWeights(this.file('model.safetensors'), embedder);
+  }
+
+  async remove(): Promise<void> {
+    await this.flush().catch(() => {});
+    if ((await this.#lock.lostTo().catch(() => null)) !== null) return;
+    await this.#log.close();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.#log.close();
+    } finally {
+      await this.#lock.release();
+    }
+  }
+
+  file(name: string): string {
+    return join(this.folder, name);
+  }
+
+  /** Waits until all rows are on disk, and checks that no other process has written to the log. */
+  async #sync(): Promise<void> {
+    await this.#checkLock();
+    await this.flush();
+    const { size } = await this.#log.stat();
+    if (size !== this.#bytes)
+      throw lostLock(this.folder, `metrics.jsonl has ${size} bytes where this run wrote ${this.#bytes}`);
+    await naming(this.file('metrics.jsonl'), this.#log.datasync());
+  }
+
+  /** Every file but the log is written by its path, so another run that has the folder now would get it. */
+  async #checkLock(): Promise<void> {
+    const other = await this.#lock.lostTo().catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') throw lostLock(this.folder, 'it was moved or deleted');
+      throw error;
+    });
+    if (other !== null) throw lostLock(this.folder, `${other} is training there now`);
+  }
+
+  /** Makes the last checkpoint the best one, by a hard link that stays when the last one is replaced. */
+  async #linkBest(): Promise<void> {
+    const [last, temporary] = [this.file(lastName), this.file(`.${bestName}.tmp`)];
+    await rm(temporary, { force: true });
+    await link(last, temporary).catch(() => copyFile(last, temporary)); // some file systems do not support links
+    await rename(temporary, this.file(bestName));
+    await rm(temporary, { force: true }); // renaming onto a link of the same file does nothing
+  }
+
+  async #writeConfig(config: RunConfig): Promise<void> {
+    const text = JSON.stringify({ ...config, name: this.name }, null, 2);
+    await writeText(this.file('config.json'), `${text}\n`);
+  }
+}
+
+function isBest({ step, best }: Position): boolean {
+  return best?.step === step;
+}
+
+/** Creates a new folder. mkdir is atomic, so runs that start at the same time get different folders. */
+async function makeFolder({ runs, name, ds, geometry }: RunConfig & { runs: string }): Promise<string> {
+  if (name !== null) {
+    if (await made(join(runs, name))) return name;
+    const message = `[train] name: expected a new run folder, got ${join(runs, name)}, which exists. Choose another --name.`;
+    throw coded('ERR_HOROBALL_RUN_EXISTS', message);
+  }
+  const stem = `${ds}-${geometry}-`;
+  const taken = (await readdir(runs))
+    .filter((entry) => entry.startsWith(stem))
+    .map((entry) => entry.slice(stem.length))
+    .filter((rest) => /^\d{1,9}$/.test(rest)) // a name that the user chose may be any number
+    .map(Number);
+  for (let number = Math.max(0, ...taken) + 1; ; number++) {
+    if (await made(join(runs, stem + number))) return stem + number;
+  }
+}
+
+async function made(path: string): Promise<boolean> {
+  try {
+    await mkdir(path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}

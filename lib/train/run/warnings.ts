@@ -1,0 +1,17 @@
+import { shellWord } from '../../io/shell.ts';
+import { reasonOf } from '../../io/trouble.ts';
+import type { RunRecord } from './record.ts';
+
+/** The warning that there is no report, with the command to draw it. @param folder - of the run or study; null if not stored */
+export function undrawnWords(error: unknown, folder: string | null): string {
+  const again = folder === null ? '' : `; to draw it again: horoball report ${shellWord(folder)}`;
+  return `the report could not be drawn (${reasonOf(error)})${again}`;
+}
+
+/** The warning about invalid lines of a log; null if all are valid. */
+export function invalidWords({ invalid }: Pick<RunRecord, 'invalid'>, file = 'metrics.jsonl'): string | null {
+  if (invalid === undefined) return null;
+  const [lines, left] =
+    invalid.count === 1 ? ['line', 'is invalid and was skipped'] : ['lines', 'are invalid and were skipped'];
+  return `${invalid.count} ${lines} of ${file} ${left} (${invalid.first}).`;
+}

@@ -1,0 +1,175 @@
+import { temperaturesOf } from '../options/options.ts';
+import type { AxisName } from './axes.ts';
+import { baseline, type Cell, chordControl, hardNegatives, slopeMatched, subject } from './plan.ts';
+import { type Study, scoresOf } from './results.ts';
+import { average, type Estimate, estimate, holm, pairedTest } from './statistics.ts';
+
+/** The results of a cell. */
+export interface CellSummary {
+  cell: Cell;
+  scores: ReadonlyMap<number, number>;
+  /** Over all finished seeds. */
+  estimate: Estimate;
+  /** Runs with a non-finite loss. */
+  failed: number;
+}
+
+/** The results of an arm: all cells with the same geometry or control. */
+export interface ArmSummary {
+  arm: string;
+  cells: CellSummary[];
+  /** The cell with the highest mean, excluding settings with a failed run. Null if nothing has finished. */
+  best: CellSummary | null;
+  /**
+   * Recall per seed at the best setting by the other seeds. A setting selected and evaluated on the same seeds would look
+   * better than it is.
+   */
+  heldOut: Map<number, number>;
+}
+
+/** A paired comparison of two arms, each at its best setting: `more` minus `less` per seed. */
+export interface Contrast {
+  more: string;
+  less: string;
+  differences: number[];
+  estimate: Estimate;
+  /** p value with Holm's correction over all contrasts of the study; NaN for fewer than three seeds. */
+  p: number;
+  verdict: 'difference' | 'none found' | 'too few seeds';
+}
+
+/** The analysis of a study. */
+export interface Analysis {
+  arms: ArmSummary[];
+  contrasts: Contrast[];
+  /** For each control: the difference between hyperbolic and euclidean, and what is left of it against the control. */
+  survival: { control: string; effect: Contrast; left: Contrast }[];
+}
+
+/** Significance level: the probability of any false claim in a study without true differences. */
+export const level = 0.05;
+
+/** Analyzes a complete or partial study by Recall@k. */
+export function analyze(study: Study, k = '1'): Analysis {
+  const names = [...new Set(study.plan.cells.map(({ arm }) => arm))];
+  const arms = names.map((arm) => summarize(study, arm, k));
+  const contrasts = compareAll(arms);
+  const find = (one: string, other: string): Contrast | undefined =>
+    contrasts
+      .map((each) => (each.more === other ? flipped(each) : each))
+      .find((each) => each.more === one && each.less === other);
+  const effect = find(subject, baseline);
+  const survival = [slopeMatched, hardNegatives, chordControl].flatMap((control) => {
+    const left = find(subject, control);
+    return effect && left ? [{ control, effect, left }] : [];
+  });
+  return { arms, contrasts, survival };
+}
+
+function summarize(study: Study, arm: string, k: string): ArmSummary {
+  const cells = study.plan.cells
+    .filter((cell) => cell.arm === arm)
+    .map((cell) => {
+      const scores = scoresOf(cell, study.results, k);
+      const failed = study.results.filter(
+        (result) => result.cell === cell.id && result.spaces === null,
+      ).length;
+      return { cell, scores, estimate: estimate([...scores.values()]), failed };
+    });
+  const candidates = cells.filter(({ scores, failed }) => scores.size > 0 && failed === 0);
+  return { arm, cells, best: highest(candidates), heldOut: heldOut(candidates) };
+}
+
+function highest(cells: readonly CellSummary[]): CellSummary | null {
+  return cells.reduce<CellSummary | null>(
+    (best, cell) => (best === null || cell.estimate.mean > best.estimate.mean ? cell : best),
+    null,
+  );
+}
+
+function heldOut(cells: readonly CellSummary[]): Map<number, number> {
+  const [first, ...rest] = cells;
+  const seeds = [...(first?.scores.keys() ?? [])].filter((seed) =>
+    rest.every(({ scores }) => scores.has(seed)),
+  );
+  if (seeds.length === 1) return new Map(highest(cells)!.scores);
+  const scoreAt = (seed: number): number => {
+    const others = seeds.filter((other) => other !== seed);
+    const meanOf = ({ scores }: CellSummary): number => average(others.map((other) => scores.get(other)!));
+    return cells
+      .reduce((best, cell) => (meanOf(cell) > meanOf(best) ? cell : best), first!)
+      .scores.get(seed)!;
+  };
+  return new Map(seeds.map((seed) => [seed, scoreAt(seed)]));
+}
+
+const controls: readonly string[] = [chordControl, slopeMatched, hardNegatives];
+
+/** All pairs, except that controls are only compared with their subject: each comparison reduces the power of the others. */
+function comparedPairs(arms: readonly ArmSummary[]): (readonly [ArmSummary, ArmSummary])[] {
+  const pairs = arms.flatMap((one, i) => arms.slice(i + 1).map((other) => [one, other] as const));
+  if (!arms.some(({ arm }) => arm === slopeMatched)) return pairs;
+  return pairs.filter((pair) => {
+    const count = pair.filter(({ arm }) => controls.includes(arm)).length;
+    return count === 0 || (count === 1 && pair.some(({ arm }) => arm === subject));
+  });
+}
+
+function compareAll(arms: readonly ArmSummary[]): Contrast[] {
+  const pairs = comparedPairs(arms);
+  const raw = pairs.flatMap(([one, other]) => {
+    const seeds = [...one.heldOut.keys()].filter((seed) => other.heldOut.has(seed));
+    const differences = seeds.map((seed) => one.heldOut.get(seed)! - other.heldOut.get(seed)!);
+    return differences.length === 0 ? [] : [{ more: one.arm, less: other.arm, differences }];
+  });
+  const ps = holm(raw.map(({ differences }) => pairedTest(differences)));
+  return raw.map((contrast, i) => {
+    const p = ps[i]!;
+    const verdict = Number.isNaN(p) ? 'too few seeds' : p < level ? 'difference' : 'none found';
+    const made: Contrast = { ...contrast, estimate: estimate(contrast.differences), p, verdict };
+    return made.estimate.mean < 0 ? flipped(made) : made;
+  });
+}
+
+function flipped({
+  more,
+  less,
+  differences,
+  estimate: { mean, low, high, ...rest },
+  ...others
+}: Contrast): Contrast {
+  const mirrored = { ...rest, mean: -mean, low: -high, high: -low };
+  return {
+    ...others,
+    more: less,
+    less: more,
+    differences: differences.map((value) => -value),
+    estimate: mirrored,
+  };
+}
+
+/** The best cell of an arm for each value of an option, in the order of the values. */
+export function profile(
+  arm: ArmSummary,
+  value: (cell: Cell) => number | string,
+): [number | string, CellSummary][] {
+  const groups = new Map<number | string, CellSummary[]>();
+  for (const cell of arm.cells) {
+    if (cell.scores.size === 0) continue;
+    const at = value(cell.cell);
+    groups.set(at, [...(groups.get(at) ?? []), cell]);
+  }
+  const found = [...groups].map(([at, cells]) => [at, highest(cells)!] as [number | string, CellSummary]);
+  return found.sort(([a], [b]) => (typeof a === 'number' && typeof b === 'number' ? a - b : 0));
+}
+
+/** The temperature of a cell for the x axis: that of its geometry, or of the distance if it uses both. */
+export function temperatureOf({ config }: Cell): number {
+  return config[temperaturesOf(config.geometry).at(-1)!];
+}
+
+/** The value of an option for a chart or table. */
+export function optionOf({ config }: Cell, name: AxisName): number | string {
+  const value = config[name];
+  return typeof value === 'number' ? value : String(value ?? 'none');
+}

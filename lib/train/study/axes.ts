@@ -1,0 +1,34 @@
+import { coded } from '../../errors.ts';
+import { type OptionName, optionsWhere } from '../options/options.ts';
+
+/** The values of an option in a study: a list or, for a random search, a range. */
+export type Axis = { values: string[] } | { low: number; high: number };
+
+/** An option of a run that a study can vary; see {@link axisNames}. */
+export type AxisName = OptionName;
+
+/** All options except the folder and the name of a run, which the study sets. */
+export const axisNames: readonly AxisName[] = optionsWhere(({ sweepable }) => sweepable ?? true);
+
+/**
+ * Parses the values of an option: `0.05,0.1,0.2` is a list, `0.05:0.4` a range to sample from. Commas inside brackets belong
+ * to a value, such as `[25,50]` for eval_ep.
+ * @throws RangeError `ERR_HOROBALL_CONFIG`
+ */
+export function parseAxis(name: AxisName, text: string): Axis {
+  const range = /^([\d.e+-]+):([\d.e+-]+)$/i.exec(text);
+  if (range) return rangeOf(name, text, Number(range[1]), Number(range[2]));
+  const values = text.split(/,(?![^[(]*[\])])/).map((value) => value.trim());
+  if (values.some((value) => value === '')) throw refused(name, 'values between commas', text);
+  return { values: [...new Set(values)] };
+}
+
+function rangeOf(name: AxisName, text: string, low: number, high: number): Axis {
+  if (low > 0 && high > low) return { low, high };
+  throw refused(name, 'a range low:high with 0 < low < high', text);
+}
+
+/** The error for an invalid option. */
+export function refused(name: string, expected: string, got: string): RangeError {
+  return coded('ERR_HOROBALL_CONFIG', `[sweep] ${name}: expected ${expected}, got '${got}'`, RangeError);
+}

@@ -1,0 +1,149 @@
+import { constants } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { z } from 'zod';
+import { coded } from '../../errors.ts';
+import { ensureFolder } from '../../io/folder.ts';
+import { openInside, readInside } from '../../io/inside.ts';
+import { damaged, parsedJson } from '../../io/json.ts';
+import { Lock } from '../../io/lock.ts';
+import { writeText } from '../../io/text.ts';
+import { naming } from '../../io/trouble.ts';
+import { type OptionName, optionNames } from '../options/options.ts';
+import { parseLines, problemOf } from '../run/rows.ts';
+import type { Plan } from './plan.ts';
+import { planSchema, type Result, resultSchema, type Study } from './results.ts';
+
+/**
+ * The folder of a study: sweep.json (the plan), results.jsonl (one line per run), results.csv, report.html and the run
+ * folders in runs/. It contains no absolute paths, so it can be moved.
+ */
+export class StudyFolder {
+  readonly path: string;
+  readonly plan: Plan;
+  #results: Result[];
+
+  private constructor(path: string, { plan, results }: Study) {
+    this.path = path;
+    this.plan = plan;
+    this.#results = results;
+  }
+
+  /**
+   * Creates the folder of a study, or opens it if it contains the same study, which may be running.
+   * @throws `ERR_HOROBALL_SWEEP_EXISTS` if the folder contains a different study
+   */
+  static async open(path: string, plan: Plan): Promise<StudyFolder> {
+    await ensureFolder(join(path, 'runs'));
+    const before = await readFiles(path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ERR_HOROBALL_SWEEP') return null;
+      throw error;
+    });
+    const isSame = (known: readonly OptionName[], other: Plan): boolean =>
+      identityOf(other, known) === identityOf(plan, known);
+    if (before !== null && !isSame(before.known, before.study.plan)) {
+      const message = `[sweep] out: expected the same study, got ${path} with different settings. Choose another --out, or resume that study with --resume ${path}.`;
+      throw coded('ERR_HOROBALL_SWEEP_EXISTS', message);
+    }
+    const folder = new StudyFolder(resolve(path), before?.study ?? { name: '', plan, results: [] });
+    if (before === null) await writeText(join(path, 'sweep.json'), `${JSON.stringify(plan, null, 1)}\n`);
+    return folder;
+  }
+
+  get results(): readonly Result[] {
+    return this.#results;
+  }
+
+  /** The folder of the runs. */
+  get runs(): string {
+    return join(this.path, 'runs');
+  }
+
+  /** Adds a result, which is on disk when the promise resolves. */
+  async add(result: Result): Promise<void> {
+    const path = join(this.path, 'results.jsonl');
+    const { O_APPEND, O_CREAT, O_WRONLY } = constants;
+    const file = await openInside(path, O_WRONLY | O_APPEND | O_CREAT);
+    try {
+      await naming(path, file.appendFile(line(result)));
+      await naming(path, file.datasync());
+    } finally {
+      await file.close();
+    }
+    this.#results.push(result);
+  }
+
+  /**
+   * Locks the study against other processes, and loads results that they added meanwhile.
+   * @throws `ERR_HOROBALL_SWEEP_RUNNING` if another process holds the lock
+   */
+  async lock(): Promise<AsyncDisposable> {
+    const lock = await Lock.take(join(this.path, 'lock'), (holder, advice) => {
+      const message = `[sweep] out: expected a study that is not in use, got ${this.path}: ${holder} is working on it. ${advice}`;
+      return coded('ERR_HOROBALL_SWEEP_RUNNING', message);
+    });
+    try {
+      this.#results = (await readStudy(this.path)).results;
+      // Rewriting removes a truncated last line, which would damage the next one.
+      await writeText(join(this.path, 'results.jsonl'), this.#results.map(line).join(''));
+    } catch (error) {
+      await lock.release();
+      throw error;
+    }
+    return lock;
+  }
+}
+
+/**
+ * Reads a study; invalid lines of results.jsonl are skipped.
+ * @throws `ERR_HOROBALL_SWEEP` if the folder contains no study; `ERR_HOROBALL_FORMAT` for an invalid sweep.json
+ */
+export async function readStudy(path: string): Promise<Study> {
+  return (await readFiles(path)).study;
+}
+
+async function readFiles(path: string): Promise<{ study: Study } & Pick<NamedPlan, 'known'>> {
+  const file = join(path, 'sweep.json');
+  const plan = await readInside(file);
+  if (plan === null)
+    throw coded(
+      'ERR_HOROBALL_SWEEP',
+      `[sweep] path: expected a study, got ${path}, which has no sweep.json. Pass a folder that horoball sweep wrote.`,
+    );
+  const lines = (await readInside(join(path, 'results.jsonl'))) ?? '';
+  const name = resolve(path).split(/[\\/]/).at(-1)!;
+  const { rows: results, invalid } = parseLines<Result>(lines, resultSchema);
+  const { known, ...parsed } = parsePlan(plan, file);
+  return { study: { name, ...parsed, results, ...(invalid && { invalid }) }, known };
+}
+
+/** A key that is equal for plans with the same runs, as far as the known options differ. */
+function identityOf({ cells, seeds, varied }: Plan, known: readonly OptionName[]): string {
+  const settings = cells.map(({ id, arm, label, config }) => [
+    id,
+    arm,
+    label,
+    known.map((name) => config[name]),
+  ]);
+  return JSON.stringify({ settings, seeds, varied });
+}
+
+const line = (result: Result): string => `${JSON.stringify(result)}\n`;
+
+const namesSchema = z.looseObject({
+  cells: z.array(z.looseObject({ config: z.record(z.string(), z.unknown()) })),
+});
+
+interface NamedPlan {
+  plan: Plan;
+  /** The options that it names: an earlier version had fewer. */
+  known: readonly OptionName[];
+}
+
+function parsePlan(text: string, file: string): NamedPlan {
+  const value = parsedJson(text, file);
+  const found = planSchema.safeParse(value);
+  if (!found.success) throw damaged(file, problemOf(found.error));
+  const { cells } = namesSchema.parse(value);
+  const known = optionNames.filter((name) => cells.some(({ config }) => Object.hasOwn(config, name)));
+  return { plan: found.data, known };
+}

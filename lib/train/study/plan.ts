@@ -1,0 +1,186 @@
+import { geometryTerms } from '../../card-names.ts';
+import { coded } from '../../errors.ts';
+import { integer, type Random, random, shuffle } from '../../random.ts';
+import { pairCurve } from '../measure/closed-forms.ts';
+import type { Geometry } from '../options/define.ts';
+import { appliesTo, isTemperature, optionNames, type RunConfig, temperaturesOf } from '../options/options.ts';
+import { parseConfig } from '../options/resolve.ts';
+import { type Axis, type AxisName, refused } from './axes.ts';
+
+/** One setting of a study. Its runs differ only in the seed. */
+export interface Cell {
+  /** Unique within the study, and valid as a file name. */
+  id: string;
+  /** Name in charts: the geometry or a control. */
+  arm: string;
+  /** Temperatures and other varying options as text. */
+  label: string;
+  config: RunConfig;
+}
+
+/** A study. Every cell runs with every seed, so that cells can be compared per seed. */
+export interface Plan {
+  cells: Cell[];
+  seeds: number[];
+  /** Options with more than one value, in the given order, without `seed`. */
+  varied: AxisName[];
+}
+
+/** Options of {@link makePlan}. */
+export interface PlanOptions {
+  /** Options of the runs, by their names. */
+  axes: Readonly<Partial<Record<AxisName, Axis>>>;
+  seeds: readonly number[];
+  /** Options of the runs that no axis varies. */
+  base?: Readonly<Partial<RunConfig>>;
+  /** Whether to add the controls that separate curvature from temperature. */
+  controls?: boolean;
+  /** Number of random settings per geometry instead of the full grid. */
+  draws?: number | null;
+}
+
+/** Name of the control with a Euclidean logit that has the slope of the hyperbolic one. */
+export const slopeMatched = 'slope-matched';
+/** The geometry that the controls are about, the one that it is compared with, and the control without curvature. */
+export const subject = 'hyperbolic' as const;
+export const baseline = 'euclidean' as const;
+export const chordControl = 'chordal' as const;
+/** Name of the control that weights negatives explicitly. */
+export const hardNegatives = 'hard negatives';
+const defaultStrength = 1;
+/** The cosine at which the slopes are equal, which is typical of hard negatives early in training. */
+export const matchedAt = 0.5;
+
+/**
+ * Creates the cells of a study: the grid of all axes, or random samples, for each geometry. Settings that only differ in
+ * options that a geometry does not use, such as t_h in a Euclidean run, become one cell.
+ * @throws RangeError `ERR_HOROBALL_CONFIG` for an option out of range, before anything runs
+ */
+export function makePlan({ axes, seeds, base = {}, controls = false, draws = null }: PlanOptions): Plan {
+  const { geometry: geometries, seed: _, ...others } = axes;
+  const names = geometryNames(geometries);
+  const next = random(0x91a, draws ?? 0);
+  const varied = Object.entries(others).flatMap(([name, axis]) =>
+    manyValued(axis) ? [name as AxisName] : [],
+  );
+  const { beta, ...withoutBeta } = others;
+  const configs = names.flatMap((geometry) => {
+    // With controls, beta belongs to them; otherwise it is an axis of the runs whose loss it weights.
+    const own = appliesTo('beta', geometry as Geometry) && !controls ? others : withoutBeta;
+    const settings = draws === null ? grid(own) : drawn(own, draws, next);
+    return settings.map((setting) => parseConfig({ ...base, ...setting, geometry }, 'sweep'));
+  });
+  const cells = configs.map((config) => ({ arm: config.geometry as string, config }));
+  if (controls) cells.push(...controlsOf(configs, strengths(beta)));
+  const seen = new Set<string>();
+  const kept = cells.filter(({ arm, config }) => {
+    const key = arm + signature(config);
+    return !seen.has(key) && seen.add(key);
+  });
+  return { cells: named(kept, varied), seeds: [...seeds], varied };
+}
+
+function geometryNames(axis: Axis | undefined): string[] {
+  if (axis === undefined) return [baseline, subject, 'hybrid'];
+  if ('values' in axis) return axis.values;
+  throw refused('geometry', 'a list of names', `${axis.low}:${axis.high}`);
+}
+
+const manyValued = (axis: Axis): boolean => !('values' in axis) || axis.values.length > 1;
+
+type Setting = Record<string, string | number>;
+
+function grid(axes: Readonly<Partial<Record<string, Axis>>>): Setting[] {
+  let settings: Setting[] = [{}];
+  for (const [name, axis] of Object.entries(axes)) {
+    if (!('values' in axis!))
+      throw refused(name, 'a list (a range needs --random)', `${axis!.low}:${axis!.high}`);
+    settings = settings.flatMap((setting) => axis.values.map((value) => ({ ...setting, [name]: value })));
+  }
+  return settings;
+}
+
+/** Draws settings: log-uniform from a range, uniform from a list; without repetition if all axes are lists. */
+function drawn(axes: Readonly<Partial<Record<string, Axis>>>, draws: number, next: Random): Setting[] {
+  if (Object.values(axes).every((axis) => 'values' in axis!))
+    return shuffle(next, grid(axes)).slice(0, draws);
+  const value = (axis: Axis): string | number =>
+    'values' in axis
+      ? axis.values[integer(next, axis.values.length)]!
+      : Number((axis.low * (axis.high / axis.low) ** next()).toPrecision(3));
+  return Array.from({ length: draws }, () =>
+    Object.fromEntries(Object.entries(axes).map(([name, axis]) => [name, value(axis!)])),
+  );
+}
+
+function strengths(axis: Axis | undefined): number[] {
+  const given = axis !== undefined && 'values' in axis ? axis.values.map(Number) : [];
+  const above0 = given.filter((value) => value > 0);
+  return above0.length > 0 ? above0 : [defaultStrength];
+}
+
+/**
+ * The controls of each hyperbolic setting: the chord instead of the distance (removes the curvature), a Euclidean run whose
+ * temperature gives the logit the same slope at a cosine of 0.5 (removes both), and Euclidean runs at the same t_e with
+ * negatives weighted by hardness.
+ */
+function controlsOf(
+  configs: readonly RunConfig[],
+  betas: readonly number[],
+): { arm: string; config: RunConfig }[] {
+  const hyperbolic = configs.filter(({ geometry }) => geometry === subject);
+  if (hyperbolic.length === 0)
+    throw coded(
+      'ERR_HOROBALL_CONFIG',
+      '[sweep] controls: expected hyperbolic among the geometries, got others only. Add it to --geometry.',
+      RangeError,
+    );
+  return hyperbolic.flatMap((config) => {
+    const { t_e, t_h, lam, hyp_c: c, clip_r: clip } = config;
+    const { slope } = pairCurve({ terms: geometryTerms[subject], t_e, t_h, lam, c, clip }, matchedAt);
+    const matched = {
+      ...config,
+      geometry: baseline,
+      t: null,
+      t_e: Number((1 / slope).toPrecision(3)),
+    };
+    return [
+      { arm: chordControl, config: { ...config, geometry: chordControl } },
+      { arm: slopeMatched, config: matched },
+      ...betas.map((beta) => ({
+        arm: hardNegatives,
+        config: { ...config, geometry: baseline, beta },
+      })),
+    ];
+  });
+}
+
+/** A key that is equal for configurations of the same run. */
+function signature(config: RunConfig): string {
+  return JSON.stringify(
+    optionNames.filter((name) => appliesTo(name, config.geometry)).map((name) => [name, config[name]]),
+  );
+}
+
+function named(cells: readonly Omit<Cell, 'id' | 'label'>[], varied: readonly AxisName[]): Cell[] {
+  const taken = new Set<string>();
+  return cells.map(({ arm, config }) => {
+    const others = varied.filter((key) => !isTemperature(key) && appliesTo(key, config.geometry));
+    if (config.beta > 0 && !others.includes('beta')) others.push('beta');
+    const keys = [...temperaturesOf(config.geometry), ...others];
+    const stem = [arm, ...keys.map((key) => `${key}${config[key]}`)].join('-').replace(/[^\w.-]+/g, '_');
+    let id = stem;
+    for (let copy = 2; taken.has(id); copy++) id = `${stem}-${copy}`;
+    taken.add(id);
+    const label = [temperatureText(config), ...others.map((key) => `${key} ${config[key] ?? 'none'}`)].join(
+      ', ',
+    );
+    return { id, arm, label, config };
+  });
+}
+
+function temperatureText(config: RunConfig): string {
+  const used = temperaturesOf(config.geometry);
+  if (used.length === 2 && config.t_e === config.t_h) return `t_e = t_h = ${config.t_e}`;
+  return used.map((key) => `${key} ${config[key]}`).join(', ');
+}

@@ -1,0 +1,92 @@
+import { z } from 'zod';
+import { geometryTerms } from '../../card-names.ts';
+import type { Evaluation, Recall } from '../measure/types.ts';
+import { trainedSpace } from '../options/define.ts';
+import type { RunConfig } from '../options/options.ts';
+import { storedConfig } from '../options/resolve.ts';
+import type { InvalidLines } from '../run/record.ts';
+import { spacesSchema } from '../run/rows.ts';
+import { axisNames } from './axes.ts';
+import type { Cell, Plan } from './plan.ts';
+
+/** A line of results.jsonl: the result of one run of a study. */
+export interface Result {
+  cell: string;
+  seed: number;
+  /** Recall on unseen classes at the end; null if the loss was not finite or the run was not evaluated. */
+  spaces: Evaluation['spaces'] | null;
+  seconds: number;
+  /** The reason for missing recall, as a sentence; null if there is recall. */
+  error: string | null;
+}
+
+/** The contents of a study folder. */
+export interface Study {
+  name: string;
+  plan: Plan;
+  results: Result[];
+  /** Invalid lines of results.jsonl, which were skipped; absent if all are valid. */
+  invalid?: InvalidLines;
+}
+
+/** Schema of a line of results.jsonl; see rows.ts. */
+export const resultSchema: z.ZodType<Result> = z.looseObject({
+  cell: z.string(),
+  seed: z.int(),
+  spaces: spacesSchema.nullable(),
+  seconds: z.nullable(z.number().min(0)).transform((seconds) => seconds ?? Number.NaN),
+  error: z.string().nullable(),
+});
+
+const config = z.record(z.string(), z.unknown()).transform((options, context): RunConfig => {
+  try {
+    return storedConfig(options);
+  } catch (error) {
+    context.addIssue((error as Error).message.replace(/^\[train\] /, ''));
+    return z.NEVER;
+  }
+});
+
+/** Schema of sweep.json. */
+export const planSchema: z.ZodType<Plan> = z.object({
+  cells: z
+    .array(z.object({ id: z.string().regex(/^[\w.-]+$/), arm: z.string(), label: z.string(), config }))
+    .min(1),
+  seeds: z.array(z.int()).min(1),
+  varied: z.array(z.enum(axisNames)),
+});
+
+/** Recall in the space that a cell trains: cosine, hyperbolic distance, or the fused score of a hybrid. */
+export function recallOfCell({ config }: Cell, { spaces }: Result): Recall | null {
+  if (spaces === null) return null;
+  const trained = spaces[trainedSpace(config.geometry)];
+  const { inner, distance } = geometryTerms[config.geometry];
+  return inner && distance ? (spaces.fused ?? trained) : trained;
+}
+
+/** Recall@k of a cell's runs by seed, without failed runs. */
+export function scoresOf(cell: Cell, results: readonly Result[], k = '1'): Map<number, number> {
+  const scores = new Map<number, number>();
+  for (const result of results) {
+    if (result.cell !== cell.id) continue;
+    const score = recallOfCell(cell, result)?.at[k];
+    if (score !== undefined && !Number.isNaN(score)) scores.set(result.seed, score);
+  }
+  return scores;
+}
+
+/** The run name of a cell and a seed. */
+export function runName(cell: Cell, seed: number): string {
+  return `${cell.id}-s${seed}`;
+}
+
+/** The remaining runs, ordered by seed, so that a partial study compares cells on the same seeds. */
+export function remaining(
+  { cells, seeds }: Plan,
+  results: readonly Result[],
+): { cell: Cell; seed: number }[] {
+  const done = new Set(results.map(({ cell, seed }) => `${cell} ${seed}`));
+  return seeds.flatMap((seed) =>
+    cells.filter(({ id }) => !done.has(`${id} ${seed}`)).map((cell) => ({ cell, seed })),
+  );
+}

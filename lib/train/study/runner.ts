@@ -1,0 +1,74 @@
+import type { RunConfig } from '../options/options.ts';
+import type { RunResult, TrainHooks } from '../run/hooks.ts';
+import type { StudyFolder } from './folder.ts';
+import type { Cell } from './plan.ts';
+import { type Result, remaining, runName } from './results.ts';
+
+/** Callbacks and controls of a study. If a callback returns a promise, the study waits for it; its error ends the study. */
+export interface SweepHooks {
+  /** Stops the study after the current step; a resumed study resumes the run from its checkpoint. */
+  signal?: AbortSignal;
+  /** Called before a run; `done` of `total` runs have a result. */
+  onRun?: (run: { cell: Cell; seed: number; done: number; total: number }) => void;
+  /** Called after a run. */
+  onResult?: (result: Result) => void;
+  /** Writes the study's report; called with its folder after each run and at the end, and awaited. */
+  report?: (folder: string) => Promise<void>;
+  /** Hooks of the runs themselves. */
+  onStep?: TrainHooks['onStep'];
+  onWarning?: TrainHooks['onWarning'];
+  /** Performs a run, as `train` does. */
+  run: (config: RunConfig, hooks: TrainHooks) => Promise<RunResult>;
+}
+
+/**
+ * Performs the remaining runs of a study one after another, and reports after each.
+ * A run with a non-finite loss (due to a low temperature) counts as a result. Any other error ends the study, which the same
+ * call resumes.
+ * @returns whether the study is complete
+ */
+export async function sweep(folder: StudyFolder, hooks: SweepHooks): Promise<boolean> {
+  await using _ = await folder.lock();
+  const { plan } = folder;
+  const total = plan.cells.length * plan.seeds.length;
+  for (const { cell, seed } of remaining(plan, folder.results)) {
+    await hooks.onRun?.({ cell, seed, done: folder.results.length, total });
+    const result = await runOnce(folder, cell, seed, hooks);
+    if (result === null) break;
+    await folder.add(result);
+    await hooks.onResult?.(result);
+    await hooks.report?.(folder.path);
+  }
+  await hooks.report?.(folder.path);
+  return folder.results.length === total;
+}
+
+/** Performs one run; null if it was interrupted. */
+async function runOnce(
+  folder: StudyFolder,
+  cell: Cell,
+  seed: number,
+  { signal, onStep, onWarning, run }: SweepHooks,
+): Promise<Result | null> {
+  const name = runName(cell, seed);
+  const began = performance.now();
+  const seconds = (): number => Number(((performance.now() - began) / 1000).toFixed(1));
+  const config = { ...cell.config, seed, name, runs: folder.runs };
+  const hooks = {
+    resume: 'auto',
+    ...(signal && { signal }),
+    ...(onStep && { onStep }),
+    ...(onWarning && { onWarning }),
+  };
+  try {
+    const { evaluations, interrupted } = await run(config, hooks);
+    if (interrupted) return null;
+    const spaces = evaluations.at(-1)?.spaces ?? null;
+    const error =
+      spaces === null ? 'the run was not evaluated because eval_ep does not include its last epoch' : null;
+    return { cell: cell.id, seed, spaces, seconds: seconds(), error };
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== 'ERR_HOROBALL_DIVERGED') throw error;
+    return { cell: cell.id, seed, spaces: null, seconds: seconds(), error: (error as Error).message };
+  }
+}

@@ -1,0 +1,161 @@
+import { integer, random } from '../../random.ts';
+
+/** A mean over seeds with its uncertainty. */
+export interface Estimate {
+  mean: number;
+  /** Standard deviation over the seeds (n - 1); NaN for one seed. */
+  deviation: number;
+  /** Ends of the bootstrap interval; NaN for one seed. */
+  low: number;
+  high: number;
+  count: number;
+}
+
+const resamples = 10_000;
+/** Up to this number of values, all resamples are enumerated (1,716 for seven); otherwise they are sampled. */
+const countedMost = 7;
+
+/**
+ * Mean, deviation and bootstrap interval of independent values.
+ *
+ * The interval is the expanded percentile interval (Hesterberg 2015, arXiv 1411.5279). The plain percentile interval is too
+ * narrow by the factor sqrt((n-1)/n) and by the ratio of the normal to Student's quantile; for five seeds, a nominal coverage
+ * of 95% is 85% (expanded: 92%). Resampling is exhaustive or seeded, so that reports are reproducible.
+ *
+ * @param level - coverage, 0.95 by default
+ */
+export function estimate(values: readonly number[], level = 0.95): Estimate {
+  const count = values.length;
+  const mean = average(values);
+  if (count < 2) return { mean, deviation: Number.NaN, low: Number.NaN, high: Number.NaN, count };
+  const means = (count <= countedMost ? allResamples(values) : drawnResamples(values)).sort(
+    (x, y) => x[0] - y[0],
+  );
+  const t = studentQuantile((1 + level) / 2, count - 1);
+  const tail = 1 - normal(Math.sqrt(count / (count - 1)) * t);
+  return {
+    mean,
+    deviation: deviation(values),
+    low: quantile(means, tail),
+    high: quantile(means, 1 - tail),
+    count,
+  };
+}
+
+/** A possible mean under resampling, and its probability. */
+type Resample = [mean: number, probability: number];
+
+/** All ways to draw n of n values with replacement, by how often each is drawn. */
+function allResamples(values: readonly number[]): Resample[] {
+  const count = values.length;
+  const found: Resample[] = [];
+  const draw = (at: number, left: number, sum: number, weight: number): void => {
+    if (at === count - 1) {
+      found.push([(sum + left * values[at]!) / count, weight / factorial(left)]);
+      return;
+    }
+    for (let times = 0; times <= left; times++)
+      draw(at + 1, left - times, sum + times * values[at]!, weight / factorial(times));
+  };
+  draw(0, count, 0, factorial(count) / count ** count);
+  return found;
+}
+
+function factorial(n: number): number {
+  return n < 2 ? 1 : n * factorial(n - 1);
+}
+
+function drawnResamples(values: readonly number[]): Resample[] {
+  const count = values.length;
+  const next = random(0x5eed, count);
+  return Array.from({ length: resamples }, (): Resample => {
+    let sum = 0;
+    for (let i = 0; i < count; i++) sum += values[integer(next, count)]!;
+    return [sum / count, 1 / resamples];
+  });
+}
+
+/** The smallest mean whose cumulative probability is at least q. */
+function quantile(sorted: readonly Resample[], q: number): number {
+  let total = 0;
+  for (const [mean, probability] of sorted) {
+    total += probability;
+    if (total >= q - 1e-12) return mean;
+  }
+  return sorted.at(-1)![0];
+}
+
+export function average(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/** Standard deviation with n - 1. */
+export function deviation(values: readonly number[]): number {
+  const mean = average(values);
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return Math.sqrt(squares / (values.length - 1));
+}
+
+/**
+ * Two-sided p value of the hypothesis that paired differences have mean 0 (Student's t).
+ * NaN for fewer than three seeds.
+ */
+export function pairedTest(differences: readonly number[]): number {
+  const count = differences.length;
+  if (count < 3) return Number.NaN;
+  const [mean, spread] = [average(differences), deviation(differences)];
+  if (spread === 0) return mean === 0 ? 1 : 0;
+  return 2 * (1 - student((Math.abs(mean) * Math.sqrt(count)) / spread, count - 1));
+}
+
+/**
+ * Holm's step-down correction (1979), which bounds the probability of any false rejection by the level. NaN stays NaN and does
+ * not count as a test.
+ */
+export function holm(ps: readonly number[]): number[] {
+  const order = [...ps.keys()].filter((i) => !Number.isNaN(ps[i]!)).sort((a, b) => ps[a]! - ps[b]!);
+  const adjusted = [...ps];
+  let least = 0;
+  for (const [place, i] of order.entries()) {
+    least = Math.max(least, Math.min(1, (order.length - place) * ps[i]!));
+    adjusted[i] = least;
+  }
+  return adjusted;
+}
+
+/** Distribution function of Student's t for integer degrees of freedom (Abramowitz and Stegun 26.7.3 and 26.7.4). */
+export function student(t: number, df: number): number {
+  const angle = Math.atan(t / Math.sqrt(df));
+  const [sin, square] = [Math.sin(angle), Math.cos(angle) ** 2];
+  const odd = df % 2;
+  let term = odd ? Math.cos(angle) : 1;
+  let sum = df === 1 ? 0 : term;
+  for (let k = 2 + odd; k < df - 1; k += 2) {
+    term *= ((k - 1) / k) * square;
+    sum += term;
+  }
+  const within = odd ? (2 / Math.PI) * (angle + sin * sum) : sin * sum;
+  return (1 + within) / 2;
+}
+
+function studentQuantile(p: number, df: number): number {
+  let [low, high] = [0, 1e3];
+  for (let round = 0; round < 80; round++) {
+    const middle = (low + high) / 2;
+    if (student(middle, df) < p) low = middle;
+    else high = middle;
+  }
+  return (low + high) / 2;
+}
+
+/** Normal distribution function by its series (Marsaglia 2004); accurate to 1e-15 in the range used. */
+export function normal(z: number): number {
+  if (Math.abs(z) > 8) return z > 0 ? 1 : 0;
+  let term = z;
+  let sum = z;
+  for (let k = 3; Math.abs(term) > 1e-17 * Math.abs(sum); k += 2) {
+    term *= (z * z) / k;
+    sum += term;
+  }
+  return 0.5 + (sum * Math.exp((-z * z) / 2)) / Math.sqrt(2 * Math.PI);
+}

@@ -1,0 +1,27 @@
+import { optionOf, optionsWhere } from '../options/options.ts';
+import { recallOfCell, type Study } from './results.ts';
+
+/** A study as CSV (RFC 4180): one row per run with its settings, its recall in the trained space, and its duration. */
+export function studyCsv({ plan, results }: Study): string {
+  const always = optionsWhere(({ studyColumn }) => studyColumn ?? false);
+  const columns = [...new Set([...always, ...plan.varied])].filter(
+    (name) => optionOf(name).sets === undefined,
+  );
+  const ks = Object.keys(results.find(({ spaces }) => spaces !== null)?.spaces?.cosine.at ?? { 1: 0 });
+  const head = ['arm', ...columns, 'seed', ...ks.map((k) => `recall_at_${k}`), 'seconds', 'error'];
+  const cells = new Map(plan.cells.map((cell) => [cell.id, cell]));
+  const rows = results.flatMap((result) => {
+    const { cell: id, seed, seconds, error } = result;
+    const cell = cells.get(id);
+    if (cell === undefined) return [];
+    const recall = recallOfCell(cell, result)?.at;
+    const settings = columns.map((key) => cell.config[key]);
+    return [[cell.arm, ...settings, seed, ...ks.map((k) => recall?.[k]), seconds, error]];
+  });
+  return [head, ...rows].map((row) => `${row.map(field).join(',')}\r\n`).join('');
+}
+
+function field(value: unknown): string {
+  const text = value === null || value === undefined ? '' : String(value);
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}

@@ -1,0 +1,264 @@
+import { coded, type ErrorCode } from '../errors.ts';
+
+/** The exports of native/wasm/core.cc. */
+interface Exports {
+  readonly memory: WebAssembly.Memory;
+  _initialize(): void;
+  allocate(bytes: number): number;
+  release(address: number): void;
+  function_name(index: number): number;
+  function_outputs(index: number): number;
+  call(index: number, slots: number, count: number, cancellable: number): number;
+  error_code(): number;
+  error_message(): number;
+  standing_numbers(): number;
+  standing_count(): number;
+  short_data(): number;
+  row_call_name(index: number): number;
+  row_cards(): number;
+  head_cards(): number;
+  metric_cards(): number;
+  geometry_cards(): number;
+  logit_parameters(): number;
+  level(): number;
+}
+
+/** The exports that return a text. */
+type Text = 'row_cards' | 'head_cards' | 'metric_cards' | 'geometry_cards' | 'logit_parameters' | 'level';
+
+/** A typed array that the core reads or writes. */
+export type Numbers = Float32Array | Float64Array | Int32Array | Uint8Array;
+
+/** A function of the core: its index, and the places of the arguments that it writes. */
+export interface WasmFunction {
+  readonly index: number;
+  readonly outputs: ReadonlySet<number>;
+}
+
+/** What an argument is; native/wasm/arguments.h has the same list. */
+const kinds = { number: 0, boolean: 1, null: 2, undefined: 3, array: 8, other: 9 } as const;
+const arrayKinds: Readonly<Record<string, number>> = {
+  Float32Array: 4,
+  Float64Array: 5,
+  Int32Array: 6,
+  Uint8Array: 7,
+};
+const slotBytes = 16;
+
+/** Memory of a WebAssembly instance never shrinks, so one that grew beyond this is replaced after the call. */
+const mostKept = 256 << 20;
+
+const roundUp = (bytes: number): number => Math.ceil(bytes / 64) * 64;
+
+/** A typed array of a call, at its address in the instance. */
+interface Place {
+  readonly array: Numbers;
+  readonly offset: number;
+  reads: boolean;
+  writes: boolean;
+}
+
+/** One instance of the core, on one thread. */
+export class Instance {
+  readonly #module: WebAssembly.Module;
+  readonly #canceled: () => number;
+  #exports: Exports;
+  readonly functions: ReadonlyMap<string, WasmFunction>;
+  #standing: Float64Array | undefined;
+
+  /** @param canceled - returns 1 if the call that runs is canceled; called between tiles */
+  constructor(module: WebAssembly.Module, canceled: () => number) {
+    this.#module = module;
+    this.#canceled = canceled;
+    this.#exports = this.#start();
+    this.functions = this.#functions();
+  }
+
+  text(name: Text): string {
+    return this.#string(this.#exports[name]());
+  }
+
+  /** The array that short calls read and write. Growing memory moves it. */
+  get standing(): Float64Array {
+    if (this.#standing === undefined || this.#standing.length === 0) {
+      const { memory } = this.#exports;
+      const address = this.#exports.standing_numbers();
+      this.#standing = new Float64Array(memory.buffer, address, this.#exports.standing_count());
+    }
+    return this.#standing;
+  }
+
+  get shortData(): number {
+    return this.#exports.short_data();
+  }
+
+  /** The names of a row-wise call's numbers. */
+  get rowCall(): readonly string[] {
+    return this.#list((index) => this.#exports.row_call_name(index));
+  }
+
+  /**
+   * Runs a function on this thread. Arrays are copied to the instance, and those that it writes are copied back.
+   *
+   * @throws Error with the codes of the native core
+   */
+  call({ index, outputs }: WasmFunction, args: readonly unknown[], cancellable: boolean): void {
+    if (args.length === 0) {
+      this.#run(index, 0, 0, false); // a short call, whose numbers are in the standing array
+      return;
+    }
+    const { places, bytes } = layOut(args, outputs);
+    const exports = this.#exports;
+    // Addresses have 32 bits, and come from WebAssembly with a sign.
+    const base = bytes < 2 ** 32 ? exports.allocate(bytes) >>> 0 : 0;
+    if (base === 0) throw outOfMemory(bytes);
+    try {
+      this.#write(args, places, base);
+      this.#run(index, base, args.length, cancellable);
+      this.#readBack(places, base);
+    } finally {
+      if (this.#exports === exports) exports.release(base);
+      if (this.#exports.memory.buffer.byteLength > mostKept) this.#renew();
+    }
+  }
+
+  #write(args: readonly unknown[], places: readonly (Place | undefined)[], base: number): void {
+    const { buffer } = this.#exports.memory;
+    const slots = new DataView(buffer, base, args.length * slotBytes);
+    for (let i = 0; i < args.length; ++i) {
+      const value = args[i];
+      const place = places[i];
+      const at = i * slotBytes;
+      if (place === undefined) {
+        slots.setFloat64(at, typeof value === 'number' ? value : Number(value === true), true);
+        slots.setInt32(at + 8, kindOf(value), true);
+        continue;
+      }
+      const { array, offset } = place;
+      slots.setFloat64(at, array.length === 0 ? 0 : base + offset, true);
+      slots.setInt32(at + 8, arrayKinds[array[Symbol.toStringTag]] as number, true);
+      slots.setUint32(at + 12, array.length, true);
+      if (place.reads) new Uint8Array(buffer, base + offset).set(bytesOf(array));
+      place.reads = false; // copied once, if it is given twice
+    }
+  }
+
+  #run(index: number, slots: number, count: number, cancellable: boolean): void {
+    let trap: unknown;
+    try {
+      if (this.#exports.call(index, slots, count, Number(cancellable)) !== 0) return;
+    } catch (cause) {
+      trap = cause;
+    }
+    const code = this.#string(this.#exports.error_code()) as ErrorCode | '';
+    const message = this.#string(this.#exports.error_message());
+    if (trap !== undefined) this.#renew();
+    if (code === '') throw trap;
+    throw code === 'ERR_HOROBALL_TYPE' ? coded(code, message, TypeError) : coded(code, message);
+  }
+
+  #readBack(places: readonly (Place | undefined)[], base: number): void {
+    const { buffer } = this.#exports.memory;
+    for (const place of places) {
+      if (!place?.writes) continue;
+      const { array, offset } = place;
+      bytesOf(array).set(new Uint8Array(buffer, base + offset, array.byteLength));
+      place.writes = false;
+    }
+  }
+
+  /** A trap leaves an instance in an unknown state, and memory never shrinks. */
+  #renew(): void {
+    this.#exports = this.#start();
+    this.#standing = undefined;
+  }
+
+  #start(): Exports {
+    const imports = { horoball: { cancelled: this.#canceled } };
+    const exports = new WebAssembly.Instance(this.#module, imports).exports as unknown as Exports;
+    exports._initialize();
+    return exports;
+  }
+
+  #functions(): ReadonlyMap<string, WasmFunction> {
+    const names = this.#list((index) => this.#exports.function_name(index));
+    return new Map(
+      names.map((name, index) => [name, { index, outputs: places(this.#exports.function_outputs(index)) }]),
+    );
+  }
+
+  #list(addressOf: (index: number) => number): string[] {
+    const list: string[] = [];
+    for (let address = addressOf(0); address !== 0; address = addressOf(list.length)) {
+      list.push(this.#string(address));
+    }
+    return list;
+  }
+
+  #string(address: number): string {
+    const bytes = new Uint8Array(this.#exports.memory.buffer, address);
+    return new TextDecoder().decode(bytes.slice(0, bytes.indexOf(0)));
+  }
+}
+
+/** The places whose bits are set; a number holds 53 of them. */
+function places(bits: number): ReadonlySet<number> {
+  const set = new Set<number>();
+  for (let place = 0; bits >= 2 ** place; ++place)
+    if (Math.floor(bits / 2 ** place) % 2 === 1) set.add(place);
+  return set;
+}
+
+/** Assigns an address to each array of a call, after the slots; the same array gets the same address twice. */
+function layOut(
+  args: readonly unknown[],
+  outputs: ReadonlySet<number>,
+): { places: readonly (Place | undefined)[]; bytes: number } {
+  let bytes = roundUp(args.length * slotBytes);
+  const places = new Array<Place | undefined>(args.length);
+  for (let i = 0; i < args.length; ++i) {
+    const array = args[i];
+    if (!isNumbers(array)) continue;
+    let place = places.find((other) => other !== undefined && isSame(other.array, array));
+    if (place === undefined) {
+      place = { array, offset: bytes, reads: false, writes: false };
+      bytes += roundUp(array.byteLength);
+    }
+    place.reads ||= !outputs.has(i);
+    place.writes ||= outputs.has(i);
+    places[i] = place;
+  }
+  return { places, bytes };
+}
+
+/** Whether two arrays are the same numbers in the same memory. */
+export function isSame(a: Numbers, b: Numbers): boolean {
+  return (
+    a === b ||
+    (a.buffer === b.buffer &&
+      a.byteOffset === b.byteOffset &&
+      a.length === b.length &&
+      a[Symbol.toStringTag] === b[Symbol.toStringTag])
+  );
+}
+
+/** Whether a value is a typed array that the core may take. */
+export function isNumbers(value: unknown): value is Numbers {
+  return ArrayBuffer.isView(value) && (value as Numbers)[Symbol.toStringTag] in arrayKinds;
+}
+
+function kindOf(value: unknown): number {
+  if (typeof value === 'number') return kinds.number;
+  if (typeof value === 'boolean') return kinds.boolean;
+  if (value === null) return kinds.null;
+  if (value === undefined) return kinds.undefined;
+  return ArrayBuffer.isView(value) ? kinds.array : kinds.other;
+}
+
+const bytesOf = (array: Numbers): Uint8Array =>
+  new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+
+/** The error of a call whose arrays do not fit in memory. */
+export function outOfMemory(bytes: number): Error {
+  return coded('ERR_HOROBALL_MEMORY', `could not allocate ${bytes} bytes`);
+}

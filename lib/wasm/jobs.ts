@@ -1,0 +1,199 @@
+import { coded, type ErrorCode } from '../errors.ts';
+import { isNumbers, isSame, type Numbers, outOfMemory, type WasmFunction } from './instance.ts';
+
+/** A worker of either Node or a browser. */
+export interface WorkerPort {
+  post(message: ToWorker, transfer: readonly ArrayBuffer[]): void;
+  /** Notified once per call, and if the worker fails. */
+  listen(onAnswer: (answer: Answer) => void, onError: (error: Error) => void): void;
+  /** A busy worker keeps the process alive, an idle one does not. */
+  busy(isBusy: boolean): void;
+}
+
+/** An array that is only written needs no copy: the worker makes one. */
+export interface Fresh {
+  readonly fresh: string;
+  readonly length: number;
+}
+
+/** A message to a worker: the module at the start, then calls. */
+export type ToWorker =
+  | { readonly module: WebAssembly.Module; readonly flag: Int32Array | undefined }
+  | { readonly name: string; readonly args: readonly unknown[]; readonly outputs: readonly number[] };
+
+/** What a worker sends after a call: the arrays that were written, or an error. */
+export type Answer =
+  | { readonly written: readonly Numbers[] }
+  | { readonly code: ErrorCode | undefined; readonly message: string; readonly isType: boolean };
+
+interface Job {
+  readonly number: number;
+  /** Its promise is already rejected. */
+  isCanceled?: boolean;
+  readonly message: ToWorker;
+  readonly transfer: readonly ArrayBuffer[];
+  readonly finish: (answer: Answer) => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface Lane {
+  readonly port: WorkerPort;
+  /** 1 cancels the call that runs. Missing where memory cannot be shared. */
+  readonly flag: Int32Array | undefined;
+  job: Job | undefined;
+}
+
+/** Runs calls in workers, each with its own instance of the core. */
+export class Jobs {
+  readonly #module: WebAssembly.Module;
+  readonly #spawn: () => WorkerPort;
+  readonly #most: number;
+  readonly #lanes: Lane[] = [];
+  readonly #waiting: Job[] = [];
+
+  /** @param most - number of workers; they start when they are needed */
+  constructor(module: WebAssembly.Module, spawn: () => WorkerPort, most: number) {
+    this.#module = module;
+    this.#spawn = spawn;
+    this.#most = most;
+  }
+
+  /** Runs a call in a worker. The arrays that it writes are filled before the promise resolves. */
+  run(name: string, { outputs }: WasmFunction, args: readonly unknown[], number: number): Promise<undefined> {
+    const arrays = args.filter(isNumbers);
+    for (const { buffer } of arrays) requireFixed(buffer);
+    const lengths = arrays.map(({ length }) => length);
+    const { message, transfer, targets } = copied(name, args, outputs);
+    return new Promise((resolve, reject) => {
+      const finish = (answer: Answer): void => {
+        if ('code' in answer) {
+          reject(errorOf(answer));
+        } else if (arrays.some(({ length }, i) => length !== lengths[i])) {
+          reject(moved());
+        } else {
+          answer.written.forEach((numbers, i) => {
+            (targets[i] as Float64Array).set(numbers as Float64Array);
+          });
+          resolve(undefined);
+        }
+      };
+      this.#waiting.push({ number, message, transfer, finish, reject });
+      this.#next();
+    });
+  }
+
+  /** Rejects a call at once: the worker has copies, and stops at the next tile where memory can be shared. */
+  cancel(number: number): void {
+    const at = this.#waiting.findIndex((job) => job.number === number);
+    const lane = this.#lanes.find(({ job }) => job?.number === number);
+    const job = at >= 0 ? this.#waiting.splice(at, 1)[0] : lane?.job;
+    if (job === undefined) return;
+    job.isCanceled = true;
+    job.reject(coded('ERR_HOROBALL_CANCELLED', ''));
+    if (lane?.flag !== undefined) Atomics.store(lane.flag, 0, 1);
+  }
+
+  #next(): void {
+    const job = this.#waiting[0];
+    if (job === undefined) return;
+    const lane = this.#lanes.find((each) => each.job === undefined) ?? this.#open();
+    if (lane === undefined) return;
+    this.#waiting.shift();
+    lane.job = job;
+    if (lane.flag !== undefined) Atomics.store(lane.flag, 0, 0);
+    lane.port.busy(true);
+    lane.port.post(job.message, job.transfer);
+  }
+
+  #open(): Lane | undefined {
+    if (this.#lanes.length >= this.#most) return undefined;
+    const port = this.#spawn();
+    const flag = sharedFlag();
+    const lane: Lane = { port, flag, job: undefined };
+    const ended = (): Job | undefined => {
+      const { job } = lane;
+      lane.job = undefined;
+      port.busy(false);
+      return job;
+    };
+    port.listen(
+      (answer) => {
+        const job = ended();
+        if (job?.isCanceled !== true) job?.finish(answer);
+        this.#next();
+      },
+      (error) => {
+        this.#lanes.splice(this.#lanes.indexOf(lane), 1);
+        const message = `the worker of the WebAssembly core failed: ${error.message}`;
+        ended()?.reject(Object.assign(coded('ERR_HOROBALL_UNSUPPORTED', message), { cause: error }));
+        this.#next();
+      },
+    );
+    port.post({ module: this.#module, flag }, []);
+    this.#lanes.push(lane);
+    return lane;
+  }
+}
+
+function sharedFlag(): Int32Array | undefined {
+  return typeof SharedArrayBuffer === 'undefined' ? undefined : new Int32Array(new SharedArrayBuffer(4));
+}
+
+/** Copies the arrays of a call, so that the caller's stay where they are. */
+function copied(
+  name: string,
+  args: readonly unknown[],
+  outputs: ReadonlySet<number>,
+): { message: ToWorker; transfer: ArrayBuffer[]; targets: Numbers[] } {
+  const copies: { array: Numbers; copy: Numbers | Fresh }[] = [];
+  const written: number[] = [];
+  const targets: Numbers[] = [];
+  const isRead = (array: Numbers): boolean =>
+    args.some((other, i) => !outputs.has(i) && isNumbers(other) && isSame(other, array));
+  const toSend = args.map((array, i) => {
+    if (!isNumbers(array)) return array;
+    if (outputs.has(i)) {
+      written.push(i);
+      targets.push(array);
+    }
+    let same = copies.find((each) => isSame(each.array, array));
+    if (same === undefined) {
+      const copy = isRead(array) ? copyOf(array) : { fresh: array[Symbol.toStringTag], length: array.length };
+      same = { array, copy };
+      copies.push(same);
+    }
+    return same.copy;
+  });
+  const transfer = copies.flatMap(({ copy }) => ('fresh' in copy ? [] : [copy.buffer as ArrayBuffer]));
+  return { message: { name, args: toSend, outputs: written }, transfer, targets };
+}
+
+function copyOf(array: Numbers): Numbers {
+  try {
+    // Not slice(): over shared memory that would keep the kind of buffer, which cannot be transferred.
+    const Kind = array.constructor as new (length: number) => Numbers;
+    const copy = new Kind(array.length);
+    (copy as Float64Array).set(array as Float64Array);
+    return copy;
+  } catch {
+    throw outOfMemory(array.byteLength);
+  }
+}
+
+/** An own property of a buffer may hide it. */
+const isResizable = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, 'resizable')?.get;
+
+function requireFixed(buffer: ArrayBufferLike): void {
+  if (!(buffer instanceof ArrayBuffer) || isResizable?.call(buffer) !== true) return;
+  throw coded('ERR_HOROBALL_TYPE', 'expected buffers of fixed length, got a resizable one', TypeError);
+}
+
+function moved(): Error {
+  const message = 'a buffer was transferred or resized while a call was using it';
+  return coded('ERR_HOROBALL_DETACHED', message, TypeError);
+}
+
+function errorOf({ code, message, isType }: Extract<Answer, { message: string }>): Error {
+  if (code === undefined) return new Error(message);
+  return isType ? coded(code, message, TypeError) : coded(code, message);
+}

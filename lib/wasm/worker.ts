@@ -1,0 +1,60 @@
+// The entry of a worker of either Node or a browser: runs calls on its own instance of the core.
+import type { ErrorCode } from '../errors.ts';
+import { Instance, isNumbers, type Numbers } from './instance.ts';
+import type { Answer, Fresh, ToWorker } from './jobs.ts';
+
+/** What both kinds of workers have. */
+interface Port {
+  postMessage(message: Answer, transfer: readonly ArrayBuffer[]): void;
+}
+interface Scope extends Port {
+  onmessage: ((event: { data: ToWorker }) => void) | null;
+}
+
+const constructors = { Float32Array, Float64Array, Int32Array, Uint8Array } as const;
+
+let instance: Instance | undefined;
+
+function receive(message: ToWorker, port: Port): void {
+  if ('module' in message) {
+    const { flag } = message;
+    instance = new Instance(message.module, () => (flag === undefined ? 0 : Atomics.load(flag, 0)));
+    return;
+  }
+  try {
+    const args = withFresh(message.args);
+    instance!.call(instance!.functions.get(message.name)!, args, true);
+    const written = message.outputs.map((place) => args[place] as Numbers);
+    const transfer = new Set(written.map(({ buffer }) => buffer as ArrayBuffer));
+    port.postMessage({ written }, [...transfer]);
+  } catch (error) {
+    port.postMessage(answerOf(error), []);
+  }
+}
+
+/** Makes the arrays that are only written. */
+function withFresh(args: readonly unknown[]): unknown[] {
+  const made = new Map<unknown, Numbers>();
+  return args.map((each) => {
+    if (each === null || typeof each !== 'object' || isNumbers(each) || !('fresh' in each)) return each;
+    const { fresh, length } = each as Fresh;
+    const array = made.get(each) ?? new constructors[fresh as keyof typeof constructors](length);
+    made.set(each, array);
+    return array;
+  });
+}
+
+function answerOf(error: unknown): Answer {
+  const { code, message } = error as { code?: ErrorCode; message: string };
+  const isMemory = error instanceof RangeError && code === undefined;
+  return {
+    code: isMemory ? 'ERR_HOROBALL_MEMORY' : code,
+    message: isMemory ? `could not allocate the arrays of the call (${message})` : message,
+    isType: error instanceof TypeError,
+  };
+}
+
+const scope = globalThis as unknown as Scope & { process?: typeof process };
+const parent = scope.process?.getBuiltinModule?.('node:worker_threads').parentPort;
+if (parent) parent.on('message', (message: ToWorker) => receive(message, parent as unknown as Port));
+else scope.onmessage = ({ data }) => receive(data, scope);

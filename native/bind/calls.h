@@ -1,0 +1,239 @@
+// Every function of the core as it is bound to JavaScript, one row each at the end of this file: the checks that a call
+// must pass, and the members of its argument struct in call order. No arithmetic here.
+//
+// Written once for both bindings, native/node and native/wasm. `In` reads the arguments of one call from left to right: it
+// has the members that are used here, and in its namespace `launch` runs the work, `refuse` reports an error and
+// `standing_of` returns the array of short calls. `In::require` may throw, or make `launch` refuse the call.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <span>
+
+#include "../core.h"
+#include "lists.h"
+#include "resample.h"
+#include "row_call.h"
+#include "way.h"
+
+namespace horoball::bind {
+
+// Small enough that sums of row counts, and products with column counts that fit in memory, do not overflow.
+constexpr std::int64_t kMaxRows = std::int64_t{1} << 40;
+
+template <class Args>
+using Slot = Status (*Backend::*)(const Args&, const Run&);
+
+// ---- Checks of shapes and indices: a mismatch could crash ----
+
+template <class Shape>
+bool present(const Shape& a) {
+  return a.data != nullptr && a.cols > 0;
+}
+template <class Shape>
+bool is(const Shape& a, std::int64_t rows, std::int64_t cols) {
+  return present(a) && a.rows == rows && a.cols == cols;
+}
+inline bool absent_or(Matrix a, std::int64_t rows, std::int64_t cols) {
+  return a.data == nullptr || is(a, rows, cols);
+}
+
+inline bool consistent(const PairwiseArgs& a) {
+  return present(a.x) && is(a.y, a.y.rows, a.x.cols) &&
+         (is(a.out, a.x.rows, a.y.rows) || element_count(a.x.rows, a.y.rows) == 0);
+}
+inline bool consistent(const PairwiseVjpArgs& a) {
+  return present(a.x) && is(a.y, a.y.rows, a.x.cols) && is(a.cotangent, a.x.rows, a.y.rows) &&
+         absent_or(a.grad_x, a.x.rows, a.x.cols) && absent_or(a.grad_y, a.y.rows, a.y.cols);
+}
+inline bool consistent(const ContrastArgs& a) { return check_contrast(a).code == Code::ok; }
+inline bool consistent(const SelectArgs& a) {
+  return present(a.queries) && is(a.gallery, a.gallery.rows, a.queries.cols) && a.k > 0 &&
+         a.k <= a.gallery.rows && a.indices != nullptr && is(a.distances, a.queries.rows, a.k);
+}
+inline bool consistent(const DeltaArgs& a) {
+  return a.distances.data != nullptr && a.distances.rows == a.distances.cols && a.base >= 0 &&
+         a.base < a.distances.rows && a.delta != nullptr && a.diameter != nullptr;
+}
+
+// ---- Lengths of lists ----
+
+inline std::int64_t samples(const ContrastArgs& a) { return a.euclidean.rows; }
+inline std::int64_t queries(const SelectArgs& a) { return a.queries.rows; }
+inline std::int64_t gallery(const SelectArgs& a) { return a.gallery.rows; }
+inline std::int64_t answers(const SelectArgs& a) { return element_count(a.queries.rows, a.k); }
+
+// ---- Binds a row of the list below to a function ----
+
+// device: -2 for the first CUDA device if there is one and the CPU otherwise, -1 for the CPU, otherwise the
+// index of a CUDA device.
+inline const Backend* backend(int device, Status& why) {
+  if (device == -1) return cpu();
+  const Backend* found = cuda(std::max(device, 0), &why);
+  return found == nullptr && device == -2 ? cpu() : found;
+}
+
+inline Status not_supported_by(const char* name) {
+  Status status{Code::unsupported};
+  std::snprintf(status.message, sizeof status.message, "the %s backend does not support this function", name);
+  return status;
+}
+
+// The end of every call: selects the device and runs the function.
+template <class In, class Args, Slot<Args> slot>
+typename In::Result finish(const In& in, const Args& args, int device, Way way) {
+  Status why{Code::device};
+  const Backend* chosen = backend(device, why);
+  if (chosen == nullptr) return refuse(in, why);
+  const auto function = chosen->*slot;
+  if (function == nullptr) return refuse(in, not_supported_by(chosen->name));
+  return launch(in, way, [args, function](const Run& run) { return function(args, run); });
+}
+
+template <class In, class Args, Slot<Args> slot, auto... fields>
+typename In::Result call(typename In::Info info) {
+  In in(info);
+  Args args;
+  (in.read(args, fields), ...);
+  args.type = in.type();
+  in.require(consistent(args), "matrices of matching shapes");
+  const int device = in.template take<int>();
+  return finish<In, Args, slot>(in, args, device, way_of(in));
+}
+
+// The numbers of a row-wise call (row_call.h). Shapes are checked by the operation's family, which knows the
+// card.
+template <class In>
+RowArgs row_args(const In& in, std::span<const double> n) {
+  RowArgs args;
+  args.op = in.template whole<std::int32_t>(n[row_call::op]);
+  args.guards = n[row_call::guards] == 0 ? Guards::clean : Guards::hypmix;
+  args.c = n[row_call::c];
+  args.parameter = n[row_call::own];
+  args.rows = in.template whole<std::int64_t>(n[row_call::rows]);
+  in.require(args.rows >= 0 && args.rows <= kMaxRows, "a number of rows");
+  return args;
+}
+
+// Rows and columns of input i.
+inline std::span<const double, 2> input_shape(std::span<const double> n, std::size_t i) {
+  return n.subspan(row_call::xRows + 2 * i).first<2>();
+}
+
+template <class In, Slot<RowArgs> slot>
+typename In::Result finish_row(const In& in, const RowArgs& args, std::span<const double> n,
+                               bool short_call) {
+  const int device = in.template whole<int>(n[row_call::device]),
+            threads = in.template whole<int>(n[row_call::threads]);
+  in.require(threads >= 0 && threads <= kMaxThreads, "a number of threads");
+  const auto job = short_call ? 0 : in.template whole<std::uint32_t>(n[row_call::job]);
+  return finish<In, RowArgs, slot>(in, args, device, {threads, job});
+}
+
+template <class In, Slot<RowArgs> slot, bool backward>
+typename In::Result call_row(typename In::Info info) {
+  In in(info);
+  const auto n = in.numbers(kRowNumbers);
+  RowArgs args = row_args(in, n);
+  const auto matrices = [&](auto& to) {
+    for (std::size_t i = 0; i < kRowInputs; ++i) in.matrix(to[i], input_shape(n, i)[0], input_shape(n, i)[1]);
+  };
+  matrices(args.inputs);
+  if constexpr (backward) {
+    in.matrix(args.cotangent, n[row_call::resultRows], n[row_call::resultCols]);
+    matrices(args.grads);
+    in.list(args.grad_scalars, 2);
+  } else {
+    in.matrix(args.out, n[row_call::resultRows], n[row_call::resultCols]);
+  }
+  args.type = in.type();
+  return finish_row<In, slot>(in, args, n, false);
+}
+
+// Hands out the matrices of a short call, which are stored one after another.
+template <class In>
+class Layout {
+ public:
+  Layout(const In& in, std::span<double> memory, std::size_t element)
+      : in_(in),
+        at_(reinterpret_cast<std::byte*>(memory.data())),
+        left_(static_cast<std::int64_t>(memory.size_bytes() / element)),
+        element_(element) {}
+
+  // 0 columns: not given.
+  template <class Shape>
+  void take(Shape& to, double rows, double cols) {
+    if (cols == 0) return;
+    to = {at_, in_.template whole<std::int64_t>(rows), in_.template whole<std::int64_t>(cols)};
+    const std::int64_t count = element_count(to.rows, to.cols);
+    in_.require(count >= 0 && count <= left_, "fewer numbers");
+    at_ += static_cast<std::size_t>(count) * element_;
+    left_ -= count;
+  }
+
+ private:
+  const In& in_;
+  std::byte* at_;
+  std::int64_t left_;
+  std::size_t element_;
+};
+
+// A synchronous call on few numbers. Everything that it reads and writes is in the standing array, because
+// getting the address of a typed array costs more than the arithmetic. From kShortData on, the array holds
+// the inputs, followed by the result, or by the cotangent and the gradients.
+template <class In, Slot<RowArgs> slot, bool backward>
+typename In::Result call_row_short(typename In::Info info) {
+  const In in(info);
+  const std::span<double> n = standing_of(in);
+  RowArgs args = row_args(in, n);
+  args.type = n[row_call::elementBytes] == sizeof(float) ? Type::f32 : Type::f64;
+  Layout<In> layout(in, n.subspan(kShortData), args.type == Type::f32 ? sizeof(float) : sizeof(double));
+  const auto matrices = [&](auto& to) {
+    for (std::size_t i = 0; i < kRowInputs; ++i)
+      layout.take(to[i], input_shape(n, i)[0], input_shape(n, i)[1]);
+  };
+  matrices(args.inputs);
+  if constexpr (backward) {
+    layout.take(args.cotangent, n[row_call::resultRows], n[row_call::resultCols]);
+    matrices(args.grads);
+    args.grad_scalars = &n[row_call::gradC];
+  } else {
+    layout.take(args.out, n[row_call::resultRows], n[row_call::resultCols]);
+  }
+  return finish_row<In, slot>(in, args, n, true);
+}
+
+// ---- The functions ----
+
+// Calls to.add<function>(name) for every function.
+template <class In, class To>
+void add_functions(To& to) {
+  using P = PairwiseArgs;
+  using V = PairwiseVjpArgs;
+  using C = ContrastArgs;
+  using S = SelectArgs;
+  using D = DeltaArgs;
+  to.template add<call<In, P, &Backend::pairwise, &P::metric, &P::guards, &P::c, &P::x, &P::y, &P::out>>(
+      "pairwise");
+  to.template add<call<In, V, &Backend::pairwise_vjp, &V::metric, &V::guards, &V::c, &V::x, &V::y,
+                       &V::cotangent, &V::grad_x, &V::grad_y, List<&V::grad_c, 1>{}>>("pairwiseVjp");
+  to.template add<call<In, C, &Backend::contrast, &C::geometry, &C::guards, &C::tied, &C::mean, &C::views,
+                       &C::tau_e, &C::tau_h, &C::lambda, &C::c, &C::clip, &C::euclidean, &C::hyperbolic,
+                       List<&C::order, samples>{}, List<&C::loss, 1>{}, &C::grad_euclidean,
+                       &C::grad_hyperbolic, List<&C::grad_params, 4>{}, List<&C::stats, 4>{}>>("contrast");
+  to.template add<call<In, S, &Backend::select, &S::metric, &S::guards, &S::c, &S::k, &S::queries,
+                       &S::gallery, List<&S::exclude, queries>{}, List<&S::allowed, gallery>{},
+                       List<&S::indices, answers>{}, &S::distances>>("select");
+  to.template add<
+      call<In, D, &Backend::delta, &D::distances, &D::base, List<&D::delta, 1>{}, List<&D::diameter, 1>{}>>(
+      "delta");
+  to.template add<call_row<In, &Backend::row, false>>("row");
+  to.template add<call_row<In, &Backend::row_vjp, true>>("rowVjp");
+  to.template add<call_row_short<In, &Backend::row, false>>("rowShort");
+  to.template add<call_row_short<In, &Backend::row_vjp, true>>("rowVjpShort");
+  to.template add<resample<In>>("resample");
+}
+
+}  // namespace horoball::bind

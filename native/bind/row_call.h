@@ -1,0 +1,37 @@
+// The numbers of a row-wise call, all in one array of doubles. As separate arguments, each would cost 20 ns,
+// and from the seventh on a call would allocate. `npm run ops` writes lib/row-call.ts from this list; a test
+// compares the two.
+#pragma once
+
+#include <cstddef>
+
+namespace horoball::bind {
+
+// In order: the operation's index, its options, the shapes of the inputs and of the result, and how to run.
+// Only short calls read the entries after `job`: the size of an element, and where two gradients are
+// returned.
+// clang-format off
+#define HOROBALL_ROW_CALL(X) \
+  X(op) X(guards) X(c) X(own) \
+  X(rows) X(xRows) X(xCols) X(yRows) X(yCols) X(uRows) X(uCols) X(resultRows) X(resultCols) \
+  X(device) X(threads) X(job) \
+  X(elementBytes) X(gradC) X(gradOwn)
+// clang-format on
+
+namespace row_call {
+#define HOROBALL_PLACE(name) name,
+enum Place : std::size_t { HOROBALL_ROW_CALL(HOROBALL_PLACE) kCount };
+#undef HOROBALL_PLACE
+
+#define HOROBALL_NAME(name) #name,
+inline constexpr const char* kNames[] = {HOROBALL_ROW_CALL(HOROBALL_NAME)};
+#undef HOROBALL_NAME
+}  // namespace row_call
+
+// The count of numbers if the matrices are passed as arguments.
+inline constexpr std::size_t kRowNumbers = row_call::job + 1;
+// Where the elements of a short call begin in the standing array.
+inline constexpr std::size_t kShortData = 20;
+static_assert(row_call::kCount <= kShortData);
+
+}  // namespace horoball::bind

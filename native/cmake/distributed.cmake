@@ -1,0 +1,33 @@
+# Whether this libtorch can join processes into a group: version 2.13 or later with Gloo, and for CUDA devices NCCL with
+# its header (in a wheel's nvidia/nccl beside torch, or the system's).
+#
+#   out  horoball_group_sources, and horoball_group(target), which adds what they need
+set(horoball_group_sources group_stub.cc)
+if(LibTorch_VERSION VERSION_GREATER_EQUAL 2.13
+   AND EXISTS "${LibTorch_INCLUDE_DIR}/torch/csrc/distributed/c10d/ProcessGroupGloo.hpp")
+  file(STRINGS ${LibTorch_torch_cpu_LIBRARY} _gloo LIMIT_COUNT 1 REGEX "N4c10d16ProcessGroupGlooC1")
+  if(_gloo)
+    set(horoball_group_sources group.cc heartbeat.cc)
+  endif()
+endif()
+
+if(LibTorch_torch_cuda_LIBRARY)
+  find_path(NCCL_INCLUDE_DIR nccl.h HINTS ${LibTorch_INCLUDE_DIR}/../../nvidia/nccl/include
+    ${LibTorch_INCLUDE_DIR}/../../nvidia/cu13/include)
+  mark_as_advanced(NCCL_INCLUDE_DIR)
+endif()
+
+function(horoball_group target)
+  if("group_stub.cc" IN_LIST horoball_group_sources)
+    message(STATUS "libtorch ${LibTorch_VERSION} without Gloo: training with one process only")
+    return()
+  endif()
+  target_include_directories(${target} SYSTEM PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/abi)
+  target_compile_definitions(${target} PRIVATE USE_C10D_GLOO)
+  if(NCCL_INCLUDE_DIR)
+    find_path(CUDA_RUNTIME_INCLUDE_DIR cuda_runtime_api.h HINTS /usr/local/cuda/include
+      ${LibTorch_INCLUDE_DIR}/../../nvidia/cu13/include)
+    target_include_directories(${target} SYSTEM PRIVATE ${NCCL_INCLUDE_DIR} ${CUDA_RUNTIME_INCLUDE_DIR})
+    target_compile_definitions(${target} PRIVATE HOROBALL_NCCL USE_C10D_NCCL)
+  endif()
+endfunction()

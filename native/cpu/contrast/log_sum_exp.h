@@ -1,0 +1,204 @@
+// Log-sum-exp of the logits for every row and view, accumulated tile by tile. The matrix is symmetric, so a tile
+// serves both its rows and its columns.
+#pragma once
+
+#include "cpu/contrast/plan.h"
+#include "cpu/frame/elementary.h"
+
+namespace horoball {
+namespace {
+
+// The logit of a pair that does not exist: a sample with itself, and padding. Positives are left out of the
+// sums too, because rounding against a much larger positive would erase the negatives.
+constexpr double kNone = -1e30;
+
+// For the negatives of every sample in every view: the largest logit, the sum of exp(logit - largest) and the
+// lowest class that attains the largest; and the logit of the positive, which finish_block replaces by its
+// softmax probability minus 1. Each [view][padded sample].
+template <class T>
+struct LogSums {
+  T *top, *total, *first, *positive;
+};
+
+// The same for the rows or the columns of one tile.
+template <class T>
+struct TileSums {
+  T top[kBlock<T>], total[kBlock<T>], first[kBlock<T>];
+};
+
+// Smallest logit and sum of the logits of a tile.
+struct TileStats {
+  double least, sum;
+};
+
+// Masks pairs that do not exist. `diagonal`: the diagonal holds samples with themselves, or positives.
+template <class T>
+inline void mask_logits(T* logits, std::int64_t rows, std::int64_t columns, bool diagonal) {
+  const std::int64_t padded = round_up(columns, Vec<T>::kLanes);
+  for (std::int64_t i = 0; i < rows; ++i) {
+    T* row = logits + i * kBlock<T>;
+    for (std::int64_t j = columns; j < padded; ++j) row[j] = static_cast<T>(kNone);
+    if (diagonal) row[i] = static_cast<T>(kNone);
+  }
+}
+
+template <class T>
+inline TileStats stats_of(const T* logits, std::int64_t rows, std::int64_t columns) {
+  using V = Vec<T>;
+  V least_seen(static_cast<T>(HUGE_VAL));
+  double total = 0;
+  for (std::int64_t i = 0; i < rows; ++i) {
+    V row_sum(T(0));
+    for (std::int64_t j = 0; j < columns; j += V::kLanes) {
+      const V s = V::load(logits + i * kBlock<T> + j);
+      const auto real = V::ramp() < V(static_cast<T>(columns - j));
+      least_seen = min(least_seen, where(real, s, least_seen));
+      row_sum = row_sum + where(real, s, V(T(0)));
+    }
+    total += static_cast<double>(sum(row_sum));
+  }
+  return {static_cast<double>(least(least_seen)), total};
+}
+
+template <class T>
+inline void find_largest(const T* logits, std::int64_t rows, std::int64_t columns, TileSums<T>& down,
+                         TileSums<T>& across) {
+  using V = Vec<T>;
+  for (std::int64_t j = 0; j < columns; j += V::kLanes) V(static_cast<T>(kNone)).store(across.top + j);
+  for (std::int64_t i = 0; i < rows; ++i) {
+    V top(static_cast<T>(kNone));
+    for (std::int64_t j = 0; j < columns; j += V::kLanes) {
+      const V s = V::load(logits + i * kBlock<T> + j);
+      top = max(top, s);
+      max(V::load(across.top + j), s).store(across.top + j);
+    }
+    down.top[i] = most(top);
+  }
+}
+
+// exp(S - v_i) for the row of a pair and exp(S - v_j) for its column are x rise_j fall_i and x rise_i fall_j
+// with x = exp(S - v_i/2 - v_j/2), so one exponential serves both. While the v of a tile are within kMaxSpread of
+// each other, x is 0 only if both are below 1e-11 (in float64 far less), which is enough for sums whose largest
+// term is 1.
+constexpr double kMaxSpread = 120;
+
+// exp((v - base)/2) and its inverse, for the rows or the columns of a tile.
+template <class T>
+struct Halves {
+  T rise[kBlock<T>], fall[kBlock<T>];
+
+  void set(const T* v, std::int64_t count, T base) {
+    using V = Vec<T>;
+    for (std::int64_t i = 0; i < count; i += V::kLanes) {
+      const V half = V(T(0.5)) * (V::load(v + i) - V(base));
+      exp(half).store(rise + i);
+      exp(-half).store(fall + i);
+    }
+  }
+};
+
+template <class T>
+struct TileHalves {
+  bool shared;
+  Halves<T> rows, columns;
+
+  void set(const T* of_rows, std::int64_t row_count, const T* of_columns, std::int64_t column_count) {
+    T least = of_rows[0], most = of_rows[0];
+    const auto widen = [&](const T* values, std::int64_t count) {
+      for (std::int64_t i = 0; i < count; ++i) {
+        if (values[i] < least) least = values[i];
+        if (values[i] > most) most = values[i];
+      }
+    };
+    widen(of_rows, row_count);
+    widen(of_columns, column_count);
+    shared = most - least <= static_cast<T>(kMaxSpread);
+    if (!shared) return;
+    rows.set(of_rows, row_count, least);
+    columns.set(of_columns, column_count, least);
+  }
+};
+
+// The exponent of x.
+template <class V, class T>
+HOROBALL_INLINE V shared_exponent(V s, T of_row, V of_column) {
+  return fma(V(T(-0.5)), of_column, s - V(T(0.5) * of_row));
+}
+
+// Restores sums of exp(S - top), whose largest term is 1.
+template <class T>
+inline void restore(TileSums<T>& sums, const Halves<T>& halves, std::int64_t count) {
+  using V = Vec<T>;
+  for (std::int64_t i = 0; i < count; i += V::kLanes) {
+    const V total = V::load(sums.total + i) * V::load(halves.fall + i);
+    max(V(T(1)), total).store(sums.total + i);  // NaN stays
+  }
+}
+
+// Sums and classes, given the largest logits. `row_class` and `column_class` are the classes at (0, 0). With
+// kShared the sums are still to be multiplied by the `fall` of their row or column.
+template <bool kShared, class T>
+inline void add_tile_by(const TileHalves<T>& halves, const T* logits, std::int64_t rows, std::int64_t columns,
+                        std::int64_t row_class, std::int64_t column_class, TileSums<T>& down,
+                        TileSums<T>& across) {
+  using V = Vec<T>;
+  const V beyond(Bits<T>::kHuge);
+  for (std::int64_t j = 0; j < columns; j += V::kLanes) {
+    V(T(0)).store(across.total + j);
+    beyond.store(across.first + j);
+  }
+  for (std::int64_t i = 0; i < rows; ++i) {
+    const V top(down.top[i]), own(static_cast<T>(row_class + i));
+    V total(T(0)), first = beyond;
+    for (std::int64_t j = 0; j < columns; j += V::kLanes) {
+      const V s = V::load(logits + i * kBlock<T> + j), column_top = V::load(across.top + j);
+      const V column_total = V::load(across.total + j);
+      if constexpr (kShared) {
+        const V x = exp(shared_exponent(s, down.top[i], column_top));
+        total = fma(x, V::load(halves.columns.rise + j), total);
+        fma(x, V(halves.rows.rise[i]), column_total).store(across.total + j);
+      } else {
+        total = total + exp(s - top);
+        (column_total + exp(s - column_top)).store(across.total + j);
+      }
+      const V column = V::ramp() + V(static_cast<T>(column_class + j));
+      first = min(first, where(s == top, column, beyond));
+      const V before = V::load(across.first + j);
+      min(before, where(s == column_top, own, beyond)).store(across.first + j);
+    }
+    down.total[i] = sum(total);
+    down.first[i] = least(first);
+  }
+}
+
+template <class T>
+inline void add_tile(const T* logits, std::int64_t rows, std::int64_t columns, std::int64_t row_class,
+                     std::int64_t column_class, TileSums<T>& down, TileSums<T>& across,
+                     TileHalves<T>& halves) {
+  halves.set(down.top, rows, across.top, columns);
+  if (!halves.shared)
+    return add_tile_by<false>(halves, logits, rows, columns, row_class, column_class, down, across);
+  add_tile_by<true>(halves, logits, rows, columns, row_class, column_class, down, across);
+  restore(down, halves.rows, rows);
+  restore(across, halves.columns, columns);
+}
+
+// Merges the sums of a tile into those of the same samples.
+template <class T>
+inline void merge(const TileSums<T>& tile, std::int64_t count, const LogSums<T>& state, std::int64_t place) {
+  using V = Vec<T>;
+  for (std::int64_t i = 0; i < count; i += V::kLanes) {
+    T *top_at = state.top + place + i, *total_at = state.total + place + i,
+      *first_at = state.first + place + i;
+    const V old = V::load(top_at), fresh = V::load(tile.top + i), top = max(old, fresh);
+    const V total = fma(V::load(total_at), exp(old - top), V::load(tile.total + i) * exp(fresh - top));
+    const V was = V::load(first_at), is = V::load(tile.first + i);
+    const V first = where(fresh > old, is, where(fresh == old, min(was, is), was));
+    top.store(top_at);
+    total.store(total_at);
+    first.store(first_at);
+  }
+}
+
+}  // namespace
+}  // namespace horoball

@@ -1,0 +1,305 @@
+// The logits of a tile of pairs, and the weights of its gradients in the backward pass. Only the functions of
+// `Terms` depend on the geometry (PairKind of ops/geometries/card.h); the rest of the family calls them through
+// that table.
+#pragma once
+
+#include "cpu/contrast/log_sum_exp.h"
+#include "ops/head.h"
+
+namespace horoball {
+namespace {
+
+// A tile of pairs, pitch kBlock: inner products g of e, squared differences s of h (of z if heads are tied).
+template <class T>
+struct PairTile {
+  const Prepared<T>& x;
+  const Prepared<T>& y;
+  const LogitScale<T>& scale;
+  double c;
+  T* g;
+  T* s;
+  std::int64_t rows, columns;
+  bool diagonal;  // the tile pairs a block with itself
+};
+
+// The power of 2 by which x (see kMaxSpread) is scaled backward, and the bound below which a scaled weight is 0.
+constexpr int kScaleShift = 90;
+template <class T>
+constexpr T kLeastScaled = static_cast<T>(sizeof(T) == 4 ? 0x1p-36 : 0x1p-932);
+
+// The weight of pair (i, j) is exp(S - row_log[i]) + exp(S - column_log[j]), and row_miss[i] + column_miss[j] for a
+// positive pair.
+template <class T>
+struct Softmax {
+  const T* row_log;
+  const T* column_log;
+  const T* row_miss;
+  const T* column_miss;
+  const TileHalves<T>& halves;
+  bool positive;  // the pairs on the diagonal are positive
+
+  template <class V>
+  HOROBALL_INLINE V of_pair(V logit, std::int64_t i, std::int64_t j) const {
+    const V column = V::load(column_log + j);
+    if (!halves.shared) return exp(logit - V(row_log[i])) + exp(logit - column);
+    const V in_row = V::load(halves.columns.rise + j) * V(halves.rows.fall[i]);
+    const V in_both = fma(V::load(halves.columns.fall + j), V(halves.rows.rise[i]), in_row);
+    // If x underflows, the larger of the two terms may still be representable, and may be the only weight
+    // that its anchors have. Scaling prevents that: where the scaled x reaches its lower bound, the result is
+    // below kLeastScaled and counts as 0.
+    const V scaled = exp_within<kScaleShift>(shared_exponent(logit, row_log[i], column)) * in_both;
+    return where(scaled < V(kLeastScaled<T>), V(T(0)), scaled) * V(T(0x1p-90));
+  }
+
+  // The weight of the positive pair (i, j).
+  template <class V>
+  HOROBALL_INLINE V of_positive(std::int64_t i, std::int64_t j) const {
+    return V(row_miss[i]) + V::load(column_miss + j);
+  }
+};
+
+// Contributions of the pairs of a tile to the factors of x_i and y_j in their own gradients.
+template <class T>
+struct Lifts {
+  T* rows;
+  T* columns;
+};
+
+// Sums over pairs of the weight times each of these quantities, from which the gradients of the parameters
+// are computed.
+struct ParamSums {
+  double inner = 0, distance = 0, curvature = 0, radius = 0;
+
+  void add(const ParamSums& other, double times) {
+    inner += times * other.inner;
+    distance += times * other.distance;
+    curvature += times * other.curvature;
+    radius += times * other.radius;
+  }
+};
+
+// Receives the pairs that are too near for the matrix product, with their weights.
+template <class T>
+struct NearSink {
+  void* context;
+  void (*take)(void* context, std::int64_t i, std::int64_t j, T weight);
+};
+
+template <class T>
+struct Terms {
+  // Writes S(i, j) to `logits`, with pitch kBlock.
+  void (*logits)(const PairTile<T>&, T* logits);
+  // Overwrites g by the weights of the product with e, and s by those of the product with h; if heads are tied,
+  // s by those of the product with z.
+  ParamSums (*weigh)(const PairTile<T>&, const Softmax<T>&, const Lifts<T>&, const NearSink<T>&);
+  // Computes the per-row values of the points between which squared differences are taken.
+  void (*prepare)(double c, const BlockRows<T>&, std::int64_t first, const Prepared<T>&);
+  double (*tied_quantity)(double c, double radius);  // the metric card's quantity of tied ball points
+  bool gram, squared;                                // whether tiles of inner products and of s are wanted
+  Rows rows;                                         // the kind of rows from which s is computed
+};
+
+// The terms of the logits of a vector V of pairs.
+template <class V>
+struct PairTerms {
+  V g, s, near_below, qx, qy, nx, ny, distance, logit;
+};
+
+template <class K, class T>
+struct Pairs {
+  const PairTile<T>& tile;
+  const typename K::Card card{tile.c};
+
+  template <class V>
+  HOROBALL_INLINE PairTerms<V> at(std::int64_t i, std::int64_t j) const {
+    const std::int64_t at = i * kBlock<T> + j;
+    PairTerms<V> p;
+    if constexpr (K::kGram) p.g = V::load(tile.g + at);
+    if constexpr (K::kSquared) {
+      p.s = V::load(tile.s + at);
+      p.nx = V(tile.x.n[i]);
+      p.ny = V::load(tile.y.n + j);
+      if constexpr (K::kTied) p.g = V(T(0.5)) * (p.nx + p.ny - p.s);
+      if constexpr (K::kDistance) measure(p, i, j);
+    }
+    p.logit = V(T(0));
+    if constexpr (K::kInner) p.logit = V(tile.scale.e_weight) * p.g;
+    if constexpr (K::kDistance) p.logit = fma(V(-tile.scale.h_weight), p.distance, p.logit);
+    return p;
+  }
+
+  // The squared difference between the points whose distance enters the logit.
+  template <class V>
+  HOROBALL_INLINE V scaled_s(const PairTerms<V>& p) const {
+    if constexpr (K::kTied) return V(tile.scale.ratio) * p.s;
+    return p.s;
+  }
+
+ private:
+  template <class V>
+  HOROBALL_INLINE void measure(PairTerms<V>& p, std::int64_t i, std::int64_t j) const {
+    p.near_below = V(static_cast<T>(kNearPart<typename K::Difference>)) * sizes(p, i, j);
+    p.qx = V(tile.x.q[i]);
+    p.qy = V::load(tile.y.q + j);
+    const V s = p.s;
+    // A pair at infinite distance (a point outside the ball) has no gradient: it is treated as coincident.
+    if constexpr (K::kBounded) p.s = where(s > V(static_cast<T>(-kOutside)), V(T(0)), s);
+    p.distance = card.distance(scaled_s(p), p.qx, p.qy);
+    if constexpr (K::kBounded) p.distance = where(s > p.s, V(tile.scale.infinite), p.distance);
+    if constexpr (K::kTied) {
+      p.nx = V(tile.scale.ratio) * p.nx;
+      p.ny = V(tile.scale.ratio) * p.ny;
+    }
+  }
+
+  template <class V>
+  HOROBALL_INLINE V sizes(const PairTerms<V>& p, std::int64_t i, std::int64_t j) const {
+    if constexpr (K::kRows == Rows::minkowski) return V(tile.x.size[i]) + V::load(tile.y.size + j);
+    return p.nx + p.ny;
+  }
+};
+
+// body.template operator()<V>(j) for every column, two vectors at a time.
+template <class T, class Body>
+HOROBALL_INLINE void each_vector(std::int64_t columns, Body body) {
+  std::int64_t j = 0;
+  for (; j + Vec<T>::kLanes < columns; j += VecPair<T>::kLanes) body.template operator()<VecPair<T>>(j);
+  if (j < columns) body.template operator()<Vec<T>>(j);
+}
+
+template <class K, class T>
+void logits_of(const PairTile<T>& tile, T* logits) {
+  const Pairs<K, T> pairs{tile};
+  for (std::int64_t i = 0; i < tile.rows; ++i) {
+    each_vector<T>(tile.columns, [&]<class V>(std::int64_t j) HOROBALL_LAMBDA {
+      pairs.template at<V>(i, j).logit.store(logits + i * kBlock<T> + j);
+    });
+  }
+}
+
+// The softmax weights of a vector of pairs; 0 for padding and for a sample with itself.
+template <class V, class T>
+HOROBALL_INLINE V softmax_weight(const PairTile<T>& tile, const Softmax<T>& softmax, V logit, std::int64_t i,
+                                 std::int64_t j) {
+  const V w = softmax.of_pair(logit, i, j);
+  const bool crossed = i >= j && i < j + V::kLanes && (tile.diagonal || softmax.positive);
+  const bool last = j + V::kLanes > tile.columns;
+  if (!crossed && !last) return w;
+  const V column = V::ramp() + V(static_cast<T>(j)), zero(T(0));
+  V kept = w;
+  if (crossed)
+    kept = where(column == V(static_cast<T>(i)), tile.diagonal ? zero : softmax.template of_positive<V>(i, j),
+                 kept);
+  return where(column < V(static_cast<T>(tile.columns)), kept, zero);
+}
+
+// Sums over a row of pairs.
+template <class T>
+struct RowTotals {
+  Vec<T> lift{T(0)}, inner{T(0)}, distance{T(0)}, curvature{T(0)}, radius{T(0)};
+
+  ParamSums params() const {
+    return {static_cast<double>(sum(inner)), static_cast<double>(sum(distance)),
+            static_cast<double>(sum(curvature)), static_cast<double>(sum(radius))};
+  }
+};
+
+template <class K, class T>
+struct Weighing {
+  const PairTile<T>& tile;
+  const Softmax<T>& softmax;
+  const Lifts<T>& lifts;
+  const NearSink<T>& near;
+  const Pairs<K, T> pairs{tile};
+
+  template <class V>
+  HOROBALL_INLINE void at(std::int64_t i, std::int64_t j, RowTotals<T>& sums) const {
+    const PairTerms<V> p = pairs.template at<V>(i, j);
+    const V w = softmax_weight(tile, softmax, p.logit, i, j);
+    const std::int64_t at = i * kBlock<T> + j;
+    V product = V(T(0));  // with e, or with z
+    if constexpr (K::kInner) {
+      sums.inner = sums.inner + folded(w * p.g);
+      product = K::kTied ? V(tile.scale.e_weight) * w : w;
+    }
+    if constexpr (K::kDistance) {
+      const V far = distances(p, w, i, j, sums);
+      if constexpr (K::kTied) product = product + far;
+      if constexpr (!K::kTied) far.store(tile.s + at);
+    }
+    if constexpr (K::kTied) product.store(tile.s + at);
+    if constexpr (K::kGram) product.store(tile.g + at);
+  }
+
+ private:
+  // The distance term. Returns its weights in the product with h (with z if tied).
+  template <class V>
+  HOROBALL_INLINE V distances(const PairTerms<V>& p, V w, std::int64_t i, std::int64_t j,
+                              RowTotals<T>& sums) const {
+    const V s = pairs.scaled_s(p), zero(T(0));
+    const Slope<V> slope = pairs.card.slope(s, p.qx, p.qy);
+    const V pull = K::kTied ? V(tile.scale.h_weight * tile.scale.ratio) * (w * slope.pull) : w * slope.pull;
+    sums.distance = sums.distance + folded(w * min(V(kFarthest<T>), p.distance));
+    sums.curvature =
+        sums.curvature + folded(w * pairs.card.by_curvature(p.distance, s, p.qx, p.qy, p.nx, p.ny));
+    const auto is_near = p.s < p.near_below;
+    const V far = where(is_near, zero, pull);
+    if (any_lane(p.s, is_near)) report_near(pull, far, i, j);
+    if constexpr (K::kTied) {
+      const V stretch = fma(slope.pull, s, fma(slope.lift_x, p.nx, slope.lift_y * p.ny));
+      sums.radius = sums.radius + folded(w * stretch);
+    } else {
+      sums.lift = sums.lift + folded(fma(w, slope.lift_x, far));
+      (V::load(lifts.columns + j) + fma(w, slope.lift_y, far)).store(lifts.columns + j);
+    }
+    return far;
+  }
+
+  // An overflow turns every weight into NaN, including those of padding columns, which have no row to add to.
+  template <class V>
+  [[gnu::noinline]] void report_near(V pull, V far, std::int64_t i, std::int64_t j) const {
+    T pulls[V::kLanes], kept[V::kLanes];
+    pull.store(pulls);
+    far.store(kept);
+    for (int l = 0; l < V::kLanes && j + l < tile.columns; ++l) {
+      if (pulls[l] != kept[l]) near.take(near.context, i, j + l, pulls[l]);
+    }
+  }
+};
+
+template <class K, class T>
+ParamSums weigh_pairs(const PairTile<T>& tile, const Softmax<T>& softmax, const Lifts<T>& lifts,
+                      const NearSink<T>& near) {
+  const Weighing<K, T> weighing{tile, softmax, lifts, near};
+  ParamSums sums;
+  for (std::int64_t j = 0; j < kBlock<T>; ++j) lifts.columns[j] = 0;
+  for (std::int64_t i = 0; i < tile.rows; ++i) {
+    RowTotals<T> row;
+    each_vector<T>(tile.columns,
+                   [&]<class V>(std::int64_t j) HOROBALL_LAMBDA { weighing.template at<V>(i, j, row); });
+    lifts.rows[i] = sum(row.lift);
+    sums.add(row.params(), 1);
+  }
+  return sums;
+}
+
+template <class Card, class T>
+void prepare_with(double c, const BlockRows<T>& source, std::int64_t first, const Prepared<T>& out) {
+  prepare_rows(Card{c}, source, first, out);
+}
+
+template <class T>
+inline Terms<T> terms_of(const ContrastArgs& args) {
+  return with_pairs(static_cast<int>(args.geometry), args.guards == Guards::hypmix, args.tied, []<class K>() {
+    return Terms<T>{logits_of<K, T>,
+                    weigh_pairs<K, T>,
+                    prepare_with<typename K::Preparation, T>,
+                    tied_quantity<typename K::Card>,
+                    K::kGram,
+                    K::kSquared,
+                    K::kRows};
+  });
+}
+
+}  // namespace
+}  // namespace horoball

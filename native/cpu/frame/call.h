@@ -1,0 +1,69 @@
+// The frame of a call: scratch memory, dispatch over element types and metric cards, cancellation, and the status
+// that it returns.
+#pragma once
+
+#include <cstdio>
+
+#include "core.h"
+#include "cpu/frame/memory.h"
+#include "ops/metrics.h"
+
+namespace horoball {
+
+#if defined(__wasm__)
+// No other thread reaches the memory of an instance, so whether a call is canceled is asked from JavaScript.
+extern "C" __attribute__((import_module("horoball"), import_name("cancelled"))) int horoball_cancelled();
+#endif
+
+namespace {
+
+inline bool is_cancelled(const Run& run) {
+#if defined(__wasm__)
+  if (run.cancelled != nullptr && horoball_cancelled() != 0) return true;
+#endif
+  return run.cancelled != nullptr && run.cancelled->load(std::memory_order_relaxed);
+}
+
+inline Status finished(const Run& run) {
+  Status status;
+  if (is_cancelled(run)) status.code = Code::cancelled;
+  return status;
+}
+
+inline Status no_memory(std::uint64_t bytes) {
+  Status status;
+  status.code = Code::memory;
+  std::snprintf(status.message, sizeof status.message, "could not allocate %llu bytes of scratch memory",
+                static_cast<unsigned long long>(bytes));
+  return status;
+}
+
+// Allocates the arrays that `layout(arena)` takes and calls `body()` with them in place.
+template <class Layout, class Body>
+inline Status with_scratch(const Run& run, Layout layout, Body body) {
+  Arena measured(nullptr);
+  layout(measured);
+  const Scratch scratch(measured.used());
+  if (scratch.data == nullptr) return no_memory(scratch.bytes);
+  Arena arena(scratch.data);
+  layout(arena);
+  body();
+  return finished(run);
+}
+
+// Calls body with the element type as its type argument.
+template <class Body>
+inline auto with_type(Type type, Body body) {
+  return type == Type::f32 ? body.template operator()<float>() : body.template operator()<double>();
+}
+
+// Calls body with the metric card and the element type of a call as its type arguments.
+template <class Args, class Body>
+inline auto with_card(const Args& args, Body body) {
+  return with_metric(static_cast<int>(args.metric), args.guards == Guards::hypmix, [&]<class Card>() {
+    return with_type(args.type, [&]<class T>() { return body.template operator()<Card, T>(); });
+  });
+}
+
+}  // namespace
+}  // namespace horoball

@@ -1,0 +1,50 @@
+// Scratch memory of a call: one aligned block, divided into arrays. Not a standard container, because the ISA
+// objects must not instantiate templates of the standard library (see isa.cc).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace horoball {
+
+inline constexpr std::size_t kAlignment = 64;
+
+// An owned block of bytes, aligned to a cache line, not cleared. `data` is null if the allocation failed.
+class Scratch {
+ public:
+  explicit Scratch(std::uint64_t bytes);
+  ~Scratch();
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+
+  std::byte* data = nullptr;
+  std::uint64_t bytes = 0;
+};
+
+namespace {
+
+constexpr std::int64_t round_up(std::int64_t n, std::int64_t step) { return (n + step - 1) / step * step; }
+constexpr std::int64_t min(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
+constexpr std::int64_t ceil_div(std::int64_t n, std::int64_t step) { return (n + step - 1) / step; }
+
+// Allocates arrays in order, each on its own cache line. On a null base it only measures, so that one function
+// both sizes and divides a block.
+class Arena {
+ public:
+  explicit Arena(std::byte* base) : base_(base) {}
+
+  template <class T>
+  T* allocate(std::int64_t count) {
+    T* array = base_ == nullptr ? nullptr : reinterpret_cast<T*>(base_ + used_);
+    used_ += static_cast<std::uint64_t>(round_up(count * static_cast<std::int64_t>(sizeof(T)), kAlignment));
+    return array;
+  }
+  std::uint64_t used() const { return used_; }
+
+ private:
+  std::byte* base_;
+  std::uint64_t used_ = 0;
+};
+
+}  // namespace
+}  // namespace horoball

@@ -1,0 +1,68 @@
+// The order in which pairs of blocks are processed.
+//
+// A pair of blocks adds to sums of both blocks. To make the sums independent of the number of threads, every
+// block meets its partners in one fixed order: a task waits until its round has come at both of its blocks. In
+// round r the indices of two partners add up to r (modulo the count), so each block has exactly one partner per
+// round, the pairs of a round are disjoint, and tasks handed out in ascending order never wait for a later one.
+#pragma once
+
+#include <atomic>
+
+#include "cpu/frame/memory.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+#include <sched.h>
+
+namespace horoball {
+namespace {
+
+struct BlockPair {
+  std::int64_t i, j, round;
+};
+
+// The unordered pairs of `count` blocks, including each block with itself, as count * count tasks. Tasks with
+// i > j are empty.
+inline BlockPair symmetric_pair(std::int64_t task, std::int64_t count) {
+  const std::int64_t round = task / count, i = task % count;
+  return {i, (round - i + count) % count, round};
+}
+
+// Pairs of `rows` blocks with `columns` others: in round r, row block i meets column block i + r (modulo the
+// larger count). Pairs with i or j out of range are empty but still take their round.
+inline BlockPair grid_pair(std::int64_t task, std::int64_t rows, std::int64_t columns) {
+  const std::int64_t count = rows > columns ? rows : columns, round = task / count, i = task % count;
+  return {i, (i + round) % count, round};
+}
+
+// How many rounds each block has completed.
+class Rounds {
+ public:
+  // `completed` has one counter per block.
+  Rounds(std::atomic<std::int64_t>* completed, std::int64_t count) : completed_(completed) {
+    for (std::int64_t b = 0; b < count; ++b) completed_[b].store(0, std::memory_order_relaxed);
+  }
+
+  void wait(std::int64_t block, std::int64_t round) const {
+    for (int spins = 0; completed_[block].load(std::memory_order_acquire) != round; ++spins) {
+      if (spins > kSpins) {
+        sched_yield();
+      } else {
+#if defined(__x86_64__)
+        _mm_pause();
+#endif
+      }
+    }
+  }
+  void complete(std::int64_t block, std::int64_t round) const {
+    completed_[block].store(round + 1, std::memory_order_release);
+  }
+
+ private:
+  static constexpr int kSpins = 1000;
+  std::atomic<std::int64_t>* completed_;
+};
+
+}  // namespace
+}  // namespace horoball

@@ -1,0 +1,32 @@
+// The row cards as tables of functions. Compiled once (formula.cc) and not per ISA level, so that all levels give the
+// same digits.
+#pragma once
+
+#include <span>
+
+#include "core.h"
+#include "ops/row_slopes.h"
+
+namespace horoball::rowwise {
+
+static_assert(sizeof(RowInfo::inputs) == kRowInputs * sizeof(RowInput),
+              "RowArgs has as many inputs as a card");
+
+struct RowFormula {
+  const RowInfo* info;
+  bool pair_scaled, pair_along, held_inside;
+  double (*beta)(const RowState<double>&);
+  RowTerms<double> (*terms)(const RowState<double>&);
+  void (*slopes)(const RowState<double>&, const RowWeights&, RowSlopes&);
+};
+
+// In the order of the list.
+std::span<const RowFormula> row_formulas();
+
+// inside_of (ops/row_slopes.h) of the square high + low.
+double row_inside(bool hypmix, double c, double high, double low);
+
+// What a midpoint's weights are divided by (ops/row/midpoint.h).
+double row_weight_unit(double largest);
+
+}  // namespace horoball::rowwise

@@ -1,0 +1,22 @@
+// Candidates for the nearest rows. The standard library selects and sorts them, so these functions are compiled
+// once, outside the ISA levels.
+#pragma once
+
+#include <cstdint>
+
+namespace horoball {
+
+template <class T>
+struct Candidate {
+  T distance;
+  std::int32_t index;
+};
+
+// Moves the k nearest of `count` to the front, the farthest of them at position k - 1; ties to the lower index.
+void keep_nearest(Candidate<float>* first, std::int64_t count, std::int64_t k);
+void keep_nearest(Candidate<double>* first, std::int64_t count, std::int64_t k);
+
+void sort_nearest(Candidate<float>* first, std::int64_t count);
+void sort_nearest(Candidate<double>* first, std::int64_t count);
+
+}  // namespace horoball

@@ -1,0 +1,236 @@
+// The backward pass: recomputes the logits of every tile, turns them into the softmax weights of its pairs,
+// and multiplies the weights by rows. The weights are symmetric, so the gradient of a row depends only on its
+// own row of weights.
+#pragma once
+
+#include "cuda/contrast/plan.h"
+
+namespace horoball::gpu {
+namespace {
+
+// The position of this thread's part of a pair of tiles, computed once because it takes divisions.
+template <class T>
+struct Corner {
+  std::int64_t row_class, column_class;  // of its first row and column
+  std::int64_t in_row, in_column;        // their positions in `reference` and `positive`
+  bool same_view;
+
+  __device__ Corner(const Contrast<T>& k, std::int64_t x_tile, std::int64_t y_tile)
+      : row_class(k.map.template class_of<T>(x_tile, first_row<T>())),
+        column_class(k.map.template class_of<T>(y_tile, first_column<T>())) {
+    const std::int64_t x_view = x_tile / k.map.per_view, y_view = y_tile / k.map.per_view;
+    in_row = y_view * k.e.places + x_tile * kSide<T> + first_row<T>();
+    in_column = x_view * k.e.places + y_tile * kSide<T> + first_column<T>();
+    same_view = x_view == y_view;
+  }
+};
+
+// The weight of a pair in the loss: 0 for padding and for a sample with itself. `r`, `c`: relative to the corner.
+template <class T>
+__device__ T softmax_weight(const Contrast<T>& k, const Corner<T>& at, T logit, int r, int c) {
+  const std::int64_t row_class = at.row_class + r, column_class = at.column_class + c;
+  const bool diagonal = row_class == column_class;
+  if (row_class >= k.map.classes || column_class >= k.map.classes || (diagonal && at.same_view)) return 0;
+  const std::int64_t in_row = at.in_row + r, in_column = at.in_column + c;
+  if (diagonal) return k.positive[in_row] + k.positive[in_column];
+  return std::exp(logit - k.reference[in_row]) + std::exp(logit - k.reference[in_column]);
+}
+
+// The sums of a thread over its pairs, in addition to the products.
+template <class T>
+struct PairSums {
+  double lift[kMicro<T>] = {};
+  double params[kParams] = {};
+};
+
+// Converts g and s of a tile to the weights of the products with e and with h (with z, in g, if tied) and, separately,
+// of near pairs. Returns whether there are near pairs.
+template <class K, class T>
+__device__ bool weigh(const Contrast<T>& k, const typename K::Card& card, std::int64_t x_tile,
+                      std::int64_t y_tile, Sums<T>& g, Sums<T>& s, Sums<T>& near, PairSums<T>& totals) {
+  const Corner<T> corner(k, x_tile, y_tile);
+  const std::int64_t i = x_tile * kSide<T> + first_row<T>(), j = y_tile * kSide<T> + first_column<T>();
+  bool any_near = false;
+  T sums[kParams] = {};
+#pragma unroll
+  for (int r = 0; r < kMicro<T>; ++r) {
+    T lift = 0;
+#pragma unroll
+    for (int c = 0; c < kMicro<T>; ++c) {
+      const Pair<T> p = pair_at<K>(k, card, g[r][c], s[r][c], i + r, j + c);
+      const T w = softmax_weight(k, corner, p.logit, r, c);
+      near[r][c] = 0;
+      T with_e = 0;
+      if constexpr (K::kInner) {
+        sums[kInner] += w * p.g;
+        with_e = K::kTied ? k.e_weight * w : w;
+      }
+      if constexpr (K::kDistance) {
+        constexpr T kMost = kFarthest<T>;
+        const T squared = scaled_s<K>(k, p);
+        const Slope<T> slope = card.slope(squared, p.qx, p.qy);
+        const T pull = K::kTied ? k.h_weight * k.ratio * (w * slope.pull) : w * slope.pull;
+        const bool is_near = p.s < p.near_below;
+        const T far = is_near ? T(0) : pull;
+        sums[kDistance] += w * (p.distance < kMost ? p.distance : kMost);
+        if (k.wants_params) {
+          sums[kCurvature] += w * card.by_curvature(p.distance, squared, p.qx, p.qy, p.nx, p.ny);
+        }
+        if (is_near && pull != 0) {
+          near[r][c] = pull;
+          any_near = true;
+        }
+        if constexpr (K::kTied) {
+          sums[kRadius] += w * fma(slope.pull, squared, fma(slope.lift_x, p.nx, slope.lift_y * p.ny));
+          with_e += far;
+        } else {
+          lift += fma(w, slope.lift_x, far);
+          s[r][c] = far;
+        }
+      }
+      if constexpr (K::kInner || K::kTied) g[r][c] = with_e;
+    }
+    totals.lift[r] += static_cast<double>(lift);
+  }
+  for (int each = 0; each < kParams; ++each) totals.params[each] += static_cast<double>(sums[each]);
+  return any_near;
+}
+
+// A block is [row tile][chunk][part].
+template <class K, class T>
+__global__ void __launch_bounds__(kThreads)
+    contrast_backward(const __grid_constant__ Contrast<T> k, std::int64_t chunks) {
+  // Tied heads have one product, with z, which takes the place of e.
+  constexpr bool kWithE = K::kInner || K::kTied, kWithH = K::kDistance && !K::kTied;
+  __shared__ Slabs<T> slabs;
+  __shared__ Weights<T> weights;
+  __shared__ double across[kThreads / 32];
+  const std::int64_t part = blockIdx.x % k.backward_parts, chunk = blockIdx.x / k.backward_parts % chunks,
+                     x_tile = blockIdx.x / k.backward_parts / chunks;
+  const Packed<T>& with_e = K::kTied ? k.h : k.e;
+  const typename K::Card card{k.c};
+  ChunkSums<T> e_sums, h_sums;
+  if constexpr (kWithE) e_sums.clear();
+  if constexpr (kWithH) h_sums.clear();
+  PairSums<T> totals;
+  const Span span = span_of(part, k.backward_parts, k.map.tiles);
+  for (std::int64_t y_tile = span.first; y_tile < span.last; ++y_tile) {
+    Sums<T> g = {}, s = {}, near;
+    fill_tile<K>(slabs, k, x_tile, y_tile, g, s);
+    const bool any_near = weigh<K>(k, card, x_tile, y_tile, g, s, near, totals);
+    const std::int64_t from = y_tile * kSide<T>;
+    if constexpr (kWithE) {
+      if (k.e_sums != nullptr) {
+        put_weights(weights, g);
+        spread(slabs, weights, with_e.lines + from * with_e.pitch + chunk * kChunk<T>, with_e.pitch,
+               with_e.plain, e_sums);
+      }
+    }
+    if constexpr (kWithH) {
+      if (k.h_sums != nullptr) {
+        put_weights(weights, s);
+        spread(slabs, weights, k.h.lines + from * k.h.pitch + chunk * kChunk<T>, k.h.pitch, k.h.plain,
+               h_sums);
+      }
+    }
+    if constexpr (K::kDistance) {
+      if (!__syncthreads_or(any_near)) continue;
+      put_weights(weights, near);
+      subtract_near(weights, k.h, x_tile, k.h, y_tile, chunk, K::kTied ? e_sums : h_sums);
+    }
+  }
+  const std::int64_t places = k.map.tiles * kSide<T>;
+  if constexpr (kWithE) {
+    if (k.e_sums != nullptr)
+      store_chunk(e_sums, k.e_sums + part * places * with_e.pitch, with_e.pitch, x_tile, chunk);
+  }
+  if constexpr (kWithH) {
+    if (k.h_sums != nullptr)
+      store_chunk(h_sums, k.h_sums + part * places * k.h.pitch, k.h.pitch, x_tile, chunk);
+  }
+  if (chunk != 0) return;
+#pragma unroll
+  for (int r = 0; r < kMicro<T>; ++r) {
+    const double lift = across_row(totals.lift[r]);
+    if (first_column<T>() == 0) k.lift[part * places + x_tile * kSide<T> + first_row<T>() + r] = lift;
+  }
+  for (int each = 0; each < kParams; ++each) {
+    const double total = across_block(totals.params[each], across);
+    if (threadIdx.x == 0) k.params[(x_tile * k.backward_parts + part) * kParams + each] = total;
+  }
+}
+
+template <class T>
+__device__ double part_sum(const T* sums, std::int64_t parts, std::int64_t stride, std::int64_t at) {
+  double total = 0;
+  for (std::int64_t part = 0; part < parts; ++part) total += static_cast<double>(sums[part * stride + at]);
+  return total;
+}
+
+// One warp per position: computes the gradients from the sums of weights and of weighted rows.
+template <class K, class T>
+__global__ void contrast_gradient(const __grid_constant__ Contrast<T> k, T* e_gradient, T* h_gradient) {
+  const std::int64_t place = (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) / 32;
+  const std::int64_t places = k.map.tiles * kSide<T>, depth = k.e.depth;
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  if (place >= places) return;
+  const std::int64_t row = k.e.row_at(place);
+  if (row < 0) return;
+  if constexpr (K::kTied) {
+    // The part that is orthogonal to z.
+    const T* z = k.h.data + row * depth;
+    double along = 0, square = 0;
+    for (std::int64_t i = lane; i < depth; i += 32) {
+      const double v = static_cast<double>(z[i]);
+      along += v * part_sum(k.e_sums, k.backward_parts, places * k.h.pitch, place * k.h.pitch + i);
+      square += v * v;
+    }
+    along = across_warp(along);
+    square = across_warp(square);
+    const double part = square > 0 ? along / square : 0;
+    for (std::int64_t i = lane; i < depth; i += 32) {
+      const double sum = part_sum(k.e_sums, k.backward_parts, places * k.h.pitch, place * k.h.pitch + i);
+      e_gradient[row * depth + i] = static_cast<T>(k.shares.term * (sum - part * static_cast<double>(z[i])));
+    }
+    return;
+  }
+  if (e_gradient != nullptr) {
+    for (std::int64_t i = lane; i < depth; i += 32) {
+      const double sum = part_sum(k.e_sums, k.backward_parts, places * k.e.pitch, place * k.e.pitch + i);
+      e_gradient[row * depth + i] = static_cast<T>(k.shares.e_factor * sum);
+    }
+  }
+  if (h_gradient != nullptr) {
+    const double lift = part_sum(k.lift, k.backward_parts, places, place);
+    const T* h = k.h.data + row * depth;
+    for (std::int64_t i = lane; i < depth; i += 32) {
+      const double sum = part_sum(k.h_sums, k.backward_parts, places * k.h.pitch, place * k.h.pitch + i);
+      const double value = k.shares.h_factor * (lift * static_cast<double>(h[i]) - sum);
+      h_gradient[row * depth + i] = static_cast<T>(K::kRows == Rows::minkowski && i == 0 ? -value : value);
+    }
+  }
+}
+
+// The factors of the sums in the gradients of the parameters.
+struct ParamFactors {
+  double inner, distance_by_tau, distance_by_lambda, by_c, radius;
+};
+
+// One block. Every unordered pair was counted twice.
+template <class T>
+__global__ void contrast_params(const __grid_constant__ Contrast<T> k, ParamFactors factors, double* grad) {
+  __shared__ double across[kThreads / 32];
+  double sums[kParams] = {};
+  for (std::int64_t block = threadIdx.x; block < k.map.tiles * k.backward_parts; block += kThreads) {
+    for (int each = 0; each < kParams; ++each) sums[each] += k.params[block * kParams + each];
+  }
+  for (int each = 0; each < kParams; ++each) sums[each] = across_block(sums[each], across) / 2;
+  if (threadIdx.x != 0) return;
+  grad[0] = factors.inner * sums[kInner];
+  grad[1] = factors.distance_by_tau * sums[kDistance];
+  grad[2] = factors.distance_by_lambda * sums[kDistance];
+  grad[3] = factors.by_c * (sums[kCurvature] + factors.radius * sums[kRadius]);
+}
+
+}  // namespace
+}  // namespace horoball::gpu

@@ -1,0 +1,252 @@
+// The forward pass: log-sum-exp of every sample against every view, kept in registers while a block processes the
+// tiles of the view; then the loss and the statistics.
+//
+// For anchor i of view a and its positive S+ in view b: N_ab = logsumexp of its negatives in the views a and
+// b, loss_ab(i) = log(1 + exp(N_ab - S+)), which keeps its digits however small it is, and
+// L_ab = logaddexp(N_ab, S+).
+#pragma once
+
+#include "cuda/contrast/plan.h"
+
+namespace horoball::gpu {
+namespace {
+
+// The running log-sum-exp of a row over the negatives of a thread, in ascending order of class.
+template <class T>
+struct LogSum {
+  T top = static_cast<T>(kNone), total = 0;
+  std::int32_t first = 0x7fffffff;
+
+  __device__ void add(const T (&logits)[kMicro<T>], std::int64_t column_class) {
+    T best = top;
+#pragma unroll
+    for (int c = 0; c < kMicro<T>; ++c) {
+      if (logits[c] > best) {
+        best = logits[c];
+        first = static_cast<std::int32_t>(column_class + c);
+      }
+    }
+    total *= std::exp(top - best);
+    top = best;
+#pragma unroll
+    for (int c = 0; c < kMicro<T>; ++c) total += std::exp(logits[c] - best);
+  }
+
+  __device__ void merge(T other_top, T other_total, std::int32_t other_first) {
+    const T best = top > other_top ? top : other_top;
+    total = total * std::exp(top - best) + other_total * std::exp(other_top - best);
+    if (other_top > top || (other_top == top && other_first < first)) first = other_first;
+    top = best;
+  }
+
+  // Merges the sums of all threads of the row.
+  __device__ void join() {
+#pragma unroll
+    for (int step = 8; step > 0; step /= 2) {
+      const T other_top = __shfl_xor_sync(0xffffffffu, top, step),
+              other_total = __shfl_xor_sync(0xffffffffu, total, step);
+      merge(other_top, other_total, __shfl_xor_sync(0xffffffffu, first, step));
+    }
+  }
+
+  __device__ T log_total() const {
+    constexpr T kLeast = sizeof(T) == 4 ? T(1.1754943508222875e-38) : T(2.2250738585072014e-308);
+    return std::log(total < kLeast ? kLeast : total);  // NaN stays
+  }
+};
+
+// A block is [row tile][view][part].
+template <class K, class T>
+__global__ void __launch_bounds__(kThreads, kBlocksPerProcessor)
+    contrast_forward(const __grid_constant__ Contrast<T> k) {
+  __shared__ Slabs<T> slabs;
+  __shared__ double across[kThreads / 32];
+  const ViewMap& map = k.map;
+  const typename K::Card card{k.c};
+  const std::int64_t part = blockIdx.x % k.forward_parts, view = blockIdx.x / k.forward_parts % map.views,
+                     x_tile = blockIdx.x / k.forward_parts / map.views, x_view = x_tile / map.per_view;
+  const Span span = span_of(part, k.forward_parts, map.per_view);
+  LogSum<T> rows[kMicro<T>];
+  double least = HUGE_VAL, sum = 0;
+  for (std::int64_t t = span.first; t < span.last; ++t) {
+    const std::int64_t y_tile = view * map.per_view + t;
+    Sums<T> g = {}, s = {};
+    fill_tile<K>(slabs, k, x_tile, y_tile, g, s);
+    const std::int64_t column_class = map.class_of<T>(y_tile, first_column<T>());
+    T tile_sum = 0;
+#pragma unroll
+    for (int r = 0; r < kMicro<T>; ++r) {
+      const std::int64_t i = x_tile * kSide<T> + first_row<T>() + r,
+                         row_class = map.class_of<T>(x_tile, first_row<T>() + r);
+      T logits[kMicro<T>];
+#pragma unroll
+      for (int c = 0; c < kMicro<T>; ++c) {
+        const std::int64_t j = y_tile * kSide<T> + first_column<T>() + c;
+        const bool diagonal = column_class + c == row_class;
+        const T logit = pair_at<K>(k, card, g[r][c], s[r][c], i, j).logit;
+        const bool real = column_class + c < map.classes;
+        logits[c] = real && !diagonal ? logit : static_cast<T>(kNone);
+        if (!real || view == x_view) continue;
+        if (diagonal) k.positive[view * k.e.places + i] = logit;
+        if (row_class >= map.classes) continue;
+        tile_sum += logit;
+        if (static_cast<double>(logit) < least) least = static_cast<double>(logit);
+      }
+      rows[r].add(logits, column_class);
+    }
+    sum += static_cast<double>(tile_sum);
+  }
+#pragma unroll
+  for (int r = 0; r < kMicro<T>; ++r) {
+    rows[r].join();
+    if (first_column<T>() != 0) continue;
+    const std::int64_t at = (part * map.views + view) * k.e.places + x_tile * kSide<T> + first_row<T>() + r;
+    k.top[at] = rows[r].top;
+    k.total[at] = rows[r].total;
+    k.first[at] = rows[r].first;
+  }
+  if (!k.wants_stats) return;
+  const double all = across_block(sum, across);
+#pragma unroll
+  for (int step = 16; step > 0; step /= 2) {
+    const double other = __shfl_xor_sync(0xffffffffu, least, step);
+    least = other < least ? other : least;
+  }
+  __syncthreads();
+  if (threadIdx.x % 32 == 0) across[threadIdx.x / 32] = least;
+  __syncthreads();
+  if (threadIdx.x != 0) return;
+  for (int w = 1; w < kThreads / 32; ++w) least = across[w] < least ? across[w] : least;
+  k.sum[blockIdx.x] = all;
+  k.least[blockIdx.x] = least;
+}
+
+template <class T>
+__device__ LogSum<T> whole(const Contrast<T>& k, std::int64_t view, std::int64_t place) {
+  LogSum<T> sum;
+  for (std::int64_t part = 0; part < k.forward_parts; ++part) {
+    const std::int64_t at = (part * k.map.views + view) * k.e.places + place;
+    sum.merge(k.top[at], k.total[at], k.first[at]);
+  }
+  return sum;
+}
+
+// The odds of the negatives against the positive of an anchor.
+template <class T>
+struct Odds {
+  T loss, whole, miss;  // loss_ab, L_ab, and the probability of the positive minus 1
+
+  // `negatives`: the sums over both views; `alone`: there are no negatives.
+  __device__ Odds(LogSum<T> negatives, T positive, bool alone) {
+    const T log_total = negatives.log_total();
+    T gap = (negatives.top - positive) + log_total;  // N_ab - S+
+    // Without negatives the loss is 0 even if the positive is infinitely far.
+    if (alone && gap > 0) gap = static_cast<T>(kNone);
+    const T odds = std::exp(gap > 0 ? -gap : gap), tail = log1p(odds), whole_top = negatives.top + log_total;
+    loss = gap < 0 ? tail : gap + tail;
+    whole = (whole_top > positive ? whole_top : positive) + tail;
+    miss = -(gap > 0 ? T(1) : odds) / (T(1) + odds);
+  }
+};
+
+// One block per tile, one thread per sample: from log-sum-exp to the references of the softmax weights. A pair in the
+// sample's own view has a weight for every other view, so its reference is -log sum exp(-L_ab).
+template <class T>
+__global__ void contrast_finish(const __grid_constant__ Contrast<T> k) {
+  __shared__ double losses[kSide<T>], hits[kSide<T>], tops[kSide<T>];
+  const ViewMap& map = k.map;
+  const int r = static_cast<int>(threadIdx.x);
+  const std::int64_t tile = blockIdx.x, place = tile * kSide<T> + r, own = tile / map.per_view,
+                     row_class = map.class_of<T>(tile, r);
+  const bool real = row_class < map.classes;
+  const LogSum<T> q = whole(k, own, place);
+  T lowest = static_cast<T>(HUGE_VAL), inverse = 0;  // exp(-L_ab) summed over b, as inverse exp(-lowest)
+  double loss = 0, hit = 0;
+  for (std::int64_t view = 0; view < map.views; ++view) {
+    const std::int64_t at = view * k.e.places + place;
+    T highest = static_cast<T>(-HUGE_VAL);
+    if (view != own) {
+      LogSum<T> sum = whole(k, view, place);
+      const T positive = real ? k.positive[at] : T(0), top = sum.top;
+      const bool hits_it = positive > top || (positive == top && row_class < sum.first);
+      highest = positive > top ? positive : top;
+      sum.merge(q.top, q.total, q.first);
+      const Odds<T> odds(sum, positive, map.classes == 1);
+      k.reference[at] = odds.whole;
+      k.positive[at] = odds.miss;
+      if (real) {
+        loss += static_cast<double>(odds.loss);
+        hit += hits_it ? 1 : 0;
+      }
+      const T next = odds.whole < lowest ? odds.whole : lowest;
+      inverse =
+          inverse * static_cast<T>(std::exp(next - lowest)) + static_cast<T>(std::exp(next - odds.whole));
+      lowest = next;
+    }
+    if (!k.wants_stats) continue;
+    tops[r] = real && view != own ? static_cast<double>(highest) : -HUGE_VAL;
+    __syncthreads();
+    if (r == 0) {
+      double most = -HUGE_VAL;
+      for (int other = 0; other < kSide<T>; ++other) most = tops[other] > most ? tops[other] : most;
+      k.most[tile * map.views + view] = most;
+    }
+    __syncthreads();
+  }
+  k.reference[own * k.e.places + place] = lowest - static_cast<T>(std::log(inverse));
+  losses[r] = loss;
+  hits[r] = hit;
+  __syncthreads();
+  if (r != 0) return;
+  loss = hit = 0;
+  for (int other = 0; other < kSide<T>; ++other) {
+    loss += losses[other];
+    hit += hits[other];
+  }
+  k.loss[tile] = loss;
+  k.hits[tile] = hit;
+}
+
+// One block. Statistics are means over the pairs of views, with the samples of the earlier view as rows.
+template <class T>
+__global__ void contrast_report(const __grid_constant__ Contrast<T> k, double* loss, ContrastStats* stats) {
+  __shared__ double across[kThreads / 32];
+  const ViewMap& map = k.map;
+  double part_loss = 0, part_hits = 0, least = 0, sum = 0, most = 0;
+  for (std::int64_t tile = threadIdx.x; tile < map.tiles; tile += kThreads) {
+    part_loss += k.loss[tile];
+    part_hits += k.hits[tile];
+  }
+  if (stats != nullptr) {
+    for (std::int64_t pair = threadIdx.x; pair < map.views * map.views; pair += kThreads) {
+      const std::int64_t a = pair / map.views, b = pair % map.views;
+      if (a >= b) continue;
+      double pair_least = HUGE_VAL, pair_most = -HUGE_VAL;
+      for (std::int64_t tile = a * map.per_view; tile < (a + 1) * map.per_view; ++tile) {
+        pair_most = k.most[tile * map.views + b] > pair_most ? k.most[tile * map.views + b] : pair_most;
+        for (std::int64_t part = 0; part < k.forward_parts; ++part) {
+          const std::int64_t at = (tile * map.views + b) * k.forward_parts + part;
+          pair_least = k.least[at] < pair_least ? k.least[at] : pair_least;
+          sum += k.sum[at];
+        }
+      }
+      least += pair_least;
+      most += pair_most;
+    }
+  }
+  const double all_loss = across_block(part_loss, across), all_hits = across_block(part_hits, across),
+               all_least = across_block(least, across), all_sum = across_block(sum, across),
+               all_most = across_block(most, across);
+  if (threadIdx.x != 0) return;
+  if (loss != nullptr) *loss = all_loss * k.shares.term;
+  if (stats == nullptr) return;
+  const double pairs = static_cast<double>(map.views * (map.views - 1) / 2),
+               classes = static_cast<double>(map.classes);
+  stats->min = all_least / pairs;
+  stats->mean = all_sum / (pairs * classes * classes);
+  stats->max = all_most / pairs;
+  stats->accuracy = all_hits / (2 * pairs * classes);
+}
+
+}  // namespace
+}  // namespace horoball::gpu

@@ -1,0 +1,80 @@
+// Squared differences of a tile of pairs, from the product, or directly from the rows where that would cancel.
+#pragma once
+
+#include "cuda/pairwise/rows.h"
+
+namespace horoball::gpu {
+namespace {
+
+template <class Card, class T>
+__device__ T squared_from(T g, const Packed<T>& x, std::int64_t i, const Packed<T>& y, std::int64_t j) {
+  const T s = fma(T(-2), g, x.n[i] + y.n[j]);
+  if constexpr (Card::kRows == Rows::minkowski) {
+    return fma(4 * x.q[i], y.q[j], s);  // the times, counted negatively
+  } else {
+    return s;
+  }
+}
+
+// The factor of the CPU's thresholds: tensor cores truncate sums, whereas a multiply-add rounds them.
+template <class T>
+constexpr double kCut = sizeof(T) == 4 ? 2 : 1;
+
+// Negative if s is too small a part of the norms to be accurate.
+template <class Card, class T>
+__device__ T nearness(T s, const Packed<T>& x, std::int64_t i, const Packed<T>& y, std::int64_t j) {
+  constexpr bool kMinkowski = Card::kRows == Rows::minkowski;
+  constexpr double kPart = kCut<T> * (kMinkowski ? kNearMinkowski : kNear);
+  return fma(static_cast<T>(-kPart), kMinkowski ? x.size[i] + y.size[j] : x.n[i] + y.n[j], s);
+}
+
+// The exact squared difference; +infinity from a row outside to any other point. `same`: position i of x is
+// position i of y.
+template <class Card, class T>
+__device__ __attribute__((noinline)) T direct(const Packed<T>& x, std::int64_t i, const Packed<T>& y,
+                                              std::int64_t j, bool same) {
+  if (same && i == j) return 0;
+  const T *a = x.row(i), *b = y.row(j);
+  if (a == nullptr || b == nullptr) return 1;
+  if constexpr (Card::kRows == Rows::unit) {
+    if (x.scale[i] == 0 || y.scale[j] == 0) return 2;
+  }
+  const double s = squared_difference(a, x.scale[i], b, y.scale[j], x.depth, Card::kRows == Rows::minkowski);
+  const T outside = static_cast<T>(kOutside);
+  if (s > 0 && (x.n[i] == outside || y.n[j] == outside)) return static_cast<T>(HUGE_VAL);
+  return static_cast<T>(s);
+}
+
+// This thread's squared differences of two tiles of rows. Near pairs are corrected after all of them are known: with
+// one call instead of one per element, the surrounding sums fit in registers.
+template <class Card, class T>
+__device__ void squared_differences(Slabs<T>& shared, const Packed<T>& x, std::int64_t x_tile,
+                                    const Packed<T>& y, std::int64_t y_tile, bool same, Sums<T>& s) {
+  constexpr int m = kMicro<T>;
+  static_assert(m * m <= 32);
+  product(shared, x.panel(x_tile), y.panel(y_tile), x.deep, x.plain, s);
+  const std::int64_t first_i = x_tile * kSide<T> + first_row<T>(),
+                     first_j = y_tile * kSide<T> + first_column<T>();
+  std::uint32_t near = 0;  // one bit per element
+#pragma unroll
+  for (int r = 0; r < m; ++r) {
+#pragma unroll
+    for (int c = 0; c < m; ++c) {
+      s[r][c] = squared_from<Card>(s[r][c], x, first_i + r, y, first_j + c);
+      if (nearness<Card>(s[r][c], x, first_i + r, y, first_j + c) < 0) near |= 1u << (r * m + c);
+    }
+  }
+#pragma unroll 1
+  for (int at = 0; near != 0; ++at, near >>= 1) {
+    if ((near & 1) == 0) continue;
+    const T exact = direct<Card>(x, first_i + at / m, y, first_j + at % m, same);
+#pragma unroll
+    for (int r = 0; r < m; ++r) {
+#pragma unroll
+      for (int c = 0; c < m; ++c) s[r][c] = at == r * m + c ? exact : s[r][c];
+    }
+  }
+}
+
+}  // namespace
+}  // namespace horoball::gpu

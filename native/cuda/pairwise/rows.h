@@ -1,0 +1,160 @@
+// Rows prepared for tiles: the per-row values that a metric needs, in float64; panels of kSide rows with the
+// coordinate outermost, for products over coordinates; and row-major copies, for products of weights with
+// rows. All are padded, so tiles need no bounds checks.
+#pragma once
+
+#include "cuda/frame/product.h"
+#include "ops/metric_card.h"
+#include "ops/near.h"
+#include "ops/square.h"
+
+namespace horoball::gpu {
+namespace {
+
+template <class T>
+struct Packed {
+  const T* data;                     // as given
+  const std::int32_t* index;         // position -> row, -1 for padding; null: position i is row i
+  std::int64_t count, depth;         // real rows, coordinates
+  std::int64_t places, deep, pitch;  // rounded up to whole tiles, slabs and chunks
+  T *panels, *lines;                 // lines are null if no gradient is wanted
+  T *n, *q, *size;                   // squared norm (kOutside if outside), the card's quantity, and the
+  double* scale;                     // size that rounding is relative to; the factor of the row
+  bool plain;                        // products in TF32 without remainders
+
+  __device__ std::int64_t row_at(std::int64_t place) const {
+    if (index != nullptr) return index[place];
+    return place < count ? place : -1;
+  }
+  __device__ const T* row(std::int64_t place) const {
+    const std::int64_t at = row_at(place);
+    return at < 0 ? nullptr : data + at * depth;
+  }
+  __device__ const T* panel(std::int64_t tile) const { return panels + tile * deep * kSide<T>; }
+};
+
+// |x|^2 by a warp, the same in all lanes except for its last digits.
+template <class T>
+__device__ Square warp_square(const T* x, std::int64_t depth, bool minkowski) {
+  Square sum;
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  for (std::int64_t k = lane; k < depth; k += 32) {
+    const double v = static_cast<double>(x[k]), product = v * v;
+    add(sum, product);
+    sum.low += fma(v, v, -product);
+    if (!minkowski || k > 0) continue;
+    for (int twice = 0; twice < 2; ++twice) {
+      add(sum, -product);
+      sum.low -= fma(v, v, -product);
+    }
+  }
+#pragma unroll
+  for (int step = 16; step > 0; step /= 2) {
+    const double high = __shfl_xor_sync(0xffffffffu, sum.high, step),
+                 low = __shfl_xor_sync(0xffffffffu, sum.low, step);
+    add(sum, high);
+    sum.low += low;
+  }
+  return sum;
+}
+
+// One warp per position.
+template <class Card, class T>
+__global__ void number_rows(Card card, Packed<T> rows) {
+  constexpr bool kMinkowski = Card::kRows == Rows::minkowski;
+  const std::int64_t place = (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) / 32;
+  if (place >= rows.places) return;
+  const T* row = rows.row(place);
+  if (row == nullptr) {
+    rows.n[place] = rows.q[place] = rows.size[place] = 1;
+    rows.scale[place] = 0;
+    return;
+  }
+  const Square square = warp_square(row, rows.depth, kMinkowski);
+  const double norm = square.high + square.low, a = one_minus(card.c, square);
+  double scale = 1;
+  T n = static_cast<T>(norm), q = static_cast<T>(card.q(a)), size = n;
+  if constexpr (kMinkowski) {
+    const double time = static_cast<double>(row[0]);
+    q = row[0];
+    size = static_cast<T>(square.high + 2 * time * time);
+  } else if constexpr (Card::kRows == Rows::unit) {
+    scale = inverse_norm(row, rows.depth, square);
+    n = size = 1;
+  } else if constexpr (Card::kBounded) {
+    if (!(a > 0)) {
+      n = static_cast<T>(kOutside);
+      q = 1;
+    }
+  }
+  if (threadIdx.x % 32 != 0) return;
+  rows.n[place] = n;
+  rows.q[place] = q;
+  rows.size[place] = size;
+  rows.scale[place] = scale;
+}
+
+template <class T>
+__device__ T scaled(const Packed<T>& rows, std::int64_t place, std::int64_t k) {
+  const T* row = k < rows.depth ? rows.row(place) : nullptr;
+  if (row == nullptr) return 0;
+  const double scale = rows.scale[place];
+  return scale == 1 ? row[k] : static_cast<T>(scale * static_cast<double>(row[k]));
+}
+
+template <class T>
+__global__ void pack_panels(Packed<T> rows) {
+  const std::int64_t at = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (at >= rows.places * rows.deep) return;
+  const std::int64_t r = at % kSide<T>, k = at / kSide<T> % rows.deep, tile = at / kSide<T> / rows.deep;
+  rows.panels[at] = scaled(rows, tile * kSide<T> + r, k);
+}
+
+template <class T>
+__global__ void pack_lines(Packed<T> rows) {
+  const std::int64_t at = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (at >= rows.places * rows.pitch) return;
+  rows.lines[at] = scaled(rows, at / rows.pitch, at % rows.pitch);
+}
+
+// Scratch memory for `places` rows.
+template <class T>
+Packed<T> allocate_rows(Call& call, const T* data, std::int64_t count, std::int64_t depth,
+                        std::int64_t places, bool lines) {
+  Packed<T> rows{};
+  rows.data = data;
+  rows.count = count;
+  rows.depth = depth;
+  rows.places = places;
+  rows.deep = round_up(depth, kSlab);
+  rows.pitch = round_up(depth, kChunk<T>);
+  rows.panels = call.scratch<T>(rows.places * rows.deep);
+  rows.lines = lines ? call.scratch<T>(rows.places * rows.pitch) : nullptr;
+  rows.n = call.scratch<T>(3 * rows.places);
+  rows.q = rows.n + rows.places;
+  rows.size = rows.q + rows.places;
+  rows.scale = call.scratch<double>(rows.places);
+  rows.plain = call.plain();
+  return rows;
+}
+
+template <class Card, class T>
+void fill_rows(Call& call, Card card, const Packed<T>& rows) {
+  call.launch(number_rows<Card, T>, ceil_div(rows.places * 32, kThreads), kThreads, card, rows);
+  call.launch(pack_panels<T>, ceil_div(rows.places * rows.deep, kThreads), kThreads, rows);
+  if (rows.lines != nullptr) {
+    call.launch(pack_lines<T>, ceil_div(rows.places * rows.pitch, kThreads), kThreads, rows);
+  }
+}
+
+// A matrix as one side of a pairing.
+template <class Card, class T>
+Packed<T> prepare_rows(Call& call, Card card, const T* data, std::int64_t count, std::int64_t depth,
+                       bool lines = false) {
+  const Packed<T> rows = allocate_rows(call, data, count, depth, round_up(count, kSide<T>), lines);
+  fill_rows(call, card, rows);
+  return rows;
+}
+
+}  // namespace
+}  // namespace horoball::gpu

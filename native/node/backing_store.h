@@ -1,0 +1,132 @@
+// Keeps the memory of an ArrayBuffer alive while native code uses it. Node-API can reference the ArrayBuffer
+// object but not its memory: `structuredClone`, `postMessage` and `transfer()` move the memory to another
+// object, and the garbage collector may free it while a job still reads it.
+//
+// V8's own `ArrayBuffer::GetBackingStore` returns a shared pointer to that memory. It is not part of
+// Node-API, so it is looked up at run time and first tried on a buffer of our own. If it is missing or does
+// not behave as expected (Windows, Bun, a Node built with another C++ library), the memory is not kept alive,
+// and a caller who drops a transferred buffer before the promise settles causes a use after free.
+//
+// A resizable buffer releases pages when it shrinks, even while it is kept alive, so no job accepts one.
+#pragma once
+
+#include <napi.h>
+
+#include <cstddef>
+#include <memory>
+
+#if !defined(_WIN32)
+#include <dlfcn.h>
+#endif
+
+namespace horoball::node {
+
+using BackingStore = std::shared_ptr<void>;
+
+#if defined(_WIN32)
+
+inline BackingStore backing_store_of(Napi::Env, napi_value) { return nullptr; }
+
+#else
+
+class BackingStores {
+ public:
+  // V8's functions; all null if they cannot be trusted.
+  static const BackingStores& get(Napi::Env env) {
+    static const BackingStores found(env);
+    return found;
+  }
+
+  // A napi_value is V8's own handle, so it is the `this` of an ArrayBuffer.
+  BackingStore of(napi_value buffer) const { return store_ == nullptr ? nullptr : store_(buffer); }
+
+  bool is_resizable(const BackingStore& store) const {
+    return store != nullptr && resizable_ != nullptr && resizable_(store.get());
+  }
+
+ private:
+  using Store = BackingStore (*)(const void* buffer);
+  using Data = void* (*)(const void* store);
+  using Resizable = bool (*)(const void* store);
+
+  explicit BackingStores(Napi::Env env) {
+    store_ = find<Store>("_ZN2v811ArrayBuffer15GetBackingStoreEv");
+    const auto data = find<Data>("_ZNK2v812BackingStore4DataEv");
+    resizable_ = find<Resizable>("_ZNK2v812BackingStore27IsResizableByUserJavaScriptEv");
+    if (store_ == nullptr || data == nullptr || !same_library() || !works(env, data)) store_ = nullptr;
+  }
+
+  template <class Function>
+  static Function find(const char* symbol) {
+    return reinterpret_cast<Function>(dlsym(RTLD_DEFAULT, symbol));
+  }
+
+  // A shared_ptr is passed across this boundary, so V8 must have been built with a C++ library of the same
+  // layout. The mangled name of a function that takes a shared_ptr reveals which one.
+  static bool same_library() {
+#if defined(_LIBCPP_VERSION)
+    constexpr auto kNew = "_ZN2v811ArrayBuffer3NewEPNS_7IsolateENSt3__110shared_ptrINS_12BackingStoreEEE";
+#else
+    constexpr auto kNew = "_ZN2v811ArrayBuffer3NewEPNS_7IsolateESt10shared_ptrINS_12BackingStoreEE";
+#endif
+    return dlsym(RTLD_DEFAULT, kNew) != nullptr;
+  }
+
+  bool works(Napi::Env env, Data data) const {
+    const Napi::HandleScope scope(env);
+    auto buffer = Napi::ArrayBuffer::New(env, 64);
+    const BackingStore store = store_(buffer);
+    return store != nullptr && data(store.get()) == buffer.Data() && store.use_count() > 1;
+  }
+
+  Store store_ = nullptr;
+  Resizable resizable_ = nullptr;
+};
+
+// Null if the memory need not be kept (a SharedArrayBuffer cannot be transferred) or cannot be kept.
+inline BackingStore backing_store_of(Napi::Env env, napi_value buffer) {
+  bool transferable = false;
+  if (napi_is_arraybuffer(env, buffer, &transferable) != napi_ok || !transferable) return nullptr;
+  return BackingStores::get(env).of(buffer);
+}
+
+#endif
+
+inline bool is_resizable(Napi::Env env, napi_value buffer, const BackingStore& store) {
+#if !defined(_WIN32)
+  if (BackingStores::get(env).is_resizable(store)) return true;
+#endif
+  bool owns_memory = false;
+  if (napi_is_arraybuffer(env, buffer, &owns_memory) != napi_ok || !owns_memory) return false;
+  const Napi::Value value = Napi::Object(env, buffer).Get("resizable");
+  return value.IsBoolean() && value.As<Napi::Boolean>();
+}
+
+// A typed array that a job reads or writes; keeps its memory alive.
+class KeptArray {
+ public:
+  KeptArray(Napi::Env env, napi_value array) : array_(Napi::Persistent(Napi::Object(env, array))) {
+    napi_value buffer = nullptr;
+    napi_get_typedarray_info(env, array, nullptr, nullptr, &data_, &buffer, nullptr);
+    store_ = backing_store_of(env, buffer);
+    resizable_ = is_resizable(env, buffer, store_);
+  }
+
+  const void* data() const { return data_; }
+  bool resizable() const { return resizable_; }
+
+  // Whether its buffer was transferred or resized after the call.
+  bool moved() const {
+    void* data = nullptr;
+    napi_get_typedarray_info(array_.Env(), array_.Value(), nullptr, nullptr, &data, nullptr, nullptr);
+    return data != data_;
+  }
+
+ private:
+  Napi::ObjectReference array_;
+  void* data_ = nullptr;
+  BackingStore store_;
+  bool resizable_ = false;
+};
+
+}  // namespace horoball::node

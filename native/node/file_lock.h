@@ -1,0 +1,15 @@
+#pragma once
+
+#include <napi.h>
+
+namespace horoball::node {
+
+// Locks an open file until its descriptor is closed, exclusively or shared, without waiting. Returns true; false if
+// another descriptor holds a conflicting lock; null if the system or the file system does not support such locks.
+Napi::Value lock_file(const Napi::CallbackInfo& info);
+
+// Ends the lock of an open file. Closing the descriptor would not: a process that is being forked shares it until it
+// runs its program.
+Napi::Value unlock_file(const Napi::CallbackInfo& info);
+
+}  // namespace horoball::node

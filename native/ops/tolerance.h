@@ -1,0 +1,38 @@
+// The errors that a card allows, relative, by element type. Tests read them from the cards and multiply them by
+// nothing; the tables in the documentation are generated from them.
+#pragma once
+
+namespace horoball {
+
+struct Tolerance {
+  double f32, f64;
+};
+
+// Of values, of a whole gradient relative to its norm, and of the gradients in c and other numbers.
+struct Tolerances {
+  Tolerance value, gradient, parameters;
+};
+
+// On the CPU, compared with float64 formulas; and on a CUDA device, compared with the CPU. A device rounds the factors
+// of a float32 product to pieces, and adds in an order of its own.
+struct Accuracy {
+  Tolerances cpu, device;
+
+  constexpr Accuracy with_value(Tolerance value) const {
+    Accuracy out = *this;
+    out.cpu.value = value;
+    return out;
+  }
+  constexpr Accuracy with_parameters(Tolerance parameters) const {
+    Accuracy out = *this;
+    out.cpu.parameters = parameters;
+    return out;
+  }
+  constexpr Accuracy with_gradient(Tolerance gradient) const {
+    Accuracy out = *this;
+    out.cpu.gradient = gradient;
+    return out;
+  }
+};
+
+}  // namespace horoball

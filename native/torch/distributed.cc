@@ -1,0 +1,169 @@
+// A handle to a group of ranks, and the collectives on it: gather, sum and share.
+#include "distributed.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "exports.h"
+#include "gradient_sum.h"
+#include "group.h"
+
+namespace horoball::train {
+namespace {
+
+using Counts = std::vector<std::int64_t>;
+
+class GroupResource : public Resource {
+ public:
+  using Resource::Resource;
+  Group& operator*() const { return *group_; }
+  Group* operator->() const { return group_.get(); }
+  const std::shared_ptr<Group>& shared() const { return group_; }
+
+ private:
+  const std::shared_ptr<Group> group_ = std::make_shared<Group>();
+};
+
+class GradientSumResource : public Resource {
+ public:
+  using Resource::Resource;
+  void attach(const EmbedderResource& model, GroupResource& group) {
+    sum_ = std::make_unique<GradientSum>(model, group.shared());
+  }
+  GradientSum& get() const {
+    if (sum_ != nullptr) return *sum_;
+    throw CodedError("ERR_HOROBALL_EMPTY", "the sum was not made, because an earlier operation failed");
+  }
+
+ private:
+  std::unique_ptr<GradientSum> sum_;
+};
+
+// The rows of all ranks, in rank order. Ranks may have different counts, so rows are padded to the largest
+// count.
+at::Tensor gather_rows(Group& group, const at::Tensor& own, const Counts& counts) {
+  if (static_cast<int>(counts.size()) != group.size() || counts[group.rank()] != own.size(0))
+    throw CodedError("ERR_HOROBALL_SHAPE", "expected the number of rows of each rank, got other counts");
+  const auto most = *std::max_element(counts.begin(), counts.end());
+  const auto rows = own.size(0);
+  at::Tensor sent = own;
+  if (rows < most) {
+    auto shape = own.sizes().vec();
+    shape[0] = most - rows;
+    sent = at::cat({own, at::zeros(shape, own.options())});
+  }
+  const at::Tensor all = group.gather(sent);
+  if (std::all_of(counts.begin(), counts.end(), [&](std::int64_t count) { return count == most; }))
+    return all;
+  std::vector<at::Tensor> parts;
+  for (std::size_t rank = 0; rank < counts.size(); ++rank)
+    parts.push_back(all.narrow(0, static_cast<std::int64_t>(rank) * most, counts[rank]));
+  return at::cat(parts);
+}
+
+// Every rank computes the loss of all rows, so the gradient of its own rows is a part of the loss's gradient:
+// nothing is sent back, and nothing is divided by the number of ranks.
+class Gather : public torch::autograd::Function<Gather> {
+ public:
+  static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& own, Group* group,
+                            const Counts& counts) {
+    ctx->saved_data["first"] =
+        std::accumulate(counts.begin(), counts.begin() + group->rank(), std::int64_t{0});
+    ctx->saved_data["rows"] = own.size(0);
+    return gather_rows(*group, own.detach(), counts);
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
+                                                 const torch::autograd::variable_list& upstream) {
+    const auto first = ctx->saved_data["first"].toInt(), rows = ctx->saved_data["rows"].toInt();
+    return {upstream[0].narrow(0, first, rows), {}, {}};
+  }
+};
+
+void gather_tensor(TensorResource& out, GroupResource& group, const at::Tensor& own, const Counts& counts) {
+  out.set(Gather::apply(own, &*group, counts));
+}
+
+void gather_values(GroupResource& group, Span<float> own, const Counts& counts, Span<float> out) {
+  const auto rows = static_cast<std::int64_t>(own.length);
+  const at::Tensor values = at::from_blob(own.data, {rows}, at::TensorOptions(at::kFloat)).clone();
+  copy_out(gather_rows(*group, values, counts), out);
+}
+
+void sum_values(GroupResource& group, Span<double> values) {
+  const auto view =
+      at::from_blob(values.data, {static_cast<std::int64_t>(values.length)}, at::TensorOptions(at::kDouble));
+  const at::Tensor sums = view.clone();
+  group->start_sum(sums)();
+  view.copy_(sums);
+}
+
+void broadcast_model(GroupResource& group, const EmbedderResource& model) {
+  const torch::NoGradGuard frozen;
+  for (const auto& each : model.parameters()) {
+    const at::Tensor values = each.value.detach().contiguous();
+    group->broadcast(values);
+    each.value.detach().copy_(values);
+  }
+}
+
+void join(GroupResource& group, const GroupConfig& config, const Flag* cancel) {
+  group->join(config, cancel);
+}
+std::string share(GroupResource& group, const std::string& key, const std::string& text) {
+  return group->share(key, text);
+}
+void at(GroupResource& group, const std::string& where) { group->at(where); }
+void fail(GroupResource& group, const std::string& message) { group->fail(message); }
+void close(GroupResource& group) { group->close(); }
+void arm(GradientSumResource& sum) { sum.get().arm(); }
+void finish(GradientSumResource& sum) { sum.get().finish(); }
+
+}  // namespace
+}  // namespace horoball::train
+
+namespace horoball::node {
+
+template <>
+struct Converter<train::GroupConfig> {
+  static train::GroupConfig from(Arguments& in, const Napi::Value& value) {
+    const auto options = in.convert<Napi::Object>(value);
+    const auto text = [&](const char* key) { return in.property<std::string>(options, key); };
+    const auto number = [&](const char* key) { return in.property<double>(options, key); };
+    train::GroupConfig config;
+    config.host = text("host");
+    config.port = in.property<std::uint16_t>(options, "port");
+    config.rank = in.property<int>(options, "rank");
+    config.size = in.property<int>(options, "size");
+    config.launched = in.property<bool>(options, "launched");
+    config.prefix = text("prefix");
+    config.interface = text("interface");
+    config.join_seconds = number("joinSeconds");
+    config.timeout = number("timeout");
+    config.patience = number("patience");
+    return config;
+  }
+};
+
+}  // namespace horoball::node
+
+namespace horoball::train {
+
+void bind_distributed(Exports& exports) {
+  exports.makes<GroupResource>("group", "group", [](GroupResource&) {});
+  exports.answers("joinGroup", "group.join", join);
+  exports.answers("shareText", "group.share", share);
+  exports.answers("sumValues", "group.sum", sum_values);
+  exports.answers("gatherValues", "group.gather", gather_values);
+  exports.makes<TensorResource>("gatherRows", "group.gather", gather_tensor);
+  exports.answers("broadcastModel", "group.broadcast", broadcast_model);
+  exports.calls("groupAt", at);
+  exports.calls("failGroup", fail);
+  exports.answers("closeGroup", "group.close", close);
+  exports.makes<GradientSumResource>("gradientSum", "gradients.sum", &GradientSumResource::attach);
+  exports.posts("armGradientSum", "gradients.sum", arm);
+  exports.posts("finishGradientSum", "gradients.sum", finish);
+}
+
+}  // namespace horoball::train

@@ -1,0 +1,265 @@
+// The addon's exports, one row each: a name, the operation that errors name, and a callable whose parameters
+// declare the JavaScript arguments. Arguments are read immediately, on the JavaScript thread; the callable
+// runs on the lane.
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "environment.h"
+#include "tensor.h"
+
+namespace horoball::train {
+
+// ---- How a parameter is read and passed ----
+
+template <class P>
+struct Parameter {
+  using Held = std::decay_t<P>;
+  static Held take(Arguments& in) { return in.take<Held>(); }
+  static Held& pass(Held& held, const Flag*) { return held; }
+};
+
+// A reference to a resource is a handle; a pointer is a handle or null.
+template <class P>
+  requires std::derived_from<std::decay_t<P>,
+                             Resource> struct Parameter<P> {
+  using Held = std::shared_ptr<std::decay_t<P>>;
+  static Held take(Arguments& in) { return in.take<Held>(); }
+  static std::decay_t<P>& pass(Held& held, const Flag*) { return *held; }
+};
+template <class Kind>
+  requires std::derived_from<std::remove_const_t<Kind>,
+                             Resource> struct Parameter<Kind*> {
+  using Held = std::optional<std::shared_ptr<std::remove_const_t<Kind>>>;
+  static Held take(Arguments& in) { return in.take<Held>(); }
+  static Kind* pass(Held& held, const Flag*) { return held ? held->get() : nullptr; }
+};
+
+// A tensor: the one that the lane has put behind the handle before the callable runs.
+template <>
+struct Parameter<const at::Tensor&> {
+  using Held = std::shared_ptr<TensorResource>;
+  static Held take(Arguments& in) { return in.take<Held>(); }
+  static const at::Tensor& pass(Held& held, const Flag*) { return held->get(); }
+};
+template <>
+struct Parameter<const std::vector<at::Tensor>&> {
+  using Held = std::vector<std::shared_ptr<TensorResource>>;
+  static Held take(Arguments& in) { return in.take<Held>(); }
+  static std::vector<at::Tensor> pass(Held& held, const Flag*) {
+    std::vector<at::Tensor> tensors;
+    for (const auto& each : held) tensors.push_back(each->get());
+    return tensors;
+  }
+};
+
+// Parameters that are not JavaScript arguments: the call's cancel flag, and objects of the environment.
+template <>
+struct Parameter<const Flag*> {
+  struct Held {};
+  static Held take(Arguments&) { return {}; }
+  static const Flag* pass(Held&, const Flag* cancel) { return cancel; }
+};
+template <>
+struct Parameter<Environment&> {
+  using Held = Environment*;
+  static Held take(Arguments& in) { return &environment(in.env()); }
+  static Environment& pass(Held& held, const Flag*) { return *held; }
+};
+
+// ---- Results ----
+
+inline Napi::Value to_js(Napi::Env env, const std::vector<std::uint8_t>& bytes) {
+  auto out = Napi::Uint8Array::New(env, bytes.size());
+  std::copy(bytes.begin(), bytes.end(), out.Data());
+  return out;
+}
+inline Napi::Value to_js(Napi::Env env, double value) { return Napi::Number::New(env, value); }
+inline Napi::Value to_js(Napi::Env env, const std::string& value) { return Napi::String::New(env, value); }
+
+// ---- Turns a callable into a JavaScript function ----
+
+template <class... P>
+struct Types {};
+
+template <class F>
+struct Signature : Signature<decltype(&F::operator())> {};
+// A lambda; for a member function, `Kind&` precedes the parameters.
+template <class F, class R, class... P>
+struct Signature<R (F::*)(P...) const> {
+  using Result = R;
+  using Lambda = Types<P...>;
+  using Member = Types<const F&, P...>;
+};
+template <class F, class R, class... P>
+struct Signature<R (F::*)(P...)> {
+  using Result = R;
+  using Member = Types<F&, P...>;
+};
+
+template <class R, class... P>
+struct Signature<R (*)(P...)> {
+  using Result = R;
+  using Lambda = Types<P...>;
+};
+
+template <class F>
+auto parameters() {
+  if constexpr (std::is_member_function_pointer_v<F>) {
+    return typename Signature<F>::Member{};
+  } else {
+    return typename Signature<F>::Lambda{};
+  }
+}
+
+// Binds the arguments of one call to the callable. The result can be called once; the arguments are destroyed
+// with it.
+template <class F, class... P>
+auto with_arguments(Arguments& in, F work, Types<P...>) {
+  // Braces guarantee evaluation from left to right.
+  std::tuple<typename Parameter<P>::Held...> held{Parameter<P>::take(in)...};
+  return [work, held = std::move(held)](const Flag* cancel) mutable -> decltype(auto) {
+    return std::apply(
+        [&](auto&... each) -> decltype(auto) {
+          return std::invoke(work, Parameter<P>::pass(each, cancel)...);
+        },
+        held);
+  };
+}
+
+// Reads the trailing arguments of a queued call: the cancel flag that every call may end with, and the arrays
+// to keep alive.
+inline Call queued(Arguments& in, const char* operation) {
+  Call call{operation, in.take<Cancel>()};
+  call.arrays = in.keep_arrays();
+  return call;
+}
+
+class Exports {
+ public:
+  Exports(Napi::Env env, Napi::Object to) : env_(env), to_(to) {}
+
+  // Runs immediately, on the JavaScript thread.
+  template <class F>
+  void calls(const char* name, F function) {
+    add(name, [function](Arguments& in) -> Napi::Value {
+      auto bound = with_arguments(in, function, parameters<F>());
+      if constexpr (std::is_void_v<typename Signature<F>::Result>) {
+        bound(nullptr);
+        return in.env().Undefined();
+      } else {
+        return to_js(in.env(), bound(nullptr));
+      }
+    });
+  }
+
+  // Queues the call and returns nothing; an error rejects the lane's next promise.
+  template <class F>
+  void posts(const char* name, const char* operation, F work) {
+    add(name, [operation, work](Arguments& in) -> Napi::Value {
+      auto bound = with_arguments(in, work, parameters<F>());
+      environment(in.env()).lane.post(queued(in, operation), std::move(bound));
+      return in.env().Undefined();
+    });
+  }
+
+  // Queues the call and immediately returns handles of new resources, one or a list. The callable receives
+  // the resources first, and fills them.
+  template <class... Made, class F>
+  void makes(const char* name, const char* operation, F work) {
+    add(name, [operation, work](Arguments& in) -> Napi::Value {
+      const std::tuple<std::shared_ptr<Made>...> made{make<Made>(in.env())...};
+      auto bound = with_arguments(in, work, rest<sizeof...(Made)>(parameters<F>()), made);
+      environment(in.env()).lane.post(queued(in, operation), std::move(bound));
+      return std::apply([&](const auto&... each) { return handles(in.env(), each...); }, made);
+    });
+  }
+
+  // Queues the call and returns a promise of the callable's result.
+  template <class F>
+  void answers(const char* name, const char* operation, F work) {
+    add(name, [operation, work](Arguments& in) -> Napi::Value {
+      using Result = typename Signature<F>::Result;
+      auto bound = with_arguments(in, work, parameters<F>());
+      auto& lane = environment(in.env()).lane;
+      if constexpr (std::is_void_v<Result>) {
+        return lane.run(queued(in, operation), std::move(bound),
+                        [](Napi::Env env) { return env.Undefined(); });
+      } else {
+        const auto out = std::make_shared<std::optional<std::decay_t<Result>>>();
+        const auto fill = [out, bound = std::move(bound)](const Flag* cancel) mutable {
+          *out = bound(cancel);
+        };
+        return lane.run(queued(in, operation), fill, [out](Napi::Env env) { return to_js(env, **out); });
+      }
+    });
+  }
+
+ private:
+  // Drops the parameters that are new resources.
+  template <std::size_t n, class P, class... More>
+  static auto rest(Types<P, More...> all) {
+    if constexpr (n == 0) {
+      return all;
+    } else {
+      return rest<n - 1>(Types<More...>{});
+    }
+  }
+  template <std::size_t n>
+  static Types<> rest(Types<>) {
+    return {};
+  }
+
+  // The same, with the new resources before the arguments.
+  template <class F, class... P, class... Made>
+  static auto with_arguments(Arguments& in, F work, Types<P...> types,
+                             const std::tuple<std::shared_ptr<Made>...>& made) {
+    const auto filled = [work, made](auto&&... arguments) {
+      std::apply([&](const auto&... each) { std::invoke(work, *each..., arguments...); }, made);
+    };
+    return train::with_arguments(in, filled, types);
+  }
+  template <class F, class... P>
+  static auto with_arguments(Arguments& in, F work, Types<P...> types) {
+    return train::with_arguments(in, work, types);
+  }
+
+  template <class Made>
+  static Napi::Value handles(Napi::Env env, const std::shared_ptr<Made>& made) {
+    return wrap_resource(env, made);
+  }
+  template <class... Made>
+  static Napi::Value handles(Napi::Env env, const std::shared_ptr<Made>&... made) {
+    auto list = Napi::Array::New(env);
+    (list.Set(list.Length(), wrap_resource(env, made)), ...);
+    return list;
+  }
+
+  template <class F>
+  void add(const char* name, F call) {
+    const auto function = [call](const Napi::CallbackInfo& info) -> Napi::Value {
+      Arguments in(info);
+      return node::guarded(info.Env(), [&] {
+        try {
+          return call(in);
+        } catch (const CodedError& error) {
+          throw node::coded(Napi::Error::New(info.Env(), error.what()), error.code());
+        }
+      });
+    };
+    to_.Set(name, Napi::Function::New(env_, function, name));
+  }
+
+  Napi::Env env_;
+  Napi::Object to_;
+};
+
+}  // namespace horoball::train

@@ -1,0 +1,60 @@
+// The processes (ranks) that train one network together: rendezvous, collectives, and detection of failed
+// ranks. group.cc implements it with c10d; group_stub.cc rejects every call if libtorch has no Gloo.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "lane.h"
+
+namespace horoball::train {
+
+struct GroupConfig {
+  std::string host;  // of the store at which the ranks meet
+  std::int64_t port = 0;
+  int rank = 0;
+  int size = 1;
+  bool launched = false;      // a launcher serves the store, otherwise rank 0
+  std::string prefix;         // of the keys in the store; differs after each restart
+  std::string interface;      // network interface, or empty
+  double join_seconds = 300;  // for all ranks to arrive
+  double timeout = 1800;      // seconds that a collective may take
+  double patience = 20;       // seconds without a sign of life after which a rank counts as hung
+};
+
+// Collectives are called in the same order by every rank, on the lane. All throw ERR_HOROBALL_RANK, naming the rank
+// that failed.
+class Group {
+ public:
+  Group();
+  ~Group();
+  Group(const Group&) = delete;
+  Group& operator=(const Group&) = delete;
+
+  void join(const GroupConfig& config, const Flag* cancel);
+  int rank() const;
+  int size() const;
+
+  // Starts to sum a tensor over the ranks, in place; call the result to wait for the sum.
+  std::function<void()> start_sum(const at::Tensor& values);
+  // The tensors `own` of all ranks, which have the same shape, concatenated in rank order.
+  at::Tensor gather(const at::Tensor& own);
+  // Overwrites the values with those of rank 0.
+  void broadcast(at::Tensor values);
+  // Returns the text of rank 0.
+  std::string share(const std::string& key, const std::string& text);
+
+  // These may be called from any thread.
+  void at(const std::string& where);
+  void fail(const std::string& message);
+  void close();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace horoball::train

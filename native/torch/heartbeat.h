@@ -1,0 +1,42 @@
+// Finds out which rank of a group failed, and where. A thread of each rank reports twice per second to the
+// group's store that the rank is alive; rank 0 reads all reports and announces the first rank that failed,
+// stopped or ended.
+#pragma once
+
+#include <torch/csrc/distributed/c10d/Store.hpp>
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace horoball::train {
+
+class Heartbeat {
+ public:
+  Heartbeat();
+  ~Heartbeat();
+  Heartbeat(const Heartbeat&) = delete;
+  Heartbeat& operator=(const Heartbeat&) = delete;
+
+  // `store` is used only by the thread. `patience`: seconds without a report after which a rank counts as
+  // hung. `launched`: the store is that of a launcher, not of rank 0.
+  void start(c10::intrusive_ptr<c10d::Store> store, int rank, int size, double patience, bool launched);
+  // Records what the rank is doing, for the errors of the other ranks.
+  void at(const std::string& where);
+  // A sentence about the rank that failed, once there is one.
+  std::optional<std::string> failure() const;
+  // Called after a collective failed: waits until the failed rank is known.
+  std::string explained(const std::string& otherwise);
+  // Announces this rank's own error; returns once the others can read it.
+  void fail(const std::string& message);
+  // Ends the reports of a rank that has finished. Waits a limited time until the others have finished too,
+  // because they may still read this rank's data and rank 0's store.
+  void close();
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace horoball::train

@@ -1,0 +1,27 @@
+// The core's operations on rows as autograd functions.
+#pragma once
+
+#include "backend.h"
+
+namespace horoball::train {
+
+// An operation on the rows of one matrix, by its index in the core's list of row cards.
+struct RowOperation {
+  std::int32_t index = 0;
+  double parameter = 0;  // of its card
+};
+
+// Maps every row of x. `c` holds one float64; both x and c get their gradients from the card's own.
+at::Tensor map_rows(const Tables& tables, const RowOperation& operation, Guards guards, const at::Tensor& x,
+                    const at::Tensor& c);
+
+}  // namespace horoball::train
+
+namespace horoball::node {
+
+template <>
+struct Converter<train::RowOperation> {
+  static train::RowOperation from(Arguments& in, const Napi::Value& value);
+};
+
+}  // namespace horoball::node

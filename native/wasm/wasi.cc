@@ -1,0 +1,24 @@
+// What the C library would import from WASI. The core opens no file, so an instance needs no such imports: output is
+// discarded, and other calls fail as on a system that lacks them.
+#include <cstdint>
+
+namespace {
+
+constexpr std::int32_t kNotSupported = 58;  // WASI's ENOTSUP
+
+}  // namespace
+
+extern "C" {
+
+std::int32_t __imported_wasi_snapshot_preview1_fd_close(std::int32_t) { return kNotSupported; }
+std::int32_t __imported_wasi_snapshot_preview1_fd_seek(std::int32_t, std::int64_t, std::int32_t,
+                                                       std::int32_t) {
+  return kNotSupported;
+}
+std::int32_t __imported_wasi_snapshot_preview1_fd_write(std::int32_t, std::int32_t, std::int32_t,
+                                                        std::int32_t) {
+  return kNotSupported;
+}
+std::int32_t __imported_wasi_snapshot_preview1_sched_yield() { return 0; }
+
+}  // extern "C"

@@ -1,0 +1,44 @@
+// What the cards state about metrics and geometries, against the oracle.
+import test from 'ava';
+import { geometries } from '../lib/card-names.ts';
+import {
+  actingParameters,
+  distanceCard,
+  geometryCard,
+  type LogitParameter,
+  metricCard,
+} from '../lib/cards.ts';
+import { matrix } from '../lib/index.ts';
+import { headOf } from './metric-cases.ts';
+import * as oracle from './oracle.ts';
+
+const numbers = { tauE: 0.4, tauH: 0.6, lambda: 1.4, c: 0.8 };
+const e = [
+  [0.6, 0.8],
+  [-1, 0],
+] as const;
+
+for (const name of geometries) {
+  const card = geometryCard(name);
+
+  test(`${name}: the parameters that act are those on which the oracle's logit depends`, (t) => {
+    const points = headOf(name, matrix(Float64Array.of(0.2, 0.5, -0.4, 0.3), 2, 2), numbers.c);
+    const h = oracle.table(points.data, points.cols);
+    const logit = (changes: Partial<typeof numbers>) =>
+      oracle.logits[name]!({ e: e[0], h: h[0]! }, { e: e[1], h: h[1]! }, { ...numbers, ...changes });
+    const names = Object.keys(numbers) as LogitParameter[];
+    const acting = names.filter((each) => logit({ [each]: 0.7 }) !== logit({}));
+    t.deepEqual(actingParameters(card, false).toSorted(), acting.toSorted());
+    // The radius of tied heads depends on c, whatever the distance.
+    const tied = card.distance === null ? acting : [...new Set([...acting, 'c' as const])];
+    t.deepEqual(actingParameters(card, true).toSorted(), tied.toSorted());
+  });
+
+  test(`${name}: embeddings are ranked in the space of its points`, (t) => {
+    const { points } = metricCard(card.ranking);
+    const space = distanceCard(card, false)?.points;
+    if (space === undefined) t.is(points, 'anywhere');
+    else if (space !== 'anywhere') t.is(points, space);
+    else t.not(points, 'hyperboloid');
+  });
+}

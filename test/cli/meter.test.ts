@@ -1,0 +1,125 @@
+import test from 'ava';
+import { Meter } from '../../lib/cli/meter.ts';
+
+class Screen {
+  readonly isTTY: boolean;
+  readonly columns: number;
+  text = '';
+  constructor(isTTY: boolean, columns = 60) {
+    this.isTTY = isTTY;
+    this.columns = columns;
+  }
+  write(text: string): void {
+    this.text += text;
+  }
+  /** The last visible line. */
+  get line(): string {
+    return this.text.split('\r\x1b[2K').at(-1)!;
+  }
+}
+
+/** A meter whose clock only moves by hand. */
+function metered(screen: Screen): { meter: Meter; pass: (seconds: number) => void } {
+  let ms = 0;
+  const meter = new Meter(screen, { now: () => ms, tick: false });
+  const pass = (seconds: number): void => {
+    ms += 1000 * seconds;
+  };
+  return { meter, pass };
+}
+
+test('a terminal redraws one line, with a bar if it fits', (t) => {
+  const screen = new Screen(true);
+  const meter = new Meter(screen);
+  meter.update(5, 10, ['loss 3.2']);
+  t.is(screen.line, `${'━'.repeat(12)}${'─'.repeat(12)}  loss 3.2`);
+  t.false(screen.text.includes('\n'));
+  meter.say('a permanent line');
+  t.true(screen.text.endsWith('\r\x1b[2Ka permanent line\n'));
+});
+
+test('a narrow terminal omits the last fields and keeps the ETA', (t) => {
+  const fields = ['epoch 1/9', 'step 2/18', 'loss 2.413', 'acc 61.2%', 'lr 3.0e-05', '412 img/s', 'data 3%'];
+  const screen = new Screen(true, 45);
+  const { meter, pass } = metered(screen);
+  meter.update(1, 18, fields);
+  pass(2);
+  meter.update(2, 18, fields);
+  t.is(screen.line, 'epoch 1/9  step 2/18  loss 2.413  eta 00:32');
+  const tiny = new Screen(true, 20);
+  new Meter(tiny).update(1, 18, ['x'.repeat(100)]);
+  t.is(tiny.line.length, 19);
+});
+
+test('a count has a rate after the second update, and an ETA after a second', (t) => {
+  const screen = new Screen(true, 80);
+  const { meter, pass } = metered(screen);
+  pass(20); // the start does not count
+  meter.count('embedding', 128, 1408, 'img');
+  t.is(screen.line, `${'━━'}${'─'.repeat(22)}  embedding  128/1408 img`);
+  pass(0.5);
+  meter.count('embedding', 256, 1408, 'img');
+  t.true(screen.line.endsWith('  embedding  256/1408 img  256 img/s'));
+  pass(0.5);
+  meter.count('embedding', 384, 1408, 'img');
+  t.true(screen.line.endsWith('  embedding  384/1408 img  256 img/s  eta 00:04'));
+  const unknown = new Screen(true);
+  new Meter(unknown).count('downloading', 7, null, 'MB');
+  t.is(unknown.line, 'downloading  7 MB');
+});
+
+test('steps of a build have no ETA, but the elapsed time', (t) => {
+  const screen = new Screen(true, 80);
+  const { meter, pass } = metered(screen);
+  meter.steps('building', 0, 9);
+  t.true(screen.line.endsWith('─  building  0%  elapsed 00:00'));
+  pass(65);
+  meter.steps('building', 3, 9);
+  t.true(screen.line.endsWith('─  building  33%  elapsed 01:05'));
+  meter.end();
+  const log = new Screen(false);
+  const plain = metered(log);
+  plain.meter.steps('configuring', 0, 1);
+  plain.meter.steps('building', 0, 9);
+  plain.pass(16);
+  plain.meter.steps('building', 1, 9);
+  t.is(log.text, 'configuring  0%  elapsed 00:00\nbuilding  11%  elapsed 00:16\n');
+});
+
+test('the elapsed time of a long step goes on', async (t) => {
+  const screen = new Screen(true, 80);
+  let ms = 0;
+  using meter = new Meter(screen, { now: () => ms });
+  meter.steps('building', 0, 9);
+  ms = 3000;
+  while (!screen.line.endsWith('elapsed 00:03')) await new Promise((done) => setTimeout(done, 20));
+  meter.end();
+  t.true(screen.text.endsWith('\r\x1b[2K'));
+});
+
+test('the line is removed if the work throws', (t) => {
+  const screen = new Screen(true);
+  t.throws(() => {
+    using meter = new Meter(screen);
+    meter.update(1, 10, ['loss 3.2']);
+    throw new Error('the disk is full');
+  });
+  t.true(screen.text.endsWith('\r\x1b[2K'));
+});
+
+test('many updates draw few lines', (t) => {
+  const screen = new Screen(true);
+  const meter = new Meter(screen);
+  for (let i = 1; i <= 5000; i++) meter.update(i, 10_000, ['x']);
+  for (let i = 1; i <= 5000; i++) meter.update(i, null, ['x']);
+  t.true(screen.text.split('\r').length < 100);
+});
+
+test('a pipe gets plain lines, always including the last', (t) => {
+  const screen = new Screen(false);
+  const meter = new Meter(screen);
+  for (let i = 1; i <= 100; i++) meter.update(i, 100, [`step ${i}/100`, 'loss 1']);
+  meter.update(100, 100, ['step 100/100', 'loss 1']);
+  meter.end();
+  t.is(screen.text, 'step 1/100  loss 1\nstep 100/100  loss 1\n');
+});

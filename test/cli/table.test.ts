@@ -1,0 +1,33 @@
+import test from 'ava';
+import { folded, recallText, textTable } from '../../lib/cli/table.ts';
+
+const recall = { at: { 1: 0.5, 2: Number.NaN }, strict: [0.25, 0.125], rPrecision: 0.4, mapAtR: 0.3 };
+
+test('the columns of strict recall have the names of the levels of the class tree', (t) => {
+  const lines = recallText([{ name: 'Head', recall }], ['subgroup', 'group']).split('\n');
+  t.deepEqual(lines[0]!.split(/ {2,}/), ['Recall, %', '@1', '@2', 'R-Prec', 'MAP@R', 'subgroup', 'group']);
+  t.deepEqual(lines[1]!.split(/ {2,}/), ['Head', '50.0', '-', '40.0', '30.0', '25.0', '12.5']);
+});
+
+test('levels without names are counted', (t) => {
+  const [head] = recallText([{ name: 'Head', recall }]).split('\n');
+  t.regex(head!, / {2}1 level up {2}2 levels up$/);
+});
+
+test('the first column is aligned left, all others right', (t) => {
+  t.is(
+    textTable([
+      ['a', 'long'],
+      ['bcd', '1'],
+    ]),
+    'a    long\nbcd     1',
+  );
+});
+
+test('text is wrapped at 80 columns', (t) => {
+  const text = Array.from({ length: 40 }, (_, i) => `word${i}`).join(' ');
+  const lines = folded(text, 2).split('\n');
+  t.true(lines.every((line) => line.length <= 80));
+  t.true(lines.slice(1).every((line) => /^ {2}\S/.test(line)));
+  t.is(lines.map((line) => line.trim()).join(' '), text);
+});

@@ -1,0 +1,272 @@
+// horoball/embed gives the same embeddings as an evaluation of the training layer, for every kind of input
+// and with both runtimes.
+import { execFile } from 'node:child_process';
+import { cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
+import ava, { type TestFn } from 'ava';
+import sharp from 'sharp';
+import { type ImageInput, loadEmbedder } from '../../lib/embed/index.ts';
+import { exportOnnx } from '../../lib/onnx/export.ts';
+import { exportOnnxFolder } from '../../lib/onnx/folder.ts';
+import { Embedder, embed, ImageLoader, imageFolder, loadWeights } from '../../lib/train/index.ts';
+import { relativeError } from '../train/helpers.ts';
+import { classNames, temporary, writeImages } from '../train/tiny-data.ts';
+import { backbone, model, writeRun } from './network.ts';
+
+interface Context {
+  root: string;
+  run: string;
+  images: string[];
+  remove(): Promise<void>;
+}
+
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+
+const test = ava as TestFn<Context>;
+
+test.before(async (t) => {
+  const { path, remove } = await temporary();
+  const run = join(path, 'run');
+  await writeRun(run);
+  await writeImages(join(path, 'images'), classNames(8), 2);
+  // Images of other shapes and with transparency, for which the resizing, the crop and the background of the
+  // transform matter.
+  const wide = sharp({
+    create: { width: 61, height: 33, channels: 4, background: { r: 250, g: 40, b: 90, alpha: 0.4 } },
+  });
+  await wide.png().toFile(join(path, 'images', 'class-00', 'wide.png'));
+  const { train, test: tested } = await imageFolder(join(path, 'images'));
+  const images = [...train.samples, ...tested.samples].map((sample) => sample.path);
+  t.context = { root: path, run, images, remove };
+});
+test.after.always(async (t) => await t.context.remove?.());
+
+/** The embeddings that the training layer computes for files. */
+async function reference(
+  run: string,
+  paths: readonly string[],
+): Promise<{ unit: Float32Array; ball: Float32Array }> {
+  const weights = join(run, 'model.safetensors');
+  const options = { model: { ...model }, head: 'hyp-vit', dim: 6, clipR: 2.3, c: 0.5, seed: 0 } as const;
+  using network = await Embedder.create(options);
+  await loadWeights(weights, network);
+  const split = { classes: ['any'], samples: paths.map((path) => ({ path, label: 0 })) };
+  const loader = new ImageLoader(split, { size: 16, resize: 18, mode: 'eval', seed: 0, background: 'black' });
+  const { euclidean, hyperbolic } = await embed(network, split, loader);
+  return { unit: euclidean, ball: hyperbolic };
+}
+
+test('a run folder, an exported folder and a file give what libtorch gives', async (t) => {
+  const { root, run, images } = t.context;
+  const { unit, ball } = await reference(run, images);
+  const folder = join(root, 'exported');
+  await exportOnnxFolder(run, folder);
+  const file = join(root, 'one.onnx');
+  await exportOnnx(run, file);
+  for (const source of [run, folder, file, pathToFileURL(file)]) {
+    const embedder = await loadEmbedder(source);
+    const got = await embedder.embed(images);
+    t.true(relativeError(got.euclidean.data, unit) < 1e-4, String(source));
+    t.true(relativeError(got.hyperbolic.data, ball) < 1e-4, String(source));
+    t.like(embedder, { dim: 6, c: 0.5, size: 16, space: 'ball', runtime: 'onnxruntime-node' });
+    t.deepEqual([got.euclidean.rows, got.euclidean.cols], [images.length, 6]);
+    const one = await embedder.embed(images, { space: 'ball' });
+    t.deepEqual(one, got.hyperbolic);
+    await embedder.close();
+  }
+});
+
+test('onnxruntime-web gives the same', async (t) => {
+  const { run, images } = t.context;
+  const { unit } = await reference(run, images);
+  const embedder = await loadEmbedder(run, { runtime: 'onnxruntime-web', threads: 1 });
+  t.is(embedder.runtime, 'onnxruntime-web');
+  const got = await embedder.embed(images, { space: 'unit' });
+  t.true(relativeError(got.data, unit) < 1e-4);
+  await embedder.close();
+});
+
+test('a path, a URL, bytes, a sharp pipeline and pixels of one image have one embedding', async (t) => {
+  const { root, run } = t.context;
+  const png = join(root, 'images', 'class-00', 'wide.png');
+  const bytes = await readFile(png);
+  const { data, info } = await sharp(bytes).raw().toBuffer({ resolveWithObject: true });
+  const { width, height } = info;
+  const inputs: ImageInput[] = [png, pathToFileURL(png), bytes, new Uint8Array(bytes), sharp(bytes)];
+  inputs.push({ data, width, height, channels: 4 }, { data: Uint8ClampedArray.from(data), width, height });
+  const embedder = await loadEmbedder(run, { warmUp: false });
+  const { data: rows } = await embedder.embed(inputs, { space: 'unit' });
+  for (let i = 1; i < inputs.length; i++)
+    t.deepEqual(rows.subarray(6 * i, 6 * i + 6), rows.subarray(0, 6), `${i}`);
+  const gray = { data: new Uint8Array(20 * 30).fill(80), width: 20, height: 30, channels: 1 } as const;
+  const rgb = { ...gray, data: new Uint8Array(3 * 20 * 30).fill(80), channels: 3 } as const;
+  const same = await embedder.embed([gray, rgb], { space: 'unit' });
+  t.deepEqual(same.data.subarray(0, 6), same.data.subarray(6));
+  await embedder.close();
+});
+
+test('rows do not depend on batches and concurrency; progress is reported; calls may overlap', async (t) => {
+  const { run, images } = t.context;
+  const embedder = await loadEmbedder(run, { batchSize: 5, concurrency: 2 });
+  const said: number[][] = [];
+  const onProgress = (done: number, total: number): void => void said.push([done, total]);
+  const [whole, single] = await Promise.all([
+    embedder.embed(images, { space: 'ball', onProgress }),
+    embedder.embed(images, { space: 'ball', batchSize: 1, concurrency: 7 }),
+  ]);
+  t.true(relativeError(single.data, whole.data) < 1e-6);
+  t.deepEqual(said.at(-1), [images.length, images.length]);
+  t.is(said.length, Math.ceil(images.length / 5));
+  const none = await embedder.embed([]);
+  t.deepEqual([none.euclidean.rows, none.hyperbolic.cols], [0, 6]);
+  await embedder.close();
+});
+
+const codeOf = (error: unknown): unknown => (error as { code?: unknown } | undefined)?.code;
+
+test('an image that cannot be read is named; with onUnreadable its row is NaN', async (t) => {
+  const { root, run, images } = t.context;
+  const bad = join(root, 'bad.jpg');
+  await writeFile(bad, 'no image');
+  const embedder = await loadEmbedder(run, { maxPixels: 3000 });
+  const error = await t.throwsAsync(embedder.embed([images[0]!, bad]));
+  t.is(codeOf(error), 'ERR_HOROBALL_PICTURE');
+  t.true(error!.message.startsWith(`[embed] images[1] (${bad}) could not be read: `), error!.message);
+  const large = { data: new Uint8Array(3 * 3001), width: 3001, height: 1, channels: 3 } as const;
+  const lost: number[] = [];
+  const inputs = [bad, images[0]!, Buffer.from('neither'), join(root, 'missing.png'), large];
+  const { data } = await embedder.embed(inputs, { space: 'unit', onUnreadable: (index) => lost.push(index) });
+  t.deepEqual(lost.toSorted(), [0, 2, 3, 4]);
+  const finite = Array.from({ length: 5 }, (_, i) => data.subarray(6 * i, 6 * i + 6).every(Number.isFinite));
+  t.deepEqual(finite, [false, true, false, false, false]);
+  await embedder.close();
+});
+
+test('wrong arguments are type errors that name them', async (t) => {
+  const embedder = await loadEmbedder(t.context.run, { warmUp: false });
+  const wrong: [unknown, RegExp][] = [
+    ['a.jpg', /^\[embed\] images: expected an array of images, got a\.jpg/],
+    [Buffer.alloc(3), /images: expected an array of images/],
+    [[7], /images\[0\]: expected a path/],
+    [
+      [{ data: new Uint8Array(5), width: 2, height: 1 }],
+      /images\[0\]\.data: expected 2 x 1 x 4 values, got 5/,
+    ],
+    [[{ data: new Uint8Array(5), width: 2.5, height: 1 }], /images\[0\]: expected integer width/],
+  ];
+  for (const [images, message] of wrong)
+    await t.throwsAsync(embedder.embed(images as ImageInput[]), { message });
+  await t.throwsAsync(embedder.embed([], { space: 'flat' as 'unit' }), { message: /space: expected one of/ });
+  await t.throwsAsync(embedder.embed([], { batchSize: 0 }), {
+    message: /batchSize: expected an integer 1 or more/,
+  });
+  await embedder.close();
+});
+
+test('an aborted call rejects with the reason and the next one works; a closed embedder rejects', async (t) => {
+  const { run, images } = t.context;
+  const embedder = await loadEmbedder(run, { batchSize: 2 });
+  const controller = new AbortController();
+  const reason = new Error('enough');
+  const stopped = embedder.embed(images, {
+    signal: controller.signal,
+    onProgress: () => controller.abort(reason),
+  });
+  t.is(await t.throwsAsync(stopped), reason);
+  await t.throwsAsync(embedder.embed(images, { signal: AbortSignal.abort(reason) }), { is: reason });
+  t.is((await embedder.embed(images)).euclidean.rows, images.length);
+  const pending = embedder.embed(images);
+  const rejected = t.throwsAsync(pending);
+  await Promise.all([embedder.close(), embedder[Symbol.asyncDispose]()]);
+  t.is(codeOf(await rejected), 'ERR_HOROBALL_CLOSED');
+  t.is(codeOf(await t.throwsAsync(embedder.embed(images))), 'ERR_HOROBALL_CLOSED');
+});
+
+test('a backbone has unit vectors only', async (t) => {
+  const file = join(t.context.root, 'backbone.onnx');
+  await exportOnnx(backbone(), file);
+  const embedder = await loadEmbedder(file);
+  const { data } = await embedder.embed(t.context.images.slice(0, 1), { space: 'unit' });
+  t.true(Math.abs(Math.hypot(...data) - 1) < 1e-6);
+  t.is(embedder.dim, model.embedDim);
+  const error = await t.throwsAsync(embedder.embed([]));
+  t.is(
+    error?.message,
+    "[embed] space: expected 'unit' because backbone.onnx is a backbone without a head, got 'both'. Pass { space: 'unit' }.",
+  );
+  t.is(codeOf(t.throws(() => embedder.c)), 'ERR_HOROBALL_OPTION');
+  await embedder.close();
+});
+
+test('invalid sources are rejected in one sentence', async (t) => {
+  const { root, run, images } = t.context;
+  const refused = async (source: string, code: string, options = {}): Promise<void> => {
+    const error = await t.throwsAsync(loadEmbedder(source, options));
+    t.is(codeOf(error), code, `${error}`);
+    t.is(error!.message.split('\n').length, 1);
+  };
+  await refused(join(root, 'images'), 'ERR_HOROBALL_RUN');
+  await refused(join(root, 'missing'), 'ENOENT');
+  await refused(images[0]!, 'ERR_HOROBALL_FORMAT');
+  const unfinished = join(root, 'unfinished');
+  await writeRun(unfinished);
+  await rm(join(unfinished, 'model.safetensors'));
+  await refused(unfinished, 'ERR_HOROBALL_RUN');
+  const folder = join(root, 'small');
+  await exportOnnxFolder(run, folder, { storages: ['int8'] });
+  await refused(folder, 'ERR_HOROBALL_OPTION', { storage: 'fp32' });
+  const whole = await readFile(join(folder, 'onnx/model_quantized.onnx'));
+  const cut = join(root, 'cut.onnx');
+  for (const length of [0, 1, 100, whole.length - 10]) {
+    await writeFile(cut, whole.subarray(0, length));
+    await refused(cut, 'ERR_HOROBALL_FORMAT');
+  }
+  const broken = Buffer.from(whole);
+  broken.fill(0xff, 200, 400); // a byte inside the graph; the length does not change
+  await writeFile(cut, broken);
+  await refused(cut, 'ERR_HOROBALL_RUNTIME');
+});
+
+test('a runtime that is installed but does not load is replaced by the other, with a warning', async (t) => {
+  const packages = join(t.context.root, 'program', 'node_modules');
+  const fake = join(packages, 'onnxruntime-node');
+  await mkdir(fake, { recursive: true });
+  await writeFile(join(fake, 'package.json'), '{"name":"onnxruntime-node","main":"main.js"}');
+  await writeFile(
+    join(fake, 'main.js'),
+    "throw new Error('Error loading shared library ld-linux-x86-64.so.2')",
+  );
+  await cp(join(root, 'dist'), join(packages, 'horoball', 'dist'), {
+    recursive: true,
+    filter: (from) => !/\.(map|d\.ts)$|dist.test/.test(from),
+  });
+  await writeFile(join(packages, 'horoball', 'package.json'), '{"name":"horoball","type":"module"}');
+  for (const name of ['onnxruntime-web', 'onnxruntime-common', 'flatbuffers', 'long', 'zod', 'sharp']) {
+    await symlink(join(root, 'node_modules', name), join(packages, name), 'junction');
+  }
+  const code = `const { loadEmbedder } = await import('./node_modules/horoball/dist/lib/embed/index.js');
+    console.log((await loadEmbedder(process.argv[1])).runtime);`;
+  const args = ['--input-type=module', '-e', code, t.context.run];
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, args, {
+    cwd: join(packages, '..'),
+    timeout: 120_000,
+    env: { ...process.env, HOROBALL_CORE: join(root, 'build/Release/core.node') },
+  });
+  t.is(stdout, 'onnxruntime-web\n');
+  t.regex(
+    stderr,
+    /HoroballWarning: onnxruntime-node failed: Error loading shared library .*Using onnxruntime-web/,
+  );
+});
+
+test('a program ends although it does not close its embedder', async (t) => {
+  const entry = new URL('../../lib/embed/index.js', import.meta.url).href;
+  const code = `const { loadEmbedder } = await import('${entry}');
+    const embedder = await loadEmbedder(process.argv[1]);
+    console.log((await embedder.embed([process.argv[2]])).euclidean.rows);`;
+  const args = ['--input-type=module', '-e', code, t.context.run, t.context.images[0]!];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root, timeout: 60_000 });
+  t.is(stdout, '1\n');
+});

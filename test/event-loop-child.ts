@@ -1,0 +1,75 @@
+// Measures how long each asynchronous export of the core occupies the main thread at a time, and prints it as JSON.
+import { readFileSync } from 'node:fs';
+import { nextTurn } from '../lib/next-turn.ts';
+import { coreCalls } from './core-calls.ts';
+
+const never = new Int32Array(new SharedArrayBuffer(4));
+
+/**
+ * Milliseconds that the main thread has run. The wall clock would count the time in which other processes run, and the CPU
+ * time of the process that of its other threads, which is all that systems other than Linux report.
+ */
+function cpuMs(): number {
+  try {
+    Atomics.wait(never, 0, 0, 0.01); // the kernel brings the figure up to date when a thread begins to wait
+    const [nanoseconds] = readFileSync(`/proc/self/task/${process.pid}/schedstat`, 'latin1').split(' ');
+    return Number(nanoseconds) / 1e6;
+  } catch {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1000;
+  }
+}
+
+/** Runs `work` and returns the longest turn of the event loop in the meantime. */
+async function longestTurn(work: () => Promise<unknown>): Promise<number> {
+  let isDone = false;
+  let longest = 0;
+  let [cpu, wall] = [cpuMs(), performance.now()];
+  const look = (): void => {
+    const now = [cpuMs(), performance.now()] as const;
+    longest = Math.max(longest, Math.min(now[0] - cpu, now[1] - wall));
+    [cpu, wall] = now;
+  };
+  const end = work().finally(() => {
+    isDone = true;
+  });
+  look(); // the first turn of a call is that of its caller
+  while (!isDone) {
+    await nextTurn();
+    look();
+  }
+  await end;
+  return longest;
+}
+
+/** Milliseconds in which this machine adds a million numbers. */
+function millionMs(): number {
+  const numbers = new Float64Array(1 << 20).fill(1);
+  const times = Array.from({ length: 9 }, () => {
+    const before = cpuMs();
+    let sum = 0;
+    for (let i = 0; i < numbers.length; ++i) sum += numbers[i]!;
+    return sum > 0 ? cpuMs() - before : 0;
+  });
+  return times.sort((a, b) => a - b)[4]!;
+}
+
+const [rows, side, rounds] = process.argv.slice(2).map(Number) as [number, number, number];
+const { calls, close } = await coreCalls({ rows, side });
+const results: { name: string; longest: number; bound: number; rounds: number }[] = [];
+/** A call whose work is native: its longest turn is due to other processes. */
+const control = calls.find(({ name }) => name === 'pairwiseDistance')!.run;
+for (const { name, run } of calls) {
+  let longest = Infinity;
+  let bound = 0;
+  let round = 0;
+  // Another process can lengthen any turn, but a loop of the call lengthens it in every round.
+  for (; round < rounds && (round === 0 || longest > bound); ++round) {
+    globalThis.gc?.();
+    bound = Math.max(bound, 5 * millionMs(), 2 * (await longestTurn(control)));
+    longest = Math.min(longest, await longestTurn(run));
+  }
+  results.push({ name, longest, bound, rounds: round });
+}
+await close();
+process.stdout.write(JSON.stringify(results));

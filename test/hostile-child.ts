@@ -1,0 +1,224 @@
+// The child process of test/hostile.test.ts: `node hostile-child.js public|native SEED CALLS` makes that many
+// calls with hostile arguments. It prints each call before making it, so that the last line names the one
+// that crashed.
+import { writeSync } from 'node:fs';
+import * as lib from '../lib/index.ts';
+import { core } from '../lib/native.ts';
+import { random } from '../lib/random.ts';
+import { Hostile, HostileError } from './hostile.ts';
+
+const [, , kind = 'public', seed = '0', calls = '1000'] = process.argv;
+const next = random(Number(seed), kind === 'native' ? 1 : 0);
+const hostile = new Hostile(next);
+
+type Call = (...args: unknown[]) => unknown;
+
+/** The number of calls per function, and how many of them returned a result. */
+const called = new Map<string, [calls: number, results: number]>();
+
+/** What a function accepts as options, as its refusal of another one lists them. */
+const accepted = new Map<string, readonly string[]>();
+
+/** Calls a function with an option that none has, after each number of matrices. */
+async function askOptions(name: string, call: Call): Promise<void> {
+  const points = lib.matrix(new Float64Array(18).fill(0.1), 6, 3);
+  for (let count = 0; count <= 4; ++count) {
+    try {
+      await call(...Array(count).fill(points), { unknown: 1 });
+    } catch (error) {
+      check(name, error);
+      learnOptions(name, error);
+    }
+  }
+}
+
+function learnOptions(name: string, error: unknown): void {
+  const { code, message } = error as { code?: unknown; message?: string };
+  const [, list] = /options: expected (.+), got /.exec(message ?? '') ?? [];
+  if (code === 'ERR_HOROBALL_OPTION' && list !== undefined) accepted.set(name, list.split(', '));
+}
+
+/** Cuts names to the width of a terminal; the seed identifies a call. */
+function say(text: string): void {
+  writeSync(1, `${text}\n`);
+}
+
+function coded(error: unknown): boolean {
+  if (error instanceof HostileError) return true;
+  const code: unknown = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' && code.startsWith('ERR_HOROBALL_');
+}
+
+function check(name: string, error: unknown): void {
+  if (coded(error)) return;
+  say(`uncoded error of ${name}: ${error instanceof Error ? error.stack : String(error)}`);
+  process.exit(3);
+}
+
+/** Transfers a buffer that the call may still be using, and drops the copy. */
+function transferSome(args: readonly unknown[]): void {
+  for (const arg of args) {
+    const data = ArrayBuffer.isView(arg)
+      ? arg
+      : (Object.getOwnPropertyDescriptor(Object(arg), 'data')?.value as unknown);
+    if (!ArrayBuffer.isView(data) || !(data.buffer instanceof ArrayBuffer) || next() < 0.7) continue;
+    try {
+      structuredClone(data.buffer, { transfer: [data.buffer] });
+    } catch {
+      // A buffer that is detached before the call.
+    }
+  }
+  if (next() < 0.05) (globalThis as { gc?: () => void }).gc?.();
+}
+
+async function attempt(name: string, call: Call, args: unknown[]): Promise<void> {
+  const count = called.get(name) ?? [0, 0];
+  called.set(name, count);
+  ++count[0];
+  try {
+    const result = call(...args);
+    if (result instanceof Promise && next() < 0.3) transferSome(args);
+    await result;
+    ++count[1];
+  } catch (error) {
+    check(name, error);
+  }
+}
+
+/** Every function that the core exports, sync variants and gradients included. */
+function publicCalls(): [string, Call][] {
+  const found: [string, Call][] = [];
+  for (const [name, value] of Object.entries(lib)) {
+    if (typeof value !== 'function') continue;
+    if (/^[A-Z]/.test(name)) continue;
+    const call = value as unknown as Call & { sync?: Call; vjp?: Call & { sync?: Call } };
+    found.push([name, call]);
+    if (call.sync) found.push([`${name}.sync`, call.sync]);
+    if (call.vjp) found.push([`${name}.vjp`, call.vjp]);
+    if (call.vjp?.sync) found.push([`${name}.vjp.sync`, call.vjp.sync]);
+  }
+  return [...found, ...objectCalls()];
+}
+
+const any = (value: unknown) => value as never;
+
+function objectCalls(): [string, Call][] {
+  const points = () => lib.matrix(new Float64Array(18).fill(0.1), 6, 3);
+  const gallery = new lib.Gallery<lib.Reals>({ c: 1 });
+  const sgd = new lib.RiemannianSGD(points(), { c: 1, lr: 0.1 });
+  const adam = new lib.RiemannianAdam(points(), { c: 1, lr: 0.1 });
+  return [
+    ['Gallery', (options) => new lib.Gallery(any(options))],
+    ['Gallery.add', (rows, labels) => gallery.add(any(rows), any(labels))],
+    ['Gallery.remove', (numbers) => gallery.remove(any(numbers))],
+    ['Gallery.topK', (rows, options) => gallery.topK(any(rows), any(options))],
+    ['Gallery.topKSync', (rows, options) => gallery.topKSync(any(rows), any(options))],
+    ['RiemannianSGD', (rows, options) => new lib.RiemannianSGD(any(rows), any(options))],
+    ['RiemannianSGD.step', (rows, options) => sgd.step(any(rows), any(options))],
+    ['RiemannianSGD.loadState', (state) => sgd.loadState(any(state))],
+    ['RiemannianAdam', (rows, options) => new lib.RiemannianAdam(any(rows), any(options))],
+    ['RiemannianAdam.step', (rows, options) => adam.step(any(rows), any(options))],
+    ['RiemannianAdam.loadState', (state) => adam.loadState(any(state))],
+  ];
+}
+
+/** The largest number of arguments of an export of the core. */
+const arity: Record<string, number> = {
+  pairwise: 15,
+  pairwiseVjp: 22,
+  contrast: 29,
+  select: 19,
+  delta: 9,
+  row: 5,
+  rowVjp: 9,
+  rowShort: 0,
+  rowVjpShort: 0,
+  resample: 21,
+  cancel: 1,
+  backend: 1,
+  dlopenLibrary: 1,
+  lockFile: 2,
+  unlockFile: 1,
+};
+
+/** Valid arguments for the core, a few of them replaced by invalid ones. */
+function nativeArguments(name: string): unknown[] {
+  const data = () => (next() < 0.1 ? null : new Float64Array(hostile.pick([18, 36, 6])).fill(0.1));
+  const flat = () => [data(), 6, 3];
+  const tail = [-1, 1, 0];
+  const whole: Record<string, () => unknown[]> = {
+    pairwise: () => [0, 0, 1, ...flat(), ...flat(), data(), 6, 6, ...tail],
+    pairwiseVjp: () => [0, 0, 1, ...flat(), ...flat(), data(), 6, 6, ...flat(), ...flat(), null, ...tail],
+    contrast: () => {
+      const order = Int32Array.from({ length: 6 }, (_, i) =>
+        next() < 0.05 ? hostile.pick([-1, 6, 1e9]) : i,
+      );
+      const numbers = [hostile.below(4), 0, next() < 0.5, false, 2, 0.1, 0.2, 0.5, 0.1, 2.3];
+      const results = [...flat(), ...flat(), new Float64Array(4), new Float64Array(4)];
+      return [...numbers, ...flat(), ...flat(), order, new Float64Array(1), ...results, ...tail];
+    },
+    select: () => [0, 0, 1, 1, ...flat(), ...flat(), null, null, new Int32Array(6), data(), 6, 1, ...tail],
+    delta: () => [data(), 6, 6, 0, new Float64Array(1), new Float64Array(1), ...tail],
+    resample: () => [
+      4,
+      4,
+      2,
+      new Uint8Array(48),
+      -1,
+      0,
+      0,
+      4,
+      4,
+      2,
+      2,
+      0,
+      0,
+      2,
+      false,
+      new Uint8Array(12),
+      1,
+      0,
+    ],
+  };
+  const args = whole[name]?.() ?? hostile.args(arity[name]!);
+  const numbers = [hostile.below(30), 0, 1, 0.5, 6, 6, 3, 6, 3, 6, 3, 6, 3, -1, 1, 0];
+  if (name.startsWith('row')) {
+    const list = Float64Array.from(numbers, (each) =>
+      next() < 0.05 ? Number(hostile.pick([-1, 1e300, 0, 7, Number.NaN, 2 ** 52])) : each,
+    );
+    if (name.endsWith('Short')) core().standing.set(list);
+    else args.splice(0, args.length, list, ...Array.from({ length: arity[name]! - 1 }, data));
+  }
+  for (let i = 0; i < args.length; ++i) if (next() < 0.03) args[i] = hostile.any();
+  // A job number other than 0 makes the call asynchronous.
+  const last = args.length - 1;
+  if (whole[name] && args[last] === 0 && next() < 0.3) args[last] = hostile.below(2 ** 20) + 1;
+  return args;
+}
+
+/** Whether a call could load a library, whose constructors would run. */
+const unsafe = (name: string, args: readonly unknown[]) =>
+  name === 'dlopenLibrary' && typeof args[0] === 'string' && args[0] !== '';
+
+async function run(): Promise<void> {
+  const binary = core() as unknown as Record<string, unknown>;
+  const exported =
+    kind === 'native' ? Object.keys(binary).filter((name) => typeof binary[name] === 'function') : [];
+  const list: [string, Call][] =
+    kind === 'native' ? exported.map((name) => [name, binary[name] as Call]) : publicCalls();
+  for (const name of exported) if (arity[name] === undefined) throw new Error(`${name} has no arity here`);
+  if (kind === 'public') for (const each of list) await askOptions(...each);
+  for (let i = 0; i < Number(calls); ++i) {
+    const [name, call] = hostile.pick(list);
+    hostile.accepted = accepted.get(name);
+    const args = kind === 'native' ? nativeArguments(name) : hostile.args(6);
+    if (unsafe(name, args)) continue;
+    say(`${i} ${name}`);
+    await attempt(name, call, args);
+    if (i % 50 === 49) await new Promise(setImmediate);
+  }
+  const results = [...called.values()].filter(([, results]) => results > 0).length;
+  say(`done: ${called.size} of ${list.length} functions called, ${results} with a result`);
+}
+
+await run();

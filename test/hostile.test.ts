@@ -1,0 +1,250 @@
+// No argument ends the process or causes an error without a code. Each child makes some thousand calls.
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import test from 'ava';
+import {
+  einsteinMidpoint,
+  hybridContrastiveLoss,
+  type Matrix,
+  matrix,
+  pairwiseDistance,
+  RiemannianAdam,
+  RiemannianSGD,
+  retrievalMetrics,
+  topK,
+} from '../lib/index.ts';
+import { core } from '../lib/native.ts';
+import { rowCall, rowNumbers } from '../lib/row-call.ts';
+import { rowCards } from '../lib/row-card.ts';
+import { cloud, failure } from './support.ts';
+
+const run = promisify(execFile);
+const child = fileURLToPath(new URL('hostile-child.js', import.meta.url));
+const any = (value: unknown) => value as never;
+const c = 1;
+
+for (const [kind, seed, calls] of [
+  ['public', 1, 12_000],
+  ['public', 2, 12_000],
+  ['native', 3, 20_000],
+  ['native', 4, 20_000],
+] as const) {
+  test(`${kind} functions with hostile arguments, seed ${seed}`, async (t) => {
+    const args = ['--expose-gc', child, kind, String(seed), String(calls)];
+    const { stdout } = await run(process.execPath, args, { maxBuffer: 1 << 26 }).catch(
+      (error: Error & { stdout: string; signal: string | null }) => {
+        const last = error.stdout.trimEnd().split('\n').slice(-1);
+        throw new Error(`${error.signal ?? 'failed'} at call ${last}`);
+      },
+    );
+    const [, called, all, results] = /done: (\d+) of (\d+) functions called, (\d+) with/.exec(stdout)!;
+    t.is(called, all);
+    t.true(Number(results) > 0.5 * Number(all), `${results} of ${all} functions had a result`);
+  });
+}
+
+/** A matrix that reports `claimed` rows from the second read on. */
+function growing(claimed: number): Matrix {
+  let readings = 0;
+  const data = new Float64Array(18).fill(0.1);
+  return {
+    data,
+    cols: 3,
+    get rows() {
+      return readings++ === 0 ? 6 : claimed;
+    },
+  };
+}
+
+test('a getter that returns something else the second time has no effect', async (t) => {
+  const still = matrix(new Float64Array(18).fill(0.1), 6, 3);
+  const distances = pairwiseDistance.sync(still, undefined, { c });
+  t.deepEqual(pairwiseDistance.sync(growing(1e7), undefined, { c }), distances);
+  t.deepEqual(pairwiseDistance.sync(growing(1e7), growing(1e7), { c }), distances);
+  t.deepEqual(await pairwiseDistance(growing(1e7), growing(1e7), { c }), distances);
+  t.is(pairwiseDistance.vjp.sync(growing(1e7), growing(1e7), distances, { c })[0]!.rows, 6);
+  t.is(topK.sync(growing(1e7), growing(1e7), { k: 1, c }).indices.length, 6);
+});
+
+/** An object that counts the reads of each of its properties. */
+function counted<O extends object>(base: O): { object: O; most: () => [string, number] } {
+  const readings = new Map<string, number>();
+  const object = new Proxy(base, {
+    get(target, key) {
+      readings.set(String(key), (readings.get(String(key)) ?? 0) + 1);
+      return Reflect.get(target, key) as unknown;
+    },
+  });
+  return { object, most: () => [...readings].reduce((a, b) => (b[1] > a[1] ? b : a), ['', 0]) };
+}
+
+test('each property of an argument is read once', async (t) => {
+  const points = () => counted({ ...cloud(Float64Array, 6, 3, 0.5) } as Matrix);
+  const shared = { c, threads: 1, device: 'cpu', compat: undefined } as const;
+  const [x, y] = [points(), points()];
+  const options = counted({ ...shared, metric: 'poincare' as const });
+  await pairwiseDistance(x.object, y.object, options.object);
+  for (const { most } of [x, y, options]) t.is(most()[1], 1, most()[0]);
+
+  const loss = counted({ ...shared, euclidean: cloud(Float64Array, 6, 3, 0.5), tied: true, views: 2 });
+  hybridContrastiveLoss.sync(loss.object);
+  t.is(loss.most()[1], 1, loss.most()[0]);
+
+  const search = counted({ ...shared, k: 1, exclude: 'self' as const });
+  topK.sync(points().object, points().object, search.object);
+  t.is(search.most()[1], 1, search.most()[0]);
+
+  const labels = counted([0, 0, 1, 1, 2, 2]);
+  const metrics = counted({ ...shared, ks: [1] });
+  retrievalMetrics.sync(points().object, labels.object, metrics.object);
+  for (const { most } of [labels, metrics]) t.is(most()[1], 1, most()[0]);
+});
+
+test('values without a length, without fields or with an unknown device cause a coded error', async (t) => {
+  const x = cloud(Float64Array, 6, 3, 0.5);
+  const sgd = new RiemannianSGD(x, { c, lr: 0.1 });
+  const adam = new RiemannianAdam(x, { c, lr: 0.1 });
+  const calls: (() => unknown)[] = [
+    () => topK.sync(x, x, { k: 1, c, exclude: { length: -1 } }),
+    () => topK.sync(x, x, { k: 1, c, device: any({}) }),
+    () => topK.sync(x, x, { k: 1, c, device: any(Object.create(null)) }),
+    () => topK.sync(x, x, any(null)),
+    () => retrievalMetrics.sync(x, { length: -1 }, { c }),
+    () => retrievalMetrics.sync(x, any([Symbol('a'), 1, 2, 3]), { c }),
+    () =>
+      hybridContrastiveLoss.sync({ euclidean: x, tied: true, c, labels: any([Symbol('a'), 1, 1, 2, 2, 2]) }),
+    () => sgd.loadState(any({})),
+    () => sgd.loadState(any(new Map([['velocity', null]]))),
+    () => adam.loadState(any(new Map([['steps', { data: null }]]))),
+    () => sgd.step(x, any(null)),
+    () => new RiemannianAdam(x, { c, lr: 0.1, betas: any(null) }),
+    () => pairwiseDistance(x, x, { c, signal: any(Object.create(AbortSignal.prototype)) }),
+  ];
+  for (const call of calls) t.regex((await failure(call)).code, /^ERR_HOROBALL_/, String(call));
+});
+
+test("the core's own door refuses what is null or out of range", (t) => {
+  const flat = [new Float64Array(18).fill(0.1), 6, 3] as const;
+  const contrast = (order: Int32Array, geometry = 0) =>
+    // biome-ignore format: one group per line
+    core().contrast(
+      geometry, 0, true, false, 2, 0.1, 0.2, 0.5, 0.1, 2.3, ...flat, null, 6, 3, order,
+      new Float64Array(1), ...flat, null, 6, 3, new Float64Array(4), new Float64Array(4), -1, 1, 0,
+    );
+  const calls: (() => unknown)[] = [
+    () => contrast(Int32Array.of(0, 1, 2, 3, 4, 6)),
+    () => contrast(Int32Array.of(0, 1, 2, 3, 4, -1)),
+    () => contrast(Int32Array.of(0, 1, 2, 3, 4, 5), 200),
+    () => core().pairwise(0, 0, 1, null, 6, 3, ...flat, new Float64Array(36), 6, 6, -1, 1, 0),
+    () => core().pairwise(0, 0, 1, ...flat, ...flat, null, 6, 6, -1, 1, 0),
+    () => core().pairwise(99, 0, 1, ...flat, ...flat, new Float64Array(36), 6, 6, -1, 1, 0),
+    () => core().pairwise(0, 0, 1, flat[0], 2 ** 53, 2 ** 53, ...flat, new Float64Array(36), 6, 6, -1, 1, 0),
+    () => core().pairwise(0, 0, 1, flat[0], Number.NaN, 3, ...flat, new Float64Array(36), 6, 6, -1, 1, 0),
+    () => core().row(new Float64Array(16).fill(1e300), null, null, null, flat[0]),
+    () => core().cancel(Number.NaN),
+  ];
+  for (const call of calls) t.throws(call, { code: 'ERR_HOROBALL_TYPE' }, String(call));
+  t.notThrows(() => contrast(Int32Array.of(5, 1, 2, 3, 4, 0)));
+});
+
+test('matrices of a row-wise call that do not match have the code of shapes', (t) => {
+  const numbers = new Float64Array(rowNumbers);
+  const shapes = {
+    rows: 2,
+    xRows: 2,
+    xCols: 3,
+    yRows: 2,
+    yCols: 2,
+    resultRows: 2,
+    resultCols: 3,
+    device: -1,
+  };
+  const values = { op: rowCards().findIndex(({ name }) => name === 'mobiusAdd'), c, threads: 1, ...shapes };
+  for (const [name, value] of Object.entries(values)) numbers[rowCall[name as keyof typeof rowCall]] = value;
+  const call = (y: Float64Array) => core().row(numbers, new Float64Array(6), y, null, new Float64Array(6));
+  t.throws(() => call(new Float64Array(4)), { code: 'ERR_HOROBALL_SHAPE', message: /shapes/ });
+  numbers[rowCall.yCols] = 3;
+  t.notThrows(() => call(new Float64Array(6)));
+  numbers[rowCall.op] = 1000;
+  t.throws(() => call(new Float64Array(6)), { code: 'ERR_HOROBALL_UNSUPPORTED' });
+});
+
+test('no job accepts memory that its caller can release', async (t) => {
+  if (!('resizable' in ArrayBuffer.prototype)) return t.pass();
+  const Resizable = ArrayBuffer as unknown as new (size: number, max: object) => ArrayBuffer;
+  const buffer = new Resizable(18 * 8, { maxByteLength: 1 << 20 });
+  const points = new Float64Array(buffer, 0, 18);
+  const call = (job: number) =>
+    core().pairwise(0, 0, 1, points, 6, 3, points, 6, 3, new Float64Array(36), 6, 6, -1, 1, job);
+  for (const hidden of [false, true]) {
+    if (hidden) Object.defineProperty(buffer, 'resizable', { value: false });
+    t.throws(() => call(7), { code: 'ERR_HOROBALL_TYPE', message: /resizable/ }, String(hidden));
+    await t.throwsAsync(pairwiseDistance({ data: points, rows: 6, cols: 3 }, undefined, { c }), {
+      code: 'ERR_HOROBALL_TYPE',
+    });
+  }
+  t.notThrows(() => call(0)); // nothing of the caller runs meanwhile
+});
+
+test('the midpoint of no rows is limited to few columns', (t) => {
+  t.deepEqual([...einsteinMidpoint.sync(matrix(new Float32Array(0), 0, 3), { c }).data], [0, 0, 0]);
+  t.throws(() => einsteinMidpoint.sync(matrix(new Float32Array(0), 0, 2 ** 31), { c }), {
+    code: 'ERR_HOROBALL_SHAPE',
+  });
+});
+
+test('memory that is transferred and dropped stays until the promise settles', async (t) => {
+  const script = `
+    import { matrix, pairwiseDistance } from ${JSON.stringify(new URL('../lib/index.js', import.meta.url).href)};
+    const codes = [];
+    for (let round = 0; round < 2; ++round) {
+      const points = matrix(new Float64Array(4000 * 512).fill(0.01), 4000, 512);
+      const options = { metric: 'euclidean', threads: 1 };
+      const done = pairwiseDistance(points, undefined, options).catch((error) => codes.push(error.code));
+      structuredClone(points.data.buffer, { transfer: [points.data.buffer] });
+      for (let i = 0; i < 4; ++i) {
+        globalThis.gc();
+        await new Promise((resolve) => setTimeout(resolve, 3));
+      }
+      await done;
+    }
+    console.log(codes.join());`;
+  const { stdout } = await run(process.execPath, ['--expose-gc', '--input-type=module', '-e', script]);
+  t.is(stdout.trim(), Array(2).fill('ERR_HOROBALL_DETACHED').join());
+});
+
+test('an allocation that fails in the binding is a coded error with its size', async (t) => {
+  if (process.platform !== 'linux') return t.pass('prlimit is Linux only');
+  const script = `
+    import { execFileSync } from 'node:child_process';
+    import { core } from ${JSON.stringify(new URL('../lib/native.js', import.meta.url).href)};
+    const path = Buffer.alloc(2 ** 28, 'x').toString('latin1'); // flat, so that V8 need not copy it
+    const { dlopenLibrary } = core();
+    const statm = execFileSync('cat', ['/proc/' + process.pid + '/statm'], { encoding: 'utf8' });
+    const limit = Number.parseInt(statm, 10) * 4096 + 2 ** 26;
+    execFileSync('prlimit', ['--pid', String(process.pid), '--as=' + limit]);
+    try { dlopenLibrary(path); } catch ({ code, message }) { console.log(code, message); }`;
+  const { stdout } = await run(process.execPath, ['--input-type=module', '-e', script]);
+  t.regex(stdout, /^ERR_HOROBALL_MEMORY could not allocate 268435456 bytes/);
+});
+
+test('scratch memory that cannot be allocated is a coded error with its size', async (t) => {
+  if (process.platform !== 'linux') return t.pass('prlimit is Linux only');
+  // As npm run test:memory sets it.
+  if (process.env['ASAN_OPTIONS'] !== undefined) return t.pass('AddressSanitizer ends the process');
+  const script = `
+    import { execFileSync } from 'node:child_process';
+    import { core } from ${JSON.stringify(new URL('../lib/native.js', import.meta.url).href)};
+    const n = 2 ** 23;
+    const [x, cotangent, gradX] = [0, 1, 2].map(() => [new Float32Array(n), n, 1]);
+    const [y, gradY] = [0, 1].map(() => [new Float32Array(1), 1, 1]);
+    const { pairwiseVjp } = core();
+    const statm = execFileSync('cat', ['/proc/' + process.pid + '/statm'], { encoding: 'utf8' });
+    const limit = Number.parseInt(statm, 10) * 4096 + 2 ** 25; // less than the scratch memory, enough for Node
+    execFileSync('prlimit', ['--pid', String(process.pid), '--as=' + limit]);
+    try { pairwiseVjp(0, 0, 1, ...x, ...y, ...cotangent, ...gradX, ...gradY, null, -1, 1, 0); }
+    catch ({ code, message }) { console.log(code, message); }`;
+  const { stdout } = await run(process.execPath, ['--input-type=module', '-e', script]);
+  t.regex(stdout, /^ERR_HOROBALL_MEMORY could not allocate \d{8,} bytes of scratch memory/);
+});

@@ -1,0 +1,76 @@
+// Arguments that nobody writes on purpose: every function of horoball/io answers with a coded error, soon.
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+import { EventWriter, readMat, readSafetensors, writeNpy, writeSafetensors } from '../../lib/io/index.ts';
+import { temporary } from '../train/data/support.ts';
+
+const any = (value: unknown) => value as never;
+const six = () => new Float32Array(6);
+const sparse: number[] = [];
+sparse.length = 2 ** 31;
+
+test('wrong kinds, null options and endless lists have a coded error within a second', async (t) => {
+  const folder = await temporary(t);
+  const file = join(folder, 'file');
+  await writeSafetensors(file, { x: { shape: [6], data: six() } });
+  const events = await EventWriter.open(folder);
+  const calls: (() => unknown)[] = [
+    () => writeNpy(file, six(), sparse),
+    () => writeNpy(file, six(), any([6, null])),
+    () => writeSafetensors(file, { x: { shape: sparse, data: six() } }),
+    () => writeSafetensors(file, any(null)),
+    () => writeSafetensors(file, any(new Map([[Symbol('x'), { shape: [6], data: six() }]]))),
+    () => writeSafetensors(file, {}, any(null)),
+    () => readSafetensors(file, any(null)),
+    () => readSafetensors(file, { names: any(-1) }),
+    () => readMat(file, any(null)),
+    () => EventWriter.open(folder, any(null)),
+    () => events.scalar('a', 1, 1, any(null)),
+    () => events.scalar('a', 1, 1, { wallTime: any({}) }),
+    () => events.histogram('a', any(null), 1),
+    () => events.histogram('a', { length: 2 ** 40 }, 1),
+    () => events.histogram('a', [1], 1, { buckets: any(Symbol('a')) }),
+    () => events.image('a', any(null), 1),
+    () => events.text('a', 'b', 1, any(null)),
+    () => events.hparams(any(null)),
+    () => events.hparams({}, { group: any(-1) }),
+    () => events.hparams({ a: any({}) }),
+    () => events.endSession('success', any(null)),
+  ];
+  for (const call of calls) {
+    const began = performance.now();
+    const error = await t.throwsAsync<NodeJS.ErrnoException>(
+      async () => await call(),
+      undefined,
+      String(call),
+    );
+    t.regex(String(error?.code), /^ERR_HOROBALL_/, String(call));
+    t.true(performance.now() - began < 5000, String(call));
+  }
+  await events.close();
+});
+
+test('a shape that changes is read once, and an array that is transferred leaves no file', async (t) => {
+  const folder = await temporary(t);
+  let readings = 0;
+  const tensor = {
+    data: six(),
+    get shape() {
+      return readings++ === 0 ? [6] : [7];
+    },
+  };
+  const file = join(folder, 'changing');
+  await writeSafetensors(file, { x: tensor });
+  t.deepEqual((await readSafetensors(file)).tensors.get('x')?.shape, [6]);
+  for (const [name, write] of [
+    ['a.npy', (data: Float32Array) => writeNpy(join(folder, 'a.npy'), data)],
+    ['a', (data: Float32Array) => writeSafetensors(join(folder, 'a'), { x: { shape: [6], data } })],
+  ] as const) {
+    const data = six();
+    const written = write(data);
+    structuredClone(data.buffer, { transfer: [data.buffer] });
+    await t.throwsAsync(written, { code: 'ERR_HOROBALL_DETACHED' });
+    await t.throwsAsync(access(join(folder, name)), { code: 'ENOENT' });
+  }
+});

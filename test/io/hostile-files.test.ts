@@ -1,0 +1,324 @@
+// Small files that once took minutes or gigabytes, or crashed the process. Each is read in a child process
+// with limits on CPU time and memory.
+import { spawnSync } from 'node:child_process';
+import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import ava from 'ava';
+import { MatWriter } from './mat-writer.ts';
+import { archive, bytesOf, text, u32 } from './pickle-writer.ts';
+import type { Ending } from './read-child.ts';
+
+const test = ava.serial;
+const child = join('dist', 'test', 'io', 'read-child.js');
+/** CPU time in milliseconds, and memory in MB. */
+const [mostCpu, mostMemory] = [1000, 300];
+let folder = '';
+ava.before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'horoball-hostile-'));
+});
+ava.after.always(() => rm(folder, { recursive: true, force: true }));
+
+/**
+ * Reads a file in another process. Other processes lengthen a reading and never shorten it: the fastest of three
+ * counts.
+ */
+function ending(reader: string, path: string): Ending {
+  const endings: Ending[] = [];
+  do endings.push(endingOnce(reader, path));
+  while (endings.length < 3 && endings.at(-1)!.cpu >= mostCpu);
+  return endings.reduce((best, each) => (each.cpu < best.cpu ? each : best));
+}
+
+function endingOnce(reader: string, path: string): Ending {
+  const { stdout, stderr, error } = spawnSync(process.execPath, [child, reader, path], {
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
+  if (error !== undefined || stdout === '') throw new Error(`${error?.message ?? ''} ${stderr}`);
+  return JSON.parse(stdout) as Ending;
+}
+
+const mat = new MatWriter();
+const doubling = 60;
+/** A tuple that contains the same tuple twice, and so on: 2^60 characters as text. */
+const sharedTuples = bytesOf(')q\0', '(h\0h\0tq\0'.repeat(doubling), text('x'), 0x93, '.');
+const deepTuples = bytesOf(')', Buffer.alloc(50_000, 0x85), text('x'), 0x93, '.');
+const stored = (kind: number, shape: number[], type: number, length: number): Buffer =>
+  mat.matrix(kind, shape, 'x', mat.element(type, Buffer.alloc(length, 0x61)));
+/** Struct elements whose only field is empty, 8 bytes each. */
+const structs = (count: number): Buffer =>
+  mat.matrix(
+    2,
+    [1, count],
+    'x',
+    mat.element(5, Buffer.from([8, 0, 0, 0])),
+    mat.element(1, Buffer.from('a\0\0\0\0\0\0\0')),
+    Buffer.concat(new Array<Buffer>(count).fill(mat.element(14, Buffer.alloc(0)))),
+  );
+
+/** Tensors of two elements: the first and the last of a storage of `length` float32. */
+const distantPairs = (length: number, count: number): Uint8Array => {
+  const storage = bytesOf(
+    text('storage'),
+    'ctorch\nFloatStorage\n',
+    text('0'),
+    text('cpu'),
+    'J',
+    u32(length),
+  );
+  const shape = bytesOf('J', u32(2), 0x85, 'J', u32(length - 1), 0x85);
+  const pair = bytesOf('ctorch._utils\n_rebuild_tensor_v2\n((', storage, 'tQJ', u32(0), shape, 0x89, 'NtR');
+  const entries = Array.from({ length: count }, (_, i) => bytesOf(text(`t${i}`), pair, 's'));
+  return archive(bytesOf('}', ...entries, '.'), { 'x/data/0': new Uint8Array(4 * length) });
+};
+
+const header = (json: string): Buffer => {
+  const bytes = Buffer.alloc(8 + json.length, json);
+  bytes.writeBigUInt64LE(BigInt(json.length));
+  bytes.write(json, 8, 'latin1');
+  return bytes;
+};
+const npyHeader = (shape: string, version = 2): Buffer => {
+  const line = `{'descr': '<f8', 'fortran_order': True, 'shape': ${shape}, }\n`;
+  const bytes = Buffer.alloc(12 + line.length);
+  bytes.write('\x93NUMPY', 'latin1');
+  bytes[6] = version;
+  bytes.writeUInt32LE(line.length, 8);
+  bytes.write(line, 12, 'latin1');
+  return bytes;
+};
+
+const format = 'ERR_HOROBALL_FORMAT';
+const unsafe = 'ERR_HOROBALL_PICKLE_REFUSED';
+const cases: Record<string, [reader: string, bytes: () => Uint8Array, code: string, message: RegExp]> = {
+  'a class named by a tuple of shared tuples': ['pth', () => archive(sharedTuples), format, /not text/],
+  'a class named by a tuple 50,000 deep': ['pth', () => archive(deepTuples), format, /not text/],
+  'a namespace that is filled with the same 100,000 attributes again and again': [
+    'pth',
+    () => {
+      const entries = Array.from({ length: 100_000 }, (_, i) => bytesOf(text(`k${i}`), 'Ns'));
+      const state = bytesOf('}q\0', ...entries, '0');
+      return archive(bytesOf(state, 'cargparse\nNamespace\n)R', 'h\0b'.repeat(100_000), '.'));
+    },
+    unsafe,
+    /more than 524288 steps/,
+  ],
+  'integers of 65 bits and more, which all have one hash, as keys': [
+    'pth',
+    () => {
+      const key = (i: number): Uint8Array => bytesOf(0x8a, 12, new Uint8Array(8), u32(i + 1));
+      return archive(bytesOf('}', ...Array.from({ length: 100_000 }, (_, i) => bytesOf(key(i), 'Ns')), '.'));
+    },
+    unsafe,
+    /large numbers as keys/,
+  ],
+  'a million dictionaries of a byte each': [
+    'pth',
+    () => archive(bytesOf(']', `(${'}'.repeat(60_000)}e`.repeat(16), '.')),
+    unsafe,
+    /more than \d+ steps/,
+  ],
+  'a thousand tensors of two distant elements, each of which reads 4 MB': [
+    'pth',
+    () => distantPairs(1_000_000, 1000),
+    unsafe,
+    /expand to over 16 times the file size/,
+  ],
+  '340,000 tensors that share two tuples of 64 sides': [
+    'pth',
+    () => {
+      const storage = bytesOf(text('storage'), 'ctorch\nByteStorage\n', text('0'), text('cpu'), 'J', u32(1));
+      const ones = bytesOf('(', 'K\x01'.repeat(64), 't');
+      const args = bytesOf('((', storage, 'tQJ', u32(0), ones, ones, 0x89, 'Ntq\x010');
+      const many = `(${'h\0h\x01R'.repeat(1000)}e`.repeat(340);
+      const pickle = bytesOf('ctorch._utils\n_rebuild_tensor_v2\nq\x000', args, ']', many, '.');
+      return archive(pickle, { 'x/data/0': new Uint8Array(1) });
+    },
+    unsafe,
+    /more than \d+ steps/,
+  ],
+  '150,000 classes with names of 1800 characters': [
+    'pth',
+    () => {
+      const name = bytesOf(text('a'.repeat(900)), 'q\0', '0');
+      return archive(
+        bytesOf(name, ...new Array<Uint8Array>(150_000).fill(bytesOf('h\0h\0', 0x93, '0')), 'N.'),
+      );
+    },
+    unsafe,
+    /more than \d+ steps/,
+  ],
+  '60,000 integers of 1024 bytes': [
+    'pth',
+    () => {
+      const long = bytesOf(0x8b, u32(1024), Buffer.alloc(1024, 0x7f), '0');
+      return archive(bytesOf(...new Array<Uint8Array>(60_000).fill(long), 'N.'));
+    },
+    unsafe,
+    /more than \d+ steps/,
+  ],
+  'a cell array of 6 million empty arrays in 70 kB': [
+    'mat',
+    () => {
+      const empty = Buffer.alloc(8);
+      empty.writeUInt32LE(14);
+      return mat.around([
+        mat.compressed(mat.matrix(1, [6_000_000, 1], 'x', Buffer.alloc(48_000_000, empty))),
+      ]);
+    },
+    format,
+    /maxBytes \(67108864\)/,
+  ],
+  '64 axes, all but one of side 1, in Fortran order': [
+    'npy',
+    () => {
+      const head = npyHeader(`(1_000_000,${'1,'.repeat(63)})`.replaceAll('_', ''));
+      return Buffer.concat([head, Buffer.alloc(8_000_000)]);
+    },
+    'read',
+    /^$/,
+  ],
+  'text of 2^31 - 1 rows and no columns': [
+    'mat',
+    () => mat.around([mat.matrix(4, [2 ** 31 - 1, 0], 'x', mat.element(1, Buffer.alloc(0)))]),
+    format,
+    /allow/,
+  ],
+  'text that inflates to 64 MiB, in rows of one character': [
+    'mat',
+    () => mat.around([mat.compressed(stored(4, [2 ** 26 - 4096, 1], 1, 2 ** 26 - 4096))]),
+    format,
+    /maxBytes \(67108864\)/,
+  ],
+  'text that inflates to 64 MiB, in two rows': [
+    'mat',
+    () => mat.around([mat.compressed(stored(4, [2, 2 ** 25 - 4096], 1, 2 ** 26 - 8192))]),
+    format,
+    /maxBytes \(67108864\)/,
+  ],
+  'bytes that inflate to 64 MiB and are doubles': [
+    'mat',
+    () => mat.around([mat.compressed(stored(6, [1, 2 ** 26 - 4096], 2, 2 ** 26 - 4096))]),
+    format,
+    /maxBytes \(67108864\)/,
+  ],
+  'a struct of millions of empty elements': [
+    'mat',
+    () => mat.around([mat.compressed(structs(4_000_000))]),
+    format,
+    /maxBytes \(67108864\)/,
+  ],
+  'zeros that inflate to 128 MiB': [
+    'mat',
+    () => mat.around([mat.compressed(Buffer.alloc(2 ** 27))]),
+    format,
+    /inflate to more than maxBytes \(67108864\)/,
+  ],
+  '8192 compressed variables of nothing': [
+    'mat',
+    () => mat.around(new Array<Buffer>(8192).fill(mat.compressed(mat.element(14, Buffer.alloc(0))))),
+    'read',
+    /^$/,
+  ],
+  'a hundred thousand compressed variables of nothing': [
+    'mat',
+    () => {
+      const nothing = mat.compressed(mat.element(14, Buffer.alloc(0)));
+      return mat.around(new Array<Buffer>(100_000).fill(nothing));
+    },
+    format,
+    /more than 8192 variables/,
+  ],
+  'a shape of 4 million axes': [
+    'mat',
+    () =>
+      mat.around(
+        [mat.matrix(6, [1, 1], 'x', mat.element(9, Buffer.alloc(8)), Buffer.alloc(0))].map((bytes) => {
+          const axes = mat.element(5, Buffer.alloc(2 ** 24));
+          return mat.element(14, Buffer.concat([bytes.subarray(8, 24), axes]));
+        }),
+      ),
+    format,
+    /at most 64 integers/,
+  ],
+  'a shape of zero elements whose product is not a number': [
+    'mat',
+    () => mat.around([mat.matrix(4, [0, ...new Array<number>(63).fill(2 ** 31 - 1)], 'x')]),
+    'read',
+    /^$/,
+  ],
+  '300,000 axes': ['npy', () => npyHeader(`(${'1,'.repeat(300_000)})`), format, /more than 64 axes/],
+  'a header of brackets': ['npy', () => npyHeader('('.repeat(1_000_000)), format, /more than 16 deep/],
+  'a header of 90 MB of brackets': [
+    'safetensors',
+    () => header('['.repeat(9e7)),
+    format,
+    /its header declares 90000000 bytes/,
+  ],
+  'a header of 33 MB of brackets': [
+    'safetensors',
+    () => header('['.repeat(3.3e7)),
+    format,
+    /nested more than 64 deep/,
+  ],
+  'a header of 11 million empty lists': [
+    'safetensors',
+    () => header(`{"a":[${'[],'.repeat(1.1e7)}[]]}`),
+    format,
+    /more than 524288 values/,
+  ],
+  'a header of 33 MB of one unfinished string': [
+    'safetensors',
+    () => header(`"${'a'.repeat(3.3e7)}`),
+    format,
+    /is not JSON/,
+  ],
+};
+
+for (const [name, [reader, bytes, code, message]] of Object.entries(cases))
+  test(`${reader}: ${name}`, async (t) => {
+    const path = join(folder, `hostile.${reader}`);
+    await writeFile(path, bytes());
+    const end = ending(reader, path);
+    t.log(`${end.cpu.toFixed(0)} ms, ${end.memory.toFixed(0)} MB: ${end.message.slice(0, 160)}`);
+    t.is(end.code, code);
+    t.regex(end.message, message);
+    t.true(end.cpu < mostCpu, `${end.cpu} ms`);
+    t.true(end.memory < mostMemory, `${end.memory} MB`);
+  });
+
+const holes: Record<string, Uint8Array> = {
+  npy: npyHeader(`(${2 ** 37 - 64},)`),
+  safetensors: header(
+    `{"weight":{"dtype":"F64","shape":[${2 ** 37 - 32}],"data_offsets":[0,${2 ** 40 - 256}]}}`.padEnd(248),
+  ),
+  mat: mat.around([]),
+  pth: bytesOf('PK\x03\x04'),
+  weights: bytesOf('PK\x03\x04'),
+};
+for (const [reader, start] of Object.entries(holes))
+  test(`${reader}: a sparse file of 2^40 bytes`, async (t) => {
+    const path = join(folder, `holes.${reader}`);
+    const file = await open(path, 'w');
+    await file.write(start);
+    await file.truncate(2 ** 40);
+    await file.close();
+    const { code, message, cpu, memory } = ending(reader, path);
+    t.is(code, format);
+    t.regex(message, /1099511627776 bytes of which \d+ are on the disk/);
+    t.true(cpu < mostCpu && memory < mostMemory, `${cpu} ms, ${memory} MB`);
+    await rm(path);
+  });
+
+for (const reader of ['npy', 'safetensors', 'mat', 'pth', 'weights'])
+  test(`${reader}: pipes and devices are rejected without waiting`, (t) => {
+    if (process.platform === 'win32') return t.pass();
+    const pipe = join(folder, 'pipe');
+    spawnSync('mkfifo', [pipe]);
+    for (const path of [pipe, '/dev/zero']) {
+      const { code, message } = ending(reader, path);
+      t.is(code, format);
+      t.regex(message, /expected a regular file, got a pipe or device/);
+    }
+  });

@@ -1,0 +1,90 @@
+// JSON inside of other files: each parser meets the bounds before V8's parser does.
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import ava from 'ava';
+import { Gallery } from '../../lib/index.ts';
+import { writeSafetensors } from '../../lib/io/index.ts';
+import { parsedJson } from '../../lib/io/json.ts';
+import { readRecordFile } from '../../lib/io/record-file.ts';
+import { resolveViT } from '../../lib/model/vit.ts';
+
+const test = ava.serial;
+const format = { code: 'ERR_HOROBALL_FORMAT' };
+let folder = '';
+test.before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'horoball-json-'));
+});
+test.after.always(() => rm(folder, { recursive: true, force: true }));
+
+/** Processor time in milliseconds. */
+async function timed(work: () => unknown): Promise<number> {
+  const before = process.cpuUsage();
+  await work();
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1000;
+}
+
+test('a file of ours nests at most 64 deep, at any length', (t) => {
+  const nested = (depth: number, inner = ''): string =>
+    `${'[{"a":'.repeat(depth / 2)}"${inner}"${'}]'.repeat(depth / 2)}`;
+  for (const inner of ['', 'x'.repeat(2 ** 19), '[{"'.replaceAll('"', '\\"').repeat(2 ** 17)]) {
+    t.notThrows(() => parsedJson(nested(64, inner), 'a.json'));
+    t.throws(() => parsedJson(nested(66, inner), 'a.json'), {
+      ...format,
+      message: 'a.json cannot be used: it is nested more than 64 deep',
+    });
+  }
+});
+
+test('strings without end and long strings take linear time and no stack', async (t) => {
+  const quotes = `"${'\\"'.repeat(2 ** 18)}`;
+  const time = await timed(() =>
+    t.throws(() => parsedJson(quotes, 'a.json'), { ...format, message: /it is not JSON/ }),
+  );
+  t.true(time < 3000, `${time} ms`); // a minute and more by a regular expression
+  const long = 'a'.repeat(2 ** 23);
+  t.is(parsedJson(`"${long}"`, 'a.json'), long);
+  t.is(parsedJson('\ufeff{"a":1}', 'a.json') instanceof Object, true);
+});
+
+test('a file of ours has at most a million values', (t) => {
+  t.throws(() => parsedJson(`[${'[],'.repeat(2 ** 20)}[]]`, 'a.json'), {
+    ...format,
+    message: /more than 1048576 values/,
+  });
+});
+
+const brackets = '['.repeat(20_000_000);
+
+test('the metadata of a gallery is not parsed beyond its valid size', async (t) => {
+  const path = join(folder, 'gallery.safetensors');
+  await writeSafetensors(
+    path,
+    { rows: { shape: [1, 1], data: new Float32Array(1) } },
+    { metadata: { horoball_gallery: brackets } },
+  );
+  const time = await timed(() => t.throwsAsync(Gallery.load(path), format));
+  t.true(time < 3000, `${time} ms`);
+});
+
+test('the description of a backbone is bounded', async (t) => {
+  const time = await timed(() =>
+    t.throws(() => resolveViT(`{"depth":${brackets}`), {
+      code: 'ERR_HOROBALL_OPTION',
+      message: /it is nested more than 64 deep/,
+    }),
+  );
+  t.true(time < 3000, `${time} ms`);
+});
+
+test('a record next to a file has a maximum size', async (t) => {
+  const path = join(folder, 'record.json');
+  await writeFile(path, '{"url":"x"}');
+  t.deepEqual(await readRecordFile(path), { url: 'x' });
+  for (const text of [brackets, brackets.slice(0, 1000), '{', `[${'1,'.repeat(20_000)}1]`]) {
+    await writeFile(path, text);
+    await t.throwsAsync(readRecordFile(path), format);
+  }
+  await t.throwsAsync(readRecordFile(join(folder, 'none.json')), { code: 'ENOENT' });
+});

@@ -1,0 +1,36 @@
+// Calls leave no memory behind. HOROBALL_MEMORY_CALLS sets the number of calls of each kind.
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import test from 'ava';
+
+const run = promisify(execFile);
+const child = fileURLToPath(new URL('memory-child.js', import.meta.url));
+const calls = Number(process.env['HOROBALL_MEMORY_CALLS'] ?? 1000);
+
+interface Growth {
+  name: string;
+  rss: number;
+  external: number;
+  heap: number;
+}
+
+test('memory does not grow with the number of calls, however they end', async (t) => {
+  t.timeout(600_000 + 100 * calls);
+  const { stdout } = await run(process.execPath, ['--expose-gc', child, String(calls)], {
+    maxBuffer: 1 << 24,
+  });
+  const { rss, external, results } = JSON.parse(stdout) as Growth & { results: Growth[] };
+  t.log(`${results.length} exports: resident memory grew by ${rss >> 10} KB, external by ${external} bytes`);
+  t.true(results.length > 0);
+  // Each export is called four times as often, so one number left behind per call would be 32 bytes.
+  t.deepEqual(
+    results.filter((each) => each.external > 20 * calls + 16_384),
+    [],
+  );
+  t.deepEqual(
+    results.filter((each) => each.heap > 400 * calls + 500_000),
+    [],
+  );
+  t.true(rss < 48 * 2 ** 20, `${rss} bytes`);
+});

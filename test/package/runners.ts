@@ -1,0 +1,93 @@
+// `npm run test:runners`: the packed tarball in programs of the ecosystem, which are installed for this test only.
+import { execFile } from 'node:child_process';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { promisify } from 'node:util';
+import { type Installed, install, root } from './unpacked.ts';
+
+const programs = join(root, 'test/package/runners/node_modules');
+let installed: Installed;
+
+before(async () => {
+  installed = await install();
+});
+after(async () => {
+  await installed.remove();
+});
+
+/** Writes files to the project and runs a program there; fails with its output. */
+async function works(files: Readonly<Record<string, string>>, script: string, args: readonly string[]) {
+  const { project } = installed;
+  for (const [name, text] of Object.entries(files)) {
+    await mkdir(dirname(join(project, name)), { recursive: true });
+    await writeFile(join(project, name), text);
+  }
+  const run = [join(programs, script), ...args];
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, run, { cwd: project }).catch(
+    (error: { stdout: string; stderr: string }) => {
+      throw new Error(`${script} failed:\n${error.stdout}\n${error.stderr}`);
+    },
+  );
+  return stdout + stderr;
+}
+
+/** Two points of the unit disk, 2 artanh(1/2) apart, in a test of Jest or Vitest. */
+const expectation = `
+  test('distance', async () => {
+    const x = matrix(new Float64Array([0, 0]), 1, 2), y = matrix(new Float64Array([0.5, 0]), 1, 2);
+    expect((await dist(x, y, { c: 1 })).data[0]).toBeCloseTo(1.0986122886681098, 12);
+    expect(typeof loadEmbedder).toBe('function');
+    expect(typeof readNpy).toBe('function');
+  });`;
+
+test('Jest requires it', async () => {
+  const code = `const { dist, matrix } = require('horoball');
+    const { loadEmbedder } = require('horoball/embed');
+    const { readNpy } = require('horoball/io');${expectation}`;
+  await works({ 'jest/distance.test.js': code }, 'jest/bin/jest.js', [
+    '--config',
+    '{"rootDir":"jest"}',
+    '--ci',
+  ]);
+});
+
+test('Vitest imports it', async () => {
+  const code = `import { expect, test } from 'vitest';
+    import { dist, matrix } from 'horoball';
+    import { loadEmbedder } from 'horoball/embed';
+    import { readNpy } from 'horoball/io';${expectation}`;
+  const config = `export default { resolve: { alias: { vitest: ${JSON.stringify(join(programs, 'vitest'))} } } };`;
+  const files = { 'vitest/distance.test.ts': code, 'vitest/vitest.config.mjs': config };
+  await works(files, 'vitest/vitest.mjs', ['run', '--root', 'vitest']);
+});
+
+const typed = `
+  import { dist, type Matrix, matrix } from 'horoball';
+  import { loadEmbedder } from 'horoball/embed';
+  import { readNpy } from 'horoball/io';
+  const x: Matrix<Float64Array> = matrix(new Float64Array([0, 0]), 1, 2);
+  const y: Matrix<Float64Array> = matrix(new Float64Array([0.5, 0]), 1, 2);
+  const distance: number = dist.sync(x, y, { c: 1 }).data[0] ?? 0;
+  if (Math.abs(distance - 1.0986122886681098) > 1e-12) throw new Error(String(distance));
+  export const functions = [loadEmbedder, readNpy];`;
+
+for (const extension of ['cts', 'mts']) {
+  test(`tsx runs TypeScript, .${extension}`, async () => {
+    await works({ [`typed.${extension}`]: typed }, 'tsx/dist/cli.mjs', [`typed.${extension}`]);
+  });
+}
+
+const options = ['--noEmit', '--strict', '--esModuleInterop', '--target', 'es2022'];
+for (const [module, resolution, file] of [
+  ['commonjs', 'node10', 'oldest.ts'],
+  ['node16', 'node16', 'oldest.cts'],
+  ['node16', 'node16', 'oldest.mts'],
+  ['esnext', 'bundler', 'oldest.ts'],
+] as const) {
+  test(`the oldest TypeScript that is supported, ${file} with --moduleResolution ${resolution}`, async () => {
+    const code = `${typed}\nexport { train } from 'horoball/train';`;
+    const flags = ['--module', module, '--moduleResolution', resolution];
+    await works({ [file]: code }, 'typescript-oldest/bin/tsc', [...options, ...flags, file]);
+  });
+}

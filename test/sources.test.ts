@@ -1,0 +1,131 @@
+// Facts that the sources state once: tolerances on cards, defaults on cards, the layout of the core's tables.
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+import { logitDefaults } from '../lib/card-names.ts';
+import { matrix, pairwiseDistance } from '../lib/index.ts';
+import { close, eachClose } from './support.ts';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const read = (path: string): Promise<string> => readFile(join(root, path), 'utf8');
+
+/** Tests of quantities that have no card. */
+const withoutCards = /^(delta|negatives|gallery|sources)\.test\.ts$/;
+
+async function cardTests(): Promise<string[]> {
+  const [core, device] = await Promise.all(['test', 'test/gpu'].map((folder) => readdir(join(root, folder))));
+  const own = core!.filter((name) => name.endsWith('.test.ts') && !withoutCards.test(name));
+  return [...own.map((name) => `test/${name}`), ...device!.map((name) => `test/gpu/${name}`)];
+}
+
+/** The arguments of the call whose opening parenthesis is before `start`. */
+function argumentsAt(text: string, start: number): string[] {
+  const found = [''];
+  let depth = 0;
+  for (let at = start; at < text.length; ++at) {
+    const sign = text[at]!;
+    if (depth === 0 && sign === ')') break;
+    if ('([{'.includes(sign)) ++depth;
+    if (')]}'.includes(sign)) --depth;
+    if (depth === 0 && sign === ',') found.push('');
+    else found[found.length - 1] += sign;
+  }
+  return found.map((argument) => argument.trim());
+}
+
+/** Numbers in the tolerances that a test passes to `close` and `eachClose`, directly or by a constant of the file. */
+function literalTolerances(path: string, source: string): string[] {
+  const text = source.replace(/\/\/.*|'[^'\n]*'/g, '').replace(/`[^`]*`/g, '``');
+  /** The initializer of the last constant of that name before a place. */
+  const initializer = (name: string, before: number): string => {
+    const declared = new RegExp(`\\bconst (?:${name}|\\{[^}=]*\\b${name}\\b[^}=]*\\}) = ([^;]*);`, 'g');
+    const all = Array.from(text.matchAll(declared)).filter(({ index }) => index < before);
+    const value = all.at(-1)?.[1] ?? '';
+    return value.includes('=>') ? '' : value;
+  };
+  const hasNumber = (expression: string, before: number, seen: readonly string[] = []): boolean => {
+    const values = expression
+      .replace(/[^,;(?]* \? /g, '') // of a condition, only its results count
+      .replace(/\b(?:limitsOf|limitsIn|accuracyOf|geometryCard|metricCard)\([^()]*\)/g, '');
+    const numbers = Array.from(values.matchAll(/(?<![\w.$])\d[\w.]*(?:(?<=e)-\d+)?/g), ([number]) =>
+      Number(number),
+    );
+    if (numbers.some((number) => number !== 0)) return true;
+    const names = Array.from(values.matchAll(/(?<![\w.$])[a-z]\w*/g), ([name]) => name);
+    return names.some(
+      (name) => !seen.includes(name) && hasNumber(initializer(name, before), before, [...seen, name]),
+    );
+  };
+  return Array.from(text.matchAll(/\b(?:close|eachClose)\(/g)).flatMap(({ 0: call, index }) => {
+    const tolerance = argumentsAt(text, index + call.length)[3];
+    return tolerance !== undefined && hasNumber(tolerance, index) ? [`${path}: ${tolerance}`] : [];
+  });
+}
+
+test('tests of cards read every tolerance from the card', async (t) => {
+  const found: string[] = [];
+  for (const path of await cardTests()) {
+    const text = await read(path);
+    if (/\bwithin\(/.test(text)) found.push(`${path}: within`);
+    found.push(...literalTolerances(path, text));
+  }
+  t.deepEqual(found, []);
+});
+
+test('a tolerance in a constant, a condition or a product is found', (t) => {
+  const text = `
+    const limit = type === Float64Array ? own : 1e-5;
+    close(t, a, b, limit, 'x');
+    eachClose(t, a, b, 5 * stated, 'x');
+    close(t, a, b, allowed(type, card.tolerance.value), 'x');
+    close(t, a, [2], stated, 'x');`;
+  t.deepEqual(literalTolerances('x.ts', text), ['x.ts: limit', 'x.ts: 5 * stated']);
+});
+
+test('the documented defaults of the loss are those of the cards', async (t) => {
+  const options = (await read('lib/loss.ts')).match(/interface LogitOptions.*?^\}/ms)![0];
+  const documented = Array.from(
+    options.matchAll(/default ([\d.]+)[^*]*\*\/\s+(\w+)\?/g),
+    ([, value, name]) => [name, Number(value)],
+  );
+  const { c: _, ...optional } = logitDefaults;
+  t.deepEqual(Object.fromEntries(documented), optional);
+});
+
+test('the number of the tables covers every member of every struct', async (t) => {
+  const text = (await read('native/core.h')).replace(/\/\/.*/g, '').replace(/,\s+/g, ', ');
+  const layout = text.slice(text.lastIndexOf('layout_of_tables'.concat('() {')));
+  const structs = Array.from(text.matchAll(/^struct (\w+) \{\n(.*?)^\};/gms), ([, name, body]) => ({
+    name: name!,
+    body: body!,
+  }));
+  t.true(structs.length > 10);
+  for (const { name, body } of structs) {
+    t.true(layout.includes(`sizeof(${name})`), name);
+    for (const member of membersOf(body))
+      t.true(layout.includes(`offsetof(${name}, ${member})`), `${name}::${member}`);
+  }
+});
+
+/** The members that the body of a plain struct declares. */
+function membersOf(body: string): string[] {
+  const statements = body.replace(/\{[^}]*\}/g, '').split(';');
+  return statements.flatMap((statement) => {
+    const declared = statement.trim();
+    if (declared === '') return [];
+    const pointer = /\(\*(\w+)\)/.exec(declared);
+    if (pointer !== null) return [pointer[1]!];
+    return declared.split(',').map((part) => /(\w+)\s*(?:\[\w+\])?\s*(?:=.*)?$/s.exec(part.trim())![1]!);
+  });
+}
+
+test('an error above the tolerance fails the comparison', (t) => {
+  const d = pairwiseDistance.sync(matrix(Float64Array.of(0, 0.5), 2, 1), undefined, { c: 1 }).data;
+  const wrong = d.map((value) => value * (1 + 1e-6));
+  const failed: boolean[] = [];
+  const fake = { true: (ok: boolean) => failed.push(!ok), is: () => true };
+  close(fake as never, wrong, d, 1e-7, 'whole');
+  eachClose(fake as never, wrong, d, 1e-7, 'each');
+  t.deepEqual(failed, [true, true]);
+});

@@ -1,0 +1,71 @@
+import { join, resolve } from 'node:path';
+import test from 'ava';
+import { section, topics } from '../../../lib/train/dashboard/sections.ts';
+import { type LiveRun, LiveState } from '../../../lib/train/dashboard/state.ts';
+import { parseConfig } from '../../../lib/train/options/resolve.ts';
+import type { StepRow } from '../../../lib/train/run/record.ts';
+import { evaluationRow, fakeHealth, fakeSnapshot, stepRow } from '../fake-run.ts';
+
+const run = (more: Partial<LiveRun> = {}): LiveRun => ({
+  ...new LiveState(parseConfig({ name: 'mine' })).run,
+  ...more,
+});
+const step = (number: number, more: Partial<StepRow> = {}): StepRow => ({
+  ...(stepRow(number) as StepRow),
+  ...more,
+});
+const status = (more: Partial<LiveRun>): string => section('status', run(more)).text;
+
+test('before the first step, every part says when it begins', (t) => {
+  const texts = topics.map((topic) => section(topic, run()).text);
+  t.deepEqual(topics, ['status', 'curves', 'health', 'images']);
+  for (const [i, words] of [
+    /Starting<\/b> preparing the first step/,
+    /The curves begin with the second step/,
+    /The first epoch has not finished yet/,
+    /Updated after each evaluation \(option eval_ep\)/,
+  ].entries())
+    t.regex(texts[i]!, words);
+});
+
+test('the status shows the last step, the evaluation and the time left', (t) => {
+  const rows = [step(1), step(2), evaluationRow(2, 0.5), step(3)];
+  const text = status({ rows, steps: 12, status: 'training' });
+  t.regex(text, /Training<\/b> step 3 of 12, epoch 3, ETA /);
+  t.regex(text, /<b>3\.333<\/b><span>loss</);
+  t.regex(text, /<b>50\.0<\/b><span>Recall@1 after epoch 2, %</);
+  t.regex(text, /<b>100<\/b><span>images\/s</);
+  t.regex(text, /aria-valuenow="0\.250"/);
+  t.notRegex(status({ rows, steps: 12, status: 'finished' }), /ETA/);
+  t.notRegex(status({ rows, steps: null, status: 'training' }), /ETA| of /);
+});
+
+test('values that were not measured are dashes, and images/s are a mean over those that were', (t) => {
+  const { NaN: none } = Number;
+  const rows = [
+    step(1, { imagesPerSecond: 50 }),
+    step(2, { imagesPerSecond: none, loss: none, seconds: none }),
+  ];
+  const text = status({ rows, steps: 4, status: 'training' });
+  t.regex(text, /<b>–<\/b><span>loss</);
+  t.regex(text, /<b>50<\/b><span>images\/s</);
+  t.notRegex(text, /NaN|ETA/);
+});
+
+test('folder and notes are shown as text', (t) => {
+  const text = status({ folder: resolve('runs', 'a&b'), notes: ['skipped <b>'] });
+  t.true(text.includes(`<code>${join('runs', 'a&amp;b')}</code>`));
+  t.true(text.includes('Note: skipped &lt;b&gt;.'));
+});
+
+test('curves, health and images are drawn once they have data', (t) => {
+  const drawn = run({ rows: [step(1), step(2), fakeHealth], snapshot: fakeSnapshot() });
+  t.is([...section('curves', drawn).text.matchAll(/<figure class="chart"/g)].length, 3);
+  t.is([...section('health', drawn).text.matchAll(/<figure class="chart"/g)].length, 2);
+  t.regex(section('images', drawn).text, /after epoch 4.*class="gallery"/s);
+});
+
+test('a part that cannot be rendered says so instead of throwing', (t) => {
+  const snapshot = { ...fakeSnapshot(), disk: undefined as never };
+  t.regex(section('images', run({ snapshot })).text, /This part cannot be rendered: /);
+});

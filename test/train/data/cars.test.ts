@@ -1,0 +1,19 @@
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import test from 'ava';
+import { openDataset } from '../../../lib/train/data/registry.ts';
+import { imageNames, temporary } from './support.ts';
+import { makeCars } from './trees.ts';
+
+test('Cars: classes follow their numbers in cars_annos.mat, the official split its test flag', async (t) => {
+  const root = await temporary(t);
+  await makeCars(root);
+  const { train, test: unseen } = await openDataset('Cars', root);
+  t.deepEqual(train.classes, ['AM General Hummer SUV 2000', 'Acura RL Sedan 2012']);
+  t.deepEqual(unseen.classes, ['Ram C/V Cargo Van', 'Geo Metro']);
+  t.deepEqual(imageNames(unseen).slice(0, 2), ['Geo Metro: 000001.jpg', 'Ram C/V Cargo Van: 000002.jpg']);
+  const official = await openDataset('Cars-official', root);
+  t.deepEqual([official.train.samples.length, official.test.samples.length], [8, 4]);
+  await writeFile(path.join(root, 'cars_annos.mat'), 'not a MAT file');
+  await t.throwsAsync(openDataset('Cars', root), { code: 'ERR_HOROBALL_FORMAT' });
+});

@@ -1,0 +1,64 @@
+import { execFileSync } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import test from 'ava';
+import { openDataset } from '../../../lib/train/data/registry.ts';
+import { imageNames, temporary } from './support.ts';
+
+test('a CSV list may have quotes, any line ends, a byte-order mark and columns in any order', async (t) => {
+  const root = await temporary(t);
+  const file = path.join(root, 'list.csv');
+  await writeFile(
+    file,
+    '\ufefflabel,extra,path\r\n2,,"a, b.jpg"\r\n10,x,c.jpg\n\n2,"say ""hi""",d e.jpg\n10,,f.jpg',
+  );
+  const { train, test: unseen, warnings } = await openDataset('csv', file);
+  t.deepEqual(imageNames(train), ['2: a, b.jpg', '2: d e.jpg']);
+  t.deepEqual(imageNames(unseen), ['10: c.jpg', '10: f.jpg']);
+  t.is(train.samples[0]!.path, path.join(root, 'a, b.jpg'));
+  t.deepEqual(warnings, []);
+  await writeFile(file, 'path,label,split\na,x,train\nb,x,train\nc,y,query\nd,y,gallery\n');
+  const named = await openDataset('csv', file);
+  t.deepEqual([named.train, named.test, named.gallery!].map(imageNames), [
+    ['x: a', 'x: b'],
+    ['y: c'],
+    ['y: d'],
+  ]);
+});
+
+test('a list that is a pipe or a device is rejected without waiting', async (t) => {
+  if (process.platform === 'win32') return t.pass();
+  const root = await temporary(t);
+  execFileSync('mkfifo', [path.join(root, 'list.csv')]);
+  const refused = { code: 'ERR_HOROBALL_DATA_READ' };
+  for (const file of [path.join(root, 'list.csv'), '/dev/zero'])
+    await t.throwsAsync(openDataset('csv', file), {
+      ...refused,
+      message: /expected a regular file, got a pipe or device/,
+    });
+  execFileSync('mkfifo', [path.join(root, 'Ebay_train.txt')]);
+  await t.throwsAsync(openDataset('SOP', root), refused);
+});
+
+test('an invalid CSV list is rejected quickly with the reason', async (t) => {
+  const root = await temporary(t);
+  const file = path.join(root, 'list.csv');
+  const cases: [string, RegExp][] = [
+    ['', /expected the columns path and label/],
+    ['file,class\na,b\n', /expected the columns path and label, got the heading 'file,class'/],
+    ['path,label\na\n', /a path and a label in row 1/],
+    ['path,label\na,1\nb,1\n', /two or more labels, got 1/],
+    ['path,label,split\na,1,valid\n', /splits .* in row 1, got 'valid'/],
+    ['path,label,split\na,1,train\n', /both splits, train and test, got 1 and 0/],
+    ['path,label\n"a,1\n', /expected a closing quote/],
+    [`${'x,'.repeat(1e6)}\n`, /at most 1000 columns/],
+  ];
+  for (const [text, message] of cases) {
+    await writeFile(file, text);
+    const start = performance.now();
+    await t.throwsAsync(openDataset('csv', file), { code: 'ERR_HOROBALL_DATA_LAYOUT', message });
+    t.true(performance.now() - start < 1000);
+  }
+  await t.throwsAsync(openDataset('csv', root), { code: 'ERR_HOROBALL_DATA_READ', message: /is a folder/ });
+  await t.throwsAsync(openDataset('csv', path.join(root, 'none')), { code: 'ERR_HOROBALL_DATA_READ' });
+});

@@ -1,0 +1,47 @@
+import { access } from 'node:fs/promises';
+import path from 'node:path';
+import test from 'ava';
+import { makeEmoji } from '../../../../lib/train/data/emoji/make.ts';
+import { openDataset } from '../../../../lib/train/data/registry.ts';
+import { temporary } from '../support.ts';
+import { from } from './packages-copy.ts';
+
+test('both splits are disjoint and open as data sets with a class tree', async (t) => {
+  const root = await temporary(t);
+  await makeEmoji(path.join(root, 'emoji'), { from, size: 16 });
+  for (const name of ['emoji', 'emoji-subgroups']) {
+    const { train, test: held, ks } = await openDataset(name, root);
+    t.deepEqual(ks, [1, 2, 4, 8]);
+    t.is(train.samples.length + held.samples.length, 36);
+    if (name === 'emoji') t.is(train.classes.length, 4);
+    t.true(Math.abs(train.classes.length - held.classes.length) <= 1);
+    t.deepEqual(
+      train.classes.filter((each) => held.classes.includes(each)),
+      [],
+    );
+    for (const split of [train, held])
+      split.classes.forEach((label, i) => {
+        const [group, subgroup] = label.split('/');
+        t.deepEqual(split.parents![i], [`${group}/${subgroup}`, group]);
+        t.is(split.samples.filter(({ label }) => label === i).length, 4);
+      });
+    await access(train.samples[0]!.path);
+    if (name === 'emoji') continue;
+    const tested = new Set(held.parents!.map(([subgroup]) => subgroup));
+    t.false(
+      train.parents!.some(([subgroup]) => tested.has(subgroup)),
+      'a subgroup is on one side only',
+    );
+  }
+  await t.throwsAsync(openDataset('emoji', from), {
+    code: 'ERR_HOROBALL_DATA_READ',
+    message: /horoball data emoji/,
+  });
+});
+
+test('the data set is found in its folder and in the folder of all data sets', async (t) => {
+  const root = await temporary(t);
+  const own = path.join(root, 'emoji');
+  await makeEmoji(own, { from, size: 16 });
+  for (const where of [root, own]) t.is((await openDataset('emoji', where)).root, own);
+});

@@ -1,0 +1,20 @@
+// The packages of the emoji data set in small, and copies that a test can modify.
+import { cp } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { ExecutionContext } from 'ava';
+import { temporary, writeTree } from '../support.ts';
+
+/** A folder with a few icons of every package. */
+export const from: string = fileURLToPath(new URL('../../../../../test/fixtures/emoji', import.meta.url));
+
+/** The icons of Noto in this folder. */
+export const notoIcons = '@iconify-json/noto/icons.json';
+
+/** A copy of the packages in which these files are replaced. */
+export async function changed(t: ExecutionContext, files: Record<string, string>): Promise<string> {
+  const copy = path.join(await temporary(t), 'packages');
+  await cp(from, copy, { recursive: true });
+  await writeTree(copy, files);
+  return copy;
+}

@@ -1,0 +1,53 @@
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+import { makeFolder, readManifest } from '../../../lib/train/data/made-folder.ts';
+import { temporary, writeTree } from './support.ts';
+
+const making = (manifest: object) => ({ manifestName: 'made.json', manifest, what: 'a test folder' });
+const fill = async (folder: string) => {
+  await writeFile(join(folder, 'a.txt'), 'a');
+  return { count: 1 };
+};
+
+test('a folder is created once, and replaced only for another manifest', async (t) => {
+  const root = join(await temporary(t), 'made');
+  t.true(await makeFolder(root, making({ seed: 1 }), fill));
+  t.deepEqual(await readManifest(root, 'made.json'), { seed: 1, count: 1 });
+  t.false(await makeFolder(root, making({ seed: 1 }), () => Promise.reject(new Error('not called'))));
+  t.true(await makeFolder(root, making({ seed: 2 }), async () => ({})));
+  t.deepEqual(await readdir(root), ['made.json']);
+});
+
+test('a failure leaves nothing behind', async (t) => {
+  const parent = await temporary(t);
+  const broken = async (folder: string) => {
+    await fill(folder);
+    throw new Error('broken');
+  };
+  await t.throwsAsync(makeFolder(join(parent, 'made'), making({}), broken), { message: 'broken' });
+  t.deepEqual(await readdir(parent), []);
+});
+
+test('leftovers of a killed process are removed, those of a running process are kept', async (t) => {
+  const parent = await temporary(t);
+  await writeTree(parent, { 'made.partial-1/a.txt': '' });
+  await makeFolder(join(parent, 'made'), making({}), async (folder) => {
+    await makeFolder(join(parent, 'made'), making({}), fill); // meanwhile, by another process
+    t.true((await readdir(folder)).length === 0);
+    return {};
+  });
+  t.deepEqual(await readdir(parent), ['made']);
+  t.is(await readFile(join(parent, 'made', 'a.txt'), 'utf8'), 'a');
+});
+
+test('an empty folder is used; other contents are rejected', async (t) => {
+  const root = await temporary(t);
+  await mkdir(join(root, 'empty'));
+  t.true(await makeFolder(join(root, 'empty'), making({}), fill));
+  await writeTree(root, { 'mine/notes.txt': 'keep' });
+  await t.throwsAsync(makeFolder(join(root, 'mine'), making({}), fill), {
+    code: 'ERR_HOROBALL_DATA_LAYOUT',
+    message: /expected a test folder or a new folder, got .*mine with other contents/,
+  });
+});

@@ -1,0 +1,42 @@
+import test from 'ava';
+import { classRange, groupsOf, regrouped, singleImageWarnings } from '../../../lib/train/data/split.ts';
+
+const images = ['b10', 'b2', 'a', 'b2'].map((group, i) => ({ path: `${i}.jpg`, group }));
+
+test('groups are in natural order, and regrouping labels them in the given order', (t) => {
+  t.deepEqual(groupsOf(images), ['a', 'b2', 'b10']);
+  const { classes, samples } = regrouped(images, ['b10', 'b2'], (group) => group.toUpperCase());
+  t.deepEqual(classes, ['B10', 'B2']);
+  t.deepEqual(samples, [
+    { path: '0.jpg', label: 0 },
+    { path: '1.jpg', label: 1 },
+    { path: '3.jpg', label: 1 },
+  ]);
+});
+
+test('a range of classes is relabeled from 0, with its ancestors', (t) => {
+  const all = {
+    classes: ['a', 'b', 'c'],
+    samples: [0, 1, 2, 2].map((label, i) => ({ path: `${i}`, label })),
+    parents: [['x'], ['y'], ['z']],
+  };
+  t.deepEqual(classRange(all, 1, 3), {
+    classes: ['b', 'c'],
+    samples: [
+      { path: '1', label: 0 },
+      { path: '2', label: 1 },
+      { path: '3', label: 1 },
+    ],
+    parents: [['y'], ['z']],
+  });
+});
+
+test('classes with a single image are reported, except those of queries', (t) => {
+  const names = Array.from({ length: 12 }, (_, i) => `c${i}`);
+  const single = { classes: names, samples: names.map((path, label) => ({ path, label })) };
+  const pair = { classes: ['p'], samples: [0, 0].map((label) => ({ path: 'p', label })) };
+  t.deepEqual(singleImageWarnings({ train: pair, test: pair }), []);
+  t.regex(singleImageWarnings({ train: single, test: pair })[0]!, /^12 training classes .* c9 and 2 more$/);
+  t.regex(singleImageWarnings({ train: pair, test: single })[0]!, /^12 test classes .* a miss/);
+  t.deepEqual(singleImageWarnings({ train: pair, test: single, gallery: pair }), []);
+});

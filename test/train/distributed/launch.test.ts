@@ -1,0 +1,152 @@
+// `horoball train --nproc`: local ranks, failures, restarts and signals.
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import ava, { type TestFn } from 'ava';
+import { readSafetensors } from '../../../lib/io/index.ts';
+import { type EvaluationRow, readRun, type StepRow } from '../../../lib/train/index.ts';
+import { horoball, type Running, start } from '../../cli/run.ts';
+import { classNames, temporary, tinyRun, writeImages } from '../tiny-data.ts';
+
+const test = ava as TestFn<{ root: string; runs: string; remove(): Promise<void> }>;
+
+test.before(async (t) => {
+  const { path, remove } = await temporary();
+  t.context = { root: join(path, 'pictures'), runs: join(path, 'runs'), remove };
+  await writeImages(t.context.root, classNames(32), 6);
+});
+test.after.always(async (t) => {
+  await t.context.remove();
+});
+
+const main = fileURLToPath(new URL('../../../lib/cli/main.js', import.meta.url));
+
+const options = (root: string, runs: string, name: string, ep: number, ...more: string[]): string[] => {
+  const run = { ...tinyRun, ep, eval_ep: `[${ep}]`, path: root, runs, name, save_every: 0, threads: 1 };
+  const given = Object.entries(run).flatMap(([key, value]) => [
+    `--${key}`,
+    value === null ? 'None' : `${value}`,
+  ]);
+  return ['train', ...given, ...more];
+};
+
+const stepsOf = async (folder: string): Promise<StepRow[]> =>
+  (await readRun(folder)).rows.filter((row): row is StepRow => row.type === 'step');
+const evaluationOf = async (folder: string): Promise<EvaluationRow> =>
+  (await readRun(folder)).rows.find((row): row is EvaluationRow => row.type === 'evaluation')!;
+
+const weights = async (folder: string): Promise<Float32Array> => {
+  const { tensors } = await readSafetensors(join(folder, 'model.safetensors'));
+  return Float32Array.from([...tensors.values()].flatMap(({ data }) => [...(data as Float32Array)]));
+};
+
+test.serial('two ranks write one run, with the results of a single process', async (t) => {
+  const { root, runs } = t.context;
+  const one = await horoball(options(root, runs, 'one', 12));
+  const two = await horoball(options(root, runs, 'two', 12, '--nproc', '2', '--json'));
+  t.is(one.code, 0, one.stderr);
+  t.is(two.code, 0, two.stderr);
+  t.is(two.rows().filter(({ type }) => type === 'step').length, 12, 'rank 0 alone prints');
+  const [a, b] = [await stepsOf(join(runs, 'one')), await stepsOf(join(runs, 'two'))];
+  t.is(a.length, 12);
+  for (const [i, { loss }] of a.entries())
+    t.true(Math.abs(b[i]!.loss - loss) < 1e-5 * Math.max(1, loss), `step ${i + 1}`);
+  const [c, d] = [await evaluationOf(join(runs, 'one')), await evaluationOf(join(runs, 'two'))];
+  t.true(Math.abs(c.spaces.hyperbolic.at['1']! - d.spaces.hyperbolic.at['1']!) < 0.02);
+  t.is(d.pictures, c.pictures, 'no image is embedded twice');
+  t.deepEqual((await readdir(runs)).sort(), ['one', 'two']);
+  t.regex(two.stderr, /Report: /);
+});
+
+/** Finds the process of a rank by its environment. */
+async function rankOf({ child }: Running, rank: number): Promise<number> {
+  for (const entry of await readdir('/proc')) {
+    if (!/^\d+$/.test(entry)) continue;
+    const stat = await readFile(`/proc/${entry}/stat`, 'utf8').catch(() => '');
+    if (Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) !== child.pid) continue;
+    const env = await readFile(`/proc/${entry}/environ`, 'utf8').catch(() => '');
+    if (env.split('\0').includes(`RANK=${rank}`)) return Number(entry);
+  }
+  throw new Error(`rank ${rank} does not run`);
+}
+
+test.serial(
+  'a killed rank ends the run with an error that names it, and a restart gives the same result',
+  async (t) => {
+    const { root, runs } = t.context;
+    const uninterrupted = await horoball(options(root, runs, 'whole', 200, '--nproc', '2'));
+    t.is(uninterrupted.code, 0, uninterrupted.stderr);
+    const running = start(
+      options(root, runs, 'killed', 200, '--nproc', '2', '--max-restarts', '1', '--json'),
+    );
+    await running.line(/"type":"step","step":20,/);
+    process.kill(await rankOf(running, 1), 'SIGKILL');
+    const { code, stderr, rows } = await running.outcome;
+    t.is(code, 0, stderr);
+    t.regex(stderr, /Rank 1 was killed by SIGKILL\./);
+    t.regex(stderr, /rank 1 ended or stopped responding/);
+    t.regex(stderr, /Restarting 2 ranks from the last checkpoint/);
+    t.is(rows().filter(({ type }) => type === 'resume').length, 1);
+    t.deepEqual(await weights(join(runs, 'killed')), await weights(join(runs, 'whole')), 'bit for bit');
+  },
+);
+
+test.serial('SIGTERM writes a checkpoint and exits with 143; another number of ranks resumes', async (t) => {
+  const { root, runs } = t.context;
+  const running = start(options(root, runs, 'stopped', 40, '--nproc', '2', '--json'));
+  await running.line(/"type":"step","step":5,/);
+  const began = performance.now();
+  running.child.kill('SIGTERM');
+  const { code, stderr } = await running.outcome;
+  t.is(code, 143, stderr);
+  t.true(performance.now() - began < 20_000);
+  t.regex(stderr, /Stopped after \d+ steps/);
+  const resumed = await horoball(['train', '--resume', join(runs, 'stopped'), '--nproc', '3', '--json']);
+  t.is(resumed.code, 0, resumed.stderr);
+  const steps = await stepsOf(join(runs, 'stopped'));
+  t.deepEqual(
+    steps.map(({ step }) => step),
+    Array.from({ length: 40 }, (_, i) => i + 1),
+  );
+});
+
+test.serial('ranks that torchrun starts use its store', async (t) => {
+  const torchrun = fileURLToPath(new URL('../../../../bench/peers/.venv/bin/torchrun', import.meta.url));
+  if (!existsSync(torchrun)) {
+    t.log('skipped: no torchrun in bench/peers/.venv (npm run bench:peers installs it)');
+    return t.pass();
+  }
+  const { root, runs } = t.context;
+  const ranks = ['--no-python', '--nproc-per-node', '2', '--master-port', '29471'];
+  const command = [...ranks, process.execPath, main, ...options(root, runs, 'torchrun', 6)];
+  await promisify(execFile)(torchrun, command, { maxBuffer: 1 << 26 });
+  const alone = await horoball(options(root, runs, 'alone', 6));
+  t.is(alone.code, 0, alone.stderr);
+  const one = await stepsOf(join(runs, 'alone'));
+  const steps = await stepsOf(join(runs, 'torchrun'));
+  t.is(steps.length, 6);
+  for (const [i, { loss }] of steps.entries())
+    t.true(Math.abs(one[i]!.loss - loss) < 1e-5 * Math.max(1, loss), `step ${i + 1}`);
+});
+
+test.serial('an error in the options is printed once, by rank 0', async (t) => {
+  const { root, runs } = t.context;
+  const { code, stderr } = await horoball(options(root, runs, 'few', 2, '--nproc', '20'));
+  t.not(code, 0);
+  t.regex(stderr, /\[train\] bs: expected at least one class per rank \(40\), got 32/);
+});
+
+test('invalid options of the launcher are rejected', async (t) => {
+  for (const [args, message] of [
+    [['--nproc', 'x'], /\[train\] nproc: expected an integer from 1 to 1024, got 'x'/],
+    [['--nproc', '2', '--max-restarts', '-1'], /\[train\] max-restarts: expected an integer/],
+    [['--local_rank', '3'], /\[train\] local_rank: expected 0, as the environment says, got '3'/],
+  ] as const) {
+    const { code, stderr } = await horoball(['train', ...args]);
+    t.is(code, 2, stderr);
+    t.regex(stderr, message);
+  }
+});

@@ -1,0 +1,31 @@
+import test from 'ava';
+import { parameterCount, planOf } from '../../../lib/train/distributed/plan.ts';
+import { Embedder } from '../../../lib/train/lane/embedder.ts';
+
+test('the number of weights equals that of the network', async (t) => {
+  const described =
+    '{"img_size":32,"patch_size":8,"embed_dim":24,"depth":2,"num_heads":3,"distilled":true,"qkv_bias":false,"init_values":0.1}';
+  for (const model of ['vit_nano', described]) {
+    using embedder = await Embedder.create({ model, head: 'hypmix', dim: 7, clipR: 1, c: 1, seed: 0 });
+    const counts = embedder
+      .parameters()
+      .map(({ shape }) => shape.reduce((product, side) => product * side, 1));
+    t.is(
+      parameterCount(model, 7),
+      counts.reduce((sum, count) => sum + count, 0),
+      model,
+    );
+  }
+});
+
+test('a single rank sends nothing; the traffic per rank approaches twice the size of the weights', (t) => {
+  const options = { model: 'vit_small', dim: 128, batch: 1024, imagesPerSecond: 100, bandwidth: 1e9 };
+  const one = planOf({ ...options, ranks: 1 });
+  t.is(one.embeddingBytes + one.gradientBytes, 0);
+  t.is(one.worstRate, 100);
+  const four = planOf({ ...options, ranks: 4 });
+  t.is(four.gradientBytes, 1.5 * 4 * four.parameters);
+  t.is(four.embeddingBytes, (3 / 4) * 2 * 1024 * 128 * 4);
+  t.true(four.worstRate < four.bestRate && four.bestRate <= 400);
+  t.true(four.worstEfficiency > 0.9 && four.bestEfficiency <= 1);
+});

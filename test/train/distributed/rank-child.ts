@@ -1,0 +1,84 @@
+// A rank of a group in a test: `node rank-child.js SCENARIO`. Prints the results that the test compares, as JSON
+// lines.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { placeOf } from '../../../lib/train/distributed/environment.ts';
+import { GradientSum, ProcessGroup } from '../../../lib/train/lane/group.ts';
+import { HybridLoss } from '../../../lib/train/lane/loss.ts';
+import { Batch } from '../../../lib/train/lane/tensor.ts';
+import { randomImages, tinyEmbedder, tinyViT } from '../helpers.ts';
+
+const [scenario, patience = '20'] = process.argv.slice(2);
+const place = placeOf(process.env);
+const group = place === null ? null : await ProcessGroup.join(place, { patience: Number(patience) });
+const rank = group?.rank ?? 0;
+const size = group?.size ?? 1;
+
+const scenarios: Record<string, () => Promise<unknown>> = {
+  /** Sums, gathers and shares of numbers, with a different number of values on each rank. */
+  async collectives() {
+    const sums = Float64Array.of(1, rank, 1e-300 * (rank + 1));
+    await group!.sum(sums);
+    const own = Float32Array.from({ length: rank }, (_, i) => 10 * rank + i);
+    const gathered = await group!.gatherValues(own);
+    return { sums: [...sums], gathered: [...gathered], shared: await group!.share(`from ${rank}`) };
+  },
+  /** The gradients of the loss of six classes, one of which is on rank 0. */
+  async gradients() {
+    using model = await tinyEmbedder({ seed: 5 + rank });
+    await group?.broadcast(model); // seeds differ on purpose
+    const counts = [2, 12 - 2, 0].slice(0, size);
+    if (size === 1) counts[0] = 12;
+    const first = counts.slice(0, rank).reduce((sum, count) => sum + count, 0);
+    const all = randomImages(12);
+    const length = all.length / 12;
+    const bytes = all.subarray(first * length, (first + counts[rank]!) * length);
+    using batch = Batch.from(
+      bytes,
+      { count: counts[rank]!, size: tinyViT.imgSize },
+      tinyViT.mean,
+      tinyViT.std,
+    );
+    using own = model.forward(batch);
+    const gather = (tensor: typeof own.euclidean): typeof tensor =>
+      group === null ? tensor : group.gatherRows(tensor, counts);
+    const whole = { euclidean: gather(own.euclidean), hyperbolic: gather(own.hyperbolic) };
+    const options = { geometry: 'hybrid', views: 2, tauE: 0.1, tauH: 0.2, lambda: 0.5, c: 0.1 } as const;
+    const loss = new HybridLoss({ ...options, tied: model.tied, clipR: 2.3 });
+    using value = loss.apply(whole);
+    const sum = group && new GradientSum(model, group);
+    sum?.arm();
+    value.backward();
+    sum?.finish();
+    const gradients = await model.gradients();
+    const list = [...gradients].map(([name, { data }]) => [name, [...data]] as const);
+    return { loss: (await value.read()).loss, gradients: Object.fromEntries(list) };
+  },
+  /** Steps until a rank fails; `where` is reported to the other ranks. */
+  async endless() {
+    for (let step = 1; ; step++) {
+      group!.at(`step ${step}`);
+      await group!.sum(new Float64Array(1000));
+      if (step === 100) process.stdout.write('ready\n');
+      await sleep(20);
+    }
+  },
+  /** Rank 1 fails with an error. */
+  async fails() {
+    group!.at('step 7');
+    await group!.sum(new Float64Array(1));
+    if (rank === 1) throw new Error('out of memory');
+    await group!.sum(new Float64Array(1));
+  },
+};
+
+try {
+  const result = await scenarios[scenario!]!();
+  process.stdout.write(`${JSON.stringify(result)}\n`);
+  await group?.close();
+} catch (error) {
+  const { code, message } = error as Error & { code?: string };
+  if (code !== 'ERR_HOROBALL_RANK') group?.fail(message);
+  process.stdout.write(`${JSON.stringify({ code, message })}\n`);
+  process.exitCode = 1;
+  await group?.close();
+}

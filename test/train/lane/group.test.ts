@@ -1,0 +1,93 @@
+// Groups of processes over Gloo on the loopback.
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+import { ProcessGroup } from '../../../lib/train/lane/group.ts';
+import { type Rank, startRanks, success } from '../distributed/ranks.ts';
+import { relativeError } from '../helpers.ts';
+
+const child = fileURLToPath(new URL('../distributed/rank-child.js', import.meta.url));
+const last = (text: string): Record<string, unknown> =>
+  JSON.parse(text.trim().split('\n').at(-1)!) as Record<string, unknown>;
+const seconds = (since: number): number => (performance.now() - since) / 1000;
+
+test.serial('three ranks sum, gather unequal parts and share a text', async (t) => {
+  const ranks = await startRanks(3, [child, 'collectives']);
+  await success(ranks);
+  for (const { end } of ranks) {
+    const { sums, gathered, shared } = last((await end).stdout);
+    t.deepEqual(sums, [3, 3, 6e-300]);
+    t.deepEqual(gathered, [10, 20, 21]);
+    t.is(shared, 'from 0');
+  }
+});
+
+test.serial('gradients of the global loss, summed over ranks, equal those of one process', async (t) => {
+  type Result = { loss: number; gradients: Record<string, number[]> };
+  const one = last(await success(await startRanks(1, [child, 'gradients']))) as unknown as Result;
+  const ranks = await startRanks(2, [child, 'gradients']);
+  await success(ranks);
+  for (const { end } of ranks) {
+    const { loss, gradients } = last((await end).stdout) as unknown as Result;
+    t.true(Math.abs(loss / one.loss - 1) < 1e-6, `${loss} and ${one.loss}`);
+    for (const [name, values] of Object.entries(one.gradients)) {
+      if (Math.hypot(...values) < 1e-7) continue;
+      const error = relativeError(gradients[name]!, values);
+      t.true(error < 1e-5, `${name}: ${error}`);
+    }
+  }
+});
+
+/** Sends a signal to one rank in the middle of its steps, and returns the errors of the others. */
+async function afterSignal(rank: number, signal: NodeJS.Signals): Promise<[others: Rank[], since: number]> {
+  const ranks = await startRanks(3, [child, 'endless', '5']);
+  await Promise.all(ranks.map((each) => each.says('ready')));
+  ranks[rank]!.child.kill(signal);
+  const others = ranks.filter((_, i) => i !== rank);
+  const since = performance.now();
+  await Promise.all(others.map(({ end }) => end));
+  ranks[rank]!.child.kill('SIGKILL');
+  return [others, since];
+}
+
+for (const [rank, signal] of [
+  [1, 'SIGKILL'],
+  [0, 'SIGKILL'],
+  [2, 'SIGSTOP'],
+  [0, 'SIGSTOP'],
+] as const) {
+  test.serial(
+    `rank ${rank} after ${signal}: the others end soon with an error that names the rank and its step`,
+    async (t) => {
+      const [others, since] = await afterSignal(rank, signal);
+      t.true(seconds(since) < 20, `${seconds(since)} s`);
+      for (const { end } of others) {
+        const { code, stdout, stderr } = await end;
+        t.is(code, 1, stderr);
+        const { code: name, message } = last(stdout);
+        t.is(name, 'ERR_HOROBALL_RANK', String(message));
+        t.regex(String(message), new RegExp(`rank ${rank} ended or stopped responding.* step \\d+`));
+      }
+    },
+  );
+}
+
+test.serial('the other ranks report the message of the rank that failed', async (t) => {
+  const since = performance.now();
+  const ranks = await startRanks(3, [child, 'fails']);
+  const ends = await Promise.all(ranks.map(({ end }) => end));
+  t.true(seconds(since) < 20, `${seconds(since)} s`);
+  t.is(last(ends[1]!.stdout)['message'], 'out of memory');
+  for (const i of [0, 2])
+    t.regex(String(last(ends[i]!.stdout)['message']), /rank 1 failed in step 7: out of memory/);
+});
+
+test('an invalid place is rejected before anything is opened', async (t) => {
+  const place = { rank: 2, size: 2, localRank: 0, localSize: 1, host: '127.0.0.1', port: 1 };
+  const of = (change: object): Promise<ProcessGroup> =>
+    ProcessGroup.join({ ...place, launched: false, restarts: 0, ...change });
+  await t.throwsAsync(of({}), {
+    code: 'ERR_HOROBALL_RANGE',
+    message: /rank: expected an integer from 0 to 1/,
+  });
+  await t.throwsAsync(of({ rank: 0, port: 0 }), { code: 'ERR_HOROBALL_RANGE', message: /port/ });
+});

@@ -1,0 +1,24 @@
+import test from 'ava';
+import { checkInputs, checkSquares } from '../../../lib/train/lane/inputs.ts';
+import { embed, tinyEmbedder } from '../helpers.ts';
+
+test('the inputs of the loss are two tensors of one shape', async (t) => {
+  using embedder = await tinyEmbedder();
+  using embeddings = embed(embedder, 4);
+  const { body, euclidean, hyperbolic } = embeddings;
+  t.like(checkInputs('apply', embeddings), { rows: 4, dim: 6 });
+  t.throws(() => checkInputs('apply', null as never), { code: 'ERR_HOROBALL_TYPE' });
+  t.throws(() => checkInputs('apply', { euclidean } as never), {
+    code: 'ERR_HOROBALL_TYPE',
+    message: '[apply] hyperbolic: expected an instance of Tensor, got undefined',
+  });
+  t.throws(() => checkInputs('apply', { euclidean: body, hyperbolic }), { code: 'ERR_HOROBALL_SHAPE' });
+});
+
+test('square images have as many bytes as their count and size say', (t) => {
+  const squares = { images: new Uint8Array(2 * 4 * 4 * 3), count: 2, size: 4 };
+  t.deepEqual(checkSquares('embed', squares), squares);
+  t.throws(() => checkSquares('embed', { ...squares, count: 3 }), { code: 'ERR_HOROBALL_SHAPE' });
+  t.throws(() => checkSquares('embed', { ...squares, count: 0 }), { code: 'ERR_HOROBALL_RANGE' });
+  t.throws(() => checkSquares('embed', { ...squares, images: [] as never }), { code: 'ERR_HOROBALL_TYPE' });
+});

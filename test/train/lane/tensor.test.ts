@@ -1,0 +1,34 @@
+import test from 'ava';
+import { setThreads } from '../../../lib/train/lane/native.ts';
+import { Batch } from '../../../lib/train/lane/tensor.ts';
+import { randomImages, relativeError, tinyEmbedder } from '../helpers.ts';
+
+test.before(() => setThreads(1));
+
+test('bytes are normalized to (x / 255 - mean) / std, channels first', async (t) => {
+  // A patch embedding that copies one channel's mean of the image into one feature each.
+  using model = await tinyEmbedder();
+  const [mean, std] = [[0.1, 0.2, 0.3] as const, [0.5, 0.25, 2] as const];
+  const images = randomImages(3);
+  const floats = Float32Array.from({ length: images.length }, (_, i) => {
+    const [row, within] = [Math.floor(i / 768), i % 768];
+    const [channel, pixel] = [Math.floor(within / 256), within % 256];
+    return (images[row * 768 + pixel * 3 + channel]! / 255 - mean[channel]!) / std[channel]!;
+  });
+  using bytes = Batch.from(images, { count: 3, size: 16 }, mean, std);
+  using ready = Batch.fromNormalized(floats, { count: 3, size: 16 });
+  const [a, b] = [model.forward(bytes), model.forward(ready)];
+  t.true(relativeError(await a.body.data(), await b.body.data()) < 1e-5);
+});
+
+test('images of the wrong length are rejected, and the former spelling is an alias', (t) => {
+  const one = { count: 1, size: 16 };
+  const message = /^\[batch\.fromNormalized\] images: expected 1 x 16 x 16 x 3 values/;
+  t.throws(() => Batch.fromNormalized(new Float32Array(767), one), { code: 'ERR_HOROBALL_SHAPE', message });
+  t.throws(() => Batch.fromNormalised(new Float32Array(767), one), { code: 'ERR_HOROBALL_SHAPE', message });
+  t.throws(() => Batch.from(new Uint8Array(768), { count: 0, size: 16 }, [0, 0, 0], [1, 1, 1]), {
+    message: /count/,
+  });
+  using batch = Batch.fromNormalised(new Float32Array(768), one);
+  t.is(batch.count, 1);
+});

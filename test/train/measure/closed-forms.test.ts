@@ -1,0 +1,103 @@
+// The closed forms of a tied pair, compared with the head and distances of the oracle on two unit vectors.
+import test from 'ava';
+
+import { geometryTerms } from '../../../lib/card-names.ts';
+import { ballMargin, tiedRadius } from '../../../lib/loss.ts';
+import { headCards } from '../../../lib/row-card.ts';
+import { chordFit, pairCurve, type Setting } from '../../../lib/train/measure/closed-forms.ts';
+import * as oracle from '../../oracle.ts';
+
+const settings = [0.01, 0.1, 1, 20].flatMap((c) => [null, 2.3, 0.4].map((clip) => ({ c, clip })));
+const geometries = ['euclidean', 'hyperbolic', 'hybrid', 'chordal'] as const;
+type Geometry = (typeof geometries)[number];
+const close = (a: number, b: number, tolerance: number): boolean => Math.abs(a / b - 1) < tolerance;
+
+/** Two unit vectors with this cosine. */
+const pair = (cos: number): number[][] => [
+  [1, 0, 0],
+  [cos, Math.sqrt(1 - cos * cos), 0],
+];
+
+/** The logit, composed of the oracle's functions. */
+function logit(geometry: Geometry, { t_e, t_h, lam, c, clip }: Omit<Setting, 'terms'>, cos: number): number {
+  const [x, y] = oracle.head(pair(cos), { c, clip }) as [number[], number[]];
+  const distance = oracle.distances[geometry === 'chordal' ? 'chordal' : 'poincare']!(x, y, c);
+  const [flat, curved] = { euclidean: [1, 0], hyperbolic: [0, 1], hybrid: [1, lam], chordal: [0, 1] }[
+    geometry
+  ] as [number, number];
+  return (flat * cos) / t_e - (curved * distance) / t_h;
+}
+
+test('the radius of tied heads equals that of the oracle', (t) => {
+  t.is(ballMargin, headCards().at(-1)!.parameter!.start!);
+  for (const { c, clip } of settings) {
+    const [x] = oracle.head([[0.6, -0.8]], { c, clip }) as [number[]];
+    t.true(close(tiedRadius({ c, clip: clip ?? Number.MAX_VALUE }), oracle.norm(x), 1e-13), `${c} ${clip}`);
+  }
+});
+
+test('logits, slopes and pulls equal those of the oracle', (t) => {
+  const h = 1e-5;
+  for (const geometry of geometries) {
+    for (const { c, clip } of settings) {
+      const setting = { terms: geometryTerms[geometry], t_e: 0.1, t_h: 0.2, lam: 3, c, clip };
+      for (const cos of [-0.9, -0.3, 0.2, 0.5, 0.95]) {
+        const at = `${geometry} ${c} ${clip} ${cos}`;
+        const curve = pairCurve(setting, cos);
+        t.true(close(curve.logit, logit(geometry, setting, cos), 1e-11), at);
+        const slope = (logit(geometry, setting, cos + h) - logit(geometry, setting, cos - h)) / (2 * h);
+        t.true(close(curve.slope, slope, 1e-6), at);
+        const angle = Math.acos(cos);
+        const pull =
+          (logit(geometry, setting, Math.cos(angle - h)) - logit(geometry, setting, Math.cos(angle + h))) /
+          (2 * h);
+        t.true(close(curve.pull, pull, 1e-6), at);
+      }
+    }
+  }
+});
+
+test('the largest error of the linear approximation, compared with the oracle, is the stated one', (t) => {
+  for (const { c, clip } of settings) {
+    const { slope, offset, error } = chordFit({ c, clip });
+    let worst = 0;
+    for (let i = 0; i <= 4000; i++) {
+      const [x, y] = oracle.head(pair(1 - 2 * (i / 4000) ** 2), { c, clip }) as [number[], number[]];
+      const chord = oracle.norm(oracle.minus(x, y));
+      worst = Math.max(worst, Math.abs(oracle.distances['poincare']!(x, y, c) - slope * chord - offset));
+    }
+    t.true(Math.abs(worst - error) < 1e-3 * error + 1e-12, `${c} ${clip}: ${worst}, stated ${error}`);
+  }
+});
+
+test('near-duplicates keep a gradient in the ball, but not on the sphere', (t) => {
+  const at1 = (geometry: 'euclidean' | 'hyperbolic'): number =>
+    pairCurve({ terms: geometryTerms[geometry], t_e: 0.1, t_h: 0.2, lam: 1, c: 0.1, clip: null }, 1).pull;
+  const r = Math.tanh(Math.sqrt(0.1)) / Math.sqrt(0.1);
+  t.is(at1('euclidean'), 0);
+  t.true(Math.abs(at1('hyperbolic') - (2 * r) / ((1 - 0.1 * r * r) * 0.2)) < 1e-12);
+});
+
+test('the linear approximation by the chord has the stated error, and no other line has a smaller one', (t) => {
+  for (const c of [0.1, 1, 10]) {
+    const setting = { terms: geometryTerms.hyperbolic, t_e: 1, t_h: 1, lam: 1, c, clip: null } as const;
+    const { slope, offset, error } = chordFit(setting);
+    const chordal = { ...setting, terms: geometryTerms.chordal } as const;
+    const worst = (a: number, b: number): number =>
+      Math.max(
+        ...Array.from({ length: 20_001 }, (_, i) => {
+          const cos = 1 - 2 * (i / 20_000) ** 2; // an even function of the chord
+          const chord = -pairCurve(chordal, cos).logit / 2;
+          return Math.abs(-pairCurve(setting, cos).logit - a * chord - b);
+        }),
+      );
+    t.true(Math.abs(worst(slope, offset) / error - 1) < 1e-3, `${c}`);
+    for (const [a, b] of [
+      [1.01, 1],
+      [0.99, 1],
+      [1, 1.1],
+      [1, 0.9],
+    ] as const)
+      t.true(worst(slope * a, offset * b) > error * (1 + 1e-6));
+  }
+});

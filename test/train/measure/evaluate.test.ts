@@ -1,0 +1,72 @@
+import test from 'ava';
+import { type Embedded, measure } from '../../../lib/train/measure/evaluate.ts';
+import { circle } from './points.ts';
+
+/** Embeddings whose nearest neighbors differ between the three spaces. */
+function disagreeing(): Embedded {
+  const labels = Int32Array.of(0, 0, 1, 1);
+  const direction = circle([0, 90, 10, 80]); // by angle, the nearest neighbors have the other class
+  const radius = [0.1, 0.12, 0.9, 0.95];
+  const hyperbolic = direction.map((value, i) => value * radius[i >> 1]!);
+  return {
+    body: circle([0, 1, 90, 91]),
+    euclidean: direction,
+    hyperbolic,
+    bodyWidth: 2,
+    width: 2,
+    labels,
+    indices: Int32Array.of(0, 1, 2, 3),
+  };
+}
+
+test('each space uses its own output and distance', async (t) => {
+  const split = { classes: ['a', 'b'], samples: [] };
+  const { spaces, pictures, classes } = await measure(disagreeing(), split, 1, { ks: [1] });
+  t.deepEqual([pictures, classes], [4, 2]);
+  t.is(spaces.body.at['1'], 1);
+  t.is(spaces.cosine.at['1'], 0);
+  t.is(spaces.hyperbolic.at['1'], 1 / 2); // only the two near the origin are nearest neighbors
+});
+
+test('the published evaluation ranks the unit vectors', async (t) => {
+  const split = { classes: ['a', 'b'], samples: [] };
+  const { spaces } = await measure(disagreeing(), split, 0.1, { ks: [1], compat: 'hypmix' });
+  t.is(spaces.hyperbolic.at['1'], spaces.cosine.at['1']);
+});
+
+test('with a gallery, the first images are queries and the others the gallery', async (t) => {
+  const split = { classes: ['a', 'b'], samples: [] };
+  const labels = Int32Array.of(0, 1, 0, 1, 1);
+  const direction = circle([0, 90, 80, 10, 89]); // the nearest image of each query has the class of the other query
+  const embedded = {
+    ...disagreeing(),
+    labels,
+    euclidean: direction,
+    hyperbolic: direction.map((x) => x / 2),
+  };
+  const more = { ...embedded, body: direction, indices: Int32Array.of(0, 1, 2, 3, 4) };
+  const { spaces } = await measure(more, split, 1, { ks: [1, 2, 9], queries: 2 });
+  t.deepEqual(spaces.cosine.at, { 1: 1 / 2, 2: 1, 9: 1 });
+  const missing = { ...more, indices: Int32Array.of(1, 2, 3, 4, 5) }; // the first query could not be read
+  t.deepEqual((await measure(missing, split, 1, { ks: [1], queries: 2 })).spaces.cosine.at, { 1: 0 });
+});
+
+test('the fused score is measured on request; for a tied head it ranks like the cosine', async (t) => {
+  const split = { classes: ['a', 'b'], samples: [] };
+  const weights = { tauE: 1, tauH: 0.01, lambda: 1 };
+  const heard: string[] = [];
+  const free = await measure(disagreeing(), split, 1, {
+    ks: [1],
+    fusion: { ...weights, tied: false },
+    onQueries: (space, { rank }) => heard.push(`${space} ${rank.join(' ')}`),
+  });
+  t.is(free.spaces.fused!.at['1'], free.spaces.hyperbolic.at['1']); // the distance dominates the score
+  t.deepEqual(
+    heard.map((line) => line.split(' ')[0]),
+    ['hyperbolic', 'cosine', 'body', 'fused'],
+  );
+  t.is(heard[2], 'body 1 1 1 1');
+  const tied = await measure(disagreeing(), split, 1, { ks: [1], fusion: { ...weights, tied: true } });
+  t.deepEqual(tied.spaces.fused, tied.spaces.cosine);
+  t.is((await measure(disagreeing(), split, 1)).spaces.fused, undefined);
+});

@@ -1,0 +1,125 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+import { readNpy, readSafetensors } from '../../../lib/io/index.ts';
+import type { Dataset, Split } from '../../../lib/train/data/types.ts';
+import type { Embedded } from '../../../lib/train/measure/evaluate.ts';
+import {
+  type Export,
+  saveEmbeddings,
+  splitOf,
+  writeExport,
+  writeNpyExport,
+} from '../../../lib/train/measure/export.ts';
+import { parseConfig } from '../../../lib/train/options/resolve.ts';
+import { temporary, writeClasses } from '../data/support.ts';
+import { tinyEmbedder } from '../helpers.ts';
+
+const split = (classes: string[], paths: string[], parents?: string[][]): Split => ({
+  classes,
+  samples: paths.map((path, i) => ({ path, label: i % classes.length })),
+  ...(parents && { parents }),
+});
+
+function dataset(more: Partial<Dataset> = {}): Dataset {
+  const [train, held] = [split(['a', 'b'], ['1', '2']), split(['c'], ['3'])];
+  return { name: 'made', root: '/data', train, test: held, ks: [1], warnings: [], ...more };
+}
+
+test('a split is found by its name; without a gallery, that is the test split', (t) => {
+  const gallery = split(['c'], ['4', '5']);
+  const both = dataset({ gallery });
+  t.is(splitOf(both, 'train'), both.train);
+  for (const name of ['test', 'query'] as const) t.is(splitOf(both, name), both.test);
+  t.is(splitOf(both, 'gallery'), gallery);
+  const plain = dataset();
+  t.is(splitOf(plain, 'gallery'), plain.test);
+});
+
+test('all images are those of every split, in order; equal classes are one', (t) => {
+  const all = splitOf(dataset({ gallery: split(['c', 'a'], ['4', '5']) }), 'all');
+  t.deepEqual(all.classes, ['a', 'b', 'c']);
+  t.deepEqual(
+    all.samples.map(({ path, label }) => `${path} ${all.classes[label]}`),
+    ['1 a', '2 b', '3 c', '4 c', '5 a'],
+  );
+  t.false('parents' in all);
+});
+
+test('classes of one name under different ancestors stay apart', (t) => {
+  const train = split(['x', 'y'], ['1', '2'], [['p'], ['p']]);
+  const all = splitOf(dataset({ train, test: split(['x', 'y'], ['3', '4'], [['q'], ['p']]) }), 'all');
+  t.deepEqual(all.classes, ['x', 'y', 'x']);
+  t.deepEqual(all.parents, [['p'], ['p'], ['q']]);
+  t.deepEqual(
+    all.samples.map(({ label }) => label),
+    [0, 1, 2, 1],
+  );
+});
+
+/** Two images, with values that tell the outputs apart. */
+function made(): Export {
+  const embedded: Embedded = {
+    body: Float32Array.of(1, 2, 3, 4, 5, 6),
+    bodyWidth: 3,
+    euclidean: Float32Array.of(0.6, 0.8, 1, 0),
+    hyperbolic: Float32Array.of(0.1, 0.2, 0.3, 0.4),
+    width: 2,
+    labels: Int32Array.of(1, 0),
+    indices: Int32Array.of(0, 1),
+  };
+  return { dataset: 'made', split: 'test', classes: ['a', 'ü'], paths: ['1.jpg', '2.jpg'], embedded, c: 0.1 };
+}
+
+test('safetensors hold the wanted outputs, the labels and the metadata', async (t) => {
+  const file = join(await temporary(t), 'x.safetensors');
+  await writeExport(file, made());
+  const { tensors, metadata } = await readSafetensors(file);
+  t.deepEqual([...tensors.keys()].toSorted(), ['body', 'cosine', 'hyperbolic', 'labels']);
+  t.deepEqual(tensors.get('body')!.shape, [2, 3]);
+  t.deepEqual([...tensors.get('cosine')!.data], [...made().embedded.euclidean]);
+  t.deepEqual([...tensors.get('labels')!.data], [1, 0]);
+  t.like(metadata, { dataset: 'made', split: 'test', c: '0.1' });
+  t.deepEqual(JSON.parse(metadata['classes']!), ['a', 'ü']);
+  t.deepEqual(JSON.parse(metadata['paths']!), ['1.jpg', '2.jpg']);
+  await writeExport(file, made(), ['hyperbolic']);
+  t.deepEqual([...(await readSafetensors(file)).tensors.keys()].toSorted(), ['hyperbolic', 'labels']);
+});
+
+test('NumPy arrays hold one output and its labels, next to a JSON file', async (t) => {
+  const file = join(await temporary(t), 'x.npy');
+  const files = await writeNpyExport(file, made(), 'hyperbolic');
+  t.deepEqual(
+    files.map((name) => name.replace(file.replace(/\.npy$/, ''), 'x')),
+    ['x.npy', 'x.labels.npy', 'x.json'],
+  );
+  const { data, shape } = await readNpy(file);
+  t.deepEqual(shape, [2, 2]);
+  t.deepEqual([...data], [...made().embedded.hyperbolic]);
+  t.deepEqual([...(await readNpy(files[1]!)).data], [1, 0]);
+  t.like(JSON.parse(await readFile(files[2]!, 'utf8')), {
+    output: 'hyperbolic',
+    c: 0.1,
+    paths: ['1.jpg', '2.jpg'],
+  });
+});
+
+test('--save_emb writes the test and the training images of a run under its name', async (t) => {
+  const path = await temporary(t);
+  await writeClasses(path, 4, 2);
+  const folder = await temporary(t);
+  const options = { ds: 'folder', path, crop: 16, resize: 16, bs: 4, num_samples: 2, emb_name: 'points' };
+  using embedder = await tinyEmbedder();
+  const written = await saveEmbeddings(folder, embedder, parseConfig(options));
+  t.deepEqual(
+    written.map(({ file, pictures }) => [file, pictures]),
+    [
+      [join(folder, 'points_eval.safetensors'), 4],
+      [join(folder, 'points_train.safetensors'), 4],
+    ],
+  );
+  const [tested, trained] = await Promise.all(written.map(({ file }) => readSafetensors(file)));
+  t.deepEqual(tested!.tensors.get('hyperbolic')!.shape, [4, 6]);
+  const classes = [tested!, trained!].map(({ metadata }) => JSON.parse(metadata['classes']!) as string[]);
+  t.deepEqual(classes.flat().toSorted(), ['class0', 'class1', 'class2', 'class3']);
+});

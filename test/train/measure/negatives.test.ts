@@ -1,0 +1,59 @@
+import test from 'ava';
+import { geometryTerms } from '../../../lib/card-names.ts';
+import { matrix } from '../../../lib/matrix.ts';
+import { negativeWeights } from '../../../lib/negatives.ts';
+import { profileNegatives } from '../../../lib/train/measure/negatives.ts';
+import { geometries } from '../../../lib/train/options/define.ts';
+import { embedded, options, width } from './profiled.ts';
+
+const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
+const near = (a: number, b: number, tolerance = 2e-3): boolean => Math.abs(a - b) < tolerance;
+
+test('the profile of a batch is the average of negativeWeights over its anchors', async (t) => {
+  const made = embedded([4, 4, 4]);
+  const found = (await profileNegatives(made, options))!;
+  t.deepEqual(
+    found.profiles.map(({ geometry }) => geometry),
+    geometries,
+  );
+  const { profiles, ...rest } = found;
+  t.deepEqual(rest, { own: 'hybrid', tied: true, views: 4, classes: 3, cosineBins: 20 });
+  const euclidean = matrix(made.euclidean, 12, width);
+  for (const profile of profiles) {
+    const weights = await negativeWeights({ ...options, geometry: profile.geometry, euclidean });
+    const mean = (values: Float64Array): number => sum([...values]) / values.length;
+    t.true(near(profile.effective, mean(weights.effective)));
+    t.true(near(profile.hardest10, mean(weights.hardest10)));
+    const { hardest, sameView, crossView } = profile.byRank;
+    t.is(hardest.at(-1), 8);
+    t.true(near(sameView.at(-1)!, profile.sameView));
+    t.true(near(sameView.at(-1)! + crossView.at(-1)!, 1));
+    t.true(near(sameView[0]! + crossView[0]!, profile.hardest10)); // ceil(10%) of 8 is 1
+    for (const shares of Object.values(profile.byCosine)) t.true(near(sum(shares!), 1));
+    t.true(profile.missed > 0 && profile.missed < 1);
+  }
+});
+
+test('a high temperature spreads the weight over all negatives, a low one puts it on the hardest', async (t) => {
+  const made = embedded(Array<number>(10).fill(4));
+  const at = async (tauE: number) => (await profileNegatives(made, { ...options, tauE }))!.profiles[1]!;
+  const [warm, cold] = [await at(100), await at(0.01)];
+  t.is(warm.negatives, 36);
+  // Own-view negatives weigh V - 1 times as much: 9 of weight 3 and 27 of weight 1.
+  t.true(near(warm.sameView, 0.5, 0.01), `${warm.sameView}`);
+  t.true(cold.effective < 3 && warm.effective > 30);
+  t.true(cold.hardest10 > 0.8 && warm.hardest10 < 0.25);
+});
+
+test('only untied geometries with two terms have no sum of two pulls', async (t) => {
+  const found = (await profileNegatives(embedded([4, 4, 4]), { ...options, tied: false }))!;
+  t.deepEqual(
+    found.profiles.map(({ byCosine }) => byCosine.pull === null),
+    geometries.map((name) => geometryTerms[name].inner && geometryTerms[name].distance),
+  );
+});
+
+test('classes with too few images are omitted, and a batch of one class returns null', async (t) => {
+  t.is((await profileNegatives(embedded([4, 3, 9]), options))!.classes, 2);
+  t.is(await profileNegatives(embedded([4, 3]), options), null);
+});

@@ -1,0 +1,101 @@
+import test, { type ExecutionContext } from 'ava';
+import { readClasses } from '../../../lib/train/data/folder.ts';
+import type { Split } from '../../../lib/train/data/types.ts';
+import type { Embedded } from '../../../lib/train/measure/evaluate.ts';
+import { takeSnapshot } from '../../../lib/train/measure/snapshot.ts';
+import { temporary, writeClasses, writeTree } from '../data/support.ts';
+import { options } from './profiled.ts';
+
+const width = 4;
+
+/** Embeddings of the images of a split: `radius` from the origin, near the direction of their class. */
+function embeddedOf({ samples }: Split, radius: number): Embedded {
+  const rows = samples.map(({ label }, i) => {
+    const row = Array.from({ length: width }, (_, k) =>
+      k === label % width ? 1 : 0.02 * Math.sin(7 * i + k),
+    );
+    const norm = Math.hypot(...row);
+    return row.map((value) => value / norm);
+  });
+  const euclidean = Float32Array.from(rows.flat());
+  return {
+    body: euclidean,
+    bodyWidth: width,
+    euclidean,
+    hyperbolic: euclidean.map((value) => value * radius),
+    width,
+    labels: Int32Array.from(samples, ({ label }) => label),
+    indices: Int32Array.from(samples, (_, i) => i),
+  };
+}
+
+async function images(t: ExecutionContext, classes: number, count: number): Promise<Split> {
+  const root = await temporary(t);
+  await writeClasses(root, classes, count);
+  return await readClasses(root);
+}
+
+const settings = { c: 0.1, epoch: 3, baselines: [], loss: { ...options, views: 2 } };
+
+test('a snapshot has every point in the disk and the nearest neighbors of eight images', async (t) => {
+  const split = await images(t, 4, 6);
+  const { disk, gallery, classes, parents, epoch, negatives, ranks } = await takeSnapshot(
+    'made',
+    split,
+    embeddedOf(split, 0.5),
+    settings,
+  );
+  t.deepEqual([classes, parents, epoch], [split.classes, [], 3]);
+  t.is(disk.points.length, 2 * 24);
+  t.true(disk.points.every((value) => Math.abs(value) < 1));
+  t.deepEqual(
+    disk.labels,
+    split.samples.map(({ label }) => label),
+  );
+  t.is(gallery.length, 8);
+  for (const { query, nearest } of gallery) {
+    t.is(nearest.length, 5);
+    const distances = nearest.map(({ distance }) => distance);
+    t.deepEqual(
+      distances,
+      distances.toSorted((a, b) => a - b),
+    );
+    t.deepEqual(new Set(nearest.map(({ label }) => label)), new Set([query.label]), 'never the query itself');
+    t.true(nearest.every(({ thumbnail }) => thumbnail.startsWith('data:image/jpeg;base64,')));
+    t.false(nearest.some(({ thumbnail }) => thumbnail === query.thumbnail));
+  }
+  t.is(negatives!.own, 'hybrid');
+  t.true(ranks!.spearman > 0.99, 'at equal radii both distances rank alike');
+});
+
+test('a disk holds 1,500 points at most, spread over all images', async (t) => {
+  const split = await images(t, 1, 1);
+  const many = { ...split, samples: Array.from({ length: 3000 }, () => split.samples[0]!) };
+  const { disk, gallery } = await takeSnapshot('made', many, embeddedOf(many, 0.5), settings);
+  t.is(disk.labels.length, 1500);
+  t.is(gallery.length, 8);
+});
+
+test('a single image has no neighbors, no ranks and no negatives', async (t) => {
+  const split = await images(t, 1, 1);
+  const found = await takeSnapshot('made', split, embeddedOf(split, 0.5), settings);
+  t.deepEqual([found.gallery, found.negatives, found.ranks, found.disk.labels], [[], null, null, [0]]);
+});
+
+test('a class tree is kept with its levels', async (t) => {
+  const plain = await images(t, 4, 2);
+  const parents = plain.classes.map((_, i) => [`genus ${i >> 1}`]);
+  const split = { ...plain, parents, levels: ['genus'] };
+  const found = await takeSnapshot('made', split, embeddedOf(split, 0.5), settings);
+  t.deepEqual([found.parents, found.levels], [parents, ['genus']]);
+  t.true(found.depth!.length >= 2);
+});
+
+test('an image that cannot be read any more is named', async (t) => {
+  const split = await images(t, 2, 2);
+  await writeTree('/', { [split.samples[0]!.path.slice(1)]: 'damaged' });
+  const error = await t.throwsAsync<Error & { code?: string }>(
+    takeSnapshot('made', split, embeddedOf(split, 0.5), settings),
+  );
+  t.regex(error?.code ?? '', /^ERR_HOROBALL_/);
+});

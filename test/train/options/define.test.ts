@@ -1,0 +1,105 @@
+import test from 'ava';
+import { geometryTerms } from '../../../lib/card-names.ts';
+import {
+  above1,
+  atLeast0,
+  below1,
+  count,
+  describe,
+  fileName,
+  flag,
+  geometries,
+  geometriesWith,
+  inGroup,
+  isFlag,
+  type Kind,
+  listOf,
+  oneOf,
+  orNone,
+  positive,
+  text,
+  trainedSpace,
+  upTo1,
+} from '../../../lib/train/options/define.ts';
+
+/** The value that a kind makes of another one; undefined if it refuses it. */
+function valueFrom<T>({ schema }: Kind<T>, given: unknown): T | undefined {
+  return schema.safeParse(given).data;
+}
+
+const cases: [name: string, kind: Kind<unknown>, accepted: [unknown, unknown][], refused: unknown[]][] = [
+  [
+    'count',
+    count(2),
+    [
+      [2, 2],
+      ['1_000', 1000],
+      ['1e3', 1000],
+    ],
+    [1, 2.5, '', ' ', 'x', null, true, Infinity, 2 ** 60],
+  ],
+  ['positive', positive, [['0.05', 0.05]], [0, -1, Number.NaN, Infinity, '1,5']],
+  ['atLeast0', atLeast0, [[0, 0]], [-1e-9]],
+  ['above1', above1, [[1.5, 1.5]], [1]],
+  ['below1', below1, [[0, 0]], [1, -0.1]],
+  ['upTo1', upTo1, [[1, 1]], [0, 1.01]],
+  ['oneOf', oneOf(['sum', 'mean']), [['sum', 'sum']], ['Sum', '', null, 'sum,mean']],
+  [
+    'listOf',
+    listOf(['a', 'b', 'c']),
+    [
+      ['a', 'a'],
+      ['c, a', 'c, a'],
+    ],
+    ['', 'a,', 'a,a', 'd', null],
+  ],
+  ['flag', flag, [[true, true]], ['true', 1, null]],
+  ['text', text('a path'), [['x', 'x']], ['', 5]],
+  ['fileName', fileName, [['run-1.a_b', 'run-1.a_b']], ['../up', '.hidden', 'a/b', 'a b', '']],
+  [
+    'orNone',
+    orNone(count(1)),
+    [
+      ['None', null],
+      ['null', null],
+      [null, null],
+      ['3', 3],
+    ],
+    ['nothing', 0, undefined],
+  ],
+];
+
+for (const [name, kind, accepted, refused] of cases)
+  test(`${name} accepts ${kind.expected}`, (t) => {
+    for (const [given, value] of accepted) t.is(valueFrom(kind, given), value, String(given));
+    for (const given of refused) t.is(valueFrom(kind, given), undefined, String(given));
+  });
+
+test('the expectation of a kind ends a sentence', (t) => {
+  t.is(oneOf(['sum', 'mean', 'max']).expected, "'sum', 'mean' or 'max'");
+  t.is(orNone(positive).expected, 'a number above 0, or None');
+  t.is(listOf(['a', 'b']).expected, 'a comma-separated list of a, b');
+});
+
+test('an option is described with its unit and its values; a flag has no values', (t) => {
+  const images = inGroup('Images');
+  const crop = images(count(8), { help: 'side of the crop', unit: 'pixels', default: 8 });
+  t.is(describe(crop), 'side of the crop (pixels): an integer of at least 8');
+  t.is(crop.group, 'Images');
+  const strict = images(flag, { help: 'stop at an image', default: false });
+  t.is(describe(strict), 'stop at an image');
+  t.deepEqual([isFlag(strict), isFlag(crop)], [true, false]);
+});
+
+test('a run trains the geometries in the ball, and each by the space of its distance', (t) => {
+  t.deepEqual(geometries, ['hybrid', 'euclidean', 'hyperbolic', 'chordal']);
+  for (const name of geometries) {
+    t.not(geometryTerms[name].points as string, 'hyperboloid');
+    t.is(trainedSpace(name), geometryTerms[name].distance ? 'hyperbolic' : 'cosine');
+  }
+  for (const term of ['inner', 'distance', 'weighted'] as const) {
+    const [some, others] = [geometriesWith(term), geometriesWith(term, false)];
+    t.deepEqual([...some, ...others].toSorted(), [...geometries].toSorted(), term);
+    t.true(some.length > 0, term);
+  }
+});

@@ -1,0 +1,131 @@
+import test from 'ava';
+import type { RunConfig } from '../../../lib/train/options/options.ts';
+import { findRecipe, recipes } from '../../../lib/train/options/recipes.ts';
+import { learnableNames, over, parseConfig, publishedDefaults } from '../../../lib/train/options/resolve.ts';
+
+const folder = { ds: 'folder', path: 'somewhere' };
+
+test('the defaults are the built-in data set and its preset', (t) => {
+  const config = parseConfig();
+  t.is(config.ds, 'shapes');
+  t.is(config.model, 'vit_nano');
+  t.is(config.bs % config.num_samples, 0);
+});
+
+test('another data set has the published defaults', (t) => {
+  t.deepEqual(parseConfig(folder), { ...publishedDefaults, ...folder });
+});
+
+test('values may be the text of a command line', (t) => {
+  const config = parseConfig({
+    ...folder,
+    num_samples: '9',
+    bs: '900',
+    lr: '3e-5',
+    clip_r: 'None',
+    t_h: '0.2',
+  });
+  t.is(config.num_samples, 9);
+  t.is(config.lr, 3e-5);
+  t.is(config.clip_r, null);
+  t.is(config.t_h, 0.2);
+});
+
+test('t sets both temperatures, except those that are given', (t) => {
+  const both = parseConfig({ ...folder, t: '0.3' });
+  t.deepEqual([both.t_e, both.t_h], [0.3, 0.3]);
+  const one = parseConfig({ ...folder, t: 0.3, t_h: 0.7 });
+  t.deepEqual([one.t_e, one.t_h], [0.3, 0.7]);
+});
+
+test('a complete configuration is unchanged after writing and reading', (t) => {
+  const config = parseConfig({ t: 0.3, clip_r: null, runs: null, freeze: 2, seed: 7 });
+  t.deepEqual(parseConfig(JSON.parse(JSON.stringify(config)) as Record<string, unknown>), config);
+});
+
+test('alpha is dropped with compat hypmix and in the published recipes', (t) => {
+  t.is(parseConfig(folder).background, 'white');
+  t.is(parseConfig({ ...folder, compat: 'hypmix' }).background, 'drop');
+  t.is(parseConfig({ ...folder, compat: 'hypmix', background: 'black' }).background, 'black');
+  for (const { options, paper } of recipes)
+    t.is(parseConfig(options).background, paper === null ? 'white' : 'drop');
+});
+
+test('the last epoch is evaluated if only the number of epochs is given', (t) => {
+  t.is(parseConfig({ ...folder, ep: 7 }).eval_ep, '[7]');
+  t.is(parseConfig({ ...folder, ep: 7, eval_ep: '[]' }).eval_ep, '[]');
+});
+
+test('the last epoch is also evaluated if the number of epochs overrides a recipe', (t) => {
+  const { options } = findRecipe('emoji');
+  t.is(parseConfig(over(options, {})).eval_ep, 'r(0,151,15)');
+  t.is(parseConfig(over(options, { ep: 8 })).eval_ep, '[8]');
+  t.is(parseConfig(over(options, { ep: '8' })).eval_ep, '[8]');
+  t.is(parseConfig(over(options, { ep: 8, eval_ep: '[2]' })).eval_ep, '[2]');
+  t.is(parseConfig(over(options, { lr: 1 })).eval_ep, 'r(0,151,15)');
+});
+
+const wrong: [keyof RunConfig | 'banana', unknown, RegExp][] = [
+  ['banana', 1, /expected the name of a run option, got 'banana'/],
+  ['num_samples', 1, /num_samples: expected an integer of at least 2, got 1/],
+  ['num_samples', 'x', /num_samples: expected an integer of at least 2, got 'x'/],
+  ['num_samples', '', /num_samples/],
+  ['lr', 0, /lr: expected a number above 0, got 0/],
+  ['lr', Number.NaN, /lr/],
+  ['lr', Number.POSITIVE_INFINITY, /lr/],
+  ['hyp_c', '-1', /hyp_c/],
+  ['clip_r', '0', /clip_r: expected a number above 0, or None, got '0'/],
+  ['geometry', 'flat', /geometry: expected 'hybrid', 'euclidean', 'hyperbolic' or 'chordal', got 'flat'/],
+  ['eval_ep', 'process.exit()', /eval_ep: expected a list/],
+  ['crop_scale', 1.5, /crop_scale/],
+  ['background', 'gray', /background: expected 'white', 'black' or 'drop', got 'gray'/],
+  ['max_pixels', 0, /max_pixels: expected an integer of at least 1, got 0/],
+  ['device', 'gpu', /device/],
+  ['name', '../up', /name/],
+  ['strict', 'yes', /strict: expected true or false/],
+  ['bs', 10, /bs: expected a multiple of num_samples \(4\), got 10/],
+  ['bs', 4, /bs: expected at least two classes/],
+  ['resize', 32, /resize: expected at least crop/],
+  ['precision', 'half', /precision: expected 'float32', 'bfloat16' or 'float16', got 'half'/],
+  ['ema', 1, /ema: expected a number of at least 0 and below 1, or None, got 1/],
+  ['layer_decay', 0, /layer_decay: expected a number above 0 and at most 1/],
+  ['learn', 'lam', /learn: expected a comma-separated list of t_e, t_h, hyp_c, or None, got 'lam'/],
+  ['learn', 't_e,t_e', /learn: expected a comma-separated list of/],
+  ['learn_range', 1, /learn_range: expected a number above 1/],
+  ['chunk', 0, /chunk: expected an integer of at least 1, or None/],
+  ['memory', -1, /memory: expected an integer of at least 0/],
+  ['save_every', -1, /save_every: expected a number of at least 0, or None/],
+];
+
+for (const [key, value, message] of wrong) {
+  test(`${key} ${String(value)} is rejected in one sentence that names the option`, (t) => {
+    const options = { num_samples: 4, bs: 64, crop: 64, [key]: value };
+    t.throws(() => parseConfig(options), { instanceOf: RangeError, code: 'ERR_HOROBALL_CONFIG', message });
+  });
+}
+
+test('options that do not fit together are rejected', (t) => {
+  const refused = (options: Record<string, unknown>, message: RegExp): unknown =>
+    t.throws(() => parseConfig(options), { code: 'ERR_HOROBALL_CONFIG', message });
+  refused(
+    { geometry: 'euclidean', learn: 't_e,hyp_c' },
+    /learn: expected scalars that the euclidean loss uses \(t_e\), got hyp_c/,
+  );
+  refused({ geometry: 'hyperbolic', learn: 't_e' }, /learn: expected .*\(t_h, hyp_c\), got t_e/);
+  refused({ head: 'hyp-vit', learn: 'hyp_c', memory: 10 }, /memory: expected 0 if hyp_c is learnable/);
+  t.deepEqual(learnableNames(parseConfig({ learn: 't_h, hyp_c' })), ['t_h', 'hyp_c']);
+  t.deepEqual(learnableNames(parseConfig({ learn: 'None' })), []);
+});
+
+test('head hyp-vit has its own default distance and temperature; c = 0 is the sphere', (t) => {
+  const free = parseConfig({ ...folder, head: 'hyp-vit' });
+  t.like(free, { head: 'hyp-vit', geometry: 'hyperbolic', t_h: 0.2, hyp_c: 0.1 });
+  t.is(parseConfig({ ...folder, head: 'hyp-vit', geometry: 'hybrid' }).geometry, 'hybrid');
+  const sphere = parseConfig({ ...folder, head: 'hyp-vit', hyp_c: '0', t: '0.1' });
+  t.like(sphere, { head: 'hypmix', geometry: 'euclidean', t_e: 0.1 });
+  t.deepEqual(parseConfig({ ...sphere }), sphere);
+  t.is(parseConfig({ ...folder, head: 'hyp-vit', hyp_c: 0 }).t_e, 0.2);
+  t.throws(() => parseConfig({ ...folder, hyp_c: 0 }), {
+    message: /hyp_c: expected a number above 0.*hyp-vit/,
+  });
+});

@@ -1,0 +1,73 @@
+import test from 'ava';
+import { type Geometry, geometries } from '../../../../lib/train/options/define.ts';
+import {
+  classColors,
+  colorsOf,
+  geometryColors,
+  lineColors,
+} from '../../../../lib/train/report/charts/color.ts';
+import { diskFigure } from '../../../../lib/train/report/charts/disk.ts';
+import { comparisonPage } from '../../../../lib/train/report/run/compare.ts';
+import { studyPage } from '../../../../lib/train/report/study/study.ts';
+import { fakeRun, fakeSnapshot } from '../../fake-run.ts';
+import { madeUp } from '../../study/made-up.ts';
+
+test('a geometry has the same color on every page, and other arms have other colors', (t) => {
+  const { hybrid, euclidean, hyperbolic } = geometryColors;
+  const lines = (count: number) => Math.min(count, lineColors.length);
+  t.is(new Set(Object.values(geometryColors)).size, lines(geometries.length));
+  t.deepEqual(colorsOf(['euclidean', 'hyperbolic', 'hybrid']), [euclidean, hyperbolic, hybrid]);
+  const arms = ['slope-matched', ...geometries, 'hard negatives'];
+  t.is(new Set(colorsOf(arms)).size, lines(arms.length));
+  const twice = colorsOf([
+    'hyperbolic',
+    'hyperbolic',
+    'hyperbolic',
+    'hyperbolic',
+    'hyperbolic',
+    'hyperbolic',
+  ]);
+  t.is(twice[0], hyperbolic);
+  t.is(new Set(twice).size, 6);
+  // The legends of the pages.
+  const colored = (page: string): string[][] =>
+    [...page.matchAll(/background:(var\(--line-\d\))"><\/i>(\w+)</g)].map(([, color, name]) => [
+      name!,
+      color!,
+    ]);
+  const pages = [
+    studyPage(madeUp(1)),
+    comparisonPage(['euclidean', 'hybrid'].map((geometry) => fakeRun(geometry, { geometry }))),
+  ];
+  for (const page of pages) {
+    const legends = colored(page);
+    t.true(legends.length >= 2);
+    for (const [name, color] of legends) t.is(color, geometryColors[name as Geometry], name);
+  }
+});
+
+test('classes of a family share their hue, families do not', (t) => {
+  const classes = ['a/x/1', 'a/y/2', 'b/x/3'];
+  const parents = [
+    ['a/x', 'a'],
+    ['a/y', 'a'],
+    ['b/x', 'b'],
+  ];
+  const hue = (color: string): string => /([\d.]+)\)$/.exec(color)![1]!;
+  const [first, second, third] = classColors({ classes, parents }).map(hue);
+  t.is(first, second);
+  t.not(first, third);
+  t.is(new Set(classColors({ classes, parents })).size, 3);
+});
+
+test('coloring and naming 20,000 classes does not slow down a page', (t) => {
+  const classes = Array.from({ length: 20_000 }, (_, i) => `family ${i % 9000}/genus ${i % 9500}/class ${i}`);
+  const parents = classes.map((name) => [name.split('/').slice(0, 2).join('/'), name.split('/')[0]!]);
+  const began = performance.now();
+  t.is(new Set(classColors({ classes, parents: [] })).size > 300, true);
+  t.is(classColors({ classes, parents }).length, 20_000);
+  const seconds = (performance.now() - began) / 1000;
+  t.true(seconds < 5, `${seconds} s`); // 0.1 s; a linear search per class took a minute
+  const { text } = diskFigure({ ...fakeSnapshot(), classes, parents });
+  t.true(text.length < 20_000, `${text.length}`);
+});

@@ -1,0 +1,52 @@
+import test from 'ava';
+import { comparisonPage } from '../../../../lib/train/report/run/compare.ts';
+import type { Row, RunRecord } from '../../../../lib/train/run/record.ts';
+import { fakeRun, stepRow } from '../../fake-run.ts';
+
+/** Attributes that would make a browser load something. */
+const fetching = /(?:src|href)\s*=\s*["'](?!data:)|url\(|@import|<link/i;
+
+test('runs are shown side by side, with only the settings that differ', (t) => {
+  const idle = {
+    save_every: 1,
+    baselines: true,
+    eval_ep: '[7]',
+    workers: 9,
+    threads: 3,
+    save_emb: true,
+    cache: 'memory',
+  };
+  const page = comparisonPage([
+    fakeRun('one', { geometry: 'hybrid' }),
+    fakeRun('two', { geometry: 'chordal', lr: 0.5, ...idle }),
+  ]);
+  t.notRegex(page, fetching);
+  const settings = page.slice(page.indexOf('Settings that differ'));
+  t.regex(settings, /geometry.*hybrid.*chordal/s);
+  t.regex(settings, /<th scope="row">lr<\/th>/);
+  t.notRegex(settings, /hyp_c/);
+  for (const name of Object.keys(idle)) t.false(settings.includes(`>${name}<`), name);
+  t.is([...page.matchAll(/class="rim|class="lens/g)].length, 2 + 2); // each disk and its magnified inset
+});
+
+test('a comparison draws the losses of short runs unchanged, and says which it smooths', (t) => {
+  const run = (name: string, steps: number): RunRecord => {
+    const rows = Array.from({ length: steps }, (_, i) => stepRow(i + 1));
+    return { ...fakeRun(name), rows: rows.map((row, i) => ({ ...row, loss: i % 2 ? 14 : 17 })) as Row[] };
+  };
+  const short = comparisonPage([run('one', 3), run('dot', 1)]);
+  t.regex(short, /<figcaption>Loss<\/figcaption>/);
+  t.regex(short, /&quot;y&quot;:\[17,14,17\]/);
+  t.is([...short.matchAll(/<circle class="dot"/g)].length, 3 + 1);
+  t.regex(short, /<\/i>dot<\/li>/);
+  t.regex(comparisonPage([run('one', 3), run('long', 100)]), /<figcaption>Loss, long runs smoothed</);
+  t.regex(comparisonPage([run('more', 90), run('long', 100)]), /<figcaption>Loss, smoothed</);
+});
+
+test('a comparison has a row for a run without an evaluation', (t) => {
+  const bare = { ...fakeRun('bare'), rows: [stepRow(1)] };
+  const page = comparisonPage([bare, fakeRun('one')]);
+  t.regex(page, /<th scope="row">Not evaluated: bare<\/th>(<td>–<\/td>){6}<\/tr>/); // R@1 to R@8, genus, family
+  t.notRegex(page, /NaN/);
+  t.regex(comparisonPage([bare, bare]), /None of the runs was evaluated/);
+});

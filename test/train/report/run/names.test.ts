@@ -1,0 +1,17 @@
+import test from 'ava';
+import { lineage } from '../../../../lib/train/report/run/names.ts';
+
+test('in a class tree, a class and its ancestors are named by the end of their paths', (t) => {
+  const tree = {
+    classes: ['birds/owls/barn owl', 'birds/owls/snowy owl'],
+    parents: [
+      ['birds/owls', 'birds'],
+      ['birds/owls', 'birds'],
+    ],
+  };
+  t.deepEqual(lineage(tree, 1), ['snowy owl', 'owls', 'birds']);
+});
+
+test('without a tree, a class keeps its whole name', (t) => {
+  t.deepEqual(lineage({ classes: ['1/2 inch'], parents: [] }, 0), ['1/2 inch']);
+});

@@ -1,0 +1,35 @@
+import test from 'ava';
+import { profileNegatives } from '../../../../lib/train/measure/negatives.ts';
+import { negativesSection, profileTable } from '../../../../lib/train/report/run/negatives.ts';
+import { embedded, options } from '../../measure/profiled.ts';
+
+test('the section names the run’s geometry, shows every other, and prints no NaN', async (t) => {
+  const page = negativesSection((await profileNegatives(embedded([4, 4, 5, 4]), options))!).text;
+  t.regex(page, /<b>hybrid<\/b>/);
+  t.regex(page, /25% of the negatives, those of the same view, carry \d+\.\d% of the weight/);
+  t.is([...page.matchAll(/<svg/g)].length, 2);
+  t.notRegex(page, /NaN|undefined|Infinity/);
+});
+
+test('an untied hybrid has no line of its pull, and the section says why', async (t) => {
+  const found = (await profileNegatives(embedded([4, 4, 4]), { ...options, tied: false }))!;
+  const { text } = negativesSection(found, 'A sentence on <curvature>.');
+  t.regex(text, /cannot be added/);
+  t.regex(text, /A sentence on &lt;curvature&gt;\./);
+  const [, pull] = text.split('Share of the gradient by cosine');
+  t.false(/class="legend".*hybrid/s.test(pull!.split('</figure>')[0]!));
+});
+
+test('the table marks the leading row; unmeasured values are dashes without a unit', async (t) => {
+  const { profiles } = (await profileNegatives(embedded([4, 4, 4]), options))!;
+  const [profile] = profiles as [(typeof profiles)[number]];
+  const { NaN: none } = Number;
+  const unknown = { ...profile, effective: none, hardest1: none };
+  const { text } = profileTable([
+    { name: 'own', profile, lead: true },
+    { name: 'other', profile: unknown },
+  ]);
+  const [, lead, other] = text.split('<tr class=');
+  t.regex(lead!, /^"lead".*<td>[\d.]+ of 8<\/td><td>[\d.]+%<\/td>/s);
+  t.regex(other!, /^"aside".*<td>–<\/td><td>–<\/td><td>[\d.]+%<\/td>/s);
+});

@@ -1,0 +1,73 @@
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import { parseConfig } from '../../../../lib/train/options/resolve.ts';
+import { TensorBoard } from '../../../../lib/train/report/run/tensorboard.ts';
+import type { EvaluationRow, StepRow } from '../../../../lib/train/run/record.ts';
+import { DiskStore } from '../../../../lib/train/run/store.ts';
+import { readEvents } from '../../../tensorboard.ts';
+import { evaluationRow, fakeHealth, fakeSnapshot, stepRow } from '../../fake-run.ts';
+
+const runs = await mkdtemp(join(tmpdir(), 'horoball-run-events-'));
+
+test.after.always(() => rm(runs, { recursive: true, force: true }));
+
+test("TensorBoard's own reader finds a run's curves, histogram, images and options, and drops what a resumed run writes again", async (t) => {
+  const config = { ...parseConfig({ geometry: 'hyperbolic', t_h: 0.3 }), runs };
+  const { folder } = await DiskStore.create(config);
+  const warnings: string[] = [];
+  const listener = (): TensorBoard => {
+    const made = new TensorBoard((text) => void warnings.push(text));
+    made.onStore(folder);
+    return made;
+  };
+  const first = listener();
+  await first.onEvaluation(evaluationRow(0, 0.25) as EvaluationRow);
+  for (const step of [1, 2]) await first.onStep(stepRow(step) as StepRow);
+  await first.onHealth(fakeHealth);
+  await first.onSnapshot(fakeSnapshot());
+  await first.onStep(stepRow(3) as StepRow);
+  await first.onCheckpoint();
+  await first.onEnd('failed'); // completes the file, which a kill would not
+  const again = listener();
+  again.onResume(folder, 2);
+  await again.onSnapshot(fakeSnapshot()); // the evaluation after the checkpoint had been interrupted
+  await again.onEvaluation(evaluationRow(2, 0.375) as EvaluationRow);
+  for (const step of [3, 4]) await again.onStep(stepRow(step) as StepRow);
+  await again.onEvaluation(evaluationRow(4, 0.5) as EvaluationRow);
+  await again.onEnd('complete');
+  t.deepEqual(warnings, []);
+  const files = (await readdir(folder)).filter((name) => name.startsWith('events.out.tfevents.'));
+  t.is(files.length, 2);
+  for (const file of files) t.true((await stat(join(folder, file))).size > 200);
+
+  const found = readEvents(t, folder);
+  if (found === null) return;
+  const series = (tag: string): unknown[] => found[tag]!.events.map(({ step, data }) => [step, data[0]]);
+  t.deepEqual(
+    found['train/loss']!.events.map(({ step }) => step),
+    [1, 2, 3, 4],
+  );
+  t.deepEqual(series('recall/hyperbolic@1'), [
+    [0, 0.25],
+    [2, 0.375],
+    [4, 0.5],
+  ]);
+  t.deepEqual(series('health/at the rim'), [[2, 0.25]]);
+  // Rows of left edge, right edge and count.
+  const counts = found['health/radius']!.events[0]!.data.filter((_, i) => i % 3 === 2);
+  t.is(
+    counts.reduce((sum: number, count) => sum + Number(count), 0),
+    4,
+  );
+  for (const tag of ['disk', 'nearest neighbors']) {
+    const [width, height, image] = found[tag]!.events[0]!.data as string[];
+    t.regex(image!, tag === 'disk' ? /^89504e47/ : /^ffd8ff/);
+    t.true(Number(Buffer.from(width!, 'hex')) > 100 && Number(Buffer.from(height!, 'hex')) > 100);
+  }
+  const options = found['_hparams_/session_start_info']!.hparams!;
+  t.is(options['t_h'], 0.3);
+  t.is(options['geometry'], 'hyperbolic');
+  t.is(options['t'], 'none');
+});

@@ -1,0 +1,49 @@
+import test from 'ava';
+import { checkedContents, savedCurvature } from '../../../lib/train/run/checkpoint-schema.ts';
+
+const recall = { at: { 1: 0.5 }, strict: [] };
+const contents = {
+  version: 1,
+  config: {},
+  position: {
+    step: 3,
+    seconds: 1,
+    metricsBytes: 9,
+    best: { step: 2, epoch: 1, recall: 0.5 },
+    baselines: [{ name: 'Raw pixels', recall }],
+    complete: false,
+  },
+  scaler: { scale: 8, goodSteps: 1, skipped: 0 },
+  learnt: { steps: 3, places: { t_e: { offset: 0, first: 0, second: 0 } } },
+  machine: { libtorch: '2.13.0', threads: 2 },
+};
+
+test('valid contents pass, and unknown fields are kept', (t) => {
+  t.deepEqual(checkedContents({ ...contents, later: 1 }, 'a').config, {});
+  t.is((checkedContents({ ...contents, later: 1 }, 'a') as { later?: number }).later, 1);
+});
+
+for (const [field, change] of [
+  ['version', { version: 2 }],
+  ['position.step', { position: { ...contents.position, step: -1 } }],
+  ['position.best.recall', { position: { ...contents.position, best: { step: 1, epoch: 1, recall: 2 } } }],
+  ['scaler.scale', { scaler: { ...contents.scaler, scale: 0 } }],
+  [
+    'learnt.places.t_e.offset',
+    { learnt: { steps: 1, places: { t_e: { offset: 800, first: 0, second: 0 } } } },
+  ],
+  ['machine.threads', { machine: { libtorch: 'x', threads: 0 } }],
+] as const) {
+  test(`an invalid ${field} is rejected by name`, (t) => {
+    t.throws(() => checkedContents({ ...contents, ...change }, 'last.safetensors'), {
+      code: 'ERR_HOROBALL_FORMAT',
+      message: new RegExp(`^last\\.safetensors .*${field.replaceAll('.', '\\.')}`),
+    });
+  });
+}
+
+test('the curvature of a weights file is optional and above 0', (t) => {
+  t.is(savedCurvature({ c: 0.3, head: 'hypmix' }, 'a'), 0.3);
+  t.is(savedCurvature({}, 'a'), undefined);
+  t.throws(() => savedCurvature({ c: 0 }, 'a'), { code: 'ERR_HOROBALL_FORMAT' });
+});

@@ -1,0 +1,106 @@
+import { join } from 'node:path';
+import test from 'ava';
+import { memory } from '../../../lib/train/lane/tensor.ts';
+import { openTestSet } from '../../../lib/train/measure/test-set.ts';
+import { saveWeights } from '../../../lib/train/run/checkpoint.ts';
+import {
+  createEmbedder,
+  createLoss,
+  createOptimizer,
+  evaluationOf,
+  newEmbedder,
+} from '../../../lib/train/run/construct.ts';
+import { temporary, writeClasses } from '../data/support.ts';
+import { flat, tinyEmbedder, tinyViT } from '../helpers.ts';
+import { tinyConfig } from './tiny-learner.ts';
+
+test.serial('a network has the options of its run, and its seed', async (t) => {
+  const options = { emb: 5, hyp_c: 0.5, clip_r: 1.5, head: 'hyp-vit', freeze: 1, seed: 3 } as const;
+  using one = await newEmbedder(tinyConfig(options));
+  const { dim, c, clipR, head, freezeBlocks, freezePatchEmbed, compat } = one.config;
+  t.deepEqual(
+    [dim, c, clipR, head, freezeBlocks, freezePatchEmbed, compat],
+    [5, 0.5, 1.5, 'hyp-vit', 1, true, null],
+  );
+  using same = await newEmbedder(tinyConfig(options));
+  using other = await newEmbedder(tinyConfig({ ...options, seed: 4 }));
+  t.deepEqual(flat(await same.state()), flat(await one.state()));
+  t.notDeepEqual(flat(await other.state()), flat(await one.state()));
+  using free = await newEmbedder(tinyConfig());
+  t.deepEqual([free.config.freezeBlocks, free.config.freezePatchEmbed], [0, false]);
+});
+
+test.serial('the input size of a network is the crop of its run', async (t) => {
+  using embedder = await newEmbedder(tinyConfig({ crop: 24, resize: 24 }));
+  t.is(embedder.config.model.imgSize, 24);
+});
+
+test.serial('weights of a file are loaded, with a note on adaptations', async (t) => {
+  const file = join(await temporary(t), 'weights.safetensors');
+  using source = await tinyEmbedder({ seed: 9 });
+  await saveWeights(file, source);
+  const notes: string[] = [];
+  using loaded = await createEmbedder(tinyConfig({ weights: file }), (text) => void notes.push(text));
+  t.deepEqual(flat(await loaded.state()), flat(await source.state()));
+  using larger = await createEmbedder(tinyConfig({ weights: file, crop: 24, resize: 24 }), (text) => {
+    notes.push(text);
+  });
+  t.is(larger.config.model.imgSize, 24);
+  t.regex(notes.join('\n'), /pos_embed|position/i);
+});
+
+test.serial('a file of another network leaves no handle', async (t) => {
+  const file = join(await temporary(t), 'weights.safetensors');
+  using source = await tinyEmbedder({ model: { ...tinyViT, depth: 3 } });
+  await saveWeights(file, source);
+  const { handles } = memory();
+  await t.throwsAsync(createEmbedder(tinyConfig({ weights: file })), { code: 'ERR_HOROBALL_WEIGHTS' });
+  await t.throwsAsync(createEmbedder(tinyConfig({ weights: join(file, 'none') })));
+  t.is(memory().handles, handles);
+});
+
+test.serial('the loss has the geometry and the settings of its run', async (t) => {
+  using embedder = await newEmbedder(tinyConfig());
+  const options = {
+    geometry: 'chordal',
+    t_e: 0.3,
+    t_h: 0.4,
+    lam: 2,
+    hyp_c: 0.5,
+    clip_r: null,
+    reduction: 'mean',
+  } as const;
+  t.like(createLoss(tinyConfig(options), embedder).options, {
+    geometry: 'chordal',
+    tied: true,
+    views: 2,
+    tauE: 0.3,
+    tauH: 0.4,
+    lambda: 2,
+    c: 0.5,
+    clipR: null,
+    reduction: 'mean',
+    compat: null,
+  });
+  t.is(createLoss(tinyConfig({ compat: 'hypmix' }), embedder).options.compat, 'hypmix');
+});
+
+test.serial('layer decay gives deeper layers higher rates', async (t) => {
+  using embedder = await newEmbedder(tinyConfig());
+  using optimizer = createOptimizer(tinyConfig({ layer_decay: 0.5, weight_decay: 0.1 }), embedder);
+  t.true(optimizer.options.lr > 0);
+  t.is(optimizer.options.weightDecay, 0.1);
+});
+
+test('an evaluation searches on the CPU for a run there, and fuses scores for a hybrid only', async (t) => {
+  const path = await temporary(t);
+  await writeClasses(path, 4, 2);
+  const config = tinyConfig({ path });
+  const set = await openTestSet(config);
+  const fused = evaluationOf({ ...config, geometry: 'hybrid', lam: 2 }, set, { tauE: 0.5 });
+  t.deepEqual(fused.fusion, { tauE: 0.5, tauH: 0.2, lambda: 2, tied: true });
+  t.is(fused.device, 'cpu');
+  for (const geometry of ['euclidean', 'hyperbolic', 'chordal'] as const)
+    t.is(evaluationOf({ ...config, geometry }, set).fusion, undefined, geometry);
+  t.is(evaluationOf({ ...config, device: 'cuda' }, set).device, 'auto');
+});

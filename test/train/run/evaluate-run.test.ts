@@ -1,0 +1,70 @@
+import test from 'ava';
+import { parseConfig } from '../../../lib/train/options/resolve.ts';
+import {
+  checkHealth,
+  measureBaselines,
+  type Run,
+  warnOfSkipped,
+} from '../../../lib/train/run/evaluate-run.ts';
+import { Listeners } from '../../../lib/train/run/hooks.ts';
+import type { Row } from '../../../lib/train/run/record.ts';
+import { openSource } from '../../../lib/train/run/source.ts';
+import { startState } from '../../../lib/train/run/state.ts';
+import { nullStore } from '../../../lib/train/run/store.ts';
+import { temporary, writeClasses } from '../data/support.ts';
+
+/** A run without a network, on eight classes of four images. */
+async function runOn(path: string) {
+  const config = parseConfig({ ds: 'folder', path, emb: 2, bs: 8, num_samples: 2, crop: 16, resize: 16 });
+  const [rows, texts, notified]: [Row[], string[], string[]] = [[], [], []];
+  const listeners = new Listeners([
+    {
+      onWarning: (text) => void texts.push(text),
+      onHealth: (row) => void notified.push(row.type),
+      onBaseline: ({ name }) => void notified.push(name),
+    },
+  ]);
+  const run = {
+    config,
+    source: await openSource(config),
+    store: { ...nullStore, append: (row: Row) => void rows.push(row) },
+    state: { ...startState(null), step: 2 },
+    listeners,
+    signal: undefined,
+  } as unknown as Run;
+  return { run, rows, texts, notified };
+}
+
+test('baselines are measured on the test classes and reported', async (t) => {
+  const path = await temporary(t);
+  await writeClasses(path, 8, 4);
+  const { run, notified } = await runOn(path);
+  await measureBaselines(run);
+  t.deepEqual(notified, ['Raw pixels', 'Colors and gradients']);
+  for (const { recall } of run.state.baselines) t.true(recall.at['1']! >= 0 && recall.at['1']! <= 1);
+});
+
+test('health is logged with the state of the scaler, if the step read the points', async (t) => {
+  const path = await temporary(t);
+  await writeClasses(path, 8, 4);
+  const { run, rows, notified } = await runOn(path);
+  const outcome = { loss: {} as never, gradNorm: 1, scaler: null, points: null };
+  await checkHealth(run, outcome, 1);
+  t.deepEqual(rows, []);
+  const points = Float32Array.of(0, 0, 0.6, 0.8, 0.3, 0.4); // radii 0, 1 and 0.5
+  const scaler = { scale: 8, goodSteps: 0, skipped: 2, overflowed: false };
+  await checkHealth(run, { ...outcome, points, scaler }, 1);
+  const [row] = rows as [Extract<Row, { type: 'health' }>];
+  t.deepEqual([row.step, row.radius.max, row.radius.mean, row.scale, row.skippedSteps], [2, 1, 0.5, 8, 2]);
+  t.deepEqual(notified, ['health']);
+});
+
+test('an unreadable image is reported once', async (t) => {
+  const path = await temporary(t);
+  await writeClasses(path, 8, 4);
+  const { run, texts } = await runOn(path);
+  const source = { ...run.source, skipped: () => [{ path: 'a.jpg', reason: 'it is damaged' }] };
+  for (const _ of [1, 2]) warnOfSkipped({ ...run, source });
+  await run.listeners.flush();
+  t.deepEqual(texts, ['skipped a.jpg: it is damaged']);
+});

@@ -1,0 +1,117 @@
+import test from 'ava';
+import { setThreads } from '../../../lib/train/lane/native.ts';
+import { memory } from '../../../lib/train/lane/tensor.ts';
+import { Learner } from '../../../lib/train/run/learner.ts';
+import { flat, randomImages, relativeError } from '../helpers.ts';
+import { takeStep, tinyConfig, tinySamples } from './tiny-learner.ts';
+
+test.before(() => setThreads(1));
+
+/** The weights after steps on batches of their own. */
+async function trained(options: Parameters<typeof tinyConfig>[0], steps = 3): Promise<number[]> {
+  using learner = await Learner.create(tinyConfig(options));
+  for (let step = 1; step <= steps; step++) await takeStep(learner, step);
+  return flat(await learner.embedder.state());
+}
+
+test.serial('steps lower the loss of a batch, and each reports its values and points', async (t) => {
+  using learner = await Learner.create(tinyConfig());
+  const samples = tinySamples();
+  const losses: number[] = [];
+  for (let step = 1; step <= 15; step++) {
+    const { loss, gradNorm, scaler, points } = await takeStep(learner, step, samples, 3e-3);
+    losses.push(loss.loss);
+    t.true(gradNorm! > 0);
+    t.is(scaler, null);
+    t.is(points!.length, 8 * 6);
+  }
+  t.true(losses.at(-1)! < 0.8 * losses[0]!, `${losses}`);
+});
+
+test.serial('chunks of a batch give the gradients of the whole batch', async (t) => {
+  const whole = await trained({});
+  for (const chunk of [3, 8, 100]) {
+    const error = relativeError(await trained({ chunk }), whole);
+    t.true(error < 1e-5, `${chunk}: ${error}`);
+  }
+});
+
+test.serial('gradients are clipped to the norm that the run allows', async (t) => {
+  using free = await Learner.create(tinyConfig({ clip_grad: null }));
+  using clipped = await Learner.create(tinyConfig({ clip_grad: 1e-12 }));
+  const { gradNorm } = await takeStep(free, 1);
+  t.is((await takeStep(clipped, 1)).gradNorm, gradNorm, 'the norm before clipping');
+  t.notDeepEqual(flat(await free.embedder.state()), flat(await clipped.embedder.state()));
+});
+
+test.serial('averaged weights are in the network only during the work, also if it fails', async (t) => {
+  using learner = await Learner.create(tinyConfig({ ema: 0.9 }));
+  for (const step of [1, 2]) await takeStep(learner, step);
+  const own = flat(await learner.embedder.state());
+  const average = await learner.averaged(async () => flat(await learner.embedder.state()));
+  t.notDeepEqual(average, own);
+  await t.throwsAsync(
+    learner.averaged(() => Promise.reject(new Error('full'))),
+    { message: 'full' },
+  );
+  t.deepEqual(flat(await learner.embedder.state()), own);
+  using plain = await Learner.create(tinyConfig());
+  const unchanged = flat(await plain.embedder.state());
+  t.deepEqual(await plain.averaged(async () => flat(await plain.embedder.state())), unchanged);
+});
+
+test.serial('learnable scalars follow their gradients and appear in the next step', async (t) => {
+  using learner = await Learner.create(tinyConfig({ learn: 't_e,hyp_c', geometry: 'hybrid' }));
+  const before = learner.scalars();
+  t.deepEqual([before.tauE, before.tauH, before.c, before.gradParams], [0.1, 0.2, 0.1, true]);
+  await takeStep(learner, 1);
+  const after = learner.scalars();
+  t.not(after.tauE, before.tauE);
+  t.not(after.c, before.c);
+  t.is(after.tauH, before.tauH);
+  t.is(learner.embedder.c, after.c, 'the head has the curvature of the loss');
+});
+
+test.serial('a memory adds the rows of earlier classes, and a factor that keeps the mean', async (t) => {
+  using learner = await Learner.create(tinyConfig({ memory: 4 }));
+  const samples = tinySamples(1);
+  const compared = (): [number, number] => {
+    using embeddings = learner.embed(samples);
+    using rows = learner.compared(embeddings, samples.labels);
+    return [rows.labels.length, rows.factor];
+  };
+  t.deepEqual(compared(), [8, 1]);
+  await takeStep(learner, 1, tinySamples(2, 10));
+  t.deepEqual(compared(), [16, 2]);
+});
+
+test.serial('a loss that is not finite names the step and where it began', async (t) => {
+  using learner = await Learner.create(tinyConfig({ geometry: 'euclidean', t_e: 1e-310 }));
+  const samples = tinySamples();
+  const error = await t.throwsAsync(takeStep(learner, 1, samples), { code: 'ERR_HOROBALL_DIVERGED' });
+  t.is(await learner.firstNotFinite(samples), null, 'the network itself is finite');
+  const explained = (await learner.explain(error, 7, samples)) as Error & { code?: string };
+  t.is(explained.code, 'ERR_HOROBALL_DIVERGED');
+  t.regex(explained.message, /^\[train\] step 7: .*\(first non-finite value: the loss\)\. Use a lower lr/);
+  const other = new Error('the disk is full');
+  t.is(await learner.explain(other, 7, samples), other);
+});
+
+test.serial('compat hypmix in float16 says how it clips', async (t) => {
+  const notes: string[] = [];
+  const options = { precision: 'float16', compat: 'hypmix', clip_grad: 3 } as const;
+  using _ = await Learner.create(tinyConfig(options), (text) => void notes.push(text));
+  t.regex(notes.join('\n'), /clips the scaled gradients at 3/);
+});
+
+test.serial('a learner leaves no handle', async (t) => {
+  const { handles } = memory();
+  {
+    using learner = await Learner.create(tinyConfig({ ema: 0.9, memory: 4 }));
+    await takeStep(learner, 1);
+    const half = { images: randomImages(8), count: 8, size: 16, labels: tinySamples().labels };
+    using batch = learner.batch(half, 4, 8);
+    t.is(batch.count, 4);
+  }
+  t.is(memory().handles, handles);
+});

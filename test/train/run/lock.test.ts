@@ -1,0 +1,27 @@
+import { join } from 'node:path';
+import test from 'ava';
+import { lockRun, lostLock, runHolder } from '../../../lib/train/run/lock.ts';
+import { temporary } from '../data/support.ts';
+
+test('a second run in a locked folder is rejected, and accepted after the release', async (t) => {
+  const folder = await temporary(t);
+  const lock = await lockRun(folder);
+  t.truthy(await runHolder(folder));
+  await t.throwsAsync(lockRun(folder), {
+    code: 'ERR_HOROBALL_RUN_BUSY',
+    message: /resume: expected a run folder that is not in use, got .* is still training there/,
+  });
+  await lock.release();
+  t.is(await runHolder(folder), null);
+  await (await lockRun(folder)).release();
+});
+
+test('a folder that was never locked has no holder', async (t) => {
+  t.is(await runHolder(join(await temporary(t), 'missing')), null);
+});
+
+test('a lost lock is an error that names the folder and the reason', (t) => {
+  const error = lostLock('runs/a', 'process 7 is training there now');
+  t.is((error as Error & { code: string }).code, 'ERR_HOROBALL_RUN_BUSY');
+  t.regex(error.message, /exclusive use of runs\/a, but process 7 .*resume the run/);
+});

@@ -1,0 +1,59 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+import type { Position } from '../../../lib/train/run/checkpoint.ts';
+import { openLog, rewindLog } from '../../../lib/train/run/metrics-log.ts';
+import { temporary, writeTree } from '../data/support.ts';
+import { stepRow } from '../fake-run.ts';
+
+const line = (step: number): string => `${JSON.stringify(stepRow(step))}\n`;
+const text = [1, 2, 3].map(line).join('');
+const position = (step: number, metricsBytes: number): Position => ({
+  step,
+  metricsBytes,
+  seconds: 1,
+  best: null,
+  baselines: [],
+  complete: false,
+});
+const atTwo = position(2, (line(1) + line(2)).length);
+
+test('rows are appended, and rewinding keeps those up to the checkpoint', async (t) => {
+  const file = join(await temporary(t), 'metrics.jsonl');
+  for (const step of [1, 2, 3]) {
+    const log = await openLog(file);
+    await log.appendFile(line(step));
+    await log.close();
+  }
+  t.is(await readFile(file, 'utf8'), text);
+  await rewindLog(file, atTwo);
+  t.is(await readFile(file, 'utf8'), line(1) + line(2));
+  await rewindLog(file, null);
+  t.is(await readFile(file, 'utf8'), '');
+});
+
+for (const [name, content, at, message] of [
+  ['a shorter log', line(1), atTwo, /its end was lost/],
+  [
+    'a log of other steps',
+    line(1) + line(3),
+    position(2, (line(1) + line(3)).length),
+    /the row of step 2 .*, got step 3/,
+  ],
+  ['a cut row', text, position(2, atTwo.metricsBytes - 1), /a complete line at/],
+  ['a log without steps', '{}\n'.repeat(200), position(2, 300), /the row of step 2 .*, got none/],
+] as const) {
+  test(`${name} does not belong to the checkpoint and stays unchanged`, async (t) => {
+    const root = await temporary(t);
+    const file = join(root, 'metrics.jsonl');
+    await writeTree(root, { 'metrics.jsonl': content });
+    await t.throwsAsync(rewindLog(file, at), { code: 'ERR_HOROBALL_CHECKPOINT', message });
+    t.is(await readFile(file, 'utf8'), content);
+  });
+}
+
+test('a missing log is an error only if the checkpoint had one', async (t) => {
+  const file = join(await temporary(t), 'metrics.jsonl');
+  await rewindLog(file, null);
+  await t.throwsAsync(rewindLog(file, atTwo), { code: 'ERR_HOROBALL_CHECKPOINT', message: /got no file/ });
+});

@@ -1,0 +1,42 @@
+import { join } from 'node:path';
+import test from 'ava';
+import { parseConfig } from '../../../lib/train/options/resolve.ts';
+import { normalizeOptions } from '../../../lib/train/run/normalize.ts';
+import { temporary, writeTree } from '../data/support.ts';
+
+const vit = { img_size: 32, patch_size: 8, embed_dim: 24, depth: 2, num_heads: 3 };
+
+test('a JSON file of a model is inlined', async (t) => {
+  const root = await temporary(t);
+  await writeTree(root, { 'vit.json': JSON.stringify(vit, null, 2) });
+  const config = parseConfig({ model: join(root, 'vit.json'), weights: null });
+  t.is((await normalizeOptions(config)).model, JSON.stringify(vit));
+});
+
+test('auto weights are null with a note, unless there is nothing to download', async (t) => {
+  const notes: string[] = [];
+  const weights = async (model: string): Promise<string | null> =>
+    (await normalizeOptions(parseConfig({ model, crop: 224, resize: 224 }), (text) => notes.push(text)))
+      .weights;
+  t.is(await weights('vit_nano'), null);
+  t.is(await weights(JSON.stringify({ ...vit, img_size: 224 })), null);
+  t.deepEqual(notes, []);
+  t.is(await weights('vit_tiny_patch16_224'), null);
+  t.regex(notes[0]!, /random weights.*vit_tiny_patch16_224/);
+});
+
+for (const [options, code, message] of [
+  [{ crop: 20, resize: 20 }, 'CONFIG', /\[eval\] crop: expected a multiple of .*\(8\), got 20/],
+  [{ freeze: 5 }, 'CONFIG', /\[eval\] freeze: expected at most .* 4 blocks, got 5/],
+  [{ model: 'resnet50' }, 'OPTION', /\[eval\] model: expected one of vit_nano/],
+  [{ model: 'none.json' }, 'OPTION', /\[eval\] model: expected a JSON file .* none\.json/],
+] as const) {
+  test(`${JSON.stringify(options)} is rejected, naming the operation`, async (t) => {
+    const config = parseConfig({ weights: null, ...options });
+    await t.throwsAsync(normalizeOptions(config, undefined, 'eval'), {
+      instanceOf: RangeError,
+      code: `ERR_HOROBALL_${code}`,
+      message,
+    });
+  });
+}

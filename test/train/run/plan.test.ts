@@ -1,0 +1,73 @@
+import { utimes } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+import { parseConfig } from '../../../lib/train/options/resolve.ts';
+import { lockRun } from '../../../lib/train/run/lock.ts';
+import { planRun, readLast } from '../../../lib/train/run/plan.ts';
+import { temporary, writeTree } from '../data/support.ts';
+import { stepRow } from '../fake-run.ts';
+
+const given = { model: 'vit_nano', weights: null, seed: 3 };
+const stored = (options: object = {}): string => JSON.stringify(parseConfig({ ...given, ...options }));
+
+test('without resume, or if no run has the same options, a new run is planned', async (t) => {
+  const runs = await temporary(t);
+  await writeTree(runs, { 'other/config.json': stored({ seed: 4 }) });
+  for (const resume of [null, undefined, 'auto'])
+    t.is((await planRun({ ...given, runs }, resume)).folder, null);
+});
+
+test('auto finds the newest unfinished run with the same options, except those that may change', async (t) => {
+  const runs = await temporary(t);
+  await writeTree(runs, { 'a/config.json': stored(), 'b/config.json': stored({ workers: 7 }) });
+  await utimes(join(runs, 'a/config.json'), 1, 1);
+  t.is((await planRun({ ...given, runs }, 'auto')).folder, join(runs, 'b'));
+});
+
+test('a run in use is skipped with a note', async (t) => {
+  const runs = await temporary(t);
+  await writeTree(runs, { 'a/config.json': stored() });
+  await using _ = await lockRun(join(runs, 'a'));
+  const notes: string[] = [];
+  t.is((await planRun({ ...given, runs }, 'auto', (text) => notes.push(text))).folder, null);
+  t.regex(notes.join('\n'), /already training in .*so a new run starts/);
+});
+
+test('a run that took steps without checkpoints cannot be resumed', async (t) => {
+  const runs = await temporary(t);
+  const metrics = `${JSON.stringify(stepRow(1))}\n`;
+  await writeTree(runs, {
+    'a/config.json': stored(),
+    'a/model.safetensors': '',
+    'a/metrics.jsonl': metrics,
+  });
+  t.is((await planRun({ ...given, runs }, 'auto')).folder, null);
+  await t.throwsAsync(readLast(join(runs, 'a')), {
+    code: 'ERR_HOROBALL_CHECKPOINT',
+    message: /resume: expected a checkpoint \(last\.safetensors\), got .*a with weights only/,
+  });
+});
+
+test('a run that ended before its first checkpoint starts again', async (t) => {
+  const runs = await temporary(t);
+  await writeTree(runs, { 'a/config.json': stored() });
+  t.is(await readLast(join(runs, 'a')), null);
+});
+
+test('a named run may be extended, and is evaluated at its new end', async (t) => {
+  const runs = await temporary(t);
+  await writeTree(runs, { 'a/config.json': stored({ ep: 5 }) });
+  const { config } = await planRun({ ep: 9 }, join(runs, 'a'));
+  t.deepEqual([config.ep, config.eval_ep, config.seed], [9, '[9]', 3]);
+  await t.throwsAsync(planRun({ seed: 4 }, join(runs, 'a')), {
+    code: 'ERR_HOROBALL_CONFIG',
+    message: /seed: expected 3, the value that the run .* started with, got 4/,
+  });
+});
+
+test('auto needs a folder of runs', async (t) => {
+  await t.throwsAsync(planRun({ ...given, runs: null }, 'auto'), {
+    code: 'ERR_HOROBALL_CONFIG',
+    message: /resume: expected runs to be a folder/,
+  });
+});

@@ -1,0 +1,55 @@
+import { join } from 'node:path';
+import test from 'ava';
+import { parseConfig } from '../../../lib/train/options/resolve.ts';
+import { readConfig, readRows, readRun } from '../../../lib/train/run/read.ts';
+import { temporary, writeTree } from '../data/support.ts';
+import { evaluationRow, fakeSnapshot, stepRow } from '../fake-run.ts';
+
+const config = JSON.stringify({ ...parseConfig({ lr: 0.25 }), name: 'mine' });
+const lines = [stepRow(1), evaluationRow(1, 0.5)].map((row) => JSON.stringify(row));
+
+test('a run folder can be read, and lines that are not rows are counted', async (t) => {
+  const root = await temporary(t);
+  const metrics = [lines[0], '{"type":"step"}', lines[1], '{"type":"st'].join('\n');
+  await writeTree(root, {
+    'config.json': config,
+    'metrics.jsonl': metrics,
+    'snapshot.json': JSON.stringify(fakeSnapshot()),
+  });
+  const run = await readRun(root);
+  t.deepEqual([run.name, run.config.lr, run.rows.length], ['mine', 0.25, 2]);
+  t.deepEqual(run.snapshot, fakeSnapshot());
+  t.is(run.invalid!.count, 1); // a kill truncated the last line
+  t.regex(run.invalid!.first, /^line 2: /);
+});
+
+test('a run without metrics and drawings has no rows', async (t) => {
+  const root = await temporary(t);
+  await writeTree(root, { 'config.json': config });
+  const run = await readRun(root);
+  t.deepEqual([run.rows, run.snapshot, 'invalid' in run], [[], null, false]);
+  t.deepEqual(await readRows(join(root, 'missing')), { rows: [], invalid: null });
+});
+
+for (const [name, files, path, code, message] of [
+  ['no folder', {}, 'missing', 'RUN', /got .*missing, which does not exist/],
+  ['a file', { file: '' }, 'file', 'RUN', /got .*file, which is a file/],
+  ['no config.json', { 'a/b': '' }, 'a', 'RUN', /got .*a, which has no config\.json/],
+  ['no JSON', { 'config.json': '{' }, '.', 'FORMAT', /config\.json .*not JSON/],
+  ['no options', { 'config.json': 'null' }, '.', 'FORMAT', /no options/],
+  ['a bad option', { 'config.json': '{"lr":-1}' }, '.', 'FORMAT', /config\.json .*lr: expected/],
+  ['a bad snapshot', { 'config.json': config, 'snapshot.json': '{}' }, '.', 'FORMAT', /snapshot\.json/],
+] as [string, Record<string, string>, string, string, RegExp][]) {
+  test(`${name} is rejected`, async (t) => {
+    const root = await temporary(t);
+    await writeTree(root, files);
+    await t.throwsAsync(readRun(join(root, path)), { code: `ERR_HOROBALL_${code}`, message });
+  });
+}
+
+test('a configuration of an earlier version gets the values of that version', async (t) => {
+  const root = await temporary(t);
+  const { background: _, ...before } = parseConfig();
+  await writeTree(root, { 'config.json': JSON.stringify(before) });
+  t.is((await readConfig(root)).background, 'drop');
+});

@@ -1,0 +1,45 @@
+import test from 'ava';
+import { parseRows, parseSnapshot } from '../../../lib/train/run/rows.ts';
+import { evaluationRow, fakeSnapshot, stepRow } from '../fake-run.ts';
+
+const text = (row: object): string => JSON.stringify(row);
+
+test('rows are unchanged after writing and reading; a number that was not measured is NaN', (t) => {
+  const rows = [stepRow(1), evaluationRow(1, 0.5)];
+  t.deepEqual(parseRows(rows.map(text).join('\n')), { rows, invalid: null });
+  const { rows: read } = parseRows(text({ ...stepRow(1), loss: null }));
+  t.is((read[0] as { loss: number }).loss, Number.NaN);
+});
+
+for (const [name, line, problem] of [
+  ['no JSON', '{"type":"step"', /^line 1: it is not JSON$/],
+  ['another type', '{"type":"other"}', /^line 1: type: /],
+  ['a share above 1', text(evaluationRow(1, 3)), /^line 1: spaces\.hyperbolic\.at\.1: /],
+  ['a fraction of a step', text({ ...stepRow(1), step: 1.5 }), /^line 1: step: expected int/],
+  ['too long a line', `"${'x'.repeat(2 ** 20)}"`, /^line 1: it has more than 1048576 characters$/],
+] as const) {
+  test(`${name} is skipped and described`, (t) => {
+    const { rows, invalid } = parseRows(`${line}\n${text(stepRow(2))}\n`);
+    t.deepEqual([rows.length, invalid!.count], [1, 1]);
+    t.regex(invalid!.first, problem);
+  });
+}
+
+test('a last line that a kill truncated is not counted', (t) => {
+  t.deepEqual(parseRows(`${text(stepRow(1))}\n{"type":`).invalid, null);
+});
+
+const whole = fakeSnapshot();
+for (const [name, change, message] of [
+  ['a label without a class', { classes: [] }, /not the index of a class/],
+  ['an address', { gallery: [{ query: { label: 0, thumbnail: 'http://x/' }, nearest: [] }] }, /thumbnail/],
+  ['half a point', { disk: { ...whole.disk, points: [0] } }, /number of points/],
+] as const) {
+  test(`a snapshot with ${name} is rejected`, (t) => {
+    const given = text({ ...whole, ...change });
+    t.throws(() => parseSnapshot(given, 'snapshot.json'), { code: 'ERR_HOROBALL_FORMAT', message });
+  });
+}
+
+test('a snapshot is unchanged after writing and reading', (t) =>
+  t.deepEqual(parseSnapshot(text(whole), 'snapshot.json'), whole));

@@ -1,0 +1,64 @@
+import test from 'ava';
+import { parseConfig } from '../../../lib/train/options/resolve.ts';
+import { checkBatch, iterableSource, openSource } from '../../../lib/train/run/source.ts';
+import { all, temporary, writeClasses } from '../data/support.ts';
+
+const small = { ds: 'folder', bs: 4, num_samples: 2, crop: 16, resize: 16, ep: 3, workers: 2 };
+
+test('a resumed source gives the remaining batches of an uninterrupted one', async (t) => {
+  const path = await temporary(t);
+  await writeClasses(path, 8, 3);
+  const config = parseConfig({ ...small, path });
+  const source = await openSource(config);
+  t.deepEqual([source.epochSteps, source.steps], [2, 6]);
+  const whole = await all(source.batches(0));
+  const rest = await all((await openSource(config)).batches(3));
+  t.is(whole.length, 6);
+  t.deepEqual(rest, whole.slice(3));
+});
+
+test('shuffled labels keep the number of images per class', async (t) => {
+  const path = await temporary(t);
+  await writeClasses(path, 8, 3);
+  const first = async (shuffle_labels: boolean) =>
+    (await all((await openSource(parseConfig({ ...small, path, ep: 1, shuffle_labels }))).batches(0)))[0]!;
+  const [plain, shuffled] = [await first(false), await first(true)];
+  t.deepEqual(shuffled.labels, plain.labels);
+  t.notDeepEqual(shuffled.images, plain.images);
+});
+
+for (const [options, warning] of [
+  [{ compat: 'hypmix', hyp_c: 1 }, /recall is meaningless/],
+  [{ ep: 2, eval_ep: '[50]' }, /contains no epoch up to ep \(2\)/],
+] as const) {
+  test(`${JSON.stringify(options)} gives a warning`, async (t) => {
+    const path = await temporary(t);
+    await writeClasses(path, 8, 3);
+    const { warnings } = await openSource(parseConfig({ ...small, path, ...options }));
+    t.regex(warnings.join('\n'), warning);
+  });
+}
+
+test('a batch that is too large is an error that names the option', async (t) => {
+  const path = await temporary(t);
+  await writeClasses(path, 8, 3);
+  await t.throwsAsync(openSource(parseConfig({ ...small, path, bs: 64 })), {
+    code: 'ERR_HOROBALL_NO_STEP',
+    message: /^\[train\] bs: expected at most the 8 images/,
+  });
+});
+
+test('a resumed run skips the custom batches that it has already used', async (t) => {
+  async function* numbers(): AsyncGenerator<never> {
+    for (const i of [0, 1, 2]) yield i as never;
+  }
+  t.deepEqual(await all(iterableSource(numbers()).batches(2)), [2 as never]);
+});
+
+test('a custom batch of another size is rejected', (t) => {
+  const config = parseConfig(small);
+  const batch = { images: new Uint8Array(2 * 16 * 16 * 3), count: 2, size: 16, labels: Int32Array.of(0, 0) };
+  t.notThrows(() => checkBatch(batch, config));
+  for (const change of [{ size: 8 }, { count: 3 }, { labels: Int32Array.of(0) }])
+    t.throws(() => checkBatch({ ...batch, ...change }, config), { code: 'ERR_HOROBALL_SHAPE' });
+});

@@ -1,0 +1,83 @@
+import test from 'ava';
+import type { Best } from '../../../lib/train/run/checkpoint.ts';
+import { LearnableScalars } from '../../../lib/train/run/learnable.ts';
+import type { EvaluationRow } from '../../../lib/train/run/record.ts';
+import {
+  addEvaluation,
+  epochOf,
+  positionOf,
+  secondsOf,
+  startState,
+  stepRow,
+} from '../../../lib/train/run/state.ts';
+import { evaluationRow } from '../fake-run.ts';
+
+const best = { step: 4, epoch: 2, recall: 0.5 };
+const position = { step: 7, seconds: 30, metricsBytes: 99, best, baselines: [], complete: false };
+
+test('a resumed state continues at its position, a new one at 0', (t) => {
+  t.is(startState(null).step, 0);
+  const state = startState(position, [evaluationRow(2, 0.5)]);
+  t.deepEqual([state.step, state.earlierSeconds, state.evaluations.length], [7, 30, 1]);
+  t.true(secondsOf(state) >= 30 && secondsOf(state) < 31);
+});
+
+test('a step belongs to the epoch that it completes a part of', (t) => {
+  t.deepEqual(
+    [0, 1, 3, 4, 6, 7].map((step) => epochOf(step, 3)),
+    [0, 1, 1, 2, 2, 3],
+  );
+  t.is(epochOf(1000, null), 1);
+});
+
+function bestOf(rows: readonly EvaluationRow[], geometry: 'hybrid' | 'euclidean'): Best | null {
+  const state = startState(null);
+  for (const row of rows) addEvaluation(state, row, geometry);
+  return state.best;
+}
+
+test('the best evaluation is the first with the highest recall, without the untrained network', (t) => {
+  const rows = [evaluationRow(0, 0.9), evaluationRow(1, 0.5), evaluationRow(2, 0.7), evaluationRow(3, 0.7)];
+  t.deepEqual(bestOf(rows, 'hybrid'), { step: 2, epoch: 2, recall: 0.7 });
+  t.is(bestOf(rows.slice(0, 1), 'hybrid'), null);
+  t.is(bestOf([evaluationRow(1, Number.NaN)], 'hybrid'), null);
+  t.is(bestOf(rows, 'euclidean')!.recall, 0.69); // the recall by cosine
+});
+
+test('a position restores the state that it was made from', (t) => {
+  const state = startState(position, [evaluationRow(2, 0.5)]);
+  const made = positionOf(state, { metricsBytes: 120, metricsCrc32: 1, complete: true });
+  t.deepEqual([made.step, made.metricsBytes, made.complete, made.best], [7, 120, true, best]);
+  // The evaluations come from the log, which does not determine the best one.
+  addEvaluation(state, evaluationRow(8, 0.4), 'hybrid');
+  t.deepEqual(state.best, best);
+  t.deepEqual(startState(made).step, state.step);
+});
+
+test('a row has the learnable scalars and the parts of the scaler that the step used', (t) => {
+  const initial = { t_e: 0.1, t_h: 0.2, hyp_c: 0.3 };
+  const row = (names: 't_h'[], outcome: object) =>
+    stepRow(startState(position), {
+      outcome: {
+        loss: { loss: 2, min: -1, mean: 0, max: 1, accuracy: 0.5 },
+        gradNorm: 3,
+        scaler: null,
+        points: null,
+        ...outcome,
+      },
+      lr: 0.01,
+      epoch: 3,
+      scalars: { tauE: 0.1, tauH: 0.25, c: 0.3 },
+      learnables: new LearnableScalars({ names, initial, range: 10 }),
+      count: 8,
+      waitMs: 1.26,
+      tookMs: 40,
+    });
+  const plain = row([], {});
+  t.deepEqual([plain.step, plain.gradNorm, plain.imagesPerSecond, plain.waitMs], [7, 3, 200, 1.3]);
+  t.false('t_h' in plain || 'scale' in plain || 'skipped' in plain);
+  const scaler = { scale: 512, goodSteps: 0, skipped: 1, overflowed: true };
+  const scaled = row(['t_h'], { scaler, gradNorm: null });
+  t.deepEqual([scaled.t_h, scaled.t_e, scaled.scale, scaled.skipped], [0.25, undefined, 512, true]);
+  t.false('gradNorm' in scaled);
+});

@@ -1,0 +1,194 @@
+import { spawnSync } from 'node:child_process';
+import { appendFile, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import { parseConfig } from '../../../lib/train/options/resolve.ts';
+import { writeReport } from '../../../lib/train/report/run/write.ts';
+import { runHolder } from '../../../lib/train/run/lock.ts';
+import { readRun } from '../../../lib/train/run/read.ts';
+import { DiskStore } from '../../../lib/train/run/store.ts';
+import { evaluationRow, fakeSnapshot, stepRow } from '../fake-run.ts';
+import { filesOf } from '../tiny-data.ts';
+
+let runs: string;
+test.beforeEach(async () => {
+  runs = await mkdtemp(join(tmpdir(), 'horoball-runs-'));
+});
+test.afterEach.always(async () => {
+  await rm(runs, { recursive: true, force: true });
+});
+
+const open: DiskStore[] = [];
+test.afterEach.always(async () => {
+  await Promise.all(open.splice(0).map((store) => store[Symbol.asyncDispose]()));
+});
+
+async function create(options: Parameters<typeof DiskStore.create>[0]): Promise<DiskStore> {
+  const store = await DiskStore.create(options);
+  open.push(store);
+  return store;
+}
+
+const config = (options: Record<string, unknown> = {}) => ({ ...parseConfig(options), runs });
+
+test.serial('runs that start at the same time get different folders', async (t) => {
+  const folders = await Promise.all(Array.from({ length: 5 }, () => create(config())));
+  t.deepEqual(
+    folders.map(({ name }) => name).sort(),
+    [1, 2, 3, 4, 5].map((number) => `shapes-hybrid-${number}`),
+  );
+});
+
+test.serial('an existing name is an error, and the run with that name is not changed', async (t) => {
+  const first = await create(config({ name: 'mine' }));
+  await t.throwsAsync(create(config({ name: 'mine' })), {
+    code: 'ERR_HOROBALL_RUN_EXISTS',
+    message: /mine/,
+  });
+  t.deepEqual((await readdir(first.folder)).sort(), ['.training', 'config.json', 'metrics.jsonl']);
+});
+
+test.serial('a run is unchanged after writing and reading, even if its folder was moved', async (t) => {
+  const store = await create(config({ lr: 0.25 }));
+  const rows = [
+    evaluationRow(0, 0.1),
+    ...Array.from({ length: 200 }, (_, i) => stepRow(i + 1)),
+    evaluationRow(200, 0.6),
+  ];
+  for (const row of rows) store.append(row);
+  await store.snapshot(fakeSnapshot());
+  await store.flush();
+  await store[Symbol.asyncDispose]();
+  const elsewhere = join(runs, 'elsewhere');
+  await rename(store.folder, elsewhere);
+  const run = await readRun(elsewhere);
+  t.deepEqual(run.rows, rows);
+  t.deepEqual(run.snapshot, fakeSnapshot());
+  t.is(run.config.lr, 0.25);
+  const report = await readFile(await writeReport(elsewhere), 'utf8');
+  t.regex(report, /shapes-hybrid-1/);
+  t.deepEqual(await filesOf(elsewhere), ['config.json', 'metrics.jsonl', 'report.html', 'snapshot.json']);
+});
+
+test.serial('a truncated log loses only its last line', async (t) => {
+  const store = await create(config());
+  store.append(stepRow(1));
+  await store.flush();
+  await appendFile(store.file('metrics.jsonl'), '{"type":"step","ste');
+  t.deepEqual((await readRun(store.folder)).rows, [stepRow(1)]);
+});
+
+test.serial('a folder that is not a run folder is rejected', async (t) => {
+  const empty = join(runs, 'empty');
+  await mkdir(empty);
+  await t.throwsAsync(readRun(empty), { code: 'ERR_HOROBALL_RUN', message: /empty.*no config\.json/ });
+  await t.throwsAsync(readRun(join(runs, 'none')), {
+    code: 'ERR_HOROBALL_RUN',
+    message: /none, which does not exist/,
+  });
+});
+
+test.serial('a damaged config.json or snapshot.json is named', async (t) => {
+  const store = await create(config());
+  const whole = await readFile(store.file('config.json'), 'utf8');
+  for (const [text, why] of [
+    [whole.slice(0, 40), /not JSON/],
+    ['3', /no options/],
+    [whole.replace('"lr": 0.001', '"lr": -1'), /used: lr: expected a number above 0, got -1/],
+  ] as const) {
+    await writeFile(store.file('config.json'), text);
+    const error = await t.throwsAsync(readRun(store.folder), { code: 'ERR_HOROBALL_FORMAT', message: why });
+    t.true(error.message.includes(store.file('config.json')));
+  }
+  await writeFile(store.file('config.json'), whole);
+  await writeFile(store.file('snapshot.json'), '{');
+  const message = /snapshot\.json cannot be used: it is not JSON/;
+  await t.throwsAsync(readRun(store.folder), { code: 'ERR_HOROBALL_FORMAT', message });
+});
+
+test.serial('a run whose folder was deleted ends with an error, not a crash', async (t) => {
+  const store = await create(config());
+  await rm(store.folder, { recursive: true });
+  store.append(stepRow(1));
+  await t.throwsAsync(store.flush(), {
+    code: 'ERR_HOROBALL_RUN_BUSY',
+    message: /moved, deleted or replaced/,
+  });
+  await t.throwsAsync(store.snapshot(fakeSnapshot()), {
+    code: 'ERR_HOROBALL_RUN_BUSY',
+    message: /moved or deleted/,
+  });
+  await store[Symbol.asyncDispose]();
+});
+
+for (const [how, away] of [
+  ['deleted', (folder: string) => rm(folder, { recursive: true })],
+  ['moved', (folder: string) => rename(folder, `${folder}-moved`)],
+] as const) {
+  test.serial(`a run whose folder was ${how} writes nothing into the next one of its name`, async (t) => {
+    const first = await create(config({ name: 'mine' }));
+    first.append(stepRow(1));
+    await first.flush();
+    await away(first.folder);
+    const second = await create(config({ name: 'mine' }));
+    second.append(stepRow(1));
+    for (const step of [2, 3, 4]) first.append(stepRow(step));
+    await t.throwsAsync(first.flush(), { code: 'ERR_HOROBALL_RUN_BUSY' });
+    for (const write of [
+      () => first.snapshot(fakeSnapshot()),
+      () => first.weights(null as never),
+      () => first.checkpoint(null as never),
+    ])
+      await t.throwsAsync(write(), {
+        code: 'ERR_HOROBALL_RUN_BUSY',
+        message: /this process is training there/,
+      });
+    await first.remove();
+    await first[Symbol.asyncDispose]();
+    await second.flush();
+    t.deepEqual((await readRun(second.folder)).rows, [stepRow(1)]);
+    t.deepEqual((await readdir(second.folder)).sort(), ['.training', 'config.json', 'metrics.jsonl']);
+    if (how === 'moved') {
+      t.deepEqual((await readRun(`${first.folder}-moved`)).rows, [1, 2, 3, 4].map(stepRow));
+      if (process.platform === 'linux') t.is(await runHolder(`${first.folder}-moved`), null);
+    }
+    await second[Symbol.asyncDispose]();
+  });
+}
+
+test.serial('a new run whose first files cannot be written leaves no folder and no lock', async (t) => {
+  if (process.platform === 'win32') return t.pass();
+  // Writing more than 512 bytes to a file fails with EFBIG: the lock can be written, the configuration cannot.
+  const modules = ['run/store', 'options/resolve'].map(
+    (name) => new URL(`../../../lib/train/${name}.js`, import.meta.url).href,
+  );
+  const code = `process.on('SIGXFSZ', () => {});
+    const [{ DiskStore }, { parseConfig }] = await Promise.all(${JSON.stringify(modules)}.map((each) => import(each)));
+    const config = { ...parseConfig({ name: 'mine' }), runs: ${JSON.stringify(runs)} };
+    await DiskStore.create(config).catch(({ code, path }) => console.log(code, path));`;
+  const args = [
+    '-c',
+    'ulimit -f 1; exec "$@" | cat',
+    'sh',
+    process.execPath,
+    '--input-type=module',
+    '-e',
+    code,
+  ];
+  const { stdout } = spawnSync('sh', args, { encoding: 'utf8' });
+  t.is(stdout.trim(), `EFBIG ${join(runs, 'mine', 'config.json')}`);
+  t.deepEqual(await readdir(runs), []);
+});
+
+test.serial('a name with a huge number does not stop the numbering', async (t) => {
+  for (const number of ['9007199254740992', '20261130123456789', '1e300'])
+    await mkdir(join(runs, `shapes-hybrid-${number}`));
+  const names: string[] = [];
+  for (let i = 0; i < 2; i++) {
+    const store = await create(config());
+    names.push(store.name);
+    await store[Symbol.asyncDispose]();
+  }
+  t.deepEqual(names, ['shapes-hybrid-1', 'shapes-hybrid-2']);
+});

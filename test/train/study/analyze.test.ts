@@ -1,0 +1,85 @@
+import test from 'ava';
+import { studyPage } from '../../../lib/train/report/study/study.ts';
+import { analyze } from '../../../lib/train/study/analyze.ts';
+import { studyCsv } from '../../../lib/train/study/table.ts';
+import { madeUp, plan } from './made-up.ts';
+
+const studies = 200;
+
+const claims = (draw: number, planted = {}) =>
+  analyze(madeUp(draw, planted)).contrasts.filter(({ verdict }) => verdict === 'difference');
+
+test('a planted effect is found, with its sign and size, and named on the page', (t) => {
+  const study = madeUp(1, { hyperbolic: 0.06 });
+  const found = claims(1, { hyperbolic: 0.06 });
+  t.deepEqual(found.map(({ more, less }) => `${more} over ${less}`).sort(), [
+    'hyperbolic over euclidean',
+    'hyperbolic over hybrid',
+  ]);
+  for (const { estimate } of found) t.true(estimate.low < 0.06 && 0.06 < estimate.high, `${estimate.mean}`);
+  t.regex(studyPage(study), /hyperbolic is \d\.\d points above euclidean/);
+});
+
+test('no effect is found in data without one, and the page says so', (t) => {
+  t.deepEqual(claims(2), []);
+  t.regex(studyPage(madeUp(2)), /No difference between the geometries is statistically significant/);
+});
+
+test('over many synthetic studies, there are few false claims and few misses', (t) => {
+  let [wrong, missed] = [0, 0];
+  for (let draw = 0; draw < studies; draw++) {
+    if (claims(draw).length > 0) wrong += 1;
+    const found = claims(draw, { hyperbolic: 0.06 });
+    if (found.filter(({ more }) => more === 'hyperbolic').length < 2) missed += 1;
+  }
+  // The promise is 5% false claims; three standard errors of 200 studies are 4.6%.
+  t.true(wrong / studies < 0.097, `${wrong} false claims`);
+  t.true(missed / studies < 0.05, `${missed} misses`);
+});
+
+test('the best temperature of each arm is chosen without the seed that it is evaluated on', (t) => {
+  const { arms } = analyze(madeUp(3));
+  t.deepEqual(
+    arms.map(({ arm, best }) => [arm, best!.cell.label]),
+    [
+      ['euclidean', 't_e 0.05'],
+      ['hyperbolic', 't_h 0.1'],
+      ['hybrid', 't_e = t_h = 0.2'],
+    ],
+  );
+  // On one seed, the worst setting is the best by far: for that seed, it must not be selected.
+  const study = madeUp(4);
+  const lucky = study.results.find(({ cell, seed }) => cell === 'euclidean-t_e0.2' && seed === 1)!;
+  lucky.spaces!.cosine.at['1'] = 0.9;
+  const { heldOut } = analyze(study).arms[0]!;
+  t.true(heldOut.get(1)! < 0.8);
+});
+
+test('a setting with a failed run is not a candidate, and is reported as failed', (t) => {
+  const study = madeUp(5, { hyperbolic: 0.06 });
+  const failed = study.results.find(({ cell, seed }) => cell === 'hyperbolic-t_h0.1' && seed === 3)!;
+  Object.assign(failed, { spaces: null, error: 'step 4: the loss is no longer a number' });
+  const arm = analyze(study).arms[1]!;
+  t.not(arm.best!.cell.id, 'hyperbolic-t_h0.1');
+  t.regex(studyPage(study), /<td>failed<\/td>/);
+  t.regex(studyCsv(study), /hyperbolic,hyperbolic,[^\r]*,3,,,50,step 4: the loss is no longer a number\r\n/);
+});
+
+test('the controls show how much of the effect remains', (t) => {
+  const made = plan(true);
+  const study = madeUp(
+    7,
+    { hyperbolic: 0.08, chordal: 0.08, 'slope-matched': 0.0, 'hard negatives': 0.02 },
+    made,
+  );
+  const { survival } = analyze(study);
+  const left = Object.fromEntries(survival.map(({ control, left }) => [control, left]));
+  t.is(left['chordal']!.verdict, 'none found');
+  t.is(left['slope-matched']!.verdict, 'difference');
+  t.is(left['hard negatives']!.verdict, 'difference');
+  // Only the questions of the study: three pairs of geometries, and hyperbolic against each control.
+  t.is(analyze(study).contrasts.length, 6);
+  const page = studyPage(study);
+  t.regex(page, /chordal<\/b>.*the remainder is not significant/s);
+  t.regex(page, /slope-matched<\/b>.*the remainder is significant/s);
+});

@@ -1,0 +1,41 @@
+import test from 'ava';
+import { parseAxis } from '../../../lib/train/study/axes.ts';
+import { makePlan } from '../../../lib/train/study/plan.ts';
+
+type Axes = Parameters<typeof makePlan>[0]['axes'];
+
+const axes = (texts: Record<string, string>): Axes =>
+  Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, parseAxis(name as 't', text)]));
+
+test('any option of a run can be an axis; brackets hold a value together', (t) => {
+  const text = {
+    head: 'hypmix,hyp-vit',
+    emb: '16,32',
+    eval_ep: '[5,10],[10]',
+    ep: '10',
+    geometry: 'hyperbolic',
+  };
+  const plan = makePlan({ axes: axes(text), seeds: [1] });
+  t.is(plan.cells.length, 8);
+  t.is(plan.cells[0]!.config.eval_ep, '[5,10]');
+  t.regex(plan.cells[0]!.label, /head hypmix, emb 16, eval_ep \[5,10\]/);
+});
+
+test('values are checked before anything is run', (t) => {
+  const code = 'ERR_HOROBALL_CONFIG';
+  t.throws(() => makePlan({ axes: axes({ t: '0.1,-1' }), seeds: [1] }), {
+    code,
+    message: /t: .*above 0.*-1/,
+  });
+  t.throws(() => makePlan({ axes: axes({ geometry: 'flat' }), seeds: [1] }), { code, message: /geometry/ });
+  t.throws(() => makePlan({ axes: axes({ t_h: '0.1:0.4' }), seeds: [1] }), {
+    code,
+    message: /range needs --random/,
+  });
+  t.throws(() => parseAxis('t_h', '0.4:0.1'), { code, message: /low < high/ });
+  t.throws(() => parseAxis('t_h', '0.4,,1'), { code });
+  t.throws(() => makePlan({ axes: axes({ geometry: 'hybrid' }), seeds: [1], controls: true }), {
+    code,
+    message: /controls/,
+  });
+});

@@ -1,0 +1,109 @@
+import { execFileSync } from 'node:child_process';
+import { readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+import { readStudy, StudyFolder } from '../../../lib/train/study/folder.ts';
+import type { Plan } from '../../../lib/train/study/plan.ts';
+import { sweep } from '../../../lib/train/study/runner.ts';
+import { temporary } from '../tiny-data.ts';
+import { plan, quick } from './made-up.ts';
+
+test('a folder accepts only its own study, and only one process at a time', async (t) => {
+  const { path, remove } = await temporary();
+  t.teardown(remove);
+  const folder = await StudyFolder.open(path, plan());
+  await t.throwsAsync(StudyFolder.open(path, plan(true)), { code: 'ERR_HOROBALL_SWEEP_EXISTS' });
+  await writeFile(join(path, 'lock'), `${process.ppid}\n`); // a running process other than this one
+  await t.throwsAsync(folder.lock(), {
+    code: 'ERR_HOROBALL_SWEEP_RUNNING',
+    message: new RegExp(`${process.ppid}`),
+  });
+  await writeFile(join(path, 'lock'), '999999999\n'); // long dead
+  await (await folder.lock())[Symbol.asyncDispose]();
+  await t.throwsAsync(readStudy(join(path, 'runs')), { code: 'ERR_HOROBALL_SWEEP' });
+});
+
+test('a study of an earlier version, with fewer options in another order, is continued', async (t) => {
+  const { path, remove } = await temporary();
+  t.teardown(remove);
+  await StudyFolder.open(path, plan());
+  const file = join(path, 'sweep.json');
+  const written = JSON.parse(await readFile(file, 'utf8')) as Plan;
+  const cells = written.cells.map((cell) => {
+    const entries = Object.entries(cell.config).filter(
+      ([name]) => name !== 'emb_name' && name !== 'background',
+    );
+    return { ...cell, config: Object.fromEntries(entries.reverse()) };
+  });
+  await writeFile(file, JSON.stringify({ ...written, cells }));
+  const opened = (await StudyFolder.open(path, plan())).plan.cells;
+  t.deepEqual(new Set(opened.map(({ config }) => config.background)), new Set(['drop'])); // as that version wrote it
+  t.is(opened.length, written.cells.length);
+  const lr = cells.map((cell) => ({ ...cell, config: { ...cell.config, lr: 1 } }));
+  await writeFile(file, JSON.stringify({ ...written, cells: lr }));
+  await t.throwsAsync(StudyFolder.open(path, plan()), { code: 'ERR_HOROBALL_SWEEP_EXISTS' });
+});
+
+test('opening a study that another process works on leaves its results alone', async (t) => {
+  const { path, remove } = await temporary();
+  t.teardown(remove);
+  const folder = await StudyFolder.open(path, plan());
+  await sweep(folder, { run: quick });
+  const file = join(path, 'results.jsonl');
+  const before = await stat(file);
+  await writeFile(join(path, 'lock'), `${process.ppid}\n`);
+  const second = await StudyFolder.open(path, plan());
+  await t.throwsAsync(second.lock(), { code: 'ERR_HOROBALL_SWEEP_RUNNING' });
+  const { ino, mtimeMs } = await stat(file); // the other process appends to the same file
+  t.deepEqual([ino, mtimeMs], [before.ino, before.mtimeMs]);
+});
+
+test('links and pipes in a study folder are rejected, and nothing is written through them', async (t) => {
+  const { path: root, remove } = await temporary();
+  t.teardown(remove);
+  const refused = { code: 'ERR_HOROBALL_FORMAT', message: /got a link, folder, pipe or device/ };
+  for (const name of ['sweep.json', 'results.jsonl', 'lock']) {
+    const path = join(root, name.replace('.', '-'));
+    const folder = await StudyFolder.open(path, plan());
+    await sweep(folder, { run: quick });
+    const [file, outside] = [join(path, name), join(root, `outside-${name}`)];
+    const text = await readFile(file, 'utf8').catch(() => '{}');
+    await writeFile(outside, text);
+    await rm(file, { force: true });
+    await symlink(outside, file);
+    if (name === 'lock') {
+      await t.throwsAsync(folder.lock(), refused, name);
+    } else {
+      await t.throwsAsync(readStudy(path), refused, name);
+      await t.throwsAsync(StudyFolder.open(path, plan()), refused, name);
+    }
+    if (name === 'results.jsonl') await t.throwsAsync(folder.add(folder.results[0]!), refused);
+    t.is(await readFile(outside, 'utf8'), text, name);
+    if (process.platform === 'win32' || name === 'lock') continue;
+    await rm(file);
+    execFileSync('mkfifo', [file]);
+    await t.throwsAsync(readStudy(path), refused, name);
+  }
+});
+
+test('a plan that is damaged, deeply nested or of another kind is rejected', async (t) => {
+  const { path, remove } = await temporary();
+  t.teardown(remove);
+  await StudyFolder.open(path, plan());
+  const file = join(path, 'sweep.json');
+  const sound = JSON.parse(await readFile(file, 'utf8')) as Plan;
+  for (const text of [
+    'null',
+    '{',
+    '['.repeat(5_000_000),
+    JSON.stringify({ ...sound, cells: null }),
+    JSON.stringify({ ...sound, cells: [{ ...sound.cells[0], config: null }] }),
+    JSON.stringify({ ...sound, cells: [{ ...sound.cells[0], id: '../..' }] }),
+    JSON.stringify({ ...sound, seeds: [0.5] }),
+  ]) {
+    await writeFile(file, text);
+    const refused = { code: 'ERR_HOROBALL_FORMAT', message: /sweep\.json cannot be used/ };
+    await t.throwsAsync(StudyFolder.open(path, plan()), refused, text.slice(0, 200));
+    t.is(await readFile(file, 'utf8'), text);
+  }
+});

@@ -1,0 +1,82 @@
+import test from 'ava';
+import { geometryTerms } from '../../../lib/card-names.ts';
+import { pairCurve } from '../../../lib/train/measure/closed-forms.ts';
+import { parseAxis } from '../../../lib/train/study/axes.ts';
+import { makePlan, matchedAt, type Plan } from '../../../lib/train/study/plan.ts';
+
+type Axes = Parameters<typeof makePlan>[0]['axes'];
+
+const axes = (texts: Record<string, string>): Axes =>
+  Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, parseAxis(name as 't', text)]));
+
+const ids = ({ cells }: Plan): string[] => cells.map(({ id }) => id);
+
+test('the default study is 3 geometries x 3 temperatures', (t) => {
+  const plan = makePlan({ axes: axes({ t: '0.05,0.1,0.2' }), seeds: [1, 2] });
+  t.is(plan.cells.length, 9);
+  t.is(new Set(ids(plan)).size, 9);
+  t.true(ids(plan).every((id) => /^\w[\w.-]*$/.test(id)));
+  t.deepEqual(plan.varied, ['t']);
+});
+
+test('settings that differ only in options that a geometry does not use become one', (t) => {
+  const plan = makePlan({ axes: axes({ t: '0.1', hyp_c: '0.1,1,3', lam: '0.5,3' }), seeds: [1] });
+  t.deepEqual(
+    plan.cells.map(({ arm }) => arm).join(' '),
+    'euclidean hyperbolic hyperbolic hyperbolic hybrid hybrid hybrid hybrid hybrid hybrid',
+  );
+});
+
+test('a random search stays within its ranges, is reproducible, and never repeats a setting of lists', (t) => {
+  const options = { axes: axes({ geometry: 'hyperbolic', t_h: '0.05:0.4' }), seeds: [1], draws: 20 };
+  const plan = makePlan(options);
+  t.deepEqual(makePlan(options), plan);
+  const drawn = plan.cells.map(({ config }) => config.t_h);
+  t.true(drawn.every((value) => value >= 0.05 && value <= 0.4));
+  const below = drawn.filter((value) => value < Math.sqrt(0.05 * 0.4)).length;
+  t.true(below > 3 && below < 17); // evenly spaced on a logarithmic scale
+  const lists = makePlan({
+    axes: axes({ geometry: 'hyperbolic', t_h: '0.1,0.2,0.3' }),
+    seeds: [1],
+    draws: 3,
+  });
+  t.is(lists.cells.length, 3);
+});
+
+test('the slope-matched control has the slope of its hyperbolic run', (t) => {
+  const plan = makePlan({
+    axes: axes({ geometry: 'hyperbolic', t: '0.2', hyp_c: '0.1,1' }),
+    seeds: [1],
+    controls: true,
+  });
+  const matched = plan.cells.filter(({ arm }) => arm === 'slope-matched').map(({ config }) => config);
+  t.is(matched[0]!.t_e, 0.0988); // 0.099 in the table of effective temperatures
+  const c1 = { terms: geometryTerms.hyperbolic, t_e: 1, t_h: 0.2, lam: 1, c: 1, clip: null } as const;
+  t.true(Math.abs(1 / matched[1]!.t_e / pairCurve(c1, matchedAt).slope - 1) < 0.005);
+  t.deepEqual(
+    [...new Set(plan.cells.map(({ arm }) => arm))],
+    ['hyperbolic', 'chordal', 'slope-matched', 'hard negatives'],
+  );
+});
+
+test('beta is an axis of the Euclidean runs, or of their control', (t) => {
+  const arms = (controls: boolean): string[] =>
+    makePlan({ axes: axes({ t: '0.1', beta: '0,0.5,2' }), seeds: [1], controls }).cells.map(
+      ({ arm, label }) => `${arm}: ${label}`,
+    );
+  t.deepEqual(arms(false).slice(0, 4), [
+    'euclidean: t_e 0.1, beta 0',
+    'euclidean: t_e 0.1, beta 0.5',
+    'euclidean: t_e 0.1, beta 2',
+    'hyperbolic: t_h 0.1',
+  ]);
+  t.deepEqual(arms(true), [
+    'euclidean: t_e 0.1, beta 0',
+    'hyperbolic: t_h 0.1',
+    'hybrid: t_e = t_h = 0.1',
+    'chordal: t_h 0.1',
+    'slope-matched: t_e 0.0494, beta 0',
+    'hard negatives: t_e 0.1, beta 0.5',
+    'hard negatives: t_e 0.1, beta 2',
+  ]);
+});

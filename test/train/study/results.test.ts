@@ -1,0 +1,53 @@
+import test from 'ava';
+import { parseConfig } from '../../../lib/train/options/resolve.ts';
+import {
+  recallOfCell,
+  remaining,
+  resultSchema,
+  runName,
+  scoresOf,
+} from '../../../lib/train/study/results.ts';
+
+const recall = (at1: number) => ({ at: { 1: at1 }, strict: [] });
+const spaces = { hyperbolic: recall(0.1), cosine: recall(0.2), body: recall(0.3), fused: recall(0.4) };
+const result = { cell: 'a', seed: 1, spaces, seconds: 1, error: null };
+const cell = (geometry: string, id = 'a') => ({
+  id,
+  arm: geometry,
+  label: '',
+  config: parseConfig({ geometry }),
+});
+
+for (const [geometry, expected] of [
+  ['euclidean', 0.2],
+  ['hyperbolic', 0.1],
+  ['chordal', 0.1],
+  ['hybrid', 0.4],
+] as const) {
+  test(`a ${geometry} cell is evaluated in the space that it trains`, (t) => {
+    t.is(recallOfCell(cell(geometry), result)!.at['1'], expected);
+    t.is(recallOfCell(cell(geometry), { ...result, spaces: null }), null);
+  });
+}
+
+test('a hybrid of an earlier version, without a fused score, is evaluated by the distance', (t) => {
+  const { fused: _, ...before } = spaces;
+  t.is(recallOfCell(cell('hybrid'), { ...result, spaces: before })!.at['1'], 0.1);
+});
+
+test('scores are those of finished runs of the cell, by seed', (t) => {
+  const results = [result, { ...result, seed: 2, spaces: null }, { ...result, seed: 3, cell: 'b' }];
+  t.deepEqual(scoresOf(cell('euclidean'), results), new Map([[1, 0.2]]));
+  t.deepEqual(scoresOf(cell('euclidean'), results, '8'), new Map());
+});
+
+test('the remaining runs are ordered by seed', (t) => {
+  const plan = { cells: [cell('euclidean', 'a'), cell('hybrid', 'b')], seeds: [1, 2], varied: [] };
+  const left = remaining(plan, [result]).map(({ cell, seed }) => runName(cell, seed));
+  t.deepEqual(left, ['b-s1', 'a-s2', 'b-s2']);
+});
+
+test('a duration that was not measured is NaN', (t) => {
+  t.is(resultSchema.parse({ ...result, seconds: null }).seconds, Number.NaN);
+  t.false(resultSchema.safeParse({ ...result, seconds: -1 }).success);
+});

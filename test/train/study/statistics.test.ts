@@ -1,0 +1,67 @@
+import test from 'ava';
+import { random } from '../../../lib/random.ts';
+import { estimate, holm, normal, pairedTest, student } from '../../../lib/train/study/statistics.ts';
+
+const near = (a: number, b: number, tolerance: number): boolean => Math.abs(a - b) <= tolerance;
+
+/** Standard normal numbers (Box and Muller). */
+function normals(...key: number[]): () => number {
+  const next = random(...key);
+  return () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
+}
+
+test("Student's t and the normal at values from printed tables", (t) => {
+  for (const [x, df, p] of [
+    [12.706, 1, 0.975],
+    [4.303, 2, 0.975],
+    [2.776, 4, 0.975],
+    [2.571, 5, 0.975],
+    [3.365, 5, 0.99],
+    [1.8125, 10, 0.95],
+    [2.042, 30, 0.975],
+  ] as const) {
+    t.true(near(student(x, df), p, 2e-5), `${x} ${df}`);
+    t.true(near(student(-x, df), 1 - p, 2e-5));
+  }
+  t.true(near(normal(1.959963985), 0.975, 1e-9));
+  t.true(near(normal(-3), 1.349898e-3, 1e-9));
+});
+
+test('a paired test equals the formula, and is NaN for two seeds', (t) => {
+  // mean 2, deviation 1.5811, t = 2.8284 with 4 degrees of freedom: p = 0.04742 (tables).
+  t.true(near(pairedTest([0, 1, 2, 3, 4]), 0.04742, 1e-5));
+  t.is(pairedTest([1, 2]), Number.NaN);
+  t.is(pairedTest([0, 0, 0]), 1);
+});
+
+test("the p values of Holm's correction never decrease from step to step", (t) => {
+  t.deepEqual(holm([0.01, 0.04, 0.03]), [0.03, 0.06, 0.06]);
+  t.deepEqual(holm([0.5, 0.9]), [1, 1]);
+  t.deepEqual(holm([Number.NaN, 0.02]), [Number.NaN, 0.02]);
+});
+
+test('an estimate is reproducible, and NaN for a single value', (t) => {
+  const values = [0.5, 0.52, 0.47, 0.55, 0.51];
+  t.deepEqual(estimate(values), estimate(values));
+  const { mean, low, high, deviation } = estimate(values);
+  t.true(near(mean, 0.51, 1e-12) && near(deviation, 0.02915, 1e-5));
+  t.true(low < mean && mean < high && low >= 0.47 && high <= 0.55);
+  t.true(Number.isNaN(estimate([0.5]).low));
+});
+
+test('the coverage of intervals is close to the nominal one', (t) => {
+  const next = normals(7, 5);
+  const coverage = (count: number, trials: number): number => {
+    let inside = 0;
+    for (let trial = 0; trial < trials; trial++) {
+      const { low, high } = estimate(Array.from({ length: count }, () => 3 + next()));
+      if (low <= 3 && 3 <= high) inside += 1;
+    }
+    return inside / trials;
+  };
+  // The plain percentile interval of five values covers 85% and would fail.
+  const few = coverage(5, 2000);
+  t.true(few > 0.885 && few < 0.96, `${few}`);
+  const many = coverage(12, 150);
+  t.true(many > 0.88 && many < 0.995, `${many}`);
+});

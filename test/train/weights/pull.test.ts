@@ -1,0 +1,206 @@
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { EventEmitter, once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import ava from 'ava';
+import { findPulled, pullWeights } from '../../../lib/train/weights/pull.ts';
+import { hash, host, quick, send, sha256, weights } from './host.ts';
+
+// One after the other: some tests change what a host sends.
+const test = ava.serial;
+
+/** The names of all files below a folder. */
+async function files(path: string): Promise<string[]> {
+  const entries = await readdir(path, { withFileTypes: true, recursive: true });
+  return entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
+}
+
+test('a hash in the header of a redirect, as huggingface.co sends it, is verified', async (t) => {
+  await using at = await host((request, response) => {
+    if (request.url === '/model/resolve/main/model.safetensors')
+      response.writeHead(302, { location: '/cdn/blob', 'x-linked-etag': `"${hash}"` }).end();
+    else send(request, response, { headers: { etag: `"${'0'.repeat(64)}"` } });
+  });
+  const url = `${at.url}/model/resolve/main/model.safetensors`;
+  const seen: (number | null)[][] = [];
+  const onProgress = (done: number, total: number | null): void => void seen.push([done, total]);
+  t.is(await findPulled(url, at.cache), null);
+  const first = await pullWeights(url, { cache: at.cache, onProgress, ...quick });
+  t.is(first.checked, 'host');
+  t.is(first.sha256, hash);
+  t.is(first.bytes, weights.length);
+  t.true(first.fresh);
+  t.true(first.path.endsWith('/model/resolve/main/model.safetensors'));
+  t.deepEqual(await readFile(first.path), weights);
+  t.deepEqual(seen[0], [0, weights.length]);
+  t.deepEqual(seen.at(-1), [weights.length, weights.length]);
+  t.is((await findPulled(url, at.cache))?.path, first.path);
+
+  const asked = at.ranges.length;
+  t.deepEqual(await pullWeights(url, { cache: at.cache }), { ...first, fresh: false });
+  t.is(at.ranges.length, asked);
+  t.deepEqual((await files(at.cache)).toSorted(), ['model.safetensors', 'model.safetensors.json']);
+});
+
+test('the next call resumes an interrupted download', async (t) => {
+  await using at = await host((request, response) => send(request, response, { headers: { etag: '"v1"' } }));
+  const url = `${at.url}/a.pth`;
+  const stop = new AbortController();
+  const onProgress = (done: number): void => {
+    if (done > 0) stop.abort(new Error('enough'));
+  };
+  const broken = pullWeights(url, { cache: at.cache, signal: stop.signal, onProgress, ...quick });
+  await t.throwsAsync(broken, { message: 'enough' });
+  t.true((await files(at.cache)).includes('a.pth.part'));
+  const seen: number[] = [];
+  const pulled = await pullWeights(url, {
+    cache: at.cache,
+    onProgress: (done) => void seen.push(done),
+    ...quick,
+  });
+  t.is(pulled.sha256, hash);
+  t.true(seen[0]! > 0);
+  t.regex(at.ranges.at(-1) ?? '', /^bytes=[1-9]/);
+  t.deepEqual((await files(at.cache)).toSorted(), ['a.pth', 'a.pth.json']);
+});
+
+test('a partial file that is already complete is used', async (t) => {
+  await using at = await host((request, response) => send(request, response, { headers: { etag: '"v1"' } }));
+  const url = `${at.url}/a.pth`;
+  const { path } = await pullWeights(url, { cache: at.cache, ...quick });
+  await rm(path);
+  await writeFile(`${path}.part`, weights);
+  await writeFile(`${path}.part.json`, JSON.stringify({ url, version: '"v1"' }));
+  const pulled = await pullWeights(url, { cache: at.cache, ...quick });
+  t.deepEqual([pulled.sha256, pulled.bytes, pulled.checked], [hash, weights.length, 'earlier']);
+  t.is(at.ranges.at(-1), `bytes=${weights.length}-`);
+});
+
+test('an invalid note of a download is ignored, and the file is downloaded again', async (t) => {
+  await using at = await host((request, response) => send(request, response, { headers: { etag: '"v1"' } }));
+  const url = `${at.url}/a.pth`;
+  const { path } = await pullWeights(url, { cache: at.cache, ...quick });
+  for (const note of [
+    '',
+    'null',
+    '[]',
+    JSON.stringify({ url }),
+    JSON.stringify({ url, version: 1 }),
+    JSON.stringify({ url: [url], version: '"v1"' }),
+    JSON.stringify({ url: `${url}/b`, version: '"v1"' }),
+    `{"url":${'['.repeat(900_000)}`,
+    ' '.repeat(2 ** 21),
+  ]) {
+    await rm(path);
+    await writeFile(`${path}.part`, 'of something else');
+    await writeFile(`${path}.part.json`, note);
+    at.ranges.length = 0;
+    const pulled = await pullWeights(url, { cache: at.cache, ...quick });
+    t.deepEqual([pulled.sha256, pulled.fresh], [hash, true], note.slice(0, 80));
+    t.deepEqual(at.ranges.filter(Boolean), [], 'nothing is continued');
+  }
+  // The same for the record of a finished download.
+  for (const record of [
+    'null',
+    JSON.stringify({ url, bytes: -1, sha256: hash, checked: 'host' }),
+    '['.repeat(2 ** 21),
+  ]) {
+    await writeFile(`${path}.json`, record);
+    t.true((await pullWeights(url, { cache: at.cache, ...quick })).fresh, record.slice(0, 80));
+  }
+});
+
+test('a file with another hash than the host announced is rejected and not kept', async (t) => {
+  await using at = await host((request, response) =>
+    send(request, response, { headers: { etag: `"${'ab'.repeat(32)}"` } }),
+  );
+  await t.throwsAsync(pullWeights(`${at.url}/a.pth`, { cache: at.cache, ...quick }), {
+    code: 'ERR_HOROBALL_HASH',
+    message: new RegExp(`expected SHA-256 (ab){32} \\(announced by the host\\), got ${hash}`),
+  });
+  t.deepEqual(await files(at.cache), []);
+});
+
+test('the hash in the name of a file is verified, and a date is not mistaken for one', async (t) => {
+  await using at = await host((request, response) => send(request, response));
+  const pull = (name: string) => pullWeights(`${at.url}/${name}`, { cache: at.cache, ...quick });
+  t.is((await pull(`vit-${hash.slice(0, 8)}.pth`)).checked, 'name');
+  t.is((await pull(`vit-${hash}.pth`)).checked, 'name');
+  t.is((await pull('vit-20210601.pth')).checked, 'first');
+  const wrong = hash.startsWith('deadbeef') ? 'deadbee0' : 'deadbeef';
+  await t.throwsAsync(pull(`vit-${wrong}.pth`), { code: 'ERR_HOROBALL_HASH', message: /stated in its name/ });
+});
+
+test('without a hash, the first download is recorded, and later ones must be equal', async (t) => {
+  let body = weights;
+  await using at = await host((request, response) => send(request, response, { body }));
+  const url = `${at.url}/a.pth?download=1`;
+  const first = await pullWeights(url, { cache: at.cache, ...quick });
+  t.is(first.checked, 'first');
+
+  // A damaged file in the cache is detected and downloaded again.
+  await writeFile(first.path, 'damaged');
+  const again = await pullWeights(url, { cache: at.cache, ...quick });
+  t.deepEqual([again.fresh, again.checked, again.sha256], [true, 'earlier', hash]);
+
+  body = randomBytes(1000);
+  await rm(first.path);
+  await t.throwsAsync(pullWeights(url, { cache: at.cache, ...quick }), {
+    code: 'ERR_HOROBALL_HASH',
+    message: /of an earlier download.*--force/,
+  });
+  t.false(existsSync(first.path));
+  const forced = await pullWeights(url, { cache: at.cache, force: true, ...quick });
+  t.deepEqual([forced.checked, forced.sha256], ['first', sha256(body)]);
+});
+
+test('only one process downloads a file at a time, and one that has ended does not block others', async (t) => {
+  const asked = new EventEmitter();
+  await using at = await host((request, response, count) => {
+    if (count > 1) send(request, response);
+    else asked.emit('first', () => send(request, response));
+  });
+  const url = `${at.url}/a.pth`;
+  const waiting = once(asked, 'first');
+  const first = pullWeights(url, { cache: at.cache, ...quick });
+  const [answer] = (await waiting) as [() => void];
+  await t.throwsAsync(pullWeights(url, { cache: at.cache, ...quick }), {
+    message: /is downloading it/,
+  });
+  answer();
+  const { path } = await first;
+  await rm(path);
+  // No process has this pid: the limit on Linux is 2^22.
+  await writeFile(join(dirname(path), 'a.pth.part.lock'), '99999999');
+  t.is((await pullWeights(url, { cache: at.cache, ...quick })).sha256, hash);
+});
+
+test('the command downloads, names the source of the hash, and finds the file the second time', async (t) => {
+  await using at = await host((request, response) =>
+    send(request, response, { headers: { etag: `"${hash}"` } }),
+  );
+  const run = promisify(execFile);
+  const pull = (...args: string[]) =>
+    run('node', ['dist/lib/cli/main.js', 'weights', ...args, '--cache', at.cache]);
+  const url = `${at.url}/a.pth`;
+  const first = await pull('pull', url, '--json');
+  const pulled = JSON.parse(first.stdout) as Record<string, unknown>;
+  t.deepEqual([pulled['sha256'], pulled['checked'], pulled['fresh']], [hash, 'host', true]);
+  t.regex(first.stderr, /Downloaded: .*a\.pth\nSHA-256 [0-9a-f]{64}, as announced by the host\./);
+  t.regex((await pull('pull', url)).stderr, /^Already downloaded: /);
+  t.regex((await pull('list')).stdout, /dino_deitsmall16_pretrain +dino_vits16 .* no$/m);
+  const unknown = await t.throwsAsync(pull('pull', 'resnet50'));
+  t.is((unknown as Error & { code: unknown }).code, 2);
+});
+
+test('the error for an unknown name lists the known ones', async (t) => {
+  await t.throwsAsync(pullWeights('resnet50', { cache: tmpdir() }), {
+    code: 'ERR_HOROBALL_OPTION',
+    message: /one of vit_small_patch16_224\.augreg_in21k_ft_in1k.*'resnet50'/,
+  });
+  await t.throwsAsync(pullWeights('ftp://host/a.pth', { cache: tmpdir() }), { code: 'ERR_HOROBALL_OPTION' });
+});

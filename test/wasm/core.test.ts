@@ -1,0 +1,121 @@
+// The WebAssembly core next to the native one. `npm run test:wasm` runs the core's other tests on it.
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import test from 'ava';
+import { hybridContrastiveLoss, metricCards, topK } from '../../lib/index.ts';
+import { cloud } from '../support.ts';
+
+const library = new URL('../../lib/index.js', import.meta.url).href;
+const support = new URL('../support.js', import.meta.url).href;
+const built = existsSync(fileURLToPath(new URL('../../lib/horoball.wasm', import.meta.url)));
+const onWasm = built ? test : test.skip;
+if (!built) test('skipped: the WebAssembly core is not built (npm run build:wasm)', (t) => t.pass());
+
+/** Runs a module on the WebAssembly core, which prints JSON. */
+async function run<T>(code: string, env: Record<string, string> = {}): Promise<T> {
+  const whole = `import * as h from '${library}'; import { cloud } from '${support}'; ${code}`;
+  const options = { env: { ...process.env, HOROBALL_WASM: '1', ...env }, maxBuffer: 1 << 28 };
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ['--input-type=module', '-e', whole],
+    options,
+  );
+  return JSON.parse(stdout) as T;
+}
+
+/** The largest difference of two lists, relative to the values and at least to 1. */
+function difference(got: ArrayLike<number>, want: ArrayLike<number>): number {
+  let most = got.length === want.length ? 0 : Number.POSITIVE_INFINITY;
+  for (let i = 0; i < want.length; ++i) {
+    most = Math.max(most, Math.abs(got[i]! - want[i]!) / Math.max(1, Math.abs(want[i]!)));
+  }
+  return most;
+}
+
+onWasm('distances agree with the native core within the tolerance of every metric', async (t) => {
+  const code = (kind: string): string => `
+    const x = cloud(${kind}, 150, 37, 0.95), y = cloud(${kind}, 75, 37, 0.5);
+    const found = {};
+    for (const { name, points } of h.metricCards()) {
+      const [a, b] = points === 'hyperboloid' ? [h.poincareToLorentz.sync(x, { c: 1 }), h.poincareToLorentz.sync(y, { c: 1 })] : [x, y];
+      found[name] = [...h.pairwiseDistance.sync(a, b, { metric: name, c: 1 }).data];
+    }`;
+  for (const kind of ['Float32Array', 'Float64Array'] as const) {
+    const wasm = await run<Record<string, number[]>>(`${code(kind)} console.log(JSON.stringify(found))`);
+    const native = await run<Record<string, number[]>>(`${code(kind)} console.log(JSON.stringify(found))`, {
+      HOROBALL_WASM: '',
+    });
+    for (const { name, tolerance } of metricCards()) {
+      const limit = tolerance.value[kind === 'Float32Array' ? 'float32' : 'float64'];
+      t.true(difference(wasm[name]!, native[name]!) <= limit, `${name} ${kind}`);
+    }
+  }
+});
+
+onWasm('a job in a worker gives the bits of the synchronous call, and leaves its inputs alone', async (t) => {
+  const same = await run<boolean[]>(`
+    const x = cloud(Float32Array, 200, 19, 0.9), before = x.data.slice();
+    const equal = (a, b) => a.length === b.length && a.every((value, i) => Object.is(value, b[i]));
+    const [d, nearest, gradients] = await Promise.all([
+      h.pairwiseDistance(x, undefined, { c: 1 }), h.topK(x, x, { k: 5, c: 1 }), h.dist0.vjp(x, new Float32Array(200).fill(1), { c: 1 }),
+    ]);
+    const again = h.topK.sync(x, x, { k: 5, c: 1 });
+    console.log(JSON.stringify([
+      equal(d.data, h.pairwiseDistance.sync(x, undefined, { c: 1 }).data),
+      equal(nearest.indices, again.indices) && equal(nearest.distances, again.distances),
+      equal(gradients[0].data, h.dist0.vjp.sync(x, new Float32Array(200).fill(1), { c: 1 })[0].data),
+      equal(x.data, before),
+    ]))`);
+  t.deepEqual(same, [true, true, true, true]);
+});
+
+onWasm('the loss and a search agree with the native core', async (t) => {
+  const x = cloud(Float64Array, 96, 24, 0.9);
+  const options = { views: 2, c: 0.5 } as const;
+  const native = hybridContrastiveLoss.sync({ euclidean: x, hyperbolic: x, ...options });
+  const nearest = topK.sync(x, x, { k: 7, c: 1 });
+  const wasm = await run<{ loss: number; gradient: number[]; indices: number[] }>(`
+    const x = cloud(Float64Array, 96, 24, 0.9);
+    const r = h.hybridContrastiveLoss.sync({ euclidean: x, hyperbolic: x, views: 2, c: 0.5 });
+    console.log(JSON.stringify({ loss: r.loss, gradient: [...r.gradHyperbolic.data], indices: [...h.topK.sync(x, x, { k: 7, c: 1 }).indices] }))`);
+  t.true(Math.abs(wasm.loss - native.loss) < 1e-10 * native.loss);
+  t.true(difference(wasm.gradient, native.gradHyperbolic!.data) < 1e-10);
+  t.deepEqual(wasm.indices, [...nearest.indices]);
+});
+
+onWasm('errors have the codes of the native core', async (t) => {
+  const found = await run<string[]>(`
+    const codes = [];
+    const attempt = async (call) => { try { await call(); codes.push('none'); } catch (error) { codes.push(error.code ?? String(error)); } };
+    const x = cloud(Float32Array, 40, 3, 0.9), large = cloud(Float32Array, 30_000, 2, 0.9);
+    await attempt(() => h.pairwiseDistance.sync(x, undefined, { c: 1, device: 'cuda' }));
+    await attempt(() => h.pairwiseDistance(x, undefined, { c: 1, device: 'cuda' }));
+    const out = { data: new Float32Array(9e8), rows: 30_000, cols: 30_000 };
+    await attempt(() => h.pairwiseDistance.sync(large, undefined, { c: 1, out }));
+    await attempt(() => h.pairwiseDistance.sync(x, undefined, { c: 1 }));
+    const controller = new AbortController();
+    const promise = h.pairwiseDistance(cloud(Float32Array, 4000, 512, 0.9), undefined, { c: 1, signal: controller.signal });
+    controller.abort(Object.assign(new Error('enough'), { code: 'ENOUGH' }));
+    await attempt(() => promise);
+    const moved = h.pairwiseDistance(x, undefined, { c: 1 });
+    structuredClone(x.data, { transfer: [x.data.buffer] });
+    await attempt(() => moved);
+    console.log(JSON.stringify(codes))`);
+  t.deepEqual(found, [
+    'ERR_HOROBALL_UNSUPPORTED',
+    'ERR_HOROBALL_UNSUPPORTED',
+    'ERR_HOROBALL_MEMORY',
+    'none',
+    'ENOUGH',
+    'ERR_HOROBALL_DETACHED',
+  ]);
+});
+
+onWasm('HOROBALL_ISA selects the level that the core has', async (t) => {
+  const code = `try { console.log(JSON.stringify(h.coreInfo().level)) } catch (error) { console.log(JSON.stringify(error.code)) }`;
+  t.is(await run(code), 'simd128');
+  t.is(await run(code, { HOROBALL_ISA: 'simd128' }), 'simd128');
+  t.is(await run(code, { HOROBALL_ISA: 'avx2' }), 'ERR_HOROBALL_ISA');
+});
