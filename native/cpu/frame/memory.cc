@@ -15,7 +15,8 @@ void prefer_huge_pages(void* data, std::uint64_t bytes) {
   if (bytes < kFew) return;
   const auto begin = (reinterpret_cast<std::uintptr_t>(data) + kPage - 1) / kPage * kPage;
   const auto end = (reinterpret_cast<std::uintptr_t>(data) + bytes) / kPage * kPage;
-  madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);  // only advice: a refusal changes nothing
+  madvise(reinterpret_cast<void*>(begin), end - begin,
+          MADV_HUGEPAGE);  // only advice: a refusal changes nothing
 #else
   static_cast<void>(data);
   static_cast<void>(bytes);
