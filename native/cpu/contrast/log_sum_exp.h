@@ -200,5 +200,25 @@ inline void merge(const TileSums<T>& tile, std::int64_t count, const LogSums<T>&
   }
 }
 
+// The odds of the negatives against the positives for a vector of anchors. The sums over the negatives of the
+// two views are passed as totals of exp(S - top).
+template <class V>
+struct Odds {
+  V loss, whole, miss;  // loss_ab, L_ab, and the probability of the positive minus 1
+
+  Odds(V p_top, V p_total, V q_top, V q_total, V positive, bool alone) {
+    using T = typename V::Scalar;
+    const V zero(T(0)), one(T(1)), top = max(p_top, q_top);
+    const V log_total = log(fma(p_total, exp(p_top - top), q_total * exp(q_top - top)));
+    V gap = (top - positive) + log_total;  // N_ab - S+
+    // Without negatives the loss is 0 even if the positive is infinitely far.
+    if (alone) gap = where(gap > zero, V(static_cast<T>(kNone)), gap);
+    const V odds = exp(min(gap, -gap)), tail = log1p(odds);
+    loss = max(zero, gap) + tail;
+    whole = max(top + log_total, positive) + tail;
+    miss = -(where(gap > zero, one, odds) / (one + odds));
+  }
+};
+
 }  // namespace
 }  // namespace horoball

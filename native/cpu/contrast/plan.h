@@ -1,7 +1,6 @@
-// The contrastive loss as blocks of one symmetric N x N matrix: how samples are divided into blocks, and the
-// constants of a call. Samples are ordered view by view, and a block holds consecutive classes of one view.
-// Therefore all pairs of two blocks belong to one pair of views, and positive pairs are on the diagonal of a
-// pair of blocks.
+// The contrastive loss as blocks of one symmetric N x N matrix: how samples are divided into blocks. Samples are
+// ordered view by view, and a block holds consecutive classes of one view. Therefore all pairs of two blocks belong
+// to one pair of views, and positive pairs are on the diagonal of a pair of blocks.
 #pragma once
 
 #include "core.h"
@@ -48,14 +47,6 @@ struct BlockRows {
     return order == nullptr ? sample : order[sample];
   }
   const T* row(std::int64_t i) const { return i < map.size(block) ? data + index(i) * depth : nullptr; }
-};
-
-// The constants of the logit  e_weight <e_i,e_j> - h_weight d(h_i,h_j), with the distance taken at ratio * s.
-// `infinite` is the distance from a row outside; it is kFarthest if h_weight is 0, because 0 times infinity would
-// be NaN.
-template <class T>
-struct LogitScale {
-  T e_weight, h_weight, ratio, radius, infinite;
 };
 
 }  // namespace

@@ -9,6 +9,14 @@
 namespace horoball {
 namespace {
 
+// The constants of the logit  e_weight <e_i,e_j> - h_weight d(h_i,h_j), with the distance taken at ratio * s.
+// `infinite` is the distance from a row outside; it is kFarthest if h_weight is 0, because 0 times infinity would
+// be NaN.
+template <class T>
+struct LogitScale {
+  T e_weight, h_weight, ratio, radius, infinite;
+};
+
 // A tile of pairs, pitch kBlock: inner products g of e, squared differences s of h (of z if heads are tied).
 template <class T>
 struct PairTile {
