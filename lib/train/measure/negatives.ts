@@ -20,6 +20,20 @@ export interface ProfileOptions {
   clipR: number | null;
 }
 
+/** The profiles, and as rows of the embeddings: sample anchors, a positive of each and its hardest negatives. */
+export interface MeasuredNegatives {
+  profiles: NegativeProfiles;
+  strips: {
+    anchor: number;
+    positive: number;
+    hardest: { geometry: Geometry; negatives: { row: number; weight: number }[] }[];
+  }[];
+}
+
+/** Sample anchors, and hardest negatives of each. */
+const mostStrips = 3;
+const stripLength = 5;
+
 /** Maximum number of rows, because every anchor is compared with every other row. */
 const mostRows = 320;
 const cosineBins = 20;
@@ -29,10 +43,10 @@ const cosineBins = 20;
  * temperatures. Sums are over the ordered pairs of views, as in the loss.
  * @returns null unless at least two classes have `views` images
  */
-export async function profileNegatives(
+export async function measureNegatives(
   embedded: Embedded,
   options: ProfileOptions,
-): Promise<NegativeProfiles | null> {
+): Promise<MeasuredNegatives | null> {
   const { views, tied, tauE, tauH, lambda, c, clipR } = options;
   const rows = batchOf(embedded.labels, views);
   const own = geometries.find((geometry) => geometry === options.geometry);
@@ -45,12 +59,43 @@ export async function profileNegatives(
   };
   const away = (await pairwiseDistance(heads.euclidean, undefined, { metric: 'cosine' })).data;
   const profiles: NegativeProfile[] = [];
+  const anchors = stripAnchors(rows.length / views, views);
+  const strips = anchors.map(
+    (at): MeasuredNegatives['strips'][number] => ({
+      anchor: rows[at]!,
+      positive: rows[at + 1]!,
+      hardest: [],
+    }),
+  );
   for (const geometry of geometries) {
     const logit = { tied, views, tauE, tauH, lambda, c, clipR, geometry };
     const weights = await negativeWeights({ ...logit, ...heads });
     profiles.push(summarize(weights, away, geometry, options));
+    for (const [i, at] of anchors.entries()) {
+      const negatives = hardestOf(weights, at).map(({ place, weight }) => ({ row: rows[place]!, weight }));
+      strips[i]!.hardest.push({ geometry, negatives });
+    }
   }
-  return { own, tied, views, classes: rows.length / views, cosineBins, profiles };
+  return {
+    profiles: { own, tied, views, classes: rows.length / views, cosineBins, profiles },
+    strips,
+  };
+}
+
+/** The first image of evenly spaced classes. */
+function stripAnchors(classes: number, views: number): number[] {
+  const count = Math.min(mostStrips, classes);
+  return Array.from({ length: count }, (_, i) => Math.floor((i * classes) / count) * views);
+}
+
+/** The negatives of an anchor with the largest weights, largest first. */
+function hardestOf({ q, rank, anchors }: NegativeWeights, anchor: number): { place: number; weight: number }[] {
+  const count = anchors.length;
+  return Array.from({ length: count }, (_, place) => place)
+    .filter((place) => rank[anchor * count + place]! >= 0)
+    .map((place) => ({ place, weight: rounded(q.data[anchor * count + place]!) }))
+    .sort((a, b) => b.weight - a.weight)
+    .slice(0, stripLength);
 }
 
 /** The first `views` images of evenly spaced classes, ordered by class. */

@@ -4,10 +4,10 @@ import { topK } from '../../topk.ts';
 import { readSquare } from '../data/square.ts';
 import type { Split } from '../data/types.ts';
 import { chosen, type Embedded } from './evaluate.ts';
-import { type ProfileOptions, profileNegatives } from './negatives.ts';
+import { type MeasuredNegatives, type ProfileOptions, measureNegatives } from './negatives.ts';
 import { projectToDisk } from './projection.ts';
 import { depthOf, evenly, ranksOf } from './structure.ts';
-import type { Baseline, Snapshot, Thumbnail } from './types.ts';
+import type { Baseline, NegativeStrip, Snapshot, Thumbnail } from './types.ts';
 
 /** Maximum number of points on the disk. */
 const mostPoints = 1500;
@@ -26,6 +26,7 @@ export async function takeSnapshot(
   embedded: Embedded,
   { c, epoch, baselines, loss }: { c: number; epoch: number; baselines: Baseline[]; loss: ProfileOptions },
 ): Promise<Snapshot> {
+  const negatives = await measureNegatives(embedded, loss);
   return {
     dataset,
     epoch,
@@ -35,7 +36,8 @@ export async function takeSnapshot(
     disk: await drawDisk(embedded, c),
     gallery: await drawGallery(split, embedded, c),
     baselines,
-    negatives: await profileNegatives(embedded, loss),
+    negatives: negatives?.profiles ?? null,
+    ...(negatives && { strips: await drawStrips(split, embedded, negatives.strips) }),
     ranks: await ranksOf(embedded, c),
     depth: await depthOf(embedded, split, c),
   };
@@ -71,6 +73,33 @@ async function drawGallery(split: Split, embedded: Embedded, c: number): Promise
     lines.push({ query, nearest: others });
   }
   return lines;
+}
+
+async function drawStrips(
+  split: Split,
+  { labels, indices }: Embedded,
+  strips: MeasuredNegatives['strips'],
+): Promise<NegativeStrip[]> {
+  const drawn = new Map<number, Promise<Thumbnail>>(); // geometries share most of their hardest negatives
+  const thumbnail = (row: number): Promise<Thumbnail> => {
+    const known = drawn.get(row) ?? drawThumbnail(split, indices[row]!, labels[row]!);
+    drawn.set(row, known);
+    return known;
+  };
+  return await Promise.all(
+    strips.map(async ({ anchor, positive, hardest }) => ({
+      anchor: await thumbnail(anchor),
+      positive: await thumbnail(positive),
+      hardest: await Promise.all(
+        hardest.map(async ({ geometry, negatives }) => ({
+          geometry,
+          negatives: await Promise.all(
+            negatives.map(async ({ row, weight }) => ({ ...(await thumbnail(row)), weight })),
+          ),
+        })),
+      ),
+    })),
+  );
 }
 
 async function drawThumbnail(split: Split, sample: number, label: number): Promise<Thumbnail> {

@@ -99,6 +99,15 @@ export interface Thumbnail {
   thumbnail: string;
 }
 
+/** Sample anchors with their hardest negatives under each geometry, from the batch of the {@link NegativeProfiles}. */
+export interface NegativeStrip {
+  anchor: Thumbnail;
+  /** An image of the same class. */
+  positive: Thumbnail;
+  /** By geometry, the negatives with the largest share of q, from 0 to 1, largest first. */
+  hardest: { geometry: Geometry; negatives: (Thumbnail & { weight: number })[] }[];
+}
+
 /** Data for the drawings of a report other than the curves. */
 export interface Snapshot {
   dataset: string;
@@ -121,6 +130,8 @@ export interface Snapshot {
   baselines: Baseline[];
   /** Absent in runs of earlier versions; null if the test set is too small. */
   negatives?: NegativeProfiles | null;
+  /** Absent in runs of earlier versions, and if `negatives` is null. */
+  strips?: NegativeStrip[];
   /** Null if there are too few images to rank. */
   ranks?: Ranks | null;
   /** By level of the class tree, from single images up; empty without a tree. */

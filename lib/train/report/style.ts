@@ -105,6 +105,7 @@ svg text.ringed { paint-order: stroke; stroke: var(--wash); stroke-width: 4px; s
 .points.chosen circle.on { opacity: 1; }
 .legend li[data-family] { cursor: default; }
 .gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 480px), 1fr)); gap: 14px 36px; margin-top: 16px; }
+.strips { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 390px), 1fr)); gap: 22px 36px; }
 .query { display: flex; gap: 6px; }
 .query figure { flex: 0 1 72px; min-width: 0; }
 .query figure.query { display: block; margin-right: 10px; }

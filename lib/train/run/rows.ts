@@ -1,6 +1,14 @@
 import { z } from 'zod';
 import { damaged, parsedJson } from '../../io/json.ts';
-import type { Baseline, DepthRow, Evaluation, Ranks, Recall, Snapshot } from '../measure/types.ts';
+import type {
+  Baseline,
+  DepthRow,
+  Evaluation,
+  NegativeStrip,
+  Ranks,
+  Recall,
+  Snapshot,
+} from '../measure/types.ts';
 import { geometries } from '../options/define.ts';
 import type { InvalidLines, Row } from './record.ts';
 
@@ -160,6 +168,19 @@ const baseline = z.looseObject({ name: z.string(), recall }) satisfies z.ZodType
 
 const neighbor = thumbnail.extend({ distance: measured });
 
+const strip = z.looseObject({
+  anchor: thumbnail,
+  positive: thumbnail,
+  hardest: z
+    .array(
+      z.looseObject({
+        geometry: z.enum(geometries),
+        negatives: z.array(thumbnail.extend({ weight: share })).max(most),
+      }),
+    )
+    .max(most),
+}) satisfies z.ZodType<NegativeStrip>;
+
 const snapshot = z
   .looseObject({
     dataset: z.string(),
@@ -171,6 +192,7 @@ const snapshot = z
     gallery: z.array(z.looseObject({ query: thumbnail, nearest: z.array(neighbor).max(most) })).max(most),
     baselines: z.array(baseline).max(most),
     negatives: negatives.nullable().exactOptional(),
+    strips: z.array(strip).max(most).exactOptional(),
     ranks: ranks.nullable().exactOptional(),
     depth: z.array(depthRow).max(most).exactOptional(),
   })
@@ -180,9 +202,17 @@ function labelsAreClasses({
   classes,
   disk,
   gallery,
-}: Pick<Snapshot, 'classes' | 'disk' | 'gallery'>): boolean {
-  const shown = gallery.flatMap(({ query, nearest }) => [query, ...nearest].map(({ label }) => label));
-  return [...disk.labels, ...shown].every((label) => label < classes.length);
+  strips = [],
+}: Pick<Snapshot, 'classes' | 'disk' | 'gallery' | 'strips'>): boolean {
+  const shown = [
+    ...gallery.flatMap(({ query, nearest }) => [query, ...nearest]),
+    ...strips.flatMap(({ anchor, positive, hardest }) => [
+      anchor,
+      positive,
+      ...hardest.flatMap(({ negatives }) => negatives),
+    ]),
+  ];
+  return [...disk.labels, ...shown.map(({ label }) => label)].every((label) => label < classes.length);
 }
 
 /** The valid lines of a log, and the problems of the others; null if all are valid. */

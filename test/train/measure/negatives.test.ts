@@ -2,7 +2,7 @@ import test from 'ava';
 import { geometryTerms } from '../../../lib/card-names.ts';
 import { matrix } from '../../../lib/matrix.ts';
 import { negativeWeights } from '../../../lib/negatives.ts';
-import { profileNegatives } from '../../../lib/train/measure/negatives.ts';
+import { measureNegatives } from '../../../lib/train/measure/negatives.ts';
 import { geometries } from '../../../lib/train/options/define.ts';
 import { embedded, options, width } from './profiled.ts';
 
@@ -11,7 +11,7 @@ const near = (a: number, b: number, tolerance = 2e-3): boolean => Math.abs(a - b
 
 test('the profile of a batch is the average of negativeWeights over its anchors', async (t) => {
   const made = embedded([4, 4, 4]);
-  const found = (await profileNegatives(made, options))!;
+  const found = (await measureNegatives(made, options))!.profiles;
   t.deepEqual(
     found.profiles.map(({ geometry }) => geometry),
     geometries,
@@ -36,7 +36,7 @@ test('the profile of a batch is the average of negativeWeights over its anchors'
 
 test('a high temperature spreads the weight over all negatives, a low one puts it on the hardest', async (t) => {
   const made = embedded(Array<number>(10).fill(4));
-  const at = async (tauE: number) => (await profileNegatives(made, { ...options, tauE }))!.profiles[1]!;
+  const at = async (tauE: number) => (await measureNegatives(made, { ...options, tauE }))!.profiles.profiles[1]!;
   const [warm, cold] = [await at(100), await at(0.01)];
   t.is(warm.negatives, 36);
   // Own-view negatives weigh V - 1 times as much: 9 of weight 3 and 27 of weight 1.
@@ -46,7 +46,7 @@ test('a high temperature spreads the weight over all negatives, a low one puts i
 });
 
 test('only untied geometries with two terms have no sum of two pulls', async (t) => {
-  const found = (await profileNegatives(embedded([4, 4, 4]), { ...options, tied: false }))!;
+  const found = (await measureNegatives(embedded([4, 4, 4]), { ...options, tied: false }))!.profiles;
   t.deepEqual(
     found.profiles.map(({ byCosine }) => byCosine.pull === null),
     geometries.map((name) => geometryTerms[name].inner && geometryTerms[name].distance),
@@ -54,6 +54,30 @@ test('only untied geometries with two terms have no sum of two pulls', async (t)
 });
 
 test('classes with too few images are omitted, and a batch of one class returns null', async (t) => {
-  t.is((await profileNegatives(embedded([4, 3, 9]), options))!.classes, 2);
-  t.is(await profileNegatives(embedded([4, 3]), options), null);
+  t.is((await measureNegatives(embedded([4, 3, 9]), options))!.profiles.classes, 2);
+  t.is(await measureNegatives(embedded([4, 3]), options), null);
+});
+
+test('a strip has an anchor, a positive and the negatives of largest weight under every geometry', async (t) => {
+  const made = embedded([4, 4, 4]);
+  const { strips } = (await measureNegatives(made, options))!;
+  t.deepEqual(
+    strips.map(({ anchor, positive }) => [made.labels[anchor], made.labels[positive]]),
+    [0, 1, 2].map((label) => [label, label]),
+  );
+  const euclidean = matrix(made.euclidean, 12, width);
+  for (const { anchor, hardest } of strips) {
+    t.deepEqual(
+      hardest.map(({ geometry }) => geometry),
+      geometries,
+    );
+    for (const { geometry, negatives } of hardest) {
+      const { q } = await negativeWeights({ ...options, geometry, euclidean });
+      const weights = [...q.data.subarray(12 * anchor, 12 * (anchor + 1))];
+      const largest = [...weights].sort((a, b) => b - a).slice(0, 5);
+      t.true(negatives.every(({ row }) => made.labels[row] !== made.labels[anchor]));
+      for (const [i, { row, weight }] of negatives.entries())
+        t.true(near(weight, weights[row]!) && near(weight, largest[i]!), `${geometry} ${i}`);
+    }
+  }
 });

@@ -5,7 +5,11 @@ import { type Html, html, type Part } from '../html.ts';
 import { fixed, percent } from '../tables.ts';
 
 /** Shows which negatives contribute to the gradient, and how strongly, at the last evaluation. */
-export function negativesSection(found: NegativeProfiles, curvature: string | null = null): Html {
+export function negativesSection(
+  found: NegativeProfiles,
+  curvature: string | null = null,
+  strips: Part = null,
+): Html {
   const { own, views, classes, profiles } = found;
   return html`<section><h2>Weight of the negatives</h2>
 <p>The loss pushes every image away from its negatives, the images of other classes, some more strongly than others.
@@ -14,7 +18,7 @@ loss of this run (<b>${own}</b>) and for the other geometries at the same temper
 Hard negatives are those with a high cosine.</p>
 ${profileTable(profiles.map((profile) => ({ name: profile.geometry, profile, lead: profile.geometry === own })))}
 <div class="charts">${rankChart(profiles, own)}${pullChart(found)}</div>
-<p class="note">${sameViewWords(found)}${curvature === null ? null : ` ${curvature}`}</p></section>`;
+<p class="note">${sameViewWords(found)}${curvature === null ? null : ` ${curvature}`}</p>${strips}</section>`;
 }
 
 /** One row per loss. */

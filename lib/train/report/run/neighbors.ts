@@ -2,6 +2,7 @@ import type { Snapshot } from '../../measure/types.ts';
 import type { RunRecord } from '../../run/record.ts';
 import { thumbnail } from '../charts/gallery.ts';
 import { type Html, html, type Part } from '../html.ts';
+import { fixed } from '../tables.ts';
 
 type Drawn = RunRecord & { snapshot: Snapshot };
 type Query = Snapshot['gallery'][number];
@@ -60,7 +61,7 @@ ${thumbnail(query, drawn[i]!.snapshot, 'query')}${nearest.map((one) =>
     one,
     drawn[i]!.snapshot,
     one.label === query.label ? 'hit' : 'miss',
-    one.distance,
+    fixed(one.distance, 2),
     !everywhere(one.thumbnail),
   ),
 )}</div>`,

@@ -6,6 +6,7 @@ import { gradientChart, learnableChart, lossChart, recallChart, spreadChart } fr
 import { depthTable } from '../charts/depth.ts';
 import { diskFigure } from '../charts/disk.ts';
 import { galleryFigure } from '../charts/gallery.ts';
+import { stripFigure } from '../charts/strip.ts';
 import { type Html, html, type Part } from '../html.ts';
 import { script } from '../script.ts';
 import { style } from '../style.ts';
@@ -34,7 +35,7 @@ largest variance, mapped back to the ball. Hover over a point to see its class.<
 <p>Sample test images, each with its nearest neighbors by hyperbolic distance. Green: same class; red: different class.</p>
 ${galleryFigure(snapshot)}</section>`
 }
-${snapshot?.negatives ? negativesSection(snapshot.negatives, curvatureWords(config)) : null}
+${snapshot?.negatives ? negativesSection(snapshot.negatives, curvatureWords(config), stripFigure(snapshot)) : null}
 ${healthSection(record)}
 <section><h2>Settings</h2>${settings(config)}</section>`,
   );

@@ -5,7 +5,7 @@ import { fakeSnapshot } from '../../fake-run.ts';
 test('a neighbor of the same class is a hit, another one a miss, each with its distance', (t) => {
   const snapshot = fakeSnapshot();
   const [{ query }] = snapshot.gallery as [(typeof snapshot.gallery)[number]];
-  const nearest = [0, 1].map((label) => ({ ...query, label, distance: 0.25 + label }));
+  const nearest = [0, 1].map((label) => ({ ...query, label, distance: [0.25, Number.NaN][label]! }));
   const { text } = galleryFigure({ ...snapshot, gallery: [{ query, nearest }] });
   t.deepEqual(
     [...text.matchAll(/<figure class="([^"]*)"/g)].map(([, kind]) => kind),
@@ -13,7 +13,7 @@ test('a neighbor of the same class is a hit, another one a miss, each with its d
   );
   t.deepEqual(
     [...text.matchAll(/<figcaption>([^<]*)</g)].map(([, note]) => note),
-    ['query', '0.25', '1.25'],
+    ['query', '0.25', '–'],
   );
   t.regex(text, /title="lark, y, birds \(different class\)"/);
 });
@@ -21,9 +21,9 @@ test('a neighbor of the same class is a hit, another one a miss, each with its d
 test('names of classes are escaped, and an image that not every row has is framed', (t) => {
   const snapshot = fakeSnapshot();
   const [{ query }] = snapshot.gallery as [(typeof snapshot.gallery)[number]];
-  const { text } = thumbnail(query, snapshot, 'hit', Number.NaN, true);
+  const { text } = thumbnail(query, snapshot, 'hit', '1.5 <i>', true);
   t.false(text.includes('<b>'));
   t.regex(text, /class="hit only"/);
-  t.regex(text, /<figcaption>–</);
+  t.regex(text, /<figcaption>1.5 &lt;i&gt;</);
   t.is(galleryFigure({ ...snapshot, gallery: [] }).text, '<div class="gallery"></div>');
 });

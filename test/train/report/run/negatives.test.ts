@@ -1,10 +1,10 @@
 import test from 'ava';
-import { profileNegatives } from '../../../../lib/train/measure/negatives.ts';
+import { measureNegatives } from '../../../../lib/train/measure/negatives.ts';
 import { negativesSection, profileTable } from '../../../../lib/train/report/run/negatives.ts';
 import { embedded, options } from '../../measure/profiled.ts';
 
 test('the section names the run’s geometry, shows every other, and prints no NaN', async (t) => {
-  const page = negativesSection((await profileNegatives(embedded([4, 4, 5, 4]), options))!).text;
+  const page = negativesSection((await measureNegatives(embedded([4, 4, 5, 4]), options))!.profiles).text;
   t.regex(page, /<b>hybrid<\/b>/);
   t.regex(page, /25% of the negatives, those of the same view, carry \d+\.\d% of the weight/);
   t.is([...page.matchAll(/<svg/g)].length, 2);
@@ -12,7 +12,7 @@ test('the section names the run’s geometry, shows every other, and prints no N
 });
 
 test('an untied hybrid has no line of its pull, and the section says why', async (t) => {
-  const found = (await profileNegatives(embedded([4, 4, 4]), { ...options, tied: false }))!;
+  const found = (await measureNegatives(embedded([4, 4, 4]), { ...options, tied: false }))!.profiles;
   const { text } = negativesSection(found, 'A sentence on <curvature>.');
   t.regex(text, /cannot be added/);
   t.regex(text, /A sentence on &lt;curvature&gt;\./);
@@ -21,7 +21,7 @@ test('an untied hybrid has no line of its pull, and the section says why', async
 });
 
 test('the table marks the leading row; unmeasured values are dashes without a unit', async (t) => {
-  const { profiles } = (await profileNegatives(embedded([4, 4, 4]), options))!;
+  const { profiles } = (await measureNegatives(embedded([4, 4, 4]), options))!.profiles;
   const [profile] = profiles as [(typeof profiles)[number]];
   const { NaN: none } = Number;
   const unknown = { ...profile, effective: none, hardest1: none };
