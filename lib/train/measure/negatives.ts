@@ -60,13 +60,11 @@ export async function measureNegatives(
   const away = (await pairwiseDistance(heads.euclidean, undefined, { metric: 'cosine' })).data;
   const profiles: NegativeProfile[] = [];
   const anchors = stripAnchors(rows.length / views, views);
-  const strips = anchors.map(
-    (at): MeasuredNegatives['strips'][number] => ({
-      anchor: rows[at]!,
-      positive: rows[at + 1]!,
-      hardest: [],
-    }),
-  );
+  const strips = anchors.map((at): MeasuredNegatives['strips'][number] => ({
+    anchor: rows[at]!,
+    positive: rows[at + 1]!,
+    hardest: [],
+  }));
   for (const geometry of geometries) {
     const logit = { tied, views, tauE, tauH, lambda, c, clipR, geometry };
     const weights = await negativeWeights({ ...logit, ...heads });
@@ -89,7 +87,10 @@ function stripAnchors(classes: number, views: number): number[] {
 }
 
 /** The negatives of an anchor with the largest weights, largest first. */
-function hardestOf({ q, rank, anchors }: NegativeWeights, anchor: number): { place: number; weight: number }[] {
+function hardestOf(
+  { q, rank, anchors }: NegativeWeights,
+  anchor: number,
+): { place: number; weight: number }[] {
   const count = anchors.length;
   return Array.from({ length: count }, (_, place) => place)
     .filter((place) => rank[anchor * count + place]! >= 0)

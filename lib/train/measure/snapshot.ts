@@ -4,7 +4,7 @@ import { topK } from '../../topk.ts';
 import { readSquare } from '../data/square.ts';
 import type { Split } from '../data/types.ts';
 import { chosen, type Embedded } from './evaluate.ts';
-import { type MeasuredNegatives, type ProfileOptions, measureNegatives } from './negatives.ts';
+import { type MeasuredNegatives, measureNegatives, type ProfileOptions } from './negatives.ts';
 import { projectToDisk } from './projection.ts';
 import { depthOf, evenly, ranksOf } from './structure.ts';
 import type { Baseline, NegativeStrip, Snapshot, Thumbnail } from './types.ts';

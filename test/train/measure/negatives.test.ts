@@ -36,7 +36,8 @@ test('the profile of a batch is the average of negativeWeights over its anchors'
 
 test('a high temperature spreads the weight over all negatives, a low one puts it on the hardest', async (t) => {
   const made = embedded(Array<number>(10).fill(4));
-  const at = async (tauE: number) => (await measureNegatives(made, { ...options, tauE }))!.profiles.profiles[1]!;
+  const at = async (tauE: number) =>
+    (await measureNegatives(made, { ...options, tauE }))!.profiles.profiles[1]!;
   const [warm, cold] = [await at(100), await at(0.01)];
   t.is(warm.negatives, 36);
   // Own-view negatives weigh V - 1 times as much: 9 of weight 3 and 27 of weight 1.
