@@ -107,7 +107,15 @@ async function families(): Promise<void> {
   });
   await check('contrast', async () => {
     const { exact, single } = rows(2 * 150, 128, 1);
-    const options = { tied: true, views: 2, tauE: 0.1, tauH: 0.2, lambda: 1, c: 0.1 } as const;
+    const options = {
+      normalize: true,
+      tied: true,
+      views: 2,
+      tauE: 0.1,
+      tauH: 0.2,
+      lambda: 1,
+      c: 0.1,
+    } as const;
     const got = await hybridContrastiveLoss({ euclidean: single, ...options, device });
     const expected = await hybridContrastiveLoss({ euclidean: exact, ...options });
     compare('loss', '2 x 150 x 128', [got.loss], [expected.loss], 1e-5);

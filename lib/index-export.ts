@@ -1,6 +1,6 @@
 import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call.ts';
 import { callNames, checkOptions, choice } from './check.ts';
-import { asMatrix, type Matrix, type Reals, type Rows } from './matrix.ts';
+import { asMatrix, type DenseMatrix, type Matrix, type Reals, type Rows } from './matrix.ts';
 import { prepareAs } from './operation.ts';
 import { inSlices } from './slices.ts';
 
@@ -17,12 +17,12 @@ const known: ReadonlySet<string> = new Set(['c', 'role', ...callNames]);
 
 /** The type of {@link toInnerProductIndex}. */
 export interface ToInnerProductIndex {
-  <T extends Reals>(x: Rows<T>, options: IndexOptions & AsyncOptions): Promise<Matrix<T>>;
-  sync<T extends Reals>(x: Rows<T>, options: IndexOptions): Matrix<T>;
+  <T extends Reals>(x: Rows<T>, options: IndexOptions & AsyncOptions): Promise<DenseMatrix<T>>;
+  sync<T extends Reals>(x: Rows<T>, options: IndexOptions): DenseMatrix<T>;
 }
 
 /** Lifts the rows under this function's name; the time coordinate is negated for queries. */
-function* lift<T extends Reals>(x: Rows<T>, given: IndexOptions): Steps<Matrix<T>> {
+function* lift<T extends Reals>(x: Rows<T>, given: IndexOptions): Steps<DenseMatrix<T>> {
   const { role, c, threads, device } = checkOptions(name, given, 'options', known);
   const isQuery = choice(name, 'role', role, ['query', 'gallery']) === 0;
   const call = prepareAs<T>(name, 'poincareToLorentz', [asMatrix(name, 'x', x), { c, threads, device }]);

@@ -38,7 +38,15 @@ export {
   type UntiedOptions,
   type ValueOptions,
 } from './loss.ts';
-export { type Matrix, matrix, type NestedRows, type Reals, type Rows } from './matrix.ts';
+export {
+  type DenseMatrix,
+  type HalfArray,
+  type Matrix,
+  matrix,
+  type NestedRows,
+  type Reals,
+  type Rows,
+} from './matrix.ts';
 export { type CoreInfo, coreInfo, ready } from './native.ts';
 export {
   type NegativeOptions,
@@ -46,6 +54,7 @@ export {
   type NegativeWeightsFunction,
   negativeWeights,
 } from './negatives.ts';
+export { type Normalize, type NormalizeOptions, normalize } from './normalize.ts';
 export type { Curved, Gradients, Kind, Operation, Vjp } from './operation.ts';
 export * from './ops.ts';
 export {

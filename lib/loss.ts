@@ -20,12 +20,14 @@ import {
   checkAttached,
   checkSameType,
   checkShape,
+  type DenseMatrix,
   type Matrix,
   type Reals,
   type Rows,
   resultMatrix,
 } from './matrix.ts';
 import { core } from './native.ts';
+import { checkUnitRows, throughNorm, unitRows } from './normalize.ts';
 import { batchViews, type Labels } from './views.ts';
 
 /**
@@ -37,13 +39,18 @@ export type Geometry = (typeof geometries)[number];
 
 /** Inputs of a logit, shared by the loss and `negativeWeights`. */
 export interface LogitOptions<T extends Reals = Reals> {
-  /** N x D unit rows. Required if tied, and by geometries with an inner product (`hybrid`, `euclidean`). */
+  /**
+   * N x D rows of unit length. Required if tied, and by geometries with an inner product (`hybrid`, `euclidean`), which refuse
+   * rows of another length unless `normalize` is set.
+   */
   euclidean?: Matrix<T> | undefined;
   /**
    * N x D points of the ball, with the columns of `euclidean`; for `lorentz` N x (D + 1) points of the hyperboloid, time
    * first. Required if untied, by geometries with a distance.
    */
   hyperbolic?: Matrix<T> | undefined;
+  /** Divide the rows of `euclidean` by their norms first; gradients are those of the given rows. Default false. */
+  normalize?: boolean | undefined;
   /** One head for both spaces: `euclidean` holds unit rows z, and the ball points are `project(expmap0(clip(z)))`. */
   tied?: boolean | undefined;
   /** Rows per class, 2 or more, ordered by class: row = class * views + view. */
@@ -89,9 +96,9 @@ export interface LossStats {
 export interface LossResult<T extends Reals = Reals> {
   loss: number;
   /** Gradient in `euclidean`; tangential when tied. Present if gradients were requested and the input was given. */
-  gradEuclidean?: Matrix<T>;
+  gradEuclidean?: DenseMatrix<T>;
   /** Gradient in `hyperbolic`. Present if gradients were requested and the input was given. */
-  gradHyperbolic?: Matrix<T>;
+  gradHyperbolic?: DenseMatrix<T>;
   /**
    * Present if gradients were requested. Tied: includes the effect of c on the radius of the points. An infinite distance counts as
    * 1e30 (1e300 in float64), so that lambda has a gradient at 0 if points are on the rim or outside.
@@ -105,6 +112,8 @@ export interface Logits<T extends Reals = Reals> {
   readonly geometry: number;
   readonly card: GeometryCard;
   readonly tied: boolean;
+  /** Whether `euclidean` is divided by the norms of its rows first. */
+  readonly normalize: boolean;
   readonly euclidean: Matrix<T> | undefined;
   readonly hyperbolic: Matrix<T> | undefined;
   /** As the caller gave them, whether or not the geometry reads them; not checked. */
@@ -120,7 +129,7 @@ export interface Logits<T extends Reals = Reals> {
 
 /** The options of a logit. */
 export const logitNames: readonly string[] = [
-  ...['euclidean', 'hyperbolic', 'tied', 'views', 'labels', 'geometry'],
+  ...['euclidean', 'hyperbolic', 'normalize', 'tied', 'views', 'labels', 'geometry'],
   ...['tauE', 'tauH', 'lambda', 'c', 'clipR'],
 ];
 
@@ -152,6 +161,7 @@ export function checkLogits<T extends Reals>(
     geometry,
     card,
     tied,
+    normalize: boolean(operation, 'normalize', options.normalize, false),
     euclidean,
     hyperbolic,
     given: { euclidean: e, hyperbolic: h },
@@ -163,6 +173,26 @@ export function checkLogits<T extends Reals>(
     c: curved ? curvature(operation, options.c) : 1,
     clip: clipR === null ? Number.MAX_VALUE : positive(operation, 'clipR', clipR),
   };
+}
+
+/** The unit rows of `euclidean`, and the norms of the given rows if they were divided by them. */
+interface UnitRows<T extends Reals> {
+  readonly euclidean: Matrix<T> | undefined;
+  readonly norms?: Float64Array;
+}
+
+/** Checks that the rows of `euclidean` have unit length, or normalizes them. */
+export function* unitRowsOf<T extends Reals>(
+  operation: string,
+  { euclidean, normalize }: Logits<T>,
+): Steps<UnitRows<T>> {
+  if (euclidean === undefined) return { euclidean };
+  if (normalize) {
+    const { unit, norms } = yield* unitRows(operation, 'euclidean', euclidean);
+    return { euclidean: unit, norms };
+  }
+  yield* checkUnitRows(operation, 'euclidean', euclidean);
+  return { euclidean };
 }
 
 /** Part of the ball's radius that the head's projection keeps free; the default of `project`. */
@@ -217,6 +247,7 @@ function* evaluate<T extends Reals>(options: LossOptions<T>): Steps<LossResult<T
   const guard = guards(name, options.compat);
   const device = deviceIndex(name, options.device);
   const threads = threadCount(name, options.threads);
+  const { euclidean: unit, norms } = yield* unitRowsOf(name, logits);
   const loss = new Float64Array(1);
   const params = wanted ? new Float64Array(4) : null;
   const stats = new Float64Array(4);
@@ -225,13 +256,14 @@ function* evaluate<T extends Reals>(options: LossOptions<T>): Steps<LossResult<T
     core().contrast(
       logits.geometry, guard, tied, mean, views,
       logits.tauE, logits.tauH, logits.lambda, logits.c, logits.clip,
-      ...flat(euclidean, logits), ...flat(hyperbolic, logits), order,
+      ...flat(unit, logits), ...flat(hyperbolic, logits), order,
       loss, ...flat(euclidean && gradE, logits), ...flat(hyperbolic && gradH, logits), params, stats,
       device, threads, job,
     );
-  if (euclidean !== undefined) checkAttached(name, 'euclidean', euclidean);
+  if (unit !== undefined) checkAttached(name, 'euclidean', unit);
   if (hyperbolic !== undefined) checkAttached(name, 'hyperbolic', hyperbolic);
   yield { start, finish: () => {} };
+  if (gradE !== undefined && norms !== undefined) yield* throughNorm(gradE, unit!, norms);
   const result: LossResult<T> = { loss: loss[0] as number, stats: statistics(stats) };
   if (params === null) return result;
   result.gradParams = parameters(params);
@@ -247,7 +279,7 @@ function gradient<T extends Reals>(
   out: NonNullable<LossOptions<T>['out']>,
   place: 'gradEuclidean' | 'gradHyperbolic',
   others: readonly (Matrix<T> | undefined)[],
-): Matrix<T> | undefined {
+): DenseMatrix<T> | undefined {
   if (given === undefined) return undefined;
   const head = acts ?? asMatrix(name, place === 'gradEuclidean' ? 'euclidean' : 'hyperbolic', given);
   const inputs = [head, ...others];
@@ -314,7 +346,7 @@ export interface LossSync {
  * row of anchor i holds its logits with all of view b and with all others of view a; the loss is the mean of the
  * rows' cross entropies with i's sample in view b as the target.
  *
- * Memory beyond inputs and outputs grows with the number of rows, not with its square. The result does not
+ * Memory beyond inputs and outputs (and the unit rows of `normalize`) grows with the number of rows, not with its square. The result does not
  * depend on the number of threads. A row with NaN makes the loss and all gradients NaN. Losses keep their digits
  * however small they are; of one class alone the loss is 0.
  *

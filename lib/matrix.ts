@@ -1,3 +1,4 @@
+import { integer } from './check.ts';
 import { coded, describe, quoted, rangeError, shapeError, typeError } from './errors.ts';
 
 /** Element types that every function accepts; results have the type of the inputs. */
@@ -13,11 +14,53 @@ export interface Matrix<T extends Reals = Reals> {
 /** A matrix, or a typed array that is treated as a single row. */
 export type Rows<T extends Reals = Reals> = Matrix<T> | T;
 
+/** A matrix that this package returns. Arguments can be any objects with `data`, `rows` and `cols`. */
+export class DenseMatrix<T extends Reals = Reals> implements Matrix<T> {
+  readonly data: T;
+  readonly rows: number;
+  readonly cols: number;
+
+  /** @internal */
+  constructor(data: T, rows: number, cols: number) {
+    this.data = data;
+    this.rows = rows;
+    this.cols = cols;
+  }
+
+  /**
+   * Returns row `i` as a view of the matrix's memory.
+   *
+   * @throws TypeError `ERR_HOROBALL_TYPE` or RangeError `ERR_HOROBALL_RANGE` if there is no such row
+   */
+  row(i: number): T {
+    const at = integer('Matrix.row', 'i', i, 0, this.rows - 1) * this.cols;
+    checkAttached('Matrix.row', 'data', this);
+    return this.data.subarray(at, at + this.cols) as T;
+  }
+
+  /**
+   * Returns a copy as nested arrays, the inverse of `matrix([[1, 2], [3, 4]])`.
+   *
+   * @throws TypeError `ERR_HOROBALL_DETACHED` if the memory was transferred
+   */
+  toArray(): number[][] {
+    checkAttached('Matrix.toArray', 'data', this);
+    const { data, rows, cols } = this;
+    return Array.from({ length: rows }, (_, i) => Array.from(data.subarray(i * cols, (i + 1) * cols)));
+  }
+}
+
 /** Rows of numbers, all of the same length, as nested arrays or a list of typed arrays. */
 export type NestedRows = readonly ArrayLike<number>[];
 
+/** A Float16Array, in engines that have it (Node.js 24 and later). */
+export interface HalfArray extends ArrayLike<number> {
+  readonly [Symbol.toStringTag]: 'Float16Array';
+}
+
 /**
- * A row-major view of a typed array, of which nothing is copied, or a float64 copy of nested arrays.
+ * A row-major view of a typed array, of which nothing is copied, a float64 copy of nested arrays, or a float32 copy of a
+ * Float16Array.
  *
  * @param data - `rows * cols` elements, over an ArrayBuffer or a SharedArrayBuffer of fixed length; or one row or more of
  * the same length
@@ -27,17 +70,38 @@ export type NestedRows = readonly ArrayLike<number>[];
  * @example
  * const points = matrix(new Float32Array([0, 0, 0.5, 0]), 2, 2); // the origin and (0.5, 0)
  * points.rows; // => 2
+ * points.row(1); // => new Float32Array([0.5, 0])
+ * points.toArray(); // => [[0, 0], [0.5, 0]]
  * matrix([[0, 0], [0.5, 0]]).data; // => new Float64Array([0, 0, 0.5, 0])
  */
-export function matrix<T extends Reals>(data: T, rows: number, cols: number): Matrix<T>;
-export function matrix(data: NestedRows): Matrix<Float64Array>;
-export function matrix(data: Reals | NestedRows, rows?: number, cols?: number): Matrix {
+export function matrix<T extends Reals>(data: T, rows: number, cols: number): DenseMatrix<T>;
+export function matrix(data: HalfArray, rows: number, cols: number): DenseMatrix<Float32Array>;
+export function matrix(data: NestedRows): DenseMatrix<Float64Array>;
+export function matrix(data: Reals | HalfArray | NestedRows, rows?: number, cols?: number): DenseMatrix {
   if (Array.isArray(data) && rows === undefined && cols === undefined) return nested(data);
-  return asMatrix('matrix', 'data', { data: data as Reals, rows: rows as number, cols: cols as number });
+  const view = isHalf(data) ? widened(data) : data;
+  const shape = { data: view as Reals, rows: rows as number, cols: cols as number };
+  const checked = asMatrix('matrix', 'data', shape);
+  return new DenseMatrix(checked.data, checked.rows, checked.cols);
+}
+
+function isHalf(data: unknown): data is HalfArray {
+  return ArrayBuffer.isView(data) && tagOf(data) === 'Float16Array';
+}
+
+function widened(data: HalfArray): Float32Array {
+  checkFixed('matrix', 'data', data as unknown as ArrayBufferView);
+  const wide = allocateArray('matrix', Float32Array, data.length);
+  wide.set(data);
+  return wide;
+}
+
+function tagOf(view: ArrayBufferView): string {
+  return (view as Reals)[Symbol.toStringTag];
 }
 
 /** Each number is checked, because a typed array would turn a hole or a text into NaN. */
-function nested(list: NestedRows): Matrix<Float64Array> {
+function nested(list: NestedRows): DenseMatrix<Float64Array> {
   const rows = list.map((row, i) => {
     if (row !== null && typeof row === 'object') return row;
     throw typeError('matrix', `data[${i}]`, 'an array', quoted(row));
@@ -53,7 +117,7 @@ function nested(list: NestedRows): Matrix<Float64Array> {
       data[i * cols + j] = value;
     }
   }
-  return { data, rows: rows.length, cols };
+  return new DenseMatrix(data, rows.length, cols);
 }
 
 /**
@@ -98,7 +162,10 @@ function asRow<T extends Reals>(operation: string, argument: string, data: T): M
 }
 
 function checkData(operation: string, argument: string, data: Reals): void {
-  if (!isReals(data)) throw typeError(operation, argument, 'a Float32Array or Float64Array', describe(data));
+  if (!isReals(data)) {
+    const hint = isHalf(data) ? '. Convert it with matrix().' : '';
+    throw typeError(operation, argument, 'a Float32Array or Float64Array', describe(data) + hint);
+  }
   checkFixed(operation, argument, data);
 }
 
@@ -143,7 +210,7 @@ export function checkAttached(operation: string, argument: string, { data, rows,
 /** By tag, so that arrays of another realm pass and a Float16Array does not. */
 export function isReals(value: unknown): value is Reals {
   if (!ArrayBuffer.isView(value)) return false;
-  const tag = (value as Reals)[Symbol.toStringTag] as string;
+  const tag = tagOf(value);
   return tag === 'Float32Array' || tag === 'Float64Array';
 }
 
@@ -174,8 +241,13 @@ export function checkShape(
 }
 
 /** A new matrix of zeros with the element type of `like`. */
-export function zeros<T extends Reals>(operation: string, like: T, rows: number, cols: number): Matrix<T> {
-  return { data: allocate(operation, like, rows * cols), rows, cols };
+export function zeros<T extends Reals>(
+  operation: string,
+  like: T,
+  rows: number,
+  cols: number,
+): DenseMatrix<T> {
+  return new DenseMatrix(allocate(operation, like, rows * cols), rows, cols);
 }
 
 /** A new array of zeros with the element type of `like`. */
@@ -228,14 +300,14 @@ export function resultMatrix<T extends Reals>(
   rows: number,
   cols: number,
   inputs: readonly (Matrix<T> | undefined)[],
-): Matrix<T> {
+): DenseMatrix<T> {
   const like = inputs[0] as Matrix<T>;
   if (out === undefined) return zeros(operation, like.data, rows, cols);
   const { data } = asMatrix(operation, argument, out);
   if (data.length !== rows * cols) {
     throw shapeError(operation, argument, `${rows} x ${cols} elements`, String(data.length));
   }
-  const result = { data, rows, cols };
+  const result = new DenseMatrix(data, rows, cols);
   checkSameType(operation, argument, like, result);
   const { buffer } = data; // read once: the getter costs as much as a short call's arithmetic
   for (const input of inputs) {

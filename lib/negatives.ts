@@ -2,8 +2,8 @@ import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps
 import { distanceCard, type MetricCard } from './cards.ts';
 import { callNames } from './check.ts';
 import { integerList } from './integers.ts';
-import { checkLogits, type LogitOptions, type Logits, logitNames, tiedRadius } from './loss.ts';
-import { allocate, allocateArray, checkKept, type Matrix, zeros } from './matrix.ts';
+import { checkLogits, type LogitOptions, type Logits, logitNames, tiedRadius, unitRowsOf } from './loss.ts';
+import { allocate, allocateArray, checkKept, type DenseMatrix, type Matrix, zeros } from './matrix.ts';
 import { slopesAt, slopesByAngle } from './metric-slopes.ts';
 import { type Metric, preparePairwise } from './pairwise.ts';
 import { gatherRows, inSlices, range, rowsPerSlice, sorted } from './slices.ts';
@@ -23,16 +23,16 @@ export interface NegativeOptions extends LogitOptions, CallOptions {
 export interface NegativeWeights {
   readonly anchors: Int32Array;
   /** A x N: the softmax probabilities of the negatives. */
-  readonly p: Matrix<Float64Array>;
+  readonly p: DenseMatrix<Float64Array>;
   /** A x N: `p` divided by its row's sum. The loss is negative sampling from q. */
-  readonly q: Matrix<Float64Array>;
+  readonly q: DenseMatrix<Float64Array>;
   /** A x N: `p` times the norm of the inner product's tangential gradient in the anchor's unit row. */
-  readonly pullEuclidean: Matrix<Float64Array>;
+  readonly pullEuclidean: DenseMatrix<Float64Array>;
   /**
    * A x N: `p` times the norm of the distance term's gradient. Tied: per radian of the unit row, so it adds to
    * `pullEuclidean`. Untied: in the space of the metric's points, so Riemannian in the ball and on the hyperboloid.
    */
-  readonly pullHyperbolic: Matrix<Float64Array>;
+  readonly pullHyperbolic: DenseMatrix<Float64Array>;
   /** A x N: rank among the anchor's negatives by cosine, where 0 is the hardest. */
   readonly rank: Int32Array;
   /** A: probabilities of the positives, summed over the pairs. */
@@ -54,15 +54,16 @@ const known: ReadonlySet<string> = new Set([...logitNames, ...callNames, 'anchor
 const blockSize = 1 << 15;
 
 function* weigh(options: NegativeOptions): Steps<NegativeWeights> {
-  const logits = checkLogits(name, options, known);
-  const { rows } = logits;
+  const given = checkLogits(name, options, known);
+  const { rows } = given;
   const batch = yield* batchOf(rows, options);
-  const { anchors: given, threads, device } = options;
-  const anchors = given
-    ? yield* integerList(name, 'anchors', given, { least: 0, most: rows - 1 })
+  const { anchors: list, threads, device } = options;
+  const anchors = list
+    ? yield* integerList(name, 'anchors', list, { least: 0, most: rows - 1 })
     : yield* range(rows);
   const how = { threads, device };
   const report = new Report(anchors, batch);
+  const logits = { ...given, euclidean: (yield* unitRowsOf(name, given)).euclidean };
   const { e, h } = yield* points(logits);
   const terms = new Terms(logits, yield* normsOf(e));
   const each = h && (yield* slopesOfPairs(h, anchors, logits, how));

@@ -23,6 +23,7 @@ import {
   checkGradC,
   checkKept,
   checkSameType,
+  type DenseMatrix,
   type Matrix,
   type Reals,
   type Rows,
@@ -47,8 +48,8 @@ type Inputs<A extends readonly Kind[], T extends Reals> = { [I in keyof A]: Argu
 type Gradient<K, T extends Reals> = K extends 'number'
   ? number
   : K extends 'weights'
-    ? Matrix<T> | undefined
-    : Matrix<T>;
+    ? DenseMatrix<T> | undefined
+    : DenseMatrix<T>;
 
 /** One gradient per input, in the order of the arguments. */
 export type Gradients<A extends readonly Kind[], T extends Reals> = { [I in keyof A]: Gradient<A[I], T> };
@@ -97,8 +98,8 @@ export interface Vjp<A extends readonly Kind[], O extends object> {
 export interface Operation<A extends readonly Kind[], O extends object> {
   <T extends Reals>(
     ...args: [...inputs: Inputs<A, T>, ...Last<O & ForwardOptions<T> & AsyncOptions>]
-  ): Promise<Matrix<T>>;
-  sync<T extends Reals>(...args: [...inputs: Inputs<A, T>, ...Last<O & ForwardOptions<T>>]): Matrix<T>;
+  ): Promise<DenseMatrix<T>>;
+  sync<T extends Reals>(...args: [...inputs: Inputs<A, T>, ...Last<O & ForwardOptions<T>>]): DenseMatrix<T>;
   /** Gradients of `sum(cotangent * result)`, one per input; a broadcast row receives the sum over all rows. */
   readonly vjp: Vjp<A, O>;
 }
@@ -170,9 +171,9 @@ export function prepareAs<T extends Reals>(
   caller: string,
   name: string,
   args: readonly unknown[],
-): Prepared<Matrix<T>> {
-  const call: Prepared<Matrix> = prepare(caller, find(name), args);
-  return call as Prepared<Matrix<T>>;
+): Prepared<DenseMatrix<T>> {
+  const call: Prepared<DenseMatrix> = prepare(caller, find(name), args);
+  return call as Prepared<DenseMatrix<T>>;
 }
 
 function find(name: string): Entry {
@@ -206,7 +207,7 @@ interface Call {
   readonly cotangent: unknown;
 }
 
-function prepare(name: string, entry: Entry, args: readonly unknown[]): RowWork<Matrix> {
+function prepare(name: string, entry: Entry, args: readonly unknown[]): RowWork<DenseMatrix> {
   const call = read(name, entry, args, false);
   const { inputs, shape, options } = call;
   const { rows, cols } = shape;

@@ -18,6 +18,7 @@ import {
   checkGradC,
   checkSameType,
   checkShape,
+  type DenseMatrix,
   type Matrix,
   type Reals,
   type Rows,
@@ -123,7 +124,7 @@ export function preparePairwise<T extends Reals>(
   x: Rows<T>,
   y: Rows<T> | undefined,
   given: AnyMetricOptions & CallOptions & { out?: Rows<T> | undefined },
-): Prepared<Matrix<T>> {
+): Prepared<DenseMatrix<T>> {
   const options = checkOptions(name, given, 'options', known);
   const a = asMatrix(name, 'x', x);
   const b = y === undefined ? a : asMatrix(name, 'y', y);
@@ -155,7 +156,7 @@ export function preparePairwiseVjp<T extends Reals>(
   y: Rows<T> | undefined,
   cotangent: Rows<T>,
   given: PairwiseVjpOptions,
-): Prepared<Matrix<T>[]> {
+): Prepared<DenseMatrix<T>[]> {
   const options = checkOptions(operation, given, 'options', knownVjp);
   const a = asMatrix(operation, 'x', x);
   const b = y === undefined ? a : asMatrix(operation, 'y', y);
@@ -214,13 +215,13 @@ export interface PairwiseVjp {
     y: Rows<T> | undefined,
     cotangent: Rows<T>,
     options: PairwiseVjpOptions & AsyncOptions,
-  ): Promise<Matrix<T>[]>;
+  ): Promise<DenseMatrix<T>[]>;
   sync<T extends Reals>(
     x: Rows<T>,
     y: Rows<T> | undefined,
     cotangent: Rows<T>,
     options: PairwiseVjpOptions,
-  ): Matrix<T>[];
+  ): DenseMatrix<T>[];
 }
 
 /** The type of {@link pairwiseDistance}. */
@@ -229,8 +230,8 @@ export interface PairwiseDistance {
     x: Rows<T>,
     y: Rows<T> | undefined,
     options: PairwiseOptions<T> & AsyncOptions,
-  ): Promise<Matrix<T>>;
-  sync<T extends Reals>(x: Rows<T>, y: Rows<T> | undefined, options: PairwiseOptions<T>): Matrix<T>;
+  ): Promise<DenseMatrix<T>>;
+  sync<T extends Reals>(x: Rows<T>, y: Rows<T> | undefined, options: PairwiseOptions<T>): DenseMatrix<T>;
   /**
    * Gradients of `sum(cotangent * distances)`: one for x and one for y, or only the total for x if y is not
    * given. Exactly 0 where two points coincide.

@@ -5,6 +5,7 @@ import test from 'ava';
 import {
   gromovDelta,
   hybridContrastiveLoss,
+  normalize,
   pairwiseDistance,
   retrievalMetrics,
   topK,
@@ -14,6 +15,7 @@ import { rowCards } from '../lib/row-card.ts';
 import { cloud, failure } from './support.ts';
 
 const x = cloud(Float32Array, 12_000, 128, 0.95);
+const unit = normalize.sync(x);
 const labels = new Int32Array(x.rows).map((_, i) => i >> 2);
 
 const calls = {
@@ -24,7 +26,7 @@ const calls = {
       signal,
     }),
   hybridContrastiveLoss: (signal: AbortSignal) =>
-    hybridContrastiveLoss({ euclidean: x, hyperbolic: x, views: 2, c: 1, signal }),
+    hybridContrastiveLoss({ euclidean: unit, hyperbolic: x, views: 2, c: 1, signal }),
   topK: (signal: AbortSignal) => topK(x, x, { k: 10, c: 1, signal }),
   retrievalMetrics: (signal: AbortSignal) => retrievalMetrics(x, labels, { c: 1, signal }),
   gromovDelta: (signal: AbortSignal) => gromovDelta(x, { size: 2000, samples: 50, signal }),
@@ -114,7 +116,7 @@ test.serial('an aborted signal rejects before any work', async (t) => {
 test.serial('a timeout signal works too', async (t) => {
   const signal = AbortSignal.timeout(10);
   t.is(
-    (await failure(() => hybridContrastiveLoss({ euclidean: x, hyperbolic: x, views: 2, c: 1, signal })))
+    (await failure(() => hybridContrastiveLoss({ euclidean: unit, hyperbolic: x, views: 2, c: 1, signal })))
       .name,
     'TimeoutError',
   );
@@ -124,7 +126,7 @@ test.serial('the event loop is not blocked while a job runs', async (t) => {
   let turns = 0;
   const timer = setInterval(() => ++turns, 2);
   const before = performance.now();
-  await hybridContrastiveLoss({ euclidean: x, hyperbolic: x, views: 2, c: 1, threads: 1 });
+  await hybridContrastiveLoss({ euclidean: unit, hyperbolic: x, views: 2, c: 1, threads: 1 });
   const elapsed = performance.now() - before;
   clearInterval(timer);
   t.true(turns > elapsed / 40, `${turns} turns in ${elapsed} ms`);

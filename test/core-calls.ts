@@ -71,9 +71,15 @@ export async function coreCalls({
     }),
     both('hybridContrastiveLoss', core.hybridContrastiveLoss, [], contrast),
     both('negativeWeights', core.negativeWeights, [], {
-      ...{ euclidean: part, tied: true, views: 4, anchors: [1], ...shared },
+      ...{ euclidean: part, normalize: true, tied: true, views: 4, anchors: [1], ...shared },
     }),
     both('negativeWeights', core.negativeWeights, [], contrast),
+    {
+      name: 'normalize',
+      run: ({ signal } = {}) => core.normalize(square, { signal }),
+      sync: () => core.normalize.sync(square),
+    },
+    both('hybridContrastiveLoss', core.hybridContrastiveLoss, [], { ...contrast, normalize: true }),
     both('toInnerProductIndex', core.toInnerProductIndex, [x], { role: 'query', ...shared }),
     {
       name: 'Gallery.add',

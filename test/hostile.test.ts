@@ -87,7 +87,13 @@ test('each property of an argument is read once', async (t) => {
   await pairwiseDistance(x.object, y.object, options.object);
   for (const { most } of [x, y, options]) t.is(most()[1], 1, most()[0]);
 
-  const loss = counted({ ...shared, euclidean: cloud(Float64Array, 6, 3, 0.5), tied: true, views: 2 });
+  const loss = counted({
+    ...shared,
+    euclidean: cloud(Float64Array, 6, 3, 0.5),
+    normalize: true,
+    tied: true,
+    views: 2,
+  });
   hybridContrastiveLoss.sync(loss.object);
   t.is(loss.most()[1], 1, loss.most()[0]);
 

@@ -12,6 +12,7 @@ import {
   matrix,
   mobiusMatvec,
   negativeWeights,
+  normalize,
   pairwiseDistance,
   type Reals,
   rerank,
@@ -19,7 +20,7 @@ import {
   toInnerProductIndex,
   topK,
 } from '../lib/index.ts';
-import { cloud, failure } from './support.ts';
+import { cloud, failure, half } from './support.ts';
 
 const x = cloud(Float32Array, 6, 3, 0.5);
 const narrow = cloud(Float32Array, 6, 2, 0.5);
@@ -108,6 +109,15 @@ const rows: readonly Row[] = [
   ['nested rows of two lengths', () => matrix([[1, 2], [3]]), 'SHAPE', 'data[1]'],
   ['a hole in nested rows', () => matrix(any([[1, undefined]])), 'TYPE', 'data[0][1]'],
   ['nested numbers', () => matrix(any([1, 2])), 'TYPE', 'data[0]'],
+  ['half precision elsewhere', () => topK.sync(any(half([1, 2])), x, { k: 1, c }), 'TYPE', 'queries'],
+  ['a row beyond the last', () => matrix([[1, 2]]).row(1), 'RANGE', 'i'],
+  ['a fractional row', () => matrix([[1, 2]]).row(0.5), 'RANGE', 'i'],
+  ...bothVariants('a row of zeros', normalize, [matrix([[1], [0]])], 'RANGE', 'x'),
+  ...bothVariants('an option of normalize', normalize, [x, { axis: 1 }], 'OPTION', 'options'),
+  ...bothVariants('normalize in place', normalize, [x, { out: x }], 'RANGE', 'out'),
+  ...bothVariants('rows of another length', hybridContrastiveLoss, [loss({})], 'RANGE', 'euclidean'),
+  ...bothVariants('rows to weigh', negativeWeights, [loss({})], 'RANGE', 'euclidean'),
+  ...bothVariants('normalize as text', negativeWeights, [loss({ normalize: 'yes' })], 'TYPE', 'normalize'),
   ...bothVariants('a misspelled option', topK, [x, x, { k: 1, c, metrics: 'cosine' }], 'OPTION', 'options'),
   ...bothVariants('an option of others', pairwiseDistance, [x, x, { c, k: 1 }], 'OPTION', 'options'),
   ...bothVariants('its gradient', pairwiseDistance.vjp, [x, x, x, { c, out: x }], 'OPTION', 'options'),

@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
 import type { Tolerance } from '../lib/cards.ts';
-import { type Matrix, matrix, type Reals } from '../lib/index.ts';
+import { type HalfArray, type Matrix, matrix, type Reals } from '../lib/index.ts';
 import { readSafetensors, type Safetensors } from '../lib/io/index.ts';
 
 /** A file under test/fixtures; tests run from dist/test. */
@@ -177,4 +177,13 @@ export async function failure(call: () => unknown): Promise<{ name: string; code
     return { name, code, message };
   }
   throw new Error('expected an error, got none');
+}
+
+/** A Float16Array of whole numbers, or a stand-in in engines without it. */
+export function half(values: readonly number[]): HalfArray {
+  const { Float16Array } = globalThis as { Float16Array?: new (values: readonly number[]) => HalfArray };
+  if (Float16Array !== undefined) return new Float16Array(values);
+  const array = Uint16Array.from(values);
+  Object.defineProperty(array, Symbol.toStringTag, { value: 'Float16Array' });
+  return array as unknown as HalfArray;
 }

@@ -4,6 +4,7 @@ import {
   gromovDelta,
   hybridContrastiveLoss,
   matrix,
+  normalize,
   pairwiseDistance,
   retrievalMetrics,
   topK,
@@ -40,7 +41,7 @@ for (const type of types) {
     delta: (threads?: number) => gromovDelta.sync(x, { size: 230, samples: 2, threads }),
   };
   const heads = (rows: number) => ({
-    euclidean: matrix(x.data.subarray(0, rows * 37), rows, 37),
+    euclidean: normalize.sync(matrix(x.data.subarray(0, rows * 37), rows, 37)),
     hyperbolic: matrix(x.data.subarray(0, rows * 37), rows, 37),
   });
 

@@ -171,6 +171,8 @@ export async function makeExamples(): Promise<Record<string, Make>> {
     isHoroballError: () => [new Error('any')],
     matrix: () => [new Float32Array(6), 2, 3],
     ready: () => [],
+    normalize: () => [points(), {}],
+    'normalize.sync': () => [points(), {}],
     rerank: () => [points(), points(), new Int32Array(6), { k: 1, c }],
     'rerank.sync': () => [points(), points(), new Int32Array(6), { k: 1, c }],
     // horoball/io

@@ -5,7 +5,7 @@ import { coded, typeError } from '../errors.ts';
 import { abortable, readAhead } from '../image/read-ahead.ts';
 import { backgrounds } from '../image/resample.ts';
 import { Slots } from '../image/slots.ts';
-import { type Matrix, zeros } from '../matrix.ts';
+import { type DenseMatrix, zeros } from '../matrix.ts';
 import { outputNames, type Serving } from '../onnx/serving.ts';
 import { storages } from '../onnx/storage.ts';
 import { Preparation } from './images.ts';
@@ -236,7 +236,7 @@ function* starts(count: number, size: number): Generator<number> {
   for (let from = 0; from < count; from += size) yield from;
 }
 
-function embeddingsOf([euclidean, hyperbolic]: readonly Matrix<Float32Array>[]): ImageEmbeddings {
+function embeddingsOf([euclidean, hyperbolic]: readonly DenseMatrix<Float32Array>[]): ImageEmbeddings {
   return { euclidean: euclidean!, hyperbolic: hyperbolic! };
 }
 

@@ -1,5 +1,5 @@
 import type { Background } from '../image/resample.ts';
-import type { Matrix } from '../matrix.ts';
+import type { DenseMatrix } from '../matrix.ts';
 import type { Storage } from '../onnx/storage.ts';
 
 /** Decoded pixels, row by row, channels interleaved. */
@@ -31,13 +31,13 @@ export type Space = 'unit' | 'ball' | 'both';
 /** Embeddings in both spaces, one row per image. */
 export interface ImageEmbeddings {
   /** Unit vectors: N x dim. */
-  euclidean: Matrix<Float32Array>;
+  euclidean: DenseMatrix<Float32Array>;
   /** Points of the Poincaré ball of curvature -c: N x dim. */
-  hyperbolic: Matrix<Float32Array>;
+  hyperbolic: DenseMatrix<Float32Array>;
 }
 
 /** The result of `embed` for a space. */
-export type EmbeddedIn<S extends Space> = S extends 'both' ? ImageEmbeddings : Matrix<Float32Array>;
+export type EmbeddedIn<S extends Space> = S extends 'both' ? ImageEmbeddings : DenseMatrix<Float32Array>;
 
 /** The package that runs the network. */
 export type Runtime = 'onnxruntime-node' | 'onnxruntime-web';

@@ -110,7 +110,7 @@ emulated('results do not depend on the order of threads', async (t) => {
   const library = new URL('../../lib/index.js', import.meta.url).href;
   const code = `import { hybridContrastiveLoss, matrix } from '${library}';
     const x = matrix(Float32Array.from({ length: 150 * 20 }, (_, i) => Math.sin(i * i) / 5), 150, 20);
-    const options = { euclidean: x, hyperbolic: x, views: 3, c: 1, device: 'cuda' };
+    const options = { euclidean: x, hyperbolic: x, normalize: true, views: 3, c: 1, device: 'cuda' };
     const { loss, gradHyperbolic, gradParams, stats } = hybridContrastiveLoss.sync(options);
     console.log(loss, gradHyperbolic.data.join(), gradParams, stats);`;
   const run = async (seed: string) => {

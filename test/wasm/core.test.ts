@@ -74,11 +74,11 @@ onWasm('a job in a worker gives the bits of the synchronous call, and leaves its
 onWasm('the loss and a search agree with the native core', async (t) => {
   const x = cloud(Float64Array, 96, 24, 0.9);
   const options = { views: 2, c: 0.5 } as const;
-  const native = hybridContrastiveLoss.sync({ euclidean: x, hyperbolic: x, ...options });
+  const native = hybridContrastiveLoss.sync({ euclidean: x, hyperbolic: x, normalize: true, ...options });
   const nearest = topK.sync(x, x, { k: 7, c: 1 });
   const wasm = await run<{ loss: number; gradient: number[]; indices: number[] }>(`
     const x = cloud(Float64Array, 96, 24, 0.9);
-    const r = h.hybridContrastiveLoss.sync({ euclidean: x, hyperbolic: x, views: 2, c: 0.5 });
+    const r = h.hybridContrastiveLoss.sync({ euclidean: x, hyperbolic: x, normalize: true, views: 2, c: 0.5 });
     console.log(JSON.stringify({ loss: r.loss, gradient: [...r.gradHyperbolic.data], indices: [...h.topK.sync(x, x, { k: 7, c: 1 }).indices] }))`);
   t.true(Math.abs(wasm.loss - native.loss) < 1e-10 * native.loss);
   t.true(difference(wasm.gradient, native.gradHyperbolic!.data) < 1e-10);

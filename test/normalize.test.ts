@@ -1,0 +1,98 @@
+import test from 'ava';
+import { hybridContrastiveLoss, matrix, negativeWeights, normalize } from '../lib/index.ts';
+import { batch } from './loss-batch.ts';
+import { cloud, failure, relativeError, types } from './support.ts';
+
+for (const type of types) {
+  test(`${type.name}: rows of norm 1 in their direction`, async (t) => {
+    const x = cloud(type, 300, 17, 5);
+    const unit = await normalize(x);
+    t.deepEqual(unit, normalize.sync(x));
+    t.is(unit.data.constructor, type);
+    for (let i = 0; i < x.rows; ++i) {
+      const row = x.data.subarray(i * 17, (i + 1) * 17);
+      const norm = Math.hypot(...row);
+      const want = Array.from(row, (value) => value / norm);
+      t.true(relativeError(unit.row(i), want) < (type === Float64Array ? 1e-15 : 6e-8));
+    }
+  });
+}
+
+test('the norm neither overflows nor underflows', (t) => {
+  const rows = matrix([
+    [3e200, 4e200],
+    [3e-200, 4e-200],
+    [1.5e308, 0],
+    [0, 5e-324],
+  ]);
+  const unit = normalize.sync(rows);
+  for (const i of [0, 1]) t.true(relativeError(unit.row(i), [0.6, 0.8]) < 1e-15);
+  t.deepEqual([unit.row(2), unit.row(3)], [Float64Array.of(1, 0), Float64Array.of(0, 1)]);
+  const single = matrix(Float32Array.of(3e-45, 0, 3e38, 3e38), 2, 2);
+  t.deepEqual(normalize.sync(single).row(0), Float32Array.of(1, 0));
+  t.true(Math.abs(normalize.sync(single).row(1)[0]! - Math.SQRT1_2) < 1e-7);
+});
+
+test('rows with NaN or infinity become NaN, others do not', (t) => {
+  const rows = matrix([
+    [Number.NaN, 1],
+    [Infinity, 1],
+    [0, 2],
+  ]);
+  const { NaN: nan } = Number;
+  t.deepEqual(normalize.sync(rows).data, Float64Array.of(nan, nan, nan, nan, 0, 1));
+});
+
+test('writes to out', (t) => {
+  const out = new Float64Array(2);
+  t.is(normalize.sync(Float64Array.of(0, 2), { out }).data, out);
+  t.deepEqual(out, Float64Array.of(0, 1));
+});
+
+test('the loss with normalize is the loss of the unit rows; its gradient is that of the given rows', async (t) => {
+  const { euclidean: unit, hyperbolic } = batch(Float64Array, 12, 5, 0.3);
+  const scale = 2.5;
+  const euclidean = matrix(unit.data.map((value) => scale * value) as Float64Array, 12, 5);
+  for (const heads of [{ tied: true } as const, { hyperbolic }]) {
+    const options = { ...heads, views: 3, c: 0.3 };
+    const want = await hybridContrastiveLoss({ euclidean: unit, ...options });
+    const got = await hybridContrastiveLoss({ euclidean, normalize: true, ...options });
+    t.true(Math.abs(got.loss - want.loss) < 1e-12 * want.loss);
+    const along = (matrix: { data: ArrayLike<number> }, i: number) =>
+      [0, 1, 2, 3, 4].reduce((sum, k) => sum + matrix.data[5 * i + k]! * unit.data[5 * i + k]!, 0);
+    const tangential = Array.from(
+      want.gradEuclidean!.data,
+      (value, at) => (value - along(want.gradEuclidean!, Math.floor(at / 5)) * unit.data[at]!) / scale,
+    );
+    t.true(relativeError(got.gradEuclidean!.data, tangential) < 1e-12);
+  }
+});
+
+test('negative weights with normalize are those of the unit rows', async (t) => {
+  const { euclidean: unit } = batch(Float64Array, 12, 5, 0.3);
+  const euclidean = matrix(unit.data.map((value) => 4 * value) as Float64Array, 12, 5);
+  const options = { tied: true, views: 3, c: 0.3 };
+  const want = await negativeWeights({ euclidean: unit, ...options });
+  const got = await negativeWeights({ euclidean, normalize: true, ...options });
+  t.true(relativeError(got.q.data, want.q.data) < 1e-12);
+});
+
+test('the loss accepts unit rows of low precision and refuses others, naming the row', async (t) => {
+  const { euclidean } = batch(Float32Array, 4, 8, 0.3);
+  const rounded = matrix(
+    Float32Array.from(euclidean.data, (value) => Math.round(value * 256) / 256),
+    4,
+    8,
+  );
+  const options = { tied: true, views: 2, c: 0.3 } as const;
+  t.true(Number.isFinite((await hybridContrastiveLoss({ euclidean: rounded, ...options })).loss));
+  euclidean.data.set(
+    euclidean.data.subarray(16, 24).map((value) => 1.02 * value),
+    16,
+  );
+  const { message } = await failure(() => hybridContrastiveLoss({ euclidean, ...options }));
+  t.is(
+    message,
+    '[hybridContrastiveLoss] euclidean: expected rows of unit length, got norm 1.02 in row 2. Set normalize: true, or call normalize() first.',
+  );
+});
