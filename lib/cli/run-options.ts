@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
-import { describe, isFlag, type RunOption } from '../train/options/define.ts';
+import { coded } from '../errors.ts';
+import { describe, isFlag, ownEntry, type RunOption } from '../train/options/define.ts';
 import { type OptionName, optionNames, optionOf, optionsWhere } from '../train/options/options.ts';
 
 /** The options that a command takes in addition to `train`. */
@@ -34,17 +35,47 @@ export function addRunOptions(
     const standard = defaults[name] ?? standardOf(option, from);
     const text = isFlag(option) ? describe(option) : `${describe(option)} (default ${standard})`;
     command.addOption(new Option(flags(name), text).helpGroup(`${option.group}:`));
-    if (!name.includes('_')) continue;
-    command.addOption(new Option(flags(name.replaceAll('_', '-'))).hideHelp());
+    const hidden = [name, ...(option.aliases ?? [])].flatMap(spellings).filter((each) => each !== name);
+    for (const each of hidden) command.addOption(new Option(flags(each)).hideHelp());
   }
 }
 
-/** The given options by their published names; values are text or true. */
+/** An option's name with _ and with -. */
+function spellings(name: string): string[] {
+  return name.includes('_') ? [name, name.replaceAll('_', '-')] : [name];
+}
+
+/**
+ * The given options by their published names; values are text or true.
+ * @param note - receives a message for each name of another tool; by default it is printed on stderr
+ * @throws `ERR_HOROBALL_OPTION` for an option that is given by two names
+ */
 export function givenOptions(
   options: Readonly<Record<string, unknown>>,
+  note: (text: string) => void = (text) => void process.stderr.write(`Note: ${text}.\n`),
 ): Partial<Record<OptionName, unknown>> {
-  const given = optionNames.map((name) => [name, options[name] ?? options[camelCase(name)]] as const);
-  return Object.fromEntries(given.filter(([, value]) => value !== undefined));
+  const textOf = (name: string): unknown => options[name] ?? options[camelCase(name)];
+  const given: Partial<Record<OptionName, unknown>> = {};
+  for (const name of optionNames) {
+    const { aliases = [], synonyms = {} } = optionOf(name);
+    let value = textOf(name);
+    for (const alias of aliases) {
+      const other = textOf(alias);
+      if (other === undefined) continue;
+      if (value !== undefined) throw givenTwice(name, alias);
+      note(`--${alias} is --${name} here`);
+      value = other;
+    }
+    const meant = typeof value === 'string' ? ownEntry(synonyms, value) : undefined;
+    if (meant !== undefined) note(`--${name} ${value} is ${meant} here`);
+    if (value !== undefined) given[name] = meant ?? value;
+  }
+  return given;
+}
+
+function givenTwice(name: string, alias: string): Error {
+  const message = `${name}: expected one value, got both --${name} and --${alias}. Omit one.`;
+  return coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 
 function standardOf(option: RunOption, from: RunOptionsAdded['from']): string {

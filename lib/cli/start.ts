@@ -26,15 +26,16 @@ export function startCommand(): Command {
   addRunOptions(command);
   addNotes(command, notes);
   command.action(async (options: Record<string, unknown>) => {
-    const config = parseConfig({ baselines: true, ...givenOptions(options) }, 'start');
+    const notes: string[] = [];
+    const note = (text: string): void => void notes.push(text);
+    const config = parseConfig({ baselines: true, ...givenOptions(options, note) }, 'start');
     const dashboard = dashboardPort('start', options['dashboard']);
     await loadSharp(); // fail before a build of several minutes
     using meter = new Meter();
     const { libtorch, changed } = await setup({}, setupUi(meter));
     if (changed) meter.say(`Built the training addon for libtorch ${libtorch.version} in ${libtorch.lib}.`);
     meter.end();
-    const notes: string[] = [];
-    const plan = await planRun(config, null, (text) => notes.push(text));
+    const plan = await planRun(config, null, note);
     await runTraining(plan, { json: options['json'] === true, dashboard, notes });
   });
   return command;

@@ -70,10 +70,12 @@ export function trainCommand(): Command {
     checkLocalRank(options);
     const file = options['config'] as string | undefined;
     const recipe = options['recipe'] as string | undefined;
+    const notes: string[] = [];
+    const note = (text: string): void => void notes.push(text);
     const layers = [
       recipe === undefined ? {} : { ...findRecipe(recipe).options },
       file === undefined ? {} : await readConfig(file),
-      givenOptions(options),
+      givenOptions(options, note),
     ];
     const given = layers.reduce(over);
     if ((options['resume'] ?? 'auto') === 'auto') checkNamed(given);
@@ -81,8 +83,6 @@ export function trainCommand(): Command {
     const resume = options['resume'] as string | undefined;
     const unfollow = followLauncher();
     await inGroup(undefined, async (group) => {
-      const notes: string[] = [];
-      const note = (text: string): void => void notes.push(text);
       const plan = await sharedPlan(group, async () => {
         const found = await planRun(given as Partial<RunConfig>, resume, note, group?.place);
         checkPath(found, given);

@@ -36,6 +36,36 @@ async function refused(
   t.deepEqual(await readdir(runs).catch(() => []), []);
 }
 
+test('options by the names of other tools are accepted with a note; weights may be a run', async (t) => {
+  const { root, images } = t.context;
+  const runs = join(root, 'runs-names');
+  const { ep: _, bs: __, lr: ___, ...rest } = { ...tinyRun, freeze: 'None', threads: 1 };
+  const given = {
+    ...rest,
+    epochs: 1,
+    'batch-size': 32,
+    'learning-rate': 1e-3,
+    temperature: 0.3,
+    device: 'auto',
+  };
+  const args = { ...given, path: images, runs, eval_ep: '[]', precision: 'bf16', name: 'one' };
+  const first = await horoball(['train', '--json', ...Object.entries(args).map(([k, v]) => `--${k}=${v}`)]);
+  t.is(first.code, 0, first.stderr);
+  for (const note of ['--epochs is --ep', '--batch_size is --bs', '--precision bf16 is bfloat16'])
+    t.true(first.stderr.includes(`Note: ${note} here.`), first.stderr);
+  const config = first.rows().find(({ type }) => type === 'config')!;
+  t.deepEqual(
+    ['ep', 'bs', 'lr', 't_e', 't_h', 'precision'].map((name) => config[name]),
+    [1, 32, 1e-3, 0.3, 0.3, 'bfloat16'],
+  );
+  const options = { ep: 1, eval_ep: '[]', weights: join(runs, 'one'), name: 'two' };
+  const second = await horoball(command(images, runs, options));
+  t.is(second.code, 0, second.stderr);
+  t.notRegex(second.stderr, /Not in the file/);
+  const both = await horoball([...command(images, runs), '--epochs=2']);
+  await refused(t, both, 2, /ep: expected one value, got both --ep and --epochs/, join(root, 'none'));
+});
+
 test('a run prints JSON on stdout and text on stderr, and eval gives the same numbers', async (t) => {
   const { root, images } = t.context;
   const runs = join(root, 'runs-plain');

@@ -151,7 +151,10 @@ test('help lists required options, the backbones and the format of a CSV file', 
   const train = await help('train');
   t.regex(train, /--model <value> .*vit_nano, .*dino_vits16, .* or a JSON file/);
   t.regex(train, /--path <value> .*for csv, a file .*path,label,split/);
-  t.regex(train, /--eval_ep <value> .*\(default \[100\], .*if only --ep is given, its last epoch\)/);
+  t.regex(
+    train,
+    /--eval_ep <value> .*\(default about ten epochs and 0; with shapes .*; with compat hypmix the last/,
+  );
   t.regex(train, /--name <value> .*dashes and underscores/);
   t.regex(await help('embed'), /Usage: horoball embed \[options\] --out <file> \[run\]/);
   t.regex(await help('data', 'check'), /Usage: horoball data check \[options\] --path <folder> <name>/);

@@ -116,6 +116,12 @@ function load(): { addon: TrainAddon; lib: string } {
   return { addon, lib };
 }
 
+/** The device that an option names: `auto` is `cuda` if libtorch can use a GPU, otherwise `cpu`. */
+export function deviceOf(name: string): Device {
+  if (name !== 'auto') return name as Device;
+  return native().info().cuda ? 'cuda' : 'cpu';
+}
+
 /** Device for searches over the outputs of a network: the same device if the core has kernels for it, otherwise the CPU. */
 export function searchDevice(device: Device): Device {
   if (!device.startsWith('cuda')) return 'cpu';

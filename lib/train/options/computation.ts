@@ -1,15 +1,22 @@
 import type { Precision } from '../lane/types.ts';
-import { count, inGroup, oneOf, orNone, positive, type RunOption, shaped } from './define.ts';
+import { count, inGroup, oneOf, orNone, positive, type RunOption, shaped, withSynonyms } from './define.ts';
 
 const computation = inGroup('Computation');
 const commands = ['eval', 'embed'] as const;
+const shortPrecisions = { fp32: 'float32', bf16: 'bfloat16', fp16: 'float16' } as const;
 
 /** Where and how a run computes. */
 export class ComputationOptions {
-  /** `cpu`, `cuda` or `cuda:N`. */
+  /** `cpu`, `cuda`, `cuda:N`, or `auto` for `cuda` if libtorch can use a GPU, otherwise `cpu`. */
   readonly device: RunOption<string> = computation(
-    shaped((value) => /^(cpu|cuda(:\d{1,3})?)$/.test(value), "'cpu', 'cuda' or 'cuda:N'"),
-    { help: 'device', default: 'cpu', resume: 'free', affectsResult: false, commands },
+    shaped((value) => /^(auto|cpu|cuda(:\d{1,3})?)$/.test(value), "'cpu', 'cuda', 'cuda:N' or 'auto'"),
+    {
+      help: 'device; auto is cuda if there is a GPU that libtorch can use, otherwise cpu',
+      default: 'cpu',
+      resume: 'free',
+      affectsResult: false,
+      commands,
+    },
   );
   /** Threads of libtorch; 0: its own default. */
   readonly threads: RunOption<number> = computation(count(0), {
@@ -20,11 +27,14 @@ export class ComputationOptions {
     commands,
   });
   /** Element type of the backbone's products; weights, geometry and loss stay float32. */
-  readonly precision: RunOption<Precision> = computation(oneOf(['float32', 'bfloat16', 'float16']), {
-    help: 'precision of the backbone; weights, geometry and loss stay float32',
-    default: 'float32',
-    commands,
-  });
+  readonly precision: RunOption<Precision> = computation(
+    withSynonyms(oneOf(['float32', 'bfloat16', 'float16']), shortPrecisions),
+    {
+      help: 'precision of the backbone; weights, geometry and loss stay float32',
+      default: 'float32',
+      commands,
+    },
+  );
   /** Initial loss scale with float16, which keeps small gradients above zero. */
   readonly loss_scale: RunOption<number> = computation(positive, {
     help: 'initial loss scale with float16',

@@ -28,11 +28,15 @@ export interface Kind<T> {
   readonly schema: z.ZodType<T>;
   /** The end of "expected ...". */
   readonly expected: string;
+  /** Other names of values. */
+  readonly synonyms?: Readonly<Record<string, T>>;
 }
 
 /** All facts about an option except its values. */
 export interface Facts<T> {
   readonly help: string;
+  /** Names in other tools, which the command line accepts with a note. */
+  readonly aliases?: readonly string[];
   readonly unit?: 'pixels' | 'seconds';
   /** Default of the published code, or of horoball if the published code has no such option. */
   readonly default: T;
@@ -130,6 +134,21 @@ export const oneOf = <T extends string>(names: readonly [T, ...T[]]): Kind<T> =>
   schema: z.literal(names as readonly T[]) as unknown as z.ZodType<T>,
   expected: alternatives(names.map((name) => `'${name}'`)),
 });
+
+/** Also accepts other names of the values. */
+export const withSynonyms = <T extends string>(
+  { schema, expected }: Kind<T>,
+  synonyms: Readonly<Record<string, T>>,
+): Kind<T> => ({
+  schema: z.preprocess((value) => (isText(value) ? (ownEntry(synonyms, value) ?? value) : value), schema),
+  expected,
+  synonyms,
+});
+
+/** Only own entries count, because text may be `constructor`. */
+export function ownEntry<T>(entries: Readonly<Record<string, T>>, name: string): T | undefined {
+  return Object.hasOwn(entries, name) ? entries[name] : undefined;
+}
 
 const alternatives = (names: readonly string[]): string =>
   `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;

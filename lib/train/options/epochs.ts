@@ -1,3 +1,19 @@
+/** Evaluations of a run unless `eval_ep` is given, besides that of epoch 0. */
+const usualCount = 10;
+
+/** About ten epochs up to the last one at equal distances, and 0, as the text of a list. */
+export function evenEpochs(last: number): string {
+  if (last <= usualCount) return `r(${last + 1})`;
+  if (last % usualCount === 0) return `r(0,${last + 1},${last / usualCount})`;
+  const epochs = Array.from({ length: usualCount + 1 }, (_, i) => Math.round((i * last) / usualCount));
+  return `[${epochs.join(',')}]`;
+}
+
+/** Only the last epoch, as the published code evaluates. */
+export function lastEpoch(last: number | string): string {
+  return `[${last}]`;
+}
+
 /** Maximum length of a list, so that a range such as `r(999999999)` does not fill the memory. */
 const longest = 100_000;
 

@@ -40,6 +40,7 @@ export class ImageOptions {
   /** Batch size in images, a multiple of `num_samples`. */
   readonly bs: RunOption<number> = image(count(4), {
     help: 'batch size in images, a multiple of num_samples',
+    aliases: ['batch_size'],
     default: 900,
     datasets: { shapes: 128 },
     published: 'option',

@@ -34,6 +34,7 @@ export class LossOptions {
   /** Both temperatures, unless `t_e` or `t_h` is given. */
   readonly t: RunOption<number | null> = loss(orNone(positive), {
     help: 'both temperatures, unless t_e or t_h is given',
+    aliases: ['temperature'],
     default: null,
     role: 'temperature',
     sets: ['t_e', 't_h'],

@@ -30,11 +30,11 @@ export class ModelOptions {
     ...pretrained,
   });
   /**
-   * Initial weights: a file, or a name that `horoball weights pull` downloaded; `null`: random; `auto`: the model's
-   * published weights if downloaded.
+   * Initial weights: a file, the folder of a run with the same backbone, or a name that `horoball weights pull` downloaded;
+   * `null`: random; `auto`: the model's published weights if downloaded.
    */
-  readonly weights: RunOption<string | null> = model(orNone(text("a file, a name or 'auto'")), {
-    help: "initial weights, a file or the name of downloaded weights; auto uses the model's published weights if downloaded",
+  readonly weights: RunOption<string | null> = model(orNone(text("a file, a run, a name or 'auto'")), {
+    help: "initial weights, a file, the folder of a run or the name of downloaded weights; auto uses the model's published weights if downloaded",
     default: 'auto',
     ...pretrained,
   });

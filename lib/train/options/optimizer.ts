@@ -17,6 +17,7 @@ export class OptimizerOptions {
   /** Epochs. */
   readonly ep: RunOption<number> = optimizer(count(1), {
     help: 'epochs',
+    aliases: ['epochs'],
     default: 100,
     datasets: { shapes: 180 },
     published: 'option',
@@ -25,6 +26,7 @@ export class OptimizerOptions {
   /** Peak learning rate. */
   readonly lr: RunOption<number> = optimizer(positive, {
     help: 'peak learning rate',
+    aliases: ['learning_rate'],
     default: 1e-5,
     datasets: { shapes: 1e-3 },
     published: 'option',

@@ -1,5 +1,5 @@
 import { atLeast0, fileName, flag, inGroup, orNone, type RunOption, shaped, text } from './define.ts';
-import { parseEpochs } from './epochs.ts';
+import { evenEpochs, lastEpoch, parseEpochs } from './epochs.ts';
 
 const output = inGroup('Evaluation and output');
 /** The location of a run does not change its results. */
@@ -9,15 +9,17 @@ const place = { resume: 'free', affectsResult: false } as const;
 export class OutputOptions {
   /**
    * Epochs after which the test classes are evaluated, such as `[50]`, `[]` or `r(10,70,20)+[200]`; 0 is before training.
-   * If only `ep` is given, the last epoch.
+   * Default about ten and 0; with `compat` hypmix the last one.
    */
   readonly eval_ep: RunOption<string> = output(
     shaped((value) => parseEpochs(value) !== null, "a list like '[50]', '[]' or 'r(10,70,20)+[200]'"),
     {
       help: 'epochs after which the test classes are evaluated; 0 is before training; r(a,b,c) is range(a,b,c)',
-      default: '[100]',
+      default: evenEpochs(100),
       datasets: { shapes: 'r(0,181,36)' },
-      defaultText: (usual) => `${usual}; if only --ep is given, its last epoch`,
+      compat: { hypmix: lastEpoch(100) },
+      defaultText: () =>
+        'about ten epochs and 0; with shapes r(0,181,36); with compat hypmix the last epoch, as published',
       published: 'option',
       resume: 'extend',
       affectsResult: false,

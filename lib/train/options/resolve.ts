@@ -1,6 +1,7 @@
 import { checkOptions } from '../../check.ts';
 import { coded, describe, quoted } from '../../errors.ts';
 import { orNull } from './define.ts';
+import { evenEpochs, lastEpoch } from './epochs.ts';
 import {
   appliesTo,
   defaultsFor,
@@ -43,7 +44,7 @@ export function parseConfig(
   const unknown = Object.keys(checkOptions(operation, given)).find((key) => !Object.hasOwn(options, key));
   if (unknown !== undefined)
     throw configError(
-      `[${operation}] options: expected the name of a run option, got '${unknown}'. See horoball train --help.`,
+      `[${operation}] options: expected the name of a run option, got '${unknown}'. ${adviceOn(unknown)}`,
     );
   const present = presentIn(given);
   const [ds, head] = [textOf(present['ds']) ?? builtIn, textOf(present['head'])];
@@ -52,8 +53,14 @@ export function parseConfig(
   const config = Object.fromEntries(
     optionNames.map((name) => [name, checked(operation, name, merged[name])]),
   ) as RunConfig;
-  if (present['eval_ep'] === undefined && present['ep'] !== undefined) config.eval_ep = `[${config.ep}]`;
+  if (present['eval_ep'] === undefined && present['ep'] !== undefined)
+    config.eval_ep = config.compat === 'hypmix' ? lastEpoch(config.ep) : evenEpochs(config.ep);
   return consistent(sphere(config), operation);
+}
+
+function adviceOn(name: string): string {
+  const own = optionNames.find((each) => optionOf(each).aliases?.includes(name.replaceAll('-', '_')));
+  return own === undefined ? 'See horoball train --help.' : `It is named ${own} here.`;
 }
 
 /** Parses a stored configuration, which may lack options if an earlier version wrote it; see {@link parseConfig}. */
@@ -79,16 +86,20 @@ function shorthands(given: Readonly<Record<string, unknown>>): Record<string, un
 
 /**
  * Overrides one set of options with another. A shorthand in the upper set also replaces the options it stands for in the
- * lower one, and a number of epochs replaces the lower set's epochs to evaluate.
+ * lower one. A number of epochs replaces the lower set's epochs to evaluate: by its last one if that was all, as in published
+ * commands, otherwise by the default.
  */
 export function over(
   lower: Readonly<Record<string, unknown>>,
   upper: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> {
   const replaced = Object.keys(shorthands(upper));
-  if (orNull(upper['ep']) !== null && upper['ep'] !== undefined) replaced.push('eval_ep');
+  const moves = orNull(upper['ep']) !== null && upper['ep'] !== undefined;
+  if (moves) replaced.push('eval_ep');
   const kept = Object.entries(lower).filter(([name]) => !replaced.includes(name));
-  return { ...Object.fromEntries(kept), ...upper };
+  const isLast = moves && lower['eval_ep'] === lastEpoch(String(lower['ep']));
+  const moved = isLast ? { eval_ep: lastEpoch(String(upper['ep'])) } : {};
+  return { ...Object.fromEntries(kept), ...moved, ...upper };
 }
 
 function textOf(value: unknown): string | null {

@@ -3,8 +3,8 @@ import { resolveViT } from '../../model/vit.ts';
 import { Embedder } from '../lane/embedder.ts';
 import { groupsOf } from '../lane/groups.ts';
 import { HybridLoss } from '../lane/loss.ts';
+import { deviceOf } from '../lane/native.ts';
 import { AdamW } from '../lane/optim.ts';
-import type { Device } from '../lane/types.ts';
 import type { EvaluateOptions } from '../measure/evaluate.ts';
 import type { TestSet } from '../measure/test-set.ts';
 import type { RunConfig } from '../options/options.ts';
@@ -39,7 +39,7 @@ export function newEmbedder(config: RunConfig): Promise<Embedder> {
     clipR: clip_r,
     c: hyp_c,
     seed,
-    device: device as Device,
+    device: deviceOf(device),
     freezePatchEmbed: freeze !== null,
     freezeBlocks: freeze ?? 0,
     compat: compatOf(config),

@@ -1,15 +1,20 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { coded } from '../../errors.ts';
+import { shellWord } from '../../io/shell.ts';
 import { readText } from '../../io/text.ts';
 import { reasonOf } from '../../io/trouble.ts';
 import { resolveViT } from '../../model/vit.ts';
+import { deviceOf } from '../lane/native.ts';
 import type { RunConfig } from '../options/options.ts';
 import { configError } from '../options/resolve.ts';
 import { findPulled } from '../weights/pull.ts';
 import { findPublished } from '../weights/registry.ts';
+import { readConfig } from './read.ts';
 
 /**
- * Makes a configuration self-contained: inlines a model's JSON file, and replaces `weights: 'auto'` by the model's published
- * weights if they were downloaded, otherwise by null.
+ * Makes a configuration self-contained: inlines a model's JSON file, and replaces `auto` by the device of this machine and by
+ * the model's published weights if they were downloaded, otherwise by null.
  *
  * @param note - receives a message if the published weights are missing
  * @param operation - name of the operation, for errors
@@ -23,7 +28,8 @@ export async function normalizeOptions(
   const model = await modelText(config.model, operation);
   checkFits({ ...config, model }, operation);
   const weights = config.weights === 'auto' ? await pulledOf(model, note) : config.weights;
-  return { ...config, model, weights };
+  await checkRun(weights, model, operation);
+  return { ...config, model, weights, device: deviceOf(config.device) };
 }
 
 /** Checks options against the backbone before anything is read or created. */
@@ -56,6 +62,16 @@ async function read(file: string, operation: string): Promise<string> {
     const message = `[${operation}] model: expected a JSON file that describes a model, got ${file} (${reasonOf(cause)})`;
     throw Object.assign(coded('ERR_HOROBALL_OPTION', message, RangeError), { cause });
   });
+}
+
+/** Checks that weights that are a run are those of the backbone. */
+async function checkRun(weights: string | null, model: string, operation: string): Promise<void> {
+  if (weights === null || !existsSync(join(weights, 'config.json'))) return;
+  const { model: trained } = await readConfig(weights);
+  if (trained !== model)
+    throw configError(
+      `[${operation}] model: expected ${trained}, the backbone of the run ${weights}, got ${model}. Pass --model ${shellWord(trained)}.`,
+    );
 }
 
 async function pulledOf(model: string, note: (text: string) => void): Promise<string | null> {

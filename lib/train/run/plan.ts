@@ -2,6 +2,7 @@ import { lstat, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { coded } from '../../errors.ts';
 import { readInside } from '../../io/inside.ts';
+import { evenEpochs, lastEpoch } from '../options/epochs.ts';
 import { type OptionName, optionNames, optionsWhere, type RunConfig } from '../options/options.ts';
 import { configError, parseConfig } from '../options/resolve.ts';
 import { Checkpoint, lastName } from './checkpoint.ts';
@@ -54,11 +55,12 @@ async function planFolder(folder: string, options: Readonly<Record<string, unkno
   return { config, folder };
 }
 
-/** If only `ep` is given, the evaluation at the old end moves to the new one. */
+/** If only `ep` is given, the default epochs to evaluate follow it, and so does an evaluation at the end alone. */
 function withoutEnd(began: RunConfig, options: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-  const moves = given['ep'] !== undefined && given['eval_ep'] === undefined;
-  return moves && began.eval_ep === `[${began.ep}]` ? { ...given, eval_ep: undefined } : given;
+  if (given['ep'] === undefined || given['eval_ep'] !== undefined) return given;
+  if (began.eval_ep === lastEpoch(began.ep)) return { ...given, eval_ep: lastEpoch(String(given['ep'])) };
+  return began.eval_ep === evenEpochs(began.ep) ? { ...given, eval_ep: undefined } : given;
 }
 
 /** Finds the run to resume; null to start a new one. */

@@ -3,6 +3,7 @@ import { coded } from '../../errors.ts';
 import { integer, type Random, random, shuffle } from '../../random.ts';
 import { pairCurve } from '../measure/closed-forms.ts';
 import type { Geometry } from '../options/define.ts';
+import { lastEpoch } from '../options/epochs.ts';
 import { appliesTo, isTemperature, optionNames, type RunConfig, temperaturesOf } from '../options/options.ts';
 import { parseConfig } from '../options/resolve.ts';
 import { type Axis, type AxisName, refused } from './axes.ts';
@@ -68,7 +69,7 @@ export function makePlan({ axes, seeds, base = {}, controls = false, draws = nul
     // With controls, beta belongs to them; otherwise it is an axis of the runs whose loss it weights.
     const own = appliesTo('beta', geometry as Geometry) && !controls ? others : withoutBeta;
     const settings = draws === null ? grid(own) : drawn(own, draws, next);
-    return settings.map((setting) => parseConfig({ ...base, ...setting, geometry }, 'sweep'));
+    return settings.map((setting) => configOf({ ...base, ...setting, geometry }));
   });
   const cells = configs.map((config) => ({ arm: config.geometry as string, config }));
   if (controls) cells.push(...controlsOf(configs, strengths(beta)));
@@ -78,6 +79,13 @@ export function makePlan({ axes, seeds, base = {}, controls = false, draws = nul
     return !seen.has(key) && seen.add(key);
   });
   return { cells: named(kept, varied), seeds: [...seeds], varied };
+}
+
+/** The options of a run. Unless the epochs to evaluate are given, only the last one is: its recall is the result. */
+function configOf(given: Readonly<Record<string, unknown>>): RunConfig {
+  const config = parseConfig(given, 'sweep');
+  const isPreset = given['eval_ep'] !== undefined || (config.ds === 'shapes' && given['ep'] === undefined);
+  return isPreset ? config : { ...config, eval_ep: lastEpoch(config.ep) };
 }
 
 function geometryNames(axis: Axis | undefined): string[] {

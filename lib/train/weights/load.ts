@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { checkSignal } from '../../call.ts';
 import { boolean, checkMethods, checkOptions, filePath } from '../../check.ts';
 import { coded, shapeError } from '../../errors.ts';
@@ -6,6 +7,7 @@ import { shapeText } from '../../io/elements.ts';
 import { PickleOpaque, refused } from '../../io/pickle-values.ts';
 import { PthFile } from '../../io/pth.ts';
 import { type SafeTensor, SafetensorsFile } from '../../io/safetensors.ts';
+import { shellWord } from '../../io/shell.ts';
 import { gridOf, prefixTokens } from '../../model/vit.ts';
 import type { LoadReport } from '../lane/embedder.ts';
 import { elements } from '../lane/tensor.ts';
@@ -186,7 +188,7 @@ function checkWhole(
 /**
  * Returns the path of a weights file.
  *
- * @param source - a path, or the name or URL of weights downloaded by `pullWeights`
+ * @param source - a file, the folder of a run (its `model.safetensors`), or the name or URL of weights downloaded by `pullWeights`
  * @param cache - the cache folder, as in `pullWeights`
  * @throws `ERR_HOROBALL_WEIGHTS` if the weights have not been downloaded; RangeError `ERR_HOROBALL_OPTION` for an unknown
  * name
@@ -194,10 +196,16 @@ function checkWhole(
 export async function findWeights(source: string, cache?: string): Promise<string> {
   filePath('findWeights', 'source', source);
   if (cache !== undefined) filePath('findWeights', 'cache', cache);
+  const inRun = join(source, 'model.safetensors');
+  if (existsSync(inRun)) return inRun;
+  if (existsSync(join(source, 'config.json'))) {
+    const message = `[weights] source: expected a run that has finished, got ${source}, which has no model.safetensors. Resume it with: horoball train --resume ${shellWord(source)}`;
+    throw coded('ERR_HOROBALL_WEIGHTS', message);
+  }
   if (existsSync(source)) return source;
   const pulled = await findPulled(source, cache);
   if (pulled !== null) return pulled.path;
-  const message = `[weights] source: expected a file or downloaded weights, got '${source}'. Run horoball weights pull ${source}.`;
+  const message = `[weights] source: expected a file, a run or downloaded weights, got '${source}'. Run horoball weights pull ${source}.`;
   throw coded('ERR_HOROBALL_WEIGHTS', message);
 }
 

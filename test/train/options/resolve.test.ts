@@ -51,18 +51,31 @@ test('alpha is dropped with compat hypmix and in the published recipes', (t) => 
     t.is(parseConfig(options).background, paper === null ? 'white' : 'drop');
 });
 
-test('the last epoch is evaluated if only the number of epochs is given', (t) => {
-  t.is(parseConfig({ ...folder, ep: 7 }).eval_ep, '[7]');
+test('about ten epochs are evaluated if only their number is given, with compat hypmix the last one', (t) => {
+  t.is(parseConfig(folder).eval_ep, 'r(0,101,10)');
+  t.is(parseConfig({ ...folder, ep: 7 }).eval_ep, 'r(8)');
+  t.is(parseConfig({ ds: 'shapes', ep: '40' }).eval_ep, 'r(0,41,4)');
   t.is(parseConfig({ ...folder, ep: 7, eval_ep: '[]' }).eval_ep, '[]');
+  t.is(parseConfig({ ...folder, compat: 'hypmix' }).eval_ep, '[100]');
+  t.is(parseConfig({ ...folder, compat: 'hypmix', ep: 7 }).eval_ep, '[7]');
 });
 
-test('the last epoch is also evaluated if the number of epochs overrides a recipe', (t) => {
+test('names and values of other tools', (t) => {
+  t.is(parseConfig({ precision: 'bf16' }).precision, 'bfloat16');
+  t.is(parseConfig({ precision: 'fp16' }).precision, 'float16');
+  t.throws(() => parseConfig({ precision: 'constructor' }), { message: /precision: expected 'float32'/ });
+  t.throws(() => parseConfig({ batch_size: 8 }), { message: /got 'batch_size'\. It is named bs here\./ });
+});
+
+test('the number of epochs overrides those that a recipe evaluates', (t) => {
   const { options } = findRecipe('emoji');
   t.is(parseConfig(over(options, {})).eval_ep, 'r(0,151,15)');
-  t.is(parseConfig(over(options, { ep: 8 })).eval_ep, '[8]');
-  t.is(parseConfig(over(options, { ep: '8' })).eval_ep, '[8]');
+  t.is(parseConfig(over(options, { ep: 8 })).eval_ep, 'r(9)');
   t.is(parseConfig(over(options, { ep: 8, eval_ep: '[2]' })).eval_ep, '[2]');
   t.is(parseConfig(over(options, { lr: 1 })).eval_ep, 'r(0,151,15)');
+  const published = findRecipe('hypmix-cub-vit').options;
+  t.is(parseConfig(over(published, { ep: 8 })).eval_ep, '[8]');
+  t.is(parseConfig(over(published, { ep: '8' })).eval_ep, '[8]');
 });
 
 const wrong: [keyof RunConfig | 'banana', unknown, RegExp][] = [

@@ -1,7 +1,10 @@
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
+import { torchInfo } from '../../../lib/train/lane/native.ts';
 import { parseConfig } from '../../../lib/train/options/resolve.ts';
 import { normalizeOptions } from '../../../lib/train/run/normalize.ts';
+import { findWeights } from '../../../lib/train/weights/load.ts';
 import { temporary, writeTree } from '../data/support.ts';
 
 const vit = { img_size: 32, patch_size: 8, embed_dim: 24, depth: 2, num_heads: 3 };
@@ -23,6 +26,33 @@ test('auto weights are null with a note, unless there is nothing to download', a
   t.deepEqual(notes, []);
   t.is(await weights('vit_tiny_patch16_224'), null);
   t.regex(notes[0]!, /random weights.*vit_tiny_patch16_224/);
+});
+
+test('weights may be a run, whose backbone must be that of the options', async (t) => {
+  const root = await temporary(t);
+  const run = join(root, 'run');
+  await writeTree(run, {
+    'config.json': JSON.stringify(parseConfig({ model: 'vit_nano_32' })),
+    'model.safetensors': '',
+  });
+  const same = parseConfig({ model: 'vit_nano_32', crop: 32, weights: run });
+  t.is((await normalizeOptions(same)).weights, run);
+  t.is(await findWeights(run), join(run, 'model.safetensors'));
+  await t.throwsAsync(normalizeOptions(parseConfig({ weights: run })), {
+    code: 'ERR_HOROBALL_CONFIG',
+    message:
+      /model: expected vit_nano_32, the backbone of the run .*, got vit_nano\. Pass --model vit_nano_32\./,
+  });
+  await rm(join(run, 'model.safetensors'));
+  await t.throwsAsync(findWeights(run), {
+    code: 'ERR_HOROBALL_WEIGHTS',
+    message: /expected a run that has finished, .*horoball train --resume /,
+  });
+});
+
+test('the device auto becomes one of this machine', async (t) => {
+  const { device } = await normalizeOptions(parseConfig({ device: 'auto' }));
+  t.is(device, torchInfo().cuda ? 'cuda' : 'cpu');
 });
 
 for (const [options, code, message] of [

@@ -58,7 +58,11 @@ test('a named run may be extended, and is evaluated at its new end', async (t) =
   const runs = await temporary(t);
   await writeTree(runs, { 'a/config.json': stored({ ep: 5 }) });
   const { config } = await planRun({ ep: 9 }, join(runs, 'a'));
-  t.deepEqual([config.ep, config.eval_ep, config.seed], [9, '[9]', 3]);
+  t.deepEqual([config.ep, config.eval_ep, config.seed], [9, 'r(10)', 3]);
+  await writeTree(runs, { 'b/config.json': stored({ ep: 5, eval_ep: '[5]' }) });
+  t.is((await planRun({ ep: 9 }, join(runs, 'b'))).config.eval_ep, '[9]');
+  await writeTree(runs, { 'c/config.json': stored({ ep: 5, eval_ep: '[2]' }) });
+  t.is((await planRun({ ep: 9 }, join(runs, 'c'))).config.eval_ep, '[2]');
   await t.throwsAsync(planRun({ seed: 4 }, join(runs, 'a')), {
     code: 'ERR_HOROBALL_CONFIG',
     message: /seed: expected 3, the value that the run .* started with, got 4/,

@@ -19,6 +19,15 @@ test('the default study is 3 geometries x 3 temperatures', (t) => {
   t.deepEqual(plan.varied, ['t']);
 });
 
+test('a study evaluates the last epoch of its runs, unless epochs are given', (t) => {
+  const evaluated = (texts: Record<string, string>) =>
+    makePlan({ axes: axes({ t: '0.1', geometry: 'hybrid', ...texts }), seeds: [1] }).cells[0]!.config.eval_ep;
+  t.is(evaluated({ ds: 'folder', ep: '20' }), '[20]');
+  t.is(evaluated({ ds: 'folder' }), '[100]');
+  t.is(evaluated({ ep: '20' }), '[20]');
+  t.is(evaluated({ ep: '20', eval_ep: '[10,20]' }), '[10,20]');
+});
+
 test('settings that differ only in options that a geometry does not use become one', (t) => {
   const plan = makePlan({ axes: axes({ t: '0.1', hyp_c: '0.1,1,3', lam: '0.5,3' }), seeds: [1] });
   t.deepEqual(
