@@ -7,13 +7,6 @@ import { takeStep, tinyConfig, tinySamples } from './tiny-learner.ts';
 
 test.before(() => setThreads(1));
 
-/** The weights after steps on batches of their own. */
-async function trained(options: Parameters<typeof tinyConfig>[0], steps = 3): Promise<number[]> {
-  using learner = await Learner.create(tinyConfig(options));
-  for (let step = 1; step <= steps; step++) await takeStep(learner, step);
-  return flat(await learner.embedder.state());
-}
-
 test.serial('steps lower the loss of a batch, and each reports its values and points', async (t) => {
   using learner = await Learner.create(tinyConfig());
   const samples = tinySamples();
@@ -28,11 +21,22 @@ test.serial('steps lower the loss of a batch, and each reports its values and po
   t.true(losses.at(-1)! < 0.8 * losses[0]!, `${losses}`);
 });
 
+// Weights after a step of AdamW would differ more: it divides a gradient that is all rounding error by its own size.
 test.serial('chunks of a batch give the gradients of the whole batch', async (t) => {
-  const whole = await trained({});
+  const gradients = async (chunk: number | null): Promise<number[]> => {
+    using learner = await Learner.create(tinyConfig({ chunk }));
+    const samples = tinySamples();
+    using embeddings = learner.embed(samples);
+    using whole = learner.gather(embeddings, samples);
+    using rows = learner.compared(whole, whole.labels);
+    using objective = learner.loss.apply(rows, rows.labels, learner.scalars());
+    learner.backward(objective, embeddings, rows.factor);
+    return flat(await learner.embedder.gradients());
+  };
+  const whole = await gradients(null);
   for (const chunk of [3, 8, 100]) {
-    const error = relativeError(await trained({ chunk }), whole);
-    t.true(error < 1e-5, `${chunk}: ${error}`);
+    const error = relativeError(await gradients(chunk), whole);
+    t.true(error < 5e-6, `${chunk}: ${error}`);
   }
 });
 
