@@ -19,6 +19,7 @@ const groups: Record<string, Record<string, () => Promise<Command>>> = {
     train: async () => (await import('./train.ts')).trainCommand(),
     plan: async () => (await import('./plan.ts')).planCommand(),
     sweep: async () => (await import('./sweep.ts')).sweepCommand(),
+    reproduce: async () => (await import('./reproduce.ts')).reproduceCommand(),
     recipes: async () => (await import('./recipes.ts')).recipesCommand(),
     data: async () => (await import('./data.ts')).dataCommand(),
     weights: async () => (await import('./weights.ts')).weightsCommand(),

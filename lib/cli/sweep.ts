@@ -4,23 +4,16 @@ import { coded } from '../errors.ts';
 import { isTemperature, type RunConfig } from '../train/options/options.ts';
 import { publishedDefaults, shapesDefaults } from '../train/options/resolve.ts';
 import { verdictText } from '../train/report/study/words.ts';
-
 import { studyReport } from '../train/report/study/write.ts';
-import { clock } from '../train/run/progress.ts';
-
 import { analyze } from '../train/study/analyze.ts';
 import { type Axis, type AxisName, axisNames, parseAxis } from '../train/study/axes.ts';
 import { readStudy, StudyFolder } from '../train/study/folder.ts';
 import { makePlan, type Plan } from '../train/study/plan.ts';
-import { scoresOf } from '../train/study/results.ts';
-import { sweep } from '../train/study/runner.ts';
-import { train } from '../train/train.ts';
-import { generateData } from './generate.ts';
 import { addNotes, type Notes } from './help.ts';
 import { interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
-import { Meter } from './meter.ts';
 import { addRunOptions, givenOptions } from './run-options.ts';
+import { performStudies, studyMeter } from './studies.ts';
 
 interface SweepOptions extends Record<string, unknown> {
   out?: string;
@@ -36,8 +29,6 @@ interface SweepOptions extends Record<string, unknown> {
 /** Settings of a run of at most 55 seconds on two cores, enough to distinguish temperatures. */
 const shortRun: Readonly<Partial<RunConfig>> = { ep: 60 };
 const secondsOfShortRun = 55;
-/** Long enough to average over training and evaluation. */
-const studyWindowMs = 300_000;
 const defaultTemperatures = '0.05,0.1,0.2';
 
 /** Defaults that differ from those of a single run. */
@@ -146,40 +137,14 @@ function printPlan(path: string, { cells, seeds }: Plan, json: boolean): void {
 }
 
 async function study(path: string, plan: Plan, json: boolean): Promise<void> {
-  using meter = new Meter(process.stderr, { windowMs: studyWindowMs });
+  using meter = studyMeter();
   using interrupt = interruptible((text) => meter.say(text));
-  const { signal } = interrupt;
   const folder = await StudyFolder.open(path, plan);
-  if (folder.results.length > 0) meter.say(`Resuming ${path}: ${folder.results.length} runs are done.`);
-  for (const { ds, path } of dataOf(plan)) await generateData(ds, path, signal);
   const onWarning = (text: string): void => meter.say(`Note: ${text}.`);
-  let [current, before, runs] = ['', 0, 0];
-  const complete = signal.aborted
-    ? false
-    : await sweep(folder, {
-        signal,
-        run: train,
-        onRun: ({ cell, seed, done, total }) => {
-          [before, runs] = [done, total];
-          current = `run ${done + 1}/${total}  ${cell.arm} ${cell.label} seed ${seed}`;
-        },
-        onStep: ({ step }, steps) => {
-          const share = steps === null ? 0 : step / steps;
-          meter.update(before + share, runs, [
-            current,
-            steps === null ? `step ${step}` : `step ${step}/${steps}`,
-          ]);
-        },
-        onWarning,
-        report: studyReport(onWarning),
-        onResult: (result) => {
-          if (json) jsonLine({ type: 'result', ...result });
-          const cell = plan.cells.find(({ id }) => id === result.cell)!;
-          const score = scoresOf(cell, [result]).get(result.seed);
-          const outcome = score === undefined ? result.error : `Recall@1 ${(100 * score).toFixed(1)}%`;
-          meter.say(`${current}  ${outcome}  ${clock(result.seconds)}`);
-        },
-      });
+  const complete = await performStudies([folder], {
+    ...{ meter, json, onWarning, signal: interrupt.signal },
+    report: studyReport(onWarning),
+  });
   meter.end();
   const analysis = analyze(await readStudy(path));
   if (json) jsonLine({ type: 'end', folder: path, complete, contrasts: analysis.contrasts });
@@ -187,9 +152,4 @@ async function study(path: string, plan: Plan, json: boolean): Promise<void> {
   if (!complete) meter.say('Stopped. To resume, run the same command again.');
   meter.say(`Report: ${relative('.', join(path, 'report.html'))}`);
   if (!complete) process.exitCode = interrupt.code;
-}
-
-/** The data sets of a plan, each once. */
-function dataOf({ cells }: Plan): Iterable<{ ds: string; path: string }> {
-  return new Map(cells.map(({ config: { ds, path } }) => [`${ds} ${path}`, { ds, path }])).values();
 }

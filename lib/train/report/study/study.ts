@@ -50,7 +50,7 @@ function lede({ plan, results }: Study): string {
 const armColor = (arms: readonly ArmSummary[], arm: string): string =>
   colorsOf(arms.map((each) => each.arm))[arms.findIndex((each) => each.arm === arm)]!;
 
-function temperatureSection({ arms, contrasts }: Analysis): Html {
+export function temperatureSection({ arms, contrasts }: Analysis): Html {
   const chart = lineChart({
     title: 'Recall@1 on unseen classes',
     xLabel: 'temperature',
@@ -92,7 +92,7 @@ function curve(
   ];
 }
 
-function bestSection({ arms }: Analysis): Html {
+export function bestSection({ arms }: Analysis): Html {
   const top = Math.max(...arms.map(({ best }) => best?.estimate.mean ?? 0), 1e-9);
   return html`<section><h2>Best setting per geometry</h2>
 <p>The setting with the highest mean Recall@1 (in percent) per geometry; the first of ties.</p>
@@ -104,7 +104,7 @@ function bestSection({ arms }: Analysis): Html {
   )}</tbody></table></div></section>`;
 }
 
-function contrastSection({ contrasts }: Analysis): Part {
+export function contrastSection({ contrasts }: Analysis): Part {
   if (contrasts.length === 0) return null;
   return html`<section><h2>Significance</h2>
 <p>Paired differences in percentage points, each side at the setting that was best on the <em>other</em> seeds (a setting

@@ -1,0 +1,191 @@
+import { availableParallelism, cpus } from 'node:os';
+import { join, relative } from 'node:path';
+import { Command, Option } from 'commander';
+import { coded } from '../errors.ts';
+import { type OptionName, optionNames, type RunConfig } from '../train/options/options.ts';
+import { parseConfig } from '../train/options/resolve.ts';
+import { reproductionReport, writeReproduction } from '../train/report/study/reproduction.ts';
+import { verdictText } from '../train/report/study/words.ts';
+import { studyReport } from '../train/report/study/write.ts';
+import { analyze } from '../train/study/analyze.ts';
+import { axisNames } from '../train/study/axes.ts';
+import {
+  baseOf,
+  fewestSeeds,
+  fitBudget,
+  type Grid,
+  planReproduction,
+  runsOf,
+  variedNames,
+} from '../train/study/reproduction.ts';
+import {
+  checkSame,
+  openReproduction,
+  type ReproductionRecord,
+  readRecord,
+  readStudies,
+} from '../train/study/reproduction-folder.ts';
+import { train } from '../train/train.ts';
+import { generateData } from './generate.ts';
+import { addNotes, type Notes } from './help.ts';
+import { interruptible } from './interrupt.ts';
+import { jsonLine } from './json.ts';
+import type { Meter } from './meter.ts';
+import { addRunOptions, givenOptions } from './run-options.ts';
+import { performStudies, studyMeter } from './studies.ts';
+
+interface ReproduceOptions extends Record<string, unknown> {
+  out?: string;
+  quick?: boolean;
+  seeds: string;
+  budget?: string;
+  plan?: boolean;
+  json?: boolean;
+}
+
+const notes: Notes = {
+  paragraphs: [
+    'Three studies answer the questions of the paper: recall against the temperature for each geometry, against lambda and c, and with the tied head or a free radius. The report adds the hard negatives and the effective temperature of the best runs.',
+    'On shapes and emoji, runs start from random weights and take a minute each on two cores; on the published data sets they are the published ones. Before it begins, the command measures the speed of this machine and prints how long it will take. To resume, run the same command again.',
+  ],
+  examples: [
+    ['75 runs on images that horoball draws', 'horoball reproduce'],
+    ['the report in a few minutes, from runs too short for an answer', 'horoball reproduce --quick'],
+    ['real images, at most two hours', 'horoball reproduce --ds emoji --budget 120'],
+    ['how many runs, and how long', 'horoball reproduce --ds emoji --plan'],
+  ],
+};
+
+/** Options that the studies do not set themselves. */
+const freeNames: readonly OptionName[] = optionNames.filter(
+  (name) => axisNames.includes(name) && !variedNames.includes(name),
+);
+
+/** `horoball reproduce`: the artifacts of the paper on one data set, with one report. */
+export function reproduceCommand(): Command {
+  const command = new Command('reproduce')
+    .description('answer the questions of the paper on a data set: geometry or temperature?')
+    .addOption(
+      new Option('--out <folder>', 'folder of the studies').default(undefined, 'runs/reproduce-<ds>'),
+    )
+    .option('--quick', 'runs of a few epochs with one seed, to see the report')
+    .option('--seeds <n>', 'number of paired seeds, starting at 42', String(fewestSeeds))
+    .option('--budget <minutes>', 'longest duration: takes fewer seeds, then fewer settings, to fit')
+    .option('--plan', 'print the settings and the estimated duration, and exit')
+    .option('--json', 'print every result as JSON lines on stdout');
+  addRunOptions(command, { keys: freeNames, defaults: { ds: 'shapes' } });
+  addNotes(command, notes);
+  command.action(reproduce);
+  return command;
+}
+
+async function reproduce(options: ReproduceOptions): Promise<void> {
+  const given = givenOptions(options) as Partial<RunConfig>;
+  const ds = given.ds ?? 'shapes';
+  const quick = options.quick === true;
+  const base = { ...baseOf(ds, quick), ...given };
+  parseConfig(base, 'reproduce'); // refuses an invalid option before anything runs
+  const count = quick ? 1 : numberOf('seeds', options.seeds, true);
+  const asked = Array.from({ length: count }, (_, i) => 42 + i);
+  const budget = options.budget === undefined ? Infinity : 60 * numberOf('budget', options.budget, false);
+  const path = options.out ?? join('runs', `reproduce-${ds}`);
+
+  using meter = studyMeter();
+  using interrupt = interruptible((text) => meter.say(text));
+  const { signal } = interrupt;
+  const wanted = { ds, quick, base, asked };
+  const before = await readRecord(path);
+  if (before !== null) checkSame(path, before, wanted);
+  const record = before ?? (await chosen(wanted, budget, meter, signal));
+  if (record === null) {
+    process.exitCode = interrupt.code;
+    return;
+  }
+  const plans = Object.entries(planReproduction(record.grid, record.base, record.seeds));
+  if (options.json && options.plan)
+    jsonLine({ type: 'plan', folder: path, studies: Object.fromEntries(plans) });
+  const studies = plans.map(([name, { cells, seeds }]) => `${name} ${cells.length} x ${seeds.length}`);
+  meter.say(`Settings x seeds: ${studies.join(', ')}.`);
+  if (options.plan) return;
+  const folders = await openReproduction(path, record);
+  const onWarning = (text: string): void => meter.say(`Note: ${text}.`);
+  const [writeStudy, writeWhole] = [studyReport(onWarning), reproductionReport(path, onWarning)];
+  const complete = await performStudies(folders, {
+    ...{ signal, meter, json: options.json === true, onWarning },
+    report: async (folder) => {
+      await writeStudy(folder);
+      await writeWhole();
+    },
+  });
+  meter.end();
+  const analysis = analyze((await readStudies(path)).temperature);
+  if (options.json) jsonLine({ type: 'end', folder: path, complete, contrasts: analysis.contrasts });
+  meter.say(`\n${verdictText(analysis)}`);
+  if (!complete) meter.say('Stopped. To resume, run the same command again.');
+  const report = await writeReproduction(path);
+  if (report !== null) meter.say(`Report: ${relative('.', report)}`);
+  if (!complete) process.exitCode = interrupt.code;
+}
+
+/** Measures this machine, chooses what fits into the budget, and says so; null if the user stopped it. */
+async function chosen(
+  wanted: Pick<ReproductionRecord, 'ds' | 'quick' | 'base' | 'asked'>,
+  budget: number,
+  meter: Meter,
+  signal: AbortSignal,
+): Promise<ReproductionRecord | null> {
+  const { quick, base, asked } = wanted;
+  const smallest: Grid = 'small';
+  const { temperature } = planReproduction(smallest, base, asked);
+  const { config } = temperature.cells.at(-1)!;
+  await generateData(config.ds, config.path, signal);
+  if (signal.aborted) return null;
+  meter.say('Measuring the speed of this machine.');
+  const seconds = await secondsPerRun(config, signal);
+  if (seconds === null) return null;
+  const fit = quick ? { grid: smallest, seeds: asked } : fitBudget(base, asked, seconds, budget);
+  const runs = runsOf(planReproduction(fit.grid, base, fit.seeds));
+  const minutes = Math.ceil((runs * seconds) / 60);
+  meter.say(`${runs} runs of ${Math.ceil(seconds)} s: about ${minutes} minutes.`);
+  return { ...wanted, grid: fit.grid, seeds: [...fit.seeds], command: commandLine(), machine: machine() };
+}
+
+/** Steps before the clock starts, and steps that are timed. */
+const [warmSteps, timedSteps] = [3, 8];
+/** Time for the start, evaluations and reports of a run, relative to that of its steps. */
+const overhead = 1.2;
+
+/** The duration of a run, from its first steps; null if the user stopped it. */
+async function secondsPerRun(config: RunConfig, signal: AbortSignal): Promise<number | null> {
+  const enough = new AbortController();
+  let [began, seconds] = [performance.now(), 0];
+  await train(
+    { ...config, runs: null, eval_ep: '[]' },
+    {
+      signal: AbortSignal.any([signal, enough.signal]),
+      onStep: ({ step }, steps) => {
+        if (step === warmSteps) began = performance.now();
+        const timed = step - warmSteps;
+        if (timed > 0) seconds = ((performance.now() - began) / 1000 / timed) * (steps ?? timed) * overhead;
+        if (timed === timedSteps) enough.abort();
+      },
+    },
+  );
+  return signal.aborted ? null : seconds;
+}
+
+function commandLine(): string {
+  return ['horoball', ...process.argv.slice(2)].join(' ');
+}
+
+function machine(): string {
+  const model = cpus()[0]?.model ?? process.arch;
+  return `${model}, ${availableParallelism()} CPUs, Node.js ${process.versions.node}`;
+}
+
+function numberOf(name: string, text: string, isWhole: boolean): number {
+  const value = Number(text);
+  if (isWhole ? /^[1-9]\d{0,3}$/.test(text) : value > 0 && value < 1e6) return value;
+  const expected = isWhole ? 'an integer from 1 to 9999' : 'a number of minutes above 0';
+  throw coded('ERR_HOROBALL_OPTION', `[reproduce] ${name}: expected ${expected}, got '${text}'`, RangeError);
+}

@@ -1,0 +1,232 @@
+/** The page of `horoball reproduce`: one section per question of the paper. */
+import { join } from 'node:path';
+import { geometryTerms } from '../../../card-names.ts';
+import { writeText } from '../../../io/text.ts';
+import { pairCurve } from '../../measure/closed-forms.ts';
+import type { NegativeProfiles } from '../../measure/types.ts';
+import type { RunConfig } from '../../options/options.ts';
+import { readRun } from '../../run/read.ts';
+import { healthRowsOf, type RunRecord } from '../../run/record.ts';
+import { undrawnWords } from '../../run/warnings.ts';
+import { type ArmSummary, analyze, type CellSummary } from '../../study/analyze.ts';
+import { baseline, subject } from '../../study/plan.ts';
+import { publishedRecipes, type StudyName } from '../../study/reproduction.ts';
+import { type ReproductionRecord, readRecord, readStudies } from '../../study/reproduction-folder.ts';
+import { runName, type Study } from '../../study/results.ts';
+import { lineChart, type Series } from '../charts/chart.ts';
+import { geometryColors } from '../charts/color.ts';
+import { depthTable } from '../charts/depth.ts';
+import { heatMap } from '../charts/heat.ts';
+import { stripFigure } from '../charts/strip.ts';
+import { type Html, html, type Part } from '../html.ts';
+import { profileTable } from '../run/negatives.ts';
+import { duration, page } from '../run/page.ts';
+import { fixed, orZero, percent } from '../tables.ts';
+import { bestSection, contrastSection, temperatureSection } from './study.ts';
+import { interval, verdictText } from './words.ts';
+
+/** A reproduction as read from its folder: its studies, and by arm or setting the runs to look into. */
+export interface ReadReproduction {
+  record: ReproductionRecord;
+  studies: Readonly<Record<StudyName, Study>>;
+  /** The first run at the best setting of each geometry, highest recall first. */
+  best: readonly RunRecord[];
+  /** The first run of each setting of the study of heads. */
+  heads: readonly RunRecord[];
+}
+
+/**
+ * Reads a reproduction and the runs that its page looks into.
+ * @returns null if the folder contains none
+ */
+export async function readReproduction(path: string): Promise<ReadReproduction | null> {
+  const record = await readRecord(path);
+  if (record === null) return null;
+  const studies = await readStudies(path);
+  const firstRun = async (name: StudyName, { cell, scores }: CellSummary): Promise<RunRecord[]> => {
+    const [seed] = scores.keys();
+    return seed === undefined ? [] : [await readRun(join(path, name, 'runs', runName(cell, seed)))];
+  };
+  const runsOf = async (name: StudyName, cells: readonly CellSummary[]): Promise<RunRecord[]> =>
+    (await Promise.all(cells.map((each) => firstRun(name, each)))).flat();
+  const bests = analyze(studies.temperature)
+    .arms.flatMap(({ best }) => best ?? [])
+    .sort((a, b) => b.estimate.mean - a.estimate.mean);
+  const settings = analyze(studies.head).arms.flatMap(({ cells }) => cells);
+  return { record, studies, best: await runsOf('temperature', bests), heads: await runsOf('head', settings) };
+}
+
+/** Writes report.html of a reproduction. @returns its path; null if the folder contains no reproduction */
+export async function writeReproduction(path: string): Promise<string | null> {
+  const found = await readReproduction(path);
+  if (found === null) return null;
+  const file = join(path, 'report.html');
+  await writeText(file, reproductionPage(found));
+  return file;
+}
+
+/** As `studyReport`: a page that cannot be written does not end the runs. */
+export function reproductionReport(path: string, onWarning: (text: string) => void): () => Promise<void> {
+  return async () => {
+    await writeReproduction(path).catch((error) => onWarning(undrawnWords(error, path)));
+  };
+}
+
+/** Renders a complete or partial reproduction as a self-contained page. */
+export function reproductionPage({ record, studies, best, heads }: ReadReproduction): string {
+  const temperature = analyze(studies.temperature);
+  const nothing = temperature.arms.every((arm) => arm.best === null);
+  return page(
+    `Reproduction on ${record.ds} · horoball`,
+    html`<header><p class="brand">horoball reproduce</p><h1>Hyperbolic or hotter?</h1>
+<p class="lede">${lede(record, studies)}</p>
+<p class="verdict">${verdictText(temperature)}</p>${record.quick ? html`<p class="note">These runs are a rehearsal: they are too short for an answer.</p>` : null}</header>
+${nothing ? null : html`${temperatureSection(temperature)}${bestSection(temperature)}${contrastSection(temperature)}`}
+${lambdaSection(analyze(studies['lambda-c']).arms)}
+${stripSection(best)}
+${theorySection(best)}
+${headSection(studies.head, heads)}
+${publishedSection(record.ds)}
+${methodSection(record)}`,
+  );
+}
+
+function lede({ ds }: ReproductionRecord, studies: Readonly<Record<StudyName, Study>>): string {
+  const all = Object.values(studies);
+  const total = all.reduce((sum, { plan }) => sum + plan.cells.length * plan.seeds.length, 0);
+  const results = all.flatMap((study) => study.results);
+  const took = results.reduce((sum, { seconds }) => sum + orZero(seconds), 0);
+  const { model, ep, bs } = studies.temperature.plan.cells[0]!.config;
+  const made = results.length === total ? `${total} runs` : `${results.length} of ${total} runs so far`;
+  return `Does hyperbolic geometry help, or does it only act as a temperature? ${made} of ${model} on ${ds}, ${ep} epochs, batch size ${bs}${took > 0 ? `, ${duration(took)} in all` : ''}.`;
+}
+
+/** Mean recall over lambda and c. */
+function lambdaSection(arms: readonly ArmSummary[]): Part {
+  const cells = arms.flatMap((arm) => arm.cells);
+  if (cells.every(({ scores }) => scores.size === 0)) return null;
+  const values = (name: 'lam' | 'hyp_c'): number[] =>
+    [...new Set(cells.map(({ cell }) => cell.config[name]))].sort((a, b) => a - b);
+  const mean = (lam: number, c: number): number | null =>
+    cells.find(({ cell: { config } }) => config.lam === lam && config.hyp_c === c)?.estimate.mean ?? null;
+  const [lams, curvatures] = [values('lam'), values('hyp_c')];
+  return html`<section><h2>Recall against lambda and c</h2>
+<p>Mean Recall@1 of the hybrid loss in percent, at its default temperatures. <a href="lambda-c/report.html">All runs</a></p>${heatMap(
+    'lambda down, c across',
+    { name: 'lam \\ c', values: curvatures },
+    lams.map((lam) => ({ name: String(lam), values: curvatures.map((c) => mean(lam, c)) })),
+  )}</section>`;
+}
+
+/** The hard negatives of the best network under every geometry. */
+function stripSection(best: readonly RunRecord[]): Part {
+  const drawn = best.filter(({ snapshot }) => (snapshot?.strips ?? []).length > 0);
+  const [shown] = drawn;
+  if (shown === undefined) return null;
+  return html`<section><h2>Hard negatives</h2>
+<p>Which images of other classes push an anchor away depends on the geometry of the loss: the embeddings are those of the best
+${shown.config.geometry} run, the weights those of each geometry at its temperatures.</p>${stripFigure(shown.snapshot!)}</section>`;
+}
+
+/** What the closed forms predict for a tied pair, beside the measured distribution of the gradient. */
+function theorySection(best: readonly RunRecord[]): Part {
+  if (best.length === 0) return null;
+  const cosines = Array.from({ length: 39 }, (_, i) => -0.95 + i * 0.05);
+  const curves = best.map(
+    ({ config }): Series => ({
+      name: config.geometry,
+      color: geometryColors[config.geometry],
+      x: cosines,
+      y: cosines.map((cosine) => 1 / pairCurve(settingOf(config), cosine).slope),
+    }),
+  );
+  const measured = best.flatMap(({ config, snapshot }) =>
+    snapshot?.negatives ? [shareChart(config, snapshot.negatives)] : [],
+  );
+  const rows = best.flatMap(({ config, snapshot }) => {
+    const profile = snapshot?.negatives?.profiles.find(({ geometry }) => geometry === config.geometry);
+    return profile === undefined ? [] : [{ name: config.geometry, profile, lead: true }];
+  });
+  return html`<section><h2>Effective temperature and hard negatives</h2>
+<p>The reciprocal slope of a tied pair's logit in its cosine is its effective temperature: constant for the Euclidean loss,
+lower for similar pairs (hard negatives) under the hyperbolic distance. The other charts compare the share of the gradient by
+cosine that the formulas predict from the negatives of a batch with the measured one.</p>
+<div class="charts">${lineChart({ title: 'Effective temperature by cosine', xLabel: 'cosine of anchor and negative', series: curves, yMin: 0, dense: true })}${measured}</div>
+${rows.length === 0 ? null : profileTable(rows)}</section>`;
+}
+
+function settingOf({ geometry, t_e, t_h, lam, hyp_c: c, clip_r: clip }: RunConfig) {
+  return { terms: geometryTerms[geometry], t_e, t_h, lam, c, clip };
+}
+
+function shareChart(config: RunConfig, { profiles, cosineBins }: NegativeProfiles): Html {
+  const { geometry } = config;
+  const { count, pull } = profiles.find((each) => each.geometry === geometry)!.byCosine;
+  const centers = Array.from({ length: cosineBins }, (_, bin) => -1 + (2 * (bin + 0.5)) / cosineBins);
+  const curves = centers.map((cosine) => pairCurve(settingOf(config), cosine));
+  const highest = Math.max(...curves.map(({ logit }) => logit));
+  const forces = curves.map(({ logit, pull }, bin) => count[bin]! * Math.exp(logit - highest) * pull);
+  const total = forces.reduce((sum, force) => sum + force, 0);
+  return lineChart({
+    title: `Share of the gradient, ${geometry}`,
+    xLabel: 'cosine of anchor and negative',
+    series: [
+      { name: 'measured', color: geometryColors[geometry], x: centers, y: pull ?? [] },
+      { name: 'predicted', color: 'var(--soft)', x: centers, y: forces.map((force) => force / total) },
+    ],
+    percent: true,
+    yMin: 0,
+  });
+}
+
+/** Unit norm against free radius: recall, the radii in use, and whether they follow the class tree. */
+function headSection(study: Study, heads: readonly RunRecord[]): Part {
+  const { arms } = analyze(study);
+  const cells = arms.flatMap(({ arm, cells }) => cells.map((summary) => ({ arm, ...summary })));
+  if (cells.every(({ scores }) => scores.size === 0)) return null;
+  const radiusOf = (summary: CellSummary): string => {
+    const run = heads.find(({ name }) =>
+      [...summary.scores.keys()].some((seed) => runName(summary.cell, seed) === name),
+    );
+    const last = run === undefined ? undefined : healthRowsOf(run.rows).at(-1);
+    if (last === undefined) return '–';
+    const { min, mean, max } = last.radius;
+    return `${fixed(mean, 3)} (${fixed(min, 3)} to ${fixed(max, 3)})`;
+  };
+  const trees = heads.flatMap(({ config, snapshot }) => {
+    const depth = snapshot?.depth ?? [];
+    return depth.length === 0
+      ? []
+      : [html`<h3>${config.geometry}, head ${config.head}</h3>${depthTable(depth)}`];
+  });
+  return html`<section><h2>Tied head or free radius?</h2>
+<p>The head of HypMix puts all points at one radius, that of Hyp-ViT leaves the radius free. If radius expressed depth in the
+class tree, the midpoints of larger groups would lie closer to the origin than those of their parts.
+<a href="head/report.html">All runs</a></p>
+<div class="scroll"><table><thead><tr><th scope="col">Geometry</th><th scope="col">head</th><th scope="col">Recall@1</th><th scope="col">95% interval</th><th scope="col">radius (mean, range), rim at 1</th></tr></thead><tbody>${cells.map(
+    (each) =>
+      html`<tr><th scope="row">${each.arm}</th><td>${each.cell.config.head}</td><td>${percent(each.estimate.mean)}</td><td>${interval(each.estimate)}</td><td>${radiusOf(each)}</td></tr>`,
+  )}</tbody></table></div>${trees}</section>`;
+}
+
+function publishedSection(ds: string): Part {
+  const published = publishedRecipes(ds).filter(({ recallAt1 }) => recallAt1 !== null);
+  if (published.length === 0) return null;
+  return html`<section><h2>Published values</h2><p>Recall@1 in percent that the papers report for their full commands.</p>
+<div class="scroll"><table><thead><tr><th scope="col">Paper</th><th scope="col">backbone</th><th scope="col">Recall@1</th></tr></thead><tbody>${published.map(
+    ({ paper, options, recallAt1 }) =>
+      html`<tr><th scope="row">${paper}</th><td>${options.model ?? ''}</td><td>${String(recallAt1)}</td></tr>`,
+  )}</tbody></table></div></section>`;
+}
+
+function methodSection({ command, machine, seeds, grid, asked }: ReproductionRecord): Html {
+  const less =
+    grid === 'full' && seeds.length === asked.length
+      ? ''
+      : ` To fit the budget, it has ${grid === 'full' ? 'all settings' : 'fewer settings'} and ${seeds.length} of ${asked.length} seeds.`;
+  return html`<section><h2>How this was made</h2>
+<p><code>${command}</code> on ${machine}.${less} The geometries ${baseline}, ${subject} and hybrid ran with the same seeds: a seed
+determines the initial weights and the order of the images, and differences are computed per seed. Each study has its own
+report: <a href="temperature/report.html">temperature</a>, <a href="lambda-c/report.html">lambda and c</a>,
+<a href="head/report.html">head</a>.</p></section>`;
+}

@@ -1,0 +1,88 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import { coded } from '../../errors.ts';
+import { ensureFolder } from '../../io/folder.ts';
+import { readInside } from '../../io/inside.ts';
+import { damaged, parsedJson } from '../../io/json.ts';
+import { writeText } from '../../io/text.ts';
+import type { RunConfig } from '../options/options.ts';
+import { problemOf } from '../run/rows.ts';
+import { readStudy, StudyFolder } from './folder.ts';
+import { type Grid, grids, planReproduction, type StudyName, studyNames } from './reproduction.ts';
+import type { Study } from './results.ts';
+
+/** The contents of reproduction.json: what was asked for, and what is run. */
+export interface ReproductionRecord {
+  ds: string;
+  /** Whether the runs are too short for an answer. */
+  quick: boolean;
+  /** Options of all runs. */
+  base: Partial<RunConfig>;
+  /** The seeds that were asked for. */
+  asked: number[];
+  /** What fits into the budget. */
+  grid: Grid;
+  seeds: number[];
+  /** The command line, and the machine that began. */
+  command: string;
+  machine: string;
+}
+
+const recordSchema: z.ZodType<ReproductionRecord> = z.looseObject({
+  ds: z.string(),
+  quick: z.boolean(),
+  base: z.record(z.string(), z.unknown()),
+  asked: z.array(z.int()).min(1),
+  grid: z.enum(grids),
+  seeds: z.array(z.int()).min(1),
+  command: z.string().max(10_000),
+  machine: z.string().max(1000),
+});
+
+const fileOf = (path: string): string => join(path, 'reproduction.json');
+
+/**
+ * Reads reproduction.json; null if the folder contains none.
+ * @throws `ERR_HOROBALL_FORMAT` if it is damaged
+ */
+export async function readRecord(path: string): Promise<ReproductionRecord | null> {
+  const text = await readInside(fileOf(path));
+  if (text === null) return null;
+  const found = recordSchema.safeParse(parsedJson(text, fileOf(path)));
+  if (!found.success) throw damaged(fileOf(path), problemOf(found.error));
+  return found.data;
+}
+
+/**
+ * Throws `ERR_HOROBALL_SWEEP_EXISTS` unless a folder's record is of the same reproduction. The budget may differ: the runs
+ * were chosen when it began.
+ */
+export function checkSame(
+  path: string,
+  before: ReproductionRecord,
+  now: Pick<ReproductionRecord, 'ds' | 'quick' | 'base' | 'asked'>,
+): void {
+  const key = ({ ds, quick, base, asked }: typeof now): string => {
+    const options = Object.entries(base).sort(([a], [b]) => (a < b ? -1 : 1));
+    return JSON.stringify({ ds, quick, options, asked });
+  };
+  if (key(before) === key(now)) return;
+  const message = `[reproduce] out: expected the same reproduction, got ${path} with different settings. Choose another --out, or repeat its command: ${before.command}`;
+  throw coded('ERR_HOROBALL_SWEEP_EXISTS', message);
+}
+
+/** Opens the studies of a reproduction in folders of their names, and writes reproduction.json. */
+export async function openReproduction(path: string, record: ReproductionRecord): Promise<StudyFolder[]> {
+  await ensureFolder(path);
+  await writeText(fileOf(path), `${JSON.stringify(record, null, 1)}\n`);
+  const plans = planReproduction(record.grid, record.base, record.seeds);
+  const folders: StudyFolder[] = [];
+  for (const name of studyNames) folders.push(await StudyFolder.open(join(path, name), plans[name]));
+  return folders;
+}
+
+/** Reads the studies of a reproduction. */
+export async function readStudies(path: string): Promise<Record<StudyName, Study>> {
+  const read = async (name: StudyName) => [name, await readStudy(join(path, name))] as const;
+  return Object.fromEntries(await Promise.all(studyNames.map(read))) as Record<StudyName, Study>;
+}

@@ -1,0 +1,128 @@
+/**
+ * The studies that answer the questions of "Understanding Hyperbolic Metric Learning through Hard Negative Sampling" (WACV
+ * 2024) on a data set: how recall depends on the temperature, on lambda and c, and on the head.
+ */
+import { coded } from '../../errors.ts';
+import type { RunConfig } from '../options/options.ts';
+import { findRecipe, type Recipe, recipes } from '../options/recipes.ts';
+import { type AxisName, parseAxis } from './axes.ts';
+import { makePlan, type Plan } from './plan.ts';
+
+/** The studies of a reproduction, in the order in which they run. */
+export const studyNames = ['temperature', 'lambda-c', 'head'] as const;
+export type StudyName = (typeof studyNames)[number];
+export type Reproduction = Readonly<Record<StudyName, Plan>>;
+
+/** How many settings the studies have. */
+export const grids = ['full', 'small'] as const;
+export type Grid = (typeof grids)[number];
+
+type Axes = Partial<Record<AxisName, string>>;
+
+const axesOf: Readonly<Record<Grid, Readonly<Record<StudyName, Axes>>>> = {
+  full: {
+    temperature: { geometry: 'euclidean,hyperbolic,hybrid', t: '0.05,0.1,0.2,0.4' },
+    'lambda-c': { geometry: 'hybrid', lam: '0.5,1,3', hyp_c: '0.1,0.3,1' },
+    head: { geometry: 'hyperbolic,hybrid', head: 'hypmix,hyp-vit' },
+  },
+  small: {
+    temperature: { geometry: 'euclidean,hyperbolic,hybrid', t: '0.1,0.2' },
+    'lambda-c': { geometry: 'hybrid', lam: '0.5,3', hyp_c: '0.1,1' },
+    head: { geometry: 'hyperbolic', head: 'hypmix,hyp-vit' },
+  },
+};
+
+/** Options that the studies vary. */
+export const variedNames: readonly AxisName[] = [
+  ...new Set(Object.values(axesOf.full).flatMap((axes) => Object.keys(axes) as AxisName[])),
+  't_e',
+  't_h',
+  'seed',
+];
+
+/** Epochs of a run from random weights that takes at most a minute on two cores, and of a quick one. */
+const epochs = {
+  shapes: { minute: 60, quick: 4 },
+  emoji: { minute: 5, quick: 1 },
+} as const;
+
+/**
+ * The options of all runs on a data set: a minute on two cores for the data sets that need no download, otherwise the
+ * published ones.
+ * @param quick - runs of a few epochs, which show the report rather than an answer
+ */
+export function baseOf(ds: string, quick: boolean): Partial<RunConfig> {
+  const length = quick ? 'quick' : 'minute';
+  if (ds === 'shapes') return { ds, ...during(epochs.shapes[length]) };
+  if (ds.startsWith('emoji')) {
+    const { options } = findRecipe('emoji');
+    return { ...options, ds, ...during(epochs.emoji[length]), lr: 1e-3, warmup: 20, baselines: false };
+  }
+  const { head: _, ...published } = publishedRecipes(ds)[0]?.options ?? {};
+  return { ...published, ds, ...(quick && during(1)) };
+}
+
+function during(ep: number): Pick<RunConfig, 'ep' | 'eval_ep'> {
+  return { ep, eval_ep: `[${ep}]` };
+}
+
+/** The recipes of the papers for a data set. */
+export function publishedRecipes(ds: string): readonly Recipe[] {
+  return recipes.filter(({ paper, options }) => paper !== null && options.ds === ds);
+}
+
+/**
+ * The plans of the studies.
+ * @param base - options of all runs
+ * @param seeds - every setting runs with each of them
+ */
+export function planReproduction(
+  grid: Grid,
+  base: Readonly<Partial<RunConfig>>,
+  seeds: readonly number[],
+): Reproduction {
+  const plan = (name: StudyName): Plan => {
+    const axes = Object.fromEntries(
+      Object.entries(axesOf[grid][name]).map(([option, text]) => [
+        option,
+        parseAxis(option as AxisName, text),
+      ]),
+    );
+    return makePlan({ axes, seeds, base });
+  };
+  return { temperature: plan('temperature'), 'lambda-c': plan('lambda-c'), head: plan('head') };
+}
+
+/** Number of runs of all studies. */
+export function runsOf(reproduction: Reproduction): number {
+  return Object.values(reproduction).reduce((sum, { cells, seeds }) => sum + cells.length * seeds.length, 0);
+}
+
+/** The fewest seeds with which a paired comparison has an interval. */
+export const fewestSeeds = 3;
+
+/**
+ * The largest reproduction that fits into a budget: fewer seeds first, then fewer settings.
+ * @param secondsPerRun - measured or known
+ * @param budget - seconds; Infinity for no limit
+ * @throws RangeError `ERR_HOROBALL_OPTION` naming the smallest budget that suffices
+ */
+export function fitBudget(
+  base: Readonly<Partial<RunConfig>>,
+  seeds: readonly number[],
+  secondsPerRun: number,
+  budget: number,
+): { grid: Grid; seeds: readonly number[] } {
+  const counts = Array.from({ length: seeds.length }, (_, i) => seeds.length - i).filter(
+    (count) => count >= Math.min(fewestSeeds, seeds.length),
+  );
+  let needed = Number.POSITIVE_INFINITY;
+  for (const grid of grids)
+    for (const count of counts) {
+      const kept = seeds.slice(0, count);
+      needed = runsOf(planReproduction(grid, base, kept)) * secondsPerRun;
+      if (needed <= budget) return { grid, seeds: kept };
+    }
+  const message = `[reproduce] budget: expected at least ${Math.ceil(needed / 60)} minutes, which the smallest set of runs takes on this machine, got ${budget / 60}`;
+  throw coded('ERR_HOROBALL_OPTION', message, RangeError);
+}

@@ -1,0 +1,77 @@
+import test from 'ava';
+import { type ReadReproduction, reproductionPage } from '../../../../lib/train/report/study/reproduction.ts';
+import { baseOf, planReproduction, studyNames } from '../../../../lib/train/study/reproduction.ts';
+import { runName, type Study } from '../../../../lib/train/study/results.ts';
+import { fakeHealth, fakeRun } from '../../fake-run.ts';
+import { result } from '../../study/made-up.ts';
+
+const seeds = [42, 43, 44];
+const plans = planReproduction('small', baseOf('shapes', false), seeds);
+
+/** Studies in which every run has the recall that `at1` gives it. */
+function made(at1: (arm: string, seed: number) => number): ReadReproduction {
+  const studies = Object.fromEntries(
+    studyNames.map((name): [string, Study] => {
+      const plan = plans[name];
+      const results = plan.cells.flatMap(({ id, arm }) =>
+        seeds.map((seed) => result(id, seed, at1(arm, seed))),
+      );
+      return [name, { name, plan, results }];
+    }),
+  ) as ReadReproduction['studies'];
+  const runOf = (name: (typeof studyNames)[number], at: number) => {
+    const cell = plans[name].cells[at]!;
+    const run = fakeRun(runName(cell, 42), { ...cell.config, name: runName(cell, 42) });
+    return { ...run, rows: [...run.rows, fakeHealth] };
+  };
+  return {
+    record: {
+      ds: 'shapes',
+      quick: false,
+      base: {},
+      asked: seeds,
+      grid: 'small',
+      seeds,
+      command: 'horoball reproduce --out <x>',
+      machine: 'a machine',
+    },
+    studies,
+    best: [0, 2, 4].map((at) => runOf('temperature', at)),
+    heads: [0, 1].map((at) => runOf('head', at)),
+  };
+}
+
+test('the page answers each question, links to the studies and loads nothing else', (t) => {
+  const page = reproductionPage(made((arm, seed) => (arm === 'hybrid' ? 0.6 : 0.5) + 0.01 * (seed % 3)));
+  for (const heading of [
+    'Recall against temperature',
+    'Recall against lambda and c',
+    'Effective temperature and hard negatives',
+    'Tied head or free radius?',
+    'How this was made',
+  ])
+    t.true(page.includes(`<h2>${heading}</h2>`), heading);
+  for (const name of studyNames) t.true(page.includes(`href="${name}/report.html"`), name);
+  t.regex(page, /hybrid is 10\.0 points above/);
+  t.true(page.includes('horoball reproduce --out &lt;x&gt;'));
+  t.regex(page, /fewer settings and 3 of 3 seeds/);
+  t.regex(page, /0\.500 \(0\.100 to 0\.800\)/, 'radii of the free head');
+  t.notRegex(page, /(?:src|href)="https?:/);
+  t.false(page.includes('Published values'));
+});
+
+test('a page without results makes no claims', (t) => {
+  const { record, studies } = made(() => 0.5);
+  const none = Object.fromEntries(
+    Object.entries(studies).map(([name, study]) => [name, { ...study, results: [] }]),
+  ) as unknown as ReadReproduction['studies'];
+  const page = reproductionPage({ record, studies: none, best: [], heads: [] });
+  t.regex(page, /No run has finished yet/);
+  t.notRegex(page, /Recall against|Tied head/);
+});
+
+test('published values stand on the page of a published data set', (t) => {
+  const { record, ...rest } = made(() => 0.5);
+  const page = reproductionPage({ record: { ...record, ds: 'CUB' }, ...rest });
+  t.regex(page, /<h2>Published values<\/h2>.*85\.6/s);
+});

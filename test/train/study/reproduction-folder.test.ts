@@ -1,0 +1,62 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+import { baseOf, studyNames } from '../../../lib/train/study/reproduction.ts';
+import {
+  checkSame,
+  openReproduction,
+  type ReproductionRecord,
+  readRecord,
+  readStudies,
+} from '../../../lib/train/study/reproduction-folder.ts';
+import { temporary } from '../data/support.ts';
+
+const record: ReproductionRecord = {
+  ds: 'shapes',
+  quick: true,
+  base: baseOf('shapes', true),
+  asked: [42],
+  grid: 'small',
+  seeds: [42],
+  command: 'horoball reproduce --quick',
+  machine: 'a machine',
+};
+
+test('a folder contains its record and one study per question, and opens again', async (t) => {
+  const path = join(await temporary(t), 'new');
+  t.is(await readRecord(path), null);
+  const folders = await openReproduction(path, record);
+  t.deepEqual(
+    folders.map((folder) => folder.path),
+    studyNames.map((name) => join(path, name)),
+  );
+  t.deepEqual(await readRecord(path), record);
+  await openReproduction(path, record);
+  const studies = await readStudies(path);
+  t.deepEqual(Object.keys(studies), [...studyNames]);
+  t.is(studies.head.plan.cells.length, 2);
+});
+
+test('another reproduction in the same folder is refused, also with its options in another order', (t) => {
+  checkSame('here', record, { ...record, base: Object.fromEntries(Object.entries(record.base).reverse()) });
+  for (const other of [{ ds: 'emoji' }, { quick: false }, { asked: [42, 43] }, { base: { ds: 'shapes' } }])
+    t.throws(() => checkSame('here', record, { ...record, ...other }), {
+      code: 'ERR_HOROBALL_SWEEP_EXISTS',
+      message: /here with different settings.*horoball reproduce --quick/,
+    });
+});
+
+test('a damaged record names the file and the field', async (t) => {
+  const path = await temporary(t);
+  await openReproduction(path, record);
+  const file = join(path, 'reproduction.json');
+  const text = await readFile(file, 'utf8');
+  for (const [bad, words] of [
+    [text.replace('"small"', '"medium"'), /reproduction\.json.*grid/],
+    [text.slice(0, -9), /reproduction\.json/],
+    ['[]', /reproduction\.json/],
+  ] as const) {
+    await writeFile(file, bad);
+    await t.throwsAsync(readRecord(path), { code: 'ERR_HOROBALL_FORMAT', message: words });
+  }
+});

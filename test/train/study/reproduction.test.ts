@@ -1,0 +1,66 @@
+import test from 'ava';
+import { recipes } from '../../../lib/train/options/recipes.ts';
+import { parseConfig } from '../../../lib/train/options/resolve.ts';
+import {
+  baseOf,
+  fitBudget,
+  planReproduction,
+  publishedRecipes,
+  runsOf,
+  studyNames,
+  variedNames,
+} from '../../../lib/train/study/reproduction.ts';
+
+const seeds = [42, 43, 44, 45, 46];
+
+test('the studies vary what the paper asks about, and nothing else', (t) => {
+  const plans = planReproduction('full', baseOf('shapes', false), [42]);
+  t.deepEqual(Object.keys(plans), [...studyNames]);
+  t.deepEqual(plans.temperature.varied, ['geometry', 't'].slice(1));
+  t.deepEqual(
+    [...new Set(plans.temperature.cells.map(({ arm }) => arm))],
+    ['euclidean', 'hyperbolic', 'hybrid'],
+  );
+  t.deepEqual(plans['lambda-c'].varied, ['lam', 'hyp_c']);
+  t.deepEqual(plans.head.varied, ['head']);
+  for (const { cells } of Object.values(plans))
+    for (const { config } of cells) t.is(config.eval_ep, `[${config.ep}]`, 'the end is evaluated');
+  for (const { varied } of Object.values(plans)) t.true(varied.every((name) => variedNames.includes(name)));
+});
+
+test('every data set has valid options, and the published ones keep their length', (t) => {
+  for (const ds of ['shapes', 'emoji', 'emoji-subgroups', 'CUB', 'Cars', 'SOP', 'Inshop', 'folder'])
+    for (const quick of [false, true]) {
+      const config = parseConfig({ ...baseOf(ds, quick), path: 'somewhere' }, 'reproduce');
+      t.is(config.ds, ds);
+      t.is(config.head, 'hypmix', 'the head is an axis of its own study');
+    }
+  t.is(parseConfig(baseOf('Cars', false)).ep, 300);
+  t.is(parseConfig(baseOf('Cars', true)).ep, 1);
+});
+
+test('published recipes are those of the papers', (t) => {
+  t.true(publishedRecipes('CUB').length >= 3);
+  t.deepEqual(publishedRecipes('emoji'), []);
+  t.is(
+    ['CUB', 'Cars', 'SOP', 'Inshop'].flatMap(publishedRecipes).length,
+    recipes.filter(({ paper }) => paper !== null).length,
+  );
+});
+
+test('a budget takes seeds first, then settings, and never fewer than three seeds', (t) => {
+  const base = baseOf('shapes', false);
+  const runs = (grid: 'full' | 'small', count: number): number =>
+    runsOf(planReproduction(grid, base, seeds.slice(0, count)));
+  t.is(runs('full', 3), 75);
+  const fit = (budget: number) => fitBudget(base, seeds, 10, budget);
+  t.deepEqual(fit(Infinity), { grid: 'full', seeds });
+  t.deepEqual(fit(10 * runs('full', 5)), { grid: 'full', seeds });
+  t.deepEqual(fit(10 * runs('full', 5) - 1), { grid: 'full', seeds: seeds.slice(0, 4) });
+  t.deepEqual(fit(10 * runs('full', 3) - 1), { grid: 'small', seeds });
+  t.deepEqual(fit(10 * runs('small', 3)), { grid: 'small', seeds: seeds.slice(0, 3) });
+  const error = t.throws<Error & { code: string }>(() => fit(10 * runs('small', 3) - 1));
+  t.is(error?.code, 'ERR_HOROBALL_OPTION');
+  t.regex(error!.message, /budget: expected at least 6 minutes/);
+  t.deepEqual(fitBudget(base, [7], 10, 10 * runs('small', 1)).seeds, [7], 'fewer, if fewer were asked for');
+});
