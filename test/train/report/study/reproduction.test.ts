@@ -70,7 +70,7 @@ test('a page without results makes no claims', (t) => {
   t.notRegex(page, /Recall against|Tied head/);
 });
 
-test('published values stand on the page of a published data set', (t) => {
+test('the page of a published data set shows published values', (t) => {
   const { record, ...rest } = made(() => 0.5);
   const page = reproductionPage({ record: { ...record, ds: 'CUB' }, ...rest });
   t.regex(page, /<h2>Published values<\/h2>.*85\.6/s);
