@@ -44,6 +44,20 @@ export function refuseUnknown(
   }
 }
 
+/**
+ * A copy of the options. Each is read once, so a getter cannot return something else after the check. Undefined options are left
+ * out, so that the caller's defaults apply; unknown names are refused.
+ */
+export function readOptions<O extends object>(
+  operation: string,
+  options: O | undefined,
+  known: readonly (keyof O & string)[],
+): O {
+  const given = checkOptions(operation, options, 'options', new Set(known));
+  const entries = known.map((name) => [name, given[name]] as const);
+  return Object.fromEntries(entries.filter(([, value]) => value !== undefined)) as O;
+}
+
 /** An object that must be given. */
 export function checkObject<O extends object>(operation: string, value: O, argument: string): O {
   return checkOptions(operation, value ?? (null as unknown as O), argument);

@@ -156,6 +156,12 @@ export function describe(value: unknown): string {
   return name === undefined ? 'an object' : `a value of ${name}`;
 }
 
+/** Describes the first elements of a list for the end of a message. */
+export function describeList(values: readonly unknown[]): string {
+  const shown = Array.from({ length: Math.min(values.length, 8) }, (_, i) => describe(values[i]));
+  return `[${shown}${values.length > shown.length ? ',...' : ''}]`;
+}
+
 /** A proxy or a getter may throw or return anything here; the message about it must not fail. */
 function className(value: object): string | undefined {
   try {

@@ -185,7 +185,7 @@ export async function makeExamples(): Promise<Record<string, Make>> {
     'EventWriter#hparams': () => [{ lr: 1 }, { group: 'a', wallTime: 1 }],
     'EventWriter#endSession': () => ['success', { wallTime: 1 }],
     'EventWriter#flush': () => [],
-    readMat: () => [join(folder, 'points.mat'), { names: ['a'], maxBytes: 2 ** 20 }],
+    readMat: () => [join(folder, 'points.mat'), { maxBytes: 2 ** 20 }],
     readNpy: () => [join(folder, 'points.npy')],
     readSafetensors: () => [join(run, 'model.safetensors'), { names: [] }],
     writeNpy: () => [join(folder, 'written.npy'), new Float32Array(2), [2]],

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { checkSignal } from '../call.ts';
-import { boolean, checkCallback, checkOptions, choice, integer } from '../check.ts';
+import { boolean, checkCallback, choice, integer, readOptions } from '../check.ts';
 import { coded, typeError } from '../errors.ts';
 import { abortable, readAhead } from '../image/read-ahead.ts';
 import { backgrounds } from '../image/resample.ts';
@@ -10,7 +10,7 @@ import { outputNames, type Serving } from '../onnx/serving.ts';
 import { storages } from '../onnx/storage.ts';
 import { Preparation } from './images.ts';
 import type { Planes } from './protocol.ts';
-import { Session } from './session.ts';
+import { runtimes, Session } from './session.ts';
 import { openServed, type Served } from './source.ts';
 import type {
   EmbeddedIn,
@@ -26,6 +26,14 @@ import type {
 const batchesAhead = 2;
 const most = Number.MAX_SAFE_INTEGER;
 const spaces: readonly Space[] = ['unit', 'ball', 'both'];
+const embedNames = [
+  'space',
+  'signal',
+  'onProgress',
+  'onUnreadable',
+  'batchSize',
+  'concurrency',
+] as const satisfies (keyof EmbedOptions)[];
 
 /**
  * Loads a network for embedding images, without libtorch. It runs on another thread, by onnxruntime-node if that is
@@ -45,16 +53,16 @@ export async function loadEmbedder(
   options: LoadEmbedderOptions = {},
 ): Promise<ImageEmbedder> {
   const checked = checkedOptions(options);
-  const served = await openServed(source, options.storage);
-  const { background, maxPixels } = options;
+  const { storage, background, maxPixels, warmUp } = checked;
+  const served = await openServed(source, storage);
   const serving = {
     ...served.serving,
     ...(background !== undefined && { background }),
     ...(maxPixels !== undefined && { maxPixels }),
   };
-  const session = await Session.open(served.model, options);
+  const session = await Session.open(served.model, checked);
   const embedder = new ImageEmbedder({ ...served, serving }, session, checked);
-  if (options.warmUp === false) return embedder;
+  if (warmUp === false) return embedder;
   try {
     await embedder.warmUp();
     return embedder;
@@ -69,17 +77,30 @@ interface Limits {
   concurrency: number;
 }
 
-function checkedOptions(options: LoadEmbedderOptions): Limits {
+const loadNames = [
+  'runtime',
+  'storage',
+  'threads',
+  'batchSize',
+  'concurrency',
+  'warmUp',
+  'background',
+  'maxPixels',
+] as const satisfies (keyof LoadEmbedderOptions)[];
+
+function checkedOptions(given: LoadEmbedderOptions): LoadEmbedderOptions & Limits {
   const operation = 'loadEmbedder';
-  const { batchSize = 32, concurrency = availableParallelism(), warmUp } = checkOptions(operation, options);
-  boolean(operation, 'warmUp', warmUp, true);
+  const options = readOptions(operation, given, loadNames);
+  const { batchSize = 32, concurrency = availableParallelism(), runtime } = options;
+  boolean(operation, 'warmUp', options.warmUp, true);
   integer(operation, 'batchSize', batchSize, 1, most);
   integer(operation, 'concurrency', concurrency, 1, most);
   if (options.threads !== undefined) integer(operation, 'threads', options.threads, 1, most);
   if (options.maxPixels !== undefined) integer(operation, 'maxPixels', options.maxPixels, 1, most);
   if (options.background !== undefined) choice(operation, 'background', options.background, backgrounds);
   if (options.storage !== undefined) choice(operation, 'storage', options.storage, storages);
-  return { batchSize, concurrency };
+  if (runtime !== undefined) choice(operation, 'runtime', runtime, runtimes);
+  return { ...options, batchSize, concurrency };
 }
 
 /** A network that embeds images; `loadEmbedder` creates it. Calls may overlap: they share its thread and its limits. */
@@ -141,10 +162,11 @@ export class ImageEmbedder implements AsyncDisposable {
     images: Iterable<ImageInput>,
     options: EmbedOptions<S> = {},
   ): Promise<EmbeddedIn<S>> {
-    const { space = 'both' as S, signal, onProgress, onUnreadable } = checkOptions('embed', options);
+    const given = readOptions('embed', options, embedNames);
+    const { space = 'both' as S, signal, onProgress, onUnreadable } = given;
     for (const [name, each] of Object.entries({ onProgress, onUnreadable }))
       checkCallback('embed', name, each);
-    const { batchSize = this.#batchSize, concurrency } = options;
+    const { batchSize = this.#batchSize, concurrency } = given;
     choice('embed', 'space', space, spaces);
     integer('embed', 'batchSize', batchSize, 1, most);
     if (concurrency !== undefined) integer('embed', 'concurrency', concurrency, 1, most);

@@ -7,7 +7,7 @@ import { inputName } from '../onnx/serving.ts';
 import { type FromWorker, loading, type Planes, type ToWorker, type WorkerSetup } from './protocol.ts';
 import type { Runtime } from './types.ts';
 
-const runtimes: readonly Runtime[] = ['onnxruntime-node', 'onnxruntime-web'];
+export const runtimes: readonly Runtime[] = ['onnxruntime-node', 'onnxruntime-web'];
 
 interface Pending {
   resolve(rows: readonly Float32Array[]): void;

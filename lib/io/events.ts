@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { checkObject, checkOptions, filePath, finite } from '../check.ts';
+import { checkObject, filePath, finite, readOptions } from '../check.ts';
 import { coded, quoted, rangeError, typeError } from '../errors.ts';
 import { crc32c } from './crc32c.ts';
 import { ensureFolder } from './folder.ts';
@@ -76,7 +76,7 @@ export class EventWriter {
    * @throws RangeError `ERR_HOROBALL_RANGE` for an invalid `purgeStep`; the system's own errors
    */
   static async open(folder: string, options: EventWriterOptions = {}): Promise<EventWriter> {
-    const { purgeStep } = checkOptions('EventWriter.open', options);
+    const { purgeStep } = readOptions('EventWriter.open', options, ['purgeStep']);
     if (purgeStep !== undefined) checkStep('open', purgeStep);
     await ensureFolder(filePath('EventWriter.open', 'folder', folder));
     const seconds = String(Math.floor(Date.now() / 1000)).padStart(10, '0');
@@ -120,11 +120,11 @@ export class EventWriter {
     step: number,
     options: EventOptions & { buckets?: number } = {},
   ): void {
-    const { buckets = 30 } = checkOptions('EventWriter.histogram', options);
+    const { buckets = 30, ...times } = readOptions('EventWriter.histogram', options, ['buckets', 'wallTime']);
     if (!Number.isSafeInteger(buckets) || buckets < 1 || buckets > 10_000)
       throw rangeError('EventWriter.histogram', 'buckets', 'an integer from 1 to 10000', quoted(buckets));
     checkValues(values);
-    this.#summary('histogram', tag, step, options, () => histogramValue(tag, values, buckets));
+    this.#summary('histogram', tag, step, times, () => histogramValue(tag, values, buckets));
   }
 
   /**
@@ -157,18 +157,21 @@ export class EventWriter {
     values: Readonly<Record<string, HyperParameter>>,
     options: EventOptions & { group?: string } = {},
   ): void {
-    const { group = '', wallTime = now() } = checkOptions('EventWriter.hparams', options);
+    const { group = '', wallTime = now() } = readOptions('EventWriter.hparams', options, [
+      'group',
+      'wallTime',
+    ]);
     checkObject('EventWriter.hparams', values, 'values');
     if (typeof group !== 'string') throw typeError('EventWriter.hparams', 'group', 'a string', group);
     finite('EventWriter.hparams', 'wallTime', wallTime);
-    this.#summary('hparams', 'hparams', 0, options, () => sessionStartValue(values, group, wallTime));
+    this.#summary('hparams', 'hparams', 0, { wallTime }, () => sessionStartValue(values, group, wallTime));
   }
 
   /** Records the outcome of the run for the hparams page. */
   endSession(status: 'success' | 'failure', options: EventOptions = {}): void {
-    const { wallTime = now() } = checkOptions('EventWriter.endSession', options);
+    const { wallTime = now() } = readOptions('EventWriter.endSession', options, ['wallTime']);
     finite('EventWriter.endSession', 'wallTime', wallTime);
-    this.#summary('endSession', 'hparams', 0, options, () => sessionEndValue(status, wallTime));
+    this.#summary('endSession', 'hparams', 0, { wallTime }, () => sessionEndValue(status, wallTime));
   }
 
   /** Resolves once the operating system has received all events so far. */
@@ -208,7 +211,7 @@ export class EventWriter {
     if (typeof tag !== 'string' || tag === '')
       throw typeError(`EventWriter.${operation}`, 'tag', 'a name', tag === '' ? 'none' : tag);
     checkStep(operation, step);
-    const { wallTime = now() } = checkOptions(`EventWriter.${operation}`, options);
+    const { wallTime = now() } = readOptions(`EventWriter.${operation}`, options, ['wallTime']);
     finite(`EventWriter.${operation}`, 'wallTime', wallTime);
     const value = make();
     if (value === null) return;

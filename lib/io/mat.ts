@@ -1,4 +1,4 @@
-import { checkOptions } from '../check.ts';
+import { readOptions } from '../check.ts';
 import { type Coded, coded, rangeError } from '../errors.ts';
 import { readAll } from './atomic.ts';
 import { type Dtype, dtypeOf, elementCount, kinds, type TensorData } from './elements.ts';
@@ -60,7 +60,7 @@ export interface ReadMatOptions {
  * if (labels?.kind === 'numbers') console.log(labels.shape, labels.real);
  */
 export async function readMat(path: string, options: ReadMatOptions = {}): Promise<Map<string, MatValue>> {
-  const { maxBytes = 2 ** 26 } = checkOptions('readMat', options);
+  const { maxBytes = 2 ** 26 } = readOptions('readMat', options, ['maxBytes']);
   if (typeof maxBytes !== 'number' || !(maxBytes >= 0))
     throw rangeError('readMat', 'maxBytes', 'a number of at least 0', maxBytes);
   return await reading(path, 'readMat', async (file) => {

@@ -1,4 +1,4 @@
-import { checkOptions } from '../check.ts';
+import { checkOptions, readOptions } from '../check.ts';
 import { type Coded, coded, quoted, shapeError, typeError } from '../errors.ts';
 import { checkKept } from '../matrix.ts';
 import { readAll, writeAll, writeAtomically } from './atomic.ts';
@@ -79,7 +79,7 @@ export async function readSafetensors(
   path: string,
   options: { names?: Iterable<string> | undefined } = {},
 ): Promise<Safetensors> {
-  const { names } = checkOptions('readSafetensors', options);
+  const { names } = readOptions('readSafetensors', options, ['names']);
   if (names !== undefined && typeof Object(names)[Symbol.iterator] !== 'function')
     throw typeError('readSafetensors', 'names', 'a list of names', names);
   const wanted = names === undefined ? undefined : new Set(names);
@@ -243,7 +243,7 @@ export async function writeSafetensors(
     checksums?: boolean | undefined;
   } = {},
 ): Promise<void> {
-  const { metadata, checksums } = checkOptions('writeSafetensors', options);
+  const { metadata, checksums } = readOptions('writeSafetensors', options, ['metadata', 'checksums']);
   const given = checkOptions('writeSafetensors', tensors, 'tensors');
   const list = [...(given instanceof Map ? given : Object.entries(given))].map(([name, tensor]) =>
     checkTensor(name, tensor),

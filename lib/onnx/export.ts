@@ -1,4 +1,4 @@
-import { checkOptions, choice, filePath } from '../check.ts';
+import { choice, filePath, readOptions } from '../check.ts';
 import { writeAll, writeAtomically } from '../io/atomic.ts';
 import { type BackboneSource, onnxOf, openSource } from './source.ts';
 import { type Storage, storages } from './storage.ts';
@@ -37,7 +37,7 @@ export async function exportOnnx(
   file: string,
   options: ExportOnnxOptions = {},
 ): Promise<Exported> {
-  const { storage = 'fp32' } = checkOptions('exportOnnx', options);
+  const { storage = 'fp32' } = readOptions('exportOnnx', options, ['storage']);
   choice('exportOnnx', 'storage', storage, storages);
   filePath('exportOnnx', 'file', file);
   const opened = await openSource(source);

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { checkSignal } from '../../call.ts';
-import { boolean, checkCallback, checkObject, checkOptions, integer } from '../../check.ts';
+import { boolean, checkCallback, checkObject, integer, readOptions } from '../../check.ts';
 import { decode } from '../../image/decode.ts';
 import { defaultMaxPixels, isImageFault, manyPixels } from '../../image/fault.ts';
 import { readImageFile } from '../../image/file.ts';
@@ -48,20 +48,22 @@ export interface CheckOptions {
 export async function checkDataset(dataset: Dataset, options: CheckOptions = {}): Promise<DatasetCheck> {
   const operation = 'checkDataset';
   const { name, root, train, test, gallery, warnings } = checkObject(operation, dataset, 'dataset');
-  const splits: Record<string, Split> = { train, test, ...(gallery && { gallery }) };
-  for (const split of Object.values(splits)) checkSplit(operation, split);
-  checkCheckOptions(operation, options);
+  const given = Object.entries<Split>({ train, test, ...(gallery && { gallery }) });
+  const splits = Object.fromEntries(given.map(([key, split]) => [key, checkSplit(operation, split)]));
+  const wanted = checkedOptions(operation, options);
   const samples = Object.values(splits).flatMap((split) => split.samples);
   const counts = Object.fromEntries(Object.entries(splits).map(([key, split]) => [key, countOf(split)]));
-  return { name, root, splits: counts, warnings, ...(await look(samples, options)) };
+  return { name, root, splits: counts, warnings, ...(await look(samples, wanted)) };
 }
 
-function checkCheckOptions(operation: string, options: CheckOptions): void {
-  const { decode, maxPixels, onProgress, signal } = checkOptions(operation, options);
+function checkedOptions(operation: string, given: CheckOptions): CheckOptions {
+  const options = readOptions(operation, given, ['decode', 'maxPixels', 'onProgress', 'signal']);
+  const { decode, maxPixels, onProgress, signal } = options;
   boolean(operation, 'decode', decode, false);
   if (maxPixels !== undefined) integer(operation, 'maxPixels', maxPixels, 1, Number.MAX_SAFE_INTEGER);
   checkCallback(operation, 'onProgress', onProgress);
   checkSignal(operation, signal);
+  return options;
 }
 
 type Found = Pick<DatasetCheck, 'unreadable' | 'alpha' | 'large'>;

@@ -1,15 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { checkSignal } from '../../call.ts';
-import {
-  boolean,
-  checkObject,
-  checkOptions,
-  choice,
-  filePath,
-  instance,
-  integer,
-  positive,
-} from '../../check.ts';
+import { boolean, choice, filePath, instance, integer, positive, readOptions } from '../../check.ts';
 import { coded, quoted, rangeError, typeError } from '../../errors.ts';
 import { decode } from '../../image/decode.ts';
 import { checkSize, defaultMaxPixels, isImageFault, manyPixels } from '../../image/fault.ts';
@@ -143,7 +134,12 @@ export class ImageLoader {
     } = {},
   ): AsyncGenerator<ImageBatch> {
     const operation = 'ImageLoader.batches';
-    const { signal, epoch = 0, first: begin = 0, stride } = checkOptions(operation, options);
+    const {
+      signal,
+      epoch = 0,
+      first: begin = 0,
+      stride,
+    } = readOptions(operation, options, ['signal', 'epoch', 'first', 'stride']);
     checkSignal(operation, signal);
     if (typeof Object(indices)[Symbol.iterator] !== 'function')
       throw typeError(operation, 'indices', 'lists of indices', quoted(indices));
@@ -279,10 +275,24 @@ export class ImageLoader {
   }
 }
 
+const loaderNames = [
+  'size',
+  'mode',
+  'resize',
+  'cropScale',
+  'ratio',
+  'seed',
+  'concurrency',
+  'strict',
+  'cache',
+  'background',
+  'maxPixels',
+] as const satisfies (keyof ImageLoaderOptions)[];
+
 /** A copy of the options, checked. */
 function checkedOptions(options: ImageLoaderOptions): ImageLoaderOptions {
   const operation = 'ImageLoader';
-  const all = { ...checkObject(operation, options, 'options') };
+  const all = readOptions(operation, options, loaderNames);
   const { size, resize = size, concurrency = 1, maxPixels = 1, seed, mode } = all;
   for (const [name, value] of Object.entries({ size, resize, concurrency, maxPixels }))
     integer(operation, name, value, 1, Number.MAX_SAFE_INTEGER);
@@ -292,14 +302,20 @@ function checkedOptions(options: ImageLoaderOptions): ImageLoaderOptions {
   boolean(operation, 'strict', all.strict, false);
   if (all.background !== undefined) choice(operation, 'background', all.background, backgrounds);
   if (all.cache !== undefined) filePath(operation, 'cache', all.cache);
-  const { cropScale = [0.2, 1], ratio = [1, 1] } = all;
-  for (const [name, pair] of Object.entries({ cropScale, ratio })) {
-    if (!Array.isArray(pair) || pair.length !== 2)
-      throw typeError(operation, name, 'two numbers', quoted(pair));
-    for (const each of pair) positive(operation, name, each);
-    if (pair[0] > pair[1]) throw rangeError(operation, name, 'the smaller number first', `[${pair}]`);
-  }
-  return all;
+  const { cropScale, ratio } = all;
+  return {
+    ...all,
+    ...(cropScale !== undefined && { cropScale: checkedPair('cropScale', cropScale) }),
+    ...(ratio !== undefined && { ratio: checkedPair('ratio', ratio) }),
+  };
+}
+
+function checkedPair(name: string, pair: unknown): [number, number] {
+  if (!Array.isArray(pair) || pair.length !== 2)
+    throw typeError('ImageLoader', name, 'two numbers', quoted(pair));
+  const [from, to] = pair.map((each) => positive('ImageLoader', name, each)) as [number, number];
+  if (from > to) throw rangeError('ImageLoader', name, 'the smaller number first', `[${from},${to}]`);
+  return [from, to];
 }
 
 /** Removes the rows of omitted images. */

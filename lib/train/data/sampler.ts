@@ -1,4 +1,4 @@
-import { checkObject, instance, integer as wholeNumber } from '../../check.ts';
+import { instance, readOptions, integer as wholeNumber } from '../../check.ts';
 import { coded, quoted, rangeError, typeError } from '../../errors.ts';
 import { integer, random, shuffle } from '../../random.ts';
 import { rowsByClass } from '../../views.ts';
@@ -32,7 +32,11 @@ export class ClassBalancedSampler {
    * `ERR_HOROBALL_NO_STEP` if the classes do not fill one batch
    */
   constructor(labels: Int32Array, options: SamplerOptions) {
-    const { samplesPerClass, batchSize, seed } = checkObject('ClassBalancedSampler', options, 'options');
+    const { samplesPerClass, batchSize, seed } = readOptions('ClassBalancedSampler', options, [
+      'samplesPerClass',
+      'batchSize',
+      'seed',
+    ]);
     instance('ClassBalancedSampler', 'labels', labels, Int32Array);
     checkInteger('samplesPerClass', samplesPerClass, 2);
     checkInteger('batchSize', batchSize, samplesPerClass);

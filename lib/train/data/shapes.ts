@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { checkSignal } from '../../call.ts';
-import { checkCallback, checkObject, filePath, integer } from '../../check.ts';
+import { checkCallback, filePath, integer, readOptions } from '../../check.ts';
 import { coded, quoted, rangeError, typeError } from '../../errors.ts';
 import { ensureFolder } from '../../io/folder.ts';
 import { loadSharp } from '../../io/sharp.ts';
@@ -64,8 +64,9 @@ interface Manifest {
  * @example
  * await makeShapes('data/shapes', { seed: 42 });
  */
-export async function makeShapes(root: string, options: ShapesOptions): Promise<void> {
+export async function makeShapes(root: string, given: ShapesOptions): Promise<void> {
   filePath('makeShapes', 'root', root);
+  const options = readOptions('makeShapes', given, shapesNames);
   const manifest = checkedManifest(options);
   const { signal, onProgress } = options;
   checkSignal('makeShapes', signal);
@@ -98,8 +99,16 @@ async function open(root: string): Promise<Dataset> {
   return { name: 'shapes', root: where, ...splits, ks: usualKs, warnings: [] };
 }
 
-function checkedManifest(options: ShapesOptions): Manifest {
-  const { seed, classes = 128, pictures = 20, size = 64 } = checkObject('makeShapes', options, 'options');
+const shapesNames = [
+  'seed',
+  'classes',
+  'pictures',
+  'size',
+  'onProgress',
+  'signal',
+] as const satisfies (keyof ShapesOptions)[];
+
+function checkedManifest({ seed, classes = 128, pictures = 20, size = 64 }: ShapesOptions): Manifest {
   const whole = { seed, classes, pictures, size };
   for (const [name, value] of Object.entries(whole)) {
     if (!Number.isSafeInteger(value)) throw typeError('makeShapes', name, 'an integer', quoted(value));

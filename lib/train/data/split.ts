@@ -5,19 +5,20 @@ import type { Dataset, Split } from './types.ts';
 
 /**
  * Checks a split that a caller has made.
+ * @returns a copy; each property is read once
  * @throws TypeError `ERR_HOROBALL_TYPE` or RangeError `ERR_HOROBALL_RANGE`
  */
 export function checkSplit(operation: string, split: Split): Split {
-  const { classes, samples, parents } = checkObject(operation, split, 'split');
+  const { classes, samples, parents, levels } = checkObject(operation, split, 'split');
   for (const [name, list] of Object.entries({ classes, samples, parents: parents ?? [] }))
     if (!Array.isArray(list)) throw typeError(operation, name, 'a list', quoted(list));
-  for (const name of classes) checkText(operation, 'classes', name);
-  for (const sample of samples) {
+  const names = Array.from(classes, (name) => checkText(operation, 'classes', name));
+  const copies = Array.from(samples, (sample) => {
     const { path, label } = checkObject(operation, sample, 'samples');
     checkText(operation, 'path', path);
-    integer(operation, 'label', label, 0, classes.length - 1);
-  }
-  return split;
+    return { path, label: integer(operation, 'label', label, 0, names.length - 1) };
+  });
+  return { classes: names, samples: copies, ...(parents && { parents }), ...(levels && { levels }) };
 }
 
 /** The k of Recall@k for data sets without published ones. */

@@ -1,4 +1,4 @@
-import { checkMap, checkOptions } from '../../check.ts';
+import { checkMap, readOptions } from '../../check.ts';
 import type { Handle } from './addon.ts';
 import { Embedder, type ForwardOptions, type LoadReport } from './embedder.ts';
 import type { Batch, Tensor } from './tensor.ts';
@@ -89,7 +89,13 @@ export class ViT implements Disposable {
  * using features = vit.forward(Batch.from(images, { count, size: 48 }, vit.config.model.mean, vit.config.model.std));
  */
 export async function createViT(model: string | ViTConfig, options: ViTOptions = {}): Promise<ViT> {
-  const { seed = 0, ...others } = checkOptions('createViT', options);
+  const { seed = 0, ...others } = readOptions('createViT', options, [
+    'seed',
+    'device',
+    'precision',
+    'freezePatchEmbed',
+    'freezeBlocks',
+  ]);
   return new ViT(await Embedder.create({ model, ...hidden, seed, ...others }));
 }
 

@@ -1,4 +1,4 @@
-import { checkMap, checkOptions, instance, integer } from '../../check.ts';
+import { checkMap, instance, integer, readOptions } from '../../check.ts';
 import { rangeError, shapeError } from '../../errors.ts';
 import { concatenated } from '../../matrix.ts';
 import { rowsByClass } from '../../views.ts';
@@ -37,7 +37,7 @@ export class CrossBatchMemory {
    * @throws RangeError `ERR_HOROBALL_RANGE` for another number of classes
    */
   constructor(options: { classes: number; views: number; dim: number }) {
-    const { classes, views, dim } = checkOptions('crossBatchMemory', options);
+    const { classes, views, dim } = readOptions('crossBatchMemory', options, ['classes', 'views', 'dim']);
     for (const [name, value] of Object.entries({ classes, views, dim }))
       integer('crossBatchMemory', name, value, 1, Number.MAX_SAFE_INTEGER);
     this.#most = classes;

@@ -8,8 +8,9 @@ import {
   instance,
   integer,
   positive,
+  readOptions,
 } from '../../check.ts';
-import { quoted, shapeError, typeError } from '../../errors.ts';
+import { describeList, quoted, shapeError, typeError } from '../../errors.ts';
 import { sides } from '../../model/sides.ts';
 import { resolveViT } from '../../model/vit.ts';
 import { headCards, rowCards } from '../../row-card.ts';
@@ -127,7 +128,7 @@ export class Embedder extends Resource {
    */
   setCurvature(c: number, options: { learnable?: boolean; learnt?: boolean } = {}): void {
     const operation = 'embedder.setCurvature';
-    const { learnt = false, learnable = learnt } = checkOptions(operation, options);
+    const { learnt = false, learnable = learnt } = readOptions(operation, options, ['learnable', 'learnt']);
     native().setCurvature(
       this.handle,
       curvature(operation, c),
@@ -172,7 +173,7 @@ export class Embedder extends Resource {
       train = true,
       purpose = train ? 'training' : 'evaluation',
       signal,
-    } = checkOptions(operation, options);
+    } = readOptions(operation, options, ['train', 'purpose', 'signal']);
     boolean(operation, 'train', train, true);
     choice(operation, 'purpose', purpose, ['training', 'evaluation']);
     const { imgSize, embedDim } = this.config.model;
@@ -257,14 +258,30 @@ export function shapedValues(
   if (!isFloat) throw typeError(operation, name, 'floating-point values', quoted(data));
   const same = got.length === shape.length && got.every((d, i) => d === shape[i]);
   if (!same || data.length !== elements(shape)) {
-    throw shapeError(operation, name, `shape [${shape}]`, `[${got.map(String)}]`);
+    throw shapeError(operation, name, `shape [${shape}]`, describeList(got));
   }
   return data instanceof Float32Array ? data : Float32Array.from(data);
 }
 
-function resolveOptions(options: EmbedderOptions): EmbedderConfig {
+const optionNames = [
+  'model',
+  'head',
+  'dim',
+  'clipR',
+  'c',
+  'seed',
+  'device',
+  'freezePatchEmbed',
+  'freezeBlocks',
+  'freezeHead',
+  'compat',
+  'precision',
+] as const satisfies (keyof EmbedderOptions)[];
+
+function resolveOptions(given: EmbedderOptions): EmbedderConfig {
   const operation = 'embedder.create';
-  const model = resolveViT(checkOptions(operation, options).model);
+  const options = readOptions(operation, given, optionNames);
+  const model = resolveViT(options.model);
   const { freezeBlocks = 0, clipR, c, dim, seed } = options;
   integer(operation, 'dim', dim, 1, Number.MAX_SAFE_INTEGER);
   integer(operation, 'seed', seed, 0, Number.MAX_SAFE_INTEGER);

@@ -1,5 +1,14 @@
-import { boolean, checkMethods, checkOptions, checkText, instance, integer, positive } from '../../check.ts';
-import { shapeError } from '../../errors.ts';
+import {
+  boolean,
+  checkMethods,
+  checkOptions,
+  checkText,
+  instance,
+  integer,
+  positive,
+  readOptions,
+} from '../../check.ts';
+import { describeList, quoted, shapeError, typeError } from '../../errors.ts';
 import type { Handle } from './addon.ts';
 import { native, waitFor } from './native.ts';
 import type { Trainable } from './optim.ts';
@@ -47,12 +56,12 @@ export interface JoinOptions extends WaitOptions {
  * await group.close();
  */
 export class ProcessGroup extends Resource {
-  readonly place: Readonly<Place>;
+  readonly #place: Readonly<Place>;
   #shared = 0;
 
   private constructor(handle: Handle, place: Place) {
     super('group', handle);
-    this.place = place;
+    this.#place = place;
   }
 
   /**
@@ -60,8 +69,14 @@ export class ProcessGroup extends Resource {
    * @throws `ERR_HOROBALL_RENDEZVOUS` if they cannot be reached; `ERR_HOROBALL_NO_GROUP` if libtorch has no Gloo
    */
   static async join(place: Place, options: JoinOptions = {}): Promise<ProcessGroup> {
-    const { joinSeconds = 300, timeout = 1800, patience = 20 } = checkOptions('group.join', options);
-    const { rank, size, host, port, launched, restarts } = checkOptions('group.join', place, 'place');
+    const {
+      joinSeconds = 300,
+      timeout = 1800,
+      patience = 20,
+      ...wait
+    } = readOptions('group.join', options, ['joinSeconds', 'timeout', 'patience', 'signal']);
+    const own = { ...checkOptions('group.join', place, 'place') };
+    const { rank, size, host, port, launched, restarts } = own;
     integer('group.join', 'size', size, 1, 1 << 20);
     integer('group.join', 'rank', rank, 0, size - 1);
     integer('group.join', 'port', port, 1, 65535);
@@ -70,14 +85,14 @@ export class ProcessGroup extends Resource {
     integer('group.join', 'restarts', restarts, 0, Number.MAX_SAFE_INTEGER);
     for (const [name, value] of Object.entries({ joinSeconds, timeout, patience }))
       positive('group.join', name, value);
-    const group = new ProcessGroup(native().group(), place);
+    const group = new ProcessGroup(native().group(), own);
     const numbers = {
       ...{ host, port, rank, size, launched, joinSeconds, timeout, patience },
       prefix: `horoball/${restarts}`,
       interface: process.env['GLOO_SOCKET_IFNAME'] ?? '',
     };
     try {
-      await waitFor('group.join', options, (cancel) => native().joinGroup(group.handle, numbers, cancel));
+      await waitFor('group.join', wait, (cancel) => native().joinGroup(group.handle, numbers, cancel));
       return group;
     } catch (error) {
       group.dispose();
@@ -85,12 +100,16 @@ export class ProcessGroup extends Resource {
     }
   }
 
+  get place(): Readonly<Place> {
+    return this.#place;
+  }
+
   get rank(): number {
-    return this.place.rank;
+    return this.#place.rank;
   }
 
   get size(): number {
-    return this.place.size;
+    return this.#place.size;
   }
 
   /** Sums the values over the ranks, in place. */
@@ -107,10 +126,10 @@ export class ProcessGroup extends Resource {
    * @param counts - the number of rows of each rank
    */
   gatherRows(tensor: Tensor, counts: readonly number[]): Tensor {
-    this.#check(instance('group.gatherRows', 'tensor', tensor, Tensor).shape[0]!, counts);
-    const rows = counts.reduce((sum, count) => sum + count, 0);
+    const own = this.#checked(instance('group.gatherRows', 'tensor', tensor, Tensor).shape[0]!, counts);
+    const rows = own.reduce((sum, count) => sum + count, 0);
     const shape = [rows, ...tensor.shape.slice(1)];
-    return new Tensor(native().gatherRows(this.handle, tensor.handle, counts), shape);
+    return new Tensor(native().gatherRows(this.handle, tensor.handle, own), shape);
   }
 
   /** The values of all ranks, concatenated in rank order; ranks may have different numbers of values. */
@@ -152,13 +171,15 @@ export class ProcessGroup extends Resource {
     this.dispose();
   }
 
-  #check(rows: number, counts: readonly number[]): void {
-    if (Array.isArray(counts) && counts.length === this.size && counts[this.rank] === rows) {
-      for (const count of counts) integer('group.gatherRows', 'counts', count, 0, Number.MAX_SAFE_INTEGER);
-      return;
-    }
+  /** A copy of the counts. */
+  #checked(rows: number, counts: readonly number[]): number[] {
     const expected = `${this.size} counts, with ${rows} for rank ${this.rank}`;
-    throw shapeError('group.gatherRows', 'counts', expected, Array.isArray(counts) ? `[${counts}]` : counts);
+    if (!Array.isArray(counts)) throw typeError('group.gatherRows', 'counts', expected, quoted(counts));
+    const own: number[] = counts.slice(0, this.size);
+    for (const count of own) integer('group.gatherRows', 'counts', count, 0, Number.MAX_SAFE_INTEGER);
+    if (counts.length !== this.size || own[this.rank] !== rows)
+      throw shapeError('group.gatherRows', 'counts', expected, describeList(counts));
+    return own;
   }
 }
 

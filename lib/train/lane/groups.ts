@@ -1,4 +1,4 @@
-import { atLeastZero, checkObject, choice, integer, positive } from '../../check.ts';
+import { atLeastZero, choice, integer, positive, readOptions } from '../../check.ts';
 import { rangeError } from '../../errors.ts';
 import type { Parameter } from './types.ts';
 
@@ -30,7 +30,12 @@ export interface GroupOptions {
  * new AdamW(embedder, { lr: 3e-4, groups });
  */
 export function groupsOf(options: GroupOptions): (parameter: Parameter) => Required<Group> {
-  const { weightDecay, decayed, layerDecay, depth } = checkObject('groupsOf', options, 'options');
+  const { weightDecay, decayed, layerDecay, depth } = readOptions('groupsOf', options, [
+    'weightDecay',
+    'decayed',
+    'layerDecay',
+    'depth',
+  ]);
   atLeastZero('groupsOf', 'weightDecay', weightDecay);
   choice('groupsOf', 'decayed', decayed, ['all', 'matrices']);
   if (positive('groupsOf', 'layerDecay', layerDecay) > 1)

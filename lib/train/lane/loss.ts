@@ -1,6 +1,6 @@
 import { runStepsSync } from '../../call.ts';
 import { geometries, geometryTerms } from '../../card-names.ts';
-import { boolean, checkOptions, choice, curvature, finite, guards, integer, positive } from '../../check.ts';
+import { boolean, choice, curvature, finite, guards, integer, positive, readOptions } from '../../check.ts';
 import { batchViews, type Labels } from '../../views.ts';
 import type { Handle } from './addon.ts';
 import { checkInputs, type LossInputs } from './inputs.ts';
@@ -22,6 +22,20 @@ export interface ApplyOptions {
   gradParams?: boolean;
 }
 
+const lossNames = [
+  'geometry',
+  'tied',
+  'views',
+  'tauE',
+  'tauH',
+  'lambda',
+  'c',
+  'clipR',
+  'reduction',
+  'compat',
+  'beta',
+] as const satisfies (keyof HybridLossOptions)[];
+
 /**
  * The hybrid contrastive loss over all ordered pairs of views, as an autograd function over the core's fused kernel; see
  * `hybridContrastiveLoss` for the formula and its source.
@@ -38,7 +52,7 @@ export class HybridLoss {
       reduction: 'sum',
       compat: null,
       beta: 0,
-      ...checkOptions(operation, options),
+      ...readOptions(operation, options, lossNames),
     } as const;
     integer(operation, 'views', filled.views, 2, Number.MAX_SAFE_INTEGER);
     positive(operation, 'tauE', filled.tauE);
@@ -68,10 +82,11 @@ export class HybridLoss {
     const filled = {
       ...this.options,
       gradParams: false,
-      ...checkOptions(operation, options),
+      ...readOptions(operation, options, ['tauE', 'tauH', 'c', 'gradParams']),
       geometryIndex: geometries.indexOf(geometry),
     };
     for (const name of ['tauE', 'tauH', 'c'] as const) positive(operation, name, filled[name]);
+    boolean(operation, 'gradParams', filled.gradParams, false);
     return new LossHandle(native().loss(euclidean.handle, hyperbolic.handle, filled, order));
   }
 }

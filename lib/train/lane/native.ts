@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
 import { checkSignal } from '../../call.ts';
-import { checkOptions, integer } from '../../check.ts';
+import { integer, readOptions } from '../../check.ts';
 import { coded } from '../../errors.ts';
 import { type Core, core, nativeCore } from '../../native.ts';
 import { libraryFiles, missingLibrary } from '../../setup/libraries.ts';
@@ -191,7 +191,7 @@ export async function waitFor<T>(
   options: WaitOptions,
   start: (cancel: Cancel | null) => Promise<T>,
 ): Promise<T> {
-  const { signal } = checkOptions(operation, options);
+  const { signal } = readOptions<Pick<WaitOptions, 'signal'>>(operation, options, ['signal']);
   const cancel = cancelOf(operation, signal);
   try {
     return await start(cancel);

@@ -5,6 +5,7 @@ import {
   checkMethods,
   checkOptions,
   positive,
+  readOptions,
   share,
 } from '../../check.ts';
 import { quoted, typeError } from '../../errors.ts';
@@ -50,7 +51,7 @@ export class AdamW extends Resource {
       betas: [0.9, 0.999] as const,
       eps: 1e-8,
       groups: () => ({}),
-      ...checkOptions('adamw', options),
+      ...readOptions('adamw', options, ['lr', 'weightDecay', 'betas', 'eps', 'groups']),
     };
     check(filled);
     checkMethods('adamw', 'model', model, ['parameters']);
@@ -75,7 +76,7 @@ export class AdamW extends Resource {
 
   /** Queues one update. @param options - `lr` replaces the optimizer's learning rate for this step */
   step(options: { lr?: number } = {}): void {
-    const { lr = this.options.lr } = checkOptions('adamw.step', options);
+    const { lr = this.options.lr } = readOptions('adamw.step', options, ['lr']);
     native().step(this.handle, atLeastZero('adamw.step', 'lr', lr));
   }
 

@@ -1,4 +1,4 @@
-import { atLeastZero, checkOptions, finite, instance, integer, positive } from '../../check.ts';
+import { atLeastZero, checkOptions, finite, instance, integer, positive, readOptions } from '../../check.ts';
 import { rangeError } from '../../errors.ts';
 import { LossHandle } from './loss.ts';
 import { native, waitFor } from './native.ts';
@@ -22,7 +22,7 @@ export class GradScaler extends Resource {
       growth: 2,
       backoff: 0.5,
       interval: 2000,
-      ...checkOptions('gradScaler', options),
+      ...readOptions('gradScaler', options, ['scale', 'growth', 'backoff', 'interval']),
     };
     positive('gradScaler', 'scale', filled.scale);
     integer('gradScaler', 'interval', filled.interval, 1, Number.MAX_SAFE_INTEGER);
@@ -48,7 +48,7 @@ export class GradScaler extends Resource {
   /** Queues the optimizer's step, which is skipped if a gradient is not finite. */
   step(optimizer: AdamW, options: { lr?: number } = {}): void {
     instance('gradScaler.step', 'optimizer', optimizer, AdamW);
-    const { lr = optimizer.options.lr } = checkOptions('gradScaler.step', options);
+    const { lr = optimizer.options.lr } = readOptions('gradScaler.step', options, ['lr']);
     native().stepScaled(this.handle, optimizer.handle, atLeastZero('gradScaler.step', 'lr', lr));
   }
 

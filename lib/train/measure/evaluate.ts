@@ -2,12 +2,12 @@ import { checkSignal } from '../../call.ts';
 import {
   checkCallback,
   checkObject,
-  checkOptions,
   choice,
   curvature,
   deviceIndex,
   instance,
   integer,
+  readOptions,
 } from '../../check.ts';
 import { quoted, typeError } from '../../errors.ts';
 import { concatenated, type Matrix, matrix } from '../../matrix.ts';
@@ -91,10 +91,10 @@ export async function evaluate(
   loader: ImageLoader,
   options: EvaluateOptions = {},
 ): Promise<{ evaluation: Evaluation; embedded: Embedded }> {
-  checkEvaluation('evaluate', options);
-  const embedded = await embed(embedder, split, loader, options);
-  const device = options.device ?? searchDevice(embedder.config.device);
-  return { evaluation: await measure(embedded, split, embedder.c, { ...options, device }), embedded };
+  const checked = checkEvaluation('evaluate', options);
+  const embedded = await embed(embedder, split, loader, checked);
+  const device = checked.device ?? searchDevice(embedder.config.device);
+  return { evaluation: await measure(embedded, split, embedder.c, { ...checked, device }), embedded };
 }
 
 /** Embeds a split. Images are decoded while the network computes. @throws as {@link evaluate} */
@@ -107,9 +107,9 @@ export async function embed(
   const { batchSize = 128, group = null, signal, onProgress } = checkEvaluation('embed', options);
   instance('embed', 'embedder', embedder, Embedder);
   instance('embed', 'loader', loader, ImageLoader);
-  checkSplit('embed', split);
+  const { samples: all } = checkSplit('embed', split);
   const { model, dim, device } = embedder.config;
-  const { first, end } = ranges(split.samples.length, group?.size ?? 1)[group?.rank ?? 0]!;
+  const { first, end } = ranges(all.length, group?.size ?? 1)[group?.rank ?? 0]!;
   const total = end - first;
   const parts: Part[] = [];
   let done = 0;
@@ -169,7 +169,7 @@ export async function measure(
   );
   for (const [name, value] of Object.entries({ labels, indices }))
     instance(operation, name, value, Int32Array);
-  checkSplit(operation, split);
+  const { parents } = checkSplit(operation, split);
   curvature(operation, c);
   const rows = (data: Float32Array, cols: number): Matrix<Float32Array> => matrix(data, labels.length, cols);
   const receive = (space: Space) => onQueries && ((results: QueryResults) => onQueries(space, results));
@@ -180,7 +180,7 @@ export async function measure(
     x: Matrix<Float32Array>,
     space: Space,
     distance: RecallOptions['distance'],
-  ): Promise<Recall> => recallOf(x, labels, split.parents, { ...how, distance, onQueries: receive(space) });
+  ): Promise<Recall> => recallOf(x, labels, parents, { ...how, distance, onQueries: receive(space) });
   const spaces: Evaluation['spaces'] = {
     hyperbolic: await recall(rows(published ? euclidean : hyperbolic, width), 'hyperbolic', ball),
     cosine: await recall(rows(euclidean, width), 'cosine', { metric: 'cosine' }),
@@ -209,9 +209,22 @@ export async function fusedRecall(
   return recallFrom(found, ks, how.ks);
 }
 
+const evaluateNames = [
+  'ks',
+  'queries',
+  'compat',
+  'fusion',
+  'batchSize',
+  'device',
+  'group',
+  'signal',
+  'onProgress',
+  'onQueries',
+] as const satisfies (keyof EvaluateOptions)[];
+
 /** The options, checked and read once. */
 function checkEvaluation(operation: string, given: EvaluateOptions): EvaluateOptions {
-  const options = { ...checkOptions(operation, given) };
+  const options = readOptions(operation, given, evaluateNames);
   const { ks = [], queries, compat, fusion, batchSize = 1, device, group, signal } = options;
   if (!Array.isArray(ks)) throw typeError(operation, 'ks', 'a list of integers', quoted(ks));
   for (const k of ks) integer(operation, 'ks', k, 1, Number.MAX_SAFE_INTEGER);

@@ -140,9 +140,17 @@ export class Listeners {
   }
 }
 
+const controls = ['signal', 'data', 'group', 'resume'] as const satisfies (keyof TrainHooks)[];
+const hookNames: ReadonlySet<string> = new Set([...Object.keys(callbacks), ...controls]);
+
+/** A listener may be an object of a class, which has properties of its own. */
+function isPlain(given: unknown): boolean {
+  return given !== null && typeof given === 'object' && Object.getPrototypeOf(given) === Object.prototype;
+}
+
 /** Validates hooks before a run starts. */
 export function checkHooks(given: TrainHooks): TrainHooks {
-  const hooks = checkOptions('train', given, 'hooks');
+  const hooks = checkOptions('train', given, 'hooks', isPlain(given) ? hookNames : undefined);
   checkSignal('train', hooks.signal);
   for (const name of Object.keys(callbacks) as Callback[]) {
     const listener: unknown = hooks[name];

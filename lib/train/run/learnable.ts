@@ -1,4 +1,4 @@
-import { checkObject, checkOptions, choice, finite, integer, positive } from '../../check.ts';
+import { checkObject, checkOptions, choice, finite, integer, positive, readOptions } from '../../check.ts';
 import { coded, quoted, rangeError, typeError } from '../../errors.ts';
 import { type Learnable, learnable } from '../options/options.ts';
 
@@ -40,7 +40,7 @@ export class LearnableScalars {
 
   /** @throws TypeError or RangeError with a code for an invalid option */
   constructor(options: LearnableOptions) {
-    const { names, initial, range } = checkOptions('learnableScalars', options);
+    const { names, initial, range } = readOptions('learnableScalars', options, ['names', 'initial', 'range']);
     if (!Array.isArray(names)) throw typeError('learnableScalars', 'names', 'a list of names', quoted(names));
     for (const name of names) choice('learnableScalars', 'names', name, learnable);
     checkObject('learnableScalars', initial, 'initial');

@@ -1,4 +1,4 @@
-import { boolean, checkCallback, checkOptions, finite, instance, integer } from '../../check.ts';
+import { boolean, checkCallback, checkOptions, finite, instance, integer, readOptions } from '../../check.ts';
 import { coded } from '../../errors.ts';
 import type { LabeledBatch } from '../data/types.ts';
 import { CachedEmbeddings } from '../lane/cached.ts';
@@ -212,7 +212,12 @@ export class Learner implements Disposable {
   ): Promise<StepOutcome> {
     instance('learner.finish', 'objective', objective, LossHandle);
     checkInputs('learner.finish', embeddings);
-    const { lr, factor, wantPoints, stop = false } = checkOptions('learner.finish', options);
+    const {
+      lr,
+      factor,
+      wantPoints,
+      stop = false,
+    } = readOptions('learner.finish', options, ['lr', 'factor', 'wantPoints', 'stop']);
     for (const [name, value] of Object.entries({ lr, factor })) finite('learner.finish', name, value);
     for (const [name, value] of Object.entries({ wantPoints, stop }))
       boolean('learner.finish', name, value, false);

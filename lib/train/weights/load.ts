@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkSignal } from '../../call.ts';
-import { boolean, checkMethods, checkOptions, filePath } from '../../check.ts';
+import { boolean, checkMethods, filePath, readOptions } from '../../check.ts';
 import { coded, shapeError } from '../../errors.ts';
 import { shapeText } from '../../io/elements.ts';
 import { PickleOpaque, refused } from '../../io/pickle-values.ts';
@@ -73,7 +73,7 @@ export async function loadWeights(
   options: LoadWeightsOptions = {},
 ): Promise<WeightsReport> {
   const operation = 'loadWeights';
-  const { partial, ...wait } = checkOptions(operation, options);
+  const { partial, ...wait } = readOptions(operation, options, ['partial', 'signal']);
   boolean(operation, 'partial', partial, false);
   checkSignal(operation, wait.signal);
   filePath(operation, 'path', path);

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { checkSignal } from '../../call.ts';
-import { boolean, checkCallback, checkOptions, checkText, filePath, integer } from '../../check.ts';
+import { boolean, checkCallback, checkText, filePath, integer, readOptions } from '../../check.ts';
 import { coded, quoted } from '../../errors.ts';
 import { writeAtomically } from '../../io/atomic.ts';
 import { ensureFolder } from '../../io/folder.ts';
@@ -66,9 +66,9 @@ export async function pullWeights(
   options: PullOptions = {},
 ): Promise<Pulled & { fresh: boolean }> {
   const url = urlOf(checkText('pullWeights', 'source', source));
-  checkPullOptions(options);
-  const path = cachedPath(url, options.cache);
-  const record = options.force ? null : await readRecord(path);
+  const checked = checkedOptions(options);
+  const path = cachedPath(url, checked.cache);
+  const record = checked.force ? null : await readRecord(path);
   if (record !== null && existsSync(path) && (await sha256Of(path)) === record.sha256)
     return { path, ...record, fresh: false };
   await ensureFolder(dirname(path));
@@ -79,11 +79,11 @@ export async function pullWeights(
       `[weights] source: expected a file that is not being downloaded, got ${url.href}: ${holder} is downloading it. ${advice}`,
     ),
   );
-  const { bytes, sha256: announced } = await download(url, part, options);
+  const { bytes, sha256: announced } = await download(url, part, checked);
   const sha256 = await sha256Of(part);
-  const checked = await check(url, part, sha256, announced, record);
+  const origin = await check(url, part, sha256, announced, record);
   await rename(part, path);
-  const pulled: PullRecord = { url: url.href, bytes, sha256, checked };
+  const pulled: PullRecord = { url: url.href, bytes, sha256, checked: origin };
   await writeAtomically(recordPath(path), (file) => file.writeFile(`${JSON.stringify(pulled, null, 2)}\n`));
   return { path, ...pulled, fresh: true };
 }
@@ -95,17 +95,20 @@ export async function findPulled(source: string, cache?: string): Promise<Pulled
   return record !== null && existsSync(path) ? { path, ...record } : null;
 }
 
-function checkPullOptions(options: PullOptions): void {
+const pullNames = [
+  'cache',
+  'force',
+  'signal',
+  'onProgress',
+  'attempts',
+  'pause',
+  'patience',
+] as const satisfies (keyof PullOptions)[];
+
+function checkedOptions(given: PullOptions): PullOptions {
   const operation = 'pullWeights';
-  const {
-    cache,
-    force,
-    signal,
-    onProgress,
-    attempts = 1,
-    pause = 0,
-    patience = 1,
-  } = checkOptions(operation, options);
+  const options = readOptions(operation, given, pullNames);
+  const { cache, force, signal, onProgress, attempts = 1, pause = 0, patience = 1 } = options;
   if (cache !== undefined) filePath(operation, 'cache', cache);
   boolean(operation, 'force', force, false);
   checkSignal(operation, signal);
@@ -113,6 +116,7 @@ function checkPullOptions(options: PullOptions): void {
   integer(operation, 'attempts', attempts, 1, 1000);
   integer(operation, 'pause', pause, 0, mostWait);
   integer(operation, 'patience', patience, 1, mostWait);
+  return options;
 }
 
 /** The longest wait of Node's timers, in milliseconds. */

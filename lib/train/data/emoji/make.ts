@@ -3,7 +3,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import { z } from 'zod';
 import { checkSignal } from '../../../call.ts';
-import { boolean, checkCallback, checkOptions, filePath } from '../../../check.ts';
+import { boolean, checkCallback, filePath, readOptions } from '../../../check.ts';
 import { type Coded, coded, quoted, rangeError, typeError } from '../../../errors.ts';
 import { ensureFolder } from '../../../io/folder.ts';
 import { damaged } from '../../../io/json.ts';
@@ -40,6 +40,16 @@ export interface EmojiOptions {
   /** Aborting it rejects with the signal's reason and leaves nothing behind. */
   signal?: AbortSignal | undefined;
 }
+
+const emojiNames = [
+  'size',
+  'seed',
+  'from',
+  'all',
+  'onProgress',
+  'onNote',
+  'signal',
+] as const satisfies (keyof EmojiOptions)[];
 
 /** Contents of an emoji folder. */
 export interface EmojiCounts {
@@ -80,19 +90,12 @@ const manifestAdvice = 'it lacks the counts of its images. Delete the folder to 
  */
 export async function makeEmoji(
   root: string,
-  options: EmojiOptions = {},
+  given: EmojiOptions = {},
 ): Promise<EmojiCounts & { fresh: boolean }> {
   const operation = 'makeEmoji';
+  const options = readOptions(operation, given, emojiNames);
   filePath(operation, 'root', root);
-  const {
-    size = 96,
-    seed = 42,
-    all = false,
-    signal,
-    from,
-    onProgress,
-    onNote,
-  } = checkOptions(operation, options);
+  const { size = 96, seed = 42, all = false, signal, from, onProgress, onNote } = options;
   boolean(operation, 'all', all, false);
   checkSignal(operation, signal);
   if (from !== undefined) filePath(operation, 'from', from);

@@ -1,0 +1,97 @@
+// The child process of test/options.test.ts: calls every export that has options with its valid arguments, once with an
+// option that no function has and once with objects that count the reads of each property. It prints a line per fault.
+import { writeSync } from 'node:fs';
+import { type Callable, callables } from './wrong-arguments.ts';
+
+/** Arguments that are data: other properties in them have a meaning elsewhere, or none. */
+const data: ReadonlySet<string> = new Set([
+  'Batch.from 1',
+  'ImageLoader 0',
+  'Batch.fromNormalized 1',
+  'Batch.fromNormalised 1',
+  'CachedEmbeddings 1',
+  'Checkpoint.capture 1',
+  'Checkpoint.capture 2',
+  'Checkpoint#changedMachine 0',
+  'EventWriter#hparams 0',
+  'GradScaler#loadState 0',
+  'LearnableScalars#loadState 0',
+  'LearnableScalars#update 0',
+  'Learner#batch 0',
+  'Learner#embed 0',
+  'Learner#firstNotFinite 0',
+  'Learner#explain 2',
+  'Learner#follow 0',
+  'Learner#gather 1',
+  'ProcessGroup.join 0',
+  'checkDataset 0',
+  'createViT 0',
+  'embed 1',
+  'evaluate 1',
+  'learningRate 0', // a run's configuration fits
+  'measure 0',
+  'measure 1',
+  'placeOf 0',
+  'writeSafetensors 1',
+]);
+/** Refused with the code of run options. */
+const runOptions: ReadonlySet<string> = new Set(['Learner.create 0', 'parseConfig 0', 'train 0']);
+
+function say(text: string): void {
+  writeSync(1, `${text}\n`);
+}
+
+function isPlain(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+}
+
+/** A proxy that counts how often each property is read. */
+function counted(base: object, readings: Map<string, number>): object {
+  return new Proxy(base, {
+    get(target, key) {
+      readings.set(String(key), (readings.get(String(key)) ?? 0) + 1);
+      return Reflect.get(target, key) as unknown;
+    },
+  });
+}
+
+async function codeOf(work: () => unknown): Promise<string> {
+  try {
+    await work();
+    return 'a result';
+  } catch (error) {
+    return String((error as { code?: unknown }).code ?? error);
+  }
+}
+
+async function probe({ name, args, call }: Callable): Promise<number> {
+  let probed = 0;
+  for (const [place, value] of (await args()).entries()) {
+    const at = `${name} ${place}`;
+    if (!isPlain(value) || data.has(at) || 'rows' in value) continue;
+    const other = await args();
+    other[place] = { ...value, misspelled: 1 };
+    const code = await codeOf(() => call(other));
+    const expected = runOptions.has(at) ? 'ERR_HOROBALL_CONFIG' : 'ERR_HOROBALL_OPTION';
+    // Arguments in another place are refused before the options are read.
+    const isRead = code === 'a result' || code !== (await codeOf(async () => call(await args())));
+    if (code !== expected && isRead) say(`fault: ${at} with an unknown option: ${code}`);
+    const readings = new Map<string, number>();
+    const watched = await args();
+    watched[place] = counted(watched[place] as object, readings);
+    await codeOf(() => call(watched));
+    for (const [key, count] of readings) {
+      // The callbacks of a run are methods of its listener.
+      if (count > 1 && at !== 'train 1') say(`fault: ${at} reads ${key} ${count} times`);
+    }
+    probed++;
+  }
+  return probed;
+}
+
+process.on('unhandledRejection', () => {}); // of queued calls that a later await reports
+const { found } = await callables();
+let probed = 0;
+for (const callable of found) probed += await probe(callable);
+say(`done: ${probed} arguments of ${found.length} callables`);
+process.exit(0);
