@@ -61,6 +61,8 @@ export const wrongValues: Readonly<Record<string, () => unknown>> = {
   'an empty string': () => '',
   'a string': () => 'wrong',
   'a string with a null character': () => 'a\0b',
+  'a URL of the web': () => new URL('http://127.0.0.1:9/'),
+  'a URL of a file on a host': () => new URL('file://host/a%00b'),
   'a million characters': () => 'a'.repeat(1_000_000),
   'an empty object': () => ({}),
   'an object without a prototype': () => Object.create(null),

@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url';
 import { type Coded, coded, describe, quoted, shapeError, typeError } from '../errors.ts';
 import { decode } from '../image/decode.ts';
 import { checkSize, isImageFault, unreadable } from '../image/fault.ts';
@@ -7,6 +6,7 @@ import { type Pixels, resample } from '../image/resample.ts';
 import { evalPlacement } from '../image/transforms.ts';
 import type { Serving } from '../onnx/serving.ts';
 import type { ImageInput, RawImage, SharpPipeline } from './types.ts';
+import { pathOfUrl } from './url.ts';
 
 /** Layouts by number of channels. */
 const layouts = ['gray', 'grayAlpha', 'rgb', 'rgba'] as const;
@@ -48,7 +48,10 @@ export class Preparation {
   async #pixels(image: ImageInput, index: number): Promise<Pixels> {
     const { maxPixels } = this.#serving;
     if (typeof image === 'string') return decode(await readImageFile(image, maxPixels), maxPixels);
-    if (image instanceof URL) return decode(await readImageFile(fileURLToPath(image), maxPixels), maxPixels);
+    if (image instanceof URL) {
+      const path = pathOfUrl('embed', `images[${index}]`, image);
+      return decode(await readImageFile(path, maxPixels), maxPixels);
+    }
     if (image instanceof Uint8Array) {
       return decode(Buffer.from(image.buffer, image.byteOffset, image.byteLength), maxPixels);
     }

@@ -1,11 +1,12 @@
 import { stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { filePath } from '../check.ts';
 import { type Coded, coded, typeError } from '../errors.ts';
 import { readOnnxMetadata } from '../onnx/metadata.ts';
 import { presentStorages } from '../onnx/present.ts';
 import { parseServing, type Serving, servingKey } from '../onnx/serving.ts';
 import { onnxFiles, type Storage } from '../onnx/storage.ts';
+import { pathOfUrl } from './url.ts';
 
 /** A network to serve: the path or the bytes of an ONNX file, and how to use it. */
 export interface Served {
@@ -24,7 +25,10 @@ export async function openServed(source: string | URL, storage: Storage | undefi
   if (typeof source !== 'string' && !(source instanceof URL)) {
     throw typeError('loadEmbedder', 'source', 'a path or a URL', source);
   }
-  const path = typeof source === 'string' ? source : fileURLToPath(source);
+  const path =
+    typeof source === 'string'
+      ? filePath('loadEmbedder', 'source', source)
+      : pathOfUrl('loadEmbedder', 'source', source);
   const isFolder = (await stat(path)).isDirectory();
   if (!isFolder) return await fromFile(path, basename(path));
   const name = basename(resolve(path));

@@ -29,6 +29,7 @@ export function readImageHead(path: string, count: number): Promise<Buffer> {
 }
 
 function withImageFile<T>(path: string, work: (file: number, size: number) => Promise<T>): Promise<T> {
+  if (path.includes('\0')) return Promise.reject(unreadable('its path has a null character'));
   // Without O_NONBLOCK, opening a named pipe would wait for a writer.
   return withDescriptor(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0), async (file) => {
     const stat = fstatSync(file);

@@ -155,10 +155,18 @@ test('wrong arguments are type errors that name them', async (t) => {
       /images\[0\]\.data: expected 2 x 1 x 4 values, got 5/,
     ],
     [[{ data: new Uint8Array(5), width: 2.5, height: 1 }], /images\[0\]: expected integer width/],
+    [['a\0b'], /images\[0\].* could not be read: its path has a null character/],
+    [[new URL('http://host/a.jpg')], /images\[0\]: expected the URL of a file, got 'http:\/\/host\/a\.jpg'/],
+    [[new URL('file:///a%00b')], /images\[0\]: expected the URL of a file/],
   ];
   for (const [images, message] of wrong)
     await t.throwsAsync(embedder.embed(images as ImageInput[]), { message });
   await t.throwsAsync(embedder.embed([], { space: 'flat' as 'unit' }), { message: /space: expected one of/ });
+  await t.throwsAsync(loadEmbedder(new URL('http://host/run')), { code: 'ERR_HOROBALL_TYPE' });
+  await t.throwsAsync(loadEmbedder('a\0b'), { code: 'ERR_HOROBALL_TYPE' });
+  await t.throwsAsync(loadEmbedder(t.context.run, { runtime: 'fs' as 'onnxruntime-web' }), {
+    message: /runtime: expected one of/,
+  });
   await t.throwsAsync(embedder.embed([], { batchSize: 0 }), {
     message: /batchSize: expected an integer 1 or more/,
   });

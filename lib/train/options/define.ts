@@ -122,7 +122,10 @@ const numberText = (value: unknown): unknown =>
 export const orNull = (value: unknown): unknown =>
   isText(value) && /^(none|null)$/i.test(value) ? null : value;
 
-export const text = (expected: string): Kind<string> => ({ schema: z.string().min(1), expected });
+export const text = (expected: string): Kind<string> => ({
+  schema: z.string().regex(/^[^\0]+$/),
+  expected,
+});
 
 /** Text that satisfies a condition. */
 export const shaped = (accepts: (value: string) => boolean, expected: string): Kind<string> => ({
