@@ -49,9 +49,12 @@ export interface Checked {
   readonly sums: readonly string[] | null;
 }
 
-/** @returns null if the header was modified */
+/**
+ * @param bytes - of the header; as text, it could take several times as much memory
+ * @returns null if the header was modified
+ */
 export function checkHeader(
-  text: string,
+  bytes: Buffer,
   { [tensorsKey]: tensors, [headerKey]: header, ...metadata }: Readonly<Record<string, string>>,
   count: number,
 ): Checked | null {
@@ -59,8 +62,12 @@ export function checkHeader(
   if (tensors === undefined || header === undefined) return null;
   const sums = tensors.match(/[\da-f]{8}/g) ?? [];
   if (tensors.length !== 8 * count || sums.length !== count || !/^[\da-f]{8}$/.test(header)) return null;
-  const zeroed = text.replace(headerEntry(header), headerEntry(zeros));
-  return digits(zlib().crc32(zeroed)) === header ? { metadata, sums } : null;
+  const entry = headerEntry(header);
+  const at = bytes.indexOf(entry);
+  if (at < 0) return null; // written in another way
+  const { crc32 } = zlib();
+  const start = crc32(headerEntry(zeros), crc32(bytes.subarray(0, at)));
+  return digits(crc32(bytes.subarray(at + entry.length), start)) === header ? { metadata, sums } : null;
 }
 
 /** Advice for a wrong checksum. A program that rewrites a file and keeps unknown metadata causes one, too. */

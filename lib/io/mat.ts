@@ -236,10 +236,10 @@ function readRows(reader: ElementReader, { shape, count, take }: Head): string[]
   const rows = shape[0]!;
   const element = reader.remaining > 0 ? reader.next() : null;
   const length = element?.bytes.length ?? 0;
-  take(rowBytes * rows + length); // without columns, the number of rows is not bounded by the data
+  // Without columns, the number of rows is not bounded by the data. A single wide character makes all take two bytes.
+  take(rowBytes * rows + 2 * length + (rows === 1 ? 0 : 8 * length));
   const text = element === null ? '' : reader.text(element);
   if (rows === 1) return [text];
-  take(8 * length);
   const characters = text.length === count ? codeUnits(text) : codePoints(text);
   if (characters.length !== count) throw damaged('text is truncated');
   const line = characters.slice(0, rows === 0 ? 0 : count / rows);

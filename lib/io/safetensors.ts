@@ -179,7 +179,7 @@ function parseHeader(path: string, bytes: Buffer, dataSize: number): Header {
   const entries = Object.entries(rest).map(([name, value]) => parseEntry(path, name, value));
   entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
   checkCoverage(path, entries, dataSize);
-  const checked = checkHeader(bytes.toString('utf8'), metadata as Record<string, string>, entries.length);
+  const checked = checkHeader(bytes, metadata as Record<string, string>, entries.length);
   if (checked === null) throw invalidFile(path, `the checksum of its header is wrong. ${checksumAdvice}`);
   const { sums } = checked;
   return {

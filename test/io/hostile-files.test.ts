@@ -74,9 +74,10 @@ const distantPairs = (length: number, count: number): Uint8Array => {
 };
 
 const header = (json: string): Buffer => {
-  const bytes = Buffer.alloc(8 + json.length, json);
-  bytes.writeBigUInt64LE(BigInt(json.length));
-  bytes.write(json, 8, 'latin1');
+  const length = Buffer.byteLength(json);
+  const bytes = Buffer.alloc(8 + length);
+  bytes.writeBigUInt64LE(BigInt(length));
+  bytes.write(json, 8);
   return bytes;
 };
 const npyHeader = (shape: string, version = 2): Buffer => {
@@ -197,6 +198,17 @@ const cases: Record<string, [reader: string, bytes: () => Uint8Array, code: stri
     format,
     /maxBytes \(67108864\)/,
   ],
+  'text that inflates to 64 MiB, with one wide character': [
+    'mat',
+    () => {
+      const bytes = Buffer.alloc(2 ** 26 - 4096, 0x61);
+      bytes.write('€', 'utf8');
+      const matrix = mat.matrix(4, [1, bytes.length - 2], 'x', mat.element(16, bytes));
+      return mat.around([mat.compressed(matrix)]);
+    },
+    format,
+    /maxBytes \(67108864\)/,
+  ],
   'bytes that inflate to 64 MiB and are doubles': [
     'mat',
     () => mat.around([mat.compressed(stored(6, [1, 2 ** 26 - 4096], 2, 2 ** 26 - 4096))]),
@@ -250,6 +262,15 @@ const cases: Record<string, [reader: string, bytes: () => Uint8Array, code: stri
   ],
   '300,000 axes': ['npy', () => npyHeader(`(${'1,'.repeat(300_000)})`), format, /more than 64 axes/],
   'a header of brackets': ['npy', () => npyHeader('('.repeat(1_000_000)), format, /more than 16 deep/],
+  'a header of 33 MB of text with one wide character and a checksum': [
+    'safetensors',
+    () => {
+      const sums = { 'horoball.crc32': '', 'horoball.header_crc32': '00000000' };
+      return header(JSON.stringify({ __metadata__: { a: `€${'a'.repeat(33e6)}`, ...sums } }));
+    },
+    format,
+    /the checksum of its header is wrong/,
+  ],
   'a header of 90 MB of brackets': [
     'safetensors',
     () => header('['.repeat(9e7)),
