@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { lstat } from 'node:fs/promises';
 import { damaged } from './json.ts';
+import { holesOf } from './regular.ts';
 import { mostText } from './text.ts';
 import { type OpenFile, openFile } from './thread-file.ts';
 import { naming } from './trouble.ts';
@@ -12,7 +13,7 @@ const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
  * and a pipe would block its reader.
  *
  * @param flags - constants of `node:fs`; default: read-only
- * @throws `ERR_HOROBALL_FORMAT` if it is not a regular file; the system's own errors
+ * @throws `ERR_HOROBALL_FORMAT` if it is not a regular file or consists almost only of holes; the system's own errors
  */
 export async function openInside(path: string, flags: number = O_RDONLY): Promise<OpenFile> {
   await checkInside(path);
@@ -21,7 +22,14 @@ export async function openInside(path: string, flags: number = O_RDONLY): Promis
       throw error.code === 'ELOOP' ? notOrdinary(path) : error; // replaced by a link since the check
     },
   );
-  return file;
+  try {
+    const holes = holesOf(await file.stat());
+    if (holes !== null) throw damaged(path, holes);
+    return file;
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
 }
 
 /** Checks that a file of a run folder is a regular file, if it exists. */

@@ -53,12 +53,13 @@ function checkRegular(path: string, operation: string, stats: Stats): void {
       `[${operation}] ${path}: expected a regular file, got a pipe or device`,
     );
   }
-  const { size, blocks } = stats;
+  const holes = holesOf(stats);
+  if (holes !== null) throw coded('ERR_HOROBALL_FORMAT', `[${operation}] ${path}: ${holes}`);
+}
+
+/** Describes the problem of a file that consists almost only of holes; null for other files. */
+export function holesOf({ size, blocks }: Stats): string | null {
   const stored = 512 * (blocks ?? 0); // 0 if the file system does not report it
-  if (stored > 0 && size > maxHoleFactor * stored + freeBytes) {
-    throw coded(
-      'ERR_HOROBALL_FORMAT',
-      `[${operation}] ${path}: expected a complete file, got ${size} bytes of which ${stored} are on the disk. Copy it again.`,
-    );
-  }
+  if (stored === 0 || size <= maxHoleFactor * stored + freeBytes) return null;
+  return `expected a complete file, got ${size} bytes of which ${stored} are on the disk. Copy it again.`;
 }

@@ -98,7 +98,10 @@ export async function writeExport(
     classes: JSON.stringify(classes),
     paths: JSON.stringify(paths),
   };
-  await writeSafetensors(file, Object.fromEntries([...chosen, ['labels', labels]]), { metadata });
+  await writeSafetensors(file, Object.fromEntries([...chosen, ['labels', labels]]), {
+    metadata,
+    checksums: true,
+  });
 }
 
 /** Writes one output as `file`, its labels as `<stem>.labels.npy`, and the metadata as `<stem>.json`. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { damaged, parsedJson } from '../../io/json.ts';
+import { jsonChecksumAdvice, withoutChecksum } from '../../io/json-checksum.ts';
 import type {
   Baseline,
   DepthRow,
@@ -246,7 +247,9 @@ function parseLine<T>(line: string, schema: z.ZodType<T>, rows: T[]): string | n
   } catch {
     return notJson;
   }
-  const found = schema.safeParse(value);
+  const content = withoutChecksum(value);
+  if (content === null) return 'its checksum is wrong';
+  const found = schema.safeParse(content.value);
   if (!found.success) return problemOf(found.error);
   rows.push(found.data);
   return null;
@@ -269,7 +272,9 @@ export function parseRows(text: string): Lines<Row> {
 
 /** Parses snapshot.json. @throws `ERR_HOROBALL_FORMAT` naming the file and the field */
 export function parseSnapshot(text: string, file: string): Snapshot {
-  const found = snapshot.safeParse(parsedJson(text, file));
+  const content = withoutChecksum(parsedJson(text, file));
+  if (content === null) throw damaged(file, jsonChecksumAdvice);
+  const found = snapshot.safeParse(content.value);
   if (!found.success) throw damaged(file, problemOf(found.error));
   return found.data;
 }

@@ -3,6 +3,7 @@ import { basename, join, resolve } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { coded } from '../../errors.ts';
 import { ensureFolder } from '../../io/folder.ts';
+import { jsonWithChecksum } from '../../io/json-checksum.ts';
 import type { Lock } from '../../io/lock.ts';
 import { writeText } from '../../io/text.ts';
 import type { OpenFile } from '../../io/thread-file.ts';
@@ -148,7 +149,7 @@ export class DiskStore implements RunStore {
   }
 
   append(row: Row): void {
-    const line = `${JSON.stringify(row)}\n`;
+    const line = `${jsonWithChecksum(row)}\n`;
     this.#bytes += Buffer.byteLength(line);
     this.#crc = crc32(line, this.#crc);
     this.#queue = this.#queue.then(() => naming(this.file('metrics.jsonl'), this.#log.appendFile(line)));
@@ -164,7 +165,7 @@ export class DiskStore implements RunStore {
 
   async snapshot(snapshot: Snapshot): Promise<void> {
     await this.#checkLock();
-    await writeText(this.file('snapshot.json'), JSON.stringify(snapshot));
+    await writeText(this.file('snapshot.json'), jsonWithChecksum(snapshot));
   }
 
   get changedLog(): boolean {

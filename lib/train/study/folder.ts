@@ -5,10 +5,12 @@ import { coded } from '../../errors.ts';
 import { ensureFolder } from '../../io/folder.ts';
 import { openInside, readInside } from '../../io/inside.ts';
 import { damaged, parsedJson } from '../../io/json.ts';
+import { jsonChecksumAdvice, jsonWithChecksum, withoutChecksum } from '../../io/json-checksum.ts';
 import { Lock } from '../../io/lock.ts';
 import { writeText } from '../../io/text.ts';
 import { naming } from '../../io/trouble.ts';
 import { type OptionName, optionNames } from '../options/options.ts';
+import type { InvalidLines } from '../run/record.ts';
 import { parseLines, problemOf } from '../run/rows.ts';
 import type { Plan } from './plan.ts';
 import { planSchema, type Result, resultSchema, type Study } from './results.ts';
@@ -21,6 +23,7 @@ export class StudyFolder {
   readonly path: string;
   readonly plan: Plan;
   #results: Result[];
+  #invalid: InvalidLines | null = null;
 
   private constructor(path: string, { plan, results }: Study) {
     this.path = path;
@@ -45,12 +48,17 @@ export class StudyFolder {
       throw coded('ERR_HOROBALL_SWEEP_EXISTS', message);
     }
     const folder = new StudyFolder(resolve(path), before?.study ?? { name: '', plan, results: [] });
-    if (before === null) await writeText(join(path, 'sweep.json'), `${JSON.stringify(plan, null, 1)}\n`);
+    if (before === null) await writeText(join(path, 'sweep.json'), planText(plan));
     return folder;
   }
 
   get results(): readonly Result[] {
     return this.#results;
+  }
+
+  /** Invalid lines of results.jsonl, which {@link lock} removed: their runs are repeated. */
+  get invalid(): InvalidLines | null {
+    return this.#invalid;
   }
 
   /** The folder of the runs. */
@@ -82,7 +90,8 @@ export class StudyFolder {
       return coded('ERR_HOROBALL_SWEEP_RUNNING', message);
     });
     try {
-      this.#results = (await readStudy(this.path)).results;
+      const { results, invalid = null } = await readStudy(this.path);
+      [this.#results, this.#invalid] = [results, invalid];
       // Rewriting removes a truncated last line, which would damage the next one.
       await writeText(join(this.path, 'results.jsonl'), this.#results.map(line).join(''));
     } catch (error) {
@@ -127,7 +136,10 @@ function identityOf({ cells, seeds, varied }: Plan, known: readonly OptionName[]
   return JSON.stringify({ settings, seeds, varied });
 }
 
-const line = (result: Result): string => `${JSON.stringify(result)}\n`;
+const line = (result: Result): string => `${jsonWithChecksum(result)}\n`;
+
+/** With line breaks, for people. */
+const planText = (plan: Plan): string => `${JSON.stringify(JSON.parse(jsonWithChecksum(plan)), null, 1)}\n`;
 
 const namesSchema = z.looseObject({
   cells: z.array(z.looseObject({ config: z.record(z.string(), z.unknown()) })),
@@ -140,7 +152,9 @@ interface NamedPlan {
 }
 
 function parsePlan(text: string, file: string): NamedPlan {
-  const value = parsedJson(text, file);
+  const content = withoutChecksum(parsedJson(text, file));
+  if (content === null) throw damaged(file, jsonChecksumAdvice);
+  const { value } = content;
   const found = planSchema.safeParse(value);
   if (!found.success) throw damaged(file, problemOf(found.error));
   const { cells } = namesSchema.parse(value);

@@ -68,7 +68,7 @@ async function live(args: readonly string[], lifeMs: number | null): Promise<boo
 async function remains(folder: string): Promise<Record<string, unknown>> {
   const lines = (await readFile(join(folder, 'metrics.jsonl'), 'utf8')).trimEnd().split('\n');
   const rows = lines.map((line) => {
-    const { seconds: _, imagesPerSecond: __, waitMs: ___, ...row } = JSON.parse(line);
+    const { seconds: _, imagesPerSecond: __, waitMs: ___, crc32: ____, ...row } = JSON.parse(line);
     return row;
   });
   const left: Record<string, unknown> = { rows };

@@ -1,3 +1,4 @@
+import { truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { parseConfig } from '../../../lib/train/options/resolve.ts';
@@ -46,6 +47,20 @@ for (const [name, files, path, code, message] of [
     await t.throwsAsync(readRun(join(root, path)), { code: `ERR_HOROBALL_${code}`, message });
   });
 }
+
+test('files that are almost only holes are rejected without reading them', async (t) => {
+  if (process.platform !== 'linux') return t.pass('other systems fill holes');
+  const files = { 'config.json': config, 'metrics.jsonl': lines.join('\n'), 'snapshot.json': '{}' };
+  for (const name of Object.keys(files)) {
+    const root = await temporary(t);
+    await writeTree(root, files);
+    await truncate(join(root, name), 2 ** 29 - 2 ** 21);
+    await t.throwsAsync(readRun(root), {
+      code: 'ERR_HOROBALL_FORMAT',
+      message: /of which \d+ are on the disk/,
+    });
+  }
+});
 
 test('a configuration of an earlier version gets the values of that version', async (t) => {
   const root = await temporary(t);

@@ -28,7 +28,7 @@ test('a study of an earlier version, with fewer options in another order, is con
   t.teardown(remove);
   await StudyFolder.open(path, plan());
   const file = join(path, 'sweep.json');
-  const written = JSON.parse(await readFile(file, 'utf8')) as Plan;
+  const { crc32: _, ...written } = JSON.parse(await readFile(file, 'utf8')) as Plan & { crc32: string };
   const cells = written.cells.map((cell) => {
     const entries = Object.entries(cell.config).filter(
       ([name]) => name !== 'emb_name' && name !== 'background',
@@ -91,7 +91,7 @@ test('a plan that is damaged, deeply nested or of another kind is rejected', asy
   t.teardown(remove);
   await StudyFolder.open(path, plan());
   const file = join(path, 'sweep.json');
-  const sound = JSON.parse(await readFile(file, 'utf8')) as Plan;
+  const { crc32, ...sound } = JSON.parse(await readFile(file, 'utf8')) as Plan & { crc32: string };
   for (const text of [
     'null',
     '{',
@@ -100,6 +100,7 @@ test('a plan that is damaged, deeply nested or of another kind is rejected', asy
     JSON.stringify({ ...sound, cells: [{ ...sound.cells[0], config: null }] }),
     JSON.stringify({ ...sound, cells: [{ ...sound.cells[0], id: '../..' }] }),
     JSON.stringify({ ...sound, seeds: [0.5] }),
+    JSON.stringify({ ...sound, seeds: [1], crc32 }),
   ]) {
     await writeFile(file, text);
     const refused = { code: 'ERR_HOROBALL_FORMAT', message: /sweep\.json cannot be used/ };

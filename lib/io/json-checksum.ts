@@ -1,0 +1,30 @@
+import { crc32 } from 'node:zlib';
+
+/**
+ * Checksums of JSON objects that only horoball writes, as their last key. They cover the content, not its spacing, so an
+ * editor or Git may change line endings. Objects without one are of earlier versions. `config.json` has no checksum: it is
+ * an options file that users copy and edit, and a resumed run compares it with the checkpoint.
+ */
+const key = 'crc32';
+
+/** Advice for a wrong checksum. */
+export const jsonChecksumAdvice: string = `its checksum is wrong. Use another copy. If you edited it, remove ${key}`;
+
+/** The object as JSON with its checksum, on one line. */
+export function jsonWithChecksum(value: object): string {
+  const text = JSON.stringify(value);
+  const separator = text === '{}' ? '' : ',';
+  return `${text.slice(0, -1)}${separator}"${key}":"${sumOf(text)}"}`;
+}
+
+/** The parsed JSON without its checksum; null if the checksum is wrong. */
+export function withoutChecksum(value: unknown): { value: unknown } | null {
+  if (value === null || typeof value !== 'object' || Array.isArray(value) || !Object.hasOwn(value, key))
+    return { value };
+  const { [key]: sum, ...content } = value as Record<string, unknown>;
+  return sum === sumOf(JSON.stringify(content)) ? { value: content } : null;
+}
+
+function sumOf(text: string): string {
+  return crc32(text).toString(16).padStart(8, '0');
+}
