@@ -9,6 +9,7 @@ import { analyze } from '../train/study/analyze.ts';
 import { type Axis, type AxisName, axisNames, parseAxis } from '../train/study/axes.ts';
 import { readStudy, StudyFolder } from '../train/study/folder.ts';
 import { makePlan, type Plan } from '../train/study/plan.ts';
+import { addBaseOptions, baseOptions } from './base-options.ts';
 import { addNotes, type Notes } from './help.ts';
 import { interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
@@ -44,13 +45,14 @@ const defaults: Readonly<Partial<Record<AxisName, string>>> = {
 
 const notes: Notes = {
   paragraphs: [
-    'Every run option accepts several comma-separated values; all combinations are run, each with every seed. With --random, an option may also be a range low:high to sample from.',
+    'The options of --recipe or --config are those of all runs, and the command line varies them. Every run option accepts several comma-separated values; all combinations are run, each with every seed. With --random, an option may also be a range low:high to sample from.',
     'A study is a folder with sweep.json, results.jsonl, results.csv, report.html and the runs. To resume an interrupted study, run the same command again.',
   ],
   examples: [
     ['3 geometries x 3 temperatures x 5 seeds: 30 minutes on two cores', 'horoball sweep'],
     ['show the plan', 'horoball sweep --hyp_c 0.1,1 --lam 0.5,3 --seeds 3 --plan'],
     ['separate curvature from temperature', 'horoball sweep --controls --hyp_c 0.1,1 --out runs/controls'],
+    ['vary a recipe', 'horoball sweep --recipe emoji --ep 20 --t 0.1,0.2'],
     ['random search over a range', 'horoball sweep --random 20 --t_h 0.02:0.5 --out runs/random'],
   ],
 };
@@ -77,6 +79,7 @@ export function sweepCommand(): Command {
     )
     .option('--plan', 'print the plan and exit')
     .option('--json', 'print every result as JSON lines on stdout');
+  addBaseOptions(command);
   addRunOptions(command, { keys: axisNames, many: true, defaults });
   addNotes(command, notes);
   command.action(async (options: SweepOptions) => {
@@ -90,16 +93,19 @@ export function sweepCommand(): Command {
 async function chosen(options: SweepOptions): Promise<{ path: string; plan: Plan }> {
   if (options.resume !== undefined)
     return { path: options.resume, plan: (await readStudy(options.resume)).plan };
+  const given = await baseOptions('sweep', options);
   const axes = axesOf(options);
   const draws = options.random === undefined ? null : wholeNumber('random', options.random);
   const { seed, ...others } = axes;
-  const shapes = ds(axes) === 'shapes';
-  const base = shapes && options.preset === 'short' ? shortRun : {};
-  const seeds = seedsOf(seed, wholeNumber('seeds', options.seeds));
-  const warm = axisNames.some((name) => isTemperature(name) && axes[name] !== undefined);
+  const isShort =
+    Object.keys(given).length === 0 && ds(axes, given) === 'shapes' && options.preset === 'short';
+  const base = isShort ? shortRun : (given as Partial<RunConfig>);
+  const seeds = seedsOf(seed, wholeNumber('seeds', options.seeds), given['seed']);
+  const isSet = (name: AxisName): boolean => axes[name] !== undefined || given[name] !== undefined;
+  const warm = axisNames.some((name) => isTemperature(name) && isSet(name));
   const all = warm ? others : { ...others, t: parseAxis('t', defaultTemperatures) };
   const plan = makePlan({ axes: all, seeds, base, controls: options.controls === true, draws });
-  return { path: options.out ?? join('runs', `sweep-${ds(axes)}`), plan };
+  return { path: options.out ?? join('runs', `sweep-${ds(axes, given)}`), plan };
 }
 
 function axesOf(options: Readonly<Record<string, unknown>>): Partial<Record<AxisName, Axis>> {
@@ -107,13 +113,13 @@ function axesOf(options: Readonly<Record<string, unknown>>): Partial<Record<Axis
   return Object.fromEntries(given.map(([name, value]) => [name, parseAxis(name, String(value))]));
 }
 
-function ds({ ds: axis }: Partial<Record<AxisName, Axis>>): string {
-  return axis !== undefined && 'values' in axis ? axis.values.join('-') : 'shapes';
+function ds({ ds: axis }: Partial<Record<AxisName, Axis>>, base: Readonly<Record<string, unknown>>): string {
+  return axis !== undefined && 'values' in axis ? axis.values.join('-') : String(base['ds'] ?? 'shapes');
 }
 
-function seedsOf(axis: Axis | undefined, count: number): number[] {
-  const given =
-    axis !== undefined && 'values' in axis ? axis.values.map((value) => wholeNumber('seed', value)) : [42];
+function seedsOf(axis: Axis | undefined, count: number, base: unknown = 42): number[] {
+  const values = axis !== undefined && 'values' in axis ? axis.values : [String(base)];
+  const given = values.map((value) => wholeNumber('seed', value));
   return given.length > 1 ? given : Array.from({ length: count }, (_, i) => given[0]! + i);
 }
 

@@ -1,15 +1,12 @@
 import { Command, Option } from 'commander';
-import { z } from 'zod';
 import { coded } from '../errors.ts';
-import { readRecordFile } from '../io/record-file.ts';
-import { reasonOf } from '../io/trouble.ts';
 import { placeOf } from '../train/distributed/environment.ts';
 import { followLauncher, launch } from '../train/distributed/launch.ts';
 import type { RunConfig } from '../train/options/options.ts';
-import { findRecipe } from '../train/options/recipes.ts';
 import { over } from '../train/options/resolve.ts';
 import { type Plan, planRun } from '../train/run/plan.ts';
 import { inGroup, sharedPlan } from '../train/train.ts';
+import { addBaseOptions, baseOptions } from './base-options.ts';
 import { dashboardOption, dashboardPort } from './dashboard-option.ts';
 import { isGenerated } from './generate.ts';
 import { addNotes, type Notes } from './help.ts';
@@ -40,8 +37,7 @@ const notes: Notes = {
 /** `horoball train`: one run. */
 export function trainCommand(): Command {
   const command = new Command('train').description('train a network and evaluate it on unseen classes');
-  command.option('--config <file>', 'read options from a JSON file, such as the config.json of a run');
-  command.option('--recipe <name>', 'start from a published command; `horoball recipes` lists them');
+  addBaseOptions(command);
   command.option('--json', 'print every step and evaluation as JSON lines on stdout');
   command.option(
     '--resume <run>',
@@ -68,16 +64,9 @@ export function trainCommand(): Command {
     const processes = options['nproc'] as number | undefined;
     if (processes !== undefined && processes > 1) return await launchRanks(processes, options);
     checkLocalRank(options);
-    const file = options['config'] as string | undefined;
-    const recipe = options['recipe'] as string | undefined;
     const notes: string[] = [];
     const note = (text: string): void => void notes.push(text);
-    const layers = [
-      recipe === undefined ? {} : { ...findRecipe(recipe).options },
-      file === undefined ? {} : await readConfig(file),
-      givenOptions(options, note),
-    ];
-    const given = layers.reduce(over);
+    const given = over(await baseOptions('train', options), givenOptions(options, note));
     if ((options['resume'] ?? 'auto') === 'auto') checkNamed(given);
     const dashboard = dashboardPort('train', options['dashboard']);
     const resume = options['resume'] as string | undefined;
@@ -151,22 +140,4 @@ function checkNamed({ ds, path }: Readonly<Record<string, unknown>>): void {
   if (ds !== undefined || path === undefined) return;
   const message = `[train] ds: expected the name of the data set in ${path}, got none. Pass --ds (SOP is the published default, shapes the built-in set).`;
   throw coded('ERR_HOROBALL_OPTION', message, RangeError);
-}
-
-const optionsSchema = z.record(z.string(), z.unknown());
-
-/** Reads a run's configuration without its name, which belongs to that run. */
-async function readConfig(file: string): Promise<Record<string, unknown>> {
-  try {
-    const options = optionsSchema.safeParse(await readRecordFile(file));
-    if (!options.success) throw new Error('it contains no options');
-    const { name: _, ...config } = options.data;
-    return config;
-  } catch (error) {
-    const why = reasonOf(error).replace(`${file} cannot be used: `, '');
-    throw coded(
-      'ERR_HOROBALL_CONFIG',
-      `[train] config: expected a JSON file with run options, got ${file} (${why})`,
-    );
-  }
 }

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { readFile, rm } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import ava, { type TestFn } from 'ava';
 import { classNames, temporary, tinyRun, writeImages } from '../train/tiny-data.ts';
@@ -43,7 +43,7 @@ test('the same command resumes a killed study and repeats no run', async (t) => 
 
   const second = await horoball(args);
   t.is(second.code, 0, second.stderr);
-  t.regex(second.stderr, new RegExp(`Resuming .*: ${before} runs are done`));
+  t.regex(second.stderr, new RegExp(`Resuming: ${before} of 8 runs are done`));
   t.is(second.rows().filter(({ type }) => type === 'result').length, 8 - before);
   const results = (await lines()).map((line) => JSON.parse(line) as { cell: string; seed: number });
   t.is(new Set(results.map(({ cell, seed }) => `${cell} ${seed}`)).size, 8);
@@ -70,4 +70,27 @@ test('a plan is printed without running, and a wrong value is one sentence and e
   t.is(wrong.code, 2);
   t.regex(wrong.stderr, /^horoball: \[sweep\] t: expected a number above 0.*banana/);
   t.is(wrong.stderr.trim().split('\n').length, 1);
+});
+
+test('a recipe and a file give the options of all runs, and the command line varies them', async (t) => {
+  const planned = async (...args: string[]): Promise<Record<string, unknown>[]> => {
+    const { code, stderr, rows } = await horoball(['sweep', '--plan', '--json', '--seeds=1', ...args]);
+    t.is(code, 0, stderr);
+    return (rows()[0]!['cells'] as { config: Record<string, unknown> }[]).map(({ config }) => config);
+  };
+  const emoji = await planned('--recipe=emoji', '--ep=20', '--geometry=hybrid');
+  t.deepEqual(
+    emoji.map(({ t, ds, model, ep, eval_ep }) => [t, ds, model, ep, eval_ep]),
+    [0.05, 0.1, 0.2].map((temperature) => [temperature, 'emoji', 'vit_nano_32', 20, '[20]']),
+  );
+  const file = join(t.context.root, 'options.json');
+  await writeFile(file, JSON.stringify({ name: 'a run', ds: 'emoji', t_e: 0.3, bs: 64 }));
+  const own = await planned(`--config=${file}`, '--recipe=emoji', '--geometry=euclidean', '--bs=32,96');
+  t.deepEqual(
+    own.map(({ t_e, bs, lr }) => [t_e, bs, lr]),
+    [32, 96].map((bs) => [0.3, bs, 6e-4]),
+  );
+  const wrong = await horoball(['sweep', '--plan', '--recipe=none']);
+  t.is(wrong.code, 2);
+  t.regex(wrong.stderr, /\[sweep\] recipe: expected one of/);
 });

@@ -5,7 +5,7 @@ import { pairCurve } from '../measure/closed-forms.ts';
 import type { Geometry } from '../options/define.ts';
 import { lastEpoch } from '../options/epochs.ts';
 import { appliesTo, isTemperature, optionNames, type RunConfig, temperaturesOf } from '../options/options.ts';
-import { parseConfig } from '../options/resolve.ts';
+import { over, parseConfig } from '../options/resolve.ts';
 import { type Axis, type AxisName, refused } from './axes.ts';
 
 /** One setting of a study. Its runs differ only in the seed. */
@@ -69,7 +69,7 @@ export function makePlan({ axes, seeds, base = {}, controls = false, draws = nul
     // With controls, beta belongs to them; otherwise it is an axis of the runs whose loss it weights.
     const own = appliesTo('beta', geometry as Geometry) && !controls ? others : withoutBeta;
     const settings = draws === null ? grid(own) : drawn(own, draws, next);
-    return settings.map((setting) => configOf({ ...base, ...setting, geometry }));
+    return settings.map((setting) => configOf(over(base, { ...setting, geometry })));
   });
   const cells = configs.map((config) => ({ arm: config.geometry as string, config }));
   if (controls) cells.push(...controlsOf(configs, strengths(beta)));
