@@ -52,9 +52,15 @@ export class Meter implements Disposable {
    * @param done - completed items
    * @param total - all items; null if unknown, which leaves out the ETA
    * @param fields - what to print, most important first: a narrow terminal omits the last ones
+   * @param more - seconds of other work that remains, which the ETA includes
    */
-  update(done: number, total: number | null, fields: readonly string[]): void {
-    this.#update(done, total, () => fields);
+  update(done: number, total: number | null, fields: readonly string[], more = 0): void {
+    this.#update(done, total, () => fields, more);
+  }
+
+  /** Excludes time from the rate of the items, such as that of an evaluation between two steps. */
+  pause(ms: number): void {
+    this.#pace.pause(ms);
   }
 
   /**
@@ -86,12 +92,12 @@ export class Meter implements Disposable {
     if (this.#ticks && done < total) this.#timer = setInterval(draw, tickMs).unref();
   }
 
-  #update(done: number, total: number | null, fields: () => readonly string[]): void {
+  #update(done: number, total: number | null, fields: () => readonly string[], more = 0): void {
     clearInterval(this.#timer);
     this.#pace.update(this.#now(), done, total);
     if (!this.#due(done, total)) return;
     const secondsLeft = this.#pace.secondsLeft;
-    this.#show(done, total, fields(), secondsLeft === null ? null : `eta ${clock(secondsLeft)}`);
+    this.#show(done, total, fields(), secondsLeft === null ? null : `eta ${clock(secondsLeft + more)}`);
   }
 
   /** Whether an update is shown: the last one always, the others at intervals. */

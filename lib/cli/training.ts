@@ -6,10 +6,12 @@ import { reportFolder } from '../train/distributed/launch.ts';
 import type { ProcessGroup } from '../train/lane/group.ts';
 import { torchInfo } from '../train/lane/native.ts';
 import type { Baseline } from '../train/measure/types.ts';
+import { parseEpochs } from '../train/options/epochs.ts';
 import type { RunConfig } from '../train/options/options.ts';
 import { evaluationLines } from '../train/report/tables.ts';
 import type { RunListener } from '../train/run/hooks.ts';
 import type { Plan } from '../train/run/plan.ts';
+import { EvaluationTimes } from '../train/run/progress.ts';
 import type { EvaluationRow, StepRow } from '../train/run/record.ts';
 import { type TrainResult, trainPlan } from '../train/train.ts';
 import { generateData } from './generate.ts';
@@ -47,6 +49,9 @@ export async function runTraining(
     if (json) jsonLine(value);
   };
   const health = new HealthReporter(say);
+  const { ep, eval_ep: due } = config;
+  const times = new EvaluationTimes((parseEpochs(due) ?? []).filter((epoch) => epoch <= ep));
+  let idleFrom = performance.now();
   torchInfo(); // reports what is missing before data is generated
   await generateOnce(config, signal, group);
   const terminal: RunListener = {
@@ -61,23 +66,35 @@ export async function runTraining(
       print({ type: 'config', ...resolved });
       for (const note of notes) say(`Note: ${note}.`);
       say(optionsText(resolved));
+      idleFrom = performance.now();
     },
     onWarning: (text) => say(`Note: ${text}.`),
     onBaseline: (baseline) => {
       print({ type: 'baseline', ...baseline });
       say(`${baseline.name}: Recall@1 ${percent(baseline.recall.at['1'])}%`);
+      idleFrom = performance.now();
     },
     onHealth: (row) => {
       print(row);
       health.report(row);
     },
     onEvaluation: (row) => {
+      const took = performance.now() - idleFrom; // nothing else happens between a step and its evaluation
+      times.add(took);
+      meter.pause(took);
       print(row);
       say(`${row.epoch === 0 ? 'Untrained' : `Epoch ${row.epoch}`}: ${recallAt1(row)}`);
     },
     onStep: (row, steps) => {
       print(row);
-      meter.update(row.step, steps, stepFields(row, steps, config));
+      const isLast = row.step === steps;
+      meter.update(
+        row.step,
+        steps,
+        stepFields(row, steps, config),
+        isLast ? 0 : times.secondsFrom(row.epoch),
+      );
+      idleFrom = performance.now();
     },
   };
   const result =

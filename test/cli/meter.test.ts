@@ -68,6 +68,20 @@ test('a count has a rate after the second update, and an ETA after a second', (t
   t.is(unknown.line, 'downloading  7 MB');
 });
 
+test('the ETA includes other work, and pauses do not change it', (t) => {
+  const screen = new Screen(true, 80);
+  const { meter, pass } = metered(screen);
+  for (let step = 1; step <= 4; step++) {
+    meter.update(step, 100, ['loss 3.2'], 30);
+    pass(1);
+  }
+  t.regex(screen.line, /eta 02:06$/);
+  meter.pause(50_000);
+  pass(50);
+  meter.update(5, 100, ['loss 3.2'], 20);
+  t.regex(screen.line, /eta 01:55$/);
+});
+
 test('steps of a build have no ETA, but the elapsed time', (t) => {
   const screen = new Screen(true, 80);
   const { meter, pass } = metered(screen);

@@ -34,6 +34,11 @@ export class Pace {
       this.#samples.shift();
   }
 
+  /** Excludes time from the rate, such as that of an evaluation between two steps. */
+  pause(ms: number): void {
+    for (const sample of this.#samples) sample.ms += ms;
+  }
+
   /** Items per second; null before the second update. */
   get perSecond(): number | null {
     const [first, last] = [this.#samples[0], this.#samples.at(-1)];
@@ -47,6 +52,30 @@ export class Pace {
     if (first === undefined || last === undefined || rate === null || total === null) return null;
     if (last.done >= total || last.ms - first.ms < leastMs) return null;
     return (total - last.done) / rate;
+  }
+}
+
+/** Estimates the time of pending evaluations from those of a run so far. */
+export class EvaluationTimes {
+  readonly #due: readonly number[];
+  #sum = 0;
+  #count = 0;
+
+  /** @param due - the epochs that are evaluated; 0 is before training */
+  constructor(due: readonly number[]) {
+    this.#due = due;
+  }
+
+  add(ms: number): void {
+    this.#sum += ms;
+    ++this.#count;
+  }
+
+  /** Seconds of the evaluations after an epoch that has not ended yet; 0 before the first evaluation. */
+  secondsFrom(epoch: number): number {
+    if (this.#count === 0) return 0;
+    const pending = new Set(this.#due.filter((each) => each >= epoch)).size;
+    return (pending * this.#sum) / this.#count / 1000;
   }
 }
 

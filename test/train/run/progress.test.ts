@@ -1,5 +1,5 @@
 import test from 'ava';
-import { clock, Pace } from '../../../lib/train/run/progress.ts';
+import { clock, EvaluationTimes, Pace } from '../../../lib/train/run/progress.ts';
 
 test('the clock starts with the first item', (t) => {
   const pace = new Pace(30_000);
@@ -72,4 +72,24 @@ test('durations are minutes and seconds, with hours if needed', (t) => {
   t.is(clock(7.4), '00:07');
   t.is(clock(754), '12:34');
   t.is(clock(3723), '1:02:03');
+});
+
+test('a pause does not lower the rate', (t) => {
+  const pace = new Pace(30_000);
+  for (let i = 1; i <= 5; i++) pace.update(i * 1000, i, 100);
+  pace.pause(60_000);
+  pace.update(66_000, 6, 100);
+  t.is(pace.perSecond, 1);
+  t.is(pace.secondsLeft, 94);
+});
+
+test('the time of pending evaluations is that of the evaluations so far', (t) => {
+  const times = new EvaluationTimes([0, 5, 10, 10, 15]);
+  t.is(times.secondsFrom(1), 0, 'nothing is known');
+  times.add(4000);
+  t.is(times.secondsFrom(1), 12);
+  t.is(times.secondsFrom(5), 12, 'the evaluation after epoch 5 follows its last step');
+  times.add(6000);
+  t.is(times.secondsFrom(6), 10);
+  t.is(times.secondsFrom(16), 0);
 });
