@@ -104,6 +104,15 @@ export interface Core {
       job: number,
     ]
   ): Outcome;
+  /** Changes a square RGB image in place; native/image/augment.h documents the steps. */
+  augment(
+    size: number,
+    steps: number,
+    list: Float64Array,
+    pixels: Uint8Array,
+    threads: number,
+    job: number,
+  ): Outcome;
   cancel(job: number): void;
   /** The last job number of lib/call.ts, kept here because a bundle may contain a second copy of that file. */
   lastJob?: number;

@@ -52,8 +52,9 @@ export function readOptions<O extends object>(
   operation: string,
   options: O | undefined,
   known: readonly (keyof O & string)[],
+  argument = 'options',
 ): O {
-  const given = checkOptions(operation, options, 'options', new Set(known));
+  const given = checkOptions(operation, options, argument, new Set(known));
   const entries = known.map((name) => [name, given[name]] as const);
   return Object.fromEntries(entries.filter(([, value]) => value !== undefined)) as O;
 }

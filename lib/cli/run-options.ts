@@ -4,7 +4,7 @@ import { describe, isFlag, ownEntry, type RunOption } from '../train/options/def
 import { type OptionName, optionNames, optionOf, optionsWhere } from '../train/options/options.ts';
 
 /** The options that a command takes in addition to `train`. */
-export function optionsOf(command: 'eval' | 'embed' | 'export'): readonly OptionName[] {
+export function optionsOf(command: 'eval' | 'embed' | 'search' | 'export'): readonly OptionName[] {
   return optionsWhere(({ commands }) => commands?.includes(command) ?? false);
 }
 

@@ -13,6 +13,7 @@
 #include <span>
 
 #include "../core.h"
+#include "augment.h"
 #include "lists.h"
 #include "resample.h"
 #include "row_call.h"
@@ -234,6 +235,7 @@ void add_functions(To& to) {
   to.template add<call_row_short<In, &Backend::row, false>>("rowShort");
   to.template add<call_row_short<In, &Backend::row_vjp, true>>("rowVjpShort");
   to.template add<resample<In>>("resample");
+  to.template add<augment<In>>("augment");
 }
 
 }  // namespace horoball::bind

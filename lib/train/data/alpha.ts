@@ -1,4 +1,6 @@
+import { isImageFault } from '../../image/fault.ts';
 import { readImageHead, requireImage } from '../../image/file.ts';
+import type { Sample } from './types.ts';
 
 /** Bytes read: in real PNG files, the chunks before tRNS are far smaller. */
 const headBytes = 1 << 16;
@@ -33,4 +35,25 @@ function webpAlpha(bytes: Buffer): boolean {
   const kind = bytes.toString('latin1', 12, 16);
   if (kind === 'VP8X') return ((bytes[20] ?? 0) & 0x10) !== 0;
   return kind === 'VP8L' && ((bytes[24] ?? 0) & 0x10) !== 0;
+}
+
+/** Images whose headers are read before training. */
+const mostHeaders = 200;
+
+/** Reads the headers of some images at equal distances; unreadable ones are reported when they are decoded. */
+export async function alphaIn(samples: readonly Sample[]): Promise<{ alpha: number; read: number }> {
+  const step = Math.max(1, samples.length / mostHeaders);
+  const chosen = samples.filter((_, i) => Math.floor(i / step) !== Math.floor((i - 1) / step));
+  const found = await Promise.all(
+    chosen.map(async ({ path }) => {
+      try {
+        return await hasAlphaChannel(path);
+      } catch (error) {
+        if (isImageFault(error) || (error as NodeJS.ErrnoException).syscall !== undefined) return null;
+        throw error;
+      }
+    }),
+  );
+  const readable = found.filter((each) => each !== null);
+  return { alpha: readable.filter((each) => each).length, read: readable.length };
 }

@@ -4,7 +4,7 @@ import type { Background } from '../../image/resample.ts';
 import type { ImageLoader } from './loader.ts';
 
 /** Treatment of alpha, as the end of a sentence. */
-const treatment: Readonly<Record<Background, string>> = {
+export const alphaTreatment: Readonly<Record<Background, string>> = {
   white: 'blended with white (background white)',
   black: 'blended with black (background black)',
   drop: 'ignored, which leaves the color of transparent pixels (background drop)',
@@ -17,7 +17,7 @@ export function notesOf(found: { alpha: number; large: number }, background?: Ba
     const what =
       background === undefined
         ? '--background selects the color it is blended with'
-        : `it is ${treatment[background]}`;
+        : `it is ${alphaTreatment[background]}`;
     notes.push(`${images(found.alpha)} an alpha channel: ${what}`);
   }
   if (found.large > 0)

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { checkSignal } from '../../call.ts';
 import { boolean, choice, filePath, instance, integer, positive, readOptions } from '../../check.ts';
 import { coded, quoted, rangeError, typeError } from '../../errors.ts';
+import { type Augmentation, augment, checkedAugmentation, drawSteps } from '../../image/augment.ts';
 import { decode } from '../../image/decode.ts';
 import { checkSize, defaultMaxPixels, isImageFault, manyPixels } from '../../image/fault.ts';
 import { readImageFile } from '../../image/file.ts';
@@ -9,7 +10,7 @@ import { readAhead } from '../../image/read-ahead.ts';
 import { type Background, backgrounds, hasAlpha, type Pixels, resample } from '../../image/resample.ts';
 import { Slots } from '../../image/slots.ts';
 import { evalPlacement, type Placement, trainPlacement } from '../../image/transforms.ts';
-import { random, shuffle } from '../../random.ts';
+import { type Random, random, shuffle } from '../../random.ts';
 import { type ImageCache, openCache } from './cache.ts';
 import { checkSplit } from './split.ts';
 import type { LabeledBatch, Sample, Split } from './types.ts';
@@ -26,6 +27,8 @@ export interface ImageLoaderOptions {
   cropScale?: readonly [number, number] | undefined;
   /** Training: smallest and largest width / height of a crop; default [3/4, 4/3]. */
   ratio?: readonly [number, number] | undefined;
+  /** Training: random changes of colors and shape after the crop and the flip; default none. */
+  augmentation?: Augmentation | undefined;
   /** Any integer; equal seeds give equal crops, independent of `concurrency`. */
   seed: number;
   /** Images decoded in parallel; default the number of cores. They share libuv's UV_THREADPOOL_SIZE threads. */
@@ -218,7 +221,9 @@ export class ImageLoader {
       if (hasAlpha(pixels)) this.#alpha.add(path);
       if (pixels.width * pixels.height > manyPixels) this.#large.add(path);
       const { background = 'white' } = this.#options;
-      await resample(pixels, this.#place(pixels, key), out, { background });
+      const next = random(this.#options.seed, ...key);
+      await resample(pixels, this.#place(pixels, next), out, { background });
+      await this.#augment(out, next);
       return true;
     } catch (error) {
       this.#note(path, error);
@@ -242,10 +247,17 @@ export class ImageLoader {
     return pixels;
   }
 
-  #place(pixels: Pixels, key: number[]): Placement {
-    const { mode, size, resize = size, cropScale = [0.2, 1], ratio = [3 / 4, 4 / 3], seed } = this.#options;
+  #place(pixels: Pixels, next: Random): Placement {
+    const { mode, size, resize = size, cropScale = [0.2, 1], ratio = [3 / 4, 4 / 3] } = this.#options;
     if (mode === 'eval') return evalPlacement(pixels, resize, size);
-    return trainPlacement(pixels, size, { scale: cropScale, ratio }, random(seed, ...key));
+    return trainPlacement(pixels, size, { scale: cropScale, ratio }, next);
+  }
+
+  /** Changes a training image with the numbers that follow those of its crop, so that crops do not depend on it. */
+  async #augment(out: Uint8Array, next: Random): Promise<void> {
+    const { mode, size, augmentation } = this.#options;
+    if (mode === 'eval' || augmentation === undefined) return;
+    await augment(out, size, drawSteps(augmentation, size, next));
   }
 
   #nothingRead(count: number): Error {
@@ -281,6 +293,7 @@ const loaderNames = [
   'resize',
   'cropScale',
   'ratio',
+  'augmentation',
   'seed',
   'concurrency',
   'strict',
@@ -302,11 +315,12 @@ function checkedOptions(options: ImageLoaderOptions): ImageLoaderOptions {
   boolean(operation, 'strict', all.strict, false);
   if (all.background !== undefined) choice(operation, 'background', all.background, backgrounds);
   if (all.cache !== undefined) filePath(operation, 'cache', all.cache);
-  const { cropScale, ratio } = all;
+  const { cropScale, ratio, augmentation } = all;
   return {
     ...all,
     ...(cropScale !== undefined && { cropScale: checkedPair('cropScale', cropScale) }),
     ...(ratio !== undefined && { ratio: checkedPair('ratio', ratio) }),
+    augmentation: checkedAugmentation(operation, augmentation),
   };
 }
 

@@ -2,7 +2,7 @@ import type { Precision } from '../lane/types.ts';
 import { count, inGroup, oneOf, orNone, positive, type RunOption, shaped, withSynonyms } from './define.ts';
 
 const computation = inGroup('Computation');
-const commands = ['eval', 'embed'] as const;
+const commands = ['eval', 'embed', 'search'] as const;
 const shortPrecisions = { fp32: 'float32', bf16: 'bfloat16', fp16: 'float16' } as const;
 
 /** Where and how a run computes. */

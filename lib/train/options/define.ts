@@ -68,7 +68,7 @@ export interface Facts<T> {
   /** `false`: weights and metrics do not depend on the option. */
   readonly affectsResult?: false;
   /** Commands that accept the option besides `train` and `sweep`; `delta` accepts the options of `embed`. */
-  readonly commands?: readonly ('eval' | 'embed' | 'export')[];
+  readonly commands?: readonly ('eval' | 'embed' | 'search' | 'export')[];
   /** Whether the option describes the network, so that other commands take it from the run. */
   readonly network?: true;
   /** `false`: a study cannot vary the option. */
@@ -180,6 +180,28 @@ export const atLeast0: Kind<number> = numeric(z.number().min(0), 'a number of at
 export const above1: Kind<number> = numeric(z.number().gt(1), 'a number above 1');
 export const below1: Kind<number> = numeric(z.number().min(0).lt(1), 'a number of at least 0 and below 1');
 export const upTo1: Kind<number> = numeric(z.number().positive().max(1), 'a number above 0 and at most 1');
+
+export const from0to1: Kind<number> = numeric(z.number().min(0).max(1), 'a number from 0 to 1');
+
+/** The numbers of a list such as `2,9` or, as a value of a study, `[2,9]`; NaN for anything else. */
+export function numbersOf(text: string): number[] {
+  const inside = /^\[(.*)\]$/.exec(text.trim())?.[1] ?? text;
+  return inside.split(',').map((each) => (each.trim() === '' ? Number.NaN : Number(each)));
+}
+
+/** As many numbers as ranges, separated by commas; integers unless the range is `real`. */
+export const numberList = (
+  ...ranges: readonly (readonly [low: number, high: number, 'real'?])[]
+): Kind<string> =>
+  shaped(
+    (value) => {
+      const numbers = numbersOf(value);
+      const fits = ([low, high, real]: (typeof ranges)[number], i: number): boolean =>
+        numbers[i]! >= low && numbers[i]! <= high && (real !== undefined || Number.isInteger(numbers[i]));
+      return numbers.length === ranges.length && ranges.every(fits);
+    },
+    `${ranges.length} numbers (${ranges.map(([low, high]) => `${low} to ${high}`).join(', ')}) separated by commas`,
+  );
 
 /** A name of files or folders. */
 export const fileName: Kind<string> = shaped(

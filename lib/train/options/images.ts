@@ -1,15 +1,27 @@
 import { defaultMaxPixels } from '../../image/fault.ts';
 import { type Background, backgrounds } from '../../image/resample.ts';
 import { datasetNames, datasets } from '../data/registry.ts';
-import { count, flag, inGroup, oneOf, orNone, type RunOption, text, upTo1 } from './define.ts';
+import {
+  count,
+  flag,
+  from0to1,
+  inGroup,
+  numberList,
+  oneOf,
+  orNone,
+  type RunOption,
+  text,
+  upTo1,
+} from './define.ts';
 
 const image = inGroup('Images');
 /** The data sets whose path is not a folder. */
 const otherPaths = datasets.flatMap(({ name, path }) =>
   path === undefined ? [] : [`; for ${name}, ${path}`],
 );
-/** Commands that also read images. */
-const commands = ['eval', 'embed'] as const;
+/** Commands that also read images, and those of them that read a data set. */
+const commands = ['eval', 'embed', 'search'] as const;
+const ofDatasets = ['eval', 'embed'] as const;
 
 /** Which images a run reads, and how. */
 export class ImageOptions {
@@ -20,7 +32,7 @@ export class ImageOptions {
     datasets: { shapes: 'shapes' },
     defaultText: () => 'shapes; the published default is SOP',
     published: 'option',
-    commands,
+    commands: ofDatasets,
   });
   /** Folder of the data set; for `csv`, the file. */
   readonly path: RunOption<string> = image(text('a path'), {
@@ -28,7 +40,7 @@ export class ImageOptions {
     default: 'data',
     datasets: { shapes: 'data/shapes' },
     resume: 'free',
-    commands,
+    commands: ofDatasets,
   });
   /** Images per class in a batch, that is, views. */
   readonly num_samples: RunOption<number> = image(count(2), {
@@ -51,6 +63,29 @@ export class ImageOptions {
     default: 0.2,
     datasets: { shapes: 0.4 },
     published: 'behavior',
+  });
+  /**
+   * RandAugment of training images, as torchvision's `RandAugment(num_ops, magnitude)`: both numbers separated by a comma;
+   * `null`: none.
+   */
+  readonly rand_augment: RunOption<string | null> = image(orNone(numberList([1, 100], [0, 30])), {
+    help: 'random augmentation of training images by RandAugment of torchvision, its number of operations and magnitude, such as 2,9',
+    default: null,
+  });
+  /**
+   * Color jitter of training images, as torchvision's `ColorJitter(brightness, contrast, saturation, hue)`; `null`: none.
+   */
+  readonly color_jitter: RunOption<string | null> = image(
+    orNone(numberList([0, 100, 'real'], [0, 100, 'real'], [0, 100, 'real'], [0, 0.5, 'real'])),
+    {
+      help: 'color jitter of training images by ColorJitter of torchvision, its brightness, contrast, saturation and hue, such as 0.4,0.4,0.4,0.1',
+      default: null,
+    },
+  );
+  /** Probability that a random rectangle of a training image is erased, as torchvision's `RandomErasing(p)`. */
+  readonly random_erasing: RunOption<number> = image(from0to1, {
+    help: 'probability that a random rectangle of a training image is replaced by the mean color, by RandomErasing of torchvision',
+    default: 0,
   });
   /** Length in pixels of an image's shorter side before the center crop of the evaluation. */
   readonly resize: RunOption<number> = image(count(8), {
@@ -107,6 +142,6 @@ export class ImageOptions {
     default: false,
     resume: 'free',
     affectsResult: false,
-    commands,
+    commands: ofDatasets,
   });
 }

@@ -17,7 +17,7 @@ const model = inGroup('Model');
 /** Options that describe a network without a run. */
 const untrained = { network: true, commands: ['embed'] } as const;
 /** A backbone that no run trained, alone. */
-const pretrained = { network: true, commands: ['eval', 'embed', 'export'] } as const;
+const pretrained = { network: true, commands: ['eval', 'embed', 'search', 'export'] } as const;
 
 /** The network: a backbone and a head. */
 export class ModelOptions {

@@ -1,14 +1,18 @@
 import { checkObject, instance } from '../../check.ts';
 import { coded } from '../../errors.ts';
+import { resolveViT } from '../../model/vit.ts';
 import { random, shuffle } from '../../random.ts';
-import { imageNotes } from '../data/image-notes.ts';
-import { ImageLoader } from '../data/loader.ts';
+import { alphaIn } from '../data/alpha.ts';
+import { alphaTreatment, imageNotes } from '../data/image-notes.ts';
+import { ImageLoader, type ImageLoaderOptions } from '../data/loader.ts';
+import { countOf } from '../data/published.ts';
 import { openDataset } from '../data/registry.ts';
 import { ClassBalancedSampler } from '../data/sampler.ts';
-import type { LabeledBatch, Split } from '../data/types.ts';
+import type { Counts, Dataset, LabeledBatch, Split } from '../data/types.ts';
 import { batchRanges, lengthOf } from '../distributed/shard.ts';
 import type { Place } from '../lane/group.ts';
 import { loaderOptions, type TestSet, testSetOf } from '../measure/test-set.ts';
+import { numbersOf } from '../options/define.ts';
 import { parseEpochs } from '../options/epochs.ts';
 import type { RunConfig } from '../options/options.ts';
 
@@ -24,6 +28,8 @@ export interface Source {
   readonly epochSteps: number | null;
   readonly steps: number | null;
   readonly test: TestSet | null;
+  /** Images and classes of each split; null for an iterable. */
+  readonly sizes: Counts | null;
   /** Whether a batch stays unchanged while the next one is read, so that it can be prefetched. */
   readonly prefetch: boolean;
   readonly warnings: readonly string[];
@@ -49,6 +55,7 @@ export async function openSource(config: RunConfig, place: Place | null = null):
     ...loaderOptions(config),
     mode: 'train',
     cropScale: [config.crop_scale, 1],
+    augmentation: augmentationOf(config),
   });
   const test = testSetOf(dataset, config);
   function* indices(done: number): Generator<Int32Array> {
@@ -62,8 +69,14 @@ export async function openSource(config: RunConfig, place: Place | null = null):
     epochSteps: sampler.steps,
     steps: sampler.steps * config.ep,
     test,
+    sizes: sizesOf(dataset),
     prefetch: true,
-    warnings: [...dataset.warnings, ...publishedWarnings(config), ...epochWarnings(config)],
+    warnings: [
+      ...dataset.warnings,
+      ...(place === null || place.rank === 0 ? await alphaWarnings(dataset, config) : []),
+      ...publishedWarnings(config),
+      ...epochWarnings(config),
+    ],
     skipped: () => [...loader.skipped, ...test.loader.skipped],
     imageNotes: () => imageNotes([loader, test.loader], config),
     batches: (done, signal) => {
@@ -71,6 +84,41 @@ export async function openSource(config: RunConfig, place: Place | null = null):
       if (place === null) return loader.batches(indices(done), options);
       return shardsOf(loader, indices(done), { ...options, labels: labelsOf(train), config, place });
     },
+  };
+}
+
+function sizesOf({ train, test, gallery }: Dataset): Counts {
+  return { train: countOf(train), test: countOf(test), ...(gallery && { gallery: countOf(gallery) }) };
+}
+
+/** A note before training, because the treatment of alpha changes what is trained; the exact count is known after it. */
+async function alphaWarnings({ train, test }: Dataset, { background }: RunConfig): Promise<string[]> {
+  const { alpha, read } = await alphaIn([...train.samples, ...test.samples]);
+  return alpha === 0
+    ? []
+    : [
+        `${alpha} of ${read} images that were checked have an alpha channel: it is ${alphaTreatment[background]}`,
+      ];
+}
+
+/** The options of a run for changes of training images. */
+export function augmentationOf({
+  color_jitter,
+  rand_augment,
+  random_erasing,
+  model,
+}: RunConfig): NonNullable<ImageLoaderOptions['augmentation']> {
+  const [brightness = 0, contrast = 0, saturation = 0, hue = 0] = numbersOf(color_jitter ?? '0');
+  const [numOps = 0, magnitude = 0] = numbersOf(rand_augment ?? '0');
+  const [r, g, b] = resolveViT(model).mean.map((level) => Math.round(255 * level)) as [
+    number,
+    number,
+    number,
+  ];
+  return {
+    ...(color_jitter !== null && { colorJitter: { brightness, contrast, saturation, hue } }),
+    ...(rand_augment !== null && { randAugment: { numOps, magnitude } }),
+    ...(random_erasing > 0 && { randomErasing: { p: random_erasing, value: [r, g, b] as const } }),
   };
 }
 
@@ -145,6 +193,7 @@ export function iterableSource(batches: AsyncIterable<LabeledBatch>): Source {
     epochSteps: null,
     steps: null,
     test: null,
+    sizes: null,
     prefetch: false,
     warnings: [],
     skipped: () => [],

@@ -3,7 +3,7 @@ import { symlink } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import sharp from 'sharp';
-import { hasAlphaChannel } from '../../../lib/train/data/alpha.ts';
+import { alphaIn, hasAlphaChannel } from '../../../lib/train/data/alpha.ts';
 import { checkDataset } from '../../../lib/train/data/check.ts';
 import { imageFolder, readClasses } from '../../../lib/train/data/folder.ts';
 import { imageNotes } from '../../../lib/train/data/image-notes.ts';
@@ -87,6 +87,21 @@ test('data check counts images with alpha, by their first bytes and by their pix
     unreadable.map(({ path: file }) => path.relative(root, file)),
     ['a/2.jpg', 'b/2.jpg'],
   );
+});
+
+test('the headers of some images at equal distances are read', async (t) => {
+  const root = await temporary(t);
+  await writeTree(root, {
+    'opaque.jpg': await encodedImage(1),
+    'alpha.png': await half('png'),
+    'broken.png': 'x',
+  });
+  const [opaque, alpha, broken, missing] = ['opaque.jpg', 'alpha.png', 'broken.png', 'missing.png'].map(
+    (name) => ({ path: path.join(root, name), label: 0 }),
+  );
+  t.deepEqual(await alphaIn([opaque!, alpha!, alpha!, broken!, missing!]), { alpha: 2, read: 3 });
+  const many = Array.from({ length: 1000 }, (_, i) => (i < 500 ? opaque! : alpha!));
+  t.deepEqual(await alphaIn(many), { alpha: 100, read: 200 });
 });
 
 if (process.platform !== 'win32') {

@@ -54,6 +54,31 @@ test('crops depend on seed, epoch and position, not on the concurrency', async (
   t.not(first, second, 'two views of an image differ');
 });
 
+test('augmentation changes training images only, depends on the seed alone, and leaves crops as they are', async (t) => {
+  const split = await classes(t);
+  const augmentation = {
+    colorJitter: { brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.1 },
+    randAugment: { numOps: 2, magnitude: 9 },
+  };
+  const one = await bytes(split, { ...training, augmentation, concurrency: 1 });
+  t.deepEqual(await bytes(split, { ...training, augmentation, concurrency: 5 }), one);
+  const plain = await bytes(split, training);
+  t.notDeepEqual(one, plain);
+  t.deepEqual(await bytes(split, { ...evaluation, augmentation }), await bytes(split, evaluation));
+  const value = [1, 2, 3] as const;
+  const erased = await bytes(split, { ...training, augmentation: { randomErasing: { p: 1, value } } });
+  const pixels = (text: string): Buffer[] => {
+    const all = Buffer.from(text, 'base64');
+    return Array.from({ length: all.length / 3 }, (_, i) => all.subarray(3 * i, 3 * i + 3));
+  };
+  for (const [b, batch] of erased.entries()) {
+    const before = pixels(plain[b]!);
+    const changed = pixels(batch).filter((pixel, i) => !pixel.equals(before[i]!));
+    t.true(changed.length > 16);
+    t.true(changed.every((pixel) => pixel.equals(Buffer.from(value))));
+  }
+});
+
 test('in training, another image of the class replaces a damaged one', async (t) => {
   const split = await classes(t, { 'class0/1.jpg': 'damaged', 'class1/0.jpg': '' });
   const run = async (concurrency: number) => {
@@ -196,4 +221,14 @@ test('invalid sizes are rejected by name', (t) => {
   });
   t.throws(make({ size: 0 }), { code: 'ERR_HOROBALL_RANGE', message: /size/ });
   t.throws(make({ concurrency: 0.5 }), { code: 'ERR_HOROBALL_RANGE', message: /concurrency/ });
+  const jitter = { brightness: 0, contrast: 0, saturation: 0, hue: 0 };
+  for (const [augmentation, code, message] of [
+    [{ colorJitter: { ...jitter, hue: 0.6 } }, 'RANGE', /hue: expected a number from 0 to 0.5/],
+    [{ colorJitter: { ...jitter, brightness: -1 } }, 'RANGE', /brightness/],
+    [{ randAugment: { numOps: 2, magnitude: 31 } }, 'RANGE', /magnitude: expected an integer from 0 to 30/],
+    [{ randomErasing: { p: 1.5, value: [0, 0, 0] } }, 'RANGE', /p: expected a number from 0 to 1/],
+    [{ randomErasing: { p: 1, value: [0, 0, 256] } }, 'RANGE', /value: expected an integer from 0 to 255/],
+    [{ mixup: 1 } as object, 'OPTION', /mixup/],
+  ] as const)
+    t.throws(make({ augmentation }), { code: `ERR_HOROBALL_${code}`, message });
 });

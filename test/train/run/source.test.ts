@@ -1,6 +1,6 @@
 import test from 'ava';
 import { parseConfig } from '../../../lib/train/options/resolve.ts';
-import { checkBatch, iterableSource, openSource } from '../../../lib/train/run/source.ts';
+import { augmentationOf, checkBatch, iterableSource, openSource } from '../../../lib/train/run/source.ts';
 import { all, temporary, writeClasses } from '../data/support.ts';
 
 const small = { ds: 'folder', bs: 4, num_samples: 2, crop: 16, resize: 16, ep: 3, workers: 2 };
@@ -38,6 +38,16 @@ for (const [options, warning] of [
     t.regex(warnings.join('\n'), warning);
   });
 }
+
+test('the options of augmentation become those of the loader', (t) => {
+  t.deepEqual(augmentationOf(parseConfig()), {});
+  const given = { color_jitter: '0.4,0.3,0.2,0.1', rand_augment: '[3,12]', random_erasing: 0.25 };
+  t.deepEqual(augmentationOf(parseConfig({ ...given, model: 'dino_vits16', crop: 224, resize: 224 })), {
+    colorJitter: { brightness: 0.4, contrast: 0.3, saturation: 0.2, hue: 0.1 },
+    randAugment: { numOps: 3, magnitude: 12 },
+    randomErasing: { p: 0.25, value: [124, 116, 104] },
+  });
+});
 
 test('a batch that is too large is an error that names the option', async (t) => {
   const path = await temporary(t);
