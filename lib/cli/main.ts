@@ -28,6 +28,7 @@ const groups: Record<string, Record<string, () => Promise<Command>>> = {
     report: async () => (await import('./report.ts')).reportCommand(),
     eval: async () => (await import('./eval.ts')).evalCommand(),
     embed: async () => (await import('./embed.ts')).embedCommand(),
+    search: async () => (await import('./search.ts')).searchCommand(),
     export: async () => (await import('./export.ts')).exportCommand(),
     delta: async () => (await import('./delta.ts')).deltaCommand(),
   },

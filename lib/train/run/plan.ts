@@ -132,6 +132,13 @@ export async function readLast(folder: string): Promise<Checkpoint | null> {
   throw coded('ERR_HOROBALL_CHECKPOINT', message);
 }
 
+/** The run in a folder whose configuration was written last, among those with weights; null without one. */
+export async function newestRun(runs: string): Promise<string | null> {
+  for (const folder of await newestFirst(runs))
+    if (await exists(join(folder, 'model.safetensors'))) return folder;
+  return null;
+}
+
 async function newestFirst(runs: string): Promise<string[]> {
   const names = await readdir(runs).catch(() => []);
   const dated = await Promise.all(
