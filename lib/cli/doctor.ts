@@ -33,8 +33,8 @@ function text(diagnosis: Diagnosis): string {
     ['libtorch', describe(libtorch, ({ version, origin, lib }) => `${version} (${origin}), ${lib}`)],
     ...looked.map(({ origin, reason }): [string, string] => ['', `${origin}: ${reason}`]),
     ['addon', describe(addon, addonText)],
-    ['cuda', describe(cuda, () => 'yes')],
-    ['images', describe(pictures, () => 'yes')],
+    ['cuda', cuda.ok ? 'yes' : addon.ok ? `no, so training uses the CPU: ${cuda.reason}` : cuda.reason],
+    ['images', imagesText(pictures)],
     ['compiler', compiler ?? 'not found. Install it, for example with: apt-get install g++'],
     ['cmake', cmake ?? 'not found. Install it, for example with: apt-get install cmake'],
   ];
@@ -53,6 +53,13 @@ function verdict(diagnosis: Diagnosis): string {
 function addonText({ file, version, threads, current }: Extract<Diagnosis['addon'], { ok: true }>): string {
   const age = current ? '' : '; its sources have changed: run `npx horoball setup`';
   return `for libtorch ${version}, ${threads} threads, ${file}${age}`;
+}
+
+/** The formats that can be read: horoball itself decodes four of them. */
+function imagesText(pictures: Diagnosis['pictures']): string {
+  const own = 'BMP, PBM, PGM and PPM';
+  if (pictures.ok) return `JPEG, PNG, WebP, TIFF and GIF with sharp ${pictures.sharp}, and ${own}`;
+  return `only ${own}: ${pictures.reason}`;
 }
 
 function describe<T>(finding: Finding<T>, say: (found: T & { ok: true }) => string): string {

@@ -22,8 +22,8 @@ export interface Diagnosis {
   looked: CheckedPlace[];
   addon: Finding<AddonInfo & { file: string; current: boolean }>;
   cuda: Finding<object>;
-  /** The optional packages that decode images. */
-  pictures: Finding<object>;
+  /** The version of sharp, which decodes JPEG, PNG, WebP, TIFF and GIF. */
+  pictures: Finding<{ sharp: string }>;
   compiler: string | null;
   cmake: string | null;
 }
@@ -89,8 +89,8 @@ async function addonFinding(): Promise<Diagnosis['addon']> {
 
 async function decoderFinding(): Promise<Diagnosis['pictures']> {
   try {
-    await loadSharp();
-    return { ok: true };
+    const { versions } = await loadSharp();
+    return { ok: true, sharp: versions.sharp ?? 'of unknown version' };
   } catch (error) {
     return { ok: false, reason: sentence(error) };
   }

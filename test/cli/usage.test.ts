@@ -143,6 +143,9 @@ test('start checks the image packages before setting anything up', async (t) => 
   };
   const outcome = await horoball(['start', '--json'], env);
   t.is(outcome.rows()[0]!['code'], 'ERR_HOROBALL_NO_DECODER', outcome.stderr);
+  const doctor = await horoball(['doctor'], env);
+  t.is(doctor.code, 1);
+  t.regex(doctor.stdout, /^images +only BMP, PBM, PGM and PPM: images require the package sharp/m);
 });
 
 test('help lists required options, the backbones and the format of a CSV file', async (t) => {

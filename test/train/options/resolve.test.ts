@@ -109,7 +109,7 @@ const wrong: [keyof RunConfig | 'banana', unknown, RegExp][] = [
   ['memory', -1, /memory: expected an integer of at least 0/],
   ['save_every', -1, /save_every: expected a number of at least 0, or None/],
   ['runs', 'a\0b', /runs: expected a path, or None/],
-  ['weights', '\0', /weights: expected a file, a name or 'auto', or None/],
+  ['weights', '\0', /weights: expected a file, a run, a name or 'auto', or None/],
 ];
 
 for (const [key, value, message] of wrong) {
