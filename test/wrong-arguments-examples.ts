@@ -330,6 +330,7 @@ export async function makeExamples(): Promise<Record<string, Make>> {
     'ProcessGroup#gatherValues': () => [new Float32Array(2)],
     'ProcessGroup#share': () => ['text'],
     'ProcessGroup#broadcast': async () => [await embedder()],
+    'ProcessGroup#gradientSum': async () => [await embedder()],
     'ProcessGroup#at': () => ['text'],
     'ProcessGroup#fail': () => ['text'],
     'ViT#': vit,

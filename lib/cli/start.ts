@@ -35,7 +35,7 @@ export function startCommand(): Command {
     const { libtorch, changed } = await setup({}, setupUi(meter));
     if (changed) meter.say(`Built the training addon for libtorch ${libtorch.version} in ${libtorch.lib}.`);
     meter.end();
-    const plan = await planRun(config, null, note);
+    const plan = await planRun(config, { note });
     await runTraining(plan, { json: options['json'] === true, dashboard, notes });
   });
   return command;

@@ -1,11 +1,12 @@
 import { Command, Option } from 'commander';
 import { coded } from '../errors.ts';
+import { asRank } from '../train/distributed/as-rank.ts';
 import { placeOf } from '../train/distributed/environment.ts';
 import { followLauncher, launch } from '../train/distributed/launch.ts';
 import type { RunConfig } from '../train/options/options.ts';
 import { over } from '../train/options/resolve.ts';
 import { type Plan, planRun } from '../train/run/plan.ts';
-import { inGroup, sharedPlan } from '../train/train.ts';
+import { planOnFirst } from '../train/train.ts';
 import { addBaseOptions, baseOptions } from './base-options.ts';
 import { dashboardOption, dashboardPort } from './dashboard-option.ts';
 import { isGenerated } from './generate.ts';
@@ -71,9 +72,9 @@ export function trainCommand(): Command {
     const dashboard = dashboardPort('train', options['dashboard']);
     const resume = options['resume'] as string | undefined;
     const unfollow = followLauncher();
-    await inGroup(undefined, async (group) => {
-      const plan = await sharedPlan(group, async () => {
-        const found = await planRun(given as Partial<RunConfig>, resume, note, group?.place);
+    await asRank(undefined, async (group) => {
+      const plan = await planOnFirst(group, async () => {
+        const found = await planRun(given as Partial<RunConfig>, { resume, note, ranks: group.place });
         checkPath(found, given);
         return found;
       });

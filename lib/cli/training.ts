@@ -3,7 +3,7 @@ import { shellWord } from '../io/shell.ts';
 import { Dashboard } from '../train/dashboard/server.ts';
 import { LiveState } from '../train/dashboard/state.ts';
 import { reportFolder } from '../train/distributed/launch.ts';
-import type { ProcessGroup } from '../train/lane/group.ts';
+import { type RankGroup, singleProcess } from '../train/lane/group.ts';
 import { torchInfo } from '../train/lane/native.ts';
 import type { Baseline } from '../train/measure/types.ts';
 import { parseEpochs } from '../train/options/epochs.ts';
@@ -27,8 +27,8 @@ export interface TrainingOptions {
   dashboard?: number | null;
   /** Messages from planning; not shown if the run does not start. */
   notes?: readonly string[];
-  /** The ranks that train together. */
-  group?: ProcessGroup | null;
+  /** The ranks that train together; default: this process alone. */
+  group?: RankGroup;
 }
 
 /**
@@ -37,10 +37,10 @@ export interface TrainingOptions {
  */
 export async function runTraining(
   plan: Plan,
-  { json = false, dashboard: port = null, notes = [], group = null }: TrainingOptions = {},
+  { json = false, dashboard: port = null, notes = [], group = singleProcess }: TrainingOptions = {},
 ): Promise<TrainResult> {
   const { config } = plan;
-  if (group !== null && group.rank !== 0) return await runSilently(plan, group);
+  if (group.rank !== 0) return await runSilently(plan, group);
   using meter = new Meter();
   const say = (text: string): void => meter.say(text);
   using interrupt = interruptible(say);
@@ -109,7 +109,7 @@ export async function runTraining(
 }
 
 /** A rank other than 0, which prints nothing. */
-async function runSilently(plan: Plan, group: ProcessGroup): Promise<TrainResult> {
+async function runSilently(plan: Plan, group: RankGroup): Promise<TrainResult> {
   using interrupt = interruptible(() => {});
   const { signal } = interrupt;
   await generateOnce(plan.config, signal, group);
@@ -119,14 +119,10 @@ async function runSilently(plan: Plan, group: ProcessGroup): Promise<TrainResult
 }
 
 /** Generates the built-in data on the first rank of a machine; the others wait for it. */
-async function generateOnce(
-  { ds, path }: RunConfig,
-  signal: AbortSignal,
-  group: ProcessGroup | null,
-): Promise<void> {
-  group?.at('data generation');
-  if (group === null || group.place.localRank === 0) await generateData(ds, path, signal);
-  await group?.sum(new Float64Array(1));
+async function generateOnce({ ds, path }: RunConfig, signal: AbortSignal, group: RankGroup): Promise<void> {
+  group.at('data generation');
+  if (group.place.localRank === 0) await generateData(ds, path, signal);
+  await group.sum(new Float64Array(1)); // waits for all ranks
 }
 
 /** A rank that got no signal stops because another one did: launchers send SIGTERM. */
@@ -138,7 +134,7 @@ interface LiveOptions {
   port: number;
   signal: AbortSignal;
   say: (text: string) => void;
-  group: ProcessGroup | null;
+  group: RankGroup;
 }
 
 /** Trains with a live page that closes when training ends. */

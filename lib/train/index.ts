@@ -29,7 +29,7 @@ export {
   type ForwardOptions,
   type LoadReport,
 } from './lane/embedder.ts';
-export { GradientSum, type JoinOptions, type Place, ProcessGroup } from './lane/group.ts';
+export { GradientSum, type JoinOptions, type Place, ProcessGroup, type RankGroup } from './lane/group.ts';
 export { type Group, type GroupOptions, groupsOf } from './lane/groups.ts';
 export type { LossInputs } from './lane/inputs.ts';
 export { type ApplyOptions, HybridLoss, type LossHandle } from './lane/loss.ts';

@@ -1,6 +1,6 @@
 import { checkOptions } from '../check.ts';
-import { placeOf } from './distributed/environment.ts';
-import { ProcessGroup } from './lane/group.ts';
+import { asRank } from './distributed/as-rank.ts';
+import { fromFirst, type RankGroup } from './lane/group.ts';
 import { checkWorkingFolder } from './lane/native.ts';
 import type { RunConfig } from './options/options.ts';
 import { TensorBoard } from './report/run/tensorboard.ts';
@@ -44,58 +44,34 @@ export async function train(
   checkOptions('train', options);
   const checked = checkHooks(hooks);
   checkWorkingFolder();
-  const listeners = new Listeners([checked]);
-  return await inGroup(checked.group, async (group) => {
-    const plan = await sharedPlan(group, () =>
-      planRun(options, checked.resume, listeners.warn, group?.place),
+  const { signal, data, resume } = checked;
+  return await asRank(checked.group, async (group) => {
+    const planning = new Listeners([checked]);
+    const plan = await planOnFirst(group, () =>
+      planRun(options, { resume, note: planning.warn, ranks: group.place }),
     );
-    await listeners.flush();
-    return await trainPlan(plan, [checked], { ...checked, group });
+    await planning.flush();
+    return await trainPlan(plan, [checked], { signal, data, group });
   });
 }
 
-/**
- * Runs `work` as a rank of a group. If it fails, the other ranks are notified.
- * @param given - the caller's group, which stays open; by default the one that the environment describes, if any
- */
-export async function inGroup<T>(
-  given: ProcessGroup | null | undefined,
-  work: (group: ProcessGroup | null) => Promise<T>,
-): Promise<T> {
-  const place = given === undefined ? placeOf(process.env) : null;
-  const group = place === null ? (given ?? null) : await ProcessGroup.join(place);
-  if (group === null) return await work(null);
-  try {
-    const result = await work(group);
-    if (given === undefined) await group.close();
-    return result;
-  } catch (error) {
-    const { code, message } = error as Error & { code?: string };
-    if (code !== 'ERR_HOROBALL_RANK') group.fail(message);
-    if (given === undefined) await group.close().catch(() => {}); // the first error counts
-    throw error;
-  }
-}
-
-/** Returns the plan of rank 0 on every rank. */
-export async function sharedPlan(group: ProcessGroup | null, plan: () => Promise<Plan>): Promise<Plan> {
-  if (group === null) return await plan();
+/** Plans a run on rank 0. @returns the plan, on every rank */
+export async function planOnFirst(group: RankGroup, plan: () => Promise<Plan>): Promise<Plan> {
   group.at('planning');
-  const text = await group.share(group.rank === 0 ? JSON.stringify(await plan()) : '');
-  return JSON.parse(text) as Plan;
+  return await fromFirst(group, plan);
 }
 
-/** Performs a planned run with listeners; adds those for the report and TensorBoard. */
+/** Performs a planned run. Rank 0 alone notifies the listeners, and writes the report and TensorBoard's files. */
 export async function trainPlan(
   plan: Plan,
   given: readonly RunListener[],
-  controls: RunControls = {},
+  controls: RunControls,
 ): Promise<TrainResult> {
-  const listeners = new Listeners(given);
+  const isFirst = controls.group.rank === 0;
+  const listeners = new Listeners(isFirst ? given : []);
   const report = new ReportWriter(listeners.warn);
-  const isFirst = (controls.group?.rank ?? 0) === 0;
-  const isStored = isFirst && (plan.folder !== null || plan.config.runs !== null);
-  if (isStored) for (const each of [new TensorBoard(listeners.warn), report]) listeners.add(each);
+  const isStored = plan.folder !== null || plan.config.runs !== null;
+  if (isFirst && isStored) for (const each of [new TensorBoard(listeners.warn), report]) listeners.add(each);
   const result = await performRun(plan, listeners, controls);
   await listeners.flush(); // warnings of the report
   return { ...result, report: report.path };

@@ -15,8 +15,8 @@ import type { Trainable } from './optim.ts';
 import { Resource, Tensor } from './tensor.ts';
 import type { WaitOptions } from './types.ts';
 
-/** The place of a process in its group. */
-export interface Place {
+/** The number of a process in its group. */
+export interface RankPlace {
   /** From 0 to `size` - 1. */
   rank: number;
   /** Number of processes in the group, over all machines. */
@@ -24,6 +24,10 @@ export interface Place {
   /** Rank and number of processes on this machine: `cuda` means the device whose index is the local rank. */
   localRank: number;
   localSize: number;
+}
+
+/** The place of a process in its group, and where the group meets. */
+export interface Place extends RankPlace {
   /** Where the ranks meet: a store that rank 0 serves, or a launcher. */
   host: string;
   port: number;
@@ -43,6 +47,64 @@ export interface JoinOptions extends WaitOptions {
   patience?: number;
 }
 
+/** The processes that train one network together: a {@link ProcessGroup}, or {@link singleProcess}. */
+export interface RankGroup {
+  readonly place: Readonly<RankPlace>;
+  readonly rank: number;
+  readonly size: number;
+  /** Sums the values over the ranks, in place. */
+  sum(values: Float64Array): Promise<void>;
+  /**
+   * Queues gathering the rows of all ranks, in rank order. Dispose of both `tensor` and the result, which are the
+   * same for a single process.
+   * @param counts - the number of rows of each rank
+   */
+  gatherRows(tensor: Tensor, counts: readonly number[]): Tensor;
+  /** The values of all ranks, in rank order. */
+  gatherValues(values: Float32Array): Promise<Float32Array>;
+  /** Returns the text of rank 0 on every rank. */
+  share(text: string): Promise<string>;
+  /** Copies the weights of rank 0 to every rank. */
+  broadcast(model: Trainable): Promise<void>;
+  /** Sums the gradients of a network over the ranks. */
+  gradientSum(model: Trainable): Pick<GradientSum, 'arm' | 'finish' | 'dispose'>;
+  /** Records what this rank is doing, for the errors of the others. */
+  at(where: string): void;
+  /** Tells the other ranks about an error of this one. */
+  fail(message: string): void;
+  /** Leaves the group. */
+  close(): Promise<void>;
+}
+
+/** A process that trains alone: sums and gathered values are its own. */
+export const singleProcess: RankGroup = {
+  place: { rank: 0, size: 1, localRank: 0, localSize: 1 },
+  rank: 0,
+  size: 1,
+  sum: async () => {},
+  gatherRows: (tensor) => tensor,
+  gatherValues: async (values) => values,
+  share: async (text) => text,
+  broadcast: async () => {},
+  gradientSum: () => ({ arm: () => {}, finish: () => {}, dispose: () => {} }),
+  at: () => {},
+  fail: () => {},
+  close: async () => {},
+};
+
+/** Validates a caller's group; without one, the process is alone. */
+export function checkGroup(operation: string, group: RankGroup | null | undefined): RankGroup {
+  if (group === undefined || group === null || group === singleProcess) return singleProcess;
+  return instance(operation, 'group', group, ProcessGroup);
+}
+
+/** Computes a JSON value on rank 0 and returns it on every rank. */
+export async function fromFirst<T>(group: RankGroup, compute: () => T | Promise<T>): Promise<T> {
+  if (group.size === 1) return await compute();
+  const text = await group.share(group.rank === 0 ? JSON.stringify(await compute()) : '');
+  return JSON.parse(text) as T;
+}
+
 /**
  * The processes (ranks) that train one network: c10d's Gloo between CPUs, NCCL between CUDA devices. Every rank must call
  * the collectives (`sum`, `gatherRows`, `gatherValues`, `broadcast`, `share`) in the same order. When a rank dies, hangs or
@@ -55,7 +117,7 @@ export interface JoinOptions extends WaitOptions {
  * using all = group.gatherRows(embeddings, [32, 32]); // backward gives the gradient of this rank's rows
  * await group.close();
  */
-export class ProcessGroup extends Resource {
+export class ProcessGroup extends Resource implements RankGroup {
   readonly #place: Readonly<Place>;
   #shared = 0;
 
@@ -153,6 +215,11 @@ export class ProcessGroup extends Resource {
   broadcast(model: Trainable): Promise<void> {
     checkMethods('group.broadcast', 'model', model, ['parameters']);
     return native().broadcastModel(this.handle, model.handle);
+  }
+
+  /** Sums the gradients of a network over the ranks: see {@link GradientSum}. */
+  gradientSum(model: Trainable): GradientSum {
+    return new GradientSum(model, this);
   }
 
   /** Records what this rank is doing; if it fails, the errors of the other ranks show it. */

@@ -17,7 +17,7 @@ import { checkSplit } from '../data/split.ts';
 import type { Split } from '../data/types.ts';
 import { ranges } from '../distributed/shard.ts';
 import { Embedder } from '../lane/embedder.ts';
-import { ProcessGroup } from '../lane/group.ts';
+import { checkGroup, type RankGroup } from '../lane/group.ts';
 import { searchDevice } from '../lane/native.ts';
 import { Batch } from '../lane/tensor.ts';
 import { type FusedOptions, fusedRetrievalMetrics } from './fused.ts';
@@ -66,7 +66,7 @@ export interface EvaluateOptions extends Partial<Protocol> {
   /** Device of the searches; by default the network's device if the core has kernels for it, otherwise the CPU. */
   device?: RecallOptions['device'];
   /** Ranks that each embed a part of the images; every rank receives all embeddings. */
-  group?: ProcessGroup | null;
+  group?: RankGroup | null;
   signal?: AbortSignal | undefined;
   onProgress?: ((done: number, total: number) => void) | undefined;
   /** Receives the result of each query in each space, in the order of the rows. */
@@ -104,12 +104,12 @@ export async function embed(
   loader: ImageLoader,
   options: EvaluateOptions = {},
 ): Promise<Embedded> {
-  const { batchSize = 128, group = null, signal, onProgress } = checkEvaluation('embed', options);
+  const { batchSize = 128, group, signal, onProgress } = checkEvaluation('embed', options);
   instance('embed', 'embedder', embedder, Embedder);
   instance('embed', 'loader', loader, ImageLoader);
   const { samples: all } = checkSplit('embed', split);
   const { model, dim, device } = embedder.config;
-  const { first, end } = ranges(all.length, group?.size ?? 1)[group?.rank ?? 0]!;
+  const { first, end } = ranges(all.length, group.size)[group.rank]!;
   const total = end - first;
   const parts: Part[] = [];
   let done = 0;
@@ -130,14 +130,15 @@ export async function embed(
     await onProgress?.(done, total);
   }
   const own = joined(parts);
-  return { ...(group ? await gathered(own, group) : own), bodyWidth: model.embedDim, width: dim };
+  return { ...(await gathered(own, group)), bodyWidth: model.embedDim, width: dim };
 }
 
 /**
  * The rows of all ranks, in the order of the images. Labels and indices are integers that float32 represents
  * exactly.
  */
-async function gathered(own: Part, group: ProcessGroup): Promise<Part> {
+async function gathered(own: Part, group: RankGroup): Promise<Part> {
+  if (group.size === 1) return own;
   const whole = async (values: Int32Array): Promise<Int32Array> =>
     Int32Array.from(await group.gatherValues(Float32Array.from(values)));
   return {
@@ -223,7 +224,7 @@ const evaluateNames = [
 ] as const satisfies (keyof EvaluateOptions)[];
 
 /** The options, checked and read once. */
-function checkEvaluation(operation: string, given: EvaluateOptions): EvaluateOptions {
+function checkEvaluation(operation: string, given: EvaluateOptions): EvaluateOptions & { group: RankGroup } {
   const options = readOptions(operation, given, evaluateNames);
   const { ks = [], queries, compat, fusion, batchSize = 1, device, group, signal } = options;
   if (!Array.isArray(ks)) throw typeError(operation, 'ks', 'a list of integers', quoted(ks));
@@ -233,10 +234,9 @@ function checkEvaluation(operation: string, given: EvaluateOptions): EvaluateOpt
   if (fusion !== undefined) checkObject(operation, fusion, 'fusion');
   integer(operation, 'batchSize', batchSize, 1, Number.MAX_SAFE_INTEGER);
   deviceIndex(operation, device);
-  if (group !== undefined && group !== null) instance(operation, 'group', group, ProcessGroup);
   checkSignal(operation, signal);
   for (const name of ['onProgress', 'onQueries'] as const) checkCallback(operation, name, options[name]);
-  return options;
+  return { ...options, group: checkGroup(operation, group) };
 }
 
 type Part = Pick<Embedded, 'body' | 'euclidean' | 'hyperbolic' | 'labels' | 'indices'>;

@@ -1,7 +1,7 @@
 /** Chooses the gradient-caching chunk size, so that a step fits in memory. */
 
 import { prefixTokens, resolveViT } from '../../model/vit.ts';
-import type { Place } from '../lane/group.ts';
+import { type RankPlace, singleProcess } from '../lane/group.ts';
 import type { RunConfig } from '../options/options.ts';
 
 /**
@@ -24,22 +24,23 @@ export function bytesPerImage({ model, crop }: RunConfig): number {
   return 4 * (tokens * embedDim * (kept * (depth - 1) + passing) + 3 * crop * crop);
 }
 
-/** Number of processes that share a batch, and how many of them run on this machine. */
-export type Ranks = Pick<Place, 'size' | 'localSize'>;
-const alone: Ranks = { size: 1, localSize: 1 };
+/** Options of {@link withChunk}. */
+export interface ChunkOptions {
+  /** Receives a message if a chunk size was chosen. */
+  note?: ((text: string) => void) | undefined;
+  /** Available host memory in bytes; GPU memory is not considered. */
+  free?: number;
+  /** Number of processes that share the batch, and how many of them share the memory. */
+  ranks?: Pick<RankPlace, 'size' | 'localSize'> | undefined;
+}
 
 /**
  * Sets `chunk` if it is not set and the graph of the full batch would not fit in memory. The value is a power of two, so that
  * it does not depend on a few megabytes.
- * @param note - receives a message if a chunk size was chosen
- * @param free - available host memory in bytes; GPU memory is not considered
- * @param ranks - number of processes that share the batch, and how many of them share the memory
  */
 export function withChunk(
   config: RunConfig,
-  note: (text: string) => void = () => {},
-  free: number = process.availableMemory(),
-  ranks: Ranks = alone,
+  { note, free = process.availableMemory(), ranks = singleProcess.place }: ChunkOptions = {},
 ): RunConfig {
   if (config.chunk !== null || config.device !== 'cpu') return config;
   const each = bytesPerImage(config) * ranks.localSize;
@@ -48,7 +49,7 @@ export function withChunk(
   if (whole < 0.8 * free) return config;
   const chunk = 2 ** Math.max(0, Math.floor(Math.log2((0.5 * free) / each)));
   if (chunk >= rows) return config;
-  note(
+  note?.(
     `a batch size of ${config.bs} needs about ${gigabytes(whole)} and ${gigabytes(free)} are free, so gradient caching with a chunk size of ${chunk} is used, with the same gradient (--chunk ${chunk}; --chunk ${config.bs} turns it off)`,
   );
   return { ...config, chunk };

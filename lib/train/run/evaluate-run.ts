@@ -1,6 +1,5 @@
 /** The measurements of a run. */
 
-import type { ProcessGroup } from '../lane/group.ts';
 import { searchDevice } from '../lane/native.ts';
 import { baselineFeatures } from '../measure/baselines.ts';
 import { embed, measure, recallOf } from '../measure/evaluate.ts';
@@ -9,45 +8,24 @@ import { protocolOf } from '../measure/recall.ts';
 import { takeSnapshot } from '../measure/snapshot.ts';
 import { spreadOf } from '../measure/structure.ts';
 import type { Snapshot } from '../measure/types.ts';
-import type { RunConfig } from '../options/options.ts';
 import { evaluationOf } from './construct.ts';
-import type { Listeners } from './hooks.ts';
-import type { Learner, StepOutcome } from './learner.ts';
+import type { StepOutcome } from './learner.ts';
+import type { Run } from './open.ts';
 import type { EvaluationRow, HealthRow } from './record.ts';
-import type { Source } from './source.ts';
-import { addEvaluation, epochOf, type RunState, secondsOf } from './state.ts';
-import type { RunStore } from './store.ts';
-import { undrawnWords } from './warnings.ts';
-
-/** The components of a run. */
-export interface Run {
-  config: RunConfig;
-  source: Source;
-  learner: Learner;
-  store: RunStore;
-  state: RunState;
-  listeners: Listeners;
-  /** Stops the run; in a group, all ranks stop at the same step. */
-  signal: AbortSignal | undefined;
-  /** The ranks that train together; null for one process. */
-  group: ProcessGroup | null;
-  /** Whether the caller's signal is aborted, on this rank. */
-  wantsStop: () => boolean;
-  /** Called when the ranks have agreed to stop. */
-  stop: () => void;
-}
+import { addEvaluation, epochOf, secondsOf } from './state.ts';
+import { undrawnWords, warnOfSkipped } from './warnings.ts';
 
 /** Evaluates the untrained baselines on the test classes. */
-export async function measureBaselines({ config, source, state, listeners, signal }: Run): Promise<void> {
+export async function measureBaselines({ config, source, state, listeners, stop }: Run): Promise<void> {
   const { test } = source;
   if (test === null) return;
   const { crop, background, max_pixels: maxPixels } = config;
-  const found = await baselineFeatures(test.split, crop, signal, { background, maxPixels });
+  const found = await baselineFeatures(test.split, crop, stop.signal, { background, maxPixels });
   for (const { name, features, labels, indices } of found) {
     const recall = await recallOf(features, labels, test.split.parents, {
       ...protocolOf(test.protocol, indices),
       distance: { metric: 'euclidean' },
-      signal,
+      signal: stop.signal,
     });
     const baseline = { name: name.charAt(0).toUpperCase() + name.slice(1), recall };
     state.baselines.push(baseline);
@@ -60,18 +38,18 @@ export async function measureBaselines({ config, source, state, listeners, signa
  * embeds a part of the images, and rank 0 searches.
  */
 export async function evaluateRun(run: Run): Promise<void> {
-  const { config, source, learner, store, state, listeners, signal, group } = run;
+  const { config, source, learner, store, state, listeners, group, stop } = run;
   const { test } = source;
   if (test === null) return;
   const epoch = epochOf(state.step, source.epochSteps);
   const { tauE, tauH } = learner.scalars();
-  const options = { ...evaluationOf(config, test, { tauE, tauH }), signal };
-  group?.at(`the evaluation after step ${state.step}`);
+  const options = { ...evaluationOf(config, test, { tauE, tauH }), signal: stop.signal };
+  group.at(`the evaluation after step ${state.step}`);
   state.evaluatedAt = state.step;
   const embedded = await learner.averaged(() =>
     embed(learner.embedder, test.split, test.loader, { ...options, group }),
   );
-  if (group !== null && group.rank !== 0) return;
+  if (group.rank !== 0) return;
   const device = options.device ?? searchDevice(learner.embedder.config.device);
   const evaluation = await measure(embedded, test.split, learner.embedder.c, { ...options, device });
   const row: EvaluationRow = {
@@ -123,13 +101,4 @@ export async function checkHealth(run: Run, { points, scaler }: StepOutcome, c: 
   };
   store.append(row);
   await listeners.notify('onHealth', row);
-}
-
-/** Warns of images that were found unreadable since the last call. */
-export function warnOfSkipped({ source, state, listeners }: Run): void {
-  for (const { path, reason } of source.skipped()) {
-    if (state.warned.has(path)) continue;
-    state.warned.add(path);
-    listeners.warn(`skipped ${path}: ${reason}`);
-  }
 }

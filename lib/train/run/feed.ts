@@ -6,8 +6,10 @@ import { checkBatch, type Source, type StepBatch } from './source.ts';
 /** A batch for one step. */
 export interface FeedBatch extends Disposable {
   readonly samples: StepBatch;
-  /** The batch on the device, if it was prefetched. */
-  readonly batch: Batch | null;
+  /** The samples on the device, if they were prefetched. */
+  readonly prefetched: Batch | null;
+  /** Number of images on all ranks. */
+  readonly count: number;
   /** Data-loading wait in milliseconds. */
   readonly waitMs: number;
 }
@@ -56,8 +58,9 @@ export class Feed implements AsyncDisposable {
     const waitMs = performance.now() - start;
     if (done) return null;
     this.#check(samples);
-    const batch = send?.(samples) ?? null;
-    return { samples, batch, waitMs, [Symbol.dispose]: () => batch?.dispose() };
+    const prefetched = send?.(samples) ?? null;
+    const count = samples.whole?.labels.length ?? samples.count;
+    return { samples, prefetched, count, waitMs, [Symbol.dispose]: () => prefetched?.dispose() };
   }
 }
 
@@ -66,7 +69,7 @@ export function feedOf(
   config: RunConfig,
   source: Source,
   learner: Learner,
-  { done, signal }: { done: number; signal: AbortSignal | undefined },
+  { done, signal }: { done: number; signal: AbortSignal },
 ): Feed {
   const prefetches = source.prefetch && config.device !== 'cpu' && config.chunk === null;
   const send = prefetches ? (samples: StepBatch) => learner.batch(samples) : null;

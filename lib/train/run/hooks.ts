@@ -1,8 +1,8 @@
 import { checkSignal } from '../../call.ts';
-import { checkOptions, filePath, instance } from '../../check.ts';
+import { checkOptions, filePath } from '../../check.ts';
 import { quoted, typeError } from '../../errors.ts';
 import type { LabeledBatch } from '../data/types.ts';
-import { ProcessGroup } from '../lane/group.ts';
+import { checkGroup, type RankGroup } from '../lane/group.ts';
 import type { Baseline, Snapshot } from '../measure/types.ts';
 import type { RunConfig } from '../options/options.ts';
 import type { EvaluationRow, HealthRow, StepRow } from './record.ts';
@@ -39,21 +39,23 @@ export interface RunListener {
   onEnd?(end: RunEnd): void;
 }
 
-/** Callbacks and signals that control a run. */
+/** What controls a run from outside. */
 export interface RunControls {
   /** Stops the run after the current step. It writes a checkpoint, so that it can be resumed. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** Batches of `crop` x `crop` pixels to train on instead of the data set; nothing is evaluated. */
-  data?: AsyncIterable<LabeledBatch>;
-  /**
-   * The ranks that train together: batches and options are those of the whole group, and rank 0 alone reports and writes.
-   * By default the group that the environment describes, if any.
-   */
-  group?: ProcessGroup | null;
+  data?: AsyncIterable<LabeledBatch> | undefined;
+  /** The ranks that train together: batches and options are those of the whole group. */
+  group: RankGroup;
 }
 
 /** Callbacks and controls of a run. */
-export interface TrainHooks extends RunListener, RunControls {
+export interface TrainHooks extends RunListener, Omit<RunControls, 'group'> {
+  /**
+   * The ranks that train together: batches and options are those of the whole group, and rank 0 alone reports and writes.
+   * By default the group that the environment describes, if any; null for a single process.
+   */
+  group?: RankGroup | null;
   /**
    * A run folder to resume, or `auto`: the interrupted run with the same options (with `name`, the run of that name), otherwise a
    * new run.
@@ -158,14 +160,8 @@ export function checkHooks(given: TrainHooks): TrainHooks {
       throw typeError('train', name, 'a function', quoted(listener));
   }
   if (hooks.resume !== undefined && hooks.resume !== null) filePath('train', 'resume', hooks.resume);
-  if (hooks.group !== undefined && hooks.group !== null)
-    instance('train', 'group', hooks.group, ProcessGroup);
+  checkGroup('train', hooks.group);
   if (hooks.data !== undefined && typeof Object(hooks.data)[Symbol.asyncIterator] !== 'function')
     throw typeError('train', 'data', 'an async iterable of batches', quoted(hooks.data));
   return hooks;
-}
-
-/** Whether an error only reports that the signal was aborted. */
-export function isAbort(error: unknown, signal: AbortSignal | undefined): boolean {
-  return signal?.aborted === true && (error === signal.reason || (error as Error).name === 'AbortError');
 }

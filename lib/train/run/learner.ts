@@ -5,7 +5,7 @@ import { CachedEmbeddings } from '../lane/cached.ts';
 import { CrossBatchMemory } from '../lane/cross-batch.ts';
 import { Ema, emaDecay } from '../lane/ema.ts';
 import type { Embedder, Embeddings } from '../lane/embedder.ts';
-import { GradientSum, ProcessGroup } from '../lane/group.ts';
+import { checkGroup, type RankGroup } from '../lane/group.ts';
 import { checkInputs, checkSquares, type LossInputs } from '../lane/inputs.ts';
 import { type ApplyOptions, type HybridLoss, LossHandle } from '../lane/loss.ts';
 import type { AdamW } from '../lane/optim.ts';
@@ -62,16 +62,16 @@ export class Learner implements Disposable {
   readonly learnables: LearnableScalars;
   readonly memory: CrossBatchMemory | null;
   readonly #config: RunConfig;
-  readonly #group: ProcessGroup | null;
-  readonly #sum: GradientSum | null;
+  readonly #group: RankGroup;
+  readonly #gradientSum: ReturnType<RankGroup['gradientSum']>;
   /** Loss scale of the current step. */
   #scale: number;
 
-  private constructor(config: RunConfig, embedder: Embedder, group: ProcessGroup | null) {
+  private constructor(config: RunConfig, embedder: Embedder, group: RankGroup) {
     const { t_e, t_h, hyp_c, memory, num_samples: views, emb: dim } = config;
     this.#config = config;
     this.#group = group;
-    this.#sum = group === null ? null : new GradientSum(embedder, group);
+    this.#gradientSum = group.gradientSum(embedder);
     this.#scale = config.precision === 'float16' ? config.loss_scale : 1;
     this.embedder = embedder;
     this.loss = createLoss(config, embedder);
@@ -96,26 +96,26 @@ export class Learner implements Disposable {
   static async create(
     given: RunConfig,
     note: (text: string) => void = () => {},
-    group: ProcessGroup | null = null,
+    group: RankGroup | null = null,
   ): Promise<Learner> {
     checkCallback('learner.create', 'note', note);
-    if (group !== null) instance('learner.create', 'group', group, ProcessGroup);
+    const ranks = checkGroup('learner.create', group);
     const config = parseConfig({ ...checkOptions('learner.create', given, 'config') });
     const embedder = await createEmbedder(config, note);
     if (config.precision === 'float16' && config.compat === 'hypmix' && config.clip_grad !== null)
       note(
         `compat hypmix clips the scaled gradients at ${config.clip_grad}, like the published code, so steps are smaller than clip_grad suggests`,
       );
-    return new Learner(config, embedder, group);
+    return new Learner(config, embedder, ranks);
   }
 
   /**
    * Queues the forward pass of a batch; with gradient caching, of its chunks without a graph.
-   * @param sent - the same batch if it was prefetched; the caller disposes of it
+   * @param prefetched - the same batch on the device; the caller disposes of it
    */
-  embed(samples: LabeledBatch, sent: Batch | null = null): Embeddings | CachedEmbeddings {
+  embed(samples: LabeledBatch, prefetched: Batch | null = null): Embeddings | CachedEmbeddings {
     checkOptions('learner.embed', samples, 'samples');
-    if (sent !== null) return this.embedder.forward(sent);
+    if (prefetched !== null) return this.embedder.forward(prefetched);
     const { chunk } = this.#config;
     if (chunk !== null && chunk < samples.count) return new CachedEmbeddings(this.embedder, samples, chunk);
     using batch = this.batch(samples);
@@ -133,16 +133,14 @@ export class Learner implements Disposable {
     return Batch.from(bytes, { count: last - first, size }, model.mean, model.std, device);
   }
 
-  /** Queues the gathering of all ranks' rows. Without a group, the batch is whole already. */
+  /** Queues the gathering of all ranks' rows, if the batch has only those of this rank. */
   gather(embeddings: LossInputs, batch: StepBatch): Whole {
     const { euclidean, hyperbolic } = checkInputs('learner.gather', embeddings);
     const { labels, whole } = checkOptions('learner.gather', batch, 'batch');
-    const group = this.#group;
-    if (group === null || whole === undefined)
-      return { euclidean, hyperbolic, labels, [Symbol.dispose]: () => {} };
+    if (whole === undefined) return { euclidean, hyperbolic, labels, [Symbol.dispose]: () => {} };
     const all = {
-      euclidean: group.gatherRows(euclidean, whole.counts),
-      hyperbolic: group.gatherRows(hyperbolic, whole.counts),
+      euclidean: this.#group.gatherRows(euclidean, whole.counts),
+      hyperbolic: this.#group.gatherRows(hyperbolic, whole.counts),
     };
     const dispose = (): void => {
       all.euclidean.dispose();
@@ -174,11 +172,11 @@ export class Learner implements Disposable {
     instance('learner.backward', 'objective', objective, LossHandle);
     checkInputs('learner.backward', embeddings);
     const isCached = embeddings instanceof CachedEmbeddings;
-    if (!isCached) this.#sum?.arm();
+    if (!isCached) this.#gradientSum.arm();
     if (this.scaler === null) objective.backward(factor);
     else this.scaler.backward(objective, factor);
-    if (isCached) embeddings.backward(() => this.#sum?.arm());
-    this.#sum?.finish();
+    if (isCached) embeddings.backward(() => this.#gradientSum.arm());
+    this.#gradientSum.finish();
   }
 
   /**
@@ -290,7 +288,7 @@ export class Learner implements Disposable {
   dispose(): void {
     this.ema?.dispose();
     this.scaler?.dispose();
-    this.#sum?.dispose();
+    this.#gradientSum.dispose();
     this.optimizer.dispose();
     this.embedder.dispose();
   }
@@ -305,11 +303,9 @@ export class Learner implements Disposable {
    * head is a sum over rows.
    */
   async #agree({ gradParams }: LossValues, headGradient: number, stop: boolean): Promise<Agreed> {
-    const group = this.#group;
-    if (group === null) return { gradParams, headGradient, stop };
-    const { tauE, tauH, lambda, c } = (group.rank === 0 && gradParams) || zeros;
+    const { tauE, tauH, lambda, c } = (this.#group.rank === 0 && gradParams) || zeros;
     const sums = Float64Array.of(Number(stop), headGradient, tauE, tauH, lambda, c);
-    await group.sum(sums);
+    await this.#group.sum(sums);
     const params = { tauE: sums[2]!, tauH: sums[3]!, lambda: sums[4]!, c: sums[5]! };
     return { gradParams: gradParams && params, headGradient: sums[1]!, stop: sums[0]! > 0 };
   }

@@ -6,7 +6,7 @@ import { evenEpochs, lastEpoch } from '../options/epochs.ts';
 import { type OptionName, optionNames, optionsWhere, type RunConfig } from '../options/options.ts';
 import { configError, parseConfig } from '../options/resolve.ts';
 import { Checkpoint, lastName } from './checkpoint.ts';
-import { type Ranks, withChunk } from './chunk.ts';
+import { type ChunkOptions, withChunk } from './chunk.ts';
 import { runHolder } from './lock.ts';
 import { normalizeOptions } from './normalize.ts';
 import { readConfig } from './read.ts';
@@ -23,25 +23,32 @@ const free = optionsWhere(({ resume }) => resume === 'free');
 /** Options that a run resumed by name may change, because they only extend it. */
 const extensible = optionsWhere(({ resume }) => resume !== undefined);
 
+/** Options of {@link planRun}. */
+export interface PlanOptions {
+  /**
+   * A run folder; `auto` for the unfinished run with the same options (with `name`: the run of that name), otherwise a new
+   * run.
+   */
+  resume?: string | null | undefined;
+  /** Receives messages, as in `normalizeOptions`. */
+  note?: ((text: string) => void) | undefined;
+  /** The ranks that train together, which share the memory of this machine. */
+  ranks?: ChunkOptions['ranks'];
+}
+
 /**
  * Resolves the options of a run, and finds the run to resume.
- * @param resume - a run folder; `auto` for the unfinished run with the same options (with `name`: the run of that name), otherwise
- * a new run
- * @param note - receives messages, as in `normalizeOptions`
- * @param ranks - of a group
  * @throws `ERR_HOROBALL_CONFIG` for an invalid option, or one that differs from the resumed run; `ERR_HOROBALL_RUN` if
  * `resume` is not a run folder
  */
 export async function planRun(
   options: Readonly<Partial<RunConfig>>,
-  resume?: string | null,
-  note?: (text: string) => void,
-  ranks?: Ranks,
+  { resume = null, note, ranks }: PlanOptions = {},
 ): Promise<Plan> {
-  if (resume !== undefined && resume !== null && resume !== 'auto') return await planFolder(resume, options);
+  if (resume !== null && resume !== 'auto') return await planFolder(resume, options);
   const config = await normalizeOptions(parseConfig({ ...options }), note);
-  const going = resume === 'auto' ? await planAuto(config, note) : null;
-  return going ?? { config: withChunk(config, note, undefined, ranks), folder: null };
+  const interrupted = resume === 'auto' ? await planAuto(config, note) : null;
+  return interrupted ?? { config: withChunk(config, { note, ranks }), folder: null };
 }
 
 async function planFolder(folder: string, options: Readonly<Record<string, unknown>>): Promise<Plan> {

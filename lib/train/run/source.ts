@@ -10,15 +10,15 @@ import { openDataset } from '../data/registry.ts';
 import { ClassBalancedSampler } from '../data/sampler.ts';
 import type { Counts, Dataset, LabeledBatch, Split } from '../data/types.ts';
 import { batchRanges, lengthOf } from '../distributed/shard.ts';
-import type { Place } from '../lane/group.ts';
+import { type RankPlace, singleProcess } from '../lane/group.ts';
 import { loaderOptions, type TestSet, testSetOf } from '../measure/test-set.ts';
 import { numbersOf } from '../options/define.ts';
 import { parseEpochs } from '../options/epochs.ts';
 import type { RunConfig } from '../options/options.ts';
 
-/** The images of a step: the whole batch, or this rank's rows of it. */
+/** The images of a step: this rank's rows of the batch. */
 export interface StepBatch extends LabeledBatch {
-  /** In a group: the labels of the whole batch, and the number of rows of each rank. */
+  /** The labels of the whole batch and the number of rows of each rank; absent if this rank has all rows. */
   readonly whole?: { readonly labels: Int32Array; readonly counts: readonly number[] };
 }
 
@@ -43,11 +43,10 @@ export interface Source {
 
 /**
  * Opens the data set of a run.
- * @param place - the place of a rank, which decodes only its classes of each batch, with the crops of a
- * single process
+ * @param place - a rank decodes only its classes of each batch, with the crops of a single process
  * @throws as `openDataset` and `ClassBalancedSampler`
  */
-export async function openSource(config: RunConfig, place: Place | null = null): Promise<Source> {
+export async function openSource(config: RunConfig, place: RankPlace = singleProcess.place): Promise<Source> {
   const dataset = await openDataset(config.ds, config.path);
   const train = config.shuffle_labels ? shuffled(dataset.train, config.seed) : dataset.train;
   const sampler = samplerOf(train, config);
@@ -59,10 +58,10 @@ export async function openSource(config: RunConfig, place: Place | null = null):
   });
   const test = testSetOf(dataset, config);
   function* indices(done: number): Generator<Int32Array> {
-    const whole = Math.floor(done / sampler.steps);
-    for (let epoch = whole + 1; epoch <= config.ep; epoch++) {
+    const first = Math.floor(done / sampler.steps) + 1;
+    for (let epoch = first; epoch <= config.ep; epoch++) {
       const batches = sampler.epoch(epoch);
-      yield* epoch === whole + 1 ? batches.slice(done % sampler.steps) : batches;
+      yield* epoch === first ? batches.slice(done % sampler.steps) : batches;
     }
   }
   return {
@@ -81,7 +80,7 @@ export async function openSource(config: RunConfig, place: Place | null = null):
     imageNotes: () => imageNotes([loader, test.loader], config),
     batches: (done, signal) => {
       const options = { epoch: 0, first: done * config.bs, signal };
-      if (place === null) return loader.batches(indices(done), options);
+      if (place.size === 1) return loader.batches(indices(done), options);
       return shardsOf(loader, indices(done), { ...options, labels: labelsOf(train), config, place });
     },
   };
@@ -129,7 +128,7 @@ interface ShardOptions {
   /** Of all samples. */
   labels: Int32Array;
   config: RunConfig;
-  place: Place;
+  place: RankPlace;
 }
 
 /** A rank's rows of each batch. A replaced image has the class of the one it replaces, so all labels are known. */

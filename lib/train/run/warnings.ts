@@ -1,6 +1,9 @@
 import { shellWord } from '../../io/shell.ts';
 import { reasonOf } from '../../io/trouble.ts';
+import type { Listeners } from './hooks.ts';
 import type { RunRecord } from './record.ts';
+import type { Source } from './source.ts';
+import type { RunState } from './state.ts';
 
 /** The warning that there is no report, with the command to draw it. @param folder - of the run or study; null if not stored */
 export function undrawnWords(error: unknown, folder: string | null): string {
@@ -14,4 +17,21 @@ export function invalidWords({ invalid }: Pick<RunRecord, 'invalid'>, file = 'me
   const [lines, left] =
     invalid.count === 1 ? ['line', 'is invalid and was skipped'] : ['lines', 'are invalid and were skipped'];
   return `${invalid.count} ${lines} of ${file} ${left} (${invalid.first}).`;
+}
+
+/** Warns of images that were found unreadable since the last call. */
+export function warnOfSkipped({
+  source,
+  state,
+  listeners,
+}: {
+  source: Source;
+  state: RunState;
+  listeners: Listeners;
+}): void {
+  for (const { path, reason } of source.skipped()) {
+    if (state.warned.has(path)) continue;
+    state.warned.add(path);
+    listeners.warn(`skipped ${path}: ${reason}`);
+  }
 }

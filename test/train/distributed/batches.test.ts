@@ -17,13 +17,13 @@ test('ranks take the same images, crops and labels as one process, from any step
   await writeImages(join(path, 'images'), classNames(32), 4);
   // 16 training classes give two steps per epoch; the 8 classes of a batch cannot be divided equally among 3 ranks.
   const config = parseConfig({ ...tinyRun, path: join(path, 'images'), bs: 16, ep: 3 });
-  const batches = async (place: Place | null, done: number): Promise<StepBatch[]> => {
+  const batches = async (place: Place | undefined, done: number): Promise<StepBatch[]> => {
     const list: StepBatch[] = [];
     for await (const batch of (await openSource(config, place)).batches(done)) list.push(batch);
     return list;
   };
   for (const done of [0, 3]) {
-    const one = await batches(null, done);
+    const one = await batches(undefined, done);
     const ranks = await Promise.all([0, 1, 2].map((rank) => batches(placeOf(rank, 3), done)));
     t.is(one.length, 6 - done);
     for (const [step, { images, labels }] of one.entries()) {

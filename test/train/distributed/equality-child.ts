@@ -37,9 +37,9 @@ setThreads(1);
 async function firstGradients(config: RunConfig): Promise<Map<string, NamedTensor>> {
   using learner = await Learner.create(config, () => {}, group);
   const source = await openSource(config, group?.place);
-  for await (const pictures of source.batches(0)) {
-    using own = learner.embed(pictures);
-    using whole = learner.gather(own, pictures);
+  for await (const samples of source.batches(0)) {
+    using own = learner.embed(samples);
+    using whole = learner.gather(own, samples);
     using rows = learner.compared(whole, whole.labels);
     using objective = learner.loss.apply(rows, rows.labels, learner.scalars());
     learner.backward(objective, own, rows.factor);

@@ -1,9 +1,9 @@
 // Groups of processes over Gloo on the loopback.
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import { ProcessGroup } from '../../../lib/train/lane/group.ts';
+import { checkGroup, fromFirst, ProcessGroup, singleProcess } from '../../../lib/train/lane/group.ts';
 import { type Rank, startRanks, success } from '../distributed/ranks.ts';
-import { relativeError } from '../helpers.ts';
+import { embed, relativeError, tinyEmbedder } from '../helpers.ts';
 
 const child = fileURLToPath(new URL('../distributed/rank-child.js', import.meta.url));
 const last = (text: string): Record<string, unknown> =>
@@ -90,4 +90,39 @@ test('an invalid place is rejected before anything is opened', async (t) => {
     message: /rank: expected an integer from 0 to 1/,
   });
   await t.throwsAsync(of({ rank: 0, port: 0 }), { code: 'ERR_HOROBALL_RANGE', message: /port/ });
+});
+
+test('a single process sums, gathers and shares its own values', async (t) => {
+  const values = Float64Array.of(1, 2);
+  await singleProcess.sum(values);
+  t.deepEqual([...values], [1, 2]);
+  t.deepEqual(await singleProcess.gatherValues(Float32Array.of(3)), Float32Array.of(3));
+  t.is(await singleProcess.share('text'), 'text');
+  using model = await tinyEmbedder();
+  using own = embed(model, 2);
+  t.is(singleProcess.gatherRows(own.euclidean, [2]), own.euclidean);
+});
+
+test('a value of rank 0 is computed there alone, and reaches the others as JSON', async (t) => {
+  t.true(Number.isNaN(await fromFirst(singleProcess, () => Number.NaN)), 'a single process keeps its value');
+  const ranks = (rank: number, shared: string[]) => ({
+    ...singleProcess,
+    ...{ size: 2, rank },
+    share: async (text: string) => {
+      shared.push(text);
+      return '{"step":3}';
+    },
+  });
+  const shared: string[] = [];
+  t.deepEqual(await fromFirst(ranks(0, shared), async () => ({ step: 3 })), { step: 3 });
+  t.deepEqual(await fromFirst<unknown>(ranks(1, shared), () => t.fail()), { step: 3 });
+  t.deepEqual(shared, ['{"step":3}', '']);
+});
+
+test('without a group, the process is alone; only a ProcessGroup is accepted', (t) => {
+  for (const group of [undefined, null, singleProcess]) t.is(checkGroup('train', group), singleProcess);
+  t.throws(() => checkGroup('train', { ...singleProcess }), {
+    code: 'ERR_HOROBALL_TYPE',
+    message: /^\[train\] group: expected an instance of ProcessGroup/,
+  });
 });

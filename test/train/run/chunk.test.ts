@@ -16,13 +16,13 @@ test('the chunk size of a batch that does not fit is a power of two and uses at 
   const notes: string[] = [];
   const each = bytesPerImage(published);
   for (const free of [0.4e9, 8e9, 16e9, 25e9]) {
-    const { chunk, ...rest } = withChunk(published, (text) => notes.push(text), free);
+    const { chunk, ...rest } = withChunk(published, { note: (text) => notes.push(text), free });
     t.true(chunk! * each <= free / 2 && 2 * chunk! * each > free / 2, `${chunk} of ${free}`);
     t.is(Math.log2(chunk!) % 1, 0);
     t.deepEqual({ ...rest, chunk: null }, published);
   }
   t.regex(notes[3]!, /batch size of 900 needs about \d+ GB and 25 GB are free.*--chunk 900 turns it off/);
-  t.is(withChunk(published, undefined, each / 4).chunk, 1);
+  t.is(withChunk(published, { free: each / 4 }).chunk, 1);
 });
 
 test('the chunk size does not change, without a note, if the batch fits, if it is given, or on a GPU', (t) => {
@@ -30,12 +30,9 @@ test('the chunk size does not change, without a note, if the batch fits, if it i
   const fits: Partial<RunConfig>[] = [{ bs: 90 }, { chunk: 20 }, { chunk: 900 }, { device: 'cuda' }];
   for (const options of fits) {
     const config = { ...published, ...options };
-    t.deepEqual(
-      withChunk(config, () => t.fail(), free),
-      config,
-    );
+    t.deepEqual(withChunk(config, { note: () => t.fail(), free }), config);
   }
-  t.is(withChunk(published, () => t.fail(), 1e13).chunk, null);
+  t.is(withChunk(published, { note: () => t.fail(), free: 1e13 }).chunk, null);
 });
 
 test('a resumed run keeps its chunk size, whatever memory is free', async (t) => {
@@ -50,12 +47,12 @@ test('a resumed run keeps its chunk size, whatever memory is free', async (t) =>
     ['auto', { name: 'begun' }],
     [folder, {}],
   ] as const) {
-    const plan = await planRun({ ...options, ...more }, resume);
+    const plan = await planRun({ ...options, ...more }, { resume });
     t.deepEqual([plan.folder, plan.config.chunk], [folder, 4], `${resume} ${JSON.stringify(more)}`);
   }
-  const other = await planRun({ ...options, chunk: 6 }, 'auto');
+  const other = await planRun({ ...options, chunk: 6 }, { resume: 'auto' });
   t.is(other.folder, null, 'another chunk was asked for: another run');
-  await t.throwsAsync(planRun({ chunk: 6 }, folder), {
+  await t.throwsAsync(planRun({ chunk: 6 }, { resume: folder }), {
     message: /chunk: expected 4, the value that the run/,
   });
 });

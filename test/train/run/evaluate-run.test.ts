@@ -1,25 +1,22 @@
 import test from 'ava';
+import { singleProcess } from '../../../lib/train/lane/group.ts';
 import { parseConfig } from '../../../lib/train/options/resolve.ts';
-import {
-  checkHealth,
-  measureBaselines,
-  type Run,
-  warnOfSkipped,
-} from '../../../lib/train/run/evaluate-run.ts';
+import { checkHealth, measureBaselines } from '../../../lib/train/run/evaluate-run.ts';
 import { Listeners } from '../../../lib/train/run/hooks.ts';
+import type { Run } from '../../../lib/train/run/open.ts';
 import type { Row } from '../../../lib/train/run/record.ts';
 import { openSource } from '../../../lib/train/run/source.ts';
 import { startState } from '../../../lib/train/run/state.ts';
+import { Stop } from '../../../lib/train/run/stop.ts';
 import { nullStore } from '../../../lib/train/run/store.ts';
 import { temporary, writeClasses } from '../data/support.ts';
 
 /** A run without a network, on eight classes of four images. */
 async function runOn(path: string) {
   const config = parseConfig({ ds: 'folder', path, emb: 2, bs: 8, num_samples: 2, crop: 16, resize: 16 });
-  const [rows, texts, notified]: [Row[], string[], string[]] = [[], [], []];
+  const [rows, notified]: [Row[], string[]] = [[], []];
   const listeners = new Listeners([
     {
-      onWarning: (text) => void texts.push(text),
       onHealth: (row) => void notified.push(row.type),
       onBaseline: ({ name }) => void notified.push(name),
     },
@@ -30,9 +27,9 @@ async function runOn(path: string) {
     store: { ...nullStore, append: (row: Row) => void rows.push(row) },
     state: { ...startState(null), step: 2 },
     listeners,
-    signal: undefined,
+    stop: new Stop(singleProcess),
   } as unknown as Run;
-  return { run, rows, texts, notified };
+  return { run, rows, notified };
 }
 
 test('baselines are measured on the test classes and reported', async (t) => {
@@ -57,14 +54,4 @@ test('health is logged with the state of the scaler, if the step read the points
   const [row] = rows as [Extract<Row, { type: 'health' }>];
   t.deepEqual([row.step, row.radius.max, row.radius.mean, row.scale, row.skippedSteps], [2, 1, 0.5, 8, 2]);
   t.deepEqual(notified, ['health']);
-});
-
-test('an unreadable image is reported once', async (t) => {
-  const path = await temporary(t);
-  await writeClasses(path, 8, 4);
-  const { run, texts } = await runOn(path);
-  const source = { ...run.source, skipped: () => [{ path: 'a.jpg', reason: 'it is damaged' }] };
-  for (const _ of [1, 2]) warnOfSkipped({ ...run, source });
-  await run.listeners.flush();
-  t.deepEqual(texts, ['skipped a.jpg: it is damaged']);
 });

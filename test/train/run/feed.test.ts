@@ -36,7 +36,7 @@ test.serial('prefetched batches are returned once, in order, and disposed of by 
   );
   const seen: [number, boolean][] = [];
   for (let item = await feed.next(); item !== null; item = await feed.next()) {
-    seen.push([firstLabel(item.samples), item.batch !== null]);
+    seen.push([firstLabel(item.samples), item.prefetched !== null]);
     await feed.prefetch();
     await feed.prefetch(); // one is enough
     t.is(made.taken.length, Math.min(3, seen.length + 1));
@@ -72,7 +72,8 @@ test('without a transfer nothing is prefetched', async (t) => {
   await using feed = new Feed(made.batches, () => {}, null);
   const item = await feed.next();
   await feed.prefetch();
-  t.is(item!.batch, null);
+  t.is(item!.prefetched, null);
+  t.is(item!.count, 2);
   t.deepEqual(made.taken, [0]);
 });
 

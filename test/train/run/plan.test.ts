@@ -14,14 +14,14 @@ test('without resume, or if no run has the same options, a new run is planned', 
   const runs = await temporary(t);
   await writeTree(runs, { 'other/config.json': stored({ seed: 4 }) });
   for (const resume of [null, undefined, 'auto'])
-    t.is((await planRun({ ...given, runs }, resume)).folder, null);
+    t.is((await planRun({ ...given, runs }, { resume })).folder, null);
 });
 
 test('auto finds the newest unfinished run with the same options, except those that may change', async (t) => {
   const runs = await temporary(t);
   await writeTree(runs, { 'a/config.json': stored(), 'b/config.json': stored({ workers: 7 }) });
   await utimes(join(runs, 'a/config.json'), 1, 1);
-  t.is((await planRun({ ...given, runs }, 'auto')).folder, join(runs, 'b'));
+  t.is((await planRun({ ...given, runs }, { resume: 'auto' })).folder, join(runs, 'b'));
 });
 
 test('a run in use is skipped with a note', async (t) => {
@@ -29,7 +29,10 @@ test('a run in use is skipped with a note', async (t) => {
   await writeTree(runs, { 'a/config.json': stored() });
   await using _ = await lockRun(join(runs, 'a'));
   const notes: string[] = [];
-  t.is((await planRun({ ...given, runs }, 'auto', (text) => notes.push(text))).folder, null);
+  t.is(
+    (await planRun({ ...given, runs }, { resume: 'auto', note: (text) => notes.push(text) })).folder,
+    null,
+  );
   t.regex(notes.join('\n'), /already training in .*so a new run starts/);
 });
 
@@ -41,7 +44,7 @@ test('a run that took steps without checkpoints cannot be resumed', async (t) =>
     'a/model.safetensors': '',
     'a/metrics.jsonl': metrics,
   });
-  t.is((await planRun({ ...given, runs }, 'auto')).folder, null);
+  t.is((await planRun({ ...given, runs }, { resume: 'auto' })).folder, null);
   await t.throwsAsync(readLast(join(runs, 'a')), {
     code: 'ERR_HOROBALL_CHECKPOINT',
     message: /resume: expected a checkpoint \(last\.safetensors\), got .*a with weights only/,
@@ -57,20 +60,20 @@ test('a run that ended before its first checkpoint starts again', async (t) => {
 test('a named run may be extended, and is evaluated at its new end', async (t) => {
   const runs = await temporary(t);
   await writeTree(runs, { 'a/config.json': stored({ ep: 5 }) });
-  const { config } = await planRun({ ep: 9 }, join(runs, 'a'));
+  const { config } = await planRun({ ep: 9 }, { resume: join(runs, 'a') });
   t.deepEqual([config.ep, config.eval_ep, config.seed], [9, 'r(10)', 3]);
   await writeTree(runs, { 'b/config.json': stored({ ep: 5, eval_ep: '[5]' }) });
-  t.is((await planRun({ ep: 9 }, join(runs, 'b'))).config.eval_ep, '[9]');
+  t.is((await planRun({ ep: 9 }, { resume: join(runs, 'b') })).config.eval_ep, '[9]');
   await writeTree(runs, { 'c/config.json': stored({ ep: 5, eval_ep: '[2]' }) });
-  t.is((await planRun({ ep: 9 }, join(runs, 'c'))).config.eval_ep, '[2]');
-  await t.throwsAsync(planRun({ seed: 4 }, join(runs, 'a')), {
+  t.is((await planRun({ ep: 9 }, { resume: join(runs, 'c') })).config.eval_ep, '[2]');
+  await t.throwsAsync(planRun({ seed: 4 }, { resume: join(runs, 'a') }), {
     code: 'ERR_HOROBALL_CONFIG',
     message: /seed: expected 3, the value that the run .* started with, got 4/,
   });
 });
 
 test('auto needs a folder of runs', async (t) => {
-  await t.throwsAsync(planRun({ ...given, runs: null }, 'auto'), {
+  await t.throwsAsync(planRun({ ...given, runs: null }, { resume: 'auto' }), {
     code: 'ERR_HOROBALL_CONFIG',
     message: /resume: expected runs to be a folder/,
   });

@@ -1,5 +1,8 @@
 import test from 'ava';
-import { invalidWords, undrawnWords } from '../../../lib/train/run/warnings.ts';
+import { Listeners } from '../../../lib/train/run/hooks.ts';
+import { iterableSource } from '../../../lib/train/run/source.ts';
+import { startState } from '../../../lib/train/run/state.ts';
+import { invalidWords, undrawnWords, warnOfSkipped } from '../../../lib/train/run/warnings.ts';
 
 test('a report that cannot be drawn names the reason and, if there is a folder, the command', (t) => {
   const error = new Error('no pixels');
@@ -12,4 +15,15 @@ test('invalid lines are counted in singular and plural', (t) => {
   const words = (count: number): string | null => invalidWords({ invalid: { count, first: 'line 2: x' } });
   t.is(words(1), '1 line of metrics.jsonl is invalid and was skipped (line 2: x).');
   t.is(words(3), '3 lines of metrics.jsonl are invalid and were skipped (line 2: x).');
+});
+
+test('an unreadable image is reported once', async (t) => {
+  const texts: string[] = [];
+  const listeners = new Listeners([{ onWarning: (text) => void texts.push(text) }]);
+  async function* none(): AsyncGenerator<never> {}
+  const source = { ...iterableSource(none()), skipped: () => [{ path: 'a.jpg', reason: 'it is damaged' }] };
+  const run = { source, state: startState(null), listeners };
+  for (const _ of [1, 2]) warnOfSkipped(run);
+  await listeners.flush();
+  t.deepEqual(texts, ['skipped a.jpg: it is damaged']);
 });

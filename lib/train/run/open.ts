@@ -1,0 +1,134 @@
+import { coded } from '../../errors.ts';
+import type { Lock } from '../../io/lock.ts';
+import { fromFirst, type RankGroup } from '../lane/group.ts';
+import { manualSeed, setThreads } from '../lane/native.ts';
+import type { RunConfig } from '../options/options.ts';
+import type { Checkpoint } from './checkpoint.ts';
+import type { Listeners, RunControls } from './hooks.ts';
+import { Learner } from './learner.ts';
+import { lockRun } from './lock.ts';
+import { checkOrigin, type Plan, readLast } from './plan.ts';
+import { readRows } from './read.ts';
+import { type EvaluationRow, evaluationsOf } from './record.ts';
+import { iterableSource, openSource, type Source } from './source.ts';
+import { type RunState, startState } from './state.ts';
+import { Stop } from './stop.ts';
+import { createStore, DiskStore, nullStore, type RunStore } from './store.ts';
+import { invalidWords } from './warnings.ts';
+
+/** The components of a run on this rank. */
+export interface Run {
+  /** The options, with the device of this rank. */
+  readonly config: RunConfig;
+  readonly source: Source;
+  readonly learner: Learner;
+  /** The run folder; discards everything on ranks other than 0. */
+  readonly store: RunStore;
+  readonly state: RunState;
+  readonly listeners: Listeners;
+  readonly group: RankGroup;
+  readonly stop: Stop;
+  /** Whether this session created the run folder. */
+  readonly isNew: boolean;
+  /** Whether the run starts from a checkpoint. */
+  readonly isResumed: boolean;
+}
+
+/**
+ * Opens a planned run, calls `work`, and closes the run. Every rank calls it with the same plan; rank 0 alone locks and writes
+ * the folder.
+ */
+export async function withRun<T>(
+  plan: Plan,
+  listeners: Listeners,
+  { signal, data, group }: RunControls,
+  work: (run: Run) => Promise<T>,
+): Promise<T> {
+  const { folder } = plan;
+  const config = configOfRank(plan.config, group);
+  // Before the checkpoint is read, so that no other run writes a later one.
+  await using lock = folder !== null && group.rank === 0 ? await lockRun(folder) : null;
+  const checkpoint = folder === null ? null : await readChecked(folder, config, group);
+  const source = await sourceOf(config, group, data);
+  checkSteps(checkpoint, source.steps);
+  if (config.threads > 0) setThreads(config.threads);
+  manualSeed(config.seed);
+  const initial = checkpoint === null ? config : { ...config, weights: null };
+  using learner = await Learner.create(initial, listeners.warn, group);
+  await checkpoint?.restore(learner);
+  await group.broadcast(learner.embedder);
+  for (const warning of source.warnings) listeners.warn(warning);
+  await using store = group.rank === 0 ? await openStore(plan, lock, checkpoint) : nullStore;
+  const evaluations =
+    checkpoint === null ? [] : await resumedEvaluations(checkpoint, config, store, listeners.warn);
+  const state = startState(checkpoint?.position ?? null, evaluations);
+  const stop = new Stop(group, signal);
+  const [isNew, isResumed] = [folder === null, checkpoint !== null];
+  return await work({ config, source, learner, store, state, listeners, group, stop, isNew, isResumed });
+}
+
+/** The options of one rank: `cuda` becomes the device whose index is its local rank. */
+function configOfRank(config: RunConfig, { size, place }: RankGroup): RunConfig {
+  const { bs, num_samples: views, device } = config;
+  if (size === 1) return config;
+  if (bs / views < size) {
+    const message = `[train] bs: expected at least one class per rank (${size * views}), got ${bs}. Use a larger --bs or fewer ranks.`;
+    throw coded('ERR_HOROBALL_CONFIG', message, RangeError);
+  }
+  return device === 'cuda' ? { ...config, device: `cuda:${place.localRank}` } : config;
+}
+
+/** Reads the last checkpoint, which must belong to the run and be the same on every rank; null before the first one. */
+async function readChecked(folder: string, config: RunConfig, group: RankGroup): Promise<Checkpoint | null> {
+  const checkpoint = await readLast(folder);
+  if (checkpoint !== null) checkOrigin(checkpoint, config, folder);
+  const step = checkpoint?.position.step ?? 0;
+  const first = await fromFirst(group, () => step);
+  if (first === step) return checkpoint;
+  const message = `[train] resume: expected the checkpoint of step ${first} in ${folder}, as on rank 0, got step ${step} on rank ${group.rank}. Put the run folder where every rank can read it.`;
+  throw coded('ERR_HOROBALL_CHECKPOINT', message);
+}
+
+async function sourceOf(config: RunConfig, group: RankGroup, data: RunControls['data']): Promise<Source> {
+  if (data === undefined) return await openSource(config, group.place);
+  if (group.size === 1) return iterableSource(data);
+  const message =
+    '[train] data: expected a data set for a group of ranks, got batches. Write the loop yourself: see "More than one machine" in the guide.';
+  throw coded('ERR_HOROBALL_OPTION', message);
+}
+
+/** Rejects a smaller `ep` than before, with which the run would end at once as complete. */
+function checkSteps(checkpoint: Checkpoint | null, steps: number | null): void {
+  const taken = checkpoint?.position.step ?? 0;
+  if (steps === null || taken <= steps) return;
+  const message = `[train] ep: expected epochs for the ${taken} steps that the run took, got ${steps}. Pass a larger --ep.`;
+  throw coded('ERR_HOROBALL_CONFIG', message, RangeError);
+}
+
+async function openStore(
+  { config, folder }: Plan,
+  lock: Lock | null,
+  checkpoint: Checkpoint | null,
+): Promise<RunStore> {
+  if (lock === null) return await createStore(config);
+  return await DiskStore.reopen(folder!, lock, config, checkpoint?.position ?? null);
+}
+
+/** Reads the earlier evaluations from the log, and warns about what changed since the checkpoint. */
+async function resumedEvaluations(
+  checkpoint: Checkpoint,
+  config: RunConfig,
+  { folder, changedLog }: RunStore,
+  warn: (text: string) => void,
+): Promise<EvaluationRow[]> {
+  if (folder === null) return []; // a rank that does not write
+  const changed = checkpoint.changedMachine(config);
+  if (changed !== null) warn(changed);
+  const { rows, invalid } = await readRows(folder);
+  if (changedLog)
+    warn(
+      'metrics.jsonl was changed after the checkpoint was written, so curves and tables may be wrong; the training is not affected',
+    );
+  if (invalid !== null) warn(invalidWords({ invalid })!.replace(/\.$/, ''));
+  return evaluationsOf(rows);
+}

@@ -1,0 +1,47 @@
+import test from 'ava';
+import { singleProcess } from '../../../lib/train/lane/group.ts';
+import { isAbort, Stop } from '../../../lib/train/run/stop.ts';
+
+const twoRanks = { ...singleProcess, size: 2 };
+
+test('a single process stops as soon as it is asked to', (t) => {
+  const controller = new AbortController();
+  const stop = new Stop(singleProcess, controller.signal);
+  t.false(stop.isRequested || stop.isStopped);
+  controller.abort();
+  t.true(stop.isRequested && stop.isStopped);
+  t.is(stop.signal, controller.signal);
+});
+
+test('a rank of a group stops once the ranks have agreed, whichever was asked to', (t) => {
+  const controller = new AbortController();
+  const reason = new Error('enough');
+  const [asked, other] = [new Stop(twoRanks, controller.signal), new Stop(twoRanks)];
+  controller.abort(reason);
+  t.true(asked.isRequested);
+  t.false(asked.isStopped || other.isRequested);
+  for (const stop of [asked, other]) stop.agree();
+  t.true(asked.isStopped && other.isStopped);
+  t.is(asked.signal.reason, reason);
+  t.is((other.signal.reason as Error).name, 'AbortError');
+});
+
+test('work may end early only because the run stops', async (t) => {
+  const controller = new AbortController();
+  const stop = new Stop(singleProcess, controller.signal);
+  const reason = new Error('enough');
+  await t.throwsAsync(stop.untilStopped(Promise.reject(reason)), { is: reason });
+  controller.abort(reason);
+  await t.notThrowsAsync(stop.untilStopped(Promise.reject(reason)));
+  await t.throwsAsync(stop.untilStopped(Promise.reject(new Error('full'))), { message: 'full' });
+});
+
+test('only the reason of an aborted signal counts as an abort', (t) => {
+  const controller = new AbortController();
+  const reason = new Error('stop');
+  t.false(isAbort(reason, controller.signal));
+  controller.abort(reason);
+  t.true(isAbort(reason, controller.signal));
+  t.true(isAbort(new DOMException('x', 'AbortError'), controller.signal));
+  t.false(isAbort(new Error('other'), controller.signal));
+});
