@@ -121,7 +121,7 @@ export class Checkpoint {
 
   /** Captures the state of a run; waits for queued steps. */
   static async capture(learner: Learner, config: RunConfig, position: Position): Promise<Checkpoint> {
-    instance('checkpoint.capture', 'learner', learner, Learner);
+    checkLearner('checkpoint.capture', learner);
     checkObject('checkpoint.capture', config, 'config');
     checkObject('checkpoint.capture', position, 'position');
     const { embedder, ema, optimizer, scaler, learnables, memory } = learner;
@@ -186,7 +186,7 @@ export class Checkpoint {
    * state of a run
    */
   async restore(learner: Learner): Promise<void> {
-    instance('checkpoint.restore', 'learner', learner, Learner);
+    checkLearner('checkpoint.restore', learner);
     const { embedder, ema, optimizer, scaler, learnables, memory } = learner;
     const { scaler: scalerState, learnt: learnableState } = this.#contents;
     const problem = await problemOf(
@@ -233,6 +233,12 @@ export const lastName = 'last.safetensors';
 export const bestName = 'best.safetensors';
 
 const metadataKey = 'horoball.checkpoint';
+
+/** An object that only inherits from `Learner` has no network. */
+function checkLearner(operation: string, learner: Learner): void {
+  const { embedder } = instance(operation, 'learner', learner, Learner);
+  instance(operation, 'learner.embedder', embedder, Embedder);
+}
 
 async function fileOf(path: string): Promise<string> {
   filePath('checkpoint', 'path', path);
