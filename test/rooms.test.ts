@@ -52,7 +52,7 @@ function nativeLayer(from: string, name: string): string {
 /** The layers and external headers that each layer may include; all but ops may use the C++ library. */
 const allowed: Record<string, RegExp> = {
   ops: /^(ops|cmath)$/,
-  cpu: /^(cpu|ops|core\.h|[a-z_]+|immintrin\.h|arm_neon\.h|wasm_simd128\.h|pthread\.h|sched\.h)$/,
+  cpu: /^(cpu|ops|core\.h|[a-z_]+|immintrin\.h|arm_neon\.h|wasm_simd128\.h|pthread\.h|sched\.h|sys\/mman\.h)$/,
   cuda: /^(cuda|ops|core\.h|[a-z_]+|(cuda_[a-z_]+|mma)\.h)$/,
   image: /^(image|[a-z_]+)$/,
   bind: /^(bind|core\.h|image|[a-z_]+)$/,

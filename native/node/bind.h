@@ -22,7 +22,6 @@
 
 #include "../bind/lists.h"
 #include "../core.h"
-#include "../cpu/frame/memory.h"
 #include "backing_store.h"
 #include "errors.h"
 
@@ -181,10 +180,6 @@ class Arguments {
     to.rows = rows;
     to.cols = cols;
     to.data = memory(value, kReal, element_count(rows, cols));
-    if constexpr (std::is_same_v<Shape, Matrix>) {
-      const auto size = static_cast<std::uint64_t>(type_ == Type::f32 ? sizeof(float) : sizeof(double));
-      prefer_huge_pages(to.data, size * static_cast<std::uint64_t>(element_count(rows, cols)));
-    }
   }
 
   // Null for JavaScript's null.

@@ -390,6 +390,8 @@ class Contrast {
 };
 
 Status contrast(const ContrastArgs& args, const Run& run) {
+  huge_pages_for(args.grad_euclidean, args.type);
+  huge_pages_for(args.grad_hyperbolic, args.type);
   return with_type(args.type, [&]<class T>() { return Contrast<T>(args, run).compute(); });
 }
 

@@ -51,6 +51,13 @@ inline Status with_scratch(const Run& run, Layout layout, Body body) {
   return finished(run);
 }
 
+// For results that a call is about to fill; see memory.h.
+inline void huge_pages_for(Matrix result, Type type) {
+  if (result.data == nullptr) return;
+  const std::uint64_t size = type == Type::f32 ? sizeof(float) : sizeof(double);
+  prefer_huge_pages(result.data, size * static_cast<std::uint64_t>(result.rows * result.cols));
+}
+
 // Calls body with the element type as its type argument.
 template <class Body>
 inline auto with_type(Type type, Body body) {

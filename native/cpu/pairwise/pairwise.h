@@ -122,6 +122,7 @@ class Pairwise {
 };
 
 Status pairwise(const PairwiseArgs& args, const Run& run) {
+  huge_pages_for(args.out, args.type);
   return with_card(args, [&]<class Card, class T>() { return Pairwise<Card, T>(args, run).compute(); });
 }
 

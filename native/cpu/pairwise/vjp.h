@@ -230,6 +230,8 @@ class PairwiseVjp {
 };
 
 Status pairwise_vjp(const PairwiseVjpArgs& args, const Run& run) {
+  huge_pages_for(args.grad_x, args.type);
+  huge_pages_for(args.grad_y, args.type);
   return with_card(args, [&]<class Card, class T>() { return PairwiseVjp<Card, T>(args, run).compute(); });
 }
 

@@ -51,12 +51,14 @@ namespace {
 
 Status row(const RowArgs& args, const Run& run) {
   if (const Status checked = check_row(args, false); checked.code != Code::ok) return checked;
+  huge_pages_for(args.out, args.type);
   const rowwise::RowFormula& formula = rowwise::row_formulas()[args.op];
   return with_type(args.type, [&]<class T>() { return rowwise::row_forward<T>(args, formula, run); });
 }
 
 Status row_vjp(const RowArgs& args, const Run& run) {
   if (const Status checked = check_row(args, true); checked.code != Code::ok) return checked;
+  for (const Matrix& grad : args.grads) huge_pages_for(grad, args.type);
   const rowwise::RowFormula& formula = rowwise::row_formulas()[args.op];
   return with_type(args.type, [&]<class T>() { return rowwise::row_backward<T>(args, formula, run); });
 }
