@@ -63,7 +63,7 @@ export function givenOptions(
       const other = textOf(alias);
       if (other === undefined) continue;
       if (value !== undefined) throw givenTwice(name, alias);
-      note(`--${alias} is --${name} here`);
+      note(`--${alias.replaceAll('_', '-')} is --${name} here`);
       value = other;
     }
     const meant = typeof value === 'string' ? ownEntry(synonyms, value) : undefined;
@@ -74,7 +74,7 @@ export function givenOptions(
 }
 
 function givenTwice(name: string, alias: string): Error {
-  const message = `${name}: expected one value, got both --${name} and --${alias}. Omit one.`;
+  const message = `${name}: expected one value, got both --${name} and --${alias.replaceAll('_', '-')}. Omit one.`;
   return coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 

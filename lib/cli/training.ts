@@ -13,6 +13,7 @@ import type { RunListener } from '../train/run/hooks.ts';
 import type { Plan } from '../train/run/plan.ts';
 import { EvaluationTimes } from '../train/run/progress.ts';
 import type { EvaluationRow, StepRow } from '../train/run/record.ts';
+import type { RunSummary } from '../train/run/summary.ts';
 import { type TrainResult, trainPlan } from '../train/train.ts';
 import { generateData } from './generate.ts';
 import { HealthReporter } from './health.ts';
@@ -67,6 +68,10 @@ export async function runTraining(
       for (const note of notes) say(`Note: ${note}.`);
       say(optionsText(resolved));
       idleFrom = performance.now();
+    },
+    onSummary: (summary) => {
+      print({ type: 'summary', ...summary });
+      say(summaryText(summary, config));
     },
     onWarning: (text) => say(`Note: ${text}.`),
     onBaseline: (baseline) => {
@@ -152,6 +157,32 @@ async function trainLive(
     live.onEnd('failed'); // the run may not have started
     throw error;
   }
+}
+
+/** The network and the data, one line each. */
+function summaryText(
+  { parameters, trainable, data, epochSteps, steps }: RunSummary,
+  { model }: RunConfig,
+): string {
+  const name = model.startsWith('{') ? 'custom backbone' : model;
+  const lines = [`Model: ${name}, ${millions(parameters)} parameters, ${millions(trainable)} trainable.`];
+  const splits = Object.entries(data ?? {}).map(
+    ([split, { pictures, classes }]) => `${split} ${grouped(pictures)} images in ${grouped(classes)} classes`,
+  );
+  if (steps !== null && epochSteps !== null)
+    splits.push(
+      `${grouped(epochSteps)} step${epochSteps === 1 ? '' : 's'} per epoch, ${grouped(steps)} in total`,
+    );
+  if (splits.length > 0) lines.push(`Data: ${splits.join('; ')}.`);
+  return lines.join('\n');
+}
+
+function grouped(count: number): string {
+  return count.toLocaleString('en-US');
+}
+
+function millions(count: number): string {
+  return count < 1e6 ? grouped(count) : `${(count / 1e6).toFixed(1)}M`;
 }
 
 /** Every run option, wrapped at a readable width. */

@@ -75,6 +75,7 @@ export { Learner, type StepOutcome } from './run/learner.ts';
 export { readRun } from './run/read.ts';
 export type { EvaluationRow, HealthRow, Row, RunRecord, StepRow } from './run/record.ts';
 export { learningRate, type Schedule } from './run/schedule.ts';
+export type { RunSummary } from './run/summary.ts';
 export { type TrainResult, train } from './train.ts';
 export { findWeights, type LoadWeightsOptions, loadWeights, type WeightsReport } from './weights/load.ts';
 export { type Pulled, pullWeights } from './weights/pull.ts';

@@ -51,7 +51,7 @@ test('options by the names of other tools are accepted with a note; weights may 
   const args = { ...given, path: images, runs, eval_ep: '[]', precision: 'bf16', name: 'one' };
   const first = await horoball(['train', '--json', ...Object.entries(args).map(([k, v]) => `--${k}=${v}`)]);
   t.is(first.code, 0, first.stderr);
-  for (const note of ['--epochs is --ep', '--batch_size is --bs', '--precision bf16 is bfloat16'])
+  for (const note of ['--epochs is --ep', '--batch-size is --bs', '--precision bf16 is bfloat16'])
     t.true(first.stderr.includes(`Note: ${note} here.`), first.stderr);
   const config = first.rows().find(({ type }) => type === 'config')!;
   t.deepEqual(

@@ -23,6 +23,16 @@ export class OptimizerOptions {
     published: 'option',
     resume: 'extend',
   });
+  /**
+   * Evaluations without a better Recall@1, under the distance that the geometry trains, after which the run stops early;
+   * `null`: never.
+   */
+  readonly patience: RunOption<number | null> = optimizer(orNone(count(1)), {
+    help: 'stop early after this many evaluations without a better Recall@1; None trains all epochs',
+    aliases: ['early_stopping_patience'],
+    default: null,
+    resume: 'extend',
+  });
   /** Peak learning rate. */
   readonly lr: RunOption<number> = optimizer(positive, {
     help: 'peak learning rate',

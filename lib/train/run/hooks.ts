@@ -6,6 +6,7 @@ import { checkGroup, type RankGroup } from '../lane/group.ts';
 import type { Baseline, Snapshot } from '../measure/types.ts';
 import type { RunConfig } from '../options/options.ts';
 import type { EvaluationRow, HealthRow, StepRow } from './record.ts';
+import type { RunSummary } from './summary.ts';
 
 /** How a run ended; `interrupted` means stopped by its signal. */
 export type RunEnd = 'complete' | 'interrupted' | 'failed';
@@ -19,6 +20,8 @@ export interface RunListener {
   onStore?(folder: string | null): void;
   /** Called before the first step, with every resolved option; `name` is that of the run folder. */
   onBegin?(config: RunConfig): void;
+  /** Called after `onBegin`, with the size of the network and of the data set. */
+  onSummary?(summary: RunSummary): void;
   /** Called when a run resumes, with its folder and completed steps. */
   onResume?(folder: string, step: number): void;
   /** Called after every step. `steps` is the length of the run, or null if `data` determines it. */
@@ -85,6 +88,7 @@ type Callback = keyof RunListener;
 const callbacks: Readonly<Record<Callback, true>> = {
   onStore: true,
   onBegin: true,
+  onSummary: true,
   onResume: true,
   onStep: true,
   onEvaluation: true,

@@ -9,7 +9,8 @@ import { type Run, withRun } from './open.ts';
 import type { Plan } from './plan.ts';
 import { abandonRun, finishRun, saveCheckpoint } from './save.ts';
 import { learningRate } from './schedule.ts';
-import { epochOf, type StepDetails, stepRow } from './state.ts';
+import { epochOf, hasStalled, type StepDetails, stepRow } from './state.ts';
+import { summaryOf } from './summary.ts';
 import { warnOfSkipped } from './warnings.ts';
 
 /** Performs a planned run, new or resumed; in a group, on every rank. See `train` for the errors. */
@@ -24,6 +25,7 @@ export async function performRun(
     try {
       await listeners.notify('onStore', store.folder);
       await listeners.notify('onBegin', { ...config, name: store.name ?? config.name });
+      await listeners.notify('onSummary', summaryOf(run.learner.embedder.parameters(), source));
       await stop.untilStopped(trainSteps(run));
       interrupted = await finishRun(run);
     } catch (error) {
@@ -54,6 +56,7 @@ async function trainSteps(run: Run): Promise<void> {
   if (due.evaluate(state.step) && !isEvaluated) await evaluateRun(run);
   if (due.checkpoint(state)) await saveCheckpoint(run);
 
+  if (await stopsEarly(run)) return;
   await using feed = feedOf(config, source, learner, { done: state.step, signal: stop.signal });
   let began = performance.now();
   for (let next = await feed.next(); next !== null; next = await feed.next()) {
@@ -71,9 +74,21 @@ async function trainSteps(run: Run): Promise<void> {
     if (due.health(step)) await checkHealth(run, outcome, scalars.c);
     if (due.evaluate(step) && !stop.isStopped) await evaluateRun(run);
     if (due.checkpoint(state)) await saveCheckpoint(run);
-    if (stop.isStopped) break;
+    if (stop.isStopped || (due.evaluate(step) && (await stopsEarly(run)))) break;
     began = performance.now();
   }
+}
+
+/** Whether the run ends because its evaluations no longer improve. */
+async function stopsEarly({ config, state, listeners, group }: Run): Promise<boolean> {
+  const { patience } = config;
+  if (!(await fromFirst(group, () => hasStalled(state, patience)))) return false;
+  const { epoch, recall } = state.best ?? { epoch: 0, recall: 0 };
+  const best = `that of epoch ${epoch} (Recall@1 ${(100 * recall).toFixed(1)}%)`;
+  listeners.warn(
+    `the run stopped early, because none of the last ${patience} evaluations was better than ${best}`,
+  );
+  return true;
 }
 
 interface StepSettings {

@@ -65,6 +65,12 @@ export function addEvaluation(state: RunState, row: EvaluationRow, geometry: Geo
     state.best = { step, epoch, recall };
 }
 
+/** Whether the last `patience` evaluations were not better than the best one; null is unlimited patience. */
+export function hasStalled({ best, evaluations }: RunState, patience: number | null): boolean {
+  if (patience === null || best === null) return false;
+  return evaluations.filter(({ step }) => step > best.step).length >= patience;
+}
+
 /** The position that a checkpoint stores. */
 export function positionOf(
   state: RunState,

@@ -6,6 +6,7 @@ import {
   type LabeledBatch,
   memory,
   type RunConfig,
+  type RunSummary,
   readRun,
   type StepRow,
   type TorchMemory,
@@ -112,6 +113,29 @@ test.serial('shuffled labels keep the class sizes and are harder to learn', asyn
   };
   const [told, shuffled] = [await late(false), await late(true)];
   t.true(told < 0.8 * shuffled, `${told} and ${shuffled}`);
+});
+
+test.serial('a run ends early without a better evaluation, and a larger patience resumes it', async (t) => {
+  const { root: path, runs } = t.context;
+  const warnings: string[] = [];
+  const summaries: RunSummary[] = [];
+  const hooks = {
+    onWarning: (text: string) => void warnings.push(text),
+    onSummary: (summary: RunSummary) => void summaries.push(summary),
+  };
+  const options = { ...tinyRun, path, runs, name: 'stalled', lr: 1e-12, ep: 6, eval_ep: 'r(7)', patience: 2 };
+  const first = await train(options, hooks);
+  t.deepEqual([first.steps, first.interrupted, first.evaluations.length], [3, false, 4]);
+  t.regex(
+    warnings.join('\n'),
+    /stopped early, because none of the last 2 evaluations was better than that of epoch 1 /,
+  );
+  t.like(summaries[0], { epochSteps: 1, steps: 6, data: { train: { classes: 16 }, test: { classes: 16 } } });
+  t.true(summaries[0]!.trainable > 0 && summaries[0]!.trainable <= summaries[0]!.parameters);
+  const again = await train({}, { resume: first.folder });
+  t.is(again.steps, 3);
+  const resumed = await train({ patience: null }, { resume: first.folder });
+  t.deepEqual([resumed.steps, resumed.evaluations.length], [6, 7]);
 });
 
 test.serial('an abort ends the run after the current step and leaves a complete folder', async (t) => {

@@ -5,6 +5,7 @@ import type { EvaluationRow } from '../../../lib/train/run/record.ts';
 import {
   addEvaluation,
   epochOf,
+  hasStalled,
   positionOf,
   secondsOf,
   startState,
@@ -35,6 +36,25 @@ function bestOf(rows: readonly EvaluationRow[], geometry: 'hybrid' | 'euclidean'
   for (const row of rows) addEvaluation(state, row, geometry);
   return state.best;
 }
+
+test('a run has stalled after as many evaluations without a better one as its patience', (t) => {
+  const stalled = (recalls: readonly number[], patience: number | null): boolean => {
+    const state = startState(null);
+    for (const [epoch, recall] of recalls.entries()) {
+      state.step = epoch;
+      addEvaluation(state, evaluationRow(epoch, recall), 'hybrid');
+    }
+    return hasStalled(state, patience);
+  };
+  t.false(stalled([], 1));
+  t.false(stalled([0.9], 1), 'the untrained network does not count');
+  t.false(stalled([0.9, 0.5], 1));
+  t.true(stalled([0.9, 0.5, 0.5], 1));
+  t.false(stalled([0.1, 0.5, 0.4, 0.6], 1));
+  t.false(stalled([0.1, 0.5, 0.4], 2));
+  t.true(stalled([0.1, 0.5, 0.4, 0.45], 2));
+  t.false(stalled([0.1, 0.5, 0.4, 0.45], null));
+});
 
 test('the best evaluation is the first with the highest recall, without the untrained network', (t) => {
   const rows = [evaluationRow(0, 0.9), evaluationRow(1, 0.5), evaluationRow(2, 0.7), evaluationRow(3, 0.7)];

@@ -1,0 +1,30 @@
+import type { Counts } from '../data/types.ts';
+import type { Parameter } from '../lane/types.ts';
+
+/** The network and the data of a run. */
+export interface RunSummary {
+  /** Numbers of the network's parameters: all, and those that are not frozen. */
+  readonly parameters: number;
+  readonly trainable: number;
+  /** Images and classes of each split; null if the caller provides the batches. */
+  readonly data: Counts | null;
+  /** Steps per epoch and in total; null if the caller provides the batches. */
+  readonly epochSteps: number | null;
+  readonly steps: number | null;
+}
+
+/** Summarizes a run before its first step. */
+export function summaryOf(
+  parameters: readonly Parameter[],
+  { sizes, epochSteps, steps }: { sizes: Counts | null; epochSteps: number | null; steps: number | null },
+): RunSummary {
+  const sum = (some: readonly Parameter[]): number =>
+    some.reduce((total, { shape }) => total + shape.reduce((product, side) => product * side, 1), 0);
+  return {
+    parameters: sum(parameters),
+    trainable: sum(parameters.filter(({ trainable }) => trainable)),
+    data: sizes,
+    epochSteps,
+    steps,
+  };
+}

@@ -1,0 +1,18 @@
+import test from 'ava';
+import { summaryOf } from '../../../lib/train/run/summary.ts';
+
+test('a summary counts the parameters, and those that are trained', (t) => {
+  const parameters = [
+    { name: 'pos_embed', shape: [1, 5, 4], trainable: false },
+    { name: 'head.weight', shape: [3, 4], trainable: true },
+    { name: 'scale', shape: [], trainable: true },
+  ];
+  const sizes = { train: { pictures: 8, classes: 2 } };
+  t.deepEqual(summaryOf(parameters, { sizes, epochSteps: 2, steps: 6 }), {
+    parameters: 33,
+    trainable: 13,
+    data: sizes,
+    epochSteps: 2,
+    steps: 6,
+  });
+});
