@@ -246,6 +246,7 @@ export async function makeExamples(): Promise<Record<string, Make>> {
     'Embedder.create': () => [
       { model: tinyViT, head: 'hypmix', dim: 6, clipR: 2.3, c: 0.1, seed: 5, ...embedderOptions },
     ],
+    'Embedder.load': () => [run, { device: 'cpu' }],
     'Embedder#': embedder,
     'Embedder#setCurvature': () => [0.1, { learnable: false }],
     'Embedder#curvatureGradient': () => [wait],

@@ -1,13 +1,12 @@
 import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { coded } from '../errors.ts';
-import { shellWord } from '../io/shell.ts';
 import type { Embedder } from '../train/lane/embedder.ts';
 import { setThreads } from '../train/lane/native.ts';
 import type { RunConfig } from '../train/options/options.ts';
 import { parseConfig } from '../train/options/resolve.ts';
-import { loadTrained } from '../train/run/checkpoint.ts';
-import { createEmbedder, newEmbedder } from '../train/run/construct.ts';
+import { createEmbedder } from '../train/run/construct.ts';
+import { restoredEmbedder } from '../train/run/load-run.ts';
 import { normalizeOptions } from '../train/run/normalize.ts';
 import { readConfig } from '../train/run/read.ts';
 import { networkOptions } from './run-options.ts';
@@ -50,24 +49,5 @@ export async function networkOf(
 ): Promise<Embedder> {
   if (config.threads > 0) setThreads(config.threads);
   if (run === undefined) return await createEmbedder(config, note);
-  const embedder = await newEmbedder(config);
-  try {
-    await restore(run, embedder, config);
-    return embedder;
-  } catch (error) {
-    embedder.dispose();
-    throw error;
-  }
-}
-
-async function restore(run: string, embedder: Embedder, config: RunConfig): Promise<void> {
-  const file = join(run, 'model.safetensors');
-  if (!existsSync(file)) {
-    const message = `${run} has no model.safetensors because its training has not finished. Resume it with: horoball train --resume ${shellWord(run)}`;
-    throw coded('ERR_HOROBALL_RUN', message);
-  }
-  const { missing } = await loadTrained(file, embedder, config);
-  if (missing.length === 0) return;
-  const message = `${file} lacks ${missing.length} parameters, first ${missing[0]}: it does not match the run's config.json`;
-  throw coded('ERR_HOROBALL_WEIGHTS', message);
+  return await restoredEmbedder(run, config);
 }

@@ -1,6 +1,8 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 // The training layer. libtorch is loaded on first use.
 
+import './run/load-run.ts';
+
 export { type SquareViT, vitConfigs } from '../model/vit.ts';
 export { type Exported, exportOnnx } from '../onnx/export.ts';
 export {
@@ -28,6 +30,7 @@ export {
   type Embeddings,
   type ForwardOptions,
   type LoadReport,
+  type LoadRunOptions,
 } from './lane/embedder.ts';
 export { GradientSum, type JoinOptions, type Place, ProcessGroup, type RankGroup } from './lane/group.ts';
 export { type Group, type GroupOptions, groupsOf } from './lane/groups.ts';

@@ -19,10 +19,12 @@ import { cancelOf, native, waitFor } from './native.ts';
 import { Batch, elements, Resource, Tensor } from './tensor.ts';
 import type {
   AnyTensor,
+  Device,
   EmbedderConfig,
   EmbedderOptions,
   NamedTensor,
   Parameter,
+  Precision,
   WaitOptions,
 } from './types.ts';
 
@@ -73,6 +75,22 @@ export class Embeddings implements Disposable {
   }
 }
 
+/** Options of {@link Embedder.load}. */
+export interface LoadRunOptions {
+  /** Default `cpu`; `auto` is `cuda` if libtorch can use a GPU. */
+  device?: Device | 'auto' | undefined;
+  /** Precision of the backbone; default that of the run. */
+  precision?: Precision | undefined;
+}
+
+type RunLoader = (run: string, options: LoadRunOptions) => Promise<Embedder>;
+let runLoader: RunLoader | undefined;
+
+/** @internal Run folders belong to a higher layer, which registers their reader. */
+export function setRunLoader(loader: RunLoader): void {
+  runLoader = loader;
+}
+
 /**
  * A backbone and a head. Calls are queued on the lane and return immediately; only promises wait.
  *
@@ -107,6 +125,17 @@ export class Embedder extends Resource {
       native().dispose(handle);
       throw error;
     }
+  }
+
+  /**
+   * Loads the network of a finished run, with its learned curvature.
+   * @param run - the run folder
+   * @throws `ERR_HOROBALL_RUN` if it is not the folder of a finished run; the errors of `loadWeights` and `create`
+   * @example
+   * using embedder = await Embedder.load('runs/shapes-hybrid-1', { device: 'auto' });
+   */
+  static load(run: string, options: LoadRunOptions = {}): Promise<Embedder> {
+    return runLoader!(run, options); // registered by every module that exports this class
   }
 
   /** Whether both outputs are functions of the same unit vector; pass this to HybridLoss. */

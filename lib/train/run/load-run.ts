@@ -1,0 +1,51 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { filePath, readOptions } from '../../check.ts';
+import { coded } from '../../errors.ts';
+import { shellWord } from '../../io/shell.ts';
+import { type Embedder, type LoadRunOptions, setRunLoader } from '../lane/embedder.ts';
+import type { RunConfig } from '../options/options.ts';
+import { parseConfig } from '../options/resolve.ts';
+import { loadTrained } from './checkpoint.ts';
+import { newEmbedder } from './construct.ts';
+import { normalizeOptions } from './normalize.ts';
+import { readConfig } from './read.ts';
+
+/**
+ * Creates the network of a finished run with its weights.
+ * @param config - of the run, whose device and precision may differ
+ * @throws `ERR_HOROBALL_RUN` if the run has no weights yet; `ERR_HOROBALL_WEIGHTS` if they do not match its configuration
+ */
+export async function restoredEmbedder(run: string, config: RunConfig): Promise<Embedder> {
+  const embedder = await newEmbedder(config);
+  try {
+    await restore(run, embedder, config);
+    return embedder;
+  } catch (error) {
+    embedder.dispose();
+    throw error;
+  }
+}
+
+async function restore(run: string, embedder: Embedder, config: RunConfig): Promise<void> {
+  const file = join(run, 'model.safetensors');
+  if (!existsSync(file)) {
+    const message = `${run} has no model.safetensors because its training has not finished. Resume it with: horoball train --resume ${shellWord(run)}`;
+    throw coded('ERR_HOROBALL_RUN', message);
+  }
+  const { missing } = await loadTrained(file, embedder, config);
+  if (missing.length === 0) return;
+  const message = `${file} lacks ${missing.length} parameters, first ${missing[0]}: it does not match the run's config.json`;
+  throw coded('ERR_HOROBALL_WEIGHTS', message);
+}
+
+/** See `Embedder.load`. */
+async function loadRun(run: string, options: LoadRunOptions): Promise<Embedder> {
+  const operation = 'Embedder.load';
+  const { device = 'cpu', ...given } = readOptions(operation, options, ['device', 'precision']);
+  const began = await readConfig(filePath(operation, 'run', run));
+  const config = parseConfig({ ...began, ...given, device }, operation);
+  return await restoredEmbedder(run, await normalizeOptions(config, undefined, operation));
+}
+
+setRunLoader(loadRun);
