@@ -1,16 +1,23 @@
+import { geometryTerms } from '../../card-names.ts';
 import { tiedRadius } from '../../loss.ts';
+import type { RunConfig } from '../options/options.ts';
 
 /** Parameters of a tied pair's logit, apart from its cosine. */
 export interface Setting {
   /** What acts in the geometry of the logit. */
   terms: { inner: boolean; distance: boolean; weighted: boolean; curved: boolean };
-  t_e: number;
-  t_h: number;
-  lam: number;
+  tauE: number;
+  tauH: number;
+  lambda: number;
   /** c > 0: the curvature is -c. */
   c: number;
   /** Norm to which features are clipped before expmap0; null: not clipped. */
   clip: number | null;
+}
+
+/** The parameters of a run's logit. */
+export function settingOf({ geometry, t_e, t_h, lam, hyp_c, clip_r }: RunConfig): Setting {
+  return { terms: geometryTerms[geometry], tauE: t_e, tauH: t_h, lambda: lam, c: hyp_c, clip: clip_r };
 }
 
 /** The logit of a pair at a given cosine, and its derivatives. */
@@ -23,8 +30,8 @@ export interface Curve {
 }
 
 /**
- * The logit of a tied pair: `cos/t_e - lam d/t_h`, with `d = 2/sqrt c arsinh sqrt u`, `u = 2 c r^2 (1 - cos) / a^2`,
- * `a = 1 - c r^2` for the ball's common radius r; chordal: `-2 r sqrt(2 (1 - cos)) / t_h`.
+ * The logit of a tied pair: `cos / tauE - lambda d / tauH`, with `d = 2/sqrt c arsinh sqrt u`, `u = 2 c r^2 (1 - cos) / a^2`,
+ * `a = 1 - c r^2` for the ball's common radius r; chordal: `-2 r sqrt(2 (1 - cos)) / tauH`.
  *
  * Derivatives: `dd/dcos = -(2/sqrt c) (c r^2/a^2) / sqrt(u (1 + u))` and, finite at cos 1 too,
  * `dd/dtheta = 2 r cos(theta/2) / (a sqrt(1 + u))`. The page with sliders embeds the source of this function and of
@@ -32,7 +39,7 @@ export interface Curve {
  *
  * @param cos - from -1 to 1
  */
-export function pairCurve({ terms, t_e, t_h, lam, c, clip }: Setting, cos: number): Curve {
+export function pairCurve({ terms, tauE, tauH, lambda, c, clip }: Setting, cos: number): Curve {
   const root = Math.sqrt(c);
   const r = tiedRadius({ c, clip: clip ?? 1 });
   const a = 1 - c * r * r;
@@ -43,8 +50,8 @@ export function pairCurve({ terms, t_e, t_h, lam, c, clip }: Setting, cos: numbe
   const perCosine = chord
     ? (2 * r) / Math.sqrt(2 * (1 - cos))
     : ((2 / root) * ((c * r * r) / (a * a))) / Math.sqrt(u * (1 + u));
-  const flat = terms.inner ? 1 / t_e : 0;
-  const curved = terms.distance ? (terms.weighted ? lam : 1) / t_h : 0;
+  const flat = terms.inner ? 1 / tauE : 0;
+  const curved = terms.distance ? (terms.weighted ? lambda : 1) / tauH : 0;
   return {
     logit: flat * cos - curved * distance,
     slope: flat + (curved === 0 ? 0 : curved * perCosine),

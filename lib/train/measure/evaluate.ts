@@ -50,7 +50,7 @@ export interface Embedded {
 }
 
 /**
- * The fused score of the two outputs: cosine / t_e - lam d / t_h. For a tied head, the distance is a decreasing function of
+ * The fused score of the two outputs: cosine / tauE - lambda d / tauH. For a tied head, the distance is a decreasing function of
  * the cosine, so the score ranks like the cosine and needs no separate search.
  */
 export type Fusion = Pick<FusedOptions, 'tauE' | 'tauH' | 'lambda'> & { tied: boolean };

@@ -1,4 +1,4 @@
-/** Search and retrieval metrics under the hybrid logit, cosine / t_e - lam d_c / t_h, of two embeddings per image. */
+/** Search and retrieval metrics under the hybrid logit, cosine / tauE - lambda d_c / tauH, of two embeddings per image. */
 import { type AsyncOptions, type CallOptions, pause, runSteps, type Steps } from '../../call.ts';
 import type { Compat } from '../../check.ts';
 import { shapeError } from '../../errors.ts';
@@ -82,7 +82,7 @@ function fusedSearch(
   };
 }
 
-/** 1 / t_e minus the score of each query (row) and gallery image (column). */
+/** 1 / tauE minus the score of each query (row) and gallery image (column). */
 function* fusedDistances(
   euclidean: Floats,
   hyperbolic: Floats,

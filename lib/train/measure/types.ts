@@ -3,7 +3,7 @@ import type { Geometry } from '../options/define.ts';
 
 /**
  * What is compared, and how: the head's outputs by hyperbolic distance and by cosine, the backbone's feature (`body`) by
- * cosine, and both outputs by the fused score cosine / t_e - lam d / t_h.
+ * cosine, and both outputs by the fused score cosine / tauE - lambda d / tauH.
  */
 export type Space = 'hyperbolic' | 'cosine' | 'body' | 'fused';
 

@@ -1,7 +1,6 @@
-import { geometryTerms } from '../../card-names.ts';
 import { coded } from '../../errors.ts';
 import { integer, type Random, random, shuffle } from '../../random.ts';
-import { pairCurve } from '../measure/closed-forms.ts';
+import { pairCurve, settingOf } from '../measure/closed-forms.ts';
 import type { Geometry } from '../options/define.ts';
 import { lastEpoch } from '../options/epochs.ts';
 import { appliesTo, isTemperature, optionNames, type RunConfig, temperaturesOf } from '../options/options.ts';
@@ -144,8 +143,7 @@ function controlsOf(
       RangeError,
     );
   return hyperbolic.flatMap((config) => {
-    const { t_e, t_h, lam, hyp_c: c, clip_r: clip } = config;
-    const { slope } = pairCurve({ terms: geometryTerms[subject], t_e, t_h, lam, c, clip }, matchedAt);
+    const { slope } = pairCurve(settingOf(config), matchedAt);
     const matched = {
       ...config,
       geometry: baseline,

@@ -19,13 +19,17 @@ const pair = (cos: number): number[][] => [
 ];
 
 /** The logit, composed of the oracle's functions. */
-function logit(geometry: Geometry, { t_e, t_h, lam, c, clip }: Omit<Setting, 'terms'>, cos: number): number {
+function logit(
+  geometry: Geometry,
+  { tauE, tauH, lambda, c, clip }: Omit<Setting, 'terms'>,
+  cos: number,
+): number {
   const [x, y] = oracle.head(pair(cos), { c, clip }) as [number[], number[]];
   const distance = oracle.distances[geometry === 'chordal' ? 'chordal' : 'poincare']!(x, y, c);
-  const [flat, curved] = { euclidean: [1, 0], hyperbolic: [0, 1], hybrid: [1, lam], chordal: [0, 1] }[
+  const [flat, curved] = { euclidean: [1, 0], hyperbolic: [0, 1], hybrid: [1, lambda], chordal: [0, 1] }[
     geometry
   ] as [number, number];
-  return (flat * cos) / t_e - (curved * distance) / t_h;
+  return (flat * cos) / tauE - (curved * distance) / tauH;
 }
 
 test('the radius of tied heads equals that of the oracle', (t) => {
@@ -40,7 +44,7 @@ test('logits, slopes and pulls equal those of the oracle', (t) => {
   const h = 1e-5;
   for (const geometry of geometries) {
     for (const { c, clip } of settings) {
-      const setting = { terms: geometryTerms[geometry], t_e: 0.1, t_h: 0.2, lam: 3, c, clip };
+      const setting = { terms: geometryTerms[geometry], tauE: 0.1, tauH: 0.2, lambda: 3, c, clip };
       for (const cos of [-0.9, -0.3, 0.2, 0.5, 0.95]) {
         const at = `${geometry} ${c} ${clip} ${cos}`;
         const curve = pairCurve(setting, cos);
@@ -72,7 +76,8 @@ test('the largest error of the linear approximation, compared with the oracle, i
 
 test('near-duplicates keep a gradient in the ball, but not on the sphere', (t) => {
   const at1 = (geometry: 'euclidean' | 'hyperbolic'): number =>
-    pairCurve({ terms: geometryTerms[geometry], t_e: 0.1, t_h: 0.2, lam: 1, c: 0.1, clip: null }, 1).pull;
+    pairCurve({ terms: geometryTerms[geometry], tauE: 0.1, tauH: 0.2, lambda: 1, c: 0.1, clip: null }, 1)
+      .pull;
   const r = Math.tanh(Math.sqrt(0.1)) / Math.sqrt(0.1);
   t.is(at1('euclidean'), 0);
   t.true(Math.abs(at1('hyperbolic') - (2 * r) / ((1 - 0.1 * r * r) * 0.2)) < 1e-12);
@@ -80,7 +85,7 @@ test('near-duplicates keep a gradient in the ball, but not on the sphere', (t) =
 
 test('the linear approximation by the chord has the stated error, and no other line has a smaller one', (t) => {
   for (const c of [0.1, 1, 10]) {
-    const setting = { terms: geometryTerms.hyperbolic, t_e: 1, t_h: 1, lam: 1, c, clip: null } as const;
+    const setting = { terms: geometryTerms.hyperbolic, tauE: 1, tauH: 1, lambda: 1, c, clip: null } as const;
     const { slope, offset, error } = chordFit(setting);
     const chordal = { ...setting, terms: geometryTerms.chordal } as const;
     const worst = (a: number, b: number): number =>

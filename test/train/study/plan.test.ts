@@ -60,7 +60,7 @@ test('the slope-matched control has the slope of its hyperbolic run', (t) => {
   });
   const matched = plan.cells.filter(({ arm }) => arm === 'slope-matched').map(({ config }) => config);
   t.is(matched[0]!.t_e, 0.0988); // 0.099 in the table of effective temperatures
-  const c1 = { terms: geometryTerms.hyperbolic, t_e: 1, t_h: 0.2, lam: 1, c: 1, clip: null } as const;
+  const c1 = { terms: geometryTerms.hyperbolic, tauE: 1, tauH: 0.2, lambda: 1, c: 1, clip: null } as const;
   t.true(Math.abs(1 / matched[1]!.t_e / pairCurve(c1, matchedAt).slope - 1) < 0.005);
   t.deepEqual(
     [...new Set(plan.cells.map(({ arm }) => arm))],

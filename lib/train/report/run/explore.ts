@@ -72,7 +72,7 @@ const cosines = angles.map(Math.cos);
 const at = (id) => Math.exp(Number(document.getElementById(id).value));
 
 const read = () => {
-  const setting = { t_e: at('t_e'), t_h: at('t_h'), lam: at('lam'), c: at('c'), clip: null };
+  const setting = { tauE: at('t_e'), tauH: at('t_h'), lambda: at('lam'), c: at('c'), clip: null };
   // Uniform directions on the sphere: the angle has density sin^(D-2).
   const base = angles.map((angle) => Math.exp((at('width') - 2) * Math.log(Math.sin(angle))));
   const sum = base.reduce((a, b) => a + b);

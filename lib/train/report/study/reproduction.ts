@@ -1,8 +1,7 @@
 /** The page of `horoball reproduce`: one section per question of the paper. */
 import { join } from 'node:path';
-import { geometryTerms } from '../../../card-names.ts';
 import { writeText } from '../../../io/text.ts';
-import { pairCurve } from '../../measure/closed-forms.ts';
+import { pairCurve, settingOf } from '../../measure/closed-forms.ts';
 import type { NegativeProfiles } from '../../measure/types.ts';
 import type { RunConfig } from '../../options/options.ts';
 import { readRun } from '../../run/read.ts';
@@ -153,10 +152,6 @@ lower for similar pairs (hard negatives) under the hyperbolic distance. The othe
 cosine that the formulas predict from the negatives of a batch with the measured one.</p>
 <div class="charts">${lineChart({ title: 'Effective temperature by cosine', xLabel: 'cosine of anchor and negative', series: curves, yMin: 0, dense: true })}${measured}</div>
 ${rows.length === 0 ? null : profileTable(rows)}</section>`;
-}
-
-function settingOf({ geometry, t_e, t_h, lam, hyp_c: c, clip_r: clip }: RunConfig) {
-  return { terms: geometryTerms[geometry], t_e, t_h, lam, c, clip };
 }
 
 function shareChart(config: RunConfig, { profiles, cosineBins }: NegativeProfiles): Html {
