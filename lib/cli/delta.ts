@@ -111,8 +111,8 @@ async function featuresOf(
   signal: AbortSignal,
 ): Promise<Matrix> {
   if (source !== undefined && !(await isFolder(source))) {
-    const { seed: _, ...ofPictures } = { ...given, split } as Record<string, unknown>;
-    refuseOthers(ofPictures, `${source} is a file of features`);
+    const { seed: _, ...ofImages } = { ...given, split } as Record<string, unknown>;
+    refuseOthers(ofImages, `${source} is a file of features`);
     return await readFeatures(source, tensor);
   }
   refuseOthers({ tensor, distances }, 'the features are computed, not read from a file');

@@ -130,7 +130,7 @@ async function evaluateRun(run: string, given: Given, { fuse, perQuery, json }: 
   for (const { path, reason } of test.loader.skipped) meter.say(`Note: skipped ${path}: ${reason}.`);
   if (perQuery !== undefined) meter.say(await writeQueries(perQuery, test, embedded, queries));
   const saved = given.save_emb ? await saveEmbeddings(run, embedder, config, signal) : [];
-  for (const { file, pictures } of saved) meter.say(`${pictures} images: ${relative('.', file)}`);
+  for (const { file, images } of saved) meter.say(`${images} images: ${relative('.', file)}`);
   if (json) jsonLine({ type: 'evaluation', ...evaluation, ...(both && { fusedWith: fuse, ...both }) });
   const more = both === null ? [] : [{ name: `Fused with ${fuse}`, recall: both.fusedRuns }];
   meter.say(recallText([...evaluationLines(evaluation), ...more], test.split.levels));
@@ -170,16 +170,16 @@ async function writeQueries(
   { indices, labels }: Embedded,
   results: ReadonlyMap<Space, QueryResults>,
 ): Promise<string> {
-  const picture = (row: number): string => relative('.', split.samples[indices[row]!]!.path);
+  const pathOf = (row: number): string => relative('.', split.samples[indices[row]!]!.path);
   const out = createWriteStream(file);
   const count = results.values().next().value?.rank.length ?? 0;
   for (let query = 0; query < count; query++) {
     const spaces = [...results].map(([space, { rank, nearest, rPrecision, averagePrecision }]) => {
-      const found = { nearest: nearest[query]! < 0 ? null : picture(nearest[query]!), rank: rank[query] };
+      const found = { nearest: nearest[query]! < 0 ? null : pathOf(nearest[query]!), rank: rank[query] };
       return [space, { ...found, rPrecision: rPrecision[query], averagePrecision: averagePrecision[query] }];
     });
     const row = {
-      picture: picture(query),
+      picture: pathOf(query),
       class: split.classes[labels[query]!],
       ...Object.fromEntries(spaces),
     };

@@ -24,7 +24,7 @@ const jpegQuality = 90;
 const concurrency = 4;
 /** Far more than anyone draws; a larger number is a mistake. */
 const mostClasses = 2 ** 16;
-const mostPictures = 10_000;
+const maxImages = 10_000;
 const classesPerFamily = generaPerFamily * speciesPerGenus;
 
 /** Options of {@link makeShapes}. */
@@ -118,7 +118,7 @@ function checkedManifest({ seed, classes = 128, pictures = 20, size = 64 }: Shap
     const expected = `a multiple of ${both} from ${both} to ${mostClasses}`;
     throw rangeError('makeShapes', 'classes', expected, classes);
   }
-  integer('makeShapes', 'pictures', pictures, 1, mostPictures);
+  integer('makeShapes', 'pictures', pictures, 1, maxImages);
   if (size < 16 || size > 1024) throw rangeError('makeShapes', 'size', '16 to 1024 pixels', size);
   return { version, ...whole };
 }

@@ -125,8 +125,8 @@ export async function saveEmbeddings(
   embedder: Embedder,
   config: RunConfig,
   signal?: AbortSignal,
-): Promise<{ file: string; pictures: number }[]> {
-  const written: { file: string; pictures: number }[] = [];
+): Promise<{ file: string; images: number }[]> {
+  const written: { file: string; images: number }[] = [];
   const dataset = await openDataset(config.ds, config.path);
   const tested = dataset.gallery ? 'gallery' : 'test';
   for (const [name, suffix] of [
@@ -136,7 +136,7 @@ export async function saveEmbeddings(
     const made = await embedSplit(embedder, config, name, { signal });
     const file = join(folder, `${config.emb_name}_${suffix}.safetensors`);
     await writeExport(file, made);
-    written.push({ file, pictures: made.paths.length });
+    written.push({ file, images: made.paths.length });
   }
   return written;
 }

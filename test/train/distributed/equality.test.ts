@@ -32,7 +32,7 @@ test.serial('2 ranks equal one process: every geometry, head and option', async 
 test.serial('4 ranks equal one process: one case of each option', async (t) => {
   t.timeout(600_000);
   const { path, root, one } = t.context;
-  const names = ['hybrid-hypmix-plain', 'hybrid-hyp-vit-learnt', 'hyperbolic-hyp-vit-chunk'];
+  const names = ['hybrid-hypmix-plain', 'hybrid-hyp-vit-learned', 'hyperbolic-hyp-vit-chunk'];
   const cases = allCases(path, steps).filter(
     ({ name }) => names.includes(name) || /^euclidean-hypmix-(memory|ema)$/.test(name),
   );

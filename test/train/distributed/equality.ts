@@ -38,7 +38,7 @@ export function allCases(path: string, steps: number): Case[] {
         plain: {},
         chunk: { chunk: 3 },
         memory: { memory: 6 },
-        learnt: { learn: scalars[geometry], learn_lr: 0.01 },
+        learned: { learn: scalars[geometry], learn_lr: 0.01 },
         ema: { ema: 0.9 },
       };
       return Object.entries(options).map(([name, option]) => ({
@@ -61,7 +61,7 @@ export function lowCases(path: string, steps: number): Case[] {
 /** Images for the cases, and a function that runs them with some number of ranks. */
 export async function preparedCases(): Promise<{ path: string; root: string; remove(): Promise<void> }> {
   const { path: root, remove } = await temporary();
-  const path = join(root, 'pictures');
+  const path = join(root, 'images');
   await writeImages(path, classNames(32), 4);
   return { path, root, remove };
 }

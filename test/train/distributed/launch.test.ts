@@ -15,7 +15,7 @@ const test = ava as TestFn<{ root: string; runs: string; remove(): Promise<void>
 
 test.before(async (t) => {
   const { path, remove } = await temporary();
-  t.context = { root: join(path, 'pictures'), runs: join(path, 'runs'), remove };
+  t.context = { root: join(path, 'images'), runs: join(path, 'runs'), remove };
   await writeImages(t.context.root, classNames(32), 6);
 });
 test.after.always(async (t) => {

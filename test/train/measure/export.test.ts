@@ -112,7 +112,7 @@ test('--save_emb writes the test and the training images of a run under its name
   using embedder = await tinyEmbedder();
   const written = await saveEmbeddings(folder, embedder, parseConfig(options));
   t.deepEqual(
-    written.map(({ file, pictures }) => [file, pictures]),
+    written.map(({ file, images }) => [file, images]),
     [
       [join(folder, 'points_eval.safetensors'), 4],
       [join(folder, 'points_train.safetensors'), 4],
