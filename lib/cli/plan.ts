@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { coded } from '../errors.ts';
-import { planOf } from '../train/distributed/plan.ts';
+import { costOf } from '../train/distributed/cost.ts';
 import { addNotes, type Notes } from './help.ts';
 import { jsonLine } from './json.ts';
 
@@ -53,24 +53,24 @@ export function planCommand(): Command {
       imagesPerSecond: number('rate', Number.MIN_VALUE),
       bandwidth: 1e9 * number('bandwidth', Number.MIN_VALUE),
     };
-    const plan = planOf(options);
-    if (given.json) return jsonLine({ type: 'plan', ...options, ...plan });
+    const cost = costOf(options);
+    if (given.json) return jsonLine({ type: 'plan', ...options, ...cost });
     const megabytes = (bytes: number): string => `${(bytes / 1e6).toPrecision(3)} MB`;
     const percent = (share: number): string => `${(100 * share).toFixed(0)}%`;
     const lines = [
-      ['weights', plan.parameters.toLocaleString('en-US')],
+      ['weights', cost.parameters.toLocaleString('en-US')],
       ['images per process', (options.batch / options.ranks).toPrecision(4)],
-      ['embeddings sent per process and step', megabytes(plan.embeddingBytes)],
-      ['gradients sent per process and step', megabytes(plan.gradientBytes)],
-      ['weights, gradients, moments, buckets', megabytes(plan.stateBytes)],
-      ['gathered embeddings and their gradients', megabytes(plan.gatheredBytes)],
+      ['embeddings sent per process and step', megabytes(cost.embeddingBytes)],
+      ['gradients sent per process and step', megabytes(cost.gradientBytes)],
+      ['weights, gradients, moments, buckets', megabytes(cost.stateBytes)],
+      ['gathered embeddings and their gradients', megabytes(cost.gatheredBytes)],
       [
         'step, gradients sent during the backward pass',
-        `${(options.batch / plan.bestRate).toPrecision(3)} s`,
+        `${(options.batch / cost.bestRate).toPrecision(3)} s`,
       ],
-      ['step, no overlap', `${plan.serialSeconds.toPrecision(3)} s`],
-      ['throughput (images/s)', `${plan.worstRate.toFixed(0)} to ${plan.bestRate.toFixed(0)}`],
-      ['scaling efficiency', `${percent(plan.worstEfficiency)} to ${percent(plan.bestEfficiency)}`],
+      ['step, no overlap', `${cost.serialSeconds.toPrecision(3)} s`],
+      ['throughput (images/s)', `${cost.worstRate.toFixed(0)} to ${cost.bestRate.toFixed(0)}`],
+      ['scaling efficiency', `${percent(cost.worstEfficiency)} to ${percent(cost.bestEfficiency)}`],
     ] as const;
     process.stdout.write(lines.map(([name, value]) => `${name.padEnd(46)} ${value}\n`).join(''));
   });

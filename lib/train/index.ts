@@ -33,7 +33,6 @@ export {
   type LoadRunOptions,
 } from './lane/embedder.ts';
 export { GradientSum, type JoinOptions, type Place, ProcessGroup, type RankGroup } from './lane/group.ts';
-export { type Group, type GroupOptions, groupsOf } from './lane/groups.ts';
 export type { LossInputs } from './lane/inputs.ts';
 export { type ApplyOptions, HybridLoss, type LossHandle } from './lane/loss.ts';
 export {
@@ -46,6 +45,7 @@ export {
   torchInfo,
 } from './lane/native.ts';
 export { AdamW, type AdamWOptions, type Trainable } from './lane/optim.ts';
+export { type Group, type GroupOptions, groupsOf } from './lane/parameter-groups.ts';
 export { GradScaler } from './lane/scaler.ts';
 export { Batch, memory, type Tensor } from './lane/tensor.ts';
 export type {

@@ -19,23 +19,24 @@ export function placeOf(env: Environment): Place | null {
   checkObject('placeOf', env, 'env');
   const names = env['WORLD_SIZE'] === undefined ? slurm : torch;
   if (env[names.size] === undefined) return null;
-  const size = whole(env, names.size, 1, 1 << 20);
+  const size = integerOf(env, names.size, 1, 1 << 20);
   if (size === 1) return null;
-  const rank = whole(env, names.rank, 0, size - 1);
+  const rank = integerOf(env, names.rank, 0, size - 1);
   const isSlurm = names === slurm;
   const localSize =
-    isSlurm || env['LOCAL_WORLD_SIZE'] === undefined ? 1 : whole(env, 'LOCAL_WORLD_SIZE', 1, size);
-  const localRank = env[names.local] === undefined ? 0 : whole(env, names.local, 0, size - 1);
+    isSlurm || env['LOCAL_WORLD_SIZE'] === undefined ? 1 : integerOf(env, 'LOCAL_WORLD_SIZE', 1, size);
+  const localRank = env[names.local] === undefined ? 0 : integerOf(env, names.local, 0, size - 1);
   return {
     rank,
     size,
     localRank,
     localSize: isSlurm ? localTasks(env) : Math.max(localSize, localRank + 1),
     host: env['MASTER_ADDR'] ?? (isSlurm ? firstHost(env) : missing('MASTER_ADDR')),
-    port: env['MASTER_PORT'] === undefined && isSlurm ? portOfJob(env) : whole(env, 'MASTER_PORT', 1, 65535),
+    port:
+      env['MASTER_PORT'] === undefined && isSlurm ? portOfJob(env) : integerOf(env, 'MASTER_PORT', 1, 65535),
     launched: env['TORCHELASTIC_USE_AGENT_STORE'] === 'True',
     restarts:
-      env['TORCHELASTIC_RESTART_COUNT'] === undefined ? 0 : whole(env, 'TORCHELASTIC_RESTART_COUNT', 0),
+      env['TORCHELASTIC_RESTART_COUNT'] === undefined ? 0 : integerOf(env, 'TORCHELASTIC_RESTART_COUNT', 0),
   };
 }
 
@@ -45,7 +46,7 @@ const slurm = { rank: 'SLURM_PROCID', size: 'SLURM_STEP_NUM_TASKS', local: 'SLUR
 
 /** Ports below those that systems assign to outgoing connections, one per job. */
 function portOfJob(env: Environment): number {
-  return 20_000 + (whole(env, 'SLURM_JOB_ID', 0) % 10_000);
+  return 20_000 + (integerOf(env, 'SLURM_JOB_ID', 0) % 10_000);
 }
 
 /** Tasks of this node: SLURM_STEP_TASKS_PER_NODE is a list such as 4(x2),3, in the order of the nodes. */
@@ -65,11 +66,11 @@ function firstHost(env: Environment): string {
   return prefix === '' ? missing('MASTER_ADDR') : prefix + number;
 }
 
-function whole(env: Environment, name: string, least: number, most = Number.MAX_SAFE_INTEGER): number {
+function integerOf(env: Environment, name: string, min: number, max = Number.MAX_SAFE_INTEGER): number {
   const text = checkText('placeOf', name, env[name] ?? missing(name));
   const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= least && value <= most) return value;
-  const range = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
+  if (value >= min && value <= max) return value;
+  const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`;
   throw rendezvousError(`${name}: expected an integer ${range}, got '${text}'`);
 }
 

@@ -26,7 +26,7 @@ export interface LaunchOptions {
  * Seconds after the first failure before the remaining ranks are killed; they normally end earlier, with an
  * error.
  */
-const patience = 25;
+const killSeconds = 25;
 
 /**
  * Starts the ranks and waits for them. SIGINT and SIGTERM are passed on, so that the ranks stop after the current step and
@@ -38,8 +38,8 @@ const patience = 25;
 export async function launch({ size, command, maxRestarts = 0, say }: LaunchOptions): Promise<number> {
   const launcher = new Launcher(size, say);
   const names = ['SIGINT', 'SIGTERM'] as const;
-  const pass = (signal: NodeJS.Signals): void => launcher.stop(signal);
-  for (const name of names) process.on(name, pass);
+  const stop = (signal: NodeJS.Signals): void => launcher.stop(signal);
+  for (const name of names) process.on(name, stop);
   try {
     for (let restarts = 0; ; restarts++) {
       const code = await launcher.run(command(restarts === 0 ? null : launcher.resumable()));
@@ -49,7 +49,7 @@ export async function launch({ size, command, maxRestarts = 0, say }: LaunchOpti
       say(`Restarting ${size} ranks ${from} (${restarts + 1} of ${maxRestarts}).`);
     }
   } finally {
-    for (const name of names) process.off(name, pass);
+    for (const name of names) process.off(name, stop);
   }
 }
 
@@ -59,7 +59,7 @@ class Launcher {
   #ranks: ChildProcess[] = [];
   #signal: NodeJS.Signals | null = null;
   #folder: string | null = null;
-  #told = new Set<string>();
+  #printed = new Set<string>();
 
   constructor(size: number, say: (text: string) => void) {
     this.#size = size;
@@ -83,7 +83,7 @@ class Launcher {
 
   async run(command: readonly string[]): Promise<number> {
     const port = await freePort();
-    this.#told = new Set();
+    this.#printed = new Set();
     let first: number | null = null;
     let timer: NodeJS.Timeout | undefined;
     const killAll = (): void => {
@@ -95,7 +95,7 @@ class Launcher {
         const code = await this.#end(child, rank, () => first === null);
         if (code === 0 || this.isStopping) return;
         first ??= code;
-        timer ??= setTimeout(killAll, 1000 * patience);
+        timer ??= setTimeout(killAll, 1000 * killSeconds);
       }),
     );
     clearTimeout(timer);
@@ -129,15 +129,15 @@ class Launcher {
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       const lines = (rest + text).split('\n');
       rest = lines.pop()!;
-      for (const line of lines) this.#pass(rank, line);
+      for (const line of lines) this.#printOnce(rank, line);
     });
     return child;
   }
 
   /** Prints a line once, even if several ranks print it. */
-  #pass(rank: number, line: string): void {
-    if (line === '' || this.#told.has(line)) return;
-    this.#told.add(line);
+  #printOnce(rank: number, line: string): void {
+    if (line === '' || this.#printed.has(line)) return;
+    this.#printed.add(line);
     this.#say(`[rank ${rank}] ${line}`);
   }
 

@@ -11,8 +11,8 @@ import {
 import { quoted, typeError } from '../../errors.ts';
 import type { Handle } from './addon.ts';
 import { shapedValues } from './embedder.ts';
-import type { Group } from './groups.ts';
 import { native, waitFor } from './native.ts';
+import type { Group } from './parameter-groups.ts';
 import { elements, Resource } from './tensor.ts';
 import type { AnyTensor, NamedTensor, Parameter, WaitOptions } from './types.ts';
 

@@ -19,15 +19,15 @@ export interface SavedState {
  */
 export async function problemOf(saved: SavedState, learner: Learner): Promise<string | null> {
   const { tensors, scaler } = saved;
-  const odd = oddName(tensors, learner);
-  if (odd !== null) return `belongs to a different network: only one of them has ${odd}`;
+  const mismatched = mismatchedName(tensors, learner);
+  if (mismatched !== null) return `belongs to a different network: only one of them has ${mismatched}`;
   if ((scaler === null) !== (learner.scaler === null))
     return scaler === null ? 'has no loss scaler' : 'has a loss scaler, which this run does not use';
   return countProblem(saved, learner) ?? (await valueProblem(tensors));
 }
 
 /** A name that only the checkpoint or only the learner has. */
-function oddName(tensors: SavedState['tensors'], learner: Learner): string | null {
+function mismatchedName(tensors: SavedState['tensors'], learner: Learner): string | null {
   const wanted = namesOf(learner);
   const missing = [...wanted].find((name) => !tensors.has(name));
   // A run may have used another device before.
@@ -75,9 +75,9 @@ async function valueProblem(tensors: SavedState['tensors']): Promise<string | nu
       name === 'memory/labels' ? Int32Array : name.startsWith('random/') ? Uint8Array : Float32Array;
     if (!(data instanceof wanted)) return `has ${name} as ${data.constructor.name}, not ${wanted.name}`;
     if (!(data instanceof Float32Array)) continue;
-    const least = name.startsWith('optimizer/') && name.endsWith(secondMoment) ? 0 : Number.NEGATIVE_INFINITY;
+    const min = name.startsWith('optimizer/') && name.endsWith(secondMoment) ? 0 : Number.NEGATIVE_INFINITY;
     for (const value of data)
-      if (!(value >= least) || value === Infinity || value === -Infinity)
+      if (!(value >= min) || value === Infinity || value === -Infinity)
         return `has the value ${value} in ${name}`;
     await nextTurn();
   }

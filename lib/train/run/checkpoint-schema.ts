@@ -25,7 +25,7 @@ const position = z
   .refine(({ step, best }) => best === null || best.step <= step, 'the best evaluation is of a later step');
 
 /** The offset is the logarithm of a ratio of finite numbers, hence the limits. */
-const place = z.looseObject({
+const scalarState = z.looseObject({
   offset: z.number().min(-710).max(710),
   first: z.number(),
   second: z.number().min(0),
@@ -39,7 +39,7 @@ const contentsSchema = z.looseObject({
   scaler: z.looseObject({ scale: z.number().positive(), goodSteps: count, skipped: count }).nullable(),
   learnt: z.looseObject({
     steps: count,
-    places: z.partialRecord(z.enum(learnable), place),
+    places: z.partialRecord(z.enum(learnable), scalarState),
   }),
   machine: z.looseObject({ libtorch: z.string(), threads: z.int().min(1) }),
 });

@@ -8,9 +8,9 @@ import type { RunConfig } from '../options/options.ts';
  * Values that a block stores per token for its backward pass, in units of the token's width: twice the residual sum, two
  * norms, q, k and v, the attention output, and both sides of the GELU, which is four times as wide.
  */
-const kept = 16;
+const keptValues = 16;
 /** Additional values per token during the backward pass of a block. */
-const passing = 10;
+const passingValues = 10;
 
 /**
  * Bytes per image from its forward pass to the end of its backward pass in float32: within 10% of the 56.9 MB that
@@ -21,7 +21,7 @@ export function bytesPerImage({ model, crop }: RunConfig): number {
   const vit = resolveViT(model);
   const { depth, embedDim, patchSize } = vit;
   const tokens = Math.floor(crop / patchSize) ** 2 + prefixTokens(vit);
-  return 4 * (tokens * embedDim * (kept * (depth - 1) + passing) + 3 * crop * crop);
+  return 4 * (tokens * embedDim * (keptValues * (depth - 1) + passingValues) + 3 * crop * crop);
 }
 
 /** Options of {@link withChunk}. */
@@ -43,14 +43,14 @@ export function withChunk(
   { note, free = process.availableMemory(), ranks = singleProcess.place }: ChunkOptions = {},
 ): RunConfig {
   if (config.chunk !== null || config.device !== 'cpu') return config;
-  const each = bytesPerImage(config) * ranks.localSize;
+  const imageBytes = bytesPerImage(config) * ranks.localSize;
   const rows = Math.ceil(config.bs / ranks.size);
-  const whole = rows * each;
-  if (whole < 0.8 * free) return config;
-  const chunk = 2 ** Math.max(0, Math.floor(Math.log2((0.5 * free) / each)));
+  const batchBytes = rows * imageBytes;
+  if (batchBytes < 0.8 * free) return config;
+  const chunk = 2 ** Math.max(0, Math.floor(Math.log2((0.5 * free) / imageBytes)));
   if (chunk >= rows) return config;
   note?.(
-    `a batch size of ${config.bs} needs about ${gigabytes(whole)} and ${gigabytes(free)} are free, so gradient caching with a chunk size of ${chunk} is used, with the same gradient (--chunk ${chunk}; --chunk ${config.bs} turns it off)`,
+    `a batch size of ${config.bs} needs about ${gigabytes(batchBytes)} and ${gigabytes(free)} are free, so gradient caching with a chunk size of ${chunk} is used, with the same gradient (--chunk ${chunk}; --chunk ${config.bs} turns it off)`,
   );
   return { ...config, chunk };
 }

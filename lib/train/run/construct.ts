@@ -1,10 +1,10 @@
 import { geometryTerms } from '../../card-names.ts';
 import { resolveViT } from '../../model/vit.ts';
 import { Embedder } from '../lane/embedder.ts';
-import { groupsOf } from '../lane/groups.ts';
 import { HybridLoss } from '../lane/loss.ts';
 import { deviceOf } from '../lane/native.ts';
 import { AdamW } from '../lane/optim.ts';
+import { groupsOf } from '../lane/parameter-groups.ts';
 import type { EvaluateOptions } from '../measure/evaluate.ts';
 import type { TestSet } from '../measure/test-set.ts';
 import type { RunConfig } from '../options/options.ts';

@@ -66,7 +66,7 @@ export async function evaluateRun(run: Run): Promise<void> {
     const { c } = learner.embedder;
     const loss = { ...learner.loss.options, tauE, tauH, c };
     const drawn = { c, epoch, baselines: state.baselines, loss };
-    const snapshot = await stored(run, () => takeSnapshot(test.name, test.split, embedded, drawn));
+    const snapshot = await storedSnapshot(run, () => takeSnapshot(test.name, test.split, embedded, drawn));
     if (snapshot !== null) await listeners.notify('onSnapshot', snapshot);
   }
   await listeners.notify('onEvaluation', row);
@@ -74,7 +74,10 @@ export async function evaluateRun(run: Run): Promise<void> {
 }
 
 /** Takes a snapshot and stores it. A failure becomes a warning and returns null, because the run can continue. */
-async function stored({ store, listeners }: Run, take: () => Promise<Snapshot>): Promise<Snapshot | null> {
+async function storedSnapshot(
+  { store, listeners }: Run,
+  take: () => Promise<Snapshot>,
+): Promise<Snapshot | null> {
   try {
     const snapshot = await take();
     await store.snapshot(snapshot);

@@ -13,7 +13,7 @@ export interface LearnableOptions {
 }
 
 /** State of one scalar: log offset from the initial value, and Adam's moments. */
-interface Place {
+interface ScalarState {
   offset: number;
   first: number;
   second: number;
@@ -22,7 +22,7 @@ interface Place {
 /** Serializable state. */
 export interface LearnableState {
   steps: number;
-  places: Partial<Record<Learnable, Place>>;
+  places: Partial<Record<Learnable, ScalarState>>;
 }
 
 const [beta1, beta2, eps] = [0.9, 0.999, 1e-8];
@@ -35,7 +35,7 @@ const [beta1, beta2, eps] = [0.9, 0.999, 1e-8];
 export class LearnableScalars {
   readonly #initial: LearnableOptions['initial'];
   readonly #limit: number;
-  readonly #places: Map<Learnable, Place>;
+  readonly #scalars: Map<Learnable, ScalarState>;
   #steps = 0;
 
   /** @throws TypeError or RangeError with a code for an invalid option */
@@ -49,45 +49,45 @@ export class LearnableScalars {
       throw rangeError('learnableScalars', 'range', 'a number above 1', range);
     this.#initial = { ...initial };
     this.#limit = Math.log(range);
-    this.#places = new Map(names.map((name) => [name, { offset: 0, first: 0, second: 0 }]));
+    this.#scalars = new Map(names.map((name) => [name, { offset: 0, first: 0, second: 0 }]));
   }
 
   /** Whether any scalar is learnable. */
   get any(): boolean {
-    return this.#places.size > 0;
+    return this.#scalars.size > 0;
   }
 
   /** Whether a scalar is learnable. */
   has(name: Learnable): boolean {
-    return this.#places.has(name);
+    return this.#scalars.has(name);
   }
 
   /** The current value of a scalar; the initial one if it is not learnable. */
   value(name: Learnable): number {
     choice('learnableScalars.value', 'name', name, learnable);
-    return this.#initial[name] * Math.exp(this.#places.get(name)?.offset ?? 0);
+    return this.#initial[name] * Math.exp(this.#scalars.get(name)?.offset ?? 0);
   }
 
   /** Takes one step of Adam. @param gradients - with respect to the values, not their logarithms */
   update(gradients: Readonly<Record<Learnable, number>>, lr: number): void {
     finite('learnableScalars.update', 'lr', lr);
     checkObject('learnableScalars.update', gradients, 'gradients');
-    for (const name of this.#places.keys()) finite('learnableScalars.update', name, gradients[name]);
+    for (const name of this.#scalars.keys()) finite('learnableScalars.update', name, gradients[name]);
     const steps = ++this.#steps;
-    for (const [name, place] of this.#places) {
+    for (const [name, scalar] of this.#scalars) {
       const gradient = gradients[name] * this.value(name);
-      place.first += (1 - beta1) * (gradient - place.first);
-      place.second += (1 - beta2) * (gradient * gradient - place.second);
-      const direction = place.first / (1 - beta1 ** steps);
-      const size = Math.sqrt(place.second / (1 - beta2 ** steps));
-      const moved = place.offset - (lr * direction) / (size + eps);
-      place.offset = Math.max(-this.#limit, Math.min(this.#limit, moved));
+      scalar.first += (1 - beta1) * (gradient - scalar.first);
+      scalar.second += (1 - beta2) * (gradient * gradient - scalar.second);
+      const direction = scalar.first / (1 - beta1 ** steps);
+      const size = Math.sqrt(scalar.second / (1 - beta2 ** steps));
+      const moved = scalar.offset - (lr * direction) / (size + eps);
+      scalar.offset = Math.max(-this.#limit, Math.min(this.#limit, moved));
     }
   }
 
   /** A copy of the state. */
   state(): LearnableState {
-    const places = [...this.#places].map(([name, place]) => [name, { ...place }]);
+    const places = [...this.#scalars].map(([name, scalar]) => [name, { ...scalar }]);
     return { steps: this.#steps, places: Object.fromEntries(places) as LearnableState['places'] };
   }
 
@@ -96,18 +96,20 @@ export class LearnableScalars {
     const { steps, places } = checkObject('learnableScalars.loadState', state, 'state');
     integer('learnableScalars.loadState', 'steps', steps, 0, Number.MAX_SAFE_INTEGER);
     checkObject('learnableScalars.loadState', places, 'places');
-    const loaded = [...this.#places.keys()].map((name) => [name, this.#checked(name, places[name])] as const);
-    const other = Object.keys(places).find((name) => !this.#places.has(name as Learnable));
+    const loaded = [...this.#scalars.keys()].map(
+      (name) => [name, this.#checked(name, places[name])] as const,
+    );
+    const other = Object.keys(places).find((name) => !this.#scalars.has(name as Learnable));
     if (other !== undefined)
       throw checkpointError('only the learnable scalars of the run', other, `Add ${other}.`);
-    for (const [name, place] of loaded) this.#places.set(name, { ...place });
+    for (const [name, scalar] of loaded) this.#scalars.set(name, { ...scalar });
     this.#steps = steps;
   }
 
-  #checked(name: Learnable, place: Place | undefined): Place {
-    if (place === undefined)
+  #checked(name: Learnable, state: ScalarState | undefined): ScalarState {
+    if (state === undefined)
       throw checkpointError(`a checkpoint with a learnable ${name}`, 'one without', `Omit ${name}.`);
-    const { offset, first, second } = checkOptions('learnableScalars.loadState', place, name);
+    const { offset, first, second } = checkOptions('learnableScalars.loadState', state, name);
     for (const value of [first, second]) finite('learnableScalars.loadState', name, value);
     if (!(Math.abs(offset) <= this.#limit))
       throw checkpointError(
@@ -115,7 +117,7 @@ export class LearnableScalars {
         `exp(${offset}) times its initial value`,
         'Use another copy.',
       );
-    return place;
+    return state;
   }
 }
 

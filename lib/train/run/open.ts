@@ -7,7 +7,7 @@ import type { Checkpoint } from './checkpoint.ts';
 import type { Listeners, RunControls } from './hooks.ts';
 import { Learner } from './learner.ts';
 import { lockRun } from './lock.ts';
-import { checkOrigin, type Plan, readLast } from './plan.ts';
+import { checkOrigin, type Plan, readLastCheckpoint } from './plan.ts';
 import { readRows } from './read.ts';
 import { type EvaluationRow, evaluationsOf } from './record.ts';
 import { iterableSource, openSource, type Source } from './source.ts';
@@ -80,7 +80,7 @@ function configOfRank(config: RunConfig, { size, place }: RankGroup): RunConfig 
 
 /** Reads the last checkpoint, which must belong to the run and be the same on every rank; null before the first one. */
 async function readChecked(folder: string, config: RunConfig, group: RankGroup): Promise<Checkpoint | null> {
-  const checkpoint = await readLast(folder);
+  const checkpoint = await readLastCheckpoint(folder);
   if (checkpoint !== null) checkOrigin(checkpoint, config, folder);
   const step = checkpoint?.position.step ?? 0;
   const first = await fromFirst(group, () => step);

@@ -19,7 +19,7 @@ export interface Plan {
 }
 
 /** Options that a resumed run may change, because its results do not depend on them. */
-const free = optionsWhere(({ resume }) => resume === 'free');
+const unrelated = optionsWhere(({ resume }) => resume === 'free');
 /** Options that a run resumed by name may change, because they only extend it. */
 const extensible = optionsWhere(({ resume }) => resume !== undefined);
 
@@ -52,22 +52,28 @@ export async function planRun(
 }
 
 async function planFolder(folder: string, options: Readonly<Record<string, unknown>>): Promise<Plan> {
-  const began = await readConfig(folder);
-  const config = await normalizeOptions(parseConfig({ ...began, ...withoutEnd(began, options) }));
-  const other = differing(began, config, extensible);
+  const original = await readConfig(folder);
+  const config = await normalizeOptions(
+    parseConfig({ ...original, ...withMovedEvaluation(original, options) }),
+  );
+  const other = differing(original, config, extensible);
   if (other !== undefined) {
-    const message = `[train] ${other}: expected ${began[other]}, the value that the run ${folder} started with, got ${config[other]}. Omit the option, or start a new run.`;
+    const message = `[train] ${other}: expected ${original[other]}, the value that the run ${folder} started with, got ${config[other]}. Omit the option, or start a new run.`;
     throw configError(message);
   }
   return { config, folder };
 }
 
 /** If only `ep` is given, the default epochs to evaluate follow it, and so does an evaluation at the end alone. */
-function withoutEnd(began: RunConfig, options: Readonly<Record<string, unknown>>): Record<string, unknown> {
+function withMovedEvaluation(
+  original: RunConfig,
+  options: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   if (given['ep'] === undefined || given['eval_ep'] !== undefined) return given;
-  if (began.eval_ep === lastEpoch(began.ep)) return { ...given, eval_ep: lastEpoch(String(given['ep'])) };
-  return began.eval_ep === evenEpochs(began.ep) ? { ...given, eval_ep: undefined } : given;
+  if (original.eval_ep === lastEpoch(original.ep))
+    return { ...given, eval_ep: lastEpoch(String(given['ep'])) };
+  return original.eval_ep === evenEpochs(original.ep) ? { ...given, eval_ep: undefined } : given;
 }
 
 /** Finds the run to resume; null to start a new one. */
@@ -83,10 +89,10 @@ async function planAuto(config: RunConfig, note?: (text: string) => void): Promi
     return begun ? await planFolder(folder, { ...config, chunk: config.chunk ?? undefined }) : null;
   }
   for (const folder of await newestFirst(runs)) {
-    const began = await readConfig(folder).catch(() => null);
-    if (began === null) continue;
-    const like = { ...config, chunk: config.chunk ?? began.chunk }; // the chosen size depends on the free memory
-    if (differing(began, like, free)) continue;
+    const original = await readConfig(folder).catch(() => null);
+    if (original === null) continue;
+    const like = { ...config, chunk: config.chunk ?? original.chunk }; // the chosen size depends on the free memory
+    if (differing(original, like, unrelated)) continue;
     const other = await runHolder(folder);
     if (other !== null) {
       note?.(
@@ -132,7 +138,7 @@ async function tookSteps(folder: string): Promise<boolean> {
  * Reads the last checkpoint of a run; null if the run ended before its first one and can start again.
  * @throws `ERR_HOROBALL_CHECKPOINT` if the run wrote no checkpoints; the errors of `Checkpoint.read`
  */
-export async function readLast(folder: string): Promise<Checkpoint | null> {
+export async function readLastCheckpoint(folder: string): Promise<Checkpoint | null> {
   if (await exists(join(folder, lastName))) return await Checkpoint.read(folder);
   if (!(await isOver(folder))) return null;
   const message = `[train] resume: expected a checkpoint (${lastName}), got ${folder} with weights only. Start a new run without --save_every None.`;

@@ -1,7 +1,7 @@
 /** A rate from less than this is mostly start-up: the remaining time is not known yet. */
-const leastMs = 1000;
+const minMs = 1000;
 /** Long items need a longer average than the window, because the first of them is often slower. */
-const leastIntervals = 4;
+const minIntervals = 4;
 
 /**
  * Rate and remaining time of counted work, averaged over recent updates. The clock starts with the first update above 0, whose
@@ -30,7 +30,7 @@ export class Pace {
     // Frequent updates replace the newest sample, so that the window holds about 100 of them.
     if (before !== undefined && ms - before.ms < this.#windowMs / 100) this.#samples.pop();
     this.#samples.push({ ms, done });
-    while (this.#samples.length > leastIntervals + 1 && this.#samples[1]!.ms <= ms - this.#windowMs)
+    while (this.#samples.length > minIntervals + 1 && this.#samples[1]!.ms <= ms - this.#windowMs)
       this.#samples.shift();
   }
 
@@ -50,7 +50,7 @@ export class Pace {
   get secondsLeft(): number | null {
     const [first, last, rate, total] = [this.#samples[0], this.#samples.at(-1), this.perSecond, this.#total];
     if (first === undefined || last === undefined || rate === null || total === null) return null;
-    if (last.done >= total || last.ms - first.ms < leastMs) return null;
+    if (last.done >= total || last.ms - first.ms < minMs) return null;
     return (total - last.done) / rate;
   }
 }

@@ -28,8 +28,8 @@ const share = orNaN(
 );
 const count = z.int().min(0);
 /** Maximum length of a list that a page shows. */
-const most = 1000;
-const histogram = z.array(count.max(2 ** 32)).max(most);
+const maxItems = 1000;
+const histogram = z.array(count.max(2 ** 32)).max(maxItems);
 
 const recall = z.looseObject({
   at: z.record(z.string().regex(/^\d{1,9}$/), share),
@@ -176,10 +176,10 @@ const strip = z.looseObject({
     .array(
       z.looseObject({
         geometry: z.enum(geometries),
-        negatives: z.array(thumbnail.extend({ weight: share })).max(most),
+        negatives: z.array(thumbnail.extend({ weight: share })).max(maxItems),
       }),
     )
-    .max(most),
+    .max(maxItems),
 }) satisfies z.ZodType<NegativeStrip>;
 
 const snapshot = z
@@ -190,12 +190,14 @@ const snapshot = z
     parents: z.array(z.array(z.string())),
     levels: z.array(z.string()).max(32).exactOptional(),
     disk,
-    gallery: z.array(z.looseObject({ query: thumbnail, nearest: z.array(neighbor).max(most) })).max(most),
-    baselines: z.array(baseline).max(most),
+    gallery: z
+      .array(z.looseObject({ query: thumbnail, nearest: z.array(neighbor).max(maxItems) }))
+      .max(maxItems),
+    baselines: z.array(baseline).max(maxItems),
     negatives: negatives.nullable().exactOptional(),
-    strips: z.array(strip).max(most).exactOptional(),
+    strips: z.array(strip).max(maxItems).exactOptional(),
     ranks: ranks.nullable().exactOptional(),
-    depth: z.array(depthRow).max(most).exactOptional(),
+    depth: z.array(depthRow).max(maxItems).exactOptional(),
   })
   .refine(labelsAreClasses, 'a label is not the index of a class') satisfies z.ZodType<Snapshot>;
 

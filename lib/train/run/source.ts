@@ -197,11 +197,11 @@ export function iterableSource(batches: AsyncIterable<LabeledBatch>): Source {
     warnings: [],
     skipped: () => [],
     imageNotes: () => [],
-    batches: (done) => after(batches, done),
+    batches: (done) => skipFirst(batches, done),
   };
 }
 
-async function* after(batches: AsyncIterable<LabeledBatch>, done: number): AsyncGenerator<LabeledBatch> {
+async function* skipFirst(batches: AsyncIterable<LabeledBatch>, done: number): AsyncGenerator<LabeledBatch> {
   let seen = 0;
   for await (const batch of batches) if (++seen > done) yield batch;
 }

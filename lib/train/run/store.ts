@@ -90,7 +90,7 @@ export class DiskStore implements RunStore {
    */
   static async create(config: RunConfig & { runs: string }): Promise<DiskStore> {
     await ensureFolder(config.runs);
-    const name = await makeFolder(config);
+    const name = await makeRunFolder(config);
     const folder = resolve(config.runs, name);
     try {
       const lock = await lockRun(folder);
@@ -242,9 +242,9 @@ function isBest({ step, best }: Position): boolean {
 }
 
 /** Creates a new folder. mkdir is atomic, so runs that start at the same time get different folders. */
-async function makeFolder({ runs, name, ds, geometry }: RunConfig & { runs: string }): Promise<string> {
+async function makeRunFolder({ runs, name, ds, geometry }: RunConfig & { runs: string }): Promise<string> {
   if (name !== null) {
-    if (await made(join(runs, name))) return name;
+    if (await createFolder(join(runs, name))) return name;
     const message = `[train] name: expected a new run folder, got ${join(runs, name)}, which exists. Choose another --name.`;
     throw coded('ERR_HOROBALL_RUN_EXISTS', message);
   }
@@ -255,11 +255,11 @@ async function makeFolder({ runs, name, ds, geometry }: RunConfig & { runs: stri
     .filter((rest) => /^\d{1,9}$/.test(rest)) // a name that the user chose may be any number
     .map(Number);
   for (let number = Math.max(0, ...taken) + 1; ; number++) {
-    if (await made(join(runs, stem + number))) return stem + number;
+    if (await createFolder(join(runs, stem + number))) return stem + number;
   }
 }
 
-async function made(path: string): Promise<boolean> {
+async function createFolder(path: string): Promise<boolean> {
   try {
     await mkdir(path);
     return true;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { parseConfig } from '../../../lib/train/options/resolve.ts';
 import { lockRun } from '../../../lib/train/run/lock.ts';
-import { planRun, readLast } from '../../../lib/train/run/plan.ts';
+import { planRun, readLastCheckpoint } from '../../../lib/train/run/plan.ts';
 import { temporary, writeTree } from '../data/support.ts';
 import { stepRow } from '../fake-run.ts';
 
@@ -45,7 +45,7 @@ test('a run that took steps without checkpoints cannot be resumed', async (t) =>
     'a/metrics.jsonl': metrics,
   });
   t.is((await planRun({ ...given, runs }, { resume: 'auto' })).folder, null);
-  await t.throwsAsync(readLast(join(runs, 'a')), {
+  await t.throwsAsync(readLastCheckpoint(join(runs, 'a')), {
     code: 'ERR_HOROBALL_CHECKPOINT',
     message: /resume: expected a checkpoint \(last\.safetensors\), got .*a with weights only/,
   });
@@ -54,7 +54,7 @@ test('a run that took steps without checkpoints cannot be resumed', async (t) =>
 test('a run that ended before its first checkpoint starts again', async (t) => {
   const runs = await temporary(t);
   await writeTree(runs, { 'a/config.json': stored() });
-  t.is(await readLast(join(runs, 'a')), null);
+  t.is(await readLastCheckpoint(join(runs, 'a')), null);
 });
 
 test('a named run may be extended, and is evaluated at its new end', async (t) => {

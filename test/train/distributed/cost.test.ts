@@ -1,5 +1,5 @@
 import test from 'ava';
-import { parameterCount, planOf } from '../../../lib/train/distributed/plan.ts';
+import { costOf, parameterCount } from '../../../lib/train/distributed/cost.ts';
 import { Embedder } from '../../../lib/train/lane/embedder.ts';
 
 test('the number of weights equals that of the network', async (t) => {
@@ -20,10 +20,10 @@ test('the number of weights equals that of the network', async (t) => {
 
 test('a single rank sends nothing; the traffic per rank approaches twice the size of the weights', (t) => {
   const options = { model: 'vit_small', dim: 128, batch: 1024, imagesPerSecond: 100, bandwidth: 1e9 };
-  const one = planOf({ ...options, ranks: 1 });
+  const one = costOf({ ...options, ranks: 1 });
   t.is(one.embeddingBytes + one.gradientBytes, 0);
   t.is(one.worstRate, 100);
-  const four = planOf({ ...options, ranks: 4 });
+  const four = costOf({ ...options, ranks: 4 });
   t.is(four.gradientBytes, 1.5 * 4 * four.parameters);
   t.is(four.embeddingBytes, (3 / 4) * 2 * 1024 * 128 * 4);
   t.true(four.worstRate < four.bestRate && four.bestRate <= 400);

@@ -1,8 +1,8 @@
 import test from 'ava';
 import type { Embedder, Parameter } from '../../../lib/train/index.ts';
-import { groupsOf } from '../../../lib/train/lane/groups.ts';
 import { setThreads } from '../../../lib/train/lane/native.ts';
 import { AdamW } from '../../../lib/train/lane/optim.ts';
+import { groupsOf } from '../../../lib/train/lane/parameter-groups.ts';
 import { embed, relativeError, tinyEmbedder, tinyViT } from '../helpers.ts';
 
 test.before(() => setThreads(1));

@@ -2,7 +2,7 @@
 import { backboneParameters } from '../../model/parameters.ts';
 import { resolveViT } from '../../model/vit.ts';
 
-export interface PlanOptions {
+export interface CostOptions {
   /** A name of `vitConfigs` or a description in timm's terms. */
   model: string;
   /** Dimension of the embedding. */
@@ -16,7 +16,7 @@ export interface PlanOptions {
   bandwidth: number;
 }
 
-export interface Plan {
+export interface Cost {
   parameters: number;
   /** Bytes that each rank sends in a step: its embeddings to the others, and the gradients. */
   embeddingBytes: number;
@@ -53,7 +53,7 @@ export function parameterCount(model: string, dim: number): number {
  * rank sends (R - 1) 2 N D 4 / R bytes. All-reduce of the gradients: 2 (R - 1) / R P 4 bytes. Every rank computes the loss of
  * all N rows, which the measured rate does not include if it was measured with a smaller batch.
  */
-export function planOf({ model, dim, batch, ranks, imagesPerSecond, bandwidth }: PlanOptions): Plan {
+export function costOf({ model, dim, batch, ranks, imagesPerSecond, bandwidth }: CostOptions): Cost {
   const parameters = parameterCount(model, dim);
   const share = (ranks - 1) / ranks;
   const embeddingBytes = share * 2 * batch * dim * 4;
