@@ -1,67 +1,20 @@
+import type { Outcome, PlacedCalls } from './binding-calls.ts';
 import type { Reals } from './matrix.ts';
 
-/** A matrix in the core's format: data (null: not given), rows, columns. */
-type Flat = [data: Reals | null, rows: number, cols: number];
 /** Up to three arrays whose shapes are given separately. */
 type Three = [Reals | null, Reals | null, Reals | null];
-/** Trailing arguments of every call: device (-2 auto, -1 CPU, n CUDA), threads (0: all), job (0: synchronous). */
-type Tail = [device: number, threads: number, job: number];
-/** Undefined for job 0, otherwise the job's promise. */
-export type Outcome = Promise<undefined> | undefined;
 
-/** The exports of the core; native/bind/calls.h has one row per family. The WebAssembly core has the same. */
-export interface Core {
-  pairwise(
-    metric: number,
-    guards: number,
-    c: number,
-    ...matrices: [...Flat, ...Flat, ...Flat, ...Tail]
-  ): Outcome;
-  pairwiseVjp(
-    metric: number,
-    guards: number,
-    c: number,
-    ...matrices: [...Flat, ...Flat, ...Flat, ...Flat, ...Flat, gradC: Float64Array | null, ...Tail]
-  ): Outcome;
-  contrast(
-    geometry: number,
-    guards: number,
-    tied: boolean,
-    mean: boolean,
-    views: number,
-    tauE: number,
-    tauH: number,
-    lambda: number,
-    c: number,
-    clip: number,
-    ...rest: [
-      ...euclidean: Flat,
-      ...hyperbolic: Flat,
-      order: Int32Array | null,
-      loss: Float64Array,
-      ...gradEuclidean: Flat,
-      ...gradHyperbolic: Flat,
-      gradParams: Float64Array | null,
-      stats: Float64Array | null,
-      ...Tail,
-    ]
-  ): Outcome;
-  select(
-    metric: number,
-    guards: number,
-    c: number,
-    k: number,
-    ...rest: [
-      ...queries: Flat,
-      ...gallery: Flat,
-      exclude: Int32Array | null,
-      allowed: Uint8Array | null,
-      indices: Int32Array,
-      ...distances: Flat,
-      ...Tail,
-    ]
-  ): Outcome;
-  delta(...rest: [...Flat, base: number, delta: Float64Array, diameter: Float64Array, ...Tail]): Outcome;
+export type { Outcome } from './binding-calls.ts';
+
+/**
+ * The exports of the core: those of native/bind/calls.h, which lib/binding-calls.ts calls with arguments by name, and the
+ * rest. The WebAssembly core has the same.
+ */
+export interface Core extends PlacedCalls {
+  /** The arguments of {@link PlacedCalls} as JSON; lib/binding-calls.ts is generated from it. */
+  readonly calls: string;
+  /** The number of the function tables (kAbi in native/core.h), which an addon that uses them must share; null without them. */
+  readonly abi: number | null;
   /** The names of a row-wise call's numbers, in order; lib/row-call.ts is generated from them. */
   readonly rowCall: readonly string[];
   /** Where the elements of a short call begin in `standing`. */
@@ -88,31 +41,6 @@ export interface Core {
   readonly geometryCards: string;
   /** The parameters of the loss's logit with their defaults, as JSON. */
   readonly logitParameters: string;
-  /** Crops, resizes and flips an image; native/image/resample.h documents the numbers. */
-  resample(
-    ...picture: [
-      width: number,
-      height: number,
-      layout: number,
-      pixels: Uint8Array,
-      background: number,
-      ...box: [top: number, left: number, height: number, width: number],
-      ...resized: [height: number, width: number],
-      ...window: [top: number, left: number, size: number, flip: boolean],
-      out: Uint8Array,
-      threads: number,
-      job: number,
-    ]
-  ): Outcome;
-  /** Changes a square RGB image in place; native/image/augment.h documents the steps. */
-  augment(
-    size: number,
-    steps: number,
-    list: Float64Array,
-    pixels: Uint8Array,
-    threads: number,
-    job: number,
-  ): Outcome;
   cancel(job: number): void;
   /** The last job number of lib/call.ts, kept here because a bundle may contain a second copy of that file. */
   lastJob?: number;

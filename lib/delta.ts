@@ -1,3 +1,4 @@
+import { delta as callDelta } from './binding-calls.ts';
 import {
   type AsyncOptions,
   type CallOptions,
@@ -201,9 +202,8 @@ function prepareDelta<T extends Reals>(
   const threads = threadCount(name, options.threads);
   const delta = new Float64Array(1);
   const diameter = new Float64Array(1);
-  const { data, rows, cols } = distances;
   return {
-    start: (job) => core().delta(data, rows, cols, 0, delta, diameter, device, threads, job),
+    start: (job) => callDelta(core(), { distances, base: 0, delta, diameter, device, threads, job }),
     finish: () => ({ delta: delta[0]!, diameter: diameter[0]! }),
   };
 }

@@ -1,3 +1,4 @@
+import { type CallMatrix, contrast } from './binding-calls.ts';
 import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call.ts';
 import { geometries, logitDefaults } from './card-names.ts';
 import { actingParameters, type GeometryCard, geometryCards, readsOf } from './cards.ts';
@@ -225,11 +226,9 @@ const own = ['reduction', 'grad', 'compat', 'out'];
 const known: ReadonlySet<string> = new Set([...logitNames, ...callNames, ...own]);
 const knownOut: ReadonlySet<string> = new Set(['gradEuclidean', 'gradHyperbolic']);
 
-type Flat = [data: Reals | null, rows: number, cols: number];
-
 /** A matrix for the core; an omitted matrix still has a shape. */
-function flat(matrix: Matrix | undefined, { rows, cols }: Logits): Flat {
-  return [matrix?.data ?? null, rows, cols];
+function shaped(matrix: Matrix | undefined, { rows, cols }: Logits): CallMatrix {
+  return { data: matrix?.data ?? null, rows, cols };
 }
 
 function* evaluate<T extends Reals>(options: LossOptions<T>): Steps<LossResult<T>> {
@@ -252,14 +251,29 @@ function* evaluate<T extends Reals>(options: LossOptions<T>): Steps<LossResult<T
   const params = wanted ? new Float64Array(4) : null;
   const stats = new Float64Array(4);
   const start = (job: number) =>
-    // biome-ignore format: one group per line
-    core().contrast(
-      logits.geometry, guard, tied, mean, views,
-      logits.tauE, logits.tauH, logits.lambda, logits.c, logits.clip,
-      ...flat(unit, logits), ...flat(hyperbolic, logits), order,
-      loss, ...flat(euclidean && gradE, logits), ...flat(hyperbolic && gradH, logits), params, stats,
-      device, threads, job,
-    );
+    contrast(core(), {
+      geometry: logits.geometry,
+      guards: guard,
+      tied,
+      mean,
+      views,
+      tauE: logits.tauE,
+      tauH: logits.tauH,
+      lambda: logits.lambda,
+      c: logits.c,
+      clip: logits.clip,
+      euclidean: shaped(unit, logits),
+      hyperbolic: shaped(hyperbolic, logits),
+      order,
+      loss,
+      gradEuclidean: shaped(euclidean && gradE, logits),
+      gradHyperbolic: shaped(hyperbolic && gradH, logits),
+      gradParams: params,
+      stats,
+      device,
+      threads,
+      job,
+    });
   if (unit !== undefined) checkAttached(name, 'euclidean', unit);
   if (hyperbolic !== undefined) checkAttached(name, 'hyperbolic', hyperbolic);
   yield { start, finish: () => {} };

@@ -1,3 +1,4 @@
+import { pairwise, pairwiseVjp } from './binding-calls.ts';
 import { type AsyncOptions, type CallOptions, type Prepared, runAsync, runSync } from './call.ts';
 import { type metricCurved, metrics } from './card-names.ts';
 import { metricCards } from './cards.ts';
@@ -135,14 +136,17 @@ export function preparePairwise<T extends Reals>(
   const out = resultMatrix(name, 'out', options.out, a.rows, b.rows, [a, b]);
   const start = (job: number) => {
     const to = job === 0 ? outputBuffer(out.data) : out.data;
-    // biome-ignore format: one matrix per line
-    const outcome = core().pairwise(
-      metric, guards, c,
-      a.data, a.rows, a.cols,
-      b.data, b.rows, b.cols,
-      to, out.rows, out.cols,
-      device, threads, job,
-    );
+    const outcome = pairwise(core(), {
+      metric,
+      guards,
+      c,
+      x: a,
+      y: b,
+      out: { data: to, rows: out.rows, cols: out.cols },
+      device,
+      threads,
+      job,
+    });
     collect(to, out.data);
     return outcome;
   };
@@ -171,16 +175,20 @@ export function preparePairwiseVjp<T extends Reals>(
   const gradX = zeros(operation, a.data, a.rows, a.cols);
   const gradY = zeros(operation, b.data, b.rows, b.cols);
   const start = (job: number) => {
-    // biome-ignore format: one matrix per line
-    const outcome = core().pairwiseVjp(
-      metric, guards, c,
-      a.data, a.rows, a.cols,
-      b.data, b.rows, b.cols,
-      weights.data, weights.rows, weights.cols,
-      gradX.data, gradX.rows, gradX.cols,
-      gradY.data, gradY.rows, gradY.cols,
-      gradC, device, threads, job,
-    );
+    const outcome = pairwiseVjp(core(), {
+      metric,
+      guards,
+      c,
+      x: a,
+      y: b,
+      cotangent: weights,
+      gradX,
+      gradY,
+      gradC,
+      device,
+      threads,
+      job,
+    });
     if (y !== undefined) return outcome;
     if (outcome !== undefined) return outcome.then(() => addInSlices(gradX.data, gradY.data));
     add(gradX.data, gradY.data, 0, gradX.data.length);

@@ -1,3 +1,4 @@
+import { select } from './binding-calls.ts';
 import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call.ts';
 import { callNames, checkOptions, deviceIndex, integer, metricNames, threadCount } from './check.ts';
 import { quoted, shapeError, typeError } from './errors.ts';
@@ -61,15 +62,23 @@ export function* topKSteps<T extends Reals>(
   const indices = allocateArray(operation, Int32Array, q.rows * k);
   const distances = allocate(operation, q.data, q.rows * k);
   const start = (job: number) =>
-    // biome-ignore format: one group per line
-    q.rows === 0 ? undefined : core().select(
-      metric, guards, c, k,
-      q.data, q.rows, q.cols,
-      g.data, g.rows, g.cols,
-      exclude, allowed,
-      indices, distances, q.rows, k,
-      device, threads, job,
-    );
+    q.rows === 0
+      ? undefined
+      : select(core(), {
+          metric,
+          guards,
+          c,
+          k,
+          queries: q,
+          gallery: g,
+          exclude,
+          allowed,
+          indices,
+          distances: { data: distances, rows: q.rows, cols: k },
+          device,
+          threads,
+          job,
+        });
   checkAttached(operation, 'queries', q);
   checkAttached(operation, 'gallery', g);
   yield { start, finish: () => {} };

@@ -1,10 +1,9 @@
 // The public C++ interface of the light core: argument structs, and one table of functions per backend. No Node, no
 // torch. All arguments are plain data, so that an addon built separately (the training layer) can use the same tables;
-// `kAbi`, at the end, changes whenever the layout of a struct here does.
+// `kAbi` changes with every change of this file.
 #pragma once
 
 #include <atomic>
-#include <cstddef>
 #include <cstdint>
 
 namespace horoball {
@@ -175,8 +174,8 @@ Reads reads_of(Geometry geometry, bool tied);
 Status check_contrast(const ContrastArgs& args);
 Status check_row(const RowArgs& args, bool backward);
 
-// Computes kAbi.
-constexpr std::uint32_t layout_of_tables();
+// The build's hash of this file (native/cmake/abi.cmake).
+inline constexpr std::uint32_t kAbi = HOROBALL_ABI;
 
 // Every family of a backend. A family that a backend lacks is null.
 //
@@ -184,7 +183,7 @@ constexpr std::uint32_t layout_of_tables();
 // waits for it; if no pointer is to host memory, the call only enqueues work on Run::stream, and errors of that work are
 // reported by a later call.
 struct Backend {
-  std::uint32_t abi = layout_of_tables();
+  std::uint32_t abi = kAbi;
   const char* name = "";  // "baseline", "avx2", "avx512", "neon", "cuda"
   Status (*pairwise)(const PairwiseArgs&, const Run&) = nullptr;
   Status (*pairwise_vjp)(const PairwiseVjpArgs&, const Run&) = nullptr;
@@ -204,56 +203,5 @@ const Backend* cpu();
 const Backend* cpu(const char* level);
 // Null, with the reason in `why`, if CUDA is not built, no driver is installed or the device does not exist.
 const Backend* cuda(int device, Status* why);
-
-// FNV-1a over the sizes of all structs, the offsets of all members, and the last values of the enumerations. A test
-// checks that no member is missing. kMeaning is incremented if a member changes its meaning but not its place.
-constexpr std::uint32_t layout_of_tables() {
-  constexpr std::size_t kMeaning = 1;
-  // clang-format off
-  const std::size_t numbers[] = {
-      kMeaning, static_cast<std::size_t>(Code::internal), static_cast<std::size_t>(kLast<Guards>),
-      sizeof(ConstMatrix), offsetof(ConstMatrix, data), offsetof(ConstMatrix, rows), offsetof(ConstMatrix,
-          cols),
-      sizeof(Matrix), offsetof(Matrix, data), offsetof(Matrix, rows), offsetof(Matrix, cols),
-      sizeof(Status), offsetof(Status, code), offsetof(Status, message),
-      sizeof(Run), offsetof(Run, threads), offsetof(Run, cancelled), offsetof(Run, stream),
-      sizeof(PairwiseArgs), offsetof(PairwiseArgs, type), offsetof(PairwiseArgs, metric),
-          offsetof(PairwiseArgs, guards), offsetof(PairwiseArgs, c), offsetof(PairwiseArgs, x),
-          offsetof(PairwiseArgs, y), offsetof(PairwiseArgs, out),
-      sizeof(PairwiseVjpArgs), offsetof(PairwiseVjpArgs, type), offsetof(PairwiseVjpArgs, metric),
-          offsetof(PairwiseVjpArgs, guards), offsetof(PairwiseVjpArgs, c), offsetof(PairwiseVjpArgs, x),
-          offsetof(PairwiseVjpArgs, y), offsetof(PairwiseVjpArgs, cotangent), offsetof(PairwiseVjpArgs,
-          grad_x), offsetof(PairwiseVjpArgs, grad_y), offsetof(PairwiseVjpArgs, grad_c),
-      sizeof(ContrastStats), offsetof(ContrastStats, min), offsetof(ContrastStats, mean),
-          offsetof(ContrastStats, max), offsetof(ContrastStats, accuracy),
-      sizeof(Reads), offsetof(Reads, euclidean), offsetof(Reads, hyperbolic),
-      sizeof(ContrastArgs), offsetof(ContrastArgs, type), offsetof(ContrastArgs, geometry),
-          offsetof(ContrastArgs, guards), offsetof(ContrastArgs, tied), offsetof(ContrastArgs, mean),
-          offsetof(ContrastArgs, views), offsetof(ContrastArgs, tau_e), offsetof(ContrastArgs, tau_h),
-          offsetof(ContrastArgs, lambda), offsetof(ContrastArgs, c), offsetof(ContrastArgs, clip),
-          offsetof(ContrastArgs, euclidean), offsetof(ContrastArgs, hyperbolic), offsetof(ContrastArgs, order),
-          offsetof(ContrastArgs, loss), offsetof(ContrastArgs, grad_euclidean), offsetof(ContrastArgs,
-          grad_hyperbolic), offsetof(ContrastArgs, grad_params), offsetof(ContrastArgs, stats),
-      sizeof(SelectArgs), offsetof(SelectArgs, type), offsetof(SelectArgs, metric), offsetof(SelectArgs,
-          guards), offsetof(SelectArgs, c), offsetof(SelectArgs, k), offsetof(SelectArgs, queries),
-          offsetof(SelectArgs, gallery), offsetof(SelectArgs, exclude), offsetof(SelectArgs, allowed),
-          offsetof(SelectArgs, indices), offsetof(SelectArgs, distances),
-      sizeof(DeltaArgs), offsetof(DeltaArgs, type), offsetof(DeltaArgs, distances), offsetof(DeltaArgs, base),
-          offsetof(DeltaArgs, delta), offsetof(DeltaArgs, diameter),
-      sizeof(RowArgs), offsetof(RowArgs, type), offsetof(RowArgs, guards), offsetof(RowArgs, op),
-          offsetof(RowArgs, c), offsetof(RowArgs, parameter), offsetof(RowArgs, rows), offsetof(RowArgs,
-          inputs), offsetof(RowArgs, out), offsetof(RowArgs, cotangent), offsetof(RowArgs, grads),
-          offsetof(RowArgs, grad_scalars),
-      sizeof(Backend), offsetof(Backend, abi), offsetof(Backend, name), offsetof(Backend, geometries),
-          offsetof(Backend, pairwise), offsetof(Backend, pairwise_vjp), offsetof(Backend, contrast),
-          offsetof(Backend, select), offsetof(Backend, delta), offsetof(Backend, row), offsetof(Backend,
-          row_vjp), offsetof(Backend, reads_of), offsetof(Backend, check_contrast),
-  };
-  // clang-format on
-  std::uint32_t hash = 2166136261U;
-  for (const std::size_t number : numbers) hash = (hash ^ static_cast<std::uint32_t>(number)) * 16777619U;
-  return hash;
-}
-inline constexpr std::uint32_t kAbi = layout_of_tables();
 
 }  // namespace horoball

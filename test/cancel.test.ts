@@ -2,9 +2,12 @@ import { getEventListeners } from 'node:events';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as wait } from 'node:timers/promises';
 import test from 'ava';
+import { contrast, delta, pairwise, pairwiseVjp, select } from '../lib/binding-calls.ts';
 import {
   gromovDelta,
   hybridContrastiveLoss,
+  type Matrix,
+  matrix,
   normalize,
   pairwiseDistance,
   retrievalMetrics,
@@ -45,47 +48,44 @@ for (const [name, call] of Object.entries(calls)) {
   });
 }
 
+/** How a job runs: on the CPU, on one thread. */
+const how = { device: -1, threads: 1 };
+
 /** A job of every family, long enough that it is canceled before it ends. */
 const jobs: Readonly<Record<string, (job: number) => Outcome>> = {
   pairwise: (job) => {
-    const [n, d] = [3000, 512];
-    const rows = cloud(Float32Array, n, d, 0.9);
-    const x = [rows.data, n, d] as const;
-    return core().pairwise(0, 0, 1, ...x, ...x, new Float32Array(n * n), n, n, -1, 1, job);
+    const n = 3000;
+    const x = cloud(Float32Array, n, 512, 0.9);
+    const out = matrix(new Float32Array(n * n), n, n);
+    return pairwise(core(), { metric: 0, guards: 0, c: 1, x, y: x, out, ...how, job });
   },
   pairwiseVjp: (job) => {
     const [n, d] = [3000, 256];
-    const rows = cloud(Float32Array, n, d, 0.9);
-    const x = [rows.data, n, d] as const;
-    const cotangent = [new Float32Array(n * n), n, n] as const;
-    const [gradX, gradY] = [0, 1].map(() => [new Float32Array(n * d), n, d] as const);
-    return core().pairwiseVjp(0, 0, 1, ...x, ...x, ...cotangent, ...gradX!, ...gradY!, null, -1, 1, job);
+    const x = cloud(Float32Array, n, d, 0.9);
+    const cotangent = matrix(new Float32Array(n * n), n, n);
+    const [gradX, gradY] = [0, 1].map(() => matrix(new Float32Array(n * d), n, d)) as [Matrix, Matrix];
+    const matrices = { x, y: x, cotangent, gradX, gradY };
+    return pairwiseVjp(core(), { metric: 0, guards: 0, c: 1, ...matrices, gradC: null, ...how, job });
   },
   contrast: (job) => {
-    const shape = [x.rows, x.cols] as const;
-    const heads = [x.data, ...shape, null, ...shape] as const;
-    const gradients = [null, ...shape, null, ...shape] as const;
-    const loss = new Float64Array(1);
-    return core().contrast(
-      ...([0, 0, true, false, 2, 0.1, 0.2, 0.5, 1, 2.3] as const),
-      ...heads,
-      null,
-      loss,
-      ...gradients,
-      null,
-      null,
-      ...([-1, 1, job] as const),
-    );
+    const none = { data: null, rows: x.rows, cols: x.cols };
+    return contrast(core(), {
+      ...{ geometry: 0, guards: 0, tied: true, mean: false, views: 2 },
+      ...{ tauE: 0.1, tauH: 0.2, lambda: 0.5, c: 1, clip: 2.3 },
+      ...{ euclidean: x, hyperbolic: none, order: null, loss: new Float64Array(1) },
+      ...{ gradEuclidean: none, gradHyperbolic: none, gradParams: null, stats: null, ...how, job },
+    });
   },
   select: (job) => {
-    const both = [x.data, x.rows, x.cols] as const;
-    const found = [new Int32Array(x.rows), new Float32Array(x.rows), x.rows, 1] as const;
-    return core().select(0, 0, 1, 1, ...both, ...both, null, null, ...found, -1, 1, job);
+    const found = { indices: new Int32Array(x.rows), distances: matrix(new Float32Array(x.rows), x.rows, 1) };
+    const among = { queries: x, gallery: x, exclude: null, allowed: null };
+    return select(core(), { metric: 0, guards: 0, c: 1, k: 1, ...among, ...found, ...how, job });
   },
   delta: (job) => {
     const n = 2000;
-    const distances = [new Float32Array(n * n), n, n] as const;
-    return core().delta(...distances, 0, new Float64Array(1), new Float64Array(1), -1, 1, job);
+    const distances = matrix(new Float32Array(n * n), n, n);
+    const results = { delta: new Float64Array(1), diameter: new Float64Array(1) };
+    return delta(core(), { distances, base: 0, ...results, ...how, job });
   },
   row: (job) => {
     const [n, classes, d] = [4000, 1000, 128];

@@ -1,5 +1,5 @@
-// Writes lib/ops.ts, lib/card-names.ts and the tables of lib/guide/numerics.md from the cards, and lib/row-call.ts from
-// the core's list: `npm run ops`. A test checks that they are up to date.
+// Writes lib/ops.ts, lib/card-names.ts and the tables of lib/guide/numerics.md from the cards, and lib/row-call.ts and
+// lib/binding-calls.ts from the core's lists: `npm run ops`. A test checks that they are up to date.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import {
@@ -42,6 +42,64 @@ export const rowNumbers: number = rowCall.job + 1;
 
 /** Where the elements of a short call begin in the core's standing array. */
 export const shortData = ${shortData};
+`;
+}
+
+/** The functions whose arguments native/bind/calls.h lists: their names and types. */
+export const describedCalls = (): Readonly<
+  Record<string, readonly (readonly [name: string, type: string])[]>
+> => JSON.parse(core().calls);
+
+/** The text of lib/binding-calls.ts. */
+function bindingCallsSource(): string {
+  const functions = Object.entries(describedCalls());
+  return `// Generated from native/bind/calls.h by \`npm run ops\`: edit that file instead.
+//
+// device: -2 for a CUDA device if there is one, -1 for the CPU, otherwise the index of a CUDA device. threads: 0 for all.
+// job: 0 for a synchronous call, otherwise the number by which it is canceled.
+import type { Reals } from './matrix.ts';
+
+/** A matrix for the core, row by row. Without data it is not given, and has the shape that it would have. */
+export interface CallMatrix {
+  readonly data: Reals | null;
+  readonly rows: number;
+  readonly cols: number;
+}
+
+/** Undefined for job 0, otherwise the job's promise. */
+export type Outcome = Promise<undefined> | undefined;
+
+type Placed = (...given: readonly (Reals | Int32Array | Uint8Array | number | boolean | null)[]) => Outcome;
+
+/** The exports of the core that take these arguments, by place. */
+export interface PlacedCalls {
+${functions.map(([name]) => `  ${name}: Placed;\n`).join('')}}
+${functions.map(([name, fields]) => boundCall(name, fields)).join('')}`;
+}
+
+/** A function of the core with arguments by name. */
+function boundCall(name: string, fields: readonly (readonly [name: string, type: string])[]): string {
+  const types: Readonly<Record<string, string>> = {
+    matrix: 'CallMatrix',
+    number: 'number',
+    boolean: 'boolean',
+  };
+  const type = `${name[0]!.toUpperCase()}${name.slice(1)}Call`;
+  const members = fields.map(([field, kind]) => `  ${field}: ${types[kind] ?? `${kind} | null`};\n`).join('');
+  const given = fields.map(([field, kind]) =>
+    kind === 'matrix' ? `a.${field}.data, a.${field}.rows, a.${field}.cols` : `a.${field}`,
+  );
+  return `
+/** The arguments of \`${name}\`. */
+export interface ${type} {
+${members}}
+
+/** Calls the core's \`${name}\`. */
+export function ${name}(core: Pick<PlacedCalls, '${name}'>, a: ${type}): Outcome {
+  // biome-ignore format: one argument per line
+  return core.${name}(
+${given.map((text) => `    ${text},\n`).join('')}  );
+}
 `;
 }
 
@@ -236,6 +294,7 @@ export const generated: Readonly<Record<string, () => string>> = {
   'lib/ops.ts': opsSource,
   'lib/card-names.ts': cardNamesSource,
   'lib/row-call.ts': rowCallSource,
+  'lib/binding-calls.ts': bindingCallsSource,
   [numerics]: numericsSource,
 };
 

@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import test from 'ava';
+import { contrast, type PairwiseCall, pairwise } from '../lib/binding-calls.ts';
 import {
   einsteinMidpoint,
   hybridContrastiveLoss,
@@ -23,6 +24,8 @@ const run = promisify(execFile);
 const child = fileURLToPath(new URL('hostile-child.js', import.meta.url));
 const any = (value: unknown) => value as never;
 const c = 1;
+/** How a call runs: on the CPU, on one thread. */
+const how = { device: -1, threads: 1 };
 
 for (const [kind, seed, calls] of [
   ['public', 1, 12_000],
@@ -131,27 +134,44 @@ test('values without a length, without fields or with an unknown device cause a 
 });
 
 test("the core's own door refuses what is null or out of range", (t) => {
-  const flat = [new Float64Array(18).fill(0.1), 6, 3] as const;
-  const contrast = (order: Int32Array, geometry = 0) =>
-    // biome-ignore format: one group per line
-    core().contrast(
-      geometry, 0, true, false, 2, 0.1, 0.2, 0.5, 0.1, 2.3, ...flat, null, 6, 3, order,
-      new Float64Array(1), ...flat, null, 6, 3, new Float64Array(4), new Float64Array(4), -1, 1, 0,
-    );
+  const some = matrix(new Float64Array(18).fill(0.1), 6, 3);
+  const none = { data: null, rows: 6, cols: 3 };
+  const loss = (order: Int32Array, geometry = 0) =>
+    contrast(core(), {
+      ...{ geometry, guards: 0, tied: true, mean: false, views: 2 },
+      ...{ tauE: 0.1, tauH: 0.2, lambda: 0.5, c: 0.1, clip: 2.3, euclidean: some, hyperbolic: none, order },
+      ...{ loss: new Float64Array(1), gradEuclidean: some, gradHyperbolic: none },
+      ...{ gradParams: new Float64Array(4), stats: new Float64Array(4), ...how, job: 0 },
+    });
+  const distances = (changes: Partial<PairwiseCall>) => {
+    const out = matrix(new Float64Array(36), 6, 6);
+    return pairwise(core(), {
+      metric: 0,
+      guards: 0,
+      c: 1,
+      x: some,
+      y: some,
+      out,
+      ...how,
+      job: 0,
+      ...changes,
+    });
+  };
   const calls: (() => unknown)[] = [
-    () => contrast(Int32Array.of(0, 1, 2, 3, 4, 6)),
-    () => contrast(Int32Array.of(0, 1, 2, 3, 4, -1)),
-    () => contrast(Int32Array.of(0, 1, 2, 3, 4, 5), 200),
-    () => core().pairwise(0, 0, 1, null, 6, 3, ...flat, new Float64Array(36), 6, 6, -1, 1, 0),
-    () => core().pairwise(0, 0, 1, ...flat, ...flat, null, 6, 6, -1, 1, 0),
-    () => core().pairwise(99, 0, 1, ...flat, ...flat, new Float64Array(36), 6, 6, -1, 1, 0),
-    () => core().pairwise(0, 0, 1, flat[0], 2 ** 53, 2 ** 53, ...flat, new Float64Array(36), 6, 6, -1, 1, 0),
-    () => core().pairwise(0, 0, 1, flat[0], Number.NaN, 3, ...flat, new Float64Array(36), 6, 6, -1, 1, 0),
-    () => core().row(new Float64Array(16).fill(1e300), null, null, null, flat[0]),
+    () => loss(Int32Array.of(0, 1, 2, 3, 4, 6)),
+    () => loss(Int32Array.of(0, 1, 2, 3, 4, -1)),
+    () => loss(Int32Array.of(0, 1, 2, 3, 4, 5), 200),
+    () => distances({ x: none }),
+    () => distances({ out: { data: null, rows: 6, cols: 6 } }),
+    () => distances({ metric: 99 }),
+    () => distances({ x: { data: some.data, rows: 2 ** 53, cols: 2 ** 53 } }),
+    () => distances({ x: { data: some.data, rows: Number.NaN, cols: 3 } }),
+    () => core().row(new Float64Array(16).fill(1e300), null, null, null, some.data),
     () => core().cancel(Number.NaN),
   ];
   for (const call of calls) t.throws(call, { code: 'ERR_HOROBALL_TYPE' }, String(call));
-  t.notThrows(() => contrast(Int32Array.of(5, 1, 2, 3, 4, 0)));
+  t.notThrows(() => loss(Int32Array.of(5, 1, 2, 3, 4, 0)));
+  t.notThrows(() => distances({}));
 });
 
 test('matrices of a row-wise call that do not match have the code of shapes', (t) => {
@@ -181,8 +201,11 @@ test('no job accepts memory that its caller can release', async (t) => {
   const Resizable = ArrayBuffer as unknown as new (size: number, max: object) => ArrayBuffer;
   const buffer = new Resizable(18 * 8, { maxByteLength: 1 << 20 });
   const points = new Float64Array(buffer, 0, 18);
-  const call = (job: number) =>
-    core().pairwise(0, 0, 1, points, 6, 3, points, 6, 3, new Float64Array(36), 6, 6, -1, 1, job);
+  const x = { data: points, rows: 6, cols: 3 };
+  const call = (job: number) => {
+    const out = matrix(new Float64Array(36), 6, 6);
+    return pairwise(core(), { metric: 0, guards: 0, c: 1, x, y: x, out, ...how, job });
+  };
   for (const hidden of [false, true]) {
     if (hidden) Object.defineProperty(buffer, 'resizable', { value: false });
     t.throws(() => call(7), { code: 'ERR_HOROBALL_TYPE', message: /resizable/ }, String(hidden));
@@ -242,14 +265,16 @@ test('scratch memory that cannot be allocated is a coded error with its size', a
   const script = `
     import { execFileSync } from 'node:child_process';
     import { core } from ${JSON.stringify(new URL('../lib/native.js', import.meta.url).href)};
+    import { pairwiseVjp } from ${JSON.stringify(new URL('../lib/binding-calls.js', import.meta.url).href)};
     const n = 2 ** 23;
-    const [x, cotangent, gradX] = [0, 1, 2].map(() => [new Float32Array(n), n, 1]);
-    const [y, gradY] = [0, 1].map(() => [new Float32Array(1), 1, 1]);
-    const { pairwiseVjp } = core();
+    const [x, cotangent, gradX] = [0, 1, 2].map(() => ({ data: new Float32Array(n), rows: n, cols: 1 }));
+    const [y, gradY] = [0, 1].map(() => ({ data: new Float32Array(1), rows: 1, cols: 1 }));
+    const all = { metric: 0, guards: 0, c: 1, x, y, cotangent, gradX, gradY, gradC: null, device: -1, threads: 1, job: 0 };
+    const loaded = core();
     const statm = execFileSync('cat', ['/proc/' + process.pid + '/statm'], { encoding: 'utf8' });
     const limit = Number.parseInt(statm, 10) * 4096 + 2 ** 25; // less than the scratch memory, enough for Node
     execFileSync('prlimit', ['--pid', String(process.pid), '--as=' + limit]);
-    try { pairwiseVjp(0, 0, 1, ...x, ...y, ...cotangent, ...gradX, ...gradY, null, -1, 1, 0); }
+    try { pairwiseVjp(loaded, all); }
     catch ({ code, message }) { console.log(code, message); }`;
   const { stdout } = await run(process.execPath, ['--input-type=module', '-e', script]);
   t.regex(stdout, /^ERR_HOROBALL_MEMORY could not allocate \d{8,} bytes of scratch memory/);

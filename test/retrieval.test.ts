@@ -1,4 +1,5 @@
 import test from 'ava';
+import { select } from '../lib/binding-calls.ts';
 import { matrix, pairwiseDistance, rerank, retrievalMetrics, topK } from '../lib/index.ts';
 import { core } from '../lib/native.ts';
 import { limitsOf, metricCases, optionsOf, pointsOf, wide } from './metric-cases.ts';
@@ -214,15 +215,11 @@ for (const type of types) {
         const x = cloud(type, n, d, 0.9, 4);
         const indices = before(new Int32Array((n + 200) * k), -7, n * k);
         const distances = before(new type((n + 200) * k), Number.POSITIVE_INFINITY, n * k);
-        // biome-ignore format: one group per line
-        core().select(
-          0, 0, 1, k,
-          x.data, n, d,
-          y.data, gallery, d,
-          null, null,
-          indices.view, distances.view, n, k,
-          -1, 1, 0,
-        );
+        select(core(), {
+          ...{ metric: 0, guards: 0, c: 1, k, queries: x, gallery: y, exclude: null, allowed: null },
+          ...{ indices: indices.view, distances: { data: distances.view, rows: n, cols: k } },
+          ...{ device: -1, threads: 1, job: 0 },
+        });
         t.true(indices.rest().every((i) => i === -7));
         t.true(distances.rest().every((each) => each === Number.POSITIVE_INFINITY));
         t.deepEqual({ indices: indices.view, distances: distances.view }, topK.sync(x, y, { k, c: 1 }));

@@ -240,7 +240,7 @@ const kernels = (path: string) => /^native\/(core\.h|(bind|cpu|cuda|node|torch|w
 const library = (path: string) => path.startsWith('lib/');
 const comparisons: readonly [pattern: RegExp, among: (path: string) => boolean][] = [
   [/\b(Metric|Geometry)::(?!k[A-Z])[a-z]/, kernels],
-  [new RegExp(`"(${names})"`), kernels],
+  [new RegExp(`(?<!Field<)"(${names})"`), kernels], // a field is named for the matrix that it holds
   [
     new RegExp(`(?<!\\b(space|output) )(===|!==) '(${names})'|case '(${names})'|'(${names})' (===|!==)`),
     library,

@@ -2,6 +2,7 @@
  * Random changes of training images, with torchvision's distributions: ColorJitter, RandAugment and RandomErasing. The core
  * applies them to the cropped image, byte for byte as Pillow does.
  */
+import { augment as callAugment } from '../binding-calls.ts';
 import { runAsync } from '../call.ts';
 import { atLeastZero, checkObject, readOptions, integer as whole } from '../check.ts';
 import { quoted, rangeError, typeError } from '../errors.ts';
@@ -232,7 +233,7 @@ export async function augment(pixels: Uint8Array, size: number, steps: readonly 
     list.set(numbers, stepLength * i + 1);
   }
   await runAsync('augment', undefined, () => ({
-    start: (job) => core().augment(size, steps.length, list, pixels, 1, job),
+    start: (job) => callAugment(core(), { size, steps: steps.length, list, pixels, threads: 1, job }),
     finish: () => undefined,
   }));
 }

@@ -1,3 +1,4 @@
+import { resample as callResample } from '../binding-calls.ts';
 import { type AsyncOptions, type Prepared, runAsync } from '../call.ts';
 import { core } from '../native.ts';
 import type { Placement } from './transforms.ts';
@@ -48,26 +49,26 @@ function prepare(
   const { box } = to;
   return {
     start: (job) =>
-      core().resample(
+      callResample(core(), {
         width,
         height,
-        layouts.indexOf(layout),
-        data,
-        backgroundLevels[background],
-        box.top,
-        box.left,
-        box.height,
-        box.width,
-        to.height,
-        to.width,
-        to.top,
-        to.left,
-        to.size,
-        to.flip,
+        layout: layouts.indexOf(layout),
+        pixels: data,
+        background: backgroundLevels[background],
+        top: box.top,
+        left: box.left,
+        boxHeight: box.height,
+        boxWidth: box.width,
+        outHeight: to.height,
+        outWidth: to.width,
+        windowTop: to.top,
+        windowLeft: to.left,
+        size: to.size,
+        flip: to.flip,
         out,
-        1,
+        threads: 1,
         job,
-      ),
+      }),
     finish: () => undefined,
   };
 }

@@ -34,6 +34,8 @@ export function wasmCore(module: WebAssembly.Module, host: Host): Core {
     ...functions,
     rowCall: instance.rowCall,
     shortData: instance.shortData,
+    abi: null,
+    calls: instance.text('calls'),
     rowCards: instance.text('row_cards'),
     headCards: instance.text('head_cards'),
     metricCards: instance.text('metric_cards'),

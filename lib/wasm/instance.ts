@@ -15,6 +15,7 @@ interface Exports {
   standing_count(): number;
   short_data(): number;
   row_call_name(index: number): number;
+  calls(): number;
   row_cards(): number;
   head_cards(): number;
   metric_cards(): number;
@@ -24,7 +25,14 @@ interface Exports {
 }
 
 /** The exports that return a text. */
-type Text = 'row_cards' | 'head_cards' | 'metric_cards' | 'geometry_cards' | 'logit_parameters' | 'level';
+type Text =
+  | 'calls'
+  | 'row_cards'
+  | 'head_cards'
+  | 'metric_cards'
+  | 'geometry_cards'
+  | 'logit_parameters'
+  | 'level';
 
 /** A typed array that the core reads or writes. */
 export type Numbers = Float32Array | Float64Array | Int32Array | Uint8Array;

@@ -1,5 +1,5 @@
 // Every function of the core as it is bound to JavaScript, one row each at the end of this file: the checks that a call
-// must pass, and the members of its argument struct in call order. No arithmetic here.
+// must pass, and its arguments in call order. No arithmetic here.
 //
 // Written once for both bindings, native/node and native/wasm. `In` reads the arguments of one call from left to right: it
 // has the members that are used here, and in its namespace `launch` runs the work, `refuse` reports an error and
@@ -11,11 +11,12 @@
 #include <cstdint>
 #include <cstdio>
 #include <span>
+#include <string>
 
 #include "../core.h"
-#include "augment.h"
-#include "lists.h"
-#include "resample.h"
+#include "counts.h"
+#include "fields.h"
+#include "image.h"
 #include "row_call.h"
 #include "way.h"
 
@@ -93,16 +94,26 @@ typename In::Result finish(const In& in, const Args& args, int device, Way way) 
   return launch(in, way, [args, function](const Run& run) { return function(args, run); });
 }
 
-template <class In, class Args, Slot<Args> slot, auto... fields>
-typename In::Result call(typename In::Info info) {
-  In in(info);
-  Args args;
-  (in.read(args, fields), ...);
-  args.type = in.type();
-  in.require(consistent(args), "matrices of matching shapes");
-  const int device = in.template take<int>();
-  return finish<In, Args, slot>(in, args, device, way_of(in));
-}
+// A family of the function tables, whose arguments are the fields, the device and how to run.
+template <Name own_name, class Args, Slot<Args> slot, class... Fields>
+struct Family {
+  static constexpr const char* kName = own_name.text;
+
+  template <class In>
+  static typename In::Result call(typename In::Info info) {
+    In in(info);
+    Args args;
+    (bind::read(in, args, Fields{}), ...);
+    args.type = in.type();
+    in.require(consistent(args), "matrices of matching shapes");
+    const int device = in.template take<int>();
+    return finish<In, Args, slot>(in, args, device, way_of(in));
+  }
+
+  static std::string arguments() {
+    return ((describe(Fields{}) + ",") + ...) + described("device", "number") + "," + describe_way();
+  }
+};
 
 // The numbers of a row-wise call (row_call.h). Shapes are checked by the operation's family, which knows the
 // card.
@@ -208,34 +219,59 @@ typename In::Result call_row_short(typename In::Info info) {
 
 // ---- The functions ----
 
+using P = PairwiseArgs;
+using V = PairwiseVjpArgs;
+using C = ContrastArgs;
+using S = SelectArgs;
+using D = DeltaArgs;
+
+using Pairwise =
+    Family<"pairwise", P, &Backend::pairwise, Field<"metric", &P::metric>, Field<"guards", &P::guards>,
+           Field<"c", &P::c>, Field<"x", &P::x>, Field<"y", &P::y>, Field<"out", &P::out>>;
+using PairwiseVjp =
+    Family<"pairwiseVjp", V, &Backend::pairwise_vjp, Field<"metric", &V::metric>, Field<"guards", &V::guards>,
+           Field<"c", &V::c>, Field<"x", &V::x>, Field<"y", &V::y>, Field<"cotangent", &V::cotangent>,
+           Field<"gradX", &V::grad_x>, Field<"gradY", &V::grad_y>, List<"gradC", &V::grad_c, 1>>;
+using Contrast =
+    Family<"contrast", C, &Backend::contrast, Field<"geometry", &C::geometry>, Field<"guards", &C::guards>,
+           Field<"tied", &C::tied>, Field<"mean", &C::mean>, Field<"views", &C::views>,
+           Field<"tauE", &C::tau_e>, Field<"tauH", &C::tau_h>, Field<"lambda", &C::lambda>, Field<"c", &C::c>,
+           Field<"clip", &C::clip>, Field<"euclidean", &C::euclidean>, Field<"hyperbolic", &C::hyperbolic>,
+           List<"order", &C::order, samples>, List<"loss", &C::loss, 1>,
+           Field<"gradEuclidean", &C::grad_euclidean>, Field<"gradHyperbolic", &C::grad_hyperbolic>,
+           List<"gradParams", &C::grad_params, 4>, List<"stats", &C::stats, 4>>;
+using Select =
+    Family<"select", S, &Backend::select, Field<"metric", &S::metric>, Field<"guards", &S::guards>,
+           Field<"c", &S::c>, Field<"k", &S::k>, Field<"queries", &S::queries>, Field<"gallery", &S::gallery>,
+           List<"exclude", &S::exclude, queries>, List<"allowed", &S::allowed, gallery>,
+           List<"indices", &S::indices, answers>, Field<"distances", &S::distances>>;
+using Delta = Family<"delta", D, &Backend::delta, Field<"distances", &D::distances>, Field<"base", &D::base>,
+                     List<"delta", &D::delta, 1>, List<"diameter", &D::diameter, 1>>;
+
+template <class... Each>
+struct Functions {
+  template <class In, class To>
+  static void add(To& to) {
+    (to.template add<Each::template call<In>>(Each::kName), ...);
+  }
+  // The names and types of the arguments of every function, as JSON.
+  static std::string describe() {
+    std::string out;
+    ((out += (out.empty() ? "\"" : ",\n\"") + std::string(Each::kName) + "\":[" + Each::arguments() + "]"),
+     ...);
+    return "{" + out + "}";
+  }
+};
+using Described = Functions<Pairwise, PairwiseVjp, Contrast, Select, Delta, Resample, Augment>;
+
 // Calls to.add<function>(name) for every function.
 template <class In, class To>
 void add_functions(To& to) {
-  using P = PairwiseArgs;
-  using V = PairwiseVjpArgs;
-  using C = ContrastArgs;
-  using S = SelectArgs;
-  using D = DeltaArgs;
-  to.template add<call<In, P, &Backend::pairwise, &P::metric, &P::guards, &P::c, &P::x, &P::y, &P::out>>(
-      "pairwise");
-  to.template add<call<In, V, &Backend::pairwise_vjp, &V::metric, &V::guards, &V::c, &V::x, &V::y,
-                       &V::cotangent, &V::grad_x, &V::grad_y, List<&V::grad_c, 1>{}>>("pairwiseVjp");
-  to.template add<call<In, C, &Backend::contrast, &C::geometry, &C::guards, &C::tied, &C::mean, &C::views,
-                       &C::tau_e, &C::tau_h, &C::lambda, &C::c, &C::clip, &C::euclidean, &C::hyperbolic,
-                       List<&C::order, samples>{}, List<&C::loss, 1>{}, &C::grad_euclidean,
-                       &C::grad_hyperbolic, List<&C::grad_params, 4>{}, List<&C::stats, 4>{}>>("contrast");
-  to.template add<call<In, S, &Backend::select, &S::metric, &S::guards, &S::c, &S::k, &S::queries,
-                       &S::gallery, List<&S::exclude, queries>{}, List<&S::allowed, gallery>{},
-                       List<&S::indices, answers>{}, &S::distances>>("select");
-  to.template add<
-      call<In, D, &Backend::delta, &D::distances, &D::base, List<&D::delta, 1>{}, List<&D::diameter, 1>{}>>(
-      "delta");
+  Described::add<In>(to);
   to.template add<call_row<In, &Backend::row, false>>("row");
   to.template add<call_row<In, &Backend::row_vjp, true>>("rowVjp");
   to.template add<call_row_short<In, &Backend::row, false>>("rowShort");
   to.template add<call_row_short<In, &Backend::row_vjp, true>>("rowVjpShort");
-  to.template add<resample<In>>("resample");
-  to.template add<augment<In>>("augment");
 }
 
 }  // namespace horoball::bind

@@ -2,6 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+
+#include "fields.h"
 
 namespace horoball::bind {
 
@@ -19,6 +22,9 @@ Way way_of(In& in) {
   const auto threads = in.template take<int>();
   in.require(threads >= 0 && threads <= kMaxThreads, "a number of threads");
   return {threads, in.template take<std::uint32_t>()};
+}
+inline std::string describe_way() {
+  return described("threads", "number") + "," + described("job", "number");
 }
 
 }  // namespace horoball::bind

@@ -95,6 +95,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add<lock_file>(exports, "lockFile");
   add<unlock_file>(exports, "unlockFile");
   exports.Set("cpu", cpu_info(env));
+  exports.Set("abi", kAbi);
+  exports.Set("calls", bind::Described::describe());
   exports.Set("rowCards", row_cards());
   exports.Set("headCards", head_cards());
   exports.Set("rowCall", row_call_names(env));

@@ -20,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-#include "../bind/lists.h"
+#include "../bind/counts.h"
 #include "../core.h"
 #include "backing_store.h"
 #include "errors.h"
@@ -29,7 +29,6 @@ namespace horoball::node {
 
 using bind::element_count;
 using bind::kSafeInteger;
-using bind::List;
 
 // A typed array of any length.
 template <class Item>
@@ -93,7 +92,7 @@ class Arguments {
     return value;
   }
 
-  // A member of an argument struct: a scalar, a matrix (data or null, rows, columns) or a list.
+  // A member of an argument struct: a scalar or a matrix (data or null, rows, columns).
   template <class Args, class Member>
   void read(Args& args, Member Args::*member) {
     if constexpr (std::is_same_v<Member, Matrix> || std::is_same_v<Member, ConstMatrix>) {
@@ -103,10 +102,6 @@ class Arguments {
     } else {
       args.*member = take<Member>();
     }
-  }
-  template <class Args, auto member, auto length>
-  void read(Args& args, List<member, length> which) {
-    bind::read_list(*this, args, which);
   }
 
   // The numbers of a call in one array, which is faster than passing each as an argument. Valid until the

@@ -95,7 +95,7 @@ class Arguments {
     }
   }
 
-  // A member of an argument struct: a scalar, a matrix (data or null, rows, columns) or a list.
+  // A member of an argument struct: a scalar or a matrix (data or null, rows, columns).
   template <class Args, class Member>
   void read(Args& args, Member Args::*member) {
     if constexpr (std::is_same_v<Member, Matrix> || std::is_same_v<Member, ConstMatrix>) {
@@ -106,10 +106,6 @@ class Arguments {
     } else {
       args.*member = take<Member>();
     }
-  }
-  template <class Args, auto member, auto length>
-  void read(Args& args, bind::List<member, length> which) {
-    bind::read_list(*this, args, which);
   }
 
   // The numbers of a call in one array.

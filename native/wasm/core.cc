@@ -92,6 +92,10 @@ HOROBALL_EXPORT(row_call_name) const char* row_call_name(std::size_t index) {
   return index < bind::row_call::kCount ? bind::row_call::kNames[index] : nullptr;
 }
 
+HOROBALL_EXPORT(calls) const char* all_calls() {
+  static const std::string json = bind::Described::describe();
+  return json.c_str();
+}
 HOROBALL_EXPORT(row_cards) const char* all_row_cards() { return row_cards(); }
 HOROBALL_EXPORT(head_cards) const char* all_head_cards() { return head_cards(); }
 HOROBALL_EXPORT(metric_cards) const char* all_metric_cards() { return metric_cards(); }

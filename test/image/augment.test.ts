@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import test from 'ava';
+import { type AugmentCall, augment as callAugment } from '../../lib/binding-calls.ts';
 import {
   type Augmentation,
   augment,
@@ -121,10 +122,20 @@ test('magnitudes of RandAugment are those of torchvision with 31 bins', (t) => {
 
 test('steps with numbers outside their range are refused by the core', (t) => {
   const pixels = new Uint8Array(3 * 16);
+  const applied = (changes: Partial<AugmentCall>): unknown =>
+    callAugment(core(), {
+      size: 4,
+      steps: 1,
+      list: new Float64Array(8),
+      pixels,
+      threads: 1,
+      job: 0,
+      ...changes,
+    });
   const call = (...numbers: number[]): unknown => {
     const list = new Float64Array(8);
     list.set(numbers);
-    return core().augment(4, 1, list, pixels, 1, 0);
+    return applied({ list });
   };
   for (const wrong of [
     [11],
@@ -139,6 +150,6 @@ test('steps with numbers outside their range are refused by the core', (t) => {
     [10, 0, 0, 1, 1, 256],
   ])
     t.throws(() => call(...wrong), { message: /steps with valid numbers/ }, `${wrong}`);
-  t.throws(() => core().augment(4, 1, new Float64Array(7), pixels, 1, 0));
-  t.throws(() => core().augment(5, 1, new Float64Array(8), pixels, 1, 0));
+  t.throws(() => applied({ list: new Float64Array(7) }));
+  t.throws(() => applied({ size: 5 }));
 });

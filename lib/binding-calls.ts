@@ -1,0 +1,277 @@
+// Generated from native/bind/calls.h by `npm run ops`: edit that file instead.
+//
+// device: -2 for a CUDA device if there is one, -1 for the CPU, otherwise the index of a CUDA device. threads: 0 for all.
+// job: 0 for a synchronous call, otherwise the number by which it is canceled.
+import type { Reals } from './matrix.ts';
+
+/** A matrix for the core, row by row. Without data it is not given, and has the shape that it would have. */
+export interface CallMatrix {
+  readonly data: Reals | null;
+  readonly rows: number;
+  readonly cols: number;
+}
+
+/** Undefined for job 0, otherwise the job's promise. */
+export type Outcome = Promise<undefined> | undefined;
+
+type Placed = (...given: readonly (Reals | Int32Array | Uint8Array | number | boolean | null)[]) => Outcome;
+
+/** The exports of the core that take these arguments, by place. */
+export interface PlacedCalls {
+  pairwise: Placed;
+  pairwiseVjp: Placed;
+  contrast: Placed;
+  select: Placed;
+  delta: Placed;
+  resample: Placed;
+  augment: Placed;
+}
+
+/** The arguments of `pairwise`. */
+export interface PairwiseCall {
+  metric: number;
+  guards: number;
+  c: number;
+  x: CallMatrix;
+  y: CallMatrix;
+  out: CallMatrix;
+  device: number;
+  threads: number;
+  job: number;
+}
+
+/** Calls the core's `pairwise`. */
+export function pairwise(core: Pick<PlacedCalls, 'pairwise'>, a: PairwiseCall): Outcome {
+  // biome-ignore format: one argument per line
+  return core.pairwise(
+    a.metric,
+    a.guards,
+    a.c,
+    a.x.data, a.x.rows, a.x.cols,
+    a.y.data, a.y.rows, a.y.cols,
+    a.out.data, a.out.rows, a.out.cols,
+    a.device,
+    a.threads,
+    a.job,
+  );
+}
+
+/** The arguments of `pairwiseVjp`. */
+export interface PairwiseVjpCall {
+  metric: number;
+  guards: number;
+  c: number;
+  x: CallMatrix;
+  y: CallMatrix;
+  cotangent: CallMatrix;
+  gradX: CallMatrix;
+  gradY: CallMatrix;
+  gradC: Float64Array | null;
+  device: number;
+  threads: number;
+  job: number;
+}
+
+/** Calls the core's `pairwiseVjp`. */
+export function pairwiseVjp(core: Pick<PlacedCalls, 'pairwiseVjp'>, a: PairwiseVjpCall): Outcome {
+  // biome-ignore format: one argument per line
+  return core.pairwiseVjp(
+    a.metric,
+    a.guards,
+    a.c,
+    a.x.data, a.x.rows, a.x.cols,
+    a.y.data, a.y.rows, a.y.cols,
+    a.cotangent.data, a.cotangent.rows, a.cotangent.cols,
+    a.gradX.data, a.gradX.rows, a.gradX.cols,
+    a.gradY.data, a.gradY.rows, a.gradY.cols,
+    a.gradC,
+    a.device,
+    a.threads,
+    a.job,
+  );
+}
+
+/** The arguments of `contrast`. */
+export interface ContrastCall {
+  geometry: number;
+  guards: number;
+  tied: boolean;
+  mean: boolean;
+  views: number;
+  tauE: number;
+  tauH: number;
+  lambda: number;
+  c: number;
+  clip: number;
+  euclidean: CallMatrix;
+  hyperbolic: CallMatrix;
+  order: Int32Array | null;
+  loss: Float64Array | null;
+  gradEuclidean: CallMatrix;
+  gradHyperbolic: CallMatrix;
+  gradParams: Float64Array | null;
+  stats: Float64Array | null;
+  device: number;
+  threads: number;
+  job: number;
+}
+
+/** Calls the core's `contrast`. */
+export function contrast(core: Pick<PlacedCalls, 'contrast'>, a: ContrastCall): Outcome {
+  // biome-ignore format: one argument per line
+  return core.contrast(
+    a.geometry,
+    a.guards,
+    a.tied,
+    a.mean,
+    a.views,
+    a.tauE,
+    a.tauH,
+    a.lambda,
+    a.c,
+    a.clip,
+    a.euclidean.data, a.euclidean.rows, a.euclidean.cols,
+    a.hyperbolic.data, a.hyperbolic.rows, a.hyperbolic.cols,
+    a.order,
+    a.loss,
+    a.gradEuclidean.data, a.gradEuclidean.rows, a.gradEuclidean.cols,
+    a.gradHyperbolic.data, a.gradHyperbolic.rows, a.gradHyperbolic.cols,
+    a.gradParams,
+    a.stats,
+    a.device,
+    a.threads,
+    a.job,
+  );
+}
+
+/** The arguments of `select`. */
+export interface SelectCall {
+  metric: number;
+  guards: number;
+  c: number;
+  k: number;
+  queries: CallMatrix;
+  gallery: CallMatrix;
+  exclude: Int32Array | null;
+  allowed: Uint8Array | null;
+  indices: Int32Array | null;
+  distances: CallMatrix;
+  device: number;
+  threads: number;
+  job: number;
+}
+
+/** Calls the core's `select`. */
+export function select(core: Pick<PlacedCalls, 'select'>, a: SelectCall): Outcome {
+  // biome-ignore format: one argument per line
+  return core.select(
+    a.metric,
+    a.guards,
+    a.c,
+    a.k,
+    a.queries.data, a.queries.rows, a.queries.cols,
+    a.gallery.data, a.gallery.rows, a.gallery.cols,
+    a.exclude,
+    a.allowed,
+    a.indices,
+    a.distances.data, a.distances.rows, a.distances.cols,
+    a.device,
+    a.threads,
+    a.job,
+  );
+}
+
+/** The arguments of `delta`. */
+export interface DeltaCall {
+  distances: CallMatrix;
+  base: number;
+  delta: Float64Array | null;
+  diameter: Float64Array | null;
+  device: number;
+  threads: number;
+  job: number;
+}
+
+/** Calls the core's `delta`. */
+export function delta(core: Pick<PlacedCalls, 'delta'>, a: DeltaCall): Outcome {
+  // biome-ignore format: one argument per line
+  return core.delta(
+    a.distances.data, a.distances.rows, a.distances.cols,
+    a.base,
+    a.delta,
+    a.diameter,
+    a.device,
+    a.threads,
+    a.job,
+  );
+}
+
+/** The arguments of `resample`. */
+export interface ResampleCall {
+  width: number;
+  height: number;
+  layout: number;
+  pixels: Uint8Array | null;
+  background: number;
+  top: number;
+  left: number;
+  boxHeight: number;
+  boxWidth: number;
+  outHeight: number;
+  outWidth: number;
+  windowTop: number;
+  windowLeft: number;
+  size: number;
+  flip: boolean;
+  out: Uint8Array | null;
+  threads: number;
+  job: number;
+}
+
+/** Calls the core's `resample`. */
+export function resample(core: Pick<PlacedCalls, 'resample'>, a: ResampleCall): Outcome {
+  // biome-ignore format: one argument per line
+  return core.resample(
+    a.width,
+    a.height,
+    a.layout,
+    a.pixels,
+    a.background,
+    a.top,
+    a.left,
+    a.boxHeight,
+    a.boxWidth,
+    a.outHeight,
+    a.outWidth,
+    a.windowTop,
+    a.windowLeft,
+    a.size,
+    a.flip,
+    a.out,
+    a.threads,
+    a.job,
+  );
+}
+
+/** The arguments of `augment`. */
+export interface AugmentCall {
+  size: number;
+  steps: number;
+  list: Float64Array | null;
+  pixels: Uint8Array | null;
+  threads: number;
+  job: number;
+}
+
+/** Calls the core's `augment`. */
+export function augment(core: Pick<PlacedCalls, 'augment'>, a: AugmentCall): Outcome {
+  // biome-ignore format: one argument per line
+  return core.augment(
+    a.size,
+    a.steps,
+    a.list,
+    a.pixels,
+    a.threads,
+    a.job,
+  );
+}

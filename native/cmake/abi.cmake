@@ -1,0 +1,9 @@
+# HOROBALL_ABI: the number of the function tables, a hash of core.h. An addon that was built from another version of
+# that file is refused (node/bind.h). Line ends differ between checkouts and do not count.
+set(horoball_tables ${CMAKE_CURRENT_SOURCE_DIR}/native/core.h)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${horoball_tables})
+file(READ ${horoball_tables} horoball_abi)
+string(REPLACE "\r\n" "\n" horoball_abi "${horoball_abi}")
+string(SHA256 horoball_abi "${horoball_abi}")
+string(SUBSTRING ${horoball_abi} 0 8 horoball_abi)
+add_compile_definitions(HOROBALL_ABI=0x${horoball_abi}u)
