@@ -1,4 +1,4 @@
-import { geometries, metrics } from './card-names.ts';
+import { geometries, type logitDefaults, metrics } from './card-names.ts';
 import { choice } from './check.ts';
 import { core } from './native.ts';
 
@@ -76,12 +76,23 @@ export interface GeometryCard {
   readonly separated: Accuracy;
 }
 
-/** The name of a metric card. */
+/**
+ * - `poincare`: `2/sqrt(c) arsinh(sqrt(c s / (a b)))`, `s = |x-y|^2`, `a = 1 - c|x|^2`, `b = 1 - c|y|^2`;
+ * - `lorentz`: the same space in hyperboloid coordinates, `<x,x> = -1/c`, time first:
+ *   `2/sqrt(c) arsinh(sqrt(c <x-y,x-y> / 4))`;
+ * - `euclidean`: `|x-y|`; `chordal`: `2|x-y|`, the limit of `poincare` as c goes to 0; `cosine`: `1 - cos(x, y)`.
+ */
 export type Metric = (typeof metrics)[number];
-/** The name of a geometry card. */
+
+/**
+ * The logit of two samples: `hybrid` `<e,e'>/tauE - lambda d_c(h,h')/tauH`; `euclidean` its first term; `hyperbolic`
+ * `-d_c(h,h')/tauH`; `chordal` `-2|h-h'|/tauH`, the limit of `hyperbolic` as c goes to 0; `lorentz` `-d_c(h,h')/tauH`
+ * between points of the hyperboloid. {@link geometryCard} describes each.
+ */
 export type Geometry = (typeof geometries)[number];
+
 /** A parameter of the logit, by its name in the options of the loss. */
-export type LogitParameter = 'tauE' | 'tauH' | 'lambda' | 'c';
+export type LogitParameter = Exclude<keyof typeof logitDefaults, 'clipR'>;
 
 let metricList: readonly MetricCard[] | undefined;
 let geometryList: readonly GeometryCard[] | undefined;

@@ -6,6 +6,7 @@ import {
   runStepsSync,
   type Steps,
 } from './call.ts';
+import type { Metric } from './cards.ts';
 import { callNames, checkOptions, integer, metricNames } from './check.ts';
 import { type Coded, coded, rangeError, shapeError, typeError } from './errors.ts';
 import { aliveMask, copy, emptyStore, find, labelMask, moved, type Store } from './gallery-store.ts';
@@ -13,13 +14,7 @@ import { integerList } from './integers.ts';
 import { boundedJson } from './io/json.ts';
 import { readSafetensors, type SafeTensor, writeSafetensors } from './io/safetensors.ts';
 import { asMatrix, isReals, type Matrix, type Reals, type Rows } from './matrix.ts';
-import {
-  type AnyMetricOptions,
-  checkPair,
-  type Metric,
-  type MetricOptions,
-  metricNumbers,
-} from './pairwise.ts';
+import { type AnyMetricOptions, checkPair, type MetricOptions, metricNumbers } from './pairwise.ts';
 import { inSlices } from './slices.ts';
 import { type Neighbors, topKSteps } from './topk.ts';
 

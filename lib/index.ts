@@ -2,9 +2,11 @@
 // The light package: the numerical core. Never imports ./train.
 export type { AsyncOptions, CallOptions } from './call.ts';
 export {
+  type Geometry,
   type GeometryCard,
   geometryCard,
   geometryCards,
+  type Metric,
   type MetricCard,
   metricCard,
   metricCards,
@@ -23,7 +25,6 @@ export { type ErrorCode, type HoroballError, isHoroballError } from './errors.ts
 export { Gallery, type SearchOptions } from './gallery.ts';
 export { type IndexOptions, type ToInnerProductIndex, toInnerProductIndex } from './index-export.ts';
 export {
-  type Geometry,
   type HybridContrastiveLoss,
   hybridContrastiveLoss,
   type LogitOptions,
@@ -62,7 +63,6 @@ export {
   type CurvedMetricOptions,
   type FlatMetric,
   type FlatMetricOptions,
-  type Metric,
   type MetricOptions,
   type PairwiseDistance,
   type PairwiseOptions,

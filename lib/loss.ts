@@ -1,7 +1,7 @@
 import { type CallMatrix, contrast } from './binding-calls.ts';
 import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call.ts';
 import { geometries, logitDefaults } from './card-names.ts';
-import { actingParameters, type GeometryCard, geometryCards, readsOf } from './cards.ts';
+import { actingParameters, type Geometry, type GeometryCard, geometryCards, readsOf } from './cards.ts';
 import {
   atLeastZero,
   boolean,
@@ -31,12 +31,9 @@ import { core } from './native.ts';
 import { checkUnitRows, throughNorm, unitRows } from './normalize.ts';
 import { batchViews, type Labels } from './views.ts';
 
-/**
- * The logit of two samples: `hybrid` `<e,e'>/tauE - lambda d_c(h,h')/tauH`; `euclidean` its first term; `hyperbolic`
- * `-d_c(h,h')/tauH`; `chordal` `-2|h-h'|/tauH`, the limit of `hyperbolic` as c goes to 0; `lorentz` `-d_c(h,h')/tauH`
- * between points of the hyperboloid. {@link geometryCard} describes each.
- */
-export type Geometry = (typeof geometries)[number];
+/** How the losses of the ordered pairs of views are reduced. */
+export const reductions = ['sum', 'mean'] as const;
+export type Reduction = (typeof reductions)[number];
 
 /** Inputs of a logit, shared by the loss and `negativeWeights`. */
 export interface LogitOptions<T extends Reals = Reals> {
@@ -75,7 +72,7 @@ export interface LogitOptions<T extends Reals = Reals> {
 /** Options of {@link hybridContrastiveLoss}. */
 export interface LossOptions<T extends Reals = Reals> extends LogitOptions<T>, CallOptions {
   /** `sum` (default, as published) over the ordered pairs of views of the mean over classes, or their `mean`. */
-  reduction?: 'sum' | 'mean' | undefined;
+  reduction?: Reduction | undefined;
   /** Whether to compute gradients. Default true. */
   grad?: boolean | undefined;
   /** Use the published code's guards instead of exact arithmetic. */
@@ -235,7 +232,7 @@ function* evaluate<T extends Reals>(options: LossOptions<T>): Steps<LossResult<T
   const logits = checkLogits(name, options, known);
   const { euclidean, hyperbolic, tied, given } = logits;
   const { views, order } = yield* batchViews(name, logits.rows, options.views, options.labels);
-  const mean = choice(name, 'reduction', options.reduction ?? 'sum', ['sum', 'mean']) === 1;
+  const mean = choice(name, 'reduction', options.reduction ?? 'sum', reductions) === 1;
   const wanted = boolean(name, 'grad', options.grad, true);
   const out = checkOptions(name, options.out, 'out', knownOut);
   const gradE = wanted ? gradient(euclidean, given.euclidean, out, 'gradEuclidean', [hyperbolic]) : undefined;

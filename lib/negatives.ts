@@ -1,11 +1,11 @@
 import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call.ts';
-import { distanceCard, type MetricCard } from './cards.ts';
+import { distanceCard, type Metric, type MetricCard } from './cards.ts';
 import { callNames } from './check.ts';
 import { integerList } from './integers.ts';
 import { checkLogits, type LogitOptions, type Logits, logitNames, tiedRadius, unitRowsOf } from './loss.ts';
 import { allocate, allocateArray, checkKept, type DenseMatrix, type Matrix, zeros } from './matrix.ts';
 import { slopesAt, slopesByAngle } from './metric-slopes.ts';
-import { type Metric, preparePairwise } from './pairwise.ts';
+import { preparePairwise } from './pairwise.ts';
 import { gatherRows, inSlices, range, rowsPerSlice, sorted } from './slices.ts';
 import { batchViews } from './views.ts';
 

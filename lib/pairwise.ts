@@ -1,7 +1,7 @@
 import { pairwise, pairwiseVjp } from './binding-calls.ts';
 import { type AsyncOptions, type CallOptions, type Prepared, runAsync, runSync } from './call.ts';
 import { type metricCurved, metrics } from './card-names.ts';
-import { metricCards } from './cards.ts';
+import { type Metric, metricCards } from './cards.ts';
 import {
   type Compat,
   callNames,
@@ -29,14 +29,6 @@ import {
 import { core } from './native.ts';
 import { nextTurn } from './next-turn.ts';
 import { collect, outputBuffer } from './output-buffer.ts';
-
-/**
- * - `poincare`: `2/sqrt(c) arsinh(sqrt(c s / (a b)))`, `s = |x-y|^2`, `a = 1 - c|x|^2`, `b = 1 - c|y|^2`;
- * - `lorentz`: the same space in hyperboloid coordinates, `<x,x> = -1/c`, time first:
- *   `2/sqrt(c) arsinh(sqrt(c <x-y,x-y> / 4))`;
- * - `euclidean`: `|x-y|`; `chordal`: `2|x-y|`, the limit of `poincare` as c goes to 0; `cosine`: `1 - cos(x, y)`.
- */
-export type Metric = (typeof metrics)[number];
 
 /** A metric that depends on c. */
 export type CurvedMetric = {

@@ -6,7 +6,6 @@ import { contrast, delta, pairwise, pairwiseVjp, select } from '../lib/binding-c
 import {
   gromovDelta,
   hybridContrastiveLoss,
-  type Matrix,
   matrix,
   normalize,
   pairwiseDistance,
@@ -63,8 +62,8 @@ const jobs: Readonly<Record<string, (job: number) => Outcome>> = {
     const [n, d] = [3000, 256];
     const x = cloud(Float32Array, n, d, 0.9);
     const cotangent = matrix(new Float32Array(n * n), n, n);
-    const [gradX, gradY] = [0, 1].map(() => matrix(new Float32Array(n * d), n, d)) as [Matrix, Matrix];
-    const matrices = { x, y: x, cotangent, gradX, gradY };
+    const gradient = () => matrix(new Float32Array(n * d), n, d);
+    const matrices = { x, y: x, cotangent, gradX: gradient(), gradY: gradient() };
     return pairwiseVjp(core(), { metric: 0, guards: 0, c: 1, ...matrices, gradC: null, ...how, job });
   },
   contrast: (job) => {

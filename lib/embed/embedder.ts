@@ -6,7 +6,7 @@ import { abortable, readAhead } from '../image/read-ahead.ts';
 import { backgrounds } from '../image/resample.ts';
 import { Slots } from '../image/slots.ts';
 import { type DenseMatrix, zeros } from '../matrix.ts';
-import { outputNames, type Serving } from '../onnx/serving.ts';
+import { outputNames, type Serving, spaces } from '../onnx/serving.ts';
 import { storages } from '../onnx/storage.ts';
 import { Preparation } from './images.ts';
 import type { Planes } from './protocol.ts';
@@ -25,7 +25,6 @@ import type {
 /** Batches that are decoded ahead while the network runs. */
 const batchesAhead = 2;
 const most = Number.MAX_SAFE_INTEGER;
-const spaces: readonly Space[] = ['unit', 'ball', 'both'];
 const embedNames = [
   'space',
   'signal',

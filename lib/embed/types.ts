@@ -1,5 +1,6 @@
 import type { Background } from '../image/resample.ts';
 import type { DenseMatrix } from '../matrix.ts';
+import type { Space } from '../onnx/serving.ts';
 import type { Storage } from '../onnx/storage.ts';
 
 /** Decoded pixels, row by row, channels interleaved. */
@@ -25,8 +26,7 @@ export interface SharpPipeline {
 /** A file's path or URL, the bytes of an encoded image, a sharp pipeline, or decoded pixels. */
 export type ImageInput = string | URL | Uint8Array | SharpPipeline | RawImage;
 
-/** `unit`: unit vectors; `ball`: points of the Poincaré ball; `both`. */
-export type Space = 'unit' | 'ball' | 'both';
+export type { Space };
 
 /** Embeddings in both spaces, one row per image. */
 export interface ImageEmbeddings {

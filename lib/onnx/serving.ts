@@ -16,8 +16,9 @@ export interface Transform {
   readonly std: Channels;
 }
 
-/** `unit`: unit vectors; `ball`: points of the Poincaré ball. */
-export type TrainedSpace = 'unit' | 'ball' | 'both';
+/** `unit`: unit vectors; `ball`: points of the Poincaré ball; `both`. */
+export type Space = (typeof spaces)[number];
+export const spaces = ['unit', 'ball', 'both'] as const;
 
 /** What a program needs in order to embed with an exported network; stored in the file's metadata. */
 export interface Serving extends Transform {
@@ -28,7 +29,7 @@ export interface Serving extends Transform {
   /** The ball's curvature is -c; null for a backbone without a head. */
   readonly c: number | null;
   /** The space that the loss of the run compared. */
-  readonly space: TrainedSpace;
+  readonly space: Space;
 }
 
 /**
@@ -50,7 +51,6 @@ export const outputNames = {
 /** The key of {@link Serving} in the metadata of an ONNX file. */
 export const servingKey = 'horoball.embed';
 
-const spaces: readonly unknown[] = ['unit', 'ball', 'both'] satisfies TrainedSpace[];
 const backgrounds: readonly unknown[] = ['white', 'black', 'drop'] satisfies Background[];
 
 /**
@@ -93,7 +93,7 @@ const checks: Readonly<Record<keyof Serving, (value: unknown) => boolean>> = {
   std: (value) => three(value, positive),
   dim: count,
   c: (value) => value === null || positive(value),
-  space: (value) => spaces.includes(value),
+  space: (value) => (spaces as readonly unknown[]).includes(value),
 };
 
 function parsed(text: string): Record<string, unknown> {

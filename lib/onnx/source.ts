@@ -18,7 +18,7 @@ import type { NetworkConfig, ViTConfig } from '../model/types.ts';
 import { resolveViT } from '../model/vit.ts';
 import type { Weights } from './linear.ts';
 import { type Exportable, onnxNetwork } from './network.ts';
-import { type Serving, servingKey, type TrainedSpace, type Transform } from './serving.ts';
+import { type Serving, type Space, servingKey, type Transform } from './serving.ts';
 import type { Storage } from './storage.ts';
 
 /** A network with its weights, ready to be written as ONNX. */
@@ -117,7 +117,7 @@ async function runSource(folder: string): Promise<OnnxSource> {
 }
 
 /** What the logits of a geometry compare. */
-function spaceOf(geometry: Geometry): TrainedSpace {
+function spaceOf(geometry: Geometry): Space {
   const { inner, distance } = geometryCard(geometry);
   if (!inner) return 'ball';
   return distance === null ? 'unit' : 'both';
@@ -134,7 +134,7 @@ async function weightsSource(
   file: string,
   name: string,
   given: Partial<Transform>,
-  space: TrainedSpace,
+  space: Space,
 ): Promise<OnnxSource> {
   const { metadata, tensors } = await readSafetensors(file);
   const text = metadata['horoball'];

@@ -1,6 +1,7 @@
 import { runStepsSync } from '../../call.ts';
 import { geometries, geometryTerms } from '../../card-names.ts';
 import { boolean, choice, curvature, finite, guards, integer, positive, readOptions } from '../../check.ts';
+import { reductions } from '../../loss.ts';
 import { batchViews, type Labels } from '../../views.ts';
 import type { Handle } from './addon.ts';
 import { checkInputs, type LossInputs } from './inputs.ts';
@@ -61,7 +62,7 @@ export class HybridLoss {
     curvature(operation, filled.c);
     if (filled.beta !== 0) positive(operation, 'beta', filled.beta);
     choice(operation, 'geometry', filled.geometry, filled.beta > 0 ? withoutDistance : geometries);
-    choice(operation, 'reduction', filled.reduction, ['sum', 'mean']);
+    choice(operation, 'reduction', filled.reduction, reductions);
     boolean(operation, 'tied', filled.tied, false);
     if (filled.compat !== null) guards(operation, filled.compat);
     if (filled.clipR !== null) positive(operation, 'clipR', filled.clipR);

@@ -1,7 +1,9 @@
 /** Types of tensors, models, the loss and the optimizer. */
+
+import type { Geometry } from '../../cards.ts';
 import type { Device as AnyDevice, Compat } from '../../check.ts';
 import type { TensorData } from '../../io/elements.ts';
-import type { Geometry } from '../../loss.ts';
+import type { Reduction } from '../../loss.ts';
 import type { Channels, Head, ImageSize, ViTConfig } from '../../model/types.ts';
 
 export type { Channels, Head, ImageSize, ViTConfig };
@@ -94,7 +96,7 @@ export interface HybridLossOptions {
   /** The head's clipping radius before expmap0 (tied only); null, the default, for none. */
   clipR?: number | null;
   /** `sum` over the ordered pairs of views (the default, as published), or their `mean`. */
-  reduction?: 'sum' | 'mean';
+  reduction?: Reduction;
   /** `hypmix`: the published numerical guards; default null. */
   compat?: Compat | null;
   /**

@@ -20,6 +20,7 @@ import { Embedder } from '../lane/embedder.ts';
 import { checkGroup, type RankGroup } from '../lane/group.ts';
 import { searchDevice } from '../lane/native.ts';
 import { Batch } from '../lane/tensor.ts';
+import type { RunConfig } from '../options/options.ts';
 import { type FusedOptions, fusedRetrievalMetrics } from './fused.ts';
 import {
   type Protocol,
@@ -58,7 +59,7 @@ export type Fusion = Pick<FusedOptions, 'tauE' | 'tauH' | 'lambda'> & { tied: bo
 /** Options of {@link evaluate}, {@link embed} and {@link measure}. */
 export interface EvaluateOptions extends Partial<Protocol> {
   /** `hypmix`: the published evaluation, by the hyperbolic distance between the Euclidean unit vectors; default `none`. */
-  compat?: 'none' | 'hypmix' | undefined;
+  compat?: RunConfig['compat'] | undefined;
   /** Also evaluate the fused score; default: no. */
   fusion?: Fusion | undefined;
   /** Images per forward pass; default 128. */

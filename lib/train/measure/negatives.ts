@@ -1,16 +1,16 @@
 import { geometryTerms } from '../../card-names.ts';
-import type { Geometry as CoreGeometry } from '../../loss.ts';
+import type { Geometry } from '../../cards.ts';
 import { matrix } from '../../matrix.ts';
 import { type NegativeWeights, negativeWeights } from '../../negatives.ts';
 import { pairwiseDistance } from '../../pairwise.ts';
 import { rowsByClass } from '../../views.ts';
-import { type Geometry, geometries } from '../options/define.ts';
+import { type TrainedGeometry, trainedGeometries } from '../options/define.ts';
 import { chosen, type Embedded } from './evaluate.ts';
 import type { NegativeProfile, NegativeProfiles } from './types.ts';
 
 /** The loss options of a run, as in `HybridLoss`. */
 export interface ProfileOptions {
-  geometry: CoreGeometry;
+  geometry: Geometry;
   tied: boolean;
   views: number;
   tauE: number;
@@ -26,7 +26,7 @@ export interface MeasuredNegatives {
   strips: {
     anchor: number;
     positive: number;
-    hardest: { geometry: Geometry; negatives: { row: number; weight: number }[] }[];
+    hardest: { geometry: TrainedGeometry; negatives: { row: number; weight: number }[] }[];
   }[];
 }
 
@@ -49,7 +49,7 @@ export async function measureNegatives(
 ): Promise<MeasuredNegatives | null> {
   const { views, tied, tauE, tauH, lambda, c, clipR } = options;
   const rows = batchOf(embedded.labels, views);
-  const own = geometries.find((geometry) => geometry === options.geometry);
+  const own = trainedGeometries.find((geometry) => geometry === options.geometry);
   if (own === undefined || rows.length < 2 * views) return null;
   const { width, labels } = embedded;
   const part = (data: Float32Array) => chosen(matrix(data, labels.length, width), rows);
@@ -65,7 +65,7 @@ export async function measureNegatives(
     positive: rows[at + 1]!,
     hardest: [],
   }));
-  for (const geometry of geometries) {
+  for (const geometry of trainedGeometries) {
     const logit = { tied, views, tauE, tauH, lambda, c, clipR, geometry };
     const weights = await negativeWeights({ ...logit, ...heads });
     profiles.push(summarize(weights, away, geometry, options));
@@ -111,7 +111,7 @@ function batchOf(labels: Int32Array, views: number): number[] {
 function summarize(
   weights: NegativeWeights,
   away: ArrayLike<number>,
-  geometry: Geometry,
+  geometry: TrainedGeometry,
   { views, tied }: ProfileOptions,
 ): NegativeProfile {
   const anchors = weights.anchors.length;

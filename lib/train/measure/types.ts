@@ -1,5 +1,5 @@
 /** Results of measurements, as stored in a run folder. A number that was not measured is NaN here and null in the files. */
-import type { Geometry } from '../options/define.ts';
+import type { TrainedGeometry } from '../options/define.ts';
 
 /**
  * What is compared, and how: the head's outputs by hyperbolic distance and by cosine, the backbone's feature (`body`) by
@@ -56,7 +56,7 @@ export interface Health {
 
 /** Distribution of an anchor's gradient over its negatives under one geometry, averaged over the anchors of a batch. */
 export interface NegativeProfile {
-  geometry: Geometry;
+  geometry: TrainedGeometry;
   /** Number of negatives per anchor. */
   negatives: number;
   /** exp(entropy of q): the effective number of negatives. */
@@ -79,7 +79,7 @@ export interface NegativeProfile {
 
 /** The same batch under every geometry, with the run's temperatures. */
 export interface NegativeProfiles {
-  own: Geometry;
+  own: TrainedGeometry;
   tied: boolean;
   views: number;
   classes: number;
@@ -105,7 +105,7 @@ export interface NegativeStrip {
   /** An image of the same class. */
   positive: Thumbnail;
   /** By geometry, the negatives with the largest share of q, from 0 to 1, largest first. */
-  hardest: { geometry: Geometry; negatives: (Thumbnail & { weight: number })[] }[];
+  hardest: { geometry: TrainedGeometry; negatives: (Thumbnail & { weight: number })[] }[];
 }
 
 /** Data for the drawings of a report other than the curves. */

@@ -1,25 +1,30 @@
 import { z } from 'zod';
 import { geometryTerms } from '../../card-names.ts';
+import type { Geometry } from '../../cards.ts';
 import type { Head } from '../lane/types.ts';
 
 type AllTerms = typeof geometryTerms;
-/** A geometry of the loss that a run can train, whose points are in the ball: see `hybridContrastiveLoss`. */
-export type Geometry = {
-  [Name in keyof AllTerms]: AllTerms[Name]['points'] extends 'hyperboloid' ? never : Name;
-}[keyof AllTerms];
+/** A geometry that a run can train: its points are in the ball. */
+export type TrainedGeometry = {
+  [Name in Geometry]: AllTerms[Name]['points'] extends 'hyperboloid' ? never : Name;
+}[Geometry];
 
-export const geometries = Object.entries(geometryTerms)
+/** The geometries that a run can train, in the order of the cards. */
+export const trainedGeometries = Object.entries(geometryTerms)
   .filter(([, { points }]) => points !== 'hyperboloid')
-  .map(([name]) => name) as readonly string[] as readonly [Geometry, ...Geometry[]];
+  .map(([name]) => name) as readonly string[] as readonly [TrainedGeometry, ...TrainedGeometry[]];
 
 /** The space whose distances a geometry trains: the best evaluation is chosen by its recall. */
-export function trainedSpace(geometry: Geometry): 'hyperbolic' | 'cosine' {
+export function trainedSpace(geometry: TrainedGeometry): 'hyperbolic' | 'cosine' {
   return geometryTerms[geometry].distance ? 'hyperbolic' : 'cosine';
 }
 
 /** The geometries whose logit has a term or, if `acts` is false, lacks it. */
-export function geometriesWith(term: 'inner' | 'distance' | 'weighted', acts = true): readonly Geometry[] {
-  return geometries.filter((name) => geometryTerms[name][term] === acts);
+export function geometriesWith(
+  term: 'inner' | 'distance' | 'weighted',
+  acts = true,
+): readonly TrainedGeometry[] {
+  return trainedGeometries.filter((name) => geometryTerms[name][term] === acts);
 }
 
 /** The values that an option accepts. */
@@ -53,7 +58,7 @@ export interface Facts<T> {
   /** `option`: the published commands have it under this name; `behavior`: their code does this without an option. */
   readonly published?: 'option' | 'behavior';
   /** The geometries whose loss depends on the option; all if absent. */
-  readonly geometries?: readonly Geometry[];
+  readonly geometries?: readonly TrainedGeometry[];
   /** A scalar of the logits. */
   readonly role?: 'temperature' | 'curvature';
   /** Whether `learn` accepts the option. */

@@ -1,10 +1,9 @@
 import { logitDefaults } from '../../card-names.ts';
+import { type Reduction, reductions } from '../../loss.ts';
 import {
   above1,
   atLeast0,
   count,
-  type Geometry,
-  geometries,
   geometriesWith,
   inGroup,
   type LearnableOption,
@@ -14,6 +13,8 @@ import {
   positive,
   type RunOption,
   type TemperatureOption,
+  type TrainedGeometry,
+  trainedGeometries,
 } from './define.ts';
 
 const loss = inGroup('Loss');
@@ -24,7 +25,7 @@ const evaluated = { commands: ['eval'], studyColumn: true } as const;
 /** The contrastive loss. */
 export class LossOptions {
   /** Geometry of the logits. */
-  readonly geometry: RunOption<Geometry> = loss(oneOf(geometries), {
+  readonly geometry: RunOption<TrainedGeometry> = loss(oneOf(trainedGeometries), {
     help: 'geometry of the logits',
     default: 'hybrid',
     heads: { 'hyp-vit': 'hyperbolic' },
@@ -94,7 +95,7 @@ export class LossOptions {
     geometries: geometriesWith('distance', false),
   });
   /** `sum` over the ordered pairs of views, as published, or their `mean`. */
-  readonly reduction: RunOption<'sum' | 'mean'> = loss(oneOf(['sum', 'mean']), {
+  readonly reduction: RunOption<Reduction> = loss(oneOf(reductions), {
     help: 'reduction of the losses of all ordered pairs of views',
     default: 'sum',
     published: 'behavior',

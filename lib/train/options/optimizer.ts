@@ -1,3 +1,4 @@
+import type { GroupOptions } from '../lane/groups.ts';
 import {
   atLeast0,
   below1,
@@ -62,7 +63,7 @@ export class OptimizerOptions {
     published: 'behavior',
   });
   /** Parameters with weight decay: all, as published, or `matrices` only, so no bias, norm, token or position. */
-  readonly decayed: RunOption<'all' | 'matrices'> = optimizer(oneOf(['all', 'matrices']), {
+  readonly decayed: RunOption<GroupOptions['decayed']> = optimizer(oneOf(['all', 'matrices']), {
     help: 'parameters with weight decay, all of them or matrices only (no bias, norm or token)',
     default: 'all',
     published: 'behavior',

@@ -1,12 +1,12 @@
 import { ComputationOptions } from './computation.ts';
-import type { Geometry, LearnableOption, RunOption, TemperatureOption } from './define.ts';
+import type { LearnableOption, RunOption, TemperatureOption, TrainedGeometry } from './define.ts';
 import { ImageOptions } from './images.ts';
 import { LossOptions } from './loss.ts';
 import { ModelOptions } from './model.ts';
 import { OptimizerOptions } from './optimizer.ts';
 import { OutputOptions } from './output.ts';
 
-export type { Geometry } from './define.ts';
+export type { TrainedGeometry } from './define.ts';
 
 /**
  * Every option of a run, one record each. The records are the fields of classes because a declaration file needs their
@@ -62,7 +62,7 @@ export function optionsWhere(holds: (option: RunOption) => boolean): readonly Op
 }
 
 /** Whether the loss of a geometry depends on an option. */
-export function appliesTo(name: OptionName, geometry: Geometry): boolean {
+export function appliesTo(name: OptionName, geometry: TrainedGeometry): boolean {
   return optionOf(name).geometries?.includes(geometry) ?? true;
 }
 
@@ -71,12 +71,12 @@ export const learnable: readonly Learnable[] = optionsWhere(
 ) as Learnable[];
 
 /** The learnable scalars that the loss of a geometry depends on. */
-export function learnableOf(geometry: Geometry): Learnable[] {
+export function learnableOf(geometry: TrainedGeometry): Learnable[] {
   return learnable.filter((name) => appliesTo(name, geometry));
 }
 
 /** The temperatures that a geometry uses. */
-export function temperaturesOf(geometry: Geometry): Temperature[] {
+export function temperaturesOf(geometry: TrainedGeometry): Temperature[] {
   return learnableOf(geometry).filter(isTemperature) as Temperature[];
 }
 

@@ -10,7 +10,7 @@ import type {
   Recall,
   Snapshot,
 } from '../measure/types.ts';
-import { geometries } from '../options/define.ts';
+import { trainedGeometries } from '../options/define.ts';
 import type { InvalidLines, Row } from './record.ts';
 
 /**
@@ -93,7 +93,7 @@ const dataUri = z.string().regex(/^data:image\/[a-z+.-]+;base64,[\w+/=]*$/);
 const thumbnail = z.looseObject({ label: count, thumbnail: dataUri });
 
 const profile = z.looseObject({
-  geometry: z.enum(geometries),
+  geometry: z.enum(trainedGeometries),
   negatives: count,
   effective: measured,
   hardest1: share,
@@ -119,7 +119,7 @@ const profile = z.looseObject({
 
 const negatives = z
   .looseObject({
-    own: z.enum(geometries),
+    own: z.enum(trainedGeometries),
     tied: z.boolean(),
     views: z.int().min(1),
     classes: count,
@@ -175,7 +175,7 @@ const strip = z.looseObject({
   hardest: z
     .array(
       z.looseObject({
-        geometry: z.enum(geometries),
+        geometry: z.enum(trainedGeometries),
         negatives: z.array(thumbnail.extend({ weight: share })).max(maxItems),
       }),
     )

@@ -1,10 +1,11 @@
 import { atLeastZero, checkObject, choice, integer } from '../../check.ts';
+import type { RunConfig } from '../options/options.ts';
 
 /** A learning rate schedule. */
 export interface Schedule {
   /** Peak learning rate. */
   lr: number;
-  schedule: 'constant' | 'cosine';
+  schedule: RunConfig['schedule'];
   /** Warm-up steps. */
   warmup: number;
 }

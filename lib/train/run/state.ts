@@ -2,7 +2,7 @@
 
 import type { Baseline } from '../measure/types.ts';
 import { trainedSpace } from '../options/define.ts';
-import { type Geometry, learnable } from '../options/options.ts';
+import { learnable, type TrainedGeometry } from '../options/options.ts';
 import type { Best, Position } from './checkpoint.ts';
 import type { LearnableScalars } from './learnable.ts';
 import type { StepOutcome } from './learner.ts';
@@ -56,7 +56,7 @@ export function epochOf(step: number, epochSteps: number | null): number {
  * untrained network does not count. It is stored separately, because a resumed run reads the evaluations from
  * its log, which may have been changed.
  */
-export function addEvaluation(state: RunState, row: EvaluationRow, geometry: Geometry): void {
+export function addEvaluation(state: RunState, row: EvaluationRow, geometry: TrainedGeometry): void {
   state.evaluatedAt = state.step;
   state.evaluations.push(row);
   const { step, epoch, spaces } = row;

@@ -1,7 +1,7 @@
 import { coded } from '../../errors.ts';
 import { integer, type Random, random, shuffle } from '../../random.ts';
 import { pairCurve, settingOf } from '../measure/closed-forms.ts';
-import type { Geometry } from '../options/define.ts';
+import type { TrainedGeometry } from '../options/define.ts';
 import { lastEpoch } from '../options/epochs.ts';
 import { appliesTo, isTemperature, optionNames, type RunConfig, temperaturesOf } from '../options/options.ts';
 import { over, parseConfig } from '../options/resolve.ts';
@@ -66,7 +66,7 @@ export function makePlan({ axes, seeds, base = {}, controls = false, draws = nul
   const { beta, ...withoutBeta } = others;
   const configs = names.flatMap((geometry) => {
     // With controls, beta belongs to them; otherwise it is an axis of the runs whose loss it weights.
-    const own = appliesTo('beta', geometry as Geometry) && !controls ? others : withoutBeta;
+    const own = appliesTo('beta', geometry as TrainedGeometry) && !controls ? others : withoutBeta;
     const settings = draws === null ? grid(own) : drawn(own, draws, next);
     return settings.map((setting) => configOf(over(base, { ...setting, geometry })));
   });

@@ -3,7 +3,7 @@ import { geometryTerms } from '../../../lib/card-names.ts';
 import { matrix } from '../../../lib/matrix.ts';
 import { negativeWeights } from '../../../lib/negatives.ts';
 import { measureNegatives } from '../../../lib/train/measure/negatives.ts';
-import { geometries } from '../../../lib/train/options/define.ts';
+import { trainedGeometries } from '../../../lib/train/options/define.ts';
 import { embedded, options, width } from './profiled.ts';
 
 const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
@@ -14,7 +14,7 @@ test('the profile of a batch is the average of negativeWeights over its anchors'
   const found = (await measureNegatives(made, options))!.profiles;
   t.deepEqual(
     found.profiles.map(({ geometry }) => geometry),
-    geometries,
+    trainedGeometries,
   );
   const { profiles, ...rest } = found;
   t.deepEqual(rest, { own: 'hybrid', tied: true, views: 4, classes: 3, cosineBins: 20 });
@@ -50,7 +50,7 @@ test('only untied geometries with two terms have no sum of two pulls', async (t)
   const found = (await measureNegatives(embedded([4, 4, 4]), { ...options, tied: false }))!.profiles;
   t.deepEqual(
     found.profiles.map(({ byCosine }) => byCosine.pull === null),
-    geometries.map((name) => geometryTerms[name].inner && geometryTerms[name].distance),
+    trainedGeometries.map((name) => geometryTerms[name].inner && geometryTerms[name].distance),
   );
 });
 
@@ -70,7 +70,7 @@ test('a strip has an anchor, a positive and the negatives of largest weight unde
   for (const { anchor, hardest } of strips) {
     t.deepEqual(
       hardest.map(({ geometry }) => geometry),
-      geometries,
+      trainedGeometries,
     );
     for (const { geometry, negatives } of hardest) {
       const { q } = await negativeWeights({ ...options, geometry, euclidean });

@@ -9,7 +9,6 @@ import {
   fileName,
   flag,
   from0to1,
-  geometries,
   geometriesWith,
   inGroup,
   isFlag,
@@ -20,6 +19,7 @@ import {
   orNone,
   positive,
   text,
+  trainedGeometries,
   trainedSpace,
   upTo1,
 } from '../../../lib/train/options/define.ts';
@@ -112,14 +112,14 @@ test('an option is described with its unit and its values; a flag has no values'
 });
 
 test('a run trains the geometries in the ball, and each by the space of its distance', (t) => {
-  t.deepEqual(geometries, ['hybrid', 'euclidean', 'hyperbolic', 'chordal']);
-  for (const name of geometries) {
+  t.deepEqual(trainedGeometries, ['hybrid', 'euclidean', 'hyperbolic', 'chordal']);
+  for (const name of trainedGeometries) {
     t.not(geometryTerms[name].points as string, 'hyperboloid');
     t.is(trainedSpace(name), geometryTerms[name].distance ? 'hyperbolic' : 'cosine');
   }
   for (const term of ['inner', 'distance', 'weighted'] as const) {
     const [some, others] = [geometriesWith(term), geometriesWith(term, false)];
-    t.deepEqual([...some, ...others].toSorted(), [...geometries].toSorted(), term);
+    t.deepEqual([...some, ...others].toSorted(), [...trainedGeometries].toSorted(), term);
     t.true(some.length > 0, term);
   }
 });

@@ -1,5 +1,5 @@
 import type { Snapshot } from '../../measure/types.ts';
-import { type Geometry, geometries } from '../../options/define.ts';
+import { type TrainedGeometry, trainedGeometries } from '../../options/define.ts';
 import { lineage } from '../run/names.ts';
 
 /** Eight hues that most color-blind readers can distinguish when lightness alternates. */
@@ -17,8 +17,8 @@ export const lineColors: readonly string[] = [
 
 /** One color per geometry, the same on all pages. */
 export const geometryColors = Object.fromEntries(
-  geometries.map((name, i) => [name, lineColors[i % lineColors.length]!]),
-) as Readonly<Record<Geometry, string>>;
+  trainedGeometries.map((name, i) => [name, lineColors[i % lineColors.length]!]),
+) as Readonly<Record<TrainedGeometry, string>>;
 
 /**
  * Assigns a color to each line of a page: a geometry's own color to the first line of that geometry; then colors that belong

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { type Geometry, geometries } from '../../../../lib/train/options/define.ts';
+import { type TrainedGeometry, trainedGeometries } from '../../../../lib/train/options/define.ts';
 import {
   classColors,
   colorsOf,
@@ -15,9 +15,9 @@ import { madeUp } from '../../study/made-up.ts';
 test('a geometry has the same color on every page, and other arms have other colors', (t) => {
   const { hybrid, euclidean, hyperbolic } = geometryColors;
   const lines = (count: number) => Math.min(count, lineColors.length);
-  t.is(new Set(Object.values(geometryColors)).size, lines(geometries.length));
+  t.is(new Set(Object.values(geometryColors)).size, lines(trainedGeometries.length));
   t.deepEqual(colorsOf(['euclidean', 'hyperbolic', 'hybrid']), [euclidean, hyperbolic, hybrid]);
-  const arms = ['slope-matched', ...geometries, 'hard negatives'];
+  const arms = ['slope-matched', ...trainedGeometries, 'hard negatives'];
   t.is(new Set(colorsOf(arms)).size, lines(arms.length));
   const twice = colorsOf([
     'hyperbolic',
@@ -42,7 +42,7 @@ test('a geometry has the same color on every page, and other arms have other col
   for (const page of pages) {
     const legends = colored(page);
     t.true(legends.length >= 2);
-    for (const [name, color] of legends) t.is(color, geometryColors[name as Geometry], name);
+    for (const [name, color] of legends) t.is(color, geometryColors[name as TrainedGeometry], name);
   }
 });
 
