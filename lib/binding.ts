@@ -34,7 +34,7 @@ export interface Core extends PlacedCalls {
   rowVjpShort(): void;
   /** The row-wise operations as JSON; lib/row-card.ts has the type. */
   readonly rowCards: string;
-  /** The names of the row-wise operations of which the head is composed, in order, as JSON. */
+  /** The row-wise operations of which the head is composed, and its guards, as JSON; lib/row-card.ts has the type. */
   readonly headCards: string;
   /** The metrics and the geometries of the loss as JSON; lib/cards.ts has the types. */
   readonly metricCards: string;

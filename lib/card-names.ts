@@ -1,4 +1,4 @@
-// Generated from the cards in native/ops/metrics/ and native/ops/geometries/ by `npm run ops`: edit those instead.
+// Generated from the cards in native/ops/ by `npm run ops`: edit those instead.
 
 /** The metric cards, in the core's order. */
 export const metrics = ['poincare', 'lorentz', 'euclidean', 'cosine', 'chordal'] as const;
@@ -20,6 +20,18 @@ export const geometries = ['hybrid', 'euclidean', 'hyperbolic', 'chordal', 'lore
  * c.
  */
 export const logitDefaults = { tauE: 0.1, tauH: 0.2, lambda: 0.5, c: 0.1, clipR: 2.3 } as const;
+
+/**
+ * Constants of the head: the part of the ball's radius that its projection keeps free, and the published guards of its
+ * operations.
+ */
+export const headConstants = {
+  margin: 0.001,
+  bias: 0.00001,
+  leastNorm: 0.00001,
+  topTanh: 15,
+  topArtanh: 0.99999,
+} as const;
 
 /**
  * What acts in the logit of each geometry: the inner product, a distance, lambda, the curvature of the distance between tied

@@ -193,19 +193,6 @@ export function* unitRowsOf<T extends Reals>(
   return { euclidean };
 }
 
-/** Part of the ball's radius that the head's projection keeps free; the default of `project`. */
-export const ballMargin = 1e-3;
-
-/**
- * Radius of a tied head's ball points, `project(expmap0(clip(z)))` of a unit row z:
- * `min(tanh(sqrt(c) R) / sqrt(c), (1 - ballMargin) / sqrt(c))`, `R = min(1, clip)`. The core composes it from the row cards of
- * the head (native/ops/head.h).
- */
-export function tiedRadius({ c, clip }: Pick<Logits, 'c' | 'clip'>): number {
-  const root = Math.sqrt(c);
-  return Math.min(Math.tanh(root * Math.min(1, clip)), 1 - ballMargin) / root;
-}
-
 /** The core multiplies by `weight / tau`. */
 function temperature(operation: string, argument: string, value: unknown, weight: number): number {
   const tau = positive(operation, argument, value);

@@ -1,8 +1,9 @@
 import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call.ts';
 import { distanceCard, type Metric, type MetricCard } from './cards.ts';
 import { callNames } from './check.ts';
+import { tiedRadius } from './head.ts';
 import { integerList } from './integers.ts';
-import { checkLogits, type LogitOptions, type Logits, logitNames, tiedRadius, unitRowsOf } from './loss.ts';
+import { checkLogits, type LogitOptions, type Logits, logitNames, unitRowsOf } from './loss.ts';
 import { allocate, allocateArray, checkKept, type DenseMatrix, type Matrix, zeros } from './matrix.ts';
 import { slopesAt, slopesByAngle } from './metric-slopes.ts';
 import { preparePairwise } from './pairwise.ts';

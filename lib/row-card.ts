@@ -49,10 +49,22 @@ export function rowCards(): readonly RowCard[] {
   return cards;
 }
 
+/** The head as the core describes it: the names of its operations, and the published guards in them. */
+interface HeadCard {
+  readonly operations: readonly string[];
+  readonly published: Readonly<Record<string, number>>;
+}
+
+const headCard = (): HeadCard => JSON.parse(core().headCards) as HeadCard;
+
 /** The cards that map a row to the ball in a head, in order; the first one's parameter is the head's clip. */
 export function headCards(): readonly RowCard[] {
-  const names = JSON.parse(core().headCards) as string[];
-  return names.map((name) => rowCards().find((card) => card.name === name)!);
+  return headCard().operations.map((name) => rowCards().find((card) => card.name === name)!);
+}
+
+/** The published guards of the head's operations (native/ops/hypmix.h), by name. */
+export function headGuards(): HeadCard['published'] {
+  return headCard().published;
 }
 
 /** A call's rows and the shape of its result. */

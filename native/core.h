@@ -163,8 +163,8 @@ const char* geometry_cards();
 // The parameters of the loss's logit and their defaults, in the order of ContrastArgs::grad_params.
 const char* logit_parameters();
 
-// The names of the row-wise operations of which the head is composed, in order, as JSON. The first takes the caller's
-// clip as its parameter, the others take their default.
+// The head as JSON: the names of the row-wise operations of which it is composed, in order, and the published guards in
+// them. The first operation takes the caller's clip as its parameter, the others take their default.
 const char* head_cards();
 
 Reads reads_of(Geometry geometry, bool tied);

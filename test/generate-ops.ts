@@ -12,7 +12,7 @@ import {
   type Tolerances,
 } from '../lib/cards.ts';
 import { core } from '../lib/native.ts';
-import { headCards, type RowCard, rowCards } from '../lib/row-card.ts';
+import { headCards, headGuards, type RowCard, rowCards } from '../lib/row-card.ts';
 
 const head = `// Generated from the cards in native/ops/row/ by \`npm run ops\`: edit those instead.
 //
@@ -109,7 +109,7 @@ function cardNamesSource(): string {
     `\n/** The ${what} cards, in the core's order. */\nexport const ${name} = [${cards
       .map((card) => `'${card.name}'`)
       .join(', ')}] as const;\n`;
-  return `// Generated from the cards in native/ops/metrics/ and native/ops/geometries/ by \`npm run ops\`: edit those instead.
+  return `// Generated from the cards in native/ops/ by \`npm run ops\`: edit those instead.
 ${list('metric', 'metrics', metricCards())}
 /** Whether a metric depends on c. */
 export const metricCurved = {
@@ -122,6 +122,13 @@ ${list('geometry', 'geometries', geometryCards())}
  * c.
  */
 export const logitDefaults = { ${defaults()} } as const;
+
+/**
+ * Constants of the head: the part of the ball's radius that its projection keeps free, and the published guards of its
+ * operations.
+ */
+export const headConstants = {
+${headConstants()}} as const;
 
 /**
  * What acts in the logit of each geometry: the inner product, a distance, lambda, the curvature of the distance between tied
@@ -137,6 +144,14 @@ function defaults(): string {
   const parameters = JSON.parse(core().logitParameters) as { name: string; start: number }[];
   const clip = { name: 'clipR', start: headCards()[0]!.parameter!.start };
   return [...parameters, clip].map(({ name, start }) => `${name}: ${start}`).join(', ');
+}
+
+/** The default of the head's last card, and the guards. */
+function headConstants(): string {
+  const constants = { margin: headCards().at(-1)!.parameter!.start, ...headGuards() };
+  return Object.entries(constants)
+    .map(([name, value]) => `  ${name}: ${value},\n`)
+    .join('');
 }
 
 function termsOf(card: GeometryCard): string {

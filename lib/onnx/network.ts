@@ -1,4 +1,4 @@
-import { ballMargin } from '../loss.ts';
+import { headConstants } from '../card-names.ts';
 import { sides } from '../model/sides.ts';
 import type { NetworkConfig } from '../model/types.ts';
 import { OnnxBackbone } from './backbone.ts';
@@ -7,10 +7,8 @@ import { linear, type Weights } from './linear.ts';
 import { inputName, outputNames } from './serving.ts';
 import type { Storage } from './storage.ts';
 
-// The constants of native/ops/head.h and hypmix.h; the tests compare the outputs with the oracle.
+/** The least norm that is divided by, as in native/torch/head.cc. */
 const tiny = 1e-12;
-const guard = 1e-5;
-const tanhLimit = 15;
 
 /** A network to export: a backbone, and the head of a trained one. */
 export type Exportable = NetworkConfig | Pick<NetworkConfig, 'model'>;
@@ -41,7 +39,10 @@ export function onnxNetwork(
   return graph.build('embedder', metadata);
 }
 
-/** The same operators as native/torch/head.cc, with the maps to the ball of native/ops/head.h. */
+/**
+ * The same operators as native/torch/head.cc, with the maps to the ball of native/ops/head.h, which a graph cannot call; the
+ * tests compare the outputs with the oracle.
+ */
 function head(
   graph: OnnxGraph,
   config: NetworkConfig,
@@ -55,20 +56,21 @@ function head(
 
 function toBall(graph: OnnxGraph, { c, clipR, compat }: NetworkConfig, u: Value): Value {
   const published = compat === 'hypmix';
-  const small = published ? guard : tiny;
+  const { margin, bias, leastNorm, topTanh } = headConstants;
+  const small = published ? leastNorm : tiny;
   const root = Math.sqrt(c);
   const number = (value: number): Value => graph.floats([value], []);
   let clipped = u;
   if (clipR !== null) {
-    const length = published ? graph.node('Add', [norm(graph, u, 0), number(guard)]) : norm(graph, u, small);
+    const length = published ? graph.node('Add', [norm(graph, u, 0), number(bias)]) : norm(graph, u, small);
     const factor = graph.node('Min', [graph.node('Div', [number(clipR), length]), number(1)]);
     clipped = graph.node('Mul', [u, factor]);
   }
   const scaled = graph.node('Mul', [norm(graph, clipped, small), number(root)]);
-  const argument = published ? graph.node('Min', [scaled, number(tanhLimit)]) : scaled;
+  const argument = published ? graph.node('Min', [scaled, number(topTanh)]) : scaled;
   const stretch = graph.node('Div', [graph.node('Tanh', [argument]), scaled]);
   const point = graph.node('Mul', [clipped, stretch]);
-  const rim = number((1 - ballMargin) / root);
+  const rim = number((1 - margin) / root);
   const radius = norm(graph, point, small);
   const back = graph.node('Mul', [point, graph.node('Div', [rim, radius])]);
   return graph.node('Where', [graph.node('Greater', [radius, rim]), back, point]);

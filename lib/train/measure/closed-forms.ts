@@ -1,5 +1,4 @@
-import { geometryTerms } from '../../card-names.ts';
-import { tiedRadius } from '../../loss.ts';
+import { geometryTerms, headConstants } from '../../card-names.ts';
 import type { RunConfig } from '../options/options.ts';
 
 /** Parameters of a tied pair's logit, apart from its cosine. */
@@ -30,18 +29,27 @@ export interface Curve {
 }
 
 /**
+ * Radius of a tied head's ball points: `min(tanh(sqrt(c) R), 1 - margin) / sqrt(c)`, `R = min(1, clip)`. The core composes it
+ * from the row cards of the head (`tiedRadius` of lib/head.ts), which a page cannot call; a test compares the two.
+ */
+export function radiusOfTied({ c, clip }: Pick<Setting, 'c' | 'clip'>): number {
+  const root = Math.sqrt(c);
+  return Math.min(Math.tanh(root * Math.min(1, clip ?? 1)), 1 - headConstants.margin) / root;
+}
+
+/**
  * The logit of a tied pair: `cos / tauE - lambda d / tauH`, with `d = 2/sqrt c arsinh sqrt u`, `u = 2 c r^2 (1 - cos) / a^2`,
  * `a = 1 - c r^2` for the ball's common radius r; chordal: `-2 r sqrt(2 (1 - cos)) / tauH`.
  *
  * Derivatives: `dd/dcos = -(2/sqrt c) (c r^2/a^2) / sqrt(u (1 + u))` and, finite at cos 1 too,
  * `dd/dtheta = 2 r cos(theta/2) / (a sqrt(1 + u))`. The page with sliders embeds the source of this function and of
- * `tiedRadius`, so it must not call any other function.
+ * `radiusOfTied`, so it must not call any other function.
  *
  * @param cos - from -1 to 1
  */
 export function pairCurve({ terms, tauE, tauH, lambda, c, clip }: Setting, cos: number): Curve {
   const root = Math.sqrt(c);
-  const r = tiedRadius({ c, clip: clip ?? 1 });
+  const r = radiusOfTied({ c, clip });
   const a = 1 - c * r * r;
   const u = (2 * c * r * r * (1 - cos)) / (a * a);
   const chord = !terms.curved;
@@ -71,7 +79,7 @@ export function chordFit(setting: Pick<Setting, 'c' | 'clip'>): {
 } {
   const { c, clip } = setting;
   const root = Math.sqrt(c);
-  const r = tiedRadius({ c, clip: clip ?? 1 });
+  const r = radiusOfTied({ c, clip });
   const a = 1 - c * r * r;
   const distance = (chord: number): number => (2 / root) * Math.asinh((root * chord) / a);
   const slope = distance(2 * r) / (2 * r);

@@ -1,4 +1,4 @@
-import { ballMargin } from '../../loss.ts';
+import { headConstants } from '../../card-names.ts';
 import { matrix } from '../../matrix.ts';
 import { pairwiseDistance } from '../../pairwise.ts';
 import { chosen } from './evaluate.ts';
@@ -10,10 +10,10 @@ const mostPoints = 256;
 /** Bins of the radius, from the origin to the rim of the ball. */
 export const radiusBins = 20;
 /** Radius of `project`, times sqrt c; float32 rounds it by less than the tolerance. */
-const projectionRadius = 1 - ballMargin;
+const projectionRadius = 1 - headConstants.margin;
 const tolerance = 1e-6;
-/** Limit of the published distance, times sqrt c: 2 artanh(1 - 1e-5). */
-const saturation = 2 * Math.atanh(1 - 1e-5);
+/** Limit of the published distance, times sqrt c. */
+const saturation = 2 * Math.atanh(headConstants.topArtanh);
 
 /**
  * Measures the numerical health of ball points: a histogram of radii, the fraction of points at the projection radius, and

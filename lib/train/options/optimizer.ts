@@ -1,4 +1,4 @@
-import type { GroupOptions } from '../lane/groups.ts';
+import type { GroupOptions } from '../lane/parameter-groups.ts';
 import {
   atLeast0,
   below1,

@@ -1,4 +1,4 @@
-// The row cards and the order of those of the head as JSON, the one source of names, arguments, ranges and
+// The row cards, and the order and guards of those of the head, as JSON: the one source of names, arguments, ranges and
 // documentation.
 #include "cpu/frame/json.h"
 #include "cpu/row/formula.h"
@@ -55,6 +55,11 @@ std::string names(RowList<Cards...>) {
   return "[" + out + "]";
 }
 
+std::string published_guards() {
+  return "{\"bias\":" + number(hypmix::kBias) + ",\"leastNorm\":" + number(hypmix::kLeastNorm) +
+         ",\"topTanh\":" + number(hypmix::kTopTanh) + ",\"topArtanh\":" + number(hypmix::kTopArtanh) + "}";
+}
+
 }  // namespace
 }  // namespace rowwise
 
@@ -64,7 +69,8 @@ const char* row_cards() {
 }
 
 const char* head_cards() {
-  static const std::string json = rowwise::names(rowwise::HeadCards{});
+  static const std::string json = "{\"operations\":" + rowwise::names(rowwise::HeadCards{}) +
+                                  ",\"published\":" + rowwise::published_guards() + "}";
   return json.c_str();
 }
 

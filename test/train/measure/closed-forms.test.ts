@@ -2,14 +2,12 @@
 import test from 'ava';
 
 import { geometryTerms } from '../../../lib/card-names.ts';
-import { ballMargin, tiedRadius } from '../../../lib/loss.ts';
-import { headCards } from '../../../lib/row-card.ts';
-import { chordFit, pairCurve, type Setting } from '../../../lib/train/measure/closed-forms.ts';
+import { tiedRadius } from '../../../lib/head.ts';
+import { chordFit, pairCurve, radiusOfTied, type Setting } from '../../../lib/train/measure/closed-forms.ts';
+import { type TrainedGeometry, trainedGeometries } from '../../../lib/train/options/define.ts';
 import * as oracle from '../../oracle.ts';
 
 const settings = [0.01, 0.1, 1, 20].flatMap((c) => [null, 2.3, 0.4].map((clip) => ({ c, clip })));
-const geometries = ['euclidean', 'hyperbolic', 'hybrid', 'chordal'] as const;
-type Geometry = (typeof geometries)[number];
 const close = (a: number, b: number, tolerance: number): boolean => Math.abs(a / b - 1) < tolerance;
 
 /** Two unit vectors with this cosine. */
@@ -20,7 +18,7 @@ const pair = (cos: number): number[][] => [
 
 /** The logit, composed of the oracle's functions. */
 function logit(
-  geometry: Geometry,
+  geometry: TrainedGeometry,
   { tauE, tauH, lambda, c, clip }: Omit<Setting, 'terms'>,
   cos: number,
 ): number {
@@ -32,17 +30,18 @@ function logit(
   return (flat * cos) / tauE - (curved * distance) / tauH;
 }
 
-test('the radius of tied heads equals that of the oracle', (t) => {
-  t.is(ballMargin, headCards().at(-1)!.parameter!.start!);
+test("the radius of tied heads equals the oracle's and the core's", (t) => {
   for (const { c, clip } of settings) {
     const [x] = oracle.head([[0.6, -0.8]], { c, clip }) as [number[]];
-    t.true(close(tiedRadius({ c, clip: clip ?? Number.MAX_VALUE }), oracle.norm(x), 1e-13), `${c} ${clip}`);
+    const radius = radiusOfTied({ c, clip });
+    t.true(close(radius, oracle.norm(x), 1e-13), `${c} ${clip}`);
+    t.true(close(radius, tiedRadius({ c, clip: clip ?? Number.MAX_VALUE }), 1e-13), `${c} ${clip}`);
   }
 });
 
 test('logits, slopes and pulls equal those of the oracle', (t) => {
   const h = 1e-5;
-  for (const geometry of geometries) {
+  for (const geometry of trainedGeometries) {
     for (const { c, clip } of settings) {
       const setting = { terms: geometryTerms[geometry], tauE: 0.1, tauH: 0.2, lambda: 3, c, clip };
       for (const cos of [-0.9, -0.3, 0.2, 0.5, 0.95]) {

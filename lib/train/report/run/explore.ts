@@ -1,6 +1,5 @@
-import { geometryTerms, logitDefaults } from '../../../card-names.ts';
-import { ballMargin, tiedRadius } from '../../../loss.ts';
-import { pairCurve } from '../../measure/closed-forms.ts';
+import { geometryTerms, headConstants, logitDefaults } from '../../../card-names.ts';
+import { pairCurve, radiusOfTied } from '../../measure/closed-forms.ts';
 import { ticks } from '../charts/chart.ts';
 import { geometryColors } from '../charts/color.ts';
 import { type Html, html } from '../html.ts';
@@ -28,7 +27,7 @@ const sliders: readonly Slider[] = [
 ];
 
 /** The sources that the page's script uses. */
-const functions = Object.entries({ tiedRadius, pairCurve, ticks })
+const functions = Object.entries({ radiusOfTied, pairCurve, ticks })
   .map(([name, source]) => `const ${name} = ${source.toString()};`)
   .join('\n');
 
@@ -48,7 +47,7 @@ ${chart('pull', 'Pull on the anchor', 'Weight times the slope of the logit in th
 ${chart('temperature', 'Effective temperature', 'The reciprocal of the slope of the logit in the cosine: the t_e that gives a Euclidean loss the same slope there.')}
 ${chart('logit', 'Logit', 'Minus its value for equal vectors.')}
 </div></section>`,
-    { more: `const ballMargin = ${ballMargin};\n${functions}\n${script}` },
+    { more: `const headConstants = ${JSON.stringify(headConstants)};\n${functions}\n${script}` },
   );
 }
 

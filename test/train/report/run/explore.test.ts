@@ -35,7 +35,7 @@ function shares(): string[][] {
     querySelectorAll: () => [],
     querySelector: (selector: string) => Object.assign(element(selector), { addEventListener: () => {} }),
   };
-  const source = page.slice(page.indexOf('const ballMargin'), page.lastIndexOf('</script>'));
+  const source = page.slice(page.indexOf('const headConstants'), page.lastIndexOf('</script>'));
   new Script(source).runInNewContext({ document });
   const rows = element('#shares tbody').innerHTML.split('</tr>').slice(0, -1);
   return rows.map((row) => [
