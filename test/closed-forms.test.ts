@@ -16,9 +16,12 @@ import {
 } from '../lib/index.ts';
 import { nearDuplicates, pair } from './ball-points.ts';
 import { accuracyOf, cards, forward, pointsOf } from './row-points.ts';
-import { allowed, eachClose, errorOf, inner, relativeError } from './support.ts';
+import { allowed, close, eachClose, errorOf, inner, relativeError } from './support.ts';
 
 /** Radii across every switch of the smooth functions. */
+const rounding = allowed(Float64Array, errorOf.rounding, errorOf.rounding.float64);
+/** Of a few operations in float64, one after the other. */
+const composed = allowed(Float64Array, accuracyOf('dist0').value, errorOf.closedForms);
 const radii = Array.from({ length: 120 }, (_, i) => 10 ** (-9 + i / 12));
 
 /** The radial derivative of a map of vectors at u: <u, J u>/|u|^2. */
@@ -33,7 +36,7 @@ test('slopes of the maps at 0 are those of tanh and artanh, at every radius', (t
     const exp = radii.map((r) => radial((u, w) => expmap0.vjp.sync(u, w, { c }), r));
     exp.forEach((got, i) => {
       // Compared with the tangential part, which is larger: the radial part is a small difference.
-      t.true(Math.abs(got - 1 / Math.cosh(k * radii[i]!) ** 2) < 2e-15, `expmap0 at ${radii[i]}: ${got}`);
+      t.true(Math.abs(got - 1 / Math.cosh(k * radii[i]!) ** 2) <= rounding, `expmap0 at ${radii[i]}: ${got}`);
     });
     const reach = radii.filter((r) => k * r < 0.999);
     const log = reach.map((r) => radial((u, w) => logmap0.vjp.sync(u, w, { c }), r));
@@ -49,7 +52,7 @@ test('slopes of the maps at 0 are those of tanh and artanh, at every radius', (t
         radial((u, w) => mobiusScalarMul.vjp.sync(factor, u, w, { c }).slice(1) as Matrix[], r),
       );
       const want = reach.map((r) => factor / Math.cosh(factor * Math.atanh(k * r)) ** 2 / (1 - c * r * r));
-      t.true(got.every((value, i) => Math.abs(value - want[i]!) < 1e-13 / (1 - c * reach[i]! ** 2)));
+      t.true(got.every((value, i) => Math.abs(value - want[i]!) <= composed / (1 - c * reach[i]! ** 2)));
     }
   }
 });
@@ -62,7 +65,7 @@ test('distances to 0 and from the origin along a vector', (t) => {
     const d = dist0.sync(expmap0.sync(u, { c }), { c }).data;
     // d(0, exp_0 u) = 2|u| for every c; from k r = 4 on, rounding near the rim has an effect.
     radii.forEach((r, i) => {
-      if (k * r < 4) t.true(Math.abs(d[i]! / short[i]! - 1) < 1e-12, `r ${r}`);
+      if (k * r < 4) close(t, [d[i]!], [short[i]!], composed, `r ${r}`);
     });
   }
 });
@@ -82,7 +85,7 @@ test('a geodesic has constant speed', (t) => {
           return geodesic.vjp.sync(place, x, y, w, { c })[0];
         });
         const ratio = (factors[i]! * Math.hypot(...speed)) / length[i]!;
-        t.true(Math.abs(ratio - 1) < 1e-7, `apart ${apart}, t ${place}: ${ratio}`);
+        close(t, [ratio], [1], accuracyOf('geodesic').parameters.float64, `apart ${apart}, t ${place}`);
       }
     }
   }
@@ -102,9 +105,9 @@ test('closed forms of the difference of two points', (t) => {
     const w2 = inner(w, w);
     const d = dist.sync(Float64Array.from(p!), Float64Array.from(q!), { c }).data[0]!;
     return (
-      Math.abs(c * w2 - (c * s) / divisor) < 1e-13 &&
-      Math.abs(1 - c * w2 - (a * b) / divisor) < 1e-13 &&
-      Math.abs(Math.cosh(Math.sqrt(c) * d) / (1 + (2 * c * s) / (a * b)) - 1) < 1e-12
+      Math.abs(c * w2 - (c * s) / divisor) <= composed &&
+      Math.abs(1 - c * w2 - (a * b) / divisor) <= composed &&
+      Math.abs(Math.cosh(Math.sqrt(c) * d) / (1 + (2 * c * s) / (a * b)) - 1) <= composed
     );
   };
   t.notThrows(() => fc.assert(fc.property(pair, holds), { seed: 5, numRuns: 500 }));
@@ -124,15 +127,16 @@ test('a larger ball is the same space: scales of 1e-4 and 1e4', (t) => {
       const inputs = pointsOf(card, Float64Array, 5, 4, 1 / scale ** 2);
       const got = forward(card, inputs, { c: 1 / scale ** 2 }).data;
       const plain = want.data.map((value, i) => got[i]! / value);
-      t.true(powerOf(plain, scale), `${card.name} at ${scale}: ${plain.slice(0, 3)}`);
+      const limit = allowed(Float64Array, card.tolerance.value, errorOf.closedForms);
+      t.true(powerOf(plain, scale, limit), `${card.name} at ${scale}: ${plain.slice(0, 3)}`);
     }
   }
 });
 
 /** Whether all ratios are one power of the scale, from 0 to 2: scale-free, a length, or an area. */
-function powerOf(ratios: ArrayLike<number>, scale: number): boolean {
+function powerOf(ratios: ArrayLike<number>, scale: number, limit: number): boolean {
   return [0, 1, 2].some((power) => {
     const want = Array.from(ratios, () => scale ** power);
-    return relativeError(ratios, want) < 1e-11;
+    return relativeError(ratios, want) <= limit;
   });
 }

@@ -1,7 +1,10 @@
 import test from 'ava';
-import { hybridContrastiveLoss, matrix, negativeWeights, normalize } from '../lib/index.ts';
+import { geometryCard, hybridContrastiveLoss, matrix, negativeWeights, normalize } from '../lib/index.ts';
 import { batch } from './loss-batch.ts';
-import { cloud, failure, relativeError, types } from './support.ts';
+import { limitsIn } from './metric-cases.ts';
+import { allowed, close, cloud, errorOf, failure, relativeError, types } from './support.ts';
+
+const limits = limitsIn(Float64Array, geometryCard('hybrid').tolerance);
 
 for (const type of types) {
   test(`${type.name}: rows of norm 1 in their direction`, async (t) => {
@@ -26,11 +29,13 @@ test('the norm neither overflows nor underflows', (t) => {
     [0, 5e-324],
   ]);
   const unit = normalize.sync(rows);
-  for (const i of [0, 1]) t.true(relativeError(unit.row(i), [0.6, 0.8]) < 1e-15);
+  for (const i of [0, 1])
+    close(t, unit.row(i), [0.6, 0.8], allowed(Float64Array, errorOf.rounding), `row ${i}`);
   t.deepEqual([unit.row(2), unit.row(3)], [Float64Array.of(1, 0), Float64Array.of(0, 1)]);
   const single = matrix(Float32Array.of(3e-45, 0, 3e38, 3e38), 2, 2);
   t.deepEqual(normalize.sync(single).row(0), Float32Array.of(1, 0));
-  t.true(Math.abs(normalize.sync(single).row(1)[0]! - Math.SQRT1_2) < 1e-7);
+  const limit = allowed(Float32Array, errorOf.rounding);
+  close(t, normalize.sync(single).row(1), [Math.SQRT1_2, Math.SQRT1_2], limit, 'float32');
 });
 
 test('rows with NaN or infinity become NaN, others do not', (t) => {
@@ -57,14 +62,14 @@ test('the loss with normalize is the loss of the unit rows; its gradient is that
     const options = { ...heads, views: 3, c: 0.3 };
     const want = await hybridContrastiveLoss({ euclidean: unit, ...options });
     const got = await hybridContrastiveLoss({ euclidean, normalize: true, ...options });
-    t.true(Math.abs(got.loss - want.loss) < 1e-12 * want.loss);
+    close(t, [got.loss], [want.loss], limits.value, 'loss');
     const along = (matrix: { data: ArrayLike<number> }, i: number) =>
       [0, 1, 2, 3, 4].reduce((sum, k) => sum + matrix.data[5 * i + k]! * unit.data[5 * i + k]!, 0);
     const tangential = Array.from(
       want.gradEuclidean!.data,
       (value, at) => (value - along(want.gradEuclidean!, Math.floor(at / 5)) * unit.data[at]!) / scale,
     );
-    t.true(relativeError(got.gradEuclidean!.data, tangential) < 1e-12);
+    close(t, got.gradEuclidean!.data, tangential, limits.gradient, 'gradient');
   }
 });
 
@@ -74,7 +79,7 @@ test('negative weights with normalize are those of the unit rows', async (t) => 
   const options = { tied: true, views: 3, c: 0.3 };
   const want = await negativeWeights({ euclidean: unit, ...options });
   const got = await negativeWeights({ euclidean, normalize: true, ...options });
-  t.true(relativeError(got.q.data, want.q.data) < 1e-12);
+  close(t, got.q.data, want.q.data, limits.gradient, 'weights');
 });
 
 test('the loss accepts unit rows of low precision and refuses others, naming the row', async (t) => {

@@ -2,6 +2,8 @@ import test from 'ava';
 import { dist, type Matrix, matrix } from '../lib/index.ts';
 import { random } from '../lib/random.ts';
 import { RiemannianAdam, RiemannianSGD } from '../lib/riemannian.ts';
+import { accuracyOf } from './row-points.ts';
+import { allowed, close, errorOf } from './support.ts';
 
 type Optimizer = RiemannianAdam<Float64Array> | RiemannianSGD<Float64Array>;
 const c = 0.7;
@@ -80,16 +82,22 @@ test('one step of SGD is the exponential map of the Riemannian gradient', (t) =>
   const a = 1 - c * x * x;
   const velocity = (-lr * gradient * a * a) / 4;
   const expected = Math.tanh(Math.atanh(Math.sqrt(c) * x) + (Math.sqrt(c) * velocity) / a) / Math.sqrt(c);
-  t.true(Math.abs(line.data[0]! - expected) < 1e-14, `${line.data[0]} and ${expected}`);
+  close(t, [line.data[0]!], [expected], accuracyOf('expmap').value.float64, 'step');
 });
 
 test('the first step of Adam has the length of its learning rate at any point', (t) => {
   for (const radius of [0, 0.5, 0.9]) {
     const start = Float64Array.of(radius / Math.sqrt(c), 0);
     const x = matrix(start.slice(), 1, 2);
-    new RiemannianAdam(x, { c, lr: 0.01 }).step(Float64Array.of(0.3, -0.7));
+    new RiemannianAdam(x, { c, lr: 0.01, eps: 1e-30 }).step(Float64Array.of(0.3, -0.7));
     const moved = dist.sync(start, x, { c }).data[0]!;
-    t.true(Math.abs(moved - 0.01) < 1e-7, `${moved}`);
+    close(
+      t,
+      [moved],
+      [0.01],
+      allowed(Float64Array, accuracyOf('dist').value, errorOf.closedForms),
+      `${radius}`,
+    );
   }
 });
 
@@ -104,7 +112,8 @@ test('transport preserves the Riemannian length of a moment', (t) => {
   const gradient = Float64Array.of(1, 2, 3);
   optimizer.step(gradient);
   const expected = (2 / start) * ((start * start) / 4) * Math.hypot(...gradient);
-  t.true(Math.abs(length() / expected - 1) < 1e-12, `${length()} and ${expected}`);
+  const limit = allowed(Float64Array, accuracyOf('parallelTransport').value, errorOf.closedForms);
+  close(t, [length()], [expected], limit, 'length');
 });
 
 test('invalid arguments are rejected', (t) => {

@@ -12,12 +12,15 @@ import {
   riemannianGradient,
   weightedMidpoint,
 } from '../lib/index.ts';
-import { relativeError } from './support.ts';
+import { limitsOf } from './metric-cases.ts';
+import { accuracyOf } from './row-points.ts';
+import { close } from './support.ts';
 
 const c = 0.7;
 const points = matrix(Float64Array.of(0.1, 0.2, -0.3, 0.5, 0.4, -0.1, -0.6, 0.3, 0.2, 0, -0.4, 0.7), 4, 3);
 const weights = Float64Array.of(1, 2.5, 0, 3.7);
 const cotangent = Float64Array.of(0.3, -1, 0.8);
+const midpoint = accuracyOf('weightedMidpoint');
 const scales = [1e-310, 1e-200, 1e-100, 1e100, 1e155, 1e200, 4e307];
 
 test('a midpoint and its gradients do not depend on the scale of the weights', (t) => {
@@ -26,20 +29,16 @@ test('a midpoint and its gradients do not depend on the scale of the weights', (
   const [gradX, gradW] = weightedMidpoint.vjp.sync(points, weights, cotangent, { c, gradC });
   for (const scale of scales) {
     const scaled = weights.map((weight) => weight * scale);
-    t.true(relativeError(weightedMidpoint.sync(points, scaled, { c }).data, plain.data) < 1e-12, `${scale}`);
+    const same = weightedMidpoint.sync(points, scaled, { c });
+    close(t, same.data, plain.data, midpoint.value.float64, `${scale}`);
     const byC = new Float64Array(1);
     const [x, w] = weightedMidpoint.vjp.sync(points, scaled, cotangent, { c, gradC: byC });
-    t.true(relativeError(x!.data, gradX!.data) < 1e-12, `gradient in x, ${scale}`);
-    t.true(relativeError(byC, gradC) < 1e-12, `gradient in c, ${scale}`);
+    close(t, x!.data, gradX!.data, midpoint.gradient.float64, `gradient in x, ${scale}`);
+    close(t, byC, gradC, midpoint.parameters.float64, `gradient in c, ${scale}`);
     // Its exact value overflows float64 if the weights are below the smallest normal number.
     if (scale < 1e-307) continue;
-    t.true(
-      relativeError(
-        w!.data.map((each) => each * scale),
-        gradW!.data,
-      ) < 1e-12,
-      `gradient in w, ${scale}`,
-    );
+    const byWeight = w!.data.map((each) => each * scale);
+    close(t, byWeight, gradW!.data, midpoint.gradient.float64, `gradient in w, ${scale}`);
   }
 });
 
@@ -54,7 +53,8 @@ test('weights in float32 near the ends of its range', (t) => {
   for (const scale of [1e-44, 1e-38, 5e37]) {
     const exact = Float32Array.of(1, 1, 0, 1).map((weight) => weight * scale);
     const equal = weightedMidpoint.sync(x, Float32Array.of(1, 1, 0, 1), { c });
-    t.true(relativeError(weightedMidpoint.sync(x, exact, { c }).data, equal.data) < 1e-6, `${scale}`);
+    const same = weightedMidpoint.sync(x, exact, { c });
+    close(t, same.data, equal.data, midpoint.value.float32, `${scale}`);
   }
   t.true(plain.data.every(Number.isFinite));
 });
@@ -84,13 +84,8 @@ test('a gradient is linear in its cotangent at any scale', (t) => {
       one.map((each) => each * scale),
       { c },
     );
-    t.true(
-      relativeError(
-        a!.data.map((each) => each / scale),
-        sum!.data,
-      ) < 1e-12,
-      `mobiusAdd, ${scale}`,
-    );
+    const back = a!.data.map((each) => each / scale);
+    close(t, back, sum!.data, accuracyOf('mobiusAdd').gradient.float64, `mobiusAdd, ${scale}`);
     const [b] = pairwiseDistance.vjp.sync(
       points,
       y,
@@ -101,11 +96,12 @@ test('a gradient is linear in its cotangent at any scale', (t) => {
       ),
       { c },
     );
-    t.true(
-      relativeError(
-        b!.data.map((each) => each / scale),
-        distance!.data,
-      ) < 1e-12,
+    const limit = limitsOf('poincare', Float64Array).gradient;
+    close(
+      t,
+      b!.data.map((each) => each / scale),
+      distance!.data,
+      limit,
       `distance, ${scale}`,
     );
   }
@@ -130,6 +126,7 @@ test('a cosine distance and its gradients do not depend on the scale of either r
     3,
   );
   const metric = 'cosine';
+  const limits = limitsOf(metric, Float64Array);
   const pairs = matrix(
     Float64Array.from({ length: 16 }, (_, i) => Math.sin(i)),
     4,
@@ -143,14 +140,12 @@ test('a cosine distance and its gradients do not depend on the scale of either r
       4,
       3,
     );
-    t.true(relativeError(pairwiseDistance.sync(scaled, y, { metric }).data, plain) < 1e-14, `x, ${scale}`);
-    t.true(
-      relativeError(pairwiseDistance.sync(y, scaled, { metric }).data, transposed(plain)) < 1e-14,
-      `y, ${scale}`,
-    );
+    close(t, pairwiseDistance.sync(scaled, y, { metric }).data, plain, limits.value, `x, ${scale}`);
+    const turned = pairwiseDistance.sync(y, scaled, { metric }).data;
+    close(t, turned, transposed(plain), limits.value, `y, ${scale}`);
     const [got] = pairwiseDistance.vjp.sync(scaled, y, pairs, { metric });
     const back = got!.data.map((each) => each * scale);
-    t.true(relativeError(back, gradient!.data) < 1e-12, `gradient, ${scale}`);
+    close(t, back, gradient!.data, limits.gradient, `gradient, ${scale}`);
   }
   const none = matrix(new Float64Array(3), 1, 3);
   t.true(pairwiseDistance.sync(none, y, { metric }).data.every((each) => each === 1));
@@ -175,18 +170,10 @@ test('normals of a plane: any norm that the cards allow, and beyond it no wrong 
   const distances = distToPlane.sync(points, p, normals(1), { c }).data;
   const logits = hyperbolicSoftmax.sync(points, p, normals(1), { c }).data;
   for (const scale of [1e-149, 1e-100, 1e100, 1e149]) {
-    t.true(
-      relativeError(distToPlane.sync(points, p, normals(scale), { c }).data, distances) < 1e-13,
-      `${scale}`,
-    );
-    const got = hyperbolicSoftmax.sync(points, p, normals(scale), { c }).data;
-    t.true(
-      relativeError(
-        got.map((each) => each / scale),
-        logits,
-      ) < 1e-13,
-      `logits, ${scale}`,
-    );
+    const same = distToPlane.sync(points, p, normals(scale), { c }).data;
+    close(t, same, distances, accuracyOf('distToPlane').value.float64, `${scale}`);
+    const got = hyperbolicSoftmax.sync(points, p, normals(scale), { c }).data.map((each) => each / scale);
+    close(t, got, logits, accuracyOf('hyperbolicSoftmax').value.float64, `logits, ${scale}`);
   }
   for (const [scale, beyond] of [
     [1e200, Number.NaN],
@@ -203,7 +190,7 @@ test('normals of a plane: any norm that the cards allow, and beyond it no wrong 
 });
 
 test('vectors that are only multiplied: any norm that the cards allow, NaN above', (t) => {
-  for (const operation of [parallelTransport0, riemannianGradient]) {
+  for (const [name, operation] of Object.entries({ parallelTransport0, riemannianGradient })) {
     const at = (scale: number) =>
       operation.sync(
         points,
@@ -216,13 +203,8 @@ test('vectors that are only multiplied: any norm that the cards allow, NaN above
       ).data;
     const plain = at(1);
     for (const scale of [1e-300, 1e-200, 1e149]) {
-      t.true(
-        relativeError(
-          at(scale).map((each) => each / scale),
-          plain,
-        ) < 1e-14,
-        `${scale}`,
-      );
+      const got = at(scale).map((each) => each / scale);
+      close(t, got, plain, accuracyOf(name).value.float64, `${name}, ${scale}`);
     }
     t.true(at(1e200).every(Number.isNaN));
   }

@@ -14,7 +14,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 const read = (path: string): Promise<string> => readFile(join(root, path), 'utf8');
 
 /** Tests of quantities that have no card. */
-const withoutCards = /^(delta|negatives|gallery|sources)\.test\.ts$/;
+const withoutCards = /^(bench|delta|negatives|gallery|sources)\.test\.ts$/;
 
 async function cardTests(): Promise<string[]> {
   const [core, device] = await Promise.all(['test', 'test/gpu'].map((folder) => readdir(join(root, folder))));
@@ -37,7 +37,10 @@ function argumentsAt(text: string, start: number): string[] {
   return found.map((argument) => argument.trim());
 }
 
-/** Numbers in the tolerances that a test passes to `close` and `eachClose`, directly or by a constant of the file. */
+/**
+ * Numbers in the tolerances that a test passes to `close` and `eachClose`, directly or by a constant of the file, and in
+ * comparisons of an error.
+ */
 function literalTolerances(path: string, source: string): string[] {
   const text = source.replace(/\/\/.*|'[^'\n]*'/g, '').replace(/`[^`]*`/g, '``');
   /** The initializer of the last constant of that name before a place. */
@@ -60,10 +63,15 @@ function literalTolerances(path: string, source: string): string[] {
       (name) => !seen.includes(name) && hasNumber(initializer(name, before), before, [...seen, name]),
     );
   };
-  return Array.from(text.matchAll(/\b(?:close|eachClose)\(/g)).flatMap(({ 0: call, index }) => {
+  const compared = Array.from(
+    text.matchAll(/(?:relativeError|difference|Math\.abs)\([^;]*?\) <=? (\d\S*e-\d+)/g),
+    ([, bound]) => `${path}: < ${bound}`,
+  );
+  const passed = Array.from(text.matchAll(/\b(?:close|eachClose)\(/g)).flatMap(({ 0: call, index }) => {
     const tolerance = argumentsAt(text, index + call.length)[3];
     return tolerance !== undefined && hasNumber(tolerance, index) ? [`${path}: ${tolerance}`] : [];
   });
+  return [...compared, ...passed];
 }
 
 test('tests of cards read every tolerance from the card', async (t) => {
@@ -76,14 +84,15 @@ test('tests of cards read every tolerance from the card', async (t) => {
   t.deepEqual(found, []);
 });
 
-test('a tolerance in a constant, a condition or a product is found', (t) => {
+test('a tolerance in a constant, a condition, a product or a comparison is found', (t) => {
   const text = `
     const limit = type === Float64Array ? own : 1e-5;
     close(t, a, b, limit, 'x');
     eachClose(t, a, b, 5 * stated, 'x');
     close(t, a, b, allowed(type, card.tolerance.value), 'x');
-    close(t, a, [2], stated, 'x');`;
-  t.deepEqual(literalTolerances('x.ts', text), ['x.ts: limit', 'x.ts: 5 * stated']);
+    close(t, a, [2], stated, 'x');
+    t.true(relativeError(a, b) < 1e-6);`;
+  t.deepEqual(literalTolerances('x.ts', text), ['x.ts: < 1e-6', 'x.ts: limit', 'x.ts: 5 * stated']);
 });
 
 test('the documented defaults of the loss are those of the cards', async (t) => {

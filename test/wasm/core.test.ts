@@ -4,8 +4,8 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import test from 'ava';
-import { hybridContrastiveLoss, metricCards, topK } from '../../lib/index.ts';
-import { cloud } from '../support.ts';
+import { geometryCard, hybridContrastiveLoss, metricCards, topK } from '../../lib/index.ts';
+import { allowed, close, cloud, errorOf } from '../support.ts';
 
 const library = new URL('../../lib/index.js', import.meta.url).href;
 const support = new URL('../support.js', import.meta.url).href;
@@ -80,8 +80,15 @@ onWasm('the loss and a search agree with the native core', async (t) => {
     const x = cloud(Float64Array, 96, 24, 0.9);
     const r = h.hybridContrastiveLoss.sync({ euclidean: x, hyperbolic: x, normalize: true, views: 2, c: 0.5 });
     console.log(JSON.stringify({ loss: r.loss, gradient: [...r.gradHyperbolic.data], indices: [...h.topK.sync(x, x, { k: 7, c: 1 }).indices] }))`);
-  t.true(Math.abs(wasm.loss - native.loss) < 1e-10 * native.loss);
-  t.true(difference(wasm.gradient, native.gradHyperbolic!.data) < 1e-10);
+  const { value, gradient } = geometryCard('hybrid').tolerance;
+  close(t, [wasm.loss], [native.loss], allowed(Float64Array, value, errorOf.sums), 'loss');
+  close(
+    t,
+    wasm.gradient,
+    native.gradHyperbolic!.data,
+    allowed(Float64Array, gradient, errorOf.sums),
+    'gradient',
+  );
   t.deepEqual(wasm.indices, [...nearest.indices]);
 });
 
