@@ -1,6 +1,6 @@
 import { fromFirst } from '../lane/group.ts';
 import type { ApplyOptions } from '../lane/loss.ts';
-import { dueOf } from './due.ts';
+import { type Due, dueOf } from './due.ts';
 import { checkHealth, evaluateRun, measureBaselines } from './evaluate-run.ts';
 import { type Feed, type FeedBatch, feedOf } from './feed.ts';
 import type { Listeners, RunControls, RunResult } from './hooks.ts';
@@ -20,12 +20,12 @@ export async function performRun(
   controls: RunControls,
 ): Promise<RunResult> {
   return await withRun(plan, listeners, controls, async (run) => {
-    const { config, source, store, state, stop } = run;
+    const { config, source, learner, store, stop } = run;
     let interrupted: boolean;
     try {
       await listeners.notify('onStore', store.folder);
       await listeners.notify('onBegin', { ...config, name: store.name ?? config.name });
-      await listeners.notify('onSummary', summaryOf(run.learner.embedder.parameters(), source));
+      await listeners.notify('onSummary', summaryOf(learner.embedder.parameters(), source));
       await stop.untilStopped(trainSteps(run));
       interrupted = await finishRun(run);
     } catch (error) {
@@ -33,30 +33,32 @@ export async function performRun(
       throw error;
     }
     await listeners.notify('onEnd', interrupted ? 'interrupted' : 'complete');
-    const { step: steps, evaluations, baselines } = state;
-    return {
-      folder: store.folder,
-      steps,
-      interrupted,
-      evaluations,
-      baselines,
-      ...(source.test?.split.levels && { levels: source.test.split.levels }),
-      skipped: source.skipped().length,
-    };
+    return resultOf(run, interrupted);
   });
+}
+
+function resultOf({ source, store, state }: Run, interrupted: boolean): RunResult {
+  const { step: steps, evaluations, baselines } = state;
+  const levels = source.test?.split.levels;
+  const skipped = source.skipped().length;
+  return {
+    folder: store.folder,
+    steps,
+    interrupted,
+    evaluations,
+    baselines,
+    skipped,
+    ...(levels && { levels }),
+  };
 }
 
 /** Trains until the last step, or until the run stops. */
 async function trainSteps(run: Run): Promise<void> {
-  const { config, source, learner, store, state, listeners, group, stop } = run;
+  const { config, source, learner, state, group, stop } = run;
   const due = dueOf(config, source);
-  if (run.isResumed && store.folder !== null) await listeners.notify('onResume', store.folder, state.step);
-  if (!run.isResumed && config.baselines && group.rank === 0) await measureBaselines(run);
-  const isEvaluated = await fromFirst(group, () => state.evaluations.some(({ step }) => step === state.step));
-  if (due.evaluate(state.step) && !isEvaluated) await evaluateRun(run);
-  if (due.checkpoint(state)) await saveCheckpoint(run);
-
+  await beforeSteps(run, due);
   if (await stopsEarly(run)) return;
+
   await using feed = feedOf(config, source, learner, { done: state.step, signal: stop.signal });
   let began = performance.now();
   for (let next = await feed.next(); next !== null; next = await feed.next()) {
@@ -77,6 +79,16 @@ async function trainSteps(run: Run): Promise<void> {
     if (stop.isStopped || (due.evaluate(step) && (await stopsEarly(run)))) break;
     began = performance.now();
   }
+}
+
+/** Reports a resumed run or measures the baselines, then evaluates the network if this is due and not logged. */
+async function beforeSteps(run: Run, due: Due): Promise<void> {
+  const { config, store, state, listeners, group, isResumed } = run;
+  if (isResumed && store.folder !== null) await listeners.notify('onResume', store.folder, state.step);
+  if (!isResumed && config.baselines && group.rank === 0) await measureBaselines(run);
+  const isEvaluated = await fromFirst(group, () => state.evaluations.some(({ step }) => step === state.step));
+  if (due.evaluate(state.step) && !isEvaluated) await evaluateRun(run);
+  if (due.checkpoint(state)) await saveCheckpoint(run);
 }
 
 /** Whether the run ends because its evaluations no longer improve. */
