@@ -38,8 +38,8 @@ export type Reduction = (typeof reductions)[number];
 /** Inputs of a logit, shared by the loss and `negativeWeights`. */
 export interface LogitOptions<T extends Reals = Reals> {
   /**
-   * N x D rows of unit length. Required if tied, and by geometries with an inner product (`hybrid`, `euclidean`), which refuse
-   * rows of another length unless `normalize` is set.
+   * N x D rows. Required if tied, and by geometries with an inner product (`hybrid`, `euclidean`), which is a cosine if the
+   * rows have unit length. A tied head refuses rows of another length unless `normalize` is set.
    */
   euclidean?: Matrix<T> | undefined;
   /**
@@ -179,17 +179,17 @@ interface UnitRows<T extends Reals> {
   readonly norms?: Float64Array;
 }
 
-/** Checks that the rows of `euclidean` have unit length, or normalizes them. */
+/** Checks that the rows of a tied head have unit length, or normalizes rows. */
 export function* unitRowsOf<T extends Reals>(
   operation: string,
-  { euclidean, normalize }: Logits<T>,
+  { euclidean, normalize, tied }: Logits<T>,
 ): Steps<UnitRows<T>> {
   if (euclidean === undefined) return { euclidean };
   if (normalize) {
     const { unit, norms } = yield* unitRows(operation, 'euclidean', euclidean);
     return { euclidean: unit, norms };
   }
-  yield* checkUnitRows(operation, 'euclidean', euclidean);
+  if (tied) yield* checkUnitRows(operation, 'euclidean', euclidean);
   return { euclidean };
 }
 

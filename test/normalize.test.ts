@@ -100,4 +100,6 @@ test('the loss accepts unit rows of low precision and refuses others, naming the
     message,
     '[hybridContrastiveLoss] euclidean: expected rows of unit length, got norm 1.02 in row 2. Set normalize: true, or call normalize() first.',
   );
+  const untied = { ...options, tied: false, geometry: 'euclidean' } as const;
+  t.true(Number.isFinite((await hybridContrastiveLoss({ euclidean, ...untied })).loss), 'an inner product');
 });
