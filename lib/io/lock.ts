@@ -79,10 +79,15 @@ export class Lock implements AsyncDisposable {
     return lock;
   }
 
-  /** Releases the lock, unless another holder has taken it over. */
+  /**
+   * Releases the lock, unless another holder has taken it over. Never fails, because the error would hide that of the work
+   * which it ends: a file that cannot be removed is not locked any longer, and counts as stale.
+   */
   async release(): Promise<void> {
     try {
       if ((await look(this.path))?.text === this.#text) await rm(this.path, { force: true });
+    } catch {
+      // the folder was made read-only, or its disk is gone
     } finally {
       this.#close();
     }

@@ -5,7 +5,7 @@ import { hostname } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { Lock, lockHolder } from '../../lib/io/lock.ts';
 import { temporary } from '../train/data/support.ts';
 
@@ -89,13 +89,25 @@ test('a lock has one holder, also within a process, and only the holder can rele
   t.is(await lock.lostTo(), null, 'a missing file is written again');
   t.is(await takeLock(path), 'this process');
   await rm(path);
-  const other = await Lock.take(path, busy);
+  const other = await Lock.take(path, () => new Error('busy'));
   t.is(await lock.lostTo(), 'this process');
   await lock.release();
   t.is(await takeLock(path), 'this process', 'the file was not the first one to remove');
   t.is(await other.lostTo(), null);
   await other.release();
   t.is(await takeLock(path), null);
+});
+
+test('a lock file that cannot be removed does not hide the error of the work', async (t) => {
+  const folder = await temporary(t);
+  const path = join(folder, 'lock');
+  const work = async (): Promise<void> => {
+    await using _ = await Lock.take(path, () => new Error('busy'));
+    await rm(path);
+    await mkdir(path);
+    throw new Error('the work failed');
+  };
+  await t.throwsAsync(work(), { message: 'the work failed' });
 });
 
 test('locks of a living process, of another host and of another container are respected', async (t) => {
@@ -130,16 +142,26 @@ test('a worker holds a lock against its own process, until it ends', async (t) =
 
 const onLinux = process.platform === 'linux' ? test : test.skip;
 
-onLinux('a killed process holds nothing before its parent has asked for it', async (t) => {
-  const lock = join(await temporary(t), 'lock');
+/** A process that has ended and whose parent does not wait for it; null if the shell was so slow that it waited. */
+async function startedZombie(t: ExecutionContext): Promise<number | null> {
   // The shell is replaced by a program that never waits for its child.
   const parent = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 30'], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   t.teardown(() => parent.kill());
   const pid = Number(String((await once(parent.stdout, 'data'))[0]));
-  const state = async () => /\) (.)/.exec(await readFile(`/proc/${pid}/stat`, 'utf8'))?.[1];
-  while ((await state()) !== 'Z') await sleep(5);
+  for (;;) {
+    const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => null);
+    if (text === null) return null;
+    if (/\) Z/.test(text)) return pid;
+    await sleep(5);
+  }
+}
+
+onLinux('a killed process holds nothing before its parent has asked for it', async (t) => {
+  const lock = join(await temporary(t), 'lock');
+  let pid: number | null = null;
+  while (pid === null) pid = await startedZombie(t);
   await writeFile(lock, JSON.stringify({ pid, host: hostname() }));
   t.is(await lockHolder(lock), null);
   t.is(await takeLock(lock), null);
