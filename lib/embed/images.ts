@@ -4,6 +4,7 @@ import { checkSize, isImageFault, unreadable } from '../image/fault.ts';
 import { readImageFile } from '../image/file.ts';
 import { type Pixels, resample } from '../image/resample.ts';
 import { evalPlacement } from '../image/transforms.ts';
+import { reasonOf } from '../io/trouble.ts';
 import type { Serving } from '../onnx/serving.ts';
 import type { ImageInput, RawImage, SharpPipeline } from './types.ts';
 import { pathOfUrl } from './url.ts';
@@ -122,6 +123,6 @@ function fromRaw({ data, width, height, channels = 4 }: RawImage, index: number,
 /** Adds the index of the image and, for a file, its path to an image error. */
 function namedFault(image: ImageInput, index: number, cause: Error): Coded {
   const path = typeof image === 'string' || image instanceof URL ? ` (${String(image)})` : '';
-  const message = `[embed] images[${index}]${path} could not be read: ${cause.message}`;
+  const message = `[embed] images[${index}]${path} could not be read: ${reasonOf(cause)}`;
   return Object.assign(coded('ERR_HOROBALL_PICTURE', message), { cause });
 }

@@ -16,8 +16,11 @@ export function unreadable(message: string): Error {
   return coded('ERR_HOROBALL_PICTURE', message);
 }
 
+/** Errors about the process, not about the file that it opened. */
+const processCodes: readonly string[] = ['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN'];
+
 /** Whether an error means that an image file is damaged or unreadable, as opposed to another failure. */
 export function isImageFault(error: unknown): error is Error {
-  const { code, syscall } = error as NodeJS.ErrnoException;
-  return code === 'ERR_HOROBALL_PICTURE' || syscall !== undefined;
+  const { code = '', syscall } = error as NodeJS.ErrnoException;
+  return code === 'ERR_HOROBALL_PICTURE' || (syscall !== undefined && !processCodes.includes(code));
 }

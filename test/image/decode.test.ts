@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { decode } from '../../lib/image/decode.ts';
-import { defaultMaxPixels } from '../../lib/image/fault.ts';
+import { defaultMaxPixels, isImageFault } from '../../lib/image/fault.ts';
 import { type Background, resample } from '../../lib/image/resample.ts';
 import { loadSharp } from '../../lib/io/sharp.ts';
 import { python } from '../python.ts';
@@ -185,4 +185,10 @@ test("the pixel limit is PIL's by default, is an option, and is checked before m
   const small = await encodedImage(1);
   t.is((await decode(small, 1200)).width, 40);
   await t.throwsAsync(decode(small, 1199), { code: 'ERR_HOROBALL_PICTURE', message: /40 x 30/ });
+});
+
+test('a lack of descriptors or memory is not a fault of the image', (t) => {
+  const failed = (code: string): Error => Object.assign(new Error(code), { code, syscall: 'open' });
+  for (const code of ['EMFILE', 'ENFILE', 'ENOMEM']) t.false(isImageFault(failed(code)), code);
+  for (const code of ['ENOENT', 'EACCES', 'EIO']) t.true(isImageFault(failed(code)), code);
 });

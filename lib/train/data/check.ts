@@ -5,6 +5,7 @@ import { decode } from '../../image/decode.ts';
 import { defaultMaxPixels, isImageFault, manyPixels } from '../../image/fault.ts';
 import { readImageFile } from '../../image/file.ts';
 import { hasAlpha } from '../../image/resample.ts';
+import { reasonOf } from '../../io/trouble.ts';
 import { hasAlphaChannel } from './alpha.ts';
 import type { Skipped } from './loader.ts';
 import { countOf } from './published.ts';
@@ -96,6 +97,6 @@ async function lookAt(path: string, options: CheckOptions, found: Found): Promis
     if (pixels.width * pixels.height > manyPixels) found.large++;
   } catch (error) {
     if (!isImageFault(error)) throw error;
-    found.unreadable.push({ path, reason: error.message });
+    found.unreadable.push({ path, reason: reasonOf(error) });
   }
 }

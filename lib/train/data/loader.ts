@@ -10,6 +10,7 @@ import { readAhead } from '../../image/read-ahead.ts';
 import { type Background, backgrounds, hasAlpha, type Pixels, resample } from '../../image/resample.ts';
 import { Slots } from '../../image/slots.ts';
 import { evalPlacement, type Placement, trainPlacement } from '../../image/transforms.ts';
+import { reasonOf } from '../../io/trouble.ts';
 import { type Random, random, shuffle } from '../../random.ts';
 import { type ImageCache, openCache } from './cache.ts';
 import { checkSplit } from './split.ts';
@@ -271,7 +272,7 @@ export class ImageLoader {
   /** Records a damaged or missing image; rethrows errors that are not caused by the image. */
   #note(path: string, error: unknown): void {
     if (!isImageFault(error)) throw error;
-    const { message } = error;
+    const message = reasonOf(error);
     if (this.#options.strict) {
       throw Object.assign(
         coded(
