@@ -44,7 +44,8 @@ export function reportCommand(): Command {
         if (out !== undefined) throw noOther(out);
         return await study(paths[0]!, options);
       }
-      const records = await Promise.all(paths.map(readRun));
+      const records: RunRecord[] = [];
+      for (const path of paths) records.push(await readRun(path)); // thousands at once would need as many open files
       for (const record of records) if (options.json) jsonLine(lastEvaluation(record));
       const table = comparisonText(records);
       if (table) process.stderr.write(`${table}\n\n`);

@@ -1,9 +1,10 @@
 // Missing files, and locations that cannot be written: one sentence names the file and says what to do.
-import { mkdir, writeFile } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import ava, { type TestFn } from 'ava';
 import { classNames, temporary, writeImages } from '../train/tiny-data.ts';
-import { horoball } from './run.ts';
+import { horoball, main } from './run.ts';
 
 const test = ava as TestFn<{ root: string; remove(): Promise<void> }>;
 
@@ -94,3 +95,21 @@ for (const [line, code, sentence] of cases.filter(
     t.notRegex(outcome.stderr, /\bE[A-Z]{4,}\b/);
   });
 }
+
+test('a comparison of more runs than files may be open', async (t) => {
+  if (process.platform === 'win32') return t.pass('no ulimit');
+  const runs = Array.from({ length: 1000 }, (_, i) => join(t.context.root, 'many', `run-${i}`));
+  for (const run of runs) {
+    await mkdir(run, { recursive: true });
+    await writeFile(join(run, 'config.json'), JSON.stringify({ ds: 'shapes' }));
+  }
+  const out = join(t.context.root, 'many.html');
+  const report = 'ulimit -n 256; exec "$@"';
+  const { status, stderr } = spawnSync(
+    'sh',
+    ['-c', report, 'sh', process.execPath, main, 'report', ...runs, '--out', out],
+    { encoding: 'utf8' },
+  );
+  t.is(status, 0, stderr);
+  t.true((await readFile(out, 'utf8')).includes('run-999'));
+});

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-const main = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url));
+export const main: string = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url));
 
 export interface Outcome {
   code: number | null;
