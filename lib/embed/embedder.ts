@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { checkSignal } from '../call.ts';
-import { boolean, checkCallback, choice, integer, readOptions } from '../check.ts';
+import { boolean, checkCallback, choice, integer, mostThreads, readOptions } from '../check.ts';
 import { coded, typeError } from '../errors.ts';
 import { abortable, readAhead } from '../image/read-ahead.ts';
 import { backgrounds } from '../image/resample.ts';
@@ -94,7 +94,7 @@ function checkedOptions(given: LoadEmbedderOptions): LoadEmbedderOptions & Limit
   boolean(operation, 'warmUp', options.warmUp, true);
   integer(operation, 'batchSize', batchSize, 1, most);
   integer(operation, 'concurrency', concurrency, 1, most);
-  if (options.threads !== undefined) integer(operation, 'threads', options.threads, 1, most);
+  if (options.threads !== undefined) integer(operation, 'threads', options.threads, 1, mostThreads);
   if (options.maxPixels !== undefined) integer(operation, 'maxPixels', options.maxPixels, 1, most);
   if (options.background !== undefined) choice(operation, 'background', options.background, backgrounds);
   if (options.storage !== undefined) choice(operation, 'storage', options.storage, storages);

@@ -54,7 +54,8 @@ export class Preparation {
       return decode(await readImageFile(path, maxPixels), maxPixels);
     }
     if (image instanceof Uint8Array) {
-      return decode(Buffer.from(image.buffer, image.byteOffset, image.byteLength), maxPixels);
+      // A copy: decoders read it on other threads, and the caller may transfer or overwrite the array meanwhile.
+      return decode(Buffer.from(image), maxPixels);
     }
     if (isObject(image) && isPipeline(image)) return await fromPipeline(image, maxPixels);
     if (isObject(image) && isRaw(image)) return fromRaw(image, index, maxPixels);

@@ -278,3 +278,33 @@ test('a program ends although it does not close its embedder', async (t) => {
   const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root, timeout: 60_000 });
   t.is(stdout, '1\n');
 });
+
+test('encoded bytes that are transferred and dropped while they are decoded do not crash', async (t) => {
+  const file = new URL('../../lib/embed/index.js', import.meta.url).href;
+  const script = `
+    import sharp from 'sharp';
+    import { loadEmbedder } from ${JSON.stringify(file)};
+    const embedder = await loadEmbedder(process.argv[1], { threads: 1, warmUp: false });
+    const noise = Buffer.alloc(2500 * 2500 * 3);
+    for (let i = 0; i < noise.length; i += 7) noise[i] = (i * 2654435761) >>> 24;
+    const raw = { width: 2500, height: 2500, channels: 3 };
+    const jpeg = await sharp(noise, { raw }).jpeg().toBuffer();
+    const began = performance.now();
+    const expected = String((await embedder.embed([jpeg], { space: 'unit' })).data);
+    const took = performance.now() - began;
+    for (let round = 0; round < 8; round++) {
+      const bytes = new Uint8Array(new ArrayBuffer(jpeg.length)); // not of a pool
+      bytes.set(jpeg);
+      const done = embedder.embed([bytes], { space: 'unit' }).catch(({ message }) => ({ data: message }));
+      await new Promise((resolve) => setTimeout(resolve, (took * round) / 10));
+      structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+      globalThis.gc();
+      const others = Array.from({ length: 8 }, () => new Uint8Array(jpeg.length).fill(1));
+      const { data } = await done;
+      console.log(String(data) === expected || data);
+    }
+    await embedder.close();`;
+  const args = ['--expose-gc', '--input-type=module', '-e', script, t.context.run];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root });
+  t.deepEqual(stdout.trim().split('\n'), Array(8).fill('true'));
+});
