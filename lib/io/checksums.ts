@@ -16,13 +16,20 @@ const slice = 1 << 19;
 /** Loaded on first use: a static import would cost every program some milliseconds. */
 const zlib = (): typeof import('node:zlib') => process.getBuiltinModule('node:zlib');
 
-/** The CRC-32 of an array's bytes, as eight hexadecimal digits. */
-export async function crcOf(data: ArrayBufferView): Promise<string> {
+/**
+ * The CRC-32 of an array's bytes, as eight hexadecimal digits.
+ *
+ * @param check - called after each turn of the event loop, in which the caller may have transferred the array
+ */
+export async function crcOf(data: ArrayBufferView, check: () => void = () => {}): Promise<string> {
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   const { crc32 } = zlib();
   let crc = 0;
   for (let at = 0; at < bytes.length; at += slice) {
-    if (at > 0) await nextTurn();
+    if (at > 0) {
+      await nextTurn();
+      check();
+    }
     crc = crc32(bytes.subarray(at, at + slice), crc);
   }
   return digits(crc);
@@ -32,9 +39,14 @@ export async function crcOf(data: ArrayBufferView): Promise<string> {
  * The metadata with the checksums of tensors in the order of the file, and with zeros for the checksum of the
  * header.
  */
-export async function checksumsOf(tensors: readonly ArrayBufferView[]): Promise<Record<string, string>> {
+export async function checksumsOf(
+  tensors: readonly { data: ArrayBufferView; check: () => void }[],
+): Promise<Record<string, string>> {
   let sums = '';
-  for (const data of tensors) sums += await crcOf(data);
+  for (const { data, check } of tensors) {
+    check();
+    sums += await crcOf(data, check);
+  }
   return { [tensorsKey]: sums, [headerKey]: zeros };
 }
 

@@ -255,7 +255,10 @@ export async function writeSafetensors(
       throw typeError('writeSafetensors', 'metadata', 'an object of strings', metadata);
     }
   }
-  const sums = checksums === true ? await checksumsOf(list.map(({ data }) => data)) : {};
+  const kept = list.map(({ name, data, length }) => {
+    return { data, check: () => checkKept('writeSafetensors', name, data, length) };
+  });
+  const sums = checksums === true ? await checksumsOf(kept) : {};
   if (metadata !== undefined || checksums === true) header.push(['__metadata__', { ...metadata, ...sums }]);
   let at = 0;
   for (const { name, dtype, shape, data } of list) {

@@ -51,6 +51,15 @@ test('wrong kinds, null options and endless lists have a coded error within a se
   await events.close();
 });
 
+test('an array that is transferred while its checksum is computed leaves no file', async (t) => {
+  const file = join(await temporary(t), 'a');
+  const data = new Float32Array(2 ** 20);
+  const written = writeSafetensors(file, { x: { shape: [2 ** 20], data } }, { checksums: true });
+  structuredClone(data.buffer, { transfer: [data.buffer] });
+  await t.throwsAsync(written, { code: 'ERR_HOROBALL_DETACHED' });
+  await t.throwsAsync(access(file), { code: 'ENOENT' });
+});
+
 test('a shape that changes is read once, and an array that is transferred leaves no file', async (t) => {
   const folder = await temporary(t);
   let readings = 0;

@@ -1,4 +1,5 @@
 import { checkCallback, instance, integer } from '../../check.ts';
+import { checkKept } from '../../matrix.ts';
 import { Embedder } from './embedder.ts';
 import { checkSquares, type Squares } from './inputs.ts';
 import { native } from './native.ts';
@@ -79,6 +80,7 @@ export class CachedEmbeddings implements Disposable {
     const { model, device } = this.#embedder.config;
     const length = size * size * 3;
     for (let first = 0; first < count; first += this.#chunk) {
+      checkKept('cachedEmbeddings', 'images', images, count * length);
       const rows = Math.min(this.#chunk, count - first);
       const bytes = images.subarray(first * length, (first + rows) * length);
       yield { batch: Batch.from(bytes, { count: rows, size }, model.mean, model.std, device), first };

@@ -22,6 +22,14 @@ async function backward(model: Embedder, loss: HybridLoss, seed: number, chunked
   return (await objective.read()).loss;
 }
 
+test.serial('images that were transferred since cause a coded error', async (t) => {
+  using model = await tinyEmbedder();
+  const images = randomImages(count);
+  using outputs = new CachedEmbeddings(model, { images, count, size: tinyViT.imgSize }, chunk);
+  structuredClone(images.buffer, { transfer: [images.buffer as ArrayBuffer] });
+  t.throws(() => outputs.backward(), { code: 'ERR_HOROBALL_DETACHED' });
+});
+
 for (const head of ['hypmix', 'hyp-vit'] as const) {
   for (const geometry of ['hybrid', 'euclidean', 'hyperbolic'] as const) {
     test.serial(`${head}, ${geometry}: the gradient in chunks is that of the whole batch`, async (t) => {
