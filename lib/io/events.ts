@@ -60,7 +60,8 @@ export class EventWriter {
   readonly #handle: OpenFile;
   #pending: Uint8Array[] = [];
   #pendingBytes = 0;
-  #flushedAt: number = Date.now();
+  /** Of `performance.now()`: the clock of the system may be set back. */
+  #flushedAt: number = performance.now();
   #written: Promise<void> = Promise.resolve();
   #closed = false;
 
@@ -179,7 +180,7 @@ export class EventWriter {
     const bytes = Buffer.concat(this.#pending);
     this.#pending = [];
     this.#pendingBytes = 0;
-    this.#flushedAt = Date.now();
+    this.#flushedAt = performance.now();
     if (bytes.length > 0)
       this.#written = this.#written.then(() => naming(this.path, this.#handle.appendFile(bytes)));
     return this.#written;
@@ -228,7 +229,7 @@ export class EventWriter {
     const framed = record(event);
     this.#pending.push(framed);
     this.#pendingBytes += framed.length;
-    const due = this.#pendingBytes >= flushBytes || Date.now() - this.#flushedAt >= flushMilliseconds;
+    const due = this.#pendingBytes >= flushBytes || performance.now() - this.#flushedAt >= flushMilliseconds;
     // A failure stays in #written and rejects the next flush() or close().
     if (due) this.flush().catch(() => {});
   }

@@ -1,6 +1,7 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { crc32c } from '../../lib/io/crc32c.ts';
 import { EventWriter } from '../../lib/io/events.ts';
@@ -70,6 +71,22 @@ test('each writer creates a separate file, and a flush writes all pending events
   await second.close();
   await second.close();
   t.is((await readdir(runs)).length, 2);
+});
+
+test.serial('a system clock that is set back does not delay the flush', async (t) => {
+  const writer = await EventWriter.open(join(folder, 'clock'));
+  const [now, elapsed] = [Date.now, performance.now.bind(performance)];
+  try {
+    Date.now = () => 0;
+    performance.now = () => elapsed() + 6000;
+    writer.scalar('a', 1, 1, { wallTime: 1 });
+  } finally {
+    Object.assign(Date, { now });
+    performance.now = elapsed;
+  }
+  while ((await records(writer.path)).length < 2) await sleep(10);
+  await writer.close();
+  t.pass();
 });
 
 test('many events are written in the background, in order', async (t) => {
