@@ -7,6 +7,9 @@ import { findModel, vitConfigs } from './vit-models.ts';
 
 export { type SquareViT, vitConfigs } from './vit-models.ts';
 
+/** Far more than any published model has. Descriptions come from files, and each block takes time and memory. */
+const mostBlocks = 1024;
+
 /** A configuration with every default filled in. */
 export type WholeViT = Required<ViTConfig>;
 
@@ -18,8 +21,9 @@ export function resolveViT(model: string | ViTConfig): WholeViT {
   const config = withDefaults(
     typeof model === 'string' ? byText(model) : checkOptions('vit', model, 'model'),
   );
-  for (const key of ['patchSize', 'embedDim', 'depth', 'numHeads', 'attnPoolNumHeads'] as const)
+  for (const key of ['patchSize', 'embedDim', 'numHeads', 'attnPoolNumHeads'] as const)
     integer('vit', key, config[key], 1, Number.MAX_SAFE_INTEGER);
+  integer('vit', 'depth', config.depth, 1, mostBlocks);
   for (const key of ['regTokens', 'mlpAlign'] as const)
     integer('vit', key, config[key], 0, Number.MAX_SAFE_INTEGER);
   for (const [key, known] of Object.entries(choices)) choice('vit', key, config[key as 'family'], known);

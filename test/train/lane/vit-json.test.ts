@@ -96,6 +96,7 @@ const wrong: [object | string, RegExp][] = [
   [{ ...small, banana: 1 }, /banana is not a known argument; expected one of img_size/],
   [{ img_size: 32 }, /patch_size is missing/],
   [{ ...small, depth: -1 }, /depth/],
+  [{ ...small, depth: 1e9 }, /depth: expected an integer from 1 to 1024/],
   [{ architecture: 'resnet50' }, /expected one of vit_nano/],
   [{ ...small, num_heads: 5 }, /embedDim: expected a multiple of 5/],
 ];
