@@ -190,9 +190,12 @@ export function guards(operation: string, compat: Compat | undefined): number {
   return compat === undefined ? 0 : 1 + choice(operation, 'compat', compat, ['hypmix']);
 }
 
+/** OpenMP ends the process if it cannot start as many threads as requested. */
+export const mostThreads = 1024;
+
 /** The core's thread count: 0 means all CPUs. */
 export function threadCount(operation: string, threads: number | undefined): number {
-  return threads === undefined ? 0 : integer(operation, 'threads', threads, 1, 1024);
+  return threads === undefined ? 0 : integer(operation, 'threads', threads, 1, mostThreads);
 }
 
 /** The core's number for a device: -2 auto, -1 the CPU, n the n-th CUDA device. */

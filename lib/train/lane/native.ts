@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
 import { checkSignal } from '../../call.ts';
-import { integer, readOptions } from '../../check.ts';
+import { integer, mostThreads, readOptions } from '../../check.ts';
 import { coded } from '../../errors.ts';
 import { type Core, core, nativeCore } from '../../native.ts';
 import { libraryFiles, missingLibrary } from '../../setup/libraries.ts';
@@ -86,11 +86,12 @@ export function setRandomState(state: Uint8Array, device: Device = 'cpu'): Promi
 
 /**
  * Sets the number of threads per tensor operation. On the CPU, results are bit-identical only for the same number.
- * @param threads - 1 or more
+ * @param threads - 1 to 1024
  * @throws RangeError `ERR_HOROBALL_RANGE` or TypeError `ERR_HOROBALL_TYPE` for any other value
  */
 export function setThreads(threads: number): void {
-  integer('setThreads', 'threads', threads, 1, 2 ** 31 - 1);
+  integer('setThreads', 'threads', threads, 1, mostThreads);
+
   native().setThreads(threads);
   loaded!.threads = threads;
 }

@@ -1,3 +1,4 @@
+import { mostThreads } from '../../check.ts';
 import type { Precision } from '../lane/types.ts';
 import { count, inGroup, oneOf, orNone, positive, type RunOption, shaped, withSynonyms } from './define.ts';
 
@@ -19,7 +20,7 @@ export class ComputationOptions {
     },
   );
   /** Threads of libtorch; 0: its own default. */
-  readonly threads: RunOption<number> = computation(count(0), {
+  readonly threads: RunOption<number> = computation(count(0, mostThreads), {
     help: 'threads of libtorch; 0 lets it choose',
     default: 0,
     resume: 'free',

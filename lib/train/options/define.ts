@@ -178,8 +178,10 @@ const numeric = (schema: z.ZodType<number>, expected: string): Kind<number> => (
   expected,
 });
 
-export const count = (least: number): Kind<number> =>
-  numeric(z.int().min(least), `an integer of at least ${least}`);
+export const count = (least: number, most?: number): Kind<number> =>
+  most === undefined
+    ? numeric(z.int().min(least), `an integer of at least ${least}`)
+    : numeric(z.int().min(least).max(most), `an integer from ${least} to ${most}`);
 export const positive: Kind<number> = numeric(z.number().positive(), 'a number above 0');
 export const atLeast0: Kind<number> = numeric(z.number().min(0), 'a number of at least 0');
 export const above1: Kind<number> = numeric(z.number().gt(1), 'a number above 1');

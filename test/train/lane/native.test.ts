@@ -27,6 +27,7 @@ test('the addon is loaded once, and says which libtorch it uses', (t) => {
 });
 
 test.serial('the number of threads is the one that was set', (t) => {
+  t.throws(() => setThreads(1025), { code: 'ERR_HOROBALL_RANGE', message: /from 1 to 1024/ });
   const { threads } = torchInfo();
   for (const count of [1, 3, 2]) {
     setThreads(count);

@@ -108,6 +108,7 @@ const wrong: [keyof RunConfig | 'banana', unknown, RegExp][] = [
   ['chunk', 0, /chunk: expected an integer of at least 1, or None/],
   ['memory', -1, /memory: expected an integer of at least 0/],
   ['save_every', -1, /save_every: expected a number of at least 0, or None/],
+  ['threads', 1025, /threads: expected an integer from 0 to 1024, got 1025/],
   ['runs', 'a\0b', /runs: expected a path, or None/],
   ['weights', '\0', /weights: expected a file, a run, a name or 'auto', or None/],
 ];
