@@ -85,12 +85,17 @@ export class Lock implements AsyncDisposable {
    */
   async release(): Promise<void> {
     try {
-      if ((await look(this.path))?.text === this.#text) await rm(this.path, { force: true });
+      if (await this.isHeld()) await rm(this.path, { force: true });
     } catch {
       // the folder was made read-only, or its disk is gone
     } finally {
       this.#close();
     }
+  }
+
+  /** Whether the lock file is still that of this holder. */
+  async isHeld(): Promise<boolean> {
+    return (await look(this.path))?.text === this.#text;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -104,7 +109,7 @@ export class Lock implements AsyncDisposable {
    * @returns the new holder; null if the lock is still held
    */
   async lostTo(): Promise<string | null> {
-    if ((await look(this.path))?.text === this.#text) return null;
+    if (await this.isHeld()) return null;
     const holder = await this.#claim();
     return holder === null ? null : told(holder, this.path)[0];
   }

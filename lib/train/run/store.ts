@@ -12,7 +12,7 @@ import type { Embedder } from '../lane/embedder.ts';
 import type { Snapshot } from '../measure/types.ts';
 import type { RunConfig } from '../options/options.ts';
 import { bestName, type Checkpoint, lastName, type Position, saveWeights } from './checkpoint.ts';
-import { lockRun, lostLock } from './lock.ts';
+import { lockRun, lostLock, runHolder } from './lock.ts';
 import { type LogState, openLog, rewindLog } from './metrics-log.ts';
 import type { Row } from './record.ts';
 
@@ -158,9 +158,23 @@ export class DiskStore implements RunStore {
 
   async flush(): Promise<void> {
     await this.#queue;
-    const found = await stat(this.file('metrics.jsonl')).catch(() => null);
-    if (found?.ino !== (await this.#log.stat()).ino)
-      throw lostLock(this.folder, 'its metrics.jsonl was moved, deleted or replaced');
+    await this.#checkFolder();
+  }
+
+  /** Checks that the path still leads to the open log: the folder may be another one now. */
+  async #checkFolder(): Promise<void> {
+    const { ino } = await this.#log.stat();
+    const isSame = await stat(this.file('metrics.jsonl')).then(
+      (found) => found.ino === ino,
+      () => false,
+    );
+    if (isSame) return;
+    const isThere = await stat(this.folder).then(
+      (found) => found.isDirectory(),
+      () => false,
+    );
+    const what = isThere ? 'its metrics.jsonl was moved, deleted or replaced' : 'it was moved or deleted';
+    throw lostLock(this.folder, what);
   }
 
   async snapshot(snapshot: Snapshot): Promise<void> {
@@ -186,7 +200,13 @@ export class DiskStore implements RunStore {
 
   async remove(): Promise<void> {
     await this.flush().catch(() => {});
-    if ((await this.#lock.lostTo().catch(() => null)) !== null) return;
+    if (
+      !(await this.#checkLock().then(
+        () => true,
+        () => false,
+      ))
+    )
+      return;
     await this.#log.close();
     await rm(this.folder, { recursive: true, force: true });
   }
@@ -215,10 +235,12 @@ export class DiskStore implements RunStore {
 
   /** Every file but the log is written by its path, so another run that has the folder now would get it. */
   async #checkLock(): Promise<void> {
-    const other = await this.#lock.lostTo().catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') throw lostLock(this.folder, 'it was moved or deleted');
-      throw error;
+    await this.#checkFolder().catch(async (error) => {
+      const other = (await this.#lock.isHeld().catch(() => true)) ? null : await runHolder(this.folder);
+      throw other === null ? error : lostLock(this.folder, `${other.holder} is training there now`);
     });
+    // Only now, because a missing lock is acquired again.
+    const other = await this.#lock.lostTo();
     if (other !== null) throw lostLock(this.folder, `${other} is training there now`);
   }
 
@@ -226,9 +248,12 @@ export class DiskStore implements RunStore {
   async #linkBest(): Promise<void> {
     const [last, temporary] = [this.file(lastName), this.file(`.${bestName}.tmp`)];
     await rm(temporary, { force: true });
-    await link(last, temporary).catch(() => copyFile(last, temporary)); // some file systems do not support links
-    await rename(temporary, this.file(bestName));
-    await rm(temporary, { force: true }); // renaming onto a link of the same file does nothing
+    try {
+      await link(last, temporary).catch(() => copyFile(last, temporary)); // some file systems do not support links
+      await rename(temporary, this.file(bestName));
+    } finally {
+      await rm(temporary, { force: true }); // renaming onto a link of the same file does nothing
+    }
   }
 
   async #writeConfig(config: RunConfig): Promise<void> {

@@ -1,5 +1,15 @@
 import { spawnSync } from 'node:child_process';
-import { appendFile, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
@@ -113,7 +123,7 @@ test.serial('a run whose folder was deleted ends with an error, not a crash', as
   store.append(stepRow(1));
   await t.throwsAsync(store.flush(), {
     code: 'ERR_HOROBALL_RUN_BUSY',
-    message: /moved, deleted or replaced/,
+    message: /moved or deleted/,
   });
   await t.throwsAsync(store.snapshot(fakeSnapshot()), {
     code: 'ERR_HOROBALL_RUN_BUSY',
@@ -191,4 +201,29 @@ test.serial('a name with a huge number does not stop the numbering', async (t) =
     await store[Symbol.asyncDispose]();
   }
   t.deepEqual(names, ['shapes-hybrid-1', 'shapes-hybrid-2']);
+});
+
+test.serial('nothing is written into a folder that only has the path of the run now', async (t) => {
+  for (const kind of ['folder', 'link', 'file'] as const) {
+    const store = await create(config({ name: kind }));
+    await rename(store.folder, `${store.folder}-moved`);
+    const other = join(runs, `other-${kind}`);
+    if (kind === 'file') await writeFile(store.folder, 'mine');
+    else await mkdir(other);
+    if (kind === 'link') await symlink(other, store.folder);
+    if (kind === 'folder') await rename(other, store.folder);
+    store.append(stepRow(1));
+    const busy = { code: 'ERR_HOROBALL_RUN_BUSY', message: /moved/ };
+    await t.throwsAsync(store.snapshot(fakeSnapshot()), busy, kind);
+    await t.throwsAsync(
+      store.checkpoint(() => t.fail() as never),
+      busy,
+      kind,
+    );
+    await t.throwsAsync(store.flush(), busy, kind);
+    await store.remove();
+    if (kind === 'file') t.is(await readFile(store.folder, 'utf8'), 'mine');
+    else t.deepEqual(await readdir(store.folder), [], kind);
+    t.true((await readFile(join(`${store.folder}-moved`, 'metrics.jsonl'), 'utf8')).includes('"step":1'));
+  }
 });
