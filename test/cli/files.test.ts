@@ -89,7 +89,7 @@ for (const [line, code, sentence] of cases.filter(
     const said = outcome.stderr
       .trimEnd()
       .split('\n')
-      .filter((text) => !/^(Note: |Options: | )/.test(text));
+      .filter((text) => !/^(Note: |Options: |Model: |Data: | )/.test(text));
     t.is(said.length, 1, outcome.stderr);
     t.regex(said[0]!, new RegExp(filled(sentence.source)));
     t.notRegex(outcome.stderr, /\bE[A-Z]{4,}\b/);
