@@ -259,6 +259,7 @@ export interface AugmentCall {
   steps: number;
   list: Float64Array | null;
   pixels: Uint8Array | null;
+  out: Uint8Array | null;
   threads: number;
   job: number;
 }
@@ -271,6 +272,7 @@ export function augment(core: Pick<PlacedCalls, 'augment'>, a: AugmentCall): Out
     a.steps,
     a.list,
     a.pixels,
+    a.out,
     a.threads,
     a.job,
   );

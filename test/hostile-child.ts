@@ -187,6 +187,7 @@ function nativeArguments(name: string): unknown[] {
         steps: 1,
         list,
         pixels: new Uint8Array(12),
+        out: new Uint8Array(12),
         threads: 1,
         job: 0,
       });

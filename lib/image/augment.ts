@@ -233,7 +233,8 @@ export async function augment(pixels: Uint8Array, size: number, steps: readonly 
     list.set(numbers, stepLength * i + 1);
   }
   await runAsync('augment', undefined, () => ({
-    start: (job) => callAugment(core(), { size, steps: steps.length, list, pixels, threads: 1, job }),
+    start: (job) =>
+      callAugment(core(), { size, steps: steps.length, list, pixels, out: pixels, threads: 1, job }),
     finish: () => undefined,
   }));
 }

@@ -72,7 +72,7 @@ using Augment =
     ImageFunction<"augment", A, image::augment, "steps with valid numbers",
                   Bounded<"size", &A::size, 1, kMaxAugmentSide>,
                   Bounded<"steps", &A::steps, 0, kMaxAugmentSteps>, List<"list", &A::list, step_numbers>,
-                  List<"pixels", &A::pixels, augmented_length>>;
+                  List<"pixels", &A::pixels, augmented_length>, List<"out", &A::out, augmented_length>>;
 
 }  // namespace bind
 }  // namespace horoball

@@ -300,14 +300,16 @@ bool consistent_step(const double* step, double size) {
 }  // namespace
 
 bool consistent(const AugmentArgs& a) {
-  if (a.size < 1 || a.pixels == nullptr || (a.steps > 0 && a.list == nullptr)) return false;
+  if (a.size < 1 || a.pixels == nullptr || a.out == nullptr || (a.steps > 0 && a.list == nullptr))
+    return false;
   for (std::int32_t i = 0; i < a.steps; ++i)
     if (!consistent_step(a.list + kStepLength * static_cast<std::ptrdiff_t>(i), a.size)) return false;
   return true;
 }
 
 void augment(const AugmentArgs& a) {
-  const View image{a.pixels, a.size};
+  const View image{a.out, a.size};
+  if (a.out != a.pixels) std::copy_n(a.pixels, image.length(), a.out);
   for (std::int32_t i = 0; i < a.steps; ++i)
     apply_step(image, a.list + kStepLength * static_cast<std::ptrdiff_t>(i));
 }

@@ -25,10 +25,11 @@ enum class Operation : std::uint8_t {
 constexpr int kStepLength = 8;
 
 struct AugmentArgs {
-  std::int32_t size = 0;           // side of the image
-  std::int32_t steps = 0;          // number of steps
-  const double* list = nullptr;    // steps x kStepLength
-  std::uint8_t* pixels = nullptr;  // size x size x 3, RGB; changed in place
+  std::int32_t size = 0;                 // side of the image
+  std::int32_t steps = 0;                // number of steps
+  const double* list = nullptr;          // steps x kStepLength
+  const std::uint8_t* pixels = nullptr;  // size x size x 3, RGB
+  std::uint8_t* out = nullptr;           // the changed image; may be `pixels`
 };
 
 // Whether every step is an operation with numbers that it accepts.

@@ -120,6 +120,13 @@ test('magnitudes of RandAugment are those of torchvision with 31 bins', (t) => {
   t.true(affine.some((text) => text.startsWith(`${Math.cos(Math.PI / 20).toFixed(4)},`)));
 });
 
+test('a separate output leaves the image as it is', (t) => {
+  const [pixels, out] = [new Uint8Array(48).fill(100), new Uint8Array(48)];
+  const list = Float64Array.of(1, 0.5, 0, 0, 0, 0, 0, 0); // brightness
+  callAugment(core(), { size: 4, steps: 1, list, pixels, out, threads: 1, job: 0 });
+  t.true(pixels.every((value) => value === 100) && out.every((value) => value === 50));
+});
+
 test('steps with numbers outside their range are refused by the core', (t) => {
   const pixels = new Uint8Array(3 * 16);
   const applied = (changes: Partial<AugmentCall>): unknown =>
@@ -128,6 +135,7 @@ test('steps with numbers outside their range are refused by the core', (t) => {
       steps: 1,
       list: new Float64Array(8),
       pixels,
+      out: pixels,
       threads: 1,
       job: 0,
       ...changes,
