@@ -144,7 +144,7 @@ function lossPeers(
     params,
     inputs: { e: 'e', h: 'h' },
     same: { as, within: 1e-5 },
-    against: as === 'compat' ? 'untied' : as,
+    against: as,
     ...(bar === undefined ? {} : { bar }),
   });
   return [

@@ -10,10 +10,10 @@ import { studyReport } from '../train/report/study/write.ts';
 import { analyze } from '../train/study/analyze.ts';
 import { axisNames } from '../train/study/axes.ts';
 import {
-  baseOf,
   fewestSeeds,
   fitBudget,
   type Grid,
+  mergedBase,
   planReproduction,
   runsOf,
   variedNames,
@@ -46,7 +46,7 @@ interface ReproduceOptions extends Record<string, unknown> {
 const notes: Notes = {
   paragraphs: [
     'Three studies answer the questions of the paper: recall against the temperature for each geometry, against lambda and c, and with the tied head or a free radius. The report adds the hard negatives and the effective temperature of the best runs.',
-    'On shapes and emoji, runs start from random weights and take a minute each on two cores; on the published data sets they are the published ones. Before it begins, the command measures the speed of this machine and prints how long it will take. To resume, run the same command again.',
+    'On shapes and emoji, runs start from random weights and take a minute each on two cores; on the published data sets they have the published options, and on others the defaults of train. Before it begins, the command measures the speed of this machine and prints how long it will take. To resume, run the same command again.',
   ],
   examples: [
     ['75 runs on images that horoball draws', 'horoball reproduce'],
@@ -54,6 +54,15 @@ const notes: Notes = {
     ['real images, at most two hours', 'horoball reproduce --ds emoji --budget 120'],
     ['how many runs, and how long', 'horoball reproduce --ds emoji --plan'],
   ],
+};
+
+/** Defaults that differ from those of a single run. */
+const defaults: Readonly<Partial<Record<OptionName, string>>> = {
+  ds: 'shapes',
+  ep: '60 on shapes, 5 on emoji, else as published',
+  eval_ep: 'the last epoch',
+  lr: '0.001 on shapes and emoji, else as published',
+  warmup: '20 on shapes and emoji, else as published',
 };
 
 /** Options that the studies do not set themselves. */
@@ -68,12 +77,15 @@ export function reproduceCommand(): Command {
     .addOption(
       new Option('--out <folder>', 'folder of the studies').default(undefined, 'runs/reproduce-<ds>'),
     )
-    .option('--quick', 'runs of a few epochs with one seed, to see the report')
+    .option('--quick', 'runs of a few epochs with one seed, to see the report without an answer')
     .option('--seeds <n>', 'number of paired seeds, starting at 42', String(fewestSeeds))
-    .option('--budget <minutes>', 'longest duration: takes fewer seeds, then fewer settings, to fit')
+    .option(
+      '--budget <minutes>',
+      'time limit in minutes: takes fewer seeds (at least 3), then fewer settings, to fit',
+    )
     .option('--plan', 'print the settings and the estimated duration, and exit')
     .option('--json', 'print every result as JSON lines on stdout');
-  addRunOptions(command, { keys: freeNames, defaults: { ds: 'shapes' } });
+  addRunOptions(command, { keys: freeNames, defaults });
   addNotes(command, notes);
   command.action(reproduce);
   return command;
@@ -83,7 +95,7 @@ async function reproduce(options: ReproduceOptions): Promise<void> {
   const given = givenOptions(options) as Partial<RunConfig>;
   const ds = given.ds ?? 'shapes';
   const quick = options.quick === true;
-  const base = { ...baseOf(ds, quick), ...given };
+  const base = mergedBase(ds, quick, given);
   parseConfig(base, 'reproduce'); // refuses an invalid option before anything runs
   const count = quick ? 1 : numberOf('seeds', options.seeds, true);
   const asked = Array.from({ length: count }, (_, i) => 42 + i);

@@ -145,10 +145,10 @@ export async function readLastCheckpoint(folder: string): Promise<Checkpoint | n
   throw coded('ERR_HOROBALL_CHECKPOINT', message);
 }
 
-/** The run in a folder whose configuration was written last, among those with weights; null without one. */
+/** The complete run in a folder whose configuration was written last; null without one. */
 export async function newestRun(runs: string): Promise<string | null> {
   for (const folder of await newestFirst(runs))
-    if (await exists(join(folder, 'model.safetensors'))) return folder;
+    if ((await exists(join(folder, 'model.safetensors'))) && (await isOver(folder))) return folder;
   return null;
 }
 

@@ -5,6 +5,7 @@
 import { coded } from '../../errors.ts';
 import type { RunConfig } from '../options/options.ts';
 import { findRecipe, type Recipe, recipes } from '../options/recipes.ts';
+import { over } from '../options/resolve.ts';
 import { type AxisName, parseAxis } from './axes.ts';
 import { makePlan, type Plan } from './plan.ts';
 
@@ -64,6 +65,15 @@ export function baseOf(ds: string, quick: boolean): Partial<RunConfig> {
 
 function during(ep: number): Pick<RunConfig, 'ep' | 'eval_ep'> {
   return { ep, eval_ep: `[${ep}]` };
+}
+
+/** The options of all runs: those of the data set, and the given ones, which move the last evaluation if they set `ep`. */
+export function mergedBase(
+  ds: string,
+  quick: boolean,
+  given: Readonly<Record<string, unknown>>,
+): Partial<RunConfig> {
+  return over(baseOf(ds, quick), given) as Partial<RunConfig>;
 }
 
 /** The recipes of the papers for a data set. */

@@ -4,6 +4,7 @@ import { parseConfig } from '../../../lib/train/options/resolve.ts';
 import {
   baseOf,
   fitBudget,
+  mergedBase,
   planReproduction,
   publishedRecipes,
   runsOf,
@@ -37,6 +38,14 @@ test('every data set has valid options, and the published ones keep their length
     }
   t.is(parseConfig(baseOf('Cars', false)).ep, 300);
   t.is(parseConfig(baseOf('Cars', true)).ep, 1);
+});
+
+test('given epochs move the last evaluation, and given options override those of the data set', (t) => {
+  for (const ds of ['shapes', 'emoji', 'Cars']) {
+    const config = parseConfig(mergedBase(ds, false, { ep: '7', lr: 0.5 }), 'reproduce');
+    t.deepEqual([config.ep, config.eval_ep, config.lr], [7, '[7]', 0.5], ds);
+  }
+  t.deepEqual(mergedBase('shapes', true, {}), baseOf('shapes', true));
 });
 
 test('published recipes are those of the papers', (t) => {
