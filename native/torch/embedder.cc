@@ -153,7 +153,8 @@ struct Converter<train::ViTConfig> {
     std::array<std::int64_t, 2> pair(const char* key) const {
       if (options.Get(key).IsNumber()) return {whole(key), whole(key)};
       const auto both = take<std::vector<double>>(key);
-      return {static_cast<std::int64_t>(both.at(0)), static_cast<std::int64_t>(both.at(1))};
+      in.require(both.size() == 2, "a height and a width");
+      return {in.whole<std::int64_t>(both[0]), in.whole<std::int64_t>(both[1])};
     }
   };
 

@@ -231,9 +231,13 @@ train::LossConfig Converter<train::LossConfig>::from(Arguments& in, const Napi::
   in.require(config.tables.cpu != nullptr, "a loss after the core's tables were opened");
   in.require(geometry >= 0 && geometry < config.tables.cpu->geometries, "the index of a geometry");
   args.geometry = static_cast<Geometry>(geometry);
-  args.guards = options.Get("compat").IsString() ? Guards::hypmix : Guards::clean;
+  const auto compat = in.property<std::optional<std::string>>(options, "compat");
+  in.require(!compat || *compat == "hypmix", "compat hypmix or none");
+  args.guards = compat ? Guards::hypmix : Guards::clean;
   args.tied = in.property<bool>(options, "tied");
-  args.mean = text("reduction") == "mean";
+  const auto reduction = text("reduction");
+  in.require(reduction == "mean" || reduction == "sum", "the reduction mean or sum");
+  args.mean = reduction == "mean";
   args.views = in.property<std::int64_t>(options, "views");
   args.tau_e = number("tauE");
   args.tau_h = number("tauH");
