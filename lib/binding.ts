@@ -11,8 +11,8 @@ export type { Outcome } from './binding-calls.ts';
  * rest. The WebAssembly core has the same.
  */
 export interface Core extends PlacedCalls {
-  /** The arguments of {@link PlacedCalls} as JSON; lib/binding-calls.ts is generated from it. */
-  readonly calls: string;
+  /** The arguments of {@link PlacedCalls} as JSON, from which lib/binding-calls.ts is generated. */
+  describeCalls(): string;
   /** The number of the function tables (kAbi in native/core.h), which an addon that uses them must share; null without them. */
   readonly abi: number | null;
   /** The names of a row-wise call's numbers, in order; lib/row-call.ts is generated from them. */

@@ -48,7 +48,7 @@ export const shortData = ${shortData};
 /** The functions whose arguments native/bind/calls.h lists: their names and types. */
 export const describedCalls = (): Readonly<
   Record<string, readonly (readonly [name: string, type: string])[]>
-> => JSON.parse(core().calls);
+> => JSON.parse(core().describeCalls());
 
 /** The text of lib/binding-calls.ts. */
 function bindingCallsSource(): string {

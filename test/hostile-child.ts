@@ -134,6 +134,7 @@ const arity: Record<string, number> = {
   dlopenLibrary: 1,
   lockFile: 2,
   unlockFile: 1,
+  describeCalls: 0,
 };
 
 let placed: unknown[] = [];

@@ -35,7 +35,7 @@ export function wasmCore(module: WebAssembly.Module, host: Host): Core {
     rowCall: instance.rowCall,
     shortData: instance.shortData,
     abi: null,
-    calls: instance.text('calls'),
+    describeCalls: () => instance.text('calls'),
     rowCards: instance.text('row_cards'),
     headCards: instance.text('head_cards'),
     metricCards: instance.text('metric_cards'),

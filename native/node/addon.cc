@@ -84,6 +84,11 @@ Napi::Array row_call_names(Napi::Env env) {
   return names;
 }
 
+// On demand, because every program would load its code.
+Napi::Value describe_calls(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), bind::Described::describe());
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new State);
   exports.Set("standing", standing(env));
@@ -94,9 +99,9 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add<dlopen_library>(exports, "dlopenLibrary");
   add<lock_file>(exports, "lockFile");
   add<unlock_file>(exports, "unlockFile");
+  add<describe_calls>(exports, "describeCalls");
   exports.Set("cpu", cpu_info(env));
   exports.Set("abi", kAbi);
-  exports.Set("calls", bind::Described::describe());
   exports.Set("rowCards", row_cards());
   exports.Set("headCards", head_cards());
   exports.Set("rowCall", row_call_names(env));
