@@ -84,7 +84,16 @@ Napi::Array row_call_names(Napi::Env env) {
   return names;
 }
 
-// On demand, because every program would load its code.
+// Texts are made on demand: every program would load the code that makes them, and few need them all.
+template <const char* (*text)()>
+void add_text(Napi::Object exports, const char* name) {
+  const auto get = [](const Napi::CallbackInfo& info) -> Napi::Value {
+    return Napi::String::New(info.Env(), text());
+  };
+  exports.DefineProperty(
+      Napi::PropertyDescriptor::Accessor(exports.Env(), exports, name, get, napi_enumerable));
+}
+
 Napi::Value describe_calls(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), bind::Described::describe());
 }
@@ -102,13 +111,13 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add<describe_calls>(exports, "describeCalls");
   exports.Set("cpu", cpu_info(env));
   exports.Set("abi", kAbi);
-  exports.Set("rowCards", row_cards());
-  exports.Set("headCards", head_cards());
   exports.Set("rowCall", row_call_names(env));
   exports.Set("shortData", bind::kShortData);
-  exports.Set("metricCards", metric_cards());
-  exports.Set("geometryCards", geometry_cards());
-  exports.Set("logitParameters", logit_parameters());
+  add_text<row_cards>(exports, "rowCards");
+  add_text<head_cards>(exports, "headCards");
+  add_text<metric_cards>(exports, "metricCards");
+  add_text<geometry_cards>(exports, "geometryCards");
+  add_text<logit_parameters>(exports, "logitParameters");
   return exports;
 }
 
