@@ -39,10 +39,16 @@ async function restore(run: string, embedder: Embedder, config: RunConfig): Prom
   throw coded('ERR_HOROBALL_WEIGHTS', message);
 }
 
+const loadOptions: Readonly<Record<keyof LoadRunOptions, true>> = { device: true, precision: true };
+
 /** See `Embedder.load`. */
 async function loadRun(run: string, options: LoadRunOptions): Promise<Embedder> {
   const operation = 'Embedder.load';
-  const { device = 'cpu', ...given } = readOptions(operation, options, ['device', 'precision']);
+  const { device = 'cpu', ...given } = readOptions(
+    operation,
+    options,
+    Object.keys(loadOptions) as (keyof LoadRunOptions)[],
+  );
   const began = await readConfig(filePath(operation, 'run', run));
   const config = parseConfig({ ...began, ...given, device }, operation);
   return await restoredEmbedder(run, await normalizeOptions(config, undefined, operation));
