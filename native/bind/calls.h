@@ -3,7 +3,8 @@
 //
 // Written once for both bindings, native/node and native/wasm. `In` reads the arguments of one call from left to right: it
 // has the members that are used here, and in its namespace `launch` runs the work, `refuse` reports an error and
-// `standing_of` returns the array of short calls. `In::require` may throw, or make `launch` refuse the call.
+// `standing_of` returns the array of short calls. `In::require` reports a failed check: the Node binding throws; the
+// WebAssembly binding records the first error, and `launch` returns it without running the work.
 #pragma once
 
 #include <algorithm>

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <string>
 #include <type_traits>
 
@@ -39,7 +40,10 @@ template <class In, class Args, Name name, auto member, std::int32_t low, std::i
 void read(In& in, Args& args, Bounded<name, member, low, high>) {
   in.read(args, member);
   const bool holds = args.*member >= low && args.*member <= high;
-  in.require(holds, "an integer from its range");
+  char expected[48];
+  std::snprintf(expected, sizeof expected, "an integer from %d to %d", static_cast<int>(low),
+                static_cast<int>(high));
+  in.require(holds, expected);
   if (!holds) args.*member = low;
 }
 template <class In, class Args, Name name, auto member, auto length>

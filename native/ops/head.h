@@ -1,6 +1,6 @@
-// The head: the ball point of a row x is project(expmap0(clip(x))). Its formula is that of the three row cards; this
-// file states only their order. The training layer maps rows through the same cards (head_cards() in core.h), and the
-// loss of tied heads takes from them the radius of its points.
+// The head maps a row x to the ball point project(expmap0(clip(x))). The three row cards define the formula; this file
+// states only their order. The training layer maps rows through the same cards (head_cards() in core.h), and the loss of
+// tied heads computes the radius of its points with them.
 #pragma once
 
 #include "ops/rows.h"

@@ -55,8 +55,8 @@ struct RowInput {
   RowDomain domain = RowDomain::ball;
 };
 
-// The accuracy of most cards, relative to the norm of a tensor. A row is summed in float64 and rounded once, hence
-// 2^-24 with little added; sums over rows, as in the gradient in c, stay in float64.
+// The accuracy of most cards, relative to the norm of a tensor. The sums of a row are computed in float64 and rounded
+// once, so a float32 error is only slightly above 2^-24. Sums over rows, such as the gradient in c, remain in float64.
 inline constexpr Accuracy kRowAccuracy = {{{1e-7, 1e-14}, {1e-7, 1e-11}, {1e-11, 1e-11}},
                                           {{1e-6, 1e-13}, {1e-5, 1e-10}, {1e-5, 1e-9}}};
 

@@ -1,5 +1,5 @@
-// The errors that a card allows, relative, by element type. Tests read them from the cards and multiply them by
-// nothing; the tables in the documentation are generated from them.
+// Relative error bounds by element type. Tests use them unscaled; a test may add only the error of its own reference
+// (`errorOf`, test/support.ts). The tables in the documentation are generated from them.
 #pragma once
 
 namespace horoball {
@@ -8,7 +8,7 @@ struct Tolerance {
   double f32, f64;
 };
 
-// Of values, of a whole gradient relative to its norm, and of the gradients in c and other numbers.
+// Of values, of a whole gradient relative to its norm, and of the gradients in scalar parameters.
 struct Tolerances {
   Tolerance value, gradient, parameters;
 };

@@ -64,8 +64,8 @@ inline const std::shared_ptr<Environment>& shared_environment(Napi::Env env) {
 }
 inline Environment& environment(Napi::Env env) { return *shared_environment(env); }
 
-// The object that an External points to. Disposing of the handle releases the resource but not the
-// environment, because an environment that ends may finalize its Externals after its instance data.
+// Owned by an External. Shares ownership of the environment, also after `release`: at shutdown Node may free the instance
+// data before it finalizes Externals.
 struct Handle {
   std::shared_ptr<Resource> resource;
   std::shared_ptr<Environment> environment;

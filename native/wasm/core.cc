@@ -17,7 +17,7 @@ struct Entry {
   Function function = nullptr;
 };
 
-// Where bind::add_functions adds the functions of the core.
+// Receives the functions that bind::add_functions adds.
 struct Entries {
   Entry all[16];
   std::size_t count = 0;

@@ -76,10 +76,9 @@ inline void find_largest(const T* logits, std::int64_t rows, std::int64_t column
   }
 }
 
-// exp(S - v_i) for the row of a pair and exp(S - v_j) for its column are x rise_j fall_i and x rise_i fall_j
-// with x = exp(S - v_i/2 - v_j/2), so one exponential serves both. While the v of a tile are within kMaxSpread of
-// each other, x is 0 only if both are below 1e-11 (in float64 far less), which is enough for sums whose largest
-// term is 1.
+// With x = exp(S - (v_i + v_j)/2), exp(S - v_i) = x * rise[j] * fall[i] and exp(S - v_j) = x * rise[i] * fall[j], so
+// each pair needs one exponential. While the v of a tile are within kMaxSpread of each other, x is 0 only if both
+// are below 1e-11 (in float64 far less), which is enough for sums whose largest term is 1.
 constexpr double kMaxSpread = 120;
 
 // exp((v - base)/2) and its inverse, for the rows or the columns of a tile.
@@ -119,7 +118,7 @@ struct TileHalves {
   }
 };
 
-// The exponent of x.
+// Argument of the shared exponential: s - (v_i + v_j)/2.
 template <class V, class T>
 HOROBALL_INLINE V shared_exponent(V s, T of_row, V of_column) {
   return fma(V(T(-0.5)), of_column, s - V(T(0.5) * of_row));
@@ -136,7 +135,7 @@ inline void restore(TileSums<T>& sums, const Halves<T>& halves, std::int64_t cou
 }
 
 // Sums and classes, given the largest logits. `row_class` and `column_class` are the classes at (0, 0). With
-// kShared the sums are still to be multiplied by the `fall` of their row or column.
+// kShared the sums must still be multiplied by the `fall` of their row or column.
 template <bool kShared, class T>
 inline void add_tile_by(const TileHalves<T>& halves, const T* logits, std::int64_t rows, std::int64_t columns,
                         std::int64_t row_class, std::int64_t column_class, TileSums<T>& down,

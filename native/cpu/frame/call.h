@@ -11,7 +11,7 @@
 namespace horoball {
 
 #if defined(__wasm__)
-// No other thread reaches the memory of an instance, so whether a call is canceled is asked from JavaScript.
+// WebAssembly instances share no memory, so cancellation is polled through an import.
 extern "C" __attribute__((import_module("horoball"), import_name("cancelled"))) int horoball_cancelled();
 #endif
 

@@ -93,13 +93,13 @@ constexpr int count(MetricList<Entries...>) {
   return sizeof...(Entries);
 }
 
-// Whether a matrix that a geometry reads is there, in the shape of the batch.
+// True if the matrix is non-null and has the batch's shape.
 template <class AnyMatrix>
 bool is_read(const AnyMatrix& m, const ConstMatrix& shape) {
   return m.data != nullptr && m.rows == shape.rows && m.cols == shape.cols;
 }
 
-// Whether a gradient is not wanted, or wanted of a matrix that is read.
+// True if the gradient is not requested, or its matrix is read.
 bool is_wanted(const Matrix& gradient, bool read, const ConstMatrix& shape) {
   return gradient.data == nullptr || (read && is_read(gradient, shape));
 }

@@ -260,7 +260,7 @@ HOROBALL_INLINE Vec<T> scaled(Vec<T> p, Vec<T> shifted) {
   return reinterpret_cast<typename Vec<T>::Raw>(reinterpret_cast<Mask>(p.raw) + exponent);
 }
 
-// y = 2^k m with m in [2/3, 4/3), as k and 2^-k.
+// For y = 2^k m with m in [2/3, 4/3): k, and scale = 2^-k.
 template <class V>
 struct Split {
   V k, scale;

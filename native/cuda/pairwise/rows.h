@@ -18,8 +18,10 @@ struct Packed {
   std::int64_t count, depth;         // real rows, coordinates
   std::int64_t places, deep, pitch;  // rounded up to whole tiles, slabs and chunks
   T *panels, *lines;                 // lines are null if no gradient is wanted
-  T *n, *q, *size;                   // squared norm (kOutside if outside), the card's quantity, and the
-  double* scale;                     // size that rounding is relative to; the factor of the row
+  T* n;                              // squared norm, or kOutside
+  T* q;                              // the card's quantity
+  T* size;                           // the size that rounding is relative to
+  double* scale;                     // the factor of the row
   bool plain;                        // products in TF32 without remainders
 
   __device__ std::int64_t row_at(std::int64_t place) const {

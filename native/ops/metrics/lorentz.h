@@ -3,9 +3,9 @@
 //
 //   d = 1/sqrt(c) arcosh(-c <x,y>) = 2/sqrt(c) arsinh(sqrt u),   u = c s/4,   s = <x-y, x-y>
 //
-// The second form is used, because it keeps the digits of near points. Domain: the upper sheet; off the sheet
-// s follows from the two rows, and a negative s counts as 0. Derivative: that of the second form in all
-// coordinates, so its tangential part is the usual one.
+// The second form is used because it keeps the digits of short distances. Domain: the upper sheet. For rows off the
+// sheet, s is still computed from their difference, and a negative s counts as 0. Derivative: that of the second form in
+// all coordinates; its tangential part is the derivative on the hyperboloid.
 #pragma once
 
 #include "ops/arsinh.h"
