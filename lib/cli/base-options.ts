@@ -9,7 +9,7 @@ import { over } from '../train/options/resolve.ts';
 /** Adds the options that name a set of run options. */
 export function addBaseOptions(command: Command): void {
   command.option('--config <file>', 'read options from a JSON file, such as the config.json of a run');
-  command.option('--recipe <name>', 'start from a published command; `horoball recipes` lists them');
+  command.option('--recipe <name>', 'start from the options of a recipe; `horoball recipes` lists them');
 }
 
 /**

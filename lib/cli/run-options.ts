@@ -19,6 +19,8 @@ export interface RunOptionsAdded {
   from?: 'defaults' | 'run' | 'run or defaults';
   /** Options accept several values. */
   many?: boolean;
+  /** Whether defaults by data set apply; default true. */
+  datasets?: boolean;
   /** Replacements for the default, if the command has its own. */
   defaults?: Readonly<Partial<Record<OptionName, string>>>;
 }
@@ -26,11 +28,17 @@ export interface RunOptionsAdded {
 /** Adds run options to a command; `-` and `_` in names are interchangeable, because the published code uses `_`. */
 export function addRunOptions(
   command: Command,
-  { keys = optionNames, from = 'defaults', many = false, defaults = {} }: RunOptionsAdded = {},
+  {
+    keys = optionNames,
+    from = 'defaults',
+    many = false,
+    datasets = true,
+    defaults = {},
+  }: RunOptionsAdded = {},
 ): void {
   const value = many ? '<values>' : '<value>';
   for (const name of optionNames.filter((each) => keys.includes(each))) {
-    const option = optionOf(name);
+    const option = datasets ? optionOf(name) : { ...optionOf(name), datasets: {} };
     const flags = (spelled: string): string => (isFlag(option) ? `--${spelled}` : `--${spelled} ${value}`);
     const standard = defaults[name] ?? standardOf(option, from);
     const text = isFlag(option) ? describe(option) : `${describe(option)} (default ${standard})`;

@@ -33,7 +33,7 @@ interface Options {
 
 const notes: Notes = {
   paragraphs: [
-    'Embeds all images below the gallery folder and ranks them by their distance from each query. Without --run or --model, the newest finished run in the folder runs is used. A query that is in the gallery is not its own result.',
+    'Embeds all images in the gallery folder and its subfolders, and ranks them by their distance from each query. Without --run or --model, the newest finished run in the folder runs is used. A query that is in the gallery is not its own result.',
   ],
   examples: [
     ['similar images', 'horoball search --gallery my-images query.jpg'],
@@ -61,7 +61,7 @@ export function searchCommand(): Command {
         .default(undefined, 'the one that the run trains; body for a backbone'),
     )
     .option('--json', 'print one JSON object per image on stdout');
-  addRunOptions(command, { keys: optionsOf('search'), from: 'run or defaults' });
+  addRunOptions(command, { keys: optionsOf('search'), from: 'run or defaults', datasets: false });
   addNotes(command, notes);
   command.action(async (images: string[], options: Options & Record<string, unknown>) => {
     await search(images, givenOptions(options), options);

@@ -63,7 +63,7 @@ export function sweepCommand(): Command {
     .description('run a study: geometries by temperatures by paired seeds, with a report')
     .addOption(new Option('--out <folder>', 'folder of the study').default(undefined, 'runs/sweep-<ds>'))
     .option('--resume <folder>', 'resume the study in this folder with its own settings')
-    .option('--seeds <n>', 'number of paired seeds, starting at --seed, unless --seed is a list', '5')
+    .option('--seeds <n>', 'number of paired seeds, starting at --seed; ignored if --seed is a list', '5')
     .option(
       '--controls',
       'add controls that separate curvature from temperature to each hyperbolic setting: a chordal run, a slope-matched Euclidean run, and one with explicit hard negatives (--beta)',

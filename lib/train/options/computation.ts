@@ -43,7 +43,7 @@ export class ComputationOptions {
   });
   /** Gradient-caching chunk size in images; `null`: the whole batch, or what fits the memory. */
   readonly chunk: RunOption<number | null> = computation(orNone(count(1)), {
-    help: 'gradient-caching chunk size in images; smaller chunks need less memory; None is the whole batch, or what fits on a CPU',
+    help: 'gradient-caching chunk size in images; smaller chunks need less memory; None is the whole batch or, on a CPU, the largest chunk that fits in memory',
     default: null,
   });
   /** Seed of the weights, the order of the samples and the augmentation. */
@@ -55,7 +55,7 @@ export class ComputationOptions {
   });
   /** `hypmix`: the published numerical guards, order of clipping and evaluation. */
   readonly compat: RunOption<'none' | 'hypmix'> = computation(oneOf(['none', 'hypmix']), {
-    help: 'whether guards, gradient clipping and evaluation are those of horoball (none) or of the published code (hypmix)',
+    help: "numerical guards, gradient clipping and evaluation: none (horoball's own) or hypmix (as published)",
     default: 'none',
     commands: ['eval'],
   });

@@ -69,7 +69,7 @@ export class ImageOptions {
    * `null`: none.
    */
   readonly rand_augment: RunOption<string | null> = image(orNone(numberList([1, 100], [0, 30])), {
-    help: 'random augmentation of training images by RandAugment of torchvision, its number of operations and magnitude, such as 2,9',
+    help: 'RandAugment as in torchvision: operations,magnitude, such as 2,9',
     default: null,
   });
   /**
@@ -78,13 +78,13 @@ export class ImageOptions {
   readonly color_jitter: RunOption<string | null> = image(
     orNone(numberList([0, 100, 'real'], [0, 100, 'real'], [0, 100, 'real'], [0, 0.5, 'real'])),
     {
-      help: 'color jitter of training images by ColorJitter of torchvision, its brightness, contrast, saturation and hue, such as 0.4,0.4,0.4,0.1',
+      help: 'ColorJitter as in torchvision: brightness,contrast,saturation,hue, such as 0.4,0.4,0.4,0.1',
       default: null,
     },
   );
   /** Probability that a random rectangle of a training image is erased, as torchvision's `RandomErasing(p)`. */
   readonly random_erasing: RunOption<number> = image(from0to1, {
-    help: 'probability that a random rectangle of a training image is replaced by the mean color, by RandomErasing of torchvision',
+    help: 'RandomErasing as in torchvision: probability of replacing a rectangle of a training image by the mean color',
     default: 0,
   });
   /** Length in pixels of an image's shorter side before the center crop of the evaluation. */
@@ -131,7 +131,7 @@ export class ImageOptions {
   });
   /** Maximum size of an image in pixels; a larger one counts as unreadable. */
   readonly max_pixels: RunOption<number> = image(count(1), {
-    help: 'maximum size of an image, by default the limit of PIL; a larger one counts as unreadable',
+    help: "maximum size of an image, by default Pillow's limit; a larger one counts as unreadable",
     unit: 'pixels',
     default: defaultMaxPixels,
     commands,

@@ -77,7 +77,7 @@ export class LossOptions {
   /** c > 0: the curvature is -c. */
   readonly hyp_c: LearnableOption = {
     ...loss(atLeast0, {
-      help: 'c of the ball, above 0, whose curvature is -c; with head hyp-vit 0 is the sphere (cosine at t_e)',
+      help: 'c of the ball (curvature -c); 0 is allowed only with head hyp-vit and selects geometry euclidean (cosine at t_e)',
       default: logitDefaults.c,
       published: 'option',
       geometries: geometriesWith('distance'),

@@ -25,9 +25,9 @@ export class OutputOptions {
       affectsResult: false,
     },
   );
-  /** Also evaluate untrained baselines for the report: raw pixels, and histograms of colors and gradients. */
+  /** Also evaluate untrained baselines for the report: raw pixels, and colors and gradients (histograms). */
   readonly baselines: RunOption<boolean> = output(flag, {
-    help: 'evaluate raw pixels and histograms too',
+    help: 'also evaluate untrained baselines: raw pixels, and colors and gradients',
     default: false,
     resume: 'extend',
     affectsResult: false,
