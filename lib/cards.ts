@@ -13,13 +13,13 @@ export interface Tolerances {
   readonly value: Tolerance;
   /** Of a whole gradient, relative to its norm. */
   readonly gradient: Tolerance;
-  /** Of the gradients in c and other numbers. */
+  /** Of the gradients in scalar parameters. */
   readonly parameters: Tolerance;
 }
 
 /** Errors on the CPU, compared with float64 formulas. */
 export interface Accuracy extends Tolerances {
-  /** Errors on a CUDA device, compared with the CPU. */
+  /** Errors on a CUDA device, compared with the CPU; so far measured on an emulated device. */
   readonly device: Tolerances;
 }
 

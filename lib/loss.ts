@@ -98,8 +98,9 @@ export interface LossResult<T extends Reals = Reals> {
   /** Gradient in `hyperbolic`. Present if gradients were requested and the input was given. */
   gradHyperbolic?: DenseMatrix<T>;
   /**
-   * Present if gradients were requested. Tied: includes the effect of c on the radius of the points. An infinite distance counts as
-   * 1e30 (1e300 in float64), so that lambda has a gradient at 0 if points are on the rim or outside.
+   * Present if gradients were requested. If tied, the gradient in c includes its effect on the radius of the points. An
+   * infinite distance counts as 1e30 (1e300 in float64), so that the gradient in lambda at 0 is finite even if points are on or
+   * outside the rim.
    */
   gradParams?: { tauE: number; tauH: number; lambda: number; c: number };
   stats: LossStats;
@@ -197,7 +198,7 @@ export function* unitRowsOf<T extends Reals>(
 function temperature(operation: string, argument: string, value: unknown, weight: number): number {
   const tau = positive(operation, argument, value);
   if (weight / tau < Infinity) return tau;
-  throw rangeError(operation, argument, `a number by which ${weight} can be divided`, tau);
+  throw rangeError(operation, argument, `a temperature for which ${weight} / temperature is finite`, tau);
 }
 
 function checkHeads(operation: string, euclidean: Matrix, hyperbolic: Matrix): void {
@@ -344,9 +345,9 @@ export interface LossSync {
  * row of anchor i holds its logits with all of view b and with all others of view a; the loss is the mean of the
  * rows' cross entropies with i's sample in view b as the target.
  *
- * Memory beyond inputs and outputs (and the unit rows of `normalize`) grows with the number of rows, not with its square. The result does not
- * depend on the number of threads. A row with NaN makes the loss and all gradients NaN. Losses keep their digits
- * however small they are; of one class alone the loss is 0.
+ * Memory beyond inputs and outputs (and the unit rows of `normalize`) grows with the number of rows, not with its square. The
+ * result does not depend on the number of threads. A row with NaN makes the loss and all gradients NaN. Losses keep their
+ * digits however small they are; the loss of a single class is 0.
  *
  * @returns the loss, gradients in the embeddings and in the parameters, and statistics
  * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`; `ERR_HOROBALL_LABELS` names a class whose count

@@ -30,8 +30,9 @@ export interface NegativeWeights {
   /** A x N: `p` times the norm of the inner product's tangential gradient in the anchor's unit row. */
   readonly pullEuclidean: DenseMatrix<Float64Array>;
   /**
-   * A x N: `p` times the norm of the distance term's gradient. Tied: per radian of the unit row, so it adds to
-   * `pullEuclidean`. Untied: in the space of the metric's points, so Riemannian in the ball and on the hyperboloid.
+   * A x N: `p` times the norm of the distance term's gradient. If tied, the gradient is per radian of the unit
+   * row, so this adds to `pullEuclidean`. Otherwise it is taken in the space of the metric's points: Riemannian in the ball
+   * and on the hyperboloid.
    */
   readonly pullHyperbolic: DenseMatrix<Float64Array>;
   /** A x N: rank among the anchor's negatives by cosine, where 0 is the hardest. */

@@ -273,7 +273,7 @@ function accuracyTable(part: (accuracy: Accuracy) => Tolerances): string {
   ];
   const rows = all.flatMap((stated) => rowsOf(stated, part));
   const head =
-    '| errors of | value | gradient | gradient in c and other numbers |\n| --- | --- | --- | --- |\n';
+    '| errors of | value | gradient | gradient in scalar parameters |\n| --- | --- | --- | --- |\n';
   return head + rows.map((cells) => `| ${cells.join(' | ')} |\n`).join('');
 }
 

@@ -150,7 +150,8 @@ export class ImageEmbedder implements AsyncDisposable {
   }
 
   /**
-   * Embeds images with the evaluation transform of the run: the same pixels as in training, for any supported input.
+   * Embeds images with the evaluation transform of the run: the same pixels as in the run's evaluation, for any supported
+   * input.
    *
    * @param images - paths, URLs, encoded bytes, sharp pipelines or decoded pixels, in any mixture
    * @returns one row per image: both embeddings, or the matrix of the `space` that is requested

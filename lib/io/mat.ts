@@ -54,7 +54,7 @@ export interface ReadMatOptions {
  *
  * @returns the variables by name
  * @throws Error `ERR_HOROBALL_FORMAT` if the file is damaged, contains nothing that is supported, or exceeds `maxBytes`;
- * the system's own errors
+ * or a file system error
  * @example
  * const labels = (await readMat('labels.mat')).get('labels');
  * if (labels?.kind === 'numbers') console.log(labels.shape, labels.real);

@@ -11,7 +11,7 @@ const maxFields = 1000;
 /**
  * Reads the metadata of an ONNX file. The graph is skipped, so this takes a few reads whatever the file's size.
  *
- * @throws Error `ERR_HOROBALL_FORMAT` if it is not an ONNX file; the system's own errors
+ * @throws Error `ERR_HOROBALL_FORMAT` if it is not an ONNX file, or a file system error
  */
 export async function readOnnxMetadata(path: string): Promise<Map<string, string>> {
   const file = await open(path);

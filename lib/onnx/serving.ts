@@ -54,9 +54,10 @@ export const servingKey = 'horoball.embed';
 const backgrounds: readonly unknown[] = ['white', 'black', 'drop'] satisfies Background[];
 
 /**
- * Reads the record of a file.
+ * Parses the record that an ONNX file has under {@link servingKey}.
  *
- * @throws Error `ERR_HOROBALL_FORMAT` naming the file
+ * @param file - the path, for errors
+ * @throws Error `ERR_HOROBALL_FORMAT` if the record is missing or invalid; the message names the file
  */
 export function parseServing(text: string | undefined, file: string): Serving {
   if (text === undefined) {

@@ -122,9 +122,9 @@ export class ImageLoader {
   /**
    * Yields one batch per list of sample indices, in order.
    *
-   * @param options - the seed, `epoch` and the position of an image in the epoch determine its crop; `first` is the
-   * position of the first image, to resume within an epoch; `stride` is the distance between the first positions of two lists, for lists that
-   * are parts of longer ones
+   * @param options - the loader's seed, `epoch` and the position of an image in the epoch determine its crop; `first` is the
+   * position of the first image, to resume within an epoch; `stride` is the distance between the first positions of
+   * consecutive lists, for lists that are parts of longer ones
    * @throws `ERR_HOROBALL_PICTURE` if an image cannot be read and `strict` is set, if no image of a class can be read in
    * training, or if none of all images can in evaluation; the signal's reason if it is aborted
    */

@@ -9,8 +9,8 @@ import { OutputOptions } from './output.ts';
 export type { TrainedGeometry } from './define.ts';
 
 /**
- * Every option of a run, one record each. The records are the fields of classes because a declaration file needs their
- * types, from which {@link RunConfig} follows. Most names are those of the published code (HypMix and Hyp-ViT), so that
+ * Every option of a run, one record each. The records are fields of classes, so that declaration files contain their types,
+ * from which {@link RunConfig} is derived. Most names are those of the published code (HypMix and Hyp-ViT), so that
  * its commands run unchanged.
  */
 export interface RunOptions
