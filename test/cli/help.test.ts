@@ -70,3 +70,8 @@ test('sweep describes the options of a run as train does, in the same order', as
   t.deepEqual(order(sweep), order(train));
   t.deepEqual(order(sweep).sort(), [...axisNames].sort());
 });
+
+test('search shows no default of a data set, because it reads a folder', async (t) => {
+  t.regex(await help('embed'), /with\s+shapes/);
+  t.notRegex(await help('search'), /with\s+shapes/);
+});
