@@ -35,11 +35,11 @@ test('the report of a run without an evaluation says so, and when one is due if 
     const run = { ...fakeRun('run-1', { ep: 40, ...options }), rows, snapshot: null };
     return /<p class="note">(Not evaluated.*?)<\/p>/.exec(runPage(run))?.[1];
   };
-  const yet = 'Not evaluated yet: the first evaluation is after epoch 40.';
+  const yet = 'Not evaluated yet: the first evaluation is after epoch 4.';
   t.is(words([stepRow(1)]), yet);
   t.is(words([stepRow(1), stepRow(2)]), yet);
   t.is(words([]), yet);
-  t.is(words([], { eval_ep: '[50,30,7,0]' }), yet.replace('40', '7'));
+  t.is(words([], { eval_ep: '[50,30,7,0]' }), yet.replace('4', '7'));
   t.is(words([stepRow(1)], { eval_ep: '[]' }), 'Not evaluated: eval_ep is [].');
   t.is(words([1, 2, 3, 4].map(stepRow), { ep: 4 }), 'Not evaluated.');
   t.is(words([stepRow(1), evaluationRow(1, 0.5)]), undefined);
