@@ -37,6 +37,6 @@ test('the site is complete', async (t) => {
   t.deepEqual(described(join('api', 'horoball.html'), Object.keys(core)), []);
   t.deepEqual(described(join('api', 'horoball-io.html'), Object.keys(io)), []);
   t.deepEqual(described(join('api', 'horoball-embed.html'), Object.keys(embed)), []);
-  t.regex(texts.get(join('lib', 'guide', 'options.html'))!, /--hyp_c[\s\S]*curvature is -c/);
+  t.regex(texts.get(join('lib', 'guide', 'options.html'))!, /--hyp_c[\s\S]*curvature -c/);
   await rm(folder, { recursive: true });
 });

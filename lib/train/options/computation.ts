@@ -55,7 +55,7 @@ export class ComputationOptions {
   });
   /** `hypmix`: the published numerical guards, order of clipping and evaluation. */
   readonly compat: RunOption<'none' | 'hypmix'> = computation(oneOf(['none', 'hypmix']), {
-    help: "numerical guards, gradient clipping and evaluation: none (horoball's own) or hypmix (as published)",
+    help: 'numerical guards, gradient clipping and evaluation of horoball (none) or of the published code (hypmix)',
     default: 'none',
     commands: ['eval'],
   });

@@ -69,7 +69,7 @@ export class ImageOptions {
    * `null`: none.
    */
   readonly rand_augment: RunOption<string | null> = image(orNone(numberList([1, 100], [0, 30])), {
-    help: 'RandAugment as in torchvision: operations,magnitude, such as 2,9',
+    help: 'number and magnitude of RandAugment operations, as in torchvision, such as 2,9',
     default: null,
   });
   /**
@@ -78,13 +78,13 @@ export class ImageOptions {
   readonly color_jitter: RunOption<string | null> = image(
     orNone(numberList([0, 100, 'real'], [0, 100, 'real'], [0, 100, 'real'], [0, 0.5, 'real'])),
     {
-      help: 'ColorJitter as in torchvision: brightness,contrast,saturation,hue, such as 0.4,0.4,0.4,0.1',
+      help: 'brightness, contrast, saturation and hue of ColorJitter, as in torchvision, such as 0.4,0.4,0.4,0.1',
       default: null,
     },
   );
   /** Probability that a random rectangle of a training image is erased, as torchvision's `RandomErasing(p)`. */
   readonly random_erasing: RunOption<number> = image(from0to1, {
-    help: 'RandomErasing as in torchvision: probability of replacing a rectangle of a training image by the mean color',
+    help: 'probability of replacing a rectangle of a training image by the mean color (RandomErasing), as in torchvision',
     default: 0,
   });
   /** Length in pixels of an image's shorter side before the center crop of the evaluation. */

@@ -27,7 +27,7 @@ export class OutputOptions {
   );
   /** Also evaluate untrained baselines for the report: raw pixels, and colors and gradients (histograms). */
   readonly baselines: RunOption<boolean> = output(flag, {
-    help: 'also evaluate untrained baselines: raw pixels, and colors and gradients',
+    help: 'also evaluate untrained baselines (raw pixels, colors and gradients)',
     default: false,
     resume: 'extend',
     affectsResult: false,
