@@ -77,7 +77,7 @@ export function reproductionPage({ record, studies, best, heads }: ReadReproduct
   const nothing = temperature.arms.every((arm) => arm.best === null);
   return page(
     `Reproduction on ${record.ds} · horoball`,
-    html`<header><p class="brand">horoball reproduce</p><h1>Hyperbolic or hotter?</h1>
+    html`<header><p class="brand">horoball reproduce</p><h1>Geometry or temperature?</h1>
 <p class="lede">${lede(record, studies)}</p>
 <p class="verdict">${verdictText(temperature)}</p>${record.quick ? html`<p class="note">These runs are a rehearsal: they are too short for an answer.</p>` : null}</header>
 ${nothing ? null : html`${temperatureSection(temperature)}${bestSection(temperature)}${contrastSection(temperature)}`}

@@ -1,0 +1,38 @@
+// A buffer that is transferred while an asynchronous call uses it rejects the call's promise.
+import test from 'ava';
+import { Gallery, gromovDelta, matrix, pairwiseDistance, type Reals } from '../lib/index.ts';
+import { cloud, failure } from './support.ts';
+
+const c = 1;
+
+test('transferring a buffer while a job uses it rejects the promise', async (t) => {
+  const big = cloud(Float32Array, 2000, 64, 0.9);
+  const promise = pairwiseDistance(big, undefined, { c });
+  const kept = structuredClone(big.data.buffer, { transfer: [big.data.buffer as ArrayBuffer] });
+  const { code } = await failure(() => promise);
+  t.is(code, 'ERR_HOROBALL_DETACHED');
+  t.is((kept as ArrayBuffer).byteLength, 2000 * 64 * 4);
+});
+
+test('rows that are transferred while a gallery copies them are rejected, and none is kept', async (t) => {
+  using gallery = new Gallery<Reals>({ c });
+  const x = cloud(Float32Array, 6, 3, 0.5);
+  await gallery.add(x);
+  const big = matrix(new Float32Array(12_000_000), 4_000_000, 3); // takes several turns of the event loop to copy
+  const promise = gallery.add(big);
+  await new Promise(setImmediate);
+  structuredClone(big.data.buffer, { transfer: [big.data.buffer as ArrayBuffer] });
+  const { code, message } = await failure(() => promise);
+  t.is(code, 'ERR_HOROBALL_DETACHED');
+  t.regex(message, /^\[Gallery\.add\] rows: expected .+, got .+/);
+  t.is(gallery.size, 6);
+  t.deepEqual([...(await gallery.add(x))], [6, 7, 8, 9, 10, 11]);
+});
+
+test('transferring distances between two subsets rejects the promise', async (t) => {
+  const distances = pairwiseDistance.sync(cloud(Float64Array, 300, 6, 0.9), undefined, { c });
+  const promise = gromovDelta(distances, { input: 'distances', size: 280, samples: 50 });
+  await new Promise(setImmediate);
+  structuredClone(distances.data.buffer, { transfer: [distances.data.buffer as ArrayBuffer] });
+  t.is((await failure(() => promise)).code, 'ERR_HOROBALL_DETACHED');
+});
