@@ -46,10 +46,10 @@ interface ReproduceOptions extends Record<string, unknown> {
 const notes: Notes = {
   paragraphs: [
     'Three studies answer the questions of the paper: recall against the temperature for each geometry, against lambda and c, and with the tied head or a free radius. The report adds the hard negatives and the effective temperature of the best runs.',
-    'On shapes and emoji, runs start from random weights and take a minute each on two cores; on the published data sets they have the published options, and on others the defaults of train. Before it begins, the command measures the speed of this machine and prints how long it will take. To resume, run the same command again.',
+    'On shapes and emoji, runs start from random weights and last 60 and 5 epochs; on the published data sets they have the published options, and on others the defaults of train. Before it begins, the command measures the speed of this machine and prints how long it will take. To resume, run the same command again.',
   ],
   examples: [
-    ['75 runs on images that horoball draws', 'horoball reproduce'],
+    ['75 runs on the built-in data set', 'horoball reproduce'],
     ['the report in a few minutes, from runs too short for an answer', 'horoball reproduce --quick'],
     ['real images, at most two hours', 'horoball reproduce --ds emoji --budget 120'],
     ['how many runs, and how long', 'horoball reproduce --ds emoji --plan'],

@@ -41,19 +41,19 @@ export const variedNames: readonly AxisName[] = [
   'seed',
 ];
 
-/** Epochs of a run from random weights that takes at most a minute on two cores, and of a quick one. */
+/** Epochs of a run from random weights, and of a quick one. */
 const epochs = {
-  shapes: { minute: 60, quick: 4 },
-  emoji: { minute: 5, quick: 1 },
+  shapes: { usual: 60, quick: 4 },
+  emoji: { usual: 5, quick: 1 },
 } as const;
 
 /**
- * The options of all runs on a data set: a minute on two cores for the data sets that need no download, otherwise the
- * published ones.
+ * The options of all runs on a data set: short runs from random weights for the data sets of horoball, otherwise the published
+ * ones.
  * @param quick - runs of a few epochs, which show the report rather than an answer
  */
 export function baseOf(ds: string, quick: boolean): Partial<RunConfig> {
-  const length = quick ? 'quick' : 'minute';
+  const length = quick ? 'quick' : 'usual';
   if (ds === 'shapes') return { ds, ...during(epochs.shapes[length]) };
   if (ds.startsWith('emoji')) {
     const { options } = findRecipe('emoji');
