@@ -77,6 +77,8 @@ async function check(what: string, body: () => Promise<void>): Promise<void> {
 }
 
 const c = 0.8;
+/** The loss of both checks: a single call, and training. */
+const logit = { tied: true, views: 2, tauE: 0.1, tauH: 0.2, lambda: 1, c: 0.1 } as const;
 
 async function families(): Promise<void> {
   await check('row', async () => {
@@ -107,15 +109,7 @@ async function families(): Promise<void> {
   });
   await check('contrast', async () => {
     const { exact, single } = rows(2 * 150, 128, 1);
-    const options = {
-      normalize: true,
-      tied: true,
-      views: 2,
-      tauE: 0.1,
-      tauH: 0.2,
-      lambda: 1,
-      c: 0.1,
-    } as const;
+    const options = { normalize: true, ...logit } as const;
     const got = await hybridContrastiveLoss({ euclidean: single, ...options, device });
     const expected = await hybridContrastiveLoss({ euclidean: exact, ...options });
     compare('loss', '2 x 150 x 128', [got.loss], [expected.loss], 1e-5);
@@ -145,15 +139,7 @@ async function training(): Promise<void> {
     const { imgSize: size, mean, std } = vitConfigs.vit_nano;
     const next = noise(seed);
     const bytes = Uint8Array.from({ length: 16 * size * size * 3 }, () => (next() + 1) * 127);
-    const loss = new HybridLoss({
-      geometry: 'hybrid',
-      tied: true,
-      views: 2,
-      tauE: 0.1,
-      tauH: 0.2,
-      lambda: 1,
-      c: 0.1,
-    });
+    const loss = new HybridLoss({ geometry: 'hybrid', ...logit });
     const values: number[] = [];
     for (let step = 0; step < 3; step++) {
       using batch = Batch.from(bytes, { count: 16, size }, mean, std, where);
