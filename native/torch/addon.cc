@@ -42,6 +42,7 @@ void use_all_threads() {
 }
 
 struct LibraryInfo {
+  static constexpr const char* kTypeScript = "LibraryInfo";
   bool cuda;
   int threads;
 };
@@ -54,6 +55,7 @@ Napi::Value to_js(Napi::Env env, const LibraryInfo& info) {
 }
 
 struct MemoryInfo {
+  static constexpr const char* kTypeScript = "TorchMemory";
   double handles, bytes;
 };
 
@@ -77,18 +79,39 @@ void raise(const Cancel& cancel) {
   if (cancel != nullptr) cancel->store(true, std::memory_order_relaxed);
 }
 
+std::string signatures();
+
 void bind_environment(Exports& exports) {
-  exports.calls("open", open);
+  exports.calls("signatures", signatures);
+  exports.calls("open", open, "backend", "cuda");
   // Waits for the running operation and accepts no more. process.exit does not run the clean-up hooks of the
   // main thread, but it does run the destructors of libtorch's statics, which the lane must not outlive.
   exports.calls("close", [](Environment& here) { here.lane.close(); });
   exports.calls("info", [] { return LibraryInfo{torch::cuda::is_available(), at::get_num_threads()}; });
   exports.calls("memory", memory);
-  exports.calls("dispose", [](Handle* handle) { handle->release(); });
+  exports.calls(
+      "dispose", [](Handle* handle) { handle->release(); }, "handle");
   exports.calls("cancelFlag", [] { return std::make_shared<Flag>(false); });
-  exports.calls("cancel", raise);
-  exports.posts("manualSeed", "manualSeed", [](std::uint64_t seed) { torch::manual_seed(seed); });
-  exports.posts("setThreads", "setThreads", [](int threads) { at::set_num_threads(threads); });
+  exports.calls("cancel", raise, "flag");
+  exports.posts(
+      "manualSeed", "manualSeed", [](std::uint64_t seed) { torch::manual_seed(seed); }, "seed");
+  exports.posts(
+      "setThreads", "setThreads", [](int threads) { at::set_num_threads(threads); }, "threads");
+}
+
+void bind(Exports& exports) {
+  for (const auto bind_part : {bind_environment, bind_tensors, bind_embedder, bind_state, bind_loss,
+                               bind_optim, bind_scaler, bind_ema, bind_cache, bind_trace, bind_distributed}) {
+    bind_part(exports);
+  }
+}
+
+// The signatures of all rows, in TypeScript.
+std::string signatures() {
+  std::string text;
+  Exports exports(&text);
+  bind(exports);
+  return text;
 }
 
 Napi::Object init(Napi::Env env, Napi::Object to) {
@@ -96,10 +119,7 @@ Napi::Object init(Napi::Env env, Napi::Object to) {
   to.Set("version", library_version());
   to.Set("builtVersion", header_version());
   Exports exports(env, to);
-  for (const auto bind : {bind_environment, bind_tensors, bind_embedder, bind_state, bind_loss, bind_optim,
-                          bind_scaler, bind_ema, bind_cache, bind_trace, bind_distributed}) {
-    bind(exports);
-  }
+  bind(exports);
   return to;
 }
 

@@ -39,9 +39,9 @@ void append_rows(TensorResource& out, const at::Tensor& value, Span<float> rows)
 }  // namespace
 
 void bind_cache(Exports& exports) {
-  exports.makes<TensorResource>("leaf", "embedder.cache", leaf);
-  exports.posts("backwardRows", "embedder.backward", backward_rows);
-  exports.makes<TensorResource>("appendRows", "memory.append", append_rows);
+  exports.makes<TensorResource>("leaf", "embedder.cache", leaf, "out", "parts");
+  exports.posts("backwardRows", "embedder.backward", backward_rows, "outputs", "leaves", "first");
+  exports.makes<TensorResource>("appendRows", "memory.append", append_rows, "out", "tensor", "rows");
 }
 
 }  // namespace horoball::train

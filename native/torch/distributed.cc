@@ -17,6 +17,7 @@ using Counts = std::vector<std::int64_t>;
 
 class GroupResource : public Resource {
  public:
+  static constexpr const char* kKind = "Group";
   using Resource::Resource;
   Group& operator*() const { return *group_; }
   Group* operator->() const { return group_.get(); }
@@ -28,6 +29,7 @@ class GroupResource : public Resource {
 
 class GradientSumResource : public Resource {
  public:
+  static constexpr const char* kKind = "GradientSum";
   using Resource::Resource;
   void attach(const EmbedderResource& model, GroupResource& group) {
     sum_ = std::make_unique<GradientSum>(model, group.shared());
@@ -151,19 +153,22 @@ struct Converter<train::GroupConfig> {
 namespace horoball::train {
 
 void bind_distributed(Exports& exports) {
-  exports.makes<GroupResource>("group", "group", [](GroupResource&) {});
-  exports.answers("joinGroup", "group.join", join);
-  exports.answers("shareText", "group.share", share);
-  exports.answers("sumValues", "group.sum", sum_values);
-  exports.answers("gatherValues", "group.gather", gather_values);
-  exports.makes<TensorResource>("gatherRows", "group.gather", gather_tensor);
-  exports.answers("broadcastModel", "group.broadcast", broadcast_model);
-  exports.calls("groupAt", at);
-  exports.calls("failGroup", fail);
-  exports.answers("closeGroup", "group.close", close);
-  exports.makes<GradientSumResource>("gradientSum", "gradients.sum", &GradientSumResource::attach);
-  exports.posts("armGradientSum", "gradients.sum", arm);
-  exports.posts("finishGradientSum", "gradients.sum", finish);
+  exports.makes<GroupResource>(
+      "group", "group", [](GroupResource&) {}, "group");
+  exports.answers("joinGroup", "group.join", join, "group", "options");
+  exports.answers("shareText", "group.share", share, "group", "key", "text");
+  exports.answers("sumValues", "group.sum", sum_values, "group", "values");
+  exports.answers("gatherValues", "group.gather", gather_values, "group", "values", "counts", "out");
+  exports.makes<TensorResource>("gatherRows", "group.gather", gather_tensor, "out", "group", "tensor",
+                                "counts");
+  exports.answers("broadcastModel", "group.broadcast", broadcast_model, "group", "embedder");
+  exports.calls("groupAt", at, "group", "where");
+  exports.calls("failGroup", fail, "group", "message");
+  exports.answers("closeGroup", "group.close", close, "group");
+  exports.makes<GradientSumResource>("gradientSum", "gradients.sum", &GradientSumResource::attach, "sum",
+                                     "embedder", "group");
+  exports.posts("armGradientSum", "gradients.sum", arm, "sum");
+  exports.posts("finishGradientSum", "gradients.sum", finish, "sum");
 }
 
 }  // namespace horoball::train

@@ -38,11 +38,11 @@ void EmaResource::write(const std::vector<Span<float>>& from) {
 }
 
 void bind_ema(Exports& exports) {
-  exports.makes<EmaResource>("ema", "ema.create", &EmaResource::attach);
-  exports.posts("updateEma", "ema.update", &EmaResource::update);
-  exports.posts("swapEma", "ema.swap", &EmaResource::swap);
-  exports.answers("readEma", "ema.state", &EmaResource::read);
-  exports.answers("writeEma", "ema.loadState", &EmaResource::write);
+  exports.makes<EmaResource>("ema", "ema.create", &EmaResource::attach, "ema", "embedder");
+  exports.posts("updateEma", "ema.update", &EmaResource::update, "ema", "decay");
+  exports.posts("swapEma", "ema.swap", &EmaResource::swap, "ema");
+  exports.answers("readEma", "ema.state", &EmaResource::read, "ema", "out");
+  exports.answers("writeEma", "ema.loadState", &EmaResource::write, "ema", "values");
 }
 
 }  // namespace horoball::train

@@ -8,6 +8,7 @@ namespace horoball::train {
 
 class EmaResource : public Resource {
  public:
+  static constexpr const char* kKind = "Ema";
   using Resource::Resource;
 
   void attach(const EmbedderResource& model);

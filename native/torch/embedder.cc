@@ -102,11 +102,16 @@ void forward(TensorResource& body, TensorResource& euclidean, TensorResource& hy
 }  // namespace
 
 void bind_embedder(Exports& exports) {
-  exports.makes<EmbedderResource>("embedder", "embedder.create", &EmbedderResource::build);
-  exports.answers("describeModel", "embedder.create", &EmbedderResource::describe);
-  exports.makes<TensorResource, TensorResource, TensorResource>("forward", "embedder.forward", forward);
-  exports.posts("setCurvature", "embedder.setCurvature", &EmbedderResource::set_curvature);
-  exports.answers("curvatureGradient", "embedder.curvatureGradient", &EmbedderResource::curvature_gradient);
+  exports.makes<EmbedderResource>("embedder", "embedder.create", &EmbedderResource::build, "embedder",
+                                  "config");
+  exports.answers("describeModel", "embedder.create", &EmbedderResource::describe, "embedder");
+  exports.makes<TensorResource, TensorResource, TensorResource>("forward", "embedder.forward", forward,
+                                                                "body", "euclidean", "hyperbolic", "embedder",
+                                                                "batch", "train", "classAlone");
+  exports.posts("setCurvature", "embedder.setCurvature", &EmbedderResource::set_curvature, "embedder", "c",
+                "learnable");
+  exports.answers("curvatureGradient", "embedder.curvatureGradient", &EmbedderResource::curvature_gradient,
+                  "embedder");
 }
 
 }  // namespace horoball::train

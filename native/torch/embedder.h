@@ -14,6 +14,7 @@ struct NamedParameter {
 };
 
 struct EmbedderConfig {
+  static constexpr const char* kTypeScript = "EmbedderNumbers";
   ViTConfig model;
   HeadConfig head;
   std::uint64_t seed = 0;
@@ -26,6 +27,7 @@ struct EmbedderConfig {
 
 // A parameter as JavaScript sees it.
 struct Description {
+  static constexpr const char* kTypeScript = "Parameter";
   std::string name;
   std::vector<std::int64_t> shape;
   bool trainable;
@@ -33,6 +35,7 @@ struct Description {
 
 class EmbedderResource : public Resource {
  public:
+  static constexpr const char* kKind = "Embedder";
   using Resource::Resource;
 
   void build(const EmbedderConfig& config);

@@ -1,9 +1,10 @@
-// The addon's exports, one row each: a name, the operation that errors name, and a callable whose parameters
-// declare the JavaScript arguments. Arguments are read immediately, on the JavaScript thread; the callable
-// runs on the lane.
+// The addon's exports, one row each: a name, the operation that errors name, a callable whose parameters declare the
+// JavaScript arguments, and the names of these parameters. Arguments are read immediately, on the JavaScript thread; the
+// callable runs on the lane. The rows also describe themselves: lib/train/lane/addon.ts is generated from that.
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -15,6 +16,7 @@
 
 #include "environment.h"
 #include "tensor.h"
+#include "typescript.h"
 
 namespace horoball::train {
 
@@ -23,6 +25,7 @@ namespace horoball::train {
 template <class P>
 struct Parameter {
   using Held = std::decay_t<P>;
+  static std::string type() { return typescript<P>(); }
   static Held take(Arguments& in) { return in.take<Held>(); }
   static Held& pass(Held& held, const Flag*) { return held; }
 };
@@ -32,6 +35,7 @@ template <class P>
   requires std::derived_from<std::decay_t<P>,
                              Resource> struct Parameter<P> {
   using Held = std::shared_ptr<std::decay_t<P>>;
+  static std::string type() { return typescript<P>(); }
   static Held take(Arguments& in) { return in.take<Held>(); }
   static std::decay_t<P>& pass(Held& held, const Flag*) { return *held; }
 };
@@ -39,6 +43,7 @@ template <class Kind>
   requires std::derived_from<std::remove_const_t<Kind>,
                              Resource> struct Parameter<Kind*> {
   using Held = std::optional<std::shared_ptr<std::remove_const_t<Kind>>>;
+  static std::string type() { return typescript<Kind>() + " | null"; }
   static Held take(Arguments& in) { return in.take<Held>(); }
   static Kind* pass(Held& held, const Flag*) { return held ? held->get() : nullptr; }
 };
@@ -47,12 +52,14 @@ template <class Kind>
 template <>
 struct Parameter<const at::Tensor&> {
   using Held = std::shared_ptr<TensorResource>;
+  static std::string type() { return typescript<TensorResource>(); }
   static Held take(Arguments& in) { return in.take<Held>(); }
   static const at::Tensor& pass(Held& held, const Flag*) { return held->get(); }
 };
 template <>
 struct Parameter<const std::vector<at::Tensor>&> {
   using Held = std::vector<std::shared_ptr<TensorResource>>;
+  static std::string type() { return "readonly " + typescript<TensorResource>() + "[]"; }
   static Held take(Arguments& in) { return in.take<Held>(); }
   static std::vector<at::Tensor> pass(Held& held, const Flag*) {
     std::vector<at::Tensor> tensors;
@@ -112,7 +119,7 @@ struct Signature<R (*)(P...)> {
 };
 
 template <class F>
-auto parameters() {
+constexpr auto parameters() {
   if constexpr (std::is_member_function_pointer_v<F>) {
     return typename Signature<F>::Member{};
   } else {
@@ -143,16 +150,31 @@ inline Call queued(Arguments& in, const char* operation) {
   return call;
 }
 
+// Parameters that are JavaScript arguments.
+template <class P>
+constexpr bool kGiven = !std::is_same_v<P, const Flag*> && !std::is_same_v<P, Environment&>;
+template <class... Names, class... P>
+constexpr bool one_name_per_argument(Types<P...>) {
+  return (std::size_t{kGiven<P>} + ... + 0) == sizeof...(Names);
+}
+
 class Exports {
  public:
   Exports(Napi::Env env, Napi::Object to) : env_(env), to_(to) {}
+  // Exports nothing, but appends the signatures of the rows in TypeScript to `to`, one per line.
+  explicit Exports(std::string* to) : description_(to) {}
+
+  // `names` are those of the callable's parameters that are JavaScript arguments.
 
   // Runs immediately, on the JavaScript thread.
-  template <class F>
-  void calls(const char* name, F function) {
+  template <class F, class... Names>
+  void calls(const char* name, F function, Names... names) {
+    static_assert(one_name_per_argument<Names...>(parameters<F>()));
+    using Result = typename Signature<F>::Result;
+    if (describes(name, parameters<F>(), {names...}, "", typescript<Result>())) return;
     add(name, [function](Arguments& in) -> Napi::Value {
       auto bound = with_arguments(in, function, parameters<F>());
-      if constexpr (std::is_void_v<typename Signature<F>::Result>) {
+      if constexpr (std::is_void_v<Result>) {
         bound(nullptr);
         return in.env().Undefined();
       } else {
@@ -162,8 +184,10 @@ class Exports {
   }
 
   // Queues the call and returns nothing; an error rejects the lane's next promise.
-  template <class F>
-  void posts(const char* name, const char* operation, F work) {
+  template <class F, class... Names>
+  void posts(const char* name, const char* operation, F work, Names... names) {
+    static_assert(one_name_per_argument<Names...>(parameters<F>()));
+    if (describes(name, parameters<F>(), {names...}, kCancel, "void")) return;
     add(name, [operation, work](Arguments& in) -> Napi::Value {
       auto bound = with_arguments(in, work, parameters<F>());
       environment(in.env()).lane.post(queued(in, operation), std::move(bound));
@@ -171,23 +195,35 @@ class Exports {
     });
   }
 
-  // Queues the call and immediately returns handles of new resources, one or a list. The callable receives
-  // the resources first, and fills them.
-  template <class... Made, class F>
-  void makes(const char* name, const char* operation, F work) {
-    add(name, [operation, work](Arguments& in) -> Napi::Value {
+  // Queues the call and immediately returns handles of new resources: one, or an object. The callable receives
+  // the resources first, and fills them; their names come first too, and are the object's properties.
+  template <class... Made, class F, class... Names>
+  void makes(const char* name, const char* operation, F work, Names... names) {
+    static_assert(one_name_per_argument<Names...>(parameters<F>()));
+    constexpr std::size_t made_count = sizeof...(Made);
+    const std::array<const char*, sizeof...(Names)> all{names...};
+    const std::vector<const char*> rest_of_names(all.begin() + made_count, all.end());
+    if (describes(name, rest<made_count>(parameters<F>()), rest_of_names, kCancel,
+                  handle_types<Made...>(all.data())))
+      return;
+    std::array<const char*, made_count> made_names;
+    std::copy_n(all.begin(), made_count, made_names.begin());
+    add(name, [operation, work, made_names](Arguments& in) -> Napi::Value {
       const std::tuple<std::shared_ptr<Made>...> made{make<Made>(in.env())...};
-      auto bound = with_arguments(in, work, rest<sizeof...(Made)>(parameters<F>()), made);
+      auto bound = with_arguments(in, work, rest<made_count>(parameters<F>()), made);
       environment(in.env()).lane.post(queued(in, operation), std::move(bound));
-      return std::apply([&](const auto&... each) { return handles(in.env(), each...); }, made);
+      return std::apply([&](const auto&... each) { return handles(in.env(), made_names, each...); }, made);
     });
   }
 
   // Queues the call and returns a promise of the callable's result.
-  template <class F>
-  void answers(const char* name, const char* operation, F work) {
+  template <class F, class... Names>
+  void answers(const char* name, const char* operation, F work, Names... names) {
+    static_assert(one_name_per_argument<Names...>(parameters<F>()));
+    using Result = typename Signature<F>::Result;
+    if (describes(name, parameters<F>(), {names...}, kCancel, "Promise<" + typescript<Result>() + ">"))
+      return;
     add(name, [operation, work](Arguments& in) -> Napi::Value {
-      using Result = typename Signature<F>::Result;
       auto bound = with_arguments(in, work, parameters<F>());
       auto& lane = environment(in.env()).lane;
       if constexpr (std::is_void_v<Result>) {
@@ -206,7 +242,7 @@ class Exports {
  private:
   // Drops the parameters that are new resources.
   template <std::size_t n, class P, class... More>
-  static auto rest(Types<P, More...> all) {
+  static constexpr auto rest(Types<P, More...> all) {
     if constexpr (n == 0) {
       return all;
     } else {
@@ -214,7 +250,7 @@ class Exports {
     }
   }
   template <std::size_t n>
-  static Types<> rest(Types<>) {
+  static constexpr Types<> rest(Types<>) {
     return {};
   }
 
@@ -233,14 +269,46 @@ class Exports {
   }
 
   template <class Made>
-  static Napi::Value handles(Napi::Env env, const std::shared_ptr<Made>& made) {
+  static Napi::Value handles(Napi::Env env, const std::array<const char*, 1>&,
+                             const std::shared_ptr<Made>& made) {
     return wrap_resource(env, made);
   }
+  template <std::size_t n, class... Made>
+  static Napi::Value handles(Napi::Env env, const std::array<const char*, n>& names,
+                             const std::shared_ptr<Made>&... made) {
+    auto object = Napi::Object::New(env);
+    auto name = names.begin();
+    (object.Set(*name++, wrap_resource(env, made)), ...);
+    return object;
+  }
   template <class... Made>
-  static Napi::Value handles(Napi::Env env, const std::shared_ptr<Made>&... made) {
-    auto list = Napi::Array::New(env);
-    (list.Set(list.Length(), wrap_resource(env, made)), ...);
-    return list;
+  static std::string handle_types(const char* const* names) {
+    if constexpr (sizeof...(Made) == 1) return (typescript<Made>() + ...);
+    std::string properties;
+    ((properties += std::string(" ") + *names++ + ": " + typescript<Made>() + ";"), ...);
+    return "{" + properties + " }";
+  }
+
+  // Every queued call may end with it.
+  static constexpr const char* kCancel = "cancel?: Cancel | null";
+
+  // Whether the rows are described, not exported.
+  template <class... P>
+  bool describes(const char* name, Types<P...>, const std::vector<const char*>& names, const char* last,
+                 const std::string& result) {
+    if (description_ == nullptr) return false;
+    std::string list;
+    const auto add_argument = [&](const std::string& argument) {
+      list += (list.empty() ? "" : ", ") + argument;
+    };
+    auto next = names.begin();
+    const auto describe_one = [&]<class Each>(std::type_identity<Each>) {
+      if constexpr (kGiven<Each>) add_argument(std::string(*next++) + ": " + Parameter<Each>::type());
+    };
+    (describe_one(std::type_identity<P>{}), ...);
+    if (*last != '\0') add_argument(last);
+    *description_ += std::string(name) + "(" + list + "): " + result + ";\n";
+    return true;
   }
 
   template <class F>
@@ -258,8 +326,9 @@ class Exports {
     to_.Set(name, Napi::Function::New(env_, function, name));
   }
 
-  Napi::Env env_;
+  Napi::Env env_ = nullptr;
   Napi::Object to_;
+  std::string* description_ = nullptr;
 };
 
 }  // namespace horoball::train

@@ -13,6 +13,7 @@
 namespace horoball::train {
 
 struct GroupConfig {
+  static constexpr const char* kTypeScript = "GroupNumbers";
   std::string host;  // of the store at which the ranks meet
   std::int64_t port = 0;
   int rank = 0;

@@ -21,6 +21,7 @@ namespace horoball::train {
 namespace {
 
 struct LossConfig {
+  static constexpr const char* kTypeScript = "LossNumbers";
   ContrastArgs args;  // the same for every batch
   Tables tables;
   bool grad_params = false;
@@ -32,6 +33,7 @@ struct LossConfig {
 };
 
 struct LossValue {
+  static constexpr const char* kTypeScript = "LossValues";
   double loss = 0;
   ContrastStats stats;
   bool has_params = false;
@@ -125,6 +127,7 @@ class Contrast : public torch::autograd::Function<Contrast> {
 
 class LossResource : public Resource {
  public:
+  static constexpr const char* kKind = "Loss";
   using Resource::Resource;
 
   void compute(const at::Tensor& euclidean, const at::Tensor& hyperbolic, const LossConfig& config,
@@ -211,9 +214,10 @@ struct Converter<train::LossConfig> {
 namespace horoball::train {
 
 void bind_loss(Exports& exports) {
-  exports.makes<LossResource>("loss", "hybridLoss.apply", compute_loss);
-  exports.posts("backwardLoss", "loss.backward", backward_loss);
-  exports.answers("readLoss", "loss.read", &LossResource::value);
+  exports.makes<LossResource>("loss", "hybridLoss.apply", compute_loss, "out", "euclidean", "hyperbolic",
+                              "options", "order");
+  exports.posts("backwardLoss", "loss.backward", backward_loss, "loss", "factor", "scaler");
+  exports.answers("readLoss", "loss.read", &LossResource::value, "loss");
 }
 
 }  // namespace horoball::train

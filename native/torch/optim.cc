@@ -138,13 +138,14 @@ void AdamWResource::write(const std::vector<Span<float>>& from) {
 }
 
 void bind_optim(Exports& exports) {
-  exports.makes<AdamWResource>("adamw", "adamw.create", &AdamWResource::attach);
-  exports.posts("clipGradNorm", "adamw.clipGradNorm", &AdamWResource::clip_grad_norm);
-  exports.posts("step", "adamw.step", &AdamWResource::step);
-  exports.posts("zeroGrad", "adamw.zeroGrad", &AdamWResource::zero_grad);
-  exports.answers("gradNorm", "adamw.gradNorm", &AdamWResource::grad_norm);
-  exports.answers("readOptimizer", "adamw.state", &AdamWResource::read);
-  exports.answers("writeOptimizer", "adamw.loadState", &AdamWResource::write);
+  exports.makes<AdamWResource>("adamw", "adamw.create", &AdamWResource::attach, "optimizer", "embedder",
+                               "options");
+  exports.posts("clipGradNorm", "adamw.clipGradNorm", &AdamWResource::clip_grad_norm, "optimizer", "max");
+  exports.posts("step", "adamw.step", &AdamWResource::step, "optimizer", "lr");
+  exports.posts("zeroGrad", "adamw.zeroGrad", &AdamWResource::zero_grad, "optimizer");
+  exports.answers("gradNorm", "adamw.gradNorm", &AdamWResource::grad_norm, "optimizer");
+  exports.answers("readOptimizer", "adamw.state", &AdamWResource::read, "optimizer", "out");
+  exports.answers("writeOptimizer", "adamw.loadState", &AdamWResource::write, "optimizer", "values");
 }
 
 }  // namespace horoball::train

@@ -7,6 +7,7 @@
 namespace horoball::train {
 
 struct AdamWConfig {
+  static constexpr const char* kTypeScript = "NativeAdamWOptions";
   std::vector<double> rates, decays;  // per trainable parameter: learning-rate factor and weight decay
   double beta1 = 0.9;
   double beta2 = 0.999;
@@ -15,6 +16,7 @@ struct AdamWConfig {
 
 class AdamWResource : public Resource {
  public:
+  static constexpr const char* kKind = "AdamW";
   using Resource::Resource;
 
   // Takes the trainable parameters; the embedder may be disposed of before the optimizer.

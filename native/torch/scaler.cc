@@ -47,12 +47,13 @@ Napi::Value to_js(Napi::Env env, const ScalerState& state) {
 }
 
 void bind_scaler(Exports& exports) {
-  exports.makes<ScalerResource>("scaler", "scaler.create", &ScalerResource::configure);
-  exports.posts("unscale", "scaler.unscale", &ScalerResource::unscale);
-  exports.posts("stepScaled", "scaler.step", &ScalerResource::step);
-  exports.posts("updateScale", "scaler.update", &ScalerResource::update);
-  exports.answers("readScaler", "scaler.state", &ScalerResource::state);
-  exports.posts("writeScaler", "scaler.loadState", &ScalerResource::load);
+  exports.makes<ScalerResource>("scaler", "scaler.create", &ScalerResource::configure, "scaler", "options");
+  exports.posts("unscale", "scaler.unscale", &ScalerResource::unscale, "scaler", "optimizer");
+  exports.posts("stepScaled", "scaler.step", &ScalerResource::step, "scaler", "optimizer", "lr");
+  exports.posts("updateScale", "scaler.update", &ScalerResource::update, "scaler");
+  exports.answers("readScaler", "scaler.state", &ScalerResource::state, "scaler");
+  exports.posts("writeScaler", "scaler.loadState", &ScalerResource::load, "scaler", "scale", "goodSteps",
+                "skipped");
 }
 
 }  // namespace horoball::train

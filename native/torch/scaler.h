@@ -7,6 +7,7 @@
 namespace horoball::train {
 
 struct ScalerConfig {
+  static constexpr const char* kTypeScript = "ScalerNumbers";
   double scale = 65536;
   double growth = 2;
   double backoff = 0.5;
@@ -14,6 +15,7 @@ struct ScalerConfig {
 };
 
 struct ScalerState {
+  static constexpr const char* kTypeScript = "ScalerReading";
   double scale = 0;
   std::int64_t good_steps = 0;  // consecutive
   std::int64_t skipped = 0;     // in total
@@ -24,6 +26,7 @@ struct ScalerState {
 // skipped, and the scale is reduced.
 class ScalerResource : public Resource {
  public:
+  static constexpr const char* kKind = "Scaler";
   using Resource::Resource;
 
   void configure(const ScalerConfig& config) {

@@ -12,11 +12,10 @@ namespace {
 using Names = std::vector<std::string>;
 using Arrays = std::vector<Span<float>>;
 
-void read_model(const EmbedderResource& model, const std::string& what, const Names& names,
-                const Arrays& to) {
+void read_model(const EmbedderResource& model, bool gradients, const Names& names, const Arrays& to) {
   for (std::size_t i = 0; i < names.size(); ++i) {
     const auto& value = model.parameter(names[i]);
-    if (what != "gradient") {
+    if (!gradients) {
       copy_out(value, to.at(i));
     } else if (value.grad().defined()) {  // otherwise the array keeps its zeros
       copy_out(value.grad(), to.at(i));
@@ -45,10 +44,10 @@ void write_random(const std::string& device, Span<std::uint8_t> bytes) {
 }  // namespace
 
 void bind_state(Exports& exports) {
-  exports.answers("readModel", "embedder.state", read_model);
-  exports.answers("writeModel", "embedder.loadState", write_model);
-  exports.answers("readRandom", "random.state", read_random);
-  exports.answers("writeRandom", "random.loadState", write_random);
+  exports.answers("readModel", "embedder.state", read_model, "embedder", "gradients", "names", "out");
+  exports.answers("writeModel", "embedder.loadState", write_model, "embedder", "names", "values");
+  exports.answers("readRandom", "random.state", read_random, "device");
+  exports.answers("writeRandom", "random.loadState", write_random, "device", "state");
 }
 
 }  // namespace horoball::train

@@ -112,10 +112,12 @@ void copy_in(Span<float> from, at::Tensor to) {
 }
 
 void bind_tensors(Exports& exports) {
-  exports.makes<TensorResource>("batch", "batch.from", batch);
-  exports.makes<TensorResource>("normalizedBatch", "batch.fromNormalized", normalized_batch);
-  exports.answers("readTensor", "tensor.data", copy_out);
-  exports.posts("backwardTensor", "tensor.backward", backward_tensor);
+  exports.makes<TensorResource>("batch", "batch.from", batch, "out", "images", "count", "height", "width",
+                                "mean", "std", "device");
+  exports.makes<TensorResource>("normalizedBatch", "batch.fromNormalized", normalized_batch, "out", "images",
+                                "count", "height", "width", "device");
+  exports.answers("readTensor", "tensor.data", copy_out, "tensor", "out");
+  exports.posts("backwardTensor", "tensor.backward", backward_tensor, "tensor", "cotangent");
 }
 
 }  // namespace horoball::train

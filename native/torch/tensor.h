@@ -10,6 +10,7 @@ namespace horoball::train {
 // Empty until the lane has filled it, and forever if that work failed.
 class TensorResource : public Resource {
  public:
+  static constexpr const char* kKind = "Tensor";
   using Resource::Resource;
 
   void set(at::Tensor value) {

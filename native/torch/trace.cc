@@ -25,6 +25,8 @@ std::string first_not_finite(EmbedderResource& model, const at::Tensor& images) 
 
 }  // namespace
 
-void bind_trace(Exports& exports) { exports.answers("firstNotFinite", "embedder.trace", first_not_finite); }
+void bind_trace(Exports& exports) {
+  exports.answers("firstNotFinite", "embedder.trace", first_not_finite, "embedder", "batch");
+}
 
 }  // namespace horoball::train

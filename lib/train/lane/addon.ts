@@ -1,156 +1,161 @@
-/** The interface of train.node. */
+// Generated from the rows of native/torch (exports.h) by `npm run ops:train`: edit those instead.
 import type {
-  Channels,
-  Device,
-  EmbedderConfig,
-  GradScalerOptions,
-  HybridLossOptions,
-  LossValues,
-  NativeAdamWOptions,
-  Parameter,
-  ScalerState,
-  TorchMemory,
-} from './types.ts';
+  Cancel,
+  EmbedderNumbers,
+  GroupNumbers,
+  Handle,
+  LibraryInfo,
+  LossNumbers,
+  ScalerNumbers,
+  ScalerReading,
+} from './addon-types.ts';
+import type { LossValues, NativeAdamWOptions, Parameter, TorchMemory } from './types.ts';
 
-declare const handleBrand: unique symbol;
-/** A native resource owned by the lane. */
-export interface Handle {
-  readonly [handleBrand]: true;
-}
-
-declare const cancelBrand: unique symbol;
-/** A flag that queued work checks before and while it runs. */
-export interface Cancel {
-  readonly [cancelBrand]: true;
-}
-
-/** The options of the loss, the index of its geometry in the core, and the matrices that it reads. */
-export interface LossNumbers extends Required<HybridLossOptions> {
-  geometryIndex: number;
-  gradParams: boolean;
-}
-
-/** The options of an embedder, and the core's operations that map a row of its head to the ball. */
-export interface EmbedderNumbers extends EmbedderConfig {
-  toBall: readonly { readonly index: number; readonly parameter: number }[];
-}
-
-/** See `ProcessGroup.join`; times are in seconds. */
-export interface GroupNumbers {
-  host: string;
-  port: number;
-  rank: number;
-  size: number;
-  launched: boolean;
-  prefix: string;
-  interface: string;
-  joinSeconds: number;
-  timeout: number;
-  patience: number;
-}
-
-/** train.node. Calls without a promise are queued; their errors reject the lane's next promise. */
+/** train.node. Calls that return no promise are queued; their errors reject the lane's next promise. */
 export interface TrainAddon {
   readonly builtVersion: string;
   readonly version: string;
-  open(backend: unknown, cuda: readonly unknown[]): void;
+  signatures(): string;
+  open(backend: object, cuda: readonly object[]): void;
   close(): void;
-  info(): { cuda: boolean; threads: number };
+  info(): LibraryInfo;
   memory(): TorchMemory;
+  dispose(handle: Handle): void;
   cancelFlag(): Cancel;
   cancel(flag: Cancel): void;
-  dispose(handle: Handle): void;
-  manualSeed(seed: number): void;
-  setThreads(threads: number): void;
-
+  manualSeed(seed: number, cancel?: Cancel | null): void;
+  setThreads(threads: number, cancel?: Cancel | null): void;
   batch(
     images: Uint8Array,
     count: number,
     height: number,
     width: number,
-    mean: Channels,
-    std: Channels,
-    device: Device,
-  ): Handle;
-  normalizedBatch(images: Float32Array, count: number, height: number, width: number, device: Device): Handle;
-  readTensor(tensor: Handle, out: Float32Array, cancel: Cancel | null): Promise<void>;
-  backwardTensor(tensor: Handle, cotangent: Float32Array): void;
-
-  embedder(config: EmbedderNumbers): Handle;
-  describeModel(embedder: Handle): Promise<Parameter[]>;
+    mean: readonly number[],
+    std: readonly number[],
+    device: string,
+    cancel?: Cancel | null,
+  ): Handle<'Tensor'>;
+  normalizedBatch(
+    images: Float32Array,
+    count: number,
+    height: number,
+    width: number,
+    device: string,
+    cancel?: Cancel | null,
+  ): Handle<'Tensor'>;
+  readTensor(tensor: Handle<'Tensor'>, out: Float32Array, cancel?: Cancel | null): Promise<void>;
+  backwardTensor(tensor: Handle<'Tensor'>, cotangent: Float32Array, cancel?: Cancel | null): void;
+  embedder(config: EmbedderNumbers, cancel?: Cancel | null): Handle<'Embedder'>;
+  describeModel(embedder: Handle<'Embedder'>, cancel?: Cancel | null): Promise<readonly Parameter[]>;
   forward(
-    embedder: Handle,
-    batch: Handle,
+    embedder: Handle<'Embedder'>,
+    batch: Handle<'Tensor'>,
     train: boolean,
     classAlone: boolean,
-    cancel: Cancel | null,
-  ): readonly [body: Handle, euclidean: Handle, hyperbolic: Handle];
+    cancel?: Cancel | null,
+  ): { body: Handle<'Tensor'>; euclidean: Handle<'Tensor'>; hyperbolic: Handle<'Tensor'> };
+  setCurvature(embedder: Handle<'Embedder'>, c: number, learnable: boolean, cancel?: Cancel | null): void;
+  curvatureGradient(embedder: Handle<'Embedder'>, cancel?: Cancel | null): Promise<number>;
   readModel(
-    embedder: Handle,
-    what: 'value' | 'gradient',
+    embedder: Handle<'Embedder'>,
+    gradients: boolean,
     names: readonly string[],
     out: readonly Float32Array[],
-    cancel: Cancel | null,
+    cancel?: Cancel | null,
   ): Promise<void>;
   writeModel(
-    embedder: Handle,
+    embedder: Handle<'Embedder'>,
     names: readonly string[],
     values: readonly Float32Array[],
-    cancel: Cancel | null,
+    cancel?: Cancel | null,
   ): Promise<void>;
-
-  loss(euclidean: Handle, hyperbolic: Handle, options: LossNumbers, order: Int32Array | null): Handle;
-  backwardLoss(loss: Handle, factor: number, scaler: Handle | null): void;
-  readLoss(loss: Handle, cancel: Cancel | null): Promise<LossValues>;
-
-  adamw(embedder: Handle, options: NativeAdamWOptions): Handle;
-  clipGradNorm(optimizer: Handle, max: number): void;
-  step(optimizer: Handle, lr: number): void;
-  zeroGrad(optimizer: Handle): void;
-  gradNorm(optimizer: Handle, cancel: Cancel | null): Promise<number>;
-  readOptimizer(optimizer: Handle, out: readonly Float32Array[], cancel: Cancel | null): Promise<void>;
-  writeOptimizer(optimizer: Handle, values: readonly Float32Array[], cancel: Cancel | null): Promise<void>;
-
-  setCurvature(embedder: Handle, c: number, learnable: boolean): void;
-  curvatureGradient(embedder: Handle, cancel: Cancel | null): Promise<number>;
-  /** Empty if all values are finite. */
-  firstNotFinite(embedder: Handle, batch: Handle): Promise<string>;
-  readRandom(device: Device): Promise<Uint8Array>;
-  writeRandom(device: Device, state: Uint8Array): Promise<void>;
-
-  scaler(options: Required<GradScalerOptions>): Handle;
-  unscale(scaler: Handle, optimizer: Handle): void;
-  stepScaled(scaler: Handle, optimizer: Handle, lr: number): void;
-  updateScale(scaler: Handle): void;
-  readScaler(scaler: Handle, cancel: Cancel | null): Promise<ScalerState & { overflowed: boolean }>;
-  writeScaler(scaler: Handle, scale: number, goodSteps: number, skipped: number): void;
-
-  ema(embedder: Handle): Handle;
-  updateEma(ema: Handle, decay: number): void;
-  swapEma(ema: Handle): void;
-  readEma(ema: Handle, out: readonly Float32Array[], cancel: Cancel | null): Promise<void>;
-  writeEma(ema: Handle, values: readonly Float32Array[], cancel: Cancel | null): Promise<void>;
-
-  leaf(parts: readonly Handle[]): Handle;
-  backwardRows(outputs: readonly Handle[], leaves: readonly Handle[], first: number): void;
-  appendRows(tensor: Handle, rows: Float32Array): Handle;
-
-  group(): Handle;
-  joinGroup(group: Handle, options: GroupNumbers, cancel: Cancel | null): Promise<void>;
-  shareText(group: Handle, key: string, text: string): Promise<string>;
-  sumValues(group: Handle, values: Float64Array): Promise<void>;
+  readRandom(device: string, cancel?: Cancel | null): Promise<Uint8Array>;
+  writeRandom(device: string, state: Uint8Array, cancel?: Cancel | null): Promise<void>;
+  loss(
+    euclidean: Handle<'Tensor'>,
+    hyperbolic: Handle<'Tensor'>,
+    options: LossNumbers,
+    order: Int32Array | null,
+    cancel?: Cancel | null,
+  ): Handle<'Loss'>;
+  backwardLoss(
+    loss: Handle<'Loss'>,
+    factor: number,
+    scaler: Handle<'Scaler'> | null,
+    cancel?: Cancel | null,
+  ): void;
+  readLoss(loss: Handle<'Loss'>, cancel?: Cancel | null): Promise<LossValues>;
+  adamw(embedder: Handle<'Embedder'>, options: NativeAdamWOptions, cancel?: Cancel | null): Handle<'AdamW'>;
+  clipGradNorm(optimizer: Handle<'AdamW'>, max: number, cancel?: Cancel | null): void;
+  step(optimizer: Handle<'AdamW'>, lr: number, cancel?: Cancel | null): void;
+  zeroGrad(optimizer: Handle<'AdamW'>, cancel?: Cancel | null): void;
+  gradNorm(optimizer: Handle<'AdamW'>, cancel?: Cancel | null): Promise<number>;
+  readOptimizer(
+    optimizer: Handle<'AdamW'>,
+    out: readonly Float32Array[],
+    cancel?: Cancel | null,
+  ): Promise<void>;
+  writeOptimizer(
+    optimizer: Handle<'AdamW'>,
+    values: readonly Float32Array[],
+    cancel?: Cancel | null,
+  ): Promise<void>;
+  scaler(options: ScalerNumbers, cancel?: Cancel | null): Handle<'Scaler'>;
+  unscale(scaler: Handle<'Scaler'>, optimizer: Handle<'AdamW'>, cancel?: Cancel | null): void;
+  stepScaled(scaler: Handle<'Scaler'>, optimizer: Handle<'AdamW'>, lr: number, cancel?: Cancel | null): void;
+  updateScale(scaler: Handle<'Scaler'>, cancel?: Cancel | null): void;
+  readScaler(scaler: Handle<'Scaler'>, cancel?: Cancel | null): Promise<ScalerReading>;
+  writeScaler(
+    scaler: Handle<'Scaler'>,
+    scale: number,
+    goodSteps: number,
+    skipped: number,
+    cancel?: Cancel | null,
+  ): void;
+  ema(embedder: Handle<'Embedder'>, cancel?: Cancel | null): Handle<'Ema'>;
+  updateEma(ema: Handle<'Ema'>, decay: number, cancel?: Cancel | null): void;
+  swapEma(ema: Handle<'Ema'>, cancel?: Cancel | null): void;
+  readEma(ema: Handle<'Ema'>, out: readonly Float32Array[], cancel?: Cancel | null): Promise<void>;
+  writeEma(ema: Handle<'Ema'>, values: readonly Float32Array[], cancel?: Cancel | null): Promise<void>;
+  leaf(parts: readonly Handle<'Tensor'>[], cancel?: Cancel | null): Handle<'Tensor'>;
+  backwardRows(
+    outputs: readonly Handle<'Tensor'>[],
+    leaves: readonly Handle<'Tensor'>[],
+    first: number,
+    cancel?: Cancel | null,
+  ): void;
+  appendRows(tensor: Handle<'Tensor'>, rows: Float32Array, cancel?: Cancel | null): Handle<'Tensor'>;
+  firstNotFinite(
+    embedder: Handle<'Embedder'>,
+    batch: Handle<'Tensor'>,
+    cancel?: Cancel | null,
+  ): Promise<string>;
+  group(cancel?: Cancel | null): Handle<'Group'>;
+  joinGroup(group: Handle<'Group'>, options: GroupNumbers, cancel?: Cancel | null): Promise<void>;
+  shareText(group: Handle<'Group'>, key: string, text: string, cancel?: Cancel | null): Promise<string>;
+  sumValues(group: Handle<'Group'>, values: Float64Array, cancel?: Cancel | null): Promise<void>;
   gatherValues(
-    group: Handle,
+    group: Handle<'Group'>,
     values: Float32Array,
     counts: readonly number[],
     out: Float32Array,
+    cancel?: Cancel | null,
   ): Promise<void>;
-  gatherRows(group: Handle, tensor: Handle, counts: readonly number[]): Handle;
-  broadcastModel(group: Handle, embedder: Handle): Promise<void>;
-  groupAt(group: Handle, where: string): void;
-  failGroup(group: Handle, message: string): void;
-  closeGroup(group: Handle): Promise<void>;
-  gradientSum(embedder: Handle, group: Handle): Handle;
-  armGradientSum(sum: Handle): void;
-  finishGradientSum(sum: Handle): void;
+  gatherRows(
+    group: Handle<'Group'>,
+    tensor: Handle<'Tensor'>,
+    counts: readonly number[],
+    cancel?: Cancel | null,
+  ): Handle<'Tensor'>;
+  broadcastModel(group: Handle<'Group'>, embedder: Handle<'Embedder'>, cancel?: Cancel | null): Promise<void>;
+  groupAt(group: Handle<'Group'>, where: string): void;
+  failGroup(group: Handle<'Group'>, message: string): void;
+  closeGroup(group: Handle<'Group'>, cancel?: Cancel | null): Promise<void>;
+  gradientSum(
+    embedder: Handle<'Embedder'>,
+    group: Handle<'Group'>,
+    cancel?: Cancel | null,
+  ): Handle<'GradientSum'>;
+  armGradientSum(sum: Handle<'GradientSum'>, cancel?: Cancel | null): void;
+  finishGradientSum(sum: Handle<'GradientSum'>, cancel?: Cancel | null): void;
 }

@@ -1,5 +1,5 @@
 import { checkMap, readOptions } from '../../check.ts';
-import type { Handle } from './addon.ts';
+import type { Handle } from './addon-types.ts';
 import { Embedder, type ForwardOptions, type LoadReport } from './embedder.ts';
 import type { Batch, Tensor } from './tensor.ts';
 import type { AnyTensor, EmbedderOptions, NamedTensor, Parameter, ViTConfig, WaitOptions } from './types.ts';
@@ -25,7 +25,7 @@ export class ViT implements Disposable {
   }
 
   /** @internal */
-  get handle(): Handle {
+  get handle(): Handle<'Embedder'> {
     return this.#embedder.handle;
   }
 

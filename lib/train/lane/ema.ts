@@ -9,7 +9,7 @@ import type { AnyTensor, NamedTensor, Parameter, WaitOptions } from './types.ts'
  * values. The average often performs better than the weights of any single step, and varies less between steps. Call
  * `update` after each optimizer step, and `swap` before and after an evaluation.
  */
-export class Ema extends Resource {
+export class Ema extends Resource<'Ema'> {
   readonly #trainable: readonly Parameter[];
 
   /** @param embedder - must not be disposed of before the average */

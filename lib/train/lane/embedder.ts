@@ -14,7 +14,7 @@ import { describeList, quoted, shapeError, typeError } from '../../errors.ts';
 import { sides } from '../../model/sides.ts';
 import { resolveViT } from '../../model/vit.ts';
 import { headCards, rowCards } from '../../row-card.ts';
-import type { EmbedderNumbers, Handle } from './addon.ts';
+import type { EmbedderNumbers, Handle } from './addon-types.ts';
 import { cancelOf, native, waitFor } from './native.ts';
 import { Batch, elements, Resource, Tensor } from './tensor.ts';
 import type {
@@ -57,10 +57,15 @@ export class Embeddings implements Disposable {
   readonly hyperbolic: Tensor;
 
   /** @internal */
-  constructor(handles: readonly [Handle, Handle, Handle], count: number, width: number, dim: number) {
-    this.body = new Tensor(handles[0], [count, width]);
-    this.euclidean = new Tensor(handles[1], [count, dim]);
-    this.hyperbolic = new Tensor(handles[2], [count, dim]);
+  constructor(
+    handles: Readonly<Record<'body' | 'euclidean' | 'hyperbolic', Handle<'Tensor'>>>,
+    count: number,
+    width: number,
+    dim: number,
+  ) {
+    this.body = new Tensor(handles.body, [count, width]);
+    this.euclidean = new Tensor(handles.euclidean, [count, dim]);
+    this.hyperbolic = new Tensor(handles.hyperbolic, [count, dim]);
   }
 
   /** Frees the outputs; graphs in use stay until their work has finished. */
@@ -98,13 +103,13 @@ export function setRunLoader(loader: RunLoader): void {
  * using embedder = await Embedder.create({ model: 'vit_nano', head: 'hypmix', dim: 32, clipR: 2.3, c: 0.1, seed: 1 });
  * using embeddings = embedder.forward(batch);
  */
-export class Embedder extends Resource {
+export class Embedder extends Resource<'Embedder'> {
   /** The options with all defaults filled in. */
   readonly config: EmbedderConfig;
   readonly #parameters: readonly Parameter[];
   #c: number;
 
-  private constructor(handle: Handle, config: EmbedderConfig, parameters: readonly Parameter[]) {
+  private constructor(handle: Handle<'Embedder'>, config: EmbedderConfig, parameters: readonly Parameter[]) {
     super('embedder', handle);
     this.config = config;
     this.#parameters = parameters;
@@ -222,13 +227,13 @@ export class Embedder extends Resource {
 
   /** All weights by timm's names. */
   state(options: WaitOptions = {}): Promise<Map<string, NamedTensor>> {
-    return this.#read(this.#parameters, 'value', options);
+    return this.#read(this.#parameters, false, options);
   }
 
   /** The gradients of the trainable parameters; zeros if no gradient has been computed. */
   gradients(options: WaitOptions = {}): Promise<Map<string, NamedTensor>> {
     const trainable = this.#parameters.filter((p) => p.trainable);
-    return this.#read(trainable, 'gradient', options);
+    return this.#read(trainable, true, options);
   }
 
   /**
@@ -254,13 +259,13 @@ export class Embedder extends Resource {
 
   async #read(
     parameters: readonly Parameter[],
-    what: 'value' | 'gradient',
+    gradients: boolean,
     options: WaitOptions,
   ): Promise<Map<string, NamedTensor>> {
     const names = parameters.map((p) => p.name);
     const arrays = parameters.map((p) => new Float32Array(elements(p.shape)));
     await waitFor('embedder.state', options, (cancel) =>
-      native().readModel(this.handle, what, names, arrays, cancel),
+      native().readModel(this.handle, gradients, names, arrays, cancel),
     );
     return new Map(parameters.map((p, i) => [p.name, { shape: p.shape, data: arrays[i]! }]));
   }

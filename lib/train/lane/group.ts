@@ -9,7 +9,7 @@ import {
   readOptions,
 } from '../../check.ts';
 import { describeList, quoted, shapeError, typeError } from '../../errors.ts';
-import type { Handle } from './addon.ts';
+import type { Handle } from './addon-types.ts';
 import { native, waitFor } from './native.ts';
 import type { Trainable } from './optim.ts';
 import { Resource, Tensor } from './tensor.ts';
@@ -117,11 +117,11 @@ export async function fromFirst<T>(group: RankGroup, compute: () => T | Promise<
  * using all = group.gatherRows(embeddings, [32, 32]); // backward gives the gradient of this rank's rows
  * await group.close();
  */
-export class ProcessGroup extends Resource implements RankGroup {
+export class ProcessGroup extends Resource<'Group'> implements RankGroup {
   readonly #place: Readonly<Place>;
   #shared = 0;
 
-  private constructor(handle: Handle, place: Place) {
+  private constructor(handle: Handle<'Group'>, place: Place) {
     super('group', handle);
     this.#place = place;
   }
@@ -254,7 +254,7 @@ export class ProcessGroup extends Resource implements RankGroup {
  * Sums a network's gradients over the ranks of a group while the backward pass computes them: `arm` before the backward pass
  * that completes them, `finish` after it.
  */
-export class GradientSum extends Resource {
+export class GradientSum extends Resource<'GradientSum'> {
   constructor(model: Trainable, group: ProcessGroup) {
     checkMethods('gradientSum', 'model', model, ['parameters']);
     instance('gradientSum', 'group', group, ProcessGroup);

@@ -3,7 +3,7 @@ import { geometries, geometryTerms } from '../../card-names.ts';
 import { boolean, choice, curvature, finite, guards, integer, positive, readOptions } from '../../check.ts';
 import { reductions } from '../../loss.ts';
 import { batchViews, type Labels } from '../../views.ts';
-import type { Handle } from './addon.ts';
+import type { Handle } from './addon-types.ts';
 import { checkInputs, type LossInputs } from './inputs.ts';
 import { native, waitFor } from './native.ts';
 import { Resource } from './tensor.ts';
@@ -93,9 +93,9 @@ export class HybridLoss {
 }
 
 /** One value of the loss, with its graph until it is disposed of. */
-export class LossHandle extends Resource {
+export class LossHandle extends Resource<'Loss'> {
   /** @internal */
-  constructor(handle: Handle) {
+  constructor(handle: Handle<'Loss'>) {
     super('loss', handle);
   }
 

@@ -8,7 +8,8 @@ import { coded } from '../../errors.ts';
 import { type Core, core, nativeCore } from '../../native.ts';
 import { libraryFiles, missingLibrary } from '../../setup/libraries.ts';
 import { type BuiltAddon, findAddon } from '../../setup/record.ts';
-import type { Cancel, TrainAddon } from './addon.ts';
+import type { TrainAddon } from './addon.ts';
+import type { Cancel } from './addon-types.ts';
 import type { Device, WaitOptions } from './types.ts';
 
 /** Information about libtorch. */
@@ -112,7 +113,7 @@ function load(): { addon: TrainAddon; lib: string } {
     const message = `[train] addon: expected one built for libtorch ${addon.version} in ${lib}, got one for ${addon.builtVersion}. ${advice}.`;
     throw coded('ERR_HOROBALL_TORCH_VERSION', message);
   }
-  addon.open(light.backend(-1), cudaTables(light));
+  addon.open(light.backend(-1)!, cudaTables(light));
   process.once('exit', () => addon.close());
   return { addon, lib };
 }

@@ -9,7 +9,7 @@ import {
   share,
 } from '../../check.ts';
 import { quoted, typeError } from '../../errors.ts';
-import type { Handle } from './addon.ts';
+import type { Handle } from './addon-types.ts';
 import { shapedValues } from './embedder.ts';
 import { native, waitFor } from './native.ts';
 import type { Group } from './parameter-groups.ts';
@@ -33,13 +33,13 @@ export interface AdamWOptions {
 /** A trainable network: an `Embedder` or a `ViT`. */
 export interface Trainable {
   /** @internal */
-  readonly handle: Handle;
+  readonly handle: Handle<'Embedder'>;
   /** Every tensor of the model, by timm's names. */
   parameters(): readonly Parameter[];
 }
 
 /** AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101) over a model's trainable parameters. */
-export class AdamW extends Resource {
+export class AdamW extends Resource<'AdamW'> {
   /** The options with all defaults filled in. */
   readonly options: Readonly<Required<AdamWOptions>>;
   readonly #trainable: readonly Parameter[];

@@ -11,7 +11,7 @@ import type { GradScalerOptions, ScalerState, WaitOptions } from './types.ts';
  * (Micikevicius et al. 2018, arXiv 1710.03740). A step is: `backward`, `unscale`, `clipGradNorm`, `step`, `update`. If
  * `unscale` is omitted, `step` unscales, and `clipGradNorm` clips scaled gradients.
  */
-export class GradScaler extends Resource {
+export class GradScaler extends Resource<'Scaler'> {
   /** The options with all defaults filled in. */
   readonly options: Readonly<Required<GradScalerOptions>>;
 

@@ -2,7 +2,7 @@ import { types } from 'node:util';
 import { checkOptions, instance, integer } from '../../check.ts';
 import { coded, shapeError, typeError } from '../../errors.ts';
 import { sides } from '../../model/sides.ts';
-import type { Handle } from './addon.ts';
+import type { Handle } from './addon-types.ts';
 import { native, waitFor } from './native.ts';
 import type { Channels, Device, ImageSize, TorchMemory, WaitOptions } from './types.ts';
 
@@ -18,11 +18,11 @@ export function memory(): TorchMemory {
  * Owns one native resource. Disposal is queued after the work that uses the resource, so it
  * is safe after the last call; a second `dispose()` does nothing.
  */
-export abstract class Resource implements Disposable {
-  #handle: Handle | undefined;
+export abstract class Resource<Kind extends string> implements Disposable {
+  #handle: Handle<Kind> | undefined;
   readonly #kind: string;
 
-  protected constructor(kind: string, handle: Handle) {
+  protected constructor(kind: string, handle: Handle<Kind>) {
     if (!types.isExternal(handle))
       throw typeError(kind, 'handle', 'a native handle, which the methods of this package create', handle);
     this.#kind = kind;
@@ -30,7 +30,7 @@ export abstract class Resource implements Disposable {
   }
 
   /** @internal The native handle; throws once disposed of. */
-  get handle(): Handle {
+  get handle(): Handle<Kind> {
     if (!(#handle in this)) throw typeError('handle', 'this', 'an object of this package', this);
     if (this.#handle !== undefined) return this.#handle;
     throw coded('ERR_HOROBALL_DISPOSED', `[${this.#kind}] expected a live handle, got a disposed one`);
@@ -51,11 +51,11 @@ export abstract class Resource implements Disposable {
 }
 
 /** A float32 tensor computed on the lane; reading it waits. */
-export class Tensor extends Resource {
+export class Tensor extends Resource<'Tensor'> {
   readonly shape: readonly number[];
 
   /** @internal */
-  constructor(handle: Handle, shape: readonly number[]) {
+  constructor(handle: Handle<'Tensor'>, shape: readonly number[]) {
     super('tensor', handle);
     this.shape = shape;
   }
@@ -82,12 +82,12 @@ export class Tensor extends Resource {
 }
 
 /** A batch of RGB images, normalized on the lane to (x / 255 - mean) / std. */
-export class Batch extends Resource {
+export class Batch extends Resource<'Tensor'> {
   readonly count: number;
   /** Side of square images in pixels, or height and width. */
   readonly size: ImageSize;
 
-  private constructor(handle: Handle, count: number, size: ImageSize) {
+  private constructor(handle: Handle<'Tensor'>, count: number, size: ImageSize) {
     super('batch', handle);
     this.count = count;
     this.size = size;

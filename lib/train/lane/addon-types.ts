@@ -1,0 +1,51 @@
+/** Arguments and results of the calls in addon.ts. Structs are read and written by the names of their properties. */
+import type { EmbedderConfig, GradScalerOptions, HybridLossOptions, ScalerState } from './types.ts';
+
+declare const handleBrand: unique symbol;
+/** A native resource owned by the lane, of the kind that the addon declares. */
+export interface Handle<Kind extends string = string> {
+  readonly [handleBrand]: Kind;
+}
+
+declare const cancelBrand: unique symbol;
+/** A flag that queued work checks before and while it runs. */
+export interface Cancel {
+  readonly [cancelBrand]: true;
+}
+
+/** The options of the loss, the index of its geometry in the core, and the matrices that it reads. */
+export interface LossNumbers extends Required<HybridLossOptions> {
+  geometryIndex: number;
+  gradParams: boolean;
+}
+
+/** The options of an embedder, and the core's operations that map a row of its head to the ball. */
+export interface EmbedderNumbers extends EmbedderConfig {
+  toBall: readonly { readonly index: number; readonly parameter: number }[];
+}
+
+/** See `ProcessGroup.join`; times are in seconds. */
+export interface GroupNumbers {
+  host: string;
+  port: number;
+  rank: number;
+  size: number;
+  launched: boolean;
+  prefix: string;
+  interface: string;
+  joinSeconds: number;
+  timeout: number;
+  patience: number;
+}
+
+/** The options of a gradient scaler. */
+export type ScalerNumbers = Required<GradScalerOptions>;
+
+/** The state of a gradient scaler, and whether the last step overflowed. */
+export type ScalerReading = ScalerState & { overflowed: boolean };
+
+/** What the loaded libtorch has: whether it can use a CUDA device, and the threads per tensor operation. */
+export interface LibraryInfo {
+  cuda: boolean;
+  threads: number;
+}
