@@ -4,8 +4,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { placeOf } from '../../../lib/train/distributed/environment.ts';
 import { GradientSum, ProcessGroup } from '../../../lib/train/lane/group.ts';
 import { HybridLoss } from '../../../lib/train/lane/loss.ts';
+import { AdamW } from '../../../lib/train/lane/optim.ts';
+import { GradScaler } from '../../../lib/train/lane/scaler.ts';
 import { Batch } from '../../../lib/train/lane/tensor.ts';
-import { randomImages, tinyEmbedder, tinyViT } from '../helpers.ts';
+import { embed, randomImages, tinyEmbedder, tinyViT } from '../helpers.ts';
 
 const [scenario, patience = '20'] = process.argv.slice(2);
 const place = placeOf(process.env);
@@ -52,6 +54,28 @@ const scenarios: Record<string, () => Promise<unknown>> = {
     const gradients = await model.gradients();
     const list = [...gradients].map(([name, { data }]) => [name, [...data]] as const);
     return { loss: (await value.read()).loss, gradients: Object.fromEntries(list) };
+  },
+  /** A step in float16 whose gradient overflows on rank 1 alone. */
+  async overflow() {
+    using model = await tinyEmbedder({ seed: 5 });
+    using optimizer = new AdamW(model, { lr: 0.1 });
+    using scaler = new GradScaler({ scale: 1024 });
+    using sum = new GradientSum(model, group!);
+    const options = { geometry: 'hybrid', views: 2, tauE: 0.1, tauH: 0.2, lambda: 0.5, c: 0.1 } as const;
+    const loss = new HybridLoss({ ...options, tied: model.tied, clipR: 2.3 });
+    const before = await model.state();
+    using own = embed(model, 4);
+    using value = loss.apply(own);
+    sum.arm();
+    scaler.backward(value, rank === 1 ? 1e35 : 1);
+    sum.finish();
+    scaler.step(optimizer);
+    scaler.update();
+    const after = await model.state();
+    const changed = [...before].filter(([name, { data }]) =>
+      after.get(name)!.data.some((x, i) => x !== data[i]),
+    );
+    return { ...(await scaler.state()), changed: changed.map(([name]) => name) };
   },
   /** Steps until a rank fails; `where` is reported to the other ranks. */
   async endless() {

@@ -10,16 +10,16 @@ export interface Rank {
 }
 
 /**
- * Starts one process without a group for size 1, otherwise one per rank. Each has one thread, so that rounding does
+ * Starts one process per rank, or one without a group if `size` is null. Each has one thread, so that rounding does
  * not differ.
  */
 export async function startRanks(
-  size: number,
+  size: number | null,
   command: readonly string[],
   env: NodeJS.ProcessEnv = {},
 ): Promise<Rank[]> {
   const port = String(await freePort());
-  return Array.from({ length: size }, (_, rank) => {
+  return Array.from({ length: size ?? 1 }, (_, rank) => {
     const place = {
       RANK: String(rank),
       LOCAL_RANK: String(rank),
@@ -30,7 +30,7 @@ export async function startRanks(
     };
     return follow(
       spawn(process.execPath, [...command], {
-        env: { ...process.env, OMP_NUM_THREADS: '1', ...(size > 1 && place), ...env },
+        env: { ...process.env, OMP_NUM_THREADS: '1', ...(size !== null && place), ...env },
       }),
     );
   });

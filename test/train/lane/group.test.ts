@@ -23,7 +23,7 @@ test.serial('three ranks sum, gather unequal parts and share a text', async (t) 
 
 test.serial('gradients of the global loss, summed over ranks, equal those of one process', async (t) => {
   type Result = { loss: number; gradients: Record<string, number[]> };
-  const one = last(await success(await startRanks(1, [child, 'gradients']))) as unknown as Result;
+  const one = last(await success(await startRanks(null, [child, 'gradients']))) as unknown as Result;
   const ranks = await startRanks(2, [child, 'gradients']);
   await success(ranks);
   for (const { end } of ranks) {
@@ -34,6 +34,16 @@ test.serial('gradients of the global loss, summed over ranks, equal those of one
       const error = relativeError(gradients[name]!, values);
       t.true(error < 1e-5, `${name}: ${error}`);
     }
+  }
+});
+
+test.serial('an overflow on one rank skips the step on every rank', async (t) => {
+  const ranks = await startRanks(2, [child, 'overflow']);
+  await success(ranks);
+  for (const { end } of ranks) {
+    const result = last((await end).stdout);
+    t.like(result, { overflowed: true, scale: 512, skipped: 1 });
+    t.deepEqual(result['changed'], []);
   }
 });
 
