@@ -32,7 +32,10 @@ export interface ImageLoaderOptions {
   augmentation?: Augmentation | undefined;
   /** Any integer; equal seeds give equal crops, independent of `concurrency`. */
   seed: number;
-  /** Images decoded in parallel; default the number of cores. They share libuv's UV_THREADPOOL_SIZE threads. */
+  /**
+   * Images in progress at once; default twice the number of cores, since an image waits for the JavaScript thread between
+   * its steps. They share libuv's UV_THREADPOOL_SIZE threads (default 4).
+   */
   concurrency?: number | undefined;
   /** Throw if an image cannot be read, instead of skipping it; default false. */
   strict?: boolean | undefined;
@@ -93,7 +96,7 @@ export class ImageLoader {
   constructor(split: Split, options: ImageLoaderOptions) {
     this.#options = checkedOptions(options);
     this.#split = checkSplit('ImageLoader', split);
-    this.#slots = new Slots(this.#options.concurrency ?? availableParallelism());
+    this.#slots = new Slots(this.#options.concurrency ?? 2 * availableParallelism());
     this.#byClass = this.#split.classes.map(() => []);
     for (const [i, { label }] of this.#split.samples.entries()) this.#byClass[label]!.push(i);
   }
