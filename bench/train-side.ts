@@ -27,11 +27,11 @@ export interface Setting {
   readonly folder: string;
 }
 
-/** Throughput beyond the prefetched batches. */
-export function steady(timed: TimedSide): TimedSide {
+/** Throughput over `batches` batches beyond the prefetched ones. */
+export function steady(timed: TimedSide, batches: number): TimedSide {
   return {
     sample: async (budgetMs) => {
-      const times = (await timed.sample(budgetMs, 2 * readAhead)).slice(readAhead);
+      const times = (await timed.sample(budgetMs, readAhead + batches)).slice(readAhead);
       return [times.reduce((sum, ms) => sum + ms, 0) / times.length];
     },
   };
@@ -96,7 +96,7 @@ export class Ours implements AsyncDisposable {
       size: model.imgSize,
       mode: 'train',
       seed: 0,
-      concurrency: threads,
+      concurrency: 2 * threads, // as by default
     });
     const batches = loader.batches(endless(split.samples.length, batch))[Symbol.asyncIterator]();
     return new Ours(float, half, batches, await nextOf(batches));
@@ -105,10 +105,10 @@ export class Ours implements AsyncDisposable {
   /** Batches from the loader; steps on a prefetched batch; steps on batches from the loader. */
   timedSides(): { loading: TimedSide; step: TimedSide; halfStep: TimedSide; both: TimedSide } {
     return {
-      loading: steady(timed(() => nextOf(this.#batches))),
+      loading: timed(() => nextOf(this.#batches)),
       step: timed(() => this.#step(this.#float, this.#still)),
       halfStep: timed(() => this.#step(this.#half, this.#still)),
-      both: steady(timed(async () => this.#step(this.#float, await nextOf(this.#batches)))),
+      both: timed(async () => this.#step(this.#float, await nextOf(this.#batches))),
     };
   }
 

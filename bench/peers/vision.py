@@ -112,11 +112,20 @@ def loading(inputs: Inputs, params: Params) -> Peer:
     return Peer(lambda: next(batches), lambda images: [float(len(images))])
 
 
-@peer("timm training step")
-def step(inputs: Inputs, params: Params) -> Peer:
-    trainer = Trainer(params)
+def _step(params: Params, compiled: bool) -> Peer:
+    trainer = Trainer(params, compiled)
     images = torch.randn(params["batch"], 3, params["imgSize"], params["imgSize"])
     return Peer(lambda: trainer.step(images), lambda value: [value], f"timm {timm.__version__}")
+
+
+@peer("timm training step")
+def step(inputs: Inputs, params: Params) -> Peer:
+    return _step(params, compiled=False)
+
+
+@peer("timm training step, torch.compile")
+def compiled_step(inputs: Inputs, params: Params) -> Peer:
+    return _step(params, compiled=True)
 
 
 @peer("timm training step with torchvision loading")
