@@ -1,0 +1,164 @@
+// `npm run bench:readme`: writes the README's tables of figures from the committed rows. A test checks that they agree.
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { root } from './machine.ts';
+import { fromCsv, type Labels, type Results, type Row } from './rows.ts';
+import { number } from './table.ts';
+
+/** A line of the table: its words, and the row that it states. */
+interface Line {
+  readonly words: string;
+  readonly of: Partial<Labels>;
+  /** `horoball`, or a peer; of several, the fastest one. */
+  readonly sides: readonly string[];
+  /** The figure; default the time of the peer over ours. */
+  readonly figure?: (row: Row) => string;
+}
+
+const distances = { op: 'pairwiseDistance', shape: 'vit-s', pass: 'forward', type: 'float32' } as const;
+const loss = { op: 'hybridContrastiveLoss', geometry: 'hybrid', heads: 'untied', pass: 'both' } as const;
+const training = { shape: 'vit_small_patch16_224, batch 16' } as const;
+
+const lines: readonly Line[] = [
+  {
+    words: 'hyperbolic distances, 4,096 x 4,096 x 384, against a bare matrix product',
+    of: { ...distances, op: 'sgemm' },
+    sides: ['numpy sgemm', 'torch sgemm'],
+  },
+  {
+    words: "the same into a new result, against torch.cdist's Euclidean distances",
+    of: distances,
+    sides: ['torch.cdist'],
+  },
+  {
+    words: 'loss with all gradients, 2 views x 450 classes x 128, against the published code',
+    of: { ...loss, shape: 'sop' },
+    sides: ['published loss'],
+  },
+  {
+    words: 'the same, against torch.compile at its best',
+    of: { ...loss, shape: 'sop' },
+    sides: ['torch.compile, one matrix', 'torch.compile, pair blocks'],
+  },
+  {
+    words: 'loss with all gradients, 9 views x 100 classes x 128, against the published code',
+    of: { ...loss, shape: 'cub' },
+    sides: ['published loss'],
+  },
+  {
+    words:
+      'the 10 nearest of 60,502 rows x 128 for 4,096 queries, against the faster of faiss IndexFlatL2 and IndexFlatIP',
+    of: { op: 'topK, k = 10', n: 4096 },
+    sides: ['faiss IndexFlatL2', 'faiss IndexFlatIP'],
+  },
+  {
+    words: 'Gromov delta of 500 points, against the published code',
+    of: { op: 'gromovDelta', shape: 'n = 500' },
+    sides: ['published delta'],
+  },
+  {
+    words: 'training step of ViT-S/16, batch size 16, against timm in eager torch',
+    of: { ...training, op: 'training step' },
+    sides: ['timm training step'],
+  },
+  {
+    words: 'the same, against timm in torch.compile',
+    of: { ...training, op: 'training step' },
+    sides: ['timm training step, torch.compile'],
+  },
+  {
+    words: 'the same in bfloat16, against the faster of both',
+    of: { ...training, op: 'training step, bfloat16' },
+    sides: ['timm training step', 'timm training step, torch.compile'],
+  },
+  {
+    words: "its images, decoded and cropped, against torchvision's loader",
+    of: { ...training, op: 'loading' },
+    sides: ['torchvision DataLoader'],
+  },
+  {
+    words:
+      'memory of the loss of 50,000 rows x 128, beyond inputs and results (a full logit matrix takes 10 GB)',
+    of: { ...loss, shape: 'scaling, N = 50000' },
+    sides: ['horoball'],
+    figure: ({ peakMB }) => `${number(Math.ceil(peakMB))} MB`,
+  },
+];
+
+/** Largest spread, relative to a ratio, of a figure that is stated with its digits. */
+const maxSpread = 1;
+
+/** How many times as fast, and the half-width of the range of 99 of 100 further runs. */
+function ratioText({ ratio, ratioSpread, verdict }: Row): string {
+  const missed = verdict === 'fail' ? ', below its target' : '';
+  if (!(ratioSpread <= maxSpread)) return `about ${digits(ratio)}, rounds differ widely${missed}`;
+  return `${digits(ratio)} ± ${Math.ceil(100 * ratioSpread)} %${missed}`;
+}
+
+/** Two significant digits. */
+function digits(value: number): string {
+  return value < 100 ? value.toPrecision(2) : number(Number(value.toPrecision(2)));
+}
+
+/** A file of rows of a machine. */
+interface File {
+  readonly name: string;
+  readonly results: Results;
+}
+
+/** The committed files, the newest first. */
+export async function committed(): Promise<File[]> {
+  const folder = join(root, 'bench', 'rows');
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.csv'));
+  const files = await Promise.all(
+    names.map(async (name) => ({ name, results: fromCsv(await readFile(join(folder, name), 'utf8')) })),
+  );
+  const dateOf = ({ results }: File): string => results.about['date'] ?? '';
+  return files.sort((a, b) => dateOf(b).localeCompare(dateOf(a)) || a.name.localeCompare(b.name));
+}
+
+/** The newest row of a machine for a line, of its fastest side, and the row's file. */
+function newest(files: readonly File[], machine: string, { of, sides }: Line): [Row, File] | undefined {
+  for (const file of files.filter(({ results }) => results.about['machine'] === machine)) {
+    const rows = file.results.rows.filter(
+      (row) =>
+        row.status === 'measured' &&
+        sides.includes(row.side) &&
+        Object.entries(of).every(([label, value]) => row[label as keyof Row] === value),
+    );
+    const [first] = rows.sort((a, b) => a.ratio - b.ratio);
+    if (first !== undefined) return [first, file];
+  }
+  return undefined;
+}
+
+/** The table in Markdown: a column per machine, each figure linked to the file that holds it. */
+export function readmeTable(files: readonly File[]): string {
+  const machines = [...new Set(files.map(({ results }) => results.about['machine'] ?? ''))].sort();
+  const cell = (machine: string, line: Line): string => {
+    const found = newest(files, machine, line);
+    const { figure = ratioText } = line;
+    return found === undefined ? 'not measured' : `[${figure(found[0])}](bench/rows/${found[1].name})`;
+  };
+  const table = [
+    ['', ...machines],
+    ['---', ...machines.map(() => '---')],
+    ...lines.map((line) => [line.words, ...machines.map((machine) => cell(machine, line))]),
+  ];
+  return table.map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+}
+
+const marks = ['<!-- figures: npm run bench:readme -->', '<!-- end of figures -->'] as const;
+
+/** The README with its table replaced. */
+export function withTable(readme: string, table: string): string {
+  const [begin, end] = marks.map((mark) => readme.indexOf(mark)) as [number, number];
+  if (begin < 0 || end < begin) throw new Error(`README.md lacks the lines ${marks.join(' and ')}`);
+  return `${readme.slice(0, begin + marks[0].length)}\n\n${table}\n\n${readme.slice(end)}`;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const path = join(root, 'README.md');
+  await writeFile(path, withTable(await readFile(path, 'utf8'), readmeTable(await committed())));
+}
