@@ -1,9 +1,10 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isCheckout, machine, root } from './machine.ts';
+import { multiplyAddPeak } from './multiply-add.ts';
 import { page } from './page.ts';
 import type { PeerWorker } from './peers/client.ts';
-import { type Results, toCsv } from './rows.ts';
+import { peakKey, type Results, toCsv } from './rows.ts';
 import { table } from './table.ts';
 
 /** Options for where results are written. */
@@ -13,10 +14,20 @@ export const outputOptions = {
 } as const;
 
 /** Everything that the results of a run depend on; `peers` is the Python process, or the reason it is unavailable. */
-export function origin(threads: number, peers: PeerWorker | string): Record<string, string> {
+export async function origin(threads: number, peers: PeerWorker | string): Promise<Record<string, string>> {
   const { name, commit, date, node } = machine();
   const versions = typeof peers === 'string' ? peers : Object.entries(peers.versions).flat().join(' ');
-  return { machine: name, commit, date, node, threads: String(threads), peers: versions };
+  const peak = await multiplyAddPeak(threads);
+  return {
+    machine: name,
+    commit,
+    date,
+    node,
+    threads: String(threads),
+    ...(!Number.isNaN(peak) && { [peakKey]: `${peak} GFLOP/s` }),
+    peers: versions,
+    ...(typeof peers !== 'string' && { kernels: peers.kernels }),
+  };
 }
 
 /** The result files of a run. If a run measures only part of the suites, the file name says so. */
@@ -42,7 +53,7 @@ export class Output {
   /** Prints the table and the file names; with `--json`, one line per row on stdout and the table on stderr. */
   print(results: Results): void {
     const people = this.#json ? process.stderr : process.stdout;
-    people.write(`${table(results.rows)}\n${this.#file(results, 'csv')}\n${this.#file(results, 'html')}\n`);
+    people.write(`${table(results)}\n${this.#file(results, 'csv')}\n${this.#file(results, 'html')}\n`);
     if (!this.#json) return;
     for (const row of results.rows) process.stdout.write(`${JSON.stringify({ ...results.about, ...row })}\n`);
   }

@@ -60,6 +60,14 @@ export interface Results {
   readonly rows: readonly Row[];
 }
 
+/** The key in {@link Results.about} of the machine's measured peak rate of float32 multiply-adds. */
+export const peakKey = 'multiply-add peak';
+
+/** That rate in GFLOP/s; NaN if it was not measured. */
+export function peakOf({ about }: Results): number {
+  return Number.parseFloat(about[peakKey] ?? '');
+}
+
 const nothing: Omit<Row, keyof Labels | 'suite' | 'side' | 'status' | 'threads'> = {
   ms: Number.NaN,
   spread: Number.NaN,

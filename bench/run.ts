@@ -74,7 +74,7 @@ async function main(): Promise<void> {
   }
   const bench = { threads, clock, peers: await worker(false), memory: await worker(true) };
   const rows: Row[] = [];
-  const results = { about: { ...origin(threads, bench.peers), clock, load: load.toFixed(1) }, rows };
+  const results = { about: { ...(await origin(threads, bench.peers)), clock, load: load.toFixed(1) }, rows };
   const fewer = threads === availableParallelism() ? '' : `${threads}-threads`;
   const kind = [values.only, fewer, clock === 'cpu' ? 'cpu' : '', values.peers ? '' : 'no-peers'];
   const output = new Output(values, kind);

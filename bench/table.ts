@@ -1,4 +1,4 @@
-import type { Bar, Row } from './rows.ts';
+import { type Bar, peakOf, type Results, type Row } from './rows.ts';
 
 const heads = [
   'op',
@@ -10,6 +10,7 @@ const heads = [
   '±%',
   'GFLOP/s',
   'sgemm',
+  'peak',
   'MB',
   'time over',
   '×',
@@ -19,21 +20,25 @@ const heads = [
 const words = 5;
 
 /** The results as a terminal table, one block per suite, with targets judged. */
-export function table(rows: readonly Row[]): string {
+export function table(results: Results): string {
+  const { rows } = results;
+  const peak = peakOf(results);
   const blocks = new Map<string, Row[]>();
   for (const row of rows) {
     blocks.set(row.suite, [...(blocks.get(row.suite) ?? []), row]);
   }
-  return [...blocks].map(([name, group]) => block(name, group)).join('\n') + summary(rows);
+  return [...blocks].map(([name, group]) => block(name, group, peak)).join('\n') + summary(rows);
 }
 
-function block(name: string, rows: readonly Row[]): string {
-  const lines = [heads, ...rows.map(cells)];
+function block(name: string, rows: readonly Row[], peak: number): string {
+  const lines = [heads, ...rows.map((row) => cells(row, peak))];
   const widths = heads.map((_, column) => Math.max(...lines.map((line) => [...line[column]!].length)));
   const text = lines.map((line) =>
     line
       .map((cell, i) =>
-        i < words || i === 10 || i === 13 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!),
+        i < words || i === heads.indexOf('time over') || i === heads.indexOf('bar')
+          ? cell.padEnd(widths[i]!)
+          : cell.padStart(widths[i]!),
       )
       .join('  ')
       .trimEnd(),
@@ -55,7 +60,7 @@ export function what(row: Row): string {
   return [row.geometry, row.heads, guards, row.shape.split(', ')[1]].filter(Boolean).join(' ');
 }
 
-function cells(row: Row): string[] {
+function cells(row: Row, peak: number): string[] {
   const hasValue = !Number.isNaN(row.value);
   return [
     row.op,
@@ -67,6 +72,8 @@ function cells(row: Row): string[] {
     percent(row.spread),
     number(row.gflops),
     percent(row.share),
+    // The peak is that of float32.
+    row.type === 'float32' ? percent(row.gflops / peak) : '',
     number(row.peakMB),
     hasValue ? `${number(row.value)} ${row.unit}` : row.against,
     number(row.ratio),

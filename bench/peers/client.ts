@@ -36,6 +36,7 @@ interface Answer {
   readonly error?: string;
   readonly versions?: Record<string, string>;
   readonly missing?: Record<string, string>;
+  readonly kernels?: string;
   readonly probe?: number[];
   readonly note?: string;
   readonly times?: number[];
@@ -59,6 +60,8 @@ export class PeerWorker {
   #gone: string | undefined;
   versions: Record<string, string> = {};
   missing: Record<string, string> = {};
+  /** The instruction sets that the BLAS libraries chose. */
+  kernels = '';
 
   private constructor(child: ChildProcess, files: string) {
     this.#child = child;
@@ -77,12 +80,15 @@ export class PeerWorker {
       const given = options[name];
       if (given !== undefined) args.push(`--${name}`, given);
     }
-    const env = options.trim ? { ...process.env, ...honestMalloc } : process.env;
+    // Some machines restrict OpenBLAS for old programs, which slows numpy down.
+    const { OPENBLAS_CORETYPE: _, OPENBLAS_L2_SIZE: __, ...free } = process.env;
+    const env = options.trim ? { ...free, ...honestMalloc } : free;
     const child = spawn(python, args, { stdio: ['pipe', 'pipe', 'ignore'], env });
     const worker = new PeerWorker(child, await mkdtemp(join(tmpdir(), 'horoball-bench-')));
     const hello = await worker.#ask('hello', {});
     worker.versions = hello.versions ?? {};
     worker.missing = hello.missing ?? {};
+    worker.kernels = hello.kernels ?? '';
     return worker;
   }
 

@@ -34,6 +34,7 @@ os.dup2(2, 1)
 import memory  # noqa: E402
 import numpy as np  # noqa: E402
 from registry import PEERS, NotHere, Peer  # noqa: E402
+from threadpoolctl import threadpool_info  # noqa: E402
 
 for folder in (ARGS.hypmix, ARGS.geoopt):
     if folder:
@@ -63,7 +64,15 @@ def hello(_: dict[str, Any]) -> dict[str, Any]:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             pass
-    return {"versions": versions, "missing": MISSING, "peers": sorted(PEERS)}
+    return {"versions": versions, "missing": MISSING, "peers": sorted(PEERS), "kernels": kernels()}
+
+
+def kernels() -> str:
+    """The instruction sets that numpy's OpenBLAS and torch chose."""
+    found = [f"OpenBLAS {info['architecture']}" for info in threadpool_info() if info["internal_api"] == "openblas"]
+    if "torch" in sys.modules:
+        found.append(f"torch {sys.modules['torch'].backends.cpu.get_cpu_capability()}")
+    return ", ".join(dict.fromkeys(found))
 
 
 def load(request: dict[str, Any]) -> dict[str, Any]:

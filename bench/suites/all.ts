@@ -7,7 +7,7 @@ import { lossSuite } from './loss.ts';
 import { overheadSuite } from './overhead.ts';
 import { pairwiseSuite } from './pairwise.ts';
 import { rowwiseSuite } from './rowwise.ts';
-import { searchSuite } from './search.ts';
+import { queryCounts, searchName, searchSuite } from './search.ts';
 
 /** A suite whose inputs are not generated yet. */
 export interface Planned {
@@ -21,10 +21,12 @@ export function suites(threads: number, js: JsPeers = noJsPeers, full = false): 
     name: `pairwise ${shape.name}`,
     build: () => pairwiseSuite(shape, threads, js),
   }));
-  const search = [1, 10].map((k) => ({
-    name: `search k=${k}`,
-    build: () => searchSuite(retrieval, k, threads, js, full),
-  }));
+  const search = queryCounts.flatMap((queryCount) =>
+    [1, 10].map((k) => ({
+      name: searchName(k, queryCount),
+      build: () => searchSuite(retrieval, k, queryCount, threads, js, full),
+    })),
+  );
   const delta = [500, 2000].map((n) => ({ name: `delta n=${n}`, build: () => deltaSuite(n, threads) }));
   return [
     ...pairwise,
