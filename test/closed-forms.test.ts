@@ -16,12 +16,13 @@ import {
 } from '../lib/index.ts';
 import { nearDuplicates, pair } from './ball-points.ts';
 import { accuracyOf, cards, forward, pointsOf } from './row-points.ts';
-import { allowed, close, eachClose, errorOf, inner, relativeError } from './support.ts';
+import { close, eachClose, inner, relativeError } from './support.ts';
+import { allowed, coreError, referenceError } from './tolerances.ts';
 
 /** Radii across every switch of the smooth functions. */
-const rounding = allowed(Float64Array, errorOf.rounding, errorOf.rounding.float64);
+const rounding = allowed(Float64Array, coreError.rounding, coreError.rounding.float64);
 /** Of a few operations in float64, one after the other. */
-const composed = allowed(Float64Array, accuracyOf('dist0').value, errorOf.closedForms);
+const composed = allowed(Float64Array, accuracyOf('dist0').value, referenceError.closedForms);
 const radii = Array.from({ length: 120 }, (_, i) => 10 ** (-9 + i / 12));
 
 /** The radial derivative of a map of vectors at u: <u, J u>/|u|^2. */
@@ -44,7 +45,7 @@ test('slopes of the maps at 0 are those of tanh and artanh, at every radius', (t
       t,
       log,
       reach.map((r) => 1 / (1 - c * r * r)),
-      allowed(Float64Array, accuracyOf('logmap0').value, errorOf.closedForms),
+      allowed(Float64Array, accuracyOf('logmap0').value, referenceError.closedForms),
       'logmap0',
     );
     for (const factor of [-2, 0.3, 5]) {
@@ -127,7 +128,7 @@ test('a larger ball is the same space: scales of 1e-4 and 1e4', (t) => {
       const inputs = pointsOf(card, Float64Array, 5, 4, 1 / scale ** 2);
       const got = forward(card, inputs, { c: 1 / scale ** 2 }).data;
       const plain = want.data.map((value, i) => got[i]! / value);
-      const limit = allowed(Float64Array, card.tolerance.value, errorOf.closedForms);
+      const limit = allowed(Float64Array, card.tolerance.value, referenceError.closedForms);
       t.true(powerOf(plain, scale, limit), `${card.name} at ${scale}: ${plain.slice(0, 3)}`);
     }
   }

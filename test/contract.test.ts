@@ -5,7 +5,8 @@ import fc from 'fast-check';
 import { conformalFactor, dist, matrix, mobiusSub } from '../lib/index.ts';
 import { finite, inside, nearDuplicates, pair, rowNorm } from './ball-points.ts';
 import { accuracyOf, cards, forward, gradients, isAffected, pointsOf, withNaN } from './row-points.ts';
-import { allowed, cloud, eachClose, errorOf, inner, types } from './support.ts';
+import { cloud, eachClose, inner, types } from './support.ts';
+import { allowed, coreError, referenceError } from './tolerances.ts';
 
 for (const card of cards) {
   test(`${card.name}: finite everywhere in the ball, forward and backward`, (t) => {
@@ -134,14 +135,14 @@ for (const type of types) {
         const w = mobiusSub.sync(x, y, { c });
         const want = Array.from(d, (each) => Math.tanh(each / 2));
         const got = Array.from(d, (_, i) => rowNorm(w, i * 9));
-        const limit = allowed(type, accuracyOf('mobiusSub').value, errorOf.rounding.float64);
+        const limit = allowed(type, accuracyOf('mobiusSub').value, coreError.rounding.float64);
         eachClose(t, got, want, limit, `radius ${radius}, apart ${apart}`);
         const direct = Array.from(d, (_, i) => {
           const [a, b] = [x, y].map(({ data }) => Array.from(data.subarray(i * 9, (i + 1) * 9), Number));
           const s = a!.reduce((sum, value, k) => sum + (value - b![k]!) ** 2, 0);
           return 2 * Math.asinh(Math.sqrt(s / ((1 - inner(a!, a!)) * (1 - inner(b!, b!)))));
         });
-        const own = errorOf.closedForms;
+        const own = referenceError.closedForms;
         eachClose(
           t,
           d,

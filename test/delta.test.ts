@@ -1,14 +1,15 @@
 import test from 'ava';
 import { autoCurvature, gromovDelta, matrix } from '../lib/index.ts';
 import { delta, pairwise, table } from './oracle.ts';
-import { close, cloud, Reference, types, within } from './support.ts';
+import { close, cloud, Reference, types } from './support.ts';
+import { allowed, coreError } from './tolerances.ts';
 
 const reference = await Reference.open('delta');
 const { diameter, relative, delta_base0 } = reference.metadata;
 
 for (const type of types) {
   test(`${type.name}: delta equals the reference, from distances and from points`, async (t) => {
-    const limit = within(type, 1e-12, 1e-6);
+    const limit = allowed(type, coreError.delta);
     const wanted = [Number(delta_base0), Number(relative), (0.144 / Number(relative)) ** 2];
     for (const name of ['distance', 'x']) {
       const input = reference.matrix(name, type);
@@ -17,7 +18,13 @@ for (const type of types) {
       t.is(got.standardError, 0);
       t.deepEqual(gromovDelta.sync(input), got);
     }
-    close(t, [(2 * Number(delta_base0)) / Number(relative)], [Number(diameter)], 1e-12, 'diameter');
+    close(
+      t,
+      [(2 * Number(delta_base0)) / Number(relative)],
+      [Number(diameter)],
+      coreError.delta.float64,
+      'diameter',
+    );
   });
 
   for (const [rows, cols] of [
@@ -31,7 +38,7 @@ for (const type of types) {
       const m = pairwise('euclidean', table(x.data, cols), table(x.data, cols), 1);
       const got = gromovDelta.sync(x);
       const scale = Math.max(...m.flat());
-      t.true(Math.abs(got.delta - delta(m)) <= within(type, 1e-13, 1e-6) * scale);
+      t.true(Math.abs(got.delta - delta(m)) <= allowed(type, coreError.deltaPerDistance) * scale);
     });
   }
 }
@@ -66,14 +73,20 @@ test('subsets of distances are those of points', (t) => {
   const m = pairwise('euclidean', table(x.data, 4), table(x.data, 4), 1);
   const options = { size: 12, samples: 5, seed: 3 };
   const from = gromovDelta.sync(matrix(Float64Array.from(m.flat()), 40, 40), options);
-  close(t, [from.relative], [gromovDelta.sync(x, options).relative], 1e-12, 'relative');
+  close(t, [from.relative], [gromovDelta.sync(x, options).relative], coreError.delta.float64, 'relative');
 });
 
 test('autoCurvature: closed forms, and no overflow in high dimensions', (t) => {
   // gamma(dim/2 + 1) is 1, 3 sqrt(pi)/4, 120 for dim 2, 3, 10.
-  close(t, [autoCurvature(2)], [1], 1e-14, '2');
-  close(t, [autoCurvature(3)], [((3 / 4) * Math.PI ** 0.5 * Math.PI ** -0.5) ** (-2 / 3)], 1e-14, '3');
-  close(t, [autoCurvature(10)], [(120 / Math.PI ** 4) ** (-2 / 10)], 1e-14, '10');
+  close(t, [autoCurvature(2)], [1], coreError.gamma, '2');
+  close(
+    t,
+    [autoCurvature(3)],
+    [((3 / 4) * Math.PI ** 0.5 * Math.PI ** -0.5) ** (-2 / 3)],
+    coreError.gamma,
+    '3',
+  );
+  close(t, [autoCurvature(10)], [(120 / Math.PI ** 4) ** (-2 / 10)], coreError.gamma, '10');
   // Stirling: c tends to 2 pi e / dim.
-  close(t, [(autoCurvature(1e7) * 1e7) / (2 * Math.PI * Math.E)], [1], 1e-5, '1e7');
+  close(t, [(autoCurvature(1e7) * 1e7) / (2 * Math.PI * Math.E)], [1], coreError.gammaLimit, '1e7');
 });

@@ -5,6 +5,7 @@ import test from 'ava';
 import { Gallery, matrix, toInnerProductIndex, topK } from '../lib/index.ts';
 import { readSafetensors, writeSafetensors } from '../lib/io/index.ts';
 import { close, cloud, failure, noise, types } from './support.ts';
+import { allowed, referenceError } from './tolerances.ts';
 
 const c = 0.4;
 const points = cloud(Float32Array, 300, 9, 1.4, 1);
@@ -187,7 +188,7 @@ for (const type of types) {
         t,
         d,
         want.distances.subarray(i * 10, i * 10 + 10),
-        type === Float64Array ? 1e-9 : 1e-3,
+        allowed(type, referenceError.hyperboloidProducts),
         'distances',
       );
     }

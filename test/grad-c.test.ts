@@ -9,7 +9,8 @@ import {
   pairwiseDistance,
   poincareToLorentz,
 } from '../lib/index.ts';
-import { allowed, close, cloud, errorOf, failure } from './support.ts';
+import { close, cloud, failure } from './support.ts';
+import { allowed, referenceError } from './tolerances.ts';
 
 const ones = ({ rows, cols }: Matrix) => matrix(new Float64Array(rows * cols).fill(1), rows, cols);
 const sum = ({ data }: Matrix) => Array.from(data).reduce((total, value) => total + value, 0);
@@ -27,7 +28,7 @@ test('lorentz: gradC plus that of poincareToLorentz.vjp is the gradC of poincare
   const at = (c: number) => sum(pairwiseDistance.sync(lifted, undefined, { c, metric }));
   const { parameters } = metricCard(metric).tolerance;
   const slope = (at(c + step) - at(c - step)) / (2 * step);
-  close(t, held, [slope], allowed(Float64Array, parameters, errorOf.differences), 'held');
+  close(t, held, [slope], allowed(Float64Array, parameters, referenceError.differences), 'held');
 
   const lift = new Float64Array(1);
   poincareToLorentz.vjp.sync(ball, byRows!, { c, gradC: lift });

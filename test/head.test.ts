@@ -4,7 +4,8 @@ import type { Matrix } from '../lib/index.ts';
 import { headCards } from '../lib/row-card.ts';
 import * as oracle from './oracle.ts';
 import { accuracyOf, operationOf } from './row-points.ts';
-import { allowed, close, cloud, errorOf } from './support.ts';
+import { close, cloud } from './support.ts';
+import { allowed, referenceError } from './tolerances.ts';
 
 test("the head's cards, applied in order, map rows as the oracle's head does", (t) => {
   const rows = cloud(Float64Array, 12, 5, 4);
@@ -16,7 +17,7 @@ test("the head's cards, applied in order, map rows as the oracle's head does", (
         return operationOf(card).sync(x, { c, ...own });
       }, rows);
       const want = oracle.head(oracle.table(rows.data, rows.cols), { c, clip });
-      const limit = allowed(Float64Array, accuracyOf('expmap0').value, errorOf.closedForms);
+      const limit = allowed(Float64Array, accuracyOf('expmap0').value, referenceError.closedForms);
       close(t, mapped.data, want.flat(), limit, `c ${c}, clip ${clip}`);
     }
   }

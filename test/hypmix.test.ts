@@ -11,12 +11,13 @@ import {
   project,
 } from '../lib/index.ts';
 import { slope } from './row-points.ts';
-import { allowed, eachClose, errorOf } from './support.ts';
+import { eachClose } from './support.ts';
+import { allowed, coreError, referenceError } from './tolerances.ts';
 
 const compat = 'hypmix';
 
 /** Every guard is applied to the last digit. */
-const rounding = allowed(Float64Array, errorOf.rounding);
+const rounding = allowed(Float64Array, coreError.rounding);
 
 test('norms are at least 1e-5, with no gradient below that', (t) => {
   const c = 1e8; // sqrt(c) 1e-5 = 0.1
@@ -73,7 +74,7 @@ test("arsinh's logarithm has an argument of at least 1e-5, and the slope of the 
     compat,
   });
   const want = (2 * slope((h) => height(x + h), 1e-9)) / Math.hypot(1, height(x));
-  const limit = allowed(Float64Array, errorOf.rounding, errorOf.differences);
+  const limit = allowed(Float64Array, coreError.rounding, referenceError.differences);
   eachClose(t, gradient.data.slice(0, 1), [want], limit, 'slope');
 });
 

@@ -13,7 +13,8 @@ import {
 import { batch, clusters, gradients } from './loss-batch.ts';
 import { limitsIn, wide } from './metric-cases.ts';
 import { hybridLoss, table } from './oracle.ts';
-import { allowed, close, errorOf, type RealsType, types } from './support.ts';
+import { close, type RealsType, types } from './support.ts';
+import { allowed, coreError, referenceError } from './tolerances.ts';
 
 const c = 0.6;
 const [classes, views, cols] = [10, 3, 7];
@@ -63,7 +64,7 @@ for (const geometry of geometries) {
       for (const factor of factors) {
         const options = at(geometry, factor);
         const got = hybridContrastiveLoss.sync({ euclidean, hyperbolic, ...options });
-        const limit = allowed(type, separated.gradient, errorOf.differences);
+        const limit = allowed(type, separated.gradient, referenceError.differences);
         for (const [rows, gradient] of [
           [e, got.gradEuclidean!],
           [h, got.gradHyperbolic!],
@@ -84,7 +85,7 @@ for (const geometry of geometries) {
           t,
           names.map((name) => got.gradParams![name]),
           want,
-          allowed(type, separated.parameters, errorOf.differences),
+          allowed(type, separated.parameters, referenceError.differences),
           `${factor}: parameters`,
         );
       }
@@ -145,7 +146,13 @@ test('anchors with a far positive among anchors with a near one', (t) => {
     const { value, gradient } = geometryCard('chordal').separated;
     close(t, [got.loss], [want], allowed(type, value), 'loss');
     const wanted = h.flatMap((row) => row.map((_, k) => slope(row, k, 1e-5, () => hybridLoss(h, h, all))));
-    close(t, got.gradHyperbolic!.data, wanted, allowed(type, gradient, errorOf.differences), 'gradient');
+    close(
+      t,
+      got.gradHyperbolic!.data,
+      wanted,
+      allowed(type, gradient, referenceError.differences),
+      'gradient',
+    );
   }
 });
 
@@ -214,7 +221,7 @@ test('lambda 0: the Euclidean loss, wherever the points of the ball are', (t) =>
         const shared = { ...options, views: 2, c: 1, tauE: 0.3 };
         const got = hybridContrastiveLoss.sync({ ...shared, lambda: 0 });
         const want = hybridContrastiveLoss.sync({ ...shared, geometry: 'euclidean' });
-        const limit = allowed(type, errorOf.rounding);
+        const limit = allowed(type, coreError.rounding);
         close(t, [got.loss], [want.loss], limit, 'loss');
         t.deepEqual(got.stats, want.stats);
         close(t, got.gradEuclidean!.data, want.gradEuclidean!.data, limit, 'gradient in e');
@@ -235,7 +242,13 @@ test('lambda 0: the gradient of lambda is that of the formula', (t) => {
   const [e, h] = [table(euclidean.data, 4), table(hyperbolic.data, 4)];
   const want = slope(options, 'lambda', 1e-6, () => hybridLoss(e, h, { ...options, geometry: 'hybrid' }));
   const { parameters } = geometryCard('hybrid').tolerance;
-  close(t, [gradParams!.lambda], [want], allowed(Float64Array, parameters, errorOf.nearlyLinear), 'lambda');
+  close(
+    t,
+    [gradParams!.lambda],
+    [want],
+    allowed(Float64Array, parameters, referenceError.nearlyLinear),
+    'lambda',
+  );
 });
 
 test('points outside: the gradients of an infinite loss are not NaN', (t) => {

@@ -12,17 +12,8 @@ import {
 import { batch, gradients } from './loss-batch.ts';
 import { limitsIn, wide } from './metric-cases.ts';
 import { head, hybridLoss, table } from './oracle.ts';
-import {
-  allowed,
-  close,
-  errorOf,
-  failure,
-  inner,
-  noise,
-  type RealsType,
-  Reference,
-  types,
-} from './support.ts';
+import { close, failure, inner, noise, type RealsType, Reference, types } from './support.ts';
+import { allowed, coreError, referenceError } from './tolerances.ts';
 
 const reference = await Reference.open('loss');
 
@@ -63,7 +54,7 @@ function check(t: ExecutionContext, one: Case, got: LossResult, type: RealsType)
   const { min, mean, max, accuracy } = stats;
   const [lowest, middle, highest, share] = reference.reals(`${one.key}.stats`);
   close(t, [min, mean, max], [lowest!, middle!, highest!], limit.value, 'logits');
-  close(t, [accuracy], [share!], allowed(Float64Array, errorOf.rounding), 'accuracy');
+  close(t, [accuracy], [share!], allowed(Float64Array, coreError.rounding), 'accuracy');
   if (one.head === 'tied') {
     t.is(gradHyperbolic, undefined);
     close(
@@ -108,7 +99,7 @@ for (const geometry of geometries) {
         t.is(got.loss, 0); // no negatives
       else close(t, [got.loss], [want], geometryCard(geometry).tolerance.value.float64, 'loss');
       const mean = hybridContrastiveLoss.sync({ ...options, reduction: 'mean', grad: false });
-      const limit = allowed(Float64Array, errorOf.rounding);
+      const limit = allowed(Float64Array, coreError.rounding);
       close(t, [mean.loss], [got.loss / (views * (views - 1))], limit, 'mean');
       t.deepEqual(Object.keys(mean).sort(), ['loss', 'stats']);
     });
@@ -128,7 +119,7 @@ for (const geometry of geometries) {
       const [e, h] = [table(euclidean.data, cols), table(hyperbolic.data, hyperbolic.cols)];
       const { value, gradient, parameters } = geometryCard(geometry).tolerance;
       close(t, [loss], [hybridLoss(e, h, options)], value.float64, 'loss');
-      const limit = allowed(Float64Array, gradient, errorOf.differences);
+      const limit = allowed(Float64Array, gradient, referenceError.differences);
       const slopes = (rows: number[][]) =>
         rows.flatMap((row) =>
           row.map((value, k) => {
@@ -152,7 +143,7 @@ for (const geometry of geometries) {
         t,
         names.map((name) => gradParams![name]),
         want,
-        allowed(Float64Array, parameters, errorOf.differences),
+        allowed(Float64Array, parameters, referenceError.differences),
         'parameters',
       );
     });
@@ -175,7 +166,7 @@ for (const geometry of geometries) {
           t.is(mean.length, sum.length);
           sum.forEach((each, i) => {
             const part = each.map((value) => value / (views * (views - 1)));
-            close(t, mean[i]!, part, allowed(type, errorOf.rounding), `${what}: gradient ${i}`);
+            close(t, mean[i]!, part, allowed(type, coreError.rounding), `${what}: gradient ${i}`);
           });
         }
       }
@@ -222,7 +213,7 @@ test('tied chordal: the limit of tied hyperbolic as c goes to 0', (t) => {
   const flat = hybridContrastiveLoss.sync({ ...options, geometry: 'chordal' });
   const curved = hybridContrastiveLoss.sync({ ...options, geometry: 'hyperbolic' });
   const { value, gradient } = geometryCard('chordal').tolerance;
-  const own = errorOf.smallCurvature;
+  const own = referenceError.smallCurvature;
   close(t, [curved.loss], [flat.loss], allowed(Float64Array, value, own), 'loss');
   close(
     t,

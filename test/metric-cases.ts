@@ -11,7 +11,8 @@ import {
 } from '../lib/cards.ts';
 import { type Matrix, type Metric, type MetricOptions, matrix, poincareToLorentz } from '../lib/index.ts';
 import { dot, norm } from './oracle.ts';
-import { allowed, type RealsType } from './support.ts';
+import type { RealsType } from './support.ts';
+import { allowed } from './tolerances.ts';
 
 /** A name of one of the oracle's distances. */
 export type MetricCase = Metric | 'hypmix';

@@ -7,7 +7,8 @@ import type { Metric } from '../lib/index.ts';
 import { slopesAt, slopesByAngle } from '../lib/metric-slopes.ts';
 import { lengthIn, pointsOf } from './metric-cases.ts';
 import { distances, table } from './oracle.ts';
-import { allowed, close, cloud, errorOf } from './support.ts';
+import { close, cloud } from './support.ts';
+import { allowed, referenceError } from './tolerances.ts';
 
 const c = 0.8;
 const step = 1e-6;
@@ -15,7 +16,7 @@ const [rows, cols] = [9, 4];
 
 for (const name of metrics) {
   const metric = metricCard(name);
-  const limit = allowed(Float64Array, metric.tolerance.gradient, errorOf.nearlyLinear);
+  const limit = allowed(Float64Array, metric.tolerance.gradient, referenceError.nearlyLinear);
   const points = pointsOf(name, cloud(Float64Array, rows, cols, 0.9, 3), c);
   const x = { ...points, data: Float64Array.from(points.data) };
   const anchors = Int32Array.of(5, 0);

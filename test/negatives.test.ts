@@ -5,6 +5,7 @@ import { hybridContrastiveLoss, type Matrix, matrix, negativeWeights } from '../
 import { headOf, lengthIn } from './metric-cases.ts';
 import { dot, logits, minus, norm, table } from './oracle.ts';
 import { close, cloud, noise } from './support.ts';
+import { allowed, coreError, referenceError } from './tolerances.ts';
 
 const [classes, views, cols] = [6, 3, 5];
 const rows = classes * views;
@@ -85,14 +86,14 @@ for (const head of ['tied', 'untied'] as const) {
       for (let i = 0; i < rows; ++i) {
         const { p, positive } = weights(geometry, h, i);
         const q = p.map((v) => v / p.reduce((a, b) => a + b));
-        close(t, got.p.data.subarray(i * rows, (i + 1) * rows), p, 1e-11, 'p');
-        close(t, got.q.data.subarray(i * rows, (i + 1) * rows), q, 1e-11, 'q');
-        close(t, [got.positive[i]!], [positive], 1e-11, 'positive');
+        close(t, got.p.data.subarray(i * rows, (i + 1) * rows), p, coreError.negatives, 'p');
+        close(t, got.q.data.subarray(i * rows, (i + 1) * rows), q, coreError.negatives, 'q');
+        close(t, [got.positive[i]!], [positive], coreError.negatives, 'positive');
         close(
           t,
           [got.effective[i]!],
           [Math.exp(-q.reduce((s, v) => s + (v > 0 ? v * Math.log(v) : 0), 0))],
-          1e-11,
+          coreError.negatives,
           'entropy',
         );
         const negatives = Array.from(e.keys()).filter((j) => Math.floor(j / views) !== Math.floor(i / views));
@@ -104,10 +105,16 @@ for (const head of ['tied', 'untied'] as const) {
           [...negatives.keys()],
         );
         t.is(got.rank[i * rows + i], -1);
-        close(t, [got.hardest1[i]!], [q[negatives[0]!]!], 1e-11, 'hardest 1%');
-        close(t, [got.hardest10[i]!], [q[negatives[0]!]! + q[negatives[1]!]!], 1e-11, 'hardest 10%');
+        close(t, [got.hardest1[i]!], [q[negatives[0]!]!], coreError.negatives, 'hardest 1%');
+        close(
+          t,
+          [got.hardest10[i]!],
+          [q[negatives[0]!]! + q[negatives[1]!]!],
+          coreError.negatives,
+          'hardest 10%',
+        );
         const same = negatives.filter((j) => j % views === i % views);
-        close(t, [got.sameView[i]!], [same.reduce((s, j) => s + q[j]!, 0)], 1e-11, 'same view');
+        close(t, [got.sameView[i]!], [same.reduce((s, j) => s + q[j]!, 0)], coreError.negatives, 'same view');
       }
     });
 
@@ -115,8 +122,20 @@ for (const head of ['tied', 'untied'] as const) {
       const { p, pullEuclidean, pullHyperbolic } = negativeWeights.sync({ ...options, anchors: [4] });
       for (let j = 6; j < rows; ++j) {
         const [pe, ph] = slopes(geometry, head, h, 4, j);
-        close(t, [pullEuclidean.data[j]!], [p.data[j]! * pe], 1e-6, 'euclidean');
-        close(t, [pullHyperbolic.data[j]!], [p.data[j]! * ph], 1e-6, 'hyperbolic');
+        close(
+          t,
+          [pullEuclidean.data[j]!],
+          [p.data[j]! * pe],
+          allowed(Float64Array, geometryCard(geometry).tolerance.gradient, referenceError.differences),
+          'euclidean',
+        );
+        close(
+          t,
+          [pullHyperbolic.data[j]!],
+          [p.data[j]! * ph],
+          allowed(Float64Array, geometryCard(geometry).tolerance.gradient, referenceError.differences),
+          'hyperbolic',
+        );
       }
       t.is(pullEuclidean.data[3], 0);
     });
@@ -200,7 +219,7 @@ test('the loss is negative sampling from q: its gradient is the weighted sum of 
       }
     }
   }
-  close(t, gradEuclidean!.data, want.flat(), 1e-11, 'gradient');
+  close(t, gradEuclidean!.data, want.flat(), coreError.negatives, 'gradient');
   const sums = e.map((_, i) =>
     Array.from({ length: views }, (_, b) => (b === i % views ? [] : pairWeights(i, b))),
   );
@@ -211,7 +230,7 @@ test('the loss is negative sampling from q: its gradient is the weighted sum of 
         : sums[i]!.reduce((s, pair) => s + (pair[j] ?? 0), 0),
     ),
   );
-  close(t, p.data, again.flat(), 1e-11, 'p');
+  close(t, p.data, again.flat(), coreError.negatives, 'p');
 });
 
 /** Softmax of one ordered pair's row, zero outside it. */
@@ -235,7 +254,7 @@ test('anchors and labels in any order', async (t) => {
   const some = await negativeWeights({ euclidean: shuffled, labels, anchors: [7, 2], ...shared });
   t.deepEqual([some.p.rows, some.p.cols, ...some.anchors], [2, rows, 7, 2]);
   const want = place.map((row) => whole.p.data[place[7]! * rows + row]!);
-  close(t, some.p.data.subarray(0, rows), want, 1e-12, 'p');
+  close(t, some.p.data.subarray(0, rows), want, coreError.negativesOfFew, 'p');
 });
 
 test('two classes far apart at a small temperature: nothing overflows', (t) => {
@@ -243,7 +262,7 @@ test('two classes far apart at a small temperature: nothing overflows', (t) => {
   const got = negativeWeights.sync({ euclidean: z, tied: true, views: 2, tauE: 1e-4, tauH: 1e-4, c: 1 });
   for (const list of [got.p.data, got.q.data, got.effective, got.positive])
     t.true(list.every(Number.isFinite));
-  close(t, got.positive, [1, 1, 1, 1], 1e-12, 'positive');
+  close(t, got.positive, [1, 1, 1, 1], coreError.negativesOfFew, 'positive');
 });
 
 test('lambda 0: the Euclidean weights, wherever the points of the ball are', (t) => {

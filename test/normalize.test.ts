@@ -2,7 +2,8 @@ import test from 'ava';
 import { geometryCard, hybridContrastiveLoss, matrix, negativeWeights, normalize } from '../lib/index.ts';
 import { batch } from './loss-batch.ts';
 import { limitsIn } from './metric-cases.ts';
-import { allowed, close, cloud, errorOf, failure, relativeError, types } from './support.ts';
+import { close, cloud, failure, types } from './support.ts';
+import { allowed, coreError } from './tolerances.ts';
 
 const limits = limitsIn(Float64Array, geometryCard('hybrid').tolerance);
 
@@ -16,7 +17,7 @@ for (const type of types) {
       const row = x.data.subarray(i * 17, (i + 1) * 17);
       const norm = Math.hypot(...row);
       const want = Array.from(row, (value) => value / norm);
-      t.true(relativeError(unit.row(i), want) < (type === Float64Array ? 1e-15 : 6e-8));
+      close(t, unit.row(i), want, allowed(type, coreError.rounding), `row ${i}`);
     }
   });
 }
@@ -30,11 +31,11 @@ test('the norm neither overflows nor underflows', (t) => {
   ]);
   const unit = normalize.sync(rows);
   for (const i of [0, 1])
-    close(t, unit.row(i), [0.6, 0.8], allowed(Float64Array, errorOf.rounding), `row ${i}`);
+    close(t, unit.row(i), [0.6, 0.8], allowed(Float64Array, coreError.rounding), `row ${i}`);
   t.deepEqual([unit.row(2), unit.row(3)], [Float64Array.of(1, 0), Float64Array.of(0, 1)]);
   const single = matrix(Float32Array.of(3e-45, 0, 3e38, 3e38), 2, 2);
   t.deepEqual(normalize.sync(single).row(0), Float32Array.of(1, 0));
-  const limit = allowed(Float32Array, errorOf.rounding);
+  const limit = allowed(Float32Array, coreError.rounding);
   close(t, normalize.sync(single).row(1), [Math.SQRT1_2, Math.SQRT1_2], limit, 'float32');
 });
 

@@ -17,7 +17,8 @@ import {
   type RowOptions,
   slope,
 } from './row-points.ts';
-import { allowed, close, cloud, errorOf, inner, types } from './support.ts';
+import { close, cloud, inner, types } from './support.ts';
+import { allowed, referenceError } from './tolerances.ts';
 
 const shapes = [
   [1, 1],
@@ -71,7 +72,7 @@ for (const card of cards) {
           const want = hypmixOperations[name]!(tables(inputs), { c, t: ownOf(card) ?? 0 }).flat();
           const got = forward(card, inputs, { c, compat: 'hypmix' });
           // The plain formulas lose digits at the rim and near the origin.
-          const limit = allowed(Float64Array, tolerance.value, reach === 0.7 ? 0 : errorOf.unguarded);
+          const limit = allowed(Float64Array, tolerance.value, reach === 0.7 ? 0 : referenceError.unguarded);
           close(t, got.data, want, limit, `c ${c}, reach ${reach}`);
         }
       }
@@ -161,8 +162,8 @@ function checkGradients(t: ExecutionContext, card: RowCard, inputs: Matrix[], op
     inner(weights.data, forward(card, changed, other).data);
   const got = gradients(card, inputs, options, weights);
   const scale = inner(weights.data.map(Math.abs), out.data.map(Math.abs)) * 1e-9;
-  const part = allowed(Float64Array, card.tolerance.gradient, errorOf.differences);
-  const byNumbers = allowed(Float64Array, card.tolerance.parameters, errorOf.differences);
+  const part = allowed(Float64Array, card.tolerance.gradient, referenceError.differences);
+  const byNumbers = allowed(Float64Array, card.tolerance.parameters, referenceError.differences);
   inputs.forEach((input, i) => {
     const want = Array.from(input.data, (x, at) =>
       slope(
@@ -222,6 +223,6 @@ function checkOneForAll(t: ExecutionContext, card: RowCard, all: Matrix[], place
         new Float64Array(700).fill(1),
       ),
     );
-    close(t, gradient.data, sums, errorOf.sums, `input ${i}`);
+    close(t, gradient.data, sums, referenceError.sums, `input ${i}`);
   });
 }

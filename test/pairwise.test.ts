@@ -18,7 +18,8 @@ import {
 } from './metric-cases.ts';
 import { hypmixDistance, hypmixRatio, pairwise, table } from './oracle.ts';
 import { slope } from './row-points.ts';
-import { allowed, close, cloud, eachClose, errorOf, inner, Reference, types } from './support.ts';
+import { close, cloud, eachClose, inner, Reference, types } from './support.ts';
+import { allowed, coreError, referenceError } from './tolerances.ts';
 
 const oracle = await Reference.open('distance_oracle');
 for (const type of types) {
@@ -104,7 +105,7 @@ function checkGradient(t: ExecutionContext, x: Matrix, y: Matrix, name: MetricCa
     (value(0, 0, step) - value(0, 0, -step)) / (2 * step),
   ];
   const found = [inner(gradX!.data, alongX), inner(gradY!.data, alongY), gradC[0]!];
-  const limit = allowed(Float64Array, accuracyOf(name).gradient, errorOf.differences);
+  const limit = allowed(Float64Array, accuracyOf(name).gradient, referenceError.differences);
   close(t, found, slopes, limit, 'gradient against differences');
 }
 
@@ -239,7 +240,7 @@ test('compat: the published distance, saturating at 12.206 / sqrt(c)', (t) => {
     t,
     off.map((i) => got[i]!),
     off.map((i) => want[i]!),
-    allowed(Float64Array, accuracyOf('hypmix').value, errorOf.unguarded),
+    allowed(Float64Array, accuracyOf('hypmix').value, referenceError.unguarded),
     'published distance',
   );
   t.true(Math.max(...got) <= (2 / Math.sqrt(c)) * Math.atanh(1 - 1e-5) * (1 + 1e-12));
@@ -259,7 +260,7 @@ test("compat: beyond the clamp, the gradient uses artanh's slope at the clamp", 
     const along = rows.map((_, k) => slope((h) => straight(rows.with(k, rows[k]! + h), c)));
     const options = { c, compat: 'hypmix', gradC: new Float64Array(1) } as const;
     const [gradX, gradY] = pairwiseDistance.vjp.sync(x, y, new type(1).fill(1), options);
-    const limit = allowed(type, accuracyOf('hypmix').gradient, errorOf.fivePoints);
+    const limit = allowed(type, accuracyOf('hypmix').gradient, referenceError.fivePoints);
     close(t, [...gradX!.data, ...gradY!.data], along, limit, `${type.name}: points`);
     const byC = slope((h) => straight(rows, c + h));
     close(t, options.gradC, [byC], limit, `${type.name}: c`);
@@ -292,7 +293,11 @@ test('compat: the gradient in c for small c equals the limit of the formula', (t
   for (const curvature of [1e-7, 1e-9, 1e-12]) {
     const gradC = new Float64Array(1);
     pairwiseDistance.vjp.sync(x, y, Float64Array.of(1), { c: curvature, compat: 'hypmix', gradC });
-    const limit = allowed(Float64Array, accuracyOf('hypmix').parameters, errorOf.perCurvature * curvature);
+    const limit = allowed(
+      Float64Array,
+      accuracyOf('hypmix').parameters,
+      referenceError.perCurvature * curvature,
+    );
     close(t, gradC, [want], limit, `c ${curvature}`);
   }
 });
@@ -328,7 +333,7 @@ test('a set with itself: zeros on the diagonal, symmetric, and the total gradien
     const copy = matrix(x.data.slice(), 50, 9);
     const [a, b] = pairwiseDistance.vjp.sync(x, copy, cotangent, { c: 1 });
     const sum = a!.data.map((v, i) => v + b!.data[i]!);
-    close(t, total!.data, sum, allowed(type, errorOf.rounding), 'total gradient');
+    close(t, total!.data, sum, allowed(type, coreError.rounding), 'total gradient');
   }
 });
 

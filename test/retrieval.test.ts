@@ -4,7 +4,8 @@ import { matrix, pairwiseDistance, rerank, retrievalMetrics, topK } from '../lib
 import { core } from '../lib/native.ts';
 import { limitsOf, metricCases, optionsOf, pointsOf, wide } from './metric-cases.ts';
 import { nearest, pairwise, table } from './oracle.ts';
-import { allowed, close, cloud, eachClose, errorOf, noise, Reference, types } from './support.ts';
+import { close, cloud, eachClose, noise, Reference, types } from './support.ts';
+import { allowed, coreError } from './tolerances.ts';
 
 const reference = await Reference.open('retrieval');
 const results = JSON.parse(reference.metadata['results']!) as {
@@ -40,10 +41,10 @@ for (const type of types) {
       t,
       [got.rPrecision],
       [results.poincare_r_precision],
-      allowed(Float64Array, errorOf.rounding),
+      allowed(Float64Array, coreError.rounding),
       'R-Precision',
     );
-    close(t, [got.mapAtR], [results.poincare_map_at_r], allowed(Float64Array, errorOf.rounding), 'MAP@R');
+    close(t, [got.mapAtR], [results.poincare_map_at_r], allowed(Float64Array, coreError.rounding), 'MAP@R');
   });
 
   for (const name of metricCases) {

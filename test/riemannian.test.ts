@@ -3,7 +3,8 @@ import { dist, type Matrix, matrix } from '../lib/index.ts';
 import { random } from '../lib/random.ts';
 import { RiemannianAdam, RiemannianSGD } from '../lib/riemannian.ts';
 import { accuracyOf } from './row-points.ts';
-import { allowed, close, errorOf } from './support.ts';
+import { close } from './support.ts';
+import { allowed, referenceError } from './tolerances.ts';
 
 type Optimizer = RiemannianAdam<Float64Array> | RiemannianSGD<Float64Array>;
 const c = 0.7;
@@ -95,7 +96,7 @@ test('the first step of Adam has the length of its learning rate at any point', 
       t,
       [moved],
       [0.01],
-      allowed(Float64Array, accuracyOf('dist').value, errorOf.closedForms),
+      allowed(Float64Array, accuracyOf('dist').value, referenceError.closedForms),
       `${radius}`,
     );
   }
@@ -112,7 +113,7 @@ test('transport preserves the Riemannian length of a moment', (t) => {
   const gradient = Float64Array.of(1, 2, 3);
   optimizer.step(gradient);
   const expected = (2 / start) * ((start * start) / 4) * Math.hypot(...gradient);
-  const limit = allowed(Float64Array, accuracyOf('parallelTransport').value, errorOf.closedForms);
+  const limit = allowed(Float64Array, accuracyOf('parallelTransport').value, referenceError.closedForms);
   close(t, [length()], [expected], limit, 'length');
 });
 

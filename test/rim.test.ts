@@ -19,7 +19,8 @@ import {
 } from '../lib/index.ts';
 import { finite, inside, pair } from './ball-points.ts';
 import { accuracyOf } from './row-points.ts';
-import { allowed, close, eachClose, errorOf, inner, types } from './support.ts';
+import { close, eachClose, inner, types } from './support.ts';
+import { allowed, coreError, referenceError } from './tolerances.ts';
 
 test('on the rim and outside, 1 - c|x|^2 counts as 1e-30, and distances are infinite', (t) => {
   for (const type of types) {
@@ -65,7 +66,7 @@ test('project keeps points inside the margin and moves the others to it', (t) =>
   const x = matrix(Float64Array.of(0.3, 0, 0.4994, 0, 0, 0.49951, -7, 24), 4, 2);
   const out = project.sync(x, { c });
   t.deepEqual([...out.data.slice(0, 4)], [0.3, 0, 0.4994, 0]);
-  const limit = allowed(Float64Array, errorOf.rounding);
+  const limit = allowed(Float64Array, coreError.rounding);
   eachClose(t, [out.data[5]!, Math.hypot(out.data[6]!, out.data[7]!)], [0.4995, 0.4995], limit, 'margin');
   const [gradient] = project.vjp.sync(x, x, { c });
   const radial =
@@ -90,7 +91,7 @@ test('a long step or a distant point rounds onto the rim, not beyond it', (t) =>
       mobiusScalarMul.sync(-1e307, inside, { c }),
     ];
     // Near the rim, rounding moves the points themselves.
-    const atRim = allowed(Float64Array, accuracyOf('geodesic').value, errorOf.midpointNearRim);
+    const atRim = allowed(Float64Array, accuracyOf('geodesic').value, referenceError.midpointNearRim);
     for (const { data } of ends) {
       close(t, [Math.sqrt(c) * Math.hypot(...data)], [1], atRim, `c ${c}`);
     }
@@ -152,7 +153,7 @@ test('midpoints of points at the rim stay inside', (t) => {
   for (const left of [1e-3, 1e-9, 1e-13]) {
     const x = matrix(Float64Array.from(new Array(5).fill([0.6 * (1 - left), 0.8 * (1 - left)]).flat()), 5, 2);
     const out = einsteinMidpoint.sync(x, { c: 1 });
-    const own = left > 1e-4 ? errorOf.midpointNearRim : errorOf.midpointAtRim;
+    const own = left > 1e-4 ? referenceError.midpointNearRim : referenceError.midpointAtRim;
     const limit = allowed(Float64Array, accuracyOf('einsteinMidpoint').value, own);
     eachClose(t, out.data, x.data.slice(0, 2), limit, `left ${left}`);
     t.true(finite(...einsteinMidpoint.vjp.sync(x, out, { c: 1 })));

@@ -13,13 +13,18 @@ import { close, eachClose } from './support.ts';
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const read = (path: string): Promise<string> => readFile(join(root, path), 'utf8');
 
-/** Tests of quantities that have no card. */
-const withoutCards = /^(bench|delta|negatives|gallery|sources)\.test\.ts$/;
+/**
+ * Tests whose numbers are no tolerances of a computation of the core or of a network: statistics, schedules, layout and
+ * colors against published or exact values, and this file.
+ */
+const exact =
+  /^test\/(bench|sources|onnx\/storage|cli\/.*|io\/.*|train\/(report|study|measure|options|data|weights)\/.*|train\/run\/(schedule|learnable))\.test\.ts$/;
 
-async function cardTests(): Promise<string[]> {
-  const [core, device] = await Promise.all(['test', 'test/gpu'].map((folder) => readdir(join(root, folder))));
-  const own = core!.filter((name) => name.endsWith('.test.ts') && !withoutCards.test(name));
-  return [...own.map((name) => `test/${name}`), ...device!.map((name) => `test/gpu/${name}`)];
+async function tests(): Promise<string[]> {
+  const all = await readdir(join(root, 'test'), { recursive: true });
+  return all
+    .map((name) => `test/${name.replaceAll('\\', '/')}`)
+    .filter((path) => path.endsWith('.test.ts') && !exact.test(path));
 }
 
 /** The arguments of the call whose opening parenthesis is before `start`. */
@@ -64,21 +69,24 @@ function literalTolerances(path: string, source: string): string[] {
     );
   };
   const compared = Array.from(
-    text.matchAll(/(?:relativeError|difference|Math\.abs)\([^;]*?\) <=? (\d\S*e-\d+)/g),
+    text.matchAll(
+      /(?:(?:relativeError|difference|Math\.abs)\([^;]*?\)|[eE]rror) <=? \(?(\d\S*e-\d+|[^;]*\? \d\S*e-\d+)/g,
+    ),
     ([, bound]) => `${path}: < ${bound}`,
   );
-  const passed = Array.from(text.matchAll(/\b(?:close|eachClose)\(/g)).flatMap(({ 0: call, index }) => {
-    const tolerance = argumentsAt(text, index + call.length)[3];
-    return tolerance !== undefined && hasNumber(tolerance, index) ? [`${path}: ${tolerance}`] : [];
-  });
+  const passed = Array.from(text.matchAll(/\b(?:close|eachClose|near)\((?=\s*t,)/g)).flatMap(
+    ({ 0: call, index }) => {
+      const tolerance = argumentsAt(text, index + call.length)[3];
+      return tolerance !== undefined && hasNumber(tolerance, index) ? [`${path}: ${tolerance}`] : [];
+    },
+  );
   return [...compared, ...passed];
 }
 
-test('tests of cards read every tolerance from the card', async (t) => {
+test('tests read every tolerance from a card or from tolerances.ts', async (t) => {
   const found: string[] = [];
-  for (const path of await cardTests()) {
+  for (const path of await tests()) {
     const text = await read(path);
-    if (/\bwithin\(/.test(text)) found.push(`${path}: within`);
     found.push(...literalTolerances(path, text));
   }
   t.deepEqual(found, []);
@@ -91,8 +99,16 @@ test('a tolerance in a constant, a condition, a product or a comparison is found
     eachClose(t, a, b, 5 * stated, 'x');
     close(t, a, b, allowed(type, card.tolerance.value), 'x');
     close(t, a, [2], stated, 'x');
-    t.true(relativeError(a, b) < 1e-6);`;
-  t.deepEqual(literalTolerances('x.ts', text), ['x.ts: < 1e-6', 'x.ts: limit', 'x.ts: 5 * stated']);
+    t.true(relativeError(a, b) < 1e-6);
+    t.true(relativeError(a, b) < (type === Float64Array ? 1e-7 : 1));
+    t.true(error < 1e-8);`;
+  t.deepEqual(literalTolerances('x.ts', text), [
+    'x.ts: < 1e-6',
+    'x.ts: < type === Float64Array ? 1e-7',
+    'x.ts: < 1e-8',
+    'x.ts: limit',
+    'x.ts: 5 * stated',
+  ]);
 });
 
 test('the documented defaults of the loss are those of the cards', async (t) => {

@@ -1,7 +1,6 @@
 // Shared by the core's tests: reference files, awkward points, errors and comparisons.
 import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
-import type { Tolerance } from '../lib/cards.ts';
 import { type HalfArray, type Matrix, matrix, type Reals } from '../lib/index.ts';
 import { readSafetensors, type Safetensors } from '../lib/io/index.ts';
 
@@ -53,44 +52,6 @@ export interface RealsType {
 
 /** The element types under test. */
 export const types: readonly RealsType[] = [Float64Array, Float32Array];
-
-/**
- * What a card allows in this type. `own`: the error of the float64 reference that the result is compared with, an entry of
- * {@link errorOf}; float32 does not see it.
- */
-export const allowed = (type: RealsType, { float32, float64 }: Tolerance, own = 0): number =>
-  type === Float64Array ? float64 + own : float32;
-
-/** Errors that are not those of a card: of references, and of the same computation in another order. */
-export const errorOf = {
-  /** Central differences of a formula, and the more accurate ones of a function that is nearly linear. */
-  differences: 9e-8,
-  fivePoints: 4e-8,
-  nearlyLinear: 8e-9,
-  /** geoopt and the published code. */
-  geoopt: 2e-12,
-  published: 9e-12,
-  /** Published formulas without guards against cancellation, near the rim and near the origin. */
-  unguarded: 9e-10,
-  /** Closed forms in float64, and sums of many terms. */
-  closedForms: 3e-13,
-  sums: 5e-13,
-  /** Midpoints of points that are 1e-3 and 1e-13 from the rim: rounding moves the points themselves. */
-  midpointNearRim: 9e-14,
-  midpointAtRim: 9e-8,
-  /** A limit in which c goes to 0, at c = 1e-9, and per c. */
-  smallCurvature: 9e-9,
-  perCurvature: 89,
-  /** The same terms, divided or added differently. */
-  rounding: { float32: 2e-7, float64: 1e-15 },
-  /** Gromov's delta on a device, compared with the CPU. */
-  deltaOnDevice: { float32: 1e-4, float64: 1e-10 },
-} as const;
-
-/** The larger tolerance for float32; for results without a card. */
-export function within(type: RealsType, float64: number, float32: number): number {
-  return type === Float64Array ? float64 : float32;
-}
 
 /** The sum of the products of corresponding elements. */
 export function inner(a: ArrayLike<number>, b: ArrayLike<number>): number {

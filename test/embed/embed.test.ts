@@ -11,6 +11,7 @@ import { type ImageInput, loadEmbedder } from '../../lib/embed/index.ts';
 import { exportOnnx } from '../../lib/onnx/export.ts';
 import { exportOnnxFolder } from '../../lib/onnx/folder.ts';
 import { Embedder, embed, ImageLoader, imageFolder, loadWeights } from '../../lib/train/index.ts';
+import { networkError } from '../tolerances.ts';
 import { relativeError } from '../train/helpers.ts';
 import { classNames, temporary, writeImages } from '../train/tiny-data.ts';
 import { backbone, model, writeRun } from './network.ts';
@@ -68,8 +69,8 @@ test('a run folder, an exported folder and a file give what libtorch gives', asy
   for (const source of [run, folder, file, pathToFileURL(file)]) {
     const embedder = await loadEmbedder(source);
     const got = await embedder.embed(images);
-    t.true(relativeError(got.euclidean.data, unit) < 1e-4, String(source));
-    t.true(relativeError(got.hyperbolic.data, ball) < 1e-4, String(source));
+    t.true(relativeError(got.euclidean.data, unit) < networkError.network, String(source));
+    t.true(relativeError(got.hyperbolic.data, ball) < networkError.network, String(source));
     t.like(embedder, { dim: 6, c: 0.5, size: 16, space: 'ball', runtime: 'onnxruntime-node' });
     t.deepEqual([got.euclidean.rows, got.euclidean.cols], [images.length, 6]);
     const one = await embedder.embed(images, { space: 'ball' });
@@ -84,7 +85,7 @@ test('onnxruntime-web gives the same', async (t) => {
   const embedder = await loadEmbedder(run, { runtime: 'onnxruntime-web', threads: 1 });
   t.is(embedder.runtime, 'onnxruntime-web');
   const got = await embedder.embed(images, { space: 'unit' });
-  t.true(relativeError(got.data, unit) < 1e-4);
+  t.true(relativeError(got.data, unit) < networkError.network);
   await embedder.close();
 });
 
@@ -116,7 +117,7 @@ test('rows do not depend on batches and concurrency; progress is reported; calls
     embedder.embed(images, { space: 'ball', onProgress }),
     embedder.embed(images, { space: 'ball', batchSize: 1, concurrency: 7 }),
   ]);
-  t.true(relativeError(single.data, whole.data) < 1e-6);
+  t.true(relativeError(single.data, whole.data) < networkError.order);
   t.deepEqual(said.at(-1), [images.length, images.length]);
   t.is(said.length, Math.ceil(images.length / 5));
   const none = await embedder.embed([]);
@@ -197,7 +198,7 @@ test('a backbone has unit vectors only', async (t) => {
   await exportOnnx(backbone(), file);
   const embedder = await loadEmbedder(file);
   const { data } = await embedder.embed(t.context.images.slice(0, 1), { space: 'unit' });
-  t.true(Math.abs(Math.hypot(...data) - 1) < 1e-6);
+  t.true(Math.abs(Math.hypot(...data) - 1) < networkError.unit);
   t.is(embedder.dim, model.embedDim);
   const error = await t.throwsAsync(embedder.embed([]));
   t.is(

@@ -3,7 +3,8 @@ import type { ExecutionContext } from 'ava';
 import { metrics } from '../../lib/card-names.ts';
 import { gromovDelta, type Matrix, type Metric, matrix, pairwiseDistance, topK } from '../../lib/index.ts';
 import { accuracyOf, pointsOf } from '../metric-cases.ts';
-import { allowed, close, cloud, eachClose, errorOf, noise, type RealsType, types } from '../support.ts';
+import { close, cloud, eachClose, noise, type RealsType, types } from '../support.ts';
+import { allowed, coreError } from '../tolerances.ts';
 import { gpu, sayDevice } from './device.ts';
 
 sayDevice();
@@ -141,7 +142,7 @@ gpu('gromovDelta: as on the CPU', (t) => {
       const options = { samples: 1, size: n } as const;
       const want = gromovDelta.sync(x, options);
       const got = gromovDelta.sync(x, { ...options, device: 'cuda' });
-      const limit = allowed(type, errorOf.deltaOnDevice);
+      const limit = allowed(type, coreError.deltaOnDevice);
       close(t, [got.delta, got.relative], [want.delta, want.relative], limit, `${n}`);
     }
   }

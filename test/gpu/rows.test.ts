@@ -1,7 +1,8 @@
 // The row-wise operations on the device, compared with the CPU: every card, forward and backward.
 import { matrix } from '../../lib/index.ts';
 import { cards, forward, gradients, isAffected, pointsOf, withNaN } from '../row-points.ts';
-import { allowed, close, noise, types } from '../support.ts';
+import { close, noise, types } from '../support.ts';
+import { allowed } from '../tolerances.ts';
 import { gpu, sayDevice } from './device.ts';
 
 sayDevice();

@@ -18,6 +18,7 @@ import {
 import { readBackbone } from '../../lib/train/weights/backbone.ts';
 import * as oracle from '../oracle.ts';
 import { python } from '../python.ts';
+import { networkError } from '../tolerances.ts';
 import { randomImages, relativeError, tinyEmbedder, tinyViT } from '../train/helpers.ts';
 import { temporary } from '../train/tiny-data.ts';
 
@@ -120,7 +121,7 @@ for (const [what, options] of Object.entries({
     const got = await judged(t, file, planes, [count, size]);
     for (const [name, ours] of got === null ? [] : Object.entries(names)) {
       const error = relativeError(got![name]!, await out[ours].data());
-      t.true(error < 1e-4, `${name}: ${error}`);
+      t.true(error < networkError.network, `${name}: ${error}`);
     }
     if (got !== null) {
       const { head, clipR, c, compat } = model.config;
@@ -130,7 +131,7 @@ for (const [what, options] of Object.entries({
           : await logits(model, got['pooler_output']!);
       const h = oracle.head(z, { c, clip: clipR, hypmix: compat === 'hypmix' });
       const error = relativeError(got['hyperbolic']!, h.flat());
-      t.true(error < 2e-6, `the head's formula: ${error}`);
+      t.true(error < networkError.head, `the head's formula: ${error}`);
     }
     await remove();
   });
@@ -153,7 +154,7 @@ for (const name of described.map((file) => file.slice(0, -'.json'.length)))
     const got = await judged(t, (await exported).file, image.data as Float32Array, [count, side]);
     if (got === null) return;
     const error = relativeError(got['pooler_output']!, reference.get('feature')!.data as Float32Array);
-    t.true(error < 1e-5, String(error));
+    t.true(error < networkError.layers, String(error));
   });
 
 for (const [storage, least, share] of [
@@ -205,9 +206,9 @@ test('a backbone without a head: its feature, and that as a unit vector', async 
   const got = await judged(t, file, planesOf(images, 16, model), [2, 16]);
   if (got !== null) {
     const want = await feature.data();
-    t.true(relativeError(got['pooler_output']!, want) < 1e-5);
+    t.true(relativeError(got['pooler_output']!, want) < networkError.layers);
     const units = oracle.table(want, model.embedDim).flatMap((row) => row.map((x) => x / Math.hypot(...row)));
-    t.true(relativeError(got['image_embeds']!, units) < 1e-5);
+    t.true(relativeError(got['image_embeds']!, units) < networkError.layers);
     t.is(got['hyperbolic'], undefined);
   }
   const error = await t.throwsAsync<Error & { code: string }>(

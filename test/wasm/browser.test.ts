@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import { pairwiseDistance } from '../../lib/index.ts';
+import { metricCard, pairwiseDistance } from '../../lib/index.ts';
 import { openBrowser } from '../browser.ts';
 import { cloud } from '../support.ts';
 
@@ -93,6 +93,12 @@ for (const isolated of [true, false]) {
     t.is(found.saved, 'ERR_HOROBALL_UNSUPPORTED');
     t.deepEqual(found.inWorker, found.distances);
     const native = pairwiseDistance.sync(x, undefined, { c: 1 }).data;
-    t.true(found.distances.every((d, i) => Math.abs(d - native[i]!) <= 1e-5 * Math.max(1, native[i]!)));
+    t.true(
+      found.distances.every(
+        (d, i) =>
+          Math.abs(d - native[i]!) <=
+          metricCard('poincare').tolerance.value.float32 * Math.max(1, native[i]!),
+      ),
+    );
   });
 }

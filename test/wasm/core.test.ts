@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import test from 'ava';
 import { geometryCard, hybridContrastiveLoss, metricCards, topK } from '../../lib/index.ts';
-import { allowed, close, cloud, errorOf } from '../support.ts';
+import { close, cloud } from '../support.ts';
+import { allowed, referenceError } from '../tolerances.ts';
 
 const library = new URL('../../lib/index.js', import.meta.url).href;
 const support = new URL('../support.js', import.meta.url).href;
@@ -81,12 +82,12 @@ onWasm('the loss and a search agree with the native core', async (t) => {
     const r = h.hybridContrastiveLoss.sync({ euclidean: x, hyperbolic: x, normalize: true, views: 2, c: 0.5 });
     console.log(JSON.stringify({ loss: r.loss, gradient: [...r.gradHyperbolic.data], indices: [...h.topK.sync(x, x, { k: 7, c: 1 }).indices] }))`);
   const { value, gradient } = geometryCard('hybrid').tolerance;
-  close(t, [wasm.loss], [native.loss], allowed(Float64Array, value, errorOf.sums), 'loss');
+  close(t, [wasm.loss], [native.loss], allowed(Float64Array, value, referenceError.sums), 'loss');
   close(
     t,
     wasm.gradient,
     native.gradHyperbolic!.data,
-    allowed(Float64Array, gradient, errorOf.sums),
+    allowed(Float64Array, gradient, referenceError.sums),
     'gradient',
   );
   t.deepEqual(wasm.indices, [...nearest.indices]);

@@ -9,6 +9,7 @@ import ava, { type TestFn } from 'ava';
 import { readSafetensors } from '../../../lib/io/index.ts';
 import { type EvaluationRow, readRun, type StepRow } from '../../../lib/train/index.ts';
 import { horoball, type Running, start } from '../../cli/run.ts';
+import { networkError } from '../../tolerances.ts';
 import { classNames, temporary, tinyRun, writeImages } from '../tiny-data.ts';
 
 const test = ava as TestFn<{ root: string; runs: string; remove(): Promise<void> }>;
@@ -53,7 +54,7 @@ test.serial('two ranks write one run, with the results of a single process', asy
   const [a, b] = [await stepsOf(join(runs, 'one')), await stepsOf(join(runs, 'two'))];
   t.is(a.length, 12);
   for (const [i, { loss }] of a.entries())
-    t.true(Math.abs(b[i]!.loss - loss) < 1e-5 * Math.max(1, loss), `step ${i + 1}`);
+    t.true(Math.abs(b[i]!.loss - loss) < networkError.orderOfGradients * Math.max(1, loss), `step ${i + 1}`);
   const [c, d] = [await evaluationOf(join(runs, 'one')), await evaluationOf(join(runs, 'two'))];
   t.true(Math.abs(c.spaces.hyperbolic.at['1']! - d.spaces.hyperbolic.at['1']!) < 0.02);
   t.is(d.pictures, c.pictures, 'no image is embedded twice');
@@ -129,7 +130,10 @@ test.serial('ranks that torchrun starts use its store', async (t) => {
   const steps = await stepsOf(join(runs, 'torchrun'));
   t.is(steps.length, 6);
   for (const [i, { loss }] of steps.entries())
-    t.true(Math.abs(one[i]!.loss - loss) < 1e-5 * Math.max(1, loss), `step ${i + 1}`);
+    t.true(
+      Math.abs(one[i]!.loss - loss) < networkError.orderOfGradients * Math.max(1, loss),
+      `step ${i + 1}`,
+    );
 });
 
 test.serial('an error in the options is printed once, by rank 0', async (t) => {

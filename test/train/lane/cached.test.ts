@@ -2,6 +2,7 @@ import test from 'ava';
 import { AdamW, CachedEmbeddings, type Embedder, HybridLoss } from '../../../lib/train/index.ts';
 import { setThreads } from '../../../lib/train/lane/native.ts';
 import { memory } from '../../../lib/train/lane/tensor.ts';
+import { networkError } from '../../tolerances.ts';
 import { randomImages, relativeError, tinyBatch, tinyEmbedder, tinyViT } from '../helpers.ts';
 
 test.before(() => setThreads(1));
@@ -37,11 +38,11 @@ for (const head of ['hypmix', 'hyp-vit'] as const) {
       using whole = await tinyEmbedder({ head });
       using cached = await tinyEmbedder({ head });
       const [expected, got] = [await backward(whole, loss, 1, false), await backward(cached, loss, 1, true)];
-      t.true(Math.abs(got / expected - 1) < 1e-6, `${got} and ${expected}`);
+      t.true(Math.abs(got / expected - 1) < networkError.order, `${got} and ${expected}`);
       const gradients = await whole.gradients();
       const flat = (of: typeof gradients): number[] => [...of.values()].flatMap(({ data }) => [...data]);
       const error = relativeError(flat(await cached.gradients()), flat(gradients));
-      t.true(error < 1e-5, `${error}`);
+      t.true(error < networkError.orderOfGradients, `${error}`);
     });
   }
 }
@@ -63,7 +64,10 @@ test.serial('twenty steps in chunks have the losses of twenty whole steps', asyn
   const [whole, cached] = [await losses(false), await losses(true)];
   t.true(whole[19]! < 0.9 * whole[3]!, 'it learns');
   for (const [step, value] of whole.entries())
-    t.true(Math.abs(cached[step]! / value - 1) < 1e-5, `step ${step}: ${cached[step]} and ${value}`);
+    t.true(
+      Math.abs(cached[step]! / value - 1) < networkError.orderOfGradients,
+      `step ${step}: ${cached[step]} and ${value}`,
+    );
 });
 
 test.serial('no handle of a chunk remains', async (t) => {

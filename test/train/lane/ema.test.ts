@@ -3,6 +3,7 @@ import type { Embedder, NamedTensor } from '../../../lib/train/index.ts';
 import { Ema, emaDecay } from '../../../lib/train/lane/ema.ts';
 import { setThreads } from '../../../lib/train/lane/native.ts';
 import { AdamW } from '../../../lib/train/lane/optim.ts';
+import { networkError } from '../../tolerances.ts';
 import { embed, relativeError, tinyEmbedder } from '../helpers.ts';
 
 test.before(() => setThreads(1));
@@ -29,10 +30,10 @@ test.serial('an average follows its formula and can be swapped with the weights'
       expected[i] = 0.8 * expected[i]! + 0.2 * weight;
   }
   const weights = flat(await model.state());
-  t.true(relativeError(flat(await ema.state()), expected) < 1e-6);
+  t.true(relativeError(flat(await ema.state()), expected) < networkError.order);
   t.true(relativeError(weights, expected) > 1e-4, 'they differ');
   ema.swap();
-  t.true(relativeError(flat(await model.state()), expected) < 1e-6);
+  t.true(relativeError(flat(await model.state()), expected) < networkError.order);
   ema.swap();
   t.deepEqual(flat(await model.state()), weights);
 });

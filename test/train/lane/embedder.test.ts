@@ -2,6 +2,7 @@ import test from 'ava';
 import { type Embedder, type NamedTensor, vitConfigs } from '../../../lib/train/index.ts';
 import { setThreads } from '../../../lib/train/lane/native.ts';
 import * as oracle from '../../oracle.ts';
+import { networkError } from '../../tolerances.ts';
 import { embed, random, randomImages, relativeError, tinyBatch, tinyEmbedder, tinyViT } from '../helpers.ts';
 
 test.before(() => setThreads(1));
@@ -45,8 +46,8 @@ for (const [head, c, clipR, scale] of [
     const z = await project(model, await out.body.data());
     const e = z.map((row) => row.map((x) => x / norm(row)));
     const h = oracle.head(head === 'hypmix' ? e : z, { c, clip: clipR });
-    t.true(relativeError(await out.euclidean.data(), e.flat()) < 1e-5);
-    t.true(relativeError(await out.hyperbolic.data(), h.flat()) < 1e-5);
+    t.true(relativeError(await out.euclidean.data(), e.flat()) < networkError.layers);
+    t.true(relativeError(await out.hyperbolic.data(), h.flat()) < networkError.layers);
   });
 }
 
@@ -73,7 +74,7 @@ test('initial weights are distributed as in timm, the head is orthogonal, and a 
   for (const [i, a] of rows.entries()) {
     for (const [j, b] of rows.entries()) {
       const product = a.reduce((sum, x, k) => sum + x * b[k]!, 0);
-      t.true(Math.abs(product - Number(i === j)) < 1e-5);
+      t.true(Math.abs(product - Number(i === j)) < networkError.unit);
     }
   }
   using same = await tinyEmbedder(options);

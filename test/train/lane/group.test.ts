@@ -2,6 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { checkGroup, fromFirst, ProcessGroup, singleProcess } from '../../../lib/train/lane/group.ts';
+import { networkError } from '../../tolerances.ts';
 import { type Rank, startRanks, success } from '../distributed/ranks.ts';
 import { embed, relativeError, tinyEmbedder } from '../helpers.ts';
 
@@ -28,11 +29,11 @@ test.serial('gradients of the global loss, summed over ranks, equal those of one
   await success(ranks);
   for (const { end } of ranks) {
     const { loss, gradients } = last((await end).stdout) as unknown as Result;
-    t.true(Math.abs(loss / one.loss - 1) < 1e-6, `${loss} and ${one.loss}`);
+    t.true(Math.abs(loss / one.loss - 1) < networkError.order, `${loss} and ${one.loss}`);
     for (const [name, values] of Object.entries(one.gradients)) {
       if (Math.hypot(...values) < 1e-7) continue;
       const error = relativeError(gradients[name]!, values);
-      t.true(error < 1e-5, `${name}: ${error}`);
+      t.true(error < networkError.orderOfGradients, `${name}: ${error}`);
     }
   }
 });

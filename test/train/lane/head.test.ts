@@ -4,6 +4,7 @@ import test from 'ava';
 import type { Embedder } from '../../../lib/train/index.ts';
 import { setThreads } from '../../../lib/train/lane/native.ts';
 import * as oracle from '../../oracle.ts';
+import { networkError } from '../../tolerances.ts';
 import { embed, random, relativeError, tinyEmbedder, tinyViT } from '../helpers.ts';
 
 test.before(() => setThreads(1));
@@ -78,7 +79,7 @@ for (const [what, head, c, clipR, scale] of [
         points(body, moved, head === 'hypmix', { ...value, ...changes });
 
       const error = relativeError(await out.hyperbolic.data(), at({}).flat());
-      t.true(error < 2e-6, `values: ${error}`);
+      t.true(error < networkError.head, `values: ${error}`);
 
       out.hyperbolic.backward(cotangent);
       const got = (await model.gradients()).get('head.bias')!.data;
@@ -86,11 +87,14 @@ for (const [what, head, c, clipR, scale] of [
         slope((x) => total(at({}, { ...linear, bias: linear.bias.with(i, x) })), b),
       );
       const gradientError = relativeError(got, expected);
-      t.true(gradientError < 1e-4, `gradients: ${gradientError}`);
+      t.true(gradientError < networkError.layerGradients, `gradients: ${gradientError}`);
 
       const inC = slope((x) => total(at({ c: x })), c);
       const gotC = await model.curvatureGradient();
-      t.true(Math.abs(gotC - inC) < 1e-5 * Math.max(1, Math.abs(inC)), `in c: ${gotC}, expected ${inC}`);
+      t.true(
+        Math.abs(gotC - inC) < networkError.headCurvature * Math.max(1, Math.abs(inC)),
+        `in c: ${gotC}, expected ${inC}`,
+      );
     });
   }
 }
@@ -106,5 +110,5 @@ test('a zero feature is at the origin, and its gradient is finite', async (t) =>
   const expected = Array.from({ length: dim }, (_, i) =>
     oracle.table(cotangent, dim).reduce((sum, row) => sum + row[i]!, 0),
   );
-  t.true(relativeError((await model.gradients()).get('head.bias')!.data, expected) < 1e-6);
+  t.true(relativeError((await model.gradients()).get('head.bias')!.data, expected) < networkError.order);
 });

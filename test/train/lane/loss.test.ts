@@ -1,12 +1,13 @@
 import test from 'ava';
 
 import { geometries as cardNames } from '../../../lib/card-names.ts';
-import { type Geometry, hybridContrastiveLoss, matrix } from '../../../lib/index.ts';
+import { type Geometry, geometryCard, hybridContrastiveLoss, matrix } from '../../../lib/index.ts';
 import type { Embedder } from '../../../lib/train/lane/embedder.ts';
 import { HybridLoss, LossHandle } from '../../../lib/train/lane/loss.ts';
 import { native, setThreads } from '../../../lib/train/lane/native.ts';
 import { Batch } from '../../../lib/train/lane/tensor.ts';
 import type { Head } from '../../../lib/train/lane/types.ts';
+import { networkError } from '../../tolerances.ts';
 import { embed, randomImages, relativeError, tinyEmbedder, tinyViT } from '../helpers.ts';
 
 const [classes, views] = [4, 3];
@@ -54,11 +55,17 @@ for (const head of ['hypmix', 'hyp-vit'] satisfies Head[]) {
       const [expected, expectedGradients] = await throughCore(reference, geometry);
       using loss = new HybridLoss({ ...common, geometry, tied: model.tied }).apply(embed(model, rows));
       loss.backward();
-      t.true(relativeError([(await loss.read()).loss], [expected]) < 1e-6);
+      t.true(
+        relativeError([(await loss.read()).loss], [expected]) <
+          geometryCard(geometry).tolerance.value.float32,
+      );
       const got = await gradients(model);
       t.is(got.length, expectedGradients.length);
       const [all, wanted] = [got, expectedGradients].map((list) => list.flatMap((each) => [...each]));
-      t.true(relativeError(all!, wanted!) < 1e-5, String(relativeError(all!, wanted!)));
+      t.true(
+        relativeError(all!, wanted!) < networkError.orderOfGradients,
+        String(relativeError(all!, wanted!)),
+      );
     });
   }
 }
@@ -126,7 +133,10 @@ test('the mean over pairs is the sum divided by their number', async (t) => {
     const loss = new HybridLoss({ ...common, geometry: 'hybrid', tied: true, reduction });
     return (await loss.apply(embed(model, rows)).read()).loss;
   };
-  t.true(relativeError([await value('mean')], [(await value('sum')) / (views * (views - 1))]) < 1e-9);
+  t.true(
+    relativeError([await value('mean')], [(await value('sum')) / (views * (views - 1))]) <
+      geometryCard('hybrid').tolerance.value.float64,
+  );
 });
 
 test('a second backward pass is rejected, with the name of the operation', async (t) => {

@@ -3,6 +3,7 @@ import type { Embedder, Parameter } from '../../../lib/train/index.ts';
 import { setThreads } from '../../../lib/train/lane/native.ts';
 import { AdamW } from '../../../lib/train/lane/optim.ts';
 import { groupsOf } from '../../../lib/train/lane/parameter-groups.ts';
+import { networkError } from '../../tolerances.ts';
 import { embed, relativeError, tinyEmbedder, tinyViT } from '../helpers.ts';
 
 test.before(() => setThreads(1));
@@ -52,6 +53,6 @@ test.serial('the parameters of a group have its rate and decay', async (t) => {
   ] as const) {
     const expected = plain.get(name)!.map((x) => of * x);
     const error = relativeError(layered.get(name)!, expected);
-    t.true(error < 1e-3, `${name}: ${error}`);
+    t.true(error < networkError.updates, `${name}: ${error}`);
   }
 });

@@ -6,17 +6,17 @@ import { join } from 'node:path';
 import test from 'ava';
 import { compareBackbone } from '../../../bench/backbone-comparison.ts';
 import { python } from '../../python.ts';
+import { networkError } from '../../tolerances.ts';
 
 const fixtures = 'test/fixtures/backbones';
-const tolerance = 1e-4;
 
 const committed = (await readdir(fixtures)).filter((name) => name.endsWith('.json'));
 for (const file of committed) {
   const name = file.slice(0, -'.json'.length);
   test(`${name}: feature and every gradient agree with timm`, async (t) => {
     const { feature, gradient, worst } = await compareBackbone(join(fixtures, name), ['safetensors']);
-    t.true(feature < tolerance, `feature: ${feature}`);
-    t.true(gradient < tolerance, `${worst}: ${gradient}`);
+    t.true(feature < networkError.network, `feature: ${feature}`);
+    t.true(gradient < networkError.network, `${worst}: ${gradient}`);
   });
 }
 
@@ -35,7 +35,7 @@ test('models that timm creates during the test agree, through both kinds of file
       'safetensors',
       'pth',
     ]);
-    t.true(feature < tolerance, `${spec}: ${feature}`);
-    t.true(gradient < tolerance, `${spec}: ${worst}: ${gradient}`);
+    t.true(feature < networkError.network, `${spec}: ${feature}`);
+    t.true(gradient < networkError.network, `${spec}: ${worst}: ${gradient}`);
   }
 });

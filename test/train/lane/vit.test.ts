@@ -4,11 +4,11 @@ import { readSafetensors, type SafeTensor } from '../../../lib/io/safetensors.ts
 import { Embedder } from '../../../lib/train/lane/embedder.ts';
 import { Batch } from '../../../lib/train/lane/tensor.ts';
 import type { ViTConfig } from '../../../lib/train/lane/types.ts';
+import { networkError } from '../../tolerances.ts';
 import { relativeError } from '../helpers.ts';
 
 // timm's own outputs and gradients; the metadata of the file has the version.
 const reference = await readSafetensors('test/fixtures/vit.safetensors');
-const tolerance = 1e-4;
 
 interface TimmConfig {
   img_size: number;
@@ -66,7 +66,7 @@ for (const model of ['vit', 'deit_distilled']) {
     const out = vit.forward(batch);
     out.body.backward(values(`${model}.cot`));
     const error = relativeError(await out.body.data(), values(`${model}.output`));
-    t.true(error < tolerance, `output: ${error}`);
+    t.true(error < networkError.network, `output: ${error}`);
 
     const gradients = await vit.gradients();
     const expected = entries(`${model}.grad.`);
@@ -77,7 +77,7 @@ for (const model of ['vit', 'deit_distilled']) {
     for (const [name, { data }] of expected) {
       const [got, wanted] = [gradients.get(name)!.data, data as Float32Array];
       const distance = relativeError(withoutKeyBias(name, got), withoutKeyBias(name, wanted));
-      t.true(distance < tolerance, `${name}: ${distance}`);
+      t.true(distance < networkError.network, `${name}: ${distance}`);
     }
     for (const each of [batch, out, vit]) each.dispose();
   });

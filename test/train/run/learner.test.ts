@@ -2,6 +2,7 @@ import test from 'ava';
 import { setThreads } from '../../../lib/train/lane/native.ts';
 import { memory } from '../../../lib/train/lane/tensor.ts';
 import { Learner } from '../../../lib/train/run/learner.ts';
+import { networkError } from '../../tolerances.ts';
 import { flat, randomImages, relativeError } from '../helpers.ts';
 import { takeStep, tinyConfig, tinySamples } from './tiny-learner.ts';
 
@@ -36,7 +37,7 @@ test.serial('chunks of a batch give the gradients of the whole batch', async (t)
   const whole = await gradients(null);
   for (const chunk of [3, 8, 100]) {
     const error = relativeError(await gradients(chunk), whole);
-    t.true(error < 5e-6, `${chunk}: ${error}`);
+    t.true(error < networkError.orderOfGradients, `${chunk}: ${error}`);
   }
 });
 

@@ -1,0 +1,84 @@
+// Every tolerance of a test that is not a card's: errors of references, and bounds of quantities that have no card.
+// test/sources.test.ts refuses tolerances written elsewhere.
+import type { Tolerance } from '../lib/cards.ts';
+import type { RealsType } from './support.ts';
+
+/**
+ * What a card allows in this type. `ofReference`: the error of the float64 reference that the result is compared with, an
+ * entry of {@link referenceError}; float32 does not see it.
+ */
+export const allowed = (type: RealsType, { float32, float64 }: Tolerance, ofReference = 0): number =>
+  type === Float64Array ? float64 + ofReference : float32;
+
+/** Errors of the references with which results are compared. */
+export const referenceError = {
+  /** Central differences of a formula, and the more accurate ones of a function that is nearly linear. */
+  differences: 9e-8,
+  fivePoints: 4e-8,
+  nearlyLinear: 8e-9,
+  /** geoopt and the published code. */
+  geoopt: 2e-12,
+  published: 9e-12,
+  /** Published formulas without guards against cancellation, near the rim and near the origin. */
+  unguarded: 9e-10,
+  /** Closed forms in float64, and sums of many terms. */
+  closedForms: 3e-13,
+  sums: 5e-13,
+  /** Midpoints of points that are 1e-3 and 1e-13 from the rim: rounding moves the points themselves. */
+  midpointNearRim: 9e-14,
+  midpointAtRim: 9e-8,
+  /** A limit in which c goes to 0, at c = 1e-9, and per c. */
+  smallCurvature: 9e-9,
+  perCurvature: 89,
+  /** Distances on the hyperboloid by arcosh of inner products, which cancel. */
+  hyperboloidProducts: { float32: 1e-3, float64: 1e-9 },
+} as const;
+
+/** Bounds of what the core computes without a card. */
+export const coreError = {
+  /** The same terms, divided or added differently. */
+  rounding: { float32: 2e-7, float64: 1e-15 },
+  /** Gromov's delta: from points and distances, per largest distance, and on a device compared with the CPU. */
+  delta: { float32: 1e-6, float64: 1e-12 },
+  deltaPerDistance: { float32: 1e-6, float64: 1e-13 },
+  deltaOnDevice: { float32: 1e-4, float64: 1e-10 },
+  /** Curvatures by the gamma function, and by its limit in 1e7 dimensions. */
+  gamma: 1e-14,
+  gammaLimit: 1e-5,
+  /** Probabilities and shares of the negatives, and of the sums over all of them. */
+  negatives: 1e-11,
+  negativesOfFew: 1e-12,
+} as const;
+
+/** Bounds of float32 networks, which have no card. */
+export const networkError = {
+  /** The same network in another order: batches, chunks or ranks; its loss, its gradients, and the loss after steps. */
+  order: 1e-6,
+  orderOfGradients: 1e-5,
+  orderAfterSteps: 1e-4,
+  /** Layers compared with float64 formulas or another implementation, and their gradients. */
+  layers: 1e-5,
+  layerGradients: 1e-4,
+  /** Whole networks compared with timm, and the outputs of their exported graphs. */
+  network: 1e-4,
+  /** The head's formula on exact features, and its derivative in c. */
+  head: 2e-6,
+  headCurvature: 1e-5,
+  /** An update of the optimizer with its groups, compared with PyTorch. */
+  updates: 1e-3,
+  /** Norms of unit rows. */
+  unit: 1e-5,
+  /** Sums over a tensor's elements in float64, per element. */
+  checksum: 1e-9,
+  /** Three steps on a device compared with the CPU: losses and weights, gradients, and the gradient of c. */
+  device: 3e-3,
+  deviceGradients: 1e-2,
+  deviceCurvature: 2e-2,
+  /** Exported weights stored in 16 or 8 bits, in the browser's runtime. */
+  stored: 1e-3,
+  /** Products in bfloat16. */
+  bfloat16: 2e-2,
+  /** Recall@1 after training on a device, compared with the CPU. */
+  deviceRecall: 0.15,
+  bfloat16Gradients: 5e-2,
+} as const;
