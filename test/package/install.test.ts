@@ -32,7 +32,7 @@ test('the tarball contains the program, the sources for setup and the documentat
   // `horoball bench` compares what it measures with the oracle; the figures in the README come from committed
   // rows.
   const measured =
-    /^(dist\/bench\/.+\.js|dist\/test\/(oracle|oracle-ops|vectors)\.js|bench\/peers\/[^/]+\.(py|sh|txt|json)|bench\/rows\/[^/]+\.csv)$/;
+    /^(dist\/bench\/.+\.js|dist\/test\/(oracle|oracle-ops|vectors)\.js|bench\/peers\/[^/]+\.(py|sh|txt|json)|bench\/README\.md|bench\/rows\/[^/]+\.csv)$/;
   const strange = files.filter(
     (name) =>
       /(^|\/)(test|build|bench|scripts|node_modules)\/|\.map$|\.ts\.|[^d]\.ts$/.test(name) &&
