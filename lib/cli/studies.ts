@@ -38,12 +38,14 @@ export async function performStudies(
   const runs = folders.reduce((sum, { plan }) => sum + countOf(plan), 0);
   const done = folders.reduce((sum, { results }) => sum + results.length, 0);
   if (done > 0) meter.say(`Resuming: ${done} of ${runs} runs are done.`);
-  for (const { ds, path } of dataOf(folders)) await generateData(ds, path, signal);
   let [current, before, began] = ['', 0, 0];
   for (const folder of folders) {
     if (signal.aborted) return false;
     const complete = await sweep(folder, {
       ...{ signal, run: train, onWarning, report },
+      prepare: async () => {
+        for (const { ds, path } of dataOf(folder)) await generateData(ds, path, signal);
+      },
       onRun: ({ cell, seed, done }) => {
         before = began + done;
         current = `run ${before + 1}/${runs}  ${cell.arm} ${cell.label} seed ${seed}`;
@@ -69,8 +71,8 @@ export async function performStudies(
 
 const countOf = ({ cells, seeds }: Plan): number => cells.length * seeds.length;
 
-/** The data sets of the studies, each once. */
-function dataOf(folders: readonly StudyFolder[]): Iterable<{ ds: string; path: string }> {
-  const configs = folders.flatMap(({ plan }) => plan.cells.map(({ config }) => config));
+/** The data sets of a study, each once. */
+function dataOf({ plan }: StudyFolder): Iterable<{ ds: string; path: string }> {
+  const configs = plan.cells.map(({ config }) => config);
   return new Map(configs.map(({ ds, path }) => [`${ds} ${path}`, { ds, path }])).values();
 }

@@ -10,6 +10,7 @@ import { parseEpochs } from '../train/options/epochs.ts';
 import type { RunConfig } from '../train/options/options.ts';
 import { evaluationLines } from '../train/report/tables.ts';
 import type { RunListener } from '../train/run/hooks.ts';
+import { checkFree } from '../train/run/lock.ts';
 import type { Plan } from '../train/run/plan.ts';
 import { EvaluationTimes } from '../train/run/progress.ts';
 import type { EvaluationRow, StepRow } from '../train/run/record.ts';
@@ -54,6 +55,7 @@ export async function runTraining(
   const times = new EvaluationTimes((parseEpochs(due) ?? []).filter((epoch) => epoch <= ep));
   let idleFrom = performance.now();
   torchInfo(); // reports what is missing before data is generated
+  if (plan.folder !== null) await checkFree(plan.folder);
   await generateOnce(config, signal, group);
   const terminal: RunListener = {
     onStore: (folder) => {

@@ -1,7 +1,10 @@
 import { once } from 'node:events';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import ava, { type TestFn } from 'ava';
+import { lockRun } from '../../lib/train/run/lock.ts';
+import { StudyFolder } from '../../lib/train/study/folder.ts';
+import { makePlan } from '../../lib/train/study/plan.ts';
 import { classNames, temporary, tinyRun, writeImages } from '../train/tiny-data.ts';
 import { horoball, start } from './run.ts';
 
@@ -93,4 +96,22 @@ test('a recipe and a file give the options of all runs, and the command line var
   const wrong = await horoball(['sweep', '--plan', '--recipe=none']);
   t.is(wrong.code, 2);
   t.regex(wrong.stderr, /\[sweep\] recipe: expected one of/);
+});
+
+test('a study or run that another process works on is refused before its data is generated', async (t) => {
+  const { root } = t.context;
+  const [out, images] = [join(root, 'busy'), join(root, 'no-shapes')];
+  const plan = makePlan({ axes: {}, seeds: [1], base: { ds: 'shapes', path: images, weights: null } });
+  const study = await StudyFolder.open(out, plan);
+  await using _ = await study.lock();
+  const second = await horoball(['sweep', `--resume=${out}`, '--json']);
+  t.like(second.rows().at(-1), { type: 'error', code: 'ERR_HOROBALL_SWEEP_RUNNING' }, second.stderr);
+
+  const run = join(root, 'busy-run');
+  await mkdir(run);
+  await writeFile(join(run, 'config.json'), JSON.stringify({ ...plan.cells[0]!.config, name: 'busy-run' }));
+  await using __ = await lockRun(run);
+  const training = await horoball(['train', `--resume=${run}`, '--json']);
+  t.like(training.rows().at(-1), { type: 'error', code: 'ERR_HOROBALL_RUN_BUSY' }, training.stderr);
+  await t.throwsAsync(stat(images), { code: 'ENOENT' });
 });

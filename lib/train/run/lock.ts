@@ -7,10 +7,18 @@ import { Lock, lockHolder } from '../../io/lock.ts';
  * @throws `ERR_HOROBALL_RUN_BUSY` if another run holds the lock, or one on another host may hold it
  */
 export async function lockRun(folder: string): Promise<Lock> {
-  return await Lock.take(lockFile(folder), (holder, advice) => {
-    const message = `[train] resume: expected a run folder that is not in use, got ${folder}: ${holder} is still training there. ${advice}`;
-    return coded('ERR_HOROBALL_RUN_BUSY', message);
-  });
+  return await Lock.take(lockFile(folder), (holder, advice) => busy(folder, holder, advice));
+}
+
+/** Checks that a run folder is not in use, before work that only a run in it needs. @throws as {@link lockRun} */
+export async function checkFree(folder: string): Promise<void> {
+  const other = await runHolder(folder);
+  if (other !== null) throw busy(folder, other.holder, other.advice);
+}
+
+function busy(folder: string, holder: string, advice: string): Error {
+  const message = `[train] resume: expected a run folder that is not in use, got ${folder}: ${holder} is still training there. ${advice}`;
+  return coded('ERR_HOROBALL_RUN_BUSY', message);
 }
 
 /** The error of a run whose folder was taken over by another run. */

@@ -33,23 +33,19 @@ export class StudyFolder {
 
   /**
    * Creates the folder of a study, or opens it if it contains the same study, which may be running.
-   * @throws `ERR_HOROBALL_SWEEP_EXISTS` if the folder contains a different study
+   * @throws `ERR_HOROBALL_SWEEP_EXISTS` if the folder contains a different study; `ERR_HOROBALL_SWEEP_RUNNING` if another
+   * process is creating one
    */
   static async open(path: string, plan: Plan): Promise<StudyFolder> {
     await ensureFolder(join(path, 'runs'));
-    const before = await readFiles(path).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ERR_HOROBALL_SWEEP') return null;
-      throw error;
-    });
+    const before = (await readIfThere(path)) ?? (await createFiles(path, plan));
     const isSame = (known: readonly OptionName[], other: Plan): boolean =>
       identityOf(other, known) === identityOf(plan, known);
-    if (before !== null && !isSame(before.known, before.study.plan)) {
+    if (!isSame(before.known, before.study.plan)) {
       const message = `[sweep] out: expected the same study, got ${path} with different settings. Choose another --out, or resume that study with --resume ${path}.`;
       throw coded('ERR_HOROBALL_SWEEP_EXISTS', message);
     }
-    const folder = new StudyFolder(resolve(path), before?.study ?? { name: '', plan, results: [] });
-    if (before === null) await writeText(join(path, 'sweep.json'), planText(plan));
-    return folder;
+    return new StudyFolder(resolve(path), before.study);
   }
 
   get results(): readonly Result[] {
@@ -85,10 +81,7 @@ export class StudyFolder {
    * @throws `ERR_HOROBALL_SWEEP_RUNNING` if another process holds the lock
    */
   async lock(): Promise<AsyncDisposable> {
-    const lock = await Lock.take(join(this.path, 'lock'), (holder, advice) => {
-      const message = `[sweep] out: expected a study that is not in use, got ${this.path}: ${holder} is working on it. ${advice}`;
-      return coded('ERR_HOROBALL_SWEEP_RUNNING', message);
-    });
+    const lock = await lockStudy(this.path);
     try {
       const { results, invalid = null } = await readStudy(this.path);
       [this.#results, this.#invalid] = [results, invalid];
@@ -102,6 +95,33 @@ export class StudyFolder {
   }
 }
 
+/** Locks the folder of a study or of several. @throws `ERR_HOROBALL_SWEEP_RUNNING` if another process holds the lock */
+export async function lockStudy(path: string): Promise<Lock> {
+  return await Lock.take(join(path, 'lock'), (holder, advice) => {
+    const message = `[sweep] out: expected a study that is not in use, got ${path}: ${holder} is working on it. ${advice}`;
+    return coded('ERR_HOROBALL_SWEEP_RUNNING', message);
+  });
+}
+
+type Files = { study: Study } & Pick<NamedPlan, 'known'>;
+
+/** Reads a study; null if the folder contains none. */
+async function readIfThere(path: string): Promise<Files | null> {
+  return await readFiles(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ERR_HOROBALL_SWEEP') return null;
+    throw error;
+  });
+}
+
+/** Writes the plan, unless another process has written one since: under the lock, so that no plan is ever replaced. */
+async function createFiles(path: string, plan: Plan): Promise<Files> {
+  await using _ = await lockStudy(path);
+  const other = await readIfThere(path);
+  if (other !== null) return other;
+  await writeText(join(path, 'sweep.json'), planText(plan));
+  return await readFiles(path);
+}
+
 /**
  * Reads a study; invalid lines of results.jsonl are skipped.
  * @throws `ERR_HOROBALL_SWEEP` if the folder contains no study; `ERR_HOROBALL_FORMAT` for an invalid sweep.json
@@ -110,7 +130,7 @@ export async function readStudy(path: string): Promise<Study> {
   return (await readFiles(path)).study;
 }
 
-async function readFiles(path: string): Promise<{ study: Study } & Pick<NamedPlan, 'known'>> {
+async function readFiles(path: string): Promise<Files> {
   const file = join(path, 'sweep.json');
   const plan = await readInside(file);
   if (plan === null)

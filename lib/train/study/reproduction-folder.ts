@@ -7,7 +7,7 @@ import { damaged, parsedJson } from '../../io/json.ts';
 import { writeText } from '../../io/text.ts';
 import type { RunConfig } from '../options/options.ts';
 import { problemOf } from '../run/rows.ts';
-import { readStudy, StudyFolder } from './folder.ts';
+import { lockStudy, readStudy, StudyFolder } from './folder.ts';
 import { type Grid, grids, planReproduction, type StudyName, studyNames } from './reproduction.ts';
 import type { Study } from './results.ts';
 
@@ -71,10 +71,16 @@ export function checkSame(
   throw coded('ERR_HOROBALL_SWEEP_EXISTS', message);
 }
 
-/** Opens the studies of a reproduction in folders of their names, and writes reproduction.json. */
+/**
+ * Opens the studies of a reproduction in folders of their names, and writes reproduction.json.
+ * @throws `ERR_HOROBALL_SWEEP_EXISTS` if another process has begun a different reproduction there since
+ */
 export async function openReproduction(path: string, record: ReproductionRecord): Promise<StudyFolder[]> {
   await ensureFolder(path);
-  await writeText(fileOf(path), `${JSON.stringify(record, null, 1)}\n`);
+  await using _ = await lockStudy(path);
+  const other = await readRecord(path);
+  if (other === null) await writeText(fileOf(path), `${JSON.stringify(record, null, 1)}\n`);
+  else checkSame(path, other, record);
   const plans = planReproduction(record.grid, record.base, record.seeds);
   const folders: StudyFolder[] = [];
   for (const name of studyNames) folders.push(await StudyFolder.open(join(path, name), plans[name]));

@@ -9,6 +9,8 @@ import { type Result, remaining, runName } from './results.ts';
 export interface SweepHooks {
   /** Stops the study after the current step; a resumed study resumes the run from its checkpoint. */
   signal?: AbortSignal;
+  /** Prepares the data of all runs, once no other process can work on the study. */
+  prepare?: () => Promise<void>;
   /** Called before a run; `done` of `total` runs have a result. */
   onRun?: (run: { cell: Cell; seed: number; done: number; total: number }) => void;
   /** Called after a run. */
@@ -30,6 +32,7 @@ export interface SweepHooks {
  */
 export async function sweep(folder: StudyFolder, hooks: SweepHooks): Promise<boolean> {
   await using _ = await folder.lock();
+  await hooks.prepare?.();
   const { plan, invalid } = folder;
   const skipped = invalidWords(invalid === null ? {} : { invalid }, 'results.jsonl');
   if (skipped !== null) await hooks.onWarning?.(`${skipped.slice(0, -1)}, so its run is repeated`);

@@ -23,6 +23,23 @@ test('a folder accepts only its own study, and only one process at a time', asyn
   await t.throwsAsync(readStudy(join(path, 'runs')), { code: 'ERR_HOROBALL_SWEEP' });
 });
 
+test('of different studies that begin in one folder at the same time, one gets it', async (t) => {
+  const { path, remove } = await temporary();
+  t.teardown(remove);
+  for (let round = 0; round < 10; round++) {
+    const folder = join(path, String(round));
+    const opened = await Promise.allSettled(
+      [plan(), plan(true)].map((each) => StudyFolder.open(folder, each)),
+    );
+    const [[first], [second]] = [
+      opened.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : [])),
+      opened.flatMap((each) => (each.status === 'rejected' ? [each.reason as { code: string }] : [])),
+    ];
+    t.regex(second!.code, /^ERR_HOROBALL_SWEEP_(RUNNING|EXISTS)$/);
+    t.deepEqual((await readStudy(folder)).plan.cells, first!.plan.cells);
+  }
+});
+
 test('a study of an earlier version, with fewer options in another order, is continued', async (t) => {
   const { path, remove } = await temporary();
   t.teardown(remove);

@@ -37,6 +37,15 @@ test('a folder contains its record and one study per question, and opens again',
   t.is(studies.head.plan.cells.length, 2);
 });
 
+test('a reproduction that another process began meanwhile is not replaced', async (t) => {
+  const path = join(await temporary(t), 'new');
+  const others = [record, { ...record, asked: [42, 43] }];
+  const opened = await Promise.allSettled(others.map((each) => openReproduction(path, each)));
+  const first = opened.findIndex(({ status }) => status === 'fulfilled');
+  t.like(opened[1 - first], { status: 'rejected' });
+  t.deepEqual(await readRecord(path), others[first]!);
+});
+
 test('another reproduction in the same folder is refused, also with its options in another order', (t) => {
   checkSame('here', record, { ...record, base: Object.fromEntries(Object.entries(record.base).reverse()) });
   for (const other of [{ ds: 'emoji' }, { quick: false }, { asked: [42, 43] }, { base: { ds: 'shapes' } }])
