@@ -1,12 +1,13 @@
 import { rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { filePath } from '../check.ts';
+import { syncFolder } from './folder.ts';
 import { type OpenFile, openFile } from './thread-file.ts';
 import { atFile } from './trouble.ts';
 
 /**
  * Writes a file atomically: to a temporary file in the same folder, which is synced and renamed.
- * An existing file is unchanged until then.
+ * An existing file is unchanged until then. Once the promise resolves, the new file survives a loss of power.
  */
 export async function writeAtomically(path: string, write: (file: OpenFile) => Promise<void>): Promise<void> {
   filePath('write', 'path', path);
@@ -20,6 +21,7 @@ export async function writeAtomically(path: string, write: (file: OpenFile) => P
       await file.close();
     }
     await rename(temporary, path);
+    await syncFolder(dirname(path));
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {}); // the error may concern its folder
     throw atFile(error, path); // the name that the caller knows

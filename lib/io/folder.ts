@@ -1,5 +1,6 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { openFile } from './thread-file.ts';
 
 /**
  * Creates a folder and its missing parents. Node's own `recursive` never returns in a folder that accepts no
@@ -23,5 +24,22 @@ async function make(path: string): Promise<void> {
   } catch (error) {
     const isThere = (error as NodeJS.ErrnoException).code === 'EEXIST' && (await stat(path)).isDirectory();
     if (!isThere) throw error;
+  }
+}
+
+/**
+ * Makes the names of new and renamed files in a folder survive a loss of power. Does nothing where a folder cannot be
+ * opened or synced, such as on Windows.
+ *
+ * @throws the system's error if the disk fails
+ */
+export async function syncFolder(path: string): Promise<void> {
+  const folder = await openFile(path, 'r').catch(() => null);
+  try {
+    await folder?.sync();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EIO') throw error;
+  } finally {
+    await folder?.close();
   }
 }

@@ -1,0 +1,52 @@
+// The order of system calls, which decides what is left after a loss of power.
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import test from 'ava';
+import { type Fault, Shim } from '../faults/shim.ts';
+
+const program = (file: string, text: string): string[] => {
+  const from = new URL('../../lib/io/text.js', import.meta.url).href;
+  const code = `const { writeText } = await import('${from}');
+    await writeText('${file}', '${text}').catch(({ code }) => console.log(code));`;
+  return ['--input-type=module', '-e', code];
+};
+
+test('a file is synced before it gets its name, and its folder after that', async (t) => {
+  await using shim = await Shim.compile();
+  if (shim === null) return t.pass('no C compiler, or not Linux');
+  const folder = await mkdtemp(join(tmpdir(), 'horoball-atomic-'));
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  const calls = await shim.calls(program(join(folder, 'a'), 'new'), folder);
+  const named = calls.map(
+    ({ operation, file }) => `${operation} ${basename(file).replace(/^\..*\.tmp$/, 'temporary')}`,
+  );
+  const last = basename(folder);
+  t.deepEqual(named, [
+    ...['open temporary', 'write temporary', 'sync temporary', 'rename a'],
+    ...[`open ${last}`, `sync ${last}`],
+  ]);
+});
+
+test('whichever call fails, the old or the new text is there, and an error says that the new one may not be', async (t) => {
+  await using shim = await Shim.compile();
+  if (shim === null) return t.pass('no C compiler, or not Linux');
+  const folder = await mkdtemp(join(tmpdir(), 'horoball-atomic-'));
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  const file = join(folder, 'a');
+  const faults: Fault[] = [
+    { operation: 'open', error: 'EMFILE', first: 1 },
+    { operation: 'write', error: 'ENOSPC', first: 1 },
+    { operation: 'sync', error: 'EIO', first: 1 },
+    { operation: 'rename', error: 'ENOSPC', first: 1 },
+    { operation: 'sync', error: 'EIO', first: 2 },
+    { operation: 'write', error: 'short', first: 1 },
+  ];
+  for (const [i, fault] of faults.entries()) {
+    await writeFile(file, 'old');
+    const { code, stdout } = await shim.run(program(file, 'new'), folder, fault);
+    t.is(code, 0);
+    t.is(stdout.trim(), fault.error === 'short' ? '' : fault.error);
+    t.is(await readFile(file, 'utf8'), i < 4 ? 'old' : 'new');
+  }
+});
