@@ -1,15 +1,14 @@
 import { crc32 } from 'node:zlib';
-import { type Entry, fromRandomAccessReaderPromise, RandomAccessReader, type ZipFile } from 'yauzl';
+import { type Entry, fromRandomAccessReaderPromise, type ZipFile } from 'yauzl';
 import { type Coded, coded } from '../errors.ts';
 import { readAll } from './atomic.ts';
 import type { OpenFile } from './thread-file.ts';
+import { HandleReader } from './zip-reader.ts';
 
 /** Maximum number of entries: PyTorch writes one per tensor. */
 const maxEntries = 10_000;
 /** Bytes before the name of an entry in its local header. */
 const localHeaderBytes = 30;
-/** Read-ahead for the directory, whose records yauzl requests one by one. */
-const windowBytes = 2 ** 16;
 
 /** A zip archive of stored (not compressed) entries, read by position: nothing is loaded until it is requested. */
 export class StoredZip {
@@ -83,60 +82,6 @@ export class StoredZip {
 /** Fills `data` from `position` on. */
 async function readFully(handle: OpenFile, data: ArrayBufferView, position: number): Promise<void> {
   if ((await readAll(handle, data, position)) < data.byteLength) throw damaged('the file is truncated');
-}
-
-/**
- * yauzl's view of the file. It checks positions itself, because a position beyond 2^53 throws inside a
- * callback.
- */
-class HandleReader extends RandomAccessReader {
-  readonly #handle: OpenFile;
-  readonly #size: number;
-  #window = new Uint8Array(0);
-  #windowStart = 0;
-
-  constructor(handle: OpenFile, size: number) {
-    super();
-    this.#handle = handle;
-    this.#size = size;
-  }
-
-  override read(
-    buffer: Buffer,
-    offset: number,
-    length: number,
-    position: number,
-    callback: (error: Error | null, bytesRead?: number) => void,
-  ): void {
-    if (position + length > this.#size) {
-      process.nextTick(callback, new Error('the directory points past the end of the file'));
-      return;
-    }
-    this.#bytes(position, length).then(
-      (bytes) => {
-        buffer.set(bytes, offset);
-        callback(null, length);
-      },
-      (error: Error) => callback(error),
-    );
-  }
-
-  override close(callback: (error: Error | null) => void): void {
-    callback(null);
-  }
-
-  /** Returns bytes from the buffered window, and moves the window if it does not contain them. */
-  async #bytes(position: number, length: number): Promise<Uint8Array> {
-    const start = position - this.#windowStart;
-    if (start >= 0 && start + length <= this.#window.length)
-      return this.#window.subarray(start, start + length);
-    const wanted = Math.min(Math.max(length, windowBytes), this.#size - position);
-    const window = new Uint8Array(wanted);
-    await readFully(this.#handle, window, position);
-    this.#window = window;
-    this.#windowStart = position;
-    return window.subarray(0, length);
-  }
 }
 
 async function readDirectory(zip: ZipFile, fileBytes: number): Promise<Map<string, Entry>> {

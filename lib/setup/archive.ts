@@ -6,10 +6,13 @@ import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { crc32 } from 'node:zlib';
 
-import { type Entry, openPromise, type ZipFile } from 'yauzl';
+import { type Entry, fromRandomAccessReaderPromise, type ZipFile } from 'yauzl';
 
 import { coded } from '../errors.ts';
 import { ensureFolder } from '../io/folder.ts';
+import { type OpenFile, openFile } from '../io/thread-file.ts';
+import { naming } from '../io/trouble.ts';
+import { HandleReader } from '../io/zip-reader.ts';
 
 type OnProgress = (done: number, total: number) => void;
 
@@ -87,10 +90,18 @@ export async function checkSha256(file: string, expected: string): Promise<void>
 }
 
 async function unpackInto(file: string, to: string, onProgress: OnProgress): Promise<void> {
-  const zip = await openArchive(file);
+  const handle = await openFile(file, 'r');
   try {
-    const entries: Entry[] = [];
-    for await (const entry of zip.eachEntry()) entries.push(entry);
+    await naming(file, unpackOpen(file, handle, to, onProgress));
+  } finally {
+    await handle.close();
+  }
+}
+
+async function unpackOpen(file: string, handle: OpenFile, to: string, onProgress: OnProgress): Promise<void> {
+  const zip = await openArchive(file, handle);
+  try {
+    const entries = await entriesOf(file, zip);
     const wanted = entries.filter((entry) => wantedPath(entry.fileName) !== undefined);
     if (!wanted.some((entry) => /\/lib\/libtorch_cpu\./.test(entry.fileName))) {
       throw damaged(file, 'it contains no libtorch');
@@ -117,12 +128,23 @@ async function unpackInto(file: string, to: string, onProgress: OnProgress): Pro
   }
 }
 
-async function openArchive(file: string): Promise<ZipFile> {
+async function openArchive(file: string, handle: OpenFile): Promise<ZipFile> {
+  const { size } = await handle.stat();
   try {
-    return await openPromise(file, { autoClose: false, lazyEntries: true });
+    return await fromRandomAccessReaderPromise(new HandleReader(handle, size), size, { autoClose: false });
   } catch (error) {
-    throw damaged(file, error instanceof Error ? error.message : String(error));
+    throw asDamaged(file, error);
   }
+}
+
+async function entriesOf(file: string, zip: ZipFile): Promise<Entry[]> {
+  const entries: Entry[] = [];
+  try {
+    for await (const entry of zip.eachEntry()) entries.push(entry);
+  } catch (error) {
+    throw asDamaged(file, error);
+  }
+  return entries;
 }
 
 /**
@@ -163,10 +185,15 @@ async function writeEntry(
   try {
     await pipeline(await zip.openReadStreamPromise(entry), measure, createWriteStream(target));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).syscall !== undefined) throw error; // an error of the disk
-    throw damaged(entry.fileName, (error as Error).message);
+    throw asDamaged(entry.fileName, error);
   }
   return { crc32: crc, sha256: hash.digest('base64url') };
+}
+
+/** Passes on errors of the disk. */
+function asDamaged(file: string, error: unknown): unknown {
+  if ((error as NodeJS.ErrnoException).syscall !== undefined) return error;
+  return damaged(file, error instanceof Error ? error.message : String(error));
 }
 
 function damaged(file: string, what: string): Error {
