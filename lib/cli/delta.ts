@@ -6,7 +6,9 @@ import { coded } from '../errors.ts';
 import { readNpy } from '../io/npy.ts';
 import { readSafetensors } from '../io/safetensors.ts';
 import { type Matrix, matrix } from '../matrix.ts';
+import type { Skipped } from '../train/data/loader.ts';
 import { embedSplit, type SplitName, splitNames } from '../train/measure/export.ts';
+import { skippedWords } from '../train/run/warnings.ts';
 import { addNotes, type Notes } from './help.ts';
 import { interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
@@ -120,7 +122,12 @@ async function featuresOf(
   const config = await configOf('delta', source, { ...given }, note);
   using embedder = await networkOf(source, config, note);
   const onProgress = (done: number, total: number): void => meter.count('embedding', done, total, 'img');
-  const { embedded } = await embedSplit(embedder, config, split ?? 'train', { signal, onProgress });
+  const onSkipped = (image: Skipped): void => note(skippedWords(image));
+  const { embedded } = await embedSplit(embedder, config, split ?? 'train', {
+    signal,
+    onProgress,
+    onSkipped,
+  });
   return matrix(embedded.body, embedded.labels.length, embedded.bodyWidth);
 }
 

@@ -1,6 +1,7 @@
 import { extname, relative } from 'node:path';
 import { Command, Option } from 'commander';
 import { coded } from '../errors.ts';
+import type { Skipped } from '../train/data/loader.ts';
 import {
   embedSplit,
   type Output,
@@ -10,6 +11,7 @@ import {
   writeExport,
   writeNpyExport,
 } from '../train/measure/export.ts';
+import { skippedWords } from '../train/run/warnings.ts';
 import { addNotes, type Notes } from './help.ts';
 import { interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
@@ -79,7 +81,9 @@ async function exportEmbeddings(
   const config = await configOf('embed', run, { ...given }, note);
   using embedder = await networkOf(run, config, note);
   const onProgress = (done: number, total: number): void => meter.count('embedding', done, total, 'img');
-  const made = await embedSplit(embedder, config, split, { signal: interrupt.signal, onProgress });
+  const onSkipped = (image: Skipped): void => note(skippedWords(image));
+  const { signal } = interrupt;
+  const made = await embedSplit(embedder, config, split, { signal, onProgress, onSkipped });
   meter.end();
   const files = kind === '.npy' ? await writeNpyExport(out, made, wanted[0]!) : [out];
   if (kind !== '.npy') await writeExport(out, made, wanted);

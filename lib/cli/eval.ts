@@ -6,14 +6,16 @@ import { coded } from '../errors.ts';
 import { naming } from '../io/trouble.ts';
 import { matrix } from '../matrix.ts';
 import type { QueryResults } from '../retrieval.ts';
+import type { Skipped } from '../train/data/loader.ts';
 import { type Embedded, embed, evaluate, fusedRecall, recallOf } from '../train/measure/evaluate.ts';
-import { saveEmbeddings } from '../train/measure/export.ts';
+import { type EmbedHooks, saveEmbeddings } from '../train/measure/export.ts';
 import { protocolOf } from '../train/measure/recall.ts';
 import { openTestSet, type TestSet } from '../train/measure/test-set.ts';
 import type { Recall, Space } from '../train/measure/types.ts';
 import type { RunConfig } from '../train/options/options.ts';
 import { evaluationLines, spaceNames } from '../train/report/tables.ts';
 import { evaluationOf } from '../train/run/construct.ts';
+import { skippedWords } from '../train/run/warnings.ts';
 import { addNotes, type Notes } from './help.ts';
 import { interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
@@ -105,7 +107,7 @@ async function evaluateBackbone(given: Given, { perQuery, json }: Options): Prom
     onQueries: perQuery === undefined ? undefined : (results) => queries.set('body', results),
   });
   meter.end();
-  for (const { path, reason } of test.loader.skipped) note(`skipped ${path}: ${reason}`);
+  for (const image of test.loader.skipped) note(skippedWords(image));
   if (perQuery !== undefined) meter.say(await writeQueries(perQuery, test, embedded, queries));
   const sizes = { pictures: labels.length, classes: new Set(labels).size };
   if (json) jsonLine({ type: 'evaluation', ...sizes, spaces: { body: recall } });
@@ -123,13 +125,15 @@ async function evaluateRun(run: string, given: Given, { fuse, perQuery, json }: 
   using embedder = await networkOf(run, config);
   const queries = new Map<Space, QueryResults>();
   const onQueries = perQuery === undefined ? undefined : queries.set.bind(queries);
+  const onSkipped = (image: Skipped): void => meter.say(`Note: ${skippedWords(image)}.`);
+  const hooks = { signal, onProgress, onSkipped };
   const how = { ...evaluationOf(config, test), signal, onProgress, onQueries };
   const { evaluation, embedded } = await evaluate(embedder, test.split, test.loader, how);
-  const both = fuse === undefined ? null : await fused(config, test, embedded, fuse, { signal, onProgress });
+  const both = fuse === undefined ? null : await fused(config, test, embedded, fuse, hooks);
   meter.end();
-  for (const { path, reason } of test.loader.skipped) meter.say(`Note: skipped ${path}: ${reason}.`);
+  for (const image of test.loader.skipped) onSkipped(image);
   if (perQuery !== undefined) meter.say(await writeQueries(perQuery, test, embedded, queries));
-  const saved = given.save_emb ? await saveEmbeddings(run, embedder, config, signal) : [];
+  const saved = given.save_emb ? await saveEmbeddings(run, embedder, config, { signal, onSkipped }) : [];
   for (const { file, images } of saved) meter.say(`${images} images: ${relative('.', file)}`);
   if (json) jsonLine({ type: 'evaluation', ...evaluation, ...(both && { fusedWith: fuse, ...both }) });
   const more = both === null ? [] : [{ name: `Fused with ${fuse}`, recall: both.fusedRuns }];
@@ -142,13 +146,14 @@ async function fused(
   test: TestSet,
   { euclidean, width, labels, indices }: Embedded,
   run: string,
-  hooks: { signal: AbortSignal; onProgress: (done: number, total: number) => void },
+  { onSkipped, ...hooks }: Required<EmbedHooks> & { signal: AbortSignal },
 ): Promise<{ fusedRuns: Recall }> {
   const { ds, path, t_e: tauE, t_h: tauH, lam: lambda, compat } = config;
   const other = await configOf('eval', run, { ds, path });
   using embedder = await networkOf(run, other);
   const set = await openTestSet(other);
   const { embedded } = await evaluate(embedder, set.split, set.loader, { ks: [1], ...hooks });
+  for (const image of set.loader.skipped) onSkipped?.(image);
   const [e, h] = [matrix(euclidean, labels.length, width), embedded];
   const ball = matrix(h.hyperbolic, h.labels.length, h.width);
   const weights = { tauE, tauH, lambda, c: embedder.c, compat: compat === 'none' ? undefined : compat };

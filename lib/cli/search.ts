@@ -15,6 +15,7 @@ import { loaderOf } from '../train/measure/test-set.ts';
 import { trainedSpace } from '../train/options/define.ts';
 import type { OptionName, RunConfig } from '../train/options/options.ts';
 import { newestRun } from '../train/run/plan.ts';
+import { skippedWords } from '../train/run/warnings.ts';
 import { addNotes, type Notes } from './help.ts';
 import { interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
@@ -87,9 +88,9 @@ async function search(images: readonly string[], given: Given, options: Options)
   const onProgress = (done: number, total: number): void => meter.count('embedding', done, total, 'img');
   const embedded = await embed(embedder, split, loader, { signal, onProgress });
   meter.end();
-  for (const { path, reason } of loader.skipped) {
-    if (images.includes(path)) throw unreadable(path, reason);
-    note(`skipped ${path}: ${reason}`);
+  for (const image of loader.skipped) {
+    if (images.includes(image.path)) throw unreadable(image.path, image.reason);
+    note(skippedWords(image));
   }
   const output = options.output ?? (run === undefined ? 'body' : trainedSpace(config.geometry));
   const gallery = embedded.indices.filter((index) => index < found.length);

@@ -3,6 +3,7 @@ import { join, relative } from 'node:path';
 import { writeNpy } from '../../io/npy.ts';
 import { writeSafetensors } from '../../io/safetensors.ts';
 import { writeText } from '../../io/text.ts';
+import type { Skipped } from '../data/loader.ts';
 import { openDataset } from '../data/registry.ts';
 import type { Dataset, Split } from '../data/types.ts';
 import type { Embedder } from '../lane/embedder.ts';
@@ -58,19 +59,26 @@ function merged(splits: readonly Split[]): Split {
   return splits.some((each) => each.parents !== undefined) ? all : split;
 }
 
+/** Controls of {@link embedSplit}. */
+export interface EmbedHooks {
+  signal?: AbortSignal | undefined;
+  onProgress?: ((done: number, total: number) => void) | undefined;
+  /** Receives each image that could not be read, which has no row. */
+  onSkipped?: ((image: Skipped) => void) | undefined;
+}
+
 /** Embeds a split of a run's data set with the evaluation transform. */
 export async function embedSplit(
   embedder: Embedder,
   config: RunConfig,
   name: SplitName,
-  hooks: {
-    signal?: AbortSignal | undefined;
-    onProgress?: ((done: number, total: number) => void) | undefined;
-  } = {},
+  { onSkipped, ...hooks }: EmbedHooks = {},
 ): Promise<Export> {
   const dataset = await openDataset(config.ds, config.path);
   const split = splitOf(dataset, name);
-  const embedded = await embed(embedder, split, loaderOf(split, config), hooks);
+  const loader = loaderOf(split, config);
+  const embedded = await embed(embedder, split, loader, hooks);
+  for (const image of loader.skipped) onSkipped?.(image);
   const paths = Array.from(embedded.indices, (i) => relative(dataset.root, split.samples[i]!.path));
   return { dataset: dataset.name, split: name, classes: split.classes, paths, embedded, c: embedder.c };
 }
@@ -124,7 +132,7 @@ export async function saveEmbeddings(
   folder: string,
   embedder: Embedder,
   config: RunConfig,
-  signal?: AbortSignal,
+  hooks: EmbedHooks = {},
 ): Promise<{ file: string; images: number }[]> {
   const written: { file: string; images: number }[] = [];
   const dataset = await openDataset(config.ds, config.path);
@@ -133,7 +141,7 @@ export async function saveEmbeddings(
     [tested, 'eval'],
     ['train', 'train'],
   ] as const) {
-    const made = await embedSplit(embedder, config, name, { signal });
+    const made = await embedSplit(embedder, config, name, hooks);
     const file = join(folder, `${config.emb_name}_${suffix}.safetensors`);
     await writeExport(file, made);
     written.push({ file, images: made.paths.length });

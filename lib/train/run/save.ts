@@ -1,9 +1,11 @@
 /** Writes checkpoints during a run, and its results at the end. */
 
+import type { Skipped } from '../data/loader.ts';
 import { saveEmbeddings } from '../measure/export.ts';
 import { Checkpoint } from './checkpoint.ts';
 import type { Run } from './open.ts';
 import { positionOf } from './state.ts';
+import { warnOfSkipped } from './warnings.ts';
 
 /** @param complete - whether the run has finished */
 export async function saveCheckpoint(run: Run, complete: boolean = false): Promise<void> {
@@ -22,10 +24,9 @@ export async function finishRun(run: Run): Promise<boolean> {
   const { config, source, learner, store, listeners, stop } = run;
   const { folder } = store;
   await saveNetwork(run);
+  const hooks = { signal: stop.signal, onSkipped: (image: Skipped) => warnOfSkipped(run, [image]) };
   if (config.save_emb && folder !== null && !stop.isStopped)
-    await stop.untilStopped(
-      learner.averaged(() => saveEmbeddings(folder, learner.embedder, config, stop.signal)),
-    );
+    await stop.untilStopped(learner.averaged(() => saveEmbeddings(folder, learner.embedder, config, hooks)));
   await store.flush();
   for (const note of source.imageNotes()) listeners.warn(note);
   const interrupted = stop.isStopped; // later requests have no effect

@@ -1,5 +1,6 @@
 import { shellWord } from '../../io/shell.ts';
 import { reasonOf } from '../../io/trouble.ts';
+import type { Skipped } from '../data/loader.ts';
 import type { Listeners } from './hooks.ts';
 import type { RunRecord } from './record.ts';
 import type { Source } from './source.ts';
@@ -19,19 +20,19 @@ export function invalidWords({ invalid }: Pick<RunRecord, 'invalid'>, file = 'me
   return `${invalid.count} ${lines} of ${file} ${left} (${invalid.first}).`;
 }
 
-/** Warns of images that were found unreadable since the last call. */
-export function warnOfSkipped({
-  source,
-  state,
-  listeners,
-}: {
-  source: Source;
-  state: RunState;
-  listeners: Listeners;
-}): void {
-  for (const { path, reason } of source.skipped()) {
-    if (state.warned.has(path)) continue;
-    state.warned.add(path);
-    listeners.warn(`skipped ${path}: ${reason}`);
+/** Warns of unreadable images, of each once. @param images - default: those that the source of the run has found */
+export function warnOfSkipped(
+  { source, state, listeners }: { source: Source; state: RunState; listeners: Listeners },
+  images: readonly Skipped[] = source.skipped(),
+): void {
+  for (const image of images) {
+    if (state.warned.has(image.path)) continue;
+    state.warned.add(image.path);
+    listeners.warn(skippedWords(image));
   }
+}
+
+/** The message about an image that could not be read. */
+export function skippedWords({ path, reason }: Skipped): string {
+  return `skipped ${path}: ${reason}`;
 }

@@ -1,7 +1,8 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { readNpy, readSafetensors } from '../../../lib/io/index.ts';
+import type { Skipped } from '../../../lib/train/data/loader.ts';
 import type { Dataset, Split } from '../../../lib/train/data/types.ts';
 import type { Embedded } from '../../../lib/train/measure/evaluate.ts';
 import {
@@ -122,4 +123,25 @@ test('--save_emb writes the test and the training images of a run under its name
   t.deepEqual(tested!.tensors.get('hyperbolic')!.shape, [4, 6]);
   const classes = [tested!, trained!].map(({ metadata }) => JSON.parse(metadata['classes']!) as string[]);
   t.deepEqual(classes.flat().toSorted(), ['class0', 'class1', 'class2', 'class3']);
+});
+
+test('an image that cannot be read has no row, and is reported', async (t) => {
+  const path = await temporary(t);
+  await writeClasses(path, 4, 2);
+  const all = (await readdir(path, { recursive: true })).filter((name) => name.endsWith('.jpg')).sort();
+  const damaged = all.at(-1)!; // of the last class, which is a test class
+  await writeFile(join(path, damaged), 'no image');
+  const options = { ds: 'folder', path, crop: 16, resize: 16, bs: 4, num_samples: 2 };
+  using embedder = await tinyEmbedder();
+  const skipped: Skipped[] = [];
+  const onSkipped = (image: Skipped): unknown => skipped.push(image);
+  const written = await saveEmbeddings(await temporary(t), embedder, parseConfig(options), { onSkipped });
+  t.is(
+    written.reduce((sum, { images }) => sum + images, 0),
+    all.length - 1,
+  );
+  t.deepEqual(
+    skipped.map((image) => image.path),
+    [join(path, damaged)],
+  );
 });
