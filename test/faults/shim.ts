@@ -50,7 +50,7 @@ export interface Ending {
   stderr: string;
 }
 
-/** A compiled shim; null where there is no C compiler or no preloading. */
+/** A compiled shim; null without Linux or a C compiler. */
 export class Shim implements AsyncDisposable {
   readonly #folder: string;
 

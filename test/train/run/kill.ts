@@ -6,10 +6,10 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { readSafetensors } from '../../../lib/io/index.ts';
 import { random, uniform } from '../../../lib/random.ts';
 import { start } from '../../cli/run.ts';
 import { classNames, temporary, tinyRun, writeImages } from '../tiny-data.ts';
+import { remains } from './remains.ts';
 
 const [count, seed] = [process.argv[2] ?? 20, process.argv[3] ?? Date.now() % 1e6].map(Number) as [
   number,
@@ -62,21 +62,6 @@ async function live(args: readonly string[], lifeMs: number | null): Promise<boo
   over.abort();
   if (code !== null && code !== 0) throw new Error(`a run ended with ${code}: ${stderr}`);
   return code === 0;
-}
-
-/** The files of a run, without fields that depend on time. */
-async function remains(folder: string): Promise<Record<string, unknown>> {
-  const lines = (await readFile(join(folder, 'metrics.jsonl'), 'utf8')).trimEnd().split('\n');
-  const rows = lines.map((line) => {
-    const { seconds: _, imagesPerSecond: __, waitMs: ___, crc32: ____, ...row } = JSON.parse(line);
-    return row;
-  });
-  const left: Record<string, unknown> = { rows };
-  for (const name of ['last', 'best'])
-    left[name] = (await readSafetensors(join(folder, `${name}.safetensors`))).tensors;
-  left['model'] = await readFile(join(folder, 'model.safetensors'));
-  left['snapshot'] = await readFile(join(folder, 'snapshot.json'), 'utf8');
-  return left;
 }
 
 /** Number of steps that are in metrics.jsonl. */

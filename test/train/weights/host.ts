@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +16,7 @@ export const hash: string = sha256(weights);
 export type Answer = (request: IncomingMessage, response: ServerResponse, asked: number) => void;
 
 export interface Host {
+  server: Server;
   url: string;
   cache: string;
   /** The Range header of each request. */
@@ -35,6 +36,7 @@ export async function host(answer: Answer): Promise<Host> {
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   return {
+    server,
     url: `http://127.0.0.1:${port}`,
     cache,
     ranges,

@@ -1,0 +1,86 @@
+// Tries faults on a command: it must end with success or a coded error, and the same command without the fault must then
+// leave what an undisturbed one leaves.
+import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import type { FaultyCommand } from './commands.ts';
+import { type Ending, ending, errorsOf, type Fault, operations, type Shim } from './shim.ts';
+
+/** A prepared folder, and what the command leaves without faults. */
+export interface Prepared {
+  readonly command: FaultyCommand;
+  readonly folder: string;
+  readonly expected: unknown;
+  /** How often each operation is called. */
+  readonly counts: ReadonlyMap<string, number>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export async function prepare(shim: Shim, command: FaultyCommand): Promise<Prepared> {
+  const root = await mkdtemp(join(tmpdir(), 'horoball-faults-'));
+  const [folder, whole] = [join(root, 'prepared'), join(root, 'work')];
+  await mkdir(folder);
+  await command.prepare(folder);
+  await cp(folder, whole, { recursive: true });
+  const counts = new Map<string, number>();
+  for (const { operation } of await shim.calls(command.args(whole), whole))
+    counts.set(operation, (counts.get(operation) ?? 0) + 1);
+  await rm(whole, { recursive: true });
+  await cp(folder, whole, { recursive: true });
+  const { stdout } = await ending(command.args(whole));
+  const expected = await command.result(whole, stdout);
+  const remove = (): Promise<void> => rm(root, { recursive: true, force: true });
+  return { command, folder, expected, counts, [Symbol.asyncDispose]: remove };
+}
+
+/** Up to `most` faults of each operation and error, spread over its calls; the first and the last are among them. */
+export function faultsOf({ counts }: Prepared, most: number): Fault[] {
+  return operations.flatMap((operation) =>
+    errorsOf[operation].flatMap((error) => {
+      const calls = counts.get(operation) ?? 0;
+      const tried = Math.min(calls, most);
+      const firsts = Array.from({ length: tried }, (_, i) =>
+        tried === 1 ? 1 + (calls >> 1) : 1 + Math.round((i * (calls - 1)) / (tried - 1)),
+      );
+      return firsts.map((first) => ({ operation, error, first, count: error === 'short' ? calls : 1 }));
+    }),
+  );
+}
+
+/** Why a program that was disturbed ended badly; null if it ended with success or a coded error. */
+export function complaint({ code, signal, stdout, stderr }: Ending): string | null {
+  if (signal !== null || code === null) return `ended by ${signal}: ${stderr}`;
+  if (code === 0) return null;
+  const rows = stdout.split('\n').filter((line) => line.startsWith('{"type":"error"'));
+  if (rows.length !== 1) return `${rows.length} errors with exit code ${code}: ${stderr}`;
+  const { code: name, message } = JSON.parse(rows[0]!) as { code: unknown; message: string };
+  const isCoded = typeof name === 'string' && /^(ERR_HOROBALL_\w+|E[A-Z]+)$/.test(name);
+  return isCoded && message.length > 0 ? null : `uncoded: ${rows[0]} ${stderr}`;
+}
+
+/** @returns what is wrong, or null; and whether the fault ended the command */
+export async function tryFault(
+  shim: Shim,
+  { command, folder, expected }: Prepared,
+  fault: Fault,
+): Promise<{ problem: string | null; ended: boolean }> {
+  const work = join(folder, '..', 'work');
+  await rm(work, { recursive: true, force: true });
+  await cp(folder, work, { recursive: true });
+  const disturbed = await shim.run(command.args(work), work, fault);
+  const ended = disturbed.code !== 0;
+  const told = complaint(disturbed);
+  if (told !== null) return { problem: told, ended };
+  const same = async ({ stdout }: Ending): Promise<boolean> =>
+    isDeepStrictEqual(await command.result(work, stdout), expected);
+  if (!ended) {
+    // An image that cannot be read is skipped, and named.
+    const isNoted = /skipped .*\.jpg/.test(disturbed.stderr);
+    const isSame = isNoted || (await same(disturbed));
+    return { problem: isSame ? null : `success with another result: ${disturbed.stderr}`, ended };
+  }
+  const repeated = await ending(command.args(work));
+  if (repeated.code !== 0) return { problem: `repeated: ${repeated.code} ${repeated.stderr}`, ended };
+  return { problem: (await same(repeated)) ? null : 'another result when repeated', ended };
+}
