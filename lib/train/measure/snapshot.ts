@@ -4,9 +4,10 @@ import { topK } from '../../topk.ts';
 import { readSquare } from '../data/square.ts';
 import type { Split } from '../data/types.ts';
 import { chosen, type Embedded } from './evaluate.ts';
+import { hierarchyOf } from './hierarchy.ts';
 import { type MeasuredNegatives, measureNegatives, type ProfileOptions } from './negatives.ts';
 import { projectToDisk } from './projection.ts';
-import { depthOf, evenly, ranksOf } from './structure.ts';
+import { depthRows, evenly, radiiByLevel, ranksOf } from './structure.ts';
 import type { Baseline, NegativeStrip, Snapshot, Thumbnail } from './types.ts';
 
 /** Maximum number of points on the disk. */
@@ -27,6 +28,7 @@ export async function takeSnapshot(
   { c, epoch, baselines, loss }: { c: number; epoch: number; baselines: Baseline[]; loss: ProfileOptions },
 ): Promise<Snapshot> {
   const negatives = await measureNegatives(embedded, loss);
+  const levels = await radiiByLevel(embedded, split, c);
   return {
     dataset,
     epoch,
@@ -39,7 +41,8 @@ export async function takeSnapshot(
     negatives: negatives?.profiles ?? null,
     ...(negatives && { strips: await drawStrips(split, embedded, negatives.strips) }),
     ranks: await ranksOf(embedded, c),
-    depth: await depthOf(embedded, split, c),
+    depth: depthRows(levels),
+    hierarchy: await hierarchyOf(embedded, split, c, levels),
   };
 }
 

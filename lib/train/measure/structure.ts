@@ -73,9 +73,7 @@ export async function ranksOf(
   { euclidean, hyperbolic, labels, width }: Embedded,
   c: number,
 ): Promise<Ranks | null> {
-  const rows = evenly(labels.length, mostRows);
-  const apart = Math.ceil(rows.length / mostAnchors);
-  const anchors = [...rows.keys()].filter((at) => at % apart === 0);
+  const { rows, anchors } = rankedSample(labels.length);
   const others = rows.length - 1;
   if (others < 2) return null; // a single neighbor has rank 1 under any distance
   const order = async (data: Float32Array, metric: 'cosine' | 'poincare'): Promise<Int32Array> => {
@@ -100,9 +98,27 @@ export async function ranksOf(
   return { spearman: rounded(correlation), overlap: rounded(overlap), nearest };
 }
 
+/** A sample of `count` rows, and those of its rows whose rankings are compared. */
+export function rankedSample(count: number): { rows: number[]; anchors: number[] } {
+  const rows = evenly(count, mostRows);
+  const apart = Math.ceil(rows.length / mostAnchors);
+  return { rows, anchors: [...rows.keys()].filter((at) => at % apart === 0) };
+}
+
 /** Spearman correlation from the sum of squared rank differences of `n` items. */
 function spearman(squares: number, n: number): number {
   return 1 - (6 * squares) / (n * (n * n - 1));
+}
+
+/** Name of a level of the class tree; 0 is that of the classes' parents. */
+export function levelName(levels: readonly string[] | undefined, up: number): string {
+  return levels?.[up] ?? `${up + 1} level${up === 0 ? '' : 's'} up`;
+}
+
+/** Distances from the origin of the midpoints of all groups of a level of the class tree. */
+export interface LevelRadii {
+  level: string;
+  radii: Float32Array;
 }
 
 /**
@@ -110,16 +126,16 @@ function spearman(squares: number, n: number): number {
  * all. The larger a group and the farther apart its members, the closer its midpoint is to the origin.
  * @returns an empty list without a tree
  */
-export async function depthOf(
+export async function radiiByLevel(
   { hyperbolic, labels, width }: Embedded,
   { parents, levels }: Pick<Split, 'parents' | 'levels'>,
   c: number,
-): Promise<DepthRow[]> {
+): Promise<LevelRadii[]> {
   const depth = parents?.[0]?.length ?? 0;
   if (parents === undefined || depth === 0) return [];
   const all = matrix(hyperbolic, labels.length, width);
   const ancestors = Array.from({ length: depth }, (_, up) => ({
-    level: levels?.[up] ?? `${up + 1} level${up === 0 ? '' : 's'} up`,
+    level: levelName(levels, up),
     groups: rowsByClass(Array.from(labels, (label) => parents[label]![up]!)),
   }));
   const above = [
@@ -127,14 +143,20 @@ export async function depthOf(
     ...ancestors,
     { level: 'all', groups: new Map([['', [...labels.keys()]]]) },
   ];
-  const rows = [await depthRow('picture', all, c)];
-  for (const { level, groups } of above) rows.push(await depthRow(level, await midpoints(all, groups, c), c));
-  return rows;
+  const radii = async (points: Matrix<Float32Array>): Promise<Float32Array> =>
+    (await dist0(points, { c })).data;
+  const found = [{ level: 'picture', radii: await radii(all) }];
+  for (const { level, groups } of above)
+    found.push({ level, radii: await radii(await midpoints(all, groups, c)) });
+  return found;
 }
 
-async function depthRow(level: string, points: Matrix<Float32Array>, c: number): Promise<DepthRow> {
-  const { mean, min, max } = summary((await dist0(points, { c })).data);
-  return { level, groups: points.rows, mean: rounded(mean), min: rounded(min), max: rounded(max) };
+/** A summary per level. */
+export function depthRows(levels: readonly LevelRadii[]): DepthRow[] {
+  return levels.map(({ level, radii }) => {
+    const { mean, min, max } = summary(radii);
+    return { level, groups: radii.length, mean: rounded(mean), min: rounded(min), max: rounded(max) };
+  });
 }
 
 /** Elements that take one or two milliseconds on this thread; larger groups run as a job. */

@@ -136,6 +136,43 @@ export interface Snapshot {
   ranks?: Ranks | null;
   /** By level of the class tree, from single images up; empty without a tree. */
   depth?: DepthRow[];
+  /** Absent in runs of earlier versions; null without a class tree. */
+  hierarchy?: Hierarchy | null;
+}
+
+/** How well the embeddings of a test set follow its class tree. LCA: lowest common ancestor. */
+export interface Hierarchy {
+  /** Names of the levels below the root, from the class up. */
+  levels: string[];
+  spaces: Record<'hyperbolic' | 'cosine' | 'body', HierarchyFit>;
+  /**
+   * Spearman correlation of the depth of images and groups in the tree and the distance of their midpoint from the origin of
+   * the ball, from -1 to 1.
+   */
+  depthRadius: number;
+}
+
+/** The same of one space. */
+export interface HierarchyFit {
+  /**
+   * Mean height of the LCA of an image and its nearest neighbor: 0 if they share the class, 1 its parent, and so on. The
+   * severity of mistakes of Bertinetto et al. 2020 (arXiv 1912.09393), with right answers as 0.
+   */
+  nearestLca: number;
+  /** By K, for each level: the share of images of whose nearest K at least one has the same ancestor there. */
+  recall: Record<string, number[]>;
+  /**
+   * Normalized discounted cumulative gain (Järvelin and Kekäläinen 2002), averaged over anchors: the gain of an image is its
+   * number of ancestors in common with the anchor. From 0 to 1.
+   */
+  ndcg: number;
+  /** Spearman correlation of distances and heights of the LCA, averaged over anchors; from -1 to 1. */
+  spearman: number;
+  /**
+   * Mean difference between an image's rank by distance and its rank by the tree, where images at equal height share their
+   * mean rank; relative to the number of images, averaged over anchors.
+   */
+  rankDistortion: number;
 }
 
 /** Agreement of the rankings by hyperbolic distance and cosine, averaged over anchors. */

@@ -5,6 +5,8 @@ import type {
   Baseline,
   DepthRow,
   Evaluation,
+  Hierarchy,
+  HierarchyFit,
   NegativeStrip,
   Ranks,
   Recall,
@@ -165,6 +167,20 @@ const depthRow = z.looseObject({
   max: measured,
 }) satisfies z.ZodType<DepthRow>;
 
+const hierarchyFit = z.looseObject({
+  nearestLca: measured,
+  recall: z.record(z.string().regex(/^\d{1,9}$/), z.array(share).max(32)),
+  ndcg: share,
+  spearman: measured,
+  rankDistortion: measured,
+}) satisfies z.ZodType<HierarchyFit>;
+
+const hierarchy = z.looseObject({
+  levels: z.array(z.string()).max(33),
+  spaces: z.looseObject({ hyperbolic: hierarchyFit, cosine: hierarchyFit, body: hierarchyFit }),
+  depthRadius: measured,
+}) satisfies z.ZodType<Hierarchy>;
+
 const baseline = z.looseObject({ name: z.string(), recall }) satisfies z.ZodType<Baseline>;
 
 const neighbor = thumbnail.extend({ distance: measured });
@@ -198,6 +214,7 @@ const snapshot = z
     strips: z.array(strip).max(maxItems).exactOptional(),
     ranks: ranks.nullable().exactOptional(),
     depth: z.array(depthRow).max(maxItems).exactOptional(),
+    hierarchy: hierarchy.nullable().exactOptional(),
   })
   .refine(labelsAreClasses, 'a label is not the index of a class') satisfies z.ZodType<Snapshot>;
 

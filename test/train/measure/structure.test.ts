@@ -1,6 +1,10 @@
 import test from 'ava';
 import type { Embedded } from '../../../lib/train/measure/evaluate.ts';
-import { depthOf, ranksOf, spreadOf, summary } from '../../../lib/train/measure/structure.ts';
+import { depthRows, radiiByLevel, ranksOf, spreadOf, summary } from '../../../lib/train/measure/structure.ts';
+
+async function depthOf(...args: Parameters<typeof radiiByLevel>): Promise<ReturnType<typeof depthRows>> {
+  return depthRows(await radiiByLevel(...args));
+}
 
 const near = (a: number, b: number, tolerance = 1e-4): boolean => Math.abs(a - b) <= tolerance;
 

@@ -6,6 +6,7 @@ import { gradientChart, learnableChart, lossChart, recallChart, spreadChart } fr
 import { depthTable } from '../charts/depth.ts';
 import { diskFigure } from '../charts/disk.ts';
 import { galleryFigure } from '../charts/gallery.ts';
+import { hierarchyTable } from '../charts/hierarchy.ts';
 import { stripFigure } from '../charts/strip.ts';
 import { type Html, html, type Part } from '../html.ts';
 import { script } from '../script.ts';
@@ -30,7 +31,7 @@ ${
     ? null
     : html`<section><h2>The Poincaré disk</h2>
 <p>Test images, of classes never seen in training: their tangent vectors at the origin along the two directions of
-largest variance, mapped back to the ball. Hover over a point to see its class.</p>${diskFigure(snapshot)}${depthTable(snapshot.depth ?? [])}</section>
+largest variance, mapped back to the ball. Hover over a point to see its class.</p>${diskFigure(snapshot)}${depthTable(snapshot.depth ?? [])}${hierarchyTable(snapshot.hierarchy)}</section>
 <section><h2>Nearest neighbors</h2>
 <p>Sample test images, each with its nearest neighbors by hyperbolic distance. Green: same class; red: different class.</p>
 ${galleryFigure(snapshot)}</section>`
