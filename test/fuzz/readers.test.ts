@@ -1,0 +1,14 @@
+// Mutated files are read or refused with a code, quickly and within bounds. `npm run fuzz` does this for longer.
+import test from 'ava';
+import { fuzzReader } from './readers.ts';
+import { targets } from './targets.ts';
+
+const seconds = 1;
+
+for (const name of Object.keys(targets))
+  test.serial(`${name}: mutated files are read or rejected`, async (t) => {
+    const { executions, read, memory, slowest, fault, kept } = await fuzzReader(name, 7, seconds);
+    t.is(fault, null, kept);
+    t.log(`${executions} files, ${read} of them read, ${memory} MB, ${slowest.toFixed(0)} ms`);
+    t.true(executions > 5 && read > 0);
+  });
