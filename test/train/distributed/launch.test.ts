@@ -1,14 +1,13 @@
-// `horoball train --nproc`: local ranks, failures, restarts and signals.
+// `horoball train --nproc`: local ranks and signals.
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import ava, { type TestFn } from 'ava';
-import { readSafetensors } from '../../../lib/io/index.ts';
 import { type EvaluationRow, readRun, type StepRow } from '../../../lib/train/index.ts';
-import { horoball, type Running, start } from '../../cli/run.ts';
+import { horoball, start } from '../../cli/run.ts';
 import { networkError } from '../../tolerances.ts';
 import { classNames, temporary, tinyRun, writeImages } from '../tiny-data.ts';
 
@@ -39,11 +38,6 @@ const stepsOf = async (folder: string): Promise<StepRow[]> =>
 const evaluationOf = async (folder: string): Promise<EvaluationRow> =>
   (await readRun(folder)).rows.find((row): row is EvaluationRow => row.type === 'evaluation')!;
 
-const weights = async (folder: string): Promise<Float32Array> => {
-  const { tensors } = await readSafetensors(join(folder, 'model.safetensors'));
-  return Float32Array.from([...tensors.values()].flatMap(({ data }) => [...(data as Float32Array)]));
-};
-
 test.serial('two ranks write one run, with the results of a single process', async (t) => {
   const { root, runs } = t.context;
   const one = await horoball(options(root, runs, 'one', 12));
@@ -61,39 +55,6 @@ test.serial('two ranks write one run, with the results of a single process', asy
   t.deepEqual((await readdir(runs)).sort(), ['one', 'two']);
   t.regex(two.stderr, /Report: /);
 });
-
-/** Finds the process of a rank by its environment. */
-async function rankOf({ child }: Running, rank: number): Promise<number> {
-  for (const entry of await readdir('/proc')) {
-    if (!/^\d+$/.test(entry)) continue;
-    const stat = await readFile(`/proc/${entry}/stat`, 'utf8').catch(() => '');
-    if (Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) !== child.pid) continue;
-    const env = await readFile(`/proc/${entry}/environ`, 'utf8').catch(() => '');
-    if (env.split('\0').includes(`RANK=${rank}`)) return Number(entry);
-  }
-  throw new Error(`rank ${rank} does not run`);
-}
-
-test.serial(
-  'a killed rank ends the run with an error that names it, and a restart gives the same result',
-  async (t) => {
-    const { root, runs } = t.context;
-    const uninterrupted = await horoball(options(root, runs, 'whole', 200, '--nproc', '2'));
-    t.is(uninterrupted.code, 0, uninterrupted.stderr);
-    const running = start(
-      options(root, runs, 'killed', 200, '--nproc', '2', '--max-restarts', '1', '--json'),
-    );
-    await running.line(/"type":"step","step":20,/);
-    process.kill(await rankOf(running, 1), 'SIGKILL');
-    const { code, stderr, rows } = await running.outcome;
-    t.is(code, 0, stderr);
-    t.regex(stderr, /Rank 1 was killed by SIGKILL\./);
-    t.regex(stderr, /rank 1 ended or stopped responding/);
-    t.regex(stderr, /Restarting 2 ranks from the last checkpoint/);
-    t.is(rows().filter(({ type }) => type === 'resume').length, 1);
-    t.deepEqual(await weights(join(runs, 'killed')), await weights(join(runs, 'whole')), 'bit for bit');
-  },
-);
 
 test.serial('SIGTERM writes a checkpoint and exits with 143; another number of ranks resumes', async (t) => {
   const { root, runs } = t.context;

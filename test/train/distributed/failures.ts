@@ -1,0 +1,154 @@
+// Makes a rank of `horoball train --nproc` fail in the middle of a step: `npm run test:ranks:failures -- TIMES
+// SEED`, by default 5 times in each way. Prints one line per run and exits with code 1 at the first that differs from a run that
+// was not interrupted, bit for bit.
+import { execFile } from 'node:child_process';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { integer, random, uniform } from '../../../lib/random.ts';
+import { horoball, type Running, start } from '../../cli/run.ts';
+import { classNames, temporary, tinyRun, writeImages } from '../tiny-data.ts';
+
+/** SIGKILL, SIGSTOP, or no more memory for any allocation. */
+export type Failure = 'killed' | 'stopped' | 'out of memory';
+
+/** Ranks of a run: the failing one and two others. */
+const size = 3;
+const steps = 80;
+
+export interface Outcome {
+  /** Seconds from the failure to the end of each of the other ranks. */
+  seconds: number[];
+  /** What the launcher printed about the failure. */
+  sentence: string;
+  restarts: number;
+  weights: Buffer;
+}
+
+export interface Bench {
+  root: string;
+  /** The final weights of a run without failures. */
+  expected: Buffer;
+  remove(): Promise<void>;
+}
+
+function command(root: string, name: string, ...more: string[]): string[] {
+  const run = { ...tinyRun, ep: steps, eval_ep: `[${steps}]`, path: join(root, 'images'), name };
+  const all = { ...run, runs: join(root, 'runs'), save_every: 0, threads: 1, bs: 32 };
+  const given = Object.entries(all).flatMap(([key, value]) => [`--${key}`, `${value ?? 'None'}`]);
+  return ['train', ...given, '--nproc', String(size), '--json', ...more];
+}
+
+const weightsOf = (root: string, name: string): Promise<Buffer> =>
+  readFile(join(root, 'runs', name, 'model.safetensors'));
+
+/** Writes images and trains once without failures. */
+export async function prepare(): Promise<Bench> {
+  const { path: root, remove } = await temporary();
+  await writeImages(join(root, 'images'), classNames(32), 6);
+  const { code, stderr } = await horoball(command(root, 'whole'));
+  if (code !== 0) throw new Error(`the run without failures ended with ${code}: ${stderr}`);
+  return { root, remove, expected: await weightsOf(root, 'whole') };
+}
+
+/** The processes of the ranks, in order. */
+export async function ranksOf({ child }: Running): Promise<number[]> {
+  const found: number[] = [];
+  for (const entry of await readdir('/proc')) {
+    if (!/^\d+$/.test(entry)) continue;
+    const stat = await readFile(`/proc/${entry}/stat`, 'utf8').catch(() => '');
+    if (Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) !== child.pid) continue;
+    const env = await readFile(`/proc/${entry}/environ`, 'utf8').catch(() => '');
+    const rank = /(?:^|\0)RANK=(\d+)/.exec(env)?.[1];
+    if (rank !== undefined) found[Number(rank)] = Number(entry);
+  }
+  return found;
+}
+
+const inflict: Record<Failure, (pid: number) => Promise<unknown>> = {
+  killed: async (pid) => process.kill(pid, 'SIGKILL'),
+  stopped: async (pid) => process.kill(pid, 'SIGSTOP'),
+  'out of memory': (pid) => promisify(execFile)('prlimit', [`--pid=${pid}`, '--as=1', '--data=1']),
+};
+
+/** Whether this system can make a rank fail in that way. */
+export async function isPossible(failure: Failure): Promise<boolean> {
+  if (process.platform !== 'linux') return false;
+  if (failure !== 'out of memory') return true;
+  return await promisify(execFile)('prlimit', ['--version']).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Seconds until a process has ended, counted from `since`. */
+async function ended(pid: number, since: number): Promise<number> {
+  for (;;) {
+    const state = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => null);
+    if (state === null || /\) [ZX] /.test(state)) return (performance.now() - since) / 1000;
+    await sleep(50);
+  }
+}
+
+/** Trains with `--max-restarts 1` while a rank fails `delayMs` after a step was logged. */
+export async function fail(
+  { root }: Bench,
+  name: string,
+  failure: Failure,
+  rank: number,
+  [step, delayMs]: readonly [number, number],
+): Promise<Outcome> {
+  const running = start(command(root, name, '--max-restarts', '1'));
+  await running.line(new RegExp(`"type":"step","step":${step},`));
+  const pids = await ranksOf(running);
+  await sleep(delayMs);
+  const since = performance.now();
+  await inflict[failure](pids[rank]!);
+  const others = pids.filter((_, i) => i !== rank);
+  const seconds = await Promise.all(others.map((pid) => ended(pid, since)));
+  const { code, stderr, rows } = await running.outcome;
+  if (code !== 0) throw new Error(`${name} ended with ${code}: ${stderr}`);
+  const sentence = stderr.split('\n').find((line) => line.includes(`rank ${rank} `)) ?? stderr;
+  const restarts = rows().filter(({ type }) => type === 'resume').length;
+  return { seconds, sentence, restarts, weights: await weightsOf(root, name) };
+}
+
+/** Names the rank and where it was. */
+export const named = (rank: number): RegExp =>
+  new RegExp(`rank ${rank} (?:ended or stopped responding|failed) in step \\d+`);
+
+async function main(times: number, seed: number, failures: readonly Failure[]): Promise<void> {
+  const next = random(seed);
+  const bench = await prepare();
+  let number = 0;
+  for (const failure of failures) {
+    for (let i = 0; i < times; i++) {
+      const rank = i % size;
+      const moment = [10 + integer(next, 50), uniform(next, 0, 100)] as const;
+      const name = `run-${number++}`;
+      const { seconds, sentence, restarts, weights } = await fail(bench, name, failure, rank, moment);
+      const longest = Math.max(...seconds);
+      const problems = [
+        longest < 30 ? '' : 'too slow',
+        named(rank).test(sentence) ? '' : 'the rank is not named',
+        restarts === 1 ? '' : `${restarts} resumes`,
+        weights.equals(bench.expected) ? '' : 'other weights',
+      ].filter((problem) => problem !== '');
+      const verdict = problems.length === 0 ? 'same weights' : problems.join(', ');
+      process.stdout.write(
+        `rank ${rank} ${failure} after step ${moment[0]}: others ended in ${longest.toFixed(1)} s; ${verdict}; ${sentence}\n`,
+      );
+      if (problems.length > 0) process.exitCode = 1;
+    }
+  }
+  await bench.remove();
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url))
+  await main(
+    Number(process.argv[2] ?? 5),
+    Number(process.argv[3] ?? 1),
+    (process.argv[4]?.split(',') ?? Object.keys(inflict)) as Failure[],
+  );
