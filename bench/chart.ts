@@ -40,12 +40,14 @@ function bar(item: BarItem, grid: string, place: (value: number) => number): str
 /** Points of one quantity over N. */
 export interface Curve {
   readonly label: string;
+  /** Name of the x axis. */
+  readonly over: string;
   readonly xs: readonly number[];
   readonly ys: readonly number[];
 }
 
 /** A curve on two logarithmic axes. */
-export function scalingPlot({ label, xs, ys }: Curve, unit: string): string {
+export function scalingPlot({ label, over, xs, ys }: Curve, unit: string): string {
   const [w, h, margin] = [380, 250, 52];
   const [xLow, xHigh] = decades(Math.min(...xs), Math.max(...xs));
   const [yLow, yHigh] = decades(Math.min(...ys), Math.max(...ys));
@@ -65,9 +67,9 @@ export function scalingPlot({ label, xs, ys }: Curve, unit: string): string {
   const path = `<path class="curve" d="M${points.map((point) => point.join(' ')).join('L')}"/>`;
   const dots = points.map(
     ([x, y], i) =>
-      `<circle class="own" cx="${x}" cy="${y}" r="4"><title>N = ${xs[i]}: ${figure(ys[i]!)} ${unit}</title></circle>`,
+      `<circle class="own" cx="${x}" cy="${y}" r="4"><title>${over} = ${xs[i]}: ${figure(ys[i]!)} ${unit}</title></circle>`,
   );
-  const title = `<text class="label" x="${margin}" y="16">${markup(`${label}, ${unit}`)}</text><text class="tick" x="${w - 16}" y="${h - 12}" text-anchor="end">N</text>`;
+  const title = `<text class="label" x="${margin}" y="16">${markup(`${label}, ${unit}`)}</text><text class="tick" x="${w - 16}" y="${h - 12}" text-anchor="end">${over}</text>`;
   return svg(w, h, label, [title, ...grid, path, ...dots].join(''));
 }
 

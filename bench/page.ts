@@ -120,18 +120,25 @@ function items(rows: readonly Row[]): BarItem[] {
   });
 }
 
+/** Time, and memory where it grows with anything but the result, of every workload. */
 function plots(rows: readonly Row[]): string {
-  const timed = rows.filter(({ ms }) => ms > 0);
-  const xs = timed.map(({ n }) => n);
-  const time = scalingPlot({ label: 'Time', xs, ys: timed.map(({ ms }) => ms) }, 'ms');
-  const known = timed.filter(({ peakMB }) => peakMB > 0);
-  if (known.length < 2) return time;
-  const curve = {
-    label: 'Memory beyond inputs and outputs',
-    xs: known.map(({ n }) => n),
-    ys: known.map(({ peakMB }) => peakMB),
-  };
-  return `<div class="plots">${time}${scalingPlot(curve, 'MB')}</div>`;
+  const workloads = new Map<string, Row[]>();
+  const fewest = Math.min(...rows.map(({ threads }) => threads)); // others measure memory only
+  for (const row of rows.filter(({ ms, threads }) => ms > 0 && threads === fewest)) {
+    const over = /scaling, (.) =/.exec(row.shape)?.[1] ?? 'N';
+    const key = `${row.op}, ${over}`;
+    workloads.set(key, [...(workloads.get(key) ?? []), row]);
+  }
+  const curves = [...workloads].flatMap(([key, points]) => {
+    const over = key.at(-1)!;
+    const { op } = points[0]!;
+    const xs = points.map(({ n, m, dim }) => (over === 'D' ? dim : Math.max(n, m)));
+    const time = scalingPlot({ label: `${op}: time`, over, xs, ys: points.map(({ ms }) => ms) }, 'ms');
+    const ys = points.map(({ peakMB }) => peakMB);
+    if (!ys.every((value) => value > 0)) return [time];
+    return [time, scalingPlot({ label: `${op}: memory beyond inputs and results`, over, xs, ys }, 'MB')];
+  });
+  return `<div class="plots">${curves.join('')}</div>`;
 }
 
 function figures(rows: readonly Row[]): string {

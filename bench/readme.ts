@@ -1,7 +1,9 @@
-// `npm run bench:readme`: writes the README's tables of figures from the committed rows. A test checks that they agree.
+// `npm run bench:readme`: writes the figures of README.md and of the guide from the committed rows. A test checks that
+// they agree.
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { growths, growthTable } from './growth.ts';
 import { root } from './machine.ts';
 import { fromCsv, type Labels, type Results, type Row } from './rows.ts';
 import { number } from './table.ts';
@@ -108,7 +110,7 @@ interface File {
 }
 
 /** The committed files, the newest first. */
-export async function committed(): Promise<File[]> {
+async function committed(): Promise<File[]> {
   const folder = join(root, 'bench', 'rows');
   const names = (await readdir(folder)).filter((name) => name.endsWith('.csv'));
   const files = await Promise.all(
@@ -149,16 +151,41 @@ export function readmeTable(files: readonly File[]): string {
   return table.map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 
+/** The newest rows of the suite `scaling`, and where they are. */
+function growthText(files: readonly File[]): string {
+  const newest = files.find(({ results }) => growths(results).length > 0);
+  if (newest === undefined) throw new Error('bench/rows has no rows of the suite scaling');
+  const { name, results } = newest;
+  const { machine, threads, commit } = results.about;
+  return `Rows of [${machine}](../../bench/rows/${name}), ${threads} threads, commit ${commit}:
+
+${growthTable(results)}`;
+}
+
+/** Every page with generated figures, and their text. */
+const pages: Readonly<Record<string, (files: readonly File[]) => string>> = {
+  'README.md': readmeTable,
+  'lib/guide/performance.md': growthText,
+};
+
 const marks = ['<!-- figures: npm run bench:readme -->', '<!-- end of figures -->'] as const;
 
-/** The README with its table replaced. */
-export function withTable(readme: string, table: string): string {
-  const [begin, end] = marks.map((mark) => readme.indexOf(mark)) as [number, number];
-  if (begin < 0 || end < begin) throw new Error(`README.md lacks the lines ${marks.join(' and ')}`);
-  return `${readme.slice(0, begin + marks[0].length)}\n\n${table}\n\n${readme.slice(end)}`;
+/** A page with its figures replaced. */
+export function withFigures(page: string, figures: string): string {
+  const [begin, end] = marks.map((mark) => page.indexOf(mark)) as [number, number];
+  if (begin < 0 || end < begin) throw new Error(`expected a page with the lines ${marks.join(' and ')}`);
+  return `${page.slice(0, begin + marks[0].length)}\n\n${figures}\n\n${page.slice(end)}`;
+}
+
+/** The pages as they should be, by name. */
+export async function writtenPages(): Promise<Record<string, string>> {
+  const files = await committed();
+  const written = Object.entries(pages).map(async ([name, figures]) => {
+    return [name, withFigures(await readFile(join(root, name), 'utf8'), figures(files))] as const;
+  });
+  return Object.fromEntries(await Promise.all(written));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const path = join(root, 'README.md');
-  await writeFile(path, withTable(await readFile(path, 'utf8'), readmeTable(await committed())));
+  for (const [name, text] of Object.entries(await writtenPages())) await writeFile(join(root, name), text);
 }

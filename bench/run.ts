@@ -29,8 +29,9 @@ const help = `Usage: horoball bench [options]
   --js DIR      a folder whose node_modules contains usearch, simsimd and
                 @tensorflow/tfjs (default: bench/peers)
   --no-peers    horoball only
-  --full        adds scaling to 50,000 rows, evaluation of a full SOP test set,
-                usearch, all torch.compile formulations (two more minutes)
+  --full        adds scaling to 50,000 and 500,000 rows, evaluation of a full
+                SOP test set, usearch, all torch.compile formulations (three
+                more minutes)
   --out DIR     folder for MACHINE-COMMIT[-OPTIONS].csv and .html, rewritten
                 after every suite (default: bench/rows in a checkout,
                 otherwise horoball-bench)
@@ -130,11 +131,10 @@ async function measureAll(bench: Bench, rows: Row[], save: () => Promise<void>):
 
 function stepsOf(bench: Bench, planned: readonly Planned[]): Step[] {
   const { threads } = bench;
-  const largest = values.full ? 50_000 : 10_000;
   const steps = [
     ...planned.map(({ name, build }) => ({ name, measure: () => measureSuite(build(), bench) })),
     { name: 'loading', measure: () => measureLoading(threads) },
-    { name: 'scaling', measure: () => measureScaling(threads, bench.clock, largest) },
+    { name: 'scaling', measure: () => measureScaling(threads, bench.clock, values.full) },
   ];
   if (!values.full) return steps;
   return [...steps, { name: 'evaluation sop-test', measure: () => measureEvaluation(threads) }];

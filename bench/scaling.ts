@@ -1,16 +1,108 @@
-// One call of the loss with N rows in a separate process: `scaling.js N THREADS CLOCK` prints milliseconds and
-// peak memory as JSON. The suite fits the exponents.
-import { hybridContrastiveLoss, type LossOptions, matrix } from '../lib/index.ts';
+// How time and memory grow with the number of rows N and of columns D. `scaling.js WORKLOAD SIZE THREADS CLOCK`
+// measures one size in a separate process and prints milliseconds and peak memory as JSON; the suite fits the exponents.
+import { hybridContrastiveLoss, type LossOptions, matrix, pairwiseDistance, topK } from '../lib/index.ts';
 import { asProgram, elsewhere } from './elsewhere.ts';
 import { ballPoints, unitRows } from './inputs.ts';
 import { type Clock, clockOf, exponent, figure } from './measure.ts';
 import { peakBytes } from './memory.ts';
-import { type Labels, type Row, row } from './rows.ts';
+import { type Bar, type Labels, type Row, row } from './rows.ts';
 import { lossSettings } from './shapes.ts';
 import { lossFlops } from './suites/loss.ts';
 
-const sizes = [1000, 2000, 5000, 10_000, 20_000, 50_000];
-const dim = 128;
+const { c } = lossSettings;
+const queryCount = 512;
+const k = 10;
+
+/** A call of growing size. */
+interface Workload {
+  /** What grows: rows or columns. */
+  readonly over: 'N' | 'D';
+  readonly sizes: readonly number[];
+  /** Limits of the exponents of time and memory. */
+  readonly atMost: { readonly time: number; readonly memory?: number };
+  labels(size: number): Omit<Labels, 'shape'>;
+  flops(labels: Labels): number;
+  /** The call, with its inputs and outputs. */
+  make(labels: Labels, threads: number): () => unknown;
+}
+
+const common = { views: 0, type: 'float32', heads: '', guards: 'clean', pass: 'forward' } as const;
+const product = ({ n, m, dim }: Labels): number => 2 * n * m * dim;
+
+const loss: Omit<Workload, 'over' | 'sizes' | 'atMost' | 'labels'> = {
+  flops: lossFlops,
+  make({ n, dim }, threads) {
+    const euclidean = unitRows(n, dim, 2, 71, 'float32');
+    const hyperbolic = ballPoints(unitRows(n, dim, 2, 72, 'float32'), c, 73);
+    const gradient = () => matrix(new Float32Array(n * dim).fill(1), n, dim);
+    const out = { gradEuclidean: gradient(), gradHyperbolic: gradient() };
+    const options: LossOptions = { ...lossSettings, euclidean, hyperbolic, views: 2, threads, out };
+    return () => hybridContrastiveLoss.sync(options);
+  },
+};
+
+const lossLabels = (n: number, dim: number): Omit<Labels, 'shape'> => ({
+  ...common,
+  op: 'hybridContrastiveLoss',
+  n,
+  m: n,
+  dim,
+  views: 2,
+  geometry: 'hybrid',
+  heads: 'untied',
+  pass: 'both',
+});
+
+const workloads = {
+  loss: {
+    ...loss,
+    over: 'N',
+    sizes: [1000, 2000, 5000, 10_000, 20_000, 50_000],
+    atMost: { time: 2.1, memory: 1.1 },
+    labels: (n) => lossLabels(n, 128),
+  },
+  'loss by columns': {
+    ...loss,
+    over: 'D',
+    sizes: [64, 128, 256, 512, 1024],
+    atMost: { time: 1.1, memory: 1.1 },
+    labels: (dim) => lossLabels(4000, dim),
+  },
+  distances: {
+    over: 'N',
+    sizes: [1000, 2000, 5000, 10_000],
+    atMost: { time: 2.1 },
+    labels: (n) => ({ ...common, op: 'pairwiseDistance', n, m: n, dim: 128, geometry: 'poincare' }),
+    flops: product,
+    make({ n, dim }, threads) {
+      const [x, y] = [71, 72].map((seed) => ballPoints(unitRows(n, dim, 2, seed, 'float32'), c, seed));
+      const out = matrix(new Float32Array(n * n).fill(1), n, n);
+      return () => pairwiseDistance.sync(x!, y!, { metric: 'poincare', c, threads, out });
+    },
+  },
+  search: {
+    over: 'N',
+    sizes: [10_000, 20_000, 50_000, 100_000, 200_000, 500_000],
+    atMost: { time: 1.1, memory: 1.1 },
+    labels: (m) => ({
+      ...common,
+      op: `topK, k = ${k}`,
+      n: queryCount,
+      m,
+      dim: 128,
+      geometry: 'poincare',
+    }),
+    flops: product,
+    make({ n, m, dim }, threads) {
+      const queries = ballPoints(unitRows(n, dim, 2, 71, 'float32'), c, 73);
+      const gallery = ballPoints(unitRows(m, dim, 5, 72, 'float32'), c, 74);
+      return () => topK.sync(queries, gallery, { k, metric: 'poincare', c, threads });
+    },
+  },
+} satisfies Record<string, Workload>;
+
+type Name = keyof typeof workloads;
+const names = Object.keys(workloads) as Name[];
 
 interface Point {
   readonly ms: number;
@@ -22,36 +114,64 @@ interface Point {
 
 /** Far more than the machine has, because each thread allocates its own working memory. */
 const manyThreads = 64;
+/** The memory of the loss beyond inputs and results, for any number of rows. */
+const lossMemory: Bar = { of: 'peakMB', atMost: 64 };
 
-/** Time and memory of the loss from 1,000 to `largest` rows, and their growth. */
-export async function measureScaling(threads: number, clock: Clock, largest: number): Promise<Row[]> {
+/** Time and memory of each workload, and their growth; `full`: also the largest sizes, which take minutes. */
+export async function measureScaling(threads: number, clock: Clock, full: boolean): Promise<Row[]> {
   const rows: Row[] = [];
-  for (const n of sizes.filter((size) => size <= largest)) rows.push(await point(n, threads, clock));
-  const growth = (name: string, key: 'ms' | 'peakMB', atMost: number) =>
-    row(
-      {
-        ...labels(largest),
-        suite: 'scaling',
-        op: `${name} over N`,
-        side: 'horoball',
-        status: 'measured',
-        threads,
-        value: exponent(
-          rows.map(({ n }) => n),
-          rows.map((one) => one[key]),
-        ),
-        unit: 'exponent',
-      },
-      { of: 'value', atMost },
-    );
-  const crowded = largest === sizes.at(-1) ? [await point(largest, manyThreads, 'wall')] : [];
-  return [...rows, ...crowded, growth('time', 'ms', 2.1), growth('memory', 'peakMB', 1.1)];
+  for (const name of names) {
+    const { sizes, over } = workload(name);
+    const kept = full || over === 'D' ? sizes : sizes.slice(0, 4);
+    const points: Row[] = [];
+    for (const size of kept) points.push(await point(name, size, threads, clock));
+    rows.push(...points);
+    if (name === 'loss' && full) rows.push(await point(name, sizes.at(-1)!, manyThreads, 'wall'));
+    rows.push(...growth(name, kept, points, threads));
+  }
+  return rows;
 }
 
-async function point(n: number, threads: number, clock: Clock): Promise<Row> {
-  const { ms, spread, bytes } = await elsewhere<Point>(import.meta.url, n, threads, clock);
-  const made = labels(n);
-  const flops = lossFlops(made);
+function workload(name: Name): Workload {
+  return workloads[name];
+}
+
+function labelsOf(name: Name, size: number): Labels {
+  const { labels, over } = workload(name);
+  return { ...labels(size), shape: `scaling, ${over} = ${size}` };
+}
+
+/** The fitted exponents of a workload. */
+function growth(name: Name, sizes: readonly number[], points: readonly Row[], threads: number): Row[] {
+  const { over, atMost } = workload(name);
+  const fitted = (of: 'time' | 'memory', values: readonly number[], limit: number): Row => {
+    const known = { suite: 'scaling', side: 'horoball', status: 'measured', threads, unit: 'exponent' };
+    const made = labelsOf(name, sizes.at(-1)!);
+    return row(
+      { ...made, ...known, op: `${made.op}, ${of} over ${over}`, value: exponent(sizes, values) },
+      { of: 'value', atMost: limit },
+    );
+  };
+  const time = fitted(
+    'time',
+    points.map(({ ms }) => ms),
+    atMost.time,
+  );
+  if (atMost.memory === undefined) return [time];
+  return [
+    time,
+    fitted(
+      'memory',
+      points.map(({ peakMB }) => peakMB),
+      atMost.memory,
+    ),
+  ];
+}
+
+async function point(name: Name, size: number, threads: number, clock: Clock): Promise<Row> {
+  const { ms, spread, bytes } = await elsewhere<Point>(import.meta.url, name, size, threads, clock);
+  const made = labelsOf(name, size);
+  const flops = workload(name).flops(made);
   const known = {
     suite: 'scaling',
     side: 'horoball',
@@ -63,40 +183,21 @@ async function point(n: number, threads: number, clock: Clock): Promise<Row> {
     gflops: flops / ms / 1e6,
     peakMB: (bytes ?? Number.NaN) / 1e6,
   };
-  return row({ ...made, ...known }, n === sizes.at(-1) ? { of: 'peakMB', atMost: 64 } : undefined);
-}
-
-function labels(n: number): Labels {
-  return {
-    op: 'hybridContrastiveLoss',
-    shape: `scaling, N = ${n}`,
-    n,
-    m: n,
-    dim,
-    views: 2,
-    type: 'float32',
-    geometry: 'hybrid',
-    heads: 'untied',
-    guards: 'clean',
-    pass: 'both',
-  };
+  const isLargest = name === 'loss' && size === workloads.loss.sizes.at(-1);
+  return row({ ...made, ...known }, isLargest ? lossMemory : undefined);
 }
 
 /** A slower call is made once, so its time has no spread. */
 const longMs = 2000;
 
 /** Memory of the first call; median time of as many calls as fit into half a second, at least three. */
-async function measure(n: number, threads: number, clock: Clock): Promise<Point> {
+async function measure(name: Name, size: number, threads: number, clock: Clock): Promise<Point> {
   const now = clockOf(clock);
-  const euclidean = unitRows(n, dim, 2, 71, 'float32');
-  const hyperbolic = ballPoints(unitRows(n, dim, 2, 72, 'float32'), lossSettings.c, 73);
-  const gradient = () => matrix(new Float32Array(n * dim).fill(1), n, dim);
-  const out = { gradEuclidean: gradient(), gradHyperbolic: gradient() };
-  const options: LossOptions = { ...lossSettings, euclidean, hyperbolic, views: 2, threads, out };
+  const run = workload(name).make(labelsOf(name, size), threads);
   const times: number[] = [];
   const call = () => {
     const start = now();
-    hybridContrastiveLoss.sync(options);
+    run();
     times.push(now() - start);
   };
   const bytes = await peakBytes(call);
@@ -108,6 +209,7 @@ async function measure(n: number, threads: number, clock: Clock): Promise<Point>
 
 const given = asProgram(import.meta.url);
 if (given !== undefined) {
-  const [n, threads, clock] = given;
-  process.stdout.write(JSON.stringify(await measure(Number(n), Number(threads), clock as Clock)));
+  const [name, size, threads, clock] = given;
+  const found = await measure(name as Name, Number(size), Number(threads), clock as Clock);
+  process.stdout.write(JSON.stringify(found));
 }

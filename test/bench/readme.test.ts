@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { root } from '../../bench/machine.ts';
-import { committed, readmeTable, withTable } from '../../bench/readme.ts';
+import { readmeTable, withFigures, writtenPages } from '../../bench/readme.ts';
 import { type Labels, type Results, row } from '../../bench/rows.ts';
 
 const labels: Labels = {
@@ -36,9 +36,9 @@ function lineOf(...files: ReturnType<typeof file>[]): string | undefined {
     .find((line) => line.includes('faiss'));
 }
 
-test('the README states what the committed rows say', async (t) => {
-  const readme = readFileSync(join(root, 'README.md'), 'utf8');
-  t.is(withTable(readme, readmeTable(await committed())), readme);
+test('README and guide state what the committed rows say', async (t) => {
+  for (const [name, text] of Object.entries(await writtenPages()))
+    t.is(text, readFileSync(join(root, name), 'utf8'), name);
 });
 
 test('the fastest of several peers is stated, with its spread', (t) => {
@@ -58,6 +58,6 @@ test('a line that no machine has measured says so', (t) => {
   t.true(lineOf(file('one.csv', '2026-01-01', []))?.endsWith('| not measured |'));
 });
 
-test('a README without the marks is refused', (t) => {
-  t.throws(() => withTable('# horoball', ''), { message: /README\.md lacks the lines/ });
+test('a page without the marks is refused', (t) => {
+  t.throws(() => withFigures('# horoball', ''), { message: /expected a page with the lines/ });
 });
