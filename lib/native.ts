@@ -1,6 +1,7 @@
 import { type Core, type CoreInfo, infoOf } from './binding.ts';
-import { addonCache } from './cache-folder.ts';
 import { coded } from './errors.ts';
+import { Locator } from './locate.ts';
+import { packagesFor } from './platforms.ts';
 import { wasmCore } from './wasm/core.ts';
 import { nodeHost } from './wasm/node.ts';
 
@@ -73,51 +74,39 @@ function usable(found: Core): Core {
 /** Importing Node's modules statically would cost 0.3 to 2 ms each, `fs` the most. */
 const builtin = process.getBuiltinModule;
 
-declare const __filename: string;
-
-/**
- * Loads the core named by `HOROBALL_CORE`, the package's own build or prebuilt binary, or the one that `horoball setup` built
- * if the package is read-only.
- */
+/** Loads the core named by `HOROBALL_CORE`, a build of this package, or the binary of this platform's package. */
 function open(): Core {
-  const { here, require } = ownPlace();
+  const locator = new Locator();
   const named = process.env['HOROBALL_CORE'];
-  const ways = named
-    ? [() => builtin('node:path').resolve(named)]
-    : [() => usual(packageFolder(require, here)), () => chosen(require, here), () => cached(require)];
   let first: unknown;
-  for (const way of ways) {
-    try {
-      return require(way()) as Core;
-    } catch (cause) {
-      first ??= cause;
+  try {
+    for (const file of named ? [builtin('node:path').resolve(named)] : locator.native()) {
+      try {
+        return locator.require(file) as Core;
+      } catch (cause) {
+        first ??= cause;
+      }
     }
+  } catch (cause) {
+    first ??= cause;
   }
   throw Object.assign(coded('ERR_HOROBALL_NO_BINARY', whyNot(first, named)), { cause: first });
 }
 
-/** This file's URL, and `require` from there. A CommonJS bundle has a file name, but no URL. */
-function ownPlace(): { here: string; require: NodeJS.Require } {
-  const here = import.meta.url ?? builtin('node:url').pathToFileURL(__filename).href;
-  return { here, require: builtin('node:module').createRequire(here) };
-}
-
 /** Loads the WebAssembly core, and says so once if that is because the native one did not load. */
 function openWasm(instead?: Error): Core {
-  const { join } = builtin('node:path');
   let found: Core;
   try {
-    const { here, require } = ownPlace();
-    const folder = join(packageFolder(require, here), 'dist/lib');
-    const bytes = builtin('node:fs').readFileSync(join(folder, 'horoball.wasm'));
-    found = wasmCore(new WebAssembly.Module(bytes), nodeHost(join(folder, 'wasm/worker.js')));
+    const { wasm, worker } = new Locator().files();
+    const bytes = builtin('node:zlib').gunzipSync(builtin('node:fs').readFileSync(wasm));
+    found = wasmCore(new WebAssembly.Module(bytes), nodeHost(worker));
   } catch (cause) {
     if (instead !== undefined) throw instead;
     const message = `horoball's WebAssembly core failed to load (${firstLine(cause)}). Unset HOROBALL_WASM to use the native core; in a checkout, run \`npm run build:wasm\`.`;
     throw Object.assign(coded('ERR_HOROBALL_NO_BINARY', message), { cause });
   }
   if (instead !== undefined && builtin('node:worker_threads').isMainThread) {
-    const message = `horoball uses its WebAssembly core, which is slower, because its native core failed to load (${firstLine(instead.cause)}). \`npx horoball setup\` builds the native core; HOROBALL_WASM=1 selects WebAssembly without this warning.`;
+    const message = `horoball uses its WebAssembly core, which is slower. ${instead.message} HOROBALL_WASM=1 selects WebAssembly without this warning.`;
     process.emitWarning(message, { type: 'HoroballWarning', code: 'HOROBALL_WASM' });
   }
   return found;
@@ -128,50 +117,22 @@ function firstLine(error: unknown): string {
   return message.split('\n', 1)[0]!;
 }
 
-/**
- * Tries the usual names of a build in this checkout and of the published binary for this machine first, because
- * node-gyp-build and the lookup of the package took 4 of the 5 ms until the core was loaded.
- */
-function usual(folder: string): string {
-  const { join } = builtin('node:path');
-  const system = `${process.platform}-${process.arch}`;
-  const name = process.platform === 'linux' ? 'horoball.glibc.node' : 'horoball.node';
-  const candidates = ['build/Release/core.node', 'build/Debug/core.node', join('prebuilds', system, name)];
-  const found = candidates.map((file) => join(folder, file)).find(builtin('node:fs').existsSync);
-  if (found === undefined) throw new Error(`no binary for ${system} in ${folder}`);
-  return found;
-}
-
-/** node-gyp-build handles tags in the file names: another libc, a CPU version. */
-function chosen(require: NodeJS.Require, here: string): string {
-  const { path } = require('node-gyp-build') as { path(folder: string): string };
-  return path(packageFolder(require, here));
-}
-
-/** Two folders up; only a bundle has to look up the package by name. */
-function packageFolder(require: NodeJS.Require, here: string): string {
-  const { dirname, join } = builtin('node:path');
-  const above = builtin('node:url').fileURLToPath(new URL('../../', here));
-  try {
-    const text = builtin('node:fs').readFileSync(join(above, 'package.json'), 'utf8');
-    if ((JSON.parse(text) as { name?: unknown }).name === 'horoball') return above;
-  } catch {
-    // No package there, or a different one.
-  }
-  return dirname(require.resolve('horoball/package.json'));
-}
-
-function cached(require: NodeJS.Require): string {
-  const { version } = require('horoball/package.json') as { version: string };
-  return builtin('node:path').join(addonCache(version), 'core.node');
-}
-
 function whyNot(cause: unknown, named: string | undefined): string {
-  const { code } = cause as { code?: string };
-  const advice = named
-    ? 'Set HOROBALL_CORE to a file such as prebuilds/linux-x64/horoball.glibc.node.'
-    : code === 'MODULE_NOT_FOUND'
-      ? 'Install the package horoball next to the bundle, or set HOROBALL_CORE to the path of its .node file.'
-      : 'Run `npx horoball setup` to build it (requires cmake and a C++20 compiler).';
-  return `horoball's native core failed to load (${firstLine(cause)}). ${advice}`;
+  const { code } = (cause ?? {}) as { code?: string };
+  const lost = code === 'MODULE_NOT_FOUND';
+  const reason = cause === undefined ? `no binary for ${process.platform}-${process.arch}` : firstLine(cause);
+  return `horoball's native core failed to load (${reason}). ${named ? adviceOfNamed : lost ? adviceOfBundle : advice()}`;
+}
+
+const adviceOfNamed = 'Set HOROBALL_CORE to a file such as core.node in @horoball/core-linux-x64.';
+const adviceOfBundle =
+  'Install the package horoball next to the bundle, or set HOROBALL_CORE to the path of its .node file.';
+
+/** Names the package to install. npm omits it with `--omit=optional`, or with a node_modules from another platform. */
+function advice(): string {
+  const build = '`npx horoball setup` builds it (requires cmake and a C++20 compiler)';
+  const [usual, ...others] = packagesFor(process.platform, process.arch);
+  if (usual === undefined) return `No package has it for this platform. ${build}.`;
+  const also = others.map((name) => ` (with musl: ${name})`).join('');
+  return `Run \`npm install ${usual}\`${also}, or ${build.replace('builds', 'to build')}.`;
 }

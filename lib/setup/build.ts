@@ -1,20 +1,20 @@
 import { createHash } from 'node:crypto';
 import { constants, readdirSync, readFileSync } from 'node:fs';
 import { access, copyFile, rename, rm, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { availableParallelism, freemem } from 'node:os';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { addonCache } from '../cache-folder.ts';
 import { coded } from '../errors.ts';
 import { ensureFolder } from '../io/folder.ts';
 import { lastWords, run, versionOf } from './command.ts';
-import { addonFolders, cacheFolder, packageRoot, packageVersion } from './paths.ts';
+import { cachedAddons, cacheFolder, checkoutAddon, packageRoot, packageVersion } from './paths.ts';
 import { type AddonRecord, addonName, type BuiltAddon, type LibTorch, recordName } from './record.ts';
 import type { Ui } from './ui.ts';
 
 /** Memory of one compiler process that reads libtorch's headers. */
 const bytesPerJob = 1.5e9;
-const require = createRequire(import.meta.url);
+/** Node-API and node-addon-api, which lib/tasks/vendor.ts copies here. */
+const headers = join(packageRoot, 'dist/lib/headers');
 
 /** Folders of the declarations of Gloo, which libtorch's headers include. */
 const gloo = ['', 'common', 'rendezvous', 'transport'].map((name) => join('native/torch/abi/gloo', name));
@@ -25,8 +25,9 @@ const gloo = ['', 'common', 'rendezvous', 'transport'].map((name) => join('nativ
 export function fingerprint(libtorch: LibTorch): string {
   const hash = createHash('sha256');
   const { lib, include, version } = libtorch;
-  hash.update(JSON.stringify([packageVersion, lib, include, version, require('node-addon-api').version]));
-  const folders = ['native/torch', 'native/cmake', ...gloo].map((name) => join(packageRoot, name));
+  hash.update(JSON.stringify([packageVersion, lib, include, version]));
+  const own = ['native/torch', 'native/cmake', ...gloo].map((name) => join(packageRoot, name));
+  const folders = [...own, headers];
   const inFolders = folders.flatMap((folder) =>
     readdirSync(folder, { withFileTypes: true })
       .filter((entry) => entry.isFile())
@@ -41,18 +42,22 @@ export function fingerprint(libtorch: LibTorch): string {
 }
 
 /**
- * Builds the training addon for a libtorch and stores it with its record where it is searched for.
+ * Builds the training addon for a libtorch and stores it with its record: in a checkout, or in a cache whose folders are named
+ * by libtorch and the hash of everything it is built from, which `npm ci` keeps.
  *
  * @throws Error `ERR_HOROBALL_BUILD` if a tool is missing or the build fails
  */
 export async function buildTrainAddon(libtorch: LibTorch, ui: Ui): Promise<BuiltAddon> {
-  const folder = await outputFolder(addonFolders());
-  const work = join(dirname(folder), 'work');
-  const options = ['-DHOROBALL_CORE=OFF', '-DHOROBALL_TRAIN=ON', ...libtorchOptions(libtorch)];
   // Computed before the build: a source that changes during the build must not count as built.
   const record: AddonRecord = { libtorch, fingerprint: fingerprint(libtorch) };
+  const cached = join(cachedAddons(), `torch-${libtorch.version}-${record.fingerprint}`);
+  const folder = await outputFolder(checkoutAddon === undefined ? [cached] : [checkoutAddon, cached]);
+  const work = join(dirname(folder), 'work');
+  const options = ['-DHOROBALL_CORE=OFF', '-DHOROBALL_TRAIN=ON', ...libtorchOptions(libtorch)];
   await cmake(work, options, 'train', 'training addon', ui);
-  return publish(join(work, 'out', addonName), folder, record);
+  const built = await publish(join(work, 'out', addonName), folder, record);
+  if (folder === cached) await rm(work, { recursive: true, force: true });
+  return built;
 }
 
 /** Builds the light core in the location where lib/native.ts searches for it. */
@@ -108,9 +113,6 @@ async function cmake(
   await requireTools(what);
   // CMake's cache from an earlier configuration would keep the paths of another libtorch.
   await rm(join(work, 'CMakeCache.txt'), { force: true });
-  // node-addon-api returns a path relative to the working folder.
-  const found = [require('node-api-headers').include_dir, require('node-addon-api').include_dir];
-  const headers = found.map((folder: string) => resolve(folder)).join(';');
   const fixed = ['-DCMAKE_BUILD_TYPE=Release', `-DCMAKE_JS_INC=${headers}`];
   const env = { ...process.env, LIBTORCH: '' };
   await step(['-S', packageRoot, '-B', work, ...fixed, ...options], `configuring the ${what}`, ui, { env });

@@ -1,5 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { addonCache } from '../cache-folder.ts';
@@ -17,7 +17,22 @@ export const packageVersion: string = (
   JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }
 ).version;
 
-/** Folders where `setup` may have stored the training addon, in order of preference. */
+/** Whether the package is a dependency: `npm ci` then removes everything that is built in its folder. */
+const installed = packageRoot.split(sep).includes('node_modules');
+
+/** Folder of a checkout's training addon; undefined if the package is a dependency. */
+export const checkoutAddon: string | undefined = installed
+  ? undefined
+  : join(packageRoot, 'native/torch/build/Release');
+
+/** Folder of the cache with one addon per libtorch and ABI. */
+export const cachedAddons = (): string => addonCache(packageVersion);
+
+/** Folders where `setup` may have stored the training addon: that of a checkout, then the cache, most recently used first. */
 export function addonFolders(): string[] {
-  return [join(packageRoot, 'native/torch/build/Release'), addonCache(packageVersion)];
+  const cache = cachedAddons();
+  const names = existsSync(cache) ? readdirSync(cache).filter((name) => name.startsWith('torch-')) : [];
+  const age = new Map(names.map((name) => [name, statSync(join(cache, name)).mtimeMs]));
+  const cached = names.sort((a, b) => age.get(b)! - age.get(a)!).map((name) => join(cache, name));
+  return checkoutAddon === undefined ? cached : [checkoutAddon, ...cached];
 }

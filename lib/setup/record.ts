@@ -48,13 +48,13 @@ export interface BuiltAddon {
   record: AddonRecord;
 }
 
-/** Returns the training addon that `setup` built, or undefined. */
-export function findAddon(folders: readonly string[] = addonFolders()): BuiltAddon | undefined {
+/** Returns the training addon that `setup` built or used last, or that of a fingerprint; undefined if not found. */
+export function findAddon(folders: readonly string[] = addonFolders(), of?: string): BuiltAddon | undefined {
   for (const folder of folders) {
     const [file, record] = [join(folder, addonName), join(folder, recordName)];
     if (!existsSync(file) || !existsSync(record)) continue;
     const read = readRecord(recordSchema, record);
-    if (read !== undefined) return { file, record: read };
+    if (read !== undefined && (of ?? read.fingerprint) === read.fingerprint) return { file, record: read };
   }
   return undefined;
 }

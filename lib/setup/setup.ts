@@ -1,5 +1,5 @@
-import { rmdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { rmdir, utimes } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { coded } from '../errors.ts';
 import { ensureFolder } from '../io/folder.ts';
 import { Lock } from '../io/lock.ts';
@@ -7,7 +7,7 @@ import { nativeCore } from '../native.ts';
 import { buildCore, buildTrainAddon, fingerprint, requireTools } from './build.ts';
 import { findLibTorch, pythonTorch, type SearchInputs, systemFolders } from './find.ts';
 import { installLibTorch, recoverLibTorch, takeFolder, takeLibTorch } from './install.ts';
-import { cacheFolder } from './paths.ts';
+import { addonFolders, cacheFolder } from './paths.ts';
 import { type AddonInfo, loads, probeAddon } from './probe.ts';
 import { findAddon, type LibTorch, readChoice, writeChoice } from './record.ts';
 import type { Ui } from './ui.ts';
@@ -56,10 +56,11 @@ export async function setup(options: SetupOptions, ui: Ui): Promise<SetupResult>
 async function install(options: SetupOptions, coreBuilt: boolean, ui: Ui): Promise<SetupResult> {
   await recoverLibTorch();
   const libtorch = await ensureLibTorch(options, ui);
-  const built = findAddon();
-  const current = built !== undefined && built.record.fingerprint === fingerprint(libtorch);
-  const keep = current && options.force !== true;
+  const built = findAddon(addonFolders(), fingerprint(libtorch));
+  const keep = built !== undefined && options.force !== true;
   const { file } = keep ? built : await buildTrainAddon(libtorch, ui);
+  const now = new Date();
+  await utimes(dirname(file), now, now); // the most recently used one is loaded
   const probed = await probeAddon();
   if ('reason' in probed) {
     throw coded(probed.code, `the training addon was built but does not work: ${probed.reason}`);

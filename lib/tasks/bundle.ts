@@ -1,11 +1,14 @@
 // Writes the entry points that tsc does not. The light core becomes one file, dist/lib/horoball.js, which
 // `import 'horoball'` loads: finding and compiling thirty small modules takes 36 ms, one module takes 5 ms. It is next to the
 // modules, so that the package's root is at the path that they expect. For `require`, each entry has a .cjs file, and its
-// declarations as .d.cts. Browsers get dist/lib/wasm/bundle.js, which has the WebAssembly core only.
+// declarations as .d.cts. Browsers get dist/lib/wasm/bundle.js, which has the WebAssembly core only. What the modules import
+// from small packages is bundled too (vendor.ts), so that a user installs no package for it.
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build, type Plugin } from 'esbuild';
+import { writeBinaryIndex } from './binary-index.ts';
+import { vendor } from './vendor.ts';
 
 const lib = fileURLToPath(new URL('../', import.meta.url));
 
@@ -20,11 +23,29 @@ const common = {
   logLevel: 'warning',
 } as const satisfies BuildOptions;
 
-const inCommonJs: BuildOptions = { ...common, format: 'cjs', packages: 'external' };
-const ownUrl: BuildOptions = {
-  banner: { js: "const ownUrl = require('node:url').pathToFileURL(__filename).href;" },
-  define: { 'import.meta.url': 'ownUrl' },
-};
+/** CommonJS has no URL, and requires the index of binaries literally. */
+function inCommonJs(toLib: string): BuildOptions {
+  const index: Plugin = {
+    name: 'index of binaries',
+    setup({ onLoad, onResolve }) {
+      onResolve({ filter: /binary\/index\.js$/ }, () => ({
+        path: `${toLib}binary/index.js`,
+        external: true,
+      }));
+      onLoad({ filter: /lib\/binary-files\.js$/ }, () => ({
+        contents: "export const binaryFiles = () => require('./binary/index.js');",
+      }));
+    },
+  };
+  return {
+    ...common,
+    format: 'cjs',
+    packages: 'external',
+    plugins: [index],
+    banner: { js: "const ownUrl = require('node:url').pathToFileURL(__filename).href;" },
+    define: { 'import.meta.url': 'ownUrl' },
+  };
+}
 /** Reads runs and weights; a program that serves an exported network does not need it. */
 const external = [join(lib, 'onnx/source.js')];
 
@@ -44,7 +65,12 @@ const forBrowsers: Plugin = {
 };
 
 const bundles: Readonly<Record<string, BuildOptions>> = {
-  'horoball.js': { ...common, format: 'esm', entryPoints: [join(lib, 'index.js')] },
+  'horoball.js': {
+    ...common,
+    format: 'esm',
+    external: ['./binary-files.js'],
+    entryPoints: [join(lib, 'index.js')],
+  },
   'wasm/bundle.js': {
     ...common,
     format: 'esm',
@@ -53,15 +79,12 @@ const bundles: Readonly<Record<string, BuildOptions>> = {
     plugins: [forBrowsers],
     entryPoints: [join(lib, 'index.js')],
   },
-  // lib/native.ts finds its file without a URL.
-  'horoball.cjs': {
-    ...inCommonJs,
-    define: { 'import.meta.url': 'undefined' },
-    entryPoints: [join(lib, 'index.js')],
-  },
-  'embed/index.cjs': { ...inCommonJs, ...ownUrl, external, entryPoints: [join(lib, 'embed/index.js')] },
-  'io/index.cjs': { ...inCommonJs, ...ownUrl, entryPoints: [join(lib, 'io/index.js')] },
+  'horoball.cjs': { ...inCommonJs('./'), entryPoints: [join(lib, 'index.js')] },
+  'embed/index.cjs': { ...inCommonJs('../'), external, entryPoints: [join(lib, 'embed/index.js')] },
+  'io/index.cjs': { ...inCommonJs('../'), entryPoints: [join(lib, 'io/index.js')] },
 };
+await vendor(lib);
+await writeBinaryIndex(lib);
 for (const [name, options] of Object.entries(bundles)) {
   await rm(join(lib, name), { force: true });
   await build({ ...options, outfile: join(lib, name) });

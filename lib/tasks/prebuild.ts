@@ -1,11 +1,14 @@
-// npm run prebuilds [-- PLATFORM-ARCH]: builds the light core as it is published, to
-// prebuilds/<platform>-<arch>/, and checks the result. The default is this machine's platform; linux-arm64
-// can also be cross-compiled.
+// npm run prebuilds [-- PLATFORM]: builds the light core as it is published, to prebuilds/<platform>/, and checks the
+// result. The default is this machine's platform; linux-arm64 and win32-x64 can also be cross-compiled on Linux.
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { platforms } from '../platforms.ts';
+import { prebuiltName } from './binary-index.ts';
 
+const require = createRequire(import.meta.url);
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 /**
  * Older than the version that Node 20's own binaries need (2.28), so that a system that runs Node also loads
@@ -13,47 +16,69 @@ const root = fileURLToPath(new URL('../../..', import.meta.url));
  */
 const oldestGlibc = [2, 17] as const;
 
-/**
- * node-gyp-build treats the tag `glibc` as a condition: musl's loader must not get this file. lib/native.ts
- * tries these names first.
- */
-const fileNames: Record<string, string> = { linux: 'horoball.glibc.node' };
-
-const here = `${process.platform}-${process.arch}`;
+const musl =
+  process.platform === 'linux' &&
+  !('glibcVersionRuntime' in (process.report.getReport() as { header: object }).header);
+const here = `${process.platform}${musl ? 'musl' : ''}-${process.arch}`;
 const target = process.argv[2] ?? here;
-const [platform = ''] = target.split('-');
+const platform = platforms[target];
 
 function main(): void {
+  if (platform === undefined) fail(`${target}: expected one of ${Object.keys(platforms).join(', ')}`);
   const work = join(root, 'build', `prebuild-${target}`);
+  mkdirSync(work, { recursive: true });
   const options = [
     '-DCMAKE_BUILD_TYPE=Release',
     '-DHOROBALL_PORTABLE=ON',
     '-DHOROBALL_CUDA=OFF',
     `-DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${join(work, 'out')}`,
     ...crossOptions(),
+    ...windowsOptions(work),
   ];
   rmSync(join(work, 'CMakeCache.txt'), { force: true });
   run('cmake', ['-S', root, '-B', work, ...options]);
   run('cmake', ['--build', work, '--target', 'core', '--config', 'Release', '--parallel']);
   const built = join(work, 'out', 'core.node');
-  if (platform === 'linux') checkGlibc(built);
+  if (platform.libc === 'glibc') checkGlibc(built);
   const folder = join(root, 'prebuilds', target);
   mkdirSync(folder, { recursive: true });
-  const file = join(folder, fileNames[platform] ?? 'horoball.node');
+  const file = join(folder, prebuiltName(target));
   copyFileSync(built, file);
   process.stderr.write(`${file}: ${(statSync(file).size / 1e6).toFixed(1)} MB\n`);
 }
 
+/** CMake's names of the system and the processor, and the compiler. */
+const cross: Readonly<Record<string, readonly [system: string, processor: string, compiler: string]>> = {
+  'linux-arm64': ['Linux', 'aarch64', 'aarch64-linux-gnu-g++'],
+  'win32-x64': ['Windows', 'x86_64', 'x86_64-w64-mingw32-g++-posix'],
+};
+
 function crossOptions(): string[] {
   if (target === here) return [];
-  if (target !== 'linux-arm64' || process.platform !== 'linux') {
+  const found = here === 'linux-x64' ? cross[target] : undefined;
+  if (found === undefined) {
     fail(`${target} cannot be built on ${here}: run this there (.github/workflows/prebuilds.yml does)`);
   }
+  const [system, processor, compiler] = found;
   return [
-    '-DCMAKE_SYSTEM_NAME=Linux',
-    '-DCMAKE_SYSTEM_PROCESSOR=aarch64',
-    '-DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++',
+    `-DCMAKE_SYSTEM_NAME=${system}`,
+    `-DCMAKE_SYSTEM_PROCESSOR=${processor}`,
+    `-DCMAKE_CXX_COMPILER=${compiler}`,
   ];
+}
+
+/** On Windows, an addon links with an import library of node.exe, which is made from the list of its functions. */
+function windowsOptions(work: string): string[] {
+  if (platform!.os !== 'win32') return [];
+  const { symbols } = require('node-api-headers') as {
+    symbols: Record<string, { js_native_api_symbols: string[]; node_api_symbols: string[] }>;
+  };
+  const { js_native_api_symbols: engine, node_api_symbols: node } = symbols['v8']!;
+  const [definition, library] = [join(work, 'node.def'), join(work, 'libnode.a')];
+  writeFileSync(definition, ['NAME NODE.EXE', 'EXPORTS', ...engine, ...node, ''].join('\n'));
+  const dlltool = target === here ? 'dlltool' : 'x86_64-w64-mingw32-dlltool';
+  run(dlltool, ['--input-def', definition, '--output-lib', library]);
+  return [`-DCMAKE_JS_LIB=${library}`, ...(target === here ? ['-G', 'Ninja'] : [])];
 }
 
 /** No symbol may be newer than the oldest glibc that is supported. */

@@ -35,11 +35,11 @@ export function coreInfo(): CoreInfo {
 }
 
 async function load(): Promise<void> {
-  const url = new URL('../horoball.wasm', import.meta.url);
+  const url = new URL('../horoball.wasm.gz', import.meta.url);
   try {
     const response = await fetch(url);
     if (!response.ok) throw new Error(`${response.status} ${response.statusText}`);
-    const module = await WebAssembly.compile(await response.arrayBuffer());
+    const module = await WebAssembly.compile(await unpacked(await response.arrayBuffer()));
     const { hardwareConcurrency = 1 } =
       (globalThis as { navigator?: { hardwareConcurrency?: number } }).navigator ?? {};
     const workers = Math.min(mostWorkers, hardwareConcurrency);
@@ -48,6 +48,14 @@ async function load(): Promise<void> {
     const message = `horoball's WebAssembly core failed to load from ${url} (${(cause as Error).message})`;
     throw Object.assign(coded('ERR_HOROBALL_NO_BINARY', message), { cause });
   }
+}
+
+/** The browser has already unpacked it if the server says `Content-Encoding: gzip`. */
+async function unpacked(bytes: ArrayBuffer): Promise<ArrayBuffer> {
+  if (new Uint8Array(bytes)[0] !== 0x1f) return bytes;
+  return await new Response(
+    new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip')),
+  ).arrayBuffer();
 }
 
 function port(): WorkerPort {

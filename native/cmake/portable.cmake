@@ -1,6 +1,9 @@
 # A core.node that runs on other machines: the C++ library is linked statically and not exported, and on Linux only
 # symbols of the oldest supported glibc are required (native/node/glibc.cc). libgcc_s stays shared: Node loads it.
-if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+execute_process(COMMAND ${CMAKE_CXX_COMPILER} -dumpmachine OUTPUT_VARIABLE machine OUTPUT_STRIP_TRAILING_WHITESPACE)
+if(machine MATCHES "musl")
+  target_link_options(core PRIVATE -static-libstdc++ -static-libgcc -s -Wl,--gc-sections -Wl,--exclude-libs,ALL)
+elseif(CMAKE_SYSTEM_NAME STREQUAL "Linux")
   target_sources(core PRIVATE native/node/glibc.cc)
   target_link_options(core PRIVATE -static-libstdc++ -s -Wl,--gc-sections -Wl,--exclude-libs,ALL)
   foreach(name exp hypot dlopen dlerror dlsym pthread_create pthread_detach pthread_once __pthread_key_create)

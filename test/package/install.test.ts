@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import ava, { type TestFn } from 'ava';
 import { build } from 'esbuild';
 import { writeRun } from '../embed/network.ts';
-import { bareNode, binaryName, type Installed, install, program, root } from './unpacked.ts';
+import { bareNode, type Installed, install, program, root } from './unpacked.ts';
 
 const test = ava as TestFn<Installed>;
 
@@ -59,7 +59,8 @@ test('every link in the tarball resolves within it', async (t) => {
 test('nothing runs on installation', async (t) => {
   const { packaged } = t.context;
   const { default: manifest } = await import(join(packaged, 'package.json'), { with: { type: 'json' } });
-  for (const name of ['preinstall', 'install', 'postinstall', 'prepare']) t.false(name in manifest.scripts);
+  for (const name of ['preinstall', 'install', 'postinstall', 'prepare'])
+    t.false(name in (manifest.scripts ?? {}));
 });
 
 test('the light core works from a module, from CommonJS and in a worker', async (t) => {
@@ -197,7 +198,7 @@ test('without the training layer a command fails in one sentence and leaves no f
 });
 
 test('a bundle finds the package next to it, or the core that HOROBALL_CORE names', async (t) => {
-  const { project, packaged } = t.context;
+  const { project, packaged, platform } = t.context;
   const entry = join(project, 'entry.mjs');
   await writeFile(entry, module);
   const bundled = async (outfile: string, format: 'esm' | 'cjs', external: string[]): Promise<void> => {
@@ -223,16 +224,16 @@ test('a bundle finds the package next to it, or the core that HOROBALL_CORE name
   await bundled(join(away, 'whole.cjs'), 'cjs', []);
   const lost = await bareNode(t.context, [join(away, 'whole.cjs')]);
   t.regex(lost.stderr, /Install the package horoball next to the bundle, or set HOROBALL_CORE/);
-  const core = join(packaged, 'prebuilds', `${process.platform}-${process.arch}`, binaryName);
+  const core = join(platform, 'core.node');
   t.regex((await bareNode(t.context, [join(away, 'whole.cjs')], { HOROBALL_CORE: core })).stdout, distance);
 });
 
 test('without a matching binary, the WebAssembly core takes over and says so once', async (t) => {
-  if (!t.context.files.includes('dist/lib/horoball.wasm')) {
+  if (!t.context.files.includes('dist/lib/horoball.wasm.gz')) {
     return t.pass('skipped: not built (npm run build:wasm)');
   }
   const here = await install();
-  await rm(join(here.packaged, 'prebuilds'), { recursive: true });
+  await rm(here.platform, { recursive: true });
   const code = `${module}
     console.log((await dist(x, y, { c: 1 })).data[0]);
     new (await import('node:worker_threads')).Worker("import('horoball').then((h) => h.coreInfo())", { eval: true });`;
@@ -240,7 +241,10 @@ test('without a matching binary, the WebAssembly core takes over and says so onc
   const lines = stdout.split('\n');
   t.is(lines.length, 2, stderr);
   for (const line of lines) t.regex(line, distance);
-  t.regex(stderr, /HoroballWarning: horoball uses its WebAssembly core, .*\(no binary for .*\)/);
+  t.regex(
+    stderr,
+    /HoroballWarning: horoball uses its WebAssembly core, .*\(no binary for .*\). Run `npm install @horoball\/core-/,
+  );
   t.is(stderr.match(/HoroballWarning/g)?.length, 1);
   const chosen = await bareNode(here, ['--input-type=module', '-e', module], { HOROBALL_WASM: '1' });
   t.regex(chosen.stdout, distance);
@@ -250,13 +254,17 @@ test('without a matching binary, the WebAssembly core takes over and says so onc
 
 test('without a matching binary, setup builds the core, in the cache if the package is read-only', async (t) => {
   const here = await install();
-  const { project, packaged } = here;
+  const { project, packaged, platform } = here;
   const core = join(project, 'core.node');
-  await rename(join(packaged, 'prebuilds', `${process.platform}-${process.arch}`, binaryName), core);
+  await rename(join(platform, 'core.node'), core);
+  await rm(platform, { recursive: true });
   await writeFile(join(packaged, 'build'), 'a file, so that nothing can be made in this folder');
   const before = await bareNode(here, ['--input-type=module', '-e', module], { HOROBALL_WASM: '0' });
   t.regex(before.stderr, /ERR_HOROBALL_NO_BINARY/);
-  t.regex(before.stderr, /failed to load \(no binary for .*\)\. Run `npx horoball setup` to build it/);
+  t.regex(
+    before.stderr,
+    /\(no binary for .*\)\. Run `npm install @horoball\/core-\S+` .*, or `npx horoball setup` to build it/,
+  );
 
   const programs = join(project, 'programs');
   await mkdir(programs);
@@ -289,7 +297,7 @@ const size = `import { readFileSync } from 'node:fs';
 
 test('the core takes under 1.5 MB of memory, with all its JavaScript and the CUDA runtime of a development build 2.5', async (t) => {
   if (process.platform !== 'linux') return t.pass('skipped: no smaps here');
-  const binary = `process.dlopen({ exports: {} }, './node_modules/horoball/prebuilds/linux-${process.arch}/${binaryName}');`;
+  const binary = `process.dlopen({ exports: {} }, ${JSON.stringify(join(t.context.platform, 'core.node'))});`;
   const everything = `(await import('horoball')).coreInfo();`;
   for (const [code, limit] of [
     [binary, 1500],

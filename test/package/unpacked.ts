@@ -1,27 +1,29 @@
 import { execFile } from 'node:child_process';
-import { copyFile, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { packageOf } from '../../lib/platforms.ts';
+import { mainPackage, platformPackage } from '../../lib/tasks/package-set.ts';
 
 const run = promisify(execFile);
 
 export const root: string = fileURLToPath(new URL('../../../', import.meta.url));
 const require = createRequire(join(root, 'package.json'));
 
-/** The file name of the core in `prebuilds/<platform>-<arch>/`. */
-export const binaryName: string = process.platform === 'linux' ? 'horoball.glibc.node' : 'horoball.node';
-
 /**
- * An empty folder in which the package has been installed, as `npm install` would, but without a registry.
+ * An empty folder in which the package and the one of this platform have been installed, as `npm install` would, but without a
+ * registry.
  */
 export interface Installed {
   /** The user's project. */
   project: string;
   /** The package in its node_modules. */
   packaged: string;
+  /** The platform's package in its node_modules; its `core.node` is the core of this checkout. */
+  platform: string;
   /** The packed package. */
   tarball: string;
   /** The files in the tarball. */
@@ -29,23 +31,25 @@ export interface Installed {
   remove(): Promise<void>;
 }
 
-/** Packs this checkout and installs the tarball; the most recently built core replaces the prebuilt one. */
+/** Packs this checkout as it is published, and installs it. */
 export async function install(): Promise<Installed> {
   const folder = await mkdtemp(join(tmpdir(), 'horoball-package-'));
-  const pack = ['pack', '--ignore-scripts', '--json', '--pack-destination', folder];
-  const { stdout } = await run('npm', pack, { cwd: root, maxBuffer: 1 << 26 });
+  const main = await mainPackage(join(folder, 'main'));
+  const pack = ['pack', '--json', '--pack-destination', folder];
+  const { stdout } = await run('npm', pack, { cwd: main, maxBuffer: 1 << 26 });
   const [{ filename, files }] = JSON.parse(stdout) as [{ filename: string; files: { path: string }[] }];
+  await rm(main, { recursive: true });
   const project = join(folder, 'project');
   const packaged = join(project, 'node_modules', 'horoball');
   await mkdir(packaged, { recursive: true });
   await run('tar', ['-xzf', join(folder, filename), '-C', packaged, '--strip-components=1']);
-  const prebuilds = join(packaged, 'prebuilds', `${process.platform}-${process.arch}`);
-  await rm(join(packaged, 'prebuilds'), { recursive: true, force: true });
-  await mkdir(prebuilds, { recursive: true });
-  await copyFile(join(root, 'build/Release/core.node'), join(prebuilds, binaryName));
+  const name = `${process.platform}-${process.arch}`;
+  const binary = join(root, 'build/Release/core.node');
+  const platform = platformPackage(name, binary, join(project, 'node_modules', packageOf(name)));
   await linkDependencies(packaged);
   const remove = (): Promise<void> => rm(folder, { recursive: true, force: true });
-  return { project, packaged, tarball: join(folder, filename), files: files.map(({ path }) => path), remove };
+  const tarball = join(folder, filename);
+  return { project, packaged, platform, tarball, files: files.map(({ path }) => path), remove };
 }
 
 /**

@@ -18,7 +18,7 @@ const types: Readonly<Record<string, string>> = {
   '.html': 'text/html',
 };
 
-/** Serves dist/lib. `isolated`: with the headers that a page needs for SharedArrayBuffer. */
+/** Serves dist/lib. `isolated`: with the headers that a page needs for SharedArrayBuffer, and .gz as an encoding. */
 async function serve(isolated: boolean): Promise<Server> {
   const headers = isolated
     ? { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' }
@@ -27,7 +27,8 @@ async function serve(isolated: boolean): Promise<Server> {
     const file = join(lib, normalize(url.split('?')[0]!));
     const found = url !== '/' && file.startsWith(lib) && existsSync(file);
     const type = types[url === '/' ? '.html' : extname(file)] ?? 'application/octet-stream';
-    response.writeHead(url === '/' || found ? 200 : 404, { 'content-type': type, ...headers });
+    const encoding = isolated && file.endsWith('.gz') ? { 'content-encoding': 'gzip' } : {};
+    response.writeHead(url === '/' || found ? 200 : 404, { 'content-type': type, ...headers, ...encoding });
     response.end(url === '/' ? '<!doctype html><title>horoball</title>' : found ? readFileSync(file) : '');
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -74,7 +75,7 @@ test('the browser condition names the bundle', (t) => {
 
 for (const isolated of [true, false]) {
   test.serial(`Chromium, ${isolated ? 'with' : 'without'} SharedArrayBuffer: calls and jobs`, async (t) => {
-    if (!existsSync(join(lib, 'horoball.wasm'))) return t.pass('skipped: not built (npm run build:wasm)');
+    if (!existsSync(join(lib, 'horoball.wasm.gz'))) return t.pass('skipped: not built (npm run build:wasm)');
     const browser = await openBrowser();
     if (browser === null) return t.pass('skipped: no Chromium');
     const server = await serve(isolated);

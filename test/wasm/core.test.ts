@@ -10,7 +10,7 @@ import { allowed, referenceError } from '../tolerances.ts';
 
 const library = new URL('../../lib/index.js', import.meta.url).href;
 const support = new URL('../support.js', import.meta.url).href;
-const built = existsSync(fileURLToPath(new URL('../../lib/horoball.wasm', import.meta.url)));
+const built = existsSync(fileURLToPath(new URL('../../lib/horoball.wasm.gz', import.meta.url)));
 const onWasm = built ? test : test.skip;
 if (!built) test('skipped: the WebAssembly core is not built (npm run build:wasm)', (t) => t.pass());
 

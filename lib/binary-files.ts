@@ -1,0 +1,18 @@
+// A module of its own, not bundled: file tracers (@vercel/nft, Turbopack) follow `require` if it is created exactly like this.
+import { createRequire } from 'node:module';
+
+/** dist/lib/binary/index.js, which names the files of the core literally. lib/tasks/binary-index.ts writes it. */
+export interface BinaryFiles {
+  /** Builds of this package, and the binary of a package with all platforms. */
+  readonly own: readonly string[];
+  readonly wasm: string;
+  readonly worker: string;
+  /** The files in the installed packages for this platform, one per C library. */
+  packaged(): Iterable<string>;
+}
+
+/** Throws if this module was bundled into a program: the files are not next to it then. */
+export function binaryFiles(): BinaryFiles {
+  const require = createRequire(import.meta.url);
+  return require('./binary/index.js') as BinaryFiles;
+}

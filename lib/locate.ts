@@ -1,0 +1,64 @@
+// Where the files of the core are: its own build, the package of the platform, the WebAssembly module. Node's modules are
+// loaded on demand: importing them statically would cost 0.3 to 2 ms each, `fs` the most.
+import { type BinaryFiles, binaryFiles } from './binary-files.ts';
+import { addonCache } from './cache-folder.ts';
+
+const builtin = process.getBuiltinModule;
+
+declare const __filename: string;
+
+/** Finds the files of the core from one module. */
+export class Locator {
+  /** `require` of this file. */
+  readonly require: NodeJS.Require;
+  readonly #here: string;
+
+  constructor() {
+    // A bundle in CommonJS has a file name, but no URL.
+    this.#here = import.meta.url ?? builtin('node:url').pathToFileURL(__filename).href;
+    this.require = builtin('node:module').createRequire(this.#here);
+  }
+
+  /** The files that may be the native core, most likely first. Throws if a bundle does not find the package. */
+  *native(): Generator<string> {
+    const { existsSync } = builtin('node:fs');
+    const files = this.files();
+    const own = files.own.find(existsSync);
+    if (own !== undefined) yield own;
+    yield* files.packaged();
+    const tagged = this.#tagged();
+    if (tagged !== undefined) yield tagged;
+    const cached = this.#cached();
+    if (existsSync(cached)) yield cached;
+  }
+
+  files(): BinaryFiles {
+    try {
+      return binaryFiles();
+    } catch {
+      // A program that bundles this module looks the package up by name.
+      return this.require(
+        builtin('node:path').join(this.#package(), 'dist/lib/binary/index.js'),
+      ) as BinaryFiles;
+    }
+  }
+
+  /** node-gyp-build handles tags in the file names of a source build: another libc, a CPU version. */
+  #tagged(): string | undefined {
+    try {
+      const { path } = this.require('node-gyp-build') as { path(folder: string): string };
+      return path(this.#package());
+    } catch {
+      return undefined;
+    }
+  }
+
+  #cached(): string {
+    const { version } = this.require('horoball/package.json') as { version: string };
+    return builtin('node:path').join(addonCache(version), 'core.node');
+  }
+
+  #package(): string {
+    return builtin('node:path').dirname(this.require.resolve('horoball/package.json'));
+  }
+}

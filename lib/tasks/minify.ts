@@ -1,0 +1,45 @@
+// Makes a package smaller before it is packed: modules lose comments and spaces, but keep short lines and names, because Node
+// prints the line that threw an uncaught error. Declarations that no entry point reaches are removed.
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join, posix } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { transform } from 'esbuild';
+
+/** Minifies the compiled files of a package, in its folder. */
+export async function minify(folder: string): Promise<void> {
+  for (const part of ['dist/lib', 'dist/bench', 'dist/test']) {
+    const at = join(folder, part);
+    if (!existsSync(at)) continue;
+    for (const file of readdirSync(at, { recursive: true, encoding: 'utf8' })) {
+      if (!/\.c?js$/.test(file)) continue;
+      const text = readFileSync(join(at, file), 'utf8');
+      const { code } = await transform(text, {
+        minifyWhitespace: true,
+        lineLimit: 120,
+        legalComments: 'none',
+        target: 'node20',
+        logLevel: 'error',
+      });
+      writeFileSync(join(at, file), code);
+    }
+  }
+  removeDeclarations(join(folder, 'dist/lib'));
+}
+
+function removeDeclarations(lib: string): void {
+  const reached = new Set<string>();
+  const visit = (file: string): void => {
+    if (reached.has(file)) return;
+    reached.add(file);
+    const text = readFileSync(join(lib, file), 'utf8');
+    for (const [, path = ''] of text.matchAll(/(?:\bfrom |\bimport\(|\bimport )'(\.[^']+)'/g))
+      visit(posix.join(posix.dirname(file), path.replace(/(?:\.d)?\.(c?)[jt]s$/, '.d.$1ts')));
+  };
+  for (const entry of ['index', 'embed/index', 'io/index', 'train/index'])
+    for (const extension of ['d.ts', 'd.cts']) visit(`${entry}.${extension}`);
+  for (const file of readdirSync(lib, { recursive: true, encoding: 'utf8' }))
+    if (/\.d\.c?ts$/.test(file) && !reached.has(file)) rmSync(join(lib, file));
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url))
+  await minify(fileURLToPath(new URL('../../..', import.meta.url)));

@@ -1,0 +1,111 @@
+// Bundles the packages that only a few modules of dist/lib import, to dist/lib/vendor/, and changes the imports: zod alone
+// would add 8 MB to an installation. Also copies Node's C headers there, with which `horoball setup` compiles.
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, posix } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build, type Plugin } from 'esbuild';
+
+const installed = fileURLToPath(new URL('../../../node_modules', import.meta.url));
+
+/** The packages, and the types that public declarations name. */
+const packages: Readonly<Record<string, string>> = {
+  commander: '',
+  yauzl: '',
+  zod: `export declare namespace z {
+  interface ZodType<Output = unknown> {
+    parse(value: unknown): Output;
+  }
+  interface ZodError {
+    readonly issues: readonly unknown[];
+  }
+}
+`,
+};
+
+/** In a module bundled from CommonJS, `require` loads Node's modules. */
+const banner =
+  "import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);";
+
+/** zod's messages in fifty languages are half of it. */
+const english: Plugin = {
+  name: 'english',
+  setup({ onLoad }) {
+    onLoad({ filter: /zod\/v4\/locales\/index\.js$/ }, ({ path }) => ({
+      contents: "export { default as en } from './en.js';",
+      resolveDir: dirname(path),
+    }));
+  },
+};
+
+const importsOf = (name: string): RegExp =>
+  new RegExp(`(import (?:type )?\\{([^}]*)\\} from )'${name.replaceAll('.', '\\.')}'`, 'g');
+
+export async function vendor(lib: string): Promise<void> {
+  const files = (await readdir(lib, { recursive: true })).filter(
+    (name) => /\.(js|d\.ts)$/.test(name) && !/^(vendor|tasks)\//.test(name),
+  );
+  const texts = new Map<string, string>();
+  for (const file of files) texts.set(file, await readFile(join(lib, file), 'utf8'));
+  const folder = join(lib, 'vendor');
+  await mkdir(folder, { recursive: true });
+  for (const [name, types] of Object.entries(packages)) {
+    const used = new Set<string>();
+    for (const [file, text] of texts) {
+      const place = posix.relative(posix.dirname(file), `vendor/${name}.js`);
+      const vendored = place.startsWith('.') ? place : `./${place}`;
+      const changed = text.replace(importsOf(name), `$1'${vendored}'`);
+      if (file.endsWith('.js')) {
+        for (const [, , list = ''] of changed.matchAll(importsOf(vendored)))
+          for (const each of list.split(',')) used.add(each.trim());
+      }
+      if (changed !== text) await writeFile(join(lib, file), changed);
+    }
+    await writeFile(join(folder, `${name}.d.ts`), types);
+    await bundle(join(folder, `${name}.js`), name, [...used].sort());
+  }
+  await copyHeaders(join(lib, 'headers'));
+}
+
+async function bundle(outfile: string, name: string, used: readonly string[]): Promise<void> {
+  const { metafile } = await build({
+    stdin: { contents: `export { ${used.join(', ')} } from '${name}';`, resolveDir: installed },
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    minify: true,
+    keepNames: true,
+    lineLimit: 120,
+    plugins: [english],
+    banner: { js: banner },
+    metafile: true,
+    logLevel: 'warning',
+  });
+  const inputs = Object.keys(metafile.inputs).map((path) => /node_modules\/([^/]+)\//.exec(path)?.[1]);
+  const names = [...new Set(inputs)].filter((each) => each !== undefined);
+  const licenses = await Promise.all(names.map(async (each) => `${each}\n\n${await licenseOf(each)}`));
+  await writeFile(`${outfile}.LICENSE`, licenses.join('\n\n'));
+}
+
+async function licenseOf(name: string): Promise<string> {
+  const folder = join(installed, name);
+  const file = (await readdir(folder)).find((each) => /^licen[sc]e/i.test(each));
+  if (file === undefined) throw new Error(`${name} has no license file`);
+  return await readFile(join(folder, file), 'utf8');
+}
+
+/** node-addon-api and node-api-headers, whose own packages have tools and tests besides. */
+async function copyHeaders(to: string): Promise<void> {
+  await rm(to, { recursive: true, force: true });
+  await mkdir(to, { recursive: true });
+  for (const [name, from] of [
+    ['node-addon-api', '.'],
+    ['node-api-headers', 'include'],
+  ] as const) {
+    const folder = join(installed, name, from);
+    for (const file of await readdir(folder))
+      if (file.endsWith('.h')) await cp(join(folder, file), join(to, file));
+    await writeFile(join(to, `${name}.LICENSE`), await licenseOf(name));
+  }
+}
