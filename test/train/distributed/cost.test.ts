@@ -1,6 +1,10 @@
+import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { costOf, parameterCount } from '../../../lib/train/distributed/cost.ts';
 import { Embedder } from '../../../lib/train/lane/embedder.ts';
+import { startRanks, success } from './ranks.ts';
+
+const child = fileURLToPath(new URL('./rank-child.js', import.meta.url));
 
 test('the number of weights equals that of the network', async (t) => {
   const described =
@@ -28,4 +32,22 @@ test('a single rank sends nothing; the traffic per rank approaches twice the siz
   t.is(four.embeddingBytes, (3 / 4) * 2 * 1024 * 128 * 4);
   t.true(four.worstRate < four.bestRate && four.bestRate <= 400);
   t.true(four.worstEfficiency > 0.9 && four.bestEfficiency <= 1);
+});
+
+/** Largest relative difference between the measured bytes and the formula. */
+const tolerance = 0.1;
+
+test('the memory of a rank is that of the formula', async (t) => {
+  t.timeout(300_000);
+  if (process.platform !== 'linux') return t.pass('memory is read from /proc');
+  const model = JSON.stringify({ img_size: 16, patch_size: 16, embed_dim: 768, depth: 6, num_heads: 12 });
+  const ranks = await startRanks(2, [child, 'memory', '20', model]);
+  await success(ranks);
+  const options = { model, dim: 16, batch: 8, imagesPerSecond: 1, bandwidth: 1 };
+  const { stateBytes } = costOf({ ...options, ranks: 2 });
+  for (const [rank, { end }] of ranks.entries()) {
+    const { bytes } = JSON.parse((await end).stdout) as { bytes: number };
+    t.log(`rank ${rank}: ${(bytes / 1e6).toFixed(0)} MB, formula ${(stateBytes / 1e6).toFixed(0)} MB`);
+    t.true(Math.abs(bytes / stateBytes - 1) < tolerance, `${bytes / stateBytes}`);
+  }
 });

@@ -1,19 +1,41 @@
 // A rank of a group in a test: `node rank-child.js SCENARIO`. Prints the results that the test compares, as JSON
 // lines.
+import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { resolveViT } from '../../../lib/model/vit.ts';
 import { placeOf } from '../../../lib/train/distributed/environment.ts';
+import { Embedder } from '../../../lib/train/lane/embedder.ts';
 import { GradientSum, ProcessGroup } from '../../../lib/train/lane/group.ts';
 import { HybridLoss } from '../../../lib/train/lane/loss.ts';
 import { AdamW } from '../../../lib/train/lane/optim.ts';
 import { GradScaler } from '../../../lib/train/lane/scaler.ts';
 import { Batch } from '../../../lib/train/lane/tensor.ts';
-import { embed, randomImages, tinyEmbedder, tinyViT } from '../helpers.ts';
+import { embed, randomImages, tinyEmbedder, tinyLoss, tinyViT } from '../helpers.ts';
 
 const [scenario, patience = '20'] = process.argv.slice(2);
 const place = placeOf(process.env);
 const group = place === null ? null : await ProcessGroup.join(place, { patience: Number(patience) });
 const rank = group?.rank ?? 0;
 const size = group?.size ?? 1;
+
+/** Resident memory of this process, now and at most so far. */
+const residentBytes = (): Promise<number> => statusOf('VmRSS');
+const peakBytes = (): Promise<number> => statusOf('VmHWM');
+async function statusOf(name: string): Promise<number> {
+  const status = await readFile('/proc/self/status', 'utf8');
+  return 1024 * Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)![1]);
+}
+
+/** A step of a small network, which loads the code of libtorch. */
+async function warmUp(): Promise<void> {
+  using model = await tinyEmbedder();
+  using optimizer = new AdamW(model, { lr: 1e-4 });
+  using own = embed(model, 4);
+  using value = tinyLoss({ tied: model.tied }).apply(own);
+  value.backward();
+  optimizer.step();
+  await value.read();
+}
 
 const scenarios: Record<string, () => Promise<unknown>> = {
   /** Sums, gathers and shares of numbers, with a different number of values on each rank. */
@@ -76,6 +98,30 @@ const scenarios: Record<string, () => Promise<unknown>> = {
       after.get(name)!.data.some((x, i) => x !== data[i]),
     );
     return { ...(await scaler.state()), changed: changed.map(([name]) => name) };
+  },
+  /** Bytes that training steps add to a process, with many weights and few images. */
+  async memory() {
+    const model = resolveViT(process.argv[4]!);
+    const images = { images: randomImages(4, 1, 16), count: 4, size: 16 };
+    await warmUp();
+    const before = await residentBytes();
+    using network = await Embedder.create({ model, head: 'hyp-vit', dim: 16, clipR: 2.3, c: 0.1, seed: 5 });
+    using optimizer = new AdamW(network, { lr: 1e-4 });
+    using sum = group && new GradientSum(network, group);
+    const options = { geometry: 'hybrid', views: 2, tauE: 0.1, tauH: 0.2, lambda: 0.5, c: 0.1 } as const;
+    const loss = new HybridLoss({ ...options, tied: network.tied, clipR: 2.3 });
+    for (let step = 0; step < 3; step++) {
+      using batch = Batch.from(images.images, images, model.mean, model.std);
+      using own = network.forward(batch);
+      using value = loss.apply(own);
+      sum?.arm();
+      value.backward();
+      sum?.finish();
+      optimizer.step();
+      optimizer.zeroGrad();
+      await value.read();
+    }
+    return { bytes: (await peakBytes()) - before };
   },
   /** Steps until a rank fails; `where` is reported to the other ranks. */
   async endless() {

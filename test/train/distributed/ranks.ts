@@ -4,8 +4,8 @@ import { createServer } from 'node:net';
 
 export interface Rank {
   child: ChildProcess;
-  /** Resolves once this text is printed as a line of stdout. */
-  says(line: string): Promise<void>;
+  /** Resolves once this text is printed as a line of stdout, or a line matches. */
+  says(line: string | RegExp): Promise<void>;
   end: Promise<{ code: number | null; signal: NodeJS.Signals | null; stdout: string; stderr: string }>;
 }
 
@@ -36,7 +36,8 @@ export async function startRanks(
   });
 }
 
-function follow(child: ChildProcess): Rank {
+/** Collects the output of a process. */
+export function follow(child: ChildProcess): Rank {
   const text = { stdout: '', stderr: '' };
   const waiting = new Set<() => void>();
   for (const stream of ['stdout', 'stderr'] as const)
@@ -47,10 +48,12 @@ function follow(child: ChildProcess): Rank {
   const end = new Promise<Awaited<Rank['end']>>((resolve) => {
     child.on('close', (code, signal) => resolve({ code, signal, ...text }));
   });
-  const says = (line: string): Promise<void> =>
+  const says = (line: string | RegExp): Promise<void> =>
     new Promise((resolve, reject) => {
+      const matches = (): boolean =>
+        typeof line === 'string' ? text.stdout.split('\n').includes(line) : line.test(text.stdout);
       const check = (): void => {
-        if (text.stdout.split('\n').includes(line)) resolve();
+        if (matches()) resolve();
       };
       waiting.add(check);
       check();
