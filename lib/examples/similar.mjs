@@ -3,6 +3,7 @@
 //   node lib/examples/similar.mjs MODEL IMAGES [port]
 // MODEL is a run folder of `npx horoball train` (or start), or a folder or file of `npx horoball export`; IMAGES is a folder
 // of images, with or without class folders. Listens on 127.0.0.1, or on HOST and for the host names in ALLOWED_HOSTS.
+import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { basename, dirname, extname, join } from 'node:path';
@@ -68,12 +69,7 @@ async function similar(bytes, signal) {
   return { results, embedMs: embedded - began, searchMs: performance.now() - embedded };
 }
 
-const page = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Similar images</title><style>:root{color-scheme:light dark}body{font:16px/1.5 system-ui;max-width:60rem;margin:2rem auto;
-padding:0 1rem}#found{display:grid;grid-template-columns:repeat(auto-fill,minmax(8rem,1fr));gap:1rem;margin-top:1rem}
-figure{margin:0}img{width:100%;aspect-ratio:1;object-fit:cover;border-radius:6px}figcaption{font-size:.8rem;overflow-wrap:anywhere}</style>
-<h1>Similar images</h1><label>An image: <input type="file" accept="image/*"></label><p role="status"></p><div id="found"></div>
-<script>
+const script = `
 const input = document.querySelector('input'), status = document.querySelector('[role=status]'), found = document.querySelector('#found');
 input.onchange = async () => {
   found.replaceChildren();
@@ -93,7 +89,15 @@ input.onchange = async () => {
     found.append(figure);
   }
 };
-</script></html>`;
+`;
+const scriptHash = createHash('sha256').update(script).digest('base64');
+
+const page = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Similar images</title><style>:root{color-scheme:light dark}body{font:16px/1.5 system-ui;max-width:60rem;margin:2rem auto;
+padding:0 1rem}#found{display:grid;grid-template-columns:repeat(auto-fill,minmax(8rem,1fr));gap:1rem;margin-top:1rem}
+figure{margin:0}img{width:100%;aspect-ratio:1;object-fit:cover;border-radius:6px}figcaption{font-size:.8rem;overflow-wrap:anywhere}</style>
+<h1>Similar images</h1><label>An image: <input type="file" accept="image/*"></label><p role="status"></p><div id="found"></div>
+<script>${script}</script></html>`;
 
 /** An error with its HTTP status. */
 const refusal = (status, message) => Object.assign(new Error(message), { status });
@@ -130,7 +134,7 @@ const headers = {
   'cache-control': 'no-store',
   'x-content-type-options': 'nosniff',
   'content-security-policy':
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    `default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-${scriptHash}'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
 };
 const hosts = new Set(allowed.split(',').map((name) => name.trim().toLowerCase()));
 

@@ -51,9 +51,16 @@ async function contents(folder: string): Promise<Record<string, string>> {
 }
 
 const packages = fileURLToPath(new URL('../../../test/fixtures/emoji', import.meta.url));
-const lib = (path: string): string => JSON.stringify(new URL(`../../lib/${path}`, import.meta.url).href);
-
-const module = (code: string): string[] => ['--input-type=module', '-e', code];
+/** A program that unpacks the archive next to it. */
+const unpacking = `
+import { unpackLibTorch } from '${new URL('../../lib/setup/archive.js', import.meta.url).href}';
+const folder = decodeURI(new URL('.', import.meta.url).pathname);
+await unpackLibTorch(folder + 'libtorch.zip', folder + 'cache/current', async () => {}, () => {}).catch(
+  ({ code, message }) => {
+    console.log(JSON.stringify({ type: 'error', code: code ?? null, message }));
+    process.exitCode = 1;
+  },
+);`;
 
 /** Ends with the process. */
 const mirror = await host((request, response) => send(request, response, { headers: { etag: '"1"' } }));
@@ -138,15 +145,9 @@ export const commands: readonly FaultyCommand[] = [
         ([name, text]) => [`libtorch/${name}`, Buffer.from(text.repeat(500))] as const,
       );
       await writeFile(join(folder, 'libtorch.zip'), zipSync(Object.fromEntries(entries)));
+      await writeFile(join(folder, 'unpack.mjs'), unpacking);
     },
-    args: (folder) =>
-      module(`import { unpackLibTorch } from ${lib('setup/archive.js')};
-        const folder = ${JSON.stringify(folder)};
-        await unpackLibTorch(folder + '/libtorch.zip', folder + '/cache/current', async () => {}, () => {})
-          .catch(({ code, message }) => {
-            console.log(JSON.stringify({ type: 'error', code: code ?? null, message }));
-            process.exitCode = 1;
-          });`),
+    args: (folder) => [join(folder, 'unpack.mjs')],
     result: (folder) => contents(join(folder, 'cache')),
   },
 ];

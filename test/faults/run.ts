@@ -1,29 +1,42 @@
-// node dist/test/faults/run.js [faults] [command...]: tries this many faults of each operation and error (default 3) on
-// every command, and prints what was wrong. Exits with code 1 if anything was.
+// node dist/test/faults/run.js [faults] [command...]: tries this many faults of each kind (default 3) on every command:
+// failing system calls and the disturbances. Prints what was wrong. Exits with code 1 if anything was.
+import { random } from '../../lib/random.ts';
 import { commands } from './commands.ts';
+import { disturbances } from './disturbances.ts';
 import { Shim } from './shim.ts';
-import { faultsOf, prepare, tryFault } from './try.ts';
+import { faultsOf, prepare, tryDisturbance, tryFault } from './try.ts';
 
 const [most = '3', ...names] = process.argv.slice(2);
+const next = random(Date.now() % 2 ** 31);
 await using shim = await Shim.compile();
 if (shim === null) throw new Error('faults need Linux and a C compiler');
 for (const command of commands.filter(({ name }) => names.length === 0 || names.includes(name))) {
   await using prepared = await prepare(shim, command);
-  const faults = faultsOf(prepared, Number(most));
+  const faults = faultsOf(prepared, Number(most)).map((fault) => ({
+    name: JSON.stringify(fault),
+    attempt: () => tryFault(shim, prepared, fault),
+  }));
+  const others = Object.entries(disturbances).flatMap(([name, disturbance]) =>
+    Array.from({ length: Number(most) }, () => ({
+      name,
+      attempt: () => tryDisturbance(shim, prepared, disturbance, next),
+    })),
+  );
+  const all = [...faults, ...others];
   let ends = 0;
   let wrong = 0;
-  for (const [i, fault] of faults.entries()) {
-    const { problem, ended } = await tryFault(shim, prepared, fault);
+  for (const [i, { name, attempt }] of all.entries()) {
+    const { problem, ended } = await attempt();
     if (ended) ends++;
     if (problem !== null) {
       wrong++;
-      process.stdout.write(`${command.name} ${JSON.stringify(fault)}: ${problem}\n`);
+      process.stdout.write(`${command.name}: ${name}: ${problem}\n`);
     }
-    if (process.stderr.isTTY) process.stderr.write(`\r${command.name} ${i + 1}/${faults.length}`);
+    if (process.stderr.isTTY) process.stderr.write(`\r${command.name} ${i + 1}/${all.length}`);
   }
-  const survived = faults.length - ends;
+  const survived = all.length - ends;
   process.stdout.write(
-    `${command.name}: ${faults.length} faults, ${ends} coded errors, ${survived} survived, ${wrong} wrong\n`,
+    `${command.name}: ${all.length} faults, ${ends} coded errors, ${survived} survived, ${wrong} wrong\n`,
   );
   if (wrong > 0) process.exitCode = 1;
 }

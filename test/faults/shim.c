@@ -65,7 +65,8 @@ static int decide_file(const char* name, int file) {
     va_start(rest, flags);                                                            \
     const mode_t mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(rest, mode_t) : 0;   \
     va_end(rest);                                                                     \
-    return decide("open", path) == 1 ? -1 : REAL(name)(path, flags, mode);            \
+    const char* what = flags & (O_WRONLY | O_RDWR | O_CREAT) ? "create" : "open";     \
+    return decide(what, path) == 1 ? -1 : REAL(name)(path, flags, mode);            \
   }
 OPEN(open)
 OPEN(open64)

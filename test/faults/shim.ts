@@ -1,5 +1,5 @@
 // Runs programs with failing system calls: see shim.c.
-import { execFile, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { access, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +10,7 @@ const source = fileURLToPath(new URL('../../../test/faults/shim.c', import.meta.
 
 export const operations = [
   'open',
+  'create',
   'read',
   'write',
   'sync',
@@ -24,6 +25,7 @@ export type Operation = (typeof operations)[number];
 /** Errors that each operation may have; `short` transfers half of the bytes. */
 export const errorsOf: Readonly<Record<Operation, readonly (keyof typeof constants.errno | 'short')[]>> = {
   open: ['EMFILE', 'EACCES'],
+  create: ['EMFILE', 'EROFS'],
   read: ['EIO', 'short'],
   write: ['ENOSPC', 'EIO', 'short'],
   sync: ['EIO'],
@@ -114,14 +116,19 @@ export class Shim implements AsyncDisposable {
 
 const patienceMs = 120_000;
 
-/** Runs node to its end; one that hangs is killed. */
-export async function ending(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ending> {
+/** Runs node to its end; one that hangs is killed. @param meanwhile - is called when it has begun */
+export async function ending(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  meanwhile: (child: ChildProcess) => unknown = () => {},
+): Promise<Ending> {
   const child = spawn(process.execPath, args, {
     env: { ...process.env, HOROBALL_DEBUG: '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: patienceMs,
     killSignal: 'SIGKILL',
   });
+  meanwhile(child);
   const text = { stdout: '', stderr: '' };
   for (const stream of ['stdout', 'stderr'] as const)
     child[stream].setEncoding('utf8').on('data', (chunk: string) => {

@@ -5,10 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { FaultyCommand } from './commands.ts';
+import type { Disturbance } from './disturbances.ts';
 import { type Ending, ending, errorsOf, type Fault, operations, type Shim } from './shim.ts';
 
 /** A prepared folder, and what the command leaves without faults. */
 export interface Prepared {
+  /** Duration of the undisturbed command in ms. */
+  readonly tookMs: number;
   readonly command: FaultyCommand;
   readonly folder: string;
   readonly expected: unknown;
@@ -28,10 +31,12 @@ export async function prepare(shim: Shim, command: FaultyCommand): Promise<Prepa
     counts.set(operation, (counts.get(operation) ?? 0) + 1);
   await rm(whole, { recursive: true });
   await cp(folder, whole, { recursive: true });
+  const began = performance.now();
   const { stdout } = await ending(command.args(whole));
+  const tookMs = performance.now() - began;
   const expected = await command.result(whole, stdout);
   const remove = (): Promise<void> => rm(root, { recursive: true, force: true });
-  return { command, folder, expected, counts, [Symbol.asyncDispose]: remove };
+  return { command, folder, expected, counts, tookMs, [Symbol.asyncDispose]: remove };
 }
 
 /** Up to `most` faults of each operation and error, spread over its calls; the first and the last are among them. */
@@ -59,28 +64,46 @@ export function complaint({ code, signal, stdout, stderr }: Ending): string | nu
   return isCoded && message.length > 0 ? null : `uncoded: ${rows[0]} ${stderr}`;
 }
 
-/** @returns what is wrong, or null; and whether the fault ended the command */
-export async function tryFault(
+export interface Tried {
+  /** What is wrong; null if nothing is. */
+  problem: string | null;
+  /** Whether the disturbance ended the command. */
+  ended: boolean;
+}
+
+/** Tries a failing system call. */
+export async function tryFault(shim: Shim, prepared: Prepared, fault: Fault): Promise<Tried> {
+  const run: Disturbance['run'] = ({ args, folder }) => shim.run(args, folder, fault);
+  return await tryDisturbance(shim, prepared, { run }, () => 0);
+}
+
+export async function tryDisturbance(
   shim: Shim,
-  { command, folder, expected }: Prepared,
-  fault: Fault,
-): Promise<{ problem: string | null; ended: boolean }> {
-  const work = join(folder, '..', 'work');
-  await rm(work, { recursive: true, force: true });
-  await cp(folder, work, { recursive: true });
-  const disturbed = await shim.run(command.args(work), work, fault);
+  { command, folder: original, expected, tookMs }: Prepared,
+  { run, signal, succeeds, changesInput }: Disturbance,
+  random: () => number,
+): Promise<Tried> {
+  const folder = join(original, '..', 'work');
+  await rm(folder, { recursive: true, force: true });
+  await cp(original, folder, { recursive: true });
+  const args = command.args(folder);
+  const disturbed = await run({ shim, args, folder, tookMs, random });
   const ended = disturbed.code !== 0;
-  const told = complaint(disturbed);
+  const isKilled =
+    signal !== undefined && (disturbed.signal === signal || [130, 143].includes(disturbed.code ?? 0));
+  const told = isKilled ? null : complaint(disturbed);
   if (told !== null) return { problem: told, ended };
+  if (ended && succeeds) return { problem: `expected success: ${disturbed.stderr}`, ended };
+  if (changesInput) return { problem: null, ended };
   const same = async ({ stdout }: Ending): Promise<boolean> =>
-    isDeepStrictEqual(await command.result(work, stdout), expected);
+    isDeepStrictEqual(await command.result(folder, stdout), expected);
   if (!ended) {
-    // An image that cannot be read is skipped, and named.
-    const isNoted = /skipped .*\.jpg/.test(disturbed.stderr);
+    // An image that cannot be read is skipped, and named. What a closed stdout would have got is unknown.
+    const isNoted = /skipped .*\.jpg/.test(disturbed.stderr) || disturbed.stdout === '';
     const isSame = isNoted || (await same(disturbed));
     return { problem: isSame ? null : `success with another result: ${disturbed.stderr}`, ended };
   }
-  const repeated = await ending(command.args(work));
+  const repeated = await ending(args);
   if (repeated.code !== 0) return { problem: `repeated: ${repeated.code} ${repeated.stderr}`, ended };
   return { problem: (await same(repeated)) ? null : 'another result when repeated', ended };
 }

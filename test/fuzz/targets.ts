@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { inflateSync } from 'node:zlib';
 import { unzipSync, zipSync } from 'fflate';
 import { decode } from '../../lib/image/decode.ts';
+import { Gallery, matrix } from '../../lib/index.ts';
 import { imageSize } from '../../lib/io/image-size.ts';
 import { writeNpy, writeSafetensors } from '../../lib/io/index.ts';
 import { jsonWithChecksum } from '../../lib/io/json-checksum.ts';
@@ -61,6 +62,15 @@ function listOf(name: string, file: string, make: (root: string) => Promise<void
     },
     read: (path) => openDataset(name, name === 'csv' ? path : path.slice(0, -file.length)),
   };
+}
+
+/** Changes the header of a safetensors file. */
+function insideHeader(input: Buffer, change: (inner: Buffer) => Buffer): Buffer {
+  const length = Number(input.readBigUInt64LE());
+  const header = change(input.subarray(8, 8 + length));
+  const size = Buffer.alloc(8);
+  size.writeBigUInt64LE(BigInt(header.length));
+  return Buffer.concat([size, header, input.subarray(8 + length)]);
 }
 
 /** JSON with the checksum of its changed content. */
@@ -145,13 +155,22 @@ export const targets: Readonly<Record<string, FuzzTarget>> = {
       return await Promise.all(files);
     },
     read: readers['safetensors']!,
-    inside: (input, change) => {
-      const length = Number(input.readBigUInt64LE());
-      const header = change(input.subarray(8, 8 + length));
-      const size = Buffer.alloc(8);
-      size.writeBigUInt64LE(BigInt(header.length));
-      return Buffer.concat([size, header, input.subarray(8 + length)]);
+    inside: insideHeader,
+  },
+  gallery: {
+    file: 'gallery.safetensors',
+    originals: async (folder) => {
+      const gallery = new Gallery<Float64Array>({ c: 1 });
+      await gallery.add(matrix(new Float64Array(18).fill(0.1), 6, 3), Int32Array.of(0, 0, 1, 1, 2, 2));
+      await gallery.remove([1]);
+      await gallery.save(join(folder, 'gallery.safetensors'));
+      return [await readFile(join(folder, 'gallery.safetensors'))];
     },
+    read: async (path) => {
+      const gallery = await Gallery.load(path);
+      return await gallery.topK(matrix(new Float64Array(3), 1, 3) as never, { k: 1 });
+    },
+    inside: insideHeader,
   },
   mat: {
     file: 'a.mat',

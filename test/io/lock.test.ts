@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import test, { type ExecutionContext } from 'ava';
 import { Lock, lockHolder } from '../../lib/io/lock.ts';
+import { Shim } from '../faults/shim.ts';
 import { temporary } from '../train/data/support.ts';
 
 /** Tries to acquire the lock. Returns the present holder, or null if the caller has acquired it. */
@@ -274,4 +275,34 @@ test('a lock file that is a pipe, a link, too long or full of control characters
     await lock.release();
   }
   t.deepEqual(await readdir(folder), []);
+});
+
+onLinux('a thread that has ended holds nothing, although its process is running', async (t) => {
+  const lock = join(await temporary(t), 'lock');
+  const stat = await readFile(`/proc/${process.pid}/stat`, 'utf8');
+  const began = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]!;
+  const of = (thread: object): string => JSON.stringify({ ...own, began, thread });
+  await writeFile(lock, of({ id: process.pid, began })); // its main thread
+  t.is(await takeLock(lock), 'this process');
+  for (const thread of [
+    { id: 4_000_000, began },
+    { id: process.pid, began: '1' },
+  ]) {
+    await writeFile(lock, of(thread));
+    t.is(await takeLock(lock), null, JSON.stringify(thread));
+    await rm(lock);
+  }
+});
+
+onLinux('a lock has one holder on a file system without hard links', async (t) => {
+  await using shim = await Shim.compile();
+  if (shim === null) return t.pass('no C compiler');
+  const folder = await temporary(t);
+  const module = new URL('../../lib/io/lock.js', import.meta.url).href;
+  const code = `const { Lock } = await import('${module}');
+    const take = () => Lock.take('${join(folder, 'lock')}', () => new Error()).then(() => 'taken', () => 'busy');
+    console.log(await take(), await take());`;
+  const fault = { operation: 'link', error: 'EPERM', first: 1, count: 1e9 } as const;
+  const { stdout } = await shim.run(['--input-type=module', '-e', code], folder, fault);
+  t.is(stdout.trim(), 'taken busy');
 });

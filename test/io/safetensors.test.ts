@@ -95,6 +95,7 @@ test('F16 and BF16 are widened exactly, BOOL is bytes', async (t) => {
 });
 
 const f32 = (shape: unknown, offsets: unknown) => ({ dtype: 'F32', shape, data_offsets: offsets });
+const u8 = (shape: unknown, offsets: unknown) => ({ dtype: 'U8', shape, data_offsets: offsets });
 const hostile: readonly [what: string, header: unknown, dataBytes: number, claimed?: bigint][] = [
   ['a header of 2^60 bytes', {}, 0, 2n ** 60n],
   ['a header of 2^64 - 1 bytes', {}, 0, 2n ** 64n - 1n],
@@ -113,6 +114,7 @@ const hostile: readonly [what: string, header: unknown, dataBytes: number, claim
   ['offsets beyond the file', { a: f32([2 ** 40], [0, 2 ** 42]) }, 4],
   ['offsets backwards', { a: f32([1], [8, 4]) }, 8],
   ['one offset', { a: f32([1], [0]) }, 4],
+  ['tensors that share one byte', { a: u8([2], [0, 2]), b: u8([2], [1, 3]) }, 3],
   ['overlapping tensors', { a: f32([2], [0, 8]), b: f32([2], [4, 12]) }, 12],
   ['the same bytes twice', { a: f32([2], [0, 8]), b: f32([2], [0, 8]) }, 8],
   ['a gap between tensors', { a: f32([1], [0, 4]), b: f32([1], [8, 12]) }, 12],

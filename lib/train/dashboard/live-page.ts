@@ -1,5 +1,6 @@
+import { createHash } from 'node:crypto';
 import { html } from '../report/html.ts';
-import { page, settings } from '../report/run/page.ts';
+import { page, scriptText, settings } from '../report/run/page.ts';
 import { section, topics } from './sections.ts';
 import type { LiveRun } from './state.ts';
 
@@ -32,3 +33,6 @@ source.onerror = () => {
   if (source.readyState !== EventSource.CLOSED && state) state.textContent = 'Connection lost';
 };
 `;
+
+/** The only script that the page may run, as a source of its Content-Security-Policy. */
+export const scriptSource: string = `'sha256-${createHash('sha256').update(scriptText(script)).digest('base64')}'`;

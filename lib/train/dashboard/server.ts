@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { coded } from '../../errors.ts';
-import { livePage } from './live-page.ts';
+import { livePage, scriptSource } from './live-page.ts';
 import { section, topics } from './sections.ts';
 import type { LiveState, Topic } from './state.ts';
 
@@ -19,8 +19,7 @@ const mostConnections = 64;
 const headers = {
   'cache-control': 'no-store',
   'x-content-type-options': 'nosniff',
-  'content-security-policy':
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'content-security-policy': `default-src 'none'; style-src 'unsafe-inline'; script-src ${scriptSource}; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
 };
 
 /** Serves the live page of a run on 127.0.0.1: `/`, and `/events` with the changing parts. */

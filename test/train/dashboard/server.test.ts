@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -38,6 +39,17 @@ test('the page is self-contained and served to this machine only, under its own 
   t.is((await get(dashboard.url, {}, 'POST')).status, 405);
   t.is((await get(`${dashboard.url}etc/passwd`)).status, 404);
   t.regex(dashboard.url, /^http:\/\/127\.0\.0\.1:\d+\/$/);
+});
+
+test('the browser runs the script of the page and no other', async (t) => {
+  await using dashboard = await Dashboard.open(live(), 0);
+  const response = await fetch(dashboard.url);
+  const policy = response.headers.get('content-security-policy')!;
+  const [, script] = /<script type="module">([\s\S]*?)<\/script>/.exec(await response.text())!;
+  const hash = createHash('sha256').update(script!).digest('base64');
+  t.is(/script-src ([^;]*)/.exec(policy)?.[1], `'sha256-${hash}'`);
+  t.regex(policy, /^default-src 'none'; .*base-uri 'none'; form-action 'none'; frame-ancestors 'none'$/);
+  t.is(response.headers.get('x-content-type-options'), 'nosniff');
 });
 
 test('a port in use gives one sentence', async (t) => {

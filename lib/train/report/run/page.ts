@@ -42,6 +42,11 @@ ${healthSection(record)}
   );
 }
 
+/** The script of a page, as it is in the element. @param more - an additional script */
+export function scriptText(more: string): string {
+  return `${script}${more}`;
+}
+
 /** A complete page around its content. `more`: an additional script that runs after the page's own. */
 export function page(
   title: string,
@@ -57,7 +62,7 @@ export function page(
 <body>
 ${body}
 <footer>${html`Made by horoball. ${footer}`}</footer>
-<script type="module">${script}${more}</script>
+<script type="module">${scriptText(more)}</script>
 </body></html>
 `;
 }

@@ -1,0 +1,152 @@
+// npm run test:mutation -- [text...]: plants the faults of mutants.ts one after another in a copy of the sources, and runs
+// the tests that must find them. Prints the score; exits with code 1 if a fault was not found. Names on the command line
+// select the files that contain one of them. Results are kept in build/mutation, so that an interrupted run continues;
+// a changed file is tried again.
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { transform } from 'esbuild';
+import { type Mutant, mutants, survivors } from './mutants.ts';
+
+const run = promisify(execFile);
+const folder = resolve('build', 'mutation');
+const tree = join(folder, 'tree');
+const resultFile = join(folder, 'results.json');
+const isNative = ({ file }: Mutant): boolean => file.startsWith('native/');
+/** Only the baseline is compiled: its formulas are those of all levels. */
+const levelOption = '-DHOROBALL_BASELINE_ONLY=ON';
+const timeoutMs = 15 * 60_000;
+
+type Verdict = 'found' | 'not found' | 'does not compile';
+
+/** A copy of the sources and of what was built from them. */
+async function copyTree(withNative: boolean): Promise<void> {
+  await mkdir(tree, { recursive: true });
+  for (const name of ['native', 'lib', 'test', 'dist', 'package.json', 'CMakeLists.txt', 'tsconfig.json']) {
+    await rm(join(tree, name), { recursive: true, force: true });
+    await cp(name, join(tree, name), { recursive: true, filter: (from) => !from.includes('torch/build') });
+  }
+  await mkdir(join(tree, 'native', 'torch'), { recursive: true });
+  for (const name of ['node_modules', 'native/torch/build', 'bench'])
+    await symlink(resolve(name), join(tree, name)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    });
+  await mkdir(join(tree, 'build', 'Release'), { recursive: true });
+  await cp(join('build', 'Release', 'core.node'), join(tree, 'build', 'Release', 'core.node'));
+  if (withNative) await build();
+}
+
+async function build(): Promise<void> {
+  const out = join(folder, 'core');
+  await run('cmake', ['-S', tree, '-B', out, '-DHOROBALL_CUDA=OFF', levelOption]);
+  await run('cmake', ['--build', out, '--target', 'core', '--parallel', '2'], { maxBuffer: 1 << 26 });
+}
+
+/** What the TypeScript compiler makes of a file, much faster. */
+async function compiled(text: string): Promise<string> {
+  const { code } = await transform(text, { loader: 'ts', target: 'node20' });
+  return code.replaceAll(/((?:from|import)\s*\(?\s*["']\.[^"']*)\.ts(["'])/g, '$1.js$2');
+}
+
+/** Writes a source file, and what follows from it. @returns false if it does not compile */
+async function put(file: string, text: string): Promise<boolean> {
+  await writeFile(join(tree, file), text);
+  if (file.startsWith('native/'))
+    return await build().then(
+      () => true,
+      () => false,
+    );
+  const code = await compiled(text).catch(() => null);
+  if (code !== null) await writeFile(join(tree, 'dist', file.replace(/\.ts$/, '.js')), code);
+  return code !== null;
+}
+
+/** Whether a test file passes. */
+async function passes(name: string, native: boolean): Promise<boolean> {
+  const ava = resolve('node_modules', 'ava', 'entrypoints', 'cli.mjs');
+  const args = [ava, '--fail-fast', '--serial', join('dist', 'test', `${name}.test.js`)];
+  return await run(process.execPath, args, {
+    ...{ cwd: tree, timeout: timeoutMs, maxBuffer: 1 << 26 },
+    env: { ...process.env, ...(native && { HOROBALL_CORE: await builtCore() }) },
+  }).then(
+    () => true,
+    () => false,
+  );
+}
+
+const checked = new Set<string>();
+
+/** Runs the tests until one fails. Each must pass without a fault. */
+async function isFound(mutant: Mutant, restore: () => Promise<unknown>): Promise<boolean> {
+  const native = isNative(mutant);
+  for (const name of mutant.tests) {
+    if (!(await passes(name, native))) {
+      if (checked.has(`${name} ${native}`)) return true;
+      await restore();
+      if (!(await passes(name, native))) throw new Error(`${name} fails without a planted fault`);
+      checked.add(`${name} ${native}`);
+      return true;
+    }
+  }
+  return false;
+}
+
+async function builtCore(): Promise<string> {
+  for (const place of ['core.node', join('Release', 'core.node')]) {
+    const file = join(folder, 'core', place);
+    if (await readFile(file).then(Boolean, () => false)) return file;
+  }
+  throw new Error('the core was not built');
+}
+
+async function plant(mutant: Mutant): Promise<Verdict> {
+  const { file, from, to } = mutant;
+  const original = await readFile(file, 'utf8');
+  if (original.split(from).length !== 2) throw new Error(`${file}: expected this text once: ${from}`);
+  try {
+    const compiles = await put(
+      file,
+      original.replace(from, () => to),
+    );
+    if (!compiles) return 'does not compile';
+    return (await isFound(mutant)) ? 'found' : 'not found';
+  } finally {
+    await put(file, original);
+  }
+}
+
+/** Changes with the fault, its file and its tests. */
+async function keyOf({ file, from, to, tests }: Mutant): Promise<string> {
+  const texts = [file, ...tests.map((name) => join('test', `${name}.test.ts`))].map((each) =>
+    readFile(each, 'utf8'),
+  );
+  const hash = createHash('sha256').update(JSON.stringify([from, to, await Promise.all(texts)]));
+  return `${file} ${hash.digest('hex').slice(0, 16)}`;
+}
+
+const wanted = process.argv.slice(2);
+const chosen = mutants.filter(
+  ({ file }) => wanted.length === 0 || wanted.some((text) => file.includes(text)),
+);
+await mkdir(folder, { recursive: true });
+const results = JSON.parse(await readFile(resultFile, 'utf8').catch(() => '{}')) as Record<string, Verdict>;
+const keys = await Promise.all(chosen.map(keyOf));
+const left = chosen.filter((_, i) => results[keys[i]!] === undefined);
+if (left.length > 0) await copyTree(left.some(isNative));
+for (const mutant of left) {
+  const verdict = await plant(mutant);
+  results[await keyOf(mutant)] = verdict;
+  await writeFile(resultFile, JSON.stringify(results, null, 1));
+  const { file, from, to } = mutant;
+  process.stdout.write(
+    `${verdict}: ${file}: ${JSON.stringify(from.trim())} -> ${JSON.stringify(to.trim())}\n`,
+  );
+}
+const verdicts = keys.map((key) => results[key]);
+const found = verdicts.filter((verdict) => verdict !== 'not found').length;
+process.stdout.write(`${found} of ${verdicts.length} planted faults were found\n`);
+for (const { file, text, reason } of survivors)
+  process.stdout.write(`not planted: ${file}: ${text} (${reason})\n`);
+if (found < verdicts.length) process.exitCode = 1;
