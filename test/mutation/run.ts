@@ -111,7 +111,7 @@ async function plant(mutant: Mutant): Promise<Verdict> {
       original.replace(from, () => to),
     );
     if (!compiles) return 'does not compile';
-    return (await isFound(mutant)) ? 'found' : 'not found';
+    return (await isFound(mutant, () => put(file, original))) ? 'found' : 'not found';
   } finally {
     await put(file, original);
   }
