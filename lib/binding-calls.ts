@@ -22,6 +22,9 @@ export interface PlacedCalls {
   pairwiseVjp: Placed;
   contrast: Placed;
   select: Placed;
+  centers: Placed;
+  encode: Placed;
+  probe: Placed;
   delta: Placed;
   resample: Placed;
   augment: Placed;
@@ -175,6 +178,137 @@ export function select(core: Pick<PlacedCalls, 'select'>, a: SelectCall): Outcom
     a.allowed,
     a.indices,
     a.distances.data, a.distances.rows, a.distances.cols,
+    a.device,
+    a.threads,
+    a.job,
+  );
+}
+
+/** The arguments of `centers`. */
+export interface CentersCall {
+  metric: number;
+  guards: number;
+  c: number;
+  rows: CallMatrix;
+  centers: CallMatrix;
+  lists: Int32Array | null;
+  counts: Int32Array | null;
+  device: number;
+  threads: number;
+  job: number;
+}
+
+/** Calls the core's `centers`. */
+export function centers(core: Pick<PlacedCalls, 'centers'>, a: CentersCall): Outcome {
+  // biome-ignore format: one argument per line
+  return core.centers(
+    a.metric,
+    a.guards,
+    a.c,
+    a.rows.data, a.rows.rows, a.rows.cols,
+    a.centers.data, a.centers.rows, a.centers.cols,
+    a.lists,
+    a.counts,
+    a.device,
+    a.threads,
+    a.job,
+  );
+}
+
+/** The arguments of `encode`. */
+export interface EncodeCall {
+  metric: number;
+  guards: number;
+  c: number;
+  rows: CallMatrix;
+  centers: CallMatrix;
+  slots: number;
+  lists: Int32Array | null;
+  starts: Int32Array | null;
+  ids: Int32Array | null;
+  codes: Uint8Array | null;
+  facts: Float32Array | null;
+  panels: Float32Array | null;
+  bounds: Float32Array | null;
+  device: number;
+  threads: number;
+  job: number;
+}
+
+/** Calls the core's `encode`. */
+export function encode(core: Pick<PlacedCalls, 'encode'>, a: EncodeCall): Outcome {
+  // biome-ignore format: one argument per line
+  return core.encode(
+    a.metric,
+    a.guards,
+    a.c,
+    a.rows.data, a.rows.rows, a.rows.cols,
+    a.centers.data, a.centers.rows, a.centers.cols,
+    a.slots,
+    a.lists,
+    a.starts,
+    a.ids,
+    a.codes,
+    a.facts,
+    a.panels,
+    a.bounds,
+    a.device,
+    a.threads,
+    a.job,
+  );
+}
+
+/** The arguments of `probe`. */
+export interface ProbeCall {
+  metric: number;
+  guards: number;
+  c: number;
+  k: number;
+  queries: CallMatrix;
+  rows: CallMatrix;
+  lists: number;
+  slots: number;
+  probes: number;
+  starts: Int32Array | null;
+  ids: Int32Array | null;
+  codes: Uint8Array | null;
+  facts: Float32Array | null;
+  panels: Float32Array | null;
+  bounds: Float32Array | null;
+  exclude: Int32Array | null;
+  allowed: Uint8Array | null;
+  indices: Int32Array | null;
+  distances: CallMatrix;
+  proven: Uint8Array | null;
+  device: number;
+  threads: number;
+  job: number;
+}
+
+/** Calls the core's `probe`. */
+export function probe(core: Pick<PlacedCalls, 'probe'>, a: ProbeCall): Outcome {
+  // biome-ignore format: one argument per line
+  return core.probe(
+    a.metric,
+    a.guards,
+    a.c,
+    a.k,
+    a.queries.data, a.queries.rows, a.queries.cols,
+    a.rows.data, a.rows.rows, a.rows.cols,
+    a.lists,
+    a.slots,
+    a.probes,
+    a.starts,
+    a.ids,
+    a.codes,
+    a.facts,
+    a.panels,
+    a.bounds,
+    a.exclude,
+    a.allowed,
+    a.indices,
+    a.distances.data, a.distances.rows, a.distances.cols,
+    a.proven,
     a.device,
     a.threads,
     a.job,

@@ -126,6 +126,60 @@ struct SelectArgs {
   Matrix distances;                 // n x k
 };
 
+// Centers of lists of rows (cpu/lists/centers.h). `lists` has the list of each row; other values are in none. A center
+// without rows is left as it is.
+struct CentersArgs {
+  Type type = Type::f32;
+  Metric metric{};
+  Guards guards = Guards::clean;
+  double c = 1;
+  ConstMatrix rows;
+  const std::int32_t* lists = nullptr;  // one per row
+  Matrix centers;
+  std::int32_t* counts = nullptr;  // rows of each list
+};
+
+// Rows in lists, as 8-bit codes with bounds of their errors (cpu/lists/layout.h). The slots of list l are those from
+// starts[l] to starts[l + 1], a multiple of 16.
+struct EncodeArgs {
+  Type type = Type::f32;
+  Metric metric{};
+  Guards guards = Guards::clean;
+  double c = 1;
+  ConstMatrix rows, centers;
+  const std::int32_t* lists = nullptr;   // one per row; any other value is that of the first list
+  const std::int32_t* starts = nullptr;  // one per list, and the end
+  std::int64_t slots = 0;
+  std::int32_t* ids = nullptr;    // the row of each slot, or -1
+  std::uint8_t* codes = nullptr;  // two per slot and pair of columns, signed
+  float* facts = nullptr;         // four per slot
+  float* panels = nullptr;        // the centers, padded to a multiple of 16
+  float* bounds = nullptr;        // four per list
+};
+
+// The k nearest rows of every query, like `select`, from lists (cpu/lists/probe.h). Considers the lists of the `probes`
+// nearest centers; proven[i] is 1 if no other list can change the result.
+struct ProbeArgs {
+  Type type = Type::f32;
+  Metric metric{};
+  Guards guards = Guards::clean;
+  double c = 1;
+  std::int64_t k = 1;
+  ConstMatrix queries, rows;
+  std::int64_t lists = 0, slots = 0, probes = 0;
+  const std::int32_t* starts = nullptr;
+  const std::int32_t* ids = nullptr;
+  const std::uint8_t* codes = nullptr;
+  const float* facts = nullptr;
+  const float* panels = nullptr;
+  const float* bounds = nullptr;
+  const std::int32_t* exclude = nullptr;  // one per query, or null
+  const std::uint8_t* allowed = nullptr;  // one per row, or null
+  std::int32_t* indices = nullptr;        // n x k
+  Matrix distances;                       // n x k
+  std::uint8_t* proven = nullptr;         // one per query
+};
+
 // Gromov's delta of a distance matrix from base point `base` (cpu/delta/delta.h has the formula).
 struct DeltaArgs {
   Type type = Type::f32;
@@ -189,6 +243,9 @@ struct Backend {
   Status (*pairwise_vjp)(const PairwiseVjpArgs&, const Run&) = nullptr;
   Status (*contrast)(const ContrastArgs&, const Run&) = nullptr;
   Status (*select)(const SelectArgs&, const Run&) = nullptr;
+  Status (*centers)(const CentersArgs&, const Run&) = nullptr;
+  Status (*encode)(const EncodeArgs&, const Run&) = nullptr;
+  Status (*probe)(const ProbeArgs&, const Run&) = nullptr;
   Status (*delta)(const DeltaArgs&, const Run&) = nullptr;
   Status (*row)(const RowArgs&, const Run&) = nullptr;
   Status (*row_vjp)(const RowArgs&, const Run&) = nullptr;

@@ -43,6 +43,20 @@ inline bool absent_or(Matrix a, std::int64_t rows, std::int64_t cols) {
   return a.data == nullptr || is(a, rows, cols);
 }
 
+// Lists of rows are stored in blocks of this many slots.
+constexpr std::int64_t kSlotsPerBlock = 16;
+// A search keeps scratch memory per neighbor and thread.
+constexpr std::int64_t kMaxListedNeighbors = 4096;
+// The most lists, so that no size of theirs overflows.
+constexpr std::int64_t kMaxLists = 1 << 24;
+
+inline bool are_starts(const std::int32_t* starts, std::int64_t lists, std::int64_t slots) {
+  bool ordered = starts[0] == 0 && starts[lists] == slots;
+  for (std::int64_t l = 0; l < lists; ++l)
+    ordered &= starts[l] <= starts[l + 1] && starts[l] % kSlotsPerBlock == 0;
+  return ordered;
+}
+
 inline bool consistent(const PairwiseArgs& a) {
   return present(a.x) && is(a.y, a.y.rows, a.x.cols) &&
          (is(a.out, a.x.rows, a.y.rows) || element_count(a.x.rows, a.y.rows) == 0);
@@ -56,6 +70,24 @@ inline bool consistent(const SelectArgs& a) {
   return present(a.queries) && is(a.gallery, a.gallery.rows, a.queries.cols) && a.k > 0 &&
          a.k <= a.gallery.rows && a.indices != nullptr && is(a.distances, a.queries.rows, a.k);
 }
+inline bool consistent(const CentersArgs& a) {
+  return present(a.rows) && is(a.centers, a.centers.rows, a.rows.cols) && a.lists != nullptr &&
+         a.counts != nullptr;
+}
+inline bool consistent(const EncodeArgs& a) {
+  return present(a.rows) && is(a.centers, a.centers.rows, a.rows.cols) && a.lists != nullptr &&
+         a.starts != nullptr && a.slots >= 0 && a.slots % kSlotsPerBlock == 0 && a.ids != nullptr &&
+         a.codes != nullptr && a.facts != nullptr && a.panels != nullptr && a.bounds != nullptr &&
+         are_starts(a.starts, a.centers.rows, a.slots);
+}
+inline bool consistent(const ProbeArgs& a) {
+  return present(a.queries) && is(a.rows, a.rows.rows, a.queries.cols) && a.k > 0 &&
+         a.k <= kMaxListedNeighbors && a.lists > 0 && a.slots >= 0 && a.slots % kSlotsPerBlock == 0 &&
+         a.probes > 0 && a.starts != nullptr && a.ids != nullptr && a.codes != nullptr &&
+         a.facts != nullptr && a.panels != nullptr && a.bounds != nullptr && a.indices != nullptr &&
+         a.proven != nullptr && is(a.distances, a.queries.rows, a.k) &&
+         are_starts(a.starts, a.lists, a.slots);
+}
 inline bool consistent(const DeltaArgs& a) {
   return a.distances.data != nullptr && a.distances.rows == a.distances.cols && a.base >= 0 &&
          a.base < a.distances.rows && a.delta != nullptr && a.diameter != nullptr;
@@ -64,9 +96,65 @@ inline bool consistent(const DeltaArgs& a) {
 // ---- Lengths of lists ----
 
 inline std::int64_t samples(const ContrastArgs& a) { return a.euclidean.rows; }
-inline std::int64_t queries(const SelectArgs& a) { return a.queries.rows; }
+template <class Args>
+std::int64_t queries(const Args& a) {
+  return a.queries.rows;
+}
 inline std::int64_t gallery(const SelectArgs& a) { return a.gallery.rows; }
-inline std::int64_t answers(const SelectArgs& a) { return element_count(a.queries.rows, a.k); }
+template <class Args>
+std::int64_t answers(const Args& a) {
+  return element_count(a.queries.rows, a.k);
+}
+
+inline std::int64_t rounded_to_block(std::int64_t n) {
+  return (n + kSlotsPerBlock - 1) / kSlotsPerBlock * kSlotsPerBlock;
+}
+// Negative, which no array has, for numbers out of range.
+inline std::int64_t lists_or_none(std::int64_t lists) { return lists > 0 && lists <= kMaxLists ? lists : -1; }
+inline std::int64_t starts_of(std::int64_t lists) { return lists_or_none(lists) < 0 ? -1 : lists + 1; }
+inline std::int64_t codes_of(std::int64_t slots, std::int64_t cols) {
+  return element_count(slots, cols < 0 ? cols : (cols + 1) / 2 * 2);
+}
+inline std::int64_t panels_of(std::int64_t lists, std::int64_t cols) {
+  return lists_or_none(lists) < 0 ? -1 : element_count(rounded_to_block(lists), cols);
+}
+inline std::int64_t bounds_of(std::int64_t lists) { return element_count(lists_or_none(lists), 4); }
+
+inline std::int64_t lists_of(const CentersArgs& a) { return a.centers.rows; }
+inline std::int64_t lists_of(const EncodeArgs& a) { return a.centers.rows; }
+inline std::int64_t lists_of(const ProbeArgs& a) { return a.lists; }
+template <class Args>
+std::int64_t rows(const Args& a) {
+  return a.rows.rows;
+}
+template <class Args>
+std::int64_t lists(const Args& a) {
+  return lists_of(a);
+}
+template <class Args>
+std::int64_t starts(const Args& a) {
+  return starts_of(lists_of(a));
+}
+template <class Args>
+std::int64_t slots(const Args& a) {
+  return a.slots;
+}
+template <class Args>
+std::int64_t codes(const Args& a) {
+  return codes_of(a.slots, a.rows.cols);
+}
+template <class Args>
+std::int64_t facts(const Args& a) {
+  return element_count(a.slots, 4);
+}
+template <class Args>
+std::int64_t panels(const Args& a) {
+  return panels_of(lists_of(a), a.rows.cols);
+}
+template <class Args>
+std::int64_t bounds(const Args& a) {
+  return bounds_of(lists_of(a));
+}
 
 // ---- Binds a row of the list below to a function ----
 
@@ -224,6 +312,9 @@ using P = PairwiseArgs;
 using V = PairwiseVjpArgs;
 using C = ContrastArgs;
 using S = SelectArgs;
+using M = CentersArgs;
+using E = EncodeArgs;
+using L = ProbeArgs;
 using D = DeltaArgs;
 
 using Pairwise =
@@ -244,8 +335,27 @@ using Contrast =
 using Select =
     Family<"select", S, &Backend::select, Field<"metric", &S::metric>, Field<"guards", &S::guards>,
            Field<"c", &S::c>, Field<"k", &S::k>, Field<"queries", &S::queries>, Field<"gallery", &S::gallery>,
-           List<"exclude", &S::exclude, queries>, List<"allowed", &S::allowed, gallery>,
-           List<"indices", &S::indices, answers>, Field<"distances", &S::distances>>;
+           List<"exclude", &S::exclude, queries<S>>, List<"allowed", &S::allowed, gallery>,
+           List<"indices", &S::indices, answers<S>>, Field<"distances", &S::distances>>;
+using Centers =
+    Family<"centers", M, &Backend::centers, Field<"metric", &M::metric>, Field<"guards", &M::guards>,
+           Field<"c", &M::c>, Field<"rows", &M::rows>, Field<"centers", &M::centers>,
+           List<"lists", &M::lists, rows<M>>, List<"counts", &M::counts, lists<M>>>;
+using Encode = Family<"encode", E, &Backend::encode, Field<"metric", &E::metric>, Field<"guards", &E::guards>,
+                      Field<"c", &E::c>, Field<"rows", &E::rows>, Field<"centers", &E::centers>,
+                      Field<"slots", &E::slots>, List<"lists", &E::lists, rows<E>>,
+                      List<"starts", &E::starts, starts<E>>, List<"ids", &E::ids, slots<E>>,
+                      List<"codes", &E::codes, codes<E>>, List<"facts", &E::facts, facts<E>>,
+                      List<"panels", &E::panels, panels<E>>, List<"bounds", &E::bounds, bounds<E>>>;
+using Probe = Family<"probe", L, &Backend::probe, Field<"metric", &L::metric>, Field<"guards", &L::guards>,
+                     Field<"c", &L::c>, Field<"k", &L::k>, Field<"queries", &L::queries>,
+                     Field<"rows", &L::rows>, Field<"lists", &L::lists>, Field<"slots", &L::slots>,
+                     Field<"probes", &L::probes>, List<"starts", &L::starts, starts<L>>,
+                     List<"ids", &L::ids, slots<L>>, List<"codes", &L::codes, codes<L>>,
+                     List<"facts", &L::facts, facts<L>>, List<"panels", &L::panels, panels<L>>,
+                     List<"bounds", &L::bounds, bounds<L>>, List<"exclude", &L::exclude, queries<L>>,
+                     List<"allowed", &L::allowed, rows<L>>, List<"indices", &L::indices, answers<L>>,
+                     Field<"distances", &L::distances>, List<"proven", &L::proven, queries<L>>>;
 using Delta = Family<"delta", D, &Backend::delta, Field<"distances", &D::distances>, Field<"base", &D::base>,
                      List<"delta", &D::delta, 1>, List<"diameter", &D::diameter, 1>>;
 
@@ -263,7 +373,8 @@ struct Functions {
     return "{" + out + "}";
   }
 };
-using Described = Functions<Pairwise, PairwiseVjp, Contrast, Select, Delta, Resample, Augment>;
+using Described =
+    Functions<Pairwise, PairwiseVjp, Contrast, Select, Centers, Encode, Probe, Delta, Resample, Augment>;
 
 // Calls to.add<function>(name) for every function.
 template <class In, class To>

@@ -75,6 +75,7 @@ constexpr const char* type_name() {
     using Item = std::remove_cv_t<std::remove_pointer_t<Value>>;
     if constexpr (std::is_same_v<Item, std::int32_t>) return "Int32Array";
     if constexpr (std::is_same_v<Item, std::uint8_t>) return "Uint8Array";
+    if constexpr (std::is_same_v<Item, float>) return "Float32Array";
     return "Float64Array";  // a struct of doubles too
   } else {
     return "number";

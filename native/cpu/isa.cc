@@ -6,6 +6,9 @@
 #include "cpu/contrast/contrast.h"
 #include "cpu/delta/delta.h"
 #include "cpu/frame/levels.h"
+#include "cpu/lists/centers.h"
+#include "cpu/lists/encode.h"
+#include "cpu/lists/probe.h"
 #include "cpu/pairwise/pairwise.h"
 #include "cpu/pairwise/vjp.h"
 #include "cpu/row/table.h"
@@ -24,6 +27,9 @@ const Backend HOROBALL_JOIN(backend_, HOROBALL_LEVEL) = {
     .pairwise_vjp = pairwise_vjp,
     .contrast = contrast,
     .select = select,
+    .centers = centers,
+    .encode = encode,
+    .probe = probe,
     .delta = delta,
     .row = row,
     .row_vjp = row_vjp,

@@ -19,7 +19,7 @@ struct Entry {
 
 // Receives the functions that bind::add_functions adds.
 struct Entries {
-  Entry all[16];
+  Entry all[20];
   std::size_t count = 0;
 
   template <Function function>

@@ -1,0 +1,98 @@
+// Rows divided into lists, each around a center, and stored as 8-bit codes of their differences from it.
+//
+// A row x (divided by its norm if the metric compares directions) is center + scale code + rest, with |rest| <= error.
+// The slots of a list are whole blocks of 16. A block stores the codes of its rows pair by pair of coordinates, so that
+// one lane adds up the inner product of one row; then come four floats per slot.
+//
+// Everything that a search proves follows from the bounds stored here: each is rounded away from the true value by more
+// than the errors of its computation.
+#pragma once
+
+#include "core.h"
+#include "cpu/frame/call.h"
+#include "cpu/frame/memory.h"
+#include "ops/metric_card.h"
+#include "ops/square.h"
+
+namespace horoball {
+namespace {
+
+constexpr std::int64_t kSlots = 16;  // per block
+
+// Per slot: the scale of its code, |scale code|^2, the error, and the factor of its rank (at most the true one).
+enum SlotFact { kScale, kSize, kError, kWeight, kSlotFacts };
+// Per list: the largest distance and the largest Euclidean distance from the center to a row, the smallest weight of a
+// row, and the card's quantity of the center.
+enum ListFact { kRadius, kReach, kLightest, kOwn, kListFacts };
+
+// A factor that covers a few roundings of float32, and a square that covers what underflows.
+constexpr float kUp = 1 + 0x1p-20f, kDown = 1 - 0x1p-20f, kTiny = 1e-36f;
+
+inline float rounded_up(double x) { return static_cast<float>(x) * kUp + 0x1p-125f; }
+inline float rounded_down(double x) { return static_cast<float>(x < 3e38 ? x : 3e38) * kDown; }
+
+inline std::int64_t pairs_of(std::int64_t depth) { return ceil_div(depth, 2); }
+inline std::int64_t block_bytes(std::int64_t depth) { return pairs_of(depth) * 2 * kSlots; }
+
+// The centers, 16 at a time, coordinate by coordinate.
+inline std::int64_t panel_at(std::int64_t list, std::int64_t k, std::int64_t depth) {
+  return (list / kSlots * depth + k) * kSlots + list % kSlots;
+}
+
+// Whether lists can bound the metric of a card: the rank is s times a factor of the row.
+template <class Card>
+constexpr bool kListed = Card::kRows != Rows::minkowski && (Card::kBounded || !Card::kInfo.curved);
+
+// A row as lists see it: what it is multiplied by, its quantity, and whether it can be found at all.
+struct Listed {
+  double factor = 1, own = 1;
+  bool reachable = true;
+};
+template <class Card, class T>
+inline Listed listed(const Card& card, const T* row, std::int64_t depth) {
+  const Square n = square(row, depth, false);
+  Listed of;
+  if constexpr (Card::kRows == Rows::unit) of.factor = inverse_norm(row, depth, n);
+  if constexpr (Card::kBounded) {
+    const double a = one_minus(card.c, n);
+    of.own = card.q(a);
+    of.reachable = a > 0;
+  }
+  // The square of a long row of float64 overflows, its direction does not.
+  const bool finite = Card::kRows == Rows::unit && sizeof(T) == 8 ? n.high == n.high && of.factor < HUGE_VAL
+                                                                  : n.high < HUGE_VAL;
+  of.reachable = of.reachable && finite;
+  return of;
+}
+
+// A row without a direction is at the same distance from all others, which no code shows.
+template <class Card>
+inline bool has_code(const Listed& of) {
+  return Card::kRows != Rows::unit || of.factor != 0;
+}
+
+// The squared difference of two rows in float64.
+template <class Card, class T>
+inline double squared_between(const T* x, const Listed& of_x, const T* y, const Listed& of_y,
+                              std::int64_t depth) {
+  if (!has_code<Card>(of_x) || !has_code<Card>(of_y)) return 2;
+  return squared_difference(x, of_x.factor, y, of_y.factor, depth, false);
+}
+
+// Calls body with the card and the type, or says that lists do not serve the metric.
+template <class Args, class Body>
+inline Status with_listed_card(const Args& args, Body body) {
+  return with_card(args, [&]<class Card, class T>() {
+    if constexpr (kListed<Card>) {
+      return body.template operator()<Card, T>();
+    } else {
+      Status status{Code::unsupported};
+      std::snprintf(status.message, sizeof status.message, "lists do not support the metric %s%s",
+                    Card::kInfo.name, args.guards == Guards::hypmix ? " with compat" : "");
+      return status;
+    }
+  });
+}
+
+}  // namespace
+}  // namespace horoball

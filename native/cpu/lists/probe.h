@@ -1,0 +1,330 @@
+// The nearest rows of every query, by lists: approximately first, from codes, and then exactly, from the rows.
+//
+// A list is skipped if the triangle inequality shows that it holds no row among the k nearest: no row is nearer than
+// d(q, center) - radius, nor, in Euclidean terms, than |q - center| - reach at the smallest weight. In the other lists
+// the codes bound the rank of each row from both sides. The k-th smallest upper bound so far, `within`, decides which
+// rows are candidates; candidates are then ranked by their distance in float64, until the next lower bound is beyond
+// the k-th distance. So the result is exact if every list was scanned or skipped; `probes` limits the lists that are
+// considered, those of the nearest centers, and the triangle inequality still proves most results.
+#pragma once
+
+#include "cpu/frame/call.h"
+#include "cpu/frame/elementary.h"
+#include "cpu/frame/threads.h"
+#include "cpu/lists/scan.h"
+#include "cpu/select/candidates.h"
+#include "cpu/select/nearest.h"
+
+namespace horoball {
+namespace {
+
+template <class Card, class T>
+class Probe {
+ public:
+  Probe(const ProbeArgs& args, const Run& run) : args_(args), run_(run), card_{args.c} {}
+
+  Status compute() {
+    const double pairs = static_cast<double>(args_.queries.rows) * static_cast<double>(args_.slots);
+    threads_ = threads_for(run_, pairs * static_cast<double>(depth_) / 16);
+    // With few queries the lists are divided among the threads instead.
+    parts_ = args_.queries.rows >= threads_ ? 1 : threads_;
+    return with_scratch(
+        run_, [&](Arena& arena) { allocate(arena); }, [&] { work(); });
+  }
+
+ private:
+  using V = Vec<float>;
+  static constexpr std::int64_t kCandidates = 4096, kFirst = 8;
+  static constexpr float kFarthest = 3e38f;  // sorting needs numbers
+
+  // The scratch memory of one worker.
+  struct Desk {
+    float *query, *difference, *rounded, *near, *bound, *within;
+    std::int16_t* code;
+    Candidate<float>*order, *found;
+  };
+
+  // One query and what has been found for it.
+  struct Search {
+    const Desk& desk;
+    std::int64_t i;
+    const T* row;
+    Listed of;
+    float error;  // of the query in float32
+    Nearest<T> nearest;
+    std::int64_t count = 0;                                   // of candidates
+    float within = static_cast<float>(__builtin_huge_val());  // of ranks
+    float reach = static_cast<float>(__builtin_huge_val());   // the distance at that rank
+  };
+
+  void allocate(Arena& arena) {
+    const std::int64_t workers = threads_, padded = padded_;
+    query_ = arena.allocate<float>(workers * padded);
+    difference_ = arena.allocate<float>(workers * padded);
+    rounded_ = arena.allocate<float>(workers * padded);
+    code_ = arena.allocate<std::int16_t>(workers * padded);
+    near_ = arena.allocate<float>(workers * lists_);
+    bound_ = arena.allocate<float>(workers * lists_);
+    order_ = arena.allocate<Candidate<float>>(workers * lists_);
+    within_ = arena.allocate<float>(workers * args_.k);
+    found_ = arena.allocate<Candidate<float>>(workers * room_);
+    const std::int64_t spare = (parts_ - 1) * args_.queries.rows * args_.k;
+    spare_distance_ = arena.allocate<T>(spare);
+    spare_index_ = arena.allocate<std::int32_t>(spare);
+    unseen_ = arena.allocate<float>(args_.queries.rows);
+  }
+
+  Desk desk(int worker) const {
+    const std::int64_t w = worker;
+    return {query_ + w * padded_, difference_ + w * padded_, rounded_ + w * padded_,
+            near_ + w * lists_,   bound_ + w * lists_,       within_ + w * args_.k,
+            code_ + w * padded_,  order_ + w * lists_,       found_ + w * room_};
+  }
+
+  Nearest<T> list(std::int64_t i, std::int64_t part) const {
+    const std::int64_t at = i * args_.k, spare = ((part - 1) * args_.queries.rows + i) * args_.k;
+    if (part == 0) return {static_cast<T*>(args_.distances.data) + at, args_.indices + at, args_.k};
+    return {spare_distance_ + spare, spare_index_ + spare, args_.k};
+  }
+
+  void work() {
+    const std::int64_t queries = args_.queries.rows;
+    for_each(threads_, queries * parts_, [&](std::int64_t task, int worker) {
+      if (!is_cancelled(run_)) search(task / parts_, task % parts_, worker);
+    });
+    if (is_cancelled(run_)) return;
+    for_each(threads_, queries, [&](std::int64_t i, int) { finish(i); });
+  }
+
+  void search(std::int64_t i, std::int64_t part, int worker) {
+    const Desk own = desk(worker);
+    Search of{own, i, query(i), {}, 0, list(i, part)};
+    of.nearest.clear();
+    of.of = listed(card_, of.row, depth_);
+    if (part == 0) unseen_[i] = static_cast<float>(__builtin_huge_val());
+    if (!of.of.reachable) return;
+    for (std::int64_t k = 0; k < args_.k; ++k) own.within[k] = of.within;
+    round_query(of);
+    measure_centers(of);
+    const std::int64_t count = choose(of, part);
+    const std::int64_t first = min(count, kFirst);
+    if (first < count) keep_nearest(own.order, count, first);
+    sort_nearest(own.order, first);
+    for (std::int64_t at = 0; at < count && !is_cancelled(run_); ++at) scan(of, own.order[at].index);
+    settle(of);
+  }
+
+  // The query in float32, and the distance between the two.
+  void round_query(Search& of) const {
+    double lost = 0;
+    for (std::int64_t k = 0; k < padded_; ++k) {
+      const double value = k < depth_ ? of.of.factor * static_cast<double>(of.row[k]) : 0;
+      of.desk.query[k] = static_cast<float>(value);
+      const double rest = value - static_cast<double>(of.desk.query[k]);
+      lost += rest * rest;
+      of.desk.difference[k] = 0;
+    }
+    of.error = lost > 0 ? rounded_up(std::sqrt(lost)) : 0;
+    if (!has_code<Card>(of.of)) of.error = static_cast<float>(HUGE_VAL);
+  }
+
+  // For every list, the distance to its center and a lower bound of the distances to its rows.
+  void measure_centers(const Search& of) const {
+    const float width = static_cast<float>(depth_), down = 1 - 0x1p-24f * (width + 32);
+    const V zero(0.f), own(static_cast<float>(of.of.own)), one(1.f), safe(1 - 0x1p-19f);
+    for (std::int64_t first = 0; first < lists_; first += kSlots) {
+      const float* panel = args_.panels + first * depth_;
+      float fact[kListFacts][kSlots];
+      for (std::int64_t l = 0; l < kSlots; ++l) {
+        for (int f = 0; f < kListFacts; ++f)
+          fact[f][l] = first + l < args_.lists ? args_.bounds[(first + l) * kListFacts + f] : 1;
+      }
+      V s[kBlockVectors];
+      for (int v = 0; v < kBlockVectors; ++v) s[v] = zero;
+      for (std::int64_t k = 0; k < depth_; ++k) {
+        for (int v = 0; v < kBlockVectors; ++v) {
+          const V rest = V(of.desk.query[k]) - V::load(panel + k * kSlots + v * V::kLanes);
+          s[v] = fma(rest, rest, s[v]);
+        }
+      }
+      for (int v = 0; v < kBlockVectors; ++v) {
+        const int at = v * V::kLanes;
+        const V center = V::load(fact[kOwn] + at);
+        // |q - center| is at least `straight`.
+        const V straight = max(sqrt(s[v]) * V(down) - V(of.error), zero);
+        V near = card_.distance(s[v], own, center);
+        near = where(near < V(kFarthest), near, V(kFarthest));
+        near.store(of.desk.near + first + at);
+        const V reached = max(straight * V(kDown) - V::load(fact[kReach] + at), zero);
+        const V rank = reached * reached * V::load(fact[kLightest] + at) * safe;
+        V bound = card_.distance(rank, own, one) * safe;
+        if constexpr (Card::kBounded) {
+          const V curved = card_.distance(straight * straight * V(kDown), own, center) * safe;
+          bound = max(curved - V::load(fact[kRadius] + at), bound);
+        }
+        bound.store(of.desk.bound + first + at);
+      }
+    }
+  }
+
+  // The lists of a part that are considered, in `order`.
+  std::int64_t choose(const Search& of, std::int64_t part) {
+    Candidate<float>* order = of.desk.order;
+    std::int64_t count = 0;
+    for (std::int64_t l = 0; l < args_.lists; ++l) {
+      if (args_.starts[l] < args_.starts[l + 1])
+        order[count++] = {of.desk.near[l], static_cast<std::int32_t>(l)};
+    }
+    if (args_.probes < count) {
+      keep_nearest(order, count, args_.probes);
+      float unseen = static_cast<float>(__builtin_huge_val());
+      for (std::int64_t at = args_.probes; at < count; ++at)
+        unseen = lesser(unseen, of.desk.bound[order[at].index]);
+      if (part == 0) unseen_[of.i] = unseen;
+      count = args_.probes;
+    }
+    std::int64_t kept = 0;
+    for (std::int64_t at = 0; at < count; ++at)
+      if (order[at].index % parts_ == part) order[kept++] = order[at];
+    return kept;
+  }
+  // The first argument unless it is larger; NaN bounds nothing.
+  static float lesser(float a, float b) { return b == b ? (b < a ? b : a) : 0; }
+
+  void scan(Search& of, std::int64_t l) const {
+    if (of.desk.bound[l] > of.reach) return;
+    const float* panel = args_.panels;
+    for (std::int64_t k = 0; k < depth_; ++k)
+      of.desk.difference[k] = of.desk.query[k] - panel[panel_at(l, k, depth_)];
+    const Residual query =
+        encode_residual(of.desk.difference, padded_, of.error, of.desk.rounded, of.desk.code);
+    const std::int64_t pairs = pairs_of(depth_);
+    const float before = of.within;
+    for (std::int64_t slot = args_.starts[l]; slot < args_.starts[l + 1]; slot += kSlots) {
+      const auto* block =
+          reinterpret_cast<const std::int8_t*>(args_.codes) + slot / kSlots * block_bytes(depth_);
+      const float* facts = args_.facts + slot * kSlotFacts;
+      Ints products[kBlockVectors];
+      block_products(block, query.code, pairs, products);
+      for (int v = 0; v < kBlockVectors; ++v) {
+        const RankBounds bounds = rank_bounds(products[v], query, facts + v * V::kLanes);
+        const unsigned beyond = bits_of(bounds.low, bounds.low > V(of.within));
+        const unsigned all = V::kLanes == 32 ? ~0u : (1u << V::kLanes) - 1;
+        if (beyond != all) admit(of, bounds, all & ~beyond, slot + v * V::kLanes);
+      }
+    }
+    if (of.within < before) of.reach = distance_at(of, of.within);
+  }
+
+  void admit(Search& of, const RankBounds& bounds, unsigned lanes, std::int64_t slot) const {
+    float low[V::kLanes], high[V::kLanes];
+    bounds.low.store(low);
+    bounds.high.store(high);
+    for (; lanes != 0; lanes &= lanes - 1) {
+      const int lane = __builtin_ctz(lanes);
+      const std::int32_t id = args_.ids[slot + lane];
+      if (low[lane] > of.within || !admits(of.i, id)) continue;
+      if (of.count == room_) make_room(of);
+      of.desk.found[of.count++] = {low[lane] >= 0 ? low[lane] : 0, id};
+      if (high[lane] < of.within) tighten(of, high[lane]);
+    }
+  }
+
+  bool admits(std::int64_t i, std::int32_t id) const {
+    return id >= 0 && id < args_.rows.rows && (args_.exclude == nullptr || args_.exclude[i] != id) &&
+           (args_.allowed == nullptr || args_.allowed[id] != 0);
+  }
+
+  // Replaces the largest of the k smallest upper bounds: a heap.
+  void tighten(Search& of, float high) const {
+    float* heap = of.desk.within;
+    std::int64_t at = 0;
+    for (;;) {
+      std::int64_t child = 2 * at + 1;
+      if (child >= args_.k) break;
+      if (child + 1 < args_.k && heap[child + 1] > heap[child]) ++child;
+      if (!(heap[child] > high)) break;
+      heap[at] = heap[child];
+      at = child;
+    }
+    heap[at] = high;
+    if (heap[0] < of.within) of.within = heap[0];
+  }
+
+  // The largest distance of a row of at most this rank.
+  float distance_at(const Search& of, float rank) const {
+    const double d = card_.distance(static_cast<double>(rank), of.of.own, 1.0);
+    return rounded_up(d);
+  }
+
+  void make_room(Search& of) const {
+    keep_possible(of);
+    if (of.count > room_ / 2) settle(of);
+  }
+  void keep_possible(Search& of) const {
+    std::int64_t kept = 0;
+    for (std::int64_t at = 0; at < of.count; ++at)
+      if (!(of.desk.found[at].distance > of.within)) of.desk.found[kept++] = of.desk.found[at];
+    of.count = kept;
+  }
+
+  // Ranks the candidates by their distance.
+  void settle(Search& of) const {
+    keep_possible(of);
+    sort_nearest(of.desk.found, of.count);
+    for (std::int64_t at = 0; at < of.count; ++at) {
+      const Candidate<float> candidate = of.desk.found[at];
+      if (candidate.distance > of.within) break;
+      const T* y = static_cast<const T*>(args_.rows.data) + candidate.index * depth_;
+      const Listed of_y = listed(card_, y, depth_);
+      const double s = squared_between<Card>(of.row, of.of, y, of_y, depth_);
+      const auto d = static_cast<T>(card_.distance(s, of.of.own, of_y.own));
+      if (of.nearest.offer(d, candidate.index)) bound_by(of, static_cast<double>(of.nearest.worst()));
+    }
+    of.count = 0;
+    of.reach = distance_at(of, of.within);
+  }
+
+  void bound_by(Search& of, double farthest) const {
+    if (!(farthest < HUGE_VAL)) return;
+    const double rank = card_.rank_at(farthest * (1 + 0x1p-20), of.of.own);
+    const float within = rounded_up(rank) + kTiny;
+    if (within < of.within) of.within = within;
+  }
+
+  void finish(std::int64_t i) const {
+    const Nearest<T> all = list(i, 0);
+    for (std::int64_t part = 1; part < parts_; ++part) {
+      const Nearest<T> more = list(i, part);
+      for (std::int64_t k = 0; k < args_.k; ++k)
+        if (more.index[k] >= 0) all.offer(more.distance[k], more.index[k]);
+    }
+    all.sort();
+    const float last = rounded_up(static_cast<double>(all.distance[args_.k - 1]));
+    args_.proven[i] = unseen_[i] > last || unseen_[i] == static_cast<float>(__builtin_huge_val()) ? 1 : 0;
+  }
+
+  const T* query(std::int64_t i) const {
+    return static_cast<const T*>(args_.queries.data) + i * args_.queries.cols;
+  }
+
+  const ProbeArgs& args_;
+  const Run& run_;
+  Card card_;
+  std::int64_t depth_ = args_.queries.cols, padded_ = round_up(depth_, 32),
+               lists_ = round_up(args_.lists, kSlots), room_ = 2 * args_.k + kCandidates, parts_ = 1;
+  int threads_ = 1;
+  float *query_ = nullptr, *difference_ = nullptr, *rounded_ = nullptr, *near_ = nullptr, *bound_ = nullptr,
+        *within_ = nullptr, *unseen_ = nullptr;
+  std::int16_t* code_ = nullptr;
+  Candidate<float>*order_ = nullptr, *found_ = nullptr;
+  T* spare_distance_ = nullptr;
+  std::int32_t* spare_index_ = nullptr;
+};
+
+Status probe(const ProbeArgs& args, const Run& run) {
+  return with_listed_card(args, [&]<class Card, class T>() { return Probe<Card, T>(args, run).compute(); });
+}
+
+}  // namespace
+}  // namespace horoball
