@@ -1,5 +1,7 @@
 import type { Steps } from './call.ts';
+import { encodeIndex, type GalleryIndex } from './gallery-index.ts';
 import { allocate, checkKept, type Matrix, type Reals } from './matrix.ts';
+import type { AnyMetricOptions } from './pairwise.ts';
 import { inSlices, rowsPerSlice } from './slices.ts';
 
 /** The rows of a gallery, ordered by number. Never changed in place below `used`. */
@@ -13,6 +15,8 @@ export interface Store<T extends Reals> {
   /** 0 for removed rows. */
   readonly alive: Uint8Array;
   readonly size: number;
+  /** An index of the first rows. */
+  readonly index?: GalleryIndex<T> | undefined;
 }
 
 /** Elements that are copied in one slice. */
@@ -28,7 +32,7 @@ export function emptyStore<T extends Reals>(operation: string, like: Matrix<T>):
   return { data, cols: like.cols, used: 0, numbers: none, labels: none, alive: new Uint8Array(0), size: 0 };
 }
 
-/** The remaining rows of a store in new memory with capacity for `capacity` rows. */
+/** The remaining rows of a store in new memory with capacity for `capacity` rows, without an index. */
 export function* moved<T extends Reals>(operation: string, old: Store<T>, capacity: number): Steps<Store<T>> {
   const { cols } = old;
   const data = allocate(operation, old.data, capacity * cols);
@@ -97,4 +101,29 @@ export function* labelMask(
     for (let row = begin; row < end; ++row) mask[row] = alive[row]! & Number(wanted.has(labels[row]!));
   });
   return mask;
+}
+
+/** The lists of the rows that remain, in the order of a store without the removed ones. */
+export function* remainingLists({ alive, index }: Store<Reals>): Steps<Int32Array> {
+  const lists = index?.lists ?? new Int32Array(0);
+  const kept = new Int32Array(lists.length);
+  let count = 0;
+  yield* inSlices(lists.length, (begin, end) => {
+    for (let i = begin; i < end; ++i) if (alive[i] === 1) kept[count++] = lists[i]!;
+  });
+  return kept.slice(0, count);
+}
+
+/** The index of `old` for a store to which its rows were moved. */
+export function* movedIndex<T extends Reals>(
+  operation: string,
+  old: Store<T>,
+  { data, used, cols }: Store<T>,
+  metric: AnyMetricOptions,
+): Steps<GalleryIndex<T> | undefined> {
+  if (old.index === undefined || old.size === old.used) return old.index;
+  const lists = yield* remainingLists(old);
+  if (lists.length === 0) return undefined;
+  const rows = { data: data.subarray(0, used * cols) as T, rows: used, cols };
+  return yield* encodeIndex(operation, rows, old.index.centers, lists, metric);
 }

@@ -7,16 +7,37 @@ import {
   type Steps,
 } from './call.ts';
 import type { Metric } from './cards.ts';
-import { callNames, checkOptions, integer, metricNames } from './check.ts';
+import { callNames, checkCallback, checkOptions, integer, metricNames } from './check.ts';
 import { type Coded, coded, rangeError, shapeError, typeError } from './errors.ts';
-import { aliveMask, copy, emptyStore, find, labelMask, moved, type Store } from './gallery-store.ts';
+import {
+  buildIndex,
+  buildOptions,
+  encodeIndex,
+  type GalleryIndex,
+  type IndexBuildOptions,
+  type IndexSize,
+  indexSize,
+  mostLists,
+} from './gallery-index.ts';
+import { mostListed, type ProvenNeighbors, searchIndexed } from './gallery-probe.ts';
+import {
+  aliveMask,
+  copy,
+  emptyStore,
+  find,
+  labelMask,
+  moved,
+  movedIndex,
+  remainingLists,
+  type Store,
+} from './gallery-store.ts';
 import { integerList } from './integers.ts';
 import { boundedJson } from './io/json.ts';
 import { readSafetensors, type SafeTensor, writeSafetensors } from './io/safetensors.ts';
 import { asMatrix, isReals, type Matrix, type Reals, type Rows } from './matrix.ts';
 import { type AnyMetricOptions, checkPair, type MetricOptions, metricNumbers } from './pairwise.ts';
 import { inSlices } from './slices.ts';
-import { type Neighbors, topKSteps } from './topk.ts';
+import { type SearchParameters, topKSteps } from './topk.ts';
 
 /** Options of a search in a {@link Gallery}. */
 export interface SearchOptions extends CallOptions {
@@ -26,12 +47,18 @@ export interface SearchOptions extends CallOptions {
   labels?: Iterable<number> | undefined;
   /** For each query, the number of a row to exclude, or -1. */
   exclude?: ArrayLike<number> | undefined;
+  /**
+   * The most lists of the index that are looked at, nearest first; fewer take less time, and not every result is proven then.
+   * Default: every list that could hold a nearer row, so the result is exact.
+   */
+  probes?: number | undefined;
 }
 
 /** A gallery's metadata has five values. */
 const mostAbout = 100;
 const known: ReadonlySet<string> = new Set(metricNames);
-const knownSearch: ReadonlySet<string> = new Set([...callNames, 'k', 'labels', 'exclude']);
+const knownSearch: ReadonlySet<string> = new Set([...callNames, 'k', 'labels', 'exclude', 'probes']);
+const knownBuild: ReadonlySet<string> = new Set([...callNames, 'lists', 'seed', 'onProgress']);
 const int32 = { least: -(2 ** 31), most: 2 ** 31 - 1 };
 
 /**
@@ -100,7 +127,7 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
       throw rangeError(operation, 'rows', 'row numbers below 2^31', this.#next);
     const used = old.used + count;
     const fits = used * old.cols <= old.data.length;
-    const store = fits ? old : yield* moved(operation, old, Math.max(used, 2 * old.used));
+    const store = fits ? old : yield* this.#moved(operation, old, Math.max(used, 2 * old.used));
     yield* copy(operation, 'rows', added, store.data, store.used * store.cols);
     const numbers = new Int32Array(count);
     yield* inSlices(count, (begin, end) => {
@@ -143,55 +170,102 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
       }
     });
     const left = { ...store, alive, size: store.size - removed };
-    const next = left.size < left.used / 2 ? yield* moved(operation, left, left.size) : left;
+    const next = left.size < left.used / 2 ? yield* this.#moved(operation, left, left.size) : left;
     this.#checkOpen(operation);
     this.#store = next;
     return removed;
   }
 
+  *#moved(operation: string, old: Store<T>, capacity: number): Steps<Store<T>> {
+    const next = yield* moved(operation, old, capacity);
+    return { ...next, index: yield* movedIndex(operation, old, next, this.#options) };
+  }
+
+  /**
+   * Builds an index for galleries from about 10,000 rows: `topK` then returns the same neighbors in a fraction of the time.
+   * Needs a quarter of the memory of float32 rows in addition. Rows that are added later are searched without it until it is
+   * built again, which keeps the centers if the gallery has less than doubled and `lists` is not given. Searches continue
+   * during the build. Rows with NaN and rows outside the ball are not found.
+   *
+   * Supports the metrics poincare (without `compat`), euclidean, chordal and cosine, on the CPU.
+   *
+   * @throws RangeError `ERR_HOROBALL_SHAPE` for an empty gallery, `ERR_HOROBALL_UNSUPPORTED` for other metrics and devices;
+   * rejects with the signal's reason when aborted, and the gallery keeps its previous index
+   */
+  buildIndex(options?: IndexBuildOptions & AsyncOptions): Promise<IndexSize> {
+    return this.#exclusive('Gallery.buildIndex', (operation) =>
+      runSteps(operation, options?.signal, () => this.#buildIndex(operation, options)),
+    );
+  }
+
+  *#buildIndex(operation: string, given: (IndexBuildOptions & AsyncOptions) | undefined): Steps<IndexSize> {
+    const options = checkOptions(operation, given, 'options', knownBuild);
+    checkCallback(operation, 'onProgress', options.onProgress);
+    const store = this.#store;
+    if (store === undefined || store.size === 0)
+      throw shapeError(operation, 'gallery', 'at least one row', 'none');
+    const build = buildOptions(operation, store.size, options);
+    const isKnown = options.lists === undefined && store.used < 2 * (store.index?.lists.length ?? 0);
+    const known = isKnown ? store.index : undefined;
+    const index = yield* buildIndex(operation, rowsOfStore(store), this.#options, build, known);
+    this.#checkOpen(operation);
+    this.#store = { ...store, index };
+    return indexSize(index);
+  }
+
   /**
    * Finds the nearest rows of every query, like `topK`; `indices` are row numbers.
    *
+   * @returns flat n x k arrays, and for each query whether its neighbors are proven to be the nearest: always without an index or
+   * without `probes`
    * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`; rejects with the signal's reason when aborted
    */
-  topK(queries: Rows<T>, options: SearchOptions & AsyncOptions): Promise<Neighbors<T>> {
+  topK(queries: Rows<T>, options: SearchOptions & AsyncOptions): Promise<ProvenNeighbors<T>> {
     return runSteps('Gallery.topK', options?.signal, () => this.#search('Gallery.topK', queries, options));
   }
 
   /** {@link topK} on this thread. */
-  topKSync(queries: Rows<T>, options: SearchOptions): Neighbors<T> {
+  topKSync(queries: Rows<T>, options: SearchOptions): ProvenNeighbors<T> {
     return runStepsSync('Gallery.topKSync', this.#search('Gallery.topKSync', queries, options));
   }
 
-  *#search(operation: string, queries: Rows<T>, options: SearchOptions): Steps<Neighbors<T>> {
+  *#search(operation: string, queries: Rows<T>, options: SearchOptions): Steps<ProvenNeighbors<T>> {
     this.#checkOpen(operation);
     const store = this.#store;
     if (store === undefined || store.size === 0)
       throw shapeError(operation, 'gallery', 'at least one row', 'none');
-    const { k, threads, device, labels, exclude } = checkOptions(operation, options, 'options', knownSearch);
+    const { k, threads, device, labels, exclude, probes } = checkOptions(
+      operation,
+      options,
+      'options',
+      knownSearch,
+    );
     integer(operation, 'k', k, 1, store.size);
-    const rows: Matrix<T> = {
-      data: store.data.subarray(0, store.used * store.cols) as T,
-      rows: store.used,
-      cols: store.cols,
-    };
-    const { indices, distances } = yield* topKSteps(operation, queries, rows, {
-      ...this.#options,
+    if (probes !== undefined) integer(operation, 'probes', probes, 1, mostLists);
+    const search = {
       k,
       threads,
       device,
       allowed:
         labels === undefined ? aliveMask(store) : yield* labelMask(store, yield* labelSet(operation, labels)),
       exclude: exclude && (yield* rowsOf(operation, store, exclude)),
-    });
+    };
+    const { indices, distances, proven } =
+      store.index !== undefined && k <= mostListed
+        ? yield* searchIndexed(operation, queries, rowsOfStore(store), store.index, this.#options, {
+            ...search,
+            probes: probes ?? mostLists,
+          })
+        : yield* searchAll(operation, queries, rowsOfStore(store), { ...this.#options, ...search });
     yield* inSlices(indices.length, (begin, end) => {
       for (let i = begin; i < end; ++i) if (indices[i]! >= 0) indices[i] = store.numbers[indices[i]!]!;
     });
-    return { indices, distances };
+    return { indices, distances, proven };
   }
 
   /**
-   * Writes the gallery as a safetensors file, completely or not at all.
+   * Writes the gallery as a safetensors file, completely or not at all. Of an index the centers and the list of each row are
+   * written; {@link load} computes the codes and every bound from the rows, so a damaged file cannot prove a wrong result.
    *
    * @throws RangeError `ERR_HOROBALL_SHAPE` for an empty gallery; the system's own errors
    */
@@ -202,10 +276,16 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
       const { data, cols, used, numbers, labels } = await runSteps(operation, undefined, () =>
         moved(operation, store, store.size),
       );
+      const { index } = store;
+      const lists = await runSteps(operation, undefined, () => remainingLists(store));
       const tensors = {
         rows: { shape: [used, cols], data: data.subarray(0, used * cols) },
         numbers: { shape: [used], data: numbers.subarray(0, used) },
         labels: { shape: [used], data: labels.subarray(0, used) },
+        ...(lists.length > 0 && {
+          centers: { shape: [index!.centers.rows, cols], data: index!.centers.data },
+          lists: { shape: [lists.length], data: lists },
+        }),
       };
       const about = JSON.stringify({ ...this.#options, next: this.#next });
       await writeSafetensors(path, tensors, { metadata: { horoball_gallery: about }, checksums: true });
@@ -213,7 +293,8 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
   }
 
   /**
-   * Reads a gallery that {@link save} wrote.
+   * Reads a gallery that {@link save} wrote, in parts: Node.js cannot map a file into memory. An index takes another second
+   * per million rows.
    *
    * @throws Error `ERR_HOROBALL_FORMAT` if the file is not a gallery; the system's own errors
    */
@@ -239,6 +320,17 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
       size: used,
     };
     gallery.#next = next;
+    const index = indexIn(path, tensors, gallery.#store);
+    if (index !== undefined) {
+      const { centers, lists } = index;
+      const covered = rowsOfStore(gallery.#store);
+      const encode = () => encodeIndex('Gallery.load', covered, centers, lists, gallery.#options);
+      const whole = await runSteps('Gallery.load', undefined, encode).catch((error: unknown) => {
+        // The core refuses centers that are no finite numbers.
+        throw (error as Coded).code === 'ERR_HOROBALL_SHAPE' ? notOne(path) : error;
+      });
+      gallery.#store = { ...gallery.#store, index: whole };
+    }
     return gallery;
   }
 
@@ -278,6 +370,22 @@ function emptyOf(path: string, text: string | undefined): { gallery: Gallery<Rea
   throw notOne(path);
 }
 
+/** The centers and lists of an index in a file; undefined without an index. */
+function indexIn(
+  path: string,
+  tensors: ReadonlyMap<string, SafeTensor>,
+  { data, cols, used }: Store<Reals>,
+): Pick<GalleryIndex<Reals>, 'centers' | 'lists'> | undefined {
+  const [centers, lists] = [tensors.get('centers'), tensors.get('lists')?.data];
+  if (centers === undefined && lists === undefined) return undefined;
+  const [rows = 0, width] = centers?.shape ?? [];
+  if (!(centers?.shape.length === 2 && width === cols && rows > 0 && rows <= mostLists)) throw notOne(path);
+  if (!(isReals(centers.data) && centers.data[Symbol.toStringTag] === data[Symbol.toStringTag]))
+    throw notOne(path);
+  if (!(lists instanceof Int32Array && lists.length > 0 && lists.length <= used)) throw notOne(path);
+  return { centers: { data: centers.data, rows, cols }, lists };
+}
+
 function* areValidRows(rows: SafeTensor, numbers: unknown, labels: unknown, next: number): Steps<boolean> {
   if (!(numbers instanceof Int32Array && labels instanceof Int32Array && isReals(rows.data))) return false;
   const { shape } = rows;
@@ -289,6 +397,22 @@ function* areValidRows(rows: SafeTensor, numbers: unknown, labels: unknown, next
       isAscending = numbers[i]! > (i === 0 ? -1 : numbers[i - 1]!) && numbers[i]! < next;
   });
   return isAscending;
+}
+
+function rowsOfStore<T extends Reals>({ data, used, cols }: Store<T>): Matrix<T> {
+  return { data: data.subarray(0, used * cols) as T, rows: used, cols };
+}
+
+/** An exact search without an index. */
+function* searchAll<T extends Reals>(
+  operation: string,
+  queries: Rows<T>,
+  rows: Matrix<T>,
+  options: AnyMetricOptions & SearchParameters,
+): Steps<ProvenNeighbors<T>> {
+  const found = yield* topKSteps(operation, queries, rows, options);
+  const proven = new Uint8Array(found.indices.length / options.k).fill(1);
+  return { ...found, proven };
 }
 
 /** The rows with the given numbers; -1 if not found. */

@@ -23,6 +23,8 @@ export {
 } from './delta.ts';
 export { type ErrorCode, type HoroballError, isHoroballError } from './errors.ts';
 export { Gallery, type SearchOptions } from './gallery.ts';
+export type { IndexBuildOptions, IndexSize } from './gallery-index.ts';
+export type { ProvenNeighbors } from './gallery-probe.ts';
 export { type IndexOptions, type ToInnerProductIndex, toInnerProductIndex } from './index-export.ts';
 export {
   type HybridContrastiveLoss,

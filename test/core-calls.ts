@@ -50,6 +50,9 @@ export async function coreCalls({
   };
   const wide = await galleryOf(x, labels);
   const narrow = await galleryOf(some);
+  const indexed = await galleryOf(x, labels);
+  await indexed.buildIndex({ lists: 20 });
+  await indexed.add(some);
   await wide.save(folder);
   const shared = { c, threads };
   const contrast = { euclidean: units, tied: true, labels: half, ...shared };
@@ -104,12 +107,26 @@ export async function coreCalls({
       run: (extra) => narrow.topK(x, { k: 2, exclude, threads, ...extra }),
       sync: () => narrow.topKSync(x, { k: 2, exclude, threads }),
     },
+    {
+      name: 'Gallery.topK',
+      run: (extra) => indexed.topK(some, { k: 2, labels, threads, ...extra }),
+      sync: () => indexed.topKSync(some, { k: 2, labels, threads }),
+    },
+    {
+      name: 'Gallery.buildIndex',
+      run: async (extra) => {
+        const gallery = await galleryOf(x);
+        await gallery.buildIndex({ lists: 20, threads, ...extra });
+        gallery.close();
+      },
+    },
     { name: 'Gallery.save', run: () => wide.save(folder) },
     { name: 'Gallery.load', run: async () => (await Gallery.load(folder)).close() },
   ];
   const close = async (): Promise<void> => {
     wide.close();
     narrow.close();
+    indexed.close();
     await rm(folder, { force: true });
   };
   return { calls, close };
@@ -123,7 +140,8 @@ export function asyncNames(): string[] {
     ...(hasSync(value) ? [name] : []),
     ...(hasSync((value as { vjp?: unknown }).vjp) ? [`${name}.vjp`] : []),
   ]);
-  return [...functions, 'Gallery.add', 'Gallery.remove', 'Gallery.topK', 'Gallery.save', 'Gallery.load'];
+  const methods = ['add', 'remove', 'buildIndex', 'topK', 'save', 'load'];
+  return [...functions, ...methods.map((name) => `Gallery.${name}`)];
 }
 
 type Call = (...args: never[]) => Promise<unknown>;

@@ -112,6 +112,7 @@ function objectCalls(): [string, Call][] {
     ['Gallery', (options) => new lib.Gallery(any(options))],
     ['Gallery.add', (rows, labels) => gallery.add(any(rows), any(labels))],
     ['Gallery.remove', (numbers) => gallery.remove(any(numbers))],
+    ['Gallery.buildIndex', (options) => gallery.buildIndex(any(options))],
     ['Gallery.topK', (rows, options) => gallery.topK(any(rows), any(options))],
     ['Gallery.topKSync', (rows, options) => gallery.topKSync(any(rows), any(options))],
     ['RiemannianSGD', (rows, options) => new lib.RiemannianSGD(any(rows), any(options))],

@@ -148,6 +148,7 @@ export async function makeExamples(): Promise<Record<string, Make>> {
     'Gallery#': gallery,
     'Gallery#add': () => [points(), new Int32Array(6)],
     'Gallery#remove': () => [[0]],
+    'Gallery#buildIndex': () => [{ lists: 2, seed: 1, onProgress: () => {} }],
     'Gallery#topK': () => [points(), { k: 1 }],
     'Gallery#topKSync': () => [points(), { k: 1 }],
     'Gallery#save': () => [join(folder, 'gallery')],
