@@ -7,6 +7,8 @@ export interface BinaryFiles {
   readonly own: readonly string[];
   readonly wasm: string;
   readonly worker: string;
+  /** The worker thread of embedTree. */
+  readonly tree: string;
   /** The files in the installed packages for this platform, one per C library. */
   packaged(): Iterable<string>;
 }

@@ -21,6 +21,7 @@ export {
   type GromovDelta,
   gromovDelta,
 } from './delta.ts';
+export { type EmbedTreeOptions, embedTree, type TreeEmbedding } from './embed-tree.ts';
 export { type ErrorCode, type HoroballError, isHoroballError } from './errors.ts';
 export { Gallery, type SearchOptions } from './gallery.ts';
 export type { IndexBuildOptions, IndexSize } from './gallery-index.ts';
@@ -95,4 +96,5 @@ export {
   type TopKOptions,
   topK,
 } from './topk.ts';
+export type { Node } from './tree-graph.ts';
 export type { Labels } from './views.ts';

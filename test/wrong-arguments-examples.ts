@@ -165,6 +165,10 @@ export async function makeExamples(): Promise<Record<string, Make>> {
     'RiemannianSGD#loadState': () => [sgd().state()],
     autoCurvature: () => [0.1],
     coreInfo: () => [],
+    embedTree: () => [
+      [['a', 'b']],
+      { dim: 2, c, epochs: 1, burnIn: 0, negatives: 1, lr: 0.1, seed: 1, threads: 1 },
+    ],
     geometryCard: () => ['hybrid'],
     geometryCards: () => [],
     metricCard: () => ['poincare'],

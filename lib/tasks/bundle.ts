@@ -52,6 +52,7 @@ const external = [join(lib, 'onnx/source.js')];
 /** The modules that browsers have in place of those that use Node. */
 const replaced: Readonly<Record<string, string>> = {
   'native.js': 'browser.js',
+  'tree-threads.js': 'tree.js',
   'io/safetensors.js': 'no-files.js',
 };
 const forBrowsers: Plugin = {

@@ -1,0 +1,21 @@
+// Stands in for lib/tree-threads.ts in the bundle for browsers: the page's thread, in turns.
+import { nextTurn } from '../next-turn.ts';
+import { type OnEpoch, runPart, type TreeJob } from '../tree-epochs.ts';
+
+/** Milliseconds until the thread is left to others. */
+const turnMs = 8;
+
+export async function runTree(
+  work: Omit<TreeJob, 'part' | 'parts'>,
+  _threads: number,
+  onEpoch: OnEpoch,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  let began = performance.now();
+  for (const _ of runPart({ ...work, part: 0, parts: 1 }, onEpoch)) {
+    if (performance.now() - began < turnMs) continue;
+    await nextTurn();
+    signal?.throwIfAborted();
+    began = performance.now();
+  }
+}
