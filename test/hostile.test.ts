@@ -245,7 +245,7 @@ test('memory that is transferred and dropped stays until the promise settles', a
 
 test('an allocation that fails in the binding is a coded error with its size', async (t) => {
   if (process.platform !== 'linux') return t.pass('prlimit is Linux only');
-  // As npm run test:memory sets it.
+  // As npm run test:asan sets it.
   if (process.env['ASAN_OPTIONS'] !== undefined) return t.pass('AddressSanitizer ends the process');
   const script = `
     import { execFileSync } from 'node:child_process';
@@ -262,7 +262,7 @@ test('an allocation that fails in the binding is a coded error with its size', a
 
 test('scratch memory that cannot be allocated is a coded error with its size', async (t) => {
   if (process.platform !== 'linux') return t.pass('prlimit is Linux only');
-  // As npm run test:memory sets it.
+  // As npm run test:asan sets it.
   if (process.env['ASAN_OPTIONS'] !== undefined) return t.pass('AddressSanitizer ends the process');
   const script = `
     import { execFileSync } from 'node:child_process';

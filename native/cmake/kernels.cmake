@@ -7,7 +7,10 @@ add_library(horoball_kernels STATIC ${horoball_cpu_sources})
 target_include_directories(horoball_kernels PRIVATE native)
 target_link_libraries(horoball_kernels PRIVATE horoball_warnings Threads::Threads)
 
-set_source_files_properties(native/cpu/row/formula.cc PROPERTIES COMPILE_OPTIONS "-O3;-ffp-contract=off")
+# With a check at each access, compiling at -O3 would take half an hour.
+set(horoball_optimize $<IF:$<BOOL:${HOROBALL_SANITIZE}>,-O1,-O3>)
+set_source_files_properties(native/cpu/row/formula.cc PROPERTIES COMPILE_OPTIONS
+  "${horoball_optimize};-ffp-contract=off")
 
 # Always optimized: without optimization the kernels would be unusably slow, even in a debug build of the bindings.
 # Contraction is off, because it would change compensated sums: kernels call fused multiply-adds explicitly.
@@ -15,15 +18,17 @@ function(horoball_level name)
   add_library(horoball_${name} OBJECT native/cpu/isa.cc)
   target_include_directories(horoball_${name} PRIVATE native)
   target_compile_definitions(horoball_${name} PRIVATE HOROBALL_LEVEL=${name})
-  # With a check at each access, compiling at -O3 would take half an hour.
-  target_compile_options(horoball_${name} PRIVATE $<IF:$<BOOL:${HOROBALL_SANITIZE}>,-O1,-O3> -ffp-contract=off
-    -fno-math-errno -fno-exceptions ${ARGN})
+  target_compile_options(horoball_${name} PRIVATE ${horoball_optimize} -ffp-contract=off -fno-math-errno -fno-exceptions ${ARGN})
   target_link_libraries(horoball_${name} PRIVATE horoball_warnings)
   target_sources(horoball_kernels PRIVATE $<TARGET_OBJECTS:horoball_${name}>)
 endfunction()
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   horoball_level(baseline)
+  if(HOROBALL_BASELINE_ONLY)
+    target_compile_definitions(horoball_kernels PRIVATE HOROBALL_BASELINE_ONLY)
+    return()
+  endif()
   horoball_level(avx2 -mavx2 -mfma)
   horoball_level(avx512 -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx2 -mfma)
 else()

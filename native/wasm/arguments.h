@@ -14,6 +14,7 @@
 #include <type_traits>
 
 #include "../bind/calls.h"
+#include "../bind/code.h"
 #include "../core.h"
 
 namespace horoball::wasm {

@@ -13,7 +13,13 @@ struct Level {
   bool present;
 };
 
-#if defined(__x86_64__)
+#if defined(HOROBALL_BASELINE_ONLY)
+const Level* levels(std::size_t* count) {
+  static const Level all[] = {{&backend_baseline, true}};
+  *count = std::size(all);
+  return all;
+}
+#elif defined(__x86_64__)
 // From the widest to the narrowest.
 const Level* levels(std::size_t* count) {
   __builtin_cpu_init();

@@ -1,0 +1,116 @@
+// npm run test:asan and npm run test:tsan: builds the core with a sanitizer, and runs its tests on it. The first finding
+// ends the process that has it, and the test fails.
+//
+// asan: AddressSanitizer and UndefinedBehaviorSanitizer, all tests of the core at the machine's widest SIMD level, and those
+// of the kernels at every other level. tsan: ThreadSanitizer, the tests that use several threads.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { coreInfo } from '../lib/index.ts';
+
+const kernels = [
+  'pairwise',
+  'loss',
+  'retrieval',
+  'delta',
+  'ops-reference',
+  'contract',
+  'rim',
+  'metric-slopes',
+];
+
+/**
+ * Node is not compiled with ThreadSanitizer, which therefore does not see that V8's jobs and Node's message ports are
+ * destroyed only after their last use. Suppressed are frames of V8's platform and of messages, and the destruction of libuv's
+ * locks: our code is called by none of them.
+ */
+const suppressions = [
+  'v8::platform::',
+  'node::worker::Message::',
+  'node::worker::MessagePort::PostMessage',
+  'uv_rwlock_destroy',
+  'uv_mutex_destroy',
+  'uv_cond_destroy',
+]
+  .map((frame) => `race:${frame}\n`)
+  .join('');
+
+interface Kind {
+  sanitizer: 'address' | 'thread';
+  library: string;
+  target: 'emulated' | 'core';
+  env: NodeJS.ProcessEnv;
+  /** Test files, and the SIMD levels at which they run; undefined for the widest. */
+  runs(levels: readonly string[]): [tests: string[], level?: string][];
+}
+
+const all = [
+  'dist/test/!(bench|examples|guide|process|rooms|security).test.js',
+  'dist/test/image/resample.test.js',
+];
+const folder = resolve('build', 'sanitize');
+const kinds: Readonly<Record<string, Kind>> = {
+  asan: {
+    sanitizer: 'address',
+    library: 'libasan.so',
+    target: 'emulated',
+    env: { ASAN_OPTIONS: 'detect_leaks=0', UBSAN_OPTIONS: 'print_stacktrace=1' },
+    runs: ([, ...others]) => [
+      [[...all, 'dist/test/gpu/*.test.js']],
+      ...others.map((level): [string[], string] => [
+        kernels.map((name) => `dist/test/${name}.test.js`),
+        level,
+      ]),
+    ],
+  },
+  tsan: {
+    sanitizer: 'thread',
+    library: 'libtsan.so',
+    target: 'core',
+    env: { TSAN_OPTIONS: `halt_on_error=1 exitcode=66 suppressions=${join(folder, 'suppressions')}` },
+    runs: () => [
+      [
+        ['threads', 'cancel', 'concurrency', 'gallery', 'transferred'].map(
+          (name) => `dist/test/${name}.test.js`,
+        ),
+      ],
+    ],
+  },
+};
+
+const { sanitizer, library, target, env, runs } = kinds[process.argv[2] ?? '']!;
+mkdirSync(folder, { recursive: true });
+writeFileSync(join(folder, 'suppressions'), suppressions);
+const build = join('build', sanitizer);
+const stdio = 'inherit';
+execFileSync('cmake', ['-S', '.', '-B', build, `-DHOROBALL_SANITIZE=${sanitizer}`, '-DHOROBALL_CUDA=OFF'], {
+  stdio,
+});
+execFileSync('cmake', ['--build', build, '--target', target, '--parallel', '2'], { stdio });
+
+const places = [
+  join(build, 'emulated', 'core.node'),
+  join(build, 'core.node'),
+  join(build, 'Release', 'core.node'),
+];
+const core = resolve(
+  places.find((file) => existsSync(file) && (target === 'core') !== file.includes('emulated'))!,
+);
+const preloaded = execFileSync('c++', [`-print-file-name=${library}`], { encoding: 'utf8' }).trim();
+const ava = join('node_modules', 'ava', 'entrypoints', 'cli.mjs');
+for (const [tests, level] of runs(coreInfo().levels)) {
+  // Without address randomization, whose range the runtime library of ThreadSanitizer may not support.
+  const command = ['-R', process.execPath, ava, '--no-worker-threads', '--timeout=20m', ...tests];
+  const { status, signal } = spawnSync('setarch', command, {
+    stdio,
+    env: {
+      ...process.env,
+      ...env,
+      ...(level && { HOROBALL_ISA: level }),
+      LD_PRELOAD: preloaded,
+      HOROBALL_CORE: core,
+    },
+  });
+  if (status !== 0)
+    throw new Error(`${process.argv[2]} at ${level ?? 'the widest level'}: ${signal ?? status}`);
+}
