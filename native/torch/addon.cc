@@ -95,6 +95,7 @@ void bind_environment(Exports& exports) {
   exports.calls("cancel", raise, "flag");
   exports.posts(
       "manualSeed", "manualSeed", [](std::uint64_t seed) { torch::manual_seed(seed); }, "seed");
+  exports.answers("idle", "lane", [] {});
   exports.posts(
       "setThreads", "setThreads", [](int threads) { at::set_num_threads(threads); }, "threads");
 }

@@ -24,6 +24,7 @@ export interface TrainAddon {
   cancelFlag(): Cancel;
   cancel(flag: Cancel): void;
   manualSeed(seed: number, cancel?: Cancel | null): void;
+  idle(cancel?: Cancel | null): Promise<void>;
   setThreads(threads: number, cancel?: Cancel | null): void;
   batch(
     images: Uint8Array,

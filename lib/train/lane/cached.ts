@@ -1,6 +1,6 @@
 import { checkCallback, instance, integer } from '../../check.ts';
 import { checkKept } from '../../matrix.ts';
-import { Embedder } from './embedder.ts';
+import { Embedder, type Embeddings } from './embedder.ts';
 import { checkSquares, type Squares } from './inputs.ts';
 import { native } from './native.ts';
 import { Batch, Tensor } from './tensor.ts';
@@ -24,9 +24,7 @@ export class CachedEmbeddings implements Disposable {
   readonly euclidean: Tensor;
   /** Points of the ball, count x dim. */
   readonly hyperbolic: Tensor;
-  readonly #embedder: Embedder;
-  readonly #images: Squares;
-  readonly #chunk: number;
+  readonly #chunks: Chunks;
 
   /**
    * Queues the first pass.
@@ -34,21 +32,40 @@ export class CachedEmbeddings implements Disposable {
    * @param chunk - images per graph, 1 or more
    * @throws RangeError `ERR_HOROBALL_RANGE` for another chunk size
    */
-  constructor(embedder: Embedder, images: Squares, chunk: number) {
-    integer('cachedEmbeddings', 'chunk', chunk, 1, Number.MAX_SAFE_INTEGER);
-    this.#embedder = instance('cachedEmbeddings', 'embedder', embedder, Embedder);
-    this.#images = checkSquares('cachedEmbeddings', images);
-    this.#chunk = chunk;
-    const parts = [...this.#chunks()].map(({ batch }) => {
-      using part = batch;
-      return embedder.forward(part, { train: false, purpose: 'training' });
-    });
-    const shape = [this.#images.count, embedder.config.dim];
+  constructor(embedder: Embedder, images: Squares, chunk: number);
+  /** @internal With the outputs of a first pass, which are disposed of. */
+  constructor(embedder: Embedder, images: Squares, chunk: number, outputs: readonly Embeddings[]);
+  constructor(embedder: Embedder, images: Squares, chunk: number, outputs?: readonly Embeddings[]) {
+    this.#chunks = new Chunks(embedder, images, chunk);
+    const parts = outputs ?? [...this.#chunks].map((each) => this.#chunks.embed(each));
+    const shape = [this.#chunks.images.count, embedder.config.dim];
     const leaf = (of: 'euclidean' | 'hyperbolic'): Tensor =>
       new Tensor(native().leaf(parts.map((part) => part[of].handle)), shape);
     this.euclidean = leaf('euclidean');
     this.hyperbolic = leaf('hyperbolic');
     for (const part of parts) part.dispose();
+  }
+
+  /** Makes the first pass chunk by chunk; `between` may wait, or end it with an error. */
+  static async create(
+    embedder: Embedder,
+    images: Squares,
+    chunk: number,
+    between: () => Promise<void>,
+  ): Promise<CachedEmbeddings> {
+    checkCallback('cachedEmbeddings', 'between', between);
+    const chunks = new Chunks(embedder, images, chunk);
+    const outputs: Embeddings[] = [];
+    try {
+      for (const each of chunks) {
+        outputs.push(chunks.embed(each));
+        await between();
+      }
+    } catch (error) {
+      for (const each of outputs) each.dispose();
+      throw error;
+    }
+    return new CachedEmbeddings(embedder, images, chunk, outputs);
   }
 
   /**
@@ -57,13 +74,27 @@ export class CachedEmbeddings implements Disposable {
    */
   backward(beforeLast: () => void = () => {}): void {
     checkCallback('cachedEmbeddings.backward', 'beforeLast', beforeLast);
-    const leaves = [this.euclidean.handle, this.hyperbolic.handle];
-    for (const { batch, first } of this.#chunks()) {
-      using part = batch;
-      using outputs = this.#embedder.forward(part);
-      if (first + batch.count >= this.#images.count) beforeLast();
-      native().backwardRows([outputs.euclidean.handle, outputs.hyperbolic.handle], leaves, first);
+    for (const each of this.#chunks) {
+      if (each.isLast) beforeLast();
+      this.#backwardChunk(each);
     }
+  }
+
+  /** The same chunk by chunk; the callbacks may wait, or end it with an error. */
+  async backwardStepwise(between: () => Promise<void>, beforeLast: () => Promise<void>): Promise<void> {
+    for (const [name, callback] of Object.entries({ between, beforeLast }))
+      checkCallback('cachedEmbeddings.backward', name, callback);
+    for (const each of this.#chunks) {
+      if (each.isLast) await beforeLast();
+      this.#backwardChunk(each);
+      if (!each.isLast) await between();
+    }
+  }
+
+  #backwardChunk(chunk: Chunk): void {
+    const leaves = [this.euclidean.handle, this.hyperbolic.handle];
+    using outputs = this.#chunks.embed(chunk, true);
+    native().backwardRows([outputs.euclidean.handle, outputs.hyperbolic.handle], leaves, chunk.first);
   }
 
   dispose(): void {
@@ -74,16 +105,40 @@ export class CachedEmbeddings implements Disposable {
   [Symbol.dispose](): void {
     this.dispose();
   }
+}
 
-  *#chunks(): Generator<{ batch: Batch; first: number }> {
-    const { images, count, size } = this.#images;
+interface Chunk {
+  first: number;
+  count: number;
+  isLast: boolean;
+}
+
+/** The chunks of a batch. */
+class Chunks {
+  readonly images: Squares;
+  readonly #embedder: Embedder;
+  readonly #size: number;
+
+  constructor(embedder: Embedder, images: Squares, size: number) {
+    this.#size = integer('cachedEmbeddings', 'chunk', size, 1, Number.MAX_SAFE_INTEGER);
+    this.#embedder = instance('cachedEmbeddings', 'embedder', embedder, Embedder);
+    this.images = checkSquares('cachedEmbeddings', images);
+  }
+
+  *[Symbol.iterator](): Generator<Chunk> {
+    const { count } = this.images;
+    for (let first = 0; first < count; first += this.#size)
+      yield { first, count: Math.min(this.#size, count - first), isLast: first + this.#size >= count };
+  }
+
+  /** Queues the forward pass of a chunk. @param train - whether it has a graph */
+  embed({ first, count }: Chunk, train: boolean = false): Embeddings {
+    const { images, count: all, size } = this.images;
     const { model, device } = this.#embedder.config;
     const length = size * size * 3;
-    for (let first = 0; first < count; first += this.#chunk) {
-      checkKept('cachedEmbeddings', 'images', images, count * length);
-      const rows = Math.min(this.#chunk, count - first);
-      const bytes = images.subarray(first * length, (first + rows) * length);
-      yield { batch: Batch.from(bytes, { count: rows, size }, model.mean, model.std, device), first };
-    }
+    checkKept('cachedEmbeddings', 'images', images, all * length);
+    const bytes = images.subarray(first * length, (first + count) * length);
+    using batch = Batch.from(bytes, { count, size }, model.mean, model.std, device);
+    return this.#embedder.forward(batch, { train, purpose: 'training' });
   }
 }

@@ -172,6 +172,11 @@ function loadError(lib: string, cause: unknown): Error {
   return Object.assign(coded('ERR_HOROBALL_TORCH_LOAD', message), { cause });
 }
 
+/** @internal Resolves once everything that was queued has run; rejects with the error of the first that failed. */
+export function laneIdle(): Promise<void> {
+  return native().idle();
+}
+
 const flags = new WeakMap<AbortSignal, Cancel>();
 
 /** @internal The flag set by `signal`; one flag per signal, however often it is used. */

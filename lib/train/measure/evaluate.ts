@@ -105,6 +105,17 @@ export async function embed(
   loader: ImageLoader,
   options: EvaluateOptions = {},
 ): Promise<Embedded> {
+  const { group } = checkEvaluation('embed', options);
+  return await gathered(await embedPart(embedder, split, loader, options), group);
+}
+
+/** Embeds the images of this rank. */
+export async function embedPart(
+  embedder: Embedder,
+  split: Split,
+  loader: ImageLoader,
+  options: EvaluateOptions = {},
+): Promise<Embedded> {
   const { batchSize = 128, group, signal, onProgress } = checkEvaluation('embed', options);
   instance('embed', 'embedder', embedder, Embedder);
   instance('embed', 'loader', loader, ImageLoader);
@@ -130,19 +141,19 @@ export async function embed(
     done += samples.count;
     await onProgress?.(done, total);
   }
-  const own = joined(parts);
-  return { ...(await gathered(own, group)), bodyWidth: model.embedDim, width: dim };
+  return { ...joined(parts), bodyWidth: model.embedDim, width: dim };
 }
 
 /**
  * The rows of all ranks, in the order of the images. Labels and indices are integers that float32 represents
  * exactly.
  */
-async function gathered(own: Part, group: RankGroup): Promise<Part> {
+export async function gathered(own: Embedded, group: RankGroup): Promise<Embedded> {
   if (group.size === 1) return own;
   const whole = async (values: Int32Array): Promise<Int32Array> =>
     Int32Array.from(await group.gatherValues(Float32Array.from(values)));
   return {
+    ...own,
     body: await group.gatherValues(own.body),
     euclidean: await group.gatherValues(own.euclidean),
     hyperbolic: await group.gatherValues(own.hyperbolic),

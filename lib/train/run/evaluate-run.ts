@@ -2,11 +2,19 @@
 
 import { searchDevice } from '../lane/native.ts';
 import { baselineFeatures } from '../measure/baselines.ts';
-import { embed, measure, recallOf } from '../measure/evaluate.ts';
+import {
+  type Embedded,
+  type EvaluateOptions,
+  embedPart,
+  gathered,
+  measure,
+  recallOf,
+} from '../measure/evaluate.ts';
 import { healthOf } from '../measure/health.ts';
 import { protocolOf } from '../measure/recall.ts';
 import { takeSnapshot } from '../measure/snapshot.ts';
 import { spreadOf } from '../measure/structure.ts';
+import type { TestSet } from '../measure/test-set.ts';
 import type { Snapshot } from '../measure/types.ts';
 import { evaluationOf } from './construct.ts';
 import type { StepOutcome } from './learner.ts';
@@ -38,18 +46,32 @@ export async function measureBaselines({ config, source, state, listeners, stop 
  * embeds a part of the images, and rank 0 searches.
  */
 export async function evaluateRun(run: Run): Promise<void> {
-  const { config, source, learner, store, state, listeners, group, stop } = run;
+  const { config, source, learner, state, group, stop } = run;
   const { test } = source;
   if (test === null) return;
-  const epoch = epochOf(state.step, source.epochSteps);
   const { tauE, tauH } = learner.scalars();
-  const options = { ...evaluationOf(config, test, { tauE, tauH }), signal: stop.signal };
+  const options = evaluationOf(config, test, { tauE, tauH });
   group.at(`the evaluation after step ${state.step}`);
   state.evaluatedAt = state.step;
-  const embedded = await learner.averaged(() =>
-    embed(learner.embedder, test.split, test.loader, { ...options, group }),
-  );
-  if (group.rank !== 0) return;
+  const how = { ...options, group, signal: stop.signal, onProgress: () => stop.between() };
+  const own = await learner.averaged(() => embedPart(learner.embedder, test.split, test.loader, how));
+  await stop.after();
+  const embedded = await gathered(own, group);
+  if (group.rank === 0)
+    await stop.untilRequested((signal) => recordEvaluation(run, test, embedded, { ...options, signal }));
+  await stop.after();
+}
+
+/** Searches the embeddings, and logs and draws the results. */
+async function recordEvaluation(
+  run: Run,
+  test: TestSet,
+  embedded: Embedded,
+  options: EvaluateOptions,
+): Promise<void> {
+  const { config, source, learner, store, state, listeners } = run;
+  const epoch = epochOf(state.step, source.epochSteps);
+  const { tauE, tauH } = learner.scalars();
   const device = options.device ?? searchDevice(learner.embedder.config.device);
   const evaluation = await measure(embedded, test.split, learner.embedder.c, { ...options, device });
   const row: EvaluationRow = {

@@ -17,6 +17,7 @@ import { learnableNames, parseConfig } from '../options/resolve.ts';
 import { createEmbedder, createLoss, createOptimizer } from './construct.ts';
 import { LearnableScalars } from './learnable.ts';
 import type { StepBatch } from './source.ts';
+import { neverStops, type StopPoints } from './stop.ts';
 
 /** Rows of a batch, followed by remembered rows. */
 interface Rows extends LossInputs, Disposable {
@@ -112,12 +113,31 @@ export class Learner implements Disposable {
   /**
    * Queues the forward pass of a batch; with gradient caching, of its chunks without a graph.
    * @param prefetched - the same batch on the device; the caller disposes of it
+   * @param stop - where the pass may end early, with gradient caching
    */
-  embed(samples: LabeledBatch, prefetched: Batch | null = null): Embeddings | CachedEmbeddings {
+  async embed(
+    samples: LabeledBatch,
+    prefetched: Batch | null = null,
+    stop: StopPoints = neverStops,
+  ): Promise<Embeddings | CachedEmbeddings> {
     checkOptions('learner.embed', samples, 'samples');
     if (prefetched !== null) return this.embedder.forward(prefetched);
     const { chunk } = this.#config;
-    if (chunk !== null && chunk < samples.count) return new CachedEmbeddings(this.embedder, samples, chunk);
+    const embeddings = await this.#embedAll(samples, stop);
+    if (chunk === null) return embeddings;
+    try {
+      await stop.after();
+    } catch (error) {
+      embeddings.dispose();
+      throw error;
+    }
+    return embeddings;
+  }
+
+  async #embedAll(samples: LabeledBatch, stop: StopPoints): Promise<Embeddings | CachedEmbeddings> {
+    const { chunk } = this.#config;
+    if (chunk !== null && chunk < samples.count)
+      return await CachedEmbeddings.create(this.embedder, samples, chunk, () => stop.between());
     using batch = this.batch(samples);
     return this.embedder.forward(batch);
   }
@@ -167,15 +187,27 @@ export class Learner implements Disposable {
     };
   }
 
-  /** Queues the backward pass, and in a group the sum of its gradients over the ranks. */
-  backward(objective: LossHandle, embeddings: LossInputs, factor: number): void {
+  /**
+   * Queues the backward pass, and in a group the sum of its gradients over the ranks.
+   * @param stop - where the pass may end early, with gradient caching
+   */
+  async backward(
+    objective: LossHandle,
+    embeddings: LossInputs,
+    factor: number,
+    stop: StopPoints = neverStops,
+  ): Promise<void> {
     instance('learner.backward', 'objective', objective, LossHandle);
     checkInputs('learner.backward', embeddings);
+    const arm = async (): Promise<void> => {
+      if (this.#config.chunk !== null) await stop.after();
+      this.#gradientSum.arm();
+    };
     const isCached = embeddings instanceof CachedEmbeddings;
-    if (!isCached) this.#gradientSum.arm();
+    if (!isCached) await arm();
     if (this.scaler === null) objective.backward(factor);
     else this.scaler.backward(objective, factor);
-    if (isCached) embeddings.backward(() => this.#gradientSum.arm());
+    if (isCached) await embeddings.backwardStepwise(() => stop.between(), arm);
     this.#gradientSum.finish();
   }
 

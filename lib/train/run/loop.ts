@@ -120,14 +120,14 @@ async function takeStep(
   { step, lr, scalars, wantPoints }: StepSettings,
 ): Promise<StepOutcome> {
   group.at(`step ${step}`);
-  using embeddings = learner.embed(samples, prefetched);
-  using whole = learner.gather(embeddings, samples);
-  using rows = learner.compared(whole, whole.labels);
-  using objective = learner.loss.apply(rows, rows.labels, scalars);
-  learner.backward(objective, embeddings, rows.factor);
-  await feed.prefetch();
-  learner.update(lr, step);
   try {
+    using embeddings = await learner.embed(samples, prefetched, stop);
+    using whole = learner.gather(embeddings, samples);
+    using rows = learner.compared(whole, whole.labels);
+    using objective = learner.loss.apply(rows, rows.labels, scalars);
+    await learner.backward(objective, embeddings, rows.factor, stop);
+    await feed.prefetch();
+    learner.update(lr, step);
     // The only place where the host waits for the device.
     const options = { lr, factor: rows.factor, wantPoints, stop: stop.isRequested };
     return await learner.finish(objective, whole, whole.labels, options);

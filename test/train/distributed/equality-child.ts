@@ -38,11 +38,11 @@ async function firstGradients(config: RunConfig): Promise<Map<string, NamedTenso
   using learner = await Learner.create(config, () => {}, group);
   const source = await openSource(config, group?.place);
   for await (const samples of source.batches(0)) {
-    using own = learner.embed(samples);
+    using own = await learner.embed(samples);
     using whole = learner.gather(own, samples);
     using rows = learner.compared(whole, whole.labels);
     using objective = learner.loss.apply(rows, rows.labels, learner.scalars());
-    learner.backward(objective, own, rows.factor);
+    await learner.backward(objective, own, rows.factor);
     return await learner.embedder.gradients();
   }
   throw new Error('no batch');

@@ -1,8 +1,9 @@
 // `horoball train --nproc`: local ranks and signals.
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import ava, { type TestFn } from 'ava';
@@ -73,6 +74,28 @@ test.serial('SIGTERM writes a checkpoint and exits with 143; another number of r
     steps.map(({ step }) => step),
     Array.from({ length: 40 }, (_, i) => i + 1),
   );
+});
+
+test.serial('SIGTERM stops between the chunks of a step, which the resumed run repeats', async (t) => {
+  t.timeout(300_000);
+  const { root, runs } = t.context;
+  const model = JSON.stringify({ img_size: 16, patch_size: 4, embed_dim: 384, depth: 6, num_heads: 6 });
+  const slow = ['--model', model, '--chunk', '1', '--nproc', '2', '--json'];
+  const whole = await horoball(options(root, runs, 'chunks', 4, ...slow));
+  t.is(whole.code, 0, whole.stderr);
+  const running = start(options(root, runs, 'cut', 4, ...slow));
+  await running.line(/"type":"step","step":2,/);
+  await sleep(100);
+  const began = performance.now();
+  running.child.kill('SIGTERM');
+  const { code, stderr } = await running.outcome;
+  t.is(code, 143, stderr);
+  t.true(performance.now() - began < 20_000);
+  t.regex(stderr, /Stopped after 2 steps/);
+  const resumed = await horoball(['train', '--resume', join(runs, 'cut'), '--nproc', '2', '--json']);
+  t.is(resumed.code, 0, resumed.stderr);
+  const weights = (name: string): Promise<Buffer> => readFile(join(runs, name, 'model.safetensors'));
+  t.true((await weights('cut')).equals(await weights('chunks')), 'bit for bit');
 });
 
 test.serial('ranks that torchrun starts use its store', async (t) => {

@@ -96,8 +96,8 @@ test.serial(
     const { crop: size } = config;
     const given = { images: randomImages(4, 1, size), count: 4, size, labels: Int32Array.of(0, 0, 1, 1) };
     using batch = learner.batch(given);
-    using sent = learner.embed(given, batch);
-    using plain = learner.embed(given);
+    using sent = await learner.embed(given, batch);
+    using plain = await learner.embed(given);
     t.deepEqual(await sent.hyperbolic.data(), await plain.hyperbolic.data());
     t.false(batch.disposed);
   },

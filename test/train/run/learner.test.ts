@@ -27,11 +27,11 @@ test.serial('chunks of a batch give the gradients of the whole batch', async (t)
   const gradients = async (chunk: number | null): Promise<number[]> => {
     using learner = await Learner.create(tinyConfig({ chunk }));
     const samples = tinySamples();
-    using embeddings = learner.embed(samples);
+    using embeddings = await learner.embed(samples);
     using whole = learner.gather(embeddings, samples);
     using rows = learner.compared(whole, whole.labels);
     using objective = learner.loss.apply(rows, rows.labels, learner.scalars());
-    learner.backward(objective, embeddings, rows.factor);
+    await learner.backward(objective, embeddings, rows.factor);
     return flat(await learner.embedder.gradients());
   };
   const whole = await gradients(null);
@@ -80,14 +80,14 @@ test.serial('learnable scalars follow their gradients and appear in the next ste
 test.serial('a memory adds the rows of earlier classes, and a factor that keeps the mean', async (t) => {
   using learner = await Learner.create(tinyConfig({ memory: 4 }));
   const samples = tinySamples(1);
-  const compared = (): [number, number] => {
-    using embeddings = learner.embed(samples);
+  const compared = async (): Promise<[number, number]> => {
+    using embeddings = await learner.embed(samples);
     using rows = learner.compared(embeddings, samples.labels);
     return [rows.labels.length, rows.factor];
   };
-  t.deepEqual(compared(), [8, 1]);
+  t.deepEqual(await compared(), [8, 1]);
   await takeStep(learner, 1, tinySamples(2, 10));
-  t.deepEqual(compared(), [16, 2]);
+  t.deepEqual(await compared(), [16, 2]);
 });
 
 test.serial('a loss that is not finite names the step and where it began', async (t) => {

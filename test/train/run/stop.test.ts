@@ -26,6 +26,40 @@ test('a rank of a group stops once the ranks have agreed, whichever was asked to
   t.is((other.signal.reason as Error).name, 'AbortError');
 });
 
+test('a rank stops between parts of its work once all ranks know, and after them if another was asked to', async (t) => {
+  const controller = new AbortController();
+  const sums: number[] = [];
+  const withRequests = (others: number) => ({
+    ...twoRanks,
+    sum: async (values: Float64Array) => {
+      sums.push(values[0]!);
+      values[0]! += others;
+    },
+  });
+  const asked = new Stop(withRequests(0), controller.signal);
+  await asked.between();
+  t.deepEqual(sums, [], 'ranks have different numbers of parts');
+  await asked.after();
+  controller.abort(new Error('enough'));
+  await t.throwsAsync(asked.between(), { message: 'enough' });
+  const aborted = await new Stop(withRequests(1)).after().catch((error: unknown) => error);
+  t.is((aborted as Error).name, 'AbortError');
+  t.deepEqual(sums, [0, 1, 0]);
+});
+
+test('a request ends the work of one rank, and errors pass', async (t) => {
+  const controller = new AbortController();
+  const stop = new Stop(twoRanks, controller.signal);
+  controller.abort(new Error('enough'));
+  await stop.untilRequested(async (signal) => signal.throwIfAborted());
+  await t.throwsAsync(
+    stop.untilRequested(async () => {
+      throw new Error('full');
+    }),
+    { message: 'full' },
+  );
+});
+
 test('work may end early only because the run stops', async (t) => {
   const controller = new AbortController();
   const stop = new Stop(singleProcess, controller.signal);

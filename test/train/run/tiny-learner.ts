@@ -43,11 +43,11 @@ export async function takeStep(
   samples: LabeledBatch = tinySamples(step),
   lr = 1e-3,
 ): Promise<StepOutcome> {
-  using embeddings = learner.embed(samples);
+  using embeddings = await learner.embed(samples);
   using whole = learner.gather(embeddings, samples);
   using rows = learner.compared(whole, whole.labels);
   using objective = learner.loss.apply(rows, rows.labels, learner.scalars());
-  learner.backward(objective, embeddings, rows.factor);
+  await learner.backward(objective, embeddings, rows.factor);
   learner.update(lr, step);
   return await learner.finish(objective, whole, whole.labels, { lr, factor: rows.factor, wantPoints: true });
 }
