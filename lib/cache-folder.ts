@@ -4,8 +4,19 @@
 export function cacheFolder(): string {
   const { join } = process.getBuiltinModule('node:path');
   const base = process.env['XDG_CACHE_HOME'];
-  const { homedir } = process.getBuiltinModule('node:os');
-  return join(base === undefined || base === '' ? join(homedir(), '.cache') : base, 'horoball');
+  return join(base === undefined || base === '' ? join(home(), '.cache') : base, 'horoball');
+}
+
+/**
+ * The root folder for a user without HOME and without an entry in the system's list of users, as containers have them:
+ * nothing is found there, and an error of writing names it. A shared folder such as /tmp could have another user's libtorch.
+ */
+function home(): string {
+  try {
+    return process.getBuiltinModule('node:os').homedir();
+  } catch {
+    return '/';
+  }
 }
 
 /** Cache folder of addons that `setup` builds, per package version and platform. */

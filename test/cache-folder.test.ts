@@ -1,0 +1,26 @@
+import os from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import { addonCache, cacheFolder } from '../lib/cache-folder.ts';
+
+test.serial('the cache is below XDG_CACHE_HOME, else the home folder, else the root folder', (t) => {
+  const { XDG_CACHE_HOME: before } = process.env;
+  const { homedir } = os;
+  t.teardown(() => {
+    Object.assign(os, { homedir });
+    if (before === undefined) delete process.env['XDG_CACHE_HOME'];
+    else process.env['XDG_CACHE_HOME'] = before;
+  });
+  process.env['XDG_CACHE_HOME'] = join('/', 'caches');
+  t.is(cacheFolder(), join('/', 'caches', 'horoball'));
+  process.env['XDG_CACHE_HOME'] = '';
+  t.is(cacheFolder(), join(homedir(), '.cache', 'horoball'));
+  // A user without HOME and without an entry in the list of users.
+  Object.assign(os, {
+    homedir: () => {
+      throw new Error('uv_os_homedir returned ENOENT');
+    },
+  });
+  t.is(cacheFolder(), join('/', '.cache', 'horoball'));
+  t.true(addonCache('1.0.0').startsWith(cacheFolder()));
+});
