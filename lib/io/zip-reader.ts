@@ -15,6 +15,8 @@ export class HandleReader extends RandomAccessReader {
   readonly #size: number;
   #window = new Uint8Array(0);
   #windowStart = 0;
+  #isStopped = false;
+  #reading: Promise<unknown> = Promise.resolve();
 
   constructor(handle: OpenFile, size: number) {
     super();
@@ -42,6 +44,12 @@ export class HandleReader extends RandomAccessReader {
     );
   }
 
+  /** Ends all streams without an error, before the file is closed: yauzl reads on after a stream was destroyed. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await this.#reading.catch(() => {});
+  }
+
   /** The bytes of an entry. */
   override _readStreamForRange(start: number, end: number): Readable {
     return Readable.from(this.#slices(start, end));
@@ -52,8 +60,12 @@ export class HandleReader extends RandomAccessReader {
   }
 
   async *#slices(start: number, end: number): AsyncGenerator<Uint8Array> {
-    for (let at = start; at < end; at += windowBytes)
-      yield await this.#read(at, Math.min(windowBytes, end - at));
+    for (let at = start; at < end; at += windowBytes) {
+      if (this.#isStopped) await new Promise(() => {}); // nobody waits for it
+      const reading = this.#read(at, Math.min(windowBytes, end - at));
+      this.#reading = reading;
+      yield await reading;
+    }
   }
 
   /** Returns bytes from the buffered window, and moves the window if it does not contain them. */

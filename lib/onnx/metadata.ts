@@ -1,6 +1,7 @@
-import { type FileHandle, open } from 'node:fs/promises';
 import { type Coded, coded } from '../errors.ts';
 import { readAll } from '../io/atomic.ts';
+import { openRegular } from '../io/regular.ts';
+import type { OpenFile } from '../io/thread-file.ts';
 
 /** Number of metadata entries in a model (onnx.proto3), and the most bytes that one may have. */
 const metadataField = 14;
@@ -14,7 +15,7 @@ const maxFields = 1000;
  * @throws Error `ERR_HOROBALL_FORMAT` if it is not an ONNX file, or a file system error
  */
 export async function readOnnxMetadata(path: string): Promise<Map<string, string>> {
-  const file = await open(path);
+  const file = await openRegular(path, 'loadEmbedder'); // opening a pipe would wait for its writer
   try {
     const { size } = await file.stat();
     const found = new Map<string, string>();
@@ -48,7 +49,7 @@ interface Field {
 const headBytes = 20;
 
 /** The field that begins at a position; undefined if it is invalid or reaches beyond the end. */
-async function fieldAt(file: FileHandle, at: number, size: number): Promise<Field | undefined> {
+async function fieldAt(file: OpenFile, at: number, size: number): Promise<Field | undefined> {
   const head = await bytesAt(file, at, Math.min(headBytes, size - at));
   const field = parseField(head, 0);
   if (field === undefined || at + field.begin + field.length > size) return undefined;
@@ -92,7 +93,7 @@ function entryOf(bytes: Buffer): [key: string | undefined, value: string | undef
   return [texts[1], texts[2]];
 }
 
-async function bytesAt(file: FileHandle, at: number, length: number): Promise<Buffer> {
+async function bytesAt(file: OpenFile, at: number, length: number): Promise<Buffer> {
   const bytes = Buffer.alloc(length);
   const got = await readAll(file, bytes, at);
   return bytes.subarray(0, got);

@@ -10,7 +10,7 @@ import { type Entry, fromRandomAccessReaderPromise, type ZipFile } from 'yauzl';
 
 import { coded } from '../errors.ts';
 import { ensureFolder } from '../io/folder.ts';
-import { type OpenFile, openFile } from '../io/thread-file.ts';
+import { openFile } from '../io/thread-file.ts';
 import { naming } from '../io/trouble.ts';
 import { HandleReader } from '../io/zip-reader.ts';
 
@@ -92,14 +92,25 @@ export async function checkSha256(file: string, expected: string): Promise<void>
 async function unpackInto(file: string, to: string, onProgress: OnProgress): Promise<void> {
   const handle = await openFile(file, 'r');
   try {
-    await naming(file, unpackOpen(file, handle, to, onProgress));
+    const { size } = await handle.stat();
+    const reader = new HandleReader(handle, size);
+    try {
+      await naming(file, unpackFrom(file, { reader, size }, to, onProgress));
+    } finally {
+      await reader.stop();
+    }
   } finally {
     await handle.close();
   }
 }
 
-async function unpackOpen(file: string, handle: OpenFile, to: string, onProgress: OnProgress): Promise<void> {
-  const zip = await openArchive(file, handle);
+interface Source {
+  reader: HandleReader;
+  size: number;
+}
+
+async function unpackFrom(file: string, source: Source, to: string, onProgress: OnProgress): Promise<void> {
+  const zip = await openArchive(file, source);
   try {
     const entries = await entriesOf(file, zip);
     const wanted = entries.filter((entry) => wantedPath(entry.fileName) !== undefined);
@@ -128,10 +139,9 @@ async function unpackOpen(file: string, handle: OpenFile, to: string, onProgress
   }
 }
 
-async function openArchive(file: string, handle: OpenFile): Promise<ZipFile> {
-  const { size } = await handle.stat();
+async function openArchive(file: string, { reader, size }: Source): Promise<ZipFile> {
   try {
-    return await fromRandomAccessReaderPromise(new HandleReader(handle, size), size, { autoClose: false });
+    return await fromRandomAccessReaderPromise(reader, size, { autoClose: false });
   } catch (error) {
     throw asDamaged(file, error);
   }
@@ -149,10 +159,10 @@ async function entriesOf(file: string, zip: ZipFile): Promise<Entry[]> {
 
 /**
  * Maps `torch/lib/x` of a wheel or `libtorch/lib/x` of an archive to `lib/x`; yauzl rejects paths that lead
- * outside.
+ * outside. Names with control characters or those of Windows' paths are not wanted.
  */
 function wantedPath(name: string): string | undefined {
-  const inside = /^(?:torch|libtorch)\/((?:lib|include)\/.*[^/])$/.exec(name)?.[1];
+  const inside = /^(?:torch|libtorch)\/((?:lib|include)\/[^\p{Cc}\\:]*[^\p{Cc}\\:/])$/u.exec(name)?.[1];
   return inside === undefined ? undefined : normalize(inside);
 }
 
@@ -171,7 +181,6 @@ async function writeEntry(
   target: string,
   onBytes: (bytes: number) => void,
 ): Promise<{ crc32: number; sha256: string }> {
-  await ensureFolder(dirname(target));
   const hash = createHash('sha256');
   let crc = 0;
   const measure = async function* (source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
@@ -183,6 +192,7 @@ async function writeEntry(
     }
   };
   try {
+    await ensureFolder(dirname(target));
     await pipeline(await zip.openReadStreamPromise(entry), measure, createWriteStream(target));
   } catch (error) {
     throw asDamaged(entry.fileName, error);
@@ -190,9 +200,14 @@ async function writeEntry(
   return { crc32: crc, sha256: hash.digest('base64url') };
 }
 
+/** Errors of the system that the names of entries cause, such as a file and a folder of one name. */
+const nameErrors = new Set(['EEXIST', 'EISDIR', 'ENAMETOOLONG', 'ENOTDIR']);
+
 /** Passes on errors of the disk. */
 function asDamaged(file: string, error: unknown): unknown {
-  if ((error as NodeJS.ErrnoException).syscall !== undefined) return error;
+  const { syscall, code = '' } = error as NodeJS.ErrnoException;
+  if (nameErrors.has(code)) return damaged(file, 'entries of the archive have names that cannot be used');
+  if (syscall !== undefined) return error;
   return damaged(file, error instanceof Error ? error.message : String(error));
 }
 

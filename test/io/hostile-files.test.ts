@@ -332,7 +332,7 @@ for (const [reader, start] of Object.entries(holes))
     await rm(path);
   });
 
-for (const reader of ['npy', 'safetensors', 'mat', 'pth', 'weights'])
+for (const reader of ['npy', 'safetensors', 'mat', 'pth', 'weights', 'onnx'])
   test(`${reader}: pipes and devices are rejected without waiting`, (t) => {
     if (process.platform === 'win32') return t.pass();
     const pipe = join(folder, 'pipe');

@@ -2,12 +2,14 @@
 import { readMat, readNpy, readSafetensors } from '../../lib/io/index.ts';
 import { PickleDict, type PickleValue } from '../../lib/io/pickle.ts';
 import { PthFile, PthTensor } from '../../lib/io/pth.ts';
+import { readOnnxMetadata } from '../../lib/onnx/metadata.ts';
 import { loadWeights } from '../../lib/train/weights/load.ts';
 
 export const readers: Record<string, (path: string) => Promise<unknown>> = {
   npy: (path) => readNpy(path),
   mat: (path) => readMat(path),
   safetensors: (path) => readSafetensors(path),
+  onnx: readOnnxMetadata,
   pth: readPth,
   weights: (path) =>
     loadWeights(path, {

@@ -157,3 +157,27 @@ test('a libtorch survives a kill between the two renames that replace it', async
   await recoverFolder(to);
   t.deepEqual(await readdir(join(to, 'lib')), ['old'], 'nothing to recover');
 });
+
+test('names that no file can have are left out, and names that exclude each other are an error of the archive', async (t) => {
+  const { to } = await unpack(
+    t,
+    archiveOf('libtorch', { ...fakeFiles(), 'include/a\0b': '', 'lib/c:d': '' }),
+  );
+  t.deepEqual(await readdir(join(to, 'include')), ['torch']);
+  for (const name of [`${library}/inside`, `include/${'x'.repeat(300)}`])
+    await t.throwsAsync(unpack(t, archiveOf('libtorch', { ...fakeFiles(), [name]: '' })), {
+      code: 'ERR_HOROBALL_ARCHIVE',
+      message: /names that cannot be used/,
+    });
+});
+
+test('an archive that ends in the middle of a file leaves no reader behind', async (t) => {
+  const large = { ...fakeFiles(), [library]: 'x'.repeat(3_000_000) };
+  const entries = Object.entries(large).map(
+    ([name, text]) => [`libtorch/${name}`, Buffer.from(text)] as const,
+  );
+  const whole = Buffer.from(zipSync(Object.fromEntries(entries), { level: 0 }));
+  whole.fill(1, 500_000, 600_000); // the CRC-32 is wrong
+  await t.throwsAsync(unpack(t, whole), { code: 'ERR_HOROBALL_ARCHIVE' });
+  await new Promise((resolve) => setTimeout(resolve, 50)); // an error of a stream would end the process here
+});

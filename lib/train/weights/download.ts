@@ -2,6 +2,7 @@ import { type FileHandle, open, rm, stat, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { type Coded, coded } from '../../errors.ts';
+import { checkInside } from '../../io/inside.ts';
 import { readRecordFile } from '../../io/record-file.ts';
 import { naming } from '../../io/trouble.ts';
 
@@ -44,6 +45,7 @@ class Interrupted extends Error {}
  * @throws ERR_HOROBALL_DOWNLOAD with the URL and the reason; the signal's reason if it is aborted
  */
 export async function download(url: URL, path: string, options: DownloadOptions = {}): Promise<Downloaded> {
+  for (const each of [path, notePath(path)]) await checkInside(each); // a link in the cache could lead outside
   const file = await open(path, 'a+');
   await file.close();
   try {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import ava from 'ava';
 import { type Downloaded, type DownloadOptions, download } from '../../../lib/train/weights/download.ts';
@@ -142,5 +142,17 @@ test('the announced hash comes from the first header that has one', async (t) =>
     await using at = await host((request, response) => send(request, response, { headers }));
     const { announced } = await fetched(at, quick);
     t.deepEqual(announced, { bytes: weights.length, sha256: wanted });
+  }
+});
+
+test('a link in the place of a partial download or its note is refused, and nothing is written through it', async (t) => {
+  await using at = await host((request, response) => send(request, response, { headers: { etag: '"v1"' } }));
+  const outside = join(at.cache, 'outside');
+  for (const name of ['a.pth.part', 'a.pth.part.json']) {
+    await writeFile(outside, 'kept');
+    await symlink(outside, join(at.cache, name));
+    await t.throwsAsync(fetched(at, quick), { code: 'ERR_HOROBALL_FORMAT', message: /got a link/ });
+    t.is(await readFile(outside, 'utf8'), 'kept');
+    await rm(join(at.cache, name));
   }
 });
