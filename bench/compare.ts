@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { usageError } from './arguments.ts';
 import { median } from './measure.ts';
-import { fromCsv, identity, type Results, type Row } from './rows.ts';
+import { fromCsv, identity, type Results, type Row } from './results.ts';
 import { number } from './table.ts';
 
 const help = `Usage: horoball bench compare A.csv B.csv

@@ -1,6 +1,6 @@
 /** How time grows with rows and columns, from the rows of the suite `scaling`. */
 import { exponent } from './measure.ts';
-import type { Results, Row } from './rows.ts';
+import type { Results, Row } from './results.ts';
 import { number } from './table.ts';
 
 /** A measured series and its power law `ms = ms(largest) (size / largest)^exponent`. */

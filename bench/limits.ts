@@ -8,7 +8,7 @@ import { retrievalMetrics } from '../lib/index.ts';
 import { asProgram, elsewhere } from './elsewhere.ts';
 import { figure } from './measure.ts';
 import { peakBytes } from './memory.ts';
-import { type Labels, type Row, row } from './rows.ts';
+import { type Labels, type Row, row } from './results.ts';
 import { sopTest } from './shapes.ts';
 import { testSet } from './suites/evaluation.ts';
 

@@ -10,7 +10,7 @@ import {
 } from './measure.ts';
 import { peakElsewhere } from './peak.ts';
 import type { PeerWorker, PreparedPeer } from './peers/client.ts';
-import { type Row, row } from './rows.ts';
+import { type Row, row } from './results.ts';
 import { difference, type Measured, type OwnSide, type PeerSide, type Same, type Suite } from './suite.ts';
 
 /** The context in which a suite runs. */

@@ -4,7 +4,7 @@ import { isCheckout, machine, root } from './machine.ts';
 import { multiplyAddPeak } from './multiply-add.ts';
 import { page } from './page.ts';
 import type { PeerWorker } from './peers/client.ts';
-import { peakKey, type Results, toCsv } from './rows.ts';
+import { peakKey, type Results, toCsv } from './results.ts';
 import { table } from './table.ts';
 
 /** Options for where results are written. */

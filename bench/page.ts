@@ -1,5 +1,5 @@
 import { type BarItem, barChart, markup, scalingPlot } from './chart.ts';
-import type { Bar, Results, Row } from './rows.ts';
+import type { Bar, Results, Row } from './results.ts';
 import { number, what } from './table.ts';
 
 const style = `

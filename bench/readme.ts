@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { growths, growthTable } from './growth.ts';
 import { root } from './machine.ts';
-import { fromCsv, type Labels, type Results, type Row } from './rows.ts';
+import { fromCsv, type Labels, type Results, type Row } from './results.ts';
 import { number } from './table.ts';
 
 /** A line of the table: its words, and the row that it states. */

@@ -9,7 +9,7 @@ import { root } from './machine.ts';
 import { type Bench, measureSuite } from './measure-suite.ts';
 import { Output, origin, outputOptions } from './output.ts';
 import { PeerWorker } from './peers/client.ts';
-import type { Row } from './rows.ts';
+import type { Row } from './results.ts';
 import { measureScaling } from './scaling.ts';
 import { type Planned, suites } from './suites/all.ts';
 

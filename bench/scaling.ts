@@ -5,7 +5,7 @@ import { asProgram, elsewhere } from './elsewhere.ts';
 import { ballPoints, unitRows } from './inputs.ts';
 import { type Clock, clockOf, exponent, figure } from './measure.ts';
 import { peakBytes } from './memory.ts';
-import { type Bar, type Labels, type Row, row } from './rows.ts';
+import { type Bar, type Labels, type Row, row } from './results.ts';
 import { lossSettings } from './shapes.ts';
 import { lossFlops } from './suites/loss.ts';
 

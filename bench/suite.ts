@@ -1,6 +1,6 @@
 import type { Figure, Plan } from './measure.ts';
 import type { PeerInput } from './peers/client.ts';
-import type { Bar, Labels } from './rows.ts';
+import type { Bar, Labels } from './results.ts';
 
 /** The horoball side whose answer a peer must match, within a relative tolerance. */
 export interface Same {

@@ -1,4 +1,4 @@
-import { type Bar, peakOf, type Results, type Row } from './rows.ts';
+import { type Bar, peakOf, type Results, type Row } from './results.ts';
 
 const heads = [
   'op',

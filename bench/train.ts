@@ -11,7 +11,7 @@ import { uniform } from './inputs.ts';
 import { alternate, figure, type Plan, ratio, type TimedSide } from './measure.ts';
 import { Output, origin, outputOptions } from './output.ts';
 import { PeerWorker } from './peers/client.ts';
-import { type Bar, type Row, row } from './rows.ts';
+import { type Bar, type Row, row } from './results.ts';
 import { lossSettings } from './shapes.ts';
 import { dim, Ours, type Setting, steady, views } from './train-side.ts';
 

@@ -17,18 +17,18 @@ export interface Core extends PlacedCalls {
   readonly abi: number | null;
   /** The names of a row-wise call's numbers, in order; lib/row-call.ts is generated from them. */
   readonly rowCall: readonly string[];
-  /** Where the elements of a short call begin in `standing`. */
+  /** Where the elements of a short call begin in `callBuffer`. */
   readonly shortData: number;
   /** A row-wise operation: its numbers (lib/row-call.ts), three inputs, the output. */
   row(numbers: Float64Array, ...rest: [...Three, out: Reals]): Outcome;
-  /** The same with a cotangent, three output gradients, and the gradients of c and of the card's own number. */
+  /** The same with a cotangent, three output gradients, and the gradients of c and of the card's parameter. */
   rowVjp(
     numbers: Float64Array,
     ...rest: [...Three, cotangent: Reals, ...Three, gradScalars: Float64Array]
   ): Outcome;
   /** The array that {@link rowShort} and {@link rowVjpShort} read and write; native/bind/calls.h documents its layout. */
-  readonly standing: Float64Array;
-  /** Synchronous `row` for few numbers, all of them in `standing`. */
+  readonly callBuffer: Float64Array;
+  /** Synchronous `row` for few numbers, all of them in `callBuffer`. */
   rowShort(): void;
   /** Synchronous `rowVjp` for few numbers. */
   rowVjpShort(): void;

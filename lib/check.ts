@@ -177,12 +177,12 @@ export function choice(
   value: unknown,
   names: readonly string[],
 ): number {
-  const place = names.indexOf(value as string);
-  if (place < 0) {
+  const index = names.indexOf(value as string);
+  if (index < 0) {
     const known = names.map((name) => `'${name}'`).join(', ');
     throw typeError(operation, argument, `one of ${known}`, quoted(value));
   }
-  return place;
+  return index;
 }
 
 /** The core's number for the guards. */

@@ -70,8 +70,8 @@ export interface Delta {
 }
 
 const name = 'gromovDelta';
-const own = ['input', 'size', 'samples', 'seed', 'onProgress'];
-const known: ReadonlySet<string> = new Set([...metricNames, ...callNames, ...own]);
+const deltaNames = ['input', 'size', 'samples', 'seed', 'onProgress'];
+const known: ReadonlySet<string> = new Set([...metricNames, ...callNames, ...deltaNames]);
 
 function* measure(input: Matrix, given?: DeltaOptions): Steps<Delta> {
   const {

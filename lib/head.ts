@@ -7,9 +7,9 @@ type HeadStep = Operation<readonly ['rows'], Partial<Curved>>;
 /** Radius of the ball points of tied heads: the core's head of a unit row. `clip`: the norm at which the head clips. */
 export function tiedRadius({ c, clip }: { readonly c: number; readonly clip: number }): number {
   let point: Matrix<Float64Array> = matrix(Float64Array.of(1), 1, 1);
-  for (const [place, { name, parameter }] of headCards().entries()) {
-    const own = place === 0 ? { [parameter!.name]: clip } : {};
-    point = operation<HeadStep>(name).sync(point, { c, ...own });
+  for (const [index, { name, parameter }] of headCards().entries()) {
+    const clipping = index === 0 ? { [parameter!.name]: clip } : {};
+    point = operation<HeadStep>(name).sync(point, { c, ...clipping });
   }
   return point.data[0]!;
 }

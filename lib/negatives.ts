@@ -304,11 +304,11 @@ class Report {
   /** The rows of other classes, in ascending order. */
   *#negativesOf(anchor: number): Steps<Int32Array> {
     const { classOf } = this.#batch;
-    const own = classOf[anchor]!;
+    const anchorClass = classOf[anchor]!;
     const found = new Int32Array(classOf.length);
     let count = 0;
     yield* inSlices(classOf.length, (begin, end) => {
-      for (let j = begin; j < end; ++j) if (classOf[j] !== own) found[count++] = j;
+      for (let j = begin; j < end; ++j) if (classOf[j] !== anchorClass) found[count++] = j;
     });
     return found.subarray(0, count);
   }
@@ -318,7 +318,7 @@ class Report {
     const { views, classOf, viewOf } = this.#batch;
     const values = this.#values;
     const { length } = values;
-    const own = classOf[at.anchor]!;
+    const anchorClass = classOf[at.anchor]!;
     const view = viewOf[at.anchor]!;
     let top = -Infinity;
     yield* inSlices(length, (begin, end) => {
@@ -331,7 +331,7 @@ class Report {
     yield* inSlices(length, (begin, end) => {
       for (let j = begin; j < end; ++j) {
         values[j] = Math.exp(values[j]! - top);
-        if (viewOf[j] !== view || classOf[j] !== own) sums[viewOf[j]!]! += values[j]!;
+        if (viewOf[j] !== view || classOf[j] !== anchorClass) sums[viewOf[j]!]! += values[j]!;
       }
     });
     let positive = 0;
@@ -342,7 +342,7 @@ class Report {
       for (let j = begin; j < end; ++j) {
         if (j === at.anchor) continue;
         const p = values[j]! * (viewOf[j] === view ? reciprocals : 1 / divisors[viewOf[j]!]!);
-        if (classOf[j] === own) positive += p;
+        if (classOf[j] === anchorClass) positive += p;
         else weights[j] = p;
       }
     });

@@ -180,8 +180,8 @@ function find(name: string): Entry {
   const cards = rowCards();
   const index = cards.findIndex((card) => card.name === name);
   const card = cards[index] as RowCard;
-  const own = card.parameter?.leading === false ? [card.parameter.name] : [];
-  const all = ['c', 'compat', ...own, ...callNames];
+  const parameter = card.parameter?.leading === false ? [card.parameter.name] : [];
+  const all = ['c', 'compat', ...parameter, ...callNames];
   return { card, index, known: { forward: new Set([...all, 'out']), vjp: new Set([...all, 'gradC']) } };
 }
 
@@ -196,8 +196,8 @@ interface Call {
   readonly op: number;
   readonly guards: number;
   readonly c: number;
-  /** The card's own number. */
-  readonly own: number;
+  /** The value of the card's parameter. */
+  readonly parameter: number;
   readonly shape: RowShape;
   readonly inputs: readonly (Matrix | undefined)[];
   readonly options: Options;
@@ -265,30 +265,30 @@ function weightsIn({ card }: Entry, inputs: Call['inputs']): Reals | undefined {
 /** Reads the arguments from left to right: the leading number, inputs, the cotangent, options. */
 function read(name: string, { card, index, known }: Entry, args: readonly unknown[], vjp: boolean): Call {
   const { parameter } = card;
-  let place = 0;
-  let own = parameter?.leading === true ? finite(name, parameter.name, args[place++]) : 0;
-  const first = asMatrix(name, nameOf(card, 0), args[place++] as Rows);
+  let next = 0;
+  let value = parameter?.leading === true ? finite(name, parameter.name, args[next++]) : 0;
+  const first = asMatrix(name, nameOf(card, 0), args[next++] as Rows);
   const inputs = new Array<Matrix | undefined>(card.inputs.length);
   inputs[0] = first;
   for (let i = 1; i < inputs.length; ++i) {
-    const left = card.family === 'midpoint' && leftOut(args, place, vjp);
-    const input = left ? undefined : inputOf(name, card, i, args[place++]);
+    const left = card.family === 'midpoint' && leftOut(args, next, vjp);
+    const input = left ? undefined : inputOf(name, card, i, args[next++]);
     if (input !== undefined) checkSameType(name, nameOf(card, i), first, input);
     inputs[i] = input;
   }
-  const cotangent = vjp ? args[place++] : undefined;
+  const cotangent = vjp ? args[next++] : undefined;
   if (vjp && !isRows(cotangent))
     throw typeError(name, 'cotangent', 'a matrix or a typed array', quoted(cotangent));
-  const options = optionsOf(name, args[place]);
+  const options = optionsOf(name, args[next]);
   refuseUnknown(name, options, 'options', vjp ? known.vjp : known.forward);
   const { c } = options;
   const shape = rowShape(name, card, inputs);
-  if (parameter?.leading === false) own = ownNumber(name, parameter, options[parameter.name]);
+  if (parameter?.leading === false) value = optionalParameter(name, parameter, options[parameter.name]);
   return {
     op: index,
     guards: guards(name, options.compat),
     c: card.curved || c !== undefined ? curvature(name, c) : 1,
-    own,
+    parameter: value,
     shape,
     inputs,
     options,
@@ -299,19 +299,19 @@ function read(name: string, { card, index, known }: Entry, args: readonly unknow
 }
 
 /** Whether the weights were omitted, as opposed to given or undefined. */
-function leftOut(args: readonly unknown[], place: number, vjp: boolean): boolean {
-  return vjp ? !isRows(args[place + 1]) : args[place] !== undefined && !isRows(args[place]);
+function leftOut(args: readonly unknown[], index: number, vjp: boolean): boolean {
+  return vjp ? !isRows(args[index + 1]) : args[index] !== undefined && !isRows(args[index]);
 }
 
 /** Scratch for every call's numbers: the core reads them before the call returns. */
 const numbers = new Float64Array(rowNumbers);
 
 function numbersOf(call: Call, job: number, to: Float64Array): Float64Array {
-  const { op, guards, c, own, shape, inputs, device, threads } = call;
+  const { op, guards, c, parameter, shape, inputs, device, threads } = call;
   to[rowCall.op] = op;
   to[rowCall.guards] = guards;
   to[rowCall.c] = c;
-  to[rowCall.own] = own;
+  to[rowCall.parameter] = parameter;
   to[rowCall.rows] = shape.n;
   for (let i = 0; i < 3; ++i) {
     const input = inputs[i];
@@ -328,10 +328,10 @@ function numbersOf(call: Call, job: number, to: Float64Array): Float64Array {
 
 /** Runs through the core's persistent array. */
 function shortForward(call: Call, out: Matrix): undefined {
-  numbersOf(call, 0, core().standing);
-  const place = writeShort(call.inputs);
+  numbersOf(call, 0, core().callBuffer);
+  const index = writeShort(call.inputs);
   core().rowShort();
-  readShort(place, out.data);
+  readShort(index, out.data);
 }
 
 function shortVjp(
@@ -340,10 +340,10 @@ function shortVjp(
   grads: readonly (Matrix | undefined)[],
   scalars: Float64Array,
 ): undefined {
-  numbersOf(call, 0, core().standing);
-  let place = writeShort(call.inputs, cotangent);
+  numbersOf(call, 0, core().callBuffer);
+  let index = writeShort(call.inputs, cotangent);
   core().rowVjpShort();
-  for (const grad of grads) if (grad !== undefined) place = readShort(place, grad.data);
+  for (const grad of grads) if (grad !== undefined) index = readShort(index, grad.data);
   readScalars(scalars);
 }
 
@@ -365,9 +365,9 @@ function optionsOf(name: string, options: unknown): Options {
   return options as Options;
 }
 
-function inputOf(name: string, card: RowCard, place: number, value: unknown): Matrix | undefined {
+function inputOf(name: string, card: RowCard, index: number, value: unknown): Matrix | undefined {
   if (card.family === 'midpoint') return weightsOf(name, value);
-  return asMatrix(name, nameOf(card, place), value as Rows);
+  return asMatrix(name, nameOf(card, index), value as Rows);
 }
 
 /** Weights are one number per row, as a row or a column. */
@@ -386,7 +386,7 @@ function checkWeights(name: string, weights: Reals, begin: number, end: number):
   }
 }
 
-function ownNumber(name: string, parameter: RowParameter, value: unknown): number {
+function optionalParameter(name: string, parameter: RowParameter, value: unknown): number {
   const { name: argument, start, low, high } = parameter;
   const number = finite(name, argument, value ?? start);
   if ((low !== null && number < low) || (high !== null && number > high)) {

@@ -43,9 +43,9 @@ function* search<T extends Reals>(
     const near = yield* gatherRows(name, 'gallery', g, rows);
     const found = yield* topKSteps(name, query, near, options);
     yield* inSlices(found.indices.length, (begin, end) => {
-      for (let place = begin; place < end; ++place) {
-        const at = found.indices[place]!;
-        if (at >= 0) indices[i * k + place] = rows[at]!;
+      for (let rank = begin; rank < end; ++rank) {
+        const at = found.indices[rank]!;
+        if (at >= 0) indices[i * k + rank] = rows[at]!;
       }
     });
     distances.set(found.distances, i * k);

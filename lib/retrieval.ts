@@ -51,8 +51,8 @@ export interface RetrievalMetrics {
 }
 
 const name = 'retrievalMetrics';
-const own = ['ks', 'query', 'gallery', 'perQuery'];
-const known: ReadonlySet<string> = new Set([...metricNames, ...callNames, ...own]);
+const rankingNames = ['ks', 'query', 'gallery', 'perQuery'];
+const known: ReadonlySet<string> = new Set([...metricNames, ...callNames, ...rankingNames]);
 const defaultKs: readonly number[] = [1, 2, 4, 8];
 
 /** Neighbors per search call: bounds its memory and the work between two calls. */
@@ -169,7 +169,7 @@ function resultOf(
   answer: Int32Array,
   gallery: Int32Array,
   classes: Int32Array,
-  own: number,
+  queryClass: number,
   relevant: number,
 ): QueryResult {
   let first = Infinity;
@@ -178,7 +178,7 @@ function resultOf(
   for (let rank = 0; rank < answer.length; ++rank) {
     const found = answer[rank]!;
     if (found < 0 || (first < Infinity && rank >= relevant)) break;
-    if (classes[gallery[found]!] !== own) continue;
+    if (classes[gallery[found]!] !== queryClass) continue;
     if (first === Infinity) first = rank;
     if (rank < relevant) precisions += ++hits / (rank + 1);
   }

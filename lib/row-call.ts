@@ -5,7 +5,7 @@ export const rowCall = {
   op: 0,
   guards: 1,
   c: 2,
-  own: 3,
+  parameter: 3,
   rows: 4,
   xRows: 5,
   xCols: 6,
@@ -20,7 +20,7 @@ export const rowCall = {
   job: 15,
   elementBytes: 16,
   gradC: 17,
-  gradOwn: 18,
+  gradParameter: 18,
 } as const;
 
 /** The length of that array if the matrices are passed as arguments. */

@@ -10,7 +10,7 @@ export interface RowCard {
   /** Special cases of the gradient; may be empty. */
   readonly gradient: string;
   readonly inputs: readonly RowInput[];
-  /** The card's own number: an argument before the inputs if `leading`, otherwise an option. */
+  /** The card's parameter, a number: an argument before the inputs if `leading`, otherwise an option. */
   readonly parameter: RowParameter | null;
   /** Output per row: a vector, a number, or a vector with an additional leading coordinate. */
   readonly result: 'vector' | 'number' | 'lifted';
@@ -31,7 +31,7 @@ export interface RowInput {
   readonly domain: 'ball' | 'klein' | 'hyperboloid' | 'anywhere';
 }
 
-/** A card's own number. `null`: no default, or no bound. */
+/** The parameter of a card. `null`: no default, or no bound. */
 export interface RowParameter {
   readonly name: string;
   readonly doc: string;
@@ -84,10 +84,10 @@ export function rowShape(
   inputs: readonly (Matrix | undefined)[],
 ): RowShape {
   const first = inputs[0] as Matrix;
-  const check = (place: number, rows: number, cols: number) => {
-    const { rows: gotRows, cols: gotCols } = inputs[place] as Matrix;
+  const check = (index: number, rows: number, cols: number) => {
+    const { rows: gotRows, cols: gotCols } = inputs[index] as Matrix;
     if (gotRows === rows && gotCols === cols) return;
-    throw shapeError(operation, nameOf(card, place), `${rows} x ${cols}`, `${gotRows} x ${gotCols}`);
+    throw shapeError(operation, nameOf(card, index), `${rows} x ${cols}`, `${gotRows} x ${gotCols}`);
   };
   switch (card.family) {
     case 'matvec': {
@@ -129,19 +129,19 @@ function someRows(operation: string, argument: string, { rows }: Matrix): void {
  */
 function rowByRow(operation: string, card: RowCard, inputs: readonly Matrix[]): RowShape {
   let n = 1;
-  for (let place = 0; place < inputs.length && n === 1; ++place) n = (inputs[place] as Matrix).rows;
+  for (let index = 0; index < inputs.length && n === 1; ++index) n = (inputs[index] as Matrix).rows;
   const d = (inputs[0] as Matrix).cols - (card.liftedInput ? 1 : 0);
   if (d < 1) throw shapeError(operation, nameOf(card, 0), '2 or more columns', '1');
-  for (let place = 0; place < inputs.length; ++place) {
-    const { rows, cols } = inputs[place] as Matrix;
+  for (let index = 0; index < inputs.length; ++index) {
+    const { rows, cols } = inputs[index] as Matrix;
     if (rows !== n && rows !== 1)
-      throw shapeError(operation, nameOf(card, place), `${n} rows or 1`, `${rows}`);
-    if (place > 0 && cols !== d) throw shapeError(operation, nameOf(card, place), `${d} columns`, `${cols}`);
+      throw shapeError(operation, nameOf(card, index), `${n} rows or 1`, `${rows}`);
+    if (index > 0 && cols !== d) throw shapeError(operation, nameOf(card, index), `${d} columns`, `${cols}`);
   }
   return { n, rows: n, cols: card.result === 'number' ? 1 : card.result === 'lifted' ? d + 1 : d };
 }
 
 /** The name of an input, for errors. */
-export function nameOf(card: RowCard, place: number): string {
-  return card.inputs[place]?.name ?? `input ${place}`;
+export function nameOf(card: RowCard, index: number): string {
+  return card.inputs[index]?.name ?? `input ${index}`;
 }

@@ -27,11 +27,11 @@ let singles: Float32Array | undefined;
 
 /** The persistent array, viewed with the element type of `like`. */
 function elements(like: Reals): Reals {
-  const { standing } = core();
-  if (like.BYTES_PER_ELEMENT === 8) return standing;
-  if (shared !== standing.buffer) {
-    shared = standing.buffer;
-    singles = new Float32Array(shared, standing.byteOffset, 2 * standing.length);
+  const { callBuffer } = core();
+  if (like.BYTES_PER_ELEMENT === 8) return callBuffer;
+  if (shared !== callBuffer.buffer) {
+    shared = callBuffer.buffer;
+    singles = new Float32Array(shared, callBuffer.byteOffset, 2 * callBuffer.length);
   }
   return singles as Float32Array;
 }
@@ -40,27 +40,27 @@ function elements(like: Reals): Reals {
 export function writeShort(inputs: Given, last?: Reals): number {
   const like = (inputs[0] as Matrix).data;
   const to = elements(like);
-  core().standing[rowCall.elementBytes] = like.BYTES_PER_ELEMENT;
-  let place = (shortData * 8) / like.BYTES_PER_ELEMENT;
-  for (const input of inputs) if (input !== undefined) place = copy(input.data, to, place);
-  return last === undefined ? place : copy(last, to, place);
+  core().callBuffer[rowCall.elementBytes] = like.BYTES_PER_ELEMENT;
+  let offset = (shortData * 8) / like.BYTES_PER_ELEMENT;
+  for (const input of inputs) if (input !== undefined) offset = copy(input.data, to, offset);
+  return last === undefined ? offset : copy(last, to, offset);
 }
 
-function copy(from: Reals, to: Reals, place: number): number {
-  for (let i = 0; i < from.length; ++i) to[place + i] = from[i] as number;
-  return place + from.length;
+function copy(from: Reals, to: Reals, offset: number): number {
+  for (let i = 0; i < from.length; ++i) to[offset + i] = from[i] as number;
+  return offset + from.length;
 }
 
-/** Reads a result starting at offset `place`; returns the next offset. */
-export function readShort(place: number, result: Reals): number {
+/** Reads a result starting at `offset`; returns the next offset. */
+export function readShort(offset: number, result: Reals): number {
   const from = elements(result);
-  for (let i = 0; i < result.length; ++i) result[i] = from[place + i] as number;
-  return place + result.length;
+  for (let i = 0; i < result.length; ++i) result[i] = from[offset + i] as number;
+  return offset + result.length;
 }
 
-/** Reads the gradients of c and of the card's own number. */
+/** Reads the gradients of c and of the card's parameter. */
 export function readScalars(scalars: Float64Array): void {
-  const { standing } = core();
-  scalars[0] = standing[rowCall.gradC] as number;
-  scalars[1] = standing[rowCall.gradOwn] as number;
+  const { callBuffer } = core();
+  scalars[0] = callBuffer[rowCall.gradC] as number;
+  scalars[1] = callBuffer[rowCall.gradParameter] as number;
 }

@@ -7,7 +7,7 @@ import test from 'ava';
 import { barChart } from '../bench/chart.ts';
 import { compare, isRegression, ratios } from '../bench/compare.ts';
 import { alternate, exponent, figure, quantile, ratio, type TimedSide } from '../bench/measure.ts';
-import { fromCsv, type Labels, type Row, row, toCsv } from '../bench/rows.ts';
+import { fromCsv, type Labels, type Row, row, toCsv } from '../bench/results.ts';
 
 const labels: Labels = {
   op: 'pairwiseDistance',

@@ -40,7 +40,7 @@ ${rowCall.map((name, place) => `  ${name}: ${place},\n`).join('')}} as const;
 /** The length of that array if the matrices are passed as arguments. */
 export const rowNumbers: number = rowCall.job + 1;
 
-/** Where the elements of a short call begin in the core's standing array. */
+/** Where the elements of a short call begin in the core's call buffer. */
 export const shortData = ${shortData};
 `;
 }

@@ -208,7 +208,7 @@ function nativeArguments(name: string): unknown[] {
     const list = Float64Array.from(numbers, (each) =>
       next() < 0.05 ? Number(hostile.pick([-1, 1e300, 0, 7, Number.NaN, 2 ** 52])) : each,
     );
-    if (name.endsWith('Short')) core().standing.set(list);
+    if (name.endsWith('Short')) core().callBuffer.set(list);
     else args.splice(0, args.length, list, ...Array.from({ length: arity[name]! - 1 }, data));
   }
   for (let i = 0; i < args.length; ++i) if (next() < 0.03) args[i] = hostile.any();

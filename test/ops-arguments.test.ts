@@ -302,8 +302,8 @@ test('a short synchronous call and a job give identical bits', async (t) => {
   }
 });
 
-test('the core rejects a short call that does not fit its standing array', (t) => {
-  core().standing.set([0, 0, 1, 0, 2, 2, 100, 2, 100, 0, 0, 2, 100, -1, 1, 0, 8]);
+test('the core rejects a short call that does not fit its call buffer', (t) => {
+  core().callBuffer.set([0, 0, 1, 0, 2, 2, 100, 2, 100, 0, 0, 2, 100, -1, 1, 0, 8]);
   t.throws(() => core().rowShort(), { message: /fewer numbers/ });
 });
 

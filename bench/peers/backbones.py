@@ -17,17 +17,9 @@ import re
 import sys
 
 try:
-    import torch
-
-    # A torchvision built for CUDA cannot load its operators with a CPU build of torch, and then fails to import
-    # because two declarations are missing. Nothing here uses them.
-    operators = torch.library.Library("torchvision", "FRAGMENT")
-    try:
-        import torchvision  # noqa: F401
-    except RuntimeError:
-        for name in ("nms", "qnms"):
-            operators.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    import cpu_torchvision  # noqa: F401
     import timm
+    import torch
     from safetensors.torch import save_file
     from timm.models import deit, eva, vision_transformer
 except ImportError as error:

@@ -5,23 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+import cpu_torchvision  # noqa: F401
+import timm
 import torch
 import torch.nn.functional as F
 from loss import one_matrix
 from registry import Inputs, Params, Peer, peer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
-
-# A torchvision built for CUDA cannot load its operators with a CPU build of torch, and then fails to import because
-# two declarations are missing. Nothing here uses them.
-OPERATORS = torch.library.Library("torchvision", "FRAGMENT")
-try:
-    import torchvision  # noqa: F401
-except RuntimeError:
-    for name in ("nms", "qnms"):
-        OPERATORS.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-import timm  # noqa: E402
-from torchvision import datasets, transforms  # noqa: E402
+from torchvision import datasets, transforms
 
 
 class Embedder(nn.Module):

@@ -1,7 +1,7 @@
 import { gromovDelta, matrix, pairwiseDistance } from '../../lib/index.ts';
 import { delta, table } from '../../test/oracle.ts';
 import { unitRows } from '../inputs.ts';
-import type { Labels } from '../rows.ts';
+import type { Labels } from '../results.ts';
 import { difference, type Suite } from '../suite.ts';
 import { input } from './product.ts';
 

@@ -8,7 +8,7 @@ import {
 } from '../../lib/index.ts';
 import { distances, nearest, table } from '../../test/oracle.ts';
 import { unitRows } from '../inputs.ts';
-import type { Labels } from '../rows.ts';
+import type { Labels } from '../results.ts';
 import type { EvaluationShape } from '../shapes.ts';
 import { difference, type OwnSide, type Suite } from '../suite.ts';
 import { asType, input } from './product.ts';

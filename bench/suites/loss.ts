@@ -11,7 +11,7 @@ import {
   poincareToLorentz,
 } from '../../lib/index.ts';
 import { ballPoints, reals, unitRows } from '../inputs.ts';
-import type { Bar, Labels } from '../rows.ts';
+import type { Bar, Labels } from '../results.ts';
 import { type BatchShape, lossSettings } from '../shapes.ts';
 import type { PeerSide, Suite } from '../suite.ts';
 import { type CheckedLoss, checkLosses, dot } from './loss-check.ts';

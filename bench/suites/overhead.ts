@@ -1,7 +1,7 @@
 import { dist, matrix } from '../../lib/index.ts';
 import { distances, table } from '../../test/oracle.ts';
 import { ballPoints, unitRows } from '../inputs.ts';
-import type { Labels } from '../rows.ts';
+import type { Labels } from '../results.ts';
 import { difference, type OwnSide, type Suite } from '../suite.ts';
 
 const c = 0.1;

@@ -9,7 +9,7 @@ import {
 } from '../../lib/index.ts';
 import { distances } from '../../test/oracle.ts';
 import { nearby, reals, type Type } from '../inputs.ts';
-import type { Labels } from '../rows.ts';
+import type { Labels } from '../results.ts';
 import type { MatrixShape } from '../shapes.ts';
 import type { OwnSide } from '../suite.ts';
 import { corner } from './corner.ts';

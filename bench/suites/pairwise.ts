@@ -1,7 +1,7 @@
 import type { Matrix } from '../../lib/index.ts';
 import { ballPoints, type Type, unitRows } from '../inputs.ts';
 import { type JsPeers, needed, plainDistances, simsimdDistances, tfjsDistances } from '../js-peers.ts';
-import type { Labels } from '../rows.ts';
+import type { Labels } from '../results.ts';
 import type { MatrixShape } from '../shapes.ts';
 import type { Derived, OwnSide, PeerSide, Suite } from '../suite.ts';
 import { corner } from './corner.ts';

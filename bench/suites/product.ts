@@ -1,7 +1,7 @@
 import { type Matrix, matrix } from '../../lib/index.ts';
 import { reals, type Type } from '../inputs.ts';
 import type { PeerInput } from '../peers/client.ts';
-import type { Labels } from '../rows.ts';
+import type { Labels } from '../results.ts';
 import type { PeerSide } from '../suite.ts';
 
 /** Names of the {@link products} that a suite can give as its `peakRate`. */

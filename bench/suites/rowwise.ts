@@ -2,7 +2,7 @@ import * as core from '../../lib/index.ts';
 import { type Matrix, matrix, type Reals } from '../../lib/index.ts';
 import { operations as oracle, table } from '../../test/oracle.ts';
 import { ballPoints, normal, reals, type Type, unitRows } from '../inputs.ts';
-import type { Labels } from '../rows.ts';
+import type { Labels } from '../results.ts';
 import { batch } from '../shapes.ts';
 import { difference, type OwnSide, type Suite } from '../suite.ts';
 

@@ -2,7 +2,7 @@ import { type Matrix, type Metric, matrix, topK } from '../../lib/index.ts';
 import { distances, nearest, table } from '../../test/oracle.ts';
 import { ballPoints, unitRows } from '../inputs.ts';
 import { type JsPeers, needed, usearchSearch } from '../js-peers.ts';
-import type { Labels } from '../rows.ts';
+import type { Labels } from '../results.ts';
 import type { MatrixShape } from '../shapes.ts';
 import type { OwnSide, PeerSide, Suite } from '../suite.ts';
 import { input, productNames, products } from './product.ts';

@@ -57,9 +57,9 @@ function addonText({ file, version, threads, current }: Extract<Diagnosis['addon
 
 /** The formats that can be read: horoball itself decodes four of them. */
 function imagesText(pictures: Diagnosis['pictures']): string {
-  const own = 'BMP, PBM, PGM and PPM';
-  if (pictures.ok) return `JPEG, PNG, WebP, TIFF and GIF with sharp ${pictures.sharp}, and ${own}`;
-  return `only ${own}: ${pictures.reason}`;
+  const builtIn = 'BMP, PBM, PGM and PPM';
+  if (pictures.ok) return `JPEG, PNG, WebP, TIFF and GIF with sharp ${pictures.sharp}, and ${builtIn}`;
+  return `only ${builtIn}: ${pictures.reason}`;
 }
 
 function describe<T>(finding: Finding<T>, say: (found: T & { ok: true }) => string): string {

@@ -21,7 +21,7 @@ export class HealthReporter {
 
   report(row: HealthRow): void {
     const state = `${row.atRim > 0} ${row.saturated > 0} ${row.skippedSteps}`;
-    const text = standing(row);
+    const text = valuesText(row);
     if (text === this.#text || (this.#now() - this.#saidAt < pauseMs && state === this.#state)) return;
     this.#saidAt = this.#now();
     this.#state = state;
@@ -32,10 +32,10 @@ export class HealthReporter {
 
 /** One line of text: radii, values at their limits, and the loss scale. */
 export function healthText(row: HealthRow): string {
-  return `Epoch ${row.epoch}: ${standing(row)}`;
+  return `Epoch ${row.epoch}: ${valuesText(row)}`;
 }
 
-function standing({ c, radius, atRim, saturated, scale, skippedSteps }: HealthRow): string {
+function valuesText({ c, radius, atRim, saturated, scale, skippedSteps }: HealthRow): string {
   const parts = [
     `radius ${radius.min.toFixed(3)} to ${radius.max.toFixed(3)} of the ball's (c ${Number(c.toPrecision(4))}) ${sparkline(radius.histogram)}`,
     `${percent(atRim)}% at the rim`,

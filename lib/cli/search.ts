@@ -136,7 +136,7 @@ async function nearest(
   const all = rowsOf(embedded, output);
   const range = (begin: number, end: number): number[] =>
     Array.from({ length: end - begin }, (_, i) => begin + i);
-  const places = Array.from(embedded.indices, (index) => resolve(paths[index]!));
+  const files = Array.from(embedded.indices, (index) => resolve(paths[index]!));
   const k = Math.min(wanted, count);
   const metric: MetricOptions =
     output === 'hyperbolic' ? { metric: 'poincare', c: embedder.c } : { metric: 'cosine' };
@@ -146,7 +146,7 @@ async function nearest(
     {
       ...metric,
       k,
-      exclude: Int32Array.from(places.slice(count), (place) => places.slice(0, count).indexOf(place)),
+      exclude: Int32Array.from(files.slice(count), (file) => files.slice(0, count).indexOf(file)),
       device: searchDevice(embedder.config.device) === 'cpu' || config.device === 'cpu' ? 'cpu' : 'auto',
       signal,
     },

@@ -1,6 +1,6 @@
 import { clock } from '../train/run/progress.ts';
 import type { StudyFolder } from '../train/study/folder.ts';
-import type { Plan } from '../train/study/plan.ts';
+import type { StudyPlan } from '../train/study/plan.ts';
 import { scoresOf } from '../train/study/results.ts';
 import { sweep } from '../train/study/runner.ts';
 import { train } from '../train/train.ts';
@@ -69,7 +69,7 @@ export async function performStudies(
   return true;
 }
 
-const countOf = ({ cells, seeds }: Plan): number => cells.length * seeds.length;
+const countOf = ({ cells, seeds }: StudyPlan): number => cells.length * seeds.length;
 
 /** The data sets of a study, each once. */
 function dataOf({ plan }: StudyFolder): Iterable<{ ds: string; path: string }> {

@@ -8,7 +8,7 @@ import { studyReport } from '../train/report/study/write.ts';
 import { analyze } from '../train/study/analyze.ts';
 import { type Axis, type AxisName, axisNames, parseAxis } from '../train/study/axes.ts';
 import { readStudy, StudyFolder } from '../train/study/folder.ts';
-import { makePlan, type Plan } from '../train/study/plan.ts';
+import { makePlan, type StudyPlan } from '../train/study/plan.ts';
 import { addBaseOptions, baseOptions } from './base-options.ts';
 import { addNotes, type Notes } from './help.ts';
 import { interruptible } from './interrupt.ts';
@@ -90,7 +90,7 @@ export function sweepCommand(): Command {
   return command;
 }
 
-async function chosen(options: SweepOptions): Promise<{ path: string; plan: Plan }> {
+async function chosen(options: SweepOptions): Promise<{ path: string; plan: StudyPlan }> {
   if (options.resume !== undefined)
     return { path: options.resume, plan: (await readStudy(options.resume)).plan };
   const given = await baseOptions('sweep', options);
@@ -134,7 +134,7 @@ function counted(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
-function printPlan(path: string, { cells, seeds }: Plan, json: boolean): void {
+function printPlan(path: string, { cells, seeds }: StudyPlan, json: boolean): void {
   if (json) jsonLine({ type: 'plan', folder: path, cells, seeds });
   const lines = cells.map(({ arm, label }) => `  ${arm}: ${label}`);
   const runs = counted(cells.length * seeds.length, 'run');
@@ -142,7 +142,7 @@ function printPlan(path: string, { cells, seeds }: Plan, json: boolean): void {
   process.stderr.write(`${lines.join('\n')}\n${product} = ${runs}, in ${path}.\n`);
 }
 
-async function study(path: string, plan: Plan, json: boolean): Promise<void> {
+async function study(path: string, plan: StudyPlan, json: boolean): Promise<void> {
   using meter = studyMeter();
   using interrupt = interruptible((text) => meter.say(text));
   const folder = await StudyFolder.open(path, plan);

@@ -5,7 +5,7 @@ import { placeOf } from '../train/distributed/environment.ts';
 import { followLauncher, launch } from '../train/distributed/launch.ts';
 import type { RunConfig } from '../train/options/options.ts';
 import { over } from '../train/options/resolve.ts';
-import { type Plan, planRun } from '../train/run/plan.ts';
+import { type RunPlan, planRun } from '../train/run/plan.ts';
 import { planOnFirst } from '../train/train.ts';
 import { addBaseOptions, baseOptions } from './base-options.ts';
 import { dashboardOption, dashboardPort } from './dashboard-option.ts';
@@ -85,7 +85,7 @@ export function trainCommand(): Command {
   return command;
 }
 
-function checkPath({ config, folder }: Plan, given: Readonly<Record<string, unknown>>): void {
+function checkPath({ config, folder }: RunPlan, given: Readonly<Record<string, unknown>>): void {
   if (folder !== null && given['path'] === undefined && !isGenerated(config.ds))
     checkDataPath(folder, config);
 }

@@ -11,7 +11,7 @@ import type { RunConfig } from '../train/options/options.ts';
 import { evaluationLines } from '../train/report/tables.ts';
 import type { RunListener } from '../train/run/hooks.ts';
 import { checkFree } from '../train/run/lock.ts';
-import type { Plan } from '../train/run/plan.ts';
+import type { RunPlan } from '../train/run/plan.ts';
 import { EvaluationTimes } from '../train/run/progress.ts';
 import type { EvaluationRow, StepRow } from '../train/run/record.ts';
 import type { RunSummary } from '../train/run/summary.ts';
@@ -38,7 +38,7 @@ export interface TrainingOptions {
  * @param options - `json`: also print rows on stdout; `dashboard`: serve a live page; `notes`: messages to print first
  */
 export async function runTraining(
-  plan: Plan,
+  plan: RunPlan,
   { json = false, dashboard: port = null, notes = [], group = singleProcess }: TrainingOptions = {},
 ): Promise<TrainResult> {
   const { config } = plan;
@@ -116,7 +116,7 @@ export async function runTraining(
 }
 
 /** A rank other than 0, which prints nothing. */
-async function runSilently(plan: Plan, group: RankGroup): Promise<TrainResult> {
+async function runSilently(plan: RunPlan, group: RankGroup): Promise<TrainResult> {
   using interrupt = interruptible(() => {});
   const { signal } = interrupt;
   await generateOnce(plan.config, signal, group);
@@ -146,7 +146,7 @@ interface LiveOptions {
 
 /** Trains with a live page that closes when training ends. */
 async function trainLive(
-  plan: Plan,
+  plan: RunPlan,
   terminal: RunListener,
   { port, signal, say, group }: LiveOptions,
 ): Promise<TrainResult> {

@@ -1,7 +1,7 @@
 /** Windows and OS/2 bitmaps as Pillow's `convert('RGB')` reads them: 1 to 32 bits per pixel, palettes, RLE, bit masks. */
 import { checkSize, unreadable } from './fault.ts';
 import type { Pixels } from './resample.ts';
-import { eachRow } from './rows.ts';
+import { eachRow } from './each-row.ts';
 
 const fileHeader = 14;
 const compressions = ['raw', 'rle8', 'rle4', 'masks'] as const;
@@ -109,9 +109,9 @@ async function byPalette(header: Header, index: (row: number, x: number) => numb
 
 /** The offset of a mask's byte in a pixel; like Pillow, only whole bytes are supported. */
 function byteOf(mask: number): number {
-  const place = [0xff, 0xff00, 0xff0000, 0xff000000].indexOf(mask);
-  if (place < 0) throw unreadable(`the BMP bit mask ${mask.toString(16)} is not supported`);
-  return place;
+  const index = [0xff, 0xff00, 0xff0000, 0xff000000].indexOf(mask);
+  if (index < 0) throw unreadable(`the BMP bit mask ${mask.toString(16)} is not supported`);
+  return index;
 }
 
 async function directColors(bytes: Buffer, header: Header, pitch: number): Promise<Pixels> {

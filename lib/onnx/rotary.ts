@@ -46,12 +46,12 @@ function fixedAngles(model: WholeViT, bands: number): number[] {
   const { ropeType, ropeTemperature, ropeGridOffset, ropeGridIndexing, refFeatShape } = model;
   const grid = gridOf(model);
   const reference = refFeatShape === null ? grid : sides(refFeatShape);
-  const place = (index: number, side: 0 | 1): number =>
+  const position = (index: number, side: 0 | 1): number =>
     ropeType === 'dinov3'
       ? 2 * Math.PI * ((2 * (index + 0.5)) / grid[side] - 1)
       : ((index + ropeGridOffset) / grid[side]) * reference[side];
   return patchesOf(model).flatMap(([row, column]) => {
-    const [y, x] = [place(row, 0), place(column, 1)];
+    const [y, x] = [position(row, 0), position(column, 1)];
     const first = ropeType === 'cat' && ropeGridIndexing === 'xy' ? [x, y] : [y, x];
     return first.flatMap((at) =>
       Array.from({ length: bands }, (_, i) => at * ropeTemperature ** (-i / bands)),

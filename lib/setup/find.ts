@@ -42,29 +42,29 @@ export interface Search {
  */
 export async function findLibTorch(inputs: SearchInputs): Promise<Search> {
   const looked: CheckedPlace[] = [];
-  for (const place of places(inputs)) {
-    const entry = await check(place, inputs);
+  for (const candidate of candidates(inputs)) {
+    const entry = await check(candidate, inputs);
     looked.push(entry);
     if (entry.found !== undefined) return { libtorch: entry.found, looked };
-    if (place.binding) {
-      const message = `${place.origin} is set, but it cannot be used: ${entry.reason}. Correct it or unset it.`;
+    if (candidate.binding) {
+      const message = `${candidate.origin} is set, but it cannot be used: ${entry.reason}. Correct it or unset it.`;
       throw coded('ERR_HOROBALL_NO_TORCH', message);
     }
   }
   return { libtorch: undefined, looked };
 }
 
-interface Place {
+interface Candidate {
   origin: string;
   /** Set by the user: no other libtorch is accepted. */
   binding: boolean;
   inspect: () => Promise<Inspection> | Inspection;
 }
 
-function places({ env, chosen, pythonTorch, system }: SearchInputs): Place[] {
+function candidates({ env, chosen, pythonTorch, system }: SearchInputs): Candidate[] {
   const root = env['LIBTORCH'];
-  const list: Place[] = [];
-  const add = (origin: string, binding: boolean, look: Place['inspect']): void => {
+  const list: Candidate[] = [];
+  const add = (origin: string, binding: boolean, look: Candidate['inspect']): void => {
     list.push({ origin, binding, inspect: look });
   };
   const python = async (origin: string): Promise<Inspection> => {
@@ -81,7 +81,7 @@ function places({ env, chosen, pythonTorch, system }: SearchInputs): Place[] {
   return list;
 }
 
-async function check({ origin, inspect: look }: Place, { loads }: SearchInputs): Promise<CheckedPlace> {
+async function check({ origin, inspect: look }: Candidate, { loads }: SearchInputs): Promise<CheckedPlace> {
   const inspection = await look();
   if ('reason' in inspection) return { origin, reason: inspection.reason };
   const verdict = await loads(inspection.libtorch);

@@ -105,8 +105,8 @@ async function ensureLibTorch({ libtorch: given, sha256 }: SetupOptions, ui: Ui)
   if (given !== undefined) return takeLibTorch(given, ui, sha256);
   const { libtorch, looked } = await findLibTorch(searchInputs());
   if (libtorch !== undefined) return libtorch;
-  const places = looked.map(({ origin, reason }) => `  ${origin}: ${reason}`).join('\n');
-  ui.say(`No libtorch was found:\n${places}`);
+  const searched = looked.map(({ origin, reason }) => `  ${origin}: ${reason}`).join('\n');
+  ui.say(`No libtorch was found:\n${searched}`);
   await requireTools('training addon'); // fails before hundreds of megabytes are downloaded for nothing
   return installLibTorch(ui);
 }

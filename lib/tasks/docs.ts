@@ -93,9 +93,9 @@ function render(page: Page): string {
         const text = this.parser.parseInline(tokens);
         if (/^(https:|#)/.test(href)) return `<a href="${href}">${text}</a>`;
         const [path = '', part] = href.split('#');
-        const place = targets.get(posix.join(dirname(page.source), path));
-        if (place === undefined) return text;
-        return `<a href="${posix.relative(from, place)}${part === undefined ? '' : `#${part}`}">${text}</a>`;
+        const target = targets.get(posix.join(dirname(page.source), path));
+        if (target === undefined) return text;
+        return `<a href="${posix.relative(from, target)}${part === undefined ? '' : `#${part}`}">${text}</a>`;
       },
       image({ href, text }) {
         const data = readFileSync(join(root, dirname(page.source), href)).toString('base64');

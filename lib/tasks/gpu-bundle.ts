@@ -33,13 +33,13 @@ function closure(names: readonly string[]): Set<string> {
   const found = new Set<string>();
   const visit = (name: string, from: string, optional = false): void => {
     for (let at = from; ; at = at.slice(0, Math.max(0, at.lastIndexOf('node_modules') - 1))) {
-      const place = join(at, 'node_modules', name);
-      if (existsSync(join(root, place, 'package.json'))) {
-        if (found.has(place)) return;
-        found.add(place);
-        const { dependencies = {}, optionalDependencies = {} } = manifest(join(root, place));
-        for (const each of Object.keys(dependencies)) visit(each, place);
-        for (const each of Object.keys(optionalDependencies)) visit(each, place, true);
+      const folder = join(at, 'node_modules', name);
+      if (existsSync(join(root, folder, 'package.json'))) {
+        if (found.has(folder)) return;
+        found.add(folder);
+        const { dependencies = {}, optionalDependencies = {} } = manifest(join(root, folder));
+        for (const each of Object.keys(dependencies)) visit(each, folder);
+        for (const each of Object.keys(optionalDependencies)) visit(each, folder, true);
         return;
       }
       if (at === '' && optional) return; // for another platform
@@ -57,8 +57,8 @@ function pack(name: string, paths: readonly string[], ...options: string[]): voi
 function main(): void {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  const own = Object.keys(manifest(root).dependencies ?? {});
-  pack('node_modules.tar.gz', Array.from(closure([...own, ...alsoNeeded])).sort(), ...foreign);
+  const dependencies = Object.keys(manifest(root).dependencies ?? {});
+  pack('node_modules.tar.gz', Array.from(closure([...dependencies, ...alsoNeeded])).sort(), ...foreign);
   pack('dist.tar.gz', ['dist'], '--exclude=*.map', '--exclude=*.d.ts');
   writeFileSync(join(folder, 'node.gz'), gzipSync(readFileSync(process.execPath), { level: 9 }));
   const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' });

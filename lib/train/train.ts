@@ -14,7 +14,7 @@ import {
   type TrainHooks,
 } from './run/hooks.ts';
 import { performRun } from './run/loop.ts';
-import { type Plan, planRun } from './run/plan.ts';
+import { type RunPlan, planRun } from './run/plan.ts';
 
 /** The result of a run and its report. */
 export interface TrainResult extends RunResult {
@@ -56,14 +56,14 @@ export async function train(
 }
 
 /** Plans a run on rank 0. @returns the plan, on every rank */
-export async function planOnFirst(group: RankGroup, plan: () => Promise<Plan>): Promise<Plan> {
+export async function planOnFirst(group: RankGroup, plan: () => Promise<RunPlan>): Promise<RunPlan> {
   group.at('planning');
   return await fromFirst(group, plan);
 }
 
 /** Performs a planned run. Rank 0 alone notifies the listeners, and writes the report and TensorBoard's files. */
 export async function trainPlan(
-  plan: Plan,
+  plan: RunPlan,
   given: readonly RunListener[],
   controls: RunControls,
 ): Promise<TrainResult> {

@@ -54,7 +54,7 @@ export function wasmCore(module: WebAssembly.Module, host: Host): Core {
       throw coded('ERR_HOROBALL_UNSUPPORTED', 'the WebAssembly core cannot load shared libraries');
     },
   };
-  Object.defineProperty(core, 'standing', { enumerable: true, get: () => instance.standing });
+  Object.defineProperty(core, 'callBuffer', { enumerable: true, get: () => instance.callBuffer });
   return core as unknown as Core;
 }
 

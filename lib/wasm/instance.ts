@@ -11,8 +11,8 @@ interface Exports {
   call(index: number, slots: number, count: number, cancellable: number): number;
   error_code(): number;
   error_message(): number;
-  standing_numbers(): number;
-  standing_count(): number;
+  call_buffer_data(): number;
+  call_buffer_count(): number;
   short_data(): number;
   row_call_name(index: number): number;
   calls(): number;
@@ -37,7 +37,7 @@ type Text =
 /** A typed array that the core reads or writes. */
 export type Numbers = Float32Array | Float64Array | Int32Array | Uint8Array;
 
-/** A function of the core: its index, and the places of the arguments that it writes. */
+/** A function of the core: its index, and the copies of the arguments that it writes. */
 export interface WasmFunction {
   readonly index: number;
   readonly outputs: ReadonlySet<number>;
@@ -59,7 +59,7 @@ const mostKept = 256 << 20;
 const roundUp = (bytes: number): number => Math.ceil(bytes / 64) * 64;
 
 /** A typed array of a call, at its address in the instance. */
-interface Place {
+interface CopiedArray {
   readonly array: Numbers;
   readonly offset: number;
   reads: boolean;
@@ -72,7 +72,7 @@ export class Instance {
   readonly #canceled: () => number;
   #exports: Exports;
   readonly functions: ReadonlyMap<string, WasmFunction>;
-  #standing: Float64Array | undefined;
+  #callBuffer: Float64Array | undefined;
 
   /** @param canceled - returns 1 if the call that runs is canceled; called between tiles */
   constructor(module: WebAssembly.Module, canceled: () => number) {
@@ -87,13 +87,13 @@ export class Instance {
   }
 
   /** The array that short calls read and write. Growing memory moves it. */
-  get standing(): Float64Array {
-    if (this.#standing === undefined || this.#standing.length === 0) {
+  get callBuffer(): Float64Array {
+    if (this.#callBuffer === undefined || this.#callBuffer.length === 0) {
       const { memory } = this.#exports;
-      const address = this.#exports.standing_numbers();
-      this.#standing = new Float64Array(memory.buffer, address, this.#exports.standing_count());
+      const address = this.#exports.call_buffer_data();
+      this.#callBuffer = new Float64Array(memory.buffer, address, this.#exports.call_buffer_count());
     }
-    return this.#standing;
+    return this.#callBuffer;
   }
 
   get shortData(): number {
@@ -112,42 +112,42 @@ export class Instance {
    */
   call({ index, outputs }: WasmFunction, args: readonly unknown[], cancellable: boolean): void {
     if (args.length === 0) {
-      this.#run(index, 0, 0, false); // a short call, whose numbers are in the standing array
+      this.#run(index, 0, 0, false); // a short call, whose numbers are in the call buffer
       return;
     }
-    const { places, bytes } = layOut(args, outputs);
+    const { copies, bytes } = layOut(args, outputs);
     const exports = this.#exports;
     // Addresses have 32 bits, and come from WebAssembly with a sign.
     const base = bytes < 2 ** 32 ? exports.allocate(bytes) >>> 0 : 0;
     if (base === 0) throw outOfMemory(bytes);
     try {
-      this.#write(args, places, base);
+      this.#write(args, copies, base);
       this.#run(index, base, args.length, cancellable);
-      this.#readBack(places, base);
+      this.#readBack(copies, base);
     } finally {
       if (this.#exports === exports) exports.release(base);
       if (this.#exports.memory.buffer.byteLength > mostKept) this.#renew();
     }
   }
 
-  #write(args: readonly unknown[], places: readonly (Place | undefined)[], base: number): void {
+  #write(args: readonly unknown[], copies: readonly (CopiedArray | undefined)[], base: number): void {
     const { buffer } = this.#exports.memory;
     const slots = new DataView(buffer, base, args.length * slotBytes);
     for (let i = 0; i < args.length; ++i) {
       const value = args[i];
-      const place = places[i];
+      const copied = copies[i];
       const at = i * slotBytes;
-      if (place === undefined) {
+      if (copied === undefined) {
         slots.setFloat64(at, typeof value === 'number' ? value : Number(value === true), true);
         slots.setInt32(at + 8, kindOf(value), true);
         continue;
       }
-      const { array, offset } = place;
+      const { array, offset } = copied;
       slots.setFloat64(at, array.length === 0 ? 0 : base + offset, true);
       slots.setInt32(at + 8, arrayKinds[array[Symbol.toStringTag]] as number, true);
       slots.setUint32(at + 12, array.length, true);
-      if (place.reads) new Uint8Array(buffer, base + offset).set(bytesOf(array));
-      place.reads = false; // copied once, if it is given twice
+      if (copied.reads) new Uint8Array(buffer, base + offset).set(bytesOf(array));
+      copied.reads = false; // copied once, if it is given twice
     }
   }
 
@@ -165,20 +165,20 @@ export class Instance {
     throw code === 'ERR_HOROBALL_TYPE' ? coded(code, message, TypeError) : coded(code, message);
   }
 
-  #readBack(places: readonly (Place | undefined)[], base: number): void {
+  #readBack(copies: readonly (CopiedArray | undefined)[], base: number): void {
     const { buffer } = this.#exports.memory;
-    for (const place of places) {
-      if (!place?.writes) continue;
-      const { array, offset } = place;
+    for (const copied of copies) {
+      if (!copied?.writes) continue;
+      const { array, offset } = copied;
       bytesOf(array).set(new Uint8Array(buffer, base + offset, array.byteLength));
-      place.writes = false;
+      copied.writes = false;
     }
   }
 
   /** A trap leaves an instance in an unknown state, and memory never shrinks. */
   #renew(): void {
     this.#exports = this.#start();
-    this.#standing = undefined;
+    this.#callBuffer = undefined;
   }
 
   #start(): Exports {
@@ -191,7 +191,7 @@ export class Instance {
   #functions(): ReadonlyMap<string, WasmFunction> {
     const names = this.#list((index) => this.#exports.function_name(index));
     return new Map(
-      names.map((name, index) => [name, { index, outputs: places(this.#exports.function_outputs(index)) }]),
+      names.map((name, index) => [name, { index, outputs: bitsOf(this.#exports.function_outputs(index)) }]),
     );
   }
 
@@ -209,11 +209,11 @@ export class Instance {
   }
 }
 
-/** The places whose bits are set; a number holds 53 of them. */
-function places(bits: number): ReadonlySet<number> {
+/** The copies whose bits are set; a number holds 53 of them. */
+function bitsOf(bits: number): ReadonlySet<number> {
   const set = new Set<number>();
-  for (let place = 0; bits >= 2 ** place; ++place)
-    if (Math.floor(bits / 2 ** place) % 2 === 1) set.add(place);
+  for (let index = 0; bits >= 2 ** index; ++index)
+    if (Math.floor(bits / 2 ** index) % 2 === 1) set.add(index);
   return set;
 }
 
@@ -221,22 +221,22 @@ function places(bits: number): ReadonlySet<number> {
 function layOut(
   args: readonly unknown[],
   outputs: ReadonlySet<number>,
-): { places: readonly (Place | undefined)[]; bytes: number } {
+): { copies: readonly (CopiedArray | undefined)[]; bytes: number } {
   let bytes = roundUp(args.length * slotBytes);
-  const places = new Array<Place | undefined>(args.length);
+  const copies = new Array<CopiedArray | undefined>(args.length);
   for (let i = 0; i < args.length; ++i) {
     const array = args[i];
     if (!isNumbers(array)) continue;
-    let place = places.find((other) => other !== undefined && isSame(other.array, array));
-    if (place === undefined) {
-      place = { array, offset: bytes, reads: false, writes: false };
+    let copied = copies.find((other) => other !== undefined && isSame(other.array, array));
+    if (copied === undefined) {
+      copied = { array, offset: bytes, reads: false, writes: false };
       bytes += roundUp(array.byteLength);
     }
-    place.reads ||= !outputs.has(i);
-    place.writes ||= outputs.has(i);
-    places[i] = place;
+    copied.reads ||= !outputs.has(i);
+    copied.writes ||= outputs.has(i);
+    copies[i] = copied;
   }
-  return { places, bytes };
+  return { copies, bytes };
 }
 
 /** Whether two arrays are the same numbers in the same memory. */

@@ -24,7 +24,7 @@ function receive(message: ToWorker, port: Port): void {
   try {
     const args = withFresh(message.args);
     instance!.call(instance!.functions.get(message.name)!, args, true);
-    const written = message.outputs.map((place) => args[place] as Numbers);
+    const written = message.outputs.map((index) => args[index] as Numbers);
     const transfer = new Set(written.map(({ buffer }) => buffer as ArrayBuffer));
     port.postMessage({ written }, [...transfer]);
   } catch (error) {

@@ -3,7 +3,7 @@
 //
 // Written once for both bindings, native/node and native/wasm. `In` reads the arguments of one call from left to right: it
 // has the members that are used here, and in its namespace `launch` runs the work, `refuse` reports an error and
-// `standing_of` returns the array of short calls. `In::require` reports a failed check: the Node binding throws; the
+// `call_buffer_of` returns the array of short calls. `In::require` reports a failed check: the Node binding throws; the
 // WebAssembly binding records the first error, and `launch` returns it without running the work.
 #pragma once
 
@@ -212,7 +212,7 @@ RowArgs row_args(const In& in, std::span<const double> n) {
   args.op = in.template whole<std::int32_t>(n[row_call::op]);
   args.guards = n[row_call::guards] == 0 ? Guards::clean : Guards::hypmix;
   args.c = n[row_call::c];
-  args.parameter = n[row_call::own];
+  args.parameter = n[row_call::parameter];
   args.rows = in.template whole<std::int64_t>(n[row_call::rows]);
   in.require(args.rows >= 0 && args.rows <= kMaxRows, "a number of rows");
   return args;
@@ -281,13 +281,13 @@ class Layout {
   std::size_t element_;
 };
 
-// A synchronous call on few numbers. Everything that it reads and writes is in the standing array, because
+// A synchronous call on few numbers. Everything that it reads and writes is in the call buffer, because
 // getting the address of a typed array costs more than the arithmetic. From kShortData on, the array holds
 // the inputs, followed by the result, or by the cotangent and the gradients.
 template <class In, Slot<RowArgs> slot, bool backward>
 typename In::Result call_row_short(typename In::Info info) {
   const In in(info);
-  const std::span<double> n = standing_of(in);
+  const std::span<double> n = call_buffer_of(in);
   RowArgs args = row_args(in, n);
   args.type = n[row_call::elementBytes] == sizeof(float) ? Type::f32 : Type::f64;
   Layout<In> layout(in, n.subspan(kShortData), args.type == Type::f32 ? sizeof(float) : sizeof(double));

@@ -12,10 +12,10 @@ namespace horoball::bind {
 // returned.
 // clang-format off
 #define HOROBALL_ROW_CALL(X) \
-  X(op) X(guards) X(c) X(own) \
+  X(op) X(guards) X(c) X(parameter) \
   X(rows) X(xRows) X(xCols) X(yRows) X(yCols) X(uRows) X(uCols) X(resultRows) X(resultCols) \
   X(device) X(threads) X(job) \
-  X(elementBytes) X(gradC) X(gradOwn)
+  X(elementBytes) X(gradC) X(gradParameter)
 // clang-format on
 
 namespace row_call {
@@ -30,7 +30,7 @@ inline constexpr const char* kNames[] = {HOROBALL_ROW_CALL(HOROBALL_NAME)};
 
 // The count of numbers if the matrices are passed as arguments.
 inline constexpr std::size_t kRowNumbers = row_call::job + 1;
-// Where the elements of a short call begin in the standing array.
+// Where the elements of a short call begin in the call buffer.
 inline constexpr std::size_t kShortData = 20;
 static_assert(row_call::kCount <= kShortData);
 

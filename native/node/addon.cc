@@ -70,10 +70,10 @@ Napi::Object cpu_info(Napi::Env env) {
   return out;
 }
 
-Napi::Float64Array standing(Napi::Env env) {
+Napi::Float64Array call_buffer(Napi::Env env) {
   constexpr std::size_t kNumbers = 256;
   auto array = Napi::Float64Array::New(env, kNumbers);
-  state(env).standing = Napi::Persistent(array);
+  state(env).call_buffer = Napi::Persistent(array);
   state(env).doubles = {array.Data(), kNumbers};
   return array;
 }
@@ -100,7 +100,7 @@ Napi::Value describe_calls(const Napi::CallbackInfo& info) {
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new State);
-  exports.Set("standing", standing(env));
+  exports.Set("callBuffer", call_buffer(env));
   Exports functions{exports};
   bind::add_functions<Arguments>(functions);
   add<cancel>(exports, "cancel");

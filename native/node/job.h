@@ -27,8 +27,8 @@ class Job;
 // The state of an environment (the main thread or a worker). Accessed only from its JavaScript thread.
 struct State {
   std::unordered_map<std::uint32_t, Job*> jobs;
-  Napi::Reference<Napi::Float64Array> standing;  // the array that short calls read and write
-  std::span<double> doubles;                     // its memory
+  Napi::Reference<Napi::Float64Array> call_buffer;  // the array that short calls read and write
+  std::span<double> doubles;                        // its memory
 };
 
 inline State& state(Napi::Env env) { return *env.GetInstanceData<State>(); }
@@ -133,6 +133,6 @@ Napi::Value launch(const Arguments& in, const Way& way, Callable&& work) {
 }
 
 // The array that short calls read and write.
-inline std::span<double> standing_of(const Arguments& in) { return state(in.env()).doubles; }
+inline std::span<double> call_buffer_of(const Arguments& in) { return state(in.env()).doubles; }
 
 }  // namespace horoball::node

@@ -42,7 +42,7 @@ constexpr int vectors() {
 
 // Positions of the variables in a dual number. With one vector `time` takes the position of y.
 enum Place : int { kC, kT, kX2, kTime, kY2 = kTime, kP2, kBeta, kU2, kXu, kYu, kPu };
-inline constexpr int kPlaces[] = {0, kTime + 1, kBeta + 1, kPu + 1};
+inline constexpr int kVariables[] = {0, kTime + 1, kBeta + 1, kPu + 1};
 
 // 1 - c|v|^2, given its exact value. On the rim it is constant, except under the published guards.
 template <int N>
@@ -62,15 +62,15 @@ HD RowState<Dual<N>> variables(const RowState<double>& s) {
   r.t = D::variable(s.t, kT);
   r.x2 = D::variable(s.x2, kX2);
   r.a = inside(s, s.a, r.c, r.x2);
-  if constexpr (N == kPlaces[1]) r.time = D::variable(s.time, kTime);
-  if constexpr (N >= kPlaces[2]) {
+  if constexpr (N == kVariables[1]) r.time = D::variable(s.time, kTime);
+  if constexpr (N >= kVariables[2]) {
     r.y2 = D::variable(s.y2, kY2);
     r.b = inside(s, s.b, r.c, r.y2);
     r.p2 = D::variable(s.p2, kP2);
     r.beta = D::variable(s.beta, kBeta);
     r.px = s.px;
   }
-  if constexpr (N >= kPlaces[3]) {
+  if constexpr (N >= kVariables[3]) {
     r.u2 = D::variable(s.u2, kU2);
     r.xu = D::variable(s.xu, kXu);
     r.yu = D::variable(s.yu, kYu);
@@ -82,19 +82,19 @@ HD RowState<Dual<N>> variables(const RowState<double>& s) {
 // The chain rule for every row card: <cotangent, result> as a function of the scalars of a row, by dual numbers.
 template <class Card>
 HD void slopes(const RowState<double>& s, const RowWeights& w, RowSlopes& out) {
-  constexpr int n = vectors<Card>(), places = kPlaces[n];
-  const auto r = variables<places>(s);
+  constexpr int n = vectors<Card>(), count = kVariables[n];
+  const auto r = variables<count>(s);
   const auto k = Card::terms(r);
   auto l = k.x * w.x + k.y * w.y + k.p * w.p + k.u * w.u + k.value * w.value;
   if constexpr (Card::kPairScaled) {
     const double by_beta = l.d[kBeta] + k.p.v * w.y + 2 * l.d[kP2] * w.py;
     const auto beta = Card::beta(r);
-    for (int i = 0; i < places; ++i) l.d[i] += by_beta * beta.d[i];
+    for (int i = 0; i < count; ++i) l.d[i] += by_beta * beta.d[i];
   }
   out.terms = {k.x.v, k.y.v, k.p.v, k.u.v, k.value.v};
   if (has_nan(s)) {
     out.terms = {NAN, NAN, NAN, NAN, NAN};
-    for (int i = 0; i < places; ++i) l.d[i] = NAN;
+    for (int i = 0; i < count; ++i) l.d[i] = NAN;
   }
   out.c = l.d[kC];
   out.t = l.d[kT];

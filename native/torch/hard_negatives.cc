@@ -97,7 +97,7 @@ class Loss {
   }
 
  private:
-  std::int64_t place(std::int64_t label, std::int64_t view) const {
+  std::int64_t row_of(std::int64_t label, std::int64_t view) const {
     const std::int64_t at = label * args_.views + view;
     return args_.order == nullptr ? at : args_.order[at];
   }
@@ -105,14 +105,14 @@ class Loss {
   void add_pair(std::int64_t a, std::int64_t b) {
     double low = std::numeric_limits<double>::infinity(), high = -low, sum = 0, hits = 0;
     for (std::int64_t i = 0; i < classes_; ++i) {
-      const double* row = logits_.row(place(i, a));
+      const double* row = logits_.row(row_of(i, a));
       std::int64_t best = 0;
       for (std::int64_t j = 0; j < classes_; ++j) {
-        const double logit = row[place(j, b)];
+        const double logit = row[row_of(j, b)];
         low = std::min(low, logit);
         high = std::max(high, logit);
         sum += logit;
-        if (logit > row[place(best, b)]) best = j;
+        if (logit > row[row_of(best, b)]) best = j;
       }
       hits += best == i ? 1 : 0;
       add_anchor(i, a, b);
@@ -125,14 +125,14 @@ class Loss {
   }
 
   void add_anchor(std::int64_t label, std::int64_t a, std::int64_t b) {
-    const std::int64_t anchor = place(label, a), positive = place(label, b);
+    const std::int64_t anchor = row_of(label, a), positive = row_of(label, b);
     const double* row = logits_.row(anchor);
     negatives_.clear();
     values_.clear();
     for (std::int64_t j = 0; j < classes_; ++j) {
       if (j == label) continue;
       for (const std::int64_t view : {a, b}) {
-        negatives_.push_back(place(j, view));
+        negatives_.push_back(row_of(j, view));
         values_.push_back(row[negatives_.back()]);
       }
     }

@@ -58,7 +58,7 @@ at::Tensor order_of(const ContrastArgs& args) {
                        at::TensorOptions(at::kInt));
 }
 
-class Contrast : public torch::autograd::Function<Contrast> {
+class ContrastFunction : public torch::autograd::Function<ContrastFunction> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& euclidean,
                             const at::Tensor& hyperbolic, const LossConfig& config, LossValue* value,
@@ -133,7 +133,7 @@ class LossResource : public Resource {
   void compute(const at::Tensor& euclidean, const at::Tensor& hyperbolic, const LossConfig& config,
                const Flag* cancel) {
     value_.has_params = config.grad_params;
-    graph_ = Contrast::apply(euclidean, hyperbolic, config, &value_, cancel);
+    graph_ = ContrastFunction::apply(euclidean, hyperbolic, config, &value_, cancel);
     holds(static_cast<std::int64_t>(graph_.nbytes()));
   }
 

@@ -99,8 +99,8 @@ std::vector<Rotation> RotaryImpl::forward(const at::Tensor& like) {
   }
   auto [x, y] = over_grid(counted(config_.rows()), counted(config_.columns()));
   if (config_.rope.column_first) std::swap(x, y);
-  const auto place = [&](const at::Tensor& at) { return at.to(like.device()).unsqueeze(-1); };
-  const auto angles = place(x) * freqs[0].unsqueeze(-2) + place(y) * freqs[1].unsqueeze(-2);
+  const auto column = [&](const at::Tensor& at) { return at.to(like.device()).unsqueeze(-1); };
+  const auto angles = column(x) * freqs[0].unsqueeze(-2) + column(y) * freqs[1].unsqueeze(-2);
   std::vector<Rotation> blocks;
   for (std::int64_t i = 0; i < config_.depth; ++i) blocks.push_back(turned(angles[i], false));
   return blocks;

@@ -56,12 +56,12 @@ struct Call {
   std::span<const Argument> arguments;
   Outcome& outcome;
   bool cancellable = false;
-  std::uint64_t outputs = 0;  // the places of the arrays that the call writes, one bit each
+  std::uint64_t outputs = 0;  // the indices of the arrays that the call writes, one bit each
 };
 
 // The array that short calls read and write.
 inline constexpr std::size_t kStanding = 256;
-std::span<double> standing();
+std::span<double> call_buffer();
 
 class Arguments {
  public:
@@ -100,10 +100,10 @@ class Arguments {
   template <class Args, class Member>
   void read(Args& args, Member Args::*member) {
     if constexpr (std::is_same_v<Member, Matrix> || std::is_same_v<Member, ConstMatrix>) {
-      const std::size_t place = place_;
+      const std::size_t index = index_;
       const Argument data = next();
       const auto rows = take<std::int64_t>();
-      shape(args.*member, data, place, rows, take<std::int64_t>());
+      shape(args.*member, data, index, rows, take<std::int64_t>());
     } else {
       args.*member = take<Member>();
     }
@@ -120,17 +120,17 @@ class Arguments {
   // A matrix whose shape is already known; null or undefined means "not given".
   template <class Shape>
   void matrix(Shape& to, double rows, double cols) {
-    const std::size_t place = place_;
+    const std::size_t index = index_;
     const Argument data = next();
-    if (cols == 0 && (data.is(Kind::null) || data.is(Kind::undefined))) return mark<decltype(to.data)>(place);
-    shape(to, data, place, whole<std::int64_t>(rows), whole<std::int64_t>(cols));
+    if (cols == 0 && (data.is(Kind::null) || data.is(Kind::undefined))) return mark<decltype(to.data)>(index);
+    shape(to, data, index, whole<std::int64_t>(rows), whole<std::int64_t>(cols));
   }
 
   // A list of known length; null means "not given". A struct of doubles counts as a list of doubles.
   template <class Item>
   void list(Item*& to, std::int64_t length) {
-    const std::size_t place = place_;
-    mark<Item*>(place);
+    const std::size_t index = index_;
+    mark<Item*>(index);
     to = static_cast<Item*>(memory(next(), kind_of<std::remove_const_t<Item>>(), length));
   }
 
@@ -148,20 +148,20 @@ class Arguments {
   void require(bool holds, const char* expected) const {
     if (holds || !ok()) return;
     call_.outcome.code = "ERR_HOROBALL_TYPE";
-    std::snprintf(call_.outcome.message, sizeof call_.outcome.message, "argument %zu: expected %s", place_,
+    std::snprintf(call_.outcome.message, sizeof call_.outcome.message, "argument %zu: expected %s", index_,
                   expected);
   }
 
  private:
   Argument next() {
-    const std::size_t place = place_++;
-    return place < call_.arguments.size() ? call_.arguments[place] : Argument{};
+    const std::size_t index = index_++;
+    return index < call_.arguments.size() ? call_.arguments[index] : Argument{};
   }
 
   // Marks an array that the call writes.
   template <class Pointer>
-  void mark(std::size_t place) const {
-    if (!std::is_const_v<std::remove_pointer_t<Pointer>>) call_.outputs |= std::uint64_t{1} << place;
+  void mark(std::size_t index) const {
+    if (!std::is_const_v<std::remove_pointer_t<Pointer>>) call_.outputs |= std::uint64_t{1} << index;
   }
 
   template <class Item>
@@ -173,8 +173,8 @@ class Arguments {
   }
 
   template <class Shape>
-  void shape(Shape& to, const Argument& data, std::size_t place, std::int64_t rows, std::int64_t cols) {
-    mark<decltype(to.data)>(place);
+  void shape(Shape& to, const Argument& data, std::size_t index, std::int64_t rows, std::int64_t cols) {
+    mark<decltype(to.data)>(index);
     to.rows = rows;
     to.cols = cols;
     // Float32 or float64, the same in every matrix of a call.
@@ -199,7 +199,7 @@ class Arguments {
   }
 
   Call& call_;
-  std::size_t place_ = 0;
+  std::size_t index_ = 0;
   Type type_ = Type::f32;
   bool typed_ = false;
 };
@@ -223,6 +223,6 @@ void launch(const Arguments& in, const bind::Way&, const Work& work) {
   if (status.code != Code::ok) refuse(in, status);
 }
 
-inline std::span<double> standing_of(const Arguments&) { return standing(); }
+inline std::span<double> call_buffer_of(const Arguments&) { return call_buffer(); }
 
 }  // namespace horoball::wasm

@@ -50,7 +50,7 @@ Outcome outcome;
   __builtin_trap();
 }
 
-std::span<double> standing() {
+std::span<double> call_buffer() {
   alignas(16) static double numbers[kStanding];
   return numbers;
 }
@@ -66,7 +66,7 @@ HOROBALL_EXPORT(function_name) const char* function_name(std::size_t index) {
   return index < entries().count ? entries().all[index].name : nullptr;
 }
 
-// The places of the arrays that a function writes, one bit each: what it marks when it is called without arguments.
+// The indices of the arrays that a function writes, one bit each: what it marks when it is called without arguments.
 HOROBALL_EXPORT(function_outputs) double function_outputs(std::size_t index) {
   Outcome ignored;
   Call call{{}, ignored};
@@ -85,8 +85,8 @@ bool call(std::size_t index, const Argument* arguments, std::size_t count, bool 
 HOROBALL_EXPORT(error_code) const char* error_code() { return outcome.code; }
 HOROBALL_EXPORT(error_message) const char* error_message() { return outcome.message; }
 
-HOROBALL_EXPORT(standing_numbers) double* standing_numbers() { return standing().data(); }
-HOROBALL_EXPORT(standing_count) std::size_t standing_count() { return kStanding; }
+HOROBALL_EXPORT(call_buffer_data) double* call_buffer_data() { return call_buffer().data(); }
+HOROBALL_EXPORT(call_buffer_count) std::size_t call_buffer_count() { return kStanding; }
 HOROBALL_EXPORT(short_data) std::size_t short_data() { return bind::kShortData; }
 HOROBALL_EXPORT(row_call_name) const char* row_call_name(std::size_t index) {
   return index < bind::row_call::kCount ? bind::row_call::kNames[index] : nullptr;

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { duration, growths, growthTable } from '../../bench/growth.ts';
-import { type Labels, type Results, row } from '../../bench/rows.ts';
+import { type Labels, type Results, row } from '../../bench/results.ts';
 
 const labels: Labels = {
   op: 'pairwiseDistance',

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { root } from '../../bench/machine.ts';
 import { readmeTable, withFigures, writtenPages } from '../../bench/readme.ts';
-import { type Labels, type Results, row } from '../../bench/rows.ts';
+import { type Labels, type Results, row } from '../../bench/results.ts';
 
 const labels: Labels = {
   op: 'topK, k = 10',

@@ -70,7 +70,7 @@ class FolderCache implements ImageCache {
   }
 
   async get(file: string): Promise<Pixels | undefined> {
-    const bytes = await withDescriptor(await this.#place(file), 'r', (kept) =>
+    const bytes = await withDescriptor(await this.#pathOf(file), 'r', (kept) =>
       readStart(kept, fstatSync(kept).size),
     ).catch(() => undefined);
     return bytes === undefined ? undefined : parse(bytes);
@@ -83,18 +83,18 @@ class FolderCache implements ImageCache {
       header.writeUInt32LE(value, 4 + 4 * i);
     });
     header.writeUInt32LE(checksumOf(header, data), checksumAt);
-    const place = await this.#place(file);
-    const temporary = `${place}.${randomUUID()}`;
+    const path = await this.#pathOf(file);
+    const temporary = `${path}.${randomUUID()}`;
     try {
       await writeWhole(temporary, header, data); // not synced: the length and checksum reveal a truncated file
-      await rename(temporary, place);
+      await rename(temporary, path);
     } catch (cause) {
       await rm(temporary, { force: true }).catch(() => {}); // `cause` is reported instead
       throw unwritable(this.#folder, cause);
     }
   }
 
-  async #place(file: string): Promise<string> {
+  async #pathOf(file: string): Promise<string> {
     const { size, mtimeMs } = await stat(file);
     const name = createHash('sha256')
       .update(`${path.resolve(file)}\0${size}\0${mtimeMs}`)

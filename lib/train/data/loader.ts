@@ -226,7 +226,7 @@ export class ImageLoader {
       if (pixels.width * pixels.height > manyPixels) this.#large.add(path);
       const { background = 'white' } = this.#options;
       const next = random(this.#options.seed, ...key);
-      await resample(pixels, this.#place(pixels, next), out, { background });
+      await resample(pixels, this.#placementOf(pixels, next), out, { background });
       await this.#augment(out, next);
       return true;
     } catch (error) {
@@ -251,7 +251,7 @@ export class ImageLoader {
     return pixels;
   }
 
-  #place(pixels: Pixels, next: Random): Placement {
+  #placementOf(pixels: Pixels, next: Random): Placement {
     const { mode, size, resize = size, cropScale = [0.2, 1], ratio = [3 / 4, 4 / 3] } = this.#options;
     if (mode === 'eval') return evalPlacement(pixels, resize, size);
     return trainPlacement(pixels, size, { scale: cropScale, ratio }, next);

@@ -32,9 +32,9 @@ export async function locate(about: Published, root: string, needed: string): Pr
 }
 
 /** Returns the first of several relative paths that exists. */
-export async function firstOf(about: Published, root: string, places: readonly string[]): Promise<string> {
-  for (const place of places) if (await exists(path.join(root, place))) return path.join(root, place);
-  throw missing(about, root, places[0]!);
+export async function firstOf(about: Published, root: string, paths: readonly string[]): Promise<string> {
+  for (const each of paths) if (await exists(path.join(root, each))) return path.join(root, each);
+  throw missing(about, root, paths[0]!);
 }
 
 /** Reads the non-empty lines of a text file. */

@@ -114,7 +114,7 @@ function drawGenus(next: Random, family: Species, index: number): Species {
 /** Adds the mark and the final colors. Siblings get mark positions and hues from different quarters of the circle. */
 function drawSpecies(next: Random, genus: Species, index: number): Species {
   const quarter = (offset: number): number => ((index + offset) % speciesPerGenus) / speciesPerGenus;
-  const own = shuffle(next, [...marks]);
+  const shuffled = shuffle(next, [...marks]);
   const { body, texture, part } = genus.colors;
   return {
     ...genus,
@@ -129,7 +129,7 @@ function drawSpecies(next: Random, genus: Species, index: number): Species {
       angle: Math.PI * (quarter(0) + uniform(next, 0, 0.2)),
     },
     mark: {
-      kind: own[0]!,
+      kind: shuffled[0]!,
       angle: 2 * Math.PI * (quarter(1) + uniform(next, -0.1, 0.1)),
       distance: uniform(next, 0.15, 0.45),
       size: uniform(next, 0.22, 0.36),

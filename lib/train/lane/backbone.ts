@@ -31,7 +31,7 @@ export class ViT implements Disposable {
 
   /** Every tensor of the model, by timm's names. */
   parameters(): readonly Parameter[] {
-    return this.#embedder.parameters().filter(({ name }) => isOwn(name));
+    return this.#embedder.parameters().filter(({ name }) => isOfBackbone(name));
   }
 
   /**
@@ -48,12 +48,12 @@ export class ViT implements Disposable {
 
   /** All weights by timm's names. */
   async state(options: WaitOptions = {}): Promise<Map<string, NamedTensor>> {
-    return own(await this.#embedder.state(options));
+    return ofBackbone(await this.#embedder.state(options));
   }
 
   /** The gradients of the trainable parameters; zeros if no gradient has been computed. */
   async gradients(options: WaitOptions = {}): Promise<Map<string, NamedTensor>> {
-    return own(await this.#embedder.gradients(options));
+    return ofBackbone(await this.#embedder.gradients(options));
   }
 
   /**
@@ -62,9 +62,9 @@ export class ViT implements Disposable {
    */
   async loadState(state: ReadonlyMap<string, AnyTensor>, options: WaitOptions = {}): Promise<LoadReport> {
     checkMap('vit.loadState', 'state', state);
-    const { missing, unexpected } = await this.#embedder.loadState(own(state), options);
-    const heads = [...state.keys()].filter((name) => !isOwn(name));
-    return { missing: missing.filter(isOwn), unexpected: [...unexpected, ...heads] };
+    const { missing, unexpected } = await this.#embedder.loadState(ofBackbone(state), options);
+    const heads = [...state.keys()].filter((name) => !isOfBackbone(name));
+    return { missing: missing.filter(isOfBackbone), unexpected: [...unexpected, ...heads] };
   }
 
   /** Frees the model once queued work has finished with it. */
@@ -101,8 +101,8 @@ export async function createViT(model: string | ViTConfig, options: ViTOptions =
 
 const hidden = { head: 'hypmix', dim: 1, clipR: null, c: 1, freezeHead: true } as const;
 
-const isOwn = (name: string): boolean => !name.startsWith('head.');
+const isOfBackbone = (name: string): boolean => !name.startsWith('head.');
 
-function own<T>(tensors: ReadonlyMap<string, T>): Map<string, T> {
-  return new Map([...tensors].filter(([name]) => isOwn(name)));
+function ofBackbone<T>(tensors: ReadonlyMap<string, T>): Map<string, T> {
+  return new Map([...tensors].filter(([name]) => isOfBackbone(name)));
 }

@@ -273,9 +273,9 @@ export class Embedder extends Resource<'Embedder'> {
 
 /** The operations of the head, by their index in the core; without a clip its radius is infinite. */
 function operationsOf({ clipR }: EmbedderConfig): EmbedderNumbers['toBall'] {
-  return headCards().map((card, place) => ({
+  return headCards().map((card, index) => ({
     index: rowCards().indexOf(card),
-    parameter: place === 0 ? (clipR ?? Infinity) : (card.parameter?.start ?? 0),
+    parameter: index === 0 ? (clipR ?? Infinity) : (card.parameter?.start ?? 0),
   }));
 }
 

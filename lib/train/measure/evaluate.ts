@@ -148,17 +148,17 @@ export async function embedPart(
  * The rows of all ranks, in the order of the images. Labels and indices are integers that float32 represents
  * exactly.
  */
-export async function gathered(own: Embedded, group: RankGroup): Promise<Embedded> {
-  if (group.size === 1) return own;
+export async function gathered(embedded: Embedded, group: RankGroup): Promise<Embedded> {
+  if (group.size === 1) return embedded;
   const whole = async (values: Int32Array): Promise<Int32Array> =>
     Int32Array.from(await group.gatherValues(Float32Array.from(values)));
   return {
-    ...own,
-    body: await group.gatherValues(own.body),
-    euclidean: await group.gatherValues(own.euclidean),
-    hyperbolic: await group.gatherValues(own.hyperbolic),
-    labels: await whole(own.labels),
-    indices: await whole(own.indices),
+    ...embedded,
+    body: await group.gatherValues(embedded.body),
+    euclidean: await group.gatherValues(embedded.euclidean),
+    hyperbolic: await group.gatherValues(embedded.hyperbolic),
+    labels: await whole(embedded.labels),
+    indices: await whole(embedded.indices),
   };
 }
 

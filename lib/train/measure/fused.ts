@@ -66,10 +66,10 @@ function fusedSearch(
         const part = gallery.subarray(begin, begin + tile.gallery);
         const away = yield* fusedDistances(euclidean, hyperbolic, block, part, options);
         best.forEach((list, i) => {
-          const own = exclude[first + i]! - begin;
+          const excluded = exclude[first + i]! - begin;
           for (let j = 0; j < part.length; ++j) {
             const distance = away[i * part.length + j]!;
-            if (distance < list.worst && j !== own) list.add(distance, begin + j);
+            if (distance < list.worst && j !== excluded) list.add(distance, begin + j);
           }
         });
         yield pause;
@@ -124,39 +124,39 @@ class Nearest {
   worst = Infinity;
   readonly #k: number;
   readonly #away: Float64Array;
-  readonly #place: Int32Array;
+  readonly #index: Int32Array;
   #count = 0;
 
   constructor(k: number) {
     this.#k = k;
     this.#away = new Float64Array(2 * k);
-    this.#place = new Int32Array(2 * k);
+    this.#index = new Int32Array(2 * k);
   }
 
-  add(away: number, place: number): void {
+  add(away: number, index: number): void {
     this.#away[this.#count] = away;
-    this.#place[this.#count++] = place;
+    this.#index[this.#count++] = index;
     if (this.#count === 2 * this.#k) this.#halve();
   }
 
   /** Gallery positions, nearest first. */
   sorted(): Int32Array {
-    return this.#order().map((at) => this.#place[at]!);
+    return this.#order().map((at) => this.#index[at]!);
   }
 
   #halve(): void {
     const order = this.#order();
     const away = Float64Array.from(order, (at) => this.#away[at]!);
-    const place = order.map((at) => this.#place[at]!);
+    const index = order.map((at) => this.#index[at]!);
     this.#away.set(away);
-    this.#place.set(place);
+    this.#index.set(index);
     this.#count = order.length;
     this.worst = this.#away[order.length - 1]!;
   }
 
   #order(): Int32Array {
     const order = Int32Array.from({ length: this.#count }, (_, i) => i);
-    order.sort((a, b) => this.#away[a]! - this.#away[b]! || this.#place[a]! - this.#place[b]!);
+    order.sort((a, b) => this.#away[a]! - this.#away[b]! || this.#index[a]! - this.#index[b]!);
     return order.subarray(0, this.#k);
   }
 }

@@ -49,8 +49,8 @@ export async function measureNegatives(
 ): Promise<MeasuredNegatives | null> {
   const { views, tied, tauE, tauH, lambda, c, clipR } = options;
   const rows = batchOf(embedded.labels, views);
-  const own = trainedGeometries.find((geometry) => geometry === options.geometry);
-  if (own === undefined || rows.length < 2 * views) return null;
+  const trained = trainedGeometries.find((geometry) => geometry === options.geometry);
+  if (trained === undefined || rows.length < 2 * views) return null;
   const { width, labels } = embedded;
   const part = (data: Float32Array) => chosen(matrix(data, labels.length, width), rows);
   const heads = {
@@ -70,12 +70,12 @@ export async function measureNegatives(
     const weights = await negativeWeights({ ...logit, ...heads });
     profiles.push(summarize(weights, away, geometry, options));
     for (const [i, at] of anchors.entries()) {
-      const negatives = hardestOf(weights, at).map(({ place, weight }) => ({ row: rows[place]!, weight }));
+      const negatives = hardestOf(weights, at).map(({ index, weight }) => ({ row: rows[index]!, weight }));
       strips[i]!.hardest.push({ geometry, negatives });
     }
   }
   return {
-    profiles: { own, tied, views, classes: rows.length / views, cosineBins, profiles },
+    profiles: { own: trained, tied, views, classes: rows.length / views, cosineBins, profiles },
     strips,
   };
 }
@@ -90,11 +90,11 @@ function stripAnchors(classes: number, views: number): number[] {
 function hardestOf(
   { q, rank, anchors }: NegativeWeights,
   anchor: number,
-): { place: number; weight: number }[] {
+): { index: number; weight: number }[] {
   const count = anchors.length;
-  return Array.from({ length: count }, (_, place) => place)
-    .filter((place) => rank[anchor * count + place]! >= 0)
-    .map((place) => ({ place, weight: rounded(q.data[anchor * count + place]!) }))
+  return Array.from({ length: count }, (_, index) => index)
+    .filter((index) => rank[anchor * count + index]! >= 0)
+    .map((index) => ({ index, weight: rounded(q.data[anchor * count + index]!) }))
     .sort((a, b) => b.weight - a.weight)
     .slice(0, stripLength);
 }
@@ -147,7 +147,7 @@ function summarize(
     hardest10: rounded(mean(weights.hardest10)),
     sameView: rounded(mean(weights.sameView)),
     missed: rounded(1 - mean(weights.positive) / (views - 1)),
-    byRank: atPlaces(byRank),
+    byRank: atRanks(byRank),
     byCosine: {
       count: byCosine.map((bin) => rounded(bin.count)),
       weight: byCosine.map((bin) => rounded(bin.weight)),
@@ -161,19 +161,19 @@ function binOf(cosine: number): number {
 }
 
 /** Accumulates weights over the hardest 1, 2, 3, 5, ... negatives. */
-function atPlaces(byRank: readonly [number, number][]): NegativeProfile['byRank'] {
-  const places: NegativeProfile['byRank'] = { hardest: [], sameView: [], crossView: [] };
+function atRanks(byRank: readonly [number, number][]): NegativeProfile['byRank'] {
+  const sums: NegativeProfile['byRank'] = { hardest: [], sameView: [], crossView: [] };
   let [same, cross, next] = [0, 0, 1];
   for (const [rank, shares] of byRank.entries()) {
     same += shares[0];
     cross += shares[1];
     if (rank + 1 < next && rank + 1 < byRank.length) continue;
-    places.hardest.push(rank + 1);
-    places.sameView.push(rounded(same));
-    places.crossView.push(rounded(cross));
+    sums.hardest.push(rank + 1);
+    sums.sameView.push(rounded(same));
+    sums.crossView.push(rounded(cross));
     next = Math.max(rank + 2, Math.round((rank + 1) * 1.35));
   }
-  return places;
+  return sums;
 }
 
 function rounded(value: number): number {

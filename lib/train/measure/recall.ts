@@ -129,8 +129,8 @@ async function strictRecall(
     open = left;
   }
   const wide = rowsByClass(open.map((row) => excluded[row]!));
-  for (const [group, places] of wide) {
-    const queries = places.map((place) => open[place]!);
+  for (const [group, rowsOfGroup] of wide) {
+    const queries = rowsOfGroup.map((row) => open[row]!);
     const allowed = new Uint8Array(x.rows).fill(1);
     for (const row of groups.get(group)!) allowed[row] = 0;
     const { indices } = await topK(chosen(x, queries), x, { k: 1, allowed, ...how });

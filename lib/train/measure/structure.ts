@@ -85,12 +85,12 @@ export async function ranksOf(
   const rankOf = new Int32Array(rows.length);
   let [correlation, overlap] = [0, 0];
   for (let begin = 0; begin < flat.length; begin += others) {
-    for (let place = 0; place < others; place++) rankOf[flat[begin + place]!] = place;
+    for (let rank = 0; rank < others; rank++) rankOf[flat[begin + rank]!] = rank;
     let [squares, shared] = [0, 0];
-    for (let place = 0; place < others; place++) {
-      const elsewhere = rankOf[curved[begin + place]!]!;
-      squares += (place - elsewhere) ** 2;
-      if (place < k && elsewhere < k) shared += 1;
+    for (let rank = 0; rank < others; rank++) {
+      const curvedRank = rankOf[curved[begin + rank]!]!;
+      squares += (rank - curvedRank) ** 2;
+      if (rank < k && curvedRank < k) shared += 1;
     }
     correlation += spearman(squares, others) / anchors.length;
     overlap += shared / k / anchors.length;

@@ -3,7 +3,7 @@ import { evenEpochs, lastEpoch, parseEpochs } from './epochs.ts';
 
 const output = inGroup('Evaluation and output');
 /** The location of a run does not change its results. */
-const place = { resume: 'free', affectsResult: false } as const;
+const location = { resume: 'free', affectsResult: false } as const;
 
 /** Options for evaluation and output. */
 export class OutputOptions {
@@ -43,7 +43,7 @@ export class OutputOptions {
     default: false,
     published: 'option',
     commands: ['eval'],
-    ...place,
+    ...location,
   });
   /** Name of the files of `save_emb`. */
   readonly emb_name: RunOption<string> = output(fileName, {
@@ -51,27 +51,27 @@ export class OutputOptions {
     default: 'emb',
     published: 'option',
     commands: ['eval'],
-    ...place,
+    ...location,
   });
   /** Seconds between checkpoints; 0: every step; `null`: no checkpoints, so the run cannot be resumed. */
   readonly save_every: RunOption<number | null> = output(orNone(atLeast0), {
     help: 'time between checkpoints; 0 writes one after every step',
     unit: 'seconds',
     default: 60,
-    ...place,
+    ...location,
   });
   /** Parent of the run folders; `null`: nothing is written. */
   readonly runs: RunOption<string | null> = output(orNone(text('a path')), {
     help: 'parent of the run folders',
     default: 'runs',
     sweepable: false,
-    ...place,
+    ...location,
   });
   /** Name of the run folder; `null`: data set, geometry and a number. */
   readonly name: RunOption<string | null> = output(orNone(fileName), {
     help: 'name of the run folder',
     default: null,
     sweepable: false,
-    ...place,
+    ...location,
   });
 }

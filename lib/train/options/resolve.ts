@@ -59,8 +59,8 @@ export function parseConfig(
 }
 
 function adviceOn(name: string): string {
-  const own = optionNames.find((each) => optionOf(each).aliases?.includes(name.replaceAll('-', '_')));
-  return own === undefined ? 'See horoball train --help.' : `It is named ${own} here.`;
+  const known = optionNames.find((each) => optionOf(each).aliases?.includes(name.replaceAll('-', '_')));
+  return known === undefined ? 'See horoball train --help.' : `It is named ${known} here.`;
 }
 
 /** Parses a stored configuration, which may lack options if an earlier version wrote it; see {@link parseConfig}. */

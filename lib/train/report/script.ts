@@ -39,8 +39,8 @@ for (const svg of root.querySelectorAll('svg[data-chart]')) {
     const near = all.filter(({ one, at }) => Math.abs(one.px[at] - first.one.px[first.at]) <= 14);
     cursor.innerHTML = near.map(({ one, at }) =>
       '<circle r="3.6" cx="' + one.px[at] + '" cy="' + one.py[at] + '" fill="' + one.color + '"/>').join('');
-    const place = first.one.x[first.at];
-    show(event, [[chart.xLabel + ' ' + (place < 10 ? Number(place.toPrecision(3)) : Math.round(place))],
+    const value = first.one.x[first.at];
+    show(event, [[chart.xLabel + ' ' + (value < 10 ? Number(value.toPrecision(3)) : Math.round(value))],
       ...near.map(({ one, at }) => [one.name + '  ' + written(one.y[at]), one.color])]);
   });
   svg.addEventListener('pointerleave', () => { cursor.innerHTML = ''; hide(); });

@@ -6,7 +6,7 @@ import { type Feed, type FeedBatch, feedOf } from './feed.ts';
 import type { Listeners, RunControls, RunResult } from './hooks.ts';
 import type { StepOutcome } from './learner.ts';
 import { type Run, withRun } from './open.ts';
-import type { Plan } from './plan.ts';
+import type { RunPlan } from './plan.ts';
 import { abandonRun, finishRun, saveCheckpoint } from './save.ts';
 import { learningRate } from './schedule.ts';
 import { epochOf, hasStalled, type StepDetails, stepRow } from './state.ts';
@@ -15,7 +15,7 @@ import { warnOfSkipped } from './warnings.ts';
 
 /** Performs a planned run, new or resumed; in a group, on every rank. See `train` for the errors. */
 export async function performRun(
-  plan: Plan,
+  plan: RunPlan,
   listeners: Listeners,
   controls: RunControls,
 ): Promise<RunResult> {

@@ -7,7 +7,7 @@ import type { Checkpoint } from './checkpoint.ts';
 import type { Listeners, RunControls } from './hooks.ts';
 import { Learner } from './learner.ts';
 import { lockRun } from './lock.ts';
-import { checkOrigin, type Plan, readLastCheckpoint } from './plan.ts';
+import { checkOrigin, type RunPlan, readLastCheckpoint } from './plan.ts';
 import { readRows } from './read.ts';
 import { type EvaluationRow, evaluationsOf } from './record.ts';
 import { iterableSource, openSource, type Source } from './source.ts';
@@ -39,7 +39,7 @@ export interface Run {
  * the folder.
  */
 export async function withRun<T>(
-  plan: Plan,
+  plan: RunPlan,
   listeners: Listeners,
   { signal, data, group }: RunControls,
   work: (run: Run) => Promise<T>,
@@ -106,7 +106,7 @@ function checkSteps(checkpoint: Checkpoint | null, steps: number | null): void {
 }
 
 async function openStore(
-  { config, folder }: Plan,
+  { config, folder }: RunPlan,
   lock: Lock | null,
   checkpoint: Checkpoint | null,
 ): Promise<RunStore> {

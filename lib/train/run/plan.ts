@@ -12,7 +12,7 @@ import { normalizeOptions } from './normalize.ts';
 import { readConfig } from './read.ts';
 
 /** A new run, or a run to resume. */
-export interface Plan {
+export interface RunPlan {
   config: RunConfig;
   /** The folder of a run to resume; null for a new run. */
   folder: string | null;
@@ -44,14 +44,14 @@ export interface PlanOptions {
 export async function planRun(
   options: Readonly<Partial<RunConfig>>,
   { resume = null, note, ranks }: PlanOptions = {},
-): Promise<Plan> {
+): Promise<RunPlan> {
   if (resume !== null && resume !== 'auto') return await planFolder(resume, options);
   const config = await normalizeOptions(parseConfig({ ...options }), note);
   const interrupted = resume === 'auto' ? await planAuto(config, note) : null;
   return interrupted ?? { config: withChunk(config, { note, ranks }), folder: null };
 }
 
-async function planFolder(folder: string, options: Readonly<Record<string, unknown>>): Promise<Plan> {
+async function planFolder(folder: string, options: Readonly<Record<string, unknown>>): Promise<RunPlan> {
   const original = await readConfig(folder);
   const config = await normalizeOptions(
     parseConfig({ ...original, ...withMovedEvaluation(original, options) }),
@@ -77,7 +77,7 @@ function withMovedEvaluation(
 }
 
 /** Finds the run to resume; null to start a new one. */
-async function planAuto(config: RunConfig, note?: (text: string) => void): Promise<Plan | null> {
+async function planAuto(config: RunConfig, note?: (text: string) => void): Promise<RunPlan | null> {
   const { runs, name } = config;
   if (runs === null)
     throw configError(

@@ -7,7 +7,7 @@ import { damaged, parsedJson } from '../../io/json.ts';
 import type { RunConfig } from '../options/options.ts';
 import { storedConfig } from '../options/resolve.ts';
 import type { Row, RunRecord } from './record.ts';
-import { type Lines, parseRows, parseSnapshot } from './rows.ts';
+import { type Lines, parseRows, parseSnapshot } from './run-schema.ts';
 
 /**
  * Reads a run folder: configuration, rows of metrics.jsonl and the data for drawings. An interrupted run may

@@ -138,16 +138,16 @@ async function* shardsOf(
   { labels, config, place, first, ...options }: ShardOptions,
 ): AsyncGenerator<StepBatch> {
   const parts = batchRanges(config.bs, config.num_samples, place.size);
-  const own = parts[place.rank]!;
+  const range = parts[place.rank]!;
   const whole: Int32Array[] = [];
   const lists = function* (): Generator<Int32Array> {
     for (const batch of batches) {
       whole.push(batch.map((index) => labels[index]!));
-      yield batch.subarray(own.first, own.end);
+      yield batch.subarray(range.first, range.end);
     }
   };
   const counts = parts.map(lengthOf);
-  const from = { ...options, first: first + own.first, stride: config.bs };
+  const from = { ...options, first: first + range.first, stride: config.bs };
   for await (const samples of loader.batches(lists(), from))
     yield { ...samples, whole: { labels: whole.shift()!, counts } };
 }

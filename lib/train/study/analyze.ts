@@ -28,7 +28,7 @@ export interface ArmSummary {
 }
 
 /** A paired comparison of two arms, each at its best setting: `more` minus `less` per seed. */
-export interface Contrast {
+export interface Comparison {
   more: string;
   less: string;
   differences: number[];
@@ -41,9 +41,9 @@ export interface Contrast {
 /** The analysis of a study. */
 export interface Analysis {
   arms: ArmSummary[];
-  contrasts: Contrast[];
+  contrasts: Comparison[];
   /** For each control: the difference between hyperbolic and euclidean, and what is left of it against the control. */
-  survival: { control: string; effect: Contrast; left: Contrast }[];
+  survival: { control: string; effect: Comparison; left: Comparison }[];
 }
 
 /** Significance level: the probability of any false claim in a study without true differences. */
@@ -54,7 +54,7 @@ export function analyze(study: Study, k = '1'): Analysis {
   const names = [...new Set(study.plan.cells.map(({ arm }) => arm))];
   const arms = names.map((arm) => summarize(study, arm, k));
   const contrasts = compareAll(arms);
-  const find = (one: string, other: string): Contrast | undefined =>
+  const find = (one: string, other: string): Comparison | undefined =>
     contrasts
       .map((each) => (each.more === other ? flipped(each) : each))
       .find((each) => each.more === one && each.less === other);
@@ -115,7 +115,7 @@ function comparedPairs(arms: readonly ArmSummary[]): (readonly [ArmSummary, ArmS
   });
 }
 
-function compareAll(arms: readonly ArmSummary[]): Contrast[] {
+function compareAll(arms: readonly ArmSummary[]): Comparison[] {
   const pairs = comparedPairs(arms);
   const raw = pairs.flatMap(([one, other]) => {
     const seeds = [...one.heldOut.keys()].filter((seed) => other.heldOut.has(seed));
@@ -126,7 +126,7 @@ function compareAll(arms: readonly ArmSummary[]): Contrast[] {
   return raw.map((contrast, i) => {
     const p = ps[i]!;
     const verdict = Number.isNaN(p) ? 'too few seeds' : p < level ? 'difference' : 'none found';
-    const made: Contrast = { ...contrast, estimate: estimate(contrast.differences), p, verdict };
+    const made: Comparison = { ...contrast, estimate: estimate(contrast.differences), p, verdict };
     return made.estimate.mean < 0 ? flipped(made) : made;
   });
 }
@@ -137,7 +137,7 @@ function flipped({
   differences,
   estimate: { mean, low, high, ...rest },
   ...others
-}: Contrast): Contrast {
+}: Comparison): Comparison {
   const mirrored = { ...rest, mean: -mean, low: -high, high: -low };
   return {
     ...others,

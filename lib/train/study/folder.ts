@@ -11,8 +11,8 @@ import { writeText } from '../../io/text.ts';
 import { naming } from '../../io/trouble.ts';
 import { type OptionName, optionNames } from '../options/options.ts';
 import type { InvalidLines } from '../run/record.ts';
-import { parseLines, problemOf } from '../run/rows.ts';
-import type { Plan } from './plan.ts';
+import { parseLines, problemOf } from '../run/run-schema.ts';
+import type { StudyPlan } from './plan.ts';
 import { planSchema, type Result, resultSchema, type Study } from './results.ts';
 
 /**
@@ -21,7 +21,7 @@ import { planSchema, type Result, resultSchema, type Study } from './results.ts'
  */
 export class StudyFolder {
   readonly path: string;
-  readonly plan: Plan;
+  readonly plan: StudyPlan;
   #results: Result[];
   #invalid: InvalidLines | null = null;
 
@@ -36,10 +36,10 @@ export class StudyFolder {
    * @throws `ERR_HOROBALL_SWEEP_EXISTS` if the folder contains a different study; `ERR_HOROBALL_SWEEP_RUNNING` if another
    * process is creating one
    */
-  static async open(path: string, plan: Plan): Promise<StudyFolder> {
+  static async open(path: string, plan: StudyPlan): Promise<StudyFolder> {
     await ensureFolder(join(path, 'runs'));
     const before = (await readIfThere(path)) ?? (await createFiles(path, plan));
-    const isSame = (known: readonly OptionName[], other: Plan): boolean =>
+    const isSame = (known: readonly OptionName[], other: StudyPlan): boolean =>
       identityOf(other, known) === identityOf(plan, known);
     if (!isSame(before.known, before.study.plan)) {
       const message = `[sweep] out: expected the same study, got ${path} with different settings. Choose another --out, or resume that study with --resume ${path}.`;
@@ -114,7 +114,7 @@ async function readIfThere(path: string): Promise<Files | null> {
 }
 
 /** Writes the plan, unless another process has written one since: under the lock, so that no plan is ever replaced. */
-async function createFiles(path: string, plan: Plan): Promise<Files> {
+async function createFiles(path: string, plan: StudyPlan): Promise<Files> {
   await using _ = await lockStudy(path);
   const other = await readIfThere(path);
   if (other !== null) return other;
@@ -146,7 +146,7 @@ async function readFiles(path: string): Promise<Files> {
 }
 
 /** A key that is equal for plans with the same runs, as far as the known options differ. */
-function identityOf({ cells, seeds, varied }: Plan, known: readonly OptionName[]): string {
+function identityOf({ cells, seeds, varied }: StudyPlan, known: readonly OptionName[]): string {
   const settings = cells.map(({ id, arm, label, config }) => [
     id,
     arm,
@@ -159,14 +159,14 @@ function identityOf({ cells, seeds, varied }: Plan, known: readonly OptionName[]
 const line = (result: Result): string => `${jsonWithChecksum(result)}\n`;
 
 /** With line breaks, for people. */
-const planText = (plan: Plan): string => `${JSON.stringify(JSON.parse(jsonWithChecksum(plan)), null, 1)}\n`;
+const planText = (plan: StudyPlan): string => `${JSON.stringify(JSON.parse(jsonWithChecksum(plan)), null, 1)}\n`;
 
 const namesSchema = z.looseObject({
   cells: z.array(z.looseObject({ config: z.record(z.string(), z.unknown()) })),
 });
 
 interface NamedPlan {
-  plan: Plan;
+  plan: StudyPlan;
   /** The options that it names: an earlier version had fewer. */
   known: readonly OptionName[];
 }

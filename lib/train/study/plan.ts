@@ -19,7 +19,7 @@ export interface Cell {
 }
 
 /** A study. Every cell runs with every seed, so that cells can be compared per seed. */
-export interface Plan {
+export interface StudyPlan {
   cells: Cell[];
   seeds: number[];
   /** Options with more than one value, in the given order, without `seed`. */
@@ -56,7 +56,7 @@ export const matchedAt = 0.5;
  * options that a geometry does not use, such as t_h in a Euclidean run, become one cell.
  * @throws RangeError `ERR_HOROBALL_CONFIG` for an option out of range, before anything runs
  */
-export function makePlan({ axes, seeds, base = {}, controls = false, draws = null }: PlanOptions): Plan {
+export function makePlan({ axes, seeds, base = {}, controls = false, draws = null }: PlanOptions): StudyPlan {
   const { geometry: geometries, seed: _, ...others } = axes;
   const names = geometryNames(geometries);
   const next = random(0x91a, draws ?? 0);
@@ -66,8 +66,8 @@ export function makePlan({ axes, seeds, base = {}, controls = false, draws = nul
   const { beta, ...withoutBeta } = others;
   const configs = names.flatMap((geometry) => {
     // With controls, beta belongs to them; otherwise it is an axis of the runs whose loss it weights.
-    const own = appliesTo('beta', geometry as TrainedGeometry) && !controls ? others : withoutBeta;
-    const settings = draws === null ? grid(own) : drawn(own, draws, next);
+    const axesOfGeometry = appliesTo('beta', geometry as TrainedGeometry) && !controls ? others : withoutBeta;
+    const settings = draws === null ? grid(axesOfGeometry) : drawn(axesOfGeometry, draws, next);
     return settings.map((setting) => configOf(over(base, { ...setting, geometry })));
   });
   const cells = configs.map((config) => ({ arm: config.geometry as string, config }));

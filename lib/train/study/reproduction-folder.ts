@@ -6,7 +6,7 @@ import { readInside } from '../../io/inside.ts';
 import { damaged, parsedJson } from '../../io/json.ts';
 import { writeText } from '../../io/text.ts';
 import type { RunConfig } from '../options/options.ts';
-import { problemOf } from '../run/rows.ts';
+import { problemOf } from '../run/run-schema.ts';
 import { lockStudy, readStudy, StudyFolder } from './folder.ts';
 import { type Grid, grids, planReproduction, type StudyName, studyNames } from './reproduction.ts';
 import type { Study } from './results.ts';

@@ -7,12 +7,12 @@ import type { RunConfig } from '../options/options.ts';
 import { findRecipe, type Recipe, recipes } from '../options/recipes.ts';
 import { over } from '../options/resolve.ts';
 import { type AxisName, parseAxis } from './axes.ts';
-import { makePlan, type Plan } from './plan.ts';
+import { makePlan, type StudyPlan } from './plan.ts';
 
 /** The studies of a reproduction, in the order in which they run. */
 export const studyNames = ['temperature', 'lambda-c', 'head'] as const;
 export type StudyName = (typeof studyNames)[number];
-export type Reproduction = Readonly<Record<StudyName, Plan>>;
+export type Reproduction = Readonly<Record<StudyName, StudyPlan>>;
 
 /** How many settings the studies have. */
 export const grids = ['full', 'small'] as const;
@@ -91,7 +91,7 @@ export function planReproduction(
   base: Readonly<Partial<RunConfig>>,
   seeds: readonly number[],
 ): Reproduction {
-  const plan = (name: StudyName): Plan => {
+  const plan = (name: StudyName): StudyPlan => {
     const axes = Object.fromEntries(
       Object.entries(axesOf[grid][name]).map(([option, text]) => [
         option,

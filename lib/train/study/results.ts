@@ -5,9 +5,9 @@ import { trainedSpace } from '../options/define.ts';
 import type { RunConfig } from '../options/options.ts';
 import { storedConfig } from '../options/resolve.ts';
 import type { InvalidLines } from '../run/record.ts';
-import { spacesSchema } from '../run/rows.ts';
+import { spacesSchema } from '../run/run-schema.ts';
 import { axisNames } from './axes.ts';
-import type { Cell, Plan } from './plan.ts';
+import type { Cell, StudyPlan } from './plan.ts';
 
 /** A line of results.jsonl: the result of one run of a study. */
 export interface Result {
@@ -23,7 +23,7 @@ export interface Result {
 /** The contents of a study folder. */
 export interface Study {
   name: string;
-  plan: Plan;
+  plan: StudyPlan;
   results: Result[];
   /** Invalid lines of results.jsonl, which were skipped; absent if all are valid. */
   invalid?: InvalidLines;
@@ -48,7 +48,7 @@ const config = z.record(z.string(), z.unknown()).transform((options, context): R
 });
 
 /** Schema of sweep.json. */
-export const planSchema: z.ZodType<Plan> = z.object({
+export const planSchema: z.ZodType<StudyPlan> = z.object({
   cells: z
     .array(z.object({ id: z.string().regex(/^[\w.-]+$/), arm: z.string(), label: z.string(), config }))
     .min(1),
@@ -82,7 +82,7 @@ export function runName(cell: Cell, seed: number): string {
 
 /** The remaining runs, ordered by seed, so that a partial study compares cells on the same seeds. */
 export function remaining(
-  { cells, seeds }: Plan,
+  { cells, seeds }: StudyPlan,
   results: readonly Result[],
 ): { cell: Cell; seed: number }[] {
   const done = new Set(results.map(({ cell, seed }) => `${cell} ${seed}`));

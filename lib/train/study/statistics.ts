@@ -116,8 +116,8 @@ export function holm(ps: readonly number[]): number[] {
   const order = [...ps.keys()].filter((i) => !Number.isNaN(ps[i]!)).sort((a, b) => ps[a]! - ps[b]!);
   const adjusted = [...ps];
   let least = 0;
-  for (const [place, i] of order.entries()) {
-    least = Math.max(least, Math.min(1, (order.length - place) * ps[i]!));
+  for (const [rank, i] of order.entries()) {
+    least = Math.max(least, Math.min(1, (order.length - rank) * ps[i]!));
     adjusted[i] = least;
   }
   return adjusted;

@@ -53,8 +53,8 @@ std::string reads(const GeometryTerms& terms, bool tied) {
 // The names of the parameters that enter the logit.
 std::string parameters(const GeometryTerms& terms, bool tied) {
   std::string out;
-  for (const LogitPlace place : {kTauE, kTauH, kLambda, kC}) {
-    if (terms.acts(place, tied)) out += (out.empty() ? "" : ",") + text(kLogitParameters[place].name);
+  for (const LogitIndex parameter : {kTauE, kTauH, kLambda, kC}) {
+    if (terms.acts(parameter, tied)) out += (out.empty() ? "" : ",") + text(kLogitParameters[parameter].name);
   }
   return "[" + out + "]";
 }

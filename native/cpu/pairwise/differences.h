@@ -3,7 +3,7 @@
 // the rows in float64.
 #pragma once
 
-#include "cpu/pairwise/rows.h"
+#include "cpu/pairwise/prepared_rows.h"
 
 namespace horoball {
 namespace {

@@ -182,15 +182,15 @@ struct ChunkSums<float> {
   template <class Body>
   __device__ void each(Body body) {
     // The positions of the elements of a fragment: it is loaded from an array of positions.
-    alignas(32) __shared__ float places[kFragment * kFragment];
+    alignas(32) __shared__ float numbers[kFragment * kFragment];
     static_assert(kFragment * kFragment == kThreads);
-    places[threadIdx.x] = static_cast<float>(threadIdx.x);
+    numbers[threadIdx.x] = static_cast<float>(threadIdx.x);
     __syncthreads();
-    Block place;
-    wmma::load_matrix_sync(place, places, kFragment, wmma::mem_row_major);
+    Block indices;
+    wmma::load_matrix_sync(indices, numbers, kFragment, wmma::mem_row_major);
     for (int b = 0; b < kBlocks; ++b) {
-      for (int i = 0; i < place.num_elements; ++i) {
-        const int at = static_cast<int>(place.x[i]);
+      for (int i = 0; i < indices.num_elements; ++i) {
+        const int at = static_cast<int>(indices.x[i]);
         body(warp_row() + at / kFragment, warp_column(kChunk<float>) + b * kFragment + at % kFragment,
              block[b].x[i]);
       }

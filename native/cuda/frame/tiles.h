@@ -72,10 +72,10 @@ template <class T>
 __device__ void fetch_slab(T (&to)[2][kSlab * kSlabPitch<T>], const T* a, const T* b, std::int64_t slab) {
   static_assert(kThreads * kMicro<T> == kSlab * kSide<T>);
   const int at = static_cast<int>(threadIdx.x) * kMicro<T>,
-            place = at / kSide<T> * kSlabPitch<T> + at % kSide<T>;
+            offset = at / kSide<T> * kSlabPitch<T> + at % kSide<T>;
   const std::int64_t from = slab * (kSlab * kSide<T>)+at;
-  __pipeline_memcpy_async(&to[0][place], a + from, sizeof(Quad<T>));
-  __pipeline_memcpy_async(&to[1][place], b + from, sizeof(Quad<T>));
+  __pipeline_memcpy_async(&to[0][offset], a + from, sizeof(Quad<T>));
+  __pipeline_memcpy_async(&to[1][offset], b + from, sizeof(Quad<T>));
   __pipeline_commit();
 }
 

@@ -1,7 +1,7 @@
 // Squared differences of a tile of pairs, from the product, or directly from the rows where that would cancel.
 #pragma once
 
-#include "cuda/pairwise/rows.h"
+#include "cuda/pairwise/prepared_rows.h"
 
 namespace horoball::gpu {
 namespace {

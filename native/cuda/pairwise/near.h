@@ -1,7 +1,7 @@
 // Pairs too near for the product of weights with rows: their differences are added directly.
 #pragma once
 
-#include "cuda/pairwise/rows.h"
+#include "cuda/pairwise/prepared_rows.h"
 
 namespace horoball::gpu {
 namespace {

@@ -2,7 +2,7 @@
 // The formulas are in separate functions, so that each is compiled once.
 #pragma once
 
-#include "cuda/pairwise/rows.h"
+#include "cuda/pairwise/prepared_rows.h"
 #include "ops/row_slopes.h"
 #include "ops/rows.h"
 

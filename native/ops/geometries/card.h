@@ -30,7 +30,7 @@ struct LogitParameter {
   const char* name;
   double start;
 };
-enum LogitPlace : int { kTauE, kTauH, kLambda, kC };
+enum LogitIndex : int { kTauE, kTauH, kLambda, kC };
 constexpr LogitParameter kLogitParameters[] = {{"tauE", 0.1}, {"tauH", 0.2}, {"lambda", 0.5}, {"c", 0.1}};
 
 struct GeometryInfo {
@@ -118,12 +118,12 @@ struct GeometryTerms {
   HD bool reads_euclidean(bool tied) const { return tied || inner; }
   HD bool reads_hyperbolic(bool tied) const { return !tied && distance; }
   // Whether a parameter enters the logit.
-  constexpr bool acts(LogitPlace place, bool tied) const {
-    return place == kTauE     ? inner
-           : place == kTauH   ? distance
-           : place == kLambda ? weighted
-           : tied             ? tied_curved
-                              : curved;
+  constexpr bool acts(LogitIndex parameter, bool tied) const {
+    return parameter == kTauE     ? inner
+           : parameter == kTauH   ? distance
+           : parameter == kLambda ? weighted
+           : tied                 ? tied_curved
+                                  : curved;
   }
 };
 

@@ -30,9 +30,9 @@ struct Fragment {
   float x[num_elements];
 
   // The position of element i of a lane.
-  static int place(int lane, int i) { return ((lane * num_elements + i) * 37 + 11) % (kRows * kColumns); }
-  static int row(int place) { return place / kColumns; }
-  static int column(int place) { return place % kColumns; }
+  static int slot(int lane, int i) { return ((lane * num_elements + i) * 37 + 11) % (kRows * kColumns); }
+  static int row(int slot) { return slot / kColumns; }
+  static int column(int slot) { return slot % kColumns; }
 };
 
 template <class Use, int kM, int kN, int kK, class T, class Layout = void>
@@ -62,9 +62,9 @@ template <class F>
 void load(F& to, const float* from, unsigned pitch, bool by_row) {
   check_matrix(from, pitch);
   for (int i = 0; i < to.num_elements; ++i) {
-    const int place = F::place(emulator::lane(), i);
-    to.x[i] = by_row ? from[F::row(place) * pitch + F::column(place)]
-                     : from[F::column(place) * pitch + F::row(place)];
+    const int slot = F::slot(emulator::lane(), i);
+    to.x[i] =
+        by_row ? from[F::row(slot) * pitch + F::column(slot)] : from[F::column(slot) * pitch + F::row(slot)];
   }
 }
 template <class Use>
@@ -86,11 +86,11 @@ inline void load_matrix_sync(Sums& to, const float* from, unsigned pitch, layout
 inline void store_matrix_sync(float* to, const Sums& from, unsigned pitch, layout_t layout) {
   check_matrix(to, pitch);
   for (int i = 0; i < from.num_elements; ++i) {
-    const int place = Sums::place(emulator::lane(), i);
+    const int slot = Sums::slot(emulator::lane(), i);
     if (layout == mem_row_major) {
-      to[Sums::row(place) * pitch + Sums::column(place)] = from.x[i];
+      to[Sums::row(slot) * pitch + Sums::column(slot)] = from.x[i];
     } else {
-      to[Sums::column(place) * pitch + Sums::row(place)] = from.x[i];
+      to[Sums::column(slot) * pitch + Sums::row(slot)] = from.x[i];
     }
   }
 }
@@ -106,7 +106,7 @@ void gather(const float* all, int stride, float* matrix) {
       std::uint32_t bits = 0;
       std::memcpy(&bits, &all[lane * stride + i], sizeof bits);
       bits &= 0xffffe000u;
-      std::memcpy(&matrix[F::place(lane, i)], &bits, sizeof bits);
+      std::memcpy(&matrix[F::slot(lane, i)], &bits, sizeof bits);
     }
   }
 }
@@ -129,7 +129,7 @@ void mma_sync(Sums& to, const fragment<matrix_a, 16, 16, 8, precision::tf32, Lay
   gather<Fragment<16, 8>>(all, 2 * kEach, left);
   gather<Fragment<8, 16>>(all + kEach, 2 * kEach, right);
   for (int i = 0; i < to.num_elements; ++i) {
-    const int place = Sums::place(emulator::lane(), i), row = Sums::row(place), column = Sums::column(place);
+    const int slot = Sums::slot(emulator::lane(), i), row = Sums::row(slot), column = Sums::column(slot);
     double sum = static_cast<double>(c.x[i]);
     for (int k = 0; k < 8; ++k) {
       sum += static_cast<double>(left[row * 8 + k]) * static_cast<double>(right[k * 16 + column]);

@@ -3,7 +3,7 @@ import { readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { readStudy, StudyFolder } from '../../../lib/train/study/folder.ts';
-import type { Plan } from '../../../lib/train/study/plan.ts';
+import type { StudyPlan } from '../../../lib/train/study/plan.ts';
 import { sweep } from '../../../lib/train/study/runner.ts';
 import { temporary } from '../tiny-data.ts';
 import { plan, quick } from './made-up.ts';
@@ -45,7 +45,7 @@ test('a study of an earlier version, with fewer options in another order, is con
   t.teardown(remove);
   await StudyFolder.open(path, plan());
   const file = join(path, 'sweep.json');
-  const { crc32: _, ...written } = JSON.parse(await readFile(file, 'utf8')) as Plan & { crc32: string };
+  const { crc32: _, ...written } = JSON.parse(await readFile(file, 'utf8')) as StudyPlan & { crc32: string };
   const cells = written.cells.map((cell) => {
     const entries = Object.entries(cell.config).filter(
       ([name]) => name !== 'emb_name' && name !== 'background',
@@ -108,7 +108,7 @@ test('a plan that is damaged, deeply nested or of another kind is rejected', asy
   t.teardown(remove);
   await StudyFolder.open(path, plan());
   const file = join(path, 'sweep.json');
-  const { crc32, ...sound } = JSON.parse(await readFile(file, 'utf8')) as Plan & { crc32: string };
+  const { crc32, ...sound } = JSON.parse(await readFile(file, 'utf8')) as StudyPlan & { crc32: string };
   for (const text of [
     'null',
     '{',

@@ -5,13 +5,13 @@ import type { Recall } from '../../../lib/train/measure/types.ts';
 import type { RunConfig } from '../../../lib/train/options/options.ts';
 import type { RunResult } from '../../../lib/train/run/hooks.ts';
 import { parseAxis } from '../../../lib/train/study/axes.ts';
-import { makePlan, type Plan } from '../../../lib/train/study/plan.ts';
+import { makePlan, type StudyPlan } from '../../../lib/train/study/plan.ts';
 import type { Result, Study } from '../../../lib/train/study/results.ts';
 import { evaluationRow } from '../fake-run.ts';
 
 export const seeds: number[] = [1, 2, 3, 4, 5];
 
-export function plan(controls = false): Plan {
+export function plan(controls = false): StudyPlan {
   return makePlan({ axes: { t: parseAxis('t', '0.05,0.1,0.2') }, seeds, controls });
 }
 
@@ -31,7 +31,7 @@ export function result(cell: string, seed: number, at1: number): Result {
 export function madeUp(
   draw: number,
   planted: Readonly<Record<string, number>> = {},
-  made: Plan = plan(),
+  made: StudyPlan = plan(),
 ): Study {
   const best = [0.05, 0.1, 0.2];
   const arms = [...new Set(made.cells.map(({ arm }) => arm))];

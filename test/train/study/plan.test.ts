@@ -2,14 +2,14 @@ import test from 'ava';
 import { geometryTerms } from '../../../lib/card-names.ts';
 import { pairCurve } from '../../../lib/train/measure/closed-forms.ts';
 import { parseAxis } from '../../../lib/train/study/axes.ts';
-import { makePlan, matchedAt, type Plan } from '../../../lib/train/study/plan.ts';
+import { makePlan, matchedAt, type StudyPlan } from '../../../lib/train/study/plan.ts';
 
 type Axes = Parameters<typeof makePlan>[0]['axes'];
 
 const axes = (texts: Record<string, string>): Axes =>
   Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, parseAxis(name as 't', text)]));
 
-const ids = ({ cells }: Plan): string[] => cells.map(({ id }) => id);
+const ids = ({ cells }: StudyPlan): string[] => cells.map(({ id }) => id);
 
 test('the default study is 3 geometries x 3 temperatures', (t) => {
   const plan = makePlan({ axes: axes({ t: '0.05,0.1,0.2' }), seeds: [1, 2] });

@@ -43,7 +43,7 @@ function isDrawable(value: number | undefined): value is number {
 
 /** Whether a line has a measured value. */
 function isMeasured({ x, y }: Series): boolean {
-  return x.some((place, i) => isDrawable(place) && isDrawable(y[i]));
+  return x.some((value, i) => isDrawable(value) && isDrawable(y[i]));
 }
 
 /** A line chart as one SVG element; script.ts reads `data-chart` to show the values under the pointer. */
@@ -66,7 +66,7 @@ function drawnChart(options: ChartOptions): Html {
   return html`<figure class="chart">
 <figcaption>${options.title}</figcaption>
 <svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${options.title}" data-chart="${chartData(options, x, y)}">
-${yAxis(y, vertical.places, options.percent ? percent : plain)}${xAxis(x, options.xLabel, xPlaces(xs, x, options))}
+${yAxis(y, vertical.tickValues, options.percent ? percent : plain)}${xAxis(x, options.xLabel, xTicks(xs, x, options))}
 ${marks.map((mark) => markLine(mark, y))}
 ${options.series.map((series, i) => line(series, shifted(x, options, i), y, options.dense))}
 <g class="cursor"></g></svg>
@@ -95,7 +95,7 @@ function xDomain(xs: readonly number[], { logX }: ChartOptions): [number, number
 }
 
 /** Integer x values, such as steps, get integer ticks. */
-function xPlaces(xs: readonly number[], x: Scale, { logX, dense }: ChartOptions): number[] {
+function xTicks(xs: readonly number[], x: Scale, { logX, dense }: ChartOptions): number[] {
   if (logX) return placed(dense ? decades(x.domain) : xs, x);
   return ticks(x.domain, 5, xs.every(Number.isInteger) ? 1 : 0);
 }
@@ -106,15 +106,15 @@ function xPlaces(xs: readonly number[], x: Scale, { logX, dense }: ChartOptions)
 function yEnds(
   ys: readonly number[],
   { yMin, yMax }: ChartOptions,
-): { domain: [number, number]; places: number[] } {
+): { domain: [number, number]; tickValues: number[] } {
   const [low, high] = extent(ys);
   const [from, to] = [yMin ?? low, yMax ?? high + 0.04 * (high - low)];
   const size = Math.max(Math.abs(from), Math.abs(to));
   // Means of equal values differ by their rounding.
-  if (to - from > 1e-9 * size) return { domain: [from, to], places: ticks([from, to]) };
-  if (yMin !== undefined) return { domain: [from, from + 1], places: ticks([from, from + 1]) };
+  if (to - from > 1e-9 * size) return { domain: [from, to], tickValues: ticks([from, to]) };
+  if (yMin !== undefined) return { domain: [from, from + 1], tickValues: ticks([from, from + 1]) };
   const margin = 0.1 * size || 1;
-  return { domain: [low - margin, low + margin], places: [low] };
+  return { domain: [low - margin, low + margin], tickValues: [low] };
 }
 
 /** 1, 2 and 5 times the powers of ten inside a domain. */
@@ -171,18 +171,18 @@ export function ticks([low, high]: readonly [number, number], count = 5, apart =
 const plain = (value: number): string => String(Number(value.toPrecision(4)));
 const percent = (value: number): string => `${Number((100 * value).toPrecision(3))}%`;
 
-function yAxis(y: Scale, places: readonly number[], format: (value: number) => string): Part {
-  return places.map((value) => {
+function yAxis(y: Scale, tickValues: readonly number[], format: (value: number) => string): Part {
+  return tickValues.map((value) => {
     const at = y.at(value).toFixed(1);
     return html`<path class="grid" d="M${margin.left} ${at}H${width - margin.right}"/><text class="tick" x="${margin.left - 7}" y="${at}" dy="0.35em" text-anchor="end">${format(value)}</text>`;
   });
 }
 
-function xAxis(x: Scale, label: string, places: readonly number[]): Part {
+function xAxis(x: Scale, label: string, tickValues: readonly number[]): Part {
   const base = height - margin.bottom;
   return [
     html`<path class="axis" d="M${margin.left} ${base}H${width - margin.right}"/>`,
-    ...places.map(
+    ...tickValues.map(
       (value) =>
         html`<text class="tick" x="${x.at(value).toFixed(1)}" y="${base + 15}" text-anchor="middle">${plain(value)}</text>`,
     ),
@@ -211,10 +211,10 @@ function path(xs: readonly number[], ys: readonly number[], x: Scale, y: Scale):
   let pen = 'M';
   const pieces: string[] = [];
   for (const [i, value] of ys.entries()) {
-    const place = xs[i];
-    if (!isDrawable(value) || !isDrawable(place)) pen = 'M';
+    const x0 = xs[i];
+    if (!isDrawable(value) || !isDrawable(x0)) pen = 'M';
     else {
-      pieces.push(`${pen}${x.at(place).toFixed(1)} ${y.at(value).toFixed(1)}`);
+      pieces.push(`${pen}${x.at(x0).toFixed(1)} ${y.at(value).toFixed(1)}`);
       pen = 'L';
     }
   }
@@ -227,9 +227,9 @@ function lonePoints({ y }: Series): number[] {
 }
 
 /** The interval of each point. */
-function bars({ x: places, low, high, color }: Series, x: Scale, y: Scale): Part {
+function bars({ x: values, low, high, color }: Series, x: Scale, y: Scale): Part {
   if (low === undefined || high === undefined) return null;
-  return places.map((value, i) => {
+  return values.map((value, i) => {
     if (!isDrawable(low[i]) || !isDrawable(high[i]) || !isDrawable(value)) return null;
     const at = x.at(value);
     const [bottom, top] = [y.at(low[i]).toFixed(1), y.at(high[i]).toFixed(1)];
@@ -251,16 +251,16 @@ function chartData(options: ChartOptions, x: Scale, y: Scale): string {
     xLabel: options.xLabel,
     percent: options.percent ?? false,
     series: options.series.map((series, i) => {
-      const points = series.x.flatMap((place, at): [number, number][] => {
+      const points = series.x.flatMap((from, at): [number, number][] => {
         const value = series.y[at];
-        return isDrawable(place) && isDrawable(value) ? [[place, value]] : [];
+        return isDrawable(from) && isDrawable(value) ? [[from, value]] : [];
       });
       return {
         name: series.name,
         color: series.color,
-        x: points.map(([place]) => place),
+        x: points.map(([from]) => from),
         y: points.map(([, value]) => Number(value.toPrecision(4))),
-        px: points.map(([place]) => Math.round(shifted(x, options, i).at(place))),
+        px: points.map(([from]) => Math.round(shifted(x, options, i).at(from))),
         py: points.map(([, value]) => Math.round(y.at(value))),
       };
     }),

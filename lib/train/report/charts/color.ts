@@ -21,22 +21,22 @@ export const geometryColors = Object.fromEntries(
 ) as Readonly<Record<TrainedGeometry, string>>;
 
 /**
- * Assigns a color to each line of a page: a geometry's own color to the first line of that geometry; then colors that belong
+ * Assigns a color to each line of a page: a geometry's assigned color to the first line of that geometry; then colors that belong
  * to no geometry, and finally the rest.
  */
 export function colorsOf(kinds: readonly string[]): string[] {
-  const own = new Map<string, string>(Object.entries(geometryColors));
-  const isFirst = kinds.map((kind, i) => own.has(kind) && kinds.indexOf(kind) === i);
-  const taken = new Set(kinds.map((kind) => own.get(kind)));
-  const free = lineColors.filter((color) => ![...own.values()].includes(color));
-  const rest = [...free, ...[...own.values()].filter((color) => !taken.has(color))];
+  const assigned = new Map<string, string>(Object.entries(geometryColors));
+  const isFirst = kinds.map((kind, i) => assigned.has(kind) && kinds.indexOf(kind) === i);
+  const taken = new Set(kinds.map((kind) => assigned.get(kind)));
+  const free = lineColors.filter((color) => ![...assigned.values()].includes(color));
+  const rest = [...free, ...[...assigned.values()].filter((color) => !taken.has(color))];
   let next = 0;
-  return kinds.map((kind, i) => (isFirst[i] ? own.get(kind)! : rest[next++ % rest.length]!));
+  return kinds.map((kind, i) => (isFirst[i] ? assigned.get(kind)! : rest[next++ % rest.length]!));
 }
 
 /**
  * Colors of classes: one hue per topmost ancestor (family), one lightness per ancestor below it (genus). Without
- * a class tree every class has its own hue.
+ * a class tree every class has its assigned hue.
  */
 export function classColors(snapshot: Pick<Snapshot, 'classes' | 'parents'>): string[] {
   const lines = snapshot.classes.map((_, label) => lineage(snapshot, label));
@@ -50,8 +50,8 @@ export function classColors(snapshot: Pick<Snapshot, 'classes' | 'parents'>): st
   }
   return lines.map((line) => {
     const { hueAt, genera } = families.get(line.at(-1)!)!;
-    const place = genera.size < 2 ? 0.5 : genera.get(line.at(-2))! / (genera.size - 1);
-    return color(hue(hueAt, families.size), place);
+    const position = genera.size < 2 ? 0.5 : genera.get(line.at(-2))! / (genera.size - 1);
+    return color(hue(hueAt, families.size), position);
   });
 }
 
@@ -65,7 +65,7 @@ function hue(index: number, count: number): number {
   return count <= hues.length ? hues[index]! : (index * 360) / count;
 }
 
-function color(angle: number, place: number): string {
-  const lightness = 52 + 20 * place;
+function color(angle: number, position: number): string {
+  const lightness = 52 + 20 * position;
   return `oklch(${lightness.toFixed(0)}% 0.13 ${angle.toFixed(0)})`;
 }

@@ -100,8 +100,8 @@ function disks(records: readonly RunRecord[]): Part {
 /** Each run's own loss, evaluated on its own embeddings. */
 function negativesComparison(records: readonly RunRecord[]): Part {
   const rows = records.flatMap(({ name, snapshot }) => {
-    const own = snapshot?.negatives?.profiles.find(({ geometry }) => geometry === snapshot.negatives!.own);
-    return own ? [{ name, profile: own }] : [];
+    const trained = snapshot?.negatives?.profiles.find(({ geometry }) => geometry === snapshot.negatives!.own);
+    return trained ? [{ name, profile: trained }] : [];
   });
   if (rows.length === 0) return null;
   return html`<section><h2>Weight of the negatives</h2><p>How each run's own loss distributes its weight over the negatives, in a batch

@@ -10,14 +10,14 @@ export function negativesSection(
   curvature: string | null = null,
   strips: Part = null,
 ): Html {
-  const { own, views, classes, profiles } = found;
+  const { own: trained, views, classes, profiles } = found;
   return html`<section><h2>Weight of the negatives</h2>
 <p>The loss pushes every image away from its negatives, the images of other classes, some more strongly than others.
 This section shows the distribution of that weight in a batch of ${classes} unseen classes with ${views} images each: for the
-loss of this run (<b>${own}</b>) and for the other geometries at the same temperatures, on the same embeddings.
+loss of this run (<b>${trained}</b>) and for the other geometries at the same temperatures, on the same embeddings.
 Hard negatives are those with a high cosine.</p>
-${profileTable(profiles.map((profile) => ({ name: profile.geometry, profile, lead: profile.geometry === own })))}
-<div class="charts">${rankChart(profiles, own)}${pullChart(found)}</div>
+${profileTable(profiles.map((profile) => ({ name: profile.geometry, profile, lead: profile.geometry === trained })))}
+<div class="charts">${rankChart(profiles, trained)}${pullChart(found)}</div>
 <p class="note">${sameViewWords(found)}${curvature === null ? null : ` ${curvature}`}</p>${strips}</section>`;
 }
 
@@ -39,14 +39,14 @@ function withUnit(share: number): string {
   return Number.isNaN(share) ? percent(share) : `${percent(share)}%`;
 }
 
-/** The run's own geometry comes first. */
-function ordered(profiles: readonly NegativeProfile[], own: string): NegativeProfile[] {
-  const others = profiles.filter(({ geometry }) => geometry !== own);
-  return [...profiles.filter(({ geometry }) => geometry === own), ...others];
+/** The run's trained geometry comes first. */
+function ordered(profiles: readonly NegativeProfile[], trained: string): NegativeProfile[] {
+  const others = profiles.filter(({ geometry }) => geometry !== trained);
+  return [...profiles.filter(({ geometry }) => geometry === trained), ...others];
 }
 
-function rankChart(profiles: readonly NegativeProfile[], own: string): Html {
-  const series = ordered(profiles, own).map(
+function rankChart(profiles: readonly NegativeProfile[], trained: string): Html {
+  const series = ordered(profiles, trained).map(
     ({ geometry, byRank }): Series => ({
       name: geometry,
       color: geometryColors[geometry],
@@ -54,9 +54,9 @@ function rankChart(profiles: readonly NegativeProfile[], own: string): Html {
       y: byRank.sameView.map((same, i) => same + byRank.crossView[i]!),
     }),
   );
-  const [ownProfile] = ordered(profiles, own) as [NegativeProfile];
+  const [ownProfile] = ordered(profiles, trained) as [NegativeProfile];
   const same: Series = {
-    name: `${own}, same view only`,
+    name: `${trained}, same view only`,
     color: 'var(--soft)',
     x: ownProfile.byRank.hardest,
     y: ownProfile.byRank.sameView,
@@ -73,9 +73,9 @@ function rankChart(profiles: readonly NegativeProfile[], own: string): Html {
   });
 }
 
-function pullChart({ profiles, own, cosineBins }: NegativeProfiles): Html {
+function pullChart({ profiles, own: trained, cosineBins }: NegativeProfiles): Html {
   const centers = Array.from({ length: cosineBins }, (_, bin) => -1 + (2 * (bin + 0.5)) / cosineBins);
-  const series = ordered(profiles, own).flatMap(({ geometry, byCosine }): Series[] =>
+  const series = ordered(profiles, trained).flatMap(({ geometry, byCosine }): Series[] =>
     byCosine.pull === null
       ? []
       : [{ name: geometry, color: geometryColors[geometry], x: centers, y: byCosine.pull }],
@@ -95,8 +95,8 @@ function pullChart({ profiles, own, cosineBins }: NegativeProfiles): Html {
   });
 }
 
-function sameViewWords({ profiles, own, views, tied }: NegativeProfiles): Part {
-  const mine = profiles.find(({ geometry }) => geometry === own)!;
+function sameViewWords({ profiles, own: trained, views, tied }: NegativeProfiles): Part {
+  const mine = profiles.find(({ geometry }) => geometry === trained)!;
   const share = 100 / views;
   const pull = tied
     ? 'The gradient share is the weight times the slope of the logit in the angle.'

@@ -5,7 +5,7 @@ import {
   type ArmSummary,
   analyze,
   type CellSummary,
-  type Contrast,
+  type Comparison,
   optionOf,
   profile,
   temperatureOf,
@@ -74,9 +74,9 @@ temperature.</p><div class="charts">${chart}${rows.length === 0 ? null : forestP
 function curve(
   arm: ArmSummary,
   arms: readonly ArmSummary[],
-  place: (cell: Cell) => number | string,
+  xOf: (cell: Cell) => number | string,
 ): Series[] {
-  const found = profile(arm, place).filter(
+  const found = profile(arm, xOf).filter(
     (entry): entry is [number, CellSummary] => typeof entry[0] === 'number',
   );
   if (found.length === 0) return [];
@@ -116,7 +116,7 @@ comparisons, is below 0.05.</p>
   )}</tbody></table></div></section>`;
 }
 
-function pText({ p }: Contrast): string {
+function pText({ p }: Comparison): string {
   if (Number.isNaN(p)) return '–';
   return p < 0.001 ? '< 0.001' : p.toFixed(3);
 }
@@ -197,13 +197,13 @@ function ablationSection({ plan }: Study, { arms }: Analysis): Part {
       const vary = arms.filter(
         ({ cells }) => new Set(cells.map(({ cell }) => optionOf(cell, name))).size > 1,
       );
-      const place = (cell: Cell): number | string => optionOf(cell, name);
+      const xOf = (cell: Cell): number | string => optionOf(cell, name);
       if (!numeric) return optionTable(name, vary);
       const values = vary.flatMap(({ cells }) => cells.map(({ cell }) => Number(optionOf(cell, name))));
       return lineChart({
         title: `Recall@1 by ${name}`,
         xLabel: name,
-        series: vary.flatMap((arm) => curve(arm, arms, place)),
+        series: vary.flatMap((arm) => curve(arm, arms, xOf)),
         percent: true,
         logX: values.every((value) => value > 0),
       });

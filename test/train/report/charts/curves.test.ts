@@ -10,7 +10,7 @@ import {
 } from '../../../../lib/train/report/charts/curves.ts';
 import { runPage } from '../../../../lib/train/report/run/page.ts';
 import { evaluationsOf, type Row, type StepRow } from '../../../../lib/train/run/record.ts';
-import { parseRows } from '../../../../lib/train/run/rows.ts';
+import { parseRows } from '../../../../lib/train/run/run-schema.ts';
 import { evaluationRow, fakeRun, stepRow } from '../../fake-run.ts';
 
 const step = (number: number, more: Partial<StepRow> = {}): StepRow => ({

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { parseRows, parseSnapshot } from '../../../lib/train/run/rows.ts';
+import { parseRows, parseSnapshot } from '../../../lib/train/run/run-schema.ts';
 import { evaluationRow, fakeSnapshot, stepRow } from '../fake-run.ts';
 
 const text = (row: object): string => JSON.stringify(row);
