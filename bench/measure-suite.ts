@@ -156,7 +156,6 @@ function measured(
         note,
       },
       side.bar,
-      against?.slack,
     );
   });
 }

@@ -15,9 +15,10 @@ export type Rounds = readonly (number | undefined)[];
 /** A median, and how far the median of another run may deviate. */
 export interface Figure {
   readonly median: number;
-  /** Half the distance between the 10th and 90th percentiles, relative to the median. */
-  readonly slack: number;
-  /** The same, widened for the uncertainty of few rounds; NaN for a single round. */
+  /**
+   * Half the distance between the 10th and 90th percentiles, relative to the median and widened for the uncertainty of few
+   * rounds; NaN for a single round.
+   */
   readonly spread: number;
 }
 
@@ -134,9 +135,9 @@ function steady(times: readonly number[]): number {
 export function figure(rounds: Rounds): Figure {
   const values = rounds.filter((value) => value !== undefined);
   const middle = quantile(values, 0.5);
-  const slack = (quantile(values, 0.9) - quantile(values, 0.1)) / 2 / middle;
+  const half = (quantile(values, 0.9) - quantile(values, 0.1)) / 2 / middle;
   const widened = values.length < 2 ? Number.NaN : (widening[values.length - 2] ?? widening.at(-1)!);
-  return { median: middle, slack, spread: slack * widened };
+  return { median: middle, spread: half * widened };
 }
 
 /** `a / b` per round, for rounds that both sides took. */

@@ -37,7 +37,7 @@ svg .label { fill: var(--text); } svg .own { fill: var(--own); }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: 13px; }
 th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
-.pass { color: var(--pass); font-weight: 600; } .fail { color: var(--fail); font-weight: 600; } .open { color: var(--soft); }
+.pass { color: var(--pass); font-weight: 600; } .fail { color: var(--fail); font-weight: 600; } .open, .within-noise { color: var(--soft); }
 details { background: var(--card); border-radius: 8px; padding: .6rem .9rem; margin-top: .75rem; } summary { cursor: pointer; }
 `;
 
@@ -66,13 +66,12 @@ function bars(rows: readonly Row[]): string {
     const found = number(row[row.bar.split(' ')[0] as Bar['of']]);
     const spread = row.bar.startsWith('ratio') ? percent(row.ratioSpread) : '';
     const subject = `${markup(`${row.op}, ${row.shape}`)}<br><small>${markup(`${row.side} ${what(row)}`)}</small>`;
-    return `<tr><td class="${row.verdict}">${row.verdict}</td><td class="n">${found}${spread}</td>${cell(row.bar)}<td>${subject}</td></tr>`;
+    return `<tr><td class="${row.verdict.replace(' ', '-')}">${row.verdict}</td><td class="n">${found}${spread}</td>${cell(row.bar)}<td>${subject}</td></tr>`;
   });
   const count = (verdict: Row['verdict']) => barred.filter((row) => row.verdict === verdict).length;
   const head = '<tr><th></th><th class="n">measured</th><th>target</th><th>row</th></tr>';
-  return `<h2>Targets</h2><p>${count('pass')} pass, ${count('fail')} fail, ${count('open')} open (a side was not
-measured, or its rounds vary too much to decide). A ratio passes if it misses its target by no more than the variation
-between rounds, and by a quarter at most.</p>
+  return `<h2>Targets</h2><p>${count('pass')} pass, ${count('within noise')} within noise, ${count('fail')} fail, ${count('open')} open (a side was not
+measured). A ratio passes if it meets its target at the worse end of its spread, and fails if it does not even at the better end.</p>
 <div class="scroll"><table class="verdicts">${head}${lines.join('')}</table></div>`;
 }
 

@@ -93,7 +93,12 @@ const maxSpread = 1;
 
 /** How many times as fast, and the half-width of the range of 99 of 100 further runs. */
 function ratioText({ ratio, ratioSpread, verdict }: Row): string {
-  const missed = verdict === 'fail' ? ', below its target' : '';
+  const missed =
+    verdict === 'fail'
+      ? ', below its target'
+      : verdict === 'within noise'
+        ? ', within noise of its target'
+        : '';
   if (!(ratioSpread <= maxSpread)) return `about ${digits(ratio)}, rounds differ widely${missed}`;
   return `${digits(ratio)} ± ${Math.ceil(100 * ratioSpread)} %${missed}`;
 }

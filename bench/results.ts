@@ -23,6 +23,12 @@ export interface Bar {
   readonly atMost?: number;
 }
 
+/**
+ * Whether a row meets its bar: `pass` if it does at the worse end of its spread, `fail` if it does not even at the better
+ * end, `within noise` in between, `open` if it was not measured. Empty without a bar.
+ */
+export type Verdict = '' | 'pass' | 'within noise' | 'fail' | 'open';
+
 /** One row of the results. Missing numbers are NaN. */
 export interface Row extends Labels {
   readonly suite: string;
@@ -50,7 +56,7 @@ export interface Row extends Labels {
   readonly value: number;
   readonly unit: string;
   readonly bar: string;
-  readonly verdict: '' | 'pass' | 'fail' | 'open';
+  readonly verdict: Verdict;
   readonly note: string;
 }
 
@@ -85,20 +91,13 @@ const nothing: Omit<Row, keyof Labels | 'suite' | 'side' | 'status' | 'threads'>
   note: '',
 };
 
-/** The fraction by which a ratio may miss its target if its rounds vary by that much. */
-const maxTolerance = 0.25;
-
-/**
- * Completes a row from the values that are known. A ratio may fall short of its bar by `slack`; a bar is
- * `open` when a side is missing, or when only more slack than `maxTolerance` would let it pass.
- */
+/** Completes a row from the values that are known, and judges it by its bar. */
 export function row(
   known: Partial<Row> & Labels & Pick<Row, 'suite' | 'side' | 'status' | 'threads'>,
   bar?: Bar,
-  slack = 0,
 ): Row {
   const whole = { ...nothing, ...known };
-  return bar === undefined ? whole : { ...whole, bar: barText(bar), verdict: judge(whole, bar, slack) };
+  return bar === undefined ? whole : { ...whole, bar: barText(bar), verdict: judge(whole, bar) };
 }
 
 function barText(bar: Bar): string {
@@ -106,15 +105,21 @@ function barText(bar: Bar): string {
   return `${bar.of} ${limit}`;
 }
 
-function judge(row: Row, bar: Bar, slack: number): Row['verdict'] {
+/** The bar that {@link barText} wrote. */
+function parseBar(text: string): Bar {
+  const [of, relation, limit] = text.split(' ') as [Bar['of'], '<=' | '>=', string];
+  return { of, [relation === '<=' ? 'atMost' : 'atLeast']: Number(limit) };
+}
+
+/** Only ratios have a spread; without one, a single number decides. */
+function judge(row: Row, bar: Bar): Verdict {
   const found = row[bar.of];
   if (Number.isNaN(found)) return 'open';
-  const passes = (tolerance: number) =>
-    found * (1 + tolerance) >= (bar.atLeast ?? -Infinity) &&
-    found * (1 - tolerance) <= (bar.atMost ?? Infinity);
-  const tolerance = bar.of === 'ratio' ? slack : 0;
-  if (passes(Math.min(tolerance, maxTolerance))) return 'pass';
-  return passes(tolerance) ? 'open' : 'fail';
+  const spread = bar.of === 'ratio' && !Number.isNaN(row.ratioSpread) ? row.ratioSpread : 0;
+  const meets = (value: number) => value >= (bar.atLeast ?? -Infinity) && value <= (bar.atMost ?? Infinity);
+  const ends = [meets(found * (1 - spread)), meets(found * (1 + spread))];
+  if (ends.every(Boolean)) return 'pass';
+  return ends.some(Boolean) ? 'within noise' : 'fail';
 }
 
 const labels = [
@@ -167,7 +172,7 @@ function cell(value: string | number): string {
   return /[",\n]/.test(value) ? `"${value.replaceAll('"', '""').replaceAll('\n', ' ')}"` : value;
 }
 
-/** Reads what {@link toCsv} wrote. */
+/** Reads what {@link toCsv} wrote; the verdicts are those of {@link Verdict}, whatever the file says. */
 export function fromCsv(text: string): Results {
   const lines = text.split('\n').filter((line) => line !== '');
   const head = lines.filter((line) => line.startsWith('# '));
@@ -190,7 +195,8 @@ function parseRow(line: string): Row {
     const text = cells[i]?.[1]?.replaceAll('""', '"') ?? cells[i]?.[2] ?? '';
     return [column, isNumeric(column) ? (text === '' ? Number.NaN : Number(text)) : text];
   });
-  return Object.fromEntries(entries) as unknown as Row;
+  const read = Object.fromEntries(entries) as unknown as Row;
+  return read.bar === '' ? read : { ...read, verdict: judge(read, parseBar(read.bar)) };
 }
 
 function isNumeric(column: keyof Row): boolean {

@@ -97,7 +97,7 @@ function summary(rows: readonly Row[]): string {
   const barred = rows.filter(({ bar }) => bar !== '');
   const count = (verdict: Row['verdict']) => barred.filter((row) => row.verdict === verdict).length;
   const failed = barred.filter(({ verdict }) => verdict === 'fail').map((row) => `  FAIL ${sentence(row)}`);
-  const line = `\n\nTargets: ${count('pass')} pass, ${count('fail')} fail, ${count('open')} open (a side was not measured, or its rounds vary too much to decide)`;
+  const line = `\n\nTargets: ${count('pass')} pass, ${count('within noise')} within noise, ${count('fail')} fail, ${count('open')} open (a side was not measured)`;
   return [line, ...failed, ''].join('\n');
 }
 

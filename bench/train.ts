@@ -267,7 +267,6 @@ function measured(
       note,
     },
     side === 'horoball' ? (isHalf ? halfBar : undefined) : of.peers[side],
-    against?.slack,
   );
 }
 

@@ -26,5 +26,5 @@ export const rowCall = {
 /** The length of that array if the matrices are passed as arguments. */
 export const rowNumbers: number = rowCall.job + 1;
 
-/** Where the elements of a short call begin in the core's standing array. */
+/** Where the elements of a short call begin in the core's call buffer. */
 export const shortData = 20;
