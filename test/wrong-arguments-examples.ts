@@ -364,7 +364,7 @@ export async function makeExamples(): Promise<Record<string, Make>> {
     makeEmoji: () => [join(folder, 'emoji'), { size: 16, seed: 1, from: join(folder, 'empty'), all: false }],
     makeShapes: () => [
       join(folder, 'shapes'),
-      { seed: 1, classes: 32, pictures: 1, size: 16, onProgress: () => {} },
+      { seed: 1, classes: 32, images: 1, size: 16, onProgress: () => {} },
     ],
     manualSeed: () => [1],
     measure: async () => [

@@ -5,7 +5,7 @@ import { placeOf } from '../train/distributed/environment.ts';
 import { followLauncher, launch } from '../train/distributed/launch.ts';
 import type { RunConfig } from '../train/options/options.ts';
 import { over } from '../train/options/resolve.ts';
-import { type RunPlan, planRun } from '../train/run/plan.ts';
+import { planRun, type RunPlan } from '../train/run/plan.ts';
 import { planOnFirst } from '../train/train.ts';
 import { addBaseOptions, baseOptions } from './base-options.ts';
 import { dashboardOption, dashboardPort } from './dashboard-option.ts';

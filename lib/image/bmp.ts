@@ -1,7 +1,8 @@
 /** Windows and OS/2 bitmaps as Pillow's `convert('RGB')` reads them: 1 to 32 bits per pixel, palettes, RLE, bit masks. */
+
+import { eachRow } from './each-row.ts';
 import { checkSize, unreadable } from './fault.ts';
 import type { Pixels } from './resample.ts';
-import { eachRow } from './each-row.ts';
 
 const fileHeader = 14;
 const compressions = ['raw', 'rle8', 'rle4', 'masks'] as const;

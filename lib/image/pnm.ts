@@ -1,7 +1,8 @@
 /** PBM, PGM and PPM (P1 to P6, https://netpbm.sourceforge.net/doc/) as Pillow's `convert('RGB')` reads them. */
+
+import { eachRow } from './each-row.ts';
 import { checkSize, unreadable } from './fault.ts';
 import type { Pixels } from './resample.ts';
-import { eachRow } from './each-row.ts';
 import { roundHalfEven } from './transforms.ts';
 
 const space = (byte: number | undefined): boolean =>

@@ -14,7 +14,7 @@ import {
   type TrainHooks,
 } from './run/hooks.ts';
 import { performRun } from './run/loop.ts';
-import { type RunPlan, planRun } from './run/plan.ts';
+import { planRun, type RunPlan } from './run/plan.ts';
 
 /** The result of a run and its report. */
 export interface TrainResult extends RunResult {

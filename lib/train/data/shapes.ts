@@ -34,6 +34,8 @@ export interface ShapesOptions {
   /** Number of classes, up to 65,536; default 128. A multiple of 32, so that both splits have complete families. */
   classes?: number | undefined;
   /** Images per class, 1 to 10,000; default 20. */
+  images?: number | undefined;
+  /** An alias of `images`. */
   pictures?: number | undefined;
   /** Side of an image in pixels, from 16 to 1024; default 64. */
   size?: number | undefined;
@@ -47,6 +49,7 @@ interface Manifest {
   version: number;
   seed: number;
   classes: number;
+  /** Images per class. The name is part of the file format. */
   pictures: number;
   size: number;
 }
@@ -102,15 +105,18 @@ async function open(root: string): Promise<Dataset> {
 const shapesNames = [
   'seed',
   'classes',
+  'images',
   'pictures',
   'size',
   'onProgress',
   'signal',
 ] as const satisfies (keyof ShapesOptions)[];
 
-function checkedManifest({ seed, classes = 128, pictures = 20, size = 64 }: ShapesOptions): Manifest {
-  const whole = { seed, classes, pictures, size };
-  for (const [name, value] of Object.entries(whole)) {
+function checkedManifest(options: ShapesOptions): Manifest {
+  const { seed, classes = 128, size = 64, pictures: alias, images = alias ?? 20 } = options;
+  if (alias !== undefined && alias !== images)
+    throw rangeError('makeShapes', 'pictures', `${images}, as in its alias images`, alias);
+  for (const [name, value] of Object.entries({ seed, classes, images, size })) {
     if (!Number.isSafeInteger(value)) throw typeError('makeShapes', name, 'an integer', quoted(value));
   }
   const both = 2 * classesPerFamily;
@@ -118,9 +124,9 @@ function checkedManifest({ seed, classes = 128, pictures = 20, size = 64 }: Shap
     const expected = `a multiple of ${both} from ${both} to ${mostClasses}`;
     throw rangeError('makeShapes', 'classes', expected, classes);
   }
-  integer('makeShapes', 'pictures', pictures, 1, maxImages);
+  integer('makeShapes', 'images', images, 1, maxImages);
   if (size < 16 || size > 1024) throw rangeError('makeShapes', 'size', '16 to 1024 pixels', size);
-  return { version, ...whole };
+  return { version, seed, classes, pictures: images, size };
 }
 
 async function drawAll(

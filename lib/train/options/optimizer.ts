@@ -29,7 +29,7 @@ export class OptimizerOptions {
    * `null`: never.
    */
   readonly patience: RunOption<number | null> = optimizer(orNone(count(1)), {
-    help: 'stop early after this many evaluations without a better Recall@1; None trains all epochs',
+    help: 'stop early after this many evaluations without a better Recall@1, keeping the last network; None trains all epochs',
     aliases: ['early_stopping_patience'],
     default: null,
     resume: 'extend',

@@ -159,7 +159,8 @@ function identityOf({ cells, seeds, varied }: StudyPlan, known: readonly OptionN
 const line = (result: Result): string => `${jsonWithChecksum(result)}\n`;
 
 /** With line breaks, for people. */
-const planText = (plan: StudyPlan): string => `${JSON.stringify(JSON.parse(jsonWithChecksum(plan)), null, 1)}\n`;
+const planText = (plan: StudyPlan): string =>
+  `${JSON.stringify(JSON.parse(jsonWithChecksum(plan)), null, 1)}\n`;
 
 const namesSchema = z.looseObject({
   cells: z.array(z.looseObject({ config: z.record(z.string(), z.unknown()) })),

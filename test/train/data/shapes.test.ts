@@ -8,7 +8,7 @@ import { makeShapes, type ShapesOptions } from '../../../lib/train/data/shapes.t
 import { baselineFeatures } from '../../../lib/train/measure/baselines.ts';
 import { temporary, writeTree } from './support.ts';
 
-const tiny = { seed: 5, classes: 32, pictures: 2, size: 32 };
+const tiny = { seed: 5, classes: 32, images: 2, size: 32 };
 
 /** The contents of all files below a folder. */
 async function contents(root: string): Promise<Map<string, string>> {
@@ -73,7 +73,7 @@ test('progress counts every image; a complete data set is kept, and one with oth
   const before = await contents(root);
   await makeShapes(root, { ...tiny, onProgress: () => t.fail('nothing is to be done') });
   t.deepEqual(await contents(root), before);
-  await makeShapes(root, { ...tiny, pictures: 3 });
+  await makeShapes(root, { ...tiny, images: 3 });
   t.is((await contents(root)).size, 96 + 1);
 });
 
@@ -119,7 +119,7 @@ test('a folder with other contents is not changed', async (t) => {
 });
 
 test('options out of range are rejected by name', async (t) => {
-  const bad = { classes: 40, pictures: 0, size: 8 };
+  const bad = { classes: 40, images: 0, size: 8 };
   for (const [name, value] of Object.entries(bad)) {
     const making = makeShapes('never-made', { ...tiny, [name]: value });
     await t.throwsAsync(making, { code: 'ERR_HOROBALL_RANGE', message: new RegExp(name) });
@@ -127,9 +127,17 @@ test('options out of range are rejected by name', async (t) => {
   await t.throwsAsync(makeShapes('never-made', { seed: 0.5 }), { code: 'ERR_HOROBALL_TYPE' });
 });
 
+test('pictures is an alias of images', async (t) => {
+  const root = await temporary(t);
+  const { images, ...others } = tiny;
+  await makeShapes(path.join(root, 'shapes'), { ...others, pictures: images });
+  await makeShapes(path.join(root, 'shapes'), { ...tiny, onProgress: () => t.fail('the same data set') });
+  await t.throwsAsync(makeShapes('never-made', { ...tiny, pictures: 3 }), { code: 'ERR_HOROBALL_RANGE' });
+});
+
 test('neither raw pixels nor colors with gradients reveal the class', async (t) => {
   const root = path.join(await temporary(t), 'shapes');
-  await makeShapes(root, { seed: 42, classes: 32, pictures: 12 });
+  await makeShapes(root, { seed: 42, classes: 32, images: 12 });
   const { train } = await openDataset('shapes', root);
   for (const { name, features, labels } of await baselineFeatures(train, 48)) {
     const recall = recallAtOne(features.data, features.cols, labels);

@@ -100,7 +100,9 @@ function disks(records: readonly RunRecord[]): Part {
 /** Each run's own loss, evaluated on its own embeddings. */
 function negativesComparison(records: readonly RunRecord[]): Part {
   const rows = records.flatMap(({ name, snapshot }) => {
-    const trained = snapshot?.negatives?.profiles.find(({ geometry }) => geometry === snapshot.negatives!.own);
+    const trained = snapshot?.negatives?.profiles.find(
+      ({ geometry }) => geometry === snapshot.negatives!.own,
+    );
     return trained ? [{ name, profile: trained }] : [];
   });
   if (rows.length === 0) return null;

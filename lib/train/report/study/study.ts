@@ -71,11 +71,7 @@ Temperatures of different geometries are not comparable: compare the maxima of t
 temperature.</p><div class="charts">${chart}${rows.length === 0 ? null : forestPlot('Differences at the best temperature of each geometry', rows)}</div></section>`;
 }
 
-function curve(
-  arm: ArmSummary,
-  arms: readonly ArmSummary[],
-  xOf: (cell: Cell) => number | string,
-): Series[] {
+function curve(arm: ArmSummary, arms: readonly ArmSummary[], xOf: (cell: Cell) => number | string): Series[] {
   const found = profile(arm, xOf).filter(
     (entry): entry is [number, CellSummary] => typeof entry[0] === 'number',
   );
