@@ -18,7 +18,7 @@ const read = (path: string): Promise<string> => readFile(join(root, path), 'utf8
  * colors against published or exact values, and this file.
  */
 const exact =
-  /^test\/(bench|sources|onnx\/storage|cli\/.*|io\/.*|train\/(report|study|measure|options|data|weights)\/.*|train\/run\/(schedule|learnable))\.test\.ts$/;
+  /^test\/(bench|bench\/growth|sources|onnx\/storage|cli\/.*|io\/.*|train\/(report|study|measure|options|data|weights)\/.*|train\/run\/(schedule|learnable))\.test\.ts$/;
 
 async function tests(): Promise<string[]> {
   const all = await readdir(join(root, 'test'), { recursive: true });
