@@ -48,6 +48,8 @@ export const coreError = {
   /** Probabilities and shares of the negatives, and of the sums over all of them. */
   negatives: 1e-11,
   negativesOfFew: 1e-12,
+  /** Mean ranks and precisions of an embedded tree, and its distances in WebAssembly compared with the core. */
+  tree: 1e-9,
 } as const;
 
 /** Bounds of float32 networks, which have no card. */
