@@ -38,7 +38,10 @@ export interface RunListener {
   onCheckpoint?(): void;
   /** Called with warnings that do not stop the run, such as an unreadable image. */
   onWarning?(text: string): void;
-  /** Called last, after all files of the run are written and before its folder is unlocked. */
+  /**
+   * Called last, after all files of the run are written and before its folder is unlocked. The folder of a new run that fails
+   * before its first step is removed afterwards.
+   */
   onEnd?(end: RunEnd): void;
 }
 

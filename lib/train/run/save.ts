@@ -44,11 +44,15 @@ const withoutWeights: ReadonlySet<unknown> = new Set(['ERR_HOROBALL_DIVERGED', '
 export async function abandonRun(run: Run, error: unknown): Promise<void> {
   const { store, state, listeners, isNew } = run;
   await listeners.flush().catch(() => {});
-  await listeners.notify('onEnd', 'failed').catch(() => {}); // the original error is reported
-  if (state.step === 0 && isNew) return await store.remove();
+  const notify = () => listeners.notify('onEnd', 'failed').catch(() => {}); // the original error is reported
+  if (state.step === 0 && isNew) {
+    await notify();
+    return await store.remove();
+  }
   const writes = [store.flush()];
   if (!withoutWeights.has((error as { code?: unknown }).code)) writes.push(saveNetwork(run));
   await Promise.allSettled(writes);
+  await notify();
 }
 
 async function saveNetwork({ learner, store }: Run): Promise<void> {

@@ -68,7 +68,13 @@ test.serial(
   'a failed run without steps leaves no folder; otherwise its weights unless they diverged',
   async (t) => {
     const ends: string[] = [];
-    const listener: RunListener = { onEnd: (end) => void ends.push(end) };
+    const written: boolean[] = [];
+    const listener: RunListener = {
+      onEnd(end) {
+        ends.push(end);
+        written.push(has(join(t.context.runs, 'some'), 'model.safetensors'));
+      },
+    };
     const fail = (name: string, step: number, error: unknown): Promise<string> =>
       opened(t, name, step, (run) => abandonRun(run, error), { listener });
     t.false(has(await fail('empty', 0, new Error('no')), ''));
@@ -78,5 +84,6 @@ test.serial(
     t.true(has(folder, 'metrics.jsonl'));
     t.false(has(folder, 'model.safetensors'));
     t.deepEqual(ends, ['failed', 'failed', 'failed']);
+    t.deepEqual(written, [false, true, true]);
   },
 );
