@@ -292,7 +292,7 @@ export class Learner implements Disposable {
   async explain(error: unknown, step: number, samples: LabeledBatch): Promise<unknown> {
     if ((error as { code?: unknown } | null)?.code !== 'ERR_HOROBALL_DIVERGED') return error;
     const what = (error as Error).message.replace(/^\[.*?\] /, '');
-    const where = (await this.firstNotFinite(samples)) ?? (what.startsWith('the loss') ? 'the loss' : null);
+    const where = await this.firstNotFinite(samples);
     const location = where === null ? '' : ` (first non-finite value: ${where})`;
     const message = `[train] step ${step}: ${what}${location}. Use a lower lr, or a higher t_e and t_h.`;
     return coded('ERR_HOROBALL_DIVERGED', message);
