@@ -5,7 +5,7 @@ import { nextTurn } from './next-turn.ts';
 
 /** Where and how a call runs. */
 export interface CallOptions {
-  /** Number of threads, 1 or more; default all CPUs. Results do not depend on it. */
+  /** Number of threads, from 1 to 1024; default all CPUs. The core uses at most 256. Results do not depend on it. */
   threads?: number | undefined;
   /** Default `'cpu'`. */
   device?: Device | undefined;

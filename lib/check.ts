@@ -190,7 +190,7 @@ export function guards(operation: string, compat: Compat | undefined): number {
   return compat === undefined ? 0 : 1 + choice(operation, 'compat', compat, ['hypmix']);
 }
 
-/** OpenMP ends the process if it cannot start as many threads as requested. */
+/** libtorch's OpenMP ends the process if it cannot start as many threads as requested. The core uses at most 256. */
 export const mostThreads = 1024;
 
 /** The core's thread count: 0 means all CPUs. */

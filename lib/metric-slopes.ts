@@ -17,8 +17,8 @@ const ones = (operation: string, count: number): Matrix<Float64Array> => ({
 });
 
 /**
- * Norms of the distance's gradient in each anchor (A) for each row of x (N x d), in the space of the metric's points: A x N.
- * Taken from the kernels, one row at a time, so it holds for every metric; 0 where points coincide.
+ * A x N: the norm, in the metric's own space, of the gradient of the distance of row j of x (N x d) and anchor i in the
+ * anchor. Computed by the kernels, one row at a time, so it holds for every metric; 0 where points coincide.
  */
 export function* slopesAt(
   operation: string,

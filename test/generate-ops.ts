@@ -139,7 +139,7 @@ ${geometryCards().map(termsOf).join('')}} as const;
 `;
 }
 
-/** The defaults of the loss: of the logit's parameters and of the head's first card. */
+/** Defaults of the logit's parameters, and of the norm at which the head clips. */
 function defaults(): string {
   const parameters = JSON.parse(core().logitParameters) as { name: string; start: number }[];
   const clip = { name: 'clipR', start: headCards()[0]!.parameter!.start };

@@ -18,7 +18,7 @@ interface Page {
   readonly text: string;
 }
 
-/** The pages in the repository, without those of dependencies or runs. */
+/** Folders whose Markdown pages are checked. */
 const folders = ['', 'lib', 'lib/guide', 'lib/examples', 'native', 'bench'];
 const pages: Page[] = folders.flatMap((folder) =>
   (existsSync(join(root, folder)) ? readdirSync(join(root, folder)) : [])

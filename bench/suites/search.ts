@@ -100,7 +100,7 @@ function everyNth({ data, rows, cols }: Matrix, count: number): Matrix {
   return matrix(out, count, cols);
 }
 
-/** A query by the oracle's distances; if two distances agree in float32, either may come first. */
+/** Compares the first query's ranking with the oracle's; rows whose distances agree to 1e-5 may come in either order. */
 function checkSearch(queries: Matrix, gallery: Matrix, k: number): void {
   const firstQuery = matrix(queries.data.subarray(0, queries.cols), 1, queries.cols);
   const rows = table(gallery.data, gallery.cols);

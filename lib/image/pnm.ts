@@ -84,7 +84,7 @@ export async function decodePnm(bytes: Buffer, maxPixels: number): Promise<Pixel
   return { data, width, height, layout: kind === 3 ? 'rgb' : 'gray' };
 }
 
-/** Minimum size of the pixels in the file, so that a short file cannot cause a large allocation. */
+/** Lower bound in bytes of plain-text pixels, so that a short file cannot cause a large allocation. */
 function bytesOfPlain({ kind, width, height }: Header): number {
   const values = width * height * (kind === 3 ? 3 : 1);
   return kind === 1 ? values : 2 * values - 1;

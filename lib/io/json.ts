@@ -33,7 +33,7 @@ export function boundedJson(
   }
 }
 
-/** Each byte is looked at once: a regular expression takes quadratic time for quotes without end, or overflows. */
+/** Scans each byte once. A regular expression takes quadratic time on unterminated strings, or overflows the stack. */
 function scan(bytes: Buffer, maxValues: number, fail: (why: string) => Coded): void {
   const [quote, backslash] = [0x22, 0x5c];
   let depth = 0;

@@ -95,7 +95,7 @@ for (const [name, options] of Object.entries(bundles)) {
 // from Node 20.19 and 22.12 on.
 await writeFile(join(lib, 'train/index.cjs'), "module.exports = require('./index.js');\n");
 
-/** Copies a declaration and those that it names: as .d.cts, they describe CommonJS modules. */
+/** Copies a declaration file and its imports to .d.cts, so that TypeScript treats them as CommonJS. */
 async function declare(file: string, done: Set<string>): Promise<void> {
   if (done.has(file)) return;
   done.add(file);

@@ -92,7 +92,6 @@ export function setRandomState(state: Uint8Array, device: Device = 'cpu'): Promi
  */
 export function setThreads(threads: number): void {
   integer('setThreads', 'threads', threads, 1, mostThreads);
-
   native().setThreads(threads);
   loaded!.threads = threads;
 }

@@ -7,7 +7,7 @@ import { chosen, type Distance, type Embedded } from './evaluate.ts';
 import { evenly, type LevelRadii, levelName, rankedSample } from './structure.ts';
 import type { Hierarchy, HierarchyFit } from './types.ts';
 
-/** The K of Recall@K per level, and the number of images whose neighbors are looked at. */
+/** The K of Recall@K per level, and the number of images whose neighbors are compared. */
 const ks = [1, 10] as const;
 const mostQueries = 4096;
 /** Queries per turn of the event loop: under 2 ms. */

@@ -1,5 +1,11 @@
 import { ComputationOptions } from './computation.ts';
-import type { LearnableOption, RunOption, TemperatureOption, TrainedGeometry } from './define.ts';
+import {
+  type LearnableOption,
+  ownEntry,
+  type RunOption,
+  type TemperatureOption,
+  type TrainedGeometry,
+} from './define.ts';
 import { ImageOptions } from './images.ts';
 import { LossOptions } from './loss.ts';
 import { ModelOptions } from './model.ts';
@@ -91,15 +97,12 @@ export function defaultsFor(
   head: string | null = null,
   compat: string | null = null,
 ): RunConfig {
+  const own = (values: Readonly<Record<string, unknown>> | undefined, key: string | null): unknown =>
+    key === null ? undefined : ownEntry(values ?? {}, key);
   const entries = optionNames.map((name) => {
     const { compat: followed, heads, datasets, default: standard } = optionOf(name);
-    const values = [entryOf(followed, compat), entryOf(heads, head), entryOf(datasets, ds), standard];
+    const values = [own(followed, compat), own(heads, head), own(datasets, ds), standard];
     return [name, values.find((value) => value !== undefined)];
   });
   return Object.fromEntries(entries) as RunConfig;
-}
-
-/** Only own entries count, because a data set may be named `constructor`. */
-function entryOf(values: object | undefined, key: string | null): unknown {
-  return Object.entries(values ?? {}).find(([each]) => each === key)?.[1];
 }

@@ -72,7 +72,7 @@ export async function openSource(config: RunConfig, place: RankPlace = singlePro
     prefetch: true,
     warnings: [
       ...dataset.warnings,
-      ...(place === null || place.rank === 0 ? await alphaWarnings(dataset, config) : []),
+      ...(place.rank === 0 ? await alphaWarnings(dataset, config) : []),
       ...publishedWarnings(config),
       ...epochWarnings(config),
     ],

@@ -57,7 +57,6 @@ export function epochOf(step: number, epochSteps: number | null): number {
  * its log, which may have been changed.
  */
 export function addEvaluation(state: RunState, row: EvaluationRow, geometry: TrainedGeometry): void {
-  state.evaluatedAt = state.step;
   state.evaluations.push(row);
   const { step, epoch, spaces } = row;
   const recall = spaces[trainedSpace(geometry)].at['1'] ?? 0;

@@ -41,7 +41,7 @@ export const variedNames: readonly AxisName[] = [
   'seed',
 ];
 
-/** Epochs of a run from random weights, and of a quick one. */
+/** Epochs of a run from random weights, in full and with `--quick`. */
 const epochs = {
   shapes: { usual: 60, quick: 4 },
   emoji: { usual: 5, quick: 1 },
