@@ -1,14 +1,14 @@
 // Writes the entry points that tsc does not. The light core becomes one file, dist/lib/horoball.js, which
 // `import 'horoball'` loads: finding and compiling thirty small modules takes 36 ms, one module takes 5 ms. It is next to the
 // modules, so that the package's root is at the path that they expect. For `require`, each entry has a .cjs file, and its
-// declarations as .d.cts. Browsers get dist/lib/wasm/bundle.js, which has the WebAssembly core only. What the modules import
-// from small packages is bundled too (vendor.ts), so that a user installs no package for it.
+// declarations as .d.cts. Browsers get dist/lib/wasm/bundle.js, which has the WebAssembly core only. In a package, what the
+// modules import from small packages is bundled too (vendor.ts), so that a user installs no package for it.
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build, type Plugin } from 'esbuild';
 import { writeBinaryIndex } from './binary-index.ts';
-import { vendor } from './vendor.ts';
+import { copyHeaders, vendored } from './vendor.ts';
 
 const lib = fileURLToPath(new URL('../', import.meta.url));
 
@@ -32,6 +32,9 @@ function inCommonJs(toLib: string): BuildOptions {
         path: `${toLib}binary/index.js`,
         external: true,
       }));
+      onResolve({ filter: /^[^./]/ }, ({ path, kind }) =>
+        kind === 'entry-point' || vendored.includes(path) ? undefined : { path, external: true },
+      );
       onLoad({ filter: /lib\/binary-files\.js$/ }, () => ({
         contents: "export const binaryFiles = () => require('./binary/index.js');",
       }));
@@ -40,7 +43,6 @@ function inCommonJs(toLib: string): BuildOptions {
   return {
     ...common,
     format: 'cjs',
-    packages: 'external',
     plugins: [index],
     banner: { js: "const ownUrl = require('node:url').pathToFileURL(__filename).href;" },
     define: { 'import.meta.url': 'ownUrl' },
@@ -84,7 +86,7 @@ const bundles: Readonly<Record<string, BuildOptions>> = {
   'embed/index.cjs': { ...inCommonJs('../'), external, entryPoints: [join(lib, 'embed/index.js')] },
   'io/index.cjs': { ...inCommonJs('../'), entryPoints: [join(lib, 'io/index.js')] },
 };
-await vendor(lib);
+await copyHeaders(join(lib, 'headers'));
 await writeBinaryIndex(lib);
 for (const [name, options] of Object.entries(bundles)) {
   await rm(join(lib, name), { force: true });

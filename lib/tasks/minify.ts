@@ -1,12 +1,14 @@
-// Makes a package smaller before it is packed: modules lose comments and spaces, but keep short lines and names, because Node
-// prints the line that threw an uncaught error. Declarations that no entry point reaches are removed.
+// Makes a package smaller before it is packed: small packages are bundled, modules lose comments and spaces, but keep short lines
+// and names, because Node prints the line that threw an uncaught error. Declarations that no entry point reaches are removed.
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { transform } from 'esbuild';
+import { vendor } from './vendor.ts';
 
 /** Minifies the compiled files of a package, in its folder. */
 export async function minify(folder: string): Promise<void> {
+  await vendor(join(folder, 'dist/lib'));
   for (const part of ['dist/lib', 'dist/bench', 'dist/test']) {
     const at = join(folder, part);
     if (!existsSync(at)) continue;

@@ -1,5 +1,6 @@
-// Bundles the packages that only a few modules of dist/lib import, to dist/lib/vendor/, and changes the imports: zod alone
-// would add 8 MB to an installation. Also copies Node's C headers there, with which `horoball setup` compiles.
+// Bundles the packages that only a few modules import, to dist/lib/vendor/ of a package, and changes the imports: zod alone
+// would add 8 MB to an installation. A checkout keeps its imports, because tsc writes single modules again. Also copies Node's
+// C headers, with which `horoball setup` compiles.
 import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -22,6 +23,8 @@ const packages: Readonly<Record<string, string>> = {
 `,
 };
 
+export const vendored: readonly string[] = Object.keys(packages);
+
 /** In a module bundled from CommonJS, `require` loads Node's modules. */
 const banner =
   "import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);";
@@ -40,9 +43,10 @@ const english: Plugin = {
 const importsOf = (name: string): RegExp =>
   new RegExp(`(import (?:type )?\\{([^}]*)\\} from )'${name.replaceAll('.', '\\.')}'`, 'g');
 
+/** @param lib - dist/lib of a package */
 export async function vendor(lib: string): Promise<void> {
   const files = (await readdir(lib, { recursive: true })).filter(
-    (name) => /\.(js|d\.ts)$/.test(name) && !/^(vendor|tasks)\//.test(name),
+    (name) => /\.(js|d\.c?ts)$/.test(name) && !/^(vendor|tasks)\//.test(name),
   );
   const texts = new Map<string, string>();
   for (const file of files) texts.set(file, await readFile(join(lib, file), 'utf8'));
@@ -51,7 +55,8 @@ export async function vendor(lib: string): Promise<void> {
   for (const [name, types] of Object.entries(packages)) {
     const used = new Set<string>();
     for (const [file, text] of texts) {
-      const place = posix.relative(posix.dirname(file), `vendor/${name}.js`);
+      const extension = file.endsWith('.cts') ? 'cjs' : 'js';
+      const place = posix.relative(posix.dirname(file), `vendor/${name}.${extension}`);
       const vendored = place.startsWith('.') ? place : `./${place}`;
       const changed = text.replace(importsOf(name), `$1'${vendored}'`);
       if (file.endsWith('.js')) {
@@ -60,10 +65,9 @@ export async function vendor(lib: string): Promise<void> {
       }
       if (changed !== text) await writeFile(join(lib, file), changed);
     }
-    await writeFile(join(folder, `${name}.d.ts`), types);
+    for (const extension of ['d.ts', 'd.cts']) await writeFile(join(folder, `${name}.${extension}`), types);
     await bundle(join(folder, `${name}.js`), name, [...used].sort());
   }
-  await copyHeaders(join(lib, 'headers'));
 }
 
 async function bundle(outfile: string, name: string, used: readonly string[]): Promise<void> {
@@ -96,7 +100,7 @@ async function licenseOf(name: string): Promise<string> {
 }
 
 /** node-addon-api and node-api-headers, whose own packages have tools and tests besides. */
-async function copyHeaders(to: string): Promise<void> {
+export async function copyHeaders(to: string): Promise<void> {
   await rm(to, { recursive: true, force: true });
   await mkdir(to, { recursive: true });
   for (const [name, from] of [

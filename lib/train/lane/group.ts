@@ -47,7 +47,7 @@ export interface JoinOptions extends WaitOptions {
   patience?: number;
 }
 
-/** The processes that train one network together: a {@link ProcessGroup}, or {@link singleProcess}. */
+/** The processes that train one network together: a {@link ProcessGroup}, or the only process. */
 export interface RankGroup {
   readonly place: Readonly<RankPlace>;
   readonly rank: number;

@@ -11,7 +11,7 @@ type Floats = Matrix<Float32Array>;
 
 const name = 'fusedRetrievalMetrics';
 
-/** Options of {@link fusedRetrievalMetrics}. */
+/** Options of `fusedRetrievalMetrics`. */
 export interface FusedOptions extends CallOptions, RetrievalParameters {
   /** Temperatures of the cosine and the distance, and the weight of the distance. */
   tauE: number;

@@ -54,7 +54,7 @@ const recordSchema = z.object({
  * Downloads published weights, or a file at an http(s) URL, into the cache. A cached file is verified against its recorded
  * hash, and downloaded again only if it differs. An interrupted download resumes.
  *
- * @param source - a name in {@link publishedWeights}, the name of a model, or a URL
+ * @param source - a name in `horoball weights list`, the name of a model, or a URL
  * @returns the cached file, and `fresh`: whether this call downloaded it
  * @throws RangeError `ERR_HOROBALL_OPTION` for an unknown name; `ERR_HOROBALL_DOWNLOAD` if the download fails;
  * `ERR_HOROBALL_HASH` if the hash differs, in which case nothing is kept; the signal's reason if it is aborted

@@ -8,7 +8,7 @@ import { runPage } from './page.ts';
 
 /**
  * Writes report.html of a run from the files in its folder.
- * @param folder - the run folder
+ * @param path - the run folder
  * @returns the path of the report
  * @throws the errors of `readRun` and of the file system
  */
