@@ -185,31 +185,6 @@ test('lib, bench: no module imports a test', (t) => {
   );
 });
 
-/** Modules of lib/train without a test of their stem, by the reason. */
-const untested: Readonly<Record<string, readonly string[]>> = {
-  'a process of its own, which renderer.test.ts starts': ['data/emoji/render-child'],
-  'types only': ['data/types', 'lane/addon-types', 'lane/types', 'measure/types'],
-  'records only, which options.test.ts reads': [
-    'options/computation',
-    'options/images',
-    'options/loss',
-    'options/model',
-    'options/optimizer',
-    'options/output',
-  ],
-  'the style sheet and the script of pages, which report/run/browser.test.ts runs': [
-    'report/script',
-    'report/style',
-  ],
-};
-
-test('lib/train: a module has a test of the same name, or a reason to have none', (t) => {
-  const all = new Set(scripts.map(({ path }) => path));
-  const stems = [...all].flatMap((path) => /^lib\/train\/([^/]+\/.*)\.ts$/.exec(path)?.[1] ?? []);
-  const without = stems.filter((stem) => !all.has(`test/train/${stem}.test.ts`));
-  t.deepEqual(without.toSorted(), Object.values(untested).flat().toSorted());
-});
-
 test('only the two native.ts files load a binary', (t) => {
   // lib/locate.ts only finds the files.
   const loaders = scripts.filter(

@@ -48,7 +48,7 @@ export const coreError = {
   /** Probabilities and shares of the negatives, and of the sums over all of them. */
   negatives: 1e-11,
   negativesOfFew: 1e-12,
-  /** Mean ranks and precisions of an embedded tree, and its distances in WebAssembly compared with the core. */
+  /** Mean ranks and precisions of an embedded tree, and its distances on the hyperboloid and in the ball. */
   tree: 1e-9,
 } as const;
 
