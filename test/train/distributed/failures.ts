@@ -11,11 +11,12 @@ import { integer, random, uniform } from '../../../lib/random.ts';
 import { horoball, type Running, start } from '../../cli/run.ts';
 import { classNames, temporary, tinyRun, writeImages } from '../tiny-data.ts';
 
-/** SIGKILL, SIGSTOP, or no more memory for any allocation. */
+/** SIGKILL, SIGSTOP, or no more memory for tensors. */
 export type Failure = 'killed' | 'stopped' | 'out of memory';
 
 /** Ranks of a run: the failing one and two others. */
 const size = 3;
+const source = fileURLToPath(new URL('../../../../test/train/distributed/starve.c', import.meta.url));
 const steps = 80;
 
 export interface Outcome {
@@ -29,6 +30,8 @@ export interface Outcome {
 
 export interface Bench {
   root: string;
+  /** The library of starve.c; null without a C compiler. */
+  starve: string | null;
   /** The final weights of a run without failures. */
   expected: Buffer;
   remove(): Promise<void>;
@@ -47,10 +50,15 @@ const weightsOf = (root: string, name: string): Promise<Buffer> =>
 /** Writes images and trains once without failures. */
 export async function prepare(): Promise<Bench> {
   const { path: root, remove } = await temporary();
+  const library = join(root, 'starve.so');
+  const starve = await promisify(execFile)('cc', ['-shared', '-fPIC', '-o', library, source]).then(
+    () => library,
+    () => null,
+  );
   await writeImages(join(root, 'images'), classNames(32), 6);
   const { code, stderr } = await horoball(command(root, 'whole'));
   if (code !== 0) throw new Error(`the run without failures ended with ${code}: ${stderr}`);
-  return { root, remove, expected: await weightsOf(root, 'whole') };
+  return { root, starve, remove, expected: await weightsOf(root, 'whole') };
 }
 
 /** The processes of the ranks, in order. */
@@ -67,20 +75,15 @@ export async function ranksOf({ child }: Running): Promise<number[]> {
   return found;
 }
 
-const inflict: Record<Failure, (pid: number) => Promise<unknown>> = {
-  killed: async (pid) => process.kill(pid, 'SIGKILL'),
-  stopped: async (pid) => process.kill(pid, 'SIGSTOP'),
-  'out of memory': (pid) => promisify(execFile)('prlimit', [`--pid=${pid}`, '--as=1', '--data=1']),
+const signals: Record<Failure, NodeJS.Signals> = {
+  killed: 'SIGKILL',
+  stopped: 'SIGSTOP',
+  'out of memory': 'SIGUSR2',
 };
 
 /** Whether this system can make a rank fail in that way. */
-export async function isPossible(failure: Failure): Promise<boolean> {
-  if (process.platform !== 'linux') return false;
-  if (failure !== 'out of memory') return true;
-  return await promisify(execFile)('prlimit', ['--version']).then(
-    () => true,
-    () => false,
-  );
+export function isPossible({ starve }: Bench, failure: Failure): boolean {
+  return process.platform === 'linux' && (failure !== 'out of memory' || starve !== null);
 }
 
 /** Seconds until a process has ended, counted from `since`. */
@@ -94,18 +97,19 @@ async function ended(pid: number, since: number): Promise<number> {
 
 /** Trains with `--max-restarts 1` while a rank fails `delayMs` after a step was logged. */
 export async function fail(
-  { root }: Bench,
+  { root, starve }: Bench,
   name: string,
   failure: Failure,
   rank: number,
   [step, delayMs]: readonly [number, number],
 ): Promise<Outcome> {
-  const running = start(command(root, name, '--max-restarts', '1'));
+  const env = failure === 'out of memory' ? { LD_PRELOAD: starve! } : {};
+  const running = start(command(root, name, '--max-restarts', '1'), env);
   await running.line(new RegExp(`"type":"step","step":${step},`));
   const pids = await ranksOf(running);
   await sleep(delayMs);
   const since = performance.now();
-  await inflict[failure](pids[rank]!);
+  process.kill(pids[rank]!, signals[failure]);
   const others = pids.filter((_, i) => i !== rank);
   const seconds = await Promise.all(others.map((pid) => ended(pid, since)));
   const { code, stderr, rows } = await running.outcome;
@@ -150,5 +154,5 @@ if (process.argv[1] === fileURLToPath(import.meta.url))
   await main(
     Number(process.argv[2] ?? 5),
     Number(process.argv[3] ?? 1),
-    (process.argv[4]?.split(',') ?? Object.keys(inflict)) as Failure[],
+    (process.argv[4]?.split(',') ?? Object.keys(signals)) as Failure[],
   );
