@@ -6,7 +6,7 @@ import { jsonLine } from './json.ts';
 
 const notes: Notes = {
   paragraphs: [
-    'Traffic and memory are computed from sizes. The times are only as good as --rate and --bandwidth: measure the rate with one process and a batch of the size that each will have.',
+    'Traffic and memory are computed from sizes. The times are only as good as --rate and --bandwidth: measure the rate with one process and a batch of the size that each will have. They do not include the loss of the larger batch, which every process computes.',
   ],
   examples: [
     [
@@ -64,6 +64,7 @@ export function planCommand(): Command {
       ['gradients sent per process and step', megabytes(cost.gradientBytes)],
       ['weights, gradients, moments, buckets', megabytes(cost.stateBytes)],
       ['gathered embeddings and their gradients', megabytes(cost.gatheredBytes)],
+      ['loss per process, not in the times (TFLOP)', (cost.lossOperations / 1e12).toPrecision(2)],
       [
         'step, gradients sent during the backward pass',
         `${(options.batch / cost.bestRate).toPrecision(3)} s`,

@@ -25,6 +25,8 @@ export interface Cost {
   stateBytes: number;
   /** Bytes of all ranks' embeddings and their gradients, on each rank. */
   gatheredBytes: number;
+  /** Floating-point operations of the loss on each rank, in a geometry with one product per pair of rows. */
+  lossOperations: number;
   /** Seconds per step: computation alone, and computation followed by communication without overlap. */
   computeSeconds: number;
   serialSeconds: number;
@@ -51,7 +53,8 @@ export function parameterCount(model: string, dim: number): number {
 /**
  * The cost of a step on R ranks with P weights, a batch of N and embeddings of D numbers. All-gather of both outputs: each
  * rank sends (R - 1) 2 N D 4 / R bytes. All-reduce of the gradients: 2 (R - 1) / R P 4 bytes. Every rank computes the loss of
- * all N rows, which the measured rate does not include if it was measured with a smaller batch.
+ * all N rows: N^2 / 2 pairs, with products of D numbers forward, again backward, and for the gradients of both rows. A rate that
+ * was measured with a smaller batch includes only the loss of that batch.
  */
 export function costOf({ model, dim, batch, ranks, imagesPerSecond, bandwidth }: CostOptions): Cost {
   const parameters = parameterCount(model, dim);
@@ -69,6 +72,7 @@ export function costOf({ model, dim, batch, ranks, imagesPerSecond, bandwidth }:
     gradientBytes,
     stateBytes: 5 * 4 * parameters,
     gatheredBytes: 2 * 2 * batch * dim * 4,
+    lossOperations: (batch ** 2 / 2) * 4 * 2 * dim,
     computeSeconds,
     serialSeconds,
     bestRate: batch / bestSeconds,

@@ -30,6 +30,7 @@ test('a single rank sends nothing; the traffic per rank approaches twice the siz
   const four = costOf({ ...options, ranks: 4 });
   t.is(four.gradientBytes, 1.5 * 4 * four.parameters);
   t.is(four.embeddingBytes, (3 / 4) * 2 * 1024 * 128 * 4);
+  t.is(four.lossOperations, 4 * 1024 * 1024 * 128);
   t.true(four.worstRate < four.bestRate && four.bestRate <= 400);
   t.true(four.worstEfficiency > 0.9 && four.bestEfficiency <= 1);
 });
