@@ -11,6 +11,7 @@ import { addBaseOptions, baseOptions } from './base-options.ts';
 import { dashboardOption, dashboardPort } from './dashboard-option.ts';
 import { isGenerated } from './generate.ts';
 import { addNotes, type Notes } from './help.ts';
+import { mlflowOption, mlflowServer } from './mlflow-option.ts';
 import { checkDataPath } from './network.ts';
 import { addRunOptions, givenOptions } from './run-options.ts';
 import { runTraining } from './training.ts';
@@ -57,6 +58,7 @@ export function trainCommand(): Command {
     ).argParser(counted('max-restarts', 0, 1_000_000)),
   );
   command.addOption(dashboardOption());
+  command.addOption(mlflowOption());
   command.addOption(localRank('local_rank'));
   command.addOption(localRank('local-rank'));
   addRunOptions(command);
@@ -70,6 +72,7 @@ export function trainCommand(): Command {
     const given = over(await baseOptions('train', options), givenOptions(options, note));
     if ((options['resume'] ?? 'auto') === 'auto') checkNamed(given);
     const dashboard = dashboardPort('train', options['dashboard']);
+    const mlflow = mlflowServer('train', options['mlflow']);
     const resume = options['resume'] as string | undefined;
     const unfollow = followLauncher();
     await asRank(undefined, async (group) => {
@@ -78,7 +81,7 @@ export function trainCommand(): Command {
         checkPath(found, given);
         return found;
       });
-      await runTraining(plan, { json: options['json'] === true, dashboard, notes, group });
+      await runTraining(plan, { json: options['json'] === true, dashboard, mlflow, notes, group });
     });
     unfollow();
   });

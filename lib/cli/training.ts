@@ -8,6 +8,7 @@ import { torchInfo } from '../train/lane/native.ts';
 import type { Baseline } from '../train/measure/types.ts';
 import { parseEpochs } from '../train/options/epochs.ts';
 import type { RunConfig } from '../train/options/options.ts';
+import { Mlflow } from '../train/report/run/mlflow.ts';
 import { evaluationLines } from '../train/report/tables.ts';
 import type { RunListener } from '../train/run/hooks.ts';
 import { checkFree } from '../train/run/lock.ts';
@@ -27,6 +28,7 @@ export interface TrainingOptions {
   json?: boolean;
   /** Port of the live page; null for none. */
   dashboard?: number | null;
+  mlflow?: string | null;
   /** Messages from planning; not shown if the run does not start. */
   notes?: readonly string[];
   /** The ranks that train together; default: this process alone. */
@@ -35,11 +37,17 @@ export interface TrainingOptions {
 
 /**
  * Trains with a progress meter on stderr, prints a summary, and sets the exit code.
- * @param options - `json`: also print rows on stdout; `dashboard`: serve a live page; `notes`: messages to print first
+ * @param options - `json`: also print rows on stdout; `dashboard`: serve a live page; `mlflow`: log to a tracking server; `notes`: messages to print first
  */
 export async function runTraining(
   plan: RunPlan,
-  { json = false, dashboard: port = null, notes = [], group = singleProcess }: TrainingOptions = {},
+  {
+    json = false,
+    dashboard: port = null,
+    mlflow = null,
+    notes = [],
+    group = singleProcess,
+  }: TrainingOptions = {},
 ): Promise<TrainResult> {
   const { config } = plan;
   if (group.rank !== 0) return await runSilently(plan, group);
@@ -104,10 +112,12 @@ export async function runTraining(
       idleFrom = performance.now();
     },
   };
+  const warn = (text: string): void => say(`Note: ${text}.`);
+  const listeners = mlflow === null ? [terminal] : [terminal, new Mlflow({ url: mlflow, warn })];
   const result =
     port === null
-      ? await trainPlan(plan, [terminal], { signal, group })
-      : await trainLive(plan, terminal, { port, signal, say, group });
+      ? await trainPlan(plan, listeners, { signal, group })
+      : await trainLive(plan, listeners, { port, signal, say, group });
   meter.end();
   say(summary(result, config));
   print({ type: 'end', folder: result.folder, steps: result.steps, interrupted: result.interrupted });
@@ -147,14 +157,14 @@ interface LiveOptions {
 /** Trains with a live page that closes when training ends. */
 async function trainLive(
   plan: RunPlan,
-  terminal: RunListener,
+  listeners: readonly RunListener[],
   { port, signal, say, group }: LiveOptions,
 ): Promise<TrainResult> {
   const live = new LiveState(plan.config);
   await using dashboard = await Dashboard.open(live, port);
   say(`Live page: ${dashboard.url}`);
   try {
-    return await trainPlan(plan, [live, terminal], { signal, group });
+    return await trainPlan(plan, [live, ...listeners], { signal, group });
   } catch (error) {
     live.onEnd('failed'); // the run may not have started
     throw error;

@@ -1,0 +1,97 @@
+// Mlflow against a server that answers as MLflow's REST API does.
+import { once } from 'node:events';
+import { createServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import test, { type ExecutionContext } from 'ava';
+import { parseConfig } from '../../../../lib/train/options/resolve.ts';
+import { Mlflow } from '../../../../lib/train/report/run/mlflow.ts';
+import type { EvaluationRow, StepRow } from '../../../../lib/train/run/record.ts';
+import { evaluationRow, stepRow } from '../../fake-run.ts';
+
+interface Call {
+  path: string;
+  authorization: string | undefined;
+  // biome-ignore lint/suspicious/noExplicitAny: what a client sends
+  body: any;
+}
+
+/** Refuses what the real server refuses: names with `@`, batches over its limits, unknown runs. */
+async function serve(t: ExecutionContext, failAfter = Number.POSITIVE_INFINITY) {
+  const calls: Call[] = [];
+  const experiments = new Map<string, string>();
+  const server = createServer(async (request: IncomingMessage, response) => {
+    let text = '';
+    for await (const part of request) text += part;
+    const { pathname, searchParams } = new URL(request.url!, 'http://localhost');
+    const path = pathname.replace('/api/2.0/mlflow/', '');
+    const body = text === '' ? {} : JSON.parse(text);
+    calls.push({ path, authorization: request.headers.authorization, body });
+    const answer = (status: number, value: object): void => {
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value));
+    };
+    if (calls.length > failAfter) return answer(500, { error_code: 'INTERNAL_ERROR' });
+    const { metrics = [], params = [] } = body as { metrics?: { key: string }[]; params?: { key: string }[] };
+    const names = [...metrics, ...params].map(({ key }) => key);
+    if (metrics.length > 1000 || params.length > 100 || names.some((name) => !/^[\w ./-]{1,250}$/.test(name)))
+      return answer(400, { error_code: 'INVALID_PARAMETER_VALUE' });
+    if (path === 'experiments/get-by-name') {
+      const id = experiments.get(searchParams.get('experiment_name')!);
+      return id === undefined ? answer(404, {}) : answer(200, { experiment: { experiment_id: id } });
+    }
+    if (path === 'experiments/create') {
+      experiments.set(body.name, '7');
+      return answer(200, { experiment_id: '7' });
+    }
+    if (path === 'runs/create') return answer(200, { run: { info: { run_id: 'r1' } } });
+    return body.run_id === 'r1' ? answer(200, {}) : answer(404, {});
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+  return { calls, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/` };
+}
+
+async function log(url: string, steps: number, env = {}): Promise<string[]> {
+  const warnings: string[] = [];
+  const mlflow = new Mlflow({ url, env, warn: (text) => void warnings.push(text) });
+  await mlflow.onBegin({ ...parseConfig({ t_h: 0.3 }), name: 'mine' });
+  for (let step = 1; step <= steps; ++step) mlflow.onStep(stepRow(step) as StepRow);
+  mlflow.onEvaluation(evaluationRow(steps, 0.5) as EvaluationRow);
+  await mlflow.onEnd('complete');
+  return warnings;
+}
+
+test('options, steps and evaluations arrive, in batches that the server accepts', async (t) => {
+  const { calls, url } = await serve(t);
+  t.deepEqual(await log(url, 400, { MLFLOW_TRACKING_TOKEN: 'secret' }), []);
+  t.deepEqual(
+    calls.slice(0, 3).map(({ path }) => path),
+    ['experiments/get-by-name', 'experiments/create', 'runs/create'],
+  );
+  t.true(calls.every(({ authorization }) => authorization === 'Bearer secret'));
+  t.is(calls[2]!.body.run_name, 'mine');
+  const sent = calls.filter(({ path }) => path === 'runs/log-batch').map(({ body }) => body);
+  const params = sent.flatMap((body) => body.params ?? []);
+  t.is(params.find(({ key }) => key === 't_h').value, '0.3');
+  const metrics = sent.flatMap((body) => body.metrics ?? []);
+  const losses = metrics.filter(({ key }) => key === 'loss');
+  t.deepEqual(
+    losses.map(({ step, value }) => [step, value]),
+    Array.from({ length: 400 }, (_, i) => [i + 1, (stepRow(i + 1) as StepRow).loss]),
+  );
+  t.is(metrics.find(({ key }) => key === 'hyperbolic/recall_at_1').value, 0.5);
+  t.like(calls.at(-1)!, { path: 'runs/update', body: { run_id: 'r1', status: 'FINISHED' } });
+  await log(url, 1);
+  t.is(calls.filter(({ path }) => path === 'experiments/create').length, 1, 'the experiment is used again');
+});
+
+test('a failing server is a warning, once', async (t) => {
+  const { calls, url } = await serve(t, 5);
+  const warnings = await log(url, 500);
+  t.is(warnings.length, 1);
+  t.regex(warnings[0]!, /^MLflow at \S+ failed \(status 500: .*\), so this run is not logged there$/s);
+  t.is(calls.length, 6);
+  const unreachable = await log('http://127.0.0.1:9', 3);
+  t.is(unreachable.length, 1);
+  t.regex(unreachable[0]!, /^MLflow at http:\/\/127\.0\.0\.1:9 failed \(.+\)/);
+});
