@@ -1,5 +1,5 @@
 # Whether this libtorch can join processes into a group: version 2.13 or later with Gloo, and for CUDA devices NCCL with
-# its header (in a wheel's nvidia/nccl beside torch, or the system's).
+# its header and those of CUDA (in the wheels beside torch, or the system's).
 #
 #   out  horoball_group_sources, and horoball_group(target), which adds what they need
 set(horoball_group_sources group_stub.cc)
@@ -14,7 +14,20 @@ endif()
 if(LibTorch_torch_cuda_LIBRARY)
   find_path(NCCL_INCLUDE_DIR nccl.h HINTS ${LibTorch_INCLUDE_DIR}/../../nvidia/nccl/include
     ${LibTorch_INCLUDE_DIR}/../../nvidia/cu13/include)
-  mark_as_advanced(NCCL_INCLUDE_DIR)
+  # c10d's header of NCCL includes those of the CUDA runtime, which only a toolkit has whole, and of cuSPARSE, cuBLAS and
+  # cuSOLVER, which not every toolkit has.
+  find_path(CUDA_RUNTIME_INCLUDE_DIR crt/host_config.h HINTS /usr/local/cuda/include
+    ${LibTorch_INCLUDE_DIR}/../../nvidia/cu13/include)
+  find_path(CUDA_LIBRARIES_INCLUDE_DIR cusparse.h HINTS /usr/local/cuda/include
+    ${LibTorch_INCLUDE_DIR}/../../nvidia/cu13/include)
+  mark_as_advanced(NCCL_INCLUDE_DIR CUDA_RUNTIME_INCLUDE_DIR CUDA_LIBRARIES_INCLUDE_DIR)
+  set(horoball_nccl ON)
+  foreach(_header NCCL_INCLUDE_DIR CUDA_RUNTIME_INCLUDE_DIR CUDA_LIBRARIES_INCLUDE_DIR)
+    if(NOT ${_header})
+      message(STATUS "${_header} not found: groups of CUDA devices are not supported")
+      set(horoball_nccl OFF)
+    endif()
+  endforeach()
 endif()
 
 function(horoball_group target)
@@ -24,10 +37,9 @@ function(horoball_group target)
   endif()
   target_include_directories(${target} SYSTEM PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/abi)
   target_compile_definitions(${target} PRIVATE USE_C10D_GLOO)
-  if(NCCL_INCLUDE_DIR)
-    find_path(CUDA_RUNTIME_INCLUDE_DIR cuda_runtime_api.h HINTS /usr/local/cuda/include
-      ${LibTorch_INCLUDE_DIR}/../../nvidia/cu13/include)
-    target_include_directories(${target} SYSTEM PRIVATE ${NCCL_INCLUDE_DIR} ${CUDA_RUNTIME_INCLUDE_DIR})
+  if(horoball_nccl)
+    target_include_directories(${target} SYSTEM PRIVATE ${NCCL_INCLUDE_DIR} ${CUDA_RUNTIME_INCLUDE_DIR}
+      ${CUDA_LIBRARIES_INCLUDE_DIR})
     target_compile_definitions(${target} PRIVATE HOROBALL_NCCL USE_C10D_NCCL)
   endif()
 endfunction()
