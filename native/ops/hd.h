@@ -14,3 +14,10 @@
 #else
 #define HD_LOOP [[gnu::noinline]] inline
 #endif
+
+// The same for formulas of vectors of pairs, which must not become calls on the host.
+#if defined(__CUDACC__)
+#define HD_INLINE HD
+#else
+#define HD_INLINE [[gnu::always_inline]] inline
+#endif

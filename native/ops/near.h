@@ -1,6 +1,9 @@
-// How the families classify a pair of rows before a metric is applied: outside the domain, or too near for the
-// matrix product.
+// What all families need to know about rows before a metric is applied: the values of a row that a metric reads, which
+// rows are outside its domain, and which pairs are too near for the matrix product.
 #pragma once
+
+#include "ops/metric_card.h"
+#include "ops/square.h"
 
 namespace horoball {
 namespace {
@@ -24,6 +27,82 @@ constexpr double kFair = 0.1;
 // rounding errors count more than once.
 constexpr double kNearMinkowski = 4 * kNear;
 constexpr double kFairMinkowski = 1.5 * kFair;
+
+// The thresholds of a card's rows.
+template <class Card>
+constexpr double kNearPart = Card::kRows == Rows::minkowski ? kNearMinkowski : kNear;
+template <class Card>
+constexpr double kFairPart = Card::kRows == Rows::minkowski ? kFairMinkowski : kFair;
+
+// What a metric reads of one row.
+template <class T>
+struct RowValues {
+  T n;           // squared norm (kOutside if the row is outside)
+  T q;           // the card's quantity; for minkowski rows the time
+  T size;        // Euclidean squared norm, to which the rounding of an inner product is relative
+  double scale;  // the factor by which the row is multiplied
+};
+
+// Of a row that is padding.
+template <class T>
+HD RowValues<T> padding_values() {
+  return {1, 1, 1, 0};
+}
+
+// `square`: of the row, with the signs of the card's rows.
+template <class Card, class T>
+HD RowValues<T> row_values(const Card& card, const T* row, Index depth, const Square& square) {
+  const double a = one_minus(card.c, square);
+  RowValues<T> out{static_cast<T>(square.high + square.low), static_cast<T>(card.q(a)), 0, 1};
+  out.size = out.n;
+  if constexpr (Card::kRows == Rows::minkowski) {
+    const double time = static_cast<double>(row[0]);
+    out.q = row[0];
+    out.size = static_cast<T>(square.high + 2 * time * time);
+  } else if constexpr (Card::kRows == Rows::unit) {
+    out.scale = inverse_norm(row, depth, square);
+    out.n = out.size = 1;
+  } else if constexpr (Card::kBounded) {
+    if (!(a > 0)) {
+      out.n = static_cast<T>(kOutside);
+      out.q = 1;
+    }
+  }
+  return out;
+}
+
+// The squared difference of two rows from their inner product g.
+template <class Card, class V>
+HD V squared_from_product(V g, V x_n, V y_n, V x_q, V y_q) {
+  const V s = fma(constant<V>(-2), g, x_n + y_n);
+  if constexpr (Card::kRows == Rows::minkowski) {
+    return fma(constant<V>(4) * x_q, y_q, s);  // the product of the times counts negatively
+  } else {
+    return s;
+  }
+}
+
+// A row, null if it is padding, and its values.
+template <class T>
+struct RowAt {
+  const T* row;
+  T n;
+  double scale;
+};
+
+// The squared difference directly from two rows that are not the same row of the same matrix; +infinity from a row
+// outside to any other point.
+template <class Card, class T>
+HD T direct_difference(RowAt<T> x, RowAt<T> y, Index depth) {
+  if (x.row == nullptr || y.row == nullptr) return 1;
+  if constexpr (Card::kRows == Rows::unit) {
+    if (x.scale == 0 || y.scale == 0) return 2;
+  }
+  const double s = squared_difference(x.row, x.scale, y.row, y.scale, depth, Card::kRows == Rows::minkowski);
+  const T outside = static_cast<T>(kOutside);
+  if (s > 0 && (x.n == outside || y.n == outside)) return static_cast<T>(HUGE_VAL);
+  return static_cast<T>(s);
+}
 
 }  // namespace
 }  // namespace horoball

@@ -39,10 +39,21 @@ HD double log1p(double x) { return std::log1p(x); }
 // For vectors whose elements are known to be finite.
 HD float log1p_finite(float x) { return std::log1p(x); }
 HD double log1p_finite(double x) { return std::log1p(x); }
+HD float exp(float x) { return std::exp(x); }
+HD double exp(double x) { return std::exp(x); }
+HD float log(float x) { return std::log(x); }
+HD double log(double x) { return std::log(x); }
 HD float fma(float a, float b, float c) { return std::fma(a, b, c); }
 HD double fma(double a, double b, double c) { return std::fma(a, b, c); }
 HD float where(bool mask, float yes, float no) { return mask ? yes : no; }
 HD double where(bool mask, double yes, double no) { return mask ? yes : no; }
+HD int where(bool mask, int yes, int no) { return mask ? yes : no; }
+
+// The second argument if either is NaN.
+HD float min(float a, float b) { return a < b ? a : b; }
+HD double min(double a, double b) { return a < b ? a : b; }
+HD float max(float a, float b) { return a > b ? a : b; }
+HD double max(double a, double b) { return a > b ? a : b; }
 
 // Whether a comparison holds in any lane.
 HD bool any_lane(float, bool mask) { return mask; }

@@ -6,13 +6,9 @@
 // L_ab = logaddexp(N_ab, S+). The weight of a negative in view b is exp(S - L_ab). For a negative in the anchor's
 // own view it is the sum over b of exp(S - L_ab), so that entry stores -log sum exp(-L_ab). The weight of the
 // positive is exp(S+ - L_ab) - 1 = -exp(N_ab - L_ab), which is never computed as that difference.
-//
-// The backward pass recomputes the logits of every tile, turns them into the weights of its pairs, and multiplies the
-// weights by the rows of both sides. Sums over pairs of blocks have a fixed order (frame/schedule.h).
 #pragma once
 
-#include "cpu/contrast/tiles.h"
-#include "cpu/frame/call.h"
+#include "cpu/contrast/pass.h"
 
 namespace horoball {
 namespace {
@@ -20,50 +16,31 @@ namespace {
 // Sums of a block from which the results are computed.
 struct BlockSums {
   double loss = 0, hits = 0;
-  ParamSums params;
-};
-
-// Adds weight (x_i - x_j) directly, because it would cancel in the product.
-template <class T>
-struct NearPairs {
-  const BlockRows<T>& x_rows;
-  const BlockRows<T>& y_rows;
-  T* const* x_gradient;
-  T* const* y_gradient;  // null if a block is paired with itself: then (j, i) is reported too
-  std::int64_t depth;
-
-  static void take(void* context, std::int64_t i, std::int64_t j, T weight) {
-    const auto& self = *static_cast<const NearPairs*>(context);
-    const T *x = self.x_rows.row(i), *y = self.y_rows.row(j);
-    T* to = self.x_gradient[i];
-    for (std::int64_t k = 0; k < self.depth; ++k) to[k] -= weight * (x[k] - y[k]);
-    if (self.y_gradient == nullptr) return;
-    to = self.y_gradient[j];
-    for (std::int64_t k = 0; k < self.depth; ++k) to[k] += weight * (x[k] - y[k]);
-  }
-  static void ignore(void*, std::int64_t, std::int64_t, T) {}
 };
 
 template <class T>
-class Contrast {
+class Contrast : ContrastPass<T, BlockMap> {
+  using Pass = ContrastPass<T, BlockMap>;
+  using Pass::each_block;
+  using Pass::each_pair;
+  using Pass::h_;
+  using Pass::kSide;
+  using Pass::map_;
+  using Pass::run_;
+  using Pass::terms_;
+  using Pass::tiles_;
+  using typename Pass::V;
+
  public:
   Contrast(const ContrastArgs& args, const Run& run)
-      : args_(args),
-        run_(run),
-        terms_(terms_of<T>(args)),
-        geometry_(terms_of_geometry(static_cast<int>(args.geometry))),
-        tied_(tied_radius(args.c, args.clip, args.guards == Guards::hypmix)),
-        tiles_(args, terms_) {
-    const double radius = args.tied ? tied_.radius : 1;
-    scale_ = {static_cast<T>(1 / args.tau_e),
-              static_cast<T>(geometry_.distance_weight(args.lambda, args.tau_h)),
-              static_cast<T>(radius * radius), static_cast<T>(radius), static_cast<T>(HUGE_VAL)};
-    if (scale_.h_weight == 0) scale_.infinite = kFarthest<T>;
-    backward_ = e_.gradient != nullptr || h_.gradient != nullptr || args.grad_params != nullptr;
-  }
+      : Pass(run, logit_of(args), divide_views<T>(args.euclidean.rows, args.views, args.order),
+             args.euclidean.cols, side_of(args.euclidean, args.grad_euclidean),
+             side_of(args.hyperbolic, args.grad_hyperbolic)),
+        args_(args) {}
 
   Status compute() {
-    tiles_.plan(run_, backward_);
+    const bool backward = this->wants_gradients() || args_.grad_params != nullptr;
+    this->plan(backward);
     return with_scratch(
         run_, [&](Arena& arena) { allocate(arena); },
         [&] {
@@ -72,54 +49,24 @@ class Contrast {
           each_block([&](std::int64_t block) { finish_block(block); });
           report_loss();
           if (args_.stats != nullptr) report_stats();
-          if (!backward_) return;
-          each_block([&](std::int64_t block) { clear_gradient(block); });
-          each_pair([&](const auto&... pair) { backward_pair(pair...); });
-          each_block([&](std::int64_t block) { finish_gradient(block); });
-          if (args_.grad_params != nullptr) report_params();
+          if (!backward) return;
+          this->backward(term_weight(), args_.grad_params,
+                         [&](const auto&... pair) { return softmax_of(pair...); });
         });
   }
 
  private:
-  using V = Vec<T>;
-  static constexpr std::int64_t kSide = kBlock<T>;
+  static ContrastSide<T> side_of(ConstMatrix rows, Matrix gradient) {
+    return {{static_cast<const T*>(rows.data)}, {static_cast<T*>(gradient.data)}};
+  }
 
   void allocate(Arena& arena) {
-    const std::int64_t padded = map_.count * kSide, entries = padded * map_.views;
+    const std::int64_t entries = map_.count * kSide * map_.views;
     state_ = {arena.allocate<T>(entries), arena.allocate<T>(entries), arena.allocate<T>(entries),
               arena.allocate<T>(entries)};
-    lift_ = arena.allocate<double>(padded);
     sums_ = arena.allocate<BlockSums>(map_.count);
     stats_ = arena.allocate<ContrastStats>(map_.count * map_.views);
-    completed_ = arena.allocate<std::atomic<std::int64_t>>(map_.count);
-    tiles_.allocate(arena);
-  }
-
-  // --- blocks, and pairs of blocks ---
-  template <class Body>
-  void each_block(Body body) {
-    for_each(tiles_.workers, map_.count, [&](std::int64_t block, int) { body(block); });
-  }
-
-  // Calls body(pair, worker, wait): what follows wait() happens in the order of the pairs.
-  template <class Body>
-  void each_pair(Body body) {
-    const Rounds rounds(completed_, map_.count);
-    for_each(tiles_.workers, map_.count * map_.count, [&](std::int64_t task, int worker) {
-      const BlockPair pair = symmetric_pair(task, map_.count);
-      if (pair.i > pair.j) return;
-      const auto wait_for_round = [&] {
-        rounds.wait(pair.i, pair.round);
-        rounds.wait(pair.j, pair.round);
-      };
-      if (is_cancelled(run_)) {
-        wait_for_round();
-      } else {
-        body(pair, tiles_.worker[worker], wait_for_round);
-      }
-      rounds.complete(pair.i, pair.round);
-      if (pair.i != pair.j) rounds.complete(pair.j, pair.round);
-    });
+    Pass::allocate(arena);
   }
 
   // Where the entries of a block's samples against a view begin.
@@ -150,16 +97,16 @@ class Contrast {
       }
       stats_[block * map_.views + view] = {HUGE_VAL, 0, -HUGE_VAL, 0};
     }
-    for (std::int64_t i = 0; i < kSide; ++i) lift_[block * kSide + i] = 0;
     sums_[block] = {};
-    tiles_.prepare(block, scale_.radius);
+    this->prepare_rows(block);
   }
 
   template <class Wait>
-  void forward_pair(const BlockPair& pair, const ContrastWorker<T>& worker, const Wait& wait_for_round) {
+  void forward_pair(const BlockPair& pair, int number, const Wait& wait_for_round) {
+    const ContrastWorker<T>& worker = tiles_.worker[number];
     tiles_.fill_tile(pair, worker);
     const Prepared<T> x = tiles_.of_block(h_, pair.i), y = tiles_.of_block(h_, pair.j);
-    const PairTile<T> tile = tiles_.tile_of(pair, x, y, scale_, worker);
+    const PairTile<T> tile = this->tile_of(pair, x, y, number);
     terms_.logits(tile, worker.logits);
     const bool cross_view = map_.view(pair.i) != map_.view(pair.j);
     TileStats stats{};
@@ -195,7 +142,7 @@ class Contrast {
     BlockSums& sums = sums_[block];
     for (std::int64_t i = 0; i < size; i += V::kLanes) {
       const std::int64_t own_at = place(own, block) + i;
-      const V q_top = V::load(state.top + own_at), q_total = V::load(state.total + own_at);
+      const LogSum<V> own_sum{V::load(state.top + own_at), V::load(state.total + own_at), V(T(0))};
       const V column = V::ramp() + V(static_cast<T>(i)), zero(T(0)), one(T(1));
       const auto real = column < V(static_cast<T>(size));
       const V label = column + V(static_cast<T>(map_.first_class(block)));
@@ -204,7 +151,9 @@ class Contrast {
         if (view == own) continue;
         const std::int64_t at = place(view, block) + i;
         const V top = V::load(state.top + at), positive = V::load(state.positive + at);
-        const Odds<V> odds(top, V::load(state.total + at), q_top, q_total, positive, map_.classes == 1);
+        LogSum<V> negatives{top, V::load(state.total + at), V(T(0))};
+        negatives.merge(own_sum);
+        const Odds<V> odds(negatives.top, log_total(negatives.total), positive, map_.classes == 1);
         odds.whole.store(state.top + at);
         odds.miss.store(state.positive + at);
         sums.loss += static_cast<double>(sum(where(real, odds.loss, zero)));
@@ -254,139 +203,24 @@ class Contrast {
                     hits / (2 * pairs * classes)};
   }
 
-  // --- backward: weights of the pairs, times the rows of both sides ---
-  void clear_gradient(std::int64_t block) {
-    for (const ContrastSide<T>* side : {&e_, &h_}) {
-      if (side->gradient == nullptr) continue;
-      const BlockRows<T> rows = tiles_.source(*side, block);
-      for (std::int64_t i = 0; i < map_.size(block); ++i) {
-        T* to = side->gradient + rows.index(i) * depth_;
-        for (std::int64_t k = 0; k < depth_; ++k) to[k] = 0;
-      }
-    }
-  }
-
-  void gradient_rows(const ContrastSide<T>& side, std::int64_t block, T** rows) const {
-    const BlockRows<T> from = tiles_.source(side, block);
-    for (std::int64_t i = 0; i < map_.size(block); ++i) rows[i] = side.gradient + from.index(i) * depth_;
-  }
-
-  template <class Wait>
-  void backward_pair(const BlockPair& pair, const ContrastWorker<T>& worker, const Wait& wait_for_round) {
-    if (!tiles_.keeps_tiles) tiles_.fill_tile(pair, worker);
-    wait_for_round();
-    const Prepared<T> x = tiles_.of_block(h_, pair.i), y = tiles_.of_block(h_, pair.j);
-    const PairTile<T> tile = tiles_.tile_of(pair, x, y, scale_, worker);
+  // --- backward ---
+  Softmax<T> softmax_of(const BlockPair& pair, const PairTile<T>& tile, int worker) const {
     const std::int64_t row_place = place(map_.view(pair.j), pair.i),
                        column_place = place(map_.view(pair.i), pair.j);
-    const Softmax<T> softmax{state_.top + row_place,
-                             state_.top + column_place,
-                             state_.positive + row_place,
-                             state_.positive + column_place,
-                             *worker.halves,
-                             has_positives(pair)};
-    worker.halves->set(softmax.row_log, tile.rows, softmax.column_log, tile.columns);
-    T *x_gradient[kSide], *y_gradient[kSide];
-    const BlockRows<T> x_rows = tiles_.source(h_, pair.i), y_rows = tiles_.source(h_, pair.j);
-    NearPairs<T> near{x_rows, y_rows, x_gradient, tile.diagonal ? nullptr : y_gradient, depth_};
-    NearSink<T> sink{&near, NearPairs<T>::ignore};
-    if (h_.used && h_.gradient != nullptr) {
-      gradient_rows(h_, pair.i, x_gradient);
-      gradient_rows(h_, pair.j, y_gradient);
-      sink.take = NearPairs<T>::take;
-    }
-    const ParamSums sums = terms_.weigh(tile, softmax, {worker.row_lift, worker.column_lift}, sink);
-    sums_[pair.i].params.add(sums, tile.diagonal ? 0.5 : 1);
-    if (h_.used && !args_.tied) add_lifts(pair, worker, tile);
-    spread(e_, 0, pair, worker, tile.g);
-    spread(h_, 1, pair, worker, tile.s);
-  }
-
-  void add_lifts(const BlockPair& pair, const ContrastWorker<T>& worker, const PairTile<T>& tile) {
-    double* lift = lift_ + pair.i * kSide;
-    for (std::int64_t i = 0; i < tile.rows; ++i) lift[i] += static_cast<double>(worker.row_lift[i]);
-    if (tile.diagonal) return;
-    lift = lift_ + pair.j * kSide;
-    for (std::int64_t j = 0; j < tile.columns; ++j) lift[j] += static_cast<double>(worker.column_lift[j]);
-  }
-
-  // The two products of a tile of weights, added to the gradients of its two blocks.
-  void spread(const ContrastSide<T>& side, int kind, const BlockPair& pair, const ContrastWorker<T>& worker,
-              const T* weights) {
-    if (!side.used || side.gradient == nullptr) return;
-    T* rows[kSide];
-    const std::int64_t x_size = map_.size(pair.i), y_size = map_.size(pair.j);
-    gradient_rows(side, pair.i, rows);
-    accumulate<Left::by_row>(weights, y_size, tiles_.right(side, pair.j, worker.rows[kind][1]), rows, x_size,
-                             depth_);
-    if (pair.i == pair.j) return;
-    gradient_rows(side, pair.j, rows);
-    accumulate<Left::by_k>(weights, x_size, tiles_.right(side, pair.i, worker.rows[kind][0]), rows, y_size,
-                           depth_);
-  }
-
-  // Computes the gradients from the sums of weights and of weighted rows.
-  void finish_gradient(std::int64_t block) {
-    const T e_factor = static_cast<T>(term_weight() / args_.tau_e);
-    const T h_factor = static_cast<T>(-term_weight() * static_cast<double>(scale_.h_weight));
-    for (std::int64_t i = 0; i < map_.size(block); ++i) {
-      const std::int64_t at = tiles_.source(h_, block).index(i) * depth_;
-      if (e_.used && e_.gradient != nullptr) {
-        for (std::int64_t k = 0; k < depth_; ++k) e_.gradient[at + k] *= e_factor;
-      }
-      if (!h_.used || h_.gradient == nullptr) continue;
-      T* to = h_.gradient + at;
-      const T* x = h_.data + at;
-      if (args_.tied) {
-        to_tangent(x, to);
-      } else {
-        const T lift = static_cast<T>(lift_[block * kSide + i]);
-        for (std::int64_t k = 0; k < depth_; ++k) to[k] = h_factor * (lift * x[k] - to[k]);
-        if (terms_.rows == Rows::minkowski) to[0] = -to[0];
-      }
-    }
-  }
-
-  // The part of a gradient at z that is orthogonal to z, times the weight of a term.
-  void to_tangent(const T* z, T* gradient) const {
-    const double along = inner_product(gradient, z, depth_), norm = inner_product(z, z, depth_);
-    const double part = norm > 0 ? along / norm : 0, factor = term_weight();
-    for (std::int64_t k = 0; k < depth_; ++k) {
-      gradient[k] =
-          static_cast<T>(factor * (static_cast<double>(gradient[k]) - part * static_cast<double>(z[k])));
-    }
-  }
-
-  void report_params() {
-    ParamSums sums;
-    for (std::int64_t b = 0; b < map_.count; ++b) sums.add(sums_[b].params, 1);
-    const double weight = term_weight(), h_weight = geometry_.distance_weight(args_.lambda, args_.tau_h);
-    double by_c = sums.curvature;
-    if (args_.tied) by_c += sums.radius * tied_.by_curvature / tied_.radius;
-    const double tau_e = args_.tau_e, tau_h = args_.tau_h;
-    args_.grad_params[0] = geometry_.inner ? -weight * sums.inner / (tau_e * tau_e) : 0;
-    args_.grad_params[1] = geometry_.distance ? weight * h_weight * sums.distance / tau_h : 0;
-    args_.grad_params[2] = geometry_.weighted ? -weight * sums.distance / tau_h : 0;
-    args_.grad_params[3] = geometry_.distance ? -weight * h_weight * by_c : 0;
+    TileHalves<T>& halves = *tiles_.worker[worker].halves;
+    halves.set(state_.top + row_place, tile.rows, state_.top + column_place, tile.columns);
+    return {state_.top + row_place,
+            state_.top + column_place,
+            state_.positive + row_place,
+            state_.positive + column_place,
+            halves,
+            has_positives(pair)};
   }
 
   const ContrastArgs& args_;
-  const Run& run_;
-  const Terms<T> terms_;
-  const GeometryTerms geometry_;
-  const TiedRadius tied_;
-  ContrastTiles<T> tiles_;
-  const BlockMap& map_ = tiles_.map;
-  const ContrastSide<T>&e_ = tiles_.e, &h_ = tiles_.h;
-  const std::int64_t depth_ = tiles_.depth;
-  LogitScale<T> scale_{};
-  bool backward_ = false;
-
   LogSums<T> state_{};
-  double* lift_ = nullptr;  // factor of every sample in its own gradient
   BlockSums* sums_ = nullptr;
   ContrastStats* stats_ = nullptr;  // [block][view]: pairs of the block with a later view
-  std::atomic<std::int64_t>* completed_ = nullptr;
 };
 
 Status contrast(const ContrastArgs& args, const Run& run) {

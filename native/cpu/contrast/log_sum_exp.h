@@ -4,13 +4,10 @@
 
 #include "cpu/contrast/plan.h"
 #include "cpu/frame/elementary.h"
+#include "ops/contrast.h"
 
 namespace horoball {
 namespace {
-
-// The logit of a pair that does not exist: a sample with itself, and padding. Positives are left out of the
-// sums too, because rounding against a much larger positive would erase the negatives.
-constexpr double kNone = -1e30;
 
 // For the negatives of every sample in every view: the largest logit, the sum of exp(logit - largest) and the
 // lowest class that attains the largest; and the logit of the positive, which finish_block replaces by its
@@ -182,42 +179,33 @@ inline void add_tile(const T* logits, std::int64_t rows, std::int64_t columns, s
   restore(across, halves.columns, columns);
 }
 
+// Sums of the rows alone, given their largest logits.
+template <class T>
+inline void add_rows(const T* logits, std::int64_t rows, std::int64_t columns, TileSums<T>& down) {
+  using V = Vec<T>;
+  for (std::int64_t i = 0; i < rows; ++i) {
+    const V top(down.top[i]);
+    V total(T(0));
+    for (std::int64_t j = 0; j < columns; j += V::kLanes)
+      total = total + exp(V::load(logits + i * kBlock<T> + j) - top);
+    down.total[i] = sum(total);
+    down.first[i] = 0;
+  }
+}
+
 // Merges the sums of a tile into those of the same samples.
 template <class T>
 inline void merge(const TileSums<T>& tile, std::int64_t count, const LogSums<T>& state, std::int64_t place) {
   using V = Vec<T>;
   for (std::int64_t i = 0; i < count; i += V::kLanes) {
-    T *top_at = state.top + place + i, *total_at = state.total + place + i,
-      *first_at = state.first + place + i;
-    const V old = V::load(top_at), fresh = V::load(tile.top + i), top = max(old, fresh);
-    const V total = fma(V::load(total_at), exp(old - top), V::load(tile.total + i) * exp(fresh - top));
-    const V was = V::load(first_at), is = V::load(tile.first + i);
-    const V first = where(fresh > old, is, where(fresh == old, min(was, is), was));
-    top.store(top_at);
-    total.store(total_at);
-    first.store(first_at);
+    const std::int64_t at = place + i;
+    LogSum<V> sum{V::load(state.top + at), V::load(state.total + at), V::load(state.first + at)};
+    sum.merge({V::load(tile.top + i), V::load(tile.total + i), V::load(tile.first + i)});
+    sum.top.store(state.top + at);
+    sum.total.store(state.total + at);
+    sum.first.store(state.first + at);
   }
 }
-
-// The odds of the negatives against the positives for a vector of anchors. The sums over the negatives of the
-// two views are passed as totals of exp(S - top).
-template <class V>
-struct Odds {
-  V loss, whole, miss;  // loss_ab, L_ab, and the probability of the positive minus 1
-
-  Odds(V p_top, V p_total, V q_top, V q_total, V positive, bool alone) {
-    using T = typename V::Scalar;
-    const V zero(T(0)), one(T(1)), top = max(p_top, q_top);
-    const V log_total = log(fma(p_total, exp(p_top - top), q_total * exp(q_top - top)));
-    V gap = (top - positive) + log_total;  // N_ab - S+
-    // Without negatives the loss is 0 even if the positive is infinitely far.
-    if (alone) gap = where(gap > zero, V(static_cast<T>(kNone)), gap);
-    const V odds = exp(min(gap, -gap)), tail = log1p(odds);
-    loss = max(zero, gap) + tail;
-    whole = max(top + log_total, positive) + tail;
-    miss = -(where(gap > zero, one, odds) / (one + odds));
-  }
-};
 
 }  // namespace
 }  // namespace horoball

@@ -4,18 +4,29 @@
 #pragma once
 
 #include "cpu/contrast/log_sum_exp.h"
-#include "ops/head.h"
 
 namespace horoball {
 namespace {
 
-// The constants of the logit  e_weight <e_i,e_j> - h_weight d(h_i,h_j), with the distance taken at ratio * s.
-// `infinite` is the distance from a row outside; it is kFarthest if h_weight is 0, because 0 times infinity would
-// be NaN.
-template <class T>
-struct LogitScale {
-  T e_weight, h_weight, ratio, radius, infinite;
+// The logit of a call.
+struct Logit {
+  int geometry;
+  bool published, tied;
+  double tau_e, tau_h, lambda, c, clip;
 };
+
+// `factor` multiplies the logit.
+template <class Args>
+inline Logit logit_of(const Args& args, double factor = 1) {
+  return {static_cast<int>(args.geometry),
+          args.guards == Guards::hypmix,
+          args.tied,
+          args.tau_e / factor,
+          args.tau_h / factor,
+          args.lambda,
+          args.c,
+          args.clip};
+}
 
 // A tile of pairs, pitch kBlock: inner products g of e, squared differences s of h (of z if heads are tied).
 template <class T>
@@ -36,7 +47,7 @@ template <class T>
 constexpr T kLeastScaled = static_cast<T>(sizeof(T) == 4 ? 0x1p-36 : 0x1p-932);
 
 // The weight of pair (i, j) is exp(S - row_log[i]) + exp(S - column_log[j]), and row_miss[i] + column_miss[j] for a
-// positive pair.
+// positive pair on the diagonal.
 template <class T>
 struct Softmax {
   const T* row_log;
@@ -44,12 +55,17 @@ struct Softmax {
   const T* row_miss;
   const T* column_miss;
   const TileHalves<T>& halves;
-  bool positive;  // the pairs on the diagonal are positive
+  bool positive;               // the pairs on the diagonal are positive
+  bool rows_only = false;      // the columns are no anchors; then the halves are not shared
+  const T* weights = nullptr;  // of all pairs of the tile, if they were computed before
 
   template <class V>
   HOROBALL_INLINE V of_pair(V logit, std::int64_t i, std::int64_t j) const {
     const V column = V::load(column_log + j);
-    if (!halves.shared) return exp(logit - V(row_log[i])) + exp(logit - column);
+    if (!halves.shared) {
+      const V in_row = exp(logit - V(row_log[i]));
+      return rows_only ? in_row : in_row + exp(logit - column);
+    }
     const V in_row = V::load(halves.columns.rise + j) * V(halves.rows.fall[i]);
     const V in_both = fma(V::load(halves.columns.fall + j), V(halves.rows.rise[i]), in_row);
     // If x underflows, the larger of the two terms may still be representable, and may be the only weight
@@ -73,19 +89,6 @@ struct Lifts {
   T* columns;
 };
 
-// Sums over pairs of the weight times each of these quantities, from which the gradients of the parameters
-// are computed.
-struct ParamSums {
-  double inner = 0, distance = 0, curvature = 0, radius = 0;
-
-  void add(const ParamSums& other, double times) {
-    inner += times * other.inner;
-    distance += times * other.distance;
-    curvature += times * other.curvature;
-    radius += times * other.radius;
-  }
-};
-
 // Receives the pairs that are too near for the matrix product, with their weights.
 template <class T>
 struct NearSink {
@@ -107,17 +110,12 @@ struct Terms {
   Rows rows;                                         // the kind of rows from which s is computed
 };
 
-// The terms of the logits of a vector V of pairs.
-template <class V>
-struct PairTerms {
-  V g, s, near_below, qx, qy, nx, ny, distance, logit;
-};
-
 template <class K, class T>
 struct Pairs {
   const PairTile<T>& tile;
   const typename K::Card card{tile.c};
 
+  // The terms of a vector V of pairs.
   template <class V>
   HOROBALL_INLINE PairTerms<V> at(std::int64_t i, std::int64_t j) const {
     const std::int64_t at = i * kBlock<T> + j;
@@ -127,39 +125,17 @@ struct Pairs {
       p.s = V::load(tile.s + at);
       p.nx = V(tile.x.n[i]);
       p.ny = V::load(tile.y.n + j);
-      if constexpr (K::kTied) p.g = V(T(0.5)) * (p.nx + p.ny - p.s);
-      if constexpr (K::kDistance) measure(p, i, j);
     }
-    p.logit = V(T(0));
-    if constexpr (K::kInner) p.logit = V(tile.scale.e_weight) * p.g;
-    if constexpr (K::kDistance) p.logit = fma(V(-tile.scale.h_weight), p.distance, p.logit);
+    if constexpr (K::kDistance) {
+      p.near_below = V(static_cast<T>(kNearPart<typename K::Difference>)) * sizes(p, i, j);
+      p.qx = V(tile.x.q[i]);
+      p.qy = V::load(tile.y.q + j);
+    }
+    compute_logit<K>(card, tile.scale, p);
     return p;
   }
 
-  // The squared difference between the points whose distance enters the logit.
-  template <class V>
-  HOROBALL_INLINE V scaled_s(const PairTerms<V>& p) const {
-    if constexpr (K::kTied) return V(tile.scale.ratio) * p.s;
-    return p.s;
-  }
-
  private:
-  template <class V>
-  HOROBALL_INLINE void measure(PairTerms<V>& p, std::int64_t i, std::int64_t j) const {
-    p.near_below = V(static_cast<T>(kNearPart<typename K::Difference>)) * sizes(p, i, j);
-    p.qx = V(tile.x.q[i]);
-    p.qy = V::load(tile.y.q + j);
-    const V s = p.s;
-    // A pair at infinite distance (a point outside the ball) has no gradient: it is treated as coincident.
-    if constexpr (K::kBounded) p.s = where(s > V(static_cast<T>(-kOutside)), V(T(0)), s);
-    p.distance = card.distance(scaled_s(p), p.qx, p.qy);
-    if constexpr (K::kBounded) p.distance = where(s > p.s, V(tile.scale.infinite), p.distance);
-    if constexpr (K::kTied) {
-      p.nx = V(tile.scale.ratio) * p.nx;
-      p.ny = V(tile.scale.ratio) * p.ny;
-    }
-  }
-
   template <class V>
   HOROBALL_INLINE V sizes(const PairTerms<V>& p, std::int64_t i, std::int64_t j) const {
     if constexpr (K::kRows == Rows::minkowski) return V(tile.x.size[i]) + V::load(tile.y.size + j);
@@ -189,6 +165,7 @@ void logits_of(const PairTile<T>& tile, T* logits) {
 template <class V, class T>
 HOROBALL_INLINE V softmax_weight(const PairTile<T>& tile, const Softmax<T>& softmax, V logit, std::int64_t i,
                                  std::int64_t j) {
+  if (softmax.weights != nullptr) return V::load(softmax.weights + i * kBlock<T> + j);
   const V w = softmax.of_pair(logit, i, j);
   const bool crossed = i >= j && i < j + V::kLanes && (tile.diagonal || softmax.positive);
   const bool last = j + V::kLanes > tile.columns;
@@ -244,23 +221,17 @@ struct Weighing {
   template <class V>
   HOROBALL_INLINE V distances(const PairTerms<V>& p, V w, std::int64_t i, std::int64_t j,
                               RowTotals<T>& sums) const {
-    const V s = pairs.scaled_s(p), zero(T(0));
-    const Slope<V> slope = pairs.card.slope(s, p.qx, p.qy);
-    const V pull = K::kTied ? V(tile.scale.h_weight * tile.scale.ratio) * (w * slope.pull) : w * slope.pull;
-    sums.distance = sums.distance + folded(w * min(V(kFarthest<T>), p.distance));
-    sums.curvature =
-        sums.curvature + folded(w * pairs.card.by_curvature(p.distance, s, p.qx, p.qy, p.nx, p.ny));
-    const auto is_near = p.s < p.near_below;
-    const V far = where(is_near, zero, pull);
-    if (any_lane(p.s, is_near)) report_near(pull, far, i, j);
+    const DistanceTerms<V> d = distance_terms<K>(pairs.card, tile.scale, p, w);
+    sums.distance = sums.distance + folded(d.distance);
+    sums.curvature = sums.curvature + folded(curvature_term<K>(pairs.card, tile.scale, p, w));
+    if (any_lane(p.s, p.s < p.near_below)) report_near(d.pull, d.far, i, j);
     if constexpr (K::kTied) {
-      const V stretch = fma(slope.pull, s, fma(slope.lift_x, p.nx, slope.lift_y * p.ny));
-      sums.radius = sums.radius + folded(w * stretch);
+      sums.radius = sums.radius + folded(d.radius);
     } else {
-      sums.lift = sums.lift + folded(fma(w, slope.lift_x, far));
-      (V::load(lifts.columns + j) + fma(w, slope.lift_y, far)).store(lifts.columns + j);
+      sums.lift = sums.lift + folded(d.lift_x);
+      (V::load(lifts.columns + j) + d.lift_y).store(lifts.columns + j);
     }
-    return far;
+    return d.far;
   }
 
   // An overflow turns every weight into NaN, including those of padding columns, which have no row to add to.
@@ -297,8 +268,8 @@ void prepare_with(double c, const BlockRows<T>& source, std::int64_t first, cons
 }
 
 template <class T>
-inline Terms<T> terms_of(const ContrastArgs& args) {
-  return with_pairs(static_cast<int>(args.geometry), args.guards == Guards::hypmix, args.tied, []<class K>() {
+inline Terms<T> terms_of(const Logit& logit) {
+  return with_pairs(logit.geometry, logit.published, logit.tied, []<class K>() {
     return Terms<T>{logits_of<K, T>,
                     weigh_pairs<K, T>,
                     prepare_with<typename K::Preparation, T>,

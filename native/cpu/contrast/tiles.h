@@ -4,7 +4,6 @@
 #pragma once
 
 #include "cpu/contrast/terms.h"
-#include "cpu/frame/schedule.h"
 #include "cpu/frame/threads.h"
 
 namespace horoball {
@@ -12,14 +11,16 @@ namespace {
 
 constexpr std::size_t kPackedBudget = 20u << 20, kTileBudget = 28u << 20, kWorkerBudget = 28u << 20;
 
-// One of the two sets of rows, e or h (or z, which serves as both).
+// One of the two sets of rows, e or h (or z, which serves as both). `data` and `gradient`: of each group of a map.
 template <class T>
 struct ContrastSide {
-  const T* data = nullptr;
-  T* gradient = nullptr;
+  const T* data[2] = {};
+  T* gradient[2] = {};
   bool used = false;
   Prepared<T> numbers{};  // of all blocks, kBlock rows each; without panels unless they are kept
   T* rows = nullptr;      // of all blocks, or null
+
+  bool wants(int group) const { return used && gradient[group] != nullptr; }
 };
 
 // The memory of one worker: two blocks of either side, and one tile.
@@ -33,21 +34,22 @@ struct ContrastWorker {
   T *row_lift, *column_lift;
 };
 
-template <class T>
+template <class T, class Map>
 class ContrastTiles {
  public:
   static constexpr std::int64_t kSide = kBlock<T>, kTile = kSide * kSide;
 
-  ContrastTiles(const ContrastArgs& args, const Terms<T>& terms)
-      : map(divide_blocks<T>(args.euclidean.rows, args.views)),
-        depth(args.euclidean.cols),
-        args_(args),
+  // `e`, `h`: the matrices that a call has, and their gradients.
+  ContrastTiles(const Map& blocks, std::int64_t columns, const Logit& logit, const Terms<T>& terms,
+                const ContrastSide<T>& given_e, const ContrastSide<T>& given_h)
+      : map(blocks),
+        depth(columns),
+        e(given_e),
+        h(logit.tied ? given_e : given_h),
+        logit_(logit),
         terms_(terms),
-        pitch_(round_up(args.euclidean.cols, Vec<T>::kLanes)) {
-    e.data = static_cast<const T*>(args.euclidean.data);
-    h.data = static_cast<const T*>(args.tied ? args.euclidean.data : args.hyperbolic.data);
-    e.gradient = args.tied ? nullptr : static_cast<T*>(args.grad_euclidean.data);
-    h.gradient = static_cast<T*>(args.tied ? args.grad_euclidean.data : args.grad_hyperbolic.data);
+        pitch_(round_up(columns, Vec<T>::kLanes)) {
+    if (logit.tied) e = {};
     e.used = terms.gram;
     h.used = terms.squared;
   }
@@ -58,8 +60,7 @@ class ContrastTiles {
     const std::uint64_t padded = static_cast<std::uint64_t>(map.count * kSide);
     const std::uint64_t packed =
         padded * static_cast<std::uint64_t>(depth + pitch_) * sizeof(T) * static_cast<std::uint64_t>(kinds);
-    const std::uint64_t all_tiles =
-        static_cast<std::uint64_t>(map.count * (map.count + 1) / 2 * kTile * kinds) * sizeof(T);
+    const std::uint64_t all_tiles = static_cast<std::uint64_t>(map.tiles() * kTile * kinds) * sizeof(T);
     keeps_rows_ = packed <= kPackedBudget;
     keeps_tiles = backward && all_tiles <= kTileBudget;
 
@@ -67,7 +68,7 @@ class ContrastTiles {
     ContrastWorker<T> one{};
     allocate_worker(measured, one);
     const int fitting = static_cast<int>(kWorkerBudget / measured.used());
-    const double rows = static_cast<double>(args_.euclidean.rows), pairs = rows * rows / 2;
+    const double rows = static_cast<double>(map.samples()), pairs = rows * rows / 2;
     const int wanted = threads_for(run, pairs * static_cast<double>(depth + 64) * static_cast<double>(kinds));
     workers = wanted < fitting ? wanted : (fitting > 1 ? fitting : 1);
   }
@@ -75,7 +76,7 @@ class ContrastTiles {
   void allocate(Arena& arena) {
     allocate_side(arena, e);
     allocate_side(arena, h);
-    if (keeps_tiles) tiles_ = arena.allocate<T>(map.count * (map.count + 1) / 2 * kTile * tile_kinds());
+    if (keeps_tiles) tiles_ = arena.allocate<T>(map.tiles() * kTile * tile_kinds());
     worker = arena.allocate<ContrastWorker<T>>(workers);
     for (int w = 0; w < workers; ++w) {
       ContrastWorker<T> unused;
@@ -90,7 +91,7 @@ class ContrastTiles {
   }
 
   BlockRows<T> source(const ContrastSide<T>& side, std::int64_t block) const {
-    return {side.data, depth, args_.order, map, block};
+    return map.rows(side.data, depth, block);
   }
 
   Prepared<T> of_block(const ContrastSide<T>& side, std::int64_t block) const {
@@ -117,7 +118,7 @@ class ContrastTiles {
     return {x,
             y,
             scale,
-            args_.c,
+            logit_.c,
             tile_g(pair, to),
             tile_s(pair, to),
             map.size(pair.i),
@@ -136,7 +137,7 @@ class ContrastTiles {
     }
   }
 
-  const BlockMap map;
+  const Map map;
   const std::int64_t depth;
   ContrastSide<T> e, h;
   bool keeps_tiles = false;
@@ -181,8 +182,7 @@ class ContrastTiles {
   }
 
   T* kept_tile(const BlockPair& pair, int kind) const {
-    const std::int64_t index = pair.j * (pair.j + 1) / 2 + pair.i;
-    return tiles_ + (index * tile_kinds() + kind) * kTile;
+    return tiles_ + (map.tile_index(pair) * tile_kinds() + kind) * kTile;
   }
   T* tile_g(const BlockPair& pair, const ContrastWorker<T>& to) const {
     return keeps_tiles && e.used ? kept_tile(pair, 0) : to.g;
@@ -197,15 +197,15 @@ class ContrastTiles {
     const Prepared<T> numbers = of_block(side, block);
     const BlockRows<T> rows = source(side, block);
     for (std::int64_t i = 0; i < kSide; i += kTileCols<T>) {
-      terms_.prepare(args_.c, rows, i, numbers);
+      terms_.prepare(logit_.c, rows, i, numbers);
       if (keeps_rows_)
         pack_panel(rows, i, static_cast<const double*>(nullptr), depth, numbers.panels + i * depth);
     }
     if (keeps_rows_)
       copy_rows(rows, 0, kSide, static_cast<const double*>(nullptr), depth,
                 side.rows + block * kSide * pitch_, pitch_);
-    if (!args_.tied) return;
-    const T q = static_cast<T>(terms_.tied_quantity(args_.c, radius));
+    if (!logit_.tied) return;
+    const T q = static_cast<T>(terms_.tied_quantity(logit_.c, radius));
     for (std::int64_t i = 0; i < kSide; ++i) numbers.q[i] = q;
   }
 
@@ -257,14 +257,14 @@ class ContrastTiles {
   void differences_of(const Prepared<T>& x, const Prepared<T>& y, const BlockPair& pair, T* tile) const {
     using Card = DifferenceCard<kRows>;
     const BlockRows<T> x_rows = source(h, pair.i), y_rows = source(h, pair.j);
-    const Card card{args_.c};
+    const Card card{logit_.c};
     const Sides<Card, T, BlockRows<T>> sides{card, x_rows, y_rows, x, y, pair.i == pair.j};
     each_register_tile(pair, [&]<int kVectors>(std::int64_t i, std::int64_t j) {
       squared_differences<kVectors>(sides, i, j, tile + i * kSide + j, kSide);
     });
   }
 
-  const ContrastArgs& args_;
+  const Logit& logit_;
   const Terms<T>& terms_;
   const std::int64_t pitch_;
   bool keeps_rows_ = false;

@@ -12,11 +12,7 @@ namespace {
 // packed rows are inaccurate too, because packing rounds unit rows; for other rows it is 0, and s is negative only for
 // a row outside the domain or after refine() failed. Below kFairPart s has lost digits that a distance needs.
 template <class Card>
-constexpr double kNearPart = Card::kRows == Rows::minkowski ? kNearMinkowski : kNear;
-template <class Card>
 constexpr double kBlindPart = Card::kRows == Rows::unit ? kNear : 0;
-template <class Card>
-constexpr double kFairPart = Card::kRows == Rows::minkowski ? kFairMinkowski : kFair;
 template <class Card, bool kFine>
 constexpr double kThreshold = kFine ? kFairPart<Card> : kNearPart<Card>;
 
@@ -36,12 +32,7 @@ template <class Card, class T>
 HOROBALL_INLINE Vec<T> squared_from(Vec<T> g, const Prepared<T>& x, std::int64_t i, const Prepared<T>& y,
                                     std::int64_t j) {
   using V = Vec<T>;
-  const V s = fma(V(T(-2)), g, V(x.n[i]) + V::load(y.n + j));
-  if constexpr (Card::kRows == Rows::minkowski) {
-    return fma(V(4 * x.q[i]), V::load(y.q + j), s);  // the product of the times counts negatively
-  } else {
-    return s;
-  }
+  return squared_from_product<Card>(g, V(x.n[i]), V::load(y.n + j), V(x.q[i]), V::load(y.q + j));
 }
 
 // The scale to which the rounding error of s is relative.
@@ -62,16 +53,9 @@ HOROBALL_INLINE Vec<T> nearness(Vec<T> s, const Prepared<T>& x, std::int64_t i, 
 template <class Card, class T, class XSource, class YSource>
 inline T direct(const Sides<Card, T, XSource, YSource>& sides, std::int64_t i, std::int64_t j) {
   if (sides.same && i == j) return 0;
-  const T *x = sides.x_rows.row(i), *y = sides.y_rows.row(j);
-  if (x == nullptr || y == nullptr) return 1;
-  const double s = squared_difference(x, sides.x.scale[i], y, sides.y.scale[j], sides.x.depth,
-                                      Card::kRows == Rows::minkowski);
-  if constexpr (Card::kRows == Rows::unit) {
-    if (sides.x.scale[i] == 0 || sides.y.scale[j] == 0) return 2;
-  }
-  const T outside = static_cast<T>(kOutside);
-  if (s > 0 && (sides.x.n[i] == outside || sides.y.n[j] == outside)) return static_cast<T>(HUGE_VAL);
-  return static_cast<T>(s);
+  const Prepared<T>&x = sides.x, &y = sides.y;
+  return direct_difference<Card, T>({sides.x_rows.row(i), x.n[i], x.scale[i]},
+                                    {sides.y_rows.row(j), y.n[j], y.scale[j]}, x.depth);
 }
 
 // Replaces every s below `part` of the norms by the exact squared difference.

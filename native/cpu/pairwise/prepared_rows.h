@@ -4,9 +4,7 @@
 
 #include "cpu/frame/memory.h"
 #include "cpu/frame/pack.h"
-#include "ops/metric_card.h"
 #include "ops/near.h"
-#include "ops/square.h"
 
 namespace horoball {
 namespace {
@@ -20,13 +18,12 @@ struct Rowset {
   const T* row(std::int64_t i) const { return i < rows ? data + i * depth : nullptr; }
 };
 
+// The values of each row are those of RowValues.
 template <class T>
 struct Prepared {
-  T* panels;      // [panel][coordinate][kTileCols]
-  T* n;           // squared norms (kOutside if the row is outside)
-  T* q;           // the card's quantity; for minkowski rows the time
-  T* size;        // Euclidean squared norms, to which the rounding of an inner product is relative
-  double* scale;  // the factor by which the row was multiplied
+  T* panels;  // [panel][coordinate][kTileCols]
+  T *n, *q, *size;
+  double* scale;
   std::int64_t depth;
 
   const T* panel(std::int64_t i) const { return panels + i * depth * kTileCols<T>; }
@@ -45,42 +42,19 @@ inline Prepared<T> allocate_prepared(Arena& arena, std::int64_t rows, std::int64
   return p;
 }
 
-// The per-row values of one row, in float64.
-template <class Card, class T>
-inline void prepare_row(const Card& card, const T* row, std::int64_t i, const Prepared<T>& out) {
-  constexpr bool kMinkowski = Card::kRows == Rows::minkowski;
-  const Square n = square(row, out.depth, kMinkowski);
-  const double a = one_minus(card.c, n);
-  out.scale[i] = 1;
-  out.n[i] = static_cast<T>(n.high + n.low);
-  out.q[i] = static_cast<T>(card.q(a));
-  out.size[i] = out.n[i];
-  if constexpr (kMinkowski) {
-    const double time = static_cast<double>(row[0]);
-    out.q[i] = row[0];
-    out.size[i] = static_cast<T>(n.high + 2 * time * time);
-  } else if constexpr (Card::kRows == Rows::unit) {
-    out.scale[i] = inverse_norm(row, out.depth, n);
-    out.n[i] = out.size[i] = 1;
-  } else if constexpr (Card::kBounded) {
-    if (!(a > 0)) {
-      out.n[i] = static_cast<T>(kOutside);
-      out.q[i] = 1;
-    }
-  }
-}
-
 // The per-row values of kTileCols rows from row `first` on.
 template <class Card, class T, class Source>
 inline void prepare_rows(const Card& card, const Source& source, std::int64_t first, const Prepared<T>& out) {
   for (std::int64_t i = first; i < first + kTileCols<T>; ++i) {
     const T* row = source.row(i);
-    if (row != nullptr) {
-      prepare_row(card, row, i, out);
-    } else {
-      out.n[i] = out.q[i] = out.size[i] = 1;
-      out.scale[i] = 0;
-    }
+    const RowValues<T> values =
+        row == nullptr
+            ? padding_values<T>()
+            : row_values(card, row, out.depth, square(row, out.depth, Card::kRows == Rows::minkowski));
+    out.n[i] = values.n;
+    out.q[i] = values.q;
+    out.size[i] = values.size;
+    out.scale[i] = values.scale;
   }
 }
 

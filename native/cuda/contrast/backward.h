@@ -8,6 +8,12 @@
 namespace horoball::gpu {
 namespace {
 
+// The sums of a block, in thread 0.
+__device__ inline ParamSums across_block(const ParamSums& sums, double* shared) {
+  return {across_block(sums.inner, shared), across_block(sums.distance, shared),
+          across_block(sums.curvature, shared), across_block(sums.radius, shared)};
+}
+
 // The position of this thread's part of a pair of tiles, computed once because it takes divisions.
 template <class T>
 struct Corner {
@@ -40,7 +46,7 @@ __device__ T softmax_weight(const Contrast<T>& k, const Corner<T>& at, T logit, 
 template <class T>
 struct PairSums {
   double lift[kMicro<T>] = {};
-  double params[kParams] = {};
+  ParamSums params;
 };
 
 // Converts g and s of a tile to the weights of the products with e and with h (with z, in g, if tied) and, separately,
@@ -51,48 +57,44 @@ __device__ bool weigh(const Contrast<T>& k, const typename K::Card& card, std::i
   const Corner<T> corner(k, x_tile, y_tile);
   const std::int64_t i = x_tile * kSide<T> + first_row<T>(), j = y_tile * kSide<T> + first_column<T>();
   bool any_near = false;
-  T sums[kParams] = {};
+  T inner = 0, distance = 0, curvature = 0, radius = 0;
 #pragma unroll
   for (int r = 0; r < kMicro<T>; ++r) {
     T lift = 0;
 #pragma unroll
     for (int c = 0; c < kMicro<T>; ++c) {
-      const Pair<T> p = pair_at<K>(k, card, g[r][c], s[r][c], i + r, j + c);
+      const PairTerms<T> p = pair_at<K>(k, card, g[r][c], s[r][c], i + r, j + c);
       const T w = softmax_weight(k, corner, p.logit, r, c);
       near[r][c] = 0;
       T with_e = 0;
       if constexpr (K::kInner) {
-        sums[kInner] += w * p.g;
-        with_e = K::kTied ? k.e_weight * w : w;
+        inner += w * p.g;
+        with_e = K::kTied ? k.scale.e_weight * w : w;
       }
       if constexpr (K::kDistance) {
-        constexpr T kMost = kFarthest<T>;
-        const T squared = scaled_s<K>(k, p);
-        const Slope<T> slope = card.slope(squared, p.qx, p.qy);
-        const T pull = K::kTied ? k.h_weight * k.ratio * (w * slope.pull) : w * slope.pull;
-        const bool is_near = p.s < p.near_below;
-        const T far = is_near ? T(0) : pull;
-        sums[kDistance] += w * (p.distance < kMost ? p.distance : kMost);
-        if (k.wants_params) {
-          sums[kCurvature] += w * card.by_curvature(p.distance, squared, p.qx, p.qy, p.nx, p.ny);
-        }
-        if (is_near && pull != 0) {
-          near[r][c] = pull;
+        const DistanceTerms<T> d = distance_terms<K>(card, k.scale, p, w);
+        distance += d.distance;
+        if (k.wants_params) curvature += curvature_term<K>(card, k.scale, p, w);
+        if (d.pull != 0 && p.s < p.near_below) {
+          near[r][c] = d.pull;
           any_near = true;
         }
         if constexpr (K::kTied) {
-          sums[kRadius] += w * fma(slope.pull, squared, fma(slope.lift_x, p.nx, slope.lift_y * p.ny));
-          with_e += far;
+          radius += d.radius;
+          with_e += d.far;
         } else {
-          lift += fma(w, slope.lift_x, far);
-          s[r][c] = far;
+          lift += d.lift_x;
+          s[r][c] = d.far;
         }
       }
       if constexpr (K::kInner || K::kTied) g[r][c] = with_e;
     }
     totals.lift[r] += static_cast<double>(lift);
   }
-  for (int each = 0; each < kParams; ++each) totals.params[each] += static_cast<double>(sums[each]);
+  totals.params.inner += static_cast<double>(inner);
+  totals.params.distance += static_cast<double>(distance);
+  totals.params.curvature += static_cast<double>(curvature);
+  totals.params.radius += static_cast<double>(radius);
   return any_near;
 }
 
@@ -154,10 +156,8 @@ __global__ void __launch_bounds__(kThreads)
     const double lift = across_row(totals.lift[r]);
     if (first_column<T>() == 0) k.lift[part * places + x_tile * kSide<T> + first_row<T>() + r] = lift;
   }
-  for (int each = 0; each < kParams; ++each) {
-    const double total = across_block(totals.params[each], across);
-    if (threadIdx.x == 0) k.params[(x_tile * k.backward_parts + part) * kParams + each] = total;
-  }
+  const ParamSums params = across_block(totals.params, across);
+  if (threadIdx.x == 0) k.params[x_tile * k.backward_parts + part] = params;
 }
 
 template <class T>
@@ -211,25 +211,15 @@ __global__ void contrast_gradient(const __grid_constant__ Contrast<T> k, T* e_gr
   }
 }
 
-// The factors of the sums in the gradients of the parameters.
-struct ParamFactors {
-  double inner, distance_by_tau, distance_by_lambda, by_c, radius;
-};
-
 // One block. Every unordered pair was counted twice.
 template <class T>
 __global__ void contrast_params(const __grid_constant__ Contrast<T> k, ParamFactors factors, double* grad) {
   __shared__ double across[kThreads / 32];
-  double sums[kParams] = {};
-  for (std::int64_t block = threadIdx.x; block < k.map.tiles * k.backward_parts; block += kThreads) {
-    for (int each = 0; each < kParams; ++each) sums[each] += k.params[block * kParams + each];
-  }
-  for (int each = 0; each < kParams; ++each) sums[each] = across_block(sums[each], across) / 2;
-  if (threadIdx.x != 0) return;
-  grad[0] = factors.inner * sums[kInner];
-  grad[1] = factors.distance_by_tau * sums[kDistance];
-  grad[2] = factors.distance_by_lambda * sums[kDistance];
-  grad[3] = factors.by_c * (sums[kCurvature] + factors.radius * sums[kRadius]);
+  ParamSums sums;
+  for (std::int64_t block = threadIdx.x; block < k.map.tiles * k.backward_parts; block += kThreads)
+    sums.add(k.params[block], 0.5);
+  sums = across_block(sums, across);
+  if (threadIdx.x == 0) gradients_of_params(sums, factors, grad);
 }
 
 }  // namespace

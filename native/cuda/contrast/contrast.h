@@ -48,16 +48,12 @@ class ContrastCall {
     const std::int64_t places = k_.places();
     k_.c = args_.c;
     const TiedRadius tied = tied_radius(args_.c, args_.clip, args_.guards == Guards::hypmix);
-    const double radius = K::kTied ? tied.radius : 1;
-    k_.e_weight = static_cast<T>(1 / args_.tau_e);
-    k_.h_weight = static_cast<T>(terms_.distance_weight(args_.lambda, args_.tau_h));
-    k_.infinite = k_.h_weight == 0 ? kFarthest<T> : static_cast<T>(HUGE_VAL);
-    k_.ratio = static_cast<T>(radius * radius);
+    k_.scale = logit_scale<T>(terms_, args_.tau_e, args_.tau_h, args_.lambda, K::kTied ? tied.radius : 1);
     k_.tied_q =
-        static_cast<T>(tied_quantity<typename K::Card>(args_.c, static_cast<double>(static_cast<T>(radius))));
+        static_cast<T>(tied_quantity<typename K::Card>(args_.c, static_cast<double>(k_.scale.radius)));
     const double pairs = static_cast<double>(views * (views - 1));
     const double share = 1 / (static_cast<double>(map.classes) * (args_.mean ? pairs : 1));
-    k_.shares = {share, share / args_.tau_e, -share * static_cast<double>(k_.h_weight)};
+    k_.shares = {share, share / args_.tau_e, -share * static_cast<double>(k_.scale.h_weight)};
     k_.wants_stats = args_.stats != nullptr;
     k_.wants_params = args_.grad_params != nullptr;
 
@@ -114,7 +110,7 @@ class ContrastCall {
     if (e_gradient_ != nullptr) k_.e_sums = call_.template scratch<T>(parts * places * k_.e.pitch);
     if (h_gradient_ != nullptr) k_.h_sums = call_.template scratch<T>(parts * places * k_.h.pitch);
     k_.lift = call_.template scratch<double>(parts * places);
-    k_.params = call_.template scratch<double>(tiles * parts * kParams);
+    k_.params = call_.template scratch<ParamSums>(tiles * parts);
     call_.launch(contrast_backward<K, T>, tiles * chunks * parts, kThreads, k_, chunks);
     if (gradients) {
       call_.launch(contrast_gradient<K, T>, ceil_div(places * 32, kThreads), kThreads, k_, e_gradient_,
@@ -128,11 +124,9 @@ class ContrastCall {
 
   template <class K>
   ParamFactors factors() const {
-    const double weight = k_.shares.term, h_weight = terms_.distance_weight(args_.lambda, args_.tau_h);
     const TiedRadius tied = tied_radius(args_.c, args_.clip, args_.guards == Guards::hypmix);
-    return {K::kInner ? -weight / (args_.tau_e * args_.tau_e) : 0,
-            K::kDistance ? weight * h_weight / args_.tau_h : 0, terms_.weighted ? -weight / args_.tau_h : 0,
-            K::kDistance ? -weight * h_weight : 0, K::kTied ? tied.by_curvature / tied.radius : 0};
+    return param_factors(terms_, args_.tau_e, args_.tau_h, args_.lambda, k_.shares.term,
+                         K::kTied ? &tied : nullptr);
   }
 
   const ContrastArgs& args_;

@@ -11,49 +11,40 @@
 namespace horoball::gpu {
 namespace {
 
-// The running log-sum-exp of a row over the negatives of a thread, in ascending order of class.
 template <class T>
-struct LogSum {
-  T top = static_cast<T>(kNone), total = 0;
-  std::int32_t first = 0x7fffffff;
+using Sum = LogSum<T, std::int32_t>;
 
-  __device__ void add(const T (&logits)[kMicro<T>], std::int64_t column_class) {
-    T best = top;
-#pragma unroll
-    for (int c = 0; c < kMicro<T>; ++c) {
-      if (logits[c] > best) {
-        best = logits[c];
-        first = static_cast<std::int32_t>(column_class + c);
-      }
-    }
-    total *= std::exp(top - best);
-    top = best;
-#pragma unroll
-    for (int c = 0; c < kMicro<T>; ++c) total += std::exp(logits[c] - best);
-  }
+template <class T>
+__device__ Sum<T> empty_sum() {
+  return {.first = 0x7fffffff};
+}
 
-  __device__ void merge(T other_top, T other_total, std::int32_t other_first) {
-    const T best = top > other_top ? top : other_top;
-    total = total * std::exp(top - best) + other_total * std::exp(other_top - best);
-    if (other_top > top || (other_top == top && other_first < first)) first = other_first;
-    top = best;
-  }
-
-  // Merges the sums of all threads of the row.
-  __device__ void join() {
+// Adds the negatives of a thread, in ascending order of class.
+template <class T>
+__device__ void add_logits(Sum<T>& sum, const T (&logits)[kMicro<T>], std::int64_t column_class) {
+  T best = sum.top;
 #pragma unroll
-    for (int step = 8; step > 0; step /= 2) {
-      const T other_top = __shfl_xor_sync(0xffffffffu, top, step),
-              other_total = __shfl_xor_sync(0xffffffffu, total, step);
-      merge(other_top, other_total, __shfl_xor_sync(0xffffffffu, first, step));
+  for (int c = 0; c < kMicro<T>; ++c) {
+    if (logits[c] > best) {
+      best = logits[c];
+      sum.first = static_cast<std::int32_t>(column_class + c);
     }
   }
+  sum.total *= std::exp(sum.top - best);
+  sum.top = best;
+#pragma unroll
+  for (int c = 0; c < kMicro<T>; ++c) sum.total += std::exp(logits[c] - best);
+}
 
-  __device__ T log_total() const {
-    constexpr T kLeast = sizeof(T) == 4 ? T(1.1754943508222875e-38) : T(2.2250738585072014e-308);
-    return std::log(total < kLeast ? kLeast : total);  // NaN stays
+// Merges the sums of all threads of the row.
+template <class T>
+__device__ void join(Sum<T>& sum) {
+#pragma unroll
+  for (int step = 8; step > 0; step /= 2) {
+    sum.merge({__shfl_xor_sync(0xffffffffu, sum.top, step), __shfl_xor_sync(0xffffffffu, sum.total, step),
+               __shfl_xor_sync(0xffffffffu, sum.first, step)});
   }
-};
+}
 
 // A block is [row tile][view][part].
 template <class K, class T>
@@ -66,7 +57,9 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerProcessor)
   const std::int64_t part = blockIdx.x % k.forward_parts, view = blockIdx.x / k.forward_parts % map.views,
                      x_tile = blockIdx.x / k.forward_parts / map.views, x_view = x_tile / map.per_view;
   const Span span = span_of(part, k.forward_parts, map.per_view);
-  LogSum<T> rows[kMicro<T>];
+  Sum<T> rows[kMicro<T>];
+#pragma unroll
+  for (int r = 0; r < kMicro<T>; ++r) rows[r] = empty_sum<T>();
   double least = HUGE_VAL, sum = 0;
   for (std::int64_t t = span.first; t < span.last; ++t) {
     const std::int64_t y_tile = view * map.per_view + t;
@@ -92,13 +85,13 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerProcessor)
         tile_sum += logit;
         if (static_cast<double>(logit) < least) least = static_cast<double>(logit);
       }
-      rows[r].add(logits, column_class);
+      add_logits(rows[r], logits, column_class);
     }
     sum += static_cast<double>(tile_sum);
   }
 #pragma unroll
   for (int r = 0; r < kMicro<T>; ++r) {
-    rows[r].join();
+    join(rows[r]);
     if (first_column<T>() != 0) continue;
     const std::int64_t at = (part * map.views + view) * k.e.places + x_tile * kSide<T> + first_row<T>() + r;
     k.top[at] = rows[r].top;
@@ -122,32 +115,14 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerProcessor)
 }
 
 template <class T>
-__device__ LogSum<T> whole(const Contrast<T>& k, std::int64_t view, std::int64_t place) {
-  LogSum<T> sum;
+__device__ Sum<T> whole(const Contrast<T>& k, std::int64_t view, std::int64_t place) {
+  Sum<T> sum = empty_sum<T>();
   for (std::int64_t part = 0; part < k.forward_parts; ++part) {
     const std::int64_t at = (part * k.map.views + view) * k.e.places + place;
-    sum.merge(k.top[at], k.total[at], k.first[at]);
+    sum.merge({k.top[at], k.total[at], k.first[at]});
   }
   return sum;
 }
-
-// The odds of the negatives against the positive of an anchor.
-template <class T>
-struct Odds {
-  T loss, whole, miss;  // loss_ab, L_ab, and the probability of the positive minus 1
-
-  // `negatives`: the sums over both views; `alone`: there are no negatives.
-  __device__ Odds(LogSum<T> negatives, T positive, bool alone) {
-    const T log_total = negatives.log_total();
-    T gap = (negatives.top - positive) + log_total;  // N_ab - S+
-    // Without negatives the loss is 0 even if the positive is infinitely far.
-    if (alone && gap > 0) gap = static_cast<T>(kNone);
-    const T odds = std::exp(gap > 0 ? -gap : gap), tail = log1p(odds), whole_top = negatives.top + log_total;
-    loss = gap < 0 ? tail : gap + tail;
-    whole = (whole_top > positive ? whole_top : positive) + tail;
-    miss = -(gap > 0 ? T(1) : odds) / (T(1) + odds);
-  }
-};
 
 // One block per tile, one thread per sample: from log-sum-exp to the references of the softmax weights. A pair in the
 // sample's own view has a weight for every other view, so its reference is -log sum exp(-L_ab).
@@ -159,19 +134,19 @@ __global__ void contrast_finish(const __grid_constant__ Contrast<T> k) {
   const std::int64_t tile = blockIdx.x, place = tile * kSide<T> + r, own = tile / map.per_view,
                      row_class = map.class_of<T>(tile, r);
   const bool real = row_class < map.classes;
-  const LogSum<T> q = whole(k, own, place);
+  const Sum<T> own_sum = whole(k, own, place);
   T lowest = static_cast<T>(HUGE_VAL), inverse = 0;  // exp(-L_ab) summed over b, as inverse exp(-lowest)
   double loss = 0, hit = 0;
   for (std::int64_t view = 0; view < map.views; ++view) {
     const std::int64_t at = view * k.e.places + place;
     T highest = static_cast<T>(-HUGE_VAL);
     if (view != own) {
-      LogSum<T> sum = whole(k, view, place);
+      Sum<T> sum = whole(k, view, place);
       const T positive = real ? k.positive[at] : T(0), top = sum.top;
       const bool hits_it = positive > top || (positive == top && row_class < sum.first);
       highest = positive > top ? positive : top;
-      sum.merge(q.top, q.total, q.first);
-      const Odds<T> odds(sum, positive, map.classes == 1);
+      sum.merge(own_sum);
+      const Odds<T> odds(sum.top, log_total(sum.total), positive, map.classes == 1);
       k.reference[at] = odds.whole;
       k.positive[at] = odds.miss;
       if (real) {

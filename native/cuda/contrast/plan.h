@@ -7,18 +7,10 @@
 
 #include "cuda/pairwise/differences.h"
 #include "cuda/pairwise/near.h"
-#include "ops/geometries/cards.h"
-#include "ops/head.h"
+#include "ops/contrast.h"
 
 namespace horoball::gpu {
 namespace {
-
-// The logit of a pair that does not exist.
-constexpr double kNone = -1e30;
-
-// Sums over pairs of the weight times each of these quantities, from which the gradients of the parameters
-// are computed.
-enum Param { kInner, kDistance, kCurvature, kRadius, kParams };
 
 struct ViewMap {
   std::int64_t views, classes, per_view, tiles;  // tiles per view, and in total
@@ -40,9 +32,8 @@ struct Contrast {
   Packed<T> e, h;  // h: of z if heads are tied
   ViewMap map;
   double c;
-  T e_weight, h_weight, ratio,
-      tied_q;  // the logit is e_weight <e,e> - h_weight d, with d at ratio * s if tied
-  T infinite;  // d from a row outside; kFarthest if h_weight is 0, because 0 times infinity would be NaN
+  LogitScale<T> scale;
+  T tied_q;  // the card's quantity of the points of tied heads
   Shares shares;
   bool wants_stats, wants_params;
   std::int64_t forward_parts, backward_parts;
@@ -58,52 +49,30 @@ struct Contrast {
   double* most;         // [tile][view]
   T *e_sums, *h_sums;   // [part][place][pitch]: sums of weights times rows
   double* lift;         // [part][place]
-  double* params;       // [backward block][Param]
+  ParamSums* params;    // [backward block]
 
   std::int64_t places() const { return map.tiles * kSide<T>; }
 };
 
-// The terms of the logit of a pair.
-template <class T>
-struct Pair {
-  T g, s, near_below, qx, qy, nx, ny, distance, logit;
-};
-
-template <class K, class T>
-__device__ T scaled_s(const Contrast<T>& k, const Pair<T>& p) {
-  return K::kTied ? k.ratio * p.s : p.s;
-}
-
 // `card` is constructed once per thread: its roots are in float64, and a kernel that writes memory would reload k.c
 // for every pair.
 template <class K, class T>
-__device__ Pair<T> pair_at(const Contrast<T>& k, const typename K::Card& card, T g, T s, std::int64_t i,
-                           std::int64_t j) {
-  Pair<T> p{};
+__device__ PairTerms<T> pair_at(const Contrast<T>& k, const typename K::Card& card, T g, T s, std::int64_t i,
+                                std::int64_t j) {
+  PairTerms<T> p{};
   p.g = g;
   if constexpr (K::kSquared) {
     p.s = s;
     p.nx = k.h.n[i];
     p.ny = k.h.n[j];
-    if constexpr (K::kTied) p.g = T(0.5) * (p.nx + p.ny - s);
-    if constexpr (K::kDistance) {
-      constexpr bool kMinkowski = K::kRows == Rows::minkowski;
-      constexpr double kPart = kCut<T> * (kMinkowski ? kNearMinkowski : kNear);
-      p.near_below = static_cast<T>(kPart) * (kMinkowski ? k.h.size[i] + k.h.size[j] : p.nx + p.ny);
-      p.qx = K::kTied ? k.tied_q : k.h.q[i];
-      p.qy = K::kTied ? k.tied_q : k.h.q[j];
-      // A pair at infinite distance (a point outside the ball) has no gradient: it is treated as coincident.
-      if constexpr (K::kBounded) p.s = s > static_cast<T>(-kOutside) ? T(0) : s;
-      p.distance = card.distance(scaled_s<K>(k, p), p.qx, p.qy);
-      if constexpr (K::kBounded) p.distance = s > p.s ? k.infinite : p.distance;
-      if constexpr (K::kTied) {
-        p.nx = k.ratio * p.nx;
-        p.ny = k.ratio * p.ny;
-      }
-    }
   }
-  if constexpr (K::kInner) p.logit = k.e_weight * p.g;
-  if constexpr (K::kDistance) p.logit = fma(-k.h_weight, p.distance, p.logit);
+  if constexpr (K::kDistance) {
+    constexpr T kPart = static_cast<T>(kCut<T> * kNearPart<typename K::Difference>);
+    p.near_below = kPart * (K::kRows == Rows::minkowski ? k.h.size[i] + k.h.size[j] : p.nx + p.ny);
+    p.qx = K::kTied ? k.tied_q : k.h.q[i];
+    p.qy = K::kTied ? k.tied_q : k.h.q[j];
+  }
+  compute_logit<K>(card, k.scale, p);
   return p;
 }
 

@@ -8,12 +8,7 @@ namespace {
 
 template <class Card, class T>
 __device__ T squared_from(T g, const Packed<T>& x, std::int64_t i, const Packed<T>& y, std::int64_t j) {
-  const T s = fma(T(-2), g, x.n[i] + y.n[j]);
-  if constexpr (Card::kRows == Rows::minkowski) {
-    return fma(4 * x.q[i], y.q[j], s);  // the times, counted negatively
-  } else {
-    return s;
-  }
+  return squared_from_product<Card>(g, x.n[i], y.n[j], x.q[i], y.q[j]);
 }
 
 // The factor of the CPU's thresholds: tensor cores truncate sums, whereas a multiply-add rounds them.
@@ -24,7 +19,7 @@ constexpr double kCut = sizeof(T) == 4 ? 2 : 1;
 template <class Card, class T>
 __device__ T nearness(T s, const Packed<T>& x, std::int64_t i, const Packed<T>& y, std::int64_t j) {
   constexpr bool kMinkowski = Card::kRows == Rows::minkowski;
-  constexpr double kPart = kCut<T> * (kMinkowski ? kNearMinkowski : kNear);
+  constexpr double kPart = kCut<T> * kNearPart<Card>;
   return fma(static_cast<T>(-kPart), kMinkowski ? x.size[i] + y.size[j] : x.n[i] + y.n[j], s);
 }
 
@@ -34,15 +29,7 @@ template <class Card, class T>
 __device__ __attribute__((noinline)) T direct(const Packed<T>& x, std::int64_t i, const Packed<T>& y,
                                               std::int64_t j, bool same) {
   if (same && i == j) return 0;
-  const T *a = x.row(i), *b = y.row(j);
-  if (a == nullptr || b == nullptr) return 1;
-  if constexpr (Card::kRows == Rows::unit) {
-    if (x.scale[i] == 0 || y.scale[j] == 0) return 2;
-  }
-  const double s = squared_difference(a, x.scale[i], b, y.scale[j], x.depth, Card::kRows == Rows::minkowski);
-  const T outside = static_cast<T>(kOutside);
-  if (s > 0 && (x.n[i] == outside || y.n[j] == outside)) return static_cast<T>(HUGE_VAL);
-  return static_cast<T>(s);
+  return direct_difference<Card, T>({x.row(i), x.n[i], x.scale[i]}, {y.row(j), y.n[j], y.scale[j]}, x.depth);
 }
 
 // This thread's squared differences of two tiles of rows. Near pairs are corrected after all of them are known: with

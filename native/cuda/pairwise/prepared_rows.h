@@ -4,9 +4,7 @@
 #pragma once
 
 #include "cuda/frame/product.h"
-#include "ops/metric_card.h"
 #include "ops/near.h"
-#include "ops/square.h"
 
 namespace horoball::gpu {
 namespace {
@@ -18,11 +16,9 @@ struct Packed {
   std::int64_t count, depth;         // real rows, coordinates
   std::int64_t places, deep, pitch;  // rounded up to whole tiles, slabs and chunks
   T *panels, *lines;                 // lines are null if no gradient is wanted
-  T* n;                              // squared norm, or kOutside
-  T* q;                              // the card's quantity
-  T* size;                           // the size that rounding is relative to
-  double* scale;                     // the factor of the row
-  bool plain;                        // products in TF32 without remainders
+  T *n, *q, *size;                   // of each row, as in RowValues
+  double* scale;
+  bool plain;  // products in TF32 without remainders
 
   __device__ std::int64_t row_at(std::int64_t place) const {
     if (index != nullptr) return index[place];
@@ -63,37 +59,18 @@ __device__ Square warp_square(const T* x, std::int64_t depth, bool minkowski) {
 // One warp per position.
 template <class Card, class T>
 __global__ void number_rows(Card card, Packed<T> rows) {
-  constexpr bool kMinkowski = Card::kRows == Rows::minkowski;
   const std::int64_t place = (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) / 32;
   if (place >= rows.places) return;
   const T* row = rows.row(place);
-  if (row == nullptr) {
-    rows.n[place] = rows.q[place] = rows.size[place] = 1;
-    rows.scale[place] = 0;
-    return;
-  }
-  const Square square = warp_square(row, rows.depth, kMinkowski);
-  const double norm = square.high + square.low, a = one_minus(card.c, square);
-  double scale = 1;
-  T n = static_cast<T>(norm), q = static_cast<T>(card.q(a)), size = n;
-  if constexpr (kMinkowski) {
-    const double time = static_cast<double>(row[0]);
-    q = row[0];
-    size = static_cast<T>(square.high + 2 * time * time);
-  } else if constexpr (Card::kRows == Rows::unit) {
-    scale = inverse_norm(row, rows.depth, square);
-    n = size = 1;
-  } else if constexpr (Card::kBounded) {
-    if (!(a > 0)) {
-      n = static_cast<T>(kOutside);
-      q = 1;
-    }
-  }
+  const RowValues<T> values =
+      row == nullptr
+          ? padding_values<T>()
+          : row_values(card, row, rows.depth, warp_square(row, rows.depth, Card::kRows == Rows::minkowski));
   if (threadIdx.x % 32 != 0) return;
-  rows.n[place] = n;
-  rows.q[place] = q;
-  rows.size[place] = size;
-  rows.scale[place] = scale;
+  rows.n[place] = values.n;
+  rows.q[place] = values.q;
+  rows.size[place] = values.size;
+  rows.scale[place] = values.scale;
 }
 
 template <class T>

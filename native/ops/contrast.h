@@ -1,0 +1,174 @@
+// The scalar mathematics of the contrastive loss: the logit of a pair and its derivatives, log-sum-exp, the loss of an
+// anchor, and the gradients of the parameters. Templates over the number type, which is a vector on the CPU. PairKind
+// (ops/geometries/card.h) says which terms a geometry has.
+#pragma once
+
+#include "ops/geometries/cards.h"
+#include "ops/head.h"
+#include "ops/near.h"
+
+namespace horoball {
+namespace {
+
+// The logit of a pair that does not exist: a sample with itself, and padding. Positives are left out of the
+// sums too, because rounding against a much larger positive would erase the negatives.
+constexpr double kNone = -1e30;
+
+// The constants of the logit  e_weight <e_i,e_j> - h_weight d(h_i,h_j), with the distance taken at ratio * s.
+// `infinite` is the distance from a row outside; it is kFarthest if h_weight is 0, because 0 times infinity would
+// be NaN. `radius`: of the points of tied heads; otherwise 1.
+template <class T>
+struct LogitScale {
+  T e_weight, h_weight, ratio, radius, infinite;
+};
+
+template <class T>
+inline LogitScale<T> logit_scale(const GeometryTerms& terms, double tau_e, double tau_h, double lambda,
+                                 double radius) {
+  const T h_weight = static_cast<T>(terms.distance_weight(lambda, tau_h));
+  return {static_cast<T>(1 / tau_e), h_weight, static_cast<T>(radius * radius), static_cast<T>(radius),
+          h_weight == 0 ? kFarthest<T> : static_cast<T>(HUGE_VAL)};
+}
+
+// What is read of a pair, and its logit: the inner product g, the squared difference s, the norms n and quantities q
+// of both rows. A pair with s below `near_below` is too near for the product of weights with rows.
+template <class V>
+struct PairTerms {
+  V g, s, near_below, qx, qy, nx, ny, distance, logit;
+};
+
+// The squared difference between the points whose distance enters the logit.
+template <class K, class V, class T>
+HD_INLINE V scaled_s(const LogitScale<T>& scale, const PairTerms<V>& p) {
+  return K::kTied ? V(scale.ratio) * p.s : p.s;
+}
+
+// Computes the distance and the logit from the other terms.
+template <class K, class V, class T>
+HD_INLINE void compute_logit(const typename K::Card& card, const LogitScale<T>& scale, PairTerms<V>& p) {
+  if constexpr (K::kTied) p.g = constant<V>(0.5) * (p.nx + p.ny - p.s);
+  if constexpr (K::kDistance) {
+    const V s = p.s;
+    // A pair at infinite distance (a point outside the ball) has no gradient: it is treated as coincident.
+    if constexpr (K::kBounded) p.s = where(s > constant<V>(-kOutside), constant<V>(0), s);
+    p.distance = card.distance(scaled_s<K>(scale, p), p.qx, p.qy);
+    if constexpr (K::kBounded) p.distance = where(s > p.s, V(scale.infinite), p.distance);
+    if constexpr (K::kTied) {
+      p.nx = V(scale.ratio) * p.nx;
+      p.ny = V(scale.ratio) * p.ny;
+    }
+  }
+  p.logit = constant<V>(0);
+  if constexpr (K::kInner) p.logit = V(scale.e_weight) * p.g;
+  if constexpr (K::kDistance) p.logit = fma(V(-scale.h_weight), p.distance, p.logit);
+}
+
+// The derivatives of w times the distance of a pair. `pull` is the weight of x - y in the gradient; `far` is the same,
+// but 0 if the pair is too near for the product of weights with rows. The others are the terms of ParamSums and, of
+// untied heads, the factors of x and of y in their own gradients.
+template <class V>
+struct DistanceTerms {
+  V pull, far, distance, radius, lift_x, lift_y;
+};
+
+template <class K, class V, class T>
+HD_INLINE DistanceTerms<V> distance_terms(const typename K::Card& card, const LogitScale<T>& scale,
+                                          const PairTerms<V>& p, V w) {
+  const V s = scaled_s<K>(scale, p);
+  const Slope<V> slope = card.slope(s, p.qx, p.qy);
+  DistanceTerms<V> out;
+  out.pull = K::kTied ? V(scale.h_weight * scale.ratio) * (w * slope.pull) : w * slope.pull;
+  out.far = where(p.s < p.near_below, constant<V>(0), out.pull);
+  out.distance = w * min(V(kFarthest<T>), p.distance);
+  if constexpr (K::kTied) {
+    out.radius = w * fma(slope.pull, s, fma(slope.lift_x, p.nx, slope.lift_y * p.ny));
+  } else {
+    out.lift_x = fma(w, slope.lift_x, out.far);
+    out.lift_y = fma(w, slope.lift_y, out.far);
+  }
+  return out;
+}
+
+template <class K, class V, class T>
+HD_INLINE V curvature_term(const typename K::Card& card, const LogitScale<T>& scale, const PairTerms<V>& p,
+                           V w) {
+  return w * card.by_curvature(p.distance, scaled_s<K>(scale, p), p.qx, p.qy, p.nx, p.ny);
+}
+
+// The log-sum-exp of the logits of an anchor: the largest, the sum of exp(logit - largest), and the lowest class that
+// attains the largest.
+template <class V, class Class = V>
+struct LogSum {
+  V top = constant<V>(kNone), total = constant<V>(0);
+  Class first;
+
+  HD void merge(const LogSum& other) {
+    const V best = max(top, other.top);
+    total = fma(total, exp(top - best), other.total * exp(other.top - best));
+    const Class lower = where(other.first < first, other.first, first);
+    first = where(other.top > top, other.first, where(other.top == top, lower, first));
+    top = best;
+  }
+};
+
+// The logarithm of a total. NaN stays.
+template <class V>
+HD V log_total(V total) {
+  return log(max(constant<V>(kIsSingle<V> ? 1.1754943508222875e-38 : 2.2250738585072014e-308), total));
+}
+
+// The odds of the negatives against the positive of an anchor.
+template <class V>
+struct Odds {
+  V loss, whole, miss;  // loss_ab, L_ab, and the probability of the positive minus 1
+
+  // `top` and `log_sum`: of the negatives of both views, whose log-sum-exp N_ab is their sum. `alone`: there are none.
+  HD Odds(V top, V log_sum, V positive, bool alone) {
+    const V zero = constant<V>(0), one = constant<V>(1);
+    V gap = (top - positive) + log_sum;  // N_ab - S+
+    // Without negatives the loss is 0 even if the positive is infinitely far.
+    if (alone) gap = where(gap > zero, constant<V>(kNone), gap);
+    const V odds = exp(min(gap, -gap)), tail = log1p(odds);
+    loss = max(zero, gap) + tail;
+    whole = max(top + log_sum, positive) + tail;
+    miss = -(where(gap > zero, one, odds) / (one + odds));
+  }
+};
+
+// Sums over pairs of the weight times each of these quantities, from which the gradients of the parameters
+// are computed.
+struct ParamSums {
+  double inner = 0, distance = 0, curvature = 0, radius = 0;
+
+  HD void add(const ParamSums& other, double times) {
+    inner += times * other.inner;
+    distance += times * other.distance;
+    curvature += times * other.curvature;
+    radius += times * other.radius;
+  }
+};
+
+// The factors of those sums.
+struct ParamFactors {
+  double inner, distance_by_tau, distance_by_lambda, by_c, radius;
+};
+
+// `weight`: of one term in the loss.
+inline ParamFactors param_factors(const GeometryTerms& terms, double tau_e, double tau_h, double lambda,
+                                  double weight, const TiedRadius* tied) {
+  const double h_weight = terms.distance_weight(lambda, tau_h);
+  return {terms.inner ? -weight / (tau_e * tau_e) : 0, terms.distance ? weight * h_weight / tau_h : 0,
+          terms.weighted ? -weight / tau_h : 0, terms.distance ? -weight * h_weight : 0,
+          tied != nullptr ? tied->by_curvature / tied->radius : 0};
+}
+
+// In the order of kLogitParameters.
+HD void gradients_of_params(const ParamSums& sums, const ParamFactors& factors, double* gradient) {
+  gradient[kTauE] = factors.inner * sums.inner;
+  gradient[kTauH] = factors.distance_by_tau * sums.distance;
+  gradient[kLambda] = factors.distance_by_lambda * sums.distance;
+  gradient[kC] = factors.by_c * (sums.curvature + factors.radius * sums.radius);
+}
+
+}  // namespace
+}  // namespace horoball
