@@ -21,6 +21,7 @@ export interface PlacedCalls {
   pairwise: Placed;
   pairwiseVjp: Placed;
   contrast: Placed;
+  pairLoss: Placed;
   select: Placed;
   centers: Placed;
   encode: Placed;
@@ -141,6 +142,85 @@ export function contrast(core: Pick<PlacedCalls, 'contrast'>, a: ContrastCall): 
     a.gradHyperbolic.data, a.gradHyperbolic.rows, a.gradHyperbolic.cols,
     a.gradParams,
     a.stats,
+    a.device,
+    a.threads,
+    a.job,
+  );
+}
+
+/** The arguments of `pairLoss`. */
+export interface PairLossCall {
+  variant: number;
+  geometry: number;
+  guards: number;
+  tied: boolean;
+  reduction: number;
+  tauE: number;
+  tauH: number;
+  lambda: number;
+  c: number;
+  clip: number;
+  alpha: number;
+  beta: number;
+  base: number;
+  euclidean: CallMatrix;
+  hyperbolic: CallMatrix;
+  refEuclidean: CallMatrix;
+  refHyperbolic: CallMatrix;
+  columns: number;
+  labels: Int32Array | null;
+  refLabels: Int32Array | null;
+  positiveCount: number;
+  starts: Int32Array | null;
+  positives: Int32Array | null;
+  weights: Float64Array | null;
+  loss: Float64Array | null;
+  losses: Float64Array | null;
+  gradEuclidean: CallMatrix;
+  gradHyperbolic: CallMatrix;
+  gradRefEuclidean: CallMatrix;
+  gradRefHyperbolic: CallMatrix;
+  gradParams: Float64Array | null;
+  device: number;
+  threads: number;
+  job: number;
+}
+
+/** Calls the core's `pairLoss`. */
+export function pairLoss(core: Pick<PlacedCalls, 'pairLoss'>, a: PairLossCall): Outcome {
+  // biome-ignore format: one argument per line
+  return core.pairLoss(
+    a.variant,
+    a.geometry,
+    a.guards,
+    a.tied,
+    a.reduction,
+    a.tauE,
+    a.tauH,
+    a.lambda,
+    a.c,
+    a.clip,
+    a.alpha,
+    a.beta,
+    a.base,
+    a.euclidean.data, a.euclidean.rows, a.euclidean.cols,
+    a.hyperbolic.data, a.hyperbolic.rows, a.hyperbolic.cols,
+    a.refEuclidean.data, a.refEuclidean.rows, a.refEuclidean.cols,
+    a.refHyperbolic.data, a.refHyperbolic.rows, a.refHyperbolic.cols,
+    a.columns,
+    a.labels,
+    a.refLabels,
+    a.positiveCount,
+    a.starts,
+    a.positives,
+    a.weights,
+    a.loss,
+    a.losses,
+    a.gradEuclidean.data, a.gradEuclidean.rows, a.gradEuclidean.cols,
+    a.gradHyperbolic.data, a.gradHyperbolic.rows, a.gradHyperbolic.cols,
+    a.gradRefEuclidean.data, a.gradRefEuclidean.rows, a.gradRefEuclidean.cols,
+    a.gradRefHyperbolic.data, a.gradRefHyperbolic.rows, a.gradRefHyperbolic.cols,
+    a.gradParams,
     a.device,
     a.threads,
     a.job,

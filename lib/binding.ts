@@ -39,6 +39,7 @@ export interface Core extends PlacedCalls {
   /** The metrics and the geometries of the loss as JSON; lib/cards.ts has the types. */
   readonly metricCards: string;
   readonly geometryCards: string;
+  readonly lossCards: string;
   /** The parameters of the loss's logit with their defaults, as JSON. */
   readonly logitParameters: string;
   cancel(job: number): void;

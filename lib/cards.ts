@@ -143,6 +143,19 @@ export function geometryCard(name: Geometry): GeometryCard {
   return geometryCards()[choice('geometryCard', 'name', name, geometries)]!;
 }
 
+/** One pair loss as its card (native/ops/losses/) describes it. */
+export interface LossCard {
+  readonly name: string;
+  readonly label: string;
+  /** Formula of one term. */
+  readonly formula: string;
+}
+
+/** The cards of all pair losses, in the order of the core. */
+export function lossCards(): readonly LossCard[] {
+  return JSON.parse(core().lossCards) as LossCard[];
+}
+
 /** The metric between the points of a call, or undefined without a distance. */
 export function distanceCard(card: GeometryCard, tied: boolean): MetricCard | undefined {
   const name = tied ? card.tiedDistance : card.distance;

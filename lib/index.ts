@@ -13,6 +13,15 @@ export {
 } from './cards.ts';
 export type { Compat, Device } from './check.ts';
 export {
+  type ContrastiveLoss,
+  type ContrastiveLossName,
+  type ContrastiveLossOptions,
+  type ContrastiveLossResult,
+  contrastiveLoss,
+  type LossReference,
+  type PairReduction,
+} from './contrastive-loss.ts';
+export {
   autoCurvature,
   type Delta,
   type DeltaMetricOptions,
@@ -73,6 +82,7 @@ export {
   type PairwiseVjpOptions,
   pairwiseDistance,
 } from './pairwise.ts';
+export type { LabelColumns, PositiveMask } from './positives.ts';
 export { type Candidates, type Rerank, type RerankOptions, rerank } from './rerank.ts';
 export {
   type RetrievalMetrics,

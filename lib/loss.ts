@@ -212,7 +212,10 @@ const known: ReadonlySet<string> = new Set([...logitNames, ...callNames, ...own]
 const knownOut: ReadonlySet<string> = new Set(['gradEuclidean', 'gradHyperbolic']);
 
 /** A matrix for the core; an omitted matrix still has a shape. */
-function shaped(matrix: Matrix | undefined, { rows, cols }: Logits): CallMatrix {
+export function shaped(
+  matrix: Matrix | undefined,
+  { rows, cols }: { readonly rows: number; readonly cols: number },
+): CallMatrix {
   return { data: matrix?.data ?? null, rows, cols };
 }
 
@@ -223,10 +226,12 @@ function* evaluate<T extends Reals>(options: LossOptions<T>): Steps<LossResult<T
   const mean = choice(name, 'reduction', options.reduction ?? 'sum', reductions) === 1;
   const wanted = boolean(name, 'grad', options.grad, true);
   const out = checkOptions(name, options.out, 'out', knownOut);
-  const gradE = wanted ? gradient(euclidean, given.euclidean, out, 'gradEuclidean', [hyperbolic]) : undefined;
+  const gradE = wanted
+    ? gradientFor(name, 'euclidean', euclidean, given.euclidean, out.gradEuclidean, [hyperbolic])
+    : undefined;
   const gradH =
     wanted && !tied
-      ? gradient(hyperbolic, given.hyperbolic, out, 'gradHyperbolic', [euclidean, gradE])
+      ? gradientFor(name, 'hyperbolic', hyperbolic, given.hyperbolic, out.gradHyperbolic, [euclidean, gradE])
       : undefined;
   const guard = guards(name, options.compat);
   const device = deviceIndex(name, options.device);
@@ -272,17 +277,18 @@ function* evaluate<T extends Reals>(options: LossOptions<T>): Steps<LossResult<T
 }
 
 /** Output array for a head's gradient, filled with zeros if the head is given but not used by the geometry. */
-function gradient<T extends Reals>(
+export function gradientFor<T extends Reals>(
+  operation: string,
+  argument: string,
   acts: Matrix<T> | undefined,
   given: Matrix<T> | undefined,
-  out: NonNullable<LossOptions<T>['out']>,
-  place: 'gradEuclidean' | 'gradHyperbolic',
+  out: Rows<T> | undefined,
   others: readonly (Matrix<T> | undefined)[],
 ): DenseMatrix<T> | undefined {
   if (given === undefined) return undefined;
-  const head = acts ?? asMatrix(name, place === 'gradEuclidean' ? 'euclidean' : 'hyperbolic', given);
-  const inputs = [head, ...others];
-  const result = resultMatrix(name, `out.${place}`, out[place], head.rows, head.cols, inputs);
+  const head = acts ?? asMatrix(operation, argument, given);
+  const place = `out.grad${argument[0]!.toUpperCase()}${argument.slice(1)}`;
+  const result = resultMatrix(operation, place, out, head.rows, head.cols, [head, ...others]);
   if (acts === undefined) result.data.fill(0);
   return result;
 }
@@ -291,7 +297,8 @@ function statistics([min = 0, mean = 0, max = 0, accuracy = 0]: Iterable<number>
   return { min, mean, max, accuracy };
 }
 
-function parameters([tauE = 0, tauH = 0, lambda = 0, c = 0]: Iterable<number>): NonNullable<
+/** The gradients in the parameters, by name. */
+export function parameters([tauE = 0, tauH = 0, lambda = 0, c = 0]: Iterable<number>): NonNullable<
   LossResult['gradParams']
 > {
   return { tauE, tauH, lambda, c };

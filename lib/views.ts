@@ -83,12 +83,13 @@ export function* checkLabels(
   operation: string,
   labels: Labels,
   rows: number,
+  argument = 'labels',
 ): Steps<(number | bigint | string)[]> {
-  const length = listLength(operation, 'labels', labels, 'an array of labels');
-  if (length !== rows) throw shapeError(operation, 'labels', `${rows} labels`, String(length));
+  const length = listLength(operation, argument, labels, 'an array of labels');
+  if (length !== rows) throw shapeError(operation, argument, `${rows} labels`, String(length));
   const copy: (number | bigint | string)[] = [];
   yield* inSlices(length, (begin, end) => {
-    if (ArrayBuffer.isView(labels)) checkKept(operation, 'labels', labels, length);
+    if (ArrayBuffer.isView(labels)) checkKept(operation, argument, labels, length);
     for (let row = begin; row < end; ++row) copy.push(labels[row]!);
   });
   return copy;

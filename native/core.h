@@ -110,6 +110,44 @@ struct ContrastArgs {
   ContrastStats* stats = nullptr;
 };
 
+// The index of a loss card in the list of native/ops/losses.h; loss_cards() describes them in that order.
+enum class Loss : std::uint8_t {};
+Loss last_of(Loss);
+
+// How terms are reduced: to their weighted mean; to their weighted sum; or to the weighted mean over the anchors that
+// have terms of the mean of their terms.
+enum class Reduction : std::uint8_t { mean, sum, anchor_mean };
+template <>
+inline constexpr Reduction kLast<Reduction> = Reduction::anchor_mean;
+
+// A pair loss over anchors with any number of positives each (cpu/contrast/pair_loss.h). Every other row of the same
+// matrix that is not a positive is a negative, or every row of the references if they are given (`ref_euclidean` has
+// columns). Positives share a label in a column; without columns of labels they are listed in `positives`. The logit is
+// that of ContrastArgs. No gradient is wanted in a matrix that the geometry does not read.
+struct PairLossArgs {
+  Type type = Type::f32;
+  Loss variant{};
+  Geometry geometry{};
+  Guards guards = Guards::clean;
+  bool tied = false;
+  Reduction reduction = Reduction::mean;
+  double tau_e = 0, tau_h = 0, lambda = 0, c = 0, clip = 0;
+  double alpha = 0, beta = 0, base = 0;  // of the multi-similarity loss
+  ConstMatrix euclidean, hyperbolic, ref_euclidean, ref_hyperbolic;
+  std::int64_t columns = 0;                  // of labels
+  const std::int32_t* labels = nullptr;      // [column][anchor]: classes from 0 to the number of all rows - 1
+  const std::int32_t* ref_labels = nullptr;  // [column][reference]
+  std::int64_t positive_count = 0;
+  const std::int32_t* starts =
+      nullptr;  // the positives of anchor i are those from starts[i] to starts[i + 1] - 1
+  const std::int32_t* positives = nullptr;  // rows, ascending for every anchor; symmetric without references
+  const double* weights = nullptr;          // of the anchors, 0 or more; null: all 1
+  double* loss = nullptr;
+  double* losses = nullptr;  // of every anchor: the mean of its terms, 0 without terms
+  Matrix grad_euclidean, grad_hyperbolic, grad_ref_euclidean, grad_ref_hyperbolic;
+  double* grad_params = nullptr;  // tau_e, tau_h, lambda, c
+};
+
 // The k nearest gallery rows of every query; ties go to the lower index. `exclude` (one per query, or null) is a gallery
 // row that must not be returned (-1: none); `allowed` (one byte per gallery row, or null) masks out rows with 0. Slots
 // that the gallery cannot fill get index -1 and distance +infinity.
@@ -209,11 +247,12 @@ struct RowArgs {
   double* grad_scalars = nullptr;  // c, then the parameter of the card
 };
 
-// The row-wise operations, the metrics and the geometries as JSON, each list in index order: generated from
+// The row-wise operations, the metrics, the geometries and the pair losses as JSON, each list in index order: generated from
 // the cards, for the bindings.
 const char* row_cards();
 const char* metric_cards();
 const char* geometry_cards();
+const char* loss_cards();
 // The parameters of the loss's logit and their defaults, in the order of ContrastArgs::grad_params.
 const char* logit_parameters();
 
@@ -224,8 +263,10 @@ const char* head_cards();
 Reads reads_of(Geometry geometry, bool tied);
 
 // Whether arguments are safe for the family: code `unsupported` for an unknown card, `shape` for matrices that do not
-// match or an index out of range. Memory is not read, except `order`, which must be on the host.
+// match or an index out of range. Memory is not read, except `order`, `labels`, `starts` and `positives`, which must be
+// on the host.
 Status check_contrast(const ContrastArgs& args);
+Status check_pair_loss(const PairLossArgs& args);
 Status check_row(const RowArgs& args, bool backward);
 
 // The build's hash of this file (native/cmake/abi.cmake).
@@ -242,6 +283,7 @@ struct Backend {
   Status (*pairwise)(const PairwiseArgs&, const Run&) = nullptr;
   Status (*pairwise_vjp)(const PairwiseVjpArgs&, const Run&) = nullptr;
   Status (*contrast)(const ContrastArgs&, const Run&) = nullptr;
+  Status (*pair_loss)(const PairLossArgs&, const Run&) = nullptr;
   Status (*select)(const SelectArgs&, const Run&) = nullptr;
   Status (*centers)(const CentersArgs&, const Run&) = nullptr;
   Status (*encode)(const EncodeArgs&, const Run&) = nullptr;

@@ -1,7 +1,14 @@
 // The binder of the core (native/node/bind.h) at the limits of what it accepts, called without the checks of lib/.
 import test from 'ava';
-import { type ContrastCall, contrast, type PairwiseCall, pairwise } from '../lib/binding-calls.ts';
-import { geometries, metrics } from '../lib/card-names.ts';
+import {
+  type ContrastCall,
+  contrast,
+  type PairLossCall,
+  type PairwiseCall,
+  pairLoss,
+  pairwise,
+} from '../lib/binding-calls.ts';
+import { contrastiveLosses, geometries, metrics } from '../lib/card-names.ts';
 import type { Reals } from '../lib/index.ts';
 import { core } from '../lib/native.ts';
 
@@ -44,6 +51,20 @@ function loss(geometry: unknown, tied: unknown, views: unknown, clip: unknown = 
   } as ContrastCall);
 }
 
+/** A call of `pairLoss` with some of its arguments replaced. */
+function pairs(changes: Readonly<Record<string, unknown>>): unknown {
+  const absent = { data: null, rows: 0, cols: 0 };
+  return pairLoss(core(), {
+    ...{ variant: 0, geometry: 0, guards: 0, tied: true, reduction: 0, alpha: 2, beta: 50, base: 0.5 },
+    ...{ tauE: 0.1, tauH: 0.2, lambda: 0.5, c: 0.1, clip: 2.3, weights: null, losses: null },
+    ...{ euclidean: points(), hyperbolic: points(null), refEuclidean: absent, refHyperbolic: absent },
+    ...{ columns: 1, labels: Int32Array.of(0, 0, 7, 7), refLabels: null },
+    ...{ positiveCount: 0, starts: null, positives: null, loss: new Float64Array(1), gradParams: null },
+    ...{ gradEuclidean: points(null), gradHyperbolic: points(null), gradRefEuclidean: absent },
+    ...{ gradRefHyperbolic: absent, ...how, ...changes },
+  } as PairLossCall);
+}
+
 const refused = { code: 'ERR_HOROBALL_TYPE' };
 
 test('an index of a card or of guards is at most the last one', (t) => {
@@ -55,6 +76,37 @@ test('an index of a card or of guards is at most the last one', (t) => {
   for (const index of [-1, 2]) t.throws(() => distances({ guards: index }), refused, `guards ${index}`);
   for (const index of [-1, geometries.length])
     t.throws(() => loss(index, false, 2), refused, `geometry ${index}`);
+});
+
+test('a pair loss reads no memory outside of its lists', (t) => {
+  const shape = { code: 'ERR_HOROBALL_SHAPE' };
+  const refs = { refEuclidean: points(), refHyperbolic: points(null) };
+  t.notThrows(() => pairs({ ...refs, refLabels: Int32Array.of(0, 1, 2, 7) }));
+  t.throws(() => pairs({}), shape, 'a class beyond the number of rows');
+  t.throws(() => pairs({ labels: Int32Array.of(0, 0, -1, 1) }), shape);
+  t.throws(() => pairs({ labels: null }), shape);
+  t.throws(() => pairs({ ...refs }), shape, 'references without labels');
+  t.throws(() => pairs({ ...refs, refEuclidean: points(null), refLabels: Int32Array.of(0, 1, 2, 3) }), shape);
+  t.throws(() => pairs({ labels: Int32Array.of(0, 0, 1) }), refused, 'a short list');
+  t.throws(() => pairs({ labels: Int32Array.of(0, 0, 1, 1), gradHyperbolic: points() }), shape);
+  const lists = (starts: number[], positives: number[]) => ({
+    ...{ columns: 0, labels: null, positiveCount: positives.length },
+    ...{ starts: Int32Array.from(starts), positives: Int32Array.from(positives) },
+  });
+  t.notThrows(() => pairs(lists([0, 1, 2, 2, 2], [1, 0])));
+  for (const wrong of [
+    lists([0, 2, 1, 2, 2], [1, 0]),
+    lists([1, 1, 2, 2, 2], [1, 0]),
+    lists([0, 1, 2, 2, 3], [1, 0]),
+    lists([0, 1, 2, 2, 2], [1, 4]),
+    lists([0, 1, 2, 2, 2], [-1, 0]),
+    lists([0, 2, 2, 2, 2], [1, 1]),
+    lists([0, -1, 2, 2, 2], [1, 0]),
+  ])
+    t.throws(() => pairs(wrong), shape, `${wrong.starts} ${wrong.positives}`);
+  for (const variant of [-1, contrastiveLosses.length])
+    t.throws(() => pairs({ variant }), refused, `variant ${variant}`);
+  t.throws(() => pairs({ reduction: 3 }), refused);
 });
 
 test('integers are whole, and in the range of their type', (t) => {

@@ -2,8 +2,9 @@ import { getEventListeners } from 'node:events';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as wait } from 'node:timers/promises';
 import test from 'ava';
-import { contrast, delta, pairwise, pairwiseVjp, select } from '../lib/binding-calls.ts';
+import { contrast, delta, pairLoss, pairwise, pairwiseVjp, select } from '../lib/binding-calls.ts';
 import {
+  contrastiveLoss,
   gromovDelta,
   hybridContrastiveLoss,
   matrix,
@@ -29,6 +30,8 @@ const calls = {
     }),
   hybridContrastiveLoss: (signal: AbortSignal) =>
     hybridContrastiveLoss({ euclidean: unit, hyperbolic: x, views: 2, c: 1, signal }),
+  contrastiveLoss: (signal: AbortSignal) =>
+    contrastiveLoss({ euclidean: unit, hyperbolic: x, labels, c: 1, signal }),
   topK: (signal: AbortSignal) => topK(x, x, { k: 10, c: 1, signal }),
   retrievalMetrics: (signal: AbortSignal) => retrievalMetrics(x, labels, { c: 1, signal }),
   gromovDelta: (signal: AbortSignal) => gromovDelta(x, { size: 2000, samples: 50, signal }),
@@ -73,6 +76,24 @@ const jobs: Readonly<Record<string, (job: number) => Outcome>> = {
       ...{ tauE: 0.1, tauH: 0.2, lambda: 0.5, c: 1, clip: 2.3 },
       ...{ euclidean: x, hyperbolic: none, order: null, loss: new Float64Array(1) },
       ...{ gradEuclidean: none, gradHyperbolic: none, gradParams: null, stats: null, ...how, job },
+    });
+  },
+  pairLoss: (job) => {
+    const none = { data: null, rows: x.rows, cols: x.cols };
+    const absent = { data: null, rows: 0, cols: 0 };
+    return pairLoss(core(), {
+      ...{ variant: 0, geometry: 0, guards: 0, tied: true, reduction: 0 },
+      ...{ tauE: 0.1, tauH: 0.2, lambda: 0.5, c: 1, clip: 2.3, alpha: 2, beta: 50, base: 0.5 },
+      ...{ euclidean: x, hyperbolic: none, refEuclidean: absent, refHyperbolic: absent },
+      ...{ columns: 1, labels, refLabels: null, positiveCount: 0, starts: null, positives: null },
+      ...{
+        weights: null,
+        loss: new Float64Array(1),
+        losses: null,
+        gradEuclidean: none,
+        gradHyperbolic: none,
+      },
+      ...{ gradRefEuclidean: absent, gradRefHyperbolic: absent, gradParams: null, ...how, job },
     });
   },
   select: (job) => {

@@ -4,6 +4,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import {
   autoCurvature,
+  contrastiveLoss,
   Gallery,
   gromovDelta,
   hybridContrastiveLoss,
@@ -411,6 +412,7 @@ test('no arguments crash: there is a result, or an error with a code', async (t)
     pairwiseDistance.vjp.sync,
     topK.sync,
     hybridContrastiveLoss.sync,
+    contrastiveLoss.sync,
     gromovDelta.sync,
   ];
   await fc.assert(

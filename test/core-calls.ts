@@ -73,6 +73,21 @@ export async function coreCalls({
       ...{ size: side >> 1, samples: 2, threads },
     }),
     both('hybridContrastiveLoss', core.hybridContrastiveLoss, [], contrast),
+    both('contrastiveLoss', core.contrastiveLoss, [], { ...contrast, loss: 'supcon' }),
+    both('contrastiveLoss', core.contrastiveLoss, [], {
+      ...{
+        euclidean: part,
+        normalize: true,
+        tied: true,
+        weights: new Float64Array(part.rows).fill(1),
+        ...shared,
+      },
+      ref: { euclidean: some, labels: [...first.keys()] },
+      labels: labels.subarray(0, part.rows),
+    }),
+    both('contrastiveLoss', core.contrastiveLoss, [], {
+      ...{ euclidean: units, tied: true, positives: neighbors(side), ...shared },
+    }),
     both('negativeWeights', core.negativeWeights, [], {
       ...{ euclidean: part, normalize: true, tied: true, views: 4, anchors: [1], ...shared },
     }),
@@ -179,6 +194,15 @@ function singles(rows: number, seed: number): core.Matrix<Float32Array> {
 
 function unitRows(rows: number): Float32Array {
   return Float32Array.from({ length: 2 * rows }, (_, i) => (i % 2 === 0 ? Math.cos : Math.sin)(i >> 1));
+}
+
+/** Each row's neighbors as its positives, in CSR format. */
+function neighbors(rows: number): core.PositiveMask {
+  const lists = Array.from({ length: rows }, (_, i) => [i - 1, i + 1].filter((j) => j >= 0 && j < rows));
+  const indptr = Int32Array.from({ length: rows + 1 }, (_, i) =>
+    i === 0 ? 0 : Math.min(2 * i - 1, 2 * rows - 2),
+  );
+  return { indptr, indices: Int32Array.from(lists.flat()) };
 }
 
 /** Distances between the numbers 0, 1, ..., n - 1. */

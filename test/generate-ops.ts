@@ -7,6 +7,7 @@ import {
   distanceCard,
   type GeometryCard,
   geometryCards,
+  lossCards,
   metricCards,
   type Tolerance,
   type Tolerances,
@@ -117,6 +118,7 @@ ${metricCards()
   .map(({ name, curved }) => `  ${name}: ${curved},\n`)
   .join('')}} as const;
 ${list('geometry', 'geometries', geometryCards())}
+${list('pair loss', 'contrastiveLosses', lossCards())}
 /**
  * Defaults of the logit's parameters, and of the norm at which the head clips. As published; \`hybridContrastiveLoss\` requires
  * c.

@@ -72,6 +72,15 @@ const keys = [
   'perQuery',
   'margin',
   'normalize',
+  'loss',
+  'positives',
+  'indptr',
+  'indices',
+  'ref',
+  'weights',
+  'alpha',
+  'beta',
+  'base',
 ];
 
 type Draw = () => unknown;

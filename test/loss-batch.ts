@@ -1,6 +1,7 @@
 // Batches for the tests of the loss.
 import { type Geometry, type LossResult, type Matrix, matrix, type Reals } from '../lib/index.ts';
 import { headOf } from './metric-cases.ts';
+import { type Heads, table } from './oracle.ts';
 import { cloud, noise, type RealsType } from './support.ts';
 
 /** Unit rows, and independent points, as the distance of a geometry takes them. */
@@ -42,6 +43,12 @@ export function clusters(
     return matrix(type.from(rows.flat()), rows.length, cols);
   };
   return { euclidean: made(1, 0), hyperbolic: headOf(geometry, made(0.8 / Math.sqrt(c), 3), c) };
+}
+
+/** The two rows of every sample. */
+export function samplesOf({ euclidean, hyperbolic }: Record<'euclidean' | 'hyperbolic', Matrix>): Heads[] {
+  const [e, h] = [table(euclidean.data, euclidean.cols), table(hyperbolic.data, hyperbolic.cols)];
+  return e.map((row, i) => ({ e: row, h: h[i]! }));
 }
 
 /** Every gradient, as one array each. */

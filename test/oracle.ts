@@ -108,6 +108,81 @@ export function hybridLoss(e: Table, h: Table, options: LossCase): number {
   return loss;
 }
 
+/** Numbers of the multi-similarity loss. */
+export interface SimilarityNumbers {
+  alpha: number;
+  beta: number;
+  base: number;
+}
+
+const total = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0);
+/** log(1 + sum exp x). */
+const softPlus = (values: readonly number[]): number => {
+  const top = Math.max(0, ...values);
+  const rest = total(values.map((value) => Math.exp(value - top)));
+  return top === 0 ? Math.log1p(rest) : top + Math.log(Math.exp(-top) + rest);
+};
+const logSum = (values: readonly number[]): number => {
+  const top = Math.max(...values);
+  return top + Math.log(total(values.map((value) => Math.exp(value - top))));
+};
+
+/** The terms of an anchor by name of the loss, from the logits of its positives and of its negatives. */
+export const pairLosses: Record<
+  string,
+  (p: readonly number[], n: readonly number[], numbers: SimilarityNumbers) => number[]
+> = {
+  ntxent: (p, n) => p.map((s) => softPlus(n.map((other) => other - s))),
+  dcl: (p, n) => (n.length === 0 ? [] : p.map((s) => logSum(n) - s)),
+  // The mean of log sum exp(S - S_p) without its term of S_p itself, which is 1.
+  supcon: (p, n) => {
+    const others = p.map((s, i) => softPlus([...p.filter((_, j) => j !== i), ...n].map((each) => each - s)));
+    return p.length === 0 ? [] : [total(others) / p.length];
+  },
+  'supcon-in': (p, n) =>
+    p.length === 0 ? [] : [softPlus(n.map((each) => each - logSum(p))) + Math.log(p.length)],
+  'multi-similarity': (p, n, { alpha, beta, base }) =>
+    p.length + n.length === 0
+      ? []
+      : [
+          softPlus(p.map((s) => -alpha * (s - base))) / alpha +
+            softPlus(n.map((s) => beta * (s - base))) / beta,
+        ],
+};
+
+export interface PairLossCase extends LogitNumbers, SimilarityNumbers {
+  geometry: string;
+  loss: string;
+  reduction: string;
+  weights?: readonly number[];
+  isPositive: (anchor: number, candidate: number) => boolean;
+}
+
+/** A pair loss between anchors, or of anchors against references. */
+export function pairLoss(
+  anchors: readonly Heads[],
+  given: readonly Heads[] | null,
+  options: PairLossCase,
+): number {
+  const candidates = given ?? anchors;
+  const logit = logits[options.geometry]!;
+  let [sum, weight] = [0, 0];
+  for (const [i, anchor] of anchors.entries()) {
+    const sides: [number[], number[]] = [[], []];
+    for (const [j, other] of candidates.entries()) {
+      if (given === null && i === j) continue;
+      sides[options.isPositive(i, j) ? 0 : 1].push(logit(anchor, other, options));
+    }
+    const terms = pairLosses[options.loss]!(...sides, options);
+    if (terms.length === 0) continue;
+    const factor = (options.weights?.[i] ?? 1) / (options.reduction === 'anchor-mean' ? terms.length : 1);
+    sum += factor * total(terms);
+    weight += factor * terms.length;
+  }
+  if (weight === 0) return 0;
+  return options.reduction === 'sum' ? sum : sum / weight;
+}
+
 /** The k nearest of a row of distances: ties to the lower index, NaN never. */
 export function nearest(row: readonly number[], k: number, excluded = -1): number[] {
   const order = row.map((_, j) => j).filter((j) => j !== excluded && !Number.isNaN(row[j]!));

@@ -1,6 +1,7 @@
 // Results do not depend on the number of threads, bit for bit.
 import test from 'ava';
 import {
+  contrastiveLoss,
   gromovDelta,
   hybridContrastiveLoss,
   matrix,
@@ -36,6 +37,18 @@ for (const type of types) {
       hybridContrastiveLoss.sync({ euclidean: heads(700).euclidean, tied: true, views: 7, c: 0.5, threads }),
     'published loss': (threads?: number) =>
       hybridContrastiveLoss.sync({ ...heads(700), views: 2, c: 0.5, compat: 'hypmix', threads }),
+    'pair loss': (threads?: number) =>
+      contrastiveLoss.sync({
+        ...heads(701),
+        labels: x.data.subarray(0, 701).map((v) => Math.floor(40 * v)),
+        c: 0.5,
+        threads,
+      }),
+    'pair loss against references': (threads?: number) =>
+      contrastiveLoss.sync({
+        ...{ ...heads(500), loss: 'supcon', labels: labels.subarray(0, 500), c: 0.5, threads },
+        ref: { ...heads(701), labels },
+      }),
     topK: (threads?: number) => topK.sync(x, y, { k: 13, c: 1, threads }),
     metrics: (threads?: number) => retrievalMetrics.sync(x, labels, { c: 1, threads }),
     delta: (threads?: number) => gromovDelta.sync(x, { size: 230, samples: 2, threads }),

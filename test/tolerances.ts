@@ -14,11 +14,15 @@ export const allowed = (type: RealsType, { float32, float64 }: Tolerance, ofRefe
 export const referenceError = {
   /** Central differences of a formula, and the more accurate ones of a function that is nearly linear. */
   differences: 9e-8,
+  /** Seven-point differences of formulas that are smooth on the scale of the step. */
+  sevenPoints: 1e-9,
   fivePoints: 4e-8,
   nearlyLinear: 8e-9,
   /** geoopt and the published code. */
   geoopt: 2e-12,
   published: 9e-12,
+  /** pytorch-metric-learning. */
+  metricLearning: { float32: 1e-5, float64: 1e-11 },
   /** Published formulas without guards against cancellation, near the rim and near the origin. */
   unguarded: 9e-10,
   /** Closed forms in float64, and sums of many terms. */

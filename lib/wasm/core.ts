@@ -40,6 +40,7 @@ export function wasmCore(module: WebAssembly.Module, host: Host): Core {
     headCards: instance.text('head_cards'),
     metricCards: instance.text('metric_cards'),
     geometryCards: instance.text('geometry_cards'),
+    lossCards: instance.text('loss_cards'),
     logitParameters: instance.text('logit_parameters'),
     cpu: { level: levels.includes(level) ? level : null, levels, threads: 1 },
     cancel: (job: number) => {

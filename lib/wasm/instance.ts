@@ -20,6 +20,7 @@ interface Exports {
   head_cards(): number;
   metric_cards(): number;
   geometry_cards(): number;
+  loss_cards(): number;
   logit_parameters(): number;
   level(): number;
 }
@@ -31,6 +32,7 @@ type Text =
   | 'head_cards'
   | 'metric_cards'
   | 'geometry_cards'
+  | 'loss_cards'
   | 'logit_parameters'
   | 'level';
 

@@ -66,6 +66,8 @@ inline bool consistent(const PairwiseVjpArgs& a) {
          absent_or(a.grad_x, a.x.rows, a.x.cols) && absent_or(a.grad_y, a.y.rows, a.y.cols);
 }
 inline bool consistent(const ContrastArgs& a) { return check_contrast(a).code == Code::ok; }
+// The function checks its arguments itself, as part of the job, because it has to read long lists.
+inline bool consistent(const PairLossArgs&) { return true; }
 inline bool consistent(const SelectArgs& a) {
   return present(a.queries) && is(a.gallery, a.gallery.rows, a.queries.cols) && a.k > 0 &&
          a.k <= a.gallery.rows && a.indices != nullptr && is(a.distances, a.queries.rows, a.k);
@@ -100,6 +102,15 @@ template <class Args>
 std::int64_t queries(const Args& a) {
   return a.queries.rows;
 }
+inline std::int64_t anchors(const PairLossArgs& a) { return a.euclidean.rows; }
+inline std::int64_t anchor_labels(const PairLossArgs& a) {
+  return element_count(a.columns, a.euclidean.rows);
+}
+inline std::int64_t reference_labels(const PairLossArgs& a) {
+  return element_count(a.columns, a.ref_euclidean.rows);
+}
+inline std::int64_t anchor_starts(const PairLossArgs& a) { return a.euclidean.rows + 1; }
+inline std::int64_t listed_positives(const PairLossArgs& a) { return a.positive_count; }
 inline std::int64_t gallery(const SelectArgs& a) { return a.gallery.rows; }
 template <class Args>
 std::int64_t answers(const Args& a) {
@@ -158,8 +169,8 @@ std::int64_t bounds(const Args& a) {
 
 // ---- Binds a row of the list below to a function ----
 
-// device: -2 for the first CUDA device if there is one and the CPU otherwise, -1 for the CPU, otherwise the
-// index of a CUDA device.
+// device: -2 for the first CUDA device if there is one and it has the function, and otherwise the CPU; -1 for the CPU;
+// otherwise the index of a CUDA device.
 inline const Backend* backend(int device, Status& why) {
   if (device == -1) return cpu();
   const Backend* found = cuda(std::max(device, 0), &why);
@@ -178,7 +189,8 @@ typename In::Result finish(const In& in, const Args& args, int device, Way way) 
   Status why{Code::device};
   const Backend* chosen = backend(device, why);
   if (chosen == nullptr) return refuse(in, why);
-  const auto function = chosen->*slot;
+  auto function = chosen->*slot;
+  if (function == nullptr && device == -2) function = cpu()->*slot;
   if (function == nullptr) return refuse(in, not_supported_by(chosen->name));
   return launch(in, way, [args, function](const Run& run) { return function(args, run); });
 }
@@ -311,6 +323,7 @@ typename In::Result call_row_short(typename In::Info info) {
 using P = PairwiseArgs;
 using V = PairwiseVjpArgs;
 using C = ContrastArgs;
+using N = PairLossArgs;
 using S = SelectArgs;
 using M = CentersArgs;
 using E = EncodeArgs;
@@ -332,6 +345,20 @@ using Contrast =
            List<"order", &C::order, samples>, List<"loss", &C::loss, 1>,
            Field<"gradEuclidean", &C::grad_euclidean>, Field<"gradHyperbolic", &C::grad_hyperbolic>,
            List<"gradParams", &C::grad_params, 4>, List<"stats", &C::stats, 4>>;
+using PairLoss =
+    Family<"pairLoss", N, &Backend::pair_loss, Field<"variant", &N::variant>, Field<"geometry", &N::geometry>,
+           Field<"guards", &N::guards>, Field<"tied", &N::tied>, Field<"reduction", &N::reduction>,
+           Field<"tauE", &N::tau_e>, Field<"tauH", &N::tau_h>, Field<"lambda", &N::lambda>, Field<"c", &N::c>,
+           Field<"clip", &N::clip>, Field<"alpha", &N::alpha>, Field<"beta", &N::beta>,
+           Field<"base", &N::base>, Field<"euclidean", &N::euclidean>, Field<"hyperbolic", &N::hyperbolic>,
+           Field<"refEuclidean", &N::ref_euclidean>, Field<"refHyperbolic", &N::ref_hyperbolic>,
+           Field<"columns", &N::columns>, List<"labels", &N::labels, anchor_labels>,
+           List<"refLabels", &N::ref_labels, reference_labels>, Field<"positiveCount", &N::positive_count>,
+           List<"starts", &N::starts, anchor_starts>, List<"positives", &N::positives, listed_positives>,
+           List<"weights", &N::weights, anchors>, List<"loss", &N::loss, 1>,
+           List<"losses", &N::losses, anchors>, Field<"gradEuclidean", &N::grad_euclidean>,
+           Field<"gradHyperbolic", &N::grad_hyperbolic>, Field<"gradRefEuclidean", &N::grad_ref_euclidean>,
+           Field<"gradRefHyperbolic", &N::grad_ref_hyperbolic>, List<"gradParams", &N::grad_params, 4>>;
 using Select =
     Family<"select", S, &Backend::select, Field<"metric", &S::metric>, Field<"guards", &S::guards>,
            Field<"c", &S::c>, Field<"k", &S::k>, Field<"queries", &S::queries>, Field<"gallery", &S::gallery>,
@@ -373,8 +400,8 @@ struct Functions {
     return "{" + out + "}";
   }
 };
-using Described =
-    Functions<Pairwise, PairwiseVjp, Contrast, Select, Centers, Encode, Probe, Delta, Resample, Augment>;
+using Described = Functions<Pairwise, PairwiseVjp, Contrast, PairLoss, Select, Centers, Encode, Probe, Delta,
+                            Resample, Augment>;
 
 // Calls to.add<function>(name) for every function.
 template <class In, class To>

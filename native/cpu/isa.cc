@@ -4,6 +4,7 @@
 //
 // To add a family: include its header and fill its slot.
 #include "cpu/contrast/contrast.h"
+#include "cpu/contrast/pair_loss.h"
 #include "cpu/delta/delta.h"
 #include "cpu/frame/levels.h"
 #include "cpu/lists/centers.h"
@@ -26,6 +27,7 @@ const Backend HOROBALL_JOIN(backend_, HOROBALL_LEVEL) = {
     .pairwise = pairwise,
     .pairwise_vjp = pairwise_vjp,
     .contrast = contrast,
+    .pair_loss = pair_loss,
     .select = select,
     .centers = centers,
     .encode = encode,

@@ -117,6 +117,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add_text<head_cards>(exports, "headCards");
   add_text<metric_cards>(exports, "metricCards");
   add_text<geometry_cards>(exports, "geometryCards");
+  add_text<loss_cards>(exports, "lossCards");
   add_text<logit_parameters>(exports, "logitParameters");
   return exports;
 }

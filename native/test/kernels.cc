@@ -124,6 +124,10 @@ horoball::Metric metric_named(const char* name) {
   return static_cast<horoball::Metric>(index_of(horoball::metric_cards(), name, "\"formula\":"));
 }
 
+horoball::Loss loss_named(const char* name) {
+  return static_cast<horoball::Loss>(index_of(horoball::loss_cards(), name, "\"formula\":"));
+}
+
 template <class T>
 Result pairwise(std::int64_t n, std::int64_t m, horoball::Metric metric) {
   static const Rows<T> x = ball<T>(n, 1), y = ball<T>(m, 2);
@@ -197,6 +201,45 @@ Result loss() {
   const Status status = run(backend->contrast, args);
   return {status, value + grad_e.sum() + grad_h.sum() + params[0] + params[1] + params[2] + params[3]};
 }
+
+// The value and all gradients of 192 rows in classes of 1 to 2 kMean - 1 rows, in no order.
+template <int kMean>
+Result pair_loss(const char* name) {
+  constexpr std::int64_t kRows = 192;
+  static const Rows<float> e = points<float>(kRows, 4, 1, 1), h = ball<float>(kRows, 5);
+  static const std::vector<std::int32_t> labels = [] {
+    std::vector<std::int32_t> made(kRows);
+    std::int32_t label = 0, left = 1;
+    for (std::size_t i = 0; i < made.size(); ++i, --left) {
+      if (left == 0) left = ++label % (2 * kMean - 1) + 1;
+      made[i * 5 % made.size()] = label;
+    }
+    return made;
+  }();
+  static Rows<float> grad_e(kRows, kDim), grad_h(kRows, kDim);
+  double value = 0;
+  double params[4] = {};
+  horoball::PairLossArgs args;
+  args.variant = loss_named(name);
+  args.tau_e = 0.05;
+  args.tau_h = 0.2;
+  args.lambda = 3;
+  args.c = kCurvature;
+  args.clip = kClip;
+  args.euclidean = e.in();
+  args.hyperbolic = h.in();
+  args.columns = 1;
+  args.labels = labels.data();
+  args.loss = &value;
+  args.grad_euclidean = grad_e.out();
+  args.grad_hyperbolic = grad_h.out();
+  args.grad_params = params;
+  const Status status = run(backend->pair_loss, args);
+  return {status, value + grad_e.sum() + grad_h.sum() + params[0] + params[1] + params[2] + params[3]};
+}
+
+Result pair_loss_ragged() { return pair_loss<2>("ntxent"); }
+Result pair_loss_supcon() { return pair_loss<8>("supcon"); }
 
 Result select(std::int64_t k) {
   static const Rows<float> queries = ball<float>(32, 6), gallery = ball<float>(1024, 7);
@@ -278,6 +321,9 @@ constexpr Kernel kKernels[] = {
     {"loss", "hybrid loss with gradients, untied, 2 views of 96 classes, 128 columns", loss<96, 2, false>},
     {"loss-views", "the same, 9 views of 21 classes", loss<21, 9, false>},
     {"loss-tied", "the same, tied, 2 views of 96 classes", loss<96, 2, true>},
+    {"loss-ragged", "NT-Xent with gradients, untied, 192 rows in classes of 1 to 3, 128 columns",
+     pair_loss_ragged},
+    {"loss-supcon", "SupCon, the same rows in classes of 1 to 15", pair_loss_supcon},
     {"select-1", "the nearest of 1,024 for 32 queries, poincare, 128 columns", select_one},
     {"select-10", "the ten nearest of 1,024 for 32 queries", select_ten},
     {"delta", "Gromov's delta of 192 points", delta},

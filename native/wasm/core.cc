@@ -100,6 +100,7 @@ HOROBALL_EXPORT(row_cards) const char* all_row_cards() { return row_cards(); }
 HOROBALL_EXPORT(head_cards) const char* all_head_cards() { return head_cards(); }
 HOROBALL_EXPORT(metric_cards) const char* all_metric_cards() { return metric_cards(); }
 HOROBALL_EXPORT(geometry_cards) const char* all_geometry_cards() { return geometry_cards(); }
+HOROBALL_EXPORT(loss_cards) const char* all_loss_cards() { return loss_cards(); }
 HOROBALL_EXPORT(logit_parameters) const char* all_logit_parameters() { return logit_parameters(); }
 HOROBALL_EXPORT(level) const char* level() { return cpu()->name; }
 

@@ -213,6 +213,20 @@ export const mutants: readonly Mutant[] = [
     ['if (diagonal) row[i] = static_cast<T>(kNone);', ''],
     ['constexpr double kMaxSpread = 120;', 'constexpr double kMaxSpread = 1e6;'],
   ),
+  ...at('native/ops/losses/supcon.h', 'contrastive-loss contrastive-loss-limits', [
+    's.positives == 1',
+    's.positives == 0',
+  ]),
+  ...at('native/ops/losses/ntxent.h', 'contrastive-loss', [
+    's.negative_log - std::log(s.slope)',
+    's.negative_log',
+  ]),
+  ...at(
+    'native/cpu/contrast/pair_loss.h',
+    'contrastive-loss contrastive-loss-limits',
+    ['if (from[i] == silent) of.fall[i] = 0;', ''],
+    ['sums.positives == 1 ?', 'false ?'],
+  ),
   ...at(
     'native/cpu/delta/delta.h',
     'delta',

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import test from 'ava';
-import { geometryCard, hybridContrastiveLoss, metricCards, topK } from '../../lib/index.ts';
+import { contrastiveLoss, geometryCard, hybridContrastiveLoss, metricCards, topK } from '../../lib/index.ts';
 import { close, cloud } from '../support.ts';
 import { allowed, referenceError } from '../tolerances.ts';
 
@@ -91,6 +91,18 @@ onWasm('the loss and a search agree with the native core', async (t) => {
     'gradient',
   );
   t.deepEqual(wasm.indices, [...nearest.indices]);
+  const labels = Array.from({ length: 96 }, (_, i) => i % 37);
+  const settings = { normalize: true, c: 0.5, loss: 'supcon' } as const;
+  const ref = { euclidean: x, hyperbolic: x, labels };
+  const pair = contrastiveLoss.sync({ euclidean: x, hyperbolic: x, labels, ref, ...settings });
+  const pairOnWasm = await run<{ loss: number; gradient: number[] }>(`
+    const x = cloud(Float64Array, 96, 24, 0.9), labels = Array.from({ length: 96 }, (_, i) => i % 37);
+    const ref = { euclidean: x, hyperbolic: x, labels };
+    const r = await h.contrastiveLoss({ euclidean: x, hyperbolic: x, labels, ref, ...${JSON.stringify(settings)} });
+    console.log(JSON.stringify({ loss: r.loss, gradient: [...r.gradRefHyperbolic.data] }))`);
+  close(t, [pairOnWasm.loss], [pair.loss], allowed(Float64Array, value, referenceError.sums), 'pair loss');
+  const limit = allowed(Float64Array, gradient, referenceError.sums);
+  close(t, pairOnWasm.gradient, pair.gradRefHyperbolic!.data, limit, 'its gradient in the references');
 });
 
 onWasm('errors have the codes of the native core', async (t) => {

@@ -1,8 +1,9 @@
-// The metric and geometry cards as JSON (names, formulas, parameters and tolerances come from here only), and
+// The metric, geometry and loss cards as JSON (names, formulas, parameters and tolerances come from here only), and
 // lookups of a card by its index.
 #include "ops/geometries/cards.h"
 #include "core.h"
 #include "cpu/frame/json.h"
+#include "ops/losses.h"
 
 namespace horoball {
 namespace {
@@ -88,6 +89,15 @@ std::string all_geometries(GeometryList<Cards...>) {
   return "[" + out + "]";
 }
 
+template <class... Cards>
+std::string all_losses(LossList<Cards...>) {
+  std::string out;
+  ((out += (out.empty() ? "" : ",\n") + ("{\"name\":" + text(Cards::kInfo.name)) +
+           ",\"label\":" + text(Cards::kInfo.label) + ",\"formula\":" + text(Cards::kInfo.formula) + "}"),
+   ...);
+  return "[" + out + "]";
+}
+
 template <class... Entries>
 constexpr int count(MetricList<Entries...>) {
   return sizeof...(Entries);
@@ -104,9 +114,10 @@ bool is_wanted(const Matrix& gradient, bool read, const ConstMatrix& shape) {
   return gradient.data == nullptr || (read && is_read(gradient, shape));
 }
 
-bool in_range(const std::int32_t* order, std::int64_t rows) {
-  for (std::int64_t i = 0; order != nullptr && i < rows; ++i) {
-    if (order[i] < 0 || order[i] >= rows) return false;
+// Whether all of `count` indices are from 0 to limit - 1; true without a list.
+bool in_range(const std::int32_t* list, std::int64_t count, std::int64_t limit) {
+  for (std::int64_t i = 0; list != nullptr && i < count; ++i) {
+    if (list[i] < 0 || list[i] >= limit) return false;
   }
   return true;
 }
@@ -123,6 +134,11 @@ const char* geometry_cards() {
   return json.c_str();
 }
 
+const char* loss_cards() {
+  static const std::string json = all_losses(Losses{});
+  return json.c_str();
+}
+
 const char* logit_parameters() {
   static const std::string json = logit_parameter_list();
   return json.c_str();
@@ -130,6 +146,7 @@ const char* logit_parameters() {
 
 Metric last_of(Metric) { return static_cast<Metric>(count(Metrics{}) - 1); }
 Geometry last_of(Geometry) { return static_cast<Geometry>(kGeometries - 1); }
+Loss last_of(Loss) { return static_cast<Loss>(kLosses - 1); }
 
 Reads reads_of(Geometry geometry, bool tied) {
   const GeometryTerms terms = terms_of_geometry(static_cast<int>(geometry));
@@ -148,7 +165,60 @@ Status check_contrast(const ContrastArgs& args) {
   if (args.loss == nullptr || !is_wanted(args.grad_euclidean, reads_e, e) ||
       !is_wanted(args.grad_hyperbolic, reads_h, h))
     return {Code::shape, "the shapes of the gradients do not match"};
-  if (!in_range(args.order, e.rows)) return {Code::shape, "the order has an index that is not a row"};
+  if (!in_range(args.order, e.rows, e.rows)) return {Code::shape, "the order has an index that is not a row"};
+  return {};
+}
+
+namespace {
+
+// Whether the positives of every anchor are in order and in range.
+bool are_lists(const PairLossArgs& args, std::int64_t anchors, std::int64_t candidates) {
+  if (args.starts == nullptr || args.positives == nullptr || args.starts[0] != 0 ||
+      args.starts[anchors] != args.positive_count)
+    return false;
+  for (std::int64_t i = 0; i < anchors; ++i) {
+    const std::int32_t begin = args.starts[i], end = args.starts[i + 1];
+    if (begin > end || end > args.positive_count) return false;
+    for (std::int32_t at = begin; at < end; ++at) {
+      const std::int32_t least = at == begin ? 0 : args.positives[at - 1] + 1;
+      if (args.positives[at] < least || args.positives[at] >= candidates) return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+Status check_pair_loss(const PairLossArgs& args) {
+  if (static_cast<int>(args.geometry) >= kGeometries || static_cast<int>(args.variant) >= kLosses)
+    return {Code::unsupported, "unknown geometry or loss"};
+  const ConstMatrix &e = args.euclidean, &h = args.hyperbolic, &re = args.ref_euclidean,
+                    &rh = args.ref_hyperbolic;
+  const auto [reads_e, reads_h] = reads_of(args.geometry, args.tied);
+  const bool refs = re.cols > 0;
+  const bool batch = e.rows > 0 && e.cols > 0 && e.rows == h.rows && e.cols == h.cols;
+  const bool other = !refs || (re.rows > 0 && re.rows == rh.rows && re.cols == e.cols && rh.cols == e.cols);
+  const auto given = [&](const ConstMatrix& of_e, const ConstMatrix& of_h) {
+    return (!reads_e || of_e.data != nullptr) && (!reads_h || of_h.data != nullptr);
+  };
+  if (!batch || !other || !given(e, h) || (refs && !given(re, rh)))
+    return {Code::shape, "the shapes of the matrices do not match"};
+  if (args.loss == nullptr || !is_wanted(args.grad_euclidean, reads_e, e) ||
+      !is_wanted(args.grad_hyperbolic, reads_h, h) ||
+      !is_wanted(args.grad_ref_euclidean, reads_e && refs, re) ||
+      !is_wanted(args.grad_ref_hyperbolic, reads_h && refs, rh))
+    return {Code::shape, "the shapes of the gradients do not match"};
+  const std::int64_t rows = e.rows + re.rows;
+  if (rows > INT32_MAX) return {Code::shape, "there are more than 2^31 - 1 rows"};
+  if (args.columns == 0) {
+    return are_lists(args, e.rows, refs ? re.rows : e.rows)
+               ? Status{}
+               : Status{Code::shape, "the lists of positives are not ascending row indices"};
+  }
+  if (args.columns < 0 || args.labels == nullptr || (refs && args.ref_labels == nullptr) ||
+      !in_range(args.labels, args.columns * e.rows, rows) ||
+      !in_range(args.ref_labels, args.columns * re.rows, rows))
+    return {Code::shape, "the labels are not class numbers"};
   return {};
 }
 

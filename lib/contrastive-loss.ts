@@ -1,0 +1,383 @@
+import { pairLoss } from './binding-calls.ts';
+import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call.ts';
+import { contrastiveLosses } from './card-names.ts';
+import {
+  boolean,
+  type Compat,
+  callNames,
+  checkOptions,
+  choice,
+  deviceIndex,
+  finite,
+  guards,
+  positive,
+  threadCount,
+} from './check.ts';
+import { quoted, rangeError, shapeError } from './errors.ts';
+import { listLength } from './integers.ts';
+import {
+  checkLogits,
+  gradientFor,
+  type LogitOptions,
+  type Logits,
+  type LossResult,
+  logitNames,
+  parameters,
+  shaped,
+  unitRowsOf,
+} from './loss.ts';
+import {
+  allocateArray,
+  asMatrix,
+  checkAttached,
+  checkKept,
+  checkSameType,
+  checkShape,
+  type DenseMatrix,
+  type Matrix,
+  type Reals,
+  type Rows,
+} from './matrix.ts';
+import { core } from './native.ts';
+import { checkUnitRows, throughNorm, unitRows } from './normalize.ts';
+import { type LabelColumns, type PositiveMask, positivePairs } from './positives.ts';
+import { inSlices } from './slices.ts';
+
+/** How the terms of a loss are reduced. */
+export const pairReductions = ['mean', 'sum', 'anchor-mean'] as const;
+export type PairReduction = (typeof pairReductions)[number];
+
+/**
+ * The terms of a loss for an anchor with positives p and negatives n, whose logits are S:
+ *
+ * - `ntxent`, also called InfoNCE: `-log(exp S_p / (exp S_p + sum_n exp S_n))` for each positive;
+ * - `dcl`, decoupled: `-S_p + log sum_n exp S_n` for each positive, if there are negatives;
+ * - `supcon`: `-mean_p log(exp S_p / (sum_q exp S_q + sum_n exp S_n))`, q over the positives, one term per anchor;
+ * - `supcon-in`: `-log mean_p (exp S_p / (sum_q exp S_q + sum_n exp S_n))`, one term per anchor;
+ * - `multi-similarity`: `log(1 + sum_p exp(-alpha (S_p - base)))/alpha + log(1 + sum_n exp(beta (S_n - base)))/beta`, one
+ *   term per anchor, also for an anchor without positives. `tauE: 1` makes S a cosine, as published.
+ */
+export type ContrastiveLossName = (typeof contrastiveLosses)[number];
+
+/** The losses of a batch of equal views: that of {@link hybridContrastiveLoss}, and those of {@link contrastiveLoss}. */
+export const batchLosses: readonly ['views', ...ContrastiveLossName[]] = ['views', ...contrastiveLosses];
+export type BatchLoss = (typeof batchLosses)[number];
+
+/** Defaults of the multi-similarity loss, as published. */
+export const similarityDefaults = { alpha: 2, beta: 50, base: 0.5 } as const;
+
+/** Rows that the anchors are compared with. */
+export interface LossReference<T extends Reals = Reals> {
+  /** M x D rows, with the columns of the anchors' matrix. */
+  euclidean?: Matrix<T> | undefined;
+  hyperbolic?: Matrix<T> | undefined;
+  /** Their labels, in as many columns as those of the anchors. */
+  labels?: LabelColumns | undefined;
+  /** Whether to compute the gradients in these rows. Default: that of `options.grad`. A memory of past batches needs none. */
+  grad?: boolean | undefined;
+}
+
+/** Options of {@link contrastiveLoss}. */
+export interface ContrastiveLossOptions<T extends Reals = Reals>
+  extends Omit<LogitOptions<T>, 'views' | 'labels'>,
+    CallOptions {
+  /** Default `'ntxent'`. */
+  loss?: ContrastiveLossName | undefined;
+  /** One label per row, in any order and with any counts; or several columns: rows that share a label in any are positives. */
+  labels?: LabelColumns | undefined;
+  /** The positive pairs, instead of labels. */
+  positives?: PositiveMask | undefined;
+  /**
+   * Rows that the anchors are compared with: a memory of past batches, or the other tower of two. Without it the rows are
+   * compared with each other, except with themselves.
+   */
+  ref?: LossReference<T> | undefined;
+  /** Weight of each anchor's terms, 0 or more; default 1. */
+  weights?: ArrayLike<number> | undefined;
+  /**
+   * `mean` (default): the weighted mean over all terms; `sum`: their weighted sum; `anchor-mean`: the weighted mean over the
+   * anchors that have terms, of the mean of their terms.
+   */
+  reduction?: PairReduction | undefined;
+  /** Of `multi-similarity`: the factor of positives, > 0; default 2. */
+  alpha?: number | undefined;
+  /** Of `multi-similarity`: the factor of negatives, > 0; default 50. */
+  beta?: number | undefined;
+  /** Of `multi-similarity`: the logit from which both count; default 0.5. */
+  base?: number | undefined;
+  /** Whether to compute gradients. Default true. */
+  grad?: boolean | undefined;
+  /** Use the published code's guards instead of exact arithmetic. */
+  compat?: Compat | undefined;
+  /** Where to write the gradients. */
+  out?:
+    | {
+        gradEuclidean?: Rows<T> | undefined;
+        gradHyperbolic?: Rows<T> | undefined;
+        gradRefEuclidean?: Rows<T> | undefined;
+        gradRefHyperbolic?: Rows<T> | undefined;
+      }
+    | undefined;
+}
+
+/** Result of {@link contrastiveLoss}. A gradient is present if it was requested and its matrix was given. */
+export interface ContrastiveLossResult<T extends Reals = Reals> {
+  /** 0 if no anchor has a term. */
+  loss: number;
+  /** The mean of the terms of each anchor, without weights; 0 for an anchor without terms. */
+  losses: Float64Array;
+  /** Gradient in `euclidean`; tangential when tied. */
+  gradEuclidean?: DenseMatrix<T>;
+  gradHyperbolic?: DenseMatrix<T>;
+  gradRefEuclidean?: DenseMatrix<T>;
+  gradRefHyperbolic?: DenseMatrix<T>;
+  /** Gradients in the parameters, as those of {@link LossResult}. */
+  gradParams?: NonNullable<LossResult['gradParams']>;
+}
+
+const name = 'contrastiveLoss';
+const own = [
+  'loss',
+  'positives',
+  'ref',
+  'weights',
+  'reduction',
+  'alpha',
+  'beta',
+  'base',
+  'grad',
+  'compat',
+  'out',
+];
+const known: ReadonlySet<string> = new Set([
+  ...logitNames.filter((option) => option !== 'views'),
+  ...callNames,
+  ...own,
+]);
+const knownRef: ReadonlySet<string> = new Set(['euclidean', 'hyperbolic', 'labels', 'grad']);
+const knownOut: ReadonlySet<string> = new Set([
+  'gradEuclidean',
+  'gradHyperbolic',
+  'gradRefEuclidean',
+  'gradRefHyperbolic',
+]);
+
+/** Validated references. */
+interface References<T extends Reals> {
+  readonly euclidean: Matrix<T> | undefined;
+  readonly hyperbolic: Matrix<T> | undefined;
+  readonly given: LossReference<T>;
+  readonly rows: number;
+  readonly cols: number;
+}
+
+function checkReferences<T extends Reals>(
+  logits: Logits<T>,
+  ref: LossReference<T> | undefined,
+): References<T> {
+  if (ref === undefined) {
+    return { euclidean: undefined, hyperbolic: undefined, given: {}, rows: 0, cols: 0 };
+  }
+  const given = checkOptions(name, ref ?? null, 'ref', knownRef);
+  const side = (place: 'euclidean' | 'hyperbolic'): Matrix<T> | undefined => {
+    const anchors = logits[place];
+    if (anchors === undefined) return undefined;
+    const rows = asMatrix(name, `ref.${place}`, given[place] as Matrix<T>);
+    checkSameType(name, `ref.${place}`, anchors, rows);
+    checkShape(name, `ref.${place}`, rows, rows.rows, anchors.cols);
+    return rows;
+  };
+  const euclidean = side('euclidean');
+  const hyperbolic = side('hyperbolic');
+  if (euclidean !== undefined && hyperbolic !== undefined)
+    checkShape(name, 'ref.hyperbolic', hyperbolic, euclidean.rows, euclidean.cols);
+  const { rows, cols } = (euclidean ?? hyperbolic)!;
+  if (rows === 0) throw shapeError(name, 'ref', 'at least 1 row', 'none');
+  return { euclidean, hyperbolic, given, rows, cols };
+}
+
+/** A copy of the weights, each read once. */
+function* weightList(weights: ArrayLike<number>, rows: number): Steps<Float64Array> {
+  const length = listLength(name, 'weights', weights, 'an array of numbers');
+  if (length !== rows) throw shapeError(name, 'weights', `${rows} numbers`, String(length));
+  const copy = allocateArray(name, Float64Array, rows);
+  yield* inSlices(rows, (begin, end) => {
+    if (ArrayBuffer.isView(weights)) checkKept(name, 'weights', weights, length);
+    for (let i = begin; i < end; ++i) {
+      const weight = weights[i];
+      if (typeof weight !== 'number' || !(weight >= 0 && weight < Infinity))
+        throw rangeError(name, 'weights', 'finite numbers of 0 or more', quoted(weight));
+      copy[i] = weight;
+    }
+  });
+  return copy;
+}
+
+/** The parameters of the multi-similarity loss. */
+function similarityNumbers(
+  given: ContrastiveLossOptions,
+  isUsed: boolean,
+  { tauE, tauH, lambda }: Logits,
+): { alpha: number; beta: number; base: number } {
+  const {
+    alpha = similarityDefaults.alpha,
+    beta = similarityDefaults.beta,
+    base = similarityDefaults.base,
+  } = given;
+  positive(name, 'alpha', alpha);
+  positive(name, 'beta', beta);
+  finite(name, 'base', base);
+  const most = Math.max(
+    beta / tauE,
+    (Math.max(1, lambda) * beta) / tauH,
+    alpha / beta,
+    Math.abs(base) * beta,
+  );
+  const least = Math.min(tauE / beta, tauH / beta);
+  if (isUsed && !(most < Infinity && least > 0))
+    throw rangeError(name, 'beta', 'a factor whose products with the other parameters are finite', beta);
+  return { alpha, beta, base };
+}
+
+function* evaluate<T extends Reals>(options: ContrastiveLossOptions<T>): Steps<ContrastiveLossResult<T>> {
+  const logits = checkLogits(name, options as LogitOptions<T>, known);
+  const { euclidean, hyperbolic, tied, given } = logits;
+  if (logits.rows === 0) throw shapeError(name, 'euclidean', 'at least 1 row', 'none');
+  const variant = choice(name, 'loss', options.loss ?? 'ntxent', contrastiveLosses);
+  const reduction = choice(name, 'reduction', options.reduction ?? 'mean', pairReductions);
+  const numbers = similarityNumbers(options, contrastiveLosses[variant] === 'multi-similarity', logits);
+  const ref = checkReferences(logits, options.ref);
+  const pairRows = { anchors: logits.rows, references: options.ref === undefined ? undefined : ref.rows };
+  const wanted = boolean(name, 'grad', options.grad, true);
+  const wantedRef = boolean(name, 'ref.grad', ref.given.grad, wanted) && wanted;
+  const out = checkOptions(name, options.out, 'out', knownOut);
+  const guard = guards(name, options.compat);
+  const device = deviceIndex(name, options.device);
+  const threads = threadCount(name, options.threads);
+  const inputs = [euclidean, hyperbolic, ref.euclidean, ref.hyperbolic];
+  const made: (Matrix<T> | undefined)[] = [];
+  const gradient = (
+    place: string,
+    isWanted: boolean,
+    acts: Matrix<T> | undefined,
+    head: Matrix<T> | undefined,
+    to: Rows<T> | undefined,
+  ): DenseMatrix<T> | undefined => {
+    if (!isWanted) return undefined;
+    const result = gradientFor(name, place, acts, head, to, [...inputs, ...made]);
+    made.push(result);
+    return result;
+  };
+  const gradE = gradient('euclidean', wanted, euclidean, given.euclidean, out.gradEuclidean);
+  const gradH = gradient('hyperbolic', wanted && !tied, hyperbolic, given.hyperbolic, out.gradHyperbolic);
+  const gradRE = gradient(
+    'refEuclidean',
+    wantedRef,
+    ref.euclidean,
+    ref.given.euclidean,
+    out.gradRefEuclidean,
+  );
+  const gradRH = gradient(
+    'refHyperbolic',
+    wantedRef && !tied,
+    ref.hyperbolic,
+    ref.given.hyperbolic,
+    out.gradRefHyperbolic,
+  );
+  const pairs = yield* positivePairs(name, pairRows, options.labels, ref.given.labels, options.positives);
+  const weights = options.weights === undefined ? null : yield* weightList(options.weights, logits.rows);
+  const { euclidean: unit, norms } = yield* unitRowsOf(name, logits);
+  const { unit: refUnit, norms: refNorms } = yield* refUnitRows(logits, ref.euclidean);
+  const loss = new Float64Array(1);
+  const losses = allocateArray(name, Float64Array, logits.rows);
+  const params = wanted ? new Float64Array(4) : null;
+  const start = (job: number) =>
+    pairLoss(core(), {
+      variant,
+      geometry: logits.geometry,
+      guards: guard,
+      tied,
+      reduction,
+      tauE: logits.tauE,
+      tauH: logits.tauH,
+      lambda: logits.lambda,
+      c: logits.c,
+      clip: logits.clip,
+      ...numbers,
+      euclidean: shaped(unit, logits),
+      hyperbolic: shaped(hyperbolic, logits),
+      refEuclidean: shaped(refUnit, ref),
+      refHyperbolic: shaped(ref.hyperbolic, ref),
+      ...pairs,
+      weights,
+      loss,
+      losses,
+      gradEuclidean: shaped(euclidean && gradE, logits),
+      gradHyperbolic: shaped(hyperbolic && gradH, logits),
+      gradRefEuclidean: shaped(ref.euclidean && gradRE, ref),
+      gradRefHyperbolic: shaped(ref.hyperbolic && gradRH, ref),
+      gradParams: params,
+      device,
+      threads,
+      job,
+    });
+  if (unit !== undefined) checkAttached(name, 'euclidean', unit);
+  if (hyperbolic !== undefined) checkAttached(name, 'hyperbolic', hyperbolic);
+  if (refUnit !== undefined) checkAttached(name, 'ref.euclidean', refUnit);
+  if (ref.hyperbolic !== undefined) checkAttached(name, 'ref.hyperbolic', ref.hyperbolic);
+  yield { start, finish: () => {} };
+  if (gradE !== undefined && norms !== undefined) yield* throughNorm(gradE, unit!, norms);
+  if (gradRE !== undefined && refNorms !== undefined) yield* throughNorm(gradRE, refUnit!, refNorms);
+  const result: ContrastiveLossResult<T> = { loss: loss[0] as number, losses };
+  if (params !== null) result.gradParams = parameters(params);
+  if (gradE !== undefined) result.gradEuclidean = gradE;
+  if (gradH !== undefined) result.gradHyperbolic = gradH;
+  if (gradRE !== undefined) result.gradRefEuclidean = gradRE;
+  if (gradRH !== undefined) result.gradRefHyperbolic = gradRH;
+  return result;
+}
+
+/** The unit rows of `ref.euclidean`, as {@link unitRowsOf} gives those of the anchors. */
+function* refUnitRows<T extends Reals>(
+  { normalize, tied }: Logits<T>,
+  rows: Matrix<T> | undefined,
+): Steps<{ unit: Matrix<T> | undefined; norms?: Float64Array }> {
+  if (rows === undefined) return { unit: rows };
+  if (normalize) return yield* unitRows(name, 'ref.euclidean', rows);
+  if (tied) yield* checkUnitRows(name, 'ref.euclidean', rows);
+  return { unit: rows };
+}
+
+/** The type of {@link contrastiveLoss}. */
+export interface ContrastiveLoss {
+  <T extends Reals>(options: ContrastiveLossOptions<T> & AsyncOptions): Promise<ContrastiveLossResult<T>>;
+  sync<T extends Reals>(options: ContrastiveLossOptions<T>): ContrastiveLossResult<T>;
+}
+
+/**
+ * A contrastive loss over rows with any number of positives each, with its gradients: NT-Xent, SupCon, decoupled or
+ * multi-similarity, between the rows of a batch or against other rows, over the logit of any geometry. It takes the batches of
+ * pytorch-metric-learning, whose values it has with `geometry: 'euclidean'` and `normalize: true`.
+ *
+ * Memory beyond inputs and outputs grows with the number of rows and of positives in a mask, not with the number of pairs. The
+ * result does not depend on the number of threads. Losses keep their digits however small they are. An anchor without positives
+ * has no term, except with `multi-similarity`; without negatives, a term of `ntxent` is 0. A row with NaN makes the loss NaN
+ * if any anchor has a term.
+ *
+ * Both directions of a two-tower loss are two calls, with `ref` and the anchors exchanged. For two views per class, `ntxent`
+ * is half of {@link hybridContrastiveLoss}.
+ *
+ * @returns the loss, the loss of each anchor, and gradients in all rows and in the parameters
+ * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`; `ERR_HOROBALL_UNSUPPORTED` on a CUDA device
+ * @example
+ * const euclidean = matrix([[1, 0], [0.6, 0.8], [0.8, 0.6], [0, 1], [-1, 0]]);
+ * const labels = ['cat', 'cat', 'cat', 'dog', 'owl']; // dog and owl have no positives
+ * const { loss, losses } = await contrastiveLoss({ euclidean, labels, geometry: 'euclidean', loss: 'supcon' });
+ * losses[3]; // => 0
+ * loss > 0; // => true
+ */
+export const contrastiveLoss: ContrastiveLoss = Object.assign(
+  <T extends Reals>(options: ContrastiveLossOptions<T> & AsyncOptions) =>
+    runSteps(name, options?.signal, () => evaluate(options)),
+  { sync: <T extends Reals>(options: ContrastiveLossOptions<T>) => runStepsSync(name, evaluate(options)) },
+);

@@ -1,0 +1,83 @@
+// The contract of a loss card. A pair loss sees the logits of an anchor with its positives and with its negatives, and
+// gives a term per positive pair or one term per anchor. A card states
+//   kInfo             name, label, formula of one term and its source
+//   kLogSum           whether it reads the log-sum-exp of rate() times the logits of the positives
+//   kPairTerms        whether it reads sums over the positives of pair_term()
+//   factor()          the factor of all logits
+//   rate()            see kLogSum
+//   pair_term(u, n)   value and slope of the term of one positive, from its logit and the log-sum-exp of the negatives
+//   terms(sums)       the terms of an anchor, and the numbers from which the weights of its pairs are computed
+//   positive_weight(u, anchor)   the derivative of the terms of an anchor in the logit of a positive
+// The derivative in the logit u of a negative is exp(u - reference) for every card. All functions are written for any
+// number type except terms(), which runs once per anchor, in float64.
+#pragma once
+
+#include "ops/contrast.h"
+
+namespace horoball {
+namespace {
+
+struct LossInfo {
+  const char* name;
+  const char* label;
+  const char* formula;  // of one term: p are the positives of the anchor, n its negatives, S the logits
+};
+
+// Parameters of the multi-similarity loss.
+struct LossNumbers {
+  double alpha, beta, base;
+};
+
+// What the forward pass knows of an anchor.
+struct AnchorSums {
+  double positives = 0, negatives = 0;  // how many
+  double sum = 0;                       // of the logits of the positives
+  double negative_log = 0;              // log-sum-exp of the logits of the negatives
+  double positive_log = 0;              // of rate() times those of the positives
+  double value = 0, slope = 0;          // sums of pair_term()
+};
+
+// The three numbers of positive_weight().
+template <class V>
+struct Anchor {
+  V center, factor, offset;
+};
+
+struct AnchorTerms {
+  double loss = 0;   // sum of the terms
+  double count = 0;  // of the terms
+  double reference = HUGE_VAL;
+  Anchor<double> anchor = {0, 0, 0};
+};
+
+// A term and its derivative in the log-sum-exp of the negatives.
+template <class V>
+struct PairTerm {
+  V value, slope;
+};
+
+// The defaults of a card.
+struct LossCard {
+  static constexpr bool kLogSum = false, kPairTerms = false;
+  LossNumbers numbers;
+
+  double factor() const { return 1; }
+  double rate() const { return 1; }
+  template <class V>
+  HD PairTerm<V> pair_term(V, V) const {
+    return {constant<V>(0), constant<V>(0)};
+  }
+};
+
+// log(1 + exp(x)), and its derivative.
+template <class V>
+HD PairTerm<V> soft_plus(V x) {
+  const V zero = constant<V>(0), one = constant<V>(1);
+  const V odds = exp(min(x, -x));
+  return {max(zero, x) + log1p(odds), where(x > zero, one, odds) / (one + odds)};
+}
+
+inline double log_add(double x, double y) { return y + soft_plus(x - y).value; }
+
+}  // namespace
+}  // namespace horoball
