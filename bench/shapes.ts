@@ -8,6 +8,14 @@ export interface BatchShape {
   readonly dim: number;
 }
 
+/** A batch of classes of 1 to `most` rows. */
+export interface RaggedShape {
+  readonly name: string;
+  readonly rows: number;
+  readonly most: number;
+  readonly dim: number;
+}
+
 /** Two point sets. */
 export interface MatrixShape {
   readonly name: string;
@@ -24,6 +32,9 @@ export interface EvaluationShape extends MatrixShape {
 export const cub: BatchShape = { name: 'cub', classes: 100, views: 9, dim: 128 };
 /** The published SOP batch. */
 export const sop: BatchShape = { name: 'sop', classes: 450, views: 2, dim: 128 };
+/** Batches as a random sampler draws them: few rows per class, and many. */
+export const ragged: RaggedShape = { name: 'ragged', rows: 900, most: 5, dim: 128 };
+export const multiPositive: RaggedShape = { name: 'multi-positive', rows: 900, most: 30, dim: 128 };
 /** The published SOP test set. */
 export const retrieval: MatrixShape = { name: 'retrieval', rows: 60_502, dim: 128 };
 /** A test set with approximately CUB's class sizes. */

@@ -1,10 +1,11 @@
 import { type JsPeers, noJsPeers } from '../js-peers.ts';
-import { batch, cub, cubTest, retrieval, sop, square, vitS } from '../shapes.ts';
+import { batch, cub, cubTest, multiPositive, ragged, retrieval, sop, square, vitS } from '../shapes.ts';
 import type { Suite } from '../suite.ts';
 import { deltaSuite } from './delta.ts';
 import { evaluationSuite } from './evaluation.ts';
 import { lossSuite } from './loss.ts';
 import { overheadSuite } from './overhead.ts';
+import { pairLossSuite } from './pair-loss.ts';
 import { pairwiseSuite } from './pairwise.ts';
 import { rowwiseSuite } from './rowwise.ts';
 import { queryCounts, searchName, searchSuite } from './search.ts';
@@ -32,6 +33,11 @@ export function suites(threads: number, js: JsPeers = noJsPeers, full = false): 
     ...pairwise,
     { name: 'loss sop', build: () => lossSuite(sop, { published: 400, compiled: 5 }, threads, full) },
     { name: 'loss cub', build: () => lossSuite(cub, { published: 200, compiled: 2.5 }, threads, full) },
+    { name: 'pair loss ragged', build: () => pairLossSuite(ragged, ['ntxent'], threads) },
+    {
+      name: 'pair loss multi-positive',
+      build: () => pairLossSuite(multiPositive, ['ntxent', 'supcon'], threads),
+    },
     ...search,
     { name: 'evaluation cub-test', build: () => evaluationSuite(cubTest, threads) },
     ...delta,

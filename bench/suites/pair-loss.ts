@@ -1,0 +1,202 @@
+import {
+  type ContrastiveLossOptions,
+  type ContrastiveLossResult,
+  contrastiveLoss,
+  hybridContrastiveLoss,
+  type Matrix,
+  matrix,
+} from '../../lib/index.ts';
+import { pairLoss, table } from '../../test/oracle.ts';
+import { ballPoints, reals, uniform, unitRows } from '../inputs.ts';
+import type { Labels } from '../results.ts';
+import { lossSettings, type RaggedShape } from '../shapes.ts';
+import { difference, type OwnSide, type PeerSide, type Suite } from '../suite.ts';
+import { dot } from './loss-check.ts';
+import { asType, input } from './product.ts';
+
+/** A label per row: classes of 1 to `most` rows, in random order. */
+function raggedLabels({ rows, most }: RaggedShape): Int32Array {
+  const next = uniform(31);
+  const labels = new Int32Array(rows);
+  let [label, left] = [0, 1];
+  for (let i = 0; i < rows; ++i, --left) {
+    if (left === 0) [label, left] = [label + 1, 1 + Math.floor(most * next())];
+    labels[i] = label;
+  }
+  for (let i = rows - 1; i > 0; --i) {
+    const j = Math.floor((i + 1) * next());
+    [labels[i], labels[j]] = [labels[j]!, labels[i]!];
+  }
+  return labels;
+}
+
+/** Rows of the oracle, which loops over all pairs. */
+const checkedRows = 60;
+const [alpha, beta, base] = [2, 50, 0.5];
+
+/** Pair losses of one batch with all gradients; `hybrid views` is the loss over pairs of equal views, for comparison. */
+export function pairLossSuite(
+  shape: RaggedShape,
+  losses: readonly ('ntxent' | 'supcon')[],
+  threads: number,
+): Suite {
+  const { rows, dim } = shape;
+  const e = unitRows(rows, dim, 1, 11, 'float32');
+  const h = ballPoints(unitRows(rows, dim, 1, 12, 'float32'), lossSettings.c, 13);
+  const labels = raggedLabels(shape);
+  const about = (over: Partial<Labels>): Labels => ({
+    op: 'contrastiveLoss',
+    shape: shape.name,
+    n: rows,
+    m: rows,
+    dim,
+    views: 0,
+    type: 'float32',
+    geometry: 'hybrid',
+    heads: 'untied',
+    guards: 'clean',
+    pass: 'both',
+    ...over,
+  });
+  const out = (type: 'float32' | 'float64') => ({
+    gradEuclidean: matrix(reals(type, rows * dim), rows, dim),
+    gradHyperbolic: matrix(reals(type, rows * dim), rows, dim),
+  });
+  const side = (name: string, options: ContrastiveLossOptions, over: Partial<Labels> = {}): PairSide => {
+    const all = {
+      euclidean: e,
+      hyperbolic: h,
+      labels,
+      ...lossSettings,
+      threads,
+      out: out('float32'),
+      ...options,
+    };
+    return {
+      name,
+      labels: about({ ...over, op: `contrastiveLoss ${options.loss}` }),
+      run: () => contrastiveLoss.sync(all),
+      probe: () => summary(contrastiveLoss.sync(all)),
+      options: all,
+    };
+  };
+  const own: PairSide[] = losses.flatMap((loss) => [
+    {
+      ...side(`hybrid ${loss}`, { loss }),
+      against: 'hybrid views',
+      bar: { of: 'ratio' as const, atMost: 1.3 },
+    },
+    side(
+      `euclidean ${loss}`,
+      {
+        loss,
+        geometry: 'euclidean',
+        hyperbolic: undefined,
+        out: { gradEuclidean: out('float32').gradEuclidean },
+      },
+      { geometry: 'euclidean', heads: '' },
+    ),
+    {
+      ...side(
+        `float64 ${loss}`,
+        { loss, euclidean: asType(e, 'float64'), hyperbolic: asType(h, 'float64'), out: out('float64') },
+        { type: 'float64' },
+      ),
+      against: `hybrid ${loss}`,
+    },
+  ]);
+  const views: OwnSide = {
+    name: 'hybrid views',
+    labels: about({ op: 'hybridContrastiveLoss', views: 2 }),
+    run: () =>
+      hybridContrastiveLoss.sync({
+        euclidean: e,
+        hyperbolic: h,
+        views: 2,
+        ...lossSettings,
+        threads,
+        out: out('float32'),
+      }),
+  };
+  return {
+    name: `pair loss ${shape.name}`,
+    arrays: { e: input(e), h: input(h), labels: { data: labels, shape: [rows] } },
+    own: [views, ...own],
+    peers: losses.flatMap((loss) => peersOf(loss, about)),
+    check: () => {
+      for (const each of own) checkSide(each, labels);
+    },
+  };
+}
+
+interface PairSide extends OwnSide {
+  readonly options: ContrastiveLossOptions;
+}
+
+function peersOf(loss: string, about: (over: Partial<Labels>) => Labels): PeerSide[] {
+  const peer = (name: string, geometry: 'hybrid' | 'euclidean', atLeast?: number): PeerSide => ({
+    name,
+    labels: about({
+      op: `contrastiveLoss ${loss}`,
+      ...(geometry === 'euclidean' ? { geometry, heads: '' as const } : {}),
+    }),
+    params: { ...lossSettings, loss, geometry },
+    inputs: { labels: 'labels', e: 'e', ...(geometry === 'hybrid' ? { h: 'h' } : {}) },
+    same: { as: `${geometry} ${loss}`, within: 1e-5 },
+    against: `${geometry} ${loss}`,
+    ...(atLeast === undefined ? {} : { bar: { of: 'ratio', atLeast } }),
+  });
+  return [
+    peer('torch eager, masked matrix', 'hybrid'),
+    peer('torch.compile, masked matrix', 'hybrid', 2),
+    peer('torch.compile, masked matrix', 'euclidean', 1),
+    peer('pytorch-metric-learning', 'euclidean', 2),
+    peer('pytorch-metric-learning, compiled', 'euclidean'),
+  ];
+}
+
+/** The value and the sizes of the gradients. */
+function summary({ loss, gradEuclidean, gradHyperbolic }: ContrastiveLossResult): number[] {
+  const sizes = [gradEuclidean, gradHyperbolic].flatMap((g) =>
+    g === undefined ? [] : [Math.sqrt(dot(g.data, g.data))],
+  );
+  return [loss, ...sizes];
+}
+
+/** In float64 against the oracle on the first rows, and at full size in its own type against float64. */
+function checkSide({ name, options }: PairSide, labels: Int32Array): void {
+  const { out: _, euclidean, hyperbolic, geometry = 'hybrid', loss = 'ntxent', ...rest } = options;
+  const wide = (of: Matrix | undefined) => of && asType(of, 'float64');
+  const first = (of: Matrix | undefined) =>
+    of && matrix(Float64Array.from(of.data.subarray(0, checkedRows * of.cols)), checkedRows, of.cols);
+  const few = { geometry, loss, ...rest, euclidean: first(euclidean), hyperbolic: first(hyperbolic) };
+  const small = contrastiveLoss.sync({ ...few, labels: labels.subarray(0, checkedRows), grad: false });
+  const h = few.hyperbolic && table(few.hyperbolic.data, few.hyperbolic.cols);
+  const heads = table(few.euclidean!.data, few.euclidean!.cols).map((row, i) => ({
+    e: row,
+    h: h?.[i] ?? [],
+  }));
+  const numbers = { ...lossSettings, alpha, beta, base, geometry, loss, reduction: 'mean' };
+  const isPositive = (i: number, j: number) => labels[i] === labels[j];
+  within(
+    `${name}, float64 value`,
+    difference([small.loss], [pairLoss(heads, null, { ...numbers, isPositive })]),
+    1e-9,
+  );
+  const exact = contrastiveLoss.sync({
+    ...options,
+    out: undefined,
+    euclidean: wide(euclidean),
+    hyperbolic: wide(hyperbolic),
+  });
+  within(
+    `${name}, value and gradients`,
+    difference(summary(contrastiveLoss.sync(options)), summary(exact)),
+    1e-4,
+  );
+}
+
+function within(what: string, error: number, limit: number): void {
+  if (error <= limit) return;
+  throw new Error(`${what}: ${error.toExponential(1)} from the truth (limit ${limit})`);
+}
