@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { writeSafetensors } from '../../../lib/io/index.ts';
 import { placeOf } from '../../../lib/train/distributed/environment.ts';
 import {
+  type HealthRow,
   Learner,
   type NamedTensor,
   ProcessGroup,
@@ -24,6 +25,7 @@ export interface Case {
 /** The results that rank 0 writes, in addition to the gradients and the run folder of the same name. */
 export interface CaseResult {
   rows: StepRow[];
+  health: HealthRow[];
   recalls: number[];
   skipped: number;
 }
@@ -51,12 +53,17 @@ async function firstGradients(config: RunConfig): Promise<Map<string, NamedTenso
 for (const { name, options } of cases) {
   const gradients = await firstGradients(parseConfig(options));
   const rows: StepRow[] = [];
+  const health: HealthRow[] = [];
   const onStep = (row: StepRow): void => void rows.push(row);
-  const { evaluations, skipped } = await train({ ...options, runs: folder, name }, { onStep, group });
+  const onHealth = (row: HealthRow): void => void health.push(row);
+  const { evaluations, skipped } = await train(
+    { ...options, runs: folder, name },
+    { onStep, onHealth, group },
+  );
   if (group !== null && group.rank !== 0) continue;
   await writeSafetensors(join(folder, `${name}.gradients.safetensors`), gradients);
   const recalls = evaluations.flatMap(({ spaces }) => Object.values(spaces).map(({ at }) => at['1']!));
-  const result: CaseResult = { rows, recalls, skipped };
+  const result: CaseResult = { rows, health, recalls, skipped };
   await writeFile(join(folder, `${name}.json`), JSON.stringify(result));
 }
 await group?.close();

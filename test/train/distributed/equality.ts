@@ -19,6 +19,10 @@ export interface Deviation {
   gradients: number;
   /** Largest error over all steps, relative to max(1, loss). */
   losses: number;
+  /** Largest relative error of the gradient norm before clipping, over all steps. */
+  norms: number;
+  /** Largest relative error of a health statistic of a batch. */
+  health: number;
   /** Relative error of the final weights as one vector. */
   weights: number;
   /** Largest absolute error of a recall. */
@@ -88,11 +92,30 @@ export async function runCases(root: string, cases: readonly Case[], size: numbe
 }
 
 /** The largest accepted deviations. */
-const tolerances = { gradients: 1e-5, losses: 1e-5, weights: 1e-4, recalls: 0.02, skips: 0 };
+const tolerances = {
+  ...{ gradients: 1e-5, losses: 1e-5, norms: 1e-4, health: 1e-4 },
+  ...{ weights: 1e-4, recalls: 0.02, skips: 0 },
+};
 /** The backbone's products have 8 (bfloat16) or 11 bits, and are rounded differently in batches of other sizes. */
 const lowTolerances: Record<string, typeof tolerances> = {
-  bfloat16: { gradients: 3e-2, losses: 1e-2, weights: 1e-3, recalls: 0.1, skips: 0 },
-  float16: { gradients: 4e-3, losses: 1e-3, weights: 1e-3, recalls: 0.1, skips: 0 },
+  bfloat16: {
+    ...tolerances,
+    gradients: 3e-2,
+    losses: 1e-2,
+    norms: 3e-2,
+    health: 3e-2,
+    weights: 1e-3,
+    recalls: 0.1,
+  },
+  float16: {
+    ...tolerances,
+    gradients: 4e-3,
+    losses: 1e-3,
+    norms: 4e-3,
+    health: 4e-3,
+    weights: 1e-3,
+    recalls: 0.1,
+  },
 };
 
 /** Whether every deviation of a row is within the tolerance of its precision. */
@@ -120,10 +143,25 @@ async function comparedCase(name: string, one: string, several: string, ranks: n
     ...{ name, ranks },
     gradients: worst(await gradientErrors(name, one, several)),
     losses: worst(a.rows.map(({ loss }, i) => Math.abs(b.rows[i]!.loss - loss) / Math.max(1, loss))),
+    norms: worst(a.rows.map(({ gradNorm }, i) => errorOf(b.rows[i]!.gradNorm, gradNorm))),
+    health: worst(a.health.flatMap((row, i) => errorsOf(b.health[i]!, row))),
     weights: relativeError(await weightsOf(name, several), await weightsOf(name, one)),
     recalls: worst(a.recalls.map((recall, i) => Math.abs(recall - b.recalls[i]!))),
     skips: a.rows.filter(({ skipped }, i) => skipped !== b.rows[i]!.skipped).length,
   };
+}
+
+function errorOf(got: unknown, expected: unknown): number {
+  if (typeof got !== 'number' || typeof expected !== 'number') return got === expected ? 0 : Infinity;
+  return Math.abs(got - expected) / Math.max(Math.abs(expected), 1e-3);
+}
+
+/** The relative error of each number in a row, except the time. */
+function errorsOf(got: unknown, expected: unknown): number[] {
+  if (typeof expected !== 'object' || expected === null) return [errorOf(got, expected)];
+  return Object.entries(expected)
+    .filter(([key]) => key !== 'seconds')
+    .flatMap(([key, value]) => errorsOf((got as Record<string, unknown>)[key], value));
 }
 
 /** Gradients that consist only of rounding errors are not compared. */
@@ -157,11 +195,14 @@ export function table(rows: readonly Deviation[]): string {
   const line = (cells: readonly string[]): string =>
     cells.map((cell, i) => (i === 0 ? cell.padEnd(26) : cell.padStart(i === 1 ? 5 : 10))).join(' ');
   const body = rows.map((row) => {
-    const { name, ranks, gradients, losses, weights, recalls, skips } = row;
-    const errors = [gradients, losses, weights, recalls].map((x) => x.toExponential(1));
+    const { name, ranks, gradients, losses, norms, health, weights, recalls, skips } = row;
+    const errors = [gradients, losses, norms, health, weights, recalls].map((x) => x.toExponential(1));
     return line([name, String(ranks), ...errors, String(skips)]) + (isWithin(row) ? '' : '  too large');
   });
-  return [line(['case', 'ranks', 'gradients', 'losses', 'weights', 'Recall@1', 'skips']), ...body].join('\n');
+  return [
+    line(['case', 'ranks', 'gradients', 'losses', 'norms', 'health', 'weights', 'Recall@1', 'skips']),
+    ...body,
+  ].join('\n');
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
