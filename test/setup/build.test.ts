@@ -1,5 +1,6 @@
 // The build of the training addon, with a cmake that only copies the addon of this checkout.
-import { appendFile, mkdir, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { appendFile, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import test from 'ava';
 import { buildProgress } from '../../lib/setup/build.ts';
@@ -27,6 +28,11 @@ fi`;
   t.regex(await setup(`echo '// later' >> ${source}`), /^Ready: /m);
   t.regex(await setup(), /^Ready: /m);
   t.regex(await setup(), /^Nothing to do: /m);
+  // In the cache, one folder per libtorch and ABI: `npm ci` removes everything in node_modules.
+  const [addons] = await readdir(join(here.project, '.cache/horoball/addons'));
+  const built = await readdir(join(here.project, '.cache/horoball/addons', addons!));
+  t.is(built.filter((name) => name.startsWith(`torch-${record.libtorch.version}-`)).length, 2);
+  t.false(existsSync(join(here.packaged, 'native/torch/build')));
   await appendFile(source, '// once more\n');
   t.regex(await setup(), /^Ready: /m);
 });
