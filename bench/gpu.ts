@@ -1,6 +1,6 @@
 // `npm run bench:gpu`: builds the kernels for the GPU of this machine and the training addon for python3's torch, runs a
 // smoke test and the tests, then times kernels and training steps beside their peers. Each stage has a time limit, and a
-// failed stage does not stop the others. Rows are written as they arrive, so an interrupted run keeps what it has.
+// failed stage does not stop the others. Rows are written as they arrive, so an interrupted run keeps the finished ones.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';

@@ -56,7 +56,7 @@ export interface JsPeers {
 /** No packages, for processes that only need horoball's own sides. */
 export const noJsPeers: JsPeers = { simsimd: 'not loaded', usearch: 'not loaded', tfjs: 'not loaded' };
 
-/** Loads what is installed in a folder. */
+/** Loads the packages that are installed in a folder. */
 export async function loadJsPeers(folder: string): Promise<JsPeers> {
   const require = createRequire(pathToFileURL(join(folder, 'package.json')));
   const load = <P>(name: string): P | string => {

@@ -2,7 +2,7 @@
 export interface Labels {
   /** The operation: `pairwiseDistance`. */
   readonly op: string;
-  /** Named shape, and what it measures. */
+  /** Named shape and measured quantity. */
   readonly shape: string;
   readonly n: number;
   readonly m: number;

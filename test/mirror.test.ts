@@ -69,7 +69,7 @@ const untested: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-/** Modules that are tested through what they serve: the stems, by the test. */
+/** Modules that are tested through a module that uses them: the stems, by the test. */
 const through: Readonly<Record<string, readonly string[]>> = {
   'call.test': ['next-turn', 'slices'],
   'cards.test': ['row-card'],

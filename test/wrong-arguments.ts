@@ -15,7 +15,7 @@ type Call = (...args: unknown[]) => unknown;
 
 /** Exports under a second name. */
 const aliases: Readonly<Record<string, string>> = { LearntScalars: 'LearnableScalars' };
-/** Not called: protected and internal members, and those that end what the examples share. */
+/** Not called: protected and internal members, and those that dispose of objects that the examples share. */
 const skipped = new Set(['constructor', 'dispose', 'close', 'handle', 'direction', 'load']);
 
 /** The properties of an object and of what it inherits from, up to Object. */

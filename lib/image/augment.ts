@@ -68,7 +68,7 @@ export interface Augmentation {
 /** The largest magnitude of {@link RandAugment}. */
 const mostMagnitude = 30;
 
-/** A copy of an augmentation, checked. */
+/** Validates an augmentation; returns a copy. */
 export function checkedAugmentation(operation: string, given: Augmentation | undefined): Augmentation {
   const name = 'augmentation';
   const { colorJitter, randAugment, randomErasing } = readOptions(

@@ -52,7 +52,7 @@ export function onnxOf({ network, weights, serving }: OnnxSource, storage: Stora
 }
 
 /**
- * Opens what is to be exported: a run folder, the `model.safetensors` of a run or what `saveWeights` wrote, or a backbone.
+ * Opens a network for export: a run folder, the `model.safetensors` of a run or what `saveWeights` wrote, or a backbone.
  * A file has no evaluation transform, so its images are resized to the size of the network's input.
  *
  * @throws Error `ERR_HOROBALL_RUN` for a folder that is not a finished run, `ERR_HOROBALL_WEIGHTS` if the

@@ -1,4 +1,4 @@
-// What is wrong with a package before it is published: a missing file, a binary of another system.
+// Finds faults of a package before it is published: a missing file, a binary of another system.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Platform, packageOf, platforms } from '../platforms.ts';

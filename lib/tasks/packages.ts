@@ -1,4 +1,4 @@
-// npm run packages [-- --only PLATFORM] [-- --publish]: makes what is published from prebuilds/ and dist/: one package per
+// npm run packages [-- --only PLATFORM] [-- --publish]: builds the packages to publish from prebuilds/ and dist/: one package per
 // platform with the native core, and `horoball` without binaries, which depends on them optionally. Writes
 // build/packages/<name>/ and the tarballs next to it. An incomplete set is refused; `--only` makes a part of it for trying.
 import { existsSync, readFileSync, rmSync } from 'node:fs';

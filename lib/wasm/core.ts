@@ -63,7 +63,7 @@ export function wasmCore(module: WebAssembly.Module, host: Host): Core {
 function jobOf(args: readonly unknown[]): number {
   const last = args.at(-1);
   const job = typeof last === 'number' ? last : args[0] instanceof Float64Array ? args[0][rowCall.job] : 0;
-  return isJob(job) ? job : 0; // the synchronous call refuses what is not a number of a job
+  return isJob(job) ? job : 0; // a value that is not a job's number is refused by the synchronous call
 }
 
 function isJob(value: number | undefined): value is number {

@@ -3,7 +3,7 @@
 // object, and the garbage collector may free it while a job still reads it.
 //
 // V8's own `ArrayBuffer::GetBackingStore` returns a shared pointer to that memory. It is not part of
-// Node-API, so it is looked up at run time and first tried on a buffer of our own. If it is missing or does
+// Node-API, so it is looked up at run time and first tried on a test buffer. If it is missing or does
 // not behave as expected (Windows, Bun, a Node built with another C++ library), the memory is not kept alive,
 // and a caller who drops a transferred buffer before the promise settles causes a use after free.
 //

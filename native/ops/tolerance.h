@@ -1,5 +1,5 @@
 // Relative error bounds by element type. Tests use them unscaled; a test may add only the error of its own reference
-// (`errorOf`, test/support.ts). The tables in the documentation are generated from them.
+// (`referenceError`, test/tolerances.ts). The tables in the documentation are generated from them.
 #pragma once
 
 namespace horoball {

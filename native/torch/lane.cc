@@ -117,7 +117,7 @@ void Lane::execute(Job& job) {
     return;
   }
   if (!failure_) failure_ = attempt(job.call, job.work);
-  job.work = nullptr;  // destroys what the work holds here, on the lane
+  job.work = nullptr;  // destroys the captured objects here, on the lane
   if (job.deferred) job.failure = std::exchange(failure_, std::nullopt);
 }
 

@@ -66,7 +66,7 @@ HOROBALL_EXPORT(function_name) const char* function_name(std::size_t index) {
   return index < entries().count ? entries().all[index].name : nullptr;
 }
 
-// The indices of the arrays that a function writes, one bit each: what it marks when it is called without arguments.
+// The indices of the arrays that a function writes, one bit each. A call without arguments marks them.
 HOROBALL_EXPORT(function_outputs) double function_outputs(std::size_t index) {
   Outcome ignored;
   Call call{{}, ignored};

@@ -71,7 +71,7 @@ async function* endless(): AsyncGenerator<LabeledBatch> {
   for (let i = 0; ; i++) yield tinySamples(1 + (i % 100));
 }
 
-/** Trains for `count` steps on batches of our own, without a folder. */
+/** Trains for `count` steps on generated batches, without a folder. */
 async function trainSteps(count: number): Promise<void> {
   const controller = new AbortController();
   let steps = 0;

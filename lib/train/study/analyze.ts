@@ -42,7 +42,7 @@ export interface Comparison {
 export interface Analysis {
   arms: ArmSummary[];
   contrasts: Comparison[];
-  /** For each control: the difference between hyperbolic and euclidean, and what is left of it against the control. */
+  /** For each control: the difference between hyperbolic and euclidean, and the part of it that remains against the control. */
   survival: { control: string; effect: Comparison; left: Comparison }[];
 }
 

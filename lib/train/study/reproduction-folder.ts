@@ -11,7 +11,7 @@ import { lockStudy, readStudy, StudyFolder } from './folder.ts';
 import { type Grid, grids, planReproduction, type StudyName, studyNames } from './reproduction.ts';
 import type { Study } from './results.ts';
 
-/** The contents of reproduction.json: what was asked for, and what is run. */
+/** The contents of reproduction.json: the request, and the planned runs. */
 export interface ReproductionRecord {
   ds: string;
   /** Whether the runs are too short for an answer. */

@@ -85,7 +85,7 @@ template <class MetricCard, bool kReadsInner, bool kReadsDistance, bool kTiedHea
 struct PairKind {
   using Card = MetricCard;
   static constexpr bool kInner = kReadsInner, kDistance = kReadsDistance, kTied = kTiedHeads;
-  static constexpr bool kGram = kInner && !kTied;       // inner products have a matrix product of their own
+  static constexpr bool kGram = kInner && !kTied;       // inner products need a separate matrix product
   static constexpr bool kSquared = kDistance || kTied;  // squared differences are read
   static constexpr bool kBounded = Card::kBounded && kDistance && !kTied;  // points may be outside
   static constexpr Rows kRows = kTied ? Rows::plain : Card::kRows;

@@ -199,7 +199,7 @@ test('reading images of a usual size does not block the event loop', async (t) =
   const lists = Array.from({ length: 8 }, () => Int32Array.from(split.samples.keys()));
   const loader = new ImageLoader(split, { ...training, size: 224, concurrency: 2 });
   await all(loader.batches(lists.slice(0, 1))); // loads the decoders
-  // Other processes can only add to the delay, so the minimum of a few runs is the best estimate of our own share.
+  // Other processes can only add to the delay, so the minimum of a few runs is the best estimate of the delay of the loader.
   let least = Infinity;
   for (let run = 0; run < 5 && least >= 20; run++) {
     const delay = monitorEventLoopDelay({ resolution: 1 });
