@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { parseConfig } from '../../../lib/train/options/resolve.ts';
 import { writeReport } from '../../../lib/train/report/run/write.ts';
+import type { Checkpoint } from '../../../lib/train/run/checkpoint.ts';
 import { runHolder } from '../../../lib/train/run/lock.ts';
 import { readRun } from '../../../lib/train/run/read.ts';
 import { DiskStore } from '../../../lib/train/run/store.ts';
@@ -227,3 +228,33 @@ test.serial('nothing is written into a folder that only has the path of the run 
     t.true((await readFile(join(`${store.folder}-moved`, 'metrics.jsonl'), 'utf8')).includes('"step":1'));
   }
 });
+
+test.serial(
+  'the best checkpoint stays when the last one is replaced, until a better one comes',
+  async (t) => {
+    const store = await create(config());
+    const read = (name: string) => readFile(join(store.folder, `${name}.safetensors`), 'utf8');
+    for (const [step, best] of [
+      [1, 1],
+      [2, 1],
+      [3, 3],
+    ] as const) {
+      store.append(stepRow(step));
+      const write = (path: string) =>
+        writeFile(`${path}.new`, `step ${step}`).then(() => rename(`${path}.new`, path));
+      await store.checkpoint(
+        async () => ({ position: { step, best: { step: best } }, write }) as unknown as Checkpoint,
+      );
+      t.is(await read('last'), `step ${step}`);
+      t.is(await read('best'), `step ${best}`);
+    }
+    await appendFile(join(store.folder, 'metrics.jsonl'), '{}\n');
+    await t.throwsAsync(
+      store.checkpoint(async () => t.fail() as never),
+      {
+        code: 'ERR_HOROBALL_RUN_BUSY',
+        message: /metrics\.jsonl has \d+ bytes where this run wrote \d+/,
+      },
+    );
+  },
+);
