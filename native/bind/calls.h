@@ -281,7 +281,9 @@ class Layout {
     if (cols == 0) return;
     to = {at_, in_.template whole<std::int64_t>(rows), in_.template whole<std::int64_t>(cols)};
     const std::int64_t count = element_count(to.rows, to.cols);
-    in_.require(count >= 0 && count <= left_, "fewer numbers");
+    const bool fits = count >= 0 && count <= left_;
+    in_.require(fits, "fewer numbers");
+    if (!fits) return;  // a binding without exceptions goes on
     at_ += static_cast<std::size_t>(count) * element_;
     left_ -= count;
   }

@@ -182,7 +182,7 @@ class Drawn {
 
   template <class Integer>
   Integer whole(double value) const {
-    return static_cast<Integer>(value);
+    return value > -1e6 && value < 1e6 ? static_cast<Integer>(value) : 0;
   }
   void require(bool, const char*) const {}
 

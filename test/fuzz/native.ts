@@ -50,7 +50,7 @@ export async function fuzzNative(name: string, level: string, seconds: number): 
   const grown = join(build, 'corpus', name);
   await mkdir(grown, { recursive: true });
   const options = [`-max_total_time=${seconds}`, '-print_final_stats=1', '-max_len=512', '-timeout=10'];
-  const places = [`-artifact_prefix=${build}/`, grown, corpus];
+  const places = [`-artifact_prefix=${build}/`, grown, join(corpus, name)];
   const child = spawn(join(build, 'fuzz'), [...options, ...places], {
     env: { ...process.env, HOROBALL_FUZZ_FUNCTION: name, HOROBALL_ISA: level },
     stdio: ['ignore', 'ignore', 'pipe'],
