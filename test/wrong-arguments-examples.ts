@@ -401,4 +401,4 @@ const embedderOptions = {
   freezeBlocks: 0,
   precision: 'float32',
 } as const;
-const lossOptions = { reduction: 'sum', compat: null, beta: 0 } as const;
+const lossOptions = { loss: 'views', reduction: 'sum', compat: null, beta: 0 } as const;

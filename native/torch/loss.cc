@@ -1,4 +1,4 @@
-// The hybrid contrastive loss as an autograd function over the core's table. One call computes the loss and
+// The contrastive losses as an autograd function over the core's table. One call computes the loss and
 // all its gradients; backward only scales them. On a CUDA device that the core has kernels for, everything
 // stays on the device and on libtorch's stream, and the host waits only when it reads the loss.
 #include "loss.h"
@@ -8,12 +8,14 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <optional>
 
 #include "backend.h"
 #include "exports.h"
 #include "hard_negatives.h"
+#include "pair_loss.h"
 #include "scaler.h"
 #include "tensor.h"
 
@@ -25,10 +27,12 @@ struct LossConfig {
   ContrastArgs args;  // the same for every batch
   Tables tables;
   bool grad_params = false;
-  double beta = 0;  // strength of hard_negatives, which run on the host; 0: the core's loss
+  double beta = 0;                   // strength of hard_negatives; 0: the core's loss
+  std::optional<PairVariant> pairs;  // a pair loss instead of the loss over views
 
+  // Only the loss over views has kernels for devices.
   Target target(const at::Device& device) const {
-    return beta == 0 ? target_of(tables, device) : host_target(tables);
+    return beta == 0 && !pairs ? target_of(tables, device) : host_target(tables);
   }
 };
 
@@ -106,10 +110,13 @@ class ContrastFunction : public torch::autograd::Function<ContrastFunction> {
     }
     Run run = target.run();
     run.cancelled = cancel;
-    if (config.beta > 0)
+    if (config.pairs) {
+      require_ok(pair_loss(*target.backend, args, *config.pairs, run));
+    } else if (config.beta > 0) {
       hard_negatives(args, config.beta, cancel);
-    else
+    } else {
       require_ok(target.backend->contrast(args, run));
+    }
     ctx->save_for_backward({grad_e, grad_h});
     if (target.on_device()) return value->waiting[0].to(any.scalar_type());
     return at::full({}, value->loss, any.options()).to(euclidean.device());
@@ -250,6 +257,11 @@ train::LossConfig Converter<train::LossConfig>::from(Arguments& in, const Napi::
   const auto clip = in.property<std::optional<double>>(options, "clipR");
   args.clip = clip.value_or(std::numeric_limits<double>::infinity());
   in.require(args.views > 1, "2 views or more");
+  const auto variant = in.property<std::int32_t>(options, "lossIndex");
+  in.require(variant >= -1 && variant <= UINT8_MAX, "the index of a loss, or -1");
+  if (variant >= 0)
+    config.pairs = {static_cast<Loss>(variant), number("alpha"), number("similarityBeta"), number("base")};
+  in.require(!config.pairs || config.beta == 0, "beta 0 with a pair loss");
   in.require(config.beta == 0 || !config.tables.cpu->reads_of(args.geometry, false).hyperbolic,
              "beta 0, or a geometry without a distance");
   return config;

@@ -13,9 +13,14 @@ export interface Cancel {
   readonly [cancelBrand]: true;
 }
 
-/** The options of the loss, the index of its geometry in the core, and the matrices that it reads. */
+/** The options of the loss, the indices of its geometry and of its terms in the core, and the numbers of multi-similarity. */
 export interface LossNumbers extends Required<HybridLossOptions> {
   geometryIndex: number;
+  /** -1 for `views`. */
+  lossIndex: number;
+  alpha: number;
+  similarityBeta: number;
+  base: number;
   gradParams: boolean;
 }
 

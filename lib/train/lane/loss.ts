@@ -1,6 +1,8 @@
 import { runStepsSync } from '../../call.ts';
-import { geometries, geometryTerms } from '../../card-names.ts';
+import { contrastiveLosses, geometries, geometryTerms } from '../../card-names.ts';
 import { boolean, choice, curvature, finite, guards, integer, positive, readOptions } from '../../check.ts';
+import { batchLosses, similarityDefaults } from '../../contrastive-loss.ts';
+import { rangeError } from '../../errors.ts';
 import { reductions } from '../../loss.ts';
 import { batchViews, type Labels } from '../../views.ts';
 import type { Handle } from './addon-types.ts';
@@ -24,6 +26,7 @@ export interface ApplyOptions {
 }
 
 const lossNames = [
+  'loss',
   'geometry',
   'tied',
   'views',
@@ -38,8 +41,8 @@ const lossNames = [
 ] as const satisfies (keyof HybridLossOptions)[];
 
 /**
- * The hybrid contrastive loss over all ordered pairs of views, as an autograd function over the core's fused kernel; see
- * `hybridContrastiveLoss` for the formula and its source.
+ * A contrastive loss as an autograd function over the core's fused kernels; see `hybridContrastiveLoss` and `contrastiveLoss`
+ * for the formulas and their sources.
  */
 export class HybridLoss {
   /** The options with all defaults filled in. */
@@ -49,6 +52,7 @@ export class HybridLoss {
   constructor(options: HybridLossOptions) {
     const operation = 'hybridLoss';
     const filled = {
+      loss: 'views',
       clipR: null,
       reduction: 'sum',
       compat: null,
@@ -60,7 +64,10 @@ export class HybridLoss {
     positive(operation, 'tauH', filled.tauH);
     if (filled.lambda !== 0) positive(operation, 'lambda', filled.lambda);
     curvature(operation, filled.c);
+    choice(operation, 'loss', filled.loss, batchLosses);
     if (filled.beta !== 0) positive(operation, 'beta', filled.beta);
+    if (filled.beta > 0 && filled.loss !== 'views')
+      throw rangeError(operation, 'beta', "0 with a loss other than 'views'", filled.beta);
     choice(operation, 'geometry', filled.geometry, filled.beta > 0 ? withoutDistance : geometries);
     choice(operation, 'reduction', filled.reduction, reductions);
     boolean(operation, 'tied', filled.tied, false);
@@ -79,12 +86,16 @@ export class HybridLoss {
     const operation = 'hybridLoss.apply';
     const { euclidean, hyperbolic, rows } = checkInputs(operation, embeddings);
     const { order } = runStepsSync(operation, batchViews(operation, rows, this.options.views, labels));
-    const { geometry } = this.options;
+    const { geometry, loss } = this.options;
+    const { alpha, beta: similarityBeta, base } = similarityDefaults;
     const filled = {
       ...this.options,
       gradParams: false,
       ...readOptions(operation, options, ['tauE', 'tauH', 'c', 'gradParams']),
       geometryIndex: geometries.indexOf(geometry),
+      // -1 for `views`
+      lossIndex: (contrastiveLosses as readonly string[]).indexOf(loss),
+      ...{ alpha, similarityBeta, base },
     };
     for (const name of ['tauE', 'tauH', 'c'] as const) positive(operation, name, filled[name]);
     boolean(operation, 'gradParams', filled.gradParams, false);

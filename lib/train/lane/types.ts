@@ -2,6 +2,7 @@
 
 import type { Geometry } from '../../cards.ts';
 import type { Device as AnyDevice, Compat } from '../../check.ts';
+import type { BatchLoss } from '../../contrastive-loss.ts';
 import type { TensorData } from '../../io/elements.ts';
 import type { Reduction } from '../../loss.ts';
 import type { Channels, Head, ImageSize, ViTConfig } from '../../model/types.ts';
@@ -81,6 +82,11 @@ export interface Parameter {
 
 /** Options of `HybridLoss`. */
 export interface HybridLossOptions {
+  /**
+   * `views`, the default: the cross entropies of all ordered pairs of views, as published. Otherwise a loss of `contrastiveLoss`
+   * with the mean over its terms, which has no CUDA kernel: its rows are copied to the host.
+   */
+  loss?: BatchLoss;
   geometry: Geometry;
   /** Whether both outputs are functions of one unit vector (`embedder.tied`), so that one Gram product serves both. */
   tied: boolean;
@@ -95,12 +101,12 @@ export interface HybridLossOptions {
   c: number;
   /** The head's clipping radius before expmap0 (tied only); null, the default, for none. */
   clipR?: number | null;
-  /** `sum` over the ordered pairs of views (the default, as published), or their `mean`. */
+  /** Of `views`: `sum` over the ordered pairs of views (the default, as published), or their `mean`. */
   reduction?: Reduction;
   /** `hypmix`: the published numerical guards; default null. */
   compat?: Compat | null;
   /**
-   * `euclidean` only, from 0: weights negatives by exp(beta s) of their logit s (Robinson et al. 2021, arXiv 2010.04592,
+   * `views` and `euclidean` only, from 0: weights negatives by exp(beta s) of their logit s (Robinson et al. 2021, arXiv 2010.04592,
    * without the correction for false negatives). 0, the default, is the plain loss.
    */
   beta?: number;

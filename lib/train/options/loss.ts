@@ -1,4 +1,5 @@
 import { logitDefaults } from '../../card-names.ts';
+import { type BatchLoss, batchLosses } from '../../contrastive-loss.ts';
 import { type Reduction, reductions } from '../../loss.ts';
 import {
   above1,
@@ -24,6 +25,12 @@ const evaluated = { commands: ['eval'], studyColumn: true } as const;
 
 /** The contrastive loss. */
 export class LossOptions {
+  /** Loss of a batch: `views` is the published one, over all ordered pairs of views; others are means over their terms. */
+  readonly loss: RunOption<BatchLoss> = loss(oneOf(batchLosses), {
+    help: 'loss of a batch; views is the cross entropy over all ordered pairs of views, as published',
+    default: 'views',
+    studyColumn: true,
+  });
   /** Geometry of the logits. */
   readonly geometry: RunOption<TrainedGeometry> = loss(oneOf(trainedGeometries), {
     help: 'geometry of the logits',
@@ -90,13 +97,13 @@ export class LossOptions {
   };
   /** Strength of the hard-negative weighting in the Euclidean loss (Robinson et al. 2021); 0: the plain loss. */
   readonly beta: RunOption<number> = loss(atLeast0, {
-    help: 'strength of the hard-negative weighting in the Euclidean loss; 0 is the plain loss',
+    help: 'strength of the hard-negative weighting in the Euclidean loss over views; 0 is the plain loss',
     default: 0,
     geometries: geometriesWith('distance', false),
   });
   /** `sum` over the ordered pairs of views, as published, or their `mean`. */
   readonly reduction: RunOption<Reduction> = loss(oneOf(reductions), {
-    help: 'reduction of the losses of all ordered pairs of views',
+    help: 'reduction of the losses of all ordered pairs of views, with loss views',
     default: 'sum',
     published: 'behavior',
   });

@@ -144,6 +144,7 @@ function consistent(config: RunConfig, operation: string): RunConfig {
   if (idle !== undefined)
     refuse('learn', `scalars that the ${geometry} loss uses (${learnableOf(geometry).join(', ')})`, idle);
   if (config.beta > 0 && !appliesTo('beta', geometry)) refuse('beta', `0 with geometry ${geometry}`);
+  if (config.beta > 0 && config.loss !== 'views') refuse('beta', `0 with loss ${config.loss}`);
   if (memory > 0 && head === 'hyp-vit' && names.includes('hyp_c'))
     refuse(
       'memory',

@@ -48,8 +48,9 @@ export function newEmbedder(config: RunConfig): Promise<Embedder> {
 }
 
 export function createLoss(config: RunConfig, embedder: Embedder): HybridLoss {
-  const { geometry, num_samples, t_e, t_h, lam, hyp_c, clip_r, reduction, beta } = config;
+  const { loss, geometry, num_samples, t_e, t_h, lam, hyp_c, clip_r, reduction, beta } = config;
   return new HybridLoss({
+    loss,
     geometry,
     tied: embedder.tied,
     views: num_samples,

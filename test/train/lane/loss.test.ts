@@ -1,12 +1,19 @@
 import test from 'ava';
 
-import { geometries as cardNames } from '../../../lib/card-names.ts';
-import { type Geometry, geometryCard, hybridContrastiveLoss, matrix } from '../../../lib/index.ts';
+import { geometries as cardNames, contrastiveLosses } from '../../../lib/card-names.ts';
+import {
+  contrastiveLoss,
+  type Geometry,
+  geometryCard,
+  hybridContrastiveLoss,
+  matrix,
+} from '../../../lib/index.ts';
 import type { Embedder } from '../../../lib/train/lane/embedder.ts';
 import { HybridLoss, LossHandle } from '../../../lib/train/lane/loss.ts';
 import { native, setThreads } from '../../../lib/train/lane/native.ts';
 import { Batch } from '../../../lib/train/lane/tensor.ts';
 import type { Head } from '../../../lib/train/lane/types.ts';
+import { close } from '../../support.ts';
 import { networkError } from '../../tolerances.ts';
 import { embed, randomImages, relativeError, tinyEmbedder, tinyViT } from '../helpers.ts';
 
@@ -70,6 +77,41 @@ for (const head of ['hypmix', 'hyp-vit'] satisfies Head[]) {
   }
 }
 
+for (const loss of contrastiveLosses) {
+  test(`${loss}: the loss and its gradients equal those of the core, with labels in any order`, async (t) => {
+    const labels = Int32Array.from({ length: rows }, (_, row) => (5 * row) % classes);
+    const settings = { geometry: 'hybrid', tauE: 0.7, tauH: 0.5, lambda: 0.5, c: 0.1, loss } as const;
+    using model = await tinyEmbedder({ head: 'hyp-vit' });
+    const out = embed(model, rows);
+    const euclidean = matrix(await out.euclidean.data(), rows, model.config.dim);
+    const hyperbolic = matrix(await out.hyperbolic.data(), rows, model.config.dim);
+    const want = contrastiveLoss.sync({ ...settings, euclidean, hyperbolic, labels });
+    using reference = await tinyEmbedder({ head: 'hyp-vit' });
+    embed(reference, rows).euclidean.backward(want.gradEuclidean!.data as Float32Array);
+    embed(reference, rows).hyperbolic.backward(want.gradHyperbolic!.data as Float32Array);
+    using handle = new HybridLoss({ ...settings, views, tied: false }).apply(out, labels, {
+      gradParams: true,
+    });
+    handle.backward();
+    const values = await handle.read();
+    close(t, [values.loss], [want.loss], geometryCard(settings.geometry).tolerance.value.float32, loss);
+    close(
+      t,
+      Object.values(values.gradParams!),
+      Object.values(want.gradParams!),
+      networkError.orderOfGradients,
+      'parameters',
+    );
+    const published = new HybridLoss({ ...settings, loss: 'views', views, tied: false });
+    using other = published.apply(embed(model, rows), labels);
+    const { loss: _, ...statistics } = await other.read();
+    t.like(values, statistics);
+    const [got, expected] = [await gradients(model), await gradients(reference)];
+    const flat = (list: Float32Array[]) => list.flatMap((each) => [...each]);
+    close(t, flat(got), flat(expected), networkError.orderOfGradients, 'weights');
+  });
+}
+
 test('labels in any order give the same results as rows ordered by class', async (t) => {
   using model = await tinyEmbedder();
   const images = randomImages(rows);
@@ -106,11 +148,18 @@ test('the addon checks what reaches it past the options', async (t) => {
     ...new HybridLoss({ ...common, geometry: 'hybrid', tied: false }).options,
     gradParams: false,
     geometryIndex: 0,
+    ...{ lossIndex: -1, alpha: 2, similarityBeta: 50, base: 0.5 },
   };
   const call = (options: object, order: Int32Array | null = null) =>
     native().loss(euclidean.handle, hyperbolic.handle, { ...sound, ...options }, order);
   for (const geometryIndex of [-1, cardNames.length, 200, 256, 1.5, Number.NaN])
     t.throws(() => call({ geometryIndex }), { code: 'ERR_HOROBALL_TYPE', message: /geometry/ });
+  for (const lossIndex of [-2, 256, 0.5])
+    t.throws(() => call({ lossIndex }), { code: 'ERR_HOROBALL_TYPE', message: /loss/ });
+  t.throws(() => call({ lossIndex: 0, geometryIndex: 1, beta: 1 }), {
+    code: 'ERR_HOROBALL_TYPE',
+    message: /beta/,
+  });
   t.throws(() => call({ beta: 1 }), { code: 'ERR_HOROBALL_TYPE', message: /beta/ });
   const rowsInOrder = Int32Array.from({ length: rows }, (_, row) => row);
   const wrong: [object, Int32Array | null][] = [

@@ -62,6 +62,7 @@ test.serial('a file of another network leaves no handle', async (t) => {
 test.serial('the loss has the geometry and the settings of its run', async (t) => {
   using embedder = await newEmbedder(tinyConfig());
   const options = {
+    loss: 'supcon',
     geometry: 'chordal',
     t_e: 0.3,
     t_h: 0.4,
@@ -71,6 +72,7 @@ test.serial('the loss has the geometry and the settings of its run', async (t) =
     reduction: 'mean',
   } as const;
   t.like(createLoss(tinyConfig(options), embedder).options, {
+    loss: 'supcon',
     geometry: 'chordal',
     tied: true,
     views: 2,
