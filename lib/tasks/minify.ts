@@ -17,6 +17,7 @@ export async function minify(folder: string): Promise<void> {
       const text = readFileSync(join(at, file), 'utf8');
       const { code } = await transform(text, {
         minifyWhitespace: true,
+        minifySyntax: true,
         lineLimit: 120,
         legalComments: 'none',
         target: 'node20',

@@ -1,10 +1,11 @@
 // The package as users get it: packed, installed in an empty folder, and used with nothing but Node.
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ava, { type TestFn } from 'ava';
 import { build } from 'esbuild';
+import { packageOf, platforms } from '../../lib/platforms.ts';
 import { writeRun } from '../embed/network.ts';
 import { bareNode, type Installed, install, program, root } from './unpacked.ts';
 
@@ -54,6 +55,17 @@ test('every link in the tarball resolves within it', async (t) => {
     }
   }
   t.deepEqual(broken, []);
+});
+
+test('the package is small, and brings one other package and that of the platform', async (t) => {
+  const { files, packaged } = t.context;
+  const sizes = await Promise.all(files.map(async (name) => (await stat(join(packaged, name))).size));
+  const bytes = sizes.reduce((sum, size) => sum + size, 0);
+  t.log(`${(bytes / 1e6).toFixed(2)} MB`);
+  t.true(bytes < 4.6e6, `${bytes} bytes`);
+  const manifest = JSON.parse(await readFile(join(packaged, 'package.json'), 'utf8'));
+  t.deepEqual(Object.keys(manifest.dependencies), ['node-gyp-build']);
+  t.deepEqual(Object.keys(manifest.optionalDependencies), Object.keys(platforms).map(packageOf));
 });
 
 test('nothing runs on installation', async (t) => {
@@ -138,8 +150,8 @@ test('the types are complete without other packages', async (t) => {
 
 test('publint and attw find no fault with the formats and types of any entry point', async (t) => {
   const { tarball } = t.context;
-  const { bin: publint } = packageOf('publint');
-  const { bin: attw } = packageOf('@arethetypeswrong/cli');
+  const { bin: publint } = programOf('publint');
+  const { bin: attw } = programOf('@arethetypeswrong/cli');
   const lint = await bareNode(t.context, [publint, 'run', tarball, '--strict']);
   t.is(lint.code, 0, lint.stdout);
   const types = await bareNode(t.context, [attw, tarball, '--format', 'ascii', '--no-emoji', '--no-color']);
@@ -147,7 +159,7 @@ test('publint and attw find no fault with the formats and types of any entry poi
 });
 
 /** The program of a development dependency. */
-function packageOf(name: string): { bin: string } {
+function programOf(name: string): { bin: string } {
   const folder = join(root, 'node_modules', name);
   const { bin } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
     bin: Record<string, string>;
