@@ -40,8 +40,9 @@ const english: Plugin = {
   },
 };
 
+/** Imports as tsc writes them, or as they are in a minified package. */
 const importsOf = (name: string): RegExp =>
-  new RegExp(`(import (?:type )?\\{([^}]*)\\} from )'${name.replaceAll('.', '\\.')}'`, 'g');
+  new RegExp(`(import ?(?:type )?\\{([^}]*)\\} ?from ?)['"]${name.replaceAll('.', '\\.')}['"]`, 'g');
 
 /** @param lib - dist/lib of a package */
 export async function vendor(lib: string): Promise<void> {
