@@ -11,6 +11,7 @@ import {
   finite,
   guards,
   positive,
+  readOptions,
   threadCount,
 } from './check.ts';
 import { quoted, rangeError, shapeError } from './errors.ts';
@@ -154,7 +155,7 @@ const known: ReadonlySet<string> = new Set([
   ...callNames,
   ...own,
 ]);
-const knownRef: ReadonlySet<string> = new Set(['euclidean', 'hyperbolic', 'labels', 'grad']);
+const refNames = ['euclidean', 'hyperbolic', 'labels', 'grad'] as const;
 const knownOut: ReadonlySet<string> = new Set([
   'gradEuclidean',
   'gradHyperbolic',
@@ -178,7 +179,7 @@ function checkReferences<T extends Reals>(
   if (ref === undefined) {
     return { euclidean: undefined, hyperbolic: undefined, given: {}, rows: 0, cols: 0 };
   }
-  const given = checkOptions(name, ref ?? null, 'ref', knownRef);
+  const given = readOptions(name, ref ?? null, refNames, 'ref');
   const side = (place: 'euclidean' | 'hyperbolic'): Matrix<T> | undefined => {
     const anchors = logits[place];
     if (anchors === undefined) return undefined;
@@ -246,8 +247,9 @@ function* evaluate<T extends Reals>(options: ContrastiveLossOptions<T>): Steps<C
   const variant = choice(name, 'loss', options.loss ?? 'ntxent', contrastiveLosses);
   const reduction = choice(name, 'reduction', options.reduction ?? 'mean', pairReductions);
   const numbers = similarityNumbers(options, contrastiveLosses[variant] === 'multi-similarity', logits);
-  const ref = checkReferences(logits, options.ref);
-  const pairRows = { anchors: logits.rows, references: options.ref === undefined ? undefined : ref.rows };
+  const { ref: givenRef, weights: givenWeights } = options;
+  const ref = checkReferences(logits, givenRef);
+  const pairRows = { anchors: logits.rows, references: givenRef === undefined ? undefined : ref.rows };
   const wanted = boolean(name, 'grad', options.grad, true);
   const wantedRef = boolean(name, 'ref.grad', ref.given.grad, wanted) && wanted;
   const out = checkOptions(name, options.out, 'out', knownOut);
@@ -285,7 +287,7 @@ function* evaluate<T extends Reals>(options: ContrastiveLossOptions<T>): Steps<C
     out.gradRefHyperbolic,
   );
   const pairs = yield* positivePairs(name, pairRows, options.labels, ref.given.labels, options.positives);
-  const weights = options.weights === undefined ? null : yield* weightList(options.weights, logits.rows);
+  const weights = givenWeights === undefined ? null : yield* weightList(givenWeights, logits.rows);
   const { euclidean: unit, norms } = yield* unitRowsOf(name, logits);
   const { unit: refUnit, norms: refNorms } = yield* refUnitRows(logits, ref.euclidean);
   const loss = new Float64Array(1);
