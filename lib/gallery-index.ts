@@ -120,7 +120,7 @@ function* trainCenters<T extends Reals>(
   for (let iteration = 0; iteration < iterations; ++iteration) {
     yield* assign(operation, sample, centers, call, lists, 0, progress);
     yield* moveCenters(operation, sample, centers, lists, counts, call);
-    if (iteration === iterations - 1) break;
+    // WebAssembly does not copy the old centers in, so one without rows must be replaced in any case.
     for (let list = 0; list < centers.rows; ++list) {
       if (counts[list] !== 0) continue;
       const from = found[Math.floor(next() * found.length)]! * rows.cols; // starts again elsewhere

@@ -17,6 +17,9 @@ class Encode {
     const double work = static_cast<double>(args_.rows.rows) * static_cast<double>(depth_) * 8;
     threads_ = threads_for(run_, work);
     if (!are_finite()) return refusal("expected finite centers, with coordinates below 1e18");
+    // A search reads all of them.
+    prefer_huge_pages(args_.codes, static_cast<std::uint64_t>(args_.slots / kSlots * block_bytes(depth_)));
+    prefer_huge_pages(args_.facts, static_cast<std::uint64_t>(args_.slots) * kSlotFacts * sizeof(float));
     bool fits = true;
     const Status status = with_scratch(
         run_,
@@ -56,6 +59,8 @@ class Encode {
     const std::int64_t lists = args_.centers.rows;
     for (std::int64_t list = 0; list < lists; ++list) next_[list] = args_.starts[list];
     for (std::int64_t slot = 0; slot < args_.slots; ++slot) args_.ids[slot] = -1;
+    for (std::int64_t list = lists; list < round_up(lists, kSlots); ++list)
+      for (std::int64_t k = 0; k < depth_; ++k) args_.panels[panel_at(list, k, depth_)] = 0;
     for (std::int64_t i = 0; i < args_.rows.rows; ++i) {
       const std::int64_t given = args_.lists[i], list = given >= 0 && given < lists ? given : 0;
       if (!listed(card_, row(i), depth_).reachable) continue;

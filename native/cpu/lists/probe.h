@@ -26,18 +26,23 @@ class Probe {
   Status compute() {
     const double pairs = static_cast<double>(args_.queries.rows) * static_cast<double>(args_.slots);
     threads_ = threads_for(run_, pairs * static_cast<double>(depth_) / 16);
-    // With few queries the lists are divided among the threads instead.
-    parts_ = args_.queries.rows >= threads_ ? 1 : threads_;
+    // With few queries the lists are divided among the threads instead. With many, a worker scans a list for a group of
+    // queries while its codes are in the cache.
+    const std::int64_t queries = args_.queries.rows;
+    parts_ = queries >= threads_ ? 1 : threads_;
+    const std::int64_t each = ceil_div(queries, threads_);
+    group_ = parts_ > 1 ? 1 : min(each, kMostInGroup);
+    groups_ = ceil_div(queries, group_);
     return with_scratch(
         run_, [&](Arena& arena) { allocate(arena); }, [&] { work(); });
   }
 
  private:
   using V = Vec<float>;
-  static constexpr std::int64_t kCandidates = 4096, kFirst = 8;
+  static constexpr std::int64_t kCandidates = 4096, kFirst = 8, kMostInGroup = 8;
   static constexpr float kFarthest = 3e38f;  // sorting needs numbers
 
-  // The scratch memory of one worker.
+  // The scratch memory of one query.
   struct Desk {
     float *query, *difference, *rounded, *near, *bound, *within;
     std::int16_t* code;
@@ -46,11 +51,11 @@ class Probe {
 
   // One query and what has been found for it.
   struct Search {
-    const Desk& desk;
-    std::int64_t i;
-    const T* row;
+    Desk desk{};
+    std::int64_t i = 0;
+    const T* row = nullptr;
     Listed of;
-    float error;  // of the query in float32
+    float error = 0;  // of the query in float32
     Nearest<T> nearest;
     std::int64_t count = 0;                                   // of candidates
     float within = static_cast<float>(__builtin_huge_val());  // of ranks
@@ -58,7 +63,8 @@ class Probe {
   };
 
   void allocate(Arena& arena) {
-    const std::int64_t workers = threads_, padded = padded_;
+    const std::int64_t workers = threads_ * group_, padded = padded_;
+    wanted_ = arena.allocate<std::uint8_t>(threads_ * args_.lists);
     query_ = arena.allocate<float>(workers * padded);
     difference_ = arena.allocate<float>(workers * padded);
     rounded_ = arena.allocate<float>(workers * padded);
@@ -74,8 +80,8 @@ class Probe {
     unseen_ = arena.allocate<float>(args_.queries.rows);
   }
 
-  Desk desk(int worker) const {
-    const std::int64_t w = worker;
+  Desk desk(int worker, std::int64_t place) const {
+    const std::int64_t w = worker * group_ + place;
     return {query_ + w * padded_, difference_ + w * padded_, rounded_ + w * padded_,
             near_ + w * lists_,   bound_ + w * lists_,       within_ + w * args_.k,
             code_ + w * padded_,  order_ + w * lists_,       found_ + w * room_};
@@ -88,30 +94,53 @@ class Probe {
   }
 
   void work() {
-    const std::int64_t queries = args_.queries.rows;
-    for_each(threads_, queries * parts_, [&](std::int64_t task, int worker) {
-      if (!is_cancelled(run_)) search(task / parts_, task % parts_, worker);
+    for_each(threads_, groups_ * parts_, [&](std::int64_t task, int worker) {
+      if (!is_cancelled(run_)) search_group(task / parts_ * group_, task % parts_, worker);
     });
     if (is_cancelled(run_)) return;
-    for_each(threads_, queries, [&](std::int64_t i, int) { finish(i); });
+    for_each(threads_, args_.queries.rows, [&](std::int64_t i, int) { finish(i); });
   }
 
-  void search(std::int64_t i, std::int64_t part, int worker) {
-    const Desk own = desk(worker);
-    Search of{own, i, query(i), {}, 0, list(i, part)};
+  // The lists of the nearest centers are scanned query by query, because they leave few candidates in the others, which
+  // are scanned list by list.
+  void search_group(std::int64_t first, std::int64_t part, int worker) {
+    Search searches[kMostInGroup];
+    const std::int64_t count = min(group_, args_.queries.rows - first);
+    std::uint8_t* wanted = wanted_ + worker * args_.lists;
+    for (std::int64_t l = 0; l < args_.lists; ++l) wanted[l] = 0;
+    for (std::int64_t place = 0; place < count; ++place) {
+      Search& of = searches[place];
+      of.desk = desk(worker, place);
+      of.i = first + place;
+      of.nearest = list(of.i, part);
+      if (begin(of, part)) scan_first(of, part, wanted, static_cast<std::uint8_t>(1 << place));
+    }
+    for (std::int64_t l = 0; l < args_.lists && !is_cancelled(run_); ++l) {
+      for (unsigned left = wanted[l]; left != 0; left &= left - 1) scan(searches[__builtin_ctz(left)], l);
+    }
+    for (std::int64_t place = 0; place < count; ++place) settle(searches[place]);
+  }
+
+  // Whether the query can find anything.
+  bool begin(Search& of, std::int64_t part) {
     of.nearest.clear();
+    of.row = query(of.i);
     of.of = listed(card_, of.row, depth_);
-    if (part == 0) unseen_[i] = static_cast<float>(__builtin_huge_val());
-    if (!of.of.reachable) return;
-    for (std::int64_t k = 0; k < args_.k; ++k) own.within[k] = of.within;
+    if (part == 0) unseen_[of.i] = static_cast<float>(__builtin_huge_val());
+    for (std::int64_t k = 0; k < args_.k; ++k) of.desk.within[k] = of.within;
+    return of.of.reachable;
+  }
+
+  void scan_first(Search& of, std::int64_t part, std::uint8_t* wanted, std::uint8_t bit) {
     round_query(of);
     measure_centers(of);
-    const std::int64_t count = choose(of, part);
-    const std::int64_t first = min(count, kFirst);
-    if (first < count) keep_nearest(own.order, count, first);
-    sort_nearest(own.order, first);
-    for (std::int64_t at = 0; at < count && !is_cancelled(run_); ++at) scan(of, own.order[at].index);
-    settle(of);
+    Candidate<float>* order = of.desk.order;
+    const std::int64_t count = choose(of, part), first = min(count, kFirst);
+    if (first < count) keep_nearest(order, count, first);
+    sort_nearest(order, first);
+    for (std::int64_t at = 0; at < first && !is_cancelled(run_); ++at) scan(of, order[at].index);
+    for (std::int64_t at = first; at < count; ++at)
+      if (!(of.desk.bound[order[at].index] > of.reach)) wanted[order[at].index] |= bit;
   }
 
   // The query in float32, and the distance between the two.
@@ -313,7 +342,9 @@ class Probe {
   Card card_;
   std::int64_t depth_ = args_.queries.cols, padded_ = round_up(depth_, 32),
                lists_ = round_up(args_.lists, kSlots), room_ = 2 * args_.k + kCandidates, parts_ = 1;
+  std::int64_t group_ = 1, groups_ = 0;
   int threads_ = 1;
+  std::uint8_t* wanted_ = nullptr;
   float *query_ = nullptr, *difference_ = nullptr, *rounded_ = nullptr, *near_ = nullptr, *bound_ = nullptr,
         *within_ = nullptr, *unseen_ = nullptr;
   std::int16_t* code_ = nullptr;
