@@ -30,7 +30,7 @@ const kinds = {
     const gauss = normals(dim, 1);
     return (row, next) => scale(gauss(row, next), next() ** (1 / dim) * (1 - 1e-3));
   },
-  /** 1,000 clusters at distance 2 from the origin, each of radius 0.3 to 1. */
+  /** 1,000 clusters at distance 2 from the origin, each of radius 0.1 to 0.4. */
   clustered: (dim: number): Fill => {
     const gauss = normals(dim, 2);
     const centers = drawn(1000, dim, gauss, 20);
@@ -38,7 +38,7 @@ const kinds = {
     return (row, next) => {
       const cluster = Math.floor(next() * centers.length);
       gauss(noise, next);
-      const radius = 0.3 + 0.7 * (cluster / centers.length);
+      const radius = 0.1 + 0.3 * (cluster / centers.length);
       row.forEach((_, k) => {
         row[k] = 2 * centers[cluster]![k]! + radius * noise[k]!;
       });

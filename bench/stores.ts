@@ -60,6 +60,7 @@ function pgvector(modules: string, kind: 'exact' | 'hnsw' | 'ivfflat', lifted: b
       if (kind === 'ivfflat')
         await db.exec(`create index on items using ivfflat (point ${family}) with (lists = 100)`);
       await db.exec('set hnsw.ef_search = 200; set ivfflat.probes = 20');
+      if (kind !== 'exact') await db.exec('set enable_seqscan = off'); // otherwise small tables are scanned
       const sql = `select id from items order by point ${operator} $1 limit $2`;
       const ask: Ask = async (query, count) =>
         (await db.query(sql, [text(query), count])).rows.map(({ id }) => id);
