@@ -10,10 +10,16 @@ namespace {
 typedef std::int16_t Shorts __attribute__((vector_size(kVectorBytes)));
 typedef std::int32_t Ints __attribute__((vector_size(kVectorBytes)));
 
-// Half a register of bytes, widened.
+// Half a register of bytes, widened. By intrinsics where gcc 12 would widen the halves separately: five instructions.
 HOROBALL_INLINE Shorts load_bytes(const std::int8_t* p) {
+#if defined(__AVX512F__)
+  return Shorts(_mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))));
+#elif defined(__AVX2__)
+  return Shorts(_mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+#else
   typedef std::int8_t Bytes __attribute__((vector_size(kVectorBytes / 2), aligned(1), may_alias));
   return __builtin_convertvector(*reinterpret_cast<const Bytes*>(p), Shorts);
+#endif
 }
 
 // A pair of adjacent numbers in all pairs of lanes.

@@ -86,6 +86,9 @@ HOROBALL_INLINE void block_products(const std::int8_t* block, const std::int16_t
                                     Ints (&products)[kBlockVectors]) {
   constexpr int kBytes = kVectorBytes / 2;
   for (int v = 0; v < kBlockVectors; ++v) products[v] = Ints{};
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC unroll 4
+#endif
   for (std::int64_t p = 0; p < pairs; ++p) {
     const Shorts query = broadcast_pair(code + 2 * p);
     for (int v = 0; v < kBlockVectors; ++v)
