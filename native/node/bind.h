@@ -109,7 +109,7 @@ class Arguments {
   std::span<const double> numbers(std::size_t count) {
     const auto* data = static_cast<const double*>(memory(next(), kFloat64, static_cast<std::int64_t>(count)));
     require(data != nullptr, "an array of numbers");
-    --count_;  // not used after the call returns
+    --count_;  // a job need not keep this array alive: it is read before the call returns
     return {data, count};
   }
 

@@ -82,11 +82,12 @@ struct RowInfo {
 
 // The defaults of a card.
 struct RowCard {
-  static constexpr bool kPairScaled =
-      false;  // beta is not constant: its slopes count, including those in c and t
-  static constexpr bool kPairAlong = false;  // the formula uses <p, x>
-  static constexpr bool kHeldInside =
-      false;  // a result that rounding moves beyond the rim is scaled back to it
+  // Whether beta depends on the row: its slopes count then, including those in c and t.
+  static constexpr bool kPairScaled = false;
+  // Whether the formula uses <p, x>.
+  static constexpr bool kPairAlong = false;
+  // Whether a result that rounding moves beyond the rim is scaled back to it.
+  static constexpr bool kHeldInside = false;
   template <class T>
   HD static T beta(const RowState<T>&) {
     return T(1);

@@ -13,7 +13,7 @@ struct Target {
   at::Device device;
 
   bool on_device() const { return device.is_cuda(); }
-  // With libtorch's number of threads, on its current stream of the device.
+  // Uses libtorch's thread count, and its current stream on the device.
   Run run() const;
 };
 

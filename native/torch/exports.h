@@ -30,18 +30,21 @@ struct Parameter {
   static Held& pass(Held& held, const Flag*) { return held; }
 };
 
+template <class P>
+inline constexpr bool kIsResource = std::derived_from<std::decay_t<P>, Resource>;
+
 // A reference to a resource is a handle; a pointer is a handle or null.
 template <class P>
-  requires std::derived_from<std::decay_t<P>,
-                             Resource> struct Parameter<P> {
+  requires kIsResource<P>
+struct Parameter<P> {
   using Held = std::shared_ptr<std::decay_t<P>>;
   static std::string type() { return typescript<P>(); }
   static Held take(Arguments& in) { return in.take<Held>(); }
   static std::decay_t<P>& pass(Held& held, const Flag*) { return *held; }
 };
 template <class Kind>
-  requires std::derived_from<std::remove_const_t<Kind>,
-                             Resource> struct Parameter<Kind*> {
+  requires kIsResource<Kind>
+struct Parameter<Kind*> {
   using Held = std::optional<std::shared_ptr<std::remove_const_t<Kind>>>;
   static std::string type() { return typescript<Kind>() + " | null"; }
   static Held take(Arguments& in) { return in.take<Held>(); }

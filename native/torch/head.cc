@@ -3,7 +3,7 @@
 namespace horoball::train {
 namespace {
 
-// Far below any norm that float32 arithmetic gives a useful nonzero vector; avoids 0 / 0.
+// Far below the norm of any nonzero feature; avoids 0 / 0.
 constexpr double kTiny = 1e-12;
 
 }  // namespace

@@ -15,8 +15,8 @@ namespace {
 constexpr int kTileRows = 8;  // of 32 registers: 24 sums, 3 vectors of B and a broadcast
 constexpr int kTileVectors = 3;
 #elif defined(__aarch64__)
-constexpr int kTileRows =
-    6;  // 18 of 32: 8 rows would not divide the 6 float64 columns, and 4 would not fill it
+// 18 of 32 registers: 8 rows would not divide the 6 float64 columns, and 4 would not fill the registers.
+constexpr int kTileRows = 6;
 constexpr int kTileVectors = 3;
 #elif defined(__AVX2__)
 constexpr int kTileRows = 4;  // of 16 registers: 12 sums, 3 vectors of B and a broadcast

@@ -98,7 +98,7 @@ __device__ bool weigh(const Contrast<T>& k, const typename K::Card& card, std::i
   return any_near;
 }
 
-// A block is [row tile][chunk][part].
+// blockIdx.x enumerates [row tile][chunk][part], the part fastest.
 template <class K, class T>
 __global__ void __launch_bounds__(kThreads)
     contrast_backward(const __grid_constant__ Contrast<T> k, std::int64_t chunks) {

@@ -46,7 +46,7 @@ __device__ void join(Sum<T>& sum) {
   }
 }
 
-// A block is [row tile][view][part].
+// blockIdx.x enumerates [row tile][view][part], the part fastest.
 template <class K, class T>
 __global__ void __launch_bounds__(kThreads, kBlocksPerProcessor)
     contrast_forward(const __grid_constant__ Contrast<T> k) {

@@ -25,7 +25,7 @@ struct VjpSide {
   }
 };
 
-// A block is [row tile][chunk][part].
+// blockIdx.x enumerates [row tile][chunk][part], the part fastest.
 template <class Card, class T>
 __global__ void __launch_bounds__(kThreads)
     vjp_tile(Card card, const __grid_constant__ VjpSide<T> side, std::int64_t chunks) {

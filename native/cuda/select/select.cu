@@ -33,7 +33,7 @@ struct Search {
   }
 };
 
-// A block is [query tile][part].
+// blockIdx.x enumerates [query tile][part], the part fastest.
 template <class Card, class T>
 __global__ void __launch_bounds__(kThreads, kBlocksPerProcessor)
     search_tile(Card card, const __grid_constant__ Search<T> search) {

@@ -1,4 +1,4 @@
-// The metrics of flat space: euclidean |x-y|; chordal 2|x-y|, the limit of the Poincare distance as c -> 0,
+// The metrics of flat space: euclidean |x-y|; chordal 2|x-y|, the limit of the Poincaré distance as c -> 0,
 // which serves as the control for the effect of curvature; cosine 1 - <x,y>/(|x||y|), which is half the
 // squared difference of the unit rows. A zero row has no direction and is at cosine distance 1 from every row.
 // None depends on c.

@@ -1,8 +1,8 @@
-// The distance of the Poincare ball, curvature -c.
+// The distance of the Poincaré ball, curvature -c.
 //
 //   d = 2/sqrt(c) arsinh(sqrt u),   u = c s/(a b),   a = 1 - c|x|^2,   b = 1 - c|y|^2
 //
-// (Ganea et al. 2018; identity 2 of the documentation.) Domain: c|x|^2 < 1. A point on or outside the rim is
+// (Ganea et al. 2018.) Domain: c|x|^2 < 1. A point on or outside the rim is
 // at distance +infinity from every other point, with gradient 0; the same point twice is at distance 0.
 // Cancellation occurs in a, which is therefore computed in float64, and in s, which the family takes directly
 // from the rows if the points are near. Nothing is clamped: distances do not saturate. Derivative: A [(1 + c s/a) x -
