@@ -32,40 +32,11 @@ export class CachedEmbeddings implements Disposable {
    * @param chunk - images per graph, 1 or more
    * @throws RangeError `ERR_HOROBALL_RANGE` for another chunk size
    */
-  constructor(embedder: Embedder, images: Squares, chunk: number);
-  /** @internal With the outputs of a first pass, which are disposed of. */
-  constructor(embedder: Embedder, images: Squares, chunk: number, outputs: readonly Embeddings[]);
-  constructor(embedder: Embedder, images: Squares, chunk: number, outputs?: readonly Embeddings[]) {
+  constructor(embedder: Embedder, images: Squares, chunk: number) {
     this.#chunks = new Chunks(embedder, images, chunk);
-    const parts = outputs ?? [...this.#chunks].map((each) => this.#chunks.embed(each));
-    const shape = [this.#chunks.images.count, embedder.config.dim];
-    const leaf = (of: 'euclidean' | 'hyperbolic'): Tensor =>
-      new Tensor(native().leaf(parts.map((part) => part[of].handle)), shape);
-    this.euclidean = leaf('euclidean');
-    this.hyperbolic = leaf('hyperbolic');
-    for (const part of parts) part.dispose();
-  }
-
-  /** Makes the first pass chunk by chunk; `between` may wait, or end it with an error. */
-  static async create(
-    embedder: Embedder,
-    images: Squares,
-    chunk: number,
-    between: () => Promise<void>,
-  ): Promise<CachedEmbeddings> {
-    checkCallback('cachedEmbeddings', 'between', between);
-    const chunks = new Chunks(embedder, images, chunk);
-    const outputs: Embeddings[] = [];
-    try {
-      for (const each of chunks) {
-        outputs.push(chunks.embed(each));
-        await between();
-      }
-    } catch (error) {
-      for (const each of outputs) each.dispose();
-      throw error;
-    }
-    return new CachedEmbeddings(embedder, images, chunk, outputs);
+    ({ euclidean: this.euclidean, hyperbolic: this.hyperbolic } = this.#chunks.joined(
+      [...this.#chunks].map((each) => this.#chunks.embed(each)),
+    ));
   }
 
   /**
@@ -76,25 +47,59 @@ export class CachedEmbeddings implements Disposable {
     checkCallback('cachedEmbeddings.backward', 'beforeLast', beforeLast);
     for (const each of this.#chunks) {
       if (each.isLast) beforeLast();
-      this.#backwardChunk(each);
+      this.#chunks.backward(each, this);
     }
   }
 
-  /** The same chunk by chunk; the callbacks may wait, or end it with an error. */
-  async backwardStepwise(between: () => Promise<void>, beforeLast: () => Promise<void>): Promise<void> {
-    for (const [name, callback] of Object.entries({ between, beforeLast }))
-      checkCallback('cachedEmbeddings.backward', name, callback);
+  dispose(): void {
+    this.euclidean.dispose();
+    this.hyperbolic.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+/** The same for a training run, which may stop between two chunks: callbacks are awaited there. */
+export class SteppedEmbeddings implements Disposable {
+  readonly euclidean: Tensor;
+  readonly hyperbolic: Tensor;
+  readonly #chunks: Chunks;
+
+  private constructor(chunks: Chunks, parts: readonly Embeddings[]) {
+    this.#chunks = chunks;
+    ({ euclidean: this.euclidean, hyperbolic: this.hyperbolic } = chunks.joined(parts));
+  }
+
+  /** Makes the first pass chunk by chunk; `between` may wait, or end it with an error. */
+  static async create(
+    embedder: Embedder,
+    images: Squares,
+    chunk: number,
+    between: () => Promise<void>,
+  ): Promise<SteppedEmbeddings> {
+    const chunks = new Chunks(embedder, images, chunk);
+    const parts: Embeddings[] = [];
+    try {
+      for (const each of chunks) {
+        parts.push(chunks.embed(each));
+        await between();
+      }
+    } catch (error) {
+      for (const part of parts) part.dispose();
+      throw error;
+    }
+    return new SteppedEmbeddings(chunks, parts);
+  }
+
+  /** The backward pass chunk by chunk; the callbacks may wait, or end it with an error. */
+  async backward(between: () => Promise<void>, beforeLast: () => Promise<void>): Promise<void> {
     for (const each of this.#chunks) {
       if (each.isLast) await beforeLast();
-      this.#backwardChunk(each);
+      this.#chunks.backward(each, this);
       if (!each.isLast) await between();
     }
-  }
-
-  #backwardChunk(chunk: Chunk): void {
-    const leaves = [this.euclidean.handle, this.hyperbolic.handle];
-    using outputs = this.#chunks.embed(chunk, true);
-    native().backwardRows([outputs.euclidean.handle, outputs.hyperbolic.handle], leaves, chunk.first);
   }
 
   dispose(): void {
@@ -141,4 +146,26 @@ class Chunks {
     using batch = Batch.from(bytes, { count, size }, model.mean, model.std, device);
     return this.#embedder.forward(batch, { train, purpose: 'training' });
   }
+
+  /** Leaves with the rows of all chunks, whose outputs are disposed of. */
+  joined(parts: readonly Embeddings[]): Outputs {
+    const shape = [this.images.count, this.#embedder.config.dim];
+    const leaf = (of: keyof Outputs): Tensor =>
+      new Tensor(native().leaf(parts.map((part) => part[of].handle)), shape);
+    const leaves = { euclidean: leaf('euclidean'), hyperbolic: leaf('hyperbolic') };
+    for (const part of parts) part.dispose();
+    return leaves;
+  }
+
+  /** Embeds a chunk again, and backpropagates its rows of the gradients of the leaves. */
+  backward(chunk: Chunk, { euclidean, hyperbolic }: Outputs): void {
+    using outputs = this.embed(chunk, true);
+    const handles = [outputs.euclidean.handle, outputs.hyperbolic.handle];
+    native().backwardRows(handles, [euclidean.handle, hyperbolic.handle], chunk.first);
+  }
+}
+
+interface Outputs {
+  euclidean: Tensor;
+  hyperbolic: Tensor;
 }

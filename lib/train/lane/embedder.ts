@@ -145,12 +145,18 @@ export class Embedder extends Resource<'Embedder'> {
 
   /** Whether both outputs are functions of the same unit vector; pass this to HybridLoss. */
   get tied(): boolean {
-    return this.config.head === 'hypmix';
+    return Embedder.#whole(this).config.head === 'hypmix';
   }
 
   /** The ball's curvature is -c: `config.c`, until changed by `setCurvature`. */
   get c(): number {
-    return this.#c;
+    return Embedder.#whole(this).#c;
+  }
+
+  /** The object, unless it lacks its private fields: a getter's error would have no code then. */
+  static #whole(embedder: Embedder): Embedder {
+    if (#c in embedder) return embedder;
+    throw typeError('embedder', 'this', 'an object of this package', embedder);
   }
 
   /**

@@ -105,8 +105,8 @@ export async function embed(
   loader: ImageLoader,
   options: EvaluateOptions = {},
 ): Promise<Embedded> {
-  const { group } = checkEvaluation('embed', options);
-  return await gathered(await embedPart(embedder, split, loader, options), group);
+  const checked = checkEvaluation('embed', options);
+  return await gathered(await embedPart(embedder, split, loader, checked), checked.group);
 }
 
 /** Embeds the images of this rank. */

@@ -1,7 +1,7 @@
 import { boolean, checkCallback, checkOptions, finite, instance, integer, readOptions } from '../../check.ts';
 import { coded } from '../../errors.ts';
 import type { LabeledBatch } from '../data/types.ts';
-import { CachedEmbeddings } from '../lane/cached.ts';
+import { SteppedEmbeddings } from '../lane/cached.ts';
 import { CrossBatchMemory } from '../lane/cross-batch.ts';
 import { Ema, emaDecay } from '../lane/ema.ts';
 import type { Embedder, Embeddings } from '../lane/embedder.ts';
@@ -119,7 +119,7 @@ export class Learner implements Disposable {
     samples: LabeledBatch,
     prefetched: Batch | null = null,
     stop: StopPoints = neverStops,
-  ): Promise<Embeddings | CachedEmbeddings> {
+  ): Promise<Embeddings | SteppedEmbeddings> {
     checkOptions('learner.embed', samples, 'samples');
     if (prefetched !== null) return this.embedder.forward(prefetched);
     const { chunk } = this.#config;
@@ -134,10 +134,10 @@ export class Learner implements Disposable {
     return embeddings;
   }
 
-  async #embedAll(samples: LabeledBatch, stop: StopPoints): Promise<Embeddings | CachedEmbeddings> {
+  async #embedAll(samples: LabeledBatch, stop: StopPoints): Promise<Embeddings | SteppedEmbeddings> {
     const { chunk } = this.#config;
     if (chunk !== null && chunk < samples.count)
-      return await CachedEmbeddings.create(this.embedder, samples, chunk, () => stop.between());
+      return await SteppedEmbeddings.create(this.embedder, samples, chunk, () => stop.between());
     using batch = this.batch(samples);
     return this.embedder.forward(batch);
   }
@@ -203,11 +203,11 @@ export class Learner implements Disposable {
       if (this.#config.chunk !== null) await stop.after();
       this.#gradientSum.arm();
     };
-    const isCached = embeddings instanceof CachedEmbeddings;
+    const isCached = embeddings instanceof SteppedEmbeddings;
     if (!isCached) await arm();
     if (this.scaler === null) objective.backward(factor);
     else this.scaler.backward(objective, factor);
-    if (isCached) await embeddings.backwardStepwise(() => stop.between(), arm);
+    if (isCached) await embeddings.backward(() => stop.between(), arm);
     this.#gradientSum.finish();
   }
 
