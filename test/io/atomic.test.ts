@@ -23,7 +23,7 @@ test('a file is synced before it gets its name, and its folder after that', asyn
   );
   const last = basename(folder);
   t.deepEqual(named, [
-    ...['open temporary', 'write temporary', 'sync temporary', 'rename a'],
+    ...['create temporary', 'write temporary', 'sync temporary', 'rename a'],
     ...[`open ${last}`, `sync ${last}`],
   ]);
 });
@@ -35,7 +35,7 @@ test('whichever call fails, the old or the new text is there, and an error says 
   t.teardown(() => rm(folder, { recursive: true, force: true }));
   const file = join(folder, 'a');
   const faults: Fault[] = [
-    { operation: 'open', error: 'EMFILE', first: 1 },
+    { operation: 'create', error: 'EMFILE', first: 1 },
     { operation: 'write', error: 'ENOSPC', first: 1 },
     { operation: 'sync', error: 'EIO', first: 1 },
     { operation: 'rename', error: 'ENOSPC', first: 1 },
