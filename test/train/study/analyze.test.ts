@@ -62,7 +62,10 @@ test('a setting with a failed run is not a candidate, and is reported as failed'
   const arm = analyze(study).arms[1]!;
   t.not(arm.best!.cell.id, 'hyperbolic-t_h0.1');
   t.regex(studyPage(study), /<td>failed<\/td>/);
-  t.regex(studyCsv(study), /hyperbolic,hyperbolic,[^\r]*,3,,,50,step 4: the loss is no longer a number\r\n/);
+  t.regex(
+    studyCsv(study),
+    /hyperbolic,views,hyperbolic,[^\r]*,3,,,50,step 4: the loss is no longer a number\r\n/,
+  );
 });
 
 test('the controls show how much of the effect remains', (t) => {

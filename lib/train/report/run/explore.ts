@@ -107,10 +107,10 @@ const draw = (id, lines, low, high, written) => {
   const grid = ticks([low, high], 4).map((value) => {
     return '<path class="grid" d="M44 ' + y(value) + 'H446"/><text class="tick" x="38" dy="0.35em" text-anchor="end" y="' + y(value) + '">' + written(value) + '</text>';
   });
-  const ticks = [-1, -0.5, 0, 0.5, 1].map((value) => '<text class="tick" text-anchor="middle" y="232" x="' + x(value) + '">' + value + '</text>');
+  const cosines = [-1, -0.5, 0, 0.5, 1].map((value) => '<text class="tick" text-anchor="middle" y="232" x="' + x(value) + '">' + value + '</text>');
   const paths = lines.map(({ color, values }) => '<path class="line" stroke="' + color + '" d="' +
     values.map((value, i) => Number.isFinite(value) && i % 4 === 0 ? 'L' + x(cosines[i]).toFixed(1) + ' ' + y(value).toFixed(1) : '').join('').replace('L', 'M') + '"/>');
-  document.getElementById(id).innerHTML = grid.join('') + ticks.join('') + '<text class="label" text-anchor="end" x="446" y="248">cosine</text>' + paths.join('');
+  document.getElementById(id).innerHTML = grid.join('') + cosines.join('') + '<text class="label" text-anchor="end" x="446" y="248">cosine</text>' + paths.join('');
 };
 
 const short = (value) => String(Number(value.toPrecision(2)));
