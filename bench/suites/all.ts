@@ -33,15 +33,16 @@ export function suites(threads: number, js: JsPeers = noJsPeers, full = false): 
     ...pairwise,
     { name: 'loss sop', build: () => lossSuite(sop, { published: 400, compiled: 5 }, threads, full) },
     { name: 'loss cub', build: () => lossSuite(cub, { published: 200, compiled: 2.5 }, threads, full) },
-    { name: 'pair loss ragged', build: () => pairLossSuite(ragged, ['ntxent'], threads) },
-    {
-      name: 'pair loss multi-positive',
-      build: () => pairLossSuite(multiPositive, ['ntxent', 'supcon'], threads),
-    },
     ...search,
     { name: 'evaluation cub-test', build: () => evaluationSuite(cubTest, threads) },
     ...delta,
     { name: 'rows', build: () => rowwiseSuite(threads) },
     { name: 'overhead', build: overheadSuite },
+    // Last: the library of these losses allocates several tensors of pairs or triples, which can end its process.
+    { name: 'pair loss ragged', build: () => pairLossSuite(ragged, ['ntxent'], threads) },
+    {
+      name: 'pair loss multi-positive',
+      build: () => pairLossSuite(multiPositive, ['ntxent', 'supcon'], threads),
+    },
   ];
 }
