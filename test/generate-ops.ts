@@ -1,5 +1,6 @@
-// Writes lib/ops.ts, lib/card-names.ts and the tables of lib/guide/numerics.md from the cards, and lib/row-call.ts and
-// lib/binding-calls.ts from the core's lists: `npm run ops`. A test checks that they are up to date.
+// Writes lib/ops.ts, lib/card-names.ts and the tables of lib/guide/numerics.md from the cards, and lib/row-call.ts,
+// lib/binding-calls.ts and lib/image/binding-calls.ts from the core's lists: `npm run ops`. A test checks that they are up to
+// date.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import {
@@ -46,10 +47,23 @@ export const shortData = ${shortData};
 `;
 }
 
-/** The functions whose arguments native/bind/calls.h lists: their names and types. */
-export const describedCalls = (): Readonly<
-  Record<string, readonly (readonly [name: string, type: string])[]>
-> => JSON.parse(core().describeCalls());
+/** Names and types of a function's arguments. */
+type Fields = readonly (readonly [name: string, type: string])[];
+
+/** The functions whose arguments native/bind lists. */
+export const describedCalls = (): Readonly<Record<string, Fields>> => JSON.parse(core().describeCalls());
+
+/** Functions on images run on the CPU only. */
+const isOnImages = (fields: Fields): boolean => fields.every(([name]) => name !== 'device');
+
+/** The text of lib/image/binding-calls.ts. */
+function imageCallsSource(): string {
+  const functions = Object.entries(describedCalls()).filter(([, fields]) => isOnImages(fields));
+  return `// Generated from native/bind/image.h by \`npm run ops\`: edit that file instead. lib/binding-calls.ts says what threads and
+// job are.
+import type { Outcome, PlacedCalls } from '../binding-calls.ts';
+${functions.map(([name, fields]) => boundCall(name, fields)).join('')}`;
+}
 
 /** The text of lib/binding-calls.ts. */
 function bindingCallsSource(): string {
@@ -75,11 +89,14 @@ type Placed = (...given: readonly (Reals | Int32Array | Uint8Array | number | bo
 /** The exports of the core that take these arguments, by place. */
 export interface PlacedCalls {
 ${functions.map(([name]) => `  ${name}: Placed;\n`).join('')}}
-${functions.map(([name, fields]) => boundCall(name, fields)).join('')}`;
+${functions
+  .filter(([, fields]) => !isOnImages(fields))
+  .map(([name, fields]) => boundCall(name, fields))
+  .join('')}`;
 }
 
 /** A function of the core with arguments by name. */
-function boundCall(name: string, fields: readonly (readonly [name: string, type: string])[]): string {
+function boundCall(name: string, fields: Fields): string {
   const types: Readonly<Record<string, string>> = {
     matrix: 'CallMatrix',
     number: 'number',
@@ -312,6 +329,7 @@ export const generated: Readonly<Record<string, () => string>> = {
   'lib/card-names.ts': cardNamesSource,
   'lib/row-call.ts': rowCallSource,
   'lib/binding-calls.ts': bindingCallsSource,
+  'lib/image/binding-calls.ts': imageCallsSource,
   [numerics]: numericsSource,
 };
 

@@ -2,7 +2,9 @@
 // calls with hostile arguments. It prints each call before making it, so that the last line names the one
 // that crashed.
 import { writeSync } from 'node:fs';
-import * as bound from '../lib/binding-calls.ts';
+import type { PlacedCalls } from '../lib/binding-calls.ts';
+import * as coreCalls from '../lib/binding-calls.ts';
+import * as imageCalls from '../lib/image/binding-calls.ts';
 import * as lib from '../lib/index.ts';
 import { core } from '../lib/native.ts';
 import { random } from '../lib/random.ts';
@@ -140,7 +142,9 @@ const arity: Record<string, number> = {
 
 let placed: unknown[] = [];
 /** A core that keeps the arguments of a call by place instead of making the call. */
-const recorder = new Proxy({} as bound.PlacedCalls, {
+const bound = { ...coreCalls, ...imageCalls };
+
+const recorder = new Proxy({} as PlacedCalls, {
   get:
     () =>
     (...given: unknown[]) => {

@@ -100,7 +100,7 @@ const through: Readonly<Record<string, readonly string[]>> = {
     'image/pnm',
     'io/sharp',
   ],
-  'image/augment.test': ['random'],
+  'image/augment.test': ['image/binding-calls', 'random'],
   'io/atomic.test': ['io/folder', 'io/text', 'io/thread-file'],
   'io/events.test': ['io/crc32c', 'io/protobuf', 'io/summary'],
   'io/image-size.test': ['io/jpeg-header'],

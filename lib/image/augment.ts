@@ -2,12 +2,12 @@
  * Random changes of training images, with torchvision's distributions: ColorJitter, RandAugment and RandomErasing. The core
  * applies them to the cropped image, byte for byte as Pillow does.
  */
-import { augment as callAugment } from '../binding-calls.ts';
 import { runAsync } from '../call.ts';
 import { atLeastZero, checkObject, readOptions, integer as whole } from '../check.ts';
 import { quoted, rangeError, typeError } from '../errors.ts';
 import { core } from '../native.ts';
 import { integer, type Random, shuffle, uniform } from '../random.ts';
+import { augment as callAugment } from './binding-calls.ts';
 import { roundHalfEven } from './transforms.ts';
 
 /** The operations of native/image/augment.h; the core uses the indices of this list. */

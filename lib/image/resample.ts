@@ -1,6 +1,6 @@
-import { resample as callResample } from '../binding-calls.ts';
 import { type AsyncOptions, type Prepared, runAsync } from '../call.ts';
 import { core } from '../native.ts';
+import { resample as callResample } from './binding-calls.ts';
 import type { Placement } from './transforms.ts';
 
 /** Layout of a decoded image; the core uses the indices of this list. */

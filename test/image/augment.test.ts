@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import test from 'ava';
-import { type AugmentCall, augment as callAugment } from '../../lib/binding-calls.ts';
 import {
   type Augmentation,
   augment,
@@ -10,6 +9,7 @@ import {
   rotation,
   type Step,
 } from '../../lib/image/augment.ts';
+import { type AugmentCall, augment as callAugment } from '../../lib/image/binding-calls.ts';
 import { core } from '../../lib/native.ts';
 import { random } from '../../lib/random.ts';
 import { fixture } from '../support.ts';

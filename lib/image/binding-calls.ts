@@ -1,0 +1,75 @@
+// Generated from native/bind/image.h by `npm run ops`: edit that file instead. lib/binding-calls.ts says what threads and
+// job are.
+import type { Outcome, PlacedCalls } from '../binding-calls.ts';
+
+/** The arguments of `resample`. */
+export interface ResampleCall {
+  width: number;
+  height: number;
+  layout: number;
+  pixels: Uint8Array | null;
+  background: number;
+  top: number;
+  left: number;
+  boxHeight: number;
+  boxWidth: number;
+  outHeight: number;
+  outWidth: number;
+  windowTop: number;
+  windowLeft: number;
+  size: number;
+  flip: boolean;
+  out: Uint8Array | null;
+  threads: number;
+  job: number;
+}
+
+/** Calls the core's `resample`. */
+export function resample(core: Pick<PlacedCalls, 'resample'>, a: ResampleCall): Outcome {
+  // biome-ignore format: one argument per line
+  return core.resample(
+    a.width,
+    a.height,
+    a.layout,
+    a.pixels,
+    a.background,
+    a.top,
+    a.left,
+    a.boxHeight,
+    a.boxWidth,
+    a.outHeight,
+    a.outWidth,
+    a.windowTop,
+    a.windowLeft,
+    a.size,
+    a.flip,
+    a.out,
+    a.threads,
+    a.job,
+  );
+}
+
+/** The arguments of `augment`. */
+export interface AugmentCall {
+  size: number;
+  steps: number;
+  list: Float64Array | null;
+  pixels: Uint8Array | null;
+  out: Uint8Array | null;
+  threads: number;
+  job: number;
+}
+
+/** Calls the core's `augment`. */
+export function augment(core: Pick<PlacedCalls, 'augment'>, a: AugmentCall): Outcome {
+  // biome-ignore format: one argument per line
+  return core.augment(
+    a.size,
+    a.steps,
+    a.list,
+    a.pixels,
+    a.out,
+    a.threads,
+    a.job,
+  );
+}
