@@ -14,7 +14,10 @@ export interface Growth {
   readonly peakMB: number;
 }
 
-/** Every series with at least three sizes. */
+/** Sizes of the fit: small calls spend much of their time on starting threads. */
+const fittedSizes = 3;
+
+/** Every series with at least three sizes, fitted over the largest ones. */
 export function growths({ rows }: Results): Growth[] {
   const series = new Map<string, Row[]>();
   const measured = rows.filter(({ suite, ms }) => suite === 'scaling' && ms > 0);
@@ -24,7 +27,7 @@ export function growths({ rows }: Results): Growth[] {
     series.set(key, [...(series.get(key) ?? []), row]);
   }
   return [...series]
-    .filter(([, points]) => points.length > 2)
+    .filter(([, points]) => points.length >= fittedSizes)
     .map(([key, points]) => {
       const over = key.at(-1) === 'D' ? 'D' : 'N';
       const sizes = points.map(({ n, m, dim }) => (over === 'D' ? dim : Math.max(n, m)));
@@ -33,8 +36,8 @@ export function growths({ rows }: Results): Growth[] {
         op: last.op,
         over,
         exponent: exponent(
-          sizes,
-          points.map(({ ms }) => ms),
+          sizes.slice(-fittedSizes),
+          points.slice(-fittedSizes).map(({ ms }) => ms),
         ),
         largest: sizes.at(-1)!,
         ms: last.ms,
