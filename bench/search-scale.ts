@@ -26,7 +26,7 @@ time to rerank those is not counted. Sides: exact, index (all lists), index with
   --recall <number>    recall that each side must reach (default 0.99)
   --threads <number>   (default 2)
   --only-own           without usearch and faiss
-  --out <folder>       writes MACHINE-COMMIT-search.csv there
+  --out <folder>       writes MACHINE-COMMIT-search-scale.csv there
   --help
 `;
 
@@ -271,7 +271,7 @@ async function main(): Promise<void> {
     columns.join(','),
     ...table.map((row) => columns.map((key) => csv(text(row[key]))).join(',')),
   ];
-  await writeFile(join(values.out, `${name}-${commit}-search.csv`), `${lines.join('\n')}\n`);
+  await writeFile(join(values.out, `${name}-${commit}-search-scale.csv`), `${lines.join('\n')}\n`);
 }
 
 /** A cell of a CSV file. */
