@@ -5,6 +5,28 @@ import { checkSquares, type Squares } from './inputs.ts';
 import { native } from './native.ts';
 import { Batch, Tensor } from './tensor.ts';
 
+/** The embeddings of a batch in chunks, as leaves of the loss's graph. */
+abstract class Leaves implements Disposable {
+  /** Unit vectors, count x dim. */
+  readonly euclidean: Tensor;
+  /** Points of the ball, count x dim. */
+  readonly hyperbolic: Tensor;
+
+  constructor({ euclidean, hyperbolic }: Outputs) {
+    this.euclidean = euclidean;
+    this.hyperbolic = hyperbolic;
+  }
+
+  dispose(): void {
+    this.euclidean.dispose();
+    this.hyperbolic.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
 /**
  * The embeddings of a batch that is too large for one graph (gradient caching, Gao et al. 2021, arXiv 2101.06983). The
  * constructor embeds `chunk` images at a time without a graph; the caller computes the loss once over all rows; `backward`
@@ -19,11 +41,7 @@ import { Batch, Tensor } from './tensor.ts';
  * objective.backward();
  * embeddings.backward();
  */
-export class CachedEmbeddings implements Disposable {
-  /** Unit vectors, count x dim. */
-  readonly euclidean: Tensor;
-  /** Points of the ball, count x dim. */
-  readonly hyperbolic: Tensor;
+export class CachedEmbeddings extends Leaves {
   readonly #chunks: Chunks;
 
   /**
@@ -33,10 +51,9 @@ export class CachedEmbeddings implements Disposable {
    * @throws RangeError `ERR_HOROBALL_RANGE` for another chunk size
    */
   constructor(embedder: Embedder, images: Squares, chunk: number) {
-    this.#chunks = new Chunks(embedder, images, chunk);
-    ({ euclidean: this.euclidean, hyperbolic: this.hyperbolic } = this.#chunks.joined(
-      [...this.#chunks].map((each) => this.#chunks.embed(each)),
-    ));
+    const chunks = new Chunks(embedder, images, chunk);
+    super(chunks.joined([...chunks].map((each) => chunks.embed(each))));
+    this.#chunks = chunks;
   }
 
   /**
@@ -50,26 +67,15 @@ export class CachedEmbeddings implements Disposable {
       this.#chunks.backward(each, this);
     }
   }
-
-  dispose(): void {
-    this.euclidean.dispose();
-    this.hyperbolic.dispose();
-  }
-
-  [Symbol.dispose](): void {
-    this.dispose();
-  }
 }
 
 /** The same for a training run, which may stop between two chunks: callbacks are awaited there. */
-export class SteppedEmbeddings implements Disposable {
-  readonly euclidean: Tensor;
-  readonly hyperbolic: Tensor;
+export class SteppedEmbeddings extends Leaves {
   readonly #chunks: Chunks;
 
   private constructor(chunks: Chunks, parts: readonly Embeddings[]) {
+    super(chunks.joined(parts));
     this.#chunks = chunks;
-    ({ euclidean: this.euclidean, hyperbolic: this.hyperbolic } = chunks.joined(parts));
   }
 
   /** Makes the first pass chunk by chunk; `between` may wait, or end it with an error. */
@@ -100,15 +106,6 @@ export class SteppedEmbeddings implements Disposable {
       this.#chunks.backward(each, this);
       if (!each.isLast) await between();
     }
-  }
-
-  dispose(): void {
-    this.euclidean.dispose();
-    this.hyperbolic.dispose();
-  }
-
-  [Symbol.dispose](): void {
-    this.dispose();
   }
 }
 

@@ -105,7 +105,7 @@ export class ImageOptions {
     published: 'option',
     commands: [...commands, 'export'],
   });
-  /** Images in progress at once; twice the number of cores is fastest. */
+  /** Images in progress at once. */
   readonly workers: RunOption<number> = image(count(1), {
     help: 'images decoded in parallel',
     default: 4,

@@ -1,7 +1,7 @@
 import { boolean, checkCallback, checkOptions, finite, instance, integer, readOptions } from '../../check.ts';
 import { coded } from '../../errors.ts';
 import type { LabeledBatch } from '../data/types.ts';
-import { SteppedEmbeddings } from '../lane/cached.ts';
+import { CachedEmbeddings, SteppedEmbeddings } from '../lane/cached.ts';
 import { CrossBatchMemory } from '../lane/cross-batch.ts';
 import { Ema, emaDecay } from '../lane/ema.ts';
 import type { Embedder, Embeddings } from '../lane/embedder.ts';
@@ -203,11 +203,13 @@ export class Learner implements Disposable {
       if (this.#config.chunk !== null) await stop.after();
       this.#gradientSum.arm();
     };
-    const isCached = embeddings instanceof SteppedEmbeddings;
-    if (!isCached) await arm();
+    const isStepped = embeddings instanceof SteppedEmbeddings;
+    const isCached = embeddings instanceof CachedEmbeddings;
+    if (!isStepped && !isCached) await arm();
     if (this.scaler === null) objective.backward(factor);
     else this.scaler.backward(objective, factor);
-    if (isCached) await embeddings.backward(() => stop.between(), arm);
+    if (isStepped) await embeddings.backward(() => stop.between(), arm);
+    if (isCached) embeddings.backward(() => this.#gradientSum.arm());
     this.#gradientSum.finish();
   }
 

@@ -1,4 +1,5 @@
 import test from 'ava';
+import { CachedEmbeddings } from '../../../lib/train/lane/cached.ts';
 import { setThreads } from '../../../lib/train/lane/native.ts';
 import { memory } from '../../../lib/train/lane/tensor.ts';
 import { Learner } from '../../../lib/train/run/learner.ts';
@@ -23,11 +24,14 @@ test.serial('steps lower the loss of a batch, and each reports its values and po
 });
 
 // Weights after a step of AdamW would differ more: it divides a gradient that is all rounding error by its own size.
-test.serial('chunks of a batch give the gradients of the whole batch', async (t) => {
-  const gradients = async (chunk: number | null): Promise<number[]> => {
+test.serial('chunks of a batch give the gradients of the whole batch, also those of a caller', async (t) => {
+  const gradients = async (chunk: number | null, ofCaller: number | null = null): Promise<number[]> => {
     using learner = await Learner.create(tinyConfig({ chunk }));
     const samples = tinySamples();
-    using embeddings = await learner.embed(samples);
+    using embeddings =
+      ofCaller === null
+        ? await learner.embed(samples)
+        : new CachedEmbeddings(learner.embedder, samples, ofCaller);
     using whole = learner.gather(embeddings, samples);
     using rows = learner.compared(whole, whole.labels);
     using objective = learner.loss.apply(rows, rows.labels, learner.scalars());
@@ -39,6 +43,8 @@ test.serial('chunks of a batch give the gradients of the whole batch', async (t)
     const error = relativeError(await gradients(chunk), whole);
     t.true(error < networkError.orderOfGradients, `${chunk}: ${error}`);
   }
+  const error = relativeError(await gradients(null, 3), whole);
+  t.true(error < networkError.orderOfGradients, `of a caller: ${error}`);
 });
 
 test.serial('gradients are clipped to the norm that the run allows', async (t) => {
