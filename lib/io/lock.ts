@@ -285,12 +285,16 @@ async function sweep(path: string): Promise<void> {
   const names = await readdir(folder).catch(() => []); // taking the lock reports the problem
   for (const name of names.filter((each) => isTemporary(each, basename(path)))) {
     const file = join(folder, name);
-    const found = await look(file).catch(() => null); // a link, or removed meanwhile
-    if (found === null) continue;
-    const isOver =
-      found.holder === null ? found.isLocked !== true && (await isOld(file)) : !isActive(found.holder, found);
-    if (isOver) await rm(file, { force: true }).catch(() => {});
+    if (await isAbandoned(file)) await rm(file, { force: true }).catch(() => {});
   }
+}
+
+/** Whether a lock file, or a temporary one, belongs to nobody; false for a missing file and for a link. */
+export async function isAbandoned(file: string): Promise<boolean> {
+  const found = await look(file).catch(() => null);
+  if (found === null) return false;
+  if (found.holder !== null) return !isActive(found.holder, found);
+  return found.isLocked !== true && (await isOld(file));
 }
 
 function isTemporary(name: string, lock: string): boolean {

@@ -4,7 +4,7 @@ import { readdir, rename, rm, rmdir } from 'node:fs/promises';
 import path from 'node:path';
 import { type Coded, coded } from '../../errors.ts';
 import { ensureFolder } from '../../io/folder.ts';
-import { Lock, lockHolder } from '../../io/lock.ts';
+import { isAbandoned, Lock, lockHolder } from '../../io/lock.ts';
 import { readRecordFile } from '../../io/record-file.ts';
 import { writeWhole } from '../../io/thread-file.ts';
 import { naming } from '../../io/trouble.ts';
@@ -41,9 +41,11 @@ export async function makeFolder(
 
   await sweep(where);
   const partial = `${where}.partial-${randomUUID()}`;
-  await naming(where, ensureFolder(partial));
-  await using _ = await Lock.take(`${partial}.lock`, () => foreign(where, what)); // protects it from `sweep`
+  await naming(where, ensureFolder(path.dirname(where)));
+  // Before the folder exists, because `sweep` of another process removes a folder without a lock.
+  await using _ = await Lock.take(`${partial}.lock`, () => foreign(where, what));
   try {
+    await naming(where, ensureFolder(partial));
     const more = await naming(where, fill(partial));
     const text = `${JSON.stringify({ ...manifest, ...more }, null, 2)}\n`;
     await naming(where, writeWhole(path.join(partial, manifestName), text));
@@ -54,15 +56,18 @@ export async function makeFolder(
   return true;
 }
 
-/** Removes partial folders of killed processes. */
+/** Removes partial folders and locks of killed processes. */
 async function sweep(where: string): Promise<void> {
   const parent = path.dirname(where);
-  const left = (await readdir(parent).catch(() => []))
-    .filter((name) => name.startsWith(`${path.basename(where)}.partial-`))
-    .map((name) => path.join(parent, name.replace(/\.lock$/, '')));
-  for (const partial of new Set(left)) {
-    if ((await lockHolder(`${partial}.lock`)) !== null) continue;
-    for (const each of [partial, `${partial}.lock`]) await rm(each, { recursive: true, force: true });
+  const left = (await readdir(parent).catch(() => [])).filter((name) =>
+    name.startsWith(`${path.basename(where)}.partial-`),
+  );
+  for (const name of left) {
+    const file = path.join(parent, name);
+    const isOver = name.includes('.lock', path.basename(where).length)
+      ? await isAbandoned(file)
+      : (await lockHolder(`${file}.lock`)) === null;
+    if (isOver) await rm(file, { recursive: true, force: true });
   }
 }
 

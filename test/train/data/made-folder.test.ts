@@ -1,5 +1,7 @@
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdirSync } from 'node:fs';
+import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import test from 'ava';
 import { makeFolder, readManifest } from '../../../lib/train/data/made-folder.ts';
 import { temporary, writeTree } from './support.ts';
@@ -39,6 +41,35 @@ test('leftovers of a killed process are removed, those of a running process are 
   });
   t.deepEqual(await readdir(parent), ['made']);
   t.is(await readFile(join(parent, 'made', 'a.txt'), 'utf8'), 'a');
+});
+
+test('a folder that is being filled has a lock at every moment, so that no other process removes it', async (t) => {
+  const parent = await temporary(t);
+  const open = new Set<string>();
+  let isDone = false;
+  const made = makeFolder(join(parent, 'made'), making({}), fill).finally(() => {
+    isDone = true;
+  });
+  while (!isDone) {
+    const names = readdirSync(parent);
+    for (const name of names.filter((each) => /\.partial-[\da-f-]+$/.test(each)))
+      if (!names.includes(`${name}.lock`)) open.add(name);
+    await nextTurn();
+  }
+  t.true(await made);
+  t.deepEqual([...open], []);
+});
+
+test('locks that killed processes were taking are removed, those of running ones are kept', async (t) => {
+  const parent = await temporary(t);
+  const lock = 'made.partial-1.lock.0f0e3f6c-6a4c-4c1e-9d57-0a1b2c3d4e5f';
+  await writeTree(parent, { [lock]: '{"pid":1,"host":"other"}', 'made.partial-2.lock': '' });
+  await makeFolder(join(parent, 'made'), making({ seed: 1 }), fill);
+  t.deepEqual((await readdir(parent)).sort(), ['made', lock, 'made.partial-2.lock']);
+  const hourAgo = new Date(Date.now() - 3_600_000);
+  await utimes(join(parent, 'made.partial-2.lock'), hourAgo, hourAgo);
+  await makeFolder(join(parent, 'made'), making({ seed: 2 }), fill);
+  t.deepEqual((await readdir(parent)).sort(), ['made', lock]);
 });
 
 test('an empty folder is used; other contents are rejected', async (t) => {
