@@ -41,6 +41,15 @@ export async function checkInside(path: string): Promise<void> {
   if (found !== null && !found.isFile()) throw notOrdinary(path);
 }
 
+/** Whether a path leads to an open file: it may have been moved, deleted or replaced since. */
+export async function leadsTo(path: string, file: OpenFile): Promise<boolean> {
+  const { ino } = await file.stat();
+  return await lstat(path).then(
+    (found) => found.ino === ino,
+    () => false,
+  );
+}
+
 /** Reads the text of a file of a run folder or study; null if it does not exist. */
 export async function readInside(path: string): Promise<string | null> {
   try {

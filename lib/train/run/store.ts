@@ -3,6 +3,7 @@ import { basename, join, resolve } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { coded } from '../../errors.ts';
 import { ensureFolder } from '../../io/folder.ts';
+import { leadsTo } from '../../io/inside.ts';
 import { jsonWithChecksum } from '../../io/json-checksum.ts';
 import type { Lock } from '../../io/lock.ts';
 import { writeText } from '../../io/text.ts';
@@ -163,12 +164,7 @@ export class DiskStore implements RunStore {
 
   /** Checks that the path still leads to the open log: the folder may be another one now. */
   async #checkFolder(): Promise<void> {
-    const { ino } = await this.#log.stat();
-    const isSame = await stat(this.file('metrics.jsonl')).then(
-      (found) => found.ino === ino,
-      () => false,
-    );
-    if (isSame) return;
+    if (await leadsTo(this.file('metrics.jsonl'), this.#log)) return;
     const isThere = await stat(this.folder).then(
       (found) => found.isDirectory(),
       () => false,

@@ -3,11 +3,12 @@ import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { coded } from '../../errors.ts';
 import { ensureFolder } from '../../io/folder.ts';
-import { openInside, readInside } from '../../io/inside.ts';
+import { leadsTo, openInside, readInside } from '../../io/inside.ts';
 import { damaged, parsedJson } from '../../io/json.ts';
 import { jsonChecksumAdvice, jsonWithChecksum, withoutChecksum } from '../../io/json-checksum.ts';
-import { Lock } from '../../io/lock.ts';
+import { Lock, lockHolder } from '../../io/lock.ts';
 import { writeText } from '../../io/text.ts';
+import type { OpenFile } from '../../io/thread-file.ts';
 import { naming } from '../../io/trouble.ts';
 import { type OptionName, optionNames } from '../options/options.ts';
 import type { InvalidLines } from '../run/record.ts';
@@ -24,6 +25,8 @@ export class StudyFolder {
   readonly plan: StudyPlan;
   #results: Result[];
   #invalid: InvalidLines | null = null;
+  /** Held by {@link lock}: the lock, and results.jsonl, which stays open so that no result reaches another study. */
+  #held: { lock: Lock; log: OpenFile } | null = null;
 
   private constructor(path: string, { plan, results }: Study) {
     this.path = path;
@@ -62,17 +65,15 @@ export class StudyFolder {
     return join(this.path, 'runs');
   }
 
-  /** Adds a result, which is on disk when the promise resolves. */
+  /**
+   * Adds a result, which is on disk when the promise resolves.
+   * @throws as {@link checkHeld}
+   */
   async add(result: Result): Promise<void> {
-    const path = join(this.path, 'results.jsonl');
-    const { O_APPEND, O_CREAT, O_WRONLY } = constants;
-    const file = await openInside(path, O_WRONLY | O_APPEND | O_CREAT);
-    try {
-      await naming(path, file.appendFile(line(result)));
-      await naming(path, file.datasync());
-    } finally {
-      await file.close();
-    }
+    const { log } = await this.checkHeld();
+    const path = resultsOf(this.path);
+    await naming(path, log.appendFile(line(result)));
+    await naming(path, log.datasync());
     this.#results.push(result);
   }
 
@@ -86,13 +87,49 @@ export class StudyFolder {
       const { results, invalid = null } = await readStudy(this.path);
       [this.#results, this.#invalid] = [results, invalid];
       // Rewriting removes a truncated last line, which would damage the next one.
-      await writeText(join(this.path, 'results.jsonl'), this.#results.map(line).join(''));
+      const path = resultsOf(this.path);
+      await writeText(path, this.#results.map(line).join(''));
+      const log = await openInside(path, constants.O_WRONLY | constants.O_APPEND);
+      this.#held = { lock, log };
+      return { [Symbol.asyncDispose]: () => this.#release(lock, log) };
     } catch (error) {
       await lock.release();
       throw error;
     }
-    return lock;
   }
+
+  async #release(lock: Lock, log: OpenFile): Promise<void> {
+    this.#held = null;
+    try {
+      await log.close();
+    } finally {
+      await lock.release();
+    }
+  }
+
+  /**
+   * Checks that this object holds the lock and that its path still leads to the study: someone may have deleted the lock, or
+   * moved the folder and begun another study there.
+   * @throws `ERR_HOROBALL_SWEEP_RUNNING`
+   */
+  async checkHeld(): Promise<{ log: OpenFile }> {
+    if (this.#held === null) throw lost(this.path, 'it is not locked');
+    const { lock, log } = this.#held;
+    const isSame = await leadsTo(resultsOf(this.path), log);
+    // A missing lock is acquired again, but not in another folder.
+    const other = isSame ? await lock.lostTo() : ((await lockHolder(lock.path))?.holder ?? null);
+    if (isSame && other === null) return { log };
+    const isOwn = other === null || (await lock.isHeld());
+    const why = isOwn ? 'its results.jsonl was moved, deleted or replaced' : `${other} is working on it now`;
+    throw lost(this.path, why);
+  }
+}
+
+const resultsOf = (path: string): string => join(path, 'results.jsonl');
+
+function lost(path: string, why: string): Error {
+  const message = `[sweep] out: expected exclusive use of ${path}, but ${why}. The results so far are valid; run the same command again when no other process works on the study.`;
+  return coded('ERR_HOROBALL_SWEEP_RUNNING', message);
 }
 
 /** Locks the folder of a study or of several. @throws `ERR_HOROBALL_SWEEP_RUNNING` if another process holds the lock */
@@ -138,7 +175,7 @@ async function readFiles(path: string): Promise<Files> {
       'ERR_HOROBALL_SWEEP',
       `[sweep] path: expected a study, got ${path}, which has no sweep.json. Pass a folder that horoball sweep wrote.`,
     );
-  const lines = (await readInside(join(path, 'results.jsonl'))) ?? '';
+  const lines = (await readInside(resultsOf(path))) ?? '';
   const name = resolve(path).split(/[\\/]/).at(-1)!;
   const { rows: results, invalid } = parseLines<Result>(lines, resultSchema);
   const { known, ...parsed } = parsePlan(plan, file);

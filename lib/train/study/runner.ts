@@ -38,6 +38,7 @@ export async function sweep(folder: StudyFolder, hooks: SweepHooks): Promise<boo
   if (skipped !== null) await hooks.onWarning?.(`${skipped.slice(0, -1)}, so its run is repeated`);
   const total = plan.cells.length * plan.seeds.length;
   for (const { cell, seed } of remaining(plan, folder.results)) {
+    await folder.checkHeld(); // preparing data, a run and a report may take hours
     await hooks.onRun?.({ cell, seed, done: folder.results.length, total });
     const result = await runOnce(folder, cell, seed, hooks);
     if (result === null) break;

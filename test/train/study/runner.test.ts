@@ -1,4 +1,4 @@
-import { appendFile, mkdir, readdir } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { coded } from '../../../lib/errors.ts';
@@ -59,4 +59,63 @@ test('an interrupted run is not a result; a diverged one is', async (t) => {
     folder.results.map(({ error }) => error),
     [null, 'step 3: the loss is not finite', null],
   );
+});
+
+test('a study whose lock was deleted stops when another process works on it, and adds nothing', async (t) => {
+  const { path, remove } = await temporary();
+  t.teardown(remove);
+  const out = join(path, 'study');
+  const folder = await StudyFolder.open(out, plan());
+  let other: AsyncDisposable | null = null;
+  let calls = 0;
+  const run = async (config: RunConfig): Promise<RunResult> => {
+    calls += 1;
+    // The second time, another process takes the free lock.
+    if (calls === 2 || calls === 4) await rm(join(out, 'lock'));
+    if (calls === 4) other = await (await StudyFolder.open(out, plan())).lock();
+    return await quick(config);
+  };
+  await t.throwsAsync(sweep(folder, { run }), {
+    code: 'ERR_HOROBALL_SWEEP_RUNNING',
+    message: /expected exclusive use of .*this process is working on it now\. .*run the same command again/,
+  });
+  t.is(calls, 4);
+  t.is((await readStudy(out)).results.length, 3);
+  await t.throwsAsync((await StudyFolder.open(out, plan())).lock(), { code: 'ERR_HOROBALL_SWEEP_RUNNING' });
+  await other![Symbol.asyncDispose]();
+  t.true(await sweep(await StudyFolder.open(out, plan()), { run: quick }));
+  t.is((await readStudy(out)).results.length, 45);
+});
+
+test('a study whose folder was moved neither runs nor writes in the next study of that path', async (t) => {
+  const { path, remove } = await temporary();
+  t.teardown(remove);
+  for (const moment of ['prepare', 'run', 'report'] as const) {
+    const [out, moved] = [join(path, moment), join(path, `${moment}-moved`)];
+    const replace = async (): Promise<void> => {
+      await rename(out, moved);
+      await StudyFolder.open(out, plan(true));
+    };
+    let calls = 0;
+    const error = await t.throwsAsync(
+      sweep(await StudyFolder.open(out, plan()), {
+        run: async (config) => {
+          calls += 1;
+          const result = await quick(config);
+          if (moment === 'run' && calls === 2) await replace();
+          return result;
+        },
+        ...(moment === 'prepare' && { prepare: replace }),
+        ...(moment === 'report' && { report: async () => (calls === 2 ? await replace() : undefined) }),
+      }),
+      { code: 'ERR_HOROBALL_SWEEP_RUNNING', message: /results\.jsonl was moved, deleted or replaced/ },
+      moment,
+    );
+    t.truthy(error);
+    t.is(calls, moment === 'prepare' ? 0 : 2, moment);
+    t.deepEqual((await readdir(out)).sort(), ['runs', 'sweep.json'], moment);
+    t.deepEqual(await readdir(join(out, 'runs')), [], moment);
+    const kept = (await readFile(join(moved, 'results.jsonl'), 'utf8')).trim().split('\n').filter(Boolean);
+    t.is(kept.length, { prepare: 0, run: 1, report: 2 }[moment], moment);
+  }
 });
