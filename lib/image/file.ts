@@ -1,4 +1,5 @@
 import { constants, fstatSync } from 'node:fs';
+import { holesOf } from '../io/regular.ts';
 import { readStart, withDescriptor } from '../io/thread-file.ts';
 import { unreadable } from './fault.ts';
 import { formatOf, signatureLength } from './formats.ts';
@@ -9,8 +10,8 @@ const bytesPerPixel = 8;
 const metadataBytes = 1 << 26;
 
 /**
- * Reads an image file. Named pipes, devices and folders are rejected before anything is read, and files of other formats
- * after their first bytes.
+ * Reads an image file. Named pipes, devices, folders and files that consist almost only of holes are rejected before
+ * anything is read, and files of other formats after their first bytes.
  *
  * @throws `ERR_HOROBALL_PICTURE`; the errors of the file system
  */
@@ -35,6 +36,8 @@ function withImageFile<T>(path: string, work: (file: number, size: number) => Pr
     const stat = fstatSync(file);
     if (!stat.isFile()) throw unreadable('it is not a regular file');
     if (stat.size === 0) throw unreadable('the file is empty');
+    const holes = holesOf(stat);
+    if (holes !== null) throw unreadable(holes);
     requireImage(await readStart(file, Math.min(signatureLength, stat.size)));
     return await work(file, stat.size);
   });

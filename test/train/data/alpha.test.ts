@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { symlink } from 'node:fs/promises';
+import { stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import sharp from 'sharp';
+import { defaultMaxPixels } from '../../../lib/image/fault.ts';
+import { readImageFile } from '../../../lib/image/file.ts';
 import { alphaIn, hasAlphaChannel } from '../../../lib/train/data/alpha.ts';
 import { checkDataset } from '../../../lib/train/data/check.ts';
 import { imageFolder, readClasses } from '../../../lib/train/data/folder.ts';
@@ -125,5 +127,19 @@ if (process.platform !== 'win32') {
     const { unreadable } = await checkDataset(await imageFolder(root));
     t.is(unreadable.length, 2);
     t.true(performance.now() - start < 5000);
+  });
+
+  test('a sparse file with the first bytes of an image is skipped before memory is allocated', async (t) => {
+    const root = await temporary(t);
+    const file = path.join(root, 'a.png');
+    await writeFile(file, await half('png'));
+    await truncate(file, 1_400_000_000);
+    if ((await stat(file)).blocks > 1000) return t.pass(); // the file system stores holes
+    const before = process.resourceUsage().maxRSS;
+    await t.throwsAsync(readImageFile(file, defaultMaxPixels), {
+      code: 'ERR_HOROBALL_PICTURE',
+      message: /1400000000 bytes of which \d+ are on the disk/,
+    });
+    t.true(process.resourceUsage().maxRSS - before < 100_000);
   });
 }
