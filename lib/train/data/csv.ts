@@ -3,7 +3,7 @@ import { coded } from '../../errors.ts';
 import { extensions, isImageName } from '../../image/formats.ts';
 import { readText } from '../../io/text.ts';
 import { reasonOf } from '../../io/trouble.ts';
-import { parseCsv } from './csv-parser.ts';
+import { eachRow } from './csv-parser.ts';
 import { IgnoredFiles } from './ignored-files.ts';
 import { groupsOf, regrouped, singleImageWarnings, usualKs } from './split.ts';
 import type { Dataset, DatasetRecord, Split } from './types.ts';
@@ -37,7 +37,7 @@ async function open(root: string): Promise<Dataset> {
     throw Object.assign(coded('ERR_HOROBALL_DATA_READ', message), { cause });
   });
   const ignored = new IgnoredFiles();
-  const rows = rowsOf(parseCsv(text, file), file).filter((row) => isListed(row, ignored));
+  const rows = rowsOf(text, file, ignored);
   if (rows.length === 0) throw layout(file, `images (${[...extensions].join(' ')})`, 'none');
   const splits = rows.some(({ split }) => split !== undefined) ? named(rows, file) : halved(rows, file);
   return {
@@ -56,27 +56,65 @@ function isListed({ path: file }: Row, ignored: IgnoredFiles): boolean {
   return false;
 }
 
-function rowsOf([heading = [], ...lines]: string[][], file: string): Row[] {
-  const column = (name: string): number => heading.findIndex((each) => each.trim().toLowerCase() === name);
-  const [at, label, split] = [column('path'), column('label'), column('split')];
-  if (at < 0 || label < 0)
-    throw layout(file, 'the columns path and label', `the heading '${heading.join(',').slice(0, 80)}'`);
-  return lines.map((line, i) => {
-    const row = {
-      path: line[at]?.trim(),
-      group: line[label]?.trim(),
-      split: split < 0 ? undefined : line[split]?.trim(),
-    };
-    if (!row.path || !row.group) throw layout(file, `a path and a label in row ${i + 1}`, 'an empty field');
-    if (split >= 0 && !splitNames.includes(row.split ?? '')) {
-      throw layout(
-        file,
-        `one of the splits ${splitNames.join(', ')} in row ${i + 1}`,
-        `'${row.split ?? ''}'`,
-      );
+interface Columns {
+  path: number;
+  label: number;
+  /** -1 without this column. */
+  split: number;
+}
+
+/**
+ * A row takes some hundred bytes of memory, and in a damaged list only a few in the file. So beyond this many, rows must
+ * have 32 characters on average.
+ */
+const freeRows = 1_000_000;
+const usualLength = 32;
+
+/** The rows of images. */
+function rowsOf(text: string, file: string, ignored: IgnoredFiles): Row[] {
+  const most = freeRows + Math.floor(text.length / usualLength);
+  const folder = path.dirname(file);
+  const groups = new Map<string, string>(); // equal labels share their memory
+  const rows: Row[] = [];
+  let columns: Columns | undefined;
+  eachRow(text, file, (line, i) => {
+    if (columns === undefined) {
+      columns = columnsOf(line, file);
+      return;
     }
-    return { path: path.resolve(path.dirname(file), row.path), group: row.group, split: row.split };
+    const row = rowOf(line, columns, file, i);
+    if (!isListed(row, ignored)) return;
+    if (rows.length === most) throw layout(file, `at most ${most} rows of this length`, 'more');
+    const group = groups.get(row.group) ?? row.group;
+    groups.set(group, group);
+    rows.push({ path: path.resolve(folder, row.path), group, split: row.split });
   });
+  if (columns === undefined) columnsOf([], file);
+  return rows;
+}
+
+function columnsOf(heading: string[], file: string): Columns {
+  const column = (name: string): number => heading.findIndex((each) => each.trim().toLowerCase() === name);
+  const columns = { path: column('path'), label: column('label'), split: column('split') };
+  if (columns.path < 0 || columns.label < 0)
+    throw layout(file, 'the columns path and label', `the heading '${heading.join(',').slice(0, 80)}'`);
+  return columns;
+}
+
+/** @param number - of the row, from 1 */
+function rowOf(line: string[], columns: Columns, file: string, number: number): Row {
+  const [where, group] = [line[columns.path]?.trim(), line[columns.label]?.trim()];
+  if (!where || !group) throw layout(file, `a path and a label in row ${number}`, 'an empty field');
+  if (columns.split < 0) return { path: where, group, split: undefined };
+  const given = line[columns.split]?.trim() ?? '';
+  const split = splitNames.find((name) => name === given);
+  if (split === undefined)
+    throw layout(
+      file,
+      `one of the splits ${splitNames.join(', ')} in row ${number}`,
+      `'${given.slice(0, 80)}'`,
+    );
+  return { path: where, group, split };
 }
 
 function named(rows: Row[], file: string): Pick<Dataset, 'train' | 'test' | 'gallery'> {

@@ -16,6 +16,10 @@ test('quoted fields round-trip, whatever they contain and however lines end', (t
   );
 });
 
+test('a field of many doubled quotes is read', (t) => {
+  t.deepEqual(parseCsv(`"${'""'.repeat(1e6)}",b`, 'x.csv'), [['"'.repeat(1e6), 'b']]);
+});
+
 test('an empty last field is a field', (t) => {
   t.deepEqual(parseCsv('a,b,\n1,,', 'x.csv'), [
     ['a', 'b', ''],

@@ -52,6 +52,7 @@ test('an invalid CSV list is rejected quickly with the reason', async (t) => {
     ['path,label,split\na,1,train\n', /both splits, train and test, got 1 and 0/],
     ['path,label\n"a,1\n', /expected a closing quote/],
     [`${'x,'.repeat(1e6)}\n`, /at most 1000 columns/],
+    [`path,label\n${',\n'.repeat(4e6)}`, /a path and a label in row 1/],
   ];
   for (const [text, message] of cases) {
     await writeFile(file, text);
@@ -61,4 +62,14 @@ test('an invalid CSV list is rejected quickly with the reason', async (t) => {
   }
   await t.throwsAsync(openDataset('csv', root), { code: 'ERR_HOROBALL_DATA_READ', message: /is a folder/ });
   await t.throwsAsync(openDataset('csv', path.join(root, 'none')), { code: 'ERR_HOROBALL_DATA_READ' });
+});
+
+test('a list of millions of short rows is rejected before they take memory', async (t) => {
+  const root = await temporary(t);
+  const file = path.join(root, 'list.csv');
+  await writeFile(file, `path,label\n${'a,b\n'.repeat(3e6)}`);
+  await t.throwsAsync(openDataset('csv', file), {
+    code: 'ERR_HOROBALL_DATA_LAYOUT',
+    message: /at most 1375000 rows of this length, got more/,
+  });
 });
