@@ -17,4 +17,6 @@ test('the error for an invalid line of a list quotes the line', async (t) => {
   });
   await writeFile(list, 'x'.repeat(1e6));
   await t.throwsAsync(openDataset('SOP', root), { code, message: /^.{0,200}$/ });
+  await writeFile(list, `image_id\n${'1 1 1 a\n'.repeat(150_000)}`);
+  await t.throwsAsync(openDataset('SOP', root), { code, message: /at most 131072 lines/ });
 });
