@@ -12,6 +12,8 @@ import type { Dataset, DatasetRecord, Split } from './types.ts';
 
 /** A deeper tree indicates a symbolic link to one of its own ancestors. */
 const maxDepth = 24;
+/** The most paths through links to one folder. Twenty folders with two links each to the next have a million paths. */
+const maxPaths = 16;
 
 /**
  * Lists a data set in a folder of class folders, with classes sorted by name as in torchvision's ImageFolder. If there are
@@ -64,8 +66,9 @@ export function halves(all: Split, root: string): { train: Split; test: Split } 
  */
 export async function readClasses(root: string, ignored: IgnoredFiles = new IgnoredFiles()): Promise<Split> {
   const found: Found[] = [];
-  for (const { name, folder } of await list(root)) {
-    if (folder) await visit(root, [name], found, ignored);
+  const walk = new Walk(ignored);
+  for (const { name, folder, link } of await list(root)) {
+    if (folder) await visit(root, [name], found, walk.into(link));
     else if (isImageName(name)) {
       throw layout(
         `[data] path: expected images in class folders, got ${path.join(root, name)} next to them. Move the images of each class into a folder.`,
@@ -90,37 +93,64 @@ interface Found {
   files: string[];
 }
 
-async function visit(root: string, steps: string[], found: Found[], ignored: IgnoredFiles): Promise<void> {
+/** What a walk through folders has seen. */
+class Walk {
+  readonly ignored: IgnoredFiles;
+  readonly #paths: Map<string, number>;
+  readonly #isLinked: boolean;
+
+  constructor(ignored: IgnoredFiles, paths = new Map<string, number>(), isLinked = false) {
+    this.ignored = ignored;
+    this.#paths = paths;
+    this.#isLinked = isLinked;
+  }
+
+  /** The walk below a folder. @param link - whether it is a symbolic link */
+  into(link: boolean): Walk {
+    return link && !this.#isLinked ? new Walk(this.ignored, this.#paths, true) : this;
+  }
+
+  /** The entries of a folder. Folders that were reached without a link are read once, so only others are counted. */
+  async list(folder: string): Promise<Entry[]> {
+    if (this.#isLinked) {
+      const { dev, ino } = await stat(folder, { bigint: true }).catch((cause: unknown) => {
+        throw Object.assign(coded('ERR_HOROBALL_DATA_READ', whyUnreadable(folder, cause)), { cause });
+      });
+      const count = (this.#paths.get(`${dev} ${ino}`) ?? 0) + 1;
+      if (count > maxPaths) throw tooManyPaths(folder);
+      this.#paths.set(`${dev} ${ino}`, count);
+    }
+    return await list(folder);
+  }
+}
+
+async function visit(root: string, steps: string[], found: Found[], walk: Walk): Promise<void> {
   const here = path.join(root, ...steps);
   if (steps.length > maxDepth) throw tooDeep(here);
-  const entries = await list(here);
+  const entries = await walk.list(here);
   if (entries.some(isImage)) {
-    found.push({ steps, files: await imageFiles(here, entries, maxDepth, ignored) });
+    found.push({ steps, files: await imageFiles(here, entries, maxDepth, walk) });
     return;
   }
-  countIgnored(entries, ignored);
+  countIgnored(entries, walk.ignored);
   const folders = entries.filter(({ folder }) => folder);
   if (folders.length === 0) {
     throw empty(
       `[data] path: expected images in the class folder ${here}, got none. Add some (${[...extensions].join(' ')}) or remove the folder.`,
     );
   }
-  for (const { name } of folders) await visit(root, [...steps, name], found, ignored);
+  for (const { name, link } of folders) await visit(root, [...steps, name], found, walk.into(link));
 }
 
 /** The files of a class: those of the folder itself, then those of each subfolder, sorted by name. */
-async function imageFiles(
-  folder: string,
-  entries: Entry[],
-  depth: number,
-  ignored: IgnoredFiles,
-): Promise<string[]> {
+async function imageFiles(folder: string, entries: Entry[], depth: number, walk: Walk): Promise<string[]> {
   if (depth === 0) throw tooDeep(folder);
-  countIgnored(entries, ignored);
+  countIgnored(entries, walk.ignored);
   const files = entries.filter(isImage).map(({ name }) => path.join(folder, name));
   for (const each of entries.filter((entry) => entry.folder)) {
     const below = path.join(folder, each.name);
-    files.push(...(await imageFiles(below, await list(below), depth - 1, ignored)));
+    const inner = walk.into(each.link);
+    for (const file of await imageFiles(below, await inner.list(below), depth - 1, inner)) files.push(file);
   }
   return files;
 }
@@ -133,6 +163,8 @@ function ancestors(steps: string[]): string[] {
 interface Entry {
   name: string;
   folder: boolean;
+  /** A symbolic link. */
+  link: boolean;
 }
 
 /** Entries of a folder without hidden ones, following links, sorted by code point like Python. */
@@ -141,7 +173,10 @@ async function list(folder: string): Promise<Entry[]> {
   const seen = entries.filter(({ name }) => !name.startsWith('.'));
   const kinds = await Promise.all(seen.map((entry) => isFolder(folder, entry)));
   return seen
-    .map(({ name }, i) => ({ name, folder: kinds[i]!, key: Buffer.from(name) }))
+    .map((entry, i) => {
+      const { name } = entry;
+      return { name, folder: kinds[i]!, link: entry.isSymbolicLink(), key: Buffer.from(name) };
+    })
     .sort((a, b) => Buffer.compare(a.key, b.key));
 }
 
@@ -186,6 +221,12 @@ async function holdsImages(folder: string): Promise<boolean> {
 function tooDeep(folder: string): Coded {
   return layout(
     `[data] path: expected at most ${maxDepth} nested folders, got ${folder}. Remove links that lead back into the tree.`,
+  );
+}
+
+function tooManyPaths(folder: string): Coded {
+  return layout(
+    `[data] path: expected at most ${maxPaths} paths through links to a folder, got more to ${folder}. Remove links that lead to the same folder.`,
   );
 }
 

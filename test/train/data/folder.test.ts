@@ -1,4 +1,4 @@
-import { symlink } from 'node:fs/promises';
+import { mkdir, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import { imageFolder, readClasses } from '../../../lib/train/data/folder.ts';
@@ -166,6 +166,23 @@ test('links are followed; a link to its own ancestor is rejected', async (t) => 
     code: 'ERR_HOROBALL_DATA_LAYOUT',
     message: /at most 24 nested folders/,
   });
+});
+
+test('links that lead to the same folders in a million ways are rejected', async (t) => {
+  const root = await temporary(t);
+  const depth = 20;
+  await writeTree(root, { [`all/.${depth}/1.jpg`]: '', 'some/b/1.jpg': '' });
+  for (let i = 0; i < depth; i++) {
+    await mkdir(path.join(root, `all/.${i}`));
+    for (const name of ['a', 'b']) await symlink(`../.${i + 1}`, path.join(root, `all/.${i}`, name));
+  }
+  await symlink('.0', path.join(root, 'all', 'a'));
+  await t.throwsAsync(readClasses(path.join(root, 'all')), {
+    code: 'ERR_HOROBALL_DATA_LAYOUT',
+    message: /at most 16 paths through links to a folder/,
+  });
+  for (let i = 0; i < 16; i++) await symlink('b', path.join(root, 'some', `c${i}`));
+  t.is((await readClasses(path.join(root, 'some'))).classes.length, 17);
 });
 
 test('an error of a folder is one sentence', async (t) => {
