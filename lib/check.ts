@@ -193,6 +193,13 @@ export function guards(operation: string, compat: Compat | undefined): number {
 /** libtorch's OpenMP ends the process if it cannot start as many threads as requested. The core uses at most 256. */
 export const mostThreads = 1024;
 
+/** The loss scale of float16 and its inverse are float32 factors. */
+export const lossScales: Readonly<Record<'least' | 'most', number> & { expected: string }> = {
+  least: 2 ** -126,
+  most: 2 ** 127,
+  expected: 'a number from 2^-126 to 2^127',
+};
+
 /** The core's thread count: 0 means all CPUs. */
 export function threadCount(operation: string, threads: number | undefined): number {
   return threads === undefined ? 0 : integer(operation, 'threads', threads, 1, mostThreads);

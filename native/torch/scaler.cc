@@ -1,10 +1,19 @@
 #include "scaler.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "exports.h"
 
 namespace horoball::train {
+
+namespace {
+
+// The scale and its inverse are float32 factors, and torch refuses larger ones. The same limits as in `lib/check.ts`.
+constexpr double kMaxScale = 0x1p127;
+constexpr double kMinScale = 0x1p-126;
+
+}  // namespace
 
 void ScalerResource::unscale(AdamWResource& optimizer) {
   if (unscaled_) return;
@@ -25,10 +34,10 @@ void ScalerResource::step(AdamWResource& optimizer, double lr) {
 void ScalerResource::update() {
   unscaled_ = false;
   if (state_.overflowed) {
-    state_.scale *= config_.backoff;
+    state_.scale = std::max(state_.scale * config_.backoff, kMinScale);
     state_.good_steps = 0;
   } else if (++state_.good_steps == config_.interval) {
-    state_.scale *= config_.growth;
+    state_.scale = std::min(state_.scale * config_.growth, kMaxScale);
     state_.good_steps = 0;
   }
 }

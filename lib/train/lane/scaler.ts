@@ -1,4 +1,13 @@
-import { atLeastZero, checkOptions, finite, instance, integer, positive, readOptions } from '../../check.ts';
+import {
+  atLeastZero,
+  checkOptions,
+  finite,
+  instance,
+  integer,
+  lossScales,
+  positive,
+  readOptions,
+} from '../../check.ts';
 import { rangeError } from '../../errors.ts';
 import { LossHandle } from './loss.ts';
 import { native, waitFor } from './native.ts';
@@ -24,7 +33,7 @@ export class GradScaler extends Resource<'Scaler'> {
       interval: 2000,
       ...readOptions('gradScaler', options, ['scale', 'growth', 'backoff', 'interval']),
     };
-    positive('gradScaler', 'scale', filled.scale);
+    checkScale('gradScaler', filled.scale);
     integer('gradScaler', 'interval', filled.interval, 1, Number.MAX_SAFE_INTEGER);
     if (finite('gradScaler', 'growth', filled.growth) < 1)
       throw rangeError('gradScaler', 'growth', 'a finite number from 1', filled.growth);
@@ -62,12 +71,18 @@ export class GradScaler extends Resource<'Scaler'> {
     return waitFor('gradScaler.state', options, (cancel) => native().readScaler(this.handle, cancel));
   }
 
-  /** Restores a state. @throws RangeError `ERR_HOROBALL_RANGE` unless the scale is above 0 */
+  /** Restores a state. @throws RangeError `ERR_HOROBALL_RANGE` unless the scale is from 2^-126 to 2^127 */
   loadState(state: ScalerState): void {
     const { scale, goodSteps, skipped } = checkOptions('gradScaler.loadState', state, 'state');
-    positive('gradScaler.loadState', 'scale', scale);
+    checkScale('gradScaler.loadState', scale);
     for (const [name, count] of Object.entries({ goodSteps, skipped }))
       integer('gradScaler.loadState', name, count, 0, Number.MAX_SAFE_INTEGER);
     native().writeScaler(this.handle, scale, goodSteps, skipped);
   }
+}
+
+function checkScale(operation: string, scale: unknown): void {
+  const value = positive(operation, 'scale', scale);
+  if (value < lossScales.least || value > lossScales.most)
+    throw rangeError(operation, 'scale', lossScales.expected, value);
 }

@@ -135,7 +135,7 @@ export interface NativeAdamWOptions {
 
 /** Options of `GradScaler`. */
 export interface GradScalerOptions {
-  /** Initial scale, above 0; default 65536. */
+  /** Initial scale, from 2^-126 to 2^127, between which it stays; default 65536. */
   scale?: number;
   /** Factor of the scale after `interval` steps without overflow, 1 or more; default 2. */
   growth?: number;

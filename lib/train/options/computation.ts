@@ -1,6 +1,6 @@
 import { mostThreads } from '../../check.ts';
 import type { Precision } from '../lane/types.ts';
-import { count, inGroup, oneOf, orNone, positive, type RunOption, shaped, withSynonyms } from './define.ts';
+import { count, inGroup, lossScale, oneOf, orNone, type RunOption, shaped, withSynonyms } from './define.ts';
 
 const computation = inGroup('Computation');
 const commands = ['eval', 'embed', 'search'] as const;
@@ -37,7 +37,7 @@ export class ComputationOptions {
     },
   );
   /** Initial loss scale with float16, which keeps small gradients above zero. */
-  readonly loss_scale: RunOption<number> = computation(positive, {
+  readonly loss_scale: RunOption<number> = computation(lossScale, {
     help: 'initial loss scale with float16',
     default: 65536,
   });

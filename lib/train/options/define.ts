@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { geometryTerms } from '../../card-names.ts';
 import type { Geometry } from '../../cards.ts';
+import { lossScales } from '../../check.ts';
 import type { Head } from '../lane/types.ts';
 
 type AllTerms = typeof geometryTerms;
@@ -183,6 +184,10 @@ export const count = (least: number, most?: number): Kind<number> =>
     ? numeric(z.int().min(least), `an integer of at least ${least}`)
     : numeric(z.int().min(least).max(most), `an integer from ${least} to ${most}`);
 export const positive: Kind<number> = numeric(z.number().positive(), 'a number above 0');
+export const lossScale: Kind<number> = numeric(
+  z.number().min(lossScales.least).max(lossScales.most),
+  lossScales.expected,
+);
 export const atLeast0: Kind<number> = numeric(z.number().min(0), 'a number of at least 0');
 export const above1: Kind<number> = numeric(z.number().gt(1), 'a number above 1');
 export const below1: Kind<number> = numeric(z.number().min(0).lt(1), 'a number of at least 0 and below 1');
@@ -210,11 +215,12 @@ export const numberList = (
     `${ranges.length} numbers (${ranges.map(([low, high]) => `${low} to ${high}`).join(', ')}) separated by commas`,
   );
 
-/** A name of files or folders. */
-export const fileName: Kind<string> = shaped(
-  (value) => /^\w[\w.-]*$/.test(value),
-  'letters, digits, dots, dashes and underscores',
-);
+/** A name of files or folders. @param most - the largest length */
+export const fileName = (most: number): Kind<string> =>
+  shaped(
+    (value) => value.length <= most && /^\w[\w.-]*$/.test(value),
+    `at most ${most} letters, digits, dots, dashes and underscores`,
+  );
 
 export const orNone = <T>(kind: Kind<T>): Kind<T | null> => ({
   schema: z.preprocess(orNull, z.union([z.null(), kind.schema])),

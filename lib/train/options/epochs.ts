@@ -1,3 +1,6 @@
+/** The lists of epochs below have numbers of at most nine digits. */
+export const mostEpochs = 999_999_999;
+
 /** Evaluations of a run unless `eval_ep` is given, besides that of epoch 0. */
 const usualCount = 10;
 

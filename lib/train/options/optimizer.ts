@@ -10,13 +10,14 @@ import {
   type RunOption,
   upTo1,
 } from './define.ts';
+import { mostEpochs } from './epochs.ts';
 
 const optimizer = inGroup('Optimizer');
 
 /** The length of a run, and the options of AdamW. */
 export class OptimizerOptions {
   /** Epochs. */
-  readonly ep: RunOption<number> = optimizer(count(1), {
+  readonly ep: RunOption<number> = optimizer(count(1, mostEpochs), {
     help: 'epochs',
     aliases: ['epochs'],
     default: 100,

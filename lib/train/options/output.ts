@@ -2,6 +2,10 @@ import { atLeast0, fileName, flag, inGroup, orNone, type RunOption, shaped, text
 import { evenEpochs, lastEpoch, parseEpochs } from './epochs.ts';
 
 const output = inGroup('Evaluation and output');
+/** The most that file systems allow. */
+const mostName = 255;
+/** Leaves space for the rest of the file's name, and for that of a temporary file. */
+const mostEmbName = 190;
 /** The location of a run does not change its results. */
 const location = { resume: 'free', affectsResult: false } as const;
 
@@ -46,7 +50,7 @@ export class OutputOptions {
     ...location,
   });
   /** Name of the files of `save_emb`. */
-  readonly emb_name: RunOption<string> = output(fileName, {
+  readonly emb_name: RunOption<string> = output(fileName(mostEmbName), {
     help: 'name of the files of save_emb, <name>_eval.safetensors and <name>_train.safetensors',
     default: 'emb',
     published: 'option',
@@ -68,7 +72,7 @@ export class OutputOptions {
     ...location,
   });
   /** Name of the run folder; `null`: data set, geometry and a number. */
-  readonly name: RunOption<string | null> = output(orNone(fileName), {
+  readonly name: RunOption<string | null> = output(orNone(fileName(mostName)), {
     help: 'name of the run folder',
     default: null,
     sweepable: false,

@@ -71,3 +71,19 @@ test.serial('a forced overflow does not change the weights, and the scaler recov
   t.notDeepEqual(flat(await model.state()), before);
   t.true(flat(await model.state()).every(Number.isFinite));
 });
+
+test.serial('the scale and its inverse stay in the range of float32', async (t) => {
+  using model = await tinyEmbedder();
+  using optimizer = new AdamW(model, { lr: 0 });
+  using scaler = new GradScaler({ scale: 2 ** -126, interval: 1, growth: 1e300 });
+  await scaledStep(model, optimizer, scaler);
+  t.is((await scaler.state()).scale, 2 ** 127);
+  using falling = new GradScaler({ scale: 2 ** 127, backoff: 1e-300 });
+  await scaledStep(model, optimizer, falling);
+  t.true((await falling.state()).overflowed);
+  t.is((await falling.state()).scale, 2 ** -126);
+  for (const scale of [1e308, 1e-40]) {
+    t.throws(() => new GradScaler({ scale }), { code: 'ERR_HOROBALL_RANGE' });
+    t.throws(() => falling.loadState({ scale, goodSteps: 0, skipped: 0 }), { code: 'ERR_HOROBALL_RANGE' });
+  }
+});

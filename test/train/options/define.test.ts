@@ -14,6 +14,7 @@ import {
   isFlag,
   type Kind,
   listOf,
+  lossScale,
   numberList,
   oneOf,
   orNone,
@@ -75,7 +76,24 @@ const cases: [name: string, kind: Kind<unknown>, accepted: [unknown, unknown][],
   ],
   ['flag', flag, [[true, true]], ['true', 1, null]],
   ['text', text('a path'), [['x', 'x']], ['', 5]],
-  ['fileName', fileName, [['run-1.a_b', 'run-1.a_b']], ['../up', '.hidden', 'a/b', 'a b', '']],
+  [
+    'fileName',
+    fileName(9),
+    [
+      ['run-1.a_b', 'run-1.a_b'],
+      ['a', 'a'],
+    ],
+    ['../up', '.hidden', 'a/b', 'a b', '', 'run-1.a_bc'],
+  ],
+  [
+    'lossScale',
+    lossScale,
+    [
+      [2 ** 127, 2 ** 127],
+      [2 ** -126, 2 ** -126],
+    ],
+    [0, 1e308, 1e-40, Number.NaN],
+  ],
   [
     'orNone',
     orNone(count(1)),
