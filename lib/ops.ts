@@ -313,3 +313,57 @@ export const hyperbolicSoftmax: Operation<[x: 'rows', p: 'rows', a: 'rows'], Cur
  */
 export const riemannianGradient: Operation<[x: 'rows', gradient: 'rows'], Curved> =
   operation('riemannianGradient');
+
+/**
+ * Half aperture of the entailment cone at a point, in radians, one number per row: `arcsin(K (1 -
+ * c|x|^2) / (sqrt(c) |x|))` (Ganea et al. 2018), or pi/2 near the origin, where the quotient is above
+ * 1.
+ * The gradient is 0 wherever the angle is constant.
+ *
+ * @param x - n x d: ball points
+ * @param options - `c` > 0: the curvature is -c; `minRadius`: K, which sets how wide cones are
+ * (default 0.1)
+ * @returns n x 1
+ */
+export const halfAperture: Operation<[x: 'rows'], Curved & { minRadius?: number | undefined }> =
+  operation('halfAperture');
+
+/**
+ * `halfAperture` on the hyperboloid of curvature `-c`, from the space coordinates: `arcsin(2K /
+ * (sqrt(c) |x|))` (MERU, Desai et al. 2023).
+ * The gradient is 0 wherever the angle is constant.
+ *
+ * @param x - n x d: space coordinates, without time
+ * @param options - `c` > 0: the curvature is -c; `minRadius`: K, which sets how wide cones are
+ * (default 0.1)
+ * @returns n x 1
+ */
+export const lorentzHalfAperture: Operation<[x: 'rows'], Curved & { minRadius?: number | undefined }> =
+  operation('lorentzHalfAperture');
+
+/**
+ * Exterior angle at `x` of the geodesic from `x` to `y`, in radians, one number per row: 0 if `y` is
+ * straight outwards from `x`, pi if it is straight inwards (Ganea et al. 2018). `y` is in the
+ * entailment cone of `x` if this is at most `halfAperture(x)`. It is 0 if `x` is the origin or equals
+ * `y`.
+ * The gradient is 0 wherever the angle is constant.
+ *
+ * @param x - n x d, or one row that is broadcast: ball points
+ * @param y - n x d, or one row that is broadcast: ball points
+ * @param options - `c` > 0: the curvature is -c
+ * @returns n x 1
+ */
+export const exteriorAngle: Operation<[x: 'rows', y: 'rows'], Curved> = operation('exteriorAngle');
+
+/**
+ * `exteriorAngle` on the hyperboloid of curvature `-c`, from the space coordinates of both points
+ * (MERU, Desai et al. 2023).
+ * The gradient is 0 wherever the angle is constant.
+ *
+ * @param x - n x d, or one row that is broadcast: space coordinates, without time
+ * @param y - n x d, or one row that is broadcast: space coordinates, without time
+ * @param options - `c` > 0: the curvature is -c
+ * @returns n x 1
+ */
+export const lorentzExteriorAngle: Operation<[x: 'rows', y: 'rows'], Curved> =
+  operation('lorentzExteriorAngle');

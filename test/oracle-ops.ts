@@ -71,6 +71,24 @@ function planeDistance(x: Row, p: Row, a: Row, c: number): number {
   return Math.asinh(height) / Math.sqrt(c);
 }
 
+/** MERU's half aperture, from space coordinates on the hyperboloid. */
+function halfAperture(x: Row, c: number, minRadius: number): number {
+  return Math.asin(Math.min(1, (2 * minRadius) / (Math.sqrt(c) * norm(x))));
+}
+
+/** The angle of the tangent vector from x to y and the direction away from the origin, from space coordinates. */
+function exteriorAngle(x: Row, y: Row, c: number): number {
+  const [here, there] = [x, y].map((each) => Math.sqrt(1 / c + dot(each, each))) as [number, number];
+  const inner = c * (dot(x, y) - here * there);
+  const [time, space] = [there + inner * here, plus(y, times(inner, x))];
+  const outward = times(1 / norm(x), x);
+  const along = dot(space, outward);
+  return Math.atan2(
+    norm(plus(space, times(-along, outward))),
+    Math.sqrt(c) * (here * along - time * norm(x)),
+  );
+}
+
 function weighted(rows: Table, weights: Row): number[] {
   const sum = rows.reduce((total: Row, row, i) => plus(total, times(weights[i]!, row)), times(0, rows[0]!));
   return [...sum];
@@ -135,6 +153,10 @@ export const operations: Readonly<Record<string, Formula>> = {
   hyperbolicSoftmax: ([points, p, a], { c }) =>
     points!.map((x) => p!.map((q, k) => lambda(q, c) * norm(a![k]!) * planeDistance(x, q, a![k]!, c))),
   riemannianGradient: each(({ c }, x, g) => times(1 / lambda(x!, c) ** 2, g!)),
+  halfAperture: each(({ c, t }, x) => halfAperture(times(lambda(x!, c), x!), c, t)),
+  lorentzHalfAperture: each(({ c, t }, x) => halfAperture(x!, c, t)),
+  exteriorAngle: each(({ c }, x, y) => exteriorAngle(times(lambda(x!, c), x!), times(lambda(y!, c), y!), c)),
+  lorentzExteriorAngle: each(({ c }, x, y) => exteriorAngle(x!, y!, c)),
 };
 
 const guard = 1e-5;

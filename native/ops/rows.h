@@ -8,8 +8,10 @@
 #include "row/dist_to_plane.h"
 #include "row/expmap.h"
 #include "row/expmap0.h"
+#include "row/exterior_angle.h"
 #include "row/geodesic.h"
 #include "row/gyration.h"
+#include "row/half_aperture.h"
 #include "row/hyperbolic_softmax.h"
 #include "row/klein_to_poincare.h"
 #include "row/logmap.h"
@@ -39,6 +41,7 @@ using RowCards =
     RowList<MobiusAdd, MobiusSub, MobiusScalarMul, MobiusMatvec, Gyration, Expmap0, Logmap0, Expmap, Logmap,
             Dist, Dist0, ConformalFactor, Project, Clip, Geodesic, ParallelTransport, ParallelTransport0,
             PoincareToKlein, KleinToPoincare, PoincareToLorentz, LorentzToPoincare, LorentzFactor,
-            EinsteinMidpoint, WeightedMidpoint, DistToPlane, HyperbolicSoftmax, RiemannianGradient>;
+            EinsteinMidpoint, WeightedMidpoint, DistToPlane, HyperbolicSoftmax, RiemannianGradient,
+            HalfAperture, LorentzHalfAperture, ExteriorAngle, LorentzExteriorAngle>;
 
 }  // namespace horoball::rowwise

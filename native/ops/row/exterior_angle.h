@@ -1,0 +1,64 @@
+// Exterior angle at x of the hyperbolic triangle of the origin, x and y: pi less the angle at x. With q = y - x and
+// a = 1 - c|x|^2, the tangent vector from x to y has the components
+//   ball: a<x,q> - c|x|^2|q|^2 along x, and a|x ^ q| across;
+//   hyperboloid, times t = sqrt(1/c + |.|^2): sqrt c (t_x<x,q> - |x|^2 (2<x,q> + |q|^2)/(t_x + t_y)) along x, and |x ^ q| across,
+// up to a common factor. They follow from the published cosines by |y|^2 = |x|^2 + 2<x,q> + |q|^2 and do not cancel for near
+// points. The angle is within 1e-8 of the exact one if x, y and the origin are almost on one line, where |x ^ q| cancels.
+#pragma once
+
+#include "cone.h"
+
+namespace horoball::rowwise {
+
+struct ExteriorAngle : RowCard {
+  static constexpr bool kPairAlong = true;
+  static constexpr RowInfo kInfo{
+      .name = "exteriorAngle",
+      .doc =
+          "Exterior angle at `x` of the geodesic from `x` to `y`, in radians, one number per row: 0 if `y` is straight "
+          "outwards from `x`, pi if it is straight inwards (Ganea et al. 2018). `y` is in the entailment cone of `x` if "
+          "this is at most `halfAperture(x)`. It is 0 if `x` is the origin or equals `y`.",
+      .gradient = kConeGradient,
+      .inputs = {{"x", "ball points"}, {"y", "ball points"}},
+      .result = RowResult::number,
+  };
+  template <class T>
+  HD static T beta(const RowState<T>&) {
+    return T(-1);
+  }
+  template <class T>
+  HD static RowTerms<T> terms(const RowState<T>& r) {
+    const T out = outward(r);
+    RowTerms<T> terms;
+    terms.value = angle(r.a * area(r, out), r.a * out - r.c * r.x2 * r.p2);
+    return terms;
+  }
+};
+
+struct LorentzExteriorAngle : RowCard {
+  static constexpr bool kPairAlong = true;
+  static constexpr RowInfo kInfo{
+      .name = "lorentzExteriorAngle",
+      .doc =
+          "`exteriorAngle` on the hyperboloid of curvature `-c`, from the space coordinates of both points (MERU, Desai "
+          "et al. 2023).",
+      .gradient = kConeGradient,
+      .inputs = {{"x", "space coordinates, without time", RowDomain::anywhere},
+                 {"y", "space coordinates, without time", RowDomain::anywhere}},
+      .result = RowResult::number,
+  };
+  template <class T>
+  HD static T beta(const RowState<T>&) {
+    return T(-1);
+  }
+  template <class T>
+  HD static RowTerms<T> terms(const RowState<T>& r) {
+    const T out = outward(r), here = root(1 / r.c + r.x2), there = root(1 / r.c + r.y2);
+    const T along = here * out - r.x2 * (2 * out + r.p2) / (here + there);
+    RowTerms<T> terms;
+    terms.value = angle(area(r, out), root(r.c) * along);
+    return terms;
+  }
+};
+
+}  // namespace horoball::rowwise
