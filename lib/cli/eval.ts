@@ -15,6 +15,7 @@ import type { Recall, Space } from '../train/measure/types.ts';
 import type { RunConfig } from '../train/options/options.ts';
 import { evaluationLines, spaceNames } from '../train/report/tables.ts';
 import { evaluationOf } from '../train/run/construct.ts';
+import { lockRun } from '../train/run/lock.ts';
 import { skippedWords } from '../train/run/warnings.ts';
 import { addNotes, type Notes } from './help.ts';
 import { interruptible } from './interrupt.ts';
@@ -120,6 +121,8 @@ async function evaluateRun(run: string, given: Given, { fuse, perQuery, json }: 
   const { signal } = interrupt;
   const onProgress = (done: number, total: number): void => meter.count('embedding', done, total, 'img');
   const config = await configOf('eval', run, { ...given });
+  // A run in progress writes the same files, and would be evaluated with weights that it replaces.
+  await using _ = given.save_emb ? await lockRun(run, '[eval] save_emb') : null;
   const test = await openTestSet(config);
   for (const warning of test.warnings) meter.say(`Note: ${warning}.`);
   using embedder = await networkOf(run, config);

@@ -7,6 +7,7 @@ import ava, { type ExecutionContext, type TestFn } from 'ava';
 import { readNpy, writeNpy } from '../../lib/io/npy.ts';
 import { readSafetensors } from '../../lib/io/safetensors.ts';
 import { over, publishedDefaults } from '../../lib/train/options/resolve.ts';
+import { lockRun } from '../../lib/train/run/lock.ts';
 import { makeCars, makeCub, makeInshop, makeSop, perClass } from '../train/data/trees.ts';
 import { temporary } from '../train/tiny-data.ts';
 import { horoball, start } from './run.ts';
@@ -87,6 +88,10 @@ async function evaluatedAgain(t: ExecutionContext, run: string): Promise<void> {
     t.is(code, 0, stderr);
     t.is(existsSync(file), written);
   }
+  await using _ = await lockRun(run);
+  const { code, stderr } = await horoball(['eval', run, '--threads', '1', '--save_emb']);
+  t.is(code, 1);
+  t.regex(stderr, /\[eval\] save_emb: expected a run folder that is not in use, got .*: process \d+ is/);
 }
 
 test('a run is evaluated with another, query by query; its embeddings and their delta are written', async (t) => {

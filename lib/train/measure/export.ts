@@ -126,13 +126,14 @@ export async function writeNpyExport(file: string, made: Export, output: Output)
 
 /**
  * Writes the files of `--save_emb` to a run folder under their published names: test and training embeddings.
+ * @param hooks - `beforeWrite` is called before each file, and may refuse it
  * @returns the files with their image counts
  */
 export async function saveEmbeddings(
   folder: string,
   embedder: Embedder,
   config: RunConfig,
-  hooks: EmbedHooks = {},
+  { beforeWrite, ...hooks }: EmbedHooks & { beforeWrite?: () => Promise<void> } = {},
 ): Promise<{ file: string; images: number }[]> {
   const written: { file: string; images: number }[] = [];
   const dataset = await openDataset(config.ds, config.path);
@@ -143,6 +144,7 @@ export async function saveEmbeddings(
   ] as const) {
     const made = await embedSplit(embedder, config, name, hooks);
     const file = join(folder, `${config.emb_name}_${suffix}.safetensors`);
+    await beforeWrite?.();
     await writeExport(file, made);
     written.push({ file, images: made.paths.length });
   }

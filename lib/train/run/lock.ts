@@ -3,21 +3,22 @@ import { coded } from '../../errors.ts';
 import { Lock, lockHolder } from '../../io/lock.ts';
 
 /**
- * Locks a run folder, so that only one run trains in it, across processes and threads.
+ * Locks a run folder, so that only one run or command writes to it, across processes and threads.
+ * @param argument - begins the error
  * @throws `ERR_HOROBALL_RUN_BUSY` if another run holds the lock, or one on another host may hold it
  */
-export async function lockRun(folder: string): Promise<Lock> {
-  return await Lock.take(lockFile(folder), (holder, advice) => busy(folder, holder, advice));
+export async function lockRun(folder: string, argument = '[train] resume'): Promise<Lock> {
+  return await Lock.take(lockFile(folder), (holder, advice) => busy(argument, folder, holder, advice));
 }
 
 /** Checks that a run folder is not in use, before work that only a run in it needs. @throws as {@link lockRun} */
 export async function checkFree(folder: string): Promise<void> {
   const other = await runHolder(folder);
-  if (other !== null) throw busy(folder, other.holder, other.advice);
+  if (other !== null) throw busy('[train] resume', folder, other.holder, other.advice);
 }
 
-function busy(folder: string, holder: string, advice: string): Error {
-  const message = `[train] resume: expected a run folder that is not in use, got ${folder}: ${holder} is still training there. ${advice}`;
+function busy(argument: string, folder: string, holder: string, advice: string): Error {
+  const message = `${argument}: expected a run folder that is not in use, got ${folder}: ${holder} is still training there. ${advice}`;
   return coded('ERR_HOROBALL_RUN_BUSY', message);
 }
 

@@ -24,7 +24,11 @@ export async function finishRun(run: Run): Promise<boolean> {
   const { config, source, learner, store, listeners, stop } = run;
   const { folder } = store;
   await saveNetwork(run);
-  const hooks = { signal: stop.signal, onSkipped: (image: Skipped) => warnOfSkipped(run, [image]) };
+  const hooks = {
+    signal: stop.signal,
+    onSkipped: (image: Skipped) => warnOfSkipped(run, [image]),
+    beforeWrite: () => store.check(),
+  };
   if (config.save_emb && folder !== null && !stop.isStopped)
     await stop.untilStopped(learner.averaged(() => saveEmbeddings(folder, learner.embedder, config, hooks)));
   await store.flush();

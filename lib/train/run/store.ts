@@ -28,6 +28,11 @@ export interface RunStore extends AsyncDisposable {
   readonly changedLog: boolean;
   /** Waits until all rows are written; throws the first error. */
   flush(): Promise<void>;
+  /**
+   * Checks that the folder still belongs to this run, before a file is written by its path.
+   * @throws `ERR_HOROBALL_RUN_BUSY` if it was moved or deleted, or another run took it over
+   */
+  check(): Promise<void>;
   /** Writes the data of the report's drawings. */
   snapshot(snapshot: Snapshot): Promise<void>;
   /**
@@ -49,6 +54,7 @@ export const nullStore: RunStore = {
   changedLog: false,
   append: () => {},
   flush: async () => {},
+  check: async () => {},
   snapshot: async () => {},
   checkpoint: async () => {},
   weights: async () => {},
@@ -174,7 +180,7 @@ export class DiskStore implements RunStore {
   }
 
   async snapshot(snapshot: Snapshot): Promise<void> {
-    await this.#checkLock();
+    await this.check();
     await writeText(this.file('snapshot.json'), jsonWithChecksum(snapshot));
   }
 
@@ -190,14 +196,14 @@ export class DiskStore implements RunStore {
   }
 
   async weights(embedder: Embedder): Promise<void> {
-    await this.#checkLock();
+    await this.check();
     await saveWeights(this.file('model.safetensors'), embedder);
   }
 
   async remove(): Promise<void> {
     await this.flush().catch(() => {});
     if (
-      !(await this.#checkLock().then(
+      !(await this.check().then(
         () => true,
         () => false,
       ))
@@ -221,7 +227,7 @@ export class DiskStore implements RunStore {
 
   /** Waits until all rows are on disk, and checks that no other process has written to the log. */
   async #sync(): Promise<void> {
-    await this.#checkLock();
+    await this.check();
     await this.flush();
     const { size } = await this.#log.stat();
     if (size !== this.#bytes)
@@ -230,7 +236,7 @@ export class DiskStore implements RunStore {
   }
 
   /** Every file but the log is written by its path, so another run that has the folder now would get it. */
-  async #checkLock(): Promise<void> {
+  async check(): Promise<void> {
     await this.#checkFolder().catch(async (error) => {
       const other = (await this.#lock.isHeld().catch(() => true)) ? null : await runHolder(this.folder);
       throw other === null ? error : lostLock(this.folder, `${other.holder} is training there now`);

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { cp, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { singleProcess } from '../../../lib/train/lane/group.ts';
@@ -87,3 +88,25 @@ test.serial(
     t.deepEqual(written, [false, true, true]);
   },
 );
+
+test.serial('embeddings are not written into a folder that belongs to another run by then', async (t) => {
+  const { runs } = t.context;
+  const folder = join(runs, 'embedded');
+  const run = async (replace: boolean) =>
+    await opened(t, 'embedded', 1, async (run) => {
+      Object.assign(run.config, { save_emb: true });
+      const write = run.store.weights.bind(run.store);
+      run.store.weights = async (embedder) => {
+        await write(embedder);
+        if (!replace) return;
+        await rename(folder, `${folder}-moved`); // while the images are embedded
+        await cp(`${folder}-moved`, folder, { recursive: true });
+      };
+      await finishRun(run);
+    });
+  await t.throwsAsync(run(true), { code: 'ERR_HOROBALL_RUN_BUSY', message: /moved, deleted or replaced/ });
+  t.false(has(folder, 'emb_eval.safetensors'));
+  await rm(folder, { recursive: true });
+  await run(false);
+  t.true(has(folder, 'emb_eval.safetensors') && has(folder, 'emb_train.safetensors'));
+});
