@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { checkObject, filePath, finite, readOptions } from '../check.ts';
@@ -36,7 +37,33 @@ export interface EventOptions {
 const flushBytes = 2 ** 16;
 const flushMilliseconds = 5000;
 
-let filesOfThisProcess = 0;
+let filesOfThisThread = 0;
+
+/**
+ * Creates an event file. TensorBoard reads the files of a folder in the order of their names, which begin with the time, so the
+ * new one gets a later time than the others, even if the clock was set back.
+ */
+async function createFile(folder: string): Promise<{ path: string; file: OpenFile }> {
+  const times = (await readdir(folder)).map((name) =>
+    Number(/^events\.out\.tfevents\.(\d{10})\./.exec(name)?.[1]),
+  );
+  const seconds = times.reduce(
+    (latest, time) => (time >= latest && time < latestTime ? time + 1 : latest),
+    Math.floor(Date.now() / 1000),
+  );
+  for (;;) {
+    const place = `${hostname()}.${process.pid}.${filesOfThisThread++}`;
+    const path = join(folder, `events.out.tfevents.${String(seconds).padStart(10, '0')}.${place}`);
+    try {
+      return { path, file: await openFile(path, 'wx') };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error; // of another thread, or of a container
+    }
+  }
+}
+
+/** The last time of ten digits. */
+const latestTime = 9_999_999_999;
 
 /**
  * Writes TensorBoard event files: scalars, histograms, images, text and hyperparameters.
@@ -80,10 +107,8 @@ export class EventWriter {
     const { purgeStep } = readOptions('EventWriter.open', options, ['purgeStep']);
     if (purgeStep !== undefined) checkStep('open', purgeStep);
     await ensureFolder(filePath('EventWriter.open', 'folder', folder));
-    const seconds = String(Math.floor(Date.now() / 1000)).padStart(10, '0');
-    const name = `events.out.tfevents.${seconds}.${hostname()}.${process.pid}.${filesOfThisProcess++}`;
-    const path = join(folder, name);
-    const writer = new EventWriter(path, await openFile(path, 'wx'));
+    const { path, file } = await createFile(folder);
+    const writer = new EventWriter(path, file);
     const header = doubleField(1, now());
     writer.#add(Buffer.concat([header, bytesField(3, 'brain.Event:2')]));
     if (purgeStep !== undefined) {

@@ -1,4 +1,6 @@
+import { lstatSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { EventWriter, type HyperParameter } from '../../../io/events.ts';
 import { reasonOf } from '../../../io/trouble.ts';
 import type { Snapshot } from '../../measure/types.ts';
@@ -19,6 +21,8 @@ export class TensorBoard implements RunListener {
   readonly #warn: (text: string) => void;
   /** Null without a folder, and after a failure. */
   #folder: string | null = null;
+  /** The inode of the run's log, which stays open, so that no other run has it. */
+  #log: number | null = null;
   /** Opened with the first row. */
   #writer: EventWriter | null = null;
   /** Earlier steps are in the files of earlier sessions. */
@@ -32,6 +36,7 @@ export class TensorBoard implements RunListener {
 
   onStore(folder: string | null): void {
     this.#folder = folder;
+    this.#log = folder === null ? null : logOf(folder);
   }
 
   onResume(_: string, step: number): void {
@@ -40,21 +45,21 @@ export class TensorBoard implements RunListener {
   }
 
   onStep(row: StepRow): Promise<void> {
-    return this.#log(row);
+    return this.#write(row);
   }
 
   onEvaluation(row: EvaluationRow): Promise<void> {
-    return this.#log(row);
+    return this.#write(row);
   }
 
   onHealth(row: HealthRow): Promise<void> {
-    return this.#log(row);
+    return this.#write(row);
   }
 
   /** Logs the report's drawings as images. */
   async onSnapshot(snapshot: Snapshot): Promise<void> {
     await this.#attempt(async (folder) => {
-      this.#writer ??= await openWriter(folder, this.#firstStep);
+      this.#writer ??= await this.#open(folder);
       this.#writer.image('disk', await diskPng(snapshot), this.#step);
       const gallery = await galleryJpeg(snapshot);
       if (gallery) this.#writer.image('nearest neighbors', gallery, this.#step);
@@ -75,10 +80,10 @@ export class TensorBoard implements RunListener {
     });
   }
 
-  async #log(row: Row): Promise<void> {
+  async #write(row: Row): Promise<void> {
     await this.#attempt(async (folder) => {
       this.#step = row.step;
-      this.#writer ??= await openWriter(folder, this.#firstStep);
+      this.#writer ??= await this.#open(folder);
       if (row.type === 'step') this.#logStep(row);
       if (row.type === 'evaluation') this.#logEvaluation(row);
       if (row.type === 'health') this.#logHealth(row);
@@ -98,6 +103,12 @@ export class TensorBoard implements RunListener {
         `TensorBoard's event file cannot be written (${reasonOf(error)}); the run continues without it`,
       );
     }
+  }
+
+  /** Weights and data may take minutes to load, in which the folder may have become that of another run. */
+  async #open(folder: string): Promise<EventWriter> {
+    if (logOf(folder) !== this.#log) throw new Error('the run folder was moved, deleted or replaced');
+    return await openWriter(folder, this.#firstStep);
   }
 
   #logStep(row: StepRow): void {
@@ -145,6 +156,11 @@ export class TensorBoard implements RunListener {
       if (value !== undefined && !Number.isNaN(value)) this.#writer?.scalar(tag, value, step);
     }
   }
+}
+
+/** The inode of a run's log; null without one. */
+function logOf(folder: string): number | null {
+  return lstatSync(join(folder, 'metrics.jsonl'), { throwIfNoEntry: false })?.ino ?? null;
 }
 
 /** @param firstStep - TensorBoard drops the events of earlier files from this step on */

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
@@ -30,6 +30,9 @@ test("TensorBoard's own reader finds a run's curves, histogram, images and optio
   await first.onStep(stepRow(3) as StepRow);
   await first.onCheckpoint();
   await first.onEnd('failed'); // completes the file, which a kill would not
+  const [name] = (await readdir(folder)).filter((each) => each.startsWith('events.out.tfevents.'));
+  const later = name!.replace(/\d{10}/, (seconds) => String(Number(seconds) + 3600));
+  await rename(join(folder, name!), join(folder, later)); // as if the clock had been set back since
   const again = listener();
   again.onResume(folder, 2);
   await again.onSnapshot(fakeSnapshot()); // the evaluation after the checkpoint had been interrupted
@@ -70,4 +73,19 @@ test("TensorBoard's own reader finds a run's curves, histogram, images and optio
   t.is(options['t_h'], 0.3);
   t.is(options['geometry'], 'hyperbolic');
   t.is(options['t'], 'none');
+});
+
+test('no event file is written into another run that has the folder now', async (t) => {
+  const config = { ...parseConfig({ name: 'replaced' }), runs };
+  const first = await DiskStore.create(config);
+  const warnings: string[] = [];
+  const listener = new TensorBoard((text) => void warnings.push(text));
+  listener.onStore(first.folder);
+  await rm(first.folder, { recursive: true });
+  const second = await DiskStore.create(config);
+  await listener.onStep(stepRow(1) as StepRow);
+  await listener.onEnd('failed');
+  t.regex(warnings.join(), /event file cannot be written \(the run folder was moved, deleted or replaced\)/);
+  t.deepEqual((await readdir(second.folder)).sort(), ['.training', 'config.json', 'metrics.jsonl']);
+  for (const store of [first, second]) await store[Symbol.asyncDispose]();
 });
