@@ -12,9 +12,9 @@ import { number } from './table.ts';
 interface Line {
   readonly words: string;
   readonly of: Partial<Labels>;
-  /** `horoball`, or a peer; of several, the fastest one. */
+  /** `horoball` or a peer; of several peers, the fastest. */
   readonly sides: readonly string[];
-  /** The figure; default the time of the peer over ours. */
+  /** The figure; by default the peer's time divided by horoball's. */
   readonly figure?: (row: Row) => string;
 }
 
@@ -29,7 +29,7 @@ const lines: readonly Line[] = [
     sides: ['numpy sgemm', 'torch sgemm'],
   },
   {
-    words: "the same into a new result, against torch.cdist's Euclidean distances",
+    words: "the same with a newly allocated result, against torch.cdist's Euclidean distances",
     of: distances,
     sides: ['torch.cdist'],
   },
@@ -39,7 +39,7 @@ const lines: readonly Line[] = [
     sides: ['published loss'],
   },
   {
-    words: 'the same, against torch.compile at its best',
+    words: 'the same, against the fastest torch.compile formulation',
     of: { ...loss, shape: 'sop' },
     sides: ['torch.compile, one matrix', 'torch.compile, pair blocks'],
   },
@@ -70,12 +70,12 @@ const lines: readonly Line[] = [
     sides: ['timm training step, torch.compile'],
   },
   {
-    words: 'the same in bfloat16, against the faster of both',
+    words: 'the same in bfloat16, against the faster of the two',
     of: { ...training, op: 'training step, bfloat16' },
     sides: ['timm training step', 'timm training step, torch.compile'],
   },
   {
-    words: "its images, decoded and cropped, against torchvision's loader",
+    words: "decoding and cropping its images, against torchvision's loader",
     of: { ...training, op: 'loading' },
     sides: ['torchvision DataLoader'],
   },
@@ -91,7 +91,7 @@ const lines: readonly Line[] = [
 /** Largest spread, relative to a ratio, of a figure that is stated with its digits. */
 const maxSpread = 1;
 
-/** How many times as fast, and the half-width of the range of 99 of 100 further runs. */
+/** How many times as fast, and the half-width of the range that covers 99 of 100 further runs. */
 function ratioText({ ratio, ratioSpread, verdict }: Row): string {
   const missed =
     verdict === 'fail'
@@ -117,7 +117,7 @@ interface File {
 /** The committed files, the newest first. */
 async function committed(): Promise<File[]> {
   const folder = join(root, 'bench', 'rows');
-  // bench/search-scale.ts writes a table of its own.
+  // bench/search-scale.ts writes a separate table.
   const names = (await readdir(folder)).filter(
     (name) => name.endsWith('.csv') && !name.endsWith('-search-scale.csv'),
   );
