@@ -76,6 +76,7 @@ const through: Readonly<Record<string, readonly string[]>> = {
   'cards.test': ['row-card'],
   'contrastive-loss.test': ['positives'],
   'check.test': ['errors', 'integers', 'views'],
+  'layers.test': ['layer-core', 'layer-tape'],
   'embed-tree.test': ['tree-epochs', 'tree-graph', 'tree-kernel', 'tree-threads', 'wasm/tree'],
   'embed/embedder.test': [
     'embed/images',

@@ -21,6 +21,8 @@ export const referenceError = {
   /** geoopt and the published code. */
   geoopt: 2e-12,
   published: 9e-12,
+  /** The layers of the published code, with its guards. */
+  layers: { float32: 1e-5, float64: 1e-9 },
   /** pytorch-metric-learning. */
   metricLearning: { float32: 1e-5, float64: 1e-11 },
   /** Published formulas without guards against cancellation, near the rim and near the origin. */

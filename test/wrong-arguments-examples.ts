@@ -126,6 +126,24 @@ export async function makeExamples(): Promise<Record<string, Make>> {
   const jpeg = await readFile(image);
   const tensors = () => ({ a: { shape: [2], data: new Float32Array(2) } });
   const embedded = async () => lib.embed(await embedder(), test, loader());
+  const layerRows = () => core.matrix(new Float32Array(18).fill(0.1), 6, 3);
+  const layers = {
+    ConcatPoincareLayer: [{ c: 1, inputs: [3, 3], outputs: 2, seed: 1 }, 2],
+    FromPoincare: [{ c: 1, learnC: true, dim: 3 }, 1],
+    HyperbolicDistanceLayer: [{ c: 1, type: 'float32', compat: 'hypmix' }, 2],
+    HyperbolicMLR: [{ c: 1, dim: 3, classes: 2, points: 'ball', seed: 1 }, 1],
+    HypLinear: [{ c: 1, inputs: 3, outputs: 2, bias: true, seed: 1 }, 1],
+    ToPoincare: [{ c: 1, learnC: true, dim: 3, riemannian: true, clipR: 2.3 }, 1],
+  } as const;
+  const layer = () => new lib.HypLinear(layers.HypLinear[0]);
+  const pass = async () => layer().forward(layerRows());
+  const layerExamples = Object.entries(layers).flatMap(([name, [options, inputs]]): [string, Make][] => [
+    [name, () => [options]],
+    [`${name}#`, () => new (lib as unknown as Record<string, new (of: object) => object>)[name]!(options)],
+    [`${name}#parameters`, () => []],
+    [`${name}#forward`, () => [...Array.from({ length: inputs }, layerRows), { threads: 1 }]],
+  ]);
+  const arrayAdamW = () => new lib.ArrayAdamW(layer().parameters(), { lr: 0.1 });
   const sgd = () => new core.RiemannianSGD(points(), { c: 1, lr: 0.1 });
   const adam = () => new core.RiemannianAdam(points(), { c: 1, lr: 0.1 });
   const gallery = () => new core.Gallery<Float64Array>({ c: 1 });
@@ -153,6 +171,15 @@ export async function makeExamples(): Promise<Record<string, Make>> {
     'Gallery#topKSync': () => [points(), { k: 1 }],
     'Gallery#save': () => [join(folder, 'gallery')],
     'Gallery#close': () => [],
+    ...Object.fromEntries(layerExamples),
+    ArrayAdamW: () => [layer().parameters(), { lr: 0.1, weightDecay: 0.01, betas: [0.9, 0.99], eps: 1e-8 }],
+    'ArrayAdamW#': arrayAdamW,
+    'ArrayAdamW#step': async () => [
+      (await (await pass()).backward(core.matrix(new Float32Array(12), 6, 2))).parameters,
+      { lr: 0.1 },
+    ],
+    'ArrayAdamW#state': () => [],
+    'ArrayAdamW#loadState': () => [arrayAdamW().state()],
     RiemannianAdam: () => [points(), { c, lr: 0.1, betas: [0.9, 0.99], eps: 1e-8 }],
     'RiemannianAdam#': adam,
     'RiemannianAdam#step': () => [points(), { lr: 0.1 }],

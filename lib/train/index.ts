@@ -3,6 +3,26 @@
 
 import './run/load-run.ts';
 
+export { ArrayAdamW, type ArrayAdamWOptions } from '../array-adamw.ts';
+export {
+  ConcatPoincareLayer,
+  type ConcatPoincareOptions,
+  FromPoincare,
+  HyperbolicDistanceLayer,
+  HyperbolicMLR,
+  type HyperbolicMLROptions,
+  HypLinear,
+  type HypLinearOptions,
+  type LayerCallOptions,
+  type LayerGradients,
+  type LayerOptions,
+  type LayerParameter,
+  type LayerPass,
+  type MapOptions,
+  type SeededLayerOptions,
+  ToPoincare,
+  type ToPoincareOptions,
+} from '../layers.ts';
 export { type SquareViT, vitConfigs } from '../model/vit.ts';
 export { type Exported, exportOnnx } from '../onnx/export.ts';
 export {

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
+import * as core from '../../lib/index.ts';
 import * as training from '../../lib/train/index.ts';
 import { classNames, temporary, tinyRun, writeImages } from './tiny-data.ts';
 
@@ -30,7 +31,7 @@ for (const { page, code } of examples) {
       return result;
     };
     const openDataset: typeof training.openDataset = (name) => training.openDataset(name, path);
-    const modules = { 'horoball/train': { ...training, train, openDataset } };
+    const modules = { horoball: core, 'horoball/train': { ...training, train, openDataset } };
     const short = code.replaceAll(/\bepoch < \d+/g, 'epoch < 1');
     const body = short.replaceAll(/^import \{([^}]+)\} from '([^']+)';$/gm, "const {$1} = modules['$2'];");
     const said: [what: unknown, value: number][] = [];
