@@ -178,10 +178,15 @@ function textKey(key: PickleValue | undefined): PickleKey {
   return typeof key === 'string' ? key : new PickleOpaque('a key that is not text');
 }
 
-/** `_rebuild_tensor_v2(storage, offset, shape, strides, ...)`. Every element must be inside the storage. */
+/**
+ * `_rebuild_tensor_v2(storage, offset, shape, strides, requires_grad, hooks, metadata)`. Every element must be inside the
+ * storage. Of the imaginary part of a conjugate, torch stores the parts before their negation.
+ */
 function rebuildTensor(args: PickleValue[], budget: { bytes: number }, charge: Charge): PickleValue {
-  const [storage, offset, shapeValue, stridesValue] = args;
+  const [storage, offset, shapeValue, stridesValue, , , metadata] = args;
   if (storage instanceof PickleOpaque) return new PickleOpaque(`a tensor of ${storage.name}`);
+  if (metadata instanceof PickleDict && metadata.get('neg') === true)
+    return new PickleOpaque('a negated view (save tensor.resolve_neg() instead)');
   if (!(storage instanceof PthStorage) || !isSize(offset)) throw malformed('a tensor without a storage');
   const shape = sizes(shapeValue, 'a shape', charge);
   const strides = sizes(stridesValue, 'strides', charge);

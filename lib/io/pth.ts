@@ -22,10 +22,11 @@ export { PthTensor } from './pth-values.ts';
 
 const maxPickleBytes = 64 * 2 ** 20;
 /**
- * First bytes of a file written by torch before 1.6, which is not a zip archive: the pickle of its magic
- * number.
+ * A file written by torch before 1.6, or in its format, is not a zip archive. It begins with a pickle of this number, in any
+ * protocol.
  */
-const legacyMagic = Buffer.from('80028a0a6cfc9c46f9206aa85019', 'hex');
+const legacyMagic = Buffer.from('8a0a6cfc9c46f9206aa85019', 'hex');
+const legacyHead = 32;
 const zipMagic = Buffer.from('PK\x03\x04', 'latin1');
 
 /**
@@ -106,9 +107,9 @@ export class PthFile {
 }
 
 async function checkMagic(handle: OpenFile, path: string): Promise<void> {
-  const head = Buffer.alloc(legacyMagic.length);
+  const head = Buffer.alloc(legacyHead);
   await handle.read(head, 0, head.length, 0);
-  if (head.equals(legacyMagic)) throw formatError(oldFormat(path));
+  if (head[0] === 0x80 && head.includes(legacyMagic)) throw formatError(oldFormat(path));
   if (!head.subarray(0, zipMagic.length).equals(zipMagic)) throw formatError('it is not a PyTorch file');
 }
 
