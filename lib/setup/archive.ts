@@ -10,7 +10,7 @@ import { type Entry, fromRandomAccessReaderPromise, type ZipFile } from 'yauzl';
 
 import { coded } from '../errors.ts';
 import { ensureFolder } from '../io/folder.ts';
-import { openFile } from '../io/thread-file.ts';
+import { openRegular } from '../io/regular.ts';
 import { naming } from '../io/trouble.ts';
 import { HandleReader } from '../io/zip-reader.ts';
 
@@ -82,6 +82,7 @@ async function sweep(to: string): Promise<void> {
 
 /** @throws Error `ERR_HOROBALL_ARCHIVE` if a file has another SHA-256 (hexadecimal) */
 export async function checkSha256(file: string, expected: string): Promise<void> {
+  await (await openRegular(file, 'setup')).close(); // a pipe would never end
   const hash = createHash('sha256');
   await pipeline(createReadStream(file), hash);
   const found = hash.digest('hex');
@@ -90,7 +91,7 @@ export async function checkSha256(file: string, expected: string): Promise<void>
 }
 
 async function unpackInto(file: string, to: string, onProgress: OnProgress): Promise<void> {
-  const handle = await openFile(file, 'r');
+  const handle = await openRegular(file, 'setup');
   try {
     const { size } = await handle.stat();
     const reader = new HandleReader(handle, size);
@@ -117,8 +118,9 @@ async function unpackFrom(file: string, source: Source, to: string, onProgress: 
     if (!wanted.some((entry) => /\/lib\/libtorch_cpu\./.test(entry.fileName))) {
       throw damaged(file, 'it contains no libtorch');
     }
-    const hashes = await recordedHashes(zip, entries);
+    const hashes = await recordedHashes(file, zip, entries);
     const total = wanted.reduce((sum, entry) => sum + entry.uncompressedSize, 0);
+    if (total > maxInflation * source.size) throw damaged(file, `it unpacks to ${total} bytes`);
     let done = 0;
     for (const entry of wanted) {
       const target = join(to, wantedPath(entry.fileName)!);
@@ -166,10 +168,21 @@ function wantedPath(name: string): string | undefined {
   return inside === undefined ? undefined : normalize(inside);
 }
 
+/** libtorch is compressed to a third. */
+const maxInflation = 64;
+/** The RECORD of a wheel of torch has 2 MB. */
+const maxRecord = 2 ** 25;
+
 /** Reads the RECORD of a wheel: name, sha256=BASE64URL, size. A .zip archive has no RECORD. */
-async function recordedHashes(zip: ZipFile, entries: readonly Entry[]): Promise<Map<string, string>> {
+async function recordedHashes(
+  file: string,
+  zip: ZipFile,
+  entries: readonly Entry[],
+): Promise<Map<string, string>> {
   const record = entries.find((entry) => /^[^/]+\.dist-info\/RECORD$/.test(entry.fileName));
   if (record === undefined) return new Map();
+  if (record.uncompressedSize > maxRecord)
+    throw damaged(file, `its RECORD has ${record.uncompressedSize} bytes`);
   const lines = (await text(await zip.openReadStreamPromise(record))).split('\n');
   const parsed = lines.map((line) => /^"?(.*?)"?,sha256=([\w-]+),\d+\r?$/.exec(line));
   return new Map(parsed.flatMap((match) => (match ? [[match[1]!, match[2]!] as const] : [])));

@@ -181,3 +181,30 @@ test('an archive that ends in the middle of a file leaves no reader behind', asy
   await t.throwsAsync(unpack(t, whole), { code: 'ERR_HOROBALL_ARCHIVE' });
   await new Promise((resolve) => setTimeout(resolve, 50)); // an error of a stream would end the process here
 });
+
+test('a RECORD or files that inflate to far more than the archive are rejected', async (t) => {
+  const code = 'ERR_HOROBALL_ARCHIVE';
+  const record = zipSync({
+    [`torch/${library}`]: Buffer.from('not a library'),
+    'torch-2.13.0.dist-info/RECORD': Buffer.alloc(2 ** 26),
+  });
+  await t.throwsAsync(unpack(t, record), { code, message: /its RECORD has 67108864 bytes/ });
+  const files = zipSync({ [`libtorch/${library}`]: Buffer.alloc(2 ** 26) });
+  await t.throwsAsync(unpack(t, files), { code, message: /it unpacks to 67108864 bytes/ });
+});
+
+test('a pipe in place of an archive is rejected without waiting', async (t) => {
+  if (process.platform === 'win32') return t.pass();
+  const folder = await temporary(t);
+  const pipe = join(folder, 'a.zip');
+  spawnSync('mkfifo', [pipe]);
+  const refused = { code: 'ERR_HOROBALL_FORMAT', message: /expected a regular file/ };
+  const unpacked = unpackLibTorch(
+    pipe,
+    join(folder, 'libtorch'),
+    async () => undefined,
+    () => {},
+  );
+  await t.throwsAsync(unpacked, refused);
+  await t.throwsAsync(checkSha256(pipe, ''), refused);
+});
