@@ -1,6 +1,6 @@
 /** A cache of decoded images, in memory or as files, so that later epochs do not decode them again. */
 import { createHash, randomUUID } from 'node:crypto';
-import { fstatSync } from 'node:fs';
+import { constants, fstatSync } from 'node:fs';
 import { rename, rm, stat } from 'node:fs/promises';
 import { freemem } from 'node:os';
 import path from 'node:path';
@@ -8,8 +8,11 @@ import { crc32 } from 'node:zlib';
 import { coded } from '../../errors.ts';
 import { layouts, type Pixels } from '../../image/resample.ts';
 import { ensureFolder } from '../../io/folder.ts';
+import { holesOf } from '../../io/regular.ts';
 import { readStart, withDescriptor, writeWhole } from '../../io/thread-file.ts';
 import { reasonOf } from '../../io/trouble.ts';
+
+const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 
 /** A cache of decoded images. Crops are computed from them each time, so results do not depend on the cache. */
 export interface ImageCache {
@@ -70,10 +73,9 @@ class FolderCache implements ImageCache {
   }
 
   async get(file: string): Promise<Pixels | undefined> {
-    const bytes = await withDescriptor(await this.#pathOf(file), 'r', (kept) =>
-      readStart(kept, fstatSync(kept).size),
-    ).catch(() => undefined);
-    return bytes === undefined ? undefined : parse(bytes);
+    // Without O_NONBLOCK, opening a named pipe would wait for a writer.
+    const flags = O_RDONLY | (O_NOFOLLOW ?? 0) | (O_NONBLOCK ?? 0);
+    return await withDescriptor(await this.#pathOf(file), flags, readPixels).catch(() => undefined);
   }
 
   async put(file: string, { data, width, height, layout }: Pixels): Promise<void> {
@@ -104,12 +106,17 @@ class FolderCache implements ImageCache {
 }
 
 /** Undefined if the file is damaged or of an earlier version; the image is then decoded and cached again. */
-function parse(bytes: Buffer): Pixels | undefined {
-  if (bytes.length < headerLength || !bytes.subarray(0, 4).equals(magic)) return undefined;
-  const [width, height, index] = [4, 8, 12].map((at) => bytes.readUInt32LE(at)) as [number, number, number];
+async function readPixels(descriptor: number): Promise<Pixels | undefined> {
+  const stat = fstatSync(descriptor);
+  if (!stat.isFile() || holesOf(stat) !== null) return undefined;
+  const header = await readStart(descriptor, Math.min(headerLength, stat.size));
+  if (header.length < headerLength || !header.subarray(0, 4).equals(magic)) return undefined;
+  const [width, height, index] = [4, 8, 12].map((at) => header.readUInt32LE(at)) as [number, number, number];
   const layout = layouts[index];
+  if (layout === undefined || stat.size - headerLength !== width * height * channels[index]!)
+    return undefined;
+  const bytes = await readStart(descriptor, stat.size);
   const data = bytes.subarray(headerLength);
-  if (layout === undefined || data.length !== width * height * channels[index]!) return undefined;
   if (checksumOf(bytes, data) !== bytes.readUInt32LE(checksumAt)) return undefined;
   return { data, width, height, layout };
 }

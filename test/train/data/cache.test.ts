@@ -1,5 +1,6 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, readdir, readFile, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import type { Pixels } from '../../../lib/image/resample.ts';
@@ -52,6 +53,34 @@ test('a changed image and a truncated cache file are decoded again', async (t) =
   await cache.put(file, pixels);
   await writeFile(file, 'second, longer');
   t.is(await cache.get(file), undefined);
+});
+
+test('a pipe, a link and a sparse file in a cache folder are not read, and are replaced', async (t) => {
+  if (process.platform === 'win32') return t.pass();
+  const root = await temporary(t);
+  const file = path.join(root, 'a.jpg');
+  await writeFile(file, 'image');
+  const cache = await openCache(path.join(root, 'cache'));
+  await cache.put(file, pixels);
+  const kept = path.join(root, 'cache', (await readdir(path.join(root, 'cache')))[0]!);
+  const outside = path.join(root, 'outside');
+  await rename(kept, outside);
+  const before = process.resourceUsage().maxRSS;
+  for (const replace of [
+    () => execFileSync('mkfifo', [kept]),
+    () => symlink(outside, kept),
+    async () => {
+      await copyFile(outside, kept);
+      await truncate(kept, 2 ** 30);
+    },
+  ]) {
+    await replace();
+    t.is(await cache.get(file), undefined);
+    await cache.put(file, pixels);
+    t.is((await cache.get(file))?.width, 2);
+    await rm(kept);
+  }
+  t.true(process.resourceUsage().maxRSS - before < 100_000);
 });
 
 const hasProc = existsSync('/proc/self');
