@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
@@ -69,7 +69,7 @@ export async function pullWeights(
   const checked = checkedOptions(options);
   const path = cachedPath(url, checked.cache);
   const record = checked.force ? null : await readRecord(path);
-  if (record !== null && existsSync(path) && (await sha256Of(path)) === record.sha256)
+  if (record !== null && (await isRegular(path)) && (await sha256Of(path)) === record.sha256)
     return { path, ...record, fresh: false };
   await ensureFolder(dirname(path));
   const part = `${path}.part`;
@@ -92,7 +92,7 @@ export async function pullWeights(
 export async function findPulled(source: string, cache?: string): Promise<Pulled | null> {
   const path = cachedPath(urlOf(source), cache);
   const record = await readRecord(path);
-  return record !== null && existsSync(path) ? { path, ...record } : null;
+  return record !== null && (await isRegular(path)) ? { path, ...record } : null;
 }
 
 const pullNames = [
@@ -168,6 +168,14 @@ function hashInName(url: URL): string | null {
   const found = /-([0-9a-f]{8,64})\.\w+$/.exec(url.pathname)?.[1];
   const isDate = /^(19|20)\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])$/.test(found ?? '');
   return found === undefined || isDate ? null : found;
+}
+
+/** Whether a file exists, and is neither a pipe nor a device, which may never end. */
+function isRegular(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );
 }
 
 async function sha256Of(path: string): Promise<string> {

@@ -204,3 +204,15 @@ test('the error for an unknown name lists the known ones', async (t) => {
   });
   await t.throwsAsync(pullWeights('ftp://host/a.pth', { cache: tmpdir() }), { code: 'ERR_HOROBALL_OPTION' });
 });
+
+test('a pipe in place of a cached file is not waited for', async (t) => {
+  if (process.platform === 'win32') return t.pass();
+  await using at = await host((request, response) => send(request, response, {}));
+  const url = `${at.url}/piped.pth`;
+  const { path } = await pullWeights(url, { cache: at.cache, ...quick });
+  await rm(path);
+  await promisify(execFile)('mkfifo', [path]);
+  t.is(await findPulled(url, at.cache), null);
+  t.true((await pullWeights(url, { cache: at.cache, ...quick })).fresh);
+  t.deepEqual(await readFile(path), weights);
+});
