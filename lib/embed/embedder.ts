@@ -6,7 +6,7 @@ import { abortable, readAhead } from '../image/read-ahead.ts';
 import { backgrounds } from '../image/resample.ts';
 import { Slots } from '../image/slots.ts';
 import { type DenseMatrix, zeros } from '../matrix.ts';
-import { outputNames, type Serving, spaces } from '../onnx/serving.ts';
+import { outputNames, type Serving, servingKey, spaces } from '../onnx/serving.ts';
 import { storages } from '../onnx/storage.ts';
 import { Preparation } from './images.ts';
 import type { Planes } from './protocol.ts';
@@ -40,7 +40,8 @@ const embedNames = [
  *
  * @param source - a run folder, an ONNX file or a folder that `horoball export` wrote; a run needs no export
  * @throws Error `ERR_HOROBALL_NO_RUNTIME` if no runtime is installed, `ERR_HOROBALL_RUNTIME` if it fails to load the
- * network, `ERR_HOROBALL_RUN` for another folder, `ERR_HOROBALL_FORMAT` for an ONNX file that horoball did not write
+ * network, `ERR_HOROBALL_RUN` for another folder, `ERR_HOROBALL_FORMAT` for an ONNX file that horoball did not write or
+ * whose network has another dimension than its metadata
  * @example
  * const embedder = await loadEmbedder('runs/shapes-hybrid-1');
  * const { hyperbolic } = await embedder.embed(['a.jpg', 'b.jpg']);
@@ -239,9 +240,13 @@ export class ImageEmbedder implements AsyncDisposable {
     return { from, count: images.length, planes, lost };
   }
 
-  #run(planes: Planes, count: number, outputs: readonly string[]): Promise<readonly Float32Array[]> {
-    const { size } = this.#serving;
-    return this.#session.run(planes, [count, 3, size, size], outputs);
+  async #run(planes: Planes, count: number, outputs: readonly string[]): Promise<readonly Float32Array[]> {
+    const { size, dim } = this.#serving;
+    const rows = await this.#session.run(planes, [count, 3, size, size], outputs);
+    const other = rows.find(({ length }) => length !== count * dim);
+    if (other === undefined) return rows;
+    const message = `[embed] ${this.#name}: expected embeddings of dimension ${dim} as its ${servingKey}.dim, got ${other.length / count}. Export the network again.`;
+    throw coded('ERR_HOROBALL_FORMAT', message);
   }
 }
 

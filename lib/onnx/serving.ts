@@ -69,6 +69,11 @@ export function parseServing(text: string | undefined, file: string): Serving {
     const message = `${file} was written by a newer version of horoball. Update horoball to read it.`;
     throw coded('ERR_HOROBALL_FORMAT', message);
   }
+  return checkServing(value, file);
+}
+
+/** @throws Error `ERR_HOROBALL_FORMAT` naming the file and the field */
+export function checkServing(value: Readonly<Record<string, unknown>>, file: string): Serving {
   const wrong = Object.entries(checks).find(([key, check]) => !check(value[key]))?.[0];
   if (wrong !== undefined || (value['resize'] as number) < (value['size'] as number)) {
     throw coded(
@@ -79,20 +84,27 @@ export function parseServing(text: string | undefined, file: string): Serving {
   return value as object as Serving;
 }
 
+/** Far above those of any network; memory is allocated for them. */
+const [mostSide, mostDim] = [4096, 2 ** 20];
+
 const count = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) > 0;
+const upTo =
+  (most: number) =>
+  (value: unknown): boolean =>
+    count(value) && (value as number) <= most;
 const positive = (value: unknown): boolean => Number.isFinite(value) && (value as number) > 0;
 const three = (value: unknown, check: (each: unknown) => boolean): boolean =>
   Array.isArray(value) && value.length === 3 && value.every(check);
 
 const checks: Readonly<Record<keyof Serving, (value: unknown) => boolean>> = {
   version: (value) => value === 1,
-  size: count,
+  size: upTo(mostSide),
   resize: count,
   background: (value) => backgrounds.includes(value),
   maxPixels: count,
   mean: (value) => three(value, Number.isFinite),
   std: (value) => three(value, positive),
-  dim: count,
+  dim: upTo(mostDim),
   c: (value) => value === null || positive(value),
   space: (value) => (spaces as readonly unknown[]).includes(value),
 };

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { geometries } from '../card-names.ts';
 import { type Geometry, geometryCard } from '../cards.ts';
@@ -7,18 +8,20 @@ import { checkMethods, checkObject, checkText, filePath } from '../check.ts';
 import { type Coded, coded } from '../errors.ts';
 import { defaultMaxPixels } from '../image/fault.ts';
 import { backgrounds } from '../image/resample.ts';
+import { shapeText } from '../io/elements.ts';
 import { checkInside, readInside } from '../io/inside.ts';
 import { damaged, parsedJson } from '../io/json.ts';
 import { checkedBy } from '../io/read-back.ts';
 import { readSafetensors } from '../io/safetensors.ts';
 import { shellWord } from '../io/shell.ts';
 import { isReals } from '../matrix.ts';
+import { backboneParameters } from '../model/parameters.ts';
 import { squareSide } from '../model/sides.ts';
 import type { NetworkConfig, ViTConfig } from '../model/types.ts';
 import { resolveViT } from '../model/vit.ts';
 import type { Weights } from './linear.ts';
 import { type Exportable, onnxNetwork } from './network.ts';
-import { type Serving, type Space, servingKey, type Transform } from './serving.ts';
+import { checkServing, type Serving, type Space, servingKey, type Transform } from './serving.ts';
 import type { Storage } from './storage.ts';
 
 /** A network with its weights, ready to be written as ONNX. */
@@ -56,7 +59,7 @@ export function onnxOf({ network, weights, serving }: OnnxSource, storage: Stora
  * A file has no evaluation transform, so its images are resized to the size of the network's input.
  *
  * @throws Error `ERR_HOROBALL_RUN` for a folder that is not a finished run, `ERR_HOROBALL_WEIGHTS` if the
- * weights do not describe their network or lack a parameter, `ERR_HOROBALL_FORMAT` if a file is damaged
+ * weights do not describe their network, or lack a parameter or have another shape of it, `ERR_HOROBALL_FORMAT` if a file is damaged
  */
 export async function openSource(source: string | BackboneSource): Promise<OnnxSource> {
   if (typeof source !== 'string') return backboneSource(checkObject('exportOnnx', source, 'source'));
@@ -72,6 +75,7 @@ function backboneSource({ name, model, weights, resize, background = 'white' }: 
   const resolved = resolveViT(model);
   const { imgSize, embedDim: dim, mean, std } = resolved;
   const size = squareSide('export', imgSize);
+  const shapes = shapesOf({ model: resolved });
   const transform = { size, resize: resize ?? size, background, maxPixels: defaultMaxPixels, mean, std };
   return {
     name,
@@ -79,6 +83,7 @@ function backboneSource({ name, model, weights, resize, background = 'white' }: 
     weights: (parameter) => {
       const found = weights.get(parameter);
       if (found === undefined) throw lacks(name, parameter);
+      checkShape(name, parameter, found.shape, shapes);
       return found;
     },
     serving: { version: 1, ...transform, dim, c: null, space: 'unit' },
@@ -145,6 +150,7 @@ async function weightsSource(
   const network = networkOf(text, file);
   const { imgSize, mean, std } = network.model;
   const size = squareSide('export', imgSize);
+  const shapes = shapesOf(network);
   const transform = {
     size,
     resize: size,
@@ -159,11 +165,38 @@ async function weightsSource(
     weights: (parameter) => {
       const found = tensors.get(parameter);
       if (found === undefined) throw lacks(file, parameter);
+      checkShape(file, parameter, found.shape, shapes);
       if (!isReals(found.data)) throw damaged(file, `${parameter} has the element type ${found.dtype}`);
       return { data: found.data, shape: found.shape };
     },
-    serving: { version: 1, ...transform, ...given, dim: network.dim, c: network.c, space },
+    serving: checkServing(
+      { version: 1, ...transform, ...given, dim: network.dim, c: network.c, space },
+      file,
+    ),
   };
+}
+
+/** The shapes of the parameters. ONNX would broadcast others. */
+function shapesOf(network: Exportable): ReadonlyMap<string, readonly number[]> {
+  const { model } = network;
+  const shapes = new Map(backboneParameters(model).map(({ name, shape }) => [name, shape]));
+  if ('head' in network) {
+    shapes.set('head.weight', [network.dim, model.embedDim]);
+    shapes.set('head.bias', [network.dim]);
+  }
+  return shapes;
+}
+
+function checkShape(
+  file: string,
+  parameter: string,
+  got: readonly number[],
+  shapes: ReadonlyMap<string, readonly number[]>,
+): void {
+  const wanted = shapes.get(parameter);
+  if (wanted === undefined || isDeepStrictEqual([...got], [...wanted])) return;
+  const message = `[export] weights: expected ${parameter} of shape ${shapeText(wanted)}, got ${shapeText(got)} in ${file}. Save the weights again.`;
+  throw coded('ERR_HOROBALL_WEIGHTS', message);
 }
 
 function lacks(file: string, parameter: string): Coded {

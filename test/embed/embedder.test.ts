@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import ava, { type TestFn } from 'ava';
 import sharp from 'sharp';
 import { type ImageInput, loadEmbedder } from '../../lib/embed/index.ts';
+import { readSafetensors, type TensorToWrite, writeSafetensors } from '../../lib/io/index.ts';
 import { exportOnnx } from '../../lib/onnx/export.ts';
 import { exportOnnxFolder } from '../../lib/onnx/folder.ts';
 import { Embedder, embed, ImageLoader, imageFolder, loadWeights } from '../../lib/train/index.ts';
@@ -308,4 +309,42 @@ test('encoded bytes that are transferred and dropped while they are decoded do n
   const args = ['--expose-gc', '--input-type=module', '-e', script, t.context.run];
   const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root });
   t.deepEqual(stdout.trim().split('\n'), Array(8).fill('true'));
+});
+
+test('metadata and weights that do not fit the network are rejected', async (t) => {
+  const { root, run } = t.context;
+  const file = join(root, 'changed.onnx');
+  await exportOnnx(run, file);
+  const bytes = await readFile(file);
+  const at = bytes.indexOf('"dim":6', bytes.indexOf('"maxPixels"'));
+  for (const dim of [5, 9]) {
+    bytes.write(`"dim":${dim}`, at);
+    await writeFile(file, bytes);
+    const expected = {
+      code: 'ERR_HOROBALL_FORMAT',
+      message: /dimension \d as its horoball.embed.dim, got 6/,
+    };
+    await t.throwsAsync(loadEmbedder(file), expected);
+    const embedder = await loadEmbedder(file, { warmUp: false });
+    await t.throwsAsync(embedder.embed(t.context.images), expected);
+    await embedder.close();
+  }
+  const copy = join(root, 'changed');
+  await cp(run, copy, { recursive: true });
+  const weights = join(copy, 'model.safetensors');
+  const { tensors, metadata } = await readSafetensors(weights);
+  const network = JSON.parse(metadata['horoball']!);
+  const write = async (changed: object, more: Record<string, TensorToWrite> = {}): Promise<void> =>
+    await writeSafetensors(weights, new Map([...tensors, ...Object.entries(more)]), {
+      metadata: { horoball: JSON.stringify({ ...network, ...changed }) },
+    });
+  const other = { code: 'ERR_HOROBALL_WEIGHTS', message: /of shape \[.*\], got \[.*\] in .*Save/ };
+  await write({ dim: 9 });
+  await t.throwsAsync(loadEmbedder(copy), other);
+  await write({}, { pos_embed: { shape: [1, 1, 24], data: new Float32Array(24) } }); // ONNX would broadcast it
+  await t.throwsAsync(loadEmbedder(copy), other);
+  await write({ model: { ...network.model, imgSize: 8e6, posEmbed: false } });
+  await t.throwsAsync(loadEmbedder(copy), { code: 'ERR_HOROBALL_FORMAT', message: /size is invalid/ });
+  await write({});
+  await (await loadEmbedder(copy)).close();
 });
