@@ -44,15 +44,29 @@ const contentsSchema = z.looseObject({
   machine: z.looseObject({ libtorch: z.string(), threads: z.int().min(1) }),
 });
 
-/** Schema of the network metadata in a weights file. */
-const weightsSchema = z.looseObject({ c: z.number().positive().optional() });
+/** The settings of a network in the metadata of its weights; earlier versions wrote fewer. */
+export interface SavedNetwork {
+  model?: Record<string, unknown> | undefined;
+  head?: string | undefined;
+  dim?: number | undefined;
+  clipR?: number | null | undefined;
+  c?: number | undefined;
+}
+
+const weightsSchema = z.looseObject({
+  model: z.record(z.string(), z.unknown()).optional(),
+  head: z.string().optional(),
+  dim: z.number().optional(),
+  clipR: z.number().nullish(),
+  c: z.number().positive().optional(),
+}) satisfies z.ZodType<SavedNetwork>;
 
 /** Validates the metadata of a checkpoint except the configuration. @throws `ERR_HOROBALL_FORMAT` */
 export function checkedContents(value: unknown, file: string): { config: Record<string, unknown> } {
   return checkedBy(contentsSchema, value, file);
 }
 
-/** The curvature in the metadata of a weights file, if any. @throws `ERR_HOROBALL_FORMAT` */
-export function savedCurvature(value: unknown, file: string): number | undefined {
-  return checkedBy(weightsSchema, value, file).c;
+/** The metadata of a weights file. @throws `ERR_HOROBALL_FORMAT` */
+export function savedNetwork(value: unknown, file: string): SavedNetwork {
+  return checkedBy(weightsSchema, value, file);
 }

@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { checkObject, filePath, instance } from '../../check.ts';
-import { coded } from '../../errors.ts';
+import { coded, describe, quoted } from '../../errors.ts';
 import { checkInside } from '../../io/inside.ts';
 import { damaged, parsedJson } from '../../io/json.ts';
 import { readSafetensors, writeSafetensors } from '../../io/safetensors.ts';
@@ -14,7 +15,7 @@ import type { RunConfig } from '../options/options.ts';
 import { learnableNames, storedConfig } from '../options/resolve.ts';
 import { loadWeights, type WeightsReport } from '../weights/load.ts';
 import { problemOf } from './checkpoint-check.ts';
-import { checkedContents, savedCurvature } from './checkpoint-schema.ts';
+import { checkedContents, type SavedNetwork, savedNetwork } from './checkpoint-schema.ts';
 import type { LearnableState } from './learnable.ts';
 import { Learner } from './learner.ts';
 
@@ -30,18 +31,39 @@ export async function saveWeights(path: string, model: Embedder | ViT): Promise<
   await writeSafetensors(path, await model.state(), { metadata, checksums: true });
 }
 
-/** Loads the weights of a run into its network, and the final value of a learnable curvature. */
+/**
+ * Loads the weights of a run into its network, and the final value of a learnable curvature.
+ * @throws `ERR_HOROBALL_WEIGHTS` if the network that the weights were saved with had other settings
+ */
 export async function loadTrained(
   path: string,
   embedder: Embedder,
   config: RunConfig,
 ): Promise<WeightsReport> {
   const report = await loadWeights(path, embedder, { partial: true }); // the caller reports missing parameters
-  if (!learnableNames(config).includes('hyp_c')) return report;
   const { metadata } = await readSafetensors(path, { names: [] });
-  const c = savedCurvature(parsedJson(metadata['horoball'] ?? '{}', path), path);
-  if (c !== undefined) embedder.setCurvature(c);
+  const saved = savedNetwork(parsedJson(metadata['horoball'] ?? '{}', path), path);
+  checkSettings(path, saved, embedder);
+  if (!learnableNames(config).includes('hyp_c')) checkSetting(path, 'hyp_c', saved.c, embedder.config.c);
+  else if (saved.c !== undefined) embedder.setCurvature(saved.c);
   return report;
+}
+
+/** config.json has no checksum, and a changed setting would change the embeddings. */
+function checkSettings(path: string, saved: SavedNetwork, { config }: Embedder): void {
+  const model = Object.entries(config.model).filter(([name]) => name !== 'imgSize'); // may differ in an evaluation
+  for (const [name, value] of model) checkSetting(path, `model.${name}`, saved.model?.[name], value);
+  checkSetting(path, 'head', saved.head, config.head);
+  checkSetting(path, 'emb', saved.dim, config.dim);
+  checkSetting(path, 'clip_r', saved.clipR, config.clipR);
+}
+
+/** @param saved - undefined in files of earlier versions */
+function checkSetting(path: string, name: string, saved: unknown, value: unknown): void {
+  if (saved === undefined || isDeepStrictEqual(saved, value)) return;
+  const [was, is] = [saved, value].map((each) => describe(quoted(each)));
+  const message = `[run] ${name}: expected ${was}, with which ${path} was trained, got ${is}. Restore config.json from a copy.`;
+  throw coded('ERR_HOROBALL_WEIGHTS', message);
 }
 
 function weightsMetadata(embedder: Embedder): Record<string, string> {

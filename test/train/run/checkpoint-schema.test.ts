@@ -1,5 +1,5 @@
 import test from 'ava';
-import { checkedContents, savedCurvature } from '../../../lib/train/run/checkpoint-schema.ts';
+import { checkedContents, savedNetwork } from '../../../lib/train/run/checkpoint-schema.ts';
 
 const recall = { at: { 1: 0.5 }, strict: [] };
 const contents = {
@@ -43,7 +43,8 @@ for (const [field, change] of [
 }
 
 test('the curvature of a weights file is optional and above 0', (t) => {
-  t.is(savedCurvature({ c: 0.3, head: 'hypmix' }, 'a'), 0.3);
-  t.is(savedCurvature({}, 'a'), undefined);
-  t.throws(() => savedCurvature({ c: 0 }, 'a'), { code: 'ERR_HOROBALL_FORMAT' });
+  t.is(savedNetwork({ c: 0.3, head: 'hypmix' }, 'a').c, 0.3);
+  t.is(savedNetwork({}, 'a').c, undefined);
+  for (const wrong of [null, [], { c: 0 }, { c: 1, head: 7 }, { c: 1, model: [] }, { c: 1, clipR: '2' }])
+    t.throws(() => savedNetwork(wrong, 'a'), { code: 'ERR_HOROBALL_FORMAT' });
 });

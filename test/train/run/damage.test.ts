@@ -8,7 +8,14 @@ import { Gallery, matrix } from '../../../lib/index.ts';
 import type { TensorData } from '../../../lib/io/elements.ts';
 import { readSafetensors, writeSafetensors } from '../../../lib/io/index.ts';
 import { random } from '../../../lib/random.ts';
-import { Checkpoint, readRun, setThreads, type TrainResult, train } from '../../../lib/train/index.ts';
+import {
+  Checkpoint,
+  Embedder,
+  readRun,
+  setThreads,
+  type TrainResult,
+  train,
+} from '../../../lib/train/index.ts';
 import { classNames, temporary, tinyRun, writeImages } from '../tiny-data.ts';
 
 interface Context {
@@ -347,6 +354,29 @@ test.serial('a modified config.json is rejected', async (t) => {
   }
   await writeFile(file, JSON.stringify(config));
   t.is((await resume(folder)).steps, 4);
+});
+
+test.serial('weights are not used with other settings than those that they were trained with', async (t) => {
+  const folder = await t.context.copy();
+  const file = join(folder, 'config.json');
+  const config = JSON.parse(await readFile(file, 'utf8'));
+  const other = { embed_dim: 32, depth: 2, num_heads: 2, img_size: 16, patch_size: 4, norm_eps: 1e-3 };
+  for (const [name, value, code] of [
+    ['hyp_c', 0.3],
+    ['clip_r', 2],
+    ['clip_r', null],
+    ['head', 'hyp-vit'],
+    ['emb', 17, 'ERR_HOROBALL_SHAPE'],
+    ['model', JSON.stringify(other), /ERR_HOROBALL_(WEIGHTS|SHAPE)/],
+  ] as const) {
+    await writeFile(file, JSON.stringify({ ...config, [name]: value }));
+    const error = await t.throwsAsync<Error & { code: string }>(Embedder.load(folder), undefined, name);
+    t.regex(error.code, code === undefined ? /^ERR_HOROBALL_WEIGHTS$/ : new RegExp(code), error.message);
+    if (code === undefined)
+      t.regex(error.message, new RegExp(`${name}: expected .* was trained, got .* Restore config\\.json`));
+  }
+  await writeFile(file, JSON.stringify({ ...config, lr: 7e-4, ep: 40 }));
+  (await Embedder.load(folder)).dispose();
 });
 
 test.serial('a modified log causes a warning and does not affect the run', async (t) => {
