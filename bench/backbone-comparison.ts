@@ -25,7 +25,7 @@ interface Result {
  * Compares the model at `<path>.json` with `<path>.reference.safetensors`.
  *
  * @param path - without the extension
- * @param kinds - extensions of the files of weights, each of which is compared; the largest errors count
+ * @param kinds - extensions of the weight files, each of which is compared; the largest errors count
  */
 export async function compareBackbone(path: string, kinds: readonly string[]): Promise<Comparison> {
   const { tensors } = await readSafetensors(`${path}.reference.safetensors`);

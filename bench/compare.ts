@@ -52,7 +52,7 @@ export function compare(a: Results, b: Results): Change[] {
   });
 }
 
-/** horoball's own rows, whichever of them were timed. */
+/** Whether a row is horoball's own, not a peer's. */
 function isOwn({ side }: Row): boolean {
   return side.startsWith('horoball');
 }
@@ -75,7 +75,7 @@ function judge(before: Row, now: Row, speed: number, lost: boolean): Change {
     if (!isTime) return zero(row.ratioSpread);
     return Number.isNaN(found) ? unknownNoise : found;
   };
-  const isExponent = before.unit === 'exponent'; // of a fit: judged only by its bar
+  const isExponent = before.unit === 'exponent'; // a fitted exponent is judged only by its target
   const noise = isExponent ? Infinity : Math.max(leastNoise, Math.hypot(spread(before), spread(now)));
   const verdict = lost
     ? 'bar lost'

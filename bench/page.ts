@@ -119,7 +119,7 @@ function items(rows: readonly Row[]): BarItem[] {
   });
 }
 
-/** Time, and memory where it grows with anything but the result, of every workload. */
+/** Charts of the time of every workload, and of its memory unless only the result grows. */
 function plots(rows: readonly Row[]): string {
   const workloads = new Map<string, Row[]>();
   const fewest = Math.min(...rows.map(({ threads }) => threads)); // others measure memory only

@@ -15,7 +15,7 @@ const k = 10;
 
 /** A call of growing size. */
 interface Workload {
-  /** What grows: rows or columns. */
+  /** The dimension that grows: rows or columns. */
   readonly over: 'N' | 'D';
   readonly sizes: readonly number[];
   /** Limits of the exponents of time and memory. */

@@ -15,10 +15,10 @@ type Points = Matrix<Float32Array>;
 /** The rows that a store proposes for a query. */
 type Ask = (query: Float32Array, count: number) => Promise<ArrayLike<number>>;
 
-/** A way to store rows, and how to ask. */
+/** A way to store rows, and how to query them. */
 interface Way {
   readonly name: string;
-  /** Rows per neighbor that are asked for and reranked. */
+  /** Candidates per neighbor that are requested and reranked. */
   readonly overFetch: readonly number[];
   open(rows: Points, stored: Points): Promise<{ ask: Ask; close(): Promise<void> }>;
   /** Whether rows are stored as inner-product vectors. */

@@ -1,4 +1,5 @@
-// A module of its own, not bundled: file tracers (@vercel/nft, Turbopack) follow `require` if it is created exactly like this.
+// A separate module, never bundled: file tracers (@vercel/nft, Turbopack) follow `require` if it is created exactly
+// like this.
 import { createRequire } from 'node:module';
 
 /** dist/lib/binary/index.js, which names the files of the core literally. lib/tasks/binary-index.ts writes it. */
@@ -13,7 +14,10 @@ export interface BinaryFiles {
   packaged(): Iterable<string>;
 }
 
-/** Throws if this module was bundled into a program: the files are not next to it then. */
+/**
+ * Returns where the binary files are. Throws if this module was bundled into a program, because they are then not next
+ * to it.
+ */
 export function binaryFiles(): BinaryFiles {
   const require = createRequire(import.meta.url);
   return require('./binary/index.js') as BinaryFiles;

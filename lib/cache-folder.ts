@@ -8,8 +8,9 @@ export function cacheFolder(): string {
 }
 
 /**
- * The root folder for a user without HOME and without an entry in the system's list of users, as containers have them:
- * nothing is found there, and an error of writing names it. A shared folder such as /tmp could have another user's libtorch.
+ * Falls back to the root folder for a user without HOME and without an entry in the user database, as in some
+ * containers: nothing is found there, and a write error names it. A shared folder such as /tmp could contain another
+ * user's libtorch.
  */
 function home(): string {
   try {

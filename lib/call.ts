@@ -67,8 +67,8 @@ export async function runAsync<R>(
 }
 
 /**
- * Several calls in sequence: each is yielded, executed, and then read. Work between them that takes longer than a part of a
- * millisecond yields `pause` (lib/slices.ts).
+ * Several calls in sequence: each is yielded, executed, and then read. Work between them that takes longer than a
+ * fraction of a millisecond yields `pause` (lib/slices.ts).
  */
 export type Steps<R> = Generator<Prepared<unknown>, R, void>;
 

@@ -25,8 +25,8 @@ export const contrastiveLosses = ['ntxent', 'supcon', 'supcon-in', 'dcl', 'multi
 export const logitDefaults = { tauE: 0.1, tauH: 0.2, lambda: 0.5, c: 0.1, clipR: 2.3 } as const;
 
 /**
- * Constants of the head: the part of the ball's radius that its projection keeps free, and the published guards of its
- * operations.
+ * Constants of the head: the fraction of the ball's radius that its projection leaves free, and the published guards of
+ * its operations.
  */
 export const headConstants = {
   margin: 0.001,
@@ -37,8 +37,8 @@ export const headConstants = {
 } as const;
 
 /**
- * What acts in the logit of each geometry: the inner product, a distance, lambda, the curvature of the distance between tied
- * heads, and where its points lie. lib/cards.ts has the full cards, which need the core.
+ * The terms of each geometry's logit: the inner product, a distance, lambda, the curvature of the distance between tied
+ * heads, and the space of its points. lib/cards.ts has the full cards, which need the core.
  */
 export const geometryTerms = {
   hybrid: { inner: true, distance: true, weighted: true, curved: true, points: 'ball' },

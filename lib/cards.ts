@@ -159,7 +159,8 @@ export function lossCards(): readonly LossCard[] {
 /** The metric between the points of a call, or undefined without a distance. */
 export function distanceCard(card: GeometryCard, tied: boolean): MetricCard | undefined {
   const name = tied ? card.tiedDistance : card.distance;
-  // Not by metricCard(), which knows only the generated names: `npm run ops` reads cards that have no name there yet.
+  // Not through metricCard(), which only knows the generated names: `npm run ops` reads cards that are not among them
+  // yet.
   return metricCards().find((metric) => metric.name === name);
 }
 

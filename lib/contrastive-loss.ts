@@ -60,7 +60,10 @@ export type PairReduction = (typeof pairReductions)[number];
  */
 export type ContrastiveLossName = (typeof contrastiveLosses)[number];
 
-/** The losses of a batch of equal views: that of {@link hybridContrastiveLoss}, and those of {@link contrastiveLoss}. */
+/**
+ * The losses of a batch with the same number of views per class: that of {@link hybridContrastiveLoss}, and those of {@link
+ * contrastiveLoss}.
+ */
 export const batchLosses: readonly ['views', ...ContrastiveLossName[]] = ['views', ...contrastiveLosses];
 export type BatchLoss = (typeof batchLosses)[number];
 
@@ -74,7 +77,10 @@ export interface LossReference<T extends Reals = Reals> {
   hyperbolic?: Matrix<T> | undefined;
   /** Their labels, in as many columns as those of the anchors. */
   labels?: LabelColumns | undefined;
-  /** Whether to compute the gradients in these rows. Default: that of `options.grad`. A memory of past batches needs none. */
+  /**
+   * Whether to compute the gradients of these rows. Default: that of `options.grad`. A memory of past batches needs
+   * none.
+   */
   grad?: boolean | undefined;
 }
 
@@ -104,7 +110,7 @@ export interface ContrastiveLossOptions<T extends Reals = Reals>
   alpha?: number | undefined;
   /** Of `multi-similarity`: the factor of negatives, > 0; default 50. */
   beta?: number | undefined;
-  /** Of `multi-similarity`: the logit from which both count; default 0.5. */
+  /** Of `multi-similarity`: the logit that is subtracted from all others; default 0.5. */
   base?: number | undefined;
   /** Whether to compute gradients. Default true. */
   grad?: boolean | undefined;
@@ -127,12 +133,12 @@ export interface ContrastiveLossResult<T extends Reals = Reals> {
   loss: number;
   /** The mean of the terms of each anchor, without weights; 0 for an anchor without terms. */
   losses: Float64Array;
-  /** Gradient in `euclidean`; tangential when tied. */
+  /** Gradient with respect to `euclidean`; tangential when tied. */
   gradEuclidean?: DenseMatrix<T>;
   gradHyperbolic?: DenseMatrix<T>;
   gradRefEuclidean?: DenseMatrix<T>;
   gradRefHyperbolic?: DenseMatrix<T>;
-  /** Gradients in the parameters, as those of {@link LossResult}. */
+  /** Gradients with respect to the parameters, as in {@link LossResult}. */
   gradParams?: NonNullable<LossResult['gradParams']>;
 }
 

@@ -44,11 +44,11 @@ export interface GalleryIndex<T extends Reals> {
   readonly bounds: Float32Array;
 }
 
-/** Most lists: the limit of native/bind/calls.h. */
+/** Maximum number of lists, as in native/bind/calls.h. */
 export const mostLists: number = 2 ** 24;
 
 const blockSlots = 16;
-/** k-means: iterations, and rows per list that are enough for a mean. */
+/** k-means: number of iterations, and rows per list that suffice for a mean. */
 const iterations = 8;
 const rowsPerList = 64;
 /** Rows that are compared with the centers between two reports of progress. */
@@ -106,7 +106,7 @@ function* trainCenters<T extends Reals>(
     shuffle(next, order, rows.rows - begin, rows.rows - last);
   });
   const sample = yield* gatherRows(operation, 'rows', rows, order.subarray(end));
-  // Rows at no distance from the origin (NaN, outside the ball) cannot be centers.
+  // Rows without a distance from the origin (NaN, outside the ball) cannot be centers.
   const origin = { data: allocate(operation, rows.data, rows.cols), rows: 1, cols: rows.cols };
   const near = yield* topKSteps(operation, sample, origin, { ...call, k: 1 });
   const found: number[] = [];
@@ -205,7 +205,7 @@ export function* encodeIndex<T extends Reals>(
   return index;
 }
 
-/** An index is on the CPU; `'auto'` means that, too. */
+/** An index runs only on the CPU, which `'auto'` then selects. */
 export function onCpu(operation: string, device: CallOptions['device']): number {
   const index = deviceIndex(operation, device);
   return index === -2 ? -1 : index;

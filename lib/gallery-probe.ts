@@ -19,20 +19,20 @@ import { type Neighbors, topKSteps } from './topk.ts';
 
 /** Neighbors, and for each query whether they are proven to be the nearest. */
 export interface ProvenNeighbors<T extends Reals = Reals> extends Neighbors<T> {
-  /** 1 for a query if no other row of the gallery is nearer; 0 if rows that were not looked at could be. */
+  /** 1 for a query if no other row of the gallery is nearer; 0 if a row that was not examined could be. */
   readonly proven: Uint8Array;
 }
 
 /** Arguments of a search. */
 export interface ProbeOptions extends CallOptions {
   k: number;
-  /** Most lists that are looked at. */
+  /** Maximum number of lists to search. */
   probes: number;
   exclude: Int32Array | undefined;
   allowed: Uint8Array | undefined;
 }
 
-/** Most neighbors that a search by lists returns; with more, codes save nothing. */
+/** Maximum number of neighbors of a search by lists; with more, codes save nothing. */
 export const mostListed = 1024;
 
 /** The nearest rows; `index` covers the first of them. */

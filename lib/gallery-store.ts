@@ -22,7 +22,7 @@ export interface Store<T extends Reals> {
 /** Elements that are copied in one slice. */
 const slice = 1 << 16;
 
-/** Rows that are moved in one slice: each can be a run, which takes longer to copy than its elements. */
+/** Rows that are moved in one slice. Each row may need a separate copy, which costs more than its elements. */
 const runsPerSlice = 1 << 8;
 
 /** An empty store. */

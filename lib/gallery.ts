@@ -48,8 +48,8 @@ export interface SearchOptions extends CallOptions {
   /** For each query, the number of a row to exclude, or -1. */
   exclude?: ArrayLike<number> | undefined;
   /**
-   * The most lists of the index that are looked at, nearest first; fewer take less time, and not every result is proven then.
-   * Default: every list that could hold a nearer row, so the result is exact.
+   * Maximum number of lists of the index to search, nearest first. Fewer lists take less time, but then not every
+   * result is proven. Default: every list that could hold a nearer row, so the result is exact.
    */
   probes?: number | undefined;
 }
@@ -264,8 +264,9 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
   }
 
   /**
-   * Writes the gallery as a safetensors file, completely or not at all. Of an index the centers and the list of each row are
-   * written; {@link load} computes the codes and every bound from the rows, so a damaged file cannot prove a wrong result.
+   * Writes the gallery as a safetensors file, completely or not at all. Of an index, only the centers and the list of
+   * each row are written; {@link load} computes the codes and every bound from the rows, so a damaged file cannot prove
+   * a wrong result.
    *
    * @throws RangeError `ERR_HOROBALL_SHAPE` for an empty gallery; the system's own errors
    */
@@ -326,7 +327,7 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
       const covered = rowsOfStore(gallery.#store);
       const encode = () => encodeIndex('Gallery.load', covered, centers, lists, gallery.#options);
       const whole = await runSteps('Gallery.load', undefined, encode).catch((error: unknown) => {
-        // The core refuses centers that are no finite numbers.
+        // The core refuses centers that are not finite.
         throw (error as Coded).code === 'ERR_HOROBALL_SHAPE' ? notOne(path) : error;
       });
       gallery.#store = { ...gallery.#store, index: whole };

@@ -71,7 +71,10 @@ export interface LogitOptions<T extends Reals = Reals> {
 
 /** Options of {@link hybridContrastiveLoss}. */
 export interface LossOptions<T extends Reals = Reals> extends LogitOptions<T>, CallOptions {
-  /** `sum` (default, as published) over the ordered pairs of views of the mean over classes, or their `mean`. */
+  /**
+   * `sum` (default, as published) adds the losses of the ordered pairs of views, each a mean over classes; `mean`
+   * averages them.
+   */
   reduction?: Reduction | undefined;
   /** Whether to compute gradients. Default true. */
   grad?: boolean | undefined;
@@ -93,14 +96,17 @@ export interface LossStats {
 /** Result of {@link hybridContrastiveLoss}. */
 export interface LossResult<T extends Reals = Reals> {
   loss: number;
-  /** Gradient in `euclidean`; tangential when tied. Present if gradients were requested and the input was given. */
+  /**
+   * Gradient with respect to `euclidean`; tangential when tied. Present if gradients were requested and the input was
+   * given.
+   */
   gradEuclidean?: DenseMatrix<T>;
-  /** Gradient in `hyperbolic`. Present if gradients were requested and the input was given. */
+  /** Gradient with respect to `hyperbolic`. Present if gradients were requested and the input was given. */
   gradHyperbolic?: DenseMatrix<T>;
   /**
-   * Present if gradients were requested. If tied, the gradient in c includes its effect on the radius of the points. An
-   * infinite distance counts as 1e30 (1e300 in float64), so that the gradient in lambda at 0 is finite even if points are on or
-   * outside the rim.
+   * Present if gradients were requested. If tied, the gradient with respect to c includes its effect on the radius of
+   * the points. An infinite distance counts as 1e30 (1e300 in float64), so that the gradient with respect to lambda at
+   * 0 is finite even if points are on or outside the rim.
    */
   gradParams?: { tauE: number; tauH: number; lambda: number; c: number };
   stats: LossStats;
@@ -297,7 +303,7 @@ function statistics([min = 0, mean = 0, max = 0, accuracy = 0]: Iterable<number>
   return { min, mean, max, accuracy };
 }
 
-/** The gradients in the parameters, by name. */
+/** The gradients with respect to the parameters, by name. */
 export function parameters([tauE = 0, tauH = 0, lambda = 0, c = 0]: Iterable<number>): NonNullable<
   LossResult['gradParams']
 > {
@@ -356,7 +362,7 @@ export interface LossSync {
  * result does not depend on the number of threads. A row with NaN makes the loss and all gradients NaN. Losses keep their
  * digits however small they are; the loss of a single class is 0.
  *
- * @returns the loss, gradients in the embeddings and in the parameters, and statistics
+ * @returns the loss, gradients with respect to the embeddings and the parameters, and statistics
  * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`; `ERR_HOROBALL_LABELS` names a class whose count
  * differs
  * @example

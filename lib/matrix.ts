@@ -59,8 +59,8 @@ export interface HalfArray extends ArrayLike<number> {
 }
 
 /**
- * A row-major view of a typed array, of which nothing is copied, a float64 copy of nested arrays, or a float32 copy of a
- * Float16Array.
+ * Returns a row-major view of a typed array, without copying it, a float64 copy of nested arrays, or a float32 copy of
+ * a Float16Array.
  *
  * @param data - `rows * cols` elements, over an ArrayBuffer or a SharedArrayBuffer of fixed length; or one row or more of
  * the same length
@@ -137,7 +137,7 @@ export function asMatrix<T extends Reals>(operation: string, argument: string, v
   return shape;
 }
 
-/** `matrix` itself takes the size as an argument; of other calls, it is part of one. */
+/** The error names the size itself for `matrix`, which takes it as an argument, and otherwise the matrix argument. */
 function sizeError(
   operation: string,
   argument: string,

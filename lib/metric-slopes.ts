@@ -4,7 +4,7 @@ import { allocate, type Matrix, zeros } from './matrix.ts';
 import { preparePairwiseVjp } from './pairwise.ts';
 import { gatherRows, inSlices, rowsPerSlice } from './slices.ts';
 
-/** A metric, minus the curvature, and how to run. */
+/** A metric, its c (the curvature is -c), and how to run. */
 export interface SlopeOptions extends CallOptions {
   readonly metric: MetricCard;
   readonly c: number;
@@ -17,8 +17,8 @@ const ones = (operation: string, count: number): Matrix<Float64Array> => ({
 });
 
 /**
- * A x N: the norm, in the metric's own space, of the gradient of the distance of row j of x (N x d) and anchor i in the
- * anchor. Computed by the kernels, one row at a time, so it holds for every metric; 0 where points coincide.
+ * A x N: the norm, in the metric's own space, of the gradient with respect to anchor i of its distance to row j of x
+ * (N x d). Computed by the kernels, one row at a time, so it holds for every metric; 0 where points coincide.
  */
 export function* slopesAt(
   operation: string,
@@ -45,8 +45,8 @@ export function* slopesAt(
 }
 
 /**
- * Derivatives of the distance in the angle between two points of norm r, for each cosine distance. They depend only on the norm and
- * the angle, so the points are taken in a plane; 0 where they coincide.
+ * Derivatives of the distance with respect to the angle between two points of norm r, for each cosine distance. They
+ * depend only on the norm and the angle, so the points are taken in a plane; 0 where they coincide.
  */
 export function* slopesByAngle(
   operation: string,

@@ -93,7 +93,7 @@ function open(): Core {
   throw Object.assign(coded('ERR_HOROBALL_NO_BINARY', whyNot(first, named)), { cause: first });
 }
 
-/** Loads the WebAssembly core, and says so once if that is because the native one did not load. */
+/** Loads the WebAssembly core. Warns once if that is because the native one did not load. */
 function openWasm(instead?: Error): Core {
   let found: Core;
   try {

@@ -27,7 +27,7 @@ export interface NegativeWeights {
   readonly p: DenseMatrix<Float64Array>;
   /** A x N: `p` divided by its row's sum. The loss is negative sampling from q. */
   readonly q: DenseMatrix<Float64Array>;
-  /** A x N: `p` times the norm of the inner product's tangential gradient in the anchor's unit row. */
+  /** A x N: `p` times the norm of the inner product's tangential gradient with respect to the anchor's unit row. */
   readonly pullEuclidean: DenseMatrix<Float64Array>;
   /**
    * A x N: `p` times the norm of the distance term's gradient. If tied, the gradient is per radian of the unit

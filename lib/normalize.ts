@@ -51,7 +51,7 @@ export function* unitRows<T extends Reals>(
   return { unit, norms };
 }
 
-/** Turns the gradient in unit rows into that in the rows before they were divided by their norms. */
+/** Converts the gradient with respect to unit rows to that with respect to the rows before normalization. */
 export function* throughNorm(gradient: Matrix, unit: Matrix, norms: Float64Array): Steps<void> {
   const { cols } = unit;
   const some = (begin: number, end: number): void => {

@@ -166,7 +166,7 @@ async function runRow<R>(
   });
 }
 
-/** The operation `name`, with errors under the name of another operation built on it. */
+/** The operation `name`, with errors that name another operation built on it. */
 export function prepareAs<T extends Reals>(
   caller: string,
   name: string,

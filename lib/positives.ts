@@ -11,7 +11,7 @@ import { checkLabels, classesOf, type Labels } from './views.ts';
  * `indices[indptr[i]]` to `indices[indptr[i + 1] - 1]`, ascending.
  */
 export interface PositiveMask {
-  /** One number more than there are anchors. */
+  /** One element more than there are anchors. */
   readonly indptr: ArrayLike<number>;
   /** Rows of the references, or of the batch itself; then the mask is symmetric, and a row's pair with itself has no effect. */
   readonly indices: ArrayLike<number>;

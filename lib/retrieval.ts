@@ -109,7 +109,7 @@ export function* measureBy(
     if (result.first === Infinity && relevant.counts[i]! > 0) unmatched[missing++] = i;
   });
   const deepest = Math.min(gallery.length, Math.max(...ks, k));
-  // Large k costs many times a small one, and most queries have found their class by now.
+  // A large k costs many times as much as a small one, and most queries have found their class by now.
   if (deepest > k && missing > 0) {
     yield* search(unmatched.subarray(0, missing), deepest, (i, answer) => {
       const { first } = resultOf(answer, gallery, classes, classes[query[i]!]!, 1);
@@ -150,7 +150,7 @@ function inBlocks(search: Search, query: Int32Array, positions: Int32Array) {
   };
 }
 
-/** Ranks that are read in one slice; an answer costs about as much as 16 of them. */
+/** Ranks that are read in one slice; each answer adds a fixed cost of about 16 ranks. */
 const answersSlice = 1 << 15;
 
 /** The result of one query. */

@@ -2,10 +2,10 @@
 import { pauseIfLong, type Steps } from './call.ts';
 import { checkKept, type Matrix, type Reals, zeros } from './matrix.ts';
 
-/** Elements between two looks at the clock: a small part of a millisecond at up to 50 ns per element. */
+/** Elements between two reads of the clock: a small fraction of a millisecond at up to 50 ns per element. */
 const sliceSize = 1 << 12;
 
-/** Does `work` for the numbers from 0 to `length` - 1, in ascending ranges of at most `size`. */
+/** Calls `work` for the range from 0 to `length`, in ascending slices of at most `size`. */
 export function* inSlices(
   length: number,
   work: (begin: number, end: number) => void,

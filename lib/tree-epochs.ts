@@ -24,7 +24,7 @@ export interface TreeJob {
 /** After an epoch: how many are done, and the mean loss. */
 export type OnEpoch = (done: number, loss: number) => void;
 
-/** The rate of the first epochs is this share of the rate (Nickel and Kiela 2017, section 3.2). */
+/** The first epochs use this fraction of the rate (Nickel and Kiela 2017, section 3.2). */
 const burnInShare = 0.1;
 
 /** Runs one thread's part. Yields after each batch if it is the only part, so that a caller can pause. */

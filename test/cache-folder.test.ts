@@ -15,7 +15,7 @@ test.serial('the cache is below XDG_CACHE_HOME, else the home folder, else the r
   t.is(cacheFolder(), join('/', 'caches', 'horoball'));
   process.env['XDG_CACHE_HOME'] = '';
   t.is(cacheFolder(), join(homedir(), '.cache', 'horoball'));
-  // A user without HOME and without an entry in the list of users.
+  // A user without HOME and without an entry in the user database.
   Object.assign(os, {
     homedir: () => {
       throw new Error('uv_os_homedir returned ENOENT');

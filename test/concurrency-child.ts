@@ -31,7 +31,7 @@ const count = 64;
 const call = (i: number, signal?: AbortSignal): Promise<unknown> =>
   kinds[i % kinds.length]!(1 + i, { c: 0.5, ...(signal && { signal }) });
 
-/** Half of the calls are aborted: some before they begin, some while they run, some when they may be over. */
+/** Half of the calls are aborted: some before they begin, some while they run, some when they may have ended. */
 async function concurrently(): Promise<Concurrent> {
   const expected: string[] = [];
   for (let i = 0; i < count; i++) expected.push(JSON.stringify(await call(i), spread));

@@ -1,4 +1,4 @@
-// Calls that run at the same time have the results of calls one after another, bit for bit, also while others are aborted.
+// Concurrent calls give results that are bit-identical to those of sequential calls, even while others are aborted.
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';

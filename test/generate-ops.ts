@@ -74,7 +74,7 @@ function bindingCallsSource(): string {
 // job: 0 for a synchronous call, otherwise the number by which it is canceled.
 import type { Reals } from './matrix.ts';
 
-/** A matrix for the core, row by row. Without data it is not given, and has the shape that it would have. */
+/** A row-major matrix for the core. A missing matrix has a shape, but no data. */
 export interface CallMatrix {
   readonly data: Reals | null;
   readonly rows: number;
@@ -86,7 +86,7 @@ export type Outcome = Promise<undefined> | undefined;
 
 type Placed = (...given: readonly (Reals | Int32Array | Uint8Array | number | boolean | null)[]) => Outcome;
 
-/** The exports of the core that take these arguments, by place. */
+/** The exports of the core that take these arguments by position. */
 export interface PlacedCalls {
 ${functions.map(([name]) => `  ${name}: Placed;\n`).join('')}}
 ${functions
@@ -143,15 +143,15 @@ ${list('pair loss', 'contrastiveLosses', lossCards())}
 export const logitDefaults = { ${defaults()} } as const;
 
 /**
- * Constants of the head: the part of the ball's radius that its projection keeps free, and the published guards of its
- * operations.
+ * Constants of the head: the fraction of the ball's radius that its projection leaves free, and the published guards of
+ * its operations.
  */
 export const headConstants = {
 ${headConstants()}} as const;
 
 /**
- * What acts in the logit of each geometry: the inner product, a distance, lambda, the curvature of the distance between tied
- * heads, and where its points lie. lib/cards.ts has the full cards, which need the core.
+ * The terms of each geometry's logit: the inner product, a distance, lambda, the curvature of the distance between tied
+ * heads, and the space of its points. lib/cards.ts has the full cards, which need the core.
  */
 export const geometryTerms = {
 ${geometryCards().map(termsOf).join('')}} as const;

@@ -141,7 +141,7 @@ const arity: Record<string, number> = {
 };
 
 let placed: unknown[] = [];
-/** A core that keeps the arguments of a call by place instead of making the call. */
+/** A core that records the positional arguments of a call instead of making the call. */
 const bound = { ...coreCalls, ...imageCalls };
 
 const recorder = new Proxy({} as PlacedCalls, {

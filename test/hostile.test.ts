@@ -1,4 +1,4 @@
-// No argument ends the process or causes an error without a code. Each child makes some thousand calls.
+// No argument ends the process or causes an error without a code. Each child makes several thousand calls.
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';

@@ -19,10 +19,10 @@ import { allowed, coreError, referenceError } from './tolerances.ts';
 const c = 0.6;
 const [classes, views, cols] = [10, 3, 7];
 
-/** Losses of well separated classes, as a factor of the temperatures gives them in every geometry. */
+/** Losses of well separated classes; in every geometry, a factor of the temperatures gives each of them. */
 const targets = [1e-3, 1e-8, 1e-17, 1e-31] as const;
 
-/** The factor, by bisection: the loss grows with it. */
+/** Finds the factor by bisection: the loss grows with it. */
 function factorFor(geometry: Geometry, target: number): number {
   const { euclidean, hyperbolic } = clusters(Float64Array, classes, views, cols, c, geometry);
   const [e, h] = [table(euclidean.data, cols), table(hyperbolic.data, hyperbolic.cols)];

@@ -58,7 +58,7 @@ for (const name of metrics) {
   });
 }
 
-/** The norm of the oracle's gradient in x, by central differences. */
+/** The norm of the oracle's gradient with respect to x, by central differences. */
 function slope(name: Metric, x: readonly number[], y: readonly number[]): number {
   const gradient = x.map((_, k) => {
     const moved = (by: number) => x.map((value, m) => (m === k ? value + by : value));

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const folder = '/proc/self/fd';
 
-/** Paths of the files and devices that this process has open; empty where the system does not tell. */
+/** Paths of the files and devices that this process has open; empty if the system does not report them. */
 async function openFiles(): Promise<string[]> {
   const descriptors = await readdir(folder).catch(() => []);
   const targets = await Promise.all(descriptors.map((name) => readlink(`${folder}/${name}`).catch(() => '')));

@@ -108,7 +108,7 @@ export function hybridLoss(e: Table, h: Table, options: LossCase): number {
   return loss;
 }
 
-/** Numbers of the multi-similarity loss. */
+/** Parameters of the multi-similarity loss. */
 export interface SimilarityNumbers {
   alpha: number;
   beta: number;

@@ -1,4 +1,4 @@
-// Every line of the threat model names tests that exist, and that a machine runs.
+// Every row of the threat model names existing tests that run automatically.
 import { readFile } from 'node:fs/promises';
 import test from 'ava';
 

@@ -14,8 +14,8 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 const read = (path: string): Promise<string> => readFile(join(root, path), 'utf8');
 
 /**
- * Tests whose numbers are no tolerances of a computation of the core or of a network: statistics, schedules, layout and
- * colors against published or exact values, and this file.
+ * Tests whose numbers are not tolerances of a computation of the core or of a network: statistics, schedules, layout
+ * and colors against published or exact values, and this file.
  */
 const exact =
   /^test\/(bench|bench\/growth|sources|onnx\/storage|cli\/.*|io\/.*|train\/(report|study|measure|options|data|weights)\/.*|train\/run\/(schedule|learnable))\.test\.ts$/;

@@ -69,7 +69,7 @@ async function casesOf(callable: Callable): Promise<Case[]> {
   return cases;
 }
 
-/** Coded errors, what a getter of the argument threw, and the system's own errors. */
+/** Whether an error has a code of ours or of the system, or was thrown by a getter of the argument. */
 function isExpected(error: unknown): boolean {
   if (error instanceof WrongValueError) return true;
   const { code, syscall, message } = (error ?? {}) as Partial<NodeJS.ErrnoException>;

@@ -10,8 +10,8 @@ import numpy as np
 from registry import Inputs, Params, Peer, peer
 from threadpoolctl import threadpool_info
 
-# faiss brings an OpenBLAS of its own, which does not know recent processors and takes a kernel for SSE on them. It gets
-# the one that numpy's OpenBLAS chose: on a Zen 5, 277 instead of 91 GFLOP/s.
+# faiss ships its own OpenBLAS, which does not know recent processors and uses an SSE kernel on them. It gets the one
+# that numpy's OpenBLAS chose: on a Zen 5, 277 instead of 91 GFLOP/s.
 for library in threadpool_info():
     if library["internal_api"] == "openblas":
         os.environ["OPENBLAS_CORETYPE"] = library["architecture"]

@@ -13,7 +13,7 @@ import type { EvaluationShape } from '../shapes.ts';
 import { difference, type OwnSide, type Suite } from '../suite.ts';
 import { asType, input } from './product.ts';
 
-/** Number of classes whose metrics the check recomputes by sorting. */
+/** Number of rows whose metrics the check recomputes by sorting. */
 const checkedRows = 200;
 
 /** Embeddings and classes of a full test set. */

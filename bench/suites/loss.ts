@@ -101,7 +101,7 @@ export function lossSuite(shape: BatchShape, bars: LossBars, threads: number, fu
   };
 }
 
-/** The geometries of a distance alone. */
+/** The geometries whose logit is a distance alone. */
 function distanceGeometries(): [Geometry, Metric][] {
   return geometryCards().flatMap(({ name, inner, distance }) =>
     inner || distance === null ? [] : [[name, distance]],

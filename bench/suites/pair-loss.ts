@@ -34,7 +34,7 @@ function raggedLabels({ rows, most }: RaggedShape): Int32Array {
 const checkedRows = 60;
 const [alpha, beta, base] = [2, 50, 0.5];
 
-/** Pair losses of one batch with all gradients; `hybrid views` is the loss over pairs of equal views, for comparison. */
+/** Pair losses of one batch with all gradients; `hybrid views` is the loss over pairs of views, for comparison. */
 export function pairLossSuite(
   shape: RaggedShape,
   losses: readonly ('ntxent' | 'supcon')[],

@@ -70,7 +70,7 @@ const freeNames: readonly OptionName[] = optionNames.filter(
   (name) => axisNames.includes(name) && !variedNames.includes(name),
 );
 
-/** `horoball reproduce`: the artifacts of the paper on one data set, with one report. */
+/** `horoball reproduce`: repeats the paper's comparisons on one data set, with one report. */
 export function reproduceCommand(): Command {
   const command = new Command('reproduce')
     .description('answer the questions of the paper on a data set: geometry or temperature?')
@@ -139,7 +139,10 @@ async function reproduce(options: ReproduceOptions): Promise<void> {
   if (!complete) process.exitCode = interrupt.code;
 }
 
-/** Measures this machine, chooses what fits into the budget, and says so; null if the user stopped it. */
+/**
+ * Measures this machine, chooses the runs that fit into the budget, and reports the choice; null if the user stopped
+ * it.
+ */
 async function chosen(
   wanted: Pick<ReproductionRecord, 'ds' | 'quick' | 'base' | 'asked'>,
   budget: number,

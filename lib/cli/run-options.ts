@@ -15,7 +15,10 @@ export const networkOptions: readonly OptionName[] = optionsWhere(({ network }) 
 export interface RunOptionsAdded {
   /** Which options; default all. */
   keys?: readonly OptionName[];
-  /** Where an absent value comes from: the defaults, the run's own configuration, or that if there is a run. */
+  /**
+   * Source of absent values: the defaults, the run's configuration, or the run's if there is one and otherwise the
+   * defaults.
+   */
   from?: 'defaults' | 'run' | 'run or defaults';
   /** Options accept several values. */
   many?: boolean;

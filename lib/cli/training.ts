@@ -142,7 +142,7 @@ async function generateOnce({ ds, path }: RunConfig, signal: AbortSignal, group:
   await group.sum(new Float64Array(1)); // waits for all ranks
 }
 
-/** A rank that got no signal stops because another one did: launchers send SIGTERM. */
+/** A rank that received no signal stops because another rank did, which counts as the SIGTERM of a launcher. */
 function codeOf({ signal, code }: Interrupt): number {
   return signal.aborted ? code : terminatedCode;
 }

@@ -7,7 +7,7 @@ import { atFile } from './trouble.ts';
 
 /**
  * Writes a file atomically: to a temporary file in the same folder, which is synced and renamed.
- * An existing file is unchanged until then. Once the promise resolves, the new file survives a loss of power.
+ * An existing file is unchanged until then. Once the promise resolves, the new file survives a power failure.
  */
 export async function writeAtomically(path: string, write: (file: OpenFile) => Promise<void>): Promise<void> {
   filePath('write', 'path', path);

@@ -10,10 +10,10 @@ const tensorsKey = 'horoball.crc32';
 const headerKey = 'horoball.header_crc32';
 const zeros = '00000000';
 
-/** Bytes between two turns of the event loop: a part of a millisecond. */
+/** Bytes between two turns of the event loop: a fraction of a millisecond. */
 const slice = 1 << 19;
 
-/** Loaded on first use: a static import would cost every program some milliseconds. */
+/** Loaded on first use: a static import would cost every program a few milliseconds. */
 const zlib = (): typeof import('node:zlib') => process.getBuiltinModule('node:zlib');
 
 /**

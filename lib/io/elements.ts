@@ -109,7 +109,7 @@ export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, side) => product * side, 1);
 }
 
-/** Elements per turn of the event loop: a part of a millisecond. */
+/** Elements per turn of the event loop: a fraction of a millisecond. */
 const slice = 1 << 16;
 
 /**

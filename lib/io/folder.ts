@@ -28,7 +28,7 @@ async function make(path: string): Promise<void> {
 }
 
 /**
- * Makes the names of new and renamed files in a folder survive a loss of power. Does nothing where a folder cannot be
+ * Makes the names of new and renamed files in a folder survive a power failure. Does nothing where a folder cannot be
  * opened or synced, such as on Windows.
  *
  * @throws the system's error if the disk fails

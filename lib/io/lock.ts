@@ -207,8 +207,7 @@ function thisThread(): Holder {
 }
 
 /**
- * The system's number of the thread that runs this synchronous call; asynchronous calls run on threads of a
- * pool.
+ * The operating system's ID of the thread that runs this synchronous call; asynchronous calls run on pool threads.
  */
 function threadNumber(): number | null {
   try {
@@ -273,7 +272,7 @@ async function replaces(file: string, path: string, dead: string, right: Lock): 
   }
 }
 
-/** A file without a holder may be one that is being written; none takes longer. */
+/** Time after which a lock file without a holder counts as abandoned: writing one never takes longer. */
 const writingMs = 60_000;
 
 /**

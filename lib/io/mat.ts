@@ -269,7 +269,7 @@ function codePoints(text: string): Uint32Array {
   return out.subarray(0, count);
 }
 
-/** A call takes some ten thousand arguments. */
+/** A call accepts only some tens of thousands of arguments. */
 const sliceLength = 2 ** 13;
 
 function textOf(characters: Characters): string {

@@ -102,7 +102,7 @@ const executingNames = new RegExp(
 );
 
 /**
- * Whether a name could execute something in Python, so that a file of weights has no reason to contain it.
+ * Whether a name could execute something in Python, so that a weight file has no reason to contain it.
  */
 export function executes(module: string, name: string): boolean {
   const [root = ''] = module.split('.', 1);

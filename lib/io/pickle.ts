@@ -218,7 +218,7 @@ function setAll(machine: Machine, pairs: PickleValue[]): void {
     dict.set(machine.key(pairs[i] as PickleValue), pairs[i + 1] as PickleValue);
 }
 
-/** Files of weights do not need the contents of sets and byte arrays. */
+/** Weight files do not need the contents of sets and byte arrays. */
 function makeOpaque(machine: Machine, name: string): void {
   machine.push(new PickleOpaque(name));
 }

@@ -28,7 +28,7 @@ const troubles: Readonly<Record<string, Trouble>> = {
   EMFILE: many,
   ENFILE: many,
 };
-/** For errors of creating a folder. */
+/** For errors while creating a folder. */
 const folderTroubles: Readonly<Record<string, Trouble>> = {
   ENOENT: { reason: 'no folder can be created there', advice: place },
   EEXIST: { reason: 'it is a file, not a folder', advice: place },

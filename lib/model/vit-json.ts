@@ -245,7 +245,7 @@ function argumentsOf(value: unknown): unknown {
   };
 }
 
-/** A description has some dozens of values. */
+/** A description has a few dozen values. */
 const maxValues = 10_000;
 
 function json(text: string): unknown {

@@ -103,7 +103,7 @@ const aliases: Readonly<Record<string, ModelName>> = {
   vit_large_patch14_reg4_dinov2: 'dinov2_vitl14_reg',
 };
 
-/** timm's DINOv3 pools the mean of the patches unless asked for the class token, which upstream reads. */
+/** timm's DINOv3 pools the mean of the patches by default, but the original code reads the class token. */
 const meanOfDinov3: Readonly<Record<string, ModelName>> = {
   vit_small_patch16_dinov3: 'dinov3_vits16',
   vit_base_patch16_dinov3: 'dinov3_vitb16',

@@ -7,7 +7,7 @@ import { linear, type Weights } from './linear.ts';
 import { inputName, outputNames } from './serving.ts';
 import type { Storage } from './storage.ts';
 
-/** The least norm that is divided by, as in native/torch/head.cc. */
+/** The smallest norm to divide by, as in native/torch/head.cc. */
 const tiny = 1e-12;
 
 /** A network to export: a backbone, and the head of a trained one. */

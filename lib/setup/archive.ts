@@ -22,7 +22,7 @@ type OnProgress = (done: number, total: number) => void;
  * every file and, in a wheel, its SHA-256 from RECORD, which must list it. One call at a time: see `setup`'s
  * lock.
  *
- * @param accept - looks at the unpacked folder and throws if it is not suitable
+ * @param accept - checks the unpacked folder and throws if it is not suitable
  * @param onProgress - receives the bytes written so far and the total
  * @throws Error `ERR_HOROBALL_ARCHIVE` if the file is damaged or contains no libtorch
  */
@@ -161,7 +161,7 @@ async function entriesOf(file: string, zip: ZipFile): Promise<Entry[]> {
 
 /**
  * Maps `torch/lib/x` of a wheel or `libtorch/lib/x` of an archive to `lib/x`; yauzl rejects paths that lead
- * outside. Names with control characters or those of Windows' paths are not wanted.
+ * outside. Names with control characters or with the separators of Windows paths are skipped.
  */
 function wantedPath(name: string): string | undefined {
   const inside = /^(?:torch|libtorch)\/((?:lib|include)\/[^\p{Cc}\\:]*[^\p{Cc}\\:/])$/u.exec(name)?.[1];
@@ -213,10 +213,10 @@ async function writeEntry(
   return { crc32: crc, sha256: hash.digest('base64url') };
 }
 
-/** Errors of the system that the names of entries cause, such as a file and a folder of one name. */
+/** System errors that the names of entries cause, such as a file and a folder with the same name. */
 const nameErrors = new Set(['EEXIST', 'EISDIR', 'ENAMETOOLONG', 'ENOTDIR']);
 
-/** Passes on errors of the disk. */
+/** Passes on disk errors. */
 function asDamaged(file: string, error: unknown): unknown {
   const { syscall, code = '' } = error as NodeJS.ErrnoException;
   if (nameErrors.has(code)) return damaged(file, 'entries of the archive have names that cannot be used');

@@ -25,7 +25,7 @@ function text(): string {
     const found = fit.map(([name]) => `      try { yield require('${packageOf(name)}'); } catch {}`);
     return `    case '${system}':\n${found.join('\n')}\n      break;`;
   });
-  // A machine has one of the prebuilt files, at most; on Linux, that of glibc.
+  // At most one of these prebuilt files exists on a machine; on Linux, the one for glibc.
   const prebuilt = ['horoball.glibc.node', 'horoball.node'].map(
     (file) => `  join(__dirname, \`../../../prebuilds/\${process.platform}-\${process.arch}/${file}\`),`,
   );

@@ -48,10 +48,10 @@ function inCommonJs(toLib: string): BuildOptions {
     define: { 'import.meta.url': 'ownUrl' },
   };
 }
-/** Reads runs and weights; a program that serves an exported network does not need it. */
+/** Not bundled: it reads runs and weights, which a program that serves an exported network does not need. */
 const external = [join(lib, 'onnx/source.js')];
 
-/** The modules that browsers have in place of those that use Node. */
+/** Browser replacements for the modules that use Node. */
 const replaced: Readonly<Record<string, string>> = {
   'native.js': 'browser.js',
   'tree-threads.js': 'tree.js',
@@ -93,8 +93,8 @@ for (const [name, options] of Object.entries(bundles)) {
   await build({ ...options, outfile: join(lib, name) });
 }
 
-// The training layer loads an addon, starts programs and reads its own files: it stays modules, which CommonJS can require
-// from Node 20.19 and 22.12 on.
+// The training layer loads an addon, starts programs and reads its own files: it stays in separate modules, which
+// CommonJS can require from Node 20.19 and 22.12 on.
 await writeFile(join(lib, 'train/index.cjs'), "module.exports = require('./index.js');\n");
 
 /** Copies a declaration file and its imports to .d.cts, so that TypeScript treats them as CommonJS. */

@@ -1,6 +1,7 @@
 // npm run packages [-- --only PLATFORM] [-- --publish]: builds the packages to publish from prebuilds/ and dist/: one package per
 // platform with the native core, and `horoball` without binaries, which depends on them optionally. Writes
-// build/packages/<name>/ and the tarballs next to it. An incomplete set is refused; `--only` makes a part of it for trying.
+// build/packages/<name>/ and the tarballs next to it. An incomplete set is refused; `--only` builds a part of it for
+// tests.
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -25,7 +26,7 @@ async function main(): Promise<void> {
   folders.push(await mainPackage(join(out, 'horoball')));
   const incomplete = packageFaults(folders.at(-1)!);
   if (incomplete.length > 0) fail(incomplete);
-  // The main package is the last: whoever installs it finds the others.
+  // The main package is published last, so that its dependencies exist by then.
   for (const folder of folders) {
     const [{ filename, size, unpackedSize }] = JSON.parse(
       npm(folder, 'pack', '--json', '--pack-destination', out),

@@ -100,7 +100,7 @@ async function licenseOf(name: string): Promise<string> {
   return await readFile(join(folder, file), 'utf8');
 }
 
-/** node-addon-api and node-api-headers, whose own packages have tools and tests besides. */
+/** node-addon-api and node-api-headers, whose own packages also contain tools and tests. */
 export async function copyHeaders(to: string): Promise<void> {
   await rm(to, { recursive: true, force: true });
   await mkdir(to, { recursive: true });

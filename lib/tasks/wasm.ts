@@ -1,7 +1,8 @@
 // npm run build:wasm: builds the light core for WebAssembly, to dist/lib/horoball.wasm.gz. Needs cmake and clang with
 // wasi-libc (native/cmake/wasm-toolchain.cmake names Debian's packages); CXX_WASM names another clang.
 //
-// npm run test:wasm (--test): builds it and runs the core's tests on it. Says that it skips if a tool is missing.
+// npm run test:wasm (--test): builds it and runs the core's tests on it. Prints a message and skips the tests if a tool
+// is missing.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';

@@ -4,7 +4,7 @@ import { coded } from '../errors.ts';
 import { wasmCore } from './core.ts';
 import type { Answer, WorkerPort } from './jobs.ts';
 
-/** What is used of a browser's Worker; the types of the browser are not part of this package. */
+/** The part of a browser's Worker that is used; this package has no types of browsers. */
 interface BrowserWorker {
   postMessage(message: unknown, transfer: readonly ArrayBuffer[]): void;
   onmessage: ((event: { data: Answer }) => void) | null;

@@ -8,7 +8,7 @@ import { Jobs, type WorkerPort } from './jobs.ts';
 export interface Host {
   /** Starts a worker, lib/wasm/worker.ts. */
   readonly spawn: () => WorkerPort;
-  /** The most workers at a time. */
+  /** Maximum number of workers at a time. */
   readonly workers: number;
   /** The value of `HOROBALL_ISA`. */
   readonly level: string | undefined;

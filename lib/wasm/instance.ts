@@ -45,7 +45,7 @@ export interface WasmFunction {
   readonly outputs: ReadonlySet<number>;
 }
 
-/** What an argument is; native/wasm/arguments.h has the same list. */
+/** The kinds of arguments; native/wasm/arguments.h has the same list. */
 const kinds = { number: 0, boolean: 1, null: 2, undefined: 3, array: 8, other: 9 } as const;
 const arrayKinds: Readonly<Record<string, number>> = {
   Float32Array: 4,

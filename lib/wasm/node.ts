@@ -1,7 +1,7 @@
 import type { Host } from './core.ts';
 import type { Answer, ToWorker, WorkerPort } from './jobs.ts';
 
-/** Each worker has its own memory, and calls that run at the same time share the processor's. */
+/** Each worker has its own memory, and concurrent calls compete for the processor. */
 const mostWorkers = 4;
 
 /** What the WebAssembly core needs from Node. @param file - the path of lib/wasm/worker.js */

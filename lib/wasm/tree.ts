@@ -1,8 +1,8 @@
-// Stands in for lib/tree-threads.ts in the bundle for browsers: the page's thread, in turns.
+// Stands in for lib/tree-threads.ts in the bundle for browsers: the page's thread, with pauses for other callbacks.
 import { nextTurn } from '../next-turn.ts';
 import { type OnEpoch, runPart, type TreeJob } from '../tree-epochs.ts';
 
-/** Milliseconds until the thread is left to others. */
+/** Milliseconds of work before other callbacks get a turn. */
 const turnMs = 8;
 
 export async function runTree(

@@ -47,7 +47,7 @@ inline bool absent_or(Matrix a, std::int64_t rows, std::int64_t cols) {
 constexpr std::int64_t kSlotsPerBlock = 16;
 // A search keeps scratch memory per neighbor and thread.
 constexpr std::int64_t kMaxListedNeighbors = 4096;
-// The most lists, so that no size of theirs overflows.
+// Maximum number of lists, so that no size computed from it overflows.
 constexpr std::int64_t kMaxLists = 1 << 24;
 
 inline bool are_starts(const std::int32_t* starts, std::int64_t lists, std::int64_t slots) {
@@ -120,7 +120,7 @@ std::int64_t answers(const Args& a) {
 inline std::int64_t rounded_to_block(std::int64_t n) {
   return (n + kSlotsPerBlock - 1) / kSlotsPerBlock * kSlotsPerBlock;
 }
-// Negative, which no array has, for numbers out of range.
+// Negative for numbers out of range, so that no array has this length.
 inline std::int64_t lists_or_none(std::int64_t lists) { return lists > 0 && lists <= kMaxLists ? lists : -1; }
 inline std::int64_t starts_of(std::int64_t lists) { return lists_or_none(lists) < 0 ? -1 : lists + 1; }
 inline std::int64_t codes_of(std::int64_t slots, std::int64_t cols) {
@@ -283,7 +283,7 @@ class Layout {
     const std::int64_t count = element_count(to.rows, to.cols);
     const bool fits = count >= 0 && count <= left_;
     in_.require(fits, "fewer numbers");
-    if (!fits) return;  // a binding without exceptions goes on
+    if (!fits) return;  // a binding without exceptions continues
     at_ += static_cast<std::size_t>(count) * element_;
     left_ -= count;
   }

@@ -16,7 +16,7 @@ inline constexpr image::Layout kLast<image::Layout> = image::Layout::cmyk;
 
 namespace bind {
 
-// A function on images, synchronous or as a job. `expected`: what its arguments have to be together.
+// A function on images, synchronous or as a job. `expected`: the condition that its arguments must meet jointly.
 template <Name own_name, class Args, void (*function)(const Args&), Name expected, class... Fields>
 struct ImageFunction {
   static constexpr const char* kName = own_name.text;

@@ -41,9 +41,9 @@ if(HOROBALL_CUDA)
   include(CheckLanguage)
   check_language(CUDA)
   if(CMAKE_CUDA_COMPILER)
-    horoball_cuda_architectures(CMAKE_CUDA_ARCHITECTURES) # before any target is made
+    horoball_cuda_architectures(CMAKE_CUDA_ARCHITECTURES) # before any target is created
     enable_language(CUDA)
-    if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION) # not known to every CMake that drives a compiler that has it
+    if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION) # unknown to some versions of CMake whose compiler supports it
       set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
       set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
     endif()

@@ -84,7 +84,7 @@ Napi::Array row_call_names(Napi::Env env) {
   return names;
 }
 
-// Texts are made on demand: every program would load the code that makes them, and few need them all.
+// Texts are made on demand: otherwise every program would load the code that makes them, which few programs need.
 template <const char* (*text)()>
 void add_text(Napi::Object exports, const char* name) {
   const auto get = [](const Napi::CallbackInfo& info) -> Napi::Value {

@@ -6,7 +6,7 @@
 //   kInfo                        name, formula, domain and tolerances
 //   kRows                        how rows are transformed before they are compared
 //   kBounded                     whether a point with a <= 0 is outside: infinitely far, with gradient 0
-//   double c                     minus the curvature; its only member, present even if the formula ignores it
+//   double c                     above 0, the curvature is -c; its only member, present even if the formula ignores it
 //   q(a)                         the row's quantity from a = 1 - c|x|^2
 //   distance(s, qx, qy)          the distance
 //   slope(s, qx, qy)             its derivative, as three coefficients (below)

@@ -18,7 +18,7 @@ namespace horoball::rowwise {
 template <class T>
 struct RowState {
   bool hypmix = false;  // with the published guards
-  T c = 1;              // minus the curvature
+  T c = 1;              // the curvature is -c
   T t = 0;              // the parameter of the card
   T x2, y2, u2;         // squared norms
   T a, b;               // 1 - c|x|^2 and 1 - c|y|^2, compensated

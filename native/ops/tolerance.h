@@ -14,7 +14,7 @@ struct Tolerances {
 };
 
 // On the CPU, compared with float64 formulas; and on a CUDA device, compared with the CPU. A device rounds the factors
-// of a float32 product to pieces, and adds in an order of its own.
+// of a float32 product to pieces, and adds in a different order.
 struct Accuracy {
   Tolerances cpu, device;
 

@@ -11,7 +11,7 @@ struct RowOperation {
   double parameter = 0;  // of its card
 };
 
-// Maps every row of x. `c` holds one float64; both x and c get their gradients from the card's own.
+// Maps every row of x. `c` holds one float64; the gradients of x and c are those of the card.
 at::Tensor map_rows(const Tables& tables, const RowOperation& operation, Guards guards, const at::Tensor& x,
                     const at::Tensor& c);
 

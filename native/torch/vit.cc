@@ -21,7 +21,7 @@ void initialize_linears(nn::Module& module, Initial& initial) {
   }
 }
 
-// Almost no weight and a bias of 1, so that the gate begins open. In a packed layer timm does so to the second
+// Weights near 0 and a bias of 1, so that the gate is initially open. In a packed layer timm does so to the second
 // half, although the first one is the gate.
 void open_gate(MlpImpl& mlp, Initial& initial) {
   const torch::NoGradGuard frozen;

@@ -1,4 +1,5 @@
-// Commands that faults are tried on. Each is run in a folder that `prepare` fills, and can be repeated after a fault.
+// Commands into which faults are injected. Each is run in a folder that `prepare` fills, and can be repeated after a
+// fault.
 import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

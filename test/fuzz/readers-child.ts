@@ -21,7 +21,7 @@ export interface Fuzzed {
   kept?: string;
 }
 
-/** The most CPU time that an input may take. */
+/** Maximum CPU time of an input. */
 const mostMs = 1000;
 
 const [name = '', seed = '1', seconds = '1', folder = ''] = process.argv.slice(2);

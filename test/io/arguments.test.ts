@@ -1,4 +1,4 @@
-// Arguments that nobody writes on purpose: every function of horoball/io answers with a coded error, soon.
+// Arguments that nobody writes on purpose: every function of horoball/io quickly rejects them with a coded error.
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';

@@ -1,4 +1,4 @@
-// The order of system calls, which decides what is left after a loss of power.
+// The order of system calls, which determines the state after a power failure.
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';

@@ -20,8 +20,7 @@ ava.before(async () => {
 ava.after.always(() => rm(folder, { recursive: true, force: true }));
 
 /**
- * Reads a file in another process. Other processes lengthen a reading and never shorten it: the fastest of three
- * counts.
+ * Reads a file in another process. Other processes can only slow down a read, so the fastest of three counts.
  */
 function ending(reader: string, path: string): Ending {
   const endings: Ending[] = [];

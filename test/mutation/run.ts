@@ -117,7 +117,7 @@ async function plant(mutant: Mutant): Promise<Verdict> {
   }
 }
 
-/** Changes with the fault, its file and its tests. */
+/** A key that changes with the fault, its file and its tests. */
 async function keyOf({ file, from, to, tests }: Mutant): Promise<string> {
   const texts = [file, ...tests.map((name) => join('test', `${name}.test.ts`))].map((each) =>
     readFile(each, 'utf8'),

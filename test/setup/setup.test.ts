@@ -171,7 +171,7 @@ linux('after a restart, a number that another process has now holds no setup up'
   const { stderr, left } = await setupWithLock({ pid: process.pid, host, space, began: '1' });
   t.regex(stderr, /torch\.whl cannot be used/);
   t.false(left.includes('setup.lock'));
-  // A container that was restarted has another namespace: whether the process is in a second one cannot be seen.
+  // A restarted container has another PID namespace, so it is unknown whether the process still runs in the old one.
   const restarted = await setupWithLock({ pid: 1, host, space: 'pid:[1]', began: '1' });
   t.regex(restarted.stderr, /process 1 on another container of .*no longer running.*delete .*setup\.lock/);
   t.true(restarted.left.includes('setup.lock'));

@@ -40,7 +40,7 @@ function webpAlpha(bytes: Buffer): boolean {
 /** Images whose headers are read before training. */
 const mostHeaders = 200;
 
-/** Reads the headers of some images at equal distances; unreadable ones are reported when they are decoded. */
+/** Reads the headers of evenly spaced images; unreadable ones are reported when they are decoded. */
 export async function alphaIn(samples: readonly Sample[]): Promise<{ alpha: number; read: number }> {
   const step = Math.max(1, samples.length / mostHeaders);
   const chosen = samples.filter((_, i) => Math.floor(i / step) !== Math.floor((i - 1) / step));

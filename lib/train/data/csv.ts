@@ -64,8 +64,8 @@ interface Columns {
 }
 
 /**
- * A row takes some hundred bytes of memory, and in a damaged list only a few in the file. So beyond this many, rows must
- * have 32 characters on average.
+ * A row takes about a hundred bytes of memory, but only a few in the file if a list is damaged. Beyond this many rows,
+ * they must therefore have 32 characters on average.
  */
 const freeRows = 1_000_000;
 const usualLength = 32;

@@ -12,7 +12,10 @@ import type { Dataset, DatasetRecord, Split } from './types.ts';
 
 /** A deeper tree indicates a symbolic link to one of its own ancestors. */
 const maxDepth = 24;
-/** The most paths through links to one folder. Twenty folders with two links each to the next have a million paths. */
+/**
+ * Maximum number of paths through links to one folder. Twenty folders with two links each to the next have a million
+ * paths.
+ */
 const maxPaths = 16;
 
 /**
@@ -93,7 +96,7 @@ interface Found {
   files: string[];
 }
 
-/** What a walk through folders has seen. */
+/** Counts what a walk through folders encounters. */
 class Walk {
   readonly ignored: IgnoredFiles;
   readonly #paths: Map<string, number>;
@@ -105,7 +108,7 @@ class Walk {
     this.#isLinked = isLinked;
   }
 
-  /** The walk below a folder. @param link - whether it is a symbolic link */
+  /** Returns the walk for a folder's contents. @param link - whether the folder is a symbolic link */
   into(link: boolean): Walk {
     return link && !this.#isLinked ? new Walk(this.ignored, this.#paths, true) : this;
   }

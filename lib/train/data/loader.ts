@@ -257,7 +257,10 @@ export class ImageLoader {
     return trainPlacement(pixels, size, { scale: cropScale, ratio }, next);
   }
 
-  /** Changes a training image with the numbers that follow those of its crop, so that crops do not depend on it. */
+  /**
+   * Augments a training image with random numbers drawn after those of its crop, so that crops do not depend on
+   * augmentation.
+   */
   async #augment(out: Uint8Array, next: Random): Promise<void> {
     const { mode, size, augmentation } = this.#options;
     if (mode === 'eval' || augmentation === undefined) return;

@@ -17,7 +17,7 @@ export interface Species {
   name: string;
   genus: string;
   family: string;
-  /** Outline: radius 1 + sum of amplitude * cos(order * angle + phase), then stretched across. */
+  /** Outline: radius 1 + sum of amplitude * cos(order * angle + phase), whose width is then scaled by `aspect`. */
   outline: { order: number; amplitude: number; phase: number }[];
   aspect: number;
   parts: { kind: (typeof partKinds)[number]; angles: number[]; length: number; width: number };

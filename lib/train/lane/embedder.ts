@@ -178,8 +178,8 @@ export class Embedder extends Resource<'Embedder'> {
   }
 
   /**
-   * The gradient in c through the ball points, accumulated over backward passes since `setCurvature`. The loss's own
-   * `gradParams.c` must be added; for a tied head, this is 0 and `gradParams.c` is the total.
+   * The gradient with respect to c through the ball points, accumulated over backward passes since `setCurvature`. The
+   * loss's own `gradParams.c` must be added; for a tied head, this is 0 and `gradParams.c` is the total.
    */
   curvatureGradient(options: WaitOptions = {}): Promise<number> {
     return waitFor('embedder.curvatureGradient', options, (cancel) =>

@@ -21,7 +21,7 @@ export interface ApplyOptions {
   tauH?: number;
   /** The ball's curvature is -c; c > 0. */
   c?: number;
-  /** Whether `read` returns gradients in the temperatures, lambda and c; default false. */
+  /** Whether `read` returns gradients with respect to the temperatures, lambda and c; default false. */
   gradParams?: boolean;
 }
 

@@ -3,7 +3,7 @@ import type { RunConfig } from '../options/options.ts';
 
 /** Parameters of a tied pair's logit, apart from its cosine. */
 export interface Setting {
-  /** What acts in the geometry of the logit. */
+  /** The terms that the geometry of the logit has. */
   terms: { inner: boolean; distance: boolean; weighted: boolean; curved: boolean };
   tauE: number;
   tauH: number;

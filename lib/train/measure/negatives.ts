@@ -20,7 +20,7 @@ export interface ProfileOptions {
   clipR: number | null;
 }
 
-/** The profiles, and as rows of the embeddings: sample anchors, a positive of each and its hardest negatives. */
+/** The profiles, and the rows of sample anchors, each with a positive and its hardest negatives. */
 export interface MeasuredNegatives {
   profiles: NegativeProfiles;
   strips: {

@@ -95,14 +95,15 @@ function numbered(names: readonly string[]): Int32Array {
   return Int32Array.from(names, (name) => numbers.get(name)!);
 }
 
-/** Neighbors per row that are searched for one of another group: first few, then more for the remaining rows. */
+/** Numbers of neighbors in which a row of another group is sought: first few, then more for the remaining rows. */
 const depths = [16, 256];
 /** Queries per search. */
 const block = 2048;
 
 /**
- * Fraction of rows whose nearest row of another `excluded` group is of the same `wanted` group. A search per group would be
- * too slow for 20,000 groups, so only rows whose nearest neighbors are all of their own group get one.
+ * Fraction of rows whose nearest row outside their own `excluded` group belongs to the same `wanted` group. A search
+ * per group would be too slow for 20,000 groups, so it is made only for rows whose nearest neighbors all belong to
+ * their own group.
  */
 async function strictRecall(
   x: Matrix<Float32Array>,

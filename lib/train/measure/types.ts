@@ -159,7 +159,7 @@ export interface HierarchyFit {
    * severity of mistakes of Bertinetto et al. 2020 (arXiv 1912.09393), with right answers as 0.
    */
   nearestLca: number;
-  /** By K, for each level: the share of images of whose nearest K at least one has the same ancestor there. */
+  /** By K, for each level: the share of images that have an image with the same ancestor among their K nearest. */
   recall: Record<string, number[]>;
   /**
    * Normalized discounted cumulative gain (Järvelin and Kekäläinen 2002), averaged over anchors: the gain of an image is its

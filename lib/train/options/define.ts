@@ -32,7 +32,7 @@ export function geometriesWith(
 export interface Kind<T> {
   /** Validates and converts; also accepts the text of a command line. */
   readonly schema: z.ZodType<T>;
-  /** The end of "expected ...". */
+  /** The words after "expected" in an error. */
   readonly expected: string;
   /** Other names of values. */
   readonly synonyms?: Readonly<Record<string, T>>;

@@ -4,7 +4,7 @@ export const mostEpochs = 999_999_999;
 /** Evaluations of a run unless `eval_ep` is given, besides that of epoch 0. */
 const usualCount = 10;
 
-/** About ten epochs up to the last one at equal distances, and 0, as the text of a list. */
+/** About ten evenly spaced epochs up to the last one, and 0, as the text of a list. */
 export function evenEpochs(last: number): string {
   if (last <= usualCount) return `r(${last + 1})`;
   if (last % usualCount === 0) return `r(0,${last + 1},${last / usualCount})`;

@@ -19,7 +19,7 @@ const image = inGroup('Images');
 const otherPaths = datasets.flatMap(({ name, path }) =>
   path === undefined ? [] : [`; for ${name}, ${path}`],
 );
-/** Commands other than train that read images; `ofDatasets`: that read a data set. */
+/** Commands other than train that read images; `ofDatasets`: those that read a data set. */
 const commands = ['eval', 'embed', 'search'] as const;
 const ofDatasets = ['eval', 'embed'] as const;
 

@@ -14,9 +14,9 @@ import {
 } from './define.ts';
 
 const model = inGroup('Model');
-/** Options that describe a network without a run. */
+/** Options that describe an untrained network. */
 const untrained = { network: true, commands: ['embed'] } as const;
-/** A backbone that no run trained, alone. */
+/** Options that describe a backbone without a head. */
 const pretrained = { network: true, commands: ['eval', 'embed', 'search', 'export'] } as const;
 
 /** The network: a backbone and a head. */

@@ -86,8 +86,8 @@ function shorthands(given: Readonly<Record<string, unknown>>): Record<string, un
 
 /**
  * Overrides one set of options with another. A shorthand in the upper set also replaces the options it stands for in the
- * lower one. A number of epochs replaces the lower set's epochs to evaluate: by its last one if that was all, as in published
- * commands, otherwise by the default.
+ * lower one. If the upper set gives a number of epochs, the lower set's list of epochs to evaluate is replaced: by the
+ * new last epoch if it had only the last one, as in published commands, otherwise by the default.
  */
 export function over(
   lower: Readonly<Record<string, unknown>>,
@@ -108,7 +108,7 @@ function textOf(value: unknown): string | null {
 
 function checked(operation: string, name: OptionName, value: unknown): unknown {
   const { schema, expected } = optionOf(name);
-  // No option is an object, and a schema would read the properties of one.
+  // Rejects objects here, because a schema would read their properties.
   const result = typeof value === 'object' && value !== null ? null : schema.safeParse(value);
   if (result?.success) return result.data;
   throw configError(`[${operation}] ${name}: expected ${expected}, got ${shown(value)}`);

@@ -3,7 +3,7 @@ import type { RunConfig } from '../options/options.ts';
 import type { Source } from './source.ts';
 import { epochOf, type RunState } from './state.ts';
 
-/** Conditions on the step that was just taken. */
+/** What is due after the step that was just taken. */
 export interface Due {
   /** Whether to check numerical health: at the end of each epoch. */
   health(step: number): boolean;
@@ -16,7 +16,10 @@ export interface Due {
 /** Steps between health checks if there are no epochs. */
 const stepsWithoutEpochs = 50;
 
-/** Conditions for a run. Except for checkpoints, they depend on the step alone. */
+/**
+ * Returns when health checks, evaluations and checkpoints of a run are due. All but checkpoints depend on the step
+ * alone.
+ */
 export function dueOf({ eval_ep, save_every }: RunConfig, { epochSteps, test }: Source): Due {
   const epochs = new Set(parseEpochs(eval_ep));
   const endsEpoch = (step: number): boolean => step % (epochSteps ?? stepsWithoutEpochs) === 0;

@@ -152,7 +152,7 @@ export class Listeners {
 const controls = ['signal', 'data', 'group', 'resume'] as const satisfies (keyof TrainHooks)[];
 const hookNames: ReadonlySet<string> = new Set([...Object.keys(callbacks), ...controls]);
 
-/** A listener may be an object of a class, which has properties of its own. */
+/** A listener may be an instance of a class, which has other properties, too. */
 function isPlain(given: unknown): boolean {
   return given !== null && typeof given === 'object' && Object.getPrototypeOf(given) === Object.prototype;
 }

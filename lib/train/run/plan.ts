@@ -64,7 +64,7 @@ async function planFolder(folder: string, options: Readonly<Record<string, unkno
   return { config, folder };
 }
 
-/** If only `ep` is given, the default epochs to evaluate follow it, and so does an evaluation at the end alone. */
+/** If only `ep` is given, the default epochs to evaluate follow it, and so does a list with the last epoch alone. */
 function withMovedEvaluation(
   original: RunConfig,
   options: Readonly<Record<string, unknown>>,

@@ -205,7 +205,7 @@ const namesSchema = z.looseObject({
 
 interface NamedPlan {
   plan: StudyPlan;
-  /** The options that it names: an earlier version had fewer. */
+  /** The options that the plan names: a plan of an earlier version has fewer. */
   known: readonly OptionName[];
 }
 

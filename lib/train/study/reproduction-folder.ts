@@ -23,7 +23,7 @@ export interface ReproductionRecord {
   /** What fits into the budget. */
   grid: Grid;
   seeds: number[];
-  /** The command line, and the machine that began. */
+  /** The command line, and the machine that started the reproduction. */
   command: string;
   machine: string;
 }

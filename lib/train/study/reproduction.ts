@@ -50,7 +50,7 @@ const epochs = {
 /**
  * The options of all runs on a data set: short runs from random weights for the data sets of horoball, otherwise the published
  * ones.
- * @param quick - runs of a few epochs, which show the report rather than an answer
+ * @param quick - runs of a few epochs, which show what the report looks like but are too short for conclusions
  */
 export function baseOf(ds: string, quick: boolean): Partial<RunConfig> {
   const length = quick ? 'quick' : 'usual';

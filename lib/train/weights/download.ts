@@ -38,8 +38,8 @@ type PartialNote = z.infer<typeof noteSchema>;
 class Interrupted extends Error {}
 
 /**
- * Downloads a file, and resumes an earlier attempt, also of another process. Follows redirects. The hash is taken from the
- * headers of hosts that send one (`X-Linked-ETag`, or an `ETag` that is a SHA-256).
+ * Downloads a file, or resumes an earlier attempt, even one of another process. Follows redirects. The hash is taken
+ * from the headers of hosts that send one (`X-Linked-ETag`, or an `ETag` that is a SHA-256).
  *
  * @param path - a partial file, which the caller verifies and renames; kept after a failure if the next call can resume it
  * @throws ERR_HOROBALL_DOWNLOAD with the URL and the reason; the signal's reason if it is aborted
@@ -233,7 +233,7 @@ async function readNote(path: string, url: URL): Promise<PartialNote | null> {
   }
 }
 
-/** Without a version, a partial download cannot be resumed safely, so it gets no note. */
+/** Without a version, a partial download cannot be resumed safely, so no note is written for it. */
 async function writeNote(path: string, url: URL, version: string | null): Promise<void> {
   if (version === null) await rm(notePath(path), { force: true });
   else await writeFile(notePath(path), JSON.stringify({ url: url.href, version } satisfies PartialNote));

@@ -131,8 +131,8 @@ inline void restore(TileSums<T>& sums, const Halves<T>& halves, std::int64_t cou
   }
 }
 
-// Sums and classes, given the largest logits. `row_class` and `column_class` are the classes at (0, 0). With
-// kShared the sums must still be multiplied by the `fall` of their row or column.
+// Adds up the sums and classes, given the largest logits. `row_class` and `column_class` are the classes at (0, 0).
+// With kShared the sums must still be multiplied by the `fall` of their row or column.
 template <bool kShared, class T>
 inline void add_tile_by(const TileHalves<T>& halves, const T* logits, std::int64_t rows, std::int64_t columns,
                         std::int64_t row_class, std::int64_t column_class, TileSums<T>& down,
@@ -179,7 +179,7 @@ inline void add_tile(const T* logits, std::int64_t rows, std::int64_t columns, s
   restore(across, halves.columns, columns);
 }
 
-// Sums of the rows alone, given their largest logits.
+// Adds up the sums of the rows alone, given their largest logits.
 template <class T>
 inline void add_rows(const T* logits, std::int64_t rows, std::int64_t columns, TileSums<T>& down) {
   using V = Vec<T>;

@@ -67,7 +67,7 @@ class ContrastPass {
     for_each(tiles_.workers, map_.count, [&](std::int64_t block, int) { body(block); });
   }
 
-  // Calls body(pair, worker, wait) for the pairs that the map processes: what follows wait() happens in the order of the
+  // Calls body(pair, worker, wait) for the pairs that the map processes: the code after wait() runs in the order of the
   // pairs.
   template <class Body>
   void each_pair(Body body) {

@@ -56,7 +56,7 @@ struct Softmax {
   const T* column_miss;
   const TileHalves<T>& halves;
   bool positive;               // the pairs on the diagonal are positive
-  bool rows_only = false;      // the columns are no anchors; then the halves are not shared
+  bool rows_only = false;      // the columns are not anchors; then the halves are not shared
   const T* weights = nullptr;  // of all pairs of the tile, if they were computed before
 
   template <class V>

@@ -1,5 +1,5 @@
-// The rows of a loss and the tiles between two blocks of them: inner products of e, squared differences of h. What is
-// O(N D) (rows packed for the product) or O(N^2) (tiles) is kept if it fits in a fixed budget, and otherwise
+// The rows of a loss and the tiles between two blocks of them: inner products of e, squared differences of h. Data of
+// size O(N D) (rows packed for the product) or O(N^2) (tiles) is kept if it fits in a fixed budget, and otherwise
 // recomputed for each tile.
 #pragma once
 

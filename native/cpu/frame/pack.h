@@ -18,8 +18,8 @@ HOROBALL_INLINE Vec<T> interleaved(Vec<T> a, Vec<T> b, std::integer_sequence<int
       __builtin_shufflevector(a.raw, b.raw, (kFrom + i / 2 + i % 2 * Vec<T>::kLanes)...));
 }
 
-// Moves lane j of row i to lane i of row j. A stage rotates the bits of a position (row, then lane) by one; as many
-// stages as a lane index has bits exchange rows and lanes.
+// Moves lane j of row i to lane i of row j. Each stage rotates the bits of a position (row, then lane) by one, so
+// log2(kLanes) stages exchange rows and lanes.
 template <class T>
 HOROBALL_INLINE void transpose(Vec<T> (&rows)[Vec<T>::kLanes]) {
   constexpr int kLanes = Vec<T>::kLanes, kHalf = kLanes / 2;

@@ -22,7 +22,7 @@ HOROBALL_INLINE Shorts load_bytes(const std::int8_t* p) {
 #endif
 }
 
-// A pair of adjacent numbers in all pairs of lanes.
+// Broadcasts a pair of adjacent numbers to all pairs of lanes.
 HOROBALL_INLINE Shorts broadcast_pair(const std::int16_t* p) {
   std::int32_t pair;
   std::memcpy(&pair, p, sizeof pair);

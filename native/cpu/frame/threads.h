@@ -1,4 +1,4 @@
-// Runs callables on worker threads, and decides how many threads a call deserves.
+// Runs callables on worker threads, and decides how many threads a call uses.
 #pragma once
 
 #include "core.h"
@@ -7,7 +7,7 @@
 namespace horoball {
 namespace {
 
-// Waking a thread costs some microseconds: below this many multiply-adds a call stays on its own thread.
+// Waking a thread takes a few microseconds: below this many multiply-adds, a call stays on its own thread.
 constexpr double kWorthThreads = 2e6;
 
 inline int threads_for(const Run& run, double multiply_adds) {

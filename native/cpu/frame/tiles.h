@@ -32,7 +32,7 @@ constexpr int kTileCols = kTileVectors * Vec<T>::kLanes;
 // The rows of A are often stored in panels packed like B, from which a tile reads contiguous runs.
 static_assert(kTileCols<float> % kTileRows == 0 && kTileCols<double> % kTileRows == 0);
 
-// The layout of A: by_k stores the rows of one k contiguously, `stride` between two k; by_row the reverse.
+// The layout of A: by_k stores all rows of one k contiguously, with `stride` from one k to the next; by_row the reverse.
 enum class Left { by_k, by_row };
 
 template <Left kLeft, class T>
@@ -82,7 +82,7 @@ template <int kVectors, Left kLeft, class T>
 }
 
 // sums[row][vector] = sum over k of the squared difference of row k of A and of B, both stored
-// by_k, `stride` between two k. Summed in stretches: the equal terms of near rows would otherwise all round the
+// by_k with this `stride`. Summed in stretches, because the equal terms of near rows would otherwise all round the
 // same way.
 template <int kVectors, class T>
 [[gnu::noinline]] Sums<T, kVectors> differences(const T* a, const T* b, std::int64_t stride,

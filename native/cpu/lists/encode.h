@@ -17,7 +17,7 @@ class Encode {
     const double work = static_cast<double>(args_.rows.rows) * static_cast<double>(depth_) * 8;
     threads_ = threads_for(run_, work);
     if (!are_finite()) return refusal("expected finite centers, with coordinates below 1e18");
-    // A search reads all of them.
+    // A search reads these arrays as a whole.
     prefer_huge_pages(args_.codes, static_cast<std::uint64_t>(args_.slots / kSlots * block_bytes(depth_)));
     prefer_huge_pages(args_.facts, static_cast<std::uint64_t>(args_.slots) * kSlotFacts * sizeof(float));
     bool fits = true;
@@ -53,8 +53,8 @@ class Encode {
     return finite;
   }
 
-  // Assigns a slot to each row, in ascending order within a list. A row without a list is in the first, so that every row
-  // that can be found has a slot. Whether all fit.
+  // Assigns a slot to each row, in ascending order within a list. A row without a list is in the first, so that every
+  // row that can be found has a slot. Returns whether all rows fit.
   bool place() {
     const std::int64_t lists = args_.centers.rows;
     for (std::int64_t list = 0; list < lists; ++list) next_[list] = args_.starts[list];
@@ -127,7 +127,7 @@ class Encode {
       size += code * code;
       block[(k / 2 * kSlots + slot % kSlots) * 2 + k % 2] = static_cast<std::int8_t>(code);
     }
-    // A weight beyond the range of float32 bounds nothing either.
+    // A weight beyond the range of float32 gives no bound either.
     if (!has_code<Card>(of) || !(of.own < 1e38)) error = HUGE_VAL;
     set(slot, scale, static_cast<float>(step * step * static_cast<double>(size)),
         rounded_up(std::sqrt(error)), rounded_down(Card::kBounded ? of.own : 1));

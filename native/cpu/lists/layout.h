@@ -25,7 +25,7 @@ enum SlotFact { kScale, kSize, kError, kWeight, kSlotFacts };
 // row, and the card's quantity of the center.
 enum ListFact { kRadius, kReach, kLightest, kOwn, kListFacts };
 
-// A factor that covers a few roundings of float32, and a square that covers what underflows.
+// Factors that cover a few roundings of float32, and a bound of squares that underflow.
 constexpr float kUp = 1 + 0x1p-20f, kDown = 1 - 0x1p-20f, kTiny = 1e-36f;
 
 inline float rounded_up(double x) { return static_cast<float>(x) * kUp + 0x1p-125f; }
@@ -79,7 +79,7 @@ inline double squared_between(const T* x, const Listed& of_x, const T* y, const 
   return squared_difference(x, of_x.factor, y, of_y.factor, depth, false);
 }
 
-// Calls body with the card and the type, or says that lists do not serve the metric.
+// Calls body with the card and the type, or returns that lists do not support the metric.
 template <class Args, class Body>
 inline Status with_listed_card(const Args& args, Body body) {
   return with_card(args, [&]<class Card, class T>() {

@@ -142,7 +142,7 @@ class Select {
       const Sums<T, kTileVectors> g =
           product<kTileVectors, Left::by_k>(left, kCols, y_.panel(panel), kCols, depth_);
       unrolled<kTileRows>([&](auto r) HOROBALL_LAMBDA {
-        if (i + r >= rows) return;  // padding has no list, and counts as near to rows outside the ball
+        if (i + r >= rows) return;  // padding has no result list, but could match rows outside the ball
         bool found = false;
         unrolled<kTileVectors>([&](auto v) HOROBALL_LAMBDA {
           found |= any(candidates(g.row[r][v], row + r, panel * kCols + v * V::kLanes, bound[i + r]));

@@ -32,7 +32,7 @@ template <class Factor>
 struct Split {
   Factor big, small;
 
-  // `pitch`: the distance between two k of contiguous rows, or between two rows of weights.
+  // `pitch`: the stride from one k to the next if rows are contiguous, or from one row of weights to the next.
   __device__ void load(const float* at, int pitch, bool plain) {
     wmma::load_matrix_sync(big, at, static_cast<unsigned>(pitch));
 #pragma unroll

@@ -4,12 +4,12 @@
 //
 // over unit rows e and points h. A card states
 //   kInfo       name, label, formula and the metric that ranks embeddings trained with it
-//   kInner      whether the inner product acts
+//   kInner      whether the inner product enters the logit
 //   kWeighted   whether lambda multiplies the distance
-//   Distance    the metric of d, an entry of ops/metrics.h; NoDistance if d does not act
+//   Distance    the metric of d, an entry of ops/metrics.h; NoDistance if the logit has no d
 //   TiedDistance   the same between the ball points of tied heads, if it differs
-// Everything else follows: the matrices and products that are read, the parameters that act, the slopes (from
-// the metric's card), the kernels of both backends, the checks and the types in TypeScript.
+// Everything else follows: the matrices and products that are read, the parameters that enter the logit, the slopes
+// (from the metric's card), the kernels of both backends, the checks and the types in TypeScript.
 #pragma once
 
 #include "ops/metrics.h"

@@ -20,7 +20,7 @@ struct Project : RowCard {
                     .high = 1},
       .published = true,
   };
-  // By which a vector of this norm is scaled.
+  // The factor by which a vector of this norm is scaled.
   template <class T, class Margin>
   HD static T factor(const T& norm, const T& c, Margin margin) {
     const T most = (1 - margin) / root(c);

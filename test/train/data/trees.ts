@@ -1,5 +1,5 @@
 // Miniature trees in the four published formats, with cases that are easy to read wrongly: hidden files, a gray
-// image, names with spaces, lists without a final line end or with Windows line ends.
+// image, names with spaces, lists without a final line break or with Windows line endings.
 
 import { loadSharp } from '../../../lib/io/sharp.ts';
 import { MatWriter } from '../../io/mat-writer.ts';
@@ -58,7 +58,7 @@ export async function makeCars(root: string): Promise<void> {
   await writeTree(root, files);
 }
 
-/** Two training and two test classes, with Windows line ends and a path that contains a space. */
+/** Two training and two test classes, with Windows line endings and a path that contains a space. */
 export async function makeSop(root: string): Promise<void> {
   const heading = 'image_id class_id super_class_id path';
   const lists: Record<string, string[]> = { train: [heading], test: [heading] };

@@ -14,7 +14,7 @@ function imports(signatures: string, module: string, types: readonly string[]): 
   return `import type {\n${used.map((type) => `  ${type},\n`).join('')}} from './${module}.ts';\n`;
 }
 
-/** Every name in a signature that is a type of its own. */
+/** Every name in a signature that is a declared type. */
 function typesIn(signatures: string): string[] {
   const plain = signatures.replace(/'\w+'/g, '');
   const names = plain.match(/\b[A-Z]\w+/g) ?? [];

@@ -15,7 +15,7 @@ import { temporary } from '../data/support.ts';
 import { evaluationRow, fakeHealth, fakeSnapshot, stepRow } from '../fake-run.ts';
 import { plan, quick } from '../study/made-up.ts';
 
-/** Writes each of some flips, and calls `check` with what reading it gave, or null for a coded error. */
+/** Flips `count` random bits, one at a time, and calls `check` with what was read, unless that is a coded error. */
 async function flips<T>(
   file: string,
   count: number,
@@ -41,7 +41,7 @@ async function flips<T>(
   return { refused };
 }
 
-/** Without a checksum whose own key has the flipped bit. */
+/** Removes a checksum whose key was changed by the flipped bit. */
 function content(value: unknown): unknown {
   const entries = Object.entries(value as object);
   return Object.fromEntries(entries.filter(([, each]) => !/^[\da-f]{8}$/.test(String(each))));

@@ -65,7 +65,7 @@ export interface EmojiCounts {
 }
 
 const count = z.int().min(0);
-/** The manifest has these beside its parameters. */
+/** The manifest contains these in addition to its parameters. */
 const countsSchema = z.object({
   classes: count,
   images: count,

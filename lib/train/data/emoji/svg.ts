@@ -27,7 +27,7 @@ const outside = [
 ];
 
 /**
- * Renders a drawing as PNG of `size` x `size` pixels on white. How long it takes is not limited.
+ * Renders a drawing as PNG of `size` x `size` pixels on white. The rendering time is not limited.
  * @throws `ERR_HOROBALL_PICTURE` if it is too large, refers to something outside itself, or cannot be drawn
  */
 export async function renderDrawing(drawing: Drawing, size: number): Promise<Buffer> {

@@ -9,7 +9,7 @@ import { readConfig } from '../../run/read.ts';
 import type { EvaluationRow, HealthRow, Row, StepRow } from '../../run/record.ts';
 import { diskPng, galleryJpeg } from '../charts/raster.ts';
 
-/** Radii that a histogram is made of; of more, the shape is kept. */
+/** Maximum number of radii in a histogram; larger counts are scaled down, which keeps the shape. */
 const mostRadii = 65_536;
 
 /**

@@ -24,7 +24,7 @@ import { fixed, orZero, percent } from '../tables.ts';
 import { bestSection, contrastSection, temperatureSection } from './study.ts';
 import { interval, verdictText } from './words.ts';
 
-/** A reproduction as read from its folder: its studies, and by arm or setting the runs to look into. */
+/** A reproduction as read from its folder: its studies, and the runs to show in detail, by arm or setting. */
 export interface ReadReproduction {
   record: ReproductionRecord;
   studies: Readonly<Record<StudyName, Study>>;
@@ -35,7 +35,7 @@ export interface ReadReproduction {
 }
 
 /**
- * Reads a reproduction and the runs that its page looks into.
+ * Reads a reproduction and the runs that its page shows in detail.
  * @returns null if the folder contains none
  */
 export async function readReproduction(path: string): Promise<ReadReproduction | null> {
