@@ -18,11 +18,11 @@ const help = `Usage: horoball bench [options]
 
   --only TEXT   suites whose name contains TEXT (pairwise, loss, search,
                 evaluation, delta, rows, overhead, loading, scaling)
-  --threads N   threads on either side (default: all CPUs)
+  --threads N   threads of horoball and of each peer (default: all CPUs)
   --clock cpu   CPU time instead of wall time, for --threads 1 on a busy
                 machine
   --hypmix DIR  a checkout of HypMix or hyp_metric: times its distance instead
-                of a rewritten formula
+                of a reimplementation
   --geoopt DIR  a checkout of geoopt
   --python FILE a Python interpreter with the peers (default:
                 bench/peers/.venv, created by npm run bench:peers)

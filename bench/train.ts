@@ -21,7 +21,7 @@ const help = `Usage: horoball bench train [options]
   --model NAME    vit_nano, vit_small_patch16_224, ... (default:
                   vit_small_patch16_224)
   --batch N       batch size, 2 images per class (default: 16)
-  --threads N     threads on either side (default: all CPUs)
+  --threads N     threads of horoball and of each peer (default: all CPUs)
   --only PATTERN  operations whose name matches: loading, '^training step$',
                   bfloat16, ... (default: all)
   --python FILE   a Python interpreter with the peers (default:

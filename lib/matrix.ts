@@ -224,7 +224,7 @@ function lengthError(operation: string, argument: string, { data, rows, cols }: 
 export function checkSameType(operation: string, argument: string, a: Matrix, b: Matrix): void {
   const want = a.data[Symbol.toStringTag];
   const got = b.data[Symbol.toStringTag];
-  if (want !== got) throw typeError(operation, argument, `a ${want} as the others`, got);
+  if (want !== got) throw typeError(operation, argument, `a ${want}, like the others`, got);
 }
 
 /** Throws unless `value` is `rows` x `cols`. */

@@ -92,7 +92,7 @@ function refColumnsOf(
   refLabels: LabelColumns | undefined,
 ): readonly Labels[] {
   if (refLabels === undefined)
-    throw typeError(operation, 'ref.labels', 'labels as those of the anchors', undefined);
+    throw typeError(operation, 'ref.labels', 'labels like those of the anchors', undefined);
   const refColumns = isColumns(refLabels) ? refLabels : [refLabels];
   if (refColumns.length === columns.length) return refColumns;
   throw shapeError(operation, 'ref.labels', `${columns.length} columns of labels`, String(refColumns.length));
@@ -118,7 +118,7 @@ function* maskedPairs(
     throw rangeError(
       operation,
       'positives.indptr',
-      `0 first and ${length} last`,
+      `0 as the first element and ${length} as the last`,
       `${starts[0]} and ${starts[anchors]}`,
     );
   yield* inSlices(anchors, (begin, end) => {

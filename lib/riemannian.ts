@@ -108,7 +108,7 @@ abstract class RiemannianOptimizer<T extends Reals> {
   protected load(state: ReadonlyMap<string, StateEntry>, into: Readonly<Record<string, Reals>>): void {
     const operation = `${this.name}.loadState`;
     if (!(state instanceof Map))
-      throw typeError(operation, 'state', 'a Map, as state() returns it', quoted(state));
+      throw typeError(operation, 'state', 'a Map that state() returned', quoted(state));
     const found = Object.entries(into).map(([key, to]) => {
       const entry = state.get(key) as StateEntry | null | undefined;
       if (entry === undefined || entry === null)
@@ -232,7 +232,7 @@ function entryOf<T extends Reals>({ data, rows, cols }: Matrix<T>): StateEntry<T
 }
 
 function rate(name: string, lr: number): number {
-  if (typeof lr !== 'number') throw typeError(name, 'lr', 'a finite number from 0', quoted(lr));
+  if (typeof lr !== 'number') throw typeError(name, 'lr', 'a finite number of at least 0', quoted(lr));
   if (lr >= 0 && lr < Infinity) return lr;
-  throw rangeError(name, 'lr', 'a finite number from 0', lr);
+  throw rangeError(name, 'lr', 'a finite number of at least 0', lr);
 }

@@ -337,7 +337,7 @@ test('promises reject with the same errors', async (t) => {
 test('lambda may be 0, and its error does not say otherwise', async (t) => {
   const { code, message } = await failure(() => hybridContrastiveLoss.sync(loss({ lambda: -1 })));
   t.is(code, 'ERR_HOROBALL_RANGE');
-  t.is(message, '[hybridContrastiveLoss] lambda: expected a finite number from 0, got -1');
+  t.is(message, '[hybridContrastiveLoss] lambda: expected a finite number of at least 0, got -1');
 });
 
 test('a result that exceeds the memory is rejected', async (t) => {

@@ -35,7 +35,7 @@ export function benchCommand(): Command {
 }
 
 function noProgram(what: string): Error {
-  const message = `[bench] what: expected one of ${Object.keys(programs).join(', ')}, got '${what}' (--only TEXT chooses suites of the core)`;
+  const message = `[bench] what: expected one of ${Object.keys(programs).join(', ')}, got '${what}' (--only TEXT selects suites of the core)`;
   return coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 

@@ -48,7 +48,7 @@ export function deltaCommand(): Command {
     .description('measure the Gromov delta of features and suggest a value for c')
     .argument(
       '[source]',
-      'a .npy or .safetensors file of features, or a run folder; if omitted, the backbone of --model',
+      'a .npy or .safetensors file of features, or a run folder; if omitted, the backbone given by --model',
     )
     .addOption(
       new Option('--split <name>', 'split of the data set').choices(splitNames).default(undefined, 'train'),

@@ -52,7 +52,7 @@ export function embedCommand(): Command {
     .addOption(
       new Option('--output <name>', 'output to write')
         .choices(['all', ...outputs])
-        .default(undefined, 'all of a run (.npy: hyperbolic); body for a backbone'),
+        .default(undefined, 'all for a run, or hyperbolic in a .npy file; body for a backbone'),
     )
     .option('--json', 'print a summary as one JSON object on stdout');
   addRunOptions(command, { keys: optionsOf('embed'), from: 'run or defaults' });

@@ -18,7 +18,7 @@ interface Options {
 /** `horoball data emoji`: makes a real, freely licensed data set from npm packages. */
 export function emojiCommand(): Command {
   const command = new Command('emoji')
-    .description('make a data set of emoji as drawn by four organizations')
+    .description('make a data set of emoji, each drawn by four organizations')
     .option('--out <folder>', 'output folder', 'data/emoji')
     .option('--size <pixels>', 'side of an image in pixels, 16 to 1024', '96')
     .option('--from <folder>', 'use the npm packages in this folder instead of downloading them')
@@ -27,12 +27,12 @@ export function emojiCommand(): Command {
     .action(run);
   addNotes(command, {
     paragraphs: [
-      'Each class is one emoji, drawn by Noto, Twemoji, OpenMoji and Fluent. npm fetches the packages at pinned versions and checks their hashes. The folder holds the images in the tree of Unicode (group, subgroup, emoji), the splits as CSV lists, and LICENSES.md.',
+      "Each class is one emoji, drawn by Noto, Twemoji, OpenMoji and Fluent. npm fetches the packages at pinned versions and checks their hashes. The folder holds the images in Unicode's hierarchy (group, subgroup, emoji), the splits as CSV lists, and LICENSES.md.",
     ],
     examples: [
       ['make it', 'horoball data emoji'],
       ['train on it', 'horoball train --recipe emoji'],
-      ['without a network', 'horoball data emoji --from project-with-the-packages'],
+      ['without a network connection', 'horoball data emoji --from project-with-the-packages'],
     ],
   });
   return command;

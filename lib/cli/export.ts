@@ -29,7 +29,7 @@ const backboneOptions = optionsOf('export');
 
 const notes: Notes = {
   paragraphs: [
-    'Writes a folder that the image-feature-extraction pipeline of transformers.js and loadEmbedder of horoball/embed load, or one file if --onnx ends in .onnx. Combine --fp32, --fp16 and --int8 to write several files; runtimes compute in float32 with each.',
+    'Writes a folder for the image-feature-extraction pipeline of transformers.js and for loadEmbedder of horoball/embed, or one file if --onnx ends in .onnx. Combine --fp32, --fp16 and --int8 to write several files; runtimes compute in float32 in every case.',
     'Without a run, exports the backbone given by --model and --weights. No libtorch is needed.',
   ],
   examples: [

@@ -6,7 +6,7 @@ import { jsonLine } from './json.ts';
 
 const notes: Notes = {
   paragraphs: [
-    'Traffic and memory are computed from sizes. The times are only as good as --rate and --bandwidth: measure the rate with one process and a batch of the size that each will have. They do not include the loss of the larger batch, which every process computes.',
+    'Traffic and memory are computed from sizes. The times are only as good as --rate and --bandwidth: measure the rate with one process, at the batch size that each process will have. The times exclude the loss of the whole batch, which every process computes.',
   ],
   examples: [
     [

@@ -61,7 +61,7 @@ const notes: Notes = {
     ['one run, written to its folder', 'horoball report runs/shapes-hybrid-1'],
     ['two runs side by side', 'horoball report runs/shapes-euclidean-1 runs/shapes-hybrid-1'],
     ['a study', 'horoball report runs/sweep-shapes'],
-    ['what temperature and curvature do to the negatives', 'horoball report --explore'],
+    ['how temperature and curvature weight the negatives', 'horoball report --explore'],
   ],
 };
 

@@ -45,14 +45,14 @@ interface ReproduceOptions extends Record<string, unknown> {
 
 const notes: Notes = {
   paragraphs: [
-    'Three studies answer the questions of the paper: recall against the temperature for each geometry, against lambda and c, and with the tied head or a free radius. The report adds the hard negatives and the effective temperature of the best runs.',
-    'On shapes and emoji, runs start from random weights and last 60 and 5 epochs; on the published data sets they have the published options, and on others the defaults of train. Before it begins, the command measures the speed of this machine and prints how long it will take. To resume, run the same command again.',
+    'Three studies measure what the paper compares: recall against the temperature for each geometry, against lambda and c, and with the tied head or a free radius. The report adds the hard negatives and the effective temperature of the best runs.',
+    'On shapes and emoji, runs start from random weights and take 60 and 5 epochs, respectively; on the published data sets they use the published options, and on others the defaults of train. First, the command measures the speed of this machine and prints the estimated duration. To resume, run the same command again.',
   ],
   examples: [
     ['75 runs on the built-in data set', 'horoball reproduce'],
-    ['the report in a few minutes, from runs too short for an answer', 'horoball reproduce --quick'],
+    ['a quick preview of the report, too short for conclusions', 'horoball reproduce --quick'],
     ['real images, at most two hours', 'horoball reproduce --ds emoji --budget 120'],
-    ['how many runs, and how long', 'horoball reproduce --ds emoji --plan'],
+    ['the number of runs and the estimated duration', 'horoball reproduce --ds emoji --plan'],
   ],
 };
 
@@ -73,15 +73,15 @@ const freeNames: readonly OptionName[] = optionNames.filter(
 /** `horoball reproduce`: repeats the paper's comparisons on one data set, with one report. */
 export function reproduceCommand(): Command {
   const command = new Command('reproduce')
-    .description('answer the questions of the paper on a data set: geometry or temperature?')
+    .description("repeat the paper's comparisons of geometries and temperatures on a data set")
     .addOption(
       new Option('--out <folder>', 'folder of the studies').default(undefined, 'runs/reproduce-<ds>'),
     )
-    .option('--quick', 'runs of a few epochs with one seed, to see the report without an answer')
+    .option('--quick', 'a few epochs and one seed per setting, to preview the report')
     .option('--seeds <n>', 'number of paired seeds, starting at 42', String(fewestSeeds))
     .option(
       '--budget <minutes>',
-      'time limit in minutes: takes fewer seeds (at least 3), then fewer settings, to fit',
+      'time limit in minutes; to fit, uses fewer seeds (at least 3), then fewer settings',
     )
     .option('--plan', 'print the settings and the estimated duration, and exit')
     .option('--json', 'print every result as JSON lines on stdout');

@@ -13,7 +13,7 @@ import { runTraining } from './training.ts';
 const notes: Notes = {
   examples: [
     ['three minutes on two cores', 'horoball start'],
-    ['again with another geometry', 'horoball start --geometry euclidean'],
+    ['the same with another geometry', 'horoball start --geometry euclidean'],
   ],
 };
 

@@ -45,7 +45,7 @@ const defaults: Readonly<Partial<Record<AxisName, string>>> = {
 
 const notes: Notes = {
   paragraphs: [
-    'The options of --recipe or --config are those of all runs, and the command line varies them. Every run option accepts several comma-separated values; all combinations are run, each with every seed. With --random, an option may also be a range low:high to sample from.',
+    'Options of --recipe or --config apply to all runs; options on the command line override them. Every run option accepts several comma-separated values; all combinations are run, each with every seed. With --random, an option may also be a range low:high to sample from.',
     'A study is a folder with sweep.json, results.jsonl, results.csv, report.html and the runs. To resume an interrupted study, run the same command again.',
   ],
   examples: [
@@ -60,7 +60,7 @@ const notes: Notes = {
 /** `horoball sweep`: a whole study with one command. */
 export function sweepCommand(): Command {
   const command = new Command('sweep')
-    .description('run a study: geometries by temperatures by paired seeds, with a report')
+    .description('run a study of geometries, temperatures and paired seeds, with a report')
     .addOption(new Option('--out <folder>', 'folder of the study').default(undefined, 'runs/sweep-<ds>'))
     .option('--resume <folder>', 'resume the study in this folder with its own settings')
     .option('--seeds <n>', 'number of paired seeds, starting at --seed; ignored if --seed is a list', '5')

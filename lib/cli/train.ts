@@ -30,7 +30,7 @@ const notes: Notes = {
     ['resume an interrupted run', 'horoball train --resume runs/folder-hybrid-1'],
     ['two processes on this machine', 'horoball train --nproc 2'],
     [
-      'the processes that torchrun starts, on any number of machines',
+      'processes started by torchrun, on any number of machines',
       'torchrun --no-python --nproc-per-node 4 horoball train --device cuda',
     ],
   ],
@@ -135,7 +135,7 @@ function checkLocalRank(options: Readonly<Record<string, unknown>>): void {
   const given = (options['local_rank'] ?? options['localRank']) as string | undefined;
   const expected = process.env['LOCAL_RANK'] ?? '0';
   if (given === undefined || given === expected) return;
-  const message = `[train] local_rank: expected ${expected}, as the environment says, got '${given}'. Omit the option.`;
+  const message = `[train] local_rank: expected ${expected}, as set in the environment, got '${given}'. Omit the option.`;
   throw coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 

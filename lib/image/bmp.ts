@@ -45,7 +45,7 @@ function readHeader(bytes: Buffer, maxPixels: number): Header {
   if (bytes.length < fileHeader + 12) throw unreadable('the file ends inside its header');
   const size = bytes.readUInt32LE(fileHeader);
   if (![12, 40, 52, 56, 64, 108, 124].includes(size))
-    throw unreadable(`a BMP header of ${size} bytes is not known`);
+    throw unreadable(`a BMP header of ${size} bytes is not supported`);
   if (bytes.length < fileHeader + size) throw unreadable('the file ends inside its header');
   const at = (offset: number): number => fileHeader + offset;
   const old = size === 12; // OS/2 1.x: 16-bit sizes, palette entries of 3 bytes

@@ -126,7 +126,7 @@ class Machine {
 
   /** Writers number their memo entries consecutively, so an index cannot exceed the number of steps. */
   memoize(key = this.#memoized): void {
-    if (key >= maxSteps) throw refused(`a memo at ${key}`);
+    if (key >= maxSteps) throw refused(`a memo index of ${key}`);
     if (this.#memo[key] === undefined) this.#memoized++;
     this.#memo[key] = this.peek();
   }
@@ -185,7 +185,7 @@ function callWithKeywords(machine: Machine): void {
   const args = machine.pop();
   const callee = machine.pop();
   const none = keywords instanceof PickleDict && keywords.size === 0;
-  if (!none && callee instanceof PickleGlobal) throw refused('an object made with keyword arguments');
+  if (!none && callee instanceof PickleGlobal) throw refused('an object created with keyword arguments');
   machine.push(resultOf(machine, callee, args));
 }
 

@@ -11,7 +11,7 @@ const denied: Trouble = {
   advice: `Change the permissions, or choose another location.`,
 };
 const full: Trouble = { reason: 'the disk is full', advice: 'Free some space, or choose another location.' };
-const many: Trouble = { reason: 'too many files are open', advice: 'Close some, or raise `ulimit -n`.' };
+const many: Trouble = { reason: 'too many files are open', advice: 'Close some files, or raise `ulimit -n`.' };
 
 const troubles: Readonly<Record<string, Trouble>> = {
   ENOENT: { reason: 'no such file or folder', advice: 'Check the path.' },
@@ -23,7 +23,7 @@ const troubles: Readonly<Record<string, Trouble>> = {
   EISDIR: { reason: 'it is a folder, not a file', advice: 'Specify a file.' },
   ENOTDIR: { reason: 'a part of this path is a file, not a folder', advice: 'Check the path.' },
   EEXIST: { reason: 'a file or folder of this name already exists', advice: place },
-  ENAMETOOLONG: { reason: 'a name in it is too long', advice: 'Shorten it.' },
+  ENAMETOOLONG: { reason: 'a name in the path is too long', advice: 'Shorten it.' },
   ELOOP: { reason: 'its symbolic links form a loop', advice: 'Check the path.' },
   EMFILE: many,
   ENFILE: many,

@@ -8,7 +8,7 @@ import type { LibTorch } from './record.ts';
 
 /** One location that was checked. */
 export interface CheckedPlace {
-  /** In words: LIBTORCH, LIBTORCH_USE_PYTORCH, chosen before, python3, system. */
+  /** In words: LIBTORCH, LIBTORCH_USE_PYTORCH, chosen earlier, python3, system. */
   origin: string;
   found?: LibTorch;
   /** Why it was not found or cannot be used. */
@@ -75,7 +75,7 @@ function candidates({ env, chosen, pythonTorch, system }: SearchInputs): Candida
   if (env['LIBTORCH_USE_PYTORCH'] === '1') {
     add('LIBTORCH_USE_PYTORCH', true, () => python('LIBTORCH_USE_PYTORCH'));
   }
-  if (chosen) add('chosen before', false, () => inspect(chosen.origin, chosen.lib, chosen.include));
+  if (chosen) add('chosen earlier', false, () => inspect(chosen.origin, chosen.lib, chosen.include));
   add('python3', false, () => python('python3'));
   add('system', false, () => inspectSystem(system));
   return list;

@@ -36,7 +36,7 @@ class GradientSumResource : public Resource {
   }
   GradientSum& get() const {
     if (sum_ != nullptr) return *sum_;
-    throw CodedError("ERR_HOROBALL_EMPTY", "the sum was not made, because an earlier operation failed");
+    throw CodedError("ERR_HOROBALL_EMPTY", "the sum was not computed, because an earlier operation failed");
   }
 
  private:

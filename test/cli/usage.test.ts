@@ -60,7 +60,7 @@ const refused: [args: string[], code: number, sentence: RegExp][] = [
   [
     ['train', '--local-rank', '1'],
     2,
-    /\[train\] local_rank: expected 0, as the environment says, got '1'\. Omit the option/,
+    /\[train\] local_rank: expected 0, as set in the environment, got '1'\. Omit the option/,
   ],
   [['export', 'none', '--onnx', '/no/m.onnx'], 2, /\[export\] onnx: .*Create \/no first/],
   [['report', '--explore', '--out', '/no/x.html'], 2, /\[report\] out: .*Create \/no first/],
@@ -69,7 +69,7 @@ const refused: [args: string[], code: number, sentence: RegExp][] = [
   [
     ['bench', 'bogus'],
     2,
-    /^horoball: \[bench\] what: expected one of core, train, compare, counts, got 'bogus' \(--only TEXT chooses suites of the core\)$/,
+    /^horoball: \[bench\] what: expected one of core, train, compare, counts, got 'bogus' \(--only TEXT selects suites of the core\)$/,
   ],
   [
     ['delta', 'x.npy', '--ds', 'CUB'],

@@ -213,7 +213,7 @@ export class ImageLoader {
     const [path] = paths;
     return coded(
       'ERR_HOROBALL_PICTURE',
-      `[ImageLoader] split: expected a readable image of class ${this.#split.classes[label]}, got none of ${paths.length}. Repair ${path} (${this.#bad.get(path!)}) or another one.`,
+      `[ImageLoader] split: expected a readable image of class ${this.#split.classes[label]}, got none of ${paths.length}. Repair ${path} (${this.#bad.get(path!)}) or another image of the class.`,
     );
   }
 

@@ -36,7 +36,7 @@ export class GradScaler extends Resource<'Scaler'> {
     checkScale('gradScaler', filled.scale);
     integer('gradScaler', 'interval', filled.interval, 1, Number.MAX_SAFE_INTEGER);
     if (finite('gradScaler', 'growth', filled.growth) < 1)
-      throw rangeError('gradScaler', 'growth', 'a finite number from 1', filled.growth);
+      throw rangeError('gradScaler', 'growth', 'a finite number of at least 1', filled.growth);
     if (positive('gradScaler', 'backoff', filled.backoff) >= 1)
       throw rangeError('gradScaler', 'backoff', 'a number above 0 and below 1', filled.backoff);
     super('gradScaler', native().scaler(filled));

@@ -110,7 +110,7 @@ export const deviations: readonly string[] = [
   'It drops the first neighbor as if it were the query; here a query is excluded by identity, and ties go to the lower row.',
   'On several GPUs its evaluation counts padding images twice, which raises the recall.',
   'Its --clip_r 0 multiplies features by 0; here --clip_r None turns clipping off. In HypMix clipping has no effect, because the features have norm 1.',
-  'Its --hyp_c 0 ends HypMix with an error; with --head hyp-vit it is the sphere here, as in Hyp-ViT.',
+  'Its --hyp_c 0 ends HypMix with an error; here, with --head hyp-vit, it selects the sphere, as in Hyp-ViT.',
   'It computes in half precision; here that is --precision float16 or bfloat16.',
 ];
 

@@ -93,7 +93,7 @@ async function sourceOf(config: RunConfig, group: RankGroup, data: RunControls['
   if (data === undefined) return await openSource(config, group.place);
   if (group.size === 1) return iterableSource(data);
   const message =
-    '[train] data: expected a data set for a group of ranks, got batches. Write the loop yourself: see "More than one machine" in the guide.';
+    '[train] data: expected a data set for a group of ranks, got batches. Write a custom training loop, as in "More than one machine" in the guide.';
   throw coded('ERR_HOROBALL_OPTION', message);
 }
 
@@ -101,7 +101,7 @@ async function sourceOf(config: RunConfig, group: RankGroup, data: RunControls['
 function checkSteps(checkpoint: Checkpoint | null, steps: number | null): void {
   const taken = checkpoint?.position.step ?? 0;
   if (steps === null || taken <= steps) return;
-  const message = `[train] ep: expected epochs for the ${taken} steps that the run took, got ${steps}. Pass a larger --ep.`;
+  const message = `[train] ep: expected epochs for at least the ${taken} steps already taken, got ${steps} steps. Pass a larger --ep.`;
   throw coded('ERR_HOROBALL_CONFIG', message, RangeError);
 }
 

@@ -14,7 +14,7 @@ import type { Study } from './results.ts';
 /** The contents of reproduction.json: the request, and the planned runs. */
 export interface ReproductionRecord {
   ds: string;
-  /** Whether the runs are too short for an answer. */
+  /** Whether the runs are too short for conclusions. */
   quick: boolean;
   /** Options of all runs. */
   base: Partial<RunConfig>;

@@ -99,7 +99,7 @@ function sameViewWords({ profiles, own: trained, views, tied }: NegativeProfiles
   const mine = profiles.find(({ geometry }) => geometry === trained)!;
   const share = 100 / views;
   const pull = tied
-    ? 'The gradient share is the weight times the slope of the logit in the angle.'
+    ? 'The gradient share is the weight times the slope of the logit with respect to the angle.'
     : 'The gradient share is the weight times the gradient norm; an untied hybrid has two gradients in separate spaces that cannot be added, so it has no line.';
   return `All values are sums over the ordered pairs of views, like the loss: a same-view negative occurs in ${views - 1} rows of its anchor, a cross-view negative in one. So ${share.toFixed(0)}% of the negatives, those of the same view, carry ${percent(mine.sameView)}% of the weight. The effective number is exp(entropy of the weights). ${pull}`;
 }

@@ -79,7 +79,7 @@ export function reproductionPage({ record, studies, best, heads }: ReadReproduct
     `Reproduction on ${record.ds} · horoball`,
     html`<header><p class="brand">horoball reproduce</p><h1>Geometry or temperature?</h1>
 <p class="lede">${lede(record, studies)}</p>
-<p class="verdict">${verdictText(temperature)}</p>${record.quick ? html`<p class="note">These runs are a rehearsal: they are too short for an answer.</p>` : null}</header>
+<p class="verdict">${verdictText(temperature)}</p>${record.quick ? html`<p class="note">These runs are only a preview: they are too short for conclusions.</p>` : null}</header>
 ${nothing ? null : html`${temperatureSection(temperature)}${bestSection(temperature)}${contrastSection(temperature)}`}
 ${lambdaSection(analyze(studies['lambda-c']).arms)}
 ${stripSection(best)}
@@ -147,7 +147,7 @@ function theorySection(best: readonly RunRecord[]): Part {
     return profile === undefined ? [] : [{ name: config.geometry, profile, lead: true }];
   });
   return html`<section><h2>Effective temperature and hard negatives</h2>
-<p>The reciprocal slope of a tied pair's logit in its cosine is its effective temperature: constant for the Euclidean loss,
+<p>The reciprocal slope of a tied pair's logit with respect to its cosine is its effective temperature: constant for the Euclidean loss,
 lower for similar pairs (hard negatives) under the hyperbolic distance. The other charts compare the share of the gradient by
 cosine that the formulas predict from the negatives of a batch with the measured one.</p>
 <div class="charts">${lineChart({ title: 'Effective temperature by cosine', xLabel: 'cosine of anchor and negative', series: curves, yMin: 0, dense: true })}${measured}</div>
@@ -195,7 +195,7 @@ function headSection(study: Study, heads: readonly RunRecord[]): Part {
       : [html`<h3>${config.geometry}, head ${config.head}</h3>${depthTable(depth)}`];
   });
   return html`<section><h2>Tied head or free radius?</h2>
-<p>The head of HypMix puts all points at one radius, that of Hyp-ViT leaves the radius free. If radius expressed depth in the
+<p>The head of HypMix puts all points at one radius; that of Hyp-ViT leaves the radius free. If radius expressed depth in the
 class tree, the midpoints of larger groups would lie closer to the origin than those of their parts.
 <a href="head/report.html">All runs</a></p>
 <div class="scroll"><table><thead><tr><th scope="col">Geometry</th><th scope="col">head</th><th scope="col">Recall@1</th><th scope="col">95% interval</th><th scope="col">radius (mean, range), rim at 1</th></tr></thead><tbody>${cells.map(
