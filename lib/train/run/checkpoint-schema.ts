@@ -1,16 +1,10 @@
 import { z } from 'zod';
 import { checkedBy } from '../../io/read-back.ts';
 import { learnable } from '../options/options.ts';
+import { baselinesSchema } from './run-schema.ts';
 
 const count = z.int().min(0);
 const share = z.number().min(0).max(1);
-
-const recall = z.looseObject({
-  at: z.record(z.string(), share),
-  rPrecision: share.optional(),
-  mapAtR: share.optional(),
-  strict: z.array(share),
-});
 
 const position = z
   .looseObject({
@@ -19,7 +13,7 @@ const position = z
     metricsBytes: count,
     metricsCrc32: count.max(2 ** 32 - 1).exactOptional(),
     best: z.looseObject({ step: count, epoch: count, recall: share }).nullable(),
-    baselines: z.array(z.looseObject({ name: z.string(), recall })),
+    baselines: baselinesSchema,
     complete: z.boolean(),
   })
   .refine(({ step, best }) => best === null || best.step <= step, 'the best evaluation is of a later step');
@@ -41,7 +35,8 @@ const contentsSchema = z.looseObject({
     steps: count,
     places: z.partialRecord(z.enum(learnable), scalarState),
   }),
-  machine: z.looseObject({ libtorch: z.string(), threads: z.int().min(1) }),
+  // The version is printed, so it must not contain control characters.
+  machine: z.looseObject({ libtorch: z.string().regex(/^[\w.+-]{1,64}$/), threads: z.int().min(1) }),
 });
 
 /** The settings of a network in the metadata of its weights; earlier versions wrote fewer. */

@@ -183,6 +183,9 @@ const hierarchy = z.looseObject({
 
 const baseline = z.looseObject({ name: z.string(), recall }) satisfies z.ZodType<Baseline>;
 
+/** Schema of the baselines in a checkpoint, which a snapshot repeats. */
+export const baselinesSchema: z.ZodType<Baseline[]> = z.array(baseline).max(maxItems);
+
 const neighbor = thumbnail.extend({ distance: measured });
 
 const strip = z.looseObject({
@@ -209,7 +212,7 @@ const snapshot = z
     gallery: z
       .array(z.looseObject({ query: thumbnail, nearest: z.array(neighbor).max(maxItems) }))
       .max(maxItems),
-    baselines: z.array(baseline).max(maxItems),
+    baselines: baselinesSchema,
     negatives: negatives.nullable().exactOptional(),
     strips: z.array(strip).max(maxItems).exactOptional(),
     ranks: ranks.nullable().exactOptional(),
@@ -241,17 +244,31 @@ export interface Lines<T> {
   invalid: InvalidLines | null;
 }
 
-/** Parses JSON lines. Invalid lines are skipped and counted, except for a truncated last line (a killed process). */
+/** Describing a line that is no row takes ten times as long as reading one. A log with so many is not one of ours. */
+export const maxInvalid = 1000;
+
+/**
+ * Parses JSON lines. Invalid lines are skipped and counted, except for a truncated last line (a killed process). After
+ * {@link maxInvalid} of them, all further lines count as invalid.
+ */
 export function parseLines<T>(text: string, schema: z.ZodType<T>): Lines<T> {
-  const [rows, problems]: [T[], string[]] = [[], []];
-  const lines = text.split('\n');
-  for (const [i, line] of lines.entries()) {
-    if (line === '') continue;
-    const problem = parseLine(line, schema, rows);
-    const isCut = problem === notJson && i === lines.length - 1;
-    if (problem !== null && !isCut) problems.push(`line ${i + 1}: ${problem}`);
+  const rows: T[] = [];
+  let invalid: InvalidLines | null = null;
+  for (let at = 0, number = 1; at < text.length; number++) {
+    const found = text.indexOf('\n', at);
+    const end = found < 0 ? text.length : found;
+    const isEmpty = end === at;
+    const line = text.slice(at, end);
+    at = end + 1;
+    if (isEmpty) continue;
+    const isRead: boolean = invalid === null || invalid.count < maxInvalid;
+    const problem: string | null = isRead ? parseLine(line, schema, rows) : '';
+    const isCut = problem === notJson && found < 0;
+    if (problem === null || isCut) continue;
+    invalid ??= { count: 0, first: `line ${number}: ${problem}` };
+    invalid.count++;
   }
-  return { rows, invalid: problems.length === 0 ? null : { count: problems.length, first: problems[0]! } };
+  return { rows, invalid };
 }
 
 const notJson = 'it is not JSON';

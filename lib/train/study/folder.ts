@@ -12,7 +12,7 @@ import type { OpenFile } from '../../io/thread-file.ts';
 import { naming } from '../../io/trouble.ts';
 import { type OptionName, optionNames } from '../options/options.ts';
 import type { InvalidLines } from '../run/record.ts';
-import { parseLines, problemOf } from '../run/run-schema.ts';
+import { maxInvalid, parseLines, problemOf } from '../run/run-schema.ts';
 import type { StudyPlan } from './plan.ts';
 import { planSchema, type Result, resultSchema, type Study } from './results.ts';
 
@@ -178,6 +178,8 @@ async function readFiles(path: string): Promise<Files> {
   const lines = (await readInside(resultsOf(path))) ?? '';
   const name = resolve(path).split(/[\\/]/).at(-1)!;
   const { rows: results, invalid } = parseLines<Result>(lines, resultSchema);
+  if ((invalid?.count ?? 0) > maxInvalid)
+    throw damaged(resultsOf(path), `it has more than ${maxInvalid} invalid lines (${invalid!.first})`);
   const { known, ...parsed } = parsePlan(plan, file);
   return { study: { name, ...parsed, results, ...(invalid && { invalid }) }, known };
 }

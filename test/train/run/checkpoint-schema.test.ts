@@ -18,6 +18,8 @@ const contents = {
   machine: { libtorch: '2.13.0', threads: 2 },
 };
 
+const atK = (k: string): object => ({ at: JSON.parse(`{"${k}":0.5}`), strict: [] });
+
 test('valid contents pass, and unknown fields are kept', (t) => {
   t.deepEqual(checkedContents({ ...contents, later: 1 }, 'a').config, {});
   t.is((checkedContents({ ...contents, later: 1 }, 'a') as { later?: number }).later, 1);
@@ -32,6 +34,18 @@ for (const [field, change] of [
     'learnt.places.t_e.offset',
     { learnt: { steps: 1, places: { t_e: { offset: 800, first: 0, second: 0 } } } },
   ],
+  ...(['constructor', 'x', '1e9'] as const).map(
+    (k) =>
+      [
+        `position.baselines.0.recall.at.${k}`,
+        { position: { ...contents.position, baselines: [{ name: 'x', recall: atK(k) }] } },
+      ] as const,
+  ),
+  [
+    'position.baselines',
+    { position: { ...contents.position, baselines: Array(1001).fill({ name: 'x', recall: atK('1') }) } },
+  ],
+  ['machine.libtorch', { machine: { libtorch: '2\u001b[31m', threads: 1 } }],
   ['machine.threads', { machine: { libtorch: 'x', threads: 0 } }],
 ] as const) {
   test(`an invalid ${field} is rejected by name`, (t) => {

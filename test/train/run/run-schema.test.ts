@@ -25,6 +25,14 @@ for (const [name, line, problem] of [
   });
 }
 
+test('millions of lines that are no rows are counted quickly', (t) => {
+  const before = process.cpuUsage();
+  const { rows, invalid } = parseRows(`${text(stepRow(1))}\n${'1\n'.repeat(2e6)}${text(stepRow(2))}\n`);
+  const { user, system } = process.cpuUsage(before);
+  t.deepEqual([rows.length, invalid], [1, { count: 2e6 + 1, first: 'line 2: expected object, got number' }]);
+  t.true(user + system < 1e6, `${(user + system) / 1000} ms`);
+});
+
 test('a last line that a kill truncated is not counted', (t) => {
   t.deepEqual(parseRows(`${text(stepRow(1))}\n{"type":`).invalid, null);
 });

@@ -127,3 +127,19 @@ test('a plan that is damaged, deeply nested or of another kind is rejected', asy
     t.is(await readFile(file, 'utf8'), text);
   }
 });
+
+test('results with more than a thousand invalid lines are rejected and not rewritten', async (t) => {
+  const { path, remove } = await temporary();
+  t.teardown(remove);
+  const folder = await StudyFolder.open(path, plan());
+  const file = join(path, 'results.jsonl');
+  const text = '1\n'.repeat(1001);
+  await writeFile(file, text);
+  const refused = {
+    code: 'ERR_HOROBALL_FORMAT',
+    message: /results\.jsonl cannot be used: it has more than 1000/,
+  };
+  await t.throwsAsync(readStudy(path), refused);
+  await t.throwsAsync(folder.lock(), refused);
+  t.is(await readFile(file, 'utf8'), text);
+});
