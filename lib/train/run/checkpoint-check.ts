@@ -60,6 +60,8 @@ function countProblem({ tensors, step, scaler, learnables }: SavedState, learner
   const taken = step - (scaler?.skipped ?? 0);
   const counted = tensors.get('optimizer/step')!.data[0];
   if (counted !== taken) return `has an optimizer after ${counted} steps instead of ${taken}`;
+  if (taken > 0 && tensors.get('memory/labels')?.data.length === 0)
+    return `has an empty memory after ${taken} steps`;
   const learned = learner.learnables.any ? taken : 0;
   if (learnables.steps !== learned)
     return `has scalars learned in ${learnables.steps} steps instead of ${learned}`;

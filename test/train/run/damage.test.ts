@@ -314,6 +314,14 @@ test.serial(
       [place(200), /t_e within learn_range, got exp\(200\) times its initial value/],
       [set('learnt.places', {}), /a checkpoint with a learnable t_e, got one without/],
       [set('learnt.steps', 100), /learned in 100 steps instead of/],
+      [
+        ({ tensors }) => {
+          const empty = { shape: [0], data: new Float32Array(0) };
+          for (const name of ['euclidean', 'hyperbolic']) tensors.set(`memory/${name}`, empty);
+          tensors.set('memory/labels', { shape: [0], data: new Int32Array(0) });
+        },
+        /has an empty memory after \d steps/,
+      ],
       [remove('memory/labels'), /only one of them has memory\/labels/],
       [
         data('memory/labels', (old) => new Int32Array(old.length)),
