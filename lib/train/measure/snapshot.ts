@@ -1,3 +1,4 @@
+import { coded } from '../../errors.ts';
 import { loadSharp } from '../../io/sharp.ts';
 import { matrix } from '../../matrix.ts';
 import { topK } from '../../topk.ts';
@@ -20,6 +21,8 @@ const thumbnailSize = 112;
 /**
  * Collects the data for the drawings of a report from the embeddings of an evaluation, such as the points on the disk and
  * the nearest neighbors of a few images.
+ *
+ * @throws Error `ERR_HOROBALL_DIVERGED` if an embedding is not finite, which can be neither drawn nor ranked
  */
 export async function takeSnapshot(
   dataset: string,
@@ -27,6 +30,7 @@ export async function takeSnapshot(
   embedded: Embedded,
   { c, epoch, baselines, loss }: { c: number; epoch: number; baselines: Baseline[]; loss: ProfileOptions },
 ): Promise<Snapshot> {
+  checkFinite(embedded);
   const negatives = await measureNegatives(embedded, loss);
   const levels = await radiiByLevel(embedded, split, c);
   return {
@@ -44,6 +48,18 @@ export async function takeSnapshot(
     depth: depthRows(levels),
     hierarchy: await hierarchyOf(embedded, split, c, levels),
   };
+}
+
+function checkFinite({ euclidean, hyperbolic, labels, width }: Embedded): void {
+  let count = 0;
+  for (let row = 0; row < labels.length; row++) {
+    let sum = 0;
+    for (let i = row * width; i < (row + 1) * width; i++) sum += euclidean[i]! + hyperbolic[i]!;
+    if (!Number.isFinite(sum)) count++;
+  }
+  if (count === 0) return;
+  const message = `[snapshot] embeddings: expected finite numbers, got NaN or infinity for ${count} of ${labels.length} test images`;
+  throw coded('ERR_HOROBALL_DIVERGED', message);
 }
 
 async function drawDisk({ hyperbolic, labels, width }: Embedded, c: number): Promise<Snapshot['disk']> {

@@ -91,6 +91,21 @@ test('a class tree is kept with its levels', async (t) => {
   t.true(found.depth!.length >= 2);
 });
 
+test('embeddings that are not finite are counted', async (t) => {
+  const split = await images(t, 4, 3);
+  for (const [name, bad] of [
+    ['euclidean', Number.NaN],
+    ['hyperbolic', Infinity],
+  ] as const) {
+    const embedded = embeddedOf(split, 0.5);
+    embedded[name][5] = bad;
+    await t.throwsAsync(takeSnapshot('made', split, embedded, settings), {
+      code: 'ERR_HOROBALL_DIVERGED',
+      message: /NaN or infinity for 1 of 12 test images/,
+    });
+  }
+});
+
 test('an image that cannot be read any more is named', async (t) => {
   const split = await images(t, 2, 2);
   await writeTree('/', { [split.samples[0]!.path.slice(1)]: 'damaged' });
