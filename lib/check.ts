@@ -81,7 +81,8 @@ export function positive(operation: string, argument: string, value: unknown, me
 
 /** A finite number of 0 or more. */
 export function atLeastZero(operation: string, argument: string, value: unknown): number {
-  if (typeof value !== 'number') throw typeError(operation, argument, 'a number of at least 0', quoted(value));
+  if (typeof value !== 'number')
+    throw typeError(operation, argument, 'a number of at least 0', quoted(value));
   if (!(value >= 0 && value < Infinity))
     throw rangeError(operation, argument, 'a finite number of at least 0', value);
   return value;
@@ -91,7 +92,8 @@ export function atLeastZero(operation: string, argument: string, value: unknown)
 export function share(operation: string, argument: string, value: unknown): number {
   if (typeof value !== 'number')
     throw typeError(operation, argument, 'a number of at least 0 and below 1', quoted(value));
-  if (!(value >= 0 && value < 1)) throw rangeError(operation, argument, 'a number of at least 0 and below 1', value);
+  if (!(value >= 0 && value < 1))
+    throw rangeError(operation, argument, 'a number of at least 0 and below 1', value);
   return value;
 }
 

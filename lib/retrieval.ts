@@ -268,7 +268,8 @@ function* positionsOf(gallery: Int32Array, rows: number): Steps<Int32Array> {
   yield* inSlices(gallery.length, (begin, end) => {
     for (let i = begin; i < end; ++i) {
       const row = gallery[i]!;
-      if (positions[row] !== -1) throw rangeError(name, 'gallery', 'each row at most once', `row ${row} twice`);
+      if (positions[row] !== -1)
+        throw rangeError(name, 'gallery', 'each row at most once', `row ${row} twice`);
       positions[row] = i;
     }
   });

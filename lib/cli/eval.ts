@@ -38,7 +38,10 @@ const notes: Notes = {
     'Without a run, evaluates the features of the backbone given by --model and --weights by their cosine: Recall@K before any training, as the published eval_pretrain.py prints it.',
   ],
   examples: [
-    ['evaluate again and write the result of each query', 'horoball eval runs/shapes-hybrid-1 --per-query queries.jsonl'],
+    [
+      'evaluate again and write the result of each query',
+      'horoball eval runs/shapes-hybrid-1 --per-query queries.jsonl',
+    ],
     ['on other images', 'horoball eval runs/folder-hybrid-1 --ds folder --path other-images'],
     ['a pretrained backbone', 'horoball eval --model dinov2_vits14 --ds CUB --path CUB_200_2011'],
   ],

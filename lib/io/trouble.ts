@@ -11,7 +11,10 @@ const denied: Trouble = {
   advice: `Change the permissions, or choose another location.`,
 };
 const full: Trouble = { reason: 'the disk is full', advice: 'Free some space, or choose another location.' };
-const many: Trouble = { reason: 'too many files are open', advice: 'Close some files, or raise `ulimit -n`.' };
+const many: Trouble = {
+  reason: 'too many files are open',
+  advice: 'Close some files, or raise `ulimit -n`.',
+};
 
 const troubles: Readonly<Record<string, Trouble>> = {
   ENOENT: { reason: 'no such file or folder', advice: 'Check the path.' },

@@ -75,7 +75,9 @@ function integerOf(env: Environment, name: string, min: number, max = Number.MAX
 }
 
 function missing(name: string): never {
-  throw rendezvousError(`${name}: expected a value, got none, but other variables describe a group of processes`);
+  throw rendezvousError(
+    `${name}: expected a value, got none, but other variables describe a group of processes`,
+  );
 }
 
 function rendezvousError(what: string): RangeError {

@@ -19,7 +19,8 @@ export function parseAxis(name: AxisName, text: string): Axis {
   const range = /^([\d.e+-]+):([\d.e+-]+)$/i.exec(text);
   if (range) return rangeOf(name, text, Number(range[1]), Number(range[2]));
   const values = text.split(/,(?![^[(]*[\])])/).map((value) => value.trim());
-  if (values.some((value) => value === '')) throw refused(name, 'comma-separated values, none of them empty', text);
+  if (values.some((value) => value === ''))
+    throw refused(name, 'comma-separated values, none of them empty', text);
   return { values: [...new Set(values)] };
 }
 
