@@ -163,6 +163,7 @@ export interface PairLossCall {
   alpha: number;
   beta: number;
   base: number;
+  margin: number;
   euclidean: CallMatrix;
   hyperbolic: CallMatrix;
   refEuclidean: CallMatrix;
@@ -203,6 +204,7 @@ export function pairLoss(core: Pick<PlacedCalls, 'pairLoss'>, a: PairLossCall): 
     a.alpha,
     a.beta,
     a.base,
+    a.margin,
     a.euclidean.data, a.euclidean.rows, a.euclidean.cols,
     a.hyperbolic.data, a.hyperbolic.rows, a.hyperbolic.cols,
     a.refEuclidean.data, a.refEuclidean.rows, a.refEuclidean.cols,

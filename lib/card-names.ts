@@ -16,7 +16,14 @@ export const metricCurved = {
 export const geometries = ['hybrid', 'euclidean', 'hyperbolic', 'chordal', 'lorentz'] as const;
 
 /** The pair loss cards, in the core's order. */
-export const contrastiveLosses = ['ntxent', 'supcon', 'supcon-in', 'dcl', 'multi-similarity'] as const;
+export const contrastiveLosses = [
+  'ntxent',
+  'supcon',
+  'supcon-in',
+  'dcl',
+  'multi-similarity',
+  'proxy-anchor',
+] as const;
 
 /**
  * Defaults of the logit's parameters, and of the norm at which the head clips. As published; `hybridContrastiveLoss` requires

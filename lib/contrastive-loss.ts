@@ -56,19 +56,48 @@ export type PairReduction = (typeof pairReductions)[number];
  * - `supcon`: `-mean_p log(exp S_p / (sum_q exp S_q + sum_n exp S_n))`, q over the positives, one term per anchor;
  * - `supcon-in`: `-log mean_p (exp S_p / (sum_q exp S_q + sum_n exp S_n))`, one term per anchor;
  * - `multi-similarity`: `log(1 + sum_p exp(-alpha (S_p - base)))/alpha + log(1 + sum_n exp(beta (S_n - base)))/beta`, one
- *   term per anchor, also for an anchor without positives. `tauE: 1` makes S a cosine, as published.
+ *   term per anchor, also for an anchor without positives. `tauE: 1` makes S a cosine, as published;
+ * - `proxy-anchor`: `log(1 + sum_p exp(-alpha (S_p - base - margin))) + log(1 + sum_n exp(beta (S_n - base + margin)))`, where
+ *   the anchors are proxies and `ref` is the batch. A mean over terms is the mean of the first part over the proxies with
+ *   positives, plus that of the second over all proxies. `tauE: 1` makes S a cosine, as published.
+ *
+ * ProxyNCA++ is `ntxent` of a batch against proxies as `ref`: a cross entropy over all proxies.
  */
 export type ContrastiveLossName = (typeof contrastiveLosses)[number];
 
 /**
- * The losses of a batch with the same number of views per class: that of {@link hybridContrastiveLoss}, and those of {@link
- * contrastiveLoss}.
+ * The losses of a batch with the same number of views per class: that of {@link hybridContrastiveLoss}, those of
+ * {@link contrastiveLoss}, and ProxyNCA++.
  */
-export const batchLosses: readonly ['views', ...ContrastiveLossName[]] = ['views', ...contrastiveLosses];
+export const batchLosses: readonly ['views', ...ContrastiveLossName[], 'proxy-nca'] = [
+  'views',
+  ...contrastiveLosses,
+  'proxy-nca',
+];
+/** Whether a loss compares a batch with proxies. */
+export function needsProxies(loss: string): boolean {
+  return loss === 'proxy-anchor' || loss === 'proxy-nca';
+}
+
 export type BatchLoss = (typeof batchLosses)[number];
 
-/** Defaults of the multi-similarity loss, as published. */
-export const similarityDefaults = { alpha: 2, beta: 50, base: 0.5 } as const;
+/** The parameters of `multi-similarity` and `proxy-anchor`. */
+export interface SimilarityNumbers {
+  readonly alpha: number;
+  readonly beta: number;
+  readonly base: number;
+  readonly margin: number;
+}
+
+/** Defaults of `multi-similarity`, as published, and of the losses without these parameters. */
+const similarityDefaults: SimilarityNumbers = { alpha: 2, beta: 50, base: 0.5, margin: 0.1 };
+/** Defaults of `proxy-anchor`, as published. */
+const proxyDefaults: SimilarityNumbers = { alpha: 32, beta: 32, base: 0, margin: 0.1 };
+
+/** The default parameters of a loss. */
+export function numbersOf(loss: string): SimilarityNumbers {
+  return loss === 'proxy-anchor' ? proxyDefaults : similarityDefaults;
+}
 
 /** Rows that the anchors are compared with. */
 export interface LossReference<T extends Reals = Reals> {
@@ -106,12 +135,17 @@ export interface ContrastiveLossOptions<T extends Reals = Reals>
    * anchors that have terms, of the mean of their terms.
    */
   reduction?: PairReduction | undefined;
-  /** Of `multi-similarity`: the factor of positives, > 0; default 2. */
+  /** Of `multi-similarity` and `proxy-anchor`: the factor of positives, > 0; default 2, and 32 for `proxy-anchor`. */
   alpha?: number | undefined;
-  /** Of `multi-similarity`: the factor of negatives, > 0; default 50. */
+  /** The factor of negatives, > 0; default 50, and 32 for `proxy-anchor`. */
   beta?: number | undefined;
-  /** Of `multi-similarity`: the logit that is subtracted from all others; default 0.5. */
+  /**
+   * The logit from which both count; default 0.5, and 0 for `proxy-anchor`. Logits of a geometry without a cosine are
+   * negative distances, so choose a base below 0 for them.
+   */
   base?: number | undefined;
+  /** Of `proxy-anchor`: how far positives should be above the base, and negatives below it; default 0.1. */
+  margin?: number | undefined;
   /** Whether to compute gradients. Default true. */
   grad?: boolean | undefined;
   /** Use the published code's guards instead of exact arithmetic. */
@@ -152,6 +186,7 @@ const own = [
   'alpha',
   'beta',
   'base',
+  'margin',
   'grad',
   'compat',
   'out',
@@ -220,30 +255,30 @@ function* weightList(weights: ArrayLike<number>, rows: number): Steps<Float64Arr
   return copy;
 }
 
-/** The parameters of the multi-similarity loss. */
+/** The parameters of the multi-similarity and Proxy-Anchor losses. */
 function similarityNumbers(
   given: ContrastiveLossOptions,
-  isUsed: boolean,
+  loss: string,
   { tauE, tauH, lambda }: Logits,
-): { alpha: number; beta: number; base: number } {
-  const {
-    alpha = similarityDefaults.alpha,
-    beta = similarityDefaults.beta,
-    base = similarityDefaults.base,
-  } = given;
+): SimilarityNumbers {
+  const standard = numbersOf(loss);
+  const { alpha = standard.alpha, beta = standard.beta } = given;
+  const { base = standard.base, margin = standard.margin } = given;
   positive(name, 'alpha', alpha);
   positive(name, 'beta', beta);
   finite(name, 'base', base);
+  finite(name, 'margin', margin);
   const most = Math.max(
     beta / tauE,
     (Math.max(1, lambda) * beta) / tauH,
     alpha / beta,
-    Math.abs(base) * beta,
+    (Math.abs(base) + Math.abs(margin)) * Math.max(alpha, beta),
   );
   const least = Math.min(tauE / beta, tauH / beta);
+  const isUsed = loss === 'multi-similarity' || loss === 'proxy-anchor';
   if (isUsed && !(most < Infinity && least > 0))
     throw rangeError(name, 'beta', 'a factor whose products with the other parameters are finite', beta);
-  return { alpha, beta, base };
+  return { alpha, beta, base, margin };
 }
 
 function* evaluate<T extends Reals>(options: ContrastiveLossOptions<T>): Steps<ContrastiveLossResult<T>> {
@@ -252,7 +287,7 @@ function* evaluate<T extends Reals>(options: ContrastiveLossOptions<T>): Steps<C
   if (logits.rows === 0) throw shapeError(name, 'euclidean', 'at least 1 row', 'none');
   const variant = choice(name, 'loss', options.loss ?? 'ntxent', contrastiveLosses);
   const reduction = choice(name, 'reduction', options.reduction ?? 'mean', pairReductions);
-  const numbers = similarityNumbers(options, contrastiveLosses[variant] === 'multi-similarity', logits);
+  const numbers = similarityNumbers(options, contrastiveLosses[variant]!, logits);
   const { ref: givenRef, weights: givenWeights } = options;
   const ref = checkReferences(logits, givenRef);
   const pairRows = { anchors: logits.rows, references: givenRef === undefined ? undefined : ref.rows };
@@ -363,13 +398,13 @@ export interface ContrastiveLoss {
 }
 
 /**
- * A contrastive loss over rows with any number of positives each, with its gradients: NT-Xent, SupCon, decoupled or
- * multi-similarity, between the rows of a batch or against other rows, over the logit of any geometry. It takes the batches of
+ * A contrastive loss over rows with any number of positives each, with its gradients: NT-Xent, SupCon, decoupled,
+ * multi-similarity or Proxy-Anchor, between the rows of a batch or against other rows, over the logit of any geometry. It takes the batches of
  * pytorch-metric-learning, whose values it has with `geometry: 'euclidean'` and `normalize: true`.
  *
  * Memory beyond inputs and outputs grows with the number of rows and of positives in a mask, not with the number of pairs. The
  * result does not depend on the number of threads. Losses keep their digits however small they are. An anchor without positives
- * has no term, except with `multi-similarity`; without negatives, a term of `ntxent` is 0. A row with NaN makes the loss NaN
+ * has no term, except with `multi-similarity` and `proxy-anchor`; without negatives, a term of `ntxent` is 0. A row with NaN makes the loss NaN
  * if any anchor has a term.
  *
  * Both directions of a two-tower loss are two calls, with `ref` and the anchors exchanged. For two views per class, `ntxent`

@@ -132,7 +132,7 @@ struct PairLossArgs {
   bool tied = false;
   Reduction reduction = Reduction::mean;
   double tau_e = 0, tau_h = 0, lambda = 0, c = 0, clip = 0;
-  double alpha = 0, beta = 0, base = 0;  // of the multi-similarity loss
+  double alpha = 0, beta = 0, base = 0, margin = 0;  // of multi-similarity and Proxy-Anchor
   ConstMatrix euclidean, hyperbolic, ref_euclidean, ref_hyperbolic;
   std::int64_t columns = 0;                  // of labels
   const std::int32_t* labels = nullptr;      // [column][anchor]: classes from 0 to the number of all rows - 1

@@ -55,7 +55,17 @@ function loss(geometry: unknown, tied: unknown, views: unknown, clip: unknown = 
 function pairs(changes: Readonly<Record<string, unknown>>): unknown {
   const absent = { data: null, rows: 0, cols: 0 };
   return pairLoss(core(), {
-    ...{ variant: 0, geometry: 0, guards: 0, tied: true, reduction: 0, alpha: 2, beta: 50, base: 0.5 },
+    ...{
+      variant: 0,
+      geometry: 0,
+      guards: 0,
+      tied: true,
+      reduction: 0,
+      alpha: 2,
+      beta: 50,
+      base: 0.5,
+      margin: 0.1,
+    },
     ...{ tauE: 0.1, tauH: 0.2, lambda: 0.5, c: 0.1, clip: 2.3, weights: null, losses: null },
     ...{ euclidean: points(), hyperbolic: points(null), refEuclidean: absent, refHyperbolic: absent },
     ...{ columns: 1, labels: Int32Array.of(0, 0, 7, 7), refLabels: null },

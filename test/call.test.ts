@@ -83,7 +83,7 @@ const jobs: Readonly<Record<string, (job: number) => Outcome>> = {
     const absent = { data: null, rows: 0, cols: 0 };
     return pairLoss(core(), {
       ...{ variant: 0, geometry: 0, guards: 0, tied: true, reduction: 0 },
-      ...{ tauE: 0.1, tauH: 0.2, lambda: 0.5, c: 1, clip: 2.3, alpha: 2, beta: 50, base: 0.5 },
+      ...{ tauE: 0.1, tauH: 0.2, lambda: 0.5, c: 1, clip: 2.3, alpha: 2, beta: 50, base: 0.5, margin: 0.1 },
       ...{ euclidean: x, hyperbolic: none, refEuclidean: absent, refHyperbolic: absent },
       ...{ columns: 1, labels, refLabels: null, positiveCount: 0, starts: null, positives: null },
       ...{

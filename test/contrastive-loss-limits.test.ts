@@ -18,7 +18,7 @@ import { hybridLoss, pairLoss, table } from './oracle.ts';
 import { close, failure, fixture, types } from './support.ts';
 import { allowed, referenceError } from './tolerances.ts';
 
-const numbers = { tauE: 0.6, tauH: 0.9, lambda: 1.3, c: 0.6, alpha: 2, beta: 7, base: 0.3 };
+const numbers = { tauE: 0.6, tauH: 0.9, lambda: 1.3, c: 0.6, alpha: 2, beta: 7, base: 0.3, margin: 0.2 };
 
 test('for two views, ntxent is half of the hybrid loss', (t) => {
   for (const type of types) {
@@ -105,6 +105,52 @@ test('values and gradients of pytorch-metric-learning', (t) => {
       if (ref) close(t, got.gradRefEuclidean!.data, one.refGradient!, limit, `${what}: gradient in ref`);
     }
   }
+});
+
+interface ProxyCase extends PeerCase {
+  peer: string;
+  batch: string;
+  proxies: number[][];
+  proxyGradient: number[];
+}
+
+test('Proxy-Anchor of the published code and of pytorch-metric-learning, and its ProxyNCA', (t) => {
+  const cases = JSON.parse(readFileSync(fixture('proxy_losses.json'), 'utf8')) as ProxyCase[];
+  const peers = new Set(cases.map(({ peer, loss }) => `${peer} ${loss}`));
+  t.is(peers.size, 3);
+  for (const type of types) {
+    const limit = allowed(type, referenceError.metricLearning);
+    const made = (given: number[][]): Matrix =>
+      matrix(type.from(given.flat()), given.length, given[0]!.length);
+    for (const one of cases) {
+      const batch = { euclidean: made(one.rows), labels: one.labels };
+      const proxies = { euclidean: made(one.proxies), labels: one.proxies.map((_, i) => i) };
+      const isAnchor = one.loss === 'proxy-anchor';
+      const [anchors, ref] = isAnchor ? [proxies, batch] : [batch, proxies];
+      const got: ContrastiveLossResult = contrastiveLoss.sync({
+        ...{ ...anchors, ref, normalize: true, geometry: 'euclidean', loss: one.loss, ...one.options },
+      });
+      const [own, other] = [got.gradEuclidean!.data, got.gradRefEuclidean!.data];
+      const what = `${one.peer} ${one.loss} ${JSON.stringify(one.options)} ${one.batch} ${type.name}`;
+      close(t, [got.loss], [one.value], limit, what);
+      close(t, isAnchor ? other : own, one.gradient, limit, `${what}: gradient`);
+      close(t, isAnchor ? own : other, one.proxyGradient, limit, `${what}: gradient in the proxies`);
+    }
+  }
+});
+
+test('proxies of classes without a sample are only repelled', (t) => {
+  const proxies = { euclidean: matrix([[1, 0], [0, 1], [-0.6, 0.8]]), labels: [0, 1, 2] }; // biome-ignore format: rows
+  const ref = { euclidean: matrix([[0.6, 0.8], [0.8, 0.6]]), labels: [5, 5] }; // biome-ignore format: rows
+  const shared = { geometry: 'euclidean', tauE: 1, loss: 'proxy-anchor' } as const;
+  const alone = contrastiveLoss.sync({ ...shared, ...proxies, ref });
+  const none = contrastiveLoss.sync({ ...shared, ...proxies, ref, alpha: 3 });
+  t.is(alone.loss, none.loss, 'alpha is that of positives');
+  t.deepEqual(alone.gradEuclidean, none.gradEuclidean);
+  t.true(alone.loss > 0);
+  // Adding a positive pair to one proxy adds the first part of that proxy alone.
+  const one = contrastiveLoss.sync({ ...shared, ...proxies, ref: { ...ref, labels: [5, 1] }, margin: 1e6 });
+  t.true(Number.isFinite(one.loss) && one.loss > alone.loss);
 });
 
 const few = normalize.sync(

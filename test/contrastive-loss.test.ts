@@ -16,7 +16,7 @@ import { type Heads, head, norm, pairLoss, pairLosses } from './oracle.ts';
 import { close, noise, type RealsType } from './support.ts';
 import { allowed, referenceError } from './tolerances.ts';
 
-const numbers = { tauE: 0.6, tauH: 0.9, lambda: 1.3, c: 0.6, alpha: 2, beta: 7, base: 0.3 };
+const numbers = { tauE: 0.6, tauH: 0.9, lambda: 1.3, c: 0.6, alpha: 2, beta: 7, base: 0.3, margin: 0.2 };
 const [rows, refRows, cols] = [15, 9, 4];
 
 /** Labels of one to many rows each. */

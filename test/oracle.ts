@@ -108,11 +108,12 @@ export function hybridLoss(e: Table, h: Table, options: LossCase): number {
   return loss;
 }
 
-/** Parameters of the multi-similarity loss. */
+/** Parameters of the multi-similarity and Proxy-Anchor losses. */
 export interface SimilarityNumbers {
   alpha: number;
   beta: number;
   base: number;
+  margin: number;
 }
 
 const total = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0);
@@ -126,6 +127,18 @@ const logSum = (values: readonly number[]): number => {
   const top = Math.max(...values);
   return top + Math.log(total(values.map((value) => Math.exp(value - top))));
 };
+
+/** The two parts of the Proxy-Anchor loss of a proxy. */
+function proxyAnchor(
+  p: readonly number[],
+  n: readonly number[],
+  { alpha, beta, base, margin }: SimilarityNumbers,
+): [positive: number, negative: number] {
+  return [
+    softPlus(p.map((s) => -alpha * (s - base - margin))),
+    softPlus(n.map((s) => beta * (s - base + margin))),
+  ];
+}
 
 /** The terms of an anchor by name of the loss, from the logits of its positives and of its negatives. */
 export const pairLosses: Record<
@@ -141,6 +154,7 @@ export const pairLosses: Record<
   },
   'supcon-in': (p, n) =>
     p.length === 0 ? [] : [softPlus(n.map((each) => each - logSum(p))) + Math.log(p.length)],
+  'proxy-anchor': (p, n, numbers) => (p.length + n.length === 0 ? [] : [total(proxyAnchor(p, n, numbers))]),
   'multi-similarity': (p, n, { alpha, beta, base }) =>
     p.length + n.length === 0
       ? []
@@ -167,6 +181,8 @@ export function pairLoss(
   const candidates = given ?? anchors;
   const logit = logits[options.geometry]!;
   let [sum, weight] = [0, 0];
+  // Of the first part of the Proxy-Anchor loss, which is averaged over the proxies with positives.
+  let [first, withPositives] = [0, 0];
   for (const [i, anchor] of anchors.entries()) {
     const sides: [number[], number[]] = [[], []];
     for (const [j, other] of candidates.entries()) {
@@ -176,11 +192,19 @@ export function pairLoss(
     const terms = pairLosses[options.loss]!(...sides, options);
     if (terms.length === 0) continue;
     const factor = (options.weights?.[i] ?? 1) / (options.reduction === 'anchor-mean' ? terms.length : 1);
+    if (options.loss === 'proxy-anchor' && options.reduction !== 'sum') {
+      const [positive, negative] = proxyAnchor(...sides, options);
+      first += factor * positive;
+      if (sides[0].length > 0) withPositives += factor;
+      sum += factor * negative;
+      weight += factor;
+      continue;
+    }
     sum += factor * total(terms);
     weight += factor * terms.length;
   }
   if (weight === 0) return 0;
-  return options.reduction === 'sum' ? sum : sum / weight;
+  return options.reduction === 'sum' ? sum : sum / weight + (withPositives > 0 ? first / withPositives : 0);
 }
 
 /** The k nearest of a row of distances: ties to the lower index, NaN never. */

@@ -93,6 +93,7 @@ export async function makeExamples(): Promise<Record<string, Make>> {
   const { test } = dataset;
   const config = lib.parseConfig(optionsOf(images));
   const embedder = kept(() => tinyEmbedder());
+  const proxies = kept(async () => new lib.Proxies(await embedder(), { labels: labels() }));
   const vit = kept(() => lib.createViT(tinyViT));
   const learner = kept(() => lib.Learner.create(config));
   const optimizer = kept(async () => new lib.AdamW(await embedder(), { lr: 1e-3 }));
@@ -172,6 +173,11 @@ export async function makeExamples(): Promise<Record<string, Make>> {
     'Gallery#save': () => [join(folder, 'gallery')],
     'Gallery#close': () => [],
     ...Object.fromEntries(layerExamples),
+    Proxies: async () => [await embedder(), { labels: labels(), seed: 1 }],
+    'Proxies#': proxies,
+    'Proxies#rowsOf': () => [labels()],
+    'Proxies#state': () => [{}],
+    'Proxies#loadState': async () => [await (await proxies()).state(), {}],
     ArrayAdamW: () => [layer().parameters(), { lr: 0.1, weightDecay: 0.01, betas: [0.9, 0.99], eps: 1e-8 }],
     'ArrayAdamW#': arrayAdamW,
     'ArrayAdamW#step': async () => [

@@ -32,7 +32,7 @@ function raggedLabels({ rows, most }: RaggedShape): Int32Array {
 
 /** Rows of the oracle, which loops over all pairs. */
 const checkedRows = 60;
-const [alpha, beta, base] = [2, 50, 0.5];
+const [alpha, beta, base, margin] = [2, 50, 0.5, 0.1];
 
 /** Pair losses of one batch with all gradients; `hybrid views` is the loss over pairs of views, for comparison. */
 export function pairLossSuite(
@@ -176,7 +176,7 @@ function checkSide({ name, options }: PairSide, labels: Int32Array): void {
     e: row,
     h: h?.[i] ?? [],
   }));
-  const numbers = { ...lossSettings, alpha, beta, base, geometry, loss, reduction: 'mean' };
+  const numbers = { ...lossSettings, alpha, beta, base, margin, geometry, loss, reduction: 'mean' };
   const isPositive = (i: number, j: number) => labels[i] === labels[j];
   within(
     `${name}, float64 value`,

@@ -66,6 +66,7 @@ export {
 } from './lane/native.ts';
 export { AdamW, type AdamWOptions, type Trainable } from './lane/optim.ts';
 export { type Group, type GroupOptions, groupsOf } from './lane/parameter-groups.ts';
+export { Proxies, type ProxiesOptions } from './lane/proxies.ts';
 export { GradScaler } from './lane/scaler.ts';
 export { Batch, memory, type Tensor } from './lane/tensor.ts';
 export type {

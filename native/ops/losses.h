@@ -4,6 +4,7 @@
 #include "ops/losses/dcl.h"
 #include "ops/losses/multi_similarity.h"
 #include "ops/losses/ntxent.h"
+#include "ops/losses/proxy_anchor.h"
 #include "ops/losses/supcon.h"
 
 namespace horoball {
@@ -12,8 +13,8 @@ namespace {
 template <class... Cards>
 struct LossList {};
 
-using Losses =
-    LossList<losses::NTXent, losses::SupCon, losses::SupConIn, losses::Decoupled, losses::MultiSimilarity>;
+using Losses = LossList<losses::NTXent, losses::SupCon, losses::SupConIn, losses::Decoupled,
+                        losses::MultiSimilarity, losses::ProxyAnchor>;
 
 template <class... Cards>
 constexpr int count(LossList<Cards...>) {

@@ -14,6 +14,7 @@
 #include "exports.h"
 #include "loss.h"
 #include "optim.h"
+#include "proxies.h"
 #include "scaler.h"
 #include "tensor.h"
 #include "trace.h"
@@ -101,8 +102,9 @@ void bind_environment(Exports& exports) {
 }
 
 void bind(Exports& exports) {
-  for (const auto bind_part : {bind_environment, bind_tensors, bind_embedder, bind_state, bind_loss,
-                               bind_optim, bind_scaler, bind_ema, bind_cache, bind_trace, bind_distributed}) {
+  for (const auto bind_part :
+       {bind_environment, bind_tensors, bind_embedder, bind_state, bind_loss, bind_proxies, bind_optim,
+        bind_scaler, bind_ema, bind_cache, bind_trace, bind_distributed}) {
     bind_part(exports);
   }
 }

@@ -52,6 +52,8 @@ class EmbedderResource : public Resource {
   const std::vector<NamedParameter>& parameters() const;
   const at::Tensor& parameter(const std::string& name) const;
   std::vector<Description> describe() const;
+  const Head& head() const { return head_; }
+  const at::Device& device() const { return device_; }
 
  private:
   ViT backbone_{nullptr};

@@ -22,8 +22,9 @@ void HeadImpl::set_curvature(double value, bool learnable) {
   c = at::scalar_tensor(value, at::kDouble).requires_grad_(learnable);
 }
 
-Outputs HeadImpl::forward(const at::Tensor& body) {
-  const auto z = linear(body);
+Outputs HeadImpl::forward(const at::Tensor& body) { return outputs_of(linear(body), body); }
+
+Outputs HeadImpl::outputs_of(const at::Tensor& z, const at::Tensor& body) const {
   const auto e = z / z.norm(2, -1, true).clamp_min(kTiny);
   return {body, e, to_ball(config_.unit ? e : z)};
 }

@@ -25,6 +25,10 @@ struct Outputs {
 struct HeadImpl : torch::nn::Module {
   HeadImpl(std::int64_t width, const HeadConfig& config, Initial& initial);
   Outputs forward(const at::Tensor& body);
+  // What follows the linear layer.
+  Outputs outputs_of(const at::Tensor& z, const at::Tensor& body) const;
+
+  std::int64_t dim() const { return config_.dim; }
 
   // Changes the curvature. If it is learnable, backward passes leave its gradient in `c`.
   void set_curvature(double c, bool learnable);

@@ -16,6 +16,7 @@
 #include "exports.h"
 #include "hard_negatives.h"
 #include "pair_loss.h"
+#include "proxies.h"
 #include "scaler.h"
 #include "tensor.h"
 
@@ -144,6 +145,21 @@ class LossResource : public Resource {
     holds(static_cast<std::int64_t>(graph_.nbytes()));
   }
 
+  void compute(const at::Tensor& euclidean, const at::Tensor& hyperbolic, const LossConfig& config,
+               const ProxiesResource& proxies, const std::int32_t* classes, const Flag* cancel) {
+    value_.has_params = config.grad_params;
+    const Target target = host_target(config.tables);
+    ContrastArgs args = config.args;
+    args.loss = &value_.loss;
+    args.stats = &value_.stats;
+    if (config.grad_params) args.grad_params = value_.params.data();
+    Run run = target.run();
+    run.cancelled = cancel;
+    graph_ = proxy_loss(euclidean, hyperbolic, proxies.outputs(), classes, config.tables, args, *config.pairs,
+                        run);
+    holds(static_cast<std::int64_t>(graph_.nbytes()));
+  }
+
   // A non-finite loss stops the step here, before it damages the weights. A loss that is still on a device is
   // not waited for; it stops the run when it is read.
   void backward(double scale) {
@@ -176,14 +192,18 @@ class LossResource : public Resource {
 };
 
 void compute_loss(LossResource& out, const at::Tensor& euclidean, const at::Tensor& hyperbolic,
-                  LossConfig& config, std::optional<Span<std::int32_t>> order, const Flag* cancel) {
+                  LossConfig& config, std::optional<Span<std::int32_t>> order, const ProxiesResource* proxies,
+                  std::optional<Span<std::int32_t>> classes, const Flag* cancel) {
   if (order) {
     if (static_cast<std::int64_t>(order->length) != euclidean.size(0))
       throw CodedError("ERR_HOROBALL_SHAPE",
                        "order: expected " + std::to_string(euclidean.size(0)) + " row indices");
     config.args.order = order->data;
   }
-  out.compute(euclidean, hyperbolic, config, cancel);
+  if (proxies == nullptr) return out.compute(euclidean, hyperbolic, config, cancel);
+  if (!config.pairs || !classes || static_cast<std::int64_t>(classes->length) != euclidean.size(0))
+    throw CodedError("ERR_HOROBALL_SHAPE", "proxies: expected a pair loss and the proxy of each row");
+  out.compute(euclidean, hyperbolic, config, *proxies, classes->data, cancel);
 }
 
 void backward_loss(LossResource& loss, double factor, const ScalerResource* scaler) {
@@ -222,7 +242,7 @@ namespace horoball::train {
 
 void bind_loss(Exports& exports) {
   exports.makes<LossResource>("loss", "hybridLoss.apply", compute_loss, "out", "euclidean", "hyperbolic",
-                              "options", "order");
+                              "options", "order", "proxies", "classes");
   exports.posts("backwardLoss", "loss.backward", backward_loss, "loss", "factor", "scaler");
   exports.answers("readLoss", "loss.read", &LossResource::value, "loss");
 }
@@ -260,7 +280,9 @@ train::LossConfig Converter<train::LossConfig>::from(Arguments& in, const Napi::
   const auto variant = in.property<std::int32_t>(options, "lossIndex");
   in.require(variant >= -1 && variant <= UINT8_MAX, "the index of a loss, or -1");
   if (variant >= 0)
-    config.pairs = {static_cast<Loss>(variant), number("alpha"), number("similarityBeta"), number("base")};
+    config.pairs = {static_cast<Loss>(variant), number("alpha"),
+                    number("similarityBeta"),   number("base"),
+                    number("margin"),           in.property<bool>(options, "proxiesAreAnchors")};
   in.require(!config.pairs || config.beta == 0, "beta 0 with a pair loss");
   in.require(config.beta == 0 || !config.tables.cpu->reads_of(args.geometry, false).hyperbolic,
              "beta 0, or a geometry without a distance");

@@ -8,17 +8,23 @@
 
 namespace horoball::train {
 
-void AdamWResource::attach(const EmbedderResource& model, const AdamWConfig& config) {
+void AdamWResource::attach(const EmbedderResource& model, const AdamWConfig& config,
+                           const ProxiesResource* proxies) {
   config_ = config;
-  std::int64_t bytes = 0;
   for (const auto& [name, value] : model.parameters()) {
-    if (!value.requires_grad()) continue;
-    const auto at = slots_.size();
-    slots_.push_back({name, config_.rates.at(at), config_.decays.at(at), value, at::zeros_like(value),
-                      at::zeros_like(value), at::zeros({}, value.options())});
-    bytes += 2 * static_cast<std::int64_t>(value.nbytes());
+    if (value.requires_grad()) add(name, value);
   }
+  if (proxies != nullptr) add("proxies", proxies->rows());
+  std::int64_t bytes = 0;
+  for (const auto& slot : slots_) bytes += 2 * static_cast<std::int64_t>(slot.parameter.nbytes());
   holds(bytes);
+}
+
+void AdamWResource::add(const std::string& name, const at::Tensor& value) {
+  const auto at = slots_.size();
+  const torch::NoGradGuard frozen;
+  slots_.push_back({name, config_.rates.at(at), config_.decays.at(at), value, at::zeros_like(value),
+                    at::zeros_like(value), at::zeros({}, value.options().requires_grad(false))});
 }
 
 std::vector<at::Tensor> AdamWResource::gradients() const {
@@ -139,7 +145,7 @@ void AdamWResource::write(const std::vector<Span<float>>& from) {
 
 void bind_optim(Exports& exports) {
   exports.makes<AdamWResource>("adamw", "adamw.create", &AdamWResource::attach, "optimizer", "embedder",
-                               "options");
+                               "options", "proxies");
   exports.posts("clipGradNorm", "adamw.clipGradNorm", &AdamWResource::clip_grad_norm, "optimizer", "max");
   exports.posts("step", "adamw.step", &AdamWResource::step, "optimizer", "lr");
   exports.posts("zeroGrad", "adamw.zeroGrad", &AdamWResource::zero_grad, "optimizer");

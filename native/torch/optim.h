@@ -3,6 +3,7 @@
 
 #include "embedder.h"
 #include "environment.h"
+#include "proxies.h"
 
 namespace horoball::train {
 
@@ -19,8 +20,8 @@ class AdamWResource : public Resource {
   static constexpr const char* kKind = "AdamW";
   using Resource::Resource;
 
-  // Takes the trainable parameters; the embedder may be disposed of before the optimizer.
-  void attach(const EmbedderResource& model, const AdamWConfig& config);
+  // Takes the trainable parameters, and proxies after them; both resources may be disposed of before the optimizer.
+  void attach(const EmbedderResource& model, const AdamWConfig& config, const ProxiesResource* proxies);
 
   void clip_grad_norm(double max);
   void step(double lr);
@@ -33,6 +34,8 @@ class AdamWResource : public Resource {
   void write(const std::vector<Span<float>>& from);
 
  private:
+  void add(const std::string& name, const at::Tensor& value);
+
   struct Slot {
     std::string name;
     double rate, decay;

@@ -4,15 +4,23 @@
 
 namespace horoball::train {
 
-// A pair loss, averaged over its terms, and the parameters of the multi-similarity loss.
+// A pair loss, averaged over its terms, and the parameters of multi-similarity and Proxy-Anchor.
 struct PairVariant {
   Loss loss{};
-  double alpha = 0, beta = 0, base = 0;
+  double alpha = 0, beta = 0, base = 0, margin = 0;
+  bool proxies_are_anchors = false;
 };
 
-// A pair loss of a batch with the same number of views per class, on the host. Takes the arguments of the core's loss over
-// views and fills the same results; the statistics are those of that loss.
-Status pair_loss(const Backend& backend, const ContrastArgs& args, const PairVariant& variant,
-                 const Run& run);
+// Proxies, one row per class, that the batch is compared with.
+struct ProxySides {
+  ConstMatrix euclidean, hyperbolic;
+  Matrix grad_euclidean, grad_hyperbolic;
+  const std::int32_t* classes = nullptr;  // of the rows of the batch
+};
+
+// A pair loss of a batch with the same number of views per class, on the host: between its rows, or against proxies. Takes the
+// arguments of the core's loss over views and fills the same results; the statistics are those of that loss.
+Status pair_loss(const Backend& backend, const ContrastArgs& args, const PairVariant& variant, const Run& run,
+                 const ProxySides* proxies = nullptr);
 
 }  // namespace horoball::train

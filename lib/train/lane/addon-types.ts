@@ -18,9 +18,9 @@ export interface LossNumbers extends Required<HybridLossOptions> {
   geometryIndex: number;
   /** -1 for `views`. */
   lossIndex: number;
-  alpha: number;
   similarityBeta: number;
-  base: number;
+  /** Whether the proxies are the anchors of the pairs. */
+  proxiesAreAnchors: boolean;
   gradParams: boolean;
 }
 

@@ -77,6 +77,8 @@ export interface TrainAddon {
     hyperbolic: Handle<'Tensor'>,
     options: LossNumbers,
     order: Int32Array | null,
+    proxies: Handle<'Proxies'> | null,
+    classes: Int32Array | null,
     cancel?: Cancel | null,
   ): Handle<'Loss'>;
   backwardLoss(
@@ -86,7 +88,20 @@ export interface TrainAddon {
     cancel?: Cancel | null,
   ): void;
   readLoss(loss: Handle<'Loss'>, cancel?: Cancel | null): Promise<LossValues>;
-  adamw(embedder: Handle<'Embedder'>, options: NativeAdamWOptions, cancel?: Cancel | null): Handle<'AdamW'>;
+  proxies(
+    embedder: Handle<'Embedder'>,
+    values: Float32Array,
+    rows: number,
+    cancel?: Cancel | null,
+  ): Handle<'Proxies'>;
+  readProxies(proxies: Handle<'Proxies'>, out: Float32Array, cancel?: Cancel | null): Promise<void>;
+  writeProxies(proxies: Handle<'Proxies'>, values: Float32Array, cancel?: Cancel | null): Promise<void>;
+  adamw(
+    embedder: Handle<'Embedder'>,
+    options: NativeAdamWOptions,
+    proxies: Handle<'Proxies'> | null,
+    cancel?: Cancel | null,
+  ): Handle<'AdamW'>;
   clipGradNorm(optimizer: Handle<'AdamW'>, max: number, cancel?: Cancel | null): void;
   step(optimizer: Handle<'AdamW'>, lr: number, cancel?: Cancel | null): void;
   zeroGrad(optimizer: Handle<'AdamW'>, cancel?: Cancel | null): void;

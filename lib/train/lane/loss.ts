@@ -1,13 +1,24 @@
 import { runStepsSync } from '../../call.ts';
 import { contrastiveLosses, geometries, geometryTerms } from '../../card-names.ts';
-import { boolean, choice, curvature, finite, guards, integer, positive, readOptions } from '../../check.ts';
-import { batchLosses, similarityDefaults } from '../../contrastive-loss.ts';
-import { rangeError } from '../../errors.ts';
+import {
+  boolean,
+  choice,
+  curvature,
+  finite,
+  guards,
+  instance,
+  integer,
+  positive,
+  readOptions,
+} from '../../check.ts';
+import { batchLosses, needsProxies, numbersOf } from '../../contrastive-loss.ts';
+import { rangeError, typeError } from '../../errors.ts';
 import { reductions } from '../../loss.ts';
 import { batchViews, type Labels } from '../../views.ts';
 import type { Handle } from './addon-types.ts';
 import { checkInputs, type LossInputs } from './inputs.ts';
 import { native, waitFor } from './native.ts';
+import { Proxies } from './proxies.ts';
 import { Resource } from './tensor.ts';
 import type { HybridLossOptions, LossValues, WaitOptions } from './types.ts';
 
@@ -21,6 +32,8 @@ export interface ApplyOptions {
   tauH?: number;
   /** The ball's curvature is -c; c > 0. */
   c?: number;
+  /** The proxies of the losses `proxy-anchor` and `proxy-nca`; null, the default, for the others. */
+  proxies?: Proxies | null;
   /** Whether `read` returns gradients with respect to the temperatures, lambda and c; default false. */
   gradParams?: boolean;
 }
@@ -38,6 +51,9 @@ const lossNames = [
   'reduction',
   'compat',
   'beta',
+  'alpha',
+  'margin',
+  'base',
 ] as const satisfies (keyof HybridLossOptions)[];
 
 /**
@@ -51,12 +67,15 @@ export class HybridLoss {
   /** @throws RangeError `ERR_HOROBALL_RANGE` or TypeError `ERR_HOROBALL_TYPE` for an invalid option */
   constructor(options: HybridLossOptions) {
     const operation = 'hybridLoss';
+    const { loss: given = 'views' } = options;
+    const { alpha, base, margin } = numbersOf(given);
     const filled = {
       loss: 'views',
       clipR: null,
       reduction: 'sum',
       compat: null,
       beta: 0,
+      ...{ alpha, base, margin },
       ...readOptions(operation, options, lossNames),
     } as const;
     integer(operation, 'views', filled.views, 2, Number.MAX_SAFE_INTEGER);
@@ -71,6 +90,8 @@ export class HybridLoss {
     choice(operation, 'geometry', filled.geometry, filled.beta > 0 ? withoutDistance : geometries);
     choice(operation, 'reduction', filled.reduction, reductions);
     boolean(operation, 'tied', filled.tied, false);
+    positive(operation, 'alpha', filled.alpha);
+    for (const name of ['margin', 'base'] as const) finite(operation, name, filled[name]);
     if (filled.compat !== null) guards(operation, filled.compat);
     if (filled.clipR !== null) positive(operation, 'clipR', filled.clipR);
     this.options = filled;
@@ -86,21 +107,41 @@ export class HybridLoss {
     const operation = 'hybridLoss.apply';
     const { euclidean, hyperbolic, rows } = checkInputs(operation, embeddings);
     const { order } = runStepsSync(operation, batchViews(operation, rows, this.options.views, labels));
-    const { geometry, loss } = this.options;
-    const { alpha, beta: similarityBeta, base } = similarityDefaults;
+    const { geometry, loss, alpha } = this.options;
+    const { proxies = null, ...given } = readOptions(operation, options, applyNames);
     const filled = {
       ...this.options,
       gradParams: false,
-      ...readOptions(operation, options, ['tauE', 'tauH', 'c', 'gradParams']),
+      ...given,
       geometryIndex: geometries.indexOf(geometry),
-      // -1 for `views`
-      lossIndex: (contrastiveLosses as readonly string[]).indexOf(loss),
-      ...{ alpha, similarityBeta, base },
+      // -1 for `views`; ProxyNCA++ is NT-Xent against proxies
+      lossIndex: (contrastiveLosses as readonly string[]).indexOf(loss === 'proxy-nca' ? 'ntxent' : loss),
+      similarityBeta: loss === 'proxy-anchor' ? alpha : numbersOf(loss).beta,
+      proxiesAreAnchors: loss === 'proxy-anchor',
     };
     for (const name of ['tauE', 'tauH', 'c'] as const) positive(operation, name, filled[name]);
     boolean(operation, 'gradParams', filled.gradParams, false);
-    return new LossHandle(native().loss(euclidean.handle, hyperbolic.handle, filled, order));
+    const classes = classesOf(operation, loss, proxies, labels);
+    const { handle } = proxies ?? { handle: null };
+    return new LossHandle(native().loss(euclidean.handle, hyperbolic.handle, filled, order, handle, classes));
   }
+}
+
+const applyNames = ['tauE', 'tauH', 'c', 'gradParams', 'proxies'] as const;
+
+/** The proxy of each row of the batch; null for a loss without proxies. */
+function classesOf(
+  operation: string,
+  loss: string,
+  proxies: Proxies | null,
+  labels: Labels | undefined,
+): Int32Array | null {
+  if (!needsProxies(loss)) {
+    if (proxies === null) return null;
+    throw typeError(operation, 'proxies', `none with loss ${loss}`, 'proxies');
+  }
+  instance(operation, 'proxies', proxies, Proxies);
+  return proxies!.rowsOf(labels as Int32Array);
 }
 
 /** One value of the loss, with its graph until it is disposed of. */

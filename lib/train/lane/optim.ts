@@ -4,6 +4,7 @@ import {
   checkMap,
   checkMethods,
   checkOptions,
+  instance,
   positive,
   readOptions,
   share,
@@ -13,6 +14,7 @@ import type { Handle } from './addon-types.ts';
 import { shapedValues } from './embedder.ts';
 import { native, waitFor } from './native.ts';
 import type { Group } from './parameter-groups.ts';
+import { Proxies } from './proxies.ts';
 import { elements, Resource } from './tensor.ts';
 import type { AnyTensor, NamedTensor, Parameter, WaitOptions } from './types.ts';
 
@@ -28,6 +30,8 @@ export interface AdamWOptions {
   eps?: number;
   /** Learning rate factor and weight decay of each parameter; see `groupsOf`. */
   groups?: (parameter: Parameter) => Group;
+  /** Proxies to train too; their parameter is named `proxies`. Default null. */
+  proxies?: Proxies | null;
 }
 
 /** A trainable network: an `Embedder` or a `ViT`. */
@@ -51,11 +55,15 @@ export class AdamW extends Resource<'AdamW'> {
       betas: [0.9, 0.999] as const,
       eps: 1e-8,
       groups: () => ({}),
-      ...readOptions('adamw', options, ['lr', 'weightDecay', 'betas', 'eps', 'groups']),
+      proxies: null,
+      ...readOptions('adamw', options, ['lr', 'weightDecay', 'betas', 'eps', 'groups', 'proxies']),
     };
     check(filled);
     checkMethods('adamw', 'model', model, ['parameters']);
+    const { proxies } = filled;
+    if (proxies !== null) instance('adamw', 'proxies', proxies, Proxies);
     const trainable = model.parameters().filter((p) => p.trainable);
+    if (proxies !== null) trainable.push(proxies.parameter);
     const groups = trainable.map((parameter) =>
       checkOptions<Group>('adamw', filled.groups(parameter), 'groups'),
     );
@@ -63,7 +71,8 @@ export class AdamW extends Resource<'AdamW'> {
     const decays = groups.map(({ weightDecay = filled.weightDecay }) =>
       atLeastZero('adamw', 'weightDecay', weightDecay),
     );
-    super('adamw', native().adamw(model.handle, { betas: filled.betas, eps: filled.eps, rates, decays }));
+    const numbers = { betas: filled.betas, eps: filled.eps, rates, decays };
+    super('adamw', native().adamw(model.handle, numbers, proxies?.handle ?? null));
     this.options = filled;
     this.#trainable = trainable;
   }

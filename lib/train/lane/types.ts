@@ -84,7 +84,8 @@ export interface Parameter {
 export interface HybridLossOptions {
   /**
    * `views`, the default: the cross entropies of all ordered pairs of views, as published. Otherwise a loss of `contrastiveLoss`
-   * with the mean over its terms, which has no CUDA kernel: its rows are copied to the host.
+   * with the mean over its terms, or `proxy-nca` (Teh et al. 2020), the cross entropy over all proxies. These have no CUDA kernel:
+   * their rows are copied to the host. `proxy-anchor` and `proxy-nca` need `Proxies`.
    */
   loss?: BatchLoss;
   geometry: Geometry;
@@ -110,6 +111,12 @@ export interface HybridLossOptions {
    * without the correction for false negatives). 0, the default, is the plain loss.
    */
   beta?: number;
+  /** Of `proxy-anchor`: its scale, above 0; default 32. */
+  alpha?: number;
+  /** Of `proxy-anchor`: its margin; default 0.1. */
+  margin?: number;
+  /** Of `proxy-anchor`: the logit that the margin surrounds; default 0. */
+  base?: number;
 }
 
 /** The loss, and the statistics of the cross-view logits that the published code logs. */

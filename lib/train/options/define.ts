@@ -183,6 +183,7 @@ export const count = (least: number, most?: number): Kind<number> =>
   most === undefined
     ? numeric(z.int().min(least), `an integer of at least ${least}`)
     : numeric(z.int().min(least).max(most), `an integer from ${least} to ${most}`);
+export const real: Kind<number> = numeric(z.number(), 'a number');
 export const positive: Kind<number> = numeric(z.number().positive(), 'a number above 0');
 export const lossScale: Kind<number> = numeric(
   z.number().min(lossScales.least).max(lossScales.most),

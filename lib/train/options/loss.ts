@@ -13,6 +13,7 @@ import {
   orNone,
   positive,
   type RunOption,
+  real,
   type TemperatureOption,
   type TrainedGeometry,
   trainedGeometries,
@@ -27,7 +28,7 @@ const evaluated = { commands: ['eval'], studyColumn: true } as const;
 export class LossOptions {
   /** Loss of a batch: `views` is the published one, over all ordered pairs of views; others are means over their terms. */
   readonly loss: RunOption<BatchLoss> = loss(oneOf(batchLosses), {
-    help: 'loss of a batch; views is the cross entropy over all ordered pairs of views, as published',
+    help: 'loss of a batch; views is the cross entropy over all ordered pairs of views, as published; proxy-anchor and proxy-nca train a proxy per class',
     default: 'views',
     studyColumn: true,
   });
@@ -100,6 +101,27 @@ export class LossOptions {
     help: 'strength of the hard-negative weighting in the Euclidean loss over views; 0 is the plain loss',
     default: 0,
     geometries: geometriesWith('distance', false),
+  });
+  /** Scale of the Proxy-Anchor loss. */
+  readonly alpha: RunOption<number> = loss(positive, {
+    help: 'scale of loss proxy-anchor, with t_e 1',
+    default: 32,
+  });
+  /** Margin of the Proxy-Anchor loss. */
+  readonly mrg: RunOption<number> = loss(real, {
+    help: 'margin of loss proxy-anchor',
+    aliases: ['margin'],
+    default: 0.1,
+  });
+  /** The logit that the margin surrounds. */
+  readonly base: RunOption<number> = loss(real, {
+    help: 'logit that the margin of loss proxy-anchor surrounds, below 0 for distances',
+    default: 0,
+  });
+  /** Peak learning rate of the proxies; it follows the schedule. `null`: 100 times `lr`. */
+  readonly proxy_lr: RunOption<number | null> = loss(orNone(positive), {
+    help: 'peak learning rate of the proxies; None is 100 times lr',
+    default: null,
   });
   /** `sum` over the ordered pairs of views, as published, or their `mean`. */
   readonly reduction: RunOption<Reduction> = loss(oneOf(reductions), {

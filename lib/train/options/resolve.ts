@@ -1,4 +1,5 @@
 import { checkOptions } from '../../check.ts';
+import { needsProxies } from '../../contrastive-loss.ts';
 import { coded, describe, quoted } from '../../errors.ts';
 import { orNull } from './define.ts';
 import { evenEpochs, lastEpoch } from './epochs.ts';
@@ -144,6 +145,7 @@ function consistent(config: RunConfig, operation: string): RunConfig {
   if (idle !== undefined)
     refuse('learn', `scalars that the ${geometry} loss uses (${learnableOf(geometry).join(', ')})`, idle);
   if (config.beta > 0 && !appliesTo('beta', geometry)) refuse('beta', `0 with geometry ${geometry}`);
+  if (memory > 0 && needsProxies(config.loss)) refuse('memory', `0 with loss ${config.loss}`);
   if (config.beta > 0 && config.loss !== 'views') refuse('beta', `0 with loss ${config.loss}`);
   if (memory > 0 && head === 'hyp-vit' && names.includes('hyp_c'))
     refuse(

@@ -35,14 +35,15 @@ function mismatchedName(tensors: SavedState['tensors'], learner: Learner): strin
   return missing ?? unexpected ?? null;
 }
 
-function namesOf({ embedder, ema, memory }: Learner): Set<string> {
+function namesOf({ embedder, ema, memory, proxies }: Learner): Set<string> {
   const names = embedder.parameters().map(({ name }) => name);
   const trainable = embedder.parameters().flatMap(({ name, trainable }) => (trainable ? [name] : []));
   if (ema !== null) names.push(...trainable.map((name) => `training/${name}`));
   names.push('optimizer/step');
-  for (const name of trainable)
+  for (const name of [...trainable, ...(proxies === null ? [] : [proxies.parameter.name])])
     names.push(`optimizer/${name}${firstMoment}`, `optimizer/${name}${secondMoment}`);
   if (memory !== null) names.push('memory/labels', 'memory/euclidean', 'memory/hyperbolic');
+  if (proxies !== null) names.push('proxies/weight');
   names.push('random/cpu');
   return new Set(names);
 }

@@ -111,7 +111,7 @@ interface Contents {
 }
 
 /** Prefixes of tensor names; names without a prefix are the weights used for evaluation. */
-type Part = 'training' | 'optimizer' | 'memory' | 'random';
+type Part = 'training' | 'optimizer' | 'memory' | 'proxies' | 'random';
 
 /**
  * Everything needed to resume a run: weights, their EMA, the state of the optimizer and the scaler, learnable scalars,
@@ -146,7 +146,7 @@ export class Checkpoint {
     checkLearner('checkpoint.capture', learner);
     checkObject('checkpoint.capture', config, 'config');
     checkObject('checkpoint.capture', position, 'position');
-    const { embedder, ema, optimizer, scaler, learnables, memory } = learner;
+    const { embedder, ema, optimizer, scaler, learnables, memory, proxies } = learner;
     const trained = await embedder.state();
     const tensors = new Map<string, AnyTensor>(trained);
     const add = (part: Part, entries: Iterable<readonly [string, AnyTensor]>): void => {
@@ -162,6 +162,7 @@ export class Checkpoint {
     }
     add('optimizer', await optimizer.state());
     if (memory !== null) add('memory', memory.state());
+    if (proxies !== null) add('proxies', await proxies.state());
     for (const device of randomDevices(config)) {
       const data = await randomState(device);
       add('random', [[device, { shape: [data.length], data }]]);
@@ -209,7 +210,7 @@ export class Checkpoint {
    */
   async restore(learner: Learner): Promise<void> {
     checkLearner('checkpoint.restore', learner);
-    const { embedder, ema, optimizer, scaler, learnables, memory } = learner;
+    const { embedder, ema, optimizer, scaler, learnables, memory, proxies } = learner;
     const { scaler: scalerState, learnt: learnableState } = this.#contents;
     const problem = await problemOf(
       { tensors: this.#tensors, step: this.position.step, scaler: scalerState, learnables: learnableState },
@@ -224,6 +225,7 @@ export class Checkpoint {
     if (ema !== null) await ema.loadState(weights);
     await optimizer.loadState(this.#part('optimizer'));
     memory?.loadState(this.#part('memory'));
+    await proxies?.loadState(this.#part('proxies'));
     if (scalerState !== null) scaler?.loadState(scalerState);
     learnables.loadState(learnableState);
     learner.follow(scalerState);

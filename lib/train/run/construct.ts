@@ -1,13 +1,16 @@
 import { geometryTerms } from '../../card-names.ts';
+import { needsProxies } from '../../contrastive-loss.ts';
 import { resolveViT } from '../../model/vit.ts';
 import { Embedder } from '../lane/embedder.ts';
 import { HybridLoss } from '../lane/loss.ts';
 import { deviceOf } from '../lane/native.ts';
 import { AdamW } from '../lane/optim.ts';
 import { groupsOf } from '../lane/parameter-groups.ts';
+import { Proxies } from '../lane/proxies.ts';
 import type { EvaluateOptions } from '../measure/evaluate.ts';
 import type { TestSet } from '../measure/test-set.ts';
 import type { RunConfig } from '../options/options.ts';
+import { configError } from '../options/resolve.ts';
 import { findWeights, loadWeights } from '../weights/load.ts';
 
 /** Creates the network of a run with its initial weights. @param note - receives messages about adapted weights */
@@ -49,6 +52,8 @@ export function newEmbedder(config: RunConfig): Promise<Embedder> {
 
 export function createLoss(config: RunConfig, embedder: Embedder): HybridLoss {
   const { loss, geometry, num_samples, t_e, t_h, lam, hyp_c, clip_r, reduction, beta } = config;
+  const { alpha, mrg: margin, base } = config;
+  const numbers = loss === 'proxy-anchor' ? { alpha, margin, base } : {};
   return new HybridLoss({
     loss,
     geometry,
@@ -61,6 +66,7 @@ export function createLoss(config: RunConfig, embedder: Embedder): HybridLoss {
     clipR: clip_r,
     reduction,
     beta,
+    ...numbers,
     compat: compatOf(config),
   });
 }
@@ -83,15 +89,38 @@ export function evaluationOf(
   };
 }
 
-export function createOptimizer(config: RunConfig, embedder: Embedder): AdamW {
-  const { lr, weight_decay: weightDecay, decayed, layer_decay: layerDecay } = config;
+/**
+ * The proxies of a run's loss; null for a loss without proxies.
+ * @param labels - of the training images; null if they are unknown
+ * @throws `ERR_HOROBALL_CONFIG` if they are needed and unknown
+ */
+export function createProxies(
+  { loss, seed }: RunConfig,
+  embedder: Embedder,
+  labels: Int32Array | null,
+): Proxies | null {
+  if (!needsProxies(loss)) return null;
+  if (labels !== null) return new Proxies(embedder, { labels, seed });
+  throw configError(
+    `[train] loss: expected a loss without proxies for batches without a data set, got ${loss}. Pass the labels to Learner.create, or use --ds.`,
+  );
+}
+
+export function createOptimizer(config: RunConfig, embedder: Embedder, proxies: Proxies | null): AdamW {
+  const { lr, proxy_lr, weight_decay: weightDecay, decayed, layer_decay: layerDecay } = config;
   const { depth } = embedder.config.model;
+  const ofNetwork = groupsOf({ weightDecay, decayed, layerDecay, depth });
+  const ofProxies = { rate: proxy_lr === null ? defaultProxyRate : proxy_lr / lr, weightDecay };
   return new AdamW(embedder, {
     lr,
     weightDecay,
-    groups: groupsOf({ weightDecay, decayed, layerDecay, depth }),
+    proxies,
+    groups: (parameter) => (parameter === proxies?.parameter ? ofProxies : ofNetwork(parameter)),
   });
 }
+
+/** As published. */
+const defaultProxyRate = 100;
 
 function compatOf({ compat }: RunConfig): 'hypmix' | null {
   return compat === 'hypmix' ? compat : null;

@@ -9,12 +9,13 @@ import { checkGroup, type RankGroup } from '../lane/group.ts';
 import { checkInputs, checkSquares, type LossInputs } from '../lane/inputs.ts';
 import { type ApplyOptions, type HybridLoss, LossHandle } from '../lane/loss.ts';
 import type { AdamW } from '../lane/optim.ts';
+import type { Proxies } from '../lane/proxies.ts';
 import { GradScaler } from '../lane/scaler.ts';
 import { Batch } from '../lane/tensor.ts';
 import type { LossValues, ScalerState } from '../lane/types.ts';
 import type { RunConfig } from '../options/options.ts';
 import { learnableNames, parseConfig } from '../options/resolve.ts';
-import { createEmbedder, createLoss, createOptimizer } from './construct.ts';
+import { createEmbedder, createLoss, createOptimizer, createProxies } from './construct.ts';
 import { LearnableScalars } from './learnable.ts';
 import type { StepBatch } from './source.ts';
 import { neverStops, type StopPoints } from './stop.ts';
@@ -62,13 +63,14 @@ export class Learner implements Disposable {
   readonly ema: Ema | null;
   readonly learnables: LearnableScalars;
   readonly memory: CrossBatchMemory | null;
+  readonly proxies: Proxies | null;
   readonly #config: RunConfig;
   readonly #group: RankGroup;
   readonly #gradientSum: ReturnType<RankGroup['gradientSum']>;
   /** Loss scale of the current step. */
   #scale: number;
 
-  private constructor(config: RunConfig, embedder: Embedder, group: RankGroup) {
+  private constructor(config: RunConfig, embedder: Embedder, group: RankGroup, proxies: Proxies | null) {
     const { t_e, t_h, hyp_c, memory, num_samples: views, emb: dim } = config;
     this.#config = config;
     this.#group = group;
@@ -76,7 +78,8 @@ export class Learner implements Disposable {
     this.#scale = config.precision === 'float16' ? config.loss_scale : 1;
     this.embedder = embedder;
     this.loss = createLoss(config, embedder);
-    this.optimizer = createOptimizer(config, embedder);
+    this.proxies = proxies;
+    this.optimizer = createOptimizer(config, embedder, proxies);
     this.scaler = config.precision === 'float16' ? new GradScaler({ scale: config.loss_scale }) : null;
     this.ema = config.ema === null ? null : new Ema(embedder);
     const initial = { t_e, t_h, hyp_c };
@@ -93,11 +96,13 @@ export class Learner implements Disposable {
    * @param note - receives messages about adapted weights and published behavior
    * @param group - the ranks that train the network together: each batch then holds only the rows of this
    * rank
+   * @param labels - of the training images, for a loss with proxies
    */
   static async create(
     given: RunConfig,
     note: (text: string) => void = () => {},
     group: RankGroup | null = null,
+    labels: Int32Array | null = null,
   ): Promise<Learner> {
     checkCallback('learner.create', 'note', note);
     const ranks = checkGroup('learner.create', group);
@@ -107,7 +112,13 @@ export class Learner implements Disposable {
       note(
         `compat hypmix clips the scaled gradients at ${config.clip_grad}, like the published code, so steps are smaller than clip_grad suggests`,
       );
-    return new Learner(config, embedder, ranks);
+    if (labels !== null) instance('learner.create', 'labels', labels, Int32Array);
+    try {
+      return new Learner(config, embedder, ranks, createProxies(config, embedder, labels));
+    } catch (error) {
+      embedder.dispose();
+      throw error;
+    }
   }
 
   /**
@@ -183,6 +194,7 @@ export class Learner implements Disposable {
       tauE: learnables.value('t_e'),
       tauH: learnables.value('t_h'),
       c: learnables.value('hyp_c'),
+      proxies: this.proxies,
       gradParams: learnables.any,
     };
   }
@@ -324,6 +336,7 @@ export class Learner implements Disposable {
     this.scaler?.dispose();
     this.#gradientSum.dispose();
     this.optimizer.dispose();
+    this.proxies?.dispose();
     this.embedder.dispose();
   }
 

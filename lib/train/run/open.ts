@@ -1,3 +1,4 @@
+import { needsProxies } from '../../contrastive-loss.ts';
 import { coded } from '../../errors.ts';
 import type { Lock } from '../../io/lock.ts';
 import { fromFirst, type RankGroup } from '../lane/group.ts';
@@ -54,7 +55,7 @@ export async function withRun<T>(
   if (config.threads > 0) setThreads(config.threads);
   manualSeed(config.seed);
   const initial = checkpoint === null ? config : { ...config, weights: null };
-  using learner = await Learner.create(initial, listeners.warn, group);
+  using learner = await Learner.create(initial, listeners.warn, group, source.labels);
   await checkpoint?.restore(learner);
   await group.broadcast(learner.embedder);
   for (const warning of source.warnings) listeners.warn(warning);
@@ -71,6 +72,10 @@ export async function withRun<T>(
 function configOfRank(config: RunConfig, { size, place }: RankGroup): RunConfig {
   const { bs, num_samples: views, device } = config;
   if (size === 1) return config;
+  if (needsProxies(config.loss)) {
+    const message = `[train] loss: expected a loss without proxies for ${size} ranks, got ${config.loss}. Use a single process.`;
+    throw coded('ERR_HOROBALL_CONFIG', message, RangeError);
+  }
   if (bs / views < size) {
     const message = `[train] bs: expected at least one class per rank (${size * views}), got ${bs}. Use a larger --bs or fewer ranks.`;
     throw coded('ERR_HOROBALL_CONFIG', message, RangeError);

@@ -28,6 +28,8 @@ export interface Source {
   readonly epochSteps: number | null;
   readonly steps: number | null;
   readonly test: TestSet | null;
+  /** The label of each training image; null for an iterable. */
+  readonly labels: Int32Array | null;
   /** Images and classes of each split; null for an iterable. */
   readonly sizes: Counts | null;
   /** Whether a batch stays unchanged while the next one is read, so that it can be prefetched. */
@@ -68,6 +70,7 @@ export async function openSource(config: RunConfig, place: RankPlace = singlePro
     epochSteps: sampler.steps,
     steps: sampler.steps * config.ep,
     test,
+    labels: labelsOf(train),
     sizes: sizesOf(dataset),
     prefetch: true,
     warnings: [
@@ -192,6 +195,7 @@ export function iterableSource(batches: AsyncIterable<LabeledBatch>): Source {
     epochSteps: null,
     steps: null,
     test: null,
+    labels: null,
     sizes: null,
     prefetch: false,
     warnings: [],

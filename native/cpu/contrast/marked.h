@@ -126,7 +126,7 @@ void weigh_marked(const LossNumbers& numbers, const MarkedTile<T>& marked, const
 template <class T>
 struct LossTerms {
   double factor, rate;
-  bool log_sum, pair_terms;
+  bool log_sum, pair_terms, balanced;
   AnchorTerms (*terms)(const LossNumbers&, const AnchorSums&);
   void (*add_pair_terms)(const LossNumbers&, const MarkedTile<T>&, const T*, const T*, PositiveSums<T>&,
                          PositiveSums<T>&);
@@ -142,6 +142,7 @@ inline LossTerms<T> loss_terms_of(int index, const LossNumbers& numbers) {
             card.rate(),
             Card::kLogSum,
             Card::kPairTerms,
+            Card::kBalanced,
             [](const LossNumbers& given, const AnchorSums& sums) { return Card{{given}}.terms(sums); },
             add_pair_terms<Card, T>,
             weigh_marked<Card, T>};

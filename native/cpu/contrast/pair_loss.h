@@ -58,6 +58,7 @@ class PairLoss : ContrastPass<T, GroupMap> {
           each_pair([&](const auto&... pair) { forward_pair(pair...); });
           each_block([&](std::int64_t block) { finish_negatives(block); });
           if (loss_.pair_terms) each_pair([&](const auto&... pair) { add_terms(pair...); });
+          if (loss_.balanced) balance();
           each_block([&](std::int64_t block) { finish_block(block); });
           const double share = report_loss();
           if (!backward) return;
@@ -215,21 +216,45 @@ class PairLoss : ContrastPass<T, GroupMap> {
   }
 
   // --- the loss, and the numbers of every anchor ---
+  double candidates() const {
+    return static_cast<double>(map_.is_symmetric() ? map_.anchors.samples - 1 : map_.references.samples);
+  }
+
+  double given_weight(std::int64_t row) const { return args_.weights == nullptr ? 1 : args_.weights[row]; }
+
+  // Tells every anchor the ratio of the weight of all anchors to that of the anchors with positives.
+  void balance() {
+    if (args_.reduction == Reduction::sum || candidates() == 0) return;
+    double all = 0, with_positives = 0;
+    const auto each = [&](const auto& body) {
+      for (std::int64_t block = 0; block < map_.count; ++block) {
+        if (!is_anchor(block)) continue;
+        const BlockRows<T> rows = tiles_.source(h_, block);
+        for (std::int64_t i = 0; i < map_.size(block); ++i) body(sums_[block * kSide + i], rows.index(i));
+      }
+    };
+    each([&](const AnchorSums& sums, std::int64_t row) {
+      all += given_weight(row);
+      if (sums.positives > 0) with_positives += given_weight(row);
+    });
+    if (!(with_positives > 0)) return;
+    each([&](AnchorSums& sums, std::int64_t) { sums.balance = all / with_positives; });
+  }
+
   void finish_block(std::int64_t block) {
     if (!is_anchor(block)) return;
-    const double candidates =
-        static_cast<double>(map_.is_symmetric() ? map_.anchors.samples - 1 : map_.references.samples);
+    const double others = candidates();
     const BlockRows<T> rows = tiles_.source(h_, block);
     BlockSums& total = block_sums_[block];
     for (std::int64_t i = 0; i < map_.size(block); ++i) {
       const std::int64_t at = block * kSide + i, row = rows.index(i);
       AnchorSums& sums = sums_[at];
-      sums.negatives = candidates - sums.positives;
+      sums.negatives = others - sums.positives;
       // Of one positive it is exact, so that its distance from the mean is exactly 0.
       sums.positive_log = sums.positives == 1 ? loss_.rate * sums.sum : log_of(positive_logs_, at);
       const AnchorTerms terms = loss_.terms(numbers_, sums);
       if (args_.losses != nullptr) args_.losses[row] = terms.count > 0 ? terms.loss / terms.count : 0;
-      const double given = args_.weights == nullptr ? 1 : args_.weights[row];
+      const double given = given_weight(row);
       if (!(terms.count > 0) || given == 0) continue;
       const double weight = args_.reduction == Reduction::anchor_mean ? given / terms.count : given;
       total.loss += weight * terms.loss;
@@ -319,7 +344,7 @@ Status pair_loss(const PairLossArgs& args, const Run& run) {
   for (const Matrix& gradient :
        {args.grad_euclidean, args.grad_hyperbolic, args.grad_ref_euclidean, args.grad_ref_hyperbolic})
     huge_pages_for(gradient, args.type);
-  const LossNumbers numbers{args.alpha, args.beta, args.base};
+  const LossNumbers numbers{args.alpha, args.beta, args.base, args.margin};
   Positives positives(args);
   Status status;
   const Status outer = with_scratch(

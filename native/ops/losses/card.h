@@ -3,6 +3,7 @@
 //   kInfo             name, label, formula of one term and its source
 //   kLogSum           whether it reads the log-sum-exp of rate() times the logits of the positives
 //   kPairTerms        whether it reads sums over the positives of pair_term()
+//   kBalanced         whether it reads the weight of all anchors over that of the anchors with positives; 1 for a sum
 //   factor()          the factor of all logits
 //   rate()            see kLogSum
 //   pair_term(u, n)   value and slope of the term of one positive, from its logit and the log-sum-exp of the negatives
@@ -23,9 +24,9 @@ struct LossInfo {
   const char* formula;  // of one term: p are the positives of the anchor, n its negatives, S the logits
 };
 
-// Parameters of the multi-similarity loss.
+// Parameters of the multi-similarity and Proxy-Anchor losses.
 struct LossNumbers {
-  double alpha, beta, base;
+  double alpha, beta, base, margin;
 };
 
 // What the forward pass knows of an anchor.
@@ -35,6 +36,7 @@ struct AnchorSums {
   double negative_log = 0;              // log-sum-exp of the logits of the negatives
   double positive_log = 0;              // of rate() times those of the positives
   double value = 0, slope = 0;          // sums of pair_term()
+  double balance = 1;                   // see kBalanced
 };
 
 // The three numbers of positive_weight().
@@ -58,7 +60,7 @@ struct PairTerm {
 
 // The defaults of a card.
 struct LossCard {
-  static constexpr bool kLogSum = false, kPairTerms = false;
+  static constexpr bool kLogSum = false, kPairTerms = false, kBalanced = false;
   LossNumbers numbers;
 
   double factor() const { return 1; }

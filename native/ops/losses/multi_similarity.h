@@ -24,7 +24,7 @@ struct MultiSimilarity : LossCard {
   double rate() const { return -numbers.alpha / numbers.beta; }
 
   AnchorTerms terms(const AnchorSums& s) const {
-    const auto [alpha, beta, base] = numbers;
+    const double alpha = numbers.alpha, beta = numbers.beta, base = numbers.base;
     AnchorTerms out;
     if (s.positives > 0) {
       out.loss += soft_plus(s.positive_log + alpha * base).value / alpha;

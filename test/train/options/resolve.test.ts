@@ -128,6 +128,10 @@ test('options that do not fit together are rejected', (t) => {
     /learn: expected scalars that the euclidean loss uses \(t_e\), got hyp_c/,
   );
   refused({ geometry: 'hyperbolic', learn: 't_e' }, /learn: expected .*\(t_h, hyp_c\), got t_e/);
+  for (const loss of ['proxy-anchor', 'proxy-nca']) {
+    refused({ loss, memory: 10 }, /memory: expected 0 with loss proxy/);
+    refused({ loss, geometry: 'euclidean', beta: 1 }, /beta: expected 0 with loss proxy/);
+  }
   refused({ head: 'hyp-vit', learn: 'hyp_c', memory: 10 }, /memory: expected 0 if hyp_c is learnable/);
   t.deepEqual(learnableNames(parseConfig({ learn: 't_h, hyp_c' })), ['t_h', 'hyp_c']);
   t.deepEqual(learnableNames(parseConfig({ learn: 'None' })), []);

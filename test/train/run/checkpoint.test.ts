@@ -72,6 +72,18 @@ async function same(t: ExecutionContext, one: TrainResult, other: TrainResult): 
 for (const [name, options] of Object.entries({
   'a plain run': {},
   'a run with all that has a state': everything,
+  'a run with proxies in the ball': {
+    ...{
+      loss: 'proxy-anchor',
+      head: 'hyp-vit',
+      geometry: 'hybrid',
+      base: -0.5,
+      ema: 0.8,
+      learn: 't_h,hyp_c',
+    },
+    ...{ chunk: 9, schedule: 'cosine' },
+  },
+  'a run with tied proxies': { loss: 'proxy-nca', proxy_lr: 0.02 },
   'a run with a memory': { memory: 5, bs: 16, ep: 4, eval_ep: '[2]+[4]', learn: 't_h' },
 } satisfies Record<string, Options>)) {
   test.serial(`${name} that was stopped resumes to the same weights and log, bit for bit`, async (t) => {

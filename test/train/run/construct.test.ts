@@ -89,7 +89,7 @@ test.serial('the loss has the geometry and the settings of its run', async (t) =
 
 test.serial('layer decay gives deeper layers higher rates', async (t) => {
   using embedder = await newEmbedder(tinyConfig());
-  using optimizer = createOptimizer(tinyConfig({ layer_decay: 0.5, weight_decay: 0.1 }), embedder);
+  using optimizer = createOptimizer(tinyConfig({ layer_decay: 0.5, weight_decay: 0.1 }), embedder, null);
   t.true(optimizer.options.lr > 0);
   t.is(optimizer.options.weightDecay, 0.1);
 });

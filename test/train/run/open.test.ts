@@ -73,6 +73,14 @@ test.serial('what a group of ranks cannot train is rejected', async (t) => {
     message: /bs: expected at least one class per rank \(6\), got 4/,
   });
   async function* none(): AsyncGenerator<never> {}
+  await t.throwsAsync(open({ loss: 'proxy-nca' }, twoRanks), {
+    code: 'ERR_HOROBALL_CONFIG',
+    message: /loss: expected a loss without proxies for 2 ranks, got proxy-nca/,
+  });
+  await t.throwsAsync(open({ loss: 'proxy-nca' }, singleProcess, none()), {
+    code: 'ERR_HOROBALL_CONFIG',
+    message: /loss: expected a loss without proxies for batches without a data set/,
+  });
   await t.throwsAsync(open({}, twoRanks, none()), {
     code: 'ERR_HOROBALL_OPTION',
     message: /data: expected a data set for a group of ranks/,

@@ -1,0 +1,93 @@
+import { runStepsSync } from '../../call.ts';
+import { checkMap, instance, integer, readOptions } from '../../check.ts';
+import { coded } from '../../errors.ts';
+import { integerList } from '../../integers.ts';
+import { random } from '../../random.ts';
+import { Embedder, shapedValues } from './embedder.ts';
+import { native, waitFor } from './native.ts';
+import { Resource } from './tensor.ts';
+import type { AnyTensor, NamedTensor, Parameter, WaitOptions } from './types.ts';
+
+/** Options of {@link Proxies}. */
+export interface ProxiesOptions {
+  /** The classes, in any order; each gets a proxy. Repeated labels count once. */
+  labels: ArrayLike<number>;
+  /** Seed of the initial values, an integer from 0; default 0. */
+  seed?: number;
+}
+
+/**
+ * Trained proxies, one row per class, for the losses `proxy-anchor` and `proxy-nca` of `HybridLoss`. The head of the embedder
+ * maps a row as it maps the output of its linear layer: to a unit vector and to a point of the ball. In the ball, a row is
+ * therefore a tangent vector at the origin, and AdamW trains it like any other vector. Initial values are normal with the
+ * variance 2 / classes, as published.
+ *
+ * @example
+ * using proxies = new Proxies(embedder, { labels: [0, 1, 2] });
+ * using optimizer = new AdamW(embedder, { lr: 1e-4, proxies });
+ * using objective = loss.apply(embeddings, labels, { proxies });
+ */
+export class Proxies extends Resource<'Proxies'> {
+  /** The class of each proxy, ascending. */
+  readonly labels: Int32Array;
+  /** The proxies as the optimizer sees them. */
+  readonly parameter: Parameter;
+  readonly #rows: ReadonlyMap<number, number>;
+
+  /** @throws TypeError or RangeError with a code for an invalid argument */
+  constructor(embedder: Embedder, options: ProxiesOptions) {
+    const name = 'proxies';
+    instance(name, 'embedder', embedder, Embedder);
+    const { labels: given, seed = 0 } = readOptions(name, options, ['labels', 'seed']);
+    integer(name, 'seed', seed, 0, Number.MAX_SAFE_INTEGER);
+    const copy = runStepsSync(
+      name,
+      integerList(name, 'labels', given, { least: -(2 ** 31), most: 2 ** 31 - 1 }),
+    );
+    const labels = Int32Array.from(new Set(copy)).sort();
+    const { dim } = embedder.config;
+    const count = integer(name, 'labels', labels.length, 1, Number.MAX_SAFE_INTEGER);
+    const values = normals(count * dim, Math.sqrt(2 / count), seed);
+    super(name, native().proxies(embedder.handle, values, count));
+    this.labels = labels;
+    this.parameter = { name, shape: [count, dim], trainable: true };
+    this.#rows = new Map(Array.from(labels, (label, row) => [label, row]));
+  }
+
+  /** @internal The proxy of each label. @throws `ERR_HOROBALL_LABELS` for a label without a proxy */
+  rowsOf(labels: Int32Array): Int32Array {
+    instance('hybridLoss.apply', 'labels', labels, Int32Array);
+    return labels.map((label) => {
+      const row = this.#rows.get(label);
+      if (row !== undefined) return row;
+      const message = `[hybridLoss.apply] labels: expected the labels of proxies, got ${label}. Pass it to Proxies.`;
+      throw coded('ERR_HOROBALL_LABELS', message, RangeError);
+    });
+  }
+
+  /** The values as `weight` (classes x dim); waits for queued steps. */
+  async state(options: WaitOptions = {}): Promise<Map<string, NamedTensor>> {
+    const { shape } = this.parameter;
+    const data = new Float32Array(shape[0]! * shape[1]!);
+    await waitFor('proxies.state', options, (cancel) => native().readProxies(this.handle, data, cancel));
+    return new Map([['weight', { shape, data }]]);
+  }
+
+  /** Restores the values. @throws RangeError `ERR_HOROBALL_SHAPE` if they are missing or have another shape */
+  async loadState(state: ReadonlyMap<string, AnyTensor>, options: WaitOptions = {}): Promise<void> {
+    const operation = 'proxies.loadState';
+    checkMap(operation, 'state', state);
+    const entry = state.get('weight') ?? { shape: [0], data: new Float32Array(0) };
+    const values = shapedValues(operation, 'weight', this.parameter.shape, entry);
+    await waitFor(operation, options, (cancel) => native().writeProxies(this.handle, values, cancel));
+  }
+}
+
+/** Seeded normal numbers (Box and Muller 1958). */
+function normals(length: number, deviation: number, seed: number): Float32Array {
+  const next = random(seed, 0x9c);
+  return Float32Array.from({ length }, () => {
+    const radius = Math.sqrt(-2 * Math.log(1 - next()));
+    return deviation * radius * Math.cos(2 * Math.PI * next());
+  });
+}

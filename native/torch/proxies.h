@@ -1,0 +1,36 @@
+// Trained proxies of the classes of a run, and the losses that compare a batch with them.
+#pragma once
+
+#include "embedder.h"
+#include "pair_loss.h"
+
+namespace horoball::train {
+
+// One row z per class, of the width of the head's linear layer. The head maps it to a unit vector and to a point of the
+// ball, as it maps the embeddings: so the parameters are free vectors, in geometries with the ball tangent vectors at its
+// origin, and any optimizer of a vector space trains them.
+class ProxiesResource : public Resource {
+ public:
+  static constexpr const char* kKind = "Proxies";
+  using Resource::Resource;
+
+  void create(const EmbedderResource& embedder, Span<float> values, std::int64_t rows);
+  Outputs outputs() const;
+  const at::Tensor& rows() const;
+  void read(Span<float> to) const;
+  void write(Span<float> from);
+
+ private:
+  Head head_{nullptr};
+  at::Tensor rows_;
+};
+
+// The loss of a batch against proxies, as a node of the graph. `args` as for pair_loss, without rows and gradients;
+// `classes` has the proxy of each row of the batch. `args` and `run` are not kept.
+at::Tensor proxy_loss(const at::Tensor& euclidean, const at::Tensor& hyperbolic, const Outputs& proxies,
+                      const std::int32_t* classes, const Tables& tables, const ContrastArgs& args,
+                      const PairVariant& variant, const Run& run);
+
+void bind_proxies(Exports& exports);
+
+}  // namespace horoball::train
