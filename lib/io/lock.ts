@@ -138,7 +138,8 @@ export class Lock implements AsyncDisposable {
         await sleep(pauseMs);
         continue;
       }
-      if (found.holder !== null && isActive(found.holder, found)) return found.holder;
+      const active = activeHolder(found);
+      if (active !== null) return active;
       // Only the holder of this second lock may replace the stale file.
       const right = new Lock(`${this.path}.next`, this.#holder);
       const competitor = await right.#claim();
@@ -188,10 +189,20 @@ export class Lock implements AsyncDisposable {
 /** The holder of a lock and advice on taking it over; null if the lock is free. */
 export async function lockHolder(path: string): Promise<{ holder: string; advice: string } | null> {
   const found = await look(path);
-  if (found === null || found.holder === null || !isActive(found.holder, found)) return null;
-  const [holder, advice] = told(found.holder, path);
+  const active = found === null ? null : activeHolder(found);
+  if (active === null) return null;
+  const [holder, advice] = told(active, path);
   return { holder, advice };
 }
+
+/** The holder that must be respected, if any. The kernel knows that a damaged file is held, but not by which process. */
+function activeHolder(found: Found): Holder | null {
+  const { holder, isLocked } = found;
+  if (holder === null) return isLocked === true ? { pid: unknownPid, host: hostname() } : null;
+  return isActive(holder, found) ? holder : null;
+}
+
+const unknownPid = 0;
 
 function thisThread(): Holder {
   const { pid } = process;
@@ -244,8 +255,10 @@ function differ(one: string | undefined, other: string | undefined): boolean {
 function told(holder: Holder, path: string): [holder: string, advice: string] {
   const { pid, host, machine, space } = holder;
   const here = thisPlace();
-  const who = pid === process.pid ? 'this process' : `process ${pid}`;
+  const who =
+    pid === unknownPid ? 'a process' : pid === process.pid ? 'this process' : `process ${pid}`;
   const isOther = host !== here.host || differ(machine, here.machine);
+  if (pid === unknownPid) return [who, `The file ${path} is damaged; wait until that process finishes.`];
   if (!isOther && !differ(space, here.space))
     return [who, `Wait until it finishes, or delete ${path} if that process is a different program.`];
   const where = !isOther

@@ -306,3 +306,19 @@ onLinux('a lock has one holder on a file system without hard links', async (t) =
   const { stdout } = await shim.run(['--input-type=module', '-e', code], folder, fault);
   t.is(stdout.trim(), 'taken busy');
 });
+
+test('a lock whose file is damaged stays held as long as the kernel says so', async (t) => {
+  const path = join(await temporary(t), 'lock');
+  const lock = await Lock.take(path, () => new Error('held'));
+  const sound = await readFile(path);
+  for (const damage of [sound.subarray(0, 0), sound.subarray(0, 9), Buffer.from(`!${sound}`)]) {
+    await writeFile(path, damage);
+    t.is((await lockHolder(path))?.holder, 'a process');
+    t.is(await takeLock(path), 'a process');
+    t.deepEqual(await readFile(path), damage);
+  }
+  await writeFile(path, sound);
+  await lock.release();
+  await writeFile(path, sound.subarray(0, 9));
+  t.is(await takeLock(path), null);
+});
