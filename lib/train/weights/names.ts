@@ -41,6 +41,8 @@ const backboneParts =
 /** Chunks of blocks (DINOv2); the second number is the index of the block over all chunks. */
 const chunkedBlock = /^blocks\.\d+\.(?=\d+\.)/;
 const maxWrappers = 4;
+/** Far longer than the names of parameters; dozens of patterns are matched with each name. */
+const maxName = 1000;
 
 /** The weights of a checkpoint, and the keys of the wrappers around them. */
 export interface StateDict {
@@ -102,11 +104,18 @@ export interface PlainNames {
  * and drops other towers, parts of a head and unused parts.
  *
  * @param keepHead - for weights that were saved with an embedding head
- * @throws ERR_HOROBALL_WEIGHTS if two names become equal
+ * @throws ERR_HOROBALL_WEIGHTS if two names become equal, or a name has more than 1000 characters
  */
 export function plainNames(stored: Iterable<string>, keepHead: boolean): PlainNames {
   const result: PlainNames = { names: new Map(), stripped: [], dropped: [] };
-  const tower = imageTower([...stored]);
+  const all = [...stored];
+  const long = all.find((name) => name.length > maxName);
+  if (long !== undefined)
+    throw coded(
+      'ERR_HOROBALL_WEIGHTS',
+      `[loadWeights] path: expected names of at most ${maxName} characters, got ${listed([long])}... of ${long.length}`,
+    );
+  const tower = imageTower(all);
   const plain = timmNames(tower.map((name) => strip(name, result.stripped)));
   tower.forEach((name, i) => {
     const timm = plain[i]!;
