@@ -25,8 +25,8 @@ struct Corner {
       : row_class(k.map.template class_of<T>(x_tile, first_row<T>())),
         column_class(k.map.template class_of<T>(y_tile, first_column<T>())) {
     const std::int64_t x_view = x_tile / k.map.per_view, y_view = y_tile / k.map.per_view;
-    in_row = y_view * k.e.places + x_tile * kSide<T> + first_row<T>();
-    in_column = x_view * k.e.places + y_tile * kSide<T> + first_column<T>();
+    in_row = y_view * k.e.slots + x_tile * kSide<T> + first_row<T>();
+    in_column = x_view * k.e.slots + y_tile * kSide<T> + first_column<T>();
     same_view = x_view == y_view;
   }
 };
@@ -141,20 +141,20 @@ __global__ void __launch_bounds__(kThreads)
       subtract_near(weights, k.h, x_tile, k.h, y_tile, chunk, K::kTied ? e_sums : h_sums);
     }
   }
-  const std::int64_t places = k.map.tiles * kSide<T>;
+  const std::int64_t slots = k.map.tiles * kSide<T>;
   if constexpr (kWithE) {
     if (k.e_sums != nullptr)
-      store_chunk(e_sums, k.e_sums + part * places * with_e.pitch, with_e.pitch, x_tile, chunk);
+      store_chunk(e_sums, k.e_sums + part * slots * with_e.pitch, with_e.pitch, x_tile, chunk);
   }
   if constexpr (kWithH) {
     if (k.h_sums != nullptr)
-      store_chunk(h_sums, k.h_sums + part * places * k.h.pitch, k.h.pitch, x_tile, chunk);
+      store_chunk(h_sums, k.h_sums + part * slots * k.h.pitch, k.h.pitch, x_tile, chunk);
   }
   if (chunk != 0) return;
 #pragma unroll
   for (int r = 0; r < kMicro<T>; ++r) {
     const double lift = across_row(totals.lift[r]);
-    if (first_column<T>() == 0) k.lift[part * places + x_tile * kSide<T> + first_row<T>() + r] = lift;
+    if (first_column<T>() == 0) k.lift[part * slots + x_tile * kSide<T> + first_row<T>() + r] = lift;
   }
   const ParamSums params = across_block(totals.params, across);
   if (threadIdx.x == 0) k.params[x_tile * k.backward_parts + part] = params;
@@ -170,11 +170,11 @@ __device__ double part_sum(const T* sums, std::int64_t parts, std::int64_t strid
 // One warp per position: computes the gradients from the sums of weights and of weighted rows.
 template <class K, class T>
 __global__ void contrast_gradient(const __grid_constant__ Contrast<T> k, T* e_gradient, T* h_gradient) {
-  const std::int64_t place = (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) / 32;
-  const std::int64_t places = k.map.tiles * kSide<T>, depth = k.e.depth;
+  const std::int64_t slot = (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) / 32;
+  const std::int64_t slots = k.map.tiles * kSide<T>, depth = k.e.depth;
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  if (place >= places) return;
-  const std::int64_t row = k.e.row_at(place);
+  if (slot >= slots) return;
+  const std::int64_t row = k.e.row_at(slot);
   if (row < 0) return;
   if constexpr (K::kTied) {
     // The part that is orthogonal to z.
@@ -182,29 +182,29 @@ __global__ void contrast_gradient(const __grid_constant__ Contrast<T> k, T* e_gr
     double along = 0, square = 0;
     for (std::int64_t i = lane; i < depth; i += 32) {
       const double v = static_cast<double>(z[i]);
-      along += v * part_sum(k.e_sums, k.backward_parts, places * k.h.pitch, place * k.h.pitch + i);
+      along += v * part_sum(k.e_sums, k.backward_parts, slots * k.h.pitch, slot * k.h.pitch + i);
       square += v * v;
     }
     along = across_warp(along);
     square = across_warp(square);
     const double part = square > 0 ? along / square : 0;
     for (std::int64_t i = lane; i < depth; i += 32) {
-      const double sum = part_sum(k.e_sums, k.backward_parts, places * k.h.pitch, place * k.h.pitch + i);
+      const double sum = part_sum(k.e_sums, k.backward_parts, slots * k.h.pitch, slot * k.h.pitch + i);
       e_gradient[row * depth + i] = static_cast<T>(k.shares.term * (sum - part * static_cast<double>(z[i])));
     }
     return;
   }
   if (e_gradient != nullptr) {
     for (std::int64_t i = lane; i < depth; i += 32) {
-      const double sum = part_sum(k.e_sums, k.backward_parts, places * k.e.pitch, place * k.e.pitch + i);
+      const double sum = part_sum(k.e_sums, k.backward_parts, slots * k.e.pitch, slot * k.e.pitch + i);
       e_gradient[row * depth + i] = static_cast<T>(k.shares.e_factor * sum);
     }
   }
   if (h_gradient != nullptr) {
-    const double lift = part_sum(k.lift, k.backward_parts, places, place);
+    const double lift = part_sum(k.lift, k.backward_parts, slots, slot);
     const T* h = k.h.data + row * depth;
     for (std::int64_t i = lane; i < depth; i += 32) {
-      const double sum = part_sum(k.h_sums, k.backward_parts, places * k.h.pitch, place * k.h.pitch + i);
+      const double sum = part_sum(k.h_sums, k.backward_parts, slots * k.h.pitch, slot * k.h.pitch + i);
       const double value = k.shares.h_factor * (lift * static_cast<double>(h[i]) - sum);
       h_gradient[row * depth + i] = static_cast<T>(K::kRows == Rows::minkowski && i == 0 ? -value : value);
     }

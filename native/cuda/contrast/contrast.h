@@ -9,15 +9,15 @@ namespace horoball::gpu {
 namespace {
 
 // The row at every position, -1 for padding.
-__global__ void index_places(ViewMap map, std::int64_t side, const std::int32_t* order, std::int32_t* index) {
-  const std::int64_t place = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (place >= map.tiles * side) return;
-  const std::int64_t tile = place / side, view = tile / map.per_view,
-                     row_class = tile % map.per_view * side + place % side;
+__global__ void index_slots(ViewMap map, std::int64_t side, const std::int32_t* order, std::int32_t* index) {
+  const std::int64_t slot = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (slot >= map.tiles * side) return;
+  const std::int64_t tile = slot / side, view = tile / map.per_view,
+                     row_class = tile % map.per_view * side + slot % side;
   const std::int64_t sample = row_class * map.views + view;
-  index[place] = row_class >= map.classes ? -1
-                 : order == nullptr       ? static_cast<std::int32_t>(sample)
-                                          : order[sample];
+  index[slot] = row_class >= map.classes ? -1
+                : order == nullptr       ? static_cast<std::int32_t>(sample)
+                                         : order[sample];
 }
 
 template <class T>
@@ -45,7 +45,7 @@ class ContrastCall {
     ViewMap& map = k_.map;
     map = {views, rows / views, ceil_div(rows / views, kSide<T>), 0};
     map.tiles = views * map.per_view;
-    const std::int64_t places = k_.places();
+    const std::int64_t slots = k_.slots();
     k_.c = args_.c;
     const TiedRadius tied = tied_radius(args_.c, args_.clip, args_.guards == Guards::hypmix);
     k_.scale = logit_scale<T>(terms_, args_.tau_e, args_.tau_h, args_.lambda, K::kTied ? tied.radius : 1);
@@ -61,8 +61,8 @@ class ContrastCall {
     if (!K::kTied) h_gradient_ = call_.template out<T>(args_.grad_hyperbolic.data, rows * depth);
     backward_ = e_gradient_ != nullptr || h_gradient_ != nullptr || k_.wants_params;
 
-    auto* index = call_.template scratch<std::int32_t>(places);
-    call_.launch(index_places, ceil_div(places, kThreads), kThreads, map, std::int64_t{kSide<T>},
+    auto* index = call_.template scratch<std::int32_t>(slots);
+    call_.launch(index_slots, ceil_div(slots, kThreads), kThreads, map, std::int64_t{kSide<T>},
                  call_.template in<std::int32_t>(args_.order, rows), index);
     const void* h_data = K::kTied ? args_.euclidean.data : args_.hyperbolic.data;
     if constexpr (K::kGram) {
@@ -80,7 +80,7 @@ class ContrastCall {
     const std::int64_t chunks = k_.e.pitch / kChunk<T>;
     k_.forward_parts = parts_for(call_, map.tiles * views, map.per_view);
     k_.backward_parts = parts_for(call_, map.tiles * chunks, map.tiles);
-    const std::int64_t states = places * views, forward_blocks = map.tiles * views * k_.forward_parts;
+    const std::int64_t states = slots * views, forward_blocks = map.tiles * views * k_.forward_parts;
     k_.top = call_.template scratch<T>(2 * k_.forward_parts * states);
     k_.total = k_.top + k_.forward_parts * states;
     k_.first = call_.template scratch<std::int32_t>(k_.forward_parts * states);
@@ -96,24 +96,24 @@ class ContrastCall {
   Packed<T> side(const void* data, const std::int32_t* index, bool lines) {
     const std::int64_t rows = args_.euclidean.rows, depth = args_.euclidean.cols;
     Packed<T> packed =
-        allocate_rows(call_, call_.template in<T>(data, rows * depth), rows, depth, k_.places(), lines);
+        allocate_rows(call_, call_.template in<T>(data, rows * depth), rows, depth, k_.slots(), lines);
     packed.index = index;
     return packed;
   }
 
   template <class K>
   void backward() {
-    const std::int64_t places = k_.places(), parts = k_.backward_parts, tiles = k_.map.tiles;
+    const std::int64_t slots = k_.slots(), parts = k_.backward_parts, tiles = k_.map.tiles;
     const bool gradients = e_gradient_ != nullptr || h_gradient_ != nullptr;
     // Gradients of the parameters alone need only one chunk.
     const std::int64_t chunks = gradients ? k_.e.pitch / kChunk<T> : 1;
-    if (e_gradient_ != nullptr) k_.e_sums = call_.template scratch<T>(parts * places * k_.e.pitch);
-    if (h_gradient_ != nullptr) k_.h_sums = call_.template scratch<T>(parts * places * k_.h.pitch);
-    k_.lift = call_.template scratch<double>(parts * places);
+    if (e_gradient_ != nullptr) k_.e_sums = call_.template scratch<T>(parts * slots * k_.e.pitch);
+    if (h_gradient_ != nullptr) k_.h_sums = call_.template scratch<T>(parts * slots * k_.h.pitch);
+    k_.lift = call_.template scratch<double>(parts * slots);
     k_.params = call_.template scratch<ParamSums>(tiles * parts);
     call_.launch(contrast_backward<K, T>, tiles * chunks * parts, kThreads, k_, chunks);
     if (gradients) {
-      call_.launch(contrast_gradient<K, T>, ceil_div(places * 32, kThreads), kThreads, k_, e_gradient_,
+      call_.launch(contrast_gradient<K, T>, ceil_div(slots * 32, kThreads), kThreads, k_, e_gradient_,
                    h_gradient_);
     }
     if (k_.wants_params) {

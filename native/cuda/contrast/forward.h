@@ -80,7 +80,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerProcessor)
         const bool real = column_class + c < map.classes;
         logits[c] = real && !diagonal ? logit : static_cast<T>(kNone);
         if (!real || view == x_view) continue;
-        if (diagonal) k.positive[view * k.e.places + i] = logit;
+        if (diagonal) k.positive[view * k.e.slots + i] = logit;
         if (row_class >= map.classes) continue;
         tile_sum += logit;
         if (static_cast<double>(logit) < least) least = static_cast<double>(logit);
@@ -93,7 +93,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerProcessor)
   for (int r = 0; r < kMicro<T>; ++r) {
     join(rows[r]);
     if (first_column<T>() != 0) continue;
-    const std::int64_t at = (part * map.views + view) * k.e.places + x_tile * kSide<T> + first_row<T>() + r;
+    const std::int64_t at = (part * map.views + view) * k.e.slots + x_tile * kSide<T> + first_row<T>() + r;
     k.top[at] = rows[r].top;
     k.total[at] = rows[r].total;
     k.first[at] = rows[r].first;
@@ -115,10 +115,10 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerProcessor)
 }
 
 template <class T>
-__device__ Sum<T> whole(const Contrast<T>& k, std::int64_t view, std::int64_t place) {
+__device__ Sum<T> whole(const Contrast<T>& k, std::int64_t view, std::int64_t slot) {
   Sum<T> sum = empty_sum<T>();
   for (std::int64_t part = 0; part < k.forward_parts; ++part) {
-    const std::int64_t at = (part * k.map.views + view) * k.e.places + place;
+    const std::int64_t at = (part * k.map.views + view) * k.e.slots + slot;
     sum.merge({k.top[at], k.total[at], k.first[at]});
   }
   return sum;
@@ -131,17 +131,17 @@ __global__ void contrast_finish(const __grid_constant__ Contrast<T> k) {
   __shared__ double losses[kSide<T>], hits[kSide<T>], tops[kSide<T>];
   const ViewMap& map = k.map;
   const int r = static_cast<int>(threadIdx.x);
-  const std::int64_t tile = blockIdx.x, place = tile * kSide<T> + r, own = tile / map.per_view,
+  const std::int64_t tile = blockIdx.x, slot = tile * kSide<T> + r, own = tile / map.per_view,
                      row_class = map.class_of<T>(tile, r);
   const bool real = row_class < map.classes;
-  const Sum<T> own_sum = whole(k, own, place);
+  const Sum<T> own_sum = whole(k, own, slot);
   T lowest = static_cast<T>(HUGE_VAL), inverse = 0;  // exp(-L_ab) summed over b, as inverse exp(-lowest)
   double loss = 0, hit = 0;
   for (std::int64_t view = 0; view < map.views; ++view) {
-    const std::int64_t at = view * k.e.places + place;
+    const std::int64_t at = view * k.e.slots + slot;
     T highest = static_cast<T>(-HUGE_VAL);
     if (view != own) {
-      Sum<T> sum = whole(k, view, place);
+      Sum<T> sum = whole(k, view, slot);
       const T positive = real ? k.positive[at] : T(0), top = sum.top;
       const bool hits_it = positive > top || (positive == top && row_class < sum.first);
       highest = positive > top ? positive : top;
@@ -168,7 +168,7 @@ __global__ void contrast_finish(const __grid_constant__ Contrast<T> k) {
     }
     __syncthreads();
   }
-  k.reference[own * k.e.places + place] = lowest - static_cast<T>(std::log(inverse));
+  k.reference[own * k.e.slots + slot] = lowest - static_cast<T>(std::log(inverse));
   losses[r] = loss;
   hits[r] = hit;
   __syncthreads();

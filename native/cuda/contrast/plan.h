@@ -38,20 +38,20 @@ struct Contrast {
   bool wants_stats, wants_params;
   std::int64_t forward_parts, backward_parts;
 
-  T *top, *total;       // [part][view][place], of negatives: the largest logit against a view, and the sum
+  T *top, *total;       // [part][view][slot], of negatives: the largest logit against a view, and the sum
                         // of exp(logit - largest)
   std::int32_t* first;  // the lowest class that attains it
-  T* positive;          // [view][place]: its logit, and after contrast_finish its probability minus 1
-  T* reference;  // [view][place]: the weight of a negative is exp(logit - reference of its row) and the
-                 // same of its column
+  T* positive;          // [view][slot]: its logit, and after contrast_finish its probability minus 1
+  T* reference;         // [view][slot]: the weight of a negative is exp(logit - reference of its row) and the
+                        // same of its column
   double *least, *sum;  // of a forward block's logits
   double *loss, *hits;  // of a tile
   double* most;         // [tile][view]
-  T *e_sums, *h_sums;   // [part][place][pitch]: sums of weights times rows
-  double* lift;         // [part][place]
+  T *e_sums, *h_sums;   // [part][slot][pitch]: sums of weights times rows
+  double* lift;         // [part][slot]
   ParamSums* params;    // [backward block]
 
-  std::int64_t places() const { return map.tiles * kSide<T>; }
+  std::int64_t slots() const { return map.tiles * kSide<T>; }
 };
 
 // `card` is constructed once per thread: its roots are in float64, and a kernel that writes memory would reload k.c

@@ -13,14 +13,14 @@ __device__ __attribute__((noinline)) void subtract_near(const Weights<T>& weight
                                                         std::int64_t y_tile, std::int64_t chunk,
                                                         ChunkSums<T>& sums) {
   sums.each([&](int row, int column, T& sum) {
-    const std::int64_t x_place = x_tile * kSide<T> + row, k = chunk * kChunk<T> + column;
+    const std::int64_t x_slot = x_tile * kSide<T> + row, k = chunk * kChunk<T> + column;
     if (k >= x.depth) return;
     for (int j = 0; j < kSide<T>; ++j) {
       const T weight = weights.of(row, j);
       if (weight == 0) continue;
-      const std::int64_t y_place = y_tile * kSide<T> + j;
-      const double difference = x.scale[x_place] * static_cast<double>(x.row(x_place)[k]) -
-                                y.scale[y_place] * static_cast<double>(y.row(y_place)[k]);
+      const std::int64_t y_slot = y_tile * kSide<T> + j;
+      const double difference = x.scale[x_slot] * static_cast<double>(x.row(x_slot)[k]) -
+                                y.scale[y_slot] * static_cast<double>(y.row(y_slot)[k]);
       sum -= static_cast<T>(static_cast<double>(weight) * difference);
     }
   });

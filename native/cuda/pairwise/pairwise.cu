@@ -36,7 +36,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerProcessor)
     pairwise_tile(Card card, const __grid_constant__ Packed<T> x, const __grid_constant__ Packed<T> y,
                   bool same, T* out) {
   __shared__ Slabs<T> slabs;
-  const std::int64_t across = y.places / kSide<T>;
+  const std::int64_t across = y.slots / kSide<T>;
   const std::int64_t x_tile = blockIdx.x / across, y_tile = blockIdx.x % across;
   if (same && y_tile < x_tile) return;
   Sums<T> s;
@@ -62,7 +62,7 @@ Status pairwise_of(int device, const PairwiseArgs& args, const Run& run) {
   T* out = call.out<T>(args.out.data, args.x.rows * args.y.rows);
   const Packed<T> x = prepare_rows(call, card, x_data, args.x.rows, args.x.cols);
   const Packed<T> y = same ? x : prepare_rows(call, card, y_data, args.y.rows, args.y.cols);
-  const std::int64_t tiles = (x.places / kSide<T>)*(y.places / kSide<T>);
+  const std::int64_t tiles = (x.slots / kSide<T>)*(y.slots / kSide<T>);
   call.launch(pairwise_tile<Card, T>, tiles, kThreads, card, x, y, same, out);
   return call.finish();
 }

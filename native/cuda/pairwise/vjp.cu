@@ -15,8 +15,8 @@ struct VjpSide {
   bool same, transposed;  // the cotangent is [partner][row]
   const T* cotangent;
   std::int64_t parts;
-  T* sums;            // [part][place][pitch]
-  double* lift;       // [part][place]
+  T* sums;            // [part][slot][pitch]
+  double* lift;       // [part][slot]
   double* curvature;  // [block of chunk 0], or null
 
   __device__ T weight(std::int64_t i, std::int64_t j) const {
@@ -34,7 +34,7 @@ __global__ void __launch_bounds__(kThreads)
   __shared__ double across[kThreads / 32];
   const Packed<T>&x = side.x, &y = side.y;
   const std::int64_t part = blockIdx.x % side.parts, chunk = blockIdx.x / side.parts % chunks,
-                     x_tile = blockIdx.x / side.parts / chunks, y_tiles = y.places / kSide<T>;
+                     x_tile = blockIdx.x / side.parts / chunks, y_tiles = y.slots / kSide<T>;
   ChunkSums<T> sums;
   sums.clear();
   double lift[kMicro<T>] = {}, bend = 0;
@@ -78,13 +78,13 @@ __global__ void __launch_bounds__(kThreads)
     subtract_near(weights, x, x_tile, y, y_tile, chunk, sums);
   }
   if (side.sums != nullptr) {
-    store_chunk(sums, side.sums + part * x.places * x.pitch, x.pitch, x_tile, chunk);
+    store_chunk(sums, side.sums + part * x.slots * x.pitch, x.pitch, x_tile, chunk);
   }
   if (chunk != 0) return;
 #pragma unroll
   for (int r = 0; r < kMicro<T>; ++r) {
     const double total = across_row(lift[r]);
-    if (first_column<T>() == 0) side.lift[part * x.places + x_tile * kSide<T> + first_row<T>() + r] = total;
+    if (first_column<T>() == 0) side.lift[part * x.slots + x_tile * kSide<T> + first_row<T>() + r] = total;
   }
   if (side.curvature == nullptr) return;
   const double total = across_block(bend, across);
@@ -102,7 +102,7 @@ __global__ void vjp_finish(const __grid_constant__ VjpSide<T> side, T* gradient)
   const auto sum_at = [&](std::int64_t k) {
     double total = 0;
     for (std::int64_t part = 0; part < side.parts; ++part) {
-      total += static_cast<double>(side.sums[(part * x.places + i) * x.pitch + k]);
+      total += static_cast<double>(side.sums[(part * x.slots + i) * x.pitch + k]);
     }
     return total;
   };
@@ -119,7 +119,7 @@ __global__ void vjp_finish(const __grid_constant__ VjpSide<T> side, T* gradient)
     }
   } else {
     double lift = 0;
-    for (std::int64_t part = 0; part < side.parts; ++part) lift += side.lift[part * x.places + i];
+    for (std::int64_t part = 0; part < side.parts; ++part) lift += side.lift[part * x.slots + i];
     for (std::int64_t k = lane; k < x.depth; k += 32) {
       const T value = static_cast<T>(lift * static_cast<double>(row[k]) - sum_at(k));
       gradient[i * x.depth + k] = Card::kRows == Rows::minkowski && k == 0 ? -value : value;
@@ -162,15 +162,15 @@ class VjpCall {
 
  private:
   void go(VjpSide<T> side, T* gradient, double* grad_c) {
-    const std::int64_t tiles = side.x.places / kSide<T>,
+    const std::int64_t tiles = side.x.slots / kSide<T>,
                        chunks = gradient != nullptr ? side.x.pitch / kChunk<T> : 1;
     if (tiles == 0) {
       call_.clear(grad_c, 1);
       return;
     }
-    side.parts = parts_for(call_, tiles * chunks, side.y.places / kSide<T>);
-    if (gradient != nullptr) side.sums = call_.template scratch<T>(side.parts * side.x.places * side.x.pitch);
-    side.lift = call_.template scratch<double>(side.parts * side.x.places);
+    side.parts = parts_for(call_, tiles * chunks, side.y.slots / kSide<T>);
+    if (gradient != nullptr) side.sums = call_.template scratch<T>(side.parts * side.x.slots * side.x.pitch);
+    side.lift = call_.template scratch<double>(side.parts * side.x.slots);
     if (grad_c != nullptr) side.curvature = call_.template scratch<double>(tiles * side.parts);
     call_.launch(vjp_tile<Card, T>, tiles * chunks * side.parts, kThreads, card_, side, chunks);
     if (gradient != nullptr) {

@@ -44,7 +44,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerProcessor)
   __shared__ T bound[kSide<T>], found[kSide<T> * kPitch];
   const Packed<T>&x = search.queries, &y = search.gallery;
   const std::int64_t part = blockIdx.x % search.parts, x_tile = blockIdx.x / search.parts,
-                     y_tiles = y.places / kSide<T>;
+                     y_tiles = y.slots / kSide<T>;
   const int mine = static_cast<int>(threadIdx.x);  // the query of the tile that this thread owns
   const std::int64_t query = x_tile * kSide<T> + mine;
   const bool keeps = mine < kSide<T> && query < x.count;
@@ -125,8 +125,8 @@ Status select_of(int device, const SelectArgs& args, const Run& run) {
   search.distance = call.out<T>(args.distances.data, n * args.k);
   search.queries = prepare_rows(call, card, call.in<T>(args.queries.data, n * depth), n, depth);
   search.gallery = prepare_rows(call, card, call.in<T>(args.gallery.data, m * depth), m, depth);
-  const std::int64_t tiles = search.queries.places / kSide<T>;
-  search.parts = parts_for(call, tiles, search.gallery.places / kSide<T>);
+  const std::int64_t tiles = search.queries.slots / kSide<T>;
+  search.parts = parts_for(call, tiles, search.gallery.slots / kSide<T>);
   search.spare_distance = call.scratch<T>((search.parts - 1) * n * args.k);
   search.spare_index = call.scratch<std::int32_t>((search.parts - 1) * n * args.k);
   call.launch(search_tile<Card, T>, tiles * search.parts, kThreads, card, search);
