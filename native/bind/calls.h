@@ -18,8 +18,8 @@
 #include "counts.h"
 #include "fields.h"
 #include "image.h"
+#include "launch.h"
 #include "row_call.h"
-#include "way.h"
 
 namespace horoball::bind {
 
@@ -185,14 +185,14 @@ inline Status not_supported_by(const char* name) {
 
 // The end of every call: selects the device and runs the function.
 template <class In, class Args, Slot<Args> slot>
-typename In::Result finish(const In& in, const Args& args, int device, Way way) {
+typename In::Result finish(const In& in, const Args& args, int device, Launch how) {
   Status why{Code::device};
   const Backend* chosen = backend(device, why);
   if (chosen == nullptr) return refuse(in, why);
   auto function = chosen->*slot;
   if (function == nullptr && device == -2) function = cpu()->*slot;
   if (function == nullptr) return refuse(in, not_supported_by(chosen->name));
-  return launch(in, way, [args, function](const Run& run) { return function(args, run); });
+  return launch(in, how, [args, function](const Run& run) { return function(args, run); });
 }
 
 // A family of the function tables, whose arguments are the fields, the device and how to run.
@@ -208,11 +208,11 @@ struct Family {
     args.type = in.type();
     in.require(consistent(args), "matrices of matching shapes");
     const int device = in.template take<int>();
-    return finish<In, Args, slot>(in, args, device, way_of(in));
+    return finish<In, Args, slot>(in, args, device, launch_of(in));
   }
 
   static std::string arguments() {
-    return ((describe(Fields{}) + ",") + ...) + described("device", "number") + "," + describe_way();
+    return ((describe(Fields{}) + ",") + ...) + described("device", "number") + "," + describe_launch();
   }
 };
 

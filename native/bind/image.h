@@ -7,7 +7,7 @@
 #include "../image/augment.h"
 #include "../image/resample.h"
 #include "fields.h"
-#include "way.h"
+#include "launch.h"
 
 namespace horoball {
 
@@ -27,13 +27,13 @@ struct ImageFunction {
     Args args;
     (bind::read(in, args, Fields{}), ...);
     in.require(image::consistent(args), expected.text);
-    return launch(in, way_of(in), [args](const Run&) {
+    return launch(in, launch_of(in), [args](const Run&) {
       function(args);
       return Status{};
     });
   }
 
-  static std::string arguments() { return ((describe(Fields{}) + ",") + ...) + describe_way(); }
+  static std::string arguments() { return ((describe(Fields{}) + ",") + ...) + describe_launch(); }
 };
 
 // Far above the size of any image; products of two sides and the channels, and sums of two sides, do not

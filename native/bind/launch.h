@@ -11,19 +11,19 @@ namespace horoball::bind {
 inline constexpr int kMaxThreads = 1024;
 
 // The number of threads (0: all) and the number of the job (0: synchronous, on this thread).
-struct Way {
+struct Launch {
   int threads = 0;
   std::uint32_t job = 0;
 };
 
 // The last two arguments of most bound functions.
 template <class In>
-Way way_of(In& in) {
+Launch launch_of(In& in) {
   const auto threads = in.template take<int>();
   in.require(threads >= 0 && threads <= kMaxThreads, "a number of threads");
   return {threads, in.template take<std::uint32_t>()};
 }
-inline std::string describe_way() {
+inline std::string describe_launch() {
   return described("threads", "number") + "," + described("job", "number");
 }
 

@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-#include "../bind/way.h"
+#include "../bind/launch.h"
 #include "../core.h"
 #include "bind.h"
 
@@ -113,15 +113,15 @@ class Job : public Napi::AsyncWorker {
   Napi::Promise::Deferred deferred_;
 };
 
-using bind::Way;
-using bind::way_of;
+using bind::Launch;
+using bind::launch_of;
 
 // Runs `work`. Returns undefined or a promise of it.
 template <class Callable>
-Napi::Value launch(const Arguments& in, const Way& way, Callable&& work) {
-  if (way.job != 0) return Job::start(in, way.job, way.threads, std::forward<Callable>(work));
+Napi::Value launch(const Arguments& in, const Launch& how, Callable&& work) {
+  if (how.job != 0) return Job::start(in, how.job, how.threads, std::forward<Callable>(work));
   Run run;
-  run.threads = way.threads;
+  run.threads = how.threads;
   const Status status = run_work(work, run);
   if (status.code != Code::ok) throw error_from(in.env(), status);
   return in.env().Undefined();

@@ -26,7 +26,7 @@ std::span<double> standing() {
 
 namespace {
 
-using horoball::bind::Way;
+using horoball::bind::Launch;
 using horoball::wasm::Argument;
 using horoball::wasm::Kind;
 
@@ -211,7 +211,7 @@ class Drawn {
 };
 
 template <class Work>
-void launch(const Drawn&, const Way&, const Work&) {}
+void launch(const Drawn&, const Launch&, const Work&) {}
 void refuse(const Drawn&, const horoball::Status&) {}
 std::span<double> standing_of(const Drawn&) { return horoball::wasm::standing(); }
 

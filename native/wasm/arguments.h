@@ -213,7 +213,7 @@ inline void refuse(const Arguments& in, const Status& why) {
 
 // Runs `work` on this thread; lib/wasm runs jobs in a worker.
 template <class Work>
-void launch(const Arguments& in, const bind::Way&, const Work& work) {
+void launch(const Arguments& in, const bind::Launch&, const Work& work) {
   if (!in.ok()) return;
   static const std::atomic<bool> kPoll{false};
   Run run;
