@@ -32,10 +32,11 @@ export const contrastiveLosses = [
 export const logitDefaults = { tauE: 0.1, tauH: 0.2, lambda: 0.5, c: 0.1, clipR: 2.3 } as const;
 
 /**
- * Constants of the head: the fraction of the ball's radius that its projection leaves free, and the published guards of
- * its operations.
+ * Constants of the head: the least norm by which a feature is divided to become a unit row, the fraction of the
+ * ball's radius that the projection leaves free, and the published guards of the head's operations.
  */
 export const headConstants = {
+  unitFloor: 1e-12,
   margin: 0.001,
   bias: 0.00001,
   leastNorm: 0.00001,

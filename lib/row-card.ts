@@ -49,9 +49,10 @@ export function rowCards(): readonly RowCard[] {
   return cards;
 }
 
-/** The head as the core describes it: the names of its operations, and the published guards in them. */
+/** The head as the core describes it: the names of its operations, its floor of norms, and the published guards. */
 interface HeadCard {
   readonly operations: readonly string[];
+  readonly unitFloor: number;
   readonly published: Readonly<Record<string, number>>;
 }
 
@@ -60,6 +61,11 @@ const headCard = (): HeadCard => JSON.parse(core().headCards) as HeadCard;
 /** The cards that map a row to the ball in a head, in order; the first one's parameter is the head's clip. */
 export function headCards(): readonly RowCard[] {
   return headCard().operations.map((name) => rowCards().find((card) => card.name === name)!);
+}
+
+/** The least norm by which the head divides a feature to get a unit row (kUnitFloor in native/core.h). */
+export function unitFloor(): number {
+  return headCard().unitFloor;
 }
 
 /** The published guards of the head's operations (native/ops/hypmix.h), by name. */

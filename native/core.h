@@ -256,9 +256,12 @@ const char* loss_cards();
 // The parameters of the loss's logit and their defaults, in the order of ContrastArgs::grad_params.
 const char* logit_parameters();
 
-// The head as JSON: the names of the row-wise operations of which it is composed, in order, and the published guards in
-// them. The first operation takes the caller's clip as its parameter, the others take their default.
+// The head as JSON: the names of the row-wise operations of which it is composed, in order, kUnitFloor, and the published
+// guards in the operations. The first operation takes the caller's clip as its parameter, the others take their default.
 const char* head_cards();
+
+// The least norm by which a feature is divided to become a unit row, far below the norm of any nonzero feature.
+inline constexpr double kUnitFloor = 1e-12;
 
 Reads reads_of(Geometry geometry, bool tied);
 
@@ -300,6 +303,8 @@ struct Backend {
 // The widest level that this machine supports, or the one named by HOROBALL_ISA (null if it is not supported).
 const Backend* cpu();
 const Backend* cpu(const char* level);
+// The levels that this machine supports, from the narrowest to the widest; null past the last.
+const Backend* cpu_level(int index);
 // Null, with the reason in `why`, if CUDA is not built, no driver is installed or the device does not exist.
 const Backend* cuda(int device, Status* why);
 

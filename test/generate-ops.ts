@@ -14,7 +14,7 @@ import {
   type Tolerances,
 } from '../lib/cards.ts';
 import { core } from '../lib/native.ts';
-import { headCards, headGuards, type RowCard, rowCards } from '../lib/row-card.ts';
+import { headCards, headGuards, type RowCard, rowCards, unitFloor } from '../lib/row-card.ts';
 
 const head = `// Generated from the cards in native/ops/row/ by \`npm run ops\`: edit those instead.
 //
@@ -143,8 +143,8 @@ ${list('pair loss', 'contrastiveLosses', lossCards())}
 export const logitDefaults = { ${defaults()} } as const;
 
 /**
- * Constants of the head: the fraction of the ball's radius that its projection leaves free, and the published guards of
- * its operations.
+ * Constants of the head: the least norm by which a feature is divided to become a unit row, the fraction of the
+ * ball's radius that the projection leaves free, and the published guards of the head's operations.
  */
 export const headConstants = {
 ${headConstants()}} as const;
@@ -165,9 +165,10 @@ function defaults(): string {
   return [...parameters, clip].map(({ name, start }) => `${name}: ${start}`).join(', ');
 }
 
-/** The default of the head's last card, and the guards. */
+/** The floor of the unit rows' norm, the default of the head's last card, and the guards. */
 function headConstants(): string {
-  const constants = { margin: headCards().at(-1)!.parameter!.start, ...headGuards() };
+  const margin = headCards().at(-1)!.parameter!.start;
+  const constants = { unitFloor: unitFloor(), margin, ...headGuards() };
   return Object.entries(constants)
     .map(([name, value]) => `  ${name}: ${value},\n`)
     .join('');

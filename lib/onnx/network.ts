@@ -7,9 +7,6 @@ import { linear, type Weights } from './linear.ts';
 import { inputName, outputNames } from './serving.ts';
 import type { Storage } from './storage.ts';
 
-/** The smallest norm to divide by, as in native/torch/head.cc. */
-const tiny = 1e-12;
-
 /** A network to export: a backbone, and the head of a trained one. */
 export type Exportable = NetworkConfig | Pick<NetworkConfig, 'model'>;
 
@@ -33,7 +30,7 @@ export function onnxNetwork(
     graph.output(outputNames.unit, euclidean, ['batch_size', network.dim]);
     graph.output(outputNames.ball, hyperbolic, ['batch_size', network.dim]);
   } else {
-    const unit = graph.node('Div', [feature, norm(graph, feature, tiny)]);
+    const unit = graph.node('Div', [feature, norm(graph, feature, headConstants.unitFloor)]);
     graph.output(outputNames.unit, unit, ['batch_size', embedDim]);
   }
   return graph.build('embedder', metadata);
@@ -50,14 +47,14 @@ function head(
   body: Value,
 ): { euclidean: Value; hyperbolic: Value } {
   const z = linear(graph, weights, body, 'head');
-  const euclidean = graph.node('Div', [z, norm(graph, z, tiny)]);
+  const euclidean = graph.node('Div', [z, norm(graph, z, headConstants.unitFloor)]);
   return { euclidean, hyperbolic: toBall(graph, config, config.head === 'hypmix' ? euclidean : z) };
 }
 
 function toBall(graph: OnnxGraph, { c, clipR, compat }: NetworkConfig, u: Value): Value {
   const published = compat === 'hypmix';
-  const { margin, bias, leastNorm, topTanh } = headConstants;
-  const small = published ? leastNorm : tiny;
+  const { unitFloor, margin, bias, leastNorm, topTanh } = headConstants;
+  const small = published ? leastNorm : unitFloor;
   const root = Math.sqrt(c);
   const number = (value: number): Value => graph.floats([value], []);
   let clipped = u;

@@ -62,9 +62,7 @@ Napi::Object cpu_info(Napi::Env env) {
   const Backend* best = cpu();
   out.Set("level", best == nullptr ? env.Null() : Napi::String::New(env, best->name));
   auto levels = Napi::Array::New(env);
-  for (const char* name : {"baseline", "avx2", "avx512", "neon"}) {
-    if (cpu(name) != nullptr) levels.Set(levels.Length(), name);
-  }
+  for (int i = 0; const Backend* level = cpu_level(i); ++i) levels.Set(levels.Length(), level->name);
   out.Set("levels", levels);
   out.Set("threads", std::thread::hardware_concurrency());
   return out;

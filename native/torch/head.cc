@@ -1,12 +1,6 @@
 #include "head.h"
 
 namespace horoball::train {
-namespace {
-
-// Far below the norm of any nonzero feature; avoids 0 / 0.
-constexpr double kTiny = 1e-12;
-
-}  // namespace
 
 HeadImpl::HeadImpl(std::int64_t width, const HeadConfig& config, Initial& initial)
     : config_(config), linear(width, config.dim) {
@@ -25,7 +19,7 @@ void HeadImpl::set_curvature(double value, bool learnable) {
 Outputs HeadImpl::forward(const at::Tensor& body) { return outputs_of(linear(body), body); }
 
 Outputs HeadImpl::outputs_of(const at::Tensor& z, const at::Tensor& body) const {
-  const auto e = z / z.norm(2, -1, true).clamp_min(kTiny);
+  const auto e = z / z.norm(2, -1, true).clamp_min(kUnitFloor);
   return {body, e, to_ball(config_.unit ? e : z)};
 }
 

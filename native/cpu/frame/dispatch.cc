@@ -64,6 +64,15 @@ const Backend* cpu(const char* level) {
   return nullptr;
 }
 
+const Backend* cpu_level(int index) {
+  std::size_t count = 0;
+  const Level* all = levels(&count);
+  for (std::size_t i = count; i-- > 0;) {
+    if (all[i].present && index-- == 0) return all[i].backend;
+  }
+  return nullptr;
+}
+
 #if defined(__wasm__)
 // There is one level and no environment; lib/wasm/core.ts reads HOROBALL_ISA.
 const Backend* cpu() { return widest(); }

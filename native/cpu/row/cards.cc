@@ -70,6 +70,7 @@ const char* row_cards() {
 
 const char* head_cards() {
   static const std::string json = "{\"operations\":" + rowwise::names(rowwise::HeadCards{}) +
+                                  ",\"unitFloor\":" + json::number(kUnitFloor) +
                                   ",\"published\":" + rowwise::published_guards() + "}";
   return json.c_str();
 }
