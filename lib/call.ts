@@ -66,34 +66,24 @@ export async function runAsync<R>(
   return prepared.finish();
 }
 
-/**
- * Several calls in sequence: each is yielded, executed, and then read. Work between them that takes longer than a
- * fraction of a millisecond yields `pause` (lib/slices.ts).
- */
-export type Steps<R> = Generator<Prepared<unknown>, R, void>;
-
-/** A step that yields to the event loop if the work between two calls is long. */
-export const pause: Prepared<void> = {
-  start: (job) => (job === 0 ? undefined : nextTurn()),
-  finish: () => {},
-};
-
 /** Milliseconds of work on the main thread per turn of the event loop. */
 const turnMs = 0.5;
-/** When `runSteps` last resumed a call. */
-let turnBegan = 0;
 
-/** Yields to the event loop if the call was resumed more than `turnMs` ago. */
-export function* pauseIfLong(): Steps<void> {
-  if (performance.now() - turnBegan > turnMs) yield pause;
-}
+/** A step that gives the event loop a turn if the work between two calls has taken longer than `turnMs`. */
+export const pause: unique symbol = Symbol('pause');
+
+/**
+ * Several calls in sequence: each is yielded, executed, and then read. Work between them that may take longer than `turnMs`
+ * yields `pause` now and then (lib/slices.ts).
+ */
+export type Steps<R> = Generator<Prepared<unknown> | typeof pause, R, void>;
 
 /** Runs steps on this thread. */
 export function runStepsSync<R>(operation: string, steps: Steps<R>): R {
   for (;;) {
     const step = steps.next();
     if (step.done) return step.value;
-    runSync(operation, step.value);
+    if (step.value !== pause) runSync(operation, step.value);
   }
 }
 
@@ -105,11 +95,15 @@ export async function runSteps<R>(
 ): Promise<R> {
   checkSignal(operation, signal);
   const steps = begin();
+  let turnBegan = performance.now();
   for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+    if (value !== pause) await runAsync(operation, signal, () => value);
+    else if (performance.now() - turnBegan > turnMs) await nextTurn();
+    else continue;
+    signal?.throwIfAborted();
     turnBegan = performance.now();
-    const step = steps.next();
-    if (step.done) return step.value;
-    await runAsync(operation, signal, () => step.value);
   }
 }
 

@@ -1,7 +1,7 @@
 // The index of a gallery: rows in lists around centers, and 8-bit codes that bound every distance. The core builds and
 // searches it (native/cpu/lists); here are the k-means iterations and the memory.
 import { centers as coreCenters, encode as coreEncode } from './binding-calls.ts';
-import { type CallOptions, pauseIfLong, type Steps } from './call.ts';
+import { type CallOptions, pause, type Steps } from './call.ts';
 import { deviceIndex, integer, threadCount } from './check.ts';
 import { allocate, allocateArray, type Matrix, type Reals, rowsAt } from './matrix.ts';
 import { core } from './native.ts';
@@ -125,7 +125,7 @@ function* trainCenters<T extends Reals>(
       if (counts[list] !== 0) continue;
       const from = found[Math.floor(next() * found.length)]! * rows.cols; // starts again elsewhere
       centers.data.set(sample.data.subarray(from, from + rows.cols), list * rows.cols);
-      yield* pauseIfLong();
+      yield pause;
     }
   }
   return centers;

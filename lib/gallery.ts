@@ -1,11 +1,4 @@
-import {
-  type AsyncOptions,
-  type CallOptions,
-  pauseIfLong,
-  runSteps,
-  runStepsSync,
-  type Steps,
-} from './call.ts';
+import { type AsyncOptions, type CallOptions, pause, runSteps, runStepsSync, type Steps } from './call.ts';
 import type { Metric } from './cards.ts';
 import { callNames, checkCallback, checkOptions, integer, metricNames } from './check.ts';
 import { type Coded, coded, rangeError, shapeError, typeError } from './errors.ts';
@@ -430,7 +423,7 @@ function* labelSet(operation: string, labels: Iterable<number>): Steps<ReadonlyS
     throw typeError(operation, 'labels', 'an iterable of integers', labels);
   }
   const list: number[] = [];
-  for (const label of labels) if (list.push(label) % 4096 === 0) yield* pauseIfLong();
+  for (const label of labels) if (list.push(label) % 4096 === 0) yield pause;
   const checked = yield* integerList(operation, 'labels', list, int32);
   const set = new Set<number>();
   yield* inSlices(checked.length, (begin, end) => {

@@ -1,5 +1,5 @@
 // Work on the main thread, divided among turns of the event loop. Results do not depend on the division.
-import { pauseIfLong, type Steps } from './call.ts';
+import { pause, type Steps } from './call.ts';
 import { checkKept, type Matrix, type Reals, zeros } from './matrix.ts';
 
 /** Elements between two reads of the clock: a small fraction of a millisecond at up to 50 ns per element. */
@@ -13,7 +13,7 @@ export function* inSlices(
 ): Steps<void> {
   for (let begin = 0; begin < length; begin += size) {
     work(begin, Math.min(length, begin + size));
-    yield* pauseIfLong();
+    yield pause;
   }
 }
 
