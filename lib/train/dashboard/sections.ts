@@ -11,6 +11,7 @@ import { diskFigure } from '../report/charts/disk.ts';
 import { galleryFigure } from '../report/charts/gallery.ts';
 import { type Html, html, type Part } from '../report/html.ts';
 import { radiusFigure } from '../report/run/health.ts';
+import { zoomHint } from '../report/run/page.ts';
 import { fixed, percent } from '../report/tables.ts';
 import { clock } from '../run/progress.ts';
 import { evaluationsOf, healthRowsOf, type StepRow, stepsOf } from '../run/record.ts';
@@ -94,7 +95,7 @@ function curvesSection({ rows, snapshot }: LiveRun): Html {
     waitChart(steps),
     learnableChart(steps),
   ].filter((chart) => chart !== null);
-  return html`<h2>Training</h2>${charts.length === 0 ? html`<p>The curves begin with the second step.</p>` : html`<div class="charts">${charts}</div>`}`;
+  return html`<h2>Training</h2>${charts.length === 0 ? html`<p>The curves begin with the second step.</p>` : html`${zoomHint}<div class="charts">${charts}</div>`}`;
 }
 
 function healthSection({ rows }: LiveRun): Html {

@@ -1,8 +1,10 @@
+import { chartScript } from './charts/chart-script.ts';
+
 /**
- * The script of a report: shows chart values and class names under the pointer, and highlights one class or
+ * The script of a report: shows chart values and class names under the pointer, zooms into charts, and highlights one class or
  * family. Without it, the page still shows everything except the names of the points.
  */
-export const script = `
+export const script: string = `
 const tip = document.body.appendChild(Object.assign(document.createElement('div'), { className: 'tip', hidden: true }));
 const show = (event, lines) => {
   tip.replaceChildren(...lines.map(([text, color]) => {
@@ -19,33 +21,10 @@ const show = (event, lines) => {
 };
 const hide = () => { tip.hidden = true; };
 
-const wire = (root) => {
-for (const svg of root.querySelectorAll('svg[data-chart]')) {
-  const chart = JSON.parse(svg.dataset.chart);
-  const cursor = svg.querySelector('.cursor');
-  const written = (value) => chart.percent ? (100 * value).toFixed(1) + '%' : String(value);
-  svg.addEventListener('pointermove', (event) => {
-    const box = svg.getBoundingClientRect();
-    const x = (event.clientX - box.left) / box.width * svg.viewBox.baseVal.width;
-    const all = chart.series.filter((one) => one.px.length).map((one) => {
-      let at = 0;
-      one.px.forEach((px, i) => { if (Math.abs(px - x) < Math.abs(one.px[at] - x)) at = i; });
-      return { one, at };
-    });
-    if (!all.length) return;
-    const off = ({ one, at }) => Math.abs(one.px[at] - x);
-    const first = all.reduce((best, each) => off(each) < off(best) ? each : best);
-    // Skip lines without a point near this position, such as those of shorter runs.
-    const near = all.filter(({ one, at }) => Math.abs(one.px[at] - first.one.px[first.at]) <= 14);
-    cursor.innerHTML = near.map(({ one, at }) =>
-      '<circle r="3.6" cx="' + one.px[at] + '" cy="' + one.py[at] + '" fill="' + one.color + '"/>').join('');
-    const value = first.one.x[first.at];
-    show(event, [[chart.xLabel + ' ' + (value < 10 ? Number(value.toPrecision(3)) : Math.round(value))],
-      ...near.map(({ one, at }) => [one.name + '  ' + written(one.y[at]), one.color])]);
-  });
-  svg.addEventListener('pointerleave', () => { cursor.innerHTML = ''; hide(); });
-}
+/** The ranges of zoomed charts, by their titles. */
+const zooms = new Map();
 
+const wire = (root) => {${chartScript}
 for (const figure of root.querySelectorAll('.disk')) {
   const names = JSON.parse(figure.querySelector('script').textContent);
   const points = figure.querySelector('.points');

@@ -68,6 +68,12 @@ svg text { font: 11.5px var(--sans); fill: var(--soft); }
 .mark { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 2 4; fill: none; }
 .line { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
 .line.faint { stroke-width: 1; opacity: .28; }
+.dot { fill: none; stroke-width: 5.2; stroke-linecap: round; }
+.plot path { vector-effect: non-scaling-stroke; }
+.zoomed .plot { overflow: hidden; }
+.zoomed .plot text { display: none; }
+.selection { fill: var(--accent); opacity: .12; }
+svg[data-chart] { user-select: none; }
 .whisker { fill: none; stroke-width: 1.3; opacity: .75; }
 .column { fill: var(--accent); opacity: .8; }
 .note { margin: 6px 0 0; font-size: 13.5px; color: var(--soft); }

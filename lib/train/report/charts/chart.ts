@@ -31,7 +31,8 @@ export interface ChartOptions {
 
 const width = 460;
 const height = 264;
-const margin = { left: 44, right: 14, top: 14, bottom: 34 };
+/** The area of the lines. */
+const box = { left: 44, right: width - 14, top: 14, bottom: height - 34 } as const;
 
 /** Larger values are gaps, because their differences would overflow. */
 const largest = 1e200;
@@ -46,7 +47,7 @@ function isMeasured({ x, y }: Series): boolean {
   return x.some((value, i) => isDrawable(value) && isDrawable(y[i]));
 }
 
-/** A line chart as one SVG element; script.ts reads `data-chart` to show the values under the pointer. */
+/** A line chart as one SVG element; chart-script.ts reads `data-chart`. */
 export function lineChart(options: ChartOptions): Html {
   if (options.series.some(isMeasured)) return drawnChart(options);
   return html`<figure class="chart"><figcaption>${options.title}</figcaption><p class="note">Not measured.</p></figure>`;
@@ -60,16 +61,17 @@ function drawnChart(options: ChartOptions): Html {
   const marks = (options.marks ?? []).filter((mark) => isDrawable(mark.y));
   for (const mark of marks) ys.push(mark.y);
   const inner = options.logX && !options.dense ? 26 : 0; // keeps error bars at both ends clear of the axes
-  const x = scale(xDomain(xs, options), [margin.left + inner, width - margin.right - inner], options.logX);
+  const x = scale(xDomain(xs, options), [box.left + inner, box.right - inner], options.logX);
   const vertical = yEnds(ys, options);
-  const y = scale(vertical.domain, [height - margin.bottom, margin.top]);
+  const y = scale(vertical.domain, [box.bottom, box.top]);
   return html`<figure class="chart">
 <figcaption>${options.title}</figcaption>
 <svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${options.title}" data-chart="${chartData(options, x, y)}">
-${yAxis(y, vertical.tickValues, options.percent ? percent : plain)}${xAxis(x, options.xLabel, xTicks(xs, x, options))}
+<g class="axes">${yAxis(y, vertical.tickValues, options.percent ? percent : plain)}${xAxis(x, xTicks(xs, x, options))}</g>${axisLine(options.xLabel)}
+<svg class="plot" x="${box.left}" y="${box.top}" width="${box.right - box.left}" height="${box.bottom - box.top}" viewBox="${box.left} ${box.top} ${box.right - box.left} ${box.bottom - box.top}" preserveAspectRatio="none">
 ${marks.map((mark) => markLine(mark, y))}
-${options.series.map((series, i) => line(series, shifted(x, options, i), y, options.dense))}
-<g class="cursor"></g></svg>
+${options.series.map((series, i) => line(series, shifted(x, options, i), y, options.dense))}</svg>
+<rect class="selection" y="${box.top}" width="0" height="${box.bottom - box.top}"/><g class="cursor"></g></svg>
 ${legend(options.series)}</figure>`;
 }
 
@@ -174,25 +176,24 @@ const percent = (value: number): string => `${Number((100 * value).toPrecision(3
 function yAxis(y: Scale, tickValues: readonly number[], format: (value: number) => string): Part {
   return tickValues.map((value) => {
     const at = y.at(value).toFixed(1);
-    return html`<path class="grid" d="M${margin.left} ${at}H${width - margin.right}"/><text class="tick" x="${margin.left - 7}" y="${at}" dy="0.35em" text-anchor="end">${format(value)}</text>`;
+    return html`<path class="grid" d="M${box.left} ${at}H${box.right}"/><text class="tick" x="${box.left - 7}" y="${at}" dy="0.35em" text-anchor="end">${format(value)}</text>`;
   });
 }
 
-function xAxis(x: Scale, label: string, tickValues: readonly number[]): Part {
-  const base = height - margin.bottom;
-  return [
-    html`<path class="axis" d="M${margin.left} ${base}H${width - margin.right}"/>`,
-    ...tickValues.map(
-      (value) =>
-        html`<text class="tick" x="${x.at(value).toFixed(1)}" y="${base + 15}" text-anchor="middle">${plain(value)}</text>`,
-    ),
-    html`<text class="label" x="${width - margin.right}" y="${height - 3}" text-anchor="end">${label}</text>`,
-  ];
+function axisLine(label: string): Html {
+  return html`<path class="axis" d="M${box.left} ${box.bottom}H${box.right}"/><text class="label" x="${box.right}" y="${height - 3}" text-anchor="end">${label}</text>`;
+}
+
+function xAxis(x: Scale, tickValues: readonly number[]): Part {
+  return tickValues.map(
+    (value) =>
+      html`<text class="tick" x="${x.at(value).toFixed(1)}" y="${box.bottom + 15}" text-anchor="middle">${plain(value)}</text>`,
+  );
 }
 
 function markLine(mark: { name: string; y: number }, y: Scale): Html {
   const at = y.at(mark.y);
-  return html`<path class="mark" d="M${margin.left} ${at.toFixed(1)}H${width - margin.right}"/><text class="label" x="${width - margin.right}" y="${(at - 4).toFixed(1)}" text-anchor="end">${mark.name}</text>`;
+  return html`<path class="mark" d="M${box.left} ${at.toFixed(1)}H${box.right}"/><text class="label" x="${box.right}" y="${(at - 4).toFixed(1)}" text-anchor="end">${mark.name}</text>`;
 }
 
 function line(series: Series, x: Scale, y: Scale, dense = false): Html {
@@ -201,7 +202,7 @@ function line(series: Series, x: Scale, y: Scale, dense = false): Html {
   return html`${bars(series, x, y)}${series.faint ? html`<path class="line faint" stroke="${series.color}" d="${path(series.x, series.faint, x, y)}"/>` : null}<path class="line" stroke="${series.color}" d="${path(series.x, series.y, x, y)}"/>${series.x.map(
     (value, i) =>
       (dots || lone.has(i)) && isDrawable(series.y[i]) && isDrawable(value)
-        ? html`<circle class="dot" fill="${series.color}" cx="${x.at(value).toFixed(1)}" cy="${y.at(series.y[i]).toFixed(1)}" r="2.6"/>`
+        ? html`<path class="dot" stroke="${series.color}" d="M${x.at(value).toFixed(1)} ${y.at(series.y[i]).toFixed(1)}h0"/>`
         : null,
   )}`;
 }
@@ -245,11 +246,13 @@ function legend(series: readonly Series[]): Part {
   )}</ul>`;
 }
 
-/** Data for the read-out under the pointer: pixels and values of every line, rounded. */
+/** Data for chart-script.ts: pixels and values of every line, rounded, and the values at the ends of linear axes. */
 function chartData(options: ChartOptions, x: Scale, y: Scale): string {
   return JSON.stringify({
     xLabel: options.xLabel,
     percent: options.percent ?? false,
+    box,
+    ...(!options.logX && { domain: { x: x.domain, y: y.domain } }),
     series: options.series.map((series, i) => {
       const points = series.x.flatMap((from, at): [number, number][] => {
         const value = series.y[at];
@@ -260,12 +263,14 @@ function chartData(options: ChartOptions, x: Scale, y: Scale): string {
         color: series.color,
         x: points.map(([from]) => from),
         y: points.map(([, value]) => Number(value.toPrecision(4))),
-        px: points.map(([from]) => Math.round(shifted(x, options, i).at(from))),
-        py: points.map(([, value]) => Math.round(y.at(value))),
+        px: points.map(([from]) => tenths(shifted(x, options, i).at(from))),
+        py: points.map(([, value]) => tenths(y.at(value))),
       };
     }),
   });
 }
+
+const tenths = (value: number): number => Math.round(10 * value) / 10;
 
 /**
  * Averages neighboring values to at most `bins` points, which is what a chart can resolve. A point is at the mean step of its

@@ -8,7 +8,7 @@ import { type Html, html, type Part } from '../html.ts';
 import { type RecallLine, recallTable, spaceNames } from '../tables.ts';
 import { profileTable } from './negatives.ts';
 import { neighborsSection } from './neighbors.ts';
-import { page } from './page.ts';
+import { page, zoomHint } from './page.ts';
 
 /** Several runs side by side as one self-contained page. */
 export function comparisonPage(records: readonly RunRecord[]): string {
@@ -17,7 +17,7 @@ export function comparisonPage(records: readonly RunRecord[]): string {
     html`<header><p class="brand">horoball</p><h1>${records.length} runs side by side</h1>
 <p class="lede">${records.map((record) => record.name).join(', ')}</p></header>
 ${recallSection(records)}
-<section><h2>Training</h2>${sameRule(records)}<div class="charts">${[recallChart(records), lossChart(records)].filter((chart) => chart !== null)}</div></section>
+<section><h2>Training</h2>${sameRule(records)}${zoomHint}<div class="charts">${[recallChart(records), lossChart(records)].filter((chart) => chart !== null)}</div></section>
 ${disks(records)}
 ${neighborsSection(records)}
 ${negativesComparison(records)}

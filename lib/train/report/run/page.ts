@@ -154,8 +154,11 @@ function curvesSection({ rows, snapshot }: RunRecord): Part {
   ].filter((chart) => chart !== null);
   return charts.length === 0
     ? null
-    : html`<section><h2>Training</h2><div class="charts">${charts}</div></section>`;
+    : html`<section><h2>Training</h2>${zoomHint}<div class="charts">${charts}</div></section>`;
 }
+
+/** Above the charts of a run. */
+export const zoomHint: Html = html`<p class="note">Drag across a chart to zoom in, double-click to zoom out.</p>`;
 
 function healthSection({ rows }: RunRecord): Part {
   const checks = healthRowsOf(rows);

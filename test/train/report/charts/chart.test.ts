@@ -26,7 +26,7 @@ test('a constant is drawn in the middle, next to its tick', (t) => {
   const labels = (text: string): string[] =>
     [...text.matchAll(/text-anchor="end">([^<]*)<\/text>/g)].map(([, label]) => label!).slice(0, -1);
   const heights = (text: string): number[] =>
-    [...text.matchAll(/<circle class="dot"[^>]*cy="([^"]*)"/g)].map(([, at]) => Number(at));
+    [...text.matchAll(/<path class="dot"[^>]*d="M\S+ ([\d.]+)/g)].map(([, at]) => Number(at));
   t.deepEqual(labels(chart([16.6, 16.6])), ['16.6']);
   t.deepEqual(heights(chart([16.6, 16.6])), [122, 122]);
   t.deepEqual(labels(chart([0.8125, 0.8125 + 1e-16], { percent: true })), ['81.3%']);
@@ -68,7 +68,7 @@ test('a line breaks at a gap, a point between two gaps is a dot, and the pointer
     dense: true,
   });
   t.is([...pathOf(text).matchAll(/M/g)].length, 3);
-  t.is([...text.matchAll(/<circle class="dot"/g)].length, 2);
+  t.is([...text.matchAll(/<path class="dot"/g)].length, 2);
   const data = JSON.parse(/data-chart="([^"]*)"/.exec(text)![1]!.replaceAll('&quot;', '"'));
   t.deepEqual(
     [data.series[0].x, data.series[0].y],

@@ -37,7 +37,7 @@ test('a comparison draws the losses of short runs unchanged, and says which it s
   const short = comparisonPage([run('one', 3), run('dot', 1)]);
   t.regex(short, /<figcaption>Loss<\/figcaption>/);
   t.regex(short, /&quot;y&quot;:\[17,14,17\]/);
-  t.is([...short.matchAll(/<circle class="dot"/g)].length, 3 + 1);
+  t.is([...short.matchAll(/<path class="dot"/g)].length, 3 + 1);
   t.regex(short, /<\/i>dot<\/li>/);
   t.regex(comparisonPage([run('one', 3), run('long', 100)]), /<figcaption>Loss, long runs smoothed</);
   t.regex(comparisonPage([run('more', 90), run('long', 100)]), /<figcaption>Loss, smoothed</);
