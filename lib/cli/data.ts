@@ -27,7 +27,7 @@ const files = datasets.filter(({ path }) => path !== undefined).map(({ name }) =
 /** A data set with its published counts. */
 function described({ name, description, counts = {} }: DatasetRecord): [string, string] {
   const published = Object.entries(counts).map(
-    ([split, { pictures, classes }]) => `${split} ${pictures} images of ${classes} classes`,
+    ([split, { images, classes }]) => `${split} ${images} images of ${classes} classes`,
   );
   return [name, published.length === 0 ? description : `${description} (${published.join(', ')})`];
 }
@@ -87,8 +87,8 @@ async function run(
 }
 
 function lines({ name, root, splits, warnings, unreadable, ...found }: DatasetCheck): string[] {
-  const counts = Object.entries(splits).map(([split, { pictures, classes }]) => {
-    return `  ${split.padEnd(8)}${pictures} images of ${classes} classes`;
+  const counts = Object.entries(splits).map(([split, { images, classes }]) => {
+    return `  ${split.padEnd(8)}${images} images of ${classes} classes`;
   });
   const bad = unreadable.slice(0, named).map(({ path, reason }) => `  ${path}: ${reason}`);
   if (unreadable.length > named) bad.push(`  and ${unreadable.length - named} more`);

@@ -25,7 +25,7 @@ export function doctorCommand(): Command {
 }
 
 function text(diagnosis: Diagnosis): string {
-  const { horoball, node, platform, core, libtorch, addon, cuda, pictures, compiler, cmake } = diagnosis;
+  const { horoball, node, platform, core, libtorch, addon, cuda, images, compiler, cmake } = diagnosis;
   const looked = libtorch.ok ? [] : diagnosis.looked;
   const rows: [string, string][] = [
     ['horoball', `${horoball}, Node ${node}, ${platform}`],
@@ -34,7 +34,7 @@ function text(diagnosis: Diagnosis): string {
     ...looked.map(({ origin, reason }): [string, string] => ['', `${origin}: ${reason}`]),
     ['addon', describe(addon, addonText)],
     ['cuda', cuda.ok ? 'yes' : addon.ok ? `no, so training uses the CPU: ${cuda.reason}` : cuda.reason],
-    ['images', imagesText(pictures)],
+    ['images', imagesText(images)],
     ['compiler', compiler ?? 'not found. Install it, for example with: apt-get install g++'],
     ['cmake', cmake ?? 'not found. Install it, for example with: apt-get install cmake'],
   ];
@@ -56,10 +56,10 @@ function addonText({ file, version, threads, current }: Extract<Diagnosis['addon
 }
 
 /** The formats that can be read: horoball itself decodes four of them. */
-function imagesText(pictures: Diagnosis['pictures']): string {
+function imagesText(images: Diagnosis['images']): string {
   const builtIn = 'BMP, PBM, PGM and PPM';
-  if (pictures.ok) return `JPEG, PNG, WebP, TIFF and GIF with sharp ${pictures.sharp}, and ${builtIn}`;
-  return `only ${builtIn}: ${pictures.reason}`;
+  if (images.ok) return `JPEG, PNG, WebP, TIFF and GIF with sharp ${images.sharp}, and ${builtIn}`;
+  return `only ${builtIn}: ${images.reason}`;
 }
 
 function describe<T>(finding: Finding<T>, say: (found: T & { ok: true }) => string): string {

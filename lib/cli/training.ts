@@ -179,7 +179,7 @@ function summaryText(
   const name = model.startsWith('{') ? 'custom backbone' : model;
   const lines = [`Model: ${name}, ${millions(parameters)} parameters, ${millions(trainable)} trainable.`];
   const splits = Object.entries(data ?? {}).map(
-    ([split, { pictures, classes }]) => `${split} ${grouped(pictures)} images in ${grouped(classes)} classes`,
+    ([split, { images, classes }]) => `${split} ${grouped(images)} images in ${grouped(classes)} classes`,
   );
   if (steps !== null && epochSteps !== null)
     splits.push(

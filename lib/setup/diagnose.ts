@@ -23,14 +23,14 @@ export interface Diagnosis {
   addon: Finding<AddonInfo & { file: string; current: boolean }>;
   cuda: Finding<object>;
   /** The version of sharp, which decodes JPEG, PNG, WebP, TIFF and GIF. */
-  pictures: Finding<{ sharp: string }>;
+  images: Finding<{ sharp: string }>;
   compiler: string | null;
   cmake: string | null;
 }
 
 /** Checks the whole installation. Changes nothing and never throws. */
 export async function diagnose(): Promise<Diagnosis> {
-  const [search, addon, pictures, compiler, cmake] = await Promise.all([
+  const [search, addon, images, compiler, cmake] = await Promise.all([
     searched(),
     addonFinding(),
     decoderFinding(),
@@ -45,15 +45,15 @@ export async function diagnose(): Promise<Diagnosis> {
     ...search,
     addon,
     cuda: cudaFinding(addon),
-    pictures,
+    images,
     compiler: compiler ?? null,
     cmake: cmake ?? null,
   };
 }
 
 /** Whether everything works: the core, the training layer and the image decoder. */
-export function healthy({ core: light, addon, pictures }: Diagnosis): boolean {
-  return light.ok && addon.ok && pictures.ok;
+export function healthy({ core: light, addon, images }: Diagnosis): boolean {
+  return light.ok && addon.ok && images.ok;
 }
 
 const sentence = (error: unknown): string => (error instanceof Error ? error.message : String(error));
@@ -87,7 +87,7 @@ async function addonFinding(): Promise<Diagnosis['addon']> {
   return { ok: true, file: built.file, current, ...probed.info };
 }
 
-async function decoderFinding(): Promise<Diagnosis['pictures']> {
+async function decoderFinding(): Promise<Diagnosis['images']> {
   try {
     const { versions } = await loadSharp();
     return { ok: true, sharp: versions.sharp ?? 'of unknown version' };

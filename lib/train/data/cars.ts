@@ -18,7 +18,7 @@ const about: Published = {
 export const cars: DatasetRecord = published(about, {
   name: 'Cars',
   description: 'Cars-196; the first 98 classes for training, the others for testing',
-  counts: { train: { pictures: 8054, classes: 98 }, test: { pictures: 8131, classes: 98 } },
+  counts: { train: { images: 8054, classes: 98 }, test: { images: 8131, classes: 98 } },
   read: async (root) => {
     const { folder, annotations, ids, names } = await readAnnotations(root);
     const half = Math.floor(ids.length / 2);
@@ -34,7 +34,7 @@ export const cars: DatasetRecord = published(about, {
 export const carsOfficial: DatasetRecord = published(about, {
   name: 'Cars-official',
   description: "Cars-196 with its authors' split; all 196 classes in both splits",
-  counts: { train: { pictures: 8144, classes: 196 }, test: { pictures: 8041, classes: 196 } },
+  counts: { train: { images: 8144, classes: 196 }, test: { images: 8041, classes: 196 } },
   read: async (root) => {
     const { folder, annotations, ids, names } = await readAnnotations(root);
     const side = (test: boolean): Split => {

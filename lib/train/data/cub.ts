@@ -16,7 +16,7 @@ const about: Published = {
 export const cub: DatasetRecord = published(about, {
   name: 'CUB',
   description: 'CUB-200-2011; the first 100 classes for training, the others for testing',
-  counts: { train: { pictures: 5864, classes: 100 }, test: { pictures: 5924, classes: 100 } },
+  counts: { train: { images: 5864, classes: 100 }, test: { images: 5924, classes: 100 } },
   read: async (root) => {
     const folder = await locate(about, root, 'images');
     const images = path.join(folder, 'images');
@@ -30,7 +30,7 @@ export const cub: DatasetRecord = published(about, {
 export const cubOfficial: DatasetRecord = published(about, {
   name: 'CUB-official',
   description: "CUB-200-2011 with its authors' split; all 200 classes in both splits",
-  counts: { train: { pictures: 5994, classes: 200 }, test: { pictures: 5794, classes: 200 } },
+  counts: { train: { images: 5994, classes: 200 }, test: { images: 5794, classes: 200 } },
   read: readOfficial,
 });
 

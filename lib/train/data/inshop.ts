@@ -24,9 +24,9 @@ export const inshop: DatasetRecord = published(about, {
   name: 'Inshop',
   description: 'In-shop Clothes Retrieval; queries are searched in a gallery',
   counts: {
-    train: { pictures: 25_882, classes: 3997 },
-    test: { pictures: 14_218, classes: 3985 },
-    gallery: { pictures: 12_612, classes: 3985 },
+    train: { images: 25_882, classes: 3997 },
+    test: { images: 14_218, classes: 3985 },
+    gallery: { images: 12_612, classes: 3985 },
   },
   read: async (root) => {
     const { folder, file } = await find(root);

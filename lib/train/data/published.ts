@@ -97,14 +97,14 @@ async function complete(about: Published, data: Splits, published: Counts): Prom
 
 /** Number of images of a split, and of classes with at least one image. */
 export function countOf({ samples }: Split): Count {
-  return { pictures: samples.length, classes: new Set(samples.map(({ label }) => label)).size };
+  return { images: samples.length, classes: new Set(samples.map(({ label }) => label)).size };
 }
 
 function countWarnings(about: Published, data: Splits, published: Counts): string[] {
   const warnings = [];
   for (const [split, wanted] of Object.entries(published) as [keyof Counts, Count][]) {
     const got = countOf(data[split] ?? { classes: [], samples: [] });
-    if (got.pictures === wanted.pictures && got.classes === wanted.classes) continue;
+    if (got.images === wanted.images && got.classes === wanted.classes) continue;
     warnings.push(
       `${about.name} has ${text(got)} in its ${split} split here, ${text(wanted)} as published: results are not comparable`,
     );
@@ -112,8 +112,8 @@ function countWarnings(about: Published, data: Splits, published: Counts): strin
   return warnings;
 }
 
-function text({ pictures, classes }: Count): string {
-  return `${pictures} images of ${classes} classes`;
+function text({ images, classes }: Count): string {
+  return `${images} images of ${classes} classes`;
 }
 
 function missing(about: Published, root: string, needed: string): Coded {

@@ -14,7 +14,7 @@ const about: Published = {
 export const sop: DatasetRecord = published(about, {
   name: 'SOP',
   description: "Stanford Online Products with its authors' class-disjoint split",
-  counts: { train: { pictures: 59_551, classes: 11_318 }, test: { pictures: 60_502, classes: 11_316 } },
+  counts: { train: { images: 59_551, classes: 11_318 }, test: { images: 60_502, classes: 11_316 } },
   read: async (root) => {
     const folder = await locate(about, root, 'Ebay_train.txt');
     return {

@@ -36,7 +36,7 @@ export interface Dataset {
 
 /** Images and classes of a split. */
 export interface Count {
-  pictures: number;
+  images: number;
   classes: number;
 }
 

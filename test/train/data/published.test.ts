@@ -35,7 +35,7 @@ for (const [name, make] of Object.entries(makers)) {
     }
     const found = await checkDataset(dataset, { decode: true });
     t.deepEqual(found.unreadable, []);
-    t.is(found.splits.train!.pictures, 2 * perClass);
+    t.is(found.splits.train!.images, 2 * perClass);
   });
 
   test(`${name}: for a folder without the data set, the error says what to download and what it must contain`, async (t) => {

@@ -7,7 +7,7 @@ test('a summary counts the parameters, and those that are trained', (t) => {
     { name: 'head.weight', shape: [3, 4], trainable: true },
     { name: 'scale', shape: [], trainable: true },
   ];
-  const sizes = { train: { pictures: 8, classes: 2 } };
+  const sizes = { train: { images: 8, classes: 2 } };
   t.deepEqual(summaryOf(parameters, { sizes, epochSteps: 2, steps: 6 }), {
     parameters: 33,
     trainable: 13,
