@@ -25,7 +25,7 @@ export interface Figure {
 /** Student's 99.5% quantile for 2, 3, ... values over the normal 97.5% quantile: covers 99 of 100 runs. */
 const widening = [32.5, 5.06, 2.98, 2.35, 2.06, 1.89, 1.79, 1.71, 1.66, 1.62, 1.58, 1.56, 1.54, 1.52, 1.5];
 
-/** How long and how often. */
+/** Time budget and number of rounds. */
 export interface Plan {
   /** Rounds of a fast side. */
   readonly rounds: number;

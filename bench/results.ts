@@ -24,8 +24,8 @@ export interface Bar {
 }
 
 /**
- * Whether a row meets its bar: `pass` if it does at the worse end of its spread, `fail` if it does not even at the better
- * end, `within noise` in between, `open` if it was not measured. Empty without a bar.
+ * Whether a row meets its target: `pass` if it does at the worse end of its spread, `fail` if it does not even at the
+ * better end, `within noise` in between, `open` if it was not measured. Empty without a target.
  */
 export type Verdict = '' | 'pass' | 'within noise' | 'fail' | 'open';
 
@@ -91,7 +91,7 @@ const nothing: Omit<Row, keyof Labels | 'suite' | 'side' | 'status' | 'threads'>
   note: '',
 };
 
-/** Completes a row from the values that are known, and judges it by its bar. */
+/** Completes a row from the values that are known, and judges it by its target. */
 export function row(
   known: Partial<Row> & Labels & Pick<Row, 'suite' | 'side' | 'status' | 'threads'>,
   bar?: Bar,
@@ -105,7 +105,7 @@ function barText(bar: Bar): string {
   return `${bar.of} ${limit}`;
 }
 
-/** The bar that {@link barText} wrote. */
+/** The target that {@link barText} wrote. */
 function parseBar(text: string): Bar {
   const [of, relation, limit] = text.split(' ') as [Bar['of'], '<=' | '>=', string];
   return { of, [relation === '<=' ? 'atMost' : 'atLeast']: Number(limit) };

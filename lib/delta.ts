@@ -39,7 +39,7 @@ export type DeltaMetricOptions =
   | (Omit<CurvedMetricOptions, 'metric'> & { metric: CurvedMetric })
   | (Omit<FlatMetricOptions, 'metric'> & { metric?: FlatMetric | undefined });
 
-/** What {@link gromovDelta} measures. */
+/** How {@link gromovDelta} measures. */
 export interface DeltaParameters {
   /**
    * What the matrix contains. Default: `distances` if it looks like a distance matrix (square, non-negative

@@ -11,7 +11,7 @@ export interface LayerGradients<T extends Reals> {
   readonly inputs: readonly DenseMatrix<T>[];
   /** One per parameter, by its name. */
   readonly parameters: ReadonlyMap<string, DenseMatrix<T>>;
-  /** In c, also if the layer does not train it. */
+  /** With respect to c, even if the layer does not train it. */
   readonly c: number;
 }
 

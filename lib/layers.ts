@@ -30,7 +30,7 @@ export interface SeededLayerOptions extends LayerOptions {
   seed?: number | undefined;
 }
 
-/** What all layers have. */
+/** The members that all layers have. */
 abstract class Layer {
   protected readonly core: LayerCore;
 

@@ -11,7 +11,7 @@ import { checkLabels, classesOf, type Labels } from './views.ts';
 /** Options of {@link retrievalMetrics}. */
 export type RetrievalOptions = MetricOptions & CallOptions & RetrievalParameters;
 
-/** What {@link retrievalMetrics} measures. */
+/** How {@link retrievalMetrics} measures. */
 export interface RetrievalParameters {
   /** The k of Recall@k, at most the rows of the gallery; default 1, 2, 4 and 8, or fewer for a small gallery. */
   ks?: readonly number[] | undefined;

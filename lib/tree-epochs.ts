@@ -9,7 +9,7 @@ import {
   type TreeState,
 } from './tree-kernel.ts';
 
-/** What every thread gets. */
+/** The inputs of every thread. */
 export interface TreeJob {
   readonly state: TreeState;
   readonly epochs: number;

@@ -3,7 +3,7 @@
 // results do not depend on the number of threads.
 import { random } from './random.ts';
 
-/** What the threads share. */
+/** The memory that the threads share. */
 export interface TreeState {
   /** n x (dim + 1): points, the first coordinate is x0. */
   readonly points: Float64Array;

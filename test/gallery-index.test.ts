@@ -243,7 +243,7 @@ test('save and load, and what a changed file can do', async (t) => {
       await writeSafetensors(path, { ...whole, ...tensors } as never, { metadata });
       return Gallery.load(path) as Promise<Gallery<Float32Array>>;
     };
-    // Other lists and centers are an index, too: worse, but never wrong.
+    // An index with other lists and centers is less efficient, but never wrong.
     const elsewhere = Int32Array.from(lists.data, (_, i) =>
       i % 3 === 0 ? -1 : i % 5 === 0 ? 2 ** 31 - 1 : i % 30,
     );

@@ -19,7 +19,7 @@ type Call = (...args: unknown[]) => unknown;
 /** The number of calls per function, and how many of them returned a result. */
 const called = new Map<string, [calls: number, results: number]>();
 
-/** What a function accepts as options, as its refusal of another one lists them. */
+/** The options that a function accepts, as listed in its error for an unknown one. */
 const accepted = new Map<string, readonly string[]>();
 
 /** Calls a function with an option that none has, after each number of matrices. */

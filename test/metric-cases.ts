@@ -62,7 +62,7 @@ export function lengthIn(
 /** Errors that a card allows, in one element type. */
 export type Limits = Readonly<Record<keyof Tolerances, number>>;
 
-/** What a metric's card allows. */
+/** The errors that a metric's card allows. */
 export function accuracyOf(name: MetricCase): Accuracy {
   const { tolerance, publishedTolerance } = cardOf(name);
   return name === 'hypmix' ? publishedTolerance! : tolerance;
@@ -71,7 +71,7 @@ export function accuracyOf(name: MetricCase): Accuracy {
 /** The same on the CPU, in one element type. */
 export const limitsOf = (name: MetricCase, type: RealsType): Limits => limitsIn(type, accuracyOf(name));
 
-/** What a statement of a card allows, in one element type. */
+/** The errors that a statement of a card allows, in one element type. */
 export function limitsIn(type: RealsType, { value, gradient, parameters }: Tolerances): Limits {
   return {
     value: allowed(type, value),

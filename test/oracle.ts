@@ -147,7 +147,7 @@ export const pairLosses: Record<
 > = {
   ntxent: (p, n) => p.map((s) => softPlus(n.map((other) => other - s))),
   dcl: (p, n) => (n.length === 0 ? [] : p.map((s) => logSum(n) - s)),
-  // The mean of log sum exp(S - S_p) without its term of S_p itself, which is 1.
+  // The mean over p of log sum exp(S - S_p), whose sum omits the term of S_p itself, which is 1.
   supcon: (p, n) => {
     const others = p.map((s, i) => softPlus([...p.filter((_, j) => j !== i), ...n].map((each) => each - s)));
     return p.length === 0 ? [] : [total(others) / p.length];

@@ -18,7 +18,7 @@ export interface AnyOperation {
 
 export const cards: readonly RowCard[] = rowCards();
 
-/** What a card allows. */
+/** The errors that a card allows. */
 export const accuracyOf = (name: string): Accuracy => cards.find((card) => card.name === name)!.tolerance;
 
 export function operationOf(card: RowCard): AnyOperation {

@@ -4,8 +4,8 @@ import type { Tolerance } from '../lib/cards.ts';
 import type { RealsType } from './support.ts';
 
 /**
- * What a card allows in this type. `ofReference`: the error of the float64 reference that the result is compared with, an
- * entry of {@link referenceError}; float32 does not see it.
+ * The error that a card allows in this type. `ofReference`: the error of the float64 reference that the result is
+ * compared with, an entry of {@link referenceError}; float32 does not see it.
  */
 export const allowed = (type: RealsType, { float32, float64 }: Tolerance, ofReference = 0): number =>
   type === Float64Array ? float64 + ofReference : float32;
@@ -40,7 +40,7 @@ export const referenceError = {
   hyperboloidProducts: { float32: 1e-3, float64: 1e-9 },
 } as const;
 
-/** Bounds of what the core computes without a card. */
+/** Bounds of results of the core that have no card. */
 export const coreError = {
   /** The same terms, divided or added differently. */
   rounding: { float32: 2e-7, float64: 1e-15 },

@@ -23,7 +23,7 @@ function say(text: string): void {
   writeSync(1, `${text}\n`);
 }
 
-/** Where a wrong value goes, and what puts it there. */
+/** A place for a wrong value, and a function that puts it there. */
 type Place = [at: string, put: (into: unknown, wrong: unknown) => unknown];
 
 /** Ways to put a wrong value somewhere into a valid one. */

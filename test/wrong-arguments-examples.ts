@@ -86,7 +86,7 @@ async function freePort(): Promise<number> {
 export const points = (): core.Matrix => core.matrix(new Float64Array(18).fill(0.1), 6, 3);
 const labels = () => Int32Array.of(0, 0, 1, 1);
 
-/** Valid arguments of each callable, by name; `Class#` makes what the methods of a class are called on. */
+/** Valid arguments of each callable, by name; `Class#` makes the object on which the methods of a class are called. */
 export async function makeExamples(): Promise<Record<string, Make>> {
   const { folder, images, run, served } = await makeFiles();
   const dataset = await lib.imageFolder(images);

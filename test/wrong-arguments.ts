@@ -109,7 +109,7 @@ async function drained(result: unknown): Promise<unknown> {
   return result;
 }
 
-/** Ends threads and closes files of what a function opened. */
+/** Ends threads and closes files that a function opened. */
 async function closed(result: unknown): Promise<unknown> {
   if (result instanceof EventWriter) await result.close();
   return result;

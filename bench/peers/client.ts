@@ -16,7 +16,7 @@ export interface PeerInput {
   readonly shape: readonly number[];
 }
 
-/** How the Python side is started. */
+/** Options for starting the Python process. */
 export interface PeerOptions {
   readonly threads: number;
   /** A checkout of HypMix or hyp_metric. */

@@ -1,6 +1,7 @@
 // Embeds a small taxonomy in the Poincaré disk with nothing but the light core, and draws it.
 //   node lib/examples/hierarchy.mjs [file.svg]
-// The loss is that of Nickel and Kiela (arXiv 1705.08039): of all names a name's parent and children should be nearest.
+// The loss is that of Nickel and Kiela (arXiv 1705.08039): the names nearest to each name should be its parent and its
+// children.
 import { writeFileSync } from 'node:fs';
 import { geodesic, matrix, mobiusAdd, pairwiseDistance, RiemannianAdam } from 'horoball';
 

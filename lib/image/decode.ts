@@ -60,7 +60,7 @@ async function prepare(
   return space === 'cmyk';
 }
 
-/** TIFF may have any number of channels beside those of its color. */
+/** TIFF may have any number of channels in addition to those of its color. */
 function layoutOf(channels: number, cmyk: boolean): Pixels['layout'] {
   const layout = (['gray', 'grayAlpha', 'rgb', cmyk ? 'cmyk' : 'rgba'] as const)[channels - 1];
   if (layout === undefined || (cmyk && layout !== 'cmyk'))

@@ -301,7 +301,7 @@ async function sweep(path: string): Promise<void> {
   }
 }
 
-/** Whether a lock file, or a temporary one, belongs to nobody; false for a missing file and for a link. */
+/** Whether a lock file, or a temporary one, has no owner left; false for a missing file and for a link. */
 export async function isAbandoned(file: string): Promise<boolean> {
   const found = await look(file).catch(() => null);
   if (found === null) return false;

@@ -4,7 +4,7 @@ import { coded } from '../errors.ts';
 import { wasmCore } from './core.ts';
 import type { Answer, WorkerPort } from './jobs.ts';
 
-/** The part of a browser's Worker that is used; this package has no types of browsers. */
+/** The part of a browser's Worker that is used; this package includes no browser types. */
 interface BrowserWorker {
   postMessage(message: unknown, transfer: readonly ArrayBuffer[]): void;
   onmessage: ((event: { data: Answer }) => void) | null;

@@ -14,7 +14,7 @@ export interface Host {
   readonly level: string | undefined;
 }
 
-/** The core over a compiled horoball.wasm: synchronous calls on this thread, jobs in workers. */
+/** The core on top of a compiled horoball.wasm: synchronous calls on this thread, jobs in workers. */
 export function wasmCore(module: WebAssembly.Module, host: Host): Core {
   const instance = new Instance(module, () => 0);
   const jobs = new Jobs(module, host.spawn, host.workers);

@@ -21,7 +21,7 @@ export type ToWorker =
   | { readonly module: WebAssembly.Module; readonly flag: Int32Array | undefined }
   | { readonly name: string; readonly args: readonly unknown[]; readonly outputs: readonly number[] };
 
-/** What a worker sends after a call: the arrays that were written, or an error. */
+/** A message from a worker after a call: the arrays that were written, or an error. */
 export type Answer =
   | { readonly written: readonly Numbers[] }
   | { readonly code: ErrorCode | undefined; readonly message: string; readonly isType: boolean };

@@ -3,7 +3,7 @@ import type { ErrorCode } from '../errors.ts';
 import { Instance, isNumbers, type Numbers } from './instance.ts';
 import type { Answer, Fresh, ToWorker } from './jobs.ts';
 
-/** What both kinds of workers have. */
+/** The interface that both kinds of workers have. */
 interface Port {
   postMessage(message: Answer, transfer: readonly ArrayBuffer[]): void;
 }

@@ -34,7 +34,7 @@ constexpr double kNearPart = Card::kRows == Rows::minkowski ? kNearMinkowski : k
 template <class Card>
 constexpr double kFairPart = Card::kRows == Rows::minkowski ? kFairMinkowski : kFair;
 
-// What a metric reads of one row.
+// The values of one row that a metric reads.
 template <class T>
 struct RowValues {
   T n;           // squared norm (kOutside if the row is outside)

@@ -3,7 +3,7 @@
 namespace horoball::train {
 namespace {
 
-// What backward needs besides the rows. It holds no reference to the model, which may be disposed of earlier.
+// State that backward needs in addition to the rows. It holds no reference to the model, which may be disposed of earlier.
 struct RowCall : torch::CustomClassHolder {
   RowCall(const Target& target, const RowArgs& args) : target(target), args(args) {}
 

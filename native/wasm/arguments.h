@@ -22,7 +22,7 @@ namespace horoball::wasm {
 using bind::element_count;
 using bind::kSafeInteger;
 
-// What a slot holds. lib/wasm/instance.ts has the same list.
+// The kinds of values in a slot. lib/wasm/instance.ts has the same list.
 enum class Kind : std::int32_t {
   number,
   boolean,

@@ -17,7 +17,7 @@ export interface FaultyCommand {
   prepare(folder: string): Promise<void>;
   /** Arguments of node. */
   args(folder: string): string[];
-  /** What the command leaves, without what depends on time: the same whether or not a fault came before. */
+  /** The files that the command leaves, without parts that depend on time: equal with and without an earlier fault. */
   result(folder: string, stdout: string): Promise<unknown>;
 }
 

@@ -17,7 +17,7 @@ export interface Fuzzed {
   /** CPU time of the slowest input, in ms. */
   slowest: number;
   fault: string | null;
-  /** Where the input of the fault is. */
+  /** Path of the input that caused the fault. */
   kept?: string;
 }
 
@@ -41,7 +41,7 @@ async function inputOf(original: Buffer, mutation: Mutation, isInside: boolean):
   }
 }
 
-/** Why an input had an unexpected outcome; null if it was read or refused with a code, soon. */
+/** Why an input had an unexpected outcome; null if it was quickly read or refused with a code. */
 async function faultOf(input: Buffer): Promise<string | null> {
   await writeFile(path, input);
   const before = process.cpuUsage();

@@ -36,7 +36,7 @@ export interface FuzzTarget {
   read(path: string): Promise<unknown>;
   /** Whether inputs are JSON; otherwise they are changed as bytes only. */
   isJson?: true;
-  /** Changes what is inside of an input, behind its checksums and compression. */
+  /** Changes the content of an input behind its checksums and compression. */
   inside?(input: Buffer, change: (inner: Buffer) => Buffer): Buffer | Promise<Buffer>;
 }
 

@@ -20,7 +20,7 @@ const modules: Readonly<Record<string, readonly string[]>> = {
   'node:os': ['tmpdir'],
 };
 
-/** What an example that shows a part of a program takes as given. */
+/** Declarations of the names that a partial example uses without defining them. */
 const given: Readonly<Record<string, string>> = {
   embedder: "import('horoball/train').Embedder",
   batch: "import('horoball/train').Batch & import('horoball/train').LabeledBatch",
@@ -34,7 +34,7 @@ const given: Readonly<Record<string, string>> = {
   count: 'number',
 };
 
-/** The example as a module: with imports, and declarations of what it takes as given. */
+/** The example as a module: with imports, and declarations of names that it does not define. */
 function asModule(code: string): string {
   const text = code.replaceAll(/\/\/.*$/gm, '');
   const own = Array.from(

@@ -1,4 +1,4 @@
-// What setup noted about libtorch and the addon is checked when it is read back.
+// The record of setup about libtorch and the addon is checked when it is read back.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';

@@ -12,7 +12,7 @@ import { tinyConfig, tinySamples } from '../train/run/tiny-learner.ts';
 import { plan } from '../train/study/made-up.ts';
 import { temporary } from '../train/tiny-data.ts';
 
-/** What a process holds. */
+/** The resources of a process. */
 export interface Held {
   /** Resident memory, memory outside of V8's heap, and heap, in bytes. */
   rss: number;

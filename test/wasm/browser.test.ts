@@ -35,7 +35,7 @@ async function serve(isolated: boolean): Promise<Server> {
   return server;
 }
 
-/** What the page does, as text: it is a module of the page, not of this one. */
+/** The script of the page, as text, because it is a module of the page and not of this test. */
 const script = (numbers: readonly number[]): string => `(async () => {
   const h = await import('/wasm/bundle.js');
   const x = h.matrix(new Float32Array(${JSON.stringify(numbers)}), 50, 8);

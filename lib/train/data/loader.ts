@@ -112,7 +112,7 @@ export class ImageLoader {
     return this.#alpha.size;
   }
 
-  /** Number of images read so far with more than 89,478,485 pixels, of which PIL warns. */
+  /** Number of images read so far with more than 89,478,485 pixels, about which PIL warns. */
   get large(): number {
     return this.#large.size;
   }

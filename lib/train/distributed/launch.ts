@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 
-/** What a rank reports to the launcher. */
+/** A message from a rank to the launcher. */
 export type RankMessage = { type: 'run'; folder: string };
 
 export interface LaunchOptions {

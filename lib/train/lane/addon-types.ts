@@ -49,7 +49,7 @@ export type ScalerNumbers = Required<GradScalerOptions>;
 /** The state of a gradient scaler, and whether the last step overflowed. */
 export type ScalerReading = ScalerState & { overflowed: boolean };
 
-/** What the loaded libtorch has: whether it can use a CUDA device, and the threads per tensor operation. */
+/** Properties of the loaded libtorch: whether it can use a CUDA device, and the threads per tensor operation. */
 export interface LibraryInfo {
   cuda: boolean;
   threads: number;

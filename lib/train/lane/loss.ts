@@ -22,7 +22,7 @@ import { Proxies } from './proxies.ts';
 import { Resource } from './tensor.ts';
 import type { HybridLossOptions, LossValues, WaitOptions } from './types.ts';
 
-/** The geometries whose loss `beta` weights. */
+/** The geometries to whose loss `beta` applies. */
 const withoutDistance = geometries.filter((name) => !geometryTerms[name].distance);
 
 /** Overrides of the loss's own options for one `apply`. */

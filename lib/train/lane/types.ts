@@ -102,7 +102,7 @@ export interface HybridLossOptions {
   c: number;
   /** The head's clipping radius before expmap0 (tied only); null, the default, for none. */
   clipR?: number | null;
-  /** Of `views`: `sum` over the ordered pairs of views (the default, as published), or their `mean`. */
+  /** Of `views`: `sum` (the default, as published) adds the losses of the ordered pairs of views; `mean` averages them. */
   reduction?: Reduction;
   /** `hypmix`: the published numerical guards; default null. */
   compat?: Compat | null;

@@ -2,8 +2,8 @@
 import type { TrainedGeometry } from '../options/define.ts';
 
 /**
- * What is compared, and how: the head's outputs by hyperbolic distance and by cosine, the backbone's feature (`body`) by
- * cosine, and both outputs by the fused score cosine / tauE - lambda d / tauH.
+ * The outputs that are compared, and by which distance: the head's outputs by hyperbolic distance and by cosine, the
+ * backbone's feature (`body`) by cosine, and both outputs by the fused score cosine / tauE - lambda d / tauH.
  */
 export type Space = 'hyperbolic' | 'cosine' | 'body' | 'fused';
 

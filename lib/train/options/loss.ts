@@ -123,7 +123,7 @@ export class LossOptions {
     help: 'peak learning rate of the proxies; None is 100 times lr',
     default: null,
   });
-  /** `sum` over the ordered pairs of views, as published, or their `mean`. */
+  /** `sum`, as published, adds the losses of the ordered pairs of views; `mean` averages them. */
   readonly reduction: RunOption<Reduction> = loss(oneOf(reductions), {
     help: 'reduction of the losses of all ordered pairs of views, with loss views',
     default: 'sum',

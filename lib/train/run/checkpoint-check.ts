@@ -13,8 +13,9 @@ export interface SavedState {
 }
 
 /**
- * Finds what a checkpoint lacks, has in addition, or has differently from what a run writes. Checksums detect damage, but
- * not a file that was assembled from others: a missing part would leave that part of the learner in its initial state.
+ * Finds the first part of a checkpoint that is missing, unexpected or different from that of a run. Checksums detect
+ * damage, but not a file that was assembled from others: a missing part would leave that part of the learner in its
+ * initial state.
  * @returns the first problem, phrased to follow "a checkpoint that"; null if the state is complete and consistent
  */
 export async function problemOf(saved: SavedState, learner: Learner): Promise<string | null> {

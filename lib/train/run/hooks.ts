@@ -45,7 +45,7 @@ export interface RunListener {
   onEnd?(end: RunEnd): void;
 }
 
-/** What controls a run from outside. */
+/** External controls of a run. */
 export interface RunControls {
   /** Stops the run after the current step. It writes a checkpoint, so that it can be resumed. */
   signal?: AbortSignal | undefined;

@@ -32,7 +32,7 @@ interface Whole extends LossInputs, Disposable {
   labels: Int32Array;
 }
 
-/** What a step needs at its end. */
+/** State that a step needs at its end. */
 export interface FinishOptions {
   lr: number;
   factor: number;

@@ -1,7 +1,7 @@
 import type { RankGroup } from '../lane/group.ts';
 import { laneIdle } from '../lane/native.ts';
 
-/** Where work in progress may end, by rejecting, because the run stops. */
+/** Points at which work in progress may end, by rejecting, because the run stops. */
 export interface StopPoints {
   /** Between two parts of the work of this rank. */
   between(): Promise<void>;

@@ -42,7 +42,10 @@ export interface Comparison {
 export interface Analysis {
   arms: ArmSummary[];
   contrasts: Comparison[];
-  /** For each control: the difference between hyperbolic and euclidean, and the part of it that remains against the control. */
+  /**
+   * For each control: the difference between hyperbolic and euclidean, and the part of it that remains under the
+   * control.
+   */
   survival: { control: string; effect: Comparison; left: Comparison }[];
 }
 

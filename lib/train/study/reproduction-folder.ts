@@ -20,7 +20,7 @@ export interface ReproductionRecord {
   base: Partial<RunConfig>;
   /** The seeds that were asked for. */
   asked: number[];
-  /** What fits into the budget. */
+  /** The plan that fits into the budget. */
   grid: Grid;
   seeds: number[];
   /** The command line, and the machine that started the reproduction. */

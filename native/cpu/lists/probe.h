@@ -264,7 +264,7 @@ class Probe {
            (args_.allowed == nullptr || args_.allowed[id] != 0);
   }
 
-  // Replaces the largest of the k smallest upper bounds: a heap.
+  // Replaces the largest of the k smallest upper bounds, which form a heap.
   void tighten(Search& of, float high) const {
     float* heap = of.desk.within;
     std::int64_t at = 0;

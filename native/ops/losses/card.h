@@ -29,7 +29,7 @@ struct LossNumbers {
   double alpha, beta, base, margin;
 };
 
-// What the forward pass knows of an anchor.
+// The results of the forward pass for an anchor.
 struct AnchorSums {
   double positives = 0, negatives = 0;  // how many
   double sum = 0;                       // of the logits of the positives

@@ -2,13 +2,13 @@
 import type { ErrorCode } from '../../../errors.ts';
 import { type Drawing, renderDrawing } from './svg.ts';
 
-/** What the parent sends. */
+/** A request of the parent. */
 export interface RenderRequest {
   readonly drawing: Drawing;
   readonly size: number;
 }
 
-/** What it receives for each request: a PNG file, or an error. */
+/** The response to each request: a PNG file, or an error. */
 export type RenderAnswer =
   | { readonly png: Uint8Array }
   | { readonly code: ErrorCode | undefined; readonly message: string };

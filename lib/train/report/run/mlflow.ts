@@ -4,7 +4,7 @@ import type { RunConfig } from '../../options/options.ts';
 import type { RunEnd, RunListener } from '../../run/hooks.ts';
 import type { EvaluationRow, StepRow } from '../../run/record.ts';
 
-/** Where {@link Mlflow} logs. */
+/** The destination of {@link Mlflow}. */
 export interface MlflowOptions {
   /** The tracking server, such as http://127.0.0.1:5000. */
   url: string;

@@ -127,7 +127,7 @@ function stripSection(best: readonly RunRecord[]): Part {
 ${shown.config.geometry} run, the weights those of each geometry at its temperatures.</p>${stripFigure(shown.snapshot!)}</section>`;
 }
 
-/** What the closed forms predict for a tied pair, beside the measured distribution of the gradient. */
+/** The predictions of the closed forms for a tied pair, next to the measured distribution of the gradient. */
 function theorySection(best: readonly RunRecord[]): Part {
   if (best.length === 0) return null;
   const cosines = Array.from({ length: 39 }, (_, i) => -0.95 + i * 0.05);
