@@ -74,7 +74,7 @@ export const pause: unique symbol = Symbol('pause');
 
 /**
  * Several calls in sequence: each is yielded, executed, and then read. Work between them that may take longer than `turnMs`
- * yields `pause` now and then (lib/slices.ts).
+ * yields `pause` from time to time (lib/slices.ts).
  */
 export type Steps<R> = Generator<Prepared<unknown> | typeof pause, R, void>;
 

@@ -32,7 +32,7 @@ export const contrastiveLosses = [
 export const logitDefaults = { tauE: 0.1, tauH: 0.2, lambda: 0.5, c: 0.1, clipR: 2.3 } as const;
 
 /**
- * Constants of the head: the least norm by which a feature is divided to become a unit row, the fraction of the
+ * Constants of the head: the smallest norm by which a feature is divided to become a unit row, the fraction of the
  * ball's radius that the projection leaves free, and the published guards of the head's operations.
  */
 export const headConstants = {

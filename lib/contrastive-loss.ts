@@ -140,7 +140,7 @@ export interface ContrastiveLossOptions<T extends Reals = Reals>
   /** The factor of negatives, > 0; default 50, and 32 for `proxy-anchor`. */
   beta?: number | undefined;
   /**
-   * The logit from which both count; default 0.5, and 0 for `proxy-anchor`. Logits of a geometry without a cosine are
+   * Subtracted from both kinds of logits; default 0.5, and 0 for `proxy-anchor`. Logits of a geometry without a cosine are
    * negative distances, so choose a base below 0 for them.
    */
   base?: number | undefined;
@@ -400,7 +400,7 @@ export interface ContrastiveLoss {
 /**
  * A contrastive loss over rows with any number of positives each, with its gradients: NT-Xent, SupCon, decoupled,
  * multi-similarity or Proxy-Anchor, between the rows of a batch or against other rows, over the logit of any geometry. It takes the batches of
- * pytorch-metric-learning, whose values it has with `geometry: 'euclidean'` and `normalize: true`.
+ * pytorch-metric-learning, and gives the same values with `geometry: 'euclidean'` and `normalize: true`.
  *
  * Memory beyond inputs and outputs grows with the number of rows and of positives in a mask, not with the number of pairs. The
  * result does not depend on the number of threads. Losses keep their digits however small they are. An anchor without positives

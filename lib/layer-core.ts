@@ -34,8 +34,8 @@ type ArrayKind = Float32ArrayConstructor | Float64ArrayConstructor;
 const callOptions: ReadonlySet<string> = new Set(['threads', 'device', 'signal']);
 
 /**
- * What all layers share: parameters, c, and a forward pass that returns its backward pass. Results between the operations of a
- * layer are float64, because float32 points near the rim lose the digits of `1 - c|x|^2`.
+ * The base of all layers: parameters, c, and a forward pass that returns its backward pass. Results between the
+ * operations of a layer are float64, because float32 points near the rim lose the digits of `1 - c|x|^2`.
  */
 export class LayerCore {
   readonly name: string;

@@ -20,12 +20,12 @@ export interface LayerPass<T extends Reals> {
   readonly output: DenseMatrix<T>;
   /**
    * Computes all gradients; once per pass.
-   * @param cotangent - the gradient of a loss in `output`, of its shape
+   * @param cotangent - the gradient of a loss with respect to `output`, with its shape
    */
   backward(cotangent: Rows<T>): Promise<LayerGradients<T>>;
 }
 
-/** A float64 copy of a matrix on the tape, and the sum of the gradients in it. */
+/** A float64 copy of a matrix on the tape, and the sum of its gradients. */
 export class Value {
   readonly matrix: DenseMatrix<Float64Array>;
   readonly gradient: DenseMatrix<Float64Array>;
@@ -49,7 +49,7 @@ interface Recorded {
 
 /** The operations of one forward pass, which the backward pass visits in reverse order. */
 export class Tape {
-  /** The gradient in c; complete after the backward pass. */
+  /** The gradient with respect to c; complete after the backward pass. */
   gradC = 0;
   readonly #shared: Readonly<Record<string, unknown>>;
   #steps: (() => void | Promise<void>)[] | undefined = [];
@@ -61,7 +61,7 @@ export class Tape {
 
   /**
    * Computes a row-wise operation and records it.
-   * @param own - options of this operation, which override the shared ones; a c of its own is a constant
+   * @param own - options of this operation, which override the shared ones; a separate c is a constant
    */
   async apply(
     operation: object,
@@ -86,7 +86,7 @@ export class Tape {
     this.#steps?.push(step);
   }
 
-  /** Runs the backward pass from the gradient in `out`. @throws `ERR_HOROBALL_NO_GRAPH` for a second call */
+  /** Runs the backward pass from the gradient of `out`. @throws `ERR_HOROBALL_NO_GRAPH` for a second call */
   async run(operation: string, out: Value, cotangent: Matrix): Promise<void> {
     const steps = this.#steps;
     if (steps === undefined) {

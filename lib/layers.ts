@@ -63,8 +63,8 @@ export interface HyperbolicMLROptions extends SeededLayerOptions {
   dim: number;
   classes: number;
   /**
-   * Where the points of the hyperplanes are trained: as tangent vectors at the origin (`tangent`, the default, as published),
-   * or in the ball (`ball`), for a Riemannian optimizer.
+   * How the points of the hyperplanes are trained: as tangent vectors at the origin (`tangent`, the default, as
+   * published), or in the ball (`ball`), for a Riemannian optimizer.
    */
   points?: 'tangent' | 'ball' | undefined;
 }

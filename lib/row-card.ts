@@ -63,7 +63,7 @@ export function headCards(): readonly RowCard[] {
   return headCard().operations.map((name) => rowCards().find((card) => card.name === name)!);
 }
 
-/** The least norm by which the head divides a feature to get a unit row (kUnitFloor in native/core.h). */
+/** The smallest norm by which the head divides a feature to get a unit row (kUnitFloor in native/core.h). */
 export function unitFloor(): number {
   return headCard().unitFloor;
 }

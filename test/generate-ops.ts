@@ -143,7 +143,7 @@ ${list('pair loss', 'contrastiveLosses', lossCards())}
 export const logitDefaults = { ${defaults()} } as const;
 
 /**
- * Constants of the head: the least norm by which a feature is divided to become a unit row, the fraction of the
+ * Constants of the head: the smallest norm by which a feature is divided to become a unit row, the fraction of the
  * ball's radius that the projection leaves free, and the published guards of the head's operations.
  */
 export const headConstants = {

@@ -77,7 +77,8 @@ for (const [index, one] of cases.entries()) {
     const options = { riemannian: false };
     const layer = layerOf(one, index, Float64Array, one.layer === 'ToPoincare' ? options : {});
     const rows = inputsOf(index, Float64Array) as Matrix<Float64Array>[];
-    // Slopes need points away from the margin of the projection and from the norm at which features are clipped.
+    // Finite differences need points away from the margin of the projection and from the norm at which features are
+    // clipped.
     const share = one.layer === 'ToPoincare' ? 0.9 : 0.7 / Math.sqrt(one.options.c);
     const smooth = rows.map(
       ({ rows: n, cols }, i) => cloud(Float64Array, n, cols, share, i + 3) as Matrix<Float64Array>,

@@ -62,7 +62,7 @@ async function createFile(folder: string): Promise<{ path: string; file: OpenFil
   }
 }
 
-/** The last time of ten digits. */
+/** The latest time with ten digits. */
 const latestTime = 9_999_999_999;
 
 /**

@@ -255,8 +255,7 @@ function differ(one: string | undefined, other: string | undefined): boolean {
 function told(holder: Holder, path: string): [holder: string, advice: string] {
   const { pid, host, machine, space } = holder;
   const here = thisPlace();
-  const who =
-    pid === unknownPid ? 'a process' : pid === process.pid ? 'this process' : `process ${pid}`;
+  const who = pid === unknownPid ? 'a process' : pid === process.pid ? 'this process' : `process ${pid}`;
   const isOther = host !== here.host || differ(machine, here.machine);
   if (pid === unknownPid) return [who, `The file ${path} is damaged; wait until that process finishes.`];
   if (!isOther && !differ(space, here.space))

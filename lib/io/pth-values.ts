@@ -180,7 +180,7 @@ function textKey(key: PickleValue | undefined): PickleKey {
 
 /**
  * `_rebuild_tensor_v2(storage, offset, shape, strides, requires_grad, hooks, metadata)`. Every element must be inside the
- * storage. Of the imaginary part of a conjugate, torch stores the parts before their negation.
+ * storage. For the imaginary part of a conjugate, torch stores the values before their negation.
  */
 function rebuildTensor(args: PickleValue[], budget: { bytes: number }, charge: Charge): PickleValue {
   const [storage, offset, shapeValue, stridesValue, , , metadata] = args;

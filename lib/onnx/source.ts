@@ -58,8 +58,9 @@ export function onnxOf({ network, weights, serving }: OnnxSource, storage: Stora
  * Opens a network for export: a run folder, the `model.safetensors` of a run or what `saveWeights` wrote, or a backbone.
  * A file has no evaluation transform, so its images are resized to the size of the network's input.
  *
- * @throws Error `ERR_HOROBALL_RUN` for a folder that is not a finished run, `ERR_HOROBALL_WEIGHTS` if the
- * weights do not describe their network, or lack a parameter or have another shape of it, `ERR_HOROBALL_FORMAT` if a file is damaged
+ * @throws Error `ERR_HOROBALL_RUN` for a folder that is not a finished run, `ERR_HOROBALL_WEIGHTS` if the weights do
+ * not describe their network, or a parameter is missing or has another shape, `ERR_HOROBALL_FORMAT` if a file is
+ * damaged
  */
 export async function openSource(source: string | BackboneSource): Promise<OnnxSource> {
   if (typeof source !== 'string') return backboneSource(checkObject('exportOnnx', source, 'source'));

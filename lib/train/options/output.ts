@@ -2,7 +2,7 @@ import { atLeast0, fileName, flag, inGroup, orNone, type RunOption, shaped, text
 import { evenEpochs, lastEpoch, parseEpochs } from './epochs.ts';
 
 const output = inGroup('Evaluation and output');
-/** The most that file systems allow. */
+/** The maximum that file systems allow. */
 const mostName = 255;
 /** Leaves space for the rest of the file's name, and for that of a temporary file. */
 const mostEmbName = 190;

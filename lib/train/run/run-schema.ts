@@ -244,7 +244,10 @@ export interface Lines<T> {
   invalid: InvalidLines | null;
 }
 
-/** Describing a line that is not a row takes ten times as long as reading one. A log with so many is not one of ours. */
+/**
+ * Describing a line that is not a row takes ten times as long as reading one. A log with this many was not written by
+ * horoball.
+ */
 export const maxInvalid = 1000;
 
 /**

@@ -222,7 +222,7 @@ class PairLoss : ContrastPass<T, GroupMap> {
 
   double given_weight(std::int64_t row) const { return args_.weights == nullptr ? 1 : args_.weights[row]; }
 
-  // Tells every anchor the ratio of the weight of all anchors to that of the anchors with positives.
+  // Gives every anchor the ratio of the weight of all anchors to that of the anchors with positives.
   void balance() {
     if (args_.reduction == Reduction::sum || candidates() == 0) return;
     double all = 0, with_positives = 0;

@@ -1,5 +1,5 @@
 /**
- * The part of a page's script that serves its line charts: values under the pointer, and a closer look at the range that is
+ * The part of a page's script that serves its line charts: values under the pointer, and zooming into the range that is
  * dragged over. It is the body of a function of `root`, and uses `show` and `hide` of report/script.ts.
  */
 export const chartScript = `
@@ -58,7 +58,7 @@ for (const svg of root.querySelectorAll('svg[data-chart]')) {
 
   let began = null;
   svg.addEventListener('pointerdown', (event) => {
-    if (!domain || event.button !== 0 || event.pointerType === 'touch') return; // a finger scrolls the page
+    if (!domain || event.button !== 0 || event.pointerType === 'touch') return; // touch scrolls the page
     began = pointer(event);
     svg.setPointerCapture(event.pointerId);
   });

@@ -105,7 +105,7 @@ export class TensorBoard implements RunListener {
     }
   }
 
-  /** Weights and data may take minutes to load, in which the folder may have become that of another run. */
+  /** Weights and data may take minutes to load, during which another run may have taken over the folder. */
   async #open(folder: string): Promise<EventWriter> {
     if (logOf(folder) !== this.#log) throw new Error('the run folder was moved, deleted or replaced');
     return await openWriter(folder, this.#firstStep);
