@@ -4,7 +4,7 @@ import { Command, Option } from 'commander';
 import { coded } from '../errors.ts';
 import { writeText } from '../io/text.ts';
 import type { Space } from '../train/measure/types.ts';
-import { comparisonPage } from '../train/report/run/compare.ts';
+import { comparisonPage, mostDrawn, withoutDrawings } from '../train/report/run/compare.ts';
 import { explorePage } from '../train/report/run/explore.ts';
 import { writeReport } from '../train/report/run/write.ts';
 import { writeStudyReport } from '../train/report/study/write.ts';
@@ -45,7 +45,10 @@ export function reportCommand(): Command {
         return await study(paths[0]!, options);
       }
       const records: RunRecord[] = [];
-      for (const path of paths) records.push(await readRun(path)); // thousands at once would need as many open files
+      for (const path of paths) {
+        const record = await readRun(path); // thousands at once would need as many open files, and much memory
+        records.push(records.length < mostDrawn ? record : withoutDrawings(record));
+      }
       for (const record of records) if (options.json) jsonLine(lastEvaluation(record));
       const table = comparisonText(records);
       if (table) process.stderr.write(`${table}\n\n`);
@@ -124,7 +127,9 @@ function comparisonText(records: readonly RunRecord[]): string | null {
       return recall ? [{ name: `${name}: ${spaceNames[space].toLowerCase()}`, recall }] : [];
     }),
   );
-  const [names, ...others] = records.map(({ snapshot }) => snapshot?.levels?.join('\n'));
+  const [names, ...others] = records
+    .filter(({ snapshot }) => snapshot !== null)
+    .map(({ snapshot }) => snapshot!.levels?.join('\n'));
   const levels = others.every((each) => each === names) ? records[0]?.snapshot?.levels : undefined;
   return lines.length === 0 ? null : recallText(lines, levels);
 }

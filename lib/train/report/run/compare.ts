@@ -10,17 +10,30 @@ import { profileTable } from './negatives.ts';
 import { neighborsSection } from './neighbors.ts';
 import { page, zoomHint } from './page.ts';
 
-/** Several runs side by side as one self-contained page. */
+/** Most runs whose curves, disks and neighbors are drawn: more cannot be told apart, and thousands would fill the memory. */
+export const mostDrawn = 48;
+
+/** What a comparison needs of a run that it does not draw. */
+export function withoutDrawings(record: RunRecord): RunRecord {
+  return { ...record, rows: evaluationsOf(record.rows), snapshot: null };
+}
+
+/** Several runs side by side as one self-contained page; the first {@link mostDrawn} are drawn. */
 export function comparisonPage(records: readonly RunRecord[]): string {
+  const drawn = records.slice(0, mostDrawn);
   return page(
     `${records.length} runs · horoball`,
     html`<header><p class="brand">horoball</p><h1>${records.length} runs side by side</h1>
-<p class="lede">${records.map((record) => record.name).join(', ')}</p></header>
+<p class="lede">${records.map((record) => record.name).join(', ')}</p>${
+      records.length > mostDrawn
+        ? html`<p class="note">Curves, disks, neighbors and negatives are those of the first ${mostDrawn} runs.</p>`
+        : null
+    }</header>
 ${recallSection(records)}
-<section><h2>Training</h2>${sameRule(records)}${zoomHint}<div class="charts">${[recallChart(records), lossChart(records)].filter((chart) => chart !== null)}</div></section>
-${disks(records)}
-${neighborsSection(records)}
-${negativesComparison(records)}
+<section><h2>Training</h2>${sameRule(drawn)}${zoomHint}<div class="charts">${[recallChart(drawn), lossChart(drawn)].filter((chart) => chart !== null)}</div></section>
+${disks(drawn)}
+${neighborsSection(drawn)}
+${negativesComparison(drawn)}
 <section><h2>Settings that differ</h2>${differences(records)}</section>`,
   );
 }

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { comparisonPage } from '../../../../lib/train/report/run/compare.ts';
+import { comparisonPage, mostDrawn, withoutDrawings } from '../../../../lib/train/report/run/compare.ts';
 import type { Row, RunRecord } from '../../../../lib/train/run/record.ts';
 import { fakeRun, stepRow } from '../../fake-run.ts';
 
@@ -49,4 +49,24 @@ test('a comparison has a row for a run without an evaluation', (t) => {
   t.regex(page, /<th scope="row">Not evaluated: bare<\/th>(<td>–<\/td>){6}<\/tr>/); // R@1 to R@8, genus, family
   t.notRegex(page, /NaN/);
   t.regex(comparisonPage([bare, bare]), /None of the runs was evaluated/);
+});
+
+test('of a thousand runs, all are in the tables and the first ones are drawn', (t) => {
+  const runs = Array.from({ length: 1000 }, (_, i) => {
+    const run = fakeRun(`run-${i}`, { lr: (i + 1) / 1000 });
+    const thumbnail = `${run.snapshot!.gallery[0]!.nearest[0]!.thumbnail}${'A'.repeat(4 * i)}`;
+    run.snapshot!.gallery[0]!.nearest[0]!.thumbnail = thumbnail; // all neighbors differ
+    return run;
+  });
+  const page = comparisonPage(runs);
+  t.true(page.includes('<th scope="col">run-999</th>') && page.includes(': run-999</th>'));
+  t.regex(page, new RegExp(`neighbors and negatives are those of the first ${mostDrawn} runs`));
+  t.is(
+    [...page.matchAll(/class="rim"/g)].length,
+    [...comparisonPage(runs.slice(0, 48)).matchAll(/class="rim"/g)].length,
+  );
+  t.true(page.length < 10_000_000, `${page.length}`);
+  const light = runs.map((run, i) => (i < mostDrawn ? run : withoutDrawings(run)));
+  t.is(comparisonPage(light), page);
+  t.notRegex(comparisonPage(runs.slice(0, 2)), /are those of the first/);
 });
