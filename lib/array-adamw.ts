@@ -6,9 +6,9 @@ import type { StateEntry } from './riemannian.ts';
 
 /** Options of {@link ArrayAdamW}. */
 export interface ArrayAdamWOptions {
-  /** Learning rate, from 0. */
+  /** Learning rate, >= 0. */
   lr: number;
-  /** Decoupled weight decay, from 0; default 0.01. */
+  /** Decoupled weight decay, >= 0; default 0.01. */
   weightDecay?: number | undefined;
   /** Decay rates of the two moments; default (0.9, 0.999). */
   betas?: readonly [number, number] | undefined;

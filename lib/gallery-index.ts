@@ -1,5 +1,5 @@
 // The index of a gallery: rows in lists around centers, and 8-bit codes that bound every distance. The core builds and
-// searches it (native/cpu/lists); here are the k-means iterations and the memory.
+// searches it (native/cpu/lists); this file has the k-means iterations and the memory.
 import { centers as coreCenters, encode as coreEncode } from './binding-calls.ts';
 import { type CallOptions, pause, type Steps } from './call.ts';
 import { deviceIndex, integer, threadCount } from './check.ts';

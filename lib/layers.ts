@@ -26,7 +26,7 @@ const shared = ['c', 'type', 'compat'] as const;
 
 /** Options of a layer with random initial parameters. */
 export interface SeededLayerOptions extends LayerOptions {
-  /** Seed of the initial parameters, an integer from 0; default 0. */
+  /** Seed of the initial parameters, an integer >= 0; default 0. */
   seed?: number | undefined;
 }
 

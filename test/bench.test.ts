@@ -100,7 +100,7 @@ test('an alternation reports its calls and rounds, and an abort keeps the measur
   ]);
 });
 
-test('a bar is judged at both ends of the spread, and is open without a figure', (t) => {
+test('a target is judged at both ends of the spread, and is open without a figure', (t) => {
   const verdict = (ratio: number, ratioSpread: number, bar = { of: 'ratio', atLeast: 2 } as const) =>
     result({ ratio, ratioSpread }, bar).verdict;
   t.is(verdict(2, 0), 'pass');
@@ -157,14 +157,14 @@ test('the peers distinguish a slower machine from slower code', (t) => {
   );
 });
 
-test('a bar that passed and fails now is a regression', (t) => {
+test('a target that was met and is missed now is a regression', (t) => {
   const bar = { of: 'ratio', atLeast: 2 } as const;
   const peer = (ratio: number) => result({ side: 'published', ms: 50, ratio, ratioSpread: 0 }, bar);
   const [change] = compare(results(peer(2.1)), results(peer(1.9)));
   t.is(change!.verdict, 'bar lost');
 });
 
-test('more memory is a regression, and on another machine only a lost bar is', (t) => {
+test('more memory is a regression, and on another machine only a lost target is', (t) => {
   const before = results(result({ ms: 10, spread: 0.01, peakMB: 20 }));
   const verdicts = (now: ReturnType<typeof results>) => compare(before, now).map(({ verdict }) => verdict);
   t.deepEqual(verdicts(results(result({ ms: 10, spread: 0.01, peakMB: 21 }))), ['same']);

@@ -62,7 +62,7 @@ for (const card of cards) {
   });
 
   if (card.family === 'row') {
-    test(`${card.name}: so are the gradients of that row`, (t) => {
+    test(`${card.name}: NaN in any input makes the gradients of its row NaN`, (t) => {
       for (const type of types) {
         const inputs = pointsOf(card, type, 4, 9, 1);
         const weights = forward(card, inputs, { c: 1 });

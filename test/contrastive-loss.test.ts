@@ -80,7 +80,7 @@ function batchOf(type: RealsType, geometry: Geometry): { anchors: Sides; referen
     euclidean: part(all.euclidean, from, to),
     hyperbolic: part(all.hyperbolic, from, to),
   });
-  // Norms grow with the row, so references are between the anchors.
+  // Norms grow with the row number, so the references have smaller norms than the anchors.
   return { anchors: sides(refRows, rows + refRows), references: sides(0, refRows) };
 }
 

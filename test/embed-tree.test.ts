@@ -129,7 +129,7 @@ test('the gradient is the slope of the loss', (t) => {
   }
 });
 
-test('on one thread in turns, as in browsers, the result is the same', async (t) => {
+test('on one thread with pauses, as in browsers, the result is the same', async (t) => {
   const edges = binaryTree(5);
   const { points } = await embedTree(edges, { dim: 2, epochs: 3, batch: 4, model: 'lorentz' });
   const { pairs, starts, related } = relationOf(edges, false);

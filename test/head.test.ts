@@ -1,4 +1,4 @@
-// The order of the head's cards (native/ops/head.h): each exchange of two cards moves one of these points.
+// The order of the head's cards (native/ops/head.h): swapping any two cards moves one of these points.
 import test from 'ava';
 import type { Matrix } from '../lib/index.ts';
 import { headCards } from '../lib/row-card.ts';

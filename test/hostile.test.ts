@@ -133,7 +133,7 @@ test('values without a length, without fields or with an unknown device cause a 
   for (const call of calls) t.regex((await failure(call)).code, /^ERR_HOROBALL_/, String(call));
 });
 
-test("the core's own door refuses what is null or out of range", (t) => {
+test('the core itself refuses arguments that are null or out of range', (t) => {
   const some = matrix(new Float64Array(18).fill(0.1), 6, 3);
   const none = { data: null, rows: 6, cols: 3 };
   const loss = (order: Int32Array, geometry = 0) =>
@@ -174,7 +174,7 @@ test("the core's own door refuses what is null or out of range", (t) => {
   t.notThrows(() => distances({}));
 });
 
-test('matrices of a row-wise call that do not match have the code of shapes', (t) => {
+test('matrices of a row-wise call that do not match give the shape error', (t) => {
   const numbers = new Float64Array(rowNumbers);
   const shapes = {
     rows: 2,

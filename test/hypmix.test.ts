@@ -16,7 +16,7 @@ import { allowed, coreError, referenceError } from './tolerances.ts';
 
 const compat = 'hypmix';
 
-/** Every guard is applied to the last digit. */
+/** Every guard is reproduced to the last digit. */
 const rounding = allowed(Float64Array, coreError.rounding);
 
 test('norms are at least 1e-5, with no gradient below that', (t) => {

@@ -20,7 +20,7 @@ export interface RunOptionsAdded {
    * defaults.
    */
   from?: 'defaults' | 'run' | 'run or defaults';
-  /** Options accept several values. */
+  /** Whether options accept several values; default false. */
   many?: boolean;
   /** Whether defaults by data set apply; default true. */
   datasets?: boolean;

@@ -54,7 +54,7 @@ export interface LoadEmbedderOptions {
   batchSize?: number | undefined;
   /** Images decoded in parallel, over all calls; default the number of CPUs. */
   concurrency?: number | undefined;
-  /** Embeds one black image, so that the first request is as fast as the next; default true. */
+  /** Embeds one black image, so that the first request is as fast as later ones; default true. */
   warmUp?: boolean | undefined;
   /** Background of transparent pixels; default that of the run. `drop` ignores alpha. */
   background?: Background | undefined;

@@ -25,7 +25,7 @@ namespace {
 // The space that the rows of a metric belong to.
 enum class Points : unsigned char { anywhere, ball, hyperboloid };
 
-// The accuracy of most cards: of each distance in a full matrix, near-duplicates included.
+// The accuracy of most cards, for each distance in a full matrix, near-duplicates included.
 constexpr Accuracy kMetricAccuracy = {{{1e-6, 1e-14}, {1e-6, 1e-11}, {1e-6, 1e-11}},
                                       {{1e-5, 1e-11}, {2e-5, 1e-10}, {1e-3, 1e-9}}};
 

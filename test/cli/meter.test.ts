@@ -100,7 +100,7 @@ test('steps of a build have no ETA, but the elapsed time', (t) => {
   t.is(log.text, 'configuring  0%  elapsed 00:00\nbuilding  11%  elapsed 00:16\n');
 });
 
-test('the elapsed time of a long step goes on', async (t) => {
+test('the elapsed time of a long step keeps counting', async (t) => {
   const screen = new Screen(true, 80);
   let ms = 0;
   using meter = new Meter(screen, { now: () => ms });

@@ -31,7 +31,7 @@ await mkdir(dirname(path), { recursive: true });
 const inputs = await originals(folder);
 const outcome: Fuzzed = { executions: 0, read: 0, memory: 0, slowest: 0, fault: null };
 
-/** The input that is read; null if it cannot be made, because the parts of a mutated one are no longer there. */
+/** The input that is read; null if it cannot be created, because the mutation removed parts of it. */
 async function inputOf(original: Buffer, mutation: Mutation, isInside: boolean): Promise<Buffer | null> {
   if (!isInside) return mutation(original);
   try {

@@ -1,4 +1,4 @@
-// JSON inside of other files: each parser meets the bounds before V8's parser does.
+// JSON inside other files: each reader enforces the bounds before V8's parser runs.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,7 +25,7 @@ async function timed(work: () => unknown): Promise<number> {
   return (user + system) / 1000;
 }
 
-test('a file of ours nests at most 64 deep, at any length', (t) => {
+test('a file of horoball nests at most 64 deep, at any length', (t) => {
   const nested = (depth: number, inner = ''): string =>
     `${'[{"a":'.repeat(depth / 2)}"${inner}"${'}]'.repeat(depth / 2)}`;
   for (const inner of ['', 'x'.repeat(2 ** 19), '[{"'.replaceAll('"', '\\"').repeat(2 ** 17)]) {
@@ -48,7 +48,7 @@ test('strings without end and long strings take linear time and no stack', async
   t.is(parsedJson('\ufeff{"a":1}', 'a.json') instanceof Object, true);
 });
 
-test('a file of ours has at most a million values', (t) => {
+test('a file of horoball has at most a million values', (t) => {
   t.throws(() => parsedJson(`[${'[],'.repeat(2 ** 20)}[]]`, 'a.json'), {
     ...format,
     message: /more than 1048576 values/,

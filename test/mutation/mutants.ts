@@ -3,7 +3,7 @@ export interface Mutant {
   file: string;
   from: string;
   to: string;
-  /** Test files without folder and ending, those of the same stem first; one of them must fail. */
+  /** Names of test files without folder and extension, those with the same stem first; one of them must fail. */
   tests: readonly string[];
 }
 

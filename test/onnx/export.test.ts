@@ -229,7 +229,7 @@ test('weights that were not saved by a run cannot be exported, and nothing is wr
   await remove();
 });
 
-test('the description of the network in a file of weights is validated', async (t) => {
+test('the description of the network in a weight file is validated', async (t) => {
   const { path, remove } = await temporary();
   const { writeSafetensors } = await import('../../lib/io/index.ts');
   const weights = join(path, 'forged.safetensors');

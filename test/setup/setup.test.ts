@@ -166,7 +166,7 @@ test('a setup takes over the lock of an ended one, and respects one that runs or
   t.true(left.includes('setup.lock'));
 });
 
-linux('after a restart, a number that another process has now holds no setup up', async (t) => {
+linux('after a restart, a lock whose pid belongs to an unrelated process does not block setup', async (t) => {
   const space = await readlink('/proc/self/ns/pid');
   const { stderr, left } = await setupWithLock({ pid: process.pid, host, space, began: '1' });
   t.regex(stderr, /torch\.whl cannot be used/);

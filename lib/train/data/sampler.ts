@@ -27,7 +27,7 @@ export class ClassBalancedSampler {
   readonly #seed: number;
 
   /**
-   * @param labels - the class of each sample: integers from 0
+   * @param labels - the class of each sample: integers >= 0
    * @throws TypeError `ERR_HOROBALL_TYPE` or RangeError `ERR_HOROBALL_RANGE` for an invalid option; RangeError
    * `ERR_HOROBALL_NO_STEP` if the classes do not fill one batch
    */

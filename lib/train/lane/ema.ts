@@ -20,7 +20,7 @@ export class Ema extends Resource<'Ema'> {
 
   /**
    * Queues an update: average = decay average + (1 - decay) weight.
-   * @param decay - from 0 to below 1; see {@link emaDecay}
+   * @param decay - at least 0 and below 1; see {@link emaDecay}
    * @throws RangeError `ERR_HOROBALL_RANGE`
    */
   update(decay: number): void {

@@ -20,11 +20,11 @@ import type { AnyTensor, NamedTensor, Parameter, WaitOptions } from './types.ts'
 
 /** Options of {@link AdamW}. */
 export interface AdamWOptions {
-  /** Learning rate, from 0. */
+  /** Learning rate, >= 0. */
   lr: number;
-  /** Decoupled weight decay, from 0; 0.01 by default. */
+  /** Decoupled weight decay, >= 0; 0.01 by default. */
   weightDecay?: number;
-  /** Decay rates of the two moments, from 0 to below 1; default (0.9, 0.999). */
+  /** Decay rates of the two moments, >= 0 and < 1; default (0.9, 0.999). */
   betas?: readonly [number, number];
   /** Added to the square root of the second moment, above 0; default 1e-8. */
   eps?: number;

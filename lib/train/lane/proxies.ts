@@ -12,7 +12,7 @@ import type { AnyTensor, NamedTensor, Parameter, WaitOptions } from './types.ts'
 export interface ProxiesOptions {
   /** The classes, in any order; each gets a proxy. Repeated labels count once. */
   labels: ArrayLike<number>;
-  /** Seed of the initial values, an integer from 0; default 0. */
+  /** Seed of the initial values, an integer >= 0; default 0. */
   seed?: number;
 }
 

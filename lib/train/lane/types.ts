@@ -52,7 +52,7 @@ export interface EmbedderOptions {
   clipR: number | null;
   /** The ball's curvature is -c; c > 0. */
   c: number;
-  /** Seed of the initial weights, an integer from 0. */
+  /** Seed of the initial weights, an integer >= 0. */
   seed: number;
   /** Default `cpu`. */
   device?: Device;
@@ -96,7 +96,7 @@ export interface HybridLossOptions {
   /** Temperatures of the cosine and of the hyperbolic (or chordal) distance; above 0. */
   tauE: number;
   tauH: number;
-  /** Weight of the hyperbolic term in `hybrid`, from 0. */
+  /** Weight of the hyperbolic term in `hybrid`, >= 0. */
   lambda: number;
   /** The ball's curvature is -c; c > 0. */
   c: number;

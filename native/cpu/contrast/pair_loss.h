@@ -250,7 +250,7 @@ class PairLoss : ContrastPass<T, GroupMap> {
       const std::int64_t at = block * kSide + i, row = rows.index(i);
       AnchorSums& sums = sums_[at];
       sums.negatives = others - sums.positives;
-      // Of one positive it is exact, so that its distance from the mean is exactly 0.
+      // For one positive it is exact, so that its distance from the mean is exactly 0.
       sums.positive_log = sums.positives == 1 ? loss_.rate * sums.sum : log_of(positive_logs_, at);
       const AnchorTerms terms = loss_.terms(numbers_, sums);
       if (args_.losses != nullptr) args_.losses[row] = terms.count > 0 ? terms.loss / terms.count : 0;

@@ -91,7 +91,7 @@ test('data check counts images with alpha, by their first bytes and by their pix
   );
 });
 
-test('the headers of some images at equal distances are read', async (t) => {
+test('the headers of evenly spaced images are read', async (t) => {
   const root = await temporary(t);
   await writeTree(root, {
     'opaque.jpg': await encodedImage(1),

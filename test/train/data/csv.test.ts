@@ -5,7 +5,7 @@ import test from 'ava';
 import { openDataset } from '../../../lib/train/data/registry.ts';
 import { imageNames, temporary } from './support.ts';
 
-test('a CSV list may have quotes, any line ends, a byte-order mark and columns in any order', async (t) => {
+test('a CSV list may have quotes, any line endings, a byte-order mark and columns in any order', async (t) => {
   const root = await temporary(t);
   const file = path.join(root, 'list.csv');
   await writeFile(

@@ -66,7 +66,7 @@ test('the line shows the radii of the points and the values at their limits', (t
   );
 });
 
-test('short epochs are reported now and then, and changes immediately', (t) => {
+test('short epochs are reported from time to time, and changes immediately', (t) => {
   const said: string[] = [];
   let now = 0;
   const teller = new HealthReporter(

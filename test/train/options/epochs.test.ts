@@ -29,7 +29,7 @@ test('any other text is not a list of epochs, even if it is code in another lang
   }
 });
 
-test('about ten epochs at equal distances, with the first and the last', (t) => {
+test('about ten evenly spaced epochs, with the first and the last', (t) => {
   t.deepEqual(
     [1, 7, 10, 100].map((last) => evenEpochs(last)),
     ['r(2)', 'r(8)', 'r(11)', 'r(0,101,10)'],

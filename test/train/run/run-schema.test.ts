@@ -25,7 +25,7 @@ for (const [name, line, problem] of [
   });
 }
 
-test('millions of lines that are no rows are counted quickly', (t) => {
+test('millions of lines that are not rows are counted quickly', (t) => {
   const before = process.cpuUsage();
   const { rows, invalid } = parseRows(`${text(stepRow(1))}\n${'1\n'.repeat(2e6)}${text(stepRow(2))}\n`);
   const { user, system } = process.cpuUsage(before);

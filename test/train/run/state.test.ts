@@ -23,7 +23,7 @@ test('a resumed state continues at its position, a new one at 0', (t) => {
   t.true(secondsOf(state) >= 30 && secondsOf(state) < 31);
 });
 
-test('a step belongs to the epoch that it completes a part of', (t) => {
+test('a step belongs to the epoch that it is a part of', (t) => {
   t.deepEqual(
     [0, 1, 3, 4, 6, 7].map((step) => epochOf(step, 3)),
     [0, 1, 1, 2, 2, 3],

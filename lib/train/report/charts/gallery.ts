@@ -15,7 +15,7 @@ ${thumbnail(query, snapshot, 'query')}${nearest.map((one) =>
 
 /**
  * @param note - the caption
- * @param framed - not present in every compared row
+ * @param framed - whether the image is missing in some of the compared rows
  */
 export function thumbnail(
   { label, thumbnail }: Thumbnail,

@@ -4,7 +4,7 @@ import type { Ranks } from '../../measure/types.ts';
 import type { RunConfig } from '../../options/options.ts';
 import { fixed } from '../tables.ts';
 
-/** States what holds for a head whose two outputs are functions of one unit vector; null for a free radius. */
+/** Explains a head whose two outputs are functions of one unit vector; null for a free radius. */
 export function tiedWords(config: RunConfig): string | null {
   if (config.head !== 'hypmix') return null;
   return 'Both outputs of this head are functions of one unit vector, so hyperbolic distance and cosine produce the same ranking; the geometry only changes the weight of each negative in training.';

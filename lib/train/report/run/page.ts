@@ -42,7 +42,7 @@ ${healthSection(record)}
   );
 }
 
-/** The script of a page, as it is in the element. @param more - an additional script */
+/** The script of a page, as it appears in the script element. @param more - an additional script */
 export function scriptText(more: string): string {
   return `${script}${more}`;
 }

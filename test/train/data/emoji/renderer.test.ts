@@ -10,7 +10,7 @@ const endless = {
   body: `<filter id="a">${'<feTurbulence baseFrequency=".5" numOctaves="9"/>'.repeat(10_000)}</filter><rect width="16" height="16" filter="url(#a)"/>`,
 };
 
-test.serial('drawings are rendered side by side, each to its own answer', async (t) => {
+test.serial('drawings are rendered concurrently, and each call gets its own', async (t) => {
   const renderer = new Renderer();
   t.teardown(() => renderer.close());
   const colors = ['#f00', '#0f0', '#00f', '#fff'];
@@ -38,7 +38,7 @@ test.serial('a drawing that takes too long is given up, and the next one is rend
   t.truthy(await renderer.render(square, 16));
 });
 
-test.serial('what a drawing is refused for keeps its code and reason', async (t) => {
+test.serial('the error for a refused drawing keeps its code and reason', async (t) => {
   const renderer = new Renderer();
   t.teardown(() => renderer.close());
   await t.throwsAsync(renderer.render({ ...upright, body: '<image href="a.png"/>' }, 16), {
@@ -48,7 +48,7 @@ test.serial('what a drawing is refused for keeps its code and reason', async (t)
   await t.throwsAsync(renderer.render({ ...upright, body: '<rect' }, 16), { code: 'ERR_HOROBALL_PICTURE' });
 });
 
-test.serial('a renderer that is closed amid a drawing fails it', async (t) => {
+test.serial('closing a renderer during a drawing fails the drawing', async (t) => {
   const renderer = new Renderer();
   const drawing = renderer.render(endless, 512);
   setTimeout(() => renderer.close(), 500);
