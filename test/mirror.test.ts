@@ -35,6 +35,9 @@ const untested: Readonly<Record<string, readonly string[]>> = {
   ],
   'a process or thread of its own, which data/emoji/renderer, embed/embedder, embed-tree and wasm/core.test.ts start':
     ['embed/worker', 'train/data/emoji/render-child', 'tree-worker', 'wasm/worker'],
+  'the server of pages, whose two uses train/dashboard/server.test.ts and runs-server.test.ts test': [
+    'train/dashboard/local-server',
+  ],
   'the style sheet and the script of pages, which train/report/run/browser.test.ts runs': [
     'train/report/script',
     'train/report/style',
@@ -42,6 +45,7 @@ const untested: Readonly<Record<string, readonly string[]>> = {
   'commands, which tests of test/cli run as processes: help.test.ts all of them': [
     'cli/base-options',
     'cli/bench',
+    'cli/dashboard',
     'cli/dashboard-option',
     'cli/delta',
     'cli/doctor',

@@ -1,6 +1,6 @@
 import { Option } from 'commander';
 import { coded } from '../errors.ts';
-import { defaultPort } from '../train/dashboard/server.ts';
+import { defaultPort } from '../train/dashboard/local-server.ts';
 
 /** `--dashboard [port]`. */
 export function dashboardOption(): Option {
@@ -11,15 +11,11 @@ export function dashboardOption(): Option {
 
 /**
  * The requested port; null if no live page was requested.
- * @param command - the command's name, for errors
+ * @param argument - the option, for errors
  */
-export function dashboardPort(command: string, given: unknown): number | null {
+export function dashboardPort(argument: string, given: unknown): number | null {
   if (given === undefined) return null;
   if (/^\d{1,5}$/.test(String(given)) && Number(given) < 65_536) return Number(given);
-  const expected = 'a port from 0 to 65535';
-  throw coded(
-    'ERR_HOROBALL_OPTION',
-    `[${command}] dashboard: expected ${expected}, got '${String(given)}'`,
-    RangeError,
-  );
+  const message = `${argument}: expected a port from 0 to 65535, got '${String(given)}'`;
+  throw coded('ERR_HOROBALL_OPTION', message, RangeError);
 }

@@ -26,6 +26,7 @@ const groups: Record<string, Record<string, () => Promise<Command>>> = {
   },
   'Inspect and use results:': {
     report: async () => (await import('./report.ts')).reportCommand(),
+    dashboard: async () => (await import('./dashboard.ts')).dashboardCommand(),
     eval: async () => (await import('./eval.ts')).evalCommand(),
     embed: async () => (await import('./embed.ts')).embedCommand(),
     search: async () => (await import('./search.ts')).searchCommand(),

@@ -29,7 +29,7 @@ export function startCommand(): Command {
     const notes: string[] = [];
     const note = (text: string): void => void notes.push(text);
     const config = parseConfig({ baselines: true, ...givenOptions(options, note) }, 'start');
-    const dashboard = dashboardPort('start', options['dashboard']);
+    const dashboard = dashboardPort('[start] dashboard', options['dashboard']);
     await loadSharp(); // fail before a build of several minutes
     using meter = new Meter();
     const { libtorch, changed } = await setup({}, setupUi(meter));

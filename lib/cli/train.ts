@@ -71,7 +71,7 @@ export function trainCommand(): Command {
     const note = (text: string): void => void notes.push(text);
     const given = over(await baseOptions('train', options), givenOptions(options, note));
     if ((options['resume'] ?? 'auto') === 'auto') checkNamed(given);
-    const dashboard = dashboardPort('train', options['dashboard']);
+    const dashboard = dashboardPort('[train] dashboard', options['dashboard']);
     const mlflow = mlflowServer('train', options['mlflow']);
     const resume = options['resume'] as string | undefined;
     const unfollow = followLauncher();

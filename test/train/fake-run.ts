@@ -75,3 +75,10 @@ export function fakeRun(name: string, options: Record<string, unknown> = {}): Ru
   ];
   return { name, config: parseConfig({ name, ...options }), rows, snapshot: fakeSnapshot() };
 }
+
+/** The files of a run folder after some steps, by name. */
+export function runFiles(steps: number): Record<string, string> {
+  const rows = Array.from({ length: steps }, (_, i) => `${JSON.stringify(stepRow(i + 1))}\n`);
+  const config = JSON.stringify(parseConfig({ model: 'vit_nano', seed: 1 }));
+  return { 'config.json': config, 'metrics.jsonl': rows.join('') };
+}

@@ -1,31 +1,16 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { coded } from '../../errors.ts';
-import { livePage, scriptSource } from './live-page.ts';
+import type { ServerResponse } from 'node:http';
+import { livePage, script } from './live-page.ts';
+import { defaultPort, headers, LocalServer, sendPage } from './local-server.ts';
 import { section, topics } from './sections.ts';
 import type { LiveState, Topic } from './state.ts';
-
-export const defaultPort = 8265;
 
 /** Pause between two updates of a page; shorter ones would slow down training without being visible. */
 const pauseMs = 500;
 
-/**
- * Maximum number of open pages. Each uses a file descriptor of the training process; a changed part is
- * rendered once for all of them.
- */
-const mostConnections = 64;
-
-const headers = {
-  'cache-control': 'no-store',
-  'x-content-type-options': 'nosniff',
-  'content-security-policy': `default-src 'none'; style-src 'unsafe-inline'; script-src ${scriptSource}; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
-};
-
 /** Serves the live page of a run on 127.0.0.1: `/`, and `/events` with the changing parts. */
 export class Dashboard implements AsyncDisposable {
-  readonly #server: Server;
   readonly #state: LiveState;
+  #server!: LocalServer;
   /** The open pages, each with the topics that have changed since its last update. */
   readonly #clients = new Map<ServerResponse, Set<Topic>>();
   readonly #changed = new Set<Topic>();
@@ -33,8 +18,6 @@ export class Dashboard implements AsyncDisposable {
 
   private constructor(state: LiveState) {
     this.#state = state;
-    this.#server = createServer((request, response) => this.#answer(request, response));
-    this.#server.maxConnections = mostConnections;
     state.onChange((changed) => this.#note(changed));
   }
 
@@ -44,48 +27,34 @@ export class Dashboard implements AsyncDisposable {
    */
   static async open(state: LiveState, port: number = defaultPort): Promise<Dashboard> {
     const dashboard = new Dashboard(state);
-    await new Promise<void>((resolve, reject) => {
-      dashboard.#server.once('error', (error: NodeJS.ErrnoException) => reject(portError(port, error)));
-      dashboard.#server.listen(port, '127.0.0.1', resolve);
-    });
+    dashboard.#server = await LocalServer.open((url, response) => dashboard.#answer(url, response), port);
     return dashboard;
   }
 
   get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/`;
+    return this.#server.url;
   }
 
   /** Sends pending updates, notifies the pages that the run has ended, and stops serving. */
   async close(): Promise<void> {
     this.#send();
     for (const client of this.#clients.keys()) client.end('event: end\ndata: {}\n\n');
-    await new Promise<void>((resolve) => {
-      this.#server.close(() => resolve());
-      this.#server.closeIdleConnections();
-      setTimeout(() => this.#server.closeAllConnections(), 1000).unref();
-    });
+    await this.#server.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 
-  #answer(request: IncomingMessage, response: ServerResponse): void {
-    // Prevents DNS rebinding: if another site's name resolves to 127.0.0.1, the Host header still has that
-    // name.
-    const host = request.headers.host?.replace(/:\d+$/, '');
-    const path = request.url?.split('?')[0];
-    if (host !== '127.0.0.1' && host !== 'localhost') refuse(response, 403);
-    else if (request.method !== 'GET') refuse(response, 405);
-    else if (path === '/events') this.#subscribe(response);
-    else if (path === '/') {
-      response.writeHead(200, { ...headers, 'content-type': 'text/html; charset=utf-8' });
-      response.end(livePage(this.#state.run));
-    } else refuse(response, 404);
+  #answer({ pathname }: URL, response: ServerResponse): boolean {
+    if (pathname === '/events') this.#subscribe(response);
+    else if (pathname === '/') sendPage(response, livePage(this.#state.run), script);
+    else return false;
+    return true;
   }
 
   #subscribe(response: ServerResponse): void {
-    response.writeHead(200, { ...headers, 'content-type': 'text/event-stream' });
+    response.writeHead(200, { ...headers(), 'content-type': 'text/event-stream' });
     response.write(`retry: 2000\n\n${topics.map(this.#events()).join('')}`);
     this.#clients.set(response, new Set());
     response.on('drain', () => this.#sendTo(response));
@@ -128,16 +97,4 @@ export class Dashboard implements AsyncDisposable {
     pending.clear();
     client.write(text);
   }
-}
-
-function refuse(response: ServerResponse, status: number): void {
-  response.writeHead(status, headers).end();
-}
-
-function portError(port: number, { code }: NodeJS.ErrnoException): Error {
-  const why = code === 'EADDRINUSE' ? 'already in use' : code === 'EACCES' ? 'reserved' : code;
-  return coded(
-    'ERR_HOROBALL_PORT',
-    `[dashboard] port: expected a free port, got ${port} (${why}). Choose another port, or 0 for any free port.`,
-  );
 }

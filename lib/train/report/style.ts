@@ -72,6 +72,9 @@ svg text { font: 11.5px var(--sans); fill: var(--soft); }
 .plot path { vector-effect: non-scaling-stroke; }
 .zoomed .plot { overflow: hidden; }
 .zoomed .plot text { display: none; }
+.filter { margin-top: 14px; color: var(--soft); }
+.filter input, .filter button { font: inherit; color: var(--ink); background: var(--wash); border: 1px solid var(--rule); border-radius: 5px; padding: 3px 9px; }
+body.lost .brand::after { content: ' \u00b7 connection lost'; }
 .selection { fill: var(--accent); opacity: .12; }
 svg[data-chart] { user-select: none; }
 .whisker { fill: none; stroke-width: 1.3; opacity: .75; }

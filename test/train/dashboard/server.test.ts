@@ -48,7 +48,7 @@ test('the browser runs the script of the page and no other', async (t) => {
   const [, script] = /<script type="module">([\s\S]*?)<\/script>/.exec(await response.text())!;
   const hash = createHash('sha256').update(script!).digest('base64');
   t.is(/script-src ([^;]*)/.exec(policy)?.[1], `'sha256-${hash}'`);
-  t.regex(policy, /^default-src 'none'; .*base-uri 'none'; form-action 'none'; frame-ancestors 'none'$/);
+  t.regex(policy, /^default-src 'none'; .*base-uri 'none'; form-action 'self'; frame-ancestors 'none'$/);
   t.is(response.headers.get('x-content-type-options'), 'nosniff');
 });
 

@@ -30,12 +30,18 @@ export function comparisonPage(records: readonly RunRecord[]): string {
         : null
     }</header>
 ${recallSection(records)}
-<section><h2>Training</h2>${sameRule(drawn)}${zoomHint}<div class="charts">${[recallChart(drawn), lossChart(drawn)].filter((chart) => chart !== null)}</div></section>
+<section><h2>Training</h2>${trainingCharts(drawn)}</section>
 ${disks(drawn)}
 ${neighborsSection(drawn)}
 ${negativesComparison(drawn)}
 <section><h2>Settings that differ</h2>${differences(records)}</section>`,
   );
+}
+
+/** Recall and loss of several runs. */
+export function trainingCharts(records: readonly RunRecord[]): Html {
+  const charts = [recallChart(records), lossChart(records)].filter((chart) => chart !== null);
+  return html`${sameRule(records)}${zoomHint}<div class="charts">${charts}</div>`;
 }
 
 /** Groups lines by space, so that runs are compared in the same space; runs without an evaluation come last. */

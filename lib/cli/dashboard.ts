@@ -1,0 +1,38 @@
+import { once } from 'node:events';
+import { Command, Option } from 'commander';
+import { defaultPort } from '../train/dashboard/local-server.ts';
+import { serveRuns } from '../train/dashboard/runs-server.ts';
+import { dashboardPort } from './dashboard-option.ts';
+import { addNotes, type Notes } from './help.ts';
+import { interruptible } from './interrupt.ts';
+import { jsonLine } from './json.ts';
+
+const notes: Notes = {
+  paragraphs: [
+    'The page lists all runs of the folder and of the studies in it, compares the curves of those you select, and follows runs that are training. It is served to this machine only, until Ctrl-C. A run that trains with --dashboard serves a page of its own.',
+  ],
+  examples: [
+    ['the runs in the folder runs', 'horoball dashboard'],
+    ['one study', 'horoball dashboard runs/sweep-shapes'],
+  ],
+};
+
+/** `horoball dashboard`: a live page of a folder of runs. */
+export function dashboardCommand(): Command {
+  const command = new Command('dashboard')
+    .description('serve a live page that compares the runs of a folder')
+    .argument('[folder]', 'folder of runs, or of a study (default runs)')
+    .addOption(
+      new Option('--port <port>', 'port of the page; 0 picks a free port').default(String(defaultPort)),
+    )
+    .option('--json', 'print the address as a JSON object on stdout')
+    .action(async (folder: string | undefined, { port, json }: { port: string; json?: boolean }) => {
+      await using server = await serveRuns(folder ?? 'runs', dashboardPort('[dashboard] port', port)!);
+      if (json) jsonLine({ type: 'page', url: server.url });
+      process.stderr.write(`Live page: ${server.url}\n`);
+      using interrupt = interruptible(() => {});
+      await once(interrupt.signal, 'abort');
+    });
+  addNotes(command, notes);
+  return command;
+}

@@ -1,0 +1,84 @@
+import { lstat, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { coded } from '../../errors.ts';
+import { runHolder } from '../run/lock.ts';
+import { readRun } from '../run/read.ts';
+import type { RunRecord } from '../run/record.ts';
+
+/** A run in a folder of runs. */
+export interface ListedRun {
+  /** Path of its folder below the folder of runs, with `/`. */
+  readonly path: string;
+  /** When its log or, before the first line, its configuration was last written: milliseconds since 1970. */
+  readonly changed: number;
+  /** Size of its log in bytes; 0 without one. */
+  readonly size: number;
+}
+
+/** A run as it was last read; `trouble` says why it cannot be read. */
+export interface ShownRun extends ListedRun {
+  readonly record: RunRecord | null;
+  readonly trouble: string | null;
+  /** Whether a process trains in its folder. */
+  readonly training: boolean;
+}
+
+/** Levels of folders that are searched, such as `<folder>/<study>/runs/<run>`. */
+const depth = 3;
+
+/** The runs of a folder, and of the studies in it. Only runs that have changed are read again. */
+export class RunsFolder {
+  readonly path: string;
+  readonly #read = new Map<string, ShownRun>();
+
+  private constructor(path: string) {
+    this.path = path;
+  }
+
+  /** @throws `ERR_HOROBALL_RUN` if the path is not a folder */
+  static async open(path: string): Promise<RunsFolder> {
+    const found = await lstat(path).catch(() => null);
+    if (!found?.isDirectory()) {
+      const message = `[dashboard] folder: expected a folder of runs, got ${path}, which ${found ? 'is not a folder' : 'does not exist'}`;
+      throw coded('ERR_HOROBALL_RUN', message);
+    }
+    return new RunsFolder(path);
+  }
+
+  /** All runs, the last changed one first. */
+  async list(): Promise<ListedRun[]> {
+    const runs: ListedRun[] = [];
+    await this.#search('', depth, runs);
+    return runs.sort((a, b) => b.changed - a.changed || (a.path < b.path ? -1 : 1));
+  }
+
+  async #search(below: string, levels: number, runs: ListedRun[]): Promise<void> {
+    // A folder that was removed or cannot be read has no runs.
+    const entries = await readdir(join(this.path, below), { withFileTypes: true }).catch(() => []);
+    for (const entry of entries) {
+      if (!entry.isDirectory()) continue; // nor a link, which could lead around in a circle
+      const path = below === '' ? entry.name : `${below}/${entry.name}`;
+      const config = await lstat(join(this.path, path, 'config.json')).catch(() => null);
+      if (config === null) {
+        if (levels > 1) await this.#search(path, levels - 1, runs);
+        continue;
+      }
+      const log = await lstat(join(this.path, path, 'metrics.jsonl')).catch(() => null);
+      runs.push({ path, changed: (log ?? config).mtimeMs, size: log?.size ?? 0 });
+    }
+  }
+
+  /** Reads a listed run, unless it is known and has not changed. */
+  async read(listed: ListedRun): Promise<ShownRun> {
+    const folder = join(this.path, listed.path);
+    const training = (await runHolder(folder).catch(() => null)) !== null;
+    const known = this.#read.get(listed.path);
+    if (known?.changed === listed.changed && known.size === listed.size) return { ...known, training };
+    const shown = await readRun(folder).then(
+      (record): ShownRun => ({ ...listed, record, trouble: null, training }),
+      (error: Error): ShownRun => ({ ...listed, record: null, trouble: error.message, training }),
+    );
+    this.#read.set(listed.path, shown);
+    return shown;
+  }
+}

@@ -1,0 +1,134 @@
+import { trainedSpace } from '../options/define.ts';
+import { type Html, html, type Part } from '../report/html.ts';
+import { trainingCharts } from '../report/run/compare.ts';
+import { counted } from '../report/run/extent.ts';
+import { page } from '../report/run/page.ts';
+import { fixed, orZero, percent } from '../report/tables.ts';
+import { evaluationsOf, type RunRecord } from '../run/record.ts';
+import type { ListedRun, ShownRun } from './runs-folder.ts';
+
+/** Maximum number of rows of the table; a filter finds the others. */
+const mostRows = 100;
+/** Number of runs in the charts if none is selected, and maximum of selected ones. */
+const usualLines = 6;
+const mostLines = 12;
+
+/** What a reader asked to see, from the page's address. */
+export interface Selection {
+  /** Text that paths must contain. */
+  readonly match: string;
+  /** Paths of the runs in the charts; empty: the last changed ones. */
+  readonly paths: readonly string[];
+}
+
+export function selectionOf(query: URLSearchParams): Selection {
+  return { match: query.get('match') ?? '', paths: query.getAll('run').slice(0, mostLines) };
+}
+
+/** The runs in the table and in the charts, and the number of runs that match. */
+export function chosen(
+  runs: readonly ListedRun[],
+  { match, paths }: Selection,
+): { rows: readonly ListedRun[]; lines: readonly ListedRun[]; total: number } {
+  const matching = runs.filter(({ path }) => path.includes(match));
+  const selected = runs.filter(({ path }) => paths.includes(path));
+  return {
+    total: matching.length,
+    rows: matching.slice(0, mostRows),
+    lines: selected.length > 0 ? selected : matching.slice(0, usualLines),
+  };
+}
+
+/** The page of a folder of runs; its script replaces the part below the filter as the runs change. */
+export function runsPage(folder: string, { match }: Selection, part: Html): string {
+  return page(
+    `${folder} · horoball`,
+    html`<header><p class="brand">horoball</p><h1>${folder}</h1>
+<form id="selection" class="filter"><label>Runs whose path contains <input name="match" value="${match}" type="search"></label> <button>Show</button></form></header>
+<div id="part">${part}</div>`,
+    { more: script, footer: 'Served to this machine only; updated while runs train.' },
+  );
+}
+
+/** Asks for the changing part every two seconds; selecting a run is a new address, which can be bookmarked. */
+export const script: string = `
+const part = document.getElementById('part');
+let shown = null;
+const update = async () => {
+  const answer = await fetch('part' + location.search).catch(() => null);
+  const text = answer?.ok ? await answer.text() : null;
+  if (text !== null && text !== shown && !getSelection().toString()) {
+    part.innerHTML = shown = text;
+    wire(part);
+  }
+  document.body.classList.toggle('lost', text === null);
+  setTimeout(update, 2000);
+};
+update();
+document.addEventListener('change', (event) => {
+  if (event.target.name === 'run') event.target.form.requestSubmit();
+});
+`;
+
+/**
+ * The part that changes: the table and the charts.
+ * @param total - number of runs that match
+ * @param now - milliseconds since 1970
+ */
+export function runsPart(
+  rows: readonly ShownRun[],
+  lines: readonly ShownRun[],
+  total: number,
+  now: number,
+): Html {
+  if (total === 0) return html`<section><p>There are no such runs yet.</p></section>`;
+  const records = lines.flatMap(({ path, record }) => (record === null ? [] : [{ ...record, name: path }]));
+  const paths = new Set(lines.map(({ path }) => path));
+  const omitted =
+    total > rows.length ? `The last changed ${rows.length} of ${total} runs.` : `${counted(total, 'run')}.`;
+  return html`<section><h2>Training</h2>${trainingCharts(records)}</section>
+<section><h2>Runs</h2><p class="note">${omitted} Select up to ${mostLines} for the charts.</p>
+<div class="scroll"><table><thead><tr><th></th><th scope="col" class="words">Run</th>${headings.map((text) => html`<th scope="col">${text}</th>`)}</tr></thead>
+<tbody>${rows.map((run) => tableRow(run, paths.has(run.path), now))}</tbody></table></div></section>`;
+}
+
+const headings = ['Data', 'Model', 'Geometry', 'Step', 'Epoch', 'Loss', 'Recall@1', 'Best', 'Changed'];
+
+function tableRow(run: ShownRun, selected: boolean, now: number): Html {
+  const { path, record, trouble } = run;
+  const box = html`<td><input type="checkbox" name="run" form="selection" value="${path}" aria-label="Show ${path} in the charts"${selected ? html` checked` : null}></td>`;
+  if (record === null)
+    return html`<tr>${box}<th scope="row" class="words">${path}</th><td class="words" colspan="${headings.length}">${trouble}</td></tr>`;
+  const cells = cellsOf(record, run.training ? 'training' : ago(now - run.changed));
+  return html`<tr>${box}<th scope="row" class="words"><a href="run?path=${encodeURIComponent(path)}">${path}</a></th>${cells}</tr>`;
+}
+
+function cellsOf({ config, rows }: RunRecord, changed: string): Part {
+  const step = rows.findLast((row) => row.type === 'step');
+  const space = trainedSpace(config.geometry);
+  const recalls = evaluationsOf(rows).map((row) => row.spaces[space].at['1']);
+  const model = config.model.startsWith('{') ? 'custom' : config.model;
+  const cells = [
+    config.ds,
+    model,
+    config.geometry,
+    String(step?.step ?? 0),
+    String(step?.epoch ?? 0),
+    fixed(step?.loss, 3),
+    percent(recalls.at(-1)),
+    percent(recalls.length === 0 ? undefined : Math.max(...recalls.map(orZero))),
+    changed,
+  ];
+  return cells.map((cell) => html`<td>${cell}</td>`);
+}
+
+/** An age in words, in its largest unit. */
+function ago(milliseconds: number): string {
+  const units: [number, string][] = [
+    [86_400_000, 'day'],
+    [3_600_000, 'hour'],
+    [60_000, 'minute'],
+  ];
+  const unit = units.find(([length]) => milliseconds >= length);
+  return unit === undefined ? 'just now' : `${counted(Math.floor(milliseconds / unit[0]), unit[1])} ago`;
+}

@@ -1,0 +1,41 @@
+import { utimes } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+import { RunsFolder } from '../../../lib/train/dashboard/runs-folder.ts';
+import { lockRun } from '../../../lib/train/run/lock.ts';
+import { temporary, writeTree } from '../data/support.ts';
+import { runFiles } from '../fake-run.ts';
+
+test('runs are listed by their last change, also those without a log and those of studies', async (t) => {
+  const root = await temporary(t);
+  const old = new Date(1e12);
+  await writeTree(root, { 'note.txt': '', 'empty/note.txt': '' });
+  for (const path of ['b', 'a', 'study/runs/c']) {
+    await writeTree(join(root, path), runFiles(2));
+    await utimes(join(root, path, 'metrics.jsonl'), old, old);
+  }
+  await writeTree(join(root, 'new'), { 'config.json': runFiles(0)['config.json']! });
+  const folder = await RunsFolder.open(root);
+  const found = await folder.list();
+  t.deepEqual(
+    found.map(({ path }) => path),
+    ['new', 'a', 'b', 'study/runs/c'],
+  );
+  t.deepEqual([found[0]!.size, found[1]!.changed], [0, 1e12]);
+});
+
+test('a run is read again only after it has changed, and its lock is looked at each time', async (t) => {
+  const root = await temporary(t);
+  await writeTree(join(root, 'one'), runFiles(2));
+  const folder = await RunsFolder.open(root);
+  const read = async () => await folder.read((await folder.list())[0]!);
+  const first = await read();
+  t.is(first.record!.rows.length, 2);
+  const lock = await lockRun(join(root, 'one'));
+  const second = await read();
+  t.is(second.record, first.record);
+  t.deepEqual([first.training, second.training], [false, true]);
+  await lock.release();
+  await writeTree(join(root, 'one'), runFiles(3));
+  t.is((await read()).record!.rows.length, 3);
+});
