@@ -4,6 +4,7 @@ import { extensions, isImageName } from '../../image/formats.ts';
 import { readText } from '../../io/text.ts';
 import { reasonOf } from '../../io/trouble.ts';
 import { eachRow } from './csv-parser.ts';
+import { ancestors, maxDepth } from './folder.ts';
 import { IgnoredFiles } from './ignored-files.ts';
 import { groupsOf, regrouped, singleImageWarnings, usualKs } from './split.ts';
 import type { Dataset, DatasetRecord, Split } from './types.ts';
@@ -15,18 +16,21 @@ interface Row {
   path: string;
   group: string;
   split: string | undefined;
+  /** The names of the label's ancestors from the top, joined by slashes. */
+  tree: string;
 }
 
 export const csv: DatasetRecord = {
   name: 'csv',
   description: 'a list of images; without a split column, the first half of the labels is for training',
-  path: `a file whose header is path,label or path,label,split (${splitNames.slice(0, -1).join(', ')} or ${splitNames.at(-1)})`,
+  path: `a file whose header is path,label or path,label,split (${splitNames.slice(0, -1).join(', ')} or ${splitNames.at(-1)}); a column tree has the ancestors of the label, such as family/genus`,
   open,
 };
 
 /**
  * Opens a list of images: a CSV file with the columns `path` (relative to the file), `label` and optionally `split`
- * (train, test, query or gallery). Without `split`, the first half of the labels is for training, the rest for testing.
+ * (train, test, query or gallery). Without `split`, the first half of the labels is for training, the rest for testing. An
+ * optional column `tree` has the ancestors of the label in the class tree, from the top, as in `family/genus`.
  *
  * @throws `ERR_HOROBALL_DATA_READ` or `ERR_HOROBALL_DATA_LAYOUT`
  */
@@ -61,6 +65,7 @@ interface Columns {
   label: number;
   /** -1 without this column. */
   split: number;
+  tree: number;
 }
 
 /**
@@ -74,7 +79,7 @@ const usualLength = 32;
 function rowsOf(text: string, file: string, ignored: IgnoredFiles): Row[] {
   const most = freeRows + Math.floor(text.length / usualLength);
   const folder = path.dirname(file);
-  const groups = new Map<string, string>(); // equal labels share their memory
+  const labels = new Map<string, Pick<Row, 'group' | 'tree'>>(); // equal labels share their memory
   const rows: Row[] = [];
   let columns: Columns | undefined;
   eachRow(text, file, (line, i) => {
@@ -85,9 +90,13 @@ function rowsOf(text: string, file: string, ignored: IgnoredFiles): Row[] {
     const row = rowOf(line, columns, file, i);
     if (!isListed(row, ignored)) return;
     if (rows.length === most) throw layout(file, `at most ${most} rows of this length`, 'more');
-    const group = groups.get(row.group) ?? row.group;
-    groups.set(group, group);
-    rows.push({ path: path.resolve(folder, row.path), group, split: row.split });
+    const { group, tree } = labels.get(row.group) ?? row;
+    if (tree !== row.tree) {
+      const got = `'${tree}' and, in row ${i}, '${row.tree}'`;
+      throw layout(file, `the same tree in all rows of the label '${group}'`, got);
+    }
+    labels.set(group, { group, tree });
+    rows.push({ path: path.resolve(folder, row.path), group, tree, split: row.split });
   });
   if (columns === undefined) columnsOf([], file);
   return rows;
@@ -95,7 +104,12 @@ function rowsOf(text: string, file: string, ignored: IgnoredFiles): Row[] {
 
 function columnsOf(heading: string[], file: string): Columns {
   const column = (name: string): number => heading.findIndex((each) => each.trim().toLowerCase() === name);
-  const columns = { path: column('path'), label: column('label'), split: column('split') };
+  const columns = {
+    path: column('path'),
+    label: column('label'),
+    split: column('split'),
+    tree: column('tree'),
+  };
   if (columns.path < 0 || columns.label < 0)
     throw layout(file, 'the columns path and label', `the heading '${heading.join(',').slice(0, 80)}'`);
   return columns;
@@ -105,7 +119,8 @@ function columnsOf(heading: string[], file: string): Columns {
 function rowOf(line: string[], columns: Columns, file: string, number: number): Row {
   const [where, group] = [line[columns.path]?.trim(), line[columns.label]?.trim()];
   if (!where || !group) throw layout(file, `a path and a label in row ${number}`, 'an empty field');
-  if (columns.split < 0) return { path: where, group, split: undefined };
+  const tree = treeOf(line[columns.tree] ?? '', file, number);
+  if (columns.split < 0) return { path: where, group, split: undefined, tree };
   const given = line[columns.split]?.trim() ?? '';
   const split = splitNames.find((name) => name === given);
   if (split === undefined)
@@ -114,7 +129,15 @@ function rowOf(line: string[], columns: Columns, file: string, number: number): 
       `one of the splits ${splitNames.join(', ')} in row ${number}`,
       `'${given.slice(0, 80)}'`,
     );
-  return { path: where, group, split };
+  return { path: where, group, split, tree };
+}
+
+/** @param number - of the row, from 1 */
+function treeOf(text: string, file: string, number: number): string {
+  const names = text.split('/').map((name) => name.trim());
+  const kept = names.filter((name) => name !== '');
+  if (kept.length < maxDepth) return kept.join('/');
+  throw layout(file, `fewer than ${maxDepth} ancestors in row ${number}`, String(kept.length));
 }
 
 function named(rows: Row[], file: string): Pick<Dataset, 'train' | 'test' | 'gallery'> {
@@ -135,7 +158,13 @@ function halved(rows: Row[], file: string): Pick<Dataset, 'train' | 'test'> {
 }
 
 function splitOf(rows: Row[], labels: string[]): Split {
-  return regrouped(rows, labels, String);
+  const split = regrouped(rows, labels, String);
+  const trees = new Map(rows.map(({ group, tree }) => [group, tree]));
+  const parents = labels.map((label) => {
+    const tree = trees.get(label)!;
+    return tree === '' ? [] : ancestors([...tree.split('/'), label]);
+  });
+  return parents.every((names) => names.length === 0) ? split : { ...split, parents };
 }
 
 function layout(file: string, expected: string, got: string): Error {

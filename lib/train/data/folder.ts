@@ -11,7 +11,7 @@ import { splitFolders } from './split-folders.ts';
 import type { Dataset, DatasetRecord, Split } from './types.ts';
 
 /** A deeper tree indicates a symbolic link to one of its own ancestors. */
-const maxDepth = 24;
+export const maxDepth = 24;
 /**
  * Maximum number of paths through links to one folder. Twenty folders with two links each to the next have a million
  * paths.
@@ -159,7 +159,7 @@ async function imageFiles(folder: string, entries: Entry[], depth: number, walk:
 }
 
 /** Ancestors of a class, nearest first: 'a/b' and 'a' for 'a/b/c'. */
-function ancestors(steps: string[]): string[] {
+export function ancestors(steps: readonly string[]): string[] {
   return steps.slice(0, -1).map((_, i) => steps.slice(0, steps.length - 1 - i).join('/'));
 }
 

@@ -26,6 +26,38 @@ test('a CSV list may have quotes, any line endings, a byte-order mark and column
   ]);
 });
 
+test('a column has the class tree, from the top', async (t) => {
+  const file = path.join(await temporary(t), 'list.csv');
+  await writeFile(file, 'path,label,tree\na,x,f / g\nb,y,f\nc,x,f/g\nd,z,\ne,w,h//i/\n');
+  const { train, test: unseen } = await openDataset('csv', file);
+  t.deepEqual(
+    [train.classes, train.parents],
+    [
+      ['w', 'x'],
+      [
+        ['h/i', 'h'],
+        ['f/g', 'f'],
+      ],
+    ],
+  );
+  t.deepEqual(
+    [unseen.classes, unseen.parents],
+    [
+      ['y', 'z'],
+      [['f'], []],
+    ],
+  );
+  await writeFile(file, 'path,label,tree\na,x,f\nb,y,f\nc,x,g\nd,y,f\n');
+  await t.throwsAsync(openDataset('csv', file), {
+    code: 'ERR_HOROBALL_DATA_LAYOUT',
+    message: /the same tree in all rows of the label 'x', got 'f' and, in row 3, 'g'/,
+  });
+  await writeFile(file, `path,label,tree\na,x,${'f/'.repeat(24)}\nb,y,f\n`);
+  await t.throwsAsync(openDataset('csv', file), { message: /fewer than 24 ancestors in row 1, got 24/ });
+  await writeFile(file, 'path,label,tree\na,x,\nb,y,\n');
+  t.is((await openDataset('csv', file)).train.parents, undefined);
+});
+
 test('a list that is a pipe or a device is rejected without waiting', async (t) => {
   if (process.platform === 'win32') return t.pass();
   const root = await temporary(t);
