@@ -1,5 +1,16 @@
 import { type JsPeers, noJsPeers } from '../js-peers.ts';
-import { batch, cub, cubTest, multiPositive, ragged, retrieval, sop, square, vitS } from '../shapes.ts';
+import {
+  batch,
+  cub,
+  cubTest,
+  multiPositive,
+  ragged,
+  raggedSmall,
+  retrieval,
+  sop,
+  square,
+  vitS,
+} from '../shapes.ts';
 import type { Suite } from '../suite.ts';
 import { deltaSuite } from './delta.ts';
 import { evaluationSuite } from './evaluation.ts';
@@ -38,8 +49,11 @@ export function suites(threads: number, js: JsPeers = noJsPeers, full = false): 
     ...delta,
     { name: 'rows', build: () => rowwiseSuite(threads) },
     { name: 'overhead', build: overheadSuite },
-    // Last: the library of these losses allocates several tensors of pairs or triples, which can end its process.
     { name: 'pair loss ragged', build: () => pairLossSuite(ragged, ['ntxent'], threads) },
+    {
+      name: 'pair loss ragged-small',
+      build: () => pairLossSuite(raggedSmall, ['ntxent', 'supcon'], threads),
+    },
     {
       name: 'pair loss multi-positive',
       build: () => pairLossSuite(multiPositive, ['ntxent', 'supcon'], threads),
