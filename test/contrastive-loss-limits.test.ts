@@ -193,6 +193,42 @@ test('awkward batches have the documented values', (t) => {
   );
 });
 
+for (const geometry of geometries) {
+  test(`${geometry}: a whole batch of one class, or of single rows`, (t) => {
+    for (const count of [2, 65, 200]) {
+      const { euclidean, hyperbolic } = batch(Float64Array, count, 2, numbers.c, geometry);
+      const x = samplesOf({ euclidean, hyperbolic });
+      const rows = Array.from(x, (_, i) => i);
+      for (const loss of contrastiveLosses) {
+        const settings = { ...numbers, geometry, loss, reduction: 'mean' } as const;
+        for (const labels of [rows.map(() => 2 ** 31), rows]) {
+          const isPositive = (i: number, j: number): boolean => labels[i] === labels[j];
+          const want = count > 65 ? null : pairLoss(x, null, { ...settings, isPositive });
+          const got = contrastiveLoss.sync({ ...settings, euclidean, hyperbolic, labels });
+          const what = `${loss}, ${count} rows, ${labels[1]! > count ? 'one class' : 'single rows'}`;
+          if (want !== null) t.true(Math.abs(got.loss - want) <= referenceError.sums * Math.abs(want), what);
+          t.true([got.loss, ...got.losses].every(Number.isFinite), what);
+          for (const { data } of [got.gradEuclidean, got.gradHyperbolic].filter((each) => each !== undefined))
+            t.true([...data].every(Number.isFinite), what);
+        }
+      }
+    }
+  });
+}
+
+test('an empty mask is a batch of single rows, also where NaN makes a term NaN', (t) => {
+  const empty = { indptr: [0, 0, 0, 0, 0, 0], indices: [] };
+  const broken = matrix(few.data.slice(), few.rows, few.cols);
+  broken.data[0] = Number.NaN;
+  for (const loss of contrastiveLosses) {
+    const of = (options: Partial<ContrastiveLossOptions>) =>
+      contrastiveLoss.sync({ ...plain, loss, ...options });
+    t.deepEqual(of({ positives: empty }), of({ labels: [0, 1, 2, 3, 4] }), loss);
+    const got = of({ euclidean: broken, positives: empty }).loss;
+    t.is(got, loss === 'multi-similarity' ? Number.NaN : 0, `${loss}: NaN only in a term`);
+  }
+});
+
 test('a class of 1,000 rows among others', (t) => {
   const count = 1100;
   const { euclidean, hyperbolic } = batch(Float64Array, count, 2, numbers.c);
