@@ -51,6 +51,11 @@ const defaultStrength = 1;
 /** The cosine at which the slopes are equal, which is typical of hard negatives early in training. */
 export const matchedAt = 0.5;
 
+/** Most runs of a study: the plan, the results and the report are in memory. */
+export const mostRuns = 100_000;
+/** Most characters of a cell's ID, so that a run's name is a valid file name. */
+const longestId = 200;
+
 /**
  * Creates the cells of a study: the grid of all axes, or random samples, for each geometry. Settings that only differ in
  * options that a geometry does not use, such as t_h in a Euclidean run, become one cell.
@@ -64,6 +69,12 @@ export function makePlan({ axes, seeds, base = {}, controls = false, draws = nul
     manyValued(axis) ? [name as AxisName] : [],
   );
   const { beta, ...withoutBeta } = others;
+  const listed = Object.values(others).reduce((count, axis) => count * valuesOf(axis).length, 1);
+  const settings = draws ?? listed;
+  if (names.length * settings * seeds.length > mostRuns || listed > mostRuns)
+    throw tooMany(
+      `${names.length} geometries x ${Math.max(settings, listed)} settings x ${seeds.length} seeds`,
+    );
   const configs = names.flatMap((geometry) => {
     // With controls, beta belongs to them; otherwise it is an axis of the runs whose loss it weights.
     const axesOfGeometry = appliesTo('beta', geometry as TrainedGeometry) && !controls ? others : withoutBeta;
@@ -92,6 +103,13 @@ function geometryNames(axis: Axis | undefined): string[] {
   if ('values' in axis) return axis.values;
   throw refused('geometry', 'a list of names', `${axis.low}:${axis.high}`);
 }
+
+function tooMany(got: string): RangeError {
+  const message = `[sweep] seeds: expected a study of at most ${mostRuns} runs, got ${got}. Pass fewer values or seeds.`;
+  return coded('ERR_HOROBALL_CONFIG', message, RangeError);
+}
+
+const valuesOf = (axis: Axis): readonly string[] => ('values' in axis ? axis.values : ['']);
 
 const manyValued = (axis: Axis): boolean => !('values' in axis) || axis.values.length > 1;
 
@@ -150,6 +168,12 @@ function controlsOf(
       t: null,
       t_e: Number((1 / slope).toPrecision(3)),
     };
+    if (!(matched.t_e > 0 && matched.t_e < Infinity))
+      throw refused(
+        'controls',
+        `a t_h that a Euclidean run can match (its t_e is ${matched.t_e})`,
+        `${config.t_h}`,
+      );
     return [
       { arm: chordControl, config: { ...config, geometry: chordControl } },
       { arm: slopeMatched, config: matched },
@@ -169,15 +193,18 @@ function signature(config: RunConfig): string {
 }
 
 function named(cells: readonly Omit<Cell, 'id' | 'label'>[], varied: readonly AxisName[]): Cell[] {
-  const taken = new Set<string>();
+  const taken = new Map<string, number>();
   return cells.map(({ arm, config }) => {
     const others = varied.filter((key) => !isTemperature(key) && appliesTo(key, config.geometry));
     if (config.beta > 0 && !others.includes('beta')) others.push('beta');
     const keys = [...temperaturesOf(config.geometry), ...others];
-    const stem = [arm, ...keys.map((key) => `${key}${config[key]}`)].join('-').replace(/[^\w.-]+/g, '_');
+    const stem = [arm, ...keys.map((key) => `${key}${config[key]}`)]
+      .join('-')
+      .replace(/[^\w.-]+/g, '_')
+      .slice(0, longestId);
     let id = stem;
-    for (let copy = 2; taken.has(id); copy++) id = `${stem}-${copy}`;
-    taken.add(id);
+    for (let copy = taken.get(stem) ?? 1; taken.has(id); taken.set(stem, copy)) id = `${stem}-${++copy}`;
+    taken.set(id, 1);
     const label = [temperatureText(config), ...others.map((key) => `${key} ${config[key] ?? 'none'}`)].join(
       ', ',
     );

@@ -89,3 +89,43 @@ test('beta is an axis of the Euclidean runs, or of their control', (t) => {
     'hard negatives: t_e 0.1, beta 2',
   ]);
 });
+
+test('a study of too many runs is refused before it is planned', (t) => {
+  const many = Array.from({ length: 300 }, (_, i) => i + 1).join();
+  const grid = axes({ lr: many, t_e: many, t_h: many });
+  const refused = { code: 'ERR_HOROBALL_CONFIG', message: /a study of at most 100000 runs, got/ };
+  t.throws(() => makePlan({ axes: grid, seeds: [1] }), refused);
+  t.throws(() => makePlan({ axes: grid, seeds: [1], draws: 5 }), refused);
+  t.throws(() => makePlan({ axes: axes({ t_h: '0.02:0.5' }), seeds: [1], draws: 999_999_999 }), refused);
+  t.throws(() => makePlan({ axes: {}, seeds: Array(40_000).fill(1) }), refused);
+});
+
+test('the names of runs are at most 200 characters and differ', (t) => {
+  const paths = Array.from({ length: 300 }, (_, i) => `${'x'.repeat(300)}${i}`);
+  const plan = makePlan({ axes: axes({ path: paths.join(), geometry: 'hybrid' }), seeds: [1] });
+  t.is(new Set(ids(plan)).size, 300);
+  t.true(ids(plan).every((id) => id.length <= 205));
+  t.deepEqual(
+    ids(plan)
+      .slice(0, 3)
+      .map((id) => id.slice(200)),
+    ['', '-2', '-3'],
+  );
+});
+
+test('a control that has no temperature is refused', (t) => {
+  for (const t_h of ['5e-324', '1e308'])
+    try {
+      const { cells } = makePlan({ axes: axes({ t_h }), seeds: [1], controls: true });
+      t.true(cells.every(({ config }) => config.t_e > 0 && config.t_e < Infinity));
+    } catch (error) {
+      t.like(error, { code: 'ERR_HOROBALL_CONFIG' });
+      t.regex(
+        (error as Error).message,
+        /controls: expected a t_h that a Euclidean run can match \(its t_e is/,
+      );
+    }
+  t.throws(() => makePlan({ axes: axes({ t_h: '5e-324' }), seeds: [1], controls: true }), {
+    message: /can match/,
+  });
+});
