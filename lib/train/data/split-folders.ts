@@ -2,18 +2,18 @@
 import { coded } from '../../errors.ts';
 
 /** Role of a split by its lowercase name. */
-const roles: Readonly<Record<string, 'train' | 'test' | 'validation'>> = {
-  train: 'train',
-  training: 'train',
-  test: 'test',
-  testing: 'test',
-  val: 'validation',
-  valid: 'validation',
-  validation: 'validation',
-  dev: 'validation',
-  query: 'test',
-  gallery: 'test',
-};
+const roles: ReadonlyMap<string, 'train' | 'test' | 'validation'> = new Map([
+  ['train', 'train'],
+  ['training', 'train'],
+  ['test', 'test'],
+  ['testing', 'test'],
+  ['val', 'validation'],
+  ['valid', 'validation'],
+  ['validation', 'validation'],
+  ['dev', 'validation'],
+  ['query', 'test'],
+  ['gallery', 'test'],
+]);
 
 export interface SplitFolders {
   /** Folder names; undefined if the top folders are classes. */
@@ -35,11 +35,10 @@ export async function splitFolders(
   isClass: (name: string) => Promise<boolean>,
 ): Promise<SplitFolders> {
   const splits: string[] = [];
-  for (const name of names)
-    if (roles[name.toLowerCase()] !== undefined && !(await isClass(name))) splits.push(name);
+  for (const name of names) if (roles.has(name.toLowerCase()) && !(await isClass(name))) splits.push(name);
   const others = names.filter((name) => !splits.includes(name));
   if (splits.length === 0) return { splits: undefined, warnings: similarNames(others) };
-  const of = (role: string): string[] => splits.filter((name) => roles[name.toLowerCase()] === role);
+  const of = (role: string): string[] => splits.filter((name) => roles.get(name.toLowerCase()) === role);
   const [train, test, validation] = [of('train'), of('test'), of('validation')];
   const tested = test.length > 0 ? test : validation;
   if (train.length !== 1 || tested.length !== 1) throw unknownLayout(root, splits);
@@ -56,7 +55,7 @@ function similarNames(names: readonly string[]): string[] {
     name
       .toLowerCase()
       .split(/[^a-z]+/)
-      .some((word) => roles[word] !== undefined && word !== name.toLowerCase()),
+      .some((word) => roles.has(word) && word !== name.toLowerCase()),
   );
   if (like.length === 0) return [];
   return [`${quoted(like)} read as classes; if they are splits, rename them to train and test`];

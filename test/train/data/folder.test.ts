@@ -87,6 +87,14 @@ test('folders called train and test are the splits', async (t) => {
   t.deepEqual([train.classes, unseen.classes], [['a'], ['a', 'b']]);
 });
 
+test('folders with names of the prototype are classes', async (t) => {
+  const root = await temporary(t);
+  await writeTree(root, { 'constructor/a/1.jpg': '', '__proto__/b/1.jpg': '', 'to_constructor/1.jpg': '' });
+  const { train, test: unseen, warnings } = await imageFolder(root);
+  t.deepEqual([...train.classes, ...unseen.classes], ['__proto__/b', 'constructor/a', 'to_constructor']);
+  t.false(warnings.some((text) => /splits/.test(text)));
+});
+
 test('split folders are recognized by their names in any case', async (t) => {
   const cases: [string[], string, string, RegExp[]][] = [
     [['Train/a', 'Test/b'], 'a', 'b', []],

@@ -5,10 +5,14 @@ import { coded } from '../../../errors.ts';
 import { damaged, parsedJson } from '../../../io/json.ts';
 import { readText } from '../../../io/text.ts';
 import { reasonOf } from '../../../io/trouble.ts';
+import { ownEntry } from '../../options/define.ts';
 import type { Drawing } from './svg.ts';
 
 /** Maximum file size; the largest file of the pinned packages is 104 MB. */
 const maxBytes = 1 << 28;
+
+/** Maximum length of a name. */
+const maxName = 256;
 
 /** An emoji of Unicode without its skin tones. */
 export interface Emoji {
@@ -22,15 +26,18 @@ export interface Emoji {
 
 const id = z.union([z.number(), z.string()]);
 const emojiSchema = z.looseObject({
-  hexcode: z.string().regex(/^[0-9A-Fa-f]+(-[0-9A-Fa-f]+)*$/),
-  label: z.string(),
+  hexcode: z
+    .string()
+    .max(maxName)
+    .regex(/^[0-9A-Fa-f]+(-[0-9A-Fa-f]+)*$/),
+  label: z.string().max(maxName),
   group: id.optional(),
   subgroup: id.optional(),
   order: z.number().optional(),
 });
 const groupsSchema = z.looseObject({
-  groups: z.record(z.string(), z.string()),
-  subgroups: z.record(z.string(), z.string()),
+  groups: z.record(z.string(), z.string().max(maxName)),
+  subgroups: z.record(z.string(), z.string().max(maxName)),
 });
 
 /** Reads the emoji in Unicode's order from `emojibase-data`, without skin tones, hair styles and other components. */
@@ -39,7 +46,8 @@ export async function readUnicode(folder: string): Promise<Emoji[]> {
   const names = await readChecked(path.join(folder, 'meta', 'groups.json'), groupsSchema);
   const ordered = list.toSorted((a, b) => (a.order ?? 0) - (b.order ?? 0));
   return ordered.flatMap(({ hexcode, label, group, subgroup }) => {
-    const [above, within] = [names.groups[String(group)], names.subgroups[String(subgroup)]];
+    const above = ownEntry(names.groups, String(group));
+    const within = ownEntry(names.subgroups, String(subgroup));
     if (above === undefined || within === undefined || above === 'component') return [];
     return [
       {

@@ -88,3 +88,22 @@ test('the error for a file with other contents names the file and the field', as
   });
   await t.throwsAsync(readUnicode(folder), damaged(/data\.json.*0\.hexcode/));
 });
+
+test('groups with names of the prototype and overlong names are no groups and no names', async (t) => {
+  const folder = await temporary(t);
+  const read = async (more: object) => {
+    const emoji = { hexcode: '1F600', label: 'x', group: 0, subgroup: 0, ...more };
+    await writeTree(folder, {
+      'en/data.json': JSON.stringify([emoji]),
+      'meta/groups.json': JSON.stringify({ groups: { 0: 'a' }, subgroups: { 0: 'b' } }),
+    });
+    return (await readUnicode(folder)).length;
+  };
+  t.is(await read({}), 1);
+  for (const name of ['__proto__', 'constructor', 'toString']) {
+    t.is(await read({ group: name }), 0);
+    t.is(await read({ subgroup: name }), 0);
+  }
+  for (const more of [{ label: '&'.repeat(1e6) }, { hexcode: `1${'-1'.repeat(1e6)}` }])
+    await t.throwsAsync(read(more), { code: 'ERR_HOROBALL_FORMAT', message: /Too big/ });
+});
