@@ -100,7 +100,14 @@ export function coded<E extends Error = Error>(
   message: string,
   Base: ErrorClass<E> = Error as unknown as ErrorClass<E>,
 ): Coded<E> {
-  return Object.assign(new Base(message), { code });
+  return Object.assign(new Base(printable(message)), { code });
+}
+
+/** Messages quote files, whose control characters could change what a terminal shows. */
+function printable(message: string): string {
+  return message.replace(/(?![\n\t])\p{Cc}/gu, (each) => {
+    return `\\x${each.charCodeAt(0).toString(16).padStart(2, '0')}`;
+  });
 }
 
 /** An argument of the wrong type: `ERR_HOROBALL_TYPE`. */

@@ -68,3 +68,12 @@ test('a configuration of an earlier version gets the values of that version', as
   await writeTree(root, { 'config.json': JSON.stringify(before) });
   t.is((await readConfig(root)).background, 'drop');
 });
+
+test('control characters of a file are escaped in the error that quotes them', async (t) => {
+  const root = await temporary(t);
+  await writeTree(root, {
+    'config.json': JSON.stringify({ ...JSON.parse(config), lr: '\u001b[2J\r\u009b' }),
+  });
+  const error = await t.throwsAsync(readRun(root), { code: 'ERR_HOROBALL_FORMAT' });
+  t.regex(error.message, /lr: expected .*, got '\\x1b\[2J\\x0d\\x9b'/);
+});
