@@ -1,6 +1,5 @@
 /** Matches the drawings of several sets to Unicode's emoji, which gives the classes and their views. */
 import { createHash } from 'node:crypto';
-import { ownEntry } from '../../options/define.ts';
 import { aliasesOf } from './aliases.ts';
 import type { EmojiSet } from './packages.ts';
 import type { Drawings, Emoji } from './read.ts';
@@ -58,11 +57,11 @@ export function matchExtra(
   drawings: Drawings,
   related?: Drawings,
 ): Map<EmojiClass, Drawing> {
-  const aliases = aliasesOf(set.id);
+  const aliases = new Map(Object.entries(aliasesOf(set.id)));
   const joined = new Map([...drawings.named].map(([name, drawing]) => [withoutHyphens(name), drawing]));
   const found = classes.flatMap((each) => {
     const { codepoints, name } = each.emoji;
-    const known = set.codepoints === 'names' ? ownEntry(aliases, name) : related?.codepoints.get(codepoints);
+    const known = set.codepoints === 'names' ? aliases.get(name) : related?.codepoints.get(codepoints);
     const drawing = drawings.named.get(known ?? name) ?? joined.get(withoutHyphens(name));
     return drawing === undefined ? [] : [[each, drawing] as const];
   });

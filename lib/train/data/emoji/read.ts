@@ -5,7 +5,6 @@ import { coded } from '../../../errors.ts';
 import { damaged, parsedJson } from '../../../io/json.ts';
 import { readText } from '../../../io/text.ts';
 import { reasonOf } from '../../../io/trouble.ts';
-import { ownEntry } from '../../options/define.ts';
 import type { Drawing } from './svg.ts';
 
 /** Maximum file size; the largest file of the pinned packages is 104 MB. */
@@ -44,10 +43,11 @@ const groupsSchema = z.looseObject({
 export async function readUnicode(folder: string): Promise<Emoji[]> {
   const list = await readChecked(path.join(folder, 'en', 'data.json'), z.array(emojiSchema));
   const names = await readChecked(path.join(folder, 'meta', 'groups.json'), groupsSchema);
+  // A Map has no entries of the prototype, such as `constructor`.
+  const [groups, subgroups] = [names.groups, names.subgroups].map((each) => new Map(Object.entries(each)));
   const ordered = list.toSorted((a, b) => (a.order ?? 0) - (b.order ?? 0));
   return ordered.flatMap(({ hexcode, label, group, subgroup }) => {
-    const above = ownEntry(names.groups, String(group));
-    const within = ownEntry(names.subgroups, String(subgroup));
+    const [above, within] = [groups!.get(String(group)), subgroups!.get(String(subgroup))];
     if (above === undefined || within === undefined || above === 'component') return [];
     return [
       {
