@@ -15,7 +15,7 @@ const maxDepth = 64;
 
 /**
  * Parses JSON from another writer, after a scan: a parser that meets 90 MB of `[` would take minutes and
- * gigabytes.
+ * gigabytes. Rejects repeated keys.
  *
  * @param maxValues - maximum number of commas, colons and brackets outside of strings
  * @param fail - creates the error from the problem, such as "is not JSON"
@@ -25,19 +25,34 @@ export function boundedJson(
   maxValues: number,
   fail: (why: string) => Coded,
 ): unknown {
-  scan(typeof source === 'string' ? Buffer.from(source) : source, maxValues, fail);
+  const keys = scan(typeof source === 'string' ? Buffer.from(source) : source, maxValues, fail);
+  let value: unknown;
   try {
-    return JSON.parse(source.toString());
+    value = JSON.parse(source.toString());
   } catch (cause) {
     throw Object.assign(fail('is not JSON'), { cause });
   }
+  // Parsers differ in which value of a repeated key they keep.
+  if (keysIn(value) < keys) throw fail('has a key twice');
+  return value;
 }
 
-/** Scans each byte once. A regular expression takes quadratic time on unterminated strings, or overflows the stack. */
-function scan(bytes: Buffer, maxValues: number, fail: (why: string) => Coded): void {
+/** The number of keys of all objects in a value of at most {@link maxDepth} levels. */
+function keysIn(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  let count = Array.isArray(value) ? 0 : Object.keys(value).length;
+  for (const each of Object.values(value)) count += keysIn(each);
+  return count;
+}
+
+/**
+ * Scans each byte once. A regular expression takes quadratic time on unterminated strings, or overflows the stack.
+ * @returns the number of keys
+ */
+function scan(bytes: Buffer, maxValues: number, fail: (why: string) => Coded): number {
   const [quote, backslash] = [0x22, 0x5c];
   let depth = 0;
-  let values = 0;
+  let [values, keys] = [0, 0];
   for (let at = 0; at < bytes.length; at++) {
     const byte = bytes[at];
     if (byte === quote) {
@@ -47,9 +62,14 @@ function scan(bytes: Buffer, maxValues: number, fail: (why: string) => Coded): v
       if (++depth > maxDepth) throw fail(`is nested more than ${maxDepth} deep`);
       values++;
     } else if (byte === 0x5d || byte === 0x7d) depth--;
-    else if (byte === 0x2c || byte === 0x3a) values++;
+    else if (byte === 0x2c) values++;
+    else if (byte === 0x3a) {
+      values++;
+      keys++;
+    }
     if (values > maxValues) throw fail(`has more than ${maxValues} values`);
   }
+  return keys;
 }
 
 /** Creates the error for a horoball file with unexpected content. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import ava from 'ava';
 import { Gallery } from '../../lib/index.ts';
-import { writeSafetensors } from '../../lib/io/index.ts';
+import { readSafetensors, writeSafetensors } from '../../lib/io/index.ts';
 import { parsedJson } from '../../lib/io/json.ts';
 import { readRecordFile } from '../../lib/io/record-file.ts';
 import { resolveViT } from '../../lib/model/vit.ts';
@@ -87,4 +87,23 @@ test('a record next to a file has a maximum size', async (t) => {
     await t.throwsAsync(readRecordFile(path), format);
   }
   await t.throwsAsync(readRecordFile(join(folder, 'none.json')), { code: 'ENOENT' });
+});
+
+test('a repeated key is rejected, wherever it is and however it is written', async (t) => {
+  for (const text of [
+    '{"a":1,"a":1}',
+    '[{"b":[{"a":1,"\\u0061":2}]}]',
+    '{"a":":","a":"}"}',
+    '{"__proto__":1,"__proto__":2}',
+    '{"1":{},"b":0,"1":0}',
+  ])
+    t.throws(() => parsedJson(text, 'a.json'), { ...format, message: /a\.json .*it has a key twice/ });
+  const sound = '{"a":{"a":":,{"},"b":[{"a":1},{"a":2}],"__proto__":{"a":"\\":"},"toString":[]}';
+  t.deepEqual(parsedJson(sound, 'a.json'), JSON.parse(sound));
+  const entry = '{"dtype":"F32","shape":[1],"data_offsets":[0,4]}';
+  const header = Buffer.from(`        {"a":${entry},"a":${entry}}`);
+  header.writeBigUInt64LE(BigInt(header.length - 8));
+  const file = join(folder, 'twice.safetensors');
+  await writeFile(file, Buffer.concat([header, Buffer.alloc(4)]));
+  await t.throwsAsync(readSafetensors(file), { ...format, message: /its header has a key twice/ });
 });

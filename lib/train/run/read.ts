@@ -46,7 +46,8 @@ export async function readConfig(path: string): Promise<RunConfig> {
   const text = await readInside(file);
   if (text === null) throw await notARun(path);
   const options = parsedJson(text, file);
-  if (options === null || typeof options !== 'object') throw damaged(file, 'it contains no options');
+  if (options === null || typeof options !== 'object' || Array.isArray(options))
+    throw damaged(file, 'it contains no options');
   try {
     return storedConfig(options as Record<string, unknown>);
   } catch (error) {

@@ -69,6 +69,17 @@ test('a configuration of an earlier version gets the values of that version', as
   t.is((await readConfig(root)).background, 'drop');
 });
 
+test('a config.json that is a list or has an option twice is rejected', async (t) => {
+  const root = await temporary(t);
+  for (const text of ['[]', '"x"', 'null', `${config.slice(0, -1)},"lr":9}`]) {
+    await writeTree(root, { 'config.json': text });
+    await t.throwsAsync(readRun(root), {
+      code: 'ERR_HOROBALL_FORMAT',
+      message: /config\.json cannot be used/,
+    });
+  }
+});
+
 test('control characters of a file are escaped in the error that quotes them', async (t) => {
   const root = await temporary(t);
   await writeTree(root, {
