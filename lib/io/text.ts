@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { coded } from '../errors.ts';
 import { readAll, writeAll, writeAtomically } from './atomic.ts';
 import { reading } from './regular.ts';
@@ -10,7 +11,7 @@ export const mostText: number = 2 ** 29 - 2 ** 20;
  * writes that). The mark is removed, because JSON and column names must not start with it.
  *
  * @param maxBytes - longer files are refused
- * @throws `ERR_HOROBALL_FORMAT` for a file that is too long, a pipe or a device, which may never end; the
+ * @throws `ERR_HOROBALL_FORMAT` for a file that is too long or in another encoding, a pipe or a device, which may never end; the
  * system's own errors
  */
 export async function readText(path: string, maxBytes: number = mostText): Promise<string> {
@@ -32,6 +33,9 @@ export async function readText(path: string, maxBytes: number = mostText): Promi
       .swap16()
       .toString('utf16le', 2);
   }
+  // Otherwise, names that differ in their invalid bytes would become equal.
+  if (!isUtf8(bytes))
+    throw coded('ERR_HOROBALL_FORMAT', `[readText] ${path}: expected UTF-8 or UTF-16. Save it as UTF-8.`);
   return bytes.toString('utf8').replace(/^\ufeff/, '');
 }
 

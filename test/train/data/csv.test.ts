@@ -96,6 +96,22 @@ test('an invalid CSV list is rejected quickly with the reason', async (t) => {
   await t.throwsAsync(openDataset('csv', path.join(root, 'none')), { code: 'ERR_HOROBALL_DATA_READ' });
 });
 
+test('labels in another encoding do not become equal, and UTF-16 is read', async (t) => {
+  const root = await temporary(t);
+  const file = path.join(root, 'list.csv');
+  const text = 'path,label\na,B\u00e4r\nb,B\u00f6r\n';
+  await writeFile(file, text, 'latin1');
+  await t.throwsAsync(openDataset('csv', file), {
+    code: 'ERR_HOROBALL_DATA_READ',
+    message: /expected UTF-8 or UTF-16/,
+  });
+  for (const bytes of [Buffer.from(text), Buffer.from(`\ufeff${text}`, 'utf16le')]) {
+    await writeFile(file, bytes);
+    const { train, test: unseen } = await openDataset('csv', file);
+    t.deepEqual([...train.classes, ...unseen.classes], ['B\u00e4r', 'B\u00f6r']);
+  }
+});
+
 test('a list of millions of short rows is rejected before they take memory', async (t) => {
   const root = await temporary(t);
   const file = path.join(root, 'list.csv');
