@@ -16,7 +16,7 @@ export interface IndexBuildOptions extends CallOptions {
   lists?: number | undefined;
   /** Seed of the rows that the centers are computed from; default 0. */
   seed?: number | undefined;
-  /** Called with the number of rows compared with the centers so far, and how many that will be. */
+  /** Called with the number of rows compared with the centers so far, and the total. */
   onProgress?: ((done: number, total: number) => void) | undefined;
 }
 

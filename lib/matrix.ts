@@ -137,7 +137,7 @@ export function asMatrix<T extends Reals>(operation: string, argument: string, v
   return shape;
 }
 
-/** The error names the size itself for `matrix`, which takes it as an argument, and otherwise the matrix argument. */
+/** For `matrix`, the error names the size argument; for other calls, the matrix. */
 function sizeError(
   operation: string,
   argument: string,

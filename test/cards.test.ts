@@ -1,4 +1,4 @@
-// What the cards state about metrics and geometries, against the oracle.
+// Checks the statements of the cards about metrics and geometries against the oracle.
 import test from 'ava';
 import { geometries } from '../lib/card-names.ts';
 import {

@@ -90,7 +90,7 @@ function slopeOf(at: (shift: number) => number, step = 1.5e-3): number {
   return (45 * pair(1) - 9 * pair(2) + pair(3)) / (60 * step);
 }
 
-/** The gradient of `value` in the numbers of a table, which it reads. */
+/** The gradient of `value` with respect to the numbers of a table that it reads. */
 function slopesOf(rows: readonly number[][], value: () => number): number[] {
   return rows.flatMap((row) =>
     row.map((number, k) => {

@@ -21,7 +21,7 @@ export function binaryFault(bytes: Buffer, { os, cpu, libc }: Platform): string 
   const system = `${os}-${cpu}`;
   if (bytes.length < 1024 || !bytes.toString('hex', 0, 8).startsWith(magic[os]))
     return `is not a binary for ${system}`;
-  if (machineOf(bytes, os) !== machine[os][cpu]) return `is for another processor than ${cpu}`;
+  if (machineOf(bytes, os) !== machine[os][cpu]) return `is for a different processor than ${cpu}`;
   if (!bytes.includes('napi_register_module_v1')) return 'is not a Node-API addon';
   if (libc === 'glibc' && !bytes.includes('GLIBC_2.')) return 'is not linked with glibc';
   if (libc === 'musl' && bytes.includes('GLIBC_2.')) return 'is linked with glibc, not musl';

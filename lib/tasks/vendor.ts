@@ -1,6 +1,6 @@
 // Bundles the packages that only a few modules import, to dist/lib/vendor/ of a package, and changes the imports: zod alone
-// would add 8 MB to an installation. A checkout keeps its imports, because tsc writes single modules again. Also copies Node's
-// C headers, with which `horoball setup` compiles.
+// would add 8 MB to an installation. A checkout keeps its imports, because tsc rewrites modules one by one. Also copies
+// Node's C headers, with which `horoball setup` compiles.
 import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -46,7 +46,7 @@ const maxName = 1000;
 
 /** The weights of a checkpoint, and the keys of the wrappers around them. */
 export interface StateDict {
-  /** By name. An opaque value (another class than a tensor) is an error only if its name is needed. */
+  /** By name. An opaque value (of a class other than a tensor) is an error only if its name is needed. */
   tensors: Map<string, PthTensor | PickleOpaque>;
   wrappers: string[];
 }

@@ -184,7 +184,7 @@ std::mutex one_at_a_time;
 void run(dim3 grid, dim3 threads, void (*of)(void*), void* with) {
   const std::lock_guard lock(one_at_a_time);
   if (threads.x > kMostThreads || threads.y != 1 || threads.z != 1 || grid.y != 1 || grid.z != 1) {
-    fail("a launch of another shape than the emulator has");
+    fail("a launch of a shape that the emulator does not have");
   }
   if (fibers().size() < threads.x) fibers().resize(threads.x);
   body = of;

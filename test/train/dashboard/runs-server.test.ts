@@ -39,7 +39,7 @@ test('only listed runs are served: no path leads out of the folder', async (t) =
   t.is((await fetch(`${server.url}run`)).status, 404);
 });
 
-test('a path that is no folder, and a run that becomes unreadable', async (t) => {
+test('a path that is not a folder, and a run that becomes unreadable', async (t) => {
   const folder = await temporary(t);
   await t.throwsAsync(serveRuns(join(folder, 'missing'), 0), {
     code: 'ERR_HOROBALL_RUN',

@@ -114,7 +114,7 @@ test('an invalid note of a download is ignored, and the file is downloaded again
   }
 });
 
-test('a file with another hash than the host announced is rejected and not kept', async (t) => {
+test('a file whose hash differs from the announced one is rejected and not kept', async (t) => {
   await using at = await host((request, response) =>
     send(request, response, { headers: { etag: `"${'ab'.repeat(32)}"` } }),
   );
