@@ -37,7 +37,7 @@ export class Proxies extends Resource<'Proxies'> {
   /** @throws TypeError or RangeError with a code for an invalid argument */
   constructor(embedder: Embedder, options: ProxiesOptions) {
     const name = 'proxies';
-    instance(name, 'embedder', embedder, Embedder);
+    const { handle, config } = instance(name, 'embedder', embedder, Embedder);
     const { labels: given, seed = 0 } = readOptions(name, options, ['labels', 'seed']);
     integer(name, 'seed', seed, 0, Number.MAX_SAFE_INTEGER);
     const copy = runStepsSync(
@@ -45,10 +45,10 @@ export class Proxies extends Resource<'Proxies'> {
       integerList(name, 'labels', given, { least: -(2 ** 31), most: 2 ** 31 - 1 }),
     );
     const labels = Int32Array.from(new Set(copy)).sort();
-    const { dim } = embedder.config;
+    const { dim } = config;
     const count = integer(name, 'labels', labels.length, 1, Number.MAX_SAFE_INTEGER);
     const values = normals(count * dim, Math.sqrt(2 / count), seed);
-    super(name, native().proxies(embedder.handle, values, count));
+    super(name, native().proxies(handle, values, count));
     this.labels = labels;
     this.parameter = { name, shape: [count, dim], trainable: true };
     this.#rows = new Map(Array.from(labels, (label, row) => [label, row]));
