@@ -90,14 +90,15 @@ export function* buildIndex<T extends Reals>(
 
 type Comparison = AnyMetricOptions & CallOptions;
 
-/** k-means on a sample of the rows: the centers. */
-function* trainCenters<T extends Reals>(
+/** k-means on a sample of the rows: the centers. `rounds`: assignments of all rows. */
+export function* trainCenters<T extends Reals>(
   operation: string,
   rows: Matrix<T>,
   count: number,
   { lists: wanted, seed = 0 }: { lists: number; seed?: number | undefined },
   call: Comparison,
   progress: (count: number) => void,
+  rounds: number = iterations,
 ): Steps<Matrix<T>> {
   const next = random(seed, rows.rows, wanted);
   const order = yield* range(rows.rows);
@@ -117,7 +118,7 @@ function* trainCenters<T extends Reals>(
   const centers = rowsAt(operation, sample, found.slice(0, wanted));
   const lists = new Int32Array(count);
   const counts = new Int32Array(centers.rows);
-  for (let iteration = 0; iteration < iterations; ++iteration) {
+  for (let iteration = 0; iteration < rounds; ++iteration) {
     yield* assign(operation, sample, centers, call, lists, 0, progress);
     yield* moveCenters(operation, sample, centers, lists, counts, call);
     // WebAssembly does not copy the old centers in, so one without rows must be replaced in any case.

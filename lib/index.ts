@@ -13,6 +13,13 @@ export {
 } from './cards.ts';
 export type { Compat, Device } from './check.ts';
 export {
+  type ClusteringMetrics,
+  type ClusteringMetricsFunction,
+  type ClusteringOptions,
+  type ClusteringParameters,
+  clusteringMetrics,
+} from './clustering.ts';
+export {
   type ContrastiveLoss,
   type ContrastiveLossName,
   type ContrastiveLossOptions,
@@ -32,6 +39,12 @@ export {
 } from './delta.ts';
 export { type EmbedTreeOptions, embedTree, type TreeEmbedding } from './embed-tree.ts';
 export { type ErrorCode, type HoroballError, isHoroballError } from './errors.ts';
+export {
+  type FrechetMean,
+  type FrechetMeanGradients,
+  type FrechetMeanOptions,
+  frechetMean,
+} from './frechet-mean.ts';
 export { Gallery, type SearchOptions } from './gallery.ts';
 export type { IndexBuildOptions, IndexSize } from './gallery-index.ts';
 export type { ProvenNeighbors } from './gallery-probe.ts';

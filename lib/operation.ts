@@ -176,6 +176,15 @@ export function prepareAs<T extends Reals>(
   return call as Prepared<DenseMatrix<T>>;
 }
 
+/** The gradients of the operation `name`, in the same way. */
+export function prepareVjpAs(
+  caller: string,
+  name: string,
+  args: readonly unknown[],
+): Prepared<DenseMatrix[]> {
+  return prepareVjp(caller, find(name), args) as Prepared<DenseMatrix[]>;
+}
+
 function find(name: string): Entry {
   const cards = rowCards();
   const index = cards.findIndex((card) => card.name === name);

@@ -62,6 +62,11 @@ export async function coreCalls({
     ...cards.flatMap((card) => rowCalls(card, Math.max(few, rows >> 2))),
     both('pairwiseDistance', core.pairwiseDistance, [square, undefined], shared),
     both('pairwiseDistance.vjp', core.pairwiseDistance.vjp, [square, undefined, square], shared),
+    both('clusteringMetrics', core.clusteringMetrics, [some, labels.subarray(0, few)], {
+      ...{ iterations: 2, restarts: 2, ...shared },
+    }),
+    both('frechetMean', core.frechetMean, [part], shared),
+    both('frechetMean.vjp', core.frechetMean.vjp, [part, new Float32Array(2).fill(1)], shared),
     both('topK', core.topK, [x, some], { k: 2, exclude, ...shared }),
     both('rerank', core.rerank, [units, x, candidates], { k: 2, ...shared }),
     both('retrievalMetrics', core.retrievalMetrics, [x, texts], {

@@ -173,6 +173,19 @@ export async function makeExamples(): Promise<Record<string, Make>> {
     'Gallery#save': () => [join(folder, 'gallery')],
     'Gallery#close': () => [],
     ...Object.fromEntries(layerExamples),
+    ...Object.fromEntries(
+      ['', '.sync'].flatMap((variant): [string, Make][] => {
+        const weights = () => ({ c: 1, weights: new Float64Array(6).fill(1) });
+        return [
+          [`frechetMean${variant}`, () => [points(), weights()]],
+          [`frechetMean.vjp${variant}`, () => [points(), new Float64Array(3), weights()]],
+          [
+            `clusteringMetrics${variant}`,
+            () => [points(), [0, 0, 0, 1, 1, 1], { c: 1, clusters: 2, iterations: 2, restarts: 1, seed: 1 }],
+          ],
+        ];
+      }),
+    ),
     Proxies: async () => [await embedder(), { labels: labels(), seed: 1 }],
     'Proxies#': proxies,
     'Proxies#rowsOf': () => [labels()],

@@ -1,0 +1,112 @@
+import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call.ts';
+import { callNames, checkOptions, integer, metricNames } from './check.ts';
+import { rangeError, shapeError } from './errors.ts';
+import { trainCenters } from './gallery-index.ts';
+import { asMatrix, type Matrix } from './matrix.ts';
+import type { MetricOptions } from './pairwise.ts';
+import { inSlices } from './slices.ts';
+import { topKSteps } from './topk.ts';
+import { checkLabels, classesOf, type Labels } from './views.ts';
+
+/** Options of {@link clusteringMetrics}. */
+export type ClusteringOptions = MetricOptions & CallOptions & ClusteringParameters;
+
+/** The parameters of k-means. */
+export interface ClusteringParameters {
+  /** Number of clusters, from 1 to the number of rows; default the number of classes. */
+  clusters?: number | undefined;
+  /** Iterations of each start, from 1 to 1000; default 30. */
+  iterations?: number | undefined;
+  /** Random starts, of which the one with the least sum of squared distances counts, from 1 to 1000; default 5. */
+  restarts?: number | undefined;
+  /** Seed of the starts, an integer from 0; default 0. */
+  seed?: number | undefined;
+}
+
+/** How well clusters of rows agree with their labels. */
+export interface ClusteringMetrics {
+  /** Normalized mutual information, from 0 to 1: twice the mutual information over the sum of both entropies. */
+  nmi: number;
+  /** The cluster of each row; -1 for a row without a distance (NaN, outside the ball), which counts as a cluster. */
+  clusters: Int32Array;
+}
+
+const name = 'clusteringMetrics';
+const known: ReadonlySet<string> = new Set([
+  ...metricNames,
+  ...callNames,
+  'clusters',
+  'iterations',
+  'restarts',
+  'seed',
+]);
+
+/** Normalized mutual information of two lists of numbers; 1 if both are constant. */
+export function* mutualInformation(a: Int32Array, b: Int32Array): Steps<number> {
+  const counts = [new Map<string, number>(), new Map<string, number>(), new Map<string, number>()] as const;
+  yield* inSlices(a.length, (begin, end) => {
+    for (let i = begin; i < end; ++i) {
+      const keys = [`${a[i]}`, `${b[i]}`, `${a[i]} ${b[i]}`];
+      for (const [at, key] of keys.entries()) counts[at]!.set(key, (counts[at]!.get(key) ?? 0) + 1);
+    }
+  });
+  const [first = 0, second = 0, joint = 0] = counts.map((of) => {
+    let entropy = 0;
+    for (const count of of.values()) entropy -= (count / a.length) * Math.log(count / a.length);
+    return entropy;
+  });
+  if (first + second === 0) return 1;
+  return Math.min(1, Math.max(0, (2 * (first + second - joint)) / (first + second)));
+}
+
+function* measure(embeddings: Matrix, labels: Labels, given: ClusteringOptions): Steps<ClusteringMetrics> {
+  const options = checkOptions(name, given, 'options', known);
+  const all = asMatrix(name, 'embeddings', embeddings);
+  const { numbers } = yield* classesOf(yield* checkLabels(name, labels, all.rows));
+  if (all.rows === 0) throw shapeError(name, 'embeddings', 'at least one row', 'none');
+  const { metric, c, compat, threads, device, iterations = 30, restarts = 5, seed = 0 } = options;
+  for (const [key, value] of Object.entries({ iterations, restarts })) integer(name, key, value, 1, 1000);
+  integer(name, 'seed', seed, 0, Number.MAX_SAFE_INTEGER);
+  const lists = options.clusters ?? new Set(numbers).size;
+  if (!Number.isInteger(lists) || lists < 1 || lists > all.rows)
+    throw rangeError(name, 'clusters', `an integer from 1 to ${all.rows}`, lists);
+  const call = { metric, c, compat, threads, device };
+  let best: { sum: number; clusters: Int32Array } | undefined;
+  for (let start = 0; start < restarts; ++start) {
+    const how = { lists, seed: seed + start };
+    const centers = yield* trainCenters(name, all, all.rows, how, call, () => {}, iterations);
+    const { indices, distances } = yield* topKSteps(name, all, centers, { ...call, k: 1 });
+    let sum = 0;
+    for (const distance of distances) if (distance < Infinity) sum += distance * distance;
+    if (best === undefined || sum < best.sum) best = { sum, clusters: indices };
+  }
+  const { clusters } = best!;
+  return { nmi: yield* mutualInformation(numbers, clusters), clusters };
+}
+
+/** The type of {@link clusteringMetrics}. */
+export interface ClusteringMetricsFunction {
+  (embeddings: Matrix, labels: Labels, options: ClusteringOptions & AsyncOptions): Promise<ClusteringMetrics>;
+  sync(embeddings: Matrix, labels: Labels, options: ClusteringOptions): ClusteringMetrics;
+}
+
+/**
+ * Groups rows by k-means under a metric and compares the clusters with labels, as papers on metric learning report (NMI). The
+ * center of a cluster in the ball is its Einstein midpoint.
+ *
+ * @param embeddings - n x d
+ * @param labels - one per row
+ * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`
+ * @example
+ * const x = matrix([[0, 0], [0.1, 0], [0.8, 0], [0.9, 0]]);
+ * const { nmi } = await clusteringMetrics(x, ['a', 'a', 'b', 'b'], { c: 1 });
+ * nmi; // => 1
+ */
+export const clusteringMetrics: ClusteringMetricsFunction = Object.assign(
+  (embeddings: Matrix, labels: Labels, options: ClusteringOptions & AsyncOptions) =>
+    runSteps(name, options?.signal, () => measure(embeddings, labels, options)),
+  {
+    sync: (embeddings: Matrix, labels: Labels, options: ClusteringOptions) =>
+      runStepsSync(name, measure(embeddings, labels, options)),
+  },
+);
