@@ -189,7 +189,10 @@ function epochWarnings({ ep, eval_ep }: RunConfig): string[] {
   return [`eval_ep ${eval_ep} contains no epoch up to ep (${ep}), so this run is not evaluated`];
 }
 
-/** Custom batches, without an evaluation. The run ends with the iterable, which may reuse one array for all batches. */
+/**
+ * Custom batches, without an evaluation. The run ends with the iterable, which may reuse one array for all batches, or while it
+ * waits for a batch when its signal is aborted.
+ */
 export function iterableSource(batches: AsyncIterable<LabeledBatch>): Source {
   return {
     epochSteps: null,
@@ -201,13 +204,47 @@ export function iterableSource(batches: AsyncIterable<LabeledBatch>): Source {
     warnings: [],
     skipped: () => [],
     imageNotes: () => [],
-    batches: (done) => skipFirst(batches, done),
+    batches: (done, signal) => skipFirst(batches, done, signal),
   };
 }
 
-async function* skipFirst(batches: AsyncIterable<LabeledBatch>, done: number): AsyncGenerator<LabeledBatch> {
-  let seen = 0;
-  for await (const batch of batches) if (++seen > done) yield batch;
+async function* skipFirst(
+  batches: AsyncIterable<LabeledBatch>,
+  done: number,
+  signal: AbortSignal = new AbortController().signal,
+): AsyncGenerator<LabeledBatch> {
+  const iterator = checkObject('train', batches[Symbol.asyncIterator](), 'data');
+  for (let seen = 1; ; seen++) {
+    const item = await untilAborted(iterator.next(), signal);
+    if (item === aborted) {
+      // It may still wait for a batch that never comes, and would return only after it.
+      void Promise.resolve(iterator.return?.()).catch(() => {});
+      return;
+    }
+    if (checkObject('train', item, 'data').done === true) return;
+    if (seen <= done) continue;
+    let isOver = true;
+    try {
+      yield item.value;
+      isOver = false;
+    } finally {
+      if (isOver) await iterator.return?.();
+    }
+  }
+}
+
+const aborted = Symbol('aborted');
+
+/** The result of work, or `aborted` when the signal is aborted before. */
+function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T | typeof aborted> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => resolve(aborted);
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop, { once: true });
+    Promise.resolve(work)
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener('abort', stop));
+  });
 }
 
 /** Shuffles the labels; class sizes stay the same. */

@@ -182,6 +182,43 @@ test.serial(
   },
 );
 
+test.serial('an aborted signal stops a run that waits for a batch', async (t) => {
+  const controller = new AbortController();
+  let returned = 0;
+  const data = {
+    [Symbol.asyncIterator]() {
+      const first = batches(2);
+      return {
+        async next() {
+          const item = await first.next();
+          if (!item.done) return item;
+          controller.abort();
+          return await new Promise<never>(() => {});
+        },
+        return() {
+          returned += 1;
+          return new Promise<never>(() => {});
+        },
+      };
+    },
+  };
+  const result = await train(onBatches, { data, signal: controller.signal });
+  t.deepEqual([result.steps, result.interrupted, returned], [2, true, 1]);
+});
+
+test.serial('an iterator of batches that returns no objects is an error with a code', async (t) => {
+  for (const item of [null, 5, undefined, { done: false, value: 5 }])
+    for (const next of [async () => item, () => item]) {
+      const data = { [Symbol.asyncIterator]: () => ({ next }) } as never;
+      await t.throwsAsync(train(onBatches, { data }), {
+        code: 'ERR_HOROBALL_TYPE',
+        message: /^\[train\] data/,
+      });
+    }
+  const data = { [Symbol.asyncIterator]: () => null } as never;
+  await t.throwsAsync(train(onBatches, { data }), { code: 'ERR_HOROBALL_TYPE' });
+});
+
 test.serial('invalid hooks and signals are rejected before a run starts', async (t) => {
   const { root, runs } = t.context;
   const options = { ...tinyRun, path: root, runs, name: 'hooks' } as Options;
