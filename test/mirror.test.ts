@@ -32,6 +32,7 @@ const untested: Readonly<Record<string, readonly string[]>> = {
     'train/options/model',
     'train/options/optimizer',
     'train/options/output',
+    'train/options/tree',
   ],
   'a process or thread of its own, which data/emoji/renderer, embed/embedder, embed-tree and wasm/core.test.ts start':
     ['embed/worker', 'train/data/emoji/render-child', 'tree-worker', 'wasm/worker'],

@@ -367,6 +367,7 @@ export async function makeExamples(): Promise<Record<string, Make>> {
     'Learner#batch': () => [samples(), 0, 4],
     'Learner#gather': async () => [await learned(), samples()],
     'Learner#compared': async () => [await learned(), labels()],
+    'Learner#addTree': async () => [await learnedLoss(), await learned(), labels()],
     'Learner#scalars': () => [],
     'Learner#backward': async () => [await learnedLoss(), await learned(), 1],
     'Learner#update': () => [1e-3, 1],

@@ -18,6 +18,7 @@
 #include "scaler.h"
 #include "tensor.h"
 #include "trace.h"
+#include "tree.h"
 
 namespace horoball::train {
 namespace {
@@ -104,7 +105,7 @@ void bind_environment(Exports& exports) {
 void bind(Exports& exports) {
   for (const auto bind_part :
        {bind_environment, bind_tensors, bind_embedder, bind_state, bind_loss, bind_proxies, bind_optim,
-        bind_scaler, bind_ema, bind_cache, bind_trace, bind_distributed}) {
+        bind_scaler, bind_ema, bind_cache, bind_trace, bind_tree, bind_distributed}) {
     bind_part(exports);
   }
 }

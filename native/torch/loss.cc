@@ -160,6 +160,12 @@ class LossResource : public Resource {
     holds(static_cast<std::int64_t>(graph_.nbytes()));
   }
 
+  // Adds a term to what backward differentiates. The value that is read stays that of the loss.
+  void add(const at::Tensor& term, double weight) {
+    computed();
+    graph_ = graph_ + weight * term.to(graph_.options());
+  }
+
   // A non-finite loss stops the step here, before it damages the weights. A loss that is still on a device is
   // not waited for; it stops the run when it is read.
   void backward(double scale) {
@@ -244,6 +250,7 @@ void bind_loss(Exports& exports) {
   exports.makes<LossResource>("loss", "hybridLoss.apply", compute_loss, "out", "euclidean", "hyperbolic",
                               "options", "order", "proxies", "classes");
   exports.posts("backwardLoss", "loss.backward", backward_loss, "loss", "factor", "scaler");
+  exports.posts("addTerm", "loss.add", &LossResource::add, "loss", "term", "weight");
   exports.answers("readLoss", "loss.read", &LossResource::value, "loss");
 }
 

@@ -15,6 +15,10 @@ struct RowOperation {
 at::Tensor map_rows(const Tables& tables, const RowOperation& operation, Guards guards, const at::Tensor& x,
                     const at::Tensor& c);
 
+// The number of an operation for each row of its inputs, one or two matrices.
+at::Tensor map_to_numbers(const Tables& tables, const RowOperation& operation, at::TensorList inputs,
+                          const at::Tensor& c);
+
 }  // namespace horoball::train
 
 namespace horoball::node {

@@ -24,9 +24,31 @@ export interface LossNumbers extends Required<HybridLossOptions> {
   gradParams: boolean;
 }
 
+/** The loss of one level of a class tree, and the indices of its geometry and of its terms in the core. */
+export interface LevelNumbers
+  extends Pick<Required<HybridLossOptions>, 'tied' | 'tauE' | 'tauH' | 'lambda' | 'c' | 'clipR' | 'compat'> {
+  geometryIndex: number;
+  lossIndex: number;
+}
+
+/** An operation of the core on rows. */
+export interface RowNumbers {
+  readonly index: number;
+  readonly parameter: number;
+}
+
+/** The cones of a class tree: their operations, c of the ball, and the distance of the deepest images from the origin. */
+export interface ConeNumbers {
+  aperture: RowNumbers;
+  angle: RowNumbers;
+  distance: RowNumbers;
+  c: number;
+  reach: number;
+}
+
 /** The options of an embedder, and the core's operations that map a row of its head to the ball. */
 export interface EmbedderNumbers extends EmbedderConfig {
-  toBall: readonly { readonly index: number; readonly parameter: number }[];
+  toBall: readonly RowNumbers[];
 }
 
 /** See `ProcessGroup.join`; times are in seconds. */

@@ -1,9 +1,11 @@
 // Generated from the rows of native/torch (exports.h) by `npm run ops:train`: edit those instead.
 import type {
   Cancel,
+  ConeNumbers,
   EmbedderNumbers,
   GroupNumbers,
   Handle,
+  LevelNumbers,
   LibraryInfo,
   LossNumbers,
   ScalerNumbers,
@@ -87,6 +89,7 @@ export interface TrainAddon {
     scaler: Handle<'Scaler'> | null,
     cancel?: Cancel | null,
   ): void;
+  addTerm(loss: Handle<'Loss'>, term: Handle<'Tensor'>, weight: number, cancel?: Cancel | null): void;
   readLoss(loss: Handle<'Loss'>, cancel?: Cancel | null): Promise<LossValues>;
   proxies(
     embedder: Handle<'Embedder'>,
@@ -146,6 +149,22 @@ export interface TrainAddon {
     batch: Handle<'Tensor'>,
     cancel?: Cancel | null,
   ): Promise<string>;
+  levelLoss(
+    euclidean: Handle<'Tensor'>,
+    hyperbolic: Handle<'Tensor'>,
+    options: LevelNumbers,
+    labels: Int32Array,
+    cancel?: Cancel | null,
+  ): Handle<'Tensor'>;
+  coneLoss(
+    hyperbolic: Handle<'Tensor'>,
+    options: ConeNumbers,
+    nodes: Int32Array,
+    rows: Int32Array,
+    nodeDepths: Float64Array,
+    rowDepths: Float64Array,
+    cancel?: Cancel | null,
+  ): { cones: Handle<'Tensor'>; radius: Handle<'Tensor'> };
   group(cancel?: Cancel | null): Handle<'Group'>;
   joinGroup(group: Handle<'Group'>, options: GroupNumbers, cancel?: Cancel | null): Promise<void>;
   shareText(group: Handle<'Group'>, key: string, text: string, cancel?: Cancel | null): Promise<string>;

@@ -19,7 +19,7 @@ import type { Handle } from './addon-types.ts';
 import { checkInputs, type LossInputs } from './inputs.ts';
 import { native, waitFor } from './native.ts';
 import { Proxies } from './proxies.ts';
-import { Resource } from './tensor.ts';
+import { Resource, type Tensor } from './tensor.ts';
 import type { HybridLossOptions, LossValues, WaitOptions } from './types.ts';
 
 /** The geometries to whose loss `beta` applies. */
@@ -158,6 +158,14 @@ export class LossHandle extends Resource<'Loss'> {
    */
   backward(factor = 1): void {
     native().backwardLoss(this.handle, finite('loss.backward', 'factor', factor), null);
+  }
+
+  /**
+   * Queues the addition of a term, times `weight`, to what `backward` differentiates; `read` returns the loss alone.
+   * @internal
+   */
+  add(term: Tensor, weight: number): void {
+    native().addTerm(this.handle, term.handle, weight);
   }
 
   /** The values; rejects with the error of the first queued operation that failed. */

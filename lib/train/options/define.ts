@@ -22,7 +22,7 @@ export function trainedSpace(geometry: TrainedGeometry): 'hyperbolic' | 'cosine'
 
 /** The geometries whose logit has a term or, if `acts` is false, lacks it. */
 export function geometriesWith(
-  term: 'inner' | 'distance' | 'weighted',
+  term: 'inner' | 'distance' | 'weighted' | 'curved',
   acts = true,
 ): readonly TrainedGeometry[] {
   return trainedGeometries.filter((name) => geometryTerms[name][term] === acts);

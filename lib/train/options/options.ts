@@ -11,6 +11,7 @@ import { LossOptions } from './loss.ts';
 import { ModelOptions } from './model.ts';
 import { OptimizerOptions } from './optimizer.ts';
 import { OutputOptions } from './output.ts';
+import { TreeOptions } from './tree.ts';
 
 export type { TrainedGeometry } from './define.ts';
 
@@ -23,6 +24,7 @@ export interface RunOptions
   extends ImageOptions,
     ModelOptions,
     LossOptions,
+    TreeOptions,
     OptimizerOptions,
     ComputationOptions,
     OutputOptions {}
@@ -32,6 +34,7 @@ export const options: Readonly<RunOptions> = {
   ...new ImageOptions(),
   ...new ModelOptions(),
   ...new LossOptions(),
+  ...new TreeOptions(),
   ...new OptimizerOptions(),
   ...new ComputationOptions(),
   ...new OutputOptions(),

@@ -15,6 +15,7 @@ import {
   optionsWhere,
   type RunConfig,
 } from './options.ts';
+import { treeTermsOf } from './tree.ts';
 
 /** The default data set. */
 const builtIn = 'shapes';
@@ -152,7 +153,30 @@ function consistent(config: RunConfig, operation: string): RunConfig {
       'memory',
       '0 if hyp_c is learnable with a free radius, because remembered points are in another ball',
     );
+  checkTree(config, refuse);
   return config;
+}
+
+/** The conditions of the losses of a class tree. */
+function checkTree(
+  config: RunConfig,
+  refuse: (option: OptionName, expected: string, got?: unknown) => never,
+): void {
+  const { tree, head, geometry, memory, clip_r, tree_reach } = config;
+  const terms = treeTermsOf(tree);
+  if (terms.length === 0) return;
+  const radial = terms.find((term) => term !== 'levels');
+  if (radial !== undefined && (head !== 'hyp-vit' || !appliesTo('tree_cones', geometry)))
+    refuse(
+      'tree',
+      `--head hyp-vit and --geometry hyperbolic or hybrid for ${radial}, which needs points at any distance from the origin`,
+      `${head} and ${geometry}`,
+    );
+  if (terms.includes('radius') && tree_reach === null && clip_r === null)
+    refuse('tree_reach', 'a distance, because without clip_r there is no largest one');
+  if (memory > 0) refuse('memory', '0 with tree');
+  if (learnableNames(config).includes('hyp_c'))
+    refuse('learn', 'scalars other than hyp_c with tree', 'hyp_c');
 }
 
 /** @internal */

@@ -7,10 +7,12 @@ import { deviceOf } from '../lane/native.ts';
 import { AdamW } from '../lane/optim.ts';
 import { groupsOf } from '../lane/parameter-groups.ts';
 import { Proxies } from '../lane/proxies.ts';
+import { TreeLoss } from '../lane/tree-loss.ts';
 import type { EvaluateOptions } from '../measure/evaluate.ts';
 import type { TestSet } from '../measure/test-set.ts';
 import type { RunConfig } from '../options/options.ts';
 import { configError } from '../options/resolve.ts';
+import { treeTermsOf } from '../options/tree.ts';
 import { findWeights, loadWeights } from '../weights/load.ts';
 
 /** Creates the network of a run with its initial weights. @param note - receives messages about adapted weights */
@@ -68,6 +70,19 @@ export function createLoss(config: RunConfig, embedder: Embedder): HybridLoss {
     beta,
     ...numbers,
     compat: compatOf(config),
+  });
+}
+
+/** The losses of the class tree that a run trains; null if it trains none. */
+export function createTreeLoss(config: RunConfig, loss: HybridLoss): TreeLoss | null {
+  const { tree, tree_levels, tree_t, tree_cones, tree_k, tree_radius, tree_reach, clip_r } = config;
+  if (tree === null) return null;
+  const weights = { levels: tree_levels, cones: tree_cones, radius: tree_radius };
+  return new TreeLoss(loss, {
+    weights: Object.fromEntries(treeTermsOf(tree).map((term) => [term, weights[term]])),
+    temperature: tree_t,
+    k: tree_k,
+    reach: tree_reach ?? 2 * (clip_r ?? 1), // without clip_r, only the unused term has no reach
   });
 }
 

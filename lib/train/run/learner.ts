@@ -1,5 +1,6 @@
 import { boolean, checkCallback, checkOptions, finite, instance, integer, readOptions } from '../../check.ts';
 import { coded } from '../../errors.ts';
+import { ClassTree } from '../data/class-tree.ts';
 import type { LabeledBatch } from '../data/types.ts';
 import { CachedEmbeddings, SteppedEmbeddings } from '../lane/cached.ts';
 import { CrossBatchMemory } from '../lane/cross-batch.ts';
@@ -12,10 +13,11 @@ import type { AdamW } from '../lane/optim.ts';
 import type { Proxies } from '../lane/proxies.ts';
 import { GradScaler } from '../lane/scaler.ts';
 import { Batch } from '../lane/tensor.ts';
+import { type TreeLoss, TreeTerms, type TreeValues } from '../lane/tree-loss.ts';
 import type { LossValues, ScalerState } from '../lane/types.ts';
 import type { RunConfig } from '../options/options.ts';
-import { learnableNames, parseConfig } from '../options/resolve.ts';
-import { createEmbedder, createLoss, createOptimizer, createProxies } from './construct.ts';
+import { configError, learnableNames, parseConfig } from '../options/resolve.ts';
+import { createEmbedder, createLoss, createOptimizer, createProxies, createTreeLoss } from './construct.ts';
 import { LearnableScalars } from './learnable.ts';
 import type { StepBatch } from './source.ts';
 import { neverStops, type StopPoints } from './stop.ts';
@@ -37,6 +39,8 @@ export interface FinishOptions {
   lr: number;
   factor: number;
   wantPoints: boolean;
+  /** The losses of the class tree. */
+  tree?: TreeTerms | null;
   /** Whether this rank wants the run to stop. */
   stop?: boolean;
 }
@@ -48,6 +52,8 @@ export interface StepOutcome {
   gradNorm: number | null;
   /** State of the loss scaler (float16 only). */
   scaler: (ScalerState & { overflowed: boolean }) | null;
+  /** The losses of the class tree, if there are any. */
+  tree?: TreeValues | null;
   /** Ball points of the batch (rows x dim), if requested. */
   points: Float32Array | null;
   /** Whether any rank wants the run to stop. */
@@ -64,13 +70,21 @@ export class Learner implements Disposable {
   readonly learnables: LearnableScalars;
   readonly memory: CrossBatchMemory | null;
   readonly proxies: Proxies | null;
+  readonly #treeLoss: TreeLoss | null;
+  readonly #tree: ClassTree | null;
   readonly #config: RunConfig;
   readonly #group: RankGroup;
   readonly #gradientSum: ReturnType<RankGroup['gradientSum']>;
   /** Loss scale of the current step. */
   #scale: number;
 
-  private constructor(config: RunConfig, embedder: Embedder, group: RankGroup, proxies: Proxies | null) {
+  private constructor(
+    config: RunConfig,
+    embedder: Embedder,
+    group: RankGroup,
+    proxies: Proxies | null,
+    tree: ClassTree | null,
+  ) {
     const { t_e, t_h, hyp_c, memory, num_samples: views, emb: dim } = config;
     this.#config = config;
     this.#group = group;
@@ -78,6 +92,8 @@ export class Learner implements Disposable {
     this.#scale = config.precision === 'float16' ? config.loss_scale : 1;
     this.embedder = embedder;
     this.loss = createLoss(config, embedder);
+    this.#treeLoss = createTreeLoss(config, this.loss);
+    this.#tree = tree;
     this.proxies = proxies;
     this.optimizer = createOptimizer(config, embedder, proxies);
     this.scaler = config.precision === 'float16' ? new GradScaler({ scale: config.loss_scale }) : null;
@@ -97,16 +113,20 @@ export class Learner implements Disposable {
    * @param group - the ranks that train the network together: each batch then holds only the rows of this
    * rank
    * @param labels - of the training images, for a loss with proxies
+   * @param tree - the class tree of the data set, for the option `tree`
    */
   static async create(
     given: RunConfig,
     note: (text: string) => void = () => {},
     group: RankGroup | null = null,
     labels: Int32Array | null = null,
+    tree: ClassTree | null = null,
   ): Promise<Learner> {
     checkCallback('learner.create', 'note', note);
     const ranks = checkGroup('learner.create', group);
     const config = parseConfig({ ...checkOptions('learner.create', given, 'config') });
+    if (tree !== null) instance('learner.create', 'tree', tree, ClassTree);
+    checkTree(config, ranks, tree);
     const embedder = await createEmbedder(config, note);
     if (config.precision === 'float16' && config.compat === 'hypmix' && config.clip_grad !== null)
       note(
@@ -114,7 +134,7 @@ export class Learner implements Disposable {
       );
     if (labels !== null) instance('learner.create', 'labels', labels, Int32Array);
     try {
-      return new Learner(config, embedder, ranks, createProxies(config, embedder, labels));
+      return new Learner(config, embedder, ranks, createProxies(config, embedder, labels), tree);
     } catch (error) {
       embedder.dispose();
       throw error;
@@ -185,6 +205,18 @@ export class Learner implements Disposable {
     if (this.memory !== null && this.memory.size > 0) return this.memory.extend(embeddings, labels);
     const { euclidean, hyperbolic } = checkInputs('learner.compared', embeddings);
     return { euclidean, hyperbolic, labels, factor: 1, [Symbol.dispose]: () => {} };
+  }
+
+  /** Queues the losses of the class tree, and adds them to the objective; null without them. */
+  addTree(objective: LossHandle, embeddings: LossInputs, labels: Int32Array): TreeTerms | null {
+    instance('learner.addTree', 'objective', objective, LossHandle);
+    const inputs = checkInputs('learner.addTree', embeddings);
+    instance('learner.addTree', 'labels', labels, Int32Array);
+    if (this.#treeLoss === null) return null;
+    const { loss, reduction, num_samples: views } = this.#config;
+    // Weights are relative to the mean over the pairs of views.
+    const scale = loss === 'views' && reduction === 'sum' ? views * (views - 1) : 1;
+    return this.#treeLoss.addTo(objective, inputs, this.#tree!.batch(labels), scale);
   }
 
   /** Temperatures and curvature of this step. */
@@ -260,17 +292,20 @@ export class Learner implements Disposable {
       lr,
       factor,
       wantPoints,
+      tree = null,
       stop = false,
-    } = readOptions('learner.finish', options, ['lr', 'factor', 'wantPoints', 'stop']);
+    } = readOptions('learner.finish', options, ['lr', 'factor', 'wantPoints', 'tree', 'stop']);
+    if (tree !== null) instance('learner.finish', 'tree', tree, TreeTerms);
     for (const [name, value] of Object.entries({ lr, factor })) finite('learner.finish', name, value);
     for (const [name, value] of Object.entries({ wantPoints, stop }))
       boolean('learner.finish', name, value, false);
     const { optimizer, scaler, memory } = this;
     const norm = optimizer.gradNorm(); // rejects if an earlier operation failed
     optimizer.zeroGrad();
-    const [gradNorm, loss, scaled, headGradient, euclidean, hyperbolic] = await Promise.all([
+    const [gradNorm, loss, treeValues, scaled, headGradient, euclidean, hyperbolic] = await Promise.all([
       norm,
       objective.read(),
+      tree?.read() ?? null,
       scaler?.state() ?? null,
       this.learnables.has('hyp_c') ? this.embedder.curvatureGradient() : 0,
       memory ? embeddings.euclidean.data() : null,
@@ -285,6 +320,7 @@ export class Learner implements Disposable {
       loss: values,
       gradNorm: Number.isFinite(gradNorm) ? gradNorm : null,
       scaler: scaled,
+      tree: treeValues,
       points: wantPoints ? hyperbolic : null,
       stop: agreed.stop,
     };
@@ -369,6 +405,16 @@ export class Learner implements Disposable {
       throw coded('ERR_HOROBALL_DIVERGED', '[train] the gradient of t_e, t_h or hyp_c is not finite');
     this.learnables.update(gradients, (this.#config.learn_lr * lr) / this.#config.lr);
   }
+}
+
+/** @throws `ERR_HOROBALL_CONFIG` if the run trains a class tree that is missing, or on several ranks */
+function checkTree({ tree, ds }: RunConfig, { size }: RankGroup, found: ClassTree | null): void {
+  if (tree === null) return;
+  if (size > 1)
+    throw configError(`[train] tree: expected a single process, got ${size}. Omit --tree or --nproc.`);
+  if (found !== null) return;
+  const how = 'Use nested folders, a CSV file with the column tree, or the data sets shapes or emoji.';
+  throw configError(`[train] tree: expected a data set with a class tree, got ${ds} without one. ${how}`);
 }
 
 interface Agreed {

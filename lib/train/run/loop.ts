@@ -125,11 +125,12 @@ async function takeStep(
     using whole = learner.gather(embeddings, samples);
     using rows = learner.compared(whole, whole.labels);
     using objective = learner.loss.apply(rows, rows.labels, scalars);
+    using tree = learner.addTree(objective, whole, whole.labels);
     await learner.backward(objective, embeddings, rows.factor, stop);
     await feed.prefetch();
     learner.update(lr, step);
     // The only place where the host waits for the device.
-    const options = { lr, factor: rows.factor, wantPoints, stop: stop.isRequested };
+    const options = { lr, factor: rows.factor, wantPoints, tree, stop: stop.isRequested };
     return await learner.finish(objective, whole, whole.labels, options);
   } catch (error) {
     throw await learner.explain(error, step, samples);

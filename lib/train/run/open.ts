@@ -55,7 +55,7 @@ export async function withRun<T>(
   if (config.threads > 0) setThreads(config.threads);
   manualSeed(config.seed);
   const initial = checkpoint === null ? config : { ...config, weights: null };
-  using learner = await Learner.create(initial, listeners.warn, group, source.labels);
+  using learner = await Learner.create(initial, listeners.warn, group, source.labels, source.tree);
   await checkpoint?.restore(learner);
   await group.broadcast(learner.embedder);
   for (const warning of source.warnings) listeners.warn(warning);

@@ -1,3 +1,4 @@
+import type { TreeValues } from '../lane/tree-loss.ts';
 import type { Evaluation, Health, Snapshot, Spread } from '../measure/types.ts';
 import type { RunConfig } from '../options/options.ts';
 
@@ -13,6 +14,8 @@ export interface StepRow {
   min: number;
   mean: number;
   max: number;
+  /** The losses of the class tree, before their weights. */
+  tree?: TreeValues;
   /** Learning rate of the step. */
   lr: number;
   /** Gradient norm before clipping (with `compat: 'hypmix'` in float16, after it); absent if it overflowed. */

@@ -57,6 +57,13 @@ const stepRow = z.looseObject({
   min: measured,
   mean: measured,
   max: measured,
+  tree: z
+    .looseObject({
+      levels: measured.exactOptional(),
+      cones: measured.exactOptional(),
+      radius: measured.exactOptional(),
+    })
+    .exactOptional(),
   lr: measured,
   gradNorm: measured.exactOptional(),
   scale: measured.exactOptional(),

@@ -3,6 +3,7 @@ import { coded } from '../../errors.ts';
 import { resolveViT } from '../../model/vit.ts';
 import { random, shuffle } from '../../random.ts';
 import { alphaIn } from '../data/alpha.ts';
+import { ClassTree } from '../data/class-tree.ts';
 import { alphaTreatment, imageNotes } from '../data/image-notes.ts';
 import { ImageLoader, type ImageLoaderOptions } from '../data/loader.ts';
 import { countOf } from '../data/published.ts';
@@ -30,6 +31,8 @@ export interface Source {
   readonly test: TestSet | null;
   /** The label of each training image; null for an iterable. */
   readonly labels: Int32Array | null;
+  /** The class tree above the training classes; null without one. */
+  readonly tree: ClassTree | null;
   /** Images and classes of each split; null for an iterable. */
   readonly sizes: Counts | null;
   /** Whether a batch stays unchanged while the next one is read, so that it can be prefetched. */
@@ -71,6 +74,7 @@ export async function openSource(config: RunConfig, place: RankPlace = singlePro
     steps: sampler.steps * config.ep,
     test,
     labels: labelsOf(train),
+    tree: ClassTree.of(train),
     sizes: sizesOf(dataset),
     prefetch: true,
     warnings: [
@@ -199,6 +203,7 @@ export function iterableSource(batches: AsyncIterable<LabeledBatch>): Source {
     steps: null,
     test: null,
     labels: null,
+    tree: null,
     sizes: null,
     prefetch: false,
     warnings: [],

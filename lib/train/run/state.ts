@@ -97,13 +97,14 @@ export interface StepDetails {
 /** The row of metrics.jsonl for the latest step. */
 export function stepRow(state: RunState, details: StepDetails): StepRow {
   const { outcome, lr, epoch, scalars, learnables, count, waitMs, tookMs } = details;
-  const { loss, gradNorm, scaler } = outcome;
+  const { loss, gradNorm, scaler, tree } = outcome;
   const values = { t_e: scalars.tauE, t_h: scalars.tauH, hyp_c: scalars.c };
   return {
     type: 'step',
     step: state.step,
     epoch,
     ...loss,
+    ...(tree && { tree }),
     lr,
     ...(gradNorm !== null && { gradNorm }),
     ...(scaler && { scale: scaler.scale }),

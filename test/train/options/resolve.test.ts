@@ -105,6 +105,13 @@ const wrong: [keyof RunConfig | 'banana', unknown, RegExp][] = [
   ['learn', 'lam', /learn: expected a comma-separated list of t_e, t_h, hyp_c, or None, got 'lam'/],
   ['learn', 't_e,t_e', /learn: expected a comma-separated list of/],
   ['learn_range', 1, /learn_range: expected a number above 1/],
+  [
+    'tree',
+    'levels+levels',
+    /tree: expected levels, cones, radius or a sum such as levels\+cones\+radius, or None/,
+  ],
+  ['tree', 'leaves', /tree: expected levels, cones, radius or a sum/],
+  ['tree_t', 0, /tree_t: expected a number above 0/],
   ['chunk', 0, /chunk: expected an integer of at least 1, or None/],
   ['memory', -1, /memory: expected an integer of at least 0/],
   ['save_every', -1, /save_every: expected a number of at least 0, or None/],
@@ -135,6 +142,30 @@ test('options that do not fit together are rejected', (t) => {
   refused({ head: 'hyp-vit', learn: 'hyp_c', memory: 10 }, /memory: expected 0 if hyp_c is learnable/);
   t.deepEqual(learnableNames(parseConfig({ learn: 't_h, hyp_c' })), ['t_h', 'hyp_c']);
   t.deepEqual(learnableNames(parseConfig({ learn: 'None' })), []);
+});
+
+test('cones and radii of a class tree need a free radius in a curved geometry', (t) => {
+  const refused = (options: Record<string, unknown>, message: RegExp): unknown =>
+    t.throws(() => parseConfig(options), { code: 'ERR_HOROBALL_CONFIG', message });
+  const free = { head: 'hyp-vit', tree: 'cones+radius' };
+  t.is(parseConfig(free).tree, 'cones+radius');
+  t.is(parseConfig({ ...free, geometry: 'hybrid' }).geometry, 'hybrid');
+  t.is(parseConfig({ tree: 'levels', geometry: 'euclidean' }).tree, 'levels');
+  t.is(parseConfig({ tree: 'None' }).tree, null);
+  refused(
+    { tree: 'levels+cones' },
+    /tree: expected --head hyp-vit and .* for cones, .*, got hypmix and hybrid/,
+  );
+  for (const geometry of ['euclidean', 'chordal'])
+    refused({ ...free, tree: 'radius', geometry }, /for radius, .*, got hyp-vit and/);
+  refused({ ...free, clip_r: null }, /tree_reach: expected a distance, because without clip_r/);
+  t.is(parseConfig({ ...free, clip_r: null, tree_reach: 3 }).tree_reach, 3);
+  t.is(parseConfig({ ...free, tree: 'cones', clip_r: null }).tree_reach, null);
+  refused({ tree: 'levels', memory: 10 }, /memory: expected 0 with tree, got 10/);
+  refused(
+    { tree: 'levels', learn: 't_h,hyp_c' },
+    /learn: expected scalars other than hyp_c with tree, got hyp_c/,
+  );
 });
 
 test('head hyp-vit has its own default distance and temperature; c = 0 is the sphere', (t) => {

@@ -59,6 +59,16 @@ async function rowsOf({ folder }: TrainResult): Promise<object[]> {
   return (await readRun(folder!)).rows.map(timeless);
 }
 
+/** Lists the images with a class tree: families of four classes in genera of two. */
+async function writeTreeList(root: string, list: string): Promise<void> {
+  const classes = (await readdir(root)).sort();
+  const rows = classes.map(async (label, i) => {
+    const images = await readdir(join(root, label));
+    return images.map((image) => `images/${label}/${image},${label},f${i >> 2}/g${i >> 1}`);
+  });
+  await writeFile(list, ['path,label,tree', ...(await Promise.all(rows)).flat()].join('\n'));
+}
+
 async function same(t: ExecutionContext, one: TrainResult, other: TrainResult): Promise<void> {
   for (const name of ['model', 'last', 'best'])
     t.deepEqual(await weightsOf(one, name), await weightsOf(other, name), name);
@@ -84,11 +94,19 @@ for (const [name, options] of Object.entries({
     ...{ chunk: 9, schedule: 'cosine' },
   },
   'a run with tied proxies': { loss: 'proxy-nca', proxy_lr: 0.02 },
+  'a run with a class tree': {
+    tree: 'levels+cones+radius',
+    head: 'hyp-vit',
+    ds: 'csv',
+    chunk: 9,
+  },
   'a run with a memory': { memory: 5, bs: 16, ep: 4, eval_ep: '[2]+[4]', learn: 't_h' },
 } satisfies Record<string, Options>)) {
   test.serial(`${name} that was stopped resumes to the same weights and log, bit for bit`, async (t) => {
     const { root: path, runs } = t.context;
-    const all = { ...short, ...options, path, runs };
+    const list = join(path, '..', 'list.csv');
+    if (options.ds === 'csv') await writeTreeList(path, list);
+    const all = { ...short, ...options, path: options.ds === 'csv' ? list : path, runs };
     const whole = await train(all);
     const stopped = await train(all, stopAfter(3)); // an evaluation is due after it
     t.true(stopped.interrupted);

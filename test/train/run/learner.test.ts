@@ -1,5 +1,7 @@
 import test from 'ava';
+import { ClassTree } from '../../../lib/train/data/class-tree.ts';
 import { CachedEmbeddings } from '../../../lib/train/lane/cached.ts';
+import { ProcessGroup } from '../../../lib/train/lane/group.ts';
 import { setThreads } from '../../../lib/train/lane/native.ts';
 import { memory } from '../../../lib/train/lane/tensor.ts';
 import { Learner } from '../../../lib/train/run/learner.ts';
@@ -45,6 +47,42 @@ test.serial('chunks of a batch give the gradients of the whole batch, also those
   }
   const error = relativeError(await gradients(null, 3), whole);
   t.true(error < networkError.orderOfGradients, `of a caller: ${error}`);
+});
+
+test.serial('the losses of a class tree have the gradients of the whole batch in chunks, too', async (t) => {
+  const tree = ClassTree.of({ parents: [['a'], ['a'], ['b'], ['b']] });
+  const options = { head: 'hyp-vit', geometry: 'hybrid', tree: 'levels+cones+radius' } as const;
+  const gradients = async (chunk: number | null, reduction: 'sum' | 'mean' = 'sum'): Promise<number[]> => {
+    const config = tinyConfig({ ...options, chunk, reduction, num_samples: 4, bs: 8 });
+    using learner = await Learner.create(config, () => {}, null, null, tree);
+    const samples = { ...tinySamples(), labels: Int32Array.of(0, 0, 0, 0, 2, 2, 2, 2) };
+    using embeddings = await learner.embed(samples);
+    using objective = learner.loss.apply(embeddings, samples.labels, learner.scalars());
+    using terms = learner.addTree(objective, embeddings, samples.labels);
+    await learner.backward(objective, embeddings, 1);
+    t.deepEqual(Object.keys(await terms!.read()), ['levels', 'cones', 'radius']);
+    return flat(await learner.embedder.gradients());
+  };
+  const whole = await gradients(null);
+  const error = relativeError(await gradients(3), whole);
+  t.true(error < networkError.orderOfGradients, `${error}`);
+  const perPair = (await gradients(null, 'mean')).map((x) => 12 * x);
+  t.true(relativeError(perPair, whole) < networkError.orderOfGradients, 'weights are relative to the mean');
+});
+
+test.serial('a class tree that is missing, or on several ranks, is refused', async (t) => {
+  const refused = { code: 'ERR_HOROBALL_CONFIG', instanceOf: RangeError };
+  const config = tinyConfig({ tree: 'levels' });
+  await t.throwsAsync(Learner.create(config), {
+    ...refused,
+    message: /a data set with a class tree, got folder/,
+  });
+  const two = Object.create(ProcessGroup.prototype, { size: { value: 2 } }) as ProcessGroup;
+  const tree = ClassTree.of({ parents: [['a'], ['a']] });
+  await t.throwsAsync(
+    Learner.create(config, () => {}, two, null, tree),
+    { ...refused, message: /tree: expected a single process, got 2/ },
+  );
 });
 
 test.serial('gradients are clipped to the norm that the run allows', async (t) => {

@@ -1,0 +1,112 @@
+/** A class tree as numbers, for the losses that train it. */
+import { integer } from '../../check.ts';
+import type { Split } from './types.ts';
+
+/** The part of a class tree above the rows of a batch. */
+export interface BatchTree {
+  /**
+   * Partitions of the rows by their ancestors, from the bottom: the group of each row, numbered from 0, and the height of the
+   * ancestors above the classes. A level that divides the batch like the one below, or not at all, is left out.
+   */
+  readonly levels: readonly { readonly height: number; readonly groups: Int32Array }[];
+  /** Pairs of a node, numbered from 0, and a row below it. A node with the same rows as one of its children is left out. */
+  readonly nodes: Int32Array;
+  readonly rows: Int32Array;
+  /** Depths in the tree of nodes and rows: 0 is the root, 1 an image of one of the deepest classes. */
+  readonly nodeDepths: Float64Array;
+  readonly rowDepths: Float64Array;
+}
+
+/** A tree above the classes of a split. */
+export class ClassTree {
+  /** Of each class: its ancestors from the top, then the class itself, as numbers of nodes. */
+  readonly #paths: readonly (readonly number[])[];
+  /** Edges from the root to an image of one of the deepest classes. */
+  readonly #depth: number;
+
+  /** @param parents - the ancestors of each class, nearest first */
+  private constructor(parents: readonly (readonly string[])[]) {
+    const numbers = new Map<string, number>();
+    const numberOf = (name: string): number => {
+      const number = numbers.get(name) ?? parents.length + numbers.size;
+      numbers.set(name, number);
+      return number;
+    };
+    this.#paths = parents.map((names, label) => [...names.toReversed().map(numberOf), label]);
+    this.#depth = 1 + Math.max(...this.#paths.map((path) => path.length));
+  }
+
+  /** The tree of a split; null if no class has an ancestor. */
+  static of({ parents }: Pick<Split, 'parents'>): ClassTree | null {
+    return parents?.some((names) => names.length > 0) ? new ClassTree(parents) : null;
+  }
+
+  /**
+   * @param labels - the class of each row
+   * @throws RangeError `ERR_HOROBALL_RANGE` for a label that is not a class of the tree
+   */
+  batch(labels: Int32Array): BatchTree {
+    const most = this.#paths.length - 1;
+    const paths = Array.from(
+      labels,
+      (label) => this.#paths[integer('classTree.batch', 'labels', label, 0, most)]!,
+    );
+    return {
+      levels: this.#levels(paths),
+      ...this.#pairs(paths),
+      rowDepths: Float64Array.from(paths, (path) => (path.length + 1) / this.#depth),
+    };
+  }
+
+  #levels(paths: readonly (readonly number[])[]): BatchTree['levels'] {
+    const levels: { height: number; groups: Int32Array }[] = [];
+    let below = new Set(paths.map((path) => path.at(-1))).size;
+    const classes = this.#depth - 1;
+    for (let depth = classes - 1; depth > 0; depth--) {
+      const numbers = new Numbering();
+      const groups = Int32Array.from(paths, (path) => numbers.of(path[Math.min(depth, path.length) - 1]!));
+      if (numbers.size > 1 && numbers.size < below) levels.push({ height: classes - depth, groups });
+      below = numbers.size;
+    }
+    return levels;
+  }
+
+  #pairs(paths: readonly (readonly number[])[]): Pick<BatchTree, 'nodes' | 'rows' | 'nodeDepths'> {
+    const children = new Map<number, Set<number>>();
+    for (const path of paths) {
+      for (const [i, node] of path.slice(0, -1).entries())
+        children.set(node, (children.get(node) ?? new Set()).add(path[i + 1]!));
+    }
+    const numbers = new Numbering();
+    const [nodes, rows, depths]: [number[], number[], number[]] = [[], [], []];
+    for (const [row, path] of paths.entries()) {
+      for (const [i, node] of path.entries()) {
+        if (children.get(node)?.size === 1) continue;
+        const number = numbers.of(node);
+        nodes.push(number);
+        rows.push(row);
+        depths[number] = (i + 1) / this.#depth;
+      }
+    }
+    return {
+      nodes: Int32Array.from(nodes),
+      rows: Int32Array.from(rows),
+      nodeDepths: Float64Array.from(depths),
+    };
+  }
+}
+
+/** Numbers from 0 in the order of first use. */
+class Numbering {
+  readonly #numbers = new Map<number, number>();
+
+  of(node: number): number {
+    const number = this.#numbers.get(node) ?? this.#numbers.size;
+    this.#numbers.set(node, number);
+    return number;
+  }
+
+  get size(): number {
+    return this.#numbers.size;
+  }
+}
