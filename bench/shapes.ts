@@ -16,6 +16,14 @@ export interface RaggedShape {
   readonly dim: number;
 }
 
+/** A batch, and proxies that it is compared with. */
+export interface ProxyShape {
+  readonly name: string;
+  readonly rows: number;
+  readonly proxies: number;
+  readonly dim: number;
+}
+
 /** Two point sets. */
 export interface MatrixShape {
   readonly name: string;
@@ -36,6 +44,8 @@ export const sop: BatchShape = { name: 'sop', classes: 450, views: 2, dim: 128 }
 export const ragged: RaggedShape = { name: 'ragged', rows: 900, most: 5, dim: 128 };
 export const raggedSmall: RaggedShape = { name: 'ragged-small', rows: 256, most: 5, dim: 128 };
 export const multiPositive: RaggedShape = { name: 'multi-positive', rows: 900, most: 30, dim: 128 };
+/** About the training classes of SOP. */
+export const manyProxies: ProxyShape = { name: 'many-proxies', rows: 512, proxies: 10_000, dim: 128 };
 /** The published SOP test set. */
 export const retrieval: MatrixShape = { name: 'retrieval', rows: 60_502, dim: 128 };
 /** A test set with approximately CUB's class sizes. */

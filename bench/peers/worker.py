@@ -42,7 +42,7 @@ for folder in (ARGS.hypmix, ARGS.geoopt):
 
 now = time.perf_counter if ARGS.clock == "wall" else time.process_time
 
-MODULES = ("distance", "loss", "pair_loss", "search", "delta", "retrieval", "vision")
+MODULES = ("distance", "loss", "pair_loss", "proxy_loss", "search", "delta", "retrieval", "vision")
 PACKAGES = ("torch", "torchvision", "timm", "faiss-cpu", "pytorch-metric-learning", "numpy")
 MISSING: dict[str, str] = {}
 INPUTS: dict[str, np.ndarray] = {}

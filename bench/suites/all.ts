@@ -3,6 +3,7 @@ import {
   batch,
   cub,
   cubTest,
+  manyProxies,
   multiPositive,
   ragged,
   raggedSmall,
@@ -18,6 +19,7 @@ import { lossSuite } from './loss.ts';
 import { overheadSuite } from './overhead.ts';
 import { pairLossSuite } from './pair-loss.ts';
 import { pairwiseSuite } from './pairwise.ts';
+import { proxyLossSuite } from './proxy-loss.ts';
 import { rowwiseSuite } from './rowwise.ts';
 import { queryCounts, searchName, searchSuite } from './search.ts';
 
@@ -58,5 +60,6 @@ export function suites(threads: number, js: JsPeers = noJsPeers, full = false): 
       name: 'pair loss multi-positive',
       build: () => pairLossSuite(multiPositive, ['ntxent', 'supcon'], threads),
     },
+    { name: 'proxy loss many-proxies', build: () => proxyLossSuite(manyProxies, threads) },
   ];
 }

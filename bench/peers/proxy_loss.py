@@ -1,0 +1,30 @@
+"""Losses of a batch against proxies, by pytorch-metric-learning."""
+
+from __future__ import annotations
+
+import torch
+from registry import Inputs, Params, Peer, peer
+
+
+@peer("pytorch-metric-learning, proxies")
+def metric_learning(inputs: Inputs, params: Params) -> Peer:
+    """It normalizes its inputs, so only the value is compared."""
+    from pytorch_metric_learning import losses
+
+    labels = torch.from_numpy(inputs["labels"]).long()
+    e = torch.from_numpy(inputs["e"]).requires_grad_()
+    count, width = inputs["p"].shape
+    if params["loss"] == "proxy-anchor":
+        criterion = losses.ProxyAnchorLoss(count, width, params["margin"], params["scale"])
+    else:
+        # The squared distance of unit vectors is 2 - 2 cos.
+        criterion = losses.ProxyNCALoss(count, width, softmax_scale=params["scale"] / 2)
+    criterion.proxies.data = torch.from_numpy(inputs["p"]).clone()
+
+    def run() -> list[torch.Tensor]:
+        e.grad = criterion.proxies.grad = None
+        value = criterion(e, labels)
+        value.backward()
+        return [value.detach()]
+
+    return Peer(run, lambda out: [float(out[0])])

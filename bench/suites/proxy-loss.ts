@@ -1,0 +1,120 @@
+import {
+  type ContrastiveLossOptions,
+  type ContrastiveLossResult,
+  contrastiveLoss,
+  type Matrix,
+} from '../../lib/index.ts';
+import { ballPoints, uniform, unitRows } from '../inputs.ts';
+import type { Labels } from '../results.ts';
+import { lossSettings, type ProxyShape } from '../shapes.ts';
+import { difference, type OwnSide, type PeerSide, type Suite } from '../suite.ts';
+import { dot } from './loss-check.ts';
+import { asType, input } from './product.ts';
+
+const scale = 32;
+const margin = 0.1;
+
+/** Losses of one batch against proxies with all gradients. The proxies are the anchors of Proxy-Anchor. */
+export function proxyLossSuite({ name, rows, proxies, dim }: ProxyShape, threads: number): Suite {
+  const next = uniform(41);
+  const labels = Int32Array.from({ length: rows }, () => Math.floor(proxies * next()));
+  const classes = Int32Array.from({ length: proxies }, (_, i) => i);
+  const batch = { euclidean: unitRows(rows, dim, 1, 42, 'float32'), labels };
+  const own = { euclidean: unitRows(proxies, dim, 1, 43, 'float32'), labels: classes };
+  const inBall = (seed: number, { euclidean }: { euclidean: Matrix }) =>
+    ballPoints(euclidean, lossSettings.c, seed);
+  const [batchPoints, ownPoints] = [inBall(44, batch), inBall(45, own)];
+  const about = (over: Partial<Labels>): Labels => ({
+    op: 'proxy loss',
+    shape: name,
+    n: rows,
+    m: proxies,
+    dim,
+    views: 0,
+    type: 'float32',
+    geometry: 'euclidean',
+    heads: '',
+    guards: 'clean',
+    pass: 'both',
+    ...over,
+  });
+  const optionsOf = (loss: Loss, isHybrid: boolean): ContrastiveLossOptions => {
+    const sides = isHybrid
+      ? [
+          { ...batch, hyperbolic: batchPoints },
+          { ...own, hyperbolic: ownPoints },
+        ]
+      : [batch, own];
+    const [anchors, ref] = loss === 'proxy-anchor' ? [sides[1]!, sides[0]!] : [sides[0]!, sides[1]!];
+    const numbers = { ...lossSettings, tauE: loss === 'proxy-anchor' ? 1 : 1 / scale };
+    const settings = { ...numbers, alpha: scale, beta: scale, margin, threads };
+    return { ...anchors, ref, loss, geometry: isHybrid ? 'hybrid' : 'euclidean', ...settings };
+  };
+  const side = (loss: Loss, isHybrid: boolean): ProxySide => {
+    const options = optionsOf(loss, isHybrid);
+    const geometry = isHybrid ? 'hybrid' : 'euclidean';
+    return {
+      name: `${geometry} ${loss}`,
+      labels: about({ op: `proxy loss ${loss}`, geometry, heads: isHybrid ? 'untied' : '' }),
+      run: () => contrastiveLoss.sync(options),
+      probe: () => summary(contrastiveLoss.sync(options)),
+      peak: true,
+      options,
+    };
+  };
+  const sides = losses.flatMap((loss) => [side(loss, false), side(loss, true)]);
+  return {
+    name: `proxy loss ${name}`,
+    arrays: {
+      e: input(batch.euclidean),
+      p: input(own.euclidean),
+      labels: { data: labels, shape: [rows] },
+    },
+    own: sides,
+    peers: losses.map((loss) => peerOf(loss, about)),
+    check: () => {
+      for (const each of sides) checkSide(each);
+    },
+  };
+}
+
+const losses = ['proxy-anchor', 'ntxent'] as const;
+type Loss = (typeof losses)[number];
+
+interface ProxySide extends OwnSide {
+  readonly options: ContrastiveLossOptions;
+}
+
+function peerOf(loss: Loss, about: (over: Partial<Labels>) => Labels): PeerSide {
+  return {
+    name: 'pytorch-metric-learning, proxies',
+    labels: about({ op: `proxy loss ${loss}` }),
+    params: { loss, scale, margin },
+    inputs: { labels: 'labels', e: 'e', p: 'p' },
+    same: { as: `euclidean ${loss}`, within: 1e-4 },
+    against: `euclidean ${loss}`,
+    peak: true,
+  };
+}
+
+/** The value; the peer normalizes its inputs, so its gradients are others. */
+const summary = ({ loss }: ContrastiveLossResult): number[] => [loss];
+
+/** Value and sizes of the gradients, compared with float64, which tests compare with the formula. */
+function checkSide({ name, options }: ProxySide): void {
+  const wide = (of: Matrix | undefined) => of && asType(of, 'float64');
+  const { euclidean, hyperbolic, ref } = options;
+  const exact = contrastiveLoss.sync({
+    ...options,
+    ...{ euclidean: wide(euclidean), hyperbolic: wide(hyperbolic) },
+    ref: { ...ref, euclidean: wide(ref?.euclidean), hyperbolic: wide(ref?.hyperbolic) },
+  });
+  const error = difference(sizes(contrastiveLoss.sync(options)), sizes(exact));
+  if (error > 1e-4) throw new Error(`${name}: ${error.toExponential(1)} from float64 (limit 1e-4)`);
+}
+
+function sizes({ loss, ...gradients }: ContrastiveLossResult): number[] {
+  const { gradEuclidean, gradHyperbolic, gradRefEuclidean, gradRefHyperbolic } = gradients;
+  const all = [gradEuclidean, gradHyperbolic, gradRefEuclidean, gradRefHyperbolic];
+  return [loss, ...all.flatMap((each) => (each === undefined ? [] : [Math.sqrt(dot(each.data, each.data))]))];
+}
