@@ -75,6 +75,32 @@ export const recipes: readonly Recipe[] = [
     }),
   ),
   {
+    // Those of proxy_anchor/train.py that apply: its networks are convolutional, it samples images at random, and it halves the
+    // learning rate every 10 epochs.
+    name: 'proxy-anchor-cub-vit',
+    paper: null,
+    options: {
+      ds: 'CUB',
+      model: models.vit,
+      loss: 'proxy-anchor',
+      geometry: 'euclidean',
+      t_e: 1,
+      alpha: 32,
+      mrg: 0.1,
+      num_samples: 2,
+      bs: 150,
+      emb: 512,
+      lr: 1e-4,
+      proxy_lr: 1e-2,
+      weight_decay: 1e-4,
+      ep: 60,
+      seed: 1,
+      resize: 256,
+      background: 'drop',
+    },
+    recallAt1: null,
+  },
+  {
     name: 'emoji',
     paper: null,
     options: {
