@@ -47,14 +47,36 @@ const config = z.record(z.string(), z.unknown()).transform((options, context): R
   }
 });
 
+/** Far more than a study has: pages compare every arm with every other, and list all runs. */
+const [mostArms, mostRuns] = [64, 100_000];
+
 /** Schema of sweep.json. */
-export const planSchema: z.ZodType<StudyPlan> = z.object({
-  cells: z
-    .array(z.object({ id: z.string().regex(/^[\w.-]+$/), arm: z.string(), label: z.string(), config }))
-    .min(1),
-  seeds: z.array(z.int()).min(1),
-  varied: z.array(z.enum(axisNames)),
-});
+export const planSchema: z.ZodType<StudyPlan> = z
+  .object({
+    cells: z
+      .array(
+        z.object({
+          id: z
+            .string()
+            .max(255)
+            .regex(/^[\w.-]+$/),
+          arm: z.string(),
+          label: z.string(),
+          config,
+        }),
+      )
+      .min(1),
+    seeds: z.array(z.int()).min(1),
+    varied: z.array(z.enum(axisNames)),
+  })
+  .refine(({ cells }) => isDistinct(cells.map(({ id }) => id)), 'two settings have one id')
+  .refine(({ seeds }) => isDistinct(seeds), 'a seed occurs twice')
+  .refine(({ cells }) => new Set(cells.map(({ arm }) => arm)).size <= mostArms, `more than ${mostArms} arms`)
+  .refine(({ cells, seeds }) => cells.length * seeds.length <= mostRuns, `more than ${mostRuns} runs`);
+
+function isDistinct(list: readonly unknown[]): boolean {
+  return new Set(list).size === list.length;
+}
 
 /** Recall in the space that a cell trains: cosine, hyperbolic distance, or the fused score of a hybrid. */
 export function recallOfCell({ config }: Cell, { spaces }: Result): Recall | null {

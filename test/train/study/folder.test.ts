@@ -119,6 +119,13 @@ test('a plan that is damaged, deeply nested or of another kind is rejected', asy
     JSON.stringify({ ...sound, cells: [{ ...sound.cells[0], config: null }] }),
     JSON.stringify({ ...sound, cells: [{ ...sound.cells[0], id: '../..' }] }),
     JSON.stringify({ ...sound, seeds: [0.5] }),
+    JSON.stringify({ ...sound, seeds: [1, 1] }),
+    JSON.stringify({ ...sound, seeds: Array.from({ length: 100_001 }, (_, i) => i) }),
+    JSON.stringify({ ...sound, cells: [sound.cells[0], sound.cells[0]] }),
+    JSON.stringify({
+      ...sound,
+      cells: Array.from({ length: 65 }, (_, i) => ({ id: `c${i}`, arm: `a${i}`, label: '', config: {} })),
+    }),
     JSON.stringify({ ...sound, seeds: [1], crc32 }),
   ]) {
     await writeFile(file, text);
