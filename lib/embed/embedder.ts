@@ -230,7 +230,10 @@ export class ImageEmbedder implements AsyncDisposable {
       try {
         await this.#preparation.into(image, from + i, planes.subarray(i * length, (i + 1) * length));
       } catch (error) {
-        if (onUnreadable === undefined || (error as { code?: unknown }).code !== 'ERR_HOROBALL_PICTURE')
+        if (
+          onUnreadable === undefined ||
+          (error as { code?: unknown } | undefined)?.code !== 'ERR_HOROBALL_PICTURE'
+        )
           throw error;
         lost.push(from + i);
         await onUnreadable(from + i, error as Error);

@@ -91,7 +91,7 @@ async function fromPipeline(image: SharpPipeline, maxPixels: number): Promise<Pi
     return { data, width, height, layout: layouts[channels - 1]! };
   } catch (cause) {
     if (isImageFault(cause)) throw cause;
-    const message = (cause as Error).message.split('\n', 1)[0]!;
+    const message = (cause instanceof Error ? cause.message : describe(cause)).split('\n', 1)[0]!;
     throw Object.assign(unreadable(message), { cause });
   }
 }

@@ -21,6 +21,6 @@ const processCodes: readonly string[] = ['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN']
 
 /** Whether an error means that an image file is damaged or unreadable, as opposed to another failure. */
 export function isImageFault(error: unknown): error is Error {
-  const { code = '', syscall } = error as NodeJS.ErrnoException;
+  const { code = '', syscall } = Object(error) as NodeJS.ErrnoException; // a caller's pipeline may throw anything
   return code === 'ERR_HOROBALL_PICTURE' || (syscall !== undefined && !processCodes.includes(code));
 }

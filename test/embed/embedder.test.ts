@@ -109,6 +109,21 @@ test('a path, a URL, bytes, a sharp pipeline and pixels of one image have one em
   await embedder.close();
 });
 
+test('a pipeline that throws anything is an unreadable image', async (t) => {
+  const embedder = await loadEmbedder(t.context.run, { warmUp: false });
+  for (const value of [undefined, null, 5, Symbol('any'), Object.create(null) as unknown]) {
+    const clone = (): never => {
+      throw value;
+    };
+    const pipeline = { clone, toBuffer: clone, raw: clone } as never;
+    await t.throwsAsync(embedder.embed([pipeline]), { code: 'ERR_HOROBALL_PICTURE' });
+    const lost: number[] = [];
+    await embedder.embed([pipeline], { onUnreadable: (index) => void lost.push(index) });
+    t.deepEqual(lost, [0]);
+  }
+  await embedder.close();
+});
+
 test('rows do not depend on batches and concurrency; progress is reported; calls may overlap', async (t) => {
   const { run, images } = t.context;
   const embedder = await loadEmbedder(run, { batchSize: 5, concurrency: 2 });

@@ -1,3 +1,4 @@
+import { describe } from '../../errors.ts';
 import { ProcessGroup, type RankGroup, singleProcess } from '../lane/group.ts';
 import { placeOf } from './environment.ts';
 
@@ -17,7 +18,7 @@ export async function asRank<T>(
     return result;
   } catch (error) {
     const { code, message } = Object(error) as { code?: unknown; message?: unknown };
-    if (code !== 'ERR_HOROBALL_RANK') group.fail(String(message ?? error));
+    if (code !== 'ERR_HOROBALL_RANK') group.fail(typeof message === 'string' ? message : describe(error));
     if (!isCallers) await group.close().catch(() => {}); // the first error counts
     throw error;
   }

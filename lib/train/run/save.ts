@@ -54,7 +54,7 @@ export async function abandonRun(run: Run, error: unknown): Promise<void> {
     return await store.remove();
   }
   const writes = [store.flush()];
-  if (!withoutWeights.has((error as { code?: unknown }).code)) writes.push(saveNetwork(run));
+  if (!withoutWeights.has((error as { code?: unknown } | undefined)?.code)) writes.push(saveNetwork(run));
   await Promise.allSettled(writes);
   await notify();
 }

@@ -80,5 +80,5 @@ export class Stop implements StopPoints {
 
 /** Whether an error only reports that the signal was aborted. */
 export function isAbort(error: unknown, signal: AbortSignal): boolean {
-  return signal.aborted && (error === signal.reason || (error as Error).name === 'AbortError');
+  return signal.aborted && (error === signal.reason || (error as Error | undefined)?.name === 'AbortError');
 }

@@ -75,7 +75,7 @@ async function runOnce(
       spaces === null ? 'the run was not evaluated because eval_ep does not include its last epoch' : null;
     return { cell: cell.id, seed, spaces, seconds: seconds(), error };
   } catch (error) {
-    if ((error as { code?: unknown }).code !== 'ERR_HOROBALL_DIVERGED') throw error;
+    if ((error as { code?: unknown } | undefined)?.code !== 'ERR_HOROBALL_DIVERGED') throw error;
     return { cell: cell.id, seed, spaces: null, seconds: seconds(), error: (error as Error).message };
   }
 }

@@ -349,6 +349,36 @@ test.serial('a run waits for its hooks, and an error in one ends it', async (t) 
   t.deepEqual(ends, ['failed']);
 });
 
+test.serial('any value that a hook throws reaches the caller, and the run keeps its files', async (t) => {
+  const { root: path, runs } = t.context;
+  const values = [undefined, null, 5, Symbol('any'), Object.create(null) as unknown];
+  for (const [i, value] of values.entries()) {
+    const ends: string[] = [];
+    const controller = new AbortController();
+    const hooks = {
+      signal: controller.signal,
+      onStep: ({ step }: StepRow) => {
+        if (i % 2 === 1) controller.abort();
+        if (step === 2) throw value;
+        if (i % 2 === 1) throw value;
+      },
+      onEnd: (end: string) => void ends.push(end),
+    };
+    const name = `thrown-${i}`;
+    const failing = train({ ...tinyRun, path, runs, name, ep: 3, eval_ep: '[]' }, hooks);
+    t.is(
+      await failing.then(
+        () => 'no error',
+        (error: unknown) => error,
+      ),
+      value,
+      name,
+    );
+    t.deepEqual(ends, ['failed']);
+    t.true((await filesOf(join(runs, name))).includes('model.safetensors'), name);
+  }
+});
+
 test.serial('a run whose report cannot be drawn succeeds, and says how to draw it', async (t) => {
   const { root: path, runs } = t.context;
   const blocked = async (name: string, file: string) => {
