@@ -90,6 +90,18 @@ struct Reads {
   bool euclidean = false, hyperbolic = false;
 };
 
+// The part of a loss that one of several ranks (processes) computes: the pairs of its own classes with all classes. Every
+// rank makes the same call, with the same rows. The results are those of the whole loss, except that the gradients have only
+// the rows of this rank's first `wanted` classes, which begin at `first_row`. Only CPU backends support it.
+struct ContrastPart {
+  std::int64_t ranks = 0, rank = 0;
+  const std::int64_t* starts = nullptr;  // rank r has the classes from starts[r] to starts[r + 1] - 1
+  std::int64_t wanted = 0, first_row = 0;
+  // Fills `all` with the `bytes` bytes at `own` of every rank, in the order of the ranks. Returns false if a rank failed.
+  bool (*gather)(void* context, const void* own, std::int64_t bytes, void* all) = nullptr;
+  void* context = nullptr;
+};
+
 // The contrastive loss over all ordered pairs of views (cpu/contrast/contrast.h). The caller sets `views` and all
 // parameters of the logit: their defaults are on the cards. Without `order` the row of a sample is
 // class * views + view. tied: `euclidean` holds unit rows z, the ball points are project(expmap0(clip(z))),
@@ -108,6 +120,7 @@ struct ContrastArgs {
   Matrix grad_euclidean, grad_hyperbolic;
   double* grad_params = nullptr;  // tau_e, tau_h, lambda, c
   ContrastStats* stats = nullptr;
+  const ContrastPart* part = nullptr;  // null: all classes
 };
 
 // The index of a loss card in the list of native/ops/losses.h; loss_cards() describes them in that order.

@@ -66,6 +66,8 @@ export const networkError = {
   order: 1e-6,
   orderOfGradients: 1e-5,
   orderAfterSteps: 1e-4,
+  /** A loss in float64 that is divided among ranks. */
+  divided: 1e-13,
   /** Layers compared with float64 formulas or another implementation, and their gradients. */
   layers: 1e-5,
   layerGradients: 1e-4,

@@ -6,6 +6,9 @@
 // L_ab = logaddexp(N_ab, S+). The weight of a negative in view b is exp(S - L_ab). For a negative in the anchor's
 // own view it is the sum over b of exp(S - L_ab), so that entry stores -log sum exp(-L_ab). The weight of the
 // positive is exp(S+ - L_ab) - 1 = -exp(N_ab - L_ab), which is never computed as that difference.
+//
+// A rank that computes only a part (ContrastPart) has complete sums of its own samples after the forward pass. The weights
+// of their pairs with the samples of other ranks also need the L_ab of those, so the ranks gather them in between.
 #pragma once
 
 #include "cpu/contrast/pass.h"
@@ -13,8 +16,8 @@
 namespace horoball {
 namespace {
 
-// Sums of a block from which the results are computed.
-struct BlockSums {
+// Sums of a block, or of all blocks of a rank, from which the results are computed.
+struct ContrastSums {
   double loss = 0, hits = 0;
 };
 
@@ -33,15 +36,23 @@ class Contrast : ContrastPass<T, BlockMap> {
 
  public:
   Contrast(const ContrastArgs& args, const Run& run)
-      : Pass(run, logit_of(args), divide_views<T>(args.euclidean.rows, args.views, args.order),
-             args.euclidean.cols, side_of(args.euclidean, args.grad_euclidean),
-             side_of(args.hyperbolic, args.grad_hyperbolic)),
-        args_(args) {}
+      : Pass(run, logit_of(args), divide_views<T>(args.euclidean.rows, args.views, args.order, args.part),
+             args.euclidean.cols, side_of(args, args.euclidean, args.grad_euclidean),
+             side_of(args, args.hyperbolic, args.grad_hyperbolic)),
+        args_(args) {
+    if (args.part == nullptr) return;
+    rank_ = args.part->rank;
+    ranks_ = args.part->ranks;
+    for (std::int64_t rank = 0; rank < ranks_; ++rank) {
+      const std::int64_t classes = args.part->starts[rank + 1] - args.part->starts[rank];
+      if (classes > most_classes_) most_classes_ = classes;
+    }
+  }
 
   Status compute() {
     const bool backward = this->wants_gradients() || args_.grad_params != nullptr;
     this->plan(backward);
-    return with_scratch(
+    const Status status = with_scratch(
         run_, [&](Arena& arena) { allocate(arena); },
         [&] {
           each_block([&](std::int64_t block) { prepare(block); });
@@ -49,23 +60,34 @@ class Contrast : ContrastPass<T, BlockMap> {
           each_block([&](std::int64_t block) { finish_block(block); });
           report_loss();
           if (args_.stats != nullptr) report_stats();
-          if (!backward) return;
+          if (!gather_references() || !backward) return;
           this->backward(term_weight(), args_.grad_params,
                          [&](const auto&... pair) { return softmax_of(pair...); });
+          if (args_.grad_params != nullptr) add_params();
         });
+    if (status.code == Code::ok && !gathered_) return {Code::internal, "a rank of the loss failed"};
+    return status;
   }
 
  private:
-  static ContrastSide<T> side_of(ConstMatrix rows, Matrix gradient) {
-    return {{static_cast<const T*>(rows.data)}, {static_cast<T*>(gradient.data)}};
+  static constexpr std::int64_t kParams = kC + 1;
+
+  static ContrastSide<T> side_of(const ContrastArgs& args, ConstMatrix rows, Matrix gradient) {
+    return {{static_cast<const T*>(rows.data)},
+            {static_cast<T*>(gradient.data)},
+            args.part == nullptr ? 0 : args.part->first_row};
   }
 
   void allocate(Arena& arena) {
     const std::int64_t entries = map_.count * kSide * map_.views;
     state_ = {arena.allocate<T>(entries), arena.allocate<T>(entries), arena.allocate<T>(entries),
               arena.allocate<T>(entries)};
-    sums_ = arena.allocate<BlockSums>(map_.count);
+    sums_ = arena.allocate<ContrastSums>(map_.count);
     stats_ = arena.allocate<ContrastStats>(map_.count * map_.views);
+    rank_sums_ = arena.allocate<ContrastSums>(ranks_);
+    rank_stats_ = arena.allocate<ContrastStats>(ranks_ * map_.views * map_.views);
+    references_ = arena.allocate<T>(ranks_ * references_per_rank());
+    rank_params_ = arena.allocate<double>(ranks_ * kParams);
     Pass::allocate(arena);
   }
 
@@ -108,19 +130,25 @@ class Contrast : ContrastPass<T, BlockMap> {
     const Prepared<T> x = tiles_.of_block(h_, pair.i), y = tiles_.of_block(h_, pair.j);
     const PairTile<T> tile = this->tile_of(pair, x, y, number);
     terms_.logits(tile, worker.logits);
-    const bool cross_view = map_.view(pair.i) != map_.view(pair.j);
+    const bool shared = map_.is_shared(pair), counts = map_.view(pair.i) < map_.view(pair.j);
     TileStats stats{};
-    if (cross_view && args_.stats != nullptr) stats = stats_of(worker.logits, tile.rows, tile.columns);
+    if (counts && args_.stats != nullptr) stats = stats_of(worker.logits, tile.rows, tile.columns);
     const bool positives = has_positives(pair);
     if (positives) store_positives(pair, worker.logits);
     mask_logits(worker.logits, tile.rows, tile.columns, tile.diagonal || positives);
     find_largest(worker.logits, tile.rows, tile.columns, *worker.down, *worker.across);
-    add_tile(worker.logits, tile.rows, tile.columns, map_.first_class(pair.i), map_.first_class(pair.j),
-             *worker.down, *worker.across, *worker.halves);
+    const std::int64_t row_class = map_.first_class(pair.i), column_class = map_.first_class(pair.j);
+    if (shared) {
+      add_rows(worker.logits, tile.rows, tile.columns, column_class, *worker.down);
+    } else {
+      add_tile(worker.logits, tile.rows, tile.columns, row_class, column_class, *worker.down, *worker.across,
+               *worker.halves);
+    }
     wait_for_round();
-    if (cross_view) add_stats(pair, stats);
+    if (counts) add_stats(pair, stats);
     merge(*worker.down, tile.rows, state_, place(map_.view(pair.j), pair.i));
-    if (!tile.diagonal) merge(*worker.across, tile.columns, state_, place(map_.view(pair.i), pair.j));
+    if (!shared && !tile.diagonal)
+      merge(*worker.across, tile.columns, state_, place(map_.view(pair.i), pair.j));
   }
 
   void add_stats(const BlockPair& pair, const TileStats& stats) {
@@ -137,9 +165,10 @@ class Contrast : ContrastPass<T, BlockMap> {
 
   // --- the loss, its softmax denominators and the statistics ---
   void finish_block(std::int64_t block) {
+    if (!map_.is_own(block)) return;
     const std::int64_t own = map_.view(block), size = map_.size(block);
     const LogSums<T>& state = state_;
-    BlockSums& sums = sums_[block];
+    ContrastSums& sums = sums_[block];
     for (std::int64_t i = 0; i < size; i += V::kLanes) {
       const std::int64_t own_at = place(own, block) + i;
       const LogSum<V> own_sum{V::load(state.top + own_at), V::load(state.total + own_at), V(T(0))};
@@ -173,34 +202,109 @@ class Contrast : ContrastPass<T, BlockMap> {
   }
 
   void report_loss() {
-    double loss = 0;
-    for (std::int64_t b = 0; b < map_.count; ++b) loss += sums_[b].loss;
-    if (args_.loss != nullptr) *args_.loss = loss * term_weight();
+    ContrastSums& own = rank_sums_[rank_] = {};
+    for (std::int64_t b = 0; b < map_.count; ++b) {
+      own.loss += sums_[b].loss;
+      own.hits += sums_[b].hits;
+    }
+    gather(rank_sums_, 1);
+    ContrastSums total;
+    for (std::int64_t rank = 0; rank < ranks_; ++rank) {
+      total.loss += rank_sums_[rank].loss;
+      total.hits += rank_sums_[rank].hits;
+    }
+    hits_ = total.hits;
+    if (args_.loss != nullptr) *args_.loss = total.loss * term_weight();
   }
 
   // Means over the pairs of views. Each pair of blocks occurs once, with the samples of the earlier view as rows.
   void report_stats() {
+    const std::int64_t views = map_.views;
+    each_pair_of_views([&](std::int64_t a, std::int64_t b) {
+      ContrastStats& own = rank_stats_[(rank_ * views + a) * views + b] = {HUGE_VAL, 0, -HUGE_VAL, 0};
+      for (std::int64_t block = a * map_.per_view; block < (a + 1) * map_.per_view; ++block)
+        add_part(own, stats_[block * views + b]);
+    });
+    gather(rank_stats_, views * views);
     ContrastStats total;
-    double hits = 0;
-    for (std::int64_t a = 0; a < map_.views; ++a) {
-      for (std::int64_t b = a + 1; b < map_.views; ++b) {
-        ContrastStats pair{HUGE_VAL, 0, -HUGE_VAL, 0};
-        for (std::int64_t block = a * map_.per_view; block < (a + 1) * map_.per_view; ++block) {
-          const ContrastStats& part = stats_[block * map_.views + b];
-          if (part.min < pair.min) pair.min = part.min;
-          if (part.max > pair.max) pair.max = part.max;
-          pair.mean += part.mean;
-        }
-        total.min += pair.min;
-        total.max += pair.max;
-        total.mean += pair.mean;
-      }
-    }
-    for (std::int64_t b = 0; b < map_.count; ++b) hits += sums_[b].hits;
-    const double pairs = static_cast<double>(map_.views * (map_.views - 1) / 2);
+    each_pair_of_views([&](std::int64_t a, std::int64_t b) {
+      ContrastStats pair{HUGE_VAL, 0, -HUGE_VAL, 0};
+      for (std::int64_t rank = 0; rank < ranks_; ++rank)
+        add_part(pair, rank_stats_[(rank * views + a) * views + b]);
+      total.min += pair.min;
+      total.max += pair.max;
+      total.mean += pair.mean;
+    });
+    const double pairs = static_cast<double>(views * (views - 1) / 2);
     const double classes = static_cast<double>(map_.classes);
     *args_.stats = {total.min / pairs, total.mean / (pairs * classes * classes), total.max / pairs,
-                    hits / (2 * pairs * classes)};
+                    hits_ / (2 * pairs * classes)};
+  }
+
+  template <class Body>
+  void each_pair_of_views(Body body) const {
+    for (std::int64_t a = 0; a < map_.views; ++a) {
+      for (std::int64_t b = a + 1; b < map_.views; ++b) body(a, b);
+    }
+  }
+
+  static void add_part(ContrastStats& to, const ContrastStats& part) {
+    if (part.min < to.min) to.min = part.min;
+    if (part.max > to.max) to.max = part.max;
+    to.mean += part.mean;
+  }
+
+  // --- ranks ---
+  // Fills `all` with the `count` numbers of every rank, given those of this rank.
+  template <class Number>
+  void gather(Number* all, std::int64_t count) {
+    const ContrastPart* part = args_.part;
+    if (part == nullptr || !gathered_) return;
+    const auto bytes = count * static_cast<std::int64_t>(sizeof(Number));
+    gathered_ = !is_cancelled(run_) && part->gather(part->context, all + rank_ * count, bytes, all);
+  }
+
+  std::int64_t references_per_rank() const { return most_classes_ * map_.views * map_.views; }
+
+  // Fills `top` of all samples. Returns false if a rank failed.
+  bool gather_references() {
+    if (args_.part == nullptr) return true;
+    each_block([&](std::int64_t block) {
+      if (map_.is_own(block)) each_reference(block, [](T& gathered, T top) { gathered = top; });
+    });
+    gather(references_, references_per_rank());
+    if (!gathered_) return false;
+    each_block([&](std::int64_t block) {
+      if (!map_.is_own(block)) each_reference(block, [](T gathered, T& top) { top = gathered; });
+    });
+    return true;
+  }
+
+  // Calls body(gathered, top) for every number of a block.
+  template <class Body>
+  void each_reference(std::int64_t block, Body body) const {
+    const std::int64_t* starts = args_.part->starts;
+    std::int64_t rank = 0;
+    for (std::int64_t i = 0; i < map_.size(block); ++i) {
+      const std::int64_t label = map_.first_class(block) + i;
+      while (label >= starts[rank + 1]) ++rank;
+      const std::int64_t sample = (label - starts[rank]) * map_.views + map_.view(block);
+      T* gathered = references_ + rank * references_per_rank() + sample * map_.views;
+      for (std::int64_t view = 0; view < map_.views; ++view)
+        body(gathered[view], state_.top[place(view, block) + i]);
+    }
+  }
+
+  // A pair of samples of two ranks contributes half to the gradients of the parameters of each.
+  void add_params() {
+    if (args_.part == nullptr) return;
+    for (int k = 0; k < kParams; ++k) rank_params_[rank_ * kParams + k] = args_.grad_params[k];
+    gather(rank_params_, kParams);
+    for (int k = 0; k < kParams; ++k) {
+      args_.grad_params[k] = 0;
+      for (std::int64_t rank = 0; rank < ranks_; ++rank)
+        args_.grad_params[k] += rank_params_[rank * kParams + k];
+    }
   }
 
   // --- backward ---
@@ -219,8 +323,17 @@ class Contrast : ContrastPass<T, BlockMap> {
 
   const ContrastArgs& args_;
   LogSums<T> state_{};
-  BlockSums* sums_ = nullptr;
+  ContrastSums* sums_ = nullptr;
   ContrastStats* stats_ = nullptr;  // [block][view]: pairs of the block with a later view
+  double hits_ = 0;
+
+  std::int64_t rank_ = 0, ranks_ = 1;
+  std::int64_t most_classes_ = 0;        // of a rank; 0 if the loss is not divided
+  bool gathered_ = true;                 // no rank has failed
+  ContrastSums* rank_sums_ = nullptr;    // [rank]
+  ContrastStats* rank_stats_ = nullptr;  // [rank][view][view]
+  T* references_ = nullptr;              // [rank][sample][view]
+  double* rank_params_ = nullptr;        // [rank][parameter]
 };
 
 Status contrast(const ContrastArgs& args, const Run& run) {

@@ -179,17 +179,22 @@ inline void add_tile(const T* logits, std::int64_t rows, std::int64_t columns, s
   restore(across, halves.columns, columns);
 }
 
-// Adds up the sums of the rows alone, given their largest logits.
+// Adds up the sums and classes of the rows alone, given their largest logits.
 template <class T>
-inline void add_rows(const T* logits, std::int64_t rows, std::int64_t columns, TileSums<T>& down) {
+inline void add_rows(const T* logits, std::int64_t rows, std::int64_t columns, std::int64_t column_class,
+                     TileSums<T>& down) {
   using V = Vec<T>;
+  const V beyond(Bits<T>::kHuge);
   for (std::int64_t i = 0; i < rows; ++i) {
     const V top(down.top[i]);
-    V total(T(0));
-    for (std::int64_t j = 0; j < columns; j += V::kLanes)
-      total = total + exp(V::load(logits + i * kBlock<T> + j) - top);
+    V total(T(0)), first = beyond;
+    for (std::int64_t j = 0; j < columns; j += V::kLanes) {
+      const V s = V::load(logits + i * kBlock<T> + j);
+      total = total + exp(s - top);
+      first = min(first, where(s == top, V::ramp() + V(static_cast<T>(column_class + j)), beyond));
+    }
     down.total[i] = sum(total);
-    down.first[i] = 0;
+    down.first[i] = least(first);
   }
 }
 

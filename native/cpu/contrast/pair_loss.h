@@ -160,7 +160,7 @@ class PairLoss : ContrastPass<T, GroupMap> {
     if (is_anchor(pair.j)) {
       add_tile(logits, tile.rows, tile.columns, 0, 0, down, across, halves);
     } else {
-      add_rows(logits, tile.rows, tile.columns, down);
+      add_rows(logits, tile.rows, tile.columns, 0, down);
     }
   }
 

@@ -67,8 +67,8 @@ class ContrastPass {
     for_each(tiles_.workers, map_.count, [&](std::int64_t block, int) { body(block); });
   }
 
-  // Calls body(pair, worker, wait) for the pairs that the map processes: the code after wait() runs in the order of the
-  // pairs.
+  // Calls body(pair, worker, wait) for the pairs that the map processes, directed: the code after wait() runs in the order of
+  // the pairs.
   template <class Body>
   void each_pair(Body body) {
     const Rounds rounds(completed_, map_.count);
@@ -82,7 +82,7 @@ class ContrastPass {
       if (is_cancelled(run_) || !map_.meets(pair)) {
         wait_for_round();
       } else {
-        body(pair, worker, wait_for_round);
+        body(map_.directed(pair), worker, wait_for_round);
       }
       rounds.complete(pair.i, pair.round);
       if (pair.i != pair.j) rounds.complete(pair.j, pair.round);
@@ -104,6 +104,8 @@ class ContrastPass {
   void backward(double share, double* grad_params, const SoftmaxOf& softmax_of) {
     each_block([&](std::int64_t block) { clear_gradient(block); });
     each_pair([&](const BlockPair& pair, int worker, const auto& wait_for_round) {
+      if (grad_params == nullptr && !wants_gradient(pair.i) && !wants_gradient(pair.j))
+        return wait_for_round();
       backward_pair(pair, worker, wait_for_round, softmax_of);
     });
     each_block([&](std::int64_t block) { finish_gradient(block, share); });
@@ -116,12 +118,17 @@ class ContrastPass {
   }
 
  private:
+  bool wants_gradient(std::int64_t block) const {
+    const int group = map_.group(block);
+    return e_.wants(group) || h_.wants(group);
+  }
+
   void clear_gradient(std::int64_t block) {
     for (const ContrastSide<T>* side : {&e_, &h_}) {
       if (!side->wants(map_.group(block))) continue;
       const BlockRows<T> rows = tiles_.source(*side, block);
       for (std::int64_t i = 0; i < map_.size(block); ++i) {
-        T* to = side->gradient[map_.group(block)] + rows.index(i) * depth_;
+        T* to = side->gradient_of(map_.group(block), rows.index(i), depth_);
         for (std::int64_t k = 0; k < depth_; ++k) to[k] = 0;
       }
     }
@@ -129,10 +136,10 @@ class ContrastPass {
 
   // Returns null if the gradient is not wanted.
   T* const* gradient_rows(const ContrastSide<T>& side, std::int64_t block, T** rows) const {
-    if (!side.wants(map_.group(block))) return nullptr;
+    const int group = map_.group(block);
+    if (!side.wants(group)) return nullptr;
     const BlockRows<T> from = tiles_.source(side, block);
-    T* gradient = side.gradient[map_.group(block)];
-    for (std::int64_t i = 0; i < map_.size(block); ++i) rows[i] = gradient + from.index(i) * depth_;
+    for (std::int64_t i = 0; i < from.count; ++i) rows[i] = side.gradient_of(group, from.index(i), depth_);
     return rows;
   }
 
@@ -151,7 +158,7 @@ class ContrastPass {
                       tile.diagonal ? nullptr : gradient_rows(h_, pair.j, y_rows), depth_};
     const ParamSums sums =
         terms_.weigh(tile, softmax, {worker.row_lift, worker.column_lift}, {&near, NearPairs<T>::take});
-    params_[pair.i].add(sums, tile.diagonal ? 0.5 : 1);
+    params_[pair.i].add(sums, tile.diagonal || map_.is_shared(pair) ? 0.5 : 1);
     if (h_.used && !logit_.tied) add_lifts(pair, worker, tile);
     spread(e_, 0, pair, worker, tile.g);
     spread(h_, 1, pair, worker, tile.s);
@@ -183,16 +190,18 @@ class ContrastPass {
   // Computes the gradients from the sums of weights and of weighted rows.
   void finish_gradient(std::int64_t block, double share) {
     const int group = map_.group(block);
+    const BlockRows<T> rows = tiles_.source(h_, block);
     const T e_factor = static_cast<T>(share / logit_.tau_e);
     const T h_factor = static_cast<T>(-share * static_cast<double>(scale_.h_weight));
-    for (std::int64_t i = 0; i < map_.size(block); ++i) {
-      const std::int64_t at = tiles_.source(h_, block).index(i) * depth_;
+    for (std::int64_t i = 0; i < rows.count; ++i) {
+      const std::int64_t row = rows.index(i);
       if (e_.wants(group)) {
-        for (std::int64_t k = 0; k < depth_; ++k) e_.gradient[group][at + k] *= e_factor;
+        T* to = e_.gradient_of(group, row, depth_);
+        for (std::int64_t k = 0; k < depth_; ++k) to[k] *= e_factor;
       }
       if (!h_.wants(group)) continue;
-      T* to = h_.gradient[group] + at;
-      const T* x = h_.data[group] + at;
+      T* to = h_.gradient_of(group, row, depth_);
+      const T* x = rows.row(i);
       if (logit_.tied) {
         to_tangent(x, to, share);
       } else {

@@ -33,35 +33,104 @@ inline std::int64_t block_width(std::int64_t samples) {
   return min(round_up(ceil_div(samples, wanted), Vec<T>::kLanes), kBlock<T>);
 }
 
+// Consecutive classes, of which each view has the same blocks. `at`: the number of a block in its view.
+struct ClassRange {
+  std::int64_t first = 0, end = 0;
+  std::int64_t width = 0;  // classes per block
+  std::int64_t first_block = 0, end_block = 0;
+
+  bool has(std::int64_t at) const { return at >= first_block && at < end_block; }
+  std::int64_t class_of(std::int64_t at) const { return first + (at - first_block) * width; }
+  std::int64_t size(std::int64_t at) const { return min(width, end - class_of(at)); }
+};
+
 // One symmetric N x N matrix, ordered view by view. A block holds consecutive classes of one view. Therefore all pairs of
-// two blocks belong to one pair of views, and positive pairs are on the diagonal of a pair of blocks.
+// two blocks belong to one pair of views, and positive pairs are on the diagonal of a pair of blocks. A rank that computes
+// only a part (ContrastPart) has blocks of its own, which meet all blocks; the others meet only them.
 struct BlockMap {
+  enum : int { kBefore, kWanted, kUnwanted, kAfter, kRanges };
+
   std::int64_t views, classes;
-  std::int64_t width;     // classes per block
-  std::int64_t per_view;  // blocks per view
-  std::int64_t count;     // blocks
   const std::int32_t* order;
+  ClassRange ranges[kRanges] = {};  // kWanted and kUnwanted: the own classes, with and without gradients
+  std::int64_t per_view = 0;        // blocks per view
+  std::int64_t count = 0;           // blocks
 
   std::int64_t view(std::int64_t block) const { return block / per_view; }
-  std::int64_t first_class(std::int64_t block) const { return block % per_view * width; }
-  std::int64_t size(std::int64_t block) const { return min(width, classes - first_class(block)); }
+  std::int64_t first_class(std::int64_t block) const {
+    const std::int64_t at = block % per_view;
+    return range(at).class_of(at);
+  }
+  std::int64_t size(std::int64_t block) const {
+    const std::int64_t at = block % per_view;
+    return range(at).size(at);
+  }
+  bool is_own(std::int64_t block) const {
+    const std::int64_t at = block % per_view;
+    return at >= ranges[kWanted].first_block && at < ranges[kUnwanted].end_block;
+  }
 
   template <class T>
   BlockRows<T> rows(const T* const (&data)[2], std::int64_t depth, std::int64_t block) const {
-    return {data[0], depth, order, first_class(block) * views + view(block), views, size(block)};
+    const std::int64_t at = block % per_view;
+    const ClassRange& of = range(at);
+    return {data[0], depth, order, of.class_of(at) * views + view(block), views, of.size(at)};
   }
-  static int group(std::int64_t) { return 0; }
-  static bool meets(const BlockPair&) { return true; }
+  // 0 if gradients are wanted.
+  int group(std::int64_t block) const { return ranges[kWanted].has(block % per_view) ? 0 : 1; }
+  bool meets(const BlockPair& pair) const { return is_own(pair.i) || is_own(pair.j); }
+  // Whether another rank meets the pair too.
+  bool is_shared(const BlockPair& pair) const { return !is_own(pair.i) || !is_own(pair.j); }
+  // The same pair, with an own block first.
+  BlockPair directed(const BlockPair& pair) const {
+    return is_own(pair.i) ? pair : BlockPair{pair.j, pair.i, pair.round};
+  }
   std::int64_t samples() const { return views * classes; }
-  std::int64_t tiles() const { return count * (count + 1) / 2; }
-  std::int64_t tile_index(const BlockPair& pair) const { return pair.j * (pair.j + 1) / 2 + pair.i; }
+  std::int64_t own_per_view() const { return ranges[kUnwanted].end_block - ranges[kWanted].first_block; }
+  std::int64_t tiles() const {
+    const std::int64_t own = views * own_per_view();
+    return own * (own + 1) / 2 + own * (count - own);
+  }
+  // Of a directed pair. The pairs of two own blocks come first.
+  std::int64_t tile_index(const BlockPair& pair) const {
+    const std::int64_t own = views * own_per_view(), i = own_before(pair.i), j = own_before(pair.j);
+    return is_own(pair.j) ? j * (j + 1) / 2 + i : own * (own + 1) / 2 + i * (count - own) + pair.j - j;
+  }
+
+ private:
+  const ClassRange& range(std::int64_t at) const {
+    const ClassRange* range = ranges + kWanted;
+    if (range->has(at)) return *range;
+    for (range = ranges; !range->has(at);) ++range;
+    return *range;
+  }
+  std::int64_t own_before(std::int64_t block) const {
+    const std::int64_t at = block % per_view - ranges[kWanted].first_block, own = own_per_view();
+    return view(block) * own + (at < 0 ? 0 : min(at, own));
+  }
 };
 
 template <class T>
-inline BlockMap divide_views(std::int64_t rows, std::int64_t views, const std::int32_t* order) {
-  const std::int64_t classes = rows / views, width = block_width<T>(classes);
-  const std::int64_t per_view = ceil_div(classes, width);
-  return {views, classes, width, per_view, views * per_view, order};
+inline BlockMap divide_views(std::int64_t rows, std::int64_t views, const std::int32_t* order,
+                             const ContrastPart* part) {
+  BlockMap map{views, rows / views, order};
+  std::int64_t ends[BlockMap::kRanges] = {0, map.classes, map.classes, map.classes};
+  if (part != nullptr) {
+    const std::int64_t first = part->starts[part->rank];
+    ends[BlockMap::kBefore] = first;
+    ends[BlockMap::kWanted] = first + part->wanted;
+    ends[BlockMap::kUnwanted] = part->starts[part->rank + 1];
+  }
+  std::int64_t first = 0;
+  for (int at = 0; at < BlockMap::kRanges; ++at) {
+    const std::int64_t size = ends[at] - first, width = size == 0 ? 1 : block_width<T>(size);
+    const std::int64_t blocks = ceil_div(size, width);
+    map.ranges[at] = {first, ends[at], width, map.per_view, map.per_view + blocks};
+    map.per_view += blocks;
+    first = ends[at];
+  }
+  map.count = views * map.per_view;
+  return map;
 }
 
 // The samples of one matrix, in blocks.
@@ -100,6 +169,8 @@ struct GroupMap {
     return {data[group(block)], depth, group_of(block).order, first(block), 1, size(block)};
   }
   bool meets(const BlockPair& pair) const { return is_symmetric() || group(pair.i) != group(pair.j); }
+  static bool is_shared(const BlockPair&) { return false; }
+  static BlockPair directed(const BlockPair& pair) { return pair; }
   std::int64_t samples() const { return anchors.samples + references.samples; }
   std::int64_t tiles() const {
     return is_symmetric() ? count * (count + 1) / 2 : anchors.blocks * references.blocks;

@@ -16,11 +16,15 @@ template <class T>
 struct ContrastSide {
   const T* data[2] = {};
   T* gradient[2] = {};
+  std::int64_t first_row = 0;  // of the gradients
   bool used = false;
   Prepared<T> numbers{};  // of all blocks, kBlock rows each; without panels unless they are kept
   T* rows = nullptr;      // of all blocks, or null
 
   bool wants(int group) const { return used && gradient[group] != nullptr; }
+  T* gradient_of(int group, std::int64_t row, std::int64_t depth) const {
+    return gradient[group] + (row - first_row) * depth;
+  }
 };
 
 // The memory of one worker: two blocks of either side, and one tile.

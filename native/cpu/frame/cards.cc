@@ -153,6 +153,29 @@ Reads reads_of(Geometry geometry, bool tied) {
   return {terms.reads_euclidean(tied), terms.reads_hyperbolic(tied)};
 }
 
+namespace {
+
+// Whether the ranks divide the classes, and the rows of the wanted gradients are those of this rank's first classes.
+bool is_part(const ContrastArgs& args) {
+  const ContrastPart& part = *args.part;
+  const std::int64_t classes = args.euclidean.rows / args.views;
+  if (part.gather == nullptr || part.starts == nullptr || part.rank < 0 || part.rank >= part.ranks)
+    return false;
+  if (part.starts[0] != 0 || part.starts[part.ranks] != classes) return false;
+  for (std::int64_t rank = 0; rank < part.ranks; ++rank) {
+    if (part.starts[rank] > part.starts[rank + 1]) return false;
+  }
+  const std::int64_t first = part.starts[part.rank], own = part.starts[part.rank + 1] - first;
+  if (part.wanted < 0 || part.wanted > own) return false;
+  for (std::int64_t sample = first * args.views; sample < (first + part.wanted) * args.views; ++sample) {
+    const std::int64_t row = (args.order == nullptr ? sample : args.order[sample]) - part.first_row;
+    if (row < 0 || row >= part.wanted * args.views) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
 Status check_contrast(const ContrastArgs& args) {
   if (static_cast<int>(args.geometry) >= kGeometries) return {Code::unsupported, "unknown geometry"};
   const ConstMatrix &e = args.euclidean, &h = args.hyperbolic;
@@ -162,10 +185,13 @@ Status check_contrast(const ContrastArgs& args) {
     return {Code::shape, "the shapes of the matrices do not match"};
   if (args.views < 2 || e.rows % args.views != 0)
     return {Code::shape, "the rows do not consist of classes of 2 or more views"};
-  if (args.loss == nullptr || !is_wanted(args.grad_euclidean, reads_e, e) ||
-      !is_wanted(args.grad_hyperbolic, reads_h, h))
-    return {Code::shape, "the shapes of the gradients do not match"};
   if (!in_range(args.order, e.rows, e.rows)) return {Code::shape, "the order has an index that is not a row"};
+  if (args.part != nullptr && !is_part(args)) return {Code::shape, "the ranks do not divide the classes"};
+  const std::int64_t wanted = args.part == nullptr ? e.rows : args.part->wanted * args.views;
+  const ConstMatrix shape{nullptr, wanted, e.cols};
+  if (args.loss == nullptr || !is_wanted(args.grad_euclidean, reads_e, shape) ||
+      !is_wanted(args.grad_hyperbolic, reads_h, shape))
+    return {Code::shape, "the shapes of the gradients do not match"};
   return {};
 }
 
