@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { coded } from '../errors.ts';
 import { costOf } from '../train/distributed/cost.ts';
 import { addNotes, type Notes } from './help.ts';
@@ -6,7 +6,7 @@ import { jsonLine } from './json.ts';
 
 const notes: Notes = {
   paragraphs: [
-    'Traffic and memory are computed from sizes. The times are only as good as --rate and --bandwidth: measure the rate with one process, at the batch size that each process will have. The times exclude the loss of the whole batch, which every process computes.',
+    'Traffic and memory are computed from sizes. The times are only as good as --rate and --bandwidth: measure the rate with one process, at the batch size that each process will have. The times exclude the loss of the whole batch, of which every process computes its part on CPUs, and all on CUDA devices.',
   ],
   examples: [
     [
@@ -23,6 +23,7 @@ interface Given {
   ranks: string;
   rate: string;
   bandwidth: string;
+  device: 'cpu' | 'cuda';
   json?: true;
 }
 
@@ -36,6 +37,9 @@ export function planCommand(): Command {
     .requiredOption('--ranks <n>', 'number of processes')
     .requiredOption('--rate <n>', 'throughput of one process alone, as a run prints it (images/s)')
     .option('--bandwidth <n>', 'bandwidth of a process in each direction, full duplex (GB/s)', '10')
+    .addOption(
+      new Option('--device <name>', 'device of the processes').choices(['cpu', 'cuda']).default('cuda'),
+    )
     .option('--json', 'print the numbers as one JSON object on stdout');
   addNotes(command, notes);
   command.action((given: Given) => {
@@ -52,6 +56,7 @@ export function planCommand(): Command {
       ranks: number('ranks', 1),
       imagesPerSecond: number('rate', Number.MIN_VALUE),
       bandwidth: 1e9 * number('bandwidth', Number.MIN_VALUE),
+      device: given.device,
     };
     const cost = costOf(options);
     if (given.json) return jsonLine({ type: 'plan', ...options, ...cost });

@@ -28,12 +28,13 @@ void backward_rows(const std::vector<at::Tensor>& outputs, const std::vector<at:
 }
 
 // The tensor with constant rows appended.
-void append_rows(TensorResource& out, const at::Tensor& value, Span<float> rows) {
+void append_rows(TensorResource& out, const TensorResource& tensor, Span<float> rows) {
+  const at::Tensor& value = tensor.get();
   const auto width = value.size(1);
   auto constant =
       at::empty({static_cast<std::int64_t>(rows.length) / width, width}, at::TensorOptions(at::kFloat));
   copy_in(rows, constant);
-  out.set(at::cat({value, constant.to(value.device())}));
+  out.set(at::cat({value, constant.to(value.device())}), tensor.gathered());
 }
 
 }  // namespace

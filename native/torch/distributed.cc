@@ -65,8 +65,8 @@ at::Tensor gather_rows(Group& group, const at::Tensor& own, const Counts& counts
   return at::cat(parts);
 }
 
-// Every rank computes the loss of all rows, so the gradient of its own rows is a part of the loss's gradient:
-// nothing is sent back, and nothing is divided by the number of ranks.
+// If every rank computes a function of all rows, the gradient of its own rows is a part of the function's gradient: nothing
+// is sent back, and nothing is divided by the number of ranks. A divided loss does not use this graph (loss_part.h).
 class Gather : public torch::autograd::Function<Gather> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& own, Group* group,
@@ -84,7 +84,8 @@ class Gather : public torch::autograd::Function<Gather> {
 };
 
 void gather_tensor(TensorResource& out, GroupResource& group, const at::Tensor& own, const Counts& counts) {
-  out.set(Gather::apply(own, &*group, counts));
+  out.set(Gather::apply(own, &*group, counts),
+          std::make_shared<Gathered>(Gathered{group.shared(), counts, own}));
 }
 
 void gather_values(GroupResource& group, Span<float> own, const Counts& counts, Span<float> out) {

@@ -15,6 +15,7 @@
 #include "backend.h"
 #include "exports.h"
 #include "hard_negatives.h"
+#include "loss_part.h"
 #include "pair_loss.h"
 #include "proxies.h"
 #include "scaler.h"
@@ -30,11 +31,19 @@ struct LossConfig {
   bool grad_params = false;
   double beta = 0;                   // strength of hard_negatives; 0: the core's loss
   std::optional<PairVariant> pairs;  // a pair loss instead of the loss over views
+  bool divide = false;               // among the ranks that gathered the rows
 
-  // Only the loss over views has kernels for devices.
+  // Only the loss over views has kernels for devices, and can be divided.
+  bool is_over_views() const { return beta == 0 && !pairs; }
   Target target(const at::Device& device) const {
-    return beta == 0 && !pairs ? target_of(tables, device) : host_target(tables);
+    return is_over_views() ? target_of(tables, device) : host_target(tables);
   }
+};
+
+// The inputs of one call. The loss is that of all rows; `part` is null, or computes the gradients of the own rows only.
+struct LossRows {
+  at::Tensor euclidean, hyperbolic;
+  std::unique_ptr<LossPart> part;
 };
 
 struct LossValue {
@@ -65,26 +74,29 @@ at::Tensor order_of(const ContrastArgs& args) {
 
 class ContrastFunction : public torch::autograd::Function<ContrastFunction> {
  public:
+  // `euclidean` and `hyperbolic` are those whose gradients are wanted: all rows or the own ones.
   static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& euclidean,
-                            const at::Tensor& hyperbolic, const LossConfig& config, LossValue* value,
-                            const Flag* cancel) {
+                            const at::Tensor& hyperbolic, const LossRows& rows, const LossConfig& config,
+                            LossValue* value, const Flag* cancel) {
     ContrastArgs args = config.args;
     const Target target = config.target(euclidean.device());
     const at::Device& device = target.device;
     at::Tensor e, h, grad_e, grad_h;
     // The core needs the shapes of both, but no data of a matrix that the geometry does not use.
-    args.euclidean = shape_of(euclidean);
-    args.hyperbolic = shape_of(hyperbolic);
+    args.euclidean = shape_of(rows.euclidean);
+    args.hyperbolic = shape_of(rows.hyperbolic);
     const Reads reads = target.backend->reads_of(args.geometry, args.tied);
     if (reads.euclidean) {
-      e = rows_for_core(euclidean, device);
+      e = rows_for_core(rows.euclidean, device);
       args.euclidean = const_matrix_of(e);
-      if (euclidean.requires_grad()) args.grad_euclidean = matrix_of(grad_e = at::empty_like(e));
+      if (euclidean.requires_grad())
+        args.grad_euclidean = matrix_of(grad_e = at::empty(euclidean.sizes(), e.options()));
     }
     if (reads.hyperbolic) {
-      h = rows_for_core(hyperbolic, device);
+      h = rows_for_core(rows.hyperbolic, device);
       args.hyperbolic = const_matrix_of(h);
-      if (hyperbolic.requires_grad()) args.grad_hyperbolic = matrix_of(grad_h = at::empty_like(h));
+      if (hyperbolic.requires_grad())
+        args.grad_hyperbolic = matrix_of(grad_h = at::empty(hyperbolic.sizes(), h.options()));
     }
     const auto& any = e.defined() ? e : h;
     args.type = element_type(any);
@@ -93,6 +105,7 @@ class ContrastFunction : public torch::autograd::Function<ContrastFunction> {
     args.loss = &value->loss;
     args.stats = &value->stats;
     if (config.grad_params) args.grad_params = value->params.data();
+    if (rows.part) rows.part->apply_to(args);
     require_ok(target.backend->check_contrast(args));
     at::Tensor order;
     if (target.on_device()) {
@@ -116,7 +129,9 @@ class ContrastFunction : public torch::autograd::Function<ContrastFunction> {
     } else if (config.beta > 0) {
       hard_negatives(args, config.beta, cancel);
     } else {
-      require_ok(target.backend->contrast(args, run));
+      const Status status = target.backend->contrast(args, run);
+      if (rows.part) rows.part->rethrow();
+      require_ok(status);
     }
     ctx->save_for_backward({grad_e, grad_h});
     if (target.on_device()) return value->waiting[0].to(any.scalar_type());
@@ -129,7 +144,7 @@ class ContrastFunction : public torch::autograd::Function<ContrastFunction> {
     const auto scale = [&](const at::Tensor& gradient) {
       return gradient.defined() ? upstream[0] * gradient.to(upstream[0].device()) : at::Tensor();
     };
-    return {scale(saved[0]), scale(saved[1]), {}, {}, {}};
+    return {scale(saved[0]), scale(saved[1]), {}, {}, {}, {}};
   }
 };
 
@@ -138,10 +153,13 @@ class LossResource : public Resource {
   static constexpr const char* kKind = "Loss";
   using Resource::Resource;
 
-  void compute(const at::Tensor& euclidean, const at::Tensor& hyperbolic, const LossConfig& config,
+  void compute(const TensorResource& euclidean, const TensorResource& hyperbolic, const LossConfig& config,
                const Flag* cancel) {
     value_.has_params = config.grad_params;
-    graph_ = ContrastFunction::apply(euclidean, hyperbolic, config, &value_, cancel);
+    LossRows rows{euclidean.get(), hyperbolic.get(), part_of(euclidean, hyperbolic, config)};
+    const at::Tensor own_e = rows.part ? euclidean.gathered()->own : rows.euclidean;
+    const at::Tensor own_h = rows.part ? hyperbolic.gathered()->own : rows.hyperbolic;
+    graph_ = ContrastFunction::apply(own_e, own_h, rows, config, &value_, cancel);
     holds(static_cast<std::int64_t>(graph_.nbytes()));
   }
 
@@ -188,6 +206,15 @@ class LossResource : public Resource {
   }
 
  private:
+  // Null if the loss is not divided. All ranks decide alike.
+  static std::unique_ptr<LossPart> part_of(const TensorResource& euclidean, const TensorResource& hyperbolic,
+                                           const LossConfig& config) {
+    const auto &gathered = euclidean.gathered(), &other = hyperbolic.gathered();
+    if (!config.divide || !config.is_over_views() || euclidean.get().is_cuda()) return nullptr;
+    if (gathered == nullptr || other == nullptr || gathered->counts != other->counts) return nullptr;
+    return LossPart::of(*gathered, euclidean.get().size(0), config.args.views, config.args.order);
+  }
+
   void computed() const {
     if (graph_.defined()) return;
     throw CodedError("ERR_HOROBALL_EMPTY", "the loss was not computed, because an earlier operation failed");
@@ -197,19 +224,20 @@ class LossResource : public Resource {
   LossValue value_;
 };
 
-void compute_loss(LossResource& out, const at::Tensor& euclidean, const at::Tensor& hyperbolic,
+void compute_loss(LossResource& out, const TensorResource& euclidean, const TensorResource& hyperbolic,
                   LossConfig& config, std::optional<Span<std::int32_t>> order, const ProxiesResource* proxies,
                   std::optional<Span<std::int32_t>> classes, const Flag* cancel) {
+  const at::Tensor& rows = euclidean.get();
   if (order) {
-    if (static_cast<std::int64_t>(order->length) != euclidean.size(0))
+    if (static_cast<std::int64_t>(order->length) != rows.size(0))
       throw CodedError("ERR_HOROBALL_SHAPE",
-                       "order: expected " + std::to_string(euclidean.size(0)) + " row indices");
+                       "order: expected " + std::to_string(rows.size(0)) + " row indices");
     config.args.order = order->data;
   }
   if (proxies == nullptr) return out.compute(euclidean, hyperbolic, config, cancel);
-  if (!config.pairs || !classes || static_cast<std::int64_t>(classes->length) != euclidean.size(0))
+  if (!config.pairs || !classes || static_cast<std::int64_t>(classes->length) != rows.size(0))
     throw CodedError("ERR_HOROBALL_SHAPE", "proxies: expected a pair loss and the proxy of each row");
-  out.compute(euclidean, hyperbolic, config, *proxies, classes->data, cancel);
+  out.compute(rows, hyperbolic.get(), config, *proxies, classes->data, cancel);
 }
 
 void backward_loss(LossResource& loss, double factor, const ScalerResource* scaler) {
@@ -284,6 +312,7 @@ train::LossConfig Converter<train::LossConfig>::from(Arguments& in, const Napi::
   const auto clip = in.property<std::optional<double>>(options, "clipR");
   args.clip = clip.value_or(std::numeric_limits<double>::infinity());
   in.require(args.views > 1, "2 views or more");
+  config.divide = in.property<bool>(options, "divide");
   const auto variant = in.property<std::int32_t>(options, "lossIndex");
   in.require(variant >= -1 && variant <= UINT8_MAX, "the index of a loss, or -1");
   if (variant >= 0)

@@ -7,14 +7,25 @@
 
 namespace horoball::train {
 
+class Group;
+
+// How the rows of a tensor were gathered from the ranks of a group. Rows that follow them are those of no rank.
+struct Gathered {
+  std::shared_ptr<Group> group;
+  std::vector<std::int64_t> counts;  // rows of each rank
+  at::Tensor own;                    // the rows of this rank, with their graph
+};
+
 // Empty until the lane has filled it, and forever if that work failed.
 class TensorResource : public Resource {
  public:
   static constexpr const char* kKind = "Tensor";
   using Resource::Resource;
 
-  void set(at::Tensor value) {
+  // `gathered`: null unless the first rows were gathered.
+  void set(at::Tensor value, std::shared_ptr<const Gathered> gathered = nullptr) {
     value_ = std::move(value);
+    gathered_ = std::move(gathered);
     holds(static_cast<std::int64_t>(value_.nbytes()));
   }
   const at::Tensor& get() const {
@@ -23,8 +34,11 @@ class TensorResource : public Resource {
                      "the tensor was not computed, because an earlier operation failed");
   }
 
+  const std::shared_ptr<const Gathered>& gathered() const { return gathered_; }
+
  private:
   at::Tensor value_;
+  std::shared_ptr<const Gathered> gathered_;
 };
 
 // Copies to float32 memory on the host, checking the length.

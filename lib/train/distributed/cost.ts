@@ -14,6 +14,8 @@ export interface CostOptions {
   imagesPerSecond: number;
   /** Bytes per second that a rank can send and receive at the same time. */
   bandwidth: number;
+  /** CPUs divide the loss among the ranks; on CUDA devices, every rank computes the whole loss. Default `cpu`. */
+  device?: 'cpu' | 'cuda';
 }
 
 export interface Cost {
@@ -23,7 +25,7 @@ export interface Cost {
   gradientBytes: number;
   /** Bytes of each rank besides the graph: weights, gradients, two moments and communication buckets. */
   stateBytes: number;
-  /** Bytes of all ranks' embeddings and their gradients, on each rank. */
+  /** Bytes on each rank of all ranks' embeddings, and of the gradients that it computes, before and after scaling. */
   gatheredBytes: number;
   /** Floating-point operations of the loss on each rank, in a geometry with one product per pair of rows. */
   lossOperations: number;
@@ -52,11 +54,14 @@ export function parameterCount(model: string, dim: number): number {
 
 /**
  * The cost of a step on R ranks with P weights, a batch of N and embeddings of D numbers. All-gather of both outputs: each
- * rank sends (R - 1) 2 N D 4 / R bytes. All-reduce of the gradients: 2 (R - 1) / R P 4 bytes. Every rank computes the loss of
- * all N rows: N^2 / 2 pairs, with products of D numbers forward, again backward, and for the gradients of both rows. A rate that
- * was measured with a smaller batch includes only the loss of that batch.
+ * rank sends (R - 1) 2 N D 4 / R bytes. All-reduce of the gradients: 2 (R - 1) / R P 4 bytes. The whole loss has N^2 / 2 pairs,
+ * with products of D numbers forward, again backward, and for the gradients of both rows. A rank that computes a part has
+ * (N / R)^2 / 2 such pairs, and (N / R) (N - N / R) with rows of other ranks, for each of which one gradient is left out. A
+ * rate that was measured with a smaller batch includes only the loss of that batch.
  */
-export function costOf({ model, dim, batch, ranks, imagesPerSecond, bandwidth }: CostOptions): Cost {
+export function costOf(options: CostOptions): Cost {
+  const { model, dim, batch, ranks, imagesPerSecond, bandwidth, device = 'cpu' } = options;
+  const parts = device === 'cpu' ? ranks : 1;
   const parameters = parameterCount(model, dim);
   const share = (ranks - 1) / ranks;
   const embeddingBytes = share * 2 * batch * dim * 4;
@@ -71,8 +76,8 @@ export function costOf({ model, dim, batch, ranks, imagesPerSecond, bandwidth }:
     embeddingBytes,
     gradientBytes,
     stateBytes: 5 * 4 * parameters,
-    gatheredBytes: 2 * 2 * batch * dim * 4,
-    lossOperations: (batch ** 2 / 2) * 4 * 2 * dim,
+    gatheredBytes: (1 + 2 / parts) * 2 * batch * dim * 4,
+    lossOperations: (batch ** 2 / parts) * (3 - 1 / parts) * 2 * dim,
     computeSeconds,
     serialSeconds,
     bestRate: batch / bestSeconds,

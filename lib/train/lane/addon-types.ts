@@ -22,6 +22,7 @@ export interface LossNumbers extends Required<HybridLossOptions> {
   /** Whether the proxies are the anchors of the pairs. */
   proxiesAreAnchors: boolean;
   gradParams: boolean;
+  divide: boolean;
 }
 
 /** The loss of one level of a class tree, and the indices of its geometry and of its terms in the core. */

@@ -182,8 +182,8 @@ export class ProcessGroup extends Resource<'Group'> implements RankGroup {
 
   /**
    * Queues gathering the rows of all ranks, concatenated in rank order. Every rank then computes the same
-   * function of all rows, so the backward pass returns the gradient of this rank's rows without
-   * communication: parameter gradients must be summed over the ranks ({@link GradientSum}), not averaged.
+   * function of all rows, or its part of a divided loss, so the backward pass returns the gradient of this rank's rows
+   * without communication: parameter gradients must be summed over the ranks ({@link GradientSum}), not averaged.
    *
    * @param counts - the number of rows of each rank
    */

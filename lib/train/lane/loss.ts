@@ -36,6 +36,13 @@ export interface ApplyOptions {
   proxies?: Proxies | null;
   /** Whether `read` returns gradients with respect to the temperatures, lambda and c; default false. */
   gradParams?: boolean;
+  /**
+   * Whether the ranks that gathered the embeddings (`group.gatherRows`) divide the work: each computes the pairs of its own
+   * rows, instead of the whole loss. Then every rank must apply the loss, with the same options. The values are those of the
+   * whole loss. No effect for rows that were not gathered, for pair losses and `beta`, on CUDA devices, and if several ranks
+   * have rows of one class: every rank then computes the whole loss. Default false.
+   */
+  divide?: boolean;
 }
 
 const lossNames = [
@@ -112,6 +119,7 @@ export class HybridLoss {
     const filled = {
       ...this.options,
       gradParams: false,
+      divide: false,
       ...given,
       geometryIndex: geometries.indexOf(geometry),
       // -1 for `views`; ProxyNCA++ is NT-Xent against proxies
@@ -120,14 +128,14 @@ export class HybridLoss {
       proxiesAreAnchors: loss === 'proxy-anchor',
     };
     for (const name of ['tauE', 'tauH', 'c'] as const) positive(operation, name, filled[name]);
-    boolean(operation, 'gradParams', filled.gradParams, false);
+    for (const name of ['gradParams', 'divide'] as const) boolean(operation, name, filled[name], false);
     const classes = classesOf(operation, loss, proxies, labels);
     const { handle } = proxies ?? { handle: null };
     return new LossHandle(native().loss(euclidean.handle, hyperbolic.handle, filled, order, handle, classes));
   }
 }
 
-const applyNames = ['tauE', 'tauH', 'c', 'gradParams', 'proxies'] as const;
+const applyNames = ['tauE', 'tauH', 'c', 'gradParams', 'proxies', 'divide'] as const;
 
 /** The proxy of each row of the batch; null for a loss without proxies. */
 function classesOf(

@@ -228,6 +228,7 @@ export class Learner implements Disposable {
       c: learnables.value('hyp_c'),
       proxies: this.proxies,
       gradParams: learnables.any,
+      divide: true,
     };
   }
 

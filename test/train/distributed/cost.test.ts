@@ -30,7 +30,13 @@ test('a single rank sends nothing; the traffic per rank approaches twice the siz
   const four = costOf({ ...options, ranks: 4 });
   t.is(four.gradientBytes, 1.5 * 4 * four.parameters);
   t.is(four.embeddingBytes, (3 / 4) * 2 * 1024 * 128 * 4);
-  t.is(four.lossOperations, 4 * 1024 * 1024 * 128);
+  // The pairs of own rows, and those of the own rows with the 768 others.
+  t.is(four.lossOperations, 4 * 256 * 256 * 128 + 6 * 256 * 768 * 128);
+  t.is(four.gatheredBytes, (1024 + 2 * 256) * 2 * 128 * 4);
+  const device = costOf({ ...options, ranks: 4, device: 'cuda' });
+  t.is(device.lossOperations, 4 * 1024 * 1024 * 128);
+  t.is(device.lossOperations, one.lossOperations);
+  t.is(device.gatheredBytes, 3 * 1024 * 2 * 128 * 4);
   t.true(four.worstRate < four.bestRate && four.bestRate <= 400);
   t.true(four.worstEfficiency > 0.9 && four.bestEfficiency <= 1);
 });
@@ -38,6 +44,8 @@ test('a single rank sends nothing; the traffic per rank approaches twice the siz
 /** Largest relative difference between the measured bytes and the formula. */
 const tolerance = 0.1;
 const attempts = 4;
+/** Most bytes of the loss besides rows and gradients: tiles, and blocks of rows. */
+const scratch = 16e6;
 
 test('the memory of a rank is that of the formula', async (t) => {
   t.timeout(300_000);
@@ -57,4 +65,26 @@ test('the memory of a rank is that of the formula', async (t) => {
   }
   t.log(`formula: ${(stateBytes / 1e6).toFixed(0)} MB`);
   t.true(Math.abs(lowest / stateBytes - 1) < tolerance, `${lowest / stateBytes}`);
+});
+
+test('the memory of a divided loss is that of the formula', async (t) => {
+  t.timeout(300_000);
+  if (process.platform !== 'linux') return t.pass('memory is read from /proc');
+  const [batch, dim] = [1024, 4096];
+  for (const size of [2, 4]) {
+    const { gatheredBytes } = costOf({
+      ...{ model: 'vit_nano', dim, batch, ranks: size },
+      ...{ imagesPerSecond: 1, bandwidth: 1 },
+    });
+    const ranks = await startRanks(size, [child, 'lossMemory', '20', String(batch), String(dim)], {
+      MALLOC_MMAP_THRESHOLD_: '65536', // so that freed memory does not count
+    });
+    await success(ranks);
+    const peaks = await Promise.all(
+      ranks.map(async ({ end }) => (JSON.parse((await end).stdout) as { bytes: number }).bytes),
+    );
+    const [peak, least] = [Math.max(...peaks), gatheredBytes];
+    t.log(`${size} ranks: ${(peak / 1e6).toFixed(1)} MB, formula ${(least / 1e6).toFixed(1)} MB`);
+    t.true(peak >= 0.95 * least && peak <= least + scratch, `${size} ranks: ${peak}`);
+  }
 });

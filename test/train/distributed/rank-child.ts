@@ -3,14 +3,19 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { resolveViT } from '../../../lib/model/vit.ts';
+import { random } from '../../../lib/random.ts';
 import { placeOf } from '../../../lib/train/distributed/environment.ts';
+import { CachedEmbeddings } from '../../../lib/train/lane/cached.ts';
 import { Embedder } from '../../../lib/train/lane/embedder.ts';
 import { GradientSum, ProcessGroup } from '../../../lib/train/lane/group.ts';
 import { HybridLoss } from '../../../lib/train/lane/loss.ts';
 import { AdamW } from '../../../lib/train/lane/optim.ts';
 import { GradScaler } from '../../../lib/train/lane/scaler.ts';
 import { Batch } from '../../../lib/train/lane/tensor.ts';
+import { measure } from '../../../lib/train/measure/evaluate.ts';
+import { Learner } from '../../../lib/train/run/learner.ts';
 import { embed, randomImages, tinyEmbedder, tinyLoss, tinyViT } from '../helpers.ts';
+import { tinyConfig, tinySamples } from '../run/tiny-learner.ts';
 
 const [scenario, patience = '20'] = process.argv.slice(2);
 const place = placeOf(process.env);
@@ -46,7 +51,7 @@ const scenarios: Record<string, () => Promise<unknown>> = {
     const gathered = await group!.gatherValues(own);
     return { sums: [...sums], gathered: [...gathered], shared: await group!.share(`from ${rank}`) };
   },
-  /** The gradients of the loss of six classes, one of which is on rank 0. */
+  /** The gradients of the loss of six classes. With `mode` other than `spread`, one of them is on rank 0. */
   async gradients() {
     using model = await tinyEmbedder({ seed: 5 + rank });
     await group?.broadcast(model); // seeds differ on purpose
@@ -68,14 +73,69 @@ const scenarios: Record<string, () => Promise<unknown>> = {
     const whole = { euclidean: gather(own.euclidean), hyperbolic: gather(own.hyperbolic) };
     const options = { geometry: 'hybrid', views: 2, tauE: 0.1, tauH: 0.2, lambda: 0.5, c: 0.1 } as const;
     const loss = new HybridLoss({ ...options, tied: model.tied, clipR: 2.3 });
-    using value = loss.apply(whole);
+    const mode = process.argv[4];
+    const labels = {
+      whole: undefined,
+      divided: [9, 9, 1, 2, 1, 2, 3, 4, 3, 4, 5, 5],
+      spread: Array.from({ length: 12 }, (_, row) => row % 6),
+    }[mode!];
+    using value = loss.apply(whole, labels, { divide: mode !== 'whole', gradParams: true });
     const sum = group && new GradientSum(model, group);
     sum?.arm();
     value.backward();
     sum?.finish();
     const gradients = await model.gradients();
     const list = [...gradients].map(([name, { data }]) => [name, [...data]] as const);
-    return { loss: (await value.read()).loss, gradients: Object.fromEntries(list) };
+    const { gradParams, ...values } = await value.read();
+    return { values: { ...values, ...gradParams }, gradients: Object.fromEntries(list) };
+  },
+  /** A step with `compat hypmix` on two halves of a batch, which a single process takes one after the other. */
+  async published() {
+    using learner = await Learner.create(tinyConfig({ compat: 'hypmix' }), () => {}, group);
+    const { images, labels, ...sizes } = tinySamples();
+    const bytes = images.length / 2;
+    const losses: number[] = [];
+    let gradients: Record<string, number[]> = {};
+    for (const half of group === null ? [0, 1] : [rank]) {
+      const samples = {
+        ...{ ...sizes, count: 4 },
+        images: images.subarray(half * bytes, (half + 1) * bytes),
+        labels: labels.subarray(4 * half, 4 * half + 4),
+        ...(group !== null && { whole: { labels, counts: [4, 4] } }),
+      };
+      using embeddings = await learner.embed(samples);
+      using whole = learner.gather(embeddings, samples);
+      using rows = learner.compared(whole, whole.labels);
+      using objective = learner.loss.apply(rows, rows.labels, learner.scalars());
+      await learner.backward(objective, embeddings, group === null ? 1 / 2 : rows.factor);
+      const state = await learner.embedder.gradients();
+      gradients = Object.fromEntries([...state].map(([name, { data }]) => [name, [...data]]));
+      if (group === null) losses.push((await objective.read()).loss / 2);
+      else {
+        const options = { lr: 1e-3, factor: rows.factor, wantPoints: false };
+        losses.push((await learner.finish(objective, whole, whole.labels, options)).loss.loss);
+      }
+    }
+    return { values: { loss: losses.reduce((sum, loss) => sum + loss, 0) }, gradients };
+  },
+  /** The evaluation of random embeddings of `count` images, of which `queries` are queries if it is given. */
+  async evaluation() {
+    const [count, queries] = [Number(process.argv[4]), process.argv[5]];
+    const next = random(7);
+    const rows = (width: number): Float32Array =>
+      Float32Array.from({ length: count * width }, () => 0.5 * next() - 0.25);
+    const labels = Int32Array.from({ length: count }, (_, row) => row % 5);
+    const classes = ['a', 'b', 'c', 'd', 'e'];
+    const parents = [['x'], ['x'], ['y'], ['y'], ['y']];
+    const split = { classes, samples: [], parents };
+    const embedded = {
+      ...{ body: rows(6), euclidean: rows(4), hyperbolic: rows(4), bodyWidth: 6, width: 4 },
+      ...{ labels, indices: Int32Array.from(labels.keys()) },
+    };
+    return await measure(embedded, split, 1, {
+      ...{ ks: [1, 2], group, fusion: { tauE: 0.1, tauH: 0.2, lambda: 1, tied: false } },
+      ...(queries !== undefined && { queries: Number(queries) }),
+    });
   },
   /** A step in float16 whose gradient overflows on rank 1 alone. */
   async overflow() {
@@ -121,6 +181,26 @@ const scenarios: Record<string, () => Promise<unknown>> = {
       optimizer.zeroGrad();
       await value.read();
     }
+    return { bytes: (await peakBytes()) - before };
+  },
+  /** Bytes that a loss adds to a process, whose rows are already embedded. */
+  async lossMemory() {
+    const [rows, dim] = [Number(process.argv[4]), Number(process.argv[5])];
+    await warmUp();
+    using model = await tinyEmbedder({ head: 'hyp-vit', dim });
+    const count = rows / size;
+    const images = { images: randomImages(count), count, size: tinyViT.imgSize };
+    using own = new CachedEmbeddings(model, Object.assign(images, { labels: new Int32Array(count) }), 32);
+    await own.euclidean.data();
+    const before = await residentBytes();
+    const counts = Array<number>(size).fill(count);
+    using euclidean = group!.gatherRows(own.euclidean, counts);
+    using hyperbolic = group!.gatherRows(own.hyperbolic, counts);
+    using value = tinyLoss({ tied: model.tied }).apply({ euclidean, hyperbolic }, undefined, {
+      divide: true,
+    });
+    value.backward();
+    await value.read();
     return { bytes: (await peakBytes()) - before };
   },
   /** Steps until a rank fails; `where` is reported to the other ranks. */

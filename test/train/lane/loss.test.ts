@@ -146,7 +146,7 @@ test('the addon checks what reaches it past the options', async (t) => {
   const { euclidean, hyperbolic } = embed(model, rows);
   const sound = {
     ...new HybridLoss({ ...common, geometry: 'hybrid', tied: false }).options,
-    gradParams: false,
+    ...{ gradParams: false, divide: false },
     geometryIndex: 0,
     ...{ lossIndex: -1, similarityBeta: 50, proxiesAreAnchors: false },
   };

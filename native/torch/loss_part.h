@@ -1,0 +1,37 @@
+// The part of a loss that this rank computes, if the ranks that gathered its rows divide it: each the pairs of the classes
+// that it embedded with all others. Rows that no rank embedded (cross-batch memory) are divided too.
+#pragma once
+
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <vector>
+
+#include "tensor.h"
+
+namespace horoball::train {
+
+class LossPart {
+ public:
+  // Null if several ranks have rows of the same class, because then the loss cannot be divided by classes. The decision is
+  // the same on all ranks. `order`: as in ContrastArgs; it is replaced by one in which the classes of a rank are consecutive.
+  static std::unique_ptr<LossPart> of(const Gathered& gathered, std::int64_t rows, std::int64_t views,
+                                      const std::int32_t* order);
+
+  // Keep this object in place until the call has returned.
+  void apply_to(ContrastArgs& args) const;
+  // Throws the error with which the call could not gather.
+  void rethrow() const;
+
+ private:
+  LossPart() = default;
+  static bool gather(void* part, const void* own, std::int64_t bytes, void* all);
+
+  std::shared_ptr<Group> group_;
+  std::vector<std::int64_t> starts_;
+  std::vector<std::int32_t> order_;
+  ContrastPart part_;
+  std::exception_ptr error_;
+};
+
+}  // namespace horoball::train
