@@ -15,7 +15,7 @@ import type { QueryResults } from '../../retrieval.ts';
 import { ImageLoader, inOrder } from '../data/loader.ts';
 import { checkSplit } from '../data/split.ts';
 import type { Split } from '../data/types.ts';
-import { ranges } from '../distributed/shard.ts';
+import { lengthOf, ranges } from '../distributed/shard.ts';
 import { Embedder } from '../lane/embedder.ts';
 import { checkGroup, type RankGroup } from '../lane/group.ts';
 import { searchDevice } from '../lane/native.ts';
@@ -23,8 +23,11 @@ import { Batch } from '../lane/tensor.ts';
 import type { RunConfig } from '../options/options.ts';
 import { type FusedOptions, fusedRetrievalMetrics } from './fused.ts';
 import {
+  emptyRecall,
+  isEmpty,
   type Protocol,
   protocolOf,
+  queriesOf,
   type RecallOptions,
   recallFrom,
   recallOf,
@@ -66,11 +69,11 @@ export interface EvaluateOptions extends Partial<Protocol> {
   batchSize?: number;
   /** Device of the searches; by default the network's device if the core has kernels for it, otherwise the CPU. */
   device?: RecallOptions['device'];
-  /** Ranks that each embed a part of the images; every rank receives all embeddings. */
+  /** Ranks that each embed a part of the images and search a part of the queries; every rank receives all results. */
   group?: RankGroup | null;
   signal?: AbortSignal | undefined;
   onProgress?: ((done: number, total: number) => void) | undefined;
-  /** Receives the result of each query in each space, in the order of the rows. */
+  /** Receives the result of each query of this rank in each space, in the order of the rows. */
   onQueries?: ((space: Space, results: QueryResults) => void) | undefined;
 }
 
@@ -163,7 +166,8 @@ export async function gathered(embedded: Embedded, group: RankGroup): Promise<Em
 }
 
 /**
- * Evaluates embeddings: the head's two outputs, the backbone's feature and, if requested, the fused score.
+ * Evaluates embeddings: the head's two outputs, the backbone's feature and, if requested, the fused score. The ranks of a
+ * group divide the queries.
  * @param c - the ball's curvature is -c
  */
 export async function measure(
@@ -172,9 +176,60 @@ export async function measure(
   c: number,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
+  return await averaged(await measurePart(embedded, split, c, options), options.group);
+}
+
+/** The evaluation of the queries of one rank. */
+export interface PartOfEvaluation {
+  evaluation: Evaluation;
+  /** Number of these queries, and of all. */
+  queries: number;
+  total: number;
+}
+
+/** The evaluation of all queries, from those of the ranks. */
+export async function averaged(
+  { evaluation, queries, total }: PartOfEvaluation,
+  group: RankGroup | null | undefined,
+): Promise<Evaluation> {
+  if (!group || group.size === 1) return evaluation;
+  const means: number[] = [];
+  mapped(evaluation.spaces, (mean) => means.push(mean));
+  const sums = Float64Array.from(means, (mean) => mean * queries);
+  await group.sum(sums);
+  let next = 0;
+  return { ...evaluation, spaces: mapped(evaluation.spaces, () => sums[next++]! / total) };
+}
+
+/** Replaces every number of the results, in a fixed order. */
+function mapped(
+  { hyperbolic, cosine, body, fused }: Evaluation['spaces'],
+  replace: (value: number) => number,
+): Evaluation['spaces'] {
+  const recall = ({ at, rPrecision = 0, mapAtR = 0, strict }: Recall): Recall => ({
+    at: Object.fromEntries(Object.entries(at).map(([k, value]) => [k, replace(value)])),
+    rPrecision: replace(rPrecision),
+    mapAtR: replace(mapAtR),
+    strict: strict.map(replace),
+  });
+  return {
+    hyperbolic: recall(hyperbolic),
+    cosine: recall(cosine),
+    body: recall(body),
+    ...(fused && { fused: recall(fused) }),
+  };
+}
+
+/** Evaluates the queries of this rank; see {@link measure}. */
+export async function measurePart(
+  embedded: Embedded,
+  split: Split,
+  c: number,
+  options: EvaluateOptions = {},
+): Promise<PartOfEvaluation> {
   const operation = 'measure';
   const checked = checkEvaluation(operation, options);
-  const { ks = [1, 2, 4, 8], queries, compat = 'none', fusion, device, signal, onQueries } = checked;
+  const { ks = [1, 2, 4, 8], queries, compat = 'none', fusion, device, signal, onQueries, group } = checked;
   const { labels, indices, width, bodyWidth, euclidean, hyperbolic, body } = checkObject(
     operation,
     embedded,
@@ -186,7 +241,8 @@ export async function measure(
   curvature(operation, c);
   const rows = (data: Float32Array, cols: number): Matrix<Float32Array> => matrix(data, labels.length, cols);
   const receive = (space: Space) => onQueries && ((results: QueryResults) => onQueries(space, results));
-  const how = { ...protocolOf({ ks, queries }, indices), device, signal };
+  const protocol = protocolOf({ ks, queries }, indices);
+  const how = { ...protocol, device, signal, share: group };
   const published = compat === 'hypmix';
   const ball = { metric: 'poincare', c, ...(published && { compat: 'hypmix' as const }) } as const;
   const recall = (
@@ -205,7 +261,11 @@ export async function measure(
     const options = { ...fusion, ...how, c, compat: ball.compat, onQueries: receive('fused') };
     spaces.fused = await fusedRecall(...pair, labels, options);
   }
-  return { pictures: labels.length, classes: new Set(labels).size, spaces };
+  return {
+    evaluation: { pictures: labels.length, classes: new Set(labels).size, spaces },
+    queries: lengthOf(queriesOf(protocol, labels.length, group)),
+    total: protocol.queries ?? labels.length,
+  };
 }
 
 /** Recall under the fused score of two embeddings of the same images, possibly from two networks. */
@@ -213,9 +273,10 @@ export async function fusedRecall(
   euclidean: Matrix<Float32Array>,
   hyperbolic: Matrix<Float32Array>,
   labels: Int32Array,
-  { ks, queries, onQueries, ...options }: Omit<FusedOptions, 'ks'> & Omit<RecallOptions, 'distance'>,
+  { ks, queries, share, onQueries, ...options }: Omit<FusedOptions, 'ks'> & Omit<RecallOptions, 'distance'>,
 ): Promise<Recall> {
-  const how = retrievalOf({ ks, queries }, labels.length);
+  const how = retrievalOf({ ks, queries }, labels.length, share);
+  if (share && isEmpty(share, how.query)) return emptyRecall(ks);
   const perQuery = onQueries !== undefined;
   const found = await fusedRetrievalMetrics(euclidean, hyperbolic, labels, { ...options, ...how, perQuery });
   if (found.perQuery) await onQueries?.(found.perQuery);

@@ -3,6 +3,8 @@ import { type Matrix, rowsAt } from '../../matrix.ts';
 import { type QueryResults, type RetrievalMetrics, retrievalMetrics } from '../../retrieval.ts';
 import { topK } from '../../topk.ts';
 import { rowsByClass } from '../../views.ts';
+import { lengthOf, type Range, ranges } from '../distributed/shard.ts';
+import type { RankPlace } from '../lane/group.ts';
 import type { Recall } from './types.ts';
 
 /** The evaluation protocol of a data set. */
@@ -30,22 +32,51 @@ export interface RecallOptions extends Protocol {
   signal?: AbortSignal | undefined;
   /** Device of the search; default `cpu`. */
   device?: Device | undefined;
+  /** The rank whose queries are searched, of several that divide them; default: all queries. */
+  share?: Share | undefined;
   /** Receives the result of each query. */
   onQueries?: ((results: QueryResults) => void) | undefined;
+}
+
+/** One of several ranks that divide the queries. */
+export type Share = Pick<RankPlace, 'rank' | 'size'>;
+
+/** The query rows of a rank. Ranks have consecutive parts without padding, so that no query counts twice. */
+export function queriesOf({ queries }: Pick<Protocol, 'queries'>, rows: number, share: Share): Range {
+  return ranges(queries ?? rows, share.size)[share.rank]!;
 }
 
 /** The query rows, the gallery rows, and each k limited to the size of the gallery. */
 export function retrievalOf(
   { ks, queries }: Protocol,
   rows: number,
+  share: Share = undivided,
 ): { ks: number[]; query: number[] | undefined; gallery: number[] | undefined } {
-  const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
   const most = rows - (queries ?? 0);
+  const isAll = queries === undefined && share.size === 1;
   return {
     ks: ks.map((k) => Math.min(k, most)),
-    query: queries === undefined ? undefined : range(0, queries),
-    gallery: queries === undefined ? undefined : range(queries, rows),
+    query: isAll ? undefined : listOf(queriesOf({ queries }, rows, share)),
+    gallery: queries === undefined ? undefined : listOf({ first: queries, end: rows }),
   };
+}
+
+/** The share of a single process. */
+const undivided: Share = { rank: 0, size: 1 };
+
+function listOf({ first, end }: Range): number[] {
+  return Array.from({ length: end - first }, (_, i) => first + i);
+}
+
+/** Whether a rank has no queries, because there are more ranks than queries. */
+export function isEmpty({ size }: Share, query: readonly number[] | undefined): boolean {
+  return size > 1 && query?.length === 0;
+}
+
+/** Zeros, for a rank without queries. */
+export function emptyRecall(ks: readonly number[], levels: number = 0): Recall {
+  const at = Object.fromEntries(ks.map((k) => [k, 0]));
+  return { at, rPrecision: 0, mapAtR: 0, strict: Array<number>(levels).fill(0) };
 }
 
 /** Makes a `Recall` from the metrics of a search. */
@@ -72,19 +103,23 @@ export async function recallOf(
   x: Matrix<Float32Array>,
   labels: Int32Array,
   parents: readonly (readonly string[])[] | undefined,
-  { ks, queries, distance, signal, device, onQueries }: RecallOptions,
+  { ks, queries, distance, signal, device, share = undivided, onQueries }: RecallOptions,
 ): Promise<Recall> {
-  const how = retrievalOf({ ks, queries }, x.rows);
+  const how = retrievalOf({ ks, queries }, x.rows, share);
+  const depth = queries === undefined ? (parents?.[0]?.length ?? 0) : 0;
+  if (isEmpty(share, how.query)) return emptyRecall(ks, depth);
   const perQuery = onQueries !== undefined;
   const found = await retrievalMetrics(x, labels, { ...how, ...distance, device, perQuery, signal });
   if (found.perQuery) await onQueries?.(found.perQuery);
-  const depth = queries === undefined ? (parents?.[0]?.length ?? 0) : 0;
   const tree: Int32Array[] = [labels];
   for (let level = 0; level < depth; level++)
     tree.push(numbered(Array.from(labels, (label) => parents![label]![level]!)));
   const strict: number[] = [];
+  const range = queriesOf({}, x.rows, share);
   for (let level = 0; level < depth; level++)
-    strict.push(await strictRecall(x, tree[level]!, tree[level + 1]!, { ...distance, device, signal }));
+    strict.push(
+      await strictRecall(x, range, tree[level]!, tree[level + 1]!, { ...distance, device, signal }),
+    );
   return recallFrom(found, ks, how.ks, strict);
 }
 
@@ -101,12 +136,13 @@ const depths = [16, 256];
 const block = 2048;
 
 /**
- * Fraction of rows whose nearest row outside their own `excluded` group belongs to the same `wanted` group. A search
- * per group would be too slow for 20,000 groups, so it is made only for rows whose nearest neighbors all belong to
+ * Fraction of the rows of a range whose nearest row outside their own `excluded` group belongs to the same `wanted` group.
+ * A search per group would be too slow for 20,000 groups, so it is made only for rows whose nearest neighbors all belong to
  * their own group.
  */
 async function strictRecall(
   x: Matrix<Float32Array>,
+  range: Range,
   excluded: Int32Array,
   wanted: Int32Array,
   how: Distance & Pick<RecallOptions, 'device' | 'signal'>,
@@ -114,7 +150,7 @@ async function strictRecall(
   const groups = rowsByClass(excluded);
   if (groups.size < 2) return 0; // no candidates
   let hits = 0;
-  let open: readonly number[] = [...excluded.keys()];
+  let open: readonly number[] = listOf(range);
   for (const depth of depths) {
     const k = Math.min(depth, x.rows);
     const left: number[] = [];
@@ -137,7 +173,7 @@ async function strictRecall(
     const { indices } = await topK(chosen(x, queries), x, { k: 1, allowed, ...how });
     hits += queries.filter((row, i) => wanted[indices[i]!] === wanted[row]).length;
   }
-  return hits / x.rows;
+  return hits / lengthOf(range);
 }
 
 /** Copies the given rows to a new matrix. */

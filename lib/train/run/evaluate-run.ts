@@ -3,11 +3,12 @@
 import { searchDevice } from '../lane/native.ts';
 import { baselineFeatures } from '../measure/baselines.ts';
 import {
+  averaged,
   type Embedded,
-  type EvaluateOptions,
   embedPart,
   gathered,
-  measure,
+  measurePart,
+  type PartOfEvaluation,
   recallOf,
 } from '../measure/evaluate.ts';
 import { healthOf } from '../measure/health.ts';
@@ -15,7 +16,7 @@ import { protocolOf } from '../measure/recall.ts';
 import { takeSnapshot } from '../measure/snapshot.ts';
 import { spreadOf } from '../measure/structure.ts';
 import type { TestSet } from '../measure/test-set.ts';
-import type { Snapshot } from '../measure/types.ts';
+import type { Evaluation, Snapshot } from '../measure/types.ts';
 import { evaluationOf } from './construct.ts';
 import type { StepOutcome } from './learner.ts';
 import type { Run } from './open.ts';
@@ -43,7 +44,7 @@ export async function measureBaselines({ config, source, state, listeners, stop 
 
 /**
  * Evaluates the network on the test classes, and takes a snapshot for the report. In a group, each rank
- * embeds a part of the images, and rank 0 searches.
+ * embeds a part of the images and searches a part of the queries.
  */
 export async function evaluateRun(run: Run): Promise<void> {
   const { config, source, learner, state, group, stop } = run;
@@ -57,23 +58,28 @@ export async function evaluateRun(run: Run): Promise<void> {
   const own = await learner.averaged(() => embedPart(learner.embedder, test.split, test.loader, how));
   await stop.after();
   const embedded = await gathered(own, group);
-  if (group.rank === 0)
-    await stop.untilRequested((signal) => recordEvaluation(run, test, embedded, { ...options, signal }));
+  const { c } = learner.embedder;
+  const device = options.device ?? searchDevice(learner.embedder.config.device);
+  let part: PartOfEvaluation | undefined;
+  await stop.untilRequested(async (signal) => {
+    part = await measurePart(embedded, test.split, c, { ...options, device, group, signal });
+  });
+  await stop.after();
+  const evaluation = await averaged(part!, group);
+  if (group.rank === 0) await recordEvaluation(run, test, embedded, evaluation);
   await stop.after();
 }
 
-/** Searches the embeddings, and logs and draws the results. */
+/** Logs and draws the results. */
 async function recordEvaluation(
   run: Run,
   test: TestSet,
   embedded: Embedded,
-  options: EvaluateOptions,
+  evaluation: Evaluation,
 ): Promise<void> {
   const { config, source, learner, store, state, listeners } = run;
   const epoch = epochOf(state.step, source.epochSteps);
   const { tauE, tauH } = learner.scalars();
-  const device = options.device ?? searchDevice(learner.embedder.config.device);
-  const evaluation = await measure(embedded, test.split, learner.embedder.c, { ...options, device });
   const row: EvaluationRow = {
     type: 'evaluation',
     step: state.step,
