@@ -25,7 +25,7 @@ import { neverStops, type StopPoints } from './stop.ts';
 /** Rows of a batch, followed by remembered rows. */
 interface Rows extends LossInputs, Disposable {
   labels: Int32Array;
-  /** Factor that keeps the loss a mean over the batch's classes. */
+  /** Factor that keeps the sum of all ranks' gradients that of a mean over the batch's classes. */
   factor: number;
 }
 
@@ -74,6 +74,7 @@ export class Learner implements Disposable {
   readonly #tree: ClassTree | null;
   readonly #config: RunConfig;
   readonly #group: RankGroup;
+  readonly #isPerRank: boolean;
   readonly #gradientSum: ReturnType<RankGroup['gradientSum']>;
   /** Loss scale of the current step. */
   #scale: number;
@@ -88,6 +89,7 @@ export class Learner implements Disposable {
     const { t_e, t_h, hyp_c, memory, num_samples: views, emb: dim } = config;
     this.#config = config;
     this.#group = group;
+    this.#isPerRank = isPerRank(config, group);
     this.#gradientSum = group.gradientSum(embedder);
     this.#scale = config.precision === 'float16' ? config.loss_scale : 1;
     this.embedder = embedder;
@@ -114,6 +116,7 @@ export class Learner implements Disposable {
    * rank
    * @param labels - of the training images, for a loss with proxies
    * @param tree - the class tree of the data set, for the option `tree`
+   * @throws `ERR_HOROBALL_CONFIG` for `memory` with `compat` in a group, because a checkpoint has only the rows of rank 0
    */
   static async create(
     given: RunConfig,
@@ -127,6 +130,10 @@ export class Learner implements Disposable {
     const config = parseConfig({ ...checkOptions('learner.create', given, 'config') });
     if (tree !== null) instance('learner.create', 'tree', tree, ClassTree);
     checkTree(config, ranks, tree);
+    if (isPerRank(config, ranks) && config.memory > 0) {
+      const got = `compat hypmix and ${ranks.size} processes, got ${config.memory}`;
+      throw configError(`[train] memory: expected 0 with ${got}. Omit one of the options.`);
+    }
     const embedder = await createEmbedder(config, note);
     if (config.precision === 'float16' && config.compat === 'hypmix' && config.clip_grad !== null)
       note(
@@ -184,11 +191,12 @@ export class Learner implements Disposable {
     return Batch.from(bytes, { count: last - first, size }, model.mean, model.std, device);
   }
 
-  /** Queues the gathering of all ranks' rows, if the batch has only those of this rank. */
+  /** Queues the gathering of all ranks' rows, if the batch has only those of this rank and the loss compares all. */
   gather(embeddings: LossInputs, batch: StepBatch): Whole {
     const { euclidean, hyperbolic } = checkInputs('learner.gather', embeddings);
     const { labels, whole } = checkOptions('learner.gather', batch, 'batch');
-    if (whole === undefined) return { euclidean, hyperbolic, labels, [Symbol.dispose]: () => {} };
+    if (whole === undefined || this.#isPerRank)
+      return { euclidean, hyperbolic, labels, [Symbol.dispose]: () => {} };
     const all = {
       euclidean: this.#group.gatherRows(euclidean, whole.counts),
       hyperbolic: this.#group.gatherRows(hyperbolic, whole.counts),
@@ -204,7 +212,8 @@ export class Learner implements Disposable {
   compared(embeddings: LossInputs, labels: Int32Array): Rows {
     if (this.memory !== null && this.memory.size > 0) return this.memory.extend(embeddings, labels);
     const { euclidean, hyperbolic } = checkInputs('learner.compared', embeddings);
-    return { euclidean, hyperbolic, labels, factor: 1, [Symbol.dispose]: () => {} };
+    const factor = this.#isPerRank ? 1 / this.#group.size : 1;
+    return { euclidean, hyperbolic, labels, factor, [Symbol.dispose]: () => {} };
   }
 
   /** Queues the losses of the class tree, and adds them to the objective; null without them. */
@@ -219,7 +228,7 @@ export class Learner implements Disposable {
     return this.#treeLoss.addTo(objective, inputs, this.#tree!.batch(labels), scale);
   }
 
-  /** Temperatures and curvature of this step. */
+  /** Temperatures, curvature and further options of the loss in this step. */
   scalars(): Required<ApplyOptions> {
     const { learnables } = this;
     return {
@@ -316,9 +325,8 @@ export class Learner implements Disposable {
     if (!scaled?.overflowed) this.#learn(agreed.gradParams, factor, agreed.headGradient, lr);
     this.follow(scaled);
     if (euclidean && hyperbolic) memory?.remember(euclidean, hyperbolic, labels);
-    const { gradParams: _, ...values } = loss;
     return {
-      loss: values,
+      loss: agreed.loss,
       gradNorm: Number.isFinite(gradNorm) ? gradNorm : null,
       scaler: scaled,
       tree: treeValues,
@@ -382,16 +390,23 @@ export class Learner implements Disposable {
   }
 
   /**
-   * Synchronizes the ranks after a step. Every rank has the gradients of the loss in its scalars; those of
-   * rank 0 count, so that ranks on different kinds of machines keep the same values. The gradient through the
-   * head is a sum over rows.
+   * Synchronizes the ranks after a step. If every rank has the values and gradients of the same loss, those of rank 0 count,
+   * so that ranks on different kinds of machines keep the same values. The gradient through the head is a sum over rows.
    */
-  async #agree({ gradParams }: LossValues, headGradient: number, stop: boolean): Promise<Agreed> {
-    const { tauE, tauH, lambda, c } = (this.#group.rank === 0 && gradParams) || zeros;
-    const sums = Float64Array.of(Number(stop), headGradient, tauE, tauH, lambda, c);
+  async #agree({ gradParams, ...values }: LossValues, headGradient: number, stop: boolean): Promise<Agreed> {
+    const isCounted = this.#isPerRank || this.#group.rank === 0;
+    const { tauE, tauH, lambda, c } = (isCounted && gradParams) || zeros;
+    const { loss, min, mean, max, accuracy } = isCounted ? values : noValues;
+    const numbers = [loss, min, mean, max, accuracy, tauE, tauH, lambda, c];
+    const sums = Float64Array.of(...numbers, headGradient, Number(stop));
     await this.#group.sum(sums);
-    const params = { tauE: sums[2]!, tauH: sums[3]!, lambda: sums[4]!, c: sums[5]! };
-    return { gradParams: gradParams && params, headGradient: sums[1]!, stop: sums[0]! > 0 };
+    const whole = (at: number): number => sums[at]! / (this.#isPerRank ? this.#group.size : 1);
+    return {
+      loss: { loss: whole(0), min: whole(1), mean: whole(2), max: whole(3), accuracy: whole(4) },
+      gradParams: gradParams && { tauE: sums[5]!, tauH: sums[6]!, lambda: sums[7]!, c: sums[8]! },
+      headGradient: sums[9]!,
+      stop: sums[10]! > 0,
+    };
   }
 
   #learn(gradParams: LossValues['gradParams'], factor: number, headGradient: number, lr: number): void {
@@ -418,10 +433,17 @@ function checkTree({ tree, ds }: RunConfig, { size }: RankGroup, found: ClassTre
   throw configError(`[train] tree: expected a data set with a class tree, got ${ds} without one. ${how}`);
 }
 
+/** Whether the loss of a rank is that of its own rows, and the ranks average their gradients, as published. */
+function isPerRank({ compat, loss }: RunConfig, { size }: RankGroup): boolean {
+  return compat === 'hypmix' && loss === 'views' && size > 1;
+}
+
 interface Agreed {
   gradParams: LossValues['gradParams'];
   headGradient: number;
   stop: boolean;
+  loss: LossValues;
 }
 
 const zeros = { tauE: 0, tauH: 0, lambda: 0, c: 0 };
+const noValues = { loss: 0, min: 0, mean: 0, max: 0, accuracy: 0 };
