@@ -243,7 +243,7 @@ test('the recipes are the published commands and our settings', async (t) => {
     resolved: object;
     recallAt1: number | null;
   }[];
-  t.is(rows.length, 14);
+  t.is(rows.length, 15);
   const command = published.replace('train --ds CUB --path DATA', 'horoball train --path DATA --ds CUB');
   t.is(rows[0]!.command, command.replace('[50]', '"[50]"'));
   t.like(rows.find(({ name }) => name === 'hypvit-cars-dino')!.resolved, {
