@@ -1,5 +1,5 @@
 // Advice on the geometry from features alone. The thresholds were fixed before they were tried on generated trees
-// (bench/advise.ts).
+// (test/advise-trial.ts), and were not changed after that.
 import { logitDefaults } from './card-names.ts';
 import { gromovDelta } from './delta.ts';
 import { shapeError } from './errors.ts';
@@ -36,6 +36,9 @@ const subsetRows = 200;
 const limitsOfC = [0.01, 3] as const;
 /** Fixed before the trial. */
 const thresholds = { delta: 0.3, spread: 0.2, radiusSpread: 0.25 } as const;
+
+/** The result of `node dist/test/advise-trial.js`: how often the rule named the geometry with the higher MAP@R on unseen classes. */
+export const trial = { trees: 24, right: 14, saidHyperbolic: 8, rightThen: 2, alwaysEuclidean: 18 } as const;
 
 /** The rule. */
 export function adviceOn({ interval, spread, radiusSpread, c }: FeatureShape): Advice {

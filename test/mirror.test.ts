@@ -44,6 +44,7 @@ const untested: Readonly<Record<string, readonly string[]>> = {
     'train/report/style',
   ],
   'commands, which tests of test/cli run as processes: help.test.ts all of them': [
+    'cli/advise',
     'cli/base-options',
     'cli/bench',
     'cli/dashboard',

@@ -68,7 +68,8 @@ export function deltaCommand(): Command {
   return command;
 }
 
-function optionOf(flags: string, text: string, standard: string): Option {
+/** An option whose default appears in the help alone. */
+export function optionOf(flags: string, text: string, standard: string): Option {
   return new Option(flags, text).default(undefined, standard);
 }
 
@@ -132,10 +133,10 @@ async function featuresOf(
 }
 
 /** Refuses options that have no effect here. */
-function refuseOthers(others: Readonly<Record<string, unknown>>, why: string): void {
+function refuseOthers(others: Readonly<Record<string, unknown>>, why: string, operation = 'delta'): void {
   const [name, value] = Object.entries(others).find(([, value]) => value !== undefined) ?? [];
   if (name === undefined) return;
-  const message = `[delta] ${name}: expected no value because ${why}, got ${value}. Omit the option.`;
+  const message = `[${operation}] ${name}: expected no value because ${why}, got ${value}. Omit the option.`;
   throw coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 
@@ -146,35 +147,47 @@ async function isFolder(path: string): Promise<boolean> {
   );
 }
 
-async function readFeatures(file: string, name: string | undefined): Promise<Matrix> {
+/** Reads a matrix of features. @param operation - for errors */
+export async function readFeatures(
+  file: string,
+  name: string | undefined,
+  operation = 'delta',
+): Promise<Matrix> {
   const kind = extname(file);
   if (kind !== '.npy' && kind !== '.safetensors') {
-    const message = `[delta] source: expected a .npy or .safetensors file or a run folder, got ${file}`;
+    const message = `[${operation}] source: expected a .npy or .safetensors file or a run folder, got ${file}`;
     throw coded('ERR_HOROBALL_OPTION', message, RangeError);
   }
-  if (kind === '.npy') refuseOthers({ tensor: name }, `${file} contains a single array`);
-  const { shape, data } = kind === '.npy' ? await readNpy(file) : await tensorOf(file, name ?? 'body');
+  if (kind === '.npy') refuseOthers({ tensor: name }, `${file} contains a single array`, operation);
+  const { shape, data } =
+    kind === '.npy' ? await readNpy(file) : await tensorOf(file, name ?? 'body', operation);
   const real = data instanceof Float32Array || data instanceof Float64Array;
   if (shape.length === 2 && real) return matrix(data as Float32Array, shape[0]!, shape[1]!);
   const got = real ? `${shape.length} axes` : data.constructor.name;
   throw coded(
     'ERR_HOROBALL_SHAPE',
-    `[delta] source: expected floating-point numbers in rows and columns, got ${got} in ${file}`,
+    `[${operation}] source: expected floating-point numbers in rows and columns, got ${got} in ${file}`,
   );
 }
 
-async function tensorOf(file: string, name: string) {
+async function tensorOf(file: string, name: string, operation: string) {
   const { tensors } = await readSafetensors(file);
   const tensor = tensors.get(name);
   if (tensor !== undefined) return tensor;
-  const message = `[delta] tensor: expected one of ${[...tensors.keys()].slice(0, 8).join(', ')}, got ${name}`;
+  const message = `[${operation}] tensor: expected one of ${[...tensors.keys()].slice(0, 8).join(', ')}, got ${name}`;
   throw coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 
-function wholeOf(name: string, text: string | undefined, least: number): number | undefined {
+/** An option as an integer. */
+export function wholeOf(
+  name: string,
+  text: string | undefined,
+  least: number,
+  operation = 'delta',
+): number | undefined {
   if (text === undefined) return undefined;
   const value = Number(text);
   if (text.trim() !== '' && Number.isSafeInteger(value) && value >= least) return value;
-  const message = `[delta] ${name}: expected an integer of at least ${least}, got '${text}'`;
+  const message = `[${operation}] ${name}: expected an integer of at least ${least}, got '${text}'`;
   throw coded('ERR_HOROBALL_OPTION', message, RangeError);
 }

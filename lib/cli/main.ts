@@ -32,6 +32,7 @@ const groups: Record<string, Record<string, () => Promise<Command>>> = {
     search: async () => (await import('./search.ts')).searchCommand(),
     export: async () => (await import('./export.ts')).exportCommand(),
     delta: async () => (await import('./delta.ts')).deltaCommand(),
+    advise: async () => (await import('./advise.ts')).adviseCommand(),
   },
   'Other:': { bench: async () => (await import('./bench.ts')).benchCommand() },
 };
