@@ -1,7 +1,7 @@
 // npm run test:mutation -- [text...]: plants the faults of mutants.ts one after another in a copy of the sources, and runs
-// the tests that must find them. Prints the score; exits with code 1 if a fault was not found. Names on the command line
-// select the files that contain one of them. Results are kept in build/mutation, so that an interrupted run continues;
-// a changed file is tried again.
+// the tests that must find them. Prints the score; exits with code 1 if a fault was not found or does not compile. Names on
+// the command line select the files that contain one of them. Results are kept in build/mutation, so that an interrupted
+// run continues; a changed file is tried again.
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
@@ -145,8 +145,11 @@ for (const mutant of left) {
   );
 }
 const verdicts = keys.map((key) => results[key]);
-const found = verdicts.filter((verdict) => verdict !== 'not found').length;
-process.stdout.write(`${found} of ${verdicts.length} planted faults were found\n`);
+const count = (verdict: Verdict): number => verdicts.filter((each) => each === verdict).length;
+const [found, invalid] = [count('found'), count('does not compile')];
+process.stdout.write(
+  `${found} of ${verdicts.length} planted faults were found, ${invalid} did not compile\n`,
+);
 for (const { file, text, reason } of survivors)
   process.stdout.write(`not planted: ${file}: ${text} (${reason})\n`);
 if (found < verdicts.length) process.exitCode = 1;
