@@ -34,10 +34,7 @@ export const mutants: readonly Mutant[] = [
     'lib/io/lock.ts',
     'io/lock train/run/lock',
     ["openSync(file, 'wx')", "openSync(file, 'w')"],
-    [
-      'if (found.holder !== null && isActive(found.holder, found)) return found.holder;',
-      'if (found.holder !== null && !isActive(found.holder, found)) return found.holder;',
-    ],
+    ['return isActive(holder, found) ? holder : null;', 'return isActive(holder, found) ? null : holder;'],
     [
       'if (holder.host !== here.host || differ(holder.machine, here.machine)) return true;',
       'if (holder.host !== here.host) return false;',
@@ -126,10 +123,7 @@ export const mutants: readonly Mutant[] = [
       '  await using _ = await lockStudy(path);\n  const other = await readIfThere(path);\n  if (other !== null) return other;\n',
       '',
     ],
-    [
-      "writeText(join(this.path, 'results.jsonl'), this.#results.map(line).join(''))",
-      "readInside(join(this.path, 'results.jsonl'))",
-    ],
+    ['    await naming(path, log.appendFile(line(result)));\n', ''],
   ),
   ...at(
     'lib/setup/archive.ts',
@@ -143,15 +137,11 @@ export const mutants: readonly Mutant[] = [
     ['const j = i + integer(next, pool.length - i);', 'const j = integer(next, pool.length);'],
     ['const next = random(this.#seed, n);', 'const next = random(this.#seed);'],
   ),
-  ...at(
-    'lib/train/dashboard/server.ts',
-    'train/dashboard/server',
-    [
-      "if (host !== '127.0.0.1' && host !== 'localhost') refuse(response, 403);",
-      "if (host === '') refuse(response, 403);",
-    ],
-    ['client.writableNeedDrain', 'false'],
-  ),
+  ...at('lib/train/dashboard/local-server.ts', 'train/dashboard/server', [
+    "if (host !== '127.0.0.1' && host !== 'localhost') return refuse(response, 403);",
+    "if (host === '') return refuse(response, 403);",
+  ]),
+  ...at('lib/train/dashboard/server.ts', 'train/dashboard/server', ['client.writableNeedDrain', 'false']),
   // Numerics of the core.
   ...at('native/ops/row/clip.h', 'ops', [
     'value(n) > value(r.t) ? r.t / n',
@@ -222,6 +212,25 @@ export const mutants: readonly Mutant[] = [
     's.negative_log',
   ]),
   ...at(
+    'native/ops/losses/proxy_anchor.h',
+    'contrastive-loss',
+    ['-alpha * (base + margin)', '-alpha * (base - margin)'],
+    ['s.balance * soft_plus', 'soft_plus'],
+  ),
+  ...at('native/ops/losses/multi_similarity.h', 'contrastive-loss', [
+    'log_add(s.negative_log, beta * base) + std::log(beta)',
+    'log_add(s.negative_log, beta * base)',
+  ]),
+  ...at('native/ops/losses/dcl.h', 'contrastive-loss', [
+    's.negative_log - std::log(s.positives)',
+    's.negative_log',
+  ]),
+  ...at('native/ops/geometries/card.h', 'loss', ['(weighted ? lambda : 1) / tau_h', 'lambda / tau_h']),
+  ...at('native/cpu/lists/probe.h', 'gallery-index', [
+    'max(curved - V::load(fact[kRadius] + at), bound)',
+    'max(curved, bound)',
+  ]),
+  ...at(
     'native/cpu/contrast/pair_loss.h',
     'contrastive-loss contrastive-loss-limits',
     ['if (from[i] == silent) of.fall[i] = 0;', ''],
@@ -247,6 +256,6 @@ export const mutants: readonly Mutant[] = [
     ['centre + support + 0.5', 'centre + support'],
   ),
   ...at('native/image/resample.cc', 'image/resample', ['a.flip ? a.size - 1 - x : x', 'x']),
-  ...at('native/bind/calls.h', 'hostile bind', ['a.k <= a.gallery.rows && ', '']),
+  ...at('native/bind/calls.h', 'hostile binding-calls', ['a.k <= a.gallery.rows && ', '']),
   ...at('native/node/file_lock.cc', 'io/lock', ['LOCK_EX : LOCK_SH', 'LOCK_SH : LOCK_SH']),
 ];
