@@ -12,7 +12,7 @@ import {
 } from '../lib/index.ts';
 import { batch, samplesOf } from './loss-batch.ts';
 import { limitsIn } from './metric-cases.ts';
-import { type Heads, head, norm, pairLoss, pairLosses } from './oracle.ts';
+import { type Heads, head, norm, pairLoss, pairLosses, slopeOf } from './oracle.ts';
 import { close, noise, type RealsType } from './support.ts';
 import { allowed, referenceError } from './tolerances.ts';
 
@@ -82,12 +82,6 @@ function batchOf(type: RealsType, geometry: Geometry): { anchors: Sides; referen
   });
   // Norms grow with the row number, so the references have smaller norms than the anchors.
   return { anchors: sides(refRows, rows + refRows), references: sides(0, refRows) };
-}
-
-/** Seven-point differences of `at` around 0. */
-function slopeOf(at: (shift: number) => number, step = 1.5e-3): number {
-  const pair = (k: number) => at(k * step) - at(-k * step);
-  return (45 * pair(1) - 9 * pair(2) + pair(3)) / (60 * step);
 }
 
 /** The gradient of `value` with respect to the numbers of a table that it reads. */

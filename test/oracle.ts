@@ -207,6 +207,12 @@ export function pairLoss(
   return options.reduction === 'sum' ? sum : sum / weight + (withPositives > 0 ? first / withPositives : 0);
 }
 
+/** Seven-point differences of `at` around 0. */
+export function slopeOf(at: (shift: number) => number, step: number = 1.5e-3): number {
+  const pair = (k: number) => at(k * step) - at(-k * step);
+  return (45 * pair(1) - 9 * pair(2) + pair(3)) / (60 * step);
+}
+
 /** The k nearest of a row of distances: ties to the lower index, NaN never. */
 export function nearest(row: readonly number[], k: number, excluded = -1): number[] {
   const order = row.map((_, j) => j).filter((j) => j !== excluded && !Number.isNaN(row[j]!));

@@ -1,4 +1,6 @@
 import {
+  type Geometry,
+  geometryCard,
   hybridContrastiveLoss,
   type LossOptions,
   type LossResult,
@@ -6,8 +8,9 @@ import {
   matrix,
   type Reals,
 } from '../../lib/index.ts';
-import { hybridLoss, table } from '../../test/oracle.ts';
-import { normal } from '../inputs.ts';
+import { hybridLoss, slopeOf, table } from '../../test/oracle.ts';
+import { allowed, referenceError } from '../../test/tolerances.ts';
+import { normal, type Type } from '../inputs.ts';
 import { lossSettings } from '../shapes.ts';
 import { difference, type OwnSide } from '../suite.ts';
 import { asType } from './product.ts';
@@ -19,12 +22,13 @@ export interface CheckedLoss extends OwnSide {
 
 /** Number of classes for the oracle, which loops over all pairs of views like the published code. */
 const checkedClasses = 8;
-const step = 1e-5;
+/** Step of differences along the directions of {@link moved}. */
+export const step = 1e-4;
 /** The oracle does not implement the published guards; that side is compared with the published loss instead. */
 const hasOracle = ({ options }: CheckedLoss) => options.compat === undefined && options.grad !== false;
 
 /**
- * Every side in float64 against the oracle on the first classes (the value, and a directional derivative by central
+ * Every side in float64 against the oracle on the first classes (the value, and a directional derivative by seven-point
  * differences), and at full size in its own type against float64: value, every gradient, and parameter gradients.
  */
 export function checkLosses(sides: readonly CheckedLoss[], views: number): void {
@@ -42,11 +46,34 @@ function checkOracle({ name, options }: CheckedLoss, views: number): void {
   if (options.tied) normalize(small.euclidean!);
   const found = hybridContrastiveLoss.sync(small);
   const oracle = (by: number) => truth(small, views, by);
-  within(`${name}, float64 value`, difference([found.loss], [oracle(0)]), 1e-9);
-  const slope = (oracle(step) - oracle(-step)) / (2 * step);
+  const { value, gradient } = limitsOf(options.geometry).float64;
+  within(`${name}, float64 value`, difference([found.loss], [oracle(0)]), value);
   const { gradEuclidean: e, gradHyperbolic: h } = found;
   const along = (e === undefined ? 0 : inner(e, 21)) + (h === undefined ? 0 : inner(h, 22));
-  within(`${name}, float64 gradient`, difference([along], [slope]), 1e-5);
+  within(`${name}, float64 gradient`, difference([along], [slopeOf(oracle, step)]), gradient);
+}
+
+interface Limits {
+  readonly value: number;
+  readonly gradient: number;
+  readonly parameters: number;
+}
+
+/** The errors that a geometry's card allows; in float64, with those of the oracle and of its differences. */
+export function limitsOf(geometry: Geometry = 'hybrid'): Record<Type, Limits> {
+  const { value, gradient, parameters } = geometryCard(geometry).tolerance;
+  return {
+    float64: {
+      value: allowed(Float64Array, value, referenceError.sums),
+      gradient: allowed(Float64Array, gradient, referenceError.sevenPoints),
+      parameters: allowed(Float64Array, parameters, referenceError.sevenPoints),
+    },
+    float32: {
+      value: allowed(Float32Array, value),
+      gradient: allowed(Float32Array, gradient),
+      parameters: allowed(Float32Array, parameters),
+    },
+  };
 }
 
 /** Tied rows are unit rows, in float32 up to 1e-7. */
@@ -74,7 +101,8 @@ function truth(options: LossOptions, views: number, by: number): number {
   return hybridLoss(rows, h, { geometry, views, tauE, tauH, lambda, c });
 }
 
-function moved(rows: Matrix | undefined, by: number, seed: number): number[][] {
+/** The rows as a table, each value moved `by` along the normal direction of `seed`. */
+export function moved(rows: Matrix | undefined, by: number, seed: number): number[][] {
   if (rows === undefined) return [];
   const next = normal(seed);
   return table(
@@ -88,13 +116,16 @@ function checkRounding({ name, options, labels }: CheckedLoss): void {
   const { out: _, ...rest } = options;
   const exact = hybridContrastiveLoss.sync(wide(rest));
   const found = hybridContrastiveLoss.sync(rest);
-  within(`${name}, float32 value`, difference([found.loss], [exact.loss]), 1e-5);
+  const { value, gradient, parameters } = limitsOf(options.geometry).float32;
+  within(`${name}, float32 value`, difference([found.loss], [exact.loss]), value);
   for (const key of ['gradEuclidean', 'gradHyperbolic'] as const) {
-    if (exact[key] !== undefined) within(`${name}, float32 ${key}`, apart(found[key]!, exact[key]), 1e-4);
+    if (exact[key] !== undefined)
+      within(`${name}, float32 ${key}`, apart(found[key]!.data, exact[key].data), gradient);
   }
   if (exact.gradParams === undefined) return;
-  const params = (result: LossResult) => Object.values(result.gradParams!);
-  within(`${name}, float32 gradParams`, difference(params(found), params(exact), 1e-30), 1e-4);
+  const params = ({ gradParams }: LossResult) => Object.values(gradParams!);
+  // A derivative that is near 0 because its terms cancel is compared relative to the loss.
+  within(`${name}, float32 gradParams`, difference(params(found), params(exact), exact.loss), parameters);
 }
 
 function inputs(options: LossOptions, change: (rows: Matrix) => Matrix): Partial<LossOptions> {
@@ -109,13 +140,15 @@ function wide(options: LossOptions): LossOptions {
   return { ...options, ...inputs(options, (rows) => asType(rows, 'float64')) };
 }
 
-function within(what: string, error: number, limit: number): void {
+/** Throws if an error exceeds its limit, or is NaN. */
+export function within(what: string, error: number, limit: number): void {
   if (!(error <= limit)) {
     throw new Error(`${what} is ${error.toExponential(1)} from the truth (limit ${limit})`);
   }
 }
 
-function inner({ data }: Matrix, seed: number): number {
+/** The derivative along the direction of `seed`, as {@link moved} takes it. */
+export function inner({ data }: Matrix, seed: number): number {
   const next = normal(seed);
   return dot(data, Float64Array.from(data, next));
 }
@@ -127,11 +160,11 @@ export function dot(a: Reals, b: Reals): number {
 }
 
 /** Norm of the difference over the norm of the reference; 0 if both are zero. */
-function apart(found: Matrix, exact: Matrix): number {
+export function apart(found: ArrayLike<number>, exact: ArrayLike<number>): number {
   let [miss, size] = [0, 0];
-  for (let i = 0; i < exact.data.length; ++i) {
-    miss += (found.data[i]! - exact.data[i]!) ** 2;
-    size += exact.data[i]! ** 2;
+  for (let i = 0; i < exact.length; ++i) {
+    miss += (found[i]! - exact[i]!) ** 2;
+    size += exact[i]! ** 2;
   }
   return miss === 0 ? 0 : Math.sqrt(miss / size);
 }

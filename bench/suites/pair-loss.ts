@@ -6,12 +6,12 @@ import {
   type Matrix,
   matrix,
 } from '../../lib/index.ts';
-import { pairLoss, table } from '../../test/oracle.ts';
+import { pairLoss, slopeOf } from '../../test/oracle.ts';
 import { ballPoints, reals, uniform, unitRows } from '../inputs.ts';
 import type { Labels } from '../results.ts';
 import { lossSettings, type RaggedShape } from '../shapes.ts';
 import { difference, type OwnSide, type PeerSide, type Suite } from '../suite.ts';
-import { dot } from './loss-check.ts';
+import { apart, dot, inner, limitsOf, moved, step, within } from './loss-check.ts';
 import { asType, input } from './product.ts';
 
 /** A label per row: classes of 1 to `most` rows, in random order. */
@@ -169,40 +169,50 @@ function summary({ loss, gradEuclidean, gradHyperbolic }: ContrastiveLossResult)
   return [loss, ...sizes];
 }
 
-/** In float64 against the oracle on the first rows, and at full size in its own type against float64. */
-function checkSide({ name, options }: PairSide, labels: Int32Array): void {
-  const { out: _, euclidean, hyperbolic, geometry = 'hybrid', loss = 'ntxent', ...rest } = options;
-  const wide = (of: Matrix | undefined) => of && asType(of, 'float64');
-  const first = (of: Matrix | undefined) =>
-    of && matrix(Float64Array.from(of.data.subarray(0, checkedRows * of.cols)), checkedRows, of.cols);
-  const few = { geometry, loss, ...rest, euclidean: first(euclidean), hyperbolic: first(hyperbolic) };
-  const small = contrastiveLoss.sync({ ...few, labels: labels.subarray(0, checkedRows), grad: false });
-  const h = few.hyperbolic && table(few.hyperbolic.data, few.hyperbolic.cols);
-  const heads = table(few.euclidean!.data, few.euclidean!.cols).map((row, i) => ({
-    e: row,
-    h: h?.[i] ?? [],
-  }));
-  const numbers = { ...lossSettings, alpha, beta, base, margin, geometry, loss, reduction: 'mean' };
-  const isPositive = (i: number, j: number) => labels[i] === labels[j];
-  within(
-    `${name}, float64 value`,
-    difference([small.loss], [pairLoss(heads, null, { ...numbers, isPositive })]),
-    1e-9,
-  );
-  const exact = contrastiveLoss.sync({
-    ...options,
-    out: undefined,
-    euclidean: wide(euclidean),
-    hyperbolic: wide(hyperbolic),
-  });
-  within(
-    `${name}, value and gradients`,
-    difference(summary(contrastiveLoss.sync(options)), summary(exact)),
-    1e-4,
-  );
+/**
+ * In float64 against the oracle on the first rows (the value, and a directional derivative by seven-point differences),
+ * and at full size in its own type against float64: value and every gradient.
+ */
+function checkSide({ name, options, labels: { type } }: PairSide, labels: Int32Array): void {
+  checkOracle(name, options, labels);
+  if (type === 'float64') return;
+  const { out: _, ...rest } = options;
+  const exact = contrastiveLoss.sync(changed(rest, (rows) => asType(rows, 'float64')));
+  const found = contrastiveLoss.sync(options);
+  const { value, gradient } = limitsOf(options.geometry).float32;
+  within(`${name}, float32 value`, difference([found.loss], [exact.loss]), value);
+  for (const key of ['gradEuclidean', 'gradHyperbolic'] as const) {
+    if (exact[key] !== undefined)
+      within(`${name}, float32 ${key}`, apart(found[key]!.data, exact[key].data), gradient);
+  }
 }
 
-function within(what: string, error: number, limit: number): void {
-  if (error <= limit) return;
-  throw new Error(`${what}: ${error.toExponential(1)} from the truth (limit ${limit})`);
+function checkOracle(name: string, options: ContrastiveLossOptions, labels: Int32Array): void {
+  const { out: _, ...rest } = options;
+  const { geometry = 'hybrid', loss = 'ntxent' } = rest;
+  const first = ({ data, cols }: Matrix) =>
+    matrix(Float64Array.from(data.subarray(0, checkedRows * cols)), checkedRows, cols);
+  const small = { ...changed(rest, first), labels: labels.subarray(0, checkedRows) };
+  const isPositive = (i: number, j: number) => labels[i] === labels[j];
+  const numbers = { ...lossSettings, alpha, beta, base, margin, geometry, loss, reduction: 'mean' };
+  const oracle = (by: number) => {
+    const h = moved(small.hyperbolic, by, 22);
+    const heads = moved(small.euclidean, by, 21).map((e, i) => ({ e, h: h[i] ?? [] }));
+    return pairLoss(heads, null, { ...numbers, isPositive });
+  };
+  const found = contrastiveLoss.sync(small);
+  const { value, gradient } = limitsOf(geometry).float64;
+  within(`${name}, float64 value`, difference([found.loss], [oracle(0)]), value);
+  const { gradEuclidean: e, gradHyperbolic: h } = found;
+  const along = (e === undefined ? 0 : inner(e, 21)) + (h === undefined ? 0 : inner(h, 22));
+  within(`${name}, float64 gradient`, difference([along], [slopeOf(oracle, step)]), gradient);
+}
+
+function changed(options: ContrastiveLossOptions, change: (rows: Matrix) => Matrix): ContrastiveLossOptions {
+  const { euclidean, hyperbolic } = options;
+  return {
+    ...options,
+    ...(euclidean === undefined ? {} : { euclidean: change(euclidean) }),
+    ...(hyperbolic === undefined ? {} : { hyperbolic: change(hyperbolic) }),
+  };
 }

@@ -1,12 +1,20 @@
-import { type Matrix, matrix } from '../../lib/index.ts';
+import { type Matrix, type Metric, type MetricCard, matrix, metricCard } from '../../lib/index.ts';
 import { distances, hypmixDistance, table } from '../../test/oracle.ts';
+import { allowed, referenceError } from '../../test/tolerances.ts';
 import { normal, reals } from '../inputs.ts';
 import { difference } from '../suite.ts';
 import { corners } from './corner.ts';
 import type { Checked } from './pairwise-sides.ts';
 
 const step = 1e-5;
-const gradientLimit = { float32: 1e-4, float64: 1e-7 } as const;
+
+/** The errors that the card of a side's metric allows. */
+function toleranceOf({ labels: { geometry, guards } }: Checked): MetricCard['tolerance'] {
+  const card = metricCard(geometry as Metric);
+  return guards === 'compat' ? card.publishedTolerance! : card.tolerance;
+}
+
+const typeOf = ({ labels: { type } }: Checked) => (type === 'float64' ? Float64Array : Float32Array);
 
 /** Compares every side's distances and gradients at the first and last rows with float64 formulas. */
 export function checkAll(sides: readonly Checked[], c: number): void {
@@ -28,7 +36,7 @@ function checkDistances(side: Checked, c: number): void {
   // The first row with the first of y, the last with the last.
   const truth = ys.map((y, j) => formula(xs[j < corners ? 0 : 2 * corners - 1]!, y));
   const error = difference(side.probe!(), truth, 1e-3);
-  const limit = side.labels.type === 'float64' ? 1e-11 : 1e-5;
+  const limit = allowed(typeOf(side), toleranceOf(side).value, referenceError.closedForms);
   if (!(error <= limit))
     throw new Error(`${side.name} is ${error.toExponential(1)} from the oracle (limit ${limit})`);
 }
@@ -65,7 +73,7 @@ function checkGradients(side: Checked, c: number): void {
   const found = all.reduce((total, g, i) => total + g * ways[i]!, 0);
   const scale = Math.hypot(...all);
   const error = Math.abs(found - slope) / scale;
-  const limit = gradientLimit[side.labels.type as 'float32' | 'float64'];
+  const limit = allowed(typeOf(side), toleranceOf(side).gradient, referenceError.differences);
   if (!(error <= limit)) {
     throw new Error(
       `${side.name}: a derivative is ${error.toExponential(1)} from the oracle's (limit ${limit})`,
