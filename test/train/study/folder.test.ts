@@ -24,6 +24,14 @@ test('a folder accepts only its own study, and only one process at a time', asyn
   await t.throwsAsync(readStudy(join(path, 'runs')), { code: 'ERR_HOROBALL_SWEEP' });
 });
 
+test('a folder in which another process creates a study is left alone', async (t) => {
+  const { path, remove } = await temporary();
+  t.teardown(remove);
+  await writeFile(join(path, 'lock'), `${process.ppid}\n`);
+  await t.throwsAsync(StudyFolder.open(path, plan()), { code: 'ERR_HOROBALL_SWEEP_RUNNING' });
+  await t.throwsAsync(stat(join(path, 'sweep.json')), { code: 'ENOENT' });
+});
+
 test('of different studies that begin in one folder at the same time, one gets it', async (t) => {
   const { path, remove } = await temporary();
   t.teardown(remove);
