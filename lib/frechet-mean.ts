@@ -13,6 +13,7 @@ import {
   type Rows,
 } from './matrix.ts';
 import { prepareAs, prepareVjpAs } from './operation.ts';
+import { inSlices, rowsPerSlice } from './slices.ts';
 
 /** Options of {@link frechetMean}. */
 export interface FrechetMeanOptions<T extends Reals = Reals> extends CallOptions {
@@ -88,34 +89,55 @@ class Hessian {
   readonly #factors: Float64Array;
   readonly #dim: number;
   /** The average of k; the largest eigenvalue is at most this. */
-  readonly scale: number;
+  scale = 0;
 
-  constructor(logs: Float64Array, shares: Float64Array, lambda: number, c: number, dim: number) {
+  private constructor(logs: Float64Array, shares: Float64Array, dim: number) {
     this.#units = logs.slice();
     this.#shares = shares;
     this.#factors = new Float64Array(shares.length);
     this.#dim = dim;
-    let scale = 0;
-    for (let i = 0; i < shares.length; i++) {
-      const u = this.#units.subarray(i * dim, (i + 1) * dim);
-      const length = Math.hypot(...u);
-      if (length > 0) for (let k = 0; k < dim; k++) u[k]! /= length;
-      const s = Math.sqrt(c) * lambda * length;
-      const factor = s < 1e-4 ? 1 + (s * s) / 3 : s * (1 + 2 / Math.expm1(2 * s));
-      this.#factors[i] = factor;
-      scale += shares[i]! * factor;
-    }
-    this.scale = scale;
   }
 
-  times(v: Float64Array): Float64Array {
+  static *create(
+    logs: Float64Array,
+    shares: Float64Array,
+    lambda: number,
+    c: number,
+    dim: number,
+  ): Steps<Hessian> {
+    const made = new Hessian(logs, shares, dim);
+    yield* inSlices(
+      shares.length,
+      (begin, end) => made.#add(begin, end, Math.sqrt(c) * lambda),
+      rowsPerSlice(dim),
+    );
+    return made;
+  }
+
+  #add(begin: number, end: number, perLength: number): void {
+    const dim = this.#dim;
+    for (let i = begin; i < end; i++) {
+      const u = this.#units.subarray(i * dim, (i + 1) * dim);
+      const length = Math.sqrt(dot(u, u));
+      if (length > 0) for (let k = 0; k < dim; k++) u[k]! /= length;
+      const s = perLength * length;
+      const factor = s < 1e-4 ? 1 + (s * s) / 3 : s * (1 + 2 / Math.expm1(2 * s));
+      this.#factors[i] = factor;
+      this.scale += this.#shares[i]! * factor;
+    }
+  }
+
+  *times(v: Float64Array): Steps<Float64Array> {
     const dim = this.#dim;
     const out = v.map((value) => this.scale * value);
-    for (let i = 0; i < this.#shares.length; i++) {
-      const u = this.#units.subarray(i * dim, (i + 1) * dim);
-      const along = this.#shares[i]! * (1 - this.#factors[i]!) * dot(u, v);
-      for (let k = 0; k < dim; k++) out[k]! += along * u[k]!;
-    }
+    const add = (begin: number, end: number): void => {
+      for (let i = begin; i < end; i++) {
+        const u = this.#units.subarray(i * dim, (i + 1) * dim);
+        const along = this.#shares[i]! * (1 - this.#factors[i]!) * dot(u, v);
+        for (let k = 0; k < dim; k++) out[k]! += along * u[k]!;
+      }
+    };
+    yield* inSlices(this.#shares.length, add, rowsPerSlice(dim));
     return out;
   }
 
@@ -127,7 +149,7 @@ class Hessian {
     let square = dot(rest, rest);
     const enough = 1e-32 * square;
     for (let step = 0; step < 2 * b.length + 20 && square > enough; step++) {
-      const moved = this.times(direction);
+      const moved = yield* this.times(direction);
       const rate = square / dot(direction, moved);
       for (let k = 0; k < b.length; k++) {
         x[k]! += rate * direction[k]!;
@@ -165,12 +187,15 @@ function* solve(operation: string, { x, shares, c, call }: Checked): Steps<Solut
     const lambda = lambdas[0]!;
     const gradient = new Float64Array(x.cols);
     let far = 0;
-    for (let i = 0; i < x.rows; i++) {
-      const row = logs.subarray(i * x.cols, (i + 1) * x.cols);
-      for (let k = 0; k < x.cols; k++) gradient[k]! += shares[i]! * row[k]!;
-      if (shares[i]! > 0) far = Math.max(far, Math.hypot(...row));
-    }
-    const hessian = new Hessian(logs, shares, lambda, c, x.cols);
+    const add = (begin: number, end: number): void => {
+      for (let i = begin; i < end; i++) {
+        const row = logs.subarray(i * x.cols, (i + 1) * x.cols);
+        for (let k = 0; k < x.cols; k++) gradient[k]! += shares[i]! * row[k]!;
+        if (shares[i]! > 0) far = Math.max(far, Math.sqrt(dot(row, row)));
+      }
+    };
+    yield* inSlices(x.rows, add, rowsPerSlice(x.cols));
+    const hessian = yield* Hessian.create(logs, shares, lambda, c, x.cols);
     return { mean, logs, hessian, gradient, length: Math.hypot(...gradient) * lambda, far: far * lambda };
   };
   let found = yield* at(start);
@@ -235,10 +260,13 @@ function* backward<T extends Reals>(
   const v = yield* hessian.solve(Float64Array.from(given.data));
   const pulls = new Float64Array(x.data.length);
   const ofWeights = new Float64Array(x.rows);
-  for (let i = 0; i < x.rows; i++) {
-    for (let k = 0; k < x.cols; k++) pulls[i * x.cols + k] = shares[i]! * v[k]!;
-    ofWeights[i] = dot(logs.subarray(i * x.cols, (i + 1) * x.cols), v) / total;
-  }
+  const add = (begin: number, end: number): void => {
+    for (let i = begin; i < end; i++) {
+      for (let k = 0; k < x.cols; k++) pulls[i * x.cols + k] = shares[i]! * v[k]!;
+      ofWeights[i] = dot(logs.subarray(i * x.cols, (i + 1) * x.cols), v) / total;
+    }
+  };
+  yield* inSlices(x.rows, add, rowsPerSlice(x.cols));
   const gradC = new Float64Array(1);
   const args = [mean, x, matrix(pulls, x.rows, x.cols), { ...call, gradC }];
   const vjp = prepareVjpAs(operation, 'logmap', args);
