@@ -1,3 +1,4 @@
+import { factsOf, type SimilarityNumbers, similarityNumbersOf } from './batch-loss.ts';
 import { pairLoss } from './binding-calls.ts';
 import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call.ts';
 import { contrastiveLosses } from './card-names.ts';
@@ -64,40 +65,6 @@ export type PairReduction = (typeof pairReductions)[number];
  * ProxyNCA++ is `ntxent` of a batch against proxies as `ref`: a cross entropy over all proxies.
  */
 export type ContrastiveLossName = (typeof contrastiveLosses)[number];
-
-/**
- * The losses of a batch with the same number of views per class: that of {@link hybridContrastiveLoss}, those of
- * {@link contrastiveLoss}, and ProxyNCA++.
- */
-export const batchLosses: readonly ['views', ...ContrastiveLossName[], 'proxy-nca'] = [
-  'views',
-  ...contrastiveLosses,
-  'proxy-nca',
-];
-/** Whether a loss compares a batch with proxies. */
-export function needsProxies(loss: string): boolean {
-  return loss === 'proxy-anchor' || loss === 'proxy-nca';
-}
-
-export type BatchLoss = (typeof batchLosses)[number];
-
-/** The parameters of `multi-similarity` and `proxy-anchor`. */
-export interface SimilarityNumbers {
-  readonly alpha: number;
-  readonly beta: number;
-  readonly base: number;
-  readonly margin: number;
-}
-
-/** Defaults of `multi-similarity`, as published, and of the losses without these parameters. */
-const similarityDefaults: SimilarityNumbers = { alpha: 2, beta: 50, base: 0.5, margin: 0.1 };
-/** Defaults of `proxy-anchor`, as published. */
-const proxyDefaults: SimilarityNumbers = { alpha: 32, beta: 32, base: 0, margin: 0.1 };
-
-/** The default parameters of a loss. */
-export function numbersOf(loss: string): SimilarityNumbers {
-  return loss === 'proxy-anchor' ? proxyDefaults : similarityDefaults;
-}
 
 /** Rows that the anchors are compared with. */
 export interface LossReference<T extends Reals = Reals> {
@@ -258,10 +225,10 @@ function* weightList(weights: ArrayLike<number>, rows: number): Steps<Float64Arr
 /** The parameters of the multi-similarity and Proxy-Anchor losses. */
 function similarityNumbers(
   given: ContrastiveLossOptions,
-  loss: string,
+  loss: ContrastiveLossName,
   { tauE, tauH, lambda }: Logits,
 ): SimilarityNumbers {
-  const standard = numbersOf(loss);
+  const standard = similarityNumbersOf(loss);
   const { alpha = standard.alpha, beta = standard.beta } = given;
   const { base = standard.base, margin = standard.margin } = given;
   positive(name, 'alpha', alpha);
@@ -275,8 +242,7 @@ function similarityNumbers(
     (Math.abs(base) + Math.abs(margin)) * Math.max(alpha, beta),
   );
   const least = Math.min(tauE / beta, tauH / beta);
-  const isUsed = loss === 'multi-similarity' || loss === 'proxy-anchor';
-  if (isUsed && !(most < Infinity && least > 0))
+  if (factsOf(loss).numbers && !(most < Infinity && least > 0))
     throw rangeError(name, 'beta', 'a factor whose products with the other parameters are finite', beta);
   return { alpha, beta, base, margin };
 }

@@ -1,5 +1,13 @@
+import {
+  type BatchLoss,
+  batchLosses,
+  cardIndex,
+  factsOf,
+  needsProxies,
+  similarityNumbersOf,
+} from '../../batch-loss.ts';
 import { runStepsSync } from '../../call.ts';
-import { contrastiveLosses, geometries, geometryTerms } from '../../card-names.ts';
+import { geometries, geometryTerms } from '../../card-names.ts';
 import {
   boolean,
   choice,
@@ -11,7 +19,6 @@ import {
   positive,
   readOptions,
 } from '../../check.ts';
-import { batchLosses, needsProxies, numbersOf } from '../../contrastive-loss.ts';
 import { rangeError, typeError } from '../../errors.ts';
 import { reductions } from '../../loss.ts';
 import { batchViews, type Labels } from '../../views.ts';
@@ -75,7 +82,7 @@ export class HybridLoss {
   constructor(options: HybridLossOptions) {
     const operation = 'hybridLoss';
     const { loss: given = 'views' } = options;
-    const { alpha, base, margin } = numbersOf(given);
+    const { alpha, base, margin } = similarityNumbersOf(given);
     const filled = {
       loss: 'views',
       clipR: null,
@@ -122,10 +129,9 @@ export class HybridLoss {
       divide: false,
       ...given,
       geometryIndex: geometries.indexOf(geometry),
-      // -1 for `views`; ProxyNCA++ is NT-Xent against proxies
-      lossIndex: (contrastiveLosses as readonly string[]).indexOf(loss === 'proxy-nca' ? 'ntxent' : loss),
-      similarityBeta: loss === 'proxy-anchor' ? alpha : numbersOf(loss).beta,
-      proxiesAreAnchors: loss === 'proxy-anchor',
+      lossIndex: cardIndex(loss),
+      similarityBeta: factsOf(loss).oneScale ? alpha : similarityNumbersOf(loss).beta,
+      proxiesAreAnchors: factsOf(loss).proxies === 'anchors',
     };
     for (const name of ['tauE', 'tauH', 'c'] as const) positive(operation, name, filled[name]);
     for (const name of ['gradParams', 'divide'] as const) boolean(operation, name, filled[name], false);
@@ -140,7 +146,7 @@ const applyNames = ['tauE', 'tauH', 'c', 'gradParams', 'proxies', 'divide'] as c
 /** The proxy of each row of the batch; null for a loss without proxies. */
 function classesOf(
   operation: string,
-  loss: string,
+  loss: BatchLoss,
   proxies: Proxies | null,
   labels: Labels | undefined,
 ): Int32Array | null {

@@ -1,8 +1,8 @@
 /** Types of tensors, models, the loss and the optimizer. */
 
+import type { BatchLoss } from '../../batch-loss.ts';
 import type { Geometry } from '../../cards.ts';
 import type { Device as AnyDevice, Compat } from '../../check.ts';
-import type { BatchLoss } from '../../contrastive-loss.ts';
 import type { TensorData } from '../../io/elements.ts';
 import type { Reduction } from '../../loss.ts';
 import type { Channels, Head, ImageSize, ViTConfig } from '../../model/types.ts';

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { BatchLoss } from '../../batch-loss.ts';
 import { geometryTerms } from '../../card-names.ts';
 import type { Geometry } from '../../cards.ts';
 import { lossScales } from '../../check.ts';
@@ -60,6 +61,8 @@ export interface Facts<T> {
   readonly published?: 'option' | 'behavior';
   /** The geometries whose loss depends on the option; all if absent. */
   readonly geometries?: readonly TrainedGeometry[];
+  /** The losses that depend on the option; all if absent. With another loss, a value that is not the default is refused. */
+  readonly losses?: readonly BatchLoss[];
   /** A scalar of the logits. */
   readonly role?: 'temperature' | 'curvature';
   /** Whether `learn` accepts the option. */
@@ -197,7 +200,7 @@ export const upTo1: Kind<number> = numeric(z.number().positive().max(1), 'a numb
 export const from0to1: Kind<number> = numeric(z.number().min(0).max(1), 'a number from 0 to 1');
 
 /** The numbers of a list such as `2,9` or, as a value of a study, `[2,9]`; NaN for anything else. */
-export function numbersOf(text: string): number[] {
+export function parseNumbers(text: string): number[] {
   const inside = /^\[(.*)\]$/.exec(text.trim())?.[1] ?? text;
   return inside.split(',').map((each) => (each.trim() === '' ? Number.NaN : Number(each)));
 }
@@ -208,7 +211,7 @@ export const numberList = (
 ): Kind<string> =>
   shaped(
     (value) => {
-      const numbers = numbersOf(value);
+      const numbers = parseNumbers(value);
       const fits = ([low, high, real]: (typeof ranges)[number], i: number): boolean =>
         numbers[i]! >= low && numbers[i]! <= high && (real !== undefined || Number.isInteger(numbers[i]));
       return numbers.length === ranges.length && ranges.every(fits);

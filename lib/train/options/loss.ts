@@ -1,5 +1,5 @@
+import { type BatchLoss, batchLosses, lossesWith, similarityNumbersOf } from '../../batch-loss.ts';
 import { logitDefaults } from '../../card-names.ts';
-import { type BatchLoss, batchLosses } from '../../contrastive-loss.ts';
 import { type Reduction, reductions } from '../../loss.ts';
 import {
   above1,
@@ -21,11 +21,15 @@ import {
 
 const loss = inGroup('Loss');
 const learnable = true;
+const { alpha, margin, base } = similarityNumbersOf('proxy-anchor');
+/** Options of Proxy-Anchor. */
+const ofProxyAnchor = { losses: lossesWith('oneScale') } as const;
+
 /** Options that scale the terms of the logits. */
 const evaluated = { commands: ['eval'], studyColumn: true } as const;
 
 /** The contrastive loss. */
-export class LossOptions {
+export class LossRunOptions {
   /** Loss of a batch: `views` is the published one, over all ordered pairs of views; others are means over their terms. */
   readonly loss: RunOption<BatchLoss> = loss(oneOf(batchLosses), {
     help: 'loss of a batch; views is the cross entropy over all ordered pairs of views, as published; proxy-anchor and proxy-nca train a proxy per class',
@@ -101,33 +105,39 @@ export class LossOptions {
     help: 'strength of the hard-negative weighting in the Euclidean loss over views; 0 is the plain loss',
     default: 0,
     geometries: geometriesWith('distance', false),
+    losses: ['views'],
   });
   /** Scale of the Proxy-Anchor loss. */
   readonly alpha: RunOption<number> = loss(positive, {
     help: 'scale of loss proxy-anchor, with t_e 1',
-    default: 32,
+    default: alpha,
+    ...ofProxyAnchor,
   });
   /** Margin of the Proxy-Anchor loss. */
   readonly mrg: RunOption<number> = loss(real, {
     help: 'margin of loss proxy-anchor',
     aliases: ['margin'],
-    default: 0.1,
+    default: margin,
+    ...ofProxyAnchor,
   });
   /** The logit that the margin surrounds. */
   readonly base: RunOption<number> = loss(real, {
     help: 'logit that the margin of loss proxy-anchor surrounds, below 0 for distances',
-    default: 0,
+    default: base,
+    ...ofProxyAnchor,
   });
   /** Peak learning rate of the proxies; it follows the schedule. `null`: 100 times `lr`. */
   readonly proxy_lr: RunOption<number | null> = loss(orNone(positive), {
     help: 'peak learning rate of the proxies; None is 100 times lr',
     default: null,
+    losses: lossesWith('proxies'),
   });
   /** `sum`, as published, adds the losses of the ordered pairs of views; `mean` averages them. */
   readonly reduction: RunOption<Reduction> = loss(oneOf(reductions), {
     help: 'reduction of the losses of all ordered pairs of views, with loss views',
     default: 'sum',
     published: 'behavior',
+    losses: ['views'],
   });
   /** Classes of earlier batches that are used as additional negatives; 0 disables the memory. */
   readonly memory: RunOption<number> = loss(count(0), {

@@ -7,7 +7,7 @@ import {
   type TrainedGeometry,
 } from './define.ts';
 import { ImageOptions } from './images.ts';
-import { LossOptions } from './loss.ts';
+import { LossRunOptions } from './loss.ts';
 import { ModelOptions } from './model.ts';
 import { OptimizerOptions } from './optimizer.ts';
 import { OutputOptions } from './output.ts';
@@ -23,7 +23,7 @@ export type { TrainedGeometry } from './define.ts';
 export interface RunOptions
   extends ImageOptions,
     ModelOptions,
-    LossOptions,
+    LossRunOptions,
     TreeOptions,
     OptimizerOptions,
     ComputationOptions,
@@ -33,7 +33,7 @@ export interface RunOptions
 export const options: Readonly<RunOptions> = {
   ...new ImageOptions(),
   ...new ModelOptions(),
-  ...new LossOptions(),
+  ...new LossRunOptions(),
   ...new TreeOptions(),
   ...new OptimizerOptions(),
   ...new ComputationOptions(),
@@ -70,9 +70,13 @@ export function optionsWhere(holds: (option: RunOption) => boolean): readonly Op
   return optionNames.filter((name) => holds(optionOf(name)));
 }
 
-/** Whether the loss of a geometry depends on an option. */
-export function appliesTo(name: OptionName, geometry: TrainedGeometry): boolean {
-  return optionOf(name).geometries?.includes(geometry) ?? true;
+/** Whether an option has an effect with a geometry and, if given, a loss. */
+export function appliesTo(
+  name: OptionName,
+  { geometry, loss }: Pick<RunConfig, 'geometry'> & Partial<Pick<RunConfig, 'loss'>>,
+): boolean {
+  const { geometries, losses } = optionOf(name);
+  return (geometries?.includes(geometry) ?? true) && (loss === undefined || (losses?.includes(loss) ?? true));
 }
 
 export const learnable: readonly Learnable[] = optionsWhere(
@@ -81,7 +85,7 @@ export const learnable: readonly Learnable[] = optionsWhere(
 
 /** The learnable scalars that the loss of a geometry depends on. */
 export function learnableOf(geometry: TrainedGeometry): Learnable[] {
-  return learnable.filter((name) => appliesTo(name, geometry));
+  return learnable.filter((name) => appliesTo(name, { geometry }));
 }
 
 /** The temperatures that a geometry uses. */

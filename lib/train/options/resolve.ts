@@ -1,5 +1,5 @@
+import { needsProxies } from '../../batch-loss.ts';
 import { checkOptions } from '../../check.ts';
-import { needsProxies } from '../../contrastive-loss.ts';
 import { coded, describe, quoted } from '../../errors.ts';
 import { orNull } from './define.ts';
 import { evenEpochs, lastEpoch } from './epochs.ts';
@@ -142,12 +142,16 @@ function consistent(config: RunConfig, operation: string): RunConfig {
       'a number above 0 (0 is for head hyp-vit; otherwise choose --geometry euclidean or chordal)',
     );
   const names = learnableNames(config);
-  const idle = names.find((name) => !appliesTo(name, geometry));
+  const idle = names.find((name) => !appliesTo(name, { geometry }));
   if (idle !== undefined)
     refuse('learn', `scalars that the ${geometry} loss uses (${learnableOf(geometry).join(', ')})`, idle);
-  if (config.beta > 0 && !appliesTo('beta', geometry)) refuse('beta', `0 with geometry ${geometry}`);
+  if (config.beta > 0 && !appliesTo('beta', { geometry })) refuse('beta', `0 with geometry ${geometry}`);
   if (memory > 0 && needsProxies(config.loss)) refuse('memory', `0 with loss ${config.loss}`);
-  if (config.beta > 0 && config.loss !== 'views') refuse('beta', `0 with loss ${config.loss}`);
+  const unused = optionNames.find((name) => {
+    const { losses, default: usual } = optionOf(name);
+    return losses?.includes(config.loss) === false && config[name] !== usual;
+  });
+  if (unused !== undefined) refuse(unused, `${optionOf(unused).default ?? 'None'} with loss ${config.loss}`);
   if (memory > 0 && head === 'hyp-vit' && names.includes('hyp_c'))
     refuse(
       'memory',
@@ -166,7 +170,7 @@ function checkTree(
   const terms = treeTermsOf(tree);
   if (terms.length === 0) return;
   const radial = terms.find((term) => term !== 'levels');
-  if (radial !== undefined && (head !== 'hyp-vit' || !appliesTo('tree_cones', geometry)))
+  if (radial !== undefined && (head !== 'hyp-vit' || !appliesTo('tree_cones', { geometry })))
     refuse(
       'tree',
       `--head hyp-vit and --geometry hyperbolic or hybrid for ${radial}, which needs points at any distance from the origin`,

@@ -1,5 +1,5 @@
+import { needsProxies } from '../../batch-loss.ts';
 import { geometryTerms } from '../../card-names.ts';
-import { needsProxies } from '../../contrastive-loss.ts';
 import { resolveViT } from '../../model/vit.ts';
 import { Embedder } from '../lane/embedder.ts';
 import { HybridLoss } from '../lane/loss.ts';
@@ -10,7 +10,7 @@ import { Proxies } from '../lane/proxies.ts';
 import { TreeLoss } from '../lane/tree-loss.ts';
 import type { EvaluateOptions } from '../measure/evaluate.ts';
 import type { TestSet } from '../measure/test-set.ts';
-import type { RunConfig } from '../options/options.ts';
+import { appliesTo, type RunConfig } from '../options/options.ts';
 import { configError } from '../options/resolve.ts';
 import { treeTermsOf } from '../options/tree.ts';
 import { findWeights, loadWeights } from '../weights/load.ts';
@@ -55,7 +55,7 @@ export function newEmbedder(config: RunConfig): Promise<Embedder> {
 export function createLoss(config: RunConfig, embedder: Embedder): HybridLoss {
   const { loss, geometry, num_samples, t_e, t_h, lam, hyp_c, clip_r, reduction, beta } = config;
   const { alpha, mrg: margin, base } = config;
-  const numbers = loss === 'proxy-anchor' ? { alpha, margin, base } : {};
+  const numbers = appliesTo('alpha', config) ? { alpha, margin, base } : {};
   return new HybridLoss({
     loss,
     geometry,

@@ -1,4 +1,4 @@
-import { needsProxies } from '../../contrastive-loss.ts';
+import { needsProxies } from '../../batch-loss.ts';
 import { coded } from '../../errors.ts';
 import type { Lock } from '../../io/lock.ts';
 import { fromFirst, type RankGroup } from '../lane/group.ts';

@@ -13,7 +13,7 @@ import type { Counts, Dataset, LabeledBatch, Split } from '../data/types.ts';
 import { batchRanges, lengthOf } from '../distributed/shard.ts';
 import { type RankPlace, singleProcess } from '../lane/group.ts';
 import { loaderOptions, type TestSet, testSetOf } from '../measure/test-set.ts';
-import { numbersOf } from '../options/define.ts';
+import { parseNumbers } from '../options/define.ts';
 import { parseEpochs } from '../options/epochs.ts';
 import type { RunConfig } from '../options/options.ts';
 
@@ -114,8 +114,8 @@ export function augmentationOf({
   random_erasing,
   model,
 }: RunConfig): NonNullable<ImageLoaderOptions['augmentation']> {
-  const [brightness = 0, contrast = 0, saturation = 0, hue = 0] = numbersOf(color_jitter ?? '0');
-  const [numOps = 0, magnitude = 0] = numbersOf(rand_augment ?? '0');
+  const [brightness = 0, contrast = 0, saturation = 0, hue = 0] = parseNumbers(color_jitter ?? '0');
+  const [numOps = 0, magnitude = 0] = parseNumbers(rand_augment ?? '0');
   const [r, g, b] = resolveViT(model).mean.map((level) => Math.round(255 * level)) as [
     number,
     number,

@@ -77,7 +77,8 @@ export function makePlan({ axes, seeds, base = {}, controls = false, draws = nul
     );
   const configs = names.flatMap((geometry) => {
     // With controls, beta belongs to them; otherwise it is an axis of the runs whose loss it weights.
-    const axesOfGeometry = appliesTo('beta', geometry as TrainedGeometry) && !controls ? others : withoutBeta;
+    const axesOfGeometry =
+      appliesTo('beta', { geometry: geometry as TrainedGeometry }) && !controls ? others : withoutBeta;
     const settings = draws === null ? grid(axesOfGeometry) : drawn(axesOfGeometry, draws, next);
     return settings.map((setting) => configOf(over(base, { ...setting, geometry })));
   });
@@ -188,14 +189,14 @@ function controlsOf(
 /** A key that is equal for configurations of the same run. */
 function signature(config: RunConfig): string {
   return JSON.stringify(
-    optionNames.filter((name) => appliesTo(name, config.geometry)).map((name) => [name, config[name]]),
+    optionNames.filter((name) => appliesTo(name, config)).map((name) => [name, config[name]]),
   );
 }
 
 function named(cells: readonly Omit<Cell, 'id' | 'label'>[], varied: readonly AxisName[]): Cell[] {
   const taken = new Map<string, number>();
   return cells.map(({ arm, config }) => {
-    const others = varied.filter((key) => !isTemperature(key) && appliesTo(key, config.geometry));
+    const others = varied.filter((key) => !isTemperature(key) && appliesTo(key, config));
     if (config.beta > 0 && !others.includes('beta')) others.push('beta');
     const keys = [...temperaturesOf(config.geometry), ...others];
     const stem = [arm, ...keys.map((key) => `${key}${config[key]}`)]

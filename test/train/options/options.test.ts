@@ -49,7 +49,10 @@ test('a geometry depends on its own scalars', (t) => {
   t.deepEqual(learnableOf('euclidean'), ['t_e']);
   t.deepEqual(temperaturesOf('hyperbolic'), ['t_h']);
   t.deepEqual(learnableOf('chordal'), ['t_h', 'hyp_c']);
-  t.true(appliesTo('beta', 'euclidean') && !appliesTo('beta', 'hybrid') && appliesTo('seed', 'hybrid'));
+  const [euclidean, hybrid] = [{ geometry: 'euclidean' }, { geometry: 'hybrid' }] as const;
+  t.true(appliesTo('beta', euclidean) && !appliesTo('beta', hybrid) && appliesTo('seed', hybrid));
+  t.true(appliesTo('alpha', { ...hybrid, loss: 'proxy-anchor' }));
+  t.false(appliesTo('alpha', { ...hybrid, loss: 'multi-similarity' }));
 });
 
 test('an option that does not affect results never prevents a resume', (t) => {

@@ -139,6 +139,9 @@ test('options that do not fit together are rejected', (t) => {
     refused({ loss, memory: 10 }, /memory: expected 0 with loss proxy/);
     refused({ loss, geometry: 'euclidean', beta: 1 }, /beta: expected 0 with loss proxy/);
   }
+  refused({ loss: 'supcon', alpha: 5 }, /alpha: expected 32 with loss supcon, got 5/);
+  refused({ proxy_lr: 0.1 }, /proxy_lr: expected None with loss views, got 0\.1/);
+  refused({ loss: 'ntxent', reduction: 'mean' }, /reduction: expected sum with loss ntxent, got mean/);
   refused({ head: 'hyp-vit', learn: 'hyp_c', memory: 10 }, /memory: expected 0 if hyp_c is learnable/);
   t.deepEqual(learnableNames(parseConfig({ learn: 't_h, hyp_c' })), ['t_h', 'hyp_c']);
   t.deepEqual(learnableNames(parseConfig({ learn: 'None' })), []);
