@@ -43,7 +43,7 @@ class Probe {
   static constexpr float kFarthest = 3e38f;  // sorting needs numbers
 
   // The scratch memory of one query.
-  struct Desk {
+  struct Scratch {
     float *query, *difference, *rounded, *near, *bound, *within;
     std::int16_t* code;
     Candidate<float>*order, *found;
@@ -51,10 +51,10 @@ class Probe {
 
   // One query and what has been found for it.
   struct Search {
-    Desk desk{};
+    Scratch scratch{};
     std::int64_t i = 0;
     const T* row = nullptr;
-    Listed of;
+    Listed point;
     float error = 0;  // of the query in float32
     Nearest<T> nearest;
     std::int64_t count = 0;                                   // of candidates
@@ -73,18 +73,18 @@ class Probe {
     bound_ = arena.allocate<float>(workers * lists_);
     order_ = arena.allocate<Candidate<float>>(workers * lists_);
     within_ = arena.allocate<float>(workers * args_.k);
-    found_ = arena.allocate<Candidate<float>>(workers * room_);
+    found_ = arena.allocate<Candidate<float>>(workers * capacity_);
     const std::int64_t spare = (parts_ - 1) * args_.queries.rows * args_.k;
     spare_distance_ = arena.allocate<T>(spare);
     spare_index_ = arena.allocate<std::int32_t>(spare);
     unseen_ = arena.allocate<float>(args_.queries.rows);
   }
 
-  Desk desk(int worker, std::int64_t place) const {
+  Scratch scratch(int worker, std::int64_t place) const {
     const std::int64_t w = worker * group_ + place;
     return {query_ + w * padded_, difference_ + w * padded_, rounded_ + w * padded_,
             near_ + w * lists_,   bound_ + w * lists_,       within_ + w * args_.k,
-            code_ + w * padded_,  order_ + w * lists_,       found_ + w * room_};
+            code_ + w * padded_,  order_ + w * lists_,       found_ + w * capacity_};
   }
 
   Nearest<T> list(std::int64_t i, std::int64_t part) const {
@@ -109,58 +109,58 @@ class Probe {
     std::uint8_t* wanted = wanted_ + worker * args_.lists;
     for (std::int64_t l = 0; l < args_.lists; ++l) wanted[l] = 0;
     for (std::int64_t place = 0; place < count; ++place) {
-      Search& of = searches[place];
-      of.desk = desk(worker, place);
-      of.i = first + place;
-      of.nearest = list(of.i, part);
-      if (begin(of, part)) scan_first(of, part, wanted, static_cast<std::uint8_t>(1 << place));
+      Search& search = searches[place];
+      search.scratch = scratch(worker, place);
+      search.i = first + place;
+      search.nearest = list(search.i, part);
+      if (begin(search, part)) scan_first(search, part, wanted, static_cast<std::uint8_t>(1 << place));
     }
     for (std::int64_t l = 0; l < args_.lists && !is_cancelled(run_); ++l) {
       for (unsigned left = wanted[l]; left != 0; left &= left - 1) scan(searches[__builtin_ctz(left)], l);
     }
-    for (std::int64_t place = 0; place < count; ++place) settle(searches[place]);
+    for (std::int64_t place = 0; place < count; ++place) rank_candidates(searches[place]);
   }
 
   // Whether the query can find anything.
-  bool begin(Search& of, std::int64_t part) {
-    of.nearest.clear();
-    of.row = query(of.i);
-    of.of = listed(card_, of.row, depth_);
-    if (part == 0) unseen_[of.i] = static_cast<float>(__builtin_huge_val());
-    for (std::int64_t k = 0; k < args_.k; ++k) of.desk.within[k] = of.within;
-    return of.of.reachable;
+  bool begin(Search& search, std::int64_t part) {
+    search.nearest.clear();
+    search.row = query(search.i);
+    search.point = listed(card_, search.row, depth_);
+    if (part == 0) unseen_[search.i] = static_cast<float>(__builtin_huge_val());
+    for (std::int64_t k = 0; k < args_.k; ++k) search.scratch.within[k] = search.within;
+    return search.point.reachable;
   }
 
-  void scan_first(Search& of, std::int64_t part, std::uint8_t* wanted, std::uint8_t bit) {
-    round_query(of);
-    measure_centers(of);
-    Candidate<float>* order = of.desk.order;
-    const std::int64_t count = choose(of, part), first = min(count, kFirst);
+  void scan_first(Search& search, std::int64_t part, std::uint8_t* wanted, std::uint8_t bit) {
+    round_query(search);
+    measure_centers(search);
+    Candidate<float>* order = search.scratch.order;
+    const std::int64_t count = choose(search, part), first = min(count, kFirst);
     if (first < count) keep_nearest(order, count, first);
     sort_nearest(order, first);
-    for (std::int64_t at = 0; at < first && !is_cancelled(run_); ++at) scan(of, order[at].index);
+    for (std::int64_t at = 0; at < first && !is_cancelled(run_); ++at) scan(search, order[at].index);
     for (std::int64_t at = first; at < count; ++at)
-      if (!(of.desk.bound[order[at].index] > of.reach)) wanted[order[at].index] |= bit;
+      if (!(search.scratch.bound[order[at].index] > search.reach)) wanted[order[at].index] |= bit;
   }
 
   // The query in float32, and the distance between the two.
-  void round_query(Search& of) const {
+  void round_query(Search& search) const {
     double lost = 0;
     for (std::int64_t k = 0; k < padded_; ++k) {
-      const double value = k < depth_ ? of.of.factor * static_cast<double>(of.row[k]) : 0;
-      of.desk.query[k] = static_cast<float>(value);
-      const double rest = value - static_cast<double>(of.desk.query[k]);
+      const double value = k < depth_ ? search.point.factor * static_cast<double>(search.row[k]) : 0;
+      search.scratch.query[k] = static_cast<float>(value);
+      const double rest = value - static_cast<double>(search.scratch.query[k]);
       lost += rest * rest;
-      of.desk.difference[k] = 0;
+      search.scratch.difference[k] = 0;
     }
-    of.error = lost > 0 ? rounded_up(std::sqrt(lost)) : 0;
-    if (!has_code<Card>(of.of)) of.error = static_cast<float>(HUGE_VAL);
+    search.error = lost > 0 ? rounded_up(std::sqrt(lost)) : 0;
+    if (!has_code<Card>(search.point)) search.error = static_cast<float>(HUGE_VAL);
   }
 
   // For every list, the distance to its center and a lower bound of the distances to its rows.
-  void measure_centers(const Search& of) const {
+  void measure_centers(const Search& search) const {
     const float width = static_cast<float>(depth_), down = 1 - 0x1p-24f * (width + 32);
-    const V zero(0.f), own(static_cast<float>(of.of.own)), one(1.f), safe(1 - 0x1p-19f);
+    const V zero(0.f), own(static_cast<float>(search.point.own)), one(1.f), safe(1 - 0x1p-19f);
     for (std::int64_t first = 0; first < lists_; first += kSlots) {
       const float* panel = args_.panels + first * depth_;
       float fact[kListFacts][kSlots];
@@ -172,7 +172,7 @@ class Probe {
       for (int v = 0; v < kBlockVectors; ++v) s[v] = zero;
       for (std::int64_t k = 0; k < depth_; ++k) {
         for (int v = 0; v < kBlockVectors; ++v) {
-          const V rest = V(of.desk.query[k]) - V::load(panel + k * kSlots + v * V::kLanes);
+          const V rest = V(search.scratch.query[k]) - V::load(panel + k * kSlots + v * V::kLanes);
           s[v] = fma(rest, rest, s[v]);
         }
       }
@@ -180,10 +180,10 @@ class Probe {
         const int at = v * V::kLanes;
         const V center = V::load(fact[kOwn] + at);
         // |q - center| is at least `straight`.
-        const V straight = max(sqrt(s[v]) * V(down) - V(of.error), zero);
+        const V straight = max(sqrt(s[v]) * V(down) - V(search.error), zero);
         V near = card_.distance(s[v], own, center);
         near = where(near < V(kFarthest), near, V(kFarthest));
-        near.store(of.desk.near + first + at);
+        near.store(search.scratch.near + first + at);
         const V reached = max(straight * V(kDown) - V::load(fact[kReach] + at), zero);
         const V rank = reached * reached * V::load(fact[kLightest] + at) * safe;
         V bound = card_.distance(rank, own, one) * safe;
@@ -191,25 +191,25 @@ class Probe {
           const V curved = card_.distance(straight * straight * V(kDown), own, center) * safe;
           bound = max(curved - V::load(fact[kRadius] + at), bound);
         }
-        bound.store(of.desk.bound + first + at);
+        bound.store(search.scratch.bound + first + at);
       }
     }
   }
 
   // The lists of a part that are considered, in `order`.
-  std::int64_t choose(const Search& of, std::int64_t part) {
-    Candidate<float>* order = of.desk.order;
+  std::int64_t choose(const Search& search, std::int64_t part) {
+    Candidate<float>* order = search.scratch.order;
     std::int64_t count = 0;
     for (std::int64_t l = 0; l < args_.lists; ++l) {
       if (args_.starts[l] < args_.starts[l + 1])
-        order[count++] = {of.desk.near[l], static_cast<std::int32_t>(l)};
+        order[count++] = {search.scratch.near[l], static_cast<std::int32_t>(l)};
     }
     if (args_.probes < count) {
       keep_nearest(order, count, args_.probes);
       float unseen = static_cast<float>(__builtin_huge_val());
       for (std::int64_t at = args_.probes; at < count; ++at)
-        unseen = lesser(unseen, of.desk.bound[order[at].index]);
-      if (part == 0) unseen_[of.i] = unseen;
+        unseen = least(unseen, search.scratch.bound[order[at].index]);
+      if (part == 0) unseen_[search.i] = unseen;
       count = args_.probes;
     }
     std::int64_t kept = 0;
@@ -218,17 +218,17 @@ class Probe {
     return kept;
   }
   // The first argument unless it is larger; NaN bounds nothing.
-  static float lesser(float a, float b) { return b == b ? (b < a ? b : a) : 0; }
+  static float least(float a, float b) { return b == b ? (b < a ? b : a) : 0; }
 
-  void scan(Search& of, std::int64_t l) const {
-    if (of.desk.bound[l] > of.reach) return;
+  void scan(Search& search, std::int64_t l) const {
+    if (search.scratch.bound[l] > search.reach) return;
     const float* panel = args_.panels;
     for (std::int64_t k = 0; k < depth_; ++k)
-      of.desk.difference[k] = of.desk.query[k] - panel[panel_at(l, k, depth_)];
-    const Residual query =
-        encode_residual(of.desk.difference, padded_, of.error, of.desk.rounded, of.desk.code);
+      search.scratch.difference[k] = search.scratch.query[k] - panel[panel_at(l, k, depth_)];
+    const Residual query = encode_residual(search.scratch.difference, padded_, search.error,
+                                           search.scratch.rounded, search.scratch.code);
     const std::int64_t pairs = pairs_of(depth_);
-    const float before = of.within;
+    const float before = search.within;
     for (std::int64_t slot = args_.starts[l]; slot < args_.starts[l + 1]; slot += kSlots) {
       const auto* block =
           reinterpret_cast<const std::int8_t*>(args_.codes) + slot / kSlots * block_bytes(depth_);
@@ -237,25 +237,25 @@ class Probe {
       block_products(block, query.code, pairs, products);
       for (int v = 0; v < kBlockVectors; ++v) {
         const RankBounds bounds = rank_bounds(products[v], query, facts + v * V::kLanes);
-        const unsigned beyond = bits_of(bounds.low, bounds.low > V(of.within));
+        const unsigned beyond = bits_of(bounds.low, bounds.low > V(search.within));
         const unsigned all = V::kLanes == 32 ? ~0u : (1u << V::kLanes) - 1;
-        if (beyond != all) admit(of, bounds, all & ~beyond, slot + v * V::kLanes);
+        if (beyond != all) admit(search, bounds, all & ~beyond, slot + v * V::kLanes);
       }
     }
-    if (of.within < before) of.reach = distance_at(of, of.within);
+    if (search.within < before) search.reach = distance_at(search, search.within);
   }
 
-  void admit(Search& of, const RankBounds& bounds, unsigned lanes, std::int64_t slot) const {
+  void admit(Search& search, const RankBounds& bounds, unsigned lanes, std::int64_t slot) const {
     float low[V::kLanes], high[V::kLanes];
     bounds.low.store(low);
     bounds.high.store(high);
     for (; lanes != 0; lanes &= lanes - 1) {
       const int lane = __builtin_ctz(lanes);
       const std::int32_t id = args_.ids[slot + lane];
-      if (low[lane] > of.within || !admits(of.i, id)) continue;
-      if (of.count == room_) make_room(of);
-      of.desk.found[of.count++] = {low[lane] >= 0 ? low[lane] : 0, id};
-      if (high[lane] < of.within) tighten(of, high[lane]);
+      if (low[lane] > search.within || !admits(search.i, id)) continue;
+      if (search.count == capacity_) compact(search);
+      search.scratch.found[search.count++] = {low[lane] >= 0 ? low[lane] : 0, id};
+      if (high[lane] < search.within) tighten(search, high[lane]);
     }
   }
 
@@ -265,8 +265,8 @@ class Probe {
   }
 
   // Replaces the largest of the k smallest upper bounds, which form a heap.
-  void tighten(Search& of, float high) const {
-    float* heap = of.desk.within;
+  void tighten(Search& search, float high) const {
+    float* heap = search.scratch.within;
     std::int64_t at = 0;
     for (;;) {
       std::int64_t child = 2 * at + 1;
@@ -277,48 +277,50 @@ class Probe {
       at = child;
     }
     heap[at] = high;
-    if (heap[0] < of.within) of.within = heap[0];
+    if (heap[0] < search.within) search.within = heap[0];
   }
 
   // The largest distance of a row of at most this rank.
-  float distance_at(const Search& of, float rank) const {
-    const double d = card_.distance(static_cast<double>(rank), of.of.own, 1.0);
+  float distance_at(const Search& search, float rank) const {
+    const double d = card_.distance(static_cast<double>(rank), search.point.own, 1.0);
     return rounded_up(d);
   }
 
-  void make_room(Search& of) const {
-    keep_possible(of);
-    if (of.count > room_ / 2) settle(of);
+  void compact(Search& search) const {
+    keep_possible(search);
+    if (search.count > capacity_ / 2) rank_candidates(search);
   }
-  void keep_possible(Search& of) const {
+  void keep_possible(Search& search) const {
     std::int64_t kept = 0;
-    for (std::int64_t at = 0; at < of.count; ++at)
-      if (!(of.desk.found[at].distance > of.within)) of.desk.found[kept++] = of.desk.found[at];
-    of.count = kept;
+    for (std::int64_t at = 0; at < search.count; ++at)
+      if (!(search.scratch.found[at].distance > search.within))
+        search.scratch.found[kept++] = search.scratch.found[at];
+    search.count = kept;
   }
 
   // Ranks the candidates by their distance.
-  void settle(Search& of) const {
-    keep_possible(of);
-    sort_nearest(of.desk.found, of.count);
-    for (std::int64_t at = 0; at < of.count; ++at) {
-      const Candidate<float> candidate = of.desk.found[at];
-      if (candidate.distance > of.within) break;
+  void rank_candidates(Search& search) const {
+    keep_possible(search);
+    sort_nearest(search.scratch.found, search.count);
+    for (std::int64_t at = 0; at < search.count; ++at) {
+      const Candidate<float> candidate = search.scratch.found[at];
+      if (candidate.distance > search.within) break;
       const T* y = static_cast<const T*>(args_.rows.data) + candidate.index * depth_;
       const Listed of_y = listed(card_, y, depth_);
-      const double s = squared_between<Card>(of.row, of.of, y, of_y, depth_);
-      const auto d = static_cast<T>(card_.distance(s, of.of.own, of_y.own));
-      if (of.nearest.offer(d, candidate.index)) bound_by(of, static_cast<double>(of.nearest.worst()));
+      const double s = squared_between<Card>(search.row, search.point, y, of_y, depth_);
+      const auto d = static_cast<T>(card_.distance(s, search.point.own, of_y.own));
+      if (search.nearest.offer(d, candidate.index))
+        bound_by(search, static_cast<double>(search.nearest.worst()));
     }
-    of.count = 0;
-    of.reach = distance_at(of, of.within);
+    search.count = 0;
+    search.reach = distance_at(search, search.within);
   }
 
-  void bound_by(Search& of, double farthest) const {
+  void bound_by(Search& search, double farthest) const {
     if (!(farthest < HUGE_VAL)) return;
-    const double rank = card_.rank_at(farthest * (1 + 0x1p-20), of.of.own);
+    const double rank = card_.rank_at(farthest * (1 + 0x1p-20), search.point.own);
     const float within = rounded_up(rank) + kTiny;
-    if (within < of.within) of.within = within;
+    if (within < search.within) search.within = within;
   }
 
   void finish(std::int64_t i) const {
@@ -341,7 +343,7 @@ class Probe {
   const Run& run_;
   Card card_;
   std::int64_t depth_ = args_.queries.cols, padded_ = round_up(depth_, 32),
-               lists_ = round_up(args_.lists, kSlots), room_ = 2 * args_.k + kCandidates, parts_ = 1;
+               lists_ = round_up(args_.lists, kSlots), capacity_ = 2 * args_.k + kCandidates, parts_ = 1;
   std::int64_t group_ = 1, groups_ = 0;
   int threads_ = 1;
   std::uint8_t* wanted_ = nullptr;
