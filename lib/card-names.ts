@@ -3,6 +3,17 @@
 /** The metric cards, in the core's order. */
 export const metrics = ['poincare', 'lorentz', 'euclidean', 'cosine', 'chordal'] as const;
 
+/**
+ * The distance of two rows x and y, by name; {@link metricCard} describes each.
+ *
+ * - `poincare`: `2/sqrt(c) arsinh(sqrt(c|x-y|^2/((1-c|x|^2)(1-c|y|^2))))`
+ * - `lorentz`: `2/sqrt(c) arsinh(sqrt(c <x-y,x-y>/4))`
+ * - `euclidean`: `|x-y|`
+ * - `cosine`: `1 - <x,y>/(|x||y|)`
+ * - `chordal`: `2|x-y|`
+ */
+export type Metric = (typeof metrics)[number];
+
 /** Whether a metric depends on c. */
 export const metricCurved = {
   poincare: true,
@@ -15,6 +26,17 @@ export const metricCurved = {
 /** The geometry cards, in the core's order. */
 export const geometries = ['hybrid', 'euclidean', 'hyperbolic', 'chordal', 'lorentz'] as const;
 
+/**
+ * The logit of two samples, by name: e and e' are unit rows, h and h' points. {@link geometryCard} describes each.
+ *
+ * - `hybrid`: `<e,e'>/tauE - lambda d_c(h,h')/tauH`
+ * - `euclidean`: `<e,e'>/tauE`
+ * - `hyperbolic`: `-d_c(h,h')/tauH`
+ * - `chordal`: `-2|h-h'|/tauH`
+ * - `lorentz`: `-d_c(h,h')/tauH on the hyperboloid`
+ */
+export type Geometry = (typeof geometries)[number];
+
 /** The pair loss cards, in the core's order. */
 export const contrastiveLosses = [
   'ntxent',
@@ -24,6 +46,9 @@ export const contrastiveLosses = [
   'multi-similarity',
   'proxy-anchor',
 ] as const;
+
+/** The parameters of the logit, in the core's order. */
+export const logitParameters = ['tauE', 'tauH', 'lambda', 'c'] as const;
 
 /**
  * Defaults of the logit's parameters, and of the norm at which the head clips. As published; `hybridContrastiveLoss` requires

@@ -1,4 +1,4 @@
-import { geometries, type logitDefaults, metrics } from './card-names.ts';
+import { type Geometry, geometries, type logitParameters, type Metric, metrics } from './card-names.ts';
 import { choice } from './check.ts';
 import { core } from './native.ts';
 
@@ -76,23 +76,10 @@ export interface GeometryCard {
   readonly separated: Accuracy;
 }
 
-/**
- * - `poincare`: `2/sqrt(c) arsinh(sqrt(c s / (a b)))`, `s = |x-y|^2`, `a = 1 - c|x|^2`, `b = 1 - c|y|^2`;
- * - `lorentz`: the same space in hyperboloid coordinates, `<x,x> = -1/c`, time first:
- *   `2/sqrt(c) arsinh(sqrt(c <x-y,x-y> / 4))`;
- * - `euclidean`: `|x-y|`; `chordal`: `2|x-y|`, the limit of `poincare` as c goes to 0; `cosine`: `1 - cos(x, y)`.
- */
-export type Metric = (typeof metrics)[number];
-
-/**
- * The logit of two samples: `hybrid` `<e,e'>/tauE - lambda d_c(h,h')/tauH`; `euclidean` its first term; `hyperbolic`
- * `-d_c(h,h')/tauH`; `chordal` `-2|h-h'|/tauH`, the limit of `hyperbolic` as c goes to 0; `lorentz` `-d_c(h,h')/tauH`
- * between points of the hyperboloid. {@link geometryCard} describes each.
- */
-export type Geometry = (typeof geometries)[number];
+export type { Geometry, Metric } from './card-names.ts';
 
 /** A parameter of the logit, by its name in the options of the loss. */
-export type LogitParameter = Exclude<keyof typeof logitDefaults, 'clipR'>;
+export type LogitParameter = (typeof logitParameters)[number];
 
 let metricList: readonly MetricCard[] | undefined;
 let geometryList: readonly GeometryCard[] | undefined;

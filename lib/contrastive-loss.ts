@@ -1,7 +1,7 @@
 import { factsOf, type SimilarityNumbers, similarityNumbersOf } from './batch-loss.ts';
 import { pairLoss } from './binding-calls.ts';
 import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call.ts';
-import { contrastiveLosses } from './card-names.ts';
+import { contrastiveLosses, logitParameters } from './card-names.ts';
 import {
   boolean,
   type Compat,
@@ -299,7 +299,7 @@ function* evaluate<T extends Reals>(options: ContrastiveLossOptions<T>): Steps<C
   const { unit: refUnit, norms: refNorms } = yield* refUnitRows(logits, ref.euclidean);
   const loss = new Float64Array(1);
   const losses = allocateArray(name, Float64Array, logits.rows);
-  const params = wanted ? new Float64Array(4) : null;
+  const params = wanted ? new Float64Array(logitParameters.length) : null;
   const start = (job: number) =>
     pairLoss(core(), {
       variant,

@@ -47,7 +47,8 @@ export interface GalleryIndex<T extends Reals> {
 /** Maximum number of lists, as in native/bind/calls.h. */
 export const mostLists: number = 2 ** 24;
 
-const blockSlots = 16;
+/** As in native/core.h: slots per block, and numbers per slot and per list. The core refuses other lengths. */
+const [blockSlots, slotFacts, listFacts] = [16, 4, 4];
 /** k-means: number of iterations, and rows per list that suffice for a mean. */
 const iterations = 8;
 const rowsPerList = 64;
@@ -190,9 +191,9 @@ export function* encodeIndex<T extends Reals>(
     starts,
     ids: allocateArray(operation, Int32Array, slots),
     codes: allocateArray(operation, Uint8Array, slots * 2 * Math.ceil(rows.cols / 2)),
-    facts: allocateArray(operation, Float32Array, slots * 4),
+    facts: allocateArray(operation, Float32Array, slots * slotFacts),
     panels: allocateArray(operation, Float32Array, roundUp(centers.rows) * rows.cols),
-    bounds: allocateArray(operation, Float32Array, centers.rows * 4),
+    bounds: allocateArray(operation, Float32Array, centers.rows * listFacts),
   };
   const covered = {
     data: rows.data.subarray(0, lists.length * rows.cols),

@@ -1,6 +1,6 @@
 import { type CallMatrix, contrast } from './binding-calls.ts';
 import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call.ts';
-import { geometries, logitDefaults } from './card-names.ts';
+import { geometries, logitDefaults, logitParameters } from './card-names.ts';
 import { actingParameters, type Geometry, type GeometryCard, geometryCards, readsOf } from './cards.ts';
 import {
   atLeastZero,
@@ -244,7 +244,7 @@ function* evaluate<T extends Reals>(options: LossOptions<T>): Steps<LossResult<T
   const threads = threadCount(name, options.threads);
   const { euclidean: unit, norms } = yield* unitRowsOf(name, logits);
   const loss = new Float64Array(1);
-  const params = wanted ? new Float64Array(4) : null;
+  const params = wanted ? new Float64Array(logitParameters.length) : null;
   const stats = new Float64Array(4);
   const start = (job: number) =>
     contrast(core(), {

@@ -90,6 +90,9 @@ struct Reads {
   bool euclidean = false, hyperbolic = false;
 };
 
+// The gradients in scalar parameters of a loss: tau_e, tau_h, lambda, c.
+inline constexpr int kLogitNumbers = 4;
+
 // The part of a loss that one of several ranks (processes) computes: the pairs of its own classes with all classes. Every
 // rank makes the same call, with the same rows. The results are those of the whole loss, except that the gradients have only
 // the rows of this rank's first `wanted` classes, which begin at `first_row`. Only CPU backends support it.
@@ -118,7 +121,7 @@ struct ContrastArgs {
   const std::int32_t* order = nullptr;  // order[class * views + view] = the row that holds it
   double* loss = nullptr;
   Matrix grad_euclidean, grad_hyperbolic;
-  double* grad_params = nullptr;  // tau_e, tau_h, lambda, c
+  double* grad_params = nullptr;  // kLogitNumbers
   ContrastStats* stats = nullptr;
   const ContrastPart* part = nullptr;  // null: all classes
 };
@@ -158,7 +161,7 @@ struct PairLossArgs {
   double* loss = nullptr;
   double* losses = nullptr;  // of every anchor: the mean of its terms, 0 without terms
   Matrix grad_euclidean, grad_hyperbolic, grad_ref_euclidean, grad_ref_hyperbolic;
-  double* grad_params = nullptr;  // tau_e, tau_h, lambda, c
+  double* grad_params = nullptr;  // kLogitNumbers
 };
 
 // The k nearest gallery rows of every query; ties go to the lower index. `exclude` (one per query, or null) is a gallery
@@ -176,6 +179,9 @@ struct SelectArgs {
   std::int32_t* indices = nullptr;  // n x k
   Matrix distances;                 // n x k
 };
+
+// An index for searches: the slots of a block, and the float32 numbers per slot and per list (cpu/lists/layout.h).
+inline constexpr std::int64_t kSlots = 16, kSlotFacts = 4, kListFacts = 4;
 
 // Centers of lists of rows (cpu/lists/centers.h). `lists` has the list of each row; other values are in none. A center
 // without rows is left as it is.

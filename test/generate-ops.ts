@@ -127,15 +127,24 @@ function cardNamesSource(): string {
     `\n/** The ${what} cards, in the core's order. */\nexport const ${name} = [${cards
       .map((card) => `'${card.name}'`)
       .join(', ')}] as const;\n`;
+  const type = (name: string, of: string, doc: string, cards: readonly { name: string; formula: string }[]) =>
+    `\n/**\n * ${doc}\n *\n${cards
+      .map((card) => ` * - \`${card.name}\`: \`${card.formula}\`\n`)
+      .join('')} */\nexport type ${name} = (typeof ${of})[number];\n`;
   return `// Generated from the cards in native/ops/ by \`npm run ops\`: edit those instead.
-${list('metric', 'metrics', metricCards())}
+${list('metric', 'metrics', metricCards())}${type('Metric', 'metrics', 'The distance of two rows x and y, by name; {@link metricCard} describes each.', metricCards())}
 /** Whether a metric depends on c. */
 export const metricCurved = {
 ${metricCards()
   .map(({ name, curved }) => `  ${name}: ${curved},\n`)
   .join('')}} as const;
-${list('geometry', 'geometries', geometryCards())}
+${list('geometry', 'geometries', geometryCards())}${type('Geometry', 'geometries', "The logit of two samples, by name: e and e' are unit rows, h and h' points. {@link geometryCard} describes each.", geometryCards())}
 ${list('pair loss', 'contrastiveLosses', lossCards())}
+/** The parameters of the logit, in the core's order. */
+export const logitParameters = [${parameters()
+    .map(({ name }) => `'${name}'`)
+    .join(', ')}] as const;
+
 /**
  * Defaults of the logit's parameters, and of the norm at which the head clips. As published; \`hybridContrastiveLoss\` requires
  * c.
@@ -158,11 +167,14 @@ ${geometryCards().map(termsOf).join('')}} as const;
 `;
 }
 
+function parameters(): { name: string; start: number }[] {
+  return JSON.parse(core().logitParameters) as { name: string; start: number }[];
+}
+
 /** Defaults of the logit's parameters, and of the norm at which the head clips. */
 function defaults(): string {
-  const parameters = JSON.parse(core().logitParameters) as { name: string; start: number }[];
   const clip = { name: 'clipR', start: headCards()[0]!.parameter!.start };
-  return [...parameters, clip].map(({ name, start }) => `${name}: ${start}`).join(', ');
+  return [...parameters(), clip].map(({ name, start }) => `${name}: ${start}`).join(', ');
 }
 
 /** The floor of the unit rows' norm, the default of the head's last card, and the guards. */

@@ -43,8 +43,6 @@ inline bool absent_or(Matrix a, std::int64_t rows, std::int64_t cols) {
   return a.data == nullptr || is(a, rows, cols);
 }
 
-// Lists of rows are stored in blocks of this many slots.
-constexpr std::int64_t kSlotsPerBlock = 16;
 // A search keeps scratch memory per neighbor and thread.
 constexpr std::int64_t kMaxListedNeighbors = 4096;
 // Maximum number of lists, so that no size computed from it overflows.
@@ -52,8 +50,7 @@ constexpr std::int64_t kMaxLists = 1 << 24;
 
 inline bool are_starts(const std::int32_t* starts, std::int64_t lists, std::int64_t slots) {
   bool ordered = starts[0] == 0 && starts[lists] == slots;
-  for (std::int64_t l = 0; l < lists; ++l)
-    ordered &= starts[l] <= starts[l + 1] && starts[l] % kSlotsPerBlock == 0;
+  for (std::int64_t l = 0; l < lists; ++l) ordered &= starts[l] <= starts[l + 1] && starts[l] % kSlots == 0;
   return ordered;
 }
 
@@ -78,17 +75,16 @@ inline bool consistent(const CentersArgs& a) {
 }
 inline bool consistent(const EncodeArgs& a) {
   return present(a.rows) && is(a.centers, a.centers.rows, a.rows.cols) && a.lists != nullptr &&
-         a.starts != nullptr && a.slots >= 0 && a.slots % kSlotsPerBlock == 0 && a.ids != nullptr &&
+         a.starts != nullptr && a.slots >= 0 && a.slots % kSlots == 0 && a.ids != nullptr &&
          a.codes != nullptr && a.facts != nullptr && a.panels != nullptr && a.bounds != nullptr &&
          are_starts(a.starts, a.centers.rows, a.slots);
 }
 inline bool consistent(const ProbeArgs& a) {
   return present(a.queries) && is(a.rows, a.rows.rows, a.queries.cols) && a.k > 0 &&
-         a.k <= kMaxListedNeighbors && a.lists > 0 && a.slots >= 0 && a.slots % kSlotsPerBlock == 0 &&
-         a.probes > 0 && a.starts != nullptr && a.ids != nullptr && a.codes != nullptr &&
-         a.facts != nullptr && a.panels != nullptr && a.bounds != nullptr && a.indices != nullptr &&
-         a.proven != nullptr && is(a.distances, a.queries.rows, a.k) &&
-         are_starts(a.starts, a.lists, a.slots);
+         a.k <= kMaxListedNeighbors && a.lists > 0 && a.slots >= 0 && a.slots % kSlots == 0 && a.probes > 0 &&
+         a.starts != nullptr && a.ids != nullptr && a.codes != nullptr && a.facts != nullptr &&
+         a.panels != nullptr && a.bounds != nullptr && a.indices != nullptr && a.proven != nullptr &&
+         is(a.distances, a.queries.rows, a.k) && are_starts(a.starts, a.lists, a.slots);
 }
 inline bool consistent(const DeltaArgs& a) {
   return a.distances.data != nullptr && a.distances.rows == a.distances.cols && a.base >= 0 &&
@@ -117,9 +113,7 @@ std::int64_t answers(const Args& a) {
   return element_count(a.queries.rows, a.k);
 }
 
-inline std::int64_t rounded_to_block(std::int64_t n) {
-  return (n + kSlotsPerBlock - 1) / kSlotsPerBlock * kSlotsPerBlock;
-}
+inline std::int64_t rounded_to_block(std::int64_t n) { return (n + kSlots - 1) / kSlots * kSlots; }
 // Negative for numbers out of range, so that no array has this length.
 inline std::int64_t lists_or_none(std::int64_t lists) { return lists > 0 && lists <= kMaxLists ? lists : -1; }
 inline std::int64_t starts_of(std::int64_t lists) { return lists_or_none(lists) < 0 ? -1 : lists + 1; }
@@ -129,7 +123,7 @@ inline std::int64_t codes_of(std::int64_t slots, std::int64_t cols) {
 inline std::int64_t panels_of(std::int64_t lists, std::int64_t cols) {
   return lists_or_none(lists) < 0 ? -1 : element_count(rounded_to_block(lists), cols);
 }
-inline std::int64_t bounds_of(std::int64_t lists) { return element_count(lists_or_none(lists), 4); }
+inline std::int64_t bounds_of(std::int64_t lists) { return element_count(lists_or_none(lists), kListFacts); }
 
 inline std::int64_t lists_of(const CentersArgs& a) { return a.centers.rows; }
 inline std::int64_t lists_of(const EncodeArgs& a) { return a.centers.rows; }
@@ -156,7 +150,7 @@ std::int64_t codes(const Args& a) {
 }
 template <class Args>
 std::int64_t facts(const Args& a) {
-  return element_count(a.slots, 4);
+  return element_count(a.slots, kSlotFacts);
 }
 template <class Args>
 std::int64_t panels(const Args& a) {
@@ -346,22 +340,21 @@ using Contrast =
            Field<"clip", &C::clip>, Field<"euclidean", &C::euclidean>, Field<"hyperbolic", &C::hyperbolic>,
            List<"order", &C::order, samples>, List<"loss", &C::loss, 1>,
            Field<"gradEuclidean", &C::grad_euclidean>, Field<"gradHyperbolic", &C::grad_hyperbolic>,
-           List<"gradParams", &C::grad_params, 4>, List<"stats", &C::stats, 4>>;
-using PairLoss =
-    Family<"pairLoss", N, &Backend::pair_loss, Field<"variant", &N::variant>, Field<"geometry", &N::geometry>,
-           Field<"guards", &N::guards>, Field<"tied", &N::tied>, Field<"reduction", &N::reduction>,
-           Field<"tauE", &N::tau_e>, Field<"tauH", &N::tau_h>, Field<"lambda", &N::lambda>, Field<"c", &N::c>,
-           Field<"clip", &N::clip>, Field<"alpha", &N::alpha>, Field<"beta", &N::beta>,
-           Field<"base", &N::base>, Field<"margin", &N::margin>, Field<"euclidean", &N::euclidean>,
-           Field<"hyperbolic", &N::hyperbolic>, Field<"refEuclidean", &N::ref_euclidean>,
-           Field<"refHyperbolic", &N::ref_hyperbolic>, Field<"columns", &N::columns>,
-           List<"labels", &N::labels, anchor_labels>, List<"refLabels", &N::ref_labels, reference_labels>,
-           Field<"positiveCount", &N::positive_count>, List<"starts", &N::starts, anchor_starts>,
-           List<"positives", &N::positives, listed_positives>, List<"weights", &N::weights, anchors>,
-           List<"loss", &N::loss, 1>, List<"losses", &N::losses, anchors>,
-           Field<"gradEuclidean", &N::grad_euclidean>, Field<"gradHyperbolic", &N::grad_hyperbolic>,
-           Field<"gradRefEuclidean", &N::grad_ref_euclidean>,
-           Field<"gradRefHyperbolic", &N::grad_ref_hyperbolic>, List<"gradParams", &N::grad_params, 4>>;
+           List<"gradParams", &C::grad_params, kLogitNumbers>, List<"stats", &C::stats, 4>>;
+using PairLoss = Family<
+    "pairLoss", N, &Backend::pair_loss, Field<"variant", &N::variant>, Field<"geometry", &N::geometry>,
+    Field<"guards", &N::guards>, Field<"tied", &N::tied>, Field<"reduction", &N::reduction>,
+    Field<"tauE", &N::tau_e>, Field<"tauH", &N::tau_h>, Field<"lambda", &N::lambda>, Field<"c", &N::c>,
+    Field<"clip", &N::clip>, Field<"alpha", &N::alpha>, Field<"beta", &N::beta>, Field<"base", &N::base>,
+    Field<"margin", &N::margin>, Field<"euclidean", &N::euclidean>, Field<"hyperbolic", &N::hyperbolic>,
+    Field<"refEuclidean", &N::ref_euclidean>, Field<"refHyperbolic", &N::ref_hyperbolic>,
+    Field<"columns", &N::columns>, List<"labels", &N::labels, anchor_labels>,
+    List<"refLabels", &N::ref_labels, reference_labels>, Field<"positiveCount", &N::positive_count>,
+    List<"starts", &N::starts, anchor_starts>, List<"positives", &N::positives, listed_positives>,
+    List<"weights", &N::weights, anchors>, List<"loss", &N::loss, 1>, List<"losses", &N::losses, anchors>,
+    Field<"gradEuclidean", &N::grad_euclidean>, Field<"gradHyperbolic", &N::grad_hyperbolic>,
+    Field<"gradRefEuclidean", &N::grad_ref_euclidean>, Field<"gradRefHyperbolic", &N::grad_ref_hyperbolic>,
+    List<"gradParams", &N::grad_params, kLogitNumbers>>;
 using Select =
     Family<"select", S, &Backend::select, Field<"metric", &S::metric>, Field<"guards", &S::guards>,
            Field<"c", &S::c>, Field<"k", &S::k>, Field<"queries", &S::queries>, Field<"gallery", &S::gallery>,

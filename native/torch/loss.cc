@@ -51,8 +51,8 @@ struct LossValue {
   double loss = 0;
   ContrastStats stats;
   bool has_params = false;
-  std::array<double, 4> params{};  // gradients of tau_e, tau_h, lambda, c
-  at::Tensor waiting;              // all of these in order, while still on a device
+  std::array<double, kLogitNumbers> params{};  // gradients of tau_e, tau_h, lambda, c
+  at::Tensor waiting;                          // all of these in order, while still on a device
 
   void arrive() {
     if (!waiting.defined()) return;
@@ -60,7 +60,7 @@ struct LossValue {
     const double* numbers = here.data_ptr<double>();
     loss = numbers[0];
     stats = {numbers[1], numbers[2], numbers[3], numbers[4]};
-    std::copy_n(numbers + 5, 4, params.begin());
+    std::copy_n(numbers + 5, kLogitNumbers, params.begin());
     waiting.reset();
   }
 };

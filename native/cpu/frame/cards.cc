@@ -139,6 +139,8 @@ const char* loss_cards() {
   return json.c_str();
 }
 
+static_assert(sizeof(kLogitParameters) / sizeof(kLogitParameters[0]) == kLogitNumbers);
+
 const char* logit_parameters() {
   static const std::string json = logit_parameter_list();
   return json.c_str();

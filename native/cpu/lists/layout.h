@@ -17,13 +17,13 @@
 namespace horoball {
 namespace {
 
-constexpr std::int64_t kSlots = 16;  // per block
-
 // Per slot: the scale of its code, |scale code|^2, the error, and the factor of its rank (at most the true one).
-enum SlotFact { kScale, kSize, kError, kWeight, kSlotFacts };
+enum SlotFact { kScale, kSize, kError, kWeight };
+static_assert(kWeight + 1 == kSlotFacts);
 // Per list: the largest distance and the largest Euclidean distance from the center to a row, the smallest weight of a
 // row, and the card's quantity of the center.
-enum ListFact { kRadius, kReach, kLightest, kOwn, kListFacts };
+enum ListFact { kRadius, kReach, kLightest, kOwn };
+static_assert(kOwn + 1 == kListFacts);
 
 // Factors that cover a few roundings of float32, and a bound of squares that underflow.
 constexpr float kUp = 1 + 0x1p-20f, kDown = 1 - 0x1p-20f, kTiny = 1e-36f;

@@ -118,7 +118,7 @@ class ContrastCall {
     }
     if (k_.wants_params) {
       call_.launch(contrast_params<T>, 1, kThreads, k_, factors<K>(),
-                   call_.template out<double>(args_.grad_params, 4));
+                   call_.template out<double>(args_.grad_params, kLogitNumbers));
     }
   }
 
