@@ -1,5 +1,14 @@
 import { pairwise, pairwiseVjp } from './binding-calls.ts';
-import { type AsyncOptions, type CallOptions, type Prepared, runAsync, runSync } from './call.ts';
+import {
+  type AsyncOptions,
+  type CallOptions,
+  type Prepared,
+  runAsync,
+  runSteps,
+  runStepsSync,
+  runSync,
+  type Steps,
+} from './call.ts';
 import { type metricCurved, metrics } from './card-names.ts';
 import { type Metric, metricCards } from './cards.ts';
 import {
@@ -27,8 +36,8 @@ import {
   zeros,
 } from './matrix.ts';
 import { core } from './native.ts';
-import { nextTurn } from './next-turn.ts';
 import { collect, outputBuffer } from './output-buffer.ts';
+import { inSlices } from './slices.ts';
 
 /** A metric that depends on c. */
 export type CurvedMetric = {
@@ -145,14 +154,17 @@ export function preparePairwise<T extends Reals>(
   return { start: out.data.length === 0 ? nothing : start, finish: () => out };
 }
 
-/** Validates a call of the vector-Jacobian product and allocates its results; errors start with `operation`. */
+/**
+ * Validates a call of the vector-Jacobian product and allocates the gradients in x and y, which is x by default; errors start
+ * with `operation`.
+ */
 export function preparePairwiseVjp<T extends Reals>(
   operation: string,
   x: Rows<T>,
   y: Rows<T> | undefined,
   cotangent: Rows<T>,
   given: PairwiseVjpOptions,
-): Prepared<DenseMatrix<T>[]> {
+): Prepared<[DenseMatrix<T>, DenseMatrix<T>]> {
   const options = checkOptions(operation, given, 'options', knownVjp);
   const a = asMatrix(operation, 'x', x);
   const b = y === undefined ? a : asMatrix(operation, 'y', y);
@@ -166,8 +178,8 @@ export function preparePairwiseVjp<T extends Reals>(
   const threads = threadCount(operation, options.threads);
   const gradX = zeros(operation, a.data, a.rows, a.cols);
   const gradY = zeros(operation, b.data, b.rows, b.cols);
-  const start = (job: number) => {
-    const outcome = pairwiseVjp(core(), {
+  const start = (job: number) =>
+    pairwiseVjp(core(), {
       metric,
       guards,
       c,
@@ -181,12 +193,7 @@ export function preparePairwiseVjp<T extends Reals>(
       threads,
       job,
     });
-    if (y !== undefined) return outcome;
-    if (outcome !== undefined) return outcome.then(() => addInSlices(gradX.data, gradY.data));
-    add(gradX.data, gradY.data, 0, gradX.data.length);
-    return undefined;
-  };
-  const finish = () => (y === undefined ? [gradX] : [gradX, gradY]);
+  const finish = (): [DenseMatrix<T>, DenseMatrix<T>] => [gradX, gradY];
   if (weights.data.length > 0) return { start, finish };
   gradC?.fill(0);
   return { start: nothing, finish };
@@ -194,18 +201,21 @@ export function preparePairwiseVjp<T extends Reals>(
 
 function nothing(): undefined {}
 
-/** Elements added per turn of the event loop: well under a millisecond. */
-const slice = 1 << 18;
-
-function add(a: Reals, b: Reals, begin: number, end: number): void {
-  for (let i = begin; i < end; ++i) a[i]! += b[i]!;
-}
-
-async function addInSlices(a: Reals, b: Reals): Promise<undefined> {
-  for (let begin = 0; begin < a.length; begin += slice) {
-    if (begin > 0) await nextTurn();
-    add(a, b, begin, Math.min(a.length, begin + slice));
-  }
+/** The gradients of a call; without y, their sum. */
+function* vjpSteps<T extends Reals>(
+  x: Rows<T>,
+  y: Rows<T> | undefined,
+  cotangent: Rows<T>,
+  options: PairwiseVjpOptions,
+): Steps<DenseMatrix<T>[]> {
+  const call = preparePairwiseVjp(vjpName, x, y, cotangent, options);
+  yield call;
+  const [gradX, gradY] = call.finish();
+  if (y !== undefined) return [gradX, gradY];
+  yield* inSlices(gradX.data.length, (begin, end) => {
+    for (let i = begin; i < end; ++i) gradX.data[i]! += gradY.data[i]!;
+  });
+  return [gradX];
 }
 
 /** {@link pairwiseDistance}'s vector-Jacobian product and its synchronous variant. */
@@ -246,14 +256,14 @@ const vjp: PairwiseVjp = Object.assign(
     y: Rows<T> | undefined,
     cotangent: Rows<T>,
     options: PairwiseVjpOptions & AsyncOptions,
-  ) => runAsync(vjpName, options?.signal, () => preparePairwiseVjp(vjpName, x, y, cotangent, options)),
+  ) => runSteps(vjpName, options?.signal, () => vjpSteps(x, y, cotangent, options)),
   {
     sync: <T extends Reals>(
       x: Rows<T>,
       y: Rows<T> | undefined,
       cotangent: Rows<T>,
       options: PairwiseVjpOptions,
-    ) => runSync(vjpName, preparePairwiseVjp(vjpName, x, y, cotangent, options)),
+    ) => runStepsSync(vjpName, vjpSteps(x, y, cotangent, options)),
   },
 );
 
