@@ -48,7 +48,7 @@ export {
 export { Gallery, type SearchOptions } from './gallery.ts';
 export type { IndexBuildOptions, IndexSize } from './gallery-index.ts';
 export type { ProvenNeighbors } from './gallery-probe.ts';
-export { type IndexOptions, type ToInnerProductIndex, toInnerProductIndex } from './index-export.ts';
+export { type IndexOptions, type ToInnerProductIndex, toInnerProductIndex } from './inner-product-index.ts';
 export {
   type HybridContrastiveLoss,
   hybridContrastiveLoss,

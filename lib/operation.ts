@@ -225,7 +225,7 @@ function prepare(name: string, entry: Entry, args: readonly unknown[]): RowWork<
   const start = (job: number) => {
     if (job === 0 && isShort(out.data.length, inputs)) return shortForward(call, out);
     return core().row(
-      numbersOf(call, job, numbers),
+      rowNumbersOf(call, job, numbers),
       dataOf(inputs[0]),
       dataOf(inputs[1]),
       dataOf(inputs[2]),
@@ -250,7 +250,7 @@ function prepareVjp(name: string, entry: Entry, args: readonly unknown[]): RowWo
     }
     // biome-ignore format: inputs and their gradients, a line each
     return core().rowVjp(
-      numbersOf(call, job, numbers),
+      rowNumbersOf(call, job, numbers),
       dataOf(x), dataOf(y), dataOf(u), cotangent,
       dataOf(gx), dataOf(gy), dataOf(gu), scalars,
     );
@@ -315,7 +315,7 @@ function leftOut(args: readonly unknown[], index: number, vjp: boolean): boolean
 /** Scratch for every call's numbers: the core reads them before the call returns. */
 const numbers = new Float64Array(rowNumbers);
 
-function numbersOf(call: Call, job: number, to: Float64Array): Float64Array {
+function rowNumbersOf(call: Call, job: number, to: Float64Array): Float64Array {
   const { op, guards, c, parameter, shape, inputs, device, threads } = call;
   to[rowCall.op] = op;
   to[rowCall.guards] = guards;
@@ -337,7 +337,7 @@ function numbersOf(call: Call, job: number, to: Float64Array): Float64Array {
 
 /** Runs through the core's persistent array. */
 function shortForward(call: Call, out: Matrix): undefined {
-  numbersOf(call, 0, core().callBuffer);
+  rowNumbersOf(call, 0, core().callBuffer);
   const index = writeShort(call.inputs);
   core().rowShort();
   readShort(index, out.data);
@@ -349,7 +349,7 @@ function shortVjp(
   grads: readonly (Matrix | undefined)[],
   scalars: Float64Array,
 ): undefined {
-  numbersOf(call, 0, core().callBuffer);
+  rowNumbersOf(call, 0, core().callBuffer);
   let index = writeShort(call.inputs, cotangent);
   core().rowVjpShort();
   for (const grad of grads) if (grad !== undefined) index = readShort(index, grad.data);

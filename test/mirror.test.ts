@@ -135,7 +135,7 @@ const through: Readonly<Record<string, readonly string[]>> = {
     'onnx/rotary',
     'onnx/source',
   ],
-  'operation.test': ['index-export', 'output-buffer', 'short-call'],
+  'operation.test': ['inner-product-index', 'output-buffer', 'short-call'],
   'retrieval.test': ['gallery-probe', 'rerank', 'topk'],
   'setup/setup.test': [
     'setup/command',
