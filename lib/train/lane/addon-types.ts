@@ -13,7 +13,7 @@ export interface Cancel {
   readonly [cancelBrand]: true;
 }
 
-/** The options of the loss, the indices of its geometry and terms in the core, and the parameters of multi-similarity. */
+/** The options of the loss, the indices of its geometry and terms in the core, and the numbers that the kernels need. */
 export interface LossNumbers extends Required<HybridLossOptions> {
   geometryIndex: number;
   /** -1 for `views`. */

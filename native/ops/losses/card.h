@@ -1,6 +1,6 @@
 // The contract of a loss card. A pair loss sees the logits of an anchor with its positives and with its negatives, and
 // gives a term per positive pair or one term per anchor. A card states
-//   kInfo             name, label, formula of one term and its source
+//   kInfo             name, label and formula of one term; the head comment names the source
 //   kLogSum           whether it reads the log-sum-exp of rate() times the logits of the positives
 //   kPairTerms        whether it reads sums over the positives of pair_term()
 //   kBalanced         whether it reads the weight of all anchors over that of the anchors with positives; 1 for a sum
