@@ -25,7 +25,7 @@ export interface ProxiesOptions {
  * @example
  * using proxies = new Proxies(embedder, { labels: [0, 1, 2] });
  * using optimizer = new AdamW(embedder, { lr: 1e-4, proxies });
- * using objective = loss.apply(embeddings, labels, { proxies });
+ * using objective = loss.apply(embedder.forward(batch), labels, { proxies });
  */
 export class Proxies extends Resource<'Proxies'> {
   /** The class of each proxy, ascending. */
