@@ -68,6 +68,8 @@ export const networkError = {
   orderAfterSteps: 1e-4,
   /** A loss in float64 that is divided among ranks. */
   divided: 1e-13,
+  /** Retrieval metrics whose queries are divided among ranks. */
+  dividedMetrics: 1e-14,
   /** Layers compared with float64 formulas or another implementation, and their gradients. */
   layers: 1e-5,
   layerGradients: 1e-4,

@@ -30,12 +30,12 @@ Axis::Axis(std::int32_t from, std::int32_t to, std::int32_t first, std::int32_t 
   weights_.resize(static_cast<std::size_t>(count) * stride_);
   std::vector<double> exact(stride_);
   for (std::int32_t i = 0; i < count; ++i) {
-    const double centre = (first + i + 0.5) * scale;
-    const auto begin = std::max(static_cast<std::int32_t>(centre - support + 0.5), 0);
-    const auto end = std::min(static_cast<std::int32_t>(centre + support + 0.5), from);
+    const double center = (first + i + 0.5) * scale;
+    const auto begin = std::max(static_cast<std::int32_t>(center - support + 0.5), 0);
+    const auto end = std::min(static_cast<std::int32_t>(center + support + 0.5), from);
     double sum = 0;
     for (std::int32_t x = begin; x < end; ++x) {
-      exact[x - begin] = bicubic((x - centre + 0.5) * (1 / stretch));
+      exact[x - begin] = bicubic((x - center + 0.5) * (1 / stretch));
       sum += exact[x - begin];
     }
     for (std::int32_t x = begin; x < end; ++x) {

@@ -253,7 +253,7 @@ export const mutants: readonly Mutant[] = [
     'native/image/kernel.cc',
     'image/resample',
     ['(weight < 0 ? -0.5 : 0.5)', '0.5'],
-    ['centre + support + 0.5', 'centre + support'],
+    ['center + support + 0.5', 'center + support'],
   ),
   ...at('native/image/resample.cc', 'image/resample', ['a.flip ? a.size - 1 - x : x', 'x']),
   ...at('native/bind/calls.h', 'hostile binding-calls', ['a.k <= a.gallery.rows && ', '']),

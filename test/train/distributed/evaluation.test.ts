@@ -2,6 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import type { Evaluation } from '../../../lib/train/index.ts';
+import { networkError } from '../../tolerances.ts';
 import { startRanks, success } from './ranks.ts';
 
 const child = fileURLToPath(new URL('./rank-child.js', import.meta.url));
@@ -28,6 +29,6 @@ for (const [what, ...options] of [
       const [got, expected] = [numbers(several), numbers(one)];
       t.is(got.length, expected.length);
       for (const [i, value] of expected.entries())
-        t.true(Math.abs(got[i]! - value) < 1e-14, `${got[i]}, ${value}`);
+        t.true(Math.abs(got[i]! - value) < networkError.dividedMetrics, `${got[i]}, ${value}`);
     }
   });

@@ -72,10 +72,10 @@ export class Renderer {
 
   #ask(child: ChildProcess, request: RenderRequest, seconds: number): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
-      const fail = (message: string): void => settle({ code: 'ERR_HOROBALL_PICTURE', message });
-      const settle = (answer: RenderAnswer): void => {
+      const fail = (message: string): void => finish({ code: 'ERR_HOROBALL_PICTURE', message });
+      const finish = (answer: RenderAnswer): void => {
         clearTimeout(timer);
-        child.off('message', settle).off('exit', ended).off('error', failed);
+        child.off('message', finish).off('exit', ended).off('error', failed);
         if ('png' in answer) resolve(answer.png);
         else
           reject(answer.code === undefined ? new Error(answer.message) : coded(answer.code, answer.message));
@@ -87,7 +87,7 @@ export class Renderer {
         fail(`rendering takes more than ${seconds} s`);
       };
       const timer = Number.isFinite(seconds) ? setTimeout(giveUp, 1000 * seconds) : undefined;
-      child.once('message', settle);
+      child.once('message', finish);
       child.once('exit', ended).once('error', failed);
       child.send(request, (error) => error && failed(error));
     });
