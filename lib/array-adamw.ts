@@ -29,9 +29,10 @@ const known: ReadonlySet<string> = new Set(['lr', 'weightDecay', 'betas', 'eps']
  * libtorch. Parameters in the ball belong to `RiemannianAdam`.
  *
  * @example
+ * const layer = new HypLinear({ inputs: 2, outputs: 1, c: 1 });
  * const optimizer = new ArrayAdamW(layer.parameters(), { lr: 1e-3 });
- * const { output, backward } = await layer.forward(points);
- * optimizer.step((await backward(cotangent)).parameters);
+ * const { output, backward } = await layer.forward(new Float32Array([0.5, 0]));
+ * optimizer.step((await backward(output)).parameters);
  */
 export class ArrayAdamW {
   readonly #slots: readonly Slot[];

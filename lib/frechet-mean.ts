@@ -45,6 +45,7 @@ interface Checked {
   /** They sum to 1, or are all 0. */
   readonly shares: Float64Array;
   readonly total: number;
+  readonly hasWeights: boolean;
   readonly c: number;
   readonly call: CallOptions & { c: number };
 }
@@ -69,7 +70,8 @@ function check<T extends Reals>(operation: string, rows: Rows<T>, given: Frechet
   let sum = 0;
   for (const share of shares) sum += share / largest;
   if (largest > 0) for (let i = 0; i < shares.length; i++) shares[i]! /= largest * sum;
-  return { x, shares, total: largest > 0 ? largest * sum : 0, c, call: { c, threads, device } };
+  const total = largest > 0 ? largest * sum : 0;
+  return { x, shares, total, hasWeights: weights !== undefined, c, call: { c, threads, device } };
 }
 
 /** The mean, the tangent vectors from it to the points, and the operator of the second derivatives there. */
@@ -245,11 +247,10 @@ function* backward<T extends Reals>(
   const operation = `${name}.vjp`;
   const checked = check(operation, rows, options);
   const source = asMatrix(operation, 'x', rows);
-  const { x, shares, total, call } = checked;
+  const { x, shares, total, hasWeights, call } = checked;
   const given = asMatrix(operation, 'cotangent', cotangent);
   checkSameType(operation, 'cotangent', source, given);
   checkShape(operation, 'cotangent', given, 1, x.cols);
-  const hasWeights = options.weights !== undefined;
   const made = (data: Float64Array, ofWeights: Float64Array, c: number): FrechetMeanGradients<T> => ({
     x: narrow(source, data, x.rows, x.cols),
     ...(hasWeights && { weights: narrow(source, ofWeights, x.rows, 1) }),

@@ -75,9 +75,10 @@ export interface HyperbolicMLROptions extends SeededLayerOptions {
  * `p = expmap0(P)` (or P itself if it is in the ball) with the normal `(1 - c|p|^2) A`.
  *
  * @example
- * const layer = new HyperbolicMLR({ dim: 3, classes: 5, c: 0.1 });
- * const { output, backward } = await layer.forward(points); // n x 5
- * const { inputs, parameters } = await backward(cotangent);
+ * const layer = new HyperbolicMLR({ dim: 2, classes: 3, c: 0.1 });
+ * const { output, backward } = await layer.forward(new Float32Array([0.5, 0]));
+ * output.cols; // => 3
+ * const { inputs, parameters } = await backward(new Float32Array([1, 0, 0]));
  */
 export class HyperbolicMLR extends Layer {
   readonly #isTangent: boolean;
@@ -281,10 +282,10 @@ const mapNames = [...shared, 'learnC', 'dim'];
 abstract class MapLayer extends Layer {
   protected readonly dim: number | undefined;
 
-  protected constructor(name: string, given: MapOptions) {
-    const core = new LayerCore(name, given, boolean(name, 'learnC', given.learnC, false));
+  protected constructor(name: string, { learnC, dim, ...given }: MapOptions) {
+    const core = new LayerCore(name, given, boolean(name, 'learnC', learnC, false));
     super(core);
-    this.dim = given.dim === undefined ? undefined : count(name, 'dim', given.dim);
+    this.dim = dim === undefined ? undefined : count(name, 'dim', dim);
     if (this.dim !== undefined) core.parameter('x', core.rows(1, this.dim));
   }
 }
@@ -304,10 +305,10 @@ export class ToPoincare extends MapLayer {
   constructor(options: ToPoincareOptions) {
     const name = 'toPoincare';
     const known: ReadonlySet<string> = new Set([...mapNames, 'riemannian', 'clipR']);
-    const given = checkOptions(name, options, 'options', known);
+    const { riemannian, clipR, ...given } = checkOptions(name, options, 'options', known);
     super(name, given);
-    this.#riemannian = boolean(name, 'riemannian', given.riemannian, true);
-    this.#clipR = given.clipR === undefined ? undefined : positive(name, 'clipR', given.clipR);
+    this.#riemannian = boolean(name, 'riemannian', riemannian, true);
+    this.#clipR = clipR === undefined ? undefined : positive(name, 'clipR', clipR);
   }
 
   /** @param x - n x d features @returns n x d points of the ball */

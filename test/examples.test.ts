@@ -4,12 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
+import { ArrayAdamW } from '../lib/array-adamw.ts';
 import * as core from '../lib/index.ts';
 import * as io from '../lib/io/index.ts';
+import * as layers from '../lib/layers.ts';
 import * as ops from '../lib/ops.ts';
 
 const root = fileURLToPath(new URL('../../lib/', import.meta.url));
-const scope: Record<string, unknown> = { ...core, ...io, join, tmpdir };
+const scope: Record<string, unknown> = { ...core, ...io, ...layers, ArrayAdamW, join, tmpdir };
 
 const AsyncFunction = (async () => {}).constructor as new (
   ...source: string[]

@@ -65,6 +65,8 @@ export const networkError = {
   /** The same network in another order: batches, chunks or ranks; its loss, its gradients, and the loss after steps. */
   order: 1e-6,
   orderOfGradients: 1e-5,
+  /** Its gradients in scalar parameters of the loss, in which terms cancel. */
+  orderOfParameters: 5e-5,
   orderAfterSteps: 1e-4,
   /** A loss in float64 that is divided among ranks. */
   divided: 1e-13,

@@ -70,3 +70,11 @@ export async function naming<T>(path: string, work: Promise<T>): Promise<T> {
     throw atFile(error, path);
   }
 }
+
+/** As {@link naming}, for files that must be created next to a folder: if they cannot be, the folder cannot be either. */
+export async function namingFolder<T>(path: string, work: Promise<T>): Promise<T> {
+  return await naming(path, work).catch((error: NodeJS.ErrnoException) => {
+    if (error.syscall === 'open') error.syscall = 'mkdir';
+    throw error;
+  });
+}

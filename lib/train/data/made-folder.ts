@@ -7,7 +7,7 @@ import { ensureFolder } from '../../io/folder.ts';
 import { isAbandoned, Lock, lockHolder } from '../../io/lock.ts';
 import { readRecordFile } from '../../io/record-file.ts';
 import { writeWhole } from '../../io/thread-file.ts';
-import { naming } from '../../io/trouble.ts';
+import { naming, namingFolder } from '../../io/trouble.ts';
 
 /** Contents of a folder, and how to stop; see {@link makeFolder}. */
 export interface Making {
@@ -43,7 +43,10 @@ export async function makeFolder(
   const partial = `${where}.partial-${randomUUID()}`;
   await naming(where, ensureFolder(path.dirname(where)));
   // Before the folder exists, because `sweep` of another process removes a folder without a lock.
-  await using _ = await Lock.take(`${partial}.lock`, () => foreign(where, what));
+  await using _ = await namingFolder(
+    where,
+    Lock.take(`${partial}.lock`, () => foreign(where, what)),
+  );
   try {
     await naming(where, ensureFolder(partial));
     const more = await naming(where, fill(partial));

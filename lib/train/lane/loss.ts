@@ -81,8 +81,8 @@ export class HybridLoss {
   /** @throws RangeError `ERR_HOROBALL_RANGE` or TypeError `ERR_HOROBALL_TYPE` for an invalid option */
   constructor(options: HybridLossOptions) {
     const operation = 'hybridLoss';
-    const { loss: given = 'views' } = options;
-    const { alpha, base, margin } = similarityNumbersOf(given);
+    const given = readOptions(operation, options, lossNames);
+    const { alpha, base, margin } = similarityNumbersOf(given.loss ?? 'views');
     const filled = {
       loss: 'views',
       clipR: null,
@@ -90,7 +90,7 @@ export class HybridLoss {
       compat: null,
       beta: 0,
       ...{ alpha, base, margin },
-      ...readOptions(operation, options, lossNames),
+      ...given,
     } as const;
     integer(operation, 'views', filled.views, 2, Number.MAX_SAFE_INTEGER);
     positive(operation, 'tauE', filled.tauE);

@@ -176,7 +176,8 @@ export async function measure(
   c: number,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
-  return await averaged(await measurePart(embedded, split, c, options), options.group);
+  const checked = checkEvaluation('measure', options);
+  return await averaged(await measurePart(embedded, split, c, checked), checked.group);
 }
 
 /** The evaluation of the queries of one rank. */

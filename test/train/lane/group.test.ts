@@ -33,7 +33,7 @@ async function equals(t: ExecutionContext, ...scenario: string[]): Promise<void>
   for (const { end } of ranks) {
     const { values, gradients } = last((await end).stdout) as unknown as Result;
     for (const [name, value] of Object.entries(one.values)) {
-      const most = name === 'loss' ? networkError.order : networkError.orderOfGradients;
+      const most = name === 'loss' ? networkError.order : networkError.orderOfParameters;
       t.true(
         Math.abs(values[name]! - value) <= most * Math.abs(value),
         `${name}: ${values[name]} and ${value}`,

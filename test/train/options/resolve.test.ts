@@ -47,8 +47,8 @@ test('alpha is dropped with compat hypmix and in the published recipes', (t) => 
   t.is(parseConfig(folder).background, 'white');
   t.is(parseConfig({ ...folder, compat: 'hypmix' }).background, 'drop');
   t.is(parseConfig({ ...folder, compat: 'hypmix', background: 'black' }).background, 'black');
-  for (const { options, paper } of recipes)
-    t.is(parseConfig(options).background, paper === null ? 'white' : 'drop');
+  for (const { options } of recipes)
+    t.is(parseConfig(options).background, options.ds === 'emoji' ? 'white' : 'drop');
 });
 
 test('about ten epochs are evaluated if only their number is given, with compat hypmix the last one', (t) => {

@@ -62,7 +62,6 @@ test.serial('a file of another network leaves no handle', async (t) => {
 test.serial('the loss has the geometry and the settings of its run', async (t) => {
   using embedder = await newEmbedder(tinyConfig());
   const options = {
-    loss: 'supcon',
     geometry: 'chordal',
     t_e: 0.3,
     t_h: 0.4,
@@ -72,7 +71,7 @@ test.serial('the loss has the geometry and the settings of its run', async (t) =
     reduction: 'mean',
   } as const;
   t.like(createLoss(tinyConfig(options), embedder).options, {
-    loss: 'supcon',
+    loss: 'views',
     geometry: 'chordal',
     tied: true,
     views: 2,
@@ -85,6 +84,7 @@ test.serial('the loss has the geometry and the settings of its run', async (t) =
     compat: null,
   });
   t.is(createLoss(tinyConfig({ compat: 'hypmix' }), embedder).options.compat, 'hypmix');
+  t.is(createLoss(tinyConfig({ loss: 'supcon' }), embedder).options.loss, 'supcon');
 });
 
 test.serial('layer decay gives deeper layers higher rates', async (t) => {
