@@ -98,3 +98,19 @@ export const networkError = {
   deviceRecall: 0.15,
   bfloat16Gradients: 5e-2,
 } as const;
+
+/** Relative errors of the peers in `bench/suites`, compared with the core. */
+export const peerError = {
+  /** Float32 distances at the corners of the matrix, and their gradients. */
+  distances: 1e-5,
+  /** Losses by pairs, and losses against proxies, whose logits are 32 times a cosine. */
+  loss: 1e-5,
+  proxyLoss: 1e-4,
+  /** Gromov's delta. */
+  delta: 1e-5,
+  /** Indices of neighbors, which are equal. */
+  ranking: 0,
+  /** Retrieval metrics, and those by another distance with the same ranking up to rounding. */
+  metrics: 1e-4,
+  metricsOfOtherDistance: 1e-3,
+} as const;

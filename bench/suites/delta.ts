@@ -1,5 +1,6 @@
 import { gromovDelta, matrix, pairwiseDistance } from '../../lib/index.ts';
 import { delta, table } from '../../test/oracle.ts';
+import { peerError } from '../../test/tolerances.ts';
 import { unitRows } from '../inputs.ts';
 import type { Labels } from '../results.ts';
 import { difference, type Suite } from '../suite.ts';
@@ -48,7 +49,7 @@ export function deltaSuite(n: number, threads: number): Suite {
             params: {},
             inputs: { distances: 'distances' },
             against: 'delta',
-            same: { as: 'delta', within: 1e-5 },
+            same: { as: 'delta', within: peerError.delta },
             bar: { of: 'ratio', atLeast: 40 },
             peak: true,
           },

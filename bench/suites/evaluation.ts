@@ -7,6 +7,7 @@ import {
   retrievalMetrics,
 } from '../../lib/index.ts';
 import { distances, nearest, table } from '../../test/oracle.ts';
+import { peerError } from '../../test/tolerances.ts';
 import { unitRows } from '../inputs.ts';
 import type { Labels } from '../results.ts';
 import type { EvaluationShape } from '../shapes.ts';
@@ -52,7 +53,7 @@ export function evaluationSuite(shape: EvaluationShape, threads: number): Suite 
       probe: () => figures(run()),
       ...(metric === 'euclidean'
         ? { peak: true }
-        : { against: 'euclidean', same: { as: 'euclidean', within: 1e-3 } }),
+        : { against: 'euclidean', same: { as: 'euclidean', within: peerError.metricsOfOtherDistance } }),
     };
   };
   return {
@@ -67,7 +68,7 @@ export function evaluationSuite(shape: EvaluationShape, threads: number): Suite 
         params: {},
         inputs: { x: 'x', labels: 'labels' },
         against: 'euclidean',
-        same: { as: 'euclidean', within: 1e-4 },
+        same: { as: 'euclidean', within: peerError.metrics },
         peak: true,
       },
     ],

@@ -10,6 +10,7 @@ import {
   metricCard,
   poincareToLorentz,
 } from '../../lib/index.ts';
+import { peerError } from '../../test/tolerances.ts';
 import { ballPoints, reals, unitRows } from '../inputs.ts';
 import type { Bar, Labels } from '../results.ts';
 import { type BatchShape, lossSettings } from '../shapes.ts';
@@ -143,7 +144,7 @@ function lossPeers(
     ),
     params,
     inputs: { e: 'e', h: 'h' },
-    same: { as, within: 1e-5 },
+    same: { as, within: peerError.loss },
     against: as,
     ...(bar === undefined ? {} : { bar }),
   });

@@ -1,4 +1,5 @@
 import type { Matrix } from '../../lib/index.ts';
+import { peerError } from '../../test/tolerances.ts';
 import { ballPoints, type Type, unitRows } from '../inputs.ts';
 import { type JsPeers, needed, plainDistances, simsimdDistances, tfjsDistances } from '../js-peers.ts';
 import type { Labels } from '../results.ts';
@@ -91,7 +92,7 @@ function javascriptSides(x: Matrix, y: Matrix, { labels }: Sides, js: JsPeers): 
     run,
     probe: () => corner({ data: run(), rows: x.rows, cols: y.rows }),
     against: 'poincare',
-    same: { as: 'poincare', within: 1e-5 },
+    same: { as: 'poincare', within: peerError.distances },
   });
   return [
     side('plain TypeScript loops', () => plainDistances(x, y, c, out)),
@@ -110,13 +111,13 @@ function pairwisePeers(n: number, { labels, flops }: Sides): PeerSide[] {
     params: { c },
     inputs: { x: 'x', y: 'y' },
     against: as === 'euclidean' || as === 'poincare' ? 'poincare, new result' : as,
-    same: { as, within: 1e-5 },
+    same: { as, within: peerError.distances },
     ...over,
   });
   const gradients = (name: string, geometry: string) =>
     peer(name, 'poincare both', {
       labels: labels({ geometry, pass: 'both' }),
-      same: { as: `${geometry} both`, within: 1e-5 },
+      same: { as: `${geometry} both`, within: peerError.distances },
     });
   const quick = [
     peer('torch.compile gram + asinh', 'poincare'),

@@ -1,5 +1,6 @@
 import { type Matrix, type Metric, matrix, topK } from '../../lib/index.ts';
 import { distances, nearest, table } from '../../test/oracle.ts';
+import { peerError } from '../../test/tolerances.ts';
 import { ballPoints, unitRows } from '../inputs.ts';
 import { type JsPeers, needed, usearchSearch } from '../js-peers.ts';
 import type { Labels } from '../results.ts';
@@ -58,7 +59,7 @@ export function searchSuite(
       flops,
       run: answer,
       probe: () => Array.from(answer().subarray(0, 4 * k), Number),
-      same: { as: 'euclidean', within: 0 },
+      same: { as: 'euclidean', within: peerError.ranking },
       against: 'poincare',
     });
   const flat = (name: string, geometry: string, same?: PeerSide['same']): PeerSide => ({
@@ -76,7 +77,7 @@ export function searchSuite(
     arrays: { gallery: input(gallery), queries: input(queries) },
     own,
     peers: [
-      flat('faiss IndexFlatL2', 'euclidean', { as: 'euclidean', within: 0 }),
+      flat('faiss IndexFlatL2', 'euclidean', { as: 'euclidean', within: peerError.ranking }),
       flat('faiss IndexFlatIP', 'inner product'),
       // Writes all distances, unlike the other sides.
       ...products({ ...labels(''), op: 'sgemm' }, { x: 'queries', y: 'gallery' }, flops),
