@@ -3,15 +3,15 @@ import {
   type ContrastiveLossResult,
   contrastiveLoss,
   hybridContrastiveLoss,
-  type Matrix,
   matrix,
 } from '../../lib/index.ts';
-import { pairLoss, slopeOf } from '../../test/oracle.ts';
+import { peerError } from '../../test/tolerances.ts';
 import { ballPoints, reals, uniform, unitRows } from '../inputs.ts';
 import type { Labels } from '../results.ts';
 import { lossSettings, type RaggedShape } from '../shapes.ts';
-import { difference, type OwnSide, type PeerSide, type Suite } from '../suite.ts';
-import { apart, dot, inner, limitsOf, moved, step, within } from './loss-check.ts';
+import type { OwnSide, PeerSide, Suite } from '../suite.ts';
+import { dot } from './loss-check.ts';
+import { type CheckedPairLoss, checkPairLoss, type PairLossNumbers } from './pair-loss-check.ts';
 import { asType, input } from './product.ts';
 
 /** A label per row: classes of 1 to `most` rows, in random order. */
@@ -30,9 +30,8 @@ function raggedLabels({ rows, most }: RaggedShape): Int32Array {
   return labels;
 }
 
-/** Rows of the oracle, which loops over all pairs. */
-const checkedRows = 60;
-const [alpha, beta, base, margin] = [2, 50, 0.5, 0.1];
+/** The losses of this suite do not read the last four. */
+const numbers: PairLossNumbers = { ...lossSettings, alpha: 2, beta: 50, base: 0.5, margin: 0.1 };
 
 /** Pair losses of one batch with all gradients; `hybrid views` is the loss over pairs of views, for comparison. */
 export function pairLossSuite(
@@ -62,15 +61,19 @@ export function pairLossSuite(
     gradEuclidean: matrix(reals(type, rows * dim), rows, dim),
     gradHyperbolic: matrix(reals(type, rows * dim), rows, dim),
   });
-  const side = (name: string, options: ContrastiveLossOptions, over: Partial<Labels> = {}): PairSide => {
+  const side = (
+    name: string,
+    options: Omit<ContrastiveLossOptions, 'labels' | 'ref'>,
+    over: Partial<Labels> = {},
+  ): CheckedPairLoss => {
     const all = {
       euclidean: e,
       hyperbolic: h,
-      labels,
-      ...lossSettings,
+      ...numbers,
       threads,
       out: out('float32'),
       ...options,
+      labels,
     };
     return {
       name,
@@ -78,9 +81,10 @@ export function pairLossSuite(
       run: () => contrastiveLoss.sync(all),
       probe: () => summary(contrastiveLoss.sync(all)),
       options: all,
+      numbers,
     };
   };
-  const own: PairSide[] = losses.flatMap((loss) => [
+  const own: CheckedPairLoss[] = losses.flatMap((loss) => [
     {
       ...side(`hybrid ${loss}`, { loss }),
       against: 'hybrid views',
@@ -124,13 +128,9 @@ export function pairLossSuite(
     own: [views, ...own],
     peers: losses.flatMap((loss) => peersOf(loss, rows, about)),
     check: () => {
-      for (const each of own) checkSide(each, labels);
+      for (const each of own) checkPairLoss(each);
     },
   };
-}
-
-interface PairSide extends OwnSide {
-  readonly options: ContrastiveLossOptions;
 }
 
 /** Rows of the largest batch for NT-Xent of pytorch-metric-learning, which allocates positive pairs x negative pairs several times. */
@@ -145,7 +145,7 @@ function peersOf(loss: string, rows: number, about: (over: Partial<Labels>) => L
     }),
     params: { ...lossSettings, loss, geometry },
     inputs: { labels: 'labels', e: 'e', ...(geometry === 'hybrid' ? { h: 'h' } : {}) },
-    same: { as: `${geometry} ${loss}`, within: 1e-5 },
+    same: { as: `${geometry} ${loss}`, within: peerError.loss },
     against: `${geometry} ${loss}`,
     ...(atLeast === undefined ? {} : { bar: { of: 'ratio', atLeast } }),
   });
@@ -167,52 +167,4 @@ function summary({ loss, gradEuclidean, gradHyperbolic }: ContrastiveLossResult)
     g === undefined ? [] : [Math.sqrt(dot(g.data, g.data))],
   );
   return [loss, ...sizes];
-}
-
-/**
- * In float64 against the oracle on the first rows (the value, and a directional derivative by seven-point differences),
- * and at full size in its own type against float64: value and every gradient.
- */
-function checkSide({ name, options, labels: { type } }: PairSide, labels: Int32Array): void {
-  checkOracle(name, options, labels);
-  if (type === 'float64') return;
-  const { out: _, ...rest } = options;
-  const exact = contrastiveLoss.sync(changed(rest, (rows) => asType(rows, 'float64')));
-  const found = contrastiveLoss.sync(options);
-  const { value, gradient } = limitsOf(options.geometry).float32;
-  within(`${name}, float32 value`, difference([found.loss], [exact.loss]), value);
-  for (const key of ['gradEuclidean', 'gradHyperbolic'] as const) {
-    if (exact[key] !== undefined)
-      within(`${name}, float32 ${key}`, apart(found[key]!.data, exact[key].data), gradient);
-  }
-}
-
-function checkOracle(name: string, options: ContrastiveLossOptions, labels: Int32Array): void {
-  const { out: _, ...rest } = options;
-  const { geometry = 'hybrid', loss = 'ntxent' } = rest;
-  const first = ({ data, cols }: Matrix) =>
-    matrix(Float64Array.from(data.subarray(0, checkedRows * cols)), checkedRows, cols);
-  const small = { ...changed(rest, first), labels: labels.subarray(0, checkedRows) };
-  const isPositive = (i: number, j: number) => labels[i] === labels[j];
-  const numbers = { ...lossSettings, alpha, beta, base, margin, geometry, loss, reduction: 'mean' };
-  const oracle = (by: number) => {
-    const h = moved(small.hyperbolic, by, 22);
-    const heads = moved(small.euclidean, by, 21).map((e, i) => ({ e, h: h[i] ?? [] }));
-    return pairLoss(heads, null, { ...numbers, isPositive });
-  };
-  const found = contrastiveLoss.sync(small);
-  const { value, gradient } = limitsOf(geometry).float64;
-  within(`${name}, float64 value`, difference([found.loss], [oracle(0)]), value);
-  const { gradEuclidean: e, gradHyperbolic: h } = found;
-  const along = (e === undefined ? 0 : inner(e, 21)) + (h === undefined ? 0 : inner(h, 22));
-  within(`${name}, float64 gradient`, difference([along], [slopeOf(oracle, step)]), gradient);
-}
-
-function changed(options: ContrastiveLossOptions, change: (rows: Matrix) => Matrix): ContrastiveLossOptions {
-  const { euclidean, hyperbolic } = options;
-  return {
-    ...options,
-    ...(euclidean === undefined ? {} : { euclidean: change(euclidean) }),
-    ...(hyperbolic === undefined ? {} : { hyperbolic: change(hyperbolic) }),
-  };
 }

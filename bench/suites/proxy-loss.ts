@@ -1,15 +1,11 @@
-import {
-  type ContrastiveLossOptions,
-  type ContrastiveLossResult,
-  contrastiveLoss,
-  type Matrix,
-} from '../../lib/index.ts';
+import { type ContrastiveLossResult, contrastiveLoss, type Matrix } from '../../lib/index.ts';
+import { peerError } from '../../test/tolerances.ts';
 import { ballPoints, uniform, unitRows } from '../inputs.ts';
 import type { Labels } from '../results.ts';
 import { lossSettings, type ProxyShape } from '../shapes.ts';
-import { difference, type OwnSide, type PeerSide, type Suite } from '../suite.ts';
-import { dot } from './loss-check.ts';
-import { asType, input } from './product.ts';
+import type { PeerSide, Suite } from '../suite.ts';
+import { type CheckedPairLoss, checkPairLoss, type PairLossNumbers } from './pair-loss-check.ts';
+import { input } from './product.ts';
 
 const scale = 32;
 const margin = 0.1;
@@ -38,7 +34,7 @@ export function proxyLossSuite({ name, rows, proxies, dim }: ProxyShape, threads
     pass: 'both',
     ...over,
   });
-  const optionsOf = (loss: Loss, isHybrid: boolean): ContrastiveLossOptions => {
+  const optionsOf = (loss: Loss, isHybrid: boolean): CheckedPairLoss['options'] => {
     const sides = isHybrid
       ? [
           { ...batch, hyperbolic: batchPoints },
@@ -46,11 +42,16 @@ export function proxyLossSuite({ name, rows, proxies, dim }: ProxyShape, threads
         ]
       : [batch, own];
     const [anchors, ref] = loss === 'proxy-anchor' ? [sides[1]!, sides[0]!] : [sides[0]!, sides[1]!];
-    const numbers = { ...lossSettings, tauE: loss === 'proxy-anchor' ? 1 : 1 / scale };
-    const settings = { ...numbers, alpha: scale, beta: scale, margin, threads };
-    return { ...anchors, ref, loss, geometry: isHybrid ? 'hybrid' : 'euclidean', ...settings };
+    return {
+      ...anchors,
+      ref,
+      loss,
+      geometry: isHybrid ? 'hybrid' : 'euclidean',
+      ...numbersOf(loss),
+      threads,
+    };
   };
-  const side = (loss: Loss, isHybrid: boolean): ProxySide => {
+  const side = (loss: Loss, isHybrid: boolean): CheckedPairLoss => {
     const options = optionsOf(loss, isHybrid);
     const geometry = isHybrid ? 'hybrid' : 'euclidean';
     return {
@@ -60,6 +61,7 @@ export function proxyLossSuite({ name, rows, proxies, dim }: ProxyShape, threads
       probe: () => summary(contrastiveLoss.sync(options)),
       peak: true,
       options,
+      numbers: numbersOf(loss),
     };
   };
   const sides = losses.flatMap((loss) => [side(loss, false), side(loss, true)]);
@@ -73,7 +75,7 @@ export function proxyLossSuite({ name, rows, proxies, dim }: ProxyShape, threads
     own: sides,
     peers: losses.map((loss) => peerOf(loss, about)),
     check: () => {
-      for (const each of sides) checkSide(each);
+      for (const each of sides) checkPairLoss(each);
     },
   };
 }
@@ -81,9 +83,14 @@ export function proxyLossSuite({ name, rows, proxies, dim }: ProxyShape, threads
 const losses = ['proxy-anchor', 'ntxent'] as const;
 type Loss = (typeof losses)[number];
 
-interface ProxySide extends OwnSide {
-  readonly options: ContrastiveLossOptions;
-}
+const numbersOf = (loss: Loss): PairLossNumbers => ({
+  ...lossSettings,
+  tauE: loss === 'proxy-anchor' ? 1 : 1 / scale,
+  alpha: scale,
+  beta: scale,
+  base: 0,
+  margin,
+});
 
 function peerOf(loss: Loss, about: (over: Partial<Labels>) => Labels): PeerSide {
   return {
@@ -91,7 +98,7 @@ function peerOf(loss: Loss, about: (over: Partial<Labels>) => Labels): PeerSide 
     labels: about({ op: `proxy loss ${loss}` }),
     params: { loss, scale, margin },
     inputs: { labels: 'labels', e: 'e', p: 'p' },
-    same: { as: `euclidean ${loss}`, within: 1e-4 },
+    same: { as: `euclidean ${loss}`, within: peerError.proxyLoss },
     against: `euclidean ${loss}`,
     peak: true,
   };
@@ -99,22 +106,3 @@ function peerOf(loss: Loss, about: (over: Partial<Labels>) => Labels): PeerSide 
 
 /** The value; the peer normalizes its inputs, so its gradients are others. */
 const summary = ({ loss }: ContrastiveLossResult): number[] => [loss];
-
-/** Value and sizes of the gradients, compared with float64, which tests compare with the formula. */
-function checkSide({ name, options }: ProxySide): void {
-  const wide = (of: Matrix | undefined) => of && asType(of, 'float64');
-  const { euclidean, hyperbolic, ref } = options;
-  const exact = contrastiveLoss.sync({
-    ...options,
-    ...{ euclidean: wide(euclidean), hyperbolic: wide(hyperbolic) },
-    ref: { ...ref, euclidean: wide(ref?.euclidean), hyperbolic: wide(ref?.hyperbolic) },
-  });
-  const error = difference(sizes(contrastiveLoss.sync(options)), sizes(exact));
-  if (error > 1e-4) throw new Error(`${name}: ${error.toExponential(1)} from float64 (limit 1e-4)`);
-}
-
-function sizes({ loss, ...gradients }: ContrastiveLossResult): number[] {
-  const { gradEuclidean, gradHyperbolic, gradRefEuclidean, gradRefHyperbolic } = gradients;
-  const all = [gradEuclidean, gradHyperbolic, gradRefEuclidean, gradRefHyperbolic];
-  return [loss, ...all.flatMap((each) => (each === undefined ? [] : [Math.sqrt(dot(each.data, each.data))]))];
-}
