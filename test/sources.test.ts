@@ -92,6 +92,21 @@ test('tests read every tolerance from a card or from tolerances.ts', async (t) =
   t.deepEqual(found, []);
 });
 
+/** Literal limits of peers. */
+const literalLimits = (path: string, text: string): string[] =>
+  Array.from(text.matchAll(/within: [\d.]\S*/g), ([limit]) => `${path}: ${limit}`);
+
+test('benchmarks read the limits of peers from tolerances.ts', async (t) => {
+  const files = (await readdir(join(root, 'bench/suites'))).filter((name) => name.endsWith('.ts'));
+  t.true(files.length > 0);
+  const texts = await Promise.all(files.map((name) => read(`bench/suites/${name}`)));
+  t.deepEqual(
+    files.flatMap((name, i) => literalLimits(name, texts[i]!)),
+    [],
+  );
+  t.deepEqual(literalLimits('x.ts', 'same: { as, within: 1e-5 }, bar'), ['x.ts: within: 1e-5']);
+});
+
 test('a tolerance in a constant, a condition, a product or a comparison is found', (t) => {
   const text = `
     const limit = type === Float64Array ? own : 1e-5;
