@@ -14,6 +14,9 @@ function toleranceOf({ labels: { geometry, guards } }: Checked): MetricCard['tol
   return guards === 'compat' ? card.publishedTolerance! : card.tolerance;
 }
 
+const isOnHyperboloid = ({ labels: { geometry } }: Checked) =>
+  metricCard(geometry as Metric).points === 'hyperboloid';
+
 const typeOf = ({ labels: { type } }: Checked) => (type === 'float64' ? Float64Array : Float32Array);
 
 /** Compares every side's distances and gradients at the first and last rows with float64 formulas. */
@@ -43,7 +46,7 @@ function checkDistances(side: Checked, c: number): void {
 
 /** A formula on hyperboloid rows loses half of its digits near 0; on the corresponding ball points it does not. */
 function geometryOf(side: Checked, c: number): Formula {
-  if (side.labels.geometry !== 'lorentz') return oracle(side, c);
+  if (!isOnHyperboloid(side)) return oracle(side, c);
   const inBall = ([t = 0, ...x]: readonly number[]) => x.map((value) => value / (1 + Math.sqrt(c) * t));
   return (x, y) => distances['poincare']!(inBall(x), inBall(y), c);
 }
@@ -64,7 +67,7 @@ function checkGradients(side: Checked, c: number): void {
   const gradients = side.gradients!(cotangent).map(ends);
   const points = [x, y].map(ends);
   const next = normal(91);
-  const { lift, tangent } = side.labels.geometry === 'lorentz' ? sheet(c) : flat;
+  const { lift, tangent } = isOnHyperboloid(side) ? sheet(c) : flat;
   const along = points.map((rows) => rows.map((row) => tangent(row, row.map(next))));
   const formula = geometryOf(side, c);
   const at = (by: number) => sum(formula, moved(points, along, by, lift));
