@@ -102,7 +102,10 @@ export interface ContrastiveLossOptions<T extends Reals = Reals>
    * anchors that have terms, of the mean of their terms.
    */
   reduction?: PairReduction | undefined;
-  /** Of `multi-similarity` and `proxy-anchor`: the factor of positives, > 0; default 2, and 32 for `proxy-anchor`. */
+  /**
+   * Of `multi-similarity` and `proxy-anchor`, as the three that follow; other losses ignore them. The factor of positives, > 0;
+   * default 2, and 32 for `proxy-anchor`.
+   */
   alpha?: number | undefined;
   /** The factor of negatives, > 0; default 50, and 32 for `proxy-anchor`. */
   beta?: number | undefined;
@@ -365,13 +368,13 @@ export interface ContrastiveLoss {
 
 /**
  * A contrastive loss over rows with any number of positives each, with its gradients: NT-Xent, SupCon, decoupled,
- * multi-similarity or Proxy-Anchor, between the rows of a batch or against other rows, over the logit of any geometry. It takes the batches of
- * pytorch-metric-learning, and gives the same values with `geometry: 'euclidean'` and `normalize: true`.
+ * multi-similarity or Proxy-Anchor, between the rows of a batch or against other rows, over the logit of any geometry. It takes
+ * the batches of pytorch-metric-learning, and gives the same values with `geometry: 'euclidean'` and `normalize: true`.
  *
  * Memory beyond inputs and outputs grows with the number of rows and of positives in a mask, not with the number of pairs. The
  * result does not depend on the number of threads. Losses keep their digits however small they are. An anchor without positives
- * has no term, except with `multi-similarity` and `proxy-anchor`; without negatives, a term of `ntxent` is 0. A row with NaN makes the loss NaN
- * if any anchor has a term.
+ * has no term, except with `multi-similarity` and `proxy-anchor`; without negatives, a term of `ntxent` is 0. A row with NaN
+ * makes the loss NaN if any anchor has a term.
  *
  * Both directions of a two-tower loss are two calls, with `ref` and the anchors exchanged. For two views per class, `ntxent`
  * is half of {@link hybridContrastiveLoss}.

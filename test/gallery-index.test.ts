@@ -3,16 +3,17 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { metricCards } from '../lib/cards.ts';
+import { metricCard, metricCards } from '../lib/cards.ts';
 import { Gallery, type Matrix, type Metric, matrix, pairwiseDistance, type Reals } from '../lib/index.ts';
 import { readSafetensors, writeSafetensors } from '../lib/io/index.ts';
 import { cloud, failure, noise, type RealsType, types } from './support.ts';
 
 type Any = Gallery<Reals>;
 const c = 0.7;
-/** The accuracy of an exact search, with which results are compared. */
-const accuracy = metricCards().find(({ name }) => name === 'poincare')!.tolerance.value;
-const listed = ['poincare', 'euclidean', 'chordal', 'cosine'] as const;
+/** The metrics that an index supports: those whose rank is a squared difference times factors of the rows. */
+const listed = metricCards()
+  .filter(({ points }) => points !== 'hyperboloid')
+  .map(({ name }) => name);
 
 /** Clusters of points, with near-duplicates, duplicates, the origin, the rim, and rows that are never found. */
 function awkward(type: RealsType, rows: number, cols: number, seed: number): Matrix {
@@ -53,7 +54,7 @@ function nearestRows(
   const distances = new Type(queries.rows * k).fill(Number.POSITIVE_INFINITY);
   // A point outside the ball is at distance 0 from itself, but never found.
   const isInside = (row: number): boolean =>
-    metric !== 'poincare' ||
+    metricCard(metric).points !== 'ball' ||
     Math.hypot(...rows.data.subarray(row * rows.cols, (row + 1) * rows.cols)) ** 2 * c < 1;
   const round = Type.name === 'Float32Array' ? Math.fround : Number;
   for (let i = 0; i < queries.rows; ++i) {
@@ -74,13 +75,15 @@ function nearestRows(
  */
 function sameWhereProven(
   t: ExecutionContext,
+  metric: Metric,
   got: { distances: Reals; indices: Int32Array; proven: Uint8Array },
   want: { distances: Reals },
   what: string,
 ): number {
   const queries = got.proven.length;
   const k = got.indices.length / queries;
-  const tolerance = got.distances instanceof Float32Array ? accuracy.float32 : accuracy.float64;
+  const { float32, float64 } = metricCard(metric).tolerance.value;
+  const tolerance = got.distances instanceof Float32Array ? float32 : float64;
   let count = 0;
   for (let i = 0; i < queries; ++i) {
     if (got.proven[i] !== 1) continue;
@@ -106,7 +109,7 @@ for (const type of types) {
         await gallery.add(rows);
         await gallery.buildIndex({ lists: 40 });
         const got = await gallery.topK(queries, { k: 9 });
-        t.is(sameWhereProven(t, got, want, 'all lists'), queries.rows);
+        t.is(sameWhereProven(t, metric, got, want, 'all lists'), queries.rows);
         t.deepEqual(got, gallery.topKSync(queries, { k: 9, threads: 1 }));
         for (let i = 0; i < 3; ++i) {
           const one = matrix(queries.data.subarray(i * cols, (i + 1) * cols), 1, cols);
@@ -115,7 +118,7 @@ for (const type of types) {
         }
         for (const probes of [1, 3, 15]) {
           const some = gallery.topKSync(queries, { k: 9, probes });
-          sameWhereProven(t, some, want, `${probes} probes`);
+          sameWhereProven(t, metric, some, want, `${probes} probes`);
         }
       });
     }
@@ -167,7 +170,7 @@ test('no proof is false: 20,000 queries at every distance scale', async (t) => {
     const want = nearestRows(queries, rows, metric, 4);
     for (const probes of [1, 2, 5, 20]) {
       const got = await gallery.topK(queries, { k: 4, probes });
-      sameWhereProven(t, got, want, `${metric} ${scale} ${type.name} ${probes}`);
+      sameWhereProven(t, metric, got, want, `${metric} ${scale} ${type.name} ${probes}`);
     }
   }
   t.pass();
@@ -187,7 +190,7 @@ test('rows that are added, removed, masked and excluded', async (t) => {
     for (const k of [1, 6, plain.size]) {
       for (const options of [{ k }, { k, labels: [1, 4] }, { k, exclude }]) {
         const [got, want] = [gallery.topKSync(queries, options), plain.topKSync(queries, options)];
-        t.is(sameWhereProven(t, got, want, `${what} ${k}`), 80);
+        t.is(sameWhereProven(t, 'poincare', got, want, `${what} ${k}`), 80);
         const isAllowed = (row: number, place: number) =>
           row < 0 ||
           ((options.labels === undefined || options.labels.includes(labels[row]!)) &&
@@ -253,8 +256,14 @@ test('save and load, and what a changed file can do', async (t) => {
       { centers: { shape: centers.shape, data: centers.data.map((value) => value * 1e17) } },
     ]) {
       using other = await changed(tensors);
-      t.is(sameWhereProven(t, other.topKSync(queries, { k: 7 }), want, 'other lists'), 60);
-      sameWhereProven(t, other.topKSync(queries, { k: 7, probes: 3 }), want, 'other lists, probed');
+      t.is(sameWhereProven(t, 'poincare', other.topKSync(queries, { k: 7 }), want, 'other lists'), 60);
+      sameWhereProven(
+        t,
+        'poincare',
+        other.topKSync(queries, { k: 7, probes: 3 }),
+        want,
+        'other lists, probed',
+      );
     }
     for (const tensors of [
       { centers: undefined },
@@ -307,7 +316,7 @@ test('building reports progress, can be canceled, and does not stop searches', a
   t.true(size.bytes > 40000 * 16);
   t.true(reports.length > 10 && reports.every(([done], i) => i === 0 || done! > reports[i - 1]![0]!));
   t.deepEqual(reports.at(-1)![0], reports[0]![1]);
-  sameWhereProven(t, await gallery.topK(queries, { k: 5 }), before, 'built');
+  sameWhereProven(t, 'poincare', await gallery.topK(queries, { k: 5 }), before, 'built');
   const together = await Promise.all([1, 2, 3, 4].map(() => gallery.topK(queries, { k: 5 })));
   for (const each of together) t.deepEqual(each, together[0]);
 });

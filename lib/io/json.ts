@@ -6,7 +6,10 @@ import { type Coded, coded } from '../errors.ts';
  */
 const maxOwnValues = 2 ** 20;
 
-/** Parses the JSON of a file that horoball wrote; an editor may have added a byte-order mark. @throws `ERR_HOROBALL_FORMAT` naming the file */
+/**
+ * Parses the JSON of a file that horoball wrote; an editor may have added a byte-order mark.
+ * @throws `ERR_HOROBALL_FORMAT` naming the file
+ */
 export function parsedJson(text: string, file: string): unknown {
   return boundedJson(text.replace(/^\ufeff/, ''), maxOwnValues, (why) => damaged(file, `it ${why}`));
 }

@@ -57,7 +57,10 @@ interface Entry {
  * this, and scanning more would take a second.
  */
 const maxHeader = 2 ** 25;
-/** Maximum number of values in a header, enough for about 60,000 tensors. A value of 2 bytes in the file can take 200 bytes of memory. */
+/**
+ * Maximum number of values in a header, enough for about 60,000 tensors. A value of 2 bytes in the file can take 200 bytes of
+ * memory.
+ */
 const maxValues = 2 ** 19;
 const operation = 'readSafetensors';
 

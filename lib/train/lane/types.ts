@@ -83,9 +83,9 @@ export interface Parameter {
 /** Options of `HybridLoss`. */
 export interface HybridLossOptions {
   /**
-   * `views`, the default: the cross entropies of all ordered pairs of views, as published. Otherwise a loss of `contrastiveLoss`
-   * with the mean over its terms, or `proxy-nca` (Teh et al. 2020), the cross entropy over all proxies. These have no CUDA kernel:
-   * their rows are copied to the host. `proxy-anchor` and `proxy-nca` need `Proxies`.
+   * `views`, the default: the cross entropies of all ordered pairs of views, as published. Otherwise a loss of
+   * `contrastiveLoss` with the mean over its terms, or `proxy-nca` (Teh et al. 2020), the cross entropy over all proxies. These
+   * have no CUDA kernel: their rows are copied to the host. `proxy-anchor` and `proxy-nca` need `Proxies`.
    */
   loss?: BatchLoss;
   geometry: Geometry;
@@ -107,15 +107,16 @@ export interface HybridLossOptions {
   /** `hypmix`: the published numerical guards; default null. */
   compat?: Compat | null;
   /**
-   * `views` and `euclidean` only, from 0: weights negatives by exp(beta s) of their logit s (Robinson et al. 2021, arXiv 2010.04592,
-   * without the correction for false negatives). 0, the default, is the plain loss.
+   * `views` and `euclidean` only, from 0: weights negatives by exp(beta s) of their logit s (Robinson et al. 2021,
+   * arXiv 2010.04592, without the correction for false negatives). 0, the default, is the plain loss. Not the `beta` of
+   * `contrastiveLoss`.
    */
   beta?: number;
-  /** Of `proxy-anchor`: its scale, above 0; default 32. */
+  /** Of `proxy-anchor`: its scale, above 0; default 32. Of `multi-similarity`: the factor of positives; default 2. */
   alpha?: number;
   /** Of `proxy-anchor`: its margin; default 0.1. */
   margin?: number;
-  /** Of `proxy-anchor`: the logit that the margin surrounds; default 0. */
+  /** The logit that the margin of `proxy-anchor` surrounds, default 0, or from which `multi-similarity` counts, default 0.5. */
   base?: number;
 }
 

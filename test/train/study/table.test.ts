@@ -6,7 +6,7 @@ test('CSV has one line per run and quotes fields if needed', (t) => {
   const study = { ...madeUp(9), results: [result('euclidean-t_e0.1', 1, 0.5)] };
   study.results[0]!.error = 'a "quoted", word';
   const [head, line, rest] = studyCsv(study).split('\r\n');
-  t.is(head, 'arm,loss,geometry,t_e,t_h,lam,hyp_c,seed,recall_at_1,recall_at_2,seconds,error');
-  t.is(line, 'euclidean,views,euclidean,0.1,0.1,0.5,0.1,1,0.5,0.55,50,"a ""quoted"", word"');
+  t.is(head, 'arm,loss,geometry,t_e,t_h,lam,hyp_c,tree,seed,recall_at_1,recall_at_2,seconds,error');
+  t.is(line, 'euclidean,views,euclidean,0.1,0.1,0.5,0.1,,1,0.5,0.55,50,"a ""quoted"", word"');
   t.is(rest, '');
 });
