@@ -8,7 +8,7 @@ from registry import Inputs, Params, Peer, peer
 
 @peer("pytorch-metric-learning, proxies")
 def metric_learning(inputs: Inputs, params: Params) -> Peer:
-    """It normalizes its inputs, so only the value is compared."""
+    """It normalizes its inputs, so its gradients have no radial part."""
     from pytorch_metric_learning import losses
 
     labels = torch.from_numpy(inputs["labels"]).long()
@@ -21,10 +21,11 @@ def metric_learning(inputs: Inputs, params: Params) -> Peer:
         criterion = losses.ProxyNCALoss(count, width, softmax_scale=params["scale"] / 2)
     criterion.proxies.data = torch.from_numpy(inputs["p"]).clone()
 
-    def run() -> list[torch.Tensor]:
+    def run() -> tuple[torch.Tensor, ...]:
         e.grad = criterion.proxies.grad = None
         value = criterion(e, labels)
         value.backward()
-        return [value.detach()]
+        return value.detach(), e.grad, criterion.proxies.grad
 
-    return Peer(run, lambda out: [float(out[0])])
+    # The float32 norm of 10,000 rows is accurate to 2e-4 only.
+    return Peer(run, lambda out: [float(out[0]), *(float(g.double().norm()) for g in out[1:])])

@@ -4,6 +4,7 @@ import { ballPoints, uniform, unitRows } from '../inputs.ts';
 import type { Labels } from '../results.ts';
 import { lossSettings, type ProxyShape } from '../shapes.ts';
 import type { PeerSide, Suite } from '../suite.ts';
+import { dot } from './loss-check.ts';
 import { type CheckedPairLoss, checkPairLoss, type PairLossNumbers } from './pair-loss-check.ts';
 import { input } from './product.ts';
 
@@ -58,7 +59,7 @@ export function proxyLossSuite({ name, rows, proxies, dim }: ProxyShape, threads
       name: `${geometry} ${loss}`,
       labels: about({ op: `proxy loss ${loss}`, geometry, heads: isHybrid ? 'untied' : '' }),
       run: () => contrastiveLoss.sync(options),
-      probe: () => summary(contrastiveLoss.sync(options)),
+      probe: () => summary(contrastiveLoss.sync(options), options),
       peak: true,
       options,
       numbers: numbersOf(loss),
@@ -104,5 +105,24 @@ function peerOf(loss: Loss, about: (over: Partial<Labels>) => Labels): PeerSide 
   };
 }
 
-/** The value; the peer normalizes its inputs, so its gradients are others. */
-const summary = ({ loss }: ContrastiveLossResult): number[] => [loss];
+/** The value, and the sizes of the gradients in the batch and in the proxies. */
+function summary(
+  { loss, gradEuclidean, gradRefEuclidean }: ContrastiveLossResult,
+  { loss: name, euclidean, ref }: CheckedPairLoss['options'],
+): number[] {
+  const sizes = [
+    tangentialSize(gradEuclidean!, euclidean!),
+    tangentialSize(gradRefEuclidean!, ref!.euclidean!),
+  ];
+  return [loss, ...(name === 'proxy-anchor' ? sizes.reverse() : sizes)];
+}
+
+/** Norm of a gradient without its radial part, which it does not have in a peer that normalizes its unit rows. */
+function tangentialSize({ data, rows, cols }: Matrix, { data: points }: Matrix): number {
+  let size = 0;
+  for (let i = 0; i < rows; ++i) {
+    const [g, x] = [data, points].map((all) => all.subarray(i * cols, (i + 1) * cols));
+    size += dot(g!, g!) - dot(g!, x!) ** 2 / dot(x!, x!);
+  }
+  return Math.sqrt(size);
+}
