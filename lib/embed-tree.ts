@@ -1,4 +1,4 @@
-import { type AsyncOptions, checkSignal } from './call.ts';
+import { type AsyncOptions, checkSignal, runSteps, type Steps } from './call.ts';
 import {
   boolean,
   checkCallback,
@@ -12,6 +12,7 @@ import {
 import { coded } from './errors.ts';
 import type { DenseMatrix } from './matrix.ts';
 import { matrix } from './matrix.ts';
+import { inSlices, rowsPerSlice } from './slices.ts';
 import type { OnEpoch } from './tree-epochs.ts';
 import { type Node, type Relation, relationOf } from './tree-graph.ts';
 import type { TreeState } from './tree-kernel.ts';
@@ -126,9 +127,9 @@ export async function embedTree(
   };
   const rate = positive(name, 'lr', given.lr ?? 0.1);
   const threads = threadCount(name, given.threads);
-  const relation = relationOf(edges, ancestors);
+  const relation = await runSteps(name, signal, () => relationOf(edges, ancestors));
+  const state = await runSteps(name, signal, () => stateOf(relation, sizes));
   signal?.throwIfAborted();
-  const state = stateOf(relation, sizes);
   const losses: number[] = [];
   const onEpoch: OnEpoch = (done, loss) => {
     losses.push(loss);
@@ -137,29 +138,29 @@ export async function embedTree(
   };
   const work = { state, epochs, burnIn, rate, barrier: shared(Int32Array, 2) };
   await runTree(work, threads, onEpoch, signal);
-  const scores = { meanRank: mean(state.ranks), map: mean(state.precisions) };
+  const { points, ...scores } = await runSteps(name, signal, () => resultOf(state, lorentz));
   if (verbose) report(`mean rank ${scores.meanRank.toFixed(2)}  MAP ${scores.map.toFixed(4)}`);
-  return { points: coordinates(state, lorentz), nodes: relation.nodes, ...scores, losses };
+  return { points, nodes: relation.nodes, ...scores, losses };
 }
 
 function report(line: string): void {
   if (typeof process !== 'undefined') process.stderr?.write(`${line}\n`);
 }
 
-function stateOf(
+function* stateOf(
   { nodes, pairs, starts, related }: Relation,
   sizes: Pick<TreeState, 'dim' | 'c' | 'negatives' | 'batch' | 'seed'>,
-): TreeState {
+): Steps<TreeState> {
   const { dim, batch, negatives } = sizes;
   const n = nodes.length;
   return {
     ...sizes,
     points: shared(Float64Array, n * (dim + 1)),
     gradients: shared(Float64Array, n * (dim + 1)),
-    pairs: shared(Int32Array, pairs),
+    pairs: yield* sharedCopy(pairs),
     order: shared(Int32Array, pairs.length / 2),
-    starts: shared(Int32Array, starts),
-    related: shared(Int32Array, related),
+    starts: yield* sharedCopy(starts),
+    related: yield* sharedCopy(related),
     nodes: shared(Int32Array, batch * (negatives + 2)),
     factors: shared(Float64Array, batch * (negatives + 1)),
     losses: shared(Float64Array, batch),
@@ -171,14 +172,12 @@ function stateOf(
 /** Memory that threads share; ordinary memory in browsers that do not allow it. */
 function shared<T extends Int32Array | Float64Array>(
   Type: { new (buffer: ArrayBufferLike): T; readonly BYTES_PER_ELEMENT: number },
-  of: number | T,
+  length: number,
 ): T {
-  const bytes = Type.BYTES_PER_ELEMENT * (typeof of === 'number' ? of : of.length);
+  const bytes = Type.BYTES_PER_ELEMENT * length;
   try {
     const Memory = typeof SharedArrayBuffer === 'function' ? SharedArrayBuffer : ArrayBuffer;
-    const array = new Type(new Memory(bytes));
-    if (typeof of !== 'number') array.set(of);
-    return array;
+    return new Type(new Memory(bytes));
   } catch {
     throw coded(
       'ERR_HOROBALL_MEMORY',
@@ -187,25 +186,46 @@ function shared<T extends Int32Array | Float64Array>(
   }
 }
 
-function mean(values: Float64Array): number {
-  const counted = values.filter((value) => !Number.isNaN(value));
-  return counted.reduce((sum, value) => sum + value, 0) / counted.length;
+function* sharedCopy(of: Int32Array): Steps<Int32Array> {
+  const copy = shared(Int32Array, of.length);
+  const part = (begin: number, end: number): void => copy.set(of.subarray(begin, end), begin);
+  yield* inSlices(of.length, part, 1 << 16);
+  return copy;
+}
+
+function* resultOf(
+  state: TreeState,
+  lorentz: boolean,
+): Steps<Pick<TreeEmbedding, 'points' | 'meanRank' | 'map'>> {
+  const points = yield* coordinates(state, lorentz);
+  return { points, meanRank: yield* mean(state.ranks), map: yield* mean(state.precisions) };
+}
+
+/** Mean of the values that are not NaN. */
+function* mean(values: Float64Array): Steps<number> {
+  let [sum, count] = [0, 0];
+  yield* inSlices(values.length, (begin, end) => {
+    for (const value of values.subarray(begin, end)) {
+      if (Number.isNaN(value)) continue;
+      sum += value;
+      count += 1;
+    }
+  });
+  return sum / count;
 }
 
 /** At curvature -c: `x / sqrt(c)` on the hyperboloid, and its projection `x / (1 + x0) / sqrt(c)` to the ball. */
-function coordinates({ points, dim, c }: TreeState, lorentz: boolean): DenseMatrix<Float64Array> {
+function* coordinates({ points, dim, c }: TreeState, lorentz: boolean): Steps<DenseMatrix<Float64Array>> {
   const [width, radius] = [dim + 1, 1 / Math.sqrt(c)];
-  const n = points.length / width;
-  if (lorentz)
-    return matrix(
-      Float64Array.from(points, (value) => value * radius),
-      n,
-      width,
-    );
-  const ball = new Float64Array(n * dim);
-  for (let row = 0; row < n; ++row) {
-    const scale = radius / (1 + points[row * width]!);
-    for (let i = 0; i < dim; ++i) ball[row * dim + i] = scale * points[row * width + 1 + i]!;
-  }
-  return matrix(ball, n, dim);
+  const rows = points.length / width;
+  const [skip, cols] = lorentz ? [0, width] : [1, dim];
+  const result = new Float64Array(rows * cols);
+  const place = (begin: number, end: number): void => {
+    for (let row = begin; row < end; ++row) {
+      const scale = lorentz ? radius : radius / (1 + points[row * width]!);
+      for (let i = 0; i < cols; ++i) result[row * cols + i] = scale * points[row * width + skip + i]!;
+    }
+  };
+  yield* inSlices(rows, place, rowsPerSlice(width));
+  return matrix(result, rows, cols);
 }

@@ -4,6 +4,8 @@ import { checkKept, type Matrix, type Reals, zeros } from './matrix.ts';
 
 /** Elements between two reads of the clock: a small fraction of a millisecond at up to 50 ns per element. */
 const sliceSize = 1 << 12;
+/** Items between two reads of the clock, at up to 500 ns per item. */
+const itemsPerSlice = 1 << 9;
 
 /** Calls `work` for the range from 0 to `length`, in ascending slices of at most `size`. */
 export function* inSlices(
@@ -14,6 +16,16 @@ export function* inSlices(
   for (let begin = 0; begin < length; begin += size) {
     work(begin, Math.min(length, begin + size));
     yield pause;
+  }
+}
+
+/** Calls `work` for each item and its place, in order. */
+export function* forEach<T>(items: Iterable<T>, work: (item: T, at: number) => void): Steps<void> {
+  let at = 0;
+  for (const item of items) {
+    work(item, at);
+    at += 1;
+    if (at % itemsPerSlice === 0) yield pause;
   }
 }
 

@@ -1,5 +1,7 @@
 // The relation that embedTree embeds: nodes, pairs, and the related nodes of each node.
+import { pause, type Steps } from './call.ts';
 import { quoted, rangeError, typeError } from './errors.ts';
+import { forEach, inSlices, sorted } from './slices.ts';
 
 /** A name or a number of a node. */
 export type Node = string | number;
@@ -19,27 +21,41 @@ const name = 'embedTree';
 const mostPairs = 1 << 27;
 
 /** Reads edges. `ancestors`: the edges lead from a node to its parents, and each node is related to all its ancestors. */
-export function relationOf(edges: Iterable<readonly Node[]>, ancestors: boolean): Relation {
-  const { nodes, adjacent } = read(edges);
-  const sets = ancestors ? closure(adjacent, nodes) : symmetric(adjacent);
+export function* relationOf(edges: Iterable<readonly Node[]>, ancestors: boolean): Steps<Relation> {
+  const { nodes, adjacent } = yield* read(edges);
+  const sets = ancestors ? yield* closure(adjacent, nodes) : yield* symmetric(adjacent);
   const starts = new Int32Array(nodes.length + 1);
-  for (const [u, set] of sets.entries()) {
+  yield* forEach(sets, (set, u) => {
     starts[u + 1] = starts[u]! + set.size;
     if (starts[u + 1]! > mostPairs) throw rangeError(name, 'edges', `at most ${mostPairs} pairs`, 'more');
-  }
+  });
   const count = starts[nodes.length]!;
   const pairs = new Int32Array(2 * count);
   const related = new Int32Array(count);
   for (const [u, set] of sets.entries()) {
-    const begin = starts[u]!;
-    related.set([...set], begin);
-    related.subarray(begin, starts[u + 1]!).sort();
-    for (let at = begin; at < starts[u + 1]!; ++at) pairs.set([u, related[at]!], 2 * at);
+    const list = new Int32Array(set.size);
+    yield* forEach(set, (v, at) => {
+      list[at] = v;
+    });
+    const own = yield* sorted(list, (a, b) => a - b);
+    const first = starts[u]!;
+    yield* inSlices(own.length, (begin, end) => {
+      for (let at = begin; at < end; ++at) {
+        related[first + at] = own[at]!;
+        pairs.set([u, own[at]!], 2 * (first + at));
+      }
+    });
+    yield pause;
   }
   return { nodes, pairs, starts, related };
 }
 
-function read(edges: Iterable<readonly Node[]>): { nodes: Node[]; adjacent: Set<number>[] } {
+interface Graph {
+  readonly nodes: Node[];
+  readonly adjacent: Set<number>[];
+}
+
+function* read(edges: Iterable<readonly Node[]>): Steps<Graph> {
   if (typeof (edges as unknown as Iterable<unknown> | undefined)?.[Symbol.iterator] !== 'function')
     throw typeError(name, 'edges', 'pairs of nodes', quoted(edges));
   const places = new Map<Node, number>();
@@ -52,9 +68,9 @@ function read(edges: Iterable<readonly Node[]>): { nodes: Node[]; adjacent: Set<
     }
     return place;
   };
-  let at = 0;
-  for (const edge of edges) {
-    const argument = `edges[${at++}]`;
+  let count = 0;
+  yield* forEach(edges, (edge, at) => {
+    const argument = `edges[${at}]`;
     if (!Array.isArray(edge) || edge.length !== 2)
       throw typeError(name, argument, 'a pair of nodes', quoted(edge));
     for (const node of edge as unknown[])
@@ -63,54 +79,86 @@ function read(edges: Iterable<readonly Node[]>): { nodes: Node[]; adjacent: Set<
     const [u, v] = edge as unknown as [Node, Node];
     if (u === v) throw rangeError(name, argument, 'two different nodes', quoted(u));
     adjacent[placeOf(u)]!.add(placeOf(v));
-  }
-  if (at === 0) throw rangeError(name, 'edges', 'at least one pair of nodes', 'none');
-  return numbered({ nodes: [...places.keys()], adjacent });
+    count = at + 1;
+  });
+  if (count === 0) throw rangeError(name, 'edges', 'at least one pair of nodes', 'none');
+  const nodes: Node[] = [];
+  yield* forEach(places.keys(), (node) => nodes.push(node));
+  return yield* numbered({ nodes, adjacent });
 }
 
 /** If all nodes are the numbers 0 to n - 1, row i is node i. */
-function numbered(graph: { nodes: Node[]; adjacent: Set<number>[] }): typeof graph {
+function* numbered(graph: Graph): Steps<Graph> {
   const { nodes, adjacent } = graph;
-  const isRow = (node: Node): boolean => typeof node === 'number' && node >= 0 && node < nodes.length;
-  if (!nodes.every(isRow)) return graph;
-  const sorted: Set<number>[] = [];
-  for (const [at, set] of adjacent.entries())
-    sorted[nodes[at] as number] = new Set(Array.from(set, (other) => nodes[other] as number));
-  return { nodes: nodes.map((_, i) => i), adjacent: sorted };
+  let isNumbered = true;
+  yield* forEach(nodes, (node) => {
+    isNumbered &&= typeof node === 'number' && node >= 0 && node < nodes.length;
+  });
+  if (!isNumbered) return graph;
+  const ordered: Graph = { nodes: [], adjacent: [] };
+  yield* forEach(nodes, (_, row) => {
+    ordered.nodes.push(row);
+    ordered.adjacent.push(new Set());
+  });
+  for (const [at, set] of adjacent.entries()) {
+    const own = ordered.adjacent[nodes[at] as number]!;
+    yield* forEach(set, (other) => own.add(nodes[other] as number));
+    yield pause;
+  }
+  return ordered;
 }
 
-function symmetric(adjacent: readonly Set<number>[]): Set<number>[] {
-  const both = adjacent.map((set) => new Set(set));
-  for (const [u, set] of adjacent.entries()) for (const v of set) both[v]!.add(u);
+function* symmetric(adjacent: readonly Set<number>[]): Steps<Set<number>[]> {
+  const both: Set<number>[] = [];
+  for (const set of adjacent) {
+    both.push(yield* copyOf(set));
+    yield pause;
+  }
+  for (const [u, set] of adjacent.entries()) {
+    yield* forEach(set, (v) => both[v]!.add(u));
+    yield pause;
+  }
   return both;
 }
 
+function* copyOf(set: ReadonlySet<number>): Steps<Set<number>> {
+  const copy = new Set<number>();
+  yield* forEach(set, (value) => copy.add(value));
+  return copy;
+}
+
 /** All ancestors of each node, by depth-first search without recursion. */
-function closure(parents: readonly Set<number>[], nodes: readonly Node[]): Set<number>[] {
+function* closure(parents: readonly Set<number>[], nodes: readonly Node[]): Steps<Set<number>[]> {
   const found: (Set<number> | undefined)[] = Array(parents.length);
   const open = new Set<number>();
   for (let root = 0; root < parents.length; ++root) {
     const stack = [root];
     while (stack.length > 0) {
+      yield pause;
       const node = stack.at(-1)!;
       if (found[node] !== undefined) {
         stack.pop();
         continue;
       }
-      const missing = [...parents[node]!].filter((parent) => found[parent] === undefined);
-      const again = missing.find((parent) => open.has(parent));
-      if (again !== undefined)
-        throw rangeError(
-          name,
-          'edges',
-          'no cycle with relation: ancestors',
-          `a cycle through ${nodes[again]}`,
-        );
+      const before = stack.length;
+      yield* forEach(parents[node]!, (parent) => {
+        if (found[parent] !== undefined) return;
+        if (open.has(parent))
+          throw rangeError(
+            name,
+            'edges',
+            'no cycle with relation: ancestors',
+            `a cycle through ${nodes[parent]}`,
+          );
+        stack.push(parent);
+      });
       open.add(node);
-      stack.push(...missing);
-      if (missing.length > 0) continue;
-      const all = new Set(parents[node]);
-      for (const parent of parents[node]!) for (const ancestor of found[parent]!) all.add(ancestor);
+      if (stack.length > before) continue;
+      const all = yield* copyOf(parents[node]!);
+      for (const parent of parents[node]!) {
+        yield* forEach(found[parent]!, (ancestor) => all.add(ancestor));
+        yield pause;
+      }
       found[node] = all;
       open.delete(node);
       stack.pop();

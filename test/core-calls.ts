@@ -57,6 +57,9 @@ export async function coreCalls({
   const shared = { c, threads };
   const contrast = { euclidean: units, tied: true, labels: half, ...shared };
   const first = [...Array(few).keys()];
+  const small = { dim: 1, epochs: 1, negatives: 1, batch: Math.min(rows, 1 << 12) };
+  const edges = edgesOf(rows, side);
+  const chain = edges.slice(0, side - 1);
 
   const calls: CoreCall[] = [
     ...cards.flatMap((card) => rowCalls(card, Math.max(few, rows >> 2))),
@@ -140,6 +143,14 @@ export async function coreCalls({
         gallery.close();
       },
     },
+    {
+      name: 'embedTree',
+      run: (extra) => core.embedTree(edges, { ...small, threads, ...extra }),
+    },
+    {
+      name: 'embedTree',
+      run: (extra) => core.embedTree(chain, { ...small, relation: 'ancestors', threads, ...extra }),
+    },
     { name: 'Gallery.save', run: () => wide.save(folder) },
     { name: 'Gallery.load', run: async () => (await Gallery.load(folder)).close() },
   ];
@@ -152,7 +163,7 @@ export async function coreCalls({
   return { calls, close };
 }
 
-/** The names of all asynchronous exports: functions with a synchronous variant, and methods of a gallery. */
+/** The names of all asynchronous exports: functions with a synchronous variant, methods of a gallery, and embedTree. */
 export function asyncNames(): string[] {
   const hasSync = (value: unknown): boolean =>
     typeof (value as { sync?: unknown } | undefined)?.sync === 'function';
@@ -161,7 +172,7 @@ export function asyncNames(): string[] {
     ...(hasSync((value as { vjp?: unknown }).vjp) ? [`${name}.vjp`] : []),
   ]);
   const methods = ['add', 'remove', 'buildIndex', 'topK', 'save', 'load'];
-  return [...functions, ...methods.map((name) => `Gallery.${name}`)];
+  return [...functions, 'embedTree', ...methods.map((name) => `Gallery.${name}`)];
 }
 
 type Call = (...args: never[]) => Promise<unknown>;
@@ -208,6 +219,11 @@ function neighbors(rows: number): core.PositiveMask {
     i === 0 ? 0 : Math.min(2 * i - 1, 2 * rows - 2),
   );
   return { indptr, indices: Int32Array.from(lists.flat()) };
+}
+
+/** Edges of a graph with `nodes` nodes: from each to the next, then from each to the one after that, and so on. */
+function edgesOf(count: number, nodes: number): [number, number][] {
+  return Array.from({ length: count }, (_, i) => [i % nodes, (i + 1 + Math.floor(i / nodes)) % nodes]);
 }
 
 /** Distances between the numbers 0, 1, ..., n - 1. */

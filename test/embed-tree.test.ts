@@ -1,5 +1,6 @@
 // embedTree: what it embeds, its gradient, and that results depend on neither threads nor coordinates.
 import test from 'ava';
+import { runStepsSync } from '../lib/call.ts';
 import { embedTree, isHoroballError, type Node, pairwiseDistance } from '../lib/index.ts';
 import { relationOf } from '../lib/tree-graph.ts';
 import { batchLosses, nodeGradients, type TreeState } from '../lib/tree-kernel.ts';
@@ -36,7 +37,7 @@ test('a binary tree is embedded almost perfectly, in two dimensions', async (t) 
 test('mean rank and MAP are those of the points', async (t) => {
   const edges = binaryTree(5);
   const { points, meanRank, map } = await embedTree(edges, { dim: 3, epochs: 20, c: 0.7 });
-  const { starts, related } = relationOf(edges, false);
+  const { starts, related } = runStepsSync('embedTree', relationOf(edges, false));
   const distances = pairwiseDistance.sync(points, undefined, { c: 0.7 });
   let [ranks, precisions] = [0, 0];
   for (let u = 0; u < points.rows; ++u) {
@@ -132,7 +133,7 @@ test('the gradient is the slope of the loss', (t) => {
 test('on one thread with pauses, as in browsers, the result is the same', async (t) => {
   const edges = binaryTree(5);
   const { points } = await embedTree(edges, { dim: 2, epochs: 3, batch: 4, model: 'lorentz' });
-  const { pairs, starts, related } = relationOf(edges, false);
+  const { pairs, starts, related } = runStepsSync('embedTree', relationOf(edges, false));
   const n = starts.length - 1;
   const state: TreeState = {
     ...{ pairs, starts, related, dim: 2, negatives: 50, batch: 4, seed: 0, c: 1 },
@@ -158,13 +159,15 @@ test('ancestors are all of them, and a cycle is refused', async (t) => {
     ['cat', 'animal'],
     ['dog', 'animal'],
   ];
-  const { nodes, starts, related } = relationOf(edges, true);
+  const { nodes, starts, related } = runStepsSync('embedTree', relationOf(edges, true));
   const of = (name: string): unknown[] => {
     const u = nodes.indexOf(name);
     return Array.from(related.subarray(starts[u], starts[u + 1]), (v) => nodes[v]);
   };
   t.deepEqual(of('lion'), ['cat', 'animal']);
   t.deepEqual(of('animal'), []);
+  const star = Array.from({ length: 200_000 }, (_, i): [Node, Node] => [0, i + 1]);
+  t.is(runStepsSync('embedTree', relationOf(star, true)).related.length, star.length);
   const cycle = embedTree([...edges, ['animal', 'lion']], { dim: 2, relation: 'ancestors' });
   t.regex(
     (await t.throwsAsync(cycle))!.message,
