@@ -1,8 +1,9 @@
 // Every function, constructor, method and getter that the package exports, found at run time. An export without valid
-// arguments in wrong-arguments-examples.ts is an error, so that a new one cannot be left out.
+// arguments in wrong-arguments-examples.ts or wrong-arguments-arrays.ts is an error, so that a new one cannot be left out.
 import { readFile } from 'node:fs/promises';
 import { EventWriter } from '../lib/io/index.ts';
-import { type Make, makeExamples, points } from './wrong-arguments-examples.ts';
+import { type Make, points } from './wrong-arguments-arrays.ts';
+import { makeExamples } from './wrong-arguments-examples.ts';
 
 export interface Callable {
   name: string;
