@@ -307,16 +307,17 @@ const size = `import { readFileSync } from 'node:fs';
   };
   size(); gc(); const before = size();`;
 
-test('the core takes under 1.5 MB of memory, with all its JavaScript and the CUDA runtime of a development build 2.7', async (t) => {
+test('the core takes under 1.5 MB of memory, with all its JavaScript and the CUDA runtime of a development build 2.5', async (t) => {
   if (process.platform !== 'linux') return t.pass('skipped: no smaps here');
   const binary = `process.dlopen({ exports: {} }, ${JSON.stringify(join(t.context.platform, 'core.node'))});`;
   const everything = `(await import('horoball')).coreInfo();`;
   for (const [code, limit] of [
     [binary, 1500],
-    [everything, 2700],
+    [everything, 2500],
   ] as const) {
     const sizes: number[] = [];
-    for (let i = 0; i < 5; ++i) {
+    // V8 takes memory in pages of 256 KiB, so the sizes of equal starts differ by one.
+    for (let i = 0; i < 10; ++i) {
       const text = `${size} ${code} gc(); console.log(size() - before);`;
       const { stdout } = await bareNode(t.context, ['--expose-gc', '--input-type=module', '-e', text]);
       sizes.push(Number(stdout));
