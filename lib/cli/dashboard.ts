@@ -28,10 +28,11 @@ export function dashboardCommand(): Command {
     .option('--json', 'print the address as a JSON object on stdout')
     .action(async (folder: string | undefined, { port, json }: { port: string; json?: boolean }) => {
       await using server = await serveRuns(folder ?? 'runs', dashboardPort('[dashboard] port', port)!);
+      using interrupt = interruptible(() => {});
       if (json) jsonLine({ type: 'page', url: server.url });
       process.stderr.write(`Live page: ${server.url}\n`);
-      using interrupt = interruptible(() => {});
       await once(interrupt.signal, 'abort');
+      process.exitCode = interrupt.code;
     });
   addNotes(command, notes);
   return command;

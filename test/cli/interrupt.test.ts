@@ -15,3 +15,14 @@ test('Ctrl-C ends a command without results with exit code 130 and one sentence'
   t.is(stderr, 'Stopping. Press Ctrl-C again to quit immediately.\nhoroball: stopped\n');
   t.deepEqual(rows(), [{ type: 'error', code: 'ERR_HOROBALL_CANCELLED', message: 'stopped' }]);
 });
+
+test('Ctrl-C ends the page of a folder of runs', async (t) => {
+  const running = start(['dashboard', await temporary(t), '--port', '0', '--json']);
+  running.child.stderr!.once('data', () => running.child.kill('SIGINT'));
+  const { code, stderr, rows } = await running.outcome;
+  t.is(code, 130);
+  const [page, ...more] = rows() as { type: string; url: string }[];
+  t.is(page!.type, 'page');
+  t.deepEqual(more, []);
+  t.is(stderr, `Live page: ${page!.url}\n`);
+});

@@ -16,9 +16,10 @@ function get(
   url: string,
   headers: Record<string, string> = {},
   method = 'GET',
+  path = new URL(url).pathname,
 ): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
-    const asked = request(url, { headers, method }, (response) => {
+    const asked = request(url, { headers, method, path }, (response) => {
       let text = '';
       response.setEncoding('utf8').on('data', (part: string) => {
         text += part;
@@ -38,6 +39,7 @@ test('the page is self-contained and served to this machine only, under its own 
   t.is((await get(dashboard.url, { host: 'rebound.example' })).status, 403);
   t.is((await get(dashboard.url, {}, 'POST')).status, 405);
   t.is((await get(`${dashboard.url}etc/passwd`)).status, 404);
+  t.is((await get(dashboard.url, {}, 'GET', '//[')).status, 400);
   t.regex(dashboard.url, /^http:\/\/127\.0\.0\.1:\d+\/$/);
 });
 
