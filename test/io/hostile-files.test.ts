@@ -260,6 +260,18 @@ const cases: Record<string, [reader: string, bytes: () => Uint8Array, code: stri
     /^$/,
   ],
   '300,000 axes': ['npy', () => npyHeader(`(${'1,'.repeat(300_000)})`), format, /more than 64 axes/],
+  'a million columns': [
+    'csv',
+    () => bytesOf(`${'x,'.repeat(1e6)}\n`),
+    'ERR_HOROBALL_DATA_LAYOUT',
+    /at most 1000 columns/,
+  ],
+  'four million rows of a comma': [
+    'csv',
+    () => bytesOf(`path,label\n${',\n'.repeat(4e6)}`),
+    'ERR_HOROBALL_DATA_LAYOUT',
+    /a path and a label in row 1/,
+  ],
   'a header of brackets': ['npy', () => npyHeader('('.repeat(1_000_000)), format, /more than 16 deep/],
   'a header of 33 MB of text with one wide character and a checksum': [
     'safetensors',

@@ -3,6 +3,7 @@ import { readMat, readNpy, readSafetensors } from '../../lib/io/index.ts';
 import { PickleDict, type PickleValue } from '../../lib/io/pickle.ts';
 import { PthFile, PthTensor } from '../../lib/io/pth.ts';
 import { readOnnxMetadata } from '../../lib/onnx/metadata.ts';
+import { openDataset } from '../../lib/train/data/registry.ts';
 import { loadWeights } from '../../lib/train/weights/load.ts';
 
 export const readers: Record<string, (path: string) => Promise<unknown>> = {
@@ -10,6 +11,7 @@ export const readers: Record<string, (path: string) => Promise<unknown>> = {
   mat: (path) => readMat(path),
   safetensors: (path) => readSafetensors(path),
   onnx: readOnnxMetadata,
+  csv: (path) => openDataset('csv', path),
   pth: readPth,
   weights: (path) =>
     loadWeights(path, {

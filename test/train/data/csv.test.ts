@@ -72,7 +72,8 @@ test('a list that is a pipe or a device is rejected without waiting', async (t) 
   await t.throwsAsync(openDataset('SOP', root), refused);
 });
 
-test('an invalid CSV list is rejected quickly with the reason', async (t) => {
+// Long ones are in test/io/hostile-files.test.ts, which bounds the time.
+test('an invalid CSV list is rejected with the reason', async (t) => {
   const root = await temporary(t);
   const file = path.join(root, 'list.csv');
   const cases: [string, RegExp][] = [
@@ -83,15 +84,10 @@ test('an invalid CSV list is rejected quickly with the reason', async (t) => {
     ['path,label,split\na,1,valid\n', /splits .* in row 1, got 'valid'/],
     ['path,label,split\na,1,train\n', /both splits, train and test, got 1 and 0/],
     ['path,label\n"a,1\n', /expected a closing quote/],
-    [`${'x,'.repeat(1e6)}\n`, /at most 1000 columns/],
-    [`path,label\n${',\n'.repeat(4e6)}`, /a path and a label in row 1/],
   ];
   for (const [text, message] of cases) {
     await writeFile(file, text);
-    const start = process.cpuUsage();
     await t.throwsAsync(openDataset('csv', file), { code: 'ERR_HOROBALL_DATA_LAYOUT', message });
-    const { user, system } = process.cpuUsage(start);
-    t.true(user + system < 1e6, `${(user + system) / 1e6} s of CPU time`);
   }
   await t.throwsAsync(openDataset('csv', root), { code: 'ERR_HOROBALL_DATA_READ', message: /is a folder/ });
   await t.throwsAsync(openDataset('csv', path.join(root, 'none')), { code: 'ERR_HOROBALL_DATA_READ' });
