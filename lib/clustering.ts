@@ -1,10 +1,10 @@
-import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call.ts';
+import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call/run.ts';
+import { inSlices } from './call/slices.ts';
 import { callNames, checkOptions, integer, metricNames } from './check.ts';
 import { rangeError, shapeError } from './errors.ts';
-import { trainCenters } from './gallery-index.ts';
+import { trainCenters } from './gallery/lists.ts';
 import { asMatrix, type Matrix } from './matrix.ts';
 import type { MetricOptions } from './pairwise.ts';
-import { inSlices } from './slices.ts';
 import { topKSteps } from './topk.ts';
 import { checkLabels, classesOf, type Labels } from './views.ts';
 

@@ -1,6 +1,7 @@
 import { factsOf, type SimilarityNumbers, similarityNumbersOf } from './batch-loss.ts';
-import { pairLoss } from './binding-calls.ts';
-import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call.ts';
+import { pairLoss } from './call/binding-calls.ts';
+import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call/run.ts';
+import { inSlices } from './call/slices.ts';
 import { contrastiveLosses, logitParameters } from './card-names.ts';
 import {
   boolean,
@@ -43,7 +44,6 @@ import {
 import { core } from './native.ts';
 import { checkUnitRows, throughNorm, unitRows } from './normalize.ts';
 import { type LabelColumns, type PositiveMask, positivePairs } from './positives.ts';
-import { inSlices } from './slices.ts';
 
 /** How the terms of a loss are reduced. */
 export const pairReductions = ['mean', 'sum', 'anchor-mean'] as const;

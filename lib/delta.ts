@@ -1,4 +1,4 @@
-import { delta as callDelta } from './binding-calls.ts';
+import { delta as callDelta } from './call/binding-calls.ts';
 import {
   type AsyncOptions,
   type CallOptions,
@@ -6,7 +6,8 @@ import {
   runSteps,
   runStepsSync,
   type Steps,
-} from './call.ts';
+} from './call/run.ts';
+import { gatherRows, inSlices, range } from './call/slices.ts';
 import {
   callNames,
   checkCallback,
@@ -29,7 +30,6 @@ import {
   preparePairwise,
 } from './pairwise.ts';
 import { random, shuffle } from './random.ts';
-import { gatherRows, inSlices, range } from './slices.ts';
 
 /** Options of {@link gromovDelta}. */
 export type DeltaOptions = DeltaMetricOptions & CallOptions & DeltaParameters;

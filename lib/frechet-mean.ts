@@ -1,4 +1,12 @@
-import { type AsyncOptions, type CallOptions, pause, runSteps, runStepsSync, type Steps } from './call.ts';
+import {
+  type AsyncOptions,
+  type CallOptions,
+  pause,
+  runSteps,
+  runStepsSync,
+  type Steps,
+} from './call/run.ts';
+import { inSlices, rowsPerSlice } from './call/slices.ts';
 import { callNames, checkOptions, positive } from './check.ts';
 import { rangeError, shapeError } from './errors.ts';
 import {
@@ -12,8 +20,7 @@ import {
   type Reals,
   type Rows,
 } from './matrix.ts';
-import { prepareAs, prepareVjpAs } from './operation.ts';
-import { inSlices, rowsPerSlice } from './slices.ts';
+import { prepareAs, prepareVjpAs } from './row/operation.ts';
 
 /** Options of {@link frechetMean}. */
 export interface FrechetMeanOptions<T extends Reals = Reals> extends CallOptions {

@@ -1,6 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 // The light package: the numerical core. Never imports ./train.
-export type { AsyncOptions, CallOptions } from './call.ts';
+export type { AsyncOptions, CallOptions } from './call/run.ts';
 export {
   type Geometry,
   type GeometryCard,
@@ -37,7 +37,6 @@ export {
   type GromovDelta,
   gromovDelta,
 } from './delta.ts';
-export { type EmbedTreeOptions, embedTree, type TreeEmbedding } from './embed-tree.ts';
 export { type ErrorCode, type HoroballError, isHoroballError } from './errors.ts';
 export {
   type FrechetMean,
@@ -45,9 +44,9 @@ export {
   type FrechetMeanOptions,
   frechetMean,
 } from './frechet-mean.ts';
-export { Gallery, type SearchOptions } from './gallery.ts';
-export type { IndexBuildOptions, IndexSize } from './gallery-index.ts';
-export type { ProvenNeighbors } from './gallery-probe.ts';
+export { Gallery, type SearchOptions } from './gallery/gallery.ts';
+export type { IndexBuildOptions, IndexSize } from './gallery/lists.ts';
+export type { ProvenNeighbors } from './gallery/probe.ts';
 export { type IndexOptions, type ToInnerProductIndex, toInnerProductIndex } from './inner-product-index.ts';
 export {
   type HybridContrastiveLoss,
@@ -81,7 +80,6 @@ export {
   negativeWeights,
 } from './negatives.ts';
 export { type Normalize, type NormalizeOptions, normalize } from './normalize.ts';
-export type { Curved, Gradients, Kind, Operation, Vjp } from './operation.ts';
 export * from './ops.ts';
 export {
   type CurvedMetric,
@@ -111,6 +109,7 @@ export {
   type RiemannianSGDOptions,
   type StateEntry,
 } from './riemannian.ts';
+export type { Curved, Gradients, Kind, Operation, Vjp } from './row/operation.ts';
 export {
   type Neighbors,
   type Neighbours,
@@ -119,5 +118,6 @@ export {
   type TopKOptions,
   topK,
 } from './topk.ts';
-export type { Node } from './tree-graph.ts';
+export { type EmbedTreeOptions, embedTree, type TreeEmbedding } from './tree/embed-tree.ts';
+export type { Node } from './tree/graph.ts';
 export type { Labels } from './views.ts';

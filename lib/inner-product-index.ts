@@ -1,8 +1,8 @@
-import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call.ts';
+import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call/run.ts';
+import { inSlices } from './call/slices.ts';
 import { callNames, checkOptions, choice } from './check.ts';
 import { asMatrix, type DenseMatrix, type Matrix, type Reals, type Rows } from './matrix.ts';
-import { prepareAs } from './operation.ts';
-import { inSlices } from './slices.ts';
+import { prepareAs } from './row/operation.ts';
 
 /** Options of {@link toInnerProductIndex}. */
 export interface IndexOptions extends CallOptions {

@@ -1,7 +1,7 @@
-import type { Steps } from './call.ts';
+import type { Steps } from './call/run.ts';
+import { inSlices } from './call/slices.ts';
 import { quoted, rangeError, shapeError, typeError } from './errors.ts';
 import { allocateArray, checkKept } from './matrix.ts';
-import { inSlices } from './slices.ts';
 
 /** The length of an array or array-like object, read once. */
 export function listLength(

@@ -1,5 +1,5 @@
-import { type CallMatrix, contrast } from './binding-calls.ts';
-import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call.ts';
+import { type CallMatrix, contrast } from './call/binding-calls.ts';
+import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call/run.ts';
 import { geometries, logitDefaults, logitParameters } from './card-names.ts';
 import { actingParameters, type Geometry, type GeometryCard, geometryCards, readsOf } from './cards.ts';
 import {

@@ -1,8 +1,8 @@
-import type { CallOptions, Steps } from './call.ts';
+import type { CallOptions, Steps } from './call/run.ts';
+import { gatherRows, inSlices, rowsPerSlice } from './call/slices.ts';
 import type { MetricCard } from './cards.ts';
 import { allocate, type Matrix, zeros } from './matrix.ts';
 import { preparePairwiseVjp } from './pairwise.ts';
-import { gatherRows, inSlices, rowsPerSlice } from './slices.ts';
 
 /** A metric, its c (the curvature is -c), and how to run. */
 export interface SlopeOptions extends CallOptions {

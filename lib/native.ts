@@ -1,11 +1,11 @@
-import { type Core, type CoreInfo, infoOf } from './binding.ts';
+import { type Core, type CoreInfo, infoOf } from './call/binding.ts';
 import { coded } from './errors.ts';
 import { Locator } from './locate.ts';
 import { packagesFor } from './platforms.ts';
 import { wasmCore } from './wasm/core.ts';
 import { nodeHost } from './wasm/node.ts';
 
-export type { Core, CoreInfo, Outcome } from './binding.ts';
+export type { Core, CoreInfo, Outcome } from './call/binding.ts';
 
 let loaded: Core | undefined;
 let native: Core | undefined;

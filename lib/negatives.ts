@@ -1,13 +1,13 @@
-import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call.ts';
+import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call/run.ts';
+import { gatherRows, inSlices, range, rowsPerSlice, sorted } from './call/slices.ts';
 import { distanceCard, type Metric, type MetricCard } from './cards.ts';
 import { callNames } from './check.ts';
-import { tiedRadius } from './head.ts';
 import { integerList } from './integers.ts';
 import { checkLogits, type LogitOptions, type Logits, logitNames, unitRowsOf } from './loss.ts';
 import { allocate, allocateArray, checkKept, type DenseMatrix, type Matrix, zeros } from './matrix.ts';
 import { slopesAt, slopesByAngle } from './metric-slopes.ts';
 import { preparePairwise } from './pairwise.ts';
-import { gatherRows, inSlices, range, rowsPerSlice, sorted } from './slices.ts';
+import { tiedRadius } from './row/head.ts';
 import { batchViews } from './views.ts';
 
 /** Options of {@link negativeWeights}. */

@@ -1,4 +1,5 @@
-import { type AsyncOptions, runSteps, runStepsSync, type Steps } from './call.ts';
+import { type AsyncOptions, runSteps, runStepsSync, type Steps } from './call/run.ts';
+import { inSlices, rowsPerSlice } from './call/slices.ts';
 import { checkOptions } from './check.ts';
 import { rangeError } from './errors.ts';
 import {
@@ -10,7 +11,6 @@ import {
   type Rows,
   resultMatrix,
 } from './matrix.ts';
-import { inSlices, rowsPerSlice } from './slices.ts';
 
 /** Options of {@link normalize}. */
 export interface NormalizeOptions<T extends Reals = Reals> {

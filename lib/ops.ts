@@ -4,7 +4,7 @@
 // asynchronous call rejects with it). NaN in a row makes the result of that row NaN. A point on or outside the rim is
 // treated as one with 1 - c|x|^2 = 1e-30, and its radius has no gradient; distances from it are infinite. With
 // compat: 'hypmix' the published formulas also apply outside the ball.
-import { type Curved, type Operation, operation } from './operation.ts';
+import { type Curved, type Operation, operation } from './row/operation.ts';
 
 /**
  * Möbius addition `x (+) y`: the hyperbolic translation by `x`, applied to `y`.

@@ -1,4 +1,5 @@
-import { pairwise, pairwiseVjp } from './binding-calls.ts';
+import { pairwise, pairwiseVjp } from './call/binding-calls.ts';
+import { collect, outputBuffer } from './call/output-buffer.ts';
 import {
   type AsyncOptions,
   type CallOptions,
@@ -8,7 +9,8 @@ import {
   runStepsSync,
   runSync,
   type Steps,
-} from './call.ts';
+} from './call/run.ts';
+import { inSlices } from './call/slices.ts';
 import { type metricCurved, metrics } from './card-names.ts';
 import { type Metric, metricCards } from './cards.ts';
 import {
@@ -36,8 +38,6 @@ import {
   zeros,
 } from './matrix.ts';
 import { core } from './native.ts';
-import { collect, outputBuffer } from './output-buffer.ts';
-import { inSlices } from './slices.ts';
 
 /** A metric that depends on c. */
 export type CurvedMetric = {

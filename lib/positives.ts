@@ -1,9 +1,9 @@
-import type { Steps } from './call.ts';
+import type { Steps } from './call/run.ts';
+import { inSlices } from './call/slices.ts';
 import { checkOptions } from './check.ts';
 import { rangeError, shapeError, typeError } from './errors.ts';
 import { integerList } from './integers.ts';
 import { allocateArray } from './matrix.ts';
-import { inSlices } from './slices.ts';
 import { checkLabels, classesOf, type Labels } from './views.ts';
 
 /**

@@ -1,10 +1,10 @@
-import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call.ts';
+import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call/run.ts';
+import { gatherRows, inSlices, sorted } from './call/slices.ts';
 import { callNames, checkOptions, integer, metricNames } from './check.ts';
 import { quoted, shapeError, typeError } from './errors.ts';
 import { integerList } from './integers.ts';
 import { allocate, allocateArray, asMatrix, type Reals, type Rows } from './matrix.ts';
 import { checkPair, type MetricOptions, metricNumbers } from './pairwise.ts';
-import { gatherRows, inSlices, sorted } from './slices.ts';
 import { type Neighbors, topKSteps } from './topk.ts';
 
 /** Options of {@link rerank}. */

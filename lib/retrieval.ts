@@ -1,10 +1,10 @@
-import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call.ts';
+import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call/run.ts';
+import { gatherRows, inSlices, range } from './call/slices.ts';
 import { boolean, callNames, checkOptions, integer, metricNames } from './check.ts';
 import { rangeError, shapeError, typeError } from './errors.ts';
 import { integerList } from './integers.ts';
 import { asMatrix, type Matrix, type Reals } from './matrix.ts';
 import type { MetricOptions } from './pairwise.ts';
-import { gatherRows, inSlices, range } from './slices.ts';
 import { topKSteps } from './topk.ts';
 import { checkLabels, classesOf, type Labels } from './views.ts';
 

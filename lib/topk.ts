@@ -1,5 +1,6 @@
-import { select } from './binding-calls.ts';
-import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call.ts';
+import { select } from './call/binding-calls.ts';
+import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call/run.ts';
+import { range } from './call/slices.ts';
 import { callNames, checkOptions, deviceIndex, integer, metricNames, threadCount } from './check.ts';
 import { quoted, shapeError, typeError } from './errors.ts';
 import { integerList } from './integers.ts';
@@ -14,7 +15,6 @@ import {
 } from './matrix.ts';
 import { core } from './native.ts';
 import { type AnyMetricOptions, checkPair, type MetricOptions, metricNumbers } from './pairwise.ts';
-import { range } from './slices.ts';
 
 /** Options of {@link topK}. */
 export type TopKOptions = MetricOptions & SearchParameters;

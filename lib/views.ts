@@ -1,9 +1,9 @@
-import type { Steps } from './call.ts';
+import type { Steps } from './call/run.ts';
+import { inSlices } from './call/slices.ts';
 import { integer } from './check.ts';
 import { coded, describe, rangeError, shapeError } from './errors.ts';
 import { listLength } from './integers.ts';
 import { checkKept } from './matrix.ts';
-import { inSlices } from './slices.ts';
 
 /** Class labels, one per row: numbers, bigints or strings in any array. */
 export type Labels = ArrayLike<number | bigint | string>;

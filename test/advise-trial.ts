@@ -2,7 +2,6 @@
 // by the rule alone; then a linear map to 4 dimensions is trained with NT-Xent in both geometries, and the one with the higher
 // MAP@R on unseen classes, averaged over three initial maps, is the better one. Prints a line per tree and the hit rate.
 import { adviceOn, shapeOf } from '../lib/advise.ts';
-import { ArrayAdamW } from '../lib/array-adamw.ts';
 import {
   contrastiveLoss,
   type DenseMatrix,
@@ -12,6 +11,7 @@ import {
   normalize,
   retrievalMetrics,
 } from '../lib/index.ts';
+import { ArrayAdamW } from '../lib/layers/array-adamw.ts';
 import { type Random, random } from '../lib/random.ts';
 
 const branches = [24, 6, 3, 2] as const;

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { runStepsSync } from '../lib/call.ts';
+import { runStepsSync } from '../lib/call/run.ts';
 import { mutualInformation } from '../lib/clustering.ts';
 import { clusteringMetrics, matrix } from '../lib/index.ts';
 import { close, cloud, types } from './support.ts';

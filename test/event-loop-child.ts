@@ -1,6 +1,6 @@
 // Measures how long each asynchronous export of the core occupies the main thread at a time, and prints it as JSON.
 import { readFileSync } from 'node:fs';
-import { nextTurn } from '../lib/next-turn.ts';
+import { nextTurn } from '../lib/call/next-turn.ts';
 import { coreCalls } from './core-calls.ts';
 
 const never = new Int32Array(new SharedArrayBuffer(4));

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import { ArrayAdamW } from '../lib/array-adamw.ts';
 import * as core from '../lib/index.ts';
 import * as io from '../lib/io/index.ts';
-import * as layers from '../lib/layers.ts';
+import { ArrayAdamW } from '../lib/layers/array-adamw.ts';
+import * as layers from '../lib/layers/layers.ts';
 import * as ops from '../lib/ops.ts';
 
 const root = fileURLToPath(new URL('../../lib/', import.meta.url));

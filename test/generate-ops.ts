@@ -1,5 +1,5 @@
-// Writes lib/ops.ts, lib/card-names.ts and the tables of lib/guide/numerics.md from the cards, and lib/row-call.ts,
-// lib/binding-calls.ts and lib/image/binding-calls.ts from the core's lists: `npm run ops`. A test checks that they are up to
+// Writes lib/ops.ts, lib/card-names.ts and the tables of lib/guide/numerics.md from the cards, and lib/row/call.ts,
+// lib/call/binding-calls.ts and lib/image/binding-calls.ts from the core's lists: `npm run ops`. A test checks that they are up to
 // date.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -14,7 +14,7 @@ import {
   type Tolerances,
 } from '../lib/cards.ts';
 import { core } from '../lib/native.ts';
-import { headCards, headGuards, type RowCard, rowCards, unitFloor } from '../lib/row-card.ts';
+import { headCards, headGuards, type RowCard, rowCards, unitFloor } from '../lib/row/card.ts';
 
 const head = `// Generated from the cards in native/ops/row/ by \`npm run ops\`: edit those instead.
 //
@@ -22,7 +22,7 @@ const head = `// Generated from the cards in native/ops/row/ by \`npm run ops\`:
 // asynchronous call rejects with it). NaN in a row makes the result of that row NaN. A point on or outside the rim is
 // treated as one with 1 - c|x|^2 = 1e-30, and its radius has no gradient; distances from it are infinite. With
 // compat: 'hypmix' the published formulas also apply outside the ball.
-import { type Curved, type Operation, operation } from './operation.ts';
+import { type Curved, type Operation, operation } from './row/operation.ts';
 `;
 
 /** The text of lib/ops.ts. */
@@ -30,7 +30,7 @@ function opsSource(): string {
   return `${head}\n${rowCards().map(one).join('\n')}`;
 }
 
-/** The text of lib/row-call.ts. */
+/** The text of lib/row/call.ts. */
 function rowCallSource(): string {
   const { rowCall, shortData } = core();
   return `// Generated from native/bind/row_call.h by \`npm run ops\`: edit that file instead.
@@ -59,20 +59,20 @@ const isOnImages = (fields: Fields): boolean => fields.every(([name]) => name !=
 /** The text of lib/image/binding-calls.ts. */
 function imageCallsSource(): string {
   const functions = Object.entries(describedCalls()).filter(([, fields]) => isOnImages(fields));
-  return `// Generated from native/bind/image.h by \`npm run ops\`: edit that file instead. lib/binding-calls.ts says what threads and
+  return `// Generated from native/bind/image.h by \`npm run ops\`: edit that file instead. lib/call/binding-calls.ts says what threads and
 // job are.
-import type { Outcome, PlacedCalls } from '../binding-calls.ts';
+import type { Outcome, PlacedCalls } from '../call/binding-calls.ts';
 ${functions.map(([name, fields]) => boundCall(name, fields)).join('')}`;
 }
 
-/** The text of lib/binding-calls.ts. */
+/** The text of lib/call/binding-calls.ts. */
 function bindingCallsSource(): string {
   const functions = Object.entries(describedCalls());
   return `// Generated from native/bind/calls.h by \`npm run ops\`: edit that file instead.
 //
 // device: -2 for a CUDA device if there is one, -1 for the CPU, otherwise the index of a CUDA device. threads: 0 for all.
 // job: 0 for a synchronous call, otherwise the number by which it is canceled.
-import type { Reals } from './matrix.ts';
+import type { Reals } from '../matrix.ts';
 
 /** A row-major matrix for the core. A missing matrix has a shape, but no data. */
 export interface CallMatrix {
@@ -340,8 +340,8 @@ function bound({ float32, float64 }: Tolerance): string {
 export const generated: Readonly<Record<string, () => string>> = {
   'lib/ops.ts': opsSource,
   'lib/card-names.ts': cardNamesSource,
-  'lib/row-call.ts': rowCallSource,
-  'lib/binding-calls.ts': bindingCallsSource,
+  'lib/row/call.ts': rowCallSource,
+  'lib/call/binding-calls.ts': bindingCallsSource,
   'lib/image/binding-calls.ts': imageCallsSource,
   [numerics]: numericsSource,
 };

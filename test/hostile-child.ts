@@ -2,8 +2,8 @@
 // calls with hostile arguments. It prints each call before making it, so that the last line names the one
 // that crashed.
 import { writeSync } from 'node:fs';
-import type { PlacedCalls } from '../lib/binding-calls.ts';
-import * as coreCalls from '../lib/binding-calls.ts';
+import type { PlacedCalls } from '../lib/call/binding-calls.ts';
+import * as coreCalls from '../lib/call/binding-calls.ts';
 import * as imageCalls from '../lib/image/binding-calls.ts';
 import * as lib from '../lib/index.ts';
 import { core } from '../lib/native.ts';

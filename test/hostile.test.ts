@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import test from 'ava';
-import { contrast, type PairwiseCall, pairwise } from '../lib/binding-calls.ts';
+import { contrast, type PairwiseCall, pairwise } from '../lib/call/binding-calls.ts';
 import {
   einsteinMidpoint,
   hybridContrastiveLoss,
@@ -16,8 +16,8 @@ import {
   topK,
 } from '../lib/index.ts';
 import { core } from '../lib/native.ts';
-import { rowCall, rowNumbers } from '../lib/row-call.ts';
-import { rowCards } from '../lib/row-card.ts';
+import { rowCall, rowNumbers } from '../lib/row/call.ts';
+import { rowCards } from '../lib/row/card.ts';
 import { cloud, failure } from './support.ts';
 
 const run = promisify(execFile);
@@ -267,7 +267,7 @@ test('scratch memory that cannot be allocated is a coded error with its size', a
   const script = `
     import { execFileSync } from 'node:child_process';
     import { core } from ${JSON.stringify(new URL('../lib/native.js', import.meta.url).href)};
-    import { pairwiseVjp } from ${JSON.stringify(new URL('../lib/binding-calls.js', import.meta.url).href)};
+    import { pairwiseVjp } from ${JSON.stringify(new URL('../lib/call/binding-calls.js', import.meta.url).href)};
     const n = 2 ** 23;
     const [x, cotangent, gradX] = [0, 1, 2].map(() => ({ data: new Float32Array(n), rows: n, cols: 1 }));
     const [y, gradY] = [0, 1].map(() => ({ data: new Float32Array(1), rows: 1, cols: 1 }));

@@ -1,6 +1,6 @@
 // The norms of a distance's gradient, as `negativeWeights` takes them from the kernels, against the oracle's distances.
 import test from 'ava';
-import { runSteps, runStepsSync } from '../lib/call.ts';
+import { runSteps, runStepsSync } from '../lib/call/run.ts';
 import { metrics } from '../lib/card-names.ts';
 import { metricCard } from '../lib/cards.ts';
 import type { Metric } from '../lib/index.ts';

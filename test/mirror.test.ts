@@ -10,14 +10,14 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 const untested: Readonly<Record<string, readonly string[]>> = {
   'types and constants only': [
     'binary-files',
-    'binding',
+    'call/binding',
     'card-names',
     'embed/types',
     'index',
     'io/index',
     'embed/index',
     'model/types',
-    'row-call',
+    'row/call',
     'train/data/types',
     'train/index',
     'train/lane/addon-types',
@@ -34,8 +34,8 @@ const untested: Readonly<Record<string, readonly string[]>> = {
     'train/options/output',
     'train/options/tree',
   ],
-  'a process or thread of its own, which data/emoji/renderer, embed/embedder, embed-tree and wasm/core.test.ts start':
-    ['embed/worker', 'train/data/emoji/render-child', 'tree-worker', 'wasm/worker'],
+  'a process or thread of its own, which data/emoji/renderer, embed/embedder, tree/embed-tree and wasm/core.test.ts start':
+    ['embed/worker', 'train/data/emoji/render-child', 'tree/worker', 'wasm/worker'],
   'the server of pages, whose two uses train/dashboard/server.test.ts and runs-server.test.ts test': [
     'train/dashboard/local-server',
   ],
@@ -78,12 +78,12 @@ const untested: Readonly<Record<string, readonly string[]>> = {
 
 /** Modules that are tested through a module that uses them: the stems, by the test. */
 const through: Readonly<Record<string, readonly string[]>> = {
-  'call.test': ['next-turn', 'slices'],
-  'cards.test': ['row-card'],
+  'call/run.test': ['call/next-turn', 'call/slices'],
+  'cards.test': ['row/card'],
   'contrastive-loss.test': ['positives'],
   'check.test': ['errors', 'integers', 'views'],
-  'layers.test': ['layer-core', 'layer-tape'],
-  'embed-tree.test': ['tree-epochs', 'tree-graph', 'tree-kernel', 'tree-threads', 'wasm/tree'],
+  'layers/layers.test': ['layers/core', 'layers/tape'],
+  'tree/embed-tree.test': ['tree/epochs', 'tree/graph', 'tree/kernel', 'tree/threads', 'wasm/tree'],
   'embed/embedder.test': [
     'embed/images',
     'embed/protocol',
@@ -97,7 +97,7 @@ const through: Readonly<Record<string, readonly string[]>> = {
     'onnx/serving',
   ],
   'embed/transformers.test': ['onnx/card', 'onnx/folder'],
-  'gallery.test': ['gallery-store'],
+  'gallery/gallery.test': ['gallery/store'],
   'image/decode.test': [
     'image/bmp',
     'image/each-row',
@@ -135,8 +135,8 @@ const through: Readonly<Record<string, readonly string[]>> = {
     'onnx/rotary',
     'onnx/source',
   ],
-  'operation.test': ['inner-product-index', 'output-buffer', 'short-call'],
-  'retrieval.test': ['gallery-probe', 'rerank', 'topk'],
+  'row/operation.test': ['inner-product-index', 'call/output-buffer', 'row/short-call'],
+  'retrieval.test': ['gallery/probe', 'rerank', 'topk'],
   'setup/setup.test': [
     'setup/command',
     'setup/diagnose',

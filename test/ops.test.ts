@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
 import { type Matrix, matrix } from '../lib/index.ts';
-import type { RowCard } from '../lib/row-card.ts';
+import type { RowCard } from '../lib/row/card.ts';
 import { generated } from './generate-ops.ts';
 import { hypmixOperations, operations, table } from './oracle.ts';
 import {

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { select } from '../lib/binding-calls.ts';
+import { select } from '../lib/call/binding-calls.ts';
 import { matrix, pairwiseDistance, rerank, retrievalMetrics, topK } from '../lib/index.ts';
 import { core } from '../lib/native.ts';
 import { limitsOf, metricCases, optionsOf, pointsOf, wide } from './metric-cases.ts';

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import test from 'ava';
 import { geometries, metrics } from '../lib/card-names.ts';
+import { coreFolders } from '../lib/tasks/core-folders.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -96,6 +97,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   core: ['io', 'wasm'],
   io: ['core'],
   wasm: ['core'],
+  layers: ['core'],
   setup: ['core', 'io'],
   image: ['core', 'io'],
   model: ['core', 'io'],
@@ -128,7 +130,7 @@ const top = /^lib\/(train\/(index|train)\.ts|cli\/|tasks\/)/;
 
 function layerOf(path: string): string {
   const [, folder = '', second = ''] = /^lib\/(?:([^/]+)\/)?(?:([^/]+)\/)?/.exec(path) ?? [];
-  if (folder === '') return 'core';
+  if (folder === '' || coreFolders.some((each) => each === folder)) return 'core';
   return folder === 'train' ? join(folder, second) : folder;
 }
 
@@ -173,6 +175,37 @@ test('lib/README.md numbers the layers of the training folders as they import ea
     const high = below.filter((layer) => number.get(layer)! >= own && own > 1);
     t.deepEqual(high, [], folder);
   }
+});
+
+test('lib/README.md lists every module of lib and its folders', async (t) => {
+  const readme = await readFile(join(root, 'lib/README.md'), 'utf8');
+  const entries = await readdir(join(root, 'lib'), { withFileTypes: true });
+  const names = (folders: boolean): string[] =>
+    entries
+      .filter((entry) => entry.isDirectory() === folders)
+      .map(({ name }) => name)
+      .toSorted();
+  const rows = readme.matchAll(/^\| (`[\w-]+\.ts`(?:, `[\w-]+\.ts`)*) \|/gm);
+  const listed = [...rows].flatMap(([, cell]) => cell!.replaceAll('`', '').split(', '));
+  t.deepEqual(
+    listed.toSorted(),
+    names(false).filter((name) => name.endsWith('.ts')),
+  );
+  t.deepEqual(
+    names(true).filter((name) => !readme.includes(`\`${name}/`) && !readme.includes(`horoball/${name}`)),
+    [],
+  );
+  for (const folder of [...coreFolders, 'layers'])
+    t.regex(readme, new RegExp(`^\\| \`${folder}/\` \\|`, 'm'));
+});
+
+test('npm run test:core runs the tests of all folders of the core', async (t) => {
+  const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
+  const [, listed = ''] = /\{([\w,]+)\}/.exec(scripts['test:core']) ?? [];
+  t.deepEqual(
+    coreFolders.filter((folder) => !listed.split(',').includes(folder)),
+    [],
+  );
 });
 
 test('lib, bench: no module imports a test', (t) => {

@@ -3,7 +3,7 @@
 import type { Accuracy } from '../lib/cards.ts';
 import { type Device, type Matrix, matrix, poincareToLorentz } from '../lib/index.ts';
 import * as named from '../lib/ops.ts';
-import { type RowCard, rowCards } from '../lib/row-card.ts';
+import { type RowCard, rowCards } from '../lib/row/card.ts';
 import { cloud, type RealsType } from './support.ts';
 
 /** Any operation, without its types. */

@@ -7,6 +7,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { coreInfo } from '../lib/index.ts';
+import { coreFolders } from '../lib/tasks/core-folders.ts';
 
 const kernels = [
   'pairwise',
@@ -46,6 +47,7 @@ interface Kind {
 
 const all = [
   'dist/test/!(bench|examples|guide|process|rooms|security).test.js',
+  `dist/test/{${['layers', ...coreFolders].join(',')}}/*.test.js`,
   'dist/test/image/resample.test.js',
 ];
 const folder = resolve('build', 'sanitize');
@@ -70,7 +72,7 @@ const kinds: Readonly<Record<string, Kind>> = {
     env: { TSAN_OPTIONS: `halt_on_error=1 exitcode=66 suppressions=${join(folder, 'suppressions')}` },
     runs: () => [
       [
-        ['threads', 'cancel', 'concurrency', 'gallery', 'transferred'].map(
+        ['threads', 'call/run', 'concurrency', 'gallery/gallery', 'transferred'].map(
           (name) => `dist/test/${name}.test.js`,
         ),
       ],

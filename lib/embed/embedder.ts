@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { checkSignal } from '../call.ts';
+import { checkSignal } from '../call/run.ts';
 import { boolean, checkCallback, choice, integer, mostThreads, readOptions } from '../check.ts';
 import { coded, typeError } from '../errors.ts';
 import { abortable, readAhead } from '../image/read-ahead.ts';

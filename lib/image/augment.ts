@@ -2,7 +2,7 @@
  * Random changes of training images, with torchvision's distributions: ColorJitter, RandAugment and RandomErasing. The core
  * applies them to the cropped image, byte for byte as Pillow does.
  */
-import { runAsync } from '../call.ts';
+import { runAsync } from '../call/run.ts';
 import { atLeastZero, checkObject, readOptions, integer as whole } from '../check.ts';
 import { quoted, rangeError, typeError } from '../errors.ts';
 import { core } from '../native.ts';

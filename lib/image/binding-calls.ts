@@ -1,6 +1,6 @@
-// Generated from native/bind/image.h by `npm run ops`: edit that file instead. lib/binding-calls.ts says what threads and
+// Generated from native/bind/image.h by `npm run ops`: edit that file instead. lib/call/binding-calls.ts says what threads and
 // job are.
-import type { Outcome, PlacedCalls } from '../binding-calls.ts';
+import type { Outcome, PlacedCalls } from '../call/binding-calls.ts';
 
 /** The arguments of `resample`. */
 export interface ResampleCall {

@@ -1,4 +1,4 @@
-import { type AsyncOptions, type Prepared, runAsync } from '../call.ts';
+import { type AsyncOptions, type Prepared, runAsync } from '../call/run.ts';
 import { core } from '../native.ts';
 import { resample as callResample } from './binding-calls.ts';
 import type { Placement } from './transforms.ts';

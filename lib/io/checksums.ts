@@ -1,4 +1,4 @@
-import { nextTurn } from '../next-turn.ts';
+import { nextTurn } from '../call/next-turn.ts';
 
 /**
  * Checksums of a safetensors file, stored in its metadata: the CRC-32 of the bytes of every tensor, eight

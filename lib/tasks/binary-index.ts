@@ -40,7 +40,7 @@ ${prebuilt.join('\n')}
 ];
 exports.wasm = join(__dirname, '../horoball.wasm.gz');
 exports.worker = join(__dirname, '../wasm/worker.js');
-exports.tree = join(__dirname, '../tree-worker.js');
+exports.tree = join(__dirname, '../tree/worker.js');
 exports.packaged = function* () {
   switch (\`\${process.platform}-\${process.arch}\`) {
 ${cases.join('\n')}

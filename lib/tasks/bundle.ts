@@ -53,7 +53,7 @@ const external = [join(lib, 'onnx/source.js')];
 /** Browser replacements for the modules that use Node. */
 const replaced: Readonly<Record<string, string>> = {
   'native.js': 'browser.js',
-  'tree-threads.js': 'tree.js',
+  'tree/threads.js': 'tree.js',
   'io/safetensors.js': 'no-files.js',
 };
 const forBrowsers: Plugin = {

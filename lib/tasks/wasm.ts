@@ -9,6 +9,7 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
+import { coreFolders } from './core-folders.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const work = join(root, 'build/wasm');
@@ -65,7 +66,10 @@ const nativeOnly = ['bench', 'process', 'hostile', 'wrong-arguments', 'examples'
 
 function test(): void {
   const ava = join(root, 'node_modules/ava/entrypoints/cli.mjs');
-  const files = [`dist/test/!(${nativeOnly.join('|')}).test.js`, 'dist/test/image/*.test.js'];
+  const files = [
+    `dist/test/!(${nativeOnly.join('|')}).test.js`,
+    `dist/test/{${['image', 'layers', ...coreFolders].join(',')}}/*.test.js`,
+  ];
   const env = { ...process.env, HOROBALL_WASM: '1' };
   const { status } = spawnSync(process.execPath, [ava, '--timeout=10m', ...files], {
     cwd: root,

@@ -3,7 +3,7 @@
 
 import './run/load-run.ts';
 
-export { ArrayAdamW, type ArrayAdamWOptions } from '../array-adamw.ts';
+export { ArrayAdamW, type ArrayAdamWOptions } from '../layers/array-adamw.ts';
 export {
   ConcatPoincareLayer,
   type ConcatPoincareOptions,
@@ -22,7 +22,7 @@ export {
   type SeededLayerOptions,
   ToPoincare,
   type ToPoincareOptions,
-} from '../layers.ts';
+} from '../layers/layers.ts';
 export { type SquareViT, vitConfigs } from '../model/vit.ts';
 export { type Exported, exportOnnx } from '../onnx/export.ts';
 export {

@@ -1,5 +1,5 @@
 // Stands in for lib/native.ts in the bundle for browsers, dist/lib/wasm/bundle.js.
-import { type Core, type CoreInfo, infoOf } from '../binding.ts';
+import { type Core, type CoreInfo, infoOf } from '../call/binding.ts';
 import { coded } from '../errors.ts';
 import { wasmCore } from './core.ts';
 import type { Answer, WorkerPort } from './jobs.ts';

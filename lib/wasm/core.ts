@@ -1,6 +1,6 @@
-import type { Core, Outcome } from '../binding.ts';
+import type { Core, Outcome } from '../call/binding.ts';
 import { coded } from '../errors.ts';
-import { rowCall } from '../row-call.ts';
+import { rowCall } from '../row/call.ts';
 import { Instance } from './instance.ts';
 import { Jobs, type WorkerPort } from './jobs.ts';
 

@@ -1,6 +1,6 @@
-// Stands in for lib/tree-threads.ts in the bundle for browsers: the page's thread, with pauses for other callbacks.
-import { nextTurn } from '../next-turn.ts';
-import { type OnEpoch, runPart, type TreeJob } from '../tree-epochs.ts';
+// Stands in for lib/tree/threads.ts in the bundle for browsers: the page's thread, with pauses for other callbacks.
+import { nextTurn } from '../call/next-turn.ts';
+import { type OnEpoch, runPart, type TreeJob } from '../tree/epochs.ts';
 
 /** Milliseconds of work before other callbacks get a turn. */
 const turnMs = 8;

@@ -1,6 +1,6 @@
 // The arguments of a bound function: the members of its argument struct, in call order, with the names that they have in
 // TypeScript. A list of fields reads the arguments of a call, and describes them: `npm run ops` writes the functions of
-// lib/binding-calls.ts from that description.
+// lib/call/binding-calls.ts from that description.
 #pragma once
 
 #include <cstddef>

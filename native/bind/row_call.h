@@ -1,5 +1,5 @@
 // The numbers of a row-wise call, all in one array of doubles. As separate arguments, each would cost 20 ns,
-// and from the seventh on a call would allocate. `npm run ops` writes lib/row-call.ts from this list; a test
+// and from the seventh on a call would allocate. `npm run ops` writes lib/row/call.ts from this list; a test
 // compares the two.
 #pragma once
 

@@ -226,7 +226,7 @@ export const mutants: readonly Mutant[] = [
     's.negative_log',
   ]),
   ...at('native/ops/geometries/card.h', 'loss', ['(weighted ? lambda : 1) / tau_h', 'lambda / tau_h']),
-  ...at('native/cpu/lists/probe.h', 'gallery-index', [
+  ...at('native/cpu/lists/probe.h', 'gallery/lists', [
     'max(curved - V::load(fact[kRadius] + at), bound)',
     'max(curved, bound)',
   ]),

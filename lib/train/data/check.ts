@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { checkSignal } from '../../call.ts';
+import { checkSignal } from '../../call/run.ts';
 import { boolean, checkCallback, checkObject, integer, readOptions } from '../../check.ts';
 import { decode } from '../../image/decode.ts';
 import { defaultMaxPixels, isImageFault, manyPixels } from '../../image/fault.ts';

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { checkSignal } from '../../call.ts';
+import { checkSignal } from '../../call/run.ts';
 import { boolean, choice, filePath, instance, integer, positive, readOptions } from '../../check.ts';
 import { coded, quoted, rangeError, typeError } from '../../errors.ts';
 import { type Augmentation, augment, checkedAugmentation, drawSteps } from '../../image/augment.ts';

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { checkSignal } from '../../call.ts';
+import { checkSignal } from '../../call/run.ts';
 import { checkCallback, filePath, integer, readOptions } from '../../check.ts';
 import { coded, quoted, rangeError, typeError } from '../../errors.ts';
 import { ensureFolder } from '../../io/folder.ts';

@@ -13,7 +13,7 @@ import {
 import { describeList, quoted, shapeError, typeError } from '../../errors.ts';
 import { sides } from '../../model/sides.ts';
 import { resolveViT } from '../../model/vit.ts';
-import { headCards, rowCards } from '../../row-card.ts';
+import { headCards, rowCards } from '../../row/card.ts';
 import type { EmbedderNumbers, Handle } from './addon-types.ts';
 import { cancelOf, native, waitFor } from './native.ts';
 import { Batch, elements, Resource, Tensor } from './tensor.ts';

@@ -6,7 +6,7 @@ import {
   needsProxies,
   similarityNumbersOf,
 } from '../../batch-loss.ts';
-import { runStepsSync } from '../../call.ts';
+import { runStepsSync } from '../../call/run.ts';
 import { geometries, geometryTerms } from '../../card-names.ts';
 import {
   boolean,

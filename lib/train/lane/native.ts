@@ -2,7 +2,7 @@ import { realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
-import { checkSignal } from '../../call.ts';
+import { checkSignal } from '../../call/run.ts';
 import { integer, mostThreads, readOptions } from '../../check.ts';
 import { coded } from '../../errors.ts';
 import { type Core, core, nativeCore } from '../../native.ts';

@@ -1,4 +1,4 @@
-import { runStepsSync } from '../../call.ts';
+import { runStepsSync } from '../../call/run.ts';
 import { checkMap, instance, integer, readOptions } from '../../check.ts';
 import { coded } from '../../errors.ts';
 import { integerList } from '../../integers.ts';

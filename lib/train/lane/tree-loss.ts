@@ -1,5 +1,5 @@
 import { contrastiveLosses, geometries } from '../../card-names.ts';
-import { type RowCard, rowCards } from '../../row-card.ts';
+import { type RowCard, rowCards } from '../../row/card.ts';
 import type { BatchTree } from '../data/class-tree.ts';
 import type { ConeNumbers, Handle, LevelNumbers } from './addon-types.ts';
 import type { LossInputs } from './inputs.ts';

@@ -30,7 +30,7 @@ export interface Curve {
 
 /**
  * Radius of a tied head's ball points: `min(tanh(sqrt(c) R), 1 - margin) / sqrt(c)`, `R = min(1, clip)`. The core composes it
- * from the row cards of the head (`tiedRadius` of lib/head.ts), which a page cannot call; a test compares the two.
+ * from the row cards of the head (`tiedRadius` of lib/row/head.ts), which a page cannot call; a test compares the two.
  */
 export function radiusOfTied({ c, clip }: Pick<Setting, 'c' | 'clip'>): number {
   const root = Math.sqrt(c);

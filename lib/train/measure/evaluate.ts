@@ -1,4 +1,4 @@
-import { checkSignal } from '../../call.ts';
+import { checkSignal } from '../../call/run.ts';
 import {
   checkCallback,
   checkObject,

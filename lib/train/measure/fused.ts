@@ -1,5 +1,5 @@
 /** Search and retrieval metrics under the hybrid logit, cosine / tauE - lambda d_c / tauH, of two embeddings per image. */
-import { type AsyncOptions, type CallOptions, pause, runSteps, type Steps } from '../../call.ts';
+import { type AsyncOptions, type CallOptions, pause, runSteps, type Steps } from '../../call/run.ts';
 import type { Compat } from '../../check.ts';
 import { shapeError } from '../../errors.ts';
 import { type Matrix, rowsAt } from '../../matrix.ts';

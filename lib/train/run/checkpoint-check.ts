@@ -1,4 +1,4 @@
-import { nextTurn } from '../../next-turn.ts';
+import { nextTurn } from '../../call/next-turn.ts';
 import type { AnyTensor, ScalerState } from '../lane/types.ts';
 import type { LearnableState } from './learnable.ts';
 import type { Learner } from './learner.ts';

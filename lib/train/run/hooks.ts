@@ -1,4 +1,4 @@
-import { checkSignal } from '../../call.ts';
+import { checkSignal } from '../../call/run.ts';
 import { checkOptions, filePath } from '../../check.ts';
 import { quoted, typeError } from '../../errors.ts';
 import type { LabeledBatch } from '../data/types.ts';

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { checkSignal } from '../../call.ts';
+import { checkSignal } from '../../call/run.ts';
 import { boolean, checkMethods, filePath, readOptions } from '../../check.ts';
 import { coded, shapeError } from '../../errors.ts';
 import { shapeText } from '../../io/elements.ts';

@@ -4,7 +4,7 @@ import { rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
-import { checkSignal } from '../../call.ts';
+import { checkSignal } from '../../call/run.ts';
 import { boolean, checkCallback, checkText, filePath, integer, readOptions } from '../../check.ts';
 import { coded, quoted } from '../../errors.ts';
 import { writeAtomically } from '../../io/atomic.ts';

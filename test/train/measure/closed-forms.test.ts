@@ -2,7 +2,7 @@
 import test from 'ava';
 
 import { geometryTerms } from '../../../lib/card-names.ts';
-import { tiedRadius } from '../../../lib/head.ts';
+import { tiedRadius } from '../../../lib/row/head.ts';
 import { chordFit, pairCurve, radiusOfTied, type Setting } from '../../../lib/train/measure/closed-forms.ts';
 import { type TrainedGeometry, trainedGeometries } from '../../../lib/train/options/define.ts';
 import * as oracle from '../../oracle.ts';

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import { z } from 'zod';
-import { checkSignal } from '../../../call.ts';
+import { checkSignal } from '../../../call/run.ts';
 import { boolean, checkCallback, filePath, readOptions } from '../../../check.ts';
 import { type Coded, coded, quoted, rangeError, typeError } from '../../../errors.ts';
 import { ensureFolder } from '../../../io/folder.ts';

@@ -1,0 +1,79 @@
+import type { Reals } from '../matrix.ts';
+import type { Outcome, PlacedCalls } from './binding-calls.ts';
+
+/** Up to three arrays whose shapes are given separately. */
+type Three = [Reals | null, Reals | null, Reals | null];
+
+export type { Outcome } from './binding-calls.ts';
+
+/**
+ * The exports of the core: those of native/bind/calls.h, which lib/call/binding-calls.ts calls with arguments by name, and the
+ * rest. The WebAssembly core has the same.
+ */
+export interface Core extends PlacedCalls {
+  /** The arguments of {@link PlacedCalls} as JSON, from which lib/call/binding-calls.ts is generated. */
+  describeCalls(): string;
+  /** The number of the function tables (kAbi in native/core.h), which an addon that uses them must share; null without them. */
+  readonly abi: number | null;
+  /** The names of a row-wise call's numbers, in order; lib/row/call.ts is generated from them. */
+  readonly rowCall: readonly string[];
+  /** Where the elements of a short call begin in `callBuffer`. */
+  readonly shortData: number;
+  /** A row-wise operation: its numbers (lib/row/call.ts), three inputs, the output. */
+  row(numbers: Float64Array, ...rest: [...Three, out: Reals]): Outcome;
+  /** The same with a cotangent, three output gradients, and the gradients of c and of the card's parameter. */
+  rowVjp(
+    numbers: Float64Array,
+    ...rest: [...Three, cotangent: Reals, ...Three, gradScalars: Float64Array]
+  ): Outcome;
+  /** The array that {@link rowShort} and {@link rowVjpShort} read and write; native/bind/calls.h documents its layout. */
+  readonly callBuffer: Float64Array;
+  /** Synchronous `row` for few numbers, all of them in `callBuffer`. */
+  rowShort(): void;
+  /** Synchronous `rowVjp` for few numbers. */
+  rowVjpShort(): void;
+  /** The row-wise operations as JSON; lib/row/card.ts has the type. */
+  readonly rowCards: string;
+  /** The row-wise operations of which the head is composed, and its guards, as JSON; lib/row/card.ts has the type. */
+  readonly headCards: string;
+  /** The metrics and the geometries of the loss as JSON; lib/cards.ts has the types. */
+  readonly metricCards: string;
+  readonly geometryCards: string;
+  readonly lossCards: string;
+  /** The parameters of the loss's logit with their defaults, as JSON. */
+  readonly logitParameters: string;
+  cancel(job: number): void;
+  /** The last job number of lib/call/run.ts, kept here because a bundle may contain a second copy of that file. */
+  lastJob?: number;
+  /** A type-tagged handle of the function table of a device (-1: the CPU) or CPU level, for another addon; null if unavailable. */
+  backend(which: number | string): object | null;
+  /** Loads a shared library by its absolute path. */
+  dlopenLibrary(path: string): void;
+  /**
+   * Locks an open file until it is closed. False if a conflicting lock is held, null if such locks are not
+   * supported.
+   */
+  lockFile(descriptor: number, exclusive: boolean): boolean | null;
+  /** Ends the lock at once. Closing would leave it held by a process that is being forked and shares the descriptor. */
+  unlockFile(descriptor: number): void;
+  readonly cpu: {
+    readonly level: string | null;
+    readonly levels: readonly string[];
+    readonly threads: number;
+  };
+}
+
+/** Describes the core and this machine. */
+export interface CoreInfo {
+  /** The SIMD level in use: the machine's best, or the one in `HOROBALL_ISA`; `'simd128'` on WebAssembly. */
+  readonly level: string;
+  /** The levels that this machine supports. */
+  readonly levels: readonly string[];
+  /** Default number of threads per call. */
+  readonly threads: number;
+}
+
+/** Describes a core that was loaded. */
+export function infoOf({ cpu: { level, levels, threads } }: Core): CoreInfo {
+  return { level: level as string, levels, threads };
+}

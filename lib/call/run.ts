@@ -1,0 +1,134 @@
+import type { Device } from '../check.ts';
+import { coded, type ErrorCode, typeError } from '../errors.ts';
+import { core, type Outcome } from '../native.ts';
+import { nextTurn } from './next-turn.ts';
+
+/** Where and how a call runs. */
+export interface CallOptions {
+  /** Number of threads, from 1 to 1024; default all CPUs. The core uses at most 256. Results do not depend on it. */
+  threads?: number | undefined;
+  /** Default `'cpu'`. */
+  device?: Device | undefined;
+}
+
+/** Options of an asynchronous call. */
+export interface AsyncOptions {
+  /** Aborting it rejects the promise with the signal's reason; the work stops at the next tile. */
+  signal?: AbortSignal | undefined;
+}
+
+/** A validated call with its memory allocated, shared by the asynchronous and the synchronous variant. */
+export interface Prepared<R> {
+  /** Calls the core: synchronously for job 0, otherwise as that job. */
+  readonly start: (job: number) => Outcome;
+  /** Returns the result once the work is done. */
+  readonly finish: () => R;
+}
+
+/** Runs a prepared call synchronously. */
+export function runSync<R>(operation: string, prepared: Prepared<R>): R {
+  try {
+    prepared.start(0);
+  } catch (error) {
+    throw named(operation, error);
+  }
+  return prepared.finish();
+}
+
+/** A job's number: never 0, and unique for four billion jobs. */
+function nextJob(): number {
+  const binary = core();
+  const last = binary.lastJob ?? 0;
+  binary.lastJob = last === 0xffffffff ? 1 : last + 1;
+  return binary.lastJob;
+}
+
+/** Runs a prepared call on another thread. Errors from `prepare` reject the promise. */
+export async function runAsync<R>(
+  operation: string,
+  signal: AbortSignal | undefined,
+  prepare: () => Prepared<R>,
+): Promise<R> {
+  checkSignal(operation, signal);
+  const prepared = prepare();
+  signal?.throwIfAborted();
+  const job = nextJob();
+  const cancel = () => core().cancel(job);
+  signal?.addEventListener('abort', cancel, { once: true });
+  try {
+    await prepared.start(job);
+    signal?.throwIfAborted();
+  } catch (error) {
+    throw signal?.aborted ? signal.reason : named(operation, error);
+  } finally {
+    signal?.removeEventListener('abort', cancel);
+  }
+  return prepared.finish();
+}
+
+/** Milliseconds of work on the main thread per turn of the event loop. */
+const turnMs = 0.5;
+
+/** A step that gives the event loop a turn if the work between two calls has taken longer than `turnMs`. */
+export const pause: unique symbol = Symbol('pause');
+
+/**
+ * Several calls in sequence: each is yielded, executed, and then read. Work between them that may take longer than `turnMs`
+ * yields `pause` from time to time (lib/call/slices.ts).
+ */
+export type Steps<R> = Generator<Prepared<unknown> | typeof pause, R, void>;
+
+/** Runs steps on this thread. */
+export function runStepsSync<R>(operation: string, steps: Steps<R>): R {
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+    if (step.value !== pause) runSync(operation, step.value);
+  }
+}
+
+/** Runs the calls of steps on another thread; the code between them runs on this one. */
+export async function runSteps<R>(
+  operation: string,
+  signal: AbortSignal | undefined,
+  begin: () => Steps<R>,
+): Promise<R> {
+  checkSignal(operation, signal);
+  const steps = begin();
+  let turnBegan = performance.now();
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+    if (value !== pause) await runAsync(operation, signal, () => value);
+    else if (performance.now() - turnBegan > turnMs) await nextTurn();
+    else continue;
+    signal?.throwIfAborted();
+    turnBegan = performance.now();
+  }
+}
+
+/** Throws unless the value is an AbortSignal or undefined. */
+export function checkSignal(operation: string, signal: AbortSignal | undefined): void {
+  if (signal !== undefined && !isSignal(signal)) {
+    throw typeError(operation, 'signal', 'an AbortSignal', signal);
+  }
+}
+
+/** Its getter throws for a proxy and for an object that only inherits from AbortSignal. */
+function isSignal(signal: unknown): boolean {
+  try {
+    return signal instanceof AbortSignal && typeof signal.aborted === 'boolean';
+  } catch {
+    return false;
+  }
+}
+
+/** Adds the operation's name to the core's errors, which only have a code. */
+function named(operation: string, error: unknown): unknown {
+  if (!(error instanceof Error) || error.message.startsWith('[')) return error;
+  const { code } = error as Error & { code?: ErrorCode };
+  const Base = error instanceof TypeError ? TypeError : Error;
+  return code === undefined
+    ? error
+    : Object.assign(coded(code, `[${operation}] ${error.message}`, Base), { cause: error });
+}

@@ -1,0 +1,103 @@
+// Work on the main thread, divided among turns of the event loop. Results do not depend on the division.
+
+import { checkKept, type Matrix, type Reals, zeros } from '../matrix.ts';
+import { pause, type Steps } from './run.ts';
+
+/** Elements between two reads of the clock: a small fraction of a millisecond at up to 50 ns per element. */
+const sliceSize = 1 << 12;
+/** Items between two reads of the clock, at up to 500 ns per item. */
+const itemsPerSlice = 1 << 9;
+
+/** Calls `work` for the range from 0 to `length`, in ascending slices of at most `size`. */
+export function* inSlices(
+  length: number,
+  work: (begin: number, end: number) => void,
+  size: number = sliceSize,
+): Steps<void> {
+  for (let begin = 0; begin < length; begin += size) {
+    work(begin, Math.min(length, begin + size));
+    yield pause;
+  }
+}
+
+/** Calls `work` for each item and its place, in order. */
+export function* forEach<T>(items: Iterable<T>, work: (item: T, at: number) => void): Steps<void> {
+  let at = 0;
+  for (const item of items) {
+    work(item, at);
+    at += 1;
+    if (at % itemsPerSlice === 0) yield pause;
+  }
+}
+
+/** Rows of `cols` elements that are copied in one slice. */
+export function rowsPerSlice(cols: number): number {
+  return Math.max(1, Math.min(sliceSize, Math.floor((1 << 16) / cols)));
+}
+
+/** 0, 1, ..., n - 1. */
+export function* range(n: number): Steps<Int32Array> {
+  const list = new Int32Array(n);
+  yield* inSlices(n, (begin, end) => {
+    for (let i = begin; i < end; ++i) list[i] = i;
+  });
+  return list;
+}
+
+/** Copies some rows in the given order; `argument` names their matrix in errors. */
+export function* gatherRows<T extends Reals>(
+  operation: string,
+  argument: string,
+  from: Matrix<T>,
+  rows: Int32Array,
+): Steps<Matrix<T>> {
+  const { data, cols } = from;
+  const length = from.rows * cols; // data is shorter if its buffer was detached before
+  const out = zeros(operation, data, rows.length, cols);
+  const copy = (begin: number, end: number): void => {
+    checkKept(operation, argument, data, length);
+    for (let i = begin; i < end; ++i) {
+      const at = rows[i]! * cols;
+      out.data.set(data.subarray(at, at + cols), i * cols);
+    }
+  };
+  yield* inSlices(rows.length, copy, rowsPerSlice(cols));
+  return out;
+}
+
+/** Sorts a list: short parts, which are then merged. A stable sort. */
+export function* sorted(list: Int32Array, compare: (a: number, b: number) => number): Steps<Int32Array> {
+  const { length } = list;
+  const part = 1 << 10;
+  let from = list.slice();
+  yield* inSlices(length, (begin, end) => from.subarray(begin, end).sort(compare), part);
+  for (let width = part; width < length; width *= 2) {
+    const to = new Int32Array(length);
+    for (let begin = 0; begin < length; begin += 2 * width)
+      yield* merge(
+        from,
+        to,
+        [begin, Math.min(length, begin + width), Math.min(length, begin + 2 * width)],
+        compare,
+      );
+    from = to;
+  }
+  return from;
+}
+
+/** Merges two sorted ranges, from `begin` and `middle`, of which the second ends at `end`. */
+function* merge(
+  from: Int32Array,
+  to: Int32Array,
+  [begin, middle, end]: readonly [number, number, number],
+  compare: (a: number, b: number) => number,
+): Steps<void> {
+  let a = begin;
+  let b = middle;
+  yield* inSlices(end - begin, (first, last) => {
+    for (let at = begin + first; at < begin + last; ++at) {
+      const isFirst = a < middle && (b === end || compare(from[a]!, from[b]!) <= 0);
+      to[at] = from[isFirst ? a++ : b++]!;
+    }
+  });
+}

@@ -1,0 +1,444 @@
+import {
+  type AsyncOptions,
+  type CallOptions,
+  pause,
+  runSteps,
+  runStepsSync,
+  type Steps,
+} from '../call/run.ts';
+import { inSlices } from '../call/slices.ts';
+import type { Metric } from '../cards.ts';
+import { callNames, checkCallback, checkOptions, integer, metricNames } from '../check.ts';
+import { type Coded, coded, rangeError, shapeError, typeError } from '../errors.ts';
+import { integerList } from '../integers.ts';
+import { boundedJson } from '../io/json.ts';
+import { readSafetensors, type SafeTensor, writeSafetensors } from '../io/safetensors.ts';
+import { asMatrix, isReals, type Matrix, type Reals, type Rows } from '../matrix.ts';
+import { type AnyMetricOptions, checkPair, type MetricOptions, metricNumbers } from '../pairwise.ts';
+import { type SearchParameters, topKSteps } from '../topk.ts';
+import {
+  buildIndex,
+  buildOptions,
+  encodeIndex,
+  type GalleryIndex,
+  type IndexBuildOptions,
+  type IndexSize,
+  indexSize,
+  mostLists,
+} from './lists.ts';
+import { mostListed, type ProvenNeighbors, searchIndexed } from './probe.ts';
+import {
+  aliveMask,
+  copy,
+  emptyStore,
+  find,
+  labelMask,
+  moved,
+  movedIndex,
+  remainingLists,
+  type Store,
+} from './store.ts';
+
+/** Options of a search in a {@link Gallery}. */
+export interface SearchOptions extends CallOptions {
+  /** Neighbors per query, from 1 to the gallery's size. */
+  k: number;
+  /** Restricts results to rows with one of these labels. */
+  labels?: Iterable<number> | undefined;
+  /** For each query, the number of a row to exclude, or -1. */
+  exclude?: ArrayLike<number> | undefined;
+  /**
+   * Maximum number of lists of the index to search, nearest first. Fewer lists take less time, but then not every
+   * result is proven. Default: every list that could hold a nearer row, so the result is exact.
+   */
+  probes?: number | undefined;
+}
+
+/** A gallery's metadata has five values. */
+const mostAbout = 100;
+const known: ReadonlySet<string> = new Set(metricNames);
+const knownSearch: ReadonlySet<string> = new Set([...callNames, 'k', 'labels', 'exclude', 'probes']);
+const knownBuild: ReadonlySet<string> = new Set([...callNames, 'lists', 'seed', 'onProgress']);
+const int32 = { least: -(2 ** 31), most: 2 ** 31 - 1 };
+
+/**
+ * A set of rows for repeated searches, with stable row numbers and optional labels. Rows can be added and removed
+ * during searches: each search sees the gallery as it was when the search started.
+ *
+ * @example
+ * const gallery = new Gallery({ metric: 'poincare', c: 0.1 });
+ * const numbers = await gallery.add(matrix(new Float32Array([0, 0, 1, 0, 2, 0]), 3, 2), [7, 8, 8]);
+ * await gallery.remove([1]);
+ * const { indices } = await gallery.topK(new Float32Array([0.1, 0]), { k: 1, labels: [8] });
+ * indices; // => new Int32Array([2])
+ * gallery.close(); // or `using gallery`
+ */
+export class Gallery<T extends Reals = Float32Array> implements Disposable {
+  readonly metric: Metric;
+  readonly #options: AnyMetricOptions;
+  #store: Store<T> | undefined;
+  #next = 0;
+  #closed = false;
+  #queue: Promise<unknown> = Promise.resolve();
+
+  /**
+   * @param options - the metric and its c; the curvature is -c
+   * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`
+   */
+  constructor(options: MetricOptions) {
+    const { metric = 'poincare', c, compat } = checkOptions('Gallery', options, 'options', known);
+    metricNumbers('Gallery', { metric, c, compat });
+    this.metric = metric;
+    this.#options = { metric, c, compat };
+  }
+
+  /** Number of rows. */
+  get size(): number {
+    return this.#store?.size ?? 0;
+  }
+
+  /** Number of columns; 0 before the first row is added. */
+  get cols(): number {
+    return this.#store?.cols ?? 0;
+  }
+
+  /**
+   * Copies rows into the gallery.
+   *
+   * @param labels - one integer per row, for searches restricted to labels; default -1
+   * @returns the numbers of the rows: 0, 1, 2, ... in the order of insertion, never reused
+   */
+  add(rows: Rows<T>, labels?: ArrayLike<number>): Promise<Int32Array> {
+    return this.#exclusive('Gallery.add', (operation) =>
+      runSteps(operation, undefined, () => this.#add(operation, rows, labels)),
+    );
+  }
+
+  *#add(operation: string, rows: Rows<T>, labels: ArrayLike<number> | undefined): Steps<Int32Array> {
+    const added = asMatrix(operation, 'rows', rows);
+    const count = added.rows;
+    const given =
+      labels === undefined
+        ? undefined
+        : yield* integerList(operation, 'labels', labels, { ...int32, length: count });
+    const old = this.#store ?? emptyStore(operation, added);
+    checkPair(operation, 'rows', { data: old.data, rows: 0, cols: old.cols }, added);
+    if (count > int32.most - this.#next)
+      throw rangeError(operation, 'rows', 'row numbers below 2^31', this.#next);
+    const used = old.used + count;
+    const fits = used * old.cols <= old.data.length;
+    const store = fits ? old : yield* this.#moved(operation, old, Math.max(used, 2 * old.used));
+    yield* copy(operation, 'rows', added, store.data, store.used * store.cols);
+    const numbers = new Int32Array(count);
+    yield* inSlices(count, (begin, end) => {
+      for (let i = begin; i < end; ++i) {
+        numbers[i] = this.#next + i;
+        store.numbers[store.used + i] = numbers[i]!;
+        store.labels[store.used + i] = given?.[i] ?? -1;
+        store.alive[store.used + i] = 1;
+      }
+    });
+    this.#checkOpen(operation);
+    this.#next += count;
+    this.#store = { ...store, used: store.used + count, size: store.size + count };
+    return numbers;
+  }
+
+  /**
+   * Removes rows by their numbers.
+   *
+   * @returns the number of rows that were removed
+   */
+  remove(numbers: ArrayLike<number>): Promise<number> {
+    return this.#exclusive('Gallery.remove', (operation) =>
+      runSteps(operation, undefined, () => this.#remove(operation, numbers)),
+    );
+  }
+
+  *#remove(operation: string, numbers: ArrayLike<number>): Steps<number> {
+    const store = this.#store;
+    const wanted = yield* integerList(operation, 'numbers', numbers, { ...int32, least: 0 });
+    if (store === undefined) return 0;
+    const alive = store.alive.slice();
+    let removed = 0;
+    yield* inSlices(wanted.length, (begin, end) => {
+      for (let i = begin; i < end; ++i) {
+        const row = find(store, wanted[i]!);
+        if (row < 0 || alive[row] === 0) continue;
+        alive[row] = 0;
+        ++removed;
+      }
+    });
+    const left = { ...store, alive, size: store.size - removed };
+    const next = left.size < left.used / 2 ? yield* this.#moved(operation, left, left.size) : left;
+    this.#checkOpen(operation);
+    this.#store = next;
+    return removed;
+  }
+
+  *#moved(operation: string, old: Store<T>, capacity: number): Steps<Store<T>> {
+    const next = yield* moved(operation, old, capacity);
+    return { ...next, index: yield* movedIndex(operation, old, next, this.#options) };
+  }
+
+  /**
+   * Builds an index for galleries from about 10,000 rows: `topK` then returns the same neighbors in a fraction of the time.
+   * Needs a quarter of the memory of float32 rows in addition. Rows that are added later are searched without it until it is
+   * built again, which keeps the centers if the gallery has less than doubled and `lists` is not given. Searches continue
+   * during the build. Rows with NaN and rows outside the ball are not found.
+   *
+   * Supports the metrics poincare (without `compat`), euclidean, chordal and cosine, on the CPU.
+   *
+   * @throws RangeError `ERR_HOROBALL_SHAPE` for an empty gallery, `ERR_HOROBALL_UNSUPPORTED` for other metrics and devices;
+   * rejects with the signal's reason when aborted, and the gallery keeps its previous index
+   */
+  buildIndex(options?: IndexBuildOptions & AsyncOptions): Promise<IndexSize> {
+    return this.#exclusive('Gallery.buildIndex', (operation) =>
+      runSteps(operation, options?.signal, () => this.#buildIndex(operation, options)),
+    );
+  }
+
+  *#buildIndex(operation: string, given: (IndexBuildOptions & AsyncOptions) | undefined): Steps<IndexSize> {
+    const options = checkOptions(operation, given, 'options', knownBuild);
+    checkCallback(operation, 'onProgress', options.onProgress);
+    const store = this.#store;
+    if (store === undefined || store.size === 0)
+      throw shapeError(operation, 'gallery', 'at least one row', 'none');
+    const build = buildOptions(operation, store.size, options);
+    const isKnown = options.lists === undefined && store.used < 2 * (store.index?.lists.length ?? 0);
+    const known = isKnown ? store.index : undefined;
+    const index = yield* buildIndex(operation, rowsOfStore(store), this.#options, build, known);
+    this.#checkOpen(operation);
+    this.#store = { ...store, index };
+    return indexSize(index);
+  }
+
+  /**
+   * Finds the nearest rows of every query, like `topK`; `indices` are row numbers.
+   *
+   * @returns flat n x k arrays, and for each query whether its neighbors are proven to be the nearest: always without an index or
+   * without `probes`
+   * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`; rejects with the signal's reason when aborted
+   */
+  topK(queries: Rows<T>, options: SearchOptions & AsyncOptions): Promise<ProvenNeighbors<T>> {
+    return runSteps('Gallery.topK', options?.signal, () => this.#search('Gallery.topK', queries, options));
+  }
+
+  /** {@link topK} on this thread. */
+  topKSync(queries: Rows<T>, options: SearchOptions): ProvenNeighbors<T> {
+    return runStepsSync('Gallery.topKSync', this.#search('Gallery.topKSync', queries, options));
+  }
+
+  *#search(operation: string, queries: Rows<T>, options: SearchOptions): Steps<ProvenNeighbors<T>> {
+    this.#checkOpen(operation);
+    const store = this.#store;
+    if (store === undefined || store.size === 0)
+      throw shapeError(operation, 'gallery', 'at least one row', 'none');
+    const { k, threads, device, labels, exclude, probes } = checkOptions(
+      operation,
+      options,
+      'options',
+      knownSearch,
+    );
+    integer(operation, 'k', k, 1, store.size);
+    if (probes !== undefined) integer(operation, 'probes', probes, 1, mostLists);
+    const search = {
+      k,
+      threads,
+      device,
+      allowed:
+        labels === undefined ? aliveMask(store) : yield* labelMask(store, yield* labelSet(operation, labels)),
+      exclude: exclude && (yield* rowsOf(operation, store, exclude)),
+    };
+    const { indices, distances, proven } =
+      store.index !== undefined && k <= mostListed
+        ? yield* searchIndexed(operation, queries, rowsOfStore(store), store.index, this.#options, {
+            ...search,
+            probes: probes ?? mostLists,
+          })
+        : yield* searchAll(operation, queries, rowsOfStore(store), { ...this.#options, ...search });
+    yield* inSlices(indices.length, (begin, end) => {
+      for (let i = begin; i < end; ++i) if (indices[i]! >= 0) indices[i] = store.numbers[indices[i]!]!;
+    });
+    return { indices, distances, proven };
+  }
+
+  /**
+   * Writes the gallery as a safetensors file, completely or not at all. Of an index, only the centers and the list of
+   * each row are written; {@link load} computes the codes and every bound from the rows, so a damaged file cannot prove
+   * a wrong result.
+   *
+   * @throws RangeError `ERR_HOROBALL_SHAPE` for an empty gallery; the system's own errors
+   */
+  save(path: string): Promise<void> {
+    return this.#exclusive('Gallery.save', async (operation) => {
+      const store = this.#store;
+      if (store === undefined) throw shapeError(operation, 'gallery', 'at least one row', 'none');
+      const { data, cols, used, numbers, labels } = await runSteps(operation, undefined, () =>
+        moved(operation, store, store.size),
+      );
+      const { index } = store;
+      const lists = await runSteps(operation, undefined, () => remainingLists(store));
+      const tensors = {
+        rows: { shape: [used, cols], data: data.subarray(0, used * cols) },
+        numbers: { shape: [used], data: numbers.subarray(0, used) },
+        labels: { shape: [used], data: labels.subarray(0, used) },
+        ...(lists.length > 0 && {
+          centers: { shape: [index!.centers.rows, cols], data: index!.centers.data },
+          lists: { shape: [lists.length], data: lists },
+        }),
+      };
+      const about = JSON.stringify({ ...this.#options, next: this.#next });
+      await writeSafetensors(path, tensors, { metadata: { horoball_gallery: about }, checksums: true });
+    });
+  }
+
+  /**
+   * Reads a gallery that {@link save} wrote, in parts: Node.js cannot map a file into memory. An index takes another second
+   * per million rows.
+   *
+   * @throws Error `ERR_HOROBALL_FORMAT` if the file is not a gallery; the system's own errors
+   */
+  static async load(path: string): Promise<Gallery<Reals>> {
+    const { tensors, metadata } = await readSafetensors(path);
+    const rows = tensors.get('rows');
+    const numbers = tensors.get('numbers')?.data;
+    const labels = tensors.get('labels')?.data;
+    const { gallery, next } = emptyOf(path, metadata['horoball_gallery']);
+    const isValid =
+      rows !== undefined &&
+      (await runSteps('Gallery.load', undefined, () => areValidRows(rows, numbers, labels, next)));
+    if (!isValid) throw notOne(path);
+    const [used = 0, cols = 1] = rows.shape;
+    const alive = new Uint8Array(used).fill(1);
+    gallery.#store = {
+      data: rows.data as Reals,
+      cols,
+      used,
+      numbers: numbers as Int32Array,
+      labels: labels as Int32Array,
+      alive,
+      size: used,
+    };
+    gallery.#next = next;
+    const index = indexIn(path, tensors, gallery.#store);
+    if (index !== undefined) {
+      const { centers, lists } = index;
+      const covered = rowsOfStore(gallery.#store);
+      const encode = () => encodeIndex('Gallery.load', covered, centers, lists, gallery.#options);
+      const whole = await runSteps('Gallery.load', undefined, encode).catch((error: unknown) => {
+        // The core refuses centers that are not finite.
+        throw (error as Coded).code === 'ERR_HOROBALL_SHAPE' ? notOne(path) : error;
+      });
+      gallery.#store = { ...gallery.#store, index: whole };
+    }
+    return gallery;
+  }
+
+  /** Releases the rows. Running searches complete; any later call throws. */
+  close(): void {
+    this.#closed = true;
+    this.#store = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** Changes are serialized. */
+  async #exclusive<R>(operation: string, work: (operation: string) => Promise<R>): Promise<R> {
+    this.#checkOpen(operation);
+    const result = this.#queue.then(() => {
+      this.#checkOpen(operation);
+      return work(operation);
+    });
+    this.#queue = result.catch(() => {});
+    return await result;
+  }
+
+  #checkOpen(operation: string): void {
+    if (this.#closed) throw coded('ERR_HOROBALL_CLOSED', `[${operation}] the gallery is closed`);
+  }
+}
+
+/** An empty gallery as described by its file's metadata, and the number of its next row. */
+function emptyOf(path: string, text: string | undefined): { gallery: Gallery<Reals>; next: number } {
+  try {
+    const about = boundedJson(text ?? '', mostAbout, () => notOne(path));
+    const { next, ...distance } = about as MetricOptions & { next: number };
+    if (Number.isInteger(next)) return { gallery: new Gallery<Reals>(distance), next };
+  } catch {}
+  throw notOne(path);
+}
+
+/** The centers and lists of an index in a file; undefined without an index. */
+function indexIn(
+  path: string,
+  tensors: ReadonlyMap<string, SafeTensor>,
+  { data, cols, used }: Store<Reals>,
+): Pick<GalleryIndex<Reals>, 'centers' | 'lists'> | undefined {
+  const [centers, lists] = [tensors.get('centers'), tensors.get('lists')?.data];
+  if (centers === undefined && lists === undefined) return undefined;
+  const [rows = 0, width] = centers?.shape ?? [];
+  if (!(centers?.shape.length === 2 && width === cols && rows > 0 && rows <= mostLists)) throw notOne(path);
+  if (!(isReals(centers.data) && centers.data[Symbol.toStringTag] === data[Symbol.toStringTag]))
+    throw notOne(path);
+  if (!(lists instanceof Int32Array && lists.length > 0 && lists.length <= used)) throw notOne(path);
+  return { centers: { data: centers.data, rows, cols }, lists };
+}
+
+function* areValidRows(rows: SafeTensor, numbers: unknown, labels: unknown, next: number): Steps<boolean> {
+  if (!(numbers instanceof Int32Array && labels instanceof Int32Array && isReals(rows.data))) return false;
+  const { shape } = rows;
+  if (!(next >= 0 && next <= 2 ** 31 && shape.length === 2 && shape[1]! > 0)) return false;
+  if (numbers.length !== shape[0] || labels.length !== numbers.length) return false;
+  let isAscending = true;
+  yield* inSlices(numbers.length, (begin, end) => {
+    for (let i = begin; i < end && isAscending; ++i)
+      isAscending = numbers[i]! > (i === 0 ? -1 : numbers[i - 1]!) && numbers[i]! < next;
+  });
+  return isAscending;
+}
+
+function rowsOfStore<T extends Reals>({ data, used, cols }: Store<T>): Matrix<T> {
+  return { data: data.subarray(0, used * cols) as T, rows: used, cols };
+}
+
+/** An exact search without an index. */
+function* searchAll<T extends Reals>(
+  operation: string,
+  queries: Rows<T>,
+  rows: Matrix<T>,
+  options: AnyMetricOptions & SearchParameters,
+): Steps<ProvenNeighbors<T>> {
+  const found = yield* topKSteps(operation, queries, rows, options);
+  const proven = new Uint8Array(found.indices.length / options.k).fill(1);
+  return { ...found, proven };
+}
+
+/** The rows with the given numbers; -1 if not found. */
+function* rowsOf(operation: string, store: Store<Reals>, numbers: ArrayLike<number>): Steps<Int32Array> {
+  const rows = yield* integerList(operation, 'exclude', numbers, { ...int32, least: -1 });
+  yield* inSlices(rows.length, (begin, end) => {
+    for (let i = begin; i < end; ++i) rows[i] = find(store, rows[i]!);
+  });
+  return rows;
+}
+
+function* labelSet(operation: string, labels: Iterable<number>): Steps<ReadonlySet<number>> {
+  if (typeof labels?.[Symbol.iterator] !== 'function') {
+    throw typeError(operation, 'labels', 'an iterable of integers', labels);
+  }
+  const list: number[] = [];
+  for (const label of labels) if (list.push(label) % 4096 === 0) yield pause;
+  const checked = yield* integerList(operation, 'labels', list, int32);
+  const set = new Set<number>();
+  yield* inSlices(checked.length, (begin, end) => {
+    for (let i = begin; i < end; ++i) set.add(checked[i]!);
+  });
+  return set;
+}
+
+function notOne(path: string): Coded {
+  return coded('ERR_HOROBALL_FORMAT', `[Gallery.load] ${path}: not a file that Gallery.save wrote`);
+}

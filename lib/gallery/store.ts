@@ -1,0 +1,129 @@
+import type { Steps } from '../call/run.ts';
+import { inSlices, rowsPerSlice } from '../call/slices.ts';
+import { allocate, checkKept, type Matrix, type Reals } from '../matrix.ts';
+import type { AnyMetricOptions } from '../pairwise.ts';
+import { encodeIndex, type GalleryIndex } from './lists.ts';
+
+/** The rows of a gallery, ordered by number. Never changed in place below `used`. */
+export interface Store<T extends Reals> {
+  readonly data: T;
+  readonly cols: number;
+  /** Rows in use; the rest of `data` is spare capacity. */
+  readonly used: number;
+  readonly numbers: Int32Array;
+  readonly labels: Int32Array;
+  /** 0 for removed rows. */
+  readonly alive: Uint8Array;
+  readonly size: number;
+  /** An index of the first rows. */
+  readonly index?: GalleryIndex<T> | undefined;
+}
+
+/** Elements that are copied in one slice. */
+const slice = 1 << 16;
+
+/** Rows that are moved in one slice. Each row may need a separate copy, which costs more than its elements. */
+const runsPerSlice = 1 << 8;
+
+/** An empty store. */
+export function emptyStore<T extends Reals>(operation: string, like: Matrix<T>): Store<T> {
+  const none = new Int32Array(0);
+  const data = allocate(operation, like.data, 0);
+  return { data, cols: like.cols, used: 0, numbers: none, labels: none, alive: new Uint8Array(0), size: 0 };
+}
+
+/** The remaining rows of a store in new memory with capacity for `capacity` rows, without an index. */
+export function* moved<T extends Reals>(operation: string, old: Store<T>, capacity: number): Steps<Store<T>> {
+  const { cols } = old;
+  const data = allocate(operation, old.data, capacity * cols);
+  const numbers = new Int32Array(capacity);
+  const labels = new Int32Array(capacity);
+  const alive = new Uint8Array(capacity).fill(1, 0, old.size);
+  let used = 0;
+  const move = (row: number, end: number): void => {
+    data.set(old.data.subarray(row * cols, end * cols), used * cols);
+    numbers.set(old.numbers.subarray(row, end), used);
+    labels.set(old.labels.subarray(row, end), used);
+    used += end - row;
+  };
+  const moveAlive = (begin: number, last: number): void => {
+    for (let row = begin; row < last; ++row) {
+      let end = row;
+      while (end < last && old.alive[end] === 1) ++end;
+      if (end > row) move(row, end);
+      row = end;
+    }
+  };
+  yield* inSlices(old.used, moveAlive, Math.min(runsPerSlice, rowsPerSlice(cols)));
+  return { data, cols, used, numbers, labels, alive, size: used };
+}
+
+/** Copies a matrix to `to`, from element `at` on; `argument` names the matrix in errors. */
+export function* copy(
+  operation: string,
+  argument: string,
+  { data, rows, cols }: Matrix,
+  to: Reals,
+  at: number,
+): Steps<void> {
+  const length = rows * cols; // data is shorter if its buffer was detached before
+  const part = (begin: number, end: number): void => {
+    checkKept(operation, argument, data, length);
+    to.set(data.subarray(begin, end), at + begin);
+  };
+  yield* inSlices(length, part, slice);
+}
+
+/** The row with a given number, or -1. */
+export function find({ numbers, used }: Store<Reals>, number: number): number {
+  let low = 0;
+  let high = used;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (numbers[middle]! < number) low = middle + 1;
+    else high = middle;
+  }
+  return low < used && numbers[low] === number ? low : -1;
+}
+
+/** 1 for remaining rows; undefined if no row was removed. */
+export function aliveMask({ alive, used, size }: Store<Reals>): Uint8Array | undefined {
+  return size === used ? undefined : alive.subarray(0, used);
+}
+
+/** 1 for remaining rows with one of the labels. */
+export function* labelMask(
+  { alive, labels, used }: Store<Reals>,
+  wanted: ReadonlySet<number>,
+): Steps<Uint8Array> {
+  const mask = new Uint8Array(used);
+  yield* inSlices(used, (begin, end) => {
+    for (let row = begin; row < end; ++row) mask[row] = alive[row]! & Number(wanted.has(labels[row]!));
+  });
+  return mask;
+}
+
+/** The lists of the rows that remain, in the order of a store without the removed ones. */
+export function* remainingLists({ alive, index }: Store<Reals>): Steps<Int32Array> {
+  const lists = index?.lists ?? new Int32Array(0);
+  const kept = new Int32Array(lists.length);
+  let count = 0;
+  yield* inSlices(lists.length, (begin, end) => {
+    for (let i = begin; i < end; ++i) if (alive[i] === 1) kept[count++] = lists[i]!;
+  });
+  return kept.slice(0, count);
+}
+
+/** The index of `old` for a store to which its rows were moved. */
+export function* movedIndex<T extends Reals>(
+  operation: string,
+  old: Store<T>,
+  { data, used, cols }: Store<T>,
+  metric: AnyMetricOptions,
+): Steps<GalleryIndex<T> | undefined> {
+  if (old.index === undefined || old.size === old.used) return old.index;
+  const lists = yield* remainingLists(old);
+  if (lists.length === 0) return undefined;
+  const rows = { data: data.subarray(0, used * cols) as T, rows: used, cols };
+  return yield* encodeIndex(operation, rows, old.index.centers, lists, metric);
+}

@@ -1,0 +1,128 @@
+import { type Compat, checkOptions, choice, guards, positive } from '../check.ts';
+import {
+  asMatrix,
+  checkSameType,
+  checkShape,
+  type DenseMatrix,
+  type Matrix,
+  matrix,
+  type Reals,
+  type Rows,
+} from '../matrix.ts';
+import { type LayerCallOptions, type LayerGradients, type LayerPass, Tape, Value } from './tape.ts';
+
+/** Options of every layer. */
+export interface LayerOptions {
+  /** The ball's curvature is -c, c > 0. */
+  c: number;
+  /** Element type of parameters, inputs and outputs; default `float32`. */
+  type?: 'float32' | 'float64' | undefined;
+  /** `hypmix`: the guards of the published code. */
+  compat?: Compat | undefined;
+}
+
+/** A parameter of a layer. Optimizers change `value` in place. */
+export interface LayerParameter<T extends Reals = Reals> {
+  readonly name: string;
+  readonly value: DenseMatrix<T>;
+  /** `vector`: any optimizer of vectors, such as {@link ArrayAdamW}; `ball`: a Riemannian optimizer. */
+  readonly space: 'vector' | 'ball';
+}
+
+type ArrayKind = Float32ArrayConstructor | Float64ArrayConstructor;
+
+const callOptions: ReadonlySet<string> = new Set(['threads', 'device', 'signal']);
+
+/**
+ * The base of all layers: parameters, c, and a forward pass that returns its backward pass. Results between the
+ * operations of a layer are float64, because float32 points near the rim lose the digits of `1 - c|x|^2`.
+ */
+export class LayerCore {
+  readonly name: string;
+  readonly compat: Compat | undefined;
+  readonly initialC: number;
+  readonly #curvature: DenseMatrix | undefined;
+  readonly #kind: ArrayKind;
+  readonly #parameters = new Map<string, LayerParameter>();
+
+  constructor(name: string, { c, type, compat }: LayerOptions, learnC = false) {
+    this.name = name;
+    this.initialC = positive(name, 'c', c, ' (the curvature is -c)');
+    guards(name, compat);
+    this.compat = compat;
+    const index = choice(name, 'type', type ?? 'float32', ['float32', 'float64']);
+    this.#kind = [Float32Array, Float64Array][index] as ArrayKind;
+    if (learnC) this.#curvature = this.parameter('c', matrix(Float64Array.of(c), 1, 1)).value;
+  }
+
+  get c(): number {
+    return this.#curvature?.data[0] ?? this.initialC;
+  }
+
+  parameters(): readonly LayerParameter[] {
+    return [...this.#parameters.values()];
+  }
+
+  /** The parameter of this name. */
+  valueOf(name: string): DenseMatrix {
+    return this.#parameters.get(name)!.value;
+  }
+
+  parameter(name: string, value: DenseMatrix, space: LayerParameter['space'] = 'vector'): LayerParameter {
+    const made = { name, value, space };
+    this.#parameters.set(name, made);
+    return made;
+  }
+
+  /** Rows of zeros, or of the uniform distribution up to 1 / sqrt(fanIn), as in the published code. */
+  rows(rows: number, cols: number, fanIn?: number, next: () => number = () => 0): DenseMatrix {
+    const data = new this.#kind(rows * cols);
+    if (fanIn !== undefined)
+      for (let i = 0; i < data.length; i++) data[i] = (2 * next() - 1) / Math.sqrt(fanIn);
+    return matrix(data, rows, cols);
+  }
+
+  /** Checks the inputs, runs `work` on a tape, and returns the pass. */
+  async pass<T extends Reals>(
+    inputs: readonly (readonly [argument: string, rows: Rows<T>, cols: number | undefined])[],
+    given: LayerCallOptions | undefined,
+    work: (tape: Tape, inputs: readonly Value[], of: (name: string) => Value) => Promise<Value>,
+  ): Promise<LayerPass<T>> {
+    const name = `${this.name}.forward`;
+    const { threads, device, signal } = checkOptions(name, given, 'options', callOptions);
+    const type = matrix(new this.#kind(1), 1, 1);
+    const values = inputs.map(([argument, rows, cols]) => {
+      const x = asMatrix(name, argument, rows);
+      checkSameType(name, argument, type as unknown as Matrix<T>, x);
+      checkShape(name, argument, x, x.rows, cols ?? x.cols);
+      return new Value(x);
+    });
+    const tape = new Tape({ c: this.c, compat: this.compat, threads, device, signal });
+    const used = new Map<string, Value>();
+    const of = (parameter: string): Value => {
+      const found = used.get(parameter) ?? new Value(this.valueOf(parameter));
+      used.set(parameter, found);
+      return found;
+    };
+    const out = await work(tape, values, of);
+    const narrow = ({ data, rows, cols }: Matrix): DenseMatrix<T> =>
+      matrix((this.#kind === Float64Array ? data : Float32Array.from(data)) as T, rows, cols);
+    const gradients = (): LayerGradients<T> => {
+      const parameters = new Map([...used].map(([key, { gradient }]) => [key, narrow(gradient)]));
+      if (this.#curvature !== undefined)
+        parameters.set('c', matrix(Float64Array.of(tape.gradC), 1, 1) as DenseMatrix as DenseMatrix<T>);
+      return { inputs: values.map(({ gradient }) => narrow(gradient)), parameters, c: tape.gradC };
+    };
+    return {
+      output: narrow(out.matrix),
+      backward: async (cotangent) => {
+        const operation = `${this.name}.backward`;
+        const given = asMatrix(operation, 'cotangent', cotangent);
+        checkSameType(operation, 'cotangent', type as unknown as Matrix<T>, given);
+        checkShape(operation, 'cotangent', given, out.matrix.rows, out.matrix.cols);
+        await tape.run(operation, out, given);
+        return gradients();
+      },
+    };
+  }
+}

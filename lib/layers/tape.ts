@@ -1,0 +1,100 @@
+import type { AsyncOptions, CallOptions } from '../call/run.ts';
+import { coded } from '../errors.ts';
+import { type DenseMatrix, type Matrix, matrix, type Reals, type Rows } from '../matrix.ts';
+
+/** Options of a layer's forward pass; its backward pass has the same. */
+export interface LayerCallOptions extends CallOptions, AsyncOptions {}
+
+/** The gradients of `sum(cotangent * output)` of a forward pass. */
+export interface LayerGradients<T extends Reals> {
+  /** One per input, in the order of the arguments. */
+  readonly inputs: readonly DenseMatrix<T>[];
+  /** One per parameter, by its name. */
+  readonly parameters: ReadonlyMap<string, DenseMatrix<T>>;
+  /** With respect to c, even if the layer does not train it. */
+  readonly c: number;
+}
+
+/** The result of a forward pass. It holds what the backward pass needs, so passes of one layer do not disturb each other. */
+export interface LayerPass<T extends Reals> {
+  readonly output: DenseMatrix<T>;
+  /**
+   * Computes all gradients; once per pass.
+   * @param cotangent - the gradient of a loss with respect to `output`, with its shape
+   */
+  backward(cotangent: Rows<T>): Promise<LayerGradients<T>>;
+}
+
+/** A float64 copy of a matrix on the tape, and the sum of its gradients. */
+export class Value {
+  readonly matrix: DenseMatrix<Float64Array>;
+  readonly gradient: DenseMatrix<Float64Array>;
+
+  constructor({ data, rows, cols }: Matrix) {
+    this.matrix = matrix(Float64Array.from(data), rows, cols);
+    this.gradient = matrix(new Float64Array(data.length), rows, cols);
+  }
+
+  add({ data: more }: Matrix): void {
+    const { data } = this.gradient;
+    for (let i = 0; i < data.length; i++) data[i]! += more[i]!;
+  }
+}
+
+/** A row-wise operation as the tape calls it, whatever its arguments. */
+interface Recorded {
+  (...args: unknown[]): Promise<Matrix>;
+  readonly vjp: (...args: unknown[]) => Promise<readonly Matrix[]>;
+}
+
+/** The operations of one forward pass, which the backward pass visits in reverse order. */
+export class Tape {
+  /** The gradient with respect to c; complete after the backward pass. */
+  gradC = 0;
+  readonly #shared: Readonly<Record<string, unknown>>;
+  #steps: (() => void | Promise<void>)[] | undefined = [];
+
+  /** @param shared - options of every operation, c among them */
+  constructor(shared: Readonly<Record<string, unknown>>) {
+    this.#shared = shared;
+  }
+
+  /**
+   * Computes a row-wise operation and records it.
+   * @param own - options of this operation, which override the shared ones; a separate c is a constant
+   */
+  async apply(
+    operation: object,
+    inputs: readonly Value[],
+    own: Readonly<Record<string, unknown>> = {},
+  ): Promise<Value> {
+    const of = operation as Recorded;
+    const options = { ...this.#shared, ...own };
+    const given = inputs.map(({ matrix }) => matrix);
+    const out = new Value(await of(...given, options));
+    this.record(async () => {
+      const gradC = new Float64Array(1);
+      const gradients = await of.vjp(...given, out.gradient, { ...options, gradC });
+      for (const [i, input] of inputs.entries()) input.add(gradients[i]!);
+      if (own['c'] === undefined) this.gradC += gradC[0]!;
+    });
+    return out;
+  }
+
+  /** Adds a step of the backward pass. */
+  record(step: () => void | Promise<void>): void {
+    this.#steps?.push(step);
+  }
+
+  /** Runs the backward pass from the gradient of `out`. @throws `ERR_HOROBALL_NO_GRAPH` for a second call */
+  async run(operation: string, out: Value, cotangent: Matrix): Promise<void> {
+    const steps = this.#steps;
+    if (steps === undefined) {
+      const message = `[${operation}] this: expected a pass without gradients, got a second call. Run forward again.`;
+      throw coded('ERR_HOROBALL_NO_GRAPH', message);
+    }
+    this.#steps = undefined;
+    out.add(cotangent);
+    for (const step of steps.reverse()) await step();
+  }
+}

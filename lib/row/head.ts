@@ -1,0 +1,15 @@
+import { type Matrix, matrix } from '../matrix.ts';
+import { headCards } from './card.ts';
+import { type Curved, type Operation, operation } from './operation.ts';
+
+type HeadStep = Operation<readonly ['rows'], Partial<Curved>>;
+
+/** Radius of the ball points of tied heads: the core's head of a unit row. `clip`: the norm at which the head clips. */
+export function tiedRadius({ c, clip }: { readonly c: number; readonly clip: number }): number {
+  let point: Matrix<Float64Array> = matrix(Float64Array.of(1), 1, 1);
+  for (const [index, { name, parameter }] of headCards().entries()) {
+    const clipping = index === 0 ? { [parameter!.name]: clip } : {};
+    point = operation<HeadStep>(name).sync(point, { c, ...clipping });
+  }
+  return point.data[0]!;
+}

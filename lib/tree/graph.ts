@@ -1,0 +1,168 @@
+// The relation that embedTree embeds: nodes, pairs, and the related nodes of each node.
+import { pause, type Steps } from '../call/run.ts';
+import { forEach, inSlices, sorted } from '../call/slices.ts';
+import { quoted, rangeError, typeError } from '../errors.ts';
+
+/** A name or a number of a node. */
+export type Node = string | number;
+
+/** What is embedded: which pairs count as related. */
+export interface Relation {
+  readonly nodes: Node[];
+  /** The pairs (u, v), one after the other, each once. */
+  readonly pairs: Int32Array;
+  /** Related nodes of u, sorted: `related[starts[u]]` to before `related[starts[u + 1]]`. */
+  readonly starts: Int32Array;
+  readonly related: Int32Array;
+}
+
+const name = 'embedTree';
+/** Pairs that fit the typed arrays of a browser or of Node with its default memory. */
+const mostPairs = 1 << 27;
+
+/** Reads edges. `ancestors`: the edges lead from a node to its parents, and each node is related to all its ancestors. */
+export function* relationOf(edges: Iterable<readonly Node[]>, ancestors: boolean): Steps<Relation> {
+  const { nodes, adjacent } = yield* read(edges);
+  const sets = ancestors ? yield* closure(adjacent, nodes) : yield* symmetric(adjacent);
+  const starts = new Int32Array(nodes.length + 1);
+  yield* forEach(sets, (set, u) => {
+    starts[u + 1] = starts[u]! + set.size;
+    if (starts[u + 1]! > mostPairs) throw rangeError(name, 'edges', `at most ${mostPairs} pairs`, 'more');
+  });
+  const count = starts[nodes.length]!;
+  const pairs = new Int32Array(2 * count);
+  const related = new Int32Array(count);
+  for (const [u, set] of sets.entries()) {
+    const list = new Int32Array(set.size);
+    yield* forEach(set, (v, at) => {
+      list[at] = v;
+    });
+    const own = yield* sorted(list, (a, b) => a - b);
+    const first = starts[u]!;
+    yield* inSlices(own.length, (begin, end) => {
+      for (let at = begin; at < end; ++at) {
+        related[first + at] = own[at]!;
+        pairs.set([u, own[at]!], 2 * (first + at));
+      }
+    });
+    yield pause;
+  }
+  return { nodes, pairs, starts, related };
+}
+
+interface Graph {
+  readonly nodes: Node[];
+  readonly adjacent: Set<number>[];
+}
+
+function* read(edges: Iterable<readonly Node[]>): Steps<Graph> {
+  if (typeof (edges as unknown as Iterable<unknown> | undefined)?.[Symbol.iterator] !== 'function')
+    throw typeError(name, 'edges', 'pairs of nodes', quoted(edges));
+  const places = new Map<Node, number>();
+  const adjacent: Set<number>[] = [];
+  const placeOf = (node: Node): number => {
+    let place = places.get(node);
+    if (place === undefined) {
+      place = adjacent.push(new Set()) - 1;
+      places.set(node, place);
+    }
+    return place;
+  };
+  let count = 0;
+  yield* forEach(edges, (edge, at) => {
+    const argument = `edges[${at}]`;
+    if (!Array.isArray(edge) || edge.length !== 2)
+      throw typeError(name, argument, 'a pair of nodes', quoted(edge));
+    for (const node of edge as unknown[])
+      if (typeof node !== 'string' && !Number.isSafeInteger(node))
+        throw typeError(name, argument, 'strings or integers', quoted(node));
+    const [u, v] = edge as unknown as [Node, Node];
+    if (u === v) throw rangeError(name, argument, 'two different nodes', quoted(u));
+    adjacent[placeOf(u)]!.add(placeOf(v));
+    count = at + 1;
+  });
+  if (count === 0) throw rangeError(name, 'edges', 'at least one pair of nodes', 'none');
+  const nodes: Node[] = [];
+  yield* forEach(places.keys(), (node) => nodes.push(node));
+  return yield* numbered({ nodes, adjacent });
+}
+
+/** If all nodes are the numbers 0 to n - 1, row i is node i. */
+function* numbered(graph: Graph): Steps<Graph> {
+  const { nodes, adjacent } = graph;
+  let isNumbered = true;
+  yield* forEach(nodes, (node) => {
+    isNumbered &&= typeof node === 'number' && node >= 0 && node < nodes.length;
+  });
+  if (!isNumbered) return graph;
+  const ordered: Graph = { nodes: [], adjacent: [] };
+  yield* forEach(nodes, (_, row) => {
+    ordered.nodes.push(row);
+    ordered.adjacent.push(new Set());
+  });
+  for (const [at, set] of adjacent.entries()) {
+    const own = ordered.adjacent[nodes[at] as number]!;
+    yield* forEach(set, (other) => own.add(nodes[other] as number));
+    yield pause;
+  }
+  return ordered;
+}
+
+function* symmetric(adjacent: readonly Set<number>[]): Steps<Set<number>[]> {
+  const both: Set<number>[] = [];
+  for (const set of adjacent) {
+    both.push(yield* copyOf(set));
+    yield pause;
+  }
+  for (const [u, set] of adjacent.entries()) {
+    yield* forEach(set, (v) => both[v]!.add(u));
+    yield pause;
+  }
+  return both;
+}
+
+function* copyOf(set: ReadonlySet<number>): Steps<Set<number>> {
+  const copy = new Set<number>();
+  yield* forEach(set, (value) => copy.add(value));
+  return copy;
+}
+
+/** All ancestors of each node, by depth-first search without recursion. */
+function* closure(parents: readonly Set<number>[], nodes: readonly Node[]): Steps<Set<number>[]> {
+  const found: (Set<number> | undefined)[] = Array(parents.length);
+  const open = new Set<number>();
+  for (let root = 0; root < parents.length; ++root) {
+    const stack = [root];
+    while (stack.length > 0) {
+      yield pause;
+      const node = stack.at(-1)!;
+      if (found[node] !== undefined) {
+        stack.pop();
+        continue;
+      }
+      const before = stack.length;
+      yield* forEach(parents[node]!, (parent) => {
+        if (found[parent] !== undefined) return;
+        if (open.has(parent))
+          throw rangeError(
+            name,
+            'edges',
+            'no cycle with relation: ancestors',
+            `a cycle through ${nodes[parent]}`,
+          );
+        stack.push(parent);
+      });
+      open.add(node);
+      if (stack.length > before) continue;
+      const all = yield* copyOf(parents[node]!);
+      for (const parent of parents[node]!) {
+        yield* forEach(found[parent]!, (ancestor) => all.add(ancestor));
+        yield pause;
+      }
+      found[node] = all;
+      open.delete(node);
+      stack.pop();
+    }
+  }
+  return found as Set<number>[];
+}

@@ -1,0 +1,159 @@
+import { getEventListeners } from 'node:events';
+import { performance } from 'node:perf_hooks';
+import { setTimeout as wait } from 'node:timers/promises';
+import test from 'ava';
+import { contrast, delta, pairLoss, pairwise, pairwiseVjp, select } from '../../lib/call/binding-calls.ts';
+import {
+  contrastiveLoss,
+  gromovDelta,
+  hybridContrastiveLoss,
+  matrix,
+  normalize,
+  pairwiseDistance,
+  retrievalMetrics,
+  topK,
+} from '../../lib/index.ts';
+import { core, type Outcome } from '../../lib/native.ts';
+import { rowCards } from '../../lib/row/card.ts';
+import { cloud, failure } from '../support.ts';
+
+const x = cloud(Float32Array, 12_000, 128, 0.95);
+const unit = normalize.sync(x);
+const labels = new Int32Array(x.rows).map((_, i) => i >> 2);
+
+const calls = {
+  pairwiseDistance: (signal: AbortSignal) => pairwiseDistance(x, undefined, { c: 1, signal }),
+  'pairwiseDistance.vjp': (signal: AbortSignal) =>
+    pairwiseDistance.vjp(x, cloud(Float32Array, 3000, 128, 0.9), cloud(Float32Array, 12_000, 3000, 1), {
+      c: 1,
+      signal,
+    }),
+  hybridContrastiveLoss: (signal: AbortSignal) =>
+    hybridContrastiveLoss({ euclidean: unit, hyperbolic: x, views: 2, c: 1, signal }),
+  contrastiveLoss: (signal: AbortSignal) =>
+    contrastiveLoss({ euclidean: unit, hyperbolic: x, labels, c: 1, signal }),
+  topK: (signal: AbortSignal) => topK(x, x, { k: 10, c: 1, signal }),
+  retrievalMetrics: (signal: AbortSignal) => retrievalMetrics(x, labels, { c: 1, signal }),
+  gromovDelta: (signal: AbortSignal) => gromovDelta(x, { size: 2000, samples: 50, signal }),
+};
+
+for (const [name, call] of Object.entries(calls)) {
+  test.serial(`${name}: aborting stops the work, with the signal's reason`, async (t) => {
+    const controller = new AbortController();
+    const reason = new Error('enough');
+    const promise = failure(() => call(controller.signal));
+    await wait(5);
+    const before = performance.now();
+    controller.abort(reason);
+    t.is((await promise).message, 'enough');
+    t.true(performance.now() - before < 1000);
+  });
+}
+
+/** How a job runs: on the CPU, on one thread. */
+const how = { device: -1, threads: 1 };
+
+/** A job of every family, long enough that it is canceled before it ends. */
+const jobs: Readonly<Record<string, (job: number) => Outcome>> = {
+  pairwise: (job) => {
+    const n = 3000;
+    const x = cloud(Float32Array, n, 512, 0.9);
+    const out = matrix(new Float32Array(n * n), n, n);
+    return pairwise(core(), { metric: 0, guards: 0, c: 1, x, y: x, out, ...how, job });
+  },
+  pairwiseVjp: (job) => {
+    const [n, d] = [3000, 256];
+    const x = cloud(Float32Array, n, d, 0.9);
+    const cotangent = matrix(new Float32Array(n * n), n, n);
+    const gradient = () => matrix(new Float32Array(n * d), n, d);
+    const matrices = { x, y: x, cotangent, gradX: gradient(), gradY: gradient() };
+    return pairwiseVjp(core(), { metric: 0, guards: 0, c: 1, ...matrices, gradC: null, ...how, job });
+  },
+  contrast: (job) => {
+    const none = { data: null, rows: x.rows, cols: x.cols };
+    return contrast(core(), {
+      ...{ geometry: 0, guards: 0, tied: true, mean: false, views: 2 },
+      ...{ tauE: 0.1, tauH: 0.2, lambda: 0.5, c: 1, clip: 2.3 },
+      ...{ euclidean: x, hyperbolic: none, order: null, loss: new Float64Array(1) },
+      ...{ gradEuclidean: none, gradHyperbolic: none, gradParams: null, stats: null, ...how, job },
+    });
+  },
+  pairLoss: (job) => {
+    const none = { data: null, rows: x.rows, cols: x.cols };
+    const absent = { data: null, rows: 0, cols: 0 };
+    return pairLoss(core(), {
+      ...{ variant: 0, geometry: 0, guards: 0, tied: true, reduction: 0 },
+      ...{ tauE: 0.1, tauH: 0.2, lambda: 0.5, c: 1, clip: 2.3, alpha: 2, beta: 50, base: 0.5, margin: 0.1 },
+      ...{ euclidean: x, hyperbolic: none, refEuclidean: absent, refHyperbolic: absent },
+      ...{ columns: 1, labels, refLabels: null, positiveCount: 0, starts: null, positives: null },
+      ...{
+        weights: null,
+        loss: new Float64Array(1),
+        losses: null,
+        gradEuclidean: none,
+        gradHyperbolic: none,
+      },
+      ...{ gradRefEuclidean: absent, gradRefHyperbolic: absent, gradParams: null, ...how, job },
+    });
+  },
+  select: (job) => {
+    const found = { indices: new Int32Array(x.rows), distances: matrix(new Float32Array(x.rows), x.rows, 1) };
+    const among = { queries: x, gallery: x, exclude: null, allowed: null };
+    return select(core(), { metric: 0, guards: 0, c: 1, k: 1, ...among, ...found, ...how, job });
+  },
+  delta: (job) => {
+    const n = 2000;
+    const distances = matrix(new Float32Array(n * n), n, n);
+    const results = { delta: new Float64Array(1), diameter: new Float64Array(1) };
+    return delta(core(), { distances, base: 0, ...results, ...how, job });
+  },
+  row: (job) => {
+    const [n, classes, d] = [4000, 1000, 128];
+    const [points, planes] = [cloud(Float32Array, n, d, 0.9), cloud(Float32Array, classes, d, 0.9)];
+    const op = rowCards().findIndex(({ family }) => family === 'planes');
+    const numbers = Float64Array.of(op, 0, 1, 0, n, n, d, classes, d, classes, d, n, classes, -1, 1, job);
+    return core().row(numbers, points.data, planes.data, planes.data, new Float32Array(n * classes));
+  },
+};
+
+for (const [name, start] of Object.entries(jobs)) {
+  test.serial(
+    `${name}: a canceled job ends with that status, so its results are never taken for whole`,
+    async (t) => {
+      const job = 0xfffffff0;
+      const outcome = start(job);
+      core().cancel(job);
+      await t.throwsAsync(async () => outcome, { code: 'ERR_HOROBALL_CANCELLED' });
+    },
+  );
+}
+
+test.serial('an aborted signal rejects before any work', async (t) => {
+  const { name } = await failure(() => pairwiseDistance(x, undefined, { c: 1, signal: AbortSignal.abort() }));
+  t.is(name, 'AbortError');
+});
+
+test.serial('a timeout signal works too', async (t) => {
+  const signal = AbortSignal.timeout(10);
+  t.is(
+    (await failure(() => hybridContrastiveLoss({ euclidean: unit, hyperbolic: x, views: 2, c: 1, signal })))
+      .name,
+    'TimeoutError',
+  );
+});
+
+test.serial('the event loop is not blocked while a job runs', async (t) => {
+  let turns = 0;
+  const timer = setInterval(() => ++turns, 2);
+  const before = performance.now();
+  await hybridContrastiveLoss({ euclidean: unit, hyperbolic: x, views: 2, c: 1, threads: 1 });
+  const elapsed = performance.now() - before;
+  clearInterval(timer);
+  t.true(turns > elapsed / 40, `${turns} turns in ${elapsed} ms`);
+});
+
+test.serial('a job that ends normally leaves no listener on its signal', async (t) => {
+  const controller = new AbortController();
+  await pairwiseDistance(x.data.subarray(0, 128), undefined, { c: 1, signal: controller.signal });
+  t.is(getEventListeners(controller.signal, 'abort').length, 0);
+});

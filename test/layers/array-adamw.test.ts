@@ -1,0 +1,63 @@
+import test from 'ava';
+import { matrix } from '../../lib/index.ts';
+import { ArrayAdamW } from '../../lib/layers/array-adamw.ts';
+import type { LayerParameter } from '../../lib/layers/layers.ts';
+import { close } from '../support.ts';
+import { coreError } from '../tolerances.ts';
+
+const parameter = (values: number[], name = 'w'): LayerParameter<Float64Array> => ({
+  name,
+  value: matrix(Float64Array.from(values), 1, values.length),
+  space: 'vector',
+});
+const gradientOf = (values: number[], name = 'w') =>
+  new Map([[name, matrix(Float64Array.from(values), 1, values.length)]]);
+
+test('three steps of torch.optim.AdamW', (t) => {
+  // torch.optim.AdamW([w], lr=0.1, weight_decay=0.05), in float64, with these gradients
+  const w = parameter([1, -2, 0.5]);
+  const optimizer = new ArrayAdamW([w], { lr: 0.1, weightDecay: 0.05 });
+  const want = [
+    [0.8950000033333332, -1.980909090909091, 0.3975000005],
+    [0.8505031479114141, -1.9665804554939428, 0.2955125009975007],
+    [0.8153136222592126, -2.020628913155167, 0.30159987154144313],
+  ];
+  for (const [i, gradient] of [
+    [0.3, -1e-9, 2],
+    [-0.1, 0, 2],
+    [0, 1e3, -4],
+  ].entries()) {
+    optimizer.step(gradientOf(gradient));
+    close(t, w.value.data, want[i]!, coreError.tree, `step ${i}`);
+  }
+});
+
+test('a restored state gives the same steps, and a step is refused as a whole', (t) => {
+  const steps = (count: number, from?: ReturnType<ArrayAdamW['state']>, start = [1, 2]) => {
+    const w = parameter(start);
+    const optimizer = new ArrayAdamW([w], { lr: 0.1 });
+    if (from !== undefined) optimizer.loadState(from);
+    for (let i = 0; i < count; i++) optimizer.step(gradientOf([0.5, -1]));
+    return { data: [...w.value.data], state: optimizer.state() };
+  };
+  const [half, whole] = [steps(2), steps(4)];
+  t.deepEqual(steps(2, half.state, half.data), whole);
+  const w = parameter([1, 2]);
+  const optimizer = new ArrayAdamW([w, parameter([3], 'b')], { lr: 0.1 });
+  t.throws(() => optimizer.step(gradientOf([1, 1])), {
+    code: 'ERR_HOROBALL_SHAPE',
+    message: /b: expected a gradient/,
+  });
+  t.deepEqual([...w.value.data], [1, 2]);
+  t.throws(() => optimizer.loadState(half.state), { code: 'ERR_HOROBALL_SHAPE' });
+  t.is(optimizer.state().get('steps')!.data[0], 0);
+});
+
+test('parameters in the ball and equal names are refused', (t) => {
+  const inBall = { ...parameter([0.1]), space: 'ball' as const };
+  t.throws(() => new ArrayAdamW([inBall], { lr: 0.1 }), { code: 'ERR_HOROBALL_TYPE' });
+  t.throws(() => new ArrayAdamW([parameter([1]), parameter([1])], { lr: 0.1 }), {
+    code: 'ERR_HOROBALL_TYPE',
+  });
+  t.throws(() => new ArrayAdamW([], { lr: -1 }), { code: 'ERR_HOROBALL_RANGE' });
+});
