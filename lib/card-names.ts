@@ -47,6 +47,18 @@ export const contrastiveLosses = [
   'proxy-anchor',
 ] as const;
 
+/**
+ * One term of the loss of an anchor, by name: p and q are its positives, n its negatives, S the logits.
+ *
+ * - `ntxent`: `-log(exp S_p / (exp S_p + sum_n exp S_n))`
+ * - `supcon`: `-mean_p log(exp S_p / (sum_q exp S_q + sum_n exp S_n))`
+ * - `supcon-in`: `-log mean_p (exp S_p / (sum_q exp S_q + sum_n exp S_n))`
+ * - `dcl`: `-S_p + log sum_n exp S_n`
+ * - `multi-similarity`: `log(1 + sum_p exp(-alpha (S_p - base)))/alpha + log(1 + sum_n exp(beta (S_n - base)))/beta`
+ * - `proxy-anchor`: `log(1 + sum_p exp(-alpha (S_p - base - margin))) + log(1 + sum_n exp(beta (S_n - base + margin)))`
+ */
+export type ContrastiveLossName = (typeof contrastiveLosses)[number];
+
 /** The parameters of the logit, in the core's order. */
 export const logitParameters = ['tauE', 'tauH', 'lambda', 'c'] as const;
 

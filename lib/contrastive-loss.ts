@@ -2,7 +2,7 @@ import { factsOf, type SimilarityNumbers, similarityNumbersOf } from './batch-lo
 import { pairLoss } from './call/binding-calls.ts';
 import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call/run.ts';
 import { inSlices } from './call/slices.ts';
-import { contrastiveLosses, logitParameters } from './card-names.ts';
+import { type ContrastiveLossName, contrastiveLosses, logitParameters } from './card-names.ts';
 import {
   boolean,
   type Compat,
@@ -49,22 +49,7 @@ import { type LabelColumns, type PositiveMask, positivePairs } from './positives
 export const pairReductions = ['mean', 'sum', 'anchor-mean'] as const;
 export type PairReduction = (typeof pairReductions)[number];
 
-/**
- * The terms of a loss for an anchor with positives p and negatives n, whose logits are S:
- *
- * - `ntxent`, also called InfoNCE: `-log(exp S_p / (exp S_p + sum_n exp S_n))` for each positive;
- * - `dcl`, decoupled: `-S_p + log sum_n exp S_n` for each positive, if there are negatives;
- * - `supcon`: `-mean_p log(exp S_p / (sum_q exp S_q + sum_n exp S_n))`, q over the positives, one term per anchor;
- * - `supcon-in`: `-log mean_p (exp S_p / (sum_q exp S_q + sum_n exp S_n))`, one term per anchor;
- * - `multi-similarity`: `log(1 + sum_p exp(-alpha (S_p - base)))/alpha + log(1 + sum_n exp(beta (S_n - base)))/beta`, one
- *   term per anchor, also for an anchor without positives. `tauE: 1` makes S a cosine, as published;
- * - `proxy-anchor`: `log(1 + sum_p exp(-alpha (S_p - base - margin))) + log(1 + sum_n exp(beta (S_n - base + margin)))`, where
- *   the anchors are proxies and `ref` is the batch. A mean over terms is the mean of the first part over the proxies with
- *   positives, plus that of the second over all proxies. `tauE: 1` makes S a cosine, as published.
- *
- * ProxyNCA++ is `ntxent` of a batch against proxies as `ref`: a cross entropy over all proxies.
- */
-export type ContrastiveLossName = (typeof contrastiveLosses)[number];
+export type { ContrastiveLossName } from './card-names.ts';
 
 /** Rows that the anchors are compared with. */
 export interface LossReference<T extends Reals = Reals> {
@@ -84,7 +69,13 @@ export interface LossReference<T extends Reals = Reals> {
 export interface ContrastiveLossOptions<T extends Reals = Reals>
   extends Omit<LogitOptions<T>, 'views' | 'labels'>,
     CallOptions {
-  /** Default `'ntxent'`. */
+  /**
+   * Default `'ntxent'`, also called InfoNCE, or ProxyNCA++ if `ref` holds proxies. `ntxent` has one term per positive,
+   * and so has `dcl` if the anchor has negatives; the others have one per anchor. Anchors without positives have a term in
+   * `multi-similarity` and `proxy-anchor` only. The anchors of `proxy-anchor` are proxies, and `ref` is the batch: its mean over
+   * terms is the mean of the first part over the proxies with positives, plus that of the second over all proxies. As
+   * published, the logits of these two are cosines: `tauE: 1`.
+   */
   loss?: ContrastiveLossName | undefined;
   /** One label per row, in any order and with any counts; or several columns: rows that share a label in any are positives. */
   labels?: LabelColumns | undefined;

@@ -139,7 +139,7 @@ ${metricCards()
   .map(({ name, curved }) => `  ${name}: ${curved},\n`)
   .join('')}} as const;
 ${list('geometry', 'geometries', geometryCards())}${type('Geometry', 'geometries', "The logit of two samples, by name: e and e' are unit rows, h and h' points. {@link geometryCard} describes each.", geometryCards())}
-${list('pair loss', 'contrastiveLosses', lossCards())}
+${list('pair loss', 'contrastiveLosses', lossCards())}${type('ContrastiveLossName', 'contrastiveLosses', 'One term of the loss of an anchor, by name: p and q are its positives, n its negatives, S the logits.', lossCards())}
 /** The parameters of the logit, in the core's order. */
 export const logitParameters = [${parameters()
     .map(({ name }) => `'${name}'`)
