@@ -46,7 +46,7 @@ interface Kind {
 }
 
 const all = [
-  'dist/test/!(bench|examples|guide|process|rooms|security).test.js',
+  'dist/test/!(bench|examples|guide|process|import-rules|security).test.js',
   `dist/test/{${['layers', ...coreFolders].join(',')}}/*.test.js`,
   'dist/test/image/resample.test.js',
 ];

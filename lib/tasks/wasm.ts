@@ -62,7 +62,7 @@ function build(compiler: string): void {
 const kilobytes = (bytes: number): string => `${Math.round(bytes / 1000)} kB`;
 
 /** Files that test the native binary itself (its CPU levels, memory limits, raw functions), or no core at all. */
-const nativeOnly = ['bench', 'process', 'hostile', 'wrong-arguments', 'examples', 'guide', 'rooms'];
+const nativeOnly = ['bench', 'process', 'hostile', 'wrong-arguments', 'examples', 'guide', 'import-rules'];
 
 function test(): void {
   const ava = join(root, 'node_modules/ava/entrypoints/cli.mjs');
