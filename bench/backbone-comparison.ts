@@ -10,12 +10,12 @@ export interface Comparison {
   gradient: number;
   /** The parameter with the largest error of its gradient. */
   worst: string;
-  /** Values in all parameters. */
+  /** Total number of elements in all parameters. */
   parameters: number;
   model: ViT['config']['model'];
 }
 
-/** A feature and gradients, by timm's names. */
+/** A feature, and gradients keyed by timm's parameter names. */
 interface Result {
   feature: Float32Array;
   gradients: ReadonlyMap<string, Float32Array>;
@@ -25,7 +25,7 @@ interface Result {
  * Compares the model at `<path>.json` with `<path>.reference.safetensors`.
  *
  * @param path - without the extension
- * @param kinds - extensions of the weight files, each of which is compared; the largest errors count
+ * @param kinds - extensions of the weight files to compare; the result holds the largest errors over all of them
  */
 export async function compareBackbone(path: string, kinds: readonly string[]): Promise<Comparison> {
   const { tensors } = await readSafetensors(`${path}.reference.safetensors`);
@@ -70,7 +70,7 @@ function include(into: Comparison, got: Result, expected: Result): void {
   const names = [...got.gradients.keys()].sort();
   const wanted = [...expected.gradients.keys()].sort();
   if (names.join() !== wanted.join())
-    throw new Error(`gradients of other parameters: ${names.filter((name) => !wanted.includes(name))}`);
+    throw new Error(`unexpected gradients: ${names.filter((name) => !wanted.includes(name))}`);
   const all = norm([...expected.gradients.values()].map(norm));
   for (const [name, data] of expected.gradients) {
     // A key's bias does not change a softmax: its gradient is rounding noise around 0.

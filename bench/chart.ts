@@ -8,8 +8,8 @@ export interface BarItem {
 }
 
 /**
- * Dots on a logarithmic axis of milliseconds, as HTML that narrows with the page. Whiskers show the spread,
- * clipped to the axis. Not bars: a logarithmic axis has no zero for them to start from.
+ * Dots on a logarithmic axis of milliseconds, as HTML that shrinks with the page. Whiskers show the spread, clipped to the
+ * axis. Dots rather than bars, because a logarithmic axis has no zero at which bars could start.
  */
 export function barChart(items: readonly BarItem[]): string {
   const values = items.map(({ value }) => value);

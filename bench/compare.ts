@@ -25,7 +25,7 @@ export interface Change {
   readonly factor: number;
   /** How far a factor may deviate from 1 by chance. */
   readonly noise: number;
-  readonly verdict: 'slower' | 'faster' | 'bigger' | 'same' | 'bar lost' | 'gone';
+  readonly verdict: 'slower' | 'faster' | 'bigger' | 'same' | 'target missed' | 'missing';
 }
 
 /** No two runs agree better than this, regardless of their spread. */
@@ -45,10 +45,10 @@ export function compare(a: Results, b: Results): Change[] {
     const now = after.get(identity(before));
     if (before.status !== 'measured') return [];
     const isJudged = isOwn(before) && isOneMachine;
-    if (now?.status !== 'measured') return isJudged ? [gone(before)] : [];
-    const lost = before.verdict === 'pass' && now.verdict === 'fail';
-    if (!lost && !isJudged) return [];
-    return [judge(before, now, speed, lost), ...(isJudged ? bigger(before, now) : [])];
+    if (now?.status !== 'measured') return isJudged ? [missing(before)] : [];
+    const isMissed = before.verdict === 'pass' && now.verdict === 'fail';
+    if (!isMissed && !isJudged) return [];
+    return [judge(before, now, speed, isMissed), ...(isJudged ? bigger(before, now) : [])];
   });
 }
 
@@ -63,11 +63,11 @@ function bigger(before: Row, now: Row): Change[] {
   return [{ row: now, factor: now.peakMB / before.peakMB, noise: memoryNoise, verdict: 'bigger' }];
 }
 
-function gone(row: Row): Change {
-  return { row, factor: Number.NaN, noise: Number.NaN, verdict: 'gone' };
+function missing(row: Row): Change {
+  return { row, factor: Number.NaN, noise: Number.NaN, verdict: 'missing' };
 }
 
-function judge(before: Row, now: Row, speed: number, lost: boolean): Change {
+function judge(before: Row, now: Row, speed: number, isMissed: boolean): Change {
   const isTime = before.ms > 0;
   const factor = isTime ? now.ms / before.ms / speed : now.value / before.value;
   const spread = (row: Row) => {
@@ -77,8 +77,8 @@ function judge(before: Row, now: Row, speed: number, lost: boolean): Change {
   };
   const isExponent = before.unit === 'exponent'; // a fitted exponent is judged only by its target
   const noise = isExponent ? Infinity : Math.max(leastNoise, Math.hypot(spread(before), spread(now)));
-  const verdict = lost
-    ? 'bar lost'
+  const verdict = isMissed
+    ? 'target missed'
     : factor > 1 + noise
       ? 'slower'
       : factor < 1 / (1 + noise)

@@ -1,6 +1,6 @@
-// Training steps of several ranks, one per GPU, for `npm run bench:gpu`: NCCL, the gathered loss and the summed gradients.
-// node dist/bench/gpu-group.js [device] [ranks ...]; without ranks 1, 2, 4, ... up to the number of GPUs. With one GPU it
-// says that there is nothing to compare.
+// Times training steps of several ranks, one per GPU, for `npm run bench:gpu`: NCCL, the gathered loss and the summed
+// gradients. node dist/bench/gpu-group.js [device] [ranks ...]; without ranks 1, 2, 4, ... up to the number of GPUs. With a
+// single GPU, it prints a note and times nothing.
 import { spawn, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import {
@@ -96,6 +96,6 @@ if (own !== undefined) await perform(Number(own));
 else {
   const gpus = spawnSync('nvidia-smi', ['-L'], { encoding: 'utf8' }).stdout?.trim().split('\n').length ?? 0;
   const sizes = requested.length > 0 ? requested.map(Number) : [1, 2, 4, 8].filter((size) => size <= gpus);
-  if (sizes.length < 2) process.stderr.write('one GPU: a group of ranks is not timed\n');
+  if (sizes.length < 2) process.stderr.write('only one GPU: skipping the timing of several ranks\n');
   else for (const [i, size] of sizes.entries()) process.exitCode ||= await start(size, 29_400 + i);
 }

@@ -1,5 +1,5 @@
 // `npm run bench:gpu`: builds the kernels for the GPU of this machine and the training addon for python3's torch, runs a
-// smoke test and the tests, then times kernels and training steps beside their peers. Each stage has a time limit, and a
+// smoke test and the tests, then times kernels and training steps alongside their peers. Each stage has a time limit, and a
 // failed stage does not stop the others. Rows are written as they arrive, so an interrupted run keeps the finished ones.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -42,7 +42,7 @@ interface Stage {
 const stage = (limitSeconds: number, ...commands: Command[]): Stage => ({ commands, limitSeconds });
 const kernels = join(build, 'gpu_bench');
 
-/** The stages, the most valuable first. */
+/** The stages, most valuable first, because a run may be interrupted. */
 const stages: Readonly<Record<string, Stage>> = {
   build: stage(
     240,
@@ -53,10 +53,10 @@ const stages: Readonly<Record<string, Stage>> = {
   smoke: stage(60, [node, 'dist/bench/gpu-smoke.js']),
   tests: stage(240, [node, ...ava, 'dist/test/gpu/*.test.js']),
   kernels: stage(60, [kernels, 'usual']),
-  'peers of the kernels': stage(120, [python, peers, 'kernels']),
+  'kernel peers': stage(120, [python, peers, 'kernels']),
   training: stage(120, [node, 'dist/bench/gpu-train.js']),
   'several ranks': stage(120, [node, 'dist/bench/gpu-group.js']),
-  'peers of the training': stage(240, [python, peers, 'training']),
+  'training peers': stage(240, [python, peers, 'training']),
   large: stage(180, [kernels, 'large']),
 };
 

@@ -1,6 +1,6 @@
-// What a Node program would use without horoball: plain loops, simsimd per pair, tfjs (wasm), usearch's exact
-// search. The packages are optional: `npm run bench:peers` installs pinned versions in bench/peers; `--js DIR` names another
-// folder whose node_modules has them.
+// Alternatives to horoball in a Node program: plain loops, simsimd per pair, tfjs (wasm), usearch's exact search. The
+// packages are optional: `npm run bench:peers` installs pinned versions in bench/peers; `--js DIR` names another folder
+// whose node_modules has them.
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';

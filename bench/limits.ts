@@ -5,7 +5,7 @@ import { stat } from 'node:fs/promises';
 import { performance } from 'node:perf_hooks';
 import { promisify } from 'node:util';
 import { retrievalMetrics } from '../lib/index.ts';
-import { asProgram, elsewhere } from './elsewhere.ts';
+import { entryArguments, inFreshProcess } from './fresh-process.ts';
 import { figure } from './measure.ts';
 import { peakBytes } from './memory.ts';
 import { type Labels, type Row, row } from './results.ts';
@@ -34,7 +34,7 @@ export async function measureLoading(threads: number): Promise<Row[]> {
   return [...rows, row({ ...known, op: 'core.node, size', value, unit: 'MB' })];
 }
 
-/** The file from which the package loads its core, queried in a process without other addons. */
+/** The file from which the package loads its core, determined in a process without other addons. */
 async function coreOf(index: string): Promise<string> {
   const file = await printedBy(`(await import(${JSON.stringify(index)})).coreInfo();
     console.log(process.report.getReport().sharedObjects.find((name) => name.endsWith('.node')));`);
@@ -85,7 +85,7 @@ export async function measureEvaluation(threads: number): Promise<Row[]> {
 }
 
 async function evaluated(protocol: Protocol, threads: number): Promise<Row[]> {
-  const { ms, bytes } = await elsewhere<Evaluation>(import.meta.url, threads, protocol);
+  const { ms, bytes } = await inFreshProcess<Evaluation>(import.meta.url, threads, protocol);
   const { name: shape, rows: n, dim } = sopTest;
   const labels = { ...loading, shape, n, m: n, dim, type: 'float32', geometry: 'poincare' };
   const op = protocol === 'Recall@1' ? 'retrievalMetrics' : `retrievalMetrics, ${protocol}`;
@@ -101,7 +101,7 @@ async function evaluated(protocol: Protocol, threads: number): Promise<Row[]> {
   ];
 }
 
-const given = asProgram(import.meta.url);
+const given = entryArguments(import.meta.url);
 if (given !== undefined) {
   const [threads, protocol = 'Recall@1'] = given as [string, Protocol?];
   const { x, classes } = testSet(sopTest);

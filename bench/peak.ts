@@ -1,14 +1,14 @@
 // Peak memory of one call of one side in a separate process: `peak.js SUITE SIDE THREADS` prints bytes.
-import { asProgram, elsewhere } from './elsewhere.ts';
+import { entryArguments, inFreshProcess } from './fresh-process.ts';
 import { peakBytes } from './memory.ts';
 import { suites } from './suites/all.ts';
 
 /** The same, measured in a fresh process; NaN if the system does not report it. */
 export async function peakElsewhere(suite: string, side: string, threads: number): Promise<number> {
-  return (await elsewhere<number | null>(import.meta.url, suite, side, threads)) ?? Number.NaN;
+  return (await inFreshProcess<number | null>(import.meta.url, suite, side, threads)) ?? Number.NaN;
 }
 
-const given = asProgram(import.meta.url);
+const given = entryArguments(import.meta.url);
 if (given !== undefined) {
   const [suite, side, threads] = given;
   const made = suites(Number(threads)).find(({ name }) => name === suite);

@@ -8,7 +8,7 @@ import { root } from './machine.ts';
 import { fromCsv, type Labels, type Results, type Row } from './results.ts';
 import { number } from './table.ts';
 
-/** A line of the table: its words, and the row that it states. */
+/** A line of the table: its label, and the row whose figure it shows. */
 interface Line {
   readonly words: string;
   readonly of: Partial<Labels>;
@@ -88,7 +88,7 @@ const lines: readonly Line[] = [
   },
 ];
 
-/** Largest spread, relative to a ratio, of a figure that is stated with its digits. */
+/** Above this relative spread, a ratio is stated as "about", without its spread. */
 const maxSpread = 1;
 
 /** How many times as fast, and the half-width of the range that covers 99 of 100 further runs. */

@@ -42,7 +42,7 @@ export interface Row extends Labels {
   readonly spread: number;
   /** Arithmetic actually performed per call, in 10^9 operations; empty if the call is bound by memory. */
   readonly gflop: number;
-  /** Of that arithmetic. */
+  /** Rate of that arithmetic, in GFLOP/s. */
   readonly gflops: number;
   /** Rate relative to the best sgemm of the same shape in the same run. */
   readonly share: number;

@@ -1,7 +1,7 @@
 // How time and memory grow with the number of rows N and of columns D. `scaling.js WORKLOAD SIZE THREADS CLOCK`
 // measures one size in a separate process and prints milliseconds and peak memory as JSON; the suite fits the exponents.
 import { hybridContrastiveLoss, type LossOptions, matrix, pairwiseDistance, topK } from '../lib/index.ts';
-import { asProgram, elsewhere } from './elsewhere.ts';
+import { entryArguments, inFreshProcess } from './fresh-process.ts';
 import { ballPoints, unitRows } from './inputs.ts';
 import { type Clock, clockOf, exponent, figure } from './measure.ts';
 import { peakBytes } from './memory.ts';
@@ -169,7 +169,7 @@ function growth(name: Name, sizes: readonly number[], points: readonly Row[], th
 }
 
 async function point(name: Name, size: number, threads: number, clock: Clock): Promise<Row> {
-  const { ms, spread, bytes } = await elsewhere<Point>(import.meta.url, name, size, threads, clock);
+  const { ms, spread, bytes } = await inFreshProcess<Point>(import.meta.url, name, size, threads, clock);
   const made = labelsOf(name, size);
   const flops = workload(name).flops(made);
   const known = {
@@ -207,7 +207,7 @@ async function measure(name: Name, size: number, threads: number, clock: Clock):
   return { ms, spread: Number.isNaN(spread) ? null : spread, bytes };
 }
 
-const given = asProgram(import.meta.url);
+const given = entryArguments(import.meta.url);
 if (given !== undefined) {
   const [name, size, threads, clock] = given;
   const found = await measure(name as Name, Number(size), Number(threads), clock as Clock);

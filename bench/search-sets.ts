@@ -23,7 +23,7 @@ function random(seed: number): Random {
 
 type Fill = (row: Float32Array, next: Random) => void;
 
-/** Each set by its name, and how a row is drawn. */
+/** The sets by name. Each entry returns a function that draws one row. */
 const kinds = {
   /** Uniform in the ball of radius 1: in 128 dimensions nearly every point is near the rim. */
   uniform: (dim: number): Fill => {
@@ -86,7 +86,10 @@ export function searchSet(name: SearchSetName, rows: number, queries: number, di
   return { rows: draw(rows, 7), queries: draw(queries, 8) };
 }
 
-/** Unit vectors in random directions: sums of two stretches of a table of normal numbers, which is faster than drawing each. */
+/**
+ * Unit vectors in random directions: sums of two slices of a table of normal numbers, which is faster than drawing every
+ * number.
+ */
 function normals(dim: number, seed: number): (row: Float32Array, next: Random) => Float32Array {
   const next = random(seed);
   const size = 1 << 18;

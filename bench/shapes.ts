@@ -40,7 +40,7 @@ export interface EvaluationShape extends MatrixShape {
 export const cub: BatchShape = { name: 'cub', classes: 100, views: 9, dim: 128 };
 /** The published SOP batch. */
 export const sop: BatchShape = { name: 'sop', classes: 450, views: 2, dim: 128 };
-/** Batches as a random sampler draws them: few rows per class, and many. */
+/** Batches like those of a random sampler, with few and with many rows per class. */
 export const ragged: RaggedShape = { name: 'ragged', rows: 900, most: 5, dim: 128 };
 export const raggedSmall: RaggedShape = { name: 'ragged-small', rows: 256, most: 5, dim: 128 };
 export const multiPositive: RaggedShape = { name: 'multi-positive', rows: 900, most: 30, dim: 128 };

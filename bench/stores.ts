@@ -1,6 +1,6 @@
-// Recall of hyperbolic neighbors in vector stores: what lib/guide/search.md recommends to store, and what it does not.
-// node dist/bench/stores.js --modules DIR, a folder in which these packages are installed:
-// npm install @electric-sql/pglite @electric-sql/pglite-pgvector @lancedb/lancedb usearch
+// Recall of hyperbolic neighbors in vector stores, for the vectors that lib/guide/search.md recommends and for those it
+// advises against. node dist/bench/stores.js --modules DIR, a folder in which these packages are installed: npm install
+// @electric-sql/pglite @electric-sql/pglite-pgvector @lancedb/lancedb usearch
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';

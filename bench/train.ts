@@ -125,7 +125,7 @@ interface Operation {
   /** Each peer and its row's target for its time over ours. */
   readonly peers: Readonly<Record<string, Bar | undefined>>;
   readonly precision: 'float32' | 'bfloat16';
-  /** Batches of a measurement, if they are loaded: workers deliver in bursts, so that a few of them say little. */
+  /** Batches per measurement of the loader: workers deliver in bursts, so a few batches would not be representative. */
   readonly loaded?: number;
 }
 

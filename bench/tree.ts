@@ -17,7 +17,7 @@ const { values } = parseArgs({
   },
 });
 
-/** Edges from each noun below a root to the nouns that it is a kind of. The format is that of wndb(5WN). */
+/** Edges from each noun below a root to its hypernyms. The format is that of wndb(5WN). */
 export function hyponyms(dataNoun: string, root: string): [string, string][] {
   const parents = new Map<string, string[]>();
   let top: string | undefined;

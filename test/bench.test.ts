@@ -35,14 +35,14 @@ test('quantiles interpolate between order statistics', (t) => {
   t.true(Number.isNaN(quantile([], 0.5)));
 });
 
-test('a figure is the median and half the 10-90 range over it', (t) => {
+test('a figure is the median, with half the 10-90 range relative to it', (t) => {
   const { median, spread } = figure([undefined, 8, 10, undefined, 12]);
   t.is(median, 10);
   // Student's quantile for three values is 9.92, the normal one 1.96.
   t.true(Math.abs(spread / 0.16 - 5.06) < 1e-12);
 });
 
-test('a ratio uses only rounds that both sides took', (t) => {
+test('a ratio uses only rounds that both sides completed', (t) => {
   const { median, spread } = ratio([10, undefined, 40, 8], [5, 3, 20, undefined]);
   t.is(median, 2);
   t.is(spread, 0);
@@ -100,7 +100,7 @@ test('an alternation reports its calls and rounds, and an abort keeps the measur
   ]);
 });
 
-test('a target is judged at both ends of the spread, and is open without a figure', (t) => {
+test('a target is judged at both ends of the spread, and is open if nothing was measured', (t) => {
   const verdict = (ratio: number, ratioSpread: number, bar = { of: 'ratio', atLeast: 2 } as const) =>
     result({ ratio, ratioSpread }, bar).verdict;
   t.is(verdict(2, 0), 'pass');
@@ -115,7 +115,7 @@ test('a target is judged at both ends of the spread, and is open without a figur
   t.is(result({ ratio: 0.9, ratioSpread: 0.2 }, { of: 'ratio', atMost: 1 }).verdict, 'within noise');
 });
 
-test('rows that are read are judged by the same rule', (t) => {
+test('rows read from a file are judged by the same rule', (t) => {
   const passed = {
     ...result({ ratio: 1.9, ratioSpread: 0.01 }, { of: 'ratio', atLeast: 2 }),
     verdict: 'pass',
@@ -143,7 +143,7 @@ test('a regression is a slowdown beyond the noise of both runs', (t) => {
   t.is(verdict(10.9), 'same');
   t.is(verdict(11.2), 'slower');
   t.is(verdict(8.9), 'faster');
-  t.true(isRegression(compare(before, results())[0]!), 'a row that is gone');
+  t.true(isRegression(compare(before, results())[0]!), 'a missing row');
 });
 
 test('the peers distinguish a slower machine from slower code', (t) => {
@@ -157,14 +157,14 @@ test('the peers distinguish a slower machine from slower code', (t) => {
   );
 });
 
-test('a target that was met and is missed now is a regression', (t) => {
+test('missing a target that was met before is a regression', (t) => {
   const bar = { of: 'ratio', atLeast: 2 } as const;
   const peer = (ratio: number) => result({ side: 'published', ms: 50, ratio, ratioSpread: 0 }, bar);
   const [change] = compare(results(peer(2.1)), results(peer(1.9)));
-  t.is(change!.verdict, 'bar lost');
+  t.is(change!.verdict, 'target missed');
 });
 
-test('more memory is a regression, and on another machine only a lost target is', (t) => {
+test('more memory is a regression; on another machine, only a missed target is', (t) => {
   const before = results(result({ ms: 10, spread: 0.01, peakMB: 20 }));
   const verdicts = (now: ReturnType<typeof results>) => compare(before, now).map(({ verdict }) => verdict);
   t.deepEqual(verdicts(results(result({ ms: 10, spread: 0.01, peakMB: 21 }))), ['same']);
@@ -174,7 +174,7 @@ test('more memory is a regression, and on another machine only a lost target is'
     verdicts({ about: { machine: 'n' }, rows: [result({ ms: 99, spread: 0.01, peakMB: 99 })] }),
     [],
   );
-  t.deepEqual(verdicts({ about: { machine: 'n' }, rows: [] }), [], 'a row that is gone');
+  t.deepEqual(verdicts({ about: { machine: 'n' }, rows: [] }), [], 'a missing row');
 });
 
 test('a single call has no spread', (t) => {
@@ -204,7 +204,7 @@ for (const name of ['run', 'train', 'compare', 'counts']) {
   });
 }
 
-test('the comparison exits with 1 on a regression, 0 without, 2 on wrong usage', async (t) => {
+test('bench compare exits with 1 on a regression, 0 without one, and 2 on wrong usage', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'horoball-compare-'));
   const file = async (name: string, ms: number) => {
     const path = join(folder, name);

@@ -56,7 +56,7 @@ for each in CLASSES.values():
 
 
 def base(value):
-    """The class or function behind partial applications, and the arguments that these fix."""
+    """The class or function inside functools.partial objects, and the arguments that they fix."""
     fixed = {}
     while isinstance(value, functools.partial):
         fixed = {**value.keywords, **fixed}
@@ -201,7 +201,7 @@ HUGGING_FACE = {
 
 def hugging_face(folder, index, spec):
     """Like `reference`, for a class of Hugging Face, but without gradients, because its parameters have other names."""
-    sys.modules.setdefault("sklearn", None)  # which it would otherwise import for text generation
+    sys.modules.setdefault("sklearn", None)  # otherwise transformers imports it for text generation
     try:
         import transformers
     except ImportError as error:

@@ -107,7 +107,7 @@ def step_flops(vit: dict[str, int], images: int) -> float:
 
 
 def training(name: str, vit: dict[str, int], precision: str, batch: int, device: str) -> None:
-    from vision import Trainer  # imports timm and torchvision, which the peers of the kernels do not need
+    from vision import Trainer  # imports timm and torchvision, which the kernel peers do not need
 
     params = {**SETTINGS, **vit, "dim": 128, "views": 2, "precision": precision}
     size = vit["imgSize"]

@@ -10,7 +10,7 @@ import numpy as np
 from registry import Inputs, Params, Peer, peer
 from threadpoolctl import threadpool_info
 
-# faiss ships its own OpenBLAS, which does not know recent processors and uses an SSE kernel on them. It gets the one
+# faiss ships its own OpenBLAS, which does not know recent processors and uses an SSE kernel on them. Use the kernel
 # that numpy's OpenBLAS chose: on a Zen 5, 277 instead of 91 GFLOP/s.
 for library in threadpool_info():
     if library["internal_api"] == "openblas":

@@ -1,4 +1,4 @@
-"""Training as is usual in Python: torchvision loading, a timm backbone, the loss in eager torch, AdamW."""
+"""The usual training setup in Python: torchvision loading, a timm backbone, the loss in eager torch, AdamW."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ PREPARED: dict[str, Peer] = {}
 
 
 def hello(_: dict[str, Any]) -> dict[str, Any]:
-    """Loads every module of peers; a missing package is reported, and the other modules are still loaded."""
+    """Imports every module of peers. If a package is missing, reports it and imports the other modules."""
     for module in MODULES:
         try:
             importlib.import_module(module)

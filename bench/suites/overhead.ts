@@ -40,7 +40,7 @@ export function overheadSuite(): Suite {
       {
         labels: labels(1),
         side: 'horoball, over the kernel',
-        unit: 'us a call',
+        unit: 'us per call',
         bar: { of: 'value', atMost: 1 },
         value: (of) => {
           const [one, all] = [of.ms('one pair'), of.ms('many pairs')];

@@ -71,7 +71,7 @@ function checkOracle({ name, options, numbers }: CheckedPairLoss): void {
 const firstRows = ({ data, cols }: Matrix) =>
   matrix(Float64Array.from(data.subarray(0, checkedRows * cols)), checkedRows, cols);
 
-/** Labels modulo the number of rows: few of the first rows share a label otherwise. */
+/** Labels modulo the number of rows; otherwise, few of the first rows would share a label. */
 const firstLabels = (labels: Int32Array) =>
   labels.subarray(0, checkedRows).map((label) => label % checkedRows);
 

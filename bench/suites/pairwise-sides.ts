@@ -78,7 +78,7 @@ export class Sides {
   fresh(metric: Metric): Checked {
     const { x, y } = this.#points;
     const options = this.#options(metric);
-    const over = { shape: `${this.#shape.name}, a new result a call`, geometry: metric };
+    const over = { shape: `${this.#shape.name}, a new result per call`, geometry: metric };
     const labels = this.labels(over);
     return {
       name: `${metric}, new result`,

@@ -13,7 +13,7 @@ import { input, productNames, products } from './product.ts';
 const c = 0.1;
 /** From this size on, a B x B x D tensor or a loop over pairs takes seconds. */
 const slowRows = 1000;
-/** From this size on, a call takes a tenth of a second, and the bench has three minutes. */
+/** From this size on, a call takes a tenth of a second; the whole benchmark must finish within three minutes. */
 const largeRows = 4000;
 
 /** Distance matrices between two sets: every card, forward and backward. */
@@ -96,7 +96,7 @@ function javascriptSides(x: Matrix, y: Matrix, { labels }: Sides, js: JsPeers): 
   });
   return [
     side('plain TypeScript loops', () => plainDistances(x, y, c, out)),
-    side('simsimd, a pair a call', () => simsimdDistances(needed(js.simsimd), x, y, c, out)),
+    side('simsimd, one pair per call', () => simsimdDistances(needed(js.simsimd), x, y, c, out)),
     side('tfjs (wasm)', () => tfjsDistances(needed(js.tfjs), x, y, c)),
   ];
 }

@@ -117,7 +117,7 @@ function summary(
   return [loss, ...(name === 'proxy-anchor' ? sizes.reverse() : sizes)];
 }
 
-/** Norm of a gradient without its radial part, which it does not have in a peer that normalizes its unit rows. */
+/** Norm of a gradient without its radial part, because the gradients of a peer that normalizes its rows have none. */
 function tangentialSize({ data, rows, cols }: Matrix, { data: points }: Matrix): number {
   let size = 0;
   for (let i = 0; i < rows; ++i) {

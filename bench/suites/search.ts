@@ -9,7 +9,7 @@ import type { OwnSide, PeerSide, Suite } from '../suite.ts';
 import { input, productNames, products } from './product.ts';
 
 const c = 0.1;
-/** Few queries, and enough of them that faiss reaches its best rate. */
+/** A few queries, and enough for faiss to reach its best rate. */
 export const queryCounts = [512, 4096] as const;
 
 /** Exact search of a large gallery. */
@@ -112,7 +112,7 @@ function checkSearch(queries: Matrix, gallery: Matrix, k: number): void {
     nearest(far, k).forEach((truth, place) => {
       const found = indices[place]!;
       if (!(Math.abs(far[found]! - far[truth]!) <= 1e-5 * far[truth]!)) {
-        throw new Error(`${metric}, place ${place}: row ${found}, the oracle says ${truth}`);
+        throw new Error(`${metric}, rank ${place}: row ${found}, the oracle's is ${truth}`);
       }
     });
   }

@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { honestMalloc } from './memory.ts';
 
 /** Runs a module in a fresh process and returns the JSON that it prints. */
-export async function elsewhere<T>(module: string, ...args: readonly (string | number)[]): Promise<T> {
+export async function inFreshProcess<T>(module: string, ...args: readonly (string | number)[]): Promise<T> {
   const { stdout } = await promisify(execFile)(
     process.execPath,
     ['--expose-gc', fileURLToPath(module), ...args.map(String)],
@@ -13,8 +13,8 @@ export async function elsewhere<T>(module: string, ...args: readonly (string | n
   return JSON.parse(stdout) as T;
 }
 
-/** The arguments if the module is the program of such a process; undefined if it is imported. */
-export function asProgram(module: string): string[] | undefined {
+/** The command-line arguments if the module is the entry point of such a process; undefined if it is imported. */
+export function entryArguments(module: string): string[] | undefined {
   const [, script, ...args] = process.argv;
   return script === fileURLToPath(module) ? args : undefined;
 }
