@@ -1,6 +1,7 @@
-// `node dist/test/advise-trial.js`: tries the rule of `horoball advise` on generated trees of depth 1 to 4. Their features are seen
-// by the rule alone; then a linear map to 4 dimensions is trained with NT-Xent in both geometries, and the one with the higher
-// MAP@R on unseen classes, averaged over three initial maps, is the better one. Prints a line per tree and the hit rate.
+// `node dist/test/advise-trial.js`: evaluates the rule of `horoball advise` on generated trees of depth 1 to 4. The rule
+// sees only the features. To find the better geometry, a linear map to 4 dimensions is trained with NT-Xent in each; the
+// one with the higher MAP@R on unseen classes, averaged over three initial maps, is better. Prints one line per tree, and
+// the share of correct predictions.
 import { adviceOn, shapeOf } from '../lib/advise.ts';
 import {
   contrastiveLoss,
@@ -42,7 +43,7 @@ function treeOf(depth: number, ratio: number, seed: number): Tree {
   return { x: matrix(rows), labels };
 }
 
-/** Rows of classes of one parity: even classes are trained. */
+/** Rows of the even or the odd classes: even classes are used for training. */
 function partOf({ x, labels }: Tree, parity: number): Tree {
   const kept = labels.flatMap((label, i) => (label % 2 === parity ? [i] : []));
   return { x: matrix(kept.map((i) => x.row(i))), labels: kept.map((i) => labels[i]!) };
@@ -60,7 +61,7 @@ function times(x: Matrix, w: Matrix): Matrix<Float64Array> {
 const say = (line: string): boolean => process.stdout.write(`${line}\n`);
 
 const radius = 2.3;
-/** Rows no longer than the radius at which heads clip; the factor is a constant of the backward pass. */
+/** Rows clipped to norm `radius`, as in a head; the backward pass treats the factors as constants. */
 function clipped(z: Matrix<Float64Array>): { u: Matrix<Float64Array>; factors: number[] } {
   const u = matrix(z.data.slice(), z.rows, z.cols);
   const factors = Array.from({ length: z.rows }, (_, i) => {
@@ -135,4 +136,4 @@ for (const depth of [1, 2, 3, 4])
         `depth ${depth}  ratio ${ratio}  delta, spread, MAP@R: ${numbers}  advice ${geometry}, better ${better}`,
       );
     }
-say(`${hits} of ${trees} right; hyperbolic advised ${predicted} times, better ${hyperbolicWins} times`);
+say(`${hits} of ${trees} correct; hyperbolic advised ${predicted} times, better ${hyperbolicWins} times`);

@@ -12,7 +12,7 @@ const shape = {
   c: 1,
 } as const;
 
-test('the rule needs a small delta and distances that differ', (t) => {
+test('advises hyperbolic only for a small delta and distances that differ', (t) => {
   t.is(adviceOn(shape).geometry, 'hyperbolic');
   t.is(adviceOn({ ...shape, interval: [0.2, 0.4] }).geometry, 'euclidean');
   t.is(adviceOn({ ...shape, spread: 0.1 }).geometry, 'euclidean');
@@ -20,7 +20,7 @@ test('the rule needs a small delta and distances that differ', (t) => {
   t.is(adviceOn(shape).head, 'hypmix');
 });
 
-test('the points of a line form a tree, without distortion', async (t) => {
+test('points on a line form a tree without distortion', async (t) => {
   const line = matrix(
     Float64Array.from({ length: 40 }, (_, i) => i * i),
     40,
@@ -30,10 +30,10 @@ test('the points of a line form a tree, without distortion', async (t) => {
   t.is(found.delta, 0);
   t.is(found.distortion, 0);
   t.true(found.spread > 0.5);
-  t.is(found.c, 3); // limited
+  t.is(found.c, 3); // the upper limit
 });
 
-test('rows of the same length in orthogonal directions are equally far from each other', async (t) => {
+test('advises euclidean for rows that are equally far from each other', async (t) => {
   const rows = 20;
   const star = matrix(new Float64Array(rows * rows), rows, rows);
   for (let i = 0; i < rows; i++) star.data[i * rows + i] = 2;
@@ -42,7 +42,7 @@ test('rows of the same length in orthogonal directions are equally far from each
   t.is(adviceOn(found).geometry, 'euclidean');
 });
 
-test('the interval contains delta, results depend on the seed alone, and few rows are refused', async (t) => {
+test('the interval contains delta, results depend only on the seed, and too few rows are rejected', async (t) => {
   const x = cloud(Float64Array, 60, 3, 1, 2);
   const found = await shapeOf(x, { seed: 3 });
   t.deepEqual(await shapeOf(x, { seed: 3 }), found);

@@ -1,4 +1,4 @@
-// Points of the ball for the numerics tests: drawn by fast-check, near the rim and near each other.
+// Ball points for the numerics tests, drawn by fast-check: also near the rim and near each other.
 import fc from 'fast-check';
 import { type Matrix, matrix } from '../lib/index.ts';
 import { cloud, inner, type RealsType } from './support.ts';
@@ -7,7 +7,7 @@ import { cloud, inner, type RealsType } from './support.ts';
 export const finite = (...all: readonly (Matrix | undefined)[]): boolean =>
   all.every((each) => each === undefined || each.data.every(Number.isFinite));
 
-/** A ball point, as a direction and a relative distance to the rim. */
+/** A ball point, given by a direction and a relative distance to the rim. */
 const point = (d: number, c: number) =>
   fc
     .tuple(
@@ -35,7 +35,7 @@ export function inside(type: RealsType, row: readonly number[], c: number): Matr
   return matrix(outside ? (data.map((value) => value * (1 - 2 ** -22)) as typeof data) : data, 1, row.length);
 }
 
-/** Pairs of points at a given radius (as a fraction of the ball's) and a given distance from each other. */
+/** Pairs of points at a given radius (as a fraction of the ball's radius) and a given distance from each other. */
 export function nearDuplicates(type: RealsType, c: number, radius: number, apart: number): [Matrix, Matrix] {
   const x = cloud(Float64Array, 6, 9, 1, 2);
   const step = cloud(Float64Array, 6, 9, 1, 4);

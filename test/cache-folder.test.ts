@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { addonCache, cacheFolder } from '../lib/cache-folder.ts';
 
-test.serial('the cache is below XDG_CACHE_HOME, else the home folder, else the root folder', (t) => {
+test.serial('the cache is in XDG_CACHE_HOME, else in the home folder, else in the root folder', (t) => {
   const { XDG_CACHE_HOME: before } = process.env;
   const { homedir } = os;
   t.teardown(() => {

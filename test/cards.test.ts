@@ -1,4 +1,4 @@
-// Checks the statements of the cards about metrics and geometries against the oracle.
+// Checks against the oracle what metric and geometry cards state about themselves.
 import test from 'ava';
 import { geometries } from '../lib/card-names.ts';
 import {
@@ -21,7 +21,7 @@ const e = [
 for (const name of geometries) {
   const card = geometryCard(name);
 
-  test(`${name}: the parameters that enter the logit are those on which the oracle's logit depends`, (t) => {
+  test(`${name}: states exactly the parameters on which the oracle's logit depends`, (t) => {
     const points = headOf(name, matrix(Float64Array.of(0.2, 0.5, -0.4, 0.3), 2, 2), numbers.c);
     const h = oracle.table(points.data, points.cols);
     const logit = (changes: Partial<typeof numbers>) =>

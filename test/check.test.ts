@@ -1,5 +1,4 @@
-// Invalid arguments throw an error with a code that names the argument, from the sync and async variants, and
-// never crash.
+// Invalid arguments cause an error that has a code and names the argument, in sync and async variants, and never a crash.
 import test from 'ava';
 import fc from 'fast-check';
 import {
@@ -58,7 +57,7 @@ const loss = (options: object) => ({ euclidean: x, hyperbolic: x, views: 2, c, .
 type Row = readonly [what: string, call: () => unknown, code: string, argument: string];
 
 const three = (rows: number) => matrix(new Float64Array(3 * rows).fill(0.1), rows, 3);
-/** Both variants, async and sync, reject it. */
+/** The same case for the async and the sync variant. */
 const bothVariants = (
   what: string,
   call: Variants,
@@ -67,7 +66,7 @@ const bothVariants = (
   argument: string,
 ): Row[] => [
   [what, () => call(...(args as never[])), code, argument],
-  [`${what}, at once`, () => call.sync(...(args as never[])), code, argument],
+  [`${what}, sync`, () => call.sync(...(args as never[])), code, argument],
 ];
 type Variants = ((...args: never[]) => unknown) & { sync(...args: never[]): unknown };
 
@@ -80,11 +79,11 @@ const rows: readonly Row[] = [
     'SHAPE',
     'p',
   ),
-  ...bothVariants('a map to nothing', mobiusMatvec, [three(0), three(2), { c }], 'SHAPE', 'm'),
+  ...bothVariants('a matrix without rows', mobiusMatvec, [three(0), three(2), { c }], 'SHAPE', 'm'),
   ...bothVariants('its gradient', mobiusMatvec.vjp, [three(0), three(2), three(0), { c }], 'SHAPE', 'm'),
-  ...bothVariants('nothing to rank', retrievalMetrics, [none, [], { c }], 'SHAPE', 'embeddings'),
+  ...bothVariants('no embeddings', retrievalMetrics, [none, [], { c }], 'SHAPE', 'embeddings'),
   ...bothVariants(
-    'a loss of nothing',
+    'a loss without rows',
     hybridContrastiveLoss,
     [{ euclidean: none, tied: true, views: 2, c }],
     'SHAPE',
@@ -105,12 +104,17 @@ const rows: readonly Row[] = [
   ['another element type', () => matrix(any(new Int32Array(2)), 1, 2), 'TYPE', 'data'],
   ['too few elements', () => matrix(new Float32Array(3), 2, 2), 'SHAPE', 'data'],
   ['a fractional shape', () => matrix(new Float32Array(3), 1.5, 2), 'SHAPE', 'rows'],
-  ['no columns', () => matrix(new Float32Array(0), 1, 0), 'SHAPE', 'cols'],
-  ['no nested rows', () => matrix([]), 'SHAPE', 'data'],
+  ['zero columns', () => matrix(new Float32Array(0), 1, 0), 'SHAPE', 'cols'],
+  ['an empty nested array', () => matrix([]), 'SHAPE', 'data'],
   ['nested rows of two lengths', () => matrix([[1, 2], [3]]), 'SHAPE', 'data[1]'],
   ['a hole in nested rows', () => matrix(any([[1, undefined]])), 'TYPE', 'data[0][1]'],
   ['nested numbers', () => matrix(any([1, 2])), 'TYPE', 'data[0]'],
-  ['half precision elsewhere', () => topK.sync(any(half([1, 2])), x, { k: 1, c }), 'TYPE', 'queries'],
+  [
+    'float16 in a function other than matrix',
+    () => topK.sync(any(half([1, 2])), x, { k: 1, c }),
+    'TYPE',
+    'queries',
+  ],
   ['a row beyond the last', () => matrix([[1, 2]]).row(1), 'RANGE', 'i'],
   ['a fractional row', () => matrix([[1, 2]]).row(0.5), 'RANGE', 'i'],
   ...bothVariants('a row of zeros', normalize, [matrix([[1], [0]])], 'RANGE', 'x'),
@@ -126,15 +130,33 @@ const rows: readonly Row[] = [
   ...bothVariants('rows to weigh', negativeWeights, [loss({ tied: true })], 'RANGE', 'euclidean'),
   ...bothVariants('normalize as text', negativeWeights, [loss({ normalize: 'yes' })], 'TYPE', 'normalize'),
   ...bothVariants('a misspelled option', topK, [x, x, { k: 1, c, metrics: 'cosine' }], 'OPTION', 'options'),
-  ...bothVariants('an option of others', pairwiseDistance, [x, x, { c, k: 1 }], 'OPTION', 'options'),
+  ...bothVariants(
+    'an option of other operations',
+    pairwiseDistance,
+    [x, x, { c, k: 1 }],
+    'OPTION',
+    'options',
+  ),
   ...bothVariants('its gradient', pairwiseDistance.vjp, [x, x, x, { c, out: x }], 'OPTION', 'options'),
   ...bothVariants('temperature', hybridContrastiveLoss, [loss({ temperature: 1 })], 'OPTION', 'options'),
   ...bothVariants('grad', negativeWeights, [loss({ grad: true })], 'OPTION', 'options'),
-  ...bothVariants('another out', hybridContrastiveLoss, [loss({ out: { loss: x } })], 'OPTION', 'out'),
+  ...bothVariants(
+    'an out of another shape',
+    hybridContrastiveLoss,
+    [loss({ out: { loss: x } })],
+    'OPTION',
+    'out',
+  ),
   ...bothVariants('delta', gromovDelta, [x, { subsets: 3 }], 'OPTION', 'options'),
   ...bothVariants('recall', retrievalMetrics, [x, [0, 0, 0, 1, 1, 1], { c, k: 1 }], 'OPTION', 'options'),
   ...bothVariants('a row operation', mobiusMatvec, [x, x, { c, eps: 1 }], 'OPTION', 'options'),
-  ...bothVariants('an index', toInnerProductIndex, [x, { c, role: 'query', k: 1 }], 'OPTION', 'options'),
+  ...bothVariants(
+    'an index option',
+    toInnerProductIndex,
+    [x, { c, role: 'query', k: 1 }],
+    'OPTION',
+    'options',
+  ),
   ...bothVariants('reranking', rerank, [x, x, [0, 1, 2, 3, 4, 5], { c, k: 1, n: 2 }], 'OPTION', 'options'),
   ...bothVariants('candidates', rerank, [x, x, [0, 1, 2, 3, 4], { c, k: 1 }], 'SHAPE', 'candidates'),
   ...bothVariants('a candidate', rerank, [x, x, [0, 1, 2, 3, 4, 6], { c, k: 1 }], 'RANGE', 'candidates'),
@@ -144,7 +166,7 @@ const rows: readonly Row[] = [
   ['a detached buffer', () => pairwiseDistance.sync(detached(), x, { c }), 'DETACHED', 'x'],
   ['a shrunk buffer', () => pairwiseDistance.sync(resizable(8), x, { c }), 'TYPE', 'x'],
   ['a resizable buffer', () => pairwiseDistance.sync(x, resizable(72), { c }), 'TYPE', 'y'],
-  ['other columns', () => pairwiseDistance.sync(x, narrow, { c }), 'SHAPE', 'y'],
+  ['another number of columns', () => pairwiseDistance.sync(x, narrow, { c }), 'SHAPE', 'y'],
   ['mixed types', () => pairwiseDistance.sync(x, any(double), { c }), 'TYPE', 'y'],
   ['no c', () => pairwiseDistance.sync(x, x, any({})), 'TYPE', 'c'],
   ['c = 0', () => pairwiseDistance.sync(x, x, { c: 0 }), 'RANGE', 'c'],
@@ -153,8 +175,13 @@ const rows: readonly Row[] = [
   ['an unknown metric', () => pairwiseDistance.sync(x, x, { c, metric: any('manhattan') }), 'TYPE', 'metric'],
   ['an unknown compat', () => pairwiseDistance.sync(x, x, { c, compat: any('geoopt') }), 'TYPE', 'compat'],
   ['an unknown device', () => pairwiseDistance.sync(x, x, { c, device: any('tpu') }), 'TYPE', 'device'],
-  ['no threads', () => pairwiseDistance.sync(x, x, { c, threads: 0 }), 'RANGE', 'threads'],
-  ['half a thread', () => pairwiseDistance.sync(x, x, { c, threads: 1.5 }), 'RANGE', 'threads'],
+  ['zero threads', () => pairwiseDistance.sync(x, x, { c, threads: 0 }), 'RANGE', 'threads'],
+  [
+    'a fractional number of threads',
+    () => pairwiseDistance.sync(x, x, { c, threads: 1.5 }),
+    'RANGE',
+    'threads',
+  ],
   ['a short out', () => pairwiseDistance.sync(x, x, { c, out: new Float32Array(7) }), 'SHAPE', 'out'],
   [
     'out of another type',
@@ -192,7 +219,7 @@ const rows: readonly Row[] = [
     'allowed',
   ],
   [
-    'one memory for both gradients',
+    'the same memory for both gradients',
     () => {
       const gradEuclidean = new Float32Array(18);
       return hybridContrastiveLoss.sync(loss({ out: { gradEuclidean, gradHyperbolic: gradEuclidean } }));
@@ -272,13 +299,13 @@ const rows: readonly Row[] = [
   ['k above the gallery', () => topK.sync(x, x, { c, k: 7 }), 'RANGE', 'k'],
   ['an empty gallery', () => topK.sync(x, none, { c, k: 1 }), 'SHAPE', 'gallery'],
   [
-    'an exclusion outside',
+    'an exclusion out of range',
     () => topK.sync(x, x, { c, k: 1, exclude: [0, 1, 2, 3, 4, 6] }),
     'RANGE',
     'exclude',
   ],
   [
-    'self among others',
+    'exclude self with another gallery',
     () => topK.sync(narrow, matrix(narrow.data.subarray(0, 8), 4, 2), { c, k: 1, exclude: 'self' }),
     'SHAPE',
     'exclude',
@@ -294,7 +321,7 @@ const rows: readonly Row[] = [
   ['labels of another length', () => retrievalMetrics.sync(x, [1], { c }), 'SHAPE', 'labels'],
   ['ks above the gallery', () => retrievalMetrics.sync(x, [1, 1, 2, 2, 3, 3], { c, ks: [7] }), 'RANGE', 'ks'],
   [
-    'a query outside',
+    'a query out of range',
     () => retrievalMetrics.sync(x, [1, 1, 2, 2, 3, 3], { c, ks: [1], query: [6] }),
     'RANGE',
     'query',
@@ -310,7 +337,7 @@ const rows: readonly Row[] = [
   ['a subset of one', () => gromovDelta.sync(x, { size: 1 }), 'RANGE', 'size'],
   ['a dimension of 0', () => autoCurvature(0), 'RANGE', 'dim'],
   ['no role', () => toInnerProductIndex.sync(x, any({ c })), 'TYPE', 'role'],
-  ['an anchor outside', () => negativeWeights.sync(loss({ anchors: [6] })), 'RANGE', 'anchors'],
+  ['an anchor out of range', () => negativeWeights.sync(loss({ anchors: [6] })), 'RANGE', 'anchors'],
   ['a gallery without c', () => new Gallery(any({})), 'TYPE', 'c'],
 ];
 
@@ -334,13 +361,13 @@ test('promises reject with the same errors', async (t) => {
   t.is((await failure(() => pairwiseDistance(x, x, { c, signal: any({}) }))).code, 'ERR_HOROBALL_TYPE');
 });
 
-test('lambda may be 0, and its error does not say otherwise', async (t) => {
+test('the error for a negative lambda says that 0 is allowed', async (t) => {
   const { code, message } = await failure(() => hybridContrastiveLoss.sync(loss({ lambda: -1 })));
   t.is(code, 'ERR_HOROBALL_RANGE');
   t.is(message, '[hybridContrastiveLoss] lambda: expected a finite number of at least 0, got -1');
 });
 
-test('a result that exceeds the memory is rejected', async (t) => {
+test('rejects a call whose result does not fit in memory', async (t) => {
   const many = matrix(new Float32Array(1 << 20), 1 << 20, 1);
   const k = many.rows;
   for (const [name, call] of Object.entries({
@@ -354,7 +381,7 @@ test('a result that exceeds the memory is rejected', async (t) => {
   await t.throwsAsync(topK(many, many, { c, k }), { code: 'ERR_HOROBALL_MEMORY' });
 });
 
-test('errors of toInnerProductIndex name that function', async (t) => {
+test('errors of toInnerProductIndex name that function, not the ones that it calls', async (t) => {
   for (const options of [{ c: -1 }, { c, threads: 0 }, { c, signal: any(3) }, { c, device: any('tpu') }]) {
     const given = { ...options, role: 'query' } as const;
     t.regex(
@@ -377,7 +404,7 @@ test('a gallery rejects invalid labels and numbers', async (t) => {
   t.is((await search({ exclude: 'self' })).code, 'ERR_HOROBALL_TYPE');
 });
 
-test('no arguments crash: there is a result, or an error with a code', async (t) => {
+test('any arguments give a result or an error with a code', async (t) => {
   const value = fc.oneof(
     fc.constantFrom<unknown>(
       x,

@@ -1,5 +1,5 @@
-// Row-wise operations against closed forms: slopes across every switch between a function and its series, distances,
-// geodesics, and balls of extreme scales.
+// Compares row-wise operations with closed forms: slopes on both sides of every switch between a function and its series,
+// distances, geodesics, and balls of extreme scales.
 import test from 'ava';
 import fc from 'fast-check';
 import {
@@ -21,7 +21,7 @@ import { allowed, coreError, referenceError } from './tolerances.ts';
 
 /** One rounding in float64. */
 const rounding = allowed(Float64Array, coreError.rounding, coreError.rounding.float64);
-/** The errors of a few successive operations in float64. */
+/** The rounding error of a few successive operations in float64. */
 const composed = allowed(Float64Array, accuracyOf('dist0').value, referenceError.closedForms);
 /** Radii across every switch of the smooth functions. */
 const radii = Array.from({ length: 120 }, (_, i) => 10 ** (-9 + i / 12));
@@ -59,7 +59,7 @@ test('slopes of the maps at 0 are those of tanh and artanh, at every radius', (t
   }
 });
 
-test('distances to 0 and from the origin along a vector', (t) => {
+test('the distance from the origin to expmap0(u) is 2|u|', (t) => {
   for (const c of [0.25, 4]) {
     const k = Math.sqrt(c);
     const u = matrix(Float64Array.from(radii.flatMap((r) => [0.6 * r, 0.8 * r])), radii.length, 2);
@@ -93,7 +93,7 @@ test('a geodesic has constant speed', (t) => {
   }
 });
 
-test('closed forms of the difference of two points', (t) => {
+test('the difference of two points has its closed forms', (t) => {
   const holds = ({ c, x, y }: { c: number; x: number[]; y: number[] }) => {
     const [p, q] = [x, y].map((row) => row.map((value) => value * 0.9));
     const [a, b] = [1 - c * inner(p!, p!), 1 - c * inner(q!, q!)];
@@ -115,7 +115,7 @@ test('closed forms of the difference of two points', (t) => {
   t.notThrows(() => fc.assert(fc.property(pair, holds), { seed: 5, numRuns: 500 }));
 });
 
-test('a larger ball is the same space: scales of 1e-4 and 1e4', (t) => {
+test('scaling the ball by 1e-4 and 1e4 scales all results', (t) => {
   for (const card of cards) {
     if (
       card.name === 'clip' ||

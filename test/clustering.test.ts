@@ -5,7 +5,7 @@ import { clusteringMetrics, matrix } from '../lib/index.ts';
 import { close, cloud, types } from './support.ts';
 import { coreError } from './tolerances.ts';
 
-/** Two lists, and normalized_mutual_info_score of scikit-learn. */
+/** Two label lists, and their normalized_mutual_info_score in scikit-learn. */
 const peers: [number[], number[], number][] = [
   [
     [
@@ -54,7 +54,7 @@ test('the score equals that of scikit-learn', (t) => {
 
 for (const type of types) {
   for (const metric of ['poincare', 'euclidean', 'cosine'] as const) {
-    test(`separate groups are found, ${metric} ${type.name}`, async (t) => {
+    test(`finds well separated groups, ${metric} ${type.name}`, async (t) => {
       const labels = Array.from({ length: 90 }, (_, i) => `class ${i % 3}`);
       const x = cloud(type, 90, 2, 0.05, 2);
       for (let i = 0; i < 90; ++i) {
@@ -73,7 +73,7 @@ for (const type of types) {
   }
 }
 
-test('rows without a distance are a cluster of their own, and wrong numbers are refused', (t) => {
+test('rows without a distance form a separate cluster, and invalid numbers are rejected', (t) => {
   const x = matrix(Float64Array.of(0.1, 0, 0.11, 0, Number.NaN, 0), 3, 2);
   t.deepEqual([...clusteringMetrics.sync(x, [1, 1, 2], { c: 1, clusters: 1 }).clusters], [0, 0, -1]);
   t.is(clusteringMetrics.sync(x, [1, 1, 2], { c: 1, clusters: 1 }).nmi, 1);

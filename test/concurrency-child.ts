@@ -1,5 +1,5 @@
 // The child process of test/concurrency.test.ts: makes 64 calls of the core at the same time, in this environment or in 8
-// workers, aborts every other one, and prints how many results differ from those of calls one after another.
+// workers, aborts every other one, and prints how many results differ from those of sequential calls.
 import { Worker } from 'node:worker_threads';
 import { gromovDelta, hybridContrastiveLoss, normalize, pairwiseDistance, topK } from '../lib/index.ts';
 import { cloud } from './support.ts';
@@ -52,7 +52,7 @@ async function concurrently(): Promise<Concurrent> {
   return outcome;
 }
 
-/** Typed arrays as lists of all their numbers. */
+/** The numbers of all typed arrays in a result. */
 function spread(_: string, value: unknown): unknown {
   return ArrayBuffer.isView(value) ? [...(value as Float64Array)] : value;
 }
@@ -74,5 +74,5 @@ if (process.argv[2] !== 'one') {
   process.stdout.write(JSON.stringify(outcomes));
 }
 
-/** For workers. */
+/** The entry point of a worker. */
 export const run = (): Promise<Concurrent> => Promise.resolve(outcomes[0]!);

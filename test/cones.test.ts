@@ -1,4 +1,5 @@
-// Entailment cones: the formulas of MERU in 40 digits (test/fixtures/cones.py), and points where these have no value.
+// Entailment cones, compared with the formulas of MERU in 40 digits (test/fixtures/cones.py), and at points where these are
+// undefined.
 import { readFileSync } from 'node:fs';
 import test from 'ava';
 import {
@@ -36,7 +37,7 @@ test('values and gradients equal the published formulas in 40 digits', (t) => {
   }
 });
 
-test('angles are exact on a line through the origin, and 0 without a direction', (t) => {
+test('angles are exact on a line through the origin, and 0 where the direction is undefined', (t) => {
   const x = Float64Array.of(0.3, 0.4);
   const scaled = (by: number) => x.map((value) => by * value);
   for (const angle of [exteriorAngle, lorentzExteriorAngle]) {
@@ -53,7 +54,7 @@ test('angles are exact on a line through the origin, and 0 without a direction',
   }
 });
 
-test('the cone at the origin is a half space, and narrows outwards', (t) => {
+test('the cone at the origin is a half space, and cones get narrower toward the rim', (t) => {
   for (const aperture of [halfAperture, lorentzHalfAperture]) {
     const of = (radius: number) => aperture.sync(matrix(Float64Array.of(radius, 0), 1, 2), { c: 1 }).data[0]!;
     t.is(of(0), Math.PI / 2);

@@ -1,5 +1,5 @@
-// The numerics contract of the row-wise operations: finite everywhere in the ball, NaN kept in its row, and coincident
-// and nearly coincident points.
+// The numerics contract of the row-wise operations: results are finite everywhere in the ball, NaN stays in its row, and
+// coincident and nearly coincident points keep their accuracy.
 import test from 'ava';
 import fc from 'fast-check';
 import { conformalFactor, dist, matrix, mobiusSub } from '../lib/index.ts';
@@ -82,7 +82,7 @@ for (const card of cards) {
 }
 
 for (const type of types) {
-  test(`${type.name}: equal points are exactly 0 apart, with gradient 0`, (t) => {
+  test(`${type.name}: the distance of equal points is exactly 0, with gradient 0`, (t) => {
     for (const c of [1e-8, 0.1, 1, 1e8]) {
       for (const radius of [0, 1e-8, 0.5, 0.99, 1 - 1e-7, 1]) {
         const [x] = nearDuplicates(type, c, radius, 0);
@@ -126,7 +126,7 @@ for (const type of types) {
     }
   });
 
-  test(`${type.name}: nearly equal points keep every digit of their difference`, (t) => {
+  test(`${type.name}: the difference of nearly equal points is accurate to every digit`, (t) => {
     const c = 1;
     for (const radius of [0.3, 0.99]) {
       for (const apart of [1e-2, 1e-4, ...(type === Float64Array ? [1e-7, 1e-10, 1e-13] : [])]) {

@@ -1,4 +1,5 @@
-// contrastiveLoss at its limits: small losses, awkward batches, invalid arguments; and next to other losses.
+// Edge cases of contrastiveLoss: small losses, unusual batches, invalid arguments; and comparisons with other
+// implementations.
 import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { lossesWith } from '../lib/batch-loss.ts';
@@ -42,7 +43,7 @@ test('for two views, ntxent is half of the hybrid loss', (t) => {
   }
 });
 
-test('small losses keep their digits', (t) => {
+test('small losses are accurate', (t) => {
   const [classes, views, width] = [10, 2, 7];
   for (const type of types) {
     for (const geometry of geometries) {
@@ -82,7 +83,7 @@ interface PeerCase {
   refGradient?: number[];
 }
 
-test('values and gradients of pytorch-metric-learning', (t) => {
+test('agrees with pytorch-metric-learning in values and gradients', (t) => {
   const cases = JSON.parse(readFileSync(fixture('pair_losses.json'), 'utf8')) as PeerCase[];
   t.deepEqual([...new Set(cases.map(({ loss }) => loss))].sort(), [
     'dcl',
@@ -115,7 +116,7 @@ interface ProxyCase extends PeerCase {
   proxyGradient: number[];
 }
 
-test('Proxy-Anchor of the published code and of pytorch-metric-learning, and its ProxyNCA', (t) => {
+test('agrees with the published Proxy-Anchor, and with Proxy-Anchor and ProxyNCA of pytorch-metric-learning', (t) => {
   const cases = JSON.parse(readFileSync(fixture('proxy_losses.json'), 'utf8')) as ProxyCase[];
   const peers = new Set(cases.map(({ peer, loss }) => `${peer} ${loss}`));
   t.is(peers.size, 3);
@@ -140,13 +141,13 @@ test('Proxy-Anchor of the published code and of pytorch-metric-learning, and its
   }
 });
 
-test('proxies of classes without a sample are only repelled', (t) => {
+test('proxies of classes without a sample have only a negative term', (t) => {
   const proxies = { euclidean: matrix([[1, 0], [0, 1], [-0.6, 0.8]]), labels: [0, 1, 2] }; // biome-ignore format: rows
   const ref = { euclidean: matrix([[0.6, 0.8], [0.8, 0.6]]), labels: [5, 5] }; // biome-ignore format: rows
   const shared = { geometry: 'euclidean', tauE: 1, loss: 'proxy-anchor' } as const;
   const alone = contrastiveLoss.sync({ ...shared, ...proxies, ref });
   const none = contrastiveLoss.sync({ ...shared, ...proxies, ref, alpha: 3 });
-  t.is(alone.loss, none.loss, 'alpha is that of positives');
+  t.is(alone.loss, none.loss, 'alpha scales the positive term');
   t.deepEqual(alone.gradEuclidean, none.gradEuclidean);
   t.true(alone.loss > 0);
   // Adding a positive pair to one proxy adds the first part of that proxy alone.
@@ -165,7 +166,7 @@ const few = normalize.sync(
 );
 const plain = { euclidean: few, geometry: 'euclidean' } as const;
 
-test('awkward batches have the documented values', (t) => {
+test('batches without positives or negatives have the documented values', (t) => {
   const one = { ...plain, labels: [7, 7, 7, 7, 7] };
   t.is(contrastiveLoss.sync({ ...one, loss: 'ntxent' }).loss, 0, 'no negatives');
   t.is(contrastiveLoss.sync({ ...one, loss: 'dcl' }).loss, 0, 'no terms');
@@ -217,7 +218,7 @@ for (const geometry of geometries) {
   });
 }
 
-test('an empty mask is a batch of single rows, also where NaN makes a term NaN', (t) => {
+test('an empty mask is equivalent to classes of one row, also if a term is NaN', (t) => {
   const empty = { indptr: [0, 0, 0, 0, 0, 0], indices: [] };
   const broken = matrix(few.data.slice(), few.rows, few.cols);
   broken.data[0] = Number.NaN;
@@ -226,7 +227,7 @@ test('an empty mask is a batch of single rows, also where NaN makes a term NaN',
       contrastiveLoss.sync({ ...plain, loss, ...options });
     t.deepEqual(of({ positives: empty }), of({ labels: [0, 1, 2, 3, 4] }), loss);
     const got = of({ euclidean: broken, positives: empty }).loss;
-    // Without a positive, only these losses have a term.
+    // Only these losses have a term without positives.
     t.is(got, lossesWith('numbers').includes(loss) ? Number.NaN : 0, `${loss}: NaN only in a term`);
   }
 });
@@ -269,8 +270,12 @@ test('NaN makes the loss NaN; points outside the ball are infinitely far', (t) =
     ]),
     labels: [1, 1, 3],
   });
-  close(t, [negative.loss], [inside.loss], referenceError.sums, 'a negative outside');
-  t.is(contrastiveLoss.sync({ ...outside, labels: [1, 2, 1, 3] }).loss, Infinity, 'a positive outside');
+  close(t, [negative.loss], [inside.loss], referenceError.sums, 'a negative outside the ball');
+  t.is(
+    contrastiveLoss.sync({ ...outside, labels: [1, 2, 1, 3] }).loss,
+    Infinity,
+    'a positive outside the ball',
+  );
 });
 
 const refused: readonly [string, Partial<ContrastiveLossOptions>, string, string][] = [
@@ -303,7 +308,7 @@ const refused: readonly [string, Partial<ContrastiveLossOptions>, string, string
     'positives.indptr',
   ],
   [
-    'an indptr that ends early',
+    'an indptr that ends too early',
     { positives: { indptr: [0, 0, 0, 0, 0, 0], indices: [1] } },
     'RANGE',
     'positives.indptr',
@@ -338,7 +343,7 @@ const refused: readonly [string, Partial<ContrastiveLossOptions>, string, string
 ];
 
 for (const [title, options, code, argument] of refused) {
-  test(`refused: ${title}`, async (t) => {
+  test(`rejects ${title}`, async (t) => {
     const all = { ...plain, ...options };
     for (const call of [() => contrastiveLoss(all), () => contrastiveLoss.sync(all)]) {
       const error = await failure(call);

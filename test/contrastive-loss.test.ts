@@ -19,7 +19,7 @@ import { allowed, referenceError } from './tolerances.ts';
 const numbers = { tauE: 0.6, tauH: 0.9, lambda: 1.3, c: 0.6, alpha: 2, beta: 7, base: 0.3, margin: 0.2 };
 const [rows, refRows, cols] = [15, 9, 4];
 
-/** Labels of one to many rows each. */
+/** Labels of classes of one to many rows. */
 const labels = Array.from({ length: rows }, (_, i) => ((i * i * 7) % 11) % 6);
 const refLabels = Array.from({ length: refRows }, (_, i) => (i * 5) % 8);
 const second = Array.from({ length: rows }, (_, i) => (i * 13) % 17);
@@ -80,7 +80,7 @@ function batchOf(type: RealsType, geometry: Geometry): { anchors: Sides; referen
     euclidean: part(all.euclidean, from, to),
     hyperbolic: part(all.hyperbolic, from, to),
   });
-  // Norms grow with the row number, so the references have smaller norms than the anchors.
+  // Norms increase with the row index, so the references have smaller norms than the anchors.
   return { anchors: sides(refRows, rows + refRows), references: sides(0, refRows) };
 }
 
@@ -105,7 +105,7 @@ for (const geometry of geometries) {
       for (const [kind, pairing] of Object.entries(hasRef ? refPairings : pairings)) {
         const reduction = pairReductions[Object.keys(pairings).indexOf(kind)]!;
         const title = `${geometry} ${loss} by ${kind}${hasRef ? ' against references' : ''}, ${reduction}`;
-        test(`${title}: value and gradients of the formula`, async (t) => {
+        test(`${title}: value and gradients agree with the formula`, async (t) => {
           const { anchors, references } = batchOf(Float64Array, geometry);
           const settings = { ...numbers, geometry, loss, reduction, weights };
           const ref = { ...references, labels: pairing.refLabels };
@@ -189,7 +189,7 @@ for (const geometry of ['hybrid', 'lorentz'] as const) {
         const points = head(unit, { c: numbers.c, clip: 0.8 });
         return unit.map((e, i) => ({ e, h: points[i]! }));
       };
-      // Tied heads are points of the ball, whose distance is the same.
+      // Points of tied heads are in the ball, so both metrics give the same distance.
       const formula = { ...settings, geometry: geometry === 'lorentz' ? 'hyperbolic' : geometry };
       const value = () =>
         pairLoss(heads(a), heads(b), { ...formula, isPositive: refPairings['labels']!.isPositive });
@@ -208,7 +208,7 @@ for (const geometry of ['hybrid', 'lorentz'] as const) {
   }
 }
 
-test('more rows than a block, in any order, against the formula', (t) => {
+test('more rows than a block, in any order, agree with the formula', (t) => {
   const next = noise(3);
   const count = 331;
   const many = Array.from({ length: count }, () => Math.floor(40 * (next() + 1) ** 2));

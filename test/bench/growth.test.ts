@@ -36,7 +36,7 @@ const results: Results = {
   ),
 };
 
-test('a series has the exponent of its times, with the fewest threads', (t) => {
+test('fits the exponent of a series, measured with the fewest threads', (t) => {
   const [found, ...others] = growths(results);
   t.deepEqual(others, []);
   t.true(Math.abs(found!.exponent - 2) < 1e-9);

@@ -36,12 +36,12 @@ function lineOf(...files: ReturnType<typeof file>[]): string | undefined {
     .find((line) => line.includes('faiss'));
 }
 
-test('README and guide state what the committed rows say', async (t) => {
+test('the figures of README and guide match the committed rows', async (t) => {
   for (const [name, text] of Object.entries(await writtenPages()))
     t.is(text, readFileSync(join(root, name), 'utf8'), name);
 });
 
-test('the fastest of several peers is stated, with its spread', (t) => {
+test('states the ratio to the fastest of several peers, with its spread', (t) => {
   const one = file('one.csv', '2026-01-01', [
     ['faiss IndexFlatL2', 2.34, 0.101],
     ['faiss IndexFlatIP', 2.16, 0.2],
@@ -49,15 +49,15 @@ test('the fastest of several peers is stated, with its spread', (t) => {
   t.true(lineOf(one)?.endsWith('| [2.2 ± 20 %](bench/rows/one.csv) |'), lineOf(one));
 });
 
-test('a figure whose rounds differ widely says so', (t) => {
+test('says that rounds differ widely if the spread exceeds the ratio', (t) => {
   const one = file('one.csv', '2026-01-01', [['faiss IndexFlatL2', 0.754, 1.2]]);
   t.true(lineOf(one)?.includes('[about 0.75, rounds differ widely]'), lineOf(one));
 });
 
-test('a line that no machine has measured says so', (t) => {
+test('says "not measured" if no machine has a row', (t) => {
   t.true(lineOf(file('one.csv', '2026-01-01', []))?.endsWith('| not measured |'));
 });
 
-test('a page without the marks is refused', (t) => {
+test('rejects a page without the markers', (t) => {
   t.throws(() => withFigures('# horoball', ''), { message: /expected a page with the lines/ });
 });

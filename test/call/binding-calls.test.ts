@@ -1,4 +1,5 @@
-// The binder of the core (native/node/bind.h) at the limits of what it accepts, called without the checks of lib/.
+// Calls the core's binder (native/node/bind.h) directly, without the checks of lib/, at the limits of the values that it
+// accepts.
 import test from 'ava';
 import {
   type ContrastCall,
@@ -77,7 +78,7 @@ function pairs(changes: Readonly<Record<string, unknown>>): unknown {
 
 const refused = { code: 'ERR_HOROBALL_TYPE' };
 
-test('an index of a card or of guards is at most the last one', (t) => {
+test('rejects card and guard indices beyond the last one', (t) => {
   t.notThrows(() => distances({ metric: metrics.length - 1 }));
   t.notThrows(() => distances({ guards: 1 }));
   t.notThrows(() => loss(geometries.length - 1, false, 2));
@@ -88,7 +89,7 @@ test('an index of a card or of guards is at most the last one', (t) => {
     t.throws(() => loss(index, false, 2), refused, `geometry ${index}`);
 });
 
-test('a pair loss reads no memory outside of its lists', (t) => {
+test('rejects lists that would make a pair loss read out of bounds', (t) => {
   const shape = { code: 'ERR_HOROBALL_SHAPE' };
   const refs = { refEuclidean: points(), refHyperbolic: points(null) };
   t.notThrows(() => pairs({ ...refs, refLabels: Int32Array.of(0, 1, 2, 7) }));
@@ -119,7 +120,7 @@ test('a pair loss reads no memory outside of its lists', (t) => {
   t.throws(() => pairs({ reduction: 3 }), refused);
 });
 
-test('integers are whole, and in the range of their type', (t) => {
+test('rejects fractional integers and values outside the range of their type', (t) => {
   for (const value of [0.5, Number.NaN, Infinity, '0', null, undefined, 2 ** 31, -(2 ** 31) - 1])
     t.throws(() => distances({ metric: value }), refused, `metric ${String(value)}`);
   for (const value of [2.5, 2 ** 53, -2]) t.throws(() => loss(0, false, value), refused, `views ${value}`);
@@ -132,7 +133,7 @@ test('integers are whole, and in the range of their type', (t) => {
   t.notThrows(() => distances({ threads: 1024 }));
 });
 
-test('numbers and booleans are not converted from other types', (t) => {
+test('does not convert other types to numbers or booleans', (t) => {
   for (const value of ['1', null, undefined, {}, true])
     t.throws(() => distances({ c: value }), refused, `c ${value}`);
   for (const value of [1, 'true', null, undefined])
@@ -140,7 +141,7 @@ test('numbers and booleans are not converted from other types', (t) => {
   t.throws(() => loss(0, false, 2, '2.3'), refused);
 });
 
-test('all matrices of a call have one element type, and arrays exactly the length of their shape', (t) => {
+test('requires one element type for all matrices, and arrays of exactly the length of their shape', (t) => {
   const narrow = new Float32Array(rows * cols).fill(0.1);
   t.throws(() => distances({ y: points(narrow) }), refused, 'y in float32');
   t.throws(() => distances({ x: points(narrow), y: points(narrow) }), refused, 'a result in float64');

@@ -38,7 +38,7 @@ const calls = {
 };
 
 for (const [name, call] of Object.entries(calls)) {
-  test.serial(`${name}: aborting stops the work, with the signal's reason`, async (t) => {
+  test.serial(`${name}: aborting stops the work and rejects with the signal's reason`, async (t) => {
     const controller = new AbortController();
     const reason = new Error('enough');
     const promise = failure(() => call(controller.signal));
@@ -53,7 +53,7 @@ for (const [name, call] of Object.entries(calls)) {
 /** How a job runs: on the CPU, on one thread. */
 const how = { device: -1, threads: 1 };
 
-/** A job of every family, long enough that it is canceled before it ends. */
+/** A job of each family that runs long enough to be canceled before it ends. */
 const jobs: Readonly<Record<string, (job: number) => Outcome>> = {
   pairwise: (job) => {
     const n = 3000;
@@ -118,7 +118,7 @@ const jobs: Readonly<Record<string, (job: number) => Outcome>> = {
 
 for (const [name, start] of Object.entries(jobs)) {
   test.serial(
-    `${name}: a canceled job ends with that status, so its results are never taken for whole`,
+    `${name}: a canceled job reports that status, so partial results are never taken for complete ones`,
     async (t) => {
       const job = 0xfffffff0;
       const outcome = start(job);
@@ -133,7 +133,7 @@ test.serial('an aborted signal rejects before any work', async (t) => {
   t.is(name, 'AbortError');
 });
 
-test.serial('a timeout signal works too', async (t) => {
+test.serial('rejects with TimeoutError when a timeout signal fires', async (t) => {
   const signal = AbortSignal.timeout(10);
   t.is(
     (await failure(() => hybridContrastiveLoss({ euclidean: unit, hyperbolic: x, views: 2, c: 1, signal })))
@@ -152,7 +152,7 @@ test.serial('the event loop is not blocked while a job runs', async (t) => {
   t.true(turns > elapsed / 40, `${turns} turns in ${elapsed} ms`);
 });
 
-test.serial('a job that ends normally leaves no listener on its signal', async (t) => {
+test.serial('a completed job leaves no listener on its signal', async (t) => {
   const controller = new AbortController();
   await pairwiseDistance(x.data.subarray(0, 128), undefined, { c: 1, signal: controller.signal });
   t.is(getEventListeners(controller.signal, 'abort').length, 0);

@@ -17,7 +17,7 @@ function horoball(...args: string[]): Promise<{ code: number; stdout: string; st
   });
 }
 
-test('data check reports the images, and fails if some are missing', async (t) => {
+test('data check lists the images, and fails if some are missing', async (t) => {
   const root = await temporary(t);
   await makeSop(root);
   const whole = await horoball('data', 'check', 'SOP', '--path', root);
@@ -38,7 +38,7 @@ test('data check reports the images, and fails if some are missing', async (t) =
   );
 });
 
-test('a wrong folder and an unknown name each give one sentence', async (t) => {
+test('a wrong folder and an unknown data set each give one sentence', async (t) => {
   const root = await temporary(t);
   const codes = { CUB: 1, nothing: 2 };
   for (const [name, expected] of Object.entries(codes)) {

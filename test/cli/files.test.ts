@@ -1,4 +1,4 @@
-// Missing files, and locations that cannot be written: one sentence names the file and says what to do.
+// For missing files and unwritable locations, one sentence names the file and says what to do.
 import { spawnSync } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ test.before(async (t) => {
 });
 test.after.always((t) => t.context.remove());
 
-/** A folder in which nobody can create anything: permissions do not restrict root. */
+/** A folder in which not even root can create files, because permissions do not restrict root. */
 const sealed = process.platform === 'linux' ? '/proc' : '/dev/null';
 
 type Case = [args: string, code: number, sentence: RegExp];
@@ -98,7 +98,7 @@ for (const [line, code, sentence] of cases.filter(
   });
 }
 
-test('a comparison of more runs than files may be open', async (t) => {
+test('report compares more runs than the limit of open files', async (t) => {
   if (process.platform === 'win32') return t.pass('no ulimit');
   const runs = Array.from({ length: 1000 }, (_, i) => join(t.context.root, 'many', `run-${i}`));
   for (const run of runs) {

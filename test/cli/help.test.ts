@@ -1,5 +1,5 @@
-// The `--help` text of every command: it fits 80 columns, its examples run unchanged, and an option of a run
-// has the same description everywhere.
+// The `--help` text of every command fits 80 columns, its examples parse unchanged, and a run option has the same
+// description in all commands.
 import test, { type ExecutionContext } from 'ava';
 import { describe, isFlag } from '../../lib/train/options/define.ts';
 import { optionOf } from '../../lib/train/options/options.ts';
@@ -31,13 +31,13 @@ function examples(text: string): string[] {
 
 async function checkLine(t: ExecutionContext, line: string): Promise<void> {
   const command = commands.find((name) => line === name || line.startsWith(`${name} `));
-  if (command === undefined) return t.fail(`${line}: there is no such command`);
+  if (command === undefined) return t.fail(`${line}: the command does not exist`);
   const text = await help(command);
   for (const [option] of line.matchAll(/--[\w-]+/g))
     t.regex(text, new RegExp(`^ {2}(-\\w, )?${option}\\b`, 'm'), line);
 }
 
-test('every command is in a group', (t) => {
+test('every command belongs to a help group', (t) => {
   t.is(names.length, 20);
   t.notRegex(root, /^(Commands|Options):\n {2}[a-z]/m);
 });
@@ -54,7 +54,7 @@ for (const command of ['', ...commands]) {
   });
 }
 
-test('sweep describes the options of a run as train does, in the same order', async (t) => {
+test('sweep and train list the same run options with the same descriptions, in the same order', async (t) => {
   const flat = (text: string): string => text.replaceAll(/\s+/g, ' ');
   const [train, sweep] = [await help('train'), await help('sweep')];
   for (const key of axisNames) {
@@ -71,7 +71,7 @@ test('sweep describes the options of a run as train does, in the same order', as
   t.deepEqual(order(sweep).sort(), [...axisNames].sort());
 });
 
-test('search shows no default of a data set, because it reads a folder', async (t) => {
+test('search shows no data-set defaults, because it reads a folder', async (t) => {
   t.regex(await help('embed'), /with\s+shapes/);
   t.notRegex(await help('search'), /with\s+shapes/);
 });

@@ -1,5 +1,5 @@
-// Files that are crafted to harm their readers, given to the commands that read such files: each is refused
-// in one sentence that names the file. The tests of the readers measure how long that takes.
+// Commands reject malicious files in one sentence that names the file. The tests of the readers measure how long that
+// takes.
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -4,7 +4,7 @@ import test from 'ava';
 import { temporary } from '../train/data/support.ts';
 import { start } from './run.ts';
 
-test('Ctrl-C ends a command without results with exit code 130 and one sentence', async (t) => {
+test('Ctrl-C ends a download with exit code 130 and one sentence', async (t) => {
   const server = createServer(() => running.child.kill('SIGINT')); // a server that never answers
   t.teardown(() => server.close());
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -16,7 +16,7 @@ test('Ctrl-C ends a command without results with exit code 130 and one sentence'
   t.deepEqual(rows(), [{ type: 'error', code: 'ERR_HOROBALL_CANCELLED', message: 'stopped' }]);
 });
 
-test('Ctrl-C ends the page of a folder of runs', async (t) => {
+test('Ctrl-C ends the dashboard of a folder of runs', async (t) => {
   const running = start(['dashboard', await temporary(t), '--port', '0', '--json']);
   running.child.stderr!.once('data', () => running.child.kill('SIGINT'));
   const { code, stderr, rows } = await running.outcome;

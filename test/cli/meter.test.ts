@@ -18,7 +18,7 @@ class Screen {
   }
 }
 
-/** A meter whose clock only moves by hand. */
+/** A meter whose clock advances only when a test sets it. */
 function metered(screen: Screen): { meter: Meter; pass: (seconds: number) => void } {
   let ms = 0;
   const meter = new Meter(screen, { now: () => ms, tick: false });
@@ -82,7 +82,7 @@ test('the ETA includes other work, and pauses do not change it', (t) => {
   t.regex(screen.line, /eta 01:55$/);
 });
 
-test('steps of a build have no ETA, but the elapsed time', (t) => {
+test('steps of a build show the elapsed time instead of an ETA', (t) => {
   const screen = new Screen(true, 80);
   const { meter, pass } = metered(screen);
   meter.steps('building', 0, 9);
@@ -100,7 +100,7 @@ test('steps of a build have no ETA, but the elapsed time', (t) => {
   t.is(log.text, 'configuring  0%  elapsed 00:00\nbuilding  11%  elapsed 00:16\n');
 });
 
-test('the elapsed time of a long step keeps counting', async (t) => {
+test('the elapsed time of a long step keeps advancing', async (t) => {
   const screen = new Screen(true, 80);
   let ms = 0;
   using meter = new Meter(screen, { now: () => ms });
@@ -129,7 +129,7 @@ test('many updates draw few lines', (t) => {
   t.true(screen.text.split('\r').length < 100);
 });
 
-test('a pipe gets plain lines, always including the last', (t) => {
+test('a pipe receives plain lines, always including the last', (t) => {
   const screen = new Screen(false);
   const meter = new Meter(screen);
   for (let i = 1; i <= 100; i++) meter.update(i, 100, [`step ${i}/100`, 'loss 1']);

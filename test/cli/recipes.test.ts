@@ -1,5 +1,5 @@
-// The published command, word for word, on miniature trees in the published formats. The appended options
-// make it small: another data set, two epochs, batches of two classes, a network of two layers.
+// Runs the published commands word for word on miniature data sets in the published formats. Appended options make them
+// small: another path, two epochs, batches of two classes, a network of two layers.
 import { existsSync } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -64,7 +64,7 @@ for (const [ds, { make, ks, pictures }] of Object.entries(formats)) {
     t.deepEqual(Object.keys(evaluation.spaces).sort(), ['body', 'cosine', 'fused', 'hyperbolic']);
     for (const { at, mapAtR } of Object.values(evaluation.spaces)) {
       t.deepEqual(Object.keys(at).map(Number), ks);
-      t.true(mapAtR >= 0 && mapAtR <= 1 && at[ks.at(-1)!] === 1); // the largest k covers the gallery
+      t.true(mapAtR >= 0 && mapAtR <= 1 && at[ks.at(-1)!] === 1); // the largest k equals the size of the gallery
     }
     t.regex(outcome.stderr, /as published: results are not comparable/);
 
@@ -79,7 +79,7 @@ for (const [ds, { make, ks, pictures }] of Object.entries(formats)) {
   });
 }
 
-/** An evaluation writes embeddings only on request, even if the run was configured to write them. */
+/** An evaluation writes embeddings only if requested, even if the run was configured to write them. */
 async function evaluatedAgain(t: ExecutionContext, run: string): Promise<void> {
   const file = join(run, 'emb_eval.safetensors');
   await rm(file);
@@ -94,7 +94,7 @@ async function evaluatedAgain(t: ExecutionContext, run: string): Promise<void> {
   t.regex(stderr, /\[eval\] save_emb: expected a run folder that is not in use, got .*: process \d+ is/);
 }
 
-test('a run is evaluated with another, query by query; its embeddings and their delta are written', async (t) => {
+test('eval --fuse evaluates two runs together, per query; embed writes embeddings, and delta measures them', async (t) => {
   const { root, model } = t.context;
   const data = join(root, 'again');
   await makeInshop(data);
@@ -117,7 +117,7 @@ test('a run is evaluated with another, query by query; its embeddings and their 
   t.regex(found.stderr, /Fused with .*two/);
   t.regex(found.stderr, /Note: In-shop .* results are not comparable\./);
   const lines = (await readFile(queries, 'utf8')).trimEnd().split('\n');
-  t.is(lines.length, 2); // queries of the miniature tree
+  t.is(lines.length, 2); // queries of the miniature data set
   const first = JSON.parse(lines[0]!) as { picture: string; body: { rank: number; nearest: string } };
   t.regex(first.picture, /06_1_front side\.jpg$/);
   t.true(first.body.rank >= 1 && first.body.nearest.endsWith('.jpg'));
@@ -196,7 +196,7 @@ test('invalid inputs of embed and delta are rejected in one sentence', async (t)
   }
 });
 
-test("help lists only options that have an effect, and says whether a default is the run's", async (t) => {
+test('help lists only options that have an effect, and says which defaults come from the run', async (t) => {
   const [evaluating, embedding, training] = await Promise.all(
     ['eval', 'embed', 'train'].map(async (name) => {
       const { code, stdout } = await horoball([name, '--help']);
@@ -227,7 +227,7 @@ test('--t on the command line overrides both temperatures of a recipe or file', 
   t.deepEqual(over(recipe, { t: null, lam: 1 }), { ...recipe, t: null, lam: 1 });
 });
 
-test('a reader that closes early, such as head, changes only the exit code', async (t) => {
+test('a reader that closes the pipe early, such as head, changes only the exit code', async (t) => {
   const { child, outcome } = start(['train', '--help']);
   child.stdout!.destroy();
   const { code, stderr } = await outcome;

@@ -20,7 +20,7 @@ test.after.always(async (t) => {
   await t.context.remove();
 });
 
-test('a killed reproduction is resumed by the same command, and its page has every study', async (t) => {
+test('the same command resumes a killed reproduction, and its report has every study', async (t) => {
   t.timeout(300_000);
   const { out } = t.context;
   const args = [...t.context.args, `--out=${out}`, '--json'];
@@ -49,7 +49,7 @@ test('a killed reproduction is resumed by the same command, and its page has eve
   t.regex(page, /<h2>Tied head or free radius\?<\/h2>/);
 });
 
-test('numbers that make no sense are refused', async (t) => {
+test('rejects invalid numbers', async (t) => {
   for (const [option, words] of [
     ['--seeds=0', /seeds: expected an integer from 1/],
     ['--budget=-1', /budget: expected a number of minutes above 0/],

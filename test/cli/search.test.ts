@@ -35,7 +35,7 @@ test('search ranks the images of a folder by their distance from each query', as
   t.deepEqual(ofCopy.nearest[0], { path: first, distance: 0 });
   t.false(
     ofSecond.nearest.some(({ path }) => path === second),
-    'not its own result',
+    'a query is not its own result',
   );
   for (const { nearest } of [ofCopy, ofSecond]) {
     const distances = nearest.map(({ distance }) => distance);

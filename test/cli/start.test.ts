@@ -4,7 +4,7 @@ import test from 'ava';
 import { temporary } from '../train/tiny-data.ts';
 import { horoball } from './run.ts';
 
-test('start draws the images once, trains, compares with baselines and reports, each time in a new folder', async (t) => {
+test('start generates the images once; each time, it trains, compares with baselines and reports in a new folder', async (t) => {
   const { path: root, remove } = await temporary();
   try {
     const args = [

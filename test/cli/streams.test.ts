@@ -1,5 +1,5 @@
-// Output that nobody reads: a reader that leaves, a full disk. The work is completed, and the exit code
-// reports the problem.
+// Output that cannot be written, because the reader closed the pipe or the disk is full. The work is completed, and the
+// exit code reports the problem.
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -54,7 +54,7 @@ async function run(t: ExecutionContext, name: string): Promise<{ args: string[];
 
 const onLinux = process.platform === 'linux' ? test : test.skip;
 
-onLinux('a run whose rows nobody reads any more ends as it would, with 141', async (t) => {
+onLinux('a run completes although its stdout was closed, and exits with 141', async (t) => {
   const { args, steps } = await run(t, 'head');
   const { code, stdout } = await shell(args, '| head -1');
   t.is(JSON.parse(stdout).type, 'config');
@@ -62,15 +62,18 @@ onLinux('a run whose rows nobody reads any more ends as it would, with 141', asy
   t.is(code, 141);
 });
 
-onLinux('a run whose rows find a full disk ends as it would, with 1 and a sentence', async (t) => {
-  const { args, steps } = await run(t, 'full');
-  const { code, stderr } = await shell(args, '>/dev/full');
-  t.is(await steps(), 6);
-  t.is(code, 1);
-  t.regex(stderr, /horoball: stdout: the disk is full\n$/);
-});
+onLinux(
+  'a run completes although the disk of its stdout is full, and exits with 1 and one sentence',
+  async (t) => {
+    const { args, steps } = await run(t, 'full');
+    const { code, stderr } = await shell(args, '>/dev/full');
+    t.is(await steps(), 6);
+    t.is(code, 1);
+    t.regex(stderr, /horoball: stdout: the disk is full\n$/);
+  },
+);
 
-onLinux('messages that cannot be written change nothing', async (t) => {
+onLinux('messages that cannot be written to stderr change nothing', async (t) => {
   const { args, steps } = await run(t, 'quiet');
   const { code, stdout } = await shell(args, '2>/dev/full');
   t.is(await steps(), 6);

@@ -60,11 +60,11 @@ test('the same command resumes a killed study and repeats no run', async (t) => 
   const drawn = await horoball(['report', out, '--json']);
   t.is(drawn.code, 0, drawn.stderr);
   t.is(drawn.rows().filter(({ type }) => type === 'result').length, 8);
-  t.deepEqual(drawn.rows().at(-1), end, 'as the sweep ended');
+  t.deepEqual(drawn.rows().at(-1), end, 'unchanged since the sweep ended');
   t.regex(await readFile(join(out, 'report.html'), 'utf8'), /8 runs of vit_nano/);
 });
 
-test('a plan is printed without running, and a wrong value is one sentence and exit code 2', async (t) => {
+test('prints a plan without running it; a wrong value gives one sentence and exit code 2', async (t) => {
   const plan = await horoball(['sweep', '--plan', '--json', '--controls']);
   t.is(plan.code, 0, plan.stderr);
   t.regex(plan.stderr, /18 settings x 5 seeds = 90 runs/);
@@ -75,7 +75,7 @@ test('a plan is printed without running, and a wrong value is one sentence and e
   t.is(wrong.stderr.trim().split('\n').length, 1);
 });
 
-test('a recipe and a file give the options of all runs, and the command line varies them', async (t) => {
+test('takes the options of all runs from a recipe and a file, and varies them by the command line', async (t) => {
   const planned = async (...args: string[]): Promise<Record<string, unknown>[]> => {
     const { code, stderr, rows } = await horoball(['sweep', '--plan', '--json', '--seeds=1', ...args]);
     t.is(code, 0, stderr);
@@ -98,7 +98,7 @@ test('a recipe and a file give the options of all runs, and the command line var
   t.regex(wrong.stderr, /\[sweep\] recipe: expected one of/);
 });
 
-test('a study or run that another process works on is refused before its data is generated', async (t) => {
+test('rejects a study or run that another process uses before generating its data', async (t) => {
   const { root } = t.context;
   const [out, images] = [join(root, 'busy'), join(root, 'no-shapes')];
   const plan = makePlan({ axes: {}, seeds: [1], base: { ds: 'shapes', path: images, weights: null } });

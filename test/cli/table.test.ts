@@ -9,7 +9,7 @@ test('the columns of strict recall have the names of the levels of the class tre
   t.deepEqual(lines[1]!.split(/ {2,}/), ['Head', '50.0', '-', '40.0', '30.0', '25.0', '12.5']);
 });
 
-test('levels without names are counted', (t) => {
+test('levels without names are numbered', (t) => {
   const [head] = recallText([{ name: 'Head', recall }]).split('\n');
   t.regex(head!, / {2}1 level up {2}2 levels up$/);
 });

@@ -22,7 +22,7 @@ function command(path: string, runs: string, options: Record<string, unknown> = 
   return ['train', '--json', ...Object.entries(all).map(([key, value]) => `--${key}=${value}`)];
 }
 
-/** The command failed with one sentence, wrote only JSON to stdout, and left no run folder. */
+/** Asserts that the command failed with one sentence, wrote only JSON to stdout, and left no run folder. */
 async function refused(
   t: ExecutionContext,
   outcome: Outcome,
@@ -36,7 +36,7 @@ async function refused(
   t.deepEqual(await readdir(runs).catch(() => []), []);
 }
 
-test('options by the names of other tools are accepted with a note; weights may be a run', async (t) => {
+test('accepts option names of other tools with a note, and a run as weights', async (t) => {
   const { root, images } = t.context;
   const runs = join(root, 'runs-names');
   const { ep: _, bs: __, lr: ___, ...rest } = { ...tinyRun, freeze: 'None', threads: 1 };
@@ -109,7 +109,7 @@ test('a run with learnable curvature is evaluated at its final curvature', async
   t.deepEqual(again.rows()[0]!['spaces'], evaluation['spaces']);
 });
 
-test('--resume resumes a run that Ctrl-C ended, and says so', async (t) => {
+test('--resume resumes a run that Ctrl-C stopped, and says so', async (t) => {
   const { root, images } = t.context;
   const runs = join(root, 'runs-resumed');
   const args = [...command(images, runs, { ep: 60, eval_ep: '[60]' }), '--resume=auto'];
@@ -217,7 +217,7 @@ test('an unreadable folder, an empty class and a folder without images each give
   );
 });
 
-test('a missing and a wrong libtorch each give one sentence that says what to run', async (t) => {
+test('a missing and an unusable libtorch each give one sentence with the command to run', async (t) => {
   const { root, images } = t.context;
   const runs = join(root, 'runs-torch');
   const none = await horoball(command(images, runs), { LIBTORCH: join(root, 'no-torch') });
@@ -229,11 +229,11 @@ test('a missing and a wrong libtorch each give one sentence that says what to ru
   await refused(t, wrong, 1, /fake-torch.*horoball setup/, runs);
 });
 
-test('a corrupt image is named, counted and skipped, unless strict; lone images are named', async (t) => {
+test('a corrupt image is named, counted and skipped, unless strict; classes of one image are named', async (t) => {
   const { root } = t.context;
   const damaged = join(root, 'damaged');
   await writeImages(damaged, classNames(32), 4);
-  // A class with one image: in training it is drawn twice, in the test set it is a query without a match.
+  // A class with one image: in training the image is drawn twice, in the test set it is a query without a match.
   await writeImages(damaged, ['class-03b', 'class-30b'], 1);
   await writeFile(join(damaged, 'class-30', '1.jpg'), 'not an image');
   const runs = join(root, 'runs-damaged');

@@ -21,7 +21,7 @@ const misused: [args: string[], code: string, sentence: RegExp][] = [
 ];
 
 for (const [args, code, sentence] of misused) {
-  test(`${args.join(' ')} --json is an error for programs too`, async (t) => {
+  test(`${args.join(' ')} --json reports the error as JSON, too`, async (t) => {
     const outcome = await horoball([...args, '--json']);
     t.is(outcome.code, 2);
     const [row, ...others] = outcome.rows();
@@ -88,7 +88,7 @@ const refused: [args: string[], code: number, sentence: RegExp][] = [
 ];
 
 for (const [args, code, sentence] of refused) {
-  test(`${args.join(' ')} names what was typed`, async (t) => {
+  test(`${args.join(' ')} names the argument that was typed`, async (t) => {
     const outcome = await horoball(args);
     t.is(outcome.code, code, outcome.stderr);
     t.regex(outcome.stderr.trimEnd(), sentence);

@@ -48,7 +48,7 @@ test('train and embed accept partly matching weights only with --partial', async
   }
 });
 
-test('eval without a run prints the recall of the features of a backbone', async (t) => {
+test("eval --model without a run prints the recall of a backbone's features", async (t) => {
   const { root, images } = t.context;
   const { network } = options(images, 'None');
   const queries = join(root, 'queries.jsonl');

@@ -13,7 +13,7 @@ const parameter = (values: number[], name = 'w'): LayerParameter<Float64Array> =
 const gradientOf = (values: number[], name = 'w') =>
   new Map([[name, matrix(Float64Array.from(values), 1, values.length)]]);
 
-test('three steps of torch.optim.AdamW', (t) => {
+test('takes the same three steps as torch.optim.AdamW', (t) => {
   // torch.optim.AdamW([w], lr=0.1, weight_decay=0.05), in float64, with these gradients
   const w = parameter([1, -2, 0.5]);
   const optimizer = new ArrayAdamW([w], { lr: 0.1, weightDecay: 0.05 });
@@ -32,7 +32,7 @@ test('three steps of torch.optim.AdamW', (t) => {
   }
 });
 
-test('a restored state gives the same steps, and a step is refused as a whole', (t) => {
+test('a restored state gives the same steps, and a rejected step changes no parameter', (t) => {
   const steps = (count: number, from?: ReturnType<ArrayAdamW['state']>, start = [1, 2]) => {
     const w = parameter(start);
     const optimizer = new ArrayAdamW([w], { lr: 0.1 });
@@ -53,7 +53,7 @@ test('a restored state gives the same steps, and a step is refused as a whole', 
   t.is(optimizer.state().get('steps')!.data[0], 0);
 });
 
-test('parameters in the ball and equal names are refused', (t) => {
+test('rejects parameters in the ball and duplicate names', (t) => {
   const inBall = { ...parameter([0.1]), space: 'ball' as const };
   t.throws(() => new ArrayAdamW([inBall], { lr: 0.1 }), { code: 'ERR_HOROBALL_TYPE' });
   t.throws(() => new ArrayAdamW([parameter([1]), parameter([1])], { lr: 0.1 }), {
