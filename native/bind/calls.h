@@ -1,10 +1,10 @@
-// Every function of the core as it is bound to JavaScript, one row each at the end of this file: the checks that a call
-// must pass, and its arguments in call order. No arithmetic here.
+// Binds every function of the core to JavaScript: the checks that a call must pass, and its arguments in call order. The
+// list at the end of this file has one row per function. No arithmetic here.
 //
-// Written once for both bindings, native/node and native/wasm. `In` reads the arguments of one call from left to right: it
-// has the members that are used here, and in its namespace `launch` runs the work, `refuse` reports an error and
-// `call_buffer_of` returns the array of short calls. `In::require` reports a failed check: the Node binding throws; the
-// WebAssembly binding records the first error, and `launch` returns it without running the work.
+// Both bindings, native/node and native/wasm, compile this file with their own class `In`, which reads the arguments of one
+// call from left to right. The namespace of `In` has `launch`, which runs the work, `refuse`, which reports an error, and
+// `call_buffer_of`, which returns the buffer of short calls. `In::require` reports a failed check: the Node binding throws;
+// the WebAssembly binding records the first error, and `launch` returns it without running the work.
 #pragma once
 
 #include <algorithm>
@@ -29,7 +29,7 @@ constexpr std::int64_t kMaxRows = std::int64_t{1} << 40;
 template <class Args>
 using Slot = Status (*Backend::*)(const Args&, const Run&);
 
-// ---- Checks of shapes and indices: a mismatch could crash ----
+// ---- Checks of shapes and indices, because a mismatch could crash the process ----
 
 template <class Shape>
 bool present(const Shape& a) {
@@ -114,7 +114,7 @@ std::int64_t answers(const Args& a) {
 }
 
 inline std::int64_t rounded_to_block(std::int64_t n) { return (n + kSlots - 1) / kSlots * kSlots; }
-// Negative for numbers out of range, so that no array has this length.
+// Returns -1, a length that no array has, if the number of lists is out of range.
 inline std::int64_t lists_or_none(std::int64_t lists) { return lists > 0 && lists <= kMaxLists ? lists : -1; }
 inline std::int64_t starts_of(std::int64_t lists) { return lists_or_none(lists) < 0 ? -1 : lists + 1; }
 inline std::int64_t codes_of(std::int64_t slots, std::int64_t cols) {
@@ -163,8 +163,8 @@ std::int64_t bounds(const Args& a) {
 
 // ---- Binds a row of the list below to a function ----
 
-// device: -2 for the first CUDA device if there is one and it has the function, and otherwise the CPU; -1 for the CPU;
-// otherwise the index of a CUDA device.
+// `device` is the index of a CUDA device; -1 for the CPU; or -2 for the first CUDA device if there is one and it supports
+// the function, and otherwise the CPU.
 inline const Backend* backend(int device, Status& why) {
   if (device == -1) return cpu();
   const Backend* found = cuda(std::max(device, 0), &why);
@@ -177,7 +177,7 @@ inline Status not_supported_by(const char* name) {
   return status;
 }
 
-// The end of every call: selects the device and runs the function.
+// The last step of every call: selects the device and runs the function.
 template <class In, class Args, Slot<Args> slot>
 typename In::Result finish(const In& in, const Args& args, int device, Launch how) {
   Status why{Code::device};
@@ -189,7 +189,7 @@ typename In::Result finish(const In& in, const Args& args, int device, Launch ho
   return launch(in, how, [args, function](const Run& run) { return function(args, run); });
 }
 
-// A family of the function tables, whose arguments are the fields, the device and how to run.
+// A function of the tables. Its arguments are the fields, followed by the device, the number of threads and the job.
 template <Name own_name, class Args, Slot<Args> slot, class... Fields>
 struct Family {
   static constexpr const char* kName = own_name.text;
@@ -210,8 +210,8 @@ struct Family {
   }
 };
 
-// The numbers of a row-wise call (row_call.h). Shapes are checked by the operation's family, which knows the
-// card.
+// Reads the numbers of a row-wise call (row_call.h). The shapes are checked later, by the row family, which knows the
+// cards.
 template <class In>
 RowArgs row_args(const In& in, std::span<const double> n) {
   RowArgs args;
@@ -220,7 +220,7 @@ RowArgs row_args(const In& in, std::span<const double> n) {
   args.c = n[row_call::c];
   args.parameter = n[row_call::parameter];
   args.rows = in.template whole<std::int64_t>(n[row_call::rows]);
-  in.require(args.rows >= 0 && args.rows <= kMaxRows, "a number of rows");
+  in.require(args.rows >= 0 && args.rows <= kMaxRows, "a valid number of rows");
   return args;
 }
 
@@ -234,7 +234,7 @@ typename In::Result finish_row(const In& in, const RowArgs& args, std::span<cons
                                bool short_call) {
   const int device = in.template whole<int>(n[row_call::device]),
             threads = in.template whole<int>(n[row_call::threads]);
-  in.require(threads >= 0 && threads <= kMaxThreads, "a number of threads");
+  in.require(threads >= 0 && threads <= kMaxThreads, "a valid number of threads");
   const auto job = short_call ? 0 : in.template whole<std::uint32_t>(n[row_call::job]);
   return finish<In, RowArgs, slot>(in, args, device, {threads, job});
 }
@@ -269,7 +269,7 @@ class Layout {
         left_(static_cast<std::int64_t>(memory.size_bytes() / element)),
         element_(element) {}
 
-  // 0 columns: not given.
+  // A matrix with 0 columns is not given.
   template <class Shape>
   void take(Shape& to, double rows, double cols) {
     if (cols == 0) return;

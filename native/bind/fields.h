@@ -1,5 +1,5 @@
 // The arguments of a bound function: the members of its argument struct, in call order, with the names that they have in
-// TypeScript. A list of fields reads the arguments of a call, and describes them: `npm run ops` writes the functions of
+// TypeScript. The same list reads the arguments of a call and describes them: `npm run ops` writes the functions of
 // lib/call/binding-calls.ts from that description.
 #pragma once
 
@@ -64,7 +64,7 @@ struct MemberType<Value Args::*> {
 template <auto member>
 using TypeOf = typename MemberType<decltype(member)>::Type;
 
-// What TypeScript passes for a member.
+// The TypeScript type of a member.
 template <class Value>
 constexpr const char* type_name() {
   if constexpr (std::is_same_v<Value, Matrix> || std::is_same_v<Value, ConstMatrix>) {
@@ -76,7 +76,7 @@ constexpr const char* type_name() {
     if constexpr (std::is_same_v<Item, std::int32_t>) return "Int32Array";
     if constexpr (std::is_same_v<Item, std::uint8_t>) return "Uint8Array";
     if constexpr (std::is_same_v<Item, float>) return "Float32Array";
-    return "Float64Array";  // a struct of doubles too
+    return "Float64Array";  // also for a struct of doubles
   } else {
     return "number";
   }

@@ -1,4 +1,4 @@
-// The functions of native/image as they are bound.
+// Binds the functions of native/image to JavaScript.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ inline constexpr image::Layout kLast<image::Layout> = image::Layout::cmyk;
 
 namespace bind {
 
-// A function on images, synchronous or as a job. `expected`: the condition that its arguments must meet jointly.
+// A function on images, synchronous or as a job. `expected` names the condition that `consistent` checks.
 template <Name own_name, class Args, void (*function)(const Args&), Name expected, class... Fields>
 struct ImageFunction {
   static constexpr const char* kName = own_name.text;
@@ -36,8 +36,8 @@ struct ImageFunction {
   static std::string arguments() { return ((describe(Fields{}) + ",") + ...) + describe_launch(); }
 };
 
-// Far above the size of any image; products of two sides and the channels, and sums of two sides, do not
-// overflow.
+// Far above the size of any image, and small enough that neither the product of two sides and the channels nor the sum of
+// two sides overflows.
 inline constexpr std::int32_t kMaxSide = 1 << 28;
 inline constexpr std::int32_t kMaxAugmentSide = 1 << 14;
 inline constexpr std::int32_t kMaxAugmentSteps = 1 << 10;

@@ -20,7 +20,7 @@ struct Launch {
 template <class In>
 Launch launch_of(In& in) {
   const auto threads = in.template take<int>();
-  in.require(threads >= 0 && threads <= kMaxThreads, "a number of threads");
+  in.require(threads >= 0 && threads <= kMaxThreads, "a valid number of threads");
   return {threads, in.template take<std::uint32_t>()};
 }
 inline std::string describe_launch() {

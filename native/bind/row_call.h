@@ -1,6 +1,6 @@
-// The numbers of a row-wise call, all in one array of doubles. As separate arguments, each would cost 20 ns,
-// and from the seventh on a call would allocate. `npm run ops` writes lib/row/call.ts from this list; a test
-// compares the two.
+// The numbers of a row-wise call, packed into one array of doubles. Passed as separate arguments, each would cost 20 ns,
+// and a call with more than six would allocate memory. `npm run ops` writes lib/row/call.ts from this list; a test compares
+// the two.
 #pragma once
 
 #include <cstddef>
@@ -8,8 +8,7 @@
 namespace horoball::bind {
 
 // In order: the operation's index, its options, the shapes of the inputs and of the result, and how to run.
-// Only short calls read the entries after `job`: the size of an element, and where two gradients are
-// returned.
+// Only short calls read the entries after `job`: the size of an element, and the positions of two gradients.
 // clang-format off
 #define HOROBALL_ROW_CALL(X) \
   X(op) X(guards) X(c) X(parameter) \
@@ -28,9 +27,9 @@ inline constexpr const char* kNames[] = {HOROBALL_ROW_CALL(HOROBALL_NAME)};
 #undef HOROBALL_NAME
 }  // namespace row_call
 
-// The count of numbers if the matrices are passed as arguments.
+// The count of numbers in a call that passes its matrices as arguments.
 inline constexpr std::size_t kRowNumbers = row_call::job + 1;
-// Where the elements of a short call begin in the call buffer.
+// The position in the call buffer at which the elements of a short call begin.
 inline constexpr std::size_t kShortData = 20;
 static_assert(row_call::kCount <= kShortData);
 

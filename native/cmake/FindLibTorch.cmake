@@ -1,5 +1,5 @@
-# Finds libtorch without its own package file, which requires a whole CUDA toolkit for a CUDA build, although code
-# that names devices by string needs none.
+# Finds libtorch without its own CMake package: for a CUDA build, that package requires a full CUDA toolkit, which code
+# that names devices by string does not need.
 #
 #   in   LibTorch_ROOT or the environment's LIBTORCH: a folder with lib/ and include/ (an archive, or the torch
 #        folder of a wheel); otherwise the system's
@@ -18,7 +18,7 @@ foreach(_name c10 torch_cpu torch c10_cuda torch_cuda)
 endforeach()
 mark_as_advanced(LibTorch_INCLUDE_DIR)
 
-# The version is in one of two headers, the newer first (the older then only includes it).
+# The version is in one of two headers. The newer header comes first, because the older one may only include it.
 if(LibTorch_INCLUDE_DIR)
   foreach(_header torch/csrc/api/include/torch/version.h torch/headeronly/version.h)
     if(NOT EXISTS "${LibTorch_INCLUDE_DIR}/${_header}")

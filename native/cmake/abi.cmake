@@ -1,5 +1,5 @@
-# HOROBALL_ABI: the number of the function tables, a hash of core.h. An addon that was built from another version of
-# that file is refused (node/bind.h). Line endings differ between checkouts and do not count.
+# HOROBALL_ABI: the version of the function tables, a hash of core.h. An addon refuses the tables of a core that was built
+# from another version of that file (node/bind.h). Line endings are ignored, because they differ between checkouts.
 set(horoball_tables ${CMAKE_CURRENT_SOURCE_DIR}/native/core.h)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${horoball_tables})
 file(READ ${horoball_tables} horoball_abi)

@@ -1,7 +1,7 @@
-# The CUDA backend, as the library horoball_cuda: native/cuda if there is a CUDA compiler, otherwise only stub.cc.
-# And horoball_emulated: the same sources compiled as plain C++ against native/test/emulator, so that kernels can be
-# tested without a GPU.
-set(HOROBALL_CUDA AUTO CACHE STRING "CUDA kernels: AUTO (where nvcc 12.4 or later is found), ON or OFF")
+# Defines two libraries. horoball_cuda is the CUDA backend: native/cuda if there is a CUDA compiler, otherwise only stub.cc.
+# horoball_emulated is the same sources compiled as plain C++ against native/test/emulator, so that kernels can be tested
+# without a GPU.
+set(HOROBALL_CUDA AUTO CACHE STRING "CUDA kernels: AUTO (on if nvcc 12.4 or later is found), ON or OFF")
 set_property(CACHE HOROBALL_CUDA PROPERTY STRINGS AUTO ON OFF)
 set(HOROBALL_CUDA_ARCHITECTURES AUTO CACHE STRING
   "What to compile for: AUTO (this machine's GPU, or portable code where there is none), RELEASE, or a list")
@@ -43,7 +43,7 @@ if(HOROBALL_CUDA)
   if(CMAKE_CUDA_COMPILER)
     horoball_cuda_architectures(CMAKE_CUDA_ARCHITECTURES) # before any target is created
     enable_language(CUDA)
-    if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION) # unknown to some versions of CMake whose compiler supports it
+    if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION) # some versions of CMake do not know the flag, although the compiler supports it
       set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
       set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
     endif()
@@ -72,7 +72,7 @@ target_include_directories(horoball_cuda PRIVATE native)
 file(GLOB horoball_emulator CONFIGURE_DEPENDS native/test/emulator/*.cc)
 set(horoball_emulated_sources)
 foreach(source ${horoball_cuda_sources})
-  # Each kernel file is compiled through a wrapper, because CMake gives a source one language per folder.
+  # Each kernel file is compiled through a wrapper, because CMake allows only one language per source file and directory.
   file(RELATIVE_PATH name ${CMAKE_CURRENT_SOURCE_DIR}/native ${source})
   string(REPLACE "/" "_" wrapper ${name})
   set(wrapper ${CMAKE_BINARY_DIR}/emulated/${wrapper}.cc)
@@ -89,7 +89,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
 endif()
 target_link_libraries(horoball_emulated PRIVATE horoball_warnings)
 
-# `cmake --build build --target gpu_bench`: times the tables on the device. See bench/gpu.ts.
+# `cmake --build build --target gpu_bench`: measures the functions of the CUDA table on the device. See bench/gpu.ts.
 if(horoball_has_cuda AND EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/native/test/gpu_bench.cu)
   add_executable(gpu_bench EXCLUDE_FROM_ALL native/test/gpu_bench.cu)
   set_target_properties(gpu_bench PROPERTIES CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON CUDA_RUNTIME_LIBRARY Static)

@@ -1,5 +1,5 @@
-# Whether this libtorch can join processes into a group: version 2.13 or later with Gloo, and for CUDA devices NCCL with
-# its header and those of CUDA (in the wheels beside torch, or the system's).
+# Detects whether this libtorch can connect processes that train together. This requires version 2.13 or later with Gloo,
+# and on CUDA devices also NCCL with its header and those of CUDA (from the wheels next to torch, or the system's).
 #
 #   out  horoball_group_sources, and horoball_group(target), which adds what they need
 set(horoball_group_sources group_stub.cc)
@@ -14,8 +14,8 @@ endif()
 if(LibTorch_torch_cuda_LIBRARY)
   find_path(NCCL_INCLUDE_DIR nccl.h HINTS ${LibTorch_INCLUDE_DIR}/../../nvidia/nccl/include
     ${LibTorch_INCLUDE_DIR}/../../nvidia/cu13/include)
-  # c10d's header of NCCL includes those of the CUDA runtime, which only a toolkit has whole, and of cuSPARSE, cuBLAS and
-  # cuSOLVER, which not every toolkit has.
+  # c10d's NCCL header includes headers of the CUDA runtime, which are complete only in a toolkit, and of cuSPARSE, cuBLAS
+  # and cuSOLVER, which not every toolkit has.
   find_path(CUDA_RUNTIME_INCLUDE_DIR crt/host_config.h HINTS /usr/local/cuda/include
     ${LibTorch_INCLUDE_DIR}/../../nvidia/cu13/include)
   find_path(CUDA_LIBRARIES_INCLUDE_DIR cusparse.h HINTS /usr/local/cuda/include

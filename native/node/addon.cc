@@ -26,7 +26,7 @@ void add(Napi::Object exports, const char* name) {
   exports.Set(name, Napi::Function::New<checked<function>>(exports.Env(), name));
 }
 
-// Where bind::add_functions adds the functions of the core.
+// Receives the functions that bind::add_functions adds.
 struct Exports {
   Napi::Object object;
   template <Napi::Value (*function)(const Napi::CallbackInfo&)>
@@ -82,7 +82,8 @@ Napi::Array row_call_names(Napi::Env env) {
   return names;
 }
 
-// Texts are made on demand: otherwise every program would load the code that makes them, which few programs need.
+// Texts are generated on demand, because few programs need them, and generating them takes code that is otherwise not
+// loaded.
 template <const char* (*text)()>
 void add_text(Napi::Object exports, const char* name) {
   const auto get = [](const Napi::CallbackInfo& info) -> Napi::Value {

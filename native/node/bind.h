@@ -2,8 +2,8 @@
 // struct, or by the parameters of a callable, in call order. The type of each selects its converter, so there
 // is one converter per type and no argument code per function.
 //
-// JavaScript has checked everything and named the argument in its errors. Anything that could crash is
-// checked again here (types, lengths, null data, indices), because this is the last place that can reject it.
+// The TypeScript layer has already checked every argument, with errors that name it. Anything that could crash the process
+// (types, lengths, null data, indices) is checked again here, because this is the last place that can reject it.
 #pragma once
 
 #include <napi.h>
@@ -54,7 +54,7 @@ class Arguments {
   Napi::Env env() const { return env_; }
   Type type() const { return type_; }  // the element type of the matrices, the same in all
 
-  // The typed arrays that the call reads or writes, for a job. A getter of a later argument may have moved one.
+  // The typed arrays that a job reads or writes. Throws if a getter of a later argument has transferred one of them.
   std::vector<KeptArray> keep_arrays() const {
     std::vector<KeptArray> kept;
     kept.reserve(count_ + more_.size());
@@ -334,7 +334,7 @@ inline const Backend* backend_from(const Napi::Value& value) {
       value.IsExternal() && napi_check_object_type_tag(value.Env(), value, &kBackendTag, &tagged) == napi_ok;
   const auto* backend = checked && tagged ? value.As<Napi::External<Backend>>().Data() : nullptr;
   if (backend != nullptr && backend->abi == kAbi) return backend;
-  throw coded(Napi::TypeError::New(value.Env(), "expected a table of this version's core"),
+  throw coded(Napi::TypeError::New(value.Env(), "expected a function table of a core of the same version"),
               "ERR_HOROBALL_ABI");
 }
 

@@ -28,7 +28,7 @@ inline Napi::Error memory_error(Napi::Env env, const std::string& what) {
   return coded(Napi::Error::New(env, "could not allocate " + what), code_name(Code::memory));
 }
 
-// Runs `make`, which allocates about `bytes`.
+// Runs `make`, which allocates about `bytes`, and reports a failed allocation.
 template <class Make>
 auto allocating(Napi::Env env, std::size_t bytes, Make&& make) {
   try {
@@ -38,7 +38,7 @@ auto allocating(Napi::Env env, std::size_t bytes, Make&& make) {
   }
 }
 
-// The last resort: no exception may leave the addon as an error without a code.
+// Ensures that no exception leaves the addon as an error without a code.
 template <class Call>
 auto guarded(Napi::Env env, Call&& call) {
   try {

@@ -19,8 +19,8 @@ Napi::Value lock_file(const Napi::CallbackInfo& info) {
   static_cast<void>(exclusive);
   return in.env().Null();
 #else
-  // A flock(2) belongs to the open file, not the process: threads of one process compete too, and a killed
-  // process holds no lock.
+  // A flock(2) belongs to the open file, not the process: it also excludes other threads of the same process, and a killed
+  // process leaves no lock behind.
   if (flock(descriptor, (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0)
     return Napi::Boolean::New(in.env(), true);
   if (errno == EWOULDBLOCK) return Napi::Boolean::New(in.env(), false);

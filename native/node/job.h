@@ -35,7 +35,7 @@ inline State& state(Napi::Env env) { return *env.GetInstanceData<State>(); }
 
 using Work = std::function<Status(const Run&)>;
 
-// Runs work that must not throw across the table.
+// Runs `work` and converts exceptions to a status, because none may pass through the caller.
 template <class Callable>
 Status run_work(const Callable& work, const Run& run) {
   try {
@@ -49,7 +49,7 @@ Status run_work(const Callable& work, const Run& run) {
   }
 }
 
-// One promise. The work uses plain C++ only; the arrays that it reads and writes are kept alive until the
+// A job and its promise. The work uses plain C++ only; the arrays that it reads and writes are kept alive until the
 // promise is settled.
 class Job : public Napi::AsyncWorker {
  public:
@@ -93,8 +93,8 @@ class Job : public Napi::AsyncWorker {
 
   ~Job() override { state_.jobs.erase(number_); }
 
-  // Whether a buffer was transferred or resized meanwhile: the memory that the job has read or written is
-  // then no longer the caller's.
+  // Whether a buffer was transferred or resized while the job ran: the memory that the job has read or written is then no
+  // longer the caller's.
   bool moved() const {
     return std::any_of(arrays_.begin(), arrays_.end(), [](const KeptArray& each) { return each.moved(); });
   }
@@ -127,7 +127,7 @@ Napi::Value launch(const Arguments& in, const Launch& how, Callable&& work) {
   return in.env().Undefined();
 }
 
-// Throws.
+// Reports an error by throwing it.
 [[noreturn]] inline Napi::Value refuse(const Arguments& in, const Status& why) {
   throw error_from(in.env(), why);
 }

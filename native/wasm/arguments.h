@@ -1,6 +1,6 @@
 // Converts arguments from JavaScript to C++, like node/bind.h, but from an array of slots that lib/wasm/instance.ts writes.
 //
-// This build has no exceptions: the first check that fails is kept, later reads return harmless values, and `launch` does
+// This build has no exceptions: the first failed check is recorded, later reads return harmless values, and `launch` does
 // not run the work.
 #pragma once
 
@@ -48,7 +48,7 @@ static_assert(sizeof(Argument) == 16);
 
 // How a call ended.
 struct Outcome {
-  const char* code = "";  // empty if all went well
+  const char* code = "";  // empty on success
   char message[256] = {};
 };
 
@@ -59,7 +59,7 @@ struct Call {
   std::uint64_t outputs = 0;  // the indices of the arrays that the call writes, one bit each
 };
 
-// The array that short calls read and write.
+// The buffer that short calls read and write, and its number of elements.
 inline constexpr std::size_t kStanding = 256;
 std::span<double> call_buffer();
 

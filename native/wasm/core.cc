@@ -74,7 +74,7 @@ HOROBALL_EXPORT(function_outputs) double function_outputs(std::size_t index) {
   return static_cast<double>(call.outputs);
 }
 
-// Runs a function. False if it failed: `error_code` and `error_message` then say why.
+// Runs a function. Returns false if it failed; `error_code` and `error_message` then have the reason.
 HOROBALL_EXPORT(call)
 bool call(std::size_t index, const Argument* arguments, std::size_t count, bool cancellable) {
   outcome.code = "";

@@ -1,4 +1,4 @@
-// The pool of cpu/frame/pool.h on one thread: an instance has no others.
+// The pool of cpu/frame/pool.h on one thread, because an instance has no others.
 #include "cpu/frame/pool.h"
 
 namespace horoball {

@@ -1,5 +1,5 @@
-// What the C library would import from WASI. The core opens no file, so an instance needs no such imports: output is
-// discarded, and other calls fail as on a system that lacks them.
+// Replaces the functions that the C library would import from WASI, so that an instance needs no such imports. The core opens
+// no files: calls on files fail as not supported.
 #include <cstdint>
 
 namespace {
