@@ -1,14 +1,15 @@
-// The contrastive loss over all ordered pairs of views, forward and backward. One symmetric matrix of logits serves
-// every pair of views, block by block (plan.h): a tile of it serves both its rows and its columns.
+// The contrastive loss over all ordered pairs of views, forward and backward. All pairs of views share one symmetric
+// matrix of logits, which is processed block by block (plan.h): each tile serves both its rows and its columns.
 //
 // For anchor i of view a and its positive S+ in view b: N_ab = logsumexp of its negatives in the views a and
-// b, loss_ab(i) = log(1 + exp(N_ab - S+)), which keeps its digits however small it is, and
+// b, loss_ab(i) = log(1 + exp(N_ab - S+)), which stays accurate however small it is, and
 // L_ab = logaddexp(N_ab, S+). The weight of a negative in view b is exp(S - L_ab). For a negative in the anchor's
-// own view it is the sum over b of exp(S - L_ab), so that entry stores -log sum exp(-L_ab). The weight of the
-// positive is exp(S+ - L_ab) - 1 = -exp(N_ab - L_ab), which is never computed as that difference.
+// own view it is the sum over b of exp(S - L_ab), so the entry of the own view stores -log sum exp(-L_ab). The weight
+// of the positive is exp(S+ - L_ab) - 1 = -exp(N_ab - L_ab). It is computed in the second form, because the first cancels.
 //
 // A rank that computes only a part (ContrastPart) has complete sums of its own samples after the forward pass. The weights
-// of their pairs with the samples of other ranks also need the L_ab of those, so the ranks gather them in between.
+// of their pairs with samples of other ranks also need the L_ab of those samples, so the ranks exchange them before the
+// backward pass.
 #pragma once
 
 #include "cpu/contrast/pass.h"
@@ -65,7 +66,8 @@ class Contrast : ContrastPass<T, BlockMap> {
                          [&](const auto&... pair) { return softmax_of(pair...); });
           if (args_.grad_params != nullptr) add_params();
         });
-    if (status.code == Code::ok && !gathered_) return {Code::internal, "a rank of the loss failed"};
+    if (status.code == Code::ok && !gathered_)
+      return {Code::internal, "another rank failed to compute its part of the loss"};
     return status;
   }
 
@@ -91,7 +93,7 @@ class Contrast : ContrastPass<T, BlockMap> {
     Pass::allocate(arena);
   }
 
-  // Where the entries of a block's samples against a view begin.
+  // The index of the first entry of a block's samples against a view.
   std::int64_t place(std::int64_t view, std::int64_t block) const {
     return (view * map_.count + block) * kSide;
   }
@@ -101,7 +103,7 @@ class Contrast : ContrastPass<T, BlockMap> {
     return map_.view(pair.i) != map_.view(pair.j) && map_.first_class(pair.i) == map_.first_class(pair.j);
   }
 
-  // The weight of one term of one ordered pair of views in the loss: 1/classes, and also 1/pairs for the mean.
+  // The weight in the loss of each term of an ordered pair of views: 1/classes, also divided by the pairs for the mean.
   double term_weight() const {
     const double pairs = static_cast<double>(map_.views * (map_.views - 1));
     return 1 / (static_cast<double>(map_.classes) * (args_.mean ? pairs : 1));
@@ -295,7 +297,7 @@ class Contrast : ContrastPass<T, BlockMap> {
     }
   }
 
-  // A pair of samples of two ranks contributes half to the gradients of the parameters of each.
+  // Two ranks process each pair of their samples, and each adds half of its contribution to the parameter gradients.
   void add_params() {
     if (args_.part == nullptr) return;
     for (int k = 0; k < kParams; ++k) rank_params_[rank_ * kParams + k] = args_.grad_params[k];
@@ -328,7 +330,7 @@ class Contrast : ContrastPass<T, BlockMap> {
   double hits_ = 0;
 
   std::int64_t rank_ = 0, ranks_ = 1;
-  std::int64_t most_classes_ = 0;        // of a rank; 0 if the loss is not divided
+  std::int64_t most_classes_ = 0;        // the most of any rank; 0 if the loss is not divided
   bool gathered_ = true;                 // no rank has failed
   ContrastSums* rank_sums_ = nullptr;    // [rank]
   ContrastStats* rank_stats_ = nullptr;  // [rank][view][view]

@@ -10,7 +10,7 @@ namespace horoball {
 namespace {
 
 // For the negatives of every sample in every view: the largest logit, the sum of exp(logit - largest) and the
-// lowest class that attains the largest; and the logit of the positive, which finish_block replaces by its
+// lowest class that attains the largest; and the logit of the positive, which finish_block replaces with its
 // softmax probability minus 1. Each [view][padded sample].
 template <class T>
 struct LogSums {
@@ -28,7 +28,7 @@ struct TileStats {
   double least, sum;
 };
 
-// Masks pairs that do not exist. `diagonal`: the diagonal holds samples with themselves, or positives.
+// Masks padding. With `diagonal` also the diagonal, which holds pairs of samples with themselves, or positives.
 template <class T>
 inline void mask_logits(T* logits, std::int64_t rows, std::int64_t columns, bool diagonal) {
   const std::int64_t padded = round_up(columns, Vec<T>::kLanes);
@@ -121,13 +121,13 @@ HOROBALL_INLINE V shared_exponent(V s, T of_row, V of_column) {
   return fma(V(T(-0.5)), of_column, s - V(T(0.5) * of_row));
 }
 
-// Restores sums of exp(S - top), whose largest term is 1.
+// Converts sums of shared exponentials to sums of exp(S - top). Their largest term is 1, so a smaller sum has underflowed.
 template <class T>
 inline void restore(TileSums<T>& sums, const Halves<T>& halves, std::int64_t count) {
   using V = Vec<T>;
   for (std::int64_t i = 0; i < count; i += V::kLanes) {
     const V total = V::load(sums.total + i) * V::load(halves.fall + i);
-    max(V(T(1)), total).store(sums.total + i);  // NaN stays
+    max(V(T(1)), total).store(sums.total + i);  // keeps NaN
   }
 }
 

@@ -19,8 +19,8 @@ inline void clear(PositiveSums<T>& sums) {
   for (std::int64_t i = 0; i < kBlock<T>; ++i) sums.first[i] = sums.second[i] = 0;
 }
 
-// Counts the positives and adds their logits. Then removes them from `logits`, and replaces the marks by `rate` times
-// their logits, and by kNone elsewhere.
+// Counts the positives and adds up their logits. Then removes them from `logits`, and overwrites each mark with `rate`
+// times the logit of its pair, or with kNone if the pair is not positive.
 template <class T>
 inline void split_positives(T* logits, T* marks, std::int64_t rows, std::int64_t columns, T rate,
                             PositiveSums<T>& down, PositiveSums<T>& across) {
@@ -65,7 +65,7 @@ struct MarkedTile {
   const PairTile<T>& tile;
   const T* marks;
   T* logits;
-  bool both;  // the columns are anchors too, and not those of the rows
+  bool both;  // the columns are anchors too, other than those of the rows
 };
 
 // Sums of the value and the slope of pair_term() over the positives of every row and column.
@@ -96,7 +96,7 @@ void add_pair_terms(const LossNumbers& numbers, const MarkedTile<T>& marked, con
   }
 }
 
-// Replaces the logits by the weights of their pairs.
+// Replaces the logits with the weights of their pairs.
 template <class Card, class T>
 void weigh_marked(const LossNumbers& numbers, const MarkedTile<T>& marked, const Softmax<T>& softmax,
                   const Anchors<T>& x, const Anchors<T>& y) {

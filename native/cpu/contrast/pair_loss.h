@@ -1,11 +1,12 @@
 // Pair losses over anchors with any number of positives, forward and backward (ops/losses/card.h has the mathematics).
 //
 // The forward pass computes the log-sum-exp of the negatives of every anchor as the loss over views does, and the sums of
-// its positives from the few tiles that have any. A loss whose terms belong to pairs then visits those tiles again. The
-// weight of a negative pair is exp(u - reference) for both of its anchors, so the backward pass differs from that of the
-// loss over views only in tiles with positives, whose weights are computed before.
+// its positives from the few tiles that have any. A loss with one term per pair then visits those tiles again. The weight
+// of a negative pair is the sum of exp(u - reference_[anchor]) over its anchors, so the backward pass differs from that of
+// the loss over views only in tiles with positives, whose weights are computed in advance.
 //
-// An anchor without terms, and a reference, is silent: its `reference` is +infinity, and its pairs have no weight.
+// Anchors without terms, and the rows of the reference matrix, are silent: their `reference_` is +infinity, so they add
+// nothing to the weight of a pair.
 #pragma once
 
 #include "cpu/contrast/marked.h"
@@ -222,7 +223,7 @@ class PairLoss : ContrastPass<T, GroupMap> {
 
   double given_weight(std::int64_t row) const { return args_.weights == nullptr ? 1 : args_.weights[row]; }
 
-  // Gives every anchor the ratio of the weight of all anchors to that of the anchors with positives.
+  // Sets the `balance` of every anchor to the weight of all anchors divided by the weight of those with positives.
   void balance() {
     if (args_.reduction == Reduction::sum || candidates() == 0) return;
     double all = 0, with_positives = 0;
@@ -250,7 +251,7 @@ class PairLoss : ContrastPass<T, GroupMap> {
       const std::int64_t at = block * kSide + i, row = rows.index(i);
       AnchorSums& sums = sums_[at];
       sums.negatives = others - sums.positives;
-      // For one positive it is exact, so that its distance from the mean is exactly 0.
+      // With a single positive its logit is used directly, so that it differs from the mean logit by exactly 0.
       sums.positive_log = sums.positives == 1 ? loss_.rate * sums.sum : log_of(positive_logs_, at);
       const AnchorTerms terms = loss_.terms(numbers_, sums);
       if (args_.losses != nullptr) args_.losses[row] = terms.count > 0 ? terms.loss / terms.count : 0;
@@ -266,7 +267,7 @@ class PairLoss : ContrastPass<T, GroupMap> {
     }
   }
 
-  // Returns the factor of all weights in the loss.
+  // Writes the loss. Returns the factor by which it multiplies all weights.
   double report_loss() {
     BlockSums total;
     for (std::int64_t b = 0; b < map_.count; ++b) {
@@ -300,8 +301,8 @@ class PairLoss : ContrastPass<T, GroupMap> {
     return softmax;
   }
 
-  // Prepares one exponential per pair (see kMaxSpread) with copies of the references, in which silent anchors have the
-  // lowest of the tile and no `fall`. Returns false if the references of the others are too different.
+  // Prepares one exponential per pair (see kMaxSpread) with copies of the tile's entries of `reference_`, in which silent
+  // anchors have the lowest entry and a `fall` of 0. Returns false if the entries of the other anchors differ too much.
   static bool share_exponentials(const T* rows, std::int64_t row_count, const T* columns,
                                  std::int64_t column_count, const PairWorker<T>& own, TileHalves<T>& halves) {
     const T silent = static_cast<T>(HUGE_VAL);

@@ -1,4 +1,4 @@
-// What the contrastive losses of this backend share: the blocks and pairs of blocks of a call, and the backward pass.
+// Shared by the contrastive losses of this backend: loops over blocks and pairs of blocks, and the backward pass.
 //
 // The backward pass recomputes the logits of every tile, turns them into the weights of its pairs, and multiplies the
 // weights by the rows of both sides. Sums over pairs of blocks have a fixed order (frame/schedule.h).
@@ -10,7 +10,7 @@
 namespace horoball {
 namespace {
 
-// Adds weight (x_i - x_j) directly, because it would cancel in the product.
+// Adds weight (x_i - x_j) of near pairs directly, because the difference would cancel in the matrix product.
 template <class T>
 struct NearPairs {
   const BlockRows<T>& x_rows;
@@ -67,8 +67,8 @@ class ContrastPass {
     for_each(tiles_.workers, map_.count, [&](std::int64_t block, int) { body(block); });
   }
 
-  // Calls body(pair, worker, wait) for the pairs that the map processes, directed: the code after wait() runs in the order of
-  // the pairs.
+  // Calls body(pair, worker, wait) for every directed pair that the map processes. For each block, the code after wait()
+  // runs in the order of its pairs.
   template <class Body>
   void each_pair(Body body) {
     const Rounds rounds(completed_, map_.count);
@@ -99,7 +99,7 @@ class ContrastPass {
     return tiles_.tile_of(pair, x, y, scale_, tiles_.worker[worker]);
   }
 
-  // Computes the gradients, all times `share`. softmax_of(pair, tile, worker) returns the weights of the pairs of a tile.
+  // Computes the gradients, multiplied by `share`. softmax_of(pair, tile, worker) returns the weights of the pairs of a tile.
   template <class SoftmaxOf>
   void backward(double share, double* grad_params, const SoftmaxOf& softmax_of) {
     each_block([&](std::int64_t block) { clear_gradient(block); });
@@ -212,7 +212,7 @@ class ContrastPass {
     }
   }
 
-  // The part of a gradient at z that is orthogonal to z, times `share`.
+  // Replaces a gradient at z with its component orthogonal to z, times `share`.
   void to_tangent(const T* z, T* gradient, double share) const {
     const double along = inner_product(gradient, z, depth_), norm = inner_product(z, z, depth_);
     const double part = norm > 0 ? along / norm : 0;
@@ -222,7 +222,7 @@ class ContrastPass {
     }
   }
 
-  double* lift_ = nullptr;  // factor of every sample in its own gradient
+  double* lift_ = nullptr;  // coefficient of each sample's own row in its gradient
   ParamSums* params_ = nullptr;
   std::atomic<std::int64_t>* completed_ = nullptr;
 

@@ -1,6 +1,5 @@
-// How the samples of a contrastive loss are divided into blocks: by views, in which the losses over pairs of views need
-// them, or anchors and references. A map says which samples a block has, where their rows are, and which pairs of blocks
-// are processed.
+// How the samples of a contrastive loss are divided into blocks: by view, for the loss over pairs of views, or into anchors
+// and references. A map defines the samples of each block, their rows, and the pairs of blocks to process.
 #pragma once
 
 #include "core.h"
@@ -26,14 +25,14 @@ struct BlockRows {
   const T* row(std::int64_t i) const { return i < count ? data + index(i) * depth : nullptr; }
 };
 
-// Samples per block: nearly equal, whole vectors wide.
+// Samples per block: a multiple of the vector width that gives blocks of nearly equal size.
 template <class T>
 inline std::int64_t block_width(std::int64_t samples) {
   const std::int64_t wanted = ceil_div(samples, kBlock<T>);
   return min(round_up(ceil_div(samples, wanted), Vec<T>::kLanes), kBlock<T>);
 }
 
-// Consecutive classes, of which each view has the same blocks. `at`: the number of a block in its view.
+// Consecutive classes, divided into the same blocks in every view. `at` is the index of a block within its view.
 struct ClassRange {
   std::int64_t first = 0, end = 0;
   std::int64_t width = 0;  // classes per block
@@ -46,13 +45,13 @@ struct ClassRange {
 
 // One symmetric N x N matrix, ordered view by view. A block holds consecutive classes of one view. Therefore all pairs of
 // two blocks belong to one pair of views, and positive pairs are on the diagonal of a pair of blocks. A rank that computes
-// only a part (ContrastPart) has blocks of its own, which meet all blocks; the others meet only them.
+// only a part (ContrastPart) pairs the blocks of its own classes with all blocks, and the others only with those.
 struct BlockMap {
   enum : int { kBefore, kWanted, kUnwanted, kAfter, kRanges };
 
   std::int64_t views, classes;
   const std::int32_t* order;
-  ClassRange ranges[kRanges] = {};  // kWanted and kUnwanted: the own classes, with and without gradients
+  ClassRange ranges[kRanges] = {};  // kWanted and kUnwanted: this rank's classes, with and without gradients
   std::int64_t per_view = 0;        // blocks per view
   std::int64_t count = 0;           // blocks
 
@@ -76,12 +75,12 @@ struct BlockMap {
     const ClassRange& of = range(at);
     return {data[0], depth, order, of.class_of(at) * views + view(block), views, of.size(at)};
   }
-  // 0 if gradients are wanted.
+  // 0 if the gradients of a block are wanted, otherwise 1.
   int group(std::int64_t block) const { return ranges[kWanted].has(block % per_view) ? 0 : 1; }
   bool meets(const BlockPair& pair) const { return is_own(pair.i) || is_own(pair.j); }
-  // Whether another rank meets the pair too.
+  // Whether another rank also processes the pair.
   bool is_shared(const BlockPair& pair) const { return !is_own(pair.i) || !is_own(pair.j); }
-  // The same pair, with an own block first.
+  // The same pair, with a block of this rank first.
   BlockPair directed(const BlockPair& pair) const {
     return is_own(pair.i) ? pair : BlockPair{pair.j, pair.i, pair.round};
   }
@@ -91,7 +90,7 @@ struct BlockMap {
     const std::int64_t own = views * own_per_view();
     return own * (own + 1) / 2 + own * (count - own);
   }
-  // Of a directed pair. The pairs of two own blocks come first.
+  // Expects a directed pair. The pairs of two blocks of this rank come first.
   std::int64_t tile_index(const BlockPair& pair) const {
     const std::int64_t own = views * own_per_view(), i = own_before(pair.i), j = own_before(pair.j);
     return is_own(pair.j) ? j * (j + 1) / 2 + i : own * (own + 1) / 2 + i * (count - own) + pair.j - j;
@@ -147,7 +146,7 @@ inline Group divide_group(std::int64_t samples) {
 }
 
 // Anchors, and references if there are any. Without references the anchors are compared with each other, in one symmetric
-// matrix; otherwise each block of anchors meets the blocks of references.
+// matrix; otherwise each block of anchors is paired with every block of references.
 struct GroupMap {
   Group anchors, references;
   std::int64_t count = anchors.blocks + references.blocks;
@@ -155,7 +154,7 @@ struct GroupMap {
   bool is_symmetric() const { return references.samples == 0; }
   int group(std::int64_t block) const { return block < anchors.blocks ? 0 : 1; }
   const Group& group_of(std::int64_t block) const { return group(block) == 0 ? anchors : references; }
-  // Its first sample within its group.
+  // The index of a block's first sample within its group.
   std::int64_t first(std::int64_t block) const {
     return group(block) == 0 ? block * anchors.width : (block - anchors.blocks) * references.width;
   }

@@ -1,5 +1,5 @@
-// Which pairs are positive: those that share a label in a column, or those of the caller's lists. With labels, samples
-// are ordered by their first one, so that positives are in few tiles.
+// Determines which pairs are positive: those that share a label in a column, or those in the caller's lists. Labeled
+// samples are sorted by the first column, so that positives are concentrated in few tiles.
 #pragma once
 
 #include "cpu/contrast/plan.h"
@@ -49,7 +49,7 @@ class Positives {
  private:
   std::int64_t rows(int group) const { return group == 0 ? args_.euclidean.rows : args_.ref_euclidean.rows; }
 
-  // A counting sort, which keeps the order of the rows of a class.
+  // A counting sort. It is stable: the rows of a class keep their order.
   void sort_group(int group, const std::int32_t* labels) {
     const std::int64_t count = rows(group), classes = rows(0) + rows(1);
     for (std::int64_t k = 0; k <= classes; ++k) starts_[k] = 0;
@@ -137,7 +137,7 @@ class Positives {
 
   const PairLossArgs& args_;
   std::int32_t* starts_ = nullptr;                 // of the classes, while sorting
-  std::int32_t *order_[2] = {}, *labels_[2] = {};  // labels: [column][sample], in that order
+  std::int32_t *order_[2] = {}, *labels_[2] = {};  // labels: [column][sample], samples sorted
 };
 
 }  // namespace

@@ -8,7 +8,7 @@
 namespace horoball {
 namespace {
 
-// The logit of a call.
+// The geometry and the parameters of a call's logit.
 struct Logit {
   int geometry;
   bool published, tied;
@@ -41,7 +41,7 @@ struct PairTile {
   bool diagonal;  // the tile pairs a block with itself
 };
 
-// The power of 2 by which x (see kMaxSpread) is scaled backward, and the bound below which a scaled weight is 0.
+// In the backward pass x (see kMaxSpread) is scaled by 2^kScaleShift. A scaled weight below kLeastScaled counts as 0.
 constexpr int kScaleShift = 90;
 template <class T>
 constexpr T kLeastScaled = static_cast<T>(sizeof(T) == 4 ? 0x1p-36 : 0x1p-932);
@@ -57,7 +57,7 @@ struct Softmax {
   const TileHalves<T>& halves;
   bool positive;               // the pairs on the diagonal are positive
   bool rows_only = false;      // the columns are not anchors; then the halves are not shared
-  const T* weights = nullptr;  // of all pairs of the tile, if they were computed before
+  const T* weights = nullptr;  // of all pairs of the tile, if computed in advance
 
   template <class V>
   HOROBALL_INLINE V of_pair(V logit, std::int64_t i, std::int64_t j) const {
@@ -82,14 +82,14 @@ struct Softmax {
   }
 };
 
-// Contributions of the pairs of a tile to the factors of x_i and y_j in their own gradients.
+// Contributions of the pairs of a tile to the coefficients of x_i and y_j in their own gradients.
 template <class T>
 struct Lifts {
   T* rows;
   T* columns;
 };
 
-// Receives the pairs that are too near for the matrix product, with their weights.
+// Receives the near pairs, whose differences would cancel in the matrix product, with their weights.
 template <class T>
 struct NearSink {
   void* context;
@@ -100,8 +100,8 @@ template <class T>
 struct Terms {
   // Writes S(i, j) to `logits`, with pitch kBlock.
   void (*logits)(const PairTile<T>&, T* logits);
-  // Overwrites g by the weights of the product with e, and s by those of the product with h; if heads are tied,
-  // s by those of the product with z.
+  // Overwrites g with the weights of the product with e, and s with those of the product with h (or, if heads are tied,
+  // of the product with z).
   ParamSums (*weigh)(const PairTile<T>&, const Softmax<T>&, const Lifts<T>&, const NearSink<T>&);
   // Computes the per-row values of the points between which squared differences are taken.
   void (*prepare)(double c, const BlockRows<T>&, std::int64_t first, const Prepared<T>&);
@@ -234,7 +234,7 @@ struct Weighing {
     return d.far;
   }
 
-  // An overflow turns every weight into NaN, including those of padding columns, which have no row to add to.
+  // Stops before padding columns: an overflow turns their weights into NaN too, but they have no row.
   template <class V>
   [[gnu::noinline]] void report_near(V pull, V far, std::int64_t i, std::int64_t j) const {
     T pulls[V::kLanes], kept[V::kLanes];

@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t kPackedBudget = 20u << 20, kTileBudget = 28u << 20, kWorkerBudget = 28u << 20;
 
-// One of the two sets of rows, e or h (or z, which serves as both). `data` and `gradient`: of each group of a map.
+// One of the two sets of rows, e or h (or z, which serves as both). `data` and `gradient` have one entry per group of the map.
 template <class T>
 struct ContrastSide {
   const T* data[2] = {};
@@ -88,7 +88,7 @@ class ContrastTiles {
     }
   }
 
-  // Computes the per-row values of a block. `radius`: of the points of tied heads.
+  // Computes the per-row values of a block. `radius` is that of the ball points of tied heads.
   void prepare(std::int64_t block, T radius) {
     prepare_side(e, block, radius);
     prepare_side(h, block, radius);
@@ -109,7 +109,7 @@ class ContrastTiles {
     return p;
   }
 
-  // The rows of a block as the right factor of a product; `slot` is used if they are not kept.
+  // The rows of a block as the right factor of a product; copied to `slot` if they are not kept.
   RightSide<T> right(const ContrastSide<T>& side, std::int64_t block, T* slot) const {
     if (keeps_rows_) return {side.rows + block * kSide * pitch_, pitch_};
     copy_rows(source(side, block), 0, map.size(block), static_cast<const double*>(nullptr), depth, slot,
@@ -213,7 +213,7 @@ class ContrastTiles {
     for (std::int64_t i = 0; i < kSide; ++i) numbers.q[i] = q;
   }
 
-  // A block prepared for the product: the kept one, or one packed into the worker's slot.
+  // A block prepared for the product: the one that is kept, or a copy packed into the worker's slot.
   Prepared<T> packed(const ContrastSide<T>& side, std::int64_t block, T* slot) const {
     Prepared<T> p = of_block(side, block);
     if (keeps_rows_) return p;

@@ -35,7 +35,7 @@ class Delta {
     const double n = static_cast<double>(n_);
     const int threads = threads_for(run_, n * n * n);
     for_each(threads, panels(), [&](std::int64_t panel, int) { fill_panel(panel); });
-    // The longest panel first: the last one meets all rows.
+    // Starts with the last panel, which is paired with all rows and takes longest.
     for_each(threads, panels(), [&](std::int64_t task, int) {
       const std::int64_t panel = panels() - 1 - task;
       if (!is_cancelled(run_)) delta_[panel] = panel_delta(panel);
@@ -58,7 +58,7 @@ class Delta {
     diameter_ = arena.allocate<T>(panels());
   }
 
-  // The columns of G in a panel, rows outermost. Padding is so large that it never counts.
+  // The columns of G in a panel, rows outermost. Padding is so large that its differences are never the maximum.
   void fill_panel(std::int64_t p) {
     const T* from_base = distances_ + args_.base * n_;
     T most_seen = 0;

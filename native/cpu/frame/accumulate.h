@@ -19,7 +19,7 @@ struct RightSide {
   std::int64_t pitch;
 };
 
-// `scale` may be null: all 1.
+// A null `scale` stands for factors of 1.
 template <class T, class Source>
 inline void copy_rows(const Source& source, std::int64_t first, std::int64_t count, const double* scale,
                       std::int64_t depth, T* to, std::int64_t pitch) {
@@ -56,8 +56,8 @@ inline void accumulate_tile(const T* weights, std::int64_t inner, RightSide<T> r
   });
 }
 
-// How many of `left` vectors of columns to process next: a single last one would leave half of the execution units
-// idle.
+// The number of vectors of columns to process next if `left` remain. A single last vector would leave half of the
+// execution units idle.
 constexpr std::int64_t next_vectors(std::int64_t left) {
   return left == kTileVectors + 1 ? left - left / 2 : min(left, kTileVectors);
 }

@@ -38,7 +38,7 @@ inline Status no_memory(std::uint64_t bytes) {
   return status;
 }
 
-// Allocates the arrays that `layout(arena)` takes and calls `body()` with them in place.
+// Allocates the arrays that `layout(arena)` requests, then calls `body()`.
 template <class Layout, class Body>
 inline Status with_scratch(const Run& run, Layout layout, Body body) {
   Arena measured(nullptr);

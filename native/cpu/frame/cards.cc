@@ -36,7 +36,7 @@ std::string all_metrics(MetricList<Entries...>) {
   return "[" + out + "]";
 }
 
-// The name of a distance, or null without one.
+// The name of a geometry's distance, or null if its logit uses no distance.
 template <class Geometry, bool kTied>
 std::string distance_of() {
   if constexpr (kHasDistance<Geometry>) {
@@ -103,18 +103,18 @@ constexpr int count(MetricList<Entries...>) {
   return sizeof...(Entries);
 }
 
-// True if the matrix is non-null and has the batch's shape.
+// Whether the matrix is given and has the shape of the batch.
 template <class AnyMatrix>
 bool is_read(const AnyMatrix& m, const ConstMatrix& shape) {
   return m.data != nullptr && m.rows == shape.rows && m.cols == shape.cols;
 }
 
-// True if the gradient is not requested, or its matrix is read.
+// Whether the gradient is either not requested, or that of a matrix that is read.
 bool is_wanted(const Matrix& gradient, bool read, const ConstMatrix& shape) {
   return gradient.data == nullptr || (read && is_read(gradient, shape));
 }
 
-// Whether all of `count` indices are from 0 to limit - 1; true without a list.
+// Whether all of `count` indices are from 0 to limit - 1. True for a null list.
 bool in_range(const std::int32_t* list, std::int64_t count, std::int64_t limit) {
   for (std::int64_t i = 0; list != nullptr && i < count; ++i) {
     if (list[i] < 0 || list[i] >= limit) return false;
@@ -157,7 +157,7 @@ Reads reads_of(Geometry geometry, bool tied) {
 
 namespace {
 
-// Whether the ranks divide the classes, and the rows of the wanted gradients are those of this rank's first classes.
+// Whether the ranks partition the classes, and the rows of the wanted gradients are those of this rank's first classes.
 bool is_part(const ContrastArgs& args) {
   const ContrastPart& part = *args.part;
   const std::int64_t classes = args.euclidean.rows / args.views;
@@ -186,9 +186,10 @@ Status check_contrast(const ContrastArgs& args) {
   if (!batch || (reads_e && e.data == nullptr) || (reads_h && h.data == nullptr))
     return {Code::shape, "the shapes of the matrices do not match"};
   if (args.views < 2 || e.rows % args.views != 0)
-    return {Code::shape, "the rows do not consist of classes of 2 or more views"};
-  if (!in_range(args.order, e.rows, e.rows)) return {Code::shape, "the order has an index that is not a row"};
-  if (args.part != nullptr && !is_part(args)) return {Code::shape, "the ranks do not divide the classes"};
+    return {Code::shape, "the rows do not form classes with 2 or more views each"};
+  if (!in_range(args.order, e.rows, e.rows))
+    return {Code::shape, "the order contains an index that is not a row"};
+  if (args.part != nullptr && !is_part(args)) return {Code::shape, "the ranks do not partition the classes"};
   const std::int64_t wanted = args.part == nullptr ? e.rows : args.part->wanted * args.views;
   const ConstMatrix shape{nullptr, wanted, e.cols};
   if (args.loss == nullptr || !is_wanted(args.grad_euclidean, reads_e, shape) ||
@@ -246,7 +247,7 @@ Status check_pair_loss(const PairLossArgs& args) {
   if (args.columns < 0 || args.labels == nullptr || (refs && args.ref_labels == nullptr) ||
       !in_range(args.labels, args.columns * e.rows, rows) ||
       !in_range(args.ref_labels, args.columns * re.rows, rows))
-    return {Code::shape, "the labels are not class numbers"};
+    return {Code::shape, "a label is not the number of a class"};
   return {};
 }
 

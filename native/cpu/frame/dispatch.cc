@@ -74,7 +74,7 @@ const Backend* cpu_level(int index) {
 }
 
 #if defined(__wasm__)
-// There is one level and no environment; lib/wasm/core.ts reads HOROBALL_ISA.
+// WebAssembly has one level and no environment variables; lib/wasm/core.ts checks HOROBALL_ISA.
 const Backend* cpu() { return widest(); }
 #else
 const Backend* cpu() {

@@ -16,7 +16,7 @@ void prefer_huge_pages(void* data, std::uint64_t bytes) {
   const auto begin = (reinterpret_cast<std::uintptr_t>(data) + kPage - 1) / kPage * kPage;
   const auto end = (reinterpret_cast<std::uintptr_t>(data) + bytes) / kPage * kPage;
   madvise(reinterpret_cast<void*>(begin), end - begin,
-          MADV_HUGEPAGE);  // only advice: a refusal changes nothing
+          MADV_HUGEPAGE);  // only a hint, so a failure is ignored
 #else
   static_cast<void>(data);
   static_cast<void>(bytes);
@@ -24,7 +24,7 @@ void prefer_huge_pages(void* data, std::uint64_t bytes) {
 }
 
 Scratch::Scratch(std::uint64_t wanted) : bytes((wanted + kAlignment - 1) / kAlignment * kAlignment) {
-  // More than a pointer can reach on 32 bits.
+  // On a 32-bit system, more than the address space.
   if (bytes > std::numeric_limits<std::ptrdiff_t>::max()) return;
   data = static_cast<std::byte*>(
       std::aligned_alloc(kAlignment, bytes == 0 ? kAlignment : static_cast<std::size_t>(bytes)));

@@ -1,5 +1,5 @@
 // Rows packed for the matrix product: panels of kTileCols rows with the coordinate outermost, a layout that serves
-// both factors. Square blocks of vector width are transposed in registers; packing number by number took a fifth of
+// both factors. Square blocks of vector width are transposed in registers; packing element by element took a fifth of
 // the time of a small distance matrix.
 #pragma once
 
@@ -51,7 +51,7 @@ HOROBALL_INLINE Vec<T> coordinates(const T* row, std::int64_t k, double scale) {
   return Vec<T>::load(scaled);
 }
 
-// Packs kTileCols rows, from row `first` on, into a panel. `scale` may be null: all 1.
+// Packs kTileCols rows, from row `first` on, into a panel. A null `scale` stands for factors of 1.
 template <class T, class Source>
 [[gnu::noinline]] void pack_panel(const Source& source, std::int64_t first, const double* scale,
                                   std::int64_t depth, T* to) {

@@ -12,7 +12,7 @@ namespace horoball {
 namespace {
 
 constexpr int kMostThreads = 256;
-constexpr int kSpins = 2000;  // about 20 microseconds: the phases of one call follow each other at once
+constexpr int kSpins = 2000;  // about 20 microseconds: phases of one call follow each other immediately
 
 struct Job {
   Task task;
@@ -21,8 +21,8 @@ struct Job {
   int vacancies;                      // helpers that may still join
   int active = 0;                     // helpers at work
   int workers = 1;                    // worker numbers assigned; the caller is 0
-  Job* following = nullptr;           // in the pool's list
-  std::atomic<std::int64_t> next{0};  // the next index
+  Job* following = nullptr;           // the next job in the pool's list
+  std::atomic<std::int64_t> next{0};  // the next index to hand out
 
   void work(int worker) {
     for (;;) {

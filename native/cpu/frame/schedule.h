@@ -1,7 +1,7 @@
 // The order in which pairs of blocks are processed.
 //
 // A pair of blocks adds to sums of both blocks. To make the sums independent of the number of threads, every
-// block meets its partners in one fixed order: a task waits until its round has come at both of its blocks. In
+// block meets its partners in one fixed order: a task waits until both of its blocks have reached its round. In
 // round r the indices of two partners add up to r (modulo the count), so each block has exactly one partner per
 // round, the pairs of a round are disjoint, and tasks handed out in ascending order never wait for a later one.
 #pragma once

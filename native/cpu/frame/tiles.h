@@ -15,7 +15,7 @@ namespace {
 constexpr int kTileRows = 8;  // of 32 registers: 24 sums, 3 vectors of B and a broadcast
 constexpr int kTileVectors = 3;
 #elif defined(__aarch64__)
-// 18 of 32 registers: 8 rows would not divide the 6 float64 columns, and 4 would not fill the registers.
+// 18 of 32 registers: 8 rows would not divide the 6 float64 columns, and 4 would leave too many registers unused.
 constexpr int kTileRows = 6;
 constexpr int kTileVectors = 3;
 #elif defined(__AVX2__)
@@ -61,7 +61,7 @@ template <int kVectors, Left kLeft, class T>
 [[gnu::noinline]] Sums<T, kVectors> product(const T* a, std::int64_t a_stride, const T* b,
                                             std::int64_t b_stride, std::int64_t depth) {
   using V = Vec<T>;
-  Sums<T, kVectors> sums;  // a local: the returned object would be in memory
+  Sums<T, kVectors> sums;  // a local variable, because the returned object would be kept in memory
   unrolled<kTileRows>([&](auto r) HOROBALL_LAMBDA {
     unrolled<kVectors>([&](auto v) HOROBALL_LAMBDA { sums.row[r][v] = V(T(0)); });
   });
@@ -82,7 +82,7 @@ template <int kVectors, Left kLeft, class T>
 }
 
 // sums[row][vector] = sum over k of the squared difference of row k of A and of B, both stored
-// by_k with this `stride`. Summed in stretches, because the equal terms of near rows would otherwise all round the
+// by_k with this `stride`. Added up in short segments: in one long sum, the equal terms of near rows would all round the
 // same way.
 template <int kVectors, class T>
 [[gnu::noinline]] Sums<T, kVectors> differences(const T* a, const T* b, std::int64_t stride,
@@ -92,7 +92,7 @@ template <int kVectors, class T>
   Sums<T, kVectors> answer{};
   for (std::int64_t first = 0; first < depth; first += kStretch) {
     const std::int64_t end = first + kStretch < depth ? first + kStretch : depth;
-    Sums<T, kVectors> sums;  // a local: the returned object would be in memory
+    Sums<T, kVectors> sums;  // a local variable, because the returned object would be kept in memory
     unrolled<kTileRows>([&](auto r) HOROBALL_LAMBDA {
       unrolled<kVectors>([&](auto v) HOROBALL_LAMBDA { sums.row[r][v] = V(T(0)); });
     });

@@ -109,7 +109,8 @@ HOROBALL_INLINE Vec<T> where(typename Vec<T>::Mask mask, Vec<T> yes, Vec<T> no) 
   return mask ? yes.raw : no.raw;
 }
 
-// The second argument if either is NaN, as on x86; for a plain comparison the compiler emits two instructions.
+// Returns the second argument if either is NaN, as the x86 instruction does. Uses intrinsics, because compilers emit two
+// instructions for a comparison and a selection.
 template <class T>
 HOROBALL_INLINE Vec<T> min(Vec<T> a, Vec<T> b) {
 #if defined(__AVX512F__)

@@ -53,8 +53,8 @@ class Encode {
     return finite;
   }
 
-  // Assigns a slot to each row, in ascending order within a list. A row without a list is in the first, so that every
-  // row that can be found has a slot. Returns whether all rows fit.
+  // Assigns a slot to each row, in ascending order within a list. A row without a list is added to the first, so that every
+  // row that a search can return has a slot. Returns whether all rows fit.
   bool place() {
     const std::int64_t lists = args_.centers.rows;
     for (std::int64_t list = 0; list < lists; ++list) next_[list] = args_.starts[list];
@@ -93,7 +93,7 @@ class Encode {
       }
     }
     float* facts = args_.bounds + list * kListFacts;
-    // Rounding can move a center to the rim.
+    // Rounding can move a center to the rim, from which every row is infinitely far.
     facts[kRadius] = of_center.reachable ? rounded_up(radius) : static_cast<float>(HUGE_VAL);
     facts[kReach] = rounded_up(reach);
     facts[kLightest] = rounded_down(lightest);

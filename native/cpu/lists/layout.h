@@ -4,8 +4,8 @@
 // The slots of a list are whole blocks of 16. A block stores the codes of its rows pair by pair of coordinates, so that
 // one lane adds up the inner product of one row; then come four floats per slot.
 //
-// Everything that a search proves follows from the bounds stored here: each is rounded away from the true value by more
-// than the errors of its computation.
+// The exactness of a search follows from the bounds stored here: each is rounded away from the true value by more than the
+// errors of its computation.
 #pragma once
 
 #include "core.h"
@@ -43,7 +43,8 @@ inline std::int64_t panel_at(std::int64_t list, std::int64_t k, std::int64_t dep
 template <class Card>
 constexpr bool kListed = Card::kRows != Rows::minkowski && (Card::kBounded || !Card::kInfo.curved);
 
-// A row as lists see it: what it is multiplied by, its quantity, and whether it can be found at all.
+// The values of a row that lists use: the factor that multiplies it, the card's quantity, and whether it is at a finite
+// distance from other rows.
 struct Listed {
   double factor = 1, own = 1;
   bool reachable = true;
@@ -58,14 +59,14 @@ inline Listed listed(const Card& card, const T* row, std::int64_t depth) {
     of.own = card.q(a);
     of.reachable = a > 0;
   }
-  // The square of a long row of float64 overflows, its direction does not.
+  // The squared norm of a large float64 row can overflow, although its direction is finite.
   const bool finite = Card::kRows == Rows::unit && sizeof(T) == 8 ? n.high == n.high && of.factor < HUGE_VAL
                                                                   : n.high < HUGE_VAL;
   of.reachable = of.reachable && finite;
   return of;
 }
 
-// A row without a direction is at the same distance from all others, which no code shows.
+// A row without a direction is at the same distance from all others, which no code can represent.
 template <class Card>
 inline bool has_code(const Listed& of) {
   return Card::kRows != Rows::unit || of.factor != 0;
@@ -79,7 +80,7 @@ inline double squared_between(const T* x, const Listed& of_x, const T* y, const 
   return squared_difference(x, of_x.factor, y, of_y.factor, depth, false);
 }
 
-// Calls body with the card and the type, or returns that lists do not support the metric.
+// Calls body with the card and the type, or returns an error if lists do not support the metric.
 template <class Args, class Body>
 inline Status with_listed_card(const Args& args, Body body) {
   return with_card(args, [&]<class Card, class T>() {

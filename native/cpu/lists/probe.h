@@ -1,11 +1,11 @@
-// The nearest rows of every query, by lists: approximately first, from codes, and then exactly, from the rows.
+// The nearest rows of every query, found with lists: first approximately from codes, then exactly from the rows.
 //
 // A list is skipped if the triangle inequality shows that it holds no row among the k nearest: no row is nearer than
-// d(q, center) - radius, nor, in Euclidean terms, than |q - center| - reach at the smallest weight. In the other lists
-// the codes bound the rank of each row from both sides. The k-th smallest upper bound so far, `within`, decides which
-// rows are candidates; candidates are then ranked by their distance in float64, until the next lower bound is beyond
-// the k-th distance. So the result is exact if every list was scanned or skipped; `probes` limits the lists that are
-// considered, those of the nearest centers, and the triangle inequality still proves most results.
+// d(q, center) - radius, and none has a rank below that of the Euclidean distance |q - center| - reach at the smallest
+// weight. In the other lists the codes bound the rank of each row from both sides. The k-th smallest upper bound so far,
+// `within`, decides which rows are candidates; candidates are then ranked by their distance in float64, until the next
+// lower bound is beyond the k-th distance. The result is exact if every list was scanned or skipped. `probes` limits the
+// search to the lists of the nearest centers; the triangle inequality then still proves most results exact.
 #pragma once
 
 #include "cpu/frame/call.h"
@@ -26,8 +26,8 @@ class Probe {
   Status compute() {
     const double pairs = static_cast<double>(args_.queries.rows) * static_cast<double>(args_.slots);
     threads_ = threads_for(run_, pairs * static_cast<double>(depth_) / 16);
-    // With few queries the lists are divided among the threads instead. With many, a worker scans a list for a group of
-    // queries while its codes are in the cache.
+    // If there are fewer queries than threads, the lists are divided among the threads instead. If there are many, a worker
+    // scans a list for a group of queries while its codes are in the cache.
     const std::int64_t queries = args_.queries.rows;
     parts_ = queries >= threads_ ? 1 : threads_;
     const std::int64_t each = ceil_div(queries, threads_);
@@ -40,7 +40,7 @@ class Probe {
  private:
   using V = Vec<float>;
   static constexpr std::int64_t kCandidates = 4096, kFirst = 8, kMostInGroup = 8;
-  static constexpr float kFarthest = 3e38f;  // sorting needs numbers
+  static constexpr float kFarthest = 3e38f;  // replaces infinity and NaN for sorting
 
   // The scratch memory of one query.
   struct Scratch {
@@ -49,16 +49,16 @@ class Probe {
     Candidate<float>*order, *found;
   };
 
-  // One query and what has been found for it.
+  // The state of the search for one query.
   struct Search {
     Scratch scratch{};
     std::int64_t i = 0;
     const T* row = nullptr;
     Listed point;
-    float error = 0;  // of the query in float32
+    float error = 0;  // of rounding the query to float32
     Nearest<T> nearest;
     std::int64_t count = 0;                                   // of candidates
-    float within = static_cast<float>(__builtin_huge_val());  // of ranks
+    float within = static_cast<float>(__builtin_huge_val());  // bound of the ranks
     float reach = static_cast<float>(__builtin_huge_val());   // the distance at that rank
   };
 
@@ -121,7 +121,7 @@ class Probe {
     for (std::int64_t place = 0; place < count; ++place) rank_candidates(searches[place]);
   }
 
-  // Whether the query can find anything.
+  // Initializes a search. Returns false if every row is infinitely far from the query.
   bool begin(Search& search, std::int64_t part) {
     search.nearest.clear();
     search.row = query(search.i);
@@ -143,7 +143,7 @@ class Probe {
       if (!(search.scratch.bound[order[at].index] > search.reach)) wanted[order[at].index] |= bit;
   }
 
-  // The query in float32, and the distance between the two.
+  // Rounds the query to float32, and bounds its distance from the rounded query.
   void round_query(Search& search) const {
     double lost = 0;
     for (std::int64_t k = 0; k < padded_; ++k) {
@@ -196,7 +196,7 @@ class Probe {
     }
   }
 
-  // The lists of a part that are considered, in `order`.
+  // Writes the lists of a part that the search considers to `order`. Returns their number.
   std::int64_t choose(const Search& search, std::int64_t part) {
     Candidate<float>* order = search.scratch.order;
     std::int64_t count = 0;
@@ -217,7 +217,7 @@ class Probe {
       if (order[at].index % parts_ == part) order[kept++] = order[at];
     return kept;
   }
-  // The first argument unless it is larger; NaN bounds nothing.
+  // The smaller of two bounds. If b is NaN it is 0, because NaN bounds nothing.
   static float least(float a, float b) { return b == b ? (b < a ? b : a) : 0; }
 
   void scan(Search& search, std::int64_t l) const {
@@ -264,7 +264,7 @@ class Probe {
            (args_.allowed == nullptr || args_.allowed[id] != 0);
   }
 
-  // Replaces the largest of the k smallest upper bounds, which form a heap.
+  // Replaces the largest of the k smallest upper bounds, which form a heap, with `high`.
   void tighten(Search& search, float high) const {
     float* heap = search.scratch.within;
     std::int64_t at = 0;
@@ -280,7 +280,7 @@ class Probe {
     if (heap[0] < search.within) search.within = heap[0];
   }
 
-  // The largest distance of a row of at most this rank.
+  // The largest distance that a row of at most this rank can have.
   float distance_at(const Search& search, float rank) const {
     const double d = card_.distance(static_cast<double>(rank), search.point.own, 1.0);
     return rounded_up(d);

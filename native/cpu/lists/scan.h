@@ -1,9 +1,9 @@
-// Bounds of the ranks of the rows of a list, from their codes: one query, and every block of 16 rows.
+// Bounds of the ranks of a list's rows, computed from their codes for one query and one block of 16 rows at a time.
 //
 // With the query q = center + beta code_q + rest_q, a row at slot j has
 //   | |q - x| - |beta code_q - scale_j code_j| | <= |rest_q| + error_j,
-// and the middle term follows from three exact integers: |code_q|^2, |code_j|^2 and their product. In float32 its square
-// is wrong by less than 2^-20 of |beta code_q|^2 + |scale_j code_j|^2.
+// and the middle term follows from three exact integers: |code_q|^2, |code_j|^2 and their product. The float32
+// error of its square is less than 2^-20 of |beta code_q|^2 + |scale_j code_j|^2.
 #pragma once
 
 #include "cpu/frame/shorts.h"
@@ -19,11 +19,11 @@ struct Residual {
   const std::int16_t* code;
   float beta;   // the scale of the code
   float size;   // |beta code|^2
-  float error;  // of the difference that the code stands for
+  float error;  // bound of |difference - beta code|
 };
 
-// Divides `difference` into a code and a rest that is added to `error`; `scratch` and `code` have room for `padded` numbers,
-// a multiple of the vector width. Codes are small enough that no sum of products with 127 overflows 31 bits.
+// Splits `difference` into a code and a remainder, whose norm is added to `error`. `scratch` and `code` have `padded`
+// elements, a multiple of the vector width. Codes are so small that no sum of their products with 127 exceeds 31 bits.
 inline Residual encode_residual(const float* difference, std::int64_t padded, float error, float* scratch,
                                 std::int16_t* code) {
   using V = Vec<float>;
@@ -34,14 +34,14 @@ inline Residual encode_residual(const float* difference, std::int64_t padded, fl
     sizes = sizes + size;
     squares = fma(v, v, squares);
   }
-  // Covers the rounding of the sums, and squares that underflow.
+  // `up` covers the rounding of the sums, and 1e-17 squares that underflow.
   const float width = static_cast<float>(padded), up = 1 + 0x1p-24f * (width + 32);
   const float length = horoball::sqrt(sum(squares)) * up + 1e-17f;
   constexpr float kMost = 32000, kSum = 0x1p31f / 127 * 0.98f;
-  // Each code rounds up by at most a half.
+  // Rounding increases the magnitude of a code by at most 1/2.
   const float by_sum = (kSum - width) / sum(sizes), by_most = kMost / most(largest);
   const float inverse = by_sum < by_most ? by_sum : by_most;
-  if (!(inverse < 1e30f && inverse > 1e-30f)) {  // zero, or out of range: everything is in the rest
+  if (!(inverse < 1e30f && inverse > 1e-30f)) {  // zero or out of range: no code, all remainder
     for (std::int64_t k = 0; k < padded; ++k) code[k] = 0;
     return {code, 0, 0, error + length};
   }
@@ -58,7 +58,7 @@ inline Residual encode_residual(const float* difference, std::int64_t padded, fl
     code[k] = static_cast<std::int16_t>(scratch[k]);
     size += static_cast<std::int64_t>(std::int32_t{code[k]} * std::int32_t{code[k]});
   }
-  // The rest itself is rounded relative to the difference.
+  // The computed remainder has a rounding error relative to the difference.
   const float rest = horoball::sqrt(sum(left)) * up + 0x1p-22f * length + 1e-17f;
   return {code, beta, beta * beta * static_cast<float>(size), error + rest};
 }
@@ -77,7 +77,7 @@ HOROBALL_INLINE RankBounds rank_bounds(Ints product, const Residual& query, cons
   const V weight = V::load(facts + kWeight * kSlots);
   const V least = sqrt(max(s - slack, zero)) * down - error, near = max(least, zero);
   const V far = sqrt(max(s, zero) + slack + V(kTiny)) * up + error;
-  // The weight is rounded down by up to 2^-19.
+  // The stored weight is rounded down by a relative error of up to 2^-19.
   return {near * near * weight * V(1 - 0x1p-19f), fma(far * far * weight, V(1 + 0x1p-17f), V(kTiny))};
 }
 

@@ -1,6 +1,6 @@
-// Squared differences of a tile of pairs: s = |x|^2 + |y|^2 - 2<x,y> from the matrix product. Where that would
-// cancel they come from the differences of the packed coordinates, and where those are not accurate enough from
-// the rows in float64.
+// Squared differences of a tile of pairs: s = |x|^2 + |y|^2 - 2<x,y> from the matrix product. Where that would cancel, they
+// are recomputed from the differences of the packed coordinates, and where those are not accurate enough, from the rows in
+// float64.
 #pragma once
 
 #include "cpu/pairwise/prepared_rows.h"
@@ -9,8 +9,8 @@ namespace horoball {
 namespace {
 
 // Thresholds for s, as fractions of the norms. Below kNearPart a pair is near. Below kBlindPart the differences of
-// packed rows are inaccurate too, because packing rounds unit rows; for other rows it is 0, and s is negative only for
-// a row outside the domain or after refine() failed. Below kFairPart s has lost digits that a distance needs.
+// packed rows are inaccurate too, because packing rounds unit rows. For other rows kBlindPart is 0, and s is negative only
+// for a row outside the domain or after refine() failed. Below kFairPart s has lost digits that a distance needs.
 template <class Card>
 constexpr double kBlindPart = Card::kRows == Rows::unit ? kNear : 0;
 template <class Card, bool kFine>
@@ -42,14 +42,14 @@ HOROBALL_INLINE Vec<T> sizes_of(const Prepared<T>& x, std::int64_t i, const Prep
                                         : Vec<T>(x.n[i]) + Vec<T>::load(y.n + j);
 }
 
-// Negative if s is less than `part` of the norms.
+// Negative if s is less than the fraction `part` of the norms.
 template <class Card, class T>
 HOROBALL_INLINE Vec<T> nearness(Vec<T> s, const Prepared<T>& x, std::int64_t i, const Prepared<T>& y,
                                 std::int64_t j, double part = kNearPart<Card>) {
   return fma(Vec<T>(static_cast<T>(-part)), sizes_of<Card>(x, i, y, j), s);
 }
 
-// The exact squared difference of rows i and j; +infinity from a row outside to any other point.
+// The exact squared difference of rows i and j; +infinity between a row outside the domain and any other point.
 template <class Card, class T, class XSource, class YSource>
 inline T direct(const Sides<Card, T, XSource, YSource>& sides, std::int64_t i, std::int64_t j) {
   if (sides.same && i == j) return 0;
@@ -58,7 +58,7 @@ inline T direct(const Sides<Card, T, XSource, YSource>& sides, std::int64_t i, s
                                     {sides.y_rows.row(j), y.n[j], y.scale[j]}, x.depth);
 }
 
-// Replaces every s below `part` of the norms by the exact squared difference.
+// Replaces every s below the fraction `part` of the norms with the exact squared difference.
 template <class Card, class T, class XSource, class YSource>
 [[gnu::noinline]] void correct(const Sides<Card, T, XSource, YSource>& sides, std::int64_t i, std::int64_t j,
                                T* s, double part) {
@@ -102,8 +102,8 @@ template <int kVectors, class Card, class T, class XSource, class YSource>
   return sum(count) > T(2 * kTileRows * kVectors);
 }
 
-// Replaces the s of a tile that are below kThreshold of the norms by sums of squared differences of the packed
-// coordinates. Returns whether some of those are not accurate either.
+// Recomputes the s of a tile below the fraction kThreshold of the norms as sums over the packed coordinates.
+// Returns whether some of these are not accurate either.
 template <int kVectors, bool kFine, class Card, class T, class XSource, class YSource>
 [[gnu::noinline]] bool refine(const Sides<Card, T, XSource, YSource>& sides, std::int64_t i, std::int64_t j,
                               T* tile, std::int64_t pitch) {
@@ -134,7 +134,7 @@ template <int kVectors, bool kFine, class Card, class T, class XSource, class YS
 }
 
 // Squared differences of rows i .. i + kTileRows with kVectors vectors of rows from j on, into `tile`, rows
-// `pitch` apart. kFine: each as accurate as a distance must be, whatever tile it is in.
+// `pitch` apart. With kFine, each is as accurate as a distance must be, regardless of the other pairs in its tile.
 template <int kVectors, bool kFine = false, class Card, class T, class XSource, class YSource>
 inline void squared_differences(const Sides<Card, T, XSource, YSource>& sides, std::int64_t i, std::int64_t j,
                                 T* tile, std::int64_t pitch) {

@@ -84,7 +84,7 @@ class Pairwise {
     write(s, i, j, rows, columns);
   }
 
-  // Distances from squared differences, to rows `pitch` apart, two rows at a time.
+  // Converts squared differences to distances in rows `pitch` apart, two rows at a time.
   template <int kVectors>
   void measure(const T* s, std::int64_t i, std::int64_t j, int rows, T* to, std::int64_t pitch) const {
     for (int r = 0; r < rows; r += 2) {

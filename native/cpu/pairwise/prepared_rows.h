@@ -9,7 +9,7 @@
 namespace horoball {
 namespace {
 
-// The rows of one side of a pairing; rows beyond the last are padding, and null.
+// The rows of one side of a pairing. Rows beyond the last one are padding, for which row() is null.
 template <class T>
 struct Rowset {
   const T* data = nullptr;

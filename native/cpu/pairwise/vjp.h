@@ -1,4 +1,4 @@
-// Gradients of sum(cotangent * distance). A tile of pairs is a tile of weights W = cotangent * pull, and the
+// Gradients of sum(cotangent * distance). Each tile of pairs becomes a tile of weights W = cotangent * pull, and the
 // gradient is one more matrix product: dX_i = (sum_j W_ij + cotangent_ij lift_ij) x_i - (W Y)_i, and the same
 // for Y. Near pairs would cancel there, so they are left out of the product and W (x - y) is added directly.
 #pragma once
@@ -15,7 +15,7 @@ struct VjpSide {
   Rowset<T> rows;
   Prepared<T> prepared{};
   T* right = nullptr;      // the rows again, padded to whole vectors
-  double* lift = nullptr;  // factor of every row in its own gradient
+  double* lift = nullptr;  // coefficient of each row in its own gradient
   T* gradient = nullptr;
 
   std::int64_t blocks() const { return ceil_div(rows.rows, kBlock<T>); }
@@ -88,7 +88,7 @@ class PairwiseVjp {
     });
   }
 
-  // Every block of rows meets every block of columns, in the order of frame/schedule.h.
+  // Processes every pair of a row block and a column block, in the order of frame/schedule.h.
   void each_pair() {
     const std::int64_t rows = x_.blocks(), columns = y_.blocks(), count = rows > columns ? rows : columns;
     const Rounds x_rounds(x_rounds_, rows), y_rounds(y_rounds_, columns);

@@ -1,5 +1,5 @@
-// The row cards, and the order and guards of those of the head, as JSON: the one source of names, arguments, ranges and
-// documentation.
+// The row cards as JSON, and the order and guards of those that form the head. Names, arguments, ranges and documentation
+// have no other source.
 #include "cpu/frame/json.h"
 #include "cpu/row/formula.h"
 #include "ops/head.h"

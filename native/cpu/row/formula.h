@@ -1,5 +1,5 @@
 // The row cards as tables of functions. Compiled once (formula.cc) and not per ISA level, so that all levels give the
-// same digits.
+// same results to the bit.
 #pragma once
 
 #include <span>
@@ -10,7 +10,7 @@
 namespace horoball::rowwise {
 
 static_assert(sizeof(RowInfo::inputs) == kRowInputs * sizeof(RowInput),
-              "RowArgs has as many inputs as a card");
+              "RowArgs must have as many inputs as a card");
 
 struct RowFormula {
   const RowInfo* info;
@@ -20,7 +20,7 @@ struct RowFormula {
   void (*slopes)(const RowState<double>&, const RowWeights&, RowSlopes&);
 };
 
-// In the order of the list.
+// The formulas, in the order of ops/rows.h.
 std::span<const RowFormula> row_formulas();
 
 // inside_of (ops/row_slopes.h) of the square high + low.

@@ -12,7 +12,7 @@ struct MidpointCall {
   const RowArgs& args;
   const RowFormula& formula;
   std::int64_t rows, d;
-  double unit = 1;  // of the weights
+  double unit = 1;  // divisor of the weights
 
   MidpointCall(const RowArgs& a, const RowFormula& f)
       : args(a), formula(f), rows(a.rows), d(a.inputs[0].cols) {
@@ -45,7 +45,7 @@ Conformal conformal(const MidpointCall<T>& call, const T* x) {
 }
 
 // The sums N, D and W over all rows, in this order: per block, then over blocks in order. `sums` has space
-// for count + 1 of them.
+// for blocks.count + 1 such sums.
 template <class T>
 Status add_up(const MidpointCall<T>& call, const Blocks& blocks, const Run& run, double* sums) {
   const std::int64_t size = call.d + 2;
@@ -112,7 +112,7 @@ Status midpoint_vjp(const MidpointCall<T>& call, const Run& run) {
     const T* w = static_cast<const T*>(call.args.cotangent.data);
     RowSlopes slopes;
     call.formula.slopes(measure(call, sum), {.x = dot(sum, w, call.d)}, slopes);
-    double *by_space = sum, *by_c = sum + size;  // the sum is not needed any more
+    double *by_space = sum, *by_c = sum + size;  // reuses the memory of the sum
     scale(by_space, 2 * slopes.x2, sum, call.d);
     axpy(by_space, slopes.terms.x, w, call.d);
     status = for_blocks(run, blocks.count, [&](std::int64_t block) {

@@ -53,7 +53,7 @@ struct RowCall {
   const RowArgs& args;
   const RowFormula& formula;
   std::int64_t d;                  // coordinates of a vector
-  std::int64_t steps[kRowInputs];  // from one row of an input to the next; 0 if a single row is broadcast
+  std::int64_t steps[kRowInputs];  // between consecutive rows of an input; 0 if a single row is broadcast
   bool lifted_in, lifted_out, number;
 
   RowCall(const RowArgs& a, const RowFormula& f) : args(a), formula(f) {
@@ -74,7 +74,7 @@ struct RowCall {
   }
 };
 
-// Runs body(doubles) with an array of n doubles, on the stack if they are few. False if the allocation failed.
+// Runs body(doubles) with an array of n doubles, on the stack if n is small. Returns false if the allocation failed.
 template <class Body>
 bool with_doubles(std::int64_t n, const Body& body) {
   constexpr std::int64_t kFew = 512;
@@ -146,7 +146,7 @@ inline void weigh(RowWeights& weights, const Vectors<T>& v, double beta, const U
   if constexpr (N >= 3) weights.u = dot(v.u, w, d);
 }
 
-// Scales a result that is beyond the rim back to it.
+// Scales a result beyond the rim back onto the rim.
 template <class T>
 void hold_inside(T* out, std::int64_t d, double c) {
   const double square = c * dot(out, out, d);
@@ -171,7 +171,7 @@ void forward_rows(const RowCall<T>& call, std::int64_t begin, std::int64_t end) 
   }
 }
 
-// The sums of a block over its rows: c, t, and a gradient for each input that is a single broadcast row.
+// Sums over the rows of a block: the gradients of c and t, and of each input that is a single broadcast row.
 template <class T>
 struct RowSums {
   double scalars[2] = {};

@@ -17,7 +17,7 @@ constexpr int kLanes = Vec<double>::kLanes;
 using Wide = Vec<double>::Raw;
 typedef float Narrow __attribute__((vector_size(kLanes * sizeof(float))));
 
-// One element or `kLanes` of them, depending on V.
+// Loads one element or `kLanes` of them, depending on V.
 template <class V, class T>
 inline V load(const T* from) {
   if constexpr (sizeof(V) == sizeof(double)) {
@@ -94,7 +94,7 @@ inline V square_error(V v, V square) {
   }
 }
 
-// ops/square.h has the same for a whole strand at a time, without vectors of the machine's width.
+// ops/square.h has the same sum with independent partial sums, which do not depend on the machine's vector width.
 inline Square square(const float* x, std::int64_t d) { return {dot(x, x, d), 0}; }
 
 inline Square square(const double* x, std::int64_t d) {
@@ -115,7 +115,7 @@ inline Square square(const double* x, std::int64_t d) {
   return out;
 }
 
-// The vectors of a row; null if there are fewer.
+// The vectors of a row; null for those that the operation does not have.
 template <class T>
 struct Vectors {
   const T *x, *y, *u;

@@ -1,4 +1,4 @@
-// The row-wise slots of the backend table: they choose the family, the number of vectors and the type.
+// The row-wise functions of the backend table: they select the family, the number of vectors and the element type.
 #pragma once
 
 #include "cpu/row/matvec.h"

@@ -1,5 +1,5 @@
-// Candidates for the nearest rows. The standard library selects and sorts them, so these functions are compiled
-// once, outside the ISA levels.
+// Candidates for the nearest rows. These functions select and sort with the standard library, so they are compiled once,
+// outside the ISA levels.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // The k nearest of a stream for every row of a block, for large k: 2 k candidates are collected before the
 // farther half is dropped, so the cost of an insertion does not depend on k. For small k a heap is better,
-// because its bound is always the tightest.
+// because its bound is always tight.
 #pragma once
 
 #include "cpu/select/candidates.h"
@@ -18,7 +18,7 @@ template <class T>
 struct Collector {
   Candidate<T>* rows;  // [row][2 k]
   std::int64_t* counts;
-  T* farthest;  // of the k nearest so far
+  T* farthest;  // a bound: the k-th distance when candidates were last dropped
   std::int64_t k;
 
   // Whether k is large, and 2 k candidates for each of `rows` rows (of all workers) fit in memory.
@@ -35,7 +35,7 @@ struct Collector {
     farthest[i] = counts[i] == k ? list.distance[k - 1] : static_cast<T>(__builtin_huge_val());
   }
 
-  // Whether `farthest` has changed.
+  // Adds a candidate. Returns whether `farthest` has changed.
   bool offer(std::int64_t i, T distance, std::int32_t index) const {
     row(i)[counts[i]++] = {distance, index};
     if (counts[i] < 2 * k) return false;
@@ -48,7 +48,7 @@ struct Collector {
     write(i, list);
   }
 
-  // Joins all lists of a row in the first, in ascending order.
+  // Merges all lists of a row into the first, in ascending order.
   template <class ListOf>
   void join(std::int64_t i, std::int64_t lists, ListOf list_of) const {
     counts[i] = 0;

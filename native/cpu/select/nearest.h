@@ -23,7 +23,7 @@ struct Nearest {
 
   T worst() const { return distance[0]; }
 
-  // An empty slot is worse than any candidate at a finite distance.
+  // Whether a candidate precedes the entry at `place`. An empty slot comes after every candidate at a finite distance.
   bool before(T d, std::int32_t i, std::int64_t place) const {
     return d < distance[place] || (d == distance[place] && index[place] >= 0 && i < index[place]);
   }
@@ -34,7 +34,7 @@ struct Nearest {
     return true;
   }
 
-  // In ascending order.
+  // Sorts the entries in ascending order.
   void sort() const {
     for (std::int64_t end = k - 1; end > 0; --end) {
       const T d = distance[end];
@@ -52,7 +52,7 @@ struct Nearest {
     return index[a] > index[b];
   }
 
-  // Replaces the worst of the first `count` by (d, i) and restores the heap.
+  // Replaces the worst of the first `count` entries with (d, i) and restores the heap.
   void sink(T d, std::int32_t i, std::int64_t count) const {
     std::int64_t at = 0;
     for (;;) {

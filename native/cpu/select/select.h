@@ -29,7 +29,7 @@ class Select {
     const std::int64_t fitting = kGalleryBytes / (row_bytes * kSide);
     chunk_ = min(round_up(gallery_.rows, kSide), (fitting > 0 ? fitting : 1) * kSide);
     collects_ = Collector<T>::serves(args.k, threads_ * kSide);
-    // With few queries the gallery is divided among the threads instead.
+    // If there are fewer blocks of queries than threads, the gallery is divided too.
     blocks_ = ceil_div(queries_.rows, kSide);
     parts_ =
         blocks_ >= threads_ ? 1 : min(ceil_div(threads_, blocks_ > 0 ? blocks_ : 1), ceil_div(chunk_, kSide));
@@ -44,11 +44,11 @@ class Select {
   using V = Vec<T>;
   static constexpr std::int64_t kSide = kBlock<T>;
   static constexpr int kCols = kTileCols<T>;
-  // Factor of a rank that covers its rounding: just above kNear of the norms a float32 product of 1500 columns
-  // is off by 1.4e-3.
+  // A factor that covers the rounding of a rank: for s just above kNear of the norms, a float32 product of 1500 columns
+  // makes it inaccurate by 1.4e-3.
   static constexpr double kSlack = sizeof(T) == 4 ? 1 + 2e-3 : 1 + 1e-12;
 
-  // The gallery rows of a chunk, counted from its start.
+  // The gallery rows of a chunk, numbered from its start.
   struct Chunk {
     const Rowset<T>& gallery;
     std::int64_t first;
@@ -124,7 +124,7 @@ class Select {
     });
   }
 
-  // Padding and rows that must not be returned are infinitely far.
+  // Marks padding and rows that must not be returned as infinitely far.
   void mask_rows(std::int64_t begin, std::int64_t first, std::int64_t rows) {
     for (std::int64_t j = begin; j < begin + kCols; ++j) {
       const bool masked = j >= rows || (args_.allowed != nullptr && args_.allowed[first + j] == 0);
@@ -152,7 +152,7 @@ class Select {
     }
   }
 
-  // Pairs whose rank is within the bound, and near pairs, whose rank is not known yet.
+  // Selects pairs whose rank is within the bound, and near pairs, whose rank is not known yet.
   typename V::Mask candidates(V g, std::int64_t i, std::int64_t j, T bound) const {
     const V s = squared_from<Card>(g, x_, i, y_, j);
     const V rank = card_.rank(s, V(x_.q[i]), V::load(y_.q + j));
@@ -196,7 +196,7 @@ class Select {
     return s >= static_cast<T>(kNearPart<Card>) * size && s < static_cast<T>(kFairPart<Card>) * size;
   }
 
-  // By the same function as whole vectors, so that equal pairs have equal distances.
+  // Uses the same function as whole vectors of pairs, so that equal pairs have equal distances.
   T exact_distance(const Sides<Card, T, Rowset<T>, Chunk>& sides, std::int64_t i, std::int64_t j) const {
     T distance[V::kLanes];
     card_.distance(V(direct(sides, i, j)), V(x_.q[i]), V(y_.q[j])).store(distance);
