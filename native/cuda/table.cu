@@ -1,4 +1,5 @@
-// The tables of the CUDA backend, one per device: the slot of a table is a plain function and carries no device.
+// The tables of the CUDA backend, one per device, because the entries of a table are plain functions, which cannot carry a
+// device.
 #include <utility>
 
 #include "cuda/families.h"

@@ -36,7 +36,7 @@ Byte blend(int from, int to, float factor) {
   return value <= 0 ? 0 : value >= 255 ? 255 : static_cast<Byte>(value);
 }
 
-// Blends every channel with the level that `from` gives for its place. A factor of 1 changes nothing.
+// Blends every channel with the level that `from` returns for its position. A factor of 1 changes nothing.
 template <class From>
 void enhance(View image, float factor, From from) {
   if (factor == 1) return;
@@ -63,8 +63,8 @@ void color(View image, float factor) {
   }
 }
 
-// ImageFilter.SMOOTH: weights 5 and eight times 1 of 13; the border is unchanged. A sum of 13ths is never halfway
-// between two integers, so integer arithmetic rounds as Pillow's floats do.
+// ImageFilter.SMOOTH: a 3 x 3 kernel with weights of 5/13 in the center and 1/13 around it; the border is unchanged. A sum
+// of 13ths is never halfway between two integers, so integer arithmetic rounds as Pillow's floats do.
 Bytes smoothed(View image) {
   Bytes out(image.data, image.data + image.length());
   const std::ptrdiff_t pitch = 3 * static_cast<std::ptrdiff_t>(image.size);
@@ -200,7 +200,7 @@ void equalize(View image) {
   }
 }
 
-// Pillow's affine transform with nearest neighbors in its fixed-point arithmetic: 16 bits after the point.
+// Pillow's affine transform with nearest neighbors in its fixed-point arithmetic with 16 fractional bits.
 void affine(View image, const double* a) {
   const Bytes from(image.data, image.data + image.length());
   const auto fixed = [](double value) {

@@ -1,5 +1,5 @@
-// Changes a square RGB image of 8-bit channels by a list of operations. Each gives byte for byte the result of Pillow's
-// operation of that name, which torchvision calls. Pure C++: no Node, no core tables.
+// Applies a list of operations to a square RGB image with 8-bit channels. Each result is byte for byte that of the Pillow
+// operation of the same name, which torchvision calls. Pure C++: no Node, no core tables.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ enum class Operation : std::uint8_t {
   erase           // fills a rectangle: top, left, height, width and three levels
 };
 
-// A step is an operation and its numbers; the rest is unused.
+// A step is an operation followed by its numbers; the remaining entries are unused.
 constexpr int kStepLength = 8;
 
 struct AugmentArgs {
@@ -29,7 +29,7 @@ struct AugmentArgs {
   std::int32_t steps = 0;                // number of steps
   const double* list = nullptr;          // steps x kStepLength
   const std::uint8_t* pixels = nullptr;  // size x size x 3, RGB
-  std::uint8_t* out = nullptr;           // the changed image; may be `pixels`
+  std::uint8_t* out = nullptr;           // the result; may be `pixels`
 };
 
 // Whether every step is an operation with numbers that it accepts.

@@ -24,7 +24,7 @@ std::int32_t fixed_point(double weight) {
 Axis::Axis(std::int32_t from, std::int32_t to, std::int32_t first, std::int32_t count)
     : begin_(count), end_(count) {
   const double scale = static_cast<double>(from) / to;
-  const double stretch = std::max(scale, 1.0);  // shrinking widens the support, which is the antialiasing
+  const double stretch = std::max(scale, 1.0);  // shrinking widens the support, which prevents aliasing
   const double support = 2 * stretch;
   stride_ = 2 * static_cast<std::int32_t>(std::ceil(support)) + 1;
   weights_.resize(static_cast<std::size_t>(count) * stride_);

@@ -10,8 +10,8 @@
 namespace horoball::image {
 namespace {
 
-// Where the compiler supports it, the weighted sums are also built for AVX2, and the version is selected when
-// the addon loads.
+// If the compiler supports it, the weighted sums are also compiled for AVX2 and SSE4.1, and the version is selected when the
+// addon is loaded.
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__)
 #define HOROBALL_CLONES __attribute__((target_clones("avx2", "sse4.1", "default")))
 #else
@@ -20,12 +20,12 @@ namespace {
 
 using Bytes = std::vector<std::uint8_t>;
 
-// Values that are summed together: 16 rows of 3 channels.
+// The values whose sums are computed together: 16 rows of 3 channels.
 constexpr int kBlockRows = 16;
 constexpr int kLanes = 3 * kBlockRows;
 
-// out[j] = sum over k of weights[k] * rows[k * stride + j], rounded to 8 bits as PIL rounds between its
-// passes.
+// out[j] = sum over k of weights[k] * rows[k * stride + j], rounded to 8 bits, as PIL does after each
+// pass.
 HOROBALL_CLONES void weigh(const std::int32_t* weights, int taps, const std::uint8_t* rows,
                            std::size_t stride, std::uint8_t* out) {
   std::int32_t sums[kLanes];

@@ -47,7 +47,7 @@ inline void unpack(Layout layout, const std::uint8_t* from, std::int32_t count, 
         out[2] = from[2];
       }
       return;
-    case Layout::cmyk:  // no color management: black scales the light, and each ink absorbs its share of that
+    case Layout::cmyk:  // no color management: each channel is (255 - black)(255 - ink)/255
       for (std::int32_t i = 0; i < count; ++i, from += stride, out += step) {
         const std::uint32_t light = 255 - from[3];
         for (int c = 0; c < 3; ++c) out[c] = static_cast<std::uint8_t>(light - scale_by(from[c], light));

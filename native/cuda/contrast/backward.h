@@ -8,7 +8,7 @@
 namespace horoball::gpu {
 namespace {
 
-// The sums of a block, in thread 0.
+// Sums over all threads of a block. Only thread 0 has the result.
 __device__ inline ParamSums across_block(const ParamSums& sums, double* shared) {
   return {across_block(sums.inner, shared), across_block(sums.distance, shared),
           across_block(sums.curvature, shared), across_block(sums.radius, shared)};
@@ -31,7 +31,7 @@ struct Corner {
   }
 };
 
-// The weight of a pair in the loss: 0 for padding and for a sample with itself. `r`, `c`: relative to the corner.
+// The weight of a pair in the loss: 0 for padding and for a sample with itself. `r` and `c` are relative to the corner.
 template <class T>
 __device__ T softmax_weight(const Contrast<T>& k, const Corner<T>& at, T logit, int r, int c) {
   const std::int64_t row_class = at.row_class + r, column_class = at.column_class + c;
@@ -177,7 +177,7 @@ __global__ void contrast_gradient(const __grid_constant__ Contrast<T> k, T* e_gr
   const std::int64_t row = k.e.row_at(slot);
   if (row < 0) return;
   if constexpr (K::kTied) {
-    // The part that is orthogonal to z.
+    // Keeps the component orthogonal to z.
     const T* z = k.h.data + row * depth;
     double along = 0, square = 0;
     for (std::int64_t i = lane; i < depth; i += 32) {
@@ -211,7 +211,7 @@ __global__ void contrast_gradient(const __grid_constant__ Contrast<T> k, T* e_gr
   }
 }
 
-// One block. Every unordered pair was counted twice.
+// One block. Halves the sums, because every unordered pair was counted twice.
 template <class T>
 __global__ void contrast_params(const __grid_constant__ Contrast<T> k, ParamFactors factors, double* grad) {
   __shared__ double across[kThreads / 32];

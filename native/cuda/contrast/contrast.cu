@@ -1,4 +1,4 @@
-// The contrastive loss in float32. contrast_double.cu is the same in float64, so the two compile in parallel.
+// The contrastive loss in float32. contrast_double.cu is the same in float64: two files compile in parallel.
 #include "cuda/contrast/contrast.h"
 
 #include "cuda/families.h"
@@ -8,7 +8,8 @@ namespace horoball::gpu {
 Status contrast_double(int device, const ContrastArgs& args, const Run& run);
 
 Status contrast(int device, const ContrastArgs& args, const Run& run) {
-  if (args.part != nullptr) return {Code::unsupported, "a loss is not divided among ranks on a device"};
+  if (args.part != nullptr)
+    return {Code::unsupported, "CUDA devices do not support a loss that is divided among ranks"};
   return args.type == Type::f32 ? contrast_of<float>(device, args, run) : contrast_double(device, args, run);
 }
 

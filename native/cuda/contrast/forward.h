@@ -2,7 +2,7 @@
 // tiles of the view; then the loss and the statistics.
 //
 // For anchor i of view a and its positive S+ in view b: N_ab = logsumexp of its negatives in the views a and
-// b, loss_ab(i) = log(1 + exp(N_ab - S+)), which keeps its digits however small it is, and
+// b, loss_ab(i) = log(1 + exp(N_ab - S+)), which stays accurate however small it is, and
 // L_ab = logaddexp(N_ab, S+).
 #pragma once
 

@@ -1,8 +1,8 @@
-// The contrastive loss as tiles of one symmetric N x N matrix, and what its kernels share.
+// The contrastive loss as tiles of one symmetric N x N matrix, and the data that its kernels share.
 //
 // Samples are ordered view by view, each view padded to whole tiles, so a tile belongs to one pair of views and a
-// positive pair is on the diagonal of a tile. A block owns a tile of rows and loops over the tiles of columns: every
-// sum over partners has one owner and one order.
+// positive pair is on the diagonal of a tile. A block owns a tile of rows and loops over the tiles of columns, so every
+// sum over partners is computed by one block, in a fixed order.
 #pragma once
 
 #include "cuda/pairwise/differences.h"
@@ -23,13 +23,13 @@ struct ViewMap {
 
 // The weights of the results; see contrast_gradient and contrast_report.
 struct Shares {
-  double term;  // weight of one term of one ordered pair of views in the loss
+  double term;  // weight in the loss of each term of an ordered pair of views
   double e_factor, h_factor;
 };
 
 template <class T>
 struct Contrast {
-  Packed<T> e, h;  // h: of z if heads are tied
+  Packed<T> e, h;  // h holds z if heads are tied
   ViewMap map;
   double c;
   LogitScale<T> scale;
@@ -41,7 +41,7 @@ struct Contrast {
   T *top, *total;       // [part][view][slot], of negatives: the largest logit against a view, and the sum
                         // of exp(logit - largest)
   std::int32_t* first;  // the lowest class that attains it
-  T* positive;          // [view][slot]: its logit, and after contrast_finish its probability minus 1
+  T* positive;          // [view][slot]: the positive's logit; after contrast_finish, its probability minus 1
   T* reference;         // [view][slot]: the weight of a negative is exp(logit - reference of its row) and the
                         // same of its column
   double *least, *sum;  // of a forward block's logits

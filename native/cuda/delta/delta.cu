@@ -12,7 +12,7 @@ struct Products {
   const T* distances;
   std::int64_t n, base;
 
-  // An entry of G; padding is so large that it never counts.
+  // An entry of G. Padding is so large that it never affects the result.
   __device__ T at(std::int64_t i, std::int64_t k) const {
     constexpr T kHuge = sizeof(T) == 4 ? T(1e36) : T(1e306);
     if (i >= n) return kHuge;
@@ -21,7 +21,7 @@ struct Products {
   }
 };
 
-// The maximum over a block, in thread 0.
+// The maximum over a block. Only thread 0 has the result.
 template <class T>
 __device__ T block_max(T value, T* shared) {
   shared[threadIdx.x] = value;

@@ -5,8 +5,8 @@
 // 2^-23 of it. Tensor cores truncate sums instead of rounding them, so a long sum would drift: each slab is summed
 // separately and then added in float32.
 //
-// The hardware defines which lane holds which element of a block. Code here treats all elements alike, or looks
-// their positions up in a block that was filled with them.
+// The hardware defines which lane holds which element of a block. Code here either treats all elements alike, or looks up
+// their positions by loading a block whose elements are their own positions.
 #pragma once
 
 #include <mma.h>
@@ -40,8 +40,8 @@ struct Split {
       const float value = big.x[i], rounded = wmma::__float_to_tf32(value);
       big.x[i] = rounded;
       if (plain) continue;
-      // Tensor cores ignore the last 13 bits, on which CUTLASS relies too (round_half_ulp_truncate): adding half of
-      // the last bit kept turns that truncation into rounding, in one instruction instead of four. NaN is kept in
+      // Tensor cores ignore the last 13 bits (CUTLASS relies on this too, in round_half_ulp_truncate). Adding half of the
+      // last bit that they read turns the truncation into rounding, in one instruction instead of four. NaN is kept in
       // `big`.
       const float rest = rounded == value ? 0 : value - rounded;  // 0 for infinity
       small.x[i] = __uint_as_float(__float_as_uint(rest) + 0x1000u);
@@ -49,7 +49,7 @@ struct Split {
   }
 };
 
-// What a slab adds to a block of sums. The two small terms are kept separate and added to each other first, so that
+// The contribution of a slab to a block of sums. The two small terms are accumulated separately and added first, so that
 // x.y == y.x to the last bit.
 struct SlabSum {
   Block main, left, right;
@@ -95,7 +95,7 @@ __device__ inline void tensor_product(Slabs<float>& shared, const float* a, cons
 #pragma unroll
         for (int step = 0; step < kSteps; ++step)
           left[step].load(slab[0] + step * kStep * kPitch + row, kPitch, plain);
-      // Block by block, so that only the sums of one slab are in registers.
+      // One block at a time, so that registers hold the slab sums of a single block.
 #pragma unroll
         for (int block = 0; block < kBlocks; ++block) {
           SlabSum sum;
@@ -178,7 +178,7 @@ struct ChunkSums<float> {
     }
   }
 
-  // body(row, column, sum) for every sum that this thread holds. The whole block must call it.
+  // Calls body(row, column, sum) for every sum that this thread holds. All threads of the block must call it.
   template <class Body>
   __device__ void each(Body body) {
     // The positions of the elements of a fragment: it is loaded from an array of positions.

@@ -44,7 +44,7 @@ constexpr int kSlabPitch = sizeof(T) == 4 ? kSide<T> + 8 : kSide<T>;
 template <class T>
 constexpr int kChunkPitch = sizeof(T) == 4 ? kChunk<T> + 8 : kChunk<T>;
 
-// Two slabs of both factors: one in use, one being copied. In the product with weights, rows fill both factors.
+// Two slabs of both factors: one in use, one being copied. In the product with weights, the rows occupy both factors.
 template <class T>
 struct alignas(32) Slabs {
   T slab[2][2][kSlab * kSlabPitch<T>];  // [buffer][factor]
@@ -79,7 +79,7 @@ __device__ void fetch_slab(T (&to)[2][kSlab * kSlabPitch<T>], const T* a, const 
   __pipeline_commit();
 }
 
-// use(slab, s) for every s below count, after fetch(slab, s) has started its copy.
+// Calls use(slab, s) for every s below count, once the copy that fetch(slab, s) started has completed.
 template <class T, class Fetch, class Use>
 __device__ void each_slab(Slabs<T>& shared, std::int64_t count, Fetch fetch, Use use) {
   fetch(shared.slab[0], std::int64_t{0});
@@ -148,7 +148,7 @@ struct ChunkSums {
     }
   }
 
-  // body(row, column, sum) for every sum that this thread holds. The whole block must call it.
+  // Calls body(row, column, sum) for every sum that this thread holds. All threads of the block must call it.
   template <class Body>
   __device__ void each(Body body) {
 #pragma unroll
@@ -193,7 +193,7 @@ __device__ void fetch_rows(T (&to)[2][kSlab * kSlabPitch<T>], const T* rows, std
   __pipeline_commit();
 }
 
-// The sum over the 16 threads that share a row of a tile, the same in all of them.
+// The sum over the 16 threads that share a row of a tile. All of them get the result.
 template <class N>
 __device__ N across_row(N value) {
 #pragma unroll
@@ -209,7 +209,7 @@ __device__ N across_warp(N value) {
   return value;
 }
 
-// The sum over a block, in thread 0. `shared` holds one number per warp.
+// The sum over a block. Only thread 0 has the result. `shared` holds one number per warp.
 __device__ inline double across_block(double value, double* shared) {
   value = across_warp(value);
   __syncthreads();

@@ -11,11 +11,11 @@ __device__ T squared_from(T g, const Packed<T>& x, std::int64_t i, const Packed<
   return squared_from_product<Card>(g, x.n[i], y.n[j], x.q[i], y.q[j]);
 }
 
-// The factor of the CPU's thresholds: tensor cores truncate sums, whereas a multiply-add rounds them.
+// Multiplies the CPU's thresholds, because tensor cores truncate sums, whereas a multiply-add rounds them.
 template <class T>
 constexpr double kCut = sizeof(T) == 4 ? 2 : 1;
 
-// Negative if s is too small a part of the norms to be accurate.
+// Negative if s is so small relative to the norms that it is inaccurate.
 template <class Card, class T>
 __device__ T nearness(T s, const Packed<T>& x, std::int64_t i, const Packed<T>& y, std::int64_t j) {
   constexpr bool kMinkowski = Card::kRows == Rows::minkowski;
@@ -23,8 +23,8 @@ __device__ T nearness(T s, const Packed<T>& x, std::int64_t i, const Packed<T>& 
   return fma(static_cast<T>(-kPart), kMinkowski ? x.size[i] + y.size[j] : x.n[i] + y.n[j], s);
 }
 
-// The exact squared difference; +infinity from a row outside to any other point. `same`: position i of x is
-// position i of y.
+// The exact squared difference; +infinity between a row outside the domain and any other point. `same`: position i of x
+// is position i of y.
 template <class Card, class T>
 __device__ __attribute__((noinline)) T direct(const Packed<T>& x, std::int64_t i, const Packed<T>& y,
                                               std::int64_t j, bool same) {

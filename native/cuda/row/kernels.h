@@ -104,7 +104,7 @@ __global__ void row_backward(const __grid_constant__ RowView<T> v, const __grid_
 }
 
 // to[j] = sum over i of terms[i][j]. A block has `width` columns, a power of 2: the fewer columns, the more
-// threads share the terms of one.
+// threads share the terms of each.
 template <class T>
 __global__ void sum_columns(const double* terms, std::int64_t count, std::int64_t cols, int width, T* to) {
   __shared__ double sums[kThreads];
@@ -153,7 +153,7 @@ __global__ void matvec_forward(const __grid_constant__ RowView<T> v, std::int64_
     v.out[i * height + k] = static_cast<T>(factor * h[i * height + k]);
 }
 
-// Overwrites h by the gradient in h, and writes the gradient in x.
+// Overwrites h with the gradient with respect to h, and writes the gradient with respect to x.
 template <class T>
 __global__ void matvec_backward(const __grid_constant__ RowView<T> v, std::int64_t height, double* h,
                                 double* by_c) {
@@ -204,8 +204,8 @@ __device__ Conformal conformal(const RowView<T>& v, const T* x) {
   const double slope = rowwise::on_rim(n.inside) && !v.hypmix ? 0 : factor * factor / 2;
   return {factor, slope * v.c, slope * n.square};
 }
-// First one thread per part of the weights computes its largest. Then one thread computes the number by which
-// all weights are divided.
+// First, one thread per part of the weights finds the largest of its part. Then one thread computes the number by which all
+// weights are divided.
 template <class T>
 __global__ void largest_weights(const __grid_constant__ RowView<T> v, std::int64_t parts, double* largest) {
   const std::int64_t part = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;

@@ -88,7 +88,7 @@ __device__ Norm warp_norm(const State& s, const T* x, std::int64_t d) {
   return {high + low, rowwise::inside_of(s.hypmix, s.c, {high, low})};
 }
 
-// The vectors of a row; null if there are fewer.
+// The vectors of a row; null for those that the operation does not have.
 template <class T>
 struct Vectors {
   const T *x, *y, *u;
@@ -144,7 +144,7 @@ struct RowView {
   double c, t;
   std::int64_t rows, d;
   const T* inputs[3];
-  std::int64_t steps[3], cols[3];  // from one row of an input to the next (0: broadcast); its columns
+  std::int64_t steps[3], cols[3];  // between consecutive rows of an input (0: broadcast); its columns
   T* out;
   std::int64_t out_cols;
   const T* cotangent;

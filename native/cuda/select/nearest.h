@@ -7,7 +7,7 @@
 namespace horoball::gpu {
 namespace {
 
-constexpr std::int32_t kNoIndex = 0x7fffffff;  // of an empty slot: worse than any row
+constexpr std::int32_t kNoIndex = 0x7fffffff;  // of an empty slot; comes after every row
 
 template <class T>
 struct Nearest {
@@ -32,7 +32,7 @@ struct Nearest {
     return true;
   }
 
-  // In ascending order; empty slots get index -1.
+  // Sorts the entries in ascending order; empty slots get index -1.
   __device__ void sort() const {
     for (std::int64_t end = k - 1; end > 0; --end) {
       const T d = distance[end];
@@ -45,7 +45,7 @@ struct Nearest {
   }
 
  private:
-  // Replaces the worst of the first `count` by (d, i) and restores the heap.
+  // Replaces the worst of the first `count` entries with (d, i) and restores the heap.
   __device__ void sink(T d, std::int32_t i, std::int64_t count) const {
     std::int64_t at = 0;
     for (;;) {

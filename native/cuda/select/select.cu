@@ -37,7 +37,7 @@ struct Search {
 template <class Card, class T>
 __global__ void __launch_bounds__(kThreads, kBlocksPerProcessor)
     search_tile(Card card, const __grid_constant__ Search<T> search) {
-  // Factor of a rank that covers its rounding.
+  // A factor that covers the rounding of a rank.
   constexpr double kSlack = sizeof(T) == 4 ? 1 + 1e-5 : 1 + 1e-12;
   constexpr int kPitch = kSide<T> + 1;
   __shared__ Slabs<T> slabs;
@@ -97,7 +97,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerProcessor)
   }
 }
 
-// One thread per query: joins its lists and sorts them.
+// One thread per query: merges its lists and sorts the result.
 template <class T>
 __global__ void finish_queries(const __grid_constant__ Search<T> search) {
   const std::int64_t query = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
