@@ -1,4 +1,4 @@
-// 2 arsinh(sqrt u) and related functions: the form of every hyperbolic distance here. Computed as
+// 2 arsinh(sqrt u), the form of every hyperbolic distance here, and related functions. It is computed as
 // log1p(2 (u + sqrt(u (1 + u)))): one root, one logarithm, no cancellation for any u >= 0.
 #pragma once
 
@@ -7,7 +7,7 @@
 namespace horoball {
 namespace {
 
-// Beyond this u^2 could overflow, and sqrt(u (1 + u)) is u to rounding.
+// Beyond this, u^2 could overflow, and sqrt(u (1 + u)) equals u up to rounding.
 template <class V>
 HD V far_away() {
   return constant<V>(kIsSingle<V> ? 1e9 : 1e17);
@@ -19,7 +19,7 @@ HD V root_product(V u) {
   return where(u > far_away<V>(), u, sqrt(fma(u, u, u)));
 }
 
-// Its inverse, and 0 at 0: for coincident points the term that it multiplies must vanish.
+// 1/root, but 0 at 0, because the term that it multiplies must vanish for coincident points.
 template <class V>
 HD V inverse_root(V root) {
   const V zero = constant<V>(0);
@@ -39,13 +39,13 @@ HD V double_arsinh(V u) {
   return log1p_finite(constant<V>(2) * (u + sqrt(fma(u, u, u))));
 }
 
-// The u for which 2 arsinh(sqrt u) is `t`.
+// The inverse function: the u for which 2 arsinh(sqrt u) is `t`.
 HD double from_double_arsinh(double t) {
   const double z = std::expm1(t);
   return z < 1e100 ? z * z / (4 * (1 + z)) : z / 4;
 }
 
-// sqrt(u/(1 + u)) - arsinh(sqrt u), which is O(u^1.5): from its series where the difference would cancel.
+// sqrt(u/(1 + u)) - arsinh(sqrt u), which is O(u^1.5). Computed from its series where the difference would cancel.
 // `inverse` is 1/root, or 0; `arsinh` is arsinh(sqrt u), and arbitrary if u is 0.
 template <class V>
 HD V arsinh_deficit(V u, V root, V inverse, V arsinh) {

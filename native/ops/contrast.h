@@ -1,6 +1,6 @@
 // The scalar mathematics of the contrastive loss: the logit of a pair and its derivatives, log-sum-exp, the loss of an
 // anchor, and the gradients of the parameters. Templates over the number type, which is a vector on the CPU. PairKind
-// (ops/geometries/card.h) says which terms a geometry has.
+// (ops/geometries/card.h) defines which terms a geometry has.
 #pragma once
 
 #include "ops/geometries/cards.h"
@@ -10,13 +10,13 @@
 namespace horoball {
 namespace {
 
-// The logit of a pair that does not exist: a sample with itself, and padding. Positives are left out of the
-// sums too, because rounding against a much larger positive would erase the negatives.
+// The logit of masked pairs: samples with themselves, and padding. Positives are also excluded from the sums, because
+// rounding relative to a much larger positive would erase the negatives.
 constexpr double kNone = -1e30;
 
-// The constants of the logit  e_weight <e_i,e_j> - h_weight d(h_i,h_j), with the distance taken at ratio * s.
-// `infinite` is the distance from a row outside; it is kFarthest if h_weight is 0, because 0 times infinity would
-// be NaN. `radius`: of the points of tied heads; otherwise 1.
+// The constants of the logit  e_weight <e_i,e_j> - h_weight d(h_i,h_j), where d is the distance at the squared difference
+// ratio * s. `infinite` is the distance from a row outside the domain; it is kFarthest if h_weight is 0, because 0 times
+// infinity would be NaN. `radius` is that of the ball points of tied heads, otherwise 1.
 template <class T>
 struct LogitScale {
   T e_weight, h_weight, ratio, radius, infinite;
@@ -30,8 +30,8 @@ inline LogitScale<T> logit_scale(const GeometryTerms& terms, double tau_e, doubl
           h_weight == 0 ? kFarthest<T> : static_cast<T>(HUGE_VAL)};
 }
 
-// What is read of a pair, and its logit: the inner product g, the squared difference s, the norms n and quantities q
-// of both rows. A pair with s below `near_below` is too near for the product of weights with rows.
+// The inputs of a pair's logit, and the logit: the inner product g, the squared difference s, the squared norms n and the
+// quantities q of both rows. A pair with s below `near_below` is too near for the product of weights with rows.
 template <class V>
 struct PairTerms {
   V g, s, near_below, qx, qy, nx, ny, distance, logit;
@@ -65,7 +65,7 @@ HD_INLINE void compute_logit(const typename K::Card& card, const LogitScale<T>& 
 
 // The derivatives of w times the distance of a pair. `pull` is the weight of x - y in the gradient; `far` is the same,
 // but 0 if the pair is too near for the product of weights with rows. The others are the terms of ParamSums and, of
-// untied heads, the factors of x and of y in their own gradients.
+// untied heads, the coefficients of x and of y in their own gradients.
 template <class V>
 struct DistanceTerms {
   V pull, far, distance, radius, lift_x, lift_y;
@@ -111,7 +111,7 @@ struct LogSum {
   }
 };
 
-// The logarithm of a total. NaN stays.
+// The logarithm of a total; finite for 0, and NaN for NaN.
 template <class V>
 HD V log_total(V total) {
   return log(max(constant<V>(kIsSingle<V> ? 1.1754943508222875e-38 : 2.2250738585072014e-308), total));
@@ -122,7 +122,7 @@ template <class V>
 struct Odds {
   V loss, whole, miss;  // loss_ab, L_ab, and the probability of the positive minus 1
 
-  // `top` and `log_sum`: of the negatives of both views, whose log-sum-exp N_ab is their sum. `alone`: there are none.
+  // N_ab, the log-sum-exp of the negatives of both views, is top + log_sum. `alone`: the anchor has no negatives.
   HD Odds(V top, V log_sum, V positive, bool alone) {
     const V zero = constant<V>(0), one = constant<V>(1);
     V gap = (top - positive) + log_sum;  // N_ab - S+
@@ -148,12 +148,12 @@ struct ParamSums {
   }
 };
 
-// The factors of those sums.
+// The factors by which those sums are multiplied.
 struct ParamFactors {
   double inner, distance_by_tau, distance_by_lambda, by_c, radius;
 };
 
-// `weight`: of one term in the loss.
+// `weight` is that of one term in the loss.
 inline ParamFactors param_factors(const GeometryTerms& terms, double tau_e, double tau_h, double lambda,
                                   double weight, const TiedRadius* tied) {
   const double h_weight = terms.distance_weight(lambda, tau_h);
@@ -162,7 +162,7 @@ inline ParamFactors param_factors(const GeometryTerms& terms, double tau_e, doub
           tied != nullptr ? tied->by_curvature / tied->radius : 0};
 }
 
-// In the order of kLogitParameters.
+// Writes the gradients of the parameters, in the order of kLogitParameters.
 HD void gradients_of_params(const ParamSums& sums, const ParamFactors& factors, double* gradient) {
   gradient[kTauE] = factors.inner * sums.inner;
   gradient[kTauH] = factors.distance_by_tau * sums.distance;

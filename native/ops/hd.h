@@ -7,7 +7,7 @@
 #define HD inline
 #endif
 
-// The same for loops over a row. On the host they stay separate functions: inlined into a longer one, gcc no
+// The same for loops over a row. On the host they stay separate functions: if they are inlined into a longer one, gcc no
 // longer keeps the independent partial sums in registers.
 #if defined(__CUDACC__)
 #define HD_LOOP HD

@@ -8,7 +8,7 @@
 namespace horoball {
 namespace rowwise {
 
-// In the order in which they are applied. Each scales a row, so only the norm changes.
+// In the order in which they are applied. Each scales a row, so only its norm changes.
 using HeadCards = RowList<Clip, Expmap0, Project>;
 
 }  // namespace rowwise
@@ -30,7 +30,7 @@ constexpr double head_parameter<rowwise::Clip>(double clip) {
   return clip;
 }
 
-// The norm of a row after the cards, one after the other.
+// The norm of a row after the cards have been applied in order.
 template <class T, class... Cards>
 inline T norm_after(rowwise::RowList<Cards...>, rowwise::RowState<T> row, T norm, double clip) {
   const auto apply = [&]<class Card>() {

@@ -1,5 +1,5 @@
 // The published guards: biased denominators, clamped functions, minimum norms. Where a clamp acts, gradients are
-// those of the published code: straight through for artanh and arsinh, none for tanh, norms and the projection.
+// those of the published code: straight through for artanh and arsinh, zero for tanh, norms and the projection.
 #pragma once
 
 #include <cmath>
@@ -10,11 +10,11 @@
 
 namespace horoball::rowwise::hypmix {
 
-inline constexpr double kBias = 1e-5;  // added to the denominator of an addition
+inline constexpr double kBias = 1e-5;  // added to the denominator of the Möbius addition
 inline constexpr double kLeastNorm = 1e-5;
 inline constexpr double kTopArtanh = 1 - 1e-5;  // the largest argument of artanh
-inline constexpr double kTopTanh = 15;          // and of tanh
-inline constexpr double kLeastLog = 1e-5;       // inside arsinh's logarithm
+inline constexpr double kTopTanh = 15;          // the largest argument of tanh
+inline constexpr double kLeastLog = 1e-5;       // the smallest argument of the logarithm in arsinh
 inline constexpr double kMargin = 1e-3;         // of the projection, relative to the radius
 
 // |v| from |v|^2, at least kLeastNorm.
@@ -24,8 +24,7 @@ HD T norm(const T& square) {
   return value(n) < kLeastNorm ? T(kLeastNorm) : n;
 }
 
-// artanh(sqrt z)/sqrt z under the clamp. Beyond it the value is constant and the slope is that of artanh at the
-// clamp.
+// artanh(sqrt z)/sqrt z with a clamped artanh. Beyond the clamp, artanh is constant, but its slope is that at the clamp.
 template <class T>
 HD T artanhc(const T& z) {
   if (value(z) <= kTopArtanh * kTopArtanh) return rowwise::artanhc(z, 1 - z);
@@ -34,7 +33,7 @@ HD T artanhc(const T& z) {
   return chain(r, std::atanh(kTopArtanh), steep) / r;
 }
 
-// tanh(sqrt z)/sqrt z under the clamp.
+// tanh(sqrt z)/sqrt z with a clamped tanh.
 template <class T>
 HD T tanhc(const T& z) {
   if (value(z) <= kTopTanh * kTopTanh) return rowwise::tanhc(z);

@@ -1,19 +1,19 @@
-// The contract of a metric card. A metric sees a pair of rows through their squared difference s (never three
-// inner products, in which near rows would lose every digit), and each row through its squared norm n and one
-// quantity q that the card defines, computed in float64 and rounded once.
+// The contract of a metric card. A metric is a function of the squared difference s of two rows (never of three inner
+// products, in which near rows would lose every digit), and for each row of its squared norm n and one quantity q that the
+// card defines, computed in float64 and rounded once.
 //
 // A card has
 //   kInfo                        name, formula, domain and tolerances
 //   kRows                        how rows are transformed before they are compared
-//   kBounded                     whether a point with a <= 0 is outside: infinitely far, with gradient 0
+//   kBounded                     whether a point with a <= 0 is outside the domain: infinitely far, with gradient 0
 //   double c                     above 0, the curvature is -c; its only member, present even if the formula ignores it
 //   q(a)                         the row's quantity from a = 1 - c|x|^2
 //   distance(s, qx, qy)          the distance
 //   slope(s, qx, qy)             its derivative, as three coefficients (below)
-//   by_curvature(d, s, qx, qy, nx, ny)   its derivative in c with the points held fixed; d is the distance
-//   rank(s, qx, qy)              a cheaper function that orders the y of one x as the distance does
+//   by_curvature(d, s, qx, qy, nx, ny)   its derivative with respect to c at fixed points; d is the distance
+//   rank(s, qx, qy)              a cheaper function that orders the points y of a fixed x as the distance does
 //   rank_at(d, qx)               the rank at distance d
-// as templates over the number type. All are 0 at s = 0, where the derivative is that subgradient.
+// as templates over the number type. All of these are 0 at s = 0; for the derivatives, this is a subgradient.
 #pragma once
 
 #include "ops/number.h"
@@ -22,7 +22,7 @@
 namespace horoball {
 namespace {
 
-// The space that the rows of a metric belong to.
+// The space to which the rows of a metric belong.
 enum class Points : unsigned char { anywhere, ball, hyperboloid };
 
 // The accuracy of most cards, for each distance in a full matrix, near-duplicates included.

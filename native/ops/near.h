@@ -1,5 +1,5 @@
-// What all families need to know about rows before a metric is applied: the values of a row that a metric reads, which
-// rows are outside its domain, and which pairs are too near for the matrix product.
+// Properties of rows that all families need before a metric is applied: the values of a row that a metric reads, which rows
+// are outside its domain, and which pairs are too near for the matrix product.
 #pragma once
 
 #include "ops/metric_card.h"
@@ -16,11 +16,11 @@ constexpr double kOutside = -1e30;
 template <class T>
 constexpr T kFarthest = static_cast<T>(sizeof(T) == 4 ? 1e30 : 1e300);
 
-// Below this part of the two norms s = |x|^2 + |y|^2 - 2<x,y> is computed directly from the rows, because float32
-// would keep no digit of a near pair.
+// Below this fraction of the sum of the two squared norms, s = |x|^2 + |y|^2 - 2<x,y> is computed directly from the rows:
+// in float32, a near pair would have no correct digit.
 constexpr double kNear = 0.01;
 
-// Below this part a float32 product of many columns has lost more digits than a distance allows.
+// Below this fraction, a float32 product of many columns has lost more digits than an accurate distance allows.
 constexpr double kFair = 0.1;
 
 // The same for minkowski rows: their times enter the product and are then added with the opposite sign, so their
@@ -43,13 +43,13 @@ struct RowValues {
   double scale;  // the factor by which the row is multiplied
 };
 
-// Of a row that is padding.
+// The values of a padding row.
 template <class T>
 HD RowValues<T> padding_values() {
   return {1, 1, 1, 0};
 }
 
-// `square`: of the row, with the signs of the card's rows.
+// `square` is the squared norm of the row, with the signs of the card's rows.
 template <class Card, class T>
 HD RowValues<T> row_values(const Card& card, const T* row, Index depth, const Square& square) {
   const double a = one_minus(card.c, square);
@@ -90,8 +90,8 @@ struct RowAt {
   double scale;
 };
 
-// The squared difference directly from two rows that are not the same row of the same matrix; +infinity from a row
-// outside to any other point.
+// The squared difference, computed directly from two rows that are not the same row of the same matrix; +infinity between
+// a row outside the domain and any other point.
 template <class Card, class T>
 HD T direct_difference(RowAt<T> x, RowAt<T> y, Index depth) {
   if (x.row == nullptr || y.row == nullptr) return 1;

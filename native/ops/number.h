@@ -49,7 +49,7 @@ HD float where(bool mask, float yes, float no) { return mask ? yes : no; }
 HD double where(bool mask, double yes, double no) { return mask ? yes : no; }
 HD int where(bool mask, int yes, int no) { return mask ? yes : no; }
 
-// The second argument if either is NaN.
+// Returns the second argument if either is NaN.
 HD float min(float a, float b) { return a < b ? a : b; }
 HD double min(double a, double b) { return a < b ? a : b; }
 HD float max(float a, float b) { return a > b ? a : b; }

@@ -1,10 +1,10 @@
-// The contract of a row card. A row-wise operation takes up to three vectors x, y, u of a row and returns a
-// combination of them, or a number. Its card sees only the scalars of the row below and gives the coefficients;
-// the families own the vectors and derive every gradient from the same formula by dual numbers.
+// The contract of a row card. A row-wise operation takes up to three vectors x, y, u of a row and returns a linear
+// combination of them, or a number. Its card computes the coefficients from the scalars of the row (RowState) alone; the
+// families process the vectors and derive every gradient from the same formula by dual numbers.
 //
 // The second vector enters twice: as y, and in the pair p = x + beta y, where the card defines beta (+1 for a sum,
-// -1 for a difference, or a function of the norms). p is formed coordinate by coordinate, so formulas in |p|^2 keep
-// their digits where inner products would cancel.
+// -1 for a difference, or a function of the norms). p is formed coordinate by coordinate, so formulas in |p|^2 are
+// accurate where inner products would cancel.
 #pragma once
 
 #include <cmath>
@@ -46,7 +46,7 @@ struct RowParameter {
   bool leading = false;  // the first argument, not an option
 };
 
-// The space that the rows of an input belong to.
+// The space to which the rows of an input belong.
 enum class RowDomain : unsigned char { ball, klein, hyperboloid, anywhere };
 
 struct RowInput {
@@ -82,7 +82,7 @@ struct RowInfo {
 
 // The defaults of a card.
 struct RowCard {
-  // Whether beta depends on the row: its slopes count then, including those in c and t.
+  // Whether beta depends on the row. If so, its derivatives contribute to the gradients, including those of c and t.
   static constexpr bool kPairScaled = false;
   // Whether the formula uses <p, x>.
   static constexpr bool kPairAlong = false;
@@ -94,8 +94,8 @@ struct RowCard {
   }
 };
 
-// A point on or outside the rim is treated as one with 1 - c|x|^2 = kRim: conformal factors stay finite, and its
-// radius has no gradient. Distances from it are infinite.
+// A point on or outside the rim is treated as one with 1 - c|x|^2 = kRim: conformal factors stay finite, and the gradient
+// with respect to its radius is 0. Distances from it are infinite.
 inline constexpr double kRim = 1e-30;
 
 template <class T>

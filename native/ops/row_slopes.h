@@ -1,4 +1,4 @@
-// What a row-wise family computes from a formula: its terms, and the chain rule for all cards.
+// The terms that a row-wise family computes from a formula, and the chain rule for all cards.
 #pragma once
 
 #include "row_card.h"

@@ -1,4 +1,4 @@
-// The list of row cards, the only registry of row-wise operations. A card's position is its index in RowArgs.op.
+// The list of row cards, the only registry of row-wise operations. A card's position is its index, RowArgs::op.
 #pragma once
 
 #include "row/clip.h"

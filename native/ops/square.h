@@ -1,5 +1,5 @@
-// Squared norms and squared differences of rows, in float64 for either element type: O(n d) work beside the
-// O(n m d) of the matrix product, on which the accuracy of every distance depends.
+// Squared norms and squared differences of rows, in float64 for either element type, because the accuracy of every distance
+// depends on them. They are O(n d) work next to the O(n m d) of the matrix product.
 #pragma once
 
 #include "ops/number.h"
@@ -24,7 +24,7 @@ HD void add_exactly(V& high, V& low, V value) {
 }
 HD void add(Square& sum, double value) { add_exactly(sum.high, sum.low, value); }
 
-// high[l] + low[l] += v^2. The square of a float is exact, and its sum in float64 more precise than float32.
+// high[l] + low[l] += v^2. The square of a float is exact in float64, and the sum needs no compensation for a float32 result.
 HD void add_square(float x, double& high, double&) {
   const double v = static_cast<double>(x);
   high += v * v;
@@ -90,7 +90,7 @@ HD double inner_product(const T* x, const T* y, Index depth) {
   return sum;
 }
 
-// 1 - c n, to the last digit.
+// 1 - c n, accurate to the last digit.
 HD double one_minus(double c, const Square& n) {
   const double product = c * n.high, error = fma(c, n.high, -product);
   const double rest = 1 - product;

@@ -13,8 +13,8 @@ struct Tolerances {
   Tolerance value, gradient, parameters;
 };
 
-// On the CPU, compared with float64 formulas; and on a CUDA device, compared with the CPU. A device rounds the factors
-// of a float32 product to pieces, and adds in a different order.
+// On the CPU, compared with float64 formulas; and on a CUDA device, compared with the CPU. A device splits the factors of a
+// float32 product into rounded parts, and adds in a different order.
 struct Accuracy {
   Tolerances cpu, device;
 

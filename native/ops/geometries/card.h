@@ -21,7 +21,7 @@ namespace {
 constexpr Accuracy kLossAccuracy = {{{1e-6, 1e-14}, {3e-6, 1e-12}, {3e-6, 1e-12}},
                                     {{1e-5, 1e-11}, {1e-5, 1e-11}, {1e-4, 1e-10}}};
 // The same for a batch of well separated classes: a logit of 70, rounded to the element type, has an error of
-// 70 * 2^-24, which is a relative error of the loss.
+// 70 * 2^-24, which becomes a relative error of the loss.
 constexpr Accuracy kSeparatedAccuracy = {{{2e-5, 2e-13}, {2e-5, 1e-11}, {2e-5, 1e-11}},
                                          {{1e-4, 1e-11}, {1e-4, 1e-11}, {1e-3, 1e-10}}};
 
@@ -71,7 +71,7 @@ template <class Geometry, bool kTied>
 using DistanceOf = typename Choose<kTied && !kSame<typename Geometry::TiedDistance, void>,
                                    typename Geometry::TiedDistance, typename Geometry::Distance>::Type;
 
-// The part of a metric card that squared differences depend on.
+// The part of a metric card on which squared differences depend.
 template <Rows kind>
 struct DifferenceCard {
   static constexpr Rows kRows = kind;
@@ -80,14 +80,14 @@ struct DifferenceCard {
   HD double q(double) const { return 1; }
 };
 
-// A pair of samples as the kernels of the loss see it. Two geometries with the same pairs share their kernels.
+// The properties of a geometry on which the kernels of the loss depend. Geometries with equal properties share kernels.
 template <class MetricCard, bool kReadsInner, bool kReadsDistance, bool kTiedHeads>
 struct PairKind {
   using Card = MetricCard;
   static constexpr bool kInner = kReadsInner, kDistance = kReadsDistance, kTied = kTiedHeads;
   static constexpr bool kGram = kInner && !kTied;       // inner products need a separate matrix product
   static constexpr bool kSquared = kDistance || kTied;  // squared differences are read
-  static constexpr bool kBounded = Card::kBounded && kDistance && !kTied;  // points may be outside
+  static constexpr bool kBounded = Card::kBounded && kDistance && !kTied;  // points may be outside the domain
   static constexpr Rows kRows = kTied ? Rows::plain : Card::kRows;
   using Difference = DifferenceCard<kRows>;
   // The card that prepares the rows of squared differences: tied rows are unit rows, not ball points.
@@ -110,7 +110,7 @@ struct PairKindOf<Geometry, kPublished, kTied> {
 // The terms of a geometry's logit, as values.
 struct GeometryTerms {
   bool inner, distance, weighted;
-  bool curved, tied_curved;  // whether c enters the distance; that of tied heads also through their radius
+  bool curved, tied_curved;  // whether c enters the distance; with tied heads also through their radius
 
   // The factor of the distance in the logit.
   HD double distance_weight(double lambda, double tau_h) const { return (weighted ? lambda : 1) / tau_h; }

@@ -74,7 +74,7 @@ inline auto with_geometry_of(GeometryList<First, Others...>, int index, Body bod
   return body.template operator()<First>();
 }
 
-// Calls body with the pairs of a geometry, under the guards and heads of a call, as its type argument.
+// Calls body with the PairKind of a geometry as its type argument, given the guards and heads of a call.
 template <class Body>
 inline auto with_pairs(int index, bool published, bool tied, Body body) {
   return with_geometry_of(Geometries{}, index, [&]<class Geometry>() {

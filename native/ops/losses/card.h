@@ -1,16 +1,17 @@
-// The contract of a loss card. A pair loss sees the logits of an anchor with its positives and with its negatives, and
-// gives a term per positive pair or one term per anchor. A card states
+// The contract of a loss card. A pair loss reads the logits of an anchor with its positives and with its negatives, and
+// has one term per positive pair or one per anchor. A card states
 //   kInfo             name, label and formula of one term; the head comment names the source
 //   kLogSum           whether it reads the log-sum-exp of rate() times the logits of the positives
 //   kPairTerms        whether it reads sums over the positives of pair_term()
-//   kBalanced         whether it reads the weight of all anchors over that of the anchors with positives; 1 for a sum
-//   factor()          the factor of all logits
+//   kBalanced         whether it reads the weight of all anchors divided by that of the anchors with positives (for a
+//                     loss that sums its terms, the quotient is 1)
+//   factor()          multiplies all logits
 //   rate()            see kLogSum
 //   pair_term(u, n)   value and slope of the term of one positive, from its logit and the log-sum-exp of the negatives
 //   terms(sums)       the terms of an anchor, and the numbers from which the weights of its pairs are computed
-//   positive_weight(u, anchor)   the derivative of the terms of an anchor in the logit of a positive
-// The derivative in the logit u of a negative is exp(u - reference) for every card. All functions are written for any
-// number type except terms(), which runs once per anchor, in float64.
+//   positive_weight(u, anchor)   the derivative of an anchor's terms with respect to the logit of a positive
+// The derivative with respect to the logit u of a negative is exp(u - reference) for every card. All functions are written
+// for any number type except terms(), which runs once per anchor, in float64.
 #pragma once
 
 #include "ops/contrast.h"
@@ -52,7 +53,7 @@ struct AnchorTerms {
   Anchor<double> anchor = {0, 0, 0};
 };
 
-// A term and its derivative in the log-sum-exp of the negatives.
+// A term and its derivative with respect to the log-sum-exp of the negatives.
 template <class V>
 struct PairTerm {
   V value, slope;

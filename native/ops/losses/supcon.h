@@ -1,9 +1,9 @@
-// The supervised contrastive losses, with the mean over positives outside or inside of the logarithm (Khosla et al.,
+// The supervised contrastive losses, with the mean over positives outside or inside the logarithm (Khosla et al.,
 // NeurIPS 2020, equations 2 and 3). With P = logsumexp_p S_p, N = logsumexp_n S_n and k positives,
 //
 //   out = (P - mean_p S_p) + log(1 + exp(N - P)),   in = log k + log(1 + exp(N - P)),
 //
-// in which the first term of either is exactly 0 for one positive, so that small losses keep their digits.
+// The first term of each is exactly 0 for a single positive, so that small losses stay accurate.
 #pragma once
 
 #include "ops/losses/card.h"
@@ -15,7 +15,7 @@ namespace losses {
 struct SupervisedCard : LossCard {
   static constexpr bool kLogSum = true;
 
-  // The second term of either loss, and its derivative in N.
+  // The second term of either loss, and its derivative with respect to N.
   static PairTerm<double> against(const AnchorSums& s) {
     if (s.negatives == 0) return {0, 0};
     return soft_plus(s.negative_log - s.positive_log);

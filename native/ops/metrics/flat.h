@@ -1,5 +1,5 @@
 // The metrics of flat space: euclidean |x-y|; chordal 2|x-y|, the limit of the Poincaré distance as c -> 0,
-// which serves as the control for the effect of curvature; cosine 1 - <x,y>/(|x||y|), which is half the
+// which serves as a control for the effect of curvature; cosine 1 - <x,y>/(|x||y|), which is half the
 // squared difference of the unit rows. A zero row has no direction and is at cosine distance 1 from every row.
 // None depends on c.
 #pragma once
@@ -50,9 +50,10 @@ using Euclidean = Straight<1>;
 using Chordal = Straight<2>;
 
 struct Cosine {
-  static constexpr MetricInfo kInfo = {.name = "cosine",
-                                       .formula = "1 - <x,y>/(|x||y|)",
-                                       .domain = "everywhere; 1 from a zero row. Norms above 1e-307"};
+  static constexpr MetricInfo kInfo = {
+      .name = "cosine",
+      .formula = "1 - <x,y>/(|x||y|)",
+      .domain = "norms above 1e-307; a zero row is at distance 1 from every row"};
   static constexpr Rows kRows = Rows::unit;
   static constexpr bool kBounded = false;
 

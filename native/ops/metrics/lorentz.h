@@ -3,9 +3,9 @@
 //
 //   d = 1/sqrt(c) arcosh(-c <x,y>) = 2/sqrt(c) arsinh(sqrt u),   u = c s/4,   s = <x-y, x-y>
 //
-// The second form is used because it keeps the digits of short distances. Domain: the upper sheet. For rows off the
-// sheet, s is still computed from their difference, and a negative s counts as 0. Derivative: that of the second form in
-// all coordinates; its tangential part is the derivative on the hyperboloid.
+// The second form is used because it is accurate for short distances. Domain: the upper sheet. For rows off the sheet, s
+// is still computed from their difference, and a negative s counts as 0. Derivative: that of the second form with respect
+// to all coordinates; its tangential part is the derivative on the hyperboloid.
 #pragma once
 
 #include "ops/arsinh.h"
@@ -22,7 +22,7 @@ struct Lorentz {
       .points = Points::hyperboloid,
       .curved = true,
       .slope = 1,
-      // Times far from the apex nearly cancel in s.
+      // In s, the time coordinates of rows far from the apex nearly cancel.
       .tolerance = kMetricAccuracy.with_value({1e-5, 1e-14}).with_parameters({1e-5, 1e-11})};
   static constexpr Rows kRows = Rows::minkowski;
   static constexpr bool kBounded = false;

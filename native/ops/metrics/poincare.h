@@ -2,11 +2,10 @@
 //
 //   d = 2/sqrt(c) arsinh(sqrt u),   u = c s/(a b),   a = 1 - c|x|^2,   b = 1 - c|y|^2
 //
-// (Ganea et al. 2018.) Domain: c|x|^2 < 1. A point on or outside the rim is
-// at distance +infinity from every other point, with gradient 0; the same point twice is at distance 0.
-// Cancellation occurs in a, which is therefore computed in float64, and in s, which the family takes directly
-// from the rows if the points are near. Nothing is clamped: distances do not saturate. Derivative: A [(1 + c s/a) x -
-// y] with A = 2 sqrt(c)/(a b sqrt(u (1 + u))), and 0 at x = y.
+// (Ganea et al. 2018.) Domain: c|x|^2 < 1. A point on or outside the rim is at distance +infinity from every other point,
+// with gradient 0; equal points are at distance 0. Cancellation occurs in a, which is therefore computed in float64, and in
+// s, which the family computes directly from the rows if the points are near. Nothing is clamped: distances do not
+// saturate. Derivative: A [(1 + c s/a) x - y] with A = 2 sqrt(c)/(a b sqrt(u (1 + u))), and 0 at x = y.
 #pragma once
 
 #include "ops/arsinh.h"

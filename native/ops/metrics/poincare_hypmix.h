@@ -52,7 +52,7 @@ struct PoincareHypmix {
     return {common * fma(p.big, a * b, bias * (p.big + cs)), lift * b, lift * a};
   }
 
-  // The derivative of 2/sqrt(c) artanh(t) in c. For small t it uses the series of t/(1 - t^2) - artanh(t),
+  // The derivative of 2/sqrt(c) artanh(t) with respect to c. For small t it uses the series of t/(1 - t^2) - artanh(t),
   // where the direct form would cancel. The series form would itself cancel near the clamp.
   template <class V>
   HD V by_curvature(V d, V s, V a, V b, V nx, V ny) const {
@@ -95,7 +95,7 @@ struct PoincareHypmix {
     const V root_big = sqrt(big), both = root_big + sqrt(cs);
     const V rest = constant<V>(kBias) + where(both > zero, root_big * ab / both, zero);
     const V ratio = constant<V>(2 * std::sqrt(c)) * root / rest;
-    // An overflow is beyond the clamp. NaN stays NaN.
+    // An overflow is beyond the clamp. NaN is kept.
     const V top = where(s == s, constant<V>(2 * kClamp / (1 - kClamp)), s);
     return {big, constant<V>(1) / (big + constant<V>(kBias)), root,
             where(root > zero, constant<V>(1) / root, zero),

@@ -11,9 +11,8 @@ struct Clip : RowCard {
   static constexpr RowInfo kInfo{
       .name = "clip",
       .doc =
-          "Feature clipping before `expmap0`: vectors longer than `radius` are shortened to it. The "
-          "curvature does not "
-          "enter.",
+          "Feature clipping before `expmap0`: vectors longer than `radius` are scaled to that norm. Does not depend on "
+          "the curvature.",
       .gradient = "Where the clip is active, the radial part of the gradient is 0.",
       .inputs = {{"x", "vectors", RowDomain::anywhere}},
       .parameter = {.name = "radius", .doc = "the largest norm", .start = 2.3, .low = 0},

@@ -1,5 +1,5 @@
 // Angles of entailment cones (Ganea et al., ICML 2018, arXiv 1804.01882; on the hyperboloid Desai et al., ICML 2023, arXiv
-// 2304.09172). Both angles are formed with atan2 from parts of the tangent vector from x to y: arccos of its normalized
+// 2304.09172). Both angles are computed with atan2 from components of the tangent vector from x to y: arccos of a normalized
 // component loses half of the digits of small angles.
 #pragma once
 
@@ -10,9 +10,9 @@ namespace horoball::rowwise {
 
 inline constexpr const char* kConeGradient = "The gradient is 0 wherever the angle is constant.";
 inline constexpr RowParameter kMinRadius = {
-    .name = "minRadius", .doc = "K, which sets how wide cones are", .start = 0.1, .low = 0};
+    .name = "minRadius", .doc = "K, which determines the width of the cones", .start = 0.1, .low = 0};
 
-// The angle of the vector (along, across), in [0, pi]; constantly 0 if both are so small that their squares underflow.
+// The angle of the vector (along, across), in [0, pi]; the constant 0 if both are so small that their squares underflow.
 template <class T>
 HD T angle(const T& across, const T& along) {
   const double y = value(across), x = value(along), length = std::hypot(x, y);
@@ -28,7 +28,7 @@ HD T aperture(const T& opposite, const T& hypotenuse) {
   return angle(opposite, root(across * (hypotenuse + opposite)));
 }
 
-// <x, y - x>, without its cancellation.
+// <x, y - x>, without the cancellation of (|y|^2 - |x|^2 - |y - x|^2)/2.
 template <class T>
 HD T outward(const RowState<T>& r) {
   return with_value((r.y2 - r.x2 - r.p2) / 2, -r.px);

@@ -1,6 +1,6 @@
 // Signed distance to a hyperplane, 1/sqrt c arsinh(2 sqrt c <w,a> / ((1 - c|w|^2)|a|)) with w = (-p) (+) x.
 // In q = x - p and with A, B = 1 - c|x|^2, 1 - c|p|^2 the argument is 2 sqrt c (B<q,a> - c|q|^2<p,a>) / (A B
-// |a|). Slots: x is x, y is p, u is a, and the pair is q.
+// |a|). In RowState, x is x, y is p, u is a, and the pair is q.
 #pragma once
 
 #include "../row_card.h"
@@ -15,7 +15,7 @@ HD T normal_length(const RowState<T>& r) {
   return value(length) < HUGE_VAL ? length : length - length;
 }
 
-// B<q,a> - c|q|^2<p,a>, the part of w along a.
+// B<q,a> - c|q|^2<p,a>: <w,a> times its denominator.
 template <class T>
 HD T along_normal(const RowState<T>& r) {
   return r.b * r.pu - r.c * r.p2 * r.yu;

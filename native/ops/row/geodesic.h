@@ -23,7 +23,7 @@ struct Geodesic : RowCard {
                     .doc = "the position between the ends, any finite number",
                     .start = NAN,
                     .leading = true},
-      // A and B are quotients of sums, which add their errors.
+      // A and B are quotients of sums, whose errors add up.
       .tolerance = kRowAccuracy.with_value({1e-7, 3e-14}),
   };
   static constexpr bool kPairAlong = true;
@@ -31,7 +31,7 @@ struct Geodesic : RowCard {
   // At this distance from x, in units of 1/sqrt(c), every point rounds to the rim: opposite points with
   // 1 - c|x|^2 = kRim, the smallest value that is distinguished, are 141 apart.
   static constexpr double kFarthest = 200;
-  // If l^2 is below kLeast, the ends count as one point, and t is limited to kMost so that t^2 does not overflow.
+  // If l^2 is below kLeast, the ends count as equal, and t is limited to kMost, so that t^2 does not overflow.
   static constexpr double kMost = 1e60, kLeast = 1e-120;
   template <class T>
   HD static T beta(const RowState<T>&) {
@@ -59,14 +59,14 @@ struct Geodesic : RowCard {
 
  private:
   // The denominator of the result: (1 + time) `whole`, with the time coordinate of the resulting point. That is
-  // at least 1, which bounds the denominator on a path inward from the rim, where cancellation may leave no digit.
+  // at least 1, which bounds the denominator on a path inward from the rim, where it may cancel completely.
   template <class T>
   HD static T divisor(const T& d, const T& whole) {
     const double least = 2 * value(whole);
     return value(d) > least ? d : with_value(d, least);
   }
 
-  // t, limited to where the point is at distance kFarthest.
+  // t, limited so that the point is at most kFarthest from the end that is farther away.
   template <class T>
   HD static T reached(const T& t, const T& l2) {
     const double v = value(t), beyond = v > 0.5 ? v : v - 1;

@@ -1,5 +1,5 @@
 // Logits of the hyperbolic softmax (Ganea et al. 2018, arXiv 1805.09112, section 5): the distance to the hyperplane of
-// class k times lambda_p |a|. Slots and formula as in dist_to_plane.h.
+// class k times lambda_p |a|. The formula and its variables are those of dist_to_plane.h.
 #pragma once
 
 #include "../hypmix.h"
@@ -36,7 +36,7 @@ struct HyperbolicSoftmax : RowCard {
   }
 
  private:
-  // plane_sinh with the biased addition inside: w has denominator D + bias, D = ab + c|q|^2.
+  // plane_sinh with the biased addition: the denominator of w is D + bias with D = ab + c|q|^2.
   template <class T>
   HD static T published_sinh(const RowState<T>& r) {
     const double e = hypmix::kBias;

@@ -14,7 +14,7 @@ struct Logmap : RowCard {
       .name = "logmap",
       .doc =
           "Logarithmic map, the inverse of `expmap`: the velocity at `x` of the geodesic that reaches `y` "
-          "after unit time. Exactly 0 for equal points, with `compat` too, although the published code "
+          "after unit time. Exactly 0 for equal points, even with `compat`, although the published code "
           "divides 0 by 0 there.",
       .inputs = {{"x", "ball points"}, {"y", "ball points"}},
       .published = true,

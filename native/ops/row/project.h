@@ -14,13 +14,13 @@ struct Project : RowCard {
       .gradient = "Where the projection is active, the radial part of the gradient is 0.",
       .inputs = {{"x", "vectors", RowDomain::anywhere}},
       .parameter = {.name = "margin",
-                    .doc = "the distance from the rim that is kept free, as a fraction of the radius",
+                    .doc = "the minimum distance from the rim, as a fraction of the radius",
                     .start = hypmix::kMargin,
                     .low = 0,
                     .high = 1},
       .published = true,
   };
-  // The factor by which a vector of this norm is scaled.
+  // The factor by which a vector of norm `norm` is scaled.
   template <class T, class Margin>
   HD static T factor(const T& norm, const T& c, Margin margin) {
     const T most = (1 - margin) / root(c);
