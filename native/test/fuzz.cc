@@ -1,9 +1,9 @@
 // Fuzzes every function of the core behind its argument checks, without Node: `npm run fuzz` builds and runs this with
 // libFuzzer under AddressSanitizer and UndefinedBehaviorSanitizer. HOROBALL_FUZZ_FUNCTION selects one function by name.
 //
-// The bytes of an input decide the arguments. `Drawn` takes the place of a binding: for each argument that a function asks
-// for, it makes one that is likely to be valid, in memory of exactly its size. Some of them are then replaced by wrong
-// ones, and the function is called through the binding for WebAssembly, which does not need its engine.
+// The bytes of an input determine the arguments. `Drawn` takes the place of a binding: for each argument that a function
+// reads, it generates one that is likely to be valid, in memory of exactly its size. Some are then replaced with invalid
+// ones, and the function is called through the binding for WebAssembly, which works without a WebAssembly engine.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -189,7 +189,7 @@ class Drawn {
  private:
   std::int64_t size() { return sizes_[static_cast<std::size_t>(bytes_.below(4))]; }
 
-  // Points of a ball with some that are at its rim, outside of it or not numbers.
+  // Points of a ball, with some on its rim, outside it or not finite.
   template <class T>
   void fill(T* at, std::int64_t length) {
     constexpr double kScales[] = {0.05, 0.3, 1, 1e4, 1e-30};
@@ -229,8 +229,8 @@ struct Table {
   }
 };
 
-// A wrong argument in the place of a drawn one.
-void spoil(Bytes& bytes, Slots& slots) {
+// Replaces a generated argument with an invalid one.
+void invalidate(Bytes& bytes, Slots& slots) {
   if (slots.list.empty()) return;
   Argument& at = slots.list[bytes.next() % slots.list.size()];
   switch (bytes.below(4)) {
@@ -275,7 +275,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       horoball::wasm::standing()[i] = bytes.rarely() ? bytes.real() : bytes.below(7) - 1;
   Drawn::Call draw{bytes, slots};
   drawing[at].function(draw);
-  while (bytes.rarely()) spoil(bytes, slots);
+  while (bytes.rarely()) invalidate(bytes, slots);
   horoball::wasm::Outcome outcome;
   horoball::wasm::Call call{slots.list, outcome};
   calling[at].function(call);

@@ -1,4 +1,4 @@
-// Times the CUDA tables on arrays in device memory, as training uses them: nothing is copied, and the host
+// Times the functions of the CUDA table on arrays in device memory, as training uses them: nothing is copied, and the host
 // waits only at the end of a batch of calls. Prints one JSON object per line: operation, shape, milliseconds
 // per call, and the rate of its matrix products. `bench/gpu.ts` runs it next to its peers.
 //

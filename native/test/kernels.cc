@@ -21,11 +21,11 @@ using horoball::Status;
 using horoball::Type;
 
 constexpr double kCurvature = 0.1;
-constexpr double kClip = 2.3;  // beyond unit rows
+constexpr double kClip = 2.3;  // above the norm of unit rows
 constexpr std::int64_t kDim = 128;
 constexpr horoball::Run kOneThread = {.threads = 1};
 
-// Rows of numbers that own their memory.
+// A matrix that owns its memory.
 template <class T>
 struct Rows {
   std::vector<T> data;
@@ -141,7 +141,7 @@ Result pairwise_poincare() { return pairwise<float>(192, 192, metric_named("poin
 Result pairwise_euclidean() { return pairwise<float>(192, 192, metric_named("euclidean")); }
 Result pairwise_float64() { return pairwise<double>(128, 128, metric_named("poincare")); }
 
-// Every pair of partners is too near for the product.
+// Every row of x has a partner in y that is too near for the matrix product.
 Result pairwise_near() {
   static const Rows<float> x = ball<float>(192, 1);
   static const Rows<float> y = [] {
@@ -350,7 +350,7 @@ int run_kernel(const Kernel& kernel) {
 int main(int count, char** words) {
   if (count < 2) return fail("usage", "kernels LEVEL [NAME]");
   backend = horoball::cpu(words[1]);
-  if (backend == nullptr) return fail(words[1], "this machine lacks the level");
+  if (backend == nullptr) return fail(words[1], "this machine does not support the level");
   const char* wanted = count > 2 ? words[2] : nullptr;
   std::printf("%s\n", kCompiler);
   int ran = 0;

@@ -19,7 +19,7 @@ using Float4 = float __attribute__((vector_size(16)));
 using Float8 = float __attribute__((vector_size(32)));
 using Float16 = float __attribute__((vector_size(64)));
 
-// Runs kSums x kSteps multiply-adds on vectors. The factor is unknown to the compiler.
+// Runs kSums x kSteps multiply-adds on vectors. The compiler does not know the factor, so it cannot simplify them.
 template <class Vec>
 [[gnu::always_inline]] inline float run(float factor) {
   Vec sums[kSums];

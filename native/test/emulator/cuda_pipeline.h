@@ -1,4 +1,4 @@
-// Asynchronous copies into shared memory, completed at once.
+// Asynchronous copies into shared memory, completed immediately.
 #pragma once
 
 #include <cstring>

@@ -1,7 +1,7 @@
 // A CUDA runtime for machines without a GPU: the part of it that native/cuda/ uses, so that its sources compile as
-// plain C++ and their kernels run on the CPU. For tests only; its speed says nothing about a GPU.
+// plain C++ and their kernels run on the CPU. For tests only; its speed does not predict that of a GPU.
 //
-// Every thread of a block is a fiber that runs until it meets a barrier or the others of its warp; blocks run
+// Every thread of a block is a fiber that runs until it reaches a barrier or an operation of its whole warp; blocks run
 // one after another. Threads are resumed in an order that changes from one barrier to the next (and with
 // HOROBALL_EMULATOR_SEED), so a kernel with a missing barrier gives a different result. A barrier that some
 // threads never reach ends the process with a message, and so does a write out of bounds. Fresh device memory is
@@ -10,8 +10,8 @@
 //   HOROBALL_EMULATOR_DEVICES   number of devices (default 1)
 //   HOROBALL_EMULATOR_BYTES     memory of each device (default 1 GiB)
 //   HOROBALL_EMULATOR_DRIVER    the CUDA version of the driver (default 13000, that of the runtime; 0: no driver)
-//   HOROBALL_EMULATOR_LAUNCH    the number of the error that every launch returns instead of running
-//   HOROBALL_EMULATOR_SEED      a different order of threads and blocks
+//   HOROBALL_EMULATOR_LAUNCH    the error number that every launch returns instead of running
+//   HOROBALL_EMULATOR_SEED      seed of the order of threads and blocks
 #pragma once
 
 #include <cmath>

@@ -120,7 +120,7 @@ unsigned random_below(unsigned n) {
   return static_cast<unsigned>((random_state >> 33) % n);
 }
 
-// Whether all threads first .. last are at `state`; it is an error if some are and others can never be.
+// Whether all threads from `first` to `last` - 1 are in `state`. Fails if some are, but others have ended and never can be.
 bool together(unsigned first, unsigned last, State state) {
   unsigned there = 0, done = 0;
   for (unsigned t = first; t < last; ++t) {
@@ -184,7 +184,7 @@ std::mutex one_at_a_time;
 void run(dim3 grid, dim3 threads, void (*of)(void*), void* with) {
   const std::lock_guard lock(one_at_a_time);
   if (threads.x > kMostThreads || threads.y != 1 || threads.z != 1 || grid.y != 1 || grid.z != 1) {
-    fail("a launch of a shape that the emulator does not have");
+    fail("a launch of a shape that the emulator does not support");
   }
   if (fibers().size() < threads.x) fibers().resize(threads.x);
   body = of;

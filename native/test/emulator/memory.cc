@@ -10,8 +10,8 @@
 
 namespace {
 
-// An array ends within kAlignment bytes of an inaccessible page, and another one precedes it, so a kernel that reads or
-// writes out of bounds ends the process.
+// An array ends within kAlignment bytes of an inaccessible page, and another such page precedes it, so a kernel that reads
+// or writes out of bounds ends the process.
 constexpr std::size_t kPage = 4096, kAlignment = 16;
 constexpr unsigned char kGuardByte = 0xa5;
 
@@ -41,7 +41,7 @@ constexpr int kRuntime = 13000;
 int driver() { return static_cast<int>(setting("HOROBALL_EMULATOR_DRIVER", kRuntime)); }
 std::size_t memory_of_a_device() { return setting("HOROBALL_EMULATOR_BYTES", std::size_t{1} << 30); }
 
-// The array that holds an address, or the end.
+// An iterator to the array that contains an address, or arrays.end().
 auto holder(const void* address) {
   const auto* at = static_cast<const unsigned char*>(address);
   auto next = arrays.upper_bound(at);

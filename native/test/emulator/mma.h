@@ -1,5 +1,5 @@
-// Matrix fragments of 16 x 16 x 8 in TF32, on fibers. The layout of the elements is scrambled, so code that assumes one
-// gives a different result; factors lose the bits that tensor cores ignore, and sums are truncated, not rounded.
+// Matrix fragments of 16 x 16 x 8 in TF32, on fibers. The layout of the elements is scrambled, so code that assumes a
+// particular one gives a different result; factors lose the bits that tensor cores ignore, and sums are truncated, not rounded.
 #pragma once
 
 #include "cuda_runtime.h"
