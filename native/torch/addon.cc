@@ -23,7 +23,7 @@
 namespace horoball::train {
 namespace {
 
-// The version of the library that is loaded; the headers only know the version that the addon was built with.
+// The version of the loaded library; the headers only have the version that the addon was built with.
 std::string library_version() {
   const std::string key = "TORCH_VERSION=", config = at::show_config();
   const auto start = config.find(key);
@@ -86,7 +86,7 @@ std::string signatures();
 void bind_environment(Exports& exports) {
   exports.calls("signatures", signatures);
   exports.calls("open", open, "backend", "cuda");
-  // Waits for the running operation and accepts no more. process.exit does not run the clean-up hooks of the
+  // Waits for the running operation; later calls do nothing. process.exit does not run the clean-up hooks of the
   // main thread, but it does run the destructors of libtorch's statics, which the lane must not outlive.
   exports.calls("close", [](Environment& here) { here.lane.close(); });
   exports.calls("info", [] { return LibraryInfo{torch::cuda::is_available(), at::get_num_threads()}; });
@@ -110,7 +110,7 @@ void bind(Exports& exports) {
   }
 }
 
-// The signatures of all rows, in TypeScript.
+// The signatures of all exports, in TypeScript.
 std::string signatures() {
   std::string text;
   Exports exports(&text);

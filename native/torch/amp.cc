@@ -39,7 +39,7 @@ at::ScalarType type_of(Precision precision) {
   return precision == Precision::float16 ? at::kHalf : at::kBFloat16;
 }
 
-// Per thread, like libtorch's own switch. float32 means that nothing is emulated.
+// Per thread, like libtorch's autocast state. float32 means that nothing is emulated.
 thread_local at::ScalarType emulated_type = at::kFloat;
 
 }  // namespace

@@ -26,10 +26,10 @@ Matrix matrix_of(const at::Tensor& x);
 ConstMatrix const_matrix_of(const at::Tensor& x);
 Type element_type(const at::Tensor& x);
 
-// A contiguous copy for the core in float32 or float64, whatever the model runs in.
+// The rows as a contiguous tensor in float32 or float64 for the core, whatever the precision of the model.
 at::Tensor rows_for_core(const at::Tensor& x, const at::Device& device);
 
-// Throws what a call reported.
+// Throws the error that a call reported, if any.
 void require_ok(const Status& status);
 
 }  // namespace horoball::train

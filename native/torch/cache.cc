@@ -13,8 +13,8 @@ void leaf(TensorResource& out, const std::vector<at::Tensor>& parts) {
   out.set(at::cat(rows).requires_grad_());
 }
 
-// Backpropagates the leaves' gradients, from row `first` on, through the graphs of the outputs. A leaf that
-// the loss did not read has no gradient.
+// Backpropagates the gradients of the leaves, from row `first` on, through the graphs of the outputs. Leaves that the loss
+// did not read have no gradient and are skipped.
 void backward_rows(const std::vector<at::Tensor>& outputs, const std::vector<at::Tensor>& leaves,
                    std::int64_t first) {
   std::vector<at::Tensor> values, gradients;

@@ -47,7 +47,8 @@ class GradientSumResource : public Resource {
 // count.
 at::Tensor gather_rows(Group& group, const at::Tensor& own, const Counts& counts) {
   if (static_cast<int>(counts.size()) != group.size() || counts[group.rank()] != own.size(0))
-    throw CodedError("ERR_HOROBALL_SHAPE", "expected the number of rows of each rank, got other counts");
+    throw CodedError("ERR_HOROBALL_SHAPE",
+                     "expected counts that match the rows of each rank, got different ones");
   const auto most = *std::max_element(counts.begin(), counts.end());
   const auto rows = own.size(0);
   at::Tensor sent = own;
@@ -65,8 +66,8 @@ at::Tensor gather_rows(Group& group, const at::Tensor& own, const Counts& counts
   return at::cat(parts);
 }
 
-// If every rank computes a function of all rows, the gradient of its own rows is a part of the function's gradient: nothing
-// is sent back, and nothing is divided by the number of ranks. A divided loss does not use this graph (loss_part.h).
+// Every rank computes the same function of all rows, so the gradient of its own rows is a slice of the gradient of all:
+// nothing is sent back, and nothing is divided by the number of ranks. A divided loss does not use this graph (loss_part.h).
 class Gather : public torch::autograd::Function<Gather> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& own, Group* group,

@@ -1,4 +1,4 @@
-// The handle that JavaScript has of a group of ranks.
+// The JavaScript handle to a group of ranks.
 #pragma once
 
 #include "environment.h"

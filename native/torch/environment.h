@@ -46,7 +46,7 @@ class Resource {
 
 class Exports;
 
-// The tables of functions that the core has opened: of the CPU, and of every CUDA device.
+// The core's function tables: that of the CPU, and one per CUDA device.
 struct Tables {
   const Backend* cpu = nullptr;
   std::vector<const Backend*> cuda;
@@ -64,7 +64,7 @@ inline const std::shared_ptr<Environment>& shared_environment(Napi::Env env) {
 }
 inline Environment& environment(Napi::Env env) { return *shared_environment(env); }
 
-// Owned by an External. Shares ownership of the environment, also after `release`: at shutdown Node may free the instance
+// Owned by an External. Shares ownership of the environment, even after `release`: at shutdown Node may free the instance
 // data before it finalizes Externals.
 struct Handle {
   std::shared_ptr<Resource> resource;
@@ -92,13 +92,13 @@ struct Converter<train::Handle*> {
   static train::Handle* from(Arguments& in, const Napi::Value& value);
 };
 
-// Null for null and undefined: a call that cannot be canceled.
+// Null or undefined converts to null: a call that cannot be canceled.
 template <>
 struct Converter<train::Cancel> {
   static train::Cancel from(Arguments& in, const Napi::Value& value);
 };
 
-// The resource of a handle; throws ERR_HOROBALL_DISPOSED.
+// The resource of a handle. Throws ERR_HOROBALL_DISPOSED if it was disposed of.
 template <>
 struct Converter<std::shared_ptr<train::Resource>> {
   static std::shared_ptr<train::Resource> from(Arguments& in, const Napi::Value& value);

@@ -1,6 +1,6 @@
 // The addon's exports, one row each: a name, the operation that errors name, a callable whose parameters declare the
 // JavaScript arguments, and the names of these parameters. Arguments are read immediately, on the JavaScript thread; the
-// callable runs on the lane. The rows also describe themselves: lib/train/lane/addon.ts is generated from that.
+// callable runs on the lane. lib/train/lane/addon.ts is generated from the same rows.
 #pragma once
 
 #include <algorithm>
@@ -51,7 +51,7 @@ struct Parameter<Kind*> {
   static Kind* pass(Held& held, const Flag*) { return held ? held->get() : nullptr; }
 };
 
-// A tensor: the one that the lane has put behind the handle before the callable runs.
+// A tensor. It is read from its handle when the callable runs, because earlier calls may still have to compute it.
 template <>
 struct Parameter<const at::Tensor&> {
   using Held = std::shared_ptr<TensorResource>;
@@ -145,8 +145,7 @@ auto with_arguments(Arguments& in, F work, Types<P...>) {
   };
 }
 
-// Reads the trailing arguments of a queued call: the cancel flag that every call may end with, and the arrays
-// to keep alive.
+// Reads the optional cancel flag at the end of a queued call, and collects the arrays to keep alive.
 inline Call queued(Arguments& in, const char* operation) {
   Call call{operation, in.take<Cancel>()};
   call.arrays = in.keep_arrays();
@@ -164,10 +163,10 @@ constexpr bool one_name_per_argument(Types<P...>) {
 class Exports {
  public:
   Exports(Napi::Env env, Napi::Object to) : env_(env), to_(to) {}
-  // Exports nothing, but appends the signatures of the rows in TypeScript to `to`, one per line.
+  // Exports nothing. Appends the TypeScript signatures of the rows to `to` instead, one per line.
   explicit Exports(std::string* to) : description_(to) {}
 
-  // `names` are those of the callable's parameters that are JavaScript arguments.
+  // In all functions below, `names` are the names of the callable's parameters that are JavaScript arguments.
 
   // Runs immediately, on the JavaScript thread.
   template <class F, class... Names>
@@ -198,8 +197,9 @@ class Exports {
     });
   }
 
-  // Queues the call and immediately returns handles of new resources: one, or an object. The callable receives
-  // the resources first, and fills them; their names come first too, and are the object's properties.
+  // Queues the call and immediately returns handles to new resources: one handle, or an object of several. The callable
+  // receives the resources as its first parameters and fills them; their names also come first, and are the properties of
+  // the object.
   template <class... Made, class F, class... Names>
   void makes(const char* name, const char* operation, F work, Names... names) {
     static_assert(one_name_per_argument<Names...>(parameters<F>()));
@@ -292,10 +292,10 @@ class Exports {
     return "{" + properties + " }";
   }
 
-  // Every queued call may end with it.
+  // The optional last parameter of every queued call.
   static constexpr const char* kCancel = "cancel?: Cancel | null";
 
-  // Whether the rows are described, not exported.
+  // Whether the rows are described instead of exported. If so, describes this row.
   template <class... P>
   bool describes(const char* name, Types<P...>, const std::vector<const char*>& names, const char* last,
                  const std::string& result) {

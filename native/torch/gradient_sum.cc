@@ -7,7 +7,7 @@
 namespace horoball::train {
 namespace {
 
-// As in torch's DistributedDataParallel: a small first bucket starts the traffic early.
+// The sizes of torch's DistributedDataParallel: a small first bucket starts the communication early.
 constexpr std::size_t kFirstBytes = 1 << 20, kBytes = 25 << 20;
 
 }  // namespace
@@ -91,7 +91,7 @@ void GradientSum::State::complete(std::size_t bucket) {
   for (; next < buckets.size() && buckets[next].waiting == 0; ++next) send(buckets[next]);
 }
 
-// A parameter that the loss does not reach has no gradient, on every rank.
+// A parameter that does not affect the loss has no gradient on any rank.
 void GradientSum::State::send(Bucket& bucket) {
   const torch::NoGradGuard frozen;
   std::vector<at::Tensor> flat;

@@ -10,7 +10,7 @@
 namespace horoball::train {
 
 // Gradients are sent in buckets, from the last parameter to the first, each as soon as it and those before it
-// are complete: the order is the same on every rank, and most of the traffic overlaps the rest of the
+// are complete: the order is the same on every rank, and most of the communication overlaps with the rest of the
 // backward pass. c10d's own Reducer does the same, but the signature of its constructor differs between
 // almost all versions of libtorch, and it divides by the number of ranks, whereas the global loss needs the
 // sum.

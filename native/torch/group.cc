@@ -112,7 +112,7 @@ struct Group::State {
   BackendPtr gloo, nccl;
   std::atomic<bool> broken = false;  // a collective that never ends may be in flight
 
-  // NCCL joins at the first tensor on a device, on every rank.
+  // NCCL is set up for the first tensor on a CUDA device, at the same point of the run on every rank.
   c10d::Backend& backend(const at::Tensor& values) {
     if (!values.is_cuda()) return *gloo;
     if (nccl == nullptr) nccl = nccl_group(config, store);
@@ -174,7 +174,7 @@ void Group::State::arrive(const Flag* cancel) {
 }
 
 void Group::State::check() {
-  if (gloo == nullptr) throw CodedError("ERR_HOROBALL_NO_GROUP", "expected a group that was joined");
+  if (gloo == nullptr) throw CodedError("ERR_HOROBALL_NO_GROUP", "expected a group that has been joined");
   const auto failure = heartbeat.failure();
   if (!failure) return;
   broken = true;

@@ -14,7 +14,7 @@ namespace horoball::train {
 
 struct GroupConfig {
   static constexpr const char* kTypeScript = "GroupNumbers";
-  std::string host;  // of the store at which the ranks meet
+  std::string host;  // of the store through which the ranks find each other
   std::int64_t port = 0;
   int rank = 0;
   int size = 1;
@@ -23,7 +23,7 @@ struct GroupConfig {
   std::string interface;      // network interface, or empty
   double join_seconds = 300;  // for all ranks to arrive
   double timeout = 1800;      // seconds that a collective may take
-  double patience = 20;       // seconds without a sign of life after which a rank counts as hung
+  double patience = 20;       // seconds without a report after which a rank counts as hung
 };
 
 // Collectives are called in the same order by every rank, on the lane. All throw ERR_HOROBALL_RANK, naming the rank

@@ -6,8 +6,8 @@
 // negatives k of the two views:
 //   R = sum_k exp((1 + beta) s_k) / mean_k exp(beta s_k),   loss = log(exp(s+) + R) - s+.
 // So dloss/ds_k = W ((1 + beta) softmax_k((1 + beta) s) - beta softmax_k(beta s)) with W = R / (exp(s+) + R),
-// and dloss/ds+ = -W. beta = 0 is the plain loss. Everything is in float64 and the whole N x N matrix is stored:
-// a control need not be fast.
+// and dloss/ds+ = -W. With beta = 0 it is the usual contrastive loss. Everything is in float64 and the whole N x N matrix is
+// stored, because a control need not be fast.
 #include "hard_negatives.h"
 
 #include <algorithm>
@@ -139,8 +139,7 @@ class Loss {
     if (values_.empty()) return;  // with a single class the loss is 0, as in the core
     const double hard = log_sum_exp(values_, 1 + beta_), weight = log_sum_exp(values_, beta_);
     const double mass = hard - weight + std::log(static_cast<double>(values_.size()));  // log R
-    const double odds =
-        mass - row[positive];  // log odds of the negatives, which keep the digits of a small loss
+    const double odds = mass - row[positive];  // log odds of the negatives, so that a small loss is accurate
     loss_ += share_ * (std::max(odds, 0.0) + std::log1p(std::exp(-std::abs(odds))));
     const double w = share_ / (1 + std::exp(-odds));
     slopes_.row(anchor)[positive] -= w;

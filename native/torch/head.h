@@ -1,4 +1,4 @@
-// From the backbone's feature to a unit vector and a point of the Poincaré ball: z = Linear(f), e = z / |z|, and h is
+// Maps the backbone's feature f to a unit vector e and a point h of the Poincaré ball: z = Linear(f), e = z / |z|, and h is
 // the image of e or z under the row operations of the core that make up the head (native/ops/head.h).
 #pragma once
 
@@ -13,7 +13,7 @@ struct HeadConfig {
   std::int64_t dim = 128;
   bool unit = true;                   // h comes from e (`hypmix`) rather than z (`hyp-vit`)
   std::vector<RowOperation> to_ball;  // in order
-  double c = 0.1;                     // initially; the ball's curvature is -c
+  double c = 0.1;                     // initial value; the ball's curvature is -c
   Guards guards = Guards::clean;
   Tables tables;
 };

@@ -14,10 +14,10 @@ using Clock = std::chrono::steady_clock;
 using Seconds = std::chrono::duration<double>;
 
 constexpr Seconds kInterval{0.5};
-// Once a collective has failed, a rank that sends no reports has ended.
+// Once a collective has failed, a rank counts as ended after this many seconds without a report.
 constexpr double kPatienceWithBroken = 3;
 constexpr Seconds kClosing{10};
-// Time for the other ranks to read the verdict.
+// How long rank 0 keeps the store open, so that the other ranks can read the verdict.
 constexpr Seconds kReading{3};
 const std::string kVerdict = "watch/verdict";
 
@@ -66,7 +66,7 @@ struct Heartbeat::State {
   std::string first_where;                  // of rank 0
   Clock::time_point looked = Clock::now();  // time of the last answer from the store
   Condition reported = Condition::running;  // the condition that is in the store
-  bool hurry = false;                       // report now
+  bool hurry = false;                       // report immediately
   bool stopping = false, ended = false, all_closed = false;
 
   void report_soon(std::unique_lock<std::mutex>& lock, Condition wanted);
@@ -240,7 +240,8 @@ std::string Heartbeat::explained(const std::string& otherwise) {
 
 void Heartbeat::fail(const std::string& message) {
   std::unique_lock lock(state_->mutex);
-  if (state_->failure || state_->ended || state_->store == nullptr) return;  // a better reason is known
+  if (state_->failure || state_->ended || state_->store == nullptr)
+    return;  // a more specific reason is known
   state_->where += ": " + message;
   state_->report_soon(lock, Condition::failed);
   // The store ends with rank 0, so rank 0 waits until the others have read the report.

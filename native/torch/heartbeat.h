@@ -24,9 +24,10 @@ class Heartbeat {
   void start(c10::intrusive_ptr<c10d::Store> store, int rank, int size, double patience, bool launched);
   // Records what the rank is doing, for the errors of the other ranks.
   void at(const std::string& where);
-  // A sentence about the rank that failed, once there is one.
+  // Which rank failed and where, as a sentence, once that is known.
   std::optional<std::string> failure() const;
-  // Called after a collective failed: waits until the failed rank is known.
+  // Called after a collective has failed: waits for a limited time until the failed rank is known, and returns the sentence
+  // about it, or `otherwise`.
   std::string explained(const std::string& otherwise);
   // Announces this rank's own error; returns once the others can read it.
   void fail(const std::string& message);

@@ -18,8 +18,8 @@ void Initial::uniform(at::Tensor to, double bound) {
   to.uniform_(-bound, bound, generator_);
 }
 
-// Inverse transform sampling: uniform between the values of the distribution function at the cuts, then its
-// inverse.
+// Inverse transform sampling: a uniform sample between the values of the cumulative distribution function at the cuts, mapped
+// by its inverse.
 void Initial::trunc_normal(at::Tensor to, double std) {
   const torch::NoGradGuard frozen;
   const double cut = 2 / std;

@@ -139,7 +139,7 @@ void Lane::finish_jobs(Napi::Env env) {
   }
 }
 
-// References in dropped jobs are destroyed here, while the environment still exists.
+// Destroys the references in dropped jobs while the environment still exists.
 void Lane::close() {
   {
     const std::lock_guard lock(mutex_);

@@ -1,4 +1,4 @@
-// One native thread with a queue per environment. All calls of libtorch run here, in the order in which
+// One native thread with a queue per environment. All calls to libtorch run here, in the order in which
 // JavaScript made them. This keeps libuv's pool free for files, and a single OpenMP team serves all calls.
 //
 // A call without a promise is posted. If it fails, calls posted after it are skipped, and the next promise
@@ -72,7 +72,7 @@ class Lane {
   Lane& operator=(const Lane&) = delete;
 
   void post(Call call, Work work);
-  // Runs even after a failure: it releases objects that earlier work may still use. Must not throw.
+  // Queues work that releases objects, which earlier work may still use. It runs even after a failure and must not throw.
   void release(std::function<void()> work);
   // Returns a promise of `answer`, which runs on the JavaScript thread once the work is done.
   Napi::Promise run(Call call, Work work, Answer answer);

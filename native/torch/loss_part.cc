@@ -12,12 +12,12 @@ namespace horoball::train {
 
 std::unique_ptr<LossPart> LossPart::of(const Gathered& gathered, std::int64_t rows, std::int64_t views,
                                        const std::int32_t* order) {
-  if (rows % views != 0) return nullptr;  // the call rejects this
+  if (rows % views != 0) return nullptr;  // the loss itself rejects this
   const auto ranks = gathered.counts.size();
   std::vector<std::int64_t> ends(ranks);
   std::partial_sum(gathered.counts.begin(), gathered.counts.end(), ends.begin());
   const auto row_of = [&](std::int64_t sample) { return order == nullptr ? sample : order[sample]; };
-  // The rank of a row; `ranks` for those of no rank.
+  // The rank of a row; `ranks` for a row that no rank embedded.
   const auto rank_of = [&](std::int64_t row) {
     return static_cast<std::size_t>(std::upper_bound(ends.begin(), ends.end(), row) - ends.begin());
   };

@@ -1,5 +1,6 @@
-// The part of a loss that this rank computes, if the ranks that gathered its rows divide it: each the pairs of the classes
-// that it embedded with all others. Rows that no rank embedded (cross-batch memory) are divided too.
+// The part of a loss that this rank computes, if the ranks that gathered its rows divide the work: each rank computes the
+// pairs of the classes that it embedded with all classes. Rows that no rank embedded (cross-batch memory) are divided among
+// the ranks too.
 #pragma once
 
 #include <cstdint>
@@ -13,14 +14,15 @@ namespace horoball::train {
 
 class LossPart {
  public:
-  // Null if several ranks have rows of the same class, because then the loss cannot be divided by classes. The decision is
-  // the same on all ranks. `order`: as in ContrastArgs; it is replaced by one in which the classes of a rank are consecutive.
+  // Null if several ranks have rows of the same class, because the loss then cannot be divided by classes. The decision is
+  // the same on all ranks. `order` is that of ContrastArgs; apply_to() replaces it with one in which the classes of a rank
+  // are consecutive.
   static std::unique_ptr<LossPart> of(const Gathered& gathered, std::int64_t rows, std::int64_t views,
                                       const std::int32_t* order);
 
-  // Keep this object in place until the call has returned.
+  // This object must not move or be destroyed before the call has returned.
   void apply_to(ContrastArgs& args) const;
-  // Throws the error with which the call could not gather.
+  // Rethrows the error that made the call fail to gather, if any.
   void rethrow() const;
 
  private:

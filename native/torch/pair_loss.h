@@ -11,11 +11,11 @@ struct PairVariant {
   bool proxies_are_anchors = false;
 };
 
-// Proxies, one row per class, that the batch is compared with.
+// Proxies with which the batch is compared, one row per class.
 struct ProxySides {
   ConstMatrix euclidean, hyperbolic;
   Matrix grad_euclidean, grad_hyperbolic;
-  const std::int32_t* classes = nullptr;  // of the rows of the batch
+  const std::int32_t* classes = nullptr;  // of each row of the batch
 };
 
 // A pair loss of a batch with the same number of views per class, on the host: between its rows, or against proxies. Takes the

@@ -1,4 +1,4 @@
-// Trained proxies of the classes of a run, and the losses that compare a batch with them.
+// Trainable proxies of the classes of a run, and the losses that compare a batch with them.
 #pragma once
 
 #include "embedder.h"
@@ -25,8 +25,8 @@ class ProxiesResource : public Resource {
   at::Tensor rows_;
 };
 
-// The loss of a batch against proxies, as a node of the graph. `args` as for pair_loss, without rows and gradients;
-// `classes` has the proxy of each row of the batch. `args` and `run` are not kept.
+// The loss of a batch against proxies, as a node of the graph. `args` is that of pair_loss, without rows and gradients;
+// `classes` has the proxy of each row of the batch. `args` and `run` are not kept after the call.
 at::Tensor proxy_loss(const at::Tensor& euclidean, const at::Tensor& hyperbolic, const Outputs& proxies,
                       const std::int32_t* classes, const Tables& tables, const ContrastArgs& args,
                       const PairVariant& variant, const Run& run);

@@ -13,7 +13,7 @@ struct RowCall : torch::CustomClassHolder {
   bool wants_c = false;
 };
 
-// Rows, or a number for each row, from one or two matrices.
+// Maps one or two matrices to rows, or to one number per row.
 class RowMap : public torch::autograd::Function<RowMap> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* ctx, at::TensorList inputs, const at::Tensor& c,
@@ -57,7 +57,7 @@ class RowMap : public torch::autograd::Function<RowMap> {
     for (auto& grad : grads)
       if (grad.defined()) grad = grad.to(upstream[0].options());
     grads.push_back(call->wants_c ? scalars[0].to(at::kCPU) : at::Tensor());
-    grads.resize(grads.size() + 3);  // the other arguments
+    grads.resize(grads.size() + 3);  // the other arguments have no gradient
     return grads;
   }
 };

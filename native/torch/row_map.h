@@ -15,7 +15,7 @@ struct RowOperation {
 at::Tensor map_rows(const Tables& tables, const RowOperation& operation, Guards guards, const at::Tensor& x,
                     const at::Tensor& c);
 
-// The number of an operation for each row of its inputs, one or two matrices.
+// Applies an operation that returns a number to each row of one or two matrices.
 at::Tensor map_to_numbers(const Tables& tables, const RowOperation& operation, at::TensorList inputs,
                           const at::Tensor& c);
 

@@ -9,7 +9,7 @@ namespace horoball::train {
 
 namespace {
 
-// The scale and its inverse are float32 factors, and torch refuses larger ones. The same limits as in `lib/check.ts`.
+// The scale and its inverse must be finite, normal float32 numbers. The limits are those of `lib/check.ts`.
 constexpr double kMaxScale = 0x1p127;
 constexpr double kMinScale = 0x1p-126;
 

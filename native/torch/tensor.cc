@@ -31,9 +31,8 @@ c10::Stream stream_for_copies(const at::Device& device) {
   return streams.emplace(device.index(), made).first->second;
 }
 
-// Like `sent`, but overlaps with computation: only work that is queued on the device from now on waits for
-// the copy.
-at::Tensor sent_meanwhile(const at::Tensor& values, const at::Device& device) {
+// Like `sent`, but overlaps with queued computations: only work that is queued later waits for the copy.
+at::Tensor sent_overlapped(const at::Tensor& values, const at::Device& device) {
   if (!device.is_cuda()) return values.to(device);
   const auto computing = c10::impl::VirtualGuardImpl(device.type()).getStream(device);
   const auto copying = stream_for_copies(device);
@@ -60,7 +59,7 @@ at::Tensor view_of(Span<float> values, at::IntArrayRef shape) {
   return at::from_blob(values.data, shape, at::TensorOptions(at::kFloat));
 }
 
-// Far above the size of any image; products of a count and two sides do not overflow.
+// Far above the size of any image, and small enough that the product of a count and two sides does not overflow.
 constexpr std::int64_t kMaxSide = 1 << 20;
 
 std::int64_t batch_length(std::int64_t count, std::int64_t height, std::int64_t width) {
@@ -77,7 +76,7 @@ void batch(TensorResource& out, Span<std::uint8_t> images, std::int64_t count, s
   check_length(3, std.size());
   const at::Device device = device_from(name);
   const auto bytes = at::from_blob(images.data, {count, height, width, 3}, at::TensorOptions(at::kByte));
-  const auto there = sent_meanwhile(bytes, device);
+  const auto there = sent_overlapped(bytes, device);
   out.set(normalize(there, sent(channels(mean), device), sent(channels(std), device)));
 }
 

@@ -9,20 +9,20 @@ namespace horoball::train {
 
 class Group;
 
-// How the rows of a tensor were gathered from the ranks of a group. Rows that follow them are those of no rank.
+// How the first rows of a tensor were gathered from the ranks of a group. The rows after them belong to no rank.
 struct Gathered {
   std::shared_ptr<Group> group;
   std::vector<std::int64_t> counts;  // rows of each rank
   at::Tensor own;                    // the rows of this rank, with their graph
 };
 
-// Empty until the lane has filled it, and forever if that work failed.
+// Empty until the lane has filled it. If that work fails, it stays empty.
 class TensorResource : public Resource {
  public:
   static constexpr const char* kKind = "Tensor";
   using Resource::Resource;
 
-  // `gathered`: null unless the first rows were gathered.
+  // `gathered` is null if no rows were gathered.
   void set(at::Tensor value, std::shared_ptr<const Gathered> gathered = nullptr) {
     value_ = std::move(value);
     gathered_ = std::move(gathered);
@@ -46,8 +46,8 @@ void copy_out(const at::Tensor& from, Span<float> to);
 // Copies from float32 memory on the host into a tensor of as many elements.
 void copy_in(Span<float> from, at::Tensor to);
 
-// Copies from the host to a device. For a GPU the memory is pinned, so that the copy is queued and the host
-// continues.
+// Copies from the host to a device. For a GPU the values are pinned first, so that the copy is queued and the host does not
+// wait.
 at::Tensor sent(const at::Tensor& values, const at::Device& device);
 
 void bind_tensors(Exports& exports);

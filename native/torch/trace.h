@@ -1,4 +1,4 @@
-// Finds where the first non-finite value came from.
+// Finds the origin of the first non-finite value.
 #pragma once
 
 #include "environment.h"

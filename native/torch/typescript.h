@@ -85,7 +85,7 @@ struct TypeScript<Kind> {
   static std::string name() { return std::string("Handle<'") + Kind::kKind + "'>"; }
 };
 
-// What the core's `backend` returns.
+// The return value of the core's `backend`.
 template <>
 struct TypeScript<const Backend*> {
   static std::string name() { return "object"; }

@@ -21,8 +21,8 @@ void initialize_linears(nn::Module& module, Initial& initial) {
   }
 }
 
-// Weights near 0 and a bias of 1, so that the gate is initially open. In a packed layer timm does so to the second
-// half, although the first one is the gate.
+// Weights near 0 and a bias of 1, so that the gate is initially open. In a packed layer, timm initializes the second half
+// this way, although the first half is the gate.
 void open_gate(MlpImpl& mlp, Initial& initial) {
   const torch::NoGradGuard frozen;
   auto& layer = mlp.fc1_g ? mlp.fc1_g : mlp.fc1;
@@ -113,15 +113,15 @@ at::Tensor ViTImpl::forward(const at::Tensor& images, bool class_alone, const Fl
   auto x = with_positions(patches);
   if (norm_pre) x = norm_pre(x);
   if (watch && norm_pre) watch("norm_pre", x);
-  const auto turns = rope ? rope(x) : std::vector<Rotation>();
-  // Only attention mixes tokens. After that of the last block, only the tokens that are read are computed,
-  // which saves a twelfth of the work of twelve blocks.
+  const auto rotations = rope ? rope(x) : std::vector<Rotation>();
+  // Only attention mixes tokens, so after the attention of the last block, only the tokens that are read are computed. This
+  // saves up to a twelfth of the work of twelve blocks.
   const std::int64_t all = x.size(1);
   const std::int64_t read = config_.pool != Pool::token ? all : dist_token.defined() && !class_alone ? 2 : 1;
   for (std::size_t i = 0; i < blocks->size(); ++i) {
     poll(cancel);
     const bool last = i + 1 == blocks->size() && !watch;
-    x = blocks[i]->as<Block>()->forward(x, last ? read : all, rope ? &turns[i] : nullptr, watch,
+    x = blocks[i]->as<Block>()->forward(x, last ? read : all, rope ? &rotations[i] : nullptr, watch,
                                         watch ? "blocks." + std::to_string(i) : std::string());
   }
   x = x.narrow(1, 0, read);

@@ -21,7 +21,7 @@ struct RopeConfig {
   double grid_offset = 0;
   bool column_first = false;  // 'xy': columns rotate the first half of the channels, otherwise rows
   bool rotate_half = false;   // channel i is paired with i + width / 2, otherwise with its neighbor
-  c10::optional<std::array<std::int64_t, 2>> reference;  // grid whose frequencies other grids are scaled to
+  c10::optional<std::array<std::int64_t, 2>> reference;  // grid to whose frequencies other grids are scaled
 };
 
 struct ViTConfig {
@@ -33,9 +33,9 @@ struct ViTConfig {
   std::int64_t num_heads = 6;
   double mlp_ratio = 4;
   double norm_eps = 1e-6;
-  c10::optional<double> init_values;  // of the layer scale; absent: no layer scale
+  c10::optional<double> init_values;  // of the layer scale; if absent, there is no layer scale
 
-  // Names and initial values of timm's class Eva, otherwise of its VisionTransformer.
+  // Whether names and initial values are those of timm's class Eva; otherwise those of its VisionTransformer.
   bool eva = false;
 
   bool class_token = true;

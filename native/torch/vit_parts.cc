@@ -30,7 +30,7 @@ at::Tensor attend_in_steps(const at::Tensor& q, const at::Tensor& k, const at::T
   return at::matmul(at::matmul(q * scale, k.transpose(-2, -1)).softmax(-1), v);
 }
 
-// softmax(q k^T / sqrt(width)) v over the last two dimensions, fused if libtorch has that in its public API.
+// softmax(q k^T / sqrt(width)) v over the last two dimensions, fused if libtorch has a public function for it.
 // On the CPU, the gradient of the fused form multiplies 16-bit matrices one head and one image at a time, and
 // the set-up of such a product takes longer than the product itself.
 at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {

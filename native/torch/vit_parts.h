@@ -48,7 +48,7 @@ TORCH_MODULE(Attention);
 
 struct MlpImpl : torch::nn::Module {
   explicit MlpImpl(const ViTConfig& config);
-  // Of attention pooling: always plain and without a norm inside.
+  // The MLP of attention pooling: always plain and without a norm inside.
   MlpImpl(std::int64_t width, std::int64_t hidden, Activation act);
   at::Tensor forward(const at::Tensor& x);
 
