@@ -1,5 +1,5 @@
-// Advice on the geometry from features alone. The thresholds were fixed before they were tried on generated trees
-// (test/advise-trial.ts), and were not changed after that.
+// Suggests a geometry from features alone. The thresholds were fixed before the trial on generated trees
+// (test/advise-trial.ts) and have not changed since.
 import { logitDefaults } from './card-names.ts';
 import { gromovDelta } from './delta.ts';
 import { shapeError } from './errors.ts';
@@ -7,22 +7,28 @@ import { type Matrix, matrix, rowsAt } from './matrix.ts';
 import { pairwiseDistance } from './pairwise.ts';
 import { random, shuffle } from './random.ts';
 
-/** What is measured of features. */
+/** Measurements of a set of features. */
 export interface FeatureShape {
   /** Gromov delta relative to the diameter, and the ends of its 95% interval over random subsets. */
   readonly delta: number;
   readonly interval: readonly [number, number];
-  /** Mean difference between the distances and those of the tree that Gromov's products give, over the mean distance. */
+  /**
+   * Mean absolute difference between the distances and those in the tree of the Gromov products, divided by the mean
+   * distance.
+   */
   readonly distortion: number;
-  /** Standard deviation of the distances over their mean: small if all rows are equally far from each other, as in a star. */
+  /**
+   * Standard deviation of the distances divided by their mean: small if all rows are equally far from each other, as in
+   * a star.
+   */
   readonly spread: number;
   /** The same for the distances from the mean of all rows. */
   readonly radiusSpread: number;
-  /** The c that delta suggests, within `limitsOfC`. */
+  /** The c suggested by delta, clamped to `cRange`. */
   readonly c: number;
 }
 
-/** A start for training. */
+/** Suggested options for a first run. */
 export interface Advice {
   readonly geometry: 'hyperbolic' | 'euclidean';
   readonly c: number;
@@ -33,14 +39,14 @@ export interface Advice {
 
 const subsets = 20;
 const subsetRows = 200;
-const limitsOfC = [0.01, 3] as const;
-/** Fixed before the trial. */
+const cRange = [0.01, 3] as const;
+/** Fixed before the trial, which would otherwise overstate the accuracy of the rule. */
 const thresholds = { delta: 0.3, spread: 0.2, radiusSpread: 0.25 } as const;
 
 /** The result of `node dist/test/advise-trial.js`: how often the rule named the geometry with the higher MAP@R on unseen classes. */
 export const trial = { trees: 24, right: 14, saidHyperbolic: 8, rightThen: 2, alwaysEuclidean: 18 } as const;
 
-/** The rule. */
+/** Applies the thresholds to measured features. */
 export function adviceOn({ interval, spread, radiusSpread, c }: FeatureShape): Advice {
   const isTree = interval[1] < thresholds.delta && spread > thresholds.spread;
   return {
@@ -65,19 +71,22 @@ export async function shapeOf(
     random(seed, 0xad),
     Int32Array.from({ length: features.rows }, (_, i) => i),
   );
-  const some = rowsAt('advise', features, [...order.subarray(0, Math.min(subsetRows, features.rows))]);
-  const distances = await pairwiseDistance(some, undefined, { metric: 'euclidean', signal });
-  const center = new Float64Array(some.cols);
-  for (let i = 0; i < some.data.length; i++) center[i % some.cols]! += some.data[i]! / some.rows;
-  const wide = matrix(Float64Array.from(some.data), some.rows, some.cols);
-  const radii = await pairwiseDistance(wide, matrix(center, 1, some.cols), { metric: 'euclidean', signal });
+  const sample = rowsAt('advise', features, [...order.subarray(0, Math.min(subsetRows, features.rows))]);
+  const distances = await pairwiseDistance(sample, undefined, { metric: 'euclidean', signal });
+  const center = new Float64Array(sample.cols);
+  for (let i = 0; i < sample.data.length; i++) center[i % sample.cols]! += sample.data[i]! / sample.rows;
+  const inFloat64 = matrix(Float64Array.from(sample.data), sample.rows, sample.cols);
+  const radii = await pairwiseDistance(inFloat64, matrix(center, 1, sample.cols), {
+    metric: 'euclidean',
+    signal,
+  });
   return {
     delta: found.relative,
     interval: [found.relative - margin, found.relative + margin],
     distortion: distortionOf(distances),
     spread: variation(offDiagonal(distances)),
     radiusSpread: variation(Array.from(radii.data)),
-    c: Math.min(limitsOfC[1], Math.max(limitsOfC[0], found.suggestedC)),
+    c: Math.min(cRange[1], Math.max(cRange[0], found.suggestedC)),
   };
 }
 
@@ -93,27 +102,28 @@ function variation(values: readonly number[]): number {
 }
 
 /**
- * The tree replaces Gromov's product of two rows, from row 0, by the largest least product along any path between them (Gromov
- * 1987), which a maximum spanning tree gives.
+ * Relative difference between the distances and those of a tree. In the tree, the Gromov product of two rows, with base
+ * point row 0, is the largest value over all paths between them of the smallest product along the path (Gromov 1987),
+ * which a maximum spanning tree yields.
  */
 function distortionOf({ data, rows }: Matrix): number {
   const distance = (i: number, j: number): number => data[i * rows + j]!;
   const product = (i: number, j: number): number => (distance(i, 0) + distance(j, 0) - distance(i, j)) / 2;
-  const least = new Float64Array(rows * rows);
+  const bottleneck = new Float64Array(rows * rows);
   const joined: number[] = [0];
   const best = Array.from({ length: rows }, (_, j) => ({ from: 0, value: product(0, j) }));
-  const left = new Set(Array.from({ length: rows - 1 }, (_, i) => i + 1));
-  while (left.size > 0) {
+  const remaining = new Set(Array.from({ length: rows - 1 }, (_, i) => i + 1));
+  while (remaining.size > 0) {
     let next = -1;
-    for (const j of left) if (next < 0 || best[j]!.value > best[next]!.value) next = j;
+    for (const j of remaining) if (next < 0 || best[j]!.value > best[next]!.value) next = j;
     const { from, value } = best[next]!;
     for (const other of joined) {
-      const along = other === from ? value : Math.min(value, least[from * rows + other]!);
-      least[next * rows + other] = least[other * rows + next] = along;
+      const along = other === from ? value : Math.min(value, bottleneck[from * rows + other]!);
+      bottleneck[next * rows + other] = bottleneck[other * rows + next] = along;
     }
     joined.push(next);
-    left.delete(next);
-    for (const j of left) {
+    remaining.delete(next);
+    for (const j of remaining) {
       const direct = product(next, j);
       if (direct > best[j]!.value) best[j] = { from: next, value: direct };
     }
@@ -121,7 +131,7 @@ function distortionOf({ data, rows }: Matrix): number {
   let [difference, total] = [0, 0];
   for (let i = 0; i < rows; i++)
     for (let j = 0; j < i; j++) {
-      const inTree = distance(i, 0) + distance(j, 0) - 2 * least[i * rows + j]!;
+      const inTree = distance(i, 0) + distance(j, 0) - 2 * bottleneck[i * rows + j]!;
       difference += Math.abs(distance(i, j) - inTree);
       total += distance(i, j);
     }

@@ -1,16 +1,19 @@
-// A separate module, never bundled: file tracers (@vercel/nft, Turbopack) follow `require` if it is created exactly
-// like this.
+// A separate module, never bundled: file tracers (@vercel/nft, Turbopack) follow `require` only if it is created
+// exactly like this.
 import { createRequire } from 'node:module';
 
-/** dist/lib/binary/index.js, which names the files of the core literally. lib/tasks/binary-index.ts writes it. */
+/**
+ * dist/lib/binary/index.js, which contains the paths of the core's files as literals. lib/tasks/binary-index.ts writes
+ * it.
+ */
 export interface BinaryFiles {
-  /** Builds of this package, and the binary of a package with all platforms. */
+  /** Where this package itself may have a binary: its own build, or a prebuilt file for this platform. */
   readonly own: readonly string[];
   readonly wasm: string;
   readonly worker: string;
   /** The worker thread of embedTree. */
   readonly tree: string;
-  /** The files in the installed packages for this platform, one per C library. */
+  /** The binaries of the installed packages for this platform, at most one per C library. */
   packaged(): Iterable<string>;
 }
 

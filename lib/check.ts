@@ -1,21 +1,23 @@
 import { coded, quoted, rangeError, typeError } from './errors.ts';
 
-/** Where a call runs. `auto`: the first CUDA device if it exists and supports the operation, otherwise the CPU. */
+/**
+ * The device of a call. `auto`: the first CUDA device if there is one and it supports the operation, otherwise the CPU.
+ */
 export type Device = 'cpu' | 'cuda' | `cuda:${number}` | 'auto';
 
-/** `hypmix`: the numerical guards of the published code, to reproduce its runs. */
+/** `hypmix`: use the numerical guards of the published code, to reproduce its runs. */
 export type Compat = 'hypmix';
 
-/** The options of every call. */
+/** Names of the options that every call accepts. */
 export const callNames: readonly string[] = ['threads', 'device', 'signal'];
 
-/** The options of a metric. */
+/** Names of the options that describe a metric. */
 export const metricNames: readonly string[] = ['metric', 'c', 'compat'];
 
 /**
- * The options of a call: an object, or undefined if all are optional.
+ * Returns the options of a call, which must be an object, or undefined if all are optional.
  *
- * @param known - the names that the call reads; others are refused unless undefined. Absent: any.
+ * @param known - names that the call accepts; other properties must be undefined. If omitted, all names are accepted.
  */
 export function checkOptions<O extends object>(
   operation: string,
@@ -30,7 +32,7 @@ export function checkOptions<O extends object>(
   return options;
 }
 
-/** A misspelled option would silently have no effect. */
+/** Throws for an unknown option: a misspelled one would silently have no effect. */
 export function refuseUnknown(
   operation: string,
   options: object,
@@ -45,8 +47,8 @@ export function refuseUnknown(
 }
 
 /**
- * A copy of the options. Each is read once, so a getter cannot return something else after the check. Undefined options are left
- * out, so that the caller's defaults apply; unknown names are refused.
+ * Returns a copy of the options. Each is read once, so a getter cannot return another value after the check. Undefined
+ * options are omitted, so that the caller's defaults apply; unknown names throw.
  */
 export function readOptions<O extends object>(
   operation: string,
@@ -59,7 +61,7 @@ export function readOptions<O extends object>(
   return Object.fromEntries(entries.filter(([, value]) => value !== undefined)) as O;
 }
 
-/** An object that must be given. */
+/** Checks a required object. */
 export function checkObject<O extends object>(operation: string, value: O, argument: string): O {
   return checkOptions(operation, value ?? (null as unknown as O), argument);
 }
@@ -127,18 +129,18 @@ export function instance<T>(
   throw typeError(operation, argument, `an instance of ${Class.name}`, quoted(value));
 }
 
-/** A function, or undefined if the caller does not pass one. */
+/** Throws unless the value is a function or undefined. */
 export function checkCallback(operation: string, argument: string, value: unknown): void {
   if (value === undefined || typeof value === 'function') return;
   throw typeError(operation, argument, 'a function', quoted(value));
 }
 
-/** A Map, such as a state. */
+/** Throws unless the value is a Map, such as the state of an optimizer. */
 export function checkMap(operation: string, argument: string, value: unknown): void {
   if (!(value instanceof Map)) throw typeError(operation, argument, 'a Map', quoted(value));
 }
 
-/** An object with these methods, such as a network of either kind. */
+/** Throws unless the value is an object with these methods, such as an embedder or a backbone. */
 export function checkMethods(
   operation: string,
   argument: string,
@@ -150,9 +152,9 @@ export function checkMethods(
   throw typeError(operation, argument, `an object with the methods ${methods.join(', ')}`, quoted(value));
 }
 
-/** `true` or `false`; defaults to `standard`. */
-export function boolean(operation: string, argument: string, value: unknown, standard: boolean): boolean {
-  if (value === undefined) return standard;
+/** `true` or `false`; `fallback` if undefined. */
+export function boolean(operation: string, argument: string, value: unknown, fallback: boolean): boolean {
+  if (value === undefined) return fallback;
   if (typeof value === 'boolean') return value;
   throw typeError(operation, argument, 'true or false', quoted(value));
 }
@@ -187,7 +189,7 @@ export function choice(
   return index;
 }
 
-/** The core's number for the guards. */
+/** The core's number for the guards: 0 for its own, 1 for the published ones. */
 export function guards(operation: string, compat: Compat | undefined): number {
   return compat === undefined ? 0 : 1 + choice(operation, 'compat', compat, ['hypmix']);
 }

@@ -15,19 +15,19 @@ export type ClusteringOptions = MetricOptions & CallOptions & ClusteringParamete
 export interface ClusteringParameters {
   /** Number of clusters, from 1 to the number of rows; default the number of classes. */
   clusters?: number | undefined;
-  /** Iterations of each start, from 1 to 1000; default 30. */
+  /** Iterations per start, from 1 to 1000; default 30. */
   iterations?: number | undefined;
-  /** Random starts, of which the one with the least sum of squared distances counts, from 1 to 1000; default 5. */
+  /** Number of random starts, from 1 to 1000; the one with the smallest sum of squared distances is used. Default 5. */
   restarts?: number | undefined;
-  /** Seed of the starts, an integer from 0; default 0. */
+  /** Seed of the starts, a nonnegative integer; default 0. */
   seed?: number | undefined;
 }
 
 /** How well clusters of rows agree with their labels. */
 export interface ClusteringMetrics {
-  /** Normalized mutual information, from 0 to 1: twice the mutual information over the sum of both entropies. */
+  /** Normalized mutual information, from 0 to 1: twice the mutual information, divided by the sum of both entropies. */
   nmi: number;
-  /** The cluster of each row; -1 for a row without a distance (NaN, outside the ball), which counts as a cluster. */
+  /** The cluster of each row; -1 for rows without a distance (NaN, outside the ball), which form one more cluster. */
   clusters: Int32Array;
 }
 
@@ -91,8 +91,8 @@ export interface ClusteringMetricsFunction {
 }
 
 /**
- * Groups rows by k-means under a metric and compares the clusters with labels, as papers on metric learning report (NMI). The
- * center of a cluster in the ball is its Einstein midpoint.
+ * Groups rows by k-means under a metric and compares the clusters with labels, by the normalized mutual information
+ * (NMI) that papers on metric learning report. The center of a cluster in the ball is its Einstein midpoint.
  *
  * @param embeddings - n x d
  * @param labels - one per row

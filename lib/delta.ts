@@ -39,12 +39,12 @@ export type DeltaMetricOptions =
   | (Omit<CurvedMetricOptions, 'metric'> & { metric: CurvedMetric })
   | (Omit<FlatMetricOptions, 'metric'> & { metric?: FlatMetric | undefined });
 
-/** How {@link gromovDelta} measures. */
+/** Parameters of {@link gromovDelta} besides the metric. */
 export interface DeltaParameters {
   /**
-   * What the matrix contains. Default: `distances` if it looks like a distance matrix (square, non-negative
-   * and, to within 1% of its largest element, symmetric with a zero diagonal, which is the accuracy of
-   * distances from a Gram matrix), otherwise `points`.
+   * Contents of the matrix. Default: `distances` if it looks like a distance matrix (square, nonnegative and, to within
+   * 1% of its largest element, symmetric with a zero diagonal, because distances from a Gram matrix are no more
+   * accurate), otherwise `points`.
    */
   input?: 'points' | 'distances' | undefined;
   /** Rows per random subset, 2 or more; default 2,000, or all if there are fewer. */
@@ -57,7 +57,7 @@ export interface DeltaParameters {
   onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
-/** How far a metric space is from a tree. */
+/** The Gromov delta of a set of points: how far its metric is from that of a tree. */
 export interface Delta {
   /** Gromov delta with respect to the base point (the subset's first row), averaged over the subsets. */
   delta: number;
@@ -92,9 +92,11 @@ function* measure(input: Matrix, given?: DeltaOptions): Steps<Delta> {
   let delta = 0;
   const relatives: number[] = [];
   for (let sample = 0; sample < samples; ++sample) {
-    asMatrix(name, 'x', rows); // may have been detached in the meantime
+    asMatrix(name, 'x', rows); // its buffer may have been detached in the meantime
     const subset = whole ? undefined : yield* draw(rows.rows, size, seed, sample);
-    const distances = ready ? yield* among(rows, subset) : yield* between(rows, subset, options);
+    const distances = ready
+      ? yield* submatrix(rows, subset)
+      : yield* distancesOfPoints(rows, subset, options);
     yield* checkFinite(distances);
     const one = prepareDelta(distances, options);
     yield one;
@@ -123,17 +125,17 @@ function* looksLikeDistances({ data, rows, cols }: Matrix): Steps<boolean> {
     for (let at = begin; at < end; ++at) largest = Math.max(largest, data[at]!);
   });
   const slack = 0.01 * largest;
-  let isSound = true;
-  for (let i = 0; i < rows && isSound; ++i) {
+  let isDistanceMatrix = true;
+  for (let i = 0; i < rows && isDistanceMatrix; ++i) {
     yield* inSlices(i + 1, (begin, end) => {
-      for (let j = begin; j < end && isSound; ++j) {
-        const there = data[i * rows + j]!;
-        const back = i === j ? 0 : data[j * rows + i]!;
-        isSound = there >= 0 && back >= 0 && Math.abs(there - back) <= slack;
+      for (let j = begin; j < end && isDistanceMatrix; ++j) {
+        const upper = data[i * rows + j]!;
+        const lower = i === j ? 0 : data[j * rows + i]!;
+        isDistanceMatrix = upper >= 0 && lower >= 0 && Math.abs(upper - lower) <= slack;
       }
     });
   }
-  return isSound;
+  return isDistanceMatrix;
 }
 
 function plan(
@@ -159,7 +161,7 @@ function* draw(rows: number, size: number, seed: number, sample: number): Steps<
 }
 
 /** Distances between the rows of a subset of points. */
-function* between(
+function* distancesOfPoints(
   x: Matrix,
   subset: Int32Array | undefined,
   options: AnyMetricOptions & CallOptions,
@@ -171,7 +173,7 @@ function* between(
 }
 
 /** The rows and columns of a subset of distances. */
-function* among(distances: Matrix, subset: Int32Array | undefined): Steps<Matrix> {
+function* submatrix(distances: Matrix, subset: Int32Array | undefined): Steps<Matrix> {
   if (subset === undefined) return distances;
   const n = subset.length;
   const out = allocate(name, distances.data, n * n);
@@ -215,12 +217,13 @@ export interface GromovDelta {
 }
 
 /**
- * Gromov delta: how tree-like a set of points or a distance matrix is, and the curvature that this suggests.
- * `G_ij = (M_ip + M_jp - M_ij) / 2` from base point p, `delta = max_ij (max_k min(G_ik, G_kj) - G_ij)`. Up to
- * `size` rows are exact; larger sets use random subsets with a standard error. O(n^3) time, O(n^2) memory.
+ * Computes the Gromov delta, which says how tree-like a set of points or a distance matrix is, and the curvature that
+ * it suggests. `G_ij = (M_ip + M_jp - M_ij) / 2` from base point p, `delta = max_ij (max_k min(G_ik, G_kj) - G_ij)`.
+ * Exact for up to `size` rows; for more, an average over random subsets, with its standard error. O(n^3) time, O(n^2)
+ * memory.
  *
- * Points are compared by `|x - y|` unless `metric` is given. Fournier, Ismail, Vigneron (2015) describe the
- * product; Khrulkov et al., "Hyperbolic Image Embeddings" (2020), its use.
+ * Points are compared by `|x - y|` unless `metric` is given. The (max, min) product is from Fournier, Ismail, Vigneron
+ * (2015), its use for embeddings from Khrulkov et al., "Hyperbolic Image Embeddings" (2020).
  *
  * @param x - points (n x d) or their distances (n x n, symmetric)
  * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`
@@ -249,7 +252,7 @@ export function autoCurvature(dim: number): number {
   return Math.exp((-2 / dim) * (logGamma(half + 1) - (half - 1) * Math.log(Math.PI)));
 }
 
-/** log gamma(x) for x > 0: Stirling's series, after shifting x to where seven terms are exact. */
+/** log gamma(x) for x > 0: Stirling's series, after shifting x to a range in which seven terms are exact in float64. */
 function logGamma(x: number): number {
   let shift = 0;
   for (; x < 15; ++x) shift += Math.log(x);

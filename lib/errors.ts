@@ -1,4 +1,4 @@
-/** Every code of this package's errors, the core's and the training layer's too; lib/guide/errors.md explains them. */
+/** Every error code of this package, including the core and the training layer; lib/guide/errors.md explains them. */
 export const errorCodes = [
   'ERR_HOROBALL_ABI',
   'ERR_HOROBALL_ARCHIVE',
@@ -58,7 +58,7 @@ export const errorCodes = [
   'ERR_HOROBALL_WEIGHTS',
 ] as const;
 
-/** A code of this package's errors: it never changes, so programs may branch on it. */
+/** An error code of this package. Codes never change, so programs may branch on them. */
 export type ErrorCode = (typeof errorCodes)[number];
 
 /** An error of this package. */
@@ -89,7 +89,7 @@ export type ErrorClass<E extends Error> = new (message: string) => E;
 export type Coded<E extends Error = Error> = E & { code: ErrorCode };
 
 /**
- * Makes an error with a stable code.
+ * Creates an error with a stable code.
  *
  * @param code - `ERR_HOROBALL_...`; callers may branch on it, so it never changes
  * @param message - one sentence; for arguments `[operation] argument: expected ..., got ...`

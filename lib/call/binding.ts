@@ -7,34 +7,39 @@ type Three = [Reals | null, Reals | null, Reals | null];
 export type { Outcome } from './binding-calls.ts';
 
 /**
- * The exports of the core: those of native/bind/calls.h, which lib/call/binding-calls.ts calls with arguments by name, and the
- * rest. The WebAssembly core has the same.
+ * The exports of the core: the calls of native/bind/calls.h, whose arguments lib/call/binding-calls.ts passes by name, and
+ * those below. The WebAssembly core has the same exports.
  */
 export interface Core extends PlacedCalls {
   /** The arguments of {@link PlacedCalls} as JSON, from which lib/call/binding-calls.ts is generated. */
   describeCalls(): string;
-  /** The number of the function tables (kAbi in native/core.h), which an addon that uses them must share; null without them. */
+  /**
+   * Version of the function tables (kAbi in native/core.h), which an addon that uses them must match; null if there are
+   * none.
+   */
   readonly abi: number | null;
   /** The names of a row-wise call's numbers, in order; lib/row/call.ts is generated from them. */
   readonly rowCall: readonly string[];
-  /** Where the elements of a short call begin in `callBuffer`. */
+  /** Index in `callBuffer` at which the elements of a short call begin. */
   readonly shortData: number;
   /** A row-wise operation: its numbers (lib/row/call.ts), three inputs, the output. */
   row(numbers: Float64Array, ...rest: [...Three, out: Reals]): Outcome;
-  /** The same with a cotangent, three output gradients, and the gradients of c and of the card's parameter. */
+  /**
+   * The same with a cotangent, three output gradients, and the gradients with respect to c and the card's parameter.
+   */
   rowVjp(
     numbers: Float64Array,
     ...rest: [...Three, cotangent: Reals, ...Three, gradScalars: Float64Array]
   ): Outcome;
   /** The array that {@link rowShort} and {@link rowVjpShort} read and write; native/bind/calls.h documents its layout. */
   readonly callBuffer: Float64Array;
-  /** Synchronous `row` for few numbers, all of them in `callBuffer`. */
+  /** Synchronous `row` for short inputs: all its numbers are in `callBuffer`. */
   rowShort(): void;
-  /** Synchronous `rowVjp` for few numbers. */
+  /** Synchronous `rowVjp` for short inputs. */
   rowVjpShort(): void;
   /** The row-wise operations as JSON; lib/row/card.ts has the type. */
   readonly rowCards: string;
-  /** The row-wise operations of which the head is composed, and its guards, as JSON; lib/row/card.ts has the type. */
+  /** The row-wise operations that make up the head, and its guards, as JSON; lib/row/card.ts has the type. */
   readonly headCards: string;
   /** The metrics and the geometries of the loss as JSON; lib/cards.ts has the types. */
   readonly metricCards: string;
@@ -54,7 +59,10 @@ export interface Core extends PlacedCalls {
    * supported.
    */
   lockFile(descriptor: number, exclusive: boolean): boolean | null;
-  /** Ends the lock at once. Closing would leave it held by a process that is being forked and shares the descriptor. */
+  /**
+   * Releases the lock immediately. Closing the file would not, as long as a process that is being forked shares its
+   * descriptor.
+   */
   unlockFile(descriptor: number): void;
   readonly cpu: {
     readonly level: string | null;

@@ -3,7 +3,7 @@ import { coded, type ErrorCode, typeError } from '../errors.ts';
 import { core, type Outcome } from '../native.ts';
 import { nextTurn } from './next-turn.ts';
 
-/** Where and how a call runs. */
+/** Options for the execution of a call. */
 export interface CallOptions {
   /** Number of threads, from 1 to 1024; default all CPUs. The core uses at most 256. Results do not depend on it. */
   threads?: number | undefined;
@@ -13,7 +13,7 @@ export interface CallOptions {
 
 /** Options of an asynchronous call. */
 export interface AsyncOptions {
-  /** Aborting it rejects the promise with the signal's reason; the work stops at the next tile. */
+  /** Aborting it rejects the promise with the signal's reason; the work on the other thread stops at the next tile. */
   signal?: AbortSignal | undefined;
 }
 
@@ -35,7 +35,7 @@ export function runSync<R>(operation: string, prepared: Prepared<R>): R {
   return prepared.finish();
 }
 
-/** A job's number: never 0, and unique for four billion jobs. */
+/** Returns the next job number: never 0, which marks a synchronous call, and unique for four billion jobs. */
 function nextJob(): number {
   const binary = core();
   const last = binary.lastJob ?? 0;
@@ -66,15 +66,15 @@ export async function runAsync<R>(
   return prepared.finish();
 }
 
-/** Milliseconds of work on the main thread per turn of the event loop. */
+/** Maximum milliseconds of work on the main thread per turn of the event loop. */
 const turnMs = 0.5;
 
-/** A step that gives the event loop a turn if the work between two calls has taken longer than `turnMs`. */
+/** Yielded where the event loop may run: it gets a turn if more than `turnMs` has passed since the last one. */
 export const pause: unique symbol = Symbol('pause');
 
 /**
- * Several calls in sequence: each is yielded, executed, and then read. Work between them that may take longer than `turnMs`
- * yields `pause` from time to time (lib/call/slices.ts).
+ * Several calls in sequence. Each is yielded, executed by the runner, and its result read when the generator resumes.
+ * Work between calls that may take longer than `turnMs` yields `pause` regularly (lib/call/slices.ts).
  */
 export type Steps<R> = Generator<Prepared<unknown> | typeof pause, R, void>;
 
@@ -114,7 +114,7 @@ export function checkSignal(operation: string, signal: AbortSignal | undefined):
   }
 }
 
-/** Its getter throws for a proxy and for an object that only inherits from AbortSignal. */
+/** The getter `aborted` throws for a proxy and for an object that only inherits from AbortSignal. */
 function isSignal(signal: unknown): boolean {
   try {
     return signal instanceof AbortSignal && typeof signal.aborted === 'boolean';

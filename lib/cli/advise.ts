@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { type Advice, adviceOn, type FeatureShape, shapeOf, trial } from '../advise.ts';
 import { geometryTerms } from '../card-names.ts';
-import { optionOf, readFeatures, wholeOf } from './delta.ts';
+import { integerOption, optionOf, readFeatures } from './delta.ts';
 import { addNotes, type Notes } from './help.ts';
 import { interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
@@ -10,11 +10,11 @@ import { Meter } from './meter.ts';
 const { trees, right, saidHyperbolic, rightThen, alwaysEuclidean } = trial;
 
 /** How far the advice can be trusted. */
-const trust = `On ${trees} generated trees of depth 1 to 4, whose better geometry was measured by training, the rule was right for ${right}; of the ${saidHyperbolic} trees for which it said hyperbolic, for ${rightThen}. Saying euclidean every time would have been right for ${alwaysEuclidean}. Train both before you decide.`;
+const trust = `On ${trees} generated trees of depth 1 to 4, the rule named the better geometry, as measured by training, for ${right}. It suggested hyperbolic for ${saidHyperbolic} of them and was right for ${rightThen}; always suggesting euclidean would have been right for ${alwaysEuclidean}. Train with both before you decide.`;
 
 const notes: Notes = {
   paragraphs: [
-    'Measures unnormalized features: the Gromov delta relative to the diameter in 20 random subsets of up to 200 rows, with its 95% interval; the distortion of the distances by the tree that Gromov products give; and how much distances vary. The rule says hyperbolic if the interval is below 0.3 and the standard deviation of the distances is above 0.2 of their mean. It was fixed before it was tried.',
+    'Measures unnormalized features: the Gromov delta relative to the diameter in 20 random subsets of up to 200 rows, with its 95% interval; the distortion of the distances in the tree of the Gromov products; and how much the distances vary. The rule suggests hyperbolic if the interval is below 0.3 and the standard deviation of the distances is more than 0.2 times their mean. It was fixed before the trial.',
     trust,
   ],
   examples: [
@@ -29,19 +29,19 @@ interface Options {
   json?: boolean;
 }
 
-/** `horoball advise`: a geometry to start with, from features alone. */
+/** `horoball advise`: suggests a geometry from features alone. */
 export function adviseCommand(): Command {
   const command = new Command('advise')
     .description('suggest a geometry, c, temperatures and a head from features')
     .argument('<source>', 'a .npy or .safetensors file of features')
     .addOption(optionOf('--tensor <name>', 'tensor to read from a .safetensors file', 'body'))
-    .addOption(optionOf('--seed <n>', 'seed of the subsets', '0'))
+    .addOption(optionOf('--seed <n>', 'seed of the random subsets', '0'))
     .option('--json', 'print the result as one JSON object on stdout');
   addNotes(command, notes);
   command.action(async (source: string, { tensor, seed, json }: Options) => {
     using meter = new Meter();
     using interrupt = interruptible((text) => meter.say(text));
-    const start = wholeOf('seed', seed, 0, 'advise') ?? 0;
+    const start = integerOption('seed', seed, 0, 'advise') ?? 0;
     const features = await readFeatures(source, tensor, 'advise');
     const shape = await shapeOf(features, { seed: start, signal: interrupt.signal });
     const advice = adviceOn(shape);
@@ -60,7 +60,7 @@ function lines(shape: FeatureShape, { geometry, c, tauE, tauH, head }: Advice): 
     : `--t_e ${tauE}`;
   return [
     `Relative delta ${delta.toPrecision(3)} (95% interval ${low} to ${high}), tree distortion ${percent(distortion)}.`,
-    `Distances vary by ${percent(spread)} of their mean, distances from the center by ${percent(radiusSpread)}.`,
+    `Standard deviation: ${percent(spread)} of the mean for distances, ${percent(radiusSpread)} for distances from the center.`,
     `Start with --geometry ${geometry} --head ${head} ${start}.`,
     trust,
   ];

@@ -6,14 +6,14 @@ import { reasonOf } from '../io/trouble.ts';
 import { findRecipe } from '../train/options/recipes.ts';
 import { over } from '../train/options/resolve.ts';
 
-/** Adds the options that name a set of run options. */
+/** Adds --config and --recipe, which each select a set of run options. */
 export function addBaseOptions(command: Command): void {
   command.option('--config <file>', 'read options from a JSON file, such as the config.json of a run');
   command.option('--recipe <name>', 'start from the options of a recipe; `horoball recipes` lists them');
 }
 
 /**
- * The run options of --recipe and --config; the latter overrides the former.
+ * Returns the run options of --recipe and --config; the latter override the former.
  * @param command - name of the command, for errors
  */
 export async function baseOptions(

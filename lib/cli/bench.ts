@@ -16,26 +16,26 @@ const programs: Readonly<Record<string, string>> = {
 };
 
 /**
- * `horoball bench`: the benchmarks, which are separate programs with their own options (the library does not know them).
- * The command exits with their exit code.
+ * `horoball bench`: runs the benchmarks, which are separate programs with their own options, because the library may
+ * not import them. The command exits with their exit code.
  */
 export function benchCommand(): Command {
   return new Command('bench')
     .description('benchmark horoball against its peers on this machine')
-    .argument('[what]', 'core (default), train, compare A.csv B.csv, or counts; each has its own --help')
+    .argument('[benchmark]', 'core (default), train, compare A.csv B.csv, or counts; each has its own --help')
     .argument('[options...]')
     .helpOption(false)
     .allowUnknownOption()
     .action(async (_what, _rest, _options, command: Command) => {
-      const [what = 'core', ...rest] = command.args;
-      const named = Object.hasOwn(programs, what);
-      if (!named && !what.startsWith('-')) throw noProgram(what);
-      process.exitCode = await run(programs[named ? what : 'core']!, named ? rest : command.args);
+      const [name = 'core', ...rest] = command.args;
+      const isKnown = Object.hasOwn(programs, name);
+      if (!isKnown && !name.startsWith('-')) throw noProgram(name);
+      process.exitCode = await run(programs[isKnown ? name : 'core']!, isKnown ? rest : command.args);
     });
 }
 
-function noProgram(what: string): Error {
-  const message = `[bench] what: expected one of ${Object.keys(programs).join(', ')}, got '${what}' (--only TEXT selects suites of the core)`;
+function noProgram(name: string): Error {
+  const message = `[bench] benchmark: expected one of ${Object.keys(programs).join(', ')}, got '${name}' (--only TEXT selects suites of the core)`;
   return coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 

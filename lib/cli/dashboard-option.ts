@@ -6,11 +6,11 @@ import { defaultPort } from '../train/dashboard/local-server.ts';
 export function dashboardOption(): Option {
   const text = 'serve a live page of the run at http://127.0.0.1:<port>/; 0 picks a free port';
   const option = new Option('--dashboard [port]', text).preset(String(defaultPort));
-  return option.default(undefined, `off; port ${defaultPort} if omitted`);
+  return option.default(undefined, `off; ${defaultPort} if the port is omitted`);
 }
 
 /**
- * The requested port; null if no live page was requested.
+ * Returns the requested port; null if no live page was requested.
  * @param argument - the option, for errors
  */
 export function dashboardPort(argument: string, given: unknown): number | null {

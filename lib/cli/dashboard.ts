@@ -9,7 +9,7 @@ import { jsonLine } from './json.ts';
 
 const notes: Notes = {
   paragraphs: [
-    'The page lists all runs of the folder and of the studies in it, compares the curves of those you select, and follows runs that are training. It is served to this machine only, until Ctrl-C. A run that trains with --dashboard serves a page of its own.',
+    'The page lists all runs of the folder and of the studies in it, compares the curves of those you select, and follows runs that are training. It is available on this machine only, until you press Ctrl-C. A run that trains with --dashboard serves its own page.',
   ],
   examples: [
     ['the runs in the folder runs', 'horoball dashboard'],

@@ -11,8 +11,8 @@ import { interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
 import { Meter } from './meter.ts';
 
-/** Number of unreadable images listed by name; the rest are counted (`--json` lists all). */
-const named = 20;
+/** Maximum number of unreadable images listed by name; the rest are only counted (`--json` lists all). */
+const maxListed = 20;
 
 interface Options {
   path: string;
@@ -21,10 +21,10 @@ interface Options {
   json?: boolean;
 }
 
-/** The data sets that are a file. */
+/** Names of the data sets that consist of a single file. */
 const files = datasets.filter(({ path }) => path !== undefined).map(({ name }) => name);
 
-/** A data set with its published counts. */
+/** Name and description of a data set, with its published counts. */
 function described({ name, description, counts = {} }: DatasetRecord): [string, string] {
   const published = Object.entries(counts).map(
     ([split, { images, classes }]) => `${split} ${images} images of ${classes} classes`,
@@ -32,7 +32,7 @@ function described({ name, description, counts = {} }: DatasetRecord): [string, 
   return [name, published.length === 0 ? description : `${description} (${published.join(', ')})`];
 }
 
-/** `horoball data check`: exits with 1 if an image is missing or damaged. */
+/** `horoball data`: `check` compares a data set with its published counts, `emoji` makes one. */
 export function dataCommand(): Command {
   const check = new Command('check')
     .description('compare a data set with its published counts and find missing or damaged images')
@@ -90,8 +90,8 @@ function lines({ name, root, splits, warnings, unreadable, ...found }: DatasetCh
   const counts = Object.entries(splits).map(([split, { images, classes }]) => {
     return `  ${split.padEnd(8)}${images} images of ${classes} classes`;
   });
-  const bad = unreadable.slice(0, named).map(({ path, reason }) => `  ${path}: ${reason}`);
-  if (unreadable.length > named) bad.push(`  and ${unreadable.length - named} more`);
+  const bad = unreadable.slice(0, maxListed).map(({ path, reason }) => `  ${path}: ${reason}`);
+  if (unreadable.length > maxListed) bad.push(`  and ${unreadable.length - maxListed} more`);
   const notes = [...warnings, ...notesOf(found)];
   const count = unreadable.length;
   const verdict =

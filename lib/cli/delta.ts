@@ -27,7 +27,7 @@ interface Options {
 
 const notes: Notes = {
   paragraphs: [
-    'Uses the published protocol: unnormalized backbone features of the training images; Euclidean distances; the first row of each subset is the base point; delta relative to the diameter, averaged over subsets; c = (0.144 / relative delta)^2. --seed determines the subsets.',
+    'Follows the published protocol: unnormalized backbone features of the training images, Euclidean distances, and the first row of each subset as its base point. The delta relative to the diameter is averaged over the subsets, and c = (0.144 / relative delta)^2. --seed determines the subsets.',
   ],
   examples: [
     ['features from a file', 'horoball delta features.npy'],
@@ -39,7 +39,7 @@ const notes: Notes = {
   ],
 };
 
-/** Delta is defined on four points. */
+/** Delta is defined on four points; fewer always form a tree. */
 const fewest = 4;
 
 /** `horoball delta`: measures how tree-like features are, and suggests a value for c. */
@@ -68,7 +68,7 @@ export function deltaCommand(): Command {
   return command;
 }
 
-/** An option whose default appears in the help alone. */
+/** An option whose default is only shown in the help: its value is undefined if it is not given. */
 export function optionOf(flags: string, text: string, standard: string): Option {
   return new Option(flags, text).default(undefined, standard);
 }
@@ -78,7 +78,10 @@ async function measure(
   given: Readonly<Record<string, unknown>>,
   options: Options,
 ): Promise<void> {
-  const [samples, size] = [wholeOf('samples', options.samples, 1), wholeOf('size', options.size, fewest)];
+  const [samples, size] = [
+    integerOption('samples', options.samples, 1),
+    integerOption('size', options.size, fewest),
+  ];
   using meter = new Meter();
   using interrupt = interruptible((text) => meter.say(text));
   const { signal } = interrupt;
@@ -87,7 +90,7 @@ async function measure(
     const message = `[delta] source: expected at least ${fewest} rows (fewer always form a tree), got ${features.rows}`;
     throw coded('ERR_HOROBALL_SHAPE', message, RangeError);
   }
-  const seed = wholeOf('seed', given['seed'] as string | undefined, 0) ?? 0;
+  const seed = integerOption('seed', given['seed'] as string | undefined, 0) ?? 0;
   const input = options.distances ? 'distances' : 'points';
   const taken = Math.min(size ?? 2000, features.rows);
   const onProgress = (done: number, total: number): void => meter.count('measuring', done, total, 'subsets');
@@ -179,7 +182,7 @@ async function tensorOf(file: string, name: string, operation: string) {
 }
 
 /** An option as an integer. */
-export function wholeOf(
+export function integerOption(
   name: string,
   text: string | undefined,
   least: number,

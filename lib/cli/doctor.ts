@@ -43,7 +43,7 @@ function text(diagnosis: Diagnosis): string {
 
 function verdict(diagnosis: Diagnosis): string {
   const { core, addon, libtorch } = diagnosis;
-  // Only LIBTORCH_USE_PYTORCH=1 makes setup look at python3.
+  // The addon loads the libtorch that it was built for, even if the search does not find that one.
   if (healthy(diagnosis))
     return libtorch.ok ? 'Everything works.' : 'Training works with the libtorch that setup chose earlier.';
   if (!core.ok) return 'Nothing works until the core loads.';
@@ -55,7 +55,7 @@ function addonText({ file, version, threads, current }: Extract<Diagnosis['addon
   return `for libtorch ${version}, ${threads} threads, ${file}${age}`;
 }
 
-/** The formats that can be read: horoball itself decodes four of them. */
+/** The image formats that can be read; horoball itself decodes four of them. */
 function imagesText(images: Diagnosis['images']): string {
   const builtIn = 'BMP, PBM, PGM and PPM';
   if (images.ok) return `JPEG, PNG, WebP, TIFF and GIF with sharp ${images.sharp}, and ${builtIn}`;

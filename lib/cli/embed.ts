@@ -29,7 +29,7 @@ interface Options {
 
 const notes: Notes = {
   paragraphs: [
-    "A .safetensors file contains the tensors hyperbolic, cosine (unit vectors) and body (the backbone's feature) or the one that --output names, and labels; its metadata holds dataset, split and c, and as JSON classes and paths. A .npy file has one output; <name>.labels.npy and <name>.json are written next to it.",
+    "A .safetensors file contains the tensors hyperbolic, cosine (unit vectors) and body (the backbone's features), or only the one named by --output, and the tensor labels. Its metadata contains dataset, split and c, and classes and paths as JSON. A .npy file contains one output; <name>.labels.npy and <name>.json are written next to it.",
     'Without a run, embeds with the backbone given by --model and --weights.',
   ],
   examples: [

@@ -15,14 +15,14 @@ interface Options {
   json?: boolean;
 }
 
-/** `horoball data emoji`: makes a real, freely licensed data set from npm packages. */
+/** `horoball data emoji`: makes a data set of real, freely licensed images from npm packages. */
 export function emojiCommand(): Command {
   const command = new Command('emoji')
     .description('make a data set of emoji, each drawn by four organizations')
     .option('--out <folder>', 'output folder', 'data/emoji')
     .option('--size <pixels>', 'side of an image in pixels, 16 to 1024', '96')
     .option('--from <folder>', 'use the npm packages in this folder instead of downloading them')
-    .option('--all', 'also render further emoji sets, to extra/ and extra.csv; no benchmark uses them')
+    .option('--all', 'also render other emoji sets, to extra/ and extra.csv, which no benchmark uses')
     .option('--json', 'print the result as one JSON object on stdout')
     .action(run);
   addNotes(command, {
@@ -57,9 +57,9 @@ async function run({ out, size, from, all = false, json = false }: Options): Pro
   meter.say(
     `${fresh ? 'Created' : 'Already exists'}: ${classes} classes, ${images} images in ${relative('.', out) || '.'}.`,
   );
-  if (extra > 0) meter.say(`${extra} images of further sets are in extra.csv.`);
+  if (extra > 0) meter.say(`${extra} images of other sets are listed in extra.csv.`);
   meter.say(
-    `Omitted: ${incomplete} emoji that are not in all four sets, ${duplicates} whose image equals another one in a set, and all skin tones.`,
+    `Omitted: ${incomplete} emoji that are not in all four sets, ${duplicates} whose image is identical to another in its set, and all skin tones.`,
   );
   if (json) jsonLine({ folder: out, ...made });
 }

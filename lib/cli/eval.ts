@@ -35,7 +35,7 @@ interface Options {
 const notes: Notes = {
   paragraphs: [
     "Omitted options keep the run's values; the weights are those in its model.safetensors.",
-    'Without a run, evaluates the features of the backbone given by --model and --weights by their cosine: Recall@K before any training, as the published eval_pretrain.py prints it.',
+    'Without a run, ranks the features of the backbone given by --model and --weights by their cosine, and prints Recall@K before any training, like the published eval_pretrain.py.',
   ],
   examples: [
     [
@@ -47,7 +47,7 @@ const notes: Notes = {
   ],
 };
 
-/** `horoball eval`: evaluates the weights of a run or a backbone, on its own data set or another. */
+/** `horoball eval`: evaluates a run or a backbone, on the data set of the run or another one. */
 export function evalCommand(): Command {
   const command = new Command('eval')
     .description("evaluate a run's weights or a pretrained backbone on the test classes of a data set")
@@ -124,7 +124,7 @@ async function evaluateRun(run: string, given: Given, { fuse, perQuery, json }: 
   const { signal } = interrupt;
   const onProgress = (done: number, total: number): void => meter.count('embedding', done, total, 'img');
   const config = await configOf('eval', run, { ...given });
-  // A run in progress writes the same files, and would be evaluated with weights that it replaces.
+  // A run in progress writes the same files, and could replace its weights during the evaluation.
   await using _ = given.save_emb ? await lockRun(run, '[eval] save_emb') : null;
   const test = await openTestSet(config);
   for (const warning of test.warnings) meter.say(`Note: ${warning}.`);
@@ -146,7 +146,10 @@ async function evaluateRun(run: string, given: Given, { fuse, perQuery, json }: 
   meter.say(recallText([...evaluationLines(evaluation), ...more], test.split.levels));
 }
 
-/** Recall under the cosine of one run and the distance of another, weighted by the first run's options. */
+/**
+ * Recall under a weighted sum of the cosine of one run and the hyperbolic distance of another; the first run's options
+ * are the weights.
+ */
 async function fused(
   config: RunConfig,
   test: TestSet,
@@ -172,7 +175,7 @@ async function fused(
 }
 
 /**
- * One line per query: its image, its class, and for each space the nearest image and the rank of the first hit.
+ * Writes one line per query: its image, its class, and for each space the nearest image and the rank of the first hit.
  * @returns a message for the user
  */
 async function writeQueries(

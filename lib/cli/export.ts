@@ -78,7 +78,7 @@ async function write(run: string | undefined, options: Options & Record<string, 
   const wanted = chosen.length > 0 ? chosen : (['fp32'] as const);
   if (typeof options.onnx === 'string') await checkTarget(options.onnx, wanted.length);
   const source = run === undefined ? await backboneOf(options) : await runOf(run, options);
-  const path = typeof options.onnx === 'string' ? options.onnx : standardPath(source);
+  const path = typeof options.onnx === 'string' ? options.onnx : defaultPath(source);
   if (!path.endsWith('.onnx')) {
     const result = await exportOnnxFolder(source, path, { storages: wanted });
     const bytes = result.files.reduce((sum, file) => sum + file.bytes, 0);
@@ -93,7 +93,8 @@ async function write(run: string | undefined, options: Options & Record<string, 
 
 async function checkTarget(path: string, storageCount: number): Promise<void> {
   if (!path.endsWith('.onnx')) return checkOutputFolder('[export] onnx', path);
-  if (storageCount > 1) throw usage(`--onnx: expected a folder for several storages, got ${path}`);
+  if (storageCount > 1)
+    throw usage(`--onnx: expected a folder for more than one of --fp32, --fp16 and --int8, got ${path}`);
   await checkOutput('[export] onnx', path);
 }
 
@@ -144,7 +145,7 @@ async function backboneOf(options: Record<string, unknown>): Promise<BackboneSou
   return { name, model, weights, resize, background: background as Background };
 }
 
-/** `auto` names the published weights of the model. */
+/** Finds the weight file; `auto` means the published weights of the model. */
 function weightsOf(model: string, weights: string | null): Promise<string> {
   const source = weights === 'auto' ? findPublished(model)?.name : weights;
   if (source === null || source === undefined) {
@@ -153,7 +154,7 @@ function weightsOf(model: string, weights: string | null): Promise<string> {
   return findWeights(source);
 }
 
-function standardPath(source: string | BackboneSource): string {
+function defaultPath(source: string | BackboneSource): string {
   return typeof source === 'string' ? join(source, 'export') : source.name;
 }
 

@@ -30,7 +30,7 @@ export class HealthReporter {
   }
 }
 
-/** One line of text: radii, values at their limits, and the loss scale. */
+/** One line of text: radii, shares of values at their limits, and the loss scale. */
 export function healthText(row: HealthRow): string {
   return `Epoch ${row.epoch}: ${valuesText(row)}`;
 }

@@ -27,7 +27,7 @@ export function addNotes(command: Command, { lists = {}, paragraphs = [], exampl
   });
 }
 
-/** An option's line in the style of the run options, instead of commander's JSON. */
+/** Describes an option in the style of the run options. By default, commander prints choices and default as JSON. */
 export const helpStyle: Partial<Help> = {
   optionDescription({ description, argChoices, defaultValue, defaultValueDescription }: Option): string {
     const choices = argChoices === undefined ? '' : `: ${alternatives(argChoices)}`;

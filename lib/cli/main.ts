@@ -8,7 +8,10 @@ import { interruptedCode } from './interrupt.ts';
 import { jsonLine } from './json.ts';
 import { outputGuard } from './streams.ts';
 
-/** Each command's file is loaded only when the command runs, or all of them for `--help`, which lists them in groups. */
+/**
+ * The commands by group. A command's file is loaded only when it runs; `--help`, which lists the groups, loads all of
+ * them.
+ */
 const groups: Record<string, Record<string, () => Promise<Command>>> = {
   'Get started:': {
     start: async () => (await import('./start.ts')).startCommand(),
@@ -47,7 +50,7 @@ const notes: Notes = {
   ],
 };
 
-/** Error codes that mean a usage error. */
+/** Error codes of usage errors. */
 const usageCodes = new Set(['ERR_HOROBALL_CONFIG', 'ERR_HOROBALL_OPTION', 'ERR_HOROBALL_DATASET']);
 
 async function program(name: string | undefined): Promise<Command> {
@@ -77,8 +80,11 @@ function isCommand(name: string | undefined): boolean {
   return Object.values(groups).some((group) => Object.hasOwn(group, name ?? ''));
 }
 
-/** Treats `help train` as `train --help`. Ignores --help for an unknown command, so that the command itself is rejected. */
-function plainArguments(given: readonly string[]): string[] {
+/**
+ * Treats `help train` as `train --help`. Ignores --help after an unknown command, so that the command itself is
+ * rejected.
+ */
+function normalizedArguments(given: readonly string[]): string[] {
   const args = given[0] === 'help' ? [...given.slice(1), '--help'] : [...given];
   if (isCommand(args[0]) || args[0]?.startsWith('-')) return args;
   return args.filter((each) => each !== '--help' && each !== '-h');
@@ -97,7 +103,7 @@ function sentenceOf(error: unknown): string {
   return `${path}: ${trouble.reason}. ${trouble.advice}`;
 }
 
-/** A commander error, as JSON. */
+/** The JSON object of a commander error. */
 function usageRow({ code, message }: CommanderError, command: string | undefined): object {
   const ofRun = code === 'commander.unknownOption' && (command === 'train' || command === 'start');
   const said = code === 'commander.help' ? 'expected a command. --help lists them.' : message;
@@ -108,7 +114,10 @@ function usageRow({ code, message }: CommanderError, command: string | undefined
   };
 }
 
-/** Reports what ended the program, and sets its exit code. An abort comes from Ctrl-C: see `interruptible`. */
+/**
+ * Reports the error that ended the program and sets the exit code. An AbortError comes from Ctrl-C or SIGTERM; see
+ * `interruptible`.
+ */
 function fail(error: unknown, json: boolean): void {
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode === 0 ? 0 : 2; // commander has printed it already
@@ -130,7 +139,7 @@ function fail(error: unknown, json: boolean): void {
 }
 
 const guard = outputGuard();
-const args = plainArguments(process.argv.slice(2));
+const args = normalizedArguments(process.argv.slice(2));
 try {
   await (await program(args[0])).parseAsync(args, { from: 'user' });
 } catch (error) {

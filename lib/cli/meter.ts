@@ -1,6 +1,6 @@
 import { clock, Pace } from '../train/run/progress.ts';
 
-/** Output of a meter: a terminal or any text stream. */
+/** Where a meter writes: a terminal or any text stream. */
 export interface Output {
   readonly isTTY?: boolean;
   readonly columns?: number;
@@ -14,7 +14,7 @@ const barWidths = [24, 12];
 
 /** Options of a {@link Meter}. */
 export interface MeterOptions {
-  /** The ETA and the rate are averages over this many recent milliseconds; default 30,000. */
+  /** Window of the averages from which rate and ETA are computed, in milliseconds; default 30,000. */
   windowMs?: number;
   /** The current time in milliseconds; default `performance.now`. */
   now?: () => number;
@@ -50,15 +50,15 @@ export class Meter implements Disposable {
   /**
    * Shows fields of text and the ETA. Updates are throttled, so this can be called at any rate.
    * @param done - completed items
-   * @param total - all items; null if unknown, which leaves out the ETA
-   * @param fields - what to print, most important first: a narrow terminal omits the last ones
-   * @param more - seconds of other work that remains, which the ETA includes
+   * @param total - all items; null if unknown, in which case no ETA is shown
+   * @param fields - text to print, most important first: a narrow terminal omits the last ones
+   * @param more - seconds of other remaining work, to include in the ETA
    */
   update(done: number, total: number | null, fields: readonly string[], more = 0): void {
     this.#update(done, total, () => fields, more);
   }
 
-  /** Excludes time from the rate of the items, such as that of an evaluation between two steps. */
+  /** Excludes time from the rate, such as that of an evaluation between two steps. */
   pause(ms: number): void {
     this.#pace.pause(ms);
   }
@@ -77,8 +77,8 @@ export class Meter implements Disposable {
   }
 
   /**
-   * Shows steps of unequal length, such as those of a build, with the elapsed time, because they allow no ETA:
-   * `building the training addon  33%  elapsed 01:05`.
+   * Shows steps of unequal length, such as those of a build, with the elapsed time, because no ETA can be estimated
+   * from them: `building the training addon  33%  elapsed 01:05`.
    * @param done - completed steps
    */
   steps(label: string, done: number, total: number): void {
@@ -113,7 +113,7 @@ export class Meter implements Disposable {
     const times = time === null ? [] : [time];
     if (!this.#interactive) {
       const line = `${[...fields, ...times].join('  ')}\n`;
-      if (line !== this.#plain) this.#output.write(line); // the end may be reported twice
+      if (line !== this.#plain) this.#output.write(line); // callers may report completion twice
       this.#plain = line;
       return;
     }

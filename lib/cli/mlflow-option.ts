@@ -3,12 +3,12 @@ import { coded } from '../errors.ts';
 
 /** `--mlflow url`. */
 export function mlflowOption(): Option {
-  const text = 'address of an MLflow tracking server that the run is logged to';
+  const text = 'log the run to the MLflow tracking server at this URL';
   return new Option('--mlflow <url>', text);
 }
 
 /**
- * The requested server; null if the option is not given.
+ * Returns the URL of the requested server; null if the option is not given.
  * @param command - the command's name, for errors
  */
 export function mlflowServer(command: string, given: unknown): string | null {

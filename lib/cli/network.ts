@@ -12,10 +12,10 @@ import { readConfig } from '../train/run/read.ts';
 import { networkOptions } from './run-options.ts';
 
 /**
- * The configuration of a run with some options changed or, without a run, of the options alone.
+ * Returns the configuration of a run or, without a run, the defaults, with the given options applied.
  * @param command - the command's name, for errors
  * @param note - see `normalizeOptions`
- * @throws `ERR_HOROBALL_OPTION` if the options describe a different network than the run's
+ * @throws `ERR_HOROBALL_OPTION` if an option describes the network although a run is given, which has its own
  */
 export async function configOf(
   command: string,
@@ -34,7 +34,10 @@ export async function configOf(
   return config;
 }
 
-/** A run stores its data path as it was typed, which may not exist relative to another working directory. */
+/**
+ * Throws if the data path of a run does not exist: it is stored as typed, possibly relative to another working
+ * directory.
+ */
 export function checkDataPath(run: string, { path }: RunConfig): void {
   if (existsSync(path)) return;
   const message = `the data path ${resolve(path)} of the run ${run} does not exist. Pass the current location with --path.`;

@@ -22,16 +22,16 @@ export async function checkOutput(
     const message = `${option}: expected ${expected}, got ${file}. ${advice}`;
     throw coded('ERR_HOROBALL_OPTION', message, RangeError);
   };
-  const there = await stat(file).catch(() => undefined);
-  if (there?.isDirectory()) return refuse('a file', 'Specify a file in this folder.');
-  if (there !== undefined && !there.isFile()) {
+  const entry = await stat(file).catch(() => undefined);
+  if (entry?.isDirectory()) return refuse('a file', 'Specify a file in this folder.');
+  if (entry !== undefined && !entry.isFile()) {
     if (stream) return;
     return refuse('a regular file', 'Devices and pipes cannot be replaced.');
   }
   const folder = dirname(file);
-  const above = await stat(folder).catch(() => undefined);
-  if (above === undefined) return refuse('a file in an existing folder', `Create ${folder} first.`);
-  if (!above.isDirectory())
+  const parent = await stat(folder).catch(() => undefined);
+  if (parent === undefined) return refuse('a file in an existing folder', `Create ${folder} first.`);
+  if (!parent.isDirectory())
     return refuse('a file in a folder', `Choose another location: ${folder} is not a folder.`);
   await tryFolder(folder).catch((error: unknown) => {
     const trouble = troubleOf(error);
@@ -49,20 +49,23 @@ export async function checkOutputFolder(option: string, folder: string): Promise
     const message = `${option}: expected a writable folder, got ${folder}. ${advice}`;
     throw coded('ERR_HOROBALL_OPTION', message, RangeError);
   };
-  let above = folder;
-  let there = await stat(above).catch(() => undefined);
-  while (there === undefined && dirname(above) !== above) {
-    above = dirname(above);
-    there = await stat(above).catch(() => undefined);
+  let parent = folder;
+  let entry = await stat(parent).catch(() => undefined);
+  while (entry === undefined && dirname(parent) !== parent) {
+    parent = dirname(parent);
+    entry = await stat(parent).catch(() => undefined);
   }
-  if (!there?.isDirectory()) return refuse(`Choose another location: ${above} is not a folder.`);
-  await tryFolder(above).catch((error: unknown) => {
+  if (!entry?.isDirectory()) return refuse(`Choose another location: ${parent} is not a folder.`);
+  await tryFolder(parent).catch((error: unknown) => {
     if (troubleOf(error) === undefined) throw error;
     refuse('Choose another location.');
   });
 }
 
-/** Permissions are not enough: the file system may be read-only, or the folder may not accept files. */
+/**
+ * Creates and removes a file. Checking permissions is not enough: the file system may be read-only, or the folder may
+ * not accept files.
+ */
 async function tryFolder(folder: string): Promise<void> {
   const trial = join(folder, `.${crypto.randomUUID()}.tmp`);
   const file = await open(trial, 'wx');

@@ -6,7 +6,7 @@ import { jsonLine } from './json.ts';
 
 const notes: Notes = {
   paragraphs: [
-    'Traffic and memory are computed from sizes. The times are only as good as --rate and --bandwidth: measure the rate with one process, at the batch size that each process will have. The times exclude the loss of the whole batch, of which every process computes its part on CPUs, and all on CUDA devices.',
+    'Traffic and memory are computed from sizes. The times are only as accurate as --rate and --bandwidth: measure the rate with one process, at the batch size of each process. The times exclude the loss of the full batch: on CPUs, each process computes a part of it; on CUDA devices, each computes all of it.',
   ],
   examples: [
     [
@@ -27,7 +27,7 @@ interface Given {
   json?: true;
 }
 
-/** `horoball plan`: what a step of several ranks costs. */
+/** `horoball plan`: estimates the cost of a training step with several processes. */
 export function planCommand(): Command {
   const command = new Command('plan')
     .description('print the traffic, memory and speed of a step with several processes')

@@ -45,7 +45,7 @@ interface ReproduceOptions extends Record<string, unknown> {
 
 const notes: Notes = {
   paragraphs: [
-    'Three studies measure what the paper compares: recall against the temperature for each geometry, against lambda and c, and with the tied head or a free radius. The report adds the hard negatives and the effective temperature of the best runs.',
+    'Three studies repeat the comparisons of the paper: Recall@1 as a function of the temperature for each geometry, as a function of lambda and c, and with the tied head or a free radius. The report also shows the hard negatives and the effective temperature of the best runs.',
     'On shapes and emoji, runs start from random weights and take 60 and 5 epochs, respectively; on the published data sets they use the published options, and on others the defaults of train. First, the command measures the speed of this machine and prints the estimated duration. To resume, run the same command again.',
   ],
   examples: [
@@ -81,7 +81,7 @@ export function reproduceCommand(): Command {
     .option('--seeds <n>', 'number of paired seeds, starting at 42', String(fewestSeeds))
     .option(
       '--budget <minutes>',
-      'time limit in minutes; to fit, uses fewer seeds (at least 3), then fewer settings',
+      'time limit in minutes; to stay within it, uses fewer seeds (at least 3), then fewer settings',
     )
     .option('--plan', 'print the settings and the estimated duration, and exit')
     .option('--json', 'print every result as JSON lines on stdout');
@@ -140,8 +140,8 @@ async function reproduce(options: ReproduceOptions): Promise<void> {
 }
 
 /**
- * Measures this machine, chooses the runs that fit into the budget, and reports the choice; null if the user stopped
- * it.
+ * Measures the speed of this machine, chooses the runs that fit into the budget, and reports the choice; null if the
+ * user stopped the measurement.
  */
 async function chosen(
   wanted: Pick<ReproductionRecord, 'ds' | 'quick' | 'base' | 'asked'>,
@@ -165,12 +165,12 @@ async function chosen(
   return { ...wanted, grid: fit.grid, seeds: [...fit.seeds], command: commandLine(), machine: machine() };
 }
 
-/** Steps before the clock starts, and steps that are timed. */
+/** Numbers of warm-up steps and of timed steps. */
 const [warmSteps, timedSteps] = [3, 8];
-/** Time for the start, evaluations and reports of a run, relative to that of its steps. */
+/** Duration of a run, with its start, evaluations and reports, relative to that of its steps alone. */
 const overhead = 1.2;
 
-/** The duration of a run, from its first steps; null if the user stopped it. */
+/** Estimates the duration of a run in seconds from its first steps; null if the user stopped it. */
 async function secondsPerRun(config: RunConfig, signal: AbortSignal): Promise<number | null> {
   const enough = new AbortController();
   let [began, seconds] = [performance.now(), 0];

@@ -8,23 +8,23 @@ export function optionsOf(command: 'eval' | 'embed' | 'search' | 'export'): read
   return optionsWhere(({ commands }) => commands?.includes(command) ?? false);
 }
 
-/** The options that describe a network which no run trained. */
+/** The options that describe a network if there is no run. */
 export const networkOptions: readonly OptionName[] = optionsWhere(({ network }) => network === true);
 
 /** See {@link addRunOptions}. */
 export interface RunOptionsAdded {
-  /** Which options; default all. */
+  /** The options to add; default all. */
   keys?: readonly OptionName[];
   /**
-   * Source of absent values: the defaults, the run's configuration, or the run's if there is one and otherwise the
-   * defaults.
+   * Source of the values of omitted options: the defaults, the run's configuration, or the latter if a run is given and
+   * otherwise the defaults.
    */
   from?: 'defaults' | 'run' | 'run or defaults';
   /** Whether options accept several values; default false. */
   many?: boolean;
   /** Whether defaults by data set apply; default true. */
   datasets?: boolean;
-  /** Replacements for the default, if the command has its own. */
+  /** Descriptions of defaults in which the command differs from a run. */
   defaults?: Readonly<Partial<Record<OptionName, string>>>;
 }
 
@@ -51,15 +51,15 @@ export function addRunOptions(
   }
 }
 
-/** An option's name with _ and with -. */
+/** The spellings of an option's name, with _ and with -. */
 function spellings(name: string): string[] {
   return name.includes('_') ? [name, name.replaceAll('_', '-')] : [name];
 }
 
 /**
- * The given options by their published names; values are text or true.
- * @param note - receives a message for each name of another tool; by default it is printed on stderr
- * @throws `ERR_HOROBALL_OPTION` for an option that is given by two names
+ * Returns the given options by their published names; values are text or true.
+ * @param note - receives a message for each option name or value that another tool uses; by default, prints it on stderr
+ * @throws `ERR_HOROBALL_OPTION` for an option that is given under two names
  */
 export function givenOptions(
   options: Readonly<Record<string, unknown>>,

@@ -45,7 +45,7 @@ const notes: Notes = {
   ],
 };
 
-/** `horoball search`: the most similar images of a folder. */
+/** `horoball search`: finds the most similar images in a folder. */
 export function searchCommand(): Command {
   const command = new Command('search')
     .description('find the most similar images in a folder')
@@ -103,7 +103,7 @@ async function search(images: readonly string[], given: Given, options: Options)
   }
 }
 
-/** The network's run: the given one or, without a backbone, the newest. */
+/** Returns the run of the network: the given one or, if no backbone is given either, the newest finished run. */
 async function runOf(
   run: string | undefined,
   given: Given,
@@ -122,7 +122,7 @@ interface Search {
   config: RunConfig;
   wanted: number;
   signal: AbortSignal;
-  /** Of gallery and queries. */
+  /** Images of the gallery, followed by the queries. */
   paths: readonly string[];
 }
 

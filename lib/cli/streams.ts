@@ -4,9 +4,9 @@ import { reasonOf } from '../io/trouble.ts';
 const readerLeft = 141;
 
 /**
- * Keeps output errors from ending the work of a command: a run continues when `| head` has read enough or a
- * disk is full. If rows did not reach stdout, an otherwise successful command exits with an error; messages
- * that did not reach stderr have no effect.
+ * Keeps output errors from ending the work of a command: a run continues when `| head` has read enough or a disk is
+ * full. If rows did not reach stdout, an otherwise successful command exits with an error; messages that did not reach
+ * stderr are ignored.
  */
 export function outputGuard(): { finish(): Promise<void> } {
   let lost: NodeJS.ErrnoException | null = null;

@@ -8,10 +8,10 @@ import { generateData } from './generate.ts';
 import { jsonLine } from './json.ts';
 import { Meter } from './meter.ts';
 
-/** Long enough to average over training and evaluation. */
+/** Window of the averages of rate and ETA: long enough to include both training and evaluation. */
 const windowMs = 300_000;
 
-/** A meter for runs that follow one another. */
+/** Creates a meter for a sequence of runs. */
 export function studyMeter(): Meter {
   return new Meter(process.stderr, { windowMs });
 }
@@ -28,7 +28,8 @@ export interface StudyOutput {
 }
 
 /**
- * Performs the remaining runs of studies, one study after another, with progress over all of them. Generates their data sets.
+ * Performs the remaining runs of studies, one study after another, and shows the progress over all of them. Generates
+ * missing data sets.
  * @returns whether all are complete
  */
 export async function performStudies(
@@ -71,7 +72,7 @@ export async function performStudies(
 
 const countOf = ({ cells, seeds }: StudyPlan): number => cells.length * seeds.length;
 
-/** The data sets of a study, each once. */
+/** The distinct data sets of a study. */
 function dataOf({ plan }: StudyFolder): Iterable<{ ds: string; path: string }> {
   const configs = plan.cells.map(({ config }) => config);
   return new Map(configs.map(({ ds, path }) => [`${ds} ${path}`, { ds, path }])).values();

@@ -27,7 +27,7 @@ interface SweepOptions extends Record<string, unknown> {
   json?: boolean;
 }
 
-/** Settings of a run of at most 55 seconds on two cores, enough to distinguish temperatures. */
+/** Settings of a run that takes at most 55 seconds on two cores, long enough to distinguish temperatures. */
 const shortRun: Readonly<Partial<RunConfig>> = { ep: 60 };
 const secondsOfShortRun = 55;
 const defaultTemperatures = '0.05,0.1,0.2';
@@ -57,7 +57,7 @@ const notes: Notes = {
   ],
 };
 
-/** `horoball sweep`: a whole study with one command. */
+/** `horoball sweep`: runs a whole study. */
 export function sweepCommand(): Command {
   const command = new Command('sweep')
     .description('run a study of geometries, temperatures and paired seeds, with a report')
@@ -102,8 +102,8 @@ async function chosen(options: SweepOptions): Promise<{ path: string; plan: Stud
   const base = isShort ? shortRun : (given as Partial<RunConfig>);
   const seeds = seedsOf(seed, wholeNumber('seeds', options.seeds), given['seed']);
   const isSet = (name: AxisName): boolean => axes[name] !== undefined || given[name] !== undefined;
-  const warm = axisNames.some((name) => isTemperature(name) && isSet(name));
-  const all = warm ? others : { ...others, t: parseAxis('t', defaultTemperatures) };
+  const hasTemperature = axisNames.some((name) => isTemperature(name) && isSet(name));
+  const all = hasTemperature ? others : { ...others, t: parseAxis('t', defaultTemperatures) };
   const plan = makePlan({ axes: all, seeds, base, controls: options.controls === true, draws });
   return { path: options.out ?? join('runs', `sweep-${ds(axes, given)}`), plan };
 }

@@ -23,8 +23,8 @@ export function folded(text: string, indent = 0): string {
 }
 
 /**
- * Recall per space in percent, one line each.
- * @param levels - names of the class tree's levels, nearest first
+ * Formats the recall in each space as a table, in percent.
+ * @param levels - names of the levels of the class tree above the classes, lowest first
  */
 export function recallText(
   lines: readonly { name: string; recall: Recall }[],

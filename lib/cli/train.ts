@@ -18,7 +18,7 @@ import { runTraining } from './training.ts';
 
 const notes: Notes = {
   paragraphs: [
-    'Options keep their published names; - and _ are interchangeable. The command line overrides --config, which overrides --recipe. Ctrl-C stops the run after the current step; --resume continues it.',
+    'Options keep their published names; - and _ are interchangeable. The command line overrides --config, which overrides --recipe. Ctrl-C stops the run after the current step; --resume resumes it.',
   ],
   examples: [
     ['the built-in data set', 'horoball train'],
@@ -36,7 +36,7 @@ const notes: Notes = {
   ],
 };
 
-/** `horoball train`: one run. */
+/** `horoball train`: performs one run. */
 export function trainCommand(): Command {
   const command = new Command('train').description('train a network and evaluate it on unseen classes');
   addBaseOptions(command);
@@ -49,13 +49,13 @@ export function trainCommand(): Command {
     new Option(
       '--nproc <n>',
       'start this many processes on this machine, which train together on each batch',
-    ).argParser(counted('nproc', 1, 1024)),
+    ).argParser(integerParser('nproc', 1, 1024)),
   );
   command.addOption(
     new Option(
       '--max-restarts <n>',
       'with --nproc: maximum number of restarts from the last checkpoint after a failure (default 0)',
-    ).argParser(counted('max-restarts', 0, 1_000_000)),
+    ).argParser(integerParser('max-restarts', 0, 1_000_000)),
   );
   command.addOption(dashboardOption());
   command.addOption(mlflowOption());
@@ -109,7 +109,7 @@ async function launchRanks(size: number, options: Readonly<Record<string, unknow
   });
 }
 
-/** Arguments without some options and their values. */
+/** Returns the arguments without the named options and their values. */
 function without(args: readonly string[], names: readonly string[]): string[] {
   return args.filter((arg, i) => {
     const isValue = names.includes(args[i - 1] ?? '');
@@ -117,7 +117,7 @@ function without(args: readonly string[], names: readonly string[]): string[] {
   });
 }
 
-function counted(name: string, least: number, most: number): (text: string) => number {
+function integerParser(name: string, least: number, most: number): (text: string) => number {
   return (text) => {
     const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
     if (value >= least && value <= most) return value;
@@ -126,7 +126,10 @@ function counted(name: string, least: number, most: number): (text: string) => n
   };
 }
 
-/** The published launcher numbers its processes, and sets the environment that describes them. */
+/**
+ * torch.distributed.launch, which the published code uses, passes this option. The same number is in the environment,
+ * so it is only checked.
+ */
 function localRank(name: string): Option {
   return new Option(`--${name} <n>`).hideHelp();
 }
@@ -139,7 +142,7 @@ function checkLocalRank(options: Readonly<Record<string, unknown>>): void {
   throw coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 
-/** Refuses --path without --ds: generating the built-in data there is probably not intended. */
+/** Rejects --path without --ds, because generating the built-in data set there is probably not intended. */
 function checkNamed({ ds, path }: Readonly<Record<string, unknown>>): void {
   if (ds !== undefined || path === undefined) return;
   const message = `[train] ds: expected the name of the data set in ${path}, got none. Pass --ds (SOP is the published default, shapes the built-in set).`;

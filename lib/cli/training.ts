@@ -26,7 +26,7 @@ import { recallText } from './table.ts';
 
 export interface TrainingOptions {
   json?: boolean;
-  /** Port of the live page; null for none. */
+  /** Port of the live page; null for no page. */
   dashboard?: number | null;
   mlflow?: string | null;
   /** Messages from planning; not shown if the run does not start. */
@@ -37,7 +37,7 @@ export interface TrainingOptions {
 
 /**
  * Trains with a progress meter on stderr, prints a summary, and sets the exit code.
- * @param options - `json`: also print rows on stdout; `dashboard`: serve a live page; `mlflow`: log to a tracking server; `notes`: messages to print first
+ * @param options - see {@link TrainingOptions}; `json` also prints the rows of the log on stdout
  */
 export async function runTraining(
   plan: RunPlan,
@@ -62,7 +62,7 @@ export async function runTraining(
   const { ep, eval_ep: due } = config;
   const times = new EvaluationTimes((parseEpochs(due) ?? []).filter((epoch) => epoch <= ep));
   let idleFrom = performance.now();
-  torchInfo(); // reports what is missing before data is generated
+  torchInfo(); // fails before data is generated if libtorch or the addon is missing
   if (plan.folder !== null) await checkFree(plan.folder);
   await generateOnce(config, signal, group);
   const terminal: RunListener = {
@@ -125,7 +125,7 @@ export async function runTraining(
   return result;
 }
 
-/** A rank other than 0, which prints nothing. */
+/** Trains on a rank other than 0, which prints nothing. */
 async function runSilently(plan: RunPlan, group: RankGroup): Promise<TrainResult> {
   using interrupt = interruptible(() => {});
   const { signal } = interrupt;
@@ -142,7 +142,10 @@ async function generateOnce({ ds, path }: RunConfig, signal: AbortSignal, group:
   await group.sum(new Float64Array(1)); // waits for all ranks
 }
 
-/** A rank that received no signal stops because another rank did, which counts as the SIGTERM of a launcher. */
+/**
+ * The exit code of an interrupted run. A rank that received no signal stopped because another rank did, and exits as if
+ * its launcher had sent SIGTERM.
+ */
 function codeOf({ signal, code }: Interrupt): number {
   return signal.aborted ? code : terminatedCode;
 }
@@ -171,7 +174,7 @@ async function trainLive(
   }
 }
 
-/** The network and the data, one line each. */
+/** Describes the network and the data, in one line each. */
 function summaryText(
   { parameters, trainable, data, epochSteps, steps }: RunSummary,
   { model }: RunConfig,
@@ -197,7 +200,7 @@ function millions(count: number): string {
   return count < 1e6 ? grouped(count) : `${(count / 1e6).toFixed(1)}M`;
 }
 
-/** Every run option, wrapped at a readable width. */
+/** Formats every run option, wrapped at 100 columns. */
 function optionsText(config: RunConfig): string {
   const lines = ['Options:'];
   for (const [key, value] of Object.entries(config)) {

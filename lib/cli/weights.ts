@@ -50,11 +50,11 @@ function cacheOption(): Option {
 }
 
 const checkedText: Readonly<Record<HashSource, string>> = {
-  host: 'as announced by the host',
+  host: 'as reported by the host',
   name: 'as given in its name',
   earlier: 'as in the first download',
   first:
-    'which is unverified because the host announces none; it is recorded, and later downloads must match it',
+    'which is unverified because the host reports none; it is recorded, and later downloads must match it',
 };
 
 async function pull(source: string, { cache, force, json }: PullFlags): Promise<void> {
@@ -78,7 +78,7 @@ function countMegabytes(meter: Meter, done: number, total: number | null): void 
 }
 
 const listNote =
-  'License: as stated by the distributor. SHA-256: of the downloaded file; unknown files get theirs at the first download, and later downloads must match it.';
+  'License: as stated by the distributor. SHA-256: of the downloaded file. If it is unknown, the first download records it, and later downloads must match it.';
 
 async function list({ cache, json }: PullFlags): Promise<void> {
   const rows: string[][] = [['Name', 'Model', 'Pretraining', 'License', 'Size', 'SHA-256', 'Cached']];

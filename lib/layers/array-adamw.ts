@@ -25,8 +25,8 @@ interface Slot {
 const known: ReadonlySet<string> = new Set(['lr', 'weightDecay', 'betas', 'eps']);
 
 /**
- * AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101) for the parameters of layers, with moments in float64. Does not need
- * libtorch. Parameters in the ball belong to `RiemannianAdam`.
+ * AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101) for the parameters of layers, with moments in float64. Does not
+ * need libtorch. For parameters in the ball, use `RiemannianAdam`.
  *
  * @example
  * const layer = new HypLinear({ inputs: 2, outputs: 1, c: 1 });
@@ -56,7 +56,12 @@ export class ArrayAdamW {
       eps: positive(name, 'eps', eps),
     };
     if (!Array.isArray(parameters))
-      throw typeError(name, 'parameters', 'a list of parameters, as a layer returns it', quoted(parameters));
+      throw typeError(
+        name,
+        'parameters',
+        'an array of parameters, such as the parameters() of a layer',
+        quoted(parameters),
+      );
     this.#slots = (parameters as readonly LayerParameter[]).map((each) => {
       const parameter = checkOptions(name, each, 'parameters');
       const { length } = asMatrix(name, 'parameters', parameter.value).data;
@@ -104,7 +109,7 @@ export class ArrayAdamW {
     }
   }
 
-  /** `steps`, and per parameter `NAME.first` and `NAME.second`. */
+  /** Returns a copy of the state: `steps`, and per parameter `NAME.first` and `NAME.second`. */
   state(): Map<string, StateEntry<Float64Array>> {
     const entries = this.#slots.flatMap(({ parameter: { name, value }, first, second }) => {
       const shape = [value.rows, value.cols];
@@ -133,7 +138,7 @@ export class ArrayAdamW {
     ];
     const found = arrays.map(([key, to]) => {
       const data: unknown = (state.get(key) as StateEntry | null | undefined)?.data;
-      if (data === undefined) throw shapeError(name, key, 'an entry of this name', 'none');
+      if (data === undefined) throw shapeError(name, key, 'an entry with this name', 'none');
       if (!isReals(data)) throw typeError(name, key, 'numbers', quoted(data));
       if (data.length !== to.length) throw shapeError(name, key, `${to.length} values`, String(data.length));
       return [to, data] as const;

@@ -22,9 +22,12 @@ import { runTree } from './threads.ts';
 export interface EmbedTreeOptions extends AsyncOptions {
   /** Dimension of the points, 1 or more. */
   dim: number;
-  /** Curvature -c; default 1. */
+  /** The curvature is -c, c > 0; default 1. */
   c?: number | undefined;
-  /** Coordinates of the result: of the ball (default, n x dim) or of the hyperboloid (n x (dim + 1)). The points are the same. */
+  /**
+   * Coordinates of the result: on the ball (default, n x dim) or on the hyperboloid (n x (dim + 1)). The points are the
+   * same.
+   */
   model?: 'poincare' | 'lorentz' | undefined;
   /**
    * `graph` (default): an edge relates its two nodes to each other. `ancestors`: edges lead from a node to its parents, and
@@ -37,7 +40,7 @@ export interface EmbedTreeOptions extends AsyncOptions {
   negatives?: number | undefined;
   /** Step size; default 0.1. */
   lr?: number | undefined;
-  /** First epochs, with a tenth of the step size; default 10. */
+  /** Number of initial epochs with a tenth of the step size; default 10. */
   burnIn?: number | undefined;
   /** Pairs per step; default 32. */
   batch?: number | undefined;
@@ -55,7 +58,10 @@ export interface EmbedTreeOptions extends AsyncOptions {
 export interface TreeEmbedding {
   /** One row per node, in float64. */
   readonly points: DenseMatrix<Float64Array>;
-  /** The nodes in the order of the rows: as they first occur, or 0 to n - 1 if they are these numbers. */
+  /**
+   * The node of each row: nodes are in order of first occurrence, or ascending if they are exactly the integers 0 to n
+   * - 1.
+   */
   readonly nodes: readonly Node[];
   /** Mean rank of related nodes among the unrelated ones, by distance; 1 is perfect. */
   readonly meanRank: number;
@@ -86,14 +92,14 @@ const known: ReadonlySet<string> = new Set(
 );
 const models = ['poincare', 'lorentz'];
 const relations = ['graph', 'ancestors'];
-const most = 1 << 20;
+const maxEpochs = 1 << 20;
 
 /**
- * Embeds a graph in hyperbolic space: related nodes end up closer than unrelated ones. Minimizes
- * `-log(exp(-d(u, v)) / sum_w exp(-d(u, w)))` over related pairs (u, v), where w is v or one of `negatives` random nodes that
- * are not related to u (Nickel and Kiela, "Poincaré Embeddings for Learning Hierarchical Representations", 2017), by Riemannian
- * SGD along geodesics of the hyperboloid ("Learning Continuous Hierarchies in the Lorentz Model of Hyperbolic Geometry", 2018).
- * Runs in worker threads; in browsers on the page's thread, which it leaves every few milliseconds.
+ * Embeds a graph in hyperbolic space: related nodes end up closer than unrelated ones. Minimizes `-log(exp(-d(u, v)) /
+ * sum_w exp(-d(u, w)))` over related pairs (u, v), where w is v or one of `negatives` random nodes that are not related
+ * to u (Nickel and Kiela, "Poincaré Embeddings for Learning Hierarchical Representations", 2017), by Riemannian SGD
+ * along geodesics of the hyperboloid ("Learning Continuous Hierarchies in the Lorentz Model of Hyperbolic Geometry",
+ * 2018). Runs in worker threads; in browsers, on the page's thread, yielding to the event loop every few milliseconds.
  *
  * @param edges - pairs of nodes, which are strings or integers
  * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`; the signal's reason if it is aborted
@@ -115,8 +121,8 @@ export async function embedTree(
   const c = curvature(name, given.c ?? 1);
   const lorentz = choice(name, 'model', given.model ?? 'poincare', models) === 1;
   const ancestors = choice(name, 'relation', given.relation ?? 'graph', relations) === 1;
-  const epochs = integer(name, 'epochs', given.epochs ?? 100, 1, most);
-  const burnIn = integer(name, 'burnIn', given.burnIn ?? 10, 0, most);
+  const epochs = integer(name, 'epochs', given.epochs ?? 100, 1, maxEpochs);
+  const burnIn = integer(name, 'burnIn', given.burnIn ?? 10, 0, maxEpochs);
   const verbose = boolean(name, 'verbose', given.verbose, false);
   const sizes = {
     dim,
@@ -214,7 +220,10 @@ function* mean(values: Float64Array): Steps<number> {
   return sum / count;
 }
 
-/** At curvature -c: `x / sqrt(c)` on the hyperboloid, and its projection `x / (1 + x0) / sqrt(c)` to the ball. */
+/**
+ * Scales points to curvature -c: `x / sqrt(c)` on the hyperboloid, or its projection `x / (1 + x0) / sqrt(c)` to the
+ * ball.
+ */
 function* coordinates({ points, dim, c }: TreeState, lorentz: boolean): Steps<DenseMatrix<Float64Array>> {
   const [width, radius] = [dim + 1, 1 / Math.sqrt(c)];
   const rows = points.length / width;

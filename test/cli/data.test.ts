@@ -60,7 +60,7 @@ test('data emoji creates a data set and reports its content, and data check find
   t.regex(made.stderr, /Created: 9 classes, 36 images in .*emoji\./);
   t.regex(
     made.stderr,
-    /Omitted: 2 emoji that are not in all four sets, 1 whose image equals another one in a set/,
+    /Omitted: 2 emoji that are not in all four sets, 1 whose image is identical to another in its set/,
   );
   const again = await horoball('data', 'emoji', '--from', packages, '--out', out, '--size', '24', '--json');
   t.like(JSON.parse(again.stdout), { folder: out, fresh: false, classes: 9, images: 36, duplicates: 1 });

@@ -190,7 +190,7 @@ test('the command downloads, names the source of the hash, and finds the file th
   const first = await pull('pull', url, '--json');
   const pulled = JSON.parse(first.stdout) as Record<string, unknown>;
   t.deepEqual([pulled['sha256'], pulled['checked'], pulled['fresh']], [hash, 'host', true]);
-  t.regex(first.stderr, /Downloaded: .*a\.pth\nSHA-256 [0-9a-f]{64}, as announced by the host\./);
+  t.regex(first.stderr, /Downloaded: .*a\.pth\nSHA-256 [0-9a-f]{64}, as reported by the host\./);
   t.regex((await pull('pull', url)).stderr, /^Already downloaded: /);
   t.regex((await pull('list')).stdout, /dino_deitsmall16_pretrain +dino_vits16 .* no$/m);
   const unknown = await t.throwsAsync(pull('pull', 'resnet50'));
