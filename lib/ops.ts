@@ -97,8 +97,8 @@ export const expmap: Operation<[x: 'rows', u: 'rows'], Curved> = operation('expm
 
 /**
  * Logarithmic map, the inverse of `expmap`: the velocity at `x` of the geodesic that reaches `y` after
- * unit time. Exactly 0 for equal points, with `compat` too, although the published code divides 0 by 0
- * there.
+ * unit time. Exactly 0 for equal points, even with `compat`, although the published code divides 0 by
+ * 0 there.
  * `compat: 'hypmix'` uses the published guards.
  *
  * @param x - n x d, or one row that is broadcast: ball points
@@ -110,8 +110,8 @@ export const logmap: Operation<[x: 'rows', y: 'rows'], Curved> = operation('logm
 
 /**
  * Geodesic distance, one number per row: `2/sqrt(c) artanh(sqrt(c) |(-x) (+) y|)`.
- * Equal points are exactly 0 apart; points on or outside the rim are infinitely far from all others.
- * The gradient is 0 in both cases.
+ * The distance between equal points is exactly 0; points on or outside the rim are infinitely far from
+ * all others. The gradient is 0 in both cases.
  * `compat: 'hypmix'` uses the published guards.
  *
  * @param x - n x d, or one row that is broadcast: ball points
@@ -148,15 +148,15 @@ export const conformalFactor: Operation<[x: 'rows'], Curved> = operation('confor
  * `compat: 'hypmix'` uses the published guards.
  *
  * @param x - n x d: vectors
- * @param options - `c` > 0: the curvature is -c; `margin`: the distance from the rim that is kept
- * free, as a fraction of the radius (default 0.001)
+ * @param options - `c` > 0: the curvature is -c; `margin`: the minimum distance from the rim, as a
+ * fraction of the radius (default 0.001)
  * @returns n x d
  */
 export const project: Operation<[x: 'rows'], Curved & { margin?: number | undefined }> = operation('project');
 
 /**
- * Feature clipping before `expmap0`: vectors longer than `radius` are shortened to it. The curvature
- * does not enter.
+ * Feature clipping before `expmap0`: vectors longer than `radius` are scaled to that norm. Does not
+ * depend on the curvature.
  * Where the clip is active, the radial part of the gradient is 0.
  * `compat: 'hypmix'` uses the published guards.
  *
@@ -321,8 +321,8 @@ export const riemannianGradient: Operation<[x: 'rows', gradient: 'rows'], Curved
  * The gradient is 0 wherever the angle is constant.
  *
  * @param x - n x d: ball points
- * @param options - `c` > 0: the curvature is -c; `minRadius`: K, which sets how wide cones are
- * (default 0.1)
+ * @param options - `c` > 0: the curvature is -c; `minRadius`: K, which determines the width of the
+ * cones (default 0.1)
  * @returns n x 1
  */
 export const halfAperture: Operation<[x: 'rows'], Curved & { minRadius?: number | undefined }> =
@@ -334,8 +334,8 @@ export const halfAperture: Operation<[x: 'rows'], Curved & { minRadius?: number 
  * The gradient is 0 wherever the angle is constant.
  *
  * @param x - n x d: space coordinates, without time
- * @param options - `c` > 0: the curvature is -c; `minRadius`: K, which sets how wide cones are
- * (default 0.1)
+ * @param options - `c` > 0: the curvature is -c; `minRadius`: K, which determines the width of the
+ * cones (default 0.1)
  * @returns n x 1
  */
 export const lorentzHalfAperture: Operation<[x: 'rows'], Curved & { minRadius?: number | undefined }> =

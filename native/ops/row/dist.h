@@ -13,7 +13,7 @@ struct Dist : RowCard {
       .name = "dist",
       .doc = "Geodesic distance, one number per row: `2/sqrt(c) artanh(sqrt(c) |(-x) (+) y|)`.",
       .gradient =
-          "The distance of equal points is exactly 0; points on or outside the rim are infinitely far from all "
+          "The distance between equal points is exactly 0; points on or outside the rim are infinitely far from all "
           "others. The gradient is 0 in both cases.",
       .inputs = {{"x", "ball points"}, {"y", "ball points"}},
       .result = RowResult::number,
