@@ -1,6 +1,6 @@
 // The public C++ interface of the light core: argument structs, and one table of functions per backend. No Node, no
 // torch. All arguments are plain data, so that an addon built separately (the training layer) can use the same tables;
-// `kAbi` changes with every change of this file.
+// `kAbi` changes with every change to this file.
 #pragma once
 
 #include <atomic>
@@ -49,13 +49,14 @@ struct Run {
 enum class Metric : std::uint8_t {};
 Metric last_of(Metric);
 
-// The published guards in effect (ops/hypmix.h, ops/metrics/poincare_hypmix.h): none, or those of the HypMix code.
+// The numerical guards in effect: none, or those of the published HypMix code (ops/hypmix.h,
+// ops/metrics/poincare_hypmix.h).
 enum class Guards : std::uint8_t { clean, hypmix };
 template <>
 inline constexpr Guards kLast<Guards> = Guards::hypmix;
 
-// out[i][j] = d_c(x_i, y_j). x: n x d, y: m x d, out: n x m, all of `type`. y.data == x.data is the symmetric
-// case.
+// out[i][j] = d_c(x_i, y_j). x: n x d, y: m x d, out: n x m, all of `type`. If y.data == x.data, the distances are those
+// within one set of rows.
 struct PairwiseArgs {
   Type type = Type::f32;
   Metric metric{};
@@ -90,24 +91,24 @@ struct Reads {
   bool euclidean = false, hyperbolic = false;
 };
 
-// The gradients in scalar parameters of a loss: tau_e, tau_h, lambda, c.
+// The number of scalar parameters of a loss that have gradients: tau_e, tau_h, lambda, c.
 inline constexpr int kLogitNumbers = 4;
 
 // The part of a loss that one of several ranks (processes) computes: the pairs of its own classes with all classes. Every
 // rank makes the same call, with the same rows. The results are those of the whole loss, except that the gradients have only
-// the rows of this rank's first `wanted` classes, which begin at `first_row`. Only CPU backends support it.
+// the rows of this rank's first `wanted` classes, which begin at `first_row`. Only CPU backends support such a division.
 struct ContrastPart {
   std::int64_t ranks = 0, rank = 0;
   const std::int64_t* starts = nullptr;  // rank r has the classes from starts[r] to starts[r + 1] - 1
   std::int64_t wanted = 0, first_row = 0;
-  // Fills `all` with the `bytes` bytes at `own` of every rank, in the order of the ranks. Returns false if a rank failed.
+  // Fills `all` with the `bytes` bytes at `own` of every rank, in rank order. Returns false if a rank failed.
   bool (*gather)(void* context, const void* own, std::int64_t bytes, void* all) = nullptr;
   void* context = nullptr;
 };
 
 // The contrastive loss over all ordered pairs of views (cpu/contrast/contrast.h). The caller sets `views` and all
-// parameters of the logit: their defaults are on the cards. Without `order` the row of a sample is
-// class * views + view. tied: `euclidean` holds unit rows z, the ball points are project(expmap0(clip(z))),
+// parameters of the logit, whose defaults are in ops/geometries/card.h. Without `order` the row of a sample is
+// class * views + view. If `tied`, `euclidean` holds unit rows z, the ball points are project(expmap0(clip(z))),
 // grad_euclidean is tangential and grad_hyperbolic is not used.
 struct ContrastArgs {
   Type type = Type::f32;
@@ -130,8 +131,8 @@ struct ContrastArgs {
 enum class Loss : std::uint8_t {};
 Loss last_of(Loss);
 
-// How terms are reduced: to their weighted mean; to their weighted sum; or to the weighted mean over the anchors that
-// have terms of the mean of their terms.
+// How terms are reduced: to their weighted mean, to their weighted sum, or (anchor_mean) first to the mean of each anchor's
+// terms and then to the weighted mean of the anchors that have terms.
 enum class Reduction : std::uint8_t { mean, sum, anchor_mean };
 template <>
 inline constexpr Reduction kLast<Reduction> = Reduction::anchor_mean;
@@ -139,7 +140,7 @@ inline constexpr Reduction kLast<Reduction> = Reduction::anchor_mean;
 // A pair loss over anchors with any number of positives each (cpu/contrast/pair_loss.h). Every other row of the same
 // matrix that is not a positive is a negative, or every row of the references if they are given (`ref_euclidean` has
 // columns). Positives share a label in a column; without columns of labels they are listed in `positives`. The logit is
-// that of ContrastArgs. No gradient is wanted in a matrix that the geometry does not read.
+// that of ContrastArgs. The gradient of a matrix that the geometry does not read must be null.
 struct PairLossArgs {
   Type type = Type::f32;
   Loss variant{};
@@ -154,8 +155,7 @@ struct PairLossArgs {
   const std::int32_t* labels = nullptr;      // [column][anchor]: classes from 0 to the number of all rows - 1
   const std::int32_t* ref_labels = nullptr;  // [column][reference]
   std::int64_t positive_count = 0;
-  const std::int32_t* starts =
-      nullptr;  // the positives of anchor i are those from starts[i] to starts[i + 1] - 1
+  const std::int32_t* starts = nullptr;     // anchor i has the positives from starts[i] to starts[i + 1] - 1
   const std::int32_t* positives = nullptr;  // rows, ascending for every anchor; symmetric without references
   const double* weights = nullptr;          // of the anchors, 0 or more; null: all 1
   double* loss = nullptr;
@@ -183,8 +183,8 @@ struct SelectArgs {
 // An index for searches: the slots of a block, and the float32 numbers per slot and per list (cpu/lists/layout.h).
 inline constexpr std::int64_t kSlots = 16, kSlotFacts = 4, kListFacts = 4;
 
-// Centers of lists of rows (cpu/lists/centers.h). `lists` has the list of each row; other values are in none. A center
-// without rows is left as it is.
+// Centers of lists of rows (cpu/lists/centers.h). `lists` has the list of each row; rows with any other value are ignored.
+// The center of an empty list is left unchanged.
 struct CentersArgs {
   Type type = Type::f32;
   Metric metric{};
@@ -197,14 +197,14 @@ struct CentersArgs {
 };
 
 // Rows in lists, as 8-bit codes with bounds of their errors (cpu/lists/layout.h). The slots of list l are those from
-// starts[l] to starts[l + 1], a multiple of 16.
+// starts[l] to starts[l + 1] - 1; all starts are multiples of 16.
 struct EncodeArgs {
   Type type = Type::f32;
   Metric metric{};
   Guards guards = Guards::clean;
   double c = 1;
   ConstMatrix rows, centers;
-  const std::int32_t* lists = nullptr;   // one per row; any other value is that of the first list
+  const std::int32_t* lists = nullptr;   // one per row; rows with any other value go to the first list
   const std::int32_t* starts = nullptr;  // one per list, and the end
   std::int64_t slots = 0;
   std::int32_t* ids = nullptr;    // the row of each slot, or -1
@@ -246,7 +246,7 @@ struct DeltaArgs {
   double* diameter = nullptr;
 };
 
-// The most inputs that a row-wise operation has.
+// The maximum number of inputs of a row-wise operation.
 inline constexpr int kRowInputs = 3;
 
 // One row-wise operation (its index in native/ops/rows.h): its inputs, each of n rows or a single row that is
@@ -266,8 +266,8 @@ struct RowArgs {
   double* grad_scalars = nullptr;  // c, then the parameter of the card
 };
 
-// The row-wise operations, the metrics, the geometries and the pair losses as JSON, each list in index order: generated from
-// the cards, for the bindings.
+// The row-wise operations, the metrics, the geometries and the pair losses as JSON, each list in index order, generated from
+// the cards for the bindings.
 const char* row_cards();
 const char* metric_cards();
 const char* geometry_cards();
@@ -275,18 +275,18 @@ const char* loss_cards();
 // The parameters of the loss's logit and their defaults, in the order of ContrastArgs::grad_params.
 const char* logit_parameters();
 
-// The head as JSON: the names of the row-wise operations of which it is composed, in order, kUnitFloor, and the published
+// The head as JSON: the names of the row-wise operations that it is composed of, in order, kUnitFloor, and the published
 // guards in the operations. The first operation takes the caller's clip as its parameter, the others take their default.
 const char* head_cards();
 
-// The least norm by which a feature is divided to become a unit row, far below the norm of any nonzero feature.
+// The lower bound of the norm by which a feature is divided to become a unit row; far below the norm of any nonzero feature.
 inline constexpr double kUnitFloor = 1e-12;
 
 Reads reads_of(Geometry geometry, bool tied);
 
-// Whether arguments are safe for the family: code `unsupported` for an unknown card, `shape` for matrices that do not
-// match or an index out of range. Memory is not read, except `order`, `labels`, `starts` and `positives`, which must be
-// on the host.
+// Check whether arguments are safe for the family. The code is `unsupported` for an unknown card, and `shape` for matrices
+// that do not match or an index out of range. They do not read memory, except `order`, `labels`, `starts` and `positives`,
+// which must be on the host.
 Status check_contrast(const ContrastArgs& args);
 Status check_pair_loss(const PairLossArgs& args);
 Status check_row(const RowArgs& args, bool backward);
@@ -294,9 +294,9 @@ Status check_row(const RowArgs& args, bool backward);
 // The build's hash of this file (native/cmake/abi.cmake).
 inline constexpr std::uint32_t kAbi = HOROBALL_ABI;
 
-// Every family of a backend. A family that a backend lacks is null.
+// The function table of a backend. A function that the backend does not support is null.
 //
-// The functions of CUDA tables take every pointer either to host or to device memory. Host memory is copied and the call
+// In the functions of CUDA tables, each pointer may be to host or to device memory. Host memory is copied and the call
 // waits for it; if no pointer is to host memory, the call only enqueues work on Run::stream, and errors of that work are
 // reported by a later call.
 struct Backend {
@@ -313,7 +313,7 @@ struct Backend {
   Status (*delta)(const DeltaArgs&, const Run&) = nullptr;
   Status (*row)(const RowArgs&, const Run&) = nullptr;
   Status (*row_vjp)(const RowArgs&, const Run&) = nullptr;
-  // What the caller of `contrast` needs to know about geometries, the same in every backend.
+  // Properties and checks of geometries for callers of `contrast`, the same in every backend.
   std::int32_t geometries = 0;
   Reads (*reads_of)(Geometry, bool tied) = nullptr;
   Status (*check_contrast)(const ContrastArgs&) = nullptr;

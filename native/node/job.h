@@ -35,7 +35,7 @@ inline State& state(Napi::Env env) { return *env.GetInstanceData<State>(); }
 
 using Work = std::function<Status(const Run&)>;
 
-// Runs `work` and converts exceptions to a status, because none may pass through the caller.
+// Runs `work` and converts exceptions to a status: none may cross a function table.
 template <class Callable>
 Status run_work(const Callable& work, const Run& run) {
   try {

@@ -15,8 +15,7 @@
 namespace horoball::node {
 namespace {
 
-// Returns an empty string, or the loader's reason for the failure. The library stays loaded until the process
-// exits.
+// Returns an empty string, or the error message of the loader. The library stays loaded until the process exits.
 std::string load(const std::string& path) {
 #if defined(_WIN32)
   const std::wstring wide = std::filesystem::u8path(path).wstring();

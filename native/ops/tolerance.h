@@ -8,7 +8,7 @@ struct Tolerance {
   double f32, f64;
 };
 
-// Of values, of a whole gradient relative to its norm, and of the gradients in scalar parameters.
+// Bounds for values, for a whole gradient relative to its norm, and for the gradients of scalar parameters.
 struct Tolerances {
   Tolerance value, gradient, parameters;
 };

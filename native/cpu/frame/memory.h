@@ -32,7 +32,7 @@ constexpr std::int64_t round_up(std::int64_t n, std::int64_t step) { return (n +
 constexpr std::int64_t min(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
 constexpr std::int64_t ceil_div(std::int64_t n, std::int64_t step) { return (n + step - 1) / step; }
 
-// Allocates arrays in order, each on its own cache line. On a null base it only measures, so that one function
+// Allocates arrays in order, each on its own cache line. With a null base it only measures, so that one function
 // both sizes and divides a block.
 class Arena {
  public:

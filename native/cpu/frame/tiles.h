@@ -88,10 +88,10 @@ template <int kVectors, class T>
 [[gnu::noinline]] Sums<T, kVectors> differences(const T* a, const T* b, std::int64_t stride,
                                                 std::int64_t depth) {
   using V = Vec<T>;
-  constexpr std::int64_t kStretch = 32;
+  constexpr std::int64_t kSegment = 32;
   Sums<T, kVectors> answer{};
-  for (std::int64_t first = 0; first < depth; first += kStretch) {
-    const std::int64_t end = first + kStretch < depth ? first + kStretch : depth;
+  for (std::int64_t first = 0; first < depth; first += kSegment) {
+    const std::int64_t end = first + kSegment < depth ? first + kSegment : depth;
     Sums<T, kVectors> sums;  // a local variable, because the returned object would be kept in memory
     unrolled<kTileRows>([&](auto r) HOROBALL_LAMBDA {
       unrolled<kVectors>([&](auto v) HOROBALL_LAMBDA { sums.row[r][v] = V(T(0)); });

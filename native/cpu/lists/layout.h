@@ -1,6 +1,6 @@
 // Rows divided into lists, each around a center, and stored as 8-bit codes of their differences from it.
 //
-// A row x (divided by its norm if the metric compares directions) is center + scale code + rest, with |rest| <= error.
+// A row x (divided by its norm if the metric compares directions) is center + scale code + r, with |r| <= error.
 // The slots of a list are whole blocks of 16. A block stores the codes of its rows pair by pair of coordinates, so that
 // one lane adds up the inner product of one row; then come four floats per slot.
 //

@@ -1,7 +1,7 @@
 // Bounds of the ranks of a list's rows, computed from their codes for one query and one block of 16 rows at a time.
 //
-// With the query q = center + beta code_q + rest_q, a row at slot j has
-//   | |q - x| - |beta code_q - scale_j code_j| | <= |rest_q| + error_j,
+// With the query q = center + beta code_q + r_q, a row at slot j has
+//   | |q - x| - |beta code_q - scale_j code_j| | <= |r_q| + error_j,
 // and the middle term follows from three exact integers: |code_q|^2, |code_j|^2 and their product. The float32
 // error of its square is less than 2^-20 of |beta code_q|^2 + |scale_j code_j|^2.
 #pragma once

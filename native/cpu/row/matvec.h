@@ -48,7 +48,7 @@ Status matvec(const MatvecCall<T>& call, const Run& run) {
   return enough.load() ? status : no_memory();
 }
 
-// Writes the gradient in h to `by_h` and, if wanted, the gradient in x; `work` holds out + in doubles.
+// Writes the gradient with respect to h to `by_h` and, if wanted, that with respect to x. `work` has out + in doubles.
 template <class T>
 void matvec_vjp_row(const MatvecCall<T>& call, std::int64_t i, double* by_h, double* work, double* by_c) {
   double *h = work, *by_x = work + call.out;
@@ -67,7 +67,7 @@ void matvec_vjp_row(const MatvecCall<T>& call, std::int64_t i, double* by_h, dou
   }
 }
 
-// Processes rows in chunks: first their gradients in h, then their contribution to the gradient of M, row by row.
+// Processes rows in chunks: first their gradients with respect to h, then their contribution to the gradient of M, row by row.
 template <class T>
 Status matvec_vjp(const MatvecCall<T>& call, const Run& run) {
   constexpr std::int64_t kChunk = 512;

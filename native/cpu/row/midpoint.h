@@ -30,7 +30,7 @@ struct MidpointCall {
   }
 };
 
-// A point's lambda, and its derivatives in |x|^2 and c.
+// A point's lambda, and its derivatives with respect to |x|^2 and c.
 struct Conformal {
   double factor, by_square, by_c;
 };

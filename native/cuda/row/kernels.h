@@ -193,7 +193,7 @@ __global__ void matvec_matrix(const __grid_constant__ RowView<T> v, std::int64_t
 
 // ---- Midpoints: the sum on the hyperboloid (space N, time D, weight W), N times the factor of the formula ----
 
-// The conformal factor of a point, and its derivatives in |x|^2 and c.
+// The conformal factor of a point, and its derivatives with respect to |x|^2 and c.
 struct Conformal {
   double factor, by_square, by_c;
 };
@@ -269,7 +269,7 @@ __global__ void midpoint_forward(const __grid_constant__ RowView<T> v, const dou
   for (std::int64_t k = lane(); k < v.d; k += 32) v.out[k] = static_cast<T>(factor * sum[k]);
 }
 
-// One warp: the gradients in N, into `by`, followed by those in D and c.
+// One warp: writes the gradients with respect to N, D and c to `by`.
 template <class T>
 __global__ void midpoint_slopes(const __grid_constant__ RowView<T> v, const double* sum, double* by) {
   RowWeights weights;

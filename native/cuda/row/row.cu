@@ -170,7 +170,7 @@ class RowCall {
     sum_curvature(by_c, v_.rows);
   }
 
-  // The gradients in rows, or in classes. If these are few, the sum of each is divided into parts.
+  // The gradients of rows, or of classes. If these are few, the sum of each is divided into parts.
   void planes(bool by_rows) {
     const std::int64_t classes = args_.inputs[1].rows, owners = by_rows ? v_.rows : classes,
                        others = by_rows ? classes : v_.rows;

@@ -41,8 +41,8 @@ struct PoincareHypmix {
   }
   HD double rank_at(double d, double) const { return std::expm1(std::sqrt(c) * d); }
 
-  // pull is the derivative in s with a and b held fixed, where D^2 - c s D = D a b. lift_x and lift_y are the
-  // derivatives in a and b, which enter through dD/da = b and dD/db = a.
+  // pull is the derivative with respect to s at fixed a and b, where D^2 - c s D = D a b. lift_x and lift_y are those with
+  // respect to a and b, which enter through dD/da = b and dD/db = a.
   template <class V>
   HD Slope<V> slope(V s, V a, V b) const {
     const Parts<V> p = parts(s, a, b);
