@@ -52,7 +52,7 @@ bool blends(const ResampleArgs& a) {
 Bytes shrink_rows(const ResampleArgs& a, const Axis& across, std::int32_t begin, std::int32_t end) {
   const std::size_t pitch = padded(a.size);
   Bytes out(pitch * (end - begin));
-  Bytes turned(static_cast<std::size_t>(across.end() - across.begin()) * kLanes);
+  Bytes transposed(static_cast<std::size_t>(across.end() - across.begin()) * kLanes);
   const int depth = channels(a.layout);
   for (std::int32_t row = begin; row < end; row += kBlockRows) {
     const int rows = std::min(kBlockRows, end - row);
@@ -61,17 +61,17 @@ Bytes shrink_rows(const ResampleArgs& a, const Axis& across, std::int32_t begin,
       const std::uint8_t* from = a.pixels + first * depth;
       const std::int32_t count = across.end() - across.begin();
       if (blends(a)) {
-        unpack_over(a.layout, static_cast<std::uint32_t>(a.background), from, count, turned.data() + 3 * r,
-                    kLanes);
+        unpack_over(a.layout, static_cast<std::uint32_t>(a.background), from, count,
+                    transposed.data() + 3 * r, kLanes);
       } else {
-        unpack(a.layout, from, count, turned.data() + 3 * r, kLanes);
+        unpack(a.layout, from, count, transposed.data() + 3 * r, kLanes);
       }
     }
     for (std::int32_t x = 0; x < a.size; ++x) {
       const auto span = across[x];
       std::uint8_t column[kLanes];
       const std::size_t from = static_cast<std::size_t>(span.begin - across.begin()) * kLanes;
-      weigh(span.weights, span.end - span.begin, turned.data() + from, kLanes, column);
+      weigh(span.weights, span.end - span.begin, transposed.data() + from, kLanes, column);
       std::uint8_t* to = out.data() + pitch * (row - begin) + 3 * (a.flip ? a.size - 1 - x : x);
       for (int r = 0; r < rows; ++r) std::copy_n(column + 3 * r, 3, to + pitch * r);
     }

@@ -18,7 +18,7 @@
 namespace horoball::wasm {
 
 std::span<double> standing() {
-  static double memory[kStanding];
+  static double memory[kCallBufferLength];
   return memory;
 }
 

@@ -18,7 +18,7 @@ constexpr Seconds kInterval{0.5};
 constexpr double kPatienceWithBroken = 3;
 constexpr Seconds kClosing{10};
 // How long rank 0 keeps the store open, so that the other ranks can read the verdict.
-constexpr Seconds kReading{3};
+constexpr Seconds kVerdictTime{3};
 const std::string kVerdict = "watch/verdict";
 
 std::string report_key(int rank) { return "watch/" + std::to_string(rank); }
@@ -63,21 +63,21 @@ struct Heartbeat::State {
   std::string where = "the start";
   Condition condition = Condition::running;
   std::optional<std::string> failure;
-  std::string first_where;                  // of rank 0
-  Clock::time_point looked = Clock::now();  // time of the last answer from the store
-  Condition reported = Condition::running;  // the condition that is in the store
-  bool hurry = false;                       // report immediately
+  std::string first_where;                       // of rank 0
+  Clock::time_point last_answer = Clock::now();  // from the store
+  Condition reported = Condition::running;       // the condition that is in the store
+  bool report_now = false;
   bool stopping = false, ended = false, all_closed = false;
 
   void report_soon(std::unique_lock<std::mutex>& lock, Condition wanted);
 
   void run();
   void report();
-  void look();
-  void look_at(int other, const std::vector<std::uint8_t>& bytes, double limit);
+  void read_reports();
+  void read_report(int other, const std::vector<std::uint8_t>& bytes, double limit);
   void announce(const std::string& sentence);
   void lose_store();
-  std::string lost_store() const;
+  std::string lost_store_message() const;
 };
 
 void Heartbeat::State::run() {
@@ -85,15 +85,15 @@ void Heartbeat::State::run() {
   while (!lost) {
     try {
       report();
-      look();
+      read_reports();
     } catch (const std::exception&) {
       lose_store();
       lost = true;
     }
     std::unique_lock lock(mutex);
-    changed.wait_for(lock, kInterval, [this] { return stopping || hurry; });
+    changed.wait_for(lock, kInterval, [this] { return stopping || report_now; });
     if (stopping) break;
-    hurry = false;
+    report_now = false;
   }
   const std::lock_guard lock(mutex);
   ended = true;
@@ -116,14 +116,14 @@ void Heartbeat::State::report() {
 
 void Heartbeat::State::report_soon(std::unique_lock<std::mutex>& lock, Condition wanted) {
   condition = wanted;
-  hurry = true;
+  report_now = true;
   changed.notify_all();
   changed.wait_for(lock, Seconds{2}, [&] { return reported == wanted || ended; });
 }
 
 // Rank 0 reads every report; the others read its report and verdict. The load of the store is therefore
 // linear in the number of ranks, not quadratic.
-void Heartbeat::State::look() {
+void Heartbeat::State::read_reports() {
   std::vector<std::string> keys;
   for (int other = 0; other < (rank == 0 ? size : 1); ++other) keys.push_back(report_key(other));
   keys.push_back(kVerdict);
@@ -142,16 +142,16 @@ void Heartbeat::State::look() {
     if (static_cast<int>(i) != rank && found.condition != Condition::closed) closed = false;
   }
   for (std::size_t i = 0; i + 1 < values.size(); ++i) {
-    if (static_cast<int>(i) != rank) look_at(static_cast<int>(i), values[i], limit);
+    if (static_cast<int>(i) != rank) read_report(static_cast<int>(i), values[i], limit);
   }
   const std::lock_guard lock(mutex);
   all_closed = closed;
   first_where = parsed(values.front()).where;
-  looked = Clock::now();
+  last_answer = Clock::now();
   changed.notify_all();
 }
 
-void Heartbeat::State::look_at(int other, const std::vector<std::uint8_t>& bytes, double limit) {
+void Heartbeat::State::read_report(int other, const std::vector<std::uint8_t>& bytes, double limit) {
   Peer& peer = peers[other];
   const Report now = parsed(bytes);
   if (now.text != peer.last.text) peer = {now, Clock::now()};
@@ -177,11 +177,11 @@ void Heartbeat::State::announce(const std::string& sentence) {
 void Heartbeat::State::lose_store() {
   const std::lock_guard lock(mutex);
   if (failure || stopping) return;
-  failure = lost_store();
+  failure = lost_store_message();
   changed.notify_all();
 }
 
-std::string Heartbeat::State::lost_store() const {
+std::string Heartbeat::State::lost_store_message() const {
   if (launched) return "the launcher ended or stopped responding (its store cannot be reached)";
   return "rank 0 ended or stopped responding in " + first_where + " (its store cannot be reached)";
 }
@@ -204,7 +204,7 @@ void Heartbeat::start(c10::intrusive_ptr<c10d::Store> store, int rank, int size,
   for (int other = 0; other < size; ++other) keys.push_back(report_key(other));
   state.store->wait(keys);
   for (auto& peer : state.peers) peer.changed = Clock::now();
-  state.looked = Clock::now();
+  state.last_answer = Clock::now();
   std::thread([shared = state_] { shared->run(); }).detach();
 }
 
@@ -217,9 +217,9 @@ std::optional<std::string> Heartbeat::failure() const {
   const std::lock_guard lock(state_->mutex);
   // If the process of the store is stopped, the store accepts requests but never answers.
   const bool watches = state_->store != nullptr && !state_->ended && !state_->stopping;
-  const Seconds silent = Clock::now() - state_->looked;
+  const Seconds silent = Clock::now() - state_->last_answer;
   if (!state_->failure && watches && silent.count() > state_->patience)
-    state_->failure = state_->lost_store();
+    state_->failure = state_->lost_store_message();
   return state_->failure;
 }
 
@@ -266,7 +266,7 @@ void Heartbeat::close() {
   // The store ends with rank 0, so rank 0 waits until the others have read which rank failed.
   const auto never = [] { return false; };
   if (state_->rank == 0 && !state_->launched && state_->failure)
-    state_->changed.wait_for(lock, kReading, never);
+    state_->changed.wait_for(lock, kVerdictTime, never);
   state_->stopping = true;
   state_->changed.notify_all();
   // A thread that is blocked by an unresponsive store keeps running detached; it owns everything that it uses.

@@ -60,7 +60,7 @@ struct Call {
 };
 
 // The buffer that short calls read and write, and its number of elements.
-inline constexpr std::size_t kStanding = 256;
+inline constexpr std::size_t kCallBufferLength = 256;
 std::span<double> call_buffer();
 
 class Arguments {
@@ -113,7 +113,7 @@ class Arguments {
   std::span<const double> numbers(std::size_t count) {
     const void* data = memory(next(), Kind::float64, static_cast<std::int64_t>(count));
     require(data != nullptr, "an array of numbers");
-    static constexpr double kNone[kStanding] = {};
+    static constexpr double kNone[kCallBufferLength] = {};
     return {data == nullptr ? kNone : static_cast<const double*>(data), count};
   }
 

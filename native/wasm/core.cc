@@ -51,7 +51,7 @@ Outcome outcome;
 }
 
 std::span<double> call_buffer() {
-  alignas(16) static double numbers[kStanding];
+  alignas(16) static double numbers[kCallBufferLength];
   return numbers;
 }
 
@@ -86,7 +86,7 @@ HOROBALL_EXPORT(error_code) const char* error_code() { return outcome.code; }
 HOROBALL_EXPORT(error_message) const char* error_message() { return outcome.message; }
 
 HOROBALL_EXPORT(call_buffer_data) double* call_buffer_data() { return call_buffer().data(); }
-HOROBALL_EXPORT(call_buffer_count) std::size_t call_buffer_count() { return kStanding; }
+HOROBALL_EXPORT(call_buffer_count) std::size_t call_buffer_count() { return kCallBufferLength; }
 HOROBALL_EXPORT(short_data) std::size_t short_data() { return bind::kShortData; }
 HOROBALL_EXPORT(row_call_name) const char* row_call_name(std::size_t index) {
   return index < bind::row_call::kCount ? bind::row_call::kNames[index] : nullptr;
