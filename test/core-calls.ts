@@ -1,4 +1,4 @@
-// A call of every asynchronous export of the core and of every method of a gallery, at any size.
+// One call of every asynchronous export of the core and of every gallery method, at sizes that the caller chooses.
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,11 +16,11 @@ export interface CoreCall {
 }
 
 const c = 0.8;
-/** One thread, so that the time of the main thread dominates that of the process. */
+/** One thread, so that the main thread dominates the CPU time of the process. */
 const threads = 1;
 const few = 16;
 
-/** Sizes of the calls: `rows` where the work is proportional to them, `side` where it is to their square. */
+/** Sizes of the calls: `rows` for work that is linear in the number of rows, `side` for work that is quadratic. */
 export interface Sizes {
   readonly rows: number;
   readonly side: number;
@@ -116,7 +116,7 @@ export async function coreCalls({
       run: async () => {
         const gallery = await galleryOf(x, labels);
         await gallery.remove(numbers);
-        await gallery.remove([1]); // fewer than half remain, so they are moved
+        await gallery.remove([1]); // fewer than half remain, so the gallery compacts them
         gallery.close();
       },
     },
@@ -212,7 +212,7 @@ function unitRows(rows: number): Float32Array {
   return Float32Array.from({ length: 2 * rows }, (_, i) => (i % 2 === 0 ? Math.cos : Math.sin)(i >> 1));
 }
 
-/** Each row's neighbors as its positives, in CSR format. */
+/** Adjacent rows as positives, in CSR format. */
 function neighbors(rows: number): core.PositiveMask {
   const lists = Array.from({ length: rows }, (_, i) => [i - 1, i + 1].filter((j) => j >= 0 && j < rows));
   const indptr = Int32Array.from({ length: rows + 1 }, (_, i) =>

@@ -33,7 +33,7 @@ for (const type of types) {
     [33, 5],
     [70, 3],
   ] as const) {
-    test(`${type.name} ${rows} x ${cols}: all triples`, (t) => {
+    test(`${type.name} ${rows} x ${cols}: equals the maximum over all triples`, (t) => {
       const x = cloud(type, rows, cols, 3);
       const m = pairwise('euclidean', table(x.data, cols), table(x.data, cols), 1);
       const got = gromovDelta.sync(x);
@@ -44,14 +44,14 @@ for (const type of types) {
 }
 
 test('a tree has delta 0', (t) => {
-  const leaves = 16; // of a binary tree: distance = twice the height of the lowest common ancestor
+  const leaves = 16; // leaves of a binary tree: their distance is twice the height of the lowest common ancestor
   const height = (i: number, j: number) => 32 - Math.clz32(i ^ j);
   const data = Float64Array.from({ length: leaves ** 2 }, (_, at) => 2 * height(at >> 4, at & 15));
   const got = gromovDelta.sync(matrix(data, leaves, leaves));
   t.deepEqual(got, { delta: 0, relative: 0, suggestedC: Infinity, standardError: 0 });
 });
 
-test('subsets: determined by the seed, with a decreasing standard error and a mean near the exact value', async (t) => {
+test('subsets depend only on the seed, and more of them reduce the standard error', async (t) => {
   const x = cloud(Float64Array, 300, 4, 1);
   const few = await gromovDelta(x, { size: 60, samples: 10, seed: 7 });
   t.deepEqual(await gromovDelta(x, { size: 60, samples: 10, seed: 7 }), few);
@@ -68,7 +68,7 @@ test('subsets: determined by the seed, with a decreasing standard error and a me
   ]);
 });
 
-test('subsets of distances are those of points', (t) => {
+test('selects the same subsets from distances as from points', (t) => {
   const x = cloud(Float64Array, 40, 4, 1);
   const m = pairwise('euclidean', table(x.data, 4), table(x.data, 4), 1);
   const options = { size: 12, samples: 5, seed: 3 };
@@ -76,7 +76,7 @@ test('subsets of distances are those of points', (t) => {
   close(t, [from.relative], [gromovDelta.sync(x, options).relative], coreError.delta.float64, 'relative');
 });
 
-test('autoCurvature: closed forms, and no overflow in high dimensions', (t) => {
+test('autoCurvature equals its closed forms, and does not overflow in high dimensions', (t) => {
   // gamma(dim/2 + 1) is 1, 3 sqrt(pi)/4, 120 for dim 2, 3, 10.
   close(t, [autoCurvature(2)], [1], coreError.gamma, '2');
   close(

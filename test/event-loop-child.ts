@@ -11,7 +11,7 @@ const never = new Int32Array(new SharedArrayBuffer(4));
  */
 function cpuMs(): number {
   try {
-    Atomics.wait(never, 0, 0, 0.01); // the kernel brings the figure up to date when a thread begins to wait
+    Atomics.wait(never, 0, 0, 0.01); // the kernel updates the figure when a thread begins to wait
     const [nanoseconds] = readFileSync(`/proc/self/task/${process.pid}/schedstat`, 'latin1').split(' ');
     return Number(nanoseconds) / 1e6;
   } catch {
@@ -33,7 +33,7 @@ async function longestTurn(work: () => Promise<unknown>): Promise<number> {
   const end = work().finally(() => {
     isDone = true;
   });
-  look(); // the first turn of a call is that of its caller
+  look(); // the first turn includes the caller's own work
   while (!isDone) {
     await nextTurn();
     look();
@@ -57,7 +57,7 @@ function millionMs(): number {
 const [rows, side, rounds] = process.argv.slice(2).map(Number) as [number, number, number];
 const { calls, close } = await coreCalls({ rows, side });
 const results: { name: string; longest: number; bound: number; rounds: number }[] = [];
-/** A call whose work is native: its longest turn is due to other processes. */
+/** A call whose work is native, so any long turn is due to other processes. */
 const control = calls.find(({ name }) => name === 'pairwiseDistance')!.run;
 for (const { name, run } of calls) {
   let longest = Infinity;

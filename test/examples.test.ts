@@ -32,7 +32,7 @@ const files = ['', 'io'].flatMap((folder) =>
 );
 const examples = files.filter((file) => file.endsWith('.ts')).flatMap(examplesOf);
 
-// An example that reads the user's own files is not run.
+// Examples that read files of the user are not run.
 for (const { file, code } of examples.filter(({ code }) => !code.includes('readMat('))) {
   test(`${file}: ${code.split('\n', 1)[0]}`, async (t) => {
     const checked = code.replaceAll(/^(.+); \/\/ => (.+)$/gm, 'same($1, $2);');
@@ -42,7 +42,7 @@ for (const { file, code } of examples.filter(({ code }) => !code.includes('readM
   });
 }
 
-test('every public function and class has an example; an operation has its formula', (t) => {
+test('every public function and class has an example, and every operation its formula', (t) => {
   const text = examples.map(({ code }) => code).join('\n');
   const names = Object.keys({ ...core, ...io }).filter((name) => typeof scope[name] === 'function');
   t.deepEqual(

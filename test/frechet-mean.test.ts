@@ -37,7 +37,7 @@ for (const c of [1e-4, 0.1, 1, 3]) {
     const weights = weightsOf(9);
     const options = { c, weights };
 
-    test(`c = ${c}, points ${what}: no other point is nearer to all`, async (t) => {
+    test(`c = ${c}, points ${what}: no other point has a smaller sum of squared distances`, async (t) => {
       const mean = await frechetMean(x, options);
       const least = spread(x, mean, weights, c);
       for (let k = 0; k < 3; k++)
@@ -50,7 +50,7 @@ for (const c of [1e-4, 0.1, 1, 3]) {
       t.true(spread(x, midpoint, weights, c) >= least * (1 - coreError.tree));
     });
 
-    test(`c = ${c}, points ${what}: the gradients are slopes`, (t) => {
+    test(`c = ${c}, points ${what}: gradients equal finite differences`, (t) => {
       const cotangent = cloud(Float64Array, 1, 3, 1, 4) as Matrix<Float64Array>;
       const value = (given = x, more: { c: number; weights: Matrix<Float64Array> } = options) =>
         inner(frechetMean.sync(given, more).data, cotangent.data);
@@ -80,7 +80,7 @@ for (const c of [1e-4, 0.1, 1, 3]) {
   }
 }
 
-test('the mean of two points is in the middle of their geodesic, and moves with them', (t) => {
+test('the mean of two points is the midpoint of their geodesic, with its derivative', (t) => {
   const c = 0.8;
   const [x, y] = [cloud(Float64Array, 1, 4, 0.9, 1), cloud(Float64Array, 1, 4, 0.9, 2)];
   const both = matrix(Float64Array.of(...x.data, ...y.data), 2, 4);
@@ -93,7 +93,7 @@ test('the mean of two points is in the middle of their geodesic, and moves with 
   close(t, moved.data, mobiusAdd.sync(shift, mean, { c }).data, coreError.tree, 'moved');
 });
 
-test('one row, coincident rows, zero weights, no rows, float32 and NaN', async (t) => {
+test('handles one row, coincident rows, zero weights, no rows, float32 and NaN', async (t) => {
   const c = 1;
   const x = matrix(Float64Array.of(0.3, -0.2), 1, 2);
   close(t, frechetMean.sync(x, { c }).data, x.data, coreError.tree, 'one row');
@@ -122,7 +122,7 @@ test('one row, coincident rows, zero weights, no rows, float32 and NaN', async (
   t.true(frechetMean.sync(single, { c }).data.every(Number.isNaN));
 });
 
-test('wrong weights are refused', (t) => {
+test('rejects invalid weights', (t) => {
   const x = matrix(new Float64Array(4), 2, 2);
   for (const weights of [Float64Array.of(1, -1), Float64Array.of(1, Number.NaN)])
     t.throws(() => frechetMean.sync(x, { c: 1, weights }), { code: 'ERR_HOROBALL_RANGE' });

@@ -177,7 +177,7 @@ function defaults(): string {
   return [...parameters(), clip].map(({ name, start }) => `${name}: ${start}`).join(', ');
 }
 
-/** The floor of the unit rows' norm, the default of the head's last card, and the guards. */
+/** The minimum norm of unit rows, the default of the head's last card, and the guards. */
 function headConstants(): string {
   const margin = headCards().at(-1)!.parameter!.start;
   const constants = { unitFloor: unitFloor(), margin, ...headGuards() };
@@ -283,13 +283,13 @@ function numericsSource(): string {
   );
 }
 
-/** A quantity, and the errors of the cards that compute it. */
+/** A quantity, and the error bounds of the cards that compute it. */
 interface Stated {
   readonly quantity: string;
   readonly cards: readonly (readonly [name: string, accuracy: Accuracy])[];
 }
 
-/** One row per different statement, in the order of the lists; the statement of most cards does not list their names. */
+/** One row per distinct error bound, in the order of the lists; the most frequent bound does not list its cards. */
 function accuracyTable(part: (accuracy: Accuracy) => Tolerances): string {
   const published = metricCards().flatMap(({ name, publishedTolerance }) =>
     publishedTolerance === null ? [] : [[`${name}\` with \`compat: 'hypmix'`, publishedTolerance] as const],

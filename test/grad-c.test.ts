@@ -1,5 +1,5 @@
-// The gradient with respect to c that a vjp writes to `gradC`: it holds the inputs fixed, and no contribution
-// is lost.
+// The gradient that a vjp writes to `gradC` is the partial derivative with respect to c, for fixed inputs, and includes all
+// terms.
 import test from 'ava';
 import {
   expmap0,
@@ -35,7 +35,7 @@ test('lorentz: gradC plus that of poincareToLorentz.vjp is the gradC of poincare
   const whole = new Float64Array(1);
   pairwiseDistance.vjp.sync(ball, undefined, cotangent, { c, gradC: whole });
   close(t, [held[0]! + lift[0]!], whole, parameters.float64, 'whole');
-  t.true(Math.abs(lift[0]!) > 0.01, 'a part that must not be left out');
+  t.true(Math.abs(lift[0]!) > 0.01, 'a part that must be included');
 });
 
 test('transferring gradC during a call rejects the promise', async (t) => {

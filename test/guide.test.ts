@@ -1,5 +1,5 @@
-// Checks the documentation: links resolve, JavaScript runs with the documented results, commands and their
-// options exist, and every error code is explained.
+// Checks the documentation: links resolve, JavaScript runs with the documented results, commands and their options exist,
+// and every error code is documented.
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -74,7 +74,9 @@ const AsyncFunction = (async () => {}).constructor as new (
   ...source: string[]
 ) => (...values: unknown[]) => Promise<void>;
 
-/** A module's text as the body of a function: imports come from `modules`, and `x; // => y` is compared. */
+/**
+ * Turns a module's text into the body of a function: imports come from `modules`, and `x; // => y` becomes a comparison.
+ */
 function asFunction(code: string): string {
   return code
     .replaceAll(/^import \{([^}]+)\} from '([^']+)';$/gm, "const {$1} = modules['$2'];")
@@ -140,7 +142,7 @@ test('documented npm scripts exist', (t) => {
   );
 });
 
-test('errorCodes and lib/guide/errors.md contain exactly the existing codes', (t) => {
+test('errorCodes and lib/guide/errors.md list exactly the codes that are thrown', (t) => {
   const page = pages.find(({ name }) => name === join('lib/guide', 'errors.md'))!.text;
   const explained = new Set(Array.from(page.matchAll(/^\| `(ERR_HOROBALL_\w+)`/gm), ([, code]) => code!));
   const used = new Set<string>();

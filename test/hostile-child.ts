@@ -1,6 +1,5 @@
-// The child process of test/hostile.test.ts: `node hostile-child.js public|native SEED CALLS` makes that many
-// calls with hostile arguments. It prints each call before making it, so that the last line names the one
-// that crashed.
+// The child process of test/hostile.test.ts: `node hostile-child.js public|native SEED CALLS` makes that many calls with
+// hostile arguments. It prints each call before making it, so the last line names the call that crashed.
 import { writeSync } from 'node:fs';
 import type { PlacedCalls } from '../lib/call/binding-calls.ts';
 import * as coreCalls from '../lib/call/binding-calls.ts';
@@ -22,7 +21,7 @@ const called = new Map<string, [calls: number, results: number]>();
 /** The options that a function accepts, as listed in its error for an unknown one. */
 const accepted = new Map<string, readonly string[]>();
 
-/** Calls a function with an option that none has, after each number of matrices. */
+/** Calls a function with an option that no function has, after each number of matrices. */
 async function askOptions(name: string, call: Call): Promise<void> {
   const points = lib.matrix(new Float64Array(18).fill(0.1), 6, 3);
   for (let count = 0; count <= 4; ++count) {
@@ -41,7 +40,7 @@ function learnOptions(name: string, error: unknown): void {
   if (code === 'ERR_HOROBALL_OPTION' && list !== undefined) accepted.set(name, list.split(', '));
 }
 
-/** Cuts names to the width of a terminal; the seed identifies a call. */
+/** Truncates a call to the width of a terminal; the seed identifies it. */
 function say(text: string): void {
   writeSync(1, `${text}\n`);
 }
@@ -141,7 +140,7 @@ const arity: Record<string, number> = {
 };
 
 let placed: unknown[] = [];
-/** A core that records the positional arguments of a call instead of making the call. */
+/** A fake core that records the positional arguments of a call. */
 const bound = { ...coreCalls, ...imageCalls };
 
 const recorder = new Proxy({} as PlacedCalls, {
@@ -152,7 +151,7 @@ const recorder = new Proxy({} as PlacedCalls, {
     },
 });
 
-/** Valid arguments for the core, a few of them replaced by invalid ones. */
+/** Valid arguments for the core, with a few replaced by invalid ones. */
 function nativeArguments(name: string): unknown[] {
   const data = () => (next() < 0.1 ? null : new Float64Array(hostile.pick([18, 36, 6])).fill(0.1));
   const of = (rows: number, cols: number) => ({ data: data(), rows, cols });
@@ -233,7 +232,8 @@ async function run(): Promise<void> {
   const list: [string, Call][] =
     kind === 'native' ? exported.map((name) => [name, binary[name] as Call]) : publicCalls();
   for (const name of exported)
-    if (arity[name] === undefined && !(name in bound)) throw new Error(`${name} has no arity here`);
+    if (arity[name] === undefined && !(name in bound))
+      throw new Error(`the number of arguments of ${name} is not listed in this file`);
   if (kind === 'public') for (const each of list) await askOptions(...each);
   for (let i = 0; i < Number(calls); ++i) {
     const [name, call] = hostile.pick(list);

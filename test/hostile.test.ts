@@ -1,4 +1,4 @@
-// No argument ends the process or causes an error without a code. Each child makes several thousand calls.
+// No argument crashes the process or causes an error without a code. Each child makes several thousand calls.
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -60,7 +60,7 @@ function growing(claimed: number): Matrix {
   };
 }
 
-test('a getter that returns something else the second time has no effect', async (t) => {
+test('a getter that returns another value on its second read has no effect', async (t) => {
   const still = matrix(new Float64Array(18).fill(0.1), 6, 3);
   const distances = pairwiseDistance.sync(still, undefined, { c });
   t.deepEqual(pairwiseDistance.sync(growing(1e7), undefined, { c }), distances);
@@ -110,7 +110,7 @@ test('each property of an argument is read once', async (t) => {
   for (const { most } of [labels, metrics]) t.is(most()[1], 1, most()[0]);
 });
 
-test('values without a length, without fields or with an unknown device cause a coded error', async (t) => {
+test('values without a valid length, without fields or with an unknown device cause a coded error', async (t) => {
   const x = cloud(Float64Array, 6, 3, 0.5);
   const sgd = new RiemannianSGD(x, { c, lr: 0.1 });
   const adam = new RiemannianAdam(x, { c, lr: 0.1 });
@@ -133,7 +133,7 @@ test('values without a length, without fields or with an unknown device cause a 
   for (const call of calls) t.regex((await failure(call)).code, /^ERR_HOROBALL_/, String(call));
 });
 
-test('the core itself refuses arguments that are null or out of range', (t) => {
+test('the core itself rejects arguments that are null or out of range', (t) => {
   const some = matrix(new Float64Array(18).fill(0.1), 6, 3);
   const none = { data: null, rows: 6, cols: 3 };
   const loss = (order: Int32Array, geometry = 0) =>
@@ -174,7 +174,7 @@ test('the core itself refuses arguments that are null or out of range', (t) => {
   t.notThrows(() => distances({}));
 });
 
-test('matrices of a row-wise call that do not match give the shape error', (t) => {
+test('mismatched matrices of a row-wise call cause a shape error', (t) => {
   const numbers = new Float64Array(rowNumbers);
   const shapes = {
     rows: 2,
@@ -196,7 +196,7 @@ test('matrices of a row-wise call that do not match give the shape error', (t) =
   t.throws(() => call(new Float64Array(6)), { code: 'ERR_HOROBALL_UNSUPPORTED' });
 });
 
-test('no job accepts memory that its caller can release', async (t) => {
+test('an asynchronous call rejects resizable buffers', async (t) => {
   if (!('resizable' in ArrayBuffer.prototype)) return t.pass();
   const Resizable = ArrayBuffer as unknown as new (size: number, max: object) => ArrayBuffer;
   const buffer = new Resizable(18 * 8, { maxByteLength: 1 << 20 });
@@ -213,17 +213,17 @@ test('no job accepts memory that its caller can release', async (t) => {
       code: 'ERR_HOROBALL_TYPE',
     });
   }
-  t.notThrows(() => call(0)); // nothing of the caller runs meanwhile
+  t.notThrows(() => call(0)); // a synchronous call blocks the caller, so the buffer cannot change
 });
 
-test('the midpoint of no rows is limited to few columns', (t) => {
+test('a midpoint of zero rows rejects 2^31 columns', (t) => {
   t.deepEqual([...einsteinMidpoint.sync(matrix(new Float32Array(0), 0, 3), { c }).data], [0, 0, 0]);
   t.throws(() => einsteinMidpoint.sync(matrix(new Float32Array(0), 0, 2 ** 31), { c }), {
     code: 'ERR_HOROBALL_SHAPE',
   });
 });
 
-test('memory that is transferred and dropped stays until the promise settles', async (t) => {
+test('transferred and dropped memory stays valid until the promise settles', async (t) => {
   const script = `
     import { matrix, pairwiseDistance } from ${JSON.stringify(new URL('../lib/index.js', import.meta.url).href)};
     const codes = [];
@@ -243,7 +243,7 @@ test('memory that is transferred and dropped stays until the promise settles', a
   t.is(stdout.trim(), Array(2).fill('ERR_HOROBALL_DETACHED').join());
 });
 
-test('an allocation that fails in the binding is a coded error with its size', async (t) => {
+test('a failed allocation in the binding causes a coded error with its size', async (t) => {
   if (process.platform !== 'linux') return t.pass('prlimit is Linux only');
   // As npm run test:asan sets it.
   if (process.env['ASAN_OPTIONS'] !== undefined) return t.pass('AddressSanitizer ends the process');
@@ -260,7 +260,7 @@ test('an allocation that fails in the binding is a coded error with its size', a
   t.regex(stdout, /^ERR_HOROBALL_MEMORY could not allocate 268435456 bytes/);
 });
 
-test('scratch memory that cannot be allocated is a coded error with its size', async (t) => {
+test('a failed allocation of scratch memory causes a coded error with its size', async (t) => {
   if (process.platform !== 'linux') return t.pass('prlimit is Linux only');
   // As npm run test:asan sets it.
   if (process.env['ASAN_OPTIONS'] !== undefined) return t.pass('AddressSanitizer ends the process');

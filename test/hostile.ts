@@ -1,5 +1,5 @@
-// Arguments that nobody writes on purpose, drawn from a seed: wrong types, getters that return something else
-// each time, proxies, and shared, detached or resizable buffers.
+// Random hostile arguments: wrong types, getters that return another value each time, proxies, and shared, detached or
+// resizable buffers.
 
 /** The value that a hostile getter throws; a call may pass it on unchanged. */
 export class HostileError extends Error {}
@@ -88,7 +88,7 @@ type Draw = () => unknown;
 /** Draws arguments with a generator of numbers from 0 to 1. */
 export class Hostile {
   readonly #random: () => number;
-  /** The options that the next call accepts, if they are known; most drawn options are among them. */
+  /** The options that the next call accepts, if known; most options are drawn from these. */
   accepted: readonly string[] | undefined;
 
   constructor(random: () => number) {
@@ -217,7 +217,7 @@ export class Hostile {
     const given: Record<string, unknown> = Object.fromEntries(
       usual.filter(([key]) => accepted?.includes(key) ?? true),
     );
-    // Each option that is accepted is read, so that one or two wrong ones decide the call.
+    // Every accepted option is read, so one or two wrong ones are enough.
     for (let i = accepted === undefined ? this.below(5) : this.pick([0, 0, 0, 1, 2]); i > 0; --i)
       given[this.pick(accepted ?? keys)] = this.pick<Draw>(this.#values)();
     return this.pick<Draw>([
@@ -240,7 +240,7 @@ export class Hostile {
     () => Object.create(AbortSignal.prototype),
   ];
 
-  /** Getters that return something else at each read, or throw. */
+  /** Getters that return another value at each read, or throw. */
   changing(base: object = { data: this.reals(18), rows: 6, cols: 3 }): object {
     const out = {};
     for (const [key, value] of Object.entries(base)) {

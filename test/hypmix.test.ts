@@ -1,4 +1,4 @@
-// The published guards one by one, each by a value and a slope that no other guard gives.
+// Tests the published guards one by one, each with a value and a slope that only this guard gives.
 import test from 'ava';
 import {
   dist0,
@@ -16,7 +16,7 @@ import { allowed, coreError, referenceError } from './tolerances.ts';
 
 const compat = 'hypmix';
 
-/** Every guard is reproduced to the last digit. */
+/** Every guard is reproduced exactly. */
 const rounding = allowed(Float64Array, coreError.rounding);
 
 test('norms are at least 1e-5, with no gradient below that', (t) => {
@@ -60,7 +60,7 @@ test("artanh's argument is at most 1 - 1e-5, beyond which the slope stays consta
   }
 });
 
-test("arsinh's logarithm has an argument of at least 1e-5, and the slope of the unclamped one", (t) => {
+test("arsinh's logarithm has an argument of at least 1e-5, and the slope of the unclamped argument", (t) => {
   const p = new Float64Array(2);
   const a = Float64Array.of(-1, 0);
   // With p = 0 and |a| = 1: w = x/(1 + 1e-5), and the height of the plane over x is -2w/(1 - w^2).

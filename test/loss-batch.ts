@@ -4,7 +4,7 @@ import { headOf } from './metric-cases.ts';
 import { type Heads, table } from './oracle.ts';
 import { cloud, noise, type RealsType } from './support.ts';
 
-/** Unit rows, and independent points, as the distance of a geometry takes them. */
+/** Unit rows, and independent points in the space of a geometry's distance. */
 export function batch(
   type: RealsType,
   rows: number,

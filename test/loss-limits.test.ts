@@ -1,4 +1,4 @@
-// The loss at its limits: anchors far from all their negatives, no negatives, and rows on or outside the rim.
+// Edge cases of the loss: anchors far from all their negatives, no negatives, and rows on or outside the rim.
 import test from 'ava';
 import { geometries } from '../lib/card-names.ts';
 import { geometryCard } from '../lib/cards.ts';
@@ -19,7 +19,7 @@ import { allowed, coreError, referenceError } from './tolerances.ts';
 const c = 0.6;
 const [classes, views, cols] = [10, 3, 7];
 
-/** Losses of well separated classes; in every geometry, a factor of the temperatures gives each of them. */
+/** Losses to test for well separated classes; in every geometry, scaling the temperatures gives each of them. */
 const targets = [1e-3, 1e-8, 1e-17, 1e-31] as const;
 
 /** Finds the factor by bisection: the loss grows with it. */
@@ -55,7 +55,7 @@ for (const geometry of geometries) {
         close(t, [loss], [want], allowed(type, separated.value), `${factor}: ${want}`);
         least = Math.min(least, want);
       }
-      t.true(least < 1e-28, `the least loss is ${least}`);
+      t.true(least < 1e-28, `the smallest loss is ${least}`);
     });
 
     test(`${geometry}, ${type.name}: its gradients are accurate`, (t) => {
@@ -93,7 +93,7 @@ for (const geometry of geometries) {
   }
 
   for (const compat of [undefined, 'hypmix'] as const) {
-    test(`${geometry}, ${compat ?? 'clean'}: in float32 as in float64, tied and untied`, (t) => {
+    test(`${geometry}, ${compat ?? 'clean'}: float32 agrees with float64, tied and untied`, (t) => {
       const { euclidean, hyperbolic } = clusters(Float32Array, classes, views, cols, c, geometry);
       for (const factor of factors) {
         const shared = { compat, ...at(geometry, factor) };
@@ -131,7 +131,7 @@ function slope<K extends PropertyKey>(
   return (above - below) / (2 * step);
 }
 
-test('anchors with a far positive among anchors with a near one', (t) => {
+test('anchors with a far positive are accurate among anchors with a near one', (t) => {
   // The log-sum-exps of the rows are 0 and -100. The former have hardly any loss; the latter depend on the
   // smaller weights alone.
   const places = [0, 0.001, 85, 135, 220, 220.002, 305, 355];
@@ -156,14 +156,14 @@ test('anchors with a far positive among anchors with a near one', (t) => {
   }
 });
 
-test('no negatives: the loss and its gradients are 0, even with a positive at infinite distance', (t) => {
+test('without negatives, the loss and its gradients are 0, even if a positive is at infinite distance', (t) => {
   for (const type of types) {
     for (const geometry of geometries) {
       const { euclidean, hyperbolic } = batch(type, 3, 4, c, geometry);
       const outside = matrix(hyperbolic.data.slice().fill(2, 4, 8), 3, hyperbolic.cols);
       for (const heads of [
         { hyperbolic },
-        ...(hyperbolic.cols === 4 ? [{ hyperbolic: outside }] : []), // no point is outside the hyperboloid
+        ...(hyperbolic.cols === 4 ? [{ hyperbolic: outside }] : []), // every row is on the hyperboloid, so no distance is infinite
         { tied: true },
       ]) {
         for (const compat of [undefined, 'hypmix'] as const) {
@@ -181,7 +181,7 @@ test('no negatives: the loss and its gradients are 0, even with a positive at in
   }
 });
 
-test('NaN propagates, also if the loss is small or has no negatives', (t) => {
+test('NaN propagates, even if the loss is small or has no negatives', (t) => {
   for (const type of types) {
     const { euclidean, hyperbolic } = clusters(type, classes, views, cols, c);
     hyperbolic.data[3 * cols] = Number.NaN;
@@ -213,7 +213,7 @@ function beyond(type: RealsType) {
   return made;
 }
 
-test('lambda 0: the Euclidean loss, wherever the points of the ball are', (t) => {
+test('with lambda 0, the loss is the Euclidean one, wherever the ball points are', (t) => {
   for (const type of types) {
     for (const compat of [undefined, 'hypmix'] as const) {
       for (const heads of [batch(type, 12, 4, 1), beyond(type), { ...batch(type, 12, 4, 1), tied: true }]) {
@@ -235,7 +235,7 @@ test('lambda 0: the Euclidean loss, wherever the points of the ball are', (t) =>
   }
 });
 
-test('lambda 0: the gradient of lambda is that of the formula', (t) => {
+test('with lambda 0, the gradient of lambda is that of the formula', (t) => {
   const { euclidean, hyperbolic } = batch(Float64Array, 12, 4, 1);
   const options = { views: 2, c: 1, tauE: 0.3, tauH: 0.7, lambda: 0 };
   const { gradParams } = hybridContrastiveLoss.sync({ euclidean, hyperbolic, ...options });
@@ -251,7 +251,7 @@ test('lambda 0: the gradient of lambda is that of the formula', (t) => {
   );
 });
 
-test('points outside: the gradients of an infinite loss are not NaN', (t) => {
+test('with points outside the ball, the gradients of an infinite loss are not NaN', (t) => {
   for (const type of types) {
     const got: LossResult = hybridContrastiveLoss.sync({ ...beyond(type), views: 2, c: 1 });
     t.is(got.loss, Infinity);
@@ -259,7 +259,7 @@ test('points outside: the gradients of an infinite loss are not NaN', (t) => {
   }
 });
 
-test('parameters outside the range of float32 write no gradients out of bounds', (t) => {
+test('parameters outside the range of float32 cause no out-of-bounds writes', (t) => {
   const heads = { euclidean: matrix(Float32Array.of(1, 0, 0, 1, -1, 0, 0, -1), 4, 2), tied: true, views: 2 };
   for (const huge of [
     { lambda: 1e39 },

@@ -75,7 +75,7 @@ test('the reference covers every case', (t) => {
 });
 
 for (const one of cases) {
-  test(`${one.key}: value, gradients, parameters and statistics`, async (t) => {
+  test(`${one.key}: value, gradients, parameter gradients and statistics equal the reference`, async (t) => {
     check(t, one, await hybridContrastiveLoss(options(one, Float64Array)), Float64Array);
     check(t, one, hybridContrastiveLoss.sync(options(one, Float32Array)), Float32Array);
   });
@@ -90,7 +90,7 @@ for (const geometry of geometries) {
     [7, 3, 19],
     [151, 2, 33],
   ] as const) {
-    test(`${geometry} ${classes} classes x ${views} views x ${cols}: the formula`, async (t) => {
+    test(`${geometry} ${classes} classes x ${views} views x ${cols}: equals the formula`, async (t) => {
       const { euclidean, hyperbolic } = batch(Float64Array, classes * views, cols, settings.c, geometry);
       const options = { euclidean, hyperbolic, geometry, views, ...settings };
       const want = hybridLoss(table(euclidean.data, cols), table(hyperbolic.data, hyperbolic.cols), options);
@@ -173,7 +173,7 @@ for (const geometry of geometries) {
     }
   });
 
-  test(`${geometry}, float32: loss and gradients are those of float64 at the same points`, (t) => {
+  test(`${geometry}, float32: loss and gradients equal those of float64 at the same points`, (t) => {
     const { euclidean, hyperbolic } = batch(Float32Array, 60, 17, settings.c, geometry);
     for (const tied of [false, true]) {
       const run = (as: (given: Matrix) => Matrix) => {
@@ -191,7 +191,7 @@ for (const geometry of geometries) {
   });
 }
 
-test('an inactive head has a gradient of zeros, written to out, and is still checked', async (t) => {
+test('a head without effect gets a zero gradient, written to out, and is still validated', async (t) => {
   const { euclidean, hyperbolic } = batch(Float64Array, 12, 4, 1);
   const shared = { euclidean, hyperbolic, views: 3, c: 1 };
   for (const [geometry, key] of [
@@ -224,7 +224,7 @@ test('tied chordal: the limit of tied hyperbolic as c goes to 0', (t) => {
   );
 });
 
-test('tied: for small c, the gradient in c includes the radius of the points', (t) => {
+test("tied: for small c, the gradient in c includes the dependence of the points' radius on c", (t) => {
   const { euclidean } = batch(Float64Array, 12, 4, 1);
   for (const c of [1e-6, 1e-9, 1e-12]) {
     const reach = 0.8;
@@ -251,7 +251,7 @@ test('tied: for small c, the gradient in c includes the radius of the points', (
   }
 });
 
-test('tied: every radius that clipping and projection permit, with and without the published guards', (t) => {
+test('tied: equals the formula at every radius that clipping and projection permit, with and without guards', (t) => {
   const { euclidean } = batch(Float64Array, 12, 4, 1);
   for (const [c, clipR] of [
     [0.1, 2.3],
@@ -276,7 +276,7 @@ test('tied: every radius that clipping and projection permit, with and without t
   }
 });
 
-test('labels: any order gives the same loss, and gradients in that order', async (t) => {
+test('labels: any order of rows gives the same loss, and gradients in that order', async (t) => {
   for (const type of types) {
     const { euclidean, hyperbolic } = batch(type, 24, 7, 0.1);
     const ordered = hybridContrastiveLoss.sync({ euclidean, hyperbolic, views: 4, c: 0.1 });
@@ -304,7 +304,7 @@ function permute({ data, cols }: Matrix, place: readonly number[]): Reals {
   return data.map((_, at) => data[place[Math.floor(at / cols)]! * cols + (at % cols)]!);
 }
 
-test('labels: unequal counts name the class', async (t) => {
+test('labels: the error for unequal counts names the class', async (t) => {
   const { euclidean } = batch(Float32Array, 5, 3, 1);
   const options = { euclidean, tied: true, c: 1, labels: ['cat', 'dog', 'cat', 'dog', 'dog'] };
   const { code, message, name } = await failure(() => hybridContrastiveLoss(options));
@@ -336,7 +336,7 @@ test('NaN in a row makes the loss NaN and never crashes', (t) => {
   }
 });
 
-test('near-duplicates keep their digits in float32', (t) => {
+test('near-duplicates stay accurate in float32', (t) => {
   const { euclidean, hyperbolic } = batch(Float32Array, 60, 16, 0.1);
   for (let k = 0; k < 16; ++k) {
     euclidean.data[16 + k] = Math.fround(euclidean.data[k]! * (1 + 1e-6 * k));

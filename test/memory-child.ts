@@ -16,7 +16,7 @@ interface Memory {
 async function memory(): Promise<Memory> {
   for (let i = 0; i < 2; ++i) {
     gc!();
-    await new Promise((resolve) => setImmediate(resolve)); // finalizers run in a later turn
+    await new Promise((resolve) => setImmediate(resolve)); // finalizers run in a later turn of the event loop
   }
   const { rss, external, heapUsed } = process.memoryUsage();
   return { rss, external, heap: heapUsed };

@@ -1,4 +1,4 @@
-// Calls leave no memory behind. HOROBALL_MEMORY_CALLS sets the number of calls of each kind.
+// Checks that calls do not leak memory. HOROBALL_MEMORY_CALLS sets the number of calls of each kind.
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -15,7 +15,7 @@ interface Growth {
   heap: number;
 }
 
-test('memory does not grow with the number of calls, however they end', async (t) => {
+test('memory does not grow with the number of completed, failed and aborted calls', async (t) => {
   t.timeout(600_000 + 100 * calls);
   const { stdout } = await run(process.execPath, ['--expose-gc', child, String(calls)], {
     maxBuffer: 1 << 24,

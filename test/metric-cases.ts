@@ -1,4 +1,4 @@
-// The metrics, and the distance with the published guards: the options of each, and points in its domain.
+// Test cases for every metric and for the distance with the published guards: options, and points in the domain.
 
 import { metrics } from '../lib/card-names.ts';
 import {
@@ -14,7 +14,7 @@ import { dot, norm } from './oracle.ts';
 import type { RealsType } from './support.ts';
 import { allowed } from './tolerances.ts';
 
-/** A name of one of the oracle's distances. */
+/** The name of the oracle's distance. */
 export type MetricCase = Metric | 'hypmix';
 export const metricCases: readonly MetricCase[] = [...metrics, 'hypmix'];
 
@@ -36,7 +36,7 @@ export function headOf(geometry: Geometry, inBall: Matrix, c: number): Matrix {
   return distance === null ? inBall : pointsOf(distance, inBall, c);
 }
 
-/** The norm of a gradient at x, in the space of the points. */
+/** The Riemannian norm of a gradient at x, in the space of the points. */
 export function lengthIn(
   points: MetricCard['points'],
   x: readonly number[],
@@ -59,19 +59,19 @@ export function lengthIn(
   }
 }
 
-/** Errors that a card allows, in one element type. */
+/** Error bounds of a card, in one element type. */
 export type Limits = Readonly<Record<keyof Tolerances, number>>;
 
-/** The errors that a metric's card allows. */
+/** The error bounds of a metric's card. */
 export function accuracyOf(name: MetricCase): Accuracy {
   const { tolerance, publishedTolerance } = cardOf(name);
   return name === 'hypmix' ? publishedTolerance! : tolerance;
 }
 
-/** The same on the CPU, in one element type. */
+/** The same for the CPU, in one element type. */
 export const limitsOf = (name: MetricCase, type: RealsType): Limits => limitsIn(type, accuracyOf(name));
 
-/** The errors that a statement of a card allows, in one element type. */
+/** The error bounds in one element type. */
 export function limitsIn(type: RealsType, { value, gradient, parameters }: Tolerances): Limits {
   return {
     value: allowed(type, value),

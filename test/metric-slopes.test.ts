@@ -1,4 +1,4 @@
-// The norms of a distance's gradient, as `negativeWeights` takes them from the kernels, against the oracle's distances.
+// Compares gradient norms of distances, which `negativeWeights` takes from the kernels, with the oracle's distances.
 import test from 'ava';
 import { runSteps, runStepsSync } from '../lib/call/run.ts';
 import { metrics } from '../lib/card-names.ts';
@@ -21,7 +21,7 @@ for (const name of metrics) {
   const x = { ...points, data: Float64Array.from(points.data) };
   const anchors = Int32Array.of(5, 0);
 
-  test(`${name}: norms at the anchors are those of the oracle's gradient, and the card's constant`, async (t) => {
+  test(`${name}: norms at the anchors equal those of the oracle's gradient, and the card's constant if it has one`, async (t) => {
     const got = runStepsSync('test', slopesAt('test', x, anchors, { metric, c }));
     t.deepEqual(await runSteps('test', undefined, () => slopesAt('test', x, anchors, { metric, c })), got);
     t.is(runStepsSync('test', slopesAt('test', x, new Int32Array(0), { metric, c })).rows, 0);
@@ -41,7 +41,7 @@ for (const name of metrics) {
   });
 
   if (metric.points === 'hyperboloid') continue;
-  test(`${name}: slopes by the angle are the oracle's`, (t) => {
+  test(`${name}: slopes by the angle equal the oracle's`, (t) => {
     const radius = 0.7;
     const angles = [0.01, 0.5, 1.5, 3];
     const at = (angle: number) =>

@@ -6,7 +6,7 @@ import test from 'ava';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
-/** Modules without a test of their stem, by the reason. */
+/** Modules without a test of the same name, by reason. */
 const untested: Readonly<Record<string, readonly string[]>> = {
   'types and constants only': [
     'binary-files',
@@ -34,7 +34,7 @@ const untested: Readonly<Record<string, readonly string[]>> = {
     'train/options/output',
     'train/options/tree',
   ],
-  'a process or thread of its own, which data/emoji/renderer, embed/embedder, tree/embed-tree and wasm/core.test.ts start':
+  'a separate process or thread, which data/emoji/renderer, embed/embedder, tree/embed-tree and wasm/core.test.ts start':
     ['embed/worker', 'train/data/emoji/render-child', 'tree/worker', 'wasm/worker'],
   'the server of pages, whose two uses train/dashboard/server.test.ts and runs-server.test.ts test': [
     'train/dashboard/local-server',
@@ -76,7 +76,7 @@ const untested: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-/** Modules that are tested through a module that uses them: the stems, by the test. */
+/** Modules that are tested through a module that uses them, by test. */
 const through: Readonly<Record<string, readonly string[]>> = {
   'call/run.test': ['call/next-turn', 'call/slices'],
   'cards.test': ['row/card'],
@@ -152,7 +152,7 @@ const through: Readonly<Record<string, readonly string[]>> = {
   'wasm/core.test': ['wasm/instance', 'wasm/jobs', 'wasm/node'],
 };
 
-/** Tests that run what they test as a process. */
+/** Tests that run their subject as a separate process. */
 const asProcess: ReadonlySet<string> = new Set(['io/atomic.test', 'setup/setup.test', 'wasm/core.test']);
 
 async function modules(folder: string): Promise<string[]> {
@@ -166,7 +166,7 @@ async function modules(folder: string): Promise<string[]> {
 const tests = new Set(await modules('test'));
 const stems = (await modules('lib')).filter((stem) => !/^(tasks|examples|guide)\//.test(stem));
 
-test('a module has a test of the same name, or a reason to have none', (t) => {
+test('every module has a test of the same name, or a listed reason', (t) => {
   const without = new Set(stems.filter((stem) => !tests.has(`${stem}.test`)));
   const listed = new Set([...Object.values(untested), ...Object.values(through)].flat());
   t.deepEqual(
@@ -203,7 +203,7 @@ test('a test named for a module imports it, directly or through others', async (
     t.deepEqual(
       served.filter((stem) => !reached.has(`lib/${stem}.ts`)),
       [],
-      `${name} does not reach them`,
+      `${name} does not import these modules`,
     );
   }
 });

@@ -80,7 +80,7 @@ for (const head of ['tied', 'untied'] as const) {
     };
     const h = pointsIn(geometry, head);
 
-    test(`${head} ${geometry}: probabilities, shares and ranks`, async (t) => {
+    test(`${head} ${geometry}: probabilities, shares and ranks equal the formula`, async (t) => {
       const got = await negativeWeights(options);
       t.deepEqual(negativeWeights.sync(options), got);
       for (let i = 0; i < rows; ++i) {
@@ -118,7 +118,7 @@ for (const head of ['tied', 'untied'] as const) {
       }
     });
 
-    test(`${head} ${geometry}: pulls are norms of the logit's gradient`, (t) => {
+    test(`${head} ${geometry}: pulls equal the norms of the logit's gradient`, (t) => {
       const { p, pullEuclidean, pullHyperbolic } = negativeWeights.sync({ ...options, anchors: [4] });
       for (let j = 6; j < rows; ++j) {
         const [pe, ph] = slopes(geometry, head, h, 4, j);
@@ -243,7 +243,7 @@ function pairWeights(i: number, b: number): number[] {
   return terms.map((term) => term / total);
 }
 
-test('anchors and labels in any order', async (t) => {
+test('accepts anchors and labels in any order', async (t) => {
   const next = noise(2);
   const key = Array.from({ length: rows }, next);
   const place = Array.from(key.keys()).sort((a, b) => (a % views) - (b % views) || key[a]! - key[b]!);
@@ -257,7 +257,7 @@ test('anchors and labels in any order', async (t) => {
   close(t, some.p.data.subarray(0, rows), want, coreError.negativesOfFew, 'p');
 });
 
-test('two classes far apart at a small temperature: nothing overflows', (t) => {
+test('nothing overflows for two classes far apart at a small temperature', (t) => {
   const z = matrix(Float64Array.of(1, 0, 1, 0, -1, 0, -1, 0), 4, 2);
   const got = negativeWeights.sync({ euclidean: z, tied: true, views: 2, tauE: 1e-4, tauH: 1e-4, c: 1 });
   for (const list of [got.p.data, got.q.data, got.effective, got.positive])
@@ -265,7 +265,7 @@ test('two classes far apart at a small temperature: nothing overflows', (t) => {
   close(t, got.positive, [1, 1, 1, 1], coreError.negativesOfFew, 'positive');
 });
 
-test('lambda 0: the Euclidean weights, wherever the points of the ball are', (t) => {
+test('with lambda 0, the weights are the Euclidean ones, wherever the ball points are', (t) => {
   const outside = matrix(hyperbolic.data.slice().fill(2, 5 * cols, 8 * cols), rows, cols);
   const shared = { euclidean, hyperbolic: outside, views, ...settings };
   const got = negativeWeights.sync({ ...shared, lambda: 0 });

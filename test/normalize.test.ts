@@ -8,7 +8,7 @@ import { allowed, coreError } from './tolerances.ts';
 const limits = limitsIn(Float64Array, geometryCard('hybrid').tolerance);
 
 for (const type of types) {
-  test(`${type.name}: rows of norm 1 in their direction`, async (t) => {
+  test(`${type.name}: rows get norm 1 and keep their direction`, async (t) => {
     const x = cloud(type, 300, 17, 5);
     const unit = await normalize(x);
     t.deepEqual(unit, normalize.sync(x));
@@ -39,7 +39,7 @@ test('the norm neither overflows nor underflows', (t) => {
   close(t, normalize.sync(single).row(1), [Math.SQRT1_2, Math.SQRT1_2], limit, 'float32');
 });
 
-test('rows with NaN or infinity become NaN, others do not', (t) => {
+test('only rows with NaN or infinity become NaN', (t) => {
   const rows = matrix([
     [Number.NaN, 1],
     [Infinity, 1],
@@ -55,7 +55,7 @@ test('writes to out', (t) => {
   t.deepEqual(out, Float64Array.of(0, 1));
 });
 
-test('the loss with normalize is the loss of the unit rows; its gradient is that of the given rows', async (t) => {
+test('normalize: true gives the loss of the unit rows, and the gradient of the given rows', async (t) => {
   const { euclidean: unit, hyperbolic } = batch(Float64Array, 12, 5, 0.3);
   const scale = 2.5;
   const euclidean = matrix(unit.data.map((value) => scale * value) as Float64Array, 12, 5);
@@ -74,7 +74,7 @@ test('the loss with normalize is the loss of the unit rows; its gradient is that
   }
 });
 
-test('negative weights with normalize are those of the unit rows', async (t) => {
+test('negative weights with normalize: true are those of the unit rows', async (t) => {
   const { euclidean: unit } = batch(Float64Array, 12, 5, 0.3);
   const euclidean = matrix(unit.data.map((value) => 4 * value) as Float64Array, 12, 5);
   const options = { tied: true, views: 3, c: 0.3 };
@@ -83,7 +83,7 @@ test('negative weights with normalize are those of the unit rows', async (t) => 
   close(t, got.q.data, want.q.data, limits.gradient, 'weights');
 });
 
-test('the loss accepts unit rows of low precision and refuses others, naming the row', async (t) => {
+test('the loss accepts unit rows of low precision, and the error for other rows names the row', async (t) => {
   const { euclidean } = batch(Float32Array, 4, 8, 0.3);
   const rounded = matrix(
     Float32Array.from(euclidean.data, (value) => Math.round(value * 256) / 256),

@@ -33,8 +33,8 @@ test.before(async (t) => {
   const run = join(path, 'run');
   await writeRun(run);
   await writeImages(join(path, 'images'), classNames(8), 2);
-  // Images of other shapes and with transparency, for which the resizing, the crop and the background of the
-  // transform matter.
+  // Images of several shapes and with transparency, so that the resizing, the crop and the background of the transform
+  // matter.
   const wide = sharp({
     create: { width: 61, height: 33, channels: 4, background: { r: 250, g: 40, b: 90, alpha: 0.4 } },
   });
@@ -60,7 +60,7 @@ async function reference(
   return { unit: euclidean, ball: hyperbolic };
 }
 
-test('a run folder, an exported folder and a file give what libtorch gives', async (t) => {
+test('a run folder, an exported folder and a file give the embeddings of libtorch', async (t) => {
   const { root, run, images } = t.context;
   const { unit, ball } = await reference(run, images);
   const folder = join(root, 'exported');
@@ -80,7 +80,7 @@ test('a run folder, an exported folder and a file give what libtorch gives', asy
   }
 });
 
-test('onnxruntime-web gives the same', async (t) => {
+test('onnxruntime-web gives the same embeddings', async (t) => {
   const { run, images } = t.context;
   const { unit } = await reference(run, images);
   const embedder = await loadEmbedder(run, { runtime: 'onnxruntime-web', threads: 1 });
@@ -90,7 +90,7 @@ test('onnxruntime-web gives the same', async (t) => {
   await embedder.close();
 });
 
-test('a path, a URL, bytes, a sharp pipeline and pixels of one image have one embedding', async (t) => {
+test('a path, a URL, bytes, a sharp pipeline and pixels of one image give the same embedding', async (t) => {
   const { root, run } = t.context;
   const png = join(root, 'images', 'class-00', 'wide.png');
   const bytes = await readFile(png);
@@ -109,7 +109,7 @@ test('a path, a URL, bytes, a sharp pipeline and pixels of one image have one em
   await embedder.close();
 });
 
-test('a pipeline that throws anything is an unreadable image', async (t) => {
+test('a sharp pipeline that throws, whatever the value, counts as an unreadable image', async (t) => {
   const embedder = await loadEmbedder(t.context.run, { warmUp: false });
   for (const value of [undefined, null, 5, Symbol('any'), Object.create(null) as unknown]) {
     const clone = (): never => {
@@ -161,7 +161,7 @@ test('an image that cannot be read is named; with onUnreadable its row is NaN', 
   await embedder.close();
 });
 
-test('wrong arguments are type errors that name them', async (t) => {
+test('wrong arguments cause type errors that name the argument', async (t) => {
   const embedder = await loadEmbedder(t.context.run, { warmUp: false });
   const wrong: [unknown, RegExp][] = [
     ['a.jpg', /^\[embed\] images: expected an array of images, got a\.jpg/],
@@ -209,7 +209,7 @@ test('an aborted call rejects with the reason and the next one works; a closed e
   t.is(codeOf(await t.throwsAsync(embedder.embed(images))), 'ERR_HOROBALL_CLOSED');
 });
 
-test('a backbone has unit vectors only', async (t) => {
+test('a backbone without a head gives unit vectors only', async (t) => {
   const file = join(t.context.root, 'backbone.onnx');
   await exportOnnx(backbone(), file);
   const embedder = await loadEmbedder(file);
@@ -249,12 +249,12 @@ test('invalid sources are rejected in one sentence', async (t) => {
     await refused(cut, 'ERR_HOROBALL_FORMAT');
   }
   const broken = Buffer.from(whole);
-  broken.fill(0xff, 200, 400); // a byte inside the graph; the length does not change
+  broken.fill(0xff, 200, 400); // changes a byte inside the graph, but not the length
   await writeFile(cut, broken);
   await refused(cut, 'ERR_HOROBALL_RUNTIME');
 });
 
-test('a runtime that is installed but does not load is replaced by the other, with a warning', async (t) => {
+test('falls back to the other runtime, with a warning, if the installed one does not load', async (t) => {
   const packages = join(t.context.root, 'program', 'node_modules');
   const fake = join(packages, 'onnxruntime-node');
   await mkdir(fake, { recursive: true });
@@ -286,7 +286,7 @@ test('a runtime that is installed but does not load is replaced by the other, wi
   );
 });
 
-test('a program ends although it does not close its embedder', async (t) => {
+test('a program exits without closing its embedder', async (t) => {
   const entry = new URL('../../lib/embed/index.js', import.meta.url).href;
   const code = `const { loadEmbedder } = await import('${entry}');
     const embedder = await loadEmbedder(process.argv[1]);
@@ -296,7 +296,7 @@ test('a program ends although it does not close its embedder', async (t) => {
   t.is(stdout, '1\n');
 });
 
-test('encoded bytes that are transferred and dropped while they are decoded do not crash', async (t) => {
+test('transferring and dropping encoded bytes during decoding does not crash', async (t) => {
   const file = new URL('../../lib/embed/index.js', import.meta.url).href;
   const script = `
     import sharp from 'sharp';
@@ -326,7 +326,7 @@ test('encoded bytes that are transferred and dropped while they are decoded do n
   t.deepEqual(stdout.trim().split('\n'), Array(8).fill('true'));
 });
 
-test('metadata and weights that do not fit the network are rejected', async (t) => {
+test('rejects metadata and weights that do not fit the network', async (t) => {
   const { root, run } = t.context;
   const file = join(root, 'changed.onnx');
   await exportOnnx(run, file);
@@ -356,7 +356,7 @@ test('metadata and weights that do not fit the network are rejected', async (t) 
   const other = { code: 'ERR_HOROBALL_WEIGHTS', message: /of shape \[.*\], got \[.*\] in .*Save/ };
   await write({ dim: 9 });
   await t.throwsAsync(loadEmbedder(copy), other);
-  await write({}, { pos_embed: { shape: [1, 1, 24], data: new Float32Array(24) } }); // ONNX would broadcast it
+  await write({}, { pos_embed: { shape: [1, 1, 24], data: new Float32Array(24) } }); // otherwise ONNX would broadcast it
   await t.throwsAsync(loadEmbedder(copy), other);
   await write({ model: { ...network.model, imgSize: 8e6, posEmbed: false } });
   await t.throwsAsync(loadEmbedder(copy), { code: 'ERR_HOROBALL_FORMAT', message: /size is invalid/ });

@@ -1,4 +1,5 @@
-// The examples of serving in the README and the guide run, on a tiny network and small images under the names that the page uses.
+// Runs the serving examples of the README and the guide, with a tiny network and small images under the names that the
+// pages use.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,7 +17,7 @@ const AsyncFunction = (async () => {}).constructor as new (
   ...source: string[]
 ) => (...values: unknown[]) => Promise<void>;
 
-test('the examples of the pages run', async (t) => {
+test('runs the examples of the pages', async (t) => {
   const { path, remove } = await temporary();
   await writeRun(join(path, 'runs/shapes-hybrid-1'));
   await exportOnnxFolder(join(path, 'runs/shapes-hybrid-1'), join(path, 'shapes'));

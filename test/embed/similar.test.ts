@@ -1,4 +1,5 @@
-// lib/examples/similar.mjs: starts the service on a small network, uploads an image as a program and as a person does.
+// lib/examples/similar.mjs: starts the service with a small network, and uploads images with fetch and through the page in
+// a browser.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
@@ -12,7 +13,7 @@ import { writeRun } from './network.ts';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 
-/** Starts the service; the address that it prints. */
+/** Starts the service and returns the address that it prints. */
 function serve(run: string, images: string): { child: ChildProcess; address: Promise<string> } {
   const args = [join(root, 'lib/examples/similar.mjs'), run, images, '0'];
   const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
@@ -34,7 +35,7 @@ interface Answer {
   embedMs?: number;
 }
 
-test('the service answers an upload with images of its class, a bad one with a sentence', async (t) => {
+test('the service answers an upload with images of its class, and a bad upload with one sentence', async (t) => {
   const { path, remove } = await temporary();
   const images = join(path, 'images');
   await writeImages(images, classNames(32), 5);
@@ -106,7 +107,7 @@ test('the service answers an upload with images of its class, a bad one with a s
     await browser.close();
   } finally {
     child.kill();
-    t.deepEqual(await stopped, [0, null], 'SIGTERM ends the service in order');
+    t.deepEqual(await stopped, [0, null], 'SIGTERM shuts the service down cleanly');
     await remove();
   }
 });

@@ -85,7 +85,7 @@ test.serial('the pipeline gives the embeddings of horoball for each storage', as
   await remove();
 });
 
-test.serial('a folder without fp32, and a backbone, need no option either', async (t) => {
+test.serial('loads a folder without fp32, and a backbone, without options', async (t) => {
   const transformers = await load();
   if (transformers === null) return t.pass('SKIPPED: @huggingface/transformers is not installed');
   const { path: root, remove } = await temporary();
@@ -102,7 +102,7 @@ test.serial('a folder without fp32, and a backbone, need no option either', asyn
   await remove();
 });
 
-test('the folder describes itself; a second export adds to it; a run folder is not overwritten', async (t) => {
+test('an exported folder has a description; a second export adds to it; a run folder is not overwritten', async (t) => {
   const { path: root, remove } = await temporary();
   const run = join(root, 'run');
   await writeRun(run);

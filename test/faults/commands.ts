@@ -17,7 +17,7 @@ export interface FaultyCommand {
   prepare(folder: string): Promise<void>;
   /** Arguments of node. */
   args(folder: string): string[];
-  /** The files that the command leaves, without parts that depend on time: equal with and without an earlier fault. */
+  /** The files that the command leaves, without time-dependent parts; they must not depend on an earlier fault. */
   result(folder: string, stdout: string): Promise<unknown>;
 }
 
@@ -43,7 +43,7 @@ async function prepareRun(folder: string): Promise<void> {
   if (code !== 0) throw new Error(stderr);
 }
 
-/** The files of a folder and of those in it, by path. */
+/** All files below a folder, by path. */
 async function contents(folder: string): Promise<Record<string, string>> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
@@ -132,7 +132,7 @@ export const commands: readonly FaultyCommand[] = [
       ...[main, 'weights', 'pull', `${mirror.url}/model.safetensors`],
       ...[`--cache=${join(folder, 'cache')}`, '--json'],
     ],
-    // Notes of a download that was repeated may stay, but nothing reads them.
+    // Partial files of a repeated download may remain, but nothing reads them.
     result: async (folder) => {
       const files = Object.entries(await contents(join(folder, 'cache')));
       return Object.fromEntries(files.filter(([name]) => !name.includes('.part')));

@@ -1,11 +1,11 @@
-// What may happen to a process besides failing system calls.
+// Disturbances of a process other than failing system calls.
 import { spawn } from 'node:child_process';
 import { readdir, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Ending, ending, type Shim } from './shim.ts';
 
-/** The circumstances of one try. */
+/** The circumstances of one attempt. */
 export interface Circumstances {
   shim: Shim;
   args: readonly string[];
@@ -19,11 +19,11 @@ export interface Circumstances {
 
 export interface Disturbance {
   run(circumstances: Circumstances): Promise<Ending>;
-  /** Whether the end by this signal is expected. */
+  /** The signal by which the command may end. */
   signal?: NodeJS.Signals;
   /** Whether the command is expected to succeed. */
   succeeds?: true;
-  /** Whether the files that the command reads are other ones afterwards, so that its result may differ. */
+  /** Whether it changes the files that the command reads, so that the result may differ. */
   changesInput?: true;
 }
 
@@ -36,7 +36,7 @@ function signalled(signal: NodeJS.Signals): Disturbance {
   };
 }
 
-/** Runs node in a shell that prepares something. */
+/** Runs node in a shell script, in place of the word COMMAND. */
 function inShell(script: string, { args }: Circumstances): Promise<Ending> {
   const words = [process.execPath, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
   const child = spawn('bash', ['-c', script.replace('COMMAND', () => words)], {
@@ -50,7 +50,7 @@ function inShell(script: string, { args }: Circumstances): Promise<Ending> {
   return new Promise((resolve) => child.on('close', (code, signal) => resolve({ code, signal, ...text })));
 }
 
-/** Does something to a random file of the folder while the command runs. */
+/** Damages a random file of the folder while the command runs. */
 function meanwhile(harm: (file: string) => Promise<void>): Disturbance {
   return {
     run: async ({ args, folder, tookMs, random }) => {

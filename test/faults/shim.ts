@@ -22,7 +22,7 @@ export const operations = [
 ] as const;
 export type Operation = (typeof operations)[number];
 
-/** Errors that each operation may have; `short` transfers half of the bytes. */
+/** Errors that are injected into each operation; `short` transfers half of the bytes. */
 export const errorsOf: Readonly<Record<Operation, readonly (keyof typeof constants.errno | 'short')[]>> = {
   open: ['EMFILE', 'EACCES'],
   create: ['EMFILE', 'EROFS'],
@@ -39,7 +39,7 @@ export const errorsOf: Readonly<Record<Operation, readonly (keyof typeof constan
 export interface Fault {
   operation: Operation;
   error: (typeof errorsOf)[Operation][number];
-  /** The first call that fails, from 1. */
+  /** The first call that fails, counted from 1. */
   first: number;
   /** How many calls fail in a row; default 1. */
   count?: number;
@@ -116,7 +116,7 @@ export class Shim implements AsyncDisposable {
 
 const patienceMs = 120_000;
 
-/** Runs node to its end; one that hangs is killed. @param meanwhile - is called when it has begun */
+/** Runs node to its end, and kills it if it hangs. @param meanwhile - called when it has started */
 export async function ending(
   args: readonly string[],
   env: NodeJS.ProcessEnv = {},

@@ -1,5 +1,5 @@
-// Tries faults on a command: it must end with success or a coded error, and the same command without the fault must then
-// leave what an undisturbed one leaves.
+// Injects faults into a command: it must end with success or a coded error, and repeating it without the fault must leave
+// the files of an undisturbed run.
 import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -65,9 +65,9 @@ export function complaint({ code, signal, stdout, stderr }: Ending): string | nu
 }
 
 export interface Tried {
-  /** What is wrong; null if nothing is. */
+  /** The reason why an outcome is wrong; null if it is right. */
   problem: string | null;
-  /** Whether the disturbance ended the command. */
+  /** Whether the fault ended the command with an error. */
   ended: boolean;
 }
 
@@ -98,7 +98,7 @@ export async function tryDisturbance(
   const same = async ({ stdout }: Ending): Promise<boolean> =>
     isDeepStrictEqual(await command.result(folder, stdout), expected);
   if (!ended) {
-    // An image that cannot be read is skipped, and named. What a closed stdout would have got is unknown.
+    // An unreadable image is skipped and named. The rows for a closed stdout are unknown.
     const isNoted = /skipped .*\.jpg/.test(disturbed.stderr) || disturbed.stdout === '';
     const isSame = isNoted || (await same(disturbed));
     return { problem: isSame ? null : `success with another result: ${disturbed.stderr}`, ended };

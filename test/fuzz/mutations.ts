@@ -1,4 +1,4 @@
-// Changes of bytes and of JSON that fast-check draws and shrinks.
+// Mutations of bytes and of JSON, which fast-check draws and shrinks.
 import fc from 'fast-check';
 
 export type Mutation = (input: Buffer) => Buffer;

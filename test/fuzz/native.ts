@@ -1,4 +1,4 @@
-// The C++ functions of the core under libFuzzer: native/test/fuzz.cc.
+// Fuzzes C++ functions of the core with libFuzzer, through native/test/fuzz.cc.
 import { execFile, spawn } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ const build = join('build', 'fuzzer');
 const corpus = join('test', 'fuzz', 'corpus');
 const compilers = ['clang++-19', 'clang++-18', 'clang++'];
 
-/** The functions that fuzz.cc knows by these names. */
+/** The function names that fuzz.cc accepts. */
 export const functions = [
   'pairwise',
   'pairwiseVjp',
@@ -45,7 +45,7 @@ export interface NativeFuzzed {
   fault: string | null;
 }
 
-/** Fuzzes one function at one SIMD level. New inputs that reach new code are added to build/fuzzer. */
+/** Fuzzes one function at one SIMD level. Inputs that reach new code are added to build/fuzzer. */
 export async function fuzzNative(name: string, level: string, seconds: number): Promise<NativeFuzzed> {
   const grown = join(build, 'corpus', name);
   await mkdir(grown, { recursive: true });
@@ -64,7 +64,7 @@ export async function fuzzNative(name: string, level: string, seconds: number): 
   return { name, level, executions, fault: code === 0 ? null : text };
 }
 
-/** The levels of this machine that the fuzzer has. */
+/** The SIMD levels of the fuzzer that this machine supports. */
 export function levels(): readonly string[] {
   return coreInfo().levels;
 }

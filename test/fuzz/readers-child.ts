@@ -10,7 +10,7 @@ import { targets } from './targets.ts';
 
 export interface Fuzzed {
   executions: number;
-  /** How many inputs were read without an error. */
+  /** Number of inputs that were read without an error. */
   read: number;
   /** Peak memory in MB. */
   memory: number;
@@ -31,7 +31,7 @@ await mkdir(dirname(path), { recursive: true });
 const inputs = await originals(folder);
 const outcome: Fuzzed = { executions: 0, read: 0, memory: 0, slowest: 0, fault: null };
 
-/** The input that is read; null if it cannot be created, because the mutation removed parts of it. */
+/** The input to read; null if it cannot be created because the mutation removed required parts. */
 async function inputOf(original: Buffer, mutation: Mutation, isInside: boolean): Promise<Buffer | null> {
   if (!isInside) return mutation(original);
   try {
@@ -41,7 +41,7 @@ async function inputOf(original: Buffer, mutation: Mutation, isInside: boolean):
   }
 }
 
-/** Why an input had an unexpected outcome; null if it was quickly read or refused with a code. */
+/** Why an input had an unexpected outcome; null if it was read, or rejected with a code, in time. */
 async function faultOf(input: Buffer): Promise<string | null> {
   await writeFile(path, input);
   const before = process.cpuUsage();
@@ -76,7 +76,7 @@ const property = fc.asyncProperty(
 for (const input of inputs) {
   const whole = await inputOf(input, (bytes) => bytes, true);
   const fault = await faultOf(whole ?? input);
-  if (fault !== null || outcome.read === 0) throw new Error(`the original input is not read: ${fault}`);
+  if (fault !== null || outcome.read === 0) throw new Error(`the original input cannot be read: ${fault}`);
 }
 await fc.check(property, {
   seed: Number(seed),

@@ -1,4 +1,4 @@
-// Mutated files are read or refused with a code, quickly and within bounds. `npm run fuzz` does this for longer.
+// Mutated files are read, or rejected with a code, within bounds on time and memory. `npm run fuzz` tries more of them.
 import test from 'ava';
 import { fuzzReader } from './readers.ts';
 import { targets } from './targets.ts';

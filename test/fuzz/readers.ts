@@ -6,10 +6,10 @@ import { fileURLToPath } from 'node:url';
 import type { Fuzzed } from './readers-child.ts';
 
 const child = fileURLToPath(new URL('readers-child.js', import.meta.url));
-/** Bounds of a hostile file: see SECURITY.md. */
+/** Bounds for hostile files, as in SECURITY.md. */
 const mostMegabytes = 300;
 
-/** Fuzzes one reader in a separate process with little memory. */
+/** Fuzzes one reader in a separate process with limited memory. */
 export async function fuzzReader(name: string, seed: number, seconds: number): Promise<Fuzzed> {
   const folder = await mkdtemp(join(tmpdir(), `horoball-fuzz-${name}-`));
   const args = [`--max-old-space-size=${mostMegabytes}`, child, name, String(seed), String(seconds), folder];

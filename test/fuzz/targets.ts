@@ -1,5 +1,4 @@
-// Every reader of files that others may have written: valid inputs, and how mutated ones reach the parser behind
-// checksums and compression.
+// Every reader of untrusted files: valid inputs, and how mutations get past checksums and compression to the parser.
 import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inflateSync } from 'node:zlib';
@@ -29,7 +28,7 @@ import { evaluationRow, fakeHealth, fakeSnapshot, stepRow } from '../train/fake-
 import { plan, result } from '../train/study/made-up.ts';
 
 export interface FuzzTarget {
-  /** Prepares a folder, in which `file` will be replaced by a mutated input. */
+  /** Prepares the folder in which a mutated input replaces `file`. */
   file: string;
   /** Valid inputs. */
   originals(folder: string): Promise<Buffer[]>;

@@ -13,7 +13,7 @@ const queries = cloud(Float32Array, 40, 9, 1.4, 2);
 const labels = Int32Array.from({ length: 300 }, (_, i) => i % 7);
 const part = (from: number, to: number) => matrix(points.data.subarray(from * 9, to * 9), to - from, 9);
 
-/** What a gallery without an index finds: the result of topK, which is exact. */
+/** The expected result of a gallery without an index, which is that of topK. */
 const exact = <F extends object>(found: F) => ({ ...found, proven: new Uint8Array(queries.rows).fill(1) });
 
 async function filled(): Promise<Gallery<Float32Array | Float64Array>> {
@@ -25,7 +25,7 @@ async function filled(): Promise<Gallery<Float32Array | Float64Array>> {
     [250, 300],
   ] as const) {
     const numbers = await gallery.add(part(from, to), labels.subarray(from, to));
-    if (numbers[0] !== from) throw new Error(`row ${from} is called ${numbers[0]}`);
+    if (numbers[0] !== from) throw new Error(`row ${from} has number ${numbers[0]}`);
   }
   return gallery;
 }
@@ -54,7 +54,7 @@ test('removed rows are not found; the numbers of the others do not change', asyn
   t.deepEqual([indices[0], distances[0]], [300, 0]);
 });
 
-test('labels and exclusions mask', async (t) => {
+test('masks by labels and exclusions', async (t) => {
   using gallery = await filled();
   const { indices } = await gallery.topK(queries, { k: 30, labels: [2, 5] });
   t.true(indices.every((i) => labels[i] === 2 || labels[i] === 5));
@@ -63,7 +63,7 @@ test('labels and exclusions mask', async (t) => {
   t.true(gallery.topKSync(queries, { k: 1, labels: [99] }).indices.every((i) => i === -1));
 });
 
-test('a search sees the gallery as it was when the search started', async (t) => {
+test('a search uses the rows that were present when it started', async (t) => {
   using gallery = await filled();
   const before = gallery.topKSync(queries, { k: 50 });
   const search = gallery.topK(queries, { k: 50 });
@@ -72,7 +72,7 @@ test('a search sees the gallery as it was when the search started', async (t) =>
   t.is(gallery.size, 119);
 });
 
-test('changes are serialized', async (t) => {
+test('concurrent changes are applied in order', async (t) => {
   using gallery = new Gallery<Float32Array | Float64Array>({ c });
   const added = await Promise.all([0, 1, 2, 3].map((i) => gallery.add(part(i * 20, i * 20 + 20))));
   t.deepEqual(
@@ -82,7 +82,7 @@ test('changes are serialized', async (t) => {
   t.deepEqual(gallery.topKSync(queries, { k: 3 }), exact(topK.sync(queries, part(0, 80), { k: 3, c })));
 });
 
-test('save and load', async (t) => {
+test('a saved gallery loads unchanged, and inconsistent files are rejected', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'horoball-'));
   try {
     const path = join(folder, 'gallery.safetensors');
@@ -142,7 +142,7 @@ test('save and load', async (t) => {
   }
 });
 
-test('a closed gallery throws', async (t) => {
+test('methods of a closed gallery throw', async (t) => {
   const gallery = await filled();
   const search = gallery.topK(queries, { k: 1 });
   gallery.close();
@@ -159,7 +159,7 @@ test('a closed gallery throws', async (t) => {
   }
 });
 
-test('invalid rows are rejected and change nothing', async (t) => {
+test('rejects invalid rows without changing the gallery', async (t) => {
   using gallery = await filled();
   t.is((await failure(() => gallery.add(cloud(Float32Array, 2, 8, 1)))).code, 'ERR_HOROBALL_SHAPE');
   t.is((await failure(() => gallery.add(cloud(Float64Array, 2, 9, 1)))).code, 'ERR_HOROBALL_TYPE');

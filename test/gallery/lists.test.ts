@@ -1,4 +1,4 @@
-// Searches of a gallery with an index, compared with all distances in float64.
+// Compares searches of a gallery with an index with all distances in float64.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,7 +15,10 @@ const listed = metricCards()
   .filter(({ points }) => points !== 'hyperboloid')
   .map(({ name }) => name);
 
-/** Clusters of points, with near-duplicates, duplicates, the origin, the rim, and rows that are never found. */
+/**
+ * Clusters of points, with near-duplicates, duplicates, the origin, points on the rim, and rows with NaN, which are never
+ * found.
+ */
 function awkward(type: RealsType, rows: number, cols: number, seed: number): Matrix {
   const next = noise(seed);
   const data = cloud(type, rows, cols, 0.6, seed).data;
@@ -91,7 +94,7 @@ function sameWhereProven(
     for (let place = i * k; place < (i + 1) * k; ++place) {
       const [found, true_] = [got.distances[place]!, want.distances[place]!];
       if (found === true_ || Math.abs(found - true_) <= tolerance * true_ + 1e-300) continue;
-      t.fail(`${what}: query ${i}, place ${place - i * k}: distance ${found}, nearest is ${true_}`);
+      t.fail(`${what}: query ${i}, rank ${place - i * k}: distance ${found}, nearest is ${true_}`);
       return count;
     }
   }
@@ -125,7 +128,7 @@ for (const type of types) {
   }
 }
 
-test('results are proven where clusters are far apart, and few are where they are not', async (t) => {
+test('proves results for clusters that are far apart, and few results otherwise', async (t) => {
   const next = noise(5);
   const cols = 16;
   const centers = cloud(Float32Array, 30, cols, 2, 3);
@@ -150,7 +153,7 @@ test('results are proven where clusters are far apart, and few are where they ar
   }
 });
 
-test('no proof is false: 20,000 queries at every distance scale', async (t) => {
+test('proven results are exact, for 20,000 queries at every distance scale', async (t) => {
   const cols = 7;
   for (const [metric, scale, type] of [
     ['poincare', 1e-4, Float32Array],
@@ -176,7 +179,7 @@ test('no proof is false: 20,000 queries at every distance scale', async (t) => {
   t.pass();
 });
 
-test('rows that are added, removed, masked and excluded', async (t) => {
+test('finds added rows, and no removed, masked or excluded ones', async (t) => {
   const cols = 12;
   const rows = awkward(Float32Array, 900, cols, 3);
   const part = (from: number, to: number) =>
@@ -216,7 +219,7 @@ test('rows that are added, removed, masked and excluded', async (t) => {
   agree('few remain');
 });
 
-test('save and load, and what a changed file can do', async (t) => {
+test('a saved index loads, and a changed file never gives wrong results', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'horoball-'));
   const path = join(folder, 'gallery.safetensors');
   const cols = 10;
@@ -292,7 +295,7 @@ test('save and load, and what a changed file can do', async (t) => {
   }
 });
 
-test('building reports progress, can be canceled, and does not stop searches', async (t) => {
+test('building reports progress, can be canceled, and does not block searches', async (t) => {
   const rows = cloud(Float32Array, 40000, 16, 1.1, 2) as Matrix<Float32Array>;
   const queries = cloud(Float32Array, 20, 16, 1.1, 3) as Matrix<Float32Array>;
   using gallery = new Gallery({ c });
@@ -321,7 +324,7 @@ test('building reports progress, can be canceled, and does not stop searches', a
   for (const each of together) t.deepEqual(each, together[0]);
 });
 
-test('what an index does not support is refused', async (t) => {
+test('rejects options that an index does not support', async (t) => {
   const rows = cloud(Float32Array, 30, 4, 0.5, 1);
   using empty = new Gallery({ c });
   t.is((await failure(() => empty.buildIndex())).code, 'ERR_HOROBALL_SHAPE');

@@ -1,4 +1,4 @@
-// Existing and missing devices: errors have codes, and the process survives.
+// Errors of missing, full and unsupported devices have codes, and the process survives.
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import test from 'ava';
@@ -11,7 +11,7 @@ sayDevice();
 
 const points = matrix(new Float32Array([0, 0, 0.5, 0, 0, 0.9]), 3, 2);
 
-test('auto selects an available device', async (t) => {
+test("device 'auto' selects an available device", async (t) => {
   const got = await pairwiseDistance(points, undefined, { c: 1, device: 'auto' });
   const want = await pairwiseDistance(points, undefined, { c: 1 });
   const limit = metricCard('poincare').tolerance.device.value.float32;
@@ -67,7 +67,7 @@ gpu('searches run on the device of the network if the core has kernels for it', 
   t.is(searchDevice('cpu'), 'cpu');
 });
 
-gpu('HOROBALL_CUDA_MATH: float32 products, or TF32 ones, which lose digits', async (t) => {
+gpu('HOROBALL_CUDA_MATH selects float32 products or less accurate TF32 products', async (t) => {
   const [exact, plain] = [Number(await worstError('float32')), Number(await worstError('tf32'))];
   const { value } = metricCard('poincare').tolerance.device;
   t.true(exact <= value.float32, `${exact}`);
@@ -78,10 +78,10 @@ gpu('HOROBALL_CUDA_MATH: float32 products, or TF32 ones, which lose digits', asy
   );
 });
 
-// Only an emulated device can be made small or removed.
+// Only an emulated device can be given little memory or removed.
 const emulated: typeof gpu = isEmulated ? gpu : test.skip;
 
-emulated('insufficient memory: the error names the requested and the free size', async (t) => {
+emulated('the error for insufficient memory names the requested and the free size', async (t) => {
   const text = await said({ HOROBALL_EMULATOR_BYTES: '100000' });
   t.regex(
     text,

@@ -1,5 +1,5 @@
-// The loss on the device, compared with the CPU: every geometry, all heads and guards, awkward numbers of
-// views and classes.
+// Compares the loss on the device with the CPU: every geometry, head and guard, and numbers of views and classes that do
+// not fill a tile.
 import type { ExecutionContext } from 'ava';
 import { geometries } from '../../lib/card-names.ts';
 import { geometryCard } from '../../lib/cards.ts';
@@ -76,7 +76,7 @@ for (const geometry of geometries) {
       gpu(`hybridContrastiveLoss, ${title}: as on the CPU`, (t) => {
         for (const type of types) {
           for (const [views, classes, d] of shapes) {
-            if (tied && d === 1) continue; // numbers of unit length have no tangential gradient
+            if (tied && d === 1) continue; // in one dimension, unit rows have no tangential gradient
             const n = views * classes;
             const euclidean = unitRows(type, n, d);
             const base = { geometry, compat, views, c: 1.3, tauE: 0.1, tauH: 0.2, lambda: 0.7 };
@@ -167,7 +167,7 @@ gpu('hybridContrastiveLoss: without gradients', (t) => {
   compare(t, { euclidean, tied: true, views: 3, c: 1, grad: false }, Float32Array, 'no gradients');
 });
 
-gpu('hybridContrastiveLoss: the same bits each time', (t) => {
+gpu('hybridContrastiveLoss: repeated calls are bit-identical', (t) => {
   const n = 2 * 130;
   const options = { views: 2, c: 0.5, device: 'cuda' } as const;
   const euclidean = unitRows(Float32Array, n, 33);

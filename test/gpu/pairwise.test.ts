@@ -1,4 +1,4 @@
-// Distances, their gradients, searches and delta on the device, compared with the CPU.
+// Compares distances, their gradients, searches and delta on the device with the CPU.
 import type { ExecutionContext } from 'ava';
 import { metrics } from '../../lib/card-names.ts';
 import { gromovDelta, type Matrix, type Metric, matrix, pairwiseDistance, topK } from '../../lib/index.ts';

@@ -1,4 +1,4 @@
-// The row-wise operations on the device, compared with the CPU: every card, forward and backward.
+// Compares the row-wise operations on the device with the CPU: every card, forward and backward.
 import { matrix } from '../../lib/index.ts';
 import { cards, forward, gradients, isAffected, pointsOf, withNaN } from '../row-points.ts';
 import { close, noise, types } from '../support.ts';

@@ -1,5 +1,4 @@
-// The training layer on the device, compared with the CPU: the results of a step, precisions, a whole run,
-// errors.
+// Compares the training layer on the device with the CPU: single steps, precisions, a whole run, and errors.
 import test, { type ExecutionContext, type ImplementationFn } from 'ava';
 import {
   AdamW,
@@ -165,7 +164,7 @@ gpu('weights and generator state are copied from the device and back bit for bit
   t.deepEqual(await randomState(where), state);
 });
 
-gpu('a full device and a missing device: the error says so, and later calls work', async (t) => {
+gpu('errors name a full and a missing device, and later calls work', async (t) => {
   const options = { model: tinyViT, head: 'hypmix', dim: 6, clipR: 2.3, c: 0.1, seed: 1 } as const;
   await t.throwsAsync(Embedder.create({ ...options, device: 'cuda:99' }), {
     code: 'ERR_HOROBALL_DEVICE',

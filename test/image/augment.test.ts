@@ -47,7 +47,7 @@ const steps: Readonly<Record<string, (argument: number) => Step>> = {
 };
 
 for (const { image, operation, argument, crc32: expected } of results) {
-  test(`image ${image}, ${operation} ${argument}: the bytes of Pillow`, async (t) => {
+  test(`image ${image}, ${operation} ${argument}: gives the bytes of Pillow`, async (t) => {
     const pixels = images()[image]!;
     const step = steps[operation]?.(argument) ?? ([operation, argument] as unknown as Step);
     await augment(pixels, size, [step]);
@@ -55,7 +55,7 @@ for (const { image, operation, argument, crc32: expected } of results) {
   });
 }
 
-test('erase fills a rectangle', async (t) => {
+test('erase fills a rectangle and nothing else', async (t) => {
   const pixels = new Uint8Array(3 * 16).fill(9);
   await augment(pixels, 4, [['erase', 1, 2, 3, 1, 10, 20, 30]]);
   const filled = [6, 10, 14].map((p) => [...pixels.subarray(3 * p, 3 * p + 3)]);
@@ -73,7 +73,7 @@ const all: Augmentation = {
   randomErasing: { p: 0.25, value: [124, 116, 104] },
 };
 
-test('draws have the distributions of torchvision', (t) => {
+test('random parameters have the distributions of torchvision', (t) => {
   const draws = Array.from({ length: 4000 }, (_, i) => drawSteps(all, 224, random(5, i)));
   const share = (holds: (steps: Step[]) => boolean): number => draws.filter(holds).length / draws.length;
   const erased = share((steps) => steps.at(-1)![0] === 'erase');
@@ -120,14 +120,14 @@ test('magnitudes of RandAugment are those of torchvision with 31 bins', (t) => {
   t.true(affine.some((text) => text.startsWith(`${Math.cos(Math.PI / 20).toFixed(4)},`)));
 });
 
-test('a separate output leaves the image as it is', (t) => {
+test('a separate output leaves the image unchanged', (t) => {
   const [pixels, out] = [new Uint8Array(48).fill(100), new Uint8Array(48)];
   const list = Float64Array.of(1, 0.5, 0, 0, 0, 0, 0, 0); // brightness
   callAugment(core(), { size: 4, steps: 1, list, pixels, out, threads: 1, job: 0 });
   t.true(pixels.every((value) => value === 100) && out.every((value) => value === 50));
 });
 
-test('steps with numbers outside their range are refused by the core', (t) => {
+test('the core rejects steps with numbers out of range', (t) => {
   const pixels = new Uint8Array(3 * 16);
   const applied = (changes: Partial<AugmentCall>): unknown =>
     callAugment(core(), {

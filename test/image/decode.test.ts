@@ -17,9 +17,7 @@ interface Rgb {
   data: Uint8Array;
 }
 
-/**
- * The pixels of an image as RGB, through the same conversion as in training: a square from each end of it.
- */
+/** The pixels of an image as RGB, converted as in training: a square from each end of the image. */
 async function asRgb(bytes: Buffer, background: Background = 'drop'): Promise<Rgb> {
   const pixels = await decode(bytes);
   const { width, height } = pixels;
@@ -57,7 +55,7 @@ for (const name of names) {
   });
 }
 
-test('photos of every quality and truncated files decode like in Pillow', async (t) => {
+test('photos of every quality and truncated files decode as in Pillow', async (t) => {
   const folder = await temporary(t);
   if (python(t, 'Pillow and scikit-learn', 'write_images.py', folder) === null) return;
   const files = (await readdir(folder)).filter((name) => !/\.(rgb|error|white)$/.test(name));
@@ -93,7 +91,7 @@ test('damaged and unrelated files are rejected with a code', async (t) => {
     'PNM without pixels': Buffer.from('P6 4 4 255\n'),
     'PNM with a large value': Buffer.from('P3 1 1 9\n1 2 10\n'),
     'PNM with letters': Buffer.from('P2 1 1 9\nx\n'),
-    'PNM of no size': Buffer.from('P2 0 4 9\n'),
+    'PNM of zero size': Buffer.from('P2 0 4 9\n'),
     'PNM of a huge maximum': Buffer.from('P5 1 1 65536\nxx'),
   };
   for (const name of names.filter((each) => /\.(bmp|p[bgp]m)$/.test(each))) {
@@ -124,7 +122,7 @@ test('mutated bitmaps and netpbm files give pixels or an error with a code, with
   }
 });
 
-test('a TIFF of five channels is an unreadable image', async (t) => {
+test('a TIFF with five channels counts as an unreadable image', async (t) => {
   const sharp = await loadSharp();
   const raw = (channels: 1 | 3 | 4): { raw: { width: number; height: number; channels: 1 | 3 | 4 } } => ({
     raw: { width: 8, height: 8, channels },
@@ -187,7 +185,7 @@ test("the pixel limit is PIL's by default, is an option, and is checked before m
   await t.throwsAsync(decode(small, 1199), { code: 'ERR_HOROBALL_PICTURE', message: /40 x 30/ });
 });
 
-test('a lack of descriptors or memory is not a fault of the image', (t) => {
+test('running out of descriptors or memory is not reported as an unreadable image', (t) => {
   const failed = (code: string): Error => Object.assign(new Error(code), { code, syscall: 'open' });
   for (const code of ['EMFILE', 'ENFILE', 'ENOMEM']) t.false(isImageFault(failed(code)), code);
   for (const code of ['ENOENT', 'EACCES', 'EIO']) t.true(isImageFault(failed(code)), code);

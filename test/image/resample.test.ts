@@ -28,7 +28,7 @@ async function run(pixels: Pixels, to: Placement): Promise<Uint8Array> {
   return out;
 }
 
-test('every reference crop and resize is byte for byte equal', async (t) => {
+test('every crop and resize equals the reference byte for byte', async (t) => {
   const { tensors, metadata } = await readSafetensors(fixture('transforms/transforms.safetensors'));
   const crops = JSON.parse(metadata['crops']!) as Crop[];
   t.is(crops.length, 12);
@@ -46,7 +46,7 @@ test('every reference crop and resize is byte for byte equal', async (t) => {
   }
 });
 
-test('a flip mirrors the window that is kept', async (t) => {
+test('a flip mirrors the selected window', async (t) => {
   const pixels = await decode(await readFile(fixture('transforms/image2.png')));
   const to = evalPlacement(pixels, 40, 24);
   const plain = await run(pixels, to);
@@ -67,7 +67,7 @@ test('a size that is not a multiple of the vector width leaves adjacent bytes un
   t.true(memory.subarray(0, 48).every((v) => v === 9) && memory.subarray(48 + 147).every((v) => v === 9));
 });
 
-test('each layout becomes RGB as Pillow converts it', async (t) => {
+test('converts each layout to RGB as Pillow does', async (t) => {
   const one = async (layout: Pixels['layout'], ...pixel: number[]): Promise<number[]> => [
     ...(await run({ data: Uint8Array.from(pixel), width: 1, height: 1, layout }, untouched(1))),
   ];
@@ -80,7 +80,7 @@ test('each layout becomes RGB as Pillow converts it', async (t) => {
   t.is(layouts.length, 5);
 });
 
-test('invalid boxes and lengths are rejected before anything is read', async (t) => {
+test('rejects invalid boxes and lengths before reading pixels', async (t) => {
   const pixels: Pixels = { data: new Uint8Array(3 * 16), width: 4, height: 4, layout: 'rgb' };
   const good = untouched(4);
   const bad: [Pixels, Placement, number][] = [
@@ -99,7 +99,7 @@ test('invalid boxes and lengths are rejected before anything is read', async (t)
   }
 });
 
-test('an aborted signal stops before the work', async (t) => {
+test('an aborted signal rejects before any work', async (t) => {
   const pixels: Pixels = { data: new Uint8Array(3), width: 1, height: 1, layout: 'rgb' };
   const signal = AbortSignal.abort(new Error('enough'));
   await t.throwsAsync(resample(pixels, untouched(1), new Uint8Array(3), { signal }), { message: 'enough' });

@@ -5,7 +5,7 @@ import { random } from '../../lib/random.ts';
 
 const published = { scale: [0.2, 1], ratio: [3 / 4, 4 / 3] } as const;
 
-test('a half is rounded to the even neighbor, as Python does', (t) => {
+test('rounds halves to even, as in Python', (t) => {
   const halves = [-1.5, 0.5, 1.5, 2.5, 58.5];
   t.deepEqual(halves.map(roundHalfEven), [-2, 0, 2, 2, 58]);
   t.is(roundHalfEven(2.4999999), 2);
@@ -42,27 +42,27 @@ test('a random crop is inside the image and respects scale and ratio', (t) => {
   t.notThrows(() => fc.assert(property, { seed: 1 }));
 });
 
-test('areas and ratios are distributed as published, and half of the crops are mirrored', (t) => {
+test('areas and ratios have the published distributions, and half of the crops are mirrored', (t) => {
   const square = { width: 1000, height: 1000 };
   const count = 4000;
   const crops = Array.from({ length: count }, (_, i) => trainPlacement(square, 224, published, random(i)));
   const mean = (f: (crop: (typeof crops)[number]) => number): number =>
     crops.reduce((sum, c) => sum + f(c), 0) / count;
   const share = mean(({ box }) => (box.width * box.height) / 1e6);
-  t.true(share > 0.52 && share < 0.6, `area ${share}`); // under 0.6: large crops of odd shape do not fit
+  t.true(share > 0.52 && share < 0.6, `area ${share}`); // below 0.6, because large crops with extreme ratios do not fit
   t.true(Math.abs(mean(({ box }) => Math.log(box.width / box.height))) < 0.02);
   t.true(Math.abs(mean(({ flip }) => Number(flip)) - 0.5) < 0.03);
   t.true(crops.every(({ box }) => box.width * box.height > 0.198e6));
 });
 
-test('an image that fits no crop gives its center', (t) => {
+test('falls back to a center crop if no random crop fits', (t) => {
   const wide = trainPlacement({ width: 1000, height: 10 }, 8, { ...published, scale: [1, 1] }, random(1)).box;
   t.deepEqual(wide, { top: 0, left: 493, height: 10, width: 13 });
   const tall = trainPlacement({ width: 10, height: 1000 }, 8, { ...published, scale: [1, 1] }, random(1)).box;
   t.deepEqual(tall, { top: 493, left: 0, height: 13, width: 10 });
 });
 
-test('streams of different keys are different, and of equal keys equal', (t) => {
+test('different keys give different streams, equal keys equal ones', (t) => {
   const first = (...key: number[]): number[] => Array.from({ length: 4 }, random(...key));
   t.deepEqual(first(1, 2, 3), first(1, 2, 3));
   const keys = [[1, 2, 3], [1, 3, 2], [3, 2, 1], [1, 2], [1, 2, 3, 0], [0], [], [-1], [2 ** 31]];

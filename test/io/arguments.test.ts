@@ -1,4 +1,4 @@
-// Arguments that nobody writes on purpose: every function of horoball/io quickly rejects them with a coded error.
+// Every function of horoball/io quickly rejects hostile arguments with a coded error.
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
@@ -10,7 +10,7 @@ const six = () => new Float32Array(6);
 const sparse: number[] = [];
 sparse.length = 2 ** 31;
 
-test('wrong kinds, null options and endless lists have a coded error within a second', async (t) => {
+test('wrong types, null options and endless lists cause a coded error within a second', async (t) => {
   const folder = await temporary(t);
   const file = join(folder, 'file');
   await writeSafetensors(file, { x: { shape: [6], data: six() } });
@@ -51,7 +51,7 @@ test('wrong kinds, null options and endless lists have a coded error within a se
   await events.close();
 });
 
-test('an array that is transferred while its checksum is computed leaves no file', async (t) => {
+test('transferring an array while its checksum is computed leaves no file', async (t) => {
   const file = join(await temporary(t), 'a');
   const data = new Float32Array(2 ** 20);
   const written = writeSafetensors(file, { x: { shape: [2 ** 20], data } }, { checksums: true });
@@ -60,7 +60,7 @@ test('an array that is transferred while its checksum is computed leaves no file
   await t.throwsAsync(access(file), { code: 'ENOENT' });
 });
 
-test('a shape that changes is read once, and an array that is transferred leaves no file', async (t) => {
+test('reads a changing shape once, and leaves no file if an array is transferred', async (t) => {
   const folder = await temporary(t);
   let readings = 0;
   const tensor = {

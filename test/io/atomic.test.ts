@@ -1,4 +1,4 @@
-// The order of system calls, which determines the state after a power failure.
+// Checks the order of system calls, because it determines the state after a power failure.
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -12,7 +12,7 @@ const program = (file: string, text: string): string[] => {
   return ['--input-type=module', '-e', code];
 };
 
-test('a file is synced before it gets its name, and its folder after that', async (t) => {
+test('syncs a file before renaming it, and its folder after that', async (t) => {
   await using shim = await Shim.compile();
   if (shim === null) return t.pass('no C compiler, or not Linux');
   const folder = await mkdtemp(join(tmpdir(), 'horoball-atomic-'));
@@ -28,7 +28,7 @@ test('a file is synced before it gets its name, and its folder after that', asyn
   ]);
 });
 
-test('whichever call fails, the old or the new text is there, and an error says that the new one may not be', async (t) => {
+test('if any call fails, the file has the old or the new text, and the error says that it may be the old one', async (t) => {
   await using shim = await Shim.compile();
   if (shim === null) return t.pass('no C compiler, or not Linux');
   const folder = await mkdtemp(join(tmpdir(), 'horoball-atomic-'));

@@ -47,7 +47,7 @@ test('crc32c gives the check values of RFC 3720', (t) => {
   t.is(crc32c(new Uint8Array(0)), 0);
 });
 
-test('an event has the bytes that the protocol buffers define', async (t) => {
+test('an event has the bytes of its protocol buffer', async (t) => {
   const writer = await EventWriter.open(join(folder, 'bytes'));
   writer.scalar('a', 1, 300, { wallTime: 2 });
   await writer.close();
@@ -113,7 +113,7 @@ test('invalid arguments are rejected with a code and change nothing', async (t) 
   t.is((await records(writer.path)).length, 1);
 });
 
-test("TensorBoard's own reader reads the events", async (t) => {
+test("TensorBoard's reader reads the events", async (t) => {
   const run = join(folder, 'board');
   const writer = await EventWriter.open(run);
   writer.hparams({ lr: 3e-5, model: 'vit', tied: true }, { group: 'seeds' });

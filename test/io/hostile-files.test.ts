@@ -1,5 +1,5 @@
-// Small files that once took minutes or gigabytes, or crashed the process. Each is read in a child process
-// with limits on CPU time and memory.
+// Reads small files that once took minutes or gigabytes, or crashed the process, in child processes with limits on CPU time
+// and memory.
 import { spawnSync } from 'node:child_process';
 import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -20,7 +20,7 @@ ava.before(async () => {
 ava.after.always(() => rm(folder, { recursive: true, force: true }));
 
 /**
- * Reads a file in another process. Other processes can only slow down a read, so the fastest of three counts.
+ * Reads a file in another process. Returns the fastest of three reads, because other processes can only slow a read down.
  */
 function ending(reader: string, path: string): Ending {
   const endings: Ending[] = [];
@@ -113,7 +113,7 @@ const cases: Record<string, [reader: string, bytes: () => Uint8Array, code: stri
     unsafe,
     /large numbers as keys/,
   ],
-  'a million dictionaries of a byte each': [
+  'a million dictionaries of one byte each': [
     'pth',
     () => archive(bytesOf(']', `(${'}'.repeat(60_000)}e`.repeat(16), '.')),
     unsafe,
@@ -226,13 +226,13 @@ const cases: Record<string, [reader: string, bytes: () => Uint8Array, code: stri
     format,
     /inflate to more than maxBytes \(67108864\)/,
   ],
-  '8192 compressed variables of nothing': [
+  '8192 empty compressed variables': [
     'mat',
     () => mat.around(new Array<Buffer>(8192).fill(mat.compressed(mat.element(14, Buffer.alloc(0))))),
     'read',
     /^$/,
   ],
-  'a hundred thousand compressed variables of nothing': [
+  'a hundred thousand empty compressed variables': [
     'mat',
     () => {
       const nothing = mat.compressed(mat.element(14, Buffer.alloc(0)));
@@ -266,7 +266,7 @@ const cases: Record<string, [reader: string, bytes: () => Uint8Array, code: stri
     'ERR_HOROBALL_DATA_LAYOUT',
     /at most 1000 columns/,
   ],
-  'four million rows of a comma': [
+  'four million rows of one comma': [
     'csv',
     () => bytesOf(`path,label\n${',\n'.repeat(4e6)}`),
     'ERR_HOROBALL_DATA_LAYOUT',

@@ -4,7 +4,7 @@ import { imageSize } from '../../lib/io/image-size.ts';
 
 const create = { width: 37, height: 1021, channels: 3, background: '#a05028' } as const;
 
-test('the size of every variant of PNG and JPEG is read', async (t) => {
+test('reads the size of every variant of PNG and JPEG', async (t) => {
   const colored = () => sharp({ create });
   const exif = { IFD0: { Copyright: 'x'.repeat(5000) } };
   const files: [string, Promise<Buffer>, number][] = [
@@ -20,13 +20,13 @@ test('the size of every variant of PNG and JPEG is read', async (t) => {
     t.deepEqual(imageSize('test', await file), { width: 37, height: 1021, channels }, name);
 });
 
-test('fill bytes before a marker are skipped', async (t) => {
+test('skips fill bytes before a marker', async (t) => {
   const jpeg = await sharp({ create }).jpeg().toBuffer();
   const filled = Buffer.concat([jpeg.subarray(0, 2), Buffer.from([0xff, 0xff]), jpeg.subarray(2)]);
   t.deepEqual(imageSize('test', filled), { width: 37, height: 1021, channels: 3 });
 });
 
-test('a truncated header, or another format, is rejected', async (t) => {
+test('rejects a truncated header and other formats', async (t) => {
   const jpeg = await sharp({ create }).jpeg().toBuffer();
   const frame = jpeg.indexOf(Buffer.from([0xff, 0xc0]));
   const webp = await sharp({ create }).webp().toBuffer();

@@ -6,7 +6,7 @@ const values = [
   { a: 1, 2: 'b', 1: -0, é: [1e21, 1e-7, null, 0.1], nested: { z: 1, a: '"\\\n\ud800' }, nan: Number.NaN },
 ];
 
-test('content survives, also with other spacing, and any other content is refused', (t) => {
+test('accepts the content with any whitespace, and rejects changed content', (t) => {
   for (const value of values) {
     const text = jsonWithChecksum(value);
     const whole: unknown = JSON.parse(text);
@@ -19,6 +19,6 @@ test('content survives, also with other spacing, and any other content is refuse
   }
 });
 
-test('what has no checksum is unchanged', (t) => {
+test('returns text without a checksum unchanged', (t) => {
   for (const value of [null, 1, 'a', [1], { a: 1 }]) t.deepEqual(withoutChecksum(value), { value });
 });

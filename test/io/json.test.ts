@@ -1,4 +1,4 @@
-// JSON inside other files: each reader enforces the bounds before V8's parser runs.
+// Bounds of JSON inside other files, which each reader enforces before V8's parser runs.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ test.before(async () => {
 });
 test.after.always(() => rm(folder, { recursive: true, force: true }));
 
-/** Processor time in milliseconds. */
+/** CPU time in milliseconds. */
 async function timed(work: () => unknown): Promise<number> {
   const before = process.cpuUsage();
   await work();
@@ -25,7 +25,7 @@ async function timed(work: () => unknown): Promise<number> {
   return (user + system) / 1000;
 }
 
-test('a file of horoball nests at most 64 deep, at any length', (t) => {
+test('rejects a file of horoball that is nested more than 64 deep, at any length', (t) => {
   const nested = (depth: number, inner = ''): string =>
     `${'[{"a":'.repeat(depth / 2)}"${inner}"${'}]'.repeat(depth / 2)}`;
   for (const inner of ['', 'x'.repeat(2 ** 19), '[{"'.replaceAll('"', '\\"').repeat(2 ** 17)]) {
@@ -37,18 +37,18 @@ test('a file of horoball nests at most 64 deep, at any length', (t) => {
   }
 });
 
-test('strings without end and long strings take linear time and no stack', async (t) => {
+test('unterminated and long strings take linear time and constant stack', async (t) => {
   const quotes = `"${'\\"'.repeat(2 ** 18)}`;
   const time = await timed(() =>
     t.throws(() => parsedJson(quotes, 'a.json'), { ...format, message: /it is not JSON/ }),
   );
-  t.true(time < 3000, `${time} ms`); // a minute and more by a regular expression
+  t.true(time < 3000, `${time} ms`); // more than a minute with a regular expression
   const long = 'a'.repeat(2 ** 23);
   t.is(parsedJson(`"${long}"`, 'a.json'), long);
   t.is(parsedJson('\ufeff{"a":1}', 'a.json') instanceof Object, true);
 });
 
-test('a file of horoball has at most a million values', (t) => {
+test('rejects a file of horoball with more than a million values', (t) => {
   t.throws(() => parsedJson(`[${'[],'.repeat(2 ** 20)}[]]`, 'a.json'), {
     ...format,
     message: /more than 1048576 values/,
@@ -68,7 +68,7 @@ test('the metadata of a gallery is not parsed beyond its valid size', async (t) 
   t.true(time < 3000, `${time} ms`);
 });
 
-test('the description of a backbone is bounded', async (t) => {
+test('rejects an oversized description of a backbone', async (t) => {
   const time = await timed(() =>
     t.throws(() => resolveViT(`{"depth":${brackets}`), {
       code: 'ERR_HOROBALL_OPTION',
@@ -78,7 +78,7 @@ test('the description of a backbone is bounded', async (t) => {
   t.true(time < 3000, `${time} ms`);
 });
 
-test('a record next to a file has a maximum size', async (t) => {
+test('rejects an oversized record next to a file', async (t) => {
   const path = join(folder, 'record.json');
   await writeFile(path, '{"url":"x"}');
   t.deepEqual(await readRecordFile(path), { url: 'x' });
@@ -89,7 +89,7 @@ test('a record next to a file has a maximum size', async (t) => {
   await t.throwsAsync(readRecordFile(join(folder, 'none.json')), { code: 'ENOENT' });
 });
 
-test('a repeated key is rejected, wherever it is and however it is written', async (t) => {
+test('rejects a repeated key at any depth and with any escapes', async (t) => {
   for (const text of [
     '{"a":1,"a":1}',
     '[{"b":[{"a":1,"\\u0061":2}]}]',

@@ -18,7 +18,7 @@ async function takeLock(path: string): Promise<string | null> {
     return null;
   } catch (error) {
     if (error !== busy) throw error;
-    if (!told.advice.includes(path)) throw new Error(`no way to take over in: ${told.advice}`);
+    if (!told.advice.includes(path)) throw new Error(`the advice names no file to delete: ${told.advice}`);
     return told.holder;
   }
 }
@@ -39,7 +39,7 @@ test('exactly one competitor takes over a stale lock and leaves no other files',
   }
 });
 
-test('files of competitors that were killed are removed at the next attempt, and no others', async (t) => {
+test('the next attempt removes the files of killed competitors, and no others', async (t) => {
   const folder = await temporary(t);
   const lock = join(folder, '.training');
   const left = (suffix = '') => join(folder, `.training${suffix}.${crypto.randomUUID()}`);
@@ -59,7 +59,7 @@ test('files of competitors that were killed are removed at the next attempt, and
   t.deepEqual((await readdir(folder)).sort(), ['.training', ...kept, ...others].sort());
 });
 
-test('a competitor that is killed anywhere while it takes the lock leaves one file at most in the end', async (t) => {
+test('a competitor killed at any point while taking the lock leaves at most one file', async (t) => {
   const folder = await temporary(t);
   const lock = join(folder, 'lock');
   const module = new URL('../../lib/io/lock.js', import.meta.url).href;
@@ -87,7 +87,7 @@ test('a lock has one holder, also within a process, and only the holder can rele
   const lock = await Lock.take(path, busy);
   t.is(await takeLock(path), 'this process');
   await rm(path);
-  t.is(await lock.lostTo(), null, 'a missing file is written again');
+  t.is(await lock.lostTo(), null, 'a missing lock file is written again');
   t.is(await takeLock(path), 'this process');
   await rm(path);
   const other = await Lock.take(path, () => new Error('busy'));
@@ -111,7 +111,7 @@ test('a lock file that cannot be removed does not hide the error of the work', a
   await t.throwsAsync(work(), { message: 'the work failed' });
 });
 
-test('locks of a living process, of another host and of another container are respected', async (t) => {
+test('respects locks of a running process, of another host and of another container', async (t) => {
   const lock = join(await temporary(t), 'lock');
   const elsewhere = `not-${hostname()}`;
   for (const [holder, said] of [
@@ -125,7 +125,7 @@ test('locks of a living process, of another host and of another container are re
   }
 });
 
-test('a worker holds a lock against its own process, until it ends', async (t) => {
+test('a worker holds a lock against its own process until the worker ends', async (t) => {
   const lock = join(await temporary(t), 'lock');
   const module = new URL('../../lib/io/lock.js', import.meta.url).href;
   const script = `import('${module}').then(async ({ Lock }) => {
@@ -143,7 +143,7 @@ test('a worker holds a lock against its own process, until it ends', async (t) =
 
 const onLinux = process.platform === 'linux' ? test : test.skip;
 
-/** A process that has ended and whose parent does not wait for it; null if the shell was so slow that it waited. */
+/** Returns the PID of a zombie process; null if the shell was so slow that it reaped the child. */
 async function startedZombie(t: ExecutionContext): Promise<number | null> {
   // The shell is replaced by a program that never waits for its child.
   const parent = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 30'], {
@@ -159,7 +159,7 @@ async function startedZombie(t: ExecutionContext): Promise<number | null> {
   }
 }
 
-onLinux('a killed process holds nothing before its parent has asked for it', async (t) => {
+onLinux('a zombie process holds no lock', async (t) => {
   const lock = join(await temporary(t), 'lock');
   let pid: number | null = null;
   while (pid === null) pid = await startedZombie(t);
@@ -168,7 +168,7 @@ onLinux('a killed process holds nothing before its parent has asked for it', asy
   t.is(await takeLock(lock), null);
 });
 
-/** Acquires a lock in a process in another pid namespace, like a container with the same host name. */
+/** Acquires a lock in a process in another PID namespace, as in a container with the same host name. */
 async function containerTakes(lock: string): Promise<{ kill(): Promise<void> } | null> {
   const module = new URL('../../lib/io/lock.js', import.meta.url).href;
   const script = `const { Lock } = await import('${module}');
@@ -191,11 +191,11 @@ async function containerTakes(lock: string): Promise<{ kill(): Promise<void> } |
   return { kill };
 }
 
-onLinux('the lock of a container is respected while it runs, and free once it was killed', async (t) => {
+onLinux('the lock of a container is held while it runs, and free once it was killed', async (t) => {
   const lock = join(await temporary(t), 'lock');
   const container = await containerTakes(lock);
   if (container === null) {
-    t.pass('this user may not make a pid namespace');
+    t.pass('this user may not create a PID namespace');
     return;
   }
   t.regex((await takeLock(lock)) ?? '', /^process \d+ on another container of /);
@@ -205,7 +205,7 @@ onLinux('the lock of a container is respected while it runs, and free once it wa
 });
 
 onLinux(
-  'after another boot of this machine nothing is held; another machine of the same name is',
+  'a lock from an earlier boot of this machine is free; one of another machine with the same name is held',
   async (t) => {
     const lock = join(await temporary(t), 'lock');
     const began = /\) (.*)$/s.exec(await readFile('/proc/self/stat', 'utf8'))![1]!.split(' ')[19]!;
@@ -219,7 +219,7 @@ onLinux(
   },
 );
 
-test('a lock in a folder that was moved is free once its holder released it', async (t) => {
+test('a lock in a moved folder is free once its holder released it', async (t) => {
   const folder = await temporary(t);
   const [before, after] = [join(folder, 'before'), join(folder, 'after')];
   await mkdir(before);
@@ -230,7 +230,7 @@ test('a lock in a folder that was moved is free once its holder released it', as
   if (process.platform === 'linux') t.is(await takeLock(join(after, 'lock')), null);
 });
 
-onLinux('a lock that cannot be written leaves nothing behind, and its error names it', async (t) => {
+onLinux('a lock file that cannot be written leaves nothing behind, and the error names it', async (t) => {
   const folder = await temporary(t);
   const lock = join(folder, 'none', 'lock');
   const error = await t.throwsAsync<NodeJS.ErrnoException>(Lock.take(lock, () => new Error('busy')));
@@ -249,14 +249,14 @@ onLinux('a lock that cannot be written leaves nothing behind, and its error name
   t.deepEqual(await readdir(folder), []);
 });
 
-onLinux('a later process with the same number holds nothing', async (t) => {
+onLinux('a later process with the same PID holds no lock', async (t) => {
   const lock = join(await temporary(t), 'lock');
   await writeFile(lock, JSON.stringify({ pid: process.ppid, host: hostname(), began: '1' }));
   t.is(await takeLock(lock), null);
   t.is((await lockHolder(lock))?.holder, 'this process');
 });
 
-test('a lock file that is a pipe, a link, too long or full of control characters blocks nobody', async (t) => {
+test('a lock file that is a pipe, a link, too long or full of control characters blocks no one', async (t) => {
   const folder = await temporary(t);
   const path = join(folder, 'lock');
   const busy = (): Error => new Error('busy');
@@ -277,7 +277,7 @@ test('a lock file that is a pipe, a link, too long or full of control characters
   t.deepEqual(await readdir(folder), []);
 });
 
-onLinux('a thread that has ended holds nothing, although its process is running', async (t) => {
+onLinux('an ended thread holds no lock, even though its process is running', async (t) => {
   const lock = join(await temporary(t), 'lock');
   const stat = await readFile(`/proc/${process.pid}/stat`, 'utf8');
   const began = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]!;
@@ -307,7 +307,7 @@ onLinux('a lock has one holder on a file system without hard links', async (t) =
   t.is(stdout.trim(), 'taken busy');
 });
 
-test('a lock whose file is damaged stays held as long as the kernel says so', async (t) => {
+test("a damaged lock file stays held as long as the kernel's lock is held", async (t) => {
   const path = join(await temporary(t), 'lock');
   const lock = await Lock.take(path, () => new Error('held'));
   const sound = await readFile(path);

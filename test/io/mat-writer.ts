@@ -1,4 +1,4 @@
-// Writes MATLAB level 5 files for tests, valid and invalid ones. Supports only what the tests need.
+// Writes valid and invalid MATLAB level 5 files for tests. Supports only the features that the tests need.
 import { deflateSync } from 'node:zlib';
 
 export type Plain = number | string | Plain[] | Record<string, Plain>[];
@@ -18,7 +18,7 @@ export class MatWriter {
     return this.around(parts.map((part) => (compress ? this.compressed(part) : part)));
   }
 
-  /** A header followed by any elements. */
+  /** A file header followed by any elements. */
   around(elements: Buffer[]): Buffer {
     const header = Buffer.alloc(128, ' ');
     header.write('MATLAB 5.0 MAT-file, made by a test', 'latin1');
@@ -49,7 +49,7 @@ export class MatWriter {
     return this.matrix(1, [1, value.length], name, ...value.map((each) => this.value(each)));
   }
 
-  /** An array of a class, with its content. */
+  /** An array of a MATLAB class, with its content. */
   matrix(kind: number, shape: number[], name: string, ...content: Buffer[]): Buffer {
     const flags = this.element(uint32, this.words(kind, 0));
     const dimensions = this.element(int32, this.words(...shape));

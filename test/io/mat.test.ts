@@ -71,7 +71,7 @@ for (const name of ['sample', 'plain']) {
   });
 }
 
-test('both byte orders, compressed or not, give the same values', async (t) => {
+test('reads the same values in both byte orders, compressed or not', async (t) => {
   const values = {
     list: ['a b', 1.25, ['ü', [2]]],
     table: [
@@ -87,7 +87,7 @@ test('both byte orders, compressed or not, give the same values', async (t) => {
   }
 });
 
-test('other levels and other classes are rejected by name', async (t) => {
+test('rejects other levels and classes by name', async (t) => {
   const code = 'ERR_HOROBALL_FORMAT';
   const hdf5 = Buffer.alloc(600);
   hdf5.write('MATLAB 7.3 MAT-file, Platform: GLNXA64');
@@ -99,14 +99,14 @@ test('other levels and other classes are rejected by name', async (t) => {
   await t.throwsAsync(readMat(path.join(folder, 'missing.mat')), { code: 'ENOENT' });
 });
 
-test('hostile files are rejected quickly', async (t) => {
+test('rejects hostile files quickly', async (t) => {
   const writer = new MatWriter();
   const one = writer.value(1);
   const huge = writer.matrix(1, [2 ** 30, 2 ** 30], 'x');
   const negative = writer.matrix(1, [-1, -1], 'x');
   const cases: Record<string, Buffer> = {
     'a cell in itself, again and again': writer.around([writer.nested(one, 5000)]),
-    'a cell of more elements than bytes': writer.around([huge]),
+    'a cell with more elements than bytes': writer.around([huge]),
     'a negative shape': writer.around([negative]),
     'a cell whose elements are missing': writer.around([writer.matrix(1, [1, 3], 'x', one)]),
     'compressed data in compressed data': writer.around([writer.compressed(writer.compressed(one))]),
@@ -120,7 +120,7 @@ test('hostile files are rejected quickly', async (t) => {
   }
 });
 
-test('rows of text are made of characters, not of bytes or halves of surrogate pairs', async (t) => {
+test('splits rows of text by characters, not by bytes or halves of surrogate pairs', async (t) => {
   const mat = new MatWriter();
   for (const [type, encoding] of [
     [16, 'utf8'],
@@ -138,7 +138,7 @@ test('rows of text are made of characters, not of bytes or halves of surrogate p
   }
 });
 
-test('many lines of text are read as fast as one', async (t) => {
+test('reads many lines of text as fast as one', async (t) => {
   const [rows, columns] = [8000, 40];
   const text = Array.from({ length: rows * columns }, (_, i) => String.fromCharCode(97 + (i % 26))).join('');
   const writer = new MatWriter();

@@ -41,7 +41,7 @@ async function file(parts: Parts): Promise<string> {
   return path;
 }
 
-test('any nonzero byte of a bool is 1, as in NumPy', async (t) => {
+test('reads any nonzero byte of a bool as 1, like NumPy', async (t) => {
   const path = await file({ descr: "'|b1'", shape: '(4,)', data: Uint8Array.of(0, 1, 2, 255) });
   t.deepEqual((await readNpy(path)).data, Uint8Array.of(0, 1, 1, 1));
 });
@@ -87,7 +87,7 @@ for (const [descr, data] of arrays) {
   });
 }
 
-test('float16 is widened, bool is bytes, scalars and empty arrays have their shapes', async (t) => {
+test('widens float16, returns bool as bytes, and keeps the shapes of scalars and empty arrays', async (t) => {
   const half = bytesOf(Uint16Array.of(0x3c00, 0xc000));
   t.deepEqual((await readNpy(await file({ descr: "'<f2'", data: half }))).data, new Float32Array([1, -2]));
   const bool = await readNpy(await file({ descr: "'|b1'", data: Uint8Array.of(1, 0) }));
@@ -100,7 +100,7 @@ test('float16 is widened, bool is bytes, scalars and empty arrays have their sha
   t.deepEqual((await readNpy(path)).shape, [3]);
 });
 
-test('three axes in Fortran order', async (t) => {
+test('reads three axes in Fortran order', async (t) => {
   const data = new Float32Array(24);
   const want = new Float32Array(24).map((_, i) => i);
   for (let i = 0; i < 24; ++i) data[Math.floor(i / 12) + 2 * (Math.floor(i / 4) % 3) + 6 * (i % 4)] = i;

@@ -1,4 +1,4 @@
-// Files written by torch, NumPy, SciPy and safetensors during the test, and small committed ones.
+// Reads files that torch, NumPy, SciPy and safetensors write during the test, and small committed ones.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -36,7 +36,7 @@ async function shown(file: PthFile, value: PickleValue): Promise<unknown> {
   return value instanceof PickleOpaque ? `opaque: ${value.name}` : value;
 }
 
-/** The values that test/fixtures/other_writers.py writes, as read here. */
+/** The values that the readers return for files of test/fixtures/other_writers.py. */
 const torchValues: Record<string, unknown> = {
   weight: ramp,
   device: 'opaque: torch.device',
@@ -78,7 +78,7 @@ function checkTorch(t: ExecutionContext, name: string, values: Map<unknown, unkn
   } else t.deepEqual(value, torchValues[name], name);
 }
 
-test('torch: files with any value that torch.load(weights_only=True) reads are read', async (t) => {
+test('torch: reads files with any value that torch.load(weights_only=True) reads', async (t) => {
   const known = written<{ names: string[] }>(t, 'torch');
   if (known === null) return;
   t.true(known.names.length > 20);
@@ -104,7 +104,7 @@ test('torch: a committed file with all of these values', async (t) => {
   for (const name of values.keys()) checkTorch(t, String(name), values);
 });
 
-test('NumPy: every element type, order and header', async (t) => {
+test('NumPy: reads every element type, order and header', async (t) => {
   const expected = written<Record<string, { shape: number[]; data: number[] }>>(t, 'numpy');
   if (expected === null) return;
   t.true(Object.keys(expected).length > 50);
@@ -158,7 +158,7 @@ function kindOf(value: MatValue | undefined): string {
   return value.kind === 'unsupported' ? value.class : value.kind;
 }
 
-test('SciPy and MATLAB: variables next to sparse matrices, objects and functions are read', async (t) => {
+test('SciPy and MATLAB: reads variables next to sparse matrices, objects and functions', async (t) => {
   const known = written<Record<string, string[] | null>>(t, 'scipy');
   if (known === null) return;
   for (const name of ['mixed0.mat', 'mixed1.mat']) await checkMixed(t, join(folder, name));
@@ -244,7 +244,7 @@ test('safetensors: an unsupported element type only matters if its tensor is req
     });
 });
 
-test('safetensors: null as metadata, and element types of the future', async (t) => {
+test('safetensors: accepts null as metadata, and unknown element types', async (t) => {
   const path = join(folder, 'null.safetensors');
   const write = async (header: object, bytes: number): Promise<void> => {
     const text = Buffer.from(JSON.stringify(header));

@@ -1,4 +1,4 @@
-// Parts of pickles and of the archives around them, for files that torch would not write.
+// Builds pickles and the archives around them, for files that torch would not write.
 import { zipSync } from 'fflate';
 
 export function bytesOf(...parts: (string | number | readonly number[] | Uint8Array)[]): Uint8Array {

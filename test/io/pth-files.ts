@@ -50,9 +50,7 @@ export async function floats(
 
 export type Refusal = Error & { code: string };
 
-/**
- * Reads every tensor of a file and returns the error, if one is thrown. Throws if that took over a second.
- */
+/** Reads every tensor of a file and returns the error, if one is thrown. Throws if that takes more than a second. */
 export async function refusal(path: string): Promise<Refusal | null> {
   const start = performance.now();
   const error = await readAll(path).then(

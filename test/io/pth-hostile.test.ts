@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { archive, bytesOf, u32 } from './pickle-writer.ts';
 import { fixture, floats, format, onDisk, readAll, refusal, refuses, unsafe } from './pth-files.ts';
 
-// Serial, because each rejection is limited to one second, which other tests would lengthen.
+// Serial, because each rejection must take at most one second, and concurrent tests would slow it down.
 const test = ava.serial;
 
 const repeat = (part: string, count: number): string => part.repeat(count);
@@ -27,7 +27,7 @@ const rebuild = (elements: number, offset: number, shape: number[], strides: num
 const inDict = (value: Uint8Array): Uint8Array => bytesOf('}X\x01\0\0\0w', value, 's.');
 const four = { 'x/data/0': new Uint8Array(16) };
 
-test('a valid pickle built from the same pieces is read', async (t) => {
+test('reads a valid pickle built from the same parts', async (t) => {
   const path = await onDisk(archive(inDict(rebuild(4, 1, [3], [1])), four));
   t.deepEqual(await floats(path), { w: { shape: [3], data: [0, 0, 0] } });
 });
@@ -40,7 +40,7 @@ const hostile: Record<string, [Uint8Array, string, RegExp]> = {
   ],
   'nesting a hundred deep': [bytesOf(repeat(']', 101), repeat('a', 100), '.'), unsafe, /more than 100 deep/],
   'a million open marks': [bytesOf(repeat('(', 1_000_000), '.'), unsafe, /open marks/],
-  'a list that holds itself': [bytesOf(']q\0h\0a.'), unsafe, /contains itself/],
+  'a list that contains itself': [bytesOf(']q\0h\0a.'), unsafe, /contains itself/],
   'shared lists that unfold exponentially': [
     bytesOf(']q\0', repeat(']q\x01(h\0h\0eq\0', 60), '.'),
     unsafe,
@@ -152,7 +152,7 @@ const hostileZips: Record<string, [(zip: Buffer) => Uint8Array, RegExp]> = {
     },
     /'x\/data\/0' is compressed/,
   ],
-  'a name that climbs out': [
+  'a name with ..': [
     (zip) => {
       zip.write('../ata/0', directoryEntry(zip, 'x/data/0') + 46, 'latin1');
       return zip;
@@ -175,7 +175,7 @@ for (const [name, [spoil, message]] of Object.entries(hostileZips))
     await refuses(t, await onDisk(spoil(zip)), format, message);
   });
 
-test('ten thousand entries are read, and more are rejected in under a second', async (t) => {
+test('reads ten thousand entries, and rejects more in under a second', async (t) => {
   const many = (count: number): Uint8Array => {
     const entries = Array.from({ length: count }, (_, i) => [`x/data/${i}`, new Uint8Array(0)] as const);
     return archive(bytesOf('}.'), Object.fromEntries(entries));
@@ -184,7 +184,7 @@ test('ten thousand entries are read, and more are rejected in under a second', a
   await refuses(t, await onDisk(many(9_999)), format, /more than 10000 entries/);
 });
 
-test('a big-endian file is rejected', async (t) => {
+test('rejects a big-endian file', async (t) => {
   const zip = archive(bytesOf('}.'), { 'x/byteorder': bytesOf('big') });
   await refuses(t, await onDisk(zip), format, /big-endian/);
 });
@@ -211,7 +211,7 @@ test('a modified file is read or rejected with a code, and never crashes', async
     fc.asyncProperty(changes, (list) => survives(change(whole, list))),
     { numRuns: 300 },
   );
-  // Without the checksum, every mutation reaches the unpickler.
+  // The checksums are removed, so that every mutation reaches the unpickler.
   t.is(await refusal(await onDisk(archive(pickle, storage))), null);
   await fc.assert(
     fc.asyncProperty(changes, (list) => survives(archive(change(pickle, list), storage))),

@@ -8,7 +8,7 @@ import { PickleOpaque } from '../../lib/io/pickle.ts';
 import { PthFile } from '../../lib/io/pth.ts';
 import { dict, fixture, floats, format, onDisk, refuses, tensor, unsafe } from './pth-files.ts';
 
-// Serial, because each rejection is limited to one second, which other tests would lengthen.
+// Serial, because each rejection must take at most one second, and concurrent tests would slow it down.
 const test = ava.serial;
 
 const plain = {
@@ -19,9 +19,9 @@ const plain = {
 };
 
 for (const name of ['plain.pth', 'plain4.pth'])
-  test(`a state dict is read: ${name}`, async (t) => t.deepEqual(await floats(fixture(name)), plain));
+  test(`reads a state dict: ${name}`, async (t) => t.deepEqual(await floats(fixture(name)), plain));
 
-test('a file written without checksums is read', async (t) => {
+test('reads a file written without checksums', async (t) => {
   t.deepEqual(await floats(fixture('nocrc.pth')), { weight: { shape: [3], data: [1, 1, 1] } });
 });
 
@@ -51,7 +51,7 @@ test('reads plain containers and scalars next to the tensors', async (t) => {
   await file.close();
 });
 
-test('every element type is read, and narrow floats are widened', async (t) => {
+test('reads every element type, and widens narrow floats', async (t) => {
   const file = await PthFile.open(fixture('types.pth'));
   const expected: Record<string, TensorData> = {
     F64: new Float64Array([1.5, -2.25]),
@@ -73,7 +73,7 @@ test('every element type is read, and narrow floats are widened', async (t) => {
   await file.close();
 });
 
-test('strides, offsets and shared storages', async (t) => {
+test('reads tensors with strides, offsets and shared storages', async (t) => {
   const ramp = Array.from({ length: 24 }, (_, i) => i / 8 - 1);
   const at = (i: number, j: number, k: number): number => ramp[12 * i + 4 * j + k]!;
   const transposed: number[] = [];
@@ -90,13 +90,13 @@ test('strides, offsets and shared storages', async (t) => {
   });
 });
 
-test('a pickle that calls os.system is rejected by name', (t) =>
+test('rejects a pickle that calls os.system, and names the function', (t) =>
   refuses(t, fixture('evil.pth'), unsafe, /evil\.pth: 'posix\.system' is not allowed: only tensors/));
 
-test('a pickled module is rejected by name', (t) =>
+test('rejects a pickled module, and names its class', (t) =>
   refuses(t, fixture('module.pth'), unsafe, /'torch\.nn\.modules\.container\.Sequential' is not allowed/));
 
-test('the old format is rejected with the command that converts it', async (t) => {
+test('rejects the old format, with the command that converts it', async (t) => {
   for (const name of ['legacy.pth', 'legacy4.pth'])
     await refuses(
       t,
@@ -106,7 +106,7 @@ test('the old format is rejected with the command that converts it', async (t) =
     );
 });
 
-test('the imaginary part of a conjugate, stored before its negation, is not read with the wrong sign', async (t) => {
+test('reads the imaginary part of a conjugate, stored before its negation, with the right sign', async (t) => {
   await using file = await PthFile.open(fixture('negated.pth'));
   const root = dict(file.root);
   t.deepEqual([...(await file.read(tensor(root.get('plain')))).data], [2, -4]);
@@ -114,7 +114,7 @@ test('the imaginary part of a conjugate, stored before its negation, is not read
   t.true(negated instanceof PickleOpaque && /a negated view \(save/.test(negated.name));
 });
 
-test('other files are rejected', async (t) => {
+test('rejects files of other formats', async (t) => {
   await refuses(t, await onDisk(new TextEncoder().encode('<html>')), format, /not a PyTorch file/);
   await refuses(t, await onDisk(new Uint8Array(0)), format, /not a PyTorch file/);
   const zip = zipSync({ 'a.txt': new Uint8Array(3) }, { level: 0 });
@@ -127,7 +127,7 @@ test('other files are rejected', async (t) => {
   await t.throwsAsync(PthFile.open(join(tmpdir(), 'horoball-absent.pth')), { code: 'ENOENT' });
 });
 
-test('a truncated or damaged archive is rejected', async (t) => {
+test('rejects a truncated or damaged archive', async (t) => {
   const bytes = await readFile(fixture('plain.pth'));
   await refuses(t, await onDisk(bytes.subarray(0, 1500)), format, /zip archive is damaged/);
   const flipped = Buffer.from(bytes);

@@ -1,4 +1,4 @@
-// Every reader of files from other writers, by file extension.
+// Every reader of files in foreign formats, by file extension.
 import { readMat, readNpy, readSafetensors } from '../../lib/io/index.ts';
 import { PickleDict, type PickleValue } from '../../lib/io/pickle.ts';
 import { PthFile, PthTensor } from '../../lib/io/pth.ts';

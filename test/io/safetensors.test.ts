@@ -37,7 +37,7 @@ const arrays: TensorToWrite['data'][] = [
   new Uint8Array([255, 1, 2]),
 ];
 
-test('every element type is unchanged after writing and reading, and tensors are aligned', async (t) => {
+test('every element type round-trips, and tensors are aligned', async (t) => {
   const path = newPath();
   const tensors = Object.fromEntries(arrays.map((data, i) => [`t${i}`, { shape: [3, 1], data }]));
   await writeSafetensors(path, tensors, { metadata: { made: 'here', empty: '' } });
@@ -51,7 +51,7 @@ test('every element type is unchanged after writing and reading, and tensors are
   t.is(Number(bytes.readBigUInt64LE()) % 8, 0);
 });
 
-test('scalars, empty tensors, views of larger arrays, any names', async (t) => {
+test('round-trips scalars, empty tensors, views of larger arrays and any names', async (t) => {
   const path = newPath();
   const large = new Float32Array(10).map((_, i) => i);
   const tensors = new Map<string, TensorToWrite>([
@@ -68,7 +68,7 @@ test('scalars, empty tensors, views of larger arrays, any names', async (t) => {
   t.deepEqual([...one.keys()], ['']);
 });
 
-test('F16 and BF16 are widened exactly, BOOL is bytes', async (t) => {
+test('widens F16 and BF16 exactly, and returns BOOL as bytes', async (t) => {
   const entry = (dtype: string, begin: number, end: number, shape: number[]) => ({
     dtype,
     shape,
@@ -118,7 +118,7 @@ const hostile: readonly [what: string, header: unknown, dataBytes: number, claim
   ['overlapping tensors', { a: f32([2], [0, 8]), b: f32([2], [4, 12]) }, 12],
   ['the same bytes twice', { a: f32([2], [0, 8]), b: f32([2], [0, 8]) }, 8],
   ['a gap between tensors', { a: f32([1], [0, 4]), b: f32([1], [8, 12]) }, 12],
-  ['bytes that belong to nobody', { a: f32([1], [0, 4]) }, 8],
+  ['bytes that belong to no tensor', { a: f32([1], [0, 4]) }, 8],
   ['fewer bytes than the header says', { a: f32([2], [0, 8]) }, 4],
 ];
 
@@ -131,7 +131,7 @@ for (const [what, header, dataBytes, claimed] of hostile) {
   });
 }
 
-test("a file of fewer than 8 bytes is rejected; a missing one is the system's error", async (t) => {
+test('rejects a file of fewer than 8 bytes; a missing one gives the system error', async (t) => {
   const path = newPath();
   await writeFile(path, 'short');
   t.is((await failure(() => readSafetensors(path))).code, 'ERR_HOROBALL_FORMAT');
@@ -195,7 +195,7 @@ test('writing is atomic', async (t) => {
   t.is((await readSafetensors(path)).tensors.get('a')?.data[0], 1);
 });
 
-test('with checksums every flipped bit is detected, and the metadata omits them', async (t) => {
+test('detects every flipped bit by checksums, which the returned metadata omits', async (t) => {
   const path = newPath();
   const points = { shape: [2], data: new Float32Array([1, 2]) };
   const tensors = {

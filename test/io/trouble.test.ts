@@ -1,4 +1,4 @@
-// System errors name the file that the caller knows, and can be phrased as a sentence.
+// System errors name the file that the caller passed, and are reported as one sentence.
 import { mkdir, mkdtemp, open, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,7 +21,7 @@ const thrown = (call: () => Promise<unknown>): Promise<NodeJS.ErrnoException> =>
   );
 
 for (const read of [readNpy, readSafetensors, readMat, PthFile.open]) {
-  test(`${read.name} names a folder that it was given for a file`, async (t) => {
+  test(`${read.name} names a folder that was passed instead of a file`, async (t) => {
     const { code, path, message } = await thrown(() => read(folder));
     t.deepEqual([code, path], ['EISDIR', folder]);
     t.true(message.includes(folder));
@@ -32,7 +32,7 @@ for (const read of [readNpy, readSafetensors, readMat, PthFile.open]) {
   });
 }
 
-test('an error names the file that cannot be written, not the temporary one, which is removed', async (t) => {
+test('the error for an unwritable file names it, not the temporary file, which is removed', async (t) => {
   const taken = join(folder, 'taken.npy');
   await mkdir(taken);
   const { code, path, message } = await thrown(() => writeNpy(taken, new Float32Array(2)));
@@ -49,7 +49,7 @@ test('an error names the file that cannot be written, not the temporary one, whi
   t.true(other.message.endsWith(`'${within}'`), other.message);
 });
 
-test('an error of a full disk names the file being written', async (t) => {
+test('the error for a full disk names the file being written', async (t) => {
   if (process.platform !== 'linux') return t.pass('no /dev/full');
   const full = await open('/dev/full', 'w');
   const error = await thrown(() => naming('metrics.jsonl', full.appendFile('x')));
@@ -58,7 +58,7 @@ test('an error of a full disk names the file being written', async (t) => {
   t.is(troubleOf(error)?.reason, 'the disk is full');
 });
 
-test('other errors are unchanged', async (t) => {
+test('does not change other errors', async (t) => {
   const error = new Error('mine');
   t.is(await naming('x', Promise.reject(error)).catch((caught: unknown) => caught), error);
   t.is(troubleOf(error), undefined);

@@ -56,7 +56,7 @@ const inputsOf = (index: number, type: RealsType): Matrix[] =>
 for (const [index, one] of cases.entries()) {
   const title = `${one.layer} ${JSON.stringify(one.options)}`;
   for (const type of types) {
-    test(`${title} ${type.name}: values and gradients of the published code`, async (t) => {
+    test(`${title} ${type.name}: values and gradients equal those of the published code`, async (t) => {
       const layer = layerOf(one, index, type, { compat: 'hypmix' });
       const { output, backward } = await layer.forward(...inputsOf(index, type));
       const limit = referenceError.layers[typeName(type)];
@@ -67,18 +67,17 @@ for (const [index, one] of cases.entries()) {
       for (const [i, gradient] of inputs.entries()) close(t, gradient.data, at(`grad.x${i}`), limit, `x${i}`);
       for (const name of one.parameters)
         close(t, parameters.get(name)!.data, at(`grad.${name}`), limit, name);
-      // Its linear layers do not pass c on.
+      // The linear layers of the published code do not pass c on.
       if (one.layer !== 'ConcatPoincareLayer') close(t, [c], at('grad.c'), limit, 'c');
       if ('learnC' in one.options) t.is(parameters.get('c')!.data[0], c);
     });
   }
 
-  test(`${title}: gradients are slopes of the clean formulas`, async (t) => {
+  test(`${title}: gradients equal finite differences of the clean formulas`, async (t) => {
     const options = { riemannian: false };
     const layer = layerOf(one, index, Float64Array, one.layer === 'ToPoincare' ? options : {});
     const rows = inputsOf(index, Float64Array) as Matrix<Float64Array>[];
-    // Finite differences need points away from the margin of the projection and from the norm at which features are
-    // clipped.
+    // Finite differences need points away from the projection radius and from the norm at which features are clipped.
     const share = one.layer === 'ToPoincare' ? 0.9 : 0.7 / Math.sqrt(one.options.c);
     const smooth = rows.map(
       ({ rows: n, cols }, i) => cloud(Float64Array, n, cols, share, i + 3) as Matrix<Float64Array>,
@@ -91,7 +90,7 @@ for (const [index, one] of cases.entries()) {
       const want: number[] = [];
       for (let i = 0; i < data.length; i++) {
         const row = Math.floor(i / cols) * cols;
-        // Formulas are smooth on the scale of a row's norm.
+        // The step is relative to the row's norm, because the formulas are smooth on that scale.
         const [center, step] = [data[i]!, 1e-3 * (Math.hypot(...data.subarray(row, row + cols)) || 0.1)];
         const from: number[] = [];
         for (const k of [-2, -1, 1, 2]) {
@@ -109,7 +108,7 @@ for (const [index, one] of cases.entries()) {
   });
 }
 
-test('passes of one layer are independent, and each runs backward once', async (t) => {
+test('forward passes of one layer are independent, and each runs backward once', async (t) => {
   const layer = new HypLinear({ inputs: 3, outputs: 2, c: 1, type: 'float64' });
   const [x, y] = [
     cloud(Float64Array, 4, 3, 0.5, 1),
@@ -125,7 +124,7 @@ test('passes of one layer are independent, and each runs backward once', async (
   await t.throwsAsync((await layer.forward(x!)).backward(x!), { code: 'ERR_HOROBALL_SHAPE' });
 });
 
-test('initial parameters depend on the seed and have the published range', (t) => {
+test('initial parameters depend only on the seed and have the published range', (t) => {
   const made = (seed: number) =>
     new HyperbolicMLR({ dim: 4, classes: 50, c: 1, seed }).parameters().map(({ value }) => value.data);
   t.deepEqual(made(3), made(3));
@@ -136,7 +135,7 @@ test('initial parameters depend on the seed and have the published range', (t) =
   }
 });
 
-test('an input of another type or width is refused', async (t) => {
+test('rejects an input of another type or width', async (t) => {
   const layer = new HypLinear({ inputs: 3, outputs: 2, c: 1 });
   await t.throwsAsync(layer.forward(new Float64Array(3)), { code: 'ERR_HOROBALL_TYPE' });
   await t.throwsAsync(layer.forward(matrix(new Float32Array(4), 1, 4)), { code: 'ERR_HOROBALL_SHAPE' });

@@ -1,4 +1,4 @@
-// Every fault of the list can still be planted, and names tests that exist.
+// Every fault in the list can still be planted, and names tests that exist.
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
@@ -7,7 +7,7 @@ import { mutants, survivors } from './mutants.ts';
 
 const pathOf = (name: string): string => fileURLToPath(new URL(`../../../${name}`, import.meta.url));
 
-test('the text of a fault occurs once in its file', async (t) => {
+test('the text that a fault replaces occurs once in its file', async (t) => {
   for (const { file, text, from } of [
     ...mutants.map((mutant) => ({ ...mutant, text: mutant.from })),
     ...survivors.map((survivor) => ({ ...survivor, from: survivor.text })),
@@ -17,7 +17,7 @@ test('the text of a fault occurs once in its file', async (t) => {
   }
 });
 
-test('a fault changes its file and names tests that exist', (t) => {
+test('every fault changes its file and names existing tests', (t) => {
   for (const { file, from, to, tests } of mutants) {
     t.not(from, to, file);
     t.true(tests.length > 0, file);

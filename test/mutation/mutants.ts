@@ -3,7 +3,7 @@ export interface Mutant {
   file: string;
   from: string;
   to: string;
-  /** Names of test files without folder and extension, those with the same stem first; one of them must fail. */
+  /** Names of test files without folder and extension, the most specific first; one of them must fail. */
   tests: readonly string[];
 }
 
@@ -19,7 +19,7 @@ export const survivors: readonly { file: string; text: string; reason: string }[
   },
 ];
 
-/** Clamps, signs, offsets, limits and orders of rename and sync. Each must make a test fail. */
+/** Faults in clamps, signs, offsets, limits, and the order of rename and sync. Each must make a test fail. */
 export const mutants: readonly Mutant[] = [
   // Files and locks.
   ...at(

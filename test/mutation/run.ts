@@ -1,7 +1,7 @@
 // npm run test:mutation -- [text...]: plants the faults of mutants.ts one after another in a copy of the sources, and runs
-// the tests that must find them. Prints the score; exits with code 1 if a fault was not found or does not compile. Names on
-// the command line select the files that contain one of them. Results are kept in build/mutation, so that an interrupted
-// run continues; a changed file is tried again.
+// the tests that must find them. Prints the score; exits with code 1 if a fault was not found or does not compile.
+// Arguments select the files whose paths contain one of them. Results are cached in build/mutation, so an interrupted run
+// continues, and only changed files are tested again.
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
@@ -15,13 +15,13 @@ const folder = resolve('build', 'mutation');
 const tree = join(folder, 'tree');
 const resultFile = join(folder, 'results.json');
 const isNative = ({ file }: Mutant): boolean => file.startsWith('native/');
-/** Only the baseline is compiled: its formulas are those of all levels. */
+/** Compiles only the baseline level, because all SIMD levels share the formulas. */
 const levelOption = '-DHOROBALL_BASELINE_ONLY=ON';
 const timeoutMs = 15 * 60_000;
 
 type Verdict = 'found' | 'not found' | 'does not compile';
 
-/** A copy of the sources and of what was built from them. */
+/** A copy of the sources and of their build output. */
 async function copyTree(withNative: boolean): Promise<void> {
   await mkdir(tree, { recursive: true });
   for (const name of ['native', 'lib', 'test', 'dist', 'package.json', 'CMakeLists.txt', 'tsconfig.json']) {

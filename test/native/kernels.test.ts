@@ -1,5 +1,5 @@
-// Instruction counts of the hot kernels: the only performance figure that a test can check, because it does
-// not depend on the load of the machine.
+// Instruction counts of the hot kernels, the only performance figure that a test can check: it does not depend on the load
+// of the machine.
 import test from 'ava';
 import {
   baseline,
@@ -25,7 +25,7 @@ test('an instruction count may exceed the baseline by the tolerance', (t) => {
   t.is(verdict(979), 'fewer');
 });
 
-test('a kernel that is missing on one side needs attention, a cheaper one does not', (t) => {
+test('reports a kernel that is missing on one side, but not a cheaper one', (t) => {
   const changes = compareCounts(before, { pairwise: 900, fresh: 7 });
   t.deepEqual(
     changes.map(({ name, verdict }) => `${name} ${verdict}`),
@@ -48,9 +48,13 @@ test('no hot kernel exceeds the committed baseline', async (t) => {
   const { compiler, kernels } = await countAll();
   t.true(Object.values(kernels).every((count) => count > 10_000));
   if (compiler !== committed.compiler) {
-    t.log(`not judged: the baseline is of ${committed.compiler}, this is ${compiler}`);
+    t.log(`not compared: the baseline was made with ${committed.compiler}, this build with ${compiler}`);
     return;
   }
   const costlier = compareCounts(committed, kernels).filter(isCostlier);
-  t.deepEqual(costlier, [], 'if meant: npm run bench:counts -- --update, with a sentence in the commit');
+  t.deepEqual(
+    costlier,
+    [],
+    'if intended, run npm run bench:counts -- --update and explain it in the commit message',
+  );
 });

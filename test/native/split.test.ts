@@ -1,4 +1,4 @@
-// The loss divided among ranks equals the whole loss, and a rank that cannot gather ends the call.
+// The loss divided among ranks equals the undivided loss, and a rank whose gather fails ends the call.
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,11 +19,11 @@ async function linesOf(...options: string[]): Promise<string[] | null> {
 }
 
 test.serial(
-  'losses, statistics and gradients: all geometries and heads, uneven and empty ranks',
+  'losses, statistics and gradients are equal for all geometries and heads, also with uneven and empty ranks',
   async (t) => {
     t.timeout(300_000);
     const lines = await linesOf();
-    if (lines === null) return t.pass('needs a checkout that has been built');
+    if (lines === null) return t.pass('skipped: needs a checkout that has been built');
     // 5 geometries, 2 heads, 2 kinds of guards, 2 types, 3 shapes and 3 splits; and one large case per geometry and type.
     t.is(lines.length, 5 * 2 * 2 * 2 * 3 * 3 + 5 * 2);
     for (const line of lines) {
@@ -34,8 +34,8 @@ test.serial(
   },
 );
 
-test.serial('a rank that cannot gather the others ends with an error', async (t) => {
+test.serial('a rank whose gather fails ends with an error', async (t) => {
   const lines = await linesOf('fail');
-  if (lines === null) return t.pass('needs a checkout that has been built');
+  if (lines === null) return t.pass('skipped: needs a checkout that has been built');
   t.deepEqual(lines, ['6', '6'], 'Code::internal');
 });

@@ -1,4 +1,5 @@
-// The order of the head's cards (native/ops/head.h): swapping any two cards moves one of these points.
+// Checks the order of the head's cards (native/ops/head.h): swapping any two of them changes the result for one of these
+// points.
 import test from 'ava';
 import type { Matrix } from '../../lib/index.ts';
 import { headCards } from '../../lib/row/card.ts';

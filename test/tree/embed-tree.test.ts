@@ -1,4 +1,4 @@
-// embedTree: what it embeds, its gradient, and that results depend on neither threads nor coordinates.
+// embedTree: quality of the embedding, gradients, and independence of thread count and coordinates.
 import test from 'ava';
 import { runStepsSync } from '../../lib/call/run.ts';
 import { embedTree, isHoroballError, type Node, pairwiseDistance } from '../../lib/index.ts';
@@ -12,7 +12,7 @@ function binaryTree(depth: number): [number, number][] {
   return Array.from({ length: 2 ** depth - 2 }, (_, i) => [i + 1, Math.floor(i / 2)]);
 }
 
-test('a binary tree is embedded almost perfectly, in two dimensions', async (t) => {
+test('embeds a binary tree almost perfectly in two dimensions', async (t) => {
   const losses: number[] = [];
   const { points, nodes, meanRank, map } = await embedTree(binaryTree(6), {
     dim: 2,
@@ -34,7 +34,7 @@ test('a binary tree is embedded almost perfectly, in two dimensions', async (t) 
   t.true(norm(0) < Math.min(...leaves), 'the root is nearest to the origin');
 });
 
-test('mean rank and MAP are those of the points', async (t) => {
+test('mean rank and MAP agree with the returned points', async (t) => {
   const edges = binaryTree(5);
   const { points, meanRank, map } = await embedTree(edges, { dim: 3, epochs: 20, c: 0.7 });
   const { starts, related } = runStepsSync('embedTree', relationOf(edges, false));
@@ -130,7 +130,7 @@ test('the gradient is the slope of the loss', (t) => {
   }
 });
 
-test('on one thread with pauses, as in browsers, the result is the same', async (t) => {
+test('gives the same result on one thread with pauses, as in browsers', async (t) => {
   const edges = binaryTree(5);
   const { points } = await embedTree(edges, { dim: 2, epochs: 3, batch: 4, model: 'lorentz' });
   const { pairs, starts, related } = runStepsSync('embedTree', relationOf(edges, false));
@@ -153,7 +153,7 @@ test('on one thread with pauses, as in browsers, the result is the same', async 
   await late.catch(({ message }: Error) => t.is(message, 'enough'));
 });
 
-test('ancestors are all of them, and a cycle is refused', async (t) => {
+test("relation 'ancestors' includes indirect ancestors, and rejects a cycle", async (t) => {
   const edges: [Node, Node][] = [
     ['lion', 'cat'],
     ['cat', 'animal'],
@@ -175,7 +175,7 @@ test('ancestors are all of them, and a cycle is refused', async (t) => {
   );
 });
 
-test('wrong arguments are refused, and an aborted call ends', async (t) => {
+test('rejects wrong arguments, and ends an aborted call', async (t) => {
   const edges: [Node, Node][] = [['a', 'b']];
   const wrong: [unknown, object, RegExp][] = [
     [undefined, { dim: 2 }, /edges: expected pairs of nodes/],
