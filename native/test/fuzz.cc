@@ -17,7 +17,7 @@
 
 namespace horoball::wasm {
 
-std::span<double> standing() {
+std::span<double> call_buffer() {
   static double memory[kCallBufferLength];
   return memory;
 }
@@ -125,7 +125,7 @@ class Drawn {
     for (std::size_t i = 0; i < count; ++i) at[i] = static_cast<double>(i < 2 ? bytes_.below(30) : size());
     using namespace horoball::bind::row_call;
     at[guards] = bytes_.below(2);
-    at[c] = at[own] = 1;
+    at[c] = at[parameter] = 1;
     at[device] = -1;
     at[threads] = 1;
     at[job] = 0;
@@ -213,7 +213,7 @@ class Drawn {
 template <class Work>
 void launch(const Drawn&, const Launch&, const Work&) {}
 void refuse(const Drawn&, const horoball::Status&) {}
-std::span<double> standing_of(const Drawn&) { return horoball::wasm::standing(); }
+std::span<double> call_buffer_of(const Drawn&) { return horoball::wasm::call_buffer(); }
 
 template <class In>
 struct Table {
@@ -269,10 +269,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (std::size_t i = 0; i < drawing.size(); ++i)
       if (std::string_view(drawing[i].name) == only) at = i;
   Slots slots;
-  for (double& number : horoball::wasm::standing()) number = 0;
+  for (double& number : horoball::wasm::call_buffer()) number = 0;
   if (slots.list.empty() && std::string_view(drawing[at].name).ends_with("Short"))
     for (std::size_t i = 0; i < horoball::bind::kShortData; ++i)
-      horoball::wasm::standing()[i] = bytes.rarely() ? bytes.real() : bytes.below(7) - 1;
+      horoball::wasm::call_buffer()[i] = bytes.rarely() ? bytes.real() : bytes.below(7) - 1;
   Drawn::Call draw{bytes, slots};
   drawing[at].function(draw);
   while (bytes.rarely()) invalidate(bytes, slots);
