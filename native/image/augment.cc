@@ -11,7 +11,7 @@ namespace {
 
 using Byte = std::uint8_t;
 using Bytes = std::vector<Byte>;
-// The output level of each level.
+// A lookup table from the input level to the output level.
 using Levels = std::array<Byte, 256>;
 using Counts = std::array<std::int64_t, 256>;
 

@@ -202,7 +202,7 @@ Result loss() {
   return {status, value + grad_e.sum() + grad_h.sum() + params[0] + params[1] + params[2] + params[3]};
 }
 
-// The value and all gradients of 192 rows in classes of 1 to 2 kMean - 1 rows, in no order.
+// The value and all gradients of 192 rows in classes of 1 to 2 kMean - 1 rows, interleaved.
 template <int kMean>
 Result pair_loss(const char* name) {
   constexpr std::int64_t kRows = 192;

@@ -45,7 +45,7 @@ Numbers points(std::int64_t rows, std::int64_t cols, std::uint32_t seed, double 
 struct Shape {
   std::int64_t views, classes, cols;
   std::int64_t remembered;  // classes at the end, without gradients
-  bool shuffled;            // the rows of a rank are in another order than its classes
+  bool shuffled;            // the rows of a rank are in a different order than its classes
 };
 
 struct Results {
@@ -55,7 +55,7 @@ struct Results {
   Numbers euclidean, hyperbolic;  // gradients
 };
 
-// The ranks of a group: threads that meet twice per gather.
+// The ranks of a group: threads that wait for each other twice per gather.
 class Ranks {
  public:
   explicit Ranks(std::int64_t size) : sources_(static_cast<std::size_t>(size)), meeting_(size) {}
@@ -224,7 +224,7 @@ void print(const char* type, int geometry, bool tied, horoball::Guards guards) {
                   static_cast<int>(shape.remembered), starts.size() - 1, error);
     }
   }
-  // Not enough memory for tiles and packed rows of all ranks.
+  // Exceeds the memory budget for tiles and packed rows.
   if (tied && guards == horoball::Guards::clean) {
     const double error = compare(Batch<T>({2, 1300, 300, 0, false}, geometry, tied, guards), {0, 500, 1300});
     std::printf("%s geometry %d, 2600 rows\t%.3g\n", type, geometry, error);

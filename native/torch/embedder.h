@@ -45,8 +45,8 @@ class EmbedderResource : public Resource {
                   const Watch& watch = {});
 
   void set_curvature(double c, bool learnt);
-  // The gradient of the curvature through the head alone, accumulated by backward passes since the curvature was set; 0
-  // before the first.
+  // The gradient with respect to the curvature through the head alone, accumulated by backward passes since the curvature
+  // was set; 0 before the first.
   double curvature_gradient() const;
 
   const std::vector<NamedParameter>& parameters() const;

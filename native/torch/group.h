@@ -21,7 +21,7 @@ struct GroupConfig {
   bool launched = false;      // a launcher serves the store, otherwise rank 0
   std::string prefix;         // of the keys in the store; differs after each restart
   std::string interface;      // network interface, or empty
-  double join_seconds = 300;  // for all ranks to arrive
+  double join_seconds = 300;  // seconds in which all ranks must arrive
   double timeout = 1800;      // seconds that a collective may take
   double patience = 20;       // seconds without a report after which a rank counts as hung
 };

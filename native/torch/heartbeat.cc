@@ -121,7 +121,7 @@ void Heartbeat::State::report_soon(std::unique_lock<std::mutex>& lock, Condition
   changed.wait_for(lock, Seconds{2}, [&] { return reported == wanted || ended; });
 }
 
-// Rank 0 reads every report; the others read its report and verdict. The load of the store is therefore
+// Rank 0 reads every report; the others read its report and verdict. The load on the store is therefore
 // linear in the number of ranks, not quadratic.
 void Heartbeat::State::read_reports() {
   std::vector<std::string> keys;

@@ -5,7 +5,7 @@
 // b, loss_ab(i) = log(1 + exp(N_ab - S+)), which stays accurate however small it is, and
 // L_ab = logaddexp(N_ab, S+). The weight of a negative in view b is exp(S - L_ab). For a negative in the anchor's
 // own view it is the sum over b of exp(S - L_ab), so the entry of the own view stores -log sum exp(-L_ab). The weight
-// of the positive is exp(S+ - L_ab) - 1 = -exp(N_ab - L_ab). It is computed in the second form, because the first cancels.
+// of the positive is exp(S+ - L_ab) - 1 = -exp(N_ab - L_ab). The second form is computed, because the first cancels.
 //
 // A rank that computes only a part (ContrastPart) has complete sums of its own samples after the forward pass. The weights
 // of their pairs with samples of other ranks also need the L_ab of those samples, so the ranks exchange them before the
@@ -330,7 +330,7 @@ class Contrast : ContrastPass<T, BlockMap> {
   double hits_ = 0;
 
   std::int64_t rank_ = 0, ranks_ = 1;
-  std::int64_t most_classes_ = 0;        // the most of any rank; 0 if the loss is not divided
+  std::int64_t most_classes_ = 0;        // the largest number of a rank; 0 if the loss is not divided
   bool gathered_ = true;                 // no rank has failed
   ContrastSums* rank_sums_ = nullptr;    // [rank]
   ContrastStats* rank_stats_ = nullptr;  // [rank][view][view]

@@ -28,7 +28,7 @@ struct TileStats {
   double least, sum;
 };
 
-// Masks padding. With `diagonal` also the diagonal, which holds pairs of samples with themselves, or positives.
+// Masks padding and, if `diagonal`, the diagonal, which holds pairs of samples with themselves, or positives.
 template <class T>
 inline void mask_logits(T* logits, std::int64_t rows, std::int64_t columns, bool diagonal) {
   const std::int64_t padded = round_up(columns, Vec<T>::kLanes);

@@ -143,7 +143,7 @@ struct Pairs {
   }
 };
 
-// body.template operator()<V>(j) for every column, two vectors at a time.
+// Calls body.template operator()<V>(j) for every column, two vectors at a time.
 template <class T, class Body>
 HOROBALL_INLINE void each_vector(std::int64_t columns, Body body) {
   std::int64_t j = 0;

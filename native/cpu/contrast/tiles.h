@@ -27,7 +27,7 @@ struct ContrastSide {
   }
 };
 
-// The memory of one worker: two blocks of either side, and one tile.
+// The memory of one worker: two blocks of each side, and one tile.
 template <class T>
 struct ContrastWorker {
   T *g, *s, *logits;
@@ -43,7 +43,7 @@ class ContrastTiles {
  public:
   static constexpr std::int64_t kSide = kBlock<T>, kTile = kSide * kSide;
 
-  // `e`, `h`: the matrices that a call has, and their gradients.
+  // `given_e` and `given_h` are the matrices of the call and their gradients.
   ContrastTiles(const Map& blocks, std::int64_t columns, const Logit& logit, const Terms<T>& terms,
                 const ContrastSide<T>& given_e, const ContrastSide<T>& given_h)
       : map(blocks),
@@ -58,7 +58,7 @@ class ContrastTiles {
     h.used = terms.squared;
   }
 
-  // Decides what is kept and how many workers there are.
+  // Decides which data is kept and how many workers there are.
   void plan(const Run& run, bool backward) {
     const std::int64_t kinds = tile_kinds();
     const std::uint64_t padded = static_cast<std::uint64_t>(map.count * kSide);

@@ -7,7 +7,8 @@
 namespace horoball {
 namespace {
 
-// Rows and columns of a block of pairs: a multiple of the tile of every level, and the pitch of a tile of weights.
+// The number of rows and of columns in a block of pairs: a multiple of the tile size at every level. Also the pitch of a
+// tile of weights.
 template <class T>
 constexpr std::int64_t kBlock = sizeof(T) == 4 ? 144 : 96;
 

@@ -27,7 +27,7 @@ constexpr double kExpTail<double>[] = {
     0.00138888889406454449, 0.000198412699132744878, 0.0000248014956865926888, 2.75572194713886232e-6,
     2.76294507727585076e-7, 2.511697490966571e-8};
 
-// Below this e^x is not a normal number.
+// Below this, e^x is not a normal number.
 template <class T>
 constexpr T kExpLow = sizeof(T) == 4 ? T(-87.3) : T(-708.3);
 

@@ -9,7 +9,7 @@ namespace horoball {
 
 inline constexpr std::size_t kAlignment = 64;
 
-// Asks the system to back a large array by huge pages, before it is filled. The first touch of a page costs more than
+// Asks the system to back a large array with huge pages, before it is filled. The first touch of a page costs more than
 // most kernels need for its elements, and huge pages need one per 2 MB instead of one per 4 kB. Smaller arrays, and
 // systems without huge pages, are left alone.
 void prefer_huge_pages(void* data, std::uint64_t bytes);

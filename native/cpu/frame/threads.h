@@ -14,7 +14,7 @@ inline int threads_for(const Run& run, double multiply_adds) {
   return multiply_adds < kWorthThreads ? 1 : thread_count(run.threads);
 }
 
-// body(index, worker) for every index below count.
+// Calls body(index, worker) for every index below count.
 template <class Body>
 inline void for_each(int threads, std::int64_t count, Body body) {
   const Task task = [](void* context, std::int64_t index, int worker) {

@@ -17,7 +17,7 @@ class Encode {
     const double work = static_cast<double>(args_.rows.rows) * static_cast<double>(depth_) * 8;
     threads_ = threads_for(run_, work);
     if (!are_finite()) return refusal("expected finite centers, with coordinates below 1e18");
-    // A search reads these arrays as a whole.
+    // Huge pages pay off, because searches scan these arrays.
     prefer_huge_pages(args_.codes, static_cast<std::uint64_t>(args_.slots / kSlots * block_bytes(depth_)));
     prefer_huge_pages(args_.facts, static_cast<std::uint64_t>(args_.slots) * kSlotFacts * sizeof(float));
     bool fits = true;
@@ -127,7 +127,7 @@ class Encode {
       size += code * code;
       block[(k / 2 * kSlots + slot % kSlots) * 2 + k % 2] = static_cast<std::int8_t>(code);
     }
-    // A weight beyond the range of float32 gives no bound either.
+    // The error of a row without a code, or with a weight beyond the range of float32, has no bound.
     if (!has_code<Card>(of) || !(of.own < 1e38)) error = HUGE_VAL;
     set(slot, scale, static_cast<float>(step * step * static_cast<double>(size)),
         rounded_up(std::sqrt(error)), rounded_down(Card::kBounded ? of.own : 1));

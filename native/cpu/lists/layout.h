@@ -1,8 +1,8 @@
 // Rows divided into lists, each around a center, and stored as 8-bit codes of their differences from it.
 //
 // A row x (divided by its norm if the metric compares directions) is center + scale code + r, with |r| <= error.
-// The slots of a list are whole blocks of 16. A block stores the codes of its rows pair by pair of coordinates, so that
-// one lane adds up the inner product of one row; then come four floats per slot.
+// The slots of a list are whole blocks of 16. A block stores the codes of its rows by pairs of coordinates, so that
+// each lane adds up the inner product of one row. Four floats per slot are stored separately.
 //
 // The exactness of a search follows from the bounds stored here: each is rounded away from the true value by more than the
 // errors of its computation.
@@ -25,7 +25,7 @@ static_assert(kWeight + 1 == kSlotFacts);
 enum ListFact { kRadius, kReach, kLightest, kOwn };
 static_assert(kOwn + 1 == kListFacts);
 
-// Factors that cover a few roundings of float32, and a bound of squares that underflow.
+// Factors that cover a few roundings of float32, and a bound for squares that underflow.
 constexpr float kUp = 1 + 0x1p-20f, kDown = 1 - 0x1p-20f, kTiny = 1e-36f;
 
 inline float rounded_up(double x) { return static_cast<float>(x) * kUp + 0x1p-125f; }

@@ -12,7 +12,7 @@ namespace {
 constexpr std::int64_t kLargestHeap = 64;
 constexpr std::int64_t kCollectedBytes = 64 << 20;
 
-// The collector of one worker. Between two visits to a block the nearest of its rows are kept in lists, unordered
+// The collector of one worker. Between two visits to a block, the nearest of its rows are kept in lists, unordered
 // except that the last of a full list is the farthest.
 template <class T>
 struct Collector {

@@ -12,7 +12,7 @@ namespace horoball::gpu {
 
 constexpr int kThreads = 256;  // per block; 16 x 16 if the block works on a tile
 // Blocks that a multiprocessor should hold at once, so that one computes products while another waits at a
-// barrier. It limits a thread to 128 registers, which suffice for kernels without gradients.
+// barrier. This limits a thread to 128 registers, which suffice for kernels without gradients.
 constexpr int kBlocksPerProcessor = 2;
 
 constexpr std::int64_t ceil_div(std::int64_t n, std::int64_t step) { return (n + step - 1) / step; }

@@ -1,8 +1,8 @@
 // Products on the tensor cores: a warp holds blocks of 16 x 16 sums and processes 8 coordinates per step.
 //
 // A tensor core takes factors of 11 significant bits. A float32 is split into such a number and a remainder,
-// truncated to the same precision; three products (big big, small big, big small) give the float32 product up to
-// 2^-23 of it. Tensor cores truncate sums instead of rounding them, so a long sum would drift: each slab is summed
+// truncated to the same precision; three products (big big, small big, big small) give the float32 product to
+// within 2^-23 of its value. Tensor cores truncate sums instead of rounding them, so a long sum would drift: each slab is summed
 // separately and then added in float32.
 //
 // The hardware defines which lane holds which element of a block. Code here either treats all elements alike, or looks up

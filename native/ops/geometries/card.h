@@ -7,7 +7,7 @@
 //   kInner      whether the inner product enters the logit
 //   kWeighted   whether lambda multiplies the distance
 //   Distance    the metric of d, an entry of ops/metrics.h; NoDistance if the logit has no d
-//   TiedDistance   the same between the ball points of tied heads, if it differs
+//   TiedDistance   the metric between the ball points of tied heads, if it differs
 // Everything else follows: the matrices and products that are read, the parameters that enter the logit, the slopes
 // (from the metric's card), the kernels of both backends, the checks and the types in TypeScript.
 #pragma once
@@ -66,7 +66,7 @@ constexpr bool kSame<A, A> = true;
 template <class Geometry>
 constexpr bool kHasDistance = !kSame<typename Geometry::Distance, NoDistance>;
 
-// The metric entry between the points of a call.
+// The metric between the points of a call, an entry of ops/metrics.h.
 template <class Geometry, bool kTied>
 using DistanceOf = typename Choose<kTied && !kSame<typename Geometry::TiedDistance, void>,
                                    typename Geometry::TiedDistance, typename Geometry::Distance>::Type;

@@ -2,7 +2,7 @@
 // has one term per positive pair or one per anchor. A card states
 //   kInfo             name, label and formula of one term; the head comment names the source
 //   kLogSum           whether it reads the log-sum-exp of rate() times the logits of the positives
-//   kPairTerms        whether it reads sums over the positives of pair_term()
+//   kPairTerms        whether it reads sums of pair_term() over the positives
 //   kBalanced         whether it reads the weight of all anchors divided by that of the anchors with positives (for a
 //                     loss that sums its terms, the quotient is 1)
 //   factor()          multiplies all logits
@@ -36,7 +36,7 @@ struct AnchorSums {
   double sum = 0;                       // of the logits of the positives
   double negative_log = 0;              // log-sum-exp of the logits of the negatives
   double positive_log = 0;              // of rate() times those of the positives
-  double value = 0, slope = 0;          // sums of pair_term()
+  double value = 0, slope = 0;          // sums of the value and the slope of pair_term()
   double balance = 1;                   // see kBalanced
 };
 
@@ -48,7 +48,7 @@ struct Anchor {
 
 struct AnchorTerms {
   double loss = 0;   // sum of the terms
-  double count = 0;  // of the terms
+  double count = 0;  // number of terms
   double reference = HUGE_VAL;
   Anchor<double> anchor = {0, 0, 0};
 };

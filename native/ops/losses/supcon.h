@@ -1,7 +1,7 @@
 // The supervised contrastive losses, with the mean over positives outside or inside the logarithm (Khosla et al.,
 // NeurIPS 2020, equations 2 and 3). With P = logsumexp_p S_p, N = logsumexp_n S_n and k positives,
 //
-//   out = (P - mean_p S_p) + log(1 + exp(N - P)),   in = log k + log(1 + exp(N - P)),
+//   out = (P - mean_p S_p) + log(1 + exp(N - P)),   in = log k + log(1 + exp(N - P)).
 //
 // The first term of each is exactly 0 for a single positive, so that small losses stay accurate.
 #pragma once

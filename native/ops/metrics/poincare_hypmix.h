@@ -1,5 +1,5 @@
 // The Poincaré distance with the guards of the published code (HypMix, hyptorch): +1e-5 in the denominator of
-// the Moebius addition and the argument of artanh clamped at 1 - 1e-5. In Gram form, with D = a b + c s:
+// the Möbius addition and the argument of artanh clamped at 1 - 1e-5. In Gram form, with D = a b + c s:
 //
 //   d = 2/sqrt(c) artanh(t),   t = min(sqrt(c s D)/(D + 1e-5), 1 - 1e-5)
 //
