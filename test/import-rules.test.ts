@@ -1,4 +1,4 @@
-// Which layer may import which. Sources are read as text.
+// Checks which layers may import which, by reading the sources as text.
 import { execFile } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join, normalize, relative } from 'node:path';
@@ -219,7 +219,7 @@ test('lib, bench: no module imports a test', (t) => {
 });
 
 test('only the two native.ts files load a binary', (t) => {
-  // lib/locate.ts only finds the files.
+  // lib/locate.ts finds the files, but does not load them.
   const loaders = scripts.filter(
     ({ path, text }) =>
       path.startsWith('lib/') &&
@@ -232,7 +232,7 @@ test('only the two native.ts files load a binary', (t) => {
   );
 });
 
-test('bench: public exports, the oracle with its errors, and the meter only', (t) => {
+test('bench imports only public exports, the oracle with its errors, and the progress meter', (t) => {
   const broken: string[] = [];
   for (const { path, names } of scripts.filter(({ path }) => path.startsWith('bench/'))) {
     for (const to of names.map((name) => resolved(path, name))) {
@@ -247,13 +247,13 @@ test('bench: public exports, the oracle with its errors, and the meter only', (t
   t.deepEqual(broken, []);
 });
 
-// Spaces that are evaluated have names like those of metrics, and are not the same.
+// Evaluation spaces have the same names as some metrics, but are unrelated.
 const names = [...new Set([...metrics, ...geometries])].join('|');
 const kernels = (path: string) => /^native\/(core\.h|(bind|cpu|cuda|node|torch|wasm)\/)/.test(path);
 const library = (path: string) => path.startsWith('lib/');
 const comparisons: readonly [pattern: RegExp, among: (path: string) => boolean][] = [
   [/\b(Metric|Geometry)::(?!k[A-Z])[a-z]/, kernels],
-  [new RegExp(`(?<!Field<)"(${names})"`), kernels], // a field is named for the matrix that it holds
+  [new RegExp(`(?<!Field<)"(${names})"`), kernels], // a field named after the matrix that it holds
   [
     new RegExp(`(?<!\\b(space|output) )(===|!==) '(${names})'|case '(${names})'|'(${names})' (===|!==)`),
     library,
@@ -285,7 +285,7 @@ function filesWith(pattern: RegExp, among: RegExp): string[] {
     .sort();
 }
 
-test("one source for the head's formula: its row cards, and the list of them", (t) => {
+test("only the row cards and their list have the head's formula", (t) => {
   const kernels = /^native\/(?!test\/|image\/|torch\/build\/)/;
   t.deepEqual(filesWith(/\bk(Margin|LeastNorm|TopTanh|TopArtanh|LeastLog) =/, kernels), [
     'native/ops/hypmix.h',
@@ -297,7 +297,7 @@ test("one source for the head's formula: its row cards, and the list of them", (
     );
     t.deepEqual(uses, ['native/ops/head.h', 'native/ops/rows.h'], card);
   }
-  // The training layer maps rows and knows no formula, no clamp and no card.
+  // The training layer maps rows and contains no formula, clamp or card name.
   t.deepEqual(
     filesWith(/\b(tanh|clip\w*|expmap0|project)\(|\bwhere\(/, /^native\/torch\/(head|row_map)\./),
     [],
@@ -323,7 +323,7 @@ test('all backends have the same families under the same names', async (t) => {
   );
   const families = ['contrast', 'delta', 'frame', 'pairwise', 'row', 'select'];
   t.deepEqual(cpu!.sort(), ['contrast', 'delta', 'frame', 'lists', 'pairwise', 'row', 'select']);
-  t.deepEqual(cuda!.sort(), families); // an index of lists is searched on the CPU
+  t.deepEqual(cuda!.sort(), families); // the search index runs on the CPU only
 });
 
 test('no import cycle, type-only imports included', (t) => {
@@ -360,14 +360,14 @@ test('no import cycle, type-only imports included', (t) => {
   t.deepEqual(cycles, []);
 });
 
-test('an ISA level shares no code: its object has no weak symbol and exports one name', async (t) => {
+test('ISA levels share no code: each object has no weak symbols and exports one name', async (t) => {
   const files = await readdir(join(root, 'build'), { recursive: true }).catch(() => []);
-  // Sanitizers add their own symbols.
+  // Sanitizers add symbols.
   const objects = files.filter(
     (file) => /horoball_\w+\.dir.*isa\.cc\.o$/.test(file) && !/^(address|thread|fuzzer)\b/.test(file),
   );
-  if (process.platform !== 'linux') return t.pass('nm prints other letters elsewhere');
-  t.true(objects.length > 0, 'no objects in build/: npm run build makes them');
+  if (process.platform !== 'linux') return t.pass('skipped: nm prints other symbol types on this system');
+  t.true(objects.length > 0, 'no objects in build/: run npm run build');
   for (const object of objects) {
     const { stdout } = await promisify(execFile)('nm', ['--defined-only', join(root, 'build', object)], {
       maxBuffer: 1 << 26,

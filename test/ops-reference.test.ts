@@ -1,12 +1,11 @@
-// The row-wise operations, compared with values of the published code (compat), of geoopt (clean) and of
-// 60-digit arithmetic.
+// Compares the row-wise operations with the published code (compat), with geoopt (clean) and with 60-digit arithmetic.
 import test, { type ExecutionContext } from 'ava';
 import { clip, dist, expmap0, hyperbolicSoftmax, type Matrix, matrix, project } from '../lib/index.ts';
 import { accuracyOf, cards, forward, gradients } from './row-points.ts';
 import { close, eachClose, inner, Reference, types } from './support.ts';
 import { allowed, referenceError } from './tolerances.ts';
 
-/** The name of a card, the reference's name, the reference's inputs, and the card's parameter. */
+/** The name of the card, the name and inputs of the reference, and the card's parameter. */
 const rows: readonly [string, string, string[], number?][] = [
   ['mobiusAdd', 'mobius_add', ['x', 'y']],
   ['mobiusSub', 'mobius_sub', ['x', 'y']],
@@ -88,7 +87,7 @@ for (const [name, theirs, names, own] of rows) {
   }
 }
 
-/** float32 against float64 at the rounded inputs. */
+/** Compares float32 with float64 at the rounded inputs. */
 function checkSingle(
   t: ExecutionContext,
   card: (typeof cards)[number],
@@ -117,7 +116,7 @@ function checkSingle(
 for (const { key, c } of spaces) {
   const options = { c, compat: 'hypmix' as const };
 
-  test(`${key}: the published classification layer`, (t) => {
+  test(`${key}: equals the published classification layer`, (t) => {
     const d = reference.matrix(`${key}.x`, Float64Array).cols;
     const p = expmap0.sync(reference.matrix(`${key}.mlr.p`, Float64Array), options);
     const a = reference.matrix(`${key}.mlr.a`, Float64Array);
@@ -134,7 +133,7 @@ for (const { key, c } of spaces) {
     close(t, logits.data, reference.reals(`${key}.mlr.compat.out`), limit, key);
   });
 
-  test(`${key}: clip, map and project like the published layer, backward too`, (t) => {
+  test(`${key}: clips, maps and projects like the published layer, backward too`, (t) => {
     const u = head(`${key}.to_poincare.in`, reference.matrix(`${key}.x`, Float64Array).cols);
     const clipped = clip.sync(u, options);
     const mapped = expmap0.sync(clipped, options);
@@ -162,7 +161,7 @@ for (const { key, c } of spaces) {
 
 for (const type of types) {
   const short = type === Float64Array ? 'f64' : 'f32';
-  test(`dist, ${type.name}: 60-digit truth at every scale, to the rim`, (t) => {
+  test(`dist, ${type.name}: equals 60-digit values at every scale, up to the rim`, (t) => {
     for (const c of ['0.1', '1.0']) {
       for (const d of [2, 128]) {
         const key = `${short}.d${d}.c${c}`;

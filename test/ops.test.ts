@@ -1,4 +1,4 @@
-// Properties that hold for every card: a new card in the list is tested automatically.
+// Properties of every card, so a new card in the list is tested automatically.
 import { readFileSync } from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
 import { type Matrix, matrix } from '../lib/index.ts';
@@ -31,7 +31,7 @@ const shapes = [
 const curvatures = [1e-4, 0.1, 1, 30];
 
 test('the generated files are up to date', (t) => {
-  const bare = (source: string) => source.replace(/\s/g, '').replace(/,(?=[\])}])/g, ''); // the formatter's commas
+  const bare = (source: string) => source.replace(/\s/g, '').replace(/,(?=[\])}])/g, ''); // the formatter adds trailing commas
   for (const [path, source] of Object.entries(generated)) {
     const text = readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
     t.is(bare(text), bare(source()), `${path}: run npm run ops`);
@@ -51,7 +51,7 @@ function tables(inputs: readonly Matrix[]): number[][][] {
 for (const card of cards) {
   const { name, tolerance } = card;
 
-  test(`${name}: its formula, at every shape and curvature, in both types`, (t) => {
+  test(`${name}: equals its formula at every shape and curvature, in both types`, (t) => {
     for (const type of types) {
       for (const [n, d] of shapes) {
         for (const c of curvatures) {
@@ -65,13 +65,13 @@ for (const card of cards) {
   });
 
   if (card.published) {
-    test(`${name}: published guards`, (t) => {
+    test(`${name}: compat equals the formula with the published guards`, (t) => {
       for (const c of [0.1, 2]) {
         for (const reach of [1e-6, 0.7, 0.999_999]) {
           const inputs = pointsOf(card, Float64Array, 9, 5, c, reach);
           const want = hypmixOperations[name]!(tables(inputs), { c, t: ownOf(card) ?? 0 }).flat();
           const got = forward(card, inputs, { c, compat: 'hypmix' });
-          // The plain formulas lose digits at the rim and near the origin.
+          // The oracle's plain formulas are inaccurate at the rim and near the origin.
           const limit = allowed(Float64Array, tolerance.value, reach === 0.7 ? 0 : referenceError.unguarded);
           close(t, got.data, want, limit, `c ${c}, reach ${reach}`);
         }
@@ -96,7 +96,7 @@ for (const card of cards) {
     });
   }
 
-  test(`${name}: float32 gradients are those of float64 at the same points`, (t) => {
+  test(`${name}: float32 gradients equal those of float64 at the same points`, (t) => {
     const c = 0.7;
     for (const [n, d] of shapes) {
       const single = pointsOf(card, Float32Array, n, d, c, 0.9);
@@ -139,14 +139,14 @@ for (const card of cards) {
     t.true(sameBits(later as Matrix[], atOnce.inputs));
   });
 
-  test(`${name}: no rows`, (t) => {
+  test(`${name}: accepts zero rows`, (t) => {
     const inputs = pointsOf(card, Float64Array, 0, 4, 1);
     const out = forward(card, inputs, { c: 1 });
     t.deepEqual([out.rows, ...out.data], card.family === 'midpoint' ? [1, 0, 0, 0, 0] : [0]);
   });
 
   if (card.family === 'row' && card.inputs.length > 1) {
-    test(`${name}: a broadcast row`, (t) => {
+    test(`${name}: broadcasts an input of one row`, (t) => {
       const c = 0.5;
       const all = pointsOf(card, Float64Array, 700, 90, c);
       for (let place = 0; place < all.length; ++place) checkOneForAll(t, card, all, place, c);

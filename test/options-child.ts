@@ -1,9 +1,9 @@
 // The child process of test/options.test.ts: calls every export that has options with its valid arguments, once with an
-// option that no function has and once with objects that count the reads of each property. It prints a line per fault.
+// unknown option, and once with objects that count the reads of each property. It prints a line per fault.
 import { writeSync } from 'node:fs';
 import { type Callable, callables } from './wrong-arguments.ts';
 
-/** Arguments that are data: other properties in them have a meaning elsewhere, or none. */
+/** Arguments that are data and may have other properties. */
 const data: ReadonlySet<string> = new Set([
   'Batch.from 1',
   'ImageLoader 0',
@@ -28,13 +28,13 @@ const data: ReadonlySet<string> = new Set([
   'createViT 0',
   'embed 1',
   'evaluate 1',
-  'learningRate 0', // a run's configuration fits
+  'learningRate 0', // as a run's configuration may be passed
   'measure 0',
   'measure 1',
   'placeOf 0',
   'writeSafetensors 1',
 ]);
-/** Refused with the code of run options. */
+/** Rejected with the code of run options. */
 const runOptions: ReadonlySet<string> = new Set(['Learner.create 0', 'parseConfig 0', 'train 0']);
 
 function say(text: string): void {
@@ -73,7 +73,7 @@ async function probe({ name, args, call }: Callable): Promise<number> {
     other[place] = { ...value, misspelled: 1 };
     const code = await codeOf(() => call(other));
     const expected = runOptions.has(at) ? 'ERR_HOROBALL_CONFIG' : 'ERR_HOROBALL_OPTION';
-    // Arguments in another place are refused before the options are read.
+    // Other arguments are rejected before the options are read.
     const isRead = code === 'a result' || code !== (await codeOf(async () => call(await args())));
     if (code !== expected && isRead) say(`fault: ${at} with an unknown option: ${code}`);
     const readings = new Map<string, number>();

@@ -1,4 +1,4 @@
-// Every export refuses a misspelled option, and reads each option once.
+// Every export rejects an unknown option, and reads each option once.
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';

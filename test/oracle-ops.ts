@@ -1,16 +1,16 @@
-// Straightforward formulas of the row-wise operations, keyed by the name of the card. Test points avoid
-// inputs for which these formulas cancel.
+// Straightforward formulas of the row-wise operations, keyed by the name of the card. Test points avoid inputs at which
+// these formulas suffer from cancellation.
 import { dot, norm, type Table } from './vectors.ts';
 
 type Row = readonly number[];
 
-/** c, and the card's parameter. */
+/** The curvature c, and the card's parameter. */
 export interface Parameters {
   readonly c: number;
   readonly t: number;
 }
 
-/** From a card's inputs to its result, for all rows. */
+/** Maps a card's inputs to its result, for all rows. */
 export type Formula = (inputs: readonly Table[], parameters: Parameters) => number[][];
 
 /** A formula of one row; an input of a single row is broadcast. */
@@ -178,7 +178,7 @@ function guardedExp0(u: Row, c: number, factor = 1): number[] {
   return times(tanhClamped(Math.sqrt(c) * factor * n) / (Math.sqrt(c) * n), u);
 }
 
-/** The cards that have published guards, with those guards. */
+/** Formulas with the published guards, for the cards that have them. */
 export const hypmixOperations: Readonly<Record<string, Formula>> = {
   mobiusAdd: each(({ c }, x, y) => add(x!, y!, c, guard)),
   mobiusSub: each(({ c }, x, y) => add(x!, times(-1, y!), c, guard)),

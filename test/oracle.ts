@@ -14,8 +14,8 @@ export const distances: Record<string, (x: readonly number[], y: readonly number
     const s = dot(minus(x, y), minus(x, y));
     return (2 / Math.sqrt(c)) * Math.asinh(Math.sqrt((c * s) / ((1 - c * dot(x, x)) * (1 - c * dot(y, y)))));
   },
-  // arcosh(-c <x,y>)/sqrt(c) on the hyperboloid. Derivatives also evaluate it off the hyperboloid, so it
-  // depends on the difference alone.
+  // arcosh(-c <x,y>)/sqrt(c) on the hyperboloid. Written with the difference x - y only, because finite differences also
+  // evaluate it off the hyperboloid.
   lorentz: (x, y, c) => {
     const [time = 0, ...space] = minus(x, y);
     return (2 / Math.sqrt(c)) * Math.asinh(Math.sqrt((c / 4) * (dot(space, space) - time * time)));
@@ -41,7 +41,7 @@ export function hypmixRatio(x: readonly number[], y: readonly number[], c: numbe
   return Math.sqrt(c) * norm(sum);
 }
 
-/** Every distance between two tables. */
+/** All distances between the rows of two tables. */
 export function pairwise(metric: string, x: Table, y: Table, c: number): number[][] {
   return x.map((a) => y.map((b) => distances[metric]!(a, b, c)));
 }
@@ -79,9 +79,8 @@ export const logits: Record<string, (x: Heads, y: Heads, numbers: LogitNumbers) 
 };
 
 /**
- * The hybrid loss for every pair of views, as published, with rows ordered by class. The cross entropy of a
- * row is log(1 + sum over its negatives of exp(logit - logit of the positive)), which is accurate however
- * small it is.
+ * The hybrid loss for every pair of views, as published, with rows ordered by class. The cross entropy of a row is log(1 +
+ * sum over its negatives of exp(logit - logit of the positive)), which stays accurate for small losses.
  */
 export function hybridLoss(e: Table, h: Table, options: LossCase): number {
   const { geometry, views, ...numbers } = options;
@@ -140,7 +139,7 @@ function proxyAnchor(
   ];
 }
 
-/** The terms of an anchor by name of the loss, from the logits of its positives and of its negatives. */
+/** The terms of an anchor by loss name, from the logits of its positives and negatives. */
 export const pairLosses: Record<
   string,
   (p: readonly number[], n: readonly number[], numbers: SimilarityNumbers) => number[]
@@ -181,7 +180,7 @@ export function pairLoss(
   const candidates = given ?? anchors;
   const logit = logits[options.geometry]!;
   let [sum, weight] = [0, 0];
-  // Of the first part of the Proxy-Anchor loss, which is averaged over the proxies with positives.
+  // The first part of the Proxy-Anchor loss is averaged over the proxies with positives.
   let [first, withPositives] = [0, 0];
   for (const [i, anchor] of anchors.entries()) {
     const sides: [number[], number[]] = [[], []];
@@ -213,7 +212,7 @@ export function slopeOf(at: (shift: number) => number, step: number = 1.5e-3): n
   return (45 * pair(1) - 9 * pair(2) + pair(3)) / (60 * step);
 }
 
-/** The k nearest of a row of distances: ties to the lower index, NaN never. */
+/** The k nearest of a row of distances. Ties go to the lower index, and NaN is never returned. */
 export function nearest(row: readonly number[], k: number, excluded = -1): number[] {
   const order = row.map((_, j) => j).filter((j) => j !== excluded && !Number.isNaN(row[j]!));
   return order.sort((a, b) => row[a]! - row[b]! || a - b).slice(0, k);

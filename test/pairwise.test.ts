@@ -29,7 +29,7 @@ for (const type of types) {
     const key = `${short}.pairs.c${c}`;
     const options = { c: Number(c) };
 
-    test(`${key}: full matrix with near-duplicates, each distance`, async (t) => {
+    test(`${key}: every distance of a matrix with near-duplicates equals the reference`, async (t) => {
       const x = oracle.matrix(`${key}.x`, type);
       const y = oracle.matrix(`${key}.y`, type);
       const d = await pairwiseDistance(x, y, options);
@@ -50,7 +50,7 @@ for (const type of types) {
     });
 
     for (const d of [2, 128]) {
-      test(`${short}.d${d}.c${c}: rows at every scale of distance, to the rim`, (t) => {
+      test(`${short}.d${d}.c${c}: rows at every scale of distance, up to the rim, equal the reference`, (t) => {
         const rows = `${short}.d${d}.c${c}`;
         const x = oracle.matrix(`${rows}.x`, type);
         const y = oracle.matrix(`${rows}.y`, type);
@@ -69,7 +69,7 @@ for (const type of types) {
     [150, 301, 31],
   ] as const) {
     for (const name of metricCases) {
-      test(`${type.name} ${name} ${rows} x ${others} x ${cols}: formula, sync variant and gradient`, async (t) => {
+      test(`${type.name} ${name} ${rows} x ${others} x ${cols}: equals the formula, also sync; gradients equal differences`, async (t) => {
         const c = 0.7;
         const options = optionsOf(name, c);
         const x = pointsOf(name, cloud(type, rows, cols, 0.9, 1), c);
@@ -87,7 +87,7 @@ for (const type of types) {
   }
 }
 
-/** Compared with central differences along one direction. */
+/** Compares gradients with central differences along one direction. */
 function checkGradient(t: ExecutionContext, x: Matrix, y: Matrix, name: MetricCase, c: number): void {
   const cotangent = cloud(Float64Array, x.rows, y.rows, 1, 3);
   const gradC = new Float64Array(1);
@@ -117,7 +117,7 @@ function stepped({ data, cols }: Matrix, along: Reals, by: number): number[][] {
 }
 
 for (const name of metricCases) {
-  test(`${name}, float32: distances and gradients are those of float64 at the same points`, (t) => {
+  test(`${name}, float32: distances and gradients equal those of float64 at the same points`, (t) => {
     const c = 0.8;
     const options = optionsOf(name, c);
     // Away from the clamp, the published distance is as accurate as the exact one.
@@ -141,7 +141,7 @@ for (const name of metricCases) {
   });
 }
 
-/** Clouds with a coincident and a nearly coincident row, because such pairs take a separate path. */
+/** Clouds with a coincident and a nearly coincident row, because the kernels handle such pairs on a separate path. */
 function near(n: number, m: number, d: number, radius: number): Matrix[] {
   const [x, y] = [cloud(Float32Array, n, d, radius, 1), cloud(Float32Array, m, d, radius, 2)];
   for (let k = 0; k < d; ++k) {
@@ -158,7 +158,7 @@ function results([x, y, cotangent]: readonly Matrix[], options: MetricOptions) {
   return { distances, x: gradX!.data, y: gradY!.data, c: gradC };
 }
 
-test('lorentz, float32: accurate also if times nearly cancel', (t) => {
+test('lorentz, float32: accurate even if time coordinates nearly cancel', (t) => {
   const c = 0.8;
   for (const dim of [2, 17, 64, 384, 1000]) {
     const lifted = (seed: number) => poincareToLorentz.sync(cloud(Float32Array, 120, dim, 1.05, seed), { c });
@@ -169,7 +169,7 @@ test('lorentz, float32: accurate also if times nearly cancel', (t) => {
   }
 });
 
-test('lorentz, float32: near and far pairs with many columns, at the apex and far out', (t) => {
+test('lorentz, float32: accurate for near and far pairs with many columns, at the apex and far out', (t) => {
   const c = 1;
   for (const cols of [64, 384, 1500]) {
     for (const radius of [0.1, 0.5, 0.9]) {
@@ -197,7 +197,7 @@ test('lorentz, float32: near and far pairs with many columns, at the apex and fa
   }
 });
 
-test('lorentz: near pairs far out, to the last digits', (t) => {
+test('lorentz: near pairs far out are accurate to the last digits', (t) => {
   // Differences are multiples of 2^-40, so that their squares are exact.
   const [unit, base] = [2 ** -40, [1000, 999, 44.75]];
   for (const [time, along, across] of [
@@ -213,7 +213,7 @@ test('lorentz: near pairs far out, to the last digits', (t) => {
   }
 });
 
-test('lorentz: the same space in other coordinates', (t) => {
+test('lorentz: distances equal those of the same points in the ball', (t) => {
   const c = 0.5;
   const x = cloud(Float64Array, 20, 5, 1.2);
   const lifted = new Float64Array(20 * 6);
@@ -229,7 +229,7 @@ test('lorentz: the same space in other coordinates', (t) => {
   close(t, got, want, limitsOf('lorentz', Float64Array).value, 'lorentz');
 });
 
-test('compat: the published distance, saturating at 12.206 / sqrt(c)', (t) => {
+test('compat: equals the published distance, which saturates at 12.206 / sqrt(c)', (t) => {
   const c = 0.1;
   const x = cloud(Float64Array, 24, 6, 3.162);
   const rows = table(x.data, 6);
@@ -267,7 +267,7 @@ test("compat: beyond the clamp, the gradient uses artanh's slope at the clamp", 
   }
 });
 
-test('compat: gradients in float32 at every curvature, from the origin to the rim', (t) => {
+test('compat: float32 gradients are accurate at every curvature, from the origin to the rim', (t) => {
   for (const c of [1e-12, 1e-8, 1e-4, 0.01, 0.8, 10]) {
     for (const reach of [1e-3, 0.3, 0.9, 0.99, 0.999, 0.9999, 0.99999]) {
       const size = Math.min(3, 1 / Math.sqrt(c)) * reach;
@@ -318,7 +318,7 @@ test('NaN makes its row of distances NaN and no other', (t) => {
   }
 });
 
-test('a set with itself: zeros on the diagonal, symmetric, and the total gradient', async (t) => {
+test('a set with itself gives a symmetric matrix with a zero diagonal, and the total gradient', async (t) => {
   for (const type of types) {
     const x = cloud(type, 50, 9, 0.95);
     x.data.set(x.data.subarray(9, 18), 18); // rows 1 and 2 coincide
@@ -337,7 +337,7 @@ test('a set with itself: zeros on the diagonal, symmetric, and the total gradien
   }
 });
 
-test('coincident points have a zero gradient; nothing is NaN anywhere in the ball', (t) => {
+test('coincident points have a zero gradient, and no result in the ball is NaN', (t) => {
   for (const type of types) {
     const rim = 1 - (type === Float64Array ? 1e-15 : 1e-7);
     const x = matrix(type.from([0, 0, rim, 0, 0, -rim, 1e-30, 0, 0.5, 0.5, 0.5, 0.5]), 6, 2);
@@ -362,7 +362,7 @@ test('zero rows give an empty matrix and zero gradients', async (t) => {
   t.deepEqual(b!.data, new Float32Array(12));
 });
 
-test('out: writes to the given array, shared memory included', (t) => {
+test('out: writes to the given array, even in shared memory', (t) => {
   const shared = new Float32Array(new SharedArrayBuffer(4 * 8));
   const x = matrix(new Float32Array(new SharedArrayBuffer(16)), 2, 2);
   x.data.set([0, 0, 0.5, 0]);
@@ -381,7 +381,7 @@ function pairOfRows(cols: number, part: number, seed: number): Matrix {
 }
 
 for (const part of [1e-3, 0.02, 0.1, 0.15, 0.25, 0.4]) {
-  test(`float32 keeps its digits in many columns: rows ${part} apart`, (t) => {
+  test(`float32 is accurate with many columns: rows ${part} apart`, (t) => {
     for (const cols of [64, 600, 1500]) {
       for (let seed = 0; seed < 20; ++seed) {
         const x = pairOfRows(cols, part, seed);
@@ -396,7 +396,7 @@ for (const part of [1e-3, 0.02, 0.1, 0.15, 0.25, 0.4]) {
   });
 }
 
-test('many near points, with duplicates and one outside the ball', (t) => {
+test('accurate for many near points, with duplicates and one outside the ball', (t) => {
   const { data } = cloud(Float32Array, 60, 20, 1, 3);
   const near = data.map((v, i) => 0.2 + 1e-3 * v + (i < 20 ? 0.9 : 0));
   near.copyWithin(5 * 20, 4 * 20, 5 * 20);

@@ -1,4 +1,4 @@
-// The core in other processes and workers: every ISA level, loading, exiting.
+// The core in other processes and workers: every ISA level, loading and exiting.
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
@@ -18,14 +18,14 @@ async function node(code: string, env: Record<string, string> = {}): Promise<str
   return stdout.trim();
 }
 
-test('the level in use is supported by the machine', (t) => {
+test('the selected level is supported by the machine', (t) => {
   const { level, levels, threads } = coreInfo();
   t.true(levels.includes(level));
   t.true(threads >= 1);
 });
 
 for (const level of coreInfo().levels) {
-  test(`${level}: the references hold at this level`, async (t) => {
+  test(`${level}: results equal the references`, async (t) => {
     const env = { ...process.env, HOROBALL_ISA: level };
     const files = ['pairwise', 'loss', 'retrieval', 'delta', 'threads', 'ops-reference', 'contract'].map(
       (name) => `dist/test/${name}.test.js`,
@@ -46,7 +46,7 @@ for (const level of coreInfo().levels) {
   });
 }
 
-test('an unsupported level is an error with a code that names the supported ones', async (t) => {
+test('an unsupported level causes a coded error that names the supported ones', async (t) => {
   const code = `import { coreInfo } from '${library}';
     try { coreInfo() } catch (error) { console.log(error.code, error.message) }`;
   const said = await node(code, { HOROBALL_ISA: 'sve' });
@@ -55,7 +55,7 @@ test('an unsupported level is an error with a code that names the supported ones
 });
 
 test.serial(
-  "import and load of the core take a third of Node's own start, and bring no libtorch",
+  "importing and loading the core take at most a third of Node's startup time, without libtorch",
   async (t) => {
     const code = `const begin = performance.now();
     const { coreInfo } = await import('horoball');
@@ -64,14 +64,13 @@ test.serial(
     import { readFileSync } from 'node:fs';
     console.log(process.platform === 'linux' ? readFileSync('/proc/self/maps', 'utf8') : '');`;
     const parts: number[] = [];
-    // The load of the machine affects both sides, so the best of several tries counts. `npm run bench`
-    // measures milliseconds.
+    // Other processes affect both sides, so the best of several attempts counts. `npm run bench` measures milliseconds.
     for (let tries = 0; tries < 40 && !(Math.min(...parts) < 1 / 3); ++tries) {
       const text = await node(code);
       parts.push(Number(text.split('\n', 1)[0]));
       t.false(/torch|cuda/i.test(text.replaceAll(root, '')));
     }
-    t.true(Math.min(...parts) < 1 / 3, `${parts} of Node's own start`);
+    t.true(Math.min(...parts) < 1 / 3, `${parts} of Node's startup time`);
   },
 );
 

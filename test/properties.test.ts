@@ -1,5 +1,5 @@
-// Identities of gyrovector spaces, over a grid of seeds, curvatures and types: those that geoopt's test suite
-// checks, written anew. Every identity is also differentiated, and no gradient may be NaN or infinite.
+// Checks identities of gyrovector spaces over a grid of seeds, curvatures and types: those of geoopt's test suite,
+// reimplemented. Every identity is also differentiated, and no gradient may be NaN or infinite.
 import test, { type ExecutionContext } from 'ava';
 import {
   conformalFactor,
@@ -39,7 +39,7 @@ interface Case {
   readonly a: Matrix;
   readonly b: Matrix;
   readonly next: () => number;
-  /** The largest coordinate of points. */
+  /** The largest absolute coordinate of the points. */
   readonly scale: number;
 }
 
@@ -93,7 +93,7 @@ function identity(
       let worst = 0;
       for (let k = 0; k < got.length; ++k) {
         const off = Math.abs(got[k]! - want[k]!) / (unit * Math.max(it.scale, Math.abs(want[k]!)));
-        worst = Math.max(worst, off); // NaN stays
+        worst = Math.max(worst, off); // propagates NaN
       }
       t.true(worst <= roundings, `${it.type.name}, c ${it.c}: ${worst} roundings`);
     }
@@ -204,7 +204,7 @@ function unit({ data, rows, cols }: Matrix): Matrix {
 
 identity('geodesic begins at a', 10, ({ a, b, c }) => [geodesic.sync(0, a, b, { c }).data, a.data]);
 identity('geodesic ends at b', 10, ({ a, b, c }) => [geodesic.sync(1, a, b, { c }).data, b.data]);
-identity('geodesic is its formula: a + t (-a + b)', 10, ({ a, b, c }) => {
+identity('geodesic equals its formula: a + t (-a + b)', 10, ({ a, b, c }) => {
   const away = mobiusAdd.sync(minus(a), b, { c });
   const part = mobiusScalarMul.sync(0.4, away, { c });
   return [geodesic.sync(0.4, a, b, { c }).data, mobiusAdd.sync(a, part, { c }).data];
@@ -267,7 +267,7 @@ identity('a matrix acts in the tangent space at 0', 10, (it) => {
     expmap0.sync(product(it.type, m, logmap0.sync(a, { c })), { c }).data,
   ];
 });
-identity('two matrices in turn', 10, (it) => {
+identity('applying two matrices is applying their product', 10, (it) => {
   const { a, c } = it;
   const [m, k] = [times(0.5, random(it, cols, cols)), times(0.5, random(it, cols, cols))];
   const tangent = product(it.type, k, product(it.type, m, logmap0.sync(a, { c })));
@@ -309,7 +309,7 @@ identity('transport keeps inner products', 50, (it) => {
   const [tu, tv] = [u, v].map((each) => parallelTransport.sync(a, b, each, { c }));
   return [metric(b, tu!, tv!, c), metric(a, u, v, c)];
 });
-identity('transport along a geodesic turns its velocity to the far end', 10, ({ a, b, c }) => [
+identity('transport along a geodesic maps its velocity to that at the other end', 10, ({ a, b, c }) => [
   parallelTransport.sync(a, b, logmap.sync(a, b, { c }), { c }).data,
   minus(logmap.sync(b, a, { c })).data,
 ]);
@@ -336,7 +336,7 @@ identity('weights that are all 0 give the origin', 0, ({ type, a, c }) => [
   weightedMidpoint.sync(a, new type(rows), { c }).data,
   new Float64Array(cols),
 ]);
-identity('whole weights are repeated points', 10, ({ type, a, c }) => {
+identity('integer weights are repeated points', 10, ({ type, a, c }) => {
   const weights = type.from(Array.from({ length: rows }, (_, i) => i % 3));
   const rowsOf = Array.from({ length: rows }, (_, i) => [...a.data.subarray(i * cols, (i + 1) * cols)]);
   const repeated = rowsOf.flatMap((row, i) => new Array<number[]>(i % 3).fill(row)).flat();
@@ -348,7 +348,7 @@ identity('whole weights are repeated points', 10, ({ type, a, c }) => {
 
 // ---- Far out ---------------------------------------------------------------------------------------------
 
-test('a hundred giant steps stay finite', (t) => {
+test('a hundred huge steps stay finite', (t) => {
   for (const it of cases.filter(({ c }) => c > 1e-3)) {
     const { c, b } = it;
     let { a } = it;

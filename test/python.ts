@@ -24,7 +24,7 @@ export function python(
   const reasons: string[] = [];
   for (const program of [own, 'python3']) {
     if (program === own && !existsSync(own)) {
-      reasons.push(`there is no ${own}`);
+      reasons.push(`${own} does not exist`);
       continue;
     }
     const { error, status, stdout, stderr } = spawnSync(

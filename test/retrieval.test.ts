@@ -35,7 +35,7 @@ for (const type of types) {
     t.deepEqual(shop.recall, inshop_poincare as typeof shop.recall);
   });
 
-  test(`${type.name}: R-Precision and MAP@R`, async (t) => {
+  test(`${type.name}: R-Precision and MAP@R equal the reference`, async (t) => {
     const got = await retrievalMetrics(ball, labels, { c });
     close(
       t,
@@ -63,7 +63,7 @@ for (const type of types) {
         const { indices, distances } = await topK(q, g, options);
         const want = pairwise(name, table(q.data, q.cols), table(g.data, g.cols), 1);
         const order = want.map((row) => nearest(row, k));
-        // Neighbors whose distances agree up to the last digits of float32 may be in either order.
+        // Neighbors whose distances differ only by float32 rounding may be in either order.
         const away = order.flatMap((row, i) => row.map((j) => want[i]![j]!));
         const found = Array.from(indices, (j, at) => want[Math.floor(at / k)]![j]!);
         const { value } = limitsOf(name, type);
@@ -75,7 +75,7 @@ for (const type of types) {
     }
   }
 
-  test(`${type.name}: ties go to the lower row, exclusion is by identity, masks hold`, (t) => {
+  test(`${type.name}: ties go to the lower row, and excluded and masked rows are not returned`, (t) => {
     const rows = matrix(type.from([0.1, 0, 0.5, 0, 0.1, 0, 0.5, 0, 0.1, 0]), 5, 2);
     const search = (options: object) => topK.sync(rows, rows, { k: 3, c: 1, ...options });
     t.deepEqual([...search({}).indices.subarray(0, 6)], [0, 2, 4, 1, 3, 0]);
@@ -103,7 +103,7 @@ for (const type of types) {
     }
   });
 
-  test(`${type.name}: compat: rows beyond the clamp are equally far`, (t) => {
+  test(`${type.name}: compat: rows beyond the clamp are at equal distance`, (t) => {
     const x = type.from([-0.999998, 0]);
     const y = matrix(type.from([0.999999, 0, 0.9999, 0, 0.5, 0, 0.999997, 0, 0.999998, 0]), 5, 2);
     const want = pairwise('hypmix', table(x, 2), table(y.data, 2), 1)[0]!;
@@ -130,7 +130,7 @@ for (const type of types) {
   });
 }
 
-test('the distances are those of pairwiseDistance', (t) => {
+test('topK returns the distances of pairwiseDistance', (t) => {
   const x = cloud(Float64Array, 90, 12, 0.95);
   const all = pairwiseDistance.sync(x, undefined, { c: 1 }).data;
   const { indices, distances } = topK.sync(x, x, { k: 90, c: 1 });
@@ -168,7 +168,7 @@ test('float32: returned distances are accurate with many columns, and in ascendi
   }
 });
 
-test("the rank of each query's class is found, however large", (t) => {
+test("finds the rank of each query's class, however large", (t) => {
   const rows = 60;
   const x = cloud(Float64Array, rows, 6, 0.9, 23);
   const classes = Int32Array.from({ length: rows }, (_, i) => i % (rows / 2)); // pairs of different classes
@@ -192,7 +192,7 @@ test('a query without its class in the gallery counts as a miss', (t) => {
   t.deepEqual(got, { recall: { 1: 2 / 3 }, rPrecision: 2 / 3, mapAtR: 2 / 3, queries: 3, unmatched: 1 });
 });
 
-test('scattered queries and galleries, bigint labels', (t) => {
+test('accepts query and gallery rows in any order, and bigint labels', (t) => {
   const x = matrix(new Float64Array([0, 5, 0.1, 5.1, 0.2]), 5, 1);
   const labels = [1n, 2n, 1n, 2n, 1n];
   const options = { ks: [1, 2], metric: 'euclidean', query: [4, 1], gallery: [3, 0, 2] } as const;
@@ -206,9 +206,8 @@ function before<A extends Float32Array | Float64Array | Int32Array>(array: A, fi
 }
 
 for (const type of types) {
-  // Padding queries count as near to every point outside the ball. Once, their answers were written beyond
-  // the arrays.
-  test(`${type.name}: a search writes only to its result, wherever the points are`, (t) => {
+  // Padding queries count as near to every point outside the ball. Their results were once written out of bounds.
+  test(`${type.name}: a search never writes outside its result, wherever the points are`, (t) => {
     const [gallery, d] = [200, 2];
     const y = cloud(type, gallery, d, 1.5, 3);
     for (const k of [1, 3, 100]) {
@@ -229,7 +228,7 @@ for (const type of types) {
   });
 }
 
-test('the default ks are limited by the size of the gallery', async (t) => {
+test('the default ks are at most the size of the gallery', async (t) => {
   const x = matrix(Float32Array.of(0, 0, 0.1, 0, 0.5, 0, 0.6, 0, 0.7, 0), 5, 2);
   const classes = ['a', 'a', 'b', 'b', 'b'];
   const ksOf = (options: { ks?: number[]; query?: number[]; gallery?: number[] }) =>

@@ -14,7 +14,7 @@ const makers: [string, (points: Matrix<Float64Array>, lr?: number) => Optimizer]
   ['Adam', (points, lr = 0.05) => new RiemannianAdam(points, { c, lr })],
 ];
 
-/** Points of the ball of curvature -c, at most at the fraction `share` of its radius. */
+/** Points of the ball of curvature -c, up to the fraction `share` of its radius. */
 function points(rows: number, cols: number, share: number, seed: number): Matrix<Float64Array> {
   const next = random(seed);
   const data = new Float64Array(rows * cols);
@@ -74,7 +74,7 @@ for (const [name, make] of makers) {
   });
 }
 
-test('one step of SGD is the exponential map of the Riemannian gradient', (t) => {
+test('one step of SGD applies the exponential map to the Riemannian gradient', (t) => {
   // On a diameter everything is one-dimensional: exp_x(v) is at artanh(sqrt c x) + sqrt c v / (1 - c x^2),
   // and the gradient shrinks by (1 - c x^2)^2 / 4.
   const [x, gradient, lr] = [0.4, -0.3, 0.8];
@@ -86,7 +86,7 @@ test('one step of SGD is the exponential map of the Riemannian gradient', (t) =>
   close(t, [line.data[0]!], [expected], accuracyOf('expmap').value.float64, 'step');
 });
 
-test('the first step of Adam has the length of its learning rate at any point', (t) => {
+test('the first step of Adam has the length of the learning rate at any point', (t) => {
   for (const radius of [0, 0.5, 0.9]) {
     const start = Float64Array.of(radius / Math.sqrt(c), 0);
     const x = matrix(start.slice(), 1, 2);

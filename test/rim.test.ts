@@ -22,7 +22,7 @@ import { accuracyOf } from './row-points.ts';
 import { close, eachClose, inner, types } from './support.ts';
 import { allowed, coreError, referenceError } from './tolerances.ts';
 
-test('on the rim and outside, 1 - c|x|^2 counts as 1e-30, and distances are infinite', (t) => {
+test('on the rim and outside, 1 - c|x|^2 is treated as 1e-30, and distances are infinite', (t) => {
   for (const type of types) {
     const limitOf = (name: string) => allowed(type, accuracyOf(name).value);
     for (const c of [0.25, 1, 16]) {
@@ -98,7 +98,7 @@ test('a long step or a distant point rounds onto the rim, not beyond it', (t) =>
   }
 });
 
-test('a step that ends on the rim has no slope along itself, even if it starts near the rim', (t) => {
+test('a step that ends on the rim has no derivative along itself, even if it starts near the rim', (t) => {
   for (const c of [0.01, 1, 100]) {
     const r = 1 / Math.sqrt(c);
     // Accuracy decreases with the square of the distance from the rim.
@@ -134,7 +134,7 @@ test('any point of a geodesic, at any t, is inside the ball or on the rim', (t) 
   t.notThrows(() => fc.assert(fc.property(pair, holds), { seed: 7, numRuns: 300 }));
 });
 
-test('a geodesic through near points, far beyond them, ends in its direction', (t) => {
+test('a geodesic through near points, followed far beyond them, ends in the right direction', (t) => {
   // A straight line through the origin, and the circle through (0.6, 0) that meets it at right angles.
   for (const apart of [1e-3, 1e-7, 1e-12]) {
     const x = Float64Array.of(0.6, 0);

@@ -1,5 +1,4 @@
-// Calls and points of a row-wise operation, derived from its card alone and shared by the suites that test
-// all cards.
+// Calls and inputs of a row-wise operation, derived from its card alone, for the suites that test all cards.
 import type { Accuracy } from '../lib/cards.ts';
 import { type Device, type Matrix, matrix, poincareToLorentz } from '../lib/index.ts';
 import * as named from '../lib/ops.ts';
@@ -18,7 +17,7 @@ export interface AnyOperation {
 
 export const cards: readonly RowCard[] = rowCards();
 
-/** The errors that a card allows. */
+/** The error bounds of a card. */
 export const accuracyOf = (name: string): Accuracy => cards.find((card) => card.name === name)!.tolerance;
 
 export function operationOf(card: RowCard): AnyOperation {
@@ -55,7 +54,7 @@ export function forward(card: RowCard, inputs: readonly unknown[], options: RowO
   return operationOf(card).sync(...argumentsOf(card, inputs, options));
 }
 
-/** The gradients of the inputs, followed by those of the leading number, if there is one, and of c. */
+/** The gradients of the inputs, followed by those of the leading number, if any, and of c. */
 export function gradients(
   card: RowCard,
   inputs: readonly unknown[],
@@ -107,7 +106,7 @@ export function slope(f: (h: number) => number, h = 1e-4): number {
   return (8 * (f(h) - f(-h)) - (f(2 * h) - f(-2 * h))) / (12 * h);
 }
 
-/** A copy of a matrix with one element moved. */
+/** A copy of a matrix with one element changed. */
 export function moved({ data, rows, cols }: Matrix, at: number, by: number): Matrix {
   const copy = data.slice();
   copy[at]! += by;

@@ -1,8 +1,7 @@
-// npm run test:asan and npm run test:tsan: builds the core with a sanitizer, and runs its tests on it. The first finding
-// ends the process that has it, and the test fails.
-//
-// asan: AddressSanitizer and UndefinedBehaviorSanitizer, all tests of the core at the machine's widest SIMD level, and those
-// of the kernels at every other level. tsan: ThreadSanitizer, the tests that use several threads.
+// npm run test:asan and npm run test:tsan: builds the core with a sanitizer, and runs its tests on it. A finding aborts its
+// process, and the test fails.  asan: AddressSanitizer and UndefinedBehaviorSanitizer, all tests of the core at the
+// machine's widest SIMD level, and those of the kernels at every other level. tsan: ThreadSanitizer, the tests that use
+// several threads.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -22,8 +21,8 @@ const kernels = [
 
 /**
  * Node is not compiled with ThreadSanitizer, which therefore does not see that V8's jobs and Node's message ports are
- * destroyed only after their last use. Suppressed are frames of V8's platform and of messages, and the destruction of libuv's
- * locks: our code is called by none of them.
+ * destroyed only after their last use. Frames of V8's platform and of messages, and the destruction of libuv's locks, are
+ * suppressed: none of them calls our code.
  */
 const suppressions = [
   'v8::platform::',
@@ -101,7 +100,7 @@ const core = resolve(
 const preloaded = execFileSync('c++', [`-print-file-name=${library}`], { encoding: 'utf8' }).trim();
 const ava = join('node_modules', 'ava', 'entrypoints', 'cli.mjs');
 for (const [tests, level] of runs(coreInfo().levels)) {
-  // Without address randomization, whose range the runtime library of ThreadSanitizer may not support.
+  // Disables address randomization, because ThreadSanitizer's runtime may not support its range.
   const command = ['-R', process.execPath, ava, '--no-worker-threads', '--timeout=20m', ...tests];
   const { status, signal } = spawnSync('setarch', command, {
     stdio,

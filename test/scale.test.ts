@@ -1,5 +1,4 @@
-// Weights, cotangents and temperatures of any scale: results that do not depend on the scale keep their
-// digits.
+// Results that do not depend on the scale of weights, cotangents or temperatures are accurate at any scale.
 import test from 'ava';
 import {
   distToPlane,
@@ -35,19 +34,19 @@ test('a midpoint and its gradients do not depend on the scale of the weights', (
     const [x, w] = weightedMidpoint.vjp.sync(points, scaled, cotangent, { c, gradC: byC });
     close(t, x!.data, gradX!.data, midpoint.gradient.float64, `gradient in x, ${scale}`);
     close(t, byC, gradC, midpoint.parameters.float64, `gradient in c, ${scale}`);
-    // Its exact value overflows float64 if the weights are below the smallest normal number.
+    // The exact gradient overflows float64 if the weights are subnormal.
     if (scale < 1e-307) continue;
     const byWeight = w!.data.map((each) => each * scale);
     close(t, byWeight, gradW!.data, midpoint.gradient.float64, `gradient in w, ${scale}`);
   }
 });
 
-test('a power of two as scale does not change any bit of a midpoint', (t) => {
+test('scaling the weights by a power of two does not change a bit of a midpoint', (t) => {
   const scaled = weights.map((weight) => weight * 2 ** 600);
   t.deepEqual(weightedMidpoint.sync(points, scaled, { c }), weightedMidpoint.sync(points, weights, { c }));
 });
 
-test('weights in float32 near the ends of its range', (t) => {
+test('accepts float32 weights near the ends of their range', (t) => {
   const x = matrix(Float32Array.from(points.data), 4, 3);
   const plain = weightedMidpoint.sync(x, Float32Array.from(weights), { c });
   for (const scale of [1e-44, 1e-38, 5e37]) {
@@ -59,7 +58,7 @@ test('weights in float32 near the ends of its range', (t) => {
   t.true(plain.data.every(Number.isFinite));
 });
 
-test('without any weight the midpoint is the origin, with gradients of 0', (t) => {
+test('with zero weights the midpoint is the origin, with zero gradients', (t) => {
   const none = new Float64Array(4);
   t.deepEqual([...weightedMidpoint.sync(points, none, { c }).data], [0, 0, 0]);
   for (const gradient of weightedMidpoint.vjp.sync(points, none, cotangent, { c })) {
@@ -154,7 +153,7 @@ test('a cosine distance and its gradients do not depend on the scale of either r
 const transposed = (data: ArrayLike<number>) =>
   Float64Array.from({ length: 16 }, (_, i) => data[(i % 4) * 4 + Math.floor(i / 4)]!);
 
-test('normals of a plane: any norm that the cards allow, and beyond it no wrong number', (t) => {
+test('normals of a plane: correct for any norm that the cards allow, never wrong beyond it', (t) => {
   const p = matrix(
     points.data.map((each) => each / 3),
     4,
@@ -189,7 +188,7 @@ test('normals of a plane: any norm that the cards allow, and beyond it no wrong 
   }
 });
 
-test('vectors that are only multiplied: any norm that the cards allow, NaN above', (t) => {
+test('vectors that are only multiplied: correct for any norm that the cards allow, NaN above', (t) => {
   for (const [name, operation] of Object.entries({ parallelTransport0, riemannianGradient })) {
     const at = (scale: number) =>
       operation.sync(

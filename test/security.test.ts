@@ -1,4 +1,4 @@
-// Every row of the threat model names existing tests that run automatically.
+// Every row of the threat model in SECURITY.md names existing tests that run automatically.
 import { readFile } from 'node:fs/promises';
 import test from 'ava';
 

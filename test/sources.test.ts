@@ -57,7 +57,7 @@ function literalTolerances(path: string, source: string): string[] {
   };
   const hasNumber = (expression: string, before: number, seen: readonly string[] = []): boolean => {
     const values = expression
-      .replace(/[^,;(?]* \? /g, '') // of a condition, only its results count
+      .replace(/[^,;(?]* \? /g, '') // of a conditional expression, only the two results count
       .replace(/\b(?:limitsOf|limitsIn|accuracyOf|geometryCard|metricCard)\([^()]*\)/g, '');
     const numbers = Array.from(values.matchAll(/(?<![\w.$])\d[\w.]*(?:(?<=e)-\d+)?/g), ([number]) =>
       Number(number),
@@ -92,7 +92,7 @@ test('tests read every tolerance from a card or from tolerances.ts', async (t) =
   t.deepEqual(found, []);
 });
 
-/** Literal limits of peers. */
+/** Limits of peers that are written as literals. */
 const literalLimits = (path: string, text: string): string[] =>
   Array.from(text.matchAll(/within: [\d.]\S*/g), ([limit]) => `${path}: ${limit}`);
 
@@ -107,7 +107,7 @@ test('benchmarks read the limits of peers from tolerances.ts', async (t) => {
   t.deepEqual(literalLimits('x.ts', 'same: { as, within: 1e-5 }, bar'), ['x.ts: within: 1e-5']);
 });
 
-test('a tolerance in a constant, a condition, a product or a comparison is found', (t) => {
+test('finds a tolerance in a constant, a conditional, a product or a comparison', (t) => {
   const text = `
     const limit = type === Float64Array ? own : 1e-5;
     close(t, a, b, limit, 'x');
@@ -136,14 +136,14 @@ test('the documented defaults of the loss are those of the cards', async (t) => 
   t.deepEqual(Object.fromEntries(documented), optional);
 });
 
-test('the number of the tables is the hash of the file that declares them', async (t) => {
+test('the ABI number is the hash of the file that declares the function tables', async (t) => {
   const { abi } = core();
   if (abi === null) return t.pass('WebAssembly has no other addon');
   const text = (await read('native/core.h')).replaceAll('\r\n', '\n');
   t.is(abi.toString(16).padStart(8, '0'), createHash('sha256').update(text).digest('hex').slice(0, 8));
 });
 
-test('a call has a field for every member of its argument struct', async (t) => {
+test('every call has a field for each member of its argument struct', async (t) => {
   const text = (
     await Promise.all(['core.h', 'image/resample.h', 'image/augment.h'].map((name) => read(`native/${name}`)))
   )

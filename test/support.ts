@@ -1,4 +1,4 @@
-// Shared by the core's tests: reference files, awkward points, errors and comparisons.
+// Helpers of the core's tests: reference files, test points, errors and comparisons.
 import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
 import { type HalfArray, type Matrix, matrix, type Reals } from '../lib/index.ts';
@@ -35,7 +35,7 @@ export class Reference {
     return Float64Array.from(tensor.data as Float64Array, Number);
   }
 
-  /** All axes but the last are rows. */
+  /** All axes except the last are rows. */
   matrix(name: string, type: RealsType): Matrix {
     const cols = this.#file.tensors.get(name)!.shape.at(-1)!;
     const data = type.from(this.reals(name));
@@ -97,7 +97,7 @@ export function eachClose(
   for (let i = 0; i < want.length; ++i) {
     const error = got[i] === want[i] ? 0 : Math.abs(got[i]! - want[i]!) / Math.abs(want[i]!);
     if (firstBad < 0 && !(error <= tolerance)) firstBad = i;
-    if (!(error <= worst)) [worst, at] = [error, i]; // NaN stays
+    if (!(error <= worst)) [worst, at] = [error, i]; // also for NaN
   }
   const shown = (i: number): string => `index ${i} (got ${got[i]}, expected ${want[i]})`;
   t.true(

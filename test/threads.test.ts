@@ -1,4 +1,4 @@
-// Results do not depend on the number of threads, bit for bit.
+// Results are bit-identical for any number of threads.
 import test from 'ava';
 import {
   contrastiveLoss,
@@ -15,7 +15,7 @@ import { cloud, types } from './support.ts';
 const counts = [2, 3, 7];
 
 for (const type of types) {
-  // More rows than a block has, and not a multiple of a block.
+  // More rows than a block, but not a multiple of one.
   const x = cloud(type, 701, 37, 0.95, 1);
   const y = cloud(type, 503, 37, 0.95, 2);
   const cotangent = cloud(type, 701, 503, 1, 3);
@@ -59,7 +59,7 @@ for (const type of types) {
   });
 
   for (const [name, call] of Object.entries(calls)) {
-    test(`${type.name} ${name}: the same bits for 1, ${counts.join(', ')} threads and all`, (t) => {
+    test(`${type.name} ${name}: bit-identical for 1, ${counts.join(', ')} and all threads`, (t) => {
       const one = call(1);
       for (const threads of [...counts, undefined]) t.deepEqual(call(threads), one, `${threads} threads`);
     });

@@ -1,11 +1,11 @@
-// Every tolerance of a test that is not a card's: errors of references, and bounds of quantities that have no card.
-// test/sources.test.ts refuses tolerances written elsewhere.
+// All tolerances of tests that are not on cards: errors of references, and bounds for quantities without a card.
+// test/sources.test.ts rejects tolerances in other files.
 import type { Tolerance } from '../lib/cards.ts';
 import type { RealsType } from './support.ts';
 
 /**
- * The error that a card allows in this type. `ofReference`: the error of the float64 reference that the result is
- * compared with, an entry of {@link referenceError}; float32 does not see it.
+ * The error that a card allows in this type. `ofReference`: the error of the float64 reference that the result is compared
+ * with, an entry of {@link referenceError}; ignored for float32, whose bound is much larger.
  */
 export const allowed = (type: RealsType, { float32, float64 }: Tolerance, ofReference = 0): number =>
   type === Float64Array ? float64 + ofReference : float32;

@@ -1,4 +1,5 @@
-// A network as ONNX gives the same outputs as libtorch. Compares with onnxruntime, Node's or, if that is not installed, Python's.
+// An exported ONNX network gives the same outputs as libtorch. Runs it in onnxruntime for Node or, if that is not
+// installed, for Python.
 import { readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -71,7 +72,7 @@ async function logits(model: Embedder, body: ArrayLike<number>): Promise<number[
   return oracle.table(body, shape[1]!).map((f) => weight.map((w, i) => oracle.dot(w, f) + bias[i]!));
 }
 
-/** The outputs of the lane, by their names in the file. */
+/** The outputs of the training layer, by their names in the ONNX file. */
 const names = { pooler_output: 'body', image_embeds: 'euclidean', hyperbolic: 'hyperbolic' } as const;
 
 /** RGB bytes as the network's input. */
@@ -95,8 +96,8 @@ function planesOf(
 for (const [what, options] of Object.entries({
   'tied head': { head: 'hypmix', clipR: 2.3, c: 0.1 },
   'free head, no clip, far from the origin': { head: 'hyp-vit', clipR: null, c: 3 },
-  'free head, clipped, where the projection acts': { head: 'hyp-vit', clipR: 2.3, c: 8 },
-  'published guards where the projection acts': { head: 'hyp-vit', clipR: 0.4, c: 90, compat: 'hypmix' },
+  'free head, clipped, with an active projection': { head: 'hyp-vit', clipR: 2.3, c: 8 },
+  'published guards with an active projection': { head: 'hyp-vit', clipR: 0.4, c: 90, compat: 'hypmix' },
   'published guards': { head: 'hyp-vit', clipR: 2.3, c: 0.1, compat: 'hypmix' },
   'distillation token and layer scale': {
     model: { ...tinyViT, distilled: true, initValues: 0.3 },
@@ -140,7 +141,7 @@ for (const [what, options] of Object.entries({
 const backbones = 'test/fixtures/backbones';
 const described = readdirSync(backbones).filter((name) => name.endsWith('.json'));
 for (const name of described.map((file) => file.slice(0, -'.json'.length)))
-  test(`${name}: the exported backbone is that of timm`, async (t) => {
+  test(`${name}: the exported backbone equals that of timm`, async (t) => {
     const stored = join(backbones, name);
     const { tensors: reference } = await readSafetensors(`${stored}.reference.safetensors`);
     const image = reference.get('image')!;
@@ -161,7 +162,7 @@ for (const [storage, least, share] of [
   ['fp16', 1e-3, 0.6],
   ['int8', 3e-2, 0.4],
 ] as const) {
-  test(`${storage}: a smaller file gives nearly the same`, async (t) => {
+  test(`${storage}: a smaller file gives nearly the same outputs`, async (t) => {
     const { path, remove } = await temporary();
     using model = await tinyEmbedder({ model: { ...tinyViT, embedDim: 96, depth: 3 } });
     const weights = join(path, 'model.safetensors');
@@ -184,7 +185,7 @@ for (const [storage, least, share] of [
   });
 }
 
-test('a backbone without a head: its feature, and that as a unit vector', async (t) => {
+test('a backbone without a head outputs its feature and the feature as a unit vector', async (t) => {
   const { path, remove } = await temporary();
   const model = { ...tinyViT, qkvBias: false, initValues: 0.5 };
   using vit = await createViT(model, { seed: 3 });
@@ -218,7 +219,7 @@ test('a backbone without a head: its feature, and that as a unit vector', async 
   await remove();
 });
 
-test('weights that were not saved by a run cannot be exported, and nothing is written', async (t) => {
+test('rejects weights that were not saved by a run, and writes nothing', async (t) => {
   const { path, remove } = await temporary();
   const { writeSafetensors } = await import('../../lib/io/index.ts');
   const weights = join(path, 'other.safetensors');
@@ -229,7 +230,7 @@ test('weights that were not saved by a run cannot be exported, and nothing is wr
   await remove();
 });
 
-test('the description of the network in a weight file is validated', async (t) => {
+test('validates the description of the network in a weight file', async (t) => {
   const { path, remove } = await temporary();
   const { writeSafetensors } = await import('../../lib/io/index.ts');
   const weights = join(path, 'forged.safetensors');

@@ -2,14 +2,14 @@ import test from 'ava';
 import fc from 'fast-check';
 import { halfBits, quantize, toHalf } from '../../lib/onnx/storage.ts';
 
-/** The value of binary16 bits. */
+/** The value of a binary16 bit pattern. */
 function widen(bits: number): number {
   const [sign, exponent, fraction] = [bits >> 15 ? -1 : 1, (bits >> 10) & 31, bits & 1023];
   if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
   return sign * (exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25));
 }
 
-test('half precision: every value is its own rounding', (t) => {
+test('half precision: every representable value round-trips', (t) => {
   for (let bits = 0; bits < 1 << 16; bits++) {
     const value = widen(bits);
     if (Number.isNaN(value)) t.true(Number.isNaN(widen(halfBits(value))));
@@ -18,7 +18,7 @@ test('half precision: every value is its own rounding', (t) => {
   t.pass();
 });
 
-test('half precision: between two values, the nearest; halfway, the even one; past the largest, infinity', (t) => {
+test('half precision: rounds to nearest, ties to even, and to infinity beyond the largest value', (t) => {
   for (let bits = 0; bits < 0x7bff; bits++) {
     const [low, high] = [widen(bits), widen(bits + 1)];
     const middle = (low + high) / 2; // exact in float32
@@ -34,7 +34,7 @@ test('half precision: between two values, the nearest; halfway, the even one; pa
   t.deepEqual(toHalf([1, -2]), Uint16Array.of(0x3c00, 0xc000));
 });
 
-test('8 bits: an error of at most half a step of its channel; zeros stay', (t) => {
+test('8 bits: the error is at most half a step of the channel, and zeros stay exact', (t) => {
   const values = fc.array(fc.float({ noNaN: true, min: -1000, max: 1000 }), { minLength: 12, maxLength: 12 });
   fc.assert(
     fc.property(values, (x) => {

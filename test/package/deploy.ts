@@ -1,6 +1,6 @@
-// `npm run test:deploy`: publishes the packages to a local registry, installs them with npm in an empty folder, and builds a
-// Next.js server with `output: 'standalone'`, which must run elsewhere with the native core. Verdaccio and Next.js are installed
-// for it (400 MB) into the folder that is its first argument, or a temporary one.
+// `npm run test:deploy`: publishes the packages to a local registry, installs them with npm in an empty folder, and builds
+// a Next.js server with `output: 'standalone'`, which must run in another folder with the native core. Installs Verdaccio
+// and Next.js (400 MB) into the folder that is the first argument, or a temporary one.
 import { execFile, spawn } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -34,7 +34,7 @@ const say = (text: string): boolean => process.stderr.write(`${text}\n`);
 
 async function registry(): Promise<() => void> {
   const upstream = (await run('npm', ['config', 'get', 'registry'])).stdout.trim();
-  // An old tag of node-fetch is missing in some mirrors.
+  // Some registry mirrors lack an old tag of node-fetch.
   const manifest = { private: true, overrides: { 'node-fetch': '2.7.0' } };
   const at = await inFolder('registry', {
     'package.json': JSON.stringify(manifest),
@@ -70,7 +70,7 @@ async function publish(): Promise<void> {
   }
 }
 
-/** A route that says what it computed, and which core computed it. */
+/** A route that responds with a computed distance and the SIMD level of the core. */
 const route = `import { coreInfo, dist, matrix } from 'horoball';
 export const dynamic = 'force-dynamic';
 export async function GET() {

@@ -1,4 +1,4 @@
-// The site that `npm run docs` writes: links resolve, every option and export has a place, and nothing is loaded from the
+// The site that `npm run docs` writes: links resolve, every option and export is documented, and nothing is loaded from the
 // network. TypeDoc is installed by `npm run docs`.
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -20,7 +20,7 @@ test('the site is complete', async (t) => {
     join(root, 'dist/lib/tasks/docs.js'),
     folder,
   ]);
-  t.regex(stderr, /^\S+index\.html\n$/, 'TypeDoc warns of nothing');
+  t.regex(stderr, /^\S+index\.html\n$/, 'TypeDoc prints no warnings');
   const files = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith('.html'));
   const texts = new Map<string, string>();
   for (const name of files) texts.set(name, await readFile(join(folder, name), 'utf8'));

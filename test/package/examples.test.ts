@@ -1,4 +1,4 @@
-// Runs lib/examples/ as a reader does, from the root of the repository.
+// Runs lib/examples/ as the documentation says, from the root of the repository.
 import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -25,7 +25,7 @@ function has(name: string): boolean {
   }
 }
 
-test('hierarchy: linked names are nearest, and the drawing contains every name', async (t) => {
+test('hierarchy: linked names are nearest neighbors, and the drawing contains every name', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'horoball-example-'));
   const file = join(folder, 'tree.svg');
   const said = await example('hierarchy.mjs', file);
@@ -37,7 +37,7 @@ test('hierarchy: linked names are nearest, and the drawing contains every name',
   await rm(folder, { recursive: true });
 });
 
-test('rerank: a flat index is exact, a graph nearly so after reranking', async (t) => {
+test('rerank: a flat index is exact, a graph index nearly exact after reranking', async (t) => {
   if (!has('usearch')) return t.pass('skipped: usearch is not installed');
   const said = await example('rerank.mjs', '5000');
   const numbers = Array.from(said.matchAll(/alone ([\d.]+) {2}reranked ([\d.]+)/g), (match) =>
@@ -48,7 +48,7 @@ test('rerank: a flat index is exact, a graph nearly so after reranking', async (
   t.true(graph[1]! > 0.93 && graph[1]! > graph[0]! + 0.1, said);
 });
 
-test("loss-of-buffers: the loss falls on another framework's memory", async (t) => {
+test("loss-of-buffers: training decreases the loss in another framework's memory", async (t) => {
   if (!has('onnxruntime-node')) return t.pass('skipped: onnxruntime-node is not installed');
   const losses = Array.from((await example('loss-of-buffers.mjs')).matchAll(/loss ([\d.]+)/g), ([, x]) =>
     Number(x),
@@ -65,7 +65,7 @@ const mistakes: [name: string, args: string[], sentence: RegExp][] = [
 ];
 
 for (const [name, args, sentence] of mistakes) {
-  test(`${name} ${args.join(' ')}: a mistake gives one sentence and a failing exit code`, async (t) => {
+  test(`${name} ${args.join(' ')}: a usage error gives one sentence and a failing exit code`, async (t) => {
     if (name === 'rerank.mjs' && !has('usearch')) return t.pass('skipped: usearch is not installed');
     const { code, stderr } = await t.throwsAsync<Error & { code: number; stderr: string }>(
       example(name, ...args),
@@ -76,7 +76,7 @@ for (const [name, args, sentence] of mistakes) {
   });
 }
 
-test('a missing package of an example is reported in one sentence', async (t) => {
+test('an example reports a missing package in one sentence', async (t) => {
   if (has('onnxruntime-node')) return t.pass('skipped: onnxruntime-node is installed');
   const { stderr } = await t.throwsAsync<Error & { stderr: string }>(example('loss-of-buffers.mjs'));
   t.is(stderr, 'this example needs onnxruntime-node: npm install onnxruntime-node\n');

@@ -1,4 +1,4 @@
-// The package as users get it: packed, installed in an empty folder, and used with nothing but Node.
+// Tests the package as users get it: packed, installed in an empty folder, and used without other tools than Node.
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -57,7 +57,7 @@ test('every link in the tarball resolves within it', async (t) => {
   t.deepEqual(broken, []);
 });
 
-test('the package is small, and brings one other package and that of the platform', async (t) => {
+test('the package is small, and depends only on one package and that of the platform', async (t) => {
   const { files, packaged } = t.context;
   const sizes = await Promise.all(files.map(async (name) => (await stat(join(packaged, name))).size));
   const bytes = sizes.reduce((sum, size) => sum + size, 0);
@@ -68,7 +68,7 @@ test('the package is small, and brings one other package and that of the platfor
   t.deepEqual(Object.keys(manifest.optionalDependencies), Object.keys(platforms).map(packageOf));
 });
 
-test('nothing runs on installation', async (t) => {
+test('the package has no install scripts', async (t) => {
   const { packaged } = t.context;
   const { default: manifest } = await import(join(packaged, 'package.json'), { with: { type: 'json' } });
   for (const name of ['preinstall', 'install', 'postinstall', 'prepare'])
@@ -148,7 +148,7 @@ test('the types are complete without other packages', async (t) => {
   t.is(code, 0, stdout);
 });
 
-test('publint and attw find no fault with the formats and types of any entry point', async (t) => {
+test('publint and attw find no problem with the formats and types of any entry point', async (t) => {
   const { tarball } = t.context;
   const { bin: publint } = programOf('publint');
   const { bin: attw } = programOf('@arethetypeswrong/cli');
@@ -158,7 +158,7 @@ test('publint and attw find no fault with the formats and types of any entry poi
   t.is(types.code, 0, types.stdout);
 });
 
-/** The program of a development dependency. */
+/** The path of a development dependency's program. */
 function programOf(name: string): { bin: string } {
   const folder = join(root, 'node_modules', name);
   const { bin } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
@@ -167,7 +167,7 @@ function programOf(name: string): { bin: string } {
   return { bin: join(folder, Object.values(bin)[0]!) };
 }
 
-test('horoball/train loads without libtorch, and says in one sentence how to get it', async (t) => {
+test('horoball/train loads without libtorch, and its error says how to install it', async (t) => {
   const code = `import { torchAvailable, torchInfo } from 'horoball/train';
     try { torchInfo() } catch ({ code, message }) { console.log(torchAvailable(), code, message) }`;
   const { stdout } = await bareNode(t.context, ['--input-type=module', '-e', code]);
@@ -175,7 +175,7 @@ test('horoball/train loads without libtorch, and says in one sentence how to get
   t.is(stdout.split('\n').length, 1);
 });
 
-test('horoball/embed loads without a runtime, and says in one sentence which to install', async (t) => {
+test('horoball/embed loads without a runtime, and its error says which to install', async (t) => {
   const { project } = t.context;
   await writeRun(join(project, 'run'));
   const code = `import { loadEmbedder } from 'horoball/embed';
@@ -188,7 +188,7 @@ test('horoball/embed loads without a runtime, and says in one sentence which to 
 test('doctor names what is missing; setup checks for the tools before downloading anything', async (t) => {
   const began = performance.now();
   const doctor = await bareNode(t.context, [program(t.context), 'doctor', '--json']);
-  t.true(performance.now() - began < 15_000, 'it waits for no program that is not there');
+  t.true(performance.now() - began < 15_000, 'does not wait for a missing program');
   t.is(doctor.code, 1);
   const found = JSON.parse(doctor.stdout);
   t.like(found, { core: { ok: true }, addon: { ok: false }, compiler: null, cmake: null });
@@ -240,7 +240,7 @@ test('a bundle finds the package next to it, or the core that HOROBALL_CORE name
   t.regex((await bareNode(t.context, [join(away, 'whole.cjs')], { HOROBALL_CORE: core })).stdout, distance);
 });
 
-test('without a matching binary, the WebAssembly core takes over and says so once', async (t) => {
+test('without a matching binary, uses the WebAssembly core with a single warning', async (t) => {
   if (!t.context.files.includes('dist/lib/horoball.wasm.gz')) {
     return t.pass('skipped: not built (npm run build:wasm)');
   }
@@ -270,7 +270,7 @@ test('without a matching binary, setup builds the core, in the cache if the pack
   const core = join(project, 'core.node');
   await rename(join(platform, 'core.node'), core);
   await rm(platform, { recursive: true });
-  await writeFile(join(packaged, 'build'), 'a file, so that nothing can be made in this folder');
+  await writeFile(join(packaged, 'build'), 'a file, so that this folder cannot be created');
   const before = await bareNode(here, ['--input-type=module', '-e', module], { HOROBALL_WASM: '0' });
   t.regex(before.stderr, /ERR_HOROBALL_NO_BINARY/);
   t.regex(
@@ -295,7 +295,7 @@ esac; done`;
   await here.remove();
 });
 
-/** KiB that the process has in memory, in addition to Node itself. */
+/** Resident memory of the process in KiB, without that of Node's executable. */
 const size = `import { readFileSync } from 'node:fs';
   const size = () => {
     let [sum, own] = [0, false];
@@ -307,7 +307,7 @@ const size = `import { readFileSync } from 'node:fs';
   };
   size(); gc(); const before = size();`;
 
-test('the core takes under 1.5 MB of memory, with all its JavaScript and the CUDA runtime of a development build 2.5', async (t) => {
+test('the core takes under 1.5 MB of memory, and under 2.5 MB with all its JavaScript', async (t) => {
   if (process.platform !== 'linux') return t.pass('skipped: no smaps here');
   const binary = `process.dlopen({ exports: {} }, ${JSON.stringify(join(t.context.platform, 'core.node'))});`;
   const everything = `(await import('horoball')).coreInfo();`;
@@ -316,7 +316,7 @@ test('the core takes under 1.5 MB of memory, with all its JavaScript and the CUD
     [everything, 2500],
   ] as const) {
     const sizes: number[] = [];
-    // V8 takes memory in pages of 256 KiB, so the sizes of equal starts differ by one.
+    // V8 allocates pages of 256 KiB, so the sizes of equal starts differ by one page.
     for (let i = 0; i < 10; ++i) {
       const text = `${size} ${code} gc(); console.log(size() - before);`;
       const { stdout } = await bareNode(t.context, ['--expose-gc', '--input-type=module', '-e', text]);

@@ -1,4 +1,4 @@
-// `npm run test:runners`: the packed tarball in programs of the ecosystem, which are installed for this test only.
+// `npm run test:runners`: tests the packed tarball in tools of the ecosystem, which are installed for this test only.
 import { execFile } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';

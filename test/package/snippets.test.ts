@@ -1,4 +1,4 @@
-// The examples in TSDoc comments and the guide agree with the declared types, under `strict`.
+// The examples in TSDoc comments and the guide compile with the declared types under `strict`.
 import { execFile } from 'node:child_process';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -56,7 +56,7 @@ function asModule(code: string): string {
   return `${lines.join('\n')}\n${code}\nexport {};\n`;
 }
 
-/** The examples of a file, by the line where each begins. */
+/** The examples of a file, keyed by the line at which each begins. */
 async function examplesOf(path: string): Promise<[name: string, code: string][]> {
   const text = await readFile(join(root, path), 'utf8');
   const found = path.endsWith('.md')
@@ -68,7 +68,7 @@ async function examplesOf(path: string): Promise<[name: string, code: string][]>
   });
 }
 
-test('the examples in comments and the guide agree with the types', async (t) => {
+test('the examples in comments and the guide compile', async (t) => {
   const folders = [
     '.',
     'lib',
@@ -85,7 +85,7 @@ test('the examples in comments and the guide agree with the types', async (t) =>
   const files = lists.flat().filter((name) => /\.(ts|md)$/.test(name));
   const examples = (await Promise.all(files.map(examplesOf))).flat();
   t.true(examples.length > 30, String(examples.length));
-  const folder = join(root, 'dist', 'snippets'); // in the package, so that it finds itself
+  const folder = join(root, 'dist', 'snippets'); // in the package folder, so that the examples can import the package by its name
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   for (const [name, code] of examples) await writeFile(join(folder, `${name}.mts`), asModule(code));

@@ -1,4 +1,5 @@
-// File tracers copy what a deployment needs: Next.js with `output: 'standalone'` and the bundlers of AWS Lambda use this one.
+// File tracers copy the files that a deployment needs. Next.js with `output: 'standalone'` and bundlers for AWS Lambda use
+// the one tested here.
 import { execFile } from 'node:child_process';
 import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -31,7 +32,7 @@ const entries = {
 } as const;
 
 for (const [name, text] of Object.entries(entries)) {
-  test(`what is traced from ${name} runs in another folder, with the native core`, async (t) => {
+  test(`files traced from ${name} run in another folder, with the native core`, async (t) => {
     const { project, platform } = t.context;
     await writeFile(join(project, name), text);
     const { fileList } = await nodeFileTrace([join(project, name)], { base: project });

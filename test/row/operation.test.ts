@@ -1,4 +1,4 @@
-// How row-wise operations reject invalid arguments, and treat unusual valid ones.
+// Row-wise operations reject invalid arguments, and accept unusual valid ones.
 import test from 'ava';
 import {
   clip,
@@ -44,21 +44,21 @@ const refusals: readonly [string, () => unknown, string, string, string][] = [
     '[expmap0] u:',
   ],
   [
-    'two types',
+    'two element types',
     () => mobiusAdd.sync(x, loose(single), { c: 1 }),
     'TypeError',
     'ERR_HOROBALL_TYPE',
     '[mobiusAdd] y:',
   ],
   [
-    'other columns',
+    'another number of columns',
     () => mobiusAdd.sync(x, wide, { c: 1 }),
     'RangeError',
     'ERR_HOROBALL_SHAPE',
     '[mobiusAdd] y:',
   ],
   [
-    'other rows',
+    'another number of rows',
     () => mobiusAdd.sync(x, three, { c: 1 }),
     'RangeError',
     'ERR_HOROBALL_SHAPE',
@@ -79,7 +79,7 @@ const refusals: readonly [string, () => unknown, string, string, string][] = [
     '[hyperbolicSoftmax] a:',
   ],
   [
-    'time alone',
+    'a time coordinate only',
     () => lorentzToPoincare.sync(new Float64Array(1), { c: 1 }),
     'RangeError',
     'ERR_HOROBALL_SHAPE',
@@ -128,21 +128,21 @@ const refusals: readonly [string, () => unknown, string, string, string][] = [
     '[clip] radius:',
   ],
   [
-    'other guards',
+    'unknown guards',
     () => dist.sync(x, x, { c: 1, compat: loose('geoopt') }),
     'TypeError',
     'ERR_HOROBALL_TYPE',
     '[dist] compat:',
   ],
   [
-    'half a thread',
+    'a fractional number of threads',
     () => dist.sync(x, x, { c: 1, threads: 0.5 }),
     'RangeError',
     'ERR_HOROBALL_RANGE',
     '[dist] threads:',
   ],
   [
-    'another device',
+    'an unknown device',
     () => dist.sync(x, x, { c: 1, device: loose('tpu') }),
     'TypeError',
     'ERR_HOROBALL_TYPE',
@@ -163,21 +163,21 @@ const refusals: readonly [string, () => unknown, string, string, string][] = [
     '[dist] out:',
   ],
   [
-    'out in an input',
+    'out in the memory of an input',
     () => mobiusAdd.sync(x, x, { c: 1, out: x }),
     'RangeError',
     'ERR_HOROBALL_RANGE',
     '[mobiusAdd] out:',
   ],
   [
-    'a weight below 0',
+    'a negative weight',
     () => weightedMidpoint.sync(x, Float64Array.of(1, -1), { c: 1 }),
     'RangeError',
     'ERR_HOROBALL_RANGE',
     '[weightedMidpoint] weights:',
   ],
   [
-    'a weight too few',
+    'too few weights',
     () => weightedMidpoint.sync(x, Float64Array.of(1), { c: 1 }),
     'RangeError',
     'ERR_HOROBALL_SHAPE',
@@ -245,20 +245,20 @@ test('an aborted signal rejects with its reason', async (t) => {
   );
 });
 
-test('out is written and returned, on shared memory too', async (t) => {
+test('writes to out and returns it, even in shared memory', async (t) => {
   const out = new Float64Array(new SharedArrayBuffer(32));
   const result = await mobiusAdd(x, x, { c: 1, out });
   t.true(Object.is(result.data, out));
   t.deepEqual([...out], [...mobiusAdd.sync(x, x, { c: 1 }).data]);
 });
 
-test('a typed array is one row', (t) => {
+test('a typed array counts as one row', (t) => {
   const row = Float64Array.of(0.1, 0.2);
   t.deepEqual(mobiusAdd.sync(row, row, { c: 1 }).data, mobiusAdd.sync(x, x, { c: 1 }).data.slice(0, 2));
   t.is(mobiusAdd.sync(x, row, { c: 1 }).rows, 2);
 });
 
-test('weights may be omitted in any of the usual ways', (t) => {
+test('weights may be left out or undefined, which is equivalent to equal weights', (t) => {
   const want = einsteinMidpoint.sync(x, { c: 1 });
   t.deepEqual(weightedMidpoint.sync(x, { c: 1 }), want);
   t.deepEqual(weightedMidpoint.sync(x, undefined, { c: 1 }), want);
@@ -276,7 +276,7 @@ test('results do not share memory between calls', (t) => {
   t.deepEqual(first.data, copy);
 });
 
-test('the core rejects shapes that its caller should have checked', (t) => {
+test('the core itself rejects wrong shapes', (t) => {
   const numbers = Float64Array.of(0, 0, 1, 0, 2, 2, 2, 2, 3, 0, 0, 2, 2, -1, 1, 0); // x is 2 x 2, y is 2 x 3
   const out = new Float64Array(4);
   t.throws(() => core().row(numbers, x.data, wide.data, null, out), { message: /do not match/ });
@@ -286,7 +286,7 @@ test('the core rejects shapes that its caller should have checked', (t) => {
   });
 });
 
-test('a short synchronous call and a job give identical bits', async (t) => {
+test('a short synchronous call and an asynchronous one give identical bits', async (t) => {
   for (const type of [Float32Array, Float64Array]) {
     for (const card of cards) {
       const inputs = pointsOf(card, type, 2, 3, 1);
@@ -307,7 +307,7 @@ test('the core rejects a short call that does not fit its call buffer', (t) => {
   t.throws(() => core().rowShort(), { message: /fewer numbers/ });
 });
 
-test('every card rejects a missing c by name, unless it does not depend on c', async (t) => {
+test('every card that depends on c rejects a missing c by name', async (t) => {
   for (const card of cards) {
     const args = argumentsOf(card, pointsOf(card, Float64Array, 2, 3, 1), { c: Number.NaN });
     const call = () => operationOf(card).sync(...args);

@@ -34,7 +34,7 @@ async function unpack(
   return { folder, to, steps };
 }
 
-/** A wheel: the files under torch/, others next to them, and RECORD with the hashes (of `recorded`). */
+/** A wheel: files under torch/, other files next to them, and RECORD with the hashes of `recorded`. */
 function wheel(files: Record<string, string>, recorded = files): Uint8Array {
   const lines = Object.entries(recorded).map(([name, text]) => {
     const hash = createHash('sha256').update(text).digest('base64url');
@@ -49,7 +49,7 @@ function wheel(files: Record<string, string>, recorded = files): Uint8Array {
   });
 }
 
-test('an archive gives lib and include, with progress to the last byte', async (t) => {
+test('unpacks lib and include from an archive, and reports progress up to the last byte', async (t) => {
   const { to, steps } = await unpack(t, archiveOf('libtorch', { ...fakeFiles(), 'share/cmake/x': 'no' }));
   t.deepEqual((await readdir(to)).sort(), ['include', 'lib']);
   t.is(await readFile(join(to, library), 'utf8'), 'not a library');
@@ -57,7 +57,7 @@ test('an archive gives lib and include, with progress to the last byte', async (
   t.is(done, total);
 });
 
-test('a wheel gives the same, checked against its RECORD', async (t) => {
+test('unpacks a wheel, and checks it against its RECORD', async (t) => {
   const { to } = await unpack(t, wheel(fakeFiles()));
   t.deepEqual((await readdir(to)).sort(), ['include', 'lib']);
   const other = { ...fakeFiles(), [library]: 'another library' };
@@ -102,7 +102,7 @@ test('every file of a wheel must be in its RECORD', async (t) => {
   await t.throwsAsync(unpack(t, archiveOf('torch', fakeFiles())), { code, message: /no SHA-256/ });
 });
 
-test('leftovers of killed calls are removed, and the old libtorch is never incomplete', async (t) => {
+test('removes leftovers of killed calls, and never leaves the old libtorch incomplete', async (t) => {
   const folder = await temporary(t);
   const [file, to] = [join(folder, 'a.zip'), join(folder, 'libtorch')];
   await writeFile(file, archiveOf('libtorch', fakeFiles()));
@@ -128,7 +128,7 @@ test('a download with another SHA-256 is rejected', async (t) => {
   await t.throwsAsync(checkSha256(file, '0'.repeat(64)), { code: 'ERR_HOROBALL_ARCHIVE', message });
 });
 
-test('a libtorch survives a kill between the two renames that replace it', async (t) => {
+test('libtorch survives a kill between the two renames that replace it', async (t) => {
   const folder = await temporary(t);
   const [file, to] = [join(folder, 'a.zip'), join(folder, 'libtorch')];
   await writeFile(file, archiveOf('libtorch', fakeFiles()));
@@ -158,7 +158,7 @@ test('a libtorch survives a kill between the two renames that replace it', async
   t.deepEqual(await readdir(join(to, 'lib')), ['old'], 'nothing to recover');
 });
 
-test('names that no file can have are left out, and names that exclude each other are an error of the archive', async (t) => {
+test('skips invalid file names, and rejects an archive whose names conflict', async (t) => {
   const { to } = await unpack(
     t,
     archiveOf('libtorch', { ...fakeFiles(), 'include/a\0b': '', 'lib/c:d': '' }),
@@ -171,7 +171,7 @@ test('names that no file can have are left out, and names that exclude each othe
     });
 });
 
-test('an archive that ends in the middle of a file leaves no reader behind', async (t) => {
+test('closes its streams if a file in the archive is corrupt', async (t) => {
   const large = { ...fakeFiles(), [library]: 'x'.repeat(3_000_000) };
   const entries = Object.entries(large).map(
     ([name, text]) => [`libtorch/${name}`, Buffer.from(text)] as const,
@@ -179,7 +179,7 @@ test('an archive that ends in the middle of a file leaves no reader behind', asy
   const whole = Buffer.from(zipSync(Object.fromEntries(entries), { level: 0 }));
   whole.fill(1, 500_000, 600_000); // the CRC-32 is wrong
   await t.throwsAsync(unpack(t, whole), { code: 'ERR_HOROBALL_ARCHIVE' });
-  await new Promise((resolve) => setTimeout(resolve, 50)); // an error of a stream would end the process here
+  await new Promise((resolve) => setTimeout(resolve, 50)); // an unhandled stream error would end the process here
 });
 
 test('a RECORD or files that inflate to far more than the archive are rejected', async (t) => {

@@ -1,4 +1,4 @@
-// The build of the training addon, with a cmake that only copies the addon of this checkout.
+// Builds the training addon with a fake cmake that copies the addon of this checkout.
 import { existsSync } from 'node:fs';
 import { appendFile, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -7,7 +7,7 @@ import { buildProgress } from '../../lib/setup/build.ts';
 import { findAddon } from '../../lib/setup/record.ts';
 import { bareNode, install, program } from '../package/unpacked.ts';
 
-test('a source that changes during the build does not count as built', async (t) => {
+test('a source that changes during the build is rebuilt', async (t) => {
   const { file, record } = findAddon()!;
   const here = await install();
   t.teardown(here.remove);
@@ -41,7 +41,7 @@ test("a build's progress is read from Make and from Ninja", (t) => {
   const ninja = buildProgress(2);
   t.deepEqual(ninja('[3/25] Building CXX object x.o'), [3, 25]);
   t.is(ninja('-- Configuring done'), undefined);
-  const make = buildProgress(2); // prints what starts: two commands are still running
+  const make = buildProgress(2); // Ninja prints commands when they start: two are still running
   t.deepEqual(make('[ 11%] Building CXX object a.o'), [0, 100]);
   t.deepEqual(make('[ 22%] Building CXX object b.o'), [0, 100]);
   t.deepEqual(make('[ 33%] Building CXX object c.o'), [11, 100]);

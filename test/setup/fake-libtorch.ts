@@ -11,7 +11,7 @@ const header = (version: string): string => {
   return `#define TORCH_VERSION_MAJOR ${major}\n#define TORCH_VERSION_MINOR ${minor}\n#define TORCH_VERSION_PATCH ${patch}\n`;
 };
 
-/** The parts of a libtorch that inspection reads: names of libraries and the header with the version. */
+/** The files of libtorch that inspection reads: libraries, by name only, and the header with the version. */
 export function fakeFiles(version = '2.13.0'): Record<string, string> {
   const libraries = ['c10', 'torch_cpu', 'torch'].map((name) => `lib/lib${name}${librarySuffix}`);
   return {

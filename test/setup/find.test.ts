@@ -6,7 +6,7 @@ import { findLibTorch, type SearchInputs, systemFolders } from '../../lib/setup/
 import { inspectRoot } from '../../lib/setup/inspect.ts';
 import { fakeFiles, temporary, writeTree } from './fake-libtorch.ts';
 
-/** A machine with a libtorch in each of these locations, each of a different version. */
+/** A fake machine with a different version of libtorch in each of these locations. */
 async function machine(
   t: ExecutionContext,
   { env = {}, places }: { env?: NodeJS.ProcessEnv; places: readonly string[] },
@@ -35,7 +35,7 @@ async function machine(
 
 const all = ['named', 'python', 'chosen', 'usr'];
 
-test('the earlier choice precedes a python3 with torch, which precedes the system', async (t) => {
+test('the earlier choice has priority over a python3 with torch, and that over the system', async (t) => {
   const version = async (places: readonly string[]): Promise<string | undefined> =>
     (await findLibTorch(await machine(t, { places }))).libtorch?.version;
   t.is(await version(all), '2.3.0');
@@ -44,7 +44,7 @@ test('the earlier choice precedes a python3 with torch, which precedes the syste
   t.is(await version([]), undefined);
 });
 
-test('the environment comes first: LIBTORCH, then LIBTORCH_USE_PYTORCH', async (t) => {
+test('the environment has the highest priority: LIBTORCH, then LIBTORCH_USE_PYTORCH', async (t) => {
   const here = await machine(t, { places: all });
   const both = { LIBTORCH: join(here.root, 'named'), LIBTORCH_USE_PYTORCH: '1' };
   t.is((await findLibTorch({ ...here, env: both })).libtorch?.version, '2.1.0');
@@ -54,7 +54,7 @@ test('the environment comes first: LIBTORCH, then LIBTORCH_USE_PYTORCH', async (
   t.is((await findLibTorch({ ...here, env: off })).libtorch?.version, '2.3.0');
 });
 
-test('an unusable libtorch in the environment is an error; no other one is selected', async (t) => {
+test('an unusable libtorch in the environment is an error, without a fallback', async (t) => {
   const here = await machine(t, { places: ['usr'] });
   const missing = join(here.root, 'nowhere');
   await t.throwsAsync(findLibTorch({ ...here, env: { LIBTORCH: missing } }), {

@@ -1,4 +1,4 @@
-// The record of setup about libtorch and the addon is checked when it is read back.
+// The records that setup keeps of libtorch and the addon are validated when they are read.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';

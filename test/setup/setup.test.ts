@@ -1,4 +1,4 @@
-// The command line in a separate process: exit codes, one clear sentence, JSON lines.
+// Tests setup and doctor as processes: exit codes, messages of one sentence, JSON lines.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readlink, rm, writeFile } from 'node:fs/promises';
@@ -30,7 +30,7 @@ function horoball(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise
 
 const sentences = (text: string): string[] => text.split('\n').filter((line) => line !== '');
 
-test('help and version succeed, a wrong word or option is a usage error', async (t) => {
+test('help and version succeed; a wrong command or option is a usage error', async (t) => {
   const help = await horoball(['--help']);
   t.is(help.code, 0);
   for (const name of ['setup', 'doctor', 'train']) t.regex(help.stdout, new RegExp(`^  ${name}\\b`, 'm'));
@@ -76,7 +76,7 @@ test('doctor: reports a problem if LIBTORCH_USE_PYTORCH=1 selects a python3 with
   );
 });
 
-test('setup has nothing to do the second time', async (t) => {
+test('setup does nothing the second time', async (t) => {
   const { code, stdout, stderr } = await horoball(['setup', '--json']);
   t.is(code, 0, stderr);
   t.false(JSON.parse(stdout).changed);
@@ -134,7 +134,7 @@ test('--libtorch with a folder that is not a libtorch leaves no files', async (t
   t.regex(absent.stderr, /no such file/);
 });
 
-/** Fails after it has the lock, because the file is not a wheel. */
+/** Runs a setup that fails after it has taken the lock, because the file is not a wheel. */
 async function setupWithLock(holder: string | object): Promise<Outcome & { left: string[] }> {
   const cache = await mkdtemp(join(tmpdir(), 'horoball-lock-'));
   try {
@@ -153,7 +153,7 @@ async function setupWithLock(holder: string | object): Promise<Outcome & { left:
 const host = hostname();
 const linux = process.platform === 'linux' ? test : test.skip;
 
-test('a setup takes over the lock of an ended one, and respects one that runs or may run', async (t) => {
+test('setup takes over the lock of an ended process, and respects that of one that runs or may run', async (t) => {
   for (const ended of ['999999999', { pid: 999_999_999, host }, '', '{"pid":']) {
     const { code, stderr, left } = await setupWithLock(ended);
     t.is(code, 1);

@@ -1,5 +1,5 @@
-// npm run test:soak -- [share] [part...]: repeats parts of the library many times and checks that nothing is left behind.
-// `share` of the full counts, default 1. Prints a line per part, and exits with code 1 if one grew.
+// npm run test:soak -- [share] [part...]: repeats parts of the library many times and checks that they do not leak
+// resources. `share` of the full counts, default 1. Prints a line per part, and exits with code 1 if one grew.
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -13,7 +13,7 @@ const counts: Readonly<Record<string, number>> = {
   steps: 20_000,
   sweeps: 200,
 };
-/** What may remain: glibc keeps freed memory, and libuv and V8 keep a few descriptors and threads. */
+/** Allowed growth: glibc keeps freed memory, and libuv and V8 keep a few descriptors and threads. */
 const most: Readonly<Record<keyof Held, number>> = {
   rss: 48 * 2 ** 20,
   external: 2 ** 20,

@@ -1,4 +1,4 @@
-// A package that lacks a file, or holds the binary of another system, is not published.
+// Packages that lack a file, or contain the binary of another system, are not published.
 import { readFileSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,7 +8,7 @@ import { packageOf, packagesFor, platforms } from '../../lib/platforms.ts';
 import { binaryFault, packageFaults } from '../../lib/tasks/package-faults.ts';
 import { root } from '../package/unpacked.ts';
 
-test('a binary fits one platform only', (t) => {
+test('accepts a binary for its own platform only', (t) => {
   if (process.platform !== 'linux') return t.pass('skipped: reads an ELF file');
   const core = readFileSync(join(root, 'build/Release/core.node'));
   const fitting = Object.entries(platforms).filter(
@@ -23,7 +23,7 @@ test('a binary fits one platform only', (t) => {
   t.is(binaryFault(readFileSync(process.execPath).subarray(0, 4096), linux!), 'is not a Node-API addon');
 });
 
-test('a processor has one package per C library', (t) => {
+test('there is one package per processor and C library', (t) => {
   t.deepEqual(packagesFor('linux', 'arm64'), [
     '@horoball/core-linux-arm64',
     '@horoball/core-linuxmusl-arm64',
@@ -31,7 +31,7 @@ test('a processor has one package per C library', (t) => {
   t.deepEqual(packagesFor('freebsd', 'x64'), []);
 });
 
-test('an incomplete package is refused, with what it lacks', async (t) => {
+test('rejects an incomplete package, and names the missing files', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'horoball-faults-'));
   t.teardown(() => rm(folder, { recursive: true }));
   const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
