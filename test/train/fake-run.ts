@@ -43,7 +43,7 @@ export const fakeHealth: HealthRow = {
   seconds: 1,
 };
 
-/** Four classes in a tree, two images each; the first class's name would be HTML if it were not escaped. */
+/** Four classes in a tree, two images each; the name of the first class contains HTML, to test escaping. */
 export function fakeSnapshot(): Snapshot {
   const labels = [0, 0, 1, 1, 2, 2, 3, 3];
   const points = labels.flatMap((label, i) => [0.2 * Math.cos(label), 0.2 * Math.sin(label) + 0.01 * i]);

@@ -21,7 +21,7 @@ const AsyncFunction = (async () => {}).constructor as new (
 ) => (...values: unknown[]) => Promise<void>;
 
 for (const { page, code } of examples) {
-  test(`${page}: the example of training runs`, async (t) => {
+  test(`${page}: the training example runs`, async (t) => {
     const { path, remove } = await temporary();
     await writeImages(path, classNames(32), 5);
     const small = { ...tinyRun, path, ep: 2, eval_ep: '[2]', runs: null };
@@ -44,6 +44,6 @@ for (const { page, code } of examples) {
   });
 }
 
-test('the pages contain an example of training', (t) => {
+test('the pages contain a training example', (t) => {
   t.true(examples.length > 0);
 });

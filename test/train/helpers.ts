@@ -15,7 +15,7 @@ export function relativeError(a: ArrayLike<number>, b: ArrayLike<number>): numbe
   return Math.sqrt(difference / size);
 }
 
-/** Numbers on [0, 1) that are the same everywhere (mulberry32). */
+/** Pseudorandom numbers in [0, 1), the same on every machine (mulberry32). */
 export function random(seed: number): () => number {
   let state = seed;
   return () => {

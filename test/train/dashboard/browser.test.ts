@@ -16,7 +16,7 @@ test.after.always(async (t) => {
   await t.context.browser?.close();
 });
 
-test('a browser shows a run in progress, at any width, in light and dark, and contacts no other host', async (t) => {
+test('shows a run in progress at any width, in light and dark, and contacts no other host', async (t) => {
   const { browser } = t.context;
   if (browser === null) {
     t.log('SKIPPED: no Chromium in PATH (CHROMIUM=... names one)');

@@ -7,7 +7,7 @@ import { parseConfig } from '../../../lib/train/options/resolve.ts';
 
 const run = () => new LiveState(parseConfig({ name: 'mine', model: 'vit_nano', seed: 7 })).run;
 
-test('the page names its run, has a part per topic and its settings', (t) => {
+test('the page has the name of its run, one part per topic, and the settings', (t) => {
   const page = livePage(run());
   t.regex(page, /<title>mine · horoball live<\/title>/);
   t.regex(page, /hybrid loss, vit_nano on shapes, seed 7\./);
@@ -16,12 +16,12 @@ test('the page names its run, has a part per topic and its settings', (t) => {
   t.notRegex(page, /src\s*=\s*["'](?!data:)|url\(|@import|<link/i);
 });
 
-test('a name is escaped', (t) => {
+test('escapes names', (t) => {
   const page = livePage({ ...run(), name: '</title><script>alert(1)</script>' });
   t.false(page.includes('<script>alert'));
 });
 
-/** The page's script after events of its source. */
+/** Runs the page's script on events of its source. */
 function played(events: (source: EventSourceLike) => void) {
   const parts = new Map<string, { innerHTML: string }>();
   const wired: unknown[] = [];

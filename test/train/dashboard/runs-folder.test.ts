@@ -6,7 +6,7 @@ import { lockRun } from '../../../lib/train/run/lock.ts';
 import { temporary, writeTree } from '../data/support.ts';
 import { runFiles } from '../fake-run.ts';
 
-test('runs are listed by their last change, also those without a log and those of studies', async (t) => {
+test('lists runs by their last change, including those without a log and those of studies', async (t) => {
   const root = await temporary(t);
   const old = new Date(1e12);
   await writeTree(root, { 'note.txt': '', 'empty/note.txt': '' });
@@ -24,7 +24,7 @@ test('runs are listed by their last change, also those without a log and those o
   t.deepEqual([found[0]!.size, found[1]!.changed], [0, 1e12]);
 });
 
-test('a run is read again only after it has changed, and its lock is looked at each time', async (t) => {
+test('reads a run again only after it has changed, but checks its lock each time', async (t) => {
   const root = await temporary(t);
   await writeTree(join(root, 'one'), runFiles(2));
   const folder = await RunsFolder.open(root);

@@ -18,7 +18,7 @@ const shown = (path: string, others: Partial<ShownRun> = {}): ShownRun => ({
   ...others,
 });
 
-test('the last changed runs are shown unless the address selects some, and a filter finds older ones', (t) => {
+test('shows the runs that changed last unless the URL selects others, and filters all runs by name', (t) => {
   const runs = listed(3000);
   const usual = chosen(runs, selectionOf(new URLSearchParams()));
   t.deepEqual([usual.rows.length, usual.lines.length, usual.total], [100, 6, 3000]);

@@ -7,7 +7,7 @@ import { runFiles } from '../fake-run.ts';
 
 const textOf = async (url: string): Promise<string> => await (await fetch(url)).text();
 
-test('the page lists runs and those of studies, follows them, and opens their reports', async (t) => {
+test('the page lists single runs and runs of studies, follows their progress, and opens their reports', async (t) => {
   const folder = await temporary(t);
   await writeTree(join(folder, 'one'), runFiles(3));
   await writeTree(join(folder, 'sweep', 'runs', 'two'), runFiles(4));
@@ -26,7 +26,7 @@ test('the page lists runs and those of studies, follows them, and opens their re
   t.regex(await report.text(), /<h1>two<\/h1>/);
 });
 
-test('only listed runs are served: no path leads out of the folder', async (t) => {
+test('serves only listed runs, so no path leads out of the folder', async (t) => {
   const folder = await temporary(t);
   await writeTree(join(folder, 'inside', 'one'), runFiles(3));
   await writeTree(join(folder, 'outside'), runFiles(3));
@@ -39,7 +39,7 @@ test('only listed runs are served: no path leads out of the folder', async (t) =
   t.is((await fetch(`${server.url}run`)).status, 404);
 });
 
-test('a path that is not a folder, and a run that becomes unreadable', async (t) => {
+test('rejects a missing folder, and reports a run that becomes unreadable', async (t) => {
   const folder = await temporary(t);
   await t.throwsAsync(serveRuns(join(folder, 'missing'), 0), {
     code: 'ERR_HOROBALL_RUN',

@@ -16,7 +16,7 @@ const step = (number: number, more: Partial<StepRow> = {}): StepRow => ({
 });
 const status = (more: Partial<LiveRun>): string => section('status', run(more)).text;
 
-test('before the first step, every part says when it begins', (t) => {
+test('before the first step, every part says when it will have data', (t) => {
   const texts = topics.map((topic) => section(topic, run()).text);
   t.deepEqual(topics, ['status', 'curves', 'health', 'images']);
   for (const [i, words] of [
@@ -40,7 +40,7 @@ test('the status shows the last step, the evaluation and the time left', (t) => 
   t.notRegex(status({ rows, steps: null, status: 'training' }), /ETA| of /);
 });
 
-test('values that were not measured are dashes, and images/s are a mean over those that were', (t) => {
+test('shows unmeasured values as dashes, and averages images/s over measured values only', (t) => {
   const { NaN: none } = Number;
   const rows = [
     step(1, { imagesPerSecond: 50 }),
@@ -52,20 +52,20 @@ test('values that were not measured are dashes, and images/s are a mean over tho
   t.notRegex(text, /NaN|ETA/);
 });
 
-test('folder and notes are shown as text', (t) => {
+test('escapes the folder and the notes', (t) => {
   const text = status({ folder: resolve('runs', 'a&b'), notes: ['skipped <b>'] });
   t.true(text.includes(`<code>${join('runs', 'a&amp;b')}</code>`));
   t.true(text.includes('Note: skipped &lt;b&gt;.'));
 });
 
-test('curves, health and images are drawn once they have data', (t) => {
+test('draws curves, health and images once they have data', (t) => {
   const drawn = run({ rows: [step(1), step(2), fakeHealth], snapshot: fakeSnapshot() });
   t.is([...section('curves', drawn).text.matchAll(/<figure class="chart"/g)].length, 3);
   t.is([...section('health', drawn).text.matchAll(/<figure class="chart"/g)].length, 2);
   t.regex(section('images', drawn).text, /after epoch 4.*class="gallery"/s);
 });
 
-test('a part that cannot be rendered says so instead of throwing', (t) => {
+test('a part that cannot be rendered shows an error instead of throwing', (t) => {
   const snapshot = { ...fakeSnapshot(), disk: undefined as never };
   t.regex(section('images', run({ snapshot })).text, /This part cannot be rendered: /);
 });

@@ -30,7 +30,7 @@ function get(
   });
 }
 
-test('the page is self-contained and served to this machine only, under its own name', async (t) => {
+test('the page is self-contained, and the server listens on 127.0.0.1 and rejects other hosts, methods and paths', async (t) => {
   await using dashboard = await Dashboard.open(live(), 0);
   const { status, text } = await get(dashboard.url);
   t.is(status, 200);
@@ -54,7 +54,7 @@ test('the browser runs the script of the page and no other', async (t) => {
   t.is(response.headers.get('x-content-type-options'), 'nosniff');
 });
 
-test('a port in use gives one sentence', async (t) => {
+test('the error for a port in use is one sentence', async (t) => {
   await using first = await Dashboard.open(live(), 0);
   const port = Number(new URL(first.url).port);
   await t.throwsAsync(Dashboard.open(live(), port), {
@@ -63,7 +63,7 @@ test('a port in use gives one sentence', async (t) => {
   });
 });
 
-test('nothing accumulates for a page that does not read; it gets the latest state of each part once it does', async (t) => {
+test('a page that stops reading gets only the latest state of each part once it continues', async (t) => {
   const state = live();
   await using dashboard = await Dashboard.open(state, 0);
   const snapshot = fakeSnapshot();
@@ -94,7 +94,7 @@ test('nothing accumulates for a page that does not read; it gets the latest stat
   t.is(last, '8');
 });
 
-test('hundreds of pages take few descriptors, and each part is rendered once for all', async (t) => {
+test('hundreds of pages use few descriptors, and each part is rendered once for all of them', async (t) => {
   const state = live();
   await using dashboard = await Dashboard.open(state, 0);
   const port = Number(new URL(dashboard.url).port);

@@ -6,7 +6,7 @@ import { DiskStore } from '../../../lib/train/run/store.ts';
 import { temporary } from '../data/support.ts';
 import { evaluationRow, fakeHealth, fakeSnapshot, stepRow } from '../fake-run.ts';
 
-/** A state, and the topics of each change. */
+/** A dashboard state, and the topics that each change affects. */
 function listening(): { state: LiveState; changes: (readonly Topic[])[] } {
   const state = new LiveState(parseConfig({ name: 'mine' }));
   const changes: (readonly Topic[])[] = [];
@@ -38,7 +38,7 @@ test('each callback changes the parts that show it', (t) => {
   );
 });
 
-test('the last five notes are kept, and the end is named', (t) => {
+test('keeps the last five notes, and says how the run ended', (t) => {
   const { state } = listening();
   for (let i = 1; i <= 7; i++) state.onWarning(`${i}`);
   t.deepEqual(state.run.notes, ['3', '4', '5', '6', '7']);
@@ -52,7 +52,7 @@ test('the last five notes are kept, and the end is named', (t) => {
   }
 });
 
-test('a run without a name has one from its data set and geometry', (t) => {
+test('a run without a name is named after its data set and geometry', (t) => {
   t.is(new LiveState(parseConfig({ geometry: 'chordal' })).run.name, 'shapes, chordal');
 });
 
@@ -70,7 +70,7 @@ test('the history of a resumed run ends at its checkpoint and comes before new r
     }),
   );
   state.onResume(store.folder, 2);
-  state.onStep(stepRow(3) as StepRow, 4); // the history is read meanwhile
+  state.onStep(stepRow(3) as StepRow, 4); // while the history is being read
   await loaded;
   t.deepEqual(
     state.run.rows.map(({ step }) => step),
@@ -80,7 +80,7 @@ test('the history of a resumed run ends at its checkpoint and comes before new r
   t.deepEqual(changes.at(-1), ['status', 'curves', 'health', 'images']);
 });
 
-test('a history that cannot be read is a note', async (t) => {
+test('an unreadable history causes a note', async (t) => {
   const { state } = listening();
   const noted = new Promise<void>((resolve) => state.onChange(() => resolve()));
   state.onResume(await temporary(t), 2);

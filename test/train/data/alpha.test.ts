@@ -21,7 +21,7 @@ function half(format: 'png' | 'webp'): Promise<Buffer> {
     .toBuffer();
 }
 
-test('transparent pixels become white, black or the color that they hide, depending on the option', async (t) => {
+test('transparent pixels become white, black or their hidden color, depending on --background', async (t) => {
   const root = await temporary(t);
   await writeTree(root, { 'a/1.png': await half('png'), 'b/1.webp': await half('webp') });
   const split = await readClasses(root);
@@ -91,7 +91,7 @@ test('data check counts images with alpha, by their first bytes and by their pix
   );
 });
 
-test('the headers of evenly spaced images are read', async (t) => {
+test('reads the headers of evenly spaced images', async (t) => {
   const root = await temporary(t);
   await writeTree(root, {
     'opaque.jpg': await encodedImage(1),

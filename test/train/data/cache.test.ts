@@ -55,7 +55,7 @@ test('a changed image and a truncated cache file are decoded again', async (t) =
   t.is(await cache.get(file), undefined);
 });
 
-test('a pipe, a link and a sparse file in a cache folder are not read, and are replaced', async (t) => {
+test('pipes, links and sparse files in a cache folder are replaced without being read', async (t) => {
   if (process.platform === 'win32') return t.pass();
   const root = await temporary(t);
   const file = path.join(root, 'a.jpg');
@@ -84,11 +84,11 @@ test('a pipe, a link and a sparse file in a cache folder are not read, and are r
 });
 
 const hasProc = existsSync('/proc/self');
-(hasProc ? test : test.skip)('a folder that no system makes is refused, and at once', async (t) => {
+(hasProc ? test : test.skip)('an impossible folder is rejected immediately', async (t) => {
   await t.throwsAsync(openCache('/proc/horoball/cache'), { code: 'ERR_HOROBALL_CACHE' });
 });
 
-test('a cache in memory stays within its limit and copies the pixels', async (t) => {
+test('a memory cache stays within its limit and copies the pixels', async (t) => {
   const cache = await openCache('memory', 10);
   const first = { ...pixels, data: Uint8Array.from(pixels.data) };
   await cache.put('a', first);
@@ -98,7 +98,7 @@ test('a cache in memory stays within its limit and copies the pixels', async (t)
   t.is(await cache.get('b'), undefined);
 });
 
-test('an unwritable cache ends reading with its own error and does not count images as unreadable', async (t) => {
+test('an unwritable cache causes a cache error, and its images do not count as unreadable', async (t) => {
   const root = await temporary(t);
   await writeClasses(path.join(root, 'data'), 1, 2);
   await writeTree(root, { file: '' });
@@ -113,7 +113,7 @@ test('an unwritable cache ends reading with its own error and does not count ima
   t.deepEqual(loader.skipped, []);
 });
 
-test('a cache whose folder is a file gives its own error', async (t) => {
+test('a cache whose folder was replaced by a file causes a cache error', async (t) => {
   const root = await temporary(t);
   const folder = path.join(root, 'cache');
   const cache = await openCache(folder);

@@ -5,7 +5,7 @@ import { openDataset } from '../../../lib/train/data/registry.ts';
 import { imageNames, temporary } from './support.ts';
 import { makeCars } from './trees.ts';
 
-test('Cars: classes follow their numbers in cars_annos.mat, the official split its test flag', async (t) => {
+test('Cars: classes follow the numbers in cars_annos.mat, and the official split follows its test flag', async (t) => {
   const root = await temporary(t);
   await makeCars(root);
   const { train, test: unseen } = await openDataset('Cars', root);

@@ -10,7 +10,7 @@ const parents = [
   ['i/j', 'i'],
 ];
 
-test('levels divide the rows by their ancestors, from the bottom', (t) => {
+test('levels group the rows by ancestor, from the bottom', (t) => {
   const { levels } = ClassTree.of({ parents })!.batch(Int32Array.of(0, 1, 2, 3, 4, 0));
   t.deepEqual(
     levels.map(({ height, groups }) => [height, [...groups]]),
@@ -21,7 +21,7 @@ test('levels divide the rows by their ancestors, from the bottom', (t) => {
   );
 });
 
-test('a level that divides the batch like the one below, or not at all, is left out', (t) => {
+test('omits levels that group the batch like the level below, or into a single group', (t) => {
   const tree = ClassTree.of({ parents })!;
   const heights = (...labels: number[]) =>
     tree.batch(Int32Array.from(labels)).levels.map(({ height }) => height);
@@ -31,7 +31,7 @@ test('a level that divides the batch like the one below, or not at all, is left 
   t.deepEqual(heights(3, 3), []);
 });
 
-test('nodes are paired with their rows once, and depths grow by level', (t) => {
+test('pairs each node with each of its rows once, and depths increase by level', (t) => {
   const tree = ClassTree.of({ parents })!.batch(Int32Array.of(0, 1, 2, 4));
   const pairs = Array.from(tree.nodes, (node, i) => [node, tree.rows[i]]);
   // The family, its first genus and the class for row 0; the second genus has the rows of its only class.
@@ -61,7 +61,7 @@ test('branches may have different depths', (t) => {
   t.deepEqual([...tree.nodeDepths], [0.25, 0.75, 0.5, 0.25]);
 });
 
-test('a label that is not a class of the tree is refused', (t) => {
+test('rejects a label that is not a class of the tree', (t) => {
   const tree = ClassTree.of({ parents })!;
   for (const label of [-1, 5])
     t.throws(() => tree.batch(Int32Array.of(0, label)), {

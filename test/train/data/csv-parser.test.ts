@@ -4,7 +4,7 @@ import { parseCsv } from '../../../lib/train/data/csv-parser.ts';
 
 const quoted = (field: string): string => `"${field.replaceAll('"', '""')}"`;
 
-test('quoted fields round-trip, whatever they contain and however lines end', (t) => {
+test('quoted fields round-trip with any content and line endings', (t) => {
   const field = fc.string({ unit: fc.constantFrom('a', ',', '"', '\n', '\r', ' ', '\u00e9') });
   const table = fc.array(fc.array(field, { minLength: 2, maxLength: 4 }), { maxLength: 5 });
   fc.assert(
@@ -16,11 +16,11 @@ test('quoted fields round-trip, whatever they contain and however lines end', (t
   );
 });
 
-test('a field of many doubled quotes is read', (t) => {
+test('reads a field of many doubled quotes', (t) => {
   t.deepEqual(parseCsv(`"${'""'.repeat(1e6)}",b`, 'x.csv'), [['"'.repeat(1e6), 'b']]);
 });
 
-test('an empty last field is a field', (t) => {
+test('keeps an empty last field', (t) => {
   t.deepEqual(parseCsv('a,b,\n1,,', 'x.csv'), [
     ['a', 'b', ''],
     ['1', '', ''],

@@ -26,7 +26,7 @@ test('a CSV list may have quotes, any line endings, a byte-order mark and column
   ]);
 });
 
-test('a column has the class tree, from the top', async (t) => {
+test('reads the class tree from a column, from the top', async (t) => {
   const file = path.join(await temporary(t), 'list.csv');
   await writeFile(file, 'path,label,tree\na,x,f / g\nb,y,f\nc,x,f/g\nd,z,\ne,w,h//i/\n');
   const { train, test: unseen } = await openDataset('csv', file);
@@ -93,7 +93,7 @@ test('an invalid CSV list is rejected with the reason', async (t) => {
   await t.throwsAsync(openDataset('csv', path.join(root, 'none')), { code: 'ERR_HOROBALL_DATA_READ' });
 });
 
-test('labels in another encoding do not become equal, and UTF-16 is read', async (t) => {
+test('rejects labels in another encoding instead of merging them, and reads UTF-16', async (t) => {
   const root = await temporary(t);
   const file = path.join(root, 'list.csv');
   const text = 'path,label\na,B\u00e4r\nb,B\u00f6r\n';
@@ -109,7 +109,7 @@ test('labels in another encoding do not become equal, and UTF-16 is read', async
   }
 });
 
-test('a list of millions of short rows is rejected before they take memory', async (t) => {
+test('rejects a list of millions of short rows before allocating memory for them', async (t) => {
   const root = await temporary(t);
   const file = path.join(root, 'list.csv');
   await writeFile(file, `path,label\n${'a,b\n'.repeat(3e6)}`);

@@ -74,7 +74,7 @@ test('the first half of the classes is for training, the rest for testing', asyn
   ]);
 });
 
-test('folders called train and test are the splits', async (t) => {
+test('folders named train and test are the splits', async (t) => {
   const root = await temporary(t);
   await writeTree(root, {
     'train/a/1.jpg': '',
@@ -87,7 +87,7 @@ test('folders called train and test are the splits', async (t) => {
   t.deepEqual([train.classes, unseen.classes], [['a'], ['a', 'b']]);
 });
 
-test('folders with names of the prototype are classes', async (t) => {
+test('folders named like properties of Object.prototype are classes', async (t) => {
   const root = await temporary(t);
   await writeTree(root, { 'constructor/a/1.jpg': '', '__proto__/b/1.jpg': '', 'to_constructor/1.jpg': '' });
   const { train, test: unseen, warnings } = await imageFolder(root);
@@ -163,7 +163,7 @@ test('files without the extension of an image are counted by extension, in folde
   });
 });
 
-test('links are followed; a link to its own ancestor is rejected', async (t) => {
+test('follows links, but rejects a link to its own ancestor', async (t) => {
   const root = await temporary(t);
   await writeTree(root, { 'a/1.jpg': '', 'elsewhere/1.jpg': '' });
   await symlink(path.join(root, 'elsewhere'), path.join(root, 'link'));
@@ -176,7 +176,7 @@ test('links are followed; a link to its own ancestor is rejected', async (t) => 
   });
 });
 
-test('links that lead to the same folders in a million ways are rejected', async (t) => {
+test('rejects links that reach the same folders on a million paths', async (t) => {
   const root = await temporary(t);
   const depth = 20;
   await writeTree(root, { [`all/.${depth}/1.jpg`]: '', 'some/b/1.jpg': '' });
@@ -193,7 +193,7 @@ test('links that lead to the same folders in a million ways are rejected', async
   t.is((await readClasses(path.join(root, 'some'))).classes.length, 17);
 });
 
-test('an error of a folder is one sentence', async (t) => {
+test('the error for an invalid folder is one sentence', async (t) => {
   const root = await temporary(t);
   const at = (name: string): string => path.join(root, name);
   await writeTree(root, {

@@ -3,7 +3,7 @@ import { openDataset } from '../../../lib/train/data/registry.ts';
 import { temporary } from './support.ts';
 import { makeInshop } from './trees.ts';
 
-test('In-shop: queries and gallery share their classes, in the order of the item numbers', async (t) => {
+test('In-shop: queries and gallery have the same classes, ordered by item number', async (t) => {
   const root = await temporary(t);
   await makeInshop(root);
   const { train, test: query, gallery } = await openDataset('Inshop', root);

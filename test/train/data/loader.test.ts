@@ -54,7 +54,7 @@ test('crops depend on seed, epoch and position, not on the concurrency', async (
   t.not(first, second, 'two views of an image differ');
 });
 
-test('augmentation changes training images only, depends on the seed alone, and leaves crops as they are', async (t) => {
+test('augmentation changes training images only, depends only on the seed, and does not change crops', async (t) => {
   const split = await classes(t);
   const augmentation = {
     colorJitter: { brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.1 },
@@ -155,7 +155,7 @@ test('a class without a readable image ends training with an error that names it
   });
 });
 
-test('an abort rejects immediately, and leaving the loop early stops prefetching', async (t) => {
+test('aborting rejects immediately, and leaving the loop early stops prefetching', async (t) => {
   const split = await classes(t);
   const controller = new AbortController();
   let asked = 0;
@@ -179,7 +179,7 @@ test('an abort rejects immediately, and leaving the loop early stops prefetching
   await t.throwsAsync(all(late), { message: 'too late' });
 });
 
-test('the waiting time is measured, and images are decoded while the caller works', async (t) => {
+test('measures the waiting time, and decodes images while the caller works', async (t) => {
   const split = await classes(t);
   const loader = new ImageLoader(split, training);
   const batches = loader.batches([...two, ...two]);
@@ -188,7 +188,7 @@ test('the waiting time is measured, and images are decoded while the caller work
   t.true(first > 0);
   await new Promise((resolve) => setTimeout(resolve, 300));
   await batches.next();
-  t.true(loader.waitMs - first < 100, 'the second batch was read meanwhile');
+  t.true(loader.waitMs - first < 100, 'the second batch was decoded in the meantime');
   await batches.return(undefined);
 });
 
@@ -198,8 +198,8 @@ test('reading images of a usual size does not block the event loop', async (t) =
   const split = await readClasses(root);
   const lists = Array.from({ length: 8 }, () => Int32Array.from(split.samples.keys()));
   const loader = new ImageLoader(split, { ...training, size: 224, concurrency: 2 });
-  await all(loader.batches(lists.slice(0, 1))); // loads the decoders
-  // Other processes can only add to the delay, so the minimum of a few runs is the best estimate of the delay of the loader.
+  await all(loader.batches(lists.slice(0, 1))); // loads the decoders first
+  // Other processes can only lengthen the delay, so the minimum of a few runs estimates the loader's own delay best.
   let least = Infinity;
   for (let run = 0; run < 5 && least >= 20; run++) {
     const delay = monitorEventLoopDelay({ resolution: 1 });

@@ -31,11 +31,11 @@ test('a failure leaves nothing behind', async (t) => {
   t.deepEqual(await readdir(parent), []);
 });
 
-test('leftovers of a killed process are removed, those of a running process are kept', async (t) => {
+test('removes leftovers of a killed process, and keeps files of a running one', async (t) => {
   const parent = await temporary(t);
   await writeTree(parent, { 'made.partial-1/a.txt': '' });
   await makeFolder(join(parent, 'made'), making({}), async (folder) => {
-    await makeFolder(join(parent, 'made'), making({}), fill); // meanwhile, by another process
+    await makeFolder(join(parent, 'made'), making({}), fill); // as if by another process in the meantime
     t.true((await readdir(folder)).length === 0);
     return {};
   });
@@ -43,7 +43,7 @@ test('leftovers of a killed process are removed, those of a running process are 
   t.is(await readFile(join(parent, 'made', 'a.txt'), 'utf8'), 'a');
 });
 
-test('a folder that is being filled has a lock at every moment, so that no other process removes it', async (t) => {
+test('a folder is locked during all of its creation, so that no other process removes it', async (t) => {
   const parent = await temporary(t);
   const open = new Set<string>();
   let isDone = false;
@@ -60,7 +60,7 @@ test('a folder that is being filled has a lock at every moment, so that no other
   t.deepEqual([...open], []);
 });
 
-test('locks that killed processes were taking are removed, those of running ones are kept', async (t) => {
+test('removes temporary lock files of killed processes, and keeps those of running ones', async (t) => {
   const parent = await temporary(t);
   const lock = 'made.partial-1.lock.0f0e3f6c-6a4c-4c1e-9d57-0a1b2c3d4e5f';
   await writeTree(parent, { [lock]: '{"pid":1,"host":"other"}', 'made.partial-2.lock': '' });
@@ -72,7 +72,7 @@ test('locks that killed processes were taking are removed, those of running ones
   t.deepEqual((await readdir(parent)).sort(), ['made', lock]);
 });
 
-test('an empty folder is used; other contents are rejected', async (t) => {
+test('uses an empty folder, and rejects one with other contents', async (t) => {
   const root = await temporary(t);
   await mkdir(join(root, 'empty'));
   t.true(await makeFolder(join(root, 'empty'), making({}), fill));

@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import test from 'ava';
 import { inParallel } from '../../../lib/train/data/parallel.ts';
 
-test('every index is processed once, with limited concurrency', async (t) => {
+test('processes every index once, with limited concurrency', async (t) => {
   const done: number[] = [];
   let [active, most] = [0, 0];
   await inParallel(10, 3, async (index) => {
@@ -18,7 +18,7 @@ test('every index is processed once, with limited concurrency', async (t) => {
   );
 });
 
-test('an error stops further work, and is thrown once the work in progress has ended', async (t) => {
+test('an error stops further work, and is thrown when the work in progress has ended', async (t) => {
   const [begun, ended]: [number[], number[]] = [[], []];
   const work = inParallel(10, 2, async (index) => {
     begun.push(index);

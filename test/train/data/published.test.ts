@@ -15,7 +15,7 @@ function splitsOf({ train, test: unseen, gallery }: Dataset): Split[] {
 const makers = { CUB: makeCub, Cars: makeCars, SOP: makeSop, Inshop: makeInshop };
 
 for (const [name, make] of Object.entries(makers)) {
-  test(`${name}: every image of a miniature tree is read, and the counts are compared`, async (t) => {
+  test(`${name}: reads every image of a miniature data set, and compares the counts with the published ones`, async (t) => {
     const root = await temporary(t);
     await make(root);
     const dataset = await openDataset(name, root);

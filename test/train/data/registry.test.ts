@@ -6,7 +6,7 @@ import { options } from '../../../lib/train/options/options.ts';
 
 const lib = fileURLToPath(new URL('../../../../lib/', import.meta.url));
 
-test('names are unique in any case, and each finds its record', (t) => {
+test('names are unique ignoring case, and each finds its record', (t) => {
   t.is(new Set(datasetNames.map((name) => name.toLowerCase())).size, datasets.length);
   for (const record of datasets) {
     t.is(findDataset(record.name.toUpperCase()), record);

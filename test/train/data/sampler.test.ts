@@ -50,7 +50,7 @@ test('an epoch depends only on the seed and its number', (t) => {
   t.notDeepEqual(make(1).epoch(3), make(2).epoch(3));
 });
 
-test('over many epochs, all classes and all samples are equally frequent', (t) => {
+test('over many epochs, all classes and samples are drawn equally often', (t) => {
   const labels = labelsOf([4, 4, 4, 4, 4, 4, 4]);
   const sampler = new ClassBalancedSampler(labels, { samplesPerClass: 2, batchSize: 6, seed: 9 });
   const drawn = new Uint32Array(labels.length);
@@ -70,7 +70,7 @@ test('a class with one image uses it for every view', (t) => {
   t.deepEqual(rows, [0, 0, 1, 2]);
 });
 
-test('Cars-196 with the published batch size has no step, and the error names a size that works', (t) => {
+test('Cars-196 is too small for the published batch size, and the error names a size that works', (t) => {
   const labels = labelsOf(Array.from({ length: 98 }, () => 40));
   const make = (batchSize: number): ClassBalancedSampler =>
     new ClassBalancedSampler(labels, { samplesPerClass: 9, batchSize, seed: 1 });

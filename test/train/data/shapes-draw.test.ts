@@ -19,7 +19,7 @@ test('the size scales the drawing and changes nothing else', (t) => {
   t.is(small.replace('width="48" height="48"', 'width="96" height="96"'), large);
 });
 
-test('every species, texture, part and mark is valid markup without reference outside', async (t) => {
+test('every species, texture, part and mark is valid markup without external references', async (t) => {
   const sharp = await loadSharp();
   const kinds = new Set<string>();
   for (const [i, species] of tree.entries()) {

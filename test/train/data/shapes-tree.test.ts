@@ -16,7 +16,7 @@ function grouped(species: readonly Species[], rank: 'family' | 'genus'): Species
 
 const perFamily = generaPerFamily * speciesPerGenus;
 
-test('the tree depends only on its seed, and more families do not change the first ones', (t) => {
+test('the tree depends only on its seed, and adding families does not change the first ones', (t) => {
   const tree = classTree(42, 2);
   t.deepEqual(classTree(42, 2), tree);
   t.deepEqual(classTree(42, 5).slice(0, tree.length), tree);
@@ -46,7 +46,7 @@ test('relatives share the properties of their rank', (t) => {
     }
 });
 
-test('siblings differ in the place and the hue of their marks', (t) => {
+test('siblings differ in the position and the hue of their marks', (t) => {
   const apart = (one: number, other: number, turn: number): number => {
     const gap = (((one - other) % turn) + turn) % turn;
     return Math.min(gap, turn - gap);
@@ -59,7 +59,7 @@ test('siblings differ in the place and the hue of their marks', (t) => {
       }
 });
 
-test('every value can be drawn', (t) => {
+test('all values are in their ranges', (t) => {
   for (const { outline, aspect, parts, texture, mark, colors } of classTree(11, 6)) {
     t.true(
       outline.reduce((sum, { amplitude }) => sum + amplitude, 0) < 1,

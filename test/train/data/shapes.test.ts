@@ -58,7 +58,7 @@ test('both splits consist of complete families with several genera and species',
   t.false(train.parents!.flat().some((name) => unseen.parents!.flat().includes(name)));
 });
 
-test('progress counts every image; a complete data set is kept, and one with other options is replaced', async (t) => {
+test('progress counts every image; a complete data set is kept, and replaced if options change', async (t) => {
   const root = path.join(await temporary(t), 'shapes');
   const steps: number[] = [];
   const onProgress = (done: number, total: number): void => {
@@ -71,13 +71,13 @@ test('progress counts every image; a complete data set is kept, and one with oth
     Array.from({ length: 64 }, (_, i) => i + 1),
   );
   const before = await contents(root);
-  await makeShapes(root, { ...tiny, onProgress: () => t.fail('nothing is to be done') });
+  await makeShapes(root, { ...tiny, onProgress: () => t.fail('nothing was generated') });
   t.deepEqual(await contents(root), before);
   await makeShapes(root, { ...tiny, images: 3 });
   t.is((await contents(root)).size, 96 + 1);
 });
 
-test('if two calls draw the same data set at once, the folder of the first remains', async (t) => {
+test('if two calls generate the same data set at once, the folder of the first to finish remains', async (t) => {
   const folder = await temporary(t);
   const root = path.join(folder, 'shapes');
   const made = async (): Promise<number> => {
@@ -90,7 +90,7 @@ test('if two calls draw the same data set at once, the folder of the first remai
   t.deepEqual(await readdir(folder), ['shapes']);
 });
 
-test('an abort leaves nothing behind', async (t) => {
+test('aborting leaves no files', async (t) => {
   const folder = await temporary(t);
   const controller = new AbortController();
   const onProgress = (done: number): void => {
@@ -135,7 +135,7 @@ test('the old name of images per class is an alias', async (t) => {
   await t.throwsAsync(makeShapes('never-made', { ...tiny, pictures: 3 }), { code: 'ERR_HOROBALL_RANGE' });
 });
 
-test('neither raw pixels nor colors with gradients reveal the class', async (t) => {
+test('raw pixels, and colors with gradients, do not identify the class', async (t) => {
   const root = path.join(await temporary(t), 'shapes');
   await makeShapes(root, { seed: 42, classes: 32, images: 12 });
   const { train } = await openDataset('shapes', root);
@@ -163,7 +163,7 @@ function recallAtOne(data: Float32Array, cols: number, labels: Int32Array): numb
   return hits.length / labels.length;
 }
 
-test('leftovers of killed calls are removed, and the folder of a running call is kept', async (t) => {
+test('removes leftovers of killed calls, and keeps the folder of a running call', async (t) => {
   const folder = await temporary(t);
   const at = path.join(folder, 'shapes');
   await writeTree(folder, {

@@ -3,7 +3,7 @@ import { classRange, groupsOf, regrouped, singleImageWarnings } from '../../../l
 
 const images = ['b10', 'b2', 'a', 'b2'].map((group, i) => ({ path: `${i}.jpg`, group }));
 
-test('groups are in natural order, and regrouping labels them in the given order', (t) => {
+test('groups are in natural order, and regrouping assigns labels in the given order', (t) => {
   t.deepEqual(groupsOf(images), ['a', 'b2', 'b10']);
   const { classes, samples } = regrouped(images, ['b10', 'b2'], (group) => group.toUpperCase());
   t.deepEqual(classes, ['B10', 'B2']);

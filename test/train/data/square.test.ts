@@ -11,7 +11,7 @@ const at = (pixels: Uint8Array, x: number, y: number): number[] => [
   ...pixels.subarray(3 * (y * size + x), 3 * (y * size + x) + 3),
 ];
 
-test('the central square of a wide image is read, whatever the extent of the image', async (t) => {
+test('reads the central square of a wide image of any size', async (t) => {
   const folder = await temporary(t);
   // Red, green and blue thirds: the square is the green one.
   const pixels = new Uint8Array(3 * 24 * 72);
@@ -36,7 +36,7 @@ test('transparent pixels are white', async (t) => {
   t.deepEqual(await readSquare(file, size), new Uint8Array(3 * size * size).fill(255));
 });
 
-test('an image that cannot be read is an error with a code', async (t) => {
+test('an unreadable image causes a coded error', async (t) => {
   const folder = await temporary(t);
   const whole = await encodedImage(1);
   await writeTree(folder, { 'cut.jpg': whole.subarray(0, 40), 'none.jpg': '' });

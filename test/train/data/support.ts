@@ -1,4 +1,4 @@
-// Shared by the tests of the data layer: temporary folders and small images.
+// Helpers for tests of the data layer: temporary folders and small images.
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';

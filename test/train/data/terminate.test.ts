@@ -1,4 +1,4 @@
-// The process survives when a worker is terminated while it decodes images.
+// The process survives the termination of a worker during decoding.
 import { Worker } from 'node:worker_threads';
 import test, { type ExecutionContext } from 'ava';
 import { watchOpenFiles } from '../../open-files.ts';
@@ -17,7 +17,8 @@ test('terminating 20 workers during decoding leaves the process alive and no fil
   const root = await temporary(t);
   await writeClasses(root, 4, 4, 640, 480);
   const workerData = { root, module: new URL('../../../lib/train/index.js', import.meta.url).href };
-  // On a busy machine, a few files stayed open in one of many rounds; half a file per worker would in each.
+  // On a busy machine, a few files stayed open in one of many rounds; a leak would leave about half a file per worker in
+  // every round.
   let open: string[] = [];
   for (let round = 0; round < 3; round++) {
     open = await endWorkers(t, workerData);
@@ -27,7 +28,7 @@ test('terminating 20 workers during decoding leaves the process alive and no fil
   t.deepEqual(open, []);
 });
 
-/** Ends 20 workers, each during decoding, and returns the files that stay open. */
+/** Terminates 20 workers, each during decoding, and returns the files that stay open. */
 async function endWorkers(t: ExecutionContext, workerData: object): Promise<string[]> {
   const leftOpen = await watchOpenFiles();
   for (let i = 0; i < 20; i++) {

@@ -1,11 +1,11 @@
-// Miniature trees in the four published formats, with cases that are easy to read wrongly: hidden files, a gray
-// image, names with spaces, lists without a final line break or with Windows line endings.
+// Miniature data sets in the four published formats, with cases that are easy to misread: hidden files, a gray image, names
+// with spaces, lists without a final line break or with Windows line endings.
 
 import { loadSharp } from '../../../lib/io/sharp.ts';
 import { MatWriter } from '../../io/mat-writer.ts';
 import { encodedImage, writeTree } from './support.ts';
 
-/** Number of images per class in every tree. */
+/** Number of images per class in every data set. */
 export const perClass = 3;
 
 async function grayImage(): Promise<Buffer> {
@@ -38,7 +38,7 @@ export async function makeCub(root: string): Promise<void> {
       lists['train_test_split']!.push(`${id} ${i === 0 ? 0 : 1}`);
     }
   }
-  for (const [name, lines] of Object.entries(lists)) files[`${name}.txt`] = lines.join('\n'); // no final line end
+  for (const [name, lines] of Object.entries(lists)) files[`${name}.txt`] = lines.join('\n'); // no final line break
   await writeTree(`${root}/CUB_200_2011`, files);
 }
 

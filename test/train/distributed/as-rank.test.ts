@@ -2,7 +2,7 @@ import test from 'ava';
 import { asRank } from '../../../lib/train/distributed/as-rank.ts';
 import { type RankGroup, singleProcess } from '../../../lib/train/lane/group.ts';
 
-/** Records the calls that end a group. */
+/** A group that records the calls that end it. */
 function recorded(): { group: RankGroup; calls: string[] } {
   const calls: string[] = [];
   const group: RankGroup = {
@@ -13,7 +13,7 @@ function recorded(): { group: RankGroup; calls: string[] } {
   return { group, calls };
 }
 
-test("the caller's group stays open", async (t) => {
+test("does not close the caller's group", async (t) => {
   const { group, calls } = recorded();
   t.is(await asRank(group, async (given) => (given === group ? 5 : 0)), 5);
   t.deepEqual(calls, []);

@@ -1,4 +1,4 @@
-// The concatenated batches of the ranks are those of a single process.
+// The concatenated batches of the ranks equal those of a single process.
 import { join } from 'node:path';
 import test from 'ava';
 import type { Place } from '../../../lib/train/lane/group.ts';

@@ -30,7 +30,7 @@ test('a single rank sends nothing; the traffic per rank approaches twice the siz
   const four = costOf({ ...options, ranks: 4 });
   t.is(four.gradientBytes, 1.5 * 4 * four.parameters);
   t.is(four.embeddingBytes, (3 / 4) * 2 * 1024 * 128 * 4);
-  // The pairs of own rows, and those of the own rows with the 768 others.
+  // Pairs among the rank's 256 rows, and pairs of these with the 768 others.
   t.is(four.lossOperations, 4 * 256 * 256 * 128 + 6 * 256 * 768 * 128);
   t.is(four.gatheredBytes, (1024 + 2 * 256) * 2 * 128 * 4);
   const device = costOf({ ...options, ranks: 4, device: 'cuda' });
@@ -44,15 +44,15 @@ test('a single rank sends nothing; the traffic per rank approaches twice the siz
 /** Largest relative difference between the measured bytes and the formula. */
 const tolerance = 0.1;
 const attempts = 4;
-/** Most bytes of the loss besides rows and gradients: tiles, and blocks of rows. */
+/** Upper bound on the bytes of the loss besides rows and gradients: tiles, and blocks of rows. */
 const scratch = 16e6;
 
-test('the memory of a rank is that of the formula', async (t) => {
+test('the memory of a rank agrees with the formula', async (t) => {
   t.timeout(300_000);
   if (process.platform !== 'linux') return t.pass('memory is read from /proc');
   const model = JSON.stringify({ img_size: 16, patch_size: 16, embed_dim: 768, depth: 6, num_heads: 12 });
   const { stateBytes } = costOf({ model, dim: 16, batch: 8, imagesPerSecond: 1, bandwidth: 1, ranks: 2 });
-  // Timing and the allocator only add to a peak, so the lowest of several is nearest to what is needed.
+  // Timing and the allocator can only raise a peak, so the lowest of several is closest to the requirement.
   let lowest = Number.POSITIVE_INFINITY;
   for (let attempt = 0; attempt < attempts && lowest > (1 + tolerance) * stateBytes; attempt++) {
     const ranks = await startRanks(2, [child, 'memory', '20', model]);
@@ -67,7 +67,7 @@ test('the memory of a rank is that of the formula', async (t) => {
   t.true(Math.abs(lowest / stateBytes - 1) < tolerance, `${lowest / stateBytes}`);
 });
 
-test('the memory of a divided loss is that of the formula', async (t) => {
+test('the memory of a divided loss agrees with the formula', async (t) => {
   t.timeout(300_000);
   if (process.platform !== 'linux') return t.pass('memory is read from /proc');
   const [batch, dim] = [1024, 4096];
@@ -77,7 +77,7 @@ test('the memory of a divided loss is that of the formula', async (t) => {
       ...{ imagesPerSecond: 1, bandwidth: 1 },
     });
     const ranks = await startRanks(size, [child, 'lossMemory', '20', String(batch), String(dim)], {
-      MALLOC_MMAP_THRESHOLD_: '65536', // so that freed memory does not count
+      MALLOC_MMAP_THRESHOLD_: '65536', // returns freed memory, so that it is not counted
     });
     await success(ranks);
     const peaks = await Promise.all(

@@ -23,7 +23,7 @@ const srun = {
   SLURM_STEP_NODELIST: 'gpu[03-04,17],big',
 };
 
-test('torchrun: its store is used, and each restart has separate keys', (t) => {
+test('torchrun: uses its store, with separate keys for each restart', (t) => {
   t.deepEqual(placeOf(torchrun), {
     rank: 5,
     size: 8,
@@ -36,7 +36,7 @@ test('torchrun: its store is used, and each restart has separate keys', (t) => {
   });
 });
 
-test('PyTorchJob: the four variables are enough', (t) => {
+test('PyTorchJob: needs only its four variables', (t) => {
   const place = placeOf({ RANK: '1', WORLD_SIZE: '2', MASTER_ADDR: 'job-master-0', MASTER_PORT: '23456' });
   t.like(place, { rank: 1, size: 2, localRank: 0, localSize: 1, launched: false, restarts: 0 });
 });
@@ -70,7 +70,7 @@ for (const [name, env, message] of [
   ['an invalid port', { ...torchrun, MASTER_PORT: 'x' }, /MASTER_PORT: .* from 1 to 65535, got 'x'/],
   ['an invalid size', { ...torchrun, WORLD_SIZE: '2.5' }, /WORLD_SIZE: expected an integer/],
 ] as const) {
-  test(`${name} causes an error that names the variable`, (t) => {
+  test(`${name}: the error names the variable`, (t) => {
     t.throws(() => placeOf(env), { code: 'ERR_HOROBALL_RENDEZVOUS', message });
   });
 }

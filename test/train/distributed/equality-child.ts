@@ -1,5 +1,5 @@
-// One rank in the comparison of several processes with one: `node equality-child.js CASES FOLDER`. For every case,
-// computes the gradients of the first step and then trains; rank 0 writes FOLDER/<case>.json and the gradients.
+// One rank of the comparison between several processes and a single one: `node equality-child.js CASES FOLDER`. For every
+// case, computes the gradients of the first step and then trains; rank 0 writes FOLDER/<case>.json and the gradients.
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeSafetensors } from '../../../lib/io/index.ts';

@@ -27,15 +27,15 @@ export interface Deviation {
   weights: number;
   /** Largest absolute error of a recall. */
   recalls: number;
-  /** Number of steps that the loss scaler skipped only in one of the two. */
+  /** Number of steps that the loss scaler skipped in only one of the two. */
   skips: number;
 }
 
 const scalars = { euclidean: 't_e', hyperbolic: 't_h,hyp_c', hybrid: 't_e,t_h,hyp_c' } as const;
 
 /**
- * A backbone of one block, since depth adds only time. Average pooling keeps the initial embeddings apart: with a class token
- * their mean distance is 0.3 instead of 1.3, and rounding errors of the images' differences grow accordingly.
+ * A backbone of one block, since depth adds only time. Average pooling keeps the initial embeddings apart: with a class
+ * token, their mean distance is 0.3 instead of 1.3, and relative rounding errors of their differences are larger.
  */
 const oneBlock = JSON.stringify({
   ...{ img_size: 16, patch_size: 8, embed_dim: 24, depth: 1, num_heads: 2 },

@@ -1,4 +1,4 @@
-// The ranks of a group divide the queries of an evaluation.
+// The ranks of a group divide the queries of an evaluation without changing its results.
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import type { Evaluation } from '../../../lib/train/index.ts';
@@ -16,7 +16,7 @@ for (const [what, ...options] of [
   ['a gallery, with 11 queries', '37', '11'],
   ['fewer queries than ranks', '20', '2'],
 ] as const)
-  test(`three ranks measure what one process measures: ${what}`, async (t) => {
+  test(`three ranks measure the same values as one process: ${what}`, async (t) => {
     const command = [child, 'evaluation', '20', ...options];
     const one = JSON.parse(await success(await startRanks(null, command))) as Evaluation;
     t.true(one.spaces.cosine.at['2']! > 0 && one.spaces.cosine.at['1']! < 1);

@@ -1,6 +1,6 @@
-// Makes a rank of `horoball train --nproc` fail in the middle of a step: `npm run test:ranks:failures -- TIMES
-// SEED`, by default 5 times in each way. Prints one line per run and exits with code 1 at the first that differs from a run that
-// was not interrupted, bit for bit.
+// Makes a rank of `horoball train --nproc` fail in the middle of a step: `npm run test:ranks:failures -- TIMES SEED`, by
+// default 5 times in each way. Prints one line per run, and exits with code 1 at the first run whose weights are not
+// bit-identical to those of an uninterrupted one.
 import { execFile } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -81,7 +81,7 @@ const signals: Record<Failure, NodeJS.Signals> = {
   'out of memory': 'SIGUSR2',
 };
 
-/** Whether this system can make a rank fail in that way. */
+/** Whether a rank can be made to fail in that way on this system. */
 export function isPossible({ starve }: Bench, failure: Failure): boolean {
   return process.platform === 'linux' && (failure !== 'out of memory' || starve !== null);
 }
@@ -119,7 +119,7 @@ export async function fail(
   return { seconds, sentence, restarts, weights: await weightsOf(root, name) };
 }
 
-/** Names the rank and where it was. */
+/** The message must name the rank and its step. */
 export const named = (rank: number): RegExp =>
   new RegExp(`rank ${rank} (?:ended or stopped responding|failed) in step \\d+`);
 

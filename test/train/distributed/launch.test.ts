@@ -76,7 +76,7 @@ test.serial('SIGTERM writes a checkpoint and exits with 143; another number of r
   );
 });
 
-test.serial('SIGTERM stops between the chunks of a step, which the resumed run repeats', async (t) => {
+test.serial('SIGTERM stops between the chunks of a step, and the resumed run repeats the step', async (t) => {
   t.timeout(300_000);
   const { root, runs } = t.context;
   const model = JSON.stringify({ img_size: 16, patch_size: 4, embed_dim: 384, depth: 6, num_heads: 6 });
@@ -98,7 +98,7 @@ test.serial('SIGTERM stops between the chunks of a step, which the resumed run r
   t.true((await weights('cut')).equals(await weights('chunks')), 'bit for bit');
 });
 
-test.serial('ranks that torchrun starts use its store', async (t) => {
+test.serial('ranks started by torchrun use its store', async (t) => {
   const torchrun = fileURLToPath(new URL('../../../../bench/peers/.venv/bin/torchrun', import.meta.url));
   if (!existsSync(torchrun)) {
     t.log('skipped: no torchrun in bench/peers/.venv (npm run bench:peers installs it)');

@@ -1,4 +1,4 @@
-// Which versions of libtorch can join processes into a group, by native/cmake/distributed.cmake.
+// Checks for which versions of libtorch native/cmake/distributed.cmake enables groups of processes.
 import { execFile } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ const run = promisify(execFile);
 const module = fileURLToPath(new URL('../../../../native/cmake/distributed.cmake', import.meta.url));
 const header = 'include/torch/csrc/distributed/c10d/ProcessGroupGloo.hpp';
 
-/** The sources of the group for a libtorch with these symbols. */
+/** The sources that are chosen for a libtorch with these symbols. */
 async function sourcesOf(version: string, symbols: string): Promise<string> {
   const { path, remove } = await temporary();
   try {

@@ -22,7 +22,7 @@ const ranks = [0, 1].map((rank) => ({
   address: `10.111.7.${rank + 1}`,
 }));
 
-/** Makes the namespaces. Returns why that is not possible, or null. */
+/** Creates the namespaces. Returns null, or the reason why that is not possible. */
 async function connect(): Promise<string | null> {
   const ip = (...args: string[]): Promise<unknown> => run('ip', args);
   try {
@@ -112,7 +112,7 @@ for (const [name, model, emb] of [
   ['gradients', { embed_dim: 192, depth: 6, num_heads: 3 }, 16],
   ['embeddings', { embed_dim: 16, depth: 1, num_heads: 2 }, 4096],
 ] as const) {
-  test.serial(`the traffic of a step is that of the formula, mostly ${name}`, async (t) => {
+  test.serial(`the traffic of a step agrees with the formula, mostly ${name}`, async (t) => {
     t.timeout(300_000);
     if (skips(t)) return;
     const description = JSON.stringify({ img_size: 16, patch_size: 16, ...model });

@@ -1,5 +1,4 @@
-// A rank of a group in a test: `node rank-child.js SCENARIO`. Prints the results that the test compares, as JSON
-// lines.
+// A rank of a group in a test: `node rank-child.js SCENARIO`. Prints the results for comparison in the test, as JSON lines.
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { resolveViT } from '../../../lib/model/vit.ts';
@@ -23,7 +22,7 @@ const group = place === null ? null : await ProcessGroup.join(place, { patience:
 const rank = group?.rank ?? 0;
 const size = group?.size ?? 1;
 
-/** Resident memory of this process, now and at most so far. */
+/** Current and peak resident memory of this process. */
 const residentBytes = (): Promise<number> => statusOf('VmRSS');
 const peakBytes = (): Promise<number> => statusOf('VmHWM');
 async function statusOf(name: string): Promise<number> {
@@ -31,7 +30,7 @@ async function statusOf(name: string): Promise<number> {
   return 1024 * Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)![1]);
 }
 
-/** A step of a small network, which loads the code of libtorch. */
+/** A step of a small network, which loads libtorch's code before memory is measured. */
 async function warmUp(): Promise<void> {
   using model = await tinyEmbedder();
   using optimizer = new AdamW(model, { lr: 1e-4 });
@@ -54,7 +53,7 @@ const scenarios: Record<string, () => Promise<unknown>> = {
   /** The gradients of the loss of six classes. With `mode` other than `spread`, one of them is on rank 0. */
   async gradients() {
     using model = await tinyEmbedder({ seed: 5 + rank });
-    await group?.broadcast(model); // seeds differ on purpose
+    await group?.broadcast(model); // different seeds, so that only the broadcast makes the models equal
     const counts = [2, 12 - 2, 0].slice(0, size);
     if (size === 1) counts[0] = 12;
     const first = counts.slice(0, rank).reduce((sum, count) => sum + count, 0);
@@ -89,7 +88,7 @@ const scenarios: Record<string, () => Promise<unknown>> = {
     const { gradParams, ...values } = await value.read();
     return { values: { ...values, ...gradParams }, gradients: Object.fromEntries(list) };
   },
-  /** A step with `compat hypmix` on two halves of a batch, which a single process takes one after the other. */
+  /** A step with `compat hypmix` on two halves of a batch, which a single process processes one after the other. */
   async published() {
     using learner = await Learner.create(tinyConfig({ compat: 'hypmix' }), () => {}, group);
     const { images, labels, ...sizes } = tinySamples();

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { batchRanges, lengthOf, ranges } from '../../../lib/train/distributed/shard.ts';
 
-test('ranges cover everything once, in order, and their lengths differ by at most 1', (t) => {
+test('ranges cover all items once, in order, and their lengths differ by at most 1', (t) => {
   for (const total of [0, 1, 3, 7, 64, 1001]) {
     for (const size of [1, 2, 3, 8, 13]) {
       const parts = ranges(total, size);

@@ -3,7 +3,7 @@ import test from 'ava';
 import { native } from '../../../lib/train/lane/native.ts';
 import { addonFile, addonSource } from './generate-addon.ts';
 
-test('the types of the addon are those of its rows', (t) => {
+test('the generated types of the addon are up to date', (t) => {
   const bare = (source: string) => source.replace(/[\s,;]/g, '');
   t.is(bare(readFileSync(addonFile, 'utf8')), bare(addonSource()), 'run npm run ops:train');
 });

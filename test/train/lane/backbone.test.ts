@@ -41,7 +41,7 @@ test('saved weights have no head and are unchanged after loading', async (t) => 
   t.deepEqual(await other.state(), await vit.state());
 });
 
-test('a step against the gradient of the features changes them', async (t) => {
+test('an optimizer step decreases the minimized feature', async (t) => {
   using vit = await createViT(tinyViT);
   using optimizer = new AdamW(vit, { lr: 1e-2, weightDecay: 0 });
   const first = async (): Promise<number> => {

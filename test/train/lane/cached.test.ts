@@ -23,7 +23,7 @@ async function backward(model: Embedder, loss: HybridLoss, seed: number, chunked
   return (await objective.read()).loss;
 }
 
-test.serial('images that were transferred since cause a coded error', async (t) => {
+test.serial('images that were transferred in the meantime cause a coded error', async (t) => {
   using model = await tinyEmbedder();
   const images = randomImages(count);
   using outputs = new CachedEmbeddings(model, { images, count, size: tinyViT.imgSize }, chunk);
@@ -33,21 +33,27 @@ test.serial('images that were transferred since cause a coded error', async (t) 
 
 for (const head of ['hypmix', 'hyp-vit'] as const) {
   for (const geometry of ['hybrid', 'euclidean', 'hyperbolic'] as const) {
-    test.serial(`${head}, ${geometry}: the gradient in chunks is that of the whole batch`, async (t) => {
-      const loss = new HybridLoss({ ...numbers, geometry, tied: head === 'hypmix' });
-      using whole = await tinyEmbedder({ head });
-      using cached = await tinyEmbedder({ head });
-      const [expected, got] = [await backward(whole, loss, 1, false), await backward(cached, loss, 1, true)];
-      t.true(Math.abs(got / expected - 1) < networkError.order, `${got} and ${expected}`);
-      const gradients = await whole.gradients();
-      const flat = (of: typeof gradients): number[] => [...of.values()].flatMap(({ data }) => [...data]);
-      const error = relativeError(flat(await cached.gradients()), flat(gradients));
-      t.true(error < networkError.orderOfGradients, `${error}`);
-    });
+    test.serial(
+      `${head}, ${geometry}: the gradient computed in chunks equals that of the whole batch`,
+      async (t) => {
+        const loss = new HybridLoss({ ...numbers, geometry, tied: head === 'hypmix' });
+        using whole = await tinyEmbedder({ head });
+        using cached = await tinyEmbedder({ head });
+        const [expected, got] = [
+          await backward(whole, loss, 1, false),
+          await backward(cached, loss, 1, true),
+        ];
+        t.true(Math.abs(got / expected - 1) < networkError.order, `${got} and ${expected}`);
+        const gradients = await whole.gradients();
+        const flat = (of: typeof gradients): number[] => [...of.values()].flatMap(({ data }) => [...data]);
+        const error = relativeError(flat(await cached.gradients()), flat(gradients));
+        t.true(error < networkError.orderOfGradients, `${error}`);
+      },
+    );
   }
 }
 
-test.serial('twenty steps in chunks have the losses of twenty whole steps', async (t) => {
+test.serial('twenty steps in chunks have the same losses as twenty whole steps', async (t) => {
   const loss = new HybridLoss({ ...numbers, geometry: 'hybrid', tied: true });
   const losses = async (chunked: boolean): Promise<number[]> => {
     using model = await tinyEmbedder();
@@ -62,7 +68,7 @@ test.serial('twenty steps in chunks have the losses of twenty whole steps', asyn
     return seen;
   };
   const [whole, cached] = [await losses(false), await losses(true)];
-  t.true(whole[19]! < 0.9 * whole[3]!, 'it learns');
+  t.true(whole[19]! < 0.9 * whole[3]!, 'the loss decreases');
   for (const [step, value] of whole.entries())
     t.true(
       Math.abs(cached[step]! / value - 1) < networkError.orderOfGradients,
@@ -70,7 +76,7 @@ test.serial('twenty steps in chunks have the losses of twenty whole steps', asyn
     );
 });
 
-test.serial('no handle of a chunk remains', async (t) => {
+test.serial('disposes of all handles of chunks', async (t) => {
   using model = await tinyEmbedder();
   const before = memory().handles;
   await backward(model, new HybridLoss({ ...numbers, geometry: 'hybrid', tied: true }), 1, true);

@@ -27,7 +27,7 @@ test('the oldest classes are evicted', (t) => {
 });
 
 test.serial(
-  'the loss is that of one batch with all rows, and only new rows receive a gradient',
+  'the loss equals that of one batch with all rows, and only new rows get a gradient',
   async (t) => {
     using model = await tinyEmbedder({ head: 'hyp-vit' });
     const labels = Int32Array.of(0, 1, 0, 1);

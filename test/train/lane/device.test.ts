@@ -1,4 +1,4 @@
-// Errors for a missing device and for insufficient memory, after which the training layer still works.
+// Errors for a missing device and for insufficient memory. The training layer works after them.
 import test from 'ava';
 import { randomState, torchInfo } from '../../../lib/train/lane/native.ts';
 import { Batch } from '../../../lib/train/lane/tensor.ts';

@@ -52,7 +52,7 @@ test.serial('a restored average continues bit for bit', async (t) => {
   await t.throwsAsync(other.loadState(new Map()), { code: 'ERR_HOROBALL_SHAPE' });
 });
 
-test('the decay of an average grows with the number of steps', (t) => {
+test('the decay of an average increases with the number of steps', (t) => {
   t.is(emaDecay(0.999, 1), 2 / 11);
   t.is(emaDecay(0.999, 1e6), 0.999);
   t.is(emaDecay(0.1, 5), 0.1);

@@ -3,7 +3,7 @@ import { aliasesOf } from '../../../../lib/train/data/emoji/aliases.ts';
 import { extraSets } from '../../../../lib/train/data/emoji/packages.ts';
 import { slug } from '../../../../lib/train/data/emoji/read.ts';
 
-test('the alias tables name no icon twice', (t) => {
+test('the alias tables contain no icon twice', (t) => {
   for (const id of ['emojione', 'fxemoji']) {
     const icons = Object.values(aliasesOf(id));
     t.true(icons.length > 25);

@@ -30,7 +30,7 @@ test('both splits are disjoint and open as data sets with a class tree', async (
     const tested = new Set(held.parents!.map(([subgroup]) => subgroup));
     t.false(
       train.parents!.some(([subgroup]) => tested.has(subgroup)),
-      'a subgroup is on one side only',
+      'a subgroup is in one split only',
     );
   }
   await t.throwsAsync(openDataset('emoji', from), {

@@ -37,7 +37,7 @@ test('a set without author or license is rejected', async (t) => {
   }
 });
 
-test('text of a package is shortened to one line', async (t) => {
+test('text from a package is shortened to one line', async (t) => {
   const name = `Google\n## Another set\n${'x'.repeat(5000)}`;
   const text = JSON.stringify({ name: 'Noto', author: { name }, license: { title: 'MIT' } });
   const written = await licenses(await changed(t, { [info]: text }), [noto!]);

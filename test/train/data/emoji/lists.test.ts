@@ -58,7 +58,7 @@ test('the same seed gives the same lists; another seed gives other splits', (t) 
   for (const name of ['emoji.csv', 'emoji-subgroups.csv']) t.not(one[name], other[name], name);
 });
 
-test('images of further sets are listed apart, under the split of their class', (t) => {
+test('images of further sets are in a separate list, with the split of their class', (t) => {
   const { 'extra.csv': extra = '', 'emoji.csv': benchmark = '' } = emojiLists(images(3, 2), 42);
   const own = splits(benchmark);
   for (const [label, { split, rows }] of splits(extra))

@@ -15,7 +15,7 @@ async function rows(file: string): Promise<string[][]> {
   return lines.slice(1).map((line) => line.split(','));
 }
 
-test('a class is an emoji that all four sets draw, each differently from the emoji before it', async (t) => {
+test('a class is an emoji that all four sets draw, and draw differently from any earlier emoji', async (t) => {
   const root = path.join(await temporary(t), 'emoji');
   const made = await makeEmoji(root, { from, size: 32 });
   // Omitted: man student (OpenMoji draws it like student), the flag (only two sets have it) and the hand that points
@@ -40,7 +40,7 @@ test('a class is an emoji that all four sets draw, each differently from the emo
       .filter(([, label]) => label!.endsWith('/waving-hand'))
       .map(([, , , set, points]) => `${set} ${points}`),
     sets.map((set) => `${set} 1f44b`),
-    'no skin tone among the views',
+    'no skin tones among the views',
   );
   const files = (await readdir(path.join(root, 'images'), { recursive: true })).filter((name) =>
     name.endsWith('.png'),
@@ -74,7 +74,7 @@ test('further sets have separate folders and a separate list', async (t) => {
   t.deepEqual(
     extra.filter(([, label]) => label!.endsWith('/red-apple')).map(([name]) => name),
     extraSets.map(({ id }) => `extra/food-drink/food-fruit/red-apple/${id}.png`),
-    'each by its own way to match: names, names without hyphens, and the code points of the related set',
+    'matched by name, by name without hyphens, and by the code points of the related set',
   );
   t.false((await readFile(path.join(root, 'emoji.csv'), 'utf8')).includes('extra/'));
 });
@@ -145,7 +145,7 @@ test('a class is omitted, with a note, if a drawing has external references or i
   }
 });
 
-test('names in a package never lead outside the folder', async (t) => {
+test('names in a package cannot lead outside the folder', async (t) => {
   const file = 'emojibase-data/en/data.json';
   const text = await readFile(path.join(from, file), 'utf8');
   const packages = await changed(t, { [file]: text.replace('"red apple"', '"../../../red apple"') });
@@ -190,7 +190,7 @@ test('the seed chooses the splits', async (t) => {
 
 // Needs the network: HOROBALL_TEST_NPM=1 npx ava dist/test/train/data/emoji/make.test.js
 const online = process.env['HOROBALL_TEST_NPM'] === '1' ? test : test.skip;
-online('the pinned packages give the benchmark', async (t) => {
+online('the pinned packages produce the benchmark', async (t) => {
   t.timeout(600_000);
   const root = path.join(await temporary(t), 'emoji');
   const began = performance.now();

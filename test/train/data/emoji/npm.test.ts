@@ -7,8 +7,8 @@ import { benchmarkSets, unicodeData } from '../../../../lib/train/data/emoji/pac
 import { temporary, writeTree } from '../support.ts';
 import { from } from './packages-copy.ts';
 
-test('npm gets a lock file with the pinned versions and hashes, and its failures are named', async (t) => {
-  if (process.platform === 'win32') return t.pass('the stand-in for npm is a shell script');
+test('npm receives a lock file with the pinned versions and hashes, and its failures are reported', async (t) => {
+  if (process.platform === 'win32') return t.pass('skipped: the fake npm is a shell script');
   const bin = await temporary(t);
   const before = process.env['PATH'];
   t.teardown(() => {
@@ -31,7 +31,7 @@ test('npm gets a lock file with the pinned versions and hashes, and its failures
     t.deepEqual(lock.packages[`node_modules/${name}`], { version, integrity });
   }
   const root = path.join(await temporary(t), 'emoji');
-  t.is((await makeEmoji(root, { size: 16 })).classes, 9, 'the whole way through npm');
+  t.is((await makeEmoji(root, { size: 16 })).classes, 9, 'also when called by makeEmoji');
 
   await standIn('echo "npm error code EINTEGRITY" >&2; exit 1');
   await t.throwsAsync(fetchPackages(await temporary(t), pinned), {
@@ -49,7 +49,7 @@ test('npm gets a lock file with the pinned versions and hashes, and its failures
     any: true,
     name: 'TimeoutError',
   });
-  t.true(performance.now() - began < 30_000, 'npm is ended with us');
+  t.true(performance.now() - began < 30_000, 'an abort ends npm');
 });
 
 test('a package is found in a project, in its node_modules, and with an unknown version', async (t) => {

@@ -1,4 +1,4 @@
-// The packages of the emoji data set in small, and copies that a test can modify.
+// Miniature packages of the emoji data set, and copies that a test can modify.
 import { cp } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';

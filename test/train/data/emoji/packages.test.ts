@@ -11,7 +11,7 @@ test('every package is pinned by its exact version and SHA-512', (t) => {
     t.is(new Set(pinned.map((each) => each[key])).size, pinned.length, key);
 });
 
-test('sets of the benchmark have code points; others borrow those of a benchmark set or have names', (t) => {
+test('sets of the benchmark have code points; others use those of a benchmark set or have names', (t) => {
   t.deepEqual(new Set(benchmarkSets.map(({ codepoints }) => codepoints)), new Set(['chars']));
   const ids = benchmarkSets.map(({ id }) => id);
   for (const { id, codepoints } of extraSets) {

@@ -29,7 +29,7 @@ test('emoji are read in the order of Unicode, without components and ungrouped e
   );
 });
 
-/** The drawings of a set of these icons. */
+/** The drawings of a set with these icons. */
 async function drawings(t: Parameters<typeof temporary>[0], icons: object, chars: object = {}) {
   const folder = await temporary(t);
   await writeTree(folder, { 'icons.json': JSON.stringify(icons), 'chars.json': JSON.stringify(chars) });
@@ -39,7 +39,7 @@ async function drawings(t: Parameters<typeof temporary>[0], icons: object, chars
 const body = '<path/>';
 const upright = { left: 0, top: 0, width: 16, height: 16, hFlip: false, vFlip: false, rotate: 0 };
 
-test('an icon has the extent of its set unless it has its own', async (t) => {
+test('an icon has the size of its set unless it has its own', async (t) => {
   const { named } = await drawings(t, { icons: { a: { body }, b: { body, width: 8 } }, width: 24, top: 1 });
   t.deepEqual(named.get('a'), { ...upright, body, width: 24, top: 1 });
   t.deepEqual(named.get('b'), { ...upright, body, width: 8, top: 1 });
@@ -47,7 +47,7 @@ test('an icon has the extent of its set unless it has its own', async (t) => {
   t.deepEqual(plain.named.get('a'), { ...upright, body });
 });
 
-test('flips and rotations of aliases add up, also over an alias of an alias', async (t) => {
+test('composes flips and rotations of aliases, also through an alias of an alias', async (t) => {
   const aliases = {
     once: { parent: 'a', hFlip: true, rotate: 3 },
     twice: { parent: 'once', hFlip: true, rotate: 2 },
@@ -59,7 +59,7 @@ test('flips and rotations of aliases add up, also over an alias of an alias', as
   t.false(named.has('lost'));
 });
 
-test('code points are compared without variation selectors and case', async (t) => {
+test('compares code points without variation selectors and case', async (t) => {
   const { codepoints } = await drawings(t, { icons: {} }, { '0023-FE0F-20E3': 'keycap', '1F600': 'grin' });
   t.deepEqual(
     [...codepoints],
@@ -89,7 +89,7 @@ test('the error for a file with other contents names the file and the field', as
   await t.throwsAsync(readUnicode(folder), damaged(/data\.json.*0\.hexcode/));
 });
 
-test('groups with names of the prototype and overlong names are no groups and no names', async (t) => {
+test('ignores groups named like properties of Object.prototype, and overlong names', async (t) => {
   const folder = await temporary(t);
   const read = async (more: object) => {
     const emoji = { hexcode: '1F600', label: 'x', group: 0, subgroup: 0, ...more };

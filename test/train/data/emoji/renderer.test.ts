@@ -10,7 +10,7 @@ const endless = {
   body: `<filter id="a">${'<feTurbulence baseFrequency=".5" numOctaves="9"/>'.repeat(10_000)}</filter><rect width="16" height="16" filter="url(#a)"/>`,
 };
 
-test.serial('drawings are rendered concurrently, and each call gets its own', async (t) => {
+test.serial('renders drawings concurrently, and returns each to its caller', async (t) => {
   const renderer = new Renderer();
   t.teardown(() => renderer.close());
   const colors = ['#f00', '#0f0', '#00f', '#fff'];
@@ -28,7 +28,7 @@ test.serial('drawings are rendered concurrently, and each call gets its own', as
   }
 });
 
-test.serial('a drawing that takes too long is given up, and the next one is rendered', async (t) => {
+test.serial('gives up a drawing that takes too long, and renders the next one', async (t) => {
   const renderer = new Renderer(3);
   t.teardown(() => renderer.close());
   await t.throwsAsync(renderer.render(endless, 512), {
@@ -38,7 +38,7 @@ test.serial('a drawing that takes too long is given up, and the next one is rend
   t.truthy(await renderer.render(square, 16));
 });
 
-test.serial('the error for a refused drawing keeps its code and reason', async (t) => {
+test.serial('the error for a rejected drawing keeps its code and reason', async (t) => {
   const renderer = new Renderer();
   t.teardown(() => renderer.close());
   await t.throwsAsync(renderer.render({ ...upright, body: '<image href="a.png"/>' }, 16), {
@@ -48,7 +48,7 @@ test.serial('the error for a refused drawing keeps its code and reason', async (
   await t.throwsAsync(renderer.render({ ...upright, body: '<rect' }, 16), { code: 'ERR_HOROBALL_PICTURE' });
 });
 
-test.serial('closing a renderer during a drawing fails the drawing', async (t) => {
+test.serial('closing a renderer rejects the drawing in progress', async (t) => {
   const renderer = new Renderer();
   const drawing = renderer.render(endless, 512);
   setTimeout(() => renderer.close(), 500);

@@ -4,10 +4,10 @@ import { type Drawing, renderDrawing, svgOf } from '../../../../lib/train/data/e
 
 const upright = { left: 0, top: 0, width: 16, height: 16, hFlip: false, vFlip: false, rotate: 0 };
 
-test('flips and quarter turns of an alias are applied, and drawings that are not square are centered', async (t) => {
+test('applies flips and quarter turns of an alias, and centers drawings that are not square', async (t) => {
   const corner = { ...upright, body: '<rect width="8" height="8" fill="#000"/>' };
   const sharp = await loadSharp();
-  /** Which quarters are dark: upper left, upper right, lower left, lower right. */
+  /** Whether each quarter is dark: upper left, upper right, lower left, lower right. */
   const dark = async (drawing: Drawing): Promise<string> => {
     const pixels = await sharp(await renderDrawing(drawing, 16))
       .raw()
