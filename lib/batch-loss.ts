@@ -1,6 +1,18 @@
 /** The losses of a batch, and what distinguishes some of them from the others. */
 import { contrastiveLosses } from './card-names.ts';
 
+/** The parameters of the losses that have some, with their published defaults. */
+export const lossParameters = {
+  'multi-similarity': { alpha: 2, beta: 50, base: 0.5 },
+  'proxy-anchor': { alpha: 32, beta: 32, base: 0, margin: 0.1 },
+} as const;
+
+export type LossWithParameters = keyof typeof lossParameters;
+/** The names of a loss's parameters. */
+export type ParameterOf<L extends LossWithParameters> = L extends unknown
+  ? keyof (typeof lossParameters)[L]
+  : never;
+
 /**
  * The losses of a batch with the same number of views per class: `views`, that of `hybridContrastiveLoss`, those of
  * `contrastiveLoss`, and ProxyNCA++.
@@ -12,17 +24,10 @@ export const batchLosses: readonly ['views', ...typeof contrastiveLosses, 'proxy
 ];
 export type BatchLoss = (typeof batchLosses)[number];
 
-/** The parameters of `multi-similarity` and `proxy-anchor`. */
-export interface SimilarityNumbers {
-  readonly alpha: number;
-  readonly beta: number;
-  readonly base: number;
-  readonly margin: number;
-}
+/** All parameters, as the core takes them for every loss. */
+export type SimilarityNumbers = Record<ParameterOf<LossWithParameters>, number>;
 
 interface LossFacts {
-  /** The parameters that it has, with their published defaults. */
-  readonly numbers?: SimilarityNumbers;
   /** Whether it has one scale for positives and negatives, which is `alpha`, when it trains a network. */
   readonly oneScale?: true;
   /** The side of `contrastiveLoss` on which it has proxies. */
@@ -32,12 +37,7 @@ interface LossFacts {
 }
 
 const facts: Readonly<Partial<Record<BatchLoss, LossFacts>>> = {
-  'multi-similarity': { numbers: { alpha: 2, beta: 50, base: 0.5, margin: 0.1 } },
-  'proxy-anchor': {
-    numbers: { alpha: 32, beta: 32, base: 0, margin: 0.1 },
-    oneScale: true,
-    proxies: 'anchors',
-  },
+  'proxy-anchor': { oneScale: true, proxies: 'anchors' },
   'proxy-nca': { proxies: 'references', computedAs: 'ntxent' },
 };
 
@@ -48,9 +48,15 @@ export function factsOf(loss: BatchLoss): LossFacts {
   return facts[loss] ?? none;
 }
 
-/** The default parameters of a loss. One without parameters ignores them. */
+/** The parameters of a loss, with their published defaults; empty for most. */
+export function parametersOf(loss: BatchLoss): Readonly<Partial<SimilarityNumbers>> {
+  return (lossParameters as Partial<Record<BatchLoss, Partial<SimilarityNumbers>>>)[loss] ?? {};
+}
+
+/** The default parameters of a loss, and a value for those that it does not have, which it ignores. */
 export function similarityNumbersOf(loss: BatchLoss): SimilarityNumbers {
-  return factsOf(loss).numbers ?? facts['multi-similarity']!.numbers!;
+  const any = { ...lossParameters['proxy-anchor'], ...lossParameters['multi-similarity'] };
+  return { ...any, ...parametersOf(loss) };
 }
 
 /** Whether a loss compares a batch with proxies. */

@@ -1,11 +1,10 @@
-import { factsOf, type SimilarityNumbers, similarityNumbersOf } from './batch-loss.ts';
+import { parametersOf, type SimilarityNumbers, similarityNumbersOf } from './batch-loss.ts';
 import { pairLoss } from './call/binding-calls.ts';
-import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call/run.ts';
+import { type AsyncOptions, runSteps, runStepsSync, type Steps } from './call/run.ts';
 import { inSlices } from './call/slices.ts';
 import { type ContrastiveLossName, contrastiveLosses, logitParameters } from './card-names.ts';
 import {
   boolean,
-  type Compat,
   callNames,
   checkOptions,
   choice,
@@ -16,19 +15,18 @@ import {
   readOptions,
   threadCount,
 } from './check.ts';
-import { quoted, rangeError, shapeError } from './errors.ts';
+import { coded, quoted, rangeError, shapeError } from './errors.ts';
 import { listLength } from './integers.ts';
+import { checkLogits, gradientFor, type Logits, logitNames, parameters, shaped, unitRowsOf } from './loss.ts';
 import {
-  checkLogits,
-  gradientFor,
+  type ContrastiveLoss,
+  type ContrastiveLossOptions,
+  type ContrastiveLossResult,
   type LogitOptions,
-  type Logits,
-  type LossResult,
-  logitNames,
-  parameters,
-  shaped,
-  unitRowsOf,
-} from './loss.ts';
+  type LossParameters,
+  type LossReference,
+  pairReductions,
+} from './loss-types.ts';
 import {
   allocateArray,
   asMatrix,
@@ -43,115 +41,19 @@ import {
 } from './matrix.ts';
 import { core } from './native.ts';
 import { checkUnitRows, throughNorm, unitRows } from './normalize.ts';
-import { type LabelColumns, type PositiveMask, positivePairs } from './positives.ts';
-
-/** How the terms of a loss are reduced. */
-export const pairReductions = ['mean', 'sum', 'anchor-mean'] as const;
-export type PairReduction = (typeof pairReductions)[number];
-
-export type { ContrastiveLossName } from './card-names.ts';
-
-/** Rows that the anchors are compared with. */
-export interface LossReference<T extends Reals = Reals> {
-  /** M x D rows, with the columns of the anchors' matrix. */
-  euclidean?: Matrix<T> | undefined;
-  hyperbolic?: Matrix<T> | undefined;
-  /** Their labels, in as many columns as those of the anchors. */
-  labels?: LabelColumns | undefined;
-  /**
-   * Whether to compute the gradients of these rows. Default: that of `options.grad`. A memory of past batches needs
-   * none.
-   */
-  grad?: boolean | undefined;
-}
-
-/** Options of {@link contrastiveLoss}. */
-export interface ContrastiveLossOptions<T extends Reals = Reals>
-  extends Omit<LogitOptions<T>, 'views' | 'labels'>,
-    CallOptions {
-  /**
-   * Default `'ntxent'`, also called InfoNCE, or ProxyNCA++ if `ref` holds proxies. `ntxent` has one term per positive,
-   * and so has `dcl` if the anchor has negatives; the others have one per anchor. Anchors without positives have a term in
-   * `multi-similarity` and `proxy-anchor` only. The anchors of `proxy-anchor` are proxies, and `ref` is the batch: its mean over
-   * terms is the mean of the first part over the proxies with positives, plus that of the second over all proxies. As
-   * published, the logits of these two are cosines: `tauE: 1`.
-   */
-  loss?: ContrastiveLossName | undefined;
-  /** One label per row, in any order and with any counts; or several columns: rows that share a label in any are positives. */
-  labels?: LabelColumns | undefined;
-  /** The positive pairs, instead of labels. */
-  positives?: PositiveMask | undefined;
-  /**
-   * Rows that the anchors are compared with: a memory of past batches, or the other tower of two. Without it the rows are
-   * compared with each other, except with themselves.
-   */
-  ref?: LossReference<T> | undefined;
-  /** Weight of each anchor's terms, 0 or more; default 1. */
-  weights?: ArrayLike<number> | undefined;
-  /**
-   * `mean` (default): the weighted mean over all terms; `sum`: their weighted sum; `anchor-mean`: the weighted mean over the
-   * anchors that have terms, of the mean of their terms.
-   */
-  reduction?: PairReduction | undefined;
-  /**
-   * Of `multi-similarity` and `proxy-anchor`, as the three that follow; other losses ignore them. The factor of positives, > 0;
-   * default 2, and 32 for `proxy-anchor`.
-   */
-  alpha?: number | undefined;
-  /** The factor of negatives, > 0; default 50, and 32 for `proxy-anchor`. */
-  beta?: number | undefined;
-  /**
-   * Subtracted from both kinds of logits; default 0.5, and 0 for `proxy-anchor`. Logits of a geometry without a cosine are
-   * negative distances, so choose a base below 0 for them.
-   */
-  base?: number | undefined;
-  /** Of `proxy-anchor`: how far positives should be above the base, and negatives below it; default 0.1. */
-  margin?: number | undefined;
-  /** Whether to compute gradients. Default true. */
-  grad?: boolean | undefined;
-  /** Use the published code's guards instead of exact arithmetic. */
-  compat?: Compat | undefined;
-  /** Where to write the gradients. */
-  out?:
-    | {
-        gradEuclidean?: Rows<T> | undefined;
-        gradHyperbolic?: Rows<T> | undefined;
-        gradRefEuclidean?: Rows<T> | undefined;
-        gradRefHyperbolic?: Rows<T> | undefined;
-      }
-    | undefined;
-}
-
-/** Result of {@link contrastiveLoss}. A gradient is present if it was requested and its matrix was given. */
-export interface ContrastiveLossResult<T extends Reals = Reals> {
-  /** 0 if no anchor has a term. */
-  loss: number;
-  /** The mean of the terms of each anchor, without weights; 0 for an anchor without terms. */
-  losses: Float64Array;
-  /** Gradient with respect to `euclidean`; tangential when tied. */
-  gradEuclidean?: DenseMatrix<T>;
-  gradHyperbolic?: DenseMatrix<T>;
-  gradRefEuclidean?: DenseMatrix<T>;
-  gradRefHyperbolic?: DenseMatrix<T>;
-  /** Gradients with respect to the parameters, as in {@link LossResult}. */
-  gradParams?: NonNullable<LossResult['gradParams']>;
-}
+import { positivePairs } from './positives.ts';
 
 const name = 'contrastiveLoss';
-const own = [
-  'loss',
-  'positives',
-  'ref',
-  'weights',
-  'reduction',
-  'alpha',
-  'beta',
-  'base',
-  'margin',
-  'grad',
-  'compat',
-  'out',
-];
+/** The parameters that some losses have, with their checks. */
+const parameterChecks: Readonly<Record<keyof LossParameters, typeof positive>> = {
+  alpha: positive,
+  beta: positive,
+  base: finite,
+  margin: finite,
+};
+const parameterNames = Object.keys(parameterChecks) as (keyof LossParameters)[];
+
+const own = ['loss', 'positives', 'ref', 'weights', 'reduction', ...parameterNames, 'grad', 'compat', 'out'];
 const known: ReadonlySet<string> = new Set([
   ...logitNames.filter((option) => option !== 'views'),
   ...callNames,
@@ -216,19 +118,22 @@ function* weightList(weights: ArrayLike<number>, rows: number): Steps<Float64Arr
   return copy;
 }
 
-/** The parameters of the multi-similarity and Proxy-Anchor losses. */
-function similarityNumbers(
-  given: ContrastiveLossOptions,
+/** The parameters of a loss. One that has no effect is refused. */
+function checkParameters(
+  given: LossParameters,
   loss: ContrastiveLossName,
-  { tauE, tauH, lambda }: Logits,
+  logits: Logits,
 ): SimilarityNumbers {
-  const standard = similarityNumbersOf(loss);
-  const { alpha = standard.alpha, beta = standard.beta } = given;
-  const { base = standard.base, margin = standard.margin } = given;
-  positive(name, 'alpha', alpha);
-  positive(name, 'beta', beta);
-  finite(name, 'base', base);
-  finite(name, 'margin', margin);
+  const own = parametersOf(loss);
+  const numbers = { ...similarityNumbersOf(loss) };
+  for (const parameter of parameterNames) {
+    const value = given[parameter];
+    if (value === undefined) continue;
+    if (own[parameter] === undefined) throw withoutEffect(parameter, loss);
+    numbers[parameter] = parameterChecks[parameter](name, parameter, value);
+  }
+  const { alpha, beta, base, margin } = numbers;
+  const { tauE, tauH, lambda } = logits;
   const most = Math.max(
     beta / tauE,
     (Math.max(1, lambda) * beta) / tauH,
@@ -236,9 +141,15 @@ function similarityNumbers(
     (Math.abs(base) + Math.abs(margin)) * Math.max(alpha, beta),
   );
   const least = Math.min(tauE / beta, tauH / beta);
-  if (factsOf(loss).numbers && !(most < Infinity && least > 0))
+  if (own.beta !== undefined && !(most < Infinity && least > 0))
     throw rangeError(name, 'beta', 'a factor whose products with the other parameters are finite', beta);
-  return { alpha, beta, base, margin };
+  return numbers;
+}
+
+function withoutEffect(parameter: keyof LossParameters, loss: ContrastiveLossName): Error {
+  const losses = contrastiveLosses.filter((each) => parametersOf(each)[parameter] !== undefined);
+  const message = `[${name}] ${parameter}: expected loss ${losses.join(' or ')}, got ${loss}. Omit ${parameter} or change the loss.`;
+  return coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 
 function* evaluate<T extends Reals>(options: ContrastiveLossOptions<T>): Steps<ContrastiveLossResult<T>> {
@@ -247,7 +158,7 @@ function* evaluate<T extends Reals>(options: ContrastiveLossOptions<T>): Steps<C
   if (logits.rows === 0) throw shapeError(name, 'euclidean', 'at least 1 row', 'none');
   const variant = choice(name, 'loss', options.loss ?? 'ntxent', contrastiveLosses);
   const reduction = choice(name, 'reduction', options.reduction ?? 'mean', pairReductions);
-  const numbers = similarityNumbers(options, contrastiveLosses[variant]!, logits);
+  const numbers = checkParameters(options, contrastiveLosses[variant]!, logits);
   const { ref: givenRef, weights: givenWeights } = options;
   const ref = checkReferences(logits, givenRef);
   const pairRows = { anchors: logits.rows, references: givenRef === undefined ? undefined : ref.rows };
@@ -351,12 +262,6 @@ function* refUnitRows<T extends Reals>(
   return { unit: rows };
 }
 
-/** The type of {@link contrastiveLoss}. */
-export interface ContrastiveLoss {
-  <T extends Reals>(options: ContrastiveLossOptions<T> & AsyncOptions): Promise<ContrastiveLossResult<T>>;
-  sync<T extends Reals>(options: ContrastiveLossOptions<T>): ContrastiveLossResult<T>;
-}
-
 /**
  * A contrastive loss over rows with any number of positives each, with its gradients: NT-Xent, SupCon, decoupled,
  * multi-similarity or Proxy-Anchor, between the rows of a batch or against other rows, over the logit of any geometry. It takes
@@ -383,4 +288,4 @@ export const contrastiveLoss: ContrastiveLoss = Object.assign(
   <T extends Reals>(options: ContrastiveLossOptions<T> & AsyncOptions) =>
     runSteps(name, options?.signal, () => evaluate(options)),
   { sync: <T extends Reals>(options: ContrastiveLossOptions<T>) => runStepsSync(name, evaluate(options)) },
-);
+) as ContrastiveLoss; // the overloads say which optional parts of the result are there

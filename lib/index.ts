@@ -1,6 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 // The light package: the numerical core. Never imports ./train.
 export type { AsyncOptions, CallOptions } from './call/run.ts';
+export type { ContrastiveLossName } from './card-names.ts';
 export {
   type Geometry,
   type GeometryCard,
@@ -19,15 +20,7 @@ export {
   type ClusteringParameters,
   clusteringMetrics,
 } from './clustering.ts';
-export {
-  type ContrastiveLoss,
-  type ContrastiveLossName,
-  type ContrastiveLossOptions,
-  type ContrastiveLossResult,
-  contrastiveLoss,
-  type LossReference,
-  type PairReduction,
-} from './contrastive-loss.ts';
+export { contrastiveLoss } from './contrastive-loss.ts';
 export {
   autoCurvature,
   type Delta,
@@ -48,21 +41,28 @@ export { Gallery, type SearchOptions } from './gallery/gallery.ts';
 export type { IndexBuildOptions, IndexSize } from './gallery/lists.ts';
 export type { ProvenNeighbors } from './gallery/probe.ts';
 export { type IndexOptions, type ToInnerProductIndex, toInnerProductIndex } from './inner-product-index.ts';
-export {
-  type HybridContrastiveLoss,
-  hybridContrastiveLoss,
-  type LogitOptions,
-  type LossOptions,
-  type LossResult,
-  type LossStats,
-  type LossSync,
-  type LossValue,
-  type TiedLossResult,
-  type TiedOptions,
-  type UntiedLossResult,
-  type UntiedOptions,
-  type ValueOptions,
-} from './loss.ts';
+export { hybridContrastiveLoss } from './loss.ts';
+export type {
+  ContrastiveLoss,
+  ContrastiveLossOptions,
+  ContrastiveLossResult,
+  HybridContrastiveLoss,
+  LogitOptions,
+  LossChoice,
+  LossOptions,
+  LossParameters,
+  LossReference,
+  LossResult,
+  LossStats,
+  LossSync,
+  LossValue,
+  PairReduction,
+  TiedLossResult,
+  TiedOptions,
+  UntiedLossResult,
+  UntiedOptions,
+  ValueOptions,
+} from './loss-types.ts';
 export {
   type DenseMatrix,
   type HalfArray,

@@ -1,11 +1,10 @@
 import { type CallMatrix, contrast } from './call/binding-calls.ts';
-import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call/run.ts';
+import { type AsyncOptions, runSteps, runStepsSync, type Steps } from './call/run.ts';
 import { geometries, logitDefaults, logitParameters } from './card-names.ts';
-import { actingParameters, type Geometry, type GeometryCard, geometryCards, readsOf } from './cards.ts';
+import { actingParameters, type GeometryCard, geometryCards, readsOf } from './cards.ts';
 import {
   atLeastZero,
   boolean,
-  type Compat,
   callNames,
   checkOptions,
   choice,
@@ -16,6 +15,14 @@ import {
   threadCount,
 } from './check.ts';
 import { rangeError, typeError } from './errors.ts';
+import {
+  type HybridContrastiveLoss,
+  type LogitOptions,
+  type LossOptions,
+  type LossResult,
+  type LossStats,
+  reductions,
+} from './loss-types.ts';
 import {
   asMatrix,
   checkAttached,
@@ -29,88 +36,7 @@ import {
 } from './matrix.ts';
 import { core } from './native.ts';
 import { checkUnitRows, throughNorm, unitRows } from './normalize.ts';
-import { batchViews, type Labels } from './views.ts';
-
-/** How the losses of the ordered pairs of views are reduced. */
-export const reductions = ['sum', 'mean'] as const;
-export type Reduction = (typeof reductions)[number];
-
-/** Inputs of a logit, shared by the loss and `negativeWeights`. */
-export interface LogitOptions<T extends Reals = Reals> {
-  /**
-   * N x D rows. Required if tied, and by geometries with an inner product (`hybrid`, `euclidean`), which is a cosine if the
-   * rows have unit length. A tied head refuses rows of another length unless `normalize` is set.
-   */
-  euclidean?: Matrix<T> | undefined;
-  /**
-   * N x D points of the ball, with the columns of `euclidean`; for `lorentz` N x (D + 1) points of the hyperboloid, time
-   * first. Required if untied, by geometries with a distance.
-   */
-  hyperbolic?: Matrix<T> | undefined;
-  /** Divide the rows of `euclidean` by their norms first; gradients are those of the given rows. Default false. */
-  normalize?: boolean | undefined;
-  /** One head for both spaces: `euclidean` holds unit rows z, and the ball points are `project(expmap0(clip(z)))`. */
-  tied?: boolean | undefined;
-  /** Rows per class, 2 or more, ordered by class: row = class * views + view. */
-  views?: number | undefined;
-  /** One label per row instead of that order, with equal counts. */
-  labels?: Labels | undefined;
-  /** Default `'hybrid'`. */
-  geometry?: Geometry | undefined;
-  /** Temperature of the inner product, > 0; default 0.1, as published. */
-  tauE?: number | undefined;
-  /** Temperature of the distance, > 0; default 0.2, as published. */
-  tauH?: number | undefined;
-  /** Weight of the distance, >= 0; default 0.5, as published. With 0, infinite distances are ignored, too. */
-  lambda?: number | undefined;
-  /** The curvature is -c, c > 0. Required by geometries with a curved distance, and by tied heads with any distance. */
-  c?: number | undefined;
-  /** Tied only: the norm at which features are clipped before expmap0; default 2.3, null for none. */
-  clipR?: number | null | undefined;
-}
-
-/** Options of {@link hybridContrastiveLoss}. */
-export interface LossOptions<T extends Reals = Reals> extends LogitOptions<T>, CallOptions {
-  /**
-   * `sum` (default, as published) adds the losses of the ordered pairs of views, each a mean over classes; `mean`
-   * averages them.
-   */
-  reduction?: Reduction | undefined;
-  /** Whether to compute gradients. Default true. */
-  grad?: boolean | undefined;
-  /** Use the published code's guards instead of exact arithmetic. */
-  compat?: Compat | undefined;
-  /** Where to write the gradients. */
-  out?: { gradEuclidean?: Rows<T> | undefined; gradHyperbolic?: Rows<T> | undefined } | undefined;
-}
-
-/** Statistics of the cross-view logits of each ordered pair of views, averaged over the pairs. */
-export interface LossStats {
-  min: number;
-  mean: number;
-  max: number;
-  /** Share of anchors whose largest cross-view logit belongs to their positive. */
-  accuracy: number;
-}
-
-/** Result of {@link hybridContrastiveLoss}. */
-export interface LossResult<T extends Reals = Reals> {
-  loss: number;
-  /**
-   * Gradient with respect to `euclidean`; tangential when tied. Present if gradients were requested and the input was
-   * given.
-   */
-  gradEuclidean?: DenseMatrix<T>;
-  /** Gradient with respect to `hyperbolic`. Present if gradients were requested and the input was given. */
-  gradHyperbolic?: DenseMatrix<T>;
-  /**
-   * Present if gradients were requested. If tied, the gradient with respect to c includes its effect on the radius of
-   * the points. An infinite distance counts as 1e30 (1e300 in float64), so that the gradient with respect to lambda at
-   * 0 is finite even if points are on or outside the rim.
-   */
-  gradParams?: { tauE: number; tauH: number; lambda: number; c: number };
-  stats: LossStats;
-}
+import { batchViews } from './views.ts';
 
 /** A validated geometry: the matrices that it uses, and the parameters. */
 export interface Logits<T extends Reals = Reals> {
@@ -308,48 +234,6 @@ export function parameters([tauE = 0, tauH = 0, lambda = 0, c = 0]: Iterable<num
   LossResult['gradParams']
 > {
   return { tauE, tauH, lambda, c };
-}
-
-/** Result of {@link hybridContrastiveLoss} with `grad: false`. */
-export type LossValue = Pick<LossResult, 'loss' | 'stats'>;
-/** Result with gradients, of a tied head. */
-export type TiedLossResult<T extends Reals = Reals> = LossValue &
-  Required<Pick<LossResult<T>, 'gradEuclidean' | 'gradParams'>> & { gradHyperbolic?: undefined };
-/** Result with gradients, of two heads. */
-export type UntiedLossResult<T extends Reals = Reals> = LossValue &
-  Required<Pick<LossResult<T>, 'gradEuclidean' | 'gradHyperbolic' | 'gradParams'>>;
-
-/** Options without gradients. */
-export type ValueOptions<T extends Reals = Reals> = LossOptions<T> & { grad: false };
-/** Options of a tied head, with gradients. */
-export type TiedOptions<T extends Reals = Reals> = LossOptions<T> & {
-  tied: true;
-  euclidean: Matrix<T>;
-  grad?: true | undefined;
-};
-/** Options of two heads, with gradients. */
-export type UntiedOptions<T extends Reals = Reals> = LossOptions<T> & {
-  tied?: false | undefined;
-  euclidean: Matrix<T>;
-  hyperbolic: Matrix<T>;
-  grad?: true | undefined;
-};
-
-/** The type of {@link hybridContrastiveLoss}: `grad` and `tied` decide which gradients the result has. */
-export interface HybridContrastiveLoss {
-  <T extends Reals>(options: ValueOptions<T> & AsyncOptions): Promise<LossValue>;
-  <T extends Reals>(options: TiedOptions<T> & AsyncOptions): Promise<TiedLossResult<T>>;
-  <T extends Reals>(options: UntiedOptions<T> & AsyncOptions): Promise<UntiedLossResult<T>>;
-  <T extends Reals>(options: LossOptions<T> & AsyncOptions): Promise<LossResult<T>>;
-  sync: LossSync;
-}
-
-/** The synchronous variant of {@link HybridContrastiveLoss}. */
-export interface LossSync {
-  <T extends Reals>(options: ValueOptions<T>): LossValue;
-  <T extends Reals>(options: TiedOptions<T>): TiedLossResult<T>;
-  <T extends Reals>(options: UntiedOptions<T>): UntiedLossResult<T>;
-  <T extends Reals>(options: LossOptions<T>): LossResult<T>;
 }
 
 /**

@@ -3,7 +3,8 @@ import { gatherRows, inSlices, range, rowsPerSlice, sorted } from './call/slices
 import { distanceCard, type Metric, type MetricCard } from './cards.ts';
 import { callNames } from './check.ts';
 import { integerList } from './integers.ts';
-import { checkLogits, type LogitOptions, type Logits, logitNames, unitRowsOf } from './loss.ts';
+import { checkLogits, type Logits, logitNames, unitRowsOf } from './loss.ts';
+import type { LogitOptions } from './loss-types.ts';
 import { allocate, allocateArray, checkKept, type DenseMatrix, type Matrix, zeros } from './matrix.ts';
 import { slopesAt, slopesByAngle } from './metric-slopes.ts';
 import { preparePairwise } from './pairwise.ts';

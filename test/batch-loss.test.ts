@@ -5,6 +5,7 @@ import {
   factsOf,
   lossesWith,
   needsProxies,
+  parametersOf,
   similarityNumbersOf,
 } from '../lib/batch-loss.ts';
 import { contrastiveLosses } from '../lib/card-names.ts';
@@ -20,6 +21,8 @@ test('the defaults are the published ones, and exactly two losses have proxies',
   t.deepEqual(similarityNumbersOf('multi-similarity'), { alpha: 2, beta: 50, base: 0.5, margin: 0.1 });
   t.deepEqual(similarityNumbersOf('proxy-anchor'), { alpha: 32, beta: 32, base: 0, margin: 0.1 });
   t.deepEqual(batchLosses.filter(needsProxies), ['proxy-anchor', 'proxy-nca']);
-  t.deepEqual(lossesWith('numbers'), ['multi-similarity', 'proxy-anchor']);
-  t.is(factsOf('ntxent').numbers, undefined);
+  t.deepEqual(lossesWith('proxies'), ['proxy-anchor', 'proxy-nca']);
+  t.deepEqual(parametersOf('multi-similarity'), { alpha: 2, beta: 50, base: 0.5 });
+  t.deepEqual(parametersOf('ntxent'), {});
+  t.deepEqual(factsOf('ntxent'), {});
 });

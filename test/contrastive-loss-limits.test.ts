@@ -2,7 +2,7 @@
 // implementations.
 import { readFileSync } from 'node:fs';
 import test from 'ava';
-import { lossesWith } from '../lib/batch-loss.ts';
+import { parametersOf } from '../lib/batch-loss.ts';
 import { contrastiveLosses, geometries } from '../lib/card-names.ts';
 import { geometryCard } from '../lib/cards.ts';
 import {
@@ -14,7 +14,7 @@ import {
   matrix,
   normalize,
 } from '../lib/index.ts';
-import { batch, clusters, samplesOf } from './loss-batch.ts';
+import { batch, clusters, optionsOf, samplesOf } from './loss-batch.ts';
 import { limitsIn } from './metric-cases.ts';
 import { hybridLoss, pairLoss, table } from './oracle.ts';
 import { close, failure, fixture, types } from './support.ts';
@@ -206,7 +206,13 @@ for (const geometry of geometries) {
         for (const labels of [rows.map(() => 2 ** 31), rows]) {
           const isPositive = (i: number, j: number): boolean => labels[i] === labels[j];
           const want = count > 65 ? null : pairLoss(x, null, { ...settings, isPositive });
-          const got = contrastiveLoss.sync({ ...settings, euclidean, hyperbolic, labels });
+          const got = contrastiveLoss.sync({
+            ...optionsOf(loss, numbers),
+            geometry,
+            euclidean,
+            hyperbolic,
+            labels,
+          });
           const what = `${loss}, ${count} rows, ${labels[1]! > count ? 'one class' : 'single rows'}`;
           if (want !== null) t.true(Math.abs(got.loss - want) <= referenceError.sums * Math.abs(want), what);
           t.true([got.loss, ...got.losses].every(Number.isFinite), what);
@@ -223,12 +229,12 @@ test('an empty mask is equivalent to classes of one row, also if a term is NaN',
   const broken = matrix(few.data.slice(), few.rows, few.cols);
   broken.data[0] = Number.NaN;
   for (const loss of contrastiveLosses) {
-    const of = (options: Partial<ContrastiveLossOptions>) =>
+    const of = (options: Pick<ContrastiveLossOptions, 'euclidean' | 'labels' | 'positives'>) =>
       contrastiveLoss.sync({ ...plain, loss, ...options });
     t.deepEqual(of({ positives: empty }), of({ labels: [0, 1, 2, 3, 4] }), loss);
     const got = of({ euclidean: broken, positives: empty }).loss;
     // Only these losses have a term without positives.
-    t.is(got, lossesWith('numbers').includes(loss) ? Number.NaN : 0, `${loss}: NaN only in a term`);
+    t.is(got, Object.keys(parametersOf(loss)).length > 0 ? Number.NaN : 0, `${loss}: NaN only in a term`);
   }
 });
 
@@ -240,7 +246,7 @@ test('a class of 1,000 rows among others', (t) => {
   for (const loss of ['ntxent', 'supcon'] as const) {
     const settings = { ...numbers, geometry: 'hybrid', loss, reduction: 'mean' } as const;
     const want = pairLoss(x, null, { ...settings, isPositive: (i, j) => many[i] === many[j] });
-    const got = contrastiveLoss.sync({ ...settings, euclidean, hyperbolic, labels: many });
+    const got = contrastiveLoss.sync({ ...optionsOf(loss, numbers), euclidean, hyperbolic, labels: many });
     close(t, [got.loss], [want], referenceError.sums, loss);
     t.true([...got.gradHyperbolic!.data].every(Number.isFinite));
   }
@@ -293,7 +299,8 @@ const refused: readonly [string, Partial<ContrastiveLossOptions>, string, string
   ['views', { labels: [1, 1, 2, 2, 3], views: 2 } as object, 'OPTION', 'options'],
   ['a negative weight', { labels: [1, 1, 2, 2, 3], weights: [1, 1, -1, 1, 1] }, 'RANGE', 'weights'],
   ['too few weights', { labels: [1, 1, 2, 2, 3], weights: [1] }, 'SHAPE', 'weights'],
-  ['alpha = 0', { labels: [1, 1, 2, 2, 3], alpha: 0 }, 'RANGE', 'alpha'],
+  ['alpha = 0', { labels: [1, 1, 2, 2, 3], loss: 'multi-similarity', alpha: 0 }, 'RANGE', 'alpha'],
+  ['a margin of NaN', { labels: [1, 1, 2, 2, 3], loss: 'proxy-anchor', margin: NaN }, 'RANGE', 'margin'],
   [
     'an infinite product',
     { labels: [1, 1, 2, 2, 3], loss: 'multi-similarity', beta: 1e308 },
@@ -352,3 +359,26 @@ for (const [title, options, code, argument] of refused) {
     }
   });
 }
+
+test('a parameter of another loss is refused, and named with the losses that have it', async (t) => {
+  const counts = { alpha: 0, beta: 0, base: 0, margin: 0 };
+  for (const loss of contrastiveLosses) {
+    for (const name of ['alpha', 'beta', 'base', 'margin'] as const) {
+      const options = { ...plain, labels: [1, 1, 2, 2, 3], loss: loss as 'proxy-anchor', [name]: 0.5 };
+      if (parametersOf(loss)[name] !== undefined) {
+        t.true(Number.isFinite(contrastiveLoss.sync(options).loss), `${loss} ${name}`);
+        continue;
+      }
+      ++counts[name];
+      for (const call of [() => contrastiveLoss(options), () => contrastiveLoss.sync(options)]) {
+        const error = await failure(call);
+        t.is(error.code, 'ERR_HOROBALL_OPTION', `${loss} ${name}`);
+        t.regex(
+          error.message,
+          new RegExp(`^\\[contrastiveLoss\\] ${name}: expected loss .*proxy-anchor, got ${loss}\\.`),
+        );
+      }
+    }
+  }
+  t.deepEqual(counts, { alpha: 4, beta: 4, base: 4, margin: 5 });
+});

@@ -1,7 +1,6 @@
 import test from 'ava';
 import { contrastiveLosses, geometries } from '../lib/card-names.ts';
 import { geometryCard, lossCards } from '../lib/cards.ts';
-import { pairReductions } from '../lib/contrastive-loss.ts';
 import {
   type ContrastiveLossOptions,
   contrastiveLoss,
@@ -10,7 +9,8 @@ import {
   matrix,
   type PositiveMask,
 } from '../lib/index.ts';
-import { batch, samplesOf } from './loss-batch.ts';
+import { pairReductions } from '../lib/loss-types.ts';
+import { batch, optionsOf, samplesOf } from './loss-batch.ts';
 import { limitsIn } from './metric-cases.ts';
 import { type Heads, head, norm, pairLoss, pairLosses, slopeOf } from './oracle.ts';
 import { close, noise, type RealsType } from './support.ts';
@@ -109,7 +109,10 @@ for (const geometry of geometries) {
           const { anchors, references } = batchOf(Float64Array, geometry);
           const settings = { ...numbers, geometry, loss, reduction, weights };
           const ref = { ...references, labels: pairing.refLabels };
-          const options = { ...anchors, ...settings, ...pairing.options, ...(hasRef ? { ref } : {}) };
+          const options = {
+            ...{ ...anchors, ...optionsOf(loss, numbers), geometry, reduction, weights },
+            ...{ ...pairing.options, ...(hasRef ? { ref } : {}) },
+          };
           const got = await contrastiveLoss<Float64Array | Float32Array>(options);
           const [x, y] = [samplesOf(anchors) as Mutable[], samplesOf(references) as Mutable[]];
           const given = { ...settings, isPositive: pairing.isPositive };
@@ -194,8 +197,15 @@ for (const geometry of ['hybrid', 'lorentz'] as const) {
       const value = () =>
         pairLoss(heads(a), heads(b), { ...formula, isPositive: refPairings['labels']!.isPositive });
       const got = contrastiveLoss.sync({
-        ...settings,
-        ...{ euclidean: matrix(a), tied: true, normalize: true, clipR: 0.8, labels },
+        ...{
+          ...optionsOf(loss, numbers),
+          geometry,
+          euclidean: matrix(a),
+          normalize: true,
+          clipR: 0.8,
+          labels,
+        },
+        tied: true,
         ref: { euclidean: matrix(b), labels: refLabels },
       });
       const { tolerance } = geometryCard(geometry);
@@ -222,10 +232,11 @@ test('more rows than a block, in any order, agree with the formula', (t) => {
       const settings = { ...numbers, geometry: 'hybrid', loss, reduction: 'mean' } as const;
       const positives = maskOf(count, count, (i, j) => i !== j && isPositive(i, j));
       const want = pairLoss(x, null, { ...settings, isPositive });
-      const byMask = contrastiveLoss.sync({ ...settings, euclidean, hyperbolic, positives });
+      const given = { ...optionsOf(loss, numbers), euclidean, hyperbolic };
+      const byMask = contrastiveLoss.sync({ ...given, positives });
       close(t, [byMask.loss], [want], referenceError.sums, loss);
       if (isPositive(0, 0) === false) continue;
-      const byLabel = contrastiveLoss.sync({ ...settings, euclidean, hyperbolic, labels: many });
+      const byLabel = contrastiveLoss.sync({ ...given, labels: many });
       close(t, [byLabel.loss], [want], referenceError.sums, loss);
       close(
         t,

@@ -1,7 +1,16 @@
 // Batches for the tests of the loss.
-import { type Geometry, type LossResult, type Matrix, matrix, type Reals } from '../lib/index.ts';
+import { parametersOf } from '../lib/batch-loss.ts';
+import {
+  type ContrastiveLossName,
+  type Geometry,
+  type LossChoice,
+  type LossResult,
+  type Matrix,
+  matrix,
+  type Reals,
+} from '../lib/index.ts';
 import { headOf } from './metric-cases.ts';
-import { type Heads, table } from './oracle.ts';
+import { type Heads, type LogitNumbers, type SimilarityNumbers, table } from './oracle.ts';
 import { cloud, noise, type RealsType } from './support.ts';
 
 /** Unit rows, and independent points in the space of a geometry's distance. */
@@ -55,4 +64,13 @@ export function samplesOf({ euclidean, hyperbolic }: Record<'euclidean' | 'hyper
 export function gradients({ gradEuclidean, gradHyperbolic, gradParams }: LossResult): Reals[] {
   const rows = [gradEuclidean, gradHyperbolic].flatMap((each) => (each === undefined ? [] : [each.data]));
   return [...rows, Float64Array.from(Object.values(gradParams!))];
+}
+
+/** The options of a loss: the numbers of the logit, and those of the other numbers that it has. */
+export function optionsOf(
+  loss: ContrastiveLossName,
+  { tauE, tauH, lambda, c, ...numbers }: LogitNumbers & SimilarityNumbers,
+): LogitNumbers & LossChoice {
+  const own = Object.entries(numbers).filter(([name]) => name in parametersOf(loss));
+  return { tauE, tauH, lambda, c, ...({ loss, ...Object.fromEntries(own) } as LossChoice) };
 }

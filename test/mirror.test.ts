@@ -14,6 +14,7 @@ const untested: Readonly<Record<string, readonly string[]>> = {
     'card-names',
     'embed/types',
     'index',
+    'loss-types',
     'io/index',
     'embed/index',
     'model/types',

@@ -4,6 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
+import { lossParameters } from '../lib/batch-loss.ts';
 import { logitDefaults } from '../lib/card-names.ts';
 import { matrix, pairwiseDistance } from '../lib/index.ts';
 import { core } from '../lib/native.ts';
@@ -127,13 +128,24 @@ test('finds a tolerance in a constant, a conditional, a product or a comparison'
 });
 
 test('the documented defaults of the loss are those of the cards', async (t) => {
-  const options = (await read('lib/loss.ts')).match(/interface LogitOptions.*?^\}/ms)![0];
+  const text = await read('lib/loss-types.ts');
+  const options = text.match(/interface LogitOptions.*?^\}/ms)![0];
   const documented = Array.from(
     options.matchAll(/default ([\d.]+)[^*]*\*\/\s+(\w+)\?/g),
     ([, value, name]) => [name, Number(value)],
   );
   const { c: _, ...optional } = logitDefaults;
   t.deepEqual(Object.fromEntries(documented), optional);
+  const parameters = text.match(/interface LossParameters.*?^\}/ms)![0];
+  const [first, second] = [lossParameters['multi-similarity'], lossParameters['proxy-anchor']];
+  const shared = parameters.matchAll(/default ([\d.]+), and ([\d.]+) for `proxy-anchor`.*?(\w+)\?:/gs);
+  const all = Array.from(shared, ([, one, other, name]) => [name, Number(one), Number(other)]);
+  const names = ['alpha', 'beta', 'base'] as const;
+  t.deepEqual(
+    all,
+    names.map((name) => [name, first[name], second[name]]),
+  );
+  t.is(Number(/default ([\d.]+)\. \*\/\s+margin\?/.exec(parameters)?.[1]), second.margin);
 });
 
 test('the ABI number is the hash of the file that declares the function tables', async (t) => {

@@ -30,7 +30,7 @@ function raggedLabels({ rows, most }: RaggedShape): Int32Array {
   return labels;
 }
 
-/** The losses of this suite do not read the last four. */
+/** For the oracle; the losses of this suite do not have the last four. */
 const numbers: PairLossNumbers = { ...lossSettings, alpha: 2, beta: 50, base: 0.5, margin: 0.1 };
 
 /** Pair losses of one batch with all gradients; `hybrid views` is the loss over pairs of views, for comparison. */
@@ -63,13 +63,15 @@ export function pairLossSuite(
   });
   const side = (
     name: string,
-    options: Omit<ContrastiveLossOptions, 'labels' | 'ref'>,
+    options: Pick<ContrastiveLossOptions, 'euclidean' | 'hyperbolic' | 'geometry' | 'out'> & {
+      readonly loss: 'ntxent' | 'supcon';
+    },
     over: Partial<Labels> = {},
   ): CheckedPairLoss => {
     const all = {
       euclidean: e,
       hyperbolic: h,
-      ...numbers,
+      ...lossSettings,
       threads,
       out: out('float32'),
       ...options,

@@ -1,11 +1,12 @@
 import { type ContrastiveLossResult, contrastiveLoss, type Matrix } from '../../lib/index.ts';
+import type { LogitNumbers, SimilarityNumbers } from '../../test/oracle.ts';
 import { peerError } from '../../test/tolerances.ts';
 import { ballPoints, uniform, unitRows } from '../inputs.ts';
 import type { Labels } from '../results.ts';
 import { lossSettings, type ProxyShape } from '../shapes.ts';
 import type { PeerSide, Suite } from '../suite.ts';
 import { dot } from './loss-check.ts';
-import { type CheckedPairLoss, checkPairLoss, type PairLossNumbers } from './pair-loss-check.ts';
+import { type CheckedPairLoss, checkPairLoss } from './pair-loss-check.ts';
 import { input } from './product.ts';
 
 const scale = 32;
@@ -46,9 +47,9 @@ export function proxyLossSuite({ name, rows, proxies, dim }: ProxyShape, threads
     return {
       ...anchors,
       ref,
-      loss,
       geometry: isHybrid ? 'hybrid' : 'euclidean',
-      ...numbersOf(loss),
+      ...logitOf(loss),
+      ...(loss === 'proxy-anchor' ? { loss, ...anchorParameters } : { loss }),
       threads,
     };
   };
@@ -62,7 +63,7 @@ export function proxyLossSuite({ name, rows, proxies, dim }: ProxyShape, threads
       probe: () => summary(contrastiveLoss.sync(options), options),
       peak: true,
       options,
-      numbers: numbersOf(loss),
+      numbers: { ...logitOf(loss), ...anchorParameters },
     };
   };
   const sides = losses.flatMap((loss) => [side(loss, false), side(loss, true)]);
@@ -84,14 +85,11 @@ export function proxyLossSuite({ name, rows, proxies, dim }: ProxyShape, threads
 const losses = ['proxy-anchor', 'ntxent'] as const;
 type Loss = (typeof losses)[number];
 
-const numbersOf = (loss: Loss): PairLossNumbers => ({
+const logitOf = (loss: Loss): LogitNumbers => ({
   ...lossSettings,
   tauE: loss === 'proxy-anchor' ? 1 : 1 / scale,
-  alpha: scale,
-  beta: scale,
-  base: 0,
-  margin,
 });
+const anchorParameters: SimilarityNumbers = { alpha: scale, beta: scale, base: 0, margin };
 
 function peerOf(loss: Loss, about: (over: Partial<Labels>) => Labels): PeerSide {
   return {

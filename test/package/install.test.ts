@@ -101,7 +101,7 @@ test('TypeScript runs with type stripping, if Node supports it', async (t) => {
 test('the types are complete without other packages', async (t) => {
   const { project } = t.context;
   const source = `import {
-      Gallery, gromovDelta, hybridContrastiveLoss, isHoroballError, matrix, type Matrix, pairwiseDistance, topK,
+      contrastiveLoss, type ContrastiveLossName, Gallery, gromovDelta, hybridContrastiveLoss, isHoroballError, matrix, type Matrix, pairwiseDistance, topK,
     } from 'horoball';
     import { type ImageEmbeddings, loadEmbedder } from 'horoball/embed';
     import { EventWriter } from 'horoball/io';
@@ -132,6 +132,21 @@ test('the types are complete without other packages', async (t) => {
     const value = hybridContrastiveLoss.sync({ euclidean: x, tied: true, views: 2, c: 1, grad: false });
     // @ts-expect-error - no gradients
     value.gradParams;
+    declare const loss: ContrastiveLossName;
+    const shared = { euclidean: x, labels: [1, 2, 1], geometry: 'euclidean', loss } as const;
+    const alone = contrastiveLoss.sync(shared);
+    export const anchors: number = alone.gradEuclidean.rows + alone.losses.length;
+    // @ts-expect-error - no points
+    alone.gradHyperbolic.rows;
+    const inBall = contrastiveLoss.sync({ hyperbolic: x, geometry: 'lorentz', c: 1, labels: [1, 2, 1] });
+    export const others: number = inBall.gradHyperbolic.rows + inBall.gradParams.c;
+    // @ts-expect-error - no gradients
+    contrastiveLoss.sync({ ...shared, grad: false }).gradParams;
+    contrastiveLoss.sync({ ...shared, loss: 'proxy-anchor', margin: 0.2 });
+    // @ts-expect-error - not a parameter of this loss
+    contrastiveLoss.sync({ ...shared, loss: 'multi-similarity', margin: 0.2 });
+    // @ts-expect-error - nor of the default
+    contrastiveLoss.sync({ euclidean: x, labels: [1, 2, 1], geometry: 'euclidean', alpha: 2 });
     declare const error: unknown;
     if (isHoroballError(error)) {
       check(error.code === 'ERR_HOROBALL_RANGE');

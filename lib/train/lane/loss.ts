@@ -20,7 +20,7 @@ import {
   readOptions,
 } from '../../check.ts';
 import { rangeError, typeError } from '../../errors.ts';
-import { reductions } from '../../loss.ts';
+import { reductions } from '../../loss-types.ts';
 import { batchViews, type Labels } from '../../views.ts';
 import type { Handle } from './addon-types.ts';
 import { checkInputs, type LossInputs } from './inputs.ts';

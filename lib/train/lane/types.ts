@@ -4,7 +4,7 @@ import type { BatchLoss } from '../../batch-loss.ts';
 import type { Geometry } from '../../cards.ts';
 import type { Device as AnyDevice, Compat } from '../../check.ts';
 import type { TensorData } from '../../io/elements.ts';
-import type { Reduction } from '../../loss.ts';
+import type { Reduction } from '../../loss-types.ts';
 import type { Channels, Head, ImageSize, ViTConfig } from '../../model/types.ts';
 
 export type { Channels, Head, ImageSize, ViTConfig };

@@ -1,6 +1,6 @@
 import { type BatchLoss, batchLosses, lossesWith, similarityNumbersOf } from '../../batch-loss.ts';
 import { logitDefaults } from '../../card-names.ts';
-import { type Reduction, reductions } from '../../loss.ts';
+import { type Reduction, reductions } from '../../loss-types.ts';
 import {
   above1,
   atLeast0,
