@@ -36,20 +36,20 @@ export interface FrechetMeanGradients<T extends Reals = Reals> {
   x: DenseMatrix<T>;
   /** n x 1, if weights were given. */
   weights?: DenseMatrix<T>;
-  /** In c, for constant points. */
+  /** With respect to c, for constant points. */
   c: number;
 }
 
 const name = 'frechetMean';
 const known: ReadonlySet<string> = new Set([...callNames, 'c', 'weights']);
-/** Newton steps; quadratic convergence needs about six. */
-const mostSteps = 60;
+/** Maximum number of Newton steps; quadratic convergence takes about six. */
+const maxSteps = 60;
 /** Length of the gradient, relative to the largest distance, at which rounding dominates. */
 const converged = 1e-15;
 
 interface Checked {
   readonly x: DenseMatrix<Float64Array>;
-  /** They sum to 1, or are all 0. */
+  /** The weights divided by their sum; all 0 if the sum is 0. */
   readonly shares: Float64Array;
   readonly total: number;
   readonly hasWeights: boolean;
@@ -81,7 +81,7 @@ function check<T extends Reals>(operation: string, rows: Rows<T>, given: Frechet
   return { x, shares, total, hasWeights: weights !== undefined, c, call: { c, threads, device } };
 }
 
-/** The mean, the tangent vectors from it to the points, and the operator of the second derivatives there. */
+/** The mean, the tangent vectors from it to the points, and the Hessian at the mean. */
 interface Solution {
   readonly mean: DenseMatrix<Float64Array>;
   readonly logs: Float64Array;
@@ -150,7 +150,7 @@ class Hessian {
     return out;
   }
 
-  /** Solves by conjugate gradients; eigenvalues are from 1 to `scale`. */
+  /** Solves by conjugate gradients; the eigenvalues are between 1 and `scale`. */
   *solve(b: Float64Array): Steps<Float64Array> {
     const x = new Float64Array(b.length);
     const rest = b.slice();
@@ -185,7 +185,7 @@ function* run(operation: string, card: string, args: readonly unknown[]): Steps<
   return call.finish();
 }
 
-/** Newton's method from the midpoint, with halved steps if the gradient does not get shorter. */
+/** Newton's method, starting at the midpoint; steps are halved until the gradient gets shorter. */
 function* solve(operation: string, { x, shares, c, call }: Checked): Steps<Solution> {
   const start = yield* run(operation, 'weightedMidpoint', [x, matrix(shares.slice(), x.rows, 1), call]);
   const at = function* (
@@ -208,7 +208,7 @@ function* solve(operation: string, { x, shares, c, call }: Checked): Steps<Solut
     return { mean, logs, hessian, gradient, length: Math.hypot(...gradient) * lambda, far: far * lambda };
   };
   let found = yield* at(start);
-  for (let step = 0; step < mostSteps && found.length > converged * found.far; step++) {
+  for (let step = 0; step < maxSteps && found.length > converged * found.far; step++) {
     const move = yield* found.hessian.solve(found.gradient);
     let better: typeof found | undefined;
     for (let share = 1; share > 1e-3 && better === undefined; share /= 2) {
@@ -220,7 +220,7 @@ function* solve(operation: string, { x, shares, c, call }: Checked): Steps<Solut
       const next = yield* at(yield* run(operation, 'expmap', [found.mean, moved, call]));
       if (next.length < found.length) better = next;
     }
-    if (better === undefined) break; // rounding
+    if (better === undefined) break; // only rounding errors remain
     found = better;
   }
   return found;
@@ -245,7 +245,7 @@ function* forward<T extends Reals>(rows: Rows<T>, options: FrechetMeanOptions<T>
   return narrow(source, mean.data, 1, source.cols);
 }
 
-/** Implicit differentiation: the mean is where the weighted sum of the logarithms is 0. */
+/** Implicit differentiation of the condition that the weighted sum of the logarithms at the mean is 0. */
 function* backward<T extends Reals>(
   rows: Rows<T>,
   cotangent: Rows<T>,
@@ -303,9 +303,10 @@ export interface FrechetMean {
 }
 
 /**
- * The weighted Fréchet mean of all rows, the point with the least weighted sum of squared distances, and its gradients by
- * implicit differentiation (Lou et al. 2020, arXiv 2003.00335). Computed in float64 by Newton's method; `weightedMidpoint` is a
- * cheaper mean in closed form. If all weights are 0, the result is the origin, with gradients of 0.
+ * Computes the weighted Fréchet mean of all rows, the point that minimizes the weighted sum of squared distances.
+ * Gradients are computed by implicit differentiation (Lou et al. 2020, arXiv 2003.00335). Uses Newton's method in
+ * float64; `weightedMidpoint` is a cheaper mean in closed form. If all weights are 0, the result is the origin, with
+ * gradients of 0.
  *
  * @param x - n x d: ball points
  * @returns 1 x d

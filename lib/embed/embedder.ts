@@ -22,7 +22,7 @@ import type {
   Space,
 } from './types.ts';
 
-/** Batches that are decoded ahead while the network runs. */
+/** Number of batches that are decoded in advance while the network runs. */
 const batchesAhead = 2;
 const most = Number.MAX_SAFE_INTEGER;
 const embedNames = [
@@ -35,13 +35,13 @@ const embedNames = [
 ] as const satisfies (keyof EmbedOptions)[];
 
 /**
- * Loads a network for embedding images, without libtorch. It runs on another thread, by onnxruntime-node if that is
- * installed, otherwise by onnxruntime-web.
+ * Loads a network for embedding images, without libtorch. It runs on another thread, with onnxruntime-node if that is
+ * installed, otherwise with onnxruntime-web.
  *
  * @param source - a run folder, an ONNX file or a folder that `horoball export` wrote; a run needs no export
  * @throws Error `ERR_HOROBALL_NO_RUNTIME` if no runtime is installed, `ERR_HOROBALL_RUNTIME` if it fails to load the
- * network, `ERR_HOROBALL_RUN` for another folder, `ERR_HOROBALL_FORMAT` for an ONNX file that horoball did not write or
- * whose network has a different dimension from its metadata
+ * network, `ERR_HOROBALL_RUN` for any other folder, `ERR_HOROBALL_FORMAT` for an ONNX file that horoball did not write or
+ * whose network has a different dimension than its metadata says
  * @example
  * const embedder = await loadEmbedder('runs/shapes-hybrid-1');
  * const { hyperbolic } = await embedder.embed(['a.jpg', 'b.jpg']);
@@ -151,11 +151,11 @@ export class ImageEmbedder implements AsyncDisposable {
   }
 
   /**
-   * Embeds images with the evaluation transform of the run: the same pixels as in the run's evaluation, for any supported
-   * input.
+   * Embeds images with the evaluation transform of the run, so that the network sees the same pixels as in the run's
+   * evaluation.
    *
    * @param images - paths, URLs, encoded bytes, sharp pipelines or decoded pixels, in any mixture
-   * @returns one row per image: both embeddings, or the matrix of the `space` that is requested
+   * @returns one row per image: both embeddings, or the matrix of the requested `space`
    * @throws Error `ERR_HOROBALL_PICTURE` for an image that cannot be read (see `onUnreadable`), `ERR_HOROBALL_CLOSED` after
    * `close`, `ERR_HOROBALL_NO_DECODER` if sharp is not installed; the signal's reason when it is aborted
    */
@@ -194,7 +194,7 @@ export class ImageEmbedder implements AsyncDisposable {
     return (space === 'both' ? embeddingsOf(results) : results[0]!) as EmbeddedIn<S>;
   }
 
-  /** Embeds one black image. */
+  /** Embeds one black image, because the first call of a runtime is slower than later ones. */
   async warmUp(): Promise<void> {
     await this.#run(new Float32Array(this.#preparation.length), 1, [outputNames.unit]);
   }

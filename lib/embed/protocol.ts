@@ -26,7 +26,7 @@ export type ToWorker =
     }
   | { readonly type: 'close' };
 
-/** The ID of the first request, which loads the network. */
+/** The request ID of loading the network, which precedes all other requests. */
 export const loading = 0;
 
 /**

@@ -84,7 +84,7 @@ export class Session {
   /**
    * Runs the network.
    *
-   * @param data - is transferred: its buffer is detached
+   * @param data - transferred to the thread, so its buffer is detached
    * @param outputs - names of the outputs
    * @returns their values, in that order
    */
@@ -96,7 +96,7 @@ export class Session {
     return answer;
   }
 
-  /** Ends the thread once the current batch is done; requests that wait are rejected. */
+  /** Ends the thread once the current batch is done; other pending requests are rejected. */
   async close(): Promise<void> {
     if (this.#state === 'open') {
       this.#state = 'closing';
@@ -137,7 +137,7 @@ export class Session {
   }
 }
 
-/** The module of a runtime, seen from this package or from the program's folder; undefined if it is not installed. */
+/** Resolves the module of a runtime from this package or from the program's folder; undefined if it is not installed. */
 function find(runtime: Runtime): string | undefined {
   for (const from of [import.meta.url, pathToFileURL(join(process.cwd(), 'index.js')).href]) {
     try {

@@ -19,7 +19,7 @@ export interface Served {
  * Finds the network of a run folder, an exported folder or an ONNX file. A run's network is converted in memory, so its
  * folder may be read-only.
  *
- * @throws Error `ERR_HOROBALL_RUN` for another folder, `ERR_HOROBALL_FORMAT` for a file that horoball did not write
+ * @throws Error `ERR_HOROBALL_RUN` for any other folder, `ERR_HOROBALL_FORMAT` for a file that horoball did not write
  */
 export async function openServed(source: string | URL, storage: Storage | undefined): Promise<Served> {
   if (typeof source !== 'string' && !(source instanceof URL)) {
@@ -60,7 +60,7 @@ function notPresent(folder: string, storage: Storage, present: readonly Storage[
   return coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 
-/** Imported only when needed, because the exporter requires zod. */
+/** Imports the exporter only when needed, because it requires zod. */
 async function fromRun(folder: string, storage: Storage = 'fp32'): Promise<Served> {
   const { onnxOf, openSource } = await import('../onnx/source.ts');
   const source = await openSource(folder);

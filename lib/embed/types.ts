@@ -13,7 +13,7 @@ export interface RawImage {
   readonly channels?: 1 | 2 | 3 | 4 | undefined;
 }
 
-/** The parts of a sharp pipeline that are used. Its output is embedded, converted to sRGB. */
+/** The methods of a sharp pipeline that are used. Its output is converted to sRGB and embedded. */
 export interface SharpPipeline {
   clone(): SharpPipeline;
   toColourspace(space: string): SharpPipeline;
@@ -46,7 +46,10 @@ export type Runtime = 'onnxruntime-node' | 'onnxruntime-web';
 export interface LoadEmbedderOptions {
   /** Default: `onnxruntime-node` if it is installed, otherwise `onnxruntime-web`. */
   runtime?: Runtime | undefined;
-  /** The file of an exported folder; default the most accurate one that it has. For a run, how its weights are stored. */
+  /**
+   * For an exported folder, the file to load; default the most accurate one. For a run, the type in which weights are
+   * kept; default `fp32`.
+   */
   storage?: Storage | undefined;
   /** Threads of the runtime; default all CPUs. */
   threads?: number | undefined;
@@ -54,11 +57,11 @@ export interface LoadEmbedderOptions {
   batchSize?: number | undefined;
   /** Images decoded in parallel, over all calls; default the number of CPUs. */
   concurrency?: number | undefined;
-  /** Embeds one black image, so that the first request is as fast as later ones; default true. */
+  /** Whether to embed one black image, so that the first request is as fast as later ones; default true. */
   warmUp?: boolean | undefined;
   /** Background of transparent pixels; default that of the run. `drop` ignores alpha. */
   background?: Background | undefined;
-  /** Rejects larger images before they are decoded, in pixels; default that of the run. */
+  /** Maximum number of pixels of an image; larger ones are rejected before they are decoded. Default that of the run. */
   maxPixels?: number | undefined;
 }
 
@@ -66,7 +69,7 @@ export interface LoadEmbedderOptions {
 export interface EmbedOptions<S extends Space = Space> {
   /** Which embeddings to return; default `both`. */
   space?: S | undefined;
-  /** Aborting it rejects the promise with the signal's reason; images that have not been started are dropped. */
+  /** Aborting it rejects the promise with the signal's reason; images whose decoding has not started are skipped. */
   signal?: AbortSignal | undefined;
   /** Called after each batch with the number of images embedded so far and in total. */
   onProgress?: ((done: number, total: number) => void) | undefined;

@@ -54,8 +54,8 @@ export interface SearchOptions extends CallOptions {
   probes?: number | undefined;
 }
 
-/** A gallery's metadata has five values. */
-const mostAbout = 100;
+/** Maximum number of JSON values in the metadata of a file; `save` writes about five. */
+const maxMetadataValues = 100;
 const known: ReadonlySet<string> = new Set(metricNames);
 const knownSearch: ReadonlySet<string> = new Set([...callNames, 'k', 'labels', 'exclude', 'probes']);
 const knownBuild: ReadonlySet<string> = new Set([...callNames, 'lists', 'seed', 'onProgress']);
@@ -182,10 +182,10 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
   }
 
   /**
-   * Builds an index for galleries from about 10,000 rows: `topK` then returns the same neighbors in a fraction of the time.
-   * Needs a quarter of the memory of float32 rows in addition. Rows that are added later are searched without it until it is
-   * built again, which keeps the centers if the gallery has less than doubled and `lists` is not given. Searches continue
-   * during the build. Rows with NaN and rows outside the ball are not found.
+   * Builds an index for galleries from about 10,000 rows: `topK` then returns the same neighbors in a fraction of the
+   * time. The index takes an additional quarter of the memory of float32 rows. Rows that are added later are searched
+   * without it until `buildIndex` is called again, which keeps the centers if the gallery has less than doubled and
+   * `lists` is not given. Searches continue during the build. Rows with NaN and rows outside the ball are not found.
    *
    * Supports the metrics poincare (without `compat`), euclidean, chordal and cosine, on the CPU.
    *
@@ -216,15 +216,15 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
   /**
    * Finds the nearest rows of every query, like `topK`; `indices` are row numbers.
    *
-   * @returns flat n x k arrays, and for each query whether its neighbors are proven to be the nearest: always without an index or
-   * without `probes`
+   * @returns flat n x k arrays, and for each query whether its neighbors are proven to be the nearest, which is always
+   * so without an index or without `probes`
    * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`; rejects with the signal's reason when aborted
    */
   topK(queries: Rows<T>, options: SearchOptions & AsyncOptions): Promise<ProvenNeighbors<T>> {
     return runSteps('Gallery.topK', options?.signal, () => this.#search('Gallery.topK', queries, options));
   }
 
-  /** {@link topK} on this thread. */
+  /** Synchronous variant of {@link topK}. */
   topKSync(queries: Rows<T>, options: SearchOptions): ProvenNeighbors<T> {
     return runStepsSync('Gallery.topKSync', this.#search('Gallery.topKSync', queries, options));
   }
@@ -264,7 +264,7 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
   }
 
   /**
-   * Writes the gallery as a safetensors file, completely or not at all. Of an index, only the centers and the list of
+   * Writes the gallery atomically as a safetensors file. Of an index, only the centers and the list of
    * each row are written; {@link load} computes the codes and every bound from the rows, so a damaged file cannot prove
    * a wrong result.
    *
@@ -294,8 +294,8 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
   }
 
   /**
-   * Reads a gallery that {@link save} wrote, in parts: Node.js cannot map a file into memory. An index takes another second
-   * per million rows.
+   * Reads a gallery that {@link save} wrote, in chunks, because Node.js cannot memory-map files. Computing the codes of
+   * an index takes about a second per million rows.
    *
    * @throws Error `ERR_HOROBALL_FORMAT` if the file is not a gallery; the system's own errors
    */
@@ -308,7 +308,7 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
     const isValid =
       rows !== undefined &&
       (await runSteps('Gallery.load', undefined, () => areValidRows(rows, numbers, labels, next)));
-    if (!isValid) throw notOne(path);
+    if (!isValid) throw notAGallery(path);
     const [used = 0, cols = 1] = rows.shape;
     const alive = new Uint8Array(used).fill(1);
     gallery.#store = {
@@ -328,7 +328,7 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
       const encode = () => encodeIndex('Gallery.load', covered, centers, lists, gallery.#options);
       const whole = await runSteps('Gallery.load', undefined, encode).catch((error: unknown) => {
         // The core refuses centers that are not finite.
-        throw (error as Coded).code === 'ERR_HOROBALL_SHAPE' ? notOne(path) : error;
+        throw (error as Coded).code === 'ERR_HOROBALL_SHAPE' ? notAGallery(path) : error;
       });
       gallery.#store = { ...gallery.#store, index: whole };
     }
@@ -345,7 +345,7 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
     this.close();
   }
 
-  /** Changes are serialized. */
+  /** Runs changes one after another. */
   async #exclusive<R>(operation: string, work: (operation: string) => Promise<R>): Promise<R> {
     this.#checkOpen(operation);
     const result = this.#queue.then(() => {
@@ -364,11 +364,11 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
 /** An empty gallery as described by its file's metadata, and the number of its next row. */
 function emptyOf(path: string, text: string | undefined): { gallery: Gallery<Reals>; next: number } {
   try {
-    const about = boundedJson(text ?? '', mostAbout, () => notOne(path));
+    const about = boundedJson(text ?? '', maxMetadataValues, () => notAGallery(path));
     const { next, ...distance } = about as MetricOptions & { next: number };
     if (Number.isInteger(next)) return { gallery: new Gallery<Reals>(distance), next };
   } catch {}
-  throw notOne(path);
+  throw notAGallery(path);
 }
 
 /** The centers and lists of an index in a file; undefined without an index. */
@@ -380,10 +380,11 @@ function indexIn(
   const [centers, lists] = [tensors.get('centers'), tensors.get('lists')?.data];
   if (centers === undefined && lists === undefined) return undefined;
   const [rows = 0, width] = centers?.shape ?? [];
-  if (!(centers?.shape.length === 2 && width === cols && rows > 0 && rows <= mostLists)) throw notOne(path);
+  if (!(centers?.shape.length === 2 && width === cols && rows > 0 && rows <= mostLists))
+    throw notAGallery(path);
   if (!(isReals(centers.data) && centers.data[Symbol.toStringTag] === data[Symbol.toStringTag]))
-    throw notOne(path);
-  if (!(lists instanceof Int32Array && lists.length > 0 && lists.length <= used)) throw notOne(path);
+    throw notAGallery(path);
+  if (!(lists instanceof Int32Array && lists.length > 0 && lists.length <= used)) throw notAGallery(path);
   return { centers: { data: centers.data, rows, cols }, lists };
 }
 
@@ -439,6 +440,6 @@ function* labelSet(operation: string, labels: Iterable<number>): Steps<ReadonlyS
   return set;
 }
 
-function notOne(path: string): Coded {
+function notAGallery(path: string): Coded {
   return coded('ERR_HOROBALL_FORMAT', `[Gallery.load] ${path}: not a file that Gallery.save wrote`);
 }

@@ -14,9 +14,9 @@ import { topKSteps } from '../topk.ts';
 export interface IndexBuildOptions extends CallOptions {
   /** Number of lists, from 1 to the number of rows. Default: twice the square root of the number of rows. */
   lists?: number | undefined;
-  /** Seed of the rows that the centers are computed from; default 0. */
+  /** Seed of the sample of rows from which the centers are computed; default 0. */
   seed?: number | undefined;
-  /** Called with the number of rows compared with the centers so far, and the total. */
+  /** Called with the number of rows that were compared with the centers so far, and the total. */
   onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
@@ -30,12 +30,12 @@ export interface IndexSize {
   readonly bytes: number;
 }
 
-/** Rows in lists. Never changed in place. */
+/** An index: rows in lists around centers. Never changed in place. */
 export interface GalleryIndex<T extends Reals> {
   readonly centers: Matrix<T>;
   /** The list of each row that the index covers; rows that cannot be found (NaN, outside the ball) have -1. */
   readonly lists: Int32Array;
-  /** The first slot of each list, and the end. */
+  /** The first slot of each list, and the end of the last list. */
   readonly starts: Int32Array;
   readonly ids: Int32Array;
   readonly codes: Uint8Array;
@@ -49,10 +49,10 @@ export const mostLists: number = 2 ** 24;
 
 /** As in native/core.h: slots per block, and numbers per slot and per list. The core refuses other lengths. */
 const [blockSlots, slotFacts, listFacts] = [16, 4, 4];
-/** k-means: number of iterations, and rows per list that suffice for a mean. */
+/** k-means: number of iterations, and number of sampled rows per list, which suffices for a mean. */
 const iterations = 8;
 const rowsPerList = 64;
-/** Rows that are compared with the centers between two reports of progress. */
+/** Rows that are compared with the centers between two progress reports. */
 const chunk = 1 << 14;
 
 const roundUp = (n: number): number => Math.ceil(n / blockSlots) * blockSlots;
@@ -64,7 +64,7 @@ export function indexSize({ centers, lists, ...arrays }: GalleryIndex<Reals>): I
   return { lists: centers.rows, rows: lists.length, bytes };
 }
 
-/** The index of `rows`. `known` is an index of the first of them, whose centers are kept. */
+/** Builds the index of `rows`. If `known`, an index of the first of these rows, is given, its centers are kept. */
 export function* buildIndex<T extends Reals>(
   operation: string,
   rows: Matrix<T>,
@@ -91,7 +91,7 @@ export function* buildIndex<T extends Reals>(
 
 type Comparison = AnyMetricOptions & CallOptions;
 
-/** k-means on a sample of the rows: the centers. `rounds`: assignments of all rows. */
+/** Runs `rounds` iterations of k-means on a random sample of `count` rows, and returns the centers. */
 export function* trainCenters<T extends Reals>(
   operation: string,
   rows: Matrix<T>,
@@ -122,10 +122,11 @@ export function* trainCenters<T extends Reals>(
   for (let iteration = 0; iteration < rounds; ++iteration) {
     yield* assign(operation, sample, centers, call, lists, 0, progress);
     yield* moveCenters(operation, sample, centers, lists, counts, call);
-    // WebAssembly does not copy the old centers in, so one without rows must be replaced in any case.
+    // The native core leaves a center without rows unchanged, but WebAssembly does not copy the old centers in, so such
+    // a center is undefined: it always starts again at a random row.
     for (let list = 0; list < centers.rows; ++list) {
       if (counts[list] !== 0) continue;
-      const from = found[Math.floor(next() * found.length)]! * rows.cols; // starts again elsewhere
+      const from = found[Math.floor(next() * found.length)]! * rows.cols;
       centers.data.set(sample.data.subarray(from, from + rows.cols), list * rows.cols);
       yield pause;
     }
@@ -133,7 +134,7 @@ export function* trainCenters<T extends Reals>(
   return centers;
 }
 
-/** Writes the nearest center of each row from `first` on to `lists`. */
+/** Writes the number of the nearest center to `lists`, for each row starting at `first`. */
 function* assign<T extends Reals>(
   operation: string,
   { data, rows, cols }: Matrix<T>,
@@ -167,7 +168,7 @@ function* moveCenters(
   yield { start, finish: () => {} };
 }
 
-/** The codes of rows whose lists are known. */
+/** Completes an index: encodes rows whose lists are known. */
 export function* encodeIndex<T extends Reals>(
   operation: string,
   rows: Matrix<T>,
@@ -207,7 +208,7 @@ export function* encodeIndex<T extends Reals>(
   return index;
 }
 
-/** An index runs only on the CPU, which `'auto'` then selects. */
+/** Indexes are only supported on the CPU, which `'auto'` selects for them. */
 export function onCpu(operation: string, device: CallOptions['device']): number {
   const index = deviceIndex(operation, device);
   return index === -2 ? -1 : index;
@@ -218,7 +219,7 @@ export function defaultLists(rows: number): number {
   return Math.max(1, Math.min(mostLists, Math.round(2 * Math.sqrt(rows))));
 }
 
-/** Checked options of a build. */
+/** Validates the options of a build. */
 export function buildOptions(
   operation: string,
   rows: number,

@@ -1,4 +1,4 @@
-// Searches of a gallery that has an index: the rows that the index covers by lists, and those added since exactly.
+// Searches of a gallery with an index: rows that the index covers are searched by lists, rows added since then one by one.
 import { probe } from '../call/binding-calls.ts';
 import type { CallOptions, Steps } from '../call/run.ts';
 import { inSlices } from '../call/slices.ts';
@@ -32,10 +32,10 @@ export interface ProbeOptions extends CallOptions {
   allowed: Uint8Array | undefined;
 }
 
-/** Maximum number of neighbors of a search by lists; with more, codes save nothing. */
+/** Maximum number of neighbors of a search by lists; for more, the codes save no time. */
 export const mostListed = 1024;
 
-/** The nearest rows; `index` covers the first of them. */
+/** Finds the nearest rows; `index` covers the first of `rows`. */
 export function* searchIndexed<T extends Reals>(
   operation: string,
   queries: Rows<T>,
@@ -75,7 +75,7 @@ function slice<T extends Reals>({ data, cols }: Matrix<T>, begin: number, end: n
   return { data: data.subarray(begin * cols, end * cols) as T, rows: end - begin, cols };
 }
 
-/** Rows from `begin` to `end`, counted from there; -1 for others. */
+/** Row numbers relative to `begin`; -1 for rows outside `begin` to `end`. */
 function* shifted(list: Int32Array, begin: number, end: number): Steps<Int32Array> {
   const to = new Int32Array(list.length);
   yield* inSlices(list.length, (first, last) => {
@@ -128,7 +128,7 @@ type NativeProbe = Omit<ProbeOptions, 'exclude' | 'allowed'> & {
   readonly allowed?: Uint8Array | null | undefined;
 };
 
-/** The nearest of two disjoint sets of neighbors, in the order of distances and then of rows. */
+/** Merges two disjoint sets of neighbors by distance, then by row, and keeps the first k. */
 function* merged<T extends Reals>(
   operation: string,
   a: Neighbors<T>,

@@ -4,7 +4,7 @@ import { allocate, checkKept, type Matrix, type Reals } from '../matrix.ts';
 import type { AnyMetricOptions } from '../pairwise.ts';
 import { encodeIndex, type GalleryIndex } from './lists.ts';
 
-/** The rows of a gallery, ordered by number. Never changed in place below `used`. */
+/** The rows of a gallery, ordered by number. The first `used` rows are never changed in place. */
 export interface Store<T extends Reals> {
   readonly data: T;
   readonly cols: number;
@@ -19,10 +19,13 @@ export interface Store<T extends Reals> {
   readonly index?: GalleryIndex<T> | undefined;
 }
 
-/** Elements that are copied in one slice. */
+/** Number of elements that are copied per slice. */
 const slice = 1 << 16;
 
-/** Rows that are moved in one slice. Each row may need a separate copy, which costs more than its elements. */
+/**
+ * Number of rows that are moved per slice. Each row may need a separate copy, whose overhead exceeds the cost of its
+ * elements.
+ */
 const runsPerSlice = 1 << 8;
 
 /** An empty store. */
@@ -32,7 +35,7 @@ export function emptyStore<T extends Reals>(operation: string, like: Matrix<T>):
   return { data, cols: like.cols, used: 0, numbers: none, labels: none, alive: new Uint8Array(0), size: 0 };
 }
 
-/** The remaining rows of a store in new memory with capacity for `capacity` rows, without an index. */
+/** Copies the remaining rows of a store to new memory for `capacity` rows, without an index. */
 export function* moved<T extends Reals>(operation: string, old: Store<T>, capacity: number): Steps<Store<T>> {
   const { cols } = old;
   const data = allocate(operation, old.data, capacity * cols);
@@ -58,7 +61,7 @@ export function* moved<T extends Reals>(operation: string, old: Store<T>, capaci
   return { data, cols, used, numbers, labels, alive, size: used };
 }
 
-/** Copies a matrix to `to`, from element `at` on; `argument` names the matrix in errors. */
+/** Copies a matrix to `to`, starting at element `at`; `argument` names the matrix in errors. */
 export function* copy(
   operation: string,
   argument: string,
@@ -103,7 +106,7 @@ export function* labelMask(
   return mask;
 }
 
-/** The lists of the rows that remain, in the order of a store without the removed ones. */
+/** The list of each remaining row, in the order of a store without the removed rows. */
 export function* remainingLists({ alive, index }: Store<Reals>): Steps<Int32Array> {
   const lists = index?.lists ?? new Int32Array(0);
   const kept = new Int32Array(lists.length);
@@ -114,7 +117,7 @@ export function* remainingLists({ alive, index }: Store<Reals>): Steps<Int32Arra
   return kept.slice(0, count);
 }
 
-/** The index of `old` for a store to which its rows were moved. */
+/** Returns the index of `old` for the store to which its remaining rows were moved. */
 export function* movedIndex<T extends Reals>(
   operation: string,
   old: Store<T>,

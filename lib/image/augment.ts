@@ -1,6 +1,6 @@
 /**
- * Random changes of training images, with torchvision's distributions: ColorJitter, RandAugment and RandomErasing. The core
- * applies them to the cropped image, byte for byte as Pillow does.
+ * Random augmentation of training images with torchvision's distributions: ColorJitter, RandAugment and RandomErasing.
+ * The core applies them to the cropped image, byte for byte as Pillow does.
  */
 import { runAsync } from '../call/run.ts';
 import { atLeastZero, checkObject, readOptions, integer as whole } from '../check.ts';
@@ -27,13 +27,16 @@ const operations = [
 
 type Operation = (typeof operations)[number];
 
-/** An operation and its numbers. */
+/** An operation and its arguments. */
 export type Step = readonly [operation: Operation, ...numbers: number[]];
 
-/** The numbers of a step in the core's list. */
+/** Numbers per step in the list that the core reads: the operation, then its arguments. */
 const stepLength = 8;
 
-/** Half the widths of the ranges, as torchvision's arguments: factors from 1 - x (at least 0) to 1 + x, hues from -x to x. */
+/**
+ * Half-widths x of the ranges, like torchvision's arguments: factors are from 1 - x (at least 0) to 1 + x, hues from -x
+ * to x.
+ */
 export interface ColorJitter {
   readonly brightness: number;
   readonly contrast: number;
@@ -50,7 +53,7 @@ export interface RandAugment {
   readonly magnitude: number;
 }
 
-/** A random rectangle that is filled. */
+/** Fills a random rectangle. */
 export interface RandomErasing {
   /** Probability that an image is changed. */
   readonly p: number;
@@ -58,7 +61,7 @@ export interface RandomErasing {
   readonly value: readonly [number, number, number];
 }
 
-/** Changes of training images after the crop and the flip, in this order. */
+/** Augmentations after the crop and the flip, applied in this order. */
 export interface Augmentation {
   readonly colorJitter?: ColorJitter | undefined;
   readonly randAugment?: RandAugment | undefined;
@@ -66,7 +69,7 @@ export interface Augmentation {
 }
 
 /** The largest magnitude of {@link RandAugment}. */
-const mostMagnitude = 30;
+const maxMagnitude = 30;
 
 /** Validates an augmentation; returns a copy. */
 export function checkedAugmentation(operation: string, given: Augmentation | undefined): Augmentation {
@@ -106,14 +109,14 @@ function checkJitter(operation: string, jitter: ColorJitter): ColorJitter {
 
 function checkRandAugment(operation: string, given: RandAugment): RandAugment {
   whole(operation, 'numOps', given.numOps, 0, 100);
-  whole(operation, 'magnitude', given.magnitude, 0, mostMagnitude);
+  whole(operation, 'magnitude', given.magnitude, 0, maxMagnitude);
   return given;
 }
 
 function checkErasing(operation: string, { p, value }: RandomErasing): RandomErasing {
   if (atLeastZero(operation, 'p', p) > 1) throw rangeError(operation, 'p', 'a number from 0 to 1', p);
   if (!Array.isArray(value) || value.length !== 3)
-    throw typeError(operation, 'value', 'three levels', quoted(value));
+    throw typeError(operation, 'value', 'an array of three color levels', quoted(value));
   const [red, green, blue] = value.map((level) => whole(operation, 'value', level, 0, 255));
   return { p, value: [red!, green!, blue!] };
 }
@@ -148,11 +151,11 @@ export function hueStep(turn: number): Step {
   return ['hue', (Math.trunc(turn * 255) + 256) % 256];
 }
 
-/** One of torchvision's operations; `magnitude` is that of the operation, with its sign. */
+/** Creates the step of one of torchvision's operations; `magnitude` is in the units of the operation, with its sign. */
 type Make = (magnitude: number, size: number) => Step | null;
 
 interface Choice {
-  /** The strongest magnitude for images of a size; the weakest is 0. */
+  /** The largest magnitude for images of this size; the smallest is 0. */
   readonly most: (size: number) => number;
   readonly signed: boolean;
   readonly make: Make;
@@ -164,16 +167,16 @@ const enhanced = (operation: Operation): Choice => ({
   make: (magnitude) => [operation, 1 + magnitude],
 });
 const constant = (step: Step | null): Choice => ({ most: () => 0, signed: false, make: () => step });
-/** Pixels by which an image is shifted at most. */
-const farthest = (size: number): number => (150 / 331) * size;
+/** Maximum shift in pixels. */
+const maxShift = (size: number): number => (150 / 331) * size;
 
 /** torchvision's augmentation space, in its order. */
 const choices: readonly Choice[] = [
   constant(null),
   { most: () => 0.3, signed: true, make: (m) => ['affine', 1, m, 0, 0, 1, 0] },
   { most: () => 0.3, signed: true, make: (m) => ['affine', 1, 0, 0, m, 1, 0] },
-  { most: farthest, signed: true, make: (m) => ['affine', 1, 0, -Math.trunc(m), 0, 1, 0] },
-  { most: farthest, signed: true, make: (m) => ['affine', 1, 0, 0, 0, 1, -Math.trunc(m)] },
+  { most: maxShift, signed: true, make: (m) => ['affine', 1, 0, -Math.trunc(m), 0, 1, 0] },
+  { most: maxShift, signed: true, make: (m) => ['affine', 1, 0, 0, 0, 1, -Math.trunc(m)] },
   { most: () => 30, signed: true, make: rotation },
   ...(['brightness', 'color', 'contrast', 'sharpness'] as const).map(enhanced),
   { most: () => 4, signed: false, make: (m) => ['posterize', 8 - roundHalfEven(m)] },
@@ -186,7 +189,7 @@ function randomOperations({ numOps, magnitude }: RandAugment, size: number, next
   const steps: Step[] = [];
   for (let i = 0; i < numOps; ++i) {
     const { most, signed, make } = choices[integer(next, choices.length)]!;
-    const strength = (magnitude / mostMagnitude) * most(size);
+    const strength = (magnitude / maxMagnitude) * most(size);
     const step = make(signed && next() < 0.5 ? -strength : strength, size);
     if (step !== null) steps.push(step);
   }

@@ -16,7 +16,7 @@ export function unreadable(message: string): Error {
   return coded('ERR_HOROBALL_PICTURE', message);
 }
 
-/** Errors about the process, not about the file that it opened. */
+/** System errors that concern the process, not the file. */
 const processCodes: readonly string[] = ['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN'];
 
 /** Whether an error means that an image file is damaged or unreadable, as opposed to another failure. */

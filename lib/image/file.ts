@@ -10,8 +10,8 @@ const bytesPerPixel = 8;
 const metadataBytes = 1 << 26;
 
 /**
- * Reads an image file. Named pipes, devices, folders and files that consist almost only of holes are rejected before
- * anything is read, and files of other formats after their first bytes.
+ * Reads an image file. Named pipes, devices, folders and files that consist almost entirely of holes are rejected
+ * before anything is read, files of other formats after their first bytes.
  *
  * @throws `ERR_HOROBALL_PICTURE`; the errors of the file system
  */
@@ -30,7 +30,7 @@ export function readImageHead(path: string, count: number): Promise<Buffer> {
 }
 
 function withImageFile<T>(path: string, work: (file: number, size: number) => Promise<T>): Promise<T> {
-  if (path.includes('\0')) return Promise.reject(unreadable('its path has a null character'));
+  if (path.includes('\0')) return Promise.reject(unreadable('its path contains a null character'));
   // Without O_NONBLOCK, opening a named pipe would wait for a writer.
   return withDescriptor(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0), async (file) => {
     const stat = fstatSync(file);

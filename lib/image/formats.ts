@@ -1,7 +1,7 @@
 /** Detection of images: by extension when a data set is listed, by content when an image is decoded. */
 import path from 'node:path';
 
-/** The extensions of torchvision's ImageFolder, and PBM's, which its list lacks. */
+/** The extensions of torchvision's ImageFolder, and .pbm, which its list lacks. */
 export const extensions: ReadonlySet<string> = new Set([
   ...['.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.pbm', '.tif', '.tiff', '.webp'],
 ]);
@@ -26,8 +26,8 @@ const signatures: readonly (readonly [ImageFormat, ...string[]])[] = [
 export const signatureLength = 16;
 
 /**
- * Detects the format from the first bytes; undefined for any other format. The list is closed, because formats such as SVG
- * and PDF run an interpreter, in which a file of 2 kB can take minutes.
+ * Detects the format from the first bytes; undefined for any other format. No other format is passed to the decoder:
+ * SVG and PDF, for example, need an interpreter, in which a file of 2 kB can take minutes.
  */
 export function formatOf(bytes: Uint8Array): ImageFormat | undefined {
   const head = String.fromCharCode(...bytes.subarray(0, signatureLength));

@@ -24,11 +24,11 @@ export async function writeAtomically(path: string, write: (file: OpenFile) => P
     await syncFolder(dirname(path));
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {}); // the error may concern its folder
-    throw atFile(error, path); // the name that the caller knows
+    throw atFile(error, path); // names the file of the caller, not the temporary one
   }
 }
 
-/** A single write is limited to 2 GiB; this function writes an array of any size. */
+/** Writes an array of any size, in parts, because a single write is limited to 2 GiB. */
 export async function writeAll(file: OpenFile, data: ArrayBufferView): Promise<void> {
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   for (let done = 0; done < bytes.length; ) {
@@ -38,7 +38,7 @@ export async function writeAll(file: OpenFile, data: ArrayBufferView): Promise<v
 }
 
 /**
- * Fills `data` from `position` on.
+ * Reads from `position` until `data` is full or the file ends.
  *
  * @returns the number of bytes read
  */

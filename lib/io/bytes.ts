@@ -28,7 +28,7 @@ export class ByteReader {
     return this.#bytes.readInt32LE(this.#advance(4));
   }
 
-  /** Rounded above 2^53, which is beyond the end of any file. */
+  /** Rounded if above 2^53, which is beyond the end of any file. */
   u64(): number {
     return Number(this.#bytes.readBigUInt64LE(this.#advance(8)));
   }

@@ -36,8 +36,8 @@ export async function crcOf(data: ArrayBufferView, check: () => void = () => {})
 }
 
 /**
- * The metadata with the checksums of tensors in the order of the file, and with zeros for the checksum of the
- * header.
+ * Returns metadata with the checksums of the tensors, in the order of the file, and zeros in place of the checksum of
+ * the header.
  */
 export async function checksumsOf(
   tensors: readonly { data: ArrayBufferView; check: () => void }[],
@@ -50,7 +50,7 @@ export async function checksumsOf(
   return { [tensorsKey]: sums, [headerKey]: zeros };
 }
 
-/** Replaces the zeros in the text of the header by its checksum. */
+/** Replaces the zeros in the text of the header with its checksum. */
 export function withHeaderChecksum(text: string): string {
   return text.replace(headerEntry(zeros), headerEntry(digits(zlib().crc32(text))));
 }
@@ -62,7 +62,7 @@ export interface Checked {
 }
 
 /**
- * @param bytes - of the header; as text, it could take several times as much memory
+ * @param bytes - the header; not as text, which could take several times as much memory
  * @returns null if the header was modified
  */
 export function checkHeader(
@@ -82,7 +82,7 @@ export function checkHeader(
   return digits(crc32(bytes.subarray(at + entry.length), start)) === header ? { metadata, sums } : null;
 }
 
-/** Advice for a wrong checksum. A program that rewrites a file and keeps unknown metadata causes one, too. */
+/** Advice for a wrong checksum, which a program that rewrites a file and keeps unknown metadata also causes. */
 export const checksumAdvice: string = `Use another copy. If a program other than horoball changed the file, remove ${tensorsKey} and ${headerKey} from its metadata.`;
 
 function headerEntry(sum: string): string {

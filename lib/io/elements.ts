@@ -38,7 +38,7 @@ interface Kind {
   readonly widen?: (bits: number) => number;
 }
 
-/** How each element type is read. */
+/** The storage and conversion of each element type. */
 export const kinds: Readonly<Record<Dtype, Kind>> = {
   F64: { make: (n) => new Float64Array(n), bytes: 8 },
   F32: { make: (n) => new Float32Array(n), bytes: 4 },
@@ -73,7 +73,7 @@ export function dtypeOf(data: unknown): Dtype | undefined {
   return ArrayBuffer.isView(data) ? byTag[(data as TensorData)[Symbol.toStringTag]] : undefined;
 }
 
-/** More dimensions than any library supports; a sparse list may declare billions. */
+/** Maximum number of dimensions, more than any library supports: a sparse JavaScript array may declare billions. */
 export const mostSizes = 1024;
 
 /** Whether a value is a shape: a list of nonnegative integers. */
@@ -104,7 +104,7 @@ export function shapeText(shape: readonly number[]): string {
   return shape.length > 8 ? `[${shape.slice(0, 8)},... (${shape.length} axes)]` : `[${shape}]`;
 }
 
-/** The number of elements of a shape. Not a safe integer if the shape is absurdly large. */
+/** The number of elements of a shape; above the safe integers if the shape is absurdly large. */
 export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, side) => product * side, 1);
 }

@@ -31,8 +31,7 @@ export interface EventOptions {
 }
 
 /**
- * An event starts a flush automatically if this many bytes are pending, or this many milliseconds have passed
- * since the last flush.
+ * Adding an event starts a flush if this many bytes are pending or this many milliseconds have passed since the last flush.
  */
 const flushBytes = 2 ** 16;
 const flushMilliseconds = 5000;
@@ -40,8 +39,8 @@ const flushMilliseconds = 5000;
 let filesOfThisThread = 0;
 
 /**
- * Creates an event file. TensorBoard reads the files of a folder in the order of their names, which begin with the time, so the
- * new one gets a later time than the others, even if the clock was set back.
+ * Creates an event file. TensorBoard reads the files of a folder in the order of their names, which begin with the
+ * time. The new name therefore has a later time than all others, even if the clock was set back.
  */
 async function createFile(folder: string): Promise<{ path: string; file: OpenFile }> {
   const times = (await readdir(folder)).map((name) =>
@@ -57,7 +56,7 @@ async function createFile(folder: string): Promise<{ path: string; file: OpenFil
     try {
       return { path, file: await openFile(path, 'wx') };
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error; // of another thread, or of a container
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error; // another thread or container has a file of this name
     }
   }
 }
@@ -87,7 +86,7 @@ export class EventWriter {
   readonly #handle: OpenFile;
   #pending: Uint8Array[] = [];
   #pendingBytes = 0;
-  /** Of `performance.now()`: the clock of the system may be set back. */
+  /** A time of `performance.now()`, because the system clock may be set back. */
   #flushedAt: number = performance.now();
   #written: Promise<void> = Promise.resolve();
   #closed = false;
@@ -165,7 +164,7 @@ export class EventWriter {
   }
 
   /**
-   * Writes a text.
+   * Writes text.
    *
    * @param text - Markdown
    */
@@ -262,7 +261,7 @@ export class EventWriter {
 
 const now = (): number => Date.now() / 1000;
 
-/** More than any histogram has; an object may claim any length. */
+/** Maximum number of values of a histogram: an object may claim any length. */
 const mostValues = 1e8;
 
 function checkValues(values: ArrayLike<number>): void {
@@ -291,7 +290,7 @@ function record(event: Uint8Array): Uint8Array {
   return Buffer.concat([header, event, footer]);
 }
 
-/** CRCs are masked (rotated, and a constant added) because the CRC of data that contains its own CRC is weak. */
+/** CRCs are masked (rotated, and a constant added) because the CRC of data that contains CRCs is weak. */
 function maskedCrc(bytes: Uint8Array): number {
   const crc = crc32c(bytes);
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;

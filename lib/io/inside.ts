@@ -9,17 +9,17 @@ import { naming } from './trouble.ts';
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 
 /**
- * Opens a file of a run folder or study. Such a folder may come from anyone: a link in it could lead outside,
- * and a pipe would block its reader.
+ * Opens a file of a run folder or study. Such a folder may come from an untrusted source: a link in it could lead
+ * outside, and a pipe would block its reader.
  *
  * @param flags - constants of `node:fs`; default: read-only
- * @throws `ERR_HOROBALL_FORMAT` if it is not a regular file or consists almost only of holes; the system's own errors
+ * @throws `ERR_HOROBALL_FORMAT` if it is not a regular file or consists almost entirely of holes; the system's own errors
  */
 export async function openInside(path: string, flags: number = O_RDONLY): Promise<OpenFile> {
   await checkInside(path);
   const file = await openFile(path, flags | (O_NOFOLLOW ?? 0) | (O_NONBLOCK ?? 0)).catch(
     (error: NodeJS.ErrnoException) => {
-      throw error.code === 'ELOOP' ? notOrdinary(path) : error; // replaced by a link since the check
+      throw error.code === 'ELOOP' ? notRegular(path) : error; // replaced by a link since the check
     },
   );
   try {
@@ -38,10 +38,10 @@ export async function checkInside(path: string): Promise<void> {
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null;
     throw error;
   });
-  if (found !== null && !found.isFile()) throw notOrdinary(path);
+  if (found !== null && !found.isFile()) throw notRegular(path);
 }
 
-/** Whether a path leads to an open file: it may have been moved, deleted or replaced since. */
+/** Whether a path still refers to an open file, which may have been moved, deleted or replaced. */
 export async function leadsTo(path: string, file: OpenFile): Promise<boolean> {
   const { ino } = await file.stat();
   return await lstat(path).then(
@@ -67,6 +67,6 @@ export async function readInside(path: string): Promise<string | null> {
   }
 }
 
-function notOrdinary(path: string): Error {
+function notRegular(path: string): Error {
   return damaged(path, 'expected a regular file, got a link, folder, pipe or device');
 }

@@ -35,7 +35,7 @@ const holderSchema = z.object({
 });
 type Holder = z.infer<typeof holderSchema>;
 
-/** A lock file that was read. */
+/** The contents and state of a lock file. */
 interface Found {
   text: string;
   /** Null if the text is truncated. */
@@ -44,10 +44,13 @@ interface Found {
   isLocked: boolean | null;
 }
 
-/** Number of polls of a stale lock that another process is taking over, which takes only a moment. */
+/** Maximum number of polls of a stale lock while another process takes it over, which is fast. */
 const maxPolls = 200;
 const pauseMs = 5;
-/** Number of polls of an empty file: on file systems without hard links, it is written after it appears. */
+/**
+ * Maximum number of polls of an empty file: on file systems without hard links, the file is created before its text is
+ * written.
+ */
 const maxEmptyPolls = 20;
 const mostText = 4096;
 
@@ -72,16 +75,16 @@ export class Lock implements AsyncDisposable {
    * @param busy - creates the error from the holder and advice on taking over
    */
   static async take(path: string, busy: (holder: string, advice: string) => Error): Promise<Lock> {
-    await sweep(path);
+    await removeAbandoned(path);
     const lock = new Lock(path, thisThread());
     const holder = await lock.#claim();
-    if (holder !== null) throw busy(...told(holder, path));
+    if (holder !== null) throw busy(...describeHolder(holder, path));
     return lock;
   }
 
   /**
-   * Releases the lock, unless another holder has taken it over. Never fails, because the error would hide that of the work
-   * which it ends: a file that cannot be removed is not locked any longer, and counts as stale.
+   * Releases the lock, unless another holder has taken it over. Never throws, because the error would hide that of the
+   * work under the lock: a file that cannot be removed is no longer locked and counts as stale.
    */
   async release(): Promise<void> {
     try {
@@ -95,7 +98,7 @@ export class Lock implements AsyncDisposable {
 
   /** Whether the lock file is still that of this holder. */
   async isHeld(): Promise<boolean> {
-    return (await look(this.path))?.text === this.#text;
+    return (await readLockFile(this.path))?.text === this.#text;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -111,7 +114,7 @@ export class Lock implements AsyncDisposable {
   async lostTo(): Promise<string | null> {
     if (await this.isHeld()) return null;
     const holder = await this.#claim();
-    return holder === null ? null : told(holder, this.path)[0];
+    return holder === null ? null : describeHolder(holder, this.path)[0];
   }
 
   /** @returns the other holder; null if this one holds it now */
@@ -131,8 +134,8 @@ export class Lock implements AsyncDisposable {
 
   async #compete(own: string): Promise<Holder | null> {
     for (let polls = 1; ; polls++) {
-      if (await this.#appears(own)) return null;
-      const found = await look(this.path);
+      if (await this.#tryLink(own)) return null;
+      const found = await readLockFile(this.path);
       if (found === null) continue;
       if (found.holder === null && polls < maxEmptyPolls) {
         await sleep(pauseMs);
@@ -149,8 +152,8 @@ export class Lock implements AsyncDisposable {
     }
   }
 
-  /** Links the file to the name of the lock, if that is free. */
-  async #appears(own: string): Promise<boolean> {
+  /** Links the file to the path of the lock; false if that exists. */
+  async #tryLink(own: string): Promise<boolean> {
     try {
       await link(own, this.path).catch(async (error: NodeJS.ErrnoException) => {
         if (error.code === 'EEXIST' || error.code === 'ENOENT') throw error;
@@ -188,14 +191,17 @@ export class Lock implements AsyncDisposable {
 
 /** The holder of a lock and advice on taking it over; null if the lock is free. */
 export async function lockHolder(path: string): Promise<{ holder: string; advice: string } | null> {
-  const found = await look(path);
+  const found = await readLockFile(path);
   const active = found === null ? null : activeHolder(found);
   if (active === null) return null;
-  const [holder, advice] = told(active, path);
+  const [holder, advice] = describeHolder(active, path);
   return { holder, advice };
 }
 
-/** The holder that must be respected, if any. The kernel knows that a damaged file is held, but not by which process. */
+/**
+ * The holder that must be respected, if any. If the file is damaged, the kernel knows whether it is held, but not by
+ * which process.
+ */
 function activeHolder(found: Found): Holder | null {
   const { holder, isLocked } = found;
   if (holder === null) return isLocked === true ? { pid: unknownPid, host: hostname() } : null;
@@ -252,7 +258,7 @@ function differ(one: string | undefined, other: string | undefined): boolean {
   return one !== undefined && other !== undefined && one !== other;
 }
 
-function told(holder: Holder, path: string): [holder: string, advice: string] {
+function describeHolder(holder: Holder, path: string): [holder: string, advice: string] {
   const { pid, host, machine, space } = holder;
   const here = thisPlace();
   const who = pid === unknownPid ? 'a process' : pid === process.pid ? 'this process' : `process ${pid}`;
@@ -276,7 +282,7 @@ function told(holder: Holder, path: string): [holder: string, advice: string] {
  */
 async function replaces(file: string, path: string, dead: string, right: Lock): Promise<boolean> {
   try {
-    if ((await look(path))?.text !== dead) return false;
+    if ((await readLockFile(path))?.text !== dead) return false;
     await rename(file, path);
     return true;
   } finally {
@@ -284,16 +290,16 @@ async function replaces(file: string, path: string, dead: string, right: Lock): 
   }
 }
 
-/** Time after which a lock file without a holder counts as abandoned: writing one never takes longer. */
-const writingMs = 60_000;
+/** Age from which a lock file without a holder counts as abandoned: writing one never takes this long. */
+const abandonedAfterMs = 60_000;
 
 /**
- * Removes the temporary files of competitors that were killed while they took the lock. Only their own process
- * uses such a file, so one whose process has ended is safe to remove.
+ * Removes the temporary files of processes that were killed while they acquired the lock. Only the process that created
+ * such a file uses it, so the file is safe to remove once the process has ended.
  */
-async function sweep(path: string): Promise<void> {
+async function removeAbandoned(path: string): Promise<void> {
   const folder = dirname(path);
-  const names = await readdir(folder).catch(() => []); // taking the lock reports the problem
+  const names = await readdir(folder).catch(() => []); // acquiring the lock reports the problem
   for (const name of names.filter((each) => isTemporary(each, basename(path)))) {
     const file = join(folder, name);
     if (await isAbandoned(file)) await rm(file, { force: true }).catch(() => {});
@@ -302,7 +308,7 @@ async function sweep(path: string): Promise<void> {
 
 /** Whether a lock file, or a temporary one, has no owner left; false for a missing file and for a link. */
 export async function isAbandoned(file: string): Promise<boolean> {
-  const found = await look(file).catch(() => null);
+  const found = await readLockFile(file).catch(() => null);
   if (found === null) return false;
   if (found.holder !== null) return !isActive(found.holder, found);
   return found.isLocked !== true && (await isOld(file));
@@ -316,11 +322,11 @@ function isTemporary(name: string, lock: string): boolean {
 }
 
 async function isOld(file: string): Promise<boolean> {
-  return Date.now() - ((await stat(file).catch(() => null))?.mtimeMs ?? Infinity) > writingMs;
+  return Date.now() - ((await stat(file).catch(() => null))?.mtimeMs ?? Infinity) > abandonedAfterMs;
 }
 
 /** Reads a lock file and asks the kernel whether it is locked; null if it does not exist. */
-async function look(path: string): Promise<Found | null> {
+async function readLockFile(path: string): Promise<Found | null> {
   let file: Awaited<ReturnType<typeof openInside>>;
   try {
     file = await openInside(path); // a pipe would block its reader
@@ -358,7 +364,7 @@ function unlockFile(descriptor: number): void {
   }
 }
 
-/** Null if the text is truncated. Earlier versions wrote the number alone. */
+/** Null if the text is truncated. Earlier versions wrote only the process ID. */
 function parsed(text: string): Holder | null {
   if (text.length > mostText) return null;
   try {

@@ -4,13 +4,13 @@ import { type Coded, coded } from '../errors.ts';
 import { damaged } from './mat-elements.ts';
 
 const inflateAsync = promisify(inflate);
-/** Compressed bytes that are inflated on this thread; they become 4 MB at most. */
+/** Maximum number of compressed bytes that are inflated on this thread, to at most 4 MB. */
 const mostInline = 2 ** 12;
 /** MATLAB's own files keep each variable below 2 GiB. */
 export const maxFile: number = 2 ** 31 - 1;
 /**
- * Memory that values may take for each byte of the file, on top of `maxBytes`: a number can be stored in an eighth of
- * its size.
+ * Memory that values may take per byte of the file, in addition to `maxBytes`: a file can store a number in an eighth
+ * of its size.
  */
 const memoryFactor = 16;
 

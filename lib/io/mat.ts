@@ -20,7 +20,7 @@ const numeric: Readonly<Record<number, readonly [name: string, dtype: Dtype]>> =
   14: ['int64', 'I64'],
   15: ['uint64', 'U64'],
 };
-/** Classes that are not data, or that annotation files do not use. */
+/** Classes that are not supported, because they are not data or annotation files do not use them. */
 const refusedClasses: Readonly<Record<number, string>> = {
   3: 'object',
   5: 'sparse',
@@ -35,7 +35,7 @@ const headerLength = 128;
 const maxVariables = 2 ** 13;
 /** Approximate memory in JavaScript for an array, an element of a struct array, one of its fields, and a row of text. */
 const [arrayBytes, elementBytes, fieldBytes, rowBytes] = [256, 96, 32, 32];
-/** An empty array takes a microsecond but no memory, and 64 MiB of them deflate to 65 kB. */
+/** Memory charged for an empty array. It needs no memory, but a microsecond of time, and 64 MiB of them deflate to 65 kB. */
 const emptyBytes = 128;
 
 /** Options of {@link readMat}. */
@@ -257,7 +257,7 @@ function codeUnits(text: string): Uint16Array {
   return out;
 }
 
-/** A character of UTF-8 counts once in the shape. */
+/** Splits UTF-8 text, of which the shape counts characters, not code units. */
 function codePoints(text: string): Uint32Array {
   const out = new Uint32Array(text.length);
   let count = 0;
@@ -269,7 +269,7 @@ function codePoints(text: string): Uint32Array {
   return out.subarray(0, count);
 }
 
-/** A call accepts only some tens of thousands of arguments. */
+/** Arguments per call of `fromCodePoint`: engines accept only some tens of thousands. */
 const sliceLength = 2 ** 13;
 
 function textOf(characters: Characters): string {

@@ -140,7 +140,7 @@ function rowMajor(data: TensorData, shape: readonly number[], dtype: Dtype): Ten
 }
 
 /**
- * Writes a .npy file (version 1, C order), completely or not at all.
+ * Writes a .npy file (version 1, C order) atomically.
  *
  * @param shape - dimensions whose product is the length of `data`; default one dimension
  * @throws TypeError or RangeError with a code if it cannot be written; the system's own errors
@@ -156,7 +156,7 @@ export async function writeNpy(path: string, data: TensorData, shape?: readonly 
     throw typeError('writeNpy', 'shape', `at most ${mostAxes} integers`, shape);
   }
   if (elementCount(sides) !== length) {
-    throw shapeError('writeNpy', 'shape', `one of ${length} elements`, `[${sides}]`);
+    throw shapeError('writeNpy', 'shape', `a shape of ${length} elements`, `[${sides}]`);
   }
   const name = Object.keys(dtypes).find((key) => dtypes[key] === dtype)!;
   const descr = `${kinds[dtype].bytes === 1 ? '|' : '<'}${name}`;

@@ -21,7 +21,7 @@ export class PickleNamespace extends PickleDict {}
 /** Charges work that grows with the size of a value to the steps of the pickle; throws if none are left. */
 export type Charge = (work: number) => void;
 
-/** A class or function that a pickle may name. `call` runs horoball's code, never that of the file. */
+/** A class or function that a pickle may name. `call` is horoball's own function, never one from the file. */
 export class PickleGlobal extends PickleObject {
   readonly name: string;
   readonly call: (args: PickleValue[], charge: Charge) => PickleValue;
@@ -86,7 +86,7 @@ const executingModules = new Set(
     'urllib2 urllib3 venv webbrowser xmlrpc zipimport'
   ).split(' '),
 );
-/** Names in other modules that can do the same. */
+/** Names in other modules through which a pickle can do the same. */
 const executingNames = new RegExp(
   `^(${[
     'torch\\.(hub|jit|package|compile|load|_inductor|fx|storage\\._load_from_bytes|serialization\\.load|_tensor\\.load)',

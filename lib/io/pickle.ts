@@ -33,8 +33,8 @@ const maxIntegerBytes = 1024;
 /** Maximum length of the names of modules and classes. */
 const maxName = 1000;
 /**
- * V8 hashes numbers without a seed, so a file could choose numbers with equal hashes, which every lookup
- * would have to scan. This is impossible with small numbers. A pickle may use only this many others as keys.
+ * V8 hashes numbers without a seed, so a file could choose keys with equal hashes, which every lookup would have to
+ * scan. This is impossible with small integers; a pickle may use only this many other numbers as keys.
  */
 const maxLargeKeys = 2 ** 11;
 const smallKey = 2 ** 20;
@@ -190,7 +190,7 @@ function callWithKeywords(machine: Machine): void {
 }
 
 /**
- * Attributes are kept for a namespace and dropped otherwise (torch attaches `_metadata` to its state dicts).
+ * Sets attributes. Those of a namespace are kept, others are dropped (torch attaches `_metadata` to its state dicts).
  */
 function build(machine: Machine): void {
   const state = machine.pop();
@@ -313,7 +313,7 @@ function pushInteger(m: Machine, bytes: Uint8Array): void {
   m.push(integer(bytes));
 }
 
-/** An empty container of one byte takes far more memory than a number of one byte. */
+/** Charges one more step: an empty container, one byte in the file, takes far more memory than a number of one byte. */
 function pushContainer(m: Machine, value: PickleValue): void {
   m.charge(1);
   m.push(value);

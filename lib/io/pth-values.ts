@@ -107,8 +107,7 @@ export function torchStorages(sizeOf: (key: string) => number | undefined): (id:
 type Rebuild = PickleGlobal['call'];
 
 /**
- * The names that are reconstructed. Every function of ours checks its arguments and does a bounded amount of
- * work.
+ * The names that are reconstructed. Each function checks its arguments and does a bounded amount of work.
  */
 export function torchGlobals(budget: { bytes: number }): ReadonlyMap<string, PickleGlobal> {
   const rebuild: Rebuild = (args, charge) => rebuildTensor(args, budget, charge);
@@ -231,7 +230,8 @@ function sizes(value: PickleValue | undefined, what: string, charge: Charge): nu
 }
 
 /**
- * The number of elements from the first to the last of a tensor, both included. The tensor must not be empty.
+ * The number of elements of the storage from the first to the last element of a tensor, inclusive. The tensor must not
+ * be empty.
  */
 export function elementSpan(shape: readonly number[], strides: readonly number[]): number {
   return shape.reduce((last, side, axis) => last + (side - 1) * (strides[axis] as number), 1);

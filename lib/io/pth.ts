@@ -22,7 +22,7 @@ export { PthTensor } from './pth-values.ts';
 
 const maxPickleBytes = 64 * 2 ** 20;
 /**
- * A file written by torch before 1.6, or in its format, is not a zip archive. It begins with a pickle of this number, in any
+ * Files of torch before 1.6, or in its format, are not zip archives: they begin with a pickle of this number, in any
  * protocol.
  */
 const legacyMagic = Buffer.from('8a0a6cfc9c46f9206aa85019', 'hex');
@@ -30,7 +30,7 @@ const legacyHead = 32;
 const zipMagic = Buffer.from('PK\x03\x04', 'latin1');
 
 /**
- * A PyTorch file (`torch.save` of torch 1.6 or later), read without PyTorch: the structure when it is opened,
+ * A PyTorch file (`torch.save` of torch 1.6 or later), read without PyTorch: the structure when the file is opened,
  * each tensor on request.
  */
 export class PthFile {
@@ -73,7 +73,7 @@ export class PthFile {
   /**
    * Reads a tensor's elements in row-major order, whatever its strides. F16 and BF16 are widened to float32.
    *
-   * @param tensor - one that {@link root} contains
+   * @param tensor - a tensor in {@link root}
    * @throws ERR_HOROBALL_FORMAT if its bytes are damaged or missing
    */
   async read(tensor: PthTensor): Promise<SafeTensor> {

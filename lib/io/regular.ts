@@ -13,8 +13,8 @@ const maxHoleFactor = 64;
 const freeBytes = 2 ** 26;
 
 /**
- * Opens a file of another writer for reading. Rejects pipes and devices, which may never end, and files that
- * consist almost only of holes, so the length of the file bounds all later work.
+ * Opens a file of unknown origin for reading. Rejects pipes and devices, which may never end, and files that consist
+ * almost entirely of holes, so that the bytes on disk bound all later work.
  *
  * @throws `ERR_HOROBALL_FORMAT`, or the system's own errors
  */
@@ -57,7 +57,7 @@ function checkRegular(path: string, operation: string, stats: Stats): void {
   if (holes !== null) throw coded('ERR_HOROBALL_FORMAT', `[${operation}] ${path}: ${holes}`);
 }
 
-/** Describes the problem of a file that consists almost only of holes; null for other files. */
+/** Describes the problem of a file that consists almost entirely of holes; null for other files. */
 export function holesOf({ size, blocks }: Stats): string | null {
   const stored = 512 * (blocks ?? 0); // 0 if the file system does not report it
   if (stored === 0 || size <= maxHoleFactor * stored + freeBytes) return null;

@@ -53,8 +53,8 @@ interface Entry {
 }
 
 /**
- * Maximum size of the header in bytes. The format allows 100 MB, but the tensors that `maxValues` allows take less than
- * this, and scanning more would take a second.
+ * Maximum size of the header in bytes. The format allows 100 MB, but `maxValues` tensors take less than this, and
+ * scanning more would take a second.
  */
 const maxHeader = 2 ** 25;
 /**
@@ -70,8 +70,8 @@ const operation = 'readSafetensors';
  *
  * @param options.names - read only these tensors; the others may then have unsupported element
  * types (F8_E4M3, F4, C64, ...)
- * @throws Error `ERR_HOROBALL_FORMAT` if the file is not a valid safetensors file, or a requested tensor has such a
- * type; the system's own errors
+ * @throws Error `ERR_HOROBALL_FORMAT` if the file is not a valid safetensors file, or a requested tensor has an
+ * unsupported type; the system's own errors
  * @example
  * const path = join(tmpdir(), 'horoball-example.safetensors');
  * await writeSafetensors(path, { points: { shape: [1, 2], data: new Float32Array([3, 4]) } });
@@ -93,7 +93,7 @@ export async function readSafetensors(
   return { tensors, metadata: file.metadata };
 }
 
-/** An open safetensors file: the header has been read and checked, each tensor is read on request. */
+/** An open safetensors file. Its header has been read and checked; each tensor is read on request. */
 export class SafetensorsFile {
   readonly entries: ReadonlyMap<string, Entry>;
   readonly metadata: Record<string, string>;
@@ -227,7 +227,7 @@ function checkCoverage(path: string, entries: readonly Entry[], dataSize: number
 }
 
 /**
- * Writes a safetensors file, completely or not at all. Wider elements come first, so that every tensor is aligned.
+ * Writes a safetensors file atomically. Tensors with wider elements come first, so that every tensor is aligned.
  *
  * @param tensors - arrays with their shapes, by name
  * @param options.metadata - strings for the header's `__metadata__`
@@ -294,12 +294,18 @@ function checkTensor(
   if (!isRecord(tensor)) throw typeError('writeSafetensors', name, 'a tensor to write', tensor);
   const { shape, data } = tensor;
   const dtype = dtypeOf(data);
-  if (name === '__metadata__') throw typeError('writeSafetensors', 'tensors', 'another name', `'${name}'`);
+  if (name === '__metadata__')
+    throw typeError('writeSafetensors', 'tensors', 'names other than __metadata__', `'${name}'`);
   if (dtype === undefined) throw typeError('writeSafetensors', name, 'a typed array of numbers', data);
   const sides: unknown = Array.isArray(shape) && shape.length <= mostSizes ? [...shape] : null;
   if (!isSizes(sides)) throw typeError('writeSafetensors', name, 'a shape of integers', shape);
   if (elementCount(sides) !== data.length) {
-    throw shapeError('writeSafetensors', name, `the elements of shape [${sides}]`, String(data.length));
+    throw shapeError(
+      'writeSafetensors',
+      name,
+      `${elementCount(sides)} elements for shape [${sides}]`,
+      String(data.length),
+    );
   }
   return { name, shape: sides, data, dtype, length: data.length };
 }

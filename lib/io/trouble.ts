@@ -50,8 +50,7 @@ export function reasonOf(error: unknown): string {
 }
 
 /**
- * Makes a system error name the file that the caller knows: errors of an open file name none, and others name
- * a temporary file.
+ * Makes a system error name the file that the caller knows: errors of an open file name no file, and others a temporary one.
  */
 export function atFile(error: unknown, path: string): unknown {
   const failed = error as NodeJS.ErrnoException;
@@ -71,7 +70,10 @@ export async function naming<T>(path: string, work: Promise<T>): Promise<T> {
   }
 }
 
-/** As {@link naming}, for files that must be created next to a folder: if they cannot be, the folder cannot be either. */
+/**
+ * Like {@link naming}, for a file that is created next to a future folder: if the file cannot be created, neither can
+ * the folder.
+ */
 export async function namingFolder<T>(path: string, work: Promise<T>): Promise<T> {
   return await naming(path, work).catch((error: NodeJS.ErrnoException) => {
     if (error.syscall === 'open') error.syscall = 'mkdir';

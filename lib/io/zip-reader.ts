@@ -44,7 +44,7 @@ export class HandleReader extends RandomAccessReader {
     );
   }
 
-  /** Ends all streams without an error, before the file is closed: yauzl reads on after a stream was destroyed. */
+  /** Ends all streams without an error, before the file is closed: yauzl keeps reading after a stream is destroyed. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     await this.#reading.catch(() => {});
@@ -61,7 +61,7 @@ export class HandleReader extends RandomAccessReader {
 
   async *#slices(start: number, end: number): AsyncGenerator<Uint8Array> {
     for (let at = start; at < end; at += windowBytes) {
-      if (this.#isStopped) await new Promise(() => {}); // nobody waits for it
+      if (this.#isStopped) await new Promise(() => {}); // no one waits for this promise
       const reading = this.#read(at, Math.min(windowBytes, end - at));
       this.#reading = reading;
       yield await reading;

@@ -51,8 +51,8 @@ export class StoredZip {
   }
 
   /**
-   * Fills `data` from byte `start` of an entry on. A whole entry is checked against its CRC-32, unless that is 0, which
-   * writers store if they did not compute it.
+   * Fills `data` with the bytes of an entry, starting at byte `start`. A whole entry is checked against its CRC-32,
+   * unless that is 0, as writers store it if they did not compute it.
    */
   async read(name: string, start: number, data: ArrayBufferView): Promise<void> {
     const entry = this.#entries.get(name);
@@ -79,7 +79,7 @@ export class StoredZip {
   }
 }
 
-/** Fills `data` from `position` on. */
+/** Fills `data`, starting at `position` in the file. */
 async function readFully(handle: OpenFile, data: ArrayBufferView, position: number): Promise<void> {
   if ((await readAll(handle, data, position)) < data.byteLength) throw damaged('the file is truncated');
 }
@@ -119,7 +119,8 @@ function damaged(what: string): Coded {
 }
 
 /**
- * Passes on errors of the file system and our own; anything else that reading the bytes threw gets our code.
+ * Returns file system errors and horoball's own errors unchanged; converts all others, such as those of yauzl, to
+ * `ERR_HOROBALL_FORMAT`.
  */
 function asDamaged(error: unknown): Error {
   if (!(error instanceof Error)) return damaged(String(error));

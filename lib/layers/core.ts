@@ -34,8 +34,8 @@ type ArrayKind = Float32ArrayConstructor | Float64ArrayConstructor;
 const callOptions: ReadonlySet<string> = new Set(['threads', 'device', 'signal']);
 
 /**
- * The base of all layers: parameters, c, and a forward pass that returns its backward pass. Results between the
- * operations of a layer are float64, because float32 points near the rim lose the digits of `1 - c|x|^2`.
+ * The base of all layers: parameters, c, and a forward pass that returns its backward pass. Intermediate results are
+ * float64, because float32 points near the rim lose the digits of `1 - c|x|^2`.
  */
 export class LayerCore {
   readonly name: string;
@@ -63,7 +63,7 @@ export class LayerCore {
     return [...this.#parameters.values()];
   }
 
-  /** The parameter of this name. */
+  /** The value of a parameter, by its name. */
   valueOf(name: string): DenseMatrix {
     return this.#parameters.get(name)!.value;
   }
@@ -74,7 +74,10 @@ export class LayerCore {
     return made;
   }
 
-  /** Rows of zeros, or of the uniform distribution up to 1 / sqrt(fanIn), as in the published code. */
+  /**
+   * Returns zeros or, if `fanIn` is given, uniform random numbers in [-1, 1) / sqrt(fanIn), as in the
+   * published code.
+   */
   rows(rows: number, cols: number, fanIn?: number, next: () => number = () => 0): DenseMatrix {
     const data = new this.#kind(rows * cols);
     if (fanIn !== undefined)

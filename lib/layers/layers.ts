@@ -40,17 +40,17 @@ abstract class Layer {
 
   /** The ball's curvature is -c. A layer that trains c reads it from its parameter `c`. */
   get c(): number {
-    return whole(this.core).c;
+    return requireCore(this.core).c;
   }
 
   /** The parameters, which optimizers change in place. */
   parameters(): readonly LayerParameter[] {
-    return whole(this.core).parameters();
+    return requireCore(this.core).parameters();
   }
 }
 
-/** An object that only inherits from a layer has no core. */
-function whole(core: LayerCore | undefined): LayerCore {
+/** Throws for an object that only inherits from a layer and therefore has no core. */
+function requireCore(core: LayerCore | undefined): LayerCore {
   if (core === undefined) throw typeError('layer', 'this', 'an object of this package', 'another one');
   return core;
 }
@@ -148,9 +148,9 @@ export interface HypLinearOptions extends SeededLayerOptions {
 }
 
 /**
- * A linear layer of the ball (Ganea et al. 2018, section 3.2): `project(mobiusMatvec(W, x) (+) expmap0(b))`, with the
- * parameters `weight` (outputs x inputs) and `bias` (1 x outputs, a tangent vector at the origin). With `compat: 'hypmix'` the
- * bias is added with c = 1, as in the published code.
+ * A linear layer for ball points (Ganea et al. 2018, section 3.2): `project(mobiusMatvec(W, x) (+) expmap0(b))`, with
+ * the parameters `weight` (outputs x inputs) and `bias` (1 x outputs, a tangent vector at the origin). With `compat:
+ * 'hypmix'` the bias is added with c = 1, as in the published code.
  */
 export class HypLinear extends Layer {
   readonly #hasBias: boolean;
@@ -180,7 +180,7 @@ export class HypLinear extends Layer {
         const product = await tape.apply(mobiusMatvec, [of('weight'), points!]);
         if (!this.#hasBias) return await tape.apply(project, [product]);
         const bias = await tape.apply(expmap0, [of('bias')]);
-        // The published code adds with c = 1, whatever the layer's c.
+        // The published code adds the bias with c = 1, whatever the layer's c.
         const own = this.core.compat === 'hypmix' ? { c: 1 } : {};
         return await tape.apply(project, [await tape.apply(mobiusAdd, [product, bias], own)]);
       },
@@ -196,7 +196,7 @@ export interface ConcatPoincareOptions extends SeededLayerOptions {
 }
 
 /**
- * Joins two ball points: `W1 x1 (+) W2 x2`, both products as in {@link HypLinear} without a bias. Parameters `weight1` and
+ * Combines two ball points: `W1 x1 (+) W2 x2`, both products as in {@link HypLinear} without a bias. Parameters `weight1` and
  * `weight2`.
  */
 export class ConcatPoincareLayer extends Layer {
@@ -209,7 +209,7 @@ export class ConcatPoincareLayer extends Layer {
     super(core);
     const { inputs, outputs, seed = 0 } = given;
     if (!Array.isArray(inputs) || inputs.length !== 2)
-      throw shapeError(name, 'inputs', 'two numbers of columns', String(inputs));
+      throw shapeError(name, 'inputs', 'two column counts', String(inputs));
     count(name, 'outputs', outputs);
     const next = random(integer(name, 'seed', seed, 0, Number.MAX_SAFE_INTEGER));
     for (const [i, cols] of (inputs as readonly number[]).entries())

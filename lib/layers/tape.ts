@@ -2,7 +2,7 @@ import type { AsyncOptions, CallOptions } from '../call/run.ts';
 import { coded } from '../errors.ts';
 import { type DenseMatrix, type Matrix, matrix, type Reals, type Rows } from '../matrix.ts';
 
-/** Options of a layer's forward pass; its backward pass has the same. */
+/** Options of a layer's forward pass, which also apply to its backward pass. */
 export interface LayerCallOptions extends CallOptions, AsyncOptions {}
 
 /** The gradients of `sum(cotangent * output)` of a forward pass. */
@@ -15,11 +15,11 @@ export interface LayerGradients<T extends Reals> {
   readonly c: number;
 }
 
-/** The result of a forward pass. It holds what the backward pass needs, so passes of one layer do not disturb each other. */
+/** The result of a forward pass, with the state that its backward pass needs: passes of the same layer are independent. */
 export interface LayerPass<T extends Reals> {
   readonly output: DenseMatrix<T>;
   /**
-   * Computes all gradients; once per pass.
+   * Computes all gradients. Can be called only once per pass.
    * @param cotangent - the gradient of a loss with respect to `output`, with its shape
    */
   backward(cotangent: Rows<T>): Promise<LayerGradients<T>>;
@@ -41,7 +41,7 @@ export class Value {
   }
 }
 
-/** A row-wise operation as the tape calls it, whatever its arguments. */
+/** A row-wise operation, with the types of its arguments erased. */
 interface Recorded {
   (...args: unknown[]): Promise<Matrix>;
   readonly vjp: (...args: unknown[]) => Promise<readonly Matrix[]>;
@@ -54,7 +54,7 @@ export class Tape {
   readonly #shared: Readonly<Record<string, unknown>>;
   #steps: (() => void | Promise<void>)[] | undefined = [];
 
-  /** @param shared - options of every operation, c among them */
+  /** @param shared - options of every operation, including c */
   constructor(shared: Readonly<Record<string, unknown>>) {
     this.#shared = shared;
   }
@@ -90,7 +90,7 @@ export class Tape {
   async run(operation: string, out: Value, cotangent: Matrix): Promise<void> {
     const steps = this.#steps;
     if (steps === undefined) {
-      const message = `[${operation}] this: expected a pass without gradients, got a second call. Run forward again.`;
+      const message = `[${operation}] this: expected one backward call per forward pass, got a second. Run forward again.`;
       throw coded('ERR_HOROBALL_NO_GRAPH', message);
     }
     this.#steps = undefined;

@@ -1,4 +1,4 @@
-/** Networks as data: backbone and head, independent of what runs them. */
+/** Networks as data: backbone and head, independent of the runtime. */
 import type { Compat } from '../check.ts';
 
 /** Per-channel mean or standard deviation of images in [0, 1]: red, green, blue. */
@@ -8,7 +8,7 @@ export type Channels = readonly [number, number, number];
 export type ImageSize = number | readonly [height: number, width: number];
 
 /**
- * A vision transformer as in timm. `family` says which of timm's classes it is: `VisionTransformer` (with
+ * A vision transformer as in timm. `family` selects the class in timm: `VisionTransformer` (with
  * `distilled`, `VisionTransformerDistilled`) or `Eva`, which differ in parameter names, initial weights and defaults.
  */
 export interface ViTConfig {
@@ -46,7 +46,7 @@ export interface ViTConfig {
   finalNorm?: boolean;
   /** A norm of the pooled feature; by default only with `globalPool` `avg`. */
   fcNorm?: boolean;
-  /** The feature: the class token, the mean of the patches, or attention pooling. `token`; for `eva`, `avg`. */
+  /** The feature: the class token, the mean of the patches, or attention pooling. Default `token`; for `eva`, `avg`. */
   globalPool?: 'token' | 'avg' | 'map';
   /** Also pool class and register tokens; by default only in attention pooling of `eva`. */
   poolIncludePrefix?: boolean;

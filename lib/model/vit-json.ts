@@ -19,7 +19,10 @@ const square = z.union([
 ]);
 const dropout = only(0);
 
-/** Arguments that timm's classes share. Those that this network does not support may only have their fixed value. */
+/**
+ * Arguments that timm's classes share. Those that are not supported here may only have the one value that changes
+ * nothing.
+ */
 const sharedSchema = z.strictObject({
   img_size: size.optional(),
   patch_size: square.optional(),
@@ -118,7 +121,7 @@ export function parseViT(text: string, known: (name: string) => ViTConfig): ViTC
   const { architecture } = result.data;
   const base = architecture === undefined ? undefined : known(architecture);
   checkClass(result.data, base);
-  const merged = { ...base, ...ours(result.data) };
+  const merged = { ...base, ...toViTConfig(result.data) };
   for (const [key, name] of required) {
     if (merged[key] === undefined) throw refused(`${name} is missing`);
   }
@@ -127,7 +130,7 @@ export function parseViT(text: string, known: (name: string) => ViTConfig): ViTC
 
 const half = [0.5, 0.5, 0.5] as const;
 
-/** Arguments that only need another name. */
+/** Arguments that are only renamed. */
 const names = {
   img_size: 'imgSize',
   patch_size: 'patchSize',
@@ -186,13 +189,13 @@ function checkClass(given: Arguments, base: ViTConfig | undefined): void {
     throw refused(`${ofEva} is an argument of Eva, but the model is a VisionTransformer`);
 }
 
-function ours(given: Arguments): Partial<ViTConfig> {
+function toViTConfig(given: Arguments): Partial<ViTConfig> {
   const pairs = Object.entries(names).map(([theirs, mine]) => [mine, given[theirs as keyof typeof names]]);
   const eva = Object.keys(given).some((key) => key in evaSchema.shape);
   return defined({
     ...Object.fromEntries(pairs.filter(([, value]) => value !== undefined)),
     ...(eva ? evaOnly(given) : vitOnly(given)),
-    // An empty pooling is that of a network without a classifier, whose feature is the class token.
+    // An empty `global_pool` means no pooling; the feature is then the class token.
     globalPool: given.global_pool === '' ? 'token' : given.global_pool,
   });
 }
@@ -230,7 +233,7 @@ function defined(config: { [K in keyof ViTConfig]?: ViTConfig[K] | undefined }):
   ) as Partial<ViTConfig>;
 }
 
-/** The arguments of either form. */
+/** Returns the constructor arguments of either form of description. */
 function argumentsOf(value: unknown): unknown {
   const published = publishedSchema.safeParse(value);
   if (!published.success) return value;

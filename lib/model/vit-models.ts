@@ -44,7 +44,7 @@ const clip = { preNorm: true, normEps: 1e-5, ...openAI };
 const quickClip = { ...clip, actLayer: 'quick_gelu' } as const;
 const siglip = { classToken: false, globalPool: 'map', ...halves } as const;
 
-/** The backbones known by name. `vit_nano` is the one for the built-in data set, `vit_nano_32` for `emoji`. */
+/** The backbones known by name. `vit_nano` is intended for the built-in data set, `vit_nano_32` for `emoji`. */
 export const vitConfigs = {
   vit_nano: { imgSize: 48, patchSize: 8, embedDim: 128, depth: 4, numHeads: 4, ...halves },
   vit_nano_32: { imgSize: 32, patchSize: 8, embedDim: 128, depth: 3, numHeads: 4, ...halves },
@@ -103,7 +103,7 @@ const aliases: Readonly<Record<string, ModelName>> = {
   vit_large_patch14_reg4_dinov2: 'dinov2_vitl14_reg',
 };
 
-/** timm's DINOv3 pools the mean of the patches by default, but the original code reads the class token. */
+/** timm's names of DINOv3, which pool the mean of the patches by default. The original code reads the class token. */
 const meanOfDinov3: Readonly<Record<string, ModelName>> = {
   vit_small_patch16_dinov3: 'dinov3_vits16',
   vit_base_patch16_dinov3: 'dinov3_vitb16',

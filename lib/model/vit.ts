@@ -7,15 +7,15 @@ import { findModel, vitConfigs } from './vit-models.ts';
 
 export { type SquareViT, vitConfigs } from './vit-models.ts';
 
-/** Far more than any published model has. Descriptions come from files, and each block takes time and memory. */
-const mostBlocks = 1024;
+/** Maximum depth, far above that of published models: descriptions come from files, and each block takes time and memory. */
+const maxDepth = 1024;
 
 /** A configuration with every default filled in. */
 export type WholeViT = Required<ViTConfig>;
 
 /**
- * A configuration by name, as JSON text in timm's terms (see `parseViT`) or in full, checked and with every default
- * filled in.
+ * Returns the configuration with a name, in JSON text in timm's terms (see `parseViT`) or in an object, checked and
+ * with every default filled in.
  */
 export function resolveViT(model: string | ViTConfig): WholeViT {
   const config = withDefaults(
@@ -23,7 +23,7 @@ export function resolveViT(model: string | ViTConfig): WholeViT {
   );
   for (const key of ['patchSize', 'embedDim', 'numHeads', 'attnPoolNumHeads'] as const)
     integer('vit', key, config[key], 1, Number.MAX_SAFE_INTEGER);
-  integer('vit', 'depth', config.depth, 1, mostBlocks);
+  integer('vit', 'depth', config.depth, 1, maxDepth);
   for (const key of ['regTokens', 'mlpAlign'] as const)
     integer('vit', key, config[key], 0, Number.MAX_SAFE_INTEGER);
   for (const [key, known] of Object.entries(choices)) choice('vit', key, config[key as 'family'], known);

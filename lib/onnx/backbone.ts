@@ -1,9 +1,9 @@
 import { hasKeyBias, prefixTokens, type WholeViT } from '../model/vit.ts';
 import type { OnnxGraph, Value } from './graph.ts';
 import { linear, type Weights } from './linear.ts';
-import { type Turns, turned, turnsOf } from './rotary.ts';
+import { type Rotation, rotate, rotationsOf } from './rotary.ts';
 
-/** The same operators as native/torch/vit.cc and vit_parts.cc. */
+/** Builds a backbone from the same operators as native/torch/vit.cc and vit_parts.cc. */
 export class OnnxBackbone {
   readonly #graph: OnnxGraph;
   readonly #model: WholeViT;
@@ -19,8 +19,8 @@ export class OnnxBackbone {
   forward(images: Value): Value {
     const { depth, finalNorm, fcNorm, ropeType } = this.#model;
     let x = this.#tokens(images);
-    const turns = ropeType === 'none' ? [] : turnsOf(this.#graph, this.#model, this.#weights);
-    for (let i = 0; i < depth; i++) x = this.#block(x, `blocks.${i}`, turns[i]);
+    const rotations = ropeType === 'none' ? [] : rotationsOf(this.#graph, this.#model, this.#weights);
+    for (let i = 0; i < depth; i++) x = this.#block(x, `blocks.${i}`, rotations[i]);
     const feature = this.#pooled(x, finalNorm);
     return fcNorm ? this.#norm(feature, 'fc_norm', 1) : feature;
   }
@@ -48,24 +48,24 @@ export class OnnxBackbone {
     return preNorm ? this.#norm(x, 'norm_pre') : x;
   }
 
-  #block(x: Value, name: string, turns: Turns | undefined): Value {
+  #block(x: Value, name: string, rotation: Rotation | undefined): Value {
     const graph = this.#graph;
     const scale = (i: number): string =>
       this.#model.family === 'eva' ? `${name}.gamma_${i}` : `${name}.ls${i}.gamma`;
-    const attention = this.#attention(this.#norm(x, `${name}.norm1`), `${name}.attn`, turns);
+    const attention = this.#attention(this.#norm(x, `${name}.norm1`), `${name}.attn`, rotation);
     const attended = graph.node('Add', [x, this.#scaled(attention, scale(1))]);
     const mlp = this.#mlp(this.#norm(attended, `${name}.norm2`), `${name}.mlp`);
     return graph.node('Add', [attended, this.#scaled(mlp, scale(2))]);
   }
 
-  #attention(x: Value, name: string, turns: Turns | undefined): Value {
+  #attention(x: Value, name: string, rotation: Rotation | undefined): Value {
     const { embedDim, numHeads, qkNorm, scaleAttnNorm, ropeRotateHalf: half } = this.#model;
     const width = embedDim / numHeads;
     const prefix = prefixTokens(this.#model);
     const [q, k, v] = this.#projected(x, name);
     const [queries, keys] = ([q, k] as const).map((part, i) => {
       const normed = qkNorm ? this.#norm(part, `${name}.${i === 0 ? 'q' : 'k'}_norm`, 3) : part;
-      return turns === undefined ? normed : turned(this.#graph, normed, turns, { prefix, half, width });
+      return rotation === undefined ? normed : rotate(this.#graph, normed, rotation, { prefix, half, width });
     });
     const joined = this.#attend(queries!, keys!, v, width);
     const mixed = scaleAttnNorm ? this.#norm(joined, `${name}.norm`) : joined;
@@ -151,7 +151,7 @@ export class OnnxBackbone {
     const argument = (): Value => times(graph.node('Add', [x, cube()]), number(Math.sqrt(2 / Math.PI)));
     const curve =
       act === 'gelu'
-        ? graph.node('Erf', [times(x, number(Math.SQRT1_2))]) // as libtorch has it
+        ? graph.node('Erf', [times(x, number(Math.SQRT1_2))]) // exact GELU, as in libtorch
         : graph.node('Tanh', [argument()]);
     return times(x, times(graph.node('Add', [curve, number(1)]), number(0.5)));
   }

@@ -13,7 +13,7 @@ import { dtypes, onnxFiles, type Storage, storages } from './storage.ts';
 
 /** Options of {@link exportOnnxFolder}. */
 export interface ExportFolderOptions {
-  /** Which files to write; default `['fp32']`. Those of an earlier export to the same folder remain. */
+  /** The files to write; default `['fp32']`. Files of an earlier export to the same folder remain. */
   storages?: readonly Storage[] | undefined;
 }
 
@@ -35,7 +35,7 @@ export interface ExportedFolder {
  * `config.json`, `preprocessor_config.json`, `onnx/model.onnx` and a model card, README.md. See `exportOnnx` for the inputs
  * and outputs.
  *
- * @param folder - is created; one that contains another model is rejected
+ * @param folder - created if missing; a folder with another model is rejected
  * @throws Error `ERR_HOROBALL_OPTION` if the folder contains another model; the errors of `exportOnnx`
  */
 export async function exportOnnxFolder(
@@ -77,7 +77,7 @@ async function checkFree(folder: string): Promise<void> {
   throw coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 
-/** transformers' names for the network, and ours. */
+/** The config.json: the network in transformers' terms and, as `horoball`, how to serve it. */
 function configOf({ network, serving }: OnnxSource, present: readonly Storage[]): object {
   const { model } = network;
   const [first] = present;

@@ -17,9 +17,10 @@ export function linear(
 ): Value {
   const { data, shape } = weights(`${name}.weight`);
   const [rows = 0, cols = 0] = shape;
-  const turned = new Float32Array(rows * cols);
-  for (let i = 0; i < rows; i++) for (let j = 0; j < cols; j++) turned[j * rows + i] = data[i * cols + j]!;
-  const product = graph.node('MatMul', [x, graph.weights(turned, [cols, rows], 1)]);
+  const transposed = new Float32Array(rows * cols);
+  for (let i = 0; i < rows; i++)
+    for (let j = 0; j < cols; j++) transposed[j * rows + i] = data[i * cols + j]!;
+  const product = graph.node('MatMul', [x, graph.weights(transposed, [cols, rows], 1)]);
   if (bias === false) return product;
   const values = bias === true ? weights(`${name}.bias`).data : bias;
   return graph.node('Add', [product, graph.floats(values, [rows])]);

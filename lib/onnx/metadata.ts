@@ -3,10 +3,10 @@ import { readAll } from '../io/atomic.ts';
 import { openRegular } from '../io/regular.ts';
 import type { OpenFile } from '../io/thread-file.ts';
 
-/** Number of metadata entries in a model (onnx.proto3), and the most bytes that one may have. */
+/** Field number of metadata entries in a model (onnx.proto3), and maximum size of an entry in bytes. */
 const metadataField = 14;
 const maxEntry = 1 << 20;
-/** A model has about ten fields and a few metadata entries. */
+/** Maximum number of fields; a model has about ten, and a few metadata entries. */
 const maxFields = 1000;
 
 /**
@@ -40,7 +40,7 @@ export async function readOnnxMetadata(path: string): Promise<Map<string, string
 
 interface Field {
   number: number;
-  /** Of the content, in the file. */
+  /** Offset of the content in the file. */
   begin: number;
   length: number;
 }

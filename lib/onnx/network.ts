@@ -11,8 +11,8 @@ import type { Storage } from './storage.ts';
 export type Exportable = NetworkConfig | Pick<NetworkConfig, 'model'>;
 
 /**
- * A network as an ONNX file. The names of the input and of two outputs are those of transformers, so that its tools find
- * them; see {@link inputName} and {@link outputNames}.
+ * Returns a network as an ONNX file. The input and two outputs have the names that transformers uses, so that its tools
+ * find them; see {@link inputName} and {@link outputNames}.
  */
 export function onnxNetwork(
   network: Exportable,
@@ -37,8 +37,8 @@ export function onnxNetwork(
 }
 
 /**
- * The same operators as native/torch/head.cc, with the maps to the ball of native/ops/head.h, which a graph cannot call; the
- * tests compare the outputs with the oracle.
+ * Builds the operators of native/torch/head.cc. A graph cannot call the maps to the ball in native/ops/head.h, so they
+ * are repeated here; the tests compare the outputs with the oracle.
  */
 function head(
   graph: OnnxGraph,

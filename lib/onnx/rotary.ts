@@ -1,20 +1,20 @@
-/** Rotary positions as constants of an ONNX graph: native/torch/rotary.cc in float64. */
+/** Rotary positions as constants of an ONNX graph: those of native/torch/rotary.cc, in float64. */
 import { sides } from '../model/sides.ts';
 import { gridOf, type WholeViT } from '../model/vit.ts';
 import type { OnnxGraph, Value } from './graph.ts';
 import type { Weights } from './linear.ts';
 
 /** Sines and cosines of a block's rotation angles, patches x channels or heads x patches x channels. */
-export interface Turns {
+export interface Rotation {
   sin: Value;
   cos: Value;
 }
 
 /** The rotation of each block. */
-export function turnsOf(graph: OnnxGraph, model: WholeViT, weights: Weights): readonly Turns[] {
+export function rotationsOf(graph: OnnxGraph, model: WholeViT, weights: Weights): readonly Rotation[] {
   const { depth, numHeads, embedDim, ropeType } = model;
   const width = embedDim / numHeads;
-  const constant = (angles: readonly number[], heads: number): Turns => {
+  const constant = (angles: readonly number[], heads: number): Rotation => {
     const pairs = width / 2;
     const tiled = ropeType === 'dinov3';
     const rows = angles.length / pairs;
@@ -41,7 +41,7 @@ function patchesOf(model: WholeViT): (readonly [row: number, column: number])[] 
   return Array.from({ length: rows * columns }, (_, i) => [Math.floor(i / columns), i % columns] as const);
 }
 
-/** Of `cat` and `dinov3`: first along one side, then along the other. */
+/** Angles of `cat` and `dinov3`: first those along one side, then those along the other. */
 function fixedAngles(model: WholeViT, bands: number): number[] {
   const { ropeType, ropeTemperature, ropeGridOffset, ropeGridIndexing, refFeatShape } = model;
   const grid = gridOf(model);
@@ -59,7 +59,7 @@ function fixedAngles(model: WholeViT, bands: number): number[] {
   });
 }
 
-/** Of `mixed`: heads x patches x pairs of channels, along the learned directions of a block. */
+/** Angles of `mixed` (heads x patches x pairs of channels), along the learned directions of a block. */
 function mixedAngles(model: WholeViT, freqs: ArrayLike<number>, block: number, pairs: number): number[] {
   const { depth, numHeads, ropeGridIndexing } = model;
   const frequency = (axis: number, head: number, i: number): number =>
@@ -74,10 +74,10 @@ function mixedAngles(model: WholeViT, freqs: ArrayLike<number>, block: number, p
 }
 
 /** Rotates N x heads x tokens x width; the first `prefix` tokens are unchanged. */
-export function turned(
+export function rotate(
   graph: OnnxGraph,
   x: Value,
-  { sin, cos }: Turns,
+  { sin, cos }: Rotation,
   { prefix, half, width }: { prefix: number; half: boolean; width: number },
 ): Value {
   const cut = (from: Value, axis: number, start: number, end: number, step = 1): Value =>

@@ -2,7 +2,7 @@ import { coded } from '../errors.ts';
 import type { Background } from '../image/resample.ts';
 import type { Channels } from '../model/types.ts';
 
-/** How a run turns an image into the input of its network when it evaluates. */
+/** The evaluation transform of a run: from an image to the input of its network. */
 export interface Transform {
   /** Side of the square center crop in pixels. */
   readonly size: number;
@@ -20,7 +20,7 @@ export interface Transform {
 export type Space = (typeof spaces)[number];
 export const spaces = ['unit', 'ball', 'both'] as const;
 
-/** What a program needs in order to embed with an exported network; stored in the file's metadata. */
+/** Everything that a program needs to embed images with an exported network; stored in the file's metadata. */
 export interface Serving extends Transform {
   /** Version of this record; files of later versions are rejected. */
   readonly version: 1;
@@ -61,7 +61,7 @@ const backgrounds: readonly unknown[] = ['white', 'black', 'drop'] satisfies Bac
  */
 export function parseServing(text: string | undefined, file: string): Serving {
   if (text === undefined) {
-    const message = `${file} does not say how to prepare images. Export the network with \`horoball export\`.`;
+    const message = `${file} has no evaluation transform for images. Export the network with \`horoball export\`.`;
     throw coded('ERR_HOROBALL_FORMAT', message);
   }
   const value = parsed(text);
@@ -84,7 +84,7 @@ export function checkServing(value: Readonly<Record<string, unknown>>, file: str
   return value as object as Serving;
 }
 
-/** Far above those of any network; memory is allocated for them. */
+/** Limits far above the sizes of any network, because memory is allocated accordingly. */
 const [mostSide, mostDim] = [4096, 2 ** 20];
 
 const count = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) > 0;

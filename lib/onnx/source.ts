@@ -32,7 +32,7 @@ export interface OnnxSource {
   readonly serving: Serving;
 }
 
-/** A backbone without a head: for networks that no run trained. */
+/** A backbone without a head, which needs no run. */
 export interface BackboneSource {
   readonly name: string;
   /** `imgSize` is the side of the images that the network reads. */
@@ -91,7 +91,7 @@ function backboneSource({ name, model, weights, resize, background = 'white' }: 
   };
 }
 
-/** Of a run's config.json; earlier versions did not write the last two and ignored alpha. */
+/** The options in a run's config.json that matter here. Earlier versions did not write the last two, and ignored alpha. */
 const runSchema = z.looseObject({
   resize: z.int().min(1),
   geometry: z.enum(geometries),
@@ -122,7 +122,7 @@ async function runSource(folder: string): Promise<OnnxSource> {
   return await weightsSource(weights, basename(resolve(folder)), transform, spaceOf(geometry));
 }
 
-/** What the logits of a geometry compare. */
+/** The space in which the logits of a geometry compare embeddings. */
 function spaceOf(geometry: Geometry): Space {
   const { inner, distance } = geometryCard(geometry);
   if (!inner) return 'ball';
@@ -177,7 +177,7 @@ async function weightsSource(
   };
 }
 
-/** The shapes of the parameters. ONNX would broadcast others. */
+/** The expected shapes of the parameters, which are checked because ONNX would broadcast others. */
 function shapesOf(network: Exportable): ReadonlyMap<string, readonly number[]> {
   const { model } = network;
   const shapes = new Map(backboneParameters(model).map(({ name, shape }) => [name, shape]));

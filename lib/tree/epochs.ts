@@ -1,4 +1,4 @@
-// The epochs of embedTree on one of several threads, which meet at barriers, or on the only thread, which pauses.
+// The epochs of embedTree, on several threads that synchronize at barriers, or on a single one that yields.
 import {
   batchLosses,
   evaluateNodes,
@@ -17,17 +17,20 @@ export interface TreeJob {
   readonly rate: number;
   readonly part: number;
   readonly parts: number;
-  /** Arrivals at the barrier, and how often all have arrived. */
+  /** The number of arrivals at the barrier, and the number of times that all have arrived. */
   readonly barrier: Int32Array;
 }
 
-/** After an epoch: how many are done, and the mean loss. */
+/** Called after an epoch, with the number of completed epochs and the mean loss per pair. */
 export type OnEpoch = (done: number, loss: number) => void;
 
 /** The first epochs use this fraction of the rate (Nickel and Kiela 2017, section 3.2). */
 const burnInShare = 0.1;
 
-/** Runs one thread's part. Yields after each batch if it is the only part, so that a caller can pause. */
+/**
+ * Runs one thread's part of all epochs. Yields after each batch if it is the only part, so that the caller can give the
+ * event loop a turn.
+ */
 export function* runPart(job: TreeJob, onEpoch: OnEpoch): Generator<void, void, void> {
   const { state, epochs, burnIn, part, parts } = job;
   const { batch, losses, order } = state;

@@ -6,10 +6,10 @@ import { quoted, rangeError, typeError } from '../errors.ts';
 /** A name or a number of a node. */
 export type Node = string | number;
 
-/** What is embedded: which pairs count as related. */
+/** The relation to embed: the nodes and all pairs of related nodes. */
 export interface Relation {
   readonly nodes: Node[];
-  /** The pairs (u, v), one after the other, each once. */
+  /** The distinct pairs (u, v), flattened. */
   readonly pairs: Int32Array;
   /** Related nodes of u, sorted: `related[starts[u]]` to before `related[starts[u + 1]]`. */
   readonly starts: Int32Array;
@@ -17,7 +17,7 @@ export interface Relation {
 }
 
 const name = 'embedTree';
-/** Pairs that fit the typed arrays of a browser or of Node with its default memory. */
+/** Maximum number of pairs, which the typed arrays of a browser, or of Node with its default memory, can hold. */
 const mostPairs = 1 << 27;
 
 /** Reads edges. `ancestors`: the edges lead from a node to its parents, and each node is related to all its ancestors. */
@@ -87,7 +87,7 @@ function* read(edges: Iterable<readonly Node[]>): Steps<Graph> {
   return yield* numbered({ nodes, adjacent });
 }
 
-/** If all nodes are the numbers 0 to n - 1, row i is node i. */
+/** Reorders the nodes so that row i is node i, if they are exactly the numbers 0 to n - 1. */
 function* numbered(graph: Graph): Steps<Graph> {
   const { nodes, adjacent } = graph;
   let isNumbered = true;

@@ -1,6 +1,6 @@
-// The arithmetic of embedTree, over memory that its threads share. Points are on the hyperboloid of curvature -1, in float64:
-// `x0 = sqrt(1 + |x|^2)`, where distances near the rim of the ball keep their digits. Every sum has a fixed order, so that
-// results do not depend on the number of threads.
+// The arithmetic of embedTree, over memory that its threads share. Points are on the hyperboloid of curvature -1, in
+// float64: `x0 = sqrt(1 + |x|^2)`. In these coordinates, distances near the rim of the ball keep their digits. Every
+// sum has a fixed order, so that results do not depend on the number of threads.
 import { random } from '../random.ts';
 
 /** The memory that the threads share. */
@@ -9,7 +9,7 @@ export interface TreeState {
   readonly points: Float64Array;
   /** n x (dim + 1): gradients of one batch. */
   readonly gradients: Float64Array;
-  /** The pairs (u, v), one after the other, and their order in this epoch. */
+  /** The pairs (u, v), flattened, and the order of the pairs in this epoch. */
   readonly pairs: Int32Array;
   readonly order: Int32Array;
   /** Sorted lists of related nodes: those of u are at `starts[u]` to `starts[u + 1]`. */
@@ -38,12 +38,12 @@ const maxDistance = Math.log(2e5 - 1);
 const maxStep = 1;
 /** Below this distance the direction between two points is undefined. */
 const coincident = 1e-12;
-/** How often a negative is drawn again if it is related. */
+/** Maximum number of attempts to draw a negative, which must not be related. */
 const draws = 16;
 
 const streams = { points: 0, order: 1, negatives: 2 } as const;
 
-/** Points in random directions, at most 1e-3 from the origin. */
+/** Initializes the points near the origin: each coordinate is uniform in -1e-3 to 1e-3. */
 export function scatter({ points, dim, seed }: TreeState): void {
   const next = random(seed, streams.points);
   const width = dim + 1;
@@ -53,14 +53,14 @@ export function scatter({ points, dim, seed }: TreeState): void {
   }
 }
 
-/** Sets x0. */
+/** Sets x0 such that the point is on the hyperboloid. */
 function lift(points: Float64Array, at: number, width: number): void {
   let sum = 1;
   for (let i = 1; i < width; ++i) sum += points[at + i]! ** 2;
   points[at] = Math.sqrt(sum);
 }
 
-/** The order of the pairs in an epoch. */
+/** Shuffles the order of the pairs for an epoch. */
 export function shuffleEpoch({ order, seed }: TreeState, epoch: number): void {
   const next = random(seed, streams.order, epoch);
   for (let i = 0; i < order.length; ++i) order[i] = i;
@@ -97,8 +97,8 @@ function distance(points: Float64Array, a: number, b: number, width: number): nu
 }
 
 /**
- * The loss of pairs `from` to `to` of a batch, `-log(exp(-d(u, v)) / sum_w exp(-d(u, w)))` over v and the negatives, and the
- * factors of its gradient (Nickel and Kiela 2017, equation 6).
+ * Computes the loss of pairs `from` to `to` of a batch, `-log(exp(-d(u, v)) / sum_w exp(-d(u, w)))` over v and the
+ * negatives, and the factors of its gradient (Nickel and Kiela 2017, equation 6).
  */
 export function batchLosses(state: TreeState, epoch: number, first: number, from: number, to: number): void {
   const { points, pairs, order, nodes, factors, losses, dim, negatives, seed, c } = state;
@@ -144,8 +144,9 @@ function negative(state: TreeState, u: number, n: number, next: () => number): n
 }
 
 /**
- * The gradients of a batch at the nodes `part` modulo `parts`, and which nodes these are. The gradient of `d(u, v)` at u is
- * `(cosh(d) u - v) / sinh(d)`; its first term is what the projection to the tangent space adds.
+ * Computes the gradients of a batch at its nodes whose number modulo `parts` is `part`, and returns these nodes. The
+ * gradient of `d(u, v)` at u is `(cosh(d) u - v) / sinh(d)`; its first term is added by the projection to the tangent
+ * space, in `step`.
  */
 export function nodeGradients(
   { points, gradients, nodes, factors, dim, negatives }: TreeState,
@@ -180,7 +181,7 @@ export function nodeGradients(
   return touched;
 }
 
-/** Moves nodes against their gradients, once no thread reads the old points any more. */
+/** Moves nodes along their negative gradients. No thread may read the old points any more. */
 export function moveNodes(
   { points, gradients, dim, c }: TreeState,
   touched: readonly number[],
@@ -214,8 +215,8 @@ function step(points: Float64Array, gradients: Float64Array, at: number, width: 
 }
 
 /**
- * Mean rank and average precision of the related nodes of each node from `part` in steps of `parts`, among the unrelated. Yields
- * before each node.
+ * Computes mean rank and average precision of the related nodes among the unrelated ones, for every `parts`-th node
+ * starting at `part`. Yields before each node.
  */
 export function* evaluateNodes(state: TreeState, part: number, parts: number): Generator<void, void, void> {
   const { points, starts, related, ranks, precisions, dim } = state;

@@ -14,7 +14,7 @@ const at = (file: string, tests: string, ...changes: [from: string, to: string][
 export const survivors: readonly { file: string; text: string; reason: string }[] = [
   {
     file: 'lib/io/lock.ts',
-    text: 'if ((await look(path))?.text !== dead) return false;',
+    text: 'if ((await readLockFile(path))?.text !== dead) return false;',
     reason: 'closes a window of microseconds between two competitors for a stale lock',
   },
 ];
@@ -47,7 +47,7 @@ export const mutants: readonly Mutant[] = [
     ],
   ),
   ...at('lib/io/inside.ts', 'io/lock train/run/damage', [
-    'if (found !== null && !found.isFile()) throw notOrdinary(path);',
+    'if (found !== null && !found.isFile()) throw notRegular(path);',
     '',
   ]),
   ...at(
