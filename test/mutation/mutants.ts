@@ -256,6 +256,6 @@ export const mutants: readonly Mutant[] = [
     ['center + support + 0.5', 'center + support'],
   ),
   ...at('native/image/resample.cc', 'image/resample', ['a.flip ? a.size - 1 - x : x', 'x']),
-  ...at('native/bind/calls.h', 'hostile binding-calls', ['a.k <= a.gallery.rows && ', '']),
+  ...at('native/bind/calls.h', 'hostile call/binding-calls', ['a.k <= a.gallery.rows && ', '']),
   ...at('native/node/file_lock.cc', 'io/lock', ['LOCK_EX : LOCK_SH', 'LOCK_SH : LOCK_SH']),
 ];
