@@ -4,7 +4,7 @@ import { coded } from '../errors.ts';
 import { readRecordFile } from '../io/record-file.ts';
 import { reasonOf } from '../io/trouble.ts';
 import { findRecipe } from '../train/options/recipes.ts';
-import { over } from '../train/options/resolve.ts';
+import { overrideOptions } from '../train/options/resolve.ts';
 
 /** Adds --config and --recipe, which each select a set of run options. */
 export function addBaseOptions(command: Command): void {
@@ -21,7 +21,9 @@ export async function baseOptions(
   { recipe, config }: Readonly<Record<string, unknown>>,
 ): Promise<Record<string, unknown>> {
   const lower = recipe === undefined ? {} : findRecipe(recipe as string, `[${command}] recipe`).options;
-  return config === undefined ? { ...lower } : over(lower, await readConfig(command, config as string));
+  return config === undefined
+    ? { ...lower }
+    : overrideOptions(lower, await readConfig(command, config as string));
 }
 
 const optionsSchema = z.record(z.string(), z.unknown());

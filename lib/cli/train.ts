@@ -4,7 +4,7 @@ import { asRank } from '../train/distributed/as-rank.ts';
 import { placeOf } from '../train/distributed/environment.ts';
 import { followLauncher, launch } from '../train/distributed/launch.ts';
 import type { RunConfig } from '../train/options/options.ts';
-import { over } from '../train/options/resolve.ts';
+import { overrideOptions } from '../train/options/resolve.ts';
 import { planRun, type RunPlan } from '../train/run/plan.ts';
 import { planOnFirst } from '../train/train.ts';
 import { addBaseOptions, baseOptions } from './base-options.ts';
@@ -69,7 +69,7 @@ export function trainCommand(): Command {
     checkLocalRank(options);
     const notes: string[] = [];
     const note = (text: string): void => void notes.push(text);
-    const given = over(await baseOptions('train', options), givenOptions(options, note));
+    const given = overrideOptions(await baseOptions('train', options), givenOptions(options, note));
     if ((options['resume'] ?? 'auto') === 'auto') checkNamed(given);
     const dashboard = dashboardPort('[train] dashboard', options['dashboard']);
     const mlflow = mlflowServer('train', options['mlflow']);

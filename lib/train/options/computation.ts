@@ -12,22 +12,22 @@ export class ComputationOptions {
   readonly device: RunOption<string> = computation(
     shaped((value) => /^(auto|cpu|cuda(:\d{1,3})?)$/.test(value), "'cpu', 'cuda', 'cuda:N' or 'auto'"),
     {
-      help: 'device; auto is cuda if there is a GPU that libtorch can use, otherwise cpu',
+      help: 'device; auto is cuda if libtorch can use a GPU, otherwise cpu',
       default: 'cpu',
       resume: 'free',
       affectsResult: false,
       commands,
     },
   );
-  /** Threads of libtorch; 0: its own default. */
+  /** Number of libtorch threads; 0: the default of libtorch. */
   readonly threads: RunOption<number> = computation(count(0, mostThreads), {
-    help: 'threads of libtorch; 0 lets it choose',
+    help: 'number of libtorch threads; 0 is the default of libtorch',
     default: 0,
     resume: 'free',
     affectsResult: false,
     commands,
   });
-  /** Element type of the backbone's products; weights, geometry and loss stay float32. */
+  /** Element type of the backbone's matrix products; weights, geometry and loss stay float32. */
   readonly precision: RunOption<Precision> = computation(
     withSynonyms(oneOf(['float32', 'bfloat16', 'float16']), shortPrecisions),
     {
@@ -36,24 +36,24 @@ export class ComputationOptions {
       commands,
     },
   );
-  /** Initial loss scale with float16, which keeps small gradients above zero. */
+  /** Initial loss scale with float16; scaling keeps small gradients from underflowing. */
   readonly loss_scale: RunOption<number> = computation(lossScale, {
     help: 'initial loss scale with float16',
     default: 65536,
   });
-  /** Gradient-caching chunk size in images; `null`: the whole batch, or what fits the memory. */
+  /** Gradient-caching chunk size in images; `null`: the whole batch or, on a CPU, a chunk size that fits in memory. */
   readonly chunk: RunOption<number | null> = computation(orNone(count(1)), {
-    help: 'gradient-caching chunk size in images; smaller chunks need less memory; None is the whole batch or, on a CPU, the largest chunk that fits in memory',
+    help: 'gradient-caching chunk size in images; smaller chunks need less memory; None is the whole batch or, on a CPU, a chunk size that fits in memory',
     default: null,
   });
-  /** Seed of the weights, the order of the samples and the augmentation. */
+  /** Random seed of weight initialization, sample order and augmentation. */
   readonly seed: RunOption<number> = computation(count(0), {
-    help: 'seed of the weights, the order of the samples and the augmentation',
+    help: 'random seed of weight initialization, sample order and augmentation',
     default: 42,
     published: 'option',
     commands: ['embed'],
   });
-  /** `hypmix`: the published numerical guards, order of clipping and evaluation. */
+  /** `hypmix`: numerical guards, gradient clipping and evaluation as in the published code. */
   readonly compat: RunOption<'none' | 'hypmix'> = computation(oneOf(['none', 'hypmix']), {
     help: 'numerical guards, gradient clipping and evaluation of horoball (none) or of the published code (hypmix)',
     default: 'none',

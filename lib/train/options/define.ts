@@ -6,7 +6,7 @@ import { lossScales } from '../../check.ts';
 import type { Head } from '../lane/types.ts';
 
 type AllTerms = typeof geometryTerms;
-/** A geometry that a run can train: its points are in the ball. */
+/** A geometry that a run can train; those on the hyperboloid are excluded, because the head outputs points in the ball. */
 export type TrainedGeometry = {
   [Name in Geometry]: AllTerms[Name]['points'] extends 'hyperboloid' ? never : Name;
 }[Geometry];
@@ -16,33 +16,33 @@ export const trainedGeometries = Object.entries(geometryTerms)
   .filter(([, { points }]) => points !== 'hyperboloid')
   .map(([name]) => name) as readonly string[] as readonly [TrainedGeometry, ...TrainedGeometry[]];
 
-/** The space whose distances a geometry trains: the best evaluation is chosen by its recall. */
+/** The space whose distances a geometry trains; the best evaluation is the one with the highest Recall@1 in it. */
 export function trainedSpace(geometry: TrainedGeometry): 'hyperbolic' | 'cosine' {
   return geometryTerms[geometry].distance ? 'hyperbolic' : 'cosine';
 }
 
-/** The geometries whose logit has a term or, if `acts` is false, lacks it. */
+/** The geometries whose logit has a term or, if `present` is false, does not have it. */
 export function geometriesWith(
   term: 'inner' | 'distance' | 'weighted' | 'curved',
-  acts = true,
+  present = true,
 ): readonly TrainedGeometry[] {
-  return trainedGeometries.filter((name) => geometryTerms[name][term] === acts);
+  return trainedGeometries.filter((name) => geometryTerms[name][term] === present);
 }
 
 /** The values that an option accepts. */
 export interface Kind<T> {
   /** Validates and converts; also accepts the text of a command line. */
   readonly schema: z.ZodType<T>;
-  /** The words after "expected" in an error. */
+  /** The text after "expected" in an error. */
   readonly expected: string;
-  /** Other names of values. */
+  /** Alternative names of values. */
   readonly synonyms?: Readonly<Record<string, T>>;
 }
 
-/** All facts about an option except its values. */
+/** The metadata of an option: everything except the values that it accepts. */
 export interface Facts<T> {
   readonly help: string;
-  /** Names in other tools, which the command line accepts with a note. */
+  /** Names of the option in other tools; the command line accepts them and prints a note. */
   readonly aliases?: readonly string[];
   readonly unit?: 'pixels' | 'seconds';
   /** Default of the published code, or of horoball if the published code has no such option. */
@@ -53,21 +53,21 @@ export interface Facts<T> {
   readonly heads?: Readonly<Partial<Record<Head, T>>>;
   /** Defaults by `compat`, which override all others. */
   readonly compat?: Readonly<Partial<Record<'hypmix', T>>>;
-  /** The value of runs from before the option existed, if not the default. */
+  /** The value in runs that were saved before the option existed, if not the default. */
   readonly earlier?: T;
-  /** Rewrites the text of the default, if it depends on more than data set and head. */
+  /** Rewrites the default shown in `--help`, if it depends on more than the data set and the head. */
   readonly defaultText?: (usual: string) => string;
-  /** `option`: the published commands have it under this name; `behavior`: their code does this without an option. */
+  /** `option`: the published commands have an option of this name; `behavior`: hard-coded in the published code. */
   readonly published?: 'option' | 'behavior';
   /** The geometries whose loss depends on the option; all if absent. */
   readonly geometries?: readonly TrainedGeometry[];
-  /** The losses that depend on the option; all if absent. With another loss, a value that is not the default is refused. */
+  /** The losses that depend on the option; all if absent. Other losses accept only the default. */
   readonly losses?: readonly BatchLoss[];
-  /** A scalar of the logits. */
+  /** The role of the option in the logits, if it is one of their scalars. */
   readonly role?: 'temperature' | 'curvature';
   /** Whether `learn` accepts the option. */
   readonly learnable?: true;
-  /** Options that take this value unless they are given. */
+  /** Options that default to this option's value. */
   readonly sets?: readonly string[];
   /**
    * Whether a resumed run may change the option. `free`: always, because it does not identify a run. `extend`: only if the
@@ -78,11 +78,11 @@ export interface Facts<T> {
   readonly affectsResult?: false;
   /** Commands that accept the option besides `train` and `sweep`; `delta` accepts the options of `embed`. */
   readonly commands?: readonly ('eval' | 'embed' | 'search' | 'export')[];
-  /** Whether the option describes the network, so that other commands take it from the run. */
+  /** Whether the option describes the network, so that other commands read it from the run. */
   readonly network?: true;
   /** `false`: a study cannot vary the option. */
   readonly sweepable?: false;
-  /** Always a column in the table of a study. */
+  /** Whether the table of a study always has a column for the option. */
   readonly studyColumn?: true;
 }
 
@@ -104,7 +104,7 @@ export interface TemperatureOption extends LearnableOption {
   readonly role: 'temperature';
 }
 
-/** Returns a function that makes the options of a group. */
+/** Returns a function that creates the options of a group. */
 export const inGroup =
   (group: Group) =>
   <T>(kind: Kind<T>, facts: Facts<T>): RunOption<T> => ({ ...kind, ...facts, group });
@@ -147,7 +147,7 @@ export const oneOf = <T extends string>(names: readonly [T, ...T[]]): Kind<T> =>
   expected: alternatives(names.map((name) => `'${name}'`)),
 });
 
-/** Also accepts other names of the values. */
+/** Also accepts alternative names of the values. */
 export const withSynonyms = <T extends string>(
   { schema, expected }: Kind<T>,
   synonyms: Readonly<Record<string, T>>,
@@ -157,7 +157,7 @@ export const withSynonyms = <T extends string>(
   synonyms,
 });
 
-/** Only own entries count, because text may be `constructor`. */
+/** Looks up own properties only, because `name` may be `constructor`. */
 export function ownEntry<T>(entries: Readonly<Record<string, T>>, name: string): T | undefined {
   return Object.hasOwn(entries, name) ? entries[name] : undefined;
 }
@@ -165,7 +165,7 @@ export function ownEntry<T>(entries: Readonly<Record<string, T>>, name: string):
 const alternatives = (names: readonly string[]): string =>
   `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
 
-/** Some of the names, once each, separated by commas. */
+/** A comma-separated list of distinct names. */
 export const listOf = (names: readonly string[]): Kind<string> =>
   shaped(
     (value) => {
@@ -205,7 +205,7 @@ export function parseNumbers(text: string): number[] {
   return inside.split(',').map((each) => (each.trim() === '' ? Number.NaN : Number(each)));
 }
 
-/** As many numbers as ranges, separated by commas; integers unless the range is `real`. */
+/** One number per range, separated by commas; an integer unless the range is `real`. */
 export const numberList = (
   ...ranges: readonly (readonly [low: number, high: number, 'real'?])[]
 ): Kind<string> =>

@@ -1,23 +1,23 @@
-/** The lists of epochs below have numbers of at most nine digits. */
+/** The largest number of nine digits, which is the longest that a list of epochs accepts. */
 export const mostEpochs = 999_999_999;
 
-/** Evaluations of a run unless `eval_ep` is given, besides that of epoch 0. */
-const usualCount = 10;
+/** Default number of evaluations, in addition to the one at epoch 0. */
+const defaultCount = 10;
 
-/** About ten evenly spaced epochs up to the last one, and 0, as the text of a list. */
+/** Returns epoch 0 and about ten evenly spaced epochs up to the last one, in the syntax of {@link parseEpochs}. */
 export function evenEpochs(last: number): string {
-  if (last <= usualCount) return `r(${last + 1})`;
-  if (last % usualCount === 0) return `r(0,${last + 1},${last / usualCount})`;
-  const epochs = Array.from({ length: usualCount + 1 }, (_, i) => Math.round((i * last) / usualCount));
+  if (last <= defaultCount) return `r(${last + 1})`;
+  if (last % defaultCount === 0) return `r(0,${last + 1},${last / defaultCount})`;
+  const epochs = Array.from({ length: defaultCount + 1 }, (_, i) => Math.round((i * last) / defaultCount));
   return `[${epochs.join(',')}]`;
 }
 
-/** Only the last epoch, as the published code evaluates. */
+/** Returns a list of only the last epoch, after which the published code evaluates. */
 export function lastEpoch(last: number | string): string {
   return `[${last}]`;
 }
 
-/** Maximum length of a list, so that a range such as `r(999999999)` does not fill the memory. */
+/** Maximum length of a list, so that a range such as `r(999999999)` does not exhaust memory. */
 const longest = 100_000;
 
 /**

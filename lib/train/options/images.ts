@@ -15,7 +15,7 @@ import {
 } from './define.ts';
 
 const image = inGroup('Images');
-/** The data sets whose path is not a folder. */
+/** Help for the data sets whose path is not a folder. */
 const otherPaths = datasets.flatMap(({ name, path }) =>
   path === undefined ? [] : [`; for ${name}, ${path}`],
 );
@@ -23,7 +23,7 @@ const otherPaths = datasets.flatMap(({ name, path }) =>
 const commands = ['eval', 'embed', 'search'] as const;
 const ofDatasets = ['eval', 'embed'] as const;
 
-/** Which images a run reads, and how. */
+/** Options for the data set, its augmentation and the loading of images. */
 export class ImageOptions {
   /** Data set: a name that `openDataset` knows. */
   readonly ds: RunOption<string> = image(text(datasetNames.join(', ')), {
@@ -42,7 +42,7 @@ export class ImageOptions {
     resume: 'free',
     commands: ofDatasets,
   });
-  /** Images per class in a batch, that is, views. */
+  /** Images (views) per class in a batch. */
   readonly num_samples: RunOption<number> = image(count(2), {
     help: 'images per class in a batch',
     default: 2,
@@ -65,15 +65,15 @@ export class ImageOptions {
     published: 'behavior',
   });
   /**
-   * RandAugment of training images, as torchvision's `RandAugment(num_ops, magnitude)`: both numbers separated by a comma;
-   * `null`: none.
+   * RandAugment of training images, as in torchvision's `RandAugment(num_ops, magnitude)`: both numbers, separated by a
+   * comma; `null`: off.
    */
   readonly rand_augment: RunOption<string | null> = image(orNone(numberList([1, 100], [0, 30])), {
     help: 'number and magnitude of RandAugment operations, as in torchvision, such as 2,9',
     default: null,
   });
   /**
-   * Color jitter of training images, as torchvision's `ColorJitter(brightness, contrast, saturation, hue)`; `null`: none.
+   * Color jitter of training images, as in torchvision's `ColorJitter(brightness, contrast, saturation, hue)`; `null`: off.
    */
   readonly color_jitter: RunOption<string | null> = image(
     orNone(numberList([0, 100, 'real'], [0, 100, 'real'], [0, 100, 'real'], [0, 0.5, 'real'])),
@@ -82,38 +82,38 @@ export class ImageOptions {
       default: null,
     },
   );
-  /** Probability that a random rectangle of a training image is erased, as torchvision's `RandomErasing(p)`. */
+  /** Probability that a random rectangle of a training image is erased, as in torchvision's `RandomErasing(p)`. */
   readonly random_erasing: RunOption<number> = image(from0to1, {
-    help: 'probability of replacing a rectangle of a training image by the mean color (RandomErasing), as in torchvision',
+    help: 'probability of replacing a random rectangle of a training image with the mean color, as RandomErasing of torchvision does',
     default: 0,
   });
-  /** Length in pixels of an image's shorter side before the center crop of the evaluation. */
+  /** Length in pixels to which evaluation resizes the shorter side of an image before the center crop. */
   readonly resize: RunOption<number> = image(count(8), {
-    help: "length of an image's shorter side before the center crop of the evaluation",
+    help: 'length to which evaluation resizes the shorter side of an image before the center crop',
     unit: 'pixels',
     default: 224,
     datasets: { shapes: 55 },
     published: 'option',
     commands: [...commands, 'export'],
   });
-  /** Side in pixels of the square crop that the backbone reads. */
+  /** Side length in pixels of the square crop that is the backbone's input. */
   readonly crop: RunOption<number> = image(count(8), {
-    help: 'side of the square crop that the backbone reads',
+    help: "side length of the square crop that is the backbone's input",
     unit: 'pixels',
     default: 224,
     datasets: { shapes: 48 },
     published: 'option',
     commands: [...commands, 'export'],
   });
-  /** Images in progress at once. */
+  /** Number of images decoded in parallel. */
   readonly workers: RunOption<number> = image(count(1), {
-    help: 'images decoded in parallel',
+    help: 'number of images decoded in parallel',
     default: 4,
     resume: 'free',
     affectsResult: false,
     commands,
   });
-  /** Cache of decoded images: `memory` or a folder; `null`: none. */
+  /** Cache of decoded images: `memory` or a folder; `null`: no cache. */
   readonly cache: RunOption<string | null> = image(orNone(text("'memory' or a folder")), {
     help: 'cache of decoded images',
     default: null,
@@ -121,9 +121,9 @@ export class ImageOptions {
     affectsResult: false,
     commands,
   });
-  /** Background that transparent pixels are blended with; `drop`: alpha is ignored, as in the published code. */
+  /** Background color that transparent pixels are blended with; `drop` ignores alpha, as the published code does. */
   readonly background: RunOption<Background> = image(oneOf(backgrounds), {
-    help: 'background that transparent pixels are blended with; drop ignores alpha',
+    help: 'background color that transparent pixels are blended with; drop ignores alpha',
     default: 'white',
     compat: { hypmix: 'drop' },
     earlier: 'drop',
@@ -131,14 +131,14 @@ export class ImageOptions {
   });
   /** Maximum size of an image in pixels; a larger one counts as unreadable. */
   readonly max_pixels: RunOption<number> = image(count(1), {
-    help: "maximum size of an image, by default Pillow's limit; a larger one counts as unreadable",
+    help: "maximum size of an image, by default Pillow's limit; larger images count as unreadable",
     unit: 'pixels',
     default: defaultMaxPixels,
     commands,
   });
-  /** An image that cannot be read ends the run, instead of being reported and skipped. */
+  /** Stop at the first unreadable image, instead of reporting and skipping it. */
   readonly strict: RunOption<boolean> = image(flag, {
-    help: 'stop at an image that cannot be read, instead of skipping it',
+    help: 'stop at the first unreadable image, instead of skipping it',
     default: false,
     resume: 'free',
     affectsResult: false,

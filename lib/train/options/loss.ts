@@ -30,7 +30,7 @@ const evaluated = { commands: ['eval'], studyColumn: true } as const;
 
 /** The contrastive loss. */
 export class LossRunOptions {
-  /** Loss of a batch: `views` is the published one, over all ordered pairs of views; others are means over their terms. */
+  /** Loss of a batch: `views`, as published, is over all ordered pairs of views; the others are means over their terms. */
   readonly loss: RunOption<BatchLoss> = loss(oneOf(batchLosses), {
     help: 'loss of a batch; views is the cross entropy over all ordered pairs of views, as published; proxy-anchor and proxy-nca train a proxy per class',
     default: 'views',
@@ -89,7 +89,7 @@ export class LossRunOptions {
   /** c > 0: the curvature is -c. */
   readonly hyp_c: LearnableOption = {
     ...loss(atLeast0, {
-      help: 'c of the ball (curvature -c); 0 is allowed only with head hyp-vit and selects geometry euclidean (cosine at t_e)',
+      help: 'c of the ball (curvature -c); 0 is allowed only with head hyp-vit and selects geometry euclidean (cosine similarity with temperature t_e)',
       default: logitDefaults.c,
       published: 'option',
       geometries: geometriesWith('distance'),
@@ -109,7 +109,7 @@ export class LossRunOptions {
   });
   /** Scale of the Proxy-Anchor loss. */
   readonly alpha: RunOption<number> = loss(positive, {
-    help: 'scale of loss proxy-anchor, with t_e 1',
+    help: 'scale (alpha) of loss proxy-anchor, which also divides logits by t_e',
     default: alpha,
     ...ofProxyAnchor,
   });
@@ -120,9 +120,9 @@ export class LossRunOptions {
     default: margin,
     ...ofProxyAnchor,
   });
-  /** The logit that the margin surrounds. */
+  /** The logit at the center of the margin. */
   readonly base: RunOption<number> = loss(real, {
-    help: 'logit that the margin of loss proxy-anchor surrounds, below 0 for distances',
+    help: 'logit at the center of the margin of loss proxy-anchor; below 0 for distances',
     default: base,
     ...ofProxyAnchor,
   });
@@ -161,7 +161,7 @@ export class LossRunOptions {
   });
 }
 
-/** Names of the options defined so far whose record has a field. */
+/** Returns the names of the options defined so far whose record has the given field. */
 function namesIn(options: object, fact: keyof RunOption): string[] {
   return Object.entries(options)
     .filter(([, option]) => (option as Partial<RunOption>)[fact] !== undefined)

@@ -21,7 +21,7 @@ const pretrained = { network: true, commands: ['eval', 'embed', 'search', 'expor
 
 /** The network: a backbone and a head. */
 export class ModelOptions {
-  /** Backbone: a name in `vitConfigs`, or a JSON file or text in timm's terms. */
+  /** Backbone: a name in `vitConfigs`, or a JSON file or JSON text with the parameters of timm. */
   readonly model: RunOption<string> = model(text(`${Object.keys(vitConfigs).join(', ')} or a JSON file`), {
     help: 'backbone, by name or as a JSON file with the parameters of timm',
     default: 'dino_vits16',
@@ -30,23 +30,23 @@ export class ModelOptions {
     ...pretrained,
   });
   /**
-   * Initial weights: a file, the folder of a run with the same backbone, or a name that `horoball weights pull` downloaded;
-   * `null`: random; `auto`: the model's published weights if downloaded.
+   * Initial weights: a file, the folder of a run with the same backbone, or the name of weights from
+   * `horoball weights pull`; `null`: random; `auto`: the model's published weights if downloaded.
    */
   readonly weights: RunOption<string | null> = model(orNone(text("a file, a run, a name or 'auto'")), {
-    help: "initial weights, a file, the folder of a run or the name of downloaded weights; auto uses the model's published weights if downloaded",
+    help: "initial weights (a file, a run folder or the name of downloaded weights); auto uses the model's published weights if downloaded",
     default: 'auto',
     ...pretrained,
   });
-  /** Load weights that match only a part of the backbone, instead of failing. */
+  /** Load weights even if they match only part of the backbone. */
   readonly partial: RunOption<boolean> = model(flag, {
-    help: 'load weights that match only part of the backbone, instead of failing',
+    help: 'load weights even if they match only part of the backbone',
     default: false,
     ...pretrained,
   });
   /** `hypmix`: normalize, clip, expmap0. `hyp-vit`: no normalization, so the radius is free. */
   readonly head: RunOption<Head> = model(oneOf(['hypmix', 'hyp-vit']), {
-    help: 'head on the backbone, with unit norm (hypmix) or free radius (hyp-vit)',
+    help: 'head after the backbone; its output has unit norm (hypmix) or any norm (hyp-vit) before clipping',
     default: 'hypmix',
     published: 'behavior',
     ...untrained,

@@ -14,11 +14,11 @@ import { mostEpochs } from './epochs.ts';
 
 const optimizer = inGroup('Optimizer');
 
-/** The length of a run, and the options of AdamW. */
+/** Length of training, learning rate schedule and AdamW. */
 export class OptimizerOptions {
-  /** Epochs. */
+  /** Number of epochs. */
   readonly ep: RunOption<number> = optimizer(count(1, mostEpochs), {
-    help: 'epochs',
+    help: 'number of epochs',
     aliases: ['epochs'],
     default: 100,
     datasets: { shapes: 180 },
@@ -30,7 +30,7 @@ export class OptimizerOptions {
    * `null`: never.
    */
   readonly patience: RunOption<number | null> = optimizer(orNone(count(1)), {
-    help: 'stop early after this many evaluations without a better Recall@1, keeping the last network; None trains all epochs',
+    help: 'stop early after this many evaluations without a better Recall@1, keeping the last weights; None trains for all epochs',
     aliases: ['early_stopping_patience'],
     default: null,
     resume: 'extend',
@@ -63,9 +63,9 @@ export class OptimizerOptions {
     default: 0.01,
     published: 'behavior',
   });
-  /** Parameters with weight decay: all, as published, or `matrices` only, so no bias, norm, token or position. */
+  /** Parameters with weight decay: `all`, as published, or `matrices`, without biases, norms, tokens and positions. */
   readonly decayed: RunOption<GroupOptions['decayed']> = optimizer(oneOf(['all', 'matrices']), {
-    help: 'parameters with weight decay, all of them or matrices only (no bias, norm or token)',
+    help: 'parameters with weight decay; matrices excludes biases, norms, tokens and position embeddings',
     default: 'all',
     published: 'behavior',
   });
@@ -74,7 +74,7 @@ export class OptimizerOptions {
     help: 'layer-wise learning rate decay',
     default: 1,
   });
-  /** Maximum norm of the whole gradient; `null`: not clipped. */
+  /** Maximum norm of the gradient over all parameters; `null`: not clipped. */
   readonly clip_grad: RunOption<number | null> = optimizer(orNone(positive), {
     help: 'max gradient norm',
     default: 3,
@@ -82,7 +82,7 @@ export class OptimizerOptions {
   });
   /**
    * Decay per step of the exponential moving average (EMA) of the weights, which replaces them in evaluations and files;
-   * `null`: no average.
+   * `null`: no EMA.
    */
   readonly ema: RunOption<number | null> = optimizer(orNone(below1), {
     help: 'decay of the exponential moving average (EMA) of the weights, which is then evaluated and saved',

@@ -98,7 +98,7 @@ export function isTemperature(name: OptionName): boolean {
   return optionOf(name).role === 'temperature';
 }
 
-/** The defaults for a data set, a head and a `compat`. */
+/** The defaults for a data set, a head and a value of `compat`. */
 export function defaultsFor(
   ds: string | null,
   head: string | null = null,

@@ -2,7 +2,7 @@ import { atLeast0, fileName, flag, inGroup, orNone, type RunOption, shaped, text
 import { evenEpochs, lastEpoch, parseEpochs } from './epochs.ts';
 
 const output = inGroup('Evaluation and output');
-/** The maximum that file systems allow. */
+/** Maximum length of a file name on common file systems. */
 const mostName = 255;
 /** Leaves space for the rest of the file's name, and for that of a temporary file. */
 const mostEmbName = 190;
@@ -12,13 +12,13 @@ const location = { resume: 'free', affectsResult: false } as const;
 /** Options for evaluation and output. */
 export class OutputOptions {
   /**
-   * Epochs after which the test classes are evaluated, such as `[50]`, `[]` or `r(10,70,20)+[200]`; 0 is before training.
-   * Default about ten and 0; with `compat` hypmix the last one.
+   * Epochs after which to evaluate on the test classes, such as `[50]`, `[]` or `r(10,70,20)+[200]`; 0 is before training.
+   * Default: 0 and about ten evenly spaced epochs; with `compat` hypmix, only the last one.
    */
   readonly eval_ep: RunOption<string> = output(
     shaped((value) => parseEpochs(value) !== null, "a list like '[50]', '[]' or 'r(10,70,20)+[200]'"),
     {
-      help: 'epochs after which the test classes are evaluated; 0 is before training; r(a,b,c) is range(a,b,c)',
+      help: 'epochs after which to evaluate on the test classes; 0 is before training; r(a,b,c) is range(a,b,c)',
       default: evenEpochs(100),
       datasets: { shapes: 'r(0,181,36)' },
       compat: { hypmix: lastEpoch(100) },
@@ -29,7 +29,7 @@ export class OutputOptions {
       affectsResult: false,
     },
   );
-  /** Also evaluate untrained baselines for the report: raw pixels, and colors and gradients (histograms). */
+  /** Also evaluate untrained baselines for the report: raw pixels, and histograms of colors and gradients. */
   readonly baselines: RunOption<boolean> = output(flag, {
     help: 'also evaluate untrained baselines (raw pixels, colors and gradients)',
     default: false,
@@ -49,9 +49,9 @@ export class OutputOptions {
     commands: ['eval'],
     ...location,
   });
-  /** Name of the files of `save_emb`. */
+  /** Base name of the files of `save_emb`. */
   readonly emb_name: RunOption<string> = output(fileName(mostEmbName), {
-    help: 'name of the files of save_emb, <name>_eval.safetensors and <name>_train.safetensors',
+    help: 'base name of the files of save_emb, <name>_eval.safetensors and <name>_train.safetensors',
     default: 'emb',
     published: 'option',
     commands: ['eval'],
@@ -64,9 +64,9 @@ export class OutputOptions {
     default: 60,
     ...location,
   });
-  /** Parent of the run folders; `null`: nothing is written. */
+  /** Folder in which run folders are created; `null`: nothing is written. */
   readonly runs: RunOption<string | null> = output(orNone(text('a path')), {
-    help: 'parent of the run folders',
+    help: 'folder in which run folders are created; None writes nothing',
     default: 'runs',
     sweepable: false,
     ...location,

@@ -3,7 +3,7 @@ import { coded } from '../../errors.ts';
 import { shellWord } from '../../io/shell.ts';
 import type { RunConfig } from './options.ts';
 
-/** Run options with a name. */
+/** A named set of run options. */
 export interface Recipe {
   name: string;
   /** The source of the settings; null for those of horoball. */
@@ -22,7 +22,7 @@ const models = {
 
 type Short = keyof typeof models;
 
-/** By data set: the options of the commands, and the published Recall@1 by backbone. */
+/** For each data set, the options of the published commands and the published Recall@1 of each backbone. */
 const hypVit: Readonly<Record<string, [Partial<RunConfig>, Partial<Record<Short, number>>]>> = {
   CUB: [
     { num_samples: 9, ep: 50, eval_ep: '[50]', resize: 256 },
@@ -75,8 +75,8 @@ export const recipes: readonly Recipe[] = [
     }),
   ),
   {
-    // Those of proxy_anchor/train.py that apply: its networks are convolutional, it samples images at random, and it halves the
-    // learning rate every 10 epochs.
+    // The options of proxy_anchor/train.py that apply here: it trains convolutional networks, samples images at random, and
+    // halves the learning rate every 10 epochs.
     name: 'proxy-anchor-cub-vit',
     paper: null,
     options: {
@@ -130,14 +130,14 @@ export const recipes: readonly Recipe[] = [
 /** Differences of the published code from the defaults of horoball; `--compat hypmix` follows the published code. */
 export const deviations: readonly string[] = [
   'It clips the gradient before unscaling it, so its steps are smaller than intended; --compat hypmix with --precision float16 does the same.',
-  "It measures the hyperbolic distance of the Euclidean unit vectors, never that of the head's hyperbolic output: the ranking equals that of the cosine while c is well below 1, and is meaningless from about 0.9 on.",
-  'It adds 1e-5 to denominators and clamps artanh at 1 - 1e-5: distances saturate at 12.206 / sqrt(c).',
-  'It trains only the class token of a distilled DeiT, but evaluates its mean with the distillation token.',
-  'It drops the first neighbor as if it were the query; here a query is excluded by identity, and ties go to the lower row.',
-  'On several GPUs its evaluation counts padding images twice, which raises the recall.',
-  'Its --clip_r 0 multiplies features by 0; here --clip_r None turns clipping off. In HypMix clipping has no effect, because the features have norm 1.',
-  'Its --hyp_c 0 ends HypMix with an error; here, with --head hyp-vit, it selects the sphere, as in Hyp-ViT.',
-  'It computes in half precision; here that is --precision float16 or bfloat16.',
+  "It evaluates the hyperbolic distance between the Euclidean unit vectors, never between the head's hyperbolic outputs: the ranking equals that of the cosine similarity while c is well below 1, and is meaningless for c above about 0.9.",
+  'It adds 1e-5 to denominators and clamps the argument of artanh to 1 - 1e-5, so distances saturate at 12.206 / sqrt(c).',
+  'For a distilled DeiT, it trains on the class token alone but evaluates the mean of the class and distillation tokens.',
+  'It discards the first neighbor, which it assumes to be the query; here the query is excluded by its index, and ties go to the lower index.',
+  'On several GPUs, its evaluation counts padding images twice, which raises the recall.',
+  'Its --clip_r 0 multiplies features by 0; here, --clip_r None turns clipping off. In HypMix, clipping has no effect, because the features have norm 1.',
+  'Its --hyp_c 0 makes HypMix fail; here, with --head hyp-vit, it selects the sphere, as in Hyp-ViT.',
+  'It trains in half precision; here, use --precision float16 or bfloat16.',
 ];
 
 /**

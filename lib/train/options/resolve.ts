@@ -20,10 +20,10 @@ import { treeTermsOf } from './tree.ts';
 /** The default data set. */
 const builtIn = 'shapes';
 
-/** Defaults of the published code, and of horoball for options that the published code lacks. */
+/** Defaults of the published code; for options that it does not have, those of horoball. */
 export const publishedDefaults: Readonly<RunConfig> = defaultsFor(null);
 
-/** Defaults that differ for the built-in data set, chosen for a run of three minutes on two CPU cores. */
+/** Defaults that differ for the built-in data set, chosen so that a run takes three minutes on two CPU cores. */
 export const shapesDefaults: Readonly<Partial<RunConfig>> = Object.fromEntries(
   optionsWhere(({ datasets }) => datasets?.[builtIn] !== undefined).map((name) => [
     name,
@@ -35,7 +35,7 @@ export const shapesDefaults: Readonly<Partial<RunConfig>> = Object.fromEntries(
  * Validates the options of a run and fills in the defaults. Also accepts the text of a command line (`'0.05'`, `'None'`).
  * @param given - any options of a run; `ds` is `shapes` if absent
  * @param operation - name of the operation, for errors
- * @throws RangeError `ERR_HOROBALL_CONFIG` for an unknown option, an invalid value, or options that do not fit together
+ * @throws RangeError `ERR_HOROBALL_CONFIG` for an unknown option, an invalid value, or options that conflict
  * @example
  * parseConfig({ ds: 'shapes', geometry: 'hyperbolic', t_h: 0.1 }).t_h; // 0.1
  */
@@ -57,7 +57,7 @@ export function parseConfig(
   ) as RunConfig;
   if (present['eval_ep'] === undefined && present['ep'] !== undefined)
     config.eval_ep = config.compat === 'hypmix' ? lastEpoch(config.ep) : evenEpochs(config.ep);
-  return consistent(sphere(config), operation);
+  return consistent(withoutZeroCurvature(config), operation);
 }
 
 function adviceOn(name: string): string {
@@ -77,7 +77,7 @@ export function presentIn(given: Readonly<Record<string, unknown>>): Record<stri
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 
-/** Options that a shorthand sets, such as both temperatures by `t`. */
+/** Returns the options that shorthands set; `t`, for example, sets both temperatures. */
 function shorthands(given: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const entries = optionsWhere(({ sets }) => sets !== undefined).flatMap((name) => {
     const value = orNull(given[name]) ?? null;
@@ -87,21 +87,21 @@ function shorthands(given: Readonly<Record<string, unknown>>): Record<string, un
 }
 
 /**
- * Overrides one set of options with another. A shorthand in the upper set also replaces the options it stands for in the
- * lower one. If the upper set gives a number of epochs, the lower set's list of epochs to evaluate is replaced: by the
- * new last epoch if it had only the last one, as in published commands, otherwise by the default.
+ * Overrides options. A shorthand in `overrides` also replaces the options that it stands for in `base`. If `overrides`
+ * contains `ep`, `eval_ep` of `base` is replaced: with the new last epoch if it contained only the last epoch, as in
+ * published commands, otherwise with the default.
  */
-export function over(
-  lower: Readonly<Record<string, unknown>>,
-  upper: Readonly<Record<string, unknown>>,
+export function overrideOptions(
+  base: Readonly<Record<string, unknown>>,
+  overrides: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> {
-  const replaced = Object.keys(shorthands(upper));
-  const moves = orNull(upper['ep']) !== null && upper['ep'] !== undefined;
-  if (moves) replaced.push('eval_ep');
-  const kept = Object.entries(lower).filter(([name]) => !replaced.includes(name));
-  const isLast = moves && lower['eval_ep'] === lastEpoch(String(lower['ep']));
-  const moved = isLast ? { eval_ep: lastEpoch(String(upper['ep'])) } : {};
-  return { ...Object.fromEntries(kept), ...moved, ...upper };
+  const replaced = Object.keys(shorthands(overrides));
+  const changesEpochs = orNull(overrides['ep']) !== null && overrides['ep'] !== undefined;
+  if (changesEpochs) replaced.push('eval_ep');
+  const kept = Object.entries(base).filter(([name]) => !replaced.includes(name));
+  const onlyLast = changesEpochs && base['eval_ep'] === lastEpoch(String(base['ep']));
+  const evaluations = onlyLast ? { eval_ep: lastEpoch(String(overrides['ep'])) } : {};
+  return { ...Object.fromEntries(kept), ...evaluations, ...overrides };
 }
 
 function textOf(value: unknown): string | null {
@@ -110,14 +110,14 @@ function textOf(value: unknown): string | null {
 
 function checked(operation: string, name: OptionName, value: unknown): unknown {
   const { schema, expected } = optionOf(name);
-  // Rejects objects here, because a schema would read their properties.
+  // A schema would read the properties of an object.
   const result = typeof value === 'object' && value !== null ? null : schema.safeParse(value);
   if (result?.success) return result.data;
   throw configError(`[${operation}] ${name}: expected ${expected}, got ${shown(value)}`);
 }
 
 /** Hyp-ViT's c = 0 compares unit vectors by cosine, which is head `hypmix` with geometry `euclidean`. */
-function sphere(config: RunConfig): RunConfig {
+function withoutZeroCurvature(config: RunConfig): RunConfig {
   if (config.hyp_c !== 0 || config.head !== 'hyp-vit') return config;
   return { ...config, head: 'hypmix', geometry: 'euclidean', hyp_c: publishedDefaults.hyp_c };
 }
@@ -127,7 +127,7 @@ export function learnableNames({ learn }: RunConfig): Learnable[] {
   return (learn === null ? [] : learn.split(',').map((name) => name.trim())) as Learnable[];
 }
 
-/** Checks conditions that involve several options. */
+/** Checks the conditions that relate several options. */
 function consistent(config: RunConfig, operation: string): RunConfig {
   const { bs, num_samples, resize, crop, geometry, head, memory } = config;
   const refuse = (option: OptionName, expected: string, got: unknown = config[option]): never => {
@@ -155,13 +155,13 @@ function consistent(config: RunConfig, operation: string): RunConfig {
   if (memory > 0 && head === 'hyp-vit' && names.includes('hyp_c'))
     refuse(
       'memory',
-      '0 if hyp_c is learnable with a free radius, because remembered points are in another ball',
+      '0 if hyp_c is learnable with a free radius, because stored points belong to a ball of a different curvature',
     );
   checkTree(config, refuse);
   return config;
 }
 
-/** The conditions of the losses of a class tree. */
+/** Checks the conditions of the losses on the class tree. */
 function checkTree(
   config: RunConfig,
   refuse: (option: OptionName, expected: string, got?: unknown) => never,
@@ -177,7 +177,7 @@ function checkTree(
       `${head} and ${geometry}`,
     );
   if (terms.includes('radius') && tree_reach === null && clip_r === null)
-    refuse('tree_reach', 'a distance, because without clip_r there is no largest one');
+    refuse('tree_reach', 'a distance, because distances are unbounded without clip_r');
   if (memory > 0) refuse('memory', '0 with tree');
   if (learnableNames(config).includes('hyp_c'))
     refuse('learn', 'scalars other than hyp_c with tree', 'hyp_c');

@@ -2,7 +2,7 @@ import { atLeast0, geometriesWith, inGroup, orNone, positive, type RunOption, sh
 
 const tree = inGroup('Loss');
 
-/** The losses of a class tree. */
+/** The losses on a class tree. */
 export const treeTerms = ['levels', 'cones', 'radius'] as const;
 export type TreeTerm = (typeof treeTerms)[number];
 
@@ -19,48 +19,48 @@ const sumOfTerms = shaped(
   `${treeTerms.join(', ')} or a sum such as ${treeTerms.join('+')}`,
 );
 
-/** Options of terms that need points at any distance from the origin of a curved space. */
+/** Options of the terms that need a curved space with points at any distance from its origin. */
 const curved = { geometries: geometriesWith('curved') } as const;
 
-/** Losses of the class tree, in addition to the loss of the classes. */
+/** Losses on the class tree, in addition to the option `loss`. */
 export class TreeOptions {
-  /** Losses of the data set's class tree, joined by `+`; `null`: the tree is not trained. */
+  /** Losses on the data set's class tree, joined by `+`; `null`: no tree losses. */
   readonly tree: RunOption<string | null> = tree(orNone(sumOfTerms), {
-    help: "losses of the data set's class tree, in addition to that of the classes",
+    help: "losses on the data set's class tree, in addition to the loss on the classes",
     default: null,
     studyColumn: true,
   });
-  /** Weight of `levels`: the mean over the levels of the SupCon loss whose positives share their ancestor on the level. */
+  /** Weight of `levels`: the SupCon loss whose positives share an ancestor on a level, averaged over the levels. */
   readonly tree_levels: RunOption<number> = tree(atLeast0, {
-    help: 'weight of levels, the contrastive losses of the ancestors on each level',
+    help: 'weight of levels, the contrastive loss on the ancestors of each level, averaged over the levels',
     default: 1,
   });
-  /** The factor of the temperatures per level above the classes. */
+  /** Factor by which temperatures grow per level above the classes. */
   readonly tree_t: RunOption<number> = tree(positive, {
-    help: 'factor of the temperatures per level above the classes',
+    help: 'factor by which temperatures grow per level above the classes',
     default: 2,
   });
-  /** Weight of `cones`: the images of a node are in the entailment cone of their midpoint. */
+  /** Weight of `cones`, which pulls the images of a node into the entailment cone of their midpoint. */
   readonly tree_cones: RunOption<number> = tree(atLeast0, {
-    help: 'weight of cones, which put images into the entailment cones of their ancestors',
+    help: 'weight of cones, which pulls images into the entailment cones of their ancestors',
     default: 1,
     ...curved,
   });
-  /** K of the half aperture of a cone, `arcsin(K (1 - c|x|^2) / (sqrt(c) |x|))`. */
+  /** Constant K of the half-aperture of a cone, `arcsin(K (1 - c|x|^2) / (sqrt(c) |x|))`. */
   readonly tree_k: RunOption<number> = tree(positive, {
-    help: 'constant K of the cones, which are wider if it is larger',
+    help: 'constant K of the cones; a larger K makes them wider',
     default: 0.1,
     ...curved,
   });
-  /** Weight of `radius`: distances from the origin grow with the depth in the tree. */
+  /** Weight of `radius`, which makes distances from the origin proportional to depths in the tree. */
   readonly tree_radius: RunOption<number> = tree(atLeast0, {
     help: 'weight of radius, which makes distances from the origin proportional to depths in the tree',
     default: 1,
     ...curved,
   });
-  /** Distance of the deepest images from the origin; `null`: 2 clip_r, the largest that the head reaches. */
+  /** Distance of the deepest images from the origin; `null`: 2 clip_r, the largest distance that the head reaches. */
   readonly tree_reach: RunOption<number | null> = tree(orNone(positive), {
-    help: 'distance of the deepest images from the origin; None is 2 clip_r, the largest distance',
+    help: 'distance of the deepest images from the origin; None is 2 clip_r, the largest distance that the head reaches',
     default: null,
     ...curved,
   });

@@ -7,10 +7,11 @@ import { average, type Estimate, estimate, holm, pairedTest } from './statistics
 /** The results of a cell. */
 export interface CellSummary {
   cell: Cell;
+  /** Recall by seed. */
   scores: ReadonlyMap<number, number>;
-  /** Over all finished seeds. */
+  /** Estimate of the mean over all finished seeds. */
   estimate: Estimate;
-  /** Runs with a non-finite loss. */
+  /** Number of runs without a recall, mostly because of a non-finite loss. */
   failed: number;
 }
 
@@ -18,22 +19,22 @@ export interface CellSummary {
 export interface ArmSummary {
   arm: string;
   cells: CellSummary[];
-  /** The cell with the highest mean, excluding settings with a failed run. Null if nothing has finished. */
+  /** The cell with the highest mean, excluding cells with a failed run. Null if no cell qualifies. */
   best: CellSummary | null;
   /**
-   * Recall per seed at the best setting by the other seeds. A setting selected and evaluated on the same seeds would look
-   * better than it is.
+   * Recall by seed, of the cell that is best on the other seeds. Selecting and evaluating a cell on the same seeds would
+   * bias its recall upward.
    */
   heldOut: Map<number, number>;
 }
 
-/** A paired comparison of two arms, each at its best setting: `more` minus `less` per seed. */
+/** A paired comparison of two arms, each at its best setting: the recall of `more` minus that of `less`, by seed. */
 export interface Comparison {
   more: string;
   less: string;
   differences: number[];
   estimate: Estimate;
-  /** p value with Holm's correction over all contrasts of the study; NaN for fewer than three seeds. */
+  /** p-value with Holm's correction over all contrasts of the study; NaN for fewer than three seeds. */
   p: number;
   verdict: 'difference' | 'none found' | 'too few seeds';
 }
@@ -43,13 +44,12 @@ export interface Analysis {
   arms: ArmSummary[];
   contrasts: Comparison[];
   /**
-   * For each control: the difference between hyperbolic and euclidean, and the part of it that remains under the
-   * control.
+   * For each control: the effect (hyperbolic minus euclidean), and what is left of it when the control replaces euclidean.
    */
   survival: { control: string; effect: Comparison; left: Comparison }[];
 }
 
-/** Significance level: the probability of any false claim in a study without true differences. */
+/** Family-wise significance level: the probability of any false positive in a study without true differences. */
 export const level = 0.05;
 
 /** Analyzes a complete or partial study by Recall@k. */
@@ -108,7 +108,9 @@ function heldOut(cells: readonly CellSummary[]): Map<number, number> {
 
 const controls: readonly string[] = [chordControl, slopeMatched, hardNegatives];
 
-/** All pairs, except that controls are only compared with their subject: each comparison reduces the power of the others. */
+/**
+ * All pairs, but controls are only compared with their subject, because every comparison reduces the power of the others.
+ */
 function comparedPairs(arms: readonly ArmSummary[]): (readonly [ArmSummary, ArmSummary])[] {
   const pairs = arms.flatMap((one, i) => arms.slice(i + 1).map((other) => [one, other] as const));
   if (!arms.some(({ arm }) => arm === slopeMatched)) return pairs;
@@ -151,7 +153,7 @@ function flipped({
   };
 }
 
-/** The best cell of an arm for each value of an option, in the order of the values. */
+/** Returns the best cell of an arm for each value of an option, ordered by value. */
 export function profile(
   arm: ArmSummary,
   value: (cell: Cell) => number | string,
@@ -166,12 +168,12 @@ export function profile(
   return found.sort(([a], [b]) => (typeof a === 'number' && typeof b === 'number' ? a - b : 0));
 }
 
-/** The temperature of a cell for the x axis: that of its geometry, or of the distance if it uses both. */
+/** Returns the temperature of a cell for the x-axis: t_e or t_h, whichever the geometry uses; t_h if it uses both. */
 export function temperatureOf({ config }: Cell): number {
   return config[temperaturesOf(config.geometry).at(-1)!];
 }
 
-/** The value of an option for a chart or table. */
+/** Returns the value of an option for a chart or table. */
 export function optionOf({ config }: Cell, name: AxisName): number | string {
   const value = config[name];
   return typeof value === 'number' ? value : String(value ?? 'none');

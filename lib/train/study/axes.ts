@@ -1,7 +1,7 @@
 import { coded } from '../../errors.ts';
 import { type OptionName, optionsWhere } from '../options/options.ts';
 
-/** The values of an option in a study: a list or, for a random search, a range. */
+/** The values of an option in a study: a list or, for random search, a range. */
 export type Axis = { values: string[] } | { low: number; high: number };
 
 /** An option of a run that a study can vary; see {@link axisNames}. */
@@ -11,8 +11,8 @@ export type AxisName = OptionName;
 export const axisNames: readonly AxisName[] = optionsWhere(({ sweepable }) => sweepable ?? true);
 
 /**
- * Parses the values of an option: `0.05,0.1,0.2` is a list, `0.05:0.4` a range to sample from. Commas inside brackets belong
- * to a value, such as `[25,50]` for eval_ep.
+ * Parses the values of an option: `0.05,0.1,0.2` is a list, `0.05:0.4` a range to sample from. Commas inside brackets
+ * belong to a value, such as `[25,50]` for eval_ep.
  * @throws RangeError `ERR_HOROBALL_CONFIG`
  */
 export function parseAxis(name: AxisName, text: string): Axis {
@@ -20,7 +20,7 @@ export function parseAxis(name: AxisName, text: string): Axis {
   if (range) return rangeOf(name, text, Number(range[1]), Number(range[2]));
   const values = text.split(/,(?![^[(]*[\])])/).map((value) => value.trim());
   if (values.some((value) => value === ''))
-    throw refused(name, 'comma-separated values, none of them empty', text);
+    throw refused(name, 'comma-separated values without empty ones', text);
   return { values: [...new Set(values)] };
 }
 
@@ -29,7 +29,7 @@ function rangeOf(name: AxisName, text: string, low: number, high: number): Axis 
   throw refused(name, 'a range low:high with 0 < low < high', text);
 }
 
-/** The error for an invalid option. */
+/** Returns the error for an invalid option. */
 export function refused(name: string, expected: string, got: string): RangeError {
   return coded('ERR_HOROBALL_CONFIG', `[sweep] ${name}: expected ${expected}, got '${got}'`, RangeError);
 }

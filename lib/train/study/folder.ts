@@ -25,7 +25,7 @@ export class StudyFolder {
   readonly plan: StudyPlan;
   #results: Result[];
   #invalid: InvalidLines | null = null;
-  /** Held by {@link lock}: the lock, and results.jsonl, which stays open so that no result reaches another study. */
+  /** Set by {@link lock}: the lock, and results.jsonl, which stays open so that no result goes to another study. */
   #held: { lock: Lock; log: OpenFile } | null = null;
 
   private constructor(path: string, { plan, results }: Study) {
@@ -35,7 +35,7 @@ export class StudyFolder {
   }
 
   /**
-   * Creates the folder of a study, or opens it if it contains the same study, which may be running.
+   * Creates the folder of a study, or opens it if it already contains the same study, even if that study is running.
    * @throws `ERR_HOROBALL_SWEEP_EXISTS` if the folder contains a different study; `ERR_HOROBALL_SWEEP_RUNNING` if another
    * process is creating one
    */
@@ -55,18 +55,18 @@ export class StudyFolder {
     return this.#results;
   }
 
-  /** Invalid lines of results.jsonl, which {@link lock} removed: their runs are repeated. */
+  /** Invalid lines of results.jsonl, which {@link lock} removed, so that their runs are repeated. */
   get invalid(): InvalidLines | null {
     return this.#invalid;
   }
 
-  /** The folder of the runs. */
+  /** The folder that contains the run folders. */
   get runs(): string {
     return join(this.path, 'runs');
   }
 
   /**
-   * Adds a result, which is on disk when the promise resolves.
+   * Adds a result. It is on disk when the promise resolves.
    * @throws as {@link checkHeld}
    */
   async add(result: Result): Promise<void> {
@@ -78,7 +78,7 @@ export class StudyFolder {
   }
 
   /**
-   * Locks the study against other processes, and loads results that they added meanwhile.
+   * Locks the study against other processes, and loads results that they have added in the meantime.
    * @throws `ERR_HOROBALL_SWEEP_RUNNING` if another process holds the lock
    */
   async lock(): Promise<AsyncDisposable> {
@@ -86,7 +86,7 @@ export class StudyFolder {
     try {
       const { results, invalid = null } = await readStudy(this.path);
       [this.#results, this.#invalid] = [results, invalid];
-      // Rewriting removes a truncated last line, which would damage the next one.
+      // Rewriting removes a truncated last line, to which the next result would otherwise be appended.
       const path = resultsOf(this.path);
       await writeText(path, this.#results.map(line).join(''));
       const log = await openInside(path, constants.O_WRONLY | constants.O_APPEND);
@@ -108,8 +108,8 @@ export class StudyFolder {
   }
 
   /**
-   * Checks that this object holds the lock and that its path still leads to the study: someone may have deleted the lock, or
-   * moved the folder and begun another study there.
+   * Checks that this object holds the lock and that its path still refers to the study. Someone may have deleted the lock,
+   * or moved the folder and started another study in its place.
    * @throws `ERR_HOROBALL_SWEEP_RUNNING`
    */
   async checkHeld(): Promise<{ log: OpenFile }> {
@@ -132,7 +132,10 @@ function lost(path: string, why: string): Error {
   return coded('ERR_HOROBALL_SWEEP_RUNNING', message);
 }
 
-/** Locks the folder of a study or of several. @throws `ERR_HOROBALL_SWEEP_RUNNING` if another process holds the lock */
+/**
+ * Locks the folder of a study, or of several studies.
+ * @throws `ERR_HOROBALL_SWEEP_RUNNING` if another process holds the lock
+ */
 export async function lockStudy(path: string): Promise<Lock> {
   return await Lock.take(join(path, 'lock'), (holder, advice) => {
     const message = `[sweep] out: expected a study that is not in use, got ${path}: ${holder} is working on it. ${advice}`;
@@ -142,7 +145,7 @@ export async function lockStudy(path: string): Promise<Lock> {
 
 type Files = { study: Study } & Pick<NamedPlan, 'known'>;
 
-/** Reads a study; null if the folder contains none. */
+/** Reads a study; null if the folder does not contain one. */
 async function readIfThere(path: string): Promise<Files | null> {
   return await readFiles(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ERR_HOROBALL_SWEEP') return null;
@@ -150,7 +153,7 @@ async function readIfThere(path: string): Promise<Files | null> {
   });
 }
 
-/** Writes the plan, unless another process has written one since: under the lock, so that no plan is ever replaced. */
+/** Writes the plan under the lock, unless another process has written one in the meantime; a plan is never replaced. */
 async function createFiles(path: string, plan: StudyPlan): Promise<Files> {
   await using _ = await lockStudy(path);
   const other = await readIfThere(path);
@@ -161,7 +164,7 @@ async function createFiles(path: string, plan: StudyPlan): Promise<Files> {
 
 /**
  * Reads a study; invalid lines of results.jsonl are skipped.
- * @throws `ERR_HOROBALL_SWEEP` if the folder contains no study; `ERR_HOROBALL_FORMAT` for an invalid sweep.json
+ * @throws `ERR_HOROBALL_SWEEP` if the folder does not contain a study; `ERR_HOROBALL_FORMAT` for an invalid sweep.json
  */
 export async function readStudy(path: string): Promise<Study> {
   return (await readFiles(path)).study;
@@ -184,7 +187,9 @@ async function readFiles(path: string): Promise<Files> {
   return { study: { name, ...parsed, results, ...(invalid && { invalid }) }, known };
 }
 
-/** A key that is equal for plans with the same runs, as far as the known options differ. */
+/**
+ * A key that is equal for plans with the same runs. Ignores options that are not `known`, which earlier versions lacked.
+ */
 function identityOf({ cells, seeds, varied }: StudyPlan, known: readonly OptionName[]): string {
   const settings = cells.map(({ id, arm, label, config }) => [
     id,
@@ -197,7 +202,7 @@ function identityOf({ cells, seeds, varied }: StudyPlan, known: readonly OptionN
 
 const line = (result: Result): string => `${jsonWithChecksum(result)}\n`;
 
-/** With line breaks, for people. */
+/** Formats the plan with line breaks, to be readable. */
 const planText = (plan: StudyPlan): string =>
   `${JSON.stringify(JSON.parse(jsonWithChecksum(plan)), null, 1)}\n`;
 
@@ -207,7 +212,7 @@ const namesSchema = z.looseObject({
 
 interface NamedPlan {
   plan: StudyPlan;
-  /** The options that the plan names: a plan of an earlier version has fewer. */
+  /** The options in the plan's configurations; plans of earlier versions have fewer. */
   known: readonly OptionName[];
 }
 

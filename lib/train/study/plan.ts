@@ -4,10 +4,10 @@ import { pairCurve, settingOf } from '../measure/closed-forms.ts';
 import type { TrainedGeometry } from '../options/define.ts';
 import { lastEpoch } from '../options/epochs.ts';
 import { appliesTo, isTemperature, optionNames, type RunConfig, temperaturesOf } from '../options/options.ts';
-import { over, parseConfig } from '../options/resolve.ts';
+import { overrideOptions, parseConfig } from '../options/resolve.ts';
 import { type Axis, type AxisName, refused } from './axes.ts';
 
-/** One setting of a study. Its runs differ only in the seed. */
+/** One setting of a study; its runs differ only in the seed. */
 export interface Cell {
   /** Unique within the study, and valid as a file name. */
   id: string;
@@ -18,30 +18,30 @@ export interface Cell {
   config: RunConfig;
 }
 
-/** A study. Every cell runs with every seed, so that cells can be compared per seed. */
+/** The plan of a study. Every cell runs with every seed, so that cells can be compared seed by seed. */
 export interface StudyPlan {
   cells: Cell[];
   seeds: number[];
-  /** Options with more than one value, in the given order, without `seed`. */
+  /** Options with more than one value except `seed`, in the given order. */
   varied: AxisName[];
 }
 
 /** Options of {@link makePlan}. */
 export interface PlanOptions {
-  /** Options of the runs, by their names. */
+  /** The values of each option to vary. */
   axes: Readonly<Partial<Record<AxisName, Axis>>>;
   seeds: readonly number[];
-  /** Options of the runs that no axis varies. */
+  /** Options that are the same for all runs. */
   base?: Readonly<Partial<RunConfig>>;
-  /** Whether to add the controls that separate curvature from temperature. */
+  /** Whether to add controls, which separate the effect of curvature from that of temperature. */
   controls?: boolean;
-  /** Number of random settings per geometry instead of the full grid. */
+  /** Number of random settings per geometry; null: the full grid. */
   draws?: number | null;
 }
 
-/** Name of the control with a Euclidean logit that has the slope of the hyperbolic one. */
+/** Name of the control with a Euclidean logit of the same slope as the hyperbolic logit. */
 export const slopeMatched = 'slope-matched';
-/** The geometry that the controls are about, the one that it is compared with, and the control without curvature. */
+/** The geometry that is studied, the geometry that it is compared with, and the control without curvature. */
 export const subject = 'hyperbolic' as const;
 export const baseline = 'euclidean' as const;
 export const chordControl = 'chordal' as const;
@@ -51,14 +51,14 @@ const defaultStrength = 1;
 /** The cosine at which the slopes are equal, which is typical of hard negatives early in training. */
 export const matchedAt = 0.5;
 
-/** Most runs of a study: the plan, the results and the report are in memory. */
+/** Maximum number of runs in a study, because plan, results and report are held in memory. */
 export const mostRuns = 100_000;
-/** Most characters of a cell's ID, so that a run's name is a valid file name. */
+/** Maximum length of a cell's id, so that a run's name is a valid file name. */
 const longestId = 200;
 
 /**
- * Creates the cells of a study: the grid of all axes, or random samples, for each geometry. Settings that only differ in
- * options that a geometry does not use, such as t_h in a Euclidean run, become one cell.
+ * Creates the cells of a study: the grid of all axes, or random settings, for each geometry. Settings that only differ in
+ * options that a geometry does not use, such as t_h in a Euclidean run, are merged into one cell.
  * @throws RangeError `ERR_HOROBALL_CONFIG` for an option out of range, before anything runs
  */
 export function makePlan({ axes, seeds, base = {}, controls = false, draws = null }: PlanOptions): StudyPlan {
@@ -76,11 +76,11 @@ export function makePlan({ axes, seeds, base = {}, controls = false, draws = nul
       `${names.length} geometries x ${Math.max(settings, listed)} settings x ${seeds.length} seeds`,
     );
   const configs = names.flatMap((geometry) => {
-    // With controls, beta belongs to them; otherwise it is an axis of the runs whose loss it weights.
+    // With controls, beta applies to their hard-negative runs only; otherwise, to the geometries that support it.
     const axesOfGeometry =
       appliesTo('beta', { geometry: geometry as TrainedGeometry }) && !controls ? others : withoutBeta;
     const settings = draws === null ? grid(axesOfGeometry) : drawn(axesOfGeometry, draws, next);
-    return settings.map((setting) => configOf(over(base, { ...setting, geometry })));
+    return settings.map((setting) => configOf(overrideOptions(base, { ...setting, geometry })));
   });
   const cells = configs.map((config) => ({ arm: config.geometry as string, config }));
   if (controls) cells.push(...controlsOf(configs, strengths(beta)));
@@ -92,7 +92,7 @@ export function makePlan({ axes, seeds, base = {}, controls = false, draws = nul
   return { cells: named(kept, varied), seeds: [...seeds], varied };
 }
 
-/** The options of a run. Unless the epochs to evaluate are given, only the last one is: its recall is the result. */
+/** Returns the options of a run. By default, only the last epoch is evaluated, because its recall is the result. */
 function configOf(given: Readonly<Record<string, unknown>>): RunConfig {
   const config = parseConfig(given, 'sweep');
   const isPreset = given['eval_ep'] !== undefined || (config.ds === 'shapes' && given['ep'] === undefined);
@@ -126,7 +126,7 @@ function grid(axes: Readonly<Partial<Record<string, Axis>>>): Setting[] {
   return settings;
 }
 
-/** Draws settings: log-uniform from a range, uniform from a list; without repetition if all axes are lists. */
+/** Samples settings: log-uniformly from ranges, uniformly from lists; without repetition if all axes are lists. */
 function drawn(axes: Readonly<Partial<Record<string, Axis>>>, draws: number, next: Random): Setting[] {
   if (Object.values(axes).every((axis) => 'values' in axis!))
     return shuffle(next, grid(axes)).slice(0, draws);
@@ -146,9 +146,9 @@ function strengths(axis: Axis | undefined): number[] {
 }
 
 /**
- * The controls of each hyperbolic setting: the chord instead of the distance (removes the curvature), a Euclidean run whose
- * temperature gives the logit the same slope at a cosine of 0.5 (removes both), and Euclidean runs at the same t_e with
- * negatives weighted by hardness.
+ * Creates the controls of each hyperbolic setting: a run with the chord instead of the distance (without curvature), a
+ * Euclidean run whose temperature gives the logit the same slope at a cosine of 0.5 (without curvature and without the
+ * effective temperature that it causes), and Euclidean runs at the same t_e with negatives weighted by hardness.
  */
 function controlsOf(
   configs: readonly RunConfig[],
@@ -158,7 +158,7 @@ function controlsOf(
   if (hyperbolic.length === 0)
     throw coded(
       'ERR_HOROBALL_CONFIG',
-      '[sweep] controls: expected hyperbolic among the geometries, got others only. Add it to --geometry.',
+      '[sweep] controls: expected hyperbolic among the geometries, got only others. Add it to --geometry.',
       RangeError,
     );
   return hyperbolic.flatMap((config) => {
@@ -186,7 +186,7 @@ function controlsOf(
   });
 }
 
-/** A key that is equal for configurations of the same run. */
+/** A key that is equal for configurations that describe the same run. */
 function signature(config: RunConfig): string {
   return JSON.stringify(
     optionNames.filter((name) => appliesTo(name, config)).map((name) => [name, config[name]]),

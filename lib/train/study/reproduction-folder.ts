@@ -18,9 +18,9 @@ export interface ReproductionRecord {
   quick: boolean;
   /** Options of all runs. */
   base: Partial<RunConfig>;
-  /** The seeds that were asked for. */
+  /** The requested seeds. */
   asked: number[];
-  /** The plan that fits into the budget. */
+  /** The grid and the seeds that fit the budget. */
   grid: Grid;
   seeds: number[];
   /** The command line, and the machine that started the reproduction. */
@@ -42,7 +42,7 @@ const recordSchema: z.ZodType<ReproductionRecord> = z.looseObject({
 const fileOf = (path: string): string => join(path, 'reproduction.json');
 
 /**
- * Reads reproduction.json; null if the folder contains none.
+ * Reads reproduction.json; null if it does not exist.
  * @throws `ERR_HOROBALL_FORMAT` if it is damaged
  */
 export async function readRecord(path: string): Promise<ReproductionRecord | null> {
@@ -54,8 +54,8 @@ export async function readRecord(path: string): Promise<ReproductionRecord | nul
 }
 
 /**
- * Throws `ERR_HOROBALL_SWEEP_EXISTS` unless a folder's record is of the same reproduction. The budget may differ: the runs
- * were chosen when it began.
+ * Throws `ERR_HOROBALL_SWEEP_EXISTS` unless a folder's record is of the same reproduction. The budget may differ, because
+ * the runs were selected when the reproduction started.
  */
 export function checkSame(
   path: string,
@@ -72,8 +72,8 @@ export function checkSame(
 }
 
 /**
- * Opens the studies of a reproduction in folders of their names, and writes reproduction.json.
- * @throws `ERR_HOROBALL_SWEEP_EXISTS` if another process has begun a different reproduction there since
+ * Opens the studies of a reproduction in folders of the same name, and writes reproduction.json.
+ * @throws `ERR_HOROBALL_SWEEP_EXISTS` if another process has started a different reproduction there in the meantime
  */
 export async function openReproduction(path: string, record: ReproductionRecord): Promise<StudyFolder[]> {
   await ensureFolder(path);

@@ -5,7 +5,7 @@
 import { coded } from '../../errors.ts';
 import type { RunConfig } from '../options/options.ts';
 import { findRecipe, type Recipe, recipes } from '../options/recipes.ts';
-import { over } from '../options/resolve.ts';
+import { overrideOptions } from '../options/resolve.ts';
 import { type AxisName, parseAxis } from './axes.ts';
 import { makePlan, type StudyPlan } from './plan.ts';
 
@@ -14,7 +14,7 @@ export const studyNames = ['temperature', 'lambda-c', 'head'] as const;
 export type StudyName = (typeof studyNames)[number];
 export type Reproduction = Readonly<Record<StudyName, StudyPlan>>;
 
-/** How many settings the studies have. */
+/** The sizes of the studies' grids. */
 export const grids = ['full', 'small'] as const;
 export type Grid = (typeof grids)[number];
 
@@ -41,16 +41,16 @@ export const variedNames: readonly AxisName[] = [
   'seed',
 ];
 
-/** Epochs of a run from random weights, in full and with `--quick`. */
+/** Epochs of a run from random weights, by default and with `--quick`. */
 const epochs = {
   shapes: { usual: 60, quick: 4 },
   emoji: { usual: 5, quick: 1 },
 } as const;
 
 /**
- * The options of all runs on a data set: short runs from random weights for the data sets of horoball, otherwise the published
- * ones.
- * @param quick - runs of a few epochs, which show what the report looks like but are too short for conclusions
+ * Returns the options of all runs on a data set: for the data sets of horoball, short runs from random weights; for others,
+ * the published options.
+ * @param quick - runs of a few epochs, which are enough to see the report but too short for conclusions
  */
 export function baseOf(ds: string, quick: boolean): Partial<RunConfig> {
   const length = quick ? 'quick' : 'usual';
@@ -67,24 +67,24 @@ function during(ep: number): Pick<RunConfig, 'ep' | 'eval_ep'> {
   return { ep, eval_ep: `[${ep}]` };
 }
 
-/** The options of all runs: those of the data set, and the given ones, which move the last evaluation if they set `ep`. */
+/** Returns the options of all runs: those of the data set, overridden by the given ones as in `overrideOptions`. */
 export function mergedBase(
   ds: string,
   quick: boolean,
   given: Readonly<Record<string, unknown>>,
 ): Partial<RunConfig> {
-  return over(baseOf(ds, quick), given) as Partial<RunConfig>;
+  return overrideOptions(baseOf(ds, quick), given) as Partial<RunConfig>;
 }
 
-/** The recipes of the papers for a data set. */
+/** Returns the recipes of the papers for a data set. */
 export function publishedRecipes(ds: string): readonly Recipe[] {
   return recipes.filter(({ paper, options }) => paper !== null && options.ds === ds);
 }
 
 /**
- * The plans of the studies.
+ * Plans the studies.
  * @param base - options of all runs
- * @param seeds - every setting runs with each of them
+ * @param seeds - seeds of every setting
  */
 export function planReproduction(
   grid: Grid,
@@ -103,17 +103,17 @@ export function planReproduction(
   return { temperature: plan('temperature'), 'lambda-c': plan('lambda-c'), head: plan('head') };
 }
 
-/** Number of runs of all studies. */
+/** Returns the number of runs in all studies. */
 export function runsOf(reproduction: Reproduction): number {
   return Object.values(reproduction).reduce((sum, { cells, seeds }) => sum + cells.length * seeds.length, 0);
 }
 
-/** The fewest seeds with which a paired comparison has an interval. */
+/** Minimum number of seeds for a paired comparison with a p-value. */
 export const fewestSeeds = 3;
 
 /**
- * The largest reproduction that fits into a budget: fewer seeds first, then fewer settings.
- * @param secondsPerRun - measured or known
+ * Returns the largest reproduction that fits the budget: reduces the number of seeds first, then the number of settings.
+ * @param secondsPerRun - measured or known duration of a run
  * @param budget - seconds; Infinity for no limit
  * @throws RangeError `ERR_HOROBALL_OPTION` naming the smallest budget that suffices
  */
@@ -133,6 +133,6 @@ export function fitBudget(
       needed = runsOf(planReproduction(grid, base, kept)) * secondsPerRun;
       if (needed <= budget) return { grid, seeds: kept };
     }
-  const message = `[reproduce] budget: expected at least ${Math.ceil(needed / 60)} minutes, which the smallest set of runs takes on this machine, got ${budget / 60}`;
+  const message = `[reproduce] budget: expected at least ${Math.ceil(needed / 60)} minutes, the time of the smallest set of runs on this machine, got ${budget / 60}`;
   throw coded('ERR_HOROBALL_OPTION', message, RangeError);
 }

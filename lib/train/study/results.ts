@@ -13,10 +13,10 @@ import type { Cell, StudyPlan } from './plan.ts';
 export interface Result {
   cell: string;
   seed: number;
-  /** Recall on unseen classes at the end; null if the loss was not finite or the run was not evaluated. */
+  /** Recall on the test classes after the last epoch; null if the loss was not finite or the run was not evaluated. */
   spaces: Evaluation['spaces'] | null;
   seconds: number;
-  /** The reason for missing recall, as a sentence; null if there is recall. */
+  /** The reason if recall is missing, as a sentence; otherwise null. */
   error: string | null;
 }
 
@@ -29,7 +29,7 @@ export interface Study {
   invalid?: InvalidLines;
 }
 
-/** Schema of a line of results.jsonl; see rows.ts. */
+/** Schema of a line of results.jsonl. */
 export const resultSchema: z.ZodType<Result> = z.looseObject({
   cell: z.string(),
   seed: z.int(),
@@ -47,7 +47,7 @@ const config = z.record(z.string(), z.unknown()).transform((options, context): R
   }
 });
 
-/** Far more than a study has: pages compare every arm with every other, and list all runs. */
+/** Limits, far above real studies: reports compare every pair of arms, and list all runs. */
 const [mostArms, mostRuns] = [64, 100_000];
 
 /** Schema of sweep.json. */
@@ -69,7 +69,7 @@ export const planSchema: z.ZodType<StudyPlan> = z
     seeds: z.array(z.int()).min(1),
     varied: z.array(z.enum(axisNames)),
   })
-  .refine(({ cells }) => isDistinct(cells.map(({ id }) => id)), 'two settings have one id')
+  .refine(({ cells }) => isDistinct(cells.map(({ id }) => id)), 'two settings have the same id')
   .refine(({ seeds }) => isDistinct(seeds), 'a seed occurs twice')
   .refine(({ cells }) => new Set(cells.map(({ arm }) => arm)).size <= mostArms, `more than ${mostArms} arms`)
   .refine(({ cells, seeds }) => cells.length * seeds.length <= mostRuns, `more than ${mostRuns} runs`);
@@ -78,7 +78,7 @@ function isDistinct(list: readonly unknown[]): boolean {
   return new Set(list).size === list.length;
 }
 
-/** Recall in the space that a cell trains: cosine, hyperbolic distance, or the fused score of a hybrid. */
+/** Returns recall in the space that a cell trains: cosine, hyperbolic distance, or the fused score for hybrid. */
 export function recallOfCell({ config }: Cell, { spaces }: Result): Recall | null {
   if (spaces === null) return null;
   const trained = spaces[trainedSpace(config.geometry)];
@@ -86,7 +86,7 @@ export function recallOfCell({ config }: Cell, { spaces }: Result): Recall | nul
   return inner && distance ? (spaces.fused ?? trained) : trained;
 }
 
-/** Recall@k of a cell's runs by seed, without failed runs. */
+/** Returns Recall@k of a cell's runs by seed, without failed runs. */
 export function scoresOf(cell: Cell, results: readonly Result[], k = '1'): Map<number, number> {
   const scores = new Map<number, number>();
   for (const result of results) {
@@ -97,12 +97,12 @@ export function scoresOf(cell: Cell, results: readonly Result[], k = '1'): Map<n
   return scores;
 }
 
-/** The run name of a cell and a seed. */
+/** Returns the name of the run of a cell with a seed. */
 export function runName(cell: Cell, seed: number): string {
   return `${cell.id}-s${seed}`;
 }
 
-/** The remaining runs, ordered by seed, so that a partial study compares cells on the same seeds. */
+/** Returns the remaining runs, ordered by seed, so that a partial study compares cells on the same seeds. */
 export function remaining(
   { cells, seeds }: StudyPlan,
   results: readonly Result[],

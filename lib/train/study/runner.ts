@@ -5,29 +5,28 @@ import type { StudyFolder } from './folder.ts';
 import type { Cell } from './plan.ts';
 import { type Result, remaining, runName } from './results.ts';
 
-/** Callbacks and controls of a study. If a callback returns a promise, the study waits for it; its error ends the study. */
+/** Callbacks and controls of a study. If a callback returns a promise, the study waits for it; an error ends the study. */
 export interface SweepHooks {
   /** Stops the study after the current step; a resumed study resumes the run from its checkpoint. */
   signal?: AbortSignal;
-  /** Prepares the data of all runs, once no other process can work on the study. */
+  /** Prepares the data of all runs; called once the study is locked. */
   prepare?: () => Promise<void>;
-  /** Called before a run; `done` of `total` runs have a result. */
+  /** Called before each run; `done` of `total` runs have a result. */
   onRun?: (run: { cell: Cell; seed: number; done: number; total: number }) => void;
-  /** Called after a run. */
+  /** Called after each run. */
   onResult?: (result: Result) => void;
   /** Writes the study's report; called with its folder after each run and at the end, and awaited. */
   report?: (folder: string) => Promise<void>;
   /** Hooks of the runs themselves. */
   onStep?: TrainHooks['onStep'];
   onWarning?: TrainHooks['onWarning'];
-  /** Performs a run, as `train` does. */
+  /** Executes a run, as `train` does. */
   run: (config: RunConfig, hooks: TrainHooks) => Promise<RunResult>;
 }
 
 /**
- * Performs the remaining runs of a study one after another, and reports after each.
- * A run with a non-finite loss (due to a low temperature) counts as a result. Any other error ends the study, which the same
- * call resumes.
+ * Executes the remaining runs of a study, one at a time, and writes the report after each. A run with a non-finite loss
+ * (due to a low temperature) counts as a result. Any other error ends the study; call `sweep` again to resume it.
  * @returns whether the study is complete
  */
 export async function sweep(folder: StudyFolder, hooks: SweepHooks): Promise<boolean> {
@@ -38,7 +37,7 @@ export async function sweep(folder: StudyFolder, hooks: SweepHooks): Promise<boo
   if (skipped !== null) await hooks.onWarning?.(`${skipped.slice(0, -1)}, so its run is repeated`);
   const total = plan.cells.length * plan.seeds.length;
   for (const { cell, seed } of remaining(plan, folder.results)) {
-    await folder.checkHeld(); // preparing data, a run and a report may take hours
+    await folder.checkHeld(); // the preparation, the previous run and its report may have taken hours
     await hooks.onRun?.({ cell, seed, done: folder.results.length, total });
     const result = await runOnce(folder, cell, seed, hooks);
     if (result === null) break;
@@ -50,7 +49,7 @@ export async function sweep(folder: StudyFolder, hooks: SweepHooks): Promise<boo
   return folder.results.length === total;
 }
 
-/** Performs one run; null if it was interrupted. */
+/** Executes one run; returns null if it was interrupted. */
 async function runOnce(
   folder: StudyFolder,
   cell: Cell,

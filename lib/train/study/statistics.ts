@@ -1,26 +1,27 @@
 import { integer, random } from '../../random.ts';
 
-/** A mean over seeds with its uncertainty. */
+/** A mean over seeds and its uncertainty. */
 export interface Estimate {
   mean: number;
   /** Standard deviation over the seeds (n - 1); NaN for one seed. */
   deviation: number;
-  /** Ends of the bootstrap interval; NaN for one seed. */
+  /** Bounds of the bootstrap confidence interval; NaN for one seed. */
   low: number;
   high: number;
   count: number;
 }
 
 const resamples = 10_000;
-/** Up to this number of values, all resamples are enumerated (1,716 for seven); otherwise they are sampled. */
-const countedMost = 7;
+/** Up to this number of values, all resamples are enumerated (1,716 for seven values); beyond, they are sampled. */
+const mostEnumerated = 7;
 
 /**
- * Mean, deviation and bootstrap interval of independent values.
+ * Mean, standard deviation and bootstrap confidence interval of independent values.
  *
  * The interval is the expanded percentile interval (Hesterberg 2015, arXiv 1411.5279). The plain percentile interval is too
- * narrow by the factor sqrt((n-1)/n) and by the ratio of the normal to Student's quantile; for five seeds, a nominal coverage
- * of 95% is 85% (expanded: 92%). Resampling is exhaustive or seeded, so that reports are reproducible.
+ * narrow by the factor sqrt((n-1)/n) and by the ratio of the normal to Student's quantile; for five seeds, its coverage is
+ * 85% instead of the nominal 95% (expanded interval: 92%). Resampling is exhaustive or seeded, so that reports are
+ * reproducible.
  *
  * @param level - coverage, 0.95 by default
  */
@@ -28,7 +29,7 @@ export function estimate(values: readonly number[], level = 0.95): Estimate {
   const count = values.length;
   const mean = average(values);
   if (count < 2) return { mean, deviation: Number.NaN, low: Number.NaN, high: Number.NaN, count };
-  const means = (count <= countedMost ? allResamples(values) : drawnResamples(values)).sort(
+  const means = (count <= mostEnumerated ? allResamples(values) : drawnResamples(values)).sort(
     (x, y) => x[0] - y[0],
   );
   const t = studentQuantile((1 + level) / 2, count - 1);
@@ -42,10 +43,10 @@ export function estimate(values: readonly number[], level = 0.95): Estimate {
   };
 }
 
-/** A possible mean under resampling, and its probability. */
+/** The mean of a resample, and its probability. */
 type Resample = [mean: number, probability: number];
 
-/** All ways to draw n of n values with replacement, by how often each is drawn. */
+/** Enumerates all ways to draw n of n values with replacement, by the multiplicity of each value. */
 function allResamples(values: readonly number[]): Resample[] {
   const count = values.length;
   const found: Resample[] = [];
@@ -75,7 +76,7 @@ function drawnResamples(values: readonly number[]): Resample[] {
   });
 }
 
-/** The smallest mean whose cumulative probability is at least q. */
+/** Returns the smallest mean whose cumulative probability is at least q. */
 function quantile(sorted: readonly Resample[], q: number): number {
   let total = 0;
   for (const [mean, probability] of sorted) {
@@ -89,7 +90,7 @@ export function average(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** Standard deviation with n - 1. */
+/** Sample standard deviation (with n - 1 in the denominator). */
 export function deviation(values: readonly number[]): number {
   const mean = average(values);
   const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
@@ -97,8 +98,7 @@ export function deviation(values: readonly number[]): number {
 }
 
 /**
- * Two-sided p value of the hypothesis that paired differences have mean 0 (Student's t).
- * NaN for fewer than three seeds.
+ * Two-sided p-value of Student's t-test that paired differences have mean 0. NaN for fewer than three seeds.
  */
 export function pairedTest(differences: readonly number[]): number {
   const count = differences.length;
@@ -109,8 +109,8 @@ export function pairedTest(differences: readonly number[]): number {
 }
 
 /**
- * Holm's step-down correction (1979), which bounds the probability of any false rejection by the level. NaN stays NaN and does
- * not count as a test.
+ * Holm's step-down correction (1979), which controls the family-wise error rate. NaN stays NaN and does not
+ * count as a test.
  */
 export function holm(ps: readonly number[]): number[] {
   const order = [...ps.keys()].filter((i) => !Number.isNaN(ps[i]!)).sort((a, b) => ps[a]! - ps[b]!);
@@ -123,7 +123,7 @@ export function holm(ps: readonly number[]): number[] {
   return adjusted;
 }
 
-/** Distribution function of Student's t for integer degrees of freedom (Abramowitz and Stegun 26.7.3 and 26.7.4). */
+/** Cumulative distribution of Student's t for integer degrees of freedom (Abramowitz and Stegun 26.7.3 and 26.7.4). */
 export function student(t: number, df: number): number {
   const angle = Math.atan(t / Math.sqrt(df));
   const [sin, square] = [Math.sin(angle), Math.cos(angle) ** 2];
@@ -148,7 +148,7 @@ function studentQuantile(p: number, df: number): number {
   return (low + high) / 2;
 }
 
-/** Normal distribution function by its series (Marsaglia 2004); accurate to 1e-15 in the range used. */
+/** Cumulative normal distribution by its series (Marsaglia 2004), accurate to 1e-15 in the range used. */
 export function normal(z: number): number {
   if (Math.abs(z) > 8) return z > 0 ? 1 : 0;
   let term = z;

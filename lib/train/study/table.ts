@@ -1,7 +1,7 @@
 import { optionOf, optionsWhere } from '../options/options.ts';
 import { recallOfCell, type Study } from './results.ts';
 
-/** A study as CSV (RFC 4180): one row per run with its settings, its recall in the trained space, and its duration. */
+/** Formats a study as CSV (RFC 4180): one row per run with its settings, recall in the trained space, and duration. */
 export function studyCsv({ plan, results }: Study): string {
   const always = optionsWhere(({ studyColumn }) => studyColumn ?? false);
   const columns = [...new Set([...always, ...plan.varied])].filter(

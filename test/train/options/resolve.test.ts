@@ -1,7 +1,12 @@
 import test from 'ava';
 import type { RunConfig } from '../../../lib/train/options/options.ts';
 import { findRecipe, recipes } from '../../../lib/train/options/recipes.ts';
-import { learnableNames, over, parseConfig, publishedDefaults } from '../../../lib/train/options/resolve.ts';
+import {
+  learnableNames,
+  overrideOptions,
+  parseConfig,
+  publishedDefaults,
+} from '../../../lib/train/options/resolve.ts';
 
 const folder = { ds: 'folder', path: 'somewhere' };
 
@@ -69,13 +74,13 @@ test('names and values of other tools', (t) => {
 
 test('the number of epochs overrides those that a recipe evaluates', (t) => {
   const { options } = findRecipe('emoji');
-  t.is(parseConfig(over(options, {})).eval_ep, 'r(0,151,15)');
-  t.is(parseConfig(over(options, { ep: 8 })).eval_ep, 'r(9)');
-  t.is(parseConfig(over(options, { ep: 8, eval_ep: '[2]' })).eval_ep, '[2]');
-  t.is(parseConfig(over(options, { lr: 1 })).eval_ep, 'r(0,151,15)');
+  t.is(parseConfig(overrideOptions(options, {})).eval_ep, 'r(0,151,15)');
+  t.is(parseConfig(overrideOptions(options, { ep: 8 })).eval_ep, 'r(9)');
+  t.is(parseConfig(overrideOptions(options, { ep: 8, eval_ep: '[2]' })).eval_ep, '[2]');
+  t.is(parseConfig(overrideOptions(options, { lr: 1 })).eval_ep, 'r(0,151,15)');
   const published = findRecipe('hypmix-cub-vit').options;
-  t.is(parseConfig(over(published, { ep: 8 })).eval_ep, '[8]');
-  t.is(parseConfig(over(published, { ep: '8' })).eval_ep, '[8]');
+  t.is(parseConfig(overrideOptions(published, { ep: 8 })).eval_ep, '[8]');
+  t.is(parseConfig(overrideOptions(published, { ep: '8' })).eval_ep, '[8]');
 });
 
 const wrong: [keyof RunConfig | 'banana', unknown, RegExp][] = [
@@ -161,7 +166,7 @@ test('cones and radii of a class tree need a free radius in a curved geometry', 
   );
   for (const geometry of ['euclidean', 'chordal'])
     refused({ ...free, tree: 'radius', geometry }, /for radius, .*, got hyp-vit and/);
-  refused({ ...free, clip_r: null }, /tree_reach: expected a distance, because without clip_r/);
+  refused({ ...free, clip_r: null }, /tree_reach: expected a distance, because distances are unbounded/);
   t.is(parseConfig({ ...free, clip_r: null, tree_reach: 3 }).tree_reach, 3);
   t.is(parseConfig({ ...free, tree: 'cones', clip_r: null }).tree_reach, null);
   refused({ tree: 'levels', memory: 10 }, /memory: expected 0 with tree, got 10/);
