@@ -14,8 +14,7 @@ export interface SavedState {
 
 /**
  * Finds the first part of a checkpoint that is missing, unexpected or different from that of a run. Checksums detect
- * damage, but not a file that was assembled from others: a missing part would leave that part of the learner in its
- * initial state.
+ * damage, but not a file that was assembled from several: a missing part would silently keep its initial state.
  * @returns the first problem, phrased to follow "a checkpoint that"; null if the state is complete and consistent
  */
 export async function problemOf(saved: SavedState, learner: Learner): Promise<string | null> {
@@ -31,7 +30,7 @@ export async function problemOf(saved: SavedState, learner: Learner): Promise<st
 function mismatchedName(tensors: SavedState['tensors'], learner: Learner): string | null {
   const wanted = namesOf(learner);
   const missing = [...wanted].find((name) => !tensors.has(name));
-  // A run may have used another device before.
+  // Random states of other devices are expected, because the run may have used another device before.
   const unexpected = [...tensors.keys()].find((name) => !wanted.has(name) && !name.startsWith('random/'));
   return missing ?? unexpected ?? null;
 }
@@ -51,7 +50,7 @@ function namesOf({ embedder, ema, memory, proxies }: Learner): Set<string> {
 
 const [firstMoment, secondMoment] = ['.exp_avg', '.exp_avg_sq'];
 
-/** Counters that follow from the number of steps. With other values, moments would be corrected wrongly and silently. */
+/** Checks the counters that follow from the number of steps; wrong ones would silently distort Adam's bias correction. */
 function countProblem({ tensors, step, scaler, learnables }: SavedState, learner: Learner): string | null {
   if (scaler !== null) {
     const { scale, goodSteps, skipped } = scaler;
@@ -70,7 +69,7 @@ function countProblem({ tensors, step, scaler, learnables }: SavedState, learner
   return null;
 }
 
-/** Normal numbers of float32, in which the loss is scaled. */
+/** Range of the normal float32 numbers, because the loss is scaled in float32. */
 const [smallestScale, largestScale] = [2 ** -126, 2 ** 127];
 
 async function valueProblem(tensors: SavedState['tensors']): Promise<string | null> {

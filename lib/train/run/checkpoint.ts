@@ -33,7 +33,7 @@ export async function saveWeights(path: string, model: Embedder | ViT): Promise<
 
 /**
  * Loads the weights of a run into its network, and the final value of a learnable curvature.
- * @throws `ERR_HOROBALL_WEIGHTS` if the network that the weights were saved with had other settings
+ * @throws `ERR_HOROBALL_WEIGHTS` if the weights were saved from a network with other settings
  */
 export async function loadTrained(
   path: string,
@@ -94,7 +94,7 @@ export interface Position {
   complete: boolean;
 }
 
-/** The libtorch version and number of threads, on which the last digits depend. */
+/** The libtorch version and number of threads, on which the last digits of results depend. */
 interface Machine {
   libtorch: string;
   threads: number;
@@ -188,8 +188,8 @@ export class Checkpoint {
   /**
    * Reads a checkpoint.
    * @param path - a file, or a run folder for its last checkpoint
-   * @throws `ERR_HOROBALL_CHECKPOINT` if the file is not a checkpoint; `ERR_HOROBALL_FORMAT` if it is damaged; the errors of
-   * the file system
+   * @throws `ERR_HOROBALL_CHECKPOINT` if the file is not a checkpoint; `ERR_HOROBALL_FORMAT` if it is damaged; the errors
+   * of the file system
    */
   static async read(path: string): Promise<Checkpoint> {
     const { tensors, metadata } = await readSafetensors(await fileOf(path));
@@ -236,7 +236,7 @@ export class Checkpoint {
     }
   }
 
-  /** Describes a change of libtorch or threads since the checkpoint, which changes the last digits; null without one. */
+  /** Describes a change of the libtorch version or thread count since the checkpoint; null if both are the same. */
   changedMachine(config: RunConfig): string | null {
     checkObject('checkpoint.changedMachine', config, 'config');
     const [was, is] = [this.#contents.machine, machineOf(config)];
@@ -252,13 +252,13 @@ export class Checkpoint {
   }
 }
 
-/** Checkpoints in a run folder: the last one, and that of the best evaluation. */
+/** Names of the checkpoints in a run folder: the last one, and the one with the best evaluation. */
 export const lastName = 'last.safetensors';
 export const bestName = 'best.safetensors';
 
 const metadataKey = 'horoball.checkpoint';
 
-/** An object that only inherits from `Learner` has no network. */
+/** Also checks the embedder, because an object with the prototype of `Learner` may lack its fields. */
 function checkLearner(operation: string, learner: Learner): void {
   const { embedder } = instance(operation, 'learner', learner, Learner);
   instance(operation, 'learner.embedder', embedder, Embedder);

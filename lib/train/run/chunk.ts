@@ -8,20 +8,20 @@ import type { RunConfig } from '../options/options.ts';
  * Values that a block stores per token for its backward pass, in units of the token's width: twice the residual sum, two
  * norms, q, k and v, the attention output, and both sides of the GELU, which is four times as wide.
  */
-const keptValues = 16;
+const storedValues = 16;
 /** Additional values per token during the backward pass of a block. */
-const passingValues = 10;
+const transientValues = 10;
 
 /**
- * Bytes per image from its forward pass to the end of its backward pass in float32: within 10% of the 56.9 MB that
- * `node dist/test/train/big-batch.js 18 4,18` measures for vit_small at 224 px. The last block is left out, because it only
+ * Bytes per image from its forward pass to the end of its backward pass in float32: within 10% of the 56.9 MB that `node
+ * dist/test/train/big-batch.js 18 4,18` measures for vit_small at 224 px. The last block is not counted, because it only
  * processes the class token.
  */
 export function bytesPerImage({ model, crop }: RunConfig): number {
   const vit = resolveViT(model);
   const { depth, embedDim, patchSize } = vit;
   const tokens = Math.floor(crop / patchSize) ** 2 + prefixTokens(vit);
-  return 4 * (tokens * embedDim * (keptValues * (depth - 1) + passingValues) + 3 * crop * crop);
+  return 4 * (tokens * embedDim * (storedValues * (depth - 1) + transientValues) + 3 * crop * crop);
 }
 
 /** Options of {@link withChunk}. */
@@ -35,8 +35,8 @@ export interface ChunkOptions {
 }
 
 /**
- * Sets `chunk` if it is not set and the graph of the full batch would not fit in memory. The value is a power of two, so that
- * it does not depend on a few megabytes.
+ * Sets `chunk` if it is not set and the graph of the full batch would not fit in memory. The value is a power of two, so
+ * that small variations of free memory do not change it.
  */
 export function withChunk(
   config: RunConfig,
@@ -50,7 +50,7 @@ export function withChunk(
   const chunk = 2 ** Math.max(0, Math.floor(Math.log2((0.5 * free) / imageBytes)));
   if (chunk >= rows) return config;
   note?.(
-    `a batch size of ${config.bs} needs about ${gigabytes(batchBytes)} and ${gigabytes(free)} are free, so gradient caching with a chunk size of ${chunk} is used, with the same gradient (--chunk ${chunk}; --chunk ${config.bs} turns it off)`,
+    `a batch size of ${config.bs} needs about ${gigabytes(batchBytes)} and ${gigabytes(free)} are free, so gradient caching with a chunk size of ${chunk} is used; the gradient is the same (--chunk ${chunk}; --chunk ${config.bs} turns it off)`,
   );
   return { ...config, chunk };
 }

@@ -73,7 +73,7 @@ export function createLoss(config: RunConfig, embedder: Embedder): HybridLoss {
   });
 }
 
-/** The losses of the class tree that a run trains; null if it trains none. */
+/** Creates the losses on the class tree; null without the option `tree`. */
 export function createTreeLoss(config: RunConfig, loss: HybridLoss): TreeLoss | null {
   const { tree, tree_levels, tree_t, tree_cones, tree_k, tree_radius, tree_reach, clip_r } = config;
   if (tree === null) return null;
@@ -82,11 +82,11 @@ export function createTreeLoss(config: RunConfig, loss: HybridLoss): TreeLoss | 
     weights: Object.fromEntries(treeTermsOf(tree).map((term) => [term, weights[term]])),
     temperature: tree_t,
     k: tree_k,
-    reach: tree_reach ?? 2 * (clip_r ?? 1), // without clip_r, only the unused term has no reach
+    reach: tree_reach ?? 2 * (clip_r ?? 1), // without either, the term that needs it is not trained
   });
 }
 
-/** The evaluation options of a run. @param current - current values of learnable temperatures */
+/** Returns the evaluation options of a run. @param current - current values of learnable temperatures */
 export function evaluationOf(
   config: RunConfig,
   { protocol }: TestSet,
@@ -105,7 +105,7 @@ export function evaluationOf(
 }
 
 /**
- * The proxies of a run's loss; null for a loss without proxies.
+ * Creates the proxies of a run's loss; null for a loss without proxies.
  * @param labels - of the training images; null if they are unknown
  * @throws `ERR_HOROBALL_CONFIG` if they are needed and unknown
  */
@@ -134,7 +134,7 @@ export function createOptimizer(config: RunConfig, embedder: Embedder, proxies: 
   });
 }
 
-/** As published. */
+/** Learning rate of the proxies relative to `lr`, as published. */
 const defaultProxyRate = 100;
 
 function compatOf({ compat }: RunConfig): 'hypmix' | null {

@@ -3,7 +3,7 @@ import type { RunConfig } from '../options/options.ts';
 import type { Source } from './source.ts';
 import { epochOf, type RunState } from './state.ts';
 
-/** What is due after the step that was just taken. */
+/** Decides which actions are due after the step that was just taken. */
 export interface Due {
   /** Whether to check numerical health: at the end of each epoch. */
   health(step: number): boolean;
@@ -17,8 +17,7 @@ export interface Due {
 const stepsWithoutEpochs = 50;
 
 /**
- * Returns when health checks, evaluations and checkpoints of a run are due. All but checkpoints depend on the step
- * alone.
+ * Returns when health checks, evaluations and checkpoints of a run are due. Only checkpoints depend on more than the step.
  */
 export function dueOf({ eval_ep, save_every }: RunConfig, { epochSteps, test }: Source): Due {
   const epochs = new Set(parseEpochs(eval_ep));

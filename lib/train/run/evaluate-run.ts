@@ -1,4 +1,4 @@
-/** The measurements of a run. */
+/** Evaluations, baselines and health checks during a run. */
 
 import { searchDevice } from '../lane/native.ts';
 import { baselineFeatures } from '../measure/baselines.ts';
@@ -43,8 +43,8 @@ export async function measureBaselines({ config, source, state, listeners, stop 
 }
 
 /**
- * Evaluates the network on the test classes, and takes a snapshot for the report. In a group, each rank
- * embeds a part of the images and searches a part of the queries.
+ * Evaluates the network on the test classes, and takes a snapshot for the report. In a group, each rank embeds a part of
+ * the images and searches the neighbors of a part of the queries.
  */
 export async function evaluateRun(run: Run): Promise<void> {
   const { config, source, learner, state, group, stop } = run;
@@ -70,7 +70,7 @@ export async function evaluateRun(run: Run): Promise<void> {
   await stop.after();
 }
 
-/** Logs and draws the results. */
+/** Logs the results, and takes the snapshot. */
 async function recordEvaluation(
   run: Run,
   test: TestSet,

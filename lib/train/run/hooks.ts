@@ -12,13 +12,13 @@ import type { RunSummary } from './summary.ts';
 export type RunEnd = 'complete' | 'interrupted' | 'failed';
 
 /**
- * Callbacks of a run. Progress meter, dashboard, TensorBoard and report are listeners. If a callback returns a promise, the
- * run waits for it; an error in a callback ends the run.
+ * Callbacks of a run. The progress display, dashboard, TensorBoard and report are listeners. If a callback returns a
+ * promise, the run waits for it; an error in a callback ends the run.
  */
 export interface RunListener {
   /** Called once the run has its folder (null if `runs` is null), before anything is written to the log. */
   onStore?(folder: string | null): void;
-  /** Called before the first step, with every resolved option; `name` is that of the run folder. */
+  /** Called before the first step, with all options resolved; `name` is the name of the run folder. */
   onBegin?(config: RunConfig): void;
   /** Called after `onBegin`, with the size of the network and of the data set. */
   onSummary?(summary: RunSummary): void;
@@ -30,17 +30,17 @@ export interface RunListener {
   onEvaluation?(row: EvaluationRow): void;
   /** Called at the end of each epoch, with the numerical health of the points. */
   onHealth?(row: HealthRow): void;
-  /** Called after every evaluation, with the data of the report's drawings. */
+  /** Called after every evaluation, with the data that the report draws. */
   onSnapshot?(snapshot: Snapshot): void;
   /** Called after the evaluation of an untrained baseline. */
   onBaseline?(baseline: Baseline): void;
   /** Called before a checkpoint is written; a resumed run does not report earlier rows again. */
   onCheckpoint?(): void;
-  /** Called with warnings that do not stop the run, such as an unreadable image. */
+  /** Called for problems that do not stop the run, such as an unreadable image. */
   onWarning?(text: string): void;
   /**
-   * Called last, after all files of the run are written and before its folder is unlocked. The folder of a new run that fails
-   * before its first step is removed afterwards.
+   * Called last, after all files of the run are written and before its folder is unlocked. The folder of a new run that
+   * fails before its first step is removed afterwards.
    */
   onEnd?(end: RunEnd): void;
 }
@@ -59,12 +59,12 @@ export interface RunControls {
 export interface TrainHooks extends RunListener, Omit<RunControls, 'group'> {
   /**
    * The ranks that train together: batches and options are those of the whole group, and rank 0 alone reports and writes.
-   * By default the group that the environment describes, if any; null for a single process.
+   * Default: the group that the environment variables describe, if any; null for a single process.
    */
   group?: RankGroup | null;
   /**
-   * A run folder to resume, or `auto`: the interrupted run with the same options (with `name`, the run of that name), otherwise a
-   * new run.
+   * A run folder to resume, or `auto`: the interrupted run with the same options (with `name`, the run of that name),
+   * otherwise a new run.
    */
   resume?: string | null;
 }
@@ -87,7 +87,7 @@ export interface RunResult {
 
 type Callback = keyof RunListener;
 
-/** The names of all callbacks; the type makes the list complete. */
+/** The names of all callbacks; the type checks that none is missing. */
 const callbacks: Readonly<Record<Callback, true>> = {
   onStore: true,
   onBegin: true,
@@ -106,7 +106,7 @@ const callbacks: Readonly<Record<Callback, true>> = {
 /** Calls several listeners in the order of the list, one callback at a time. */
 export class Listeners {
   readonly #all: RunListener[];
-  /** The warnings since the last `flush`, one after another. */
+  /** Delivery of the warnings since the last `flush`, in order. */
   #warnings: Promise<void> = Promise.resolve();
 
   constructor(all: readonly RunListener[]) {
@@ -152,7 +152,7 @@ export class Listeners {
 const controls = ['signal', 'data', 'group', 'resume'] as const satisfies (keyof TrainHooks)[];
 const hookNames: ReadonlySet<string> = new Set([...Object.keys(callbacks), ...controls]);
 
-/** A listener may be an instance of a class, which has other properties, too. */
+/** Only plain objects are checked for unknown names: an instance of a class may have other properties. */
 function isPlain(given: unknown): boolean {
   return given !== null && typeof given === 'object' && Object.getPrototypeOf(given) === Object.prototype;
 }

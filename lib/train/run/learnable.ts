@@ -8,7 +8,7 @@ export interface LearnableOptions {
   names: readonly Learnable[];
   /** Initial values, above 0. */
   initial: Readonly<Record<Learnable, number>>;
-  /** Largest factor between a value and its initial value, above 1. */
+  /** Largest factor by which a value may differ from its initial value, above 1. */
   range: number;
 }
 

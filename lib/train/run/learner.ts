@@ -22,19 +22,19 @@ import { LearnableScalars } from './learnable.ts';
 import type { StepBatch } from './source.ts';
 import { neverStops, type StopPoints } from './stop.ts';
 
-/** Rows of a batch, followed by remembered rows. */
+/** Rows of a batch, followed by rows of the cross-batch memory. */
 interface Rows extends LossInputs, Disposable {
   labels: Int32Array;
   /** Factor that keeps the sum of all ranks' gradients that of a mean over the batch's classes. */
   factor: number;
 }
 
-/** The rows of the whole batch, which in a group are those of all ranks. */
+/** The rows of the whole batch, gathered from all ranks. */
 interface Whole extends LossInputs, Disposable {
   labels: Int32Array;
 }
 
-/** State that a step needs at its end. */
+/** Options of {@link Learner.finish}. */
 export interface FinishOptions {
   lr: number;
   factor: number;
@@ -112,8 +112,7 @@ export class Learner implements Disposable {
 
   /**
    * @param note - receives messages about adapted weights and published behavior
-   * @param group - the ranks that train the network together: each batch then holds only the rows of this
-   * rank
+   * @param group - the ranks that train the network together: each batch then has only the rows of this rank
    * @param labels - of the training images, for a loss with proxies
    * @param tree - the class tree of the data set, for the option `tree`
    * @throws `ERR_HOROBALL_CONFIG` for `memory` with `compat` in a group, because a checkpoint has only the rows of rank 0
@@ -151,7 +150,7 @@ export class Learner implements Disposable {
   /**
    * Queues the forward pass of a batch; with gradient caching, of its chunks without a graph.
    * @param prefetched - the same batch on the device; the caller disposes of it
-   * @param stop - where the pass may end early, with gradient caching
+   * @param stop - called where the pass can stop early, between the chunks of gradient caching
    */
   async embed(
     samples: LabeledBatch,
@@ -191,7 +190,7 @@ export class Learner implements Disposable {
     return Batch.from(bytes, { count: last - first, size }, model.mean, model.std, device);
   }
 
-  /** Queues the gathering of all ranks' rows, if the batch has only those of this rank and the loss compares all. */
+  /** Queues a gather of all ranks' rows, unless the batch already has them or the loss compares only those of this rank. */
   gather(embeddings: LossInputs, batch: StepBatch): Whole {
     const { euclidean, hyperbolic } = checkInputs('learner.gather', embeddings);
     const { labels, whole } = checkOptions('learner.gather', batch, 'batch');
@@ -208,7 +207,9 @@ export class Learner implements Disposable {
     return { ...all, labels: whole.labels, [Symbol.dispose]: dispose };
   }
 
-  /** The inputs of the loss: the rows of the batch, followed by remembered rows of other classes. */
+  /**
+   * Returns the inputs of the loss: the rows of the batch, followed by those of other classes in the cross-batch memory.
+   */
   compared(embeddings: LossInputs, labels: Int32Array): Rows {
     if (this.memory !== null && this.memory.size > 0) return this.memory.extend(embeddings, labels);
     const { euclidean, hyperbolic } = checkInputs('learner.compared', embeddings);
@@ -216,7 +217,7 @@ export class Learner implements Disposable {
     return { euclidean, hyperbolic, labels, factor, [Symbol.dispose]: () => {} };
   }
 
-  /** Queues the losses of the class tree, and adds them to the objective; null without them. */
+  /** Queues the losses on the class tree, and adds them to the objective; null if the run has no such losses. */
   addTree(objective: LossHandle, embeddings: LossInputs, labels: Int32Array): TreeTerms | null {
     instance('learner.addTree', 'objective', objective, LossHandle);
     const inputs = checkInputs('learner.addTree', embeddings);
@@ -228,7 +229,7 @@ export class Learner implements Disposable {
     return this.#treeLoss.addTo(objective, inputs, this.#tree!.batch(labels), scale);
   }
 
-  /** Temperatures, curvature and further options of the loss in this step. */
+  /** Returns the temperatures, the curvature and the other options of the loss in this step. */
   scalars(): Required<ApplyOptions> {
     const { learnables } = this;
     return {
@@ -242,8 +243,8 @@ export class Learner implements Disposable {
   }
 
   /**
-   * Queues the backward pass, and in a group the sum of its gradients over the ranks.
-   * @param stop - where the pass may end early, with gradient caching
+   * Queues the backward pass and, in a group, the sum of the gradients over the ranks.
+   * @param stop - called where the pass can stop early, between the chunks of gradient caching
    */
   async backward(
     objective: LossHandle,
@@ -390,8 +391,8 @@ export class Learner implements Disposable {
   }
 
   /**
-   * Synchronizes the ranks after a step. If every rank has the values and gradients of the same loss, those of rank 0 count,
-   * so that ranks on different kinds of machines keep the same values. The gradient through the head is a sum over rows.
+   * Combines the results of the ranks after a step. If all computed the same loss, the values of rank 0 are used, so that
+   * ranks on different hardware stay identical. The gradient through the head is a sum over the rows of all ranks.
    */
   async #agree({ gradParams, ...values }: LossValues, headGradient: number, stop: boolean): Promise<Agreed> {
     const isCounted = this.#isPerRank || this.#group.rank === 0;
@@ -423,7 +424,7 @@ export class Learner implements Disposable {
   }
 }
 
-/** @throws `ERR_HOROBALL_CONFIG` if the run trains a class tree that is missing, or on several ranks */
+/** @throws `ERR_HOROBALL_CONFIG` if `tree` is set without a class tree, or with several ranks */
 function checkTree({ tree, ds }: RunConfig, { size }: RankGroup, found: ClassTree | null): void {
   if (tree === null) return;
   if (size > 1)
@@ -433,7 +434,7 @@ function checkTree({ tree, ds }: RunConfig, { size }: RankGroup, found: ClassTre
   throw configError(`[train] tree: expected a data set with a class tree, got ${ds} without one. ${how}`);
 }
 
-/** Whether the loss of a rank is that of its own rows, and the ranks average their gradients, as published. */
+/** Whether each rank computes the loss of its own rows only and the ranks average their gradients, as published. */
 function isPerRank({ compat, loss }: RunConfig, { size }: RankGroup): boolean {
   return compat === 'hypmix' && loss === 'views' && size > 1;
 }

@@ -13,7 +13,7 @@ import { readConfig } from './read.ts';
 
 /**
  * Creates the network of a finished run with its weights.
- * @param config - of the run, whose device and precision may differ
+ * @param config - configuration of the run, possibly with another device or precision
  * @throws `ERR_HOROBALL_RUN` if the run has no weights yet; `ERR_HOROBALL_WEIGHTS` if they do not match its configuration
  */
 export async function restoredEmbedder(run: string, config: RunConfig): Promise<Embedder> {

@@ -4,14 +4,14 @@ import { Lock, lockHolder } from '../../io/lock.ts';
 
 /**
  * Locks a run folder, so that only one run or command writes to it, across processes and threads.
- * @param argument - begins the error
- * @throws `ERR_HOROBALL_RUN_BUSY` if another run holds the lock, or one on another host may hold it
+ * @param argument - start of the error message
+ * @throws `ERR_HOROBALL_RUN_BUSY` if another run holds the lock, or a run on another host may hold it
  */
 export async function lockRun(folder: string, argument = '[train] resume'): Promise<Lock> {
   return await Lock.take(lockFile(folder), (holder, advice) => busy(argument, folder, holder, advice));
 }
 
-/** Checks that a run folder is not in use, before work that only a run in it needs. @throws as {@link lockRun} */
+/** Fails early if a run folder is in use, before the work of preparing a run. @throws as {@link lockRun} */
 export async function checkFree(folder: string): Promise<void> {
   const other = await runHolder(folder);
   if (other !== null) throw busy('[train] resume', folder, other.holder, other.advice);
@@ -22,13 +22,13 @@ function busy(argument: string, folder: string, holder: string, advice: string):
   return coded('ERR_HOROBALL_RUN_BUSY', message);
 }
 
-/** The error of a run whose folder was taken over by another run. */
+/** Returns the error of a run whose folder was taken over by another run. */
 export function lostLock(folder: string, why: string): Error {
   const message = `[train] runs: expected exclusive use of ${folder}, but ${why}. The last checkpoint is valid; resume the run when no other process uses the folder.`;
   return coded('ERR_HOROBALL_RUN_BUSY', message);
 }
 
-/** The process that trains in a run folder and how to take the folder over; null if it is not in use. */
+/** Returns the process that is training in a run folder, and how to take the folder over; null if it is not in use. */
 export async function runHolder(folder: string): Promise<{ holder: string; advice: string } | null> {
   return await lockHolder(lockFile(folder));
 }

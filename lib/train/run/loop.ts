@@ -13,7 +13,7 @@ import { epochOf, hasStalled, type StepDetails, stepRow } from './state.ts';
 import { summaryOf } from './summary.ts';
 import { warnOfSkipped } from './warnings.ts';
 
-/** Performs a planned run, new or resumed; in a group, on every rank. See `train` for the errors. */
+/** Executes a planned run, new or resumed; in a group, every rank calls it. See `train` for the errors. */
 export async function performRun(
   plan: RunPlan,
   listeners: Listeners,
@@ -81,7 +81,7 @@ async function trainSteps(run: Run): Promise<void> {
   }
 }
 
-/** Reports a resumed run or measures the baselines, then evaluates the network if this is due and not logged. */
+/** Reports a resumed run or measures the baselines, then evaluates the network if due and not already logged. */
 async function beforeSteps(run: Run, due: Due): Promise<void> {
   const { config, store, state, listeners, group, isResumed } = run;
   if (isResumed && store.folder !== null) await listeners.notify('onResume', store.folder, state.step);
@@ -91,14 +91,14 @@ async function beforeSteps(run: Run, due: Due): Promise<void> {
   if (due.checkpoint(state)) await saveCheckpoint(run);
 }
 
-/** Whether the run ends because its evaluations no longer improve. */
+/** Whether the run stops early because its evaluations no longer improve; warns if so. */
 async function stopsEarly({ config, state, listeners, group }: Run): Promise<boolean> {
   const { patience } = config;
   if (!(await fromFirst(group, () => hasStalled(state, patience)))) return false;
   const { epoch, recall } = state.best ?? { epoch: 0, recall: 0 };
-  const best = `that of epoch ${epoch} (Recall@1 ${(100 * recall).toFixed(1)}%)`;
+  const best = `epoch ${epoch} (Recall@1 ${(100 * recall).toFixed(1)}%)`;
   listeners.warn(
-    `the run stopped early, because none of the last ${patience} evaluations was better than ${best}`,
+    `the run stopped early, because none of the last ${patience} evaluations improved on ${best}`,
   );
   return true;
 }
@@ -108,7 +108,7 @@ interface StepSettings {
   lr: number;
   /** Temperatures and curvature. */
   scalars: Required<ApplyOptions>;
-  /** Whether the outcome holds the batch's points. */
+  /** Whether to return the batch's points. */
   wantPoints: boolean;
 }
 

@@ -9,10 +9,10 @@ import { lastName, type Position } from './checkpoint.ts';
 
 const { O_APPEND, O_CREAT, O_RDWR } = constants;
 
-/** The row of the last step is within this many bytes before the end; an evaluation takes a few thousand. */
+/** The row of the last step is within this many bytes of the end; an evaluation's row has a few thousand. */
 const tailBytes = 1 << 20;
 
-/** Opens a log, to add to its end. */
+/** Opens a log for appending. */
 export async function openLog(path: string): Promise<OpenFile> {
   return await naming(path, openInside(path, O_RDWR | O_APPEND | O_CREAT));
 }
@@ -24,7 +24,7 @@ export type LogState = Required<Pick<Position, 'metricsBytes' | 'metricsCrc32'>>
  * Truncates the log of a run to the length at its last checkpoint.
  *
  * @param position - position of the checkpoint; null to start from the beginning
- * @returns the log as it is now
+ * @returns the state of the truncated log
  * @throws `ERR_HOROBALL_CHECKPOINT` if the log does not belong to the checkpoint; the log is then unchanged
  */
 export async function rewindLog(path: string, position: Position | null): Promise<LogState> {
@@ -60,7 +60,7 @@ async function crcOfFile(file: OpenFile, bytes: number): Promise<number> {
   return crc;
 }
 
-/** Checks that the log up to the checkpoint ends with a complete line, and contains the row of its last step. */
+/** Checks that the log up to the checkpoint ends with a complete line and contains the row of the checkpoint's step. */
 async function checkStep(path: string, file: OpenFile, step: number, bytes: number): Promise<void> {
   const tail = Buffer.alloc(Math.min(bytes, tailBytes));
   await naming(path, readAll(file, tail, bytes - tail.length));

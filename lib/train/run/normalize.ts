@@ -13,8 +13,8 @@ import { findPublished } from '../weights/registry.ts';
 import { readConfig } from './read.ts';
 
 /**
- * Makes a configuration self-contained: inlines a model's JSON file, and replaces `auto` by the device of this machine and by
- * the model's published weights if they were downloaded, otherwise by null.
+ * Makes a configuration self-contained: inlines a model's JSON file, and replaces `auto` by the device of this machine and
+ * by the model's published weights if they were downloaded, otherwise by null.
  *
  * @param note - receives a message if the published weights are missing
  * @param operation - name of the operation, for errors
@@ -64,7 +64,7 @@ async function read(file: string, operation: string): Promise<string> {
   });
 }
 
-/** Checks that weights that are a run are those of the backbone. */
+/** Checks that weights given as a run folder are of the same backbone. */
 async function checkRun(weights: string | null, model: string, operation: string): Promise<void> {
   if (weights === null || !existsSync(join(weights, 'config.json'))) return;
   const { model: trained } = await readConfig(weights);

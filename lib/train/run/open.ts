@@ -36,8 +36,8 @@ export interface Run {
 }
 
 /**
- * Opens a planned run, calls `work`, and closes the run. Every rank calls it with the same plan; rank 0 alone locks and writes
- * the folder.
+ * Opens a planned run, calls `work`, and closes the run. Every rank calls it with the same plan; rank 0 alone locks and
+ * writes the folder.
  */
 export async function withRun<T>(
   plan: RunPlan,
@@ -47,7 +47,7 @@ export async function withRun<T>(
 ): Promise<T> {
   const { folder } = plan;
   const config = configOfRank(plan.config, group);
-  // Before the checkpoint is read, so that no other run writes a later one.
+  // Locked before the checkpoint is read, so that no other run can write a newer one in between.
   await using lock = folder !== null && group.rank === 0 ? await lockRun(folder) : null;
   const checkpoint = folder === null ? null : await readChecked(folder, config, group);
   const source = await sourceOf(config, group, data);
@@ -68,7 +68,7 @@ export async function withRun<T>(
   return await work({ config, source, learner, store, state, listeners, group, stop, isNew, isResumed });
 }
 
-/** The options of one rank: `cuda` becomes the device whose index is its local rank. */
+/** Returns the options of one rank: `cuda` becomes the device whose index is the local rank. */
 function configOfRank(config: RunConfig, { size, place }: RankGroup): RunConfig {
   const { bs, num_samples: views, device } = config;
   if (size === 1) return config;
@@ -83,7 +83,7 @@ function configOfRank(config: RunConfig, { size, place }: RankGroup): RunConfig 
   return device === 'cuda' ? { ...config, device: `cuda:${place.localRank}` } : config;
 }
 
-/** Reads the last checkpoint, which must belong to the run and be the same on every rank; null before the first one. */
+/** Reads the last checkpoint, which must belong to the run and be the same on every rank; null if none was written. */
 async function readChecked(folder: string, config: RunConfig, group: RankGroup): Promise<Checkpoint | null> {
   const checkpoint = await readLastCheckpoint(folder);
   if (checkpoint !== null) checkOrigin(checkpoint, config, folder);
@@ -102,7 +102,7 @@ async function sourceOf(config: RunConfig, group: RankGroup, data: RunControls['
   throw coded('ERR_HOROBALL_OPTION', message);
 }
 
-/** Rejects a smaller `ep` than before, with which the run would end at once as complete. */
+/** Rejects an `ep` below the steps already taken, with which the run would end at once as complete. */
 function checkSteps(checkpoint: Checkpoint | null, steps: number | null): void {
   const taken = checkpoint?.position.step ?? 0;
   if (steps === null || taken <= steps) return;

@@ -54,7 +54,7 @@ export async function planRun(
 async function planFolder(folder: string, options: Readonly<Record<string, unknown>>): Promise<RunPlan> {
   const original = await readConfig(folder);
   const config = await normalizeOptions(
-    parseConfig({ ...original, ...withMovedEvaluation(original, options) }),
+    parseConfig({ ...original, ...withAdaptedEvaluations(original, options) }),
   );
   const other = differing(original, config, extensible);
   if (other !== undefined) {
@@ -64,8 +64,8 @@ async function planFolder(folder: string, options: Readonly<Record<string, unkno
   return { config, folder };
 }
 
-/** If only `ep` is given, the default epochs to evaluate follow it, and so does a list with the last epoch alone. */
-function withMovedEvaluation(
+/** If `ep` is given without `eval_ep`, adapts `eval_ep` to it, provided it was the default or only the last epoch. */
+function withAdaptedEvaluations(
   original: RunConfig,
   options: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> {
@@ -91,7 +91,7 @@ async function planAuto(config: RunConfig, note?: (text: string) => void): Promi
   for (const folder of await newestFirst(runs)) {
     const original = await readConfig(folder).catch(() => null);
     if (original === null) continue;
-    const like = { ...config, chunk: config.chunk ?? original.chunk }; // the chosen size depends on the free memory
+    const like = { ...config, chunk: config.chunk ?? original.chunk }; // an automatic size depends on free memory
     if (differing(original, like, unrelated)) continue;
     const other = await runHolder(folder);
     if (other !== null) {
@@ -122,7 +122,7 @@ function differing(one: RunConfig, other: RunConfig, may: readonly OptionName[])
   return optionNames.find((name) => !may.includes(name) && one[name] !== other[name]);
 }
 
-/** Whether a run is complete, or has taken steps without a checkpoint and therefore cannot be resumed. */
+/** Whether a run is complete, or cannot be resumed because it has taken steps but has no checkpoint. */
 async function isOver(folder: string): Promise<boolean> {
   if (await exists(join(folder, lastName))) return (await Checkpoint.position(folder)).complete;
   return (await exists(join(folder, 'model.safetensors'))) && (await tookSteps(folder));
@@ -145,7 +145,7 @@ export async function readLastCheckpoint(folder: string): Promise<Checkpoint | n
   throw coded('ERR_HOROBALL_CHECKPOINT', message);
 }
 
-/** The complete run in a folder whose configuration was written last; null without one. */
+/** Returns the most recent complete run in a folder of runs, by the date of its config.json; null if no run is complete. */
 export async function newestRun(runs: string): Promise<string | null> {
   for (const folder of await newestFirst(runs))
     if ((await exists(join(folder, 'model.safetensors'))) && (await isOver(folder))) return folder;

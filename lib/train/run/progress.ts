@@ -1,11 +1,11 @@
-/** A rate from less than this is mostly start-up: the remaining time is not known yet. */
+/** Minimum measured time for an ETA: earlier rates mostly reflect start-up. */
 const minMs = 1000;
-/** Long items need a longer average than the window, because the first of them is often slower. */
+/** Minimum number of intervals in the average. Long items may exceed the window, and the first of them is often slower. */
 const minIntervals = 4;
 
 /**
- * Rate and remaining time of counted work, averaged over recent updates. The clock starts with the first update above 0, whose
- * items do not count: start-up time, the first batch, and the work of an earlier process say nothing about the rate.
+ * Rate and remaining time of counted work, averaged over recent updates. The clock starts with the first update above 0,
+ * whose items do not count: start-up, the first batch and the work of an earlier process would distort the rate.
  */
 export class Pace {
   readonly #windowMs: number;
@@ -18,7 +18,7 @@ export class Pace {
   }
 
   /**
-   * Records progress. A smaller count or another total starts new work.
+   * Records progress. A smaller count or a different total restarts the measurement.
    * @param ms - current time in milliseconds
    */
   update(ms: number, done: number, total: number | null): void {
@@ -34,7 +34,7 @@ export class Pace {
       this.#samples.shift();
   }
 
-  /** Excludes time from the rate, such as that of an evaluation between two steps. */
+  /** Excludes time from the rate, such as the time of an evaluation between two steps. */
   pause(ms: number): void {
     for (const sample of this.#samples) sample.ms += ms;
   }
@@ -61,7 +61,7 @@ export class EvaluationTimes {
   #sum = 0;
   #count = 0;
 
-  /** @param due - the epochs that are evaluated; 0 is before training */
+  /** @param due - the epochs after which to evaluate; 0 is before training */
   constructor(due: readonly number[]) {
     this.#due = due;
   }
@@ -71,7 +71,7 @@ export class EvaluationTimes {
     ++this.#count;
   }
 
-  /** Seconds of the evaluations after an epoch that has not ended yet; 0 before the first evaluation. */
+  /** Estimated seconds of the evaluations due from this epoch on; 0 until the first evaluation was timed. */
   secondsFrom(epoch: number): number {
     if (this.#count === 0) return 0;
     const pending = new Set(this.#due.filter((each) => each >= epoch)).size;

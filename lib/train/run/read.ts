@@ -10,8 +10,8 @@ import type { Row, RunRecord } from './record.ts';
 import { type Lines, parseRows, parseSnapshot } from './run-schema.ts';
 
 /**
- * Reads a run folder: configuration, rows of metrics.jsonl and the data for drawings. An interrupted run may
- * have no rows or drawings. Invalid rows are skipped and counted.
+ * Reads a run folder: configuration, rows of metrics.jsonl, and the snapshot that reports draw. An interrupted run may have
+ * no rows and no snapshot. Invalid rows are skipped and counted.
  * @param path - the run folder
  * @throws `ERR_HOROBALL_RUN` if it is not a run folder; `ERR_HOROBALL_FORMAT` if config.json or snapshot.json is invalid;
  * the errors of the file system

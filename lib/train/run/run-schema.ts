@@ -16,12 +16,12 @@ import { trainedGeometries } from '../options/define.ts';
 import type { InvalidLines, Row } from './record.ts';
 
 /**
- * Schemas of the files in a run folder. JSON has no NaN, so a number that was not measured is null or absent in the files and
- * NaN in memory; charts, tables and event writers omit it.
+ * Schemas of the files in a run folder. JSON has no NaN, so a number that was not measured is null or absent in the files
+ * and NaN in memory; charts, tables and event writers omit it.
  */
 const orNaN = (schema: z.ZodNumber) => schema.nullish().transform((value) => value ?? Number.NaN);
 const measured = orNaN(z.number());
-/** The tolerance covers rounding errors of means. */
+/** The tolerance allows for rounding errors of means. */
 const share = orNaN(
   z
     .number()
@@ -137,7 +137,7 @@ const negatives = z
   })
   .refine(
     ({ own, profiles }) => profiles.some(({ geometry }) => geometry === own),
-    'the profile of its own loss is missing',
+    "the profile of the run's own loss is missing",
   )
   .refine(
     ({ cosineBins, profiles }) =>
@@ -190,7 +190,7 @@ const hierarchy = z.looseObject({
 
 const baseline = z.looseObject({ name: z.string(), recall }) satisfies z.ZodType<Baseline>;
 
-/** Schema of the baselines in a checkpoint, which a snapshot repeats. */
+/** Schema of the baselines in checkpoints and snapshots. */
 export const baselinesSchema: z.ZodType<Baseline[]> = z.array(baseline).max(maxItems);
 
 const neighbor = thumbnail.extend({ distance: measured });
@@ -245,15 +245,15 @@ function labelsAreClasses({
   return [...disk.labels, ...shown.map(({ label }) => label)].every((label) => label < classes.length);
 }
 
-/** The valid lines of a log, and the problems of the others; null if all are valid. */
+/** The valid lines of a log, and a summary of the invalid ones; null if all are valid. */
 export interface Lines<T> {
   rows: T[];
   invalid: InvalidLines | null;
 }
 
 /**
- * Describing a line that is not a row takes ten times as long as reading one. A log with this many was not written by
- * horoball.
+ * Maximum number of invalid lines that are parsed: describing one takes ten times as long as reading a valid line, and
+ * horoball never writes a log with this many.
  */
 export const maxInvalid = 1000;
 
@@ -282,7 +282,7 @@ export function parseLines<T>(text: string, schema: z.ZodType<T>): Lines<T> {
 }
 
 const notJson = 'it is not JSON';
-/** Maximum length of a line. A row takes a few kilobytes; a megabyte of brackets would take seconds to parse. */
+/** Maximum length of a line. A row has a few kilobytes; a megabyte of brackets would take seconds to parse. */
 const maxLine = 2 ** 20;
 
 function parseLine<T>(line: string, schema: z.ZodType<T>, rows: T[]): string | null {

@@ -10,7 +10,7 @@ import { warnOfSkipped } from './warnings.ts';
 /** @param complete - whether the run has finished */
 export async function saveCheckpoint(run: Run, complete: boolean = false): Promise<void> {
   const { config, learner, store, state, listeners } = run;
-  if (state.step === 0) return; // a resume repeats everything before the first step
+  if (state.step === 0) return; // a resumed run repeats everything before the first step
   await listeners.notify('onCheckpoint');
   await store.checkpoint((log) => {
     const position = positionOf(state, { ...log, complete });
@@ -38,12 +38,12 @@ export async function finishRun(run: Run): Promise<boolean> {
   return interrupted;
 }
 
-/** Errors after which model.safetensors is not written: the weights diverged, or another run uses the folder. */
+/** Errors after which model.safetensors is not written: training diverged, or another run uses the folder. */
 const withoutWeights: ReadonlySet<unknown> = new Set(['ERR_HOROBALL_DIVERGED', 'ERR_HOROBALL_RUN_BUSY']);
 
 /**
- * Ends a failed run. Removes its folder if it is new and without steps; otherwise writes the log, and the weights unless they
- * diverged.
+ * Ends a failed run. Removes its folder if it is new and has no steps; otherwise writes the log and, unless training
+ * diverged or another run uses the folder, the weights.
  */
 export async function abandonRun(run: Run, error: unknown): Promise<void> {
   const { store, state, listeners, isNew } = run;

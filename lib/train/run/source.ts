@@ -35,20 +35,20 @@ export interface Source {
   readonly tree: ClassTree | null;
   /** Images and classes of each split; null for an iterable. */
   readonly sizes: Counts | null;
-  /** Whether a batch stays unchanged while the next one is read, so that it can be prefetched. */
+  /** Whether the next batch can be prefetched, because reading it does not overwrite the current one. */
   readonly prefetch: boolean;
   readonly warnings: readonly string[];
-  /** Images that could not be read so far. */
+  /** Images found unreadable so far. */
   skipped(): readonly { path: string; reason: string }[];
   /** Notes on the images read so far, one sentence each. */
   imageNotes(): string[];
-  /** The batches of the run after the first `done`; the next batch is decoded while one is in use. */
+  /** The batches of the run after the first `done`; each is decoded while the previous one is in use. */
   batches(done: number, signal?: AbortSignal): AsyncIterable<StepBatch>;
 }
 
 /**
  * Opens the data set of a run.
- * @param place - a rank decodes only its classes of each batch, with the crops of a single process
+ * @param place - a rank decodes only its own classes of each batch, with the same crops as a single process
  * @throws as `openDataset` and `ClassBalancedSampler`
  */
 export async function openSource(config: RunConfig, place: RankPlace = singleProcess.place): Promise<Source> {
@@ -97,17 +97,17 @@ function sizesOf({ train, test, gallery }: Dataset): Counts {
   return { train: countOf(train), test: countOf(test), ...(gallery && { gallery: countOf(gallery) }) };
 }
 
-/** A note before training, because the treatment of alpha changes what is trained; the exact count is known after it. */
+/** Warns about alpha channels before training, because their treatment changes the training images. Checks a sample. */
 async function alphaWarnings({ train, test }: Dataset, { background }: RunConfig): Promise<string[]> {
   const { alpha, read } = await alphaIn([...train.samples, ...test.samples]);
   return alpha === 0
     ? []
     : [
-        `${alpha} of ${read} images that were checked have an alpha channel: it is ${alphaTreatment[background]}`,
+        `${alpha} of ${read} images that were checked have an alpha channel, which is ${alphaTreatment[background]}`,
       ];
 }
 
-/** The options of a run for changes of training images. */
+/** Returns the augmentation options of a run. */
 export function augmentationOf({
   color_jitter,
   rand_augment,
@@ -138,7 +138,7 @@ interface ShardOptions {
   place: RankPlace;
 }
 
-/** A rank's rows of each batch. A replaced image has the class of the one it replaces, so all labels are known. */
+/** Yields a rank's rows of each batch. The labels of all rows are known in advance: replacements keep the class. */
 async function* shardsOf(
   loader: ImageLoader,
   batches: Iterable<Int32Array>,
@@ -175,12 +175,12 @@ function samplerOf(split: Split, { num_samples, bs, seed }: RunConfig): ClassBal
   }
 }
 
-/** From about this c on, unit vectors are at the rim, and the published evaluation is meaningless. */
-const meaningless = 0.9;
+/** From about this c on, unit vectors are at the rim of the ball, and the published evaluation is meaningless. */
+const meaninglessFrom = 0.9;
 
 /** Warnings about published behavior. */
 function publishedWarnings({ compat, hyp_c }: RunConfig): string[] {
-  if (compat !== 'hypmix' || hyp_c < meaningless) return [];
+  if (compat !== 'hypmix' || hyp_c < meaninglessFrom) return [];
   return [
     `compat hypmix evaluates the hyperbolic distance between unit vectors, which at c = ${hyp_c} are at the rim of the ball or outside it, so its recall is meaningless`,
   ];
@@ -194,8 +194,8 @@ function epochWarnings({ ep, eval_ep }: RunConfig): string[] {
 }
 
 /**
- * Custom batches, without an evaluation. The run ends with the iterable, which may reuse one array for all batches, or while it
- * waits for a batch when its signal is aborted.
+ * Supplies custom batches, without an evaluation. The run ends when the iterable ends, or when the signal is aborted while
+ * waiting for a batch. The iterable may reuse one array for all batches.
  */
 export function iterableSource(batches: AsyncIterable<LabeledBatch>): Source {
   return {
@@ -222,7 +222,7 @@ async function* skipFirst(
   for (let seen = 1; ; seen++) {
     const item = await untilAborted(iterator.next(), signal);
     if (item === aborted) {
-      // It may still wait for a batch that never comes, and would return only after it.
+      // Not awaited: `return` waits for the pending batch, which may never arrive.
       void Promise.resolve(iterator.return?.()).catch(() => {});
       return;
     }
@@ -240,7 +240,7 @@ async function* skipFirst(
 
 const aborted = Symbol('aborted');
 
-/** The result of work, or `aborted` when the signal is aborted before. */
+/** Resolves to the result of work, or to `aborted` if the signal is aborted first. */
 function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T | typeof aborted> {
   return new Promise((resolve, reject) => {
     const stop = (): void => resolve(aborted);

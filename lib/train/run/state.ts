@@ -1,4 +1,4 @@
-/** The state of a run apart from its network, as plain data. */
+/** The state of a run except its network, as plain data. */
 
 import type { Baseline } from '../measure/types.ts';
 import { trainedSpace } from '../options/define.ts';
@@ -52,9 +52,9 @@ export function epochOf(step: number, epochSteps: number | null): number {
 }
 
 /**
- * Adds an evaluation. The best one is chosen by its recall under the distance that the geometry trains; the
- * untrained network does not count. It is stored separately, because a resumed run reads the evaluations from
- * its log, which may have been changed.
+ * Adds an evaluation. The best one has the highest Recall@1 under the distance that the geometry trains; the untrained
+ * network does not count. It is stored separately, because a resumed run reads its evaluations from the log, which a user
+ * may edit.
  */
 export function addEvaluation(state: RunState, row: EvaluationRow, geometry: TrainedGeometry): void {
   state.evaluations.push(row);
@@ -64,7 +64,7 @@ export function addEvaluation(state: RunState, row: EvaluationRow, geometry: Tra
     state.best = { step, epoch, recall };
 }
 
-/** Whether the last `patience` evaluations were not better than the best one; null is unlimited patience. */
+/** Whether at least `patience` evaluations have passed since the best one; null: never stalls. */
 export function hasStalled({ best, evaluations }: RunState, patience: number | null): boolean {
   if (patience === null || best === null) return false;
   return evaluations.filter(({ step }) => step > best.step).length >= patience;
@@ -79,7 +79,7 @@ export function positionOf(
   return { step, seconds: secondsOf(state), best, baselines, ...log };
 }
 
-/** Details of a training step, in addition to the state. */
+/** Results and measurements of a training step. */
 export interface StepDetails {
   outcome: StepOutcome;
   lr: number;
@@ -94,7 +94,7 @@ export interface StepDetails {
   tookMs: number;
 }
 
-/** The row of metrics.jsonl for the latest step. */
+/** Returns the row of metrics.jsonl for the latest step. */
 export function stepRow(state: RunState, details: StepDetails): StepRow {
   const { outcome, lr, epoch, scalars, learnables, count, waitMs, tookMs } = details;
   const { loss, gradNorm, scaler, tree } = outcome;

@@ -1,20 +1,20 @@
 import type { RankGroup } from '../lane/group.ts';
 import { laneIdle } from '../lane/native.ts';
 
-/** Points at which work in progress may end, by rejecting, because the run stops. */
+/** Points at which work in progress ends early if the run stops: the promises then reject. */
 export interface StopPoints {
   /** Between two parts of the work of this rank. */
   between(): Promise<void>;
-  /** After the last of them: every rank calls it once, unless `between` rejected. */
+  /** After the last part: every rank calls it once, unless `between` rejected. */
   after(): Promise<void>;
 }
 
-/** For work that is never stopped. */
+/** Stop points of work that is never stopped. */
 export const neverStops: StopPoints = { between: async () => {}, after: async () => {} };
 
 /**
- * Stops a run. A single process cancels its work as soon as it is asked to. The ranks of a group need each other's results,
- * so they stop at the same point: after a step, or in a step or an evaluation before they exchange results.
+ * Stops a run. A single process cancels its work as soon as a stop is requested. The ranks of a group need each other's
+ * results, so they stop at the same point: after a step, or within a step or an evaluation before they exchange results.
  */
 export class Stop implements StopPoints {
   /** Aborted when the run stops. */
@@ -30,23 +30,23 @@ export class Stop implements StopPoints {
     this.signal = group.size === 1 ? request : this.#agreed.signal;
   }
 
-  /** Whether this rank was asked to stop. */
+  /** Whether a stop was requested on this rank. */
   get isRequested(): boolean {
     return this.#request.aborted;
   }
 
-  /** Whether the run stops. */
+  /** Whether the run is stopping, on every rank. */
   get isStopped(): boolean {
     return this.signal.aborted;
   }
 
-  /** Waits for the queued work, then rejects if this rank was asked to stop; in a group, once all ranks know. */
+  /** Waits for queued work, then rejects if a stop was requested on this rank; in a group, after all ranks know of it. */
   async between(): Promise<void> {
     await laneIdle();
     if (this.isRequested) await this.after();
   }
 
-  /** Rejects if any rank was asked to stop. */
+  /** Rejects if a stop was requested on any rank. */
   async after(): Promise<void> {
     const requests = Float64Array.of(Number(this.isRequested));
     await this.#group.sum(requests);
@@ -54,7 +54,7 @@ export class Stop implements StopPoints {
     this.signal.throwIfAborted();
   }
 
-  /** Waits for work of one rank that this rank's request may end early; call `after` next. */
+  /** Waits for work of this rank alone, which a request on this rank ends early; call `after` next. */
   async untilRequested(work: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
     try {
       await work(this.#request);
@@ -63,12 +63,12 @@ export class Stop implements StopPoints {
     }
   }
 
-  /** Stops the run because some rank was asked to. Every rank calls this after the same step. */
+  /** Stops the run because a stop was requested on some rank. Every rank calls this after the same step. */
   agree(): void {
     this.#agreed.abort(this.#request.reason);
   }
 
-  /** Waits for work, which may end early because the run stops. */
+  /** Waits for work, which ends early if the run stops. */
   async untilStopped(work: Promise<unknown>): Promise<void> {
     try {
       await work;

@@ -17,14 +17,14 @@ import { lockRun, lostLock, runHolder } from './lock.ts';
 import { type LogState, openLog, rewindLog } from './metrics-log.ts';
 import type { Row } from './record.ts';
 
-/** Where a run writes its results. */
+/** Stores the results of a run. */
 export interface RunStore extends AsyncDisposable {
   /** Path and name of the run folder; null if nothing is stored. */
   readonly folder: string | null;
   readonly name: string | null;
   /** Appends a row to the log. Rows are written in order, in the background; `flush` waits for them. */
   append(row: Row): void;
-  /** Whether the log that a resumed run continues is not the one that its checkpoint was written with. */
+  /** Whether the log of a resumed run was modified after its checkpoint was written. */
   readonly changedLog: boolean;
   /** Waits until all rows are written; throws the first error. */
   flush(): Promise<void>;
@@ -33,11 +33,11 @@ export interface RunStore extends AsyncDisposable {
    * @throws `ERR_HOROBALL_RUN_BUSY` if it was moved or deleted, or another run took it over
    */
   check(): Promise<void>;
-  /** Writes the data of the report's drawings. */
+  /** Writes the data that the report draws. */
   snapshot(snapshot: Snapshot): Promise<void>;
   /**
-   * Writes all rows, then a checkpoint, which also becomes the best one if its step is that of the best evaluation.
-   * @param capture - makes the checkpoint from the state of the log
+   * Writes all rows, then a checkpoint, which also becomes the best one if its step has the best evaluation.
+   * @param capture - creates the checkpoint from the state of the log
    * @throws `ERR_HOROBALL_RUN_BUSY` if another run took over the folder
    */
   checkpoint(capture: (log: LogState) => Promise<Checkpoint>): Promise<void>;
@@ -70,14 +70,14 @@ export async function createStore(config: RunConfig): Promise<RunStore> {
 
 /**
  * `runs/<name>/`: config.json, metrics.jsonl (one line per step, health check and evaluation), last.safetensors and
- * best.safetensors (checkpoints), model.safetensors and snapshot.json (data for drawings). The listeners add report.html and
- * TensorBoard's event files. The folder contains no absolute paths, so it can be moved.
+ * best.safetensors (checkpoints), model.safetensors and snapshot.json (data for the report). The listeners add report.html
+ * and TensorBoard's event files. The folder contains no absolute paths, so it can be moved.
  */
 export class DiskStore implements RunStore {
   readonly folder: string;
   readonly name: string;
   readonly #lock: Lock;
-  /** Stays open, so that rows never reach the log of another run that gets the folder's name. */
+  /** Stays open, so that rows never go to the log of another run that takes over the folder's name. */
   readonly #log: OpenFile;
   #queue: Promise<void> = Promise.resolve();
   #bytes = 0;
@@ -118,7 +118,7 @@ export class DiskStore implements RunStore {
     }
   }
 
-  /** Does the first work; if it fails, the store is closed. */
+  /** Performs the initial work of an open store, and closes the store if it fails. */
   async #begin(work: () => Promise<void>): Promise<this> {
     try {
       await work();
@@ -131,8 +131,8 @@ export class DiskStore implements RunStore {
 
   /**
    * Opens the folder of a resumed run and discards rows logged after its checkpoint.
-   * @param lock - of this folder, taken before the checkpoint was read, so that no other run writes a later one
-   * @param position - of the checkpoint; null without one
+   * @param lock - lock of this folder, acquired before the checkpoint was read, so that no other run can write a newer one
+   * @param position - position of the checkpoint; null without a checkpoint
    * @throws `ERR_HOROBALL_CHECKPOINT` if metrics.jsonl is not the log of that checkpoint
    */
   static async reopen(
@@ -168,7 +168,7 @@ export class DiskStore implements RunStore {
     await this.#checkFolder();
   }
 
-  /** Checks that the path still leads to the open log: the folder may be another one now. */
+  /** Checks that the path still refers to the open log, because the folder may have been replaced. */
   async #checkFolder(): Promise<void> {
     if (await leadsTo(this.file('metrics.jsonl'), this.#log)) return;
     const isThere = await stat(this.folder).then(
@@ -225,28 +225,28 @@ export class DiskStore implements RunStore {
     return join(this.folder, name);
   }
 
-  /** Waits until all rows are on disk, and checks that no other process has written to the log. */
+  /** Waits until all rows are on disk, and checks that no other process wrote to the log. */
   async #sync(): Promise<void> {
     await this.check();
     await this.flush();
     const { size } = await this.#log.stat();
     if (size !== this.#bytes)
-      throw lostLock(this.folder, `metrics.jsonl has ${size} bytes where this run wrote ${this.#bytes}`);
+      throw lostLock(this.folder, `metrics.jsonl has ${size} bytes, of which this run wrote ${this.#bytes}`);
     await naming(this.file('metrics.jsonl'), this.#log.datasync());
   }
 
-  /** Every file but the log is written by its path, so another run that has the folder now would get it. */
+  /** All files except the log are written by path, so they would end up in the folder of a run that took it over. */
   async check(): Promise<void> {
     await this.#checkFolder().catch(async (error) => {
       const other = (await this.#lock.isHeld().catch(() => true)) ? null : await runHolder(this.folder);
       throw other === null ? error : lostLock(this.folder, `${other.holder} is training there now`);
     });
-    // Only now, because a missing lock is acquired again.
+    // Must follow the check of the folder, because `lostTo` acquires a missing lock again.
     const other = await this.#lock.lostTo();
     if (other !== null) throw lostLock(this.folder, `${other} is training there now`);
   }
 
-  /** Makes the last checkpoint the best one, by a hard link that stays when the last one is replaced. */
+  /** Makes the last checkpoint the best one, as a hard link that survives the replacement of the last one. */
   async #linkBest(): Promise<void> {
     const [last, temporary] = [this.file(lastName), this.file(`.${bestName}.tmp`)];
     await rm(temporary, { force: true });
@@ -268,7 +268,7 @@ function isBest({ step, best }: Position): boolean {
   return best?.step === step;
 }
 
-/** Creates a new folder. mkdir is atomic, so runs that start at the same time get different folders. */
+/** Creates a new folder. mkdir is atomic, so runs that start at the same time use different folders. */
 async function makeRunFolder({ runs, name, ds, geometry }: RunConfig & { runs: string }): Promise<string> {
   if (name !== null) {
     if (await createFolder(join(runs, name))) return name;
@@ -279,7 +279,7 @@ async function makeRunFolder({ runs, name, ds, geometry }: RunConfig & { runs: s
   const taken = (await readdir(runs))
     .filter((entry) => entry.startsWith(stem))
     .map((entry) => entry.slice(stem.length))
-    .filter((rest) => /^\d{1,9}$/.test(rest)) // a name that the user chose may be any number
+    .filter((rest) => /^\d{1,9}$/.test(rest)) // longer numbers are names that a user chose
     .map(Number);
   for (let number = Math.max(0, ...taken) + 1; ; number++) {
     if (await createFolder(join(runs, stem + number))) return stem + number;

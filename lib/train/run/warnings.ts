@@ -6,9 +6,9 @@ import type { RunRecord } from './record.ts';
 import type { Source } from './source.ts';
 import type { RunState } from './state.ts';
 
-/** The warning that there is no report, with the command to draw it. @param folder - of the run or study; null if not stored */
+/** The warning that a report could not be drawn. @param folder - folder of the run or study; null if nothing is stored */
 export function undrawnWords(error: unknown, folder: string | null): string {
-  const again = folder === null ? '' : `; to draw it again: horoball report ${shellWord(folder)}`;
+  const again = folder === null ? '' : `; to try again: horoball report ${shellWord(folder)}`;
   return `the report could not be drawn (${reasonOf(error)})${again}`;
 }
 
@@ -20,7 +20,7 @@ export function invalidWords({ invalid }: Pick<RunRecord, 'invalid'>, file = 'me
   return `${invalid.count} ${lines} of ${file} ${left} (${invalid.first}).`;
 }
 
-/** Warns of unreadable images, of each once. @param images - default: those that the source of the run has found */
+/** Warns about unreadable images, once each. @param images - default: those that the source of the run has found */
 export function warnOfSkipped(
   { source, state, listeners }: { source: Source; state: RunState; listeners: Listeners },
   images: readonly Skipped[] = source.skipped(),

@@ -253,7 +253,7 @@ test.serial(
       store.checkpoint(async () => t.fail() as never),
       {
         code: 'ERR_HOROBALL_RUN_BUSY',
-        message: /metrics\.jsonl has \d+ bytes where this run wrote \d+/,
+        message: /metrics\.jsonl has \d+ bytes, of which this run wrote \d+/,
       },
     );
   },
