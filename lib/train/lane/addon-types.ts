@@ -2,18 +2,18 @@
 import type { EmbedderConfig, GradScalerOptions, HybridLossOptions, ScalerState } from './types.ts';
 
 declare const handleBrand: unique symbol;
-/** A native resource owned by the lane, of the kind that the addon declares. */
+/** A native resource owned by the lane; `Kind` is its type in the addon. */
 export interface Handle<Kind extends string = string> {
   readonly [handleBrand]: Kind;
 }
 
 declare const cancelBrand: unique symbol;
-/** A flag that queued work checks before and while it runs. */
+/** A cancellation flag that queued work checks before and while it runs. */
 export interface Cancel {
   readonly [cancelBrand]: true;
 }
 
-/** The options of the loss, the indices of its geometry and terms in the core, and the numbers that the kernels need. */
+/** The options of the loss, its indices in the tables of the core, and further arguments of the kernels. */
 export interface LossNumbers extends Required<HybridLossOptions> {
   geometryIndex: number;
   /** -1 for `views`. */
@@ -25,14 +25,14 @@ export interface LossNumbers extends Required<HybridLossOptions> {
   divide: boolean;
 }
 
-/** The loss of one level of a class tree, and the indices of its geometry and of its terms in the core. */
+/** The loss of one level of a class tree, and the indices of its geometry and loss in the tables of the core. */
 export interface LevelNumbers
   extends Pick<Required<HybridLossOptions>, 'tied' | 'tauE' | 'tauH' | 'lambda' | 'c' | 'clipR' | 'compat'> {
   geometryIndex: number;
   lossIndex: number;
 }
 
-/** An operation of the core on rows. */
+/** A row-wise operation of the core, by its index, and its parameter. */
 export interface RowNumbers {
   readonly index: number;
   readonly parameter: number;
@@ -47,7 +47,7 @@ export interface ConeNumbers {
   reach: number;
 }
 
-/** The options of an embedder, and the core's operations that map a row of its head to the ball. */
+/** The options of an embedder, and the operations of the core that map a row of the head's output to the ball. */
 export interface EmbedderNumbers extends EmbedderConfig {
   toBall: readonly RowNumbers[];
 }

@@ -5,7 +5,7 @@ import { checkSquares, type Squares } from './inputs.ts';
 import { native } from './native.ts';
 import { Batch, Tensor } from './tensor.ts';
 
-/** The embeddings of a batch in chunks, as leaves of the loss's graph. */
+/** The embeddings of a chunked batch, as leaves of the loss's autograd graph. */
 abstract class Leaves implements Disposable {
   /** Unit vectors, count x dim. */
   readonly euclidean: Tensor;
@@ -48,7 +48,7 @@ export class CachedEmbeddings extends Leaves {
    * Queues the first pass.
    * @param images - read later, on the lane: do not modify the bytes until `backward` has completed
    * @param chunk - images per graph, 1 or more
-   * @throws RangeError `ERR_HOROBALL_RANGE` for another chunk size
+   * @throws RangeError `ERR_HOROBALL_RANGE` for an invalid chunk size
    */
   constructor(embedder: Embedder, images: Squares, chunk: number) {
     const chunks = new Chunks(embedder, images, chunk);
@@ -58,7 +58,7 @@ export class CachedEmbeddings extends Leaves {
 
   /**
    * Call after the loss's `backward`: embeds again and accumulates the parameters' gradients.
-   * @param beforeLast - called before the backward pass that completes them is queued
+   * @param beforeLast - called before the last chunk's backward pass, which completes the gradients, is queued
    */
   backward(beforeLast: () => void = () => {}): void {
     checkCallback('cachedEmbeddings.backward', 'beforeLast', beforeLast);
@@ -69,7 +69,7 @@ export class CachedEmbeddings extends Leaves {
   }
 }
 
-/** The same for a training run, which may stop between two chunks: callbacks are awaited there. */
+/** Gradient caching for a training run, which may stop between chunks: asynchronous callbacks are awaited there. */
 export class SteppedEmbeddings extends Leaves {
   readonly #chunks: Chunks;
 
@@ -78,7 +78,7 @@ export class SteppedEmbeddings extends Leaves {
     this.#chunks = chunks;
   }
 
-  /** Makes the first pass chunk by chunk; `between` may wait, or end it with an error. */
+  /** Runs the first pass chunk by chunk. `between` is awaited after each chunk and may throw to stop. */
   static async create(
     embedder: Embedder,
     images: Squares,
@@ -99,7 +99,7 @@ export class SteppedEmbeddings extends Leaves {
     return new SteppedEmbeddings(chunks, parts);
   }
 
-  /** The backward pass chunk by chunk; the callbacks may wait, or end it with an error. */
+  /** Runs the backward pass chunk by chunk. The callbacks are awaited and may throw to stop. */
   async backward(between: () => Promise<void>, beforeLast: () => Promise<void>): Promise<void> {
     for (const each of this.#chunks) {
       if (each.isLast) await beforeLast();
@@ -133,7 +133,7 @@ class Chunks {
       yield { first, count: Math.min(this.#size, count - first), isLast: first + this.#size >= count };
   }
 
-  /** Queues the forward pass of a chunk. @param train - whether it has a graph */
+  /** Queues the forward pass of a chunk. @param train - whether to build a graph */
   embed({ first, count }: Chunk, train: boolean = false): Embeddings {
     const { images, count: all, size } = this.images;
     const { model, device } = this.#embedder.config;
@@ -144,7 +144,7 @@ class Chunks {
     return this.#embedder.forward(batch, { train, purpose: 'training' });
   }
 
-  /** Leaves with the rows of all chunks, whose outputs are disposed of. */
+  /** Concatenates the outputs of all chunks to leaves, and disposes of the outputs. */
   joined(parts: readonly Embeddings[]): Outputs {
     const shape = [this.images.count, this.#embedder.config.dim];
     const leaf = (of: keyof Outputs): Tensor =>

@@ -7,34 +7,36 @@ import { native } from './native.ts';
 import { Tensor } from './tensor.ts';
 import type { AnyTensor } from './types.ts';
 
-/** A batch followed by remembered rows. */
+/** A batch, followed by rows of the memory. */
 export interface Extended extends LossInputs, Disposable {
   /** The class of each row. */
   labels: Int32Array;
-  /** Classes of all rows divided by those of the batch. The loss is a mean over classes, so multiply it by this. */
+  /**
+   * Number of all classes / number in the batch. The loss is a mean over classes; this restores the batch's gradient scale.
+   */
   factor: number;
 }
 
-interface Remembered {
+interface ClassRows {
   euclidean: Float32Array;
   hyperbolic: Float32Array;
 }
 
 /**
- * Embeddings of classes from earlier batches, used as additional negatives (cross-batch memory, Wang et al.
- * 2020, arXiv 1912.06798). They are appended to the batch as additional classes of the same loss, so the same kernel applies
- * and only the batch's rows receive a gradient; classes present in the batch are skipped.
+ * Embeddings of classes from earlier batches, used as additional negatives (cross-batch memory, Wang et al. 2020, arXiv
+ * 1912.06798). They are appended to the batch as additional classes of the same loss, so the same kernel computes it; only
+ * the batch's rows receive a gradient. Classes that are in the batch are skipped.
  */
 export class CrossBatchMemory {
   readonly #most: number;
   readonly #views: number;
   readonly #dim: number;
   /** By label, oldest first. */
-  readonly #classes = new Map<number, Remembered>();
+  readonly #classes = new Map<number, ClassRows>();
 
   /**
-   * @param options - `classes`: number of remembered classes, 1 or more; `views`: rows per class; `dim`: embedding size
-   * @throws RangeError `ERR_HOROBALL_RANGE` for another number of classes
+   * @param options - `classes`: maximum number of stored classes; `views`: rows per class; `dim`: embedding dimension
+   * @throws RangeError `ERR_HOROBALL_RANGE` for an option that is not an integer above 0
    */
   constructor(options: { classes: number; views: number; dim: number }) {
     const { classes, views, dim } = readOptions('crossBatchMemory', options, ['classes', 'views', 'dim']);
@@ -45,23 +47,23 @@ export class CrossBatchMemory {
     this.#dim = dim;
   }
 
-  /** Number of remembered classes. */
+  /** Number of stored classes. */
   get size(): number {
     return this.#classes.size;
   }
 
-  /** Queues a copy of the batch, followed by the remembered rows of other classes. */
+  /** Queues a copy of the batch, followed by the stored rows of other classes. */
   extend(batch: LossInputs, labels: Int32Array): Extended {
     const inputs = checkInputs('crossBatchMemory.extend', batch);
     this.#checkLabels('crossBatchMemory.extend', labels, inputs.rows);
     const fresh = new Set(labels);
     const others = [...this.#classes].filter(([label]) => !fresh.has(label));
-    const below = (of: keyof Remembered): Tensor => {
-      const rows = concatenated(others.map(([, remembered]) => remembered[of]));
+    const extended = (of: keyof ClassRows): Tensor => {
+      const rows = concatenated(others.map(([, stored]) => stored[of]));
       const count = labels.length + others.length * this.#views;
       return new Tensor(native().appendRows(inputs[of].handle, rows), [count, this.#dim]);
     };
-    const [euclidean, hyperbolic] = [below('euclidean'), below('hyperbolic')];
+    const [euclidean, hyperbolic] = [extended('euclidean'), extended('hyperbolic')];
     return {
       euclidean,
       hyperbolic,
@@ -98,7 +100,7 @@ export class CrossBatchMemory {
       throw shapeError(operation, 'labels', `${rows} labels`, String(labels.length));
   }
 
-  /** The remembered rows, oldest class first: `labels` (classes), `euclidean` and `hyperbolic` (classes x views x dim). */
+  /** The stored rows, oldest class first: `labels` (classes), `euclidean` and `hyperbolic` (classes x views x dim). */
   state(): Map<string, AnyTensor> {
     const all = [...this.#classes.values()];
     const shape = [all.length, this.#views, this.#dim];
@@ -111,8 +113,8 @@ export class CrossBatchMemory {
 
   /**
    * Restores a state.
-   * @throws RangeError `ERR_HOROBALL_SHAPE` if its shape differs; `ERR_HOROBALL_RANGE` if its labels are not those of at
-   * most `classes` different classes
+   * @throws RangeError `ERR_HOROBALL_SHAPE` if its shape differs; `ERR_HOROBALL_RANGE` if it has more
+   * than `classes` labels or repeats one
    */
   loadState(state: ReadonlyMap<string, AnyTensor>): void {
     const operation = 'crossBatchMemory.loadState';
@@ -124,7 +126,7 @@ export class CrossBatchMemory {
       throw rangeError(operation, 'labels', expected, shortList(labels));
     }
     const length = this.#views * this.#dim;
-    const floats = (of: keyof Remembered): Float32Array => {
+    const floats = (of: keyof ClassRows): Float32Array => {
       const data = state.get(of)?.data;
       if (data instanceof Float32Array && data.length === labels.length * length) return data;
       const expected = `${labels.length} x ${this.#views} x ${this.#dim} values`;

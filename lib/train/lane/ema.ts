@@ -5,9 +5,9 @@ import { elements, Resource } from './tensor.ts';
 import type { AnyTensor, NamedTensor, Parameter, WaitOptions } from './types.ts';
 
 /**
- * An exponential moving average of a network's trainable weights (Polyak & Juditsky 1992), initialized with their current
- * values. The average often performs better than the weights of any single step, and varies less between steps. Call
- * `update` after each optimizer step, and `swap` before and after an evaluation.
+ * An exponential moving average (EMA) of a network's trainable weights (Polyak & Juditsky 1992), initialized with their
+ * current values. The average often generalizes better than the weights of any single step, and varies less between steps.
+ * Call `update` after each optimizer step, and `swap` before and after an evaluation.
  */
 export class Ema extends Resource<'Ema'> {
   readonly #trainable: readonly Parameter[];
@@ -28,7 +28,7 @@ export class Ema extends Resource<'Ema'> {
     native().updateEma(this.handle, decay);
   }
 
-  /** Queues a swap of the averages and the network's weights; a second call swaps them back. */
+  /** Queues a swap of the averages with the network's weights; a second call swaps them back. */
   swap(): void {
     native().swapEma(this.handle);
   }
@@ -52,8 +52,8 @@ export class Ema extends Resource<'Ema'> {
 }
 
 /**
- * The decay of a step: `min(decay, (1 + step) / (10 + step))`, as in TensorFlow's ExponentialMovingAverage, so that the
- * average forgets the initial weights.
+ * The decay of a step: `min(decay, (1 + step) / (10 + step))`, as in TensorFlow's ExponentialMovingAverage. The lower decay
+ * of the first steps lets the average forget the initial weights quickly.
  * @param step - number of steps taken, from 1
  */
 export function emaDecay(decay: number, step: number): number {

@@ -34,7 +34,7 @@ export interface ForwardOptions extends WaitOptions {
   train?: boolean;
   /**
    * Purpose of the embeddings; default `training` if `train`. Only matters for a distilled backbone with compat `hypmix`:
-   * the published code trains the class token alone and evaluates its mean with the distillation token.
+   * the published code trains on the class token alone and evaluates the mean of the class and distillation tokens.
    */
   purpose?: 'training' | 'evaluation';
 }
@@ -68,7 +68,7 @@ export class Embeddings implements Disposable {
     this.hyperbolic = new Tensor(handles.hyperbolic, [count, dim]);
   }
 
-  /** Frees the outputs; graphs in use stay until their work has finished. */
+  /** Frees the outputs. A graph that queued work needs is kept until that work has finished. */
   dispose(): void {
     this.body.dispose();
     this.euclidean.dispose();
@@ -91,13 +91,13 @@ export interface LoadRunOptions {
 type RunLoader = (run: string, options: LoadRunOptions) => Promise<Embedder>;
 let runLoader: RunLoader | undefined;
 
-/** @internal Run folders belong to a higher layer, which registers their reader. */
+/** @internal Run folders are read by a higher layer, which registers its reader here. */
 export function setRunLoader(loader: RunLoader): void {
   runLoader = loader;
 }
 
 /**
- * A backbone and a head. Calls are queued on the lane and return immediately; only promises wait.
+ * A backbone and a head. Calls queue work on the lane and return immediately; only promises wait for it.
  *
  * @example
  * using embedder = await Embedder.create({ model: 'vit_nano', head: 'hypmix', dim: 32, clipR: 2.3, c: 0.1, seed: 1 });
@@ -118,8 +118,8 @@ export class Embedder extends Resource<'Embedder'> {
 
   /**
    * Creates the model with timm's initial weights and an orthogonal head.
-   * @throws RangeError `ERR_HOROBALL_RANGE` or TypeError `ERR_HOROBALL_TYPE` for an invalid option; `ERR_HOROBALL_OPTION` for
-   * a model in invalid JSON; `ERR_HOROBALL_NO_TRAIN` and related codes if the training layer is unavailable
+   * @throws RangeError `ERR_HOROBALL_RANGE` or TypeError `ERR_HOROBALL_TYPE` for an invalid option; `ERR_HOROBALL_OPTION`
+   * for a model in invalid JSON; `ERR_HOROBALL_NO_TRAIN` and related codes if the training layer is unavailable
    */
   static async create(options: EmbedderOptions): Promise<Embedder> {
     const config = resolveOptions(options);
@@ -140,21 +140,21 @@ export class Embedder extends Resource<'Embedder'> {
    * using embedder = await Embedder.load('runs/shapes-hybrid-1', { device: 'auto' });
    */
   static load(run: string, options: LoadRunOptions = {}): Promise<Embedder> {
-    return runLoader!(run, options); // registered by every module that exports this class
+    return runLoader!(run, options); // every public entry point that exports this class registers a loader
   }
 
   /** Whether both outputs are functions of the same unit vector; pass this to HybridLoss. */
   get tied(): boolean {
-    return Embedder.#whole(this).config.head === 'hypmix';
+    return Embedder.#checked(this).config.head === 'hypmix';
   }
 
   /** The ball's curvature is -c: `config.c`, until changed by `setCurvature`. */
   get c(): number {
-    return Embedder.#whole(this).#c;
+    return Embedder.#checked(this).#c;
   }
 
-  /** The object, unless it lacks its private fields: a getter's error would have no code then. */
-  static #whole(embedder: Embedder): Embedder {
+  /** Throws a coded error if the private fields are missing, as in an object that only has the prototype. */
+  static #checked(embedder: Embedder): Embedder {
     if (#c in embedder) return embedder;
     throw typeError('embedder', 'this', 'an object of this package', embedder);
   }
@@ -277,7 +277,7 @@ export class Embedder extends Resource<'Embedder'> {
   }
 }
 
-/** The operations of the head, by their index in the core; without a clip its radius is infinite. */
+/** The operations of the head, by their index in the core. Without clipping, the clip radius is infinite. */
 function operationsOf({ clipR }: EmbedderConfig): EmbedderNumbers['toBall'] {
   return headCards().map((card, index) => ({
     index: rowCards().indexOf(card),

@@ -15,7 +15,7 @@ import type { Trainable } from './optim.ts';
 import { Resource, Tensor } from './tensor.ts';
 import type { WaitOptions } from './types.ts';
 
-/** The number of a process in its group. */
+/** The rank of a process in its group and on its machine. */
 export interface RankPlace {
   /** From 0 to `size` - 1. */
   rank: number;
@@ -26,9 +26,9 @@ export interface RankPlace {
   localSize: number;
 }
 
-/** The place of a process in its group, and where the group meets. */
+/** The rank of a process, and the rendezvous of its group. */
 export interface Place extends RankPlace {
-  /** Where the ranks meet: a store that rank 0 serves, or a launcher. */
+  /** Address of the rendezvous store, which rank 0 or a launcher serves. */
   host: string;
   port: number;
   /** Whether a launcher (torchrun) serves the store. */
@@ -39,11 +39,11 @@ export interface Place extends RankPlace {
 
 /** Options of {@link ProcessGroup.join}. */
 export interface JoinOptions extends WaitOptions {
-  /** Seconds to wait until every rank has arrived; default 300. */
+  /** Seconds to wait until every rank has joined; default 300. */
   joinSeconds?: number;
-  /** Seconds that one collective may take, which includes waiting for a rank that evaluates; default 1800. */
+  /** Time limit of a collective in seconds, which includes waiting for a rank that evaluates; default 1800. */
   timeout?: number;
-  /** Seconds without a sign of life after which a rank counts as hung; default 20. */
+  /** Seconds without a heartbeat after which a rank counts as hung; default 20. */
   patience?: number;
 }
 
@@ -55,8 +55,8 @@ export interface RankGroup {
   /** Sums the values over the ranks, in place. */
   sum(values: Float64Array): Promise<void>;
   /**
-   * Queues gathering the rows of all ranks, in rank order. Dispose of both `tensor` and the result, which are the
-   * same for a single process.
+   * Queues a gather of the rows of all ranks, in rank order. Dispose of both `tensor` and the result, which are the same
+   * object for a single process.
    * @param counts - the number of rows of each rank
    */
   gatherRows(tensor: Tensor, counts: readonly number[]): Tensor;
@@ -70,13 +70,13 @@ export interface RankGroup {
   gradientSum(model: Trainable): Pick<GradientSum, 'arm' | 'finish' | 'dispose'>;
   /** Records what this rank is doing, for the errors of the others. */
   at(where: string): void;
-  /** Tells the other ranks about an error of this one. */
+  /** Reports an error of this rank to the others. */
   fail(message: string): void;
   /** Leaves the group. */
   close(): Promise<void>;
 }
 
-/** A process that trains alone: sums and gathered values are its own. */
+/** The group of a process that trains alone: collectives return its own values. */
 export const singleProcess: RankGroup = {
   place: { rank: 0, size: 1, localRank: 0, localSize: 1 },
   rank: 0,
@@ -92,7 +92,7 @@ export const singleProcess: RankGroup = {
   close: async () => {},
 };
 
-/** Validates a caller's group; without one, the process is alone. */
+/** Validates a caller's group; defaults to a single process. */
 export function checkGroup(operation: string, group: RankGroup | null | undefined): RankGroup {
   if (group === undefined || group === null || group === singleProcess) return singleProcess;
   return instance(operation, 'group', group, ProcessGroup);
@@ -108,7 +108,7 @@ export async function fromFirst<T>(group: RankGroup, compute: () => T | Promise<
 /**
  * The processes (ranks) that train one network: c10d's Gloo between CPUs, NCCL between CUDA devices. Every rank must call
  * the collectives (`sum`, `gatherRows`, `gatherValues`, `broadcast`, `share`) in the same order. When a rank dies, hangs or
- * fails, those of the others reject with `ERR_HOROBALL_RANK`, which names the rank and where it was.
+ * fails, those of the others reject with `ERR_HOROBALL_RANK`, which names the rank and what it was doing.
  *
  * @example
  * const place = placeOf(process.env);
@@ -127,7 +127,7 @@ export class ProcessGroup extends Resource<'Group'> implements RankGroup {
   }
 
   /**
-   * Meets the other ranks.
+   * Joins the group, and waits for the other ranks.
    * @throws `ERR_HOROBALL_RENDEZVOUS` if they cannot be reached; `ERR_HOROBALL_NO_GROUP` if libtorch has no Gloo
    */
   static async join(place: Place, options: JoinOptions = {}): Promise<ProcessGroup> {
@@ -181,9 +181,9 @@ export class ProcessGroup extends Resource<'Group'> implements RankGroup {
   }
 
   /**
-   * Queues gathering the rows of all ranks, concatenated in rank order. Every rank then computes the same
-   * function of all rows, or its part of a divided loss, so the backward pass returns the gradient of this rank's rows
-   * without communication: parameter gradients must be summed over the ranks ({@link GradientSum}), not averaged.
+   * Queues a gather of the rows of all ranks, concatenated in rank order. Every rank then computes the same function of all
+   * rows, or its part of a divided loss, so the backward pass returns the gradient of this rank's rows without
+   * communication. Parameter gradients must then be summed over the ranks ({@link GradientSum}), not averaged.
    *
    * @param counts - the number of rows of each rank
    */
@@ -227,18 +227,20 @@ export class ProcessGroup extends Resource<'Group'> implements RankGroup {
     native().groupAt(this.handle, checkText('group.at', 'where', where));
   }
 
-  /** Tells the other ranks about an error of this one, so that they need not wait until it counts as dead. */
+  /** Reports an error of this rank to the others, so that they need not wait until it counts as dead. */
   fail(message: string): void {
     native().failGroup(this.handle, checkText('group.fail', 'message', message));
   }
 
-  /** Leaves the group after the last collective. Rank 0, whose store the others use, waits for them for up to 10 s. */
+  /**
+   * Leaves the group after the last collective. Rank 0 serves the store, so it waits up to 10 s for the others to leave.
+   */
   async close(): Promise<void> {
     await native().closeGroup(this.handle);
     this.dispose();
   }
 
-  /** A copy of the counts. */
+  /** Returns a validated copy of the counts. */
   #checked(rows: number, counts: readonly number[]): number[] {
     const expected = `${this.size} counts, with ${rows} for rank ${this.rank}`;
     if (!Array.isArray(counts)) throw typeError('group.gatherRows', 'counts', expected, quoted(counts));
@@ -251,8 +253,8 @@ export class ProcessGroup extends Resource<'Group'> implements RankGroup {
 }
 
 /**
- * Sums a network's gradients over the ranks of a group while the backward pass computes them: `arm` before the backward pass
- * that completes them, `finish` after it.
+ * Sums a network's gradients over the ranks of a group, overlapped with the backward pass. Call `arm` before the backward
+ * pass that completes the gradients, and `finish` after it.
  */
 export class GradientSum extends Resource<'GradientSum'> {
   constructor(model: Trainable, group: ProcessGroup) {
@@ -261,12 +263,12 @@ export class GradientSum extends Resource<'GradientSum'> {
     super('gradientSum', native().gradientSum(model.handle, group.handle));
   }
 
-  /** The next backward pass completes the gradients. */
+  /** Marks the next backward pass as the one that completes the gradients. */
   arm(): void {
     native().armGradientSum(this.handle);
   }
 
-  /** Queues the wait for the sums. */
+  /** Queues a wait for the sums. */
   finish(): void {
     native().finishGradientSum(this.handle);
   }

@@ -11,7 +11,7 @@ export interface LossInputs {
   readonly hyperbolic: Tensor;
 }
 
-/** The checked inputs, each read once, and their number of rows. */
+/** Validates the inputs of the loss, and reads each property once, because a getter may return another value later. */
 export function checkInputs(
   operation: string,
   given: LossInputs,
@@ -28,7 +28,7 @@ export function checkInputs(
 /** Square images without labels: count x size x size x 3 bytes. */
 export type Squares = Pick<LabeledBatch, 'images' | 'count' | 'size'>;
 
-/** The checked images, each property read once. */
+/** Validates images, and reads each property once. */
 export function checkSquares(operation: string, given: Squares): Squares {
   const { images, count, size } = checkOptions(operation, given, 'images');
   instance(operation, 'images', images, Uint8Array);

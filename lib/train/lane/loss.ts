@@ -29,7 +29,7 @@ import { Proxies } from './proxies.ts';
 import { Resource, type Tensor } from './tensor.ts';
 import type { HybridLossOptions, LossValues, WaitOptions } from './types.ts';
 
-/** The geometries to whose loss `beta` applies. */
+/** The geometries that support `beta`. */
 const withoutDistance = geometries.filter((name) => !geometryTerms[name].distance);
 
 /** Overrides of the loss's own options for one `apply`. */
@@ -44,10 +44,10 @@ export interface ApplyOptions {
   /** Whether `read` returns gradients with respect to the temperatures, lambda and c; default false. */
   gradParams?: boolean;
   /**
-   * Whether the ranks that gathered the embeddings (`group.gatherRows`) divide the work: each computes the pairs of its own
-   * rows, instead of the whole loss. Then every rank must apply the loss, with the same options. The values are those of the
-   * whole loss. No effect for rows that were not gathered, for pair losses and `beta`, on CUDA devices, and if several ranks
-   * have rows of one class: every rank then computes the whole loss. Default false.
+   * Whether the ranks that gathered the embeddings (`group.gatherRows`) divide the work: each computes only the pairs of
+   * its own rows. Every rank must then apply the loss with the same options; `read` returns the values of the whole loss.
+   * Has no effect on rows that were not gathered, with pair losses or `beta`, on CUDA devices, or if rows of one class are
+   * on several ranks: every rank then computes the whole loss. Default false.
    */
   divide?: boolean;
 }
@@ -71,8 +71,8 @@ const lossNames = [
 ] as const satisfies (keyof HybridLossOptions)[];
 
 /**
- * A contrastive loss as an autograd function over the core's fused kernels; see `hybridContrastiveLoss` and `contrastiveLoss`
- * for the formulas and their sources.
+ * A contrastive loss as an autograd function over the core's fused kernels; see `hybridContrastiveLoss` and
+ * `contrastiveLoss` for the formulas and their sources.
  */
 export class HybridLoss {
   /** The options with all defaults filled in. */
@@ -143,7 +143,7 @@ export class HybridLoss {
 
 const applyNames = ['tauE', 'tauH', 'c', 'gradParams', 'proxies', 'divide'] as const;
 
-/** The proxy of each row of the batch; null for a loss without proxies. */
+/** The index of each row's proxy; null for a loss without proxies. */
 function classesOf(
   operation: string,
   loss: BatchLoss,
@@ -158,7 +158,7 @@ function classesOf(
   return proxies!.rowsOf(labels as Int32Array);
 }
 
-/** One value of the loss, with its graph until it is disposed of. */
+/** One evaluation of the loss; holds the autograd graph until disposed of. */
 export class LossHandle extends Resource<'Loss'> {
   /** @internal */
   constructor(handle: Handle<'Loss'>) {
@@ -166,16 +166,17 @@ export class LossHandle extends Resource<'Loss'> {
   }
 
   /**
-   * Queues the backward pass: accumulates the gradients of the loss, times `factor`, in the parameters and frees the graph.
-   * A non-finite loss fails here (`ERR_HOROBALL_DIVERGED`), so that operations queued until the next await do not corrupt
-   * the weights.
+   * Queues the backward pass: accumulates the gradients of the loss, times `factor`, in the parameters, and frees the
+   * graph. A non-finite loss fails here (`ERR_HOROBALL_DIVERGED`), so that an optimizer step that is already queued does
+   * not corrupt the weights.
    */
   backward(factor = 1): void {
     native().backwardLoss(this.handle, finite('loss.backward', 'factor', factor), null);
   }
 
   /**
-   * Queues the addition of a term, times `weight`, to what `backward` differentiates; `read` returns the loss alone.
+   * Queues the addition of a term, times `weight`, to the function that `backward` differentiates; `read` excludes the
+   * term.
    * @internal
    */
   add(term: Tensor, weight: number): void {

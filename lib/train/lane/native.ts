@@ -14,7 +14,7 @@ import type { Device, WaitOptions } from './types.ts';
 
 /** Information about libtorch. */
 export interface TorchInfo {
-  /** Version of the loaded library, for example 2.13.0. */
+  /** Version of the loaded libtorch, for example 2.13.0. */
   version: string;
   /** The folder from which it was loaded. */
   lib: string;
@@ -24,10 +24,12 @@ export interface TorchInfo {
   threads: number;
 }
 
-/** `threads` is the number that was set: libtorch only reports that of the calling thread, not of the lane. */
+/**
+ * Remembers the `threads` that were set, because libtorch reports the number of the calling thread, not that of the lane.
+ */
 let loaded: { addon: TrainAddon; lib: string; threads?: number } | undefined;
 
-/** @internal The training addon, loaded at the first call. */
+/** @internal The training addon, loaded on the first call. */
 export function native(): TrainAddon {
   if (loaded === undefined) checkWorkingFolder();
   loaded ??= load();
@@ -35,8 +37,8 @@ export function native(): TrainAddon {
 }
 
 /**
- * Rejects a deleted working folder, in which oneMKL would end the process when it loads its libraries. Node caches
- * `process.cwd()`, so the path is resolved again.
+ * Rejects a deleted working folder: oneMKL aborts the process when it loads its libraries from one. Node caches
+ * `process.cwd()`, so the path is resolved by the file system.
  * @throws Error `ERR_HOROBALL_TORCH_LOAD`
  */
 export function checkWorkingFolder(): void {
@@ -70,12 +72,12 @@ export function torchInfo(): TorchInfo {
   return { version: addon.version, lib, ...info, threads: threads ?? info.threads };
 }
 
-/** Seeds libtorch's default generators; models take their seed in `Embedder.create`. @param seed - an integer from 0 */
+/** Seeds libtorch's default generators; `Embedder.create` has its own seed. @param seed - an integer >= 0 */
 export function manualSeed(seed: number): void {
   native().manualSeed(seed);
 }
 
-/** Returns the state of a device's generator, for {@link setRandomState}. */
+/** Returns the state of a device's generator, as input of {@link setRandomState}. */
 export function randomState(device: Device = 'cpu'): Promise<Uint8Array> {
   return native().readRandom(device);
 }
@@ -86,7 +88,7 @@ export function setRandomState(state: Uint8Array, device: Device = 'cpu'): Promi
 }
 
 /**
- * Sets the number of threads per tensor operation. On the CPU, results are bit-identical only for the same number.
+ * Sets the number of threads per tensor operation. On the CPU, results are bit-identical only with the same number.
  * @param threads - 1 to 1024
  * @throws RangeError `ERR_HOROBALL_RANGE` or TypeError `ERR_HOROBALL_TYPE` for any other value
  */
@@ -109,7 +111,7 @@ function load(): { addon: TrainAddon; lib: string } {
   openLibraries(light, lib);
   const addon = requireAddon(built.file, lib);
   if (addon.version !== addon.builtVersion) {
-    const message = `[train] addon: expected one built for libtorch ${addon.version} in ${lib}, got one for ${addon.builtVersion}. ${advice}.`;
+    const message = `[train] addon: expected an addon built for libtorch ${addon.version} in ${lib}, got one for ${addon.builtVersion}. ${advice}.`;
     throw coded('ERR_HOROBALL_TORCH_VERSION', message);
   }
   addon.open(light.backend(-1)!, cudaTables(light));
@@ -117,27 +119,27 @@ function load(): { addon: TrainAddon; lib: string } {
   return { addon, lib };
 }
 
-/** The device that an option names: `auto` is `cuda` if libtorch can use a GPU, otherwise `cpu`. */
+/** Resolves the device of an option: `auto` is `cuda` if libtorch can use a GPU, otherwise `cpu`. */
 export function deviceOf(name: string): Device {
   if (name !== 'auto') return name as Device;
   return native().info().cuda ? 'cuda' : 'cpu';
 }
 
-/** Device for searches over the outputs of a network: the same device if the core has kernels for it, otherwise the CPU. */
+/** Returns the device for searches over a network's outputs: its own if the core has kernels for it, otherwise the CPU. */
 export function searchDevice(device: Device): Device {
   if (!device.startsWith('cuda')) return 'cpu';
   const index = Number(device.slice('cuda:'.length) || 0);
   return core().backend(index) === null ? 'cpu' : `cuda:${index}`;
 }
 
-/** The core's function tables of the CUDA devices, in order; empty without kernels or driver. */
+/** Returns the core's function table of each CUDA device, in order; empty without kernels or a driver. */
 function cudaTables(light: Core): object[] {
   const tables: object[] = [];
   for (let table = light.backend(0); table !== null; table = light.backend(tables.length)) tables.push(table);
   return tables;
 }
 
-/** The library folder of LIBTORCH if set, otherwise of the libtorch that `setup` chose. */
+/** Returns the library folder of LIBTORCH if set, otherwise that of the libtorch that `setup` chose. */
 function libraryFolder({ record }: BuiltAddon): string {
   const chosen = process.env['LIBTORCH'];
   const lib = chosen === undefined || chosen === '' ? record.libtorch.lib : join(chosen, 'lib');
@@ -148,7 +150,7 @@ function libraryFolder({ record }: BuiltAddon): string {
   );
 }
 
-/** Loads libtorch by absolute path; the addon then binds to it by soname, without an rpath. */
+/** Loads libtorch by absolute path; the addon then finds the loaded libraries by soname, without an rpath. */
 function openLibraries(light: Core, lib: string): void {
   try {
     for (const file of libraryFiles(lib)) light.dlopenLibrary(file);
@@ -171,14 +173,14 @@ function loadError(lib: string, cause: unknown): Error {
   return Object.assign(coded('ERR_HOROBALL_TORCH_LOAD', message), { cause });
 }
 
-/** @internal Resolves once everything that was queued has run; rejects with the error of the first that failed. */
+/** @internal Resolves once all queued work has finished; rejects with the first error. */
 export function laneIdle(): Promise<void> {
   return native().idle();
 }
 
 const flags = new WeakMap<AbortSignal, Cancel>();
 
-/** @internal The flag set by `signal`; one flag per signal, however often it is used. */
+/** @internal Returns the flag that `signal` sets. Each signal has one flag, so that repeated use adds no listeners. */
 export function cancelOf(operation: string, signal: AbortSignal | undefined): Cancel | null {
   checkSignal(operation, signal);
   if (signal === undefined) return null;

@@ -26,11 +26,11 @@ export interface AdamWOptions {
   weightDecay?: number;
   /** Decay rates of the two moments, >= 0 and < 1; default (0.9, 0.999). */
   betas?: readonly [number, number];
-  /** Added to the square root of the second moment, above 0; default 1e-8. */
+  /** Term added to the denominator, above 0; default 1e-8. */
   eps?: number;
   /** Learning rate factor and weight decay of each parameter; see `groupsOf`. */
   groups?: (parameter: Parameter) => Group;
-  /** Proxies to train too; their parameter is named `proxies`. Default null. */
+  /** Proxies to train with the model, as the parameter `proxies`. Default null. */
   proxies?: Proxies | null;
 }
 
@@ -77,7 +77,7 @@ export class AdamW extends Resource<'AdamW'> {
     this.#trainable = trainable;
   }
 
-  /** Queues gradient clipping: scales all gradients so that their joint Euclidean norm is at most `max` (above 0). */
+  /** Queues gradient clipping: scales all gradients so that their total L2 norm is at most `max` (above 0). */
   clipGradNorm(max: number): void {
     if (max !== Infinity) positive('adamw.clipGradNorm', 'max', max);
     native().clipGradNorm(this.handle, max);
@@ -94,7 +94,7 @@ export class AdamW extends Resource<'AdamW'> {
     native().zeroGrad(this.handle);
   }
 
-  /** The joint Euclidean norm of the gradients, before clipping if this step clipped. */
+  /** Returns the total L2 norm of the gradients, before clipping if they were clipped. */
   gradNorm(options: WaitOptions = {}): Promise<number> {
     return waitFor('adamw.gradNorm', options, (cancel) => native().gradNorm(this.handle, cancel));
   }

@@ -12,18 +12,20 @@ export interface Group {
 
 /** Options of {@link groupsOf}. */
 export interface GroupOptions {
-  /** Weight decay of the parameters that decay. */
+  /** Weight decay of the parameters that `decayed` selects. */
   weightDecay: number;
-  /** The parameters that decay: all, or only matrices (no bias, norm, token or position). */
+  /** Parameters with weight decay: all, or only matrices (no biases, norms, tokens or position embeddings). */
   decayed: 'all' | 'matrices';
-  /** Learning rate of each layer relative to the layer above, above 0 and at most 1 (Clark et al. 2020, arXiv 2003.10555). */
+  /**
+   * Learning rate of each layer relative to the layer above, above 0 and at most 1 (Clark et al. 2020, arXiv 2003.10555).
+   */
   layerDecay: number;
   /** Number of blocks of the backbone. */
   depth: number;
 }
 
 /**
- * Learning rates and weight decays for `AdamW`, by parameter name and shape: the rate of a layer is
+ * Learning rates and weight decays for `AdamW`, by parameter name and shape. The learning rate factor of a layer is
  * `layerDecay ** (layers above it)`.
  * @example
  * const groups = groupsOf({ weightDecay: 0.05, decayed: 'matrices', layerDecay: 0.75, depth: 12 });
@@ -47,7 +49,7 @@ export function groupsOf(options: GroupOptions): (parameter: Parameter) => Requi
   });
 }
 
-/** Layer index: 0 for tokens, positions and patches, i + 1 for block i, `depth` + 1 after the blocks. */
+/** Layer index: 0 for tokens, position and patch embeddings, i + 1 for block i, `depth` + 1 after the blocks. */
 function layerOf(name: string, depth: number): number {
   const block = /^blocks\.(\d+)\./.exec(name)?.[1];
   if (block !== undefined) return Number(block) + 1;

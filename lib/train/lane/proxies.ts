@@ -17,9 +17,9 @@ export interface ProxiesOptions {
 }
 
 /**
- * Trained proxies, one row per class, for the losses `proxy-anchor` and `proxy-nca` of `HybridLoss`. The head of the embedder
- * maps a row as it maps the output of its linear layer: to a unit vector and to a point of the ball. In the ball, a row is
- * therefore a tangent vector at the origin, and AdamW trains it like any other vector. Initial values are normal with the
+ * Learnable proxies, one row per class, for the losses `proxy-anchor` and `proxy-nca` of `HybridLoss`. The embedder's head
+ * maps each row like the output of its linear layer: to a unit vector and to a point of the ball. A row is therefore a
+ * tangent vector at the origin of the ball, which AdamW can train like any other parameter. Initial values are normal with
  * variance 2 / classes, as published.
  *
  * @example
@@ -30,7 +30,7 @@ export interface ProxiesOptions {
 export class Proxies extends Resource<'Proxies'> {
   /** The class of each proxy, ascending. */
   readonly labels: Int32Array;
-  /** The proxies as the optimizer sees them. */
+  /** The proxies as a parameter of the optimizer. */
   readonly parameter: Parameter;
   readonly #rows: ReadonlyMap<number, number>;
 
@@ -54,13 +54,13 @@ export class Proxies extends Resource<'Proxies'> {
     this.#rows = new Map(Array.from(labels, (label, row) => [label, row]));
   }
 
-  /** @internal The proxy of each label. @throws `ERR_HOROBALL_LABELS` for a label without a proxy */
+  /** @internal The index of each label's proxy. @throws `ERR_HOROBALL_LABELS` for a label without a proxy */
   rowsOf(labels: Int32Array): Int32Array {
     instance('hybridLoss.apply', 'labels', labels, Int32Array);
     return labels.map((label) => {
       const row = this.#rows.get(label);
       if (row !== undefined) return row;
-      const message = `[hybridLoss.apply] labels: expected the labels of proxies, got ${label}. Pass it to Proxies.`;
+      const message = `[hybridLoss.apply] labels: expected labels that have a proxy, got ${label}. Pass the label to Proxies.`;
       throw coded('ERR_HOROBALL_LABELS', message, RangeError);
     });
   }

@@ -61,7 +61,7 @@ export class GradScaler extends Resource<'Scaler'> {
     native().stepScaled(this.handle, optimizer.handle, atLeastZero('gradScaler.step', 'lr', lr));
   }
 
-  /** Ends the step: reduces the scale after an overflow, and grows it after many good steps. */
+  /** Ends the step: reduces the scale after an overflow, and increases it after `interval` steps without one. */
   update(): void {
     native().updateScale(this.handle);
   }
@@ -71,7 +71,7 @@ export class GradScaler extends Resource<'Scaler'> {
     return waitFor('gradScaler.state', options, (cancel) => native().readScaler(this.handle, cancel));
   }
 
-  /** Restores a state. @throws RangeError `ERR_HOROBALL_RANGE` unless the scale is from 2^-126 to 2^127 */
+  /** Restores a state. @throws RangeError `ERR_HOROBALL_RANGE` unless the scale is between 2^-126 and 2^127 */
   loadState(state: ScalerState): void {
     const { scale, goodSteps, skipped } = checkOptions('gradScaler.loadState', state, 'state');
     checkScale('gradScaler.loadState', scale);

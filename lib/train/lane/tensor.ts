@@ -9,14 +9,14 @@ import type { Channels, Device, ImageSize, TorchMemory, WaitOptions } from './ty
 /** Number of elements of a shape. */
 export const elements = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1);
 
-/** Live handles and bytes. Both are constant from step to step if a loop disposes of its handles. */
+/** Returns the live handles and their bytes, which stay constant across steps if a loop disposes of its handles. */
 export function memory(): TorchMemory {
   return native().memory();
 }
 
 /**
- * Owns one native resource. Disposal is queued after the work that uses the resource, so it
- * is safe after the last call; a second `dispose()` does nothing.
+ * Owns one native resource. Disposal is queued after the work that uses the resource, so it is safe to dispose right after
+ * the last call. A second `dispose()` does nothing.
  */
 export abstract class Resource<Kind extends string> implements Disposable {
   #handle: Handle<Kind> | undefined;
@@ -50,7 +50,7 @@ export abstract class Resource<Kind extends string> implements Disposable {
   }
 }
 
-/** A float32 tensor computed on the lane; reading it waits. */
+/** A float32 tensor that the lane computes; reading it waits for the result. */
 export class Tensor extends Resource<'Tensor'> {
   readonly shape: readonly number[];
 
@@ -84,7 +84,7 @@ export class Tensor extends Resource<'Tensor'> {
 /** A batch of RGB images, normalized on the lane to (x / 255 - mean) / std. */
 export class Batch extends Resource<'Tensor'> {
   readonly count: number;
-  /** Side of square images in pixels, or height and width. */
+  /** Side length of square images in pixels, or height and width. */
   readonly size: ImageSize;
 
   private constructor(handle: Handle<'Tensor'>, count: number, size: ImageSize) {
@@ -97,8 +97,8 @@ export class Batch extends Resource<'Tensor'> {
    * Queues the transfer and normalization of a batch.
    * @param images - count x height x width x 3 bytes (RGB, channels last); read later, on the lane: do not modify it until
    * the next await
-   * @param shape - `size`: the side of square images, or height and width
-   * @param mean - mean per channel of images in [0, 1]; `embedder.config.model` has it
+   * @param shape - `size`: the side length of square images, or height and width
+   * @param mean - mean per channel of pixel values in [0, 1]; `embedder.config.model.mean` for the model's own
    * @param std - standard deviation per channel
    * @throws RangeError `ERR_HOROBALL_SHAPE` for another number of bytes
    */
@@ -133,7 +133,7 @@ export class Batch extends Resource<'Tensor'> {
   static fromNormalised: typeof Batch.fromNormalized = Batch.fromNormalized;
 }
 
-/** The checked shape of a batch, whose properties are read once. */
+/** Validates the shape of a batch, and reads each property once. */
 function checkImages(
   operation: string,
   length: number,

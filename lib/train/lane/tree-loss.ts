@@ -7,9 +7,9 @@ import type { HybridLoss, LossHandle } from './loss.ts';
 import { native } from './native.ts';
 import { Tensor } from './tensor.ts';
 
-/** The values of the losses of a class tree, before their weights. */
+/** The values of the losses on a class tree, before weighting. */
 export interface TreeValues {
-  /** Mean over the levels of the batch; 0 without any. */
+  /** Mean over the levels of the batch; 0 if it has no levels. */
   levels?: number;
   cones?: number;
   radius?: number;
@@ -19,15 +19,15 @@ export interface TreeValues {
 export interface TreeLossOptions {
   /** The weight of each term that is trained. */
   weights: Readonly<TreeValues>;
-  /** The factor of the temperatures per level above the classes. */
+  /** Factor by which the temperatures grow per level above the classes. */
   temperature: number;
-  /** K of the cones. */
+  /** Constant K of the half-aperture of the cones. */
   k: number;
   /** Distance of the deepest images from the origin. */
   reach: number;
 }
 
-/** The terms of one batch. */
+/** The tree losses of one batch. */
 export class TreeTerms implements Disposable {
   readonly #tensors: { readonly [Name in keyof TreeValues]-?: readonly Tensor[] | null };
 
@@ -36,7 +36,7 @@ export class TreeTerms implements Disposable {
     this.#tensors = tensors;
   }
 
-  /** The values; rejects with the error of the first queued operation that failed. */
+  /** Reads the values; rejects with the error of the first queued operation that failed. */
   async read(): Promise<TreeValues> {
     const read = async (tensors: readonly Tensor[]): Promise<number> => {
       const values = await Promise.all(tensors.map(async (tensor) => (await tensor.data())[0]!));
@@ -54,18 +54,21 @@ export class TreeTerms implements Disposable {
 }
 
 /**
- * Losses of a class tree, added to the loss of a batch:
+ * Losses on a class tree, added to the loss of a batch:
  *
- * - `levels`: for each level above the classes, the SupCon loss whose positives have the same ancestor on that level (Zhang et
- *   al. 2022, arXiv 2204.13207), by the fused kernel, in O(rows dim) memory. Its temperatures are those of the loss times
- *   `temperature ** height`: a wider group is held together less tightly.
- * - `cones`: `max(0, exteriorAngle(a, x) - halfAperture(a))`, averaged over images x and their ancestors a (MERU, Desai et al.
+ * - `levels`: for each level above the classes, the SupCon loss whose positives have the same ancestor on that level (Zhang
+ *   et
+ * al. 2022, arXiv 2204.13207), computed by the fused kernel in O(rows dim) memory. Its temperatures are those of the loss
+ * times
+ *   `temperature ** height`, so that larger groups are pulled together less tightly.
+ * - `cones`: `max(0, exteriorAngle(a, x) - halfAperture(a))`, averaged over images x and their ancestors a (MERU, Desai et
+ *   al.
  *   2023, arXiv 2304.09172; HyCoCLIP, Pal et al. 2024, arXiv 2410.06912).
  * - `radius`: the mean squared difference of `dist0 / reach` from the depth in the tree, of images and ancestors.
  *
- * An ancestor is the hyperbolic midpoint of its images in the batch. A trained prototype would be a parameter that only batches
- * with its images move, and that says nothing about the classes of the test split; a midpoint follows the network without any
- * state, and is nearer to the origin than its images, as an ancestor should be.
+ * An ancestor is the hyperbolic midpoint of its images in the batch. A learned prototype would only be updated by batches
+ * with its images, and would not carry over to the classes of the test split. A midpoint follows the network without state,
+ * and is nearer to the origin than its images, as an ancestor should be.
  */
 export class TreeLoss {
   readonly #weights: Readonly<TreeValues>;
@@ -90,7 +93,7 @@ export class TreeLoss {
     };
   }
 
-  /** Queues the terms of a batch, and adds them, times `scale`, to what the loss backpropagates. */
+  /** Queues the terms of a batch, and adds them, times `scale`, to the objective of `backward`. */
   addTo(objective: LossHandle, inputs: LossInputs, tree: BatchTree, scale: number): TreeTerms {
     const { levels, cones, radius } = this.#weights;
     const perLevel = levels === undefined ? null : tree.levels.map((level) => this.#level(inputs, level));
@@ -120,7 +123,7 @@ export class TreeLoss {
   }
 }
 
-/** An operation of the core on rows, with its default parameter unless another is given. */
+/** A row-wise operation of the core; `parameter` defaults to that of its card. */
 function operationOf(name: string, parameter?: number): ConeNumbers['angle'] {
   const index = rowCards().findIndex((card: RowCard) => card.name === name);
   return { index, parameter: parameter ?? rowCards()[index]!.parameter?.start ?? 0 };

@@ -18,7 +18,7 @@ export interface NamedTensor {
   readonly data: Float32Array;
 }
 
-/** Input form of a {@link NamedTensor}: float64 is rounded, integers are rejected. */
+/** A tensor as input: float64 values are rounded to float32, integers are rejected. */
 export interface AnyTensor {
   readonly shape: readonly number[];
   readonly data: TensorData;
@@ -26,7 +26,7 @@ export interface AnyTensor {
 
 /** Options of every call that returns a promise. */
 export interface WaitOptions {
-  /** Rejects the promise with the signal's reason; work that the lane has not started is dropped. */
+  /** When aborted, the promise rejects with the signal's reason, and work that the lane has not started is dropped. */
   signal?: AbortSignal;
 }
 
@@ -34,21 +34,21 @@ export interface WaitOptions {
 export interface TorchMemory {
   /** Handles not yet disposed of. */
   handles: number;
-  /** Bytes of tensors held directly; intermediate results of a graph are not included. */
+  /** Bytes of the tensors of these handles, without the intermediate results of autograd graphs. */
   bytes: number;
 }
 
-/** Element type of the backbone's products; weights, geometry and loss stay float32. */
+/** Element type of the backbone's matrix products; weights, geometry and loss stay float32. */
 export type Precision = 'float32' | 'bfloat16' | 'float16';
 
 /** Options of `Embedder.create`. */
 export interface EmbedderOptions {
-  /** Backbone: a name in `vitConfigs`, JSON text in timm's terms, or a configuration. */
+  /** Backbone: a name in `vitConfigs`, JSON text with the parameters of timm, or a configuration. */
   model: string | ViTConfig;
   head: Head;
   /** Dimension of the embedding, 1 or more. */
   dim: number;
-  /** Norm to which vectors are clipped before expmap0, above 0; null: not clipped. */
+  /** Maximum norm to which vectors are clipped before expmap0, above 0; null: not clipped. */
   clipR: number | null;
   /** The ball's curvature is -c; c > 0. */
   c: number;
@@ -83,13 +83,13 @@ export interface Parameter {
 /** Options of `HybridLoss`. */
 export interface HybridLossOptions {
   /**
-   * `views`, the default: the cross entropies of all ordered pairs of views, as published. Otherwise a loss of
-   * `contrastiveLoss` with the mean over its terms, or `proxy-nca` (Teh et al. 2020), the cross entropy over all proxies. These
-   * have no CUDA kernel: their rows are copied to the host. `proxy-anchor` and `proxy-nca` need `Proxies`.
+   * `views`, the default: the cross entropy over all ordered pairs of views, as published. Otherwise a loss of
+   * `contrastiveLoss`, averaged over its terms, or `proxy-nca` (Teh et al. 2020), the cross entropy over all proxies. Only
+   * `views` has CUDA kernels; the others copy the rows to the host. `proxy-anchor` and `proxy-nca` require `Proxies`.
    */
   loss?: BatchLoss;
   geometry: Geometry;
-  /** Whether both outputs are functions of one unit vector (`embedder.tied`), so that one Gram product serves both. */
+  /** Whether both outputs are functions of the same unit vector (`embedder.tied`), so that one Gram matrix serves both. */
   tied: boolean;
   /** Images per class in a batch, 2 or more. */
   views: number;
@@ -100,23 +100,25 @@ export interface HybridLossOptions {
   lambda: number;
   /** The ball's curvature is -c; c > 0. */
   c: number;
-  /** The head's clipping radius before expmap0 (tied only); null, the default, for none. */
+  /** The head's clipping radius before expmap0 (tied only); null, the default: not clipped. */
   clipR?: number | null;
-  /** Of `views`: `sum` (the default, as published) adds the losses of the ordered pairs of views; `mean` averages them. */
+  /** For `views`: `sum` (the default, as published) adds the losses of the ordered pairs of views; `mean` averages them. */
   reduction?: Reduction;
   /** `hypmix`: the published numerical guards; default null. */
   compat?: Compat | null;
   /**
-   * `views` and `euclidean` only, from 0: weights negatives by exp(beta s) of their logit s (Robinson et al. 2021,
-   * arXiv 2010.04592, without the correction for false negatives). 0, the default, is the plain loss. Not the `beta` of
-   * `contrastiveLoss`.
+   * For `views` with geometry `euclidean`, >= 0: weights each negative by exp(beta s), where s is its logit (Robinson et
+   * al. 2021, arXiv 2010.04592, without the correction for false negatives). 0, the default, is the plain loss. Not the
+   * `beta` of `contrastiveLoss`.
    */
   beta?: number;
-  /** Of `proxy-anchor`: its scale, above 0; default 32. Of `multi-similarity`: the factor of positives; default 2. */
+  /** For `proxy-anchor`: its scale, above 0; default 32. For `multi-similarity`: the scale of positives; default 2. */
   alpha?: number;
-  /** Of `proxy-anchor`: its margin; default 0.1. */
+  /** For `proxy-anchor`: its margin; default 0.1. */
   margin?: number;
-  /** The logit that the margin of `proxy-anchor` surrounds, default 0, or from which `multi-similarity` counts, default 0.5. */
+  /**
+   * For `proxy-anchor`: the logit at the center of the margin; default 0. For `multi-similarity`: its base; default 0.5.
+   */
   base?: number;
 }
 
@@ -129,11 +131,11 @@ export interface LossValues {
   max: number;
   /** Fraction of rows whose largest cross-view logit is that of the positive. */
   accuracy: number;
-  /** Gradients of the loss in its parameters, if requested in `apply`. */
+  /** Gradients of the loss with respect to its parameters, if requested in `apply`. */
   gradParams?: { tauE: number; tauH: number; lambda: number; c: number };
 }
 
-/** @internal Options of the addon's optimizer: one rate and one decay per trainable parameter. */
+/** @internal Options of the native optimizer: one learning rate factor and one decay per trainable parameter. */
 export interface NativeAdamWOptions {
   betas: readonly [number, number];
   eps: number;
@@ -143,11 +145,11 @@ export interface NativeAdamWOptions {
 
 /** Options of `GradScaler`. */
 export interface GradScalerOptions {
-  /** Initial scale, from 2^-126 to 2^127, between which it stays; default 65536. */
+  /** Initial scale; default 65536. The scale stays between 2^-126 and 2^127. */
   scale?: number;
-  /** Factor of the scale after `interval` steps without overflow, 1 or more; default 2. */
+  /** Factor applied to the scale after `interval` steps without overflow, 1 or more; default 2. */
   growth?: number;
-  /** Factor of the scale after an overflow, between 0 and 1; default 0.5. */
+  /** Factor applied to the scale after an overflow, between 0 and 1; default 0.5. */
   backoff?: number;
   /** Steps without overflow before the scale grows, 1 or more; default 2000. */
   interval?: number;
