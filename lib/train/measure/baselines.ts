@@ -4,11 +4,11 @@ import { ImageLoader, type ImageLoaderOptions, inOrder } from '../data/loader.ts
 import type { Split } from '../data/types.ts';
 import { gradientLength, normalize, orientedGradients } from './gradients.ts';
 
-/** Maximum side in pixels at which images are compared; larger ones are slower without a benefit. */
+/** Maximum side length in pixels at which images are compared; larger images are slower without any benefit. */
 const maxSide = 64;
-/** Images per turn of the event loop: a few milliseconds. */
+/** Images per turn of the event loop, which takes a few milliseconds. */
 const batchSize = 16;
-/** Levels of each channel in the color histogram. */
+/** Bins per channel of the color histogram. */
 const levels = 4;
 
 type Describe = (image: Uint8Array, size: number) => Float32Array;
@@ -18,14 +18,14 @@ const describers: Record<string, Describe> = {
   'colors and gradients': colorsAndGradients,
 };
 
-/** The features of a split under one baseline, compared by Euclidean distance. */
+/** The features of a split for one baseline, which are compared by Euclidean distance. */
 export interface BaselineFeatures {
   name: string;
   /** One row per readable image. */
   features: Matrix<Float32Array>;
   /** Class of each row. */
   labels: Int32Array;
-  /** Sample of each row. */
+  /** Index of each row's sample in the split. */
   indices: Int32Array;
 }
 

@@ -1,9 +1,9 @@
 import { geometryTerms, headConstants } from '../../card-names.ts';
 import type { RunConfig } from '../options/options.ts';
 
-/** Parameters of a tied pair's logit, apart from its cosine. */
+/** The parameters of a tied pair's logit, except its cosine. */
 export interface Setting {
-  /** The terms that the geometry of the logit has. */
+  /** The terms of the geometry's logit. */
   terms: { inner: boolean; distance: boolean; weighted: boolean; curved: boolean };
   tauE: number;
   tauH: number;
@@ -29,8 +29,8 @@ export interface Curve {
 }
 
 /**
- * Radius of a tied head's ball points: `min(tanh(sqrt(c) R), 1 - margin) / sqrt(c)`, `R = min(1, clip)`. The core composes it
- * from the row cards of the head (`tiedRadius` of lib/row/head.ts), which a page cannot call; a test compares the two.
+ * Radius of a tied head's ball points: `min(tanh(sqrt(c) R), 1 - margin) / sqrt(c)`, `R = min(1, clip)`. The core composes
+ * it from the row cards of the head (`tiedRadius` of lib/row/head.ts), which an HTML page cannot call; a test compares the two.
  */
 export function radiusOfTied({ c, clip }: Pick<Setting, 'c' | 'clip'>): number {
   const root = Math.sqrt(c);
@@ -38,10 +38,10 @@ export function radiusOfTied({ c, clip }: Pick<Setting, 'c' | 'clip'>): number {
 }
 
 /**
- * The logit of a tied pair: `cos / tauE - lambda d / tauH`, with `d = 2/sqrt c arsinh sqrt u`, `u = 2 c r^2 (1 - cos) / a^2`,
- * `a = 1 - c r^2` for the ball's common radius r; chordal: `-2 r sqrt(2 (1 - cos)) / tauH`.
+ * The logit of a tied pair: `cos / tauE - lambda d / tauH`, with `d = 2/sqrt c arsinh sqrt u`, `u = 2 c r^2 (1 - cos) /
+ * a^2`, `a = 1 - c r^2` for the ball's common radius r; chordal: `-2 r sqrt(2 (1 - cos)) / tauH`.
  *
- * Derivatives: `dd/dcos = -(2/sqrt c) (c r^2/a^2) / sqrt(u (1 + u))` and, finite at cos 1 too,
+ * Derivatives: `dd/dcos = -(2/sqrt c) (c r^2/a^2) / sqrt(u (1 + u))` and, finite even at cos 1,
  * `dd/dtheta = 2 r cos(theta/2) / (a sqrt(1 + u))`. The page with sliders embeds the source of this function and of
  * `radiusOfTied`, so it must not call any other function.
  *
@@ -68,9 +68,9 @@ export function pairCurve({ terms, tauE, tauH, lambda, c, clip }: Setting, cos: 
 }
 
 /**
- * The best linear approximation of a tied head's distance by the chord: the line `slope chord + offset` with the smallest
- * maximum error over all cosines, and that error. d_c is concave in the chord and 0 at 0, so the line is parallel to the
- * secant, above it by half of the largest gap.
+ * Fits a tied head's distance by a linear function of the chord: returns the line `slope chord + offset` with the smallest
+ * maximum error over all cosines, and that error. d_c is concave in the chord and 0 at 0, so the best line is parallel to
+ * the secant and above it by half of the largest gap.
  */
 export function chordFit(setting: Pick<Setting, 'c' | 'clip'>): {
   slope: number;

@@ -54,8 +54,8 @@ export interface Embedded {
 }
 
 /**
- * The fused score of the two outputs: cosine / tauE - lambda d / tauH. For a tied head, the distance is a decreasing function of
- * the cosine, so the score ranks like the cosine and needs no separate search.
+ * The fused score of the two outputs: cosine / tauE - lambda d / tauH. For a tied head, the distance decreases
+ * monotonically with the cosine, so the score ranks like the cosine and needs no separate search.
  */
 export type Fusion = Pick<FusedOptions, 'tauE' | 'tauH' | 'lambda'> & { tied: boolean };
 
@@ -63,23 +63,23 @@ export type Fusion = Pick<FusedOptions, 'tauE' | 'tauH' | 'lambda'> & { tied: bo
 export interface EvaluateOptions extends Partial<Protocol> {
   /** `hypmix`: the published evaluation, by the hyperbolic distance between the Euclidean unit vectors; default `none`. */
   compat?: RunConfig['compat'] | undefined;
-  /** Also evaluate the fused score; default: no. */
+  /** Also evaluate the fused score; absent by default. */
   fusion?: Fusion | undefined;
   /** Images per forward pass; default 128. */
   batchSize?: number;
   /** Device of the searches; by default the network's device if the core has kernels for it, otherwise the CPU. */
   device?: RecallOptions['device'];
-  /** Ranks that each embed a part of the images and search a part of the queries; every rank receives all results. */
+  /** Ranks that divide the images and the queries among themselves; every rank receives all results. */
   group?: RankGroup | null;
   signal?: AbortSignal | undefined;
   onProgress?: ((done: number, total: number) => void) | undefined;
-  /** Receives the result of each query of this rank in each space, in the order of the rows. */
+  /** Receives the results of this rank's queries in each space, in the order of the rows. */
   onQueries?: ((space: Space, results: QueryResults) => void) | undefined;
 }
 
 /**
- * Embeds a split and evaluates retrieval in each space. Each image is a query, and all others are its gallery; with
- * `queries`, the first images are queries and the others the gallery.
+ * Embeds a split and evaluates retrieval in each space. By default, each image is a query whose gallery is all other
+ * images; with `queries`, that many images at the start are queries and the rest are the gallery.
  *
  * @param split - test classes; with `parents`, strict Recall@1 is measured for each level of the class tree
  * @param loader - a loader of the split with `mode: 'eval'`
@@ -148,8 +148,8 @@ export async function embedPart(
 }
 
 /**
- * The rows of all ranks, in the order of the images. Labels and indices are integers that float32 represents
- * exactly.
+ * Gathers the rows of all ranks, in the order of the images. Labels and indices are sent as float32, which represents these
+ * integers exactly.
  */
 export async function gathered(embedded: Embedded, group: RankGroup): Promise<Embedded> {
   if (group.size === 1) return embedded;
@@ -166,8 +166,8 @@ export async function gathered(embedded: Embedded, group: RankGroup): Promise<Em
 }
 
 /**
- * Evaluates embeddings: the head's two outputs, the backbone's feature and, if requested, the fused score. The ranks of a
- * group divide the queries.
+ * Evaluates embeddings: the head's two outputs, the backbone's feature and, if requested, the fused score. In a group, the
+ * ranks divide the queries.
  * @param c - the ball's curvature is -c
  */
 export async function measure(
@@ -183,12 +183,12 @@ export async function measure(
 /** The evaluation of the queries of one rank. */
 export interface PartOfEvaluation {
   evaluation: Evaluation;
-  /** Number of these queries, and of all. */
+  /** Number of queries of this rank, and of all ranks. */
   queries: number;
   total: number;
 }
 
-/** The evaluation of all queries, from those of the ranks. */
+/** Averages the evaluations of all ranks, weighted by their numbers of queries. */
 export async function averaged(
   { evaluation, queries, total }: PartOfEvaluation,
   group: RankGroup | null | undefined,
@@ -269,7 +269,7 @@ export async function measurePart(
   };
 }
 
-/** Recall under the fused score of two embeddings of the same images, possibly from two networks. */
+/** Measures recall under the fused score of two embeddings of the same images, possibly from two networks. */
 export async function fusedRecall(
   euclidean: Matrix<Float32Array>,
   hyperbolic: Matrix<Float32Array>,
@@ -297,7 +297,7 @@ const evaluateNames = [
   'onQueries',
 ] as const satisfies (keyof EvaluateOptions)[];
 
-/** The options, checked and read once. */
+/** Validates the options, and reads each property once. */
 function checkEvaluation(operation: string, given: EvaluateOptions): EvaluateOptions & { group: RankGroup } {
   const options = readOptions(operation, given, evaluateNames);
   const { ks = [], queries, compat, fusion, batchSize = 1, device, group, signal } = options;

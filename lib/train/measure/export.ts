@@ -16,7 +16,7 @@ import type { Space } from './types.ts';
 export type Output = Exclude<Space, 'fused'>;
 export const outputs: readonly Output[] = ['hyperbolic', 'cosine', 'body'];
 
-/** The splits of a data set by name; `all` contains training, test and gallery images, in this order. */
+/** The names of the splits of a data set; `all` contains training, test and gallery images, in this order. */
 export const splitNames = ['test', 'train', 'query', 'gallery', 'all'] as const;
 export type SplitName = (typeof splitNames)[number];
 
@@ -59,11 +59,11 @@ function merged(splits: readonly Split[]): Split {
   return splits.some((each) => each.parents !== undefined) ? all : split;
 }
 
-/** Controls of {@link embedSplit}. */
+/** Callbacks and signal of {@link embedSplit}. */
 export interface EmbedHooks {
   signal?: AbortSignal | undefined;
   onProgress?: ((done: number, total: number) => void) | undefined;
-  /** Receives each image that could not be read, which has no row. */
+  /** Receives each unreadable image; it has no row in the result. */
   onSkipped?: ((image: Skipped) => void) | undefined;
 }
 
@@ -85,8 +85,8 @@ export async function embedSplit(
 
 /**
  * Writes embeddings as safetensors: `hyperbolic`, `cosine` (unit vectors) and `body` (the backbone's unnormalized feature),
- * one row per image, and `labels` (int32, indices into `classes`). The metadata has `dataset`, `split` and `c`, and as JSON
- * `classes` and `paths`.
+ * one row per image, and `labels` (int32, indices into `classes`). The metadata has `dataset`, `split` and `c`, and
+ * `classes` and `paths` as JSON.
  */
 export async function writeExport(
   file: string,
@@ -126,7 +126,7 @@ export async function writeNpyExport(file: string, made: Export, output: Output)
 
 /**
  * Writes the files of `--save_emb` to a run folder under their published names: test and training embeddings.
- * @param hooks - `beforeWrite` is called before each file, and may refuse it
+ * @param hooks - `beforeWrite` is called before each file, and may throw to prevent writing it
  * @returns the files with their image counts
  */
 export async function saveEmbeddings(

@@ -23,12 +23,12 @@ export interface FusedOptions extends CallOptions, RetrievalParameters {
   compat?: Compat | undefined;
 }
 
-/** Queries and gallery rows per tile of scores, which takes 34 MB and a few milliseconds. */
+/** Queries and gallery rows per tile of scores; a tile takes 34 MB and a few milliseconds. */
 const tile = { queries: 512, gallery: 4096 };
 
 /**
- * `retrievalMetrics` under the fused score. Row i of both embeddings belongs to the same image; they may come from different
- * networks. Scores are computed tile by tile on the requested device; ties go to the lower row.
+ * `retrievalMetrics` under the fused score. Row i of both embeddings belongs to the same image; they may come from
+ * different networks. Scores are computed tile by tile on the requested device; ties go to the lower row.
  *
  * @param euclidean - n x d rows, compared by cosine
  * @param hyperbolic - n x D points of the ball of curvature -c
@@ -82,7 +82,7 @@ function fusedSearch(
   };
 }
 
-/** 1 / tauE minus the score of each query (row) and gallery image (column). */
+/** Computes 1 / tauE minus the score of each query (row) and gallery image (column). */
 function* fusedDistances(
   euclidean: Floats,
   hyperbolic: Floats,
@@ -116,11 +116,11 @@ function* distances(
 }
 
 /**
- * Collects the k nearest candidates. The farther half is dropped only at 2 k candidates, so that the cost per addition does
- * not depend on k.
+ * Collects the k nearest candidates. The farther half is dropped only when 2 k are collected, so that the amortized cost of
+ * an addition grows with log k instead of k.
  */
 class Nearest {
-  /** Distance from which on candidates can be skipped; ties go to the earlier candidate. */
+  /** Candidates at this distance or farther can be skipped, because ties go to the earlier candidate. */
   worst = Infinity;
   readonly #k: number;
   readonly #away: Float64Array;

@@ -10,7 +10,7 @@ const blockLength = 4 * orientations;
 /** Length of {@link orientedGradients}. */
 export const gradientLength: number = (cells - 1) ** 2 * blockLength;
 
-/** The features of one image of size x size x 3 bytes, of unit length unless the image is flat. */
+/** Returns the features of an image of size x size x 3 bytes. They have unit length unless the image has no gradients. */
 export function orientedGradients(image: Uint8Array, size: number): Float32Array {
   const histogram = cellHistograms(luma(image), size);
   const out = new Float32Array(gradientLength);
@@ -46,7 +46,7 @@ function luma(image: Uint8Array): Float32Array {
   return out;
 }
 
-/** Central differences; each pixel adds its gradient length to the two nearest orientations. */
+/** Histograms of central differences: each pixel adds its gradient magnitude to the two nearest orientations. */
 function cellHistograms(gray: Float32Array, size: number): Float32Array {
   const out = new Float32Array(cells * cells * orientations);
   for (let y = 1; y + 1 < size; y++) {
@@ -55,11 +55,11 @@ function cellHistograms(gray: Float32Array, size: number): Float32Array {
       const at = y * size + x;
       const dx = gray[at + 1]! - gray[at - 1]!;
       const dy = gray[at + size]! - gray[at - size]!;
-      const turn = ((Math.atan2(dy, dx) / Math.PI + 1) % 1) * orientations;
-      const bin = Math.floor(turn) % orientations;
+      const angle = ((Math.atan2(dy, dx) / Math.PI + 1) % 1) * orientations;
+      const bin = Math.floor(angle) % orientations;
       const length = Math.hypot(dx, dy);
       const base = (row + Math.floor((x * cells) / size)) * orientations;
-      const share = turn - Math.floor(turn);
+      const share = angle - Math.floor(angle);
       out[base + bin]! += length * (1 - share);
       out[base + ((bin + 1) % orientations)]! += length * share;
     }

@@ -5,14 +5,14 @@ import { chosen } from './evaluate.ts';
 import { summary } from './structure.ts';
 import type { Health } from './types.ts';
 
-/** Points for pairwise distances: enough to estimate a fraction, few enough to be cheap. */
+/** Maximum number of points for pairwise distances: enough to estimate a fraction at a low cost. */
 const mostPoints = 256;
-/** Bins of the radius, from the origin to the rim of the ball. */
+/** Number of histogram bins of the radius, from the origin to the rim of the ball. */
 export const radiusBins = 20;
-/** Radius of `project`, times sqrt c; float32 rounds it by less than the tolerance. */
+/** Radius to which `project` clips, times sqrt c; float32 rounding is below the tolerance. */
 const projectionRadius = 1 - headConstants.margin;
 const tolerance = 1e-6;
-/** Limit of the published distance, times sqrt c. */
+/** Largest distance of the published formula, times sqrt c. */
 const saturation = 2 * Math.atanh(headConstants.topArtanh);
 
 /**

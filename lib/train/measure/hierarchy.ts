@@ -1,4 +1,4 @@
-/** How well embeddings follow a class tree. */
+/** Metrics of how well embeddings reflect a class tree. */
 import { setImmediate } from 'node:timers/promises';
 import { type Matrix, matrix } from '../../matrix.ts';
 import { topK } from '../../topk.ts';
@@ -7,13 +7,16 @@ import { chosen, type Distance, type Embedded } from './evaluate.ts';
 import { evenly, type LevelRadii, levelName, rankedSample } from './structure.ts';
 import type { Hierarchy, HierarchyFit } from './types.ts';
 
-/** The K of Recall@K per level, and the number of images whose neighbors are compared. */
+/** The values of K in Recall@K per level, and the maximum number of queries. */
 const ks = [1, 10] as const;
 const mostQueries = 4096;
-/** Queries per turn of the event loop: under 2 ms. */
+/** Queries per turn of the event loop, which takes less than 2 ms. */
 const queriesPerTurn = 512;
 
-/** Heights of lowest common ancestors (LCA) in a class tree: 0 is the same class, `root` no common ancestor but the root. */
+/**
+ * Heights of lowest common ancestors (LCA) in a class tree: 0 for the same class, `root` if the root is the only common
+ * ancestor.
+ */
 export class LcaHeights {
   /** Height of the root: one more than the number of levels above the classes. */
   readonly root: number;
@@ -34,7 +37,7 @@ export class LcaHeights {
 }
 
 /**
- * Compares every space of an evaluation with the class tree.
+ * Compares the embeddings in every space of an evaluation with the class tree.
  * @param radii - distances from the origin by level
  * @returns null without a tree, or for fewer than three images
  */
@@ -73,7 +76,7 @@ async function fitOf(
   };
 }
 
-/** The LCA of images with their nearest neighbors, and Recall@K per level. */
+/** Computes the mean LCA height of images and their nearest neighbors, and Recall@K per level. */
 async function nearestOf(
   all: Matrix<Float32Array>,
   labels: Int32Array,
@@ -100,7 +103,7 @@ async function nearestOf(
   return { nearestLca: rounded(sum / queries.length), recall };
 }
 
-/** Rankings of a sample by distance compared with those by the height of the LCA, averaged over anchors. */
+/** Compares rankings of a sample by distance with rankings by LCA height, averaged over anchors. */
 async function rankingsOf(
   all: Matrix<Float32Array>,
   labels: Int32Array,
@@ -136,7 +139,7 @@ async function rankingsOf(
   };
 }
 
-/** The mean of the numbers among the given values; NaN without one. */
+/** Mean of the values that are not NaN; NaN if there are no such values. */
 class Mean {
   #sum = 0;
   #count = 0;
@@ -153,8 +156,8 @@ class Mean {
 }
 
 /**
- * Normalized discounted cumulative gain of a ranking (Järvelin and Kekäläinen 2002): the gain of an image is its number of
- * common ancestors with the anchor below the root, its own class included; the discount of rank r is log2(1 + r).
+ * Normalized discounted cumulative gain of a ranking (Järvelin and Kekäläinen 2002): the gain of an image is the number
+ * of ancestors below the root that it shares with the anchor, including the class; the discount of rank r is log2(1 + r).
  * @returns from 0 to 1; NaN if no image has a gain
  */
 export function normalizedGain(ranked: readonly number[], root: number): number {
@@ -177,7 +180,7 @@ export function midranks(values: readonly number[]): number[] {
   return ranks;
 }
 
-/** Pearson correlation; NaN if one side is constant. Of ranks, it is Spearman's. */
+/** Pearson correlation; NaN if one input is constant. For ranks, it is Spearman's correlation. */
 export function correlation(a: readonly number[], b: readonly number[]): number {
   const [meanA, meanB] = [a, b].map((values) => values.reduce((sum, x) => sum + x, 0) / values.length) as [
     number,
@@ -193,10 +196,10 @@ export function correlation(a: readonly number[], b: readonly number[]): number 
   return aa === 0 || bb === 0 ? Number.NaN : ab / Math.sqrt(aa * bb);
 }
 
-/** Groups per level whose depths are compared with their distances; more would hold the event loop. */
+/** Maximum number of groups per level in {@link depthRadius}; more would block the event loop. */
 const mostGroups = 1024;
 
-/** Spearman correlation of the depth of a group in the tree and the distance of its midpoint from the origin. */
+/** Spearman correlation between the depth of a group in the tree and the distance of its midpoint from the origin. */
 function depthRadius(levels: readonly LevelRadii[]): number {
   const sampled = levels.map(({ radii }) => evenly(radii.length, mostGroups).map((at) => radii[at]!));
   const depths = sampled.flatMap((radii, up) => radii.map(() => -up));

@@ -20,7 +20,7 @@ export interface ProfileOptions {
   clipR: number | null;
 }
 
-/** The profiles, and the rows of sample anchors, each with a positive and its hardest negatives. */
+/** The profiles, and sample anchors with their hardest negatives for display; images are given as rows. */
 export interface MeasuredNegatives {
   profiles: NegativeProfiles;
   strips: {
@@ -30,17 +30,17 @@ export interface MeasuredNegatives {
   }[];
 }
 
-/** Sample anchors, and hardest negatives of each. */
+/** Number of sample anchors, and of hardest negatives for each. */
 const mostStrips = 3;
 const stripLength = 5;
 
-/** Maximum number of rows, because every anchor is compared with every other row. */
+/** Maximum number of rows; the cost is quadratic in it. */
 const mostRows = 320;
 const cosineBins = 20;
 
 /**
- * Measures the weights of the negatives (see `negativeWeights`) in a batch of test images, under every geometry at the same
- * temperatures. Sums are over the ordered pairs of views, as in the loss.
+ * Measures the weights of the negatives (see `negativeWeights`) in a batch of test images, under every geometry with the
+ * same temperatures. Sums are over the ordered pairs of views, as in the loss.
  * @returns null unless at least two classes have `views` images
  */
 export async function measureNegatives(
@@ -80,13 +80,13 @@ export async function measureNegatives(
   };
 }
 
-/** The first image of evenly spaced classes. */
+/** Returns the first image of evenly spaced classes. */
 function stripAnchors(classes: number, views: number): number[] {
   const count = Math.min(mostStrips, classes);
   return Array.from({ length: count }, (_, i) => Math.floor((i * classes) / count) * views);
 }
 
-/** The negatives of an anchor with the largest weights, largest first. */
+/** Returns the negatives of an anchor with the largest weights, in descending order. */
 function hardestOf(
   { q, rank, anchors }: NegativeWeights,
   anchor: number,
@@ -99,7 +99,7 @@ function hardestOf(
     .slice(0, stripLength);
 }
 
-/** The first `views` images of evenly spaced classes, ordered by class. */
+/** Returns the first `views` images of evenly spaced classes, ordered by class. */
 function batchOf(labels: Int32Array, views: number): number[] {
   const full = [...rowsByClass(labels).values()].filter((rows) => rows.length >= views);
   const count = Math.min(full.length, Math.max(2, Math.floor(mostRows / views)));

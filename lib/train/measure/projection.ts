@@ -1,9 +1,9 @@
 import { setImmediate } from 'node:timers/promises';
 
-/** Iterations of the subspace method, far more than real embeddings need. */
+/** Number of subspace iterations, far more than real embeddings need to converge. */
 const rounds = 60;
 
-/** Points of the unit disk. */
+/** Embeddings projected to the unit disk. */
 export interface Projection {
   /** x and y in the unit disk, row after row. */
   points: Float64Array;
@@ -12,8 +12,9 @@ export interface Projection {
 }
 
 /**
- * Projects ball points to the unit disk: to the tangent space at the origin with logmap0, onto its two directions of largest
- * variance, and back with expmap0. Points in that plane keep their distance from the origin; all others move closer.
+ * Projects ball points to the unit disk: to the tangent space at the origin with logmap0, onto its two directions of
+ * largest variance, and back with expmap0. Points in that plane keep their distance from the origin; all others move
+ * closer.
  * @param ball - `rows` x `cols` points with c |x|^2 < 1
  * @returns the points times sqrt c, so that the rim is at 1 for any c
  */
@@ -53,7 +54,7 @@ function tangentVectors(ball: ArrayLike<number>, rows: number, cols: number, c: 
 }
 
 /**
- * The two directions of largest variance, by subspace iteration on the centered rows. Yields to the event loop between
+ * Computes the two principal directions of the centered rows by subspace iteration. Yields to the event loop between
  * iterations.
  */
 async function principalDirections(
@@ -63,7 +64,7 @@ async function principalDirections(
 ): Promise<{ directions: [Float64Array, Float64Array]; explained: [number, number] }> {
   const mean = new Float64Array(cols);
   for (let i = 0; i < rows; i++) for (let k = 0; k < cols; k++) mean[k]! += x[i * cols + k]! / rows;
-  const basis = [start(cols, 1), start(cols, 2)] as [Float64Array, Float64Array];
+  const basis = [initialVector(cols, 1), initialVector(cols, 2)] as [Float64Array, Float64Array];
   const spread: [number, number] = [0, 0];
   for (let round = 0; round < rounds; round++) {
     orthonormalize(basis);
@@ -79,8 +80,8 @@ async function principalDirections(
   return { directions: basis, explained: [spread[0] / total, spread[1] / total] };
 }
 
-/** A fixed start makes the drawing reproducible; any that is not orthogonal to the solution works. */
-function start(cols: number, seed: number): Float64Array {
+/** A fixed initial vector makes the drawing reproducible; any vector that is not orthogonal to the solution works. */
+function initialVector(cols: number, seed: number): Float64Array {
   return Float64Array.from({ length: cols }, (_, k) => Math.sin(seed * 12.9898 + k * 78.233));
 }
 

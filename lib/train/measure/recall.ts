@@ -11,11 +11,11 @@ import type { Recall } from './types.ts';
 export interface Protocol {
   /** The k of Recall@k. */
   ks: readonly number[];
-  /** The first `queries` images are queries, the others the gallery; default: each image is searched among all others. */
+  /** The number of images at the start that are queries for the rest; default: each image is a query for all others. */
   queries?: number | undefined;
 }
 
-/** Adapts a protocol to the images that could be read. @param indices - index of each row's image in the split */
+/** Adapts a protocol to the images that are readable. @param indices - index of each row's image in the split */
 export function protocolOf({ ks, queries }: Protocol, indices: Int32Array): Protocol {
   if (queries === undefined) return { ks };
   return { ks, queries: indices.reduce((count, index) => count + (index < queries ? 1 : 0), 0) };
@@ -32,21 +32,21 @@ export interface RecallOptions extends Protocol {
   signal?: AbortSignal | undefined;
   /** Device of the search; default `cpu`. */
   device?: Device | undefined;
-  /** The rank whose queries are searched, of several that divide them; default: all queries. */
+  /** The rank whose part of the queries is searched; default: all queries. */
   share?: Share | undefined;
   /** Receives the result of each query. */
   onQueries?: ((results: QueryResults) => void) | undefined;
 }
 
-/** One of several ranks that divide the queries. */
+/** A rank, and the number of ranks that divide the queries. */
 export type Share = Pick<RankPlace, 'rank' | 'size'>;
 
-/** The query rows of a rank. Ranks have consecutive parts without padding, so that no query counts twice. */
+/** Returns the query rows of a rank. The parts are consecutive and not padded, so that no query counts twice. */
 export function queriesOf({ queries }: Pick<Protocol, 'queries'>, rows: number, share: Share): Range {
   return ranges(queries ?? rows, share.size)[share.rank]!;
 }
 
-/** The query rows, the gallery rows, and each k limited to the size of the gallery. */
+/** Returns the query rows, the gallery rows, and each k, limited to the size of the gallery. */
 export function retrievalOf(
   { ks, queries }: Protocol,
   rows: number,
@@ -61,7 +61,7 @@ export function retrievalOf(
   };
 }
 
-/** The share of a single process. */
+/** The share of a single process, which has all queries. */
 const undivided: Share = { rank: 0, size: 1 };
 
 function listOf({ first, end }: Range): number[] {
@@ -73,21 +73,21 @@ export function isEmpty({ size }: Share, query: readonly number[] | undefined): 
   return size > 1 && query?.length === 0;
 }
 
-/** Zeros, for a rank without queries. */
+/** Returns zeros, for a rank without queries. */
 export function emptyRecall(ks: readonly number[], levels: number = 0): Recall {
   const at = Object.fromEntries(ks.map((k) => [k, 0]));
   return { at, rPrecision: 0, mapAtR: 0, strict: Array<number>(levels).fill(0) };
 }
 
-/** Makes a `Recall` from the metrics of a search. */
+/** Converts the metrics of a search; `limited` are the `ks` after limiting them to the gallery. */
 export function recallFrom(
   { recall, rPrecision, mapAtR }: RetrievalMetrics,
-  asked: readonly number[],
-  answered: readonly number[],
+  ks: readonly number[],
+  limited: readonly number[],
   strict: number[] = [],
 ): Recall {
   return {
-    at: Object.fromEntries(asked.map((k, i) => [k, recall[answered[i]!]!])),
+    at: Object.fromEntries(ks.map((k, i) => [k, recall[limited[i]!]!])),
     rPrecision,
     mapAtR,
     strict,
@@ -130,15 +130,15 @@ function numbered(names: readonly string[]): Int32Array {
   return Int32Array.from(names, (name) => numbers.get(name)!);
 }
 
-/** Numbers of neighbors in which a row of another group is sought: first few, then more for the remaining rows. */
+/** Numbers of neighbors to search for a row of another group: few for all rows, then more for the remaining rows. */
 const depths = [16, 256];
 /** Queries per search. */
 const block = 2048;
 
 /**
- * Fraction of the rows of a range whose nearest row outside their own `excluded` group belongs to the same `wanted` group.
- * A search per group would be too slow for 20,000 groups, so it is made only for rows whose nearest neighbors all belong to
- * their own group.
+ * Returns the fraction of the rows of a range whose nearest row outside their own `excluded` group is in the same `wanted`
+ * group. A separate search per group would be too slow for 20,000 groups, so it is only used for rows whose nearest
+ * neighbors are all in their own group.
  */
 async function strictRecall(
   x: Matrix<Float32Array>,

@@ -15,14 +15,14 @@ import type { Baseline, NegativeStrip, Snapshot, Thumbnail } from './types.ts';
 const mostPoints = 1500;
 const queries = 8;
 const neighbors = 5;
-/** Side in pixels: twice the displayed size, for high-density screens. */
+/** Side length in pixels: twice the displayed size, for high-density screens. */
 const thumbnailSize = 112;
 
 /**
- * Collects the data for the drawings of a report from the embeddings of an evaluation, such as the points on the disk and
- * the nearest neighbors of a few images.
+ * Collects the data that a report draws from the embeddings of an evaluation, such as the points on the disk and the
+ * nearest neighbors of a few images.
  *
- * @throws Error `ERR_HOROBALL_DIVERGED` if an embedding is not finite, which can be neither drawn nor ranked
+ * @throws Error `ERR_HOROBALL_DIVERGED` if an embedding is not finite, because it can be neither drawn nor ranked
  */
 export async function takeSnapshot(
   dataset: string,
@@ -68,7 +68,7 @@ async function drawDisk({ hyperbolic, labels, width }: Embedded, c: number): Pro
   const { points, explained } = await projectToDisk(ball.data, ball.rows, width, c);
   return {
     c,
-    points: Array.from(points, (value) => Number(value.toPrecision(5))), // significant digits, because points are tiny if c is
+    points: Array.from(points, (value) => Number(value.toPrecision(5))), // not `toFixed`, because coordinates are tiny if c is
     labels: rows.map((row) => labels[row]!),
     explained,
   };

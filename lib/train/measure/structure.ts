@@ -8,25 +8,26 @@ import type { Split } from '../data/types.ts';
 import { chosen, type Embedded } from './evaluate.ts';
 import type { DepthRow, Ranks, Spread } from './types.ts';
 
-/** Rows for pairwise comparisons: enough to estimate means, few enough to be cheap. */
+/** Maximum number of rows for pairwise comparisons: enough to estimate means at a low cost. */
 const mostRows = 768;
-/** Anchors whose rankings are compared, and nearest rows for the overlap. */
+/** Maximum number of anchors whose rankings are compared, and number of nearest rows for the overlap. */
 const mostAnchors = 64;
 const nearest = 10;
-/** Rows per turn of the event loop: under 2 ms. */
+/** Rows per turn of the event loop, which takes less than 2 ms. */
 const rowsPerTurn = 64;
 
 /**
  * Alignment and uniformity of the unit vectors (Wang and Isola 2020, arXiv 2005.10242): the mean squared distance within a
- * class, and the logarithm of the mean of exp(-2 |x - y|^2) over all pairs. Lower is better for both; NaN without a pair.
+ * class, and the logarithm of the mean of exp(-2 |x - y|^2) over all pairs. Lower is better for both; NaN if there are no
+ * pairs.
  */
 export async function spreadOf(embedded: Embedded): Promise<Spread> {
   return { alignment: await alignmentOf(embedded), uniformity: await uniformityOf(embedded) };
 }
 
 /**
- * Averages over all pairs of every class: the squared distances between n rows sum to n times those from their mean. A
- * sample of rows would contain no pair if there are many classes.
+ * Averages over all pairs within classes, using that the squared distances between n rows sum to n times those from their
+ * mean. A sample of rows could contain no pairs if there are many classes.
  */
 async function alignmentOf({ euclidean, labels, width }: Embedded): Promise<number> {
   let [within, pairs, done] = [0, 0, 0];
@@ -65,8 +66,8 @@ async function uniformityOf({ euclidean, labels, width }: Embedded): Promise<num
 }
 
 /**
- * Compares the rankings of the two outputs: Spearman correlation and overlap of the ten nearest, averaged over anchors. Both
- * are 1 for a unit-norm head.
+ * Compares the rankings of the two outputs: Spearman correlation and overlap of the ten nearest neighbors, averaged over
+ * anchors. Both are 1 for a unit-norm head.
  * @returns null for fewer than three rows
  */
 export async function ranksOf(
@@ -98,7 +99,7 @@ export async function ranksOf(
   return { spearman: rounded(correlation), overlap: rounded(overlap), nearest };
 }
 
-/** A sample of `count` rows, and those of its rows whose rankings are compared. */
+/** Returns a sample of `count` rows, and the indices in it of the anchors whose rankings are compared. */
 export function rankedSample(count: number): { rows: number[]; anchors: number[] } {
   const rows = evenly(count, mostRows);
   const apart = Math.ceil(rows.length / mostAnchors);
@@ -110,20 +111,20 @@ function spearman(squares: number, n: number): number {
   return 1 - (6 * squares) / (n * (n * n - 1));
 }
 
-/** Name of a level of the class tree; 0 is that of the classes' parents. */
+/** Returns the name of a level of the class tree; level 0 has the parents of the classes. */
 export function levelName(levels: readonly string[] | undefined, up: number): string {
   return levels?.[up] ?? `${up + 1} level${up === 0 ? '' : 's'} up`;
 }
 
-/** Distances from the origin of the midpoints of all groups of a level of the class tree. */
+/** Distances from the origin of the group midpoints on one level of the class tree. */
 export interface LevelRadii {
   level: string;
   radii: Float32Array;
 }
 
 /**
- * Measures the distances from the origin of the Einstein midpoints of each level of the class tree, from single images up to
- * all. The larger a group and the farther apart its members, the closer its midpoint is to the origin.
+ * Measures the distances from the origin of the groups' Einstein midpoints on each level of the class tree, from single
+ * images up to all images. The larger a group and the farther apart its members, the closer its midpoint is to the origin.
  * @returns an empty list without a tree
  */
 export async function radiiByLevel(
@@ -151,7 +152,7 @@ export async function radiiByLevel(
   return found;
 }
 
-/** A summary per level. */
+/** Summarizes each level. */
 export function depthRows(levels: readonly LevelRadii[]): DepthRow[] {
   return levels.map(({ level, radii }) => {
     const { mean, min, max } = summary(radii);
@@ -159,10 +160,12 @@ export function depthRows(levels: readonly LevelRadii[]): DepthRow[] {
   });
 }
 
-/** Elements that take one or two milliseconds on this thread; larger groups run as a job. */
+/** Number of elements that take one or two milliseconds on this thread; larger groups run asynchronously. */
 const shortCall = 2 ** 16;
 
-/** The midpoint of each group. Small groups run on this thread, because there can be 20,000. */
+/**
+ * Computes the midpoint of each group. Small groups run on this thread, because 20,000 asynchronous calls would be slow.
+ */
 async function midpoints(
   all: Matrix<Float32Array>,
   groups: ReadonlyMap<unknown, number[]>,
@@ -184,13 +187,15 @@ async function midpoints(
   return matrix(out, groups.size, all.cols);
 }
 
-/** At most `most` evenly spaced rows, which cover the classes, because rows are ordered by class. */
+/** Returns at most `most` evenly spaced rows. They cover the classes, because rows are ordered by class. */
 export function evenly(count: number, most: number): number[] {
   const size = Math.min(count, most);
   return Array.from({ length: size }, (_, i) => Math.floor(((i + 0.5) * count) / size));
 }
 
-/** Mean, minimum and maximum; minimum and maximum ignore NaN. A loop, because Math.min(...values) overflows the stack. */
+/**
+ * Mean, minimum and maximum; minimum and maximum ignore NaN. Uses a loop, because Math.min(...values) overflows the stack.
+ */
 export function summary(values: Iterable<number>): { mean: number; min: number; max: number } {
   let [sum, count, min, max] = [0, 0, Number.NaN, Number.NaN];
   for (const value of values) {

@@ -1,4 +1,4 @@
-/** The images that an evaluation reads, and which of them are queries and gallery. */
+/** The images of an evaluation, and their division into queries and gallery. */
 import { ImageLoader, type ImageLoaderOptions } from '../data/loader.ts';
 import { openDataset } from '../data/registry.ts';
 import type { Dataset, Split } from '../data/types.ts';
@@ -21,18 +21,18 @@ export async function openTestSet(config: RunConfig): Promise<TestSet> {
   return testSetOf(await openDataset(config.ds, config.path), config);
 }
 
-/** The test set of an open data set. */
+/** Returns the test set of an open data set. */
 export function testSetOf({ name, test, gallery, ks, warnings }: Dataset, config: RunConfig): TestSet {
   const { split, queries } = gallery ? joined(test, gallery) : { split: test, queries: undefined };
   return { name, split, loader: loaderOf(split, config), protocol: { ks, queries }, warnings };
 }
 
-/** A loader with the evaluation transform. */
+/** Creates a loader with the evaluation transform. */
 export function loaderOf(split: Split, config: RunConfig): ImageLoader {
   return new ImageLoader(split, { ...loaderOptions(config), mode: 'eval', resize: config.resize });
 }
 
-/** Queries and gallery as one split; they share their classes. */
+/** Joins queries and gallery to one split; both have the same list of classes. */
 function joined(test: Split, gallery: Split): { split: Split; queries: number } {
   const split = { ...test, samples: [...test.samples, ...gallery.samples] };
   return { split, queries: test.samples.length };

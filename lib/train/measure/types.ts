@@ -2,22 +2,22 @@
 import type { TrainedGeometry } from '../options/define.ts';
 
 /**
- * The outputs that are compared, and by which distance: the head's outputs by hyperbolic distance and by cosine, the
- * backbone's feature (`body`) by cosine, and both outputs by the fused score cosine / tauE - lambda d / tauH.
+ * The outputs that are evaluated, and the distance between them: the head's outputs by hyperbolic distance and by cosine,
+ * the backbone's feature (`body`) by cosine, and both head outputs by the fused score cosine / tauE - lambda d / tauH.
  */
 export type Space = 'hyperbolic' | 'cosine' | 'body' | 'fused';
 
 /** Recall in one space. */
 export interface Recall {
-  /** Recall@k by k, each from 0 to 1. */
+  /** Recall@k for each k, from 0 to 1. */
   at: Record<string, number>;
   /** R-Precision and MAP@R (Musgrave et al. 2020, arXiv 2003.08505), from 0 to 1; absent in runs of earlier versions. */
   rPrecision?: number;
   mapAtR?: number;
   /**
-   * Strict Recall@1 per level of the class tree, from 0 to 1. First level: images of the same class are excluded, and a hit
-   * has the same parent. Second level: the same parent is excluded, and a hit has the same grandparent; and so on. Empty
-   * without a tree.
+   * Strict Recall@1 per level of the class tree, from 0 to 1. On the first level, images of the same class are excluded,
+   * and a neighbor with the same parent is a hit. On the second level, images with the same parent are excluded, and a
+   * neighbor with the same grandparent is a hit; and so on. Empty without a tree.
    */
   strict: number[];
 }
@@ -31,8 +31,8 @@ export interface Evaluation {
 }
 
 /**
- * Alignment and uniformity of the embeddings (Wang and Isola 2020, arXiv 2005.10242); lower is better for both. NaN without
- * a pair of images.
+ * Alignment and uniformity of the embeddings (Wang and Isola 2020, arXiv 2005.10242); lower is better for both. NaN if
+ * there are no pairs.
  */
 export interface Spread {
   alignment: number;
@@ -61,23 +61,23 @@ export interface NegativeProfile {
   negatives: number;
   /** exp(entropy of q): the effective number of negatives. */
   effective: number;
-  /** Share of q on the hardest 1% and 10% of the negatives by cosine, rounded up. */
+  /** Share of q on the hardest 1% and 10% of the negatives by cosine (their number is rounded up). */
   hardest1: number;
   hardest10: number;
-  /** Share of q on negatives of the anchor's own view, each of which is in views - 1 rows of the loss. */
+  /** Share of q on negatives with the anchor's view index, each of which occurs in views - 1 rows of the loss. */
   sameView: number;
-  /** 1 - p of the positive, averaged over the pairs of views: the factor of the total repulsion. */
+  /** 1 - p of the positive, averaged over the pairs of views; the total weight of the negatives is proportional to it. */
   missed: number;
-  /** Share of q on the hardest 1, 2, 3, 5, ... negatives, separately for the anchor's own view and the others. */
+  /** Share of q on the hardest 1, 2, 3, 5, ... negatives, separately for the anchor's view index and all others. */
   byRank: { hardest: number[]; sameView: number[]; crossView: number[] };
   /**
-   * In equal bins of the cosine from -1 to 1: share of the negatives, of q, and of the pull (null for an untied hybrid,
-   * whose two pulls do not add).
+   * In equal bins of the cosine from -1 to 1: share of the negatives, of q, and of the gradient norm (null for an untied
+   * hybrid loss, whose two gradients are in different spaces).
    */
   byCosine: { count: number[]; weight: number[]; pull: number[] | null };
 }
 
-/** The same batch under every geometry, with the run's temperatures. */
+/** Profiles of the same batch under every geometry, with the run's temperatures. */
 export interface NegativeProfiles {
   own: TrainedGeometry;
   tied: boolean;
@@ -104,11 +104,11 @@ export interface NegativeStrip {
   anchor: Thumbnail;
   /** An image of the same class. */
   positive: Thumbnail;
-  /** By geometry, the negatives with the largest share of q, from 0 to 1, largest first. */
+  /** For each geometry, the negatives with the largest share of q (from 0 to 1), in descending order. */
   hardest: { geometry: TrainedGeometry; negatives: (Thumbnail & { weight: number })[] }[];
 }
 
-/** Data for the drawings of a report other than the curves. */
+/** The data that a report draws, except the curves. */
 export interface Snapshot {
   dataset: string;
   /** The epoch after which the embeddings were computed. */
@@ -116,7 +116,7 @@ export interface Snapshot {
   classes: string[];
   /** The ancestors of each class, nearest first; empty without a class tree. */
   parents: string[][];
-  /** Names of the ancestors' levels, nearest first; absent if they have none. */
+  /** Names of the ancestors' levels, nearest first; absent if the levels are not named. */
   levels?: readonly string[];
   disk: {
     c: number;
@@ -140,42 +140,43 @@ export interface Snapshot {
   hierarchy?: Hierarchy | null;
 }
 
-/** How well the embeddings of a test set follow its class tree. LCA: lowest common ancestor. */
+/** Metrics of how well the embeddings of a test set reflect its class tree. LCA: lowest common ancestor. */
 export interface Hierarchy {
   /** Names of the levels below the root, from the class up. */
   levels: string[];
   spaces: Record<'hyperbolic' | 'cosine' | 'body', HierarchyFit>;
   /**
-   * Spearman correlation of the depth of images and groups in the tree and the distance of their midpoint from the origin of
-   * the ball, from -1 to 1.
+   * Spearman correlation between the depth of images and groups in the tree and the distance of their midpoints from the
+   * origin of the ball, from -1 to 1.
    */
   depthRadius: number;
 }
 
-/** The same of one space. */
+/** The metrics for one space. */
 export interface HierarchyFit {
   /**
-   * Mean height of the LCA of an image and its nearest neighbor: 0 if they share the class, 1 its parent, and so on. The
-   * severity of mistakes of Bertinetto et al. 2020 (arXiv 1912.09393), with right answers as 0.
+   * Mean height of the LCA of an image and its nearest neighbor: 0 if they have the same class, 1 if the same parent, and
+   * so on. The severity of mistakes of Bertinetto et al. 2020 (arXiv 1912.09393), averaged over all images: correct ones
+   * count as 0.
    */
   nearestLca: number;
-  /** By K, for each level: the share of images that have an image with the same ancestor among their K nearest. */
+  /** Recall@K for each K and level: the fraction of images with an image of the same ancestor among their K nearest. */
   recall: Record<string, number[]>;
   /**
-   * Normalized discounted cumulative gain (Järvelin and Kekäläinen 2002), averaged over anchors: the gain of an image is its
-   * number of ancestors in common with the anchor. From 0 to 1.
+   * Normalized discounted cumulative gain (Järvelin and Kekäläinen 2002), averaged over anchors: the gain of an image is
+   * its number of ancestors in common with the anchor. From 0 to 1.
    */
   ndcg: number;
-  /** Spearman correlation of distances and heights of the LCA, averaged over anchors; from -1 to 1. */
+  /** Spearman correlation between distances and LCA heights, averaged over anchors; from -1 to 1. */
   spearman: number;
   /**
-   * Mean difference between an image's rank by distance and its rank by the tree, where images at equal height share their
-   * mean rank; relative to the number of images, averaged over anchors.
+   * Mean absolute difference between an image's rank by distance and its rank by LCA height, relative to the number of
+   * images and averaged over anchors. Images of equal height share their mean rank.
    */
   rankDistortion: number;
 }
 
-/** Agreement of the rankings by hyperbolic distance and cosine, averaged over anchors. */
+/** Agreement between the rankings by hyperbolic distance and by cosine, averaged over anchors. */
 export interface Ranks {
   spearman: number;
   /** Fraction of the `nearest` nearest neighbors that both rankings share. */
@@ -183,7 +184,7 @@ export interface Ranks {
   nearest: number;
 }
 
-/** Distances of the midpoints of a level's groups from the origin. */
+/** Distances of the group midpoints on one level from the origin. */
 export interface DepthRow {
   level: string;
   groups: number;
