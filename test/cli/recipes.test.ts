@@ -115,7 +115,7 @@ test('eval --fuse evaluates two runs together, per query; embed writes embedding
   const evaluation = found.rows().find(({ type }) => type === 'evaluation') as { fusedRuns: { at: object } };
   t.deepEqual(Object.keys(evaluation.fusedRuns.at), ['1', '10', '20', '30', '40', '50']);
   t.regex(found.stderr, /Fused with .*two/);
-  t.regex(found.stderr, /Note: In-shop .* results are not comparable\./);
+  t.regex(found.stderr, /Note: .* of In-shop .* results are not comparable\./);
   const lines = (await readFile(queries, 'utf8')).trimEnd().split('\n');
   t.is(lines.length, 2); // queries of the miniature data set
   const first = JSON.parse(lines[0]!) as { picture: string; body: { rank: number; nearest: string } };

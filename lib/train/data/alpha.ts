@@ -2,7 +2,7 @@ import { isImageFault } from '../../image/fault.ts';
 import { readImageHead, requireImage } from '../../image/file.ts';
 import type { Sample } from './types.ts';
 
-/** Bytes read: in real PNG files, the chunks before tRNS are far smaller. */
+/** Number of bytes to read; in real PNG files, the chunks before tRNS are far smaller. */
 const headBytes = 1 << 16;
 
 /**
@@ -30,14 +30,14 @@ function pngAlpha(bytes: Buffer): boolean {
   return false;
 }
 
-/** The alpha flag of an extended or lossless file (RFC 9649); simple lossy files have none. */
+/** The alpha flag of an extended or lossless file (RFC 9649); simple lossy files have no alpha. */
 function webpAlpha(bytes: Buffer): boolean {
   const kind = bytes.toString('latin1', 12, 16);
   if (kind === 'VP8X') return ((bytes[20] ?? 0) & 0x10) !== 0;
   return kind === 'VP8L' && ((bytes[24] ?? 0) & 0x10) !== 0;
 }
 
-/** Images whose headers are read before training. */
+/** Maximum number of images whose headers are read before training. */
 const mostHeaders = 200;
 
 /** Reads the headers of evenly spaced images; unreadable ones are reported when they are decoded. */

@@ -14,7 +14,7 @@ import { reasonOf } from '../../io/trouble.ts';
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 
-/** A cache of decoded images. Crops are computed from them each time, so results do not depend on the cache. */
+/** A cache of decoded images. Crops are always computed from decoded images, so results do not depend on the cache. */
 export interface ImageCache {
   /** The cached image of a file, if any. */
   get(file: string): Promise<Pixels | undefined>;
@@ -25,7 +25,7 @@ export interface ImageCache {
 /**
  * Opens a cache.
  * @param where - `'memory'`, or the path of a folder (created if missing)
- * @param maxBytes - limit of a cache in memory, by default half of the free memory; further images are decoded each time
+ * @param maxBytes - limit of a cache in memory, by default half of the free memory; images beyond it are decoded every time
  * @throws `ERR_HOROBALL_CACHE` if the folder cannot be created; `put` throws it if the folder is not writable
  */
 export async function openCache(where: string, maxBytes: number = freemem() / 2): Promise<ImageCache> {
@@ -56,8 +56,8 @@ class MemoryCache implements ImageCache {
 }
 
 /**
- * A file has `HBP3`, then width, height, layout and the CRC-32 of these and the pixels as 32-bit little-endian integers,
- * then the pixels. Version 1 used the fast DCT for JPEG; version 2 had no checksum.
+ * A file contains `HBP3`; width, height, layout, and the CRC-32 of the header and the pixels, as 32-bit little-endian
+ * integers; and the pixels. Version 1 used the fast DCT for JPEG; version 2 had no checksum.
  */
 const magic = Buffer.from('HBP3');
 const headerLength = 20;
@@ -88,7 +88,7 @@ class FolderCache implements ImageCache {
     const path = await this.#pathOf(file);
     const temporary = `${path}.${randomUUID()}`;
     try {
-      await writeWhole(temporary, header, data); // not synced: the length and checksum reveal a truncated file
+      await writeWhole(temporary, header, data); // not synced, because length and checksum reveal a truncated file
       await rename(temporary, path);
     } catch (cause) {
       await rm(temporary, { force: true }).catch(() => {}); // `cause` is reported instead
@@ -105,7 +105,7 @@ class FolderCache implements ImageCache {
   }
 }
 
-/** Undefined if the file is damaged or of an earlier version; the image is then decoded and cached again. */
+/** Returns undefined if the file is damaged or from an earlier version; the image is then decoded and cached again. */
 async function readPixels(descriptor: number): Promise<Pixels | undefined> {
   const stat = fstatSync(descriptor);
   if (!stat.isFile() || holesOf(stat) !== null) return undefined;

@@ -14,7 +14,7 @@ const about: Published = {
   layout: 'cars_annos.mat and car_ims/000001.jpg and so on',
 };
 
-/** The split used in deep metric learning: classes are disjoint. */
+/** The split of deep metric learning, with disjoint classes. */
 export const cars: DatasetRecord = published(about, {
   name: 'Cars',
   description: 'Cars-196; the first 98 classes for training, the others for testing',
@@ -30,7 +30,7 @@ export const cars: DatasetRecord = published(about, {
   },
 });
 
-/** The split of the authors, for classification: both splits have all classes. */
+/** The authors' split for classification: training and test images of all classes. */
 export const carsOfficial: DatasetRecord = published(about, {
   name: 'Cars-official',
   description: "Cars-196 with its authors' split; all 196 classes in both splits",

@@ -21,11 +21,11 @@ export interface DatasetCheck {
   splits: Partial<Record<'train' | 'test' | 'gallery', Count>>;
   /** Notes on the data set, one sentence each. */
   warnings: string[];
-  /** Images that are missing, empty, not in a supported format or (if decoded) damaged, sorted by path. */
+  /** Images that are missing, empty, in an unsupported format or (with `decode`) damaged, sorted by path. */
   unreadable: Skipped[];
   /** Number of images with an alpha channel, which the run option `background` blends with a color. */
   alpha: number;
-  /** Number of images with more than 89,478,485 pixels, about which PIL warns; 0 unless images are decoded. */
+  /** Number of images with more than 89,478,485 pixels, for which PIL warns; 0 without `decode`. */
   large: number;
 }
 
@@ -33,7 +33,7 @@ export interface DatasetCheck {
 export interface CheckOptions {
   /** Decode every image instead of reading only its header; default false. */
   decode?: boolean | undefined;
-  /** Maximum size in pixels; larger images count as unreadable. Default 178,956,970, the limit of PIL. */
+  /** Maximum number of pixels; larger images count as unreadable. Default 178,956,970, the limit of PIL. */
   maxPixels?: number | undefined;
   onProgress?: ((done: number, total: number) => void) | undefined;
   signal?: AbortSignal | undefined;

@@ -1,27 +1,27 @@
-/** A class tree as numbers, for the losses that train it. */
+/** A class tree as arrays of numbers, for the losses on it. */
 import { integer } from '../../check.ts';
 import type { Split } from './types.ts';
 
 /** The part of a class tree above the rows of a batch. */
 export interface BatchTree {
   /**
-   * Partitions of the rows by their ancestors, from the bottom: the group of each row, numbered from 0, and the height of the
-   * ancestors above the classes. A level that divides the batch like the one below, or not at all, is left out.
+   * Partitions of the rows by their ancestors, from the bottom up: the group of each row, numbered from 0, and the height
+   * of the ancestors above the classes. A level is omitted if it partitions the batch like the level below, or not at all.
    */
   readonly levels: readonly { readonly height: number; readonly groups: Int32Array }[];
-  /** Pairs of a node, numbered from 0, and a row below it. A node with the same rows as one of its children is left out. */
+  /** Pairs of a node, numbered from 0, and a row below it. A node with the same rows as one of its children is omitted. */
   readonly nodes: Int32Array;
   readonly rows: Int32Array;
-  /** Depths in the tree of nodes and rows: 0 is the root, 1 an image of one of the deepest classes. */
+  /** Relative depths of nodes and rows: 0 for the root, 1 for an image of one of the deepest classes. */
   readonly nodeDepths: Float64Array;
   readonly rowDepths: Float64Array;
 }
 
 /** A tree above the classes of a split. */
 export class ClassTree {
-  /** Of each class: its ancestors from the top, then the class itself, as numbers of nodes. */
+  /** For each class, the node numbers of its ancestors from the top, then of the class itself. */
   readonly #paths: readonly (readonly number[])[];
-  /** Edges from the root to an image of one of the deepest classes. */
+  /** Number of edges from the root to an image of one of the deepest classes. */
   readonly #depth: number;
 
   /** @param parents - the ancestors of each class, nearest first */
@@ -96,7 +96,7 @@ export class ClassTree {
   }
 }
 
-/** Numbers from 0 in the order of first use. */
+/** Assigns numbers from 0 in the order of first use. */
 class Numbering {
   readonly #numbers = new Map<number, number>();
 

@@ -1,13 +1,13 @@
 import { coded } from '../../errors.ts';
 
-/** Far more than a list of images needs. */
+/** Far more columns than a list of images needs. */
 const maxColumns = 1000;
 
 /**
  * Parses CSV (RFC 4180). Quoted fields may contain commas, line breaks and doubled quotes. Accepts LF and CRLF; skips
  * empty lines and a byte-order mark.
  *
- * @param file - name of the text in errors
+ * @param file - file name for errors
  * @throws `ERR_HOROBALL_DATA_LAYOUT` for a missing closing quote or more than 1000 columns
  */
 export function parseCsv(text: string, file: string): string[][] {
@@ -17,9 +17,10 @@ export function parseCsv(text: string, file: string): string[][] {
 }
 
 /**
- * Calls `visit` with each row and its index: the rows of a large list together would take 50 times its size.
+ * Calls `visit` with each row and its index, because all rows of a large list together would take 50 times its size in
+ * memory.
  *
- * @throws as {@link parseCsv}, and what `visit` throws
+ * @throws as {@link parseCsv}, and the errors of `visit`
  */
 export function eachRow(text: string, file: string, visit: (row: string[], index: number) => void): void {
   let row: string[] = [];
@@ -48,7 +49,7 @@ export function eachRow(text: string, file: string, visit: (row: string[], index
 
 const [quoteCode, commaCode, returnCode, feedCode] = [0x22, 0x2c, 0x0d, 0x0a];
 
-/** Position of the next delimiter: a comma, the end of the line or of the text. */
+/** Returns the position of the next delimiter: a comma, or the end of the line or text. */
 function endOfPlain(text: string, begin: number): number {
   for (let at = begin; at < text.length; at++) {
     const code = text.charCodeAt(at);
@@ -57,7 +58,7 @@ function endOfPlain(text: string, begin: number): number {
   return text.length;
 }
 
-/** Position after the closing quote. */
+/** Returns the position after the closing quote. */
 function endOfQuotes(text: string, begin: number, file: string): number {
   for (let at = begin + 1; ; at += 2) {
     at = text.indexOf('"', at);

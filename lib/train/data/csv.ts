@@ -22,7 +22,7 @@ interface Row {
 
 export const csv: DatasetRecord = {
   name: 'csv',
-  description: 'a list of images; without a split column, the first half of the labels is for training',
+  description: 'a list of images; without a column split, the first half of the labels is for training',
   path: `a file whose header is path,label or path,label,split (${splitNames.slice(0, -1).join(', ')} or ${splitNames.at(-1)}); a column tree has the ancestors of the label, such as family/genus`,
   open,
 };
@@ -69,15 +69,15 @@ interface Columns {
 }
 
 /**
- * A row takes about a hundred bytes of memory, but only a few in the file if a list is damaged. Beyond this many rows,
- * they must therefore have 32 characters on average.
+ * A row takes about a hundred bytes of memory, but a damaged list can have rows of a few bytes. Lists with more rows than
+ * this must therefore have 32 characters per row on average.
  */
 const freeRows = 1_000_000;
-const usualLength = 32;
+const minLength = 32;
 
-/** The rows of images. */
+/** Parses the rows, and omits those that are not images. */
 function rowsOf(text: string, file: string, ignored: IgnoredFiles): Row[] {
-  const most = freeRows + Math.floor(text.length / usualLength);
+  const most = freeRows + Math.floor(text.length / minLength);
   const folder = path.dirname(file);
   const labels = new Map<string, Pick<Row, 'group' | 'tree'>>(); // equal labels share their memory
   const rows: Row[] = [];
@@ -115,7 +115,7 @@ function columnsOf(heading: string[], file: string): Columns {
   return columns;
 }
 
-/** @param number - of the row, from 1 */
+/** @param number - row number, from 1 */
 function rowOf(line: string[], columns: Columns, file: string, number: number): Row {
   const [where, group] = [line[columns.path]?.trim(), line[columns.label]?.trim()];
   if (!where || !group) throw layout(file, `a path and a label in row ${number}`, 'an empty field');
@@ -132,7 +132,7 @@ function rowOf(line: string[], columns: Columns, file: string, number: number): 
   return { path: where, group, split, tree };
 }
 
-/** @param number - of the row, from 1 */
+/** @param number - row number, from 1 */
 function treeOf(text: string, file: string, number: number): string {
   const names = text.split('/').map((name) => name.trim());
   const kept = names.filter((name) => name !== '');

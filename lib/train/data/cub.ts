@@ -12,7 +12,7 @@ const about: Published = {
   layout: 'CUB_200_2011/images/001.Black_footed_Albatross/*.jpg and so on',
 };
 
-/** The split used in deep metric learning: classes are disjoint. */
+/** The split of deep metric learning, with disjoint classes. */
 export const cub: DatasetRecord = published(about, {
   name: 'CUB',
   description: 'CUB-200-2011; the first 100 classes for training, the others for testing',
@@ -26,7 +26,7 @@ export const cub: DatasetRecord = published(about, {
   },
 });
 
-/** The split of the authors (train_test_split.txt), for classification. */
+/** The authors' split for classification (train_test_split.txt). */
 export const cubOfficial: DatasetRecord = published(about, {
   name: 'CUB-official',
   description: "CUB-200-2011 with its authors' split; all 200 classes in both splits",

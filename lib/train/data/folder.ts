@@ -10,17 +10,17 @@ import { classRange, singleImageWarnings, usualKs } from './split.ts';
 import { splitFolders } from './split-folders.ts';
 import type { Dataset, DatasetRecord, Split } from './types.ts';
 
-/** A deeper tree indicates a symbolic link to one of its own ancestors. */
+/** Maximum depth of a tree; a deeper one indicates a symbolic link to one of its own ancestors. */
 export const maxDepth = 24;
 /**
- * Maximum number of paths through links to one folder. Twenty folders with two links each to the next have a million
- * paths.
+ * Maximum number of paths through links to one folder. Without a limit, twenty folders with two links each to the next
+ * would have a million paths.
  */
 const maxPaths = 16;
 
 /**
- * Lists a data set in a folder of class folders, with classes sorted by name as in torchvision's ImageFolder. If there are
- * subfolders `train` and `test` (or `val`, in any case), these are the splits. Otherwise the first half of the classes is
+ * Lists a data set in a folder of class folders, with classes sorted by name as in torchvision's ImageFolder. Subfolders
+ * `train` and `test` (or `val`; case-insensitive) are the splits, if present. Otherwise the first half of the classes is
  * for training and the second half for testing, as in CUB-200-2011.
  *
  * @param root - path of the folder
@@ -54,7 +54,7 @@ export function halves(all: Split, root: string): { train: Split; test: Split } 
   const count = all.classes.length;
   if (count < 2) {
     throw layout(
-      `[data] path: expected two or more class folders, some to train on and others to test on, got one in ${root}. Add a class.`,
+      `[data] path: expected two or more class folders, because training and test classes are disjoint, got one in ${root}. Add a class.`,
     );
   }
   const half = Math.floor(count / 2);
@@ -65,7 +65,7 @@ export function halves(all: Split, root: string): { train: Split; test: Split } 
  * Lists the classes below a folder. A folder that contains images is a class, including its subfolders, as in torchvision;
  * a folder that only contains folders is a node of the class tree. Hidden files are skipped.
  *
- * @param ignored - counts the files in class folders without an image's extension
+ * @param ignored - counts the files in class folders without an image extension
  */
 export async function readClasses(root: string, ignored: IgnoredFiles = new IgnoredFiles()): Promise<Split> {
   const found: Found[] = [];
@@ -96,7 +96,7 @@ interface Found {
   files: string[];
 }
 
-/** Counts what a walk through folders encounters. */
+/** State of a traversal of folders: ignored files, and the number of paths to each linked folder. */
 class Walk {
   readonly ignored: IgnoredFiles;
   readonly #paths: Map<string, number>;
@@ -108,12 +108,12 @@ class Walk {
     this.#isLinked = isLinked;
   }
 
-  /** Returns the walk for a folder's contents. @param link - whether the folder is a symbolic link */
+  /** Returns the state for a folder's contents. @param link - whether the folder is a symbolic link */
   into(link: boolean): Walk {
     return link && !this.#isLinked ? new Walk(this.ignored, this.#paths, true) : this;
   }
 
-  /** The entries of a folder. Folders that were reached without a link are read once, so only others are counted. */
+  /** Lists a folder. Folders that were reached without a link are read only once, so only the others are counted. */
   async list(folder: string): Promise<Entry[]> {
     if (this.#isLinked) {
       const { dev, ino } = await stat(folder, { bigint: true }).catch((cause: unknown) => {
@@ -145,7 +145,7 @@ async function visit(root: string, steps: string[], found: Found[], walk: Walk):
   for (const { name, link } of folders) await visit(root, [...steps, name], found, walk.into(link));
 }
 
-/** The files of a class: those of the folder itself, then those of each subfolder, sorted by name. */
+/** Returns the image files of a class: those of the folder itself, then those of each subfolder, sorted by name. */
 async function imageFiles(folder: string, entries: Entry[], depth: number, walk: Walk): Promise<string[]> {
   if (depth === 0) throw tooDeep(folder);
   countIgnored(entries, walk.ignored);
@@ -158,7 +158,7 @@ async function imageFiles(folder: string, entries: Entry[], depth: number, walk:
   return files;
 }
 
-/** Ancestors of a class, nearest first: 'a/b' and 'a' for 'a/b/c'. */
+/** Returns the ancestors of a class, nearest first: 'a/b' and 'a' for 'a/b/c'. */
 export function ancestors(steps: readonly string[]): string[] {
   return steps.slice(0, -1).map((_, i) => steps.slice(0, steps.length - 1 - i).join('/'));
 }
@@ -170,7 +170,7 @@ interface Entry {
   link: boolean;
 }
 
-/** Entries of a folder without hidden ones, following links, sorted by code point like Python. */
+/** Lists the entries of a folder except hidden ones, following links, sorted by code point as in Python. */
 async function list(folder: string): Promise<Entry[]> {
   const entries = await readFolder(folder);
   const seen = entries.filter(({ name }) => !name.startsWith('.'));
@@ -202,7 +202,7 @@ function whyUnreadable(folder: string, cause: unknown): string {
 
 async function isFolder(folder: string, entry: Dirent): Promise<boolean> {
   if (!entry.isSymbolicLink()) return entry.isDirectory();
-  // A broken link counts as a file: if it is named like an image, the loader reports it.
+  // A broken link counts as a file. If it has an image extension, the loader reports it as unreadable.
   return stat(path.join(folder, entry.name)).then(
     (target) => target.isDirectory(),
     () => false,

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { extensions } from '../../image/formats.ts';
 
-/** Counts the files of a data set that do not have an image's extension. */
+/** Counts the files of a data set that do not have an image extension. */
 export class IgnoredFiles {
   readonly #counts = new Map<string, number>();
 
@@ -18,9 +18,7 @@ export class IgnoredFiles {
     const shown = counts.slice(0, 10).map(([extension, count]) => `${count} ${extension}`);
     if (counts.length > 10) shown.push(`${counts.length - 10} more extensions`);
     const what =
-      total === 1
-        ? '1 file without the extension of an image'
-        : `${total} files without the extension of an image`;
-    return [`ignored ${what} (${shown.join(', ')}); those are ${[...extensions].join(' ')}`];
+      total === 1 ? '1 file without an image extension' : `${total} files without an image extension`;
+    return [`ignored ${what} (${shown.join(', ')}); image extensions are ${[...extensions].join(' ')}`];
   }
 }

@@ -3,11 +3,11 @@ import { manyPixels } from '../../image/fault.ts';
 import type { Background } from '../../image/resample.ts';
 import type { ImageLoader } from './loader.ts';
 
-/** Treatment of alpha, as the end of a sentence. */
+/** Descriptions of how alpha is treated, for the end of a sentence. */
 export const alphaTreatment: Readonly<Record<Background, string>> = {
   white: 'blended with white (background white)',
   black: 'blended with black (background black)',
-  drop: 'ignored, which leaves the color of transparent pixels (background drop)',
+  drop: 'ignored, so transparent pixels keep their stored color (background drop)',
 };
 
 /** Returns one sentence per finding. */
@@ -16,16 +16,16 @@ export function notesOf(found: { alpha: number; large: number }, background?: Ba
   if (found.alpha > 0) {
     const what =
       background === undefined
-        ? '--background selects the color it is blended with'
-        : `it is ${alphaTreatment[background]}`;
-    notes.push(`${images(found.alpha)} an alpha channel: ${what}`);
+        ? ': --background selects the color that it is blended with'
+        : `, which is ${alphaTreatment[background]}`;
+    notes.push(`${images(found.alpha)} an alpha channel${what}`);
   }
   if (found.large > 0)
-    notes.push(`${images(found.large)} more than ${manyPixels} pixels, about which PIL warns`);
+    notes.push(`${images(found.large)} more than ${manyPixels} pixels, for which PIL warns`);
   return notes;
 }
 
-/** Notes on the images that loaders have read so far. */
+/** Returns notes on the images that loaders have read so far. */
 export function imageNotes(
   loaders: readonly ImageLoader[],
   { background }: { background: Background },

@@ -19,10 +19,10 @@ interface Row {
   part: (typeof parts)[number];
 }
 
-/** The published protocol: the queries (the test split) share their classes with the gallery. */
+/** The published protocol: queries (the test split) and gallery have the same classes. */
 export const inshop: DatasetRecord = published(about, {
   name: 'Inshop',
-  description: 'In-shop Clothes Retrieval; queries are searched in a gallery',
+  description: 'In-shop Clothes Retrieval; separate query and gallery images',
   counts: {
     train: { images: 25_882, classes: 3997 },
     test: { images: 14_218, classes: 3985 },
@@ -51,12 +51,12 @@ async function find(root: string): Promise<{ folder: string; file: string }> {
   return { folder: await locate(about, root, lists[0]!), file: lists[0]! };
 }
 
-/** Reads the number of images, a heading, then lines of `image_name item_id evaluation_status`. */
+/** Parses a list: the number of images, a header, then lines of `image_name item_id evaluation_status`. */
 async function readRows(folder: string, file: string): Promise<Row[]> {
   const images = path.dirname(await firstOf(about, folder, ['img', 'Img/img']));
   const lines = await readLines(about, folder, file);
   const start = lines.findIndex((line) => line.startsWith('image_name')) + 1;
-  if (start === 0) throw badLine(file, lines[0] ?? '', 'the heading image_name item_id evaluation_status');
+  if (start === 0) throw badLine(file, lines[0] ?? '', 'the header image_name item_id evaluation_status');
   return lines.slice(start).map((line) => {
     const match = /^\s*(\S.*?)\s+(\S+)\s+(train|query|gallery)\s*$/.exec(line);
     if (match === null) throw badLine(file, line, 'image_name item_id train|query|gallery');

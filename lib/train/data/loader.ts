@@ -18,32 +18,32 @@ import type { LabeledBatch, Sample, Split } from './types.ts';
 
 /** Options of {@link ImageLoader}. */
 export interface ImageLoaderOptions {
-  /** Side of the network input in pixels; 1 or more. */
+  /** Side length of the network input in pixels; 1 or more. */
   size: number;
   /** `train`: random crop and flip. `eval`: resize and center crop. */
   mode: 'train' | 'eval';
-  /** Evaluation: the shorter side in pixels before the center crop, at least `size`; default `size`. */
+  /** Evaluation: length of the shorter side in pixels before the center crop, at least `size`; default `size`. */
   resize?: number | undefined;
   /** Training: smallest and largest area of a crop as a fraction of the image; default [0.2, 1]. */
   cropScale?: readonly [number, number] | undefined;
   /** Training: smallest and largest width / height of a crop; default [3/4, 4/3]. */
   ratio?: readonly [number, number] | undefined;
-  /** Training: random changes of colors and shape after the crop and the flip; default none. */
+  /** Training: further random augmentation after the crop and the flip; absent by default. */
   augmentation?: Augmentation | undefined;
-  /** Any integer; equal seeds give equal crops, independent of `concurrency`. */
+  /** Random seed, any integer. The same seed gives the same crops for any `concurrency`. */
   seed: number;
   /**
-   * Images in progress at once; default twice the number of cores, since an image waits for the JavaScript thread between
-   * its steps. They share libuv's UV_THREADPOOL_SIZE threads (default 4).
+   * Maximum number of images in progress; default twice the number of cores, because an image waits for the JavaScript
+   * thread between its steps. They share the UV_THREADPOOL_SIZE threads of libuv (default 4).
    */
   concurrency?: number | undefined;
   /** Throw if an image cannot be read, instead of skipping it; default false. */
   strict?: boolean | undefined;
-  /** Cache of decoded images: `'memory'` (up to half of the free memory) or a folder; default none. */
+  /** Cache of decoded images: `'memory'` (up to half of the free memory) or a folder; absent by default. */
   cache?: string | undefined;
-  /** Background for images with alpha; `'drop'` ignores alpha, like PIL; default white. */
+  /** Background color that transparent pixels are blended with; `'drop'` ignores alpha, like PIL; default white. */
   background?: Background | undefined;
-  /** Maximum size of an image in pixels; larger ones count as unreadable. Default 178,956,970, the limit of PIL. */
+  /** Maximum number of pixels in an image; larger images count as unreadable. Default 178,956,970, the limit of PIL. */
   maxPixels?: number | undefined;
 }
 
@@ -60,10 +60,10 @@ export interface Skipped {
   reason: string;
 }
 
-/** Number of batches read in advance. */
+/** Number of batches that are prefetched. */
 const batchesAhead = 2;
 
-/** Indices of `count` samples from `first` on, in lists of `size`; the last one may be shorter. */
+/** Yields the indices of `count` samples from `first` on, in lists of `size`; the last list may be shorter. */
 export function* inOrder(count: number, size: number, first = 0): Generator<Int32Array> {
   for (let from = 0; from < count; from += size) {
     yield Int32Array.from({ length: Math.min(size, count - from) }, (_, i) => first + from + i);
@@ -74,8 +74,8 @@ export function* inOrder(count: number, size: number, first = 0): Generator<Int3
  * Reads, decodes, crops and resizes images in the background while the caller computes. Transforms are bit-identical to
  * torchvision's RandomResizedCrop, RandomHorizontalFlip, Resize and CenterCrop on Pillow images.
  *
- * An image that cannot be read is listed in {@link ImageLoader.skipped}. In training, another image of its class, chosen by
- * the seed, replaces it, so that batches keep their shape. In evaluation, its row is omitted.
+ * Unreadable images are listed in {@link ImageLoader.skipped}. In training, each is replaced with another image of its
+ * class, selected by the seed, so that batches keep their shape. In evaluation, its row is omitted.
  *
  * @example
  * const loader = new ImageLoader(train, { size: 48, mode: 'train', seed: 1 });
@@ -101,7 +101,7 @@ export class ImageLoader {
     for (const [i, { label }] of this.#split.samples.entries()) this.#byClass[label]!.push(i);
   }
 
-  /** Images that could not be read so far, sorted by path. */
+  /** Images found unreadable so far, sorted by path. */
   get skipped(): Skipped[] {
     const list = [...this.#bad].map(([path, reason]) => ({ path, reason }));
     return list.sort((a, b) => (a.path < b.path ? -1 : 1));
@@ -112,7 +112,7 @@ export class ImageLoader {
     return this.#alpha.size;
   }
 
-  /** Number of images read so far with more than 89,478,485 pixels, about which PIL warns. */
+  /** Number of images read so far with more than 89,478,485 pixels, for which PIL warns. */
   get large(): number {
     return this.#large.size;
   }
@@ -125,11 +125,11 @@ export class ImageLoader {
   /**
    * Yields one batch per list of sample indices, in order.
    *
-   * @param options - the loader's seed, `epoch` and the position of an image in the epoch determine its crop; `first` is the
-   * position of the first image, to resume within an epoch; `stride` is the distance between the first positions of
-   * consecutive lists, for lists that are parts of longer ones
-   * @throws `ERR_HOROBALL_PICTURE` if an image cannot be read and `strict` is set, if no image of a class can be read in
-   * training, or if none of all images can in evaluation; the signal's reason if it is aborted
+   * @param options - `epoch`, the position of an image in the epoch, and the loader's seed determine the crop; `first` is
+   * the position of the first image, to resume within an epoch; `stride` is the distance between the first positions of
+   * consecutive lists, if each list is a part of a longer one
+   * @throws `ERR_HOROBALL_PICTURE` if an image is unreadable and `strict` is set, if all images of a class are unreadable
+   * in training, or if all images are unreadable in evaluation; the signal's reason if it is aborted
    */
   async *batches(
     indices: Iterable<Int32Array>,
@@ -196,7 +196,7 @@ export class ImageLoader {
     return compact({ images, count: list.length, size }, rows, this.#split.samples);
   }
 
-  /** Fills a row and returns its sample, or undefined if it cannot be read and has no replacement. */
+  /** Fills a row, and returns its sample; undefined if the image is unreadable and not replaced. */
   async #readRow(index: number, key: number[], out: Uint8Array): Promise<number | undefined> {
     if (await this.#readImage(index, key, out)) return index;
     if (this.#options.mode === 'eval') return undefined;
@@ -258,7 +258,7 @@ export class ImageLoader {
   }
 
   /**
-   * Augments a training image with random numbers drawn after those of its crop, so that crops do not depend on
+   * Augments a training image. Its random numbers are drawn after those of the crop, so that crops do not depend on
    * augmentation.
    */
   async #augment(out: Uint8Array, next: Random): Promise<void> {
@@ -309,7 +309,7 @@ const loaderNames = [
   'maxPixels',
 ] as const satisfies (keyof ImageLoaderOptions)[];
 
-/** A copy of the options, checked. */
+/** Returns a validated copy of the options. */
 function checkedOptions(options: ImageLoaderOptions): ImageLoaderOptions {
   const operation = 'ImageLoader';
   const all = readOptions(operation, options, loaderNames);

@@ -9,7 +9,7 @@ import { readRecordFile } from '../../io/record-file.ts';
 import { writeWhole } from '../../io/thread-file.ts';
 import { naming, namingFolder } from '../../io/trouble.ts';
 
-/** Contents of a folder, and how to stop; see {@link makeFolder}. */
+/** Options of {@link makeFolder}. */
 export interface Making {
   /** File in the folder with the parameters of its contents. */
   manifestName: string;
@@ -21,7 +21,7 @@ export interface Making {
 }
 
 /**
- * Creates a folder atomically: fills one under a temporary name, then renames it. Does nothing if the folder exists with the
+ * Creates a folder atomically: fills it under a temporary name, then renames it. Does nothing if the folder exists with the
  * same manifest; replaces it if the manifest differs.
  *
  * @param fill - writes into the folder; its result is added to the manifest file
@@ -42,7 +42,7 @@ export async function makeFolder(
   await sweep(where);
   const partial = `${where}.partial-${randomUUID()}`;
   await naming(where, ensureFolder(path.dirname(where)));
-  // Before the folder exists, because `sweep` of another process removes a folder without a lock.
+  // Locked before the folder exists, because another process's `sweep` removes folders without a lock.
   await using _ = await namingFolder(
     where,
     Lock.take(`${partial}.lock`, () => foreign(where, what)),
@@ -59,7 +59,7 @@ export async function makeFolder(
   return true;
 }
 
-/** Removes partial folders and locks of killed processes. */
+/** Removes partial folders and locks that killed processes left behind. */
 async function sweep(where: string): Promise<void> {
   const parent = path.dirname(where);
   const left = (await readdir(parent).catch(() => [])).filter((name) =>
@@ -91,7 +91,7 @@ function isSame(found: Readonly<Record<string, unknown>>, wanted: object): boole
   return Object.entries(wanted).every(([key, value]) => JSON.stringify(found[key]) === JSON.stringify(value));
 }
 
-/** Moves a finished folder to its destination, unless another process has created the same one meanwhile. */
+/** Moves a finished folder to its destination, unless another process has created the same folder in the meantime. */
 async function take(partial: string, where: string, name: string, manifest: object): Promise<void> {
   const found = await readManifest(where, name);
   if (found === undefined)

@@ -1,4 +1,4 @@
-/** Calls `work` for 0 to `count` - 1, `atOnce` at a time. After an error, waits for the calls in progress and throws it. */
+/** Calls `work` for 0 to `count` - 1, `atOnce` at a time. After an error, waits for the calls in progress, then throws. */
 export async function inParallel(
   count: number,
   atOnce: number,

@@ -6,7 +6,7 @@ import { readText } from '../../io/text.ts';
 import { singleImageWarnings } from './split.ts';
 import type { Count, Counts, Dataset, DatasetRecord, Split } from './types.ts';
 
-/** Facts about a published data set, for messages and for locating its files. */
+/** Description of a published data set, for messages and for locating its files. */
 export interface Published {
   name: string;
   /** The files that its authors distribute. */
@@ -15,16 +15,16 @@ export interface Published {
   folders: readonly string[];
   /** The k of Recall@k. */
   ks: readonly number[];
-  /** The expected contents of the folder, in a few words. */
+  /** Short description of the expected folder contents. */
   layout: string;
 }
 
-/** Limits far above the published lists, the longest of which has 5 MB and 60,503 lines. */
+/** Limits, far above those of the published lists: the longest has 5 MB and 60,503 lines. */
 const maxBytes = 2 ** 24;
 const maxLines = 2 ** 17;
 const maxLine = 4096;
 
-/** Returns the folder that contains `needed`: `root` or one of the data set's own folders below it. */
+/** Returns the folder that contains `needed`: `root`, or one of the data set's usual folders in it. */
 export async function locate(about: Published, root: string, needed: string): Promise<string> {
   const where = path.resolve(root);
   for (const folder of ['.', ...about.folders]) {
@@ -58,7 +58,7 @@ export async function readLines(about: Published, root: string, name: string): P
   return lines;
 }
 
-/** The error for an invalid line. */
+/** Returns the error for an invalid line. */
 export function badLine(file: string, line: string, expected: string): Coded {
   return coded(
     'ERR_HOROBALL_DATA_LAYOUT',
@@ -68,7 +68,7 @@ export function badLine(file: string, line: string, expected: string): Coded {
 
 type Splits = Omit<Dataset, 'name' | 'ks' | 'warnings'> & Partial<Pick<Dataset, 'warnings'>>;
 
-/** Makes the record of a published data set. @param read - lists its splits; warnings are added here */
+/** Creates the record of a published data set. @param read - lists the splits; `open` adds warnings */
 export function published(
   about: Published,
   {
@@ -79,7 +79,7 @@ export function published(
   return { ...facts, open: async (root) => complete(about, await read(root), facts.counts) };
 }
 
-/** Adds the warnings: differences from the published counts, classes with a single image. */
+/** Adds warnings about counts that differ from the published ones and classes with a single image. */
 async function complete(about: Published, data: Splits, published: Counts): Promise<Dataset> {
   const first = data.train.samples[0] ?? data.test.samples[0];
   if (first === undefined) {
@@ -106,7 +106,7 @@ function countWarnings(about: Published, data: Splits, published: Counts): strin
     const got = countOf(data[split] ?? { classes: [], samples: [] });
     if (got.images === wanted.images && got.classes === wanted.classes) continue;
     warnings.push(
-      `${about.name} has ${text(got)} in its ${split} split here, ${text(wanted)} as published: results are not comparable`,
+      `the ${split} split of ${about.name} has ${text(got)} instead of the published ${text(wanted)}: results are not comparable`,
     );
   }
   return warnings;

@@ -10,7 +10,7 @@ import { shapes } from './shapes.ts';
 import { sop } from './sop.ts';
 import type { Dataset, DatasetRecord } from './types.ts';
 
-/** Every data set, in the order of help texts. */
+/** All data sets, in the order in which help texts list them. */
 export const datasets: readonly DatasetRecord[] = [
   shapes,
   folder,

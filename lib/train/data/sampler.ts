@@ -9,14 +9,14 @@ export interface SamplerOptions {
   samplesPerClass: number;
   /** Batch size in images; a multiple of `samplesPerClass`. */
   batchSize: number;
-  /** Any integer; equal seeds give equal batches. */
+  /** Random seed, any integer. The same seed gives the same batches. */
   seed: number;
 }
 
 /**
  * The published sampler: an epoch contains every class once, in random order, with `samplesPerClass` different images each
- * (with repetition if the class has fewer). An incomplete last batch is dropped. The batches of an epoch are a pure function
- * of the seed and the epoch, so a run can resume anywhere.
+ * (with repetition if the class has fewer). An incomplete last batch is dropped. The batches of an epoch are a pure
+ * function of the seed and the epoch number, so a run can resume at any step.
  */
 export class ClassBalancedSampler {
   /** Batches per epoch. */
@@ -82,7 +82,7 @@ function draw(samples: readonly number[], count: number, next: () => number): nu
   return pool.slice(0, count);
 }
 
-/** The samples of each non-empty class, by ascending label. */
+/** Returns the samples of each non-empty class, by ascending label. */
 function samplesByClass(labels: Int32Array): number[][] {
   return [...rowsByClass(labels)].sort(([a], [b]) => a - b).map(([, samples]) => samples);
 }
@@ -90,7 +90,7 @@ function samplesByClass(labels: Int32Array): number[][] {
 function noStep(classes: number, views: number, batchSize: number): Error {
   const rows = classes * views;
   const fix = rows === 0 ? 'Add samples.' : `Use ${rows} or less, a multiple of ${views}.`;
-  const message = `expected at most the ${rows} images of an epoch (${classes} classes x ${views}), got ${batchSize}. ${fix}`;
+  const message = `expected at most the ${rows} images of an epoch (${classes} classes x ${views} images), got ${batchSize}. ${fix}`;
   return coded('ERR_HOROBALL_NO_STEP', `[ClassBalancedSampler] batchSize: ${message}`, RangeError);
 }
 

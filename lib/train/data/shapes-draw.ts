@@ -1,4 +1,6 @@
-/** Draws an image of a species as SVG: the body in a random pose and light, over clutter and partly occluded. */
+/**
+ * Draws an image of a species as SVG: the body in a random pose and light, over a cluttered background, partly occluded.
+ */
 import { integer, type Random, uniform } from '../../random.ts';
 import type { Color, Species } from './shapes-tree.ts';
 
@@ -17,7 +19,7 @@ export function drawImage(species: Species, next: Random, size: number): string 
   );
 }
 
-/** Draws a rotation of up to 28 degrees, a mirror, a skew, a shift and a scale. */
+/** Samples a pose: a rotation of up to 28 degrees, a reflection, a skew, a translation and a scale. */
 function drawPose(next: Random): string {
   const mirror = next() < 0.5 ? -1 : 1;
   const scale = uniform(next, 0.88, 1.22);
@@ -30,7 +32,7 @@ function drawPose(next: Random): string {
   ].join(' ');
 }
 
-/** Draws a colored light for the whole image: an exposure, a gain per channel and a gamma. */
+/** Samples a colored light for the whole image: an exposure, a gain per channel and a gamma. */
 function drawLight(next: Random): Light {
   const exposure = uniform(next, 0.75, 1.08);
   const gains = [0, 1, 2].map(() => exposure * uniform(next, 0.86, 1.08));
@@ -41,13 +43,13 @@ function drawLight(next: Random): Light {
   };
 }
 
-/** Draws a gradient from dark to bright across the image, in a random direction. */
+/** Samples a shading gradient from dark to bright across the image, in a random direction. */
 function shade(next: Random): string {
-  const turn = n(uniform(next, 0, 360));
+  const angle = n(uniform(next, 0, 360));
   const dark = n(uniform(next, 0.1, 0.5));
   const bright = n(uniform(next, 0, 0.3));
   return (
-    `<linearGradient id="shade" gradientTransform="rotate(${turn} 0.5 0.5)">` +
+    `<linearGradient id="shade" gradientTransform="rotate(${angle} 0.5 0.5)">` +
     `<stop offset="0" stop-color="#000" stop-opacity="${dark}"/><stop offset="0.5" stop-color="#000" stop-opacity="0"/>` +
     `<stop offset="0.5" stop-color="#fff" stop-opacity="0"/><stop offset="1" stop-color="#fff" stop-opacity="${bright}"/>` +
     '</linearGradient>'
@@ -99,7 +101,7 @@ function drawBody(species: Species, light: Light): string {
   );
 }
 
-/** The closed outline as a path, sampled every 5 degrees. */
+/** Returns the closed outline as an SVG path, sampled every 5 degrees. */
 function outline({ outline: waves, aspect }: Species): string {
   const points: string[] = [];
   for (let i = 0; i < 72; i++) {
@@ -111,7 +113,7 @@ function outline({ outline: waves, aspect }: Species): string {
   return `M${points.join('L')}Z`;
 }
 
-/** Draws the parts, which extend beyond the body and are drawn below it. */
+/** Draws the parts, which extend beyond the body and are behind it. */
 function drawParts({ parts }: Species, fill: string): string {
   const { kind, length, width } = parts;
   const reach = 0.7 + length;
@@ -175,7 +177,7 @@ function anyColor(next: Random): Color {
   return { hue: uniform(next, 0, 360), chroma: uniform(next, 0.05, 0.75), light: uniform(next, 0.15, 0.85) };
 }
 
-/** Hue, chroma (saturation) and lightness to channels in [0, 1]: the HSL formula of CSS Color 4. */
+/** Converts hue, chroma (HSL saturation) and lightness to channels in [0, 1], by the HSL formula of CSS Color 4. */
 function rgb({ hue, chroma, light }: Color): [number, number, number] {
   const channel = (offset: number): number => {
     const k = (((offset + hue / 30) % 12) + 12) % 12;
@@ -188,7 +190,7 @@ function polar(radius: number, angle: number): string {
   return `${n(radius * Math.cos(angle))},${n(radius * Math.sin(angle))}`;
 }
 
-/** Rounds to four decimals, a hundredth of a pixel, to keep the markup short. */
+/** Rounds to four decimals (a hundredth of a pixel), which keeps the markup short. */
 function n(value: number): string {
   return String(Math.round(value * 1e4) / 1e4);
 }

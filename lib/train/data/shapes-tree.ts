@@ -17,7 +17,7 @@ export interface Species {
   name: string;
   genus: string;
   family: string;
-  /** Outline: radius 1 + sum of amplitude * cos(order * angle + phase), whose width is then scaled by `aspect`. */
+  /** Outline: radius = 1 + sum of amplitude * cos(order * angle + phase); its width is then scaled by `aspect`. */
   outline: { order: number; amplitude: number; phase: number }[];
   aspect: number;
   parts: { kind: (typeof partKinds)[number]; angles: number[]; length: number; width: number };
@@ -30,7 +30,7 @@ export interface Species {
 export const generaPerFamily = 4;
 export const speciesPerGenus = 4;
 
-/** Returns the species of `families` families, by family and genus; a pure function of the seed. */
+/** Returns the species of `families` families, ordered by family and genus; a pure function of the seed. */
 export function classTree(seed: number, families: number): Species[] {
   const species: Species[] = [];
   for (let f = 0; f < families; f++) {
@@ -43,7 +43,7 @@ export function classTree(seed: number, families: number): Species[] {
   return species;
 }
 
-/** Draws the main lobes of the outline, the kind of parts and base colors. */
+/** Samples the main lobes of the outline, the kind of parts and the base colors. */
 function drawFamily(next: Random, index: number): Species {
   const id = String(index + 1).padStart(2, '0');
   const hue = uniform(next, 0, 360);
@@ -79,7 +79,7 @@ function drawGenus(next: Random, family: Species, index: number): Species {
   const main = family.outline[0]!;
   const count = 2 + integer(next, 5);
   const spread = uniform(next, 0.35, 1);
-  const turn = uniform(next, 0, 2 * Math.PI);
+  const startAngle = uniform(next, 0, 2 * Math.PI);
   return {
     ...family,
     genus: `genus-${family.family.slice(-2)}-${index + 1}`,
@@ -94,7 +94,7 @@ function drawGenus(next: Random, family: Species, index: number): Species {
     aspect: family.aspect * uniform(next, 0.85, 1.15),
     parts: {
       ...family.parts,
-      angles: Array.from({ length: count }, (_, i) => turn + (spread * 2 * Math.PI * i) / count),
+      angles: Array.from({ length: count }, (_, i) => startAngle + (spread * 2 * Math.PI * i) / count),
       length: uniform(next, 0.35, 0.75),
     },
     texture: {

@@ -16,20 +16,20 @@ import type { Dataset, DatasetRecord } from './types.ts';
 
 /** Seed of the images, independent of the seed of a run. */
 const defaultSeed = 42;
-/** Increased whenever the same seed produces different images. */
+/** Incremented when the same seed produces different images. */
 const version = 1;
 const manifestName = 'shapes.json';
 const jpegQuality = 90;
 /** Number of images drawn concurrently; librsvg uses one thread per image. */
 const concurrency = 4;
-/** Far more than anyone draws; a larger number is a mistake. */
+/** Far more classes than anyone needs; a larger number is a mistake. */
 const mostClasses = 2 ** 16;
 const maxImages = 10_000;
 const classesPerFamily = generaPerFamily * speciesPerGenus;
 
 /** Options of {@link makeShapes}. */
 export interface ShapesOptions {
-  /** Any integer; equal seeds give equal images. */
+  /** Random seed, any integer. The same seed gives the same images. */
   seed: number;
   /** Number of classes, up to 65,536; default 128. A multiple of 32, so that both splits have complete families. */
   classes?: number | undefined;
@@ -37,14 +37,14 @@ export interface ShapesOptions {
   images?: number | undefined;
   /** An alias of `images`. */
   pictures?: number | undefined;
-  /** Side of an image in pixels, from 16 to 1024; default 64. */
+  /** Side length of an image in pixels, from 16 to 1024; default 64. */
   size?: number | undefined;
   onProgress?: ((done: number, total: number) => void) | undefined;
-  /** Aborting it rejects with the signal's reason and leaves nothing behind. */
+  /** When aborted, the promise rejects with the signal's reason, and no files remain. */
   signal?: AbortSignal | undefined;
 }
 
-/** Parameters that determine every byte of the data set; stored next to the images. */
+/** Parameters that determine every byte of the data set, stored next to the images. */
 interface Manifest {
   version: number;
   seed: number;
@@ -55,9 +55,9 @@ interface Manifest {
 }
 
 /**
- * Generates the built-in data set: drawn creatures in a class tree (family, genus, species), whose outline, texture, parts,
- * mark and colors are inherited with variation. Each image has a random pose, light, clutter and occlusion. The images are
- * JPEG files in a folder tree below `root`; the first half of the families is for training.
+ * Generates the built-in data set: synthetic creatures in a class tree (family, genus, species), which inherit outline,
+ * texture, parts, mark and colors with variation. Each image has a random pose, light, background clutter and occlusion.
+ * The images are JPEG files in a folder tree below `root`; the first half of the families is for training.
  *
  * The folder is created atomically. Does nothing if `root` already contains the requested data set, and replaces one that
  * was generated with other options.
@@ -83,7 +83,7 @@ export async function makeShapes(root: string, given: ShapesOptions): Promise<vo
 
 export const shapes: DatasetRecord = {
   name: 'shapes',
-  description: 'the built-in data set of drawn creatures, generated if missing',
+  description: 'the built-in data set of synthetic creatures, generated if missing',
   generate: (root, hooks) => makeShapes(root, { seed: defaultSeed, ...hooks }),
   open,
 };
@@ -93,7 +93,7 @@ async function open(root: string): Promise<Dataset> {
   if ((await readManifest(where, manifestName)) === undefined) {
     throw coded(
       'ERR_HOROBALL_DATA_LAYOUT',
-      `[data] path: expected the built-in data set, got ${where}. Create it with npx horoball start or, in a program, with makeShapes.`,
+      `[data] path: expected the built-in data set, got ${where}. Create it with npx horoball start or, in code, with makeShapes.`,
     );
   }
   const { train, test } = halves(await readClasses(where), where);

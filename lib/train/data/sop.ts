@@ -25,11 +25,11 @@ export const sop: DatasetRecord = published(about, {
   },
 });
 
-/** Reads a heading, then lines of `image_id class_id super_class_id path`. */
+/** Parses a header, then lines of `image_id class_id super_class_id path`. */
 async function readList(folder: string, file: string): Promise<Split> {
   const [heading, ...lines] = await readLines(about, folder, file);
   if (!heading?.startsWith('image_id'))
-    throw badLine(file, heading ?? '', 'the heading image_id class_id ...');
+    throw badLine(file, heading ?? '', 'the header image_id class_id ...');
   const images = lines.map((line) => {
     const match = /^\s*\d+\s+(\d+)\s+\d+\s+(\S.*?)\s*$/.exec(line);
     if (match === null) throw badLine(file, line, 'image_id class_id super_class_id path');

@@ -1,7 +1,7 @@
 /** Detects the split folders of a data set by their names. */
 import { coded } from '../../errors.ts';
 
-/** Role of a split by its lowercase name. */
+/** Role of a split folder, by its name in lowercase. */
 const roles: ReadonlyMap<string, 'train' | 'test' | 'validation'> = new Map([
   ['train', 'train'],
   ['training', 'train'],
@@ -16,16 +16,16 @@ const roles: ReadonlyMap<string, 'train' | 'test' | 'validation'> = new Map([
 ]);
 
 export interface SplitFolders {
-  /** Folder names; undefined if the top folders are classes. */
+  /** Names of the split folders; undefined if the top-level folders are classes. */
   splits: { train: string; test: string } | undefined;
   warnings: string[];
 }
 
 /**
- * Finds the splits among the top folders of a data set.
+ * Finds the splits among the top-level folders of a data set.
  *
- * @param names - of all top folders
- * @param isClass - whether a folder holds images itself, so that it is a class whatever its name
+ * @param names - names of all top-level folders
+ * @param isClass - whether a folder directly contains images, so that it is a class regardless of its name
  * @throws `ERR_HOROBALL_DATA_LAYOUT` if folders are named like splits but do not form `train` and `test`, or
  * `train` and one validation split
  */
@@ -43,13 +43,13 @@ export async function splitFolders(
   const tested = test.length > 0 ? test : validation;
   if (train.length !== 1 || tested.length !== 1) throw unknownLayout(root, splits);
   const warnings = [];
-  if (test.length === 0) warnings.push(`no folder is called test: ${tested[0]} is the test split`);
+  if (test.length === 0) warnings.push(`no folder is named test, so ${tested[0]} is the test split`);
   const unused = names.filter((name) => name !== train[0] && name !== tested[0]);
   if (unused.length > 0) warnings.push(`${quoted(unused)} not used`);
   return { splits: { train: train[0]!, test: tested[0]! }, warnings };
 }
 
-/** Folders such as `train_images` may be splits; they are read as classes, with a warning. */
+/** Warns about folders such as `train_images`, which are read as classes but may be splits. */
 function similarNames(names: readonly string[]): string[] {
   const like = names.filter((name) =>
     name
@@ -61,7 +61,7 @@ function similarNames(names: readonly string[]): string[] {
   return [`${quoted(like)} read as classes; if they are splits, rename them to train and test`];
 }
 
-/** The folders as the subject of a sentence in the passive. */
+/** Formats the folders as the subject of a sentence, with "is" or "are". */
 function quoted(names: readonly string[]): string {
   if (names.length === 1) return `the folder ${names[0]} is`;
   const shown = names.slice(0, 5).join(', ');

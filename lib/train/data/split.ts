@@ -1,11 +1,11 @@
-/** Functions on splits that data sets share. */
+/** Functions on splits that several data sets use. */
 import { checkObject, checkText, integer } from '../../check.ts';
 import { quoted, typeError } from '../../errors.ts';
 import type { Dataset, Split } from './types.ts';
 
 /**
- * Checks a split that a caller has made.
- * @returns a copy; each property is read once
+ * Validates a split from a caller.
+ * @returns a copy, for which each property is read once
  * @throws TypeError `ERR_HOROBALL_TYPE` or RangeError `ERR_HOROBALL_RANGE`
  */
 export function checkSplit(operation: string, split: Split): Split {
@@ -21,10 +21,10 @@ export function checkSplit(operation: string, split: Split): Split {
   return { classes: names, samples: copies, ...(parents && { parents }), ...(levels && { levels }) };
 }
 
-/** The k of Recall@k for data sets without published ones. */
+/** Default k of Recall@k, for data sets without a published protocol. */
 export const usualKs: readonly number[] = [1, 2, 4, 8];
 
-/** The split of classes `from` to `to` - 1, relabeled from 0. */
+/** Returns the split of classes `from` to `to` - 1, relabeled from 0. */
 export function classRange(all: Split, from: number, to: number): Split {
   const samples = all.samples
     .filter(({ label }) => label >= from && label < to)
@@ -34,8 +34,8 @@ export function classRange(all: Split, from: number, to: number): Split {
 }
 
 /**
- * Warnings about classes with a single image. In training, it is used for every view. In the test split it counts as a
- * miss, unless there is a gallery.
+ * Warns about classes with a single image. In training, every view is a crop of this image. In the test split, it counts as
+ * a miss, unless there is a gallery.
  */
 export function singleImageWarnings({
   train,
@@ -46,7 +46,7 @@ export function singleImageWarnings({
   const few = singles(train);
   if (few.length > 0) {
     warnings.push(
-      `${count(few, 'training class')} with one image, which is drawn again for every view: ${list(few)}`,
+      `${count(few, 'training class')} with one image, which is used for every view: ${list(few)}`,
     );
   }
   const lone = gallery === undefined ? singles(test) : [];
@@ -66,19 +66,19 @@ function count(names: string[], what: string): string {
   return names.length === 1 ? `1 ${what}` : `${names.length} ${what}es`;
 }
 
-/** The first ten names, and the number of the others. */
+/** Lists the first ten names and the number of the remaining ones. */
 function list(names: string[]): string {
   const shown = names.slice(0, 10).join(', ');
   return names.length > 10 ? `${shown} and ${names.length - 10} more` : shown;
 }
 
-/** The groups of the images in natural order: 2 before 10. */
+/** Returns the groups of the images in natural order (2 before 10). */
 export function groupsOf(images: readonly { group: string }[]): string[] {
   const natural = new Intl.Collator('en', { numeric: true });
   return [...new Set(images.map(({ group }) => group))].sort(natural.compare);
 }
 
-/** Makes a split from groups, which become the classes in the given order; images of other groups are omitted. */
+/** Creates a split whose classes are the groups, in the given order. Images of other groups are omitted. */
 export function regrouped<G>(
   images: readonly { path: string; group: G }[],
   groups: readonly G[],

@@ -3,7 +3,10 @@ import { readImageFile } from '../../image/file.ts';
 import { resample } from '../../image/resample.ts';
 import { evalPlacement } from '../../image/transforms.ts';
 
-/** Reads the central square of an image as size x size x 3 bytes, blended with white. No size limit: the loader checked it. */
+/**
+ * Reads the central square of an image as size x size x 3 bytes, blended with white. The loader has already checked its
+ * size.
+ */
 export async function readSquare(path: string, size: number): Promise<Uint8Array> {
   const pixels = await decode(await readImageFile(path, Infinity), Infinity);
   const out = new Uint8Array(3 * size * size);

@@ -15,7 +15,7 @@ export interface Split {
   samples: Sample[];
   /** The ancestors of each class in the class tree, nearest first; absent without a tree. */
   parents?: string[][];
-  /** Names of the ancestors' levels in the singular, nearest first; absent if they have none. */
+  /** Names of the ancestors' levels in the singular, nearest first; absent if the levels are not named. */
   levels?: readonly string[];
 }
 
@@ -28,7 +28,7 @@ export interface Dataset {
   test: Split;
   /** Images to search if the test split is a list of queries. */
   gallery?: Split;
-  /** The k of Recall@k that are published for the data set, or 1, 2, 4 and 8. */
+  /** The values of k in Recall@k: those published for the data set, or 1, 2, 4 and 8. */
   ks: readonly number[];
   /** Notes that do not stop a run, one sentence each. */
   warnings: string[];
@@ -46,13 +46,13 @@ export type Counts = Partial<Record<'train' | 'test' | 'gallery', Count>>;
 export interface DatasetRecord {
   /** The name in `--ds`. */
   readonly name: string;
-  /** One line for help texts. */
+  /** A one-line description for help texts. */
   readonly description: string;
   /** Description of its path, if it is not a folder. */
   readonly path?: string;
-  /** The published counts; a difference causes a warning. */
+  /** The published counts; `open` warns if the counts differ. */
   readonly counts?: Counts;
-  /** Generates the images if the folder lacks them; an abort leaves nothing behind. */
+  /** Generates the images if the folder does not have them; no files remain after an abort. */
   readonly generate?: (
     root: string,
     hooks: { onProgress: (done: number, total: number) => void; signal: AbortSignal },
@@ -66,7 +66,7 @@ export interface LabeledBatch {
   /** count x size x size x 3 bytes: RGB, channels last. */
   images: Uint8Array;
   count: number;
-  /** Side of the images in pixels. */
+  /** Side length of the images in pixels. */
   size: number;
   /** One label per image, in any order; the loss needs the same number of images per class. */
   labels: Int32Array;

@@ -69,7 +69,7 @@ test('the first half of the classes is for training, the rest for testing', asyn
     [0, 1, 1, 2],
   );
   t.deepEqual(warnings, [
-    '1 training class with one image, which is drawn again for every view: b',
+    '1 training class with one image, which is used for every view: b',
     '2 test classes with one image, which counts as a miss: c, e',
   ]);
 });
@@ -98,7 +98,7 @@ test('folders named like properties of Object.prototype are classes', async (t) 
 test('split folders are recognized by their names in any case', async (t) => {
   const cases: [string[], string, string, RegExp[]][] = [
     [['Train/a', 'Test/b'], 'a', 'b', []],
-    [['TRAIN/a', 'val/b'], 'a', 'b', [/^no folder is called test: val is the test split$/]],
+    [['TRAIN/a', 'val/b'], 'a', 'b', [/^no folder is named test, so val is the test split$/]],
     [['train/a', 'valid/b'], 'a', 'b', [/valid is the test split/]],
     [['training/a', 'Validation/c', 'testing/b'], 'a', 'b', [/the folder Validation is not used/]],
     [['train/a', 'test/b', 'extra/c'], 'a', 'b', [/the folder extra is not used/]],
@@ -138,7 +138,7 @@ test('folders named like splits in an unknown layout are rejected', async (t) =>
   }
 });
 
-test('files without the extension of an image are counted by extension, in folders and in lists', async (t) => {
+test('files without an image extension are counted by extension, in folders and in lists', async (t) => {
   const root = await temporary(t);
   const images = { 'a/1.jpg': '', 'a/2.PBM': '', 'b/1.bmp': '', 'b/more/2.png': '' };
   const others = { 'a/1.svg': '', 'a/2.SVG': '', 'b/more/3.svg': '', 'b/notes': '', 'b/.hidden': '' };
@@ -147,7 +147,7 @@ test('files without the extension of an image are counted by extension, in folde
   t.is(train.samples.length + unseen.samples.length, 4);
   t.regex(
     warnings[0]!,
-    /^ignored 4 files without the extension of an image \(3 \.svg, 1 no extension\); those are \.jpg/,
+    /^ignored 4 files without an image extension \(3 \.svg, 1 no extension\); image extensions are \.jpg/,
   );
   const paths = [...Object.keys(images), 'a/1.svg', 'a/2.SVG', 'b/more/3.svg', 'b/notes'];
   await writeTree(root, {

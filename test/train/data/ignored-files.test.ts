@@ -9,7 +9,10 @@ const warningOf = (names: readonly string[]): string => {
 
 test('ignored files are counted by extension, most frequent first', (t) => {
   t.is(warningOf([]), '');
-  t.regex(warningOf(['a.TXT']), /^ignored 1 file without the extension of an image \(1 \.txt\); those are /);
+  t.regex(
+    warningOf(['a.TXT']),
+    /^ignored 1 file without an image extension \(1 \.txt\); image extensions are /,
+  );
   t.regex(warningOf(['README', 'a.txt', 'b.md', 'c.txt']), /^ignored 4 files .* \(2 \.txt, 1 \.md, 1 no ext/);
 });
 

@@ -6,7 +6,7 @@ const found = (names: string[], classes: string[] = []) =>
 
 for (const [names, splits, warning] of [
   [['train', 'test'], { train: 'train', test: 'test' }, ''],
-  [['TRAIN', 'Val'], { train: 'TRAIN', test: 'Val' }, 'no folder is called test: Val is the test split'],
+  [['TRAIN', 'Val'], { train: 'TRAIN', test: 'Val' }, 'no folder is named test, so Val is the test split'],
   [['test', 'train', 'val'], { train: 'train', test: 'test' }, 'the folder val is not used'],
   [['owls', 'larks'], undefined, ''],
   [['owls', 'test_images'], undefined, 'the folder test_images is read as classes'],

@@ -1,9 +1,9 @@
 /**
- * Icon names that differ from Unicode's, for the sets without code points. Hyphens are ignored, so `cowface` matches
+ * Icon names that differ from Unicode's, for sets that do not state code points. Hyphens are ignored, so `cowface` matches
  * `cow-face` without an entry. Ambiguous names are omitted.
  */
 
-/** Pairs of Unicode's name and the icon name. */
+/** Pairs of the Unicode name and the icon name. */
 const emojione = `
   a-button-blood-type=a-button ab-button-blood-type=ab-button b-button-blood-type=b-button
   bullseye=direct-hit cat-with-tears-of-joy=cat-face-with-tears-of-joy
@@ -102,7 +102,7 @@ const tables: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   fxemoji: parsed(fxemoji),
 };
 
-/** The icon names of a set by Unicode's names. */
+/** Returns the icon names of a set, by Unicode name. */
 export function aliasesOf(set: string): Readonly<Record<string, string>> {
   return tables[set] ?? {};
 }

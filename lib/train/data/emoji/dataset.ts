@@ -19,7 +19,7 @@ export const emoji: DatasetRecord = {
 /** Splits by subgroup: no emoji of a test subgroup is in the training split. */
 export const emojiSubgroups: DatasetRecord = {
   name: 'emoji-subgroups',
-  description: "the same emoji; half of Unicode's subgroups for testing",
+  description: "the same images as emoji; half of Unicode's subgroups for testing",
   open: (root) => opened('emoji-subgroups', root, listNames.subgroups),
 };
 

@@ -6,7 +6,7 @@ import { readText } from '../../../io/text.ts';
 import { locatePackage } from './npm.ts';
 import { type Pinned, unicodeData } from './packages.ts';
 
-/** Of a license or a package's description. */
+/** Maximum size of a license or info.json. */
 const maxBytes = 1 << 20;
 const line = z.string().transform((text) => text.replace(/\s+/g, ' ').slice(0, 300));
 const infoSchema = z.looseObject({
@@ -15,17 +15,17 @@ const infoSchema = z.looseObject({
   license: z.looseObject({ title: line, spdx: line.optional(), url: line.optional() }),
 });
 
-/** The text of LICENSES.md: attribution for each set, as its package states it. */
+/** Returns the text of LICENSES.md: the attribution of each set, as its package states it. */
 export async function licenses(from: string, sets: readonly (Pinned & { id: string })[]): Promise<string> {
   const parts = [
     '# Licenses of the emoji data set',
-    'The images were drawn from the SVG files of the sets below, without any change except their size and a white\nbackground. Images of a set are under the license of that set; pass this file on with them.',
+    'The images were rendered from the SVG files of the sets below, without any change except their size and a white\nbackground. Images of a set are under the license of that set; include this file when you redistribute them.',
   ];
   for (const set of sets) parts.push(await attribution(from, set));
   const { folder, version } = await locatePackage(from, unicodeData);
   const text = await readText(path.join(folder, 'LICENSE'), maxBytes).catch(() => 'MIT License');
   parts.push(
-    `## Names, groups and subgroups\n\nFrom the npm package ${unicodeData.name} ${version}, which takes them from Unicode's data files\n(https://www.unicode.org/license.txt):\n\n${text.trim().replace(/^/gm, '    ').trimEnd()}`,
+    `## Names, groups and subgroups\n\nFrom the npm package ${unicodeData.name} ${version}, which takes them from the data files of Unicode\n(https://www.unicode.org/license.txt):\n\n${text.trim().replace(/^/gm, '    ').trimEnd()}`,
   );
   return `${parts.join('\n\n')}\n`;
 }

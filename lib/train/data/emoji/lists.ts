@@ -1,7 +1,7 @@
 /** The CSV lists of the data set: every image with its class, under two splits of the classes. */
 import { random, shuffle } from '../../../random.ts';
 
-/** Folders of images: the benchmark's, and those of further sets. */
+/** Folders of images: those of the benchmark, and those of additional sets. */
 export const parts = ['images', 'extra'] as const;
 
 /** An image of the data set. */
@@ -23,7 +23,7 @@ export const listNames = {
   extra: 'extra.csv',
 } as const;
 
-/** Returns the text of each list. Images of further sets have a separate list, which no benchmark uses. */
+/** Returns the text of each list. Images of additional sets have a separate list, which no benchmark uses. */
 export function emojiLists(images: readonly Image[], seed: number): Record<string, string> {
   const benchmark = images.filter(({ part }) => part === 'images');
   const extra = images.filter(({ part }) => part === 'extra');
@@ -37,13 +37,15 @@ export function emojiLists(images: readonly Image[], seed: number): Record<strin
   return lists;
 }
 
-/** The training labels: a random half. */
+/** Returns the training labels: a random half. */
 function halfOf(labels: readonly string[], seed: number): Set<string> {
   const drawn = shuffle(random(seed, 1), [...labels]);
   return new Set(drawn.slice(0, Math.floor(drawn.length / 2)));
 }
 
-/** The training labels: about half of them, in complete subgroups. Each subgroup is assigned to the smaller half. */
+/**
+ * Returns the training labels: about half, in complete subgroups. Each subgroup goes to the half that is smaller so far.
+ */
 function wholeSubgroups(labels: readonly string[], seed: number): Set<string> {
   const subgroups = new Map<string, string[]>();
   for (const label of labels) {

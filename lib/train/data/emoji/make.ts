@@ -19,25 +19,25 @@ import { type Drawings, readDrawings, readUnicode } from './read.ts';
 import { Renderer } from './renderer.ts';
 import type { Drawing } from './svg.ts';
 
-/** Increased whenever the same packages produce different images or splits. */
+/** Incremented when the same packages produce different images or splits. */
 const version = 1;
 export const manifestName = 'emoji.json';
 const what = 'the emoji data set';
 
 /** Options of {@link makeEmoji}. */
 export interface EmojiOptions {
-  /** Side of an image in pixels, 16 to 1024; default 96. */
+  /** Side length of an image in pixels, 16 to 1024; default 96. */
   size?: number | undefined;
-  /** Seed of the splits; default 42, the benchmark's. */
+  /** Seed of the splits; default 42, as in the benchmark. */
   seed?: number | undefined;
   /** A folder that contains the npm packages; by default npm downloads them. */
   from?: string | undefined;
-  /** Also draws the sets outside the benchmark, into `extra` and `extra.csv`; default false. */
+  /** Also render the sets outside the benchmark, to `extra` and `extra.csv`; default false. */
   all?: boolean | undefined;
   onProgress?: ((done: number, total: number) => void) | undefined;
-  /** Receives messages about downloads and images that cannot be drawn. */
+  /** Receives messages about downloads and images that cannot be rendered. */
   onNote?: ((text: string) => void) | undefined;
-  /** Aborting it rejects with the signal's reason and leaves nothing behind. */
+  /** When aborted, the promise rejects with the signal's reason, and no files remain. */
   signal?: AbortSignal | undefined;
 }
 
@@ -56,16 +56,16 @@ export interface EmojiCounts {
   classes: number;
   /** Images of the benchmark. */
   images: number;
-  /** Images of further sets. */
+  /** Images of additional sets. */
   extra: number;
-  /** Emoji omitted because a set draws them exactly like another. */
+  /** Emoji omitted because a set has the same drawing for another emoji. */
   duplicates: number;
-  /** Emoji omitted because a set does not draw them. */
+  /** Emoji omitted because a set does not have them. */
   incomplete: number;
 }
 
 const count = z.int().min(0);
-/** The manifest contains these in addition to its parameters. */
+/** Schema of the counts that the manifest contains in addition to its parameters. */
 const countsSchema = z.object({
   classes: count,
   images: count,
@@ -73,11 +73,11 @@ const countsSchema = z.object({
   duplicates: count,
   incomplete: count,
 }) satisfies z.ZodType<EmojiCounts>;
-const manifestAdvice = 'it lacks the counts of its images. Delete the folder to make it again.';
+const manifestAdvice = 'it lacks the counts of its images. Delete the folder to create it again.';
 
 /**
- * Creates the `emoji` data set: each class is one emoji as drawn by Noto, Twemoji, OpenMoji and Fluent, in the class tree of
- * Unicode's groups and subgroups. Packages come from npm at pinned versions, or from a folder.
+ * Creates the `emoji` data set: each class is one emoji in the styles of Noto, Twemoji, OpenMoji and Fluent, in the class
+ * tree of Unicode's groups and subgroups. Packages come from npm at pinned versions, or from a folder.
  *
  * The folder is created atomically. Does nothing if `root` already contains the requested data set.
  *
@@ -124,7 +124,7 @@ export async function makeEmoji(
   return { ...found.data, fresh };
 }
 
-/** The versions of the packages; notes those that differ from the pinned ones. */
+/** Returns the versions of the packages, and notes those that differ from the pinned ones. */
 async function versionsOf(
   pinned: readonly Pinned[],
   { from, onNote }: EmojiOptions,
@@ -135,7 +135,7 @@ async function versionsOf(
     versions[each.name] = found;
     if (found !== each.version)
       await onNote?.(
-        `${each.name} is version ${found}, the benchmark's is ${each.version}: results are not comparable`,
+        `${each.name} is version ${found}, but the benchmark uses ${each.version}: results are not comparable`,
       );
   }
   return versions;
@@ -162,11 +162,11 @@ async function fill(folder: string, from: string, options: Resolved): Promise<Em
 }
 
 function tooFew(from: string, classes: number): Coded {
-  const message = `[data emoji] --from: expected two or more emoji that all sets draw, got ${classes} in ${from}. Install the pinned versions of the packages.`;
+  const message = `[data emoji] --from: expected two or more emoji that all sets contain, got ${classes} in ${from}. Install the pinned versions of the packages.`;
   return coded('ERR_HOROBALL_DATA_EMPTY', message);
 }
 
-/** Every image to draw. */
+/** Returns every image to render. */
 async function planned(from: string, all: boolean): Promise<{ matched: Matched; work: Work[] }> {
   const emoji = await readUnicode((await locatePackage(from, unicodeData)).folder);
   const read = new Map<string, Drawings>();
@@ -197,7 +197,7 @@ function imageOf(part: Image['part'], { label, emoji }: EmojiClass, set: string)
 
 type Work = Image & { drawing: Drawing };
 
-/** Draws all images and returns those that could not be drawn. */
+/** Renders all images, and returns those that could not be rendered. */
 async function renderAll(folder: string, work: readonly Work[], options: Resolved): Promise<Work[]> {
   const { size, onProgress, onNote, signal } = options;
   await loadSharp();
@@ -216,7 +216,7 @@ async function renderAll(folder: string, work: readonly Work[], options: Resolve
       const { code, message } = error as Error & { code?: string };
       if (code !== 'ERR_HOROBALL_PICTURE') throw error;
       failed.push(image);
-      await onNote?.(`${image.path} cannot be drawn: ${message}`);
+      await onNote?.(`${image.path} cannot be rendered: ${message}`);
     }
     await onProgress?.(++done, work.length);
   };

@@ -1,4 +1,4 @@
-/** Matches the drawings of several sets to Unicode's emoji, which gives the classes and their views. */
+/** Matches the drawings of several sets to Unicode's emoji, which yields the classes and their views. */
 import { createHash } from 'node:crypto';
 import { aliasesOf } from './aliases.ts';
 import type { EmojiSet } from './packages.ts';
@@ -10,20 +10,20 @@ export interface EmojiClass {
   emoji: Emoji;
   /** `group/subgroup/name`. */
   label: string;
-  /** By the id of the set. */
+  /** The drawing of each set, by id. */
   views: Map<string, Drawing>;
 }
 
 /** Result of matching Unicode's emoji. */
 export interface Matched {
   classes: EmojiClass[];
-  /** Number of emoji that a set draws exactly like an earlier one, such as a student and a man student. */
+  /** Number of emoji for which a set repeats the drawing of an earlier emoji, such as student and man student. */
   duplicates: number;
-  /** Number of emoji that not every set draws, mostly flags. */
+  /** Number of emoji that not every set contains, mostly flags. */
   incomplete: number;
 }
 
-/** Returns the emoji that all sets draw, each differently from all earlier ones. */
+/** Returns the emoji that all sets contain, without those whose drawing repeats that of an earlier emoji. */
 export function matchClasses(
   emoji: readonly Emoji[],
   sets: readonly { set: EmojiSet; drawings: Drawings }[],

@@ -7,11 +7,11 @@ import { readRecordFile } from '../../../io/record-file.ts';
 import { lastWords, run } from '../../../setup/command.ts';
 import type { Pinned } from './packages.ts';
 
-const offline = 'or pass a folder that contains the packages as --from';
+const offlineAdvice = 'or pass a folder that contains the packages with --from';
 
 /**
- * Installs packages into `folder`/node_modules without running their scripts. npm verifies each tarball against the pinned
- * hash in a lock file.
+ * Installs packages into `folder`/node_modules without running their scripts. npm verifies each tarball against its pinned
+ * hash, which is passed in a lock file.
  *
  * @param folder - an empty folder
  * @throws `ERR_HOROBALL_DOWNLOAD` if npm is missing or fails; the signal's reason if it is aborted
@@ -31,9 +31,9 @@ export async function fetchPackages(
   signal?.throwIfAborted();
   if (outcome.code === 0) return;
   const message = outcome.stderr.includes('EINTEGRITY')
-    ? 'expected the pinned hash, got a different package from npm. Clear its cache (npm cache clean --force) and try again'
-    : `expected npm to download them, but it failed (${lastWords(outcome)}). Check the network`;
-  throw coded('ERR_HOROBALL_DOWNLOAD', `[data emoji] packages: ${message}, ${offline}.`);
+    ? 'expected packages with the pinned hashes, got a different one from npm. Clear the cache of npm (npm cache clean --force) and try again'
+    : `expected a download by npm, which failed (${lastWords(outcome)}). Check the network`;
+  throw coded('ERR_HOROBALL_DOWNLOAD', `[data emoji] packages: ${message}, ${offlineAdvice}.`);
 }
 
 /** Returns the folder of a package below `root`, which is a project or its node_modules. */

@@ -4,15 +4,17 @@
 export interface Pinned {
   name: string;
   version: string;
-  /** Of the tarball, as in a package-lock.json. */
+  /** Hash of the tarball, as in package-lock.json. */
   integrity: string;
 }
 
 /** A set of emoji drawings. */
 export interface EmojiSet extends Pinned {
-  /** The Iconify prefix, which also names the set's image files. */
+  /** The Iconify prefix, which is also the name of the set's image files. */
   id: string;
-  /** How the set's icons are matched to Unicode: its own chars.json, another set's, or names only. */
+  /**
+   * The source of code points to match icons with Unicode: the set's own chars.json, that of another set, or names only.
+   */
   codepoints: 'chars' | 'names' | { of: string };
 }
 
@@ -24,7 +26,7 @@ export const unicodeData: Pinned = {
     'sha512-Yvgb5AWoHViHV/gq1qr5ZAarcBip+B27/ZLRsUJkbgAEaLlZ/fof9g882LTpmEpyhBNEC0m2SEmItljHsTygjA==',
 };
 
-/** One set per organization: the views of a class of the benchmark. */
+/** The sets of the benchmark, one per organization; each is a view of every class. */
 export const benchmarkSets: readonly EmojiSet[] = [
   {
     id: 'noto',
@@ -60,7 +62,9 @@ export const benchmarkSets: readonly EmojiSet[] = [
   },
 ];
 
-/** Two more organizations, and other versions of the sets above. Near-duplicate or incomplete, so not in the benchmark. */
+/**
+ * Sets of two more organizations, and other versions of the sets above. Not in the benchmark: near-duplicate or incomplete.
+ */
 export const extraSets: readonly EmojiSet[] = [
   {
     id: 'emojione',

@@ -13,7 +13,7 @@ const maxBytes = 1 << 28;
 /** Maximum length of a name. */
 const maxName = 256;
 
-/** An emoji of Unicode without its skin tones. */
+/** A Unicode emoji, without its skin-tone variants. */
 export interface Emoji {
   /** Code points in lowercase hexadecimal, joined by hyphens, without variation selectors. */
   codepoints: string;
@@ -39,11 +39,11 @@ const groupsSchema = z.looseObject({
   subgroups: z.record(z.string(), z.string().max(maxName)),
 });
 
-/** Reads the emoji in Unicode's order from `emojibase-data`, without skin tones, hair styles and other components. */
+/** Reads the emoji from `emojibase-data` in Unicode order, without skin tones, hair styles and other components. */
 export async function readUnicode(folder: string): Promise<Emoji[]> {
   const list = await readChecked(path.join(folder, 'en', 'data.json'), z.array(emojiSchema));
   const names = await readChecked(path.join(folder, 'meta', 'groups.json'), groupsSchema);
-  // A Map has no entries of the prototype, such as `constructor`.
+  // Unlike an object, a Map has no inherited entries such as `constructor`.
   const [groups, subgroups] = [names.groups, names.subgroups].map((each) => new Map(Object.entries(each)));
   const ordered = list.toSorted((a, b) => (a.order ?? 0) - (b.order ?? 0));
   return ordered.flatMap(({ hexcode, label, group, subgroup }) => {
@@ -78,9 +78,9 @@ export function slug(label: string): string {
 
 /** The drawings of one set. */
 export interface Drawings {
-  /** By the name of the icon. */
+  /** Drawings by icon name. */
   named: ReadonlyMap<string, Drawing>;
-  /** Icon names by code points; empty for sets that have names only. */
+  /** Icon names by code points; empty for sets that only have names. */
   codepoints: ReadonlyMap<string, string>;
 }
 
@@ -117,7 +117,7 @@ export async function readDrawings(folder: string): Promise<Drawings> {
   return { named, codepoints: new Map(codepoints) };
 }
 
-/** The drawing of an alias, whose flips and rotations are added to those of the original. */
+/** Returns the drawing of an alias, whose flips and rotations apply on top of those of the original. */
 function altered(original: Drawing, change: Partial<Drawing>): Drawing {
   return {
     ...original,

@@ -1,4 +1,4 @@
-// A child process of renderer.ts: renders the drawings that it is sent, one after the other.
+// A child process of renderer.ts that renders the drawings it receives, one at a time.
 import type { ErrorCode } from '../../../errors.ts';
 import { type Drawing, renderDrawing } from './svg.ts';
 
@@ -19,5 +19,5 @@ process.on('message', ({ drawing, size }: RenderRequest) => {
     ({ code, message }) => process.send!({ code, message }),
   );
 });
-// The parent ended: a drawing in progress would keep this process alive.
+// The parent has exited. Kill this process, because rendering in progress would keep it alive.
 process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));

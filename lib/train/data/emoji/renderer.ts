@@ -1,11 +1,11 @@
-/** Renders drawings in child processes, which are killed when a drawing takes too long. */
+/** Renders drawings in child processes, which are killed if a drawing takes too long. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { coded } from '../../../errors.ts';
 import type { RenderAnswer, RenderRequest } from './render-child.ts';
 import type { Drawing } from './svg.ts';
 
-/** The slowest drawing of the pinned sets takes about 0.3 s. */
+/** Time limit; the slowest drawing of the pinned sets takes about 0.3 s. */
 const maxSeconds = 20;
 
 const empty: Drawing = {
@@ -22,8 +22,8 @@ const empty: Drawing = {
 const program = fileURLToPath(new URL('render-child.js', import.meta.url));
 
 /**
- * A pool of child processes that render one drawing each at a time. librsvg cannot be interrupted: a small drawing with
- * expensive filters would otherwise occupy a thread of this process for minutes.
+ * A pool of child processes, each of which renders one drawing at a time. librsvg cannot be interrupted, so a small drawing
+ * with expensive filters could otherwise block a thread of this process for minutes.
  */
 export class Renderer {
   readonly #seconds: number;
@@ -37,7 +37,7 @@ export class Renderer {
 
   /**
    * Renders a drawing as PNG of `size` x `size` pixels on white.
-   * @throws `ERR_HOROBALL_PICTURE` if it is too large, refers to something outside itself, cannot be drawn, or takes too long
+   * @throws `ERR_HOROBALL_PICTURE` if it is too large, has external references, cannot be rendered, or takes too long
    */
   async render(drawing: Drawing, size: number): Promise<Uint8Array> {
     const child = this.#idle.pop() ?? (await this.#start());
@@ -53,7 +53,7 @@ export class Renderer {
     for (const child of this.#all) child.kill('SIGKILL');
   }
 
-  /** Starts a process. An empty drawing makes it load the decoder, which does not count as rendering. */
+  /** Starts a process. Renders an empty drawing first, so that loading the decoder does not count toward the time limit. */
   async #start(): Promise<ChildProcess> {
     const child = fork(program, {
       serialization: 'advanced',
@@ -80,7 +80,7 @@ export class Renderer {
         else
           reject(answer.code === undefined ? new Error(answer.message) : coded(answer.code, answer.message));
       };
-      const ended = (): void => fail('its renderer ended unexpectedly');
+      const ended = (): void => fail('its renderer exited unexpectedly');
       const failed = (error: Error): void => fail(`its renderer cannot be reached: ${error.message}`);
       const giveUp = (): void => {
         child.kill('SIGKILL');

@@ -1,4 +1,4 @@
-/** Renders drawings of an Iconify set. Packages are untrusted, so their size and references are limited. */
+/** Renders drawings of an Iconify set. Packages are untrusted, so size and references of drawings are limited. */
 import { coded } from '../../../errors.ts';
 import { loadSharp } from '../../../io/sharp.ts';
 
@@ -18,8 +18,8 @@ export interface Drawing {
 /** Maximum length; the largest drawing of the pinned sets has 898,083 characters. */
 const maxBody = 1 << 20;
 
-/** Anything that could make a renderer read a file or a network address, or that defines entities. */
-const outside = [
+/** Markup that could make a renderer read a file or a network address, or that defines entities. */
+const externalReferences = [
   /<\s*(?:\w+:)?(?:image|foreignObject|script|style|iframe|feImage)\b/i,
   /<[!?]/,
   /href\s*=\s*(?!["']\s*#)/i,
@@ -28,7 +28,7 @@ const outside = [
 
 /**
  * Renders a drawing as PNG of `size` x `size` pixels on white. The rendering time is not limited.
- * @throws `ERR_HOROBALL_PICTURE` if it is too large, refers to something outside itself, or cannot be drawn
+ * @throws `ERR_HOROBALL_PICTURE` if it is too large, has external references, or cannot be rendered
  */
 export async function renderDrawing(drawing: Drawing, size: number): Promise<Buffer> {
   checkBody(drawing.body);
@@ -47,11 +47,11 @@ export async function renderDrawing(drawing: Drawing, size: number): Promise<Buf
 function checkBody(body: string): void {
   if (body.length > maxBody)
     throw coded('ERR_HOROBALL_PICTURE', `its ${body.length} characters exceed the limit of ${maxBody}`);
-  if (outside.some((pattern) => pattern.test(body)))
-    throw coded('ERR_HOROBALL_PICTURE', 'it refers to something outside the drawing');
+  if (externalReferences.some((pattern) => pattern.test(body)))
+    throw coded('ERR_HOROBALL_PICTURE', 'it has external references');
 }
 
-/** The complete SVG. A drawing that is not square is centered. */
+/** Returns the complete SVG. A drawing that is not square is centered. */
 export function svgOf(
   { body, left, top, width, height, hFlip, vFlip, rotate }: Drawing,
   size: number,

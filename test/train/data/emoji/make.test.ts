@@ -138,7 +138,7 @@ test('a class is omitted, with a note, if a drawing has external references or i
     t.like(made, { classes: 8, images: 32, incomplete: 3 }, name);
     t.regex(
       notes.join('\n'),
-      /^images\/food-drink\/food-fruit\/red-apple\/noto\.png cannot be drawn: .+$/,
+      /^images\/food-drink\/food-fruit\/red-apple\/noto\.png cannot be rendered: .+$/,
       name,
     );
     await t.throwsAsync(access(path.join(root, 'images', 'food-drink', 'food-fruit', 'red-apple')));
@@ -175,7 +175,7 @@ test('errors name damaged, missing and unexpected packages', async (t) => {
   const notes: string[] = [];
   const packages = await changed(t, { 'emojibase-data/package.json': '{"version":"99.0.0"}' });
   await makeEmoji(root, { from: packages, size: 16, onNote: (text) => notes.push(text) });
-  t.regex(notes.join('\n'), /emojibase-data is version 99\.0\.0, the benchmark's is 17\.0\.0/);
+  t.regex(notes.join('\n'), /emojibase-data is version 99\.0\.0, but the benchmark uses 17\.0\.0/);
 });
 
 test('the seed chooses the splits', async (t) => {

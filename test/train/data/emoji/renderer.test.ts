@@ -43,7 +43,7 @@ test.serial('the error for a rejected drawing keeps its code and reason', async 
   t.teardown(() => renderer.close());
   await t.throwsAsync(renderer.render({ ...upright, body: '<image href="a.png"/>' }, 16), {
     code: 'ERR_HOROBALL_PICTURE',
-    message: 'it refers to something outside the drawing',
+    message: 'it has external references',
   });
   await t.throwsAsync(renderer.render({ ...upright, body: '<rect' }, 16), { code: 'ERR_HOROBALL_PICTURE' });
 });
@@ -52,5 +52,5 @@ test.serial('closing a renderer rejects the drawing in progress', async (t) => {
   const renderer = new Renderer();
   const drawing = renderer.render(endless, 512);
   setTimeout(() => renderer.close(), 500);
-  await t.throwsAsync(drawing, { code: 'ERR_HOROBALL_PICTURE', message: /ended unexpectedly/ });
+  await t.throwsAsync(drawing, { code: 'ERR_HOROBALL_PICTURE', message: /exited unexpectedly/ });
 });

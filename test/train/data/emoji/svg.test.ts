@@ -48,7 +48,7 @@ test('a drawing with external references is rejected before it is rendered', asy
   for (const body of outside)
     await t.throwsAsync(renderDrawing({ ...upright, body }, 16), {
       code: 'ERR_HOROBALL_PICTURE',
-      message: 'it refers to something outside the drawing',
+      message: 'it has external references',
     });
   const inside = '<defs><path id="a" d="M0 0h8v8z"/></defs><use href="#a"/><rect fill="url(#b)"/>';
   await t.notThrowsAsync(renderDrawing({ ...upright, body: inside }, 16));
