@@ -4,7 +4,7 @@ import { placeOf } from './environment.ts';
 
 /**
  * Runs `work` as a rank of a group. If it fails, the other ranks are notified.
- * @param given - the caller's group, which stays open; by default the one that the environment describes, if any
+ * @param given - the caller's group, which stays open; default: the group that the environment describes, if any
  */
 export async function asRank<T>(
   given: RankGroup | null | undefined,
@@ -19,7 +19,7 @@ export async function asRank<T>(
   } catch (error) {
     const { code, message } = Object(error) as { code?: unknown; message?: unknown };
     if (code !== 'ERR_HOROBALL_RANK') group.fail(typeof message === 'string' ? message : describe(error));
-    if (!isCallers) await group.close().catch(() => {}); // the first error counts
+    if (!isCallers) await group.close().catch(() => {}); // `error` is reported
     throw error;
   }
 }

@@ -1,49 +1,49 @@
-/** The cost of a step with several ranks, computed from sizes and measured speeds. */
+/** Estimates the cost of a step with several ranks from sizes and measured speeds. */
 import { backboneParameters } from '../../model/parameters.ts';
 import { resolveViT } from '../../model/vit.ts';
 
 export interface CostOptions {
-  /** A name of `vitConfigs` or a description in timm's terms. */
+  /** A name in `vitConfigs`, or JSON text with the parameters of timm. */
   model: string;
   /** Dimension of the embedding. */
   dim: number;
-  /** Images in the global batch. */
+  /** Global batch size in images. */
   batch: number;
   ranks: number;
-  /** Images per second of one rank alone, as a run prints it. */
+  /** Images per second of a single rank, as a run prints it. */
   imagesPerSecond: number;
   /** Bytes per second that a rank can send and receive at the same time. */
   bandwidth: number;
-  /** CPUs divide the loss among the ranks; on CUDA devices, every rank computes the whole loss. Default `cpu`. */
+  /** On CPUs, the ranks divide the loss; on CUDA devices, every rank computes the whole loss. Default `cpu`. */
   device?: 'cpu' | 'cuda';
 }
 
 export interface Cost {
   parameters: number;
-  /** Bytes that each rank sends in a step: its embeddings to the others, and the gradients. */
+  /** Bytes that each rank sends per step: its embeddings to the others, and gradients. */
   embeddingBytes: number;
   gradientBytes: number;
-  /** Bytes of each rank besides the graph: weights, gradients, two moments and communication buckets. */
+  /** Bytes on each rank in addition to the graph: weights, gradients, two moments and communication buckets. */
   stateBytes: number;
-  /** Bytes on each rank of all ranks' embeddings, and of the gradients that it computes, before and after scaling. */
+  /** Bytes on each rank for the gathered embeddings, and for the gradients that it computes, before and after scaling. */
   gatheredBytes: number;
-  /** Floating-point operations of the loss on each rank, in a geometry with one product per pair of rows. */
+  /** Floating-point operations of the loss on each rank, for a geometry with one inner product per pair of rows. */
   lossOperations: number;
   /** Seconds per step: computation alone, and computation followed by communication without overlap. */
   computeSeconds: number;
   serialSeconds: number;
   /**
-   * Images per second of all ranks if the backward pass hides the traffic of the gradients, and if nothing
-   * overlaps.
+   * Images per second of all ranks: if the all-reduce of the gradients overlaps with the backward pass, and without any
+   * overlap.
    */
   bestRate: number;
   worstRate: number;
-  /** `bestRate` and `worstRate` relative to the same number of ranks without traffic. */
+  /** `bestRate` and `worstRate` relative to the same number of ranks without communication. */
   bestEfficiency: number;
   worstEfficiency: number;
 }
 
-/** Number of weights of a backbone with its head. */
+/** Returns the number of parameters of a backbone with its head. */
 export function parameterCount(model: string, dim: number): number {
   const config = resolveViT(model);
   const sizes = backboneParameters(config).map(({ shape }) =>
@@ -53,11 +53,12 @@ export function parameterCount(model: string, dim: number): number {
 }
 
 /**
- * The cost of a step on R ranks with P weights, a batch of N and embeddings of D numbers. All-gather of both outputs: each
- * rank sends (R - 1) 2 N D 4 / R bytes. All-reduce of the gradients: 2 (R - 1) / R P 4 bytes. The whole loss has N^2 / 2 pairs,
- * with products of D numbers forward, again backward, and for the gradients of both rows. A rank that computes a part has
- * (N / R)^2 / 2 such pairs, and (N / R) (N - N / R) with rows of other ranks, for each of which one gradient is left out. A
- * rate that was measured with a smaller batch includes only the loss of that batch.
+ * Estimates the cost of a step on R ranks with P parameters, batch size N and embedding dimension D. In the all-gather of
+ * both outputs, each rank sends (R - 1) 2 N D 4 / R bytes; in the all-reduce of the gradients, 2 (R - 1) / R P 4 bytes. The
+ * whole loss has N^2 / 2 pairs, each with an inner product of length D in the forward pass, again in the backward pass, and
+ * the gradients of both rows. A rank that computes a part has (N / R)^2 / 2 such pairs, and (N / R) (N - N / R) pairs with
+ * rows of other ranks, which need the gradient of one row only. A rate that was measured with a smaller batch includes only
+ * the loss of that batch.
  */
 export function costOf(options: CostOptions): Cost {
   const { model, dim, batch, ranks, imagesPerSecond, bandwidth, device = 'cpu' } = options;
@@ -68,7 +69,7 @@ export function costOf(options: CostOptions): Cost {
   const gradientBytes = 2 * share * parameters * 4;
   const computeSeconds = batch / ranks / imagesPerSecond;
   const [gather, reduce] = [embeddingBytes / bandwidth, gradientBytes / bandwidth];
-  // The backward pass is about two thirds of a step; only traffic beyond that adds to the step.
+  // The backward pass is about two thirds of a step; only communication beyond that adds to the step.
   const bestSeconds = computeSeconds + gather + Math.max(0, reduce - (2 / 3) * computeSeconds);
   const serialSeconds = computeSeconds + gather + reduce;
   return {

@@ -5,9 +5,10 @@ import type { Place } from '../lane/group.ts';
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * The place of this process in its group, from the variables that its launcher sets:
+ * Returns the rank of this process and the rendezvous of its group, from the environment variables that a launcher sets:
  *
- * - torchrun, `horoball train --nproc` and Kubernetes' PyTorchJob: `RANK`, `WORLD_SIZE`, `MASTER_ADDR`, `MASTER_PORT`, and
+ * - torchrun, `horoball train --nproc` and the PyTorchJob of Kubernetes: `RANK`, `WORLD_SIZE`, `MASTER_ADDR`,
+ *   `MASTER_PORT`, and
  *   if present `LOCAL_RANK`, `LOCAL_WORLD_SIZE`, `TORCHELASTIC_USE_AGENT_STORE` and `TORCHELASTIC_RESTART_COUNT`;
  * - SLURM's `srun`: `SLURM_PROCID`, `SLURM_STEP_NUM_TASKS`, `SLURM_LOCALID`, and for the rendezvous `MASTER_ADDR` or the
  *   first host of `SLURM_STEP_NODELIST`, and `MASTER_PORT` or a port derived from `SLURM_JOB_ID`.
@@ -41,15 +42,15 @@ export function placeOf(env: Environment): Place | null {
 }
 
 const torch = { rank: 'RANK', size: 'WORLD_SIZE', local: 'LOCAL_RANK' };
-/** Only srun sets these: in the batch script itself they are absent, although SLURM_NTASKS is set. */
+/** Only srun sets these. In the batch script itself, they are absent, although SLURM_NTASKS is set. */
 const slurm = { rank: 'SLURM_PROCID', size: 'SLURM_STEP_NUM_TASKS', local: 'SLURM_LOCALID' };
 
-/** Ports below those that systems assign to outgoing connections, one per job. */
+/** Derives a port from the job id, below the range that systems use for outgoing connections. */
 function portOfJob(env: Environment): number {
   return 20_000 + (integerOf(env, 'SLURM_JOB_ID', 0) % 10_000);
 }
 
-/** Tasks of this node: SLURM_STEP_TASKS_PER_NODE is a list such as 4(x2),3, in the order of the nodes. */
+/** Returns the number of tasks on this node. SLURM_STEP_TASKS_PER_NODE is a list such as 4(x2),3, in node order. */
 function localTasks(env: Environment): number {
   const node = Number(env['SLURM_NODEID'] ?? 0);
   const counts = (env['SLURM_STEP_TASKS_PER_NODE'] ?? '1').split(',').flatMap((part) => {
@@ -59,7 +60,7 @@ function localTasks(env: Environment): number {
   return counts[node] ?? 1;
 }
 
-/** The first host of a list such as gpu[03-05,9],login. */
+/** Returns the first host of a list such as gpu[03-05,9],login. */
 function firstHost(env: Environment): string {
   const list = env['SLURM_STEP_NODELIST'] ?? missing('SLURM_STEP_NODELIST');
   const [, prefix = '', number = ''] = /^([^,[]+)(?:\[(\d+))?/.exec(list) ?? [];
@@ -81,6 +82,6 @@ function missing(name: string): never {
 }
 
 function rendezvousError(what: string): RangeError {
-  const fix = 'Set it as your launcher documents, or unset WORLD_SIZE to train with one process.';
+  const fix = 'Set it as described by your launcher, or unset WORLD_SIZE to train in a single process.';
   return coded('ERR_HOROBALL_RENDEZVOUS', `[group.join] ${what}. ${fix}`, RangeError);
 }

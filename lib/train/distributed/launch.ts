@@ -12,28 +12,27 @@ export interface LaunchOptions {
   /** Number of processes. */
   size: number;
   /**
-   * The program and its arguments, after Node's own.
+   * The program and its arguments, as arguments of Node.
    * @param resume - the run folder to resume, after a restart
    */
   command: (resume: string | null) => readonly string[];
-  /** How often to start again from the last checkpoint after a rank failed; default 0. */
+  /** Maximum number of restarts from the last checkpoint after a rank fails; default 0. */
   maxRestarts?: number;
-  /** Receives messages. */
+  /** Receives messages for the user. */
   say: (text: string) => void;
 }
 
 /**
- * Seconds after the first failure before the remaining ranks are killed; they normally end earlier, with an
- * error.
+ * Seconds from the first failure until the remaining ranks are killed; they normally exit earlier, with an error.
  */
 const killSeconds = 25;
 
 /**
- * Starts the ranks and waits for them. SIGINT and SIGTERM are passed on, so that the ranks stop after the current step and
- * rank 0 writes a checkpoint; a second signal kills them. Rank 0 has this process's streams; the others' errors are printed
- * with their rank.
+ * Starts the ranks and waits for them. SIGINT and SIGTERM are forwarded, so that the ranks stop after the current step and
+ * rank 0 writes a checkpoint; a second signal kills them. Rank 0 inherits the streams of this process; the stderr of the
+ * others is printed with a rank prefix.
  *
- * @returns the exit code: 0; 130 or 143 after a signal; that of the first rank that failed
+ * @returns the exit code: 0, 130 or 143 after a signal, or that of the first rank that failed
  */
 export async function launch({ size, command, maxRestarts = 0, say }: LaunchOptions): Promise<number> {
   const launcher = new Launcher(size, say);
@@ -116,7 +115,7 @@ class Launcher {
       MASTER_PORT: String(port),
     };
     const stdio = rank === 0 ? ('inherit' as const) : ('pipe' as const);
-    // In a separate session, a rank is interrupted only by the launcher, not by Ctrl-C itself.
+    // Detached, so that Ctrl-C reaches the ranks only through the launcher.
     const child = spawn(process.execPath, command, {
       env,
       stdio: [rank === 0 ? 'inherit' : 'ignore', rank === 0 ? 'inherit' : 'ignore', stdio, 'ipc'],
@@ -155,7 +154,7 @@ function isRunning({ exitCode, signalCode }: ChildProcess): boolean {
   return exitCode === null && signalCode === null;
 }
 
-/** A port that is free on the loopback interface. */
+/** Returns a free port on the loopback interface. */
 async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve, reject) => {
@@ -166,12 +165,12 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** Tells the launcher, if there is one, which run folder to resume. */
+/** Reports the run folder to the launcher, if any, which resumes it after a restart. */
 export function reportFolder(folder: string): void {
   process.send?.({ type: 'run', folder } satisfies RankMessage);
 }
 
-/** Stops a rank, as SIGTERM does, when its launcher is gone. @returns a function that stops watching it */
+/** Stops a rank with SIGTERM if its launcher exits. @returns a function that stops watching the launcher */
 export function followLauncher(): () => void {
   if (process.channel === undefined) return () => {};
   const end = (): void => void process.kill(process.pid, 'SIGTERM');

@@ -1,4 +1,4 @@
-/** Divides the batches and images of a single process among ranks. */
+/** Divides batches and images among ranks. */
 
 /** A range of integers, `end` excluded. */
 export interface Range {
@@ -6,15 +6,15 @@ export interface Range {
   end: number;
 }
 
-/** The range of each rank: consecutive and disjoint, in rank order, with lengths that differ by at most 1. */
+/** Returns the range of each rank. The ranges are consecutive, in rank order, and their lengths differ by at most 1. */
 export function ranges(total: number, size: number): Range[] {
   const at = (rank: number): number => Math.floor((total * rank) / size);
   return Array.from({ length: size }, (_, rank) => ({ first: at(rank), end: at(rank + 1) }));
 }
 
 /**
- * The rows of each rank in a batch that is ordered by class, with `views` rows per class. Classes are never
- * divided, so the rows of all ranks in order are the batch of a single process.
+ * Returns the rows of each rank in a batch that is ordered by class, with `views` rows per class. A class is never divided,
+ * and the rows of all ranks, in order, are the batch of a single process.
  */
 export function batchRanges(rows: number, views: number, size: number): Range[] {
   return ranges(rows / views, size).map(({ first, end }) => ({ first: first * views, end: end * views }));

@@ -1,7 +1,7 @@
-/** Assembles the parameters of a network from tensors that a file splits differently. */
+/** Assembles the parameters of a network from files that name, split or join tensors differently. */
 import type { NamedTensor } from '../lane/types.ts';
 
-/** How a parameter is made from the file's tensors, which are named as timm names them. */
+/** A function that creates a parameter from tensors of the file, whose names are already in timm's form. */
 export interface Recipe {
   sources: readonly string[];
   make(tensors: readonly NamedTensor[]): NamedTensor;
@@ -10,7 +10,7 @@ export interface Recipe {
 /** Whether the file has a tensor of this name. */
 type Has = (name: string) => boolean;
 
-/** How to make this parameter; undefined if the file has nothing for it. */
+/** Returns how to create a parameter; undefined if the file does not have the tensors for it. */
 export function recipeOf(name: string, has: Has): Recipe | undefined {
   if (has(name)) return { sources: [name], make: ([only]) => only! };
   for (const rule of rules) {
@@ -22,7 +22,7 @@ export function recipeOf(name: string, has: Has): Recipe | undefined {
 
 type Rule = (name: string, has: Has) => Recipe | undefined;
 
-/** Another name for the same tensor. */
+/** A rule for a tensor that is stored under another name. */
 const renamed =
   (pattern: RegExp, other: string): Rule =>
   (name, has) => {
@@ -30,7 +30,7 @@ const renamed =
     return source !== name && has(source) ? { sources: [source], make: ([only]) => only! } : undefined;
   };
 
-/** The i-th of n equal parts along the first dimension. */
+/** A rule for the i-th of n equal parts of a stored tensor, along the first dimension. */
 const sliced =
   (pattern: RegExp, other: string, i: number, n: number): Rule =>
   (name, has) => {
@@ -39,7 +39,7 @@ const sliced =
     return { sources: [source], make: ([whole]) => part(whole!, i, n) };
   };
 
-/** Parts concatenated along the first dimension; a missing bias of the keys counts as 0. */
+/** A rule for a concatenation of stored tensors along the first dimension; a missing bias of the keys counts as 0. */
 const joined =
   (pattern: RegExp, others: readonly string[]): Rule =>
   (name, has) => {
@@ -55,7 +55,7 @@ const joined =
     };
   };
 
-/** Keys and values are the last two thirds of a matrix that also holds queries. */
+/** A rule for keys and values, which are the last two thirds of a matrix that also contains queries. */
 const keysAndValues: Rule = (name, has) => {
   const source = name.replace(/^attn_pool\.kv\./, 'attn_pool.in_proj.');
   if (source === name || !has(source)) return undefined;
@@ -95,7 +95,7 @@ function stacked(parts: readonly NamedTensor[]): NamedTensor {
   return { shape: [rows, ...parts[0]!.shape.slice(1)], data };
 }
 
-/** The tensor with leading dimensions of 1 added or removed, if its shape differs only in these. */
+/** Adds or removes leading dimensions of 1 if a tensor's shape differs only in these. */
 export function withLeadingOnes(tensor: NamedTensor, shape: readonly number[]): NamedTensor {
   return hasLeadingOnes(tensor.shape, shape) ? { shape, data: tensor.data } : tensor;
 }

@@ -4,9 +4,9 @@ import { shapedValues } from '../lane/embedder.ts';
 import type { NamedTensor } from '../lane/types.ts';
 import { type LoadWeightsOptions, loadWeights } from './load.ts';
 
-/** See {@link readBackbone}. */
+/** The result of {@link readBackbone}. */
 export interface BackboneWeights {
-  /** By timm's names. */
+  /** Weights by timm's names. */
   weights: ReadonlyMap<string, NamedTensor>;
   /** Adaptations and unused parameters, one sentence each, for display. */
   notices: string[];

@@ -9,11 +9,11 @@ import { naming } from '../../io/trouble.ts';
 /** Options of a download. */
 export interface DownloadOptions {
   signal?: AbortSignal | undefined;
-  /** Called as bytes arrive; `total` is null if the host does not send the size. */
+  /** Called when bytes arrive; `total` is null if the host does not send the size. */
   onProgress?: ((done: number, total: number | null) => void) | undefined;
   /** Consecutive attempts without progress before the download fails; 5 by default. */
   attempts?: number | undefined;
-  /** Milliseconds before the first retry, doubled with each further one; 500 by default. */
+  /** Milliseconds before the first retry, doubled for each subsequent one; 500 by default. */
   pause?: number | undefined;
   /** Time-out of a stalled connection in milliseconds; 30,000 by default. */
   patience?: number | undefined;
@@ -22,11 +22,11 @@ export interface DownloadOptions {
 /** A finished download. */
 export interface Downloaded {
   bytes: number;
-  /** SHA-256 of the file as announced by the host, in lowercase hexadecimal. */
+  /** SHA-256 of the file in lowercase hexadecimal, as sent by the host; null if it sends none. */
   sha256: string | null;
 }
 
-/** Metadata of a partial download, so that it is only resumed with the same file. */
+/** Metadata of a partial download, so that it is resumed only if the file on the host is the same. */
 const noteSchema = z.object({
   url: z.string(),
   /** The host's `ETag` or, without one, `Last-Modified`. */
@@ -34,12 +34,12 @@ const noteSchema = z.object({
 });
 type PartialNote = z.infer<typeof noteSchema>;
 
-/** A failure after which a retry may succeed. */
+/** A transient failure, after which a retry may succeed. */
 class Interrupted extends Error {}
 
 /**
- * Downloads a file, or resumes an earlier attempt, even one of another process. Follows redirects. The hash is taken
- * from the headers of hosts that send one (`X-Linked-ETag`, or an `ETag` that is a SHA-256).
+ * Downloads a file, or resumes an earlier attempt, even one by another process. Follows redirects. The hash comes from the
+ * response headers, if the host sends one (`X-Linked-ETag`, or an `ETag` that is a SHA-256).
  *
  * @param path - a partial file, which the caller verifies and renames; kept after a failure if the next call can resume it
  * @throws ERR_HOROBALL_DOWNLOAD with the URL and the reason; the signal's reason if it is aborted
@@ -91,8 +91,7 @@ async function attempt(url: URL, path: string, options: DownloadOptions): Promis
     await writeNote(path, url, versionOf(response));
     const total = totalOf(response, start);
     const bytes = await receive(response, { file, path }, start, total, options, watch);
-    if (total !== null && bytes !== total)
-      throw new Interrupted(`it stopped after ${bytes} of ${total} bytes`);
+    if (total !== null && bytes !== total) throw new Interrupted(`it ended after ${bytes} of ${total} bytes`);
     await file.sync();
     await rm(notePath(path), { force: true });
     return { bytes, sha256 };
@@ -102,7 +101,7 @@ async function attempt(url: URL, path: string, options: DownloadOptions): Promis
   }
 }
 
-/** Requests the bytes from `have` on, and follows redirects. */
+/** Requests the bytes from offset `have` on, and follows redirects. */
 async function request(
   url: URL,
   have: number,
@@ -137,12 +136,13 @@ async function checkStatus(url: URL, response: Response): Promise<void> {
   const { status } = response;
   if (status === 200 || status === 206 || status === 416) return;
   await response.body?.cancel();
-  if (status === 429 || status >= 500) throw new Interrupted(`the host answered ${status}`);
-  const reason = status === 404 ? 'the host has no such file (404)' : `the host answered ${status}`;
+  if (status === 429 || status >= 500) throw new Interrupted(`the host responded with ${status}`);
+  const reason =
+    status === 404 ? 'the host does not have this file (404)' : `the host responded with ${status}`;
   throw failed(url, reason);
 }
 
-/** The offset of the response in the file; null if it does not continue the partial file. */
+/** Returns the offset of the response in the file; null if it does not continue the partial file. */
 function startOf(response: Response, have: number, note: PartialNote | null): number | null {
   if (response.status === 200) return 0;
   const range = /^bytes (?:(\d+)-\d+|\*)\/(\d+|\*)$/.exec(response.headers.get('content-range') ?? '');
@@ -150,7 +150,7 @@ function startOf(response: Response, have: number, note: PartialNote | null): nu
   return Number(range?.[1]) === have && versionOf(response) === note?.version ? have : null;
 }
 
-/** A validator that changes with the file. Weak ETags are ignored, because they may not change. */
+/** Returns a validator that changes whenever the file changes; weak ETags do not guarantee this. */
 function versionOf(response: Response): string | null {
   const etag = response.headers.get('etag');
   return etag?.startsWith('"') ? etag : response.headers.get('last-modified');
@@ -158,7 +158,7 @@ function versionOf(response: Response): string | null {
 
 function totalOf(response: Response, start: number): number | null {
   const length = response.headers.get('content-length');
-  // If a host encodes the response despite the request headers, fetch decodes it, and the length is not that of the file.
+  // If a host encodes the response despite the request headers, fetch decodes it, so the header is not the file's length.
   return length === null || response.headers.has('content-encoding') ? null : start + Number(length);
 }
 
@@ -197,7 +197,7 @@ class Watch {
     this.signal = signal ? AbortSignal.any([signal, this.#stalled.signal]) : this.#stalled.signal;
   }
 
-  /** Awaits a network operation; a failure means that the connection was interrupted. */
+  /** Awaits a network operation; any failure counts as an interrupted connection. */
   async guard<T>(work: Promise<T>): Promise<T> {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#stalled.abort(), this.#patience);
@@ -214,7 +214,7 @@ class Watch {
   }
 }
 
-/** fetch throws 'fetch failed', with the reason as the cause. */
+/** The message of fetch is only 'fetch failed'; the reason is in its cause. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause instanceof Error ? error.cause.message : error.message;
@@ -233,7 +233,7 @@ async function readNote(path: string, url: URL): Promise<PartialNote | null> {
   }
 }
 
-/** Without a version, a partial download cannot be resumed safely, so no note is written for it. */
+/** Writes no note without a version, because a partial download then cannot be resumed safely. */
 async function writeNote(path: string, url: URL, version: string | null): Promise<void> {
   if (version === null) await rm(notePath(path), { force: true });
   else await writeFile(notePath(path), JSON.stringify({ url: url.href, version } satisfies PartialNote));

@@ -1,10 +1,10 @@
 /** Converts the parameter names of other projects to timm's. */
 
-/** Prefixes of an image tower in a file that also holds a text tower, with the names that the towers share. */
+/** Prefixes of the image tower, in files that also contain a text tower. */
 const towers = ['visual.', 'vision_model.', 'vision_encoder.', 'image_encoder.'];
 
 /**
- * The names of the image tower if the file also has other towers, else all names.
+ * Returns the names of the image tower if the file has one, otherwise all names.
  *
  * @param stored - names in the file
  */
@@ -15,7 +15,7 @@ export function imageTower(stored: readonly string[]): readonly string[] {
   return image.length > 0 ? image : stored;
 }
 
-/** Pairs of a pattern and timm's words for it; applied in this order to each name. */
+/** Pairs of a pattern and its replacement in timm's form, applied to each name in this order. */
 type Rules = readonly (readonly [pattern: RegExp, timm: string])[];
 
 /** Hugging Face's ViTModel, Dinov2Model, Dinov2WithRegistersModel, DINOv3ViTModel, CLIPVisionModel, SiglipVisionModel. */
@@ -44,7 +44,7 @@ const huggingFace: Rules = [
   [/(?<=^blocks\.\d+\.mlp\.)weights_out\./, 'fc2.'],
 ];
 
-/** Without a gate, Hugging Face's DINOv3 has the same two names for the layers of a plain MLP. */
+/** Without a gate, Hugging Face's DINOv3 uses up_proj and down_proj for the layers of a plain MLP. */
 const upAndDown: Rules = [[/(?<=^blocks\.\d+\.mlp\.)up_proj\./, 'fc1.']];
 
 /** Attention pooling of Hugging Face's SiglipVisionModel. */
@@ -82,14 +82,14 @@ const released: Rules = [
   [/(?<=^blocks\.\d+\.attn\.)inner_attn_ln\./, 'norm.'],
 ];
 
-/** Entries of checkpoints that can be computed, or are only used in pretraining. */
+/** Entries of checkpoints that can be recomputed or are only used in pretraining. */
 const unused =
   /(^|\.)(mask_token|position_ids|inv_freq|periods|bias_mask)$|^rope_embed\.|^local_cls_norm\.|^pooler\./;
 
 /**
- * Converts names without prefixes to timm's; the name of an unneeded tensor becomes `null`.
+ * Converts names to timm's; the names of tensors that are not needed become `null`.
  *
- * @param plain - all names of the file
+ * @param plain - all names of the file, without prefixes
  */
 export function timmNames(plain: readonly string[]): readonly (string | null)[] {
   const rules = [

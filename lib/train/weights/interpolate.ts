@@ -9,7 +9,7 @@ interface Tap {
 
 /**
  * Resamples learned position embeddings to another grid of patches, like timm's `resample_abs_pos_embed`: prefix tokens are
- * kept; the others form a square grid and are resampled bicubically with antialiasing.
+ * kept; the others, which form a square grid, are resampled with antialiased bicubic interpolation.
  *
  * @param positions - shape [1, prefixTokens + side^2, width]
  * @param prefixTokens - tokens before the patches: 1 for the class, 2 with the distillation token
@@ -80,8 +80,8 @@ function addScaled(
 }
 
 /**
- * The taps of torch's antialiased bicubic interpolation with `align_corners=False`: sample centers are at halves, the kernel
- * is stretched by the scale when shrinking, and weights outside the input are dropped before normalization.
+ * The taps of PyTorch's antialiased bicubic interpolation with `align_corners=False`: sample centers are at half-integers,
+ * the kernel is stretched by the scale when downsampling, and weights outside the input are dropped before normalization.
  */
 function cubicTaps(from: number, to: number): Tap[] {
   const scale = from / to;

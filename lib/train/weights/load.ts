@@ -25,7 +25,7 @@ export interface WeightsReport extends LoadReport {
 
 /** Options of {@link loadWeights}. */
 export interface LoadWeightsOptions extends WaitOptions {
-  /** Load the matching parameters if the file and the backbone differ in others, instead of failing; default false. */
+  /** Load the matching parameters even if others differ between the file and the backbone; default false. */
   readonly partial?: boolean | undefined;
 }
 
@@ -44,24 +44,25 @@ export interface WeightsTarget {
 /** The tensors of a file, by the names in the file. */
 interface WeightsFile {
   names: Iterable<string>;
-  /** Undefined for a value that is not rebuilt. */
+  /** Undefined for a value that is not a tensor. */
   shape(name: string): readonly number[] | undefined;
   read(name: string): Promise<SafeTensor>;
-  /** Whether the file's head is an embedding head of horoball, not a classifier. */
+  /** Whether the file's head is an embedding head of horoball instead of a classifier. */
   ownHead: boolean;
   notices: string[];
   close(): Promise<void>;
 }
 
 /**
- * Loads weights into a network: safetensors or PyTorch's `.pth`, with the names of timm, of the releases of DINO, DINOv2,
- * DINOv3, EVA-02 and CLIP, or of Hugging Face's ViT, DINOv2, DINOv3, CLIP and SigLIP. Strips wrappers and prefixes, drops
- * text towers and classifier heads (but keeps a head that `saveWeights` wrote), joins or splits matrices of queries, keys
- * and values, and resamples positions to the network's input size. Nothing in a PyTorch file is executed.
+ * Loads weights into a network, from safetensors or PyTorch files, with the parameter names of timm, of the official DINO,
+ * DINOv2, DINOv3, EVA-02 and CLIP releases, or of Hugging Face's ViT, DINOv2, DINOv3, CLIP and SigLIP. Strips wrappers and
+ * prefixes, drops text towers and classifier heads (but keeps a head that `saveWeights` wrote), joins or splits the
+ * matrices of queries, keys and values, and resamples position embeddings to the network's input size. Nothing in a PyTorch
+ * file is executed.
  *
  * @param path - `.safetensors`; any other extension means a PyTorch file
  * @returns parameters missing from the file (which keep their values), unused tensors of the file, and notices
- * @throws `ERR_HOROBALL_WEIGHTS` if no parameter matches or, without `partial`, only a part of the backbone;
+ * @throws `ERR_HOROBALL_WEIGHTS` if no parameter matches or, without `partial`, if only part of the backbone does;
  * `ERR_HOROBALL_SHAPE` if a parameter has another shape; `ERR_HOROBALL_FORMAT` or `ERR_HOROBALL_PICKLE_REFUSED` for a
  * damaged or unsafe file; the errors of the file system
  * @example
@@ -123,7 +124,7 @@ const isQkvBias = (name: string): boolean =>
 const isSmall = (shape: readonly number[] | undefined): boolean =>
   shape !== undefined && elements(shape) <= 2 ** 20;
 
-/** The names whose values are all 0. DINOv3 stores such biases, which timm leaves out. */
+/** Returns the names whose values are all 0. DINOv3 stores such biases, which timm omits. */
 async function allZero(
   names: readonly string[],
   read: (name: string) => Promise<NamedTensor>,
@@ -134,8 +135,8 @@ async function allZero(
 }
 
 /**
- * The position of the class token, if the file has one and the network's positions are those of the patches
- * alone: then it is added to the class token itself, as in timm for DINOv2 with registers.
+ * Returns the position embedding of the class token if the file has one and the network has those of patches only. It is
+ * then added to the class token itself, as timm does for DINOv2 with registers.
  */
 async function positionOfClass(
   { config: { model } }: WeightsTarget,
@@ -158,12 +159,12 @@ function addClassPosition(
   state.set('cls_token', { shape: token.shape, data: token.data.map((value, i) => value + position[i]!) });
 }
 
-/** Whether the positions are one more than those of a square grid. */
+/** Whether there is one more position than in a square grid. */
 function hasClassPosition(shape: readonly number[]): boolean {
   return Number.isInteger(Math.sqrt(shape.at(-2)! - 1));
 }
 
-/** Rejects weights of another backbone: a network with random or missing parts would train without an error. */
+/** Rejects weights of another backbone, because a network with partly random weights would train without an error. */
 function checkWhole(
   path: string,
   parameters: readonly { readonly name: string }[],
@@ -188,7 +189,8 @@ function checkWhole(
 /**
  * Returns the path of a weights file.
  *
- * @param source - a file, the folder of a run (its `model.safetensors`), or the name or URL of weights downloaded by `pullWeights`
+ * @param source - a file, the folder of a run (its `model.safetensors`), or the name or URL of weights downloaded by
+ * `pullWeights`
  * @param cache - the cache folder, as in `pullWeights`
  * @throws `ERR_HOROBALL_WEIGHTS` if the weights have not been downloaded; RangeError `ERR_HOROBALL_OPTION` for an unknown
  * name
@@ -216,7 +218,7 @@ function openWeights(path: string): Promise<WeightsFile> {
 async function openSafetensors(path: string): Promise<WeightsFile> {
   const file = await SafetensorsFile.open(path);
   return {
-    names: [...file.entries.keys()].filter((name) => !name.includes('/')), // others are the state of a checkpoint
+    names: [...file.entries.keys()].filter((name) => !name.includes('/')), // names with a slash are other state of a checkpoint
     shape: (name) => file.entries.get(name)?.shape,
     read: (name) => file.read(name),
     ownHead: file.metadata['horoball'] !== undefined,
@@ -255,10 +257,10 @@ function asFloat32({ shape, data }: SafeTensor): NamedTensor {
   return { shape, data: data instanceof Float32Array ? data : Float32Array.from(data, Number) };
 }
 
-/** A matrix of queries, keys and values has three times the elements of each part. */
+/** A joint matrix of queries, keys and values has three times as many elements as each part. */
 const mostParts = 3;
 
-/** Called before anything is read, so that a file cannot name sizes that the network does not have. */
+/** Checks sizes before reading, so that a file cannot cause larger allocations than the network needs. */
 function checkShape(
   name: string,
   shape: readonly number[],
@@ -275,7 +277,7 @@ function checkShape(
   if (!matches) throw shapeError('loadWeights', name, `shape ${shapeText(shape)}`, shapeText(stored));
 }
 
-/** Resamples position embeddings of another grid; all other tensors must have the right shape. */
+/** Resamples position embeddings of another grid; returns other tensors unchanged. */
 function fit(
   name: string,
   tensor: NamedTensor,
@@ -292,7 +294,7 @@ function fit(
   const prefix = noEmbedClass ? 0 : prefixTokens(model);
   const fitted = resamplePositions(positions, prefix, [rows, columns]);
   const was = Math.sqrt((positions.shape[1] ?? 0) - prefix);
-  notices.push(`Positions resampled from ${was} x ${was} to ${rows} x ${columns} patches.`);
+  notices.push(`Position embeddings resampled from ${was} x ${was} to ${rows} x ${columns} patches.`);
   return fitted;
 }
 

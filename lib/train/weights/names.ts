@@ -4,14 +4,14 @@ import { PthTensor } from '../../io/pth.ts';
 import { imageTower, timmNames } from './formats.ts';
 
 /**
- * Keys under which training scripts store the weights in a checkpoint, in order of preference: averaged weights (DINO's
+ * Keys under which training scripts store weights in a checkpoint, in order of preference: averaged weights (DINO's
  * teacher, timm's EMA) before plain ones.
  */
 const wrappers = (
   'teacher state_dict_ema model_ema ema_state_dict state_dict model_state_dict model net weights module ' +
   'student'
 ).split(' ');
-/** Prefixes that parallel training, compilation and wrapping modules add to every name; longer ones first. */
+/** Prefixes that data parallelism, compilation and wrapper modules add to every name; longer prefixes first. */
 const prefixes = [
   'teacher.backbone.',
   'module.',
@@ -33,7 +33,7 @@ const prefixes = [
   'dinov3_vit.',
   '0.',
 ];
-/** Parts of a classifier or projection head, which another task cannot use. */
+/** Parts of a classifier or projection head, which are useless for another task. */
 const headParts = /^(head|head_dist|pre_logits)\./;
 /** Parts of a vision transformer that affect its features; others, such as decoders, are not needed. */
 const backboneParts =
@@ -41,12 +41,12 @@ const backboneParts =
 /** Chunks of blocks (DINOv2); the second number is the index of the block over all chunks. */
 const chunkedBlock = /^blocks\.\d+\.(?=\d+\.)/;
 const maxWrappers = 4;
-/** Far longer than the names of parameters; dozens of patterns are matched with each name. */
+/** Maximum length, far above that of real names: dozens of patterns are matched against each name. */
 const maxName = 1000;
 
 /** The weights of a checkpoint, and the keys of the wrappers around them. */
 export interface StateDict {
-  /** By name. An opaque value (of a class other than a tensor) is an error only if its name is needed. */
+  /** Tensors by name. An opaque value (not a tensor) is an error only if its name is needed. */
   tensors: Map<string, PthTensor | PickleOpaque>;
   wrappers: string[];
 }
@@ -54,7 +54,7 @@ export interface StateDict {
 /**
  * Finds the weights in the root of a PyTorch file.
  *
- * @throws ERR_HOROBALL_WEIGHTS if there are none
+ * @throws ERR_HOROBALL_WEIGHTS if the file does not contain weights
  */
 export function findStateDict(root: PickleValue): StateDict {
   const found = unwrapped(root, [], new Set());
@@ -91,7 +91,7 @@ export function isBackbonePart(plainName: string): boolean {
 
 /** The result of {@link plainNames}. */
 export interface PlainNames {
-  /** Names in the file by timm's names. */
+  /** The name in the file, for each of timm's names. */
   names: Map<string, string>;
   /** Prefixes that were stripped. */
   stripped: string[];
@@ -103,7 +103,7 @@ export interface PlainNames {
  * Converts parameter names to timm's form: strips prefixes, joins chunks of blocks, translates the names of other projects,
  * and drops other towers, parts of a head and unused parts.
  *
- * @param keepHead - for weights that were saved with an embedding head
+ * @param keepHead - whether the head is an embedding head, which is kept
  * @throws ERR_HOROBALL_WEIGHTS if two names become equal, or a name has more than 1000 characters
  */
 export function plainNames(stored: Iterable<string>, keepHead: boolean): PlainNames {
@@ -132,7 +132,7 @@ export function plainNames(stored: Iterable<string>, keepHead: boolean): PlainNa
   return result;
 }
 
-/** Prefixes occur in any order and number, because wrappers can be nested. */
+/** Strips prefixes in any order and number, because wrappers can be nested. */
 function strip(name: string, stripped: string[]): string {
   let at = 0;
   for (;;) {

@@ -17,15 +17,15 @@ import { findPublished, publishedWeights } from './registry.ts';
 
 /** Options of {@link pullWeights}. */
 export interface PullOptions extends DownloadOptions {
-  /** Folder of the cache; `weights` in horoball's cache folder by default. */
+  /** Cache folder; `weights` in the cache folder of horoball by default. */
   cache?: string | undefined;
   /** Download again, and accept the new content as the correct file. */
   force?: boolean | undefined;
 }
 
 /**
- * Source of the hash that a file was verified against: the host's header, the file name or an earlier
- * download. `first`: none, because this is a first download from a host that sends no hash.
+ * Source of the hash that a file was verified against: the host's headers, the file name or an earlier download. `first`:
+ * not verified, because this is the first download and neither the host nor the name states a hash.
  */
 export type HashSource = 'host' | 'name' | 'earlier' | 'first';
 
@@ -57,7 +57,7 @@ const recordSchema = z.object({
  * @param source - a name in `horoball weights list`, the name of a model, or a URL
  * @returns the cached file, and `fresh`: whether this call downloaded it
  * @throws RangeError `ERR_HOROBALL_OPTION` for an unknown name; `ERR_HOROBALL_DOWNLOAD` if the download fails;
- * `ERR_HOROBALL_HASH` if the hash differs, in which case nothing is kept; the signal's reason if it is aborted
+ * `ERR_HOROBALL_HASH` if the hash differs (the file is then deleted); the signal's reason if it is aborted
  * @example
  * const { path } = await pullWeights('dino_vits16');
  */
@@ -119,7 +119,7 @@ function checkedOptions(given: PullOptions): PullOptions {
   return options;
 }
 
-/** The longest wait of Node's timers, in milliseconds. */
+/** The maximum delay of Node's timers, in milliseconds. */
 const mostWait = 2 ** 31 - 1;
 
 function urlOf(source: string): URL {
@@ -131,7 +131,7 @@ function urlOf(source: string): URL {
   throw coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 
-/** A path from the host and path of the URL, so that files of the same name from different hosts do not collide. */
+/** Builds a cache path from the host and path of the URL, so that equal file names of different hosts do not collide. */
 function cachedPath(url: URL, cache: string = join(cacheFolder(), 'weights')): string {
   const parts = url.pathname.split('/').filter((part) => part !== '');
   if (url.search !== '') parts.unshift(createHash('sha256').update(url.search).digest('hex').slice(0, 8));
@@ -149,7 +149,7 @@ async function check(
 ): Promise<HashSource> {
   const inName = hashInName(url);
   const known: [HashSource, string | null | undefined, string][] = [
-    ['host', announced, 'announced by the host'],
+    ['host', announced, 'reported by the host'],
     ['name', inName, 'stated in its name'],
     ['earlier', record?.sha256, 'of an earlier download'],
   ];
@@ -163,14 +163,17 @@ async function check(
   return known.find(([, wanted]) => wanted)?.[0] ?? 'first';
 }
 
-/** PyTorch's convention: `name-` and the first 8 or more digits of the SHA-256. Eight digits that form a date do not count. */
+/**
+ * PyTorch's convention: `name-` and the first 8 or more digits of the SHA-256. Eight digits that form a date are not a
+ * hash.
+ */
 function hashInName(url: URL): string | null {
   const found = /-([0-9a-f]{8,64})\.\w+$/.exec(url.pathname)?.[1];
   const isDate = /^(19|20)\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])$/.test(found ?? '');
   return found === undefined || isDate ? null : found;
 }
 
-/** Whether a file exists, and is neither a pipe nor a device, which may never end. */
+/** Whether a file exists and is a regular file; reading a pipe or a device may never end. */
 function isRegular(path: string): Promise<boolean> {
   return stat(path).then(
     (found) => found.isFile(),

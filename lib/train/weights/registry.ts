@@ -1,15 +1,15 @@
 /** Published weights that can be downloaded by name. */
 export interface PublishedWeights {
-  /** The name in timm, or of the file. */
+  /** The name in timm, or the name of the file. */
   readonly name: string;
   /** The name of the model in `vitConfigs`. */
   readonly model: string;
   readonly url: string;
-  /** Where they come from: the data and method of pretraining. */
+  /** Data and method of pretraining. */
   readonly source: string;
-  /** As the distributor states it, an SPDX identifier where there is one. */
+  /** The license that the distributor states, as an SPDX identifier if there is one. */
   readonly license: string;
-  /** Bytes of the parameters as float32, classifier included. The file is larger by its header. */
+  /** Size of the parameters in float32, including the classifier, in bytes. The file also has a header. */
   readonly bytes: number;
 }
 
@@ -24,7 +24,7 @@ function entry(
   return { name, model, url, source, license, bytes: 4 * parameters };
 }
 
-/** A model of timm, under its own or another name. */
+/** Weights in timm's repositories; `model` is the name in `vitConfigs` if it differs from timm's. */
 const timm = (
   repository: string,
   origin: Origin,
@@ -37,7 +37,7 @@ const timm = (
     origin,
   );
 
-/** A file published by Meta. */
+/** Weights published by Meta. */
 const meta = (path: string, model: string, origin: Origin): PublishedWeights =>
   entry(path.split('/').at(-1)!, model, `https://dl.fbaipublicfiles.com/${path}.pth`, origin);
 

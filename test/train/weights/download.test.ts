@@ -81,7 +81,7 @@ test('permanent errors fail immediately, others after some attempts', async (t) 
   await using missing = await host((_, response) => void response.writeHead(404).end('no'));
   await t.throwsAsync(fetched(missing, quick), {
     code: 'ERR_HOROBALL_DOWNLOAD',
-    message: /download .*a\.pth, but the host has no such file \(404\)/,
+    message: /download .*a\.pth, but the host does not have this file \(404\)/,
   });
   t.is(missing.ranges.length, 1);
   t.deepEqual(await readdir(missing.cache), [], 'there is nothing to resume');

@@ -66,7 +66,7 @@ test('a network for larger images gets resampled positions, and mismatches are l
   t.deepEqual(missing, ['blocks.0.norm1.weight']);
   t.deepEqual(unexpected, ['cls_token', 'norm.weight']);
   t.deepEqual(notices.slice(-3), [
-    'Positions resampled from 2 x 2 to 3 x 3 patches.',
+    'Position embeddings resampled from 2 x 2 to 3 x 3 patches.',
     'Not in the file, so unchanged: blocks.0.norm1.weight.',
     'In the file, but not in this network: cls_token, norm.weight.',
   ]);

@@ -120,7 +120,7 @@ test('a file whose hash differs from the announced one is rejected and not kept'
   );
   await t.throwsAsync(pullWeights(`${at.url}/a.pth`, { cache: at.cache, ...quick }), {
     code: 'ERR_HOROBALL_HASH',
-    message: new RegExp(`expected SHA-256 (ab){32} \\(announced by the host\\), got ${hash}`),
+    message: new RegExp(`expected SHA-256 (ab){32} \\(reported by the host\\), got ${hash}`),
   });
   t.deepEqual(await files(at.cache), []);
 });
