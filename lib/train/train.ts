@@ -18,18 +18,20 @@ import { planRun, type RunPlan } from './run/plan.ts';
 
 /** The result of a run and its report. */
 export interface TrainResult extends RunResult {
-  /** Path of the report; null without a run folder, or if it could not be drawn (`onWarning` receives the reason). */
+  /**
+   * Path of the report; null without a run folder, or if the report could not be drawn (`onWarning` receives the reason).
+   */
   report: string | null;
 }
 
 /**
- * Trains a network, evaluates it on unseen classes, and stores the run in `runs/<name>/` with a report and TensorBoard event
- * files.
+ * Trains a network, evaluates it on unseen classes, and stores the run in `runs/<name>/` with a report and TensorBoard
+ * event files.
  *
  * The run writes checkpoints. `hooks.resume` resumes from the last one; on the CPU, the result is bit-identical to an
  * uninterrupted run with the same libtorch version and number of threads.
  *
- * @param options - see `RunConfig`; missing options have their defaults or, in a resumed run, the values of the run
+ * @param options - see `RunConfig`; missing options take their defaults or, in a resumed run, the values of that run
  * @param hooks - callbacks, a signal to stop, custom batches, and the run to resume
  * @throws RangeError `ERR_HOROBALL_CONFIG` for an invalid option; `ERR_HOROBALL_DIVERGED` if the loss or a gradient is not
  * finite; `ERR_HOROBALL_RUN_EXISTS`, `ERR_HOROBALL_RUN_BUSY` or `ERR_HOROBALL_CHECKPOINT` for an unusable run folder; the
@@ -61,7 +63,7 @@ export async function planOnFirst(group: RankGroup, plan: () => Promise<RunPlan>
   return await fromFirst(group, plan);
 }
 
-/** Performs a planned run. Rank 0 alone notifies the listeners, and writes the report and TensorBoard's files. */
+/** Executes a planned run. Only rank 0 notifies the listeners, and writes the report and TensorBoard's event files. */
 export async function trainPlan(
   plan: RunPlan,
   given: readonly RunListener[],

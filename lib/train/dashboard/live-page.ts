@@ -18,7 +18,7 @@ ${others.map((topic) => html`<section id="${topic}">${section(topic, run)}</sect
   );
 }
 
-/** Parts arrive as server-sent events; the browser reconnects until the run ends. */
+/** Updates arrive as server-sent events; the browser reconnects until the run ends. */
 export const script: string = `
 const source = new EventSource('events');
 for (const topic of ${JSON.stringify(topics)}) source.addEventListener(topic, (event) => {

@@ -9,7 +9,7 @@ export const defaultPort = 8265;
 /** Maximum number of open connections. Each uses a file descriptor of the process, which may be training. */
 const mostConnections = 64;
 
-/** Answers a GET request; false if there is nothing at this path. */
+/** Responds to a GET request; returns false if nothing exists at this path. */
 export type Answer = (url: URL, response: ServerResponse) => boolean | Promise<boolean>;
 
 /** Serves pages on 127.0.0.1. Other sites can neither read nor control them. */
@@ -54,8 +54,7 @@ export class LocalServer implements AsyncDisposable {
   }
 
   async #respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    // Prevents DNS rebinding: if another site's name resolves to 127.0.0.1, the Host header still has that
-    // name.
+    // Prevents DNS rebinding: even if the name of another site resolves to 127.0.0.1, the Host header has that name.
     const host = request.headers.host?.replace(/:\d+$/, '');
     if (host !== '127.0.0.1' && host !== 'localhost') return refuse(response, 403);
     if (request.method !== 'GET') return refuse(response, 405);
@@ -69,14 +68,14 @@ export class LocalServer implements AsyncDisposable {
   }
 }
 
-/** Sends a page. `more`: the script that runs after the page's own, as it was passed to `page`. */
+/** Sends a page. `more`: the additional script that was passed to `page`. */
 export function sendPage(response: ServerResponse, text: string, more: string = ''): void {
   response.writeHead(200, { ...headers(scriptText(more)), 'content-type': 'text/html; charset=utf-8' });
   response.end(text);
 }
 
 /**
- * The headers of every response.
+ * Returns the headers of a response.
  * @param script - the only script that the page may run
  */
 export function headers(script?: string): Record<string, string> {

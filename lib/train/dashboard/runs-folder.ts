@@ -5,28 +5,28 @@ import { runHolder } from '../run/lock.ts';
 import { readRun } from '../run/read.ts';
 import type { RunRecord } from '../run/record.ts';
 
-/** A run in a folder of runs. */
+/** A run that was found in a folder of runs. */
 export interface ListedRun {
-  /** Path of its folder below the folder of runs, with `/`. */
+  /** Path of its folder relative to the folder of runs, separated by `/`. */
   readonly path: string;
-  /** When its log or, before the first line, its configuration was last written: milliseconds since 1970. */
+  /** Modification time of its log, or of its configuration if there is no log: milliseconds since 1970. */
   readonly changed: number;
-  /** Size of its log in bytes; 0 without one. */
+  /** Size of its log in bytes; 0 without a log. */
   readonly size: number;
 }
 
-/** A run as it was last read; `trouble` says why it cannot be read. */
+/** A run as it was last read; `trouble` is the reason if it cannot be read. */
 export interface ShownRun extends ListedRun {
   readonly record: RunRecord | null;
   readonly trouble: string | null;
-  /** Whether a process trains in its folder. */
+  /** Whether a process is training in its folder. */
   readonly training: boolean;
 }
 
-/** Levels of folders that are searched, such as `<folder>/<study>/runs/<run>`. */
+/** Levels of folders that are searched, enough for `<folder>/<study>/runs/<run>`. */
 const depth = 3;
 
-/** The runs of a folder, and of the studies in it. Only runs that have changed are read again. */
+/** The runs in a folder, and in its studies. Only runs that have changed are read again. */
 export class RunsFolder {
   readonly path: string;
   readonly #read = new Map<string, ShownRun>();
@@ -45,7 +45,7 @@ export class RunsFolder {
     return new RunsFolder(path);
   }
 
-  /** All runs, the last changed one first. */
+  /** Lists all runs, the most recently changed first. */
   async list(): Promise<ListedRun[]> {
     const runs: ListedRun[] = [];
     await this.#search('', depth, runs);
@@ -56,7 +56,7 @@ export class RunsFolder {
     // A folder that was removed or cannot be read has no runs.
     const entries = await readdir(join(this.path, below), { withFileTypes: true }).catch(() => []);
     for (const entry of entries) {
-      if (!entry.isDirectory()) continue; // nor a link, which could lead around in a circle
+      if (!entry.isDirectory()) continue; // links are skipped too, because they could form a cycle
       const path = below === '' ? entry.name : `${below}/${entry.name}`;
       const config = await lstat(join(this.path, path, 'config.json')).catch(() => null);
       if (config === null) {
@@ -68,7 +68,7 @@ export class RunsFolder {
     }
   }
 
-  /** Reads a listed run, unless it is known and has not changed. */
+  /** Reads a listed run, unless it has not changed since it was last read. */
   async read(listed: ListedRun): Promise<ShownRun> {
     const folder = join(this.path, listed.path);
     const training = (await runHolder(folder).catch(() => null)) !== null;

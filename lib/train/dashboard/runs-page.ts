@@ -7,17 +7,17 @@ import { fixed, orZero, percent } from '../report/tables.ts';
 import { evaluationsOf, type RunRecord } from '../run/record.ts';
 import type { ListedRun, ShownRun } from './runs-folder.ts';
 
-/** Maximum number of rows of the table; a filter finds the others. */
+/** Maximum number of rows in the table; the filter finds other runs. */
 const mostRows = 100;
-/** Number of runs in the charts if none is selected, and maximum of selected ones. */
-const usualLines = 6;
+/** Number of runs in the charts if no run is selected, and maximum number of selected runs. */
+const defaultLines = 6;
 const mostLines = 12;
 
-/** What a reader asked to see, from the page's address. */
+/** The requested runs, from the query string of the page's URL. */
 export interface Selection {
   /** Text that paths must contain. */
   readonly match: string;
-  /** Paths of the runs in the charts; empty: the last changed ones. */
+  /** Paths of the runs in the charts; empty: the most recently changed runs. */
   readonly paths: readonly string[];
 }
 
@@ -25,7 +25,7 @@ export function selectionOf(query: URLSearchParams): Selection {
   return { match: query.get('match') ?? '', paths: query.getAll('run').slice(0, mostLines) };
 }
 
-/** The runs in the table and in the charts, and the number of runs that match. */
+/** Returns the runs in the table and in the charts, and the number of matching runs. */
 export function chosen(
   runs: readonly ListedRun[],
   { match, paths }: Selection,
@@ -35,11 +35,11 @@ export function chosen(
   return {
     total: matching.length,
     rows: matching.slice(0, mostRows),
-    lines: selected.length > 0 ? selected : matching.slice(0, usualLines),
+    lines: selected.length > 0 ? selected : matching.slice(0, defaultLines),
   };
 }
 
-/** The page of a folder of runs; its script replaces the part below the filter as the runs change. */
+/** Renders the page of a folder of runs; its script replaces the part below the filter when runs change. */
 export function runsPage(folder: string, { match }: Selection, part: Html): string {
   return page(
     `${folder} · horoball`,
@@ -50,7 +50,7 @@ export function runsPage(folder: string, { match }: Selection, part: Html): stri
   );
 }
 
-/** Asks for the changing part every two seconds; selecting a run is a new address, which can be bookmarked. */
+/** Polls the changing part every two seconds. Selecting a run changes the URL, so that selections can be bookmarked. */
 export const script: string = `
 const part = document.getElementById('part');
 let shown = null;
@@ -71,8 +71,8 @@ document.addEventListener('change', (event) => {
 `;
 
 /**
- * The part that changes: the table and the charts.
- * @param total - number of runs that match
+ * Renders the part that changes: the table and the charts.
+ * @param total - number of matching runs
  * @param now - milliseconds since 1970
  */
 export function runsPart(
@@ -81,13 +81,15 @@ export function runsPart(
   total: number,
   now: number,
 ): Html {
-  if (total === 0) return html`<section><p>There are no such runs yet.</p></section>`;
+  if (total === 0) return html`<section><p>No matching runs yet.</p></section>`;
   const records = lines.flatMap(({ path, record }) => (record === null ? [] : [{ ...record, name: path }]));
   const paths = new Set(lines.map(({ path }) => path));
   const omitted =
-    total > rows.length ? `The last changed ${rows.length} of ${total} runs.` : `${counted(total, 'run')}.`;
+    total > rows.length
+      ? `The ${rows.length} most recently changed of ${total} runs.`
+      : `${counted(total, 'run')}.`;
   return html`<section><h2>Training</h2>${trainingCharts(records)}</section>
-<section><h2>Runs</h2><p class="note">${omitted} Select up to ${mostLines} for the charts.</p>
+<section><h2>Runs</h2><p class="note">${omitted} Select up to ${mostLines} runs for the charts.</p>
 <div class="scroll"><table><thead><tr><th></th><th scope="col" class="words">Run</th>${headings.map((text) => html`<th scope="col">${text}</th>`)}</tr></thead>
 <tbody>${rows.map((run) => tableRow(run, paths.has(run.path), now))}</tbody></table></div></section>`;
 }
@@ -122,7 +124,7 @@ function cellsOf({ config, rows }: RunRecord, changed: string): Part {
   return cells.map((cell) => html`<td>${cell}</td>`);
 }
 
-/** An age in words, in its largest unit. */
+/** Formats an age in its largest unit. */
 function ago(milliseconds: number): string {
   const units: [number, string][] = [
     [86_400_000, 'day'],

@@ -7,8 +7,8 @@ import { type ListedRun, RunsFolder, type ShownRun } from './runs-folder.ts';
 import { chosen, runsPage, runsPart, type Selection, script, selectionOf } from './runs-page.ts';
 
 /**
- * Serves a folder of runs on 127.0.0.1: `/` with all runs, `/part` with the part of it that changes, and `/run?path=` with the
- * report of a run as it is now.
+ * Serves a folder of runs on 127.0.0.1: all runs at `/`, the part of that page that changes at `/part`, and the current
+ * report of a run at `/run?path=`.
  * @param port - 0 picks a free port
  * @throws `ERR_HOROBALL_RUN` if the path is not a folder; `ERR_HOROBALL_PORT` if the port is in use or not permitted
  */
@@ -41,7 +41,7 @@ async function partOf(folder: RunsFolder, selection: Selection): Promise<Html> {
   return runsPart(await readAll(folder, rows), await readAll(folder, lines), total, Date.now());
 }
 
-/** One after the other: thousands at once would need as many open files. */
+/** Reads runs one at a time, because thousands at once would need as many open files. */
 async function readAll(folder: RunsFolder, runs: readonly ListedRun[]): Promise<ShownRun[]> {
   const shown: ShownRun[] = [];
   for (const run of runs) shown.push(await folder.read(run));

@@ -95,7 +95,7 @@ function curvesSection({ rows, snapshot }: LiveRun): Html {
     waitChart(steps),
     learnableChart(steps),
   ].filter((chart) => chart !== null);
-  return html`<h2>Training</h2>${charts.length === 0 ? html`<p>The curves begin with the second step.</p>` : html`${zoomHint}<div class="charts">${charts}</div>`}`;
+  return html`<h2>Training</h2>${charts.length === 0 ? html`<p>Curves appear after the second step.</p>` : html`${zoomHint}<div class="charts">${charts}</div>`}`;
 }
 
 function healthSection({ rows }: LiveRun): Html {
@@ -110,6 +110,6 @@ function healthSection({ rows }: LiveRun): Html {
 function imagesSection({ snapshot }: LiveRun): Html {
   if (snapshot === null)
     return html`<h2>The Poincaré disk</h2><p>Updated after each evaluation (option eval_ep).</p>`;
-  return html`<h2>The Poincaré disk</h2><p>Images of classes never seen in training, after epoch ${snapshot.epoch}.</p>${diskFigure(snapshot)}
+  return html`<h2>The Poincaré disk</h2><p>Images of classes not seen in training, after epoch ${snapshot.epoch}.</p>${diskFigure(snapshot)}
 <h2 class="second">Nearest neighbors</h2><p>Sample test images, each with its nearest neighbors by hyperbolic distance. Green: same class; red: different class.</p>${galleryFigure(snapshot)}`;
 }

@@ -4,14 +4,14 @@ import { defaultPort, headers, LocalServer, sendPage } from './local-server.ts';
 import { section, topics } from './sections.ts';
 import type { LiveState, Topic } from './state.ts';
 
-/** Pause between two updates of a page; shorter ones would slow down training without being visible. */
+/** Pause between two updates of a page; shorter pauses would slow down training without a visible benefit. */
 const pauseMs = 500;
 
-/** Serves the live page of a run on 127.0.0.1: `/`, and `/events` with the changing parts. */
+/** Serves the live page of a run on 127.0.0.1: the page at `/`, and its updates at `/events`. */
 export class Dashboard implements AsyncDisposable {
   readonly #state: LiveState;
   #server!: LocalServer;
-  /** The open pages, each with the topics that have changed since its last update. */
+  /** The open pages, with the topics that have changed since the last update of each. */
   readonly #clients = new Map<ServerResponse, Set<Topic>>();
   readonly #changed = new Set<Topic>();
   #timer: NodeJS.Timeout | null = null;
@@ -61,7 +61,7 @@ export class Dashboard implements AsyncDisposable {
     response.on('close', () => this.#clients.delete(response));
   }
 
-  /** Renders events of the present state, each topic at most once. */
+  /** Renders events of the current state, each topic at most once. */
   #events(): (topic: Topic) => string {
     const rendered = new Map<Topic, string>();
     return (topic) => {

@@ -4,18 +4,18 @@ import type { RunEnd, RunListener } from '../run/hooks.ts';
 import { readRun } from '../run/read.ts';
 import type { EvaluationRow, HealthRow, Row, RunRecord, StepRow } from '../run/record.ts';
 
-/** The state of a live page: a run in progress. */
+/** The run in progress that a live page shows. */
 export interface LiveRun extends RunRecord {
   /** Number of steps of the run; null if unknown. */
   steps: number | null;
   status: 'starting' | 'training' | 'finished' | 'stopped' | 'failed';
-  /** Path of the run folder; null before the run starts, or if nothing is written. */
+  /** Path of the run folder; null before the run starts, or if nothing is stored. */
   folder: string | null;
-  /** Recent warnings, such as an image that could not be read. */
+  /** Recent warnings, such as unreadable images. */
   notes: string[];
 }
 
-/** The parts of a page that change at different times. */
+/** The parts of a live page, which change at different times. */
 export type Topic = 'status' | 'curves' | 'health' | 'images';
 
 type Listener = (topics: readonly Topic[]) => void;
@@ -28,7 +28,7 @@ const statusOf = {
   failed: 'failed',
 } as const satisfies Record<RunEnd, LiveRun['status']>;
 
-/** Listens to a run and reports which parts of the page changed. */
+/** Collects the state of a run, and reports which parts of the page have changed. */
 export class LiveState implements RunListener {
   readonly run: LiveRun;
   #listener: Listener = () => {};
@@ -48,7 +48,7 @@ export class LiveState implements RunListener {
     this.#listener(['status']);
   }
 
-  /** Loads the history of a resumed run, while it trains. */
+  /** Loads the history of a resumed run in the background. */
   onResume(folder: string, step: number): void {
     this.#load(folder, step).catch((error: Error) =>
       this.onWarning(`the history of the run cannot be shown: ${error.message}`),

@@ -1,8 +1,8 @@
 import { chartScript } from './charts/chart-script.ts';
 
 /**
- * The script of a report: shows chart values and class names under the pointer, zooms into charts, and highlights one class or
- * family. Without it, the page still shows everything except the names of the points.
+ * The script of a report: shows chart values and class names at the pointer, zooms into charts, and highlights a class or
+ * family. Without scripts, the page still shows everything except the names of the points.
  */
 export const script: string = `
 const tip = document.body.appendChild(Object.assign(document.createElement('div'), { className: 'tip', hidden: true }));

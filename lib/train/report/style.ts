@@ -2,7 +2,7 @@ import { schemes } from './run/contrast.ts';
 
 const { light, dark } = schemes;
 
-/** The style sheet of all reports: light and dark, for widths of 360 px or more, with system fonts only. */
+/** The style sheet of all reports: light and dark, for widths of 360 px or more, with only system fonts. */
 export const style: string = `
 :root {
   color-scheme: light dark;
@@ -38,7 +38,7 @@ figure { margin: 0; }
 .figures b { display: block; font: 500 34px/1.1 var(--serif); color: var(--ink); }
 .figures li:first-child b { color: var(--accent); }
 .figures span { font-size: 13.5px; color: var(--soft); }
-/* A table that can scroll sideways has a shadow on that side; the background scrolls with the table and hides it at either end. */
+/* A shadow shows the sides to which a table can scroll; backgrounds that scroll with the table hide it at either end. */
 .scroll {
   overflow-x: auto; margin-top: 16px;
   --shade: color-mix(in srgb, var(--ink) 34%, transparent);
@@ -88,7 +88,7 @@ td.heat { text-align: center; min-width: 62px; border: 2px solid var(--paper); b
 table.heatmap { width: auto; }
 table.heatmap th { border-bottom: none; }
 .heatmaps { display: flex; flex-wrap: wrap; gap: 10px 44px; }
-.heatmaps > div { max-width: 100%; } /* so that a wide map scrolls, not the page */
+.heatmaps > div { max-width: 100%; } /* so that a wide heat map scrolls instead of the page */
 .heatmaps h3 { margin: 18px 0 0; font-weight: 600; font-size: 15px; }
 .verdict { font: 500 21px/1.4 var(--serif); color: var(--ink); max-width: 46ch; margin: 22px 0 0; }
 th.words, td.words { text-align: left; white-space: normal; min-width: 9em; }

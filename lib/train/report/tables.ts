@@ -8,14 +8,14 @@ export const spaceNames: Readonly<Record<Space, string>> = {
   fused: 'Head, fused score',
 };
 
-/** A row of a recall table; `lead` rows belong to the run, the others are baselines. */
+/** A row of a recall table. `lead` rows belong to the run; the others are baselines. */
 export interface RecallLine {
   name: string;
   recall: Recall;
   lead?: boolean;
 }
 
-/** The rows of one evaluation, one per space. */
+/** Returns the rows of an evaluation, one per space. */
 export function evaluationLines(evaluation: Evaluation): RecallLine[] {
   return (Object.keys(spaceNames) as Space[]).flatMap((space) => {
     const recall = evaluation.spaces[space];
@@ -23,13 +23,13 @@ export function evaluationLines(evaluation: Evaluation): RecallLine[] {
   });
 }
 
-/** An unnamed level of the class tree, counted from 0 at the parents of the classes. */
+/** Returns a name for an unnamed level of the class tree; level 0 has the parents of the classes. */
 export function levelUp(level: number): string {
   return `${level + 1} level${level === 0 ? '' : 's'} up`;
 }
 
 /**
- * Recall@k of several rows; columns of strict recall appear if any row has them.
+ * Renders a table of Recall@k, with columns of strict recall if any row has them.
  * @param levels - names of the class tree's levels, nearest first
  */
 export function recallTable(lines: readonly RecallLine[], levels: readonly string[] = []): Html {
@@ -45,7 +45,7 @@ export function recallTable(lines: readonly RecallLine[], levels: readonly strin
 
 /** Properties shared by all rows of a table. */
 interface Shape {
-  /** Levels of strict recall. */
+  /** Number of levels of strict recall. */
   depth: number;
   /** The highest Recall@1. */
   best: number;
@@ -65,23 +65,23 @@ function row(line: RecallLine, ks: readonly string[], { depth, best, whole }: Sh
   return html`<tr class="${line.lead ? 'lead' : 'aside'}"><th scope="row">${line.name}</th>${cells}${strict}</tr>`;
 }
 
-/** A share as a percentage with one decimal; a dash if it was not measured. */
+/** Formats a share as a percentage with one decimal; a dash if it was not measured. */
 export function percent(value: number | undefined): string {
   return fixed(value === undefined ? value : 100 * value, 1);
 }
 
-/** A number with a fixed number of decimals; a dash if it was not measured. */
+/** Formats a number with a fixed number of decimals; a dash if it was not measured. */
 export function fixed(value: number | undefined, decimals: number): string {
   if (value === undefined || !Number.isFinite(value)) return '–';
   return Math.abs(value) < 1e15 ? value.toFixed(decimals) : value.toPrecision(4);
 }
 
-/** A number to compare by: one that was not measured is the lowest share. */
+/** Returns a number for comparisons: a share that was not measured counts as 0. */
 export function orZero(value: number | undefined): number {
   return value === undefined || Number.isNaN(value) ? 0 : value;
 }
 
-/** A share of the highest as a CSS number. */
+/** Returns `value / highest` as a CSS number from 0 to 1. */
 export function barShare(value: number, highest: number): string {
   return fixed(Math.min(1, Math.max(0, orZero(value / highest))), 3);
 }

@@ -38,7 +38,7 @@ test('a row has the last step, the last and the best recall, and the age', (t) =
   t.is(cells.at(-1), '2 hours ago');
   const training = runsPart([shown('a', { training: true })], [], 1, 2e12).text;
   t.regex(training, /<td>training<\/td>/);
-  t.regex(runsPart([shown('a')], [], 250, 1e12).text, /The last changed 1 of 250 runs\./);
+  t.regex(runsPart([shown('a')], [], 250, 1e12).text, /The 1 most recently changed of 250 runs\./);
 });
 
 test('a run that cannot be read says why; names are escaped', (t) => {
@@ -51,5 +51,5 @@ test('a run that cannot be read says why; names are escaped', (t) => {
 });
 
 test('an empty folder says so', (t) => {
-  t.regex(runsPart([], [], 0, 0).text, /There are no such runs yet\./);
+  t.regex(runsPart([], [], 0, 0).text, /No matching runs yet\./);
 });

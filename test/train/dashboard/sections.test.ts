@@ -21,7 +21,7 @@ test('before the first step, every part says when it will have data', (t) => {
   t.deepEqual(topics, ['status', 'curves', 'health', 'images']);
   for (const [i, words] of [
     /Starting<\/b> preparing the first step/,
-    /The curves begin with the second step/,
+    /Curves appear after the second step/,
     /The first epoch has not finished yet/,
     /Updated after each evaluation \(option eval_ep\)/,
   ].entries())

@@ -1,6 +1,6 @@
 /**
- * The part of a page's script that serves its line charts: values under the pointer, and zooming into the range that is
- * dragged over. It is the body of a function of `root`, and uses `show` and `hide` of report/script.ts.
+ * The part of a page's script for line charts: shows the values at the pointer, and zooms into a range selected by
+ * dragging. It is the body of a function of `root`, and uses `show` and `hide` of report/script.ts.
  */
 export const chartScript = `
 for (const svg of root.querySelectorAll('svg[data-chart]')) {
@@ -41,7 +41,9 @@ for (const svg of root.querySelectorAll('svg[data-chart]')) {
       + (box.bottom + 15) + '" text-anchor="middle">' + number(value) + '</text>').join('');
   };
 
-  /** Shows the range between two horizontal positions of the whole chart, and as much height as its points need. */
+  /**
+   * Zooms to the range between two horizontal positions of the whole chart, and adapts the vertical range to its points.
+   */
   const zoom = (left, right) => {
     const inside = chart.series.flatMap((one) => one.py.filter((_, i) => one.px[i] >= left && one.px[i] <= right));
     if (inside.length === 0 || right - left < 1e-3) return;
@@ -50,7 +52,7 @@ for (const svg of root.querySelectorAll('svg[data-chart]')) {
     view = { left, right, top: top - space, bottom: bottom + space };
     draw();
   };
-  // A live page replaces a chart while someone looks at it, so the range is kept in values, which stay the same.
+  // A live page replaces charts while they are viewed, so the range is stored in data values, which do not change.
   const title = svg.getAttribute('aria-label');
   const kept = zooms.get(title);
   const toPixels = (value) => box.left + (value - domain.x[0]) / (domain.x[1] - domain.x[0]) * across;

@@ -1,13 +1,13 @@
 import { type Html, html, type Part } from '../html.ts';
 
-/** One line of a chart; `faint` points are drawn behind it (the values that it smooths). */
+/** One line of a chart. `faint` are the values before smoothing, which are drawn behind it. */
 export interface Series {
   name: string;
   color: string;
   x: readonly number[];
   y: readonly number[];
   faint?: readonly number[];
-  /** Ends of an error bar through each point. */
+  /** Bounds of the error bar at each point. */
   low?: readonly number[];
   high?: readonly number[];
 }
@@ -16,28 +16,28 @@ export interface ChartOptions {
   title: string;
   xLabel: string;
   series: readonly Series[];
-  /** Limits of the vertical axis, if they should not follow the data. */
+  /** Limits of the vertical axis; by default, those of the data. */
   yMin?: number;
   yMax?: number;
   /** Whether values are shown as percentages. */
   percent?: boolean;
-  /** For few x values, such as the temperatures of a study: logarithmic spacing and one tick per value. */
+  /** Whether the x-axis is logarithmic, with one tick per value; for few values, such as the temperatures of a study. */
   logX?: boolean;
-  /** For lines with dense points: no dots, and no horizontal offsets. */
+  /** Whether lines have many points, so that dots and horizontal offsets are omitted. */
   dense?: boolean;
-  /** Dashed horizontal reference lines with names. */
+  /** Labeled horizontal reference lines. */
   marks?: readonly { name: string; y: number }[];
 }
 
 const width = 460;
 const height = 264;
-/** The area of the lines. */
+/** The plot area. */
 const box = { left: 44, right: width - 14, top: 14, bottom: height - 34 } as const;
 
-/** Larger values are gaps, because their differences would overflow. */
+/** Larger values are drawn as gaps, because their differences would overflow. */
 const largest = 1e200;
 
-/** Whether a chart can show a value; any other is a gap in its line. */
+/** Whether a value can be drawn; others are gaps in the line. */
 function isDrawable(value: number | undefined): value is number {
   return value !== undefined && Math.abs(value) <= largest; // false for NaN
 }
@@ -47,7 +47,7 @@ function isMeasured({ x, y }: Series): boolean {
   return x.some((value, i) => isDrawable(value) && isDrawable(y[i]));
 }
 
-/** A line chart as one SVG element; chart-script.ts reads `data-chart`. */
+/** Draws a line chart as one SVG element; chart-script.ts reads `data-chart`. */
 export function lineChart(options: ChartOptions): Html {
   if (options.series.some(isMeasured)) return drawnChart(options);
   return html`<figure class="chart"><figcaption>${options.title}</figcaption><p class="note">Not measured.</p></figure>`;
@@ -103,7 +103,8 @@ function xTicks(xs: readonly number[], x: Scale, { logX, dense }: ChartOptions):
 }
 
 /**
- * The limits and ticks of the vertical axis. Equal values are centered with a tick; at the bottom they would look like 0.
+ * Returns the limits and ticks of the vertical axis. If all values are equal, the line is centered, because at the bottom
+ * it would look like 0.
  */
 function yEnds(
   ys: readonly number[],
@@ -112,33 +113,33 @@ function yEnds(
   const [low, high] = extent(ys);
   const [from, to] = [yMin ?? low, yMax ?? high + 0.04 * (high - low)];
   const size = Math.max(Math.abs(from), Math.abs(to));
-  // Means of equal values differ by their rounding.
+  // Means of equal values can differ by rounding errors.
   if (to - from > 1e-9 * size) return { domain: [from, to], tickValues: ticks([from, to]) };
   if (yMin !== undefined) return { domain: [from, from + 1], tickValues: ticks([from, from + 1]) };
   const margin = 0.1 * size || 1;
   return { domain: [low - margin, low + margin], tickValues: [low] };
 }
 
-/** 1, 2 and 5 times the powers of ten inside a domain. */
+/** Returns the multiples 1, 2 and 5 of powers of ten inside a domain. */
 function decades([low, high]: readonly [number, number]): number[] {
   const powers = Array.from({ length: 40 }, (_, i) => 10 ** (i - 20));
   const found = powers.flatMap((power) => [1, 2, 5].map((factor) => Number((factor * power).toPrecision(3))));
   return found.filter((value) => value >= low && value <= high);
 }
 
-/** The x values themselves, without those whose labels would overlap; short numbers have priority. */
+/** Uses the x values themselves as ticks, except those whose labels would overlap; short labels have priority. */
 function placed(xs: readonly number[], x: Scale): number[] {
   const kept: number[] = [];
   const short = [...new Set(xs)].sort((a, b) => String(a).length - String(b).length || a - b);
   for (const value of short) {
-    // On a narrow page, a digit takes up to 8 units.
+    // A digit takes up to 8 units on a narrow page.
     const apart = (other: number): number => 4 * (String(value).length + String(other).length) + 10;
     if (kept.every((other) => Math.abs(x.at(value) - x.at(other)) > apart(other))) kept.push(value);
   }
   return kept;
 }
 
-/** Offsets lines with error bars at the same x values, so that all are visible. */
+/** Offsets lines horizontally, so that error bars at the same x value do not overlap. */
 function shifted(x: Scale, { series, logX, dense }: ChartOptions, index: number): Scale {
   if (!logX || dense) return x;
   const step = Math.min(6, 24 / series.length);
@@ -156,14 +157,14 @@ function extent(values: readonly number[]): [number, number] {
   return low <= high ? [low, high] : [0, 1];
 }
 
-/** About `count` round numbers (1, 2 or 5 times a power of ten) inside a domain, at least `apart` from each other. */
+/** Returns about `count` evenly spaced round numbers inside a domain, at least `apart` from each other. */
 export function ticks([low, high]: readonly [number, number], count = 5, apart = 0): number[] {
   const rough = (high - low) / count || 1;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = Math.max(apart, power * ([1, 2, 5].find((factor) => factor * power >= rough) ?? 10));
   const first = Math.ceil(low / step - 1e-9);
   const found: number[] = [];
-  // The count bounds the loop, because beyond 2^53 steps from 0, adding a step does not change the number.
+  // The loop is bounded by a count, because beyond 2^53 steps, adding a step does not change the number.
   for (let i = 0; i <= 2 * count && (first + i) * step <= high + 1e-9 * step; i++) {
     found.push(Number(((first + i) * step).toPrecision(12)));
   }
@@ -207,7 +208,7 @@ function line(series: Series, x: Scale, y: Scale, dense = false): Html {
   )}`;
 }
 
-/** A line with a break at every gap. */
+/** Returns the path of a line, which is interrupted at gaps. */
 function path(xs: readonly number[], ys: readonly number[], x: Scale, y: Scale): string {
   let pen = 'M';
   const pieces: string[] = [];
@@ -222,12 +223,12 @@ function path(xs: readonly number[], ys: readonly number[], x: Scale, y: Scale):
   return pieces.join('');
 }
 
-/** Dots for points between two gaps, through which no line passes. */
+/** Returns the points between two gaps, which need a dot because no line passes through them. */
 function lonePoints({ y }: Series): number[] {
   return [...y.keys()].filter((i) => isDrawable(y[i]) && !isDrawable(y[i - 1]) && !isDrawable(y[i + 1]));
 }
 
-/** The interval of each point. */
+/** Draws the error bar of each point. */
 function bars({ x: values, low, high, color }: Series, x: Scale, y: Scale): Part {
   if (low === undefined || high === undefined) return null;
   return values.map((value, i) => {
@@ -246,7 +247,7 @@ function legend(series: readonly Series[]): Part {
   )}</ul>`;
 }
 
-/** Data for chart-script.ts: pixels and values of every line, rounded, and the values at the ends of linear axes. */
+/** Data for chart-script.ts: rounded pixel positions and values of every line, and the limits of linear axes. */
 function chartData(options: ChartOptions, x: Scale, y: Scale): string {
   return JSON.stringify({
     xLabel: options.xLabel,
@@ -273,8 +274,8 @@ function chartData(options: ChartOptions, x: Scale, y: Scale): string {
 const tenths = (value: number): number => Math.round(10 * value) / 10;
 
 /**
- * Averages neighboring values to at most `bins` points, which is what a chart can resolve. A point is at the mean step of its
- * values; without a measured value, it stays a gap.
+ * Averages neighboring values to at most `bins` points, the number that a chart can resolve. Each point is at the mean x of
+ * its values, and is a gap if none of them was measured.
  */
 export function binned(
   x: readonly number[],
@@ -291,7 +292,7 @@ export function binned(
   return out;
 }
 
-/** Of the measured values; NaN if there are none. */
+/** Returns the mean of the measured values; NaN without any. */
 function mean(values: readonly number[]): number {
   const measured = values.filter(isDrawable);
   return measured.reduce((sum, value) => sum + value, 0) / measured.length;
@@ -302,7 +303,7 @@ export function smoothingWindow(count: number): number {
   return Math.max(1, Math.round(count / 20));
 }
 
-/** Centered moving means over `window` values, shorter at both ends; a gap stays one. */
+/** Returns centered moving averages over `window` values, fewer at both ends. Gaps stay gaps. */
 export function smoothed(values: readonly number[], window: number): number[] {
   const half = Math.floor(window / 2);
   return values.map((value, i) =>

@@ -5,7 +5,7 @@ import { lineage } from '../run/names.ts';
 /** Eight hues that most color-blind readers can distinguish when lightness alternates. */
 const hues = [250, 55, 155, 20, 310, 100, 200, 345];
 
-/** Lines of a chart: the first is the accent. */
+/** Colors of the lines of a chart; the first is the accent color. */
 export const lineColors: readonly string[] = [
   'var(--line-1)',
   'var(--line-2)',
@@ -21,8 +21,8 @@ export const geometryColors = Object.fromEntries(
 ) as Readonly<Record<TrainedGeometry, string>>;
 
 /**
- * Assigns a color to each line of a page: a geometry's assigned color to the first line of that geometry; then colors that belong
- * to no geometry, and finally the rest.
+ * Assigns a color to each line of a page: the first line of a geometry gets the geometry's color; other lines get colors
+ * that do not belong to a geometry, then colors of geometries that the page does not show.
  */
 export function colorsOf(kinds: readonly string[]): string[] {
   const assigned = new Map<string, string>(Object.entries(geometryColors));
@@ -35,12 +35,12 @@ export function colorsOf(kinds: readonly string[]): string[] {
 }
 
 /**
- * Colors of classes: one hue per topmost ancestor (family), one lightness per ancestor below it (genus). Without
- * a class tree every class has its assigned hue.
+ * Returns a color for each class: one hue per topmost ancestor (family), and one lightness per ancestor below it (genus).
+ * Without a class tree, every class has its own hue.
  */
 export function classColors(snapshot: Pick<Snapshot, 'classes' | 'parents'>): string[] {
   const lines = snapshot.classes.map((_, label) => lineage(snapshot, label));
-  // A map instead of a search, because there can be thousands of classes.
+  // Uses a map instead of a search, because there can be thousands of classes.
   const families = new Map<string, { hueAt: number; genera: Map<string | undefined, number> }>();
   for (const line of lines) {
     const name = line.at(-1)!;
@@ -55,7 +55,7 @@ export function classColors(snapshot: Pick<Snapshot, 'classes' | 'parents'>): st
   });
 }
 
-/** One color per topmost ancestor, for the legend. */
+/** Returns one color per topmost ancestor, for the legend. */
 export function familyColors(snapshot: Pick<Snapshot, 'classes' | 'parents'>): Map<string, string> {
   const families = [...new Set(snapshot.classes.map((_, label) => lineage(snapshot, label).at(-1)!))];
   return new Map(families.map((family, i) => [family, color(hue(i, families.length), 0.5)]));

@@ -8,7 +8,7 @@ import { lineColors } from './color.ts';
 /** Number of points that a chart of this width can resolve. */
 const bins = 180;
 
-/** The loss with a smoothed line. */
+/** The loss and its smoothed line. */
 export function lossChart(steps: readonly StepRow[]): Html | null {
   if (steps.length < 2) return null;
   return stepChart('Loss', steps, 'loss', (row) => row.loss);
@@ -25,7 +25,7 @@ export function recallChart(rows: readonly Row[], baselines: readonly RecallLine
   for (const [i, space] of spaces.entries()) {
     const name = spaceNames[space];
     const y = evaluations.map((row) => row.spaces[space]?.at['1'] ?? Number.NaN);
-    // The outputs of a tied head have the same ranking: identical lines are drawn once, with all names.
+    // The outputs of a tied head have the same ranking, so identical lines are drawn once, with all names.
     const same = series.find((one) => one.y.every((value, at) => Object.is(value, y[at])));
     if (same === undefined)
       series.push({ name, color: lineColors[i]!, x: evaluations.map((row) => row.epoch), y });
@@ -35,7 +35,7 @@ export function recallChart(rows: readonly Row[], baselines: readonly RecallLine
   return lineChart({ title: 'Recall@1', xLabel: 'epoch', series, percent: true, yMin: 0, marks });
 }
 
-/** Alignment and uniformity after each evaluation; a line that no evaluation could measure is labeled as such. */
+/** Alignment and uniformity after each evaluation; a line without any measured value is labeled as not measured. */
 export function spreadChart(rows: readonly Row[]): Html | null {
   const found = evaluationsOf(rows).flatMap(({ epoch, spread }) => (spread ? [{ epoch, ...spread }] : []));
   if (found.length < 2) return null;
@@ -67,7 +67,7 @@ export function waitChart(steps: readonly StepRow[]): Html | null {
   return stepChart('Data-loading wait, ms', steps, 'wait', (row) => row.waitMs, 0);
 }
 
-/** The gradient's norm before clipping; steps whose gradient overflowed are gaps. */
+/** The gradient norm before clipping; steps whose gradient overflowed are gaps. */
 export function gradientChart(steps: readonly StepRow[]): Html | null {
   return stepChart('Gradient norm', steps, 'norm', (row) => row.gradNorm ?? Number.NaN, 0);
 }

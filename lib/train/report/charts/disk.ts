@@ -4,21 +4,21 @@ import { lineage } from '../run/names.ts';
 import { fixed } from '../tables.ts';
 import { classColors, familyColors } from './color.ts';
 
-/** The rim of the disk in drawing units. */
+/** Radius of the disk in drawing units. */
 const rim = 300;
-/** Minimum gap between two distance labels: 1.5 lines of the disk's largest font size (style.ts). */
-const apart = 36;
-/** Largest number of legend entries that is still useful. */
+/** Minimum gap between two distance labels: 1.5 lines at the largest font size of the disk (style.ts). */
+const minGap = 36;
+/** Maximum number of legend entries; more are not useful. */
 const legendMost = 16;
 
 /**
- * The test embeddings on the Poincaré disk, with circles at equal steps of distance from the origin. If all
- * points are close to the origin, the center is magnified, and a small inset shows the magnified part.
+ * Draws the test embeddings on the Poincaré disk, with circles at equal steps of distance from the origin. If all points
+ * are close to the origin, the center is magnified, and a small inset shows the magnified part.
  */
 export function diskFigure(snapshot: Snapshot, title: string | null = null): Html {
   const { points, labels, c, explained } = snapshot.disk;
   const colors = classColors(snapshot);
-  const shown = [...new Set(labels)]; // only the classes drawn, of possibly thousands
+  const shown = [...new Set(labels)]; // only the classes that are drawn, because there can be thousands
   const names = Object.fromEntries(shown.map((label) => [label, lineage(snapshot, label)]));
   const zoom = magnification(points);
   const dots = labels.map((label, i) => {
@@ -38,10 +38,10 @@ Circles: distance from the origin, c = ${c}.</figcaption>
 ${legend(snapshot)}<script type="application/json">${embeddedJson(names)}</script></figure>`;
 }
 
-/** Above this magnification, only rounding errors of the points would be visible. */
+/** Maximum magnification; beyond it, only rounding errors of the points would be visible. */
 const mostMagnified = 1e12;
 
-/** The magnification at which every point is still inside the drawing; 1 if the points fill the disk. */
+/** Returns the largest magnification that keeps every point inside the drawing; 1 if the points fill the disk. */
 function magnification(points: readonly number[]): number {
   let farthest = 0;
   for (let i = 0; i < points.length; i += 2) {
@@ -51,8 +51,8 @@ function magnification(points: readonly number[]): number {
 }
 
 /**
- * A circle at distance d from the origin has Euclidean radius tanh(sqrt c d / 2) in the unit disk. The distances are
- * labeled above the points if they fit; the circles are drawn below the points.
+ * A circle at distance d from the origin has Euclidean radius tanh(sqrt c d / 2) in the unit disk. The distance labels are
+ * drawn over the points, if they fit; the circles are drawn under the points.
  */
 function rings(c: number, zoom: number): { circles: Part; distances: Part } {
   const radiusAt = (distance: number): number => zoom * Math.tanh((Math.sqrt(c) * distance) / 2);
@@ -63,7 +63,7 @@ function rings(c: number, zoom: number): { circles: Part; distances: Part } {
     const exact = rim * radiusAt(k * step);
     const radius = exact.toFixed(1);
     circles.push(html`<circle class="ring" r="${radius}"/>`);
-    if (exact - written < apart) continue;
+    if (exact - written < minGap) continue;
     written = exact;
     distances.push(
       html`<text class="ringed" x="0" y="-${radius}" dy="-0.3em" text-anchor="middle">${threeDigits(step * k)}</text>`,
@@ -72,7 +72,7 @@ function rings(c: number, zoom: number): { circles: Part; distances: Part } {
   return { circles, distances };
 }
 
-/** The next value of 1, 2 or 5 times a power of ten, so that the first circle has at least a fifth of the radius. */
+/** Rounds up to 1, 2 or 5 times a power of ten, so that the first circle has at least a fifth of the radius. */
 function roundAbove(value: number): number {
   const power = 10 ** Math.floor(Math.log10(value));
   return Number(
@@ -80,7 +80,7 @@ function roundAbove(value: number): number {
   );
 }
 
-/** Three digits: `0.5`, `12`, `5e+8`. */
+/** Formats a number with at most three significant digits: `0.5`, `12`, `5e+8`. */
 function threeDigits(value: number): string {
   const short = Number(value.toPrecision(3));
   return short >= 1e6 || short < 1e-4 ? short.toExponential() : String(short);

@@ -1,13 +1,13 @@
 import { type Html, html } from '../html.ts';
 import { ticks } from './chart.ts';
 
-/** A difference with its interval; significant (`sure`) ones are colored. */
+/** A difference with its confidence interval; significant differences are colored. */
 export interface ForestRow {
   name: string;
   mean: number;
   low: number;
   high: number;
-  sure: boolean;
+  significant: boolean;
 }
 
 const width = 460;
@@ -15,7 +15,7 @@ const left = 178;
 const right = width - 14;
 const rowHeight = 30;
 
-/** A forest plot of differences with intervals and a zero line, in percentage points. */
+/** Draws a forest plot of differences in percentage points, with confidence intervals and a zero line. */
 export function forestPlot(title: string, rows: readonly ForestRow[]): Html {
   const ends = rows.flatMap(({ mean, low, high }) => [mean, low, high]).filter(Number.isFinite);
   const [low, high] = [Math.min(0, ...ends), Math.max(0, ...ends)];
@@ -34,10 +34,14 @@ ${rows.map((row, i) => drawn(row, 4 + (i + 0.5) * rowHeight, at))}
 <text class="label" x="${right}" y="${base + 31}" text-anchor="end">percentage points of Recall@1</text></svg></figure>`;
 }
 
-function drawn({ name, mean, low, high, sure }: ForestRow, y: number, at: (value: number) => string): Html {
+function drawn(
+  { name, mean, low, high, significant }: ForestRow,
+  y: number,
+  at: (value: number) => string,
+): Html {
   if (!Number.isFinite(mean))
     return html`<text class="row" x="0" y="${y}" dy="0.35em">${name} (not measured)</text>`;
-  const color = sure ? 'var(--accent)' : 'var(--soft)';
+  const color = significant ? 'var(--accent)' : 'var(--soft)';
   const interval =
     Number.isFinite(low) && Number.isFinite(high)
       ? html`<path class="line" stroke="${color}" d="M${at(low)} ${y}H${at(high)}"/>`

@@ -3,7 +3,7 @@ import { type Html, html } from '../html.ts';
 import { lineage } from '../run/names.ts';
 import { fixed } from '../tables.ts';
 
-/** Sample test images, each with its nearest neighbors among the other test images. */
+/** Shows sample test images, each with its nearest neighbors among the other test images. */
 export function galleryFigure(snapshot: Snapshot): Html {
   return html`<div class="gallery">${snapshot.gallery.map(
     ({ query, nearest }) => html`<div class="query">
@@ -14,8 +14,8 @@ ${thumbnail(query, snapshot, 'query')}${nearest.map((one) =>
 }
 
 /**
- * @param note - the caption
- * @param framed - whether the image is missing in some of the compared rows
+ * @param note - caption
+ * @param framed - whether to mark the image, because some of the compared rows do not have it
  */
 export function thumbnail(
   { label, thumbnail }: Thumbnail,

@@ -2,7 +2,7 @@ import { type Html, html } from '../html.ts';
 import { heatShare, inkOn } from '../run/contrast.ts';
 import { percent } from '../tables.ts';
 
-/** A table of shares, darker the larger they are; a dash for `null` and NaN. */
+/** A table of shares with darker cells for larger values; `null` and NaN are shown as a dash. */
 export function heatMap(
   title: string,
   columns: { name: string; values: readonly (string | number)[] },
@@ -23,7 +23,7 @@ export function heatMap(
   )}</tbody></table></div></div>`;
 }
 
-/** The share of the accent color, and the text color on it in both schemes. */
+/** Style of a cell: the share of the accent color, and the text color for both color schemes. */
 function colored(share: number): string {
   return `--heat:${share};--ink-light:${inkOn(share, 'light')};--ink-dark:${inkOn(share, 'dark')}`;
 }

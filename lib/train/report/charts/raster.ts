@@ -4,7 +4,7 @@ import { lineage } from '../run/names.ts';
 const diskSize = 640;
 const [cell, gap] = [112, 8];
 
-/** The disk of a report as an image, for tools that only show images, such as TensorBoard. */
+/** Renders the disk of a report as an image, for tools that only show images, such as TensorBoard. */
 export async function diskPng(snapshot: Snapshot): Promise<Buffer> {
   const { points, labels } = snapshot.disk;
   const familyOf = (label: number): string => lineage(snapshot, label).at(-1)!;
@@ -23,7 +23,7 @@ export async function diskPng(snapshot: Snapshot): Promise<Buffer> {
   return await sharp(Buffer.from(svg)).png().toBuffer();
 }
 
-/** The gallery of a report as an image: one row per query; green neighbors have the query's class, red ones do not. */
+/** Renders the gallery of a report as an image: one row per query, with green frames for hits and red frames for misses. */
 export async function galleryJpeg({ gallery }: Snapshot): Promise<Buffer | null> {
   const columns = Math.max(0, ...gallery.map(({ nearest }) => nearest.length + 1));
   if (columns === 0) return null;
@@ -39,12 +39,12 @@ export async function galleryJpeg({ gallery }: Snapshot): Promise<Buffer | null>
       const frame = column === 0 ? '#fcfbf8' : one.label === query.label ? '#2f7d4f' : '#c4553d';
       return { input: await framed(one, frame), left: column * (cell + gap), top: row * (cell + gap) };
     });
-    tiles.push(...(await Promise.all(line))); // row by row, because requesting all at once blocks the event loop
+    tiles.push(...(await Promise.all(line))); // row by row, because starting all at once would block the event loop
   }
   const [width, height] = [columns * (cell + gap) - gap, gallery.length * (cell + gap) - gap];
   const canvas = sharp({ create: { width, height, channels: 3, background: '#fcfbf8' } });
   return await canvas
     .composite(tiles)
-    .jpeg({ quality: 85 }) // a tenth of a PNG's size; every byte is copied and checksummed on the main thread
+    .jpeg({ quality: 85 }) // a tenth of the size of a PNG, and every byte is copied and checksummed on the main thread
     .toBuffer();
 }

@@ -3,13 +3,13 @@ import { type Html, html, type Part } from '../html.ts';
 import { percent } from '../tables.ts';
 import { thumbnail } from './gallery.ts';
 
-/** Sample anchors with a positive and the hardest negatives under each geometry; nothing without them. */
+/** Shows sample anchors with a positive and the hardest negatives under each geometry; empty without samples. */
 export function stripFigure(snapshot: Snapshot): Part {
   const strips = snapshot.strips ?? [];
   if (strips.length === 0) return null;
   return html`<h3>Hardest negatives</h3>
-<p class="note">Sample anchors, each with an image of its class and the negatives of largest weight under every geometry. The
-caption of a negative is its share of the weight of all negatives.</p>
+<p class="note">Sample anchors, each with an image of the same class and the negatives with the largest weight under each
+geometry. Captions: share of the weight of all negatives.</p>
 <div class="strips">${strips.map((strip) => stripBlock(strip, snapshot))}</div>`;
 }
 

@@ -10,15 +10,15 @@ import { profileTable } from './negatives.ts';
 import { neighborsSection } from './neighbors.ts';
 import { page, zoomHint } from './page.ts';
 
-/** Most runs whose curves, disks and neighbors are drawn: more cannot be told apart, and thousands would fill the memory. */
+/** Maximum number of runs that are drawn: more are indistinguishable in charts, and thousands would exhaust memory. */
 export const mostDrawn = 48;
 
-/** What a comparison needs of a run that it does not draw. */
+/** Returns the part of a run that a comparison needs if it does not draw the run. */
 export function withoutDrawings(record: RunRecord): RunRecord {
   return { ...record, rows: evaluationsOf(record.rows), snapshot: null };
 }
 
-/** Several runs side by side as one self-contained page; the first {@link mostDrawn} are drawn. */
+/** Renders several runs side by side as a self-contained page; the first {@link mostDrawn} are drawn. */
 export function comparisonPage(records: readonly RunRecord[]): string {
   const drawn = records.slice(0, mostDrawn);
   return page(
@@ -26,7 +26,7 @@ export function comparisonPage(records: readonly RunRecord[]): string {
     html`<header><p class="brand">horoball</p><h1>${records.length} runs side by side</h1>
 <p class="lede">${records.map((record) => record.name).join(', ')}</p>${
       records.length > mostDrawn
-        ? html`<p class="note">Curves, disks, neighbors and negatives are those of the first ${mostDrawn} runs.</p>`
+        ? html`<p class="note">Curves, disks, neighbors and negatives are shown for the first ${mostDrawn} runs only.</p>`
         : null
     }</header>
 ${recallSection(records)}
@@ -41,7 +41,7 @@ ${negativesComparison(drawn)}
 /** Recall and loss of several runs. */
 export function trainingCharts(records: readonly RunRecord[]): Html {
   const charts = [recallChart(records), lossChart(records)].filter((chart) => chart !== null);
-  return html`${sameRule(records)}${zoomHint}<div class="charts">${charts}</div>`;
+  return html`${geometryNote(records)}${zoomHint}<div class="charts">${charts}</div>`;
 }
 
 /** Groups lines by space, so that runs are compared in the same space; runs without an evaluation come last. */
@@ -62,11 +62,11 @@ function recallSection(records: readonly RunRecord[]): Html {
   }</section>`;
 }
 
-function sameRule(records: readonly RunRecord[]): Part {
+function geometryNote(records: readonly RunRecord[]): Part {
   const kinds = new Set(records.map((record) => record.config.geometry));
   if (kinds.size < 2) return null;
-  return html`<p>Losses of different geometries have different scales: compare their shape, not their values.
-Equal temperatures are not a fair comparison between geometries either: each geometry has its own best temperature.</p>`;
+  return html`<p>Losses of different geometries have different scales: compare the shapes of the curves, not their values.
+Comparing geometries at equal temperatures is not fair either, because each geometry has its own best temperature.</p>`;
 }
 
 function recallChart(records: readonly RunRecord[]): Html | null {
@@ -93,7 +93,7 @@ function lossChart(records: readonly RunRecord[]): Html | null {
   return lineChart({ title: `Loss${how}`, xLabel: 'step', series: found.map(({ series }) => series) });
 }
 
-/** Smoothed as in the run's own report. */
+/** The loss, smoothed as in the report of a single run. */
 function lossLine(
   name: string,
   color: string,
@@ -116,7 +116,7 @@ function disks(records: readonly RunRecord[]): Part {
   )}</div></section>`;
 }
 
-/** Each run's own loss, evaluated on its own embeddings. */
+/** Compares the losses of the runs, each evaluated on the embeddings of its own run. */
 function negativesComparison(records: readonly RunRecord[]): Part {
   const rows = records.flatMap(({ name, snapshot }) => {
     const trained = snapshot?.negatives?.profiles.find(
@@ -125,8 +125,8 @@ function negativesComparison(records: readonly RunRecord[]): Part {
     return trained ? [{ name, profile: trained }] : [];
   });
   if (rows.length === 0) return null;
-  return html`<section><h2>Weight of the negatives</h2><p>How each run's own loss distributes its weight over the negatives, in a batch
-of unseen images. The run's own report has more detail.</p>${profileTable(rows)}</section>`;
+  return html`<section><h2>Weight of the negatives</h2><p>How the loss of each run distributes its weight over the negatives, in a batch
+of test images. The report of each run has more details.</p>${profileTable(rows)}</section>`;
 }
 
 function differences(records: readonly RunRecord[]): Html {

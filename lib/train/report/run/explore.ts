@@ -8,7 +8,7 @@ import { page } from './page.ts';
 interface Slider {
   key: string;
   label: string;
-  /** Limits and initial value; the slider is logarithmic. */
+  /** Limits of the slider, which is logarithmic. */
   range: readonly [number, number];
   value: number;
 }
@@ -22,11 +22,11 @@ const sliders: readonly Slider[] = [
     range: [0.05, 10],
     value: logitDefaults.lambda,
   },
-  { key: 'c', label: 'c, the curvature is -c', range: [0.01, 14], value: logitDefaults.c },
+  { key: 'c', label: 'c (curvature -c)', range: [0.01, 14], value: logitDefaults.c },
   { key: 'width', label: 'effective dimension of the negatives', range: [3, 128], value: 16 },
 ];
 
-/** The sources that the page's script uses. */
+/** Source code of the functions that the page's script calls. */
 const functions = Object.entries({ radiusOfTied, pairCurve, ticks })
   .map(([name, source]) => `const ${name} = ${source.toString()};`)
   .join('\n');
@@ -36,16 +36,16 @@ export function explorePage(): string {
   return page(
     'Temperature and curvature · horoball',
     html`<header><p class="brand">horoball</p><h1>Temperature and curvature</h1>
-<p class="lede">How a contrastive loss weights the negatives of an image, for a head whose two outputs are functions of one unit
+<p class="lede">How a contrastive loss weights the negatives of an image, for a head whose two outputs are functions of the same unit
 vector. The page computes everything from closed-form expressions as you move the sliders.</p>
 <div class="sliders">${sliders.map(slider)}</div></header>
 <section><h2>Effect on the negatives</h2>
 <div class="scroll"><table id="shares"><thead><tr><th scope="col">Geometry</th><th scope="col">effective share<br>of the negatives</th><th scope="col">weight of the<br>hardest 1%</th><th scope="col">weight of the<br>hardest 10%</th><th scope="col">effective temperature<br>at cosine 0.9</th><th scope="col">0.5</th><th scope="col">0</th></tr></thead><tbody></tbody></table></div>
 <div class="charts">
-${chart('q', 'Weight q over the cosine', 'The distribution of the negatives in the gradient of the loss. Gray: all negatives, in random directions.')}
-${chart('pull', 'Pull on the anchor', 'Weight times the slope of the logit in the angle. Near-duplicates, at cosine 1, have a pull in the ball, but not on the sphere.')}
-${chart('temperature', 'Effective temperature', 'The reciprocal of the slope of the logit in the cosine: the t_e that gives a Euclidean loss the same slope there.')}
-${chart('logit', 'Logit', 'Minus its value for equal vectors.')}
+${chart('q', 'Weight q by cosine', 'How the gradient of the loss is distributed over the negatives. Gray: the negatives themselves, in random directions.')}
+${chart('pull', 'Pull on the anchor', 'Weight times the slope of the logit with respect to the angle. Near-duplicates (cosine 1) pull in the ball, but not on the sphere.')}
+${chart('temperature', 'Effective temperature', 'The reciprocal of the slope of the logit with respect to the cosine: the t_e that gives a Euclidean loss the same slope.')}
+${chart('logit', 'Logit', 'Relative to its value for identical vectors.')}
 </div></section>`,
     { more: `const headConstants = ${JSON.stringify(headConstants)};\n${functions}\n${script}` },
   );

@@ -27,12 +27,14 @@ export function stepWords(record: RunRecord): string {
   return planned !== null && taken < planned ? `${taken} of ${planned} steps` : counted(taken, 'step');
 }
 
-/** The time of an evaluation. */
+/** Describes the time of an evaluation. */
 export function momentOf({ epoch }: EvaluationRow): string {
   return epoch === 0 ? 'before training' : `after epoch ${epoch}`;
 }
 
-/** A note that training continued after the last evaluation, so its recall is not that of the final weights; null otherwise. */
+/**
+ * A note if training continued after the last evaluation, whose recall is then not that of the final weights; else null.
+ */
 export function beyondWords({ rows }: RunRecord): string | null {
   const last = evaluationsOf(rows).at(-1);
   const taken = stepsOf(rows).at(-1)?.step ?? 0;
@@ -40,20 +42,20 @@ export function beyondWords({ rows }: RunRecord): string | null {
   return `These results are from step ${last.step}; training continued to step ${taken}.`;
 }
 
-/** The best of several evaluations by the distance that the run trains, if it is not the last one. */
+/** Describes the best evaluation under the distance that the run trains; null if it is the last one. */
 export function bestWords({ config, rows }: RunRecord): string | null {
   const space = trainedSpace(config.geometry);
   const name = { cosine: 'cosine', hyperbolic: 'hyperbolic distance' }[space];
   const evaluations = evaluationsOf(rows);
   const at1 = (row: EvaluationRow): number => orZero(row.spaces[space].at['1']);
   const trained = evaluations.filter(({ epoch }) => epoch > 0);
-  const [best] = [...trained].sort((a, b) => at1(b) - at1(a)); // the first of equals, like best.safetensors
+  const [best] = [...trained].sort((a, b) => at1(b) - at1(a)); // the first of ties, like best.safetensors
   if (best === undefined || best === evaluations.at(-1)) return null;
-  const kept = config.save_every === null ? '' : '; best.safetensors holds that network';
+  const kept = config.save_every === null ? '' : '; best.safetensors has these weights';
   return `The best evaluation was after epoch ${best.epoch}: Recall@1 ${percent(at1(best))}% by ${name}${kept}.`;
 }
 
-/** The reason for missing recall, and when it will be measured; null if there is recall. */
+/** Explains why there is no recall, and when it will be measured; null if there is recall. */
 export function unevaluatedWords(record: RunRecord): string | null {
   const { config, rows } = record;
   if (evaluationsOf(rows).length > 0) return null;
@@ -62,7 +64,7 @@ export function unevaluatedWords(record: RunRecord): string | null {
   if (due.length === 0) return `Not evaluated: eval_ep is ${config.eval_ep}.`;
   const first = due.reduce((a, b) => Math.min(a, b));
   const passed = last !== undefined && (last.epoch > first || last.step === plannedSteps(record));
-  // Custom batches form one endless epoch without test images.
+  // Custom batches count as one endless epoch, without test images.
   const endless = last?.epoch === 1 && healthRowsOf(rows).some(({ step }) => step < last.step);
   return passed || endless
     ? 'Not evaluated.'

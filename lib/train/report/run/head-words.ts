@@ -4,20 +4,20 @@ import type { Ranks } from '../../measure/types.ts';
 import type { RunConfig } from '../../options/options.ts';
 import { fixed } from '../tables.ts';
 
-/** Explains a head whose two outputs are functions of one unit vector; null for a free radius. */
+/** Explains a head whose two outputs are functions of the same unit vector; null for a free radius. */
 export function tiedWords(config: RunConfig): string | null {
   if (config.head !== 'hypmix') return null;
-  return 'Both outputs of this head are functions of one unit vector, so hyperbolic distance and cosine produce the same ranking; the geometry only changes the weight of each negative in training.';
+  return 'Both outputs of this head are functions of the same unit vector, so hyperbolic distance and cosine produce the same ranking; the geometry only changes the weight of each negative in training.';
 }
 
 /** Describes how a free radius changes the rankings. */
 export function rankWords(ranks: Ranks | null | undefined): string | null {
   if (!ranks) return null;
   const { spearman, overlap, nearest } = ranks;
-  return `Hyperbolic distance and cosine rank the images with a Spearman correlation of ${fixed(spearman, 3)} and share ${fixed(100 * overlap, 0)}% of the ${nearest} nearest. The difference is due to the radius: at equal radii, both rankings are the same.`;
+  return `Hyperbolic distance and cosine rank the images with a Spearman correlation of ${fixed(spearman, 3)} and share ${fixed(100 * overlap, 0)}% of the ${nearest} nearest neighbors. The difference is due to the radius: at equal radii, both rankings are the same.`;
 }
 
-/** How much curvature contributes to the run's logits; null if no distance is trained. */
+/** Describes how much curvature contributes to the run's logits; null if the run does not train a hyperbolic distance. */
 export function curvatureWords(config: RunConfig): string | null {
   const { geometry, t_h, lam, hyp_c: c, clip_r: clip } = config;
   const { curved, weighted } = geometryTerms[geometry];
@@ -26,5 +26,5 @@ export function curvatureWords(config: RunConfig): string | null {
   const scale = (weighted ? lam : 1) / t_h;
   const digits = (value: number): string => String(Number(value.toPrecision(2)));
   if (![slope, offset, scale * error].every(Number.isFinite)) return null;
-  return `At c = ${c} the distance is ${slope.toFixed(2)} times the chord plus ${digits(offset)}: curvature changes this run's logits by at most ${digits(scale * error)}.`;
+  return `At c = ${c}, the distance is nearly ${slope.toFixed(2)} times the chord plus ${digits(offset)}: curvature changes this run's logits by at most ${digits(scale * error)}.`;
 }

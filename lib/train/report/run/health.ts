@@ -6,7 +6,7 @@ import { counted } from './extent.ts';
 const [width, height] = [460, 200];
 const margin = { left: 14, right: 14, top: 10, bottom: 34 };
 
-/** Histogram of a batch's radii relative to the ball's radius, and values at their limits. */
+/** Histogram of a batch's radii relative to the radius of the ball, and the shares of values at numerical limits. */
 export function radiusFigure(row: HealthRow): Html {
   const { histogram, min, max } = row.radius;
   const most = histogram.reduce((a, b) => Math.max(a, b), 1);
@@ -25,18 +25,20 @@ export function radiusFigure(row: HealthRow): Html {
   const title = `Radius of the points, epoch ${row.epoch}`;
   return html`<figure class="chart"><figcaption>${title}</figcaption>
 <svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${title}">${bars}<path class="axis" d="M${margin.left} ${base}H${width - margin.right}"/>${labels}</svg>
-<p class="note">${healthWords(row)} ${Number.isFinite(min) ? `Radii from ${fixed(min, 3)} to ${fixed(max, 3)} of the ball's.` : 'Radii: not measured.'}</p></figure>`;
+<p class="note">${healthWords(row)} ${Number.isFinite(min) ? `Radii from ${fixed(min, 3)} to ${fixed(max, 3)} times that of the ball.` : 'Radii: not measured.'}</p></figure>`;
 }
 
 function healthWords({ atRim, saturated, scale, skippedSteps }: HealthRow): string {
   const share = (value: number): string => `${Number((100 * value).toPrecision(3))}%`;
   const limits = [];
-  if (atRim > 0) limits.push(`${share(atRim)} of the points are held at the rim.`);
-  else limits.push(Number.isNaN(atRim) ? 'Points at the rim: not measured.' : 'No point is held at the rim.');
+  if (atRim > 0) limits.push(`${share(atRim)} of the points are at the rim.`);
+  else limits.push(Number.isNaN(atRim) ? 'Points at the rim: not measured.' : 'No points are at the rim.');
   if (saturated > 0)
     limits.push(`${share(saturated)} of the distances exceed the limit of the published formula.`);
   else
-    limits.push(Number.isNaN(saturated) ? 'Saturated distances: not measured.' : 'No distance is saturated.');
+    limits.push(
+      Number.isNaN(saturated) ? 'Saturated distances: not measured.' : 'No distances are saturated.',
+    );
   if (scale !== null) limits.push(`Loss scale ${scale}; ${counted(skippedSteps, 'step')} skipped so far.`);
   return limits.join(' ');
 }

@@ -4,15 +4,15 @@ import type { RunConfig } from '../../options/options.ts';
 import type { RunEnd, RunListener } from '../../run/hooks.ts';
 import type { EvaluationRow, StepRow } from '../../run/record.ts';
 
-/** The destination of {@link Mlflow}. */
+/** Options of {@link Mlflow}. */
 export interface MlflowOptions {
   /** The tracking server, such as http://127.0.0.1:5000. */
   url: string;
   /** Name of the experiment, which is created if it does not exist; default `horoball`. */
   experiment?: string | undefined;
-  /** Variables with credentials; default those of the process. */
+  /** Environment variables with credentials; default `process.env`. */
   env?: Readonly<Record<string, string | undefined>>;
-  /** Receives the reason if the server fails. */
+  /** Receives the reason if a request fails. */
   warn: (text: string) => void;
 }
 
@@ -23,19 +23,19 @@ interface Metric {
   step: number;
 }
 
-/** Limits of the server for one `log-batch`. */
+/** Limits of the server for a `log-batch` request. */
 const most = { metrics: 1000, params: 100, valueLength: 500 };
-/** Metrics are sent when this much time has passed, or a batch is full. */
+/** Time after which collected metrics are sent, unless a batch is full before. */
 const flushMs = 5000;
-/** A server that does not answer must not hold up a run for longer. */
+/** Time limit of a request, so that an unresponsive server does not hold up a run for long. */
 const timeoutMs = 10_000;
 const statuses = { complete: 'FINISHED', interrupted: 'KILLED', failed: 'FAILED' } as const;
 
 /**
- * Logs a run to an MLflow tracking server over its REST API 2.0: options as parameters, and steps and evaluations as metrics. A
- * resumed run is a new one there, which starts at its step. The first failure becomes a warning and ends the logging, but not
- * the run. Credentials are those of MLflow's own client: `MLFLOW_TRACKING_TOKEN`, or `MLFLOW_TRACKING_USERNAME` and
- * `MLFLOW_TRACKING_PASSWORD`.
+ * Logs a run to an MLflow tracking server over its REST API 2.0: options as parameters, and steps and evaluations as
+ * metrics. A resumed run is logged as a new MLflow run, which starts at the resumed step. The first failure becomes a
+ * warning and ends the logging, but not the run. Credentials are read from the variables of MLflow's own client:
+ * `MLFLOW_TRACKING_TOKEN`, or `MLFLOW_TRACKING_USERNAME` and `MLFLOW_TRACKING_PASSWORD`.
  */
 export class Mlflow implements RunListener {
   readonly #options: MlflowOptions;
@@ -43,7 +43,7 @@ export class Mlflow implements RunListener {
   #failed = false;
   #waiting: Metric[] = [];
   #sentAt = 0;
-  /** The request in progress: training does not wait for it. */
+  /** The requests in progress; training does not wait for them. */
   #sending: Promise<void> = Promise.resolve();
 
   constructor(options: MlflowOptions) {
@@ -81,7 +81,7 @@ export class Mlflow implements RunListener {
   onEvaluation(row: EvaluationRow): void {
     const values: Record<string, number | undefined> = {};
     for (const [space, { at, rPrecision, mapAtR }] of Object.entries(row.spaces)) {
-      // The server refuses `@` in names.
+      // MLflow does not allow `@` in metric names.
       for (const [k, recall] of Object.entries(at)) values[`${space}/recall_at_${k}`] = recall;
       values[`${space}/r_precision`] = rPrecision;
       values[`${space}/map_at_r`] = mapAtR;
@@ -119,7 +119,7 @@ export class Mlflow implements RunListener {
     }
   }
 
-  /** The number of the experiment. */
+  /** Returns the id of the experiment, which is created if it does not exist. */
   async #experiment(): Promise<string> {
     const { experiment: name = 'horoball' } = this.#options;
     const query = new URLSearchParams({ experiment_name: name });
@@ -156,7 +156,7 @@ export class Mlflow implements RunListener {
       this.#failed = true;
       const { cause = error } = error as { cause?: unknown };
       this.#options.warn(
-        `MLflow at ${this.#options.url} failed (${reasonOf(cause)}), so this run is not logged there`,
+        `MLflow at ${this.#options.url} failed (${reasonOf(cause)}), so this run is no longer logged there`,
       );
     }
   }

@@ -1,8 +1,8 @@
 import type { Snapshot } from '../../measure/types.ts';
 
 /**
- * A class and its ancestors, nearest first, each by its own name: in a class tree the names of classes and
- * ancestors are paths ('birds/owls/barn owl'), and the last component is the common name.
+ * Returns the names of a class and its ancestors, nearest first. In a class tree, names are paths ('birds/owls/barn owl'),
+ * of which only the last component is returned.
  */
 export function lineage(
   { classes, parents }: Pick<Snapshot, 'classes' | 'parents'>,

@@ -12,16 +12,16 @@ export function negativesSection(
 ): Html {
   const { own: trained, views, classes, profiles } = found;
   return html`<section><h2>Weight of the negatives</h2>
-<p>The loss pushes every image away from its negatives, the images of other classes, some more strongly than others.
-This section shows the distribution of that weight in a batch of ${classes} unseen classes with ${views} images each: for the
+<p>The loss pushes every image away from its negatives, the images of other classes, and gives some of them more weight than
+others. This section shows the distribution of that weight in a batch of ${classes} unseen classes with ${views} images each: for the
 loss of this run (<b>${trained}</b>) and for the other geometries at the same temperatures, on the same embeddings.
-Hard negatives are those with a high cosine.</p>
+Hard negatives are those with a high cosine similarity to the anchor.</p>
 ${profileTable(profiles.map((profile) => ({ name: profile.geometry, profile, lead: profile.geometry === trained })))}
 <div class="charts">${rankChart(profiles, trained)}${pullChart(found)}</div>
 <p class="note">${sameViewWords(found)}${curvature === null ? null : ` ${curvature}`}</p>${strips}</section>`;
 }
 
-/** One row per loss. */
+/** A table with one row per loss. */
 export function profileTable(
   rows: readonly { name: string; profile: NegativeProfile; lead?: boolean }[],
 ): Html {
@@ -39,7 +39,7 @@ function withUnit(share: number): string {
   return Number.isNaN(share) ? percent(share) : `${percent(share)}%`;
 }
 
-/** The run's trained geometry comes first. */
+/** Moves the geometry that the run trains to the front. */
 function ordered(profiles: readonly NegativeProfile[], trained: string): NegativeProfile[] {
   const others = profiles.filter(({ geometry }) => geometry !== trained);
   return [...profiles.filter(({ geometry }) => geometry === trained), ...others];
@@ -101,5 +101,5 @@ function sameViewWords({ profiles, own: trained, views, tied }: NegativeProfiles
   const pull = tied
     ? 'The gradient share is the weight times the slope of the logit with respect to the angle.'
     : 'The gradient share is the weight times the gradient norm; an untied hybrid has two gradients in separate spaces that cannot be added, so it has no line.';
-  return `All values are sums over the ordered pairs of views, like the loss: a same-view negative occurs in ${views - 1} rows of its anchor, a cross-view negative in one. So ${share.toFixed(0)}% of the negatives, those of the same view, carry ${percent(mine.sameView)}% of the weight. The effective number is exp(entropy of the weights). ${pull}`;
+  return `All values are sums over the ordered pairs of views, like the loss: a same-view negative occurs in ${views - 1} rows of its anchor, a cross-view negative in one. As a result, the ${share.toFixed(0)}% of the negatives with the same view carry ${percent(mine.sameView)}% of the weight. The effective number of negatives is exp(entropy of the weights). ${pull}`;
 }

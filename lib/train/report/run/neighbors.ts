@@ -7,12 +7,12 @@ import { fixed } from '../tables.ts';
 type Drawn = RunRecord & { snapshot: Snapshot };
 type Query = Snapshot['gallery'][number];
 
-/** Largest number of row pairs to show. */
+/** Maximum number of images to show. */
 const mostQueries = 6;
 
 /**
- * Nearest neighbors of the same images in several runs, one row per run, with a dashed frame around those that not every run
- * has. Identical rows are omitted.
+ * Shows the nearest neighbors of the same images in several runs, one row per run, with a dashed frame around neighbors
+ * that are not in every row. Images with identical rows are omitted.
  */
 export function neighborsSection(records: readonly RunRecord[]): Part {
   const drawn = records.filter((record): record is Drawn => record.snapshot !== null);
@@ -22,8 +22,8 @@ export function neighborsSection(records: readonly RunRecord[]): Part {
   return html`<section><h2>Nearest neighbors</h2>${
     differing.length === 0
       ? same(shared.length)
-      : html`<p>The same test images in every run, with the nearest others by its hyperbolic distance. In a dashed frame: images
-that not every run has among its nearest. Green: the same class; red: another.${
+      : html`<p>The same test images in every run, with their nearest neighbors by the hyperbolic distance of that run. Dashed frame:
+not among the nearest neighbors in every run. Green: same class; red: different class.${
           differing.length < shared.length
             ? ` Of ${shared.length} images, ${shared.length - differing.length} have the same neighbors in every run and are omitted.`
             : null
@@ -33,10 +33,10 @@ that not every run has among its nearest. Green: the same class; red: another.${
 
 function same(count: number): Html {
   return html`<p>All runs find the same neighbors in the same order for the ${count} images that they share, so there is nothing
-to compare. This is always the case for two outputs of a unit-norm head, because both rank by the same cosine.</p>`;
+to compare. This is always the case for the two outputs of a unit-norm head, because both rank by the same cosine.</p>`;
 }
 
-/** Queries present in every run, identified by their image. */
+/** Returns the queries that are present in every run, identified by their image. */
 function sharedQueries(drawn: readonly Drawn[]): Query[][] {
   const [first, ...others] = drawn.map(({ snapshot }) => snapshot.gallery);
   return (first ?? []).flatMap((query) => {
@@ -51,7 +51,7 @@ function neighborKey({ nearest }: Query): string {
   return nearest.map(({ thumbnail }) => thumbnail).join();
 }
 
-/** The images that every row has, in a time that is linear in the number of rows. */
+/** Returns the images that are in every row, in time linear in the number of rows. */
 function inEvery(rows: readonly Query[]): Set<string> {
   const [first, ...others] = rows.map(({ nearest }) => new Set(nearest.map(({ thumbnail }) => thumbnail)));
   return new Set([...(first ?? [])].filter((thumbnail) => others.every((row) => row.has(thumbnail))));

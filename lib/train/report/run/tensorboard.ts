@@ -9,23 +9,23 @@ import { readConfig } from '../../run/read.ts';
 import type { EvaluationRow, HealthRow, Row, StepRow } from '../../run/record.ts';
 import { diskPng, galleryJpeg } from '../charts/raster.ts';
 
-/** Maximum number of radii in a histogram; larger counts are scaled down, which keeps the shape. */
+/** Maximum number of radii in a histogram; larger counts are scaled down, which preserves the shape. */
 const mostRadii = 65_536;
 
 /**
- * Writes a run's TensorBoard events, the same values as metrics.jsonl: `tensorboard --logdir runs` shows all runs under
- * the names of their folders. Numbers that were not measured are omitted. The first failure becomes a warning and ends the
- * event file, but not the run.
+ * Writes a run's TensorBoard events, with the same values as metrics.jsonl. `tensorboard --logdir runs` shows all runs
+ * under the names of their folders. Numbers that were not measured are omitted. The first failure becomes a warning and
+ * ends the event file, but not the run.
  */
 export class TensorBoard implements RunListener {
   readonly #warn: (text: string) => void;
   /** Null without a folder, and after a failure. */
   #folder: string | null = null;
-  /** The inode of the run's log, which stays open, so that no other run has it. */
+  /** The inode of the run's log; no other file can get it, because the log stays open. */
   #log: number | null = null;
-  /** Opened with the first row. */
+  /** Opened when the first row is written. */
   #writer: EventWriter | null = null;
-  /** Earlier steps are in the files of earlier sessions. */
+  /** First step of this session; earlier steps are in the files of earlier sessions. */
   #firstStep = 0;
   #step = 0;
 
@@ -56,7 +56,7 @@ export class TensorBoard implements RunListener {
     return this.#write(row);
   }
 
-  /** Logs the report's drawings as images. */
+  /** Logs drawings of the report as images. */
   async onSnapshot(snapshot: Snapshot): Promise<void> {
     await this.#attempt(async (folder) => {
       this.#writer ??= await this.#open(folder);
@@ -66,7 +66,7 @@ export class TensorBoard implements RunListener {
     });
   }
 
-  /** A resumed run does not repeat the rows before its checkpoint, so they must be in the file. */
+  /** Flushes the events, because a resumed run does not repeat the rows before its checkpoint. */
   async onCheckpoint(): Promise<void> {
     await this.#attempt(async () => await this.#writer?.flush());
   }
@@ -105,7 +105,7 @@ export class TensorBoard implements RunListener {
     }
   }
 
-  /** Weights and data may take minutes to load, during which another run may have taken over the folder. */
+  /** Checks the folder, which another run may have taken over while weights and data were loaded. */
   async #open(folder: string): Promise<EventWriter> {
     if (logOf(folder) !== this.#log) throw new Error('the run folder was moved, deleted or replaced');
     return await openWriter(folder, this.#firstStep);
@@ -158,7 +158,7 @@ export class TensorBoard implements RunListener {
   }
 }
 
-/** The inode of a run's log; null without one. */
+/** Returns the inode of a run's log; null if the log does not exist. */
 function logOf(folder: string): number | null {
   return lstatSync(join(folder, 'metrics.jsonl'), { throwIfNoEntry: false })?.ino ?? null;
 }

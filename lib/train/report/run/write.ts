@@ -18,7 +18,9 @@ export async function writeReport(path: string): Promise<string> {
   return file;
 }
 
-/** Writes the report of a run that has ended without an error. A failure becomes a warning, because the run has succeeded. */
+/**
+ * Writes the report when a run ends without an error. A failure becomes a warning, because the run itself has succeeded.
+ */
 export class ReportWriter implements RunListener {
   /** Path of the report; null if it was not written. */
   path: string | null = null;

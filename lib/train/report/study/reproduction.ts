@@ -24,19 +24,19 @@ import { fixed, orZero, percent } from '../tables.ts';
 import { bestSection, contrastSection, temperatureSection } from './study.ts';
 import { interval, verdictText } from './words.ts';
 
-/** A reproduction as read from its folder: its studies, and the runs to show in detail, by arm or setting. */
+/** A reproduction read from its folder: its studies, and the runs that the page shows in detail. */
 export interface ReadReproduction {
   record: ReproductionRecord;
   studies: Readonly<Record<StudyName, Study>>;
   /** The first run at the best setting of each geometry, highest recall first. */
   best: readonly RunRecord[];
-  /** The first run of each setting of the study of heads. */
+  /** The first run of each setting in the study of heads. */
   heads: readonly RunRecord[];
 }
 
 /**
  * Reads a reproduction and the runs that its page shows in detail.
- * @returns null if the folder contains none
+ * @returns null if the folder does not contain a reproduction
  */
 export async function readReproduction(path: string): Promise<ReadReproduction | null> {
   const record = await readRecord(path);
@@ -55,7 +55,7 @@ export async function readReproduction(path: string): Promise<ReadReproduction |
   return { record, studies, best: await runsOf('temperature', bests), heads: await runsOf('head', settings) };
 }
 
-/** Writes report.html of a reproduction. @returns its path; null if the folder contains no reproduction */
+/** Writes report.html of a reproduction. @returns its path; null if the folder does not contain a reproduction */
 export async function writeReproduction(path: string): Promise<string | null> {
   const found = await readReproduction(path);
   if (found === null) return null;
@@ -64,7 +64,7 @@ export async function writeReproduction(path: string): Promise<string | null> {
   return file;
 }
 
-/** As `studyReport`: a page that cannot be written does not end the runs. */
+/** Like `studyReport`: a failure to write the page becomes a warning and does not end the runs. */
 export function reproductionReport(path: string, onWarning: (text: string) => void): () => Promise<void> {
   return async () => {
     await writeReproduction(path).catch((error) => onWarning(undrawnWords(error, path)));
@@ -97,10 +97,10 @@ function lede({ ds }: ReproductionRecord, studies: Readonly<Record<StudyName, St
   const took = results.reduce((sum, { seconds }) => sum + orZero(seconds), 0);
   const { model, ep, bs } = studies.temperature.plan.cells[0]!.config;
   const made = results.length === total ? `${total} runs` : `${results.length} of ${total} runs so far`;
-  return `Does hyperbolic geometry help, or does it only act as a temperature? ${made} of ${model} on ${ds}, ${ep} epochs, batch size ${bs}${took > 0 ? `, ${duration(took)} in all` : ''}.`;
+  return `Does hyperbolic geometry help, or does it only act as a temperature? ${made} of ${model} on ${ds}, ${ep} epochs, batch size ${bs}${took > 0 ? `, ${duration(took)} in total` : ''}.`;
 }
 
-/** Mean recall over lambda and c. */
+/** A heat map of mean recall by lambda and c. */
 function lambdaSection(arms: readonly ArmSummary[]): Part {
   const cells = arms.flatMap((arm) => arm.cells);
   if (cells.every(({ scores }) => scores.size === 0)) return null;
@@ -117,14 +117,14 @@ function lambdaSection(arms: readonly ArmSummary[]): Part {
   )}</section>`;
 }
 
-/** The hard negatives of the best network under every geometry. */
+/** The hardest negatives on the embeddings of the best run, under each geometry. */
 function stripSection(best: readonly RunRecord[]): Part {
   const drawn = best.filter(({ snapshot }) => (snapshot?.strips ?? []).length > 0);
   const [shown] = drawn;
   if (shown === undefined) return null;
   return html`<section><h2>Hard negatives</h2>
-<p>Which images of other classes push an anchor away depends on the geometry of the loss: the embeddings are those of the best
-${shown.config.geometry} run, the weights those of each geometry at its temperatures.</p>${stripFigure(shown.snapshot!)}</section>`;
+<p>The negatives that push an anchor away most strongly depend on the geometry of the loss. The embeddings are those of the best
+${shown.config.geometry} run; the weights are those of each geometry at the temperatures of that run.</p>${stripFigure(shown.snapshot!)}</section>`;
 }
 
 /** The predictions of the closed forms for a tied pair, next to the measured distribution of the gradient. */
@@ -148,8 +148,8 @@ function theorySection(best: readonly RunRecord[]): Part {
   });
   return html`<section><h2>Effective temperature and hard negatives</h2>
 <p>The reciprocal slope of a tied pair's logit with respect to its cosine is its effective temperature: constant for the Euclidean loss,
-lower for similar pairs (hard negatives) under the hyperbolic distance. The other charts compare the share of the gradient by
-cosine that the formulas predict from the negatives of a batch with the measured one.</p>
+lower for similar pairs (hard negatives) under the hyperbolic distance. The other charts compare the measured share of the
+gradient by cosine with the share that the formulas predict for the negatives of a batch.</p>
 <div class="charts">${lineChart({ title: 'Effective temperature by cosine', xLabel: 'cosine of anchor and negative', series: curves, yMin: 0, dense: true })}${measured}</div>
 ${rows.length === 0 ? null : profileTable(rows)}</section>`;
 }
@@ -174,7 +174,7 @@ function shareChart(config: RunConfig, { profiles, cosineBins }: NegativeProfile
   });
 }
 
-/** Unit norm against free radius: recall, the radii in use, and whether they follow the class tree. */
+/** Compares unit norm with free radius: recall, radii, and whether the radii reflect the class tree. */
 function headSection(study: Study, heads: readonly RunRecord[]): Part {
   const { arms } = analyze(study);
   const cells = arms.flatMap(({ arm, cells }) => cells.map((summary) => ({ arm, ...summary })));
@@ -195,8 +195,8 @@ function headSection(study: Study, heads: readonly RunRecord[]): Part {
       : [html`<h3>${config.geometry}, head ${config.head}</h3>${depthTable(depth)}`];
   });
   return html`<section><h2>Tied head or free radius?</h2>
-<p>The head of HypMix puts all points at one radius; that of Hyp-ViT leaves the radius free. If radius expressed depth in the
-class tree, the midpoints of larger groups would lie closer to the origin than those of their parts.
+<p>The head of HypMix places all points at the same radius; that of Hyp-ViT leaves the radius free. If the radius encoded depth in
+the class tree, the midpoints of larger groups would be closer to the origin than those of their subgroups.
 <a href="head/report.html">All runs</a></p>
 <div class="scroll"><table><thead><tr><th scope="col">Geometry</th><th scope="col">head</th><th scope="col">Recall@1</th><th scope="col">95% interval</th><th scope="col">radius (mean, range), rim at 1</th></tr></thead><tbody>${cells.map(
     (each) =>
@@ -207,7 +207,7 @@ class tree, the midpoints of larger groups would lie closer to the origin than t
 function publishedSection(ds: string): Part {
   const published = publishedRecipes(ds).filter(({ recallAt1 }) => recallAt1 !== null);
   if (published.length === 0) return null;
-  return html`<section><h2>Published values</h2><p>Recall@1 in percent that the papers report for their full commands.</p>
+  return html`<section><h2>Published values</h2><p>Recall@1 in percent, as the papers report it for their full commands.</p>
 <div class="scroll"><table><thead><tr><th scope="col">Paper</th><th scope="col">backbone</th><th scope="col">Recall@1</th></tr></thead><tbody>${published.map(
     ({ paper, options, recallAt1 }) =>
       html`<tr><th scope="row">${paper}</th><td>${options.model ?? ''}</td><td>${String(recallAt1)}</td></tr>`,
@@ -218,8 +218,8 @@ function methodSection({ command, machine, seeds, grid, asked }: ReproductionRec
   const less =
     grid === 'full' && seeds.length === asked.length
       ? ''
-      : ` To fit the budget, it has ${grid === 'full' ? 'all settings' : 'fewer settings'} and ${seeds.length} of ${asked.length} seeds.`;
-  return html`<section><h2>How this was made</h2>
+      : ` To fit the budget, it uses ${grid === 'full' ? 'all settings' : 'fewer settings'} and ${seeds.length} of ${asked.length} seeds.`;
+  return html`<section><h2>How this report was made</h2>
 <p><code>${command}</code> on ${machine}.${less} The geometries ${baseline}, ${subject} and hybrid ran with the same seeds: a seed
 determines the initial weights and the order of the images, and differences are computed per seed. Each study has its own
 report: <a href="temperature/report.html">temperature</a>, <a href="lambda-c/report.html">lambda and c</a>,

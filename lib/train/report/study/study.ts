@@ -44,7 +44,7 @@ function lede({ plan, results }: Study): string {
   const took = results.reduce((sum, { seconds }) => sum + orZero(seconds), 0);
   const arms = new Set(plan.cells.map(({ arm }) => arm)).size;
   const made = results.length === total ? `${total} runs` : `${results.length} of ${total} runs so far`;
-  return `${arms} geometries, ${plan.cells.length} settings, ${counted(plan.seeds.length, 'paired seed')}: ${made} of ${model} on ${ds}, ${ep} epochs, batch size ${bs}${took > 0 ? `, ${duration(took)} in all` : ''}.`;
+  return `${arms} geometries, ${plan.cells.length} settings, ${counted(plan.seeds.length, 'paired seed')}: ${made} of ${model} on ${ds}, ${ep} epochs, batch size ${bs}${took > 0 ? `, ${duration(took)} in total` : ''}.`;
 }
 
 const armColor = (arms: readonly ArmSummary[], arm: string): string =>
@@ -63,10 +63,10 @@ export function temperatureSection({ arms, contrasts }: Analysis): Html {
     mean,
     low,
     high,
-    sure: verdict === 'difference',
+    significant: verdict === 'difference',
   }));
   return html`<section><h2>Recall against temperature</h2>
-<p>Points are means over seeds with 95% intervals; if other options vary too, the best setting is shown.
+<p>Points are means over seeds with 95% confidence intervals; if other options vary too, the best setting is shown.
 Temperatures of different geometries are not comparable: compare the maxima of the curves, not points at the same
 temperature.</p><div class="charts">${chart}${rows.length === 0 ? null : forestPlot('Differences at the best temperature of each geometry', rows)}</div></section>`;
 }
@@ -92,7 +92,7 @@ export function bestSection({ arms }: Analysis): Html {
   const top = Math.max(...arms.map(({ best }) => best?.estimate.mean ?? 0), 1e-9);
   return html`<section><h2>Best setting per geometry</h2>
 <p>The setting with the highest mean Recall@1 (in percent) per geometry; the first of ties.</p>
-<div class="scroll"><table><thead><tr><th scope="col">Geometry</th><th scope="col">at</th><th scope="col">mean</th><th scope="col">std. dev.</th><th scope="col">95% interval</th><th scope="col">seeds</th></tr></thead><tbody>${arms.map(
+<div class="scroll"><table><thead><tr><th scope="col">Geometry</th><th scope="col">setting</th><th scope="col">mean</th><th scope="col">std. dev.</th><th scope="col">95% interval</th><th scope="col">seeds</th></tr></thead><tbody>${arms.map(
     ({ arm, best }) =>
       best === null
         ? null
@@ -103,8 +103,8 @@ export function bestSection({ arms }: Analysis): Html {
 export function contrastSection({ contrasts }: Analysis): Part {
   if (contrasts.length === 0) return null;
   return html`<section><h2>Significance</h2>
-<p>Paired differences in percentage points, each side at the setting that was best on the <em>other</em> seeds (a setting
-looks better than it is on the seeds that selected it). A difference is claimed if p, corrected for the number of
+<p>Paired differences in percentage points, each side at the setting that was best on the <em>other</em> seeds, because a
+setting looks better than it is on the seeds that selected it. A difference is significant if p, corrected for multiple
 comparisons, is below 0.05.</p>
 <div class="scroll"><table><thead><tr><th scope="col">Comparison</th><th scope="col">difference</th><th scope="col">95% interval</th><th scope="col">p</th><th scope="col" class="words">verdict</th></tr></thead><tbody>${contrasts.map(
     (each) =>
@@ -122,7 +122,7 @@ function controlSection({ survival }: Analysis): Part {
   const meaning: Record<string, string> = {
     chordal: 'the chord instead of the hyperbolic distance: the remainder is due to curvature itself',
     [hardNegatives]:
-      'a Euclidean run that weights negatives explicitly by hardness (strength beta, Robinson et al. 2021): the remainder is more than a preference for hard negatives',
+      'a Euclidean run that weights negatives explicitly by hardness (strength beta, Robinson et al. 2021): the remainder is not due to a preference for hard negatives',
     [slopeMatched]: `a Euclidean run whose logit has the same slope at a cosine of ${matchedAt}: the remainder is due to the shape of the distance, not its temperature`,
   };
   return html`<section><h2>Curvature or temperature?</h2><p>The share of the advantage of hyperbolic over euclidean that remains under each control.</p>
@@ -158,7 +158,7 @@ function heatSection({ arms: all }: Analysis): Part {
   return html`<section><h2>Heat maps</h2><p>Mean Recall@1 in percent.</p><div class="heatmaps">${overall}${grids}</div></section>`;
 }
 
-/** Two varying options within a geometry, as a grid. */
+/** A heat map of two varying options for one geometry; null if the runs do not form a grid. */
 function square(arm: ArmSummary, down: 't_e' | 'hyp_c' | 'lam', across: 't_h'): Html | null {
   const values = (key: 't_e' | 'hyp_c' | 'lam' | 't_h'): number[] =>
     [...new Set(arm.cells.map(({ cell }) => cell.config[key]))].sort((a, b) => a - b);
@@ -185,7 +185,7 @@ function square(arm: ArmSummary, down: 't_e' | 'hyp_c' | 'lam', across: 't_h'): 
 function ablationSection({ plan }: Study, { arms }: Analysis): Part {
   const names = plan.varied.filter((name) => !isTemperature(name));
   if (names.length === 0) return null;
-  return html`<section><h2>Other options</h2><p>For each value, the best of all other settings.</p><div class="charts">${names.map(
+  return html`<section><h2>Other options</h2><p>For each value, the best setting of all other options.</p><div class="charts">${names.map(
     (name) => {
       const numeric = arms.every((arm) =>
         arm.cells.every(({ cell }) => typeof optionOf(cell, name) === 'number'),
@@ -243,7 +243,7 @@ function cellsSection({ plan, results }: Study, { arms }: Analysis): Html {
   )}</tbody></table></div></section>`;
 }
 
-/** Reliability of an interval for a number of seeds; the coverage for five is measured in statistics.test.ts. */
+/** Describes how reliable intervals are; the coverage for five seeds is measured in statistics.test.ts. */
 function coverageWords(seeds: number): string {
   if (seeds === 1) return '';
   if (seeds < 5) return '; with fewer than five seeds, intervals are rough';
@@ -254,8 +254,8 @@ function methodSection({ plan }: Study): Html {
   const { length } = plan.seeds;
   return html`<section><h2>How to read this report</h2>
 <p>Every setting was run with the same ${length === 1 ? 'seed' : `${length} seeds`}. A seed determines the initial weights, the order of the images and their
-crops, so two settings with the same seed differ only in the setting, and differences are computed per seed.</p>
-<p>Intervals are bootstrap intervals over the seeds (the expanded percentile${coverageWords(length)}). p values are from Student's
-paired t-test with Holm's correction for all comparisons on this page: if nothing differs, the
-probability of any claim is at most 5%. “None found” does not mean that there is no difference; more seeds detect smaller ones.</p></section>`;
+crops, so two runs with the same seed differ only in their settings, and differences are computed per seed.</p>
+<p>Intervals are bootstrap intervals over the seeds (the expanded percentile${coverageWords(length)}). p-values are from Student's
+paired t-test with Holm's correction for all comparisons on this page: if there are no true differences, the
+probability of any false positive is at most 5%. “None found” does not mean that there is no difference; more seeds detect smaller ones.</p></section>`;
 }

@@ -2,14 +2,14 @@ import type { Analysis, ArmSummary, CellSummary } from '../../study/analyze.ts';
 import type { Estimate } from '../../study/statistics.ts';
 import { percent } from '../tables.ts';
 
-/** A difference of shares in percentage points, with its sign. */
+/** Formats a difference of shares in percentage points, with its sign. */
 export function points(value: number): string {
   if (!Number.isFinite(value)) return '–';
   const rounded = (100 * value).toFixed(1);
   return value < 0 ? rounded.replace('-', '−') : `+${rounded}`;
 }
 
-/** `60.1 to 63.4`; a dash for a single seed. */
+/** Formats an interval as `60.1 to 63.4`; a dash for a single seed. */
 export function interval({ low, high }: Pick<Estimate, 'low' | 'high'>): string {
   if (!Number.isFinite(low)) return '–';
   const text = (value: number): string => percent(value).replace('-', '−');
@@ -18,7 +18,7 @@ export function interval({ low, high }: Pick<Estimate, 'low' | 'high'>): string 
 
 const same = (one: number, other: number): boolean => Math.abs(one - other) < 1e-9;
 
-/** The highest recall and all settings that reach it; small test sets produce ties. */
+/** States the highest recall and all settings that reach it, because small test sets produce ties. */
 function leadText(first: ArmSummary, done: readonly ArmSummary[], alone: boolean): string {
   const { cell, estimate } = first.best!;
   const share = `${percent(estimate.mean)}%`;
@@ -55,5 +55,5 @@ export function verdictText({ arms, contrasts }: Analysis): string {
   const rest = found.length - said.length;
   const others =
     rest === 0 ? '' : ` ${rest} more ${rest === 1 ? 'difference is' : 'differences are'} listed below.`;
-  return `${lead} At their own best temperatures ${claims.join(', ')}.${others}`;
+  return `${lead} At their best temperatures, ${claims.join(', ')}.${others}`;
 }

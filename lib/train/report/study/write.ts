@@ -15,8 +15,9 @@ export async function writeStudyReport(path: string): Promise<string> {
 }
 
 /**
- * A `report` hook of `sweep`. A study whose report cannot be written continues, because its results are on the disk.
- * @param onWarning - notified of the failure
+ * Returns a `report` hook for `sweep`. If the report cannot be written, the study continues, because its results are
+ * stored.
+ * @param onWarning - receives the reason
  */
 export function studyReport(onWarning: (text: string) => void): (path: string) => Promise<void> {
   return async (path) => {

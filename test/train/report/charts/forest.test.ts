@@ -1,7 +1,13 @@
 import test from 'ava';
 import { forestPlot } from '../../../../lib/train/report/charts/forest.ts';
 
-const row = (mean: number, low: number, high: number, sure = false) => ({ name: 'a', mean, low, high, sure });
+const row = (mean: number, low: number, high: number, significant = false) => ({
+  name: 'a',
+  mean,
+  low,
+  high,
+  significant,
+});
 
 test('a mean is drawn inside its interval, to the right of zero exactly if it is positive', (t) => {
   for (const [mean, low, high] of [

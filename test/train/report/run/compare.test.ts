@@ -60,7 +60,7 @@ test('of a thousand runs, all are in the tables and the first ones are drawn', (
   });
   const page = comparisonPage(runs);
   t.true(page.includes('<th scope="col">run-999</th>') && page.includes(': run-999</th>'));
-  t.regex(page, new RegExp(`neighbors and negatives are those of the first ${mostDrawn} runs`));
+  t.regex(page, new RegExp(`neighbors and negatives are shown for the first ${mostDrawn} runs`));
   t.is(
     [...page.matchAll(/class="rim"/g)].length,
     [...comparisonPage(runs.slice(0, 48)).matchAll(/class="rim"/g)].length,
@@ -68,5 +68,5 @@ test('of a thousand runs, all are in the tables and the first ones are drawn', (
   t.true(page.length < 10_000_000, `${page.length}`);
   const light = runs.map((run, i) => (i < mostDrawn ? run : withoutDrawings(run)));
   t.is(comparisonPage(light), page);
-  t.notRegex(comparisonPage(runs.slice(0, 2)), /are those of the first/);
+  t.notRegex(comparisonPage(runs.slice(0, 2)), /are shown for the first/);
 });

@@ -25,7 +25,7 @@ test('a report names the best of several evaluations if it is not the last', (t)
   };
   t.regex(
     run(0.1, 0.5, 0.7, 0.7, 0.6),
-    /The best evaluation was after epoch 2: Recall@1 69\.0% by cosine; best\.safetensors holds/,
+    /The best evaluation was after epoch 2: Recall@1 69\.0% by cosine; best\.safetensors has/,
   );
   for (const page of [run(0.1, 0.5, 0.6), run(0.7, 0.6), run(0.7)]) t.notRegex(page, /best evaluation/);
 });

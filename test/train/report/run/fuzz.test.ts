@@ -118,7 +118,7 @@ async function orCoded<T>(make: () => Promise<T>): Promise<T | null> {
 }
 
 /** Text that must not appear in any output: missing numbers, and values that were not formatted. */
-const leaked = /NaN|Infinity|undefined|\[object|This part cannot be drawn/;
+const leaked = /NaN|Infinity|undefined|\[object|This part cannot be rendered/;
 
 function sound(page: string): void {
   const shown = page

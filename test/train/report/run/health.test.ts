@@ -10,14 +10,14 @@ test('the histogram has a column per bin, and the highest column has the most po
   t.is(heights.length, 4);
   t.deepEqual([heights[0], heights[2]], [0, 0]);
   t.true(Math.abs(heights[1]! / heights[3]! - 3) < 0.01);
-  t.regex(text, /Radii from 0\.100 to 0\.800 of the ball/);
+  t.regex(text, /Radii from 0\.100 to 0\.800 times that of the ball/);
 });
 
 test('values at their limits are stated', (t) => {
   const words = (change: object): string =>
     /class="note">(.*?)<\/p>/.exec(radiusFigure({ ...fakeHealth, ...change }).text)![1]!;
-  t.regex(words({}), /25% of the points are held at the rim\. No distance is saturated\./);
-  t.regex(words({ atRim: 0, saturated: 0.00123 }), /No point is held at the rim\. 0\.123% of the distances/);
+  t.regex(words({}), /25% of the points are at the rim\. No distances are saturated\./);
+  t.regex(words({ atRim: 0, saturated: 0.00123 }), /No points are at the rim\. 0\.123% of the distances/);
   t.regex(words({ scale: 1024, skippedSteps: 1 }), /Loss scale 1024; 1 step skipped so far/);
   t.notRegex(words({}), /Loss scale/);
 });

@@ -89,7 +89,7 @@ test('a failing server is a warning, once', async (t) => {
   const { calls, url } = await serve(t, 5);
   const warnings = await log(url, 500);
   t.is(warnings.length, 1);
-  t.regex(warnings[0]!, /^MLflow at \S+ failed \(status 500: .*\), so this run is not logged there$/s);
+  t.regex(warnings[0]!, /^MLflow at \S+ failed \(status 500: .*\), so this run is no longer logged there$/s);
   t.is(calls.length, 6);
   const unreachable = await log('http://127.0.0.1:9', 3);
   t.is(unreachable.length, 1);

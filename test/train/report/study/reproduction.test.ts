@@ -48,7 +48,7 @@ test('the page answers each question, links to the studies and loads nothing els
     'Recall against lambda and c',
     'Effective temperature and hard negatives',
     'Tied head or free radius?',
-    'How this was made',
+    'How this report was made',
   ])
     t.true(page.includes(`<h2>${heading}</h2>`), heading);
   for (const name of studyNames) t.true(page.includes(`href="${name}/report.html"`), name);
