@@ -3,7 +3,11 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import test from 'ava';
+import type { Core, Outcome } from '../lib/call/binding.ts';
+import { core } from '../lib/native.ts';
+import { rowCall } from '../lib/row/call.ts';
 import { asyncNames, coreCalls } from './core-calls.ts';
+import { describedCalls } from './generate-ops.ts';
 
 const run = promisify(execFile);
 const child = fileURLToPath(new URL('event-loop-child.js', import.meta.url));
@@ -14,7 +18,67 @@ test('the calls cover every asynchronous export and every gallery method', async
   t.deepEqual([...new Set(calls.map(({ name }) => name))].sort(), asyncNames().sort());
 });
 
-// The bound is what the machine needs to add five million numbers, or twice the longest turn of a native call.
+type Native = Record<string, (...given: unknown[]) => Outcome>;
+
+/** Calls `seen` with the job number of every call of the core that is not short; returns the function that ends this. */
+function watch(seen: (job: unknown) => void): () => void {
+  const binary = core() as Core & Native;
+  const jobOf: Record<string, (given: readonly unknown[]) => unknown> = {
+    ...Object.fromEntries(Object.keys(describedCalls()).map((name) => [name, (given) => given.at(-1)])),
+    row: ([numbers]) => (numbers as Float64Array)[rowCall.job],
+    rowVjp: ([numbers]) => (numbers as Float64Array)[rowCall.job],
+  };
+  const originals = Object.keys(jobOf).map((name) => [name, binary[name]!] as const);
+  for (const [name, original] of originals) {
+    binary[name] = (...given) => {
+      seen(jobOf[name]!(given));
+      return original.apply(binary, given);
+    };
+  }
+  return () => {
+    for (const [name, original] of originals) binary[name] = original;
+  };
+}
+
+// Time cannot tell this of calls that are fast at any size that a test can afford.
+test.serial('asynchronous exports run the core in jobs only, and synchronous variants never', async (t) => {
+  const { calls, close } = await coreCalls({ rows: 64, side: 16 });
+  let jobs: unknown[] = [];
+  const unwatch = watch((job) => jobs.push(job));
+  const alone = new Set<string>();
+  try {
+    for (const { name, run, sync } of calls) {
+      jobs = [];
+      await run();
+      t.deepEqual(
+        jobs.filter((job) => !((job as number) > 0)),
+        [],
+        name,
+      );
+      if (jobs.length === 0) alone.add(name);
+      jobs = [];
+      sync?.();
+      t.deepEqual(
+        jobs.filter((job) => job !== 0),
+        [],
+        `${name}.sync`,
+      );
+    }
+  } finally {
+    unwatch();
+    await close();
+  }
+  t.deepEqual([...alone].sort(), [
+    'Gallery.add',
+    'Gallery.load',
+    'Gallery.remove',
+    'Gallery.save',
+    'embedTree',
+    'normalize',
+  ]);
+});
+
+// The bound is what the machine needs to add five million numbers, or twice the longest turn of work of Node.
 test('no call blocks the main thread for long', async (t) => {
   t.timeout(600_000);
   const { stdout } = await run(process.execPath, ['--expose-gc', child, '262144', '1024', '8']);
