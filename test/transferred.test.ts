@@ -5,7 +5,7 @@ import { cloud, failure } from './support.ts';
 
 const c = 1;
 
-test('transferring a buffer while a job uses it rejects the promise', async (t) => {
+test('transferring a buffer during an asynchronous call rejects the promise', async (t) => {
   const big = cloud(Float32Array, 2000, 64, 0.9);
   const promise = pairwiseDistance(big, undefined, { c });
   const kept = structuredClone(big.data.buffer, { transfer: [big.data.buffer as ArrayBuffer] });
@@ -14,11 +14,11 @@ test('transferring a buffer while a job uses it rejects the promise', async (t) 
   t.is((kept as ArrayBuffer).byteLength, 2000 * 64 * 4);
 });
 
-test('rows that are transferred while a gallery copies them are rejected, and none is kept', async (t) => {
+test('a gallery rejects rows that are transferred while it copies them, and keeps none', async (t) => {
   using gallery = new Gallery<Reals>({ c });
   const x = cloud(Float32Array, 6, 3, 0.5);
   await gallery.add(x);
-  const big = matrix(new Float32Array(12_000_000), 4_000_000, 3); // takes several turns of the event loop to copy
+  const big = matrix(new Float32Array(12_000_000), 4_000_000, 3); // copying takes several turns of the event loop
   const promise = gallery.add(big);
   await new Promise(setImmediate);
   structuredClone(big.data.buffer, { transfer: [big.data.buffer as ArrayBuffer] });

@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import * as core from '../lib/index.ts';
 import * as lib from '../lib/train/index.ts';
 
-/** Makes a value: the arguments of a call, or an object. */
+/** Creates a value: the arguments of a call, or an object. */
 export type Make = () => unknown;
 
 export const points = (): core.Matrix => core.matrix(new Float64Array(18).fill(0.1), 6, 3);
 
-/** The arguments, by the name of the call. @param folder - where files may be written */
+/** The arguments by the name of the call. @param folder - for files that calls write */
 export function arrayExamples(folder: string): Record<string, Make> {
   const c = 1;
   const layerRows = () => core.matrix(new Float32Array(18).fill(0.1), 6, 3);

@@ -1,14 +1,14 @@
 // The child process of test/wrong-arguments.test.ts: `node wrong-arguments-child.js SEED SECONDS [NAME]` calls every
-// function, constructor, method and getter that the package exports with valid arguments of which one, or one property
-// of one, is replaced by a wrong value, in an order drawn from the seed. It prints each call before making it, so that
-// the last line names the one that crashed or hung.
+// exported function, constructor, method and getter with valid arguments, one of which, or one property, is replaced by a
+// wrong value, in an order drawn from the seed. It prints each call before making it, so the last line names the call that
+// crashed or hung.
 import { writeSync } from 'node:fs';
 import { random, shuffle } from '../lib/random.ts';
 import { type Callable, callables } from './wrong-arguments.ts';
 import { WrongValueError, wrongValues } from './wrong-values.ts';
 
 const [, , seed = '1', seconds = '10', only = ''] = process.argv;
-/** A call that takes longer hangs; those that work take milliseconds. */
+/** A longer call counts as hanging; valid ones take milliseconds. */
 const mostSeconds = 20;
 
 interface Case {
@@ -23,7 +23,7 @@ function say(text: string): void {
   writeSync(1, `${text}\n`);
 }
 
-/** A place for a wrong value, and a function that puts it there. */
+/** A position for a wrong value, and a function that puts it there. */
 type Place = [at: string, put: (into: unknown, wrong: unknown) => unknown];
 
 /** Ways to put a wrong value somewhere into a valid one. */
@@ -69,7 +69,7 @@ async function casesOf(callable: Callable): Promise<Case[]> {
   return cases;
 }
 
-/** Whether an error has a code of ours or of the system, or was thrown by a getter of the argument. */
+/** Whether an error has a code of horoball or of the system, or was thrown by a getter of the argument. */
 function isExpected(error: unknown): boolean {
   if (error instanceof WrongValueError) return true;
   const { code, syscall, message } = (error ?? {}) as Partial<NodeJS.ErrnoException>;
@@ -99,7 +99,7 @@ async function settled(work: () => unknown): Promise<'result' | 'error' | 'hang'
   }
 }
 
-/** A queued call that failed rejects the next promise, which may be one that an example waits for. */
+/** A failed queued call rejects the next promise, which may be one that an example awaits. */
 async function patient<T>(make: () => Promise<T>): Promise<T> {
   for (let attempts = 1; ; attempts++) {
     try {
@@ -121,7 +121,7 @@ const results = new Set<string>();
 const slow: string[] = [];
 let calls = 0;
 
-/** The cases of each callable in a random order. One of each is called alternately, because some have many more. */
+/** The cases of each callable in a random order. Callables take turns, because some have many more cases than others. */
 const queues: Case[][] = [];
 for (const callable of all) {
   const [valid, ...wrong] = await patient(() => casesOf(callable));
@@ -131,7 +131,7 @@ const end = performance.now() + 1000 * Number(seconds);
 const total = queues.reduce((sum, { length }) => sum + length, 0);
 for (let round = 0; queues.some(({ length }) => length > round); round++) {
   for (const queue of queues) {
-    // The first round, of the valid arguments, is always whole.
+    // The first round, with valid arguments, always completes.
     if (queue[round] === undefined || (round > 0 && performance.now() > end)) continue;
     const { callable, text, args } = queue[round]!;
     say(`${callable.name}: ${text}`);

@@ -1,4 +1,4 @@
-// Valid arguments of every export of the package, which wrong-arguments.ts replaces one by one.
+// Valid arguments for every export of the package, which wrong-arguments-child.ts replaces one by one.
 import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
@@ -27,7 +27,7 @@ interface Files {
 async function makeFiles(): Promise<Files> {
   const folder = await mkdtemp(join(tmpdir(), 'horoball-wrong-'));
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
-  process.chdir(folder); // relative paths among the wrong values lead here
+  process.chdir(folder); // the base of relative paths among the wrong values
   Object.assign(process.env, { XDG_CACHE_HOME: folder, PATH: folder }); // no npm
   const [images, served, runs] = [join(folder, 'images'), join(folder, 'served'), join(folder, 'runs')];
   await writeImages(images, classNames(32), 2);
@@ -41,7 +41,7 @@ async function makeFiles(): Promise<Files> {
 
 const pulled = 'http://127.0.0.1:9/x.pth';
 
-/** Weights that seem to have been downloaded. */
+/** Weights in the cache, as if they had been downloaded. */
 async function writePulled(): Promise<void> {
   const place = join(cacheFolder(), 'weights', '127.0.0.1_9');
   await mkdir(place, { recursive: true });
@@ -62,7 +62,7 @@ const optionsOf = (path: string) => ({
   weights: null,
 });
 
-/** An instance that is made again after a call has disposed of it or closed it. */
+/** An instance that is created again after a call has disposed of it or closed it. */
 function kept<T extends object>(make: () => Promise<T> | T): () => Promise<T> {
   let made: T | undefined;
   return async () => {

@@ -19,7 +19,7 @@ const aliases: Readonly<Record<string, string>> = { LearntScalars: 'LearnableSca
 /** Not called: protected and internal members, and those that dispose of objects that the examples share. */
 const skipped = new Set(['constructor', 'dispose', 'close', 'handle', 'direction', 'load']);
 
-/** The properties of an object and of what it inherits from, up to Object. */
+/** The properties of an object and its prototypes, up to Object. */
 function members(of: object): Map<string, PropertyDescriptor> {
   const found = new Map<string, PropertyDescriptor>();
   for (let at = of; at !== Object.prototype && at !== null; at = Object.getPrototypeOf(at) as object)
@@ -102,7 +102,7 @@ export async function callables(): Promise<{ found: Callable[]; objects: [name: 
   return { found: [...found.values()], objects };
 }
 
-/** Reads an asynchronous generator, which does nothing before. */
+/** Reads an asynchronous generator, because it does nothing until it is read. */
 async function drained(result: unknown): Promise<unknown> {
   const generator = result as AsyncGenerator | null | undefined;
   if (typeof generator?.[Symbol.asyncIterator] === 'function' && typeof generator.next === 'function')

@@ -1,6 +1,6 @@
-// Values that no caller passes on purpose, each made anew.
+// Wrong values for arguments, each newly created.
 
-/** What the getters of the wrong values throw; a call may pass it on unchanged. */
+/** The value that getters of wrong values throw; a call may pass it on unchanged. */
 export class WrongValueError extends Error {}
 
 /** An instance of another class, with the names that this package's objects have. */
@@ -30,7 +30,7 @@ const thrower = (): never => {
   throw new WrongValueError('a getter that throws');
 };
 
-/** An object whose every property is another one at each read. */
+/** An object whose properties have another value at each read. */
 function changing(): object {
   let reads = 0;
   const values = [1, undefined, 'x', -1, null, [], Number.NaN];
@@ -61,8 +61,8 @@ export const wrongValues: Readonly<Record<string, () => unknown>> = {
   'an empty string': () => '',
   'a string': () => 'wrong',
   'a string with a null character': () => 'a\0b',
-  'a URL of the web': () => new URL('http://127.0.0.1:9/'),
-  'a URL of a file on a host': () => new URL('file://host/a%00b'),
+  'an http URL': () => new URL('http://127.0.0.1:9/'),
+  'a file URL with a host': () => new URL('file://host/a%00b'),
   'a million characters': () => 'a'.repeat(1_000_000),
   'an empty object': () => ({}),
   'an object without a prototype': () => Object.create(null),

@@ -1,6 +1,6 @@
-// node dist/test/train/precision.js [seeds] [epochs] [folder]: trains on the built-in data set in each precision,
-// with the same seeds, and prints the loss of Recall@1 in the lower ones. Exits with code 1 if the mean over the
-// seeds is more than 2 points below that of float32.
+// node dist/test/train/precision.js [seeds] [epochs] [folder]: trains on the built-in data set in each precision, with the
+// same seeds, and prints how much Recall@1 decreases in the lower ones. Exits with code 1 if the mean over the seeds is
+// more than 2 points below that of float32.
 import { join } from 'node:path';
 import { makeShapes, type Precision, type RunConfig, train } from '../../lib/train/index.ts';
 import { temporary } from './tiny-data.ts';
@@ -38,7 +38,7 @@ async function recall(precision: Precision, seed: number): Promise<number> {
   const percent = 100 * evaluations.at(-1)!.spaces.hyperbolic.at['1']!;
   const seconds = ((performance.now() - began) / 1000).toFixed(0);
   process.stdout.write(
-    `seed ${seed} ${precision}: Recall@1 ${percent.toFixed(2)}%, ${seconds} s, ${skipped} steps left out\n`,
+    `seed ${seed} ${precision}: Recall@1 ${percent.toFixed(2)}%, ${seconds} s, ${skipped} steps skipped\n`,
   );
   return percent;
 }

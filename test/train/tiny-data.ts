@@ -8,8 +8,9 @@ import { random } from '../../lib/random.ts';
 export const side = 24;
 
 /**
- * A folder of class folders: each class has two colors and a direction of the edge between them, and each image a
- * different position of the edge and some noise.
+ * A folder of class folders: each class has two colors and an edge direction, and each image a different edge position and
+ * some noise.
+ *
  * @param names - the class folders, such as `a` or `animals/owls`
  */
 export async function writeImages(root: string, names: readonly string[], images: number): Promise<void> {

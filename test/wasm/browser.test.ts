@@ -1,4 +1,4 @@
-// The bundle for browsers in headless Chromium, with and without memory that threads share.
+// Tests the browser bundle in headless Chromium, with and without shared memory.
 import { existsSync, readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -35,7 +35,7 @@ async function serve(isolated: boolean): Promise<Server> {
   return server;
 }
 
-/** The script of the page, as text, because it is a module of the page and not of this test. */
+/** The script of the page, as text, because it runs as a module of the page. */
 const script = (numbers: readonly number[]): string => `(async () => {
   const h = await import('/wasm/bundle.js');
   const x = h.matrix(new Float32Array(${JSON.stringify(numbers)}), 50, 8);

@@ -1,4 +1,4 @@
-// The WebAssembly core next to the native one. `npm run test:wasm` runs the core's other tests on it.
+// Compares the WebAssembly core with the native one. `npm run test:wasm` runs the core's other tests on it.
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -14,7 +14,7 @@ const built = existsSync(fileURLToPath(new URL('../../lib/horoball.wasm.gz', imp
 const onWasm = built ? test : test.skip;
 if (!built) test('skipped: the WebAssembly core is not built (npm run build:wasm)', (t) => t.pass());
 
-/** Runs a module on the WebAssembly core, which prints JSON. */
+/** Runs a module that prints JSON, with the WebAssembly core. */
 async function run<T>(code: string, env: Record<string, string> = {}): Promise<T> {
   const whole = `import * as h from '${library}'; import { cloud } from '${support}'; ${code}`;
   const options = { env: { ...process.env, HOROBALL_WASM: '1', ...env }, maxBuffer: 1 << 28 };
@@ -26,7 +26,7 @@ async function run<T>(code: string, env: Record<string, string> = {}): Promise<T
   return JSON.parse(stdout) as T;
 }
 
-/** The largest difference of two lists, relative to the values and at least to 1. */
+/** The largest difference of two lists, relative to max(1, value). */
 function difference(got: ArrayLike<number>, want: ArrayLike<number>): number {
   let most = got.length === want.length ? 0 : Number.POSITIVE_INFINITY;
   for (let i = 0; i < want.length; ++i) {
@@ -55,8 +55,10 @@ onWasm('distances agree with the native core within the tolerance of every metri
   }
 });
 
-onWasm('a job in a worker gives the bits of the synchronous call, and leaves its inputs alone', async (t) => {
-  const same = await run<boolean[]>(`
+onWasm(
+  'a job in a worker is bit-identical to the synchronous call, and does not change its inputs',
+  async (t) => {
+    const same = await run<boolean[]>(`
     const x = cloud(Float32Array, 200, 19, 0.9), before = x.data.slice();
     const equal = (a, b) => a.length === b.length && a.every((value, i) => Object.is(value, b[i]));
     const [d, nearest, gradients] = await Promise.all([
@@ -69,8 +71,9 @@ onWasm('a job in a worker gives the bits of the synchronous call, and leaves its
       equal(gradients[0].data, h.dist0.vjp.sync(x, new Float32Array(200).fill(1), { c: 1 })[0].data),
       equal(x.data, before),
     ]))`);
-  t.deepEqual(same, [true, true, true, true]);
-});
+    t.deepEqual(same, [true, true, true, true]);
+  },
+);
 
 onWasm('the loss and a search agree with the native core', async (t) => {
   const x = cloud(Float64Array, 96, 24, 0.9);
@@ -133,7 +136,7 @@ onWasm('errors have the codes of the native core', async (t) => {
   ]);
 });
 
-onWasm('HOROBALL_ISA selects the level that the core has', async (t) => {
+onWasm('HOROBALL_ISA accepts only the level of the core', async (t) => {
   const code = `try { console.log(JSON.stringify(h.coreInfo().level)) } catch (error) { console.log(JSON.stringify(error.code)) }`;
   t.is(await run(code), 'simd128');
   t.is(await run(code, { HOROBALL_ISA: 'simd128' }), 'simd128');

@@ -51,7 +51,7 @@ for (const [head, c, clipR, scale] of [
   });
 }
 
-test('initial weights are distributed as in timm, the head is orthogonal, and a seed determines the model', async (t) => {
+test('initial weights are distributed as in timm, the head is orthogonal, and the seed determines the model', async (t) => {
   const width = 96;
   const options = { model: { ...tinyViT, embedDim: width, distilled: true }, dim: 32 };
   using model = await tinyEmbedder(options);
@@ -141,7 +141,7 @@ test('the known backbones have the published shapes', (t) => {
   t.deepEqual(vitConfigs.dino_vits16.mean, [0.485, 0.456, 0.406]);
 });
 
-test('embedding without a graph gives the same numbers', async (t) => {
+test('embedding without a graph gives the same values', async (t) => {
   using model = await tinyEmbedder();
   using batch = tinyBatch(3, 1 + Math.floor(100 * random(4)()));
   const [a, b] = [model.forward(batch), model.forward(batch, { train: false })];

@@ -8,7 +8,7 @@ export const addonFile: string = fileURLToPath(
   new URL('../../../../lib/train/lane/addon.ts', import.meta.url),
 );
 
-/** The types of `module` that the signatures name. */
+/** The import of the types of `module` that the signatures use. */
 function imports(signatures: string, module: string, types: readonly string[]): string {
   const used = types.filter((type) => new RegExp(`\\b${type}\\b`).test(signatures));
   return `import type {\n${used.map((type) => `  ${type},\n`).join('')}} from './${module}.ts';\n`;

@@ -1,4 +1,4 @@
-// Groups of processes over Gloo on the loopback.
+// Groups of processes that communicate by Gloo over the loopback interface.
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { checkGroup, fromFirst, ProcessGroup, singleProcess } from '../../../lib/train/lane/group.ts';
@@ -56,7 +56,7 @@ for (const [mode, what] of [
     equals(t, 'gradients', '20', mode),
   );
 
-test.serial('with compat hypmix, each rank compares its own rows, and the ranks average', (t) =>
+test.serial('with compat hypmix, each rank compares only its own rows, and gradients are averaged', (t) =>
   equals(t, 'published'),
 );
 
@@ -89,7 +89,7 @@ for (const [rank, signal] of [
   [0, 'SIGSTOP'],
 ] as const) {
   test.serial(
-    `rank ${rank} after ${signal}: the others end soon with an error that names the rank and its step`,
+    `rank ${rank} after ${signal}: the others soon end with an error that names the rank and its step`,
     async (t) => {
       const [others, since] = await afterSignal(rank, signal);
       t.true(seconds(since) < 20, `${seconds(since)} s`);
@@ -104,7 +104,7 @@ for (const [rank, signal] of [
   );
 }
 
-test.serial('the other ranks report the message of the rank that failed', async (t) => {
+test.serial('the other ranks report the message of the failed rank', async (t) => {
   const since = performance.now();
   const ranks = await startRanks(3, [child, 'fails']);
   const ends = await Promise.all(ranks.map(({ end }) => end));
@@ -114,7 +114,7 @@ test.serial('the other ranks report the message of the rank that failed', async 
     t.regex(String(last(ends[i]!.stdout)['message']), /rank 1 failed in step 7: out of memory/);
 });
 
-test('an invalid place is rejected before anything is opened', async (t) => {
+test('rejects an invalid rank or port before opening a connection', async (t) => {
   const place = { rank: 2, size: 2, localRank: 0, localSize: 1, host: '127.0.0.1', port: 1 };
   const of = (change: object): Promise<ProcessGroup> =>
     ProcessGroup.join({ ...place, launched: false, restarts: 0, ...change });
@@ -136,7 +136,7 @@ test('a single process sums, gathers and shares its own values', async (t) => {
   t.is(singleProcess.gatherRows(own.euclidean, [2]), own.euclidean);
 });
 
-test('a value of rank 0 is computed there alone, and reaches the others as JSON', async (t) => {
+test('fromFirst computes a value on rank 0 only, and sends it to the others as JSON', async (t) => {
   t.true(Number.isNaN(await fromFirst(singleProcess, () => Number.NaN)), 'a single process keeps its value');
   const ranks = (rank: number, shared: string[]) => ({
     ...singleProcess,
@@ -152,7 +152,7 @@ test('a value of rank 0 is computed there alone, and reaches the others as JSON'
   t.deepEqual(shared, ['{"step":3}', '']);
 });
 
-test('without a group, the process is alone; only a ProcessGroup is accepted', (t) => {
+test('without a group, the process is a single one; only a ProcessGroup is accepted', (t) => {
   for (const group of [undefined, null, singleProcess]) t.is(checkGroup('train', group), singleProcess);
   t.throws(() => checkGroup('train', { ...singleProcess }), {
     code: 'ERR_HOROBALL_TYPE',

@@ -1,4 +1,4 @@
-// The head of the network, which calls the core's row table, against the oracle: values and gradients.
+// Compares the network's head, which calls the core's row table, with the oracle: values and gradients.
 import test from 'ava';
 
 import type { Embedder } from '../../../lib/train/index.ts';
@@ -99,7 +99,7 @@ for (const [what, head, c, clipR, scale] of [
   }
 }
 
-test('a zero feature is at the origin, and its gradient is finite', async (t) => {
+test('a zero feature maps to the origin, and its gradient is finite', async (t) => {
   using model = await tinyEmbedder({ head: 'hyp-vit' });
   const { shape, data } = (await model.state()).get('head.weight')!;
   await model.loadState(new Map([['head.weight', { shape, data: data.map(() => 0) }]]));

@@ -2,7 +2,7 @@ import test from 'ava';
 import { checkInputs, checkSquares } from '../../../lib/train/lane/inputs.ts';
 import { embed, tinyEmbedder } from '../helpers.ts';
 
-test('the inputs of the loss are two tensors of one shape', async (t) => {
+test('the loss requires two tensors of the same shape', async (t) => {
   using embedder = await tinyEmbedder();
   using embeddings = embed(embedder, 4);
   const { body, euclidean, hyperbolic } = embeddings;
@@ -15,7 +15,7 @@ test('the inputs of the loss are two tensors of one shape', async (t) => {
   t.throws(() => checkInputs('apply', { euclidean: body, hyperbolic }), { code: 'ERR_HOROBALL_SHAPE' });
 });
 
-test('square images have as many bytes as their count and size say', (t) => {
+test('square images must have the number of bytes that count and size imply', (t) => {
   const squares = { images: new Uint8Array(2 * 4 * 4 * 3), count: 2, size: 4 };
   t.deepEqual(checkSquares('embed', squares), squares);
   t.throws(() => checkSquares('embed', { ...squares, count: 3 }), { code: 'ERR_HOROBALL_SHAPE' });

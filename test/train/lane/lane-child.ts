@@ -1,4 +1,4 @@
-// Run by lane.test.ts as a separate process or worker.
+// The child process or worker of lane.test.ts.
 import { parentPort } from 'node:worker_threads';
 
 import { setThreads } from '../../../lib/train/lane/native.ts';
@@ -9,7 +9,7 @@ const model = await tinyEmbedder();
 const batch = tinyBatch(256);
 const first = model.forward(batch);
 const values = await first.body.data();
-/** Several seconds of work whose end nothing waits for. */
+/** Several seconds of work that nothing awaits. */
 const keepBusy = (): void => {
   for (let i = 0; i < 300; ++i) model.forward(batch).dispose();
 };

@@ -37,8 +37,8 @@ test('an error rejects the next promise and names its operation; later calls are
   t.notDeepEqual(await model.state(), before, 'the next one was not');
 });
 
-test('using the missing result of a failed operation is an error that says so', async (t) => {
-  if (torchInfo().cuda) return t.pass('there is a CUDA device');
+test('using the missing result of a failed operation causes an error that says so', async (t) => {
+  if (torchInfo().cuda) return t.pass('skipped: there is a CUDA device');
   const { Batch } = await import('../../../lib/train/lane/tensor.ts');
   using model = await tinyEmbedder();
   using batch = Batch.from(randomImages(2), { count: 2, size: 16 }, tinyViT.mean, tinyViT.std, 'cuda');
@@ -67,14 +67,14 @@ test('a disposed handle is rejected; a second disposal has no effect', async (t)
   const reading = out.body.data();
   out.dispose();
   out.dispose();
-  t.is((await reading).length, 2 * tinyViT.embedDim, 'work that was queued before still has it');
+  t.is((await reading).length, 2 * tinyViT.embedDim, 'work that was queued earlier still uses it');
   await t.throwsAsync(out.body.data(), { code: 'ERR_HOROBALL_DISPOSED' });
   model.dispose();
   await t.throwsAsync(model.state(), { code: 'ERR_HOROBALL_DISPOSED' });
 });
 
 // training.test.ts measures the memory of a process, because this one is shared with other tests.
-test.serial('handles and their bytes stay flat over 500 steps', async (t) => {
+test.serial('the number and memory of handles stay constant over 500 steps', async (t) => {
   using model = await tinyEmbedder();
   using optimizer = new AdamW(model, { lr: 1e-3 });
   const loss = new HybridLoss(options);
@@ -98,7 +98,7 @@ test.serial('handles and their bytes stay flat over 500 steps', async (t) => {
   t.deepEqual(memory(), before);
 });
 
-test.serial('the same seed and threads give the same bits', async (t) => {
+test.serial('runs with the same seed and number of threads are bit-identical', async (t) => {
   const run = async (): Promise<unknown> => {
     using model = await tinyEmbedder({ seed: 11 });
     using optimizer = new AdamW(model, { lr: 1e-2 });
@@ -142,8 +142,8 @@ test('workers train concurrently and can be terminated during work', async (t) =
     });
   };
   const running = await Promise.all([start(), start()]);
-  t.deepEqual(running[0]![1], running[1]![1], 'the same seed in each');
+  t.deepEqual(running[0]![1], running[1]![1], 'every worker uses the same seed');
   for (const [worker] of running) t.is(await worker.terminate(), 1);
   using model = await tinyEmbedder();
-  t.is((await model.state()).size, model.parameters().length, 'the lane here goes on');
+  t.is((await model.state()).size, model.parameters().length, 'the lane of this thread still works');
 });

@@ -131,7 +131,7 @@ test('labels in any order give the same results as rows ordered by class', async
   t.deepEqual(await values(mixed, labels), await values(images));
 });
 
-test('unequal counts are rejected with the class; so is a number of rows that is not a multiple of the views', async (t) => {
+test('rejects unequal counts, naming the class, and a number of rows that is not a multiple of the views', async (t) => {
   using model = await tinyEmbedder();
   const loss = new HybridLoss({ ...common, geometry: 'hybrid', tied: true });
   const labels = Int32Array.from({ length: rows }, (_, row) => Math.min(2, row >> 2));
@@ -141,7 +141,7 @@ test('unequal counts are rejected with the class; so is a number of rows that is
   t.throws(() => loss.apply(embed(model, rows - 1)), { code: 'ERR_HOROBALL_SHAPE' });
 });
 
-test('the addon checks what reaches it past the options', async (t) => {
+test('the addon itself rejects invalid arguments', async (t) => {
   using model = await tinyEmbedder({ head: 'hyp-vit' });
   const { euclidean, hyperbolic } = embed(model, rows);
   const sound = {

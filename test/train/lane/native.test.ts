@@ -17,7 +17,7 @@ import {
 } from '../../../lib/train/lane/native.ts';
 import { temporary } from '../data/support.ts';
 
-test('the addon is loaded once, and says which libtorch it uses', (t) => {
+test('the addon is loaded once, and reports its libtorch', (t) => {
   t.true(torchAvailable());
   t.is(native(), native());
   const { version, lib } = torchInfo();
@@ -26,7 +26,7 @@ test('the addon is loaded once, and says which libtorch it uses', (t) => {
   t.notThrows(checkWorkingFolder);
 });
 
-test.serial('the number of threads is the one that was set', (t) => {
+test.serial('setThreads sets the number of threads', (t) => {
   t.throws(() => setThreads(1025), { code: 'ERR_HOROBALL_RANGE', message: /from 1 to 1024/ });
   const { threads } = torchInfo();
   for (const count of [1, 3, 2]) {
@@ -54,7 +54,7 @@ test('searches run on the device of the network if the core has kernels for it',
   t.is(searchDevice('cuda:99'), 'cpu');
 });
 
-test('a signal has one flag, and none is needed without a signal', async (t) => {
+test('a signal has a single cancellation flag, and no signal needs none', async (t) => {
   const { signal } = new AbortController();
   t.is(cancelOf('state', signal), cancelOf('state', signal));
   t.not(cancelOf('state', signal), cancelOf('state', new AbortController().signal));

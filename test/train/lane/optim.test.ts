@@ -12,7 +12,7 @@ const options = { lr: 1e-2, weightDecay: 0.1, betas: [0.8, 0.9], eps: 1e-6 } as 
 const flat = (state: Map<string, NamedTensor>): number[] =>
   [...state.values()].flatMap(({ data }) => [...data]);
 
-/** Accumulates the gradients of some function of the body in the parameters. */
+/** Accumulates parameter gradients of some function of the backbone's features. */
 function differentiate(model: Embedder, seed: number): void {
   using out = embed(model, 4, seed);
   out.body.backward(Float32Array.from({ length: 4 * tinyViT.embedDim }, (_, i) => Math.sin(i * seed)));
@@ -42,7 +42,7 @@ test('three steps equal the formula', async (t) => {
     optimizer.step();
     const hasGradient = model.parameters().flatMap(({ name, shape }) => {
       const size = shape.reduce((n, d) => n * d, 1);
-      return new Array<boolean>(size).fill(!name.startsWith('head.')); // the body does not depend on the head
+      return new Array<boolean>(size).fill(!name.startsWith('head.')); // the backbone's features do not depend on the head
     });
     for (const [i, g] of all.entries()) {
       if (!hasGradient[i]) continue;
@@ -99,7 +99,7 @@ test('an incomplete state is rejected and changes nothing', async (t) => {
   await t.throwsAsync(optimizer.loadState(state), expected);
 });
 
-test('frozen parameters do not change, and the rate of a single step can be given', async (t) => {
+test('frozen parameters do not change, and a step accepts its own learning rate', async (t) => {
   using model = await tinyEmbedder({ freezePatchEmbed: true });
   using optimizer = new AdamW(model, options);
   const before = await model.state();

@@ -17,7 +17,7 @@ function step(model: Embedder, optimizer: AdamW, seed: number): void {
 
 const parameter = (name: string, shape: number[]): Parameter => ({ name, shape, trainable: true });
 
-test('lower layers have lower rates, and only matrices decay if requested', (t) => {
+test('lower layers have lower learning rates, and only matrices decay if requested', (t) => {
   const group = groupsOf({ weightDecay: 0.1, decayed: 'matrices', layerDecay: 0.5, depth: 2 });
   t.deepEqual(group(parameter('head.weight', [6, 24])), { rate: 1, weightDecay: 0.1 });
   t.deepEqual(group(parameter('norm.weight', [24])), { rate: 1, weightDecay: 0 });
@@ -29,7 +29,7 @@ test('lower layers have lower rates, and only matrices decay if requested', (t) 
   t.deepEqual(all(parameter('pos_embed', [1, 5, 24])), { rate: 1, weightDecay: 0.1 });
 });
 
-test.serial('the parameters of a group have its rate and decay', async (t) => {
+test.serial('the parameters of a group use its learning rate and weight decay', async (t) => {
   const moved = async (groups?: (of: Parameter) => { rate: number; weightDecay: number }) => {
     using model = await tinyEmbedder();
     using optimizer = new AdamW(model, { lr: 1e-2, weightDecay: 0.5, ...(groups && { groups }) });

@@ -17,15 +17,18 @@ async function outputs(precision: Precision): Promise<{ body: Float32Array; eucl
 }
 
 for (const precision of lower) {
-  test.serial(`${precision}: the outputs agree to that precision, and the head is float32`, async (t) => {
-    const [exact, rounded] = [await outputs('float32'), await outputs(precision)];
-    const error = relativeError(rounded.body, exact.body);
-    t.true(error > 1e-6 && error < networkError.bfloat16, `${error}`);
-    for (let row = 0; row < 6; row++) {
-      const norm = Math.hypot(...rounded.euclidean.subarray(6 * row, 6 * row + 6));
-      t.true(Math.abs(norm - 1) < networkError.unit, 'bfloat16 would be off by 1e-3');
-    }
-  });
+  test.serial(
+    `${precision}: the outputs agree to that precision, and the head computes in float32`,
+    async (t) => {
+      const [exact, rounded] = [await outputs('float32'), await outputs(precision)];
+      const error = relativeError(rounded.body, exact.body);
+      t.true(error > 1e-6 && error < networkError.bfloat16, `${error}`);
+      for (let row = 0; row < 6; row++) {
+        const norm = Math.hypot(...rounded.euclidean.subarray(6 * row, 6 * row + 6));
+        t.true(Math.abs(norm - 1) < networkError.unit, 'bfloat16 would be off by 1e-3');
+      }
+    },
+  );
 
   test.serial(`gradients in ${precision} have the direction of those in float32`, async (t) => {
     const gradients = async (of: Precision): Promise<number[]> => {

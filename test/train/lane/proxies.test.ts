@@ -16,7 +16,7 @@ for (const loss of ['proxy-anchor', 'proxy-nca'] as const) {
     ['hyp-vit', 'hyperbolic'],
     ['hyp-vit', 'euclidean'],
   ] as const) {
-    test(`${loss}, head ${head}, ${geometry}: the loss of the core and its gradient in the proxies`, async (t) => {
+    test(`${loss}, head ${head}, ${geometry}: equals the core's loss and its gradient in the proxies`, async (t) => {
       using embedder = await tinyEmbedder({ head });
       using proxies = new Proxies(embedder, { labels: [9, 4, 30, 7, 4], seed: 3 });
       t.deepEqual([...proxies.labels], [4, 7, 9, 30]);
@@ -30,7 +30,7 @@ for (const loss of ['proxy-anchor', 'proxy-nca'] as const) {
       using optimizer = new AdamW(embedder, { lr: 0, weightDecay: 0, proxies });
       objective.backward();
       const norm = await optimizer.gradNorm();
-      // A step without a rate, whose first moment is a tenth of the gradient.
+      // A step with learning rate 0, whose first moment is a tenth of the gradient.
       optimizer.step();
       const state = await optimizer.state();
       const gradient = state.get('proxies.exp_avg')!.data.map((value) => 10 * value);
@@ -74,7 +74,7 @@ for (const loss of ['proxy-anchor', 'proxy-nca'] as const) {
   }
 }
 
-test('a step moves the proxies at their own rate, and a state restores them', async (t) => {
+test('a step moves the proxies at their own learning rate, and a state restores them', async (t) => {
   using embedder = await tinyEmbedder();
   using proxies = new Proxies(embedder, { labels, seed: 1 });
   const before = await proxies.state();
@@ -105,7 +105,7 @@ test('initial proxies depend on the seed, with a variance of 2 / classes', async
   t.true(Math.abs(variance * 100 - 1) < 0.05, `${variance}`);
 });
 
-test.serial('a label without a proxy, missing proxies and proxies without use are refused', async (t) => {
+test.serial('rejects a label without a proxy, missing proxies and unused proxies', async (t) => {
   const { handles } = memory();
   {
     using embedder = await tinyEmbedder();

@@ -23,7 +23,7 @@ async function scaledStep(model: Embedder, optimizer: AdamW, scaler: GradScaler)
   return [scaled, norm];
 }
 
-test.serial('scaling by a power of two only affects clipping before unscaling', async (t) => {
+test.serial('a power-of-two scale affects only clipping before unscaling', async (t) => {
   using plain = await tinyEmbedder();
   using optimizer = new AdamW(plain, { lr: 1e-2 });
   using out = embed(plain, 8);
@@ -39,7 +39,7 @@ test.serial('scaling by a power of two only affects clipping before unscaling', 
   t.deepEqual(flat(await model.state()), flat(await plain.state()));
 });
 
-test.serial('the scale grows after enough good steps, also in a restored state', async (t) => {
+test.serial('the scale grows after enough steps without overflow, also in a restored state', async (t) => {
   using model = await tinyEmbedder();
   using optimizer = new AdamW(model, { lr: 1e-3 });
   using scaler = new GradScaler({ scale: 8, interval: 3, growth: 4 });

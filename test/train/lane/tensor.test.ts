@@ -22,7 +22,7 @@ test('bytes are normalized to (x / 255 - mean) / std, channels first', async (t)
   t.true(relativeError(await a.body.data(), await b.body.data()) < networkError.layers);
 });
 
-test('images of the wrong length are rejected, and the former spelling is an alias', (t) => {
+test('rejects images of the wrong length, and keeps the former spelling as an alias', (t) => {
   const one = { count: 1, size: 16 };
   const message = /^\[batch\.fromNormalized\] images: expected 1 x 16 x 16 x 3 values/;
   t.throws(() => Batch.fromNormalized(new Float32Array(767), one), { code: 'ERR_HOROBALL_SHAPE', message });

@@ -1,5 +1,5 @@
-// Features and gradients of timm's models: committed ones, and some that timm computes if it is installed.
-// `npm run bench:backbones` compares many more.
+// Compares features and gradients with timm's models: committed ones, and some that timm computes if it is installed. `npm
+// run bench:backbones` compares many more.
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,7 +26,7 @@ const specs = [
   'vit_small_patch16_dinov3:embed_dim=24,num_heads=3,depth=2,img_size=[32,48]',
 ];
 
-test('models that timm creates during the test agree, through both kinds of files', async (t) => {
+test('agrees with models that timm creates during the test, through both kinds of files', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'horoball-backbones-'));
   t.teardown(() => rm(folder, { recursive: true, force: true }));
   if (python(t, 'timm', '../../bench/peers/backbones.py', 'timm', folder, ...specs) === null) return;

@@ -32,7 +32,7 @@ function timm(t: ExecutionContext, ...args: string[]): string | null {
   );
 }
 
-test('a checkpoint of timm gives the features of timm, also at another image size', async (t) => {
+test("a timm checkpoint gives timm's features, also at another image size", async (t) => {
   if (timm(t, 'make', folder) === null) return;
   using embedder = await create();
   const { missing, unexpected } = await loadWeights(join(folder, 'timm.pth'), embedder);
@@ -46,7 +46,7 @@ test('a checkpoint of timm gives the features of timm, also at another image siz
   t.true(relativeError(await embeddings.body.data(), features) < networkError.layers);
 });
 
-test('timm loads saved weights strictly and unchanged', async (t) => {
+test('timm loads saved weights with strict=True, unchanged', async (t) => {
   using embedder = await create();
   const path = join(folder, 'saved.safetensors');
   await saveWeights(path, embedder);

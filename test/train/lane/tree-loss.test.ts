@@ -1,4 +1,4 @@
-// The losses of a class tree against formulas that are written out: values and gradients through a network.
+// Compares the losses of a class tree with explicit formulas: values and gradients through a network.
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { contrastiveLoss, matrix } from '../../../lib/index.ts';
@@ -63,7 +63,10 @@ function angles(points: readonly number[][]): Required<Omit<TreeValues, 'levels'
   return { cones: mean(outside), radius: mean(deviations) };
 }
 
-/** Backpropagates the loss of the batch in two networks: with the terms, and with gradients of the points. */
+/**
+ * Backpropagates in two networks: the loss with the tree terms, and the plain loss with the formula's gradients of the
+ * points.
+ */
 async function compared(
   weights: TreeValues,
   gradients: (e: Float32Array, h: Float32Array) => [Float32Array, Float32Array],
@@ -94,7 +97,7 @@ async function compared(
   return { values, points, added, error };
 }
 
-test.serial('cones and radius: values and gradients of the formulas', async (t) => {
+test.serial('cones and radius: values and gradients equal the formulas', async (t) => {
   const weights = { cones: 0.7, radius: 1.3 };
   const { values, points, added, error } = await compared(weights, (e, h) => {
     const at = (x: readonly number[]): number => {
@@ -108,15 +111,15 @@ test.serial('cones and radius: values and gradients of the formulas', async (t) 
     return [new Float32Array(e.length), Float32Array.from(h, slope)];
   });
   const wanted = angles(table(points, 6));
-  t.true(wanted.cones > 0.01 && wanted.radius > 0.01, 'neither is trivial');
+  t.true(wanted.cones > 0.01 && wanted.radius > 0.01, 'both are nonzero');
   t.true(relativeError([values.cones!, values.radius!], [wanted.cones, wanted.radius]) < networkError.layers);
   t.true(error < networkError.layerGradients, `${error}`);
-  t.is(added, 0, 'the loss that is read has no terms');
+  t.is(added, 0, 'the reported loss excludes the tree terms');
 });
 
 for (const geometry of ['hybrid', 'euclidean', 'hyperbolic'] as const) {
   test.serial(
-    `${geometry}: the SupCon losses of the ancestors, at temperatures of their heights`,
+    `${geometry}: levels adds the SupCon losses of the ancestors, at temperatures that depend on their heights`,
     async (t) => {
       t.deepEqual(
         tree.levels.map(({ height }) => height),
@@ -151,7 +154,7 @@ for (const geometry of ['hybrid', 'euclidean', 'hyperbolic'] as const) {
   );
 }
 
-test.serial('a batch may lack levels, and all handles are freed', async (t) => {
+test.serial('accepts a batch without levels, and frees all handles', async (t) => {
   {
     using model = await network();
     using out = embed(model, 4);
@@ -165,7 +168,7 @@ test.serial('a batch may lack levels, and all handles are freed', async (t) => {
     t.is(values.levels, 0);
     t.true(values.radius! > 0);
   }
-  // The lane frees them, and those of earlier tests, after the work that is queued.
+  // The lane frees these handles, and those of earlier tests, after the queued work.
   for (let i = 0; i < 500 && memory().handles > 0; i++) await sleep(10);
   t.is(memory().handles, 0);
 });

@@ -12,7 +12,7 @@ import { relativeError } from '../helpers.ts';
 
 const small = { img_size: 32, patch_size: 8, embed_dim: 24, depth: 2, num_heads: 3 };
 
-test('the arguments of timm describe a model', (t) => {
+test("reads timm's constructor arguments", (t) => {
   const model = resolveViT(JSON.stringify({ ...small, init_values: 1e-5, mlp_ratio: 2, mean: [0, 0, 0] }));
   t.like(model, { imgSize: 32, patchSize: 8, embedDim: 24, depth: 2, numHeads: 3, mlpRatio: 2 });
   t.like(model, { initValues: 1e-5, normEps: 1e-6, qkvBias: true, distilled: false });
@@ -22,7 +22,7 @@ test('the arguments of timm describe a model', (t) => {
   ]);
 });
 
-test('the config.json of published weights and an architecture with changes are read', (t) => {
+test('reads the config.json of published weights, and an architecture with changed arguments', (t) => {
   const published = {
     architecture: 'vit_small_patch16_224.augreg_in21k_ft_in1k',
     num_classes: 1000,
@@ -40,7 +40,7 @@ const described: Record<string, [object, object]> = {
     { ...small, global_pool: 'avg' },
     { globalPool: 'avg', fcNorm: true, finalNorm: false },
   ],
-  'unless fc_norm says otherwise': [
+  'unless fc_norm is set': [
     { ...small, global_pool: 'avg', fc_norm: false },
     { fcNorm: false, finalNorm: true },
   ],
@@ -48,14 +48,14 @@ const described: Record<string, [object, object]> = {
     { ...small, final_norm: false },
     { fcNorm: false, finalNorm: false },
   ],
-  'an empty pooling is the class token': [{ ...small, global_pool: '' }, { globalPool: 'token' }],
-  'no positions': [{ ...small, pos_embed: 'none' }, { posEmbed: false }],
+  'an empty pooling means the class token': [{ ...small, global_pool: '' }, { globalPool: 'token' }],
+  'no position embeddings': [{ ...small, pos_embed: 'none' }, { posEmbed: false }],
   'images that are not square': [{ ...small, img_size: [32, 48] }, { imgSize: [32, 48] }],
-  'a gate keeps the activation of the other models': [
+  'a gated MLP keeps the usual activation': [
     { ...small, mlp_layer: 'swiglu' },
     { mlpLayer: 'swiglu', actLayer: 'gelu' },
   ],
-  'Eva pools the mean, keys have no bias and rotary positions run along the sides': [
+  'Eva uses mean pooling, keys without bias and axial rotary positions': [
     { ...small, swiglu_mlp: true, use_rot_pos_emb: true, ref_feat_shape: [4, 4] },
     { family: 'eva', globalPool: 'avg', attnType: 'eva', mlpLayer: 'swiglu_packed', ropeType: 'cat' },
   ],
@@ -63,15 +63,15 @@ const described: Record<string, [object, object]> = {
     { ...small, swiglu_mlp: true, scale_mlp: true },
     { mlpLayer: 'swiglu', scaleMlpNorm: true, actLayer: 'silu' },
   ],
-  'attention pooling of Eva reads all tokens': [
+  'attention pooling of Eva uses all tokens': [
     { ...small, attn_type: 'rope', global_pool: 'map', attn_pool_num_heads: 2 },
     { attnType: 'rope', poolIncludePrefix: true, attnPoolNumHeads: 2, attnPoolMlpRatio: 4 },
   ],
-  'another pooling of a known model': [
+  'a known model with another pooling': [
     { architecture: 'vit_base_patch16_siglip_224', global_pool: 'avg' },
     { classToken: false, globalPool: 'avg', fcNorm: true },
   ],
-  "timm's DINOv3 pools the mean": [{ architecture: 'vit_small_patch16_dinov3' }, { globalPool: 'avg' }],
+  "timm's DINOv3 uses mean pooling": [{ architecture: 'vit_small_patch16_dinov3' }, { globalPool: 'avg' }],
 };
 
 for (const [what, [given, expected]] of Object.entries(described))
@@ -128,7 +128,7 @@ test('short names resolve, and all known backbones are valid', (t) => {
   t.like(resolveViT('dinov2_vits14'), { embedDim: 384, patchSize: 14, imgSize: 518, initValues: 1e-5 });
 });
 
-test('a run inlines a model file and says which weights it would start from', async (t) => {
+test('a run inlines a model file and reports the weights from which it would start', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'horoball-vit-'));
   t.teardown(() => rm(folder, { recursive: true, force: true }));
   const file = join(folder, 'model.json');
@@ -176,7 +176,7 @@ test('a distilled backbone trains only its class token if and only if compat is 
   t.deepEqual(await body(compat, { train: false, purpose: 'training' }), alone);
 });
 
-test('a run is told that its backbone starts from random weights', async (t) => {
+test('a run notes that its backbone starts from random weights', async (t) => {
   const notes = async (model: string): Promise<string[]> => {
     const heard: string[] = [];
     await normalizeOptions(parseConfig({ ds: 'CUB', model, crop: 224 }), (text) => heard.push(text));

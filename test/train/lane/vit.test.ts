@@ -7,7 +7,7 @@ import type { ViTConfig } from '../../../lib/train/lane/types.ts';
 import { networkError } from '../../tolerances.ts';
 import { relativeError } from '../helpers.ts';
 
-// timm's own outputs and gradients; the metadata of the file has the version.
+// Outputs and gradients computed by timm, whose version is in the metadata of the file.
 const reference = await readSafetensors('test/fixtures/vit.safetensors');
 
 interface TimmConfig {
@@ -42,7 +42,7 @@ function entries(prefix: string): Map<string, SafeTensor> {
 
 const values = (name: string): Float32Array => reference.tensors.get(name)!.data as Float32Array;
 
-/** The key part of a qkv bias has no effect on a softmax: its gradient is rounding noise around 0. */
+/** The key part of a qkv bias does not change the softmax, so its gradient is rounding noise around 0. */
 function withoutKeyBias(name: string, gradient: Float32Array): Float32Array {
   if (!name.endsWith('qkv.bias')) return gradient;
   const width = gradient.length / 3;

@@ -1,4 +1,4 @@
-// The closed forms of a tied pair, compared with the head and distances of the oracle on two unit vectors.
+// Compares the closed forms of a tied pair with the oracle's head and distances on two unit vectors.
 import test from 'ava';
 
 import { geometryTerms } from '../../../lib/card-names.ts';
@@ -60,7 +60,7 @@ test('logits, slopes and pulls equal those of the oracle', (t) => {
   }
 });
 
-test('the largest error of the linear approximation, compared with the oracle, is the stated one', (t) => {
+test('the largest error of the linear approximation equals the stated one', (t) => {
   for (const { c, clip } of settings) {
     const { slope, offset, error } = chordFit({ c, clip });
     let worst = 0;
@@ -82,7 +82,7 @@ test('near-duplicates keep a gradient in the ball, but not on the sphere', (t) =
   t.true(Math.abs(at1('hyperbolic') - (2 * r) / ((1 - 0.1 * r * r) * 0.2)) < 1e-12);
 });
 
-test('the linear approximation by the chord has the stated error, and no other line has a smaller one', (t) => {
+test('the linear approximation in the chord has the stated error, and no other line has a smaller one', (t) => {
   for (const c of [0.1, 1, 10]) {
     const setting = { terms: geometryTerms.hyperbolic, tauE: 1, tauH: 1, lambda: 1, c, clip: null } as const;
     const { slope, offset, error } = chordFit(setting);

@@ -25,7 +25,7 @@ test('each space uses its own output and distance', async (t) => {
   t.deepEqual([pictures, classes], [4, 2]);
   t.is(spaces.body.at['1'], 1);
   t.is(spaces.cosine.at['1'], 0);
-  t.is(spaces.hyperbolic.at['1'], 1 / 2); // only the two near the origin are nearest neighbors
+  t.is(spaces.hyperbolic.at['1'], 1 / 2); // only the two points near the origin have their class as nearest neighbor
 });
 
 test('the published evaluation ranks the unit vectors', async (t) => {
@@ -47,7 +47,7 @@ test('with a gallery, the first images are queries and the others the gallery', 
   const more = { ...embedded, body: direction, indices: Int32Array.of(0, 1, 2, 3, 4) };
   const { spaces } = await measure(more, split, 1, { ks: [1, 2, 9], queries: 2 });
   t.deepEqual(spaces.cosine.at, { 1: 1 / 2, 2: 1, 9: 1 });
-  const missing = { ...more, indices: Int32Array.of(1, 2, 3, 4, 5) }; // the first query could not be read
+  const missing = { ...more, indices: Int32Array.of(1, 2, 3, 4, 5) }; // as if the first query were unreadable
   t.deepEqual((await measure(missing, split, 1, { ks: [1], queries: 2 })).spaces.cosine.at, { 1: 0 });
 });
 

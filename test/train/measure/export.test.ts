@@ -27,7 +27,7 @@ function dataset(more: Partial<Dataset> = {}): Dataset {
   return { name: 'made', root: '/data', train, test: held, ks: [1], warnings: [], ...more };
 }
 
-test('a split is found by its name; without a gallery, that is the test split', (t) => {
+test("finds a split by name; without a gallery, 'gallery' is the test split", (t) => {
   const gallery = split(['c'], ['4', '5']);
   const both = dataset({ gallery });
   t.is(splitOf(both, 'train'), both.train);
@@ -37,7 +37,7 @@ test('a split is found by its name; without a gallery, that is the test split', 
   t.is(splitOf(plain, 'gallery'), plain.test);
 });
 
-test('all images are those of every split, in order; equal classes are one', (t) => {
+test("'all' contains the images of every split in order, and merges equal classes", (t) => {
   const all = splitOf(dataset({ gallery: split(['c', 'a'], ['4', '5']) }), 'all');
   t.deepEqual(all.classes, ['a', 'b', 'c']);
   t.deepEqual(
@@ -47,7 +47,7 @@ test('all images are those of every split, in order; equal classes are one', (t)
   t.false('parents' in all);
 });
 
-test('classes of one name under different ancestors stay apart', (t) => {
+test('keeps classes of the same name under different ancestors separate', (t) => {
   const train = split(['x', 'y'], ['1', '2'], [['p'], ['p']]);
   const all = splitOf(dataset({ train, test: split(['x', 'y'], ['3', '4'], [['q'], ['p']]) }), 'all');
   t.deepEqual(all.classes, ['x', 'y', 'x']);
@@ -58,7 +58,7 @@ test('classes of one name under different ancestors stay apart', (t) => {
   );
 });
 
-/** Two images, with values that tell the outputs apart. */
+/** Two images, with different values for each output. */
 function made(): Export {
   const embedded: Embedded = {
     body: Float32Array.of(1, 2, 3, 4, 5, 6),
@@ -72,7 +72,7 @@ function made(): Export {
   return { dataset: 'made', split: 'test', classes: ['a', 'ü'], paths: ['1.jpg', '2.jpg'], embedded, c: 0.1 };
 }
 
-test('safetensors hold the wanted outputs, the labels and the metadata', async (t) => {
+test('a safetensors file has the requested outputs, labels and metadata', async (t) => {
   const file = join(await temporary(t), 'x.safetensors');
   await writeExport(file, made());
   const { tensors, metadata } = await readSafetensors(file);
@@ -87,7 +87,7 @@ test('safetensors hold the wanted outputs, the labels and the metadata', async (
   t.deepEqual([...(await readSafetensors(file)).tensors.keys()].toSorted(), ['hyperbolic', 'labels']);
 });
 
-test('NumPy arrays hold one output and its labels, next to a JSON file', async (t) => {
+test('NumPy files have one output and the labels, next to a JSON file', async (t) => {
   const file = join(await temporary(t), 'x.npy');
   const files = await writeNpyExport(file, made(), 'hyperbolic');
   t.deepEqual(
@@ -105,7 +105,7 @@ test('NumPy arrays hold one output and its labels, next to a JSON file', async (
   });
 });
 
-test('--save_emb writes the test and the training images of a run under its name', async (t) => {
+test('--save_emb writes embeddings of test and training images under the name of the run', async (t) => {
   const path = await temporary(t);
   await writeClasses(path, 4, 2);
   const folder = await temporary(t);
@@ -125,7 +125,7 @@ test('--save_emb writes the test and the training images of a run under its name
   t.deepEqual(classes.flat().toSorted(), ['class0', 'class1', 'class2', 'class3']);
 });
 
-test('an image that cannot be read has no row, and is reported', async (t) => {
+test('an unreadable image has no row, and is reported', async (t) => {
   const path = await temporary(t);
   await writeClasses(path, 4, 2);
   const all = (await readdir(path, { recursive: true })).filter((name) => name.endsWith('.jpg')).sort();

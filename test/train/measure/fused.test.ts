@@ -79,7 +79,7 @@ test('queries are searched only in the gallery', async (t) => {
 });
 
 test('results do not depend on the division of the queries into tiles', async (t) => {
-  const many = 1100; // the 300 rows are repeated: copies of a row are its nearest, the lowest index first
+  const many = 1100; // the 300 rows are repeated, so copies of a row are its nearest neighbors, the lowest index first
   const again = (data: Float32Array) =>
     Float32Array.from({ length: many * width }, (_, i) => data[i % data.length]!);
   const pair = [matrix(again(e), many, width), matrix(again(h), many, width)] as const;
@@ -96,11 +96,11 @@ test('results do not depend on the division of the queries into tiles', async (t
   );
 });
 
-test('with weight 0 the fused score is the cosine; equal scores go to the lower row', async (t) => {
+test('with weight 0 the fused score is the cosine, and ties go to the lower row', async (t) => {
   const same = Float32Array.from({ length: rows * width }, (_, i) => e[i % (width * 7)]!); // 7 rows, repeated
   const x = matrix(same, rows, width);
   const options = { ks: [1, 5, 50], perQuery: true };
-  const outside = h.slice().fill(2, 5 * width, 9 * width); // at infinite distances, which are ignored, too
+  const outside = h.slice().fill(2, 5 * width, 9 * width); // also with infinite distances, which are ignored
   const fused = await fusedRetrievalMetrics(x, matrix(outside, rows, width), labels, {
     ...weights,
     lambda: 0,
@@ -113,7 +113,7 @@ test('with weight 0 the fused score is the cosine; equal scores go to the lower 
   t.deepEqual([fused.rPrecision, fused.mapAtR], [cosine.rPrecision, cosine.mapAtR]);
 });
 
-test('different numbers of rows are rejected', async (t) => {
+test('rejects different numbers of rows', async (t) => {
   const half = matrix(h.subarray(0, (rows / 2) * width), rows / 2, width);
   const refused = fusedRetrievalMetrics(matrix(e, rows, width), half, labels, { ...weights, c });
   await t.throwsAsync(refused, {

@@ -28,7 +28,7 @@ test('gradient features depend on orientation but not contrast, and are zero for
   t.true(orientedGradients(new Uint8Array(3 * size * size).fill(77), size).every((v) => v === 0));
 });
 
-test('opposite directions of a gradient are one orientation, and brightness does not count', (t) => {
+test('opposite gradient directions are the same orientation, and brightness has no effect', (t) => {
   const image = grating(0.4);
   const inverted = image.map((value) => 255 - value);
   t.true(cosine(orientedGradients(image, size), orientedGradients(inverted, size)) > 0.999);
@@ -36,7 +36,7 @@ test('opposite directions of a gradient are one orientation, and brightness does
   t.deepEqual(orientedGradients(darker, size), orientedGradients(image, size));
 });
 
-test('an image of any size has the same number of features, and the smallest are zero', (t) => {
+test('images of any size have the same number of features, and those of the smallest images are zero', (t) => {
   for (const side of [1, 2, 7, 8, 33]) {
     const image = Uint8Array.from({ length: 3 * side * side }, (_, i) => (i * 37) % 251);
     const found = orientedGradients(image, side);
@@ -50,7 +50,7 @@ test('an image of any size has the same number of features, and the smallest are
   }
 });
 
-test('normalizing keeps the direction, and zero', (t) => {
+test('normalizing keeps the direction, and zero vectors', (t) => {
   t.deepEqual([...normalize(Float32Array.of(3, 4))], [...Float32Array.of(0.6, 0.8)]);
   t.deepEqual(normalize(new Float32Array(3)), new Float32Array(3));
 });

@@ -3,7 +3,7 @@ import { HealthReporter, healthText } from '../../../lib/cli/health.ts';
 import { healthOf, radiusBins } from '../../../lib/train/measure/health.ts';
 import type { HealthRow } from '../../../lib/train/run/record.ts';
 
-/** Points of the plane at the given fractions of the ball's radius, each in a different direction. */
+/** Points in the plane at the given fractions of the ball's radius, each in a different direction. */
 function ring(radii: readonly number[], c: number): Float32Array {
   return Float32Array.from(
     radii.flatMap((radius, i) => {
@@ -59,14 +59,14 @@ const row: HealthRow = {
   seconds: 1,
 };
 
-test('the line shows the radii of the points and the values at their limits', (t) => {
+test('the health line shows the radii of the points and the values at their limits', (t) => {
   t.is(
     healthText(row),
     "Epoch 5: radius 0.100 to 0.300 of the ball's (c 0.1) | ▁█▄|, 0.0% at the rim, <0.1% of distances saturated, loss scale 1024, 2 steps skipped",
   );
 });
 
-test('short epochs are reported from time to time, and changes immediately', (t) => {
+test('reports short epochs at intervals, and changes immediately', (t) => {
   const said: string[] = [];
   let now = 0;
   const teller = new HealthReporter(

@@ -15,7 +15,7 @@ const near = (a: number, b: number, tolerance = 1e-4): boolean => Math.abs(a - b
 const parents = [['x'], ['x'], ['y'], ['y']];
 const labels = [0, 0, 1, 1, 2, 2, 3, 3];
 
-/** Points at angles of the circle, and in the ball at the given radii. */
+/** Points at the given angles, on the circle and in the ball at the given radii. */
 function onCircle(angles: readonly number[], radii = angles.map(() => 0.9)): Embedded {
   const euclidean = Float32Array.from(angles.flatMap((angle) => [Math.cos(angle), Math.sin(angle)]));
   const hyperbolic = euclidean.map((x, i) => x * radii[i >> 1]!);
@@ -49,7 +49,7 @@ test('the height of a lowest common ancestor counts levels from the class', (t) 
   );
 });
 
-test('an embedding that follows the tree has the best measures', async (t) => {
+test('an embedding that follows the tree gets the best scores', async (t) => {
   const { levels, spaces } = await measured([0, 0.01, 0.2, 0.21, 3, 3.01, 3.2, 3.21]);
   t.deepEqual(levels, ['class', 'genus']);
   for (const { nearestLca, recall, ndcg, spearman, rankDistortion } of Object.values(spaces)) {
@@ -63,7 +63,7 @@ test('an embedding that follows the tree has the best measures', async (t) => {
   }
 });
 
-test('classes mixed within a genus keep the recall of the genus', async (t) => {
+test('mixing classes within a genus keeps the recall of the genus', async (t) => {
   // Each image is nearest to one of the other class of its genus.
   const { spaces } = await measured([0, 0.2, 0.01, 0.21, 3, 3.2, 3.01, 3.21]);
   const { nearestLca, recall, ndcg } = spaces.cosine;
@@ -72,7 +72,7 @@ test('classes mixed within a genus keep the recall of the genus', async (t) => {
   t.true(ndcg < 1 && ndcg > 0.8, `${ndcg}`);
 });
 
-test('the correlation of depth and radius is positive if midpoints move to the origin', async (t) => {
+test('depth and radius correlate positively if midpoints of higher levels are closer to the origin', async (t) => {
   const angles = [0, 0.3, 1, 1.3, 3, 3.3, 4, 4.3];
   const { depthRadius } = await measured(angles);
   t.true(depthRadius > 0.9, `${depthRadius}`);
@@ -96,7 +96,7 @@ test('the correlation is that of Pearson', (t) => {
   t.is(correlation([1, 2], [5, 5]), Number.NaN);
 });
 
-test('there is nothing to measure without a tree, or with two images', async (t) => {
+test('returns null without a tree, or with two images', async (t) => {
   const embedded = onCircle([0, 1, 2, 3, 4, 5, 6, 7]);
   t.is(await hierarchyOf(embedded, {}, 1, []), null);
   const two = { ...embedded, labels: embedded.labels.slice(0, 2) };

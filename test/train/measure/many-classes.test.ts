@@ -15,7 +15,7 @@ import { temporary, tinyRun } from '../tiny-data.ts';
 /** Side of an image in pixels; the loader resizes it. */
 const size = 8;
 
-/** Two colors and an edge between them per class; images of a class differ in their brightness. */
+/** Each class has two colors and an edge between them; its images differ in brightness. */
 async function writeClass(folder: string, label: number, images: number): Promise<void> {
   await mkdir(folder, { recursive: true });
   const look = random(15, label);
@@ -77,7 +77,7 @@ async function checkMany(t: ExecutionContext, testClasses: number): Promise<void
   t.true(page.length < 2e6, `${page.length} bytes`);
 }
 
-test.serial('a run with more test classes than a sample has rows ends with a report', async (t) => {
+test.serial('a run with more test classes than rows in a sample ends with a report', async (t) => {
   await checkMany(t, 900);
 });
 
@@ -88,7 +88,7 @@ test.serial('a run with a single test class ends with a report', async (t) => {
   t.notRegex(page, /NaN/);
 });
 
-test.serial('a run with a single test image names the values that it could not measure', async (t) => {
+test.serial('a run with a single test image reports the values that it could not measure', async (t) => {
   const { result, page } = await trained(t, 1, 1);
   t.deepEqual(last(result).spread, { alignment: Number.NaN, uniformity: Number.NaN });
   t.regex(

@@ -34,7 +34,7 @@ test('the profile of a batch is the average of negativeWeights over its anchors'
   }
 });
 
-test('a high temperature spreads the weight over all negatives, a low one puts it on the hardest', async (t) => {
+test('a high temperature spreads the weight over all negatives, and a low one concentrates it on the hardest', async (t) => {
   const made = embedded(Array<number>(10).fill(4));
   const at = async (tauE: number) =>
     (await measureNegatives(made, { ...options, tauE }))!.profiles.profiles[1]!;
@@ -46,7 +46,7 @@ test('a high temperature spreads the weight over all negatives, a low one puts i
   t.true(cold.hardest10 > 0.8 && warm.hardest10 < 0.25);
 });
 
-test('only untied geometries with two terms have no sum of two pulls', async (t) => {
+test('only untied geometries with two terms have no single pull', async (t) => {
   const found = (await measureNegatives(embedded([4, 4, 4]), { ...options, tied: false }))!.profiles;
   t.deepEqual(
     found.profiles.map(({ byCosine }) => byCosine.pull === null),

@@ -2,7 +2,7 @@ import test from 'ava';
 import { projectToDisk } from '../../../lib/train/measure/projection.ts';
 
 test('points in a plane through the origin keep their distances from it and from each other', async (t) => {
-  // Three coordinates, the third always 0: the two principal directions span the plane of the first two.
+  // The third coordinate is always 0, so the two principal directions span the plane of the first two.
   const c = 0.7;
   const flat = [0.9, 0.1, -0.5, 0.6, 0.2, -0.8, -0.3, -0.3, 0.05, 0.4];
   const ball = flat.flatMap((value, i) => (i % 2 === 0 ? [value, flat[i + 1]!, 0] : []));
@@ -21,7 +21,7 @@ test('points in a plane through the origin keep their distances from it and from
   t.true(explained[0] >= explained[1]);
 });
 
-test('the disk finds the directions of largest variance', async (t) => {
+test('the disk uses the directions of largest variance', async (t) => {
   const rows = 400;
   const spread = [0.5, 3, 0.2, 1.5];
   const tangent = Array.from(

@@ -89,7 +89,7 @@ test('strict recall equals a search per group, whatever the sizes of the groups'
     return hits.length / count;
   });
   for (const [i, share] of wanted.entries())
-    t.true(Math.abs(strict[i]! - share) <= 3 / count, `${strict[i]}, expected ${share}`); // the cosine has ties
+    t.true(Math.abs(strict[i]! - share) <= 3 / count, `${strict[i]}, expected ${share}`); // because the cosine has ties
 });
 
 test('strict recall of 20,000 classes takes seconds', async (t) => {

@@ -8,7 +8,7 @@ import { options } from './profiled.ts';
 
 const width = 4;
 
-/** Embeddings of the images of a split: `radius` from the origin, near the direction of their class. */
+/** Embeddings of the images of a split, at distance `radius` from the origin, near the direction of their class. */
 function embeddedOf({ samples }: Split, radius: number): Embedded {
   const rows = samples.map(({ label }, i) => {
     const row = Array.from({ length: width }, (_, k) =>
@@ -65,10 +65,10 @@ test('a snapshot has every point in the disk and the nearest neighbors of eight 
     t.false(nearest.some(({ thumbnail }) => thumbnail === query.thumbnail));
   }
   t.is(negatives!.own, 'hybrid');
-  t.true(ranks!.spearman > 0.99, 'at equal radii both distances rank alike');
+  t.true(ranks!.spearman > 0.99, 'at equal radii both distances give the same ranking');
 });
 
-test('a disk holds 1,500 points at most, spread over all images', async (t) => {
+test('a disk has at most 1,500 points, spread over all images', async (t) => {
   const split = await images(t, 1, 1);
   const many = { ...split, samples: Array.from({ length: 3000 }, () => split.samples[0]!) };
   const { disk, gallery } = await takeSnapshot('made', many, embeddedOf(many, 0.5), settings);
@@ -82,7 +82,7 @@ test('a single image has no neighbors, no ranks and no negatives', async (t) => 
   t.deepEqual([found.gallery, found.negatives, found.ranks, found.disk.labels], [[], null, null, [0]]);
 });
 
-test('a class tree is kept with its levels', async (t) => {
+test('keeps a class tree with its levels', async (t) => {
   const plain = await images(t, 4, 2);
   const parents = plain.classes.map((_, i) => [`genus ${i >> 1}`]);
   const split = { ...plain, parents, levels: ['genus'] };
@@ -91,7 +91,7 @@ test('a class tree is kept with its levels', async (t) => {
   t.true(found.depth!.length >= 2);
 });
 
-test('embeddings that are not finite are counted', async (t) => {
+test('counts non-finite embeddings', async (t) => {
   const split = await images(t, 4, 3);
   for (const [name, bad] of [
     ['euclidean', Number.NaN],
@@ -106,7 +106,7 @@ test('embeddings that are not finite are counted', async (t) => {
   }
 });
 
-test('an image that cannot be read any more is named', async (t) => {
+test('names an image that has become unreadable', async (t) => {
   const split = await images(t, 2, 2);
   await writeTree('/', { [split.samples[0]!.path.slice(1)]: 'damaged' });
   const error = await t.throwsAsync<Error & { code?: string }>(

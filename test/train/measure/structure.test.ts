@@ -50,7 +50,7 @@ test('alignment covers all pairs, for any number of classes', async (t) => {
   t.true(near(alignment, wanted, 1e-5 * wanted), `${alignment}, expected ${wanted}`);
   t.true(uniformity < 0 && uniformity > -4, `${uniformity}`);
 
-  // Compared with a loop over all pairs, for classes of unequal size.
+  // Compares with a loop over all pairs, for classes of unequal size.
   const few = rows.slice(0, 300);
   const sizes = few.map((_, i) => Math.floor(Math.sqrt(i)));
   let [sum, pairs] = [0, 0];
@@ -65,7 +65,7 @@ test('alignment covers all pairs, for any number of classes', async (t) => {
   t.true(near(found, sum / pairs, 2e-5 * (sum / pairs)), `${found}, expected ${sum / pairs}`);
 });
 
-test('values that need a pair are NaN or null without one', async (t) => {
+test('values that need a pair are NaN or null for a single image', async (t) => {
   const lone = embedded(
     [
       [1, 0],
@@ -102,7 +102,7 @@ test('a level may have more groups than a call accepts arguments', (t) => {
   t.deepEqual(summary([2, Number.NaN, 1]), { mean: Number.NaN, min: 1, max: 2 });
 });
 
-test('the two outputs have the same ranking for a fixed radius, but not for free radii', async (t) => {
+test('both outputs give the same ranking for a fixed radius, but not for free radii', async (t) => {
   const rows = Array.from({ length: 40 }, (_, i) => [Math.cos(i * i), Math.sin(i * i), Math.cos(3 * i)]);
   const labels = rows.map((_, i) => i >> 1);
   t.deepEqual(await ranksOf(embedded(rows, labels), 0.7), { spearman: 1, overlap: 1, nearest: 10 });
@@ -143,7 +143,7 @@ test('midpoints of higher levels of the class tree are closer to the origin', as
   t.deepEqual(await depthOf(embedded(rows, [0, 0, 1, 1, 2, 2, 3, 3]), {}, 1), []);
 });
 
-test('the depths of 20,000 classes take seconds and do not block the event loop', async (t) => {
+test('computes the depths of 20,000 classes in seconds without blocking the event loop', async (t) => {
   const classes = 20_000;
   const rows = Array.from({ length: 2 * classes }, (_, i) => [Math.cos(i), Math.sin(i)]);
   const parents = Array.from({ length: classes }, (_, i) => [`genus ${i >> 2}`, `family ${i % 10}`]);

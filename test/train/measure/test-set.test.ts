@@ -25,7 +25,7 @@ test('a gallery follows the queries', (t) => {
   );
 });
 
-test('the loader has the options of the run; cache is only present if set', (t) => {
+test('the loader has the options of the run; cache is present only if set', (t) => {
   const options = { ...config, seed: 7, workers: 3, strict: true, max_pixels: 1000 };
   const expected = { size: 16, seed: 7, concurrency: 3, strict: true, background: 'white', maxPixels: 1000 };
   t.deepEqual(loaderOptions(options), expected as never);

@@ -25,7 +25,7 @@ import {
   upTo1,
 } from '../../../lib/train/options/define.ts';
 
-/** The value that a kind makes of another one; undefined if it refuses it. */
+/** The value that a kind parses from another one; undefined if it rejects it. */
 function valueFrom<T>({ schema }: Kind<T>, given: unknown): T | undefined {
   return schema.safeParse(given).data;
 }
@@ -119,7 +119,7 @@ test('the expectation of a kind ends a sentence', (t) => {
   t.is(listOf(['a', 'b']).expected, 'a comma-separated list of a, b');
 });
 
-test('an option is described with its unit and its values; a flag has no values', (t) => {
+test('the description of an option has its unit and values; that of a flag lists no values', (t) => {
   const images = inGroup('Images');
   const crop = images(count(8), { help: 'side of the crop', unit: 'pixels', default: 8 });
   t.is(describe(crop), 'side of the crop (pixels): an integer of at least 8');
@@ -129,7 +129,7 @@ test('an option is described with its unit and its values; a flag has no values'
   t.deepEqual([isFlag(strict), isFlag(crop)], [true, false]);
 });
 
-test('a run trains the geometries in the ball, and each by the space of its distance', (t) => {
+test('runs train all geometries whose points are in the ball, and rank by distance if the logit has one', (t) => {
   t.deepEqual(trainedGeometries, ['hybrid', 'euclidean', 'hyperbolic', 'chordal']);
   for (const name of trainedGeometries) {
     t.not(geometryTerms[name].points as string, 'hyperboloid');

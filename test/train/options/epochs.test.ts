@@ -12,7 +12,7 @@ test('lists of epochs in the published syntax are parsed', (t) => {
   t.deepEqual(parseEpochs('r(5,5,1)'), []);
 });
 
-test('any other text is not a list of epochs, even if it is code in another language', (t) => {
+test('rejects any other text, even if it is valid code in another language', (t) => {
   for (const text of [
     '',
     '50',
@@ -29,7 +29,7 @@ test('any other text is not a list of epochs, even if it is code in another lang
   }
 });
 
-test('about ten evenly spaced epochs, with the first and the last', (t) => {
+test('selects about ten evenly spaced epochs, with the first and the last', (t) => {
   t.deepEqual(
     [1, 7, 10, 100].map((last) => evenEpochs(last)),
     ['r(2)', 'r(8)', 'r(11)', 'r(0,101,10)'],
@@ -42,7 +42,7 @@ test('about ten evenly spaced epochs, with the first and the last', (t) => {
   }
 });
 
-test('a range counts like that of Python', (t) => {
+test("a range has the semantics of Python's range", (t) => {
   const small = fc.integer({ min: 0, max: 60 });
   fc.assert(
     fc.property(small, small, fc.integer({ min: 1, max: 9 }), (start, end, step) => {

@@ -1,4 +1,4 @@
-// One record per option of a run: the contents of the records, and that no other list names the options.
+// Checks the records of run options, and that no other list in lib contains option names.
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,7 +17,7 @@ import {
 import { parseConfig, storedConfig } from '../../../lib/train/options/resolve.ts';
 import { axisNames } from '../../../lib/train/study/axes.ts';
 
-test('every default, with every data set and head, is a value of its option', (t) => {
+test('every default is valid for its option, with every data set and head', (t) => {
   for (const ds of ['shapes', 'CUB', 'constructor', null]) {
     for (const head of ['hypmix', 'hyp-vit', 'toString', null]) {
       const defaults = defaultsFor(ds, head);
@@ -29,7 +29,7 @@ test('every default, with every data set and head, is a value of its option', (t
   }
 });
 
-test('the help of an option is one phrase, followed by the accepted values', (t) => {
+test('the help of an option is one phrase, to which the accepted values are appended', (t) => {
   for (const name of optionNames) {
     const { help, unit } = optionOf(name);
     t.notRegex(help, /^[A-Z]|[:.]( |$)/, name);
@@ -37,14 +37,14 @@ test('the help of an option is one phrase, followed by the accepted values', (t)
   }
 });
 
-test('shorthands and learnable scalars are names of options', (t) => {
+test('shorthands and learnable scalars refer to existing options', (t) => {
   for (const target of optionNames.flatMap((name) => optionOf(name).sets ?? []))
     t.true((optionNames as readonly string[]).includes(target), target);
   t.deepEqual(learnable, ['t_e', 't_h', 'hyp_c']);
   t.regex(optionOf('learn').expected, /t_e, t_h, hyp_c/);
 });
 
-test('a geometry depends on its own scalars', (t) => {
+test('each geometry depends on its own scalars only', (t) => {
   t.deepEqual(learnableOf('hybrid'), ['t_e', 't_h', 'hyp_c']);
   t.deepEqual(learnableOf('euclidean'), ['t_e']);
   t.deepEqual(temperaturesOf('hyperbolic'), ['t_h']);
@@ -112,7 +112,7 @@ function listsIn(source: string): string[] {
   });
 }
 
-test('no list in lib outside the records names options', async (t) => {
+test('no list in lib outside the records contains option names', async (t) => {
   t.is(listsIn("const free = [\n  'runs',\n  'name',\n] as const;").length, 1);
   t.is(listsIn("new Set<keyof RunConfig>(['ds', ...(['t_e', 't_h'] as const)])").length, 1);
   t.is(

@@ -39,7 +39,7 @@ function readBack(command: string): Record<string, unknown> {
   return options;
 }
 
-test('the command of a recipe gives its configuration', (t) => {
+test('the command of a recipe parses to its configuration', (t) => {
   for (const recipe of recipes) {
     const command = commandOf(recipe);
     t.deepEqual(parseConfig(readBack(command)), parseConfig(recipe.options), command);
@@ -56,6 +56,6 @@ test('the error for an unknown name lists the known ones', (t) => {
   t.throws(() => findRecipe('toString', '[sweep] recipe'), { message: /^\[sweep\] recipe: / });
 });
 
-test('differences from the published code are sentences', (t) => {
+test('differences from the published code are complete sentences', (t) => {
   for (const text of deviations) t.regex(text, /^[A-Z].*\.$/);
 });

@@ -10,18 +10,18 @@ import {
 
 const folder = { ds: 'folder', path: 'somewhere' };
 
-test('the defaults are the built-in data set and its preset', (t) => {
+test('by default, uses the built-in data set and its preset', (t) => {
   const config = parseConfig();
   t.is(config.ds, 'shapes');
   t.is(config.model, 'vit_nano');
   t.is(config.bs % config.num_samples, 0);
 });
 
-test('another data set has the published defaults', (t) => {
+test('for other data sets, uses the published defaults', (t) => {
   t.deepEqual(parseConfig(folder), { ...publishedDefaults, ...folder });
 });
 
-test('values may be the text of a command line', (t) => {
+test('accepts values as text, as on a command line', (t) => {
   const config = parseConfig({
     ...folder,
     num_samples: '9',
@@ -56,7 +56,7 @@ test('alpha is dropped with compat hypmix and in the published recipes', (t) => 
     t.is(parseConfig(options).background, options.ds === 'emoji' ? 'white' : 'drop');
 });
 
-test('about ten epochs are evaluated if only their number is given, with compat hypmix the last one', (t) => {
+test('evaluates about ten epochs if only ep is given, and only the last one with compat hypmix', (t) => {
   t.is(parseConfig(folder).eval_ep, 'r(0,101,10)');
   t.is(parseConfig({ ...folder, ep: 7 }).eval_ep, 'r(8)');
   t.is(parseConfig({ ds: 'shapes', ep: '40' }).eval_ep, 'r(0,41,4)');
@@ -65,7 +65,7 @@ test('about ten epochs are evaluated if only their number is given, with compat 
   t.is(parseConfig({ ...folder, compat: 'hypmix', ep: 7 }).eval_ep, '[7]');
 });
 
-test('names and values of other tools', (t) => {
+test('accepts names and values of other tools', (t) => {
   t.is(parseConfig({ precision: 'bf16' }).precision, 'bfloat16');
   t.is(parseConfig({ precision: 'fp16' }).precision, 'float16');
   t.throws(() => parseConfig({ precision: 'constructor' }), { message: /precision: expected 'float32'/ });
@@ -132,7 +132,7 @@ for (const [key, value, message] of wrong) {
   });
 }
 
-test('options that do not fit together are rejected', (t) => {
+test('rejects incompatible options', (t) => {
   const refused = (options: Record<string, unknown>, message: RegExp): unknown =>
     t.throws(() => parseConfig(options), { code: 'ERR_HOROBALL_CONFIG', message });
   refused(
@@ -152,7 +152,7 @@ test('options that do not fit together are rejected', (t) => {
   t.deepEqual(learnableNames(parseConfig({ learn: 'None' })), []);
 });
 
-test('cones and radii of a class tree need a free radius in a curved geometry', (t) => {
+test('cones and radius of a class tree require a free radius in a curved geometry', (t) => {
   const refused = (options: Record<string, unknown>, message: RegExp): unknown =>
     t.throws(() => parseConfig(options), { code: 'ERR_HOROBALL_CONFIG', message });
   const free = { head: 'hyp-vit', tree: 'cones+radius' };

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { html } from '../../../lib/train/report/html.ts';
 
-test('values are escaped, trusted HTML is not, and null is dropped', (t) => {
+test('escapes values, keeps trusted HTML, and drops null', (t) => {
   t.is(
     html`<i>${'<&>"'}${"'"}</i>${null}${[1, html`<b></b>`]}`.text,
     '<i>&lt;&amp;&gt;&quot;&#39;</i>1<b></b>',

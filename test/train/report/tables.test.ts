@@ -18,14 +18,14 @@ test('numbers have fixed decimals; unmeasured values are dashes', (t) => {
   t.is(percent(0.1234), '12.3');
   t.is(percent(1), '100.0');
   t.is(fixed(-1.005, 1), '-1.0');
-  t.is(fixed(1.5e20, 2), '1.500e+20', 'not twenty digits');
+  t.is(fixed(1.5e20, 2), '1.500e+20', 'not all digits of a float');
   for (const value of [undefined, none, Infinity, -Infinity]) {
     t.is(fixed(value, 2), '–');
     t.is(percent(value), '–');
   }
 });
 
-test('a share of the highest stays between 0 and 1', (t) => {
+test('the share of the highest value stays between 0 and 1', (t) => {
   t.is(barShare(0.5, 2), '0.250');
   t.is(barShare(3, 2), '1.000');
   t.is(barShare(-1, 2), '0.000');
@@ -34,7 +34,7 @@ test('a share of the highest stays between 0 and 1', (t) => {
   t.deepEqual([orZero(undefined), orZero(none), orZero(0.2)], [0, 0, 0.2]);
 });
 
-test('an evaluation has a line per measured space', (t) => {
+test('an evaluation has one line per measured space', (t) => {
   const row = evaluationRow(1, 0.5);
   t.deepEqual(
     evaluationLines(row).map(({ name }) => name),
@@ -44,7 +44,7 @@ test('an evaluation has a line per measured space', (t) => {
   t.is(fused.at(-1)!.name, 'Head, fused score');
 });
 
-test('a table has the columns that any line has, and dashes in the others', (t) => {
+test('a table has every column of any line, with dashes for missing values', (t) => {
   const lines = [
     {
       name: 'a',

@@ -7,7 +7,7 @@ import { takeStep, tinyConfig } from './tiny-learner.ts';
 
 test.before(() => setThreads(1));
 
-/** A learner after two steps, and its state as a checkpoint holds it. */
+/** A learner after two steps, and its state as stored in a checkpoint. */
 async function saved(t: ExecutionContext, options: Parameters<typeof tinyConfig>[0] = {}) {
   const learner = await Learner.create(tinyConfig(options));
   t.teardown(() => learner.dispose());
@@ -34,7 +34,7 @@ function changed(state: SavedState, name: string, data: AnyTensor['data'] | null
   return { ...state, tensors };
 }
 
-test.serial('the state of a run is valid with any options', async (t) => {
+test.serial('accepts the state of a run with any options', async (t) => {
   for (const options of [
     {},
     { ema: 0.9, memory: 4, learn: 't_e' },
@@ -47,7 +47,7 @@ test.serial('the state of a run is valid with any options', async (t) => {
   }
 });
 
-test.serial('each missing part is named, and each part that the run does not have', async (t) => {
+test.serial('names each missing and each unexpected part', async (t) => {
   const { learner, state } = await saved(t, { ema: 0.9, memory: 4 });
   for (const name of state.tensors.keys())
     t.is(
@@ -70,7 +70,7 @@ test.serial('counters must follow from the steps', async (t) => {
   );
 });
 
-test.serial('a loss scale must be a number of float32 that the steps explain', async (t) => {
+test.serial('a loss scale must be a float32 number that the steps can have produced', async (t) => {
   const { learner, state } = await saved(t, { precision: 'float16' });
   const { scaler } = state;
   t.is(await problemOf({ ...state, scaler: null }, learner), 'has no loss scaler');

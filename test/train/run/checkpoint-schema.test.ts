@@ -20,7 +20,7 @@ const contents = {
 
 const atK = (k: string): object => ({ at: JSON.parse(`{"${k}":0.5}`), strict: [] });
 
-test('valid contents pass, and unknown fields are kept', (t) => {
+test('accepts valid contents, and keeps unknown fields', (t) => {
   t.deepEqual(checkedContents({ ...contents, later: 1 }, 'a').config, {});
   t.is((checkedContents({ ...contents, later: 1 }, 'a') as { later?: number }).later, 1);
 });
@@ -56,7 +56,7 @@ for (const [field, change] of [
   });
 }
 
-test('the curvature of a weights file is optional and above 0', (t) => {
+test('the curvature of a weights file is optional, and must be above 0', (t) => {
   t.is(savedNetwork({ c: 0.3, head: 'hypmix' }, 'a').c, 0.3);
   t.is(savedNetwork({}, 'a').c, undefined);
   for (const wrong of [null, [], { c: 0 }, { c: 1, head: 7 }, { c: 1, model: [] }, { c: 1, clipR: '2' }])

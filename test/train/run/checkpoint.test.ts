@@ -34,7 +34,7 @@ const everything: Options = {
   schedule: 'cosine',
 };
 
-/** Ends a run after a step, as Ctrl-C does. */
+/** Stops a run after a step, like Ctrl-C. */
 function stopAfter(step: number): TrainHooks {
   const controller = new AbortController();
   return {
@@ -45,7 +45,7 @@ function stopAfter(step: number): TrainHooks {
 
 async function weightsOf({ folder }: TrainResult, name = 'model'): Promise<Map<string, unknown>> {
   const { tensors } = await readSafetensors(join(folder!, `${name}.safetensors`));
-  // The generator of the process, which other tests seed, too; kill.ts compares it.
+  // The generator state of the process, which other tests change; kill.ts compares it instead.
   tensors.delete('random/cpu');
   return tensors;
 }
@@ -59,7 +59,7 @@ async function rowsOf({ folder }: TrainResult): Promise<object[]> {
   return (await readRun(folder!)).rows.map(timeless);
 }
 
-/** Lists the images with a class tree: families of four classes in genera of two. */
+/** Writes a list of the images with a class tree: families of four classes in genera of two. */
 async function writeTreeList(root: string, list: string): Promise<void> {
   const classes = (await readdir(root)).sort();
   const rows = classes.map(async (label, i) => {
@@ -81,7 +81,7 @@ async function same(t: ExecutionContext, one: TrainResult, other: TrainResult): 
 
 for (const [name, options] of Object.entries({
   'a plain run': {},
-  'a run with all that has a state': everything,
+  'a run with every option that has a state': everything,
   'a run with proxies in the ball': {
     ...{
       loss: 'proxy-anchor',
@@ -128,7 +128,7 @@ for (const [name, options] of Object.entries({
   });
 }
 
-test.serial('rows logged after the checkpoint are discarded, and so is a half-written file', async (t) => {
+test.serial('discards rows logged after the checkpoint, and a partially written file', async (t) => {
   const { root: path, runs } = t.context;
   const all = { ...short, path, runs };
   const whole = await train(all);
@@ -170,7 +170,7 @@ test.serial(
   },
 );
 
-test.serial('a run folder that was moved resumes in its new place', async (t) => {
+test.serial('a moved run folder resumes in its new location', async (t) => {
   const { root: path, runs } = t.context;
   const stopped = await train({ ...short, path, runs }, stopAfter(2));
   const moved = join(runs, 'moved');
@@ -181,7 +181,7 @@ test.serial('a run folder that was moved resumes in its new place', async (t) =>
   t.is((await readRun(moved)).name, 'moved');
 });
 
-test.serial('the checkpoint of the best evaluation is kept, and is also a weights file', async (t) => {
+test.serial('keeps the checkpoint of the best evaluation, which is also a weights file', async (t) => {
   const { root: path, runs } = t.context;
   const { evaluations, folder } = await train({ ...short, ...everything, path, runs, eval_ep: 'r(0,9,1)' });
   const scores = evaluations.slice(1).map((row) => row.spaces.hyperbolic.at['1']!);
@@ -216,19 +216,19 @@ test.serial('auto resumes the run with the same options, then starts a new one',
   const other = await train({ ...all, lr: 1e-3 }, { ...auto, ...stopAfter(1) });
   t.not(other.folder, first.folder, 'other options are another run');
   const second = await train({ ...all, workers: 1 }, auto);
-  t.is(second.folder, first.folder, 'what changes no number does not matter');
+  t.is(second.folder, first.folder, 'options that do not affect results may differ');
   t.is(second.steps, 8);
   const third = await train(all, { ...auto, ...stopAfter(1) });
-  t.not(third.folder, first.folder, 'it has come to its end');
+  t.not(third.folder, first.folder, 'the first run is complete');
   const named = await train({ ...all, name: 'mine' }, { ...auto, ...stopAfter(1) });
   t.is((await train({ ...all, name: 'mine' }, auto)).folder, named.folder);
-  t.is((await train({ ...all, name: 'mine' }, auto)).steps, 8, 'and once more does nothing');
+  t.is((await train({ ...all, name: 'mine' }, auto)).steps, 8, 'a complete run takes no further step');
 
   const busy = JSON.stringify({ pid: process.ppid, host: hostname() });
   await writeFile(join(third.folder!, '.training'), busy);
   const heard: string[] = [];
   const fourth = await train(all, { ...auto, ...stopAfter(1), onWarning: (text) => heard.push(text) });
-  t.not(fourth.folder, third.folder, 'somebody trains there');
+  t.not(fourth.folder, third.folder, 'another process trains there');
   t.true(
     heard.some((text) => text.includes(`process ${process.ppid} is already training in ${third.folder}`)),
   );
@@ -265,13 +265,13 @@ test.serial(
 
 for (const [how, meddle, message] of [
   [
-    'whose claim was deleted and taken',
+    'whose lock was deleted and taken over',
     (folder: string) =>
       writeFileSync(join(folder, '.training'), JSON.stringify({ pid: process.ppid, host: hostname() })),
     /process \d+ is training there now/,
   ],
   [
-    'into whose log another writes',
+    'whose log another process has changed',
     (folder: string) => appendFileSync(join(folder, 'metrics.jsonl'), '{}\n'),
     /metrics\.jsonl has/,
   ],
@@ -354,7 +354,7 @@ for (const save_every of [60, null]) {
   );
 }
 
-test.serial('each reason why a run cannot be resumed is one sentence', async (t) => {
+test.serial('every reason why a run cannot be resumed is reported in one sentence', async (t) => {
   const { root: path, runs } = t.context;
   const refused = (resume: string, code: string, message: RegExp): Promise<unknown> =>
     t.throwsAsync(train({}, { resume }), { code, message });
@@ -399,5 +399,5 @@ test.serial('each reason why a run cannot be resumed is one sentence', async (t)
     new RegExp(`process ${process.ppid} is still training`),
   );
   const left = (await readdir(stopped.folder!)).sort();
-  t.true(left.includes('.training'), 'the claim of the other process stands');
+  t.true(left.includes('.training'), 'the lock of the other process remains');
 });

@@ -25,7 +25,7 @@ test('the chunk size of a batch that does not fit is a power of two and uses at 
   t.is(withChunk(published, { free: each / 4 }).chunk, 1);
 });
 
-test('the chunk size does not change, without a note, if the batch fits, if it is given, or on a GPU', (t) => {
+test('keeps the chunk size without a note if the batch fits, if a size is given, or on a GPU', (t) => {
   const free = 25e9;
   const fits: Partial<RunConfig>[] = [{ bs: 90 }, { chunk: 20 }, { chunk: 900 }, { device: 'cuda' }];
   for (const options of fits) {
@@ -51,7 +51,7 @@ test('a resumed run keeps its chunk size, whatever memory is free', async (t) =>
     t.deepEqual([plan.folder, plan.config.chunk], [folder, 4], `${resume} ${JSON.stringify(more)}`);
   }
   const other = await planRun({ ...options, chunk: 6 }, { resume: 'auto' });
-  t.is(other.folder, null, 'another chunk was asked for: another run');
+  t.is(other.folder, null, 'another requested chunk size means another run');
   await t.throwsAsync(planRun({ chunk: 6 }, { resume: folder }), {
     message: /chunk: expected 4, the value that the run/,
   });
@@ -60,7 +60,7 @@ test('a resumed run keeps its chunk size, whatever memory is free', async (t) =>
 const measuring = fileURLToPath(new URL('../big-batch.js', import.meta.url));
 const onLinux = process.platform === 'linux' ? test : test.skip;
 
-onLinux('an image takes the memory that is expected of it', async (t) => {
+onLinux('an image takes the expected memory', async (t) => {
   const model = JSON.stringify({ img_size: 224, patch_size: 28, embed_dim: 192, depth: 4, num_heads: 3 });
   // Equal starts differ by 6%, depending on when the allocator returns memory, so up to three are looked at.
   let [stdout, share] = ['', 0];

@@ -14,7 +14,7 @@ import { temporary, writeClasses } from '../data/support.ts';
 import { flat, tinyEmbedder, tinyViT } from '../helpers.ts';
 import { tinyConfig } from './tiny-learner.ts';
 
-test.serial('a network has the options of its run, and its seed', async (t) => {
+test.serial('a network uses the options and the seed of its run', async (t) => {
   const options = { emb: 5, hyp_c: 0.5, clip_r: 1.5, head: 'hyp-vit', freeze: 1, seed: 3 } as const;
   using one = await newEmbedder(tinyConfig(options));
   const { dim, c, clipR, head, freezeBlocks, freezePatchEmbed, compat } = one.config;
@@ -35,7 +35,7 @@ test.serial('the input size of a network is the crop of its run', async (t) => {
   t.is(embedder.config.model.imgSize, 24);
 });
 
-test.serial('weights of a file are loaded, with a note on adaptations', async (t) => {
+test.serial('loads weights from a file, with a note on adaptations', async (t) => {
   const file = join(await temporary(t), 'weights.safetensors');
   using source = await tinyEmbedder({ seed: 9 });
   await saveWeights(file, source);
@@ -49,7 +49,7 @@ test.serial('weights of a file are loaded, with a note on adaptations', async (t
   t.regex(notes.join('\n'), /pos_embed|position/i);
 });
 
-test.serial('a file of another network leaves no handle', async (t) => {
+test.serial('a rejected file of another network leaks no handle', async (t) => {
   const file = join(await temporary(t), 'weights.safetensors');
   using source = await tinyEmbedder({ model: { ...tinyViT, depth: 3 } });
   await saveWeights(file, source);
@@ -87,14 +87,17 @@ test.serial('the loss has the geometry and the settings of its run', async (t) =
   t.is(createLoss(tinyConfig({ loss: 'supcon' }), embedder).options.loss, 'supcon');
 });
 
-test.serial('layer decay gives deeper layers higher rates', async (t) => {
-  using embedder = await newEmbedder(tinyConfig());
-  using optimizer = createOptimizer(tinyConfig({ layer_decay: 0.5, weight_decay: 0.1 }), embedder, null);
-  t.true(optimizer.options.lr > 0);
-  t.is(optimizer.options.weightDecay, 0.1);
-});
+test.serial(
+  'an optimizer with layer decay has a learning rate and the weight decay of the run',
+  async (t) => {
+    using embedder = await newEmbedder(tinyConfig());
+    using optimizer = createOptimizer(tinyConfig({ layer_decay: 0.5, weight_decay: 0.1 }), embedder, null);
+    t.true(optimizer.options.lr > 0);
+    t.is(optimizer.options.weightDecay, 0.1);
+  },
+);
 
-test('an evaluation searches on the CPU for a run there, and fuses scores for a hybrid only', async (t) => {
+test('a run on the CPU evaluates there, and only a hybrid fuses scores', async (t) => {
   const path = await temporary(t);
   await writeClasses(path, 4, 2);
   const config = tinyConfig({ path });

@@ -1,4 +1,4 @@
-// Resuming a run whose files were damaged, truncated or replaced by links.
+// Resumes runs whose files were damaged, truncated or replaced by links.
 import { execFile } from 'node:child_process';
 import { copyFile, readFile, rename, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ test.before(async (t) => {
 });
 test.after.always((t) => t.context.remove());
 
-test.serial('a checkpoint with a flipped bit in the weights is rejected, naming the tensor', async (t) => {
+test.serial('rejects a checkpoint with a flipped bit in the weights, and names the tensor', async (t) => {
   const folder = await t.context.copy();
   const last = join(folder, 'last.safetensors');
   const bytes = await readFile(last);
@@ -29,7 +29,7 @@ test.serial('a checkpoint with a flipped bit in the weights is rejected, naming 
   });
 });
 
-test.serial('every flipped bit of a checkpoint and of a gallery is refused, wherever it is', async (t) => {
+test.serial('rejects a flipped bit at any position of a checkpoint or a gallery', async (t) => {
   const folder = await t.context.copy();
   const last = join(folder, 'last.safetensors');
   const gallery = join(folder, 'gallery');
@@ -118,7 +118,7 @@ test.serial('a modified config.json is rejected', async (t) => {
   t.is((await resume(folder)).steps, 4);
 });
 
-test.serial('weights are not used with other settings than those that they were trained with', async (t) => {
+test.serial('rejects weights with settings other than those of their training', async (t) => {
   const folder = await t.context.copy();
   const file = join(folder, 'config.json');
   const config = JSON.parse(await readFile(file, 'utf8'));
@@ -161,7 +161,7 @@ test.serial('a modified log causes a warning and does not affect the run', async
   const after = await Checkpoint.read(folder);
   t.true(after.position.best!.recall >= position.best!.recall);
   t.true(after.position.best!.recall < 1);
-  // From now on the changed log is accepted, without another warning.
+  // The changed log is accepted from now on, without another warning.
   const again: string[] = [];
   await train({ ep: 5 }, { resume: folder, onWarning: (warning) => void again.push(warning) });
   t.deepEqual(
@@ -170,35 +170,32 @@ test.serial('a modified log causes a warning and does not affect the run', async
   );
 });
 
-test.serial(
-  'a line of the log longer than a megabyte is skipped, and a run that does not need it resumes',
-  async (t) => {
-    const long = `{"type":"step","note":"${'x'.repeat(2 ** 20)}"}\n`;
-    const padded = async (place: 'start' | 'end'): Promise<string> => {
-      const folder = await t.context.copy();
-      const log = join(folder, 'metrics.jsonl');
-      const text = await readFile(log, 'utf8');
-      await writeFile(log, place === 'start' ? long + text : text + long);
-      const bytes = (await stat(log)).size;
-      await forge(folder, ({ contents }) => {
-        contents.position.metricsBytes = bytes;
-        delete contents.position.metricsCrc32;
-      });
-      return folder;
-    };
-    const warnings: string[] = [];
-    const onWarning = (warning: string): void => void warnings.push(warning);
-    t.is((await train({}, { resume: await padded('start'), onWarning })).steps, 4);
-    t.regex(
-      warnings.join('\n'),
-      /1 line of metrics\.jsonl is invalid .*line 1: it has more than 1048576 characters/,
-    );
-    await t.throwsAsync(resume(await padded('end')), {
-      code: 'ERR_HOROBALL_CHECKPOINT',
-      message: /the row of step 3 before \d+ bytes, got none/,
+test.serial('skips a log line longer than a megabyte, and resumes a run that does not need it', async (t) => {
+  const long = `{"type":"step","note":"${'x'.repeat(2 ** 20)}"}\n`;
+  const padded = async (place: 'start' | 'end'): Promise<string> => {
+    const folder = await t.context.copy();
+    const log = join(folder, 'metrics.jsonl');
+    const text = await readFile(log, 'utf8');
+    await writeFile(log, place === 'start' ? long + text : text + long);
+    const bytes = (await stat(log)).size;
+    await forge(folder, ({ contents }) => {
+      contents.position.metricsBytes = bytes;
+      delete contents.position.metricsCrc32;
     });
-  },
-);
+    return folder;
+  };
+  const warnings: string[] = [];
+  const onWarning = (warning: string): void => void warnings.push(warning);
+  t.is((await train({}, { resume: await padded('start'), onWarning })).steps, 4);
+  t.regex(
+    warnings.join('\n'),
+    /1 line of metrics\.jsonl is invalid .*line 1: it has more than 1048576 characters/,
+  );
+  await t.throwsAsync(resume(await padded('end')), {
+    code: 'ERR_HOROBALL_CHECKPOINT',
+    message: /the row of step 3 before \d+ bytes, got none/,
+  });
+});
 
 test.serial('a weights file with an invalid curvature is rejected', async (t) => {
   const { Embedder, loadTrained } = await import('../../../lib/train/index.ts').then(async (all) => ({

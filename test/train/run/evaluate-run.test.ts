@@ -32,7 +32,7 @@ async function runOn(path: string) {
   return { run, rows, notified };
 }
 
-test('baselines are measured on the test classes and reported', async (t) => {
+test('measures baselines on the test classes and reports them', async (t) => {
   const path = await temporary(t);
   await writeClasses(path, 8, 4);
   const { run, notified } = await runOn(path);
@@ -41,7 +41,7 @@ test('baselines are measured on the test classes and reported', async (t) => {
   for (const { recall } of run.state.baselines) t.true(recall.at['1']! >= 0 && recall.at['1']! <= 1);
 });
 
-test('health is logged with the state of the scaler, if the step read the points', async (t) => {
+test('logs health with the state of the scaler, if the step read the points', async (t) => {
   const path = await temporary(t);
   await writeClasses(path, 8, 4);
   const { run, rows, notified } = await runOn(path);

@@ -8,7 +8,7 @@ import { normalizeOptions } from '../../../lib/train/run/normalize.ts';
 import { randomImages, tinyBatch } from '../helpers.ts';
 import { tinyRun } from '../tiny-data.ts';
 
-/** Three batches; records how many were taken and whether the source was closed. */
+/** Three batches, with a record of those taken and of whether the source was closed. */
 function source(): { batches: AsyncGenerator<LabeledBatch>; taken: number[]; closed: boolean } {
   async function* make(): AsyncGenerator<LabeledBatch> {
     try {
@@ -26,7 +26,7 @@ function source(): { batches: AsyncGenerator<LabeledBatch>; taken: number[]; clo
 
 const firstLabel = ({ labels }: LabeledBatch): number => labels[0]!;
 
-test.serial('prefetched batches are returned once, in order, and disposed of by the caller', async (t) => {
+test.serial('returns prefetched batches once, in order; the caller disposes of them', async (t) => {
   const before = memory().handles;
   const made = source();
   const feed = new Feed(
@@ -38,7 +38,7 @@ test.serial('prefetched batches are returned once, in order, and disposed of by 
   for (let item = await feed.next(); item !== null; item = await feed.next()) {
     seen.push([firstLabel(item.samples), item.prefetched !== null]);
     await feed.prefetch();
-    await feed.prefetch(); // one is enough
+    await feed.prefetch(); // has no effect: one batch is prefetched at most
     t.is(made.taken.length, Math.min(3, seen.length + 1));
     item[Symbol.dispose]();
   }
@@ -67,7 +67,7 @@ test.serial('a run that stops disposes of pending batches and closes the source'
   t.is(memory().handles, before);
 });
 
-test('without a transfer nothing is prefetched', async (t) => {
+test('without a transfer, prefetches nothing', async (t) => {
   const made = source();
   await using feed = new Feed(made.batches, () => {}, null);
   const item = await feed.next();
@@ -77,7 +77,7 @@ test('without a transfer nothing is prefetched', async (t) => {
   t.deepEqual(made.taken, [0]);
 });
 
-test('images of the wrong size are rejected before they are sent', async (t) => {
+test('rejects a batch before it is sent to the device', async (t) => {
   const refuse = ({ labels }: LabeledBatch): void => {
     if (labels[0] === 1) throw new RangeError('no');
   };
@@ -88,17 +88,14 @@ test('images of the wrong size are rejected before they are sent', async (t) => 
   await t.throwsAsync(feed.prefetch(), { message: 'no' });
 });
 
-test.serial(
-  'a pending batch gives the embeddings of its images, and still belongs to its owner',
-  async (t) => {
-    const config = await normalizeOptions(parseConfig({ ...tinyRun, path: '.', runs: null, weights: null }));
-    using learner = await Learner.create(config);
-    const { crop: size } = config;
-    const given = { images: randomImages(4, 1, size), count: 4, size, labels: Int32Array.of(0, 0, 1, 1) };
-    using batch = learner.batch(given);
-    using sent = await learner.embed(given, batch);
-    using plain = await learner.embed(given);
-    t.deepEqual(await sent.hyperbolic.data(), await plain.hyperbolic.data());
-    t.false(batch.disposed);
-  },
-);
+test.serial('embeds a prefetched batch, and leaves its disposal to the owner', async (t) => {
+  const config = await normalizeOptions(parseConfig({ ...tinyRun, path: '.', runs: null, weights: null }));
+  using learner = await Learner.create(config);
+  const { crop: size } = config;
+  const given = { images: randomImages(4, 1, size), count: 4, size, labels: Int32Array.of(0, 0, 1, 1) };
+  using batch = learner.batch(given);
+  using sent = await learner.embed(given, batch);
+  using plain = await learner.embed(given);
+  t.deepEqual(await sent.hyperbolic.data(), await plain.hyperbolic.data());
+  t.false(batch.disposed);
+});

@@ -1,4 +1,4 @@
-// A flipped bit in a file that horoball reads back is never taken for another value.
+// A flipped bit in a file that horoball reads back never yields another value.
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -15,7 +15,7 @@ import { temporary } from '../data/support.ts';
 import { evaluationRow, fakeHealth, fakeSnapshot, stepRow } from '../fake-run.ts';
 import { plan, quick } from '../study/made-up.ts';
 
-/** Flips `count` random bits, one at a time, and calls `check` with what was read, unless that is a coded error. */
+/** Flips `count` random bits, one at a time, and calls `check` with the result of reading, unless it is a coded error. */
 async function flips<T>(
   file: string,
   count: number,
@@ -55,7 +55,7 @@ interface Lines {
 /** Whether the rows that were read are among the written ones, and a missing one is reported. */
 function isSubset(got: Lines, sound: readonly unknown[], isEnd: boolean): boolean {
   const known = got.rows.every((row) => sound.some((each) => isDeepStrictEqual(each, content(row))));
-  // Without its line break, the last line counts as cut off by a kill.
+  // Without its line break, the last line counts as truncated by a kill.
   const reported = got.rows.length === sound.length || (got.invalid?.count ?? 0) > 0 || isEnd;
   return known && reported;
 }

@@ -1,4 +1,4 @@
-// Resuming a run whose checkpoint was forged, with valid checksums.
+// Resumes runs whose checkpoints were forged, with valid checksums.
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import ava, { type ExecutionContext, type TestFn } from 'ava';
@@ -17,7 +17,7 @@ test.after.always((t) => t.context.remove());
 
 const CHECKPOINT = 'ERR_HOROBALL_CHECKPOINT';
 
-test.serial('the metadata of a checkpoint is validated', async (t) => {
+test.serial('validates the metadata of a checkpoint', async (t) => {
   const { tensors, metadata } = await readSafetensors(join(t.context.folder, 'last.safetensors'));
   const key = 'horoball.checkpoint';
   const contents = JSON.parse(metadata[key]!);
@@ -110,7 +110,7 @@ async function refuses(
 }
 
 test.serial(
-  'a checkpoint that is not the whole state of its run is rejected, even with valid checksums',
+  'rejects a checkpoint that is not the complete state of its run, even with valid checksums',
   async (t) => {
     const sizes = /has (4|-1|0|NaN)? ?.*instead of 3/;
     await refuses(t, await t.context.copy(), [

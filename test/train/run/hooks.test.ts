@@ -1,7 +1,7 @@
 import test from 'ava';
 import { checkHooks, Listeners, type RunListener } from '../../../lib/train/run/hooks.ts';
 
-test('listeners are notified in order, and each promise is awaited', async (t) => {
+test('notifies listeners in order, and awaits each promise', async (t) => {
   const seen: string[] = [];
   const listener = (name: string, ms: number): RunListener => ({
     onCheckpoint: () =>
@@ -14,7 +14,7 @@ test('listeners are notified in order, and each promise is awaited', async (t) =
   t.false(all.has('onSnapshot'));
 });
 
-test('a listener keeps its this, and its error reaches the caller', async (t) => {
+test('calls methods with the listener as `this`, and passes its errors to the caller', async (t) => {
   class Counter implements RunListener {
     texts: string[] = [];
     onWarning(text: string): void {
@@ -32,7 +32,7 @@ test('a listener keeps its this, and its error reaches the caller', async (t) =>
   await t.throwsAsync(new Listeners([counter]).notify('onEnd', 'complete'), { message: 'full' });
 });
 
-test('the promise of a warning is awaited before the next callback', async (t) => {
+test('awaits the promise of onWarning before the next callback', async (t) => {
   const seen: string[] = [];
   const listeners = new Listeners([
     {
@@ -49,7 +49,7 @@ test('the promise of a warning is awaited before the next callback', async (t) =
   t.deepEqual(seen, ['first', 'second', 'checkpoint']);
 });
 
-test('an error of a warning reaches the next call, and is not an unhandled rejection', async (t) => {
+test('an error of onWarning rejects the next call instead of being unhandled', async (t) => {
   const listeners = new Listeners([
     {
       onWarning: async () => {

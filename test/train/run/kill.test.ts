@@ -5,7 +5,7 @@ import test from 'ava';
 
 const script = fileURLToPath(new URL('./kill.js', import.meta.url));
 
-test('runs that are killed at random moments end bit for bit like those that are not', async (t) => {
+test('runs killed at random moments give bit-identical results when resumed', async (t) => {
   t.timeout(300_000);
   const { stdout } = await promisify(execFile)(process.execPath, [script, '3']);
   t.log(stdout);

@@ -16,7 +16,7 @@ const [count, seed] = [process.argv[2] ?? 20, process.argv[3] ?? Date.now() % 1e
   number,
 ];
 
-/** Two runs that together cover every state that changes from step to step. */
+/** Two runs that together cover all state that changes from step to step. */
 const variants = {
   everything: {
     ep: 15,
@@ -94,7 +94,7 @@ try {
       const ended = await live(args, uniform(next, 0, tookMs[variant]!));
       if (!ended) at.push(await stepsOf(join(runs, name)));
       else if (at.length > 0) break;
-      else await rm(join(runs, name), { recursive: true }); // it ended before the kill: try again
+      else await rm(join(runs, name), { recursive: true }); // it ended before the kill, so try again
     }
     await live(args, null);
     const got = await remains(join(runs, name));

@@ -30,7 +30,7 @@ test.serial('the network of a run gives the embeddings of its last evaluation', 
   t.is(half.config.precision, 'bfloat16');
 });
 
-test.serial('a run without weights, another folder and unknown options are refused', async (t) => {
+test.serial('rejects a run without weights, a folder without a run, and unknown options', async (t) => {
   const { root: path, runs } = t.context;
   const { folder } = await train({ ...tinyRun, path, runs, ep: 1, eval_ep: '[]' });
   await rm(join(folder!, 'model.safetensors'));

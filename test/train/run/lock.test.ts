@@ -3,7 +3,7 @@ import test from 'ava';
 import { lockRun, lostLock, runHolder } from '../../../lib/train/run/lock.ts';
 import { temporary } from '../data/support.ts';
 
-test('a second run in a locked folder is rejected, and accepted after the release', async (t) => {
+test('rejects a second run in a locked folder, and accepts it after the release', async (t) => {
   const folder = await temporary(t);
   const lock = await lockRun(folder);
   t.truthy(await runHolder(folder));
@@ -20,7 +20,7 @@ test('a folder that was never locked has no holder', async (t) => {
   t.is(await runHolder(join(await temporary(t), 'missing')), null);
 });
 
-test('a lost lock is an error that names the folder and the reason', (t) => {
+test('a lost lock causes an error that names the folder and the reason', (t) => {
   const error = lostLock('runs/a', 'process 7 is training there now');
   t.is((error as Error & { code: string }).code, 'ERR_HOROBALL_RUN_BUSY');
   t.regex(error.message, /exclusive use of runs\/a, but process 7 .*resume the run/);

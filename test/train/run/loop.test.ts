@@ -32,7 +32,7 @@ async function* batches(count: number, classes = 8): AsyncGenerator<LabeledBatch
   }
 }
 
-/** A run on such batches. */
+/** Trains on random batches. */
 const onBatches: Options = { ...tinyRun, crop: 24, resize: 24, runs: null, eval_ep: '[]' };
 
 test.serial('a run learns, is evaluated, and stores the results in its folder', async (t) => {
@@ -92,7 +92,7 @@ for (const geometry of ['hybrid', 'euclidean', 'hyperbolic', 'chordal'] as const
   });
 }
 
-test.serial('a seed determines a run bit for bit; another seed gives another run', async (t) => {
+test.serial('equal seeds give bit-identical runs, and other seeds other runs', async (t) => {
   const losses = async (seed: number): Promise<number[]> => {
     const rows: StepRow[] = [];
     await train({ ...tinyRun, seed, path: t.context.root, runs: null, ep: 3, eval_ep: '[]' }, steps(rows));
@@ -115,7 +115,7 @@ test.serial('shuffled labels keep the class sizes and are harder to learn', asyn
   t.true(told < 0.8 * shuffled, `${told} and ${shuffled}`);
 });
 
-test.serial('a run ends early without a better evaluation, and a larger patience resumes it', async (t) => {
+test.serial('stops early without a better evaluation, and resumes with a larger patience', async (t) => {
   const { root: path, runs } = t.context;
   const warnings: string[] = [];
   const summaries: RunSummary[] = [];
@@ -158,26 +158,23 @@ test.serial('custom batches replace a data set', async (t) => {
   t.true(mean(rows.slice(-5)) < mean(rows.slice(0, 5)));
 });
 
-test.serial(
-  'batches of another size or with too few views are rejected, and no folder remains',
-  async (t) => {
-    const { runs } = t.context;
-    const before = await readdir(runs).catch(() => []);
-    const options = { ...onBatches, runs };
-    await t.throwsAsync(train({ ...options, crop: 16 }, { data: batches(1) }), {
-      code: 'ERR_HOROBALL_SHAPE',
-      message: /16 x 16.*24 x 24/,
-    });
-    async function* uneven(): AsyncGenerator<LabeledBatch> {
-      for await (const samples of batches(1)) {
-        samples.labels[0] = 1;
-        yield samples;
-      }
+test.serial('rejects batches of another size or with too few views, and leaves no folder', async (t) => {
+  const { runs } = t.context;
+  const before = await readdir(runs).catch(() => []);
+  const options = { ...onBatches, runs };
+  await t.throwsAsync(train({ ...options, crop: 16 }, { data: batches(1) }), {
+    code: 'ERR_HOROBALL_SHAPE',
+    message: /16 x 16.*24 x 24/,
+  });
+  async function* uneven(): AsyncGenerator<LabeledBatch> {
+    for await (const samples of batches(1)) {
+      samples.labels[0] = 1;
+      yield samples;
     }
-    await t.throwsAsync(train(options, { data: uneven() }), { code: 'ERR_HOROBALL_LABELS' });
-    t.deepEqual(await readdir(runs).catch(() => []), before);
-  },
-);
+  }
+  await t.throwsAsync(train(options, { data: uneven() }), { code: 'ERR_HOROBALL_LABELS' });
+  t.deepEqual(await readdir(runs).catch(() => []), before);
+});
 
 test.serial('an aborted signal stops a run that waits for a batch', async (t) => {
   const controller = new AbortController();
@@ -203,18 +200,21 @@ test.serial('an aborted signal stops a run that waits for a batch', async (t) =>
   t.deepEqual([result.steps, result.interrupted, returned], [2, true, 1]);
 });
 
-test.serial('an iterator of batches that returns no objects is an error with a code', async (t) => {
-  for (const item of [null, 5, undefined, { done: false, value: 5 }])
-    for (const next of [async () => item, () => item]) {
-      const data = { [Symbol.asyncIterator]: () => ({ next }) } as never;
-      await t.throwsAsync(train(onBatches, { data }), {
-        code: 'ERR_HOROBALL_TYPE',
-        message: /^\[train\] data/,
-      });
-    }
-  const data = { [Symbol.asyncIterator]: () => null } as never;
-  await t.throwsAsync(train(onBatches, { data }), { code: 'ERR_HOROBALL_TYPE' });
-});
+test.serial(
+  'an iterator of batches that returns other values than objects causes a coded error',
+  async (t) => {
+    for (const item of [null, 5, undefined, { done: false, value: 5 }])
+      for (const next of [async () => item, () => item]) {
+        const data = { [Symbol.asyncIterator]: () => ({ next }) } as never;
+        await t.throwsAsync(train(onBatches, { data }), {
+          code: 'ERR_HOROBALL_TYPE',
+          message: /^\[train\] data/,
+        });
+      }
+    const data = { [Symbol.asyncIterator]: () => null } as never;
+    await t.throwsAsync(train(onBatches, { data }), { code: 'ERR_HOROBALL_TYPE' });
+  },
+);
 
 test.serial('invalid hooks and signals are rejected before a run starts', async (t) => {
   const { root, runs } = t.context;
@@ -235,7 +235,7 @@ test.serial('a non-finite loss ends the run with a one-sentence error', async (t
   });
 });
 
-test.serial('an error of the batches reaches the caller', async (t) => {
+test.serial('an error of the batch iterator reaches the caller', async (t) => {
   async function* broken(): AsyncGenerator<LabeledBatch> {
     yield* batches(1);
     throw new RangeError('the camera is off');
@@ -246,7 +246,7 @@ test.serial('an error of the batches reaches the caller', async (t) => {
   });
 });
 
-test.serial('the folder of a run is unlocked, however the run ends', async (t) => {
+test.serial('unlocks the folder of a run, however the run ends', async (t) => {
   const { root: path, runs } = t.context;
   const options = { ...tinyRun, path, runs, ep: 2, eval_ep: '[]' };
   const refused = { code: 'EISDIR' };
@@ -296,10 +296,10 @@ test.serial('the number of handles and their memory are the same after 20 and af
   });
   t.is(seen.length, 2);
   t.deepEqual(seen[1], seen[0]);
-  t.is(memory().handles, 0, 'and none is left when the run is over');
+  t.is(memory().handles, 0, 'no handle remains after the run');
 });
 
-/** Memory held by handles once the lane has freed the tensors of the last step, which happens soon after the step. */
+/** Memory held by handles after the lane has freed the tensors of the last step, which it does soon after the step. */
 async function settledMemory(): Promise<TorchMemory> {
   let last = memory();
   for (let same = 0; same < 10; ) {
@@ -346,7 +346,7 @@ test.serial('a run waits for its hooks, and an error in one ends it', async (t) 
   t.deepEqual(ends, ['failed']);
 });
 
-test.serial('any value that a hook throws reaches the caller, and the run keeps its files', async (t) => {
+test.serial('any value thrown by a hook reaches the caller, and the run keeps its files', async (t) => {
   const { root: path, runs } = t.context;
   const values = [undefined, null, 5, Symbol('any'), Object.create(null) as unknown];
   for (const [i, value] of values.entries()) {
@@ -376,7 +376,7 @@ test.serial('any value that a hook throws reaches the caller, and the run keeps 
   }
 });
 
-test.serial('a run whose report cannot be drawn succeeds, and says how to draw it', async (t) => {
+test.serial('a run whose report cannot be written succeeds, and says how to make it', async (t) => {
   const { root: path, runs } = t.context;
   const blocked = async (name: string, file: string) => {
     const warnings: string[] = [];
@@ -395,7 +395,7 @@ test.serial('a run whose report cannot be drawn succeeds, and says how to draw i
   t.true(page.drawn[0]!.endsWith(`horoball report ${join(runs, 'no-page')}`), page.drawn[0]);
   const snapshot = await blocked('no-snapshot', 'snapshot.json');
   t.is(snapshot.result.evaluations.length, 1);
-  t.is(snapshot.drawn.length, 2); // for the snapshot, and for the report, which cannot read it
+  t.is(snapshot.drawn.length, 2); // one for the snapshot, and one for the report, which cannot read it
   for (const name of ['no-page', 'no-snapshot']) {
     const files = await filesOf(join(runs, name));
     for (const file of ['last.safetensors', 'model.safetensors', 'metrics.jsonl'])

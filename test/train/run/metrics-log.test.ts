@@ -18,7 +18,7 @@ const position = (step: number, metricsBytes: number): Position => ({
 });
 const atTwo = position(2, (line(1) + line(2)).length);
 
-test('rows are appended, and rewinding keeps those up to the checkpoint', async (t) => {
+test('appends rows, and rewinding keeps those up to the checkpoint', async (t) => {
   const file = join(await temporary(t), 'metrics.jsonl');
   for (const step of [1, 2, 3]) {
     const log = await openLog(file);
@@ -40,7 +40,7 @@ for (const [name, content, at, message] of [
     position(2, (line(1) + line(3)).length),
     /the row of step 2 .*, got step 3/,
   ],
-  ['a cut row', text, position(2, atTwo.metricsBytes - 1), /a complete line at/],
+  ['a truncated row', text, position(2, atTwo.metricsBytes - 1), /a complete line at/],
   ['a log without steps', '{}\n'.repeat(200), position(2, 300), /the row of step 2 .*, got none/],
 ] as const) {
   test(`${name} does not belong to the checkpoint and stays unchanged`, async (t) => {
@@ -52,7 +52,7 @@ for (const [name, content, at, message] of [
   });
 }
 
-test('a missing log is an error only if the checkpoint had one', async (t) => {
+test('a missing log is an error only if the checkpoint refers to one', async (t) => {
   const file = join(await temporary(t), 'metrics.jsonl');
   await rewindLog(file, null);
   await t.throwsAsync(rewindLog(file, atTwo), { code: 'ERR_HOROBALL_CHECKPOINT', message: /got no file/ });

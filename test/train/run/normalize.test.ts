@@ -9,14 +9,14 @@ import { temporary, writeTree } from '../data/support.ts';
 
 const vit = { img_size: 32, patch_size: 8, embed_dim: 24, depth: 2, num_heads: 3 };
 
-test('a JSON file of a model is inlined', async (t) => {
+test('inlines the JSON file of a model', async (t) => {
   const root = await temporary(t);
   await writeTree(root, { 'vit.json': JSON.stringify(vit, null, 2) });
   const config = parseConfig({ model: join(root, 'vit.json'), weights: null });
   t.is((await normalizeOptions(config)).model, JSON.stringify(vit));
 });
 
-test('auto weights are null with a note, unless there is nothing to download', async (t) => {
+test('auto weights become null, with a note if weights could be downloaded', async (t) => {
   const notes: string[] = [];
   const weights = async (model: string): Promise<string | null> =>
     (await normalizeOptions(parseConfig({ model, crop: 224, resize: 224 }), (text) => notes.push(text)))
@@ -50,7 +50,7 @@ test('weights may be a run, whose backbone must be that of the options', async (
   });
 });
 
-test('the device auto becomes one of this machine', async (t) => {
+test('device auto becomes a device of this machine', async (t) => {
   const { device } = await normalizeOptions(parseConfig({ device: 'auto' }));
   t.is(device, torchInfo().cuda ? 'cuda' : 'cpu');
 });

@@ -17,7 +17,7 @@ const silent = new Listeners([]);
 const alone = { group: singleProcess };
 const twoRanks: RankGroup = { ...singleProcess, size: 2, place: { ...singleProcess.place, size: 2 } };
 
-test.serial('a new run has its folder locked while it is open, and leaves no handle', async (t) => {
+test.serial('locks the folder of a new run while it is open, and leaves no handle', async (t) => {
   const { root: path, runs } = t.context;
   const before = memory().handles;
   const plan = await planRun({ ...tinyRun, path, runs, name: 'new' });
@@ -31,7 +31,7 @@ test.serial('a new run has its folder locked while it is open, and leaves no han
   t.is(memory().handles, before);
 });
 
-test.serial('a run resumes from its checkpoint, and no further than its epochs', async (t) => {
+test.serial('resumes a run from its checkpoint, up to its number of epochs', async (t) => {
   const { root: path, runs } = t.context;
   const controller = new AbortController();
   const onStep = ({ step }: StepRow): void => {
@@ -62,7 +62,7 @@ test.serial('an error while a run opens unlocks its folder', async (t) => {
   t.is(await runHolder(join(runs, 'failed')), null);
 });
 
-test.serial('what a group of ranks cannot train is rejected', async (t) => {
+test.serial('rejects runs that a group of ranks cannot train', async (t) => {
   const { root: path, runs } = t.context;
   const open = async (options: Partial<RunConfig>, group: RankGroup, data?: AsyncIterable<never>) => {
     const plan = await planRun({ ...tinyRun, path, runs: null, ...options });

@@ -1,4 +1,4 @@
-// Optional features of a run: precision, EMA, learnable scalars, gradient caching, cross-batch memory.
+// Optional features of runs: precision, EMA, learnable scalars, gradient caching, cross-batch memory.
 import { join } from 'node:path';
 import { readSafetensors } from '../../../lib/io/index.ts';
 import {
@@ -114,7 +114,10 @@ test.serial(
     t.true(last.hyp_c !== 0.3 && Math.abs(Math.log(last.hyp_c! / 0.3)) > 0.02, `${last.hyp_c}`);
     const { metadata } = await readSafetensors(join(result.folder!, 'model.safetensors'), { names: [] });
     const { c } = JSON.parse(metadata['horoball']!) as { c: number };
-    t.true(c !== 0.3 && Math.abs(Math.log(c / last.hyp_c!)) < 0.05, 'that of the step after the last');
+    t.true(
+      c !== 0.3 && Math.abs(Math.log(c / last.hyp_c!)) < 0.05,
+      'the value for the step after the last one',
+    );
     t.is((await readRun(result.folder!)).snapshot!.disk.c, c);
   },
 );
@@ -160,15 +163,15 @@ test.serial('remembered classes are additional negatives, and the run still lear
   const options: Options = { bs: 16, ep: 24 };
   const without = await run(t.context.root, options);
   const withMemory = await run(t.context.root, { ...options, memory: 8 });
-  t.is(withMemory.rows[0]!.loss, without.rows[0]!.loss, 'nothing is remembered initially');
-  t.true(withMemory.rows[1]!.loss > without.rows[1]!.loss, 'more negatives, a larger loss');
+  t.is(withMemory.rows[0]!.loss, without.rows[0]!.loss, 'the memory is initially empty');
+  t.true(withMemory.rows[1]!.loss > without.rows[1]!.loss, 'more negatives give a larger loss');
   t.true(learns(withMemory.rows));
   const chunked = await run(t.context.root, { ...options, memory: 8, chunk: 6 });
   for (const [i, value] of losses(withMemory.rows).slice(0, 20).entries())
     t.true(Math.abs(chunked.rows[i]!.loss / value - 1) < networkError.orderAfterSteps, `step ${i + 1}`);
 });
 
-test.serial('layer-wise rates and weight decay of matrices only reach the optimizer', async (t) => {
+test.serial('passes layer-wise learning rates and decay of matrices only to the optimizer', async (t) => {
   const last = async (options: Options): Promise<number> =>
     losses((await run(t.context.root, { ep: 4, weight_decay: 0.5, lr: 1e-2, ...options })).rows).at(-1)!;
   const plain = await last({});

@@ -10,7 +10,7 @@ import { stepRow } from '../fake-run.ts';
 const given = { model: 'vit_nano', weights: null, seed: 3 };
 const stored = (options: object = {}): string => JSON.stringify(parseConfig({ ...given, ...options }));
 
-test('without resume, or if no run has the same options, a new run is planned', async (t) => {
+test('plans a new run without resume, or if no run has the same options', async (t) => {
   const runs = await temporary(t);
   await writeTree(runs, { 'other/config.json': stored({ seed: 4 }) });
   for (const resume of [null, undefined, 'auto'])
@@ -24,7 +24,7 @@ test('auto finds the newest unfinished run with the same options, except those t
   t.is((await planRun({ ...given, runs }, { resume: 'auto' })).folder, join(runs, 'b'));
 });
 
-test('a run in use is skipped with a note', async (t) => {
+test('skips a run in use, with a note', async (t) => {
   const runs = await temporary(t);
   await writeTree(runs, { 'a/config.json': stored() });
   await using _ = await lockRun(join(runs, 'a'));
@@ -72,7 +72,7 @@ test('a named run may be extended, and is evaluated at its new end', async (t) =
   });
 });
 
-test('auto needs a folder of runs', async (t) => {
+test('resume auto requires a folder of runs', async (t) => {
   await t.throwsAsync(planRun({ ...given, runs: null }, { resume: 'auto' }), {
     code: 'ERR_HOROBALL_CONFIG',
     message: /resume: expected runs to be a folder/,

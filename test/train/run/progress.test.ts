@@ -19,43 +19,43 @@ test('resumed work counts from its first update', (t) => {
   t.is(pace.secondsLeft, 498);
 });
 
-test('the average covers the recent updates only', (t) => {
+test('the average covers recent updates only', (t) => {
   const pace = new Pace(10_000);
   for (let i = 0; i <= 20; i++) pace.update(i * 1000, 1 + i, 1000); // one per second
   for (let i = 1; i <= 20; i++) pace.update(20_000 + i * 1000, 21 + 10 * i, 1000); // ten per second
   t.is(pace.perSecond, 10);
 });
 
-test('many updates do not shorten the average', (t) => {
+test('frequent updates do not shorten the averaging window', (t) => {
   const pace = new Pace(10_000);
   for (let i = 1; i <= 20_000; i++) pace.update(i, i, 30_000);
   t.is(pace.perSecond, 1000);
   t.is(pace.secondsLeft, 10);
 });
 
-test('the first second gives no remaining time', (t) => {
+test('gives no remaining time in the first second', (t) => {
   const pace = new Pace(30_000);
   pace.update(0, 1, 100);
-  pace.update(7, 2, 100); // a queue that was full
+  pace.update(7, 2, 100); // items from a full queue
   t.is(pace.secondsLeft, null);
   pace.update(1500, 4, 100);
   t.is(pace.secondsLeft, 48);
 });
 
-test('a first batch counts as what it holds', (t) => {
+test('a first batch counts with all of its items', (t) => {
   const pace = new Pace(30_000);
   pace.update(5000, 128, 1408);
   pace.update(7000, 256, 1408);
   t.is(pace.secondsLeft, 18);
 });
 
-test('a slow first item leaves the average of long items', (t) => {
+test('the average of slow items excludes a slow first item', (t) => {
   const pace = new Pace(10_000);
   for (const [i, seconds] of [0, 60, 66, 72, 78, 84, 90].entries()) pace.update(1000 * seconds, 1 + i, 100);
   t.is(pace.secondsLeft, 93 * 6);
 });
 
-test('a new total or a smaller count starts again', (t) => {
+test('a new total or a smaller count resets the estimate', (t) => {
   const pace = new Pace(30_000);
   pace.update(0, 1, 10);
   pace.update(1000, 10, 10);
@@ -83,9 +83,9 @@ test('a pause does not lower the rate', (t) => {
   t.is(pace.secondsLeft, 94);
 });
 
-test('the time of pending evaluations is that of the evaluations so far', (t) => {
+test('estimates the time of pending evaluations from the earlier ones', (t) => {
   const times = new EvaluationTimes([0, 5, 10, 10, 15]);
-  t.is(times.secondsFrom(1), 0, 'nothing is known');
+  t.is(times.secondsFrom(1), 0, 'no evaluation has been timed');
   times.add(4000);
   t.is(times.secondsFrom(1), 12);
   t.is(times.secondsFrom(5), 12, 'the evaluation after epoch 5 follows its last step');

@@ -9,7 +9,7 @@ import { evaluationRow, fakeSnapshot, stepRow } from '../fake-run.ts';
 const config = JSON.stringify({ ...parseConfig({ lr: 0.25 }), name: 'mine' });
 const lines = [stepRow(1), evaluationRow(1, 0.5)].map((row) => JSON.stringify(row));
 
-test('a run folder can be read, and lines that are not rows are counted', async (t) => {
+test('reads a run folder, and counts lines that are not rows', async (t) => {
   const root = await temporary(t);
   const metrics = [lines[0], '{"type":"step"}', lines[1], '{"type":"st'].join('\n');
   await writeTree(root, {
@@ -20,7 +20,7 @@ test('a run folder can be read, and lines that are not rows are counted', async 
   const run = await readRun(root);
   t.deepEqual([run.name, run.config.lr, run.rows.length], ['mine', 0.25, 2]);
   t.deepEqual(run.snapshot, fakeSnapshot());
-  t.is(run.invalid!.count, 1); // a kill truncated the last line
+  t.is(run.invalid!.count, 1); // the last line, as truncated by a kill
   t.regex(run.invalid!.first, /^line 2: /);
 });
 
@@ -48,8 +48,8 @@ for (const [name, files, path, code, message] of [
   });
 }
 
-test('files that are almost only holes are rejected without reading them', async (t) => {
-  if (process.platform !== 'linux') return t.pass('other systems fill holes');
+test('rejects sparse files that are almost only holes without reading them', async (t) => {
+  if (process.platform !== 'linux') return t.pass('skipped: other systems fill holes');
   const files = { 'config.json': config, 'metrics.jsonl': lines.join('\n'), 'snapshot.json': '{}' };
   for (const name of Object.keys(files)) {
     const root = await temporary(t);
@@ -62,7 +62,7 @@ test('files that are almost only holes are rejected without reading them', async
   }
 });
 
-test('a configuration of an earlier version gets the values of that version', async (t) => {
+test('a configuration of an earlier version gets the defaults of that version', async (t) => {
   const root = await temporary(t);
   const { background: _, ...before } = parseConfig();
   await writeTree(root, { 'config.json': JSON.stringify(before) });
@@ -80,7 +80,7 @@ test('a config.json that is a list or has an option twice is rejected', async (t
   }
 });
 
-test('control characters of a file are escaped in the error that quotes them', async (t) => {
+test('escapes control characters of a file in error messages', async (t) => {
   const root = await temporary(t);
   await writeTree(root, {
     'config.json': JSON.stringify({ ...JSON.parse(config), lr: '\u001b[2J\r\u009b' }),

@@ -2,7 +2,7 @@ import test from 'ava';
 import { evaluationsOf, healthRowsOf, stepsOf } from '../../../lib/train/run/record.ts';
 import { evaluationRow, stepRow } from '../fake-run.ts';
 
-test('rows are selected by type and keep their order', (t) => {
+test('selects rows by type in their order', (t) => {
   const rows = [stepRow(1), evaluationRow(1, 0.1), stepRow(2), evaluationRow(2, 0.2)];
   t.deepEqual(
     stepsOf(rows).map(({ step }) => step),

@@ -4,7 +4,7 @@ import { evaluationRow, fakeSnapshot, stepRow } from '../fake-run.ts';
 
 const text = (row: object): string => JSON.stringify(row);
 
-test('rows are unchanged after writing and reading; a number that was not measured is NaN', (t) => {
+test('rows round-trip, and unmeasured numbers are NaN', (t) => {
   const rows = [stepRow(1), evaluationRow(1, 0.5)];
   t.deepEqual(parseRows(rows.map(text).join('\n')), { rows, invalid: null });
   const { rows: read } = parseRows(text({ ...stepRow(1), loss: null }));
@@ -15,8 +15,8 @@ for (const [name, line, problem] of [
   ['no JSON', '{"type":"step"', /^line 1: it is not JSON$/],
   ['another type', '{"type":"other"}', /^line 1: type: /],
   ['a share above 1', text(evaluationRow(1, 3)), /^line 1: spaces\.hyperbolic\.at\.1: /],
-  ['a fraction of a step', text({ ...stepRow(1), step: 1.5 }), /^line 1: step: expected int/],
-  ['too long a line', `"${'x'.repeat(2 ** 20)}"`, /^line 1: it has more than 1048576 characters$/],
+  ['a fractional step', text({ ...stepRow(1), step: 1.5 }), /^line 1: step: expected int/],
+  ['an overlong line', `"${'x'.repeat(2 ** 20)}"`, /^line 1: it has more than 1048576 characters$/],
 ] as const) {
   test(`${name} is skipped and described`, (t) => {
     const { rows, invalid } = parseRows(`${line}\n${text(stepRow(2))}\n`);
@@ -33,7 +33,7 @@ test('millions of lines that are not rows are counted quickly', (t) => {
   t.true(user + system < 1e6, `${(user + system) / 1000} ms`);
 });
 
-test('a last line that a kill truncated is not counted', (t) => {
+test('a last line truncated by a kill is not counted as invalid', (t) => {
   t.deepEqual(parseRows(`${text(stepRow(1))}\n{"type":`).invalid, null);
 });
 
@@ -41,7 +41,7 @@ const whole = fakeSnapshot();
 for (const [name, change, message] of [
   ['a label without a class', { classes: [] }, /not the index of a class/],
   ['an address', { gallery: [{ query: { label: 0, thumbnail: 'http://x/' }, nearest: [] }] }, /thumbnail/],
-  ['half a point', { disk: { ...whole.disk, points: [0] } }, /number of points/],
+  ['a point with one coordinate', { disk: { ...whole.disk, points: [0] } }, /number of points/],
 ] as const) {
   test(`a snapshot with ${name} is rejected`, (t) => {
     const given = text({ ...whole, ...change });
@@ -49,5 +49,4 @@ for (const [name, change, message] of [
   });
 }
 
-test('a snapshot is unchanged after writing and reading', (t) =>
-  t.deepEqual(parseSnapshot(text(whole), 'snapshot.json'), whole));
+test('a snapshot round-trips', (t) => t.deepEqual(parseSnapshot(text(whole), 'snapshot.json'), whole));

@@ -14,7 +14,7 @@ import { testOnImages } from './on-images.ts';
 const test = testOnImages(2);
 type Context = ExecutionContext<{ root: string; runs: string }>;
 
-/** Opens a new run, which seems to have taken `step` steps. @returns its folder */
+/** Opens a new run whose state says that it has taken `step` steps. @returns its folder */
 async function opened(
   t: Context,
   name: string,
@@ -35,7 +35,7 @@ async function opened(
 
 const has = (folder: string, file: string): boolean => existsSync(join(folder, file));
 
-test.serial('a checkpoint is announced and has the position of the run', async (t) => {
+test.serial('notifies listeners of a checkpoint, which has the position of the run', async (t) => {
   const seen: string[] = [];
   const listener = { onCheckpoint: () => void seen.push('checkpoint') };
   const folder = await opened(t, 'saved', 2, saveCheckpoint, { listener });
@@ -44,7 +44,7 @@ test.serial('a checkpoint is announced and has the position of the run', async (
   t.deepEqual([step, complete], [2, false]);
 });
 
-test.serial('before the first step there is nothing to save', async (t) => {
+test.serial('saves nothing before the first step', async (t) => {
   const listener = { onCheckpoint: () => t.fail() };
   t.false(has(await opened(t, 'early', 0, saveCheckpoint, { listener }), 'last.safetensors'));
 });
@@ -66,7 +66,7 @@ test.serial('the last checkpoint says whether the run is complete or was stopped
 });
 
 test.serial(
-  'a failed run without steps leaves no folder; otherwise its weights unless they diverged',
+  'a failed run without steps leaves no folder; one with steps keeps its weights unless they diverged',
   async (t) => {
     const ends: string[] = [];
     const written: boolean[] = [];
@@ -89,7 +89,7 @@ test.serial(
   },
 );
 
-test.serial('embeddings are not written into a folder that belongs to another run by then', async (t) => {
+test.serial('writes no embeddings into a folder that now belongs to another run', async (t) => {
   const { runs } = t.context;
   const folder = join(runs, 'embedded');
   const run = async (replace: boolean) =>

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { learningRate } from '../../../lib/train/run/schedule.ts';
 
-test('the rate rises during the warm-up, then stays constant or falls to almost 0', (t) => {
+test('the learning rate rises during warm-up, then stays constant or decays to almost 0', (t) => {
   const cosine = { lr: 2, schedule: 'cosine', warmup: 4 } as const;
   t.deepEqual(
     [1, 2, 3, 4].map((step) => learningRate(cosine, step, 104)),

@@ -39,7 +39,7 @@ for (const [options, warning] of [
   });
 }
 
-test('the options of augmentation become those of the loader', (t) => {
+test('passes augmentation options to the loader', (t) => {
   t.deepEqual(augmentationOf(parseConfig()), {});
   const given = { color_jitter: '0.4,0.3,0.2,0.1', rand_augment: '[3,12]', random_erasing: 0.25 };
   t.deepEqual(augmentationOf(parseConfig({ ...given, model: 'dino_vits16', crop: 224, resize: 224 })), {
@@ -49,7 +49,7 @@ test('the options of augmentation become those of the loader', (t) => {
   });
 });
 
-test('a batch that is too large is an error that names the option', async (t) => {
+test('the error for a batch that is too large names the option', async (t) => {
   const path = await temporary(t);
   await writeClasses(path, 8, 3);
   await t.throwsAsync(openSource(parseConfig({ ...small, path, bs: 64 })), {

@@ -23,7 +23,7 @@ test('a resumed state continues at its position, a new one at 0', (t) => {
   t.true(secondsOf(state) >= 30 && secondsOf(state) < 31);
 });
 
-test('a step belongs to the epoch that it is a part of', (t) => {
+test('epochOf returns the epoch that contains a step', (t) => {
   t.deepEqual(
     [0, 1, 3, 4, 6, 7].map((step) => epochOf(step, 3)),
     [0, 1, 1, 2, 2, 3],
@@ -37,7 +37,7 @@ function bestOf(rows: readonly EvaluationRow[], geometry: 'hybrid' | 'euclidean'
   return state.best;
 }
 
-test('a run has stalled after as many evaluations without a better one as its patience', (t) => {
+test('a run has stalled after `patience` evaluations without a better one', (t) => {
   const stalled = (recalls: readonly number[], patience: number | null): boolean => {
     const state = startState(null);
     for (const [epoch, recall] of recalls.entries()) {
@@ -61,20 +61,20 @@ test('the best evaluation is the first with the highest recall, without the untr
   t.deepEqual(bestOf(rows, 'hybrid'), { step: 2, epoch: 2, recall: 0.7 });
   t.is(bestOf(rows.slice(0, 1), 'hybrid'), null);
   t.is(bestOf([evaluationRow(1, Number.NaN)], 'hybrid'), null);
-  t.is(bestOf(rows, 'euclidean')!.recall, 0.69); // the recall by cosine
+  t.is(bestOf(rows, 'euclidean')!.recall, 0.69); // with the recall by cosine
 });
 
-test('a position restores the state that it was made from', (t) => {
+test('a position restores the state from which it was created', (t) => {
   const state = startState(position, [evaluationRow(2, 0.5)]);
   const made = positionOf(state, { metricsBytes: 120, metricsCrc32: 1, complete: true });
   t.deepEqual([made.step, made.metricsBytes, made.complete, made.best], [7, 120, true, best]);
-  // The evaluations come from the log, which does not determine the best one.
+  // The evaluations come from the log, but the best one comes from the position.
   addEvaluation(state, evaluationRow(8, 0.4), 'hybrid');
   t.deepEqual(state.best, best);
   t.deepEqual(startState(made).step, state.step);
 });
 
-test('a row has the learnable scalars and the parts of the scaler that the step used', (t) => {
+test("a row has the learnable scalars and the scaler's values of the step", (t) => {
   const initial = { t_e: 0.1, t_h: 0.2, hyp_c: 0.3 };
   const row = (names: 't_h'[], outcome: object) =>
     stepRow(startState(position), {

@@ -4,7 +4,7 @@ import { isAbort, Stop } from '../../../lib/train/run/stop.ts';
 
 const twoRanks = { ...singleProcess, size: 2 };
 
-test('a single process stops as soon as it is asked to', (t) => {
+test('a single process stops immediately on request', (t) => {
   const controller = new AbortController();
   const stop = new Stop(singleProcess, controller.signal);
   t.false(stop.isRequested || stop.isStopped);
@@ -13,7 +13,7 @@ test('a single process stops as soon as it is asked to', (t) => {
   t.is(stop.signal, controller.signal);
 });
 
-test('a rank of a group stops once the ranks have agreed, whichever was asked to', (t) => {
+test('ranks stop once they have agreed, whichever received the request', (t) => {
   const controller = new AbortController();
   const reason = new Error('enough');
   const [asked, other] = [new Stop(twoRanks, controller.signal), new Stop(twoRanks)];
@@ -26,7 +26,7 @@ test('a rank of a group stops once the ranks have agreed, whichever was asked to
   t.is((other.signal.reason as Error).name, 'AbortError');
 });
 
-test('a rank stops between parts of its work once all ranks know, and after them if another was asked to', async (t) => {
+test('between parts of its work, a rank stops once all ranks know of its request; after it, also on that of another', async (t) => {
   const controller = new AbortController();
   const sums: number[] = [];
   const withRequests = (others: number) => ({
@@ -47,7 +47,7 @@ test('a rank stops between parts of its work once all ranks know, and after them
   t.deepEqual(sums, [0, 1, 0]);
 });
 
-test('a request ends the work of one rank, and errors pass', async (t) => {
+test('untilRequested ends work on a request, and passes errors on', async (t) => {
   const controller = new AbortController();
   const stop = new Stop(twoRanks, controller.signal);
   controller.abort(new Error('enough'));
@@ -60,7 +60,7 @@ test('a request ends the work of one rank, and errors pass', async (t) => {
   );
 });
 
-test('work may end early only because the run stops', async (t) => {
+test('untilStopped passes on errors, except the reason of the stop', async (t) => {
   const controller = new AbortController();
   const stop = new Stop(singleProcess, controller.signal);
   const reason = new Error('enough');

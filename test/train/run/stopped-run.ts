@@ -1,4 +1,4 @@
-// A stopped run, whose files tests damage or forge.
+// A stopped run whose files tests damage or forge.
 import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TensorData } from '../../../lib/io/elements.ts';

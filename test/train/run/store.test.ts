@@ -60,7 +60,7 @@ test.serial('an existing name is an error, and the run with that name is not cha
   t.deepEqual((await readdir(first.folder)).sort(), ['.training', 'config.json', 'metrics.jsonl']);
 });
 
-test.serial('a run is unchanged after writing and reading, even if its folder was moved', async (t) => {
+test.serial('a run round-trips, even if its folder was moved', async (t) => {
   const store = await create(config({ lr: 0.25 }));
   const rows = [
     evaluationRow(0, 0.1),
@@ -100,7 +100,7 @@ test.serial('a folder that is not a run folder is rejected', async (t) => {
   });
 });
 
-test.serial('a damaged config.json or snapshot.json is named', async (t) => {
+test.serial('the error for a damaged config.json or snapshot.json names the file', async (t) => {
   const store = await create(config());
   const whole = await readFile(store.file('config.json'), 'utf8');
   for (const [text, why] of [
@@ -137,7 +137,7 @@ for (const [how, away] of [
   ['deleted', (folder: string) => rm(folder, { recursive: true })],
   ['moved', (folder: string) => rename(folder, `${folder}-moved`)],
 ] as const) {
-  test.serial(`a run whose folder was ${how} writes nothing into the next one of its name`, async (t) => {
+  test.serial(`a run whose folder was ${how} writes nothing into the next run with its name`, async (t) => {
     const first = await create(config({ name: 'mine' }));
     first.append(stepRow(1));
     await first.flush();
@@ -192,7 +192,7 @@ test.serial('a new run whose first files cannot be written leaves no folder and 
   t.deepEqual(await readdir(runs), []);
 });
 
-test.serial('a name with a huge number does not stop the numbering', async (t) => {
+test.serial('a name with a huge number does not break the numbering', async (t) => {
   for (const number of ['9007199254740992', '20261130123456789', '1e300'])
     await mkdir(join(runs, `shapes-hybrid-${number}`));
   const names: string[] = [];
@@ -204,7 +204,7 @@ test.serial('a name with a huge number does not stop the numbering', async (t) =
   t.deepEqual(names, ['shapes-hybrid-1', 'shapes-hybrid-2']);
 });
 
-test.serial('nothing is written into a folder that only has the path of the run now', async (t) => {
+test.serial("writes nothing into another folder that now has the run's path", async (t) => {
   for (const kind of ['folder', 'link', 'file'] as const) {
     const store = await create(config({ name: kind }));
     await rename(store.folder, `${store.folder}-moved`);
@@ -229,32 +229,29 @@ test.serial('nothing is written into a folder that only has the path of the run 
   }
 });
 
-test.serial(
-  'the best checkpoint stays when the last one is replaced, until a better one comes',
-  async (t) => {
-    const store = await create(config());
-    const read = (name: string) => readFile(join(store.folder, `${name}.safetensors`), 'utf8');
-    for (const [step, best] of [
-      [1, 1],
-      [2, 1],
-      [3, 3],
-    ] as const) {
-      store.append(stepRow(step));
-      const write = (path: string) =>
-        writeFile(`${path}.new`, `step ${step}`).then(() => rename(`${path}.new`, path));
-      await store.checkpoint(
-        async () => ({ position: { step, best: { step: best } }, write }) as unknown as Checkpoint,
-      );
-      t.is(await read('last'), `step ${step}`);
-      t.is(await read('best'), `step ${best}`);
-    }
-    await appendFile(join(store.folder, 'metrics.jsonl'), '{}\n');
-    await t.throwsAsync(
-      store.checkpoint(async () => t.fail() as never),
-      {
-        code: 'ERR_HOROBALL_RUN_BUSY',
-        message: /metrics\.jsonl has \d+ bytes, of which this run wrote \d+/,
-      },
+test.serial('replacing the last checkpoint keeps the best one until a better one is saved', async (t) => {
+  const store = await create(config());
+  const read = (name: string) => readFile(join(store.folder, `${name}.safetensors`), 'utf8');
+  for (const [step, best] of [
+    [1, 1],
+    [2, 1],
+    [3, 3],
+  ] as const) {
+    store.append(stepRow(step));
+    const write = (path: string) =>
+      writeFile(`${path}.new`, `step ${step}`).then(() => rename(`${path}.new`, path));
+    await store.checkpoint(
+      async () => ({ position: { step, best: { step: best } }, write }) as unknown as Checkpoint,
     );
-  },
-);
+    t.is(await read('last'), `step ${step}`);
+    t.is(await read('best'), `step ${best}`);
+  }
+  await appendFile(join(store.folder, 'metrics.jsonl'), '{}\n');
+  await t.throwsAsync(
+    store.checkpoint(async () => t.fail() as never),
+    {
+      code: 'ERR_HOROBALL_RUN_BUSY',
+      message: /metrics\.jsonl has \d+ bytes, of which this run wrote \d+/,
+    },
+  );
+});

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { summaryOf } from '../../../lib/train/run/summary.ts';
 
-test('a summary counts the parameters, and those that are trained', (t) => {
+test('a summary counts all parameters, and trainable ones', (t) => {
   const parameters = [
     { name: 'pos_embed', shape: [1, 5, 4], trainable: false },
     { name: 'head.weight', shape: [3, 4], trainable: true },

@@ -1,4 +1,4 @@
-// Learners of a network that is made in milliseconds, and training steps on random images.
+// Learners with a network that can be created in milliseconds, and training steps on random images.
 import type { LabeledBatch } from '../../../lib/train/data/types.ts';
 import type { RunConfig } from '../../../lib/train/options/options.ts';
 import { parseConfig } from '../../../lib/train/options/resolve.ts';

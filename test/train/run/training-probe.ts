@@ -1,6 +1,5 @@
-// Run by training.test.ts in a separate process: trains 500 steps from files, with evaluations and a run folder, and
-// prints the longest time that the main thread was busy between two turns of its event loop, and the growth of
-// memory.
+// The child process of training.test.ts: trains 500 steps from files, with evaluations and a run folder, and prints the
+// longest time for which the main thread was busy in one turn of the event loop, and the growth of memory.
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -16,15 +16,17 @@ interface Measured {
 
 const slowest = ({ longestMs, p99Ms }: Measured): number => Math.max(longestMs, p99Ms);
 
-/** glibc gives every thread its own heap, and each fills at its own pace. With a single heap, growth equals retained memory. */
+/**
+ * glibc gives every thread its own heap, and these grow independently. With a single heap, growth equals retained memory.
+ */
 const env = { ...process.env, MALLOC_ARENA_MAX: '1' };
 
 /**
- * Other programs on the machine can only make the delay longer, so the best of three tries counts. The work of the
- * main thread between two turns is measured in CPU time, which they do not affect and which only Linux reports.
+ * Other processes can only lengthen the delay, so the best of three attempts counts. The work of the main thread between
+ * two turns is measured in CPU time, which they do not affect and which only Linux reports.
  */
 (existsSync('/proc/self/schedstat') ? test : test.skip)(
-  '500 steps leave the event loop free and memory flat',
+  '500 steps do not block the event loop, and memory stays constant',
   async (t) => {
     t.timeout(600_000);
     const { path, remove } = await temporary();

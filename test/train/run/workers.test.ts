@@ -1,5 +1,5 @@
-// Training in worker threads: only one worker can train in a run folder, and a terminated worker leaves neither a
-// lock nor an open file.
+// Trains in worker threads: only one can train in a run folder, and a terminated worker leaves neither a lock nor an open
+// file.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -50,7 +50,7 @@ function startRun(options: object, hooks: object = {}) {
 }
 
 test.serial(
-  'only one of two workers trains in a run folder, and another one can after it has ended',
+  'only one of two workers trains in a run folder, and another can after it has ended',
   async (t) => {
     const { root, images } = t.context;
     const runs = join(root, 'shared');

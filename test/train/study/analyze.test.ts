@@ -9,7 +9,7 @@ const studies = 200;
 const claims = (draw: number, planted = {}) =>
   analyze(madeUp(draw, planted)).contrasts.filter(({ verdict }) => verdict === 'difference');
 
-test('a planted effect is found, with its sign and size, and named on the page', (t) => {
+test('finds a planted effect with its sign and size, and names it on the page', (t) => {
   const study = madeUp(1, { hyperbolic: 0.06 });
   const found = claims(1, { hyperbolic: 0.06 });
   t.deepEqual(found.map(({ more, less }) => `${more} over ${less}`).sort(), [
@@ -20,24 +20,24 @@ test('a planted effect is found, with its sign and size, and named on the page',
   t.regex(studyPage(study), /hyperbolic is \d\.\d points above euclidean/);
 });
 
-test('no effect is found in data without one, and the page says so', (t) => {
+test('finds no effect in data without one, and says so on the page', (t) => {
   t.deepEqual(claims(2), []);
   t.regex(studyPage(madeUp(2)), /No difference between the geometries is statistically significant/);
 });
 
-test('over many synthetic studies, there are few false claims and few misses', (t) => {
+test('makes few false claims and few misses over many synthetic studies', (t) => {
   let [wrong, missed] = [0, 0];
   for (let draw = 0; draw < studies; draw++) {
     if (claims(draw).length > 0) wrong += 1;
     const found = claims(draw, { hyperbolic: 0.06 });
     if (found.filter(({ more }) => more === 'hyperbolic').length < 2) missed += 1;
   }
-  // The promise is 5% false claims; three standard errors of 200 studies are 4.6%.
+  // The nominal rate is 5% false claims; three standard errors of 200 studies are 4.6%.
   t.true(wrong / studies < 0.097, `${wrong} false claims`);
   t.true(missed / studies < 0.05, `${missed} misses`);
 });
 
-test('the best temperature of each arm is chosen without the seed that it is evaluated on', (t) => {
+test('chooses the best temperature of each arm without the seed on which it is evaluated', (t) => {
   const { arms } = analyze(madeUp(3));
   t.deepEqual(
     arms.map(({ arm, best }) => [arm, best!.cell.label]),
@@ -47,7 +47,7 @@ test('the best temperature of each arm is chosen without the seed that it is eva
       ['hybrid', 't_e = t_h = 0.2'],
     ],
   );
-  // On one seed, the worst setting is the best by far: for that seed, it must not be selected.
+  // On one seed, the worst setting is the best by far; it must not be selected for that seed.
   const study = madeUp(4);
   const lucky = study.results.find(({ cell, seed }) => cell === 'euclidean-t_e0.2' && seed === 1)!;
   lucky.spaces!.cosine.at['1'] = 0.9;

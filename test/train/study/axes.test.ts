@@ -7,7 +7,7 @@ type Axes = Parameters<typeof makePlan>[0]['axes'];
 const axes = (texts: Record<string, string>): Axes =>
   Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, parseAxis(name as 't', text)]));
 
-test('any option of a run can be an axis; brackets hold a value together', (t) => {
+test('any option of a run can be an axis, and commas in brackets do not split a value', (t) => {
   const text = {
     head: 'hypmix,hyp-vit',
     emb: '16,32',
@@ -21,7 +21,7 @@ test('any option of a run can be an axis; brackets hold a value together', (t) =
   t.regex(plan.cells[0]!.label, /head hypmix, emb 16, eval_ep \[5,10\]/);
 });
 
-test('values are checked before anything is run', (t) => {
+test('validates all values before running anything', (t) => {
   const code = 'ERR_HOROBALL_CONFIG';
   t.throws(() => makePlan({ axes: axes({ t: '0.1,-1' }), seeds: [1] }), {
     code,

@@ -9,7 +9,7 @@ import { sweep } from '../../../lib/train/study/runner.ts';
 import { temporary } from '../tiny-data.ts';
 import { plan, quick } from './made-up.ts';
 
-test('a folder accepts only its own study, and only one process at a time', async (t) => {
+test("accepts only the folder's own study, and only one process at a time", async (t) => {
   const { path, remove } = await temporary();
   t.teardown(remove);
   const folder = await StudyFolder.open(path, plan());
@@ -19,12 +19,12 @@ test('a folder accepts only its own study, and only one process at a time', asyn
     code: 'ERR_HOROBALL_SWEEP_RUNNING',
     message: new RegExp(`${process.ppid}`),
   });
-  await writeFile(join(path, 'lock'), '999999999\n'); // long dead
+  await writeFile(join(path, 'lock'), '999999999\n'); // a PID without a process
   await (await folder.lock())[Symbol.asyncDispose]();
   await t.throwsAsync(readStudy(join(path, 'runs')), { code: 'ERR_HOROBALL_SWEEP' });
 });
 
-test('a folder in which another process creates a study is left alone', async (t) => {
+test('does not change a folder in which another process creates a study', async (t) => {
   const { path, remove } = await temporary();
   t.teardown(remove);
   await writeFile(join(path, 'lock'), `${process.ppid}\n`);
@@ -32,14 +32,14 @@ test('a folder in which another process creates a study is left alone', async (t
   await t.throwsAsync(stat(join(path, 'sweep.json')), { code: 'ENOENT' });
 });
 
-test('of different studies that begin in one folder at the same time, one gets it', async (t) => {
+test('exactly one of two different studies that start in a folder at the same time succeeds', async (t) => {
   const { path, remove } = await temporary();
   t.teardown(remove);
   for (let round = 0; round < 20; round++) {
     const folder = join(path, String(round));
     const first = StudyFolder.open(folder, plan());
     first.catch(() => {}); // allSettled reports it
-    await sleep(round / 2); // the second finds no plan, and writes its own when the first has written one
+    await sleep(round / 2); // the second may see no plan yet, and write its own after the first has written one
     const opened = await Promise.allSettled([first, StudyFolder.open(folder, plan(true))]);
     const [[winner], [second]] = [
       opened.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : [])),
@@ -64,14 +64,14 @@ test('a study of an earlier version, with fewer options in another order, is con
   });
   await writeFile(file, JSON.stringify({ ...written, cells }));
   const opened = (await StudyFolder.open(path, plan())).plan.cells;
-  t.deepEqual(new Set(opened.map(({ config }) => config.background)), new Set(['drop'])); // as that version wrote it
+  t.deepEqual(new Set(opened.map(({ config }) => config.background)), new Set(['drop'])); // as the earlier version wrote it
   t.is(opened.length, written.cells.length);
   const lr = cells.map((cell) => ({ ...cell, config: { ...cell.config, lr: 1 } }));
   await writeFile(file, JSON.stringify({ ...written, cells: lr }));
   await t.throwsAsync(StudyFolder.open(path, plan()), { code: 'ERR_HOROBALL_SWEEP_EXISTS' });
 });
 
-test('opening a study that another process works on leaves its results alone', async (t) => {
+test('opening a study that another process runs does not change its results', async (t) => {
   const { path, remove } = await temporary();
   t.teardown(remove);
   const folder = await StudyFolder.open(path, plan());
@@ -113,7 +113,7 @@ test('links and pipes in a study folder are rejected, and nothing is written thr
   }
 });
 
-test('a plan that is damaged, deeply nested or of another kind is rejected', async (t) => {
+test('rejects a plan that is damaged, deeply nested or of another type', async (t) => {
   const { path, remove } = await temporary();
   t.teardown(remove);
   await StudyFolder.open(path, plan());
@@ -143,7 +143,7 @@ test('a plan that is damaged, deeply nested or of another kind is rejected', asy
   }
 });
 
-test('results with more than a thousand invalid lines are rejected and not rewritten', async (t) => {
+test('rejects results with more than a thousand invalid lines, and does not rewrite them', async (t) => {
   const { path, remove } = await temporary();
   t.teardown(remove);
   const folder = await StudyFolder.open(path, plan());

@@ -28,7 +28,7 @@ test('a study evaluates the last epoch of its runs, unless epochs are given', (t
   t.is(evaluated({ ep: '20', eval_ep: '[10,20]' }), '[10,20]');
 });
 
-test('settings that differ only in options that a geometry does not use become one', (t) => {
+test('merges settings that differ only in options that the geometry does not use', (t) => {
   const plan = makePlan({ axes: axes({ t: '0.1', hyp_c: '0.1,1,3', lam: '0.5,3' }), seeds: [1] });
   t.deepEqual(
     plan.cells.map(({ arm }) => arm).join(' '),
@@ -90,7 +90,7 @@ test('beta is an axis of the Euclidean runs, or of their control', (t) => {
   ]);
 });
 
-test('a study of too many runs is refused before it is planned', (t) => {
+test('rejects a study of too many runs before planning it', (t) => {
   const many = Array.from({ length: 300 }, (_, i) => i + 1).join();
   const grid = axes({ lr: many, t_e: many, t_h: many });
   const refused = { code: 'ERR_HOROBALL_CONFIG', message: /a study of at most 100000 runs, got/ };
@@ -113,7 +113,7 @@ test('the names of runs are at most 200 characters and differ', (t) => {
   );
 });
 
-test('a control that has no temperature is refused', (t) => {
+test('rejects a control without a temperature', (t) => {
   for (const t_h of ['5e-324', '1e308'])
     try {
       const { cells } = makePlan({ axes: axes({ t_h }), seeds: [1], controls: true });

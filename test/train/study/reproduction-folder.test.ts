@@ -22,7 +22,7 @@ const record: ReproductionRecord = {
   machine: 'a machine',
 };
 
-test('a folder contains its record and one study per question, and opens again', async (t) => {
+test('a folder has its record and one study per question, and can be opened again', async (t) => {
   const path = join(await temporary(t), 'new');
   t.is(await readRecord(path), null);
   const folders = await openReproduction(path, record);
@@ -37,7 +37,7 @@ test('a folder contains its record and one study per question, and opens again',
   t.is(studies.head.plan.cells.length, 2);
 });
 
-test('a reproduction that another process began meanwhile is not replaced', async (t) => {
+test('does not replace a reproduction that another process has started in the meantime', async (t) => {
   const path = join(await temporary(t), 'new');
   const others = [record, { ...record, asked: [42, 43] }];
   const opened = await Promise.allSettled(others.map((each) => openReproduction(path, each)));
@@ -46,7 +46,7 @@ test('a reproduction that another process began meanwhile is not replaced', asyn
   t.deepEqual(await readRecord(path), others[first]!);
 });
 
-test('another reproduction in the same folder is refused, also with its options in another order', (t) => {
+test('rejects another reproduction in the same folder, whatever the order of its options', (t) => {
   checkSame('here', record, { ...record, base: Object.fromEntries(Object.entries(record.base).reverse()) });
   for (const other of [{ ds: 'emoji' }, { quick: false }, { asked: [42, 43] }, { base: { ds: 'shapes' } }])
     t.throws(() => checkSame('here', record, { ...record, ...other }), {
@@ -55,7 +55,7 @@ test('another reproduction in the same folder is refused, also with its options 
     });
 });
 
-test('a damaged record names the file and the field', async (t) => {
+test('the error for a damaged record names the file and the field', async (t) => {
   const path = await temporary(t);
   await openReproduction(path, record);
   const file = join(path, 'reproduction.json');

@@ -14,7 +14,7 @@ import {
 
 const seeds = [42, 43, 44, 45, 46];
 
-test('the studies vary what the paper asks about, and nothing else', (t) => {
+test("the studies vary only the options of the paper's questions", (t) => {
   const plans = planReproduction('full', baseOf('shapes', false), [42]);
   t.deepEqual(Object.keys(plans), [...studyNames]);
   t.deepEqual(plans.temperature.varied, ['geometry', 't'].slice(1));
@@ -25,11 +25,11 @@ test('the studies vary what the paper asks about, and nothing else', (t) => {
   t.deepEqual(plans['lambda-c'].varied, ['lam', 'hyp_c']);
   t.deepEqual(plans.head.varied, ['head']);
   for (const { cells } of Object.values(plans))
-    for (const { config } of cells) t.is(config.eval_ep, `[${config.ep}]`, 'the end is evaluated');
+    for (const { config } of cells) t.is(config.eval_ep, `[${config.ep}]`, 'the last epoch is evaluated');
   for (const { varied } of Object.values(plans)) t.true(varied.every((name) => variedNames.includes(name)));
 });
 
-test('every data set has valid options, and the published ones keep their length', (t) => {
+test('every data set has valid options, and published ones keep their number of epochs', (t) => {
   for (const ds of ['shapes', 'emoji', 'emoji-subgroups', 'CUB', 'Cars', 'SOP', 'Inshop', 'folder'])
     for (const quick of [false, true]) {
       const config = parseConfig({ ...baseOf(ds, quick), path: 'somewhere' }, 'reproduce');
@@ -40,7 +40,7 @@ test('every data set has valid options, and the published ones keep their length
   t.is(parseConfig(baseOf('Cars', true)).ep, 1);
 });
 
-test('given epochs move the last evaluation, and given options override those of the data set', (t) => {
+test('a given number of epochs moves the last evaluation, and given options override those of the data set', (t) => {
   for (const ds of ['shapes', 'emoji', 'Cars']) {
     const config = parseConfig(mergedBase(ds, false, { ep: '7', lr: 0.5 }), 'reproduce');
     t.deepEqual([config.ep, config.eval_ep, config.lr], [7, '[7]', 0.5], ds);
@@ -48,7 +48,7 @@ test('given epochs move the last evaluation, and given options override those of
   t.deepEqual(mergedBase('shapes', true, {}), baseOf('shapes', true));
 });
 
-test('published recipes are those of the papers', (t) => {
+test("published recipes have the papers' values", (t) => {
   t.true(publishedRecipes('CUB').length >= 3);
   t.deepEqual(publishedRecipes('emoji'), []);
   t.is(
@@ -57,7 +57,7 @@ test('published recipes are those of the papers', (t) => {
   );
 });
 
-test('a budget takes seeds first, then settings, and never fewer than three seeds', (t) => {
+test('a budget removes seeds first, then settings, but keeps at least three seeds', (t) => {
   const base = baseOf('shapes', false);
   const runs = (grid: 'full' | 'small', count: number): number =>
     runsOf(planReproduction(grid, base, seeds.slice(0, count)));
@@ -71,5 +71,5 @@ test('a budget takes seeds first, then settings, and never fewer than three seed
   const error = t.throws<Error & { code: string }>(() => fit(10 * runs('small', 3) - 1));
   t.is(error?.code, 'ERR_HOROBALL_OPTION');
   t.regex(error!.message, /budget: expected at least 6 minutes/);
-  t.deepEqual(fitBudget(base, [7], 10, 10 * runs('small', 1)).seeds, [7], 'fewer, if fewer were asked for');
+  t.deepEqual(fitBudget(base, [7], 10, 10 * runs('small', 1)).seeds, [7], 'fewer if fewer were requested');
 });

@@ -35,7 +35,7 @@ test('a hybrid of an earlier version, without a fused score, is evaluated by the
   t.is(recallOfCell(cell('hybrid'), { ...result, spaces: before })!.at['1'], 0.1);
 });
 
-test('scores are those of finished runs of the cell, by seed', (t) => {
+test('returns the scores of finished runs of a cell by seed', (t) => {
   const results = [result, { ...result, seed: 2, spaces: null }, { ...result, seed: 3, cell: 'b' }];
   t.deepEqual(scoresOf(cell('euclidean'), results), new Map([[1, 0.2]]));
   t.deepEqual(scoresOf(cell('euclidean'), results, '8'), new Map());

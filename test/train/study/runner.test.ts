@@ -9,7 +9,7 @@ import { sweep } from '../../../lib/train/study/runner.ts';
 import { temporary } from '../tiny-data.ts';
 import { plan, quick } from './made-up.ts';
 
-test('a study performs every run once, and resumes after any interruption', async (t) => {
+test('performs every run of a study once, and resumes after any interruption', async (t) => {
   const { path, remove } = await temporary();
   t.teardown(remove);
   const out = join(path, 'study');
@@ -37,7 +37,7 @@ test('a study performs every run once, and resumes after any interruption', asyn
   t.deepEqual(
     made.slice(0, 9).map((name) => name.at(-1)),
     Array(9).fill('1'),
-  ); // seed by seed
+  ); // all settings of a seed before the next seed
   const study = await readStudy(out);
   t.is(study.results.length, 45);
   t.deepEqual((await readdir(out)).sort(), ['results.jsonl', 'runs', 'sweep.json']);
@@ -61,7 +61,7 @@ test('an interrupted run is not a result; a diverged one is', async (t) => {
   );
 });
 
-test('a study whose lock was deleted stops when another process works on it, and adds nothing', async (t) => {
+test('a study whose lock was deleted stops without adding results if another process takes it over', async (t) => {
   const { path, remove } = await temporary();
   t.teardown(remove);
   const out = join(path, 'study');

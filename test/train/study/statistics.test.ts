@@ -10,7 +10,7 @@ function normals(...key: number[]): () => number {
   return () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
 }
 
-test("Student's t and the normal at values from printed tables", (t) => {
+test("Student's t and the normal distribution agree with printed tables", (t) => {
   for (const [x, df, p] of [
     [12.706, 1, 0.975],
     [4.303, 2, 0.975],
@@ -49,7 +49,7 @@ test('an estimate is reproducible, and NaN for a single value', (t) => {
   t.true(Number.isNaN(estimate([0.5]).low));
 });
 
-test('the coverage of intervals is close to the nominal one', (t) => {
+test('the coverage of intervals is close to nominal', (t) => {
   const next = normals(7, 5);
   const coverage = (count: number, trials: number): number => {
     let inside = 0;

@@ -8,13 +8,13 @@ function counting(shape: readonly number[], first = 0): NamedTensor {
   return { shape, data: Float32Array.from({ length }, (_, i) => first + i) };
 }
 
-/** The parameter made from a file's tensors; undefined if they do not give it. */
+/** The parameter assembled from a file's tensors; undefined if they do not suffice. */
 function assembled(name: string, file: Record<string, NamedTensor>): NamedTensor | undefined {
   const recipe = recipeOf(name, (each) => Object.hasOwn(file, each));
   return recipe?.make(recipe.sources.map((source) => file[source]!));
 }
 
-test('a parameter that the file has is used unchanged, before any rule', (t) => {
+test('uses a parameter that the file has unchanged, before any rule', (t) => {
   const file = {
     'blocks.0.attn.qkv.weight': counting([3, 2]),
     'blocks.0.attn.q_proj.weight': counting([1, 2], 9),
@@ -62,7 +62,7 @@ test('splitting and joining are inverse', (t) => {
   t.deepEqual(assembled('blocks.0.mlp.fc1.weight', parts), gates);
 });
 
-test('a missing bias of the keys is 0; any other missing bias is missing', (t) => {
+test('a missing bias of the keys becomes 0; other biases may not be missing', (t) => {
   const bias = (letters: string): Record<string, NamedTensor> =>
     Object.fromEntries([...letters].map((letter) => [`blocks.0.attn.${letter}_proj.bias`, counting([2], 1)]));
   const name = 'blocks.0.attn.qkv.bias';
@@ -70,7 +70,7 @@ test('a missing bias of the keys is 0; any other missing bias is missing', (t) =
   for (const letters of ['qk', 'kv', 'k']) t.is(assembled(name, bias(letters)), undefined, letters);
 });
 
-test('layer scales and biases are found under either name', (t) => {
+test('finds layer scales and biases under either name', (t) => {
   for (const [name, other] of [
     ['blocks.0.gamma_1', 'blocks.0.ls1.gamma'],
     ['blocks.0.attn.q_bias', 'blocks.0.attn.q_proj.bias'],
@@ -91,7 +91,7 @@ test('only leading dimensions of 1 may differ', (t) => {
   const tensor = counting([1, 5, 2]);
   t.deepEqual(withLeadingOnes(tensor, [5, 2]).shape, [5, 2]);
   t.deepEqual(withLeadingOnes(counting([5, 2]), [1, 1, 5, 2]).shape, [1, 1, 5, 2]);
-  t.is(withLeadingOnes(tensor, [2, 5]), tensor, 'another shape is left to the check');
+  t.is(withLeadingOnes(tensor, [2, 5]), tensor, 'other shapes are left to the later check');
   t.true(hasLeadingOnes([1], []));
   t.false(hasLeadingOnes([5, 1], [5]));
   t.false(hasLeadingOnes([1, 5, 1, 2], [5, 2]));

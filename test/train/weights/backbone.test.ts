@@ -11,7 +11,7 @@ import { tinyViT } from '../helpers.ts';
 
 const model = resolveViT(tinyViT);
 
-test('the weights of a backbone are read unchanged', async (t) => {
+test('reads the weights of a backbone unchanged', async (t) => {
   const file = join(await temporary(t), 'vit.safetensors');
   using vit = await createViT(tinyViT, { seed: 3 });
   await saveWeights(file, vit);
@@ -46,7 +46,7 @@ async function fileWith(folder: string, change: (name: string) => readonly numbe
 const shapeOf = (name: string): readonly number[] =>
   backboneParameters(model).find((each) => each.name === name)!.shape;
 
-test('a parameter that the file lacks is rejected, or reported if it may be missing', async (t) => {
+test('rejects a file that lacks a parameter, or reports it if it may be missing', async (t) => {
   const file = await fileWith(await temporary(t), (name) => (name === 'norm.bias' ? null : shapeOf(name)));
   await t.throwsAsync(readBackbone(file, model), { code: 'ERR_HOROBALL_WEIGHTS', message: /norm\.bias/ });
   const { weights, notices } = await readBackbone(file, model, { partial: true });

@@ -18,7 +18,7 @@ async function fetched(
   return { bytes: await readFile(path), announced };
 }
 
-test('a dropped connection is resumed where it stopped', async (t) => {
+test('resumes a dropped connection where it stopped', async (t) => {
   await using at = await host((request, response) =>
     send(request, response, { headers: { etag: '"v1"', 'x-linked-etag': hash }, stopAfter: 70_000 }),
   );
@@ -43,7 +43,7 @@ test('a stalled connection counts as dropped', async (t) => {
   t.is(at.ranges.at(-1), 'bytes=100000-');
 });
 
-test('the whole file is requested again from a host without Range', async (t) => {
+test('requests the whole file again from a host without Range support', async (t) => {
   await using at = await host((request, response, asked) =>
     send(request, response, {
       headers: { etag: '"v1"' },
@@ -77,7 +77,7 @@ for (const ignoreIfRange of [false, true])
     t.deepEqual(got.bytes, newer);
   });
 
-test('permanent errors fail immediately, others after some attempts', async (t) => {
+test('permanent errors fail immediately, others after several attempts', async (t) => {
   await using missing = await host((_, response) => void response.writeHead(404).end('no'));
   await t.throwsAsync(fetched(missing, quick), {
     code: 'ERR_HOROBALL_DOWNLOAD',
@@ -121,7 +121,7 @@ test('an abort rejects with its reason and keeps the resumable file', async (t) 
   t.deepEqual(await readdir(at.cache), ['a.pth.part']);
 });
 
-test('a partial file of another address is not continued', async (t) => {
+test('does not continue a partial file of another URL', async (t) => {
   await using at = await host((request, response) => send(request, response, { headers: { etag: '"v1"' } }));
   await writeFile(join(at.cache, 'a.pth.part'), 'of something else');
   const note = { url: `${at.url}/b.pth`, version: '"v1"' };
@@ -130,7 +130,7 @@ test('a partial file of another address is not continued', async (t) => {
   t.deepEqual(at.ranges, [undefined]);
 });
 
-test('the announced hash comes from the first header that has one', async (t) => {
+test('takes the announced hash from the first header that has one', async (t) => {
   const other = 'ab'.repeat(32);
   const cases: [Record<string, string>, string | null][] = [
     [{ 'x-linked-etag': `"${hash}"`, etag: `"${other}"` }, hash],
@@ -145,7 +145,7 @@ test('the announced hash comes from the first header that has one', async (t) =>
   }
 });
 
-test('a link in the place of a partial download or its note is refused, and nothing is written through it', async (t) => {
+test('rejects a link in place of a partial download or its note, and writes nothing through it', async (t) => {
   await using at = await host((request, response) => send(request, response, { headers: { etag: '"v1"' } }));
   const outside = join(at.cache, 'outside');
   for (const name of ['a.pth.part', 'a.pth.part.json']) {

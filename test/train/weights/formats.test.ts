@@ -159,7 +159,7 @@ test('only the image tower of a file with a text tower is read, although they sh
   t.deepEqual(result['blocks.0.norm1.weight'], tensor([2], 3, 4));
 });
 
-test('three matrices become one, and a bias that keys lack is 0', async (t) => {
+test('joins three matrices into one, with a zero bias for keys without one', async (t) => {
   const stored = (name: string, first: number): Tensors => ({
     [`blocks.0.attn.${name}_proj.weight`]: [[1, 2], first],
   });
@@ -177,7 +177,7 @@ test('three matrices become one, and a bias that keys lack is 0', async (t) => {
   t.deepEqual(result['blocks.0.attn.qkv.bias'], tensor([3], 7, 0, 8));
 });
 
-test('one matrix becomes three, and keys need no bias', async (t) => {
+test('splits one matrix into three, and keys need no bias', async (t) => {
   const result = await loaded(
     { 'blocks.0.attn.qkv.weight': [[3, 2], 0], 'blocks.0.attn.qkv.bias': [[3], 1] },
     {
@@ -228,7 +228,7 @@ test('the position of the class token is added to the token if only patches have
   t.deepEqual(result['pos_embed']?.data.slice(0, 2), Float32Array.of(12, 13));
 });
 
-test('biases that are 0 are dropped if the network lacks them; others are rejected', async (t) => {
+test('drops zero biases that the network lacks, and rejects nonzero ones', async (t) => {
   const norm = { 'blocks.0.norm1.weight': [1] };
   const weight = { 'blocks.0.norm1.weight': [[1], 1] } as const;
   const kept = await loaded({ ...weight, 'blocks.0.attn.q_proj.bias': [[1], 0] }, norm);

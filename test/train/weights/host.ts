@@ -1,4 +1,4 @@
-// A host of weights on this machine, which answers as a test wants.
+// A local host of weights whose responses a test defines.
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';

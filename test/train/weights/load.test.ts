@@ -38,7 +38,7 @@ function target(
   };
 }
 
-test('a DINO checkpoint gives its teacher, without the projection head', async (t) => {
+test('reads the teacher of a DINO checkpoint, without the projection head', async (t) => {
   const network = target({
     cls_token: [1, 1, 4],
     pos_embed: [1, 5, 4],
@@ -58,7 +58,7 @@ test('a DINO checkpoint gives its teacher, without the projection head', async (
   ]);
 });
 
-test('a network for larger images gets resampled positions, and mismatches are listed', async (t) => {
+test('resamples positions for larger images, and lists mismatches', async (t) => {
   const network = target({ pos_embed: [1, 10, 4], 'blocks.0.norm1.weight': [4] }, 6);
   const { missing, unexpected, notices } = await loadWeights(dino, network, { partial: true });
   t.deepEqual(network.loaded.get('pos_embed')?.shape, [1, 10, 4]);
@@ -72,7 +72,7 @@ test('a network for larger images gets resampled positions, and mismatches are l
   ]);
 });
 
-test('other shapes than those of the network are rejected before anything is read or allocated', async (t) => {
+test('rejects shapes that the network does not have before reading or allocating anything', async (t) => {
   const path = join(folder, 'shapes.safetensors');
   const network = target({ pos_embed: [1, 257, 8], 'norm.weight': [8] }, 32);
   for (const [name, shape] of [
@@ -107,7 +107,7 @@ async function weightsOf(shapes: Record<string, number[]>): Promise<string> {
   return path;
 }
 
-test('weights that match only a part of the backbone are rejected by name, unless partial is set', async (t) => {
+test('rejects weights that match only a part of the backbone, naming the parameters, unless partial is set', async (t) => {
   const { 'blocks.1.norm1.weight': _, ...short } = vit;
   const cases: [Record<string, number[]>, RegExp][] = [
     [short, /the file lacks blocks\.1\.norm1\.weight\. .*--partial/],
@@ -147,7 +147,7 @@ test('tensors that are not part of the backbone do not make a match partial', as
   t.is(network.loaded.size, 4);
 });
 
-test('a value that cannot be read is rejected only if the network needs it', async (t) => {
+test('rejects an unreadable value only if the network needs it', async (t) => {
   const values = join(fixtures, 'pth/values.pth');
   t.deepEqual((await loadWeights(values, target({ weight: [2, 3] }))).missing, []);
   for (const name of ['fp8', 'sparse', 'quantized', 'meta'])

@@ -8,7 +8,7 @@ const fixtures = 'test/fixtures/';
 
 const dino = join(fixtures, 'pth/dino.pth');
 
-test('prefixes are stripped, in any order and number, and heads dropped', (t) => {
+test('strips prefixes in any order and number, and drops heads', (t) => {
   const stored = [
     'module.model.cls_token',
     'backbone.module.norm.weight',
@@ -52,7 +52,7 @@ test('the error for a file without weights names its contents', (t) => {
   t.throws(() => findStateDict(deep), { code: 'ERR_HOROBALL_WEIGHTS' });
 });
 
-test('wrappers are searched, averaged weights first, except those without tensors', async (t) => {
+test('searches wrappers that contain tensors, averaged weights first', async (t) => {
   await using file = await PthFile.open(dino);
   const { tensors } = findStateDict(file.root);
   const weights = new PickleDict(tensors);
@@ -117,7 +117,7 @@ test('the prefixes of published checkpoints and the chunked blocks of DINOv2 are
     [...chunked.names.keys()],
     ['blocks.0.norm1.weight', 'blocks.1.norm1.weight', 'blocks.2.mlp.fc1.bias'],
   );
-  // Momentum encoders and students are ignored next to the weights that are used.
+  // Momentum encoders and students are ignored if the weights to use are in the same file.
   const both = plainNames(
     ['base_encoder.norm.weight', 'momentum_encoder.norm.weight', 'predictor.0.weight'],
     false,
@@ -125,7 +125,7 @@ test('the prefixes of published checkpoints and the chunked blocks of DINOv2 are
   t.deepEqual([...both.names.keys()], ['norm.weight', 'momentum_encoder.norm.weight', 'predictor.0.weight']);
 });
 
-test('overlong names are refused before patterns are matched with them', (t) => {
+test('rejects overlong names before matching patterns', (t) => {
   const before = process.cpuUsage();
   for (const part of ['module.', '1.', 'layer.', '_'])
     t.throws(() => plainNames([part.repeat(4e6)], false), {

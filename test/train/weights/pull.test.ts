@@ -10,7 +10,7 @@ import ava from 'ava';
 import { findPulled, pullWeights } from '../../../lib/train/weights/pull.ts';
 import { hash, host, quick, send, sha256, weights } from './host.ts';
 
-// One after the other: some tests change what a host sends.
+// Serial, because some tests change the responses of a shared host.
 const test = ava.serial;
 
 /** The names of all files below a folder. */
@@ -19,7 +19,7 @@ async function files(path: string): Promise<string[]> {
   return entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
 }
 
-test('a hash in the header of a redirect, as huggingface.co sends it, is verified', async (t) => {
+test('verifies a hash in the header of a redirect, as sent by huggingface.co', async (t) => {
   await using at = await host((request, response) => {
     if (request.url === '/model/resolve/main/model.safetensors')
       response.writeHead(302, { location: '/cdn/blob', 'x-linked-etag': `"${hash}"` }).end();
@@ -68,7 +68,7 @@ test('the next call resumes an interrupted download', async (t) => {
   t.deepEqual((await files(at.cache)).toSorted(), ['a.pth', 'a.pth.json']);
 });
 
-test('a partial file that is already complete is used', async (t) => {
+test('uses a partial file that is already complete', async (t) => {
   await using at = await host((request, response) => send(request, response, { headers: { etag: '"v1"' } }));
   const url = `${at.url}/a.pth`;
   const { path } = await pullWeights(url, { cache: at.cache, ...quick });
@@ -80,7 +80,7 @@ test('a partial file that is already complete is used', async (t) => {
   t.is(at.ranges.at(-1), `bytes=${weights.length}-`);
 });
 
-test('an invalid note of a download is ignored, and the file is downloaded again', async (t) => {
+test('ignores an invalid note of a download, and downloads the file again', async (t) => {
   await using at = await host((request, response) => send(request, response, { headers: { etag: '"v1"' } }));
   const url = `${at.url}/a.pth`;
   const { path } = await pullWeights(url, { cache: at.cache, ...quick });
@@ -101,7 +101,7 @@ test('an invalid note of a download is ignored, and the file is downloaded again
     at.ranges.length = 0;
     const pulled = await pullWeights(url, { cache: at.cache, ...quick });
     t.deepEqual([pulled.sha256, pulled.fresh], [hash, true], note.slice(0, 80));
-    t.deepEqual(at.ranges.filter(Boolean), [], 'nothing is continued');
+    t.deepEqual(at.ranges.filter(Boolean), [], 'the download does not continue');
   }
   // The same for the record of a finished download.
   for (const record of [
@@ -114,7 +114,7 @@ test('an invalid note of a download is ignored, and the file is downloaded again
   }
 });
 
-test('a file whose hash differs from the announced one is rejected and not kept', async (t) => {
+test('rejects and removes a file whose hash differs from the announced one', async (t) => {
   await using at = await host((request, response) =>
     send(request, response, { headers: { etag: `"${'ab'.repeat(32)}"` } }),
   );
@@ -125,7 +125,7 @@ test('a file whose hash differs from the announced one is rejected and not kept'
   t.deepEqual(await files(at.cache), []);
 });
 
-test('the hash in the name of a file is verified, and a date is not mistaken for one', async (t) => {
+test("verifies the hash in a file's name, and does not take a date for one", async (t) => {
   await using at = await host((request, response) => send(request, response));
   const pull = (name: string) => pullWeights(`${at.url}/${name}`, { cache: at.cache, ...quick });
   t.is((await pull(`vit-${hash.slice(0, 8)}.pth`)).checked, 'name');
@@ -135,7 +135,7 @@ test('the hash in the name of a file is verified, and a date is not mistaken for
   await t.throwsAsync(pull(`vit-${wrong}.pth`), { code: 'ERR_HOROBALL_HASH', message: /stated in its name/ });
 });
 
-test('without a hash, the first download is recorded, and later ones must be equal', async (t) => {
+test('without a hash, records that of the first download, which later ones must match', async (t) => {
   let body = weights;
   await using at = await host((request, response) => send(request, response, { body }));
   const url = `${at.url}/a.pth?download=1`;
@@ -205,7 +205,7 @@ test('the error for an unknown name lists the known ones', async (t) => {
   await t.throwsAsync(pullWeights('ftp://host/a.pth', { cache: tmpdir() }), { code: 'ERR_HOROBALL_OPTION' });
 });
 
-test('a pipe in place of a cached file is not waited for', async (t) => {
+test('does not wait for a pipe in place of a cached file', async (t) => {
   if (process.platform === 'win32') return t.pass();
   await using at = await host((request, response) => send(request, response, {}));
   const url = `${at.url}/piped.pth`;

@@ -2,7 +2,7 @@ import test from 'ava';
 import { vitConfigs } from '../../../lib/model/vit.ts';
 import { findPublished, publishedWeights } from '../../../lib/train/weights/registry.ts';
 
-test('published weights are found by their own name or their model, and have public URLs', (t) => {
+test('finds published weights by their name or model, with public URLs', (t) => {
   for (const { name, model, url, source, license, bytes } of publishedWeights) {
     t.true(Object.hasOwn(vitConfigs, model), model);
     t.is(findPublished(name)?.name, name);
@@ -16,7 +16,7 @@ test('published weights are found by their own name or their model, and have pub
   t.is(findPublished('resnet50'), undefined);
 });
 
-test('the families in common use have weights', (t) => {
+test('has weights of the commonly used families', (t) => {
   const models = publishedWeights.map(({ model }) => model);
   const random = Object.keys(vitConfigs).filter((model) => !models.includes(model as never));
   t.deepEqual(random, ['vit_nano', 'vit_nano_32']);

@@ -18,7 +18,7 @@ test.after.always(async (t) => {
 
 const steps: StepRow[] = stepsOf(Array.from({ length: 20 }, (_, i) => stepRow(i + 1)));
 
-/** A page with one chart, of a loss of 10 / step, which the event `update` replaces as a live page does. */
+/** A page with one chart of the loss 10 / step; the event `update` replaces the chart, as on a live page. */
 const live = page('', html`<div id="part">${lossChart(steps)}</div>`, {
   more: `
 const part = document.getElementById('part');
@@ -26,7 +26,7 @@ const first = part.innerHTML;
 addEventListener('update', () => { part.innerHTML = first; wire(part); });`,
 });
 
-test('dragging over a chart zooms in, also when a live page replaces it, and a double click zooms out', async (t) => {
+test('dragging over a chart zooms in, a live update keeps the zoom, and a double-click zooms out', async (t) => {
   const { browser } = t.context;
   if (browser === null) {
     t.log('SKIPPED: no Chromium in PATH (CHROMIUM=... names one)');

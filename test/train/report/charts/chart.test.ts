@@ -15,7 +15,7 @@ test('a chart omits NaN and draws a flat line', (t) => {
   t.is(path.match(/[ML]/g)!.length, 2);
 });
 
-test('a constant is drawn in the middle, next to its tick', (t) => {
+test('draws a constant in the middle, next to its tick', (t) => {
   const chart = (y: number[], options: { yMin?: number; percent?: boolean } = {}): string =>
     lineChart({
       title: 'a',
@@ -45,7 +45,7 @@ test('integer positions have integer ticks, and a single position is centered', 
   t.deepEqual(labels([0.5, 1.5]), ['0.6', '0.8', '1', '1.2', '1.4']);
 });
 
-test('binning keeps the mean of both axes; smoothing keeps a constant', (t) => {
+test('binning preserves the mean of both axes, and smoothing preserves a constant', (t) => {
   const x = Array.from({ length: 1000 }, (_, i) => i);
   const few = binned(x, x, 100);
   t.is(few.x.length, 100);
@@ -58,7 +58,7 @@ test('binning keeps the mean of both axes; smoothing keeps a constant', (t) => {
 /** The path of the first line of a chart. */
 const pathOf = (text: string): string => /class="line" stroke="[^"]*" d="([^"]*)"/.exec(text)![1]!;
 
-test('a line breaks at a gap, a point between two gaps is a dot, and the pointer finds measured values only', (t) => {
+test('a line breaks at a gap, a point between two gaps is a dot, and the pointer shows measured values only', (t) => {
   const x = [1, 2, 3, 4, 5, 6];
   const y = [1, 2, Number.NaN, 4, Number.NaN, 6];
   const { text } = lineChart({
@@ -80,7 +80,7 @@ test('a line breaks at a gap, a point between two gaps is a dot, and the pointer
   t.deepEqual([data.series[0].px.length, data.series[0].py.length], [4, 4]);
 });
 
-test('a line without a value is named as not measured, and so is a chart', (t) => {
+test('a line or chart without values is labeled as not measured', (t) => {
   const x = [1, 2];
   const of = (name: string, y: number[]) => ({ name, color: 'red', x, y });
   const { text } = lineChart({
@@ -95,7 +95,7 @@ test('a line without a value is named as not measured, and so is a chart', (t) =
   t.notRegex(empty, /<svg/);
 });
 
-test('means ignore gaps, and a gap remains a gap', (t) => {
+test('means ignore gaps, but keep the gaps themselves', (t) => {
   t.deepEqual(binned([1, 2, 3, 4, 5, 6], [1, 3, Number.NaN, Number.NaN, Number.NaN, 6], 3), {
     x: [1.5, 3.5, 5.5],
     y: [2, Number.NaN, 6],

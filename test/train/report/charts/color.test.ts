@@ -12,7 +12,7 @@ import { studyPage } from '../../../../lib/train/report/study/study.ts';
 import { fakeRun, fakeSnapshot } from '../../fake-run.ts';
 import { madeUp } from '../../study/made-up.ts';
 
-test('a geometry has the same color on every page, and other arms have other colors', (t) => {
+test('a geometry has the same color on every page, and different arms have different colors', (t) => {
   const { hybrid, euclidean, hyperbolic } = geometryColors;
   const lines = (count: number) => Math.min(count, lineColors.length);
   t.is(new Set(Object.values(geometryColors)).size, lines(trainedGeometries.length));
@@ -29,7 +29,7 @@ test('a geometry has the same color on every page, and other arms have other col
   ]);
   t.is(twice[0], hyperbolic);
   t.is(new Set(twice).size, 6);
-  // The legends of the pages.
+  // as in the legends of the pages
   const colored = (page: string): string[][] =>
     [...page.matchAll(/background:(var\(--line-\d\))"><\/i>(\w+)</g)].map(([, color, name]) => [
       name!,
@@ -46,7 +46,7 @@ test('a geometry has the same color on every page, and other arms have other col
   }
 });
 
-test('classes of a family share their hue, families do not', (t) => {
+test('classes of a family have the same hue, families different ones', (t) => {
   const classes = ['a/x/1', 'a/y/2', 'b/x/3'];
   const parents = [
     ['a/x', 'a'],
@@ -60,7 +60,7 @@ test('classes of a family share their hue, families do not', (t) => {
   t.is(new Set(classColors({ classes, parents })).size, 3);
 });
 
-test('coloring and naming 20,000 classes does not slow down a page', (t) => {
+test('coloring and naming 20,000 classes is fast', (t) => {
   const classes = Array.from({ length: 20_000 }, (_, i) => `family ${i % 9000}/genus ${i % 9500}/class ${i}`);
   const parents = classes.map((name) => [name.split('/').slice(0, 2).join('/'), name.split('/')[0]!]);
   const began = performance.now();

@@ -22,7 +22,7 @@ interface Drawn {
   series: { name: string; x: number[]; y: number[] }[];
 }
 
-/** The values that the page's script shows under the pointer. */
+/** The values that the page's script shows at the pointer. */
 function dataOf(text: string): Drawn {
   const data = /data-chart="([^"]*)"/.exec(text)![1]!.replaceAll('&quot;', '"').replaceAll('&#39;', "'");
   return JSON.parse(data) as Drawn;
@@ -35,7 +35,7 @@ test('a curve needs two points', (t) => {
   t.is(spreadChart([{ ...evaluationRow(1, 0.5), spread: { alignment: 1, uniformity: -1 } }]), null);
 });
 
-test('a curve of steps has at most 180 points, whose mean is that of the steps', (t) => {
+test('a curve of steps has at most 180 points, with the same mean as the steps', (t) => {
   const steps = Array.from({ length: 1000 }, (_, i) => step(i + 1, { waitMs: i % 10 }));
   const { series } = dataOf(waitChart(steps)!.text);
   const [{ x, y }] = series as [Drawn['series'][number]];
@@ -45,7 +45,7 @@ test('a curve of steps has at most 180 points, whose mean is that of the steps',
   t.true(x[0]! >= 1 && x.at(-1)! <= 1000);
 });
 
-test('a step whose gradient overflowed is a gap', (t) => {
+test('a step whose gradient overflowed becomes a gap', (t) => {
   const norms = [1, 2, null, 4];
   const { text } = gradientChart(
     norms.map((gradNorm, i) => step(i + 1, gradNorm === null ? {} : { gradNorm })),
@@ -89,7 +89,7 @@ test('learnable scalars are relative to their initial values; a run without them
   t.regex(learnableChart(unknown)!.text, /Not measured/);
 });
 
-test('recall and spread that were not measured are written as null and drawn as gaps', (t) => {
+test('unmeasured recall and spread are written as null and drawn as gaps', (t) => {
   const spread = { alignment: Number.NaN, uniformity: -2 };
   const rows: Row[] = [
     { ...evaluationRow(0, 0.1), spread },

@@ -4,7 +4,7 @@ import { Html } from '../../../../lib/train/report/html.ts';
 
 const row = (level: string, mean: number) => ({ level, groups: 3, mean, min: mean / 2, max: 2 * mean });
 
-/** The HTML of a table that is drawn. */
+/** The HTML of the table, which must not be null. */
 function drawn(rows: Parameters<typeof depthTable>[0]): string {
   const table = depthTable(rows);
   return table instanceof Html ? table.text : '';
@@ -27,7 +27,7 @@ test('a level has its groups and distances, and a bar relative to the farthest l
   t.regex(text, /<td>3<\/td><td [^>]*>2\.00<\/td><td>1\.00<\/td><td>4\.00<\/td>/);
 });
 
-test('a distance that was not measured is a dash without a bar', (t) => {
+test('an unmeasured distance is a dash without a bar', (t) => {
   const text = drawn([row('class', Number.NaN), row('group', 0)]);
   t.notRegex(text, /NaN|Infinity/);
   t.is([...text.matchAll(/--share:0\.000/g)].length, 2);

@@ -2,7 +2,7 @@ import test from 'ava';
 import { diskFigure } from '../../../../lib/train/report/charts/disk.ts';
 import { fakeSnapshot } from '../../fake-run.ts';
 
-test('the disk labels distances only where labels do not overlap; every circle is drawn', (t) => {
+test('the disk draws every circle, and labels distances only if the labels do not overlap', (t) => {
   for (const c of [0.01, 0.1, 1, 5]) {
     const snapshot = fakeSnapshot();
     const points = snapshot.disk.points.with(0, 0.9);

@@ -9,7 +9,7 @@ const row = (mean: number, low: number, high: number, significant = false) => ({
   significant,
 });
 
-test('a mean is drawn inside its interval, to the right of zero exactly if it is positive', (t) => {
+test('draws a mean inside its interval, right of zero if and only if it is positive', (t) => {
   for (const [mean, low, high] of [
     [0.02, 0.01, 0.03],
     [-0.02, -0.05, 0.01],
@@ -26,7 +26,7 @@ test('a mean is drawn inside its interval, to the right of zero exactly if it is
   }
 });
 
-test('only a significant difference has the accent; one that was not measured has no mark', (t) => {
+test('only a significant difference is highlighted, and an unmeasured one has no mark', (t) => {
   t.regex(forestPlot('a', [row(0.1, 0.05, 0.2, true)]).text, /fill="var\(--accent\)"/);
   t.notRegex(forestPlot('a', [row(0.1, -0.05, 0.2)]).text, /var\(--accent\)/);
   const { text } = forestPlot('a', [

@@ -18,7 +18,7 @@ test('a neighbor of the same class is a hit, another one a miss, each with its d
   t.regex(text, /title="lark, y, birds \(different class\)"/);
 });
 
-test('names of classes are escaped, and an image that not every row has is framed', (t) => {
+test('escapes class names, and frames images that are not in every row', (t) => {
   const snapshot = fakeSnapshot();
   const [{ query }] = snapshot.gallery as [(typeof snapshot.gallery)[number]];
   const { text } = thumbnail(query, snapshot, 'hit', '1.5 <i>', true);

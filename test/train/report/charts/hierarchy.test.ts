@@ -20,7 +20,7 @@ test('a run without a class tree, or of an earlier version, has no table', (t) =
   t.is(drawn(undefined), '');
 });
 
-test('each space has its recall by level and its measures', (t) => {
+test('each space has its recall by level and its scores', (t) => {
   const text = drawn({
     levels: ['class', '<i>'],
     spaces: { hyperbolic: fit, cosine: fit, body: fit },

@@ -36,7 +36,7 @@ async function show(
   return { page, errors };
 }
 
-test('every page fits narrow and wide windows, and no script fails', async (t) => {
+test('every page fits narrow and wide windows, and no script throws', async (t) => {
   const { browser } = t.context;
   if (browser === null) {
     t.log('SKIPPED: no Chromium in PATH (CHROMIUM=... names one)');
@@ -59,7 +59,7 @@ test('every page fits narrow and wide windows, and no script fails', async (t) =
   }
 });
 
-test('a table that can be scrolled to the right is shaded there, and a single chart stays small', async (t) => {
+test('a scrollable table is shaded at its right edge, and a single chart stays small', async (t) => {
   const { browser } = t.context;
   if (browser === null) {
     t.log('SKIPPED: no Chromium in PATH (CHROMIUM=... names one)');
@@ -96,7 +96,7 @@ test('the name of an option is never split across lines', async (t) => {
   }
 });
 
-test('the calculated contrast of a heat map equals that in a browser', async (t) => {
+test('the computed contrast of a heat map equals that in a browser', async (t) => {
   const { browser } = t.context;
   if (browser === null) {
     t.log('SKIPPED: no Chromium in PATH (CHROMIUM=... names one)');
@@ -153,7 +153,7 @@ async function rightEdgeChanges(page: Page, scrolled: number): Promise<boolean> 
   return !before.equals(await page.screenshot({ clip: box }));
 }
 
-test('the pointer shows only values of lines that exist at its position', async (t) => {
+test('the pointer shows only values of lines that have one at its position', async (t) => {
   const { browser } = t.context;
   if (browser === null) {
     t.log('SKIPPED: no Chromium in PATH (CHROMIUM=... names one)');
@@ -176,7 +176,7 @@ test('the pointer shows only values of lines that exist at its position', async 
   await page.close();
 });
 
-test('the numbers follow the sliders according to the formulas', async (t) => {
+test('the numbers follow the sliders by the formulas', async (t) => {
   const { browser } = t.context;
   if (browser === null) {
     t.log('SKIPPED: no Chromium in PATH (CHROMIUM=... names one)');

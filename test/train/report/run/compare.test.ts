@@ -6,7 +6,7 @@ import { fakeRun, stepRow } from '../../fake-run.ts';
 /** Attributes that would make a browser load something. */
 const fetching = /(?:src|href)\s*=\s*["'](?!data:)|url\(|@import|<link/i;
 
-test('runs are shown side by side, with only the settings that differ', (t) => {
+test('shows runs side by side, with only the settings that differ', (t) => {
   const idle = {
     save_every: 1,
     baselines: true,
@@ -29,7 +29,7 @@ test('runs are shown side by side, with only the settings that differ', (t) => {
   t.is([...page.matchAll(/class="rim|class="lens/g)].length, 2 + 2); // each disk and its magnified inset
 });
 
-test('a comparison draws the losses of short runs unchanged, and says which it smooths', (t) => {
+test('draws the losses of short runs unchanged, and says which are smoothed', (t) => {
   const run = (name: string, steps: number): RunRecord => {
     const rows = Array.from({ length: steps }, (_, i) => stepRow(i + 1));
     return { ...fakeRun(name), rows: rows.map((row, i) => ({ ...row, loss: i % 2 ? 14 : 17 })) as Row[] };
@@ -43,7 +43,7 @@ test('a comparison draws the losses of short runs unchanged, and says which it s
   t.regex(comparisonPage([run('more', 90), run('long', 100)]), /<figcaption>Loss, smoothed</);
 });
 
-test('a comparison has a row for a run without an evaluation', (t) => {
+test('has a row for a run without an evaluation', (t) => {
   const bare = { ...fakeRun('bare'), rows: [stepRow(1)] };
   const page = comparisonPage([bare, fakeRun('one')]);
   t.regex(page, /<th scope="row">Not evaluated: bare<\/th>(<td>–<\/td>){6}<\/tr>/); // R@1 to R@8, genus, family
@@ -51,11 +51,11 @@ test('a comparison has a row for a run without an evaluation', (t) => {
   t.regex(comparisonPage([bare, bare]), /None of the runs was evaluated/);
 });
 
-test('of a thousand runs, all are in the tables and the first ones are drawn', (t) => {
+test('of a thousand runs, the tables contain all and the charts the first ones', (t) => {
   const runs = Array.from({ length: 1000 }, (_, i) => {
     const run = fakeRun(`run-${i}`, { lr: (i + 1) / 1000 });
     const thumbnail = `${run.snapshot!.gallery[0]!.nearest[0]!.thumbnail}${'A'.repeat(4 * i)}`;
-    run.snapshot!.gallery[0]!.nearest[0]!.thumbnail = thumbnail; // all neighbors differ
+    run.snapshot!.gallery[0]!.nearest[0]!.thumbnail = thumbnail; // since all neighbors differ
     return run;
   });
   const page = comparisonPage(runs);

@@ -40,7 +40,7 @@ test('text on every cell of a heat map has a contrast of at least 4.5', (t) => {
   }
 });
 
-test('more heat is more of the accent, and the colors are those of the style sheet', (t) => {
+test('higher values have more of the accent color, with the colors of the style sheet', (t) => {
   t.deepEqual([heatShare(0), heatShare(0.5), heatShare(1)], [0.05, 0.5, 0.95]);
   for (const name of names)
     for (const color of Object.values(schemes[name])) t.true(style.includes(color), `${name} ${color}`);

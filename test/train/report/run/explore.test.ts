@@ -4,14 +4,14 @@ import { explorePage } from '../../../../lib/train/report/run/explore.ts';
 
 const page = explorePage();
 
-test('the page is one file that loads nothing else and defines everything that its script uses', (t) => {
+test('the page is a single file without external resources, and defines everything that its script uses', (t) => {
   t.notRegex(page, /(?:src|href)\s*=\s*["'](?!data:)|url\(|@import|<link/i);
   const ids = new Set([...page.matchAll(/ id="(\w+)"/g)].map(([, id]) => id!));
   for (const [, id] of page.matchAll(/\b(?:draw|at)\('(\w+)'/g)) t.true(ids.has(id!), id);
   t.true(ids.has('shares'));
 });
 
-test('a slider starts inside its range, on a logarithmic scale', (t) => {
+test('sliders start inside their ranges, on a logarithmic scale', (t) => {
   const pattern =
     /<output for="(\w+)">([\d.]+)<\/output><input type="range" id="\1" min="(\S+)" max="(\S+)" .*? value="(\S+)"/g;
   const sliders = [...page.matchAll(pattern)];
@@ -22,7 +22,7 @@ test('a slider starts inside its range, on a logarithmic scale', (t) => {
   }
 });
 
-/** Runs the script of the page with a document that has the sliders only. @returns the rows of the table */
+/** Runs the script of the page with a fake document that has only the sliders. @returns the rows of the table */
 function shares(): string[][] {
   const elements = new Map<string, { value: string; innerHTML: string }>();
   const element = (id: string) => {
@@ -44,7 +44,7 @@ function shares(): string[][] {
   ]);
 }
 
-test('the script fills a row for each geometry by the closed forms', (t) => {
+test('the script fills one row per geometry from the closed forms', (t) => {
   const rows = shares();
   t.deepEqual(
     rows.map(([name]) => name),

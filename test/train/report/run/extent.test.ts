@@ -3,7 +3,7 @@ import { runPage } from '../../../../lib/train/report/run/page.ts';
 import type { Row } from '../../../../lib/train/run/record.ts';
 import { evaluationRow, fakeRun, stepRow } from '../../fake-run.ts';
 
-test('the report of a stopped run says so, and at which step its figures were measured', (t) => {
+test('the report of a stopped run says that it was stopped, and at which step its figures were measured', (t) => {
   const full = fakeRun('run-1', { ep: 4 });
   const whole = runPage(full);
   t.regex(whole, /on shapes, 4 steps with batch size 128/);
@@ -18,7 +18,7 @@ test('the report of a stopped run says so, and at which step its figures were me
   t.regex(runPage({ ...full, rows: rows.slice(0, 2) }), /<h2>Recall on unseen classes before training</);
 });
 
-test('a report names the best of several evaluations if it is not the last', (t) => {
+test('a report states the best of several evaluations if it is not the last', (t) => {
   const run = (...recalls: number[]): string => {
     const rows = recalls.map((at1, epoch) => evaluationRow(epoch, at1));
     return runPage({ ...fakeRun('run-1', { geometry: 'euclidean' }), rows });
@@ -30,7 +30,7 @@ test('a report names the best of several evaluations if it is not the last', (t)
   for (const page of [run(0.1, 0.5, 0.6), run(0.7, 0.6), run(0.7)]) t.notRegex(page, /best evaluation/);
 });
 
-test('the report of a run without an evaluation says so, and when one is due if that is known', (t) => {
+test('the report of a run without an evaluation says so, and when the first one is due if known', (t) => {
   const words = (rows: Row[], options: Record<string, unknown> = {}): string | undefined => {
     const run = { ...fakeRun('run-1', { ep: 40, ...options }), rows, snapshot: null };
     return /<p class="note">(Not evaluated.*?)<\/p>/.exec(runPage(run))?.[1];

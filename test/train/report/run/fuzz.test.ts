@@ -106,7 +106,7 @@ async function write(files: Record<string, unknown>): Promise<void> {
   for (const [name, value] of Object.entries(files)) await writeFile(join(folder, name), text(name, value));
 }
 
-/** The result of `make`; null for an error with one of our codes. Any other error fails the test. */
+/** The result of `make`; null if it throws a coded error. Any other error fails the test. */
 async function orCoded<T>(make: () => Promise<T>): Promise<T | null> {
   try {
     return await make();
@@ -135,7 +135,7 @@ async function tell(listener: LiveState | TensorBoard, row: Row): Promise<void> 
   else await listener.onHealth(row);
 }
 
-/** Passes a run to everything that reads one: the report, the comparison and the live page. */
+/** Passes a run to all of its readers: the report, the comparison and the live page. */
 async function readAll(record: RunRecord): Promise<void> {
   sound(runPage(record));
   sound(comparisonPage([record, fakeRun('other')]));
@@ -145,7 +145,7 @@ async function readAll(record: RunRecord): Promise<void> {
   for (const topic of topics) sound(section(topic, live.run).text);
 }
 
-/** Changes one or two values of a file at a time, and reads the run. */
+/** Changes one or two values of a file, and reads the run. */
 async function fuzz(
   whole: Record<string, unknown>,
   file: string,
@@ -179,27 +179,33 @@ for (const [file, runs] of [
   ['snapshot.json', 500],
   ['config.json', 300],
 ] as const) {
-  test.serial(`whatever a field of ${file} is, every reader draws it or throws a coded error`, async (t) => {
-    await fuzz(run, file, readOne, runs);
-    t.pass();
-  });
+  test.serial(
+    `for any value of a field of ${file}, every reader renders the run or throws a coded error`,
+    async (t) => {
+      await fuzz(run, file, readOne, runs);
+      t.pass();
+    },
+  );
 }
 
-test.serial('every field of a row, one by one: the run is drawn, and an invalid line is named', async (t) => {
-  for (const place of placesIn(rows as unknown as Json).filter(({ length }) => length > 0)) {
-    for (const to of values) {
-      await write({ ...run, 'metrics.jsonl': changed(rows as unknown as Json, place, to) });
-      const record = await readRun(folder);
-      await readAll(record);
-      const left = record.rows.length + (record.invalid?.count ?? 0);
-      if (place.length > 1) t.is(left, rows.length, place.join('.'));
-      if (record.invalid)
-        t.regex(runPage(record), /1 line of metrics\.jsonl is invalid and was skipped \(line \d/);
+test.serial(
+  'for any single invalid field of a row, the run is rendered and the line is reported',
+  async (t) => {
+    for (const place of placesIn(rows as unknown as Json).filter(({ length }) => length > 0)) {
+      for (const to of values) {
+        await write({ ...run, 'metrics.jsonl': changed(rows as unknown as Json, place, to) });
+        const record = await readRun(folder);
+        await readAll(record);
+        const left = record.rows.length + (record.invalid?.count ?? 0);
+        if (place.length > 1) t.is(left, rows.length, place.join('.'));
+        if (record.invalid)
+          t.regex(runPage(record), /1 line of metrics\.jsonl is invalid and was skipped \(line \d/);
+      }
     }
-  }
-});
+  },
+);
 
-test.serial('rows that are not numbers reach TensorBoard as gaps', async (t) => {
+test.serial('missing and invalid numbers of rows are gaps in TensorBoard', async (t) => {
   const numbers = placesIn(rows as unknown as Json).filter((place) => place.length > 1);
   await write(run);
   const warnings: string[] = [];
@@ -223,12 +229,12 @@ test.serial('rows that are not numbers reach TensorBoard as gaps', async (t) => 
 });
 
 test.serial(
-  'whatever a field of sweep.json or results.jsonl is, the study is drawn or the error is coded',
+  'for any value in sweep.json or results.jsonl, the study is rendered or a coded error is thrown',
   async (t) => {
     const { plan: made, results } = madeUp(1, {}, plan(true));
     const study = { 'sweep.json': made, 'results.jsonl': results.slice(0, 24) };
     await write(study);
-    t.is(JSON.stringify((await readStudy(folder)).plan), JSON.stringify(made)); // otherwise a study would not resume
+    t.is(JSON.stringify((await readStudy(folder)).plan), JSON.stringify(made)); // otherwise the study could not resume
     const read = async (): Promise<void> => {
       const found = await orCoded(() => readStudy(folder));
       if (found === null) return;
@@ -241,7 +247,7 @@ test.serial(
   },
 );
 
-test.serial('a log with lines of anything still gives its rows', async (t) => {
+test.serial('reads the rows of a log between arbitrary lines', async (t) => {
   await write(run);
   const lines = [
     null,

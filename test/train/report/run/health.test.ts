@@ -4,7 +4,7 @@ import { fakeHealth } from '../../fake-run.ts';
 
 const { NaN: none } = Number;
 
-test('the histogram has a column per bin, and the highest column has the most points', (t) => {
+test('the histogram has one column per bin, and the highest has the most points', (t) => {
   const { text } = radiusFigure(fakeHealth);
   const heights = [...text.matchAll(/class="column"[^>]* height="([\d.]+)"/g)].map(([, h]) => Number(h));
   t.is(heights.length, 4);
@@ -13,7 +13,7 @@ test('the histogram has a column per bin, and the highest column has the most po
   t.regex(text, /Radii from 0\.100 to 0\.800 times that of the ball/);
 });
 
-test('values at their limits are stated', (t) => {
+test('states the values at their limits', (t) => {
   const words = (change: object): string =>
     /class="note">(.*?)<\/p>/.exec(radiusFigure({ ...fakeHealth, ...change }).text)![1]!;
   t.regex(words({}), /25% of the points are at the rim\. No distances are saturated\./);
@@ -22,7 +22,7 @@ test('values at their limits are stated', (t) => {
   t.notRegex(words({}), /Loss scale/);
 });
 
-test('values that were not measured are named, and an empty histogram is drawn', (t) => {
+test('names unmeasured values, and draws an empty histogram', (t) => {
   const radius = { min: none, mean: none, max: none, histogram: [0, 0] };
   const { text } = radiusFigure({ ...fakeHealth, radius, atRim: none, saturated: none });
   t.regex(

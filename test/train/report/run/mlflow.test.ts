@@ -1,4 +1,4 @@
-// Mlflow against a server that answers as MLflow's REST API does.
+// Tests the Mlflow listener with a fake server that implements MLflow's REST API.
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -15,7 +15,7 @@ interface Call {
   body: any;
 }
 
-/** Refuses what the real server refuses: names with `@`, batches over its limits, unknown runs. */
+/** Rejects the same requests as the real server: names with `@`, batches over its limits, unknown runs. */
 async function serve(t: ExecutionContext, failAfter = Number.POSITIVE_INFINITY) {
   const calls: Call[] = [];
   const experiments = new Map<string, string>();
@@ -61,7 +61,7 @@ async function log(url: string, steps: number, env = {}): Promise<string[]> {
   return warnings;
 }
 
-test('options, steps and evaluations arrive, in batches that the server accepts', async (t) => {
+test('logs options, steps and evaluations, in batches that the server accepts', async (t) => {
   const { calls, url } = await serve(t);
   t.deepEqual(await log(url, 400, { MLFLOW_TRACKING_TOKEN: 'secret' }), []);
   t.deepEqual(
@@ -82,10 +82,10 @@ test('options, steps and evaluations arrive, in batches that the server accepts'
   t.is(metrics.find(({ key }) => key === 'hyperbolic/recall_at_1').value, 0.5);
   t.like(calls.at(-1)!, { path: 'runs/update', body: { run_id: 'r1', status: 'FINISHED' } });
   await log(url, 1);
-  t.is(calls.filter(({ path }) => path === 'experiments/create').length, 1, 'the experiment is used again');
+  t.is(calls.filter(({ path }) => path === 'experiments/create').length, 1, 'the experiment is reused');
 });
 
-test('a failing server is a warning, once', async (t) => {
+test('a failing server causes a single warning', async (t) => {
   const { calls, url } = await serve(t, 5);
   const warnings = await log(url, 500);
   t.is(warnings.length, 1);

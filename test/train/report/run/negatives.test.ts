@@ -3,7 +3,7 @@ import { measureNegatives } from '../../../../lib/train/measure/negatives.ts';
 import { negativesSection, profileTable } from '../../../../lib/train/report/run/negatives.ts';
 import { embedded, options } from '../../measure/profiled.ts';
 
-test('the section names the run’s geometry, shows every other, and prints no NaN', async (t) => {
+test('the section names the geometry of the run, shows all others, and prints no NaN', async (t) => {
   const page = negativesSection((await measureNegatives(embedded([4, 4, 5, 4]), options))!.profiles).text;
   t.regex(page, /<b>hybrid<\/b>/);
   t.regex(page, /the 25% of the negatives with the same view carry \d+\.\d% of the weight/);
@@ -11,7 +11,7 @@ test('the section names the run’s geometry, shows every other, and prints no N
   t.notRegex(page, /NaN|undefined|Infinity/);
 });
 
-test('an untied hybrid has no line of its pull, and the section says why', async (t) => {
+test('an untied hybrid has no line for its pull, and the section says why', async (t) => {
   const found = (await measureNegatives(embedded([4, 4, 4]), { ...options, tied: false }))!.profiles;
   const { text } = negativesSection(found, 'A sentence on <curvature>.');
   t.regex(text, /cannot be added/);

@@ -7,7 +7,7 @@ import { fakeRun, stepRow } from '../../fake-run.ts';
 /** Attributes that would make a browser load something. */
 const fetching = /(?:src|href)\s*=\s*["'](?!data:)|url\(|@import|<link/i;
 
-test('a report is one file that loads nothing else', (t) => {
+test('a report is a single file without external resources', (t) => {
   const page = runPage(fakeRun('run-1'));
   t.notRegex(page, fetching);
   t.true(page.startsWith('<!doctype html>'));
@@ -48,7 +48,7 @@ test('durations are formatted', (t) => {
   t.is(duration(7199), '2\u00a0h\u00a00\u00a0min');
 });
 
-test('a page omits numbers that a step does not have', (t) => {
+test('omits numbers that a step does not have', (t) => {
   const row = stepRow(1) as StepRow;
   const lacking = { ...row, loss: Number.NaN, imagesPerSecond: Number.NaN, seconds: Number.NaN };
   const page = runPage({ ...fakeRun('gaps'), rows: [lacking, { ...lacking, step: 2 }] });

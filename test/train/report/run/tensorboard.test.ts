@@ -13,7 +13,7 @@ const runs = await mkdtemp(join(tmpdir(), 'horoball-run-events-'));
 
 test.after.always(() => rm(runs, { recursive: true, force: true }));
 
-test("TensorBoard's own reader finds a run's curves, histogram, images and options, and drops what a resumed run writes again", async (t) => {
+test("TensorBoard's reader finds the curves, histogram, images and options of a run, and drops the steps that a resumed run repeats", async (t) => {
   const config = { ...parseConfig({ geometry: 'hyperbolic', t_h: 0.3 }), runs };
   const { folder } = await DiskStore.create(config);
   const warnings: string[] = [];
@@ -29,13 +29,13 @@ test("TensorBoard's own reader finds a run's curves, histogram, images and optio
   await first.onSnapshot(fakeSnapshot());
   await first.onStep(stepRow(3) as StepRow);
   await first.onCheckpoint();
-  await first.onEnd('failed'); // completes the file, which a kill would not
+  await first.onEnd('failed'); // completes the file, unlike a kill
   const [name] = (await readdir(folder)).filter((each) => each.startsWith('events.out.tfevents.'));
   const later = name!.replace(/\d{10}/, (seconds) => String(Number(seconds) + 3600));
-  await rename(join(folder, name!), join(folder, later)); // as if the clock had been set back since
+  await rename(join(folder, name!), join(folder, later)); // as if the clock had been set back in the meantime
   const again = listener();
   again.onResume(folder, 2);
-  await again.onSnapshot(fakeSnapshot()); // the evaluation after the checkpoint had been interrupted
+  await again.onSnapshot(fakeSnapshot()); // as if the evaluation after the checkpoint had been interrupted
   await again.onEvaluation(evaluationRow(2, 0.375) as EvaluationRow);
   for (const step of [3, 4]) await again.onStep(stepRow(step) as StepRow);
   await again.onEvaluation(evaluationRow(4, 0.5) as EvaluationRow);
@@ -75,7 +75,7 @@ test("TensorBoard's own reader finds a run's curves, histogram, images and optio
   t.is(options['t'], 'none');
 });
 
-test('no event file is written into another run that has the folder now', async (t) => {
+test('writes no event file into another run that now has the folder', async (t) => {
   const config = { ...parseConfig({ name: 'replaced' }), runs };
   const first = await DiskStore.create(config);
   const warnings: string[] = [];

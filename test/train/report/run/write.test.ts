@@ -18,7 +18,7 @@ async function runFolder(t: ExecutionContext): Promise<string> {
   return store.folder;
 }
 
-test('a report is drawn only from the files of the folder, and can be drawn again', async (t) => {
+test('a report is made only from the files of the folder, and can be made again', async (t) => {
   const folder = await runFolder(t);
   const file = await writeReport(folder);
   t.is(file, join(folder, 'report.html'));
@@ -29,7 +29,7 @@ test('a report is drawn only from the files of the folder, and can be drawn agai
   await t.throwsAsync(writeReport(await temporary(t)), { code: 'ERR_HOROBALL_RUN' });
 });
 
-test('a run that ended has its report, whether complete or interrupted', async (t) => {
+test('a run that ended gets a report, whether complete or interrupted', async (t) => {
   const folder = await runFolder(t);
   for (const end of ['complete', 'interrupted'] as const) {
     const writer = new ReportWriter((text) => t.fail(text));
@@ -40,7 +40,7 @@ test('a run that ended has its report, whether complete or interrupted', async (
   }
 });
 
-test('a failed run and one without a folder have no report', async (t) => {
+test('a failed run and a run without a folder get no report', async (t) => {
   for (const [folder, end] of [
     [await runFolder(t), 'failed'],
     [null, 'complete'],
@@ -52,7 +52,7 @@ test('a failed run and one without a folder have no report', async (t) => {
   }
 });
 
-test('a report that cannot be written is a warning with the command to draw it', async (t) => {
+test('a report that cannot be written causes a warning with the command that makes it', async (t) => {
   const folder = await runFolder(t);
   await mkdir(join(folder, 'report.html', 'in the way'), { recursive: true });
   const warnings: string[] = [];

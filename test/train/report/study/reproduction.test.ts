@@ -8,7 +8,7 @@ import { result } from '../../study/made-up.ts';
 const seeds = [42, 43, 44];
 const plans = planReproduction('small', baseOf('shapes', false), seeds);
 
-/** Studies in which every run has the recall that `at1` gives it. */
+/** Studies in which every run has the recall that `at1` returns for it. */
 function made(at1: (arm: string, seed: number) => number): ReadReproduction {
   const studies = Object.fromEntries(
     studyNames.map((name): [string, Study] => {
@@ -41,7 +41,7 @@ function made(at1: (arm: string, seed: number) => number): ReadReproduction {
   };
 }
 
-test('the page answers each question, links to the studies and loads nothing else', (t) => {
+test('the page answers each question, links to the studies and has no external resources', (t) => {
   const page = reproductionPage(made((arm, seed) => (arm === 'hybrid' ? 0.6 : 0.5) + 0.01 * (seed % 3)));
   for (const heading of [
     'Recall against temperature',

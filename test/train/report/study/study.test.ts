@@ -26,7 +26,7 @@ test('the page of a study with few results makes no claims', (t) => {
   }
 });
 
-test('the page is one file that loads nothing else and has relative links to its runs', (t) => {
+test('the page is a single file without external resources, with relative links to its runs', (t) => {
   const study = madeUp(8);
   study.plan.cells[0]!.arm = '<b>arm</b>';
   const page = studyPage(study);

@@ -25,7 +25,7 @@ test('a study that was moved gives the same report', async (t) => {
   t.is(await readFile(await writeStudyReport(second), 'utf8'), before);
 });
 
-test('a study whose report cannot be drawn continues, and says how to draw it', async (t) => {
+test('a study whose report cannot be written continues, and says how to make it', async (t) => {
   const { path, remove } = await temporary();
   t.teardown(remove);
   const out = join(path, 'study');
