@@ -145,12 +145,12 @@ function text(operation: string, argument: string, expected: string, got: unknow
 }
 
 /** Longer strings are shortened in messages. */
-const mostQuoted = 200;
+const maxQuoted = 200;
 
 /** Formats a given value, with quotes around strings so that '1' does not look like a number. */
 export function quoted(value: unknown): unknown {
   if (typeof value === 'string')
-    return value.length > mostQuoted ? `'${value.slice(0, mostQuoted)}...'` : `'${value}'`;
+    return value.length > maxQuoted ? `'${value.slice(0, maxQuoted)}...'` : `'${value}'`;
   return typeof value === 'bigint' ? `${value}n` : value;
 }
 

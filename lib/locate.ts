@@ -1,4 +1,4 @@
-// Where the files of the core are: its own build, the package of the platform, the WebAssembly module. Node's modules are
+// Locates the files of the core: its own build, the package of the platform, the WebAssembly module. Node's modules are
 // loaded on demand: importing them statically would cost 0.3 to 2 ms each, `fs` the most.
 import { type BinaryFiles, binaryFiles } from './binary-files.ts';
 import { addonCache } from './cache-folder.ts';
@@ -43,7 +43,7 @@ export class Locator {
     }
   }
 
-  /** node-gyp-build handles tags in the file names of a source build: another libc, a CPU version. */
+  /** The file that node-gyp-build selects by the tags in the names of prebuilt files, such as libc and CPU version. */
   #tagged(): string | undefined {
     try {
       const { path } = this.require('node-gyp-build') as { path(folder: string): string };

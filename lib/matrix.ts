@@ -30,7 +30,7 @@ export class DenseMatrix<T extends Reals = Reals> implements Matrix<T> {
   /**
    * Returns row `i` as a view of the matrix's memory.
    *
-   * @throws TypeError `ERR_HOROBALL_TYPE` or RangeError `ERR_HOROBALL_RANGE` if there is no such row
+   * @throws TypeError `ERR_HOROBALL_TYPE` or RangeError `ERR_HOROBALL_RANGE` if row `i` does not exist
    */
   row(i: number): T {
     const at = integer('Matrix.row', 'i', i, 0, this.rows - 1) * this.cols;
@@ -122,7 +122,7 @@ function nested(list: NestedRows): DenseMatrix<Float64Array> {
 
 /**
  * Checks one argument and returns its shape. A typed array is one row. Each property is read once, so the value that was
- * checked is the one that is used, even if a getter returns another one the next time.
+ * checked is the one that is used, even if a getter returns a different value the next time.
  */
 export function asMatrix<T extends Reals>(operation: string, argument: string, value: Rows<T>): Matrix<T> {
   if (ArrayBuffer.isView(value)) return asRow(operation, argument, value);
@@ -137,7 +137,7 @@ export function asMatrix<T extends Reals>(operation: string, argument: string, v
   return shape;
 }
 
-/** For `matrix`, the error names the size argument; for other calls, the matrix. */
+/** The error for an invalid size: for `matrix`, it names the size argument, for other calls, the matrix. */
 function sizeError(
   operation: string,
   argument: string,
@@ -177,7 +177,7 @@ export function checkFixed(operation: string, argument: string, { buffer }: Arra
   }
 }
 
-/** The validated output for the gradient of c. */
+/** Returns the array for the gradient with respect to c, validated. */
 export function checkGradC(operation: string, gradC: Float64Array | undefined): Float64Array | undefined {
   if (gradC === undefined) return undefined;
   if (!(gradC instanceof Float64Array && gradC.length === 1)) {
@@ -188,7 +188,7 @@ export function checkGradC(operation: string, gradC: Float64Array | undefined): 
 }
 
 /**
- * Throws for an array that had `length` elements when its call started and has been detached since.
+ * Throws if an array, which had `length` elements when its call started, has been detached since.
  */
 export function checkKept(
   operation: string,
@@ -207,7 +207,10 @@ export function checkAttached(operation: string, argument: string, { data, rows,
   checkKept(operation, argument, data, rows * cols);
 }
 
-/** By tag, so that arrays of another realm pass and a Float16Array does not. */
+/**
+ * Whether a value is a Float32Array or Float64Array. Checks the tag, so that arrays of another realm pass and a
+ * Float16Array does not.
+ */
 export function isReals(value: unknown): value is Reals {
   if (!ArrayBuffer.isView(value)) return false;
   const tag = tagOf(value);
@@ -276,7 +279,7 @@ export function concatenated(parts: readonly Float32Array[]): Float32Array {
   return out;
 }
 
-/** Copies some rows in the given order. */
+/** Copies the given rows, in that order. */
 export function rowsAt<T extends Reals>(
   operation: string,
   { data, cols }: Matrix<T>,
@@ -291,7 +294,7 @@ export function rowsAt<T extends Reals>(
 }
 
 /**
- * The output of a call: the caller's validated `out`, or new memory. `out` must not share memory with an input.
+ * Returns the output of a call: the caller's `out`, validated, or new memory. `out` must not share memory with an input.
  */
 export function resultMatrix<T extends Reals>(
   operation: string,

@@ -4,7 +4,7 @@ import type { MetricCard } from './cards.ts';
 import { allocate, type Matrix, zeros } from './matrix.ts';
 import { preparePairwiseVjp } from './pairwise.ts';
 
-/** A metric, its c (the curvature is -c), and how to run. */
+/** A metric, its c (the curvature is -c), and the options of the call. */
 export interface SlopeOptions extends CallOptions {
   readonly metric: MetricCard;
   readonly c: number;
@@ -18,7 +18,7 @@ const ones = (operation: string, count: number): Matrix<Float64Array> => ({
 
 /**
  * A x N: the norm, in the metric's own space, of the gradient with respect to anchor i of its distance to row j of x
- * (N x d). Computed by the kernels, one row at a time, so it holds for every metric; 0 where points coincide.
+ * (N x d). Computed by the kernels, one row at a time, and therefore available for every metric; 0 for coincident points.
  */
 export function* slopesAt(
   operation: string,
@@ -46,7 +46,7 @@ export function* slopesAt(
 
 /**
  * Derivatives of the distance with respect to the angle between two points of norm r, for each cosine distance. They
- * depend only on the norm and the angle, so the points are taken in a plane; 0 where they coincide.
+ * depend only on the norm and the angle, so the points are placed in a plane; 0 for coincident points.
  */
 export function* slopesByAngle(
   operation: string,
@@ -77,7 +77,7 @@ export function* slopesByAngle(
   return { data, rows, cols };
 }
 
-/** Norm of a gradient at x. Ball: Riemannian; hyperboloid: of the part tangential to the sheet; otherwise Euclidean. */
+/** Norm of a gradient at x: Riemannian in the ball, of the tangential part on the hyperboloid, otherwise Euclidean. */
 function length(points: MetricCard['points'], x: Float64Array, gradient: Float64Array, c: number): number {
   const norm = Math.hypot(...gradient);
   if (points === 'anywhere') return norm;

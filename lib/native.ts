@@ -11,7 +11,7 @@ let loaded: Core | undefined;
 let native: Core | undefined;
 
 /**
- * The core, loaded on first use: the native binary, or WebAssembly if none fits or `HOROBALL_WASM=1` asks for it. Throws
+ * The core, loaded on first use: the native binary, or WebAssembly if none fits or `HOROBALL_WASM=1` selects it. Throws
  * `ERR_HOROBALL_NO_BINARY` if neither loads.
  */
 export function core(): Core {
@@ -19,7 +19,7 @@ export function core(): Core {
   return loaded;
 }
 
-/** The native core, for what needs it: training, setup. Throws `ERR_HOROBALL_NO_BINARY` if it is not found. */
+/** The native core, which training and setup require. Throws `ERR_HOROBALL_NO_BINARY` if it is not found. */
 export function nativeCore(): Core {
   native ??= usable(open());
   return native;
@@ -93,7 +93,7 @@ function open(): Core {
   throw Object.assign(coded('ERR_HOROBALL_NO_BINARY', whyNot(first, named)), { cause: first });
 }
 
-/** Loads the WebAssembly core. Warns once if that is because the native one did not load. */
+/** Loads the WebAssembly core. Warns if it replaces a native core that failed to load, whose error is `instead`. */
 function openWasm(instead?: Error): Core {
   let found: Core;
   try {
@@ -128,7 +128,7 @@ const adviceOfNamed = 'Set HOROBALL_CORE to a file such as core.node in @horobal
 const adviceOfBundle =
   'Install the package horoball next to the bundle, or set HOROBALL_CORE to the path of its .node file.';
 
-/** Names the package to install. npm omits it with `--omit=optional`, or with a node_modules from another platform. */
+/** Names the package to install, which is missing after `--omit=optional` or in a node_modules from another platform. */
 function advice(): string {
   const build = '`npx horoball setup` builds it (requires cmake and a C++20 compiler)';
   const [usual, ...others] = packagesFor(process.platform, process.arch);

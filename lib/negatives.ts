@@ -13,20 +13,20 @@ import { batchViews } from './views.ts';
 
 /** Options of {@link negativeWeights}. */
 export interface NegativeOptions extends LogitOptions, CallOptions {
-  /** The rows to report on; default all. */
+  /** The rows to use as anchors; default all. */
   anchors?: ArrayLike<number> | undefined;
 }
 
 /**
  * Weight of each row (N) in the gradient of each anchor (A), summed over the ordered pairs of views in which the
- * anchor's view is first: a negative of the anchor's own view occurs in V-1 rows, one of another view in
- * one. Entries of the anchor's own class are 0 (rank: -1).
+ * anchor's view is first: a negative of the anchor's own view occurs in all V-1 pairs, one of another view in a single
+ * pair. Entries of the anchor's own class are 0 (rank: -1).
  */
 export interface NegativeWeights {
   readonly anchors: Int32Array;
   /** A x N: the softmax probabilities of the negatives. */
   readonly p: DenseMatrix<Float64Array>;
-  /** A x N: `p` divided by its row's sum. The loss is negative sampling from q. */
+  /** A x N: `p` divided by its row's sum. The gradient of the loss is that of sampling negatives from q. */
   readonly q: DenseMatrix<Float64Array>;
   /** A x N: `p` times the norm of the inner product's tangential gradient with respect to the anchor's unit row. */
   readonly pullEuclidean: DenseMatrix<Float64Array>;
@@ -105,7 +105,7 @@ function* batchOf(rows: number, options: NegativeOptions): Steps<Batch> {
   return { views, classOf, viewOf };
 }
 
-/** Both heads in float64; a tied head's ball points are its scaled unit rows. */
+/** The rows of both spaces in float64; the ball points of a tied head are its scaled unit rows. */
 function* points(logits: Logits): Steps<{ e?: Matrix<Float64Array>; h?: Matrix<Float64Array> }> {
   const { euclidean, hyperbolic, tied, card } = logits;
   const e = euclidean && (yield* widened(euclidean, 'euclidean', 1));
@@ -158,7 +158,7 @@ function* distances(
 /** The metric of a geometry that has a distance. */
 const metricOf = ({ card, tied }: Logits): MetricCard => distanceCard(card, tied)!;
 
-/** Norms of the distance's gradient at all anchors, if neither the angle nor the metric's card gives them. */
+/** Norms of the distance's gradient at all anchors; undefined if the angle or the metric's card determines them. */
 function* slopesOfPairs(
   h: Matrix<Float64Array>,
   anchors: Int32Array,
@@ -235,7 +235,7 @@ class Terms {
   }
 }
 
-/** Fills the result anchor by anchor. */
+/** Builds the result, anchor by anchor. */
 class Report {
   readonly result: NegativeWeights;
   readonly #batch: Batch;
@@ -359,9 +359,9 @@ export interface NegativeWeightsFunction {
 
 /**
  * Computes the weight of each negative under a geometry: the gradient of the contrastive loss is a sum of triplets
- * whose weights are the softmax probabilities of the negatives. In float64, exact arithmetic.
+ * whose weights are the softmax probabilities of the negatives. Computed in float64.
  *
- * @param options - as for `hybridContrastiveLoss`; `anchors` bounds the A x N results
+ * @param options - as for `hybridContrastiveLoss`; `anchors` limits the size of the A x N results
  * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`
  * @example
  * const euclidean = matrix(new Float32Array([1, 0, 0.6, 0.8, -1, 0, -0.6, -0.8]), 4, 2); // two classes, two views

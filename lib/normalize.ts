@@ -21,7 +21,7 @@ export interface NormalizeOptions<T extends Reals = Reals> {
 const name = 'normalize';
 const known: ReadonlySet<string> = new Set(['out', 'signal']);
 
-/** Unit rows, and the norms that they had. */
+/** Unit rows, and the norms of the rows before normalization. */
 export interface Normalized<T extends Reals = Reals> {
   readonly unit: DenseMatrix<T>;
   readonly norms: Float64Array;
@@ -66,10 +66,13 @@ export function* throughNorm(gradient: Matrix, unit: Matrix, norms: Float64Array
   yield* inSlices(unit.rows, some, rowsPerSlice(cols));
 }
 
-/** Largest difference from 1 of the norm of a unit row: the rounding error of rows that were normalized in bfloat16. */
+/**
+ * Largest accepted difference between the norm of a unit row and 1: rows normalized in bfloat16 have such rounding
+ * errors.
+ */
 const unitTolerance = 0.01;
 
-/** Throws for a row that is finite and not of unit length. */
+/** Throws for a row that is not of unit length. Rows with NaN pass. */
 export function* checkUnitRows(
   operation: string,
   argument: string,

@@ -47,7 +47,7 @@ export type CurvedMetric = {
 /** A metric that ignores c. */
 export type FlatMetric = Exclude<Metric, CurvedMetric>;
 
-/** A metric and its parameters, before c was checked. */
+/** A metric and its parameters, before validation. */
 export interface AnyMetricOptions {
   metric?: Metric | undefined;
   c?: number | undefined;
@@ -60,7 +60,7 @@ export interface CurvedMetricOptions {
   metric?: CurvedMetric | undefined;
   /** The curvature is -c, c > 0. */
   c: number;
-  /** Use the published code's guards instead of exact arithmetic. */
+  /** Use the numerical guards of the published code. */
   compat?: Compat | undefined;
 }
 
@@ -79,7 +79,7 @@ export type MetricOptions = CurvedMetricOptions | FlatMetricOptions;
 /** Options of {@link pairwiseDistance}. */
 export type PairwiseOptions<T extends Reals = Reals> = MetricOptions &
   CallOptions & {
-    /** Where to write the n x m result. */
+    /** Output array, n x m; must not share memory with an input. */
     out?: Rows<T> | undefined;
   };
 
@@ -88,9 +88,9 @@ export type PairwiseVjpOptions = MetricOptions & CallOptions & GradCOption;
 
 interface GradCOption {
   /**
-   * One element, overwritten with the gradient with respect to c for constant x and y; 0 for metrics without
-   * a c. For `lorentz` the coordinates are constants although the hyperboloid `<x,x> = -1/c` depends on c: if they came
-   * from a ball, add the `gradC` of `poincareToLorentz.vjp` to get the gradient that `poincare` returns.
+   * One element, overwritten with the gradient with respect to c for constant x and y; 0 for metrics without a c. For
+   * `lorentz` the coordinates are constants although the hyperboloid `<x,x> = -1/c` depends on c: if they were
+   * converted from ball points, add the `gradC` of `poincareToLorentz.vjp` to get the gradient that `poincare` returns.
    */
   gradC?: Float64Array | undefined;
 }
@@ -155,8 +155,8 @@ export function preparePairwise<T extends Reals>(
 }
 
 /**
- * Validates a call of the vector-Jacobian product and allocates the gradients in x and y, which is x by default; errors start
- * with `operation`.
+ * Validates a call of the vector-Jacobian product and allocates the gradients with respect to x and y (default x);
+ * errors start with `operation`.
  */
 export function preparePairwiseVjp<T extends Reals>(
   operation: string,
@@ -243,8 +243,8 @@ export interface PairwiseDistance {
   ): Promise<DenseMatrix<T>>;
   sync<T extends Reals>(x: Rows<T>, y: Rows<T> | undefined, options: PairwiseOptions<T>): DenseMatrix<T>;
   /**
-   * Gradients of `sum(cotangent * distances)`: one for x and one for y, or only the total for x if y is not
-   * given. Exactly 0 where two points coincide.
+   * Gradients of `sum(cotangent * distances)`: one for x and one for y, or only the total for x if y is not given.
+   * Exactly 0 for coincident points.
    */
   vjp: PairwiseVjp;
 }
@@ -276,7 +276,7 @@ const vjp: PairwiseVjp = Object.assign(
  * @param x - points; in the ball `c|x|^2 < 1` for `poincare`
  * @param y - points of the same type and columns
  * @param options - `c` is required for hyperbolic metrics: the curvature is -c
- * @returns n x m distances; 0 where rows coincide
+ * @returns n x m distances; 0 for coincident rows
  * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`; rejects with the signal's reason when aborted
  * @example
  * const x = matrix(new Float32Array([0, 0, 0.5, 0]), 2, 2);

@@ -13,14 +13,17 @@ import { checkLabels, classesOf, type Labels } from './views.ts';
 export interface PositiveMask {
   /** One element more than there are anchors. */
   readonly indptr: ArrayLike<number>;
-  /** Rows of the references, or of the batch itself; then the mask is symmetric, and a row's pair with itself has no effect. */
+  /**
+   * Rows of the references or, without them, of the batch itself: the mask must then be symmetric, and a row's pair
+   * with itself has no effect.
+   */
   readonly indices: ArrayLike<number>;
 }
 
 /** One label per row, or several columns of them: rows that share a label in any column are positives. */
 export type LabelColumns = Labels | readonly Labels[];
 
-/** The positive pairs as the core takes them (native/core.h): columns of class numbers, or lists. */
+/** The positive pairs as the core expects them (native/core.h): columns of class numbers, or lists. */
 export interface PositivePairs {
   readonly columns: number;
   readonly labels: Int32Array | null;
@@ -38,7 +41,7 @@ export interface PairRows {
 
 const none = { columns: 0, labels: null, refLabels: null, positiveCount: 0, starts: null, positives: null };
 
-/** The positive pairs from exactly one of labels and a mask. */
+/** Returns the positive pairs, given exactly one of labels and a mask. */
 export function* positivePairs(
   operation: string,
   rows: PairRows,
@@ -166,7 +169,7 @@ function checkList(
   }
 }
 
-/** Whether an ascending part of a list has a number. */
+/** Whether the part of a list from `from` to `to`, which is ascending, contains a number. */
 function has(list: Int32Array, from: number, to: number, value: number): boolean {
   let [low, high] = [from, to];
   while (low < high) {

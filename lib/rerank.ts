@@ -14,7 +14,10 @@ export type RerankOptions = MetricOptions &
     k: number;
   };
 
-/** Gallery rows that an index found: a flat list with as many per query, or a list per query. -1 and duplicates are skipped. */
+/**
+ * Gallery rows that an index found: a flat list with the same number per query, or one list per query. -1 and
+ * duplicates are skipped.
+ */
 export type Candidates = ArrayLike<number> | readonly ArrayLike<number>[];
 
 const name = 'rerank';

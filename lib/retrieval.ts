@@ -11,13 +11,13 @@ import { checkLabels, classesOf, type Labels } from './views.ts';
 /** Options of {@link retrievalMetrics}. */
 export type RetrievalOptions = MetricOptions & CallOptions & RetrievalParameters;
 
-/** How {@link retrievalMetrics} measures. */
+/** Parameters of {@link retrievalMetrics} besides the metric. */
 export interface RetrievalParameters {
   /** The k of Recall@k, at most the rows of the gallery; default 1, 2, 4 and 8, or fewer for a small gallery. */
   ks?: readonly number[] | undefined;
   /** Query rows; default all. */
   query?: ArrayLike<number> | undefined;
-  /** Gallery rows; default all. A row is never its own answer. */
+  /** Gallery rows; default all. A query is excluded from its own results. */
   gallery?: ArrayLike<number> | undefined;
   /** Whether to return the result of each query; default false. */
   perQuery?: boolean | undefined;
@@ -30,17 +30,17 @@ export interface QueryResults {
   /** The nearest row, or -1. */
   nearest: Int32Array;
   rPrecision: Float64Array;
-  /** Its contribution to MAP@R. */
+  /** Average precision at R; its mean over the queries is MAP@R. */
   averagePrecision: Float64Array;
 }
 
-/** How well nearest neighbors share their query's label, averaged over the queries. */
+/** How well nearest neighbors agree with the labels of their queries, averaged over the queries. */
 export interface RetrievalMetrics {
   /** Share of queries with a row of their class among the k nearest, per requested k. */
   recall: Record<number, number>;
   /** Share of the query's class among the R nearest, where R is the number of gallery rows of the class. */
   rPrecision: number;
-  /** Mean over the first R ranks of the precision at ranks where the row has the query's class. */
+  /** Mean over the first R ranks of the precision at each rank whose row has the query's class; other ranks count as 0. */
   mapAtR: number;
   /** Number of queries. */
   queries: number;
@@ -55,7 +55,7 @@ const rankingNames = ['ks', 'query', 'gallery', 'perQuery'];
 const known: ReadonlySet<string> = new Set([...metricNames, ...callNames, ...rankingNames]);
 const defaultKs: readonly number[] = [1, 2, 4, 8];
 
-/** Neighbors per search call: bounds its memory and the work between two calls. */
+/** Maximum number of neighbors per search call, which limits its memory and the work between two calls. */
 const blockSize = 1 << 20;
 
 function* measure(embeddings: Matrix, labels: Labels, given: RetrievalOptions): Steps<RetrievalMetrics> {
@@ -76,8 +76,8 @@ function* measure(embeddings: Matrix, labels: Labels, given: RetrievalOptions): 
 }
 
 /**
- * Finds the k best of a gallery for some queries: flat gallery positions, best first, -1 for missing ones;
- * `exclude` holds the gallery position to exclude per query, or -1.
+ * Finds the k best gallery rows for some queries, as flat gallery positions, best first, -1 for missing ones. `exclude`
+ * contains the gallery position to exclude per query, or -1.
  */
 export type Search = (query: Int32Array, exclude: Int32Array, k: number) => Steps<Int32Array>;
 
@@ -150,7 +150,7 @@ function inBlocks(search: Search, query: Int32Array, positions: Int32Array) {
   };
 }
 
-/** Ranks that are read in one slice; each answer adds a fixed cost of about 16 ranks. */
+/** Number of ranks that are read per slice; each answer adds a fixed cost of about 16 ranks. */
 const answersSlice = 1 << 15;
 
 /** The result of one query. */
@@ -162,7 +162,7 @@ interface QueryResult {
 }
 
 /**
- * @param own - class of the query
+ * @param queryClass - class of the query
  * @param relevant - number of gallery rows of that class
  */
 function resultOf(

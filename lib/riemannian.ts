@@ -45,8 +45,8 @@ const adamNames: ReadonlySet<string> = new Set(['c', 'lr', 'betas', 'eps']);
 const stepNames: ReadonlySet<string> = new Set(['lr']);
 
 /**
- * Shared by both optimizers: points of the ball that move in place along geodesics, where each step is followed by a
- * projection and the parallel transport of one tangent vector per point.
+ * Base of both optimizers. Points of the ball move in place along geodesics; each step ends with a projection and the
+ * parallel transport of one tangent vector per point.
  */
 abstract class RiemannianOptimizer<T extends Reals> {
   /** n x d points of the ball; `step` moves them in place. */
@@ -108,11 +108,11 @@ abstract class RiemannianOptimizer<T extends Reals> {
   protected load(state: ReadonlyMap<string, StateEntry>, into: Readonly<Record<string, Reals>>): void {
     const operation = `${this.name}.loadState`;
     if (!(state instanceof Map))
-      throw typeError(operation, 'state', 'a Map that state() returned', quoted(state));
+      throw typeError(operation, 'state', 'a Map returned by state()', quoted(state));
     const found = Object.entries(into).map(([key, to]) => {
       const entry = state.get(key) as StateEntry | null | undefined;
       if (entry === undefined || entry === null)
-        throw shapeError(operation, key, 'an entry of this name', 'none');
+        throw shapeError(operation, key, 'an entry with this name', 'none');
       const { data } = entry;
       const want = to[Symbol.toStringTag];
       if (!isReals(data) || data[Symbol.toStringTag] !== want) throw typeError(operation, key, want, data);

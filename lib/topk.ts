@@ -31,9 +31,9 @@ export interface SearchParameters extends CallOptions {
 
 /** The nearest gallery rows, nearest first. */
 export interface Neighbors<T extends Reals = Reals> {
-  /** `indices[query * k + place]`: a gallery row, or -1 if fewer than k rows qualify. */
+  /** `indices[query * k + rank]`: a gallery row, or -1 if fewer than k rows qualify. */
   readonly indices: Int32Array;
-  /** `distances[query * k + place]`, Infinity if the index is -1. */
+  /** `distances[query * k + rank]`, Infinity if the index is -1. */
   readonly distances: T;
 }
 

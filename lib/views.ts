@@ -16,7 +16,10 @@ export interface Views {
   readonly order: Int32Array | null;
 }
 
-/** Views from `labels` (any order, equal counts) or, without them, from `views` (rows class by class). */
+/**
+ * Returns the views, from `labels` (in any order, with equal counts) or, without them, from `views` (rows ordered by
+ * class).
+ */
 export function* batchViews(
   operation: string,
   rows: number,
@@ -107,7 +110,7 @@ export function rowsByClass<L>(labels: ArrayLike<L>): Map<L, number[]> {
   return classes;
 }
 
-/** The number of rows of every class. */
+/** Returns the number of rows per class, which must be equal for all classes. */
 function* equalCount(operation: string, { numbers, names }: Classes): Steps<number> {
   if (names.length === 0) throw shapeError(operation, 'labels', 'at least one class', 'none');
   const counts = new Int32Array(names.length);

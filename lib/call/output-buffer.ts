@@ -3,12 +3,15 @@ import type { Reals } from '../matrix.ts';
 // V8 keeps typed arrays of up to 64 bytes in its own heap until their address is needed. Moving one out
 // and collecting it later costs more than a call on two short vectors, so synchronous calls write small results to
 // arrays that have been moved out permanently, and copy them.
-const mostBytes = 64;
+const maxBytes = 64;
 const buffers: Reals[][] = [];
 
-/** Where a synchronous call writes `result`: directly, or to a persistent array of the same type and length. */
+/**
+ * Returns the array to which a synchronous call writes: `result` itself, or a persistent array of the same type and
+ * length.
+ */
 export function outputBuffer<T extends Reals>(result: T): T {
-  if (result.byteLength > mostBytes) return result;
+  if (result.byteLength > maxBytes) return result;
   const single = result.BYTES_PER_ELEMENT === 4;
   const row = single ? 1 : 0;
   const { length } = result;

@@ -1,4 +1,4 @@
-// Work on the main thread, divided among turns of the event loop. Results do not depend on the division.
+// Divides work on the main thread among turns of the event loop. Results do not depend on the division.
 
 import { checkKept, type Matrix, type Reals, zeros } from '../matrix.ts';
 import { pause, type Steps } from './run.ts';
@@ -20,7 +20,7 @@ export function* inSlices(
   }
 }
 
-/** Calls `work` for each item and its place, in order. */
+/** Calls `work` for each item and its index, in order. */
 export function* forEach<T>(items: Iterable<T>, work: (item: T, at: number) => void): Steps<void> {
   let at = 0;
   for (const item of items) {
@@ -30,7 +30,7 @@ export function* forEach<T>(items: Iterable<T>, work: (item: T, at: number) => v
   }
 }
 
-/** Rows of `cols` elements that are copied in one slice. */
+/** Number of rows of `cols` elements to copy per slice. */
 export function rowsPerSlice(cols: number): number {
   return Math.max(1, Math.min(sliceSize, Math.floor((1 << 16) / cols)));
 }
@@ -44,7 +44,7 @@ export function* range(n: number): Steps<Int32Array> {
   return list;
 }
 
-/** Copies some rows in the given order; `argument` names their matrix in errors. */
+/** Copies the given rows, in that order; `argument` names their matrix in errors. */
 export function* gatherRows<T extends Reals>(
   operation: string,
   argument: string,
@@ -65,7 +65,7 @@ export function* gatherRows<T extends Reals>(
   return out;
 }
 
-/** Sorts a list: short parts, which are then merged. A stable sort. */
+/** Sorts a list with a stable merge sort: sorts short parts, then merges them. */
 export function* sorted(list: Int32Array, compare: (a: number, b: number) => number): Steps<Int32Array> {
   const { length } = list;
   const part = 1 << 10;
@@ -85,7 +85,7 @@ export function* sorted(list: Int32Array, compare: (a: number, b: number) => num
   return from;
 }
 
-/** Merges two sorted ranges, from `begin` and `middle`, of which the second ends at `end`. */
+/** Merges two adjacent sorted ranges, `begin` to `middle` and `middle` to `end`. */
 function* merge(
   from: Int32Array,
   to: Int32Array,

@@ -262,15 +262,15 @@ export class EventWriter {
 const now = (): number => Date.now() / 1000;
 
 /** Maximum number of values of a histogram: an object may claim any length. */
-const mostValues = 1e8;
+const maxValues = 1e8;
 
 function checkValues(values: ArrayLike<number>): void {
   const length: unknown = (values as ArrayLike<number> | null | undefined)?.length;
-  if (!Number.isInteger(length) || (length as number) < 0 || (length as number) > mostValues)
+  if (!Number.isInteger(length) || (length as number) < 0 || (length as number) > maxValues)
     throw typeError(
       'EventWriter.histogram',
       'values',
-      `a list of at most ${mostValues} numbers`,
+      `a list of at most ${maxValues} numbers`,
       quoted(values),
     );
 }

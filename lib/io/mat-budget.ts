@@ -5,7 +5,7 @@ import { damaged } from './mat-elements.ts';
 
 const inflateAsync = promisify(inflate);
 /** Maximum number of compressed bytes that are inflated on this thread, to at most 4 MB. */
-const mostInline = 2 ** 12;
+const maxInline = 2 ** 12;
 /** MATLAB's own files keep each variable below 2 GiB. */
 export const maxFile: number = 2 ** 31 - 1;
 /**
@@ -33,7 +33,7 @@ export class MatBudget {
       const options = { maxOutputLength, chunkSize };
       // A thread costs more than a few bytes, and a file can have thousands of such elements.
       const whole =
-        bytes.length <= mostInline ? inflateSync(bytes, options) : await inflateAsync(bytes, options);
+        bytes.length <= maxInline ? inflateSync(bytes, options) : await inflateAsync(bytes, options);
       this.#inflated -= whole.length;
       return whole;
     } catch (cause) {

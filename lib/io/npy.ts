@@ -51,7 +51,7 @@ interface Header {
 const magic = Buffer.from('\x93NUMPY', 'latin1');
 const maxHeader = 1 << 20;
 /** The limit of NumPy's own reader. */
-const mostAxes = 64;
+const maxAxes = 64;
 
 /**
  * Reads a .npy file (versions 1 to 3): numbers and booleans of either byte order, in C or Fortran order.
@@ -120,7 +120,7 @@ function parseHeader(path: string, text: string): Header {
   if (typeof descr !== 'string') throw invalidFile(path, 'its elements are not plain numbers');
   if (typeof fortran !== 'boolean' || !Array.isArray(shape))
     throw invalidFile(path, 'its header has a missing key');
-  if (shape.length > mostAxes) throw invalidFile(path, `it has more than ${mostAxes} axes`);
+  if (shape.length > maxAxes) throw invalidFile(path, `it has more than ${maxAxes} axes`);
   if (!isSizes(shape)) throw invalidFile(path, 'its shape is not a tuple of nonnegative integers');
   return { descr, fortran, shape };
 }
@@ -151,9 +151,9 @@ export async function writeNpy(path: string, data: TensorData, shape?: readonly 
   const dtype = dtypeOf(data);
   if (dtype === undefined) throw typeError('writeNpy', 'data', 'a typed array of numbers', data);
   const { length } = data;
-  const sides: unknown = Array.isArray(shape) && shape.length <= mostAxes ? [...shape] : (shape ?? [length]);
-  if (!isSizes(sides) || sides.length > mostAxes) {
-    throw typeError('writeNpy', 'shape', `at most ${mostAxes} integers`, shape);
+  const sides: unknown = Array.isArray(shape) && shape.length <= maxAxes ? [...shape] : (shape ?? [length]);
+  if (!isSizes(sides) || sides.length > maxAxes) {
+    throw typeError('writeNpy', 'shape', `at most ${maxAxes} integers`, shape);
   }
   if (elementCount(sides) !== length) {
     throw shapeError('writeNpy', 'shape', `a shape of ${length} elements`, `[${sides}]`);

@@ -85,7 +85,7 @@ export function checkServing(value: Readonly<Record<string, unknown>>, file: str
 }
 
 /** Limits far above the sizes of any network, because memory is allocated accordingly. */
-const [mostSide, mostDim] = [4096, 2 ** 20];
+const [maxSide, maxDim] = [4096, 2 ** 20];
 
 const count = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) > 0;
 const upTo =
@@ -98,13 +98,13 @@ const three = (value: unknown, check: (each: unknown) => boolean): boolean =>
 
 const checks: Readonly<Record<keyof Serving, (value: unknown) => boolean>> = {
   version: (value) => value === 1,
-  size: upTo(mostSide),
+  size: upTo(maxSide),
   resize: count,
   background: (value) => backgrounds.includes(value),
   maxPixels: count,
   mean: (value) => three(value, Number.isFinite),
   std: (value) => three(value, positive),
-  dim: upTo(mostDim),
+  dim: upTo(maxDim),
   c: (value) => value === null || positive(value),
   space: (value) => (spaces as readonly unknown[]).includes(value),
 };

@@ -49,7 +49,10 @@ export function rowCards(): readonly RowCard[] {
   return cards;
 }
 
-/** The head as the core describes it: the names of its operations, its floor of norms, and the published guards. */
+/**
+ * The head as the core describes it: the names of its operations, the smallest norm by which it divides, and the
+ * published guards.
+ */
 interface HeadCard {
   readonly operations: readonly string[];
   readonly unitFloor: number;
@@ -80,8 +83,8 @@ export interface RowShape {
   readonly cols: number;
 }
 
-/** A midpoint of no rows has as many columns as a row, and no data bounds that number. */
-const mostEmptyCols = 2 ** 20;
+/** Maximum number of columns of a midpoint of no rows, which no data bounds. */
+const maxEmptyCols = 2 ** 20;
 
 /** Checks that the inputs of an operation match; only the midpoint's weights may be missing. */
 export function rowShape(
@@ -103,11 +106,11 @@ export function rowShape(
       return { n, rows: n, cols: first.rows };
     }
     case 'midpoint':
-      if (first.rows === 0 && first.cols > mostEmptyCols)
+      if (first.rows === 0 && first.cols > maxEmptyCols)
         throw shapeError(
           operation,
           nameOf(card, 0),
-          `at most ${mostEmptyCols} columns without a row`,
+          `at most ${maxEmptyCols} columns without a row`,
           `${first.cols}`,
         );
       if (inputs[1] !== undefined) check(1, first.rows, 1);

@@ -67,7 +67,7 @@ export interface Curved {
 }
 
 interface RowOptions extends CallOptions {
-  /** Use the published code's guards instead of exact arithmetic, if it has any. */
+  /** Use the numerical guards of the published code, if it has any for this operation. */
   compat?: Compat | undefined;
 }
 
@@ -166,7 +166,7 @@ async function runRow<R>(
   });
 }
 
-/** The operation `name`, with errors that name another operation built on it. */
+/** Prepares the operation `name` for another operation that is built on it, which errors name. */
 export function prepareAs<T extends Reals>(
   caller: string,
   name: string,
@@ -176,7 +176,7 @@ export function prepareAs<T extends Reals>(
   return call as Prepared<DenseMatrix<T>>;
 }
 
-/** The gradients of the operation `name`, in the same way. */
+/** Prepares the gradients of the operation `name` in the same way. */
 export function prepareVjpAs(
   caller: string,
   name: string,
@@ -280,7 +280,7 @@ function read(name: string, { card, index, known }: Entry, args: readonly unknow
   const inputs = new Array<Matrix | undefined>(card.inputs.length);
   inputs[0] = first;
   for (let i = 1; i < inputs.length; ++i) {
-    const left = card.family === 'midpoint' && leftOut(args, next, vjp);
+    const left = card.family === 'midpoint' && areWeightsOmitted(args, next, vjp);
     const input = left ? undefined : inputOf(name, card, i, args[next++]);
     if (input !== undefined) checkSameType(name, nameOf(card, i), first, input);
     inputs[i] = input;
@@ -307,12 +307,12 @@ function read(name: string, { card, index, known }: Entry, args: readonly unknow
   };
 }
 
-/** Whether the weights were omitted, as opposed to given or undefined. */
-function leftOut(args: readonly unknown[], index: number, vjp: boolean): boolean {
+/** Whether the weights were omitted, as opposed to given or passed as undefined. */
+function areWeightsOmitted(args: readonly unknown[], index: number, vjp: boolean): boolean {
   return vjp ? !isRows(args[index + 1]) : args[index] !== undefined && !isRows(args[index]);
 }
 
-/** Scratch for every call's numbers: the core reads them before the call returns. */
+/** Scratch memory for the numbers of every call: the core reads them before the call returns. */
 const numbers = new Float64Array(rowNumbers);
 
 function rowNumbersOf(call: Call, job: number, to: Float64Array): Float64Array {
@@ -335,7 +335,7 @@ function rowNumbersOf(call: Call, job: number, to: Float64Array): Float64Array {
   return to;
 }
 
-/** Runs through the core's persistent array. */
+/** Runs a short call through the core's persistent array (short-call.ts). */
 function shortForward(call: Call, out: Matrix): undefined {
   rowNumbersOf(call, 0, core().callBuffer);
   const index = writeShort(call.inputs);

@@ -6,7 +6,7 @@ import { rowCall, shortData } from './call.ts';
 // heap until then: a call on two 8-vectors would spend ten times its arithmetic on that. Synchronous calls on few
 // numbers are copied through a persistent array whose address the core knows.
 
-/** Largest total number of elements of a short call, inputs and results. */
+/** Maximum total number of elements of a short call, including inputs and results. */
 const most = 128;
 
 /** Whether a call is short; `length` is that of its result or cotangent. */

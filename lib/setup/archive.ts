@@ -17,10 +17,9 @@ import { HandleReader } from '../io/zip-reader.ts';
 type OnProgress = (done: number, total: number) => void;
 
 /**
- * Unpacks lib/ and include/ of a libtorch archive or a torch wheel into `to`, completely or not at all. A
- * previous folder is removed only after that, leftovers of a killed call before it. Checks the CRC-32 of
- * every file and, in a wheel, its SHA-256 from RECORD, which must list it. One call at a time: see `setup`'s
- * lock.
+ * Unpacks lib/ and include/ of a libtorch archive or a torch wheel into `to`, atomically: a previous folder is replaced
+ * only once the new one is complete and accepted. First removes leftovers of killed calls. Checks the CRC-32 of every
+ * file and, in a wheel, its SHA-256 from RECORD, which must list it. Calls must not overlap; `setup` holds a lock.
  *
  * @param accept - checks the unpacked folder and throws if it is not suitable
  * @param onProgress - receives the bytes written so far and the total
@@ -39,8 +38,7 @@ export async function unpackLibTorch(
   try {
     await unpackInto(file, partial, onProgress);
     await accept(partial);
-    // Renamed, not removed in place: if the process is killed while removing, an incomplete libtorch would
-    // remain.
+    // Renamed, not removed in place: if the process were killed while removing it, an incomplete libtorch would remain.
     await rename(to, old).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw error;
     });
@@ -55,8 +53,8 @@ function siblingPath(to: string, what: string): string {
 }
 
 /**
- * Restores a libtorch that a killed call had renamed but not yet replaced. No other call may be unpacking:
- * see `setup`'s lock.
+ * Restores a libtorch that a killed call had renamed but not yet replaced. No other call may be unpacking; `setup`
+ * holds a lock.
  */
 export async function recoverFolder(to: string): Promise<void> {
   const left = (await leftovers(to)).filter((name) => name.endsWith('.old'));
@@ -69,7 +67,7 @@ export async function recoverFolder(to: string): Promise<void> {
   }
 }
 
-/** The temporary folders of killed calls. */
+/** Names of the temporary folders of killed calls. */
 async function leftovers(to: string): Promise<string[]> {
   const names = await readdir(dirname(to)).catch(() => []);
   return names.filter((name) => name.startsWith(`.${basename(to)}.`) && /\.(partial|old)$/.test(name));
@@ -168,9 +166,9 @@ function wantedPath(name: string): string | undefined {
   return inside === undefined ? undefined : normalize(inside);
 }
 
-/** libtorch is compressed to a third. */
+/** Maximum size of the unpacked files relative to the archive; libtorch is compressed to a third. */
 const maxInflation = 64;
-/** The RECORD of a wheel of torch has 2 MB. */
+/** Maximum size of the RECORD of a wheel; that of torch has 2 MB. */
 const maxRecord = 2 ** 25;
 
 /** Reads the RECORD of a wheel: name, sha256=BASE64URL, size. A .zip archive has no RECORD. */
@@ -213,10 +211,10 @@ async function writeEntry(
   return { crc32: crc, sha256: hash.digest('base64url') };
 }
 
-/** System errors that the names of entries cause, such as a file and a folder with the same name. */
+/** Codes of system errors caused by names of entries, such as a file and a folder with the same name. */
 const nameErrors = new Set(['EEXIST', 'EISDIR', 'ENAMETOOLONG', 'ENOTDIR']);
 
-/** Passes on disk errors. */
+/** Returns disk errors unchanged; converts all others to `ERR_HOROBALL_ARCHIVE`. */
 function asDamaged(file: string, error: unknown): unknown {
   const { syscall, code = '' } = error as NodeJS.ErrnoException;
   if (nameErrors.has(code)) return damaged(file, 'entries of the archive have names that cannot be used');

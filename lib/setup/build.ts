@@ -11,7 +11,7 @@ import { cachedAddons, cacheFolder, checkoutAddon, packageRoot, packageVersion }
 import { type AddonRecord, addonName, type BuiltAddon, type LibTorch, recordName } from './record.ts';
 import type { Ui } from './ui.ts';
 
-/** Memory of one compiler process that reads libtorch's headers. */
+/** Memory of one compiler process that includes libtorch's headers. */
 const bytesPerJob = 1.5e9;
 /** Node-API and node-addon-api, which lib/tasks/vendor.ts copies here. */
 const headers = join(packageRoot, 'dist/lib/headers');
@@ -20,7 +20,7 @@ const headers = join(packageRoot, 'dist/lib/headers');
 const gloo = ['', 'common', 'rendezvous', 'transport'].map((name) => join('native/torch/abi/gloo', name));
 
 /**
- * Hash of everything that the training addon is built from; the addon is rebuilt if and only if this changes.
+ * Hash of everything from which the training addon is built; the addon is rebuilt if and only if it changes.
  */
 export function fingerprint(libtorch: LibTorch): string {
   const hash = createHash('sha256');
@@ -42,8 +42,8 @@ export function fingerprint(libtorch: LibTorch): string {
 }
 
 /**
- * Builds the training addon for a libtorch and stores it with its record: in a checkout, or in a cache whose folders are named
- * by libtorch and the hash of everything it is built from, which `npm ci` keeps.
+ * Builds the training addon for a libtorch and stores it with its record: in the checkout, or else in a folder of the
+ * cache, which `npm ci` keeps, named after the libtorch version and the fingerprint.
  *
  * @throws Error `ERR_HOROBALL_BUILD` if a tool is missing or the build fails
  */
@@ -68,7 +68,7 @@ export async function buildCore(ui: Ui): Promise<void> {
   await cmake(work, [`-DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${folder}`], 'core', 'light core', ui);
 }
 
-/** The package's folder, or the cache if that is read-only. */
+/** Returns the first of the folders that is writable: the package's, or the cache if that is read-only. */
 async function outputFolder(folders: readonly string[]): Promise<string> {
   for (const folder of folders) {
     try {
@@ -95,8 +95,7 @@ async function publish(from: string, folder: string, record: AddonRecord): Promi
 }
 
 /**
- * Passes a folder with lib/ and include/ to CMake by name; a libtorch of the system is found by CMake's own
- * search.
+ * Passes the folder of a libtorch with lib/ and include/ to CMake; CMake finds a libtorch of the system by its own search.
  */
 function libtorchOptions({ lib, include }: LibTorch): string[] {
   const root = dirname(lib);
@@ -123,7 +122,7 @@ async function cmake(
 
 interface StepOptions {
   env: NodeJS.ProcessEnv;
-  /** Commands that the build runs at the same time. */
+  /** Number of commands that the build runs in parallel. */
   jobs?: number;
 }
 

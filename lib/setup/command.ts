@@ -5,7 +5,7 @@ export interface CommandResult {
   /** Null if the program does not exist or was ended by a signal. */
   code: number | null;
   stdout: string;
-  /** The last part of its output, for error messages. */
+  /** The last part of the output, for error messages. */
   stderr: string;
 }
 
@@ -19,9 +19,10 @@ export interface CommandOptions {
   onLine?: (line: string) => void;
 }
 
-const kept = 64_000;
+/** Maximum number of characters of each stream that are kept. */
+const maxKept = 64_000;
 
-/** Runs a program with its stdin closed. Never rejects: a missing program gives code null. */
+/** Runs a program without input. Never rejects: if the program does not exist, `code` is null. */
 export function run(
   program: string,
   args: readonly string[],
@@ -45,7 +46,7 @@ export function run(
     for (const stream of ['stdout', 'stderr'] as const) {
       let rest = '';
       child[stream].setEncoding('utf8').on('data', (text: string) => {
-        out[stream] = (out[stream] + text).slice(-kept);
+        out[stream] = (out[stream] + text).slice(-maxKept);
         const lines = (rest + text).split(/\r?\n|\r/);
         rest = lines.pop() ?? '';
         for (const line of lines) onLine?.(line);

@@ -8,7 +8,7 @@ import { type AddonInfo, probeAddon } from './probe.ts';
 import { findAddon } from './record.ts';
 import { searchInputs } from './setup.ts';
 
-/** The finding, or one sentence that says why it is not usable. */
+/** A working component, or one sentence that says why it does not work. */
 export type Finding<T> = ({ ok: true } & T) | { ok: false; reason: string };
 
 /** Everything that determines whether horoball works here. */

@@ -8,7 +8,7 @@ import type { LibTorch } from './record.ts';
 
 /** One location that was checked. */
 export interface CheckedPlace {
-  /** In words: LIBTORCH, LIBTORCH_USE_PYTORCH, chosen earlier, python3, system. */
+  /** The location in words: LIBTORCH, LIBTORCH_USE_PYTORCH, chosen earlier, python3 or system. */
   origin: string;
   found?: LibTorch;
   /** Why it was not found or cannot be used. */
@@ -24,7 +24,7 @@ export interface SearchInputs {
   pythonTorch: () => Promise<{ root: string } | { reason: string }>;
   /** Folder of the system's headers and folders of its libraries. */
   system: { include: string; libs: readonly string[] };
-  /** Returns why the library cannot be loaded here, or undefined. */
+  /** Returns true if the library can be loaded here, otherwise the reason why not. */
   loads: (libtorch: LibTorch) => Promise<true | string>;
 }
 
@@ -38,7 +38,7 @@ export interface Search {
  * Searches for libtorch: LIBTORCH, LIBTORCH_USE_PYTORCH=1, the earlier choice, the torch of python3, the
  * system's. Selects the first that exists and can be loaded.
  *
- * @throws Error `ERR_HOROBALL_NO_TORCH` if the environment names one that cannot be used; no other replaces it
+ * @throws Error `ERR_HOROBALL_NO_TORCH` if the environment selects one that cannot be used: no other is then tried
  */
 export async function findLibTorch(inputs: SearchInputs): Promise<Search> {
   const looked: CheckedPlace[] = [];

@@ -8,9 +8,9 @@ import type { LibTorch } from './record.ts';
 export type Inspection = { libtorch: LibTorch } | { reason: string };
 
 const oldest = [1, 13] as const;
-/** Newer major versions are untested. */
-const beyond = 3;
-/** The newer location first; the header at the older location only includes it. */
+/** The first major version that is not supported, because it is untested. */
+const firstUntested = 3;
+/** The newer location comes first: since it exists, the header at the older location only includes it. */
 const versionHeaders = ['torch/headeronly/version.h', 'torch/csrc/api/include/torch/version.h'];
 
 /** Inspects a folder that contains lib/ and include/: an unpacked archive, or the torch folder of a wheel. */
@@ -26,7 +26,7 @@ export function inspect(origin: string, lib: string, include: string): Inspectio
   const version = headerVersion(include);
   if (version === undefined) return { reason: `no headers of libtorch found in ${include}` };
   const [major = 0, minor = 0] = version.split('.').map(Number);
-  if (major < oldest[0] || (major === oldest[0] && minor < oldest[1]) || major >= beyond) {
+  if (major < oldest[0] || (major === oldest[0] && minor < oldest[1]) || major >= firstUntested) {
     return { reason: `expected version ${oldest.join('.')} to 2.x, got ${version}` };
   }
   const cuda = existsSync(join(lib, `libtorch_cuda${librarySuffix}`));

@@ -18,7 +18,7 @@ import type { Ui } from './ui.ts';
 /** The version to install if none is found. */
 const wantedVersion = '2.13.0';
 
-/** A way to obtain libtorch; `install` throws if it does not work here. */
+/** A way to obtain libtorch. `install` throws if it does not work on this machine. */
 interface Way {
   name: string;
   install: (ui: Ui) => Promise<LibTorch>;
@@ -98,9 +98,9 @@ async function usable(inspection: Inspection, what = 'it'): Promise<LibTorch> {
  */
 async function fromPip(ui: Ui): Promise<LibTorch> {
   return inTemporaryFolder(async (folder) => {
-    const patience = ['--retries', '0', '--timeout', '5', '--disable-pip-version-check'];
+    const networkOptions = ['--retries', '0', '--timeout', '5', '--disable-pip-version-check'];
     const what = ['--no-deps', '--only-binary', ':all:', '--dest', folder, `torch==${wantedVersion}`];
-    const result = await run('python3', ['-m', 'pip', 'download', ...patience, ...what], {
+    const result = await run('python3', ['-m', 'pip', 'download', ...networkOptions, ...what], {
       onLine: (line) => ui.status(line.trim()),
     });
     if (result.code === null) throw new Error('python3 was not found');
@@ -118,7 +118,7 @@ interface Archive {
 }
 
 /**
- * PyTorch does not publish hashes of its archives; two independent projects pin these for 2.13.0. Change them
+ * PyTorch does not publish hashes of its archives; two independent projects pin these for 2.13.0. Update them together
  * with the version.
  */
 function officialArchive(): Archive | undefined {
@@ -148,9 +148,9 @@ async function fromUrl({ url, sha256 }: Archive, ui: Ui): Promise<LibTorch> {
 }
 
 async function download(url: string, file: string, ui: Ui): Promise<void> {
-  const patience = new AbortController();
-  const timer = setTimeout(() => patience.abort(new Error('no response')), connectMs);
-  const response = await fetch(url, { signal: patience.signal })
+  const connection = new AbortController();
+  const timer = setTimeout(() => connection.abort(new Error('no response')), connectMs);
+  const response = await fetch(url, { signal: connection.signal })
     .catch((error: Error) => {
       throw new Error(error.cause instanceof Error ? error.cause.message : error.message);
     })
@@ -171,7 +171,7 @@ async function download(url: string, file: string, ui: Ui): Promise<void> {
 
 // ---- A local archive --------------------------------------------------------------------------------------
 
-/** The folder of the libtorch that setup unpacks. */
+/** The folder into which setup unpacks libtorch. */
 const installedFolder = (): string => join(cacheFolder(), 'libtorch', 'current');
 
 /** Restores the installed libtorch if a setup was killed while replacing it. */
@@ -187,7 +187,7 @@ async function fromArchive(file: string, ui: Ui): Promise<LibTorch> {
   return usable(inspectRoot('installed by setup', root));
 }
 
-/** Reports whole megabytes, each once. */
+/** Reports progress in whole megabytes, each value once. */
 function inMegabytes(ui: Ui, label: string): (done: number, total: number) => void {
   const megabytes = (bytes: number): number => Math.round(bytes / 1e6);
   let shown = -1;

@@ -9,8 +9,8 @@ import type { LibTorch } from './record.ts';
 const self = fileURLToPath(import.meta.url);
 
 /**
- * Loads the library in a child process, because a faulty library may crash it. Returns the loader's error, if
- * any.
+ * Loads libtorch in a child process, because a faulty library may crash the process. Returns true, or the error of the
+ * loader.
  */
 export async function loads({ lib }: LibTorch): Promise<true | string> {
   const result = await run(process.execPath, [self, lib], { timeoutMs: 60_000 });

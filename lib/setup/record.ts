@@ -9,7 +9,7 @@ import { addonFolders, cacheFolder } from './paths.ts';
 
 /** A libtorch on this machine. */
 export interface LibTorch {
-  /** In words: `LIBTORCH`, `python3`, `system`, `cache`. */
+  /** How it was found, in words, such as `LIBTORCH`, `python3`, `system` or `installed by setup`. */
   origin: string;
   /** Folder that contains libtorch_cpu. */
   lib: string;
@@ -23,7 +23,7 @@ export interface LibTorch {
 /** The record that `setup` stores next to the training addon. */
 export interface AddonRecord {
   libtorch: LibTorch;
-  /** Hash of the sources and the libtorch that the addon was built from. */
+  /** Hash of the sources and of the libtorch from which the addon was built. */
   fingerprint: string;
 }
 
@@ -48,7 +48,10 @@ export interface BuiltAddon {
   record: AddonRecord;
 }
 
-/** Returns the training addon that `setup` built or used last, or that of a fingerprint; undefined if not found. */
+/**
+ * Returns the training addon that `setup` built or used last or, if `of` is given, the one with that fingerprint;
+ * undefined if not found.
+ */
 export function findAddon(folders: readonly string[] = addonFolders(), of?: string): BuiltAddon | undefined {
   for (const folder of folders) {
     const [file, record] = [join(folder, addonName), join(folder, recordName)];
@@ -66,7 +69,7 @@ export function readChoice(): LibTorch | undefined {
   return readRecord(libtorchSchema, choiceFile());
 }
 
-/** A record has a dozen values. */
+/** Maximum number of values in a record, which has a dozen. */
 const maxValues = 1000;
 
 /** Reads a record; undefined if it is missing or invalid, so that it is rewritten. */

@@ -29,7 +29,7 @@ export interface SetupResult {
   changed: boolean;
 }
 
-/** Diagnosis of the installation afterwards. */
+/** Inputs for the search for libtorch on this machine. */
 export function searchInputs(): SearchInputs {
   return { env: process.env, chosen: readChoice(), pythonTorch, system: systemFolders(), loads };
 }
@@ -60,7 +60,7 @@ async function install(options: SetupOptions, coreBuilt: boolean, ui: Ui): Promi
   const keep = built !== undefined && options.force !== true;
   const { file } = keep ? built : await buildTrainAddon(libtorch, ui);
   const now = new Date();
-  await utimes(dirname(file), now, now); // the most recently used one is loaded
+  await utimes(dirname(file), now, now); // `findAddon` prefers the most recently used one
   const probed = await probeAddon();
   if ('reason' in probed) {
     throw coded(probed.code, `the training addon was built but does not work: ${probed.reason}`);
@@ -93,7 +93,7 @@ async function ensureCore(ui: Ui): Promise<boolean> {
   return true;
 }
 
-/** Two concurrent setups would unpack and build in the same folders. */
+/** Prevents concurrent setups, which would unpack and build in the same folders. */
 async function setupLock(): Promise<Lock> {
   await ensureFolder(cacheFolder());
   return await Lock.take(join(cacheFolder(), 'setup.lock'), (holder, advice) =>
@@ -107,6 +107,6 @@ async function ensureLibTorch({ libtorch: given, sha256 }: SetupOptions, ui: Ui)
   if (libtorch !== undefined) return libtorch;
   const searched = looked.map(({ origin, reason }) => `  ${origin}: ${reason}`).join('\n');
   ui.say(`No libtorch was found:\n${searched}`);
-  await requireTools('training addon'); // fails before hundreds of megabytes are downloaded for nothing
+  await requireTools('training addon'); // fails before hundreds of megabytes are downloaded
   return installLibTorch(ui);
 }

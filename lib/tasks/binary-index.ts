@@ -1,10 +1,11 @@
-// Writes dist/lib/binary/index.js, which names every file of the core literally: file tracers (@vercel/nft) and bundlers find
-// only such names. It is CommonJS because a module cannot wait for `import` to load the core.
+// Writes dist/lib/binary/index.js, which contains the path of every file of the core as a literal: file tracers
+// (@vercel/nft) and bundlers find only literals. It is CommonJS because the core is loaded synchronously, and
+// `import()` is not.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { packageOf, platforms } from '../platforms.ts';
 
-/** The name of the binary in prebuilds/<platform>/, whose tags node-gyp-build reads. */
+/** The name of the binary in prebuilds/<platform>/, in which node-gyp-build reads the tags. */
 export function prebuiltName(name: string): string {
   const { libc } = platforms[name]!;
   return libc === undefined ? 'horoball.node' : `horoball.${libc}.node`;
@@ -30,7 +31,7 @@ function text(): string {
     (file) => `  join(__dirname, \`../../../prebuilds/\${process.platform}-\${process.arch}/${file}\`),`,
   );
   return `'use strict';
-// Where the files of the core are. Every name is literal, so that file tracers and bundlers find the files.
+// The paths of the core's files, as literals, so that file tracers and bundlers find the files.
 const { join } = require('node:path');
 
 exports.own = [

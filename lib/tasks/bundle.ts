@@ -1,8 +1,8 @@
-// Writes the entry points that tsc does not. The light core becomes one file, dist/lib/horoball.js, which
-// `import 'horoball'` loads: finding and compiling thirty small modules takes 36 ms, one module takes 5 ms. It is next to the
-// modules, so that the package's root is at the path that they expect. For `require`, each entry has a .cjs file, and its
-// declarations as .d.cts. Browsers get dist/lib/wasm/bundle.js, which has the WebAssembly core only. In a package, what the
-// modules import from small packages is bundled too (vendor.ts), so that a user installs no package for it.
+// Writes the entry points that tsc does not write. The light core becomes one file, dist/lib/horoball.js, which `import
+// 'horoball'` loads: finding and compiling thirty small modules takes 36 ms, one module takes 5 ms. It is in the folder
+// of the modules, so that their relative paths to the package's root stay valid. For `require`, each entry has a .cjs
+// file, and its declarations as .d.cts. Browsers get dist/lib/wasm/bundle.js, which has the WebAssembly core only. In a
+// package, imports from small packages are bundled too (vendor.ts), so that users need not install them.
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,13 +16,13 @@ const common = {
   bundle: true,
   platform: 'node',
   target: 'node20',
-  // Keeps line breaks: before the message of an uncaught error, Node prints the source line that threw it. Keeps identifiers:
-  // shorter ones need a call per function that restores its name, and more memory than they save.
+  // Keeps line breaks: before the message of an uncaught error, Node prints the source line that threw it. Keeps
+  // identifiers: shortened ones would need a call per function to restore its name, and more memory than they save.
   minifySyntax: true,
   logLevel: 'warning',
 } as const satisfies BuildOptions;
 
-/** CommonJS has no URL, and requires the index of binaries literally. */
+/** Options for CommonJS, which has no `import.meta.url`, and where the index of binaries must be in a literal `require`. */
 function inCommonJs(toLib: string): BuildOptions {
   const index: Plugin = {
     name: 'index of binaries',
@@ -47,7 +47,7 @@ function inCommonJs(toLib: string): BuildOptions {
     define: { 'import.meta.url': 'ownUrl' },
   };
 }
-/** Not bundled: it reads runs and weights, which a program that serves an exported network does not need. */
+/** Not bundled, because a program that serves an exported network does not need to read runs and weights. */
 const external = [join(lib, 'onnx/source.js')];
 
 /** Browser replacements for the modules that use Node. */

@@ -33,7 +33,7 @@ const read = (source: string, group: string): Page => ({
   markdown: readFileSync(join(root, source), 'utf8'),
 });
 
-/** In the order of its table of contents. */
+/** The pages of the guide, in the order of its table of contents. */
 function guide(): Page[] {
   const { markdown } = read('lib/guide/README.md', '');
   const names = Array.from(markdown.matchAll(/\]\((\w+\.md)\)/g), ([, name]) => name!);

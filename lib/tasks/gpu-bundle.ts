@@ -1,5 +1,5 @@
-// npm run gpu:bundle: packs into .gpu/ what a GPU machine without network needs in addition to a checkout of
-// this commit: a Node binary, the packages for building and testing, and the compiled JavaScript. On that
+// npm run gpu:bundle: packs into .gpu/ everything that a GPU machine without network access needs in addition to a
+// checkout of this commit: a Node binary, the packages for building and testing, and the compiled JavaScript. On that
 // machine, `bench/gpu.sh` unpacks it.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -9,11 +9,11 @@ import { gzipSync } from 'node:zlib';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const folder = join(root, '.gpu');
-const mostBytes = 60e6;
+const maxBytes = 60e6;
 
 /** Packages for running tests and decoding images; the rest are dependencies of the package. */
 const alsoNeeded = ['ava', 'sharp'];
-/** Binaries for other platforms. */
+/** Excludes binaries for other platforms. */
 const foreign = ['darwin', 'win32', 'linux-arm', 'musl'].map((name) => `--exclude=*/prebuilds/*${name}*`);
 
 interface Manifest {
@@ -68,8 +68,8 @@ function main(): void {
   for (const [name, size] of sizes)
     process.stdout.write(`${(size / 1e6).toFixed(1).padStart(6)} MB  ${name}\n`);
   process.stdout.write(`${(total / 1e6).toFixed(1).padStart(6)} MB  in .gpu; there, run bench/gpu.sh\n`);
-  if (total > mostBytes) {
-    process.stderr.write(`.gpu is over ${mostBytes / 1e6} MB\n`);
+  if (total > maxBytes) {
+    process.stderr.write(`.gpu is over ${maxBytes / 1e6} MB\n`);
     process.exitCode = 1;
   }
 }

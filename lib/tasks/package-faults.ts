@@ -1,9 +1,9 @@
-// Finds faults of a package before it is published: a missing file, a binary of another system.
+// Finds faults of a package before it is published, such as a missing file or a binary for another system.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Platform, packageOf, platforms } from '../platforms.ts';
 
-/** Bytes that identify a binary: [offset, value] pairs per system and processor. */
+/** The first bytes of a binary per system, in hexadecimal. */
 const magic: Readonly<Record<Platform['os'], string>> = {
   linux: '7f454c46',
   darwin: 'cffaedfe',
@@ -16,7 +16,7 @@ const machine: Readonly<Record<Platform['os'], Readonly<Record<Platform['cpu'], 
   win32: { x64: 0x8664, arm64: 0xaa64 },
 };
 
-/** Why a file is not an addon for a platform; undefined if it is. */
+/** Returns the reason why a file is not an addon for a platform; undefined if it is. */
 export function binaryFault(bytes: Buffer, { os, cpu, libc }: Platform): string | undefined {
   const system = `${os}-${cpu}`;
   if (bytes.length < 1024 || !bytes.toString('hex', 0, 8).startsWith(magic[os]))
@@ -44,7 +44,7 @@ interface Published {
   optionalDependencies?: Record<string, string>;
 }
 
-/** What the folder of the main package lacks. */
+/** Returns the faults of the main package in a folder. */
 export function packageFaults(folder: string): string[] {
   const found = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Published;
   const named = [...targets(found.exports), ...Object.values(found.bin), found.main, found.types];

@@ -48,7 +48,10 @@ export function platformPackage(name: string, binary: string, folder: string): s
   return folder;
 }
 
-/** Writes the package `horoball`: the files that `npm pack` would take, without binaries and what only a checkout needs. */
+/**
+ * Writes the package `horoball`: the files that `npm pack` would include, without binaries and without fields that only
+ * a checkout needs.
+ */
 export async function mainPackage(folder: string): Promise<string> {
   const [{ files }] = JSON.parse(npm(root, 'pack', '--dry-run', '--ignore-scripts', '--json')) as [
     { files: { path: string }[] },

@@ -1,4 +1,4 @@
-// npm run prebuilds [-- PLATFORM]: builds the light core as it is published, to prebuilds/<platform>/, and checks the
+// npm run prebuilds [-- PLATFORM]: builds the light core for publication, to prebuilds/<platform>/, and checks the
 // result. The default is this machine's platform; linux-arm64 and win32-x64 can also be cross-compiled on Linux.
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -67,7 +67,7 @@ function crossOptions(): string[] {
   ];
 }
 
-/** On Windows, an addon links with an import library of node.exe, which is made from the list of its functions. */
+/** On Windows, an addon links with an import library of node.exe, which is created from the list of Node-API functions. */
 function windowsOptions(work: string): string[] {
   if (platform!.os !== 'win32') return [];
   const { symbols } = require('node-api-headers') as {
@@ -81,7 +81,7 @@ function windowsOptions(work: string): string[] {
   return [`-DCMAKE_JS_LIB=${library}`, ...(target === here ? ['-G', 'Ninja'] : [])];
 }
 
-/** No symbol may be newer than the oldest glibc that is supported. */
+/** Fails if the binary needs a symbol that is newer than the oldest supported glibc. */
 function checkGlibc(file: string): void {
   const wanted = run('readelf', ['--dyn-syms', '--wide', file]).matchAll(/(\S+)@GLIBC_(\d+)\.(\d+)/g);
   const symbols = Array.from(wanted, ([, name, major, minor]) => ({

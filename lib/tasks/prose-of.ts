@@ -3,8 +3,9 @@ const sentence = /[A-Za-z]{2,}[,;:]? +[a-z]{2,}/;
 const regexAfter = /(?:[(,=:[!&|?{};\n]|=>|\breturn|^)\s*$/;
 
 /**
- * Comments and sentences in string literals of a TypeScript or C++ source. Everything else becomes spaces, so lines and
- * columns stay those of the source. Text between backquotes inside comments is code and is left out, too.
+ * Returns the comments and the sentences in string literals of a TypeScript or C++ source. Everything else becomes
+ * spaces, so lines and columns stay those of the source. Text between backquotes inside comments is code and is left
+ * out, too.
  */
 export function proseOf(source: string): string {
   const blank = (text: string): string => text.replace(/[^\n]/g, ' ');

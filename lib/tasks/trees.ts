@@ -1,6 +1,6 @@
-// Prints the tables of lib/guide/trees.md: node dist/lib/tasks/trees.js STUDY...
-// The studies vary the option `tree` with the same seeds, each with one geometry and the same options otherwise. Seeds that some
-// run has not finished are left out.
+// Prints the tables of lib/guide/trees.md: node dist/lib/tasks/trees.js STUDY... Each study varies the option `tree` in
+// one geometry; seeds and all other options are the same in all studies. Seeds that some arm has not finished are
+// omitted.
 import { join } from 'node:path';
 import { geometryTerms } from '../card-names.ts';
 import { trainedSpace } from '../train/options/define.ts';
@@ -64,7 +64,7 @@ async function figuresOf(folder: string, geometry: RunConfig['geometry']): Promi
   };
 }
 
-/** What is added to a figure by a change, per seed. */
+/** The difference of a figure between two arms, or between two such differences, per seed. */
 interface Comparison {
   name: string;
   of: (seed: number, figure: keyof Figures) => number;

@@ -13,8 +13,8 @@ import { coreFolders } from './core-folders.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const work = join(root, 'build/wasm');
-/** Compressed for transfer, as a web server sends it. */
-const mostBytes = 500_000;
+/** Maximum size of the compressed core, as a web server sends it. */
+const maxBytes = 500_000;
 
 function main(): void {
   const testing = process.argv.includes('--test');
@@ -56,12 +56,12 @@ function build(compiler: string): void {
   const packed = gzipSync(bytes, { level: 9 });
   writeFileSync(to, packed);
   process.stderr.write(`${to}: ${kilobytes(packed.length)}, unpacked ${kilobytes(bytes.length)}\n`);
-  if (packed.length > mostBytes) fail(`${to}: expected at most ${kilobytes(mostBytes)}`);
+  if (packed.length > maxBytes) fail(`${to}: expected at most ${kilobytes(maxBytes)}`);
 }
 
 const kilobytes = (bytes: number): string => `${Math.round(bytes / 1000)} kB`;
 
-/** Files that test the native binary itself (its CPU levels, memory limits, raw functions), or no core at all. */
+/** Test files of the native binary itself (CPU levels, memory limits, raw functions), or that use no core. */
 const nativeOnly = ['bench', 'process', 'hostile', 'wrong-arguments', 'examples', 'guide', 'import-rules'];
 
 function test(): void {

@@ -18,7 +18,7 @@ export interface Relation {
 
 const name = 'embedTree';
 /** Maximum number of pairs, which the typed arrays of a browser, or of Node with its default memory, can hold. */
-const mostPairs = 1 << 27;
+const maxPairs = 1 << 27;
 
 /** Reads edges. `ancestors`: the edges lead from a node to its parents, and each node is related to all its ancestors. */
 export function* relationOf(edges: Iterable<readonly Node[]>, ancestors: boolean): Steps<Relation> {
@@ -27,7 +27,7 @@ export function* relationOf(edges: Iterable<readonly Node[]>, ancestors: boolean
   const starts = new Int32Array(nodes.length + 1);
   yield* forEach(sets, (set, u) => {
     starts[u + 1] = starts[u]! + set.size;
-    if (starts[u + 1]! > mostPairs) throw rangeError(name, 'edges', `at most ${mostPairs} pairs`, 'more');
+    if (starts[u + 1]! > maxPairs) throw rangeError(name, 'edges', `at most ${maxPairs} pairs`, 'more');
   });
   const count = starts[nodes.length]!;
   const pairs = new Int32Array(2 * count);

@@ -1,10 +1,10 @@
-// Stands in for lib/native.ts in the bundle for browsers, dist/lib/wasm/bundle.js.
+// Replaces lib/native.ts in the bundle for browsers, dist/lib/wasm/bundle.js.
 import { type Core, type CoreInfo, infoOf } from '../call/binding.ts';
 import { coded } from '../errors.ts';
 import { wasmCore } from './core.ts';
 import type { Answer, WorkerPort } from './jobs.ts';
 
-/** The part of a browser's Worker that is used; this package includes no browser types. */
+/** The members of a browser's Worker that are used; this package includes no browser types. */
 interface BrowserWorker {
   postMessage(message: unknown, transfer: readonly ArrayBuffer[]): void;
   onmessage: ((event: { data: Answer }) => void) | null;
@@ -12,7 +12,7 @@ interface BrowserWorker {
 }
 declare const Worker: new (url: URL, options: { type: 'module' }) => BrowserWorker;
 
-const mostWorkers = 4;
+const maxWorkers = 4;
 
 let loaded: Core | undefined;
 let loading: Promise<void> | undefined;
@@ -42,7 +42,7 @@ async function load(): Promise<void> {
     const module = await WebAssembly.compile(await unpacked(await response.arrayBuffer()));
     const { hardwareConcurrency = 1 } =
       (globalThis as { navigator?: { hardwareConcurrency?: number } }).navigator ?? {};
-    const workers = Math.min(mostWorkers, hardwareConcurrency);
+    const workers = Math.min(maxWorkers, hardwareConcurrency);
     loaded = wasmCore(module, { spawn: port, workers, level: undefined });
   } catch (cause) {
     const message = `horoball's WebAssembly core failed to load from ${url} (${(cause as Error).message})`;
@@ -50,7 +50,7 @@ async function load(): Promise<void> {
   }
 }
 
-/** The browser has already unpacked it if the server says `Content-Encoding: gzip`. */
+/** Unpacks the core, unless the browser has already done so because of `Content-Encoding: gzip`. */
 async function unpacked(bytes: ArrayBuffer): Promise<ArrayBuffer> {
   if (new Uint8Array(bytes)[0] !== 0x1f) return bytes;
   return await new Response(

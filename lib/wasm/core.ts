@@ -14,7 +14,7 @@ export interface Host {
   readonly level: string | undefined;
 }
 
-/** The core on top of a compiled horoball.wasm: synchronous calls on this thread, jobs in workers. */
+/** Creates the core from a compiled horoball.wasm. Synchronous calls run on this thread, jobs in workers. */
 export function wasmCore(module: WebAssembly.Module, host: Host): Core {
   const instance = new Instance(module, () => 0);
   const jobs = new Jobs(module, host.spawn, host.workers);
@@ -59,7 +59,10 @@ export function wasmCore(module: WebAssembly.Module, host: Host): Core {
   return core as unknown as Core;
 }
 
-/** The job's number is the last argument; a row-wise call keeps it among its numbers; a short call is synchronous. */
+/**
+ * Returns the job number of a call: its last argument or, in a row-wise call, one of its numbers. 0 for a short call,
+ * which is synchronous.
+ */
 function jobOf(args: readonly unknown[]): number {
   const last = args.at(-1);
   const job = typeof last === 'number' ? last : args[0] instanceof Float64Array ? args[0][rowCall.job] : 0;
@@ -70,7 +73,7 @@ function isJob(value: number | undefined): value is number {
   return Number.isInteger(value) && (value as number) > 0 && (value as number) < 2 ** 32;
 }
 
-/** The arguments of the synchronous call. */
+/** Returns the arguments with job 0, which makes the call synchronous. */
 function withoutJob(args: readonly unknown[]): readonly unknown[] {
   if (typeof args.at(-1) === 'number') return args.with(-1, 0);
   const numbers = (args[0] as Float64Array).slice();

@@ -25,7 +25,7 @@ interface Exports {
   level(): number;
 }
 
-/** The exports that return a text. */
+/** The exports that return a string. */
 type Text =
   | 'calls'
   | 'row_cards'
@@ -39,13 +39,13 @@ type Text =
 /** A typed array that the core reads or writes. */
 export type Numbers = Float32Array | Float64Array | Int32Array | Uint8Array;
 
-/** A function of the core: its index, and the copies of the arguments that it writes. */
+/** A function of the core: its index, and the indices of the arguments that it writes. */
 export interface WasmFunction {
   readonly index: number;
   readonly outputs: ReadonlySet<number>;
 }
 
-/** The kinds of arguments; native/wasm/arguments.h has the same list. */
+/** The kinds of arguments, as in native/wasm/arguments.h. */
 const kinds = { number: 0, boolean: 1, null: 2, undefined: 3, array: 8, other: 9 } as const;
 const arrayKinds: Readonly<Record<string, number>> = {
   Float32Array: 4,
@@ -56,7 +56,7 @@ const arrayKinds: Readonly<Record<string, number>> = {
 const slotBytes = 16;
 
 /** Memory of a WebAssembly instance never shrinks, so one that grew beyond this is replaced after the call. */
-const mostKept = 256 << 20;
+const maxKeptBytes = 256 << 20;
 
 const roundUp = (bytes: number): number => Math.ceil(bytes / 64) * 64;
 
@@ -76,7 +76,7 @@ export class Instance {
   readonly functions: ReadonlyMap<string, WasmFunction>;
   #callBuffer: Float64Array | undefined;
 
-  /** @param canceled - returns 1 if the call that runs is canceled; called between tiles */
+  /** @param canceled - returns 1 if the running call is canceled; called between tiles */
   constructor(module: WebAssembly.Module, canceled: () => number) {
     this.#module = module;
     this.#canceled = canceled;
@@ -128,7 +128,7 @@ export class Instance {
       this.#readBack(copies, base);
     } finally {
       if (this.#exports === exports) exports.release(base);
-      if (this.#exports.memory.buffer.byteLength > mostKept) this.#renew();
+      if (this.#exports.memory.buffer.byteLength > maxKeptBytes) this.#renew();
     }
   }
 
@@ -149,7 +149,7 @@ export class Instance {
       slots.setInt32(at + 8, arrayKinds[array[Symbol.toStringTag]] as number, true);
       slots.setUint32(at + 12, array.length, true);
       if (copied.reads) new Uint8Array(buffer, base + offset).set(bytesOf(array));
-      copied.reads = false; // copied once, if it is given twice
+      copied.reads = false; // an array that is given twice is copied once
     }
   }
 
@@ -177,7 +177,7 @@ export class Instance {
     }
   }
 
-  /** A trap leaves an instance in an unknown state, and memory never shrinks. */
+  /** Replaces the instance: a trap leaves it in an unknown state, and its memory never shrinks. */
   #renew(): void {
     this.#exports = this.#start();
     this.#callBuffer = undefined;
@@ -211,7 +211,7 @@ export class Instance {
   }
 }
 
-/** The copies whose bits are set; a number holds 53 of them. */
+/** Returns the indices of the bits that are set, of which a number has 53. */
 function bitsOf(bits: number): ReadonlySet<number> {
   const set = new Set<number>();
   for (let index = 0; bits >= 2 ** index; ++index)
@@ -241,7 +241,7 @@ function layOut(
   return { copies, bytes };
 }
 
-/** Whether two arrays are the same numbers in the same memory. */
+/** Whether two arrays are views of the same type on the same memory. */
 export function isSame(a: Numbers, b: Numbers): boolean {
   return (
     a === b ||

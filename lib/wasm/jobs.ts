@@ -6,11 +6,11 @@ export interface WorkerPort {
   post(message: ToWorker, transfer: readonly ArrayBuffer[]): void;
   /** Notified once per call, and if the worker fails. */
   listen(onAnswer: (answer: Answer) => void, onError: (error: Error) => void): void;
-  /** A busy worker keeps the process alive, an idle one does not. */
+  /** Tells the worker whether it is busy: a busy worker keeps the process alive, an idle one does not. */
   busy(isBusy: boolean): void;
 }
 
-/** An array that is only written needs no copy: the worker makes one. */
+/** The type and length of an array that is only written: the worker creates it, so it need not be sent. */
 export interface Fresh {
   readonly fresh: string;
   readonly length: number;
@@ -28,7 +28,7 @@ export type Answer =
 
 interface Job {
   readonly number: number;
-  /** Its promise is already rejected. */
+  /** Whether its promise has already been rejected. */
   isCanceled?: boolean;
   readonly message: ToWorker;
   readonly transfer: readonly ArrayBuffer[];
@@ -36,9 +36,9 @@ interface Job {
   readonly reject: (error: Error) => void;
 }
 
-interface Lane {
+interface WorkerSlot {
   readonly port: WorkerPort;
-  /** 1 cancels the call that runs. Missing where memory cannot be shared. */
+  /** Set to 1 to cancel the running call; undefined if memory cannot be shared. */
   readonly flag: Int32Array | undefined;
   job: Job | undefined;
 }
@@ -47,15 +47,15 @@ interface Lane {
 export class Jobs {
   readonly #module: WebAssembly.Module;
   readonly #spawn: () => WorkerPort;
-  readonly #most: number;
-  readonly #lanes: Lane[] = [];
+  readonly #maxWorkers: number;
+  readonly #slots: WorkerSlot[] = [];
   readonly #waiting: Job[] = [];
 
-  /** @param most - number of workers; they start when they are needed */
-  constructor(module: WebAssembly.Module, spawn: () => WorkerPort, most: number) {
+  /** @param maxWorkers - maximum number of workers, which are started when they are needed */
+  constructor(module: WebAssembly.Module, spawn: () => WorkerPort, maxWorkers: number) {
     this.#module = module;
     this.#spawn = spawn;
-    this.#most = most;
+    this.#maxWorkers = maxWorkers;
   }
 
   /** Runs a call in a worker. The arrays that it writes are filled before the promise resolves. */
@@ -82,37 +82,37 @@ export class Jobs {
     });
   }
 
-  /** Rejects a call at once: the worker has copies, and stops at the next tile where memory can be shared. */
+  /** Rejects a call immediately. The worker, which has its own copies, stops at the next tile if memory can be shared. */
   cancel(number: number): void {
     const at = this.#waiting.findIndex((job) => job.number === number);
-    const lane = this.#lanes.find(({ job }) => job?.number === number);
-    const job = at >= 0 ? this.#waiting.splice(at, 1)[0] : lane?.job;
+    const slot = this.#slots.find(({ job }) => job?.number === number);
+    const job = at >= 0 ? this.#waiting.splice(at, 1)[0] : slot?.job;
     if (job === undefined) return;
     job.isCanceled = true;
     job.reject(coded('ERR_HOROBALL_CANCELLED', ''));
-    if (lane?.flag !== undefined) Atomics.store(lane.flag, 0, 1);
+    if (slot?.flag !== undefined) Atomics.store(slot.flag, 0, 1);
   }
 
   #next(): void {
     const job = this.#waiting[0];
     if (job === undefined) return;
-    const lane = this.#lanes.find((each) => each.job === undefined) ?? this.#open();
-    if (lane === undefined) return;
+    const slot = this.#slots.find((each) => each.job === undefined) ?? this.#open();
+    if (slot === undefined) return;
     this.#waiting.shift();
-    lane.job = job;
-    if (lane.flag !== undefined) Atomics.store(lane.flag, 0, 0);
-    lane.port.busy(true);
-    lane.port.post(job.message, job.transfer);
+    slot.job = job;
+    if (slot.flag !== undefined) Atomics.store(slot.flag, 0, 0);
+    slot.port.busy(true);
+    slot.port.post(job.message, job.transfer);
   }
 
-  #open(): Lane | undefined {
-    if (this.#lanes.length >= this.#most) return undefined;
+  #open(): WorkerSlot | undefined {
+    if (this.#slots.length >= this.#maxWorkers) return undefined;
     const port = this.#spawn();
     const flag = sharedFlag();
-    const lane: Lane = { port, flag, job: undefined };
+    const slot: WorkerSlot = { port, flag, job: undefined };
     const ended = (): Job | undefined => {
-      const { job } = lane;
-      lane.job = undefined;
+      const { job } = slot;
+      slot.job = undefined;
       port.busy(false);
       return job;
     };
@@ -123,15 +123,15 @@ export class Jobs {
         this.#next();
       },
       (error) => {
-        this.#lanes.splice(this.#lanes.indexOf(lane), 1);
+        this.#slots.splice(this.#slots.indexOf(slot), 1);
         const message = `the worker of the WebAssembly core failed: ${error.message}`;
         ended()?.reject(Object.assign(coded('ERR_HOROBALL_UNSUPPORTED', message), { cause: error }));
         this.#next();
       },
     );
     port.post({ module: this.#module, flag }, []);
-    this.#lanes.push(lane);
-    return lane;
+    this.#slots.push(slot);
+    return slot;
   }
 }
 
@@ -139,7 +139,7 @@ function sharedFlag(): Int32Array | undefined {
   return typeof SharedArrayBuffer === 'undefined' ? undefined : new Int32Array(new SharedArrayBuffer(4));
 }
 
-/** Copies the arrays of a call, so that the caller's stay where they are. */
+/** Copies the arrays of a call, because transferring them to the worker would detach the caller's. */
 function copied(
   name: string,
   args: readonly unknown[],
@@ -170,7 +170,7 @@ function copied(
 
 function copyOf(array: Numbers): Numbers {
   try {
-    // Not slice(): over shared memory that would keep the kind of buffer, which cannot be transferred.
+    // Not slice(): on shared memory, it would create a shared buffer, which cannot be transferred.
     const Kind = array.constructor as new (length: number) => Numbers;
     const copy = new Kind(array.length);
     (copy as Float64Array).set(array as Float64Array);
@@ -180,7 +180,7 @@ function copyOf(array: Numbers): Numbers {
   }
 }
 
-/** An own property of a buffer may hide it. */
+/** The getter of the prototype, because a buffer's own property may hide it. */
 const isResizable = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, 'resizable')?.get;
 
 function requireFixed(buffer: ArrayBufferLike): void {

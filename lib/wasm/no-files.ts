@@ -1,4 +1,4 @@
-// Stands in for lib/io/safetensors.ts in the bundle for browsers, which have no files.
+// Replaces lib/io/safetensors.ts in the bundle for browsers, which have no files.
 import { coded } from '../errors.ts';
 
 function refuse(): Promise<never> {

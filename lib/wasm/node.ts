@@ -2,12 +2,12 @@ import type { Host } from './core.ts';
 import type { Answer, ToWorker, WorkerPort } from './jobs.ts';
 
 /** Each worker has its own memory, and concurrent calls compete for the processor. */
-const mostWorkers = 4;
+const maxWorkers = 4;
 
 /** What the WebAssembly core needs from Node. @param file - the path of lib/wasm/worker.js */
 export function nodeHost(file: string): Host {
   const { availableParallelism } = process.getBuiltinModule('node:os');
-  const workers = Math.min(mostWorkers, availableParallelism());
+  const workers = Math.min(maxWorkers, availableParallelism());
   return { spawn: () => port(file), workers, level: process.env['HOROBALL_ISA'] };
 }
 

@@ -1,4 +1,4 @@
-// Stands in for lib/tree/threads.ts in the bundle for browsers: the page's thread, with pauses for other callbacks.
+// Replaces lib/tree/threads.ts in the bundle for browsers: runs on the page's thread, with pauses for other callbacks.
 import { nextTurn } from '../call/next-turn.ts';
 import { type OnEpoch, runPart, type TreeJob } from '../tree/epochs.ts';
 

@@ -1,4 +1,4 @@
-// The entry of a worker of either Node or a browser: runs calls on its own instance of the core.
+// The entry point of a worker in Node or a browser, which runs calls on its own instance of the core.
 import type { ErrorCode } from '../errors.ts';
 import { Instance, isNumbers, type Numbers } from './instance.ts';
 import type { Answer, Fresh, ToWorker } from './jobs.ts';
@@ -32,7 +32,7 @@ function receive(message: ToWorker, port: Port): void {
   }
 }
 
-/** Makes the arrays that are only written. */
+/** Creates the arrays that are only written. */
 function withFresh(args: readonly unknown[]): unknown[] {
   const made = new Map<unknown, Numbers>();
   return args.map((each) => {
