@@ -69,7 +69,7 @@ const refused: [args: string[], code: number, sentence: RegExp][] = [
   [
     ['bench', 'bogus'],
     2,
-    /^horoball: \[bench\] what: expected one of core, train, compare, counts, got 'bogus' \(--only TEXT selects suites of the core\)$/,
+    /^horoball: \[bench\] benchmark: expected one of core, train, compare, counts, got 'bogus' \(--only TEXT selects suites of the core\)$/,
   ],
   [
     ['delta', 'x.npy', '--ds', 'CUB'],
