@@ -8,7 +8,7 @@ import { readSafetensors } from '../io/safetensors.ts';
 import { type Matrix, matrix } from '../matrix.ts';
 import type { Skipped } from '../train/data/loader.ts';
 import { embedSplit, type SplitName, splitNames } from '../train/measure/export.ts';
-import { skippedWords } from '../train/run/warnings.ts';
+import { skippedText } from '../train/run/warnings.ts';
 import { addNotes, type Notes } from './help.ts';
 import { interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
@@ -126,7 +126,7 @@ async function featuresOf(
   const config = await configOf('delta', source, { ...given }, note);
   using embedder = await networkOf(source, config, note);
   const onProgress = (done: number, total: number): void => meter.count('embedding', done, total, 'img');
-  const onSkipped = (image: Skipped): void => note(skippedWords(image));
+  const onSkipped = (image: Skipped): void => note(skippedText(image));
   const { embedded } = await embedSplit(embedder, config, split ?? 'train', {
     signal,
     onProgress,

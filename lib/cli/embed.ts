@@ -11,7 +11,7 @@ import {
   writeExport,
   writeNpyExport,
 } from '../train/measure/export.ts';
-import { skippedWords } from '../train/run/warnings.ts';
+import { skippedText } from '../train/run/warnings.ts';
 import { addNotes, type Notes } from './help.ts';
 import { interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
@@ -81,7 +81,7 @@ async function exportEmbeddings(
   const config = await configOf('embed', run, { ...given }, note);
   using embedder = await networkOf(run, config, note);
   const onProgress = (done: number, total: number): void => meter.count('embedding', done, total, 'img');
-  const onSkipped = (image: Skipped): void => note(skippedWords(image));
+  const onSkipped = (image: Skipped): void => note(skippedText(image));
   const { signal } = interrupt;
   const made = await embedSplit(embedder, config, split, { signal, onProgress, onSkipped });
   meter.end();

@@ -16,7 +16,7 @@ import type { RunConfig } from '../train/options/options.ts';
 import { evaluationLines, spaceNames } from '../train/report/tables.ts';
 import { evaluationOf } from '../train/run/construct.ts';
 import { lockRun } from '../train/run/lock.ts';
-import { skippedWords } from '../train/run/warnings.ts';
+import { skippedText } from '../train/run/warnings.ts';
 import { addNotes, type Notes } from './help.ts';
 import { interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
@@ -111,7 +111,7 @@ async function evaluateBackbone(given: Given, { perQuery, json }: Options): Prom
     onQueries: perQuery === undefined ? undefined : (results) => queries.set('body', results),
   });
   meter.end();
-  for (const image of test.loader.skipped) note(skippedWords(image));
+  for (const image of test.loader.skipped) note(skippedText(image));
   if (perQuery !== undefined) meter.say(await writeQueries(perQuery, test, embedded, queries));
   const sizes = { pictures: labels.length, classes: new Set(labels).size };
   if (json) jsonLine({ type: 'evaluation', ...sizes, spaces: { body: recall } });
@@ -131,7 +131,7 @@ async function evaluateRun(run: string, given: Given, { fuse, perQuery, json }: 
   using embedder = await networkOf(run, config);
   const queries = new Map<Space, QueryResults>();
   const onQueries = perQuery === undefined ? undefined : queries.set.bind(queries);
-  const onSkipped = (image: Skipped): void => meter.say(`Note: ${skippedWords(image)}.`);
+  const onSkipped = (image: Skipped): void => meter.say(`Note: ${skippedText(image)}.`);
   const hooks = { signal, onProgress, onSkipped };
   const how = { ...evaluationOf(config, test), signal, onProgress, onQueries };
   const { evaluation, embedded } = await evaluate(embedder, test.split, test.loader, how);

@@ -4,7 +4,7 @@ import { Command, Option } from 'commander';
 import { coded } from '../errors.ts';
 import { writeText } from '../io/text.ts';
 import type { Space } from '../train/measure/types.ts';
-import { comparisonPage, mostDrawn, withoutDrawings } from '../train/report/run/compare.ts';
+import { comparisonPage, maxDrawn, withoutDrawings } from '../train/report/run/compare.ts';
 import { explorePage } from '../train/report/run/explore.ts';
 import { writeReport } from '../train/report/run/write.ts';
 import { writeStudyReport } from '../train/report/study/write.ts';
@@ -47,7 +47,7 @@ export function reportCommand(): Command {
       const records: RunRecord[] = [];
       for (const path of paths) {
         const record = await readRun(path); // thousands at once would need as many open files, and much memory
-        records.push(records.length < mostDrawn ? record : withoutDrawings(record));
+        records.push(records.length < maxDrawn ? record : withoutDrawings(record));
       }
       for (const record of records) if (options.json) jsonLine(lastEvaluation(record));
       const table = comparisonText(records);

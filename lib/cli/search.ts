@@ -15,7 +15,7 @@ import { loaderOf } from '../train/measure/test-set.ts';
 import { trainedSpace } from '../train/options/define.ts';
 import type { OptionName, RunConfig } from '../train/options/options.ts';
 import { newestRun } from '../train/run/plan.ts';
-import { skippedWords } from '../train/run/warnings.ts';
+import { skippedText } from '../train/run/warnings.ts';
 import { addNotes, type Notes } from './help.ts';
 import { interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
@@ -90,7 +90,7 @@ async function search(images: readonly string[], given: Given, options: Options)
   meter.end();
   for (const image of loader.skipped) {
     if (images.includes(image.path)) throw unreadable(image.path, image.reason);
-    note(skippedWords(image));
+    note(skippedText(image));
   }
   const output = options.output ?? (run === undefined ? 'body' : trainedSpace(config.geometry));
   const gallery = embedded.indices.filter((index) => index < found.length);

@@ -8,7 +8,7 @@ import { studyReport } from '../train/report/study/write.ts';
 import { analyze } from '../train/study/analyze.ts';
 import { type Axis, type AxisName, axisNames, parseAxis } from '../train/study/axes.ts';
 import { readStudy, StudyFolder } from '../train/study/folder.ts';
-import { makePlan, mostRuns, type StudyPlan } from '../train/study/plan.ts';
+import { makePlan, maxRuns, type StudyPlan } from '../train/study/plan.ts';
 import { addBaseOptions, baseOptions } from './base-options.ts';
 import { addNotes, type Notes } from './help.ts';
 import { interruptible } from './interrupt.ts';
@@ -120,10 +120,10 @@ function ds({ ds: axis }: Partial<Record<AxisName, Axis>>, base: Readonly<Record
 function seedsOf(axis: Axis | undefined, count: number, base: unknown = 42): number[] {
   const values = axis !== undefined && 'values' in axis ? axis.values : [String(base)];
   const given = values.map((value) => wholeNumber('seed', value));
-  if (given.length === 1 && count > mostRuns)
+  if (given.length === 1 && count > maxRuns)
     throw coded(
       'ERR_HOROBALL_OPTION',
-      `[sweep] seeds: expected an integer from 1 to ${mostRuns}, got '${count}'`,
+      `[sweep] seeds: expected an integer from 1 to ${maxRuns}, got '${count}'`,
       RangeError,
     );
   return given.length > 1 ? given : Array.from({ length: count }, (_, i) => given[0]! + i);

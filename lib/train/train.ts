@@ -13,7 +13,7 @@ import {
   type RunResult,
   type TrainHooks,
 } from './run/hooks.ts';
-import { performRun } from './run/loop.ts';
+import { executeRun } from './run/loop.ts';
 import { planRun, type RunPlan } from './run/plan.ts';
 
 /** The result of a run and its report. */
@@ -74,7 +74,7 @@ export async function trainPlan(
   const report = new ReportWriter(listeners.warn);
   const isStored = plan.folder !== null || plan.config.runs !== null;
   if (isFirst && isStored) for (const each of [new TensorBoard(listeners.warn), report]) listeners.add(each);
-  const result = await performRun(plan, listeners, controls);
+  const result = await executeRun(plan, listeners, controls);
   await listeners.flush(); // warnings of the report
   return { ...result, report: report.path };
 }

@@ -7,7 +7,7 @@ import { scriptText } from '../report/run/page.ts';
 export const defaultPort = 8265;
 
 /** Maximum number of open connections. Each uses a file descriptor of the process, which may be training. */
-const mostConnections = 64;
+const maxConnections = 64;
 
 /** Responds to a GET request; returns false if nothing exists at this path. */
 export type Answer = (url: URL, response: ServerResponse) => boolean | Promise<boolean>;
@@ -20,7 +20,7 @@ export class LocalServer implements AsyncDisposable {
   private constructor(answer: Answer) {
     this.#answer = answer;
     this.#server = createServer((request, response) => void this.#respond(request, response));
-    this.#server.maxConnections = mostConnections;
+    this.#server.maxConnections = maxConnections;
   }
 
   /**

@@ -8,10 +8,10 @@ import { evaluationsOf, type RunRecord } from '../run/record.ts';
 import type { ListedRun, ShownRun } from './runs-folder.ts';
 
 /** Maximum number of rows in the table; the filter finds other runs. */
-const mostRows = 100;
+const maxRows = 100;
 /** Number of runs in the charts if no run is selected, and maximum number of selected runs. */
 const defaultLines = 6;
-const mostLines = 12;
+const maxLines = 12;
 
 /** The requested runs, from the query string of the page's URL. */
 export interface Selection {
@@ -22,7 +22,7 @@ export interface Selection {
 }
 
 export function selectionOf(query: URLSearchParams): Selection {
-  return { match: query.get('match') ?? '', paths: query.getAll('run').slice(0, mostLines) };
+  return { match: query.get('match') ?? '', paths: query.getAll('run').slice(0, maxLines) };
 }
 
 /** Returns the runs in the table and in the charts, and the number of matching runs. */
@@ -34,7 +34,7 @@ export function chosen(
   const selected = runs.filter(({ path }) => paths.includes(path));
   return {
     total: matching.length,
-    rows: matching.slice(0, mostRows),
+    rows: matching.slice(0, maxRows),
     lines: selected.length > 0 ? selected : matching.slice(0, defaultLines),
   };
 }
@@ -89,7 +89,7 @@ export function runsPart(
       ? `The ${rows.length} most recently changed of ${total} runs.`
       : `${counted(total, 'run')}.`;
   return html`<section><h2>Training</h2>${trainingCharts(records)}</section>
-<section><h2>Runs</h2><p class="note">${omitted} Select up to ${mostLines} runs for the charts.</p>
+<section><h2>Runs</h2><p class="note">${omitted} Select up to ${maxLines} runs for the charts.</p>
 <div class="scroll"><table><thead><tr><th></th><th scope="col" class="words">Run</th>${headings.map((text) => html`<th scope="col">${text}</th>`)}</tr></thead>
 <tbody>${rows.map((run) => tableRow(run, paths.has(run.path), now))}</tbody></table></div></section>`;
 }

@@ -20,7 +20,7 @@ export type Topic = 'status' | 'curves' | 'health' | 'images';
 
 type Listener = (topics: readonly Topic[]) => void;
 
-const mostNotes = 5;
+const maxNotes = 5;
 
 const statusOf = {
   complete: 'finished',
@@ -75,7 +75,7 @@ export class LiveState implements RunListener {
   }
 
   onWarning(text: string): void {
-    this.run.notes = [...this.run.notes, text].slice(-mostNotes);
+    this.run.notes = [...this.run.notes, text].slice(-maxNotes);
     this.#listener(['status']);
   }
 

@@ -38,11 +38,11 @@ function webpAlpha(bytes: Buffer): boolean {
 }
 
 /** Maximum number of images whose headers are read before training. */
-const mostHeaders = 200;
+const maxHeaders = 200;
 
 /** Reads the headers of evenly spaced images; unreadable ones are reported when they are decoded. */
 export async function alphaIn(samples: readonly Sample[]): Promise<{ alpha: number; read: number }> {
-  const step = Math.max(1, samples.length / mostHeaders);
+  const step = Math.max(1, samples.length / maxHeaders);
   const chosen = samples.filter((_, i) => Math.floor(i / step) !== Math.floor((i - 1) / step));
   const found = await Promise.all(
     chosen.map(async ({ path }) => {

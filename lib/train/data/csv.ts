@@ -6,7 +6,7 @@ import { reasonOf } from '../../io/trouble.ts';
 import { eachRow } from './csv-parser.ts';
 import { ancestors, maxDepth } from './folder.ts';
 import { IgnoredFiles } from './ignored-files.ts';
-import { groupsOf, regrouped, singleImageWarnings, usualKs } from './split.ts';
+import { defaultKs, groupsOf, regrouped, singleImageWarnings } from './split.ts';
 import type { Dataset, DatasetRecord, Split } from './types.ts';
 
 const splitNames = ['train', 'test', 'query', 'gallery'];
@@ -48,7 +48,7 @@ async function open(root: string): Promise<Dataset> {
     name: 'csv',
     root: path.dirname(file),
     ...splits,
-    ks: usualKs,
+    ks: defaultKs,
     warnings: [...ignored.warnings, ...singleImageWarnings(splits)],
   };
 }

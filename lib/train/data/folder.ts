@@ -6,7 +6,7 @@ import { type Coded, coded } from '../../errors.ts';
 import { extensions, isImageName } from '../../image/formats.ts';
 import { reasonOf } from '../../io/trouble.ts';
 import { IgnoredFiles } from './ignored-files.ts';
-import { classRange, singleImageWarnings, usualKs } from './split.ts';
+import { classRange, defaultKs, singleImageWarnings } from './split.ts';
 import { splitFolders } from './split-folders.ts';
 import type { Dataset, DatasetRecord, Split } from './types.ts';
 
@@ -39,7 +39,7 @@ export async function imageFolder(root: string): Promise<Dataset> {
     ? { train: await read(found.splits.train), test: await read(found.splits.test) }
     : halves(await read(), where);
   const warnings = [...found.warnings, ...ignored.warnings, ...singleImageWarnings(splits)];
-  return { name: 'folder', root: where, ...splits, ks: usualKs, warnings };
+  return { name: 'folder', root: where, ...splits, ks: defaultKs, warnings };
 }
 
 export const folder: DatasetRecord = {

@@ -11,7 +11,7 @@ import { makeFolder, readManifest } from './made-folder.ts';
 import { inParallel } from './parallel.ts';
 import { drawImage } from './shapes-draw.ts';
 import { classTree, generaPerFamily, type Species, speciesPerGenus } from './shapes-tree.ts';
-import { usualKs } from './split.ts';
+import { defaultKs } from './split.ts';
 import type { Dataset, DatasetRecord } from './types.ts';
 
 /** Seed of the images, independent of the seed of a run. */
@@ -23,7 +23,7 @@ const jpegQuality = 90;
 /** Number of images drawn concurrently; librsvg uses one thread per image. */
 const concurrency = 4;
 /** Far more classes than anyone needs; a larger number is a mistake. */
-const mostClasses = 2 ** 16;
+const maxClasses = 2 ** 16;
 const maxImages = 10_000;
 const classesPerFamily = generaPerFamily * speciesPerGenus;
 
@@ -99,7 +99,7 @@ async function open(root: string): Promise<Dataset> {
   const { train, test } = halves(await readClasses(where), where);
   const levels = ['genus', 'family'];
   const splits = { train: { ...train, levels }, test: { ...test, levels } };
-  return { name: 'shapes', root: where, ...splits, ks: usualKs, warnings: [] };
+  return { name: 'shapes', root: where, ...splits, ks: defaultKs, warnings: [] };
 }
 
 const shapesNames = [
@@ -120,8 +120,8 @@ function checkedManifest(options: ShapesOptions): Manifest {
     if (!Number.isSafeInteger(value)) throw typeError('makeShapes', name, 'an integer', quoted(value));
   }
   const both = 2 * classesPerFamily;
-  if (classes < both || classes > mostClasses || classes % both !== 0) {
-    const expected = `a multiple of ${both} from ${both} to ${mostClasses}`;
+  if (classes < both || classes > maxClasses || classes % both !== 0) {
+    const expected = `a multiple of ${both} from ${both} to ${maxClasses}`;
     throw rangeError('makeShapes', 'classes', expected, classes);
   }
   integer('makeShapes', 'images', images, 1, maxImages);

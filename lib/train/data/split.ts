@@ -22,7 +22,7 @@ export function checkSplit(operation: string, split: Split): Split {
 }
 
 /** Default k of Recall@k, for data sets without a published protocol. */
-export const usualKs: readonly number[] = [1, 2, 4, 8];
+export const defaultKs: readonly number[] = [1, 2, 4, 8];
 
 /** Returns the split of classes `from` to `to` - 1, relabeled from 0. */
 export function classRange(all: Split, from: number, to: number): Split {

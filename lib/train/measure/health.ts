@@ -6,7 +6,7 @@ import { summary } from './structure.ts';
 import type { Health } from './types.ts';
 
 /** Maximum number of points for pairwise distances: enough to estimate a fraction at a low cost. */
-const mostPoints = 256;
+const maxPoints = 256;
 /** Number of histogram bins of the radius, from the origin to the rim of the ball. */
 export const radiusBins = 20;
 /** Radius to which `project` clips, times sqrt c; float32 rounding is below the tolerance. */
@@ -51,7 +51,7 @@ async function saturatedShare(
   c: number,
 ): Promise<number> {
   const all = matrix(points, count, width);
-  const few = Math.min(count, mostPoints);
+  const few = Math.min(count, maxPoints);
   const some = chosen(
     all,
     Array.from({ length: few }, (_, i) => Math.floor((i * count) / few)),

@@ -9,7 +9,7 @@ import type { Hierarchy, HierarchyFit } from './types.ts';
 
 /** The values of K in Recall@K per level, and the maximum number of queries. */
 const ks = [1, 10] as const;
-const mostQueries = 4096;
+const maxQueries = 4096;
 /** Queries per turn of the event loop, which takes less than 2 ms. */
 const queriesPerTurn = 512;
 
@@ -83,7 +83,7 @@ async function nearestOf(
   heights: LcaHeights,
   distance: Distance,
 ): Promise<Pick<HierarchyFit, 'nearestLca' | 'recall'>> {
-  const queries = evenly(all.rows, mostQueries);
+  const queries = evenly(all.rows, maxQueries);
   const k = Math.min(Math.max(...ks), all.rows - 1);
   const { indices } = await topK(chosen(all, queries), all, { ...distance, k, exclude: queries });
   const hits = ks.map(() => new Float64Array(heights.root));
@@ -197,11 +197,11 @@ export function correlation(a: readonly number[], b: readonly number[]): number 
 }
 
 /** Maximum number of groups per level in {@link depthRadius}; more would block the event loop. */
-const mostGroups = 1024;
+const maxGroups = 1024;
 
 /** Spearman correlation between the depth of a group in the tree and the distance of its midpoint from the origin. */
 function depthRadius(levels: readonly LevelRadii[]): number {
-  const sampled = levels.map(({ radii }) => evenly(radii.length, mostGroups).map((at) => radii[at]!));
+  const sampled = levels.map(({ radii }) => evenly(radii.length, maxGroups).map((at) => radii[at]!));
   const depths = sampled.flatMap((radii, up) => radii.map(() => -up));
   const distances = sampled.flat();
   return rounded(correlation(midranks(depths), midranks(distances)));

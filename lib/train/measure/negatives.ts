@@ -31,11 +31,11 @@ export interface MeasuredNegatives {
 }
 
 /** Number of sample anchors, and of hardest negatives for each. */
-const mostStrips = 3;
+const maxStrips = 3;
 const stripLength = 5;
 
 /** Maximum number of rows; the cost is quadratic in it. */
-const mostRows = 320;
+const maxRows = 320;
 const cosineBins = 20;
 
 /**
@@ -82,7 +82,7 @@ export async function measureNegatives(
 
 /** Returns the first image of evenly spaced classes. */
 function stripAnchors(classes: number, views: number): number[] {
-  const count = Math.min(mostStrips, classes);
+  const count = Math.min(maxStrips, classes);
   return Array.from({ length: count }, (_, i) => Math.floor((i * classes) / count) * views);
 }
 
@@ -102,7 +102,7 @@ function hardestOf(
 /** Returns the first `views` images of evenly spaced classes, ordered by class. */
 function batchOf(labels: Int32Array, views: number): number[] {
   const full = [...rowsByClass(labels).values()].filter((rows) => rows.length >= views);
-  const count = Math.min(full.length, Math.max(2, Math.floor(mostRows / views)));
+  const count = Math.min(full.length, Math.max(2, Math.floor(maxRows / views)));
   const even = Array.from({ length: count }, (_, i) => full[Math.floor((i * full.length) / count)]!);
   return even.flatMap((rows) => rows.slice(0, views));
 }

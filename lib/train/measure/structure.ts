@@ -9,9 +9,9 @@ import { chosen, type Embedded } from './evaluate.ts';
 import type { DepthRow, Ranks, Spread } from './types.ts';
 
 /** Maximum number of rows for pairwise comparisons: enough to estimate means at a low cost. */
-const mostRows = 768;
+const maxRows = 768;
 /** Maximum number of anchors whose rankings are compared, and number of nearest rows for the overlap. */
-const mostAnchors = 64;
+const maxAnchors = 64;
 const nearest = 10;
 /** Rows per turn of the event loop, which takes less than 2 ms. */
 const rowsPerTurn = 64;
@@ -51,7 +51,7 @@ async function alignmentOf({ euclidean, labels, width }: Embedded): Promise<numb
 
 /** Averages over the pairs of a sample of rows. */
 async function uniformityOf({ euclidean, labels, width }: Embedded): Promise<number> {
-  const rows = evenly(labels.length, mostRows);
+  const rows = evenly(labels.length, maxRows);
   const count = rows.length;
   if (count < 2) return Number.NaN;
   const { data } = await pairwiseDistance(chosen(matrix(euclidean, labels.length, width), rows), undefined, {
@@ -101,8 +101,8 @@ export async function ranksOf(
 
 /** Returns a sample of `count` rows, and the indices in it of the anchors whose rankings are compared. */
 export function rankedSample(count: number): { rows: number[]; anchors: number[] } {
-  const rows = evenly(count, mostRows);
-  const apart = Math.ceil(rows.length / mostAnchors);
+  const rows = evenly(count, maxRows);
+  const apart = Math.ceil(rows.length / maxAnchors);
   return { rows, anchors: [...rows.keys()].filter((at) => at % apart === 0) };
 }
 

@@ -1,5 +1,5 @@
-/** The largest number of nine digits, which is the longest that a list of epochs accepts. */
-export const mostEpochs = 999_999_999;
+/** Maximum number of epochs, because lists of epochs accept numbers of at most nine digits. */
+export const maxEpochs = 999_999_999;
 
 /** Default number of evaluations, in addition to the one at epoch 0. */
 const defaultCount = 10;

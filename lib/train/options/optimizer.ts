@@ -10,14 +10,14 @@ import {
   type RunOption,
   upTo1,
 } from './define.ts';
-import { mostEpochs } from './epochs.ts';
+import { maxEpochs } from './epochs.ts';
 
 const optimizer = inGroup('Optimizer');
 
 /** Length of training, learning rate schedule and AdamW. */
 export class OptimizerOptions {
   /** Number of epochs. */
-  readonly ep: RunOption<number> = optimizer(count(1, mostEpochs), {
+  readonly ep: RunOption<number> = optimizer(count(1, maxEpochs), {
     help: 'number of epochs',
     aliases: ['epochs'],
     default: 100,

@@ -3,9 +3,9 @@ import { evenEpochs, lastEpoch, parseEpochs } from './epochs.ts';
 
 const output = inGroup('Evaluation and output');
 /** Maximum length of a file name on common file systems. */
-const mostName = 255;
+const maxName = 255;
 /** Leaves space for the rest of the file's name, and for that of a temporary file. */
-const mostEmbName = 190;
+const maxEmbName = 190;
 /** The location of a run does not change its results. */
 const location = { resume: 'free', affectsResult: false } as const;
 
@@ -50,7 +50,7 @@ export class OutputOptions {
     ...location,
   });
   /** Base name of the files of `save_emb`. */
-  readonly emb_name: RunOption<string> = output(fileName(mostEmbName), {
+  readonly emb_name: RunOption<string> = output(fileName(maxEmbName), {
     help: 'base name of the files of save_emb, <name>_eval.safetensors and <name>_train.safetensors',
     default: 'emb',
     published: 'option',
@@ -72,7 +72,7 @@ export class OutputOptions {
     ...location,
   });
   /** Name of the run folder; `null`: data set, geometry and a number. */
-  readonly name: RunOption<string | null> = output(orNone(fileName(mostName)), {
+  readonly name: RunOption<string | null> = output(orNone(fileName(maxName)), {
     help: 'name of the run folder',
     default: null,
     sweepable: false,

@@ -22,7 +22,7 @@ import type { StepOutcome } from './learner.ts';
 import type { Run } from './open.ts';
 import type { EvaluationRow, HealthRow } from './record.ts';
 import { addEvaluation, epochOf, secondsOf } from './state.ts';
-import { undrawnWords, warnOfSkipped } from './warnings.ts';
+import { reportFailureText, warnOfSkipped } from './warnings.ts';
 
 /** Evaluates the untrained baselines on the test classes. */
 export async function measureBaselines({ config, source, state, listeners, stop }: Run): Promise<void> {
@@ -111,7 +111,7 @@ async function storedSnapshot(
     await store.snapshot(snapshot);
     return snapshot;
   } catch (error) {
-    listeners.warn(undrawnWords(error, store.folder));
+    listeners.warn(reportFailureText(error, store.folder));
     return null;
   }
 }

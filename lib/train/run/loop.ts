@@ -14,7 +14,7 @@ import { summaryOf } from './summary.ts';
 import { warnOfSkipped } from './warnings.ts';
 
 /** Executes a planned run, new or resumed; in a group, every rank calls it. See `train` for the errors. */
-export async function performRun(
+export async function executeRun(
   plan: RunPlan,
   listeners: Listeners,
   controls: RunControls,

@@ -15,7 +15,7 @@ import { iterableSource, openSource, type Source } from './source.ts';
 import { type RunState, startState } from './state.ts';
 import { Stop } from './stop.ts';
 import { createStore, DiskStore, nullStore, type RunStore } from './store.ts';
-import { invalidWords } from './warnings.ts';
+import { invalidLinesText } from './warnings.ts';
 
 /** The components of a run on this rank. */
 export interface Run {
@@ -134,6 +134,6 @@ async function resumedEvaluations(
     warn(
       'metrics.jsonl was changed after the checkpoint was written, so curves and tables may be wrong; the training is not affected',
     );
-  if (invalid !== null) warn(invalidWords({ invalid })!.replace(/\.$/, ''));
+  if (invalid !== null) warn(invalidLinesText({ invalid })!.replace(/\.$/, ''));
   return evaluationsOf(rows);
 }

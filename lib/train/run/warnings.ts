@@ -7,13 +7,16 @@ import type { Source } from './source.ts';
 import type { RunState } from './state.ts';
 
 /** The warning that a report could not be drawn. @param folder - folder of the run or study; null if nothing is stored */
-export function undrawnWords(error: unknown, folder: string | null): string {
+export function reportFailureText(error: unknown, folder: string | null): string {
   const again = folder === null ? '' : `; to try again: horoball report ${shellWord(folder)}`;
   return `the report could not be drawn (${reasonOf(error)})${again}`;
 }
 
 /** The warning about invalid lines of a log; null if all are valid. */
-export function invalidWords({ invalid }: Pick<RunRecord, 'invalid'>, file = 'metrics.jsonl'): string | null {
+export function invalidLinesText(
+  { invalid }: Pick<RunRecord, 'invalid'>,
+  file = 'metrics.jsonl',
+): string | null {
   if (invalid === undefined) return null;
   const [lines, left] =
     invalid.count === 1 ? ['line', 'is invalid and was skipped'] : ['lines', 'are invalid and were skipped'];
@@ -28,11 +31,11 @@ export function warnOfSkipped(
   for (const image of images) {
     if (state.warned.has(image.path)) continue;
     state.warned.add(image.path);
-    listeners.warn(skippedWords(image));
+    listeners.warn(skippedText(image));
   }
 }
 
 /** The message about an image that could not be read. */
-export function skippedWords({ path, reason }: Skipped): string {
+export function skippedText({ path, reason }: Skipped): string {
   return `skipped ${path}: ${reason}`;
 }

@@ -52,7 +52,7 @@ const defaultStrength = 1;
 export const matchedAt = 0.5;
 
 /** Maximum number of runs in a study, because plan, results and report are held in memory. */
-export const mostRuns = 100_000;
+export const maxRuns = 100_000;
 /** Maximum length of a cell's id, so that a run's name is a valid file name. */
 const longestId = 200;
 
@@ -71,7 +71,7 @@ export function makePlan({ axes, seeds, base = {}, controls = false, draws = nul
   const { beta, ...withoutBeta } = others;
   const listed = Object.values(others).reduce((count, axis) => count * valuesOf(axis).length, 1);
   const settings = draws ?? listed;
-  if (names.length * settings * seeds.length > mostRuns || listed > mostRuns)
+  if (names.length * settings * seeds.length > maxRuns || listed > maxRuns)
     throw tooMany(
       `${names.length} geometries x ${Math.max(settings, listed)} settings x ${seeds.length} seeds`,
     );
@@ -106,7 +106,7 @@ function geometryNames(axis: Axis | undefined): string[] {
 }
 
 function tooMany(got: string): RangeError {
-  const message = `[sweep] seeds: expected a study of at most ${mostRuns} runs, got ${got}. Pass fewer values or seeds.`;
+  const message = `[sweep] seeds: expected a study of at most ${maxRuns} runs, got ${got}. Pass fewer values or seeds.`;
   return coded('ERR_HOROBALL_CONFIG', message, RangeError);
 }
 
@@ -147,8 +147,8 @@ function strengths(axis: Axis | undefined): number[] {
 
 /**
  * Creates the controls of each hyperbolic setting: a run with the chord instead of the distance (without curvature), a
- * Euclidean run whose temperature gives the logit the same slope at a cosine of 0.5 (without curvature and without the
- * effective temperature that it causes), and Euclidean runs at the same t_e with negatives weighted by hardness.
+ * Euclidean run whose temperature gives the logit the same slope at a cosine of 0.5 (the same effective temperature,
+ * without the distance), and Euclidean runs at the same t_e with negatives weighted by hardness.
  */
 function controlsOf(
   configs: readonly RunConfig[],

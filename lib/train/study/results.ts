@@ -48,7 +48,7 @@ const config = z.record(z.string(), z.unknown()).transform((options, context): R
 });
 
 /** Limits, far above real studies: reports compare every pair of arms, and list all runs. */
-const [mostArms, mostRuns] = [64, 100_000];
+const [maxArms, maxRuns] = [64, 100_000];
 
 /** Schema of sweep.json. */
 export const planSchema: z.ZodType<StudyPlan> = z
@@ -71,8 +71,8 @@ export const planSchema: z.ZodType<StudyPlan> = z
   })
   .refine(({ cells }) => isDistinct(cells.map(({ id }) => id)), 'two settings have the same id')
   .refine(({ seeds }) => isDistinct(seeds), 'a seed occurs twice')
-  .refine(({ cells }) => new Set(cells.map(({ arm }) => arm)).size <= mostArms, `more than ${mostArms} arms`)
-  .refine(({ cells, seeds }) => cells.length * seeds.length <= mostRuns, `more than ${mostRuns} runs`);
+  .refine(({ cells }) => new Set(cells.map(({ arm }) => arm)).size <= maxArms, `more than ${maxArms} arms`)
+  .refine(({ cells, seeds }) => cells.length * seeds.length <= maxRuns, `more than ${maxRuns} runs`);
 
 function isDistinct(list: readonly unknown[]): boolean {
   return new Set(list).size === list.length;

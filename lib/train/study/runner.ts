@@ -1,6 +1,6 @@
 import type { RunConfig } from '../options/options.ts';
 import type { RunResult, TrainHooks } from '../run/hooks.ts';
-import { invalidWords } from '../run/warnings.ts';
+import { invalidLinesText } from '../run/warnings.ts';
 import type { StudyFolder } from './folder.ts';
 import type { Cell } from './plan.ts';
 import { type Result, remaining, runName } from './results.ts';
@@ -33,7 +33,7 @@ export async function sweep(folder: StudyFolder, hooks: SweepHooks): Promise<boo
   await using _ = await folder.lock();
   await hooks.prepare?.();
   const { plan, invalid } = folder;
-  const skipped = invalidWords(invalid === null ? {} : { invalid }, 'results.jsonl');
+  const skipped = invalidLinesText(invalid === null ? {} : { invalid }, 'results.jsonl');
   if (skipped !== null) await hooks.onWarning?.(`${skipped.slice(0, -1)}, so its run is repeated`);
   const total = plan.cells.length * plan.seeds.length;
   for (const { cell, seed } of remaining(plan, folder.results)) {

@@ -13,7 +13,7 @@ export interface Estimate {
 
 const resamples = 10_000;
 /** Up to this number of values, all resamples are enumerated (1,716 for seven values); beyond, they are sampled. */
-const mostEnumerated = 7;
+const maxEnumerated = 7;
 
 /**
  * Mean, standard deviation and bootstrap confidence interval of independent values.
@@ -29,7 +29,7 @@ export function estimate(values: readonly number[], level = 0.95): Estimate {
   const count = values.length;
   const mean = average(values);
   if (count < 2) return { mean, deviation: Number.NaN, low: Number.NaN, high: Number.NaN, count };
-  const means = (count <= mostEnumerated ? allResamples(values) : drawnResamples(values)).sort(
+  const means = (count <= maxEnumerated ? allResamples(values) : drawnResamples(values)).sort(
     (x, y) => x[0] - y[0],
   );
   const t = studentQuantile((1 + level) / 2, count - 1);

@@ -258,7 +258,7 @@ function asFloat32({ shape, data }: SafeTensor): NamedTensor {
 }
 
 /** A joint matrix of queries, keys and values has three times as many elements as each part. */
-const mostParts = 3;
+const maxParts = 3;
 
 /** Checks sizes before reading, so that a file cannot cause larger allocations than the network needs. */
 function checkShape(
@@ -273,7 +273,7 @@ function checkShape(
     ? hasLeadingOnes(stored, shape)
     : name === 'pos_embed'
       ? stored.at(-1) === shape.at(-1) && elements(stored) === elements(stored.slice(-2))
-      : elements(stored) <= mostParts * elements(shape);
+      : elements(stored) <= maxParts * elements(shape);
   if (!matches) throw shapeError('loadWeights', name, `shape ${shapeText(shape)}`, shapeText(stored));
 }
 

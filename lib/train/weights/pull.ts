@@ -114,13 +114,13 @@ function checkedOptions(given: PullOptions): PullOptions {
   checkSignal(operation, signal);
   checkCallback(operation, 'onProgress', onProgress);
   integer(operation, 'attempts', attempts, 1, 1000);
-  integer(operation, 'pause', pause, 0, mostWait);
-  integer(operation, 'patience', patience, 1, mostWait);
+  integer(operation, 'pause', pause, 0, maxWait);
+  integer(operation, 'patience', patience, 1, maxWait);
   return options;
 }
 
 /** The maximum delay of Node's timers, in milliseconds. */
-const mostWait = 2 ** 31 - 1;
+const maxWait = 2 ** 31 - 1;
 
 function urlOf(source: string): URL {
   const published = findPublished(source);

@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { evenEpochs, mostEpochs, parseEpochs } from '../../../lib/train/options/epochs.ts';
+import { evenEpochs, maxEpochs, parseEpochs } from '../../../lib/train/options/epochs.ts';
 
 test('lists of epochs in the published syntax are parsed', (t) => {
   t.deepEqual(parseEpochs('[]'), []);
@@ -34,7 +34,7 @@ test('selects about ten evenly spaced epochs, with the first and the last', (t) 
     [1, 7, 10, 100].map((last) => evenEpochs(last)),
     ['r(2)', 'r(8)', 'r(11)', 'r(0,101,10)'],
   );
-  for (const last of [11, 19, 25, 47, 99_999, mostEpochs - 9, mostEpochs]) {
+  for (const last of [11, 19, 25, 47, 99_999, maxEpochs - 9, maxEpochs]) {
     const epochs = parseEpochs(evenEpochs(last))!;
     t.deepEqual([epochs.length, epochs[0], epochs.at(-1)], [11, 0, last]);
     const steps = epochs.slice(1).map((epoch, i) => epoch - epochs[i]!);

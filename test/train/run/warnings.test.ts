@@ -2,17 +2,18 @@ import test from 'ava';
 import { Listeners } from '../../../lib/train/run/hooks.ts';
 import { iterableSource } from '../../../lib/train/run/source.ts';
 import { startState } from '../../../lib/train/run/state.ts';
-import { invalidWords, undrawnWords, warnOfSkipped } from '../../../lib/train/run/warnings.ts';
+import { invalidLinesText, reportFailureText, warnOfSkipped } from '../../../lib/train/run/warnings.ts';
 
 test('the warning about a missing report states the reason and, if there is a folder, the command', (t) => {
   const error = new Error('no pixels');
-  t.is(undrawnWords(error, null), 'the report could not be drawn (no pixels)');
-  t.regex(undrawnWords(error, 'my runs/a'), /: horoball report 'my runs\/a'$/);
+  t.is(reportFailureText(error, null), 'the report could not be drawn (no pixels)');
+  t.regex(reportFailureText(error, 'my runs/a'), /: horoball report 'my runs\/a'$/);
 });
 
 test('counts invalid lines in singular and plural', (t) => {
-  t.is(invalidWords({}), null);
-  const words = (count: number): string | null => invalidWords({ invalid: { count, first: 'line 2: x' } });
+  t.is(invalidLinesText({}), null);
+  const words = (count: number): string | null =>
+    invalidLinesText({ invalid: { count, first: 'line 2: x' } });
   t.is(words(1), '1 line of metrics.jsonl is invalid and was skipped (line 2: x).');
   t.is(words(3), '3 lines of metrics.jsonl are invalid and were skipped (line 2: x).');
 });

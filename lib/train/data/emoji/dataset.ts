@@ -5,7 +5,7 @@ import { shellWord } from '../../../io/shell.ts';
 import { readText } from '../../../io/text.ts';
 import { parseCsv } from '../csv-parser.ts';
 import { readManifest } from '../made-folder.ts';
-import { groupsOf, regrouped, singleImageWarnings, usualKs } from '../split.ts';
+import { defaultKs, groupsOf, regrouped, singleImageWarnings } from '../split.ts';
 import type { Dataset, DatasetRecord, Split } from '../types.ts';
 import { listNames } from './lists.ts';
 import { manifestName } from './make.ts';
@@ -37,7 +37,7 @@ async function opened(name: string, root: string, list: string): Promise<Dataset
     return withParents(regrouped(chosen, groupsOf(chosen), String));
   };
   const splits = { train: of('train'), test: of('test') };
-  return { name, root: where, ...splits, ks: usualKs, warnings: singleImageWarnings(splits) };
+  return { name, root: where, ...splits, ks: defaultKs, warnings: singleImageWarnings(splits) };
 }
 
 /** Adds the ancestors of each class: `group/subgroup` and `group` for `group/subgroup/emoji`. */

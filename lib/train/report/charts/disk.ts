@@ -39,7 +39,7 @@ ${legend(snapshot)}<script type="application/json">${embeddedJson(names)}</scrip
 }
 
 /** Maximum magnification; beyond it, only rounding errors of the points would be visible. */
-const mostMagnified = 1e12;
+const maxMagnified = 1e12;
 
 /** Returns the largest magnification that keeps every point inside the drawing; 1 if the points fill the disk. */
 function magnification(points: readonly number[]): number {
@@ -47,7 +47,7 @@ function magnification(points: readonly number[]): number {
   for (let i = 0; i < points.length; i += 2) {
     farthest = Math.max(farthest, Math.hypot(points[i]!, points[i + 1]!));
   }
-  return farthest > 0.75 || farthest === 0 ? 1 : Math.min(mostMagnified, 0.94 / farthest);
+  return farthest > 0.75 || farthest === 0 ? 1 : Math.min(maxMagnified, 0.94 / farthest);
 }
 
 /**

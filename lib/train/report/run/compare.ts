@@ -11,22 +11,22 @@ import { neighborsSection } from './neighbors.ts';
 import { page, zoomHint } from './page.ts';
 
 /** Maximum number of runs that are drawn: more are indistinguishable in charts, and thousands would exhaust memory. */
-export const mostDrawn = 48;
+export const maxDrawn = 48;
 
 /** Returns the part of a run that a comparison needs if it does not draw the run. */
 export function withoutDrawings(record: RunRecord): RunRecord {
   return { ...record, rows: evaluationsOf(record.rows), snapshot: null };
 }
 
-/** Renders several runs side by side as a self-contained page; the first {@link mostDrawn} are drawn. */
+/** Renders several runs side by side as a self-contained page; the first {@link maxDrawn} are drawn. */
 export function comparisonPage(records: readonly RunRecord[]): string {
-  const drawn = records.slice(0, mostDrawn);
+  const drawn = records.slice(0, maxDrawn);
   return page(
     `${records.length} runs · horoball`,
     html`<header><p class="brand">horoball</p><h1>${records.length} runs side by side</h1>
 <p class="lede">${records.map((record) => record.name).join(', ')}</p>${
-      records.length > mostDrawn
-        ? html`<p class="note">Curves, disks, neighbors and negatives are shown for the first ${mostDrawn} runs only.</p>`
+      records.length > maxDrawn
+        ? html`<p class="note">Curves, disks, neighbors and negatives are shown for the first ${maxDrawn} runs only.</p>`
         : null
     }</header>
 ${recallSection(records)}

@@ -21,21 +21,21 @@ export function plannedSteps({ config, rows }: Pick<RunRecord, 'config' | 'rows'
 }
 
 /** Progress of a run: `360 steps`, or `141 of 360 steps` if it was stopped or is still training. */
-export function stepWords(record: RunRecord): string {
+export function stepsText(record: RunRecord): string {
   const taken = stepsOf(record.rows).at(-1)?.step ?? 0;
   const planned = plannedSteps(record);
   return planned !== null && taken < planned ? `${taken} of ${planned} steps` : counted(taken, 'step');
 }
 
 /** Describes the time of an evaluation. */
-export function momentOf({ epoch }: EvaluationRow): string {
+export function evaluationTimeText({ epoch }: EvaluationRow): string {
   return epoch === 0 ? 'before training' : `after epoch ${epoch}`;
 }
 
 /**
  * A note if training continued after the last evaluation, whose recall is then not that of the final weights; else null.
  */
-export function beyondWords({ rows }: RunRecord): string | null {
+export function trainedFurtherText({ rows }: RunRecord): string | null {
   const last = evaluationsOf(rows).at(-1);
   const taken = stepsOf(rows).at(-1)?.step ?? 0;
   if (last === undefined || taken <= last.step) return null;
@@ -43,7 +43,7 @@ export function beyondWords({ rows }: RunRecord): string | null {
 }
 
 /** Describes the best evaluation under the distance that the run trains; null if it is the last one. */
-export function bestWords({ config, rows }: RunRecord): string | null {
+export function bestEvaluationText({ config, rows }: RunRecord): string | null {
   const space = trainedSpace(config.geometry);
   const name = { cosine: 'cosine', hyperbolic: 'hyperbolic distance' }[space];
   const evaluations = evaluationsOf(rows);
@@ -56,7 +56,7 @@ export function bestWords({ config, rows }: RunRecord): string | null {
 }
 
 /** Explains why there is no recall, and when it will be measured; null if there is recall. */
-export function unevaluatedWords(record: RunRecord): string | null {
+export function notEvaluatedText(record: RunRecord): string | null {
   const { config, rows } = record;
   if (evaluationsOf(rows).length > 0) return null;
   const last = stepsOf(rows).at(-1);

@@ -5,20 +5,20 @@ import type { RunConfig } from '../../options/options.ts';
 import { fixed } from '../tables.ts';
 
 /** Explains a head whose two outputs are functions of the same unit vector; null for a free radius. */
-export function tiedWords(config: RunConfig): string | null {
+export function tiedHeadText(config: RunConfig): string | null {
   if (config.head !== 'hypmix') return null;
   return 'Both outputs of this head are functions of the same unit vector, so hyperbolic distance and cosine produce the same ranking; the geometry only changes the weight of each negative in training.';
 }
 
 /** Describes how a free radius changes the rankings. */
-export function rankWords(ranks: Ranks | null | undefined): string | null {
+export function rankingText(ranks: Ranks | null | undefined): string | null {
   if (!ranks) return null;
   const { spearman, overlap, nearest } = ranks;
   return `Hyperbolic distance and cosine rank the images with a Spearman correlation of ${fixed(spearman, 3)} and share ${fixed(100 * overlap, 0)}% of the ${nearest} nearest neighbors. The difference is due to the radius: at equal radii, both rankings are the same.`;
 }
 
 /** Describes how much curvature contributes to the run's logits; null if the run does not train a hyperbolic distance. */
-export function curvatureWords(config: RunConfig): string | null {
+export function curvatureText(config: RunConfig): string | null {
   const { geometry, t_h, lam, hyp_c: c, clip_r: clip } = config;
   const { curved, weighted } = geometryTerms[geometry];
   if (config.head !== 'hypmix' || !curved) return null;

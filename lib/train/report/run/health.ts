@@ -25,10 +25,10 @@ export function radiusFigure(row: HealthRow): Html {
   const title = `Radius of the points, epoch ${row.epoch}`;
   return html`<figure class="chart"><figcaption>${title}</figcaption>
 <svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${title}">${bars}<path class="axis" d="M${margin.left} ${base}H${width - margin.right}"/>${labels}</svg>
-<p class="note">${healthWords(row)} ${Number.isFinite(min) ? `Radii from ${fixed(min, 3)} to ${fixed(max, 3)} times that of the ball.` : 'Radii: not measured.'}</p></figure>`;
+<p class="note">${healthNote(row)} ${Number.isFinite(min) ? `Radii from ${fixed(min, 3)} to ${fixed(max, 3)} times that of the ball.` : 'Radii: not measured.'}</p></figure>`;
 }
 
-function healthWords({ atRim, saturated, scale, skippedSteps }: HealthRow): string {
+function healthNote({ atRim, saturated, scale, skippedSteps }: HealthRow): string {
   const share = (value: number): string => `${Number((100 * value).toPrecision(3))}%`;
   const limits = [];
   if (atRim > 0) limits.push(`${share(atRim)} of the points are at the rim.`);

@@ -18,7 +18,7 @@ loss of this run (<b>${trained}</b>) and for the other geometries at the same te
 Hard negatives are those with a high cosine similarity to the anchor.</p>
 ${profileTable(profiles.map((profile) => ({ name: profile.geometry, profile, lead: profile.geometry === trained })))}
 <div class="charts">${rankChart(profiles, trained)}${pullChart(found)}</div>
-<p class="note">${sameViewWords(found)}${curvature === null ? null : ` ${curvature}`}</p>${strips}</section>`;
+<p class="note">${sameViewText(found)}${curvature === null ? null : ` ${curvature}`}</p>${strips}</section>`;
 }
 
 /** A table with one row per loss. */
@@ -95,7 +95,7 @@ function pullChart({ profiles, own: trained, cosineBins }: NegativeProfiles): Ht
   });
 }
 
-function sameViewWords({ profiles, own: trained, views, tied }: NegativeProfiles): Part {
+function sameViewText({ profiles, own: trained, views, tied }: NegativeProfiles): Part {
   const mine = profiles.find(({ geometry }) => geometry === trained)!;
   const share = 100 / views;
   const pull = tied

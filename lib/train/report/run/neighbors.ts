@@ -8,7 +8,7 @@ type Drawn = RunRecord & { snapshot: Snapshot };
 type Query = Snapshot['gallery'][number];
 
 /** Maximum number of images to show. */
-const mostQueries = 6;
+const maxQueries = 6;
 
 /**
  * Shows the nearest neighbors of the same images in several runs, one row per run, with a dashed frame around neighbors
@@ -27,7 +27,7 @@ not among the nearest neighbors in every run. Green: same class; red: different 
           differing.length < shared.length
             ? ` Of ${shared.length} images, ${shared.length - differing.length} have the same neighbors in every run and are omitted.`
             : null
-        }</p><div class="gallery">${differing.slice(0, mostQueries).map((rows) => comparison(rows, drawn))}</div>`
+        }</p><div class="gallery">${differing.slice(0, maxQueries).map((rows) => comparison(rows, drawn))}</div>`
   }</section>`;
 }
 

@@ -1,7 +1,7 @@
 import { geometryTerms } from '../../../card-names.ts';
 import type { RunConfig } from '../../options/options.ts';
 import { evaluationsOf, healthRowsOf, type RunRecord, stepsOf } from '../../run/record.ts';
-import { invalidWords } from '../../run/warnings.ts';
+import { invalidLinesText } from '../../run/warnings.ts';
 import { gradientChart, learnableChart, lossChart, recallChart, spreadChart } from '../charts/curves.ts';
 import { depthTable } from '../charts/depth.ts';
 import { diskFigure } from '../charts/disk.ts';
@@ -12,8 +12,15 @@ import { type Html, html, type Part } from '../html.ts';
 import { script } from '../script.ts';
 import { style } from '../style.ts';
 import { evaluationLines, fixed, levelUp, percent, type RecallLine, recallTable } from '../tables.ts';
-import { bestWords, beyondWords, counted, momentOf, stepWords, unevaluatedWords } from './extent.ts';
-import { curvatureWords, rankWords, tiedWords } from './head-words.ts';
+import {
+  bestEvaluationText,
+  counted,
+  evaluationTimeText,
+  notEvaluatedText,
+  stepsText,
+  trainedFurtherText,
+} from './extent.ts';
+import { curvatureText, rankingText, tiedHeadText } from './head-words.ts';
 import { radiusFigure } from './health.ts';
 import { negativesSection } from './negatives.ts';
 
@@ -23,7 +30,7 @@ export function runPage(record: RunRecord): string {
   return page(
     `${record.name} · horoball`,
     html`<header><p class="brand">horoball</p><h1>${record.name}</h1>
-<p class="lede">${lede(record)}</p>${noteOf(unevaluatedWords(record))}${noteOf(invalidWords(record))}${keyFigures(record)}</header>
+<p class="lede">${lede(record)}</p>${noteOf(notEvaluatedText(record))}${noteOf(invalidLinesText(record))}${keyFigures(record)}</header>
 ${recallSection(record)}
 ${curvesSection(record)}
 ${
@@ -36,7 +43,7 @@ largest variance and mapped back to the ball. Hover over a point to see its clas
 <p>Sample test images, each with its nearest neighbors by hyperbolic distance. Green: same class; red: different class.</p>
 ${galleryFigure(snapshot)}</section>`
 }
-${snapshot?.negatives ? negativesSection(snapshot.negatives, curvatureWords(config), stripFigure(snapshot)) : null}
+${snapshot?.negatives ? negativesSection(snapshot.negatives, curvatureText(config), stripFigure(snapshot)) : null}
 ${healthSection(record)}
 <section><h2>Settings</h2>${settings(config)}</section>`,
   );
@@ -72,7 +79,7 @@ function lede(record: RunRecord): Part {
   const took = rows.findLast(({ seconds }) => Number.isFinite(seconds))?.seconds;
   return [
     config.shuffle_labels ? 'Control run with shuffled labels. ' : '',
-    `${config.geometry} loss, ${config.model} on ${config.ds}, ${stepWords(record)} with batch size ${config.bs}`,
+    `${config.geometry} loss, ${config.model} on ${config.ds}, ${stepsText(record)} with batch size ${config.bs}`,
     geometryTerms[config.geometry].distance ? `, c\u00a0=\u00a0${config.hyp_c}` : '',
     took === undefined || Number.isNaN(took) ? '' : `, ${duration(took)}`,
     `, seed\u00a0${config.seed}.`,
@@ -88,7 +95,7 @@ function keyFigures({ rows }: RunRecord): Part {
   if (last)
     figures.push([
       percent(last.spaces.hyperbolic.at['1']),
-      `Recall@1 on unseen classes ${momentOf(last)}, %`,
+      `Recall@1 on unseen classes ${evaluationTimeText(last)}, %`,
     ]);
   if (untrained && untrained !== last) {
     figures.push([percent(untrained.spaces.hyperbolic.at['1']), 'before training, %']);
@@ -124,15 +131,15 @@ function recallSection(record: RunRecord): Part {
   }
   for (const baseline of snapshot?.baselines ?? []) beside.push(baseline);
   const strict = last.spaces.body.strict.length;
-  return html`<section><h2>Recall on unseen classes ${momentOf(last)}</h2>
+  return html`<section><h2>Recall on unseen classes ${evaluationTimeText(last)}</h2>
 <p>Percentage of test images with an image of the same class among their k nearest neighbors.${
-    strict > 0 ? strictWords(strict, snapshot?.levels) : null
+    strict > 0 ? strictRecallText(strict, snapshot?.levels) : null
   }</p>
-${recallTable([...lines, ...beside], snapshot?.levels)}${noteOf(bestWords(record))}${noteOf(beyondWords(record))}${noteOf(tiedWords(config) ?? rankWords(snapshot?.ranks))}</section>`;
+${recallTable([...lines, ...beside], snapshot?.levels)}${noteOf(bestEvaluationText(record))}${noteOf(trainedFurtherText(record))}${noteOf(tiedHeadText(config) ?? rankingText(snapshot?.ranks))}</section>`;
 }
 
 /** Explains the columns of strict recall. */
-function strictWords(depth: number, levels: readonly string[] = []): string {
+function strictRecallText(depth: number, levels: readonly string[] = []): string {
   const said = Array.from({ length: depth }, (_, i) => {
     const [below, name] = [i === 0 ? 'class' : levels[i - 1], levels[i]];
     if (below !== undefined && name !== undefined)

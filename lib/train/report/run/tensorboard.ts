@@ -10,7 +10,7 @@ import type { EvaluationRow, HealthRow, Row, StepRow } from '../../run/record.ts
 import { diskPng, galleryJpeg } from '../charts/raster.ts';
 
 /** Maximum number of radii in a histogram; larger counts are scaled down, which preserves the shape. */
-const mostRadii = 65_536;
+const maxRadii = 65_536;
 
 /**
  * Writes a run's TensorBoard events, with the same values as metrics.jsonl. `tensorboard --logdir runs` shows all runs
@@ -142,7 +142,7 @@ export class TensorBoard implements RunListener {
   #logHealth({ step, radius, atRim, saturated }: HealthRow): void {
     const { histogram } = radius;
     const total = histogram.reduce((sum, count) => sum + count, 0);
-    const share = Math.min(1, mostRadii / total);
+    const share = Math.min(1, maxRadii / total);
     const centers = histogram.flatMap((count, bin) =>
       Array<number>(Math.ceil(count * share)).fill((bin + 0.5) / histogram.length),
     );

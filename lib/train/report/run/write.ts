@@ -3,7 +3,7 @@ import { filePath } from '../../../check.ts';
 import { writeText } from '../../../io/text.ts';
 import type { RunEnd, RunListener } from '../../run/hooks.ts';
 import { readRun } from '../../run/read.ts';
-import { undrawnWords } from '../../run/warnings.ts';
+import { reportFailureText } from '../../run/warnings.ts';
 import { runPage } from './page.ts';
 
 /**
@@ -41,7 +41,7 @@ export class ReportWriter implements RunListener {
     try {
       this.path = await writeReport(this.#folder);
     } catch (error) {
-      this.#warn(undrawnWords(error, this.#folder));
+      this.#warn(reportFailureText(error, this.#folder));
     }
   }
 }

@@ -6,7 +6,7 @@ import type { NegativeProfiles } from '../../measure/types.ts';
 import type { RunConfig } from '../../options/options.ts';
 import { readRun } from '../../run/read.ts';
 import { healthRowsOf, type RunRecord } from '../../run/record.ts';
-import { undrawnWords } from '../../run/warnings.ts';
+import { reportFailureText } from '../../run/warnings.ts';
 import { type ArmSummary, analyze, type CellSummary } from '../../study/analyze.ts';
 import { baseline, subject } from '../../study/plan.ts';
 import { publishedRecipes, type StudyName } from '../../study/reproduction.ts';
@@ -67,7 +67,7 @@ export async function writeReproduction(path: string): Promise<string | null> {
 /** Like `studyReport`: a failure to write the page becomes a warning and does not end the runs. */
 export function reproductionReport(path: string, onWarning: (text: string) => void): () => Promise<void> {
   return async () => {
-    await writeReproduction(path).catch((error) => onWarning(undrawnWords(error, path)));
+    await writeReproduction(path).catch((error) => onWarning(reportFailureText(error, path)));
   };
 }
 

@@ -1,5 +1,5 @@
 import { isTemperature, temperaturesOf } from '../../options/options.ts';
-import { invalidWords } from '../../run/warnings.ts';
+import { invalidLinesText } from '../../run/warnings.ts';
 import {
   type Analysis,
   type ArmSummary,
@@ -25,7 +25,7 @@ import { interval, points, verdictText } from './words.ts';
 /** Renders a complete or partial study as a self-contained page that links to the reports of its runs. */
 export function studyPage(study: Study): string {
   const analysis = analyze(study);
-  const invalid = invalidWords(study, 'results.jsonl');
+  const invalid = invalidLinesText(study, 'results.jsonl');
   const nothing = analysis.arms.every(({ best }) => best === null);
   return page(
     `${study.name} · horoball`,
@@ -244,7 +244,7 @@ function cellsSection({ plan, results }: Study, { arms }: Analysis): Html {
 }
 
 /** Describes how reliable intervals are; the coverage for five seeds is measured in statistics.test.ts. */
-function coverageWords(seeds: number): string {
+function coverageText(seeds: number): string {
   if (seeds === 1) return '';
   if (seeds < 5) return '; with fewer than five seeds, intervals are rough';
   return seeds === 5 ? ': with five seeds, it covers the true value 92 times out of 100' : '';
@@ -255,7 +255,7 @@ function methodSection({ plan }: Study): Html {
   return html`<section><h2>How to read this report</h2>
 <p>Every setting was run with the same ${length === 1 ? 'seed' : `${length} seeds`}. A seed determines the initial weights, the order of the images and their
 crops, so two runs with the same seed differ only in their settings, and differences are computed per seed.</p>
-<p>Intervals are bootstrap intervals over the seeds (the expanded percentile${coverageWords(length)}). p-values are from Student's
+<p>Intervals are bootstrap intervals over the seeds (the expanded percentile${coverageText(length)}). p-values are from Student's
 paired t-test with Holm's correction for all comparisons on this page: if there are no true differences, the
 probability of any false positive is at most 5%. “None found” does not mean that there is no difference; more seeds detect smaller ones.</p></section>`;
 }

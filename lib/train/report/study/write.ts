@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { writeText } from '../../../io/text.ts';
-import { undrawnWords } from '../../run/warnings.ts';
+import { reportFailureText } from '../../run/warnings.ts';
 import { readStudy } from '../../study/folder.ts';
 import { studyCsv } from '../../study/table.ts';
 import { studyPage } from './study.ts';
@@ -21,6 +21,6 @@ export async function writeStudyReport(path: string): Promise<string> {
  */
 export function studyReport(onWarning: (text: string) => void): (path: string) => Promise<void> {
   return async (path) => {
-    await writeStudyReport(path).catch((error) => onWarning(undrawnWords(error, path)));
+    await writeStudyReport(path).catch((error) => onWarning(reportFailureText(error, path)));
   };
 }

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { comparisonPage, mostDrawn, withoutDrawings } from '../../../../lib/train/report/run/compare.ts';
+import { comparisonPage, maxDrawn, withoutDrawings } from '../../../../lib/train/report/run/compare.ts';
 import type { Row, RunRecord } from '../../../../lib/train/run/record.ts';
 import { fakeRun, stepRow } from '../../fake-run.ts';
 
@@ -60,13 +60,13 @@ test('of a thousand runs, the tables contain all and the charts the first ones',
   });
   const page = comparisonPage(runs);
   t.true(page.includes('<th scope="col">run-999</th>') && page.includes(': run-999</th>'));
-  t.regex(page, new RegExp(`neighbors and negatives are shown for the first ${mostDrawn} runs`));
+  t.regex(page, new RegExp(`neighbors and negatives are shown for the first ${maxDrawn} runs`));
   t.is(
     [...page.matchAll(/class="rim"/g)].length,
     [...comparisonPage(runs.slice(0, 48)).matchAll(/class="rim"/g)].length,
   );
   t.true(page.length < 10_000_000, `${page.length}`);
-  const light = runs.map((run, i) => (i < mostDrawn ? run : withoutDrawings(run)));
+  const light = runs.map((run, i) => (i < maxDrawn ? run : withoutDrawings(run)));
   t.is(comparisonPage(light), page);
   t.notRegex(comparisonPage(runs.slice(0, 2)), /are shown for the first/);
 });

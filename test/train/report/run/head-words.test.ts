@@ -1,22 +1,22 @@
 import test from 'ava';
 import { parseConfig } from '../../../../lib/train/options/resolve.ts';
-import { curvatureWords, rankWords, tiedWords } from '../../../../lib/train/report/run/head-words.ts';
+import { curvatureText, rankingText, tiedHeadText } from '../../../../lib/train/report/run/head-words.ts';
 
 test('says for a tied head only that both outputs have the same ranking', (t) => {
-  t.regex(tiedWords(parseConfig({ head: 'hypmix' }))!, /same ranking/);
-  t.is(tiedWords(parseConfig({ head: 'hyp-vit' })), null);
+  t.regex(tiedHeadText(parseConfig({ head: 'hypmix' }))!, /same ranking/);
+  t.is(tiedHeadText(parseConfig({ head: 'hyp-vit' })), null);
 });
 
 test('states the agreement of two rankings with figures, if it was measured', (t) => {
-  const words = rankWords({ spearman: 0.98765, overlap: 0.5, nearest: 10 })!;
+  const words = rankingText({ spearman: 0.98765, overlap: 0.5, nearest: 10 })!;
   t.regex(words, /correlation of 0\.988 and share 50% of the 10 nearest/);
-  t.notRegex(rankWords({ spearman: Number.NaN, overlap: Number.NaN, nearest: 1 })!, /NaN/);
-  for (const none of [null, undefined]) t.is(rankWords(none), null);
+  t.notRegex(rankingText({ spearman: Number.NaN, overlap: Number.NaN, nearest: 1 })!, /NaN/);
+  for (const none of [null, undefined]) t.is(rankingText(none), null);
 });
 
 test('states the effect of curvature only for a tied head whose loss has a hyperbolic distance', (t) => {
   const words = (options: Record<string, unknown>): string | null =>
-    curvatureWords(parseConfig({ head: 'hypmix', ...options }));
+    curvatureText(parseConfig({ head: 'hypmix', ...options }));
   t.is(words({ geometry: 'euclidean' }), null);
   t.is(words({ geometry: 'chordal' }), null);
   t.is(words({ geometry: 'hyperbolic', head: 'hyp-vit' }), null);
@@ -28,7 +28,7 @@ test('states the effect of curvature only for a tied head whose loss has a hyper
 
 test('the effect of curvature is smaller for smaller c and higher temperature, and weighted by lam in a hybrid', (t) => {
   const effect = (options: Record<string, unknown>): number =>
-    Number(/at most (\S+)\.$/.exec(curvatureWords(parseConfig({ head: 'hypmix', ...options }))!)![1]);
+    Number(/at most (\S+)\.$/.exec(curvatureText(parseConfig({ head: 'hypmix', ...options }))!)![1]);
   const base = { geometry: 'hyperbolic', hyp_c: 0.5, t_h: 0.2 };
   t.true(effect({ ...base, hyp_c: 0.05 }) < effect(base));
   t.true(Math.abs(effect({ ...base, t_h: 0.4 }) / effect(base) - 0.5) < 0.05);
