@@ -173,12 +173,12 @@ function* evaluate<T extends Reals>(options: ContrastiveLossOptions<T>): Steps<C
   const gradient = (
     place: string,
     isWanted: boolean,
-    acts: Matrix<T> | undefined,
+    activeHead: Matrix<T> | undefined,
     head: Matrix<T> | undefined,
     to: Rows<T> | undefined,
   ): DenseMatrix<T> | undefined => {
     if (!isWanted) return undefined;
-    const result = gradientFor(name, place, acts, head, to, [...inputs, ...made]);
+    const result = gradientFor(name, place, activeHead, head, to, [...inputs, ...made]);
     made.push(result);
     return result;
   };

@@ -212,16 +212,16 @@ function* evaluate<T extends Reals>(options: LossOptions<T>): Steps<LossResult<T
 export function gradientFor<T extends Reals>(
   operation: string,
   argument: string,
-  acts: Matrix<T> | undefined,
+  activeHead: Matrix<T> | undefined,
   given: Matrix<T> | undefined,
   out: Rows<T> | undefined,
   others: readonly (Matrix<T> | undefined)[],
 ): DenseMatrix<T> | undefined {
   if (given === undefined) return undefined;
-  const head = acts ?? asMatrix(operation, argument, given);
+  const head = activeHead ?? asMatrix(operation, argument, given);
   const place = `out.grad${argument[0]!.toUpperCase()}${argument.slice(1)}`;
   const result = resultMatrix(operation, place, out, head.rows, head.cols, [head, ...others]);
-  if (acts === undefined) result.data.fill(0);
+  if (activeHead === undefined) result.data.fill(0);
   return result;
 }
 

@@ -55,7 +55,7 @@ std::string reads(const GeometryTerms& terms, bool tied) {
 std::string parameters(const GeometryTerms& terms, bool tied) {
   std::string out;
   for (const LogitIndex parameter : {kTauE, kTauH, kLambda, kC}) {
-    if (terms.acts(parameter, tied)) out += (out.empty() ? "" : ",") + text(kLogitParameters[parameter].name);
+    if (terms.uses(parameter, tied)) out += (out.empty() ? "" : ",") + text(kLogitParameters[parameter].name);
   }
   return "[" + out + "]";
 }

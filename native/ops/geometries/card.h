@@ -118,7 +118,7 @@ struct GeometryTerms {
   HD bool reads_euclidean(bool tied) const { return tied || inner; }
   HD bool reads_hyperbolic(bool tied) const { return !tied && distance; }
   // Whether a parameter enters the logit.
-  constexpr bool acts(LogitIndex parameter, bool tied) const {
+  constexpr bool uses(LogitIndex parameter, bool tied) const {
     return parameter == kTauE     ? inner
            : parameter == kTauH   ? distance
            : parameter == kLambda ? weighted

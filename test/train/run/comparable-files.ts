@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { readSafetensors } from '../../../lib/io/index.ts';
 
 /** The files of a run, without fields that depend on time. */
-export async function remains(folder: string): Promise<Record<string, unknown>> {
+export async function comparableFiles(folder: string): Promise<Record<string, unknown>> {
   const lines = (await readFile(join(folder, 'metrics.jsonl'), 'utf8')).trimEnd().split('\n');
   const rows = lines.map((line) => {
     const { seconds: _, imagesPerSecond: __, waitMs: ___, crc32: ____, ...row } = JSON.parse(line);
