@@ -97,7 +97,10 @@ export async function callables(): Promise<{ found: Callable[]; objects: [name: 
   for (const [name, make] of Object.entries(examples).filter(([name]) => name.endsWith('#'))) {
     const whole = (await make()) as object;
     objects.push([`an object ${name}`, whole]);
-    objects.push([`a hollow ${name}`, Object.create(Object.getPrototypeOf(whole) as object) as object]);
+    objects.push([
+      `${name} without private fields`,
+      Object.create(Object.getPrototypeOf(whole) as object) as object,
+    ]);
   }
   return { found: [...found.values()], objects };
 }

@@ -7,7 +7,7 @@ import { zipSync } from 'fflate';
 import { readSafetensors } from '../../lib/io/index.ts';
 import { main } from '../cli/run.ts';
 import { fakeFiles } from '../setup/fake-libtorch.ts';
-import { remains } from '../train/run/remains.ts';
+import { comparableFiles } from '../train/run/comparable-files.ts';
 import { classNames, tinyRun, writeImages } from '../train/tiny-data.ts';
 import { host, send } from '../train/weights/host.ts';
 import { ending } from './shim.ts';
@@ -72,7 +72,7 @@ export const commands: readonly FaultyCommand[] = [
     name: 'train',
     prepare: prepareImages,
     args: trainArgs,
-    result: (folder) => remains(join(folder, 'runs', 'run')),
+    result: (folder) => comparableFiles(join(folder, 'runs', 'run')),
   },
   {
     name: 'eval',

@@ -28,7 +28,7 @@ export interface Disturbance {
 }
 
 /** Sends a signal at a random moment. */
-function signalled(signal: NodeJS.Signals): Disturbance {
+function killedBy(signal: NodeJS.Signals): Disturbance {
   return {
     run: ({ args, tookMs, random }) =>
       ending(args, {}, (child) => void sleep(tookMs * random()).then(() => child.kill(signal))),
@@ -73,9 +73,9 @@ function meanwhile(harm: (file: string) => Promise<void>): Disturbance {
 }
 
 export const disturbances: Readonly<Record<string, Disturbance>> = {
-  SIGKILL: signalled('SIGKILL'),
-  SIGTERM: signalled('SIGTERM'),
-  SIGINT: signalled('SIGINT'),
+  SIGKILL: killedBy('SIGKILL'),
+  SIGTERM: killedBy('SIGTERM'),
+  SIGINT: killedBy('SIGINT'),
   'a pause by SIGSTOP': {
     run: ({ args, tookMs, random }) =>
       ending(args, {}, async (child) => {

@@ -1,9 +1,8 @@
-// Makes system calls on files fail, for tests: preloaded into a process (LD_PRELOAD), see faults.ts.
-//
-//   HOROBALL_FAULT="OPERATION ERRNO FIRST COUNT PATH"  the calls FIRST to FIRST + COUNT - 1 (from 1) of an operation on
-//       files whose path contains PATH fail with this error; with ERRNO 0, a read or write transfers half of its bytes.
-//   HOROBALL_FAULT_LOG=FILE  a line "OPERATION PATH" for each call on such a file.
-//   HOROBALL_FAULT_CLOCK=SECONDS  the time of day jumps forward and back by this much, every 64 readings.
+// Makes system calls on files fail, for tests: preloaded into a process (LD_PRELOAD), see shim.ts.
+// HOROBALL_FAULT="OPERATION ERRNO FIRST COUNT PATH"  the calls FIRST to FIRST + COUNT - 1 (from 1) of an operation on files
+// whose path contains PATH fail with this error; with ERRNO 0, a read or write transfers half of its bytes.
+// HOROBALL_FAULT_LOG=FILE  a line "OPERATION PATH" for each call on such a file. HOROBALL_FAULT_CLOCK=SECONDS  the time of
+// day jumps forward and back by this much, every 64 readings.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>

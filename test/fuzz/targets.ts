@@ -25,7 +25,7 @@ import { fakeFiles } from '../setup/fake-libtorch.ts';
 import { fixture } from '../support.ts';
 import { makeCars, makeCub, makeInshop, makeSop } from '../train/data/trees.ts';
 import { evaluationRow, fakeHealth, fakeSnapshot, stepRow } from '../train/fake-run.ts';
-import { plan, result } from '../train/study/made-up.ts';
+import { plan, result } from '../train/study/synthetic-study.ts';
 
 export interface FuzzTarget {
   /** Prepares the folder in which a mutated input replaces `file`. */

@@ -19,7 +19,7 @@ const listed = metricCards()
  * Clusters of points, with near-duplicates, duplicates, the origin, points on the rim, and rows with NaN, which are never
  * found.
  */
-function awkward(type: RealsType, rows: number, cols: number, seed: number): Matrix {
+function edgeCaseRows(type: RealsType, rows: number, cols: number, seed: number): Matrix {
   const next = noise(seed);
   const data = cloud(type, rows, cols, 0.6, seed).data;
   const centers = cloud(Float64Array, 12, cols, 0.5, seed + 1).data;
@@ -105,8 +105,8 @@ for (const type of types) {
   for (const metric of listed) {
     for (const cols of [1, 2, 19, 33]) {
       test(`${type.name}: ${metric}, ${cols} columns: an index finds what an exact search finds`, async (t) => {
-        const rows = awkward(type, 700, cols, cols);
-        const queries = awkward(type, 120, cols, cols + 50);
+        const rows = edgeCaseRows(type, 700, cols, cols);
+        const queries = edgeCaseRows(type, 120, cols, cols + 50);
         const want = nearestRows(queries, rows, metric, 9);
         using gallery: Any = new Gallery<Reals>({ metric, c });
         await gallery.add(rows);
@@ -165,11 +165,11 @@ test('proven results are exact, for 20,000 queries at every distance scale', asy
     ['cosine', 1, Float32Array],
   ] as const) {
     const scaled = (of: Matrix) => matrix(type.from(of.data.map((value) => value * scale)), of.rows, cols);
-    const rows = scaled(awkward(type, 1500, cols, 9));
+    const rows = scaled(edgeCaseRows(type, 1500, cols, 9));
     using gallery: Any = new Gallery<Reals>({ metric, c });
     await gallery.add(rows);
     await gallery.buildIndex({ lists: 90 });
-    const queries = scaled(awkward(type, 3000, cols, 10));
+    const queries = scaled(edgeCaseRows(type, 3000, cols, 10));
     const want = nearestRows(queries, rows, metric, 4);
     for (const probes of [1, 2, 5, 20]) {
       const got = await gallery.topK(queries, { k: 4, probes });
@@ -181,10 +181,10 @@ test('proven results are exact, for 20,000 queries at every distance scale', asy
 
 test('finds added rows, and no removed, masked or excluded ones', async (t) => {
   const cols = 12;
-  const rows = awkward(Float32Array, 900, cols, 3);
+  const rows = edgeCaseRows(Float32Array, 900, cols, 3);
   const part = (from: number, to: number) =>
     matrix(rows.data.subarray(from * cols, to * cols), to - from, cols) as Matrix<Float32Array>;
-  const queries = awkward(Float32Array, 80, cols, 4) as Matrix<Float32Array>;
+  const queries = edgeCaseRows(Float32Array, 80, cols, 4) as Matrix<Float32Array>;
   const labels = Int32Array.from({ length: 900 }, (_, i) => i % 5);
   const exclude = Int32Array.from({ length: 80 }, (_, i) => (i * 11) % 900);
   using plain = new Gallery({ c });
@@ -223,8 +223,8 @@ test('a saved index loads, and a changed file never gives wrong results', async 
   const folder = await mkdtemp(join(tmpdir(), 'horoball-'));
   const path = join(folder, 'gallery.safetensors');
   const cols = 10;
-  const rows = awkward(Float32Array, 600, cols, 6) as Matrix<Float32Array>;
-  const queries = awkward(Float32Array, 60, cols, 7) as Matrix<Float32Array>;
+  const rows = edgeCaseRows(Float32Array, 600, cols, 6) as Matrix<Float32Array>;
+  const queries = edgeCaseRows(Float32Array, 60, cols, 7) as Matrix<Float32Array>;
   try {
     using gallery = new Gallery({ c });
     await gallery.add(rows);

@@ -5,9 +5,9 @@ import test from 'ava';
 import { matrix, metricCard, pairwiseDistance } from '../../lib/index.ts';
 import { searchDevice } from '../../lib/train/lane/native.ts';
 import { failure } from '../support.ts';
-import { gpu, isEmulated, missing, sayDevice } from './device.ts';
+import { gpu, isEmulated, logDevice, missing } from './device.ts';
 
-sayDevice();
+logDevice();
 
 const points = matrix(new Float32Array([0, 0, 0.5, 0, 0, 0.9]), 3, 2);
 

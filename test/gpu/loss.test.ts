@@ -7,9 +7,9 @@ import { hybridContrastiveLoss, type LossOptions, type Matrix, matrix } from '..
 import { clusters, gradients } from '../loss-batch.ts';
 import { headOf, limitsIn } from '../metric-cases.ts';
 import { close, cloud, noise, type RealsType, types } from '../support.ts';
-import { gpu, sayDevice } from './device.ts';
+import { gpu, logDevice } from './device.ts';
 
-sayDevice();
+logDevice();
 
 const shapes = [
   [2, 1, 3],

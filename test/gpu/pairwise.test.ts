@@ -5,9 +5,9 @@ import { gromovDelta, type Matrix, type Metric, matrix, pairwiseDistance, topK }
 import { accuracyOf, pointsOf } from '../metric-cases.ts';
 import { close, cloud, eachClose, noise, type RealsType, types } from '../support.ts';
 import { allowed, coreError } from '../tolerances.ts';
-import { gpu, sayDevice } from './device.ts';
+import { gpu, logDevice } from './device.ts';
 
-sayDevice();
+logDevice();
 
 const shapes = [
   [1, 1, 1],

@@ -3,9 +3,9 @@ import { matrix } from '../../lib/index.ts';
 import { cards, forward, gradients, isAffected, pointsOf, withNaN } from '../row-points.ts';
 import { close, noise, types } from '../support.ts';
 import { allowed } from '../tolerances.ts';
-import { gpu, sayDevice } from './device.ts';
+import { gpu, logDevice } from './device.ts';
 
-sayDevice();
+logDevice();
 
 const shapes = [
   [1, 1],

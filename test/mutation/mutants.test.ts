@@ -3,14 +3,14 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import { mutants, survivors } from './mutants.ts';
+import { mutants, undetectable } from './mutants.ts';
 
 const pathOf = (name: string): string => fileURLToPath(new URL(`../../../${name}`, import.meta.url));
 
 test('the text that a fault replaces occurs once in its file', async (t) => {
   for (const { file, text, from } of [
     ...mutants.map((mutant) => ({ ...mutant, text: mutant.from })),
-    ...survivors.map((survivor) => ({ ...survivor, from: survivor.text })),
+    ...undetectable.map((fault) => ({ ...fault, from: fault.text })),
   ]) {
     const source = await readFile(pathOf(file), 'utf8');
     t.is(source.split(from).length, 2, `${file}: ${text}`);

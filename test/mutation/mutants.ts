@@ -11,7 +11,7 @@ const at = (file: string, tests: string, ...changes: [from: string, to: string][
   changes.map(([from, to]) => ({ file, from, to, tests: tests.split(' ') }));
 
 /** Faults that no test can find reliably, with the reason. They are not planted. */
-export const survivors: readonly { file: string; text: string; reason: string }[] = [
+export const undetectable: readonly { file: string; text: string; reason: string }[] = [
   {
     file: 'lib/io/lock.ts',
     text: 'if ((await readLockFile(path))?.text !== dead) return false;',

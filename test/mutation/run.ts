@@ -8,7 +8,7 @@ import { cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { transform } from 'esbuild';
-import { type Mutant, mutants, survivors } from './mutants.ts';
+import { type Mutant, mutants, undetectable } from './mutants.ts';
 
 const run = promisify(execFile);
 const folder = resolve('build', 'mutation');
@@ -150,6 +150,6 @@ const [found, invalid] = [count('found'), count('does not compile')];
 process.stdout.write(
   `${found} of ${verdicts.length} planted faults were found, ${invalid} did not compile\n`,
 );
-for (const { file, text, reason } of survivors)
+for (const { file, text, reason } of undetectable)
   process.stdout.write(`not planted: ${file}: ${text} (${reason})\n`);
 if (found < verdicts.length) process.exitCode = 1;

@@ -44,7 +44,7 @@ function runtime(): Runtime | undefined {
 type Outputs = Record<string, ArrayLike<number>>;
 
 /** Outputs of onnxruntime for images (`count` x 3 x `size` x `size`); null, with a log line, if it is not installed. */
-async function judged(
+async function onnxOutputs(
   t: ExecutionContext,
   file: string,
   planes: Float32Array,
@@ -119,7 +119,7 @@ for (const [what, options] of Object.entries({
     using batch = Batch.from(images, { count, size }, model.config.model.mean, model.config.model.std);
     using out = model.forward(batch, { train: false });
     const planes = planesOf(images, size, model.config.model);
-    const got = await judged(t, file, planes, [count, size]);
+    const got = await onnxOutputs(t, file, planes, [count, size]);
     for (const [name, ours] of got === null ? [] : Object.entries(names)) {
       const error = relativeError(got![name]!, await out[ours].data());
       t.true(error < networkError.network, `${name}: ${error}`);
@@ -152,7 +152,7 @@ for (const name of described.map((file) => file.slice(0, -'.json'.length)))
     t.teardown(remove);
     const exported = exportOnnx({ name, model, weights }, join(path, 'model.onnx'));
     if (height !== side) return void (await t.throwsAsync(exported, { message: /expected square images/ }));
-    const got = await judged(t, (await exported).file, image.data as Float32Array, [count, side]);
+    const got = await onnxOutputs(t, (await exported).file, image.data as Float32Array, [count, side]);
     if (got === null) return;
     const error = relativeError(got['pooler_output']!, reference.get('feature')!.data as Float32Array);
     t.true(error < networkError.layers, String(error));
@@ -172,8 +172,8 @@ for (const [storage, least, share] of [
     t.true(small.bytes < share * whole.bytes, `${small.bytes} of ${whole.bytes} bytes`);
     const planes = planesOf(randomImages(3, 5), whole.size, model.config.model);
     const [want, got] = [
-      await judged(t, whole.file, planes, [3, 16]),
-      await judged(t, small.file, planes, [3, 16]),
+      await onnxOutputs(t, whole.file, planes, [3, 16]),
+      await onnxOutputs(t, small.file, planes, [3, 16]),
     ];
     if (want !== null && got !== null) {
       for (const name of Object.keys(names)) {
@@ -204,7 +204,7 @@ test('a backbone without a head outputs its feature and the feature as a unit ve
   const images = randomImages(2, 5);
   using batch = Batch.from(images, { count: 2, size: 16 }, model.mean, model.std);
   using feature = vit.forward(batch, { train: false });
-  const got = await judged(t, file, planesOf(images, 16, model), [2, 16]);
+  const got = await onnxOutputs(t, file, planesOf(images, 16, model), [2, 16]);
   if (got !== null) {
     const want = await feature.data();
     t.true(relativeError(got['pooler_output']!, want) < networkError.layers);

@@ -9,7 +9,7 @@ import { StudyFolder } from '../../lib/train/study/folder.ts';
 import { sweep } from '../../lib/train/study/runner.ts';
 import { cloud } from '../support.ts';
 import { tinyConfig, tinySamples } from '../train/run/tiny-learner.ts';
-import { plan } from '../train/study/made-up.ts';
+import { plan } from '../train/study/synthetic-study.ts';
 import { temporary } from '../train/tiny-data.ts';
 
 /** The resources of a process. */

@@ -13,7 +13,7 @@ import { readStudy, StudyFolder } from '../../../lib/train/study/folder.ts';
 import { sweep } from '../../../lib/train/study/runner.ts';
 import { temporary } from '../data/support.ts';
 import { evaluationRow, fakeHealth, fakeSnapshot, stepRow } from '../fake-run.ts';
-import { plan, quick } from '../study/made-up.ts';
+import { plan, quick } from '../study/synthetic-study.ts';
 
 /** Flips `count` random bits, one at a time, and calls `check` with the result of reading, unless it is a coded error. */
 async function flips<T>(

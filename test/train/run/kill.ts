@@ -9,7 +9,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { random, uniform } from '../../../lib/random.ts';
 import { start } from '../../cli/run.ts';
 import { classNames, temporary, tinyRun, writeImages } from '../tiny-data.ts';
-import { remains } from './remains.ts';
+import { comparableFiles } from './comparable-files.ts';
 
 const [count, seed] = [process.argv[2] ?? 20, process.argv[3] ?? Date.now() % 1e6].map(Number) as [
   number,
@@ -85,7 +85,7 @@ try {
       const began = performance.now();
       await live(command(images, runs, variant, variant), null);
       tookMs[variant] = performance.now() - began;
-      expected[variant] = await remains(join(runs, variant));
+      expected[variant] = await comparableFiles(join(runs, variant));
     }
     const name = `killed-${i}`;
     const args = command(images, runs, variant, name);
@@ -97,7 +97,7 @@ try {
       else await rm(join(runs, name), { recursive: true }); // it ended before the kill, so try again
     }
     await live(args, null);
-    const got = await remains(join(runs, name));
+    const got = await comparableFiles(join(runs, name));
     const other = Object.keys(got).filter((key) => !isDeepStrictEqual(got[key], expected[variant]![key]));
     const verdict = other.length === 0 ? 'the same bits' : `other ${other.join(', ')}`;
     process.stdout.write(`${name} (${variant}): killed after ${at.join(' and ')} steps: ${verdict}\n`);

@@ -2,15 +2,15 @@ import test from 'ava';
 import { studyPage } from '../../../lib/train/report/study/study.ts';
 import { analyze } from '../../../lib/train/study/analyze.ts';
 import { studyCsv } from '../../../lib/train/study/table.ts';
-import { madeUp, plan } from './made-up.ts';
+import { plan, syntheticStudy } from './synthetic-study.ts';
 
 const studies = 200;
 
 const claims = (draw: number, planted = {}) =>
-  analyze(madeUp(draw, planted)).contrasts.filter(({ verdict }) => verdict === 'difference');
+  analyze(syntheticStudy(draw, planted)).contrasts.filter(({ verdict }) => verdict === 'difference');
 
 test('finds a planted effect with its sign and size, and names it on the page', (t) => {
-  const study = madeUp(1, { hyperbolic: 0.06 });
+  const study = syntheticStudy(1, { hyperbolic: 0.06 });
   const found = claims(1, { hyperbolic: 0.06 });
   t.deepEqual(found.map(({ more, less }) => `${more} over ${less}`).sort(), [
     'hyperbolic over euclidean',
@@ -22,7 +22,7 @@ test('finds a planted effect with its sign and size, and names it on the page', 
 
 test('finds no effect in data without one, and says so on the page', (t) => {
   t.deepEqual(claims(2), []);
-  t.regex(studyPage(madeUp(2)), /No difference between the geometries is statistically significant/);
+  t.regex(studyPage(syntheticStudy(2)), /No difference between the geometries is statistically significant/);
 });
 
 test('makes few false claims and few misses over many synthetic studies', (t) => {
@@ -38,7 +38,7 @@ test('makes few false claims and few misses over many synthetic studies', (t) =>
 });
 
 test('chooses the best temperature of each arm without the seed on which it is evaluated', (t) => {
-  const { arms } = analyze(madeUp(3));
+  const { arms } = analyze(syntheticStudy(3));
   t.deepEqual(
     arms.map(({ arm, best }) => [arm, best!.cell.label]),
     [
@@ -48,7 +48,7 @@ test('chooses the best temperature of each arm without the seed on which it is e
     ],
   );
   // On one seed, the worst setting is the best by far; it must not be selected for that seed.
-  const study = madeUp(4);
+  const study = syntheticStudy(4);
   const lucky = study.results.find(({ cell, seed }) => cell === 'euclidean-t_e0.2' && seed === 1)!;
   lucky.spaces!.cosine.at['1'] = 0.9;
   const { heldOut } = analyze(study).arms[0]!;
@@ -56,7 +56,7 @@ test('chooses the best temperature of each arm without the seed on which it is e
 });
 
 test('a setting with a failed run is not a candidate, and is reported as failed', (t) => {
-  const study = madeUp(5, { hyperbolic: 0.06 });
+  const study = syntheticStudy(5, { hyperbolic: 0.06 });
   const failed = study.results.find(({ cell, seed }) => cell === 'hyperbolic-t_h0.1' && seed === 3)!;
   Object.assign(failed, { spaces: null, error: 'step 4: the loss is no longer a number' });
   const arm = analyze(study).arms[1]!;
@@ -70,7 +70,7 @@ test('a setting with a failed run is not a candidate, and is reported as failed'
 
 test('the controls show how much of the effect remains', (t) => {
   const made = plan(true);
-  const study = madeUp(
+  const study = syntheticStudy(
     7,
     { hyperbolic: 0.08, chordal: 0.08, 'slope-matched': 0.0, 'hard negatives': 0.02 },
     made,

@@ -7,7 +7,7 @@ import { readStudy, StudyFolder } from '../../../lib/train/study/folder.ts';
 import type { StudyPlan } from '../../../lib/train/study/plan.ts';
 import { sweep } from '../../../lib/train/study/runner.ts';
 import { temporary } from '../tiny-data.ts';
-import { plan, quick } from './made-up.ts';
+import { plan, quick } from './synthetic-study.ts';
 
 test("accepts only the folder's own study, and only one process at a time", async (t) => {
   const { path, remove } = await temporary();

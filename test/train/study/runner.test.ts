@@ -7,7 +7,7 @@ import type { RunResult } from '../../../lib/train/run/hooks.ts';
 import { readStudy, StudyFolder } from '../../../lib/train/study/folder.ts';
 import { sweep } from '../../../lib/train/study/runner.ts';
 import { temporary } from '../tiny-data.ts';
-import { plan, quick } from './made-up.ts';
+import { plan, quick } from './synthetic-study.ts';
 
 test('performs every run of a study once, and resumes after any interruption', async (t) => {
   const { path, remove } = await temporary();

@@ -1,9 +1,9 @@
 import test from 'ava';
 import { studyCsv } from '../../../lib/train/study/table.ts';
-import { madeUp, result } from './made-up.ts';
+import { result, syntheticStudy } from './synthetic-study.ts';
 
 test('CSV has one line per run and quotes fields if needed', (t) => {
-  const study = { ...madeUp(9), results: [result('euclidean-t_e0.1', 1, 0.5)] };
+  const study = { ...syntheticStudy(9), results: [result('euclidean-t_e0.1', 1, 0.5)] };
   study.results[0]!.error = 'a "quoted", word';
   const [head, line, rest] = studyCsv(study).split('\r\n');
   t.is(head, 'arm,loss,geometry,t_e,t_h,lam,hyp_c,tree,seed,recall_at_1,recall_at_2,seconds,error');

@@ -15,11 +15,11 @@ test('npm receives a lock file with the pinned versions and hashes, and its fail
     process.env['PATH'] = before;
   });
   process.env['PATH'] = `${bin}:${before}`;
-  const standIn = async (script: string): Promise<void> => {
+  const fakeNpm = async (script: string): Promise<void> => {
     await writeFile(path.join(bin, 'npm'), `#!/bin/sh\n${script}\n`);
     await chmod(path.join(bin, 'npm'), 0o755);
   };
-  await standIn(`echo "$@" > arguments; mkdir node_modules; cp -r '${from}'/* node_modules`);
+  await fakeNpm(`echo "$@" > arguments; mkdir node_modules; cp -r '${from}'/* node_modules`);
   const folder = await temporary(t);
   const pinned = [unicodeData, ...benchmarkSets];
   await fetchPackages(folder, pinned);
@@ -33,17 +33,17 @@ test('npm receives a lock file with the pinned versions and hashes, and its fail
   const root = path.join(await temporary(t), 'emoji');
   t.is((await makeEmoji(root, { size: 16 })).classes, 9, 'also when called by makeEmoji');
 
-  await standIn('echo "npm error code EINTEGRITY" >&2; exit 1');
+  await fakeNpm('echo "npm error code EINTEGRITY" >&2; exit 1');
   await t.throwsAsync(fetchPackages(await temporary(t), pinned), {
     code: 'ERR_HOROBALL_DOWNLOAD',
     message: /expected the pinned hash.*--from/s,
   });
-  await standIn('echo "npm error network request failed" >&2; exit 1');
+  await fakeNpm('echo "npm error network request failed" >&2; exit 1');
   await t.throwsAsync(fetchPackages(await temporary(t), pinned), {
     code: 'ERR_HOROBALL_DOWNLOAD',
     message: /request failed/,
   });
-  await standIn('exec sleep 60');
+  await fakeNpm('exec sleep 60');
   const began = performance.now();
   await t.throwsAsync(fetchPackages(await temporary(t), pinned, AbortSignal.timeout(300)), {
     any: true,

@@ -10,7 +10,7 @@ import { diskFigure } from '../../../../lib/train/report/charts/disk.ts';
 import { comparisonPage } from '../../../../lib/train/report/run/compare.ts';
 import { studyPage } from '../../../../lib/train/report/study/study.ts';
 import { fakeRun, fakeSnapshot } from '../../fake-run.ts';
-import { madeUp } from '../../study/made-up.ts';
+import { syntheticStudy } from '../../study/synthetic-study.ts';
 
 test('a geometry has the same color on every page, and different arms have different colors', (t) => {
   const { hybrid, euclidean, hyperbolic } = geometryColors;
@@ -36,7 +36,7 @@ test('a geometry has the same color on every page, and different arms have diffe
       color!,
     ]);
   const pages = [
-    studyPage(madeUp(1)),
+    studyPage(syntheticStudy(1)),
     comparisonPage(['euclidean', 'hybrid'].map((geometry) => fakeRun(geometry, { geometry }))),
   ];
   for (const page of pages) {

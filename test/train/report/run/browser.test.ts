@@ -9,7 +9,7 @@ import { parseAxis } from '../../../../lib/train/study/axes.ts';
 import { makePlan } from '../../../../lib/train/study/plan.ts';
 import { openBrowser } from '../../../browser.ts';
 import { fakeRun, stepRow } from '../../fake-run.ts';
-import { madeUp, plan, seeds } from '../../study/made-up.ts';
+import { plan, seeds, syntheticStudy } from '../../study/synthetic-study.ts';
 
 const test = ava as TestFn<{ browser: Browser | null }>;
 
@@ -45,8 +45,8 @@ test('every page fits narrow and wide windows, and no script throws', async (t) 
   const pages = {
     run: runPage(fakeRun('run-1')),
     comparison: comparisonPage([fakeRun('one'), fakeRun('two', { geometry: 'chordal' })]),
-    study: studyPage(madeUp(1, { hyperbolic: 0.06 }, plan(true))),
-    wide: studyPage(madeUp(1, {}, manyTemperatures)),
+    study: studyPage(syntheticStudy(1, { hyperbolic: 0.06 }, plan(true))),
+    wide: studyPage(syntheticStudy(1, {}, manyTemperatures)),
     explore: explorePage(),
   };
   for (const [name, text] of Object.entries(pages)) {
@@ -68,7 +68,7 @@ test('a scrollable table is shaded at its right edge, and a single chart stays s
   const bare = { ...fakeRun('one'), rows: [stepRow(1), stepRow(2)] };
   const { page } = await show(browser, comparisonPage([bare]), 1280);
   t.is(await page.evaluate<number>("document.querySelector('.chart').offsetWidth"), 520);
-  await page.setContent(studyPage(madeUp(1, {}, plan(true))));
+  await page.setContent(studyPage(syntheticStudy(1, {}, plan(true))));
   const shade = (at: number): Promise<boolean> => rightEdgeChanges(page, at);
   t.false(await shade(0)); // the whole table is visible
   await page.setViewportSize({ width: 400, height: 800 });
@@ -102,7 +102,7 @@ test('the computed contrast of a heat map equals that in a browser', async (t) =
     t.log('SKIPPED: no Chromium in PATH (CHROMIUM=... names one)');
     return t.pass();
   }
-  const { page } = await show(browser, studyPage(madeUp(1, {}, plan(true))), 1280);
+  const { page } = await show(browser, studyPage(syntheticStudy(1, {}, plan(true))), 1280);
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme });
     const cells = await page.evaluate<[number[], number[], string][]>(`(() => {

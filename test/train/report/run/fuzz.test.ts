@@ -15,7 +15,7 @@ import type { HealthRow, Row, RunRecord } from '../../../../lib/train/run/record
 import { readStudy } from '../../../../lib/train/study/folder.ts';
 import { studyCsv } from '../../../../lib/train/study/table.ts';
 import { evaluationRow, fakeHealth, fakeRun, fakeSnapshot, stepRow } from '../../fake-run.ts';
-import { madeUp, plan } from '../../study/made-up.ts';
+import { plan, syntheticStudy } from '../../study/synthetic-study.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'horoball-report-fuzz-'));
 test.after.always(() => rm(folder, { recursive: true, force: true }));
@@ -231,7 +231,7 @@ test.serial('missing and invalid numbers of rows are gaps in TensorBoard', async
 test.serial(
   'for any value in sweep.json or results.jsonl, the study is rendered or a coded error is thrown',
   async (t) => {
-    const { plan: made, results } = madeUp(1, {}, plan(true));
+    const { plan: made, results } = syntheticStudy(1, {}, plan(true));
     const study = { 'sweep.json': made, 'results.jsonl': results.slice(0, 24) };
     await write(study);
     t.is(JSON.stringify((await readStudy(folder)).plan), JSON.stringify(made)); // otherwise the study could not resume

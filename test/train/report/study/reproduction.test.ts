@@ -3,7 +3,7 @@ import { type ReadReproduction, reproductionPage } from '../../../../lib/train/r
 import { baseOf, planReproduction, studyNames } from '../../../../lib/train/study/reproduction.ts';
 import { runName, type Study } from '../../../../lib/train/study/results.ts';
 import { fakeHealth, fakeRun } from '../../fake-run.ts';
-import { result } from '../../study/made-up.ts';
+import { result } from '../../study/synthetic-study.ts';
 
 const seeds = [42, 43, 44];
 const plans = planReproduction('small', baseOf('shapes', false), seeds);

@@ -1,10 +1,10 @@
 import test from 'ava';
 import { studyPage } from '../../../../lib/train/report/study/study.ts';
-import { madeUp } from '../../study/made-up.ts';
+import { syntheticStudy } from '../../study/synthetic-study.ts';
 
 test('a study says how reliable the intervals are for its number of seeds', (t) => {
   const page = (count: number): string => {
-    const made = madeUp(1);
+    const made = syntheticStudy(1);
     const some = Array.from({ length: count }, (_, i) => i + 1);
     return studyPage({ ...made, plan: { ...made.plan, seeds: some } });
   };
@@ -17,7 +17,7 @@ test('a study says how reliable the intervals are for its number of seeds', (t) 
 });
 
 test('the page of a study with few results makes no claims', (t) => {
-  const whole = madeUp(6);
+  const whole = syntheticStudy(6);
   const begun = { ...whole, results: whole.results.filter(({ seed }) => seed === 1).slice(0, 5) };
   for (const study of [begun, { ...whole, results: [] }]) {
     const page = studyPage(study);
@@ -27,7 +27,7 @@ test('the page of a study with few results makes no claims', (t) => {
 });
 
 test('the page is a single file without external resources, with relative links to its runs', (t) => {
-  const study = madeUp(8);
+  const study = syntheticStudy(8);
   study.plan.cells[0]!.arm = '<b>arm</b>';
   const page = studyPage(study);
   t.notRegex(page, /src\s*=\s*["'](?!data:)|url\(|@import|<link|<b>arm/i);

@@ -2,7 +2,7 @@ import test from 'ava';
 import { verdictText } from '../../../../lib/train/report/study/words.ts';
 import { analyze } from '../../../../lib/train/study/analyze.ts';
 import type { Cell } from '../../../../lib/train/study/plan.ts';
-import { plan, result, seeds } from '../../study/made-up.ts';
+import { plan, result, seeds } from '../../study/synthetic-study.ts';
 
 test('a tie is described as a tie', (t) => {
   const verdict = (score: (cell: Cell) => number): string => {

@@ -4,7 +4,7 @@ import test from 'ava';
 import { studyReport, writeStudyReport } from '../../../../lib/train/report/study/write.ts';
 import { readStudy, StudyFolder } from '../../../../lib/train/study/folder.ts';
 import { sweep } from '../../../../lib/train/study/runner.ts';
-import { plan, quick } from '../../study/made-up.ts';
+import { plan, quick } from '../../study/synthetic-study.ts';
 import { temporary } from '../../tiny-data.ts';
 
 test('a study that was moved gives the same report', async (t) => {
