@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
  * it.
  */
 export interface BinaryFiles {
-  /** Where this package itself may have a binary: its own build, or a prebuilt file for this platform. */
+  /** Paths at which this package itself may have a binary: its own build, or a prebuilt file for this platform. */
   readonly own: readonly string[];
   readonly wasm: string;
   readonly worker: string;

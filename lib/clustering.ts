@@ -23,7 +23,7 @@ export interface ClusteringParameters {
   seed?: number | undefined;
 }
 
-/** How well clusters of rows agree with their labels. */
+/** The agreement of clusters of rows with their labels. */
 export interface ClusteringMetrics {
   /** Normalized mutual information, from 0 to 1: twice the mutual information, divided by the sum of both entropies. */
   nmi: number;

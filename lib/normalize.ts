@@ -42,7 +42,8 @@ export function* unitRows<T extends Reals>(
     checkKept(operation, 'out', unit.data, rows * cols);
     for (let i = begin; i < end; ++i) {
       const { norm, scale } = normOf(data, i * cols, cols);
-      if (norm === 0) throw rangeError(operation, argument, 'rows other than zero', `zeros in row ${i}`);
+      if (norm === 0)
+        throw rangeError(operation, argument, 'rows that are not all zeros', `zeros in row ${i}`);
       norms[i] = norm * scale;
       for (let k = i * cols; k < (i + 1) * cols; ++k) unit.data[k] = data[k]! / scale / norm;
     }

@@ -34,7 +34,7 @@ export interface QueryResults {
   averagePrecision: Float64Array;
 }
 
-/** How well nearest neighbors agree with the labels of their queries, averaged over the queries. */
+/** The agreement of nearest neighbors with the labels of their queries, averaged over the queries. */
 export interface RetrievalMetrics {
   /** Share of queries with a row of their class among the k nearest, per requested k. */
   recall: Record<number, number>;

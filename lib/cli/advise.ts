@@ -9,7 +9,7 @@ import { Meter } from './meter.ts';
 
 const { trees, right, saidHyperbolic, rightThen, alwaysEuclidean } = trial;
 
-/** How far the advice can be trusted. */
+/** The reliability of the advice. */
 const trust = `On ${trees} generated trees of depth 1 to 4, the rule named the better geometry, as measured by training, for ${right}. It suggested hyperbolic for ${saidHyperbolic} of them and was right for ${rightThen}; always suggesting euclidean would have been right for ${alwaysEuclidean}. Train with both before you decide.`;
 
 const notes: Notes = {

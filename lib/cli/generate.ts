@@ -1,7 +1,7 @@
 import { findDataset } from '../train/data/registry.ts';
 import { Meter } from './meter.ts';
 
-/** Whether a data set is generated if missing, so its folder need not exist. */
+/** Whether a data set is generated if it is missing, so that its folder need not exist. */
 export function isGenerated(ds: string): boolean {
   return findDataset(ds)?.generate !== undefined;
 }

@@ -3,7 +3,7 @@ export const interruptedCode = 130;
 /** The same for SIGTERM. */
 export const terminatedCode = 143;
 
-/** What {@link interruptible} returns. */
+/** The result of {@link interruptible}. */
 export interface Interrupt extends Disposable {
   readonly signal: AbortSignal;
   /** The exit code of the signal that came first. */
@@ -11,7 +11,7 @@ export interface Interrupt extends Disposable {
 }
 
 /**
- * Returns a signal that Ctrl-C (or SIGTERM) aborts. The first one asks the work to stop and informs the user with `say`;
+ * Returns a signal that Ctrl-C (or SIGTERM) aborts. The first one aborts the signal and informs the user with `say`;
  * the second ends the process immediately.
  */
 export function interruptible(say: (text: string) => void): Interrupt {

@@ -1,6 +1,6 @@
 import { clock, Pace } from '../train/run/progress.ts';
 
-/** Where a meter writes: a terminal or any text stream. */
+/** The stream to which a meter writes: a terminal or any text stream. */
 export interface Output {
   readonly isTTY?: boolean;
   readonly columns?: number;

@@ -46,7 +46,8 @@ export function reportCommand(): Command {
       }
       const records: RunRecord[] = [];
       for (const path of paths) {
-        const record = await readRun(path); // thousands at once would need as many open files, and much memory
+        // One after another: thousands in parallel would need as many open files, and much memory.
+        const record = await readRun(path);
         records.push(records.length < maxDrawn ? record : withoutDrawings(record));
       }
       for (const record of records) if (options.json) jsonLine(lastEvaluation(record));

@@ -61,7 +61,7 @@ export function evalPlacement(
   };
 }
 
-/** Tries ten random boxes; if none fits, returns the largest centered box with an allowed aspect ratio. */
+/** Tries ten random boxes; if none of them fits, returns the largest centered box with an allowed aspect ratio. */
 function randomCrop(
   { width, height }: { width: number; height: number },
   options: CropOptions,

@@ -1,8 +1,7 @@
 import { type Coded, coded } from '../errors.ts';
 
 /**
- * Maximum number of values in a horoball file: far more than the drawings of a report have, and about 200 MB
- * in memory.
+ * Maximum number of values in a horoball file: far more than the charts of a report need, and about 200 MB in memory.
  */
 const maxOwnValues = 2 ** 20;
 
@@ -36,7 +35,7 @@ export function boundedJson(
     throw Object.assign(fail('is not JSON'), { cause });
   }
   // Parsers differ in which value of a repeated key they keep.
-  if (keysIn(value) < keys) throw fail('has a key twice');
+  if (keysIn(value) < keys) throw fail('has a repeated key');
   return value;
 }
 
@@ -62,7 +61,7 @@ function scan(bytes: Buffer, maxValues: number, fail: (why: string) => Coded): n
       at++;
       while (at < bytes.length && bytes[at] !== quote) at += bytes[at] === backslash ? 2 : 1;
     } else if (byte === 0x5b || byte === 0x7b) {
-      if (++depth > maxDepth) throw fail(`is nested more than ${maxDepth} deep`);
+      if (++depth > maxDepth) throw fail(`is nested more than ${maxDepth} levels deep`);
       values++;
     } else if (byte === 0x5d || byte === 0x7d) depth--;
     else if (byte === 0x2c) values++;

@@ -106,8 +106,8 @@ export class Lock implements AsyncDisposable {
   }
 
   /**
-   * Checks that the lock is still held: someone may have deleted the file, and another program may have
-   * acquired it. If the file is missing, acquires it again.
+   * Checks that the lock is still held: the file may have been deleted, and another program may have acquired the lock.
+   * If the file is missing, acquires it again.
    *
    * @returns the new holder; null if the lock is still held
    */

@@ -136,7 +136,7 @@ type Take = (bytes: number) => void;
 
 function readMatrix(outer: ElementReader, element: Element, take: Take, depth: number): Named {
   if (element.type !== matrixType) throw damaged(`expected an array, got type ${element.type}`);
-  if (depth > maxDepth) throw damaged(`arrays are nested more than ${maxDepth} deep`);
+  if (depth > maxDepth) throw damaged(`arrays are nested more than ${maxDepth} levels deep`);
   take(element.bytes.length === 0 ? emptyBytes : arrayBytes);
   if (element.bytes.length === 0) return { name: '', value: emptyNumbers };
   const reader = outer.inside(element);

@@ -14,7 +14,7 @@ export function checkTree(root: PickleValue): void {
     const known = sizes.get(node);
     if (known !== undefined) return known;
     if (open.has(node)) throw refused('a container that contains itself');
-    if (path.length >= maxDepth) throw refused(`nesting more than ${maxDepth} deep`);
+    if (path.length >= maxDepth) throw refused(`nesting more than ${maxDepth} levels deep`);
     open.add(node);
     path.push({ node, rest: node.values(), size: 1 });
     return 0;

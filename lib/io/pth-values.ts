@@ -167,7 +167,7 @@ function filled(made: PickleDict, from: PickleValue | undefined, charge: Charge)
   if (!Array.isArray(from)) throw refused('a container made from arguments');
   charge(from.length);
   for (const pair of from) {
-    if (!Array.isArray(pair) || pair.length !== 2) throw malformed('a dictionary is not made of pairs');
+    if (!Array.isArray(pair) || pair.length !== 2) throw malformed('a dictionary does not consist of pairs');
     made.set(textKey(pair[0]), pair[1] as PickleValue);
   }
   return made;

@@ -71,7 +71,7 @@ export class PthFile {
   }
 
   /**
-   * Reads a tensor's elements in row-major order, whatever its strides. F16 and BF16 are widened to float32.
+   * Reads a tensor's elements in row-major order, regardless of its strides. F16 and BF16 are widened to float32.
    *
    * @param tensor - a tensor in {@link root}
    * @throws ERR_HOROBALL_FORMAT if its bytes are damaged or missing

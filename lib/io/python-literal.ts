@@ -35,7 +35,7 @@ class Parser {
   }
 
   value(depth: number): PythonLiteral {
-    if (depth > maxDepth) throw new Error(`it is nested more than ${maxDepth} deep`);
+    if (depth > maxDepth) throw new Error(`it is nested more than ${maxDepth} levels deep`);
     const { mark, value } = this.#next();
     if (mark === undefined) return value as PythonLiteral;
     if (mark === '{') return this.#dictionary(depth);

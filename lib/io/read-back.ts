@@ -3,7 +3,7 @@ import { damaged } from './json.ts';
 
 /**
  * Validates the contents of a file that horoball wrote. Unknown keys are kept.
- * @throws `ERR_HOROBALL_FORMAT` naming the file and the place in it
+ * @throws `ERR_HOROBALL_FORMAT` naming the file and the invalid field
  */
 export function checkedBy<T>(schema: z.ZodType<T>, value: unknown, file: string): T {
   const result = schema.safeParse(value);

@@ -70,7 +70,7 @@ export class ArrayAdamW {
       return { parameter, first: new Float64Array(length), second: new Float64Array(length) };
     });
     if (new Set(this.#slots.map(({ parameter }) => parameter.name)).size < this.#slots.length)
-      throw typeError(name, 'parameters', 'unique names', 'the same name twice');
+      throw typeError(name, 'parameters', 'unique names', 'a repeated name');
   }
 
   /**

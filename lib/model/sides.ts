@@ -23,6 +23,6 @@ export function sides(
  */
 export function squareSide(operation: string, size: ImageSize): number {
   const [height, width] = sides(size);
-  if (height !== width) throw rangeError(operation, 'imgSize', 'square images', `${height} x ${width}`);
+  if (height !== width) throw rangeError(operation, 'imgSize', 'a square size', `${height} x ${width}`);
   return height;
 }

@@ -10,7 +10,7 @@ const maxEntry = 1 << 20;
 const maxFields = 1000;
 
 /**
- * Reads the metadata of an ONNX file. The graph is skipped, so this takes a few reads whatever the file's size.
+ * Reads the metadata of an ONNX file. The graph is skipped, so this takes a few reads, regardless of the size of the file.
  *
  * @throws Error `ERR_HOROBALL_FORMAT` if it is not an ONNX file, or a file system error
  */

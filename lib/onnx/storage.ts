@@ -1,4 +1,4 @@
-/** How the matrices of an exported network are stored. Computation is in float32 whatever the storage. */
+/** Storage types for the matrices of an exported network. Computation is in float32 for all of them. */
 export const storages = ['fp32', 'fp16', 'int8'] as const;
 export type Storage = (typeof storages)[number];
 

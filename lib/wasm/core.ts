@@ -4,7 +4,7 @@ import { rowCall } from '../row/call.ts';
 import { Instance } from './instance.ts';
 import { Jobs, type WorkerPort } from './jobs.ts';
 
-/** What the WebAssembly core needs from Node or a browser. */
+/** The environment of the WebAssembly core: Node or a browser. */
 export interface Host {
   /** Starts a worker, lib/wasm/worker.ts. */
   readonly spawn: () => WorkerPort;

@@ -272,7 +272,7 @@ const cases: Record<string, [reader: string, bytes: () => Uint8Array, code: stri
     'ERR_HOROBALL_DATA_LAYOUT',
     /a path and a label in row 1/,
   ],
-  'a header of brackets': ['npy', () => npyHeader('('.repeat(1_000_000)), format, /more than 16 deep/],
+  'a header of brackets': ['npy', () => npyHeader('('.repeat(1_000_000)), format, /more than 16 levels deep/],
   'a header of 33 MB of text with one wide character and a checksum': [
     'safetensors',
     () => {
@@ -292,7 +292,7 @@ const cases: Record<string, [reader: string, bytes: () => Uint8Array, code: stri
     'safetensors',
     () => header('['.repeat(3.3e7)),
     format,
-    /nested more than 64 deep/,
+    /nested more than 64 levels deep/,
   ],
   'a header of 11 million empty lists': [
     'safetensors',

@@ -38,7 +38,11 @@ const hostile: Record<string, [Uint8Array, string, RegExp]> = {
     unsafe,
     /stack of over 65536/,
   ],
-  'nesting a hundred deep': [bytesOf(repeat(']', 101), repeat('a', 100), '.'), unsafe, /more than 100 deep/],
+  'nesting a hundred deep': [
+    bytesOf(repeat(']', 101), repeat('a', 100), '.'),
+    unsafe,
+    /more than 100 levels deep/,
+  ],
   'a million open marks': [bytesOf(repeat('(', 1_000_000), '.'), unsafe, /open marks/],
   'a list that contains itself': [bytesOf(']q\0h\0a.'), unsafe, /contains itself/],
   'shared lists that unfold exponentially': [

@@ -151,7 +151,7 @@ for (const name of described.map((file) => file.slice(0, -'.json'.length)))
     const { path, remove } = await temporary();
     t.teardown(remove);
     const exported = exportOnnx({ name, model, weights }, join(path, 'model.onnx'));
-    if (height !== side) return void (await t.throwsAsync(exported, { message: /expected square images/ }));
+    if (height !== side) return void (await t.throwsAsync(exported, { message: /expected a square size/ }));
     const got = await onnxOutputs(t, (await exported).file, image.data as Float32Array, [count, side]);
     if (got === null) return;
     const error = relativeError(got['pooler_output']!, reference.get('feature')!.data as Float32Array);
