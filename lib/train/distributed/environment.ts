@@ -77,7 +77,7 @@ function integerOf(env: Environment, name: string, min: number, max = Number.MAX
 
 function missing(name: string): never {
   throw rendezvousError(
-    `${name}: expected a value, got none, but other variables describe a group of processes`,
+    `${name}: expected a value, because other variables describe a group of processes, got none`,
   );
 }
 

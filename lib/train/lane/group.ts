@@ -68,7 +68,7 @@ export interface RankGroup {
   broadcast(model: Trainable): Promise<void>;
   /** Sums the gradients of a network over the ranks. */
   gradientSum(model: Trainable): Pick<GradientSum, 'arm' | 'finish' | 'dispose'>;
-  /** Records what this rank is doing, for the errors of the others. */
+  /** Records what this rank is doing, for the error messages of other ranks. */
   at(where: string): void;
   /** Reports an error of this rank to the others. */
   fail(message: string): void;
@@ -108,7 +108,7 @@ export async function fromFirst<T>(group: RankGroup, compute: () => T | Promise<
 /**
  * The processes (ranks) that train one network: c10d's Gloo between CPUs, NCCL between CUDA devices. Every rank must call
  * the collectives (`sum`, `gatherRows`, `gatherValues`, `broadcast`, `share`) in the same order. When a rank dies, hangs or
- * fails, those of the others reject with `ERR_HOROBALL_RANK`, which names the rank and what it was doing.
+ * fails, the collectives of the others reject with `ERR_HOROBALL_RANK`, which names the rank and what it was doing.
  *
  * @example
  * const place = placeOf(process.env);

@@ -152,7 +152,7 @@ function classesOf(
 ): Int32Array | null {
   if (!needsProxies(loss)) {
     if (proxies === null) return null;
-    throw typeError(operation, 'proxies', `none with loss ${loss}`, 'proxies');
+    throw typeError(operation, 'proxies', `null with loss ${loss}`, 'proxies');
   }
   instance(operation, 'proxies', proxies, Proxies);
   return proxies!.rowsOf(labels as Int32Array);

@@ -6,7 +6,7 @@ const computation = inGroup('Computation');
 const commands = ['eval', 'embed', 'search'] as const;
 const shortPrecisions = { fp32: 'float32', bf16: 'bfloat16', fp16: 'float16' } as const;
 
-/** Where and how a run computes. */
+/** Options for device, threads, precision, gradient caching and seed. */
 export class ComputationOptions {
   /** `cpu`, `cuda`, `cuda:N`, or `auto` for `cuda` if libtorch can use a GPU, otherwise `cpu`. */
   readonly device: RunOption<string> = computation(

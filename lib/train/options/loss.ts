@@ -144,7 +144,7 @@ export class LossRunOptions {
     help: 'classes of earlier batches that are used as additional negatives (cross-batch memory)',
     default: 0,
   });
-  /** Learnable scalars among `t_e`, `t_h` and `hyp_c`, separated by commas; `null`: none. */
+  /** Learnable scalars among `t_e`, `t_h` and `hyp_c`, separated by commas; `null`: no learnable scalars. */
   readonly learn: RunOption<string | null> = loss(orNone(listOf(namesIn(this, 'learnable'))), {
     help: 'learnable scalars of the loss',
     default: null,

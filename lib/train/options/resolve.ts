@@ -62,7 +62,7 @@ export function parseConfig(
 
 function adviceOn(name: string): string {
   const known = optionNames.find((each) => optionOf(each).aliases?.includes(name.replaceAll('-', '_')));
-  return known === undefined ? 'See horoball train --help.' : `It is named ${known} here.`;
+  return known === undefined ? 'See horoball train --help.' : `Use ${known}.`;
 }
 
 /** Parses a stored configuration, which may lack options if an earlier version wrote it; see {@link parseConfig}. */

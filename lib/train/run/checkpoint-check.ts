@@ -54,18 +54,18 @@ const [firstMoment, secondMoment] = ['.exp_avg', '.exp_avg_sq'];
 function countProblem({ tensors, step, scaler, learnables }: SavedState, learner: Learner): string | null {
   if (scaler !== null) {
     const { scale, goodSteps, skipped } = scaler;
-    if (!(scale >= smallestScale && scale <= largestScale)) return `has the loss scale ${scale}`;
+    if (!(scale >= smallestScale && scale <= largestScale)) return `has an invalid loss scale (${scale})`;
     if (goodSteps >= learner.scaler!.options.interval || goodSteps + skipped > step)
       return `has ${goodSteps} good and ${skipped} skipped steps of ${step}`;
   }
   const taken = step - (scaler?.skipped ?? 0);
   const counted = tensors.get('optimizer/step')!.data[0];
-  if (counted !== taken) return `has an optimizer after ${counted} steps instead of ${taken}`;
+  if (counted !== taken) return `has an optimizer state of ${counted} steps instead of ${taken}`;
   if (taken > 0 && tensors.get('memory/labels')?.data.length === 0)
     return `has an empty memory after ${taken} steps`;
   const learned = learner.learnables.any ? taken : 0;
   if (learnables.steps !== learned)
-    return `has scalars learned in ${learnables.steps} steps instead of ${learned}`;
+    return `has learnable scalars of ${learnables.steps} steps instead of ${learned}`;
   return null;
 }
 

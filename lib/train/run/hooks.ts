@@ -79,7 +79,7 @@ export interface RunResult {
   interrupted: boolean;
   evaluations: EvaluationRow[];
   baselines: Baseline[];
-  /** Names of the class tree's levels above the classes, nearest first; absent if they have none. */
+  /** Names of the class tree's levels above the classes, nearest first; absent if the levels are not named. */
   levels?: readonly string[];
   /** Number of unreadable images. */
   skipped: number;

@@ -101,14 +101,18 @@ export class LearnableScalars {
     );
     const other = Object.keys(places).find((name) => !this.#scalars.has(name as Learnable));
     if (other !== undefined)
-      throw checkpointError('only the learnable scalars of the run', other, `Add ${other}.`);
+      throw checkpointError('only the learnable scalars of the run', other, `Add ${other} to learn.`);
     for (const [name, scalar] of loaded) this.#scalars.set(name, { ...scalar });
     this.#steps = steps;
   }
 
   #checked(name: Learnable, state: ScalarState | undefined): ScalarState {
     if (state === undefined)
-      throw checkpointError(`a checkpoint with a learnable ${name}`, 'one without', `Omit ${name}.`);
+      throw checkpointError(
+        `a checkpoint with a learnable ${name}`,
+        'one without',
+        `Omit ${name} from learn.`,
+      );
     const { offset, first, second } = checkOptions('learnableScalars.loadState', state, name);
     for (const value of [first, second]) finite('learnableScalars.loadState', name, value);
     if (!(Math.abs(offset) <= this.#limit))

@@ -25,7 +25,7 @@ import { neverStops, type StopPoints } from './stop.ts';
 /** Rows of a batch, followed by rows of the cross-batch memory. */
 interface Rows extends LossInputs, Disposable {
   labels: Int32Array;
-  /** Factor that keeps the sum of all ranks' gradients that of a mean over the batch's classes. */
+  /** Factor of the loss. With it, gradients summed over the ranks are those of the mean over the classes of the batch. */
   factor: number;
 }
 

@@ -33,14 +33,14 @@ export async function rewindLog(path: string, position: Position | null): Promis
   await checkInside(path);
   const file = await openInside(path, O_RDWR).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error;
-    if (bytes > 0) throw foreignLog(path, `the ${bytes} bytes of its checkpoint`, 'no file');
+    if (bytes > 0) throw foreignLog(path, `the ${bytes} bytes recorded in its checkpoint`, 'no file');
     return null;
   });
   if (file === null) return empty;
   try {
     const { size } = await file.stat();
     if (size < bytes)
-      throw foreignLog(path, `the ${bytes} bytes of its checkpoint`, `${size}: its end was lost`);
+      throw foreignLog(path, `the ${bytes} bytes recorded in its checkpoint`, `${size}: its end was lost`);
     if (step > 0) await checkStep(path, file, step, bytes);
     await file.truncate(bytes);
     return { metricsBytes: bytes, metricsCrc32: await naming(path, crcOfFile(file, bytes)) };

@@ -23,7 +23,7 @@ export interface Run {
   readonly config: RunConfig;
   readonly source: Source;
   readonly learner: Learner;
-  /** The run folder; discards everything on ranks other than 0. */
+  /** The store of the run folder; on ranks other than 0, it discards everything. */
   readonly store: RunStore;
   readonly state: RunState;
   readonly listeners: Listeners;
@@ -119,7 +119,7 @@ async function openStore(
   return await DiskStore.reopen(folder!, lock, config, checkpoint?.position ?? null);
 }
 
-/** Reads the earlier evaluations from the log, and warns about what changed since the checkpoint. */
+/** Reads the earlier evaluations from the log, and warns about changes since the checkpoint. */
 async function resumedEvaluations(
   checkpoint: Checkpoint,
   config: RunConfig,

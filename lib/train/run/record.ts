@@ -62,7 +62,10 @@ export interface HealthRow extends Health {
 /** A line of metrics.jsonl. */
 export type Row = StepRow | EvaluationRow | HealthRow;
 
-/** The number of invalid lines in a log, and the problem with the first. After a thousand, all further lines count too. */
+/**
+ * The number of invalid lines in a log, and the problem with the first. After a thousand, all further lines count as
+ * invalid.
+ */
 export interface InvalidLines {
   count: number;
   first: string;

@@ -65,8 +65,8 @@ test('one process does not form a group: alone, in a batch script, or as the onl
 
 for (const [name, env, message] of [
   ['a rank outside the group', { ...torchrun, RANK: '8' }, /RANK: expected an integer from 0 to 7, got '8'/],
-  ['no rank', { ...torchrun, RANK: undefined }, /RANK: expected a value, got none/],
-  ['no address', { ...torchrun, MASTER_ADDR: undefined }, /MASTER_ADDR: expected a value, got none/],
+  ['no rank', { ...torchrun, RANK: undefined }, /RANK: expected a value, .* got none/],
+  ['no address', { ...torchrun, MASTER_ADDR: undefined }, /MASTER_ADDR: expected a value, .* got none/],
   ['an invalid port', { ...torchrun, MASTER_PORT: 'x' }, /MASTER_PORT: .* from 1 to 65535, got 'x'/],
   ['an invalid size', { ...torchrun, WORLD_SIZE: '2.5' }, /WORLD_SIZE: expected an integer/],
 ] as const) {

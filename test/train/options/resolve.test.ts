@@ -69,7 +69,7 @@ test('accepts names and values of other tools', (t) => {
   t.is(parseConfig({ precision: 'bf16' }).precision, 'bfloat16');
   t.is(parseConfig({ precision: 'fp16' }).precision, 'float16');
   t.throws(() => parseConfig({ precision: 'constructor' }), { message: /precision: expected 'float32'/ });
-  t.throws(() => parseConfig({ batch_size: 8 }), { message: /got 'batch_size'\. It is named bs here\./ });
+  t.throws(() => parseConfig({ batch_size: 8 }), { message: /got 'batch_size'\. Use bs\./ });
 });
 
 test('the number of epochs overrides those that a recipe evaluates', (t) => {

@@ -61,9 +61,9 @@ test.serial('names each missing and each unexpected part', async (t) => {
 
 test.serial('counters must follow from the steps', async (t) => {
   const { learner, state } = await saved(t, { learn: 't_e' });
-  t.regex((await problemOf({ ...state, step: 3 }, learner))!, /optimizer after 2 steps instead of 3/);
+  t.regex((await problemOf({ ...state, step: 3 }, learner))!, /optimizer state of 2 steps instead of 3/);
   const learnables = { ...state.learnables, steps: 1 };
-  t.regex((await problemOf({ ...state, learnables }, learner))!, /learned in 1 steps instead of 2/);
+  t.regex((await problemOf({ ...state, learnables }, learner))!, /scalars of 1 steps instead of 2/);
   t.regex(
     (await problemOf(changed(state, 'optimizer/step', Float32Array.of(Number.NaN)), learner))!,
     /after NaN steps/,
@@ -77,7 +77,7 @@ test.serial('a loss scale must be a float32 number that the steps can have produ
   for (const scale of [0, -1, 2 ** -127, 2 ** 128, Number.NaN])
     t.is(
       await problemOf({ ...state, scaler: { ...scaler!, scale } }, learner),
-      `has the loss scale ${scale}`,
+      `has an invalid loss scale (${scale})`,
     );
   const more = { ...scaler!, goodSteps: 3, skipped: 0 };
   t.regex((await problemOf({ ...state, scaler: more }, learner))!, /has 3 good and 0 skipped steps of 2/);

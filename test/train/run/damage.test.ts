@@ -74,7 +74,7 @@ for (const [how, damage, message] of [
   [
     'missing',
     (log: string) => rm(log),
-    /metrics\.jsonl to have the \d+ bytes of its checkpoint, got no file/,
+    /metrics\.jsonl to have the \d+ bytes recorded in its checkpoint, got no file/,
   ],
   [
     'of another run',

@@ -135,10 +135,10 @@ test.serial(
       [data('cls_token', first(Number.NaN)), /the value NaN in cls_token/],
       [data('cls_token', (old) => Float64Array.from(old as Float32Array)), /cls_token as Float64Array/],
       [data('cls_token', (old) => new Float32Array(old.length + 1)), /cls_token/, 'ERR_HOROBALL_SHAPE'],
-      [set('learnt.steps', 3), /scalars learned in 3 steps instead of 0/],
+      [set('learnt.steps', 3), /learnable scalars of 3 steps instead of 0/],
       [
         set('learnt.places.t_e', { offset: 0, first: 0, second: 0 }),
-        /only the learnable scalars of the run, got t_e\. Add t_e\./,
+        /only the learnable scalars of the run, got t_e\. Add t_e to learn\./,
       ],
       [
         set('scaler', { scale: 1, goodSteps: 0, skipped: 0 }),
@@ -175,13 +175,13 @@ test.serial(
     await refuses(t, folder!, [
       [remove('training/cls_token'), /only one of them has training\/cls_token/],
       [set('scaler', null), /has no loss scaler/],
-      [scaler({ scale: 1e-300 }), /has the loss scale 1e-300/],
-      [scaler({ scale: 1e300 }), /has the loss scale 1e\+300/],
+      [scaler({ scale: 1e-300 }), /has an invalid loss scale \(1e-300\)/],
+      [scaler({ scale: 1e300 }), /has an invalid loss scale \(1e\+300\)/],
       [scaler({ goodSteps: 2000 }), /2000 good and \d skipped steps of 3/],
       [scaler({ skipped: 4 }), /4 skipped steps of 3/],
       [place(200), /t_e within learn_range, got exp\(200\) times its initial value/],
       [set('learnt.places', {}), /a checkpoint with a learnable t_e, got one without/],
-      [set('learnt.steps', 100), /learned in 100 steps instead of/],
+      [set('learnt.steps', 100), /scalars of 100 steps instead of/],
       [
         ({ tensors }) => {
           const empty = { shape: [0], data: new Float32Array(0) };
