@@ -32,7 +32,7 @@ function radial(vjp: (u: Matrix, w: Matrix) => readonly Matrix[], r: number): nu
   return inner(vjp(u, u)[0]!.data, u.data) / inner(u.data, u.data);
 }
 
-test('slopes of the maps at 0 are those of tanh and artanh, at every radius', (t) => {
+test('the maps at 0 have the slopes of tanh and artanh at every radius', (t) => {
   for (const c of [0.25, 4]) {
     const k = Math.sqrt(c);
     const exp = radii.map((r) => radial((u, w) => expmap0.vjp.sync(u, w, { c }), r));

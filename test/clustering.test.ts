@@ -42,7 +42,7 @@ const peers: [number[], number[], number][] = [
   ],
 ];
 
-test('the score equals that of scikit-learn', (t) => {
+test("the score equals scikit-learn's", (t) => {
   for (const [a, b, want] of peers) {
     const got = runStepsSync('test', mutualInformation(Int32Array.from(a), Int32Array.from(b)));
     close(t, [got], [want], coreError.tree, `${want}`);

@@ -196,7 +196,7 @@ test('batches without positives or negatives have the documented values', (t) =>
 });
 
 for (const geometry of geometries) {
-  test(`${geometry}: a whole batch of one class, or of single rows`, (t) => {
+  test(`${geometry}: accepts a batch of a single class, and of classes of one row`, (t) => {
     for (const count of [2, 65, 200]) {
       const { euclidean, hyperbolic } = batch(Float64Array, count, 2, numbers.c, geometry);
       const x = samplesOf({ euclidean, hyperbolic });
@@ -238,7 +238,7 @@ test('an empty mask is equivalent to classes of one row, also if a term is NaN',
   }
 });
 
-test('a class of 1,000 rows among others', (t) => {
+test('handles a class of 1,000 rows among others', (t) => {
   const count = 1100;
   const { euclidean, hyperbolic } = batch(Float64Array, count, 2, numbers.c);
   const x = samplesOf({ euclidean, hyperbolic });
@@ -360,7 +360,7 @@ for (const [title, options, code, argument] of refused) {
   });
 }
 
-test('a parameter of another loss is refused, and named with the losses that have it', async (t) => {
+test('the error for a parameter of another loss names the losses that have it', async (t) => {
   const counts = { alpha: 0, beta: 0, base: 0, margin: 0 };
   for (const loss of contrastiveLosses) {
     for (const name of ['alpha', 'beta', 'base', 'margin'] as const) {

@@ -181,7 +181,7 @@ test('the oracle has the formula of every card', (t) => {
 
 for (const geometry of ['hybrid', 'lorentz'] as const) {
   for (const loss of contrastiveLosses) {
-    test(`${geometry} ${loss}: tied heads, normalized rows and references`, (t) => {
+    test(`${geometry} ${loss}: equals the formula for tied heads, normalized rows and references`, (t) => {
       const next = noise(5);
       const made = (count: number) =>
         Array.from({ length: count }, () => Array.from({ length: cols }, () => next()));
@@ -250,7 +250,7 @@ test('more rows than a block, in any order, agree with the formula', (t) => {
   }
 });
 
-test('references need no gradient', (t) => {
+test('references do not require a gradient', (t) => {
   const { anchors, references } = batchOf(Float64Array, 'hybrid');
   const options = { ...anchors, labels, c: 0.6, ref: { ...references, labels: refLabels } };
   const all = contrastiveLoss.sync(options);

@@ -43,7 +43,7 @@ for (const type of types) {
   }
 }
 
-test('a tree has delta 0', (t) => {
+test('the delta of a tree is 0', (t) => {
   const leaves = 16; // leaves of a binary tree: their distance is twice the height of the lowest common ancestor
   const height = (i: number, j: number) => 32 - Math.clz32(i ^ j);
   const data = Float64Array.from({ length: leaves ** 2 }, (_, at) => 2 * height(at >> 4, at & 15));

@@ -15,7 +15,7 @@ import { allowed, referenceError } from './tolerances.ts';
 const ones = ({ rows, cols }: Matrix) => matrix(new Float64Array(rows * cols).fill(1), rows, cols);
 const sum = ({ data }: Matrix) => Array.from(data).reduce((total, value) => total + value, 0);
 
-test('lorentz: gradC plus that of poincareToLorentz.vjp is the gradC of poincare', (t) => {
+test('lorentz: gradC plus the gradC of poincareToLorentz.vjp equals that of poincare', (t) => {
   const c = 0.7;
   const ball = cloud(Float64Array, 5, 4, 0.9);
   const metric = 'lorentz';

@@ -45,7 +45,7 @@ function anchors(text: string): string[] {
   );
 }
 
-test('every link resolves', (t) => {
+test('every link in the documentation resolves', (t) => {
   const broken: string[] = [];
   let count = 0;
   for (const { name, text } of pages) {

@@ -70,7 +70,7 @@ function check(t: ExecutionContext, one: Case, got: LossResult, type: RealsType)
   }
 }
 
-test('the reference covers every case', (t) => {
+test('the reference file covers every case', (t) => {
   t.is(cases.length, 60);
 });
 
@@ -111,7 +111,7 @@ for (const geometry of geometries) {
     [0.02, 2e-8],
   ] as const) {
     const warm = { ...settings, tauE: warmth * settings.tauE, tauH: warmth * settings.tauH };
-    test(`${geometry} at ${warmth} of the temperature: gradients against central differences of the formula`, (t) => {
+    test(`${geometry} at ${warmth} of the temperature: gradients equal central differences of the formula`, (t) => {
       const [views, cols] = [3, 5];
       const { euclidean, hyperbolic } = batch(Float64Array, 12, cols, settings.c, geometry);
       const options = { euclidean, hyperbolic, geometry, views, ...warm };
@@ -207,7 +207,7 @@ test('a head without effect gets a zero gradient, written to out, and is still v
   await t.throwsAsync(hybridContrastiveLoss(odd), { code: 'ERR_HOROBALL_TYPE', message: /euclidean: / });
 });
 
-test('tied chordal: the limit of tied hyperbolic as c goes to 0', (t) => {
+test('tied chordal equals the limit of tied hyperbolic as c goes to 0', (t) => {
   const { euclidean } = batch(Float64Array, 20, 6, 1);
   const options = { euclidean, tied: true, views: 4, tauH: 0.5, c: 1e-9 };
   const flat = hybridContrastiveLoss.sync({ ...options, geometry: 'chordal' });

@@ -49,7 +49,7 @@ test('only rows with NaN or infinity become NaN', (t) => {
   t.deepEqual(normalize.sync(rows).data, Float64Array.of(nan, nan, nan, nan, 0, 1));
 });
 
-test('writes to out', (t) => {
+test('writes the result to out', (t) => {
   const out = new Float64Array(2);
   t.is(normalize.sync(Float64Array.of(0, 2), { out }).data, out);
   t.deepEqual(out, Float64Array.of(0, 1));

@@ -123,7 +123,7 @@ for (const card of cards) {
     }
   });
 
-  test(`${name}: all variants and thread counts give the same bits`, async (t) => {
+  test(`${name}: all variants and thread counts give bit-identical results`, async (t) => {
     const c = 1;
     const inputs = pointsOf(card, Float32Array, 3000, 40, c);
     const one = forward(card, inputs, { c, threads: 1 });

@@ -37,7 +37,7 @@ function pull(x: Matrix<Float64Array>, target: Matrix<Float64Array>): Pull {
 }
 
 for (const [name, make] of makers) {
-  test(`${name} moves points to their targets`, (t) => {
+  test(`${name} converges to the targets of the points`, (t) => {
     const [x, target] = [points(5, 3, 0.9, 1), points(5, 3, 0.95, 2)];
     const optimizer = make(x);
     const before = pull(x, target).loss;

@@ -127,7 +127,7 @@ test('finds a tolerance in a constant, a conditional, a product or a comparison'
   ]);
 });
 
-test('the documented defaults of the loss are those of the cards', async (t) => {
+test('the documented defaults of the loss equal those of the cards', async (t) => {
   const text = await read('lib/loss-types.ts');
   const options = text.match(/interface LogitOptions.*?^\}/ms)![0];
   const documented = Array.from(

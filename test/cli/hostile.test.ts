@@ -101,7 +101,7 @@ for (const [name, sentence] of [
   });
 }
 
-test('data check and training name and count an image of 60,000 x 60,000', async (t) => {
+test('data check and training skip, name and count an image of 60,000 x 60,000', async (t) => {
   const { root } = t.context;
   const images = join(root, 'images');
   const checked = await horoball(['data', 'check', 'folder', '--path', images, '--decode']);

@@ -121,7 +121,7 @@ test('the line is removed if the work throws', (t) => {
   t.true(screen.text.endsWith('\r\x1b[2K'));
 });
 
-test('many updates draw few lines', (t) => {
+test('limits how often updates redraw the line', (t) => {
   const screen = new Screen(true);
   const meter = new Meter(screen);
   for (let i = 1; i <= 5000; i++) meter.update(i, 10_000, ['x']);

@@ -20,7 +20,7 @@ test("device 'auto' selects an available device", async (t) => {
   });
 });
 
-test('a missing device: an error with a code and the reason, and the next call works', async (t) => {
+test('a missing device causes a coded error with the reason, and the next call works', async (t) => {
   const device = missing === undefined ? 'cuda:99' : 'cuda';
   const { code, message } = await failure(() => pairwiseDistance(points, undefined, { c: 1, device }));
   t.regex(code, missing === undefined ? /^ERR_HOROBALL_DEVICE$/ : /^ERR_HOROBALL_(DEVICE|UNSUPPORTED)$/);

@@ -25,7 +25,7 @@ export const gpu: (title: string, body: ImplementationFn<[]>) => void =
 /** Call once per file: logs which device the tests ran on, or that they did not run. */
 export function logDevice(): void {
   const where = process.env['HOROBALL_CORE'] === undefined ? 'a CUDA device' : 'the device of HOROBALL_CORE';
-  test('where the tests of this file run', (t) => {
+  test('logs where the tests of this file run', (t) => {
     t.log(missing === undefined ? `on ${where}` : `SKIPPED, nothing ran on a GPU: ${missing}`);
     if (isEmulated) t.is(missing, undefined);
     else t.pass();

@@ -73,7 +73,7 @@ for (const geometry of geometries) {
   for (const compat of [undefined, 'hypmix'] as const) {
     for (const tied of [false, true]) {
       const title = [geometry, tied ? 'tied' : 'untied', compat ?? 'clean'].join(', ');
-      gpu(`hybridContrastiveLoss, ${title}: as on the CPU`, (t) => {
+      gpu(`hybridContrastiveLoss, ${title}: agrees with the CPU`, (t) => {
         for (const type of types) {
           for (const [views, classes, d] of shapes) {
             if (tied && d === 1) continue; // in one dimension, unit rows have no tangential gradient
@@ -96,7 +96,7 @@ for (const geometry of geometries) {
   }
 }
 
-gpu('hybridContrastiveLoss: labels in any order', (t) => {
+gpu('hybridContrastiveLoss: accepts labels in any order', (t) => {
   const labels = Array.from({ length: 30 }, (_, i) => (i * 7) % 10);
   for (const type of types) {
     const options = {
@@ -109,7 +109,7 @@ gpu('hybridContrastiveLoss: labels in any order', (t) => {
   }
 });
 
-gpu('hybridContrastiveLoss: a point outside the ball', (t) => {
+gpu('hybridContrastiveLoss: agrees for a point outside the ball', (t) => {
   const options = { geometry: 'hyperbolic', views: 2, c: 1 } as const;
   const hyperbolic = ballPoints(Float32Array, 8, 3, 1);
   hyperbolic.data.fill(2, 6, 9);
@@ -139,7 +139,7 @@ for (const cold of [0.23, 0.1, 0.0285]) {
   });
 }
 
-gpu('hybridContrastiveLoss: no negatives', (t) => {
+gpu('hybridContrastiveLoss: agrees without negatives', (t) => {
   for (const type of types) {
     const hyperbolic = ballPoints(type, 3, 4, 1);
     hyperbolic.data.fill(2, 4, 8);
@@ -150,7 +150,7 @@ gpu('hybridContrastiveLoss: no negatives', (t) => {
   }
 });
 
-gpu('hybridContrastiveLoss: lambda 0 with points outside the ball', (t) => {
+gpu('hybridContrastiveLoss: agrees for lambda 0 with points outside the ball', (t) => {
   for (const type of types) {
     const hyperbolic = ballPoints(type, 8, 3, 1);
     hyperbolic.data.fill(2, 6, 12);
@@ -162,7 +162,7 @@ gpu('hybridContrastiveLoss: lambda 0 with points outside the ball', (t) => {
   }
 });
 
-gpu('hybridContrastiveLoss: without gradients', (t) => {
+gpu('hybridContrastiveLoss: agrees without gradients', (t) => {
   const euclidean = unitRows(Float32Array, 12, 4);
   compare(t, { euclidean, tied: true, views: 3, c: 1, grad: false }, Float32Array, 'no gradients');
 });

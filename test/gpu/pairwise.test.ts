@@ -39,7 +39,7 @@ for (const metric of metrics) {
     const options = { metric, c, compat } as const;
     const title = compat === undefined ? metric : `${metric}, ${compat}`;
 
-    gpu(`pairwiseDistance, ${title}: as on the CPU`, async (t) => {
+    gpu(`pairwiseDistance, ${title}: agrees with the CPU`, async (t) => {
       for (const type of types) {
         for (const [n, m, d] of shapes) {
           const x = points(type, n, d, metric, 1);
@@ -54,7 +54,7 @@ for (const metric of metrics) {
       }
     });
 
-    gpu(`pairwiseDistance.vjp, ${title}: as on the CPU`, (t) => {
+    gpu(`pairwiseDistance.vjp, ${title}: agrees with the CPU`, (t) => {
       for (const type of types) {
         for (const [n, m, d] of shapes) {
           const x = points(type, n, d, metric, 1);
@@ -135,7 +135,7 @@ gpu('topK: points outside the ball are never returned, and unfilled slots stay e
   );
 });
 
-gpu('gromovDelta: as on the CPU', (t) => {
+gpu('gromovDelta: agrees with the CPU', (t) => {
   for (const type of types) {
     for (const n of [2, 17, 70]) {
       const x = cloud(type, n, 5, 0.9, n);

@@ -17,7 +17,7 @@ const shapes = [
 for (const card of cards) {
   const guards = card.published ? ([undefined, 'hypmix'] as const) : [undefined];
 
-  gpu(`${card.name}: as on the CPU`, (t) => {
+  gpu(`${card.name}: agrees with the CPU`, (t) => {
     for (const type of types) {
       for (const [n, d] of shapes) {
         for (const compat of guards) {
@@ -50,7 +50,7 @@ for (const card of cards) {
     }
   });
 
-  gpu(`${card.name}: gradients as on the CPU`, (t) => {
+  gpu(`${card.name}: gradients agree with the CPU`, (t) => {
     for (const type of types) {
       for (const [n, d] of shapes) {
         const inputs = pointsOf(card, type, n, d, 1, 0.9);

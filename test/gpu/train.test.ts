@@ -32,7 +32,7 @@ function reasonForNone(): string | undefined {
 const gpu: (title: string, body: ImplementationFn<[]>) => void =
   missing === undefined ? test.serial : test.skip;
 
-test('reports the device of these tests', (t) => {
+test('logs the device of these tests', (t) => {
   t.log(missing === undefined ? `on a CUDA device` : `SKIPPED, nothing was trained on a GPU: ${missing}`);
   t.pass();
 });

@@ -100,7 +100,7 @@ test('random parameters have the distributions of torchvision', (t) => {
   }
 });
 
-test('magnitudes of RandAugment are those of torchvision with 31 bins', (t) => {
+test('RandAugment has the magnitudes of torchvision with 31 bins', (t) => {
   const seen = new Map<string, Set<string>>();
   for (let i = 0; i < 2000; ++i)
     for (const step of drawSteps({ randAugment: { numOps: 1, magnitude: 9 } }, 224, random(6, i))) {

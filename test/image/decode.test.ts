@@ -48,7 +48,7 @@ function same(t: ExecutionContext, name: string, { data }: Rgb, wanted: Buffer):
 test('the fixtures cover every kind of image', (t) => t.is(names.length, 62));
 
 for (const name of names) {
-  test(`${name} is what Pillow's convert('RGB') gives, to the bit`, async (t) => {
+  test(`${name} decodes bit for bit like Pillow's convert('RGB')`, async (t) => {
     const image = await asRgb(await readFile(fixture(`images/${name}`)));
     t.deepEqual([image.width, image.height], /^turned-[5-8]/.test(name) ? [15, 20] : [20, 15]);
     same(t, name, image, await readFile(fixture(`images/${name}.rgb`)));

@@ -62,7 +62,7 @@ const arrays: [descr: string, data: TensorData][] = [
 ];
 
 for (const [descr, data] of arrays) {
-  test(`${descr}: written and read, in Fortran order and with the other byte order`, async (t) => {
+  test(`${descr}: round-trips, also in Fortran order and with the other byte order`, async (t) => {
     const path = newPath();
     await writeNpy(path, data, [2, 3]);
     t.deepEqual(await readNpy(path), { descr, shape: [2, 3], data });
@@ -131,7 +131,7 @@ const hostile: [what: string, parts: Parts][] = [
 ];
 
 for (const [what, parts] of hostile) {
-  test(`rejected: ${what}`, async (t) => {
+  test(`rejects ${what}`, async (t) => {
     const path = await file(parts);
     const { code, message } = await failure(() => readNpy(path));
     t.is(code, 'ERR_HOROBALL_FORMAT');

@@ -98,7 +98,7 @@ test('torch: reads files with any value that torch.load(weights_only=True) reads
   }
 });
 
-test('torch: a committed file with all of these values', async (t) => {
+test('torch: reads a committed file with all of these values', async (t) => {
   const values = await entriesOf(fixture('pth/values.pth'));
   t.true(values.size > 20);
   for (const name of values.keys()) checkTorch(t, String(name), values);
@@ -122,7 +122,7 @@ const headers: Record<string, string> = {
   'over several lines': "{'descr':\n '<f4',\n 'fortran_order': False,\n 'shape': [2, 3]}",
 };
 for (const [name, header] of Object.entries(headers))
-  test(`a .npy header ${name}`, async (t) => {
+  test(`reads a .npy header ${name}`, async (t) => {
     const path = join(folder, 'header.npy');
     const text = `${header}\n`;
     const data = Buffer.from(Float32Array.from(ramp).buffer);
@@ -190,7 +190,7 @@ test('SciPy and MATLAB: reads variables next to sparse matrices, objects and fun
   );
 });
 
-test('SciPy: a committed file with sparse matrices among other variables', (t) =>
+test('SciPy: reads a committed file with sparse matrices among other variables', (t) =>
   checkMixed(t, fixture('mat/mixed.mat')));
 
 async function checkMixed(t: ExecutionContext, path: string): Promise<void> {

@@ -99,7 +99,7 @@ const hostile: Record<string, [Uint8Array, string, RegExp]> = {
   'a pop below a mark': [bytesOf('}(0.'), format, /stack is empty/],
 };
 for (const [name, [pickle, code, message]] of Object.entries(hostile))
-  test(`hostile pickle: ${name}`, async (t) =>
+  test(`rejects a hostile pickle: ${name}`, async (t) =>
     refuses(t, await onDisk(archive(pickle, four)), code, message));
 
 /** The offset of an entry's record in the directory. */
@@ -172,7 +172,7 @@ const hostileZips: Record<string, [(zip: Buffer) => Uint8Array, RegExp]> = {
   ],
 };
 for (const [name, [spoil, message]] of Object.entries(hostileZips))
-  test(`hostile archive: ${name}`, async (t) => {
+  test(`rejects a hostile archive: ${name}`, async (t) => {
     const zip = Buffer.from(
       archive(inDict(rebuild(4, 0, [4], [1])), { ...four, 'x/version1': new Uint8Array(1) }),
     );

@@ -123,7 +123,7 @@ const hostile: readonly [what: string, header: unknown, dataBytes: number, claim
 ];
 
 for (const [what, header, dataBytes, claimed] of hostile) {
-  test(`rejected: ${what}`, async (t) => {
+  test(`rejects ${what}`, async (t) => {
     const path = await file(header, dataBytes, claimed);
     const { code, message } = await failure(() => readSafetensors(path));
     t.is(code, 'ERR_HOROBALL_FORMAT');
@@ -170,7 +170,7 @@ test('a modified file is read or rejected', async (t) => {
   t.pass();
 });
 
-test('writing is atomic', async (t) => {
+test('writes files atomically', async (t) => {
   const place = await mkdtemp(join(folder, 'atomic-'));
   const path = join(place, 'x.safetensors');
   await writeSafetensors(path, { a: { shape: [1], data: new Float32Array([1]) } });

@@ -180,7 +180,7 @@ for (const space of ['tangent', 'ball'] as const) {
   });
 }
 
-test('with a learnable c, a step moves the curvature of the next pass', async (t) => {
+test('with a learnable c, a step changes the curvature of the next pass', async (t) => {
   const layer = new ToPoincare({ c: 1, learnC: true, type: 'float64' });
   const x = cloud(Float64Array, 3, 2, 1, 4) as Matrix<Float64Array>;
   const { output, backward } = await layer.forward(x);

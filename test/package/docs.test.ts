@@ -12,7 +12,7 @@ import * as core from '../../lib/index.ts';
 import * as io from '../../lib/io/index.ts';
 import { root } from './unpacked.ts';
 
-test('the site is complete', async (t) => {
+test('npm run docs writes a complete site', async (t) => {
   if (!existsSync(join(root, 'lib/tasks/docs/node_modules/typedoc')))
     return t.pass('skipped: TypeDoc is not installed (npm run docs)');
   const folder = await mkdtemp(join(tmpdir(), 'horoball-docs-'));

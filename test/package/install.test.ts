@@ -200,7 +200,7 @@ test('horoball/embed loads without a runtime, and its error says which to instal
   t.is(stdout, `ERR_HOROBALL_NO_RUNTIME ${message}`, stderr);
 });
 
-test('doctor names what is missing; setup checks for the tools before downloading anything', async (t) => {
+test('doctor lists missing parts; setup checks for its tools before downloading anything', async (t) => {
   const began = performance.now();
   const doctor = await bareNode(t.context, [program(t.context), 'doctor', '--json']);
   t.true(performance.now() - began < 15_000, 'does not wait for a missing program');

@@ -245,7 +245,7 @@ test('an aborted signal rejects with its reason', async (t) => {
   );
 });
 
-test('writes to out and returns it, even in shared memory', async (t) => {
+test('writes the result to out and returns it, even in shared memory', async (t) => {
   const out = new Float64Array(new SharedArrayBuffer(32));
   const result = await mobiusAdd(x, x, { c: 1, out });
   t.true(Object.is(result.data, out));

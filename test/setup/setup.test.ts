@@ -99,7 +99,7 @@ test.serial('a libtorch that cannot be loaded is rejected before anything is bui
   t.regex(stderr, /cannot be loaded/);
 });
 
-test('training with the wrong libtorch says what to run', async (t) => {
+test('the error for training with the wrong libtorch says which command to run', async (t) => {
   const folder = await temporary(t);
   const fake = await writeTree(join(folder, 'fake'), fakeFiles());
   const native = new URL('../../lib/train/lane/native.js', import.meta.url).href;

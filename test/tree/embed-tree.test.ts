@@ -97,7 +97,7 @@ function stateOf(c: number): TreeState {
   };
 }
 
-test('the gradient is the slope of the loss', (t) => {
+test('the gradient equals the slope of the loss', (t) => {
   for (const c of [1, 0.3]) {
     const lossAt = (change?: (points: Float64Array) => void): number => {
       const state = stateOf(c);

@@ -41,7 +41,7 @@ test('a row has the last step, the last and the best recall, and the age', (t) =
   t.regex(runsPart([shown('a')], [], 250, 1e12).text, /The 1 most recently changed of 250 runs\./);
 });
 
-test('a run that cannot be read says why; names are escaped', (t) => {
+test('the row of an unreadable run states the reason, and names are escaped', (t) => {
   const hostile = '"><script>alert(1)</script>';
   const broken = shown(hostile, { record: null, trouble: 'config.json is damaged' });
   const part = runsPart([broken, shown(hostile)], [shown(hostile)], 2, 1e12);
@@ -50,6 +50,6 @@ test('a run that cannot be read says why; names are escaped', (t) => {
   t.false(page.includes('<script>alert'));
 });
 
-test('an empty folder says so', (t) => {
+test('an empty folder has a message instead of a list', (t) => {
   t.regex(runsPart([], [], 0, 0).text, /No matching runs yet\./);
 });

@@ -14,7 +14,7 @@ for (const [found, background, notes] of [
   });
 }
 
-test('the counts of several loaders are added', (t) => {
+test('adds the counts of several loaders', (t) => {
   const loaders = [1, 2].map((withAlpha) => ({ withAlpha, large: 0 })) as never[];
   t.regex(imageNotes(loaders, { background: 'white' })[0]!, /^3 images have an alpha channel/);
 });

@@ -21,7 +21,7 @@ test('a folder is created once, and replaced only for another manifest', async (
   t.deepEqual(await readdir(root), ['made.json']);
 });
 
-test('a failure leaves nothing behind', async (t) => {
+test('a failure leaves no files', async (t) => {
   const parent = await temporary(t);
   const broken = async (folder: string) => {
     await fill(folder);

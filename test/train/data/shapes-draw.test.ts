@@ -6,7 +6,7 @@ import { classTree, marks } from '../../../lib/train/data/shapes-tree.ts';
 
 const tree = classTree(5, 4);
 
-test('an image is a function of the species and the random stream', (t) => {
+test('an image depends only on the species and the random stream', (t) => {
   const [one, other] = tree as [(typeof tree)[number], (typeof tree)[number]];
   const first = drawImage(one, random(1), 48);
   t.is(drawImage(one, random(1), 48), first);

@@ -32,7 +32,7 @@ test('a family has its genera and a genus its species, all with different names'
   t.deepEqual(count('genus'), Array<number>(3 * generaPerFamily).fill(speciesPerGenus));
 });
 
-test('relatives share the properties of their rank', (t) => {
+test('species of a genus or family share its properties', (t) => {
   for (const species of grouped(classTree(7, 4), 'family'))
     for (const each of species) {
       t.is(each.outline[0]!.order, species[0]!.outline[0]!.order, 'the main lobes');

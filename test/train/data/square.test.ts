@@ -29,7 +29,7 @@ test('reads the central square of a wide image of any size', async (t) => {
     t.deepEqual(at(square, x, y), [0, 255, 0]);
 });
 
-test('transparent pixels are white', async (t) => {
+test('draws transparent pixels in white', async (t) => {
   const file = join(await temporary(t), 'a.png');
   const clear = { width: 16, height: 16, channels: 4, background: { r: 9, g: 9, b: 9, alpha: 0 } } as const;
   await sharp({ create: clear }).png().toFile(file);

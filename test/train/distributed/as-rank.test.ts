@@ -33,7 +33,7 @@ test('an error is reported to the other ranks, unless it came from one of them',
   t.deepEqual(calls, ['fail: full', 'fail: text', 'fail: null']);
 });
 
-test('null, and an environment that describes no group, are a single process', async (t) => {
+test('null and an environment without a group mean a single process', async (t) => {
   t.is(process.env['WORLD_SIZE'], undefined);
   for (const given of [null, undefined]) t.is(await asRank(given, async (group) => group), singleProcess);
 });

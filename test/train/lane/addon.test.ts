@@ -8,7 +8,7 @@ test('the generated types of the addon are up to date', (t) => {
   t.is(bare(readFileSync(addonFile, 'utf8')), bare(addonSource()), 'run npm run ops:train');
 });
 
-test('every export has a signature', (t) => {
+test('every export of the addon has a signature', (t) => {
   const described = [
     ...native()
       .signatures()

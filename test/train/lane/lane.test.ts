@@ -128,7 +128,7 @@ function outcome(how: string): Promise<{ code: number | string | null; stderr: s
   });
 }
 
-test('the process exits cleanly: when idle, during work, and with an error that nobody awaits', async (t) => {
+test('the process exits cleanly when idle, during work, and with an unawaited error', async (t) => {
   t.deepEqual(await outcome('end'), { code: 0, stderr: '' });
   t.deepEqual(await outcome('exit'), { code: 7, stderr: '' });
   t.deepEqual(await outcome('unheard'), { code: 0, stderr: '' });

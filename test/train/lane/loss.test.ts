@@ -188,7 +188,7 @@ test('the mean over pairs is the sum divided by their number', async (t) => {
   );
 });
 
-test('a second backward pass is rejected, with the name of the operation', async (t) => {
+test('rejects a second backward pass, naming the operation', async (t) => {
   using model = await tinyEmbedder();
   const loss = new HybridLoss({ ...common, geometry: 'hybrid', tied: true }).apply(embed(model, rows));
   loss.backward();

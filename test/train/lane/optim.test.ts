@@ -27,7 +27,7 @@ async function steps(model: Embedder, optimizer: AdamW, seeds: readonly number[]
   await optimizer.gradNorm();
 }
 
-test('three steps equal the formula', async (t) => {
+test('three steps equal the formula of AdamW', async (t) => {
   using model = await tinyEmbedder();
   using optimizer = new AdamW(model, options);
   const { lr, weightDecay, eps } = options;

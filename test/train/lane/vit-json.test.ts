@@ -75,7 +75,7 @@ const described: Record<string, [object, object]> = {
 };
 
 for (const [what, [given, expected]] of Object.entries(described))
-  test(`arguments of timm: ${what}`, (t) => {
+  test(`reads arguments of timm: ${what}`, (t) => {
     t.like(resolveViT(JSON.stringify(given)), expected);
   });
 

@@ -85,12 +85,12 @@ test('the cumulative gain equals its formula', (t) => {
   t.is(normalizedGain([2, 2], 2), Number.NaN);
 });
 
-test('equal values share their mean rank', (t) => {
+test('equal values get their mean rank', (t) => {
   t.deepEqual(midranks([3, 1, 3, 2]), [3.5, 1, 3.5, 2]);
   t.deepEqual(midranks([]), []);
 });
 
-test('the correlation is that of Pearson', (t) => {
+test("correlation is Pearson's", (t) => {
   t.true(near(correlation([1, 2, 3], [2, 4, 6]), 1, 1e-12));
   t.true(near(correlation([1, 2, 3, 4], [1, 3, 2, 4]), 0.8, 1e-12));
   t.is(correlation([1, 2], [5, 5]), Number.NaN);

@@ -16,7 +16,7 @@ test('without a gallery, every test image is a query', (t) => {
   t.deepEqual([found.name, found.split.samples, found.warnings], ['d', dataset.test.samples, ['w']]);
 });
 
-test('a gallery follows the queries', (t) => {
+test('gallery images follow the queries', (t) => {
   const { split: joined, protocol } = testSetOf({ ...dataset, gallery: split(6) }, config);
   t.is(protocol.queries, 4);
   t.deepEqual(

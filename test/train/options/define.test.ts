@@ -113,7 +113,7 @@ for (const [name, kind, accepted, refused] of cases)
     for (const given of refused) t.is(valueFrom(kind, given), undefined, String(given));
   });
 
-test('the expectation of a kind ends a sentence', (t) => {
+test("the text of a kind's expected values can end a sentence", (t) => {
   t.is(oneOf(['sum', 'mean', 'max']).expected, "'sum', 'mean' or 'max'");
   t.is(orNone(positive).expected, 'a number above 0, or None');
   t.is(listOf(['a', 'b']).expected, 'a comma-separated list of a, b');

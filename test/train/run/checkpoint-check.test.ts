@@ -59,7 +59,7 @@ test.serial('names each missing and each unexpected part', async (t) => {
   t.is(await problemOf(changed(state, 'random/cuda', new Uint8Array(1)), learner), null, 'another device');
 });
 
-test.serial('counters must follow from the steps', async (t) => {
+test.serial('rejects counters that do not agree with the steps', async (t) => {
   const { learner, state } = await saved(t, { learn: 't_e' });
   t.regex((await problemOf({ ...state, step: 3 }, learner))!, /optimizer state of 2 steps instead of 3/);
   const learnables = { ...state.learnables, steps: 1 };

@@ -59,7 +59,7 @@ test.serial('a rejected file of another network leaks no handle', async (t) => {
   t.is(memory().handles, handles);
 });
 
-test.serial('the loss has the geometry and the settings of its run', async (t) => {
+test.serial('the loss uses the geometry and the settings of its run', async (t) => {
   using embedder = await newEmbedder(tinyConfig());
   const options = {
     geometry: 'chordal',

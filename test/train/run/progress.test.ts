@@ -74,7 +74,7 @@ test('durations are minutes and seconds, with hours if needed', (t) => {
   t.is(clock(3723), '1:02:03');
 });
 
-test('a pause does not lower the rate', (t) => {
+test('a pause does not reduce the rate', (t) => {
   const pace = new Pace(30_000);
   for (let i = 1; i <= 5; i++) pace.update(i * 1000, i, 100);
   pace.pause(60_000);

@@ -18,7 +18,7 @@ for (const [name, line, problem] of [
   ['a fractional step', text({ ...stepRow(1), step: 1.5 }), /^line 1: step: expected int/],
   ['an overlong line', `"${'x'.repeat(2 ** 20)}"`, /^line 1: it has more than 1048576 characters$/],
 ] as const) {
-  test(`${name} is skipped and described`, (t) => {
+  test(`${name} is skipped, with the reason`, (t) => {
     const { rows, invalid } = parseRows(`${line}\n${text(stepRow(2))}\n`);
     t.deepEqual([rows.length, invalid!.count], [1, 1]);
     t.regex(invalid!.first, problem);

@@ -51,7 +51,7 @@ test.serial('runs that start at the same time get different folders', async (t) 
   );
 });
 
-test.serial('an existing name is an error, and the run with that name is not changed', async (t) => {
+test.serial('rejects an existing name without changing the run that has it', async (t) => {
   const first = await create(config({ name: 'mine' }));
   await t.throwsAsync(create(config({ name: 'mine' })), {
     code: 'ERR_HOROBALL_RUN_EXISTS',

@@ -30,7 +30,7 @@ for (const [geometry, expected] of [
   });
 }
 
-test('a hybrid of an earlier version, without a fused score, is evaluated by the distance', (t) => {
+test('a hybrid run of an earlier version, without a fused score, is scored by the distance', (t) => {
   const { fused: _, ...before } = spaces;
   t.is(recallOfCell(cell('hybrid'), { ...result, spaces: before })!.at['1'], 0.1);
 });

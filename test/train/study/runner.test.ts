@@ -43,7 +43,7 @@ test('performs every run of a study once, and resumes after any interruption', a
   t.deepEqual((await readdir(out)).sort(), ['results.jsonl', 'runs', 'sweep.json']);
 });
 
-test('an interrupted run is not a result; a diverged one is', async (t) => {
+test('counts a diverged run as a result, but not an interrupted one', async (t) => {
   const { path, remove } = await temporary();
   t.teardown(remove);
   let calls = 0;
@@ -87,7 +87,7 @@ test('a study whose lock was deleted stops without adding results if another pro
   t.is((await readStudy(out)).results.length, 45);
 });
 
-test('a study whose folder was moved neither runs nor writes in the next study of that path', async (t) => {
+test('a study whose folder was moved does not run or write in the next study at that path', async (t) => {
   const { path, remove } = await temporary();
   t.teardown(remove);
   for (const moment of ['prepare', 'run', 'report'] as const) {

@@ -40,7 +40,7 @@ test("the p values of Holm's correction never decrease from step to step", (t) =
   t.deepEqual(holm([Number.NaN, 0.02]), [Number.NaN, 0.02]);
 });
 
-test('an estimate is reproducible, and NaN for a single value', (t) => {
+test('estimates are reproducible, and NaN for a single value', (t) => {
   const values = [0.5, 0.52, 0.47, 0.55, 0.51];
   t.deepEqual(estimate(values), estimate(values));
   const { mean, low, high, deviation } = estimate(values);

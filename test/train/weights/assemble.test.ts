@@ -34,7 +34,7 @@ test('a parameter that the file lacks has no recipe', (t) => {
   t.is(assembled('blocks.0.attn.q_proj.weight', other), undefined, 'another block');
 });
 
-test('splitting and joining are inverse', (t) => {
+test('splitting and joining are inverse operations', (t) => {
   const whole = counting([6, 3]);
   const split = Object.fromEntries(
     ['q', 'k', 'v'].map((letter) => {

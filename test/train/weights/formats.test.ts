@@ -128,7 +128,7 @@ const names: Record<string, [stored: string, timm: string | null][]> = {
 };
 
 for (const [what, pairs] of Object.entries(names))
-  test(`the names of ${what} are converted`, (t) => {
+  test(`converts the names of ${what}`, (t) => {
     t.deepEqual(
       timmNames(pairs.map(([stored]) => stored)),
       pairs.map(([, timm]) => timm),

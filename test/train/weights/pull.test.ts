@@ -46,7 +46,7 @@ test('verifies a hash in the header of a redirect, as sent by huggingface.co', a
   t.deepEqual((await files(at.cache)).toSorted(), ['model.safetensors', 'model.safetensors.json']);
 });
 
-test('the next call resumes an interrupted download', async (t) => {
+test('resumes an interrupted download in the next call', async (t) => {
   await using at = await host((request, response) => send(request, response, { headers: { etag: '"v1"' } }));
   const url = `${at.url}/a.pth`;
   const stop = new AbortController();

@@ -15,7 +15,7 @@ test('the alias tables contain no icon twice', (t) => {
   }
 });
 
-test('only sets without code points have aliases, and all names are slugs', (t) => {
+test('only sets without code points have aliases, and all names are valid slugs', (t) => {
   for (const { id, codepoints } of extraSets) {
     const aliases = Object.entries(aliasesOf(id));
     t.is(aliases.length > 0, codepoints === 'names', id);

@@ -28,7 +28,7 @@ function splits(text: string): Map<string, { split: string; rows: number }> {
 const train = (list: ReturnType<typeof splits>): string[] =>
   [...list].filter(([, { split }]) => split === 'train').map(([label]) => label);
 
-test('half of the emoji are for training, each with all of its images', (t) => {
+test('half of the emoji, with all of their images, are for training', (t) => {
   const { 'emoji.csv': text = '' } = emojiLists(images(5, 3), 42);
   t.true(text.startsWith('path,label,split,set,codepoints\nimages/g0/s0/e0/noto.png,g0/s0/e0,'));
   const list = splits(text);
@@ -37,7 +37,7 @@ test('half of the emoji are for training, each with all of its images', (t) => {
   t.true([...list.values()].every(({ rows }) => rows === 2));
 });
 
-test('the other split keeps subgroups together, in halves that differ by one subgroup at most', (t) => {
+test('the subgroup split keeps subgroups together, in halves that differ by at most one subgroup', (t) => {
   for (const seed of [1, 2, 3, 4]) {
     const list = splits(emojiLists(images(9, 4), seed)['emoji-subgroups.csv']!);
     const subgroups = new Map<string, Set<string>>();

@@ -102,7 +102,7 @@ test('an existing folder is kept, replaced for another size, and rejected if it 
   await t.throwsAsync(makeEmoji(root, { from, size: 4 }), { code: 'ERR_HOROBALL_RANGE' });
 });
 
-test('an abort leaves nothing behind', async (t) => {
+test('aborting leaves no files', async (t) => {
   const root = await temporary(t);
   const controller = new AbortController();
   const onProgress = (done: number): void => {
@@ -178,7 +178,7 @@ test('errors name damaged, missing and unexpected packages', async (t) => {
   t.regex(notes.join('\n'), /emojibase-data is version 99\.0\.0, but the benchmark uses 17\.0\.0/);
 });
 
-test('the seed chooses the splits', async (t) => {
+test('the seed determines the splits', async (t) => {
   const root = await temporary(t);
   const listOf = async (seed?: number): Promise<string> => {
     await makeEmoji(path.join(root, `seed-${seed}`), { from, size: 16, seed });

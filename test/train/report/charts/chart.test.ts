@@ -1,13 +1,13 @@
 import test from 'ava';
 import { binned, lineChart, smoothed, ticks } from '../../../../lib/train/report/charts/chart.ts';
 
-test('ticks are round numbers inside the axis', (t) => {
+test('ticks are round numbers within the axis', (t) => {
   t.deepEqual(ticks([0, 1]), [0, 0.2, 0.4, 0.6, 0.8, 1]);
   t.deepEqual(ticks([3, 207]), [50, 100, 150, 200]);
   t.deepEqual(ticks([-0.0004, 0.0007]), [0, 0.0005]);
 });
 
-test('a chart omits NaN and draws a flat line', (t) => {
+test('omits NaN, and draws constant values as a flat line', (t) => {
   const series = { name: 'a', color: 'red', x: [1, 2, 3], y: [5, Number.NaN, 5] };
   const chart = lineChart({ title: 'a', xLabel: 'step', series: [series] }).text;
   const path = /class="line"[^>]*d="([^"]*)"/.exec(chart)![1]!;

@@ -28,7 +28,7 @@ function dataOf(text: string): Drawn {
   return JSON.parse(data) as Drawn;
 }
 
-test('a curve needs two points', (t) => {
+test('draws a curve only if it has two points', (t) => {
   for (const chart of [lossChart, throughputChart, waitChart, gradientChart, learnableChart])
     t.is(chart([step(1, { t_e: 0.1 })]), null);
   t.is(recallChart([evaluationRow(1, 0.5), step(1)], []), null);
@@ -60,7 +60,7 @@ test('a step whose gradient overflowed becomes a gap', (t) => {
   );
 });
 
-test('spaces with equal recall share a line, and baselines are marks', (t) => {
+test('draws spaces with equal recall as one line, and baselines as marks', (t) => {
   const row = (epoch: number, at1: number): Row => {
     const made = evaluationRow(epoch, at1);
     return { ...made, spaces: { ...made.spaces, cosine: made.spaces.hyperbolic } };

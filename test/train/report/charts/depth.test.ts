@@ -10,7 +10,7 @@ function drawn(rows: Parameters<typeof depthTable>[0]): string {
   return table instanceof Html ? table.text : '';
 }
 
-test('without a class tree there is no table', (t) => {
+test('draws no table without a class tree', (t) => {
   t.is(depthTable([]), null);
 });
 

@@ -15,7 +15,7 @@ test('the disk draws every circle, and labels distances only if the labels do no
   }
 });
 
-test('a disk has a few circles at round distances for any curvature', (t) => {
+test('draws a few circles at round distances for any curvature', (t) => {
   for (const c of [5e-324, 1e-300, 1e-18, 1e-6, 0.1, 1, 1e6, 1e18, 1e300]) {
     for (const scale of [1, 1e-3, 1e-12, 1e-300]) {
       const snapshot = fakeSnapshot();

@@ -4,7 +4,7 @@ import { analyze } from '../../../../lib/train/study/analyze.ts';
 import type { Cell } from '../../../../lib/train/study/plan.ts';
 import { plan, result, seeds } from '../../study/synthetic-study.ts';
 
-test('a tie is described as a tie', (t) => {
+test('describes a tie as a tie', (t) => {
   const verdict = (score: (cell: Cell) => number): string => {
     const { cells } = plan();
     const results = cells.flatMap((cell) => seeds.map((seed) => result(cell.id, seed, score(cell))));
