@@ -139,7 +139,12 @@ class ContrastPass {
     const int group = map_.group(block);
     if (!side.wants(group)) return nullptr;
     const BlockRows<T> from = tiles_.source(side, block);
-    for (std::int64_t i = 0; i < from.count; ++i) rows[i] = side.gradient_of(group, from.index(i), depth_);
+    if (from.order != nullptr) {
+      for (std::int64_t i = 0; i < from.count; ++i) rows[i] = side.gradient_of(group, from.index(i), depth_);
+      return rows;
+    }
+    T* const first = side.gradient_of(group, from.first, depth_);
+    for (std::int64_t i = 0; i < from.count; ++i) rows[i] = first + i * from.stride * depth_;
     return rows;
   }
 

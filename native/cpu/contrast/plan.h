@@ -43,6 +43,13 @@ struct ClassRange {
   std::int64_t size(std::int64_t at) const { return min(width, end - class_of(at)); }
 };
 
+// A block. `own_before`: how many blocks of this rank precede it.
+struct ViewBlock {
+  std::int64_t first_class, size, own_before;
+  std::int32_t view;
+  bool is_own, is_wanted;
+};
+
 // One symmetric N x N matrix, ordered view by view. A block holds consecutive classes of one view. Therefore all pairs of
 // two blocks belong to one pair of views, and positive pairs are on the diagonal of a pair of blocks. A rank that computes
 // only a part (ContrastPart) pairs the blocks of its own classes with all blocks, and the others only with those.
@@ -54,29 +61,27 @@ struct BlockMap {
   ClassRange ranges[kRanges] = {};  // kWanted and kUnwanted: this rank's classes, with and without gradients
   std::int64_t per_view = 0;        // blocks per view
   std::int64_t count = 0;           // blocks
+  std::int64_t own = 0;             // blocks of this rank
+  ViewBlock* blocks = nullptr;      // computed once per call
 
-  std::int64_t view(std::int64_t block) const { return block / per_view; }
-  std::int64_t first_class(std::int64_t block) const {
-    const std::int64_t at = block % per_view;
-    return range(at).class_of(at);
+  void allocate(Arena& arena) {
+    blocks = arena.allocate<ViewBlock>(count);
+    if (blocks == nullptr) return;
+    for (std::int64_t block = 0; block < count; ++block) blocks[block] = block_at(block);
   }
-  std::int64_t size(std::int64_t block) const {
-    const std::int64_t at = block % per_view;
-    return range(at).size(at);
-  }
-  bool is_own(std::int64_t block) const {
-    const std::int64_t at = block % per_view;
-    return at >= ranges[kWanted].first_block && at < ranges[kUnwanted].end_block;
-  }
+
+  std::int64_t view(std::int64_t block) const { return blocks[block].view; }
+  std::int64_t first_class(std::int64_t block) const { return blocks[block].first_class; }
+  std::int64_t size(std::int64_t block) const { return blocks[block].size; }
+  bool is_own(std::int64_t block) const { return blocks[block].is_own; }
 
   template <class T>
   BlockRows<T> rows(const T* const (&data)[2], std::int64_t depth, std::int64_t block) const {
-    const std::int64_t at = block % per_view;
-    const ClassRange& of = range(at);
-    return {data[0], depth, order, of.class_of(at) * views + view(block), views, of.size(at)};
+    const ViewBlock& of = blocks[block];
+    return {data[0], depth, order, of.first_class * views + of.view, views, of.size};
   }
   // 0 if the gradients of a block are wanted, otherwise 1.
-  int group(std::int64_t block) const { return ranges[kWanted].has(block % per_view) ? 0 : 1; }
+  int group(std::int64_t block) const { return blocks[block].is_wanted ? 0 : 1; }
   bool meets(const BlockPair& pair) const { return is_own(pair.i) || is_own(pair.j); }
   // Whether another rank also processes the pair.
   bool is_shared(const BlockPair& pair) const { return !is_own(pair.i) || !is_own(pair.j); }
@@ -85,27 +90,26 @@ struct BlockMap {
     return is_own(pair.i) ? pair : BlockPair{pair.j, pair.i, pair.round};
   }
   std::int64_t samples() const { return views * classes; }
-  std::int64_t own_per_view() const { return ranges[kUnwanted].end_block - ranges[kWanted].first_block; }
-  std::int64_t tiles() const {
-    const std::int64_t own = views * own_per_view();
-    return own * (own + 1) / 2 + own * (count - own);
-  }
+  std::int64_t tiles() const { return own * (own + 1) / 2 + own * (count - own); }
   // Expects a directed pair. The pairs of two blocks of this rank come first.
   std::int64_t tile_index(const BlockPair& pair) const {
-    const std::int64_t own = views * own_per_view(), i = own_before(pair.i), j = own_before(pair.j);
+    const std::int64_t i = blocks[pair.i].own_before, j = blocks[pair.j].own_before;
     return is_own(pair.j) ? j * (j + 1) / 2 + i : own * (own + 1) / 2 + i * (count - own) + pair.j - j;
   }
 
  private:
-  const ClassRange& range(std::int64_t at) const {
-    const ClassRange* range = ranges + kWanted;
-    if (range->has(at)) return *range;
-    for (range = ranges; !range->has(at);) ++range;
-    return *range;
-  }
-  std::int64_t own_before(std::int64_t block) const {
-    const std::int64_t at = block % per_view - ranges[kWanted].first_block, own = own_per_view();
-    return view(block) * own + (at < 0 ? 0 : min(at, own));
+  ViewBlock block_at(std::int64_t block) const {
+    const std::int64_t view = block / per_view, at = block % per_view;
+    const std::int64_t first_own = ranges[kWanted].first_block, end_own = ranges[kUnwanted].end_block;
+    const ClassRange* range = ranges;
+    while (!range->has(at)) ++range;
+    const std::int64_t before = at < first_own ? 0 : min(at, end_own) - first_own;
+    return {range->class_of(at),
+            range->size(at),
+            view * (end_own - first_own) + before,
+            static_cast<std::int32_t>(view),
+            at >= first_own && at < end_own,
+            ranges[kWanted].has(at)};
   }
 };
 
@@ -129,6 +133,7 @@ inline BlockMap divide_views(std::int64_t rows, std::int64_t views, const std::i
     first = ends[at];
   }
   map.count = views * map.per_view;
+  map.own = views * (map.ranges[BlockMap::kUnwanted].end_block - map.ranges[BlockMap::kWanted].first_block);
   return map;
 }
 
@@ -150,6 +155,8 @@ inline Group divide_group(std::int64_t samples) {
 struct GroupMap {
   Group anchors, references;
   std::int64_t count = anchors.blocks + references.blocks;
+
+  void allocate(Arena&) {}
 
   bool is_symmetric() const { return references.samples == 0; }
   int group(std::int64_t block) const { return block < anchors.blocks ? 0 : 1; }

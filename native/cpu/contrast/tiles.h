@@ -78,6 +78,7 @@ class ContrastTiles {
   }
 
   void allocate(Arena& arena) {
+    map.allocate(arena);
     allocate_side(arena, e);
     allocate_side(arena, h);
     if (keeps_tiles) tiles_ = arena.allocate<T>(map.tiles() * kTile * tile_kinds());
@@ -141,7 +142,7 @@ class ContrastTiles {
     }
   }
 
-  const Map map;
+  Map map;
   const std::int64_t depth;
   ContrastSide<T> e, h;
   bool keeps_tiles = false;
