@@ -23,7 +23,7 @@ const otherPaths = datasets.flatMap(({ name, path }) =>
 const commands = ['eval', 'embed', 'search'] as const;
 const ofDatasets = ['eval', 'embed'] as const;
 
-/** Options for the data set, its augmentation and the loading of images. */
+/** Options for the data set, augmentation and image loading. */
 export class ImageOptions {
   /** Data set: a name that `openDataset` knows. */
   readonly ds: RunOption<string> = image(text(datasetNames.join(', ')), {
@@ -129,7 +129,7 @@ export class ImageOptions {
     earlier: 'drop',
     commands: [...commands, 'export'],
   });
-  /** Maximum size of an image in pixels; a larger one counts as unreadable. */
+  /** Maximum number of pixels in an image; larger images count as unreadable. */
   readonly max_pixels: RunOption<number> = image(count(1), {
     help: "maximum size of an image, by default Pillow's limit; larger images count as unreadable",
     unit: 'pixels',

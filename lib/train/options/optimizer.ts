@@ -26,7 +26,7 @@ export class OptimizerOptions {
     resume: 'extend',
   });
   /**
-   * Evaluations without a better Recall@1, under the distance that the geometry trains, after which the run stops early;
+   * Number of evaluations without a better Recall@1 under the distance that the geometry trains before the run stops early;
    * `null`: never.
    */
   readonly patience: RunOption<number | null> = optimizer(orNone(count(1)), {

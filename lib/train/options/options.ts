@@ -65,7 +65,7 @@ export function optionOf(name: OptionName): RunOption {
   return options[name];
 }
 
-/** The options whose record satisfies a condition, in order. */
+/** Returns the options whose record satisfies a condition, in order. */
 export function optionsWhere(holds: (option: RunOption) => boolean): readonly OptionName[] {
   return optionNames.filter((name) => holds(optionOf(name)));
 }

@@ -4,7 +4,7 @@ import { evenEpochs, lastEpoch, parseEpochs } from './epochs.ts';
 const output = inGroup('Evaluation and output');
 /** Maximum length of a file name on common file systems. */
 const maxName = 255;
-/** Leaves space for the rest of the file's name, and for that of a temporary file. */
+/** Maximum length of `emb_name`: leaves space for the suffixes of the files and of temporary files. */
 const maxEmbName = 190;
 /** The location of a run does not change its results. */
 const location = { resume: 'free', affectsResult: false } as const;

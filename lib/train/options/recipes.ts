@@ -152,7 +152,7 @@ export function findRecipe(name: string, argument: string = '[train] recipe'): R
   throw coded('ERR_HOROBALL_OPTION', `${argument}: expected one of ${names}, got '${name}'`, RangeError);
 }
 
-/** The command line of a recipe. */
+/** Returns the command line of a recipe. */
 export function commandOf({ options, paper }: Recipe): string {
   const flags = Object.entries(options).map(([key, value]) =>
     value === true ? `--${key}` : `--${key} ${shown(value)}`,

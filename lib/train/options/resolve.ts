@@ -17,7 +17,7 @@ import {
 } from './options.ts';
 import { treeTermsOf } from './tree.ts';
 
-/** The default data set. */
+/** The built-in data set, which is the default. */
 const builtIn = 'shapes';
 
 /** Defaults of the published code; for options that it does not have, those of horoball. */
@@ -72,7 +72,7 @@ export function storedConfig(written: Readonly<Record<string, unknown>>, operati
   return parseConfig({ ...before, ...written }, operation);
 }
 
-/** Omits undefined options, which count as absent. */
+/** Removes undefined options, which count as absent. */
 export function presentIn(given: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
@@ -110,7 +110,7 @@ function textOf(value: unknown): string | null {
 
 function checked(operation: string, name: OptionName, value: unknown): unknown {
   const { schema, expected } = optionOf(name);
-  // A schema would read the properties of an object.
+  // Objects are rejected here, because a schema would read their properties.
   const result = typeof value === 'object' && value !== null ? null : schema.safeParse(value);
   if (result?.success) return result.data;
   throw configError(`[${operation}] ${name}: expected ${expected}, got ${shown(value)}`);
@@ -127,7 +127,7 @@ export function learnableNames({ learn }: RunConfig): Learnable[] {
   return (learn === null ? [] : learn.split(',').map((name) => name.trim())) as Learnable[];
 }
 
-/** Checks the conditions that relate several options. */
+/** Checks conditions that involve several options. */
 function consistent(config: RunConfig, operation: string): RunConfig {
   const { bs, num_samples, resize, crop, geometry, head, memory } = config;
   const refuse = (option: OptionName, expected: string, got: unknown = config[option]): never => {

@@ -44,7 +44,7 @@ export async function measureBaselines({ config, source, state, listeners, stop 
 
 /**
  * Evaluates the network on the test classes, and takes a snapshot for the report. In a group, each rank embeds a part of
- * the images and searches the neighbors of a part of the queries.
+ * the images and searches for the neighbors of a part of the queries.
  */
 export async function evaluateRun(run: Run): Promise<void> {
   const { config, source, learner, state, group, stop } = run;
@@ -116,7 +116,7 @@ async function storedSnapshot(
   }
 }
 
-/** Logs the numerical health of the points of a batch, if the step has read them. */
+/** Logs the numerical health of a batch, if the step returned its points. */
 export async function checkHealth(run: Run, { points, scaler }: StepOutcome, c: number): Promise<void> {
   if (points === null) return;
   const { config, source, store, state, listeners } = run;

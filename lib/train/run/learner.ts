@@ -52,7 +52,7 @@ export interface StepOutcome {
   gradNorm: number | null;
   /** State of the loss scaler (float16 only). */
   scaler: (ScalerState & { overflowed: boolean }) | null;
-  /** The losses of the class tree, if there are any. */
+  /** The losses on the class tree, if the run has them. */
   tree?: TreeValues | null;
   /** Ball points of the batch (rows x dim), if requested. */
   points: Float32Array | null;
@@ -113,7 +113,7 @@ export class Learner implements Disposable {
   /**
    * @param note - receives messages about adapted weights and published behavior
    * @param group - the ranks that train the network together: each batch then has only the rows of this rank
-   * @param labels - of the training images, for a loss with proxies
+   * @param labels - labels of the training images, for a loss with proxies
    * @param tree - the class tree of the data set, for the option `tree`
    * @throws `ERR_HOROBALL_CONFIG` for `memory` with `compat` in a group, because a checkpoint has only the rows of rank 0
    */

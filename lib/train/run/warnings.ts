@@ -35,7 +35,7 @@ export function warnOfSkipped(
   }
 }
 
-/** The message about an image that could not be read. */
+/** The message about an unreadable image. */
 export function skippedText({ path, reason }: Skipped): string {
   return `skipped ${path}: ${reason}`;
 }

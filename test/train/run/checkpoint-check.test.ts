@@ -66,7 +66,7 @@ test.serial('rejects counters that do not agree with the steps', async (t) => {
   t.regex((await problemOf({ ...state, learnables }, learner))!, /scalars of 1 steps instead of 2/);
   t.regex(
     (await problemOf(changed(state, 'optimizer/step', Float32Array.of(Number.NaN)), learner))!,
-    /after NaN steps/,
+    /state of NaN steps/,
   );
 });
 
