@@ -172,7 +172,7 @@ test('wrong arguments cause type errors that name the argument', async (t) => {
       /images\[0\]\.data: expected 2 x 1 x 4 values, got 5/,
     ],
     [[{ data: new Uint8Array(5), width: 2.5, height: 1 }], /images\[0\]: expected integer width/],
-    [['a\0b'], /images\[0\].* could not be read: its path has a null character/],
+    [['a\0b'], /images\[0\].* could not be read: its path contains a null character/],
     [[new URL('http://host/a.jpg')], /images\[0\]: expected the URL of a file, got 'http:\/\/host\/a\.jpg'/],
     [[new URL('file:///a%00b')], /images\[0\]: expected the URL of a file/],
   ];
