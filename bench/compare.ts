@@ -1,5 +1,5 @@
-// `npm run bench:compare A.csv B.csv`: lists what is slower in B than in A beyond the noise measured in both,
-// and which ratios to peers a repetition did not reproduce. Exits with 1 if something got worse.
+// `npm run bench:compare A.csv B.csv`: lists rows that are slower in B than in A beyond the noise measured in both, and
+// ratios to peers that B does not reproduce. Exits with 1 if something got worse.
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';

@@ -16,7 +16,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 const baselineFile = join(root, 'native', 'test', 'counts.json');
 const level = 'avx2';
 
-/** Instruction counts of every kernel, and what they depend on besides the source. */
+/** Instruction counts of every kernel, with the compiler that they depend on. */
 export interface Counts {
   /** Compiler and major version, such as `gcc 12`; other compilers generate other code. */
   readonly compiler: string;

@@ -25,7 +25,7 @@ const python = process.env['PYTHON'] ?? 'python3';
 const build = join(root, 'build');
 const peers = join(root, 'bench/peers/gpu.py');
 
-/** Where cmake-js puts the core, so that it is found. */
+/** Builds the core into the folder of cmake-js, where the package looks for it. */
 const release = `-DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${join(build, 'Release')}`;
 const configure = ['-S', root, '-B', build, release, '-DCMAKE_BUILD_TYPE=Release', '-DHOROBALL_CUDA=ON'];
 

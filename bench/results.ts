@@ -172,7 +172,7 @@ function cell(value: string | number): string {
   return /[",\n]/.test(value) ? `"${value.replaceAll('"', '""').replaceAll('\n', ' ')}"` : value;
 }
 
-/** Reads what {@link toCsv} wrote; the verdicts are those of {@link Verdict}, whatever the file says. */
+/** Reads a table that {@link toCsv} wrote, and judges its rows again instead of reading their verdicts. */
 export function fromCsv(text: string): Results {
   const lines = text.split('\n').filter((line) => line !== '');
   const head = lines.filter((line) => line.startsWith('# '));

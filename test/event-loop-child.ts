@@ -8,8 +8,8 @@ import { coreCalls } from './core-calls.ts';
 const never = new Int32Array(new SharedArrayBuffer(4));
 
 /**
- * Milliseconds that the main thread has run. The wall clock would count the time in which other processes run, and the CPU
- * time of the process that of its other threads, which is all that systems other than Linux report.
+ * Milliseconds for which the main thread has run. Wall-clock time would include other processes, and the CPU time of the
+ * process, the only figure on systems other than Linux, would include its other threads.
  */
 function cpuMs(): number {
   try {

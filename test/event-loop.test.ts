@@ -78,7 +78,7 @@ test.serial('asynchronous exports run the core in jobs only, and synchronous var
   ]);
 });
 
-// The bound is what the machine needs to add five million numbers, or twice the longest turn of work of Node.
+// The bound is the time in which the machine adds five million numbers, or twice the longest turn of work of Node.
 test('no call blocks the main thread for long', async (t) => {
   t.timeout(600_000);
   const { stdout } = await run(process.execPath, ['--expose-gc', child, '262144', '1024', '8']);

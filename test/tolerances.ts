@@ -35,7 +35,7 @@ export const referenceError = {
   /** Midpoints of points that are 1e-3 and 1e-13 from the rim: rounding moves the points themselves. */
   midpointNearRim: 9e-14,
   midpointAtRim: 9e-8,
-  /** A limit in which c goes to 0, at c = 1e-9, and per c. */
+  /** The limit as c goes to 0, evaluated at c = 1e-9; and the error per unit of c. */
   smallCurvature: 9e-9,
   perCurvature: 89,
   /** Distances on the hyperboloid by arcosh of inner products, which cancel. */

@@ -10,7 +10,7 @@ import { honestMalloc } from '../memory.ts';
 
 const folder = fileURLToPath(new URL('../../../bench/peers/', import.meta.url));
 
-/** A typed array and its shape, as a peer gets it. */
+/** A typed array and its shape, as passed to a peer. */
 export interface PeerInput {
   readonly data: Float32Array | Float64Array | Int32Array;
   readonly shape: readonly number[];

@@ -8,7 +8,7 @@ import type { FaultyCommand } from './commands.ts';
 import type { Disturbance } from './disturbances.ts';
 import { type Ending, ending, errorsOf, type Fault, operations, type Shim } from './shim.ts';
 
-/** A prepared folder, and what the command leaves without faults. */
+/** A prepared folder, and the files that the command leaves without faults. */
 export interface Prepared {
   /** Duration of the undisturbed command in ms. */
   readonly tookMs: number;

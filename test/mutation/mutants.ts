@@ -1,4 +1,4 @@
-/** A planted fault: text that occurs once in a file, and what replaces it. */
+/** A planted fault: text that occurs once in a file, and its replacement. */
 export interface Mutant {
   file: string;
   from: string;

@@ -30,8 +30,7 @@ test('the tarball contains the program, the sources for setup and the documentat
   const wanted = ['CMakeLists.txt', 'README.md', 'LICENSE', 'CHANGELOG.md', 'dist/lib/horoball.js'];
   wanted.push('dist/lib/index.d.ts', 'native/torch/addon.cc', 'native/cmake/FindLibTorch.cmake');
   for (const name of wanted) t.true(files.includes(name), name);
-  // `horoball bench` compares what it measures with the oracle; the figures in the README come from committed
-  // rows.
+  // `horoball bench` compares its results with the oracle; the figures in the README come from committed rows.
   const measured =
     /^(dist\/bench\/.+\.js|dist\/test\/(oracle|oracle-ops|vectors)\.js|bench\/peers\/[^/]+\.(py|sh|txt|json)|bench\/README\.md|bench\/rows\/[^/]+\.csv)$/;
   const strange = files.filter(
