@@ -81,12 +81,15 @@ export interface ViTConfig {
   refFeatShape?: ImageSize | null;
 }
 
+/** The heads, by name. */
+export const heads = ['hypmix', 'hyp-vit'] as const;
+
 /**
  * The head after the backbone's linear projection to z. `hypmix`: e = z / |z|, h = project(expmap0(clip(e))), so
  * both outputs are functions of the same direction (tied). `hyp-vit`: h = project(expmap0(clip(z))), so the
  * radius is free; e = z / |z| as before.
  */
-export type Head = 'hypmix' | 'hyp-vit';
+export type Head = (typeof heads)[number];
 
 /** Everything that determines the outputs of a network besides its weights. */
 export interface NetworkConfig {

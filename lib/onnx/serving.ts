@@ -1,5 +1,5 @@
 import { coded } from '../errors.ts';
-import type { Background } from '../image/resample.ts';
+import { type Background, backgrounds } from '../image/resample.ts';
 import type { Channels } from '../model/types.ts';
 
 /** The evaluation transform of a run: from an image to the input of its network. */
@@ -51,8 +51,6 @@ export const outputNames = {
 /** The key of {@link Serving} in the metadata of an ONNX file. */
 export const servingKey = 'horoball.embed';
 
-const backgrounds: readonly unknown[] = ['white', 'black', 'drop'] satisfies Background[];
-
 /**
  * Parses the record that an ONNX file has under {@link servingKey}.
  *
@@ -100,7 +98,7 @@ const checks: Readonly<Record<keyof Serving, (value: unknown) => boolean>> = {
   version: (value) => value === 1,
   size: upTo(maxSide),
   resize: count,
-  background: (value) => backgrounds.includes(value),
+  background: (value) => (backgrounds as readonly unknown[]).includes(value),
   maxPixels: count,
   mean: (value) => three(value, Number.isFinite),
   std: (value) => three(value, positive),

@@ -17,7 +17,7 @@ import { shellWord } from '../io/shell.ts';
 import { isReals } from '../matrix.ts';
 import { backboneParameters } from '../model/parameters.ts';
 import { squareSide } from '../model/sides.ts';
-import type { NetworkConfig, ViTConfig } from '../model/types.ts';
+import { heads, type NetworkConfig, type ViTConfig } from '../model/types.ts';
 import { resolveViT } from '../model/vit.ts';
 import type { Weights } from './linear.ts';
 import { type Exportable, onnxNetwork } from './network.ts';
@@ -208,7 +208,7 @@ function lacks(file: string, parameter: string): Coded {
 /** The part of a weight file's description that the outputs depend on; the backbone is checked by `resolveViT`. */
 const networkSchema = z.looseObject({
   model: z.looseObject({}),
-  head: z.enum(['hypmix', 'hyp-vit']),
+  head: z.enum(heads),
   dim: z.int().min(1),
   clipR: z.number().positive().nullable(),
   c: z.number().positive(),

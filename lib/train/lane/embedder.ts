@@ -12,20 +12,22 @@ import {
 } from '../../check.ts';
 import { describeList, quoted, shapeError, typeError } from '../../errors.ts';
 import { sides } from '../../model/sides.ts';
+import { heads } from '../../model/types.ts';
 import { resolveViT } from '../../model/vit.ts';
 import { headCards, rowCards } from '../../row/card.ts';
 import type { EmbedderNumbers, Handle } from './addon-types.ts';
 import { cancelOf, native, waitFor } from './native.ts';
 import { Batch, elements, Resource, Tensor } from './tensor.ts';
-import type {
-  AnyTensor,
-  Device,
-  EmbedderConfig,
-  EmbedderOptions,
-  NamedTensor,
-  Parameter,
-  Precision,
-  WaitOptions,
+import {
+  type AnyTensor,
+  type Device,
+  type EmbedderConfig,
+  type EmbedderOptions,
+  type NamedTensor,
+  type Parameter,
+  type Precision,
+  precisions,
+  type WaitOptions,
 } from './types.ts';
 
 /** Options of a forward pass. */
@@ -328,10 +330,10 @@ function resolveOptions(given: EmbedderOptions): EmbedderConfig {
   integer(operation, 'freezeBlocks', freezeBlocks, 0, model.depth);
   curvature(operation, c);
   if (clipR !== null) positive(operation, 'clipR', clipR);
-  choice(operation, 'head', options.head, ['hypmix', 'hyp-vit']);
+  choice(operation, 'head', options.head, heads);
   const { head, device = 'cpu', freezePatchEmbed = false, freezeHead = false } = options;
   const { compat = null, precision = 'float32' } = options;
-  choice(operation, 'precision', precision, ['float32', 'bfloat16', 'float16']);
+  choice(operation, 'precision', precision, precisions);
   boolean(operation, 'freezePatchEmbed', freezePatchEmbed, false);
   boolean(operation, 'freezeHead', freezeHead, false);
   if (compat !== null) guards(operation, compat);

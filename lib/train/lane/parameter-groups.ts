@@ -10,12 +10,15 @@ export interface Group {
   weightDecay?: number;
 }
 
+/** The values of `decayed` of {@link GroupOptions}. */
+export const decayedParts = ['all', 'matrices'] as const;
+
 /** Options of {@link groupsOf}. */
 export interface GroupOptions {
   /** Weight decay of the parameters that `decayed` selects. */
   weightDecay: number;
   /** Parameters with weight decay: all, or only matrices (no biases, norms, tokens or position embeddings). */
-  decayed: 'all' | 'matrices';
+  decayed: (typeof decayedParts)[number];
   /**
    * Learning rate of each layer relative to the layer above, above 0 and at most 1 (Clark et al. 2020, arXiv 2003.10555).
    */
@@ -39,7 +42,7 @@ export function groupsOf(options: GroupOptions): (parameter: Parameter) => Requi
     'depth',
   ]);
   atLeastZero('groupsOf', 'weightDecay', weightDecay);
-  choice('groupsOf', 'decayed', decayed, ['all', 'matrices']);
+  choice('groupsOf', 'decayed', decayed, decayedParts);
   if (positive('groupsOf', 'layerDecay', layerDecay) > 1)
     throw rangeError('groupsOf', 'layerDecay', 'a number above 0 and at most 1', layerDecay);
   integer('groupsOf', 'depth', depth, 1, Number.MAX_SAFE_INTEGER);

@@ -38,8 +38,10 @@ export interface TorchMemory {
   bytes: number;
 }
 
+/** The values of {@link Precision}. */
+export const precisions = ['float32', 'bfloat16', 'float16'] as const;
 /** Element type of the backbone's matrix products; weights, geometry and loss stay float32. */
-export type Precision = 'float32' | 'bfloat16' | 'float16';
+export type Precision = (typeof precisions)[number];
 
 /** Options of `Embedder.create`. */
 export interface EmbedderOptions {

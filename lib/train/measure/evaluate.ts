@@ -20,6 +20,7 @@ import { Embedder } from '../lane/embedder.ts';
 import { checkGroup, type RankGroup } from '../lane/group.ts';
 import { searchDevice } from '../lane/native.ts';
 import { Batch } from '../lane/tensor.ts';
+import { compatModes } from '../options/computation.ts';
 import type { RunConfig } from '../options/options.ts';
 import { type FusedOptions, fusedRetrievalMetrics } from './fused.ts';
 import {
@@ -304,7 +305,7 @@ function checkEvaluation(operation: string, given: EvaluateOptions): EvaluateOpt
   if (!Array.isArray(ks)) throw typeError(operation, 'ks', 'a list of integers', quoted(ks));
   for (const k of ks) integer(operation, 'ks', k, 1, Number.MAX_SAFE_INTEGER);
   if (queries !== undefined) integer(operation, 'queries', queries, 0, Number.MAX_SAFE_INTEGER);
-  if (compat !== undefined) choice(operation, 'compat', compat, ['none', 'hypmix']);
+  if (compat !== undefined) choice(operation, 'compat', compat, compatModes);
   if (fusion !== undefined) checkObject(operation, fusion, 'fusion');
   integer(operation, 'batchSize', batchSize, 1, Number.MAX_SAFE_INTEGER);
   deviceIndex(operation, device);

@@ -1,9 +1,11 @@
 import { mostThreads } from '../../check.ts';
-import type { Precision } from '../lane/types.ts';
+import { type Precision, precisions } from '../lane/types.ts';
 import { count, inGroup, lossScale, oneOf, orNone, type RunOption, shaped, withSynonyms } from './define.ts';
 
 const computation = inGroup('Computation');
 const commands = ['eval', 'embed', 'search'] as const;
+/** The values of `compat`. */
+export const compatModes = ['none', 'hypmix'] as const;
 const shortPrecisions = { fp32: 'float32', bf16: 'bfloat16', fp16: 'float16' } as const;
 
 /** Options for device, threads, precision, gradient caching and seed. */
@@ -28,14 +30,11 @@ export class ComputationOptions {
     commands,
   });
   /** Element type of the backbone's matrix products; weights, geometry and loss stay float32. */
-  readonly precision: RunOption<Precision> = computation(
-    withSynonyms(oneOf(['float32', 'bfloat16', 'float16']), shortPrecisions),
-    {
-      help: 'precision of the backbone; weights, geometry and loss stay float32',
-      default: 'float32',
-      commands,
-    },
-  );
+  readonly precision: RunOption<Precision> = computation(withSynonyms(oneOf(precisions), shortPrecisions), {
+    help: 'precision of the backbone; weights, geometry and loss stay float32',
+    default: 'float32',
+    commands,
+  });
   /** Initial loss scale with float16; scaling keeps small gradients from underflowing. */
   readonly loss_scale: RunOption<number> = computation(lossScale, {
     help: 'initial loss scale with float16',
@@ -54,7 +53,7 @@ export class ComputationOptions {
     commands: ['embed'],
   });
   /** `hypmix`: numerical guards, gradient clipping and evaluation as in the published code. */
-  readonly compat: RunOption<'none' | 'hypmix'> = computation(oneOf(['none', 'hypmix']), {
+  readonly compat: RunOption<(typeof compatModes)[number]> = computation(oneOf(compatModes), {
     help: 'numerical guards, gradient clipping and evaluation of horoball (none) or of the published code (hypmix)',
     default: 'none',
     commands: ['eval'],

@@ -1,6 +1,6 @@
 import { logitDefaults } from '../../card-names.ts';
+import { type Head, heads } from '../../model/types.ts';
 import { vitConfigs } from '../../model/vit.ts';
-import type { Head } from '../lane/types.ts';
 import {
   count,
   flag,
@@ -45,7 +45,7 @@ export class ModelOptions {
     ...pretrained,
   });
   /** `hypmix`: normalize, clip, expmap0. `hyp-vit`: no normalization, so the radius is free. */
-  readonly head: RunOption<Head> = model(oneOf(['hypmix', 'hyp-vit']), {
+  readonly head: RunOption<Head> = model(oneOf(heads), {
     help: 'head after the backbone; its output has unit norm (hypmix) or any norm (hyp-vit) before clipping',
     default: 'hypmix',
     published: 'behavior',

@@ -1,4 +1,4 @@
-import type { GroupOptions } from '../lane/parameter-groups.ts';
+import { decayedParts, type GroupOptions } from '../lane/parameter-groups.ts';
 import {
   atLeast0,
   below1,
@@ -13,6 +13,8 @@ import {
 import { maxEpochs } from './epochs.ts';
 
 const optimizer = inGroup('Optimizer');
+/** The values of `schedule`. */
+export const schedules = ['constant', 'cosine'] as const;
 
 /** Length of training, learning rate schedule and AdamW. */
 export class OptimizerOptions {
@@ -44,7 +46,7 @@ export class OptimizerOptions {
     published: 'option',
   });
   /** Learning rate schedule after the warm-up. */
-  readonly schedule: RunOption<'constant' | 'cosine'> = optimizer(oneOf(['constant', 'cosine']), {
+  readonly schedule: RunOption<(typeof schedules)[number]> = optimizer(oneOf(schedules), {
     help: 'learning rate schedule after the warm-up',
     default: 'constant',
     datasets: { shapes: 'cosine' },
@@ -64,7 +66,7 @@ export class OptimizerOptions {
     published: 'behavior',
   });
   /** Parameters with weight decay: `all`, as published, or `matrices`, without biases, norms, tokens and positions. */
-  readonly decayed: RunOption<GroupOptions['decayed']> = optimizer(oneOf(['all', 'matrices']), {
+  readonly decayed: RunOption<GroupOptions['decayed']> = optimizer(oneOf(decayedParts), {
     help: 'parameters with weight decay; matrices excludes biases, norms, tokens and position embeddings',
     default: 'all',
     published: 'behavior',

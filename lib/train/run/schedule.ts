@@ -1,4 +1,5 @@
 import { atLeastZero, checkObject, choice, integer } from '../../check.ts';
+import { schedules } from '../options/optimizer.ts';
 import type { RunConfig } from '../options/options.ts';
 
 /** A learning rate schedule. */
@@ -23,7 +24,7 @@ export function learningRate(options: Schedule, step: number, steps: number | nu
   const { lr, schedule, warmup } = checkObject(operation, options, 'options');
   atLeastZero(operation, 'lr', lr);
   atLeastZero(operation, 'warmup', warmup);
-  choice(operation, 'schedule', schedule, ['constant', 'cosine']);
+  choice(operation, 'schedule', schedule, schedules);
   integer(operation, 'step', step, 1, Number.MAX_SAFE_INTEGER);
   if (steps !== null) integer(operation, 'steps', steps, 0, Number.MAX_SAFE_INTEGER);
   if (step <= warmup) return (lr * step) / warmup;

@@ -130,3 +130,23 @@ test('no list in lib outside the records contains option names', async (t) => {
   }
   t.deepEqual(found, []);
 });
+
+test('the values of an option are listed once in lib', async (t) => {
+  const choices = optionNames
+    .map((name) => Array.from(optionOf(name).expected.matchAll(/'([\w-]+)'/g), ([, value]) => value!))
+    .filter((values) => values.length > 1);
+  t.true(choices.length > 5);
+  const lib = fileURLToPath(new URL('../../../../lib/', import.meta.url));
+  const lists: string[][] = [];
+  for (const file of (await readdir(lib, { recursive: true })).filter((file) => file.endsWith('.ts'))) {
+    const code = await readFile(join(lib, file), 'utf8');
+    for (const [, items] of code.matchAll(/\[((?:\s*'[\w-]+',?)+\s*)\]/g))
+      lists.push(Array.from(items!.matchAll(/'([\w-]+)'/g), ([, value]) => value!));
+  }
+  const isSame = (one: readonly string[], other: readonly string[]) =>
+    one.toSorted().join() === other.toSorted().join();
+  t.deepEqual(
+    choices.filter((values) => lists.filter((list) => isSame(list, values)).length > 1),
+    [],
+  );
+});
