@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { runSteps } from '../../call/run.ts';
 import { coded } from '../../errors.ts';
 import { readMat } from '../../io/mat.ts';
 import type { MatValue } from '../../io/mat-values.ts';
@@ -24,8 +25,8 @@ export const cars: DatasetRecord = published(about, {
     const half = Math.floor(ids.length / 2);
     return {
       root: folder,
-      train: splitOf(folder, annotations, ids.slice(0, half), names),
-      test: splitOf(folder, annotations, ids.slice(half), names),
+      train: await splitOf(folder, annotations, ids.slice(0, half), names),
+      test: await splitOf(folder, annotations, ids.slice(half), names),
     };
   },
 });
@@ -37,11 +38,11 @@ export const carsOfficial: DatasetRecord = published(about, {
   counts: { train: { images: 8144, classes: 196 }, test: { images: 8041, classes: 196 } },
   read: async (root) => {
     const { folder, annotations, ids, names } = await readAnnotations(root);
-    const side = (test: boolean): Split => {
+    const side = (test: boolean): Promise<Split> => {
       const chosen = annotations.filter((each) => each.test === test);
       return splitOf(folder, chosen, ids, names);
     };
-    return { root: folder, train: side(false), test: side(true) };
+    return { root: folder, train: await side(false), test: await side(true) };
   },
 });
 
@@ -52,9 +53,14 @@ interface Annotation {
   test: boolean;
 }
 
-function splitOf(folder: string, annotations: Annotation[], ids: number[], names: readonly string[]): Split {
+function splitOf(
+  folder: string,
+  annotations: Annotation[],
+  ids: number[],
+  names: readonly string[],
+): Promise<Split> {
   const images = annotations.map(({ file, id }) => ({ path: path.join(folder, file), group: id }));
-  return regrouped(images, ids, (id) => names[id - 1] ?? `class ${id}`);
+  return runSteps('data', undefined, () => regrouped(images, ids, (id) => names[id - 1] ?? `class ${id}`));
 }
 
 interface Annotations {

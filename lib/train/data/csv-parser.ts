@@ -11,18 +11,16 @@ const maxColumns = 1000;
  * @throws `ERR_HOROBALL_DATA_LAYOUT` for a missing closing quote or more than 1000 columns
  */
 export function parseCsv(text: string, file: string): string[][] {
-  const rows: string[][] = [];
-  eachRow(text, file, (row) => rows.push(row));
-  return rows;
+  return [...csvRows(text, file)];
 }
 
 /**
- * Calls `visit` with each row and its index, because all rows of a large list together would take 50 times its size in
+ * Yields the rows one after another, because all rows of a large list together would take 50 times its size in
  * memory.
  *
- * @throws as {@link parseCsv}, and the errors of `visit`
+ * @throws as {@link parseCsv}
  */
-export function eachRow(text: string, file: string, visit: (row: string[], index: number) => void): void {
+export function* csvRows(text: string, file: string): Generator<string[], void, void> {
   let row: string[] = [];
   let count = 0;
   let at = text.startsWith('\ufeff') ? 1 : 0;
@@ -42,7 +40,10 @@ export function eachRow(text: string, file: string, visit: (row: string[], index
     }
     if (text.charCodeAt(at) === returnCode) at++;
     if (text.charCodeAt(at) === feedCode) at++;
-    if (row.length > 1 || row[0] !== '') visit(row, count++);
+    if (row.length > 1 || row[0] !== '') {
+      count++;
+      yield row;
+    }
     row = [];
   }
 }

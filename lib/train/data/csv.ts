@@ -1,9 +1,11 @@
 import path from 'node:path';
+import { runSteps, type Steps } from '../../call/run.ts';
+import { forEach } from '../../call/slices.ts';
 import { coded } from '../../errors.ts';
 import { extensions, isImageName } from '../../image/formats.ts';
 import { readText } from '../../io/text.ts';
 import { reasonOf } from '../../io/trouble.ts';
-import { eachRow } from './csv-parser.ts';
+import { csvRows } from './csv-parser.ts';
 import { ancestors, maxDepth } from './folder.ts';
 import { IgnoredFiles } from './ignored-files.ts';
 import { defaultKs, groupsOf, regrouped, singleImageWarnings } from './split.ts';
@@ -40,10 +42,15 @@ async function open(root: string): Promise<Dataset> {
     const message = `[data] path: expected a CSV file that starts with ${example}, got ${file} (${reasonOf(cause)})`;
     throw Object.assign(coded('ERR_HOROBALL_DATA_READ', message), { cause });
   });
+  return await runSteps('data', undefined, () => datasetOf(text, file));
+}
+
+function* datasetOf(text: string, file: string): Steps<Dataset> {
   const ignored = new IgnoredFiles();
-  const rows = rowsOf(text, file, ignored);
+  const rows = yield* rowsOf(text, file, ignored);
   if (rows.length === 0) throw layout(file, `images (${[...extensions].join(' ')})`, 'none');
-  const splits = rows.some(({ split }) => split !== undefined) ? named(rows, file) : halved(rows, file);
+  const isSplit = rows.some(({ split }) => split !== undefined);
+  const splits = isSplit ? yield* named(rows, file) : yield* halved(rows, file);
   return {
     name: 'csv',
     root: path.dirname(file),
@@ -76,13 +83,13 @@ const freeRows = 1_000_000;
 const minLength = 32;
 
 /** Parses the rows, and omits those that are not images. */
-function rowsOf(text: string, file: string, ignored: IgnoredFiles): Row[] {
+function* rowsOf(text: string, file: string, ignored: IgnoredFiles): Steps<Row[]> {
   const most = freeRows + Math.floor(text.length / minLength);
   const folder = path.dirname(file);
-  const labels = new Map<string, Pick<Row, 'group' | 'tree'>>(); // equal labels share their memory
+  const labels = new Map<string, Row>(); // equal labels share their memory
   const rows: Row[] = [];
   let columns: Columns | undefined;
-  eachRow(text, file, (line, i) => {
+  yield* forEach(csvRows(text, file), (line, i) => {
     if (columns === undefined) {
       columns = columnsOf(line, file);
       return;
@@ -90,13 +97,14 @@ function rowsOf(text: string, file: string, ignored: IgnoredFiles): Row[] {
     const row = rowOf(line, columns, file, i);
     if (!isListed(row, ignored)) return;
     if (rows.length === most) throw layout(file, `at most ${most} rows of this length`, 'more');
-    const { group, tree } = labels.get(row.group) ?? row;
+    const known = labels.get(row.group);
+    if (known === undefined) labels.set(row.group, row);
+    const { group, tree } = known ?? row;
     if (tree !== row.tree) {
       const got = `'${tree}' and, in row ${i}, '${row.tree}'`;
       throw layout(file, `the same tree in all rows of the label '${group}'`, got);
     }
-    labels.set(group, { group, tree });
-    rows.push({ path: path.resolve(folder, row.path), group, tree, split: row.split });
+    rows.push(Object.assign(row, { path: path.resolve(folder, row.path), group, tree }));
   });
   if (columns === undefined) columnsOf([], file);
   return rows;
@@ -134,35 +142,45 @@ function rowOf(line: string[], columns: Columns, file: string, number: number): 
 
 /** @param number - row number, from 1 */
 function treeOf(text: string, file: string, number: number): string {
+  if (text === '') return text;
   const names = text.split('/').map((name) => name.trim());
   const kept = names.filter((name) => name !== '');
   if (kept.length < maxDepth) return kept.join('/');
   throw layout(file, `fewer than ${maxDepth} ancestors in row ${number}`, String(kept.length));
 }
 
-function named(rows: Row[], file: string): Pick<Dataset, 'train' | 'test' | 'gallery'> {
+function* named(rows: Row[], file: string): Steps<Pick<Dataset, 'train' | 'test' | 'gallery'>> {
   const among = (...wanted: readonly string[]): Row[] => rows.filter(({ split }) => wanted.includes(split!));
   const [train, test, gallery] = [among('train'), among('test', 'query'), among('gallery')];
   if (train.length === 0 || test.length === 0)
     throw layout(file, 'rows of both splits, train and test', `${train.length} and ${test.length}`);
-  const tested = groupsOf([...test, ...gallery]);
-  const splits = { train: splitOf(train, groupsOf(train)), test: splitOf(test, tested) };
-  return gallery.length === 0 ? splits : { ...splits, gallery: splitOf(gallery, tested) };
+  const tested = yield* groupsOf([...test, ...gallery]);
+  const splits = {
+    train: yield* splitOf(train, yield* groupsOf(train)),
+    test: yield* splitOf(test, tested),
+  };
+  return gallery.length === 0 ? splits : { ...splits, gallery: yield* splitOf(gallery, tested) };
 }
 
-function halved(rows: Row[], file: string): Pick<Dataset, 'train' | 'test'> {
-  const labels = groupsOf(rows);
+function* halved(rows: Row[], file: string): Steps<Pick<Dataset, 'train' | 'test'>> {
+  const labels = yield* groupsOf(rows);
   if (labels.length < 2) throw layout(file, 'two or more labels', String(labels.length));
   const half = Math.floor(labels.length / 2);
-  return { train: splitOf(rows, labels.slice(0, half)), test: splitOf(rows, labels.slice(half)) };
+  return {
+    train: yield* splitOf(rows, labels.slice(0, half)),
+    test: yield* splitOf(rows, labels.slice(half)),
+  };
 }
 
-function splitOf(rows: Row[], labels: string[]): Split {
-  const split = regrouped(rows, labels, String);
-  const trees = new Map(rows.map(({ group, tree }) => [group, tree]));
-  const parents = labels.map((label) => {
+function* splitOf(rows: Row[], labels: string[]): Steps<Split> {
+  const split = yield* regrouped(rows, labels, String);
+  if (rows.every(({ tree }) => tree === '')) return split;
+  const trees = new Map<string, string>();
+  yield* forEach(rows, ({ group, tree }) => trees.set(group, tree));
+  const parents: string[][] = [];
+  yield* forEach(labels, (label) => {
     const tree = trees.get(label)!;
-    return tree === '' ? [] : ancestors([...tree.split('/'), label]);
+    parents.push(tree === '' ? [] : ancestors([...tree.split('/'), label]));
   });
   return parents.every((names) => names.length === 0) ? split : { ...split, parents };
 }

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { runSteps, type Steps } from '../../call/run.ts';
 import { badLine, firstOf, locate, type Published, published, readLines } from './published.ts';
 import { groupsOf, regrouped } from './split.ts';
 import type { DatasetRecord, Split } from './types.ts';
@@ -32,14 +33,17 @@ export const inshop: DatasetRecord = published(about, {
     const { folder, file } = await find(root);
     const rows = await readRows(folder, file);
     const among = (...wanted: readonly string[]): Row[] => rows.filter(({ part }) => wanted.includes(part));
-    const split = (images: Row[], classes: readonly string[]): Split => regrouped(images, classes, String);
-    const tested = groupsOf(among('query', 'gallery'));
-    return {
-      root: folder,
-      train: split(among('train'), groupsOf(among('train'))),
-      test: split(among('query'), tested),
-      gallery: split(among('gallery'), tested),
-    };
+    const split = (images: Row[], classes: readonly string[]): Steps<Split> =>
+      regrouped(images, classes, String);
+    return await runSteps('data', undefined, function* () {
+      const tested = yield* groupsOf(among('query', 'gallery'));
+      return {
+        root: folder,
+        train: yield* split(among('train'), yield* groupsOf(among('train'))),
+        test: yield* split(among('query'), tested),
+        gallery: yield* split(among('gallery'), tested),
+      };
+    });
   },
 });
 

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { runSteps } from '../../call/run.ts';
 import { badLine, locate, type Published, published, readLines } from './published.ts';
 import { regrouped } from './split.ts';
 import type { DatasetRecord, Split } from './types.ts';
@@ -36,5 +37,5 @@ async function readList(folder: string, file: string): Promise<Split> {
     return { path: path.join(folder, match[2]!), group: Number(match[1]) };
   });
   const ids = [...new Set(images.map(({ group }) => group))].sort((a, b) => a - b);
-  return regrouped(images, ids, String);
+  return await runSteps('data', undefined, () => regrouped(images, ids, String));
 }

@@ -1,7 +1,9 @@
 /** Functions on splits that several data sets use. */
+import type { Steps } from '../../call/run.ts';
+import { forEach, range, sorted } from '../../call/slices.ts';
 import { checkObject, checkText, integer } from '../../check.ts';
 import { quoted, typeError } from '../../errors.ts';
-import type { Dataset, Split } from './types.ts';
+import type { Dataset, Sample, Split } from './types.ts';
 
 /**
  * Validates a split from a caller.
@@ -73,21 +75,27 @@ function list(names: string[]): string {
 }
 
 /** Returns the groups of the images in natural order (2 before 10). */
-export function groupsOf(images: readonly { group: string }[]): string[] {
+export function* groupsOf(images: readonly { group: string }[]): Steps<string[]> {
+  const found = new Set<string>();
+  yield* forEach(images, ({ group }) => found.add(group));
+  const groups = [...found];
   const natural = new Intl.Collator('en', { numeric: true });
-  return [...new Set(images.map(({ group }) => group))].sort(natural.compare);
+  const order = yield* sorted(yield* range(groups.length), (a, b) => natural.compare(groups[a]!, groups[b]!));
+  return Array.from(order, (at) => groups[at]!);
 }
 
 /** Creates a split whose classes are the groups, in the given order. Images of other groups are omitted. */
-export function regrouped<G>(
+export function* regrouped<G>(
   images: readonly { path: string; group: G }[],
   groups: readonly G[],
   name: (group: G) => string,
-): Split {
-  const labels = new Map(groups.map((group, label) => [group, label]));
-  const samples = images.flatMap(({ path, group }) => {
+): Steps<Split> {
+  const labels = new Map<G, number>();
+  yield* forEach(groups, (group, label) => labels.set(group, label));
+  const samples: Sample[] = [];
+  yield* forEach(images, ({ path, group }) => {
     const label = labels.get(group);
-    return label === undefined ? [] : [{ path, label }];
+    if (label !== undefined) samples.push({ path, label });
   });
   return { classes: groups.map(name), samples };
 }

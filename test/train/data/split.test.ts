@@ -1,11 +1,13 @@
 import test from 'ava';
+import { runStepsSync } from '../../../lib/call/run.ts';
 import { classRange, groupsOf, regrouped, singleImageWarnings } from '../../../lib/train/data/split.ts';
 
 const images = ['b10', 'b2', 'a', 'b2'].map((group, i) => ({ path: `${i}.jpg`, group }));
 
 test('groups are in natural order, and regrouping assigns labels in the given order', (t) => {
-  t.deepEqual(groupsOf(images), ['a', 'b2', 'b10']);
-  const { classes, samples } = regrouped(images, ['b10', 'b2'], (group) => group.toUpperCase());
+  t.deepEqual(runStepsSync('data', groupsOf(images)), ['a', 'b2', 'b10']);
+  const steps = regrouped(images, ['b10', 'b2'], (group) => group.toUpperCase());
+  const { classes, samples } = runStepsSync('data', steps);
   t.deepEqual(classes, ['B10', 'B2']);
   t.deepEqual(samples, [
     { path: '0.jpg', label: 0 },

@@ -1,5 +1,6 @@
 /** Opens the `emoji` data set. */
 import path from 'node:path';
+import { runSteps, type Steps } from '../../../call/run.ts';
 import { coded } from '../../../errors.ts';
 import { shellWord } from '../../../io/shell.ts';
 import { readText } from '../../../io/text.ts';
@@ -32,11 +33,13 @@ async function opened(name: string, root: string, list: string): Promise<Dataset
     group,
     split,
   }));
-  const of = (wanted: string): Split => {
+  const of = function* (wanted: string): Steps<Split> {
     const chosen = images.filter(({ split }) => split === wanted);
-    return withParents(regrouped(chosen, groupsOf(chosen), String));
+    return withParents(yield* regrouped(chosen, yield* groupsOf(chosen), String));
   };
-  const splits = { train: of('train'), test: of('test') };
+  const splits = await runSteps('data', undefined, function* () {
+    return { train: yield* of('train'), test: yield* of('test') };
+  });
   return { name, root: where, ...splits, ks: defaultKs, warnings: singleImageWarnings(splits) };
 }
 
