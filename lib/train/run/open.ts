@@ -50,7 +50,7 @@ export async function withRun<T>(
   // Locked before the checkpoint is read, so that no other run can write a newer one in between.
   await using lock = folder !== null && group.rank === 0 ? await lockRun(folder) : null;
   const checkpoint = folder === null ? null : await readChecked(folder, config, group);
-  const source = await sourceOf(config, group, data);
+  const source = await sourceOf(config, group, data, listeners.warn);
   checkSteps(checkpoint, source.steps);
   if (config.threads > 0) setThreads(config.threads);
   manualSeed(config.seed);
@@ -94,9 +94,14 @@ async function readChecked(folder: string, config: RunConfig, group: RankGroup):
   throw coded('ERR_HOROBALL_CHECKPOINT', message);
 }
 
-async function sourceOf(config: RunConfig, group: RankGroup, data: RunControls['data']): Promise<Source> {
+async function sourceOf(
+  config: RunConfig,
+  group: RankGroup,
+  data: RunControls['data'],
+  warn: Listeners['warn'],
+): Promise<Source> {
   if (data === undefined) return await openSource(config, group.place);
-  if (group.size === 1) return iterableSource(data);
+  if (group.size === 1) return iterableSource(data, warn);
   const message =
     '[train] data: expected a data set for a group of ranks, got batches. Write a custom training loop, as in "More than one machine" in the guide.';
   throw coded('ERR_HOROBALL_OPTION', message);

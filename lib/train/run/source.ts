@@ -197,7 +197,7 @@ function epochWarnings({ ep, eval_ep }: RunConfig): string[] {
  * Supplies custom batches, without an evaluation. The run ends when the iterable ends, or when the signal is aborted while
  * waiting for a batch. The iterable may reuse one array for all batches.
  */
-export function iterableSource(batches: AsyncIterable<LabeledBatch>): Source {
+export function iterableSource(batches: AsyncIterable<LabeledBatch>, warn: Warn = () => {}): Source {
   return {
     epochSteps: null,
     steps: null,
@@ -209,14 +209,14 @@ export function iterableSource(batches: AsyncIterable<LabeledBatch>): Source {
     warnings: [],
     skipped: () => [],
     imageNotes: () => [],
-    batches: (done, signal) => skipFirst(batches, done, signal),
+    batches: (done, signal) => skipFirst(batches, done, { signal, warn }),
   };
 }
 
 async function* skipFirst(
   batches: AsyncIterable<LabeledBatch>,
   done: number,
-  signal: AbortSignal = new AbortController().signal,
+  { signal = new AbortController().signal, warn }: { signal: AbortSignal | undefined; warn: Warn },
 ): AsyncGenerator<LabeledBatch> {
   const iterator = checkObject('train', batches[Symbol.asyncIterator](), 'data');
   for (let seen = 1; ; seen++) {
@@ -233,9 +233,25 @@ async function* skipFirst(
       yield item.value;
       isOver = false;
     } finally {
-      if (isOver) await iterator.return?.();
+      if (isOver) await close(iterator, warn);
     }
   }
+}
+
+type Warn = (text: string) => void;
+
+/** Milliseconds for an iterable to close a file or a connection; one that hangs must not keep the run. */
+const closingMs = 5000;
+
+/** Closes an iterable before its end. */
+async function close(iterator: AsyncIterator<unknown>, warn: Warn): Promise<void> {
+  const closed = iterator.return?.();
+  if (closed === undefined) return;
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), closingMs);
+  const result = await untilAborted(closed, late.signal).finally(() => clearTimeout(timer));
+  if (result === aborted)
+    warn(`data did not close within ${closingMs / 1000} s (return() of its iterator is still pending)`);
 }
 
 const aborted = Symbol('aborted');

@@ -72,3 +72,33 @@ test('a custom batch of another size is rejected', (t) => {
   for (const change of [{ size: 8 }, { count: 3 }, { labels: Int32Array.of(0) }])
     t.throws(() => checkBatch({ ...batch, ...change }, config), { code: 'ERR_HOROBALL_SHAPE' });
 });
+
+test('batches whose iterator never closes end after a few seconds, with a warning', async (t) => {
+  const notes: string[] = [];
+  const hanging = {
+    [Symbol.asyncIterator]: () => ({
+      next: async () => ({ value: 1 as never, done: false }),
+      return: () => new Promise<never>(() => {}),
+    }),
+  };
+  const batches = iterableSource(hanging, (text) => void notes.push(text))
+    .batches(0)
+    [Symbol.asyncIterator]();
+  await batches.next();
+  t.true((await batches.return!()).done);
+  t.regex(notes.join(), /^data did not close within 5 s/);
+});
+
+test('an error on closing batches is thrown', async (t) => {
+  async function* broken(): AsyncGenerator<never> {
+    try {
+      yield 1 as never;
+    } finally {
+      // biome-ignore lint/correctness/noUnsafeFinally: the test is about this error
+      throw new RangeError('the camera is stuck');
+    }
+  }
+  const batches = iterableSource(broken()).batches(0)[Symbol.asyncIterator]();
+  await batches.next();
+  await t.throwsAsync(async () => await batches.return!(), { message: 'the camera is stuck' });
+});
