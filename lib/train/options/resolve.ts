@@ -127,6 +127,9 @@ export function learnableNames({ learn }: RunConfig): Learnable[] {
   return (learn === null ? [] : learn.split(',').map((name) => name.trim())) as Learnable[];
 }
 
+/** Below it, and above its reciprocal, products of c and a squared norm are not normal float32 numbers. */
+const leastC = 1e-36;
+
 /** Checks conditions that involve several options. */
 function consistent(config: RunConfig, operation: string): RunConfig {
   const { bs, num_samples, resize, crop, geometry, head, memory } = config;
@@ -141,6 +144,8 @@ function consistent(config: RunConfig, operation: string): RunConfig {
       'hyp_c',
       'a number above 0 (0 is for head hyp-vit; otherwise choose --geometry euclidean or chordal)',
     );
+  if (config.hyp_c < leastC || config.hyp_c > 1 / leastC)
+    refuse('hyp_c', `a number from ${leastC} to ${1 / leastC}, because distances are computed in float32`);
   const names = learnableNames(config);
   const idle = names.find((name) => !appliesTo(name, { geometry }));
   if (idle !== undefined)

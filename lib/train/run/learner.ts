@@ -21,6 +21,7 @@ import { createEmbedder, createLoss, createOptimizer, createProxies, createTreeL
 import { LearnableScalars } from './learnable.ts';
 import type { StepBatch } from './source.ts';
 import { neverStops, type StopPoints } from './stop.ts';
+import { divergenceText } from './warnings.ts';
 
 /** Rows of a batch, followed by rows of the cross-batch memory. */
 interface Rows extends LossInputs, Disposable {
@@ -353,9 +354,7 @@ export class Learner implements Disposable {
     if ((error as { code?: unknown } | null)?.code !== 'ERR_HOROBALL_DIVERGED') return error;
     const what = (error as Error).message.replace(/^\[.*?\] /, '');
     const where = await this.firstNotFinite(samples);
-    const location = where === null ? '' : ` (first non-finite value: ${where})`;
-    const message = `[train] step ${step}: ${what}${location}. Use a lower lr, or a higher t_e and t_h.`;
-    return coded('ERR_HOROBALL_DIVERGED', message);
+    return coded('ERR_HOROBALL_DIVERGED', divergenceText(step, what, where));
   }
 
   /** Runs `work` with the EMA weights in the network, if EMA is enabled. */

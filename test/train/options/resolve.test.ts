@@ -184,6 +184,11 @@ test('head hyp-vit has its own default distance and temperature; c = 0 is the sp
   t.like(sphere, { head: 'hypmix', geometry: 'euclidean', t_e: 0.1 });
   t.deepEqual(parseConfig({ ...sphere }), sphere);
   t.is(parseConfig({ ...folder, head: 'hyp-vit', hyp_c: 0 }).t_e, 0.2);
+  for (const hyp_c of [5e-324, 1e-50, 1e38])
+    t.throws(() => parseConfig({ ...folder, hyp_c }), {
+      code: 'ERR_HOROBALL_CONFIG',
+      message: /hyp_c: expected a number from 1e-36 to 1e\+36, because distances are computed in float32/,
+    });
   t.throws(() => parseConfig({ ...folder, hyp_c: 0 }), {
     message: /hyp_c: expected a number above 0.*hyp-vit/,
   });
