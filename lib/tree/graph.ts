@@ -23,26 +23,22 @@ const maxPairs = 1 << 27;
 /** Reads edges. `ancestors`: the edges lead from a node to its parents, and each node is related to all its ancestors. */
 export function* relationOf(edges: Iterable<readonly Node[]>, ancestors: boolean): Steps<Relation> {
   const { nodes, adjacent } = yield* read(edges);
-  const sets = ancestors ? yield* closure(adjacent, nodes) : yield* symmetric(adjacent);
+  const lists = ancestors ? yield* closure(adjacent, nodes) : yield* symmetric(adjacent);
   const starts = new Int32Array(nodes.length + 1);
-  yield* forEach(sets, (set, u) => {
-    starts[u + 1] = starts[u]! + set.size;
-    if (starts[u + 1]! > maxPairs) throw rangeError(name, 'edges', `at most ${maxPairs} pairs`, 'more');
+  yield* forEach(lists, (list, u) => {
+    starts[u + 1] = starts[u]! + list.length;
   });
   const count = starts[nodes.length]!;
   const pairs = new Int32Array(2 * count);
   const related = new Int32Array(count);
-  for (const [u, set] of sets.entries()) {
-    const list = new Int32Array(set.size);
-    yield* forEach(set, (v, at) => {
-      list[at] = v;
-    });
+  for (const [u, list] of lists.entries()) {
     const own = yield* sorted(list, (a, b) => a - b);
     const first = starts[u]!;
     yield* inSlices(own.length, (begin, end) => {
       for (let at = begin; at < end; ++at) {
         related[first + at] = own[at]!;
-        pairs.set([u, own[at]!], 2 * (first + at));
+        pairs[2 * (first + at)] = u;
+        pairs[2 * (first + at) + 1] = own[at]!;
       }
     });
     yield pause;
@@ -108,7 +104,17 @@ function* numbered(graph: Graph): Steps<Graph> {
   return ordered;
 }
 
-function* symmetric(adjacent: readonly Set<number>[]): Steps<Set<number>[]> {
+/** Counts pairs as they are found: all of them together may take far more memory than there is. */
+function pairCounter(): (more: number) => void {
+  let count = 0;
+  return (more) => {
+    count += more;
+    if (count > maxPairs) throw rangeError(name, 'edges', `at most ${maxPairs} pairs`, 'more');
+  };
+}
+
+function* symmetric(adjacent: readonly Set<number>[]): Steps<Int32Array[]> {
+  const counted = pairCounter();
   const both: Set<number>[] = [];
   for (const set of adjacent) {
     both.push(yield* copyOf(set));
@@ -118,7 +124,17 @@ function* symmetric(adjacent: readonly Set<number>[]): Steps<Set<number>[]> {
     yield* forEach(set, (v) => both[v]!.add(u));
     yield pause;
   }
-  return both;
+  const lists: Int32Array[] = [];
+  for (const set of both) {
+    counted(set.size);
+    const list = new Int32Array(set.size);
+    yield* forEach(set, (v, at) => {
+      list[at] = v;
+    });
+    lists.push(list);
+    yield pause;
+  }
+  return lists;
 }
 
 function* copyOf(set: ReadonlySet<number>): Steps<Set<number>> {
@@ -128,8 +144,11 @@ function* copyOf(set: ReadonlySet<number>): Steps<Set<number>> {
 }
 
 /** All ancestors of each node, by depth-first search without recursion. */
-function* closure(parents: readonly Set<number>[], nodes: readonly Node[]): Steps<Set<number>[]> {
-  const found: (Set<number> | undefined)[] = Array(parents.length);
+function* closure(parents: readonly Set<number>[], nodes: readonly Node[]): Steps<Int32Array[]> {
+  const found: (Int32Array | undefined)[] = Array(parents.length);
+  const counted = pairCounter();
+  const union = new Int32Array(parents.length);
+  const owner = new Int32Array(parents.length).fill(-1); // the last node that has it as an ancestor
   const open = new Set<number>();
   for (let root = 0; root < parents.length; ++root) {
     const stack = [root];
@@ -154,15 +173,25 @@ function* closure(parents: readonly Set<number>[], nodes: readonly Node[]): Step
       });
       open.add(node);
       if (stack.length > before) continue;
-      const all = yield* copyOf(parents[node]!);
+      let size = 0;
+      const add = (ancestor: number): void => {
+        if (owner[ancestor] === node) return;
+        owner[ancestor] = node;
+        union[size++] = ancestor;
+      };
       for (const parent of parents[node]!) {
-        yield* forEach(found[parent]!, (ancestor) => all.add(ancestor));
+        add(parent);
+        const above = found[parent]!;
+        yield* inSlices(above.length, (begin, end) => {
+          for (let at = begin; at < end; ++at) add(above[at]!);
+        });
         yield pause;
       }
-      found[node] = all;
+      counted(size);
+      found[node] = union.slice(0, size);
       open.delete(node);
       stack.pop();
     }
   }
-  return found as Set<number>[];
+  return found as Int32Array[];
 }

@@ -153,6 +153,17 @@ test('gives the same result on one thread with pauses, as in browsers', async (t
   await late.catch(({ message }: Error) => t.is(message, 'enough'));
 });
 
+test('a chain with too many ancestors is rejected when the limit is reached', async (t) => {
+  t.timeout(300_000);
+  const chain = Array.from({ length: 40_000 }, (_, i) => [i + 1, i] as const);
+  const before = process.memoryUsage.rss();
+  await t.throwsAsync(embedTree(chain, { dim: 2, relation: 'ancestors' }), {
+    code: 'ERR_HOROBALL_RANGE',
+    message: /at most 134217728 pairs/,
+  });
+  t.true(process.memoryUsage.rss() - before < 2 ** 30, 'four bytes per pair, not those of 800 million pairs');
+});
+
 test("relation 'ancestors' includes indirect ancestors, and rejects a cycle", async (t) => {
   const edges: [Node, Node][] = [
     ['lion', 'cat'],
