@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import ava, { type ExecutionContext, type TestFn } from 'ava';
+import { trainedGeometries } from '../../lib/train/options/define.ts';
 import { classNames, filesOf, temporary, tinyRun, writeImages } from '../train/tiny-data.ts';
 import { horoball, type Outcome, start } from './run.ts';
 
@@ -139,11 +140,11 @@ test('--resume resumes a run that Ctrl-C stopped, and says so', async (t) => {
   );
 });
 
-test('all four geometries run, and a report shows them side by side', async (t) => {
+test('all geometries run, and a report shows them side by side', async (t) => {
   const { root, images } = t.context;
   const runs = join(root, 'runs-geometries');
   const folders: string[] = [];
-  for (const geometry of ['euclidean', 'hyperbolic', 'hybrid', 'chordal']) {
+  for (const geometry of trainedGeometries) {
     const outcome = await horoball(command(images, runs, { geometry, eval_ep: '[24]', name: geometry }));
     t.is(outcome.code, 0, outcome.stderr);
     folders.push(join(runs, geometry));
@@ -152,7 +153,7 @@ test('all four geometries run, and a report shows them side by side', async (t) 
   t.is(report.code, 0, report.stderr);
   t.deepEqual(
     report.rows().map(({ geometry }) => geometry),
-    ['euclidean', 'hyperbolic', 'hybrid', 'chordal'],
+    [...trainedGeometries],
   );
   t.regex(report.stderr, /euclidean: head, hyperbolic distance +\d/);
   t.true((await readdir(runs)).includes('comparison.html'));

@@ -1,6 +1,6 @@
 import test from 'ava';
 
-import { geometries as cardNames, contrastiveLosses } from '../../../lib/card-names.ts';
+import { contrastiveLosses, geometries } from '../../../lib/card-names.ts';
 import {
   contrastiveLoss,
   type Geometry,
@@ -13,6 +13,7 @@ import { HybridLoss, LossHandle } from '../../../lib/train/lane/loss.ts';
 import { native, setThreads } from '../../../lib/train/lane/native.ts';
 import { Batch } from '../../../lib/train/lane/tensor.ts';
 import type { Head } from '../../../lib/train/lane/types.ts';
+import { trainedGeometries } from '../../../lib/train/options/define.ts';
 import { close } from '../../support.ts';
 import { networkError } from '../../tolerances.ts';
 import { embed, randomImages, relativeError, tinyEmbedder, tinyViT } from '../helpers.ts';
@@ -20,7 +21,6 @@ import { embed, randomImages, relativeError, tinyEmbedder, tinyViT } from '../he
 const [classes, views] = [4, 3];
 const rows = classes * views;
 const common = { views, tauE: 0.1, tauH: 0.2, lambda: 0.5, c: 0.1, clipR: 2.3 };
-const geometries: Geometry[] = ['hybrid', 'euclidean', 'hyperbolic', 'chordal'];
 
 test.before(() => setThreads(1));
 
@@ -32,8 +32,8 @@ async function throughCore(model: Embedder, geometry: Geometry): Promise<[number
   const inputs = model.tied
     ? { tied: true, euclidean }
     : {
-        ...(geometry === 'hybrid' || geometry === 'euclidean' ? { euclidean } : {}),
-        ...(geometry === 'euclidean' ? {} : { hyperbolic }),
+        ...(geometryCard(geometry).reads.euclidean ? { euclidean } : {}),
+        ...(geometryCard(geometry).reads.hyperbolic ? { hyperbolic } : {}),
       };
   const { loss, gradEuclidean, gradHyperbolic } = await hybridContrastiveLoss({
     ...common,
@@ -55,7 +55,7 @@ async function gradients(model: Embedder): Promise<Float32Array[]> {
 }
 
 for (const head of ['hypmix', 'hyp-vit'] satisfies Head[]) {
-  for (const geometry of geometries) {
+  for (const geometry of trainedGeometries) {
     test(`${head}, ${geometry}: the loss and its gradients equal those of the core`, async (t) => {
       using model = await tinyEmbedder({ head });
       using reference = await tinyEmbedder({ head });
@@ -152,7 +152,7 @@ test('the addon itself rejects invalid arguments', async (t) => {
   };
   const call = (options: object, order: Int32Array | null = null) =>
     native().loss(euclidean.handle, hyperbolic.handle, { ...sound, ...options }, order, null, null);
-  for (const geometryIndex of [-1, cardNames.length, 200, 256, 1.5, Number.NaN])
+  for (const geometryIndex of [-1, geometries.length, 200, 256, 1.5, Number.NaN])
     t.throws(() => call({ geometryIndex }), { code: 'ERR_HOROBALL_TYPE', message: /geometry/ });
   for (const lossIndex of [-2, 256, 0.5])
     t.throws(() => call({ lossIndex }), { code: 'ERR_HOROBALL_TYPE', message: /loss/ });

@@ -22,12 +22,10 @@ function logit(
   { tauE, tauH, lambda, c, clip }: Omit<Setting, 'terms'>,
   cos: number,
 ): number {
-  const [x, y] = oracle.head(pair(cos), { c, clip }) as [number[], number[]];
-  const distance = oracle.distances[geometry === 'chordal' ? 'chordal' : 'poincare']!(x, y, c);
-  const [flat, curved] = { euclidean: [1, 0], hyperbolic: [0, 1], hybrid: [1, lambda], chordal: [0, 1] }[
-    geometry
-  ] as [number, number];
-  return (flat * cos) / tauE - (curved * distance) / tauH;
+  const unit = pair(cos);
+  const points = oracle.head(unit, { c, clip });
+  const at = (i: number): oracle.Heads => ({ e: unit[i]!, h: points[i]! });
+  return oracle.logits[geometry]!(at(0), at(1), { tauE, tauH, lambda, c });
 }
 
 test("the radius of tied heads equals the oracle's and the core's", (t) => {

@@ -12,6 +12,7 @@ import {
   type TorchMemory,
   train,
 } from '../../../lib/train/index.ts';
+import { trainedGeometries } from '../../../lib/train/options/define.ts';
 import { drawImage, filesOf, side, tinyRun } from '../tiny-data.ts';
 import { testOnImages } from './on-images.ts';
 
@@ -84,7 +85,7 @@ test.serial('a run learns, is evaluated, and stores the results in its folder', 
 
 const mean = (rows: readonly StepRow[]): number => rows.reduce((sum, row) => sum + row.loss, 0) / rows.length;
 
-for (const geometry of ['hybrid', 'euclidean', 'hyperbolic', 'chordal'] as const) {
+for (const geometry of trainedGeometries) {
   test.serial(`${geometry} trains through the same loop`, async (t) => {
     const rows: StepRow[] = [];
     await train({ ...tinyRun, geometry, path: t.context.root, runs: null, eval_ep: '[]' }, steps(rows));

@@ -1,5 +1,6 @@
 import { Script } from 'node:vm';
 import test from 'ava';
+import { trainedGeometries } from '../../../../lib/train/options/define.ts';
 import { explorePage } from '../../../../lib/train/report/run/explore.ts';
 
 const page = explorePage();
@@ -48,7 +49,7 @@ test('the script fills one row per geometry from the closed forms', (t) => {
   const rows = shares();
   t.deepEqual(
     rows.map(([name]) => name),
-    ['hybrid', 'euclidean', 'hyperbolic', 'chordal'],
+    [...trainedGeometries],
   );
   const [, euclidean, hyperbolic] = rows as [string[], string[], string[]];
   t.deepEqual(
