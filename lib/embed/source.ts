@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { filePath } from '../check.ts';
 import { type Coded, coded, typeError } from '../errors.ts';
+import { checkOnnx } from '../onnx/checksum.ts';
 import { readOnnxMetadata } from '../onnx/metadata.ts';
 import { presentStorages } from '../onnx/present.ts';
 import { parseServing, type Serving, servingKey } from '../onnx/serving.ts';
@@ -40,6 +41,7 @@ export async function openServed(source: string | URL, storage: Storage | undefi
 
 async function fromFile(path: string, name: string): Promise<Served> {
   const metadata = await readOnnxMetadata(path);
+  await checkOnnx(path);
   return { name, model: path, serving: parseServing(metadata.get(servingKey), path) };
 }
 

@@ -1,5 +1,5 @@
 import { choice, filePath, readOptions } from '../check.ts';
-import { writeAll, writeAtomically } from '../io/atomic.ts';
+import { writeOnnx } from './checksum.ts';
 import { type BackboneSource, onnxOf, openSource } from './source.ts';
 import { type Storage, storages } from './storage.ts';
 
@@ -41,8 +41,7 @@ export async function exportOnnx(
   choice('exportOnnx', 'storage', storage, storages);
   filePath('exportOnnx', 'file', file);
   const opened = await openSource(source);
-  const bytes = onnxOf(opened, storage);
-  await writeAtomically(file, (out) => writeAll(out, bytes));
+  const bytes = await writeOnnx(file, onnxOf(opened, storage));
   const { size, dim, c } = opened.serving;
-  return { file, bytes: bytes.length, size, dim, c };
+  return { file, bytes, size, dim, c };
 }

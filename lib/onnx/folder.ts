@@ -1,12 +1,12 @@
 // The folder layout of Hugging Face's model repositories, which transformers.js loads.
 import { join } from 'node:path';
 import { coded } from '../errors.ts';
-import { writeAll, writeAtomically } from '../io/atomic.ts';
 import { ensureFolder } from '../io/folder.ts';
 import { readInside } from '../io/inside.ts';
 import { parsedJson } from '../io/json.ts';
 import { writeText } from '../io/text.ts';
 import { modelCard } from './card.ts';
+import { writeOnnx } from './checksum.ts';
 import { presentStorages } from './present.ts';
 import { type BackboneSource, type OnnxSource, onnxOf, openSource } from './source.ts';
 import { dtypes, onnxFiles, type Storage, storages } from './storage.ts';
@@ -49,9 +49,7 @@ export async function exportOnnxFolder(
   const files: ExportedFolder['files'] = [];
   for (const storage of storages.filter((each) => wanted.includes(each))) {
     const name = onnxFiles[storage];
-    const bytes = onnxOf(opened, storage);
-    await writeAtomically(join(folder, name), (out) => writeAll(out, bytes));
-    files.push({ name, bytes: bytes.length });
+    files.push({ name, bytes: await writeOnnx(join(folder, name), onnxOf(opened, storage)) });
   }
   const present = await presentStorages(folder);
   const texts = {

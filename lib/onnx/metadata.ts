@@ -4,7 +4,7 @@ import { openRegular } from '../io/regular.ts';
 import type { OpenFile } from '../io/thread-file.ts';
 
 /** Field number of metadata entries in a model (onnx.proto3), and maximum size of an entry in bytes. */
-const metadataField = 14;
+export const metadataField = 14;
 const maxEntry = 1 << 20;
 /** Maximum number of fields; a model has about ten, and a few metadata entries. */
 const maxFields = 1000;

@@ -251,6 +251,8 @@ test('invalid sources are rejected in one sentence', async (t) => {
   const broken = Buffer.from(whole);
   broken.fill(0xff, 200, 400); // changes a byte inside the graph, but not the length
   await writeFile(cut, broken);
+  await refused(cut, 'ERR_HOROBALL_FORMAT'); // the checksum
+  await writeFile(cut, broken.subarray(0, whole.lastIndexOf('horoball.crc32') - 4)); // without it
   await refused(cut, 'ERR_HOROBALL_RUNTIME');
 });
 
@@ -330,7 +332,8 @@ test('rejects metadata and weights that do not fit the network', async (t) => {
   const { root, run } = t.context;
   const file = join(root, 'changed.onnx');
   await exportOnnx(run, file);
-  const bytes = await readFile(file);
+  const whole = await readFile(file);
+  const bytes = whole.subarray(0, whole.lastIndexOf('horoball.crc32') - 4); // without the checksum
   const at = bytes.indexOf('"dim":6', bytes.indexOf('"maxPixels"'));
   for (const dim of [5, 9]) {
     bytes.write(`"dim":${dim}`, at);
