@@ -123,16 +123,17 @@ async function evaluateRun(run: string, given: Given, { fuse, perQuery, json }: 
   using interrupt = interruptible((text) => meter.say(text));
   const { signal } = interrupt;
   const onProgress = (done: number, total: number): void => meter.count('embedding', done, total, 'img');
-  const config = await configOf('eval', run, { ...given });
+  const note = (text: string): void => meter.say(`Note: ${text}.`);
+  const config = await configOf('eval', run, { ...given }, note);
   // A run in progress writes the same files, and could replace its weights during the evaluation.
   await using _ = given.save_emb ? await lockRun(run, '[eval] save_emb') : null;
   const test = await openTestSet(config);
-  for (const warning of test.warnings) meter.say(`Note: ${warning}.`);
+  for (const warning of test.warnings) note(warning);
   using embedder = await networkOf(run, config);
   const queries = new Map<Space, QueryResults>();
   const onQueries = perQuery === undefined ? undefined : queries.set.bind(queries);
-  const onSkipped = (image: Skipped): void => meter.say(`Note: ${skippedText(image)}.`);
-  const hooks = { signal, onProgress, onSkipped };
+  const onSkipped = (image: Skipped): void => note(skippedText(image));
+  const hooks = { signal, onProgress, onSkipped, note };
   const how = { ...evaluationOf(config, test), signal, onProgress, onQueries };
   const { evaluation, embedded } = await evaluate(embedder, test.split, test.loader, how);
   const both = fuse === undefined ? null : await fused(config, test, embedded, fuse, hooks);
@@ -155,10 +156,10 @@ async function fused(
   test: TestSet,
   { euclidean, width, labels, indices }: Embedded,
   run: string,
-  { onSkipped, ...hooks }: Required<EmbedHooks> & { signal: AbortSignal },
+  { onSkipped, note, ...hooks }: Required<EmbedHooks> & { signal: AbortSignal; note: (text: string) => void },
 ): Promise<{ fusedRuns: Recall }> {
   const { ds, path, t_e: tauE, t_h: tauH, lam: lambda, compat } = config;
-  const other = await configOf('eval', run, { ds, path });
+  const other = await configOf('eval', run, { ds, path }, note);
   using embedder = await networkOf(run, other);
   const set = await openTestSet(other);
   const { embedded } = await evaluate(embedder, set.split, set.loader, { ks: [1], ...hooks });

@@ -10,6 +10,7 @@ import type { BackboneSource } from '../onnx/source.ts';
 import { type Storage, storages } from '../onnx/storage.ts';
 import { parseConfig } from '../train/options/resolve.ts';
 import { modelText } from '../train/run/normalize.ts';
+import { changedOption } from '../train/run/plan.ts';
 import { readConfig } from '../train/run/read.ts';
 import { readBackbone } from '../train/weights/backbone.ts';
 import { findWeights } from '../train/weights/load.ts';
@@ -120,6 +121,8 @@ async function runOf(run: string, options: Record<string, unknown>): Promise<str
     );
   }
   await readConfig(run); // rejects a folder that is not a run folder
+  const changed = await changedOption(run);
+  if (changed !== null) process.stderr.write(`Note: ${changed}.\n`);
   return run;
 }
 

@@ -8,6 +8,7 @@ import { parseConfig } from '../train/options/resolve.ts';
 import { createEmbedder } from '../train/run/construct.ts';
 import { restoredEmbedder } from '../train/run/load-run.ts';
 import { normalizeOptions } from '../train/run/normalize.ts';
+import { changedOption } from '../train/run/plan.ts';
 import { readConfig } from '../train/run/read.ts';
 import { networkOptions } from './run-options.ts';
 
@@ -29,6 +30,8 @@ export async function configOf(
     throw coded('ERR_HOROBALL_OPTION', message, RangeError);
   }
   const began = run === undefined ? {} : await readConfig(run);
+  const changed = run === undefined ? null : await changedOption(run);
+  if (changed !== null) note?.(changed);
   const config = await normalizeOptions(parseConfig({ ...began, ...given }, command), note, command);
   if (run !== undefined && given['path'] === undefined) checkDataPath(run, config);
   return config;

@@ -272,6 +272,16 @@ async function fileOf(path: string): Promise<string> {
   return file;
 }
 
+/** The options in the last checkpoint of a run folder; null without one that can be read. */
+export async function savedOptions(folder: string): Promise<RunConfig | null> {
+  try {
+    const file = await fileOf(folder);
+    return contentsOf(file, (await readSafetensors(file, { names: [] })).metadata).config;
+  } catch {
+    return null; // resuming reports the reason
+  }
+}
+
 function contentsOf(path: string, metadata: Readonly<Record<string, string>>): Contents {
   const text = metadata[metadataKey];
   if (text === undefined)

@@ -5,7 +5,7 @@ import { readInside } from '../../io/inside.ts';
 import { evenEpochs, lastEpoch } from '../options/epochs.ts';
 import { type OptionName, optionNames, optionsWhere, type RunConfig } from '../options/options.ts';
 import { configError, parseConfig } from '../options/resolve.ts';
-import { Checkpoint, lastName } from './checkpoint.ts';
+import { Checkpoint, lastName, savedOptions } from './checkpoint.ts';
 import { type ChunkOptions, withChunk } from './chunk.ts';
 import { runHolder } from './lock.ts';
 import { normalizeOptions } from './normalize.ts';
@@ -115,6 +115,19 @@ export function checkOrigin({ config: saved }: Checkpoint, config: RunConfig, fo
   if (other === undefined) return;
   const message = `[train] resume: expected ${lastName} in ${folder} to belong to the run in config.json, got a different ${other} (${saved[other]} instead of ${config[other]}). Restore both files from one copy.`;
   throw coded('ERR_HOROBALL_CHECKPOINT', message);
+}
+
+/**
+ * Describes an option that differs between config.json and the last checkpoint of a run; null if all agree. config.json
+ * may be edited and has no checksum, the checkpoint has one.
+ */
+export async function changedOption(folder: string): Promise<string | null> {
+  const saved = await savedOptions(folder);
+  if (saved === null) return null;
+  const config = await readConfig(folder);
+  const other = differing(saved, config, extensible);
+  if (other === undefined) return null;
+  return `${other} is ${config[other]} in config.json and ${saved[other]} in ${lastName}, so config.json was changed after the training; its value is used`;
 }
 
 /** The first option in which two configurations differ, except those in `may`. */

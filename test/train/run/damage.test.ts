@@ -8,6 +8,7 @@ import { Gallery, matrix } from '../../../lib/index.ts';
 import { readSafetensors, writeSafetensors } from '../../../lib/io/index.ts';
 import { random } from '../../../lib/random.ts';
 import { Checkpoint, Embedder, readRun, train } from '../../../lib/train/index.ts';
+import { changedOption } from '../../../lib/train/run/plan.ts';
 import { forge, resume, type StoppedRun, stoppedRun } from './stopped-run.ts';
 
 const test = ava as TestFn<StoppedRun>;
@@ -116,6 +117,19 @@ test.serial('a modified config.json is rejected', async (t) => {
   }
   await writeFile(file, JSON.stringify(config));
   t.is((await resume(folder)).steps, 4);
+});
+
+test.serial('a command for a run notes that config.json was changed', async (t) => {
+  const folder = await t.context.copy();
+  const file = join(folder, 'config.json');
+  const config = JSON.parse(await readFile(file, 'utf8'));
+  t.is(await changedOption(folder), null);
+  await writeFile(file, JSON.stringify({ ...config, resize: config.resize + 4 }));
+  t.regex((await changedOption(folder))!, /^resize is \d+ in config\.json and \d+ in last\.safetensors/);
+  await writeFile(file, JSON.stringify({ ...config, workers: config.workers + 1, ep: config.ep + 1 }));
+  t.is(await changedOption(folder), null, 'options that a resumed run may change');
+  await rm(join(folder, 'last.safetensors'));
+  t.is(await changedOption(folder), null);
 });
 
 test.serial('rejects weights with settings other than those of their training', async (t) => {
