@@ -70,10 +70,10 @@ struct MarkedTile {
 
 // Sums of the value and the slope of pair_term() over the positives of every row and column.
 template <class Card, class T>
-void add_pair_terms(const LossNumbers& numbers, const MarkedTile<T>& marked, const T* row_logs,
+void add_pair_terms(const SimilarityParameters& parameters, const MarkedTile<T>& marked, const T* row_logs,
                     const T* column_logs, PositiveSums<T>& down, PositiveSums<T>& across) {
   using V = Vec<T>;
-  const Card card{{numbers}};
+  const Card card{{parameters}};
   const V zero(T(0));
   clear(across);
   for (std::int64_t i = 0; i < marked.tile.rows; ++i) {
@@ -98,10 +98,10 @@ void add_pair_terms(const LossNumbers& numbers, const MarkedTile<T>& marked, con
 
 // Replaces the logits with the weights of their pairs.
 template <class Card, class T>
-void weigh_marked(const LossNumbers& numbers, const MarkedTile<T>& marked, const Softmax<T>& softmax,
-                  const Anchors<T>& x, const Anchors<T>& y) {
+void weigh_marked(const SimilarityParameters& parameters, const MarkedTile<T>& marked,
+                  const Softmax<T>& softmax, const Anchors<T>& x, const Anchors<T>& y) {
   using V = Vec<T>;
-  const Card card{{numbers}};
+  const Card card{{parameters}};
   const PairTile<T>& tile = marked.tile;
   const V zero(T(0));
   for (std::int64_t i = 0; i < tile.rows; ++i) {
@@ -127,25 +127,26 @@ template <class T>
 struct LossTerms {
   double factor, rate;
   bool log_sum, pair_terms, balanced;
-  AnchorTerms (*terms)(const LossNumbers&, const AnchorSums&);
-  void (*add_pair_terms)(const LossNumbers&, const MarkedTile<T>&, const T*, const T*, PositiveSums<T>&,
-                         PositiveSums<T>&);
-  void (*weigh)(const LossNumbers&, const MarkedTile<T>&, const Softmax<T>&, const Anchors<T>&,
+  AnchorTerms (*terms)(const SimilarityParameters&, const AnchorSums&);
+  void (*add_pair_terms)(const SimilarityParameters&, const MarkedTile<T>&, const T*, const T*,
+                         PositiveSums<T>&, PositiveSums<T>&);
+  void (*weigh)(const SimilarityParameters&, const MarkedTile<T>&, const Softmax<T>&, const Anchors<T>&,
                 const Anchors<T>&);
 };
 
 template <class T>
-inline LossTerms<T> loss_terms_of(int index, const LossNumbers& numbers) {
+inline LossTerms<T> loss_terms_of(int index, const SimilarityParameters& parameters) {
   return with_loss(index, [&]<class Card>() -> LossTerms<T> {
-    const Card card{{numbers}};
-    return {card.factor(),
-            card.rate(),
-            Card::kLogSum,
-            Card::kPairTerms,
-            Card::kBalanced,
-            [](const LossNumbers& given, const AnchorSums& sums) { return Card{{given}}.terms(sums); },
-            add_pair_terms<Card, T>,
-            weigh_marked<Card, T>};
+    const Card card{{parameters}};
+    return {
+        card.factor(),
+        card.rate(),
+        Card::kLogSum,
+        Card::kPairTerms,
+        Card::kBalanced,
+        [](const SimilarityParameters& given, const AnchorSums& sums) { return Card{{given}}.terms(sums); },
+        add_pair_terms<Card, T>,
+        weigh_marked<Card, T>};
   });
 }
 

@@ -39,14 +39,14 @@ class PairLoss : ContrastPass<T, GroupMap> {
   using typename Pass::V;
 
  public:
-  PairLoss(const PairLossArgs& args, const Run& run, const Positives& positives, const LossNumbers& numbers,
-           const LossTerms<T>& loss)
+  PairLoss(const PairLossArgs& args, const Run& run, const Positives& positives,
+           const SimilarityParameters& parameters, const LossTerms<T>& loss)
       : Pass(run, logit_of(args, loss.factor), positives.map<T>(), args.euclidean.cols,
              side_of(args.euclidean, args.ref_euclidean, args.grad_euclidean, args.grad_ref_euclidean),
              side_of(args.hyperbolic, args.ref_hyperbolic, args.grad_hyperbolic, args.grad_ref_hyperbolic)),
         args_(args),
         positives_(positives),
-        numbers_(numbers),
+        parameters_(parameters),
         loss_(loss) {}
 
   Status compute() {
@@ -206,7 +206,7 @@ class PairLoss : ContrastPass<T, GroupMap> {
     const Prepared<T> x = tiles_.of_block(h_, pair.i), y = tiles_.of_block(h_, pair.j);
     const PairTile<T> tile = this->tile_of(pair, x, y, number);
     terms_.logits(tile, worker.logits);
-    loss_.add_pair_terms(numbers_, {tile, own.marks, worker.logits, both(pair)},
+    loss_.add_pair_terms(parameters_, {tile, own.marks, worker.logits, both(pair)},
                          negative_log_ + pair.i * kSide, negative_log_ + pair.j * kSide, *own.down,
                          *own.across);
     wait_for_round();
@@ -253,7 +253,7 @@ class PairLoss : ContrastPass<T, GroupMap> {
       sums.negatives = others - sums.positives;
       // With a single positive its logit is used directly, so that it differs from the mean logit by exactly 0.
       sums.positive_log = sums.positives == 1 ? loss_.rate * sums.sum : log_of(positive_logs_, at);
-      const AnchorTerms terms = loss_.terms(numbers_, sums);
+      const AnchorTerms terms = loss_.terms(parameters_, sums);
       if (args_.losses != nullptr) args_.losses[row] = terms.count > 0 ? terms.loss / terms.count : 0;
       const double given = given_weight(row);
       if (!(terms.count > 0) || given == 0) continue;
@@ -295,7 +295,7 @@ class PairLoss : ContrastPass<T, GroupMap> {
     Softmax<T> softmax{row_log, column_log, nullptr, nullptr, halves, false, rows_only};
     if (!positives_.mark(map_, pair, own.marks)) return softmax;
     terms_.logits(tile, worker.logits);
-    loss_.weigh(numbers_, {tile, own.marks, worker.logits, both(pair)}, softmax, anchors(pair.i),
+    loss_.weigh(parameters_, {tile, own.marks, worker.logits, both(pair)}, softmax, anchors(pair.i),
                 anchors(pair.j));
     softmax.weights = worker.logits;
     return softmax;
@@ -329,7 +329,7 @@ class PairLoss : ContrastPass<T, GroupMap> {
 
   const PairLossArgs& args_;
   const Positives& positives_;
-  const LossNumbers numbers_;
+  const SimilarityParameters parameters_;
   const LossTerms<T> loss_;
   LogSums<T> negatives_{}, positive_logs_{};
   T *negative_log_ = nullptr, *reference_ = nullptr, *center_ = nullptr, *factor_ = nullptr,
@@ -345,7 +345,7 @@ Status pair_loss(const PairLossArgs& args, const Run& run) {
   for (const Matrix& gradient :
        {args.grad_euclidean, args.grad_hyperbolic, args.grad_ref_euclidean, args.grad_ref_hyperbolic})
     huge_pages_for(gradient, args.type);
-  const LossNumbers numbers{args.alpha, args.beta, args.base, args.margin};
+  const SimilarityParameters parameters{args.alpha, args.beta, args.base, args.margin};
   Positives positives(args);
   Status status;
   const Status outer = with_scratch(
@@ -353,8 +353,8 @@ Status pair_loss(const PairLossArgs& args, const Run& run) {
       [&] {
         positives.sort();
         status = with_type(args.type, [&]<class T>() {
-          const LossTerms<T> loss = loss_terms_of<T>(static_cast<int>(args.variant), numbers);
-          return PairLoss<T>(args, run, positives, numbers, loss).compute();
+          const LossTerms<T> loss = loss_terms_of<T>(static_cast<int>(args.variant), parameters);
+          return PairLoss<T>(args, run, positives, parameters, loss).compute();
         });
       });
   return outer.code != Code::ok ? outer : status;

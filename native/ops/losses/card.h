@@ -25,8 +25,8 @@ struct LossInfo {
   const char* formula;  // of one term: p are the positives of the anchor, n its negatives, S the logits
 };
 
-// Parameters of the multi-similarity and Proxy-Anchor losses.
-struct LossNumbers {
+// Parameters of the cards on losses/similarity.h, the multi-similarity and Proxy-Anchor losses.
+struct SimilarityParameters {
   double alpha, beta, base, margin;
 };
 
@@ -62,7 +62,7 @@ struct PairTerm {
 // The defaults of a card.
 struct LossCard {
   static constexpr bool kLogSum = false, kPairTerms = false, kBalanced = false;
-  LossNumbers numbers;
+  SimilarityParameters parameters;
 
   double factor() const { return 1; }
   double rate() const { return 1; }

@@ -2,29 +2,24 @@
 //
 //   1/alpha log(1 + sum_p exp(-alpha (S_p - base))) + 1/beta log(1 + sum_n exp(beta (S_n - base)))
 //
-// The kernels see u = beta S, of which the negatives need no other multiple; for positives alpha S = (alpha/beta) u. An
-// anchor without positives still has the second part.
+// An anchor without positives still has the second part.
 #pragma once
 
-#include "ops/losses/card.h"
+#include "ops/losses/similarity.h"
 
 namespace horoball {
 namespace {
 namespace losses {
 
-struct MultiSimilarity : LossCard {
+struct MultiSimilarity : SimilarityCard {
   static constexpr LossInfo kInfo = {.name = "multi-similarity",
                                      .label = "multi-similarity",
                                      .formula =
                                          "log(1 + sum_p exp(-alpha (S_p - base)))/alpha + "
                                          "log(1 + sum_n exp(beta (S_n - base)))/beta"};
-  static constexpr bool kLogSum = true;
-
-  double factor() const { return numbers.beta; }
-  double rate() const { return -numbers.alpha / numbers.beta; }
 
   AnchorTerms terms(const AnchorSums& s) const {
-    const double alpha = numbers.alpha, beta = numbers.beta, base = numbers.base;
+    const double alpha = parameters.alpha, beta = parameters.beta, base = parameters.base;
     AnchorTerms out;
     if (s.positives > 0) {
       out.loss += soft_plus(s.positive_log + alpha * base).value / alpha;
@@ -36,11 +31,6 @@ struct MultiSimilarity : LossCard {
     }
     out.count = s.positives + s.negatives > 0 ? 1 : 0;
     return out;
-  }
-
-  template <class V>
-  HD V positive_weight(V u, const Anchor<V>& anchor) const {
-    return anchor.factor * exp(constant<V>(rate()) * u - anchor.center);
   }
 };
 

@@ -5,28 +5,25 @@
 //   + mean over all proxies of log(1 + sum_n exp(beta (S_n - base + margin)))
 //
 // As published, alpha = beta and base = 0. The first mean has its own count: its terms are multiplied by `balance`, so
-// that one mean over all anchors gives both. The kernels see u = beta S, as for the multi-similarity loss.
+// that one mean over all anchors gives both.
 #pragma once
 
-#include "ops/losses/card.h"
+#include "ops/losses/similarity.h"
 
 namespace horoball {
 namespace {
 namespace losses {
 
-struct ProxyAnchor : LossCard {
+struct ProxyAnchor : SimilarityCard {
   static constexpr LossInfo kInfo = {.name = "proxy-anchor",
                                      .label = "Proxy-Anchor",
                                      .formula =
                                          "log(1 + sum_p exp(-alpha (S_p - base - margin))) + "
                                          "log(1 + sum_n exp(beta (S_n - base + margin)))"};
-  static constexpr bool kLogSum = true, kBalanced = true;
-
-  double factor() const { return numbers.beta; }
-  double rate() const { return -numbers.alpha / numbers.beta; }
+  static constexpr bool kBalanced = true;
 
   AnchorTerms terms(const AnchorSums& s) const {
-    const auto [alpha, beta, base, margin] = numbers;
+    const auto [alpha, beta, base, margin] = parameters;
     AnchorTerms out;
     if (s.positives > 0) {
       const double from = -alpha * (base + margin);
@@ -40,11 +37,6 @@ struct ProxyAnchor : LossCard {
     }
     out.count = s.positives + s.negatives > 0 ? 1 : 0;
     return out;
-  }
-
-  template <class V>
-  HD V positive_weight(V u, const Anchor<V>& anchor) const {
-    return anchor.factor * exp(constant<V>(rate()) * u - anchor.center);
   }
 };
 

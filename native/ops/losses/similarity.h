@@ -1,0 +1,25 @@
+// The base of the losses that compare a log-sum-exp of scaled similarities with `base` and `margin`. With the logit S as the
+// similarity, the kernels see u = beta S, of which the negatives need no other multiple; for positives alpha S = (alpha/beta) u.
+#pragma once
+
+#include "ops/losses/card.h"
+
+namespace horoball {
+namespace {
+namespace losses {
+
+struct SimilarityCard : LossCard {
+  static constexpr bool kLogSum = true;
+
+  double factor() const { return parameters.beta; }
+  double rate() const { return -parameters.alpha / parameters.beta; }
+
+  template <class V>
+  HD V positive_weight(V u, const Anchor<V>& anchor) const {
+    return anchor.factor * exp(constant<V>(rate()) * u - anchor.center);
+  }
+};
+
+}  // namespace losses
+}  // namespace
+}  // namespace horoball
