@@ -94,6 +94,14 @@ struct RowCard {
   }
 };
 
+// The defaults of a card whose p is the difference x - y.
+struct RowDifferenceCard : RowCard {
+  template <class T>
+  HD static T beta(const RowState<T>&) {
+    return T(-1);
+  }
+};
+
 // A point on or outside the rim is treated as one with 1 - c|x|^2 = kRim: conformal factors stay finite, and the gradient
 // with respect to its radius is 0. Distances from it are infinite.
 inline constexpr double kRim = 1e-30;

@@ -8,7 +8,7 @@
 
 namespace horoball::rowwise {
 
-struct Dist : RowCard {
+struct Dist : RowDifferenceCard {
   static constexpr RowInfo kInfo{
       .name = "dist",
       .doc = "Geodesic distance, one number per row: `2/sqrt(c) artanh(sqrt(c) |(-x) (+) y|)`.",
@@ -19,10 +19,6 @@ struct Dist : RowCard {
       .result = RowResult::number,
       .published = true,
   };
-  template <class T>
-  HD static T beta(const RowState<T>&) {
-    return T(-1);
-  }
   template <class T>
   HD static RowTerms<T> terms(const RowState<T>& r) {
     const T ab = r.a * r.b;

@@ -27,7 +27,7 @@ HD T plane_sinh(const RowState<T>& r) {
   return value(r.u2) > 0 ? 2 * root(r.c) * along_normal(r) / (r.a * r.b * normal_length(r)) : T(0);
 }
 
-struct DistToPlane : RowCard {
+struct DistToPlane : RowDifferenceCard {
   static constexpr RowInfo kInfo{
       .name = "distToPlane",
       .doc =
@@ -40,10 +40,6 @@ struct DistToPlane : RowCard {
                  {"a", "normals of the planes", RowDomain::anywhere}},
       .result = RowResult::number,
   };
-  template <class T>
-  HD static T beta(const RowState<T>&) {
-    return T(-1);
-  }
   template <class T>
   HD static RowTerms<T> terms(const RowState<T>& r) {
     RowTerms<T> out;

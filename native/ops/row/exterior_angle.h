@@ -10,7 +10,7 @@
 
 namespace horoball::rowwise {
 
-struct ExteriorAngle : RowCard {
+struct ExteriorAngle : RowDifferenceCard {
   static constexpr bool kPairAlong = true;
   static constexpr RowInfo kInfo{
       .name = "exteriorAngle",
@@ -23,10 +23,6 @@ struct ExteriorAngle : RowCard {
       .result = RowResult::number,
   };
   template <class T>
-  HD static T beta(const RowState<T>&) {
-    return T(-1);
-  }
-  template <class T>
   HD static RowTerms<T> terms(const RowState<T>& r) {
     const T out = outward(r);
     RowTerms<T> terms;
@@ -35,7 +31,7 @@ struct ExteriorAngle : RowCard {
   }
 };
 
-struct LorentzExteriorAngle : RowCard {
+struct LorentzExteriorAngle : RowDifferenceCard {
   static constexpr bool kPairAlong = true;
   static constexpr RowInfo kInfo{
       .name = "lorentzExteriorAngle",
@@ -43,14 +39,9 @@ struct LorentzExteriorAngle : RowCard {
           "`exteriorAngle` on the hyperboloid of curvature `-c`, from the space coordinates of both points (MERU, Desai "
           "et al. 2023).",
       .gradient = kConeGradient,
-      .inputs = {{"x", "space coordinates, without time", RowDomain::anywhere},
-                 {"y", "space coordinates, without time", RowDomain::anywhere}},
+      .inputs = {space_point("x"), space_point("y")},
       .result = RowResult::number,
   };
-  template <class T>
-  HD static T beta(const RowState<T>&) {
-    return T(-1);
-  }
   template <class T>
   HD static RowTerms<T> terms(const RowState<T>& r) {
     const T out = outward(r), here = root(1 / r.c + r.x2), there = root(1 / r.c + r.y2);

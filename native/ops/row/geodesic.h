@@ -12,7 +12,7 @@
 
 namespace horoball::rowwise {
 
-struct Geodesic : RowCard {
+struct Geodesic : RowDifferenceCard {
   static constexpr RowInfo kInfo{
       .name = "geodesic",
       .doc =
@@ -33,10 +33,6 @@ struct Geodesic : RowCard {
   static constexpr double kFarthest = 200;
   // If l^2 is below kLeast, the ends count as equal, and t is limited to kMost, so that t^2 does not overflow.
   static constexpr double kMost = 1e60, kLeast = 1e-120;
-  template <class T>
-  HD static T beta(const RowState<T>&) {
-    return T(-1);
-  }
   template <class T>
   HD static RowTerms<T> terms(const RowState<T>& r) {
     const T u = r.c * r.p2 / (r.a * r.b), h = arsinhc(u), l2 = 4 * u * h * h, t = reached(r.t, l2), s = 1 - t;

@@ -33,7 +33,7 @@ struct LorentzHalfAperture : RowCard {
           "`halfAperture` on the hyperboloid of curvature `-c`, from the space coordinates: `arcsin(2K / (sqrt(c) |x|))` "
           "(MERU, Desai et al. 2023).",
       .gradient = kConeGradient,
-      .inputs = {{"x", "space coordinates, without time", RowDomain::anywhere}},
+      .inputs = {space_point("x")},
       .parameter = kMinRadius,
       .result = RowResult::number,
   };

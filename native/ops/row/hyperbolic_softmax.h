@@ -9,7 +9,7 @@
 
 namespace horoball::rowwise {
 
-struct HyperbolicSoftmax : RowCard {
+struct HyperbolicSoftmax : RowDifferenceCard {
   static constexpr RowInfo kInfo{
       .name = "hyperbolicSoftmax",
       .doc =
@@ -23,10 +23,6 @@ struct HyperbolicSoftmax : RowCard {
       .family = RowFamily::planes,
       .published = true,
   };
-  template <class T>
-  HD static T beta(const RowState<T>&) {
-    return T(-1);
-  }
   template <class T>
   HD static RowTerms<T> terms(const RowState<T>& r) {
     RowTerms<T> out;

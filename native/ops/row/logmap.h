@@ -9,7 +9,7 @@
 
 namespace horoball::rowwise {
 
-struct Logmap : RowCard {
+struct Logmap : RowDifferenceCard {
   static constexpr RowInfo kInfo{
       .name = "logmap",
       .doc =
@@ -19,10 +19,6 @@ struct Logmap : RowCard {
       .inputs = {{"x", "ball points"}, {"y", "ball points"}},
       .published = true,
   };
-  template <class T>
-  HD static T beta(const RowState<T>&) {
-    return T(-1);
-  }
   template <class T>
   HD static RowTerms<T> terms(const RowState<T>& r) {
     const T d = r.a * r.b + r.c * r.p2;

@@ -6,17 +6,13 @@
 
 namespace horoball::rowwise {
 
-struct MobiusSub : RowCard {
+struct MobiusSub : RowDifferenceCard {
   static constexpr RowInfo kInfo{
       .name = "mobiusSub",
       .doc = "Möbius subtraction `x (-) y = x (+) (-y)`; exactly 0 for equal points.",
       .inputs = {{"x", "ball points"}, {"y", "ball points"}},
       .published = true,
   };
-  template <class T>
-  HD static T beta(const RowState<T>&) {
-    return T(-1);
-  }
   template <class T>
   HD static RowTerms<T> terms(const RowState<T>& r) {
     return mobius_terms(r);

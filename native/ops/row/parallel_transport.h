@@ -6,7 +6,7 @@
 
 namespace horoball::rowwise {
 
-struct ParallelTransport : RowCard {
+struct ParallelTransport : RowDifferenceCard {
   static constexpr RowInfo kInfo{
       .name = "parallelTransport",
       .doc =
@@ -16,10 +16,6 @@ struct ParallelTransport : RowCard {
                  {"y", "ball points, the destination"},
                  {"u", "tangent vectors at `x`", RowDomain::anywhere}},
   };
-  template <class T>
-  HD static T beta(const RowState<T>&) {
-    return T(-1);
-  }
   template <class T>
   HD static RowTerms<T> terms(const RowState<T>& r) {
     const T scale = r.b / r.a, d = r.a * r.b + r.c * r.p2, k = 2 * r.c / d * scale;
