@@ -34,7 +34,7 @@ export function fingerprint(libtorch: LibTorch): string {
       .map((entry) => join(folder, entry.name)),
   );
   const node = ['bind.h', 'backing_store.h', 'errors.h'].map((name) => join('native/node', name));
-  const bind = ['counts.h', 'code.h'].map((name) => join('native/bind', name));
+  const bind = ['counts.h', 'code.h', 'fields.h'].map((name) => join('native/bind', name));
   const single = ['CMakeLists.txt', 'native/core.h', ...node, ...bind];
   const files = [...inFolders, ...single.map((name) => join(packageRoot, name))].sort();
   for (const file of files) hash.update(basename(file)).update(readFileSync(file));

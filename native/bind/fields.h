@@ -32,6 +32,10 @@ struct Bounded {};
 template <Name name, auto member, auto length>
 struct List {};
 
+// A list of members, in which another list stands for its members.
+template <class... Members>
+struct FieldList {};
+
 template <class In, class Args, Name name, auto member>
 void read(In& in, Args& args, Field<name, member>) {
   in.read(args, member);

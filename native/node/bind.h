@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "../bind/counts.h"
+#include "../bind/fields.h"
 #include "../core.h"
 #include "backing_store.h"
 #include "errors.h"
@@ -318,6 +319,34 @@ struct Converter<std::vector<T>> {
     const auto list = value.As<Napi::Array>();
     std::vector<T> to;
     for (std::uint32_t i = 0; i < list.Length(); ++i) to.push_back(in.convert<T>(list.Get(i)));
+    return to;
+  }
+};
+
+// ---- Structs that JavaScript passes as objects ----
+
+// The members of a struct that are read from an object, with the names of its properties: bind::FieldList.
+template <class T>
+inline constexpr auto kProperties = nullptr;
+template <class T>
+using Properties = std::remove_const_t<decltype(kProperties<T>)>;
+
+template <class T, bind::Name name, auto member>
+void read_properties(Arguments& in, const Napi::Object& from, T& to, bind::Field<name, member>) {
+  to.*member = in.property<bind::TypeOf<member>>(from, name.text);
+}
+template <class T, class... Members>
+void read_properties(Arguments& in, const Napi::Object& from, T& to, bind::FieldList<Members...>) {
+  (read_properties(in, from, to, Members{}), ...);
+}
+
+template <class T>
+  requires(!std::is_null_pointer_v<Properties<T>>)
+struct Converter<T> {
+  static T from(Arguments& in, const Napi::Value& value) {
+    const auto object = in.convert<Napi::Object>(value);
+    T to{};
+    read_properties(in, object, to, kProperties<T>);
     return to;
   }
 };

@@ -130,25 +130,15 @@ void finish(GradientSumResource& sum) { sum.get().finish(); }
 namespace horoball::node {
 
 template <>
-struct Converter<train::GroupConfig> {
-  static train::GroupConfig from(Arguments& in, const Napi::Value& value) {
-    const auto options = in.convert<Napi::Object>(value);
-    const auto text = [&](const char* key) { return in.property<std::string>(options, key); };
-    const auto number = [&](const char* key) { return in.property<double>(options, key); };
-    train::GroupConfig config;
-    config.host = text("host");
-    config.port = in.property<std::uint16_t>(options, "port");
-    config.rank = in.property<int>(options, "rank");
-    config.size = in.property<int>(options, "size");
-    config.launched = in.property<bool>(options, "launched");
-    config.prefix = text("prefix");
-    config.interface = text("interface");
-    config.join_seconds = number("joinSeconds");
-    config.timeout = number("timeout");
-    config.patience = number("patience");
-    return config;
-  }
-};
+inline constexpr auto kProperties<train::GroupConfig> = bind::FieldList<
+    bind::Field<"host", &train::GroupConfig::host>, bind::Field<"port", &train::GroupConfig::port>,
+    bind::Field<"rank", &train::GroupConfig::rank>, bind::Field<"size", &train::GroupConfig::size>,
+    bind::Field<"launched", &train::GroupConfig::launched>,
+    bind::Field<"prefix", &train::GroupConfig::prefix>,
+    bind::Field<"interface", &train::GroupConfig::interface>,
+    bind::Field<"joinSeconds", &train::GroupConfig::join_seconds>,
+    bind::Field<"timeout", &train::GroupConfig::timeout>,
+    bind::Field<"patience", &train::GroupConfig::patience>>{};
 
 }  // namespace horoball::node
 

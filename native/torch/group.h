@@ -4,6 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -15,7 +16,7 @@ namespace horoball::train {
 struct GroupConfig {
   static constexpr const char* kTypeScript = "GroupNumbers";
   std::string host;  // of the store through which the ranks find each other
-  std::int64_t port = 0;
+  std::uint16_t port = 0;
   int rank = 0;
   int size = 1;
   bool launched = false;      // a launcher serves the store, otherwise rank 0

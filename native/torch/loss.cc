@@ -9,12 +9,12 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
-#include <limits>
 #include <optional>
 
 #include "backend.h"
 #include "exports.h"
 #include "hard_negatives.h"
+#include "loss_options.h"
 #include "loss_part.h"
 #include "pair_loss.h"
 #include "proxies.h"
@@ -287,38 +287,18 @@ void bind_loss(Exports& exports) {
 namespace horoball::node {
 
 train::LossConfig Converter<train::LossConfig>::from(Arguments& in, const Napi::Value& value) {
-  const auto options = in.convert<Napi::Object>(value);
-  const auto text = [&](const char* key) { return in.property<std::string>(options, key); };
-  const auto number = [&](const char* key) { return in.property<double>(options, key); };
-  train::LossConfig config{
-      {}, train::environment(in.env()).tables, in.property<bool>(options, "gradParams"), number("beta")};
+  const auto options = in.convert<train::LossOptions>(value);
+  train::LossConfig config{{}, train::environment(in.env()).tables, options.grad_params, options.beta};
   ContrastArgs& args = config.args;
-  const auto geometry = in.property<std::int32_t>(options, "geometryIndex");
-  in.require(config.tables.cpu != nullptr, "a loss after the core's tables were opened");
-  in.require(geometry >= 0 && geometry < config.tables.cpu->geometries, "the index of a geometry");
-  args.geometry = static_cast<Geometry>(geometry);
-  const auto compat = in.property<std::optional<std::string>>(options, "compat");
-  in.require(!compat || *compat == "hypmix", "compat hypmix or none");
-  args.guards = compat ? Guards::hypmix : Guards::clean;
-  args.tied = in.property<bool>(options, "tied");
-  const auto reduction = text("reduction");
-  in.require(reduction == "mean" || reduction == "sum", "the reduction mean or sum");
-  args.mean = reduction == "mean";
-  args.views = in.property<std::int64_t>(options, "views");
-  args.tau_e = number("tauE");
-  args.tau_h = number("tauH");
-  args.lambda = number("lambda");
-  args.c = number("c");
-  const auto clip = in.property<std::optional<double>>(options, "clipR");
-  args.clip = clip.value_or(std::numeric_limits<double>::infinity());
-  in.require(args.views > 1, "2 views or more");
-  config.divide = in.property<bool>(options, "divide");
-  const auto variant = in.property<std::int32_t>(options, "lossIndex");
-  in.require(variant >= -1 && variant <= UINT8_MAX, "the index of a loss, or -1");
-  if (variant >= 0)
-    config.pairs = {static_cast<Loss>(variant), number("alpha"),
-                    number("similarityBeta"),   number("base"),
-                    number("margin"),           in.property<bool>(options, "proxiesAreAnchors")};
+  options.fill(args, in, config.tables);
+  in.require(options.reduction == "mean" || options.reduction == "sum", "the reduction mean or sum");
+  args.mean = options.reduction == "mean";
+  in.require(options.views > 1, "2 views or more");
+  args.views = options.views;
+  config.divide = options.divide;
+  in.require(options.loss >= -1 && options.loss <= UINT8_MAX, "the index of a loss, or -1");
+  if (options.loss >= 0)
+    config.pairs = {static_cast<Loss>(options.loss), in.convert<train::PairOptions>(value)};
   in.require(!config.pairs || config.beta == 0, "beta 0 with a pair loss");
   in.require(config.beta == 0 || !config.tables.cpu->reads_of(args.geometry, false).hyperbolic,
              "beta 0, or a geometry without a distance");

@@ -50,15 +50,15 @@ Status pair_loss(const Backend& backend, const ContrastArgs& args, const PairVar
     others = {proxies->euclidean, proxies->hyperbolic, proxies->grad_euclidean, proxies->grad_hyperbolic,
               classes.data()};
   }
-  const Rows &anchors = variant.proxies_are_anchors ? others : batch,
-             &references = variant.proxies_are_anchors ? batch : others;
+  const Rows &anchors = variant.options.proxies_are_anchors ? others : batch,
+             &references = variant.options.proxies_are_anchors ? batch : others;
   PairLossArgs pairs;
   pairs.type = args.type;
   pairs.variant = variant.loss;
-  pairs.alpha = variant.alpha;
-  pairs.beta = variant.beta;
-  pairs.base = variant.base;
-  pairs.margin = variant.margin;
+  pairs.alpha = variant.options.alpha;
+  pairs.beta = variant.options.beta;
+  pairs.base = variant.options.base;
+  pairs.margin = variant.options.margin;
   pairs.geometry = args.geometry;
   pairs.guards = args.guards;
   pairs.tied = args.tied;

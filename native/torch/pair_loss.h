@@ -1,14 +1,13 @@
 #pragma once
 
-#include "environment.h"
+#include "loss_options.h"
 
 namespace horoball::train {
 
-// A pair loss, averaged over its terms, and the parameters of multi-similarity and Proxy-Anchor.
+// A pair loss, averaged over its terms.
 struct PairVariant {
   Loss loss{};
-  double alpha = 0, beta = 0, base = 0, margin = 0;
-  bool proxies_are_anchors = false;
+  PairOptions options;
 };
 
 // Proxies with which the batch is compared, one row per class.

@@ -84,12 +84,3 @@ at::Tensor map_to_numbers(const Tables& tables, const RowOperation& operation, a
 }
 
 }  // namespace horoball::train
-
-namespace horoball::node {
-
-train::RowOperation Converter<train::RowOperation>::from(Arguments& in, const Napi::Value& value) {
-  const auto operation = in.convert<Napi::Object>(value);
-  return {in.property<std::int32_t>(operation, "index"), in.property<double>(operation, "parameter")};
-}
-
-}  // namespace horoball::node

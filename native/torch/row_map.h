@@ -24,8 +24,8 @@ at::Tensor map_to_numbers(const Tables& tables, const RowOperation& operation, a
 namespace horoball::node {
 
 template <>
-struct Converter<train::RowOperation> {
-  static train::RowOperation from(Arguments& in, const Napi::Value& value);
-};
+inline constexpr auto kProperties<train::RowOperation> =
+    bind::FieldList<bind::Field<"index", &train::RowOperation::index>,
+                    bind::Field<"parameter", &train::RowOperation::parameter>>{};
 
 }  // namespace horoball::node

@@ -66,13 +66,3 @@ void bind_scaler(Exports& exports) {
 }
 
 }  // namespace horoball::train
-
-namespace horoball::node {
-
-train::ScalerConfig Converter<train::ScalerConfig>::from(Arguments& in, const Napi::Value& value) {
-  const auto options = in.convert<Napi::Object>(value);
-  const auto get = [&](const char* key) { return in.property<double>(options, key); };
-  return {get("scale"), get("growth"), get("backoff"), in.property<std::int64_t>(options, "interval")};
-}
-
-}  // namespace horoball::node

@@ -55,8 +55,10 @@ void bind_scaler(Exports& exports);
 namespace horoball::node {
 
 template <>
-struct Converter<train::ScalerConfig> {
-  static train::ScalerConfig from(Arguments& in, const Napi::Value& value);
-};
+inline constexpr auto kProperties<train::ScalerConfig> =
+    bind::FieldList<bind::Field<"scale", &train::ScalerConfig::scale>,
+                    bind::Field<"growth", &train::ScalerConfig::growth>,
+                    bind::Field<"backoff", &train::ScalerConfig::backoff>,
+                    bind::Field<"interval", &train::ScalerConfig::interval>>{};
 
 }  // namespace horoball::node

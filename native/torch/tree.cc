@@ -3,10 +3,9 @@
 
 #include <torch/torch.h>
 
-#include <limits>
-
 #include "backend.h"
 #include "exports.h"
+#include "loss_options.h"
 #include "row_map.h"
 #include "tensor.h"
 
@@ -74,10 +73,13 @@ void level_loss(TensorResource& out, const at::Tensor& euclidean, const at::Tens
   out.set(LevelFunction::apply(euclidean, hyperbolic, config, labels, cancel));
 }
 
-struct ConeConfig {
-  static constexpr const char* kTypeScript = "ConeNumbers";
+struct ConeOptions {
   RowOperation aperture, angle, distance;
   double c = 1, reach = 1;
+};
+
+struct ConeConfig : ConeOptions {
+  static constexpr const char* kTypeScript = "ConeNumbers";
   Tables tables;
 };
 
@@ -135,6 +137,12 @@ void cone_loss(TensorResource& cones, TensorResource& radius, const at::Tensor& 
 namespace horoball::node {
 
 template <>
+inline constexpr auto kProperties<train::ConeOptions> = bind::FieldList<
+    bind::Field<"aperture", &train::ConeOptions::aperture>, bind::Field<"angle", &train::ConeOptions::angle>,
+    bind::Field<"distance", &train::ConeOptions::distance>, bind::Field<"c", &train::ConeOptions::c>,
+    bind::Field<"reach", &train::ConeOptions::reach>>{};
+
+template <>
 struct Converter<train::LevelConfig> {
   static train::LevelConfig from(Arguments& in, const Napi::Value& value);
 };
@@ -160,31 +168,17 @@ void bind_tree(Exports& exports) {
 namespace horoball::node {
 
 train::LevelConfig Converter<train::LevelConfig>::from(Arguments& in, const Napi::Value& value) {
-  const auto options = in.convert<Napi::Object>(value);
-  const auto number = [&](const char* key) { return in.property<double>(options, key); };
+  const auto options = in.convert<train::LevelOptions>(value);
   train::LevelConfig config{{}, train::environment(in.env()).tables};
-  in.require(config.tables.cpu != nullptr, "a loss after the core's tables were opened");
-  PairLossArgs& args = config.args;
-  args.variant = static_cast<Loss>(in.property<std::int32_t>(options, "lossIndex"));
-  args.geometry = static_cast<Geometry>(in.property<std::int32_t>(options, "geometryIndex"));
-  args.guards = in.property<std::optional<std::string>>(options, "compat") ? Guards::hypmix : Guards::clean;
-  args.tied = in.property<bool>(options, "tied");
-  args.tau_e = number("tauE");
-  args.tau_h = number("tauH");
-  args.lambda = number("lambda");
-  args.c = number("c");
-  const auto clip = in.property<std::optional<double>>(options, "clipR");
-  args.clip = clip.value_or(std::numeric_limits<double>::infinity());
-  args.columns = 1;
+  options.fill(config.args, in, config.tables);
+  in.require(options.loss >= 0 && options.loss <= UINT8_MAX, "the index of a loss");
+  config.args.variant = static_cast<Loss>(options.loss);
+  config.args.columns = 1;
   return config;
 }
 
 train::ConeConfig Converter<train::ConeConfig>::from(Arguments& in, const Napi::Value& value) {
-  const auto options = in.convert<Napi::Object>(value);
-  const auto row = [&](const char* key) { return in.property<train::RowOperation>(options, key); };
-  const auto number = [&](const char* key) { return in.property<double>(options, key); };
-  return {row("aperture"), row("angle"),    row("distance"),
-          number("c"),     number("reach"), train::environment(in.env()).tables};
+  return {in.convert<train::ConeOptions>(value), train::environment(in.env()).tables};
 }
 
 }  // namespace horoball::node

@@ -5,8 +5,8 @@ import { contrastiveLoss, matrix } from '../../../lib/index.ts';
 import { ClassTree } from '../../../lib/train/data/class-tree.ts';
 import type { Embedder } from '../../../lib/train/lane/embedder.ts';
 import { HybridLoss } from '../../../lib/train/lane/loss.ts';
-import { setThreads } from '../../../lib/train/lane/native.ts';
-import { memory } from '../../../lib/train/lane/tensor.ts';
+import { native, setThreads } from '../../../lib/train/lane/native.ts';
+import { memory, Tensor } from '../../../lib/train/lane/tensor.ts';
 import { TreeLoss, type TreeValues } from '../../../lib/train/lane/tree-loss.ts';
 import { operations, table } from '../../oracle.ts';
 import { networkError } from '../../tolerances.ts';
@@ -171,4 +171,20 @@ test.serial('accepts a batch without levels, and frees all handles', async (t) =
   // The lane frees these handles, and those of earlier tests, after the queued work.
   for (let i = 0; i < 500 && memory().handles > 0; i++) await sleep(10);
   t.is(memory().handles, 0);
+});
+
+test.serial('the addon checks the options of a level that reach it past the loss', async (t) => {
+  using model = await network();
+  const { euclidean, hyperbolic } = embed(model, labels.length);
+  const sound = { ...new HybridLoss(logits).options, geometryIndex: 0, lossIndex: 1 };
+  const call = (options: object) =>
+    native().levelLoss(euclidean.handle, hyperbolic.handle, { ...sound, ...options }, labels);
+  for (const geometryIndex of [-1, 200, 256, 1.5])
+    t.throws(() => call({ geometryIndex }), { code: 'ERR_HOROBALL_TYPE', message: /geometry/ });
+  for (const lossIndex of [-1, 256, 0.5])
+    t.throws(() => call({ lossIndex }), { code: 'ERR_HOROBALL_TYPE', message: /loss/ });
+  t.throws(() => call({ compat: 'other' }), { code: 'ERR_HOROBALL_TYPE', message: /compat/ });
+  using level = new Tensor(call({}), [1]);
+  const [value] = await level.data();
+  t.true(value! > 0);
 });
