@@ -81,7 +81,8 @@ async function compared(
   using terms = new TreeLoss(loss, { weights, temperature, k, reach }).addTo(objective, out, tree, scale);
   objective.backward();
   const values = await terms.read();
-  using plain = loss.apply(embed(reference, labels.length), labels);
+  using again = embed(reference, labels.length);
+  using plain = loss.apply(again, labels);
   plain.backward();
   const added = (await objective.read()).loss - (await plain.read()).loss;
   const points = await out.hyperbolic.data();
@@ -90,8 +91,8 @@ async function compared(
     ['euclidean', ofE],
     ['hyperbolic', ofH],
   ] as const) {
-    using again = embed(reference, labels.length);
-    again[name].backward(gradient.map((x) => scale * x));
+    using inputs = embed(reference, labels.length);
+    inputs[name].backward(gradient.map((x) => scale * x));
   }
   const error = relativeError(flat(await model.gradients()), flat(await reference.gradients()));
   return { values, points, added, error };
@@ -175,7 +176,8 @@ test.serial('accepts a batch without levels, and frees all handles', async (t) =
 
 test.serial('the addon checks the options of a level that reach it past the loss', async (t) => {
   using model = await network();
-  const { euclidean, hyperbolic } = embed(model, labels.length);
+  using out = embed(model, labels.length);
+  const { euclidean, hyperbolic } = out;
   const sound = { ...new HybridLoss(logits).options, geometryIndex: 0, lossIndex: 1 };
   const call = (options: object) =>
     native().levelLoss(euclidean.handle, hyperbolic.handle, { ...sound, ...options }, labels);
