@@ -4,7 +4,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import {
-  type Accuracy,
   distanceCard,
   type GeometryCard,
   geometryCards,
@@ -286,11 +285,14 @@ function numericsSource(): string {
 /** A quantity, and the error bounds of the cards that compute it. */
 interface Stated {
   readonly quantity: string;
-  readonly cards: readonly (readonly [name: string, accuracy: Accuracy])[];
+  readonly cards: readonly (readonly [name: string, accuracy: CardErrors])[];
 }
 
+/** The error bounds of a card; without `device` if no device has its kernels. */
+type CardErrors = Tolerances & { readonly device?: Tolerances };
+
 /** One row per distinct error bound, in the order of the lists; the most frequent bound does not list its cards. */
-function accuracyTable(part: (accuracy: Accuracy) => Tolerances): string {
+function accuracyTable(part: (accuracy: CardErrors) => Tolerances | undefined): string {
   const published = metricCards().flatMap(({ name, publishedTolerance }) =>
     publishedTolerance === null ? [] : [[`${name}\` with \`compat: 'hypmix'`, publishedTolerance] as const],
   );
@@ -302,6 +304,7 @@ function accuracyTable(part: (accuracy: Accuracy) => Tolerances): string {
       quantity: 'loss of well separated classes',
       cards: geometryCards().map(({ name, separated }) => [name, separated] as const),
     },
+    { quantity: 'pair losses', cards: lossCards().map(named) },
   ];
   const rows = all.flatMap((stated) => rowsOf(stated, part));
   const head =
@@ -309,23 +312,25 @@ function accuracyTable(part: (accuracy: Accuracy) => Tolerances): string {
   return head + rows.map((cells) => `| ${cells.join(' | ')} |\n`).join('');
 }
 
-function named({ name, tolerance }: { name: string; tolerance: Accuracy }) {
+function named({ name, tolerance }: { name: string; tolerance: CardErrors }) {
   return [name, tolerance] as const;
 }
 
-function rowsOf({ quantity, cards }: Stated, part: (accuracy: Accuracy) => Tolerances): string[][] {
-  const groups = new Map<string, (typeof cards)[number][]>();
-  for (const card of cards) {
-    const key = JSON.stringify(part(card[1]));
-    groups.set(key, [...(groups.get(key) ?? []), card]);
+function rowsOf({ quantity, cards }: Stated, part: Parameters<typeof accuracyTable>[0]): string[][] {
+  const groups = new Map<string, { names: string[]; errors: Tolerances }>();
+  for (const [name, accuracy] of cards) {
+    const errors = part(accuracy);
+    if (errors === undefined) continue;
+    const key = JSON.stringify(errors);
+    const { names } = groups.get(key) ?? groups.set(key, { names: [], errors }).get(key)!;
+    names.push(name);
   }
-  const lists = [...groups.values()].sort((a, b) => a.length - b.length);
-  const most = Math.max(...lists.map(({ length }) => length));
-  return lists.map((list) => {
-    const names = list.map(([name]) => `\`${name}\``).join(', ');
-    const isRest = list.length === most;
-    const what = isRest ? (lists.length > 1 ? `other ${quantity}` : quantity) : `${quantity}, ${names}`;
-    const { value, gradient, parameters } = part(list[0]![1]);
+  const lists = [...groups.values()].sort((a, b) => a.names.length - b.names.length);
+  const most = Math.max(...lists.map(({ names }) => names.length));
+  return lists.map(({ names, errors: { value, gradient, parameters } }) => {
+    const isRest = names.length === most;
+    const listed = names.map((name) => `\`${name}\``).join(', ');
+    const what = isRest ? (lists.length > 1 ? `other ${quantity}` : quantity) : `${quantity}, ${listed}`;
     return [what, ...[value, gradient, parameters].map(bound)];
   });
 }

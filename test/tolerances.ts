@@ -16,6 +16,8 @@ export const referenceError = {
   differences: 9e-8,
   /** Seven-point differences of formulas that are smooth on the scale of the step. */
   sevenPoints: 1e-9,
+  /** The same with the small steps that terms of logits times 1,000 need. */
+  steepTerms: 5e-8,
   fivePoints: 4e-8,
   nearlyLinear: 8e-9,
   /** Differences of an iterative mean of points that are 1e-4 from the rim. */

@@ -11,6 +11,8 @@ struct Tolerance {
 // Bounds for values, for a whole gradient relative to its norm, and for the gradients of scalar parameters.
 struct Tolerances {
   Tolerance value, gradient, parameters;
+
+  constexpr Tolerances with_value(Tolerance of_value) const { return {of_value, gradient, parameters}; }
 };
 
 // On the CPU, compared with float64 formulas; and on a CUDA device, compared with the CPU. A device splits the factors of a
@@ -18,11 +20,7 @@ struct Tolerances {
 struct Accuracy {
   Tolerances cpu, device;
 
-  constexpr Accuracy with_value(Tolerance value) const {
-    Accuracy out = *this;
-    out.cpu.value = value;
-    return out;
-  }
+  constexpr Accuracy with_value(Tolerance value) const { return {cpu.with_value(value), device}; }
   constexpr Accuracy with_parameters(Tolerance parameters) const {
     Accuracy out = *this;
     out.cpu.parameters = parameters;

@@ -11,6 +11,7 @@ namespace {
 using json::boolean;
 using json::number;
 using json::text;
+using json::tolerances;
 
 const char* points(Points where) {
   static constexpr const char* kNames[] = {"anywhere", "ball", "hyperboloid"};
@@ -93,7 +94,8 @@ template <class... Cards>
 std::string all_losses(LossList<Cards...>) {
   std::string out;
   ((out += (out.empty() ? "" : ",\n") + ("{\"name\":" + text(Cards::kInfo.name)) +
-           ",\"label\":" + text(Cards::kInfo.label) + ",\"formula\":" + text(Cards::kInfo.formula) + "}"),
+           ",\"label\":" + text(Cards::kInfo.label) + ",\"formula\":" + text(Cards::kInfo.formula) +
+           ",\"tolerance\":{" + tolerances(Cards::kInfo.tolerance) + "}}"),
    ...);
   return "[" + out + "]";
 }

@@ -1,6 +1,6 @@
 // The contract of a loss card. A pair loss reads the logits of an anchor with its positives and with its negatives, and
 // has one term per positive pair or one per anchor. A card states
-//   kInfo             name, label and formula of one term; the head comment names the source
+//   kInfo             name, label, formula of one term, and tolerance; the head comment names the source
 //   kLogSum           whether it reads the log-sum-exp of rate() times the logits of the positives
 //   kPairTerms        whether it reads sums of pair_term() over the positives
 //   kBalanced         whether it reads the weight of all anchors divided by that of the anchors with positives (for a
@@ -15,14 +15,20 @@
 #pragma once
 
 #include "ops/contrast.h"
+#include "ops/tolerance.h"
 
 namespace horoball {
 namespace {
+
+// The accuracy of most cards with temperatures from 0.05. Float32 logits are then up to 400, with errors of up to 2e-5,
+// which become relative errors of the weights of pairs.
+constexpr Tolerances kPairLossTolerances = {{1e-6, 1e-14}, {5e-5, 1e-12}, {1e-4, 1e-11}};
 
 struct LossInfo {
   const char* name;
   const char* label;
   const char* formula;  // of one term: p are the positives of the anchor, n its negatives, S the logits
+  Tolerances tolerance = kPairLossTolerances;  // on the CPU: there are no kernels for devices
 };
 
 // Parameters of the cards on losses/similarity.h, the multi-similarity and Proxy-Anchor losses.

@@ -9,8 +9,11 @@ namespace {
 namespace losses {
 
 struct Decoupled : LossCard {
-  static constexpr LossInfo kInfo = {
-      .name = "dcl", .label = "decoupled contrastive", .formula = "-S_p + log sum_n exp S_n"};
+  static constexpr LossInfo kInfo = {.name = "dcl",
+                                     .label = "decoupled contrastive",
+                                     .formula = "-S_p + log sum_n exp S_n",
+                                     // The two parts of a term cancel.
+                                     .tolerance = kPairLossTolerances.with_value({1e-5, 1e-14})};
 
   AnchorTerms terms(const AnchorSums& s) const {
     if (s.negatives == 0 || s.positives == 0) return {};

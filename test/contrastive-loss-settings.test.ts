@@ -1,0 +1,138 @@
+// contrastiveLoss against the formulas over many settings: temperatures from 0.05 to 1, scales and margins, curvatures,
+// geometries, and labels with any counts. The errors are those that the cards of the losses state.
+import test, { type ExecutionContext } from 'ava';
+import { parametersOf } from '../lib/batch-loss.ts';
+import { type ContrastiveLossName, contrastiveLosses, geometries } from '../lib/card-names.ts';
+import { geometryCard, lossCards } from '../lib/cards.ts';
+import { contrastiveLoss, type Geometry, type Matrix, matrix } from '../lib/index.ts';
+import { batch, optionsOf, samplesOf } from './loss-batch.ts';
+import { type Heads, type LogitNumbers, pairLoss, type SimilarityNumbers, slopeOf } from './oracle.ts';
+import { close, type RealsType, types } from './support.ts';
+import { allowed, referenceError } from './tolerances.ts';
+
+const [rows, refRows, cols] = [15, 9, 4];
+
+const logits: readonly LogitNumbers[] = [
+  { tauE: 1, tauH: 1, lambda: 1, c: 1 },
+  { tauE: 0.2, tauH: 0.5, lambda: 1, c: 3 },
+  { tauE: 0.1, tauH: 0.2, lambda: 0.5, c: 0.1 },
+  { tauE: 0.5, tauH: 0.1, lambda: 0.3, c: 0.01 },
+  { tauE: 0.05, tauH: 0.2, lambda: 3, c: 0.1 },
+  { tauE: 0.05, tauH: 0.05, lambda: 1, c: 0.1 },
+];
+const similarities: readonly SimilarityNumbers[] = [
+  { alpha: 2, beta: 50, base: 0.5, margin: 0.1 },
+  { alpha: 32, beta: 32, base: 0, margin: 0.1 },
+  { alpha: 0.5, beta: 1, base: -1, margin: 0 },
+  { alpha: 2, beta: 7, base: 0.3, margin: 1 },
+];
+/** Classes of one to several rows in no order, one large class among single rows, and pairs with one row left over. */
+const labelings: Readonly<Record<string, readonly number[]>> = {
+  ragged: Array.from({ length: rows }, (_, i) => ((i * i * 7) % 11) % 6),
+  'one large': Array.from({ length: rows }, (_, i) => (i < 9 ? 0 : i < 11 ? 1 : i)),
+  pairs: Array.from({ length: rows }, (_, i) => i >> 1),
+};
+const refLabels = Array.from({ length: refRows }, (_, i) => (i * 5) % 8);
+
+type Sides = Record<'euclidean' | 'hyperbolic', Matrix>;
+
+function batchOf(type: RealsType, geometry: Geometry, c: number): { anchors: Sides; references: Sides } {
+  const all = batch(type, rows + refRows, cols, c, geometry);
+  const part = ({ data, cols: width }: Matrix, from: number, to: number) =>
+    matrix(data.slice(from * width, to * width), to - from, width);
+  const sides = (from: number, to: number): Sides => ({
+    euclidean: part(all.euclidean, from, to),
+    hyperbolic: part(all.hyperbolic, from, to),
+  });
+  return { anchors: sides(refRows, rows + refRows), references: sides(0, refRows) };
+}
+
+/** The gradient of `value` in every number of `table`. */
+function slopesOf(table: readonly number[][], value: () => number, step: number): number[] {
+  return table.flatMap((row) =>
+    row.map((number, k) => {
+      const slope = slopeOf((shift) => {
+        row[k] = number + shift;
+        return value();
+      }, step);
+      row[k] = number;
+      return slope;
+    }),
+  );
+}
+
+interface Case {
+  readonly geometry: Geometry;
+  readonly loss: ContrastiveLossName;
+  readonly settings: LogitNumbers & SimilarityNumbers;
+  readonly labels: readonly number[];
+  readonly hasRef: boolean;
+}
+
+/** The result of a case, its samples, and the formula of its loss, given other parameters. */
+function computed(type: RealsType, { geometry, loss, settings, labels, hasRef }: Case) {
+  const { anchors, references } = batchOf(type, geometry, settings.c);
+  const given = { ...settings, geometry, loss, reduction: 'mean' } as const;
+  const options = { ...anchors, ...optionsOf(loss, settings), geometry, labels, reduction: 'mean' } as const;
+  const ref = hasRef ? { ref: { ...references, labels: refLabels } } : {};
+  const got = contrastiveLoss.sync<Float64Array | Float32Array>({ ...options, ...ref });
+  const [x, y] = [samplesOf(anchors), hasRef ? samplesOf(references) : null];
+  const candidates = hasRef ? refLabels : labels;
+  const isPositive = (i: number, j: number): boolean => labels[i] === candidates[j];
+  const value = (other: Partial<LogitNumbers> = {}): number =>
+    pairLoss(x, y, { ...given, ...other, isPositive });
+  return { got, x, value };
+}
+
+function checkGradients(t: ExecutionContext, type: RealsType, one: Case, what: string): void {
+  const { got, x, value } = computed(type, one);
+  const { tolerance } = cardOf(one.loss);
+  const { inner, distance } = geometryCard(one.geometry);
+  const { tauE, tauH, beta } = one.settings;
+  // Small compared with the scale on which the terms change.
+  const scaled = hasScales(one.loss);
+  const step = (1.5e-3 * Math.min(tauE, tauH)) / (scaled ? Math.max(1, beta) : 1);
+  const reference = scaled ? referenceError.steepTerms : referenceError.sevenPoints;
+  const rowsOf = (side: keyof Heads) => x.map((each) => each[side] as number[]);
+  const limit = allowed(type, tolerance.gradient, reference);
+  if (inner) close(t, got.gradEuclidean!.data, slopesOf(rowsOf('e'), value, step), limit, `${what}, e`);
+  if (distance !== null)
+    close(t, got.gradHyperbolic!.data, slopesOf(rowsOf('h'), value, step), limit, `${what}, h`);
+  const names = ['tauE', 'tauH', 'lambda', 'c'] as const;
+  const slope = (name: (typeof names)[number]) =>
+    slopeOf((shift) => value({ [name]: one.settings[name] + shift }), step * Math.min(1, one.settings[name]));
+  close(
+    t,
+    names.map((name) => got.gradParams![name]),
+    names.map(slope),
+    allowed(type, tolerance.parameters, reference),
+    `${what}, parameters`,
+  );
+}
+
+const cardOf = (loss: ContrastiveLossName) => lossCards().find(({ name }) => name === loss)!;
+const hasScales = (loss: ContrastiveLossName): boolean => Object.keys(parametersOf(loss)).length > 0;
+
+for (const geometry of geometries) {
+  for (const loss of contrastiveLosses) {
+    test(`${geometry} ${loss}: values and gradients are as accurate as the card states`, (t) => {
+      for (const numbers of logits) {
+        for (const similarity of hasScales(loss) ? similarities : similarities.slice(0, 1)) {
+          const settings = { ...numbers, ...similarity };
+          for (const type of types) {
+            const what = `${type.name} ${JSON.stringify(settings)}`;
+            for (const [kind, labels] of Object.entries(labelings)) {
+              for (const hasRef of [false, true]) {
+                const { got, value } = computed(type, { geometry, loss, settings, labels, hasRef });
+                const limit = allowed(type, cardOf(loss).tolerance.value);
+                close(t, [got.loss], [value()], limit, `${what} ${kind} ${hasRef}`);
+              }
+            }
+            const labels = labelings['ragged']!;
+            checkGradients(t, type, { geometry, loss, settings, labels, hasRef: false }, what);
+          }
+        }
+      }
+    });
+  }
+}
