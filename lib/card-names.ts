@@ -83,12 +83,13 @@ export const headConstants = {
 
 /**
  * The terms of each geometry's logit: the inner product, a distance, lambda, the curvature of the distance between tied
- * heads, and the space of its points. lib/cards.ts has the full cards, which need the core.
+ * heads and the norm of its gradient (0 if not constant), and the space of its points. lib/cards.ts has the full cards, which
+ * need the core.
  */
 export const geometryTerms = {
-  hybrid: { inner: true, distance: true, weighted: true, curved: true, points: 'ball' },
-  euclidean: { inner: true, distance: false, weighted: false, curved: false, points: null },
-  hyperbolic: { inner: false, distance: true, weighted: false, curved: true, points: 'ball' },
-  chordal: { inner: false, distance: true, weighted: false, curved: false, points: 'anywhere' },
-  lorentz: { inner: false, distance: true, weighted: false, curved: true, points: 'hyperboloid' },
+  hybrid: { inner: true, distance: true, weighted: true, curved: true, slope: 1, points: 'ball' },
+  euclidean: { inner: true, distance: false, weighted: false, curved: false, slope: 0, points: null },
+  hyperbolic: { inner: false, distance: true, weighted: false, curved: true, slope: 1, points: 'ball' },
+  chordal: { inner: false, distance: true, weighted: false, curved: false, slope: 2, points: 'anywhere' },
+  lorentz: { inner: false, distance: true, weighted: false, curved: true, slope: 1, points: 'hyperboloid' },
 } as const;

@@ -159,7 +159,8 @@ ${headConstants()}} as const;
 
 /**
  * The terms of each geometry's logit: the inner product, a distance, lambda, the curvature of the distance between tied
- * heads, and the space of its points. lib/cards.ts has the full cards, which need the core.
+ * heads and the norm of its gradient (0 if not constant), and the space of its points. lib/cards.ts has the full cards, which
+ * need the core.
  */
 export const geometryTerms = {
 ${geometryCards().map(termsOf).join('')}} as const;
@@ -191,6 +192,7 @@ function termsOf(card: GeometryCard): string {
     distance: card.distance !== null,
     weighted: card.weighted,
     curved: distanceCard(card, true)?.curved ?? false,
+    slope: distanceCard(card, true)?.slope ?? 0,
     points: distanceCard(card, false)?.points ?? null,
   };
   const text = Object.entries(terms).map(

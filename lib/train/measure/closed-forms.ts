@@ -1,10 +1,11 @@
 import { geometryTerms, headConstants } from '../../card-names.ts';
+import type { TrainedGeometry } from '../options/define.ts';
 import type { RunConfig } from '../options/options.ts';
 
 /** The parameters of a tied pair's logit, except its cosine. */
 export interface Setting {
   /** The terms of the geometry's logit. */
-  terms: { inner: boolean; distance: boolean; weighted: boolean; curved: boolean };
+  terms: { inner: boolean; distance: boolean; weighted: boolean; curved: boolean; slope: number };
   tauE: number;
   tauH: number;
   lambda: number;
@@ -17,6 +18,15 @@ export interface Setting {
 /** The parameters of a run's logit. */
 export function settingOf({ geometry, t_e, t_h, lam, hyp_c, clip_r }: RunConfig): Setting {
   return { terms: geometryTerms[geometry], tauE: t_e, tauH: t_h, lambda: lam, c: hyp_c, clip: clip_r };
+}
+
+/**
+ * Whether a geometry has closed forms here: its distance is that of the ball, or a multiple of the Euclidean distance. Both
+ * are distances along shortest paths, whose gradient has a constant norm.
+ */
+export function hasClosedForm(geometry: TrainedGeometry): boolean {
+  const { distance, slope } = geometryTerms[geometry];
+  return !distance || slope > 0;
 }
 
 /** The logit of a pair at a given cosine, and its derivatives. */
@@ -39,7 +49,7 @@ export function radiusOfTied({ c, clip }: Pick<Setting, 'c' | 'clip'>): number {
 
 /**
  * The logit of a tied pair: `cos / tauE - lambda d / tauH`, with `d = 2/sqrt c arsinh sqrt u`, `u = 2 c r^2 (1 - cos) /
- * a^2`, `a = 1 - c r^2` for the ball's common radius r; chordal: `-2 r sqrt(2 (1 - cos)) / tauH`.
+ * a^2`, `a = 1 - c r^2` for the ball's common radius r; without curvature `d = slope r sqrt(2 (1 - cos))`.
  *
  * Derivatives: `dd/dcos = -(2/sqrt c) (c r^2/a^2) / sqrt(u (1 + u))` and, finite even at cos 1,
  * `dd/dtheta = 2 r cos(theta/2) / (a sqrt(1 + u))`. The page with sliders embeds the source of this function and of
@@ -52,11 +62,12 @@ export function pairCurve({ terms, tauE, tauH, lambda, c, clip }: Setting, cos: 
   const r = radiusOfTied({ c, clip });
   const a = 1 - c * r * r;
   const u = (2 * c * r * r * (1 - cos)) / (a * a);
-  const chord = !terms.curved;
-  const distance = chord ? 2 * r * Math.sqrt(2 * (1 - cos)) : (2 / root) * Math.asinh(Math.sqrt(u));
-  const perAngle = (2 * r * Math.sqrt((1 + cos) / 2)) / (chord ? 1 : a * Math.sqrt(1 + u));
-  const perCosine = chord
-    ? (2 * r) / Math.sqrt(2 * (1 - cos))
+  const { curved: isCurved, slope } = terms;
+  const distance = isCurved ? (2 / root) * Math.asinh(Math.sqrt(u)) : slope * r * Math.sqrt(2 * (1 - cos));
+  const perAngle =
+    ((isCurved ? 2 : slope) * r * Math.sqrt((1 + cos) / 2)) / (isCurved ? a * Math.sqrt(1 + u) : 1);
+  const perCosine = !isCurved
+    ? (slope * r) / Math.sqrt(2 * (1 - cos))
     : ((2 / root) * ((c * r * r) / (a * a))) / Math.sqrt(u * (1 + u));
   const flat = terms.inner ? 1 / tauE : 0;
   const curved = terms.distance ? (terms.weighted ? lambda : 1) / tauH : 0;

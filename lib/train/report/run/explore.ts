@@ -1,5 +1,6 @@
 import { geometryTerms, headConstants, logitDefaults } from '../../../card-names.ts';
-import { pairCurve, radiusOfTied } from '../../measure/closed-forms.ts';
+import { hasClosedForm, pairCurve, radiusOfTied } from '../../measure/closed-forms.ts';
+import { trainedGeometries } from '../../options/define.ts';
 import { ticks } from '../charts/chart.ts';
 import { geometryColors } from '../charts/color.ts';
 import { type Html, html } from '../html.ts';
@@ -25,6 +26,8 @@ const sliders: readonly Slider[] = [
   { key: 'c', label: 'c (curvature -c)', range: [0.01, 14], value: logitDefaults.c },
   { key: 'width', label: 'effective dimension of the negatives', range: [3, 128], value: 16 },
 ];
+
+const geometries = trainedGeometries.filter(hasClosedForm);
 
 /** Source code of the functions that the page's script calls. */
 const functions = Object.entries({ radiusOfTied, pairCurve, ticks })
@@ -61,9 +64,9 @@ function chart(id: string, title: string, note: string): Html {
 }
 
 const script = `
-const names = ${JSON.stringify(Object.keys(geometryColors))};
+const names = ${JSON.stringify(geometries)};
 const terms = ${JSON.stringify(geometryTerms)};
-const colors = ${JSON.stringify(Object.values(geometryColors))};
+const colors = ${JSON.stringify(geometries.map((name) => geometryColors[name]))};
 const cells = 800;
 // Midpoints of equal angle steps: fine near cosine 1, and never at the ends.
 const angles = Array.from({ length: cells }, (_, i) => Math.PI * (i + 0.5) / cells);

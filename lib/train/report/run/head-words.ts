@@ -1,5 +1,5 @@
 import { geometryTerms } from '../../../card-names.ts';
-import { chordFit } from '../../measure/closed-forms.ts';
+import { chordFit, hasClosedForm } from '../../measure/closed-forms.ts';
 import type { Ranks } from '../../measure/types.ts';
 import type { RunConfig } from '../../options/options.ts';
 import { fixed } from '../tables.ts';
@@ -21,7 +21,7 @@ export function rankingText(ranks: Ranks | null | undefined): string | null {
 export function curvatureText(config: RunConfig): string | null {
   const { geometry, t_h, lam, hyp_c: c, clip_r: clip } = config;
   const { curved, weighted } = geometryTerms[geometry];
-  if (config.head !== 'hypmix' || !curved) return null;
+  if (config.head !== 'hypmix' || !curved || !hasClosedForm(geometry)) return null;
   const { slope, offset, error } = chordFit({ c, clip });
   const scale = (weighted ? lam : 1) / t_h;
   const digits = (value: number): string => String(Number(value.toPrecision(2)));

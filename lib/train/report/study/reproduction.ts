@@ -1,7 +1,7 @@
 /** The page of `horoball reproduce`: one section per question of the paper. */
 import { join } from 'node:path';
 import { writeText } from '../../../io/text.ts';
-import { pairCurve, settingOf } from '../../measure/closed-forms.ts';
+import { hasClosedForm, pairCurve, settingOf } from '../../measure/closed-forms.ts';
 import type { NegativeProfiles } from '../../measure/types.ts';
 import type { RunConfig } from '../../options/options.ts';
 import { readRun } from '../../run/read.ts';
@@ -131,7 +131,8 @@ ${shown.config.geometry} run; the weights are those of each geometry at the temp
 function theorySection(best: readonly RunRecord[]): Part {
   if (best.length === 0) return null;
   const cosines = Array.from({ length: 39 }, (_, i) => -0.95 + i * 0.05);
-  const curves = best.map(
+  const formulas = best.filter(({ config }) => hasClosedForm(config.geometry));
+  const curves = formulas.map(
     ({ config }): Series => ({
       name: config.geometry,
       color: geometryColors[config.geometry],
@@ -139,7 +140,7 @@ function theorySection(best: readonly RunRecord[]): Part {
       y: cosines.map((cosine) => 1 / pairCurve(settingOf(config), cosine).slope),
     }),
   );
-  const measured = best.flatMap(({ config, snapshot }) =>
+  const measured = formulas.flatMap(({ config, snapshot }) =>
     snapshot?.negatives ? [shareChart(config, snapshot.negatives)] : [],
   );
   const rows = best.flatMap(({ config, snapshot }) => {
