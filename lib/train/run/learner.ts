@@ -18,10 +18,10 @@ import type { LossValues, ScalerState } from '../lane/types.ts';
 import type { RunConfig } from '../options/options.ts';
 import { configError, learnableNames, parseConfig } from '../options/resolve.ts';
 import { createEmbedder, createLoss, createOptimizer, createProxies, createTreeLoss } from './construct.ts';
+import { divergenceText } from './divergence.ts';
 import { LearnableScalars } from './learnable.ts';
 import type { StepBatch } from './source.ts';
 import { neverStops, type StopPoints } from './stop.ts';
-import { divergenceText } from './warnings.ts';
 
 /** Rows of a batch, followed by rows of the cross-batch memory. */
 interface Rows extends LossInputs, Disposable {

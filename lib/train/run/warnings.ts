@@ -39,16 +39,3 @@ export function warnOfSkipped(
 export function skippedText({ path, reason }: Skipped): string {
   return `skipped ${path}: ${reason}`;
 }
-
-/**
- * The message about a loss or gradient that is not finite.
- * @param where - the first part of the network that is not; null if all are finite
- */
-export function divergenceText(step: number, what: string, where: string | null): string {
-  const location = where === null ? '' : ` (first non-finite value: ${where})`;
-  const advice =
-    step === 1 && where === null
-      ? 'No weight has changed yet: use values of t_e, t_h, lam and hyp_c that are nearer to their defaults.'
-      : 'Use a lower lr, or a higher t_e and t_h.';
-  return `[train] step ${step}: ${what}${location}. ${advice}`;
-}

@@ -2,12 +2,7 @@ import test from 'ava';
 import { Listeners } from '../../../lib/train/run/hooks.ts';
 import { iterableSource } from '../../../lib/train/run/source.ts';
 import { startState } from '../../../lib/train/run/state.ts';
-import {
-  divergenceText,
-  invalidLinesText,
-  reportFailureText,
-  warnOfSkipped,
-} from '../../../lib/train/run/warnings.ts';
+import { invalidLinesText, reportFailureText, warnOfSkipped } from '../../../lib/train/run/warnings.ts';
 
 test('the warning about a missing report states the reason and, if there is a folder, the command', (t) => {
   const error = new Error('no pixels');
@@ -32,11 +27,4 @@ test('reports an unreadable image once', async (t) => {
   for (const _ of [1, 2]) warnOfSkipped(run);
   await listeners.flush();
   t.deepEqual(texts, ['skipped a.jpg: it is damaged']);
-});
-
-test('the advice for a loss that is not finite depends on whether a step was taken', (t) => {
-  const first = divergenceText(1, 'the loss is not finite', null);
-  t.regex(first, /^\[train\] step 1: the loss is not finite\. No weight has changed yet: .* hyp_c/);
-  t.regex(divergenceText(2, 'x', null), /step 2: x\. Use a lower lr/);
-  t.regex(divergenceText(1, 'x', 'norm'), /step 1: x \(first non-finite value: norm\)\. Use a lower lr/);
 });
