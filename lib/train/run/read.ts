@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { runSteps } from '../../call/run.ts';
 import { filePath } from '../../check.ts';
 import { coded } from '../../errors.ts';
 import { readInside } from '../../io/inside.ts';
@@ -34,7 +35,8 @@ export async function readRun(path: string): Promise<RunRecord> {
 
 /** Reads a run's metrics.jsonl; no rows if the file does not exist. */
 export async function readRows(path: string): Promise<Lines<Row>> {
-  return parseRows((await readInside(join(path, 'metrics.jsonl'))) ?? '');
+  const text = (await readInside(join(path, 'metrics.jsonl'))) ?? '';
+  return await runSteps('readRun', undefined, () => parseRows(text));
 }
 
 /**

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { pause, type Steps } from '../../call/run.ts';
 import { damaged, parsedJson } from '../../io/json.ts';
 import { jsonChecksumAdvice, withoutChecksum } from '../../io/json-checksum.ts';
 import type {
@@ -257,11 +258,14 @@ export interface Lines<T> {
  */
 export const maxInvalid = 1000;
 
+/** Lines between two reads of the clock, at about 10 µs per line. */
+const linesPerSlice = 32;
+
 /**
  * Parses JSON lines. Invalid lines are skipped and counted, except for a truncated last line (a killed process). After
  * {@link maxInvalid} of them, all further lines count as invalid.
  */
-export function parseLines<T>(text: string, schema: z.ZodType<T>): Lines<T> {
+export function* parseLines<T>(text: string, schema: z.ZodType<T>): Steps<Lines<T>> {
   const rows: T[] = [];
   let invalid: InvalidLines | null = null;
   for (let at = 0, number = 1; at < text.length; number++) {
@@ -270,6 +274,7 @@ export function parseLines<T>(text: string, schema: z.ZodType<T>): Lines<T> {
     const isEmpty = end === at;
     const line = text.slice(at, end);
     at = end + 1;
+    if (number % linesPerSlice === 0) yield pause;
     if (isEmpty) continue;
     const isRead: boolean = invalid === null || invalid.count < maxInvalid;
     const problem: string | null = isRead ? parseLine(line, schema, rows) : '';
@@ -312,7 +317,7 @@ export function problemOf({ issues }: z.ZodError): string {
 }
 
 /** Parses metrics.jsonl. */
-export function parseRows(text: string): Lines<Row> {
+export function parseRows(text: string): Steps<Lines<Row>> {
   return parseLines<Row>(text, row);
 }
 

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
+import { runSteps } from '../../call/run.ts';
 import { coded } from '../../errors.ts';
 import { ensureFolder } from '../../io/folder.ts';
 import { leadsTo, openInside, readInside } from '../../io/inside.ts';
@@ -180,7 +181,9 @@ async function readFiles(path: string): Promise<Files> {
     );
   const lines = (await readInside(resultsOf(path))) ?? '';
   const name = resolve(path).split(/[\\/]/).at(-1)!;
-  const { rows: results, invalid } = parseLines<Result>(lines, resultSchema);
+  const { rows: results, invalid } = await runSteps('sweep', undefined, () =>
+    parseLines<Result>(lines, resultSchema),
+  );
   if ((invalid?.count ?? 0) > maxInvalid)
     throw damaged(resultsOf(path), `it has more than ${maxInvalid} invalid lines (${invalid!.first})`);
   const { known, ...parsed } = parsePlan(plan, file);

@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import { nextTurn } from '../../../lib/call/next-turn.ts';
 import { openDataset } from '../../../lib/train/data/registry.ts';
+import { withLongestTurn } from '../../longest-turn.ts';
 import { imageNames, temporary } from './support.ts';
 
 test('a CSV list may have quotes, any line endings, a byte-order mark and columns in any order', async (t) => {
@@ -124,20 +124,9 @@ test('a list of many labels does not occupy the main thread at once', async (t) 
   const file = path.join(await temporary(t), 'list.csv');
   const lines = Array.from({ length: 200_000 }, (_, i) => `${i}.jpg,label ${i},family ${i % 100}`);
   await writeFile(file, `path,label,tree\n${lines.join('\n')}`);
-  let [before, longest, isOpen] = [performance.now(), 0, false];
-  const began = before;
-  const end = openDataset('csv', file).finally(() => {
-    isOpen = true;
-  });
-  while (!isOpen) {
-    await nextTurn();
-    const now = performance.now();
-    longest = Math.max(longest, now - before);
-    before = now;
-  }
-  const { train, test: unseen } = await end;
+  const { result, share } = await withLongestTurn(openDataset('csv', file));
+  const { train, test: unseen } = result;
   t.deepEqual([train.classes.length, unseen.classes.at(-1)], [100_000, 'label 199999']);
-  const share = longest / (performance.now() - began);
   t.log(`the longest turn takes ${(100 * share).toFixed(0)}% of the time`);
   t.true(share < 0.5);
 });

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { parseConfig } from '../../../lib/train/options/resolve.ts';
 import { readConfig, readRows, readRun } from '../../../lib/train/run/read.ts';
+import { withLongestTurn } from '../../longest-turn.ts';
 import { temporary, writeTree } from '../data/support.ts';
 import { evaluationRow, fakeSnapshot, stepRow } from '../fake-run.ts';
 
@@ -87,4 +88,16 @@ test('escapes control characters of a file in error messages', async (t) => {
   });
   const error = await t.throwsAsync(readRun(root), { code: 'ERR_HOROBALL_FORMAT' });
   t.regex(error.message, /lr: expected .*, got '\\x1b\[2J\\x0d\\x9b'/);
+});
+
+test('a long log does not occupy the main thread at once', async (t) => {
+  const folder = await temporary(t);
+  const lines = Array.from({ length: 20_000 }, (_, i) => JSON.stringify({ ...stepRow(1), step: i + 1 }));
+  await writeTree(folder, {
+    'config.json': JSON.stringify(parseConfig()),
+    'metrics.jsonl': `${lines.join('\n')}\n`,
+  });
+  const { result, share } = await withLongestTurn(readRun(folder));
+  t.is(result.rows.length, lines.length);
+  t.true(share < 0.5);
 });

@@ -1,13 +1,16 @@
 import test from 'ava';
-import { parseRows, parseSnapshot } from '../../../lib/train/run/run-schema.ts';
+import { runStepsSync } from '../../../lib/call/run.ts';
+import type { Row } from '../../../lib/train/run/record.ts';
+import { type Lines, parseRows, parseSnapshot } from '../../../lib/train/run/run-schema.ts';
 import { evaluationRow, fakeSnapshot, stepRow } from '../fake-run.ts';
 
 const text = (row: object): string => JSON.stringify(row);
+const rowsOf = (lines: string): Lines<Row> => runStepsSync('readRun', parseRows(lines));
 
 test('rows round-trip, and unmeasured numbers are NaN', (t) => {
   const rows = [stepRow(1), evaluationRow(1, 0.5)];
-  t.deepEqual(parseRows(rows.map(text).join('\n')), { rows, invalid: null });
-  const { rows: read } = parseRows(text({ ...stepRow(1), loss: null }));
+  t.deepEqual(rowsOf(rows.map(text).join('\n')), { rows, invalid: null });
+  const { rows: read } = rowsOf(text({ ...stepRow(1), loss: null }));
   t.is((read[0] as { loss: number }).loss, Number.NaN);
 });
 
@@ -19,7 +22,7 @@ for (const [name, line, problem] of [
   ['an overlong line', `"${'x'.repeat(2 ** 20)}"`, /^line 1: it has more than 1048576 characters$/],
 ] as const) {
   test(`${name} is skipped, with the reason`, (t) => {
-    const { rows, invalid } = parseRows(`${line}\n${text(stepRow(2))}\n`);
+    const { rows, invalid } = rowsOf(`${line}\n${text(stepRow(2))}\n`);
     t.deepEqual([rows.length, invalid!.count], [1, 1]);
     t.regex(invalid!.first, problem);
   });
@@ -27,14 +30,14 @@ for (const [name, line, problem] of [
 
 test('millions of lines that are not rows are counted quickly', (t) => {
   const before = process.cpuUsage();
-  const { rows, invalid } = parseRows(`${text(stepRow(1))}\n${'1\n'.repeat(2e6)}${text(stepRow(2))}\n`);
+  const { rows, invalid } = rowsOf(`${text(stepRow(1))}\n${'1\n'.repeat(2e6)}${text(stepRow(2))}\n`);
   const { user, system } = process.cpuUsage(before);
   t.deepEqual([rows.length, invalid], [1, { count: 2e6 + 1, first: 'line 2: expected object, got number' }]);
   t.true(user + system < 1e6, `${(user + system) / 1000} ms`);
 });
 
 test('a last line truncated by a kill is not counted as invalid', (t) => {
-  t.deepEqual(parseRows(`${text(stepRow(1))}\n{"type":`).invalid, null);
+  t.deepEqual(rowsOf(`${text(stepRow(1))}\n{"type":`).invalid, null);
 });
 
 const whole = fakeSnapshot();

@@ -1,4 +1,5 @@
 import test from 'ava';
+import { runStepsSync } from '../../../../lib/call/run.ts';
 import {
   gradientChart,
   learnableChart,
@@ -97,7 +98,7 @@ test('unmeasured recall and spread are written as null and drawn as gaps', (t) =
   ];
   const text = rows.map((row) => `${JSON.stringify(row)}\n`).join('');
   t.true(text.includes('"alignment":null'));
-  const read = parseRows(text);
+  const read = runStepsSync('readRun', parseRows(text));
   t.is(read.invalid, null);
   t.deepEqual(evaluationsOf(read.rows)[0]!.spread, spread);
   t.regex(spreadChart(read.rows)!.text, /within classes \(not measured\)/);
