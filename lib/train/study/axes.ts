@@ -18,10 +18,25 @@ export const axisNames: readonly AxisName[] = optionsWhere(({ sweepable }) => sw
 export function parseAxis(name: AxisName, text: string): Axis {
   const range = /^([\d.e+-]+):([\d.e+-]+)$/i.exec(text);
   if (range) return rangeOf(name, text, Number(range[1]), Number(range[2]));
-  const values = text.split(/,(?![^[(]*[\])])/).map((value) => value.trim());
+  const values = splitOutsideBrackets(text).map((value) => value.trim());
   if (values.some((value) => value === ''))
     throw refused(name, 'comma-separated values without empty ones', text);
   return { values: [...new Set(values)] };
+}
+
+/** Splits at commas, except those whose next bracket is a closing one. From the right, so that each is looked at once. */
+function splitOutsideBrackets(text: string): string[] {
+  const parts: string[] = [];
+  let [end, isInside] = [text.length, false];
+  for (let at = text.length - 1; at >= 0; at--) {
+    const char = text[at]!;
+    if (/[[\]()]/.test(char)) isInside = char === ']' || char === ')';
+    if (char !== ',' || isInside) continue;
+    parts.push(text.slice(at + 1, end));
+    end = at;
+  }
+  parts.push(text.slice(0, end));
+  return parts.reverse();
 }
 
 function rangeOf(name: AxisName, text: string, low: number, high: number): Axis {

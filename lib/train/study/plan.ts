@@ -53,6 +53,8 @@ export const matchedAt = 0.5;
 
 /** Maximum number of runs in a study, because plan, results and report are held in memory. */
 export const maxRuns = 100_000;
+/** Maximum number of cells, so that sweep.json stays within the limits of its reader. */
+export const maxCells = 5000;
 /** Maximum length of a cell's id, so that a run's name is a valid file name. */
 const longestId = 200;
 
@@ -89,6 +91,7 @@ export function makePlan({ axes, seeds, base = {}, controls = false, draws = nul
     const key = arm + signature(config);
     return !seen.has(key) && seen.add(key);
   });
+  if (kept.length > maxCells) throw tooManyCells(String(kept.length));
   return { cells: named(kept, varied), seeds: [...seeds], varied };
 }
 
@@ -107,6 +110,11 @@ function geometryNames(axis: Axis | undefined): string[] {
 
 function tooMany(got: string): RangeError {
   const message = `[sweep] seeds: expected a study of at most ${maxRuns} runs, got ${got}. Pass fewer values or seeds.`;
+  return coded('ERR_HOROBALL_CONFIG', message, RangeError);
+}
+
+function tooManyCells(got: string): RangeError {
+  const message = `[sweep] options: expected a study of at most ${maxCells} different settings, got ${got}. Pass fewer values, or --random.`;
   return coded('ERR_HOROBALL_CONFIG', message, RangeError);
 }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { readStudy, StudyFolder } from '../../../lib/train/study/folder.ts';
-import type { StudyPlan } from '../../../lib/train/study/plan.ts';
+import { maxCells, type StudyPlan } from '../../../lib/train/study/plan.ts';
 import { sweep } from '../../../lib/train/study/runner.ts';
 import { temporary } from '../tiny-data.ts';
 import { plan, quick } from './synthetic-study.ts';
@@ -157,4 +157,13 @@ test('rejects results with more than a thousand invalid lines, and does not rewr
   await t.throwsAsync(readStudy(path), refused);
   await t.throwsAsync(folder.lock(), refused);
   t.is(await readFile(file, 'utf8'), text);
+});
+
+test('the largest plan can be written and read again', async (t) => {
+  const { path, remove } = await temporary();
+  t.teardown(remove);
+  const small = plan();
+  const cells = Array.from({ length: maxCells }, (_, i) => ({ ...small.cells[0]!, id: `cell-${i}` }));
+  const folder = await StudyFolder.open(path, { ...small, cells });
+  t.is(folder.plan.cells.length, maxCells);
 });

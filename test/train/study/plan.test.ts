@@ -100,6 +100,14 @@ test('rejects a study of too many runs before planning it', (t) => {
   t.throws(() => makePlan({ axes: {}, seeds: Array(40_000).fill(1) }), refused);
 });
 
+test('rejects a study whose plan would be too long to read', (t) => {
+  const many = Array.from({ length: 2600 }, (_, i) => i + 1).join();
+  t.throws(() => makePlan({ axes: axes({ lr: many, geometry: 'euclidean,hybrid' }), seeds: [1] }), {
+    code: 'ERR_HOROBALL_CONFIG',
+    message: /a study of at most 5000 different settings, got 5200\. Pass fewer values/,
+  });
+});
+
 test('the names of runs are at most 200 characters and differ', (t) => {
   const paths = Array.from({ length: 300 }, (_, i) => `${'x'.repeat(300)}${i}`);
   const plan = makePlan({ axes: axes({ path: paths.join(), geometry: 'hybrid' }), seeds: [1] });
