@@ -161,7 +161,7 @@ const operations: readonly Operation[] = [
   },
 ];
 
-/** The bfloat16 step compared with the float32 step, on CPUs with bfloat16 instructions. */
+/** Target on CPUs with bfloat16 instructions: a bfloat16 step takes at most 0.667 of the time of a float32 step. */
 const halfBar: Bar | undefined = /\b(avx512_bf16|amx_bf16)\b/.test(cpuFlags())
   ? { of: 'ratio', atMost: 0.667 }
   : undefined;

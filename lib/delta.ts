@@ -42,9 +42,9 @@ export type DeltaMetricOptions =
 /** Parameters of {@link gromovDelta} besides the metric. */
 export interface DeltaParameters {
   /**
-   * Contents of the matrix. Default: `distances` if it looks like a distance matrix (square, nonnegative and, to within
-   * 1% of its largest element, symmetric with a zero diagonal, because distances from a Gram matrix are no more
-   * accurate), otherwise `points`.
+   * Contents of the matrix. Default: `distances` if the matrix is square, nonnegative, and symmetric with a zero diagonal;
+   * otherwise `points`. The tolerance is 1% of the largest element, because distances from a Gram matrix can be that
+   * inaccurate.
    */
   input?: 'points' | 'distances' | undefined;
   /** Rows per random subset, 2 or more; default 2,000, or all if there are fewer. */

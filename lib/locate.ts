@@ -14,7 +14,7 @@ export class Locator {
   readonly #here: string;
 
   constructor() {
-    // A bundle in CommonJS has a file name, but no URL.
+    // In a CommonJS bundle, import.meta.url is undefined, but __filename is set.
     this.#here = import.meta.url ?? builtin('node:url').pathToFileURL(__filename).href;
     this.require = builtin('node:module').createRequire(this.#here);
   }

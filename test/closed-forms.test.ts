@@ -37,7 +37,7 @@ test('the maps at 0 have the slopes of tanh and artanh at every radius', (t) => 
     const k = Math.sqrt(c);
     const exp = radii.map((r) => radial((u, w) => expmap0.vjp.sync(u, w, { c }), r));
     exp.forEach((got, i) => {
-      // Compared with the tangential part, which is larger: the radial part is a small difference.
+      // The tolerance is absolute, at the scale of the tangential part: the radial part is a small difference of larger terms.
       t.true(Math.abs(got - 1 / Math.cosh(k * radii[i]!) ** 2) <= rounding, `expmap0 at ${radii[i]}: ${got}`);
     });
     const reach = radii.filter((r) => k * r < 0.999);

@@ -12,7 +12,7 @@ import { input } from './product.ts';
 const scale = 32;
 const margin = 0.1;
 
-/** Losses of one batch against proxies with all gradients. The proxies are the anchors of Proxy-Anchor. */
+/** Proxy losses of one batch and all their gradients. Proxy-Anchor uses the proxies as anchors; NT-Xent uses the batch. */
 export function proxyLossSuite({ name, rows, proxies, dim }: ProxyShape, threads: number): Suite {
   const next = uniform(41);
   const labels = Int32Array.from({ length: rows }, () => Math.floor(proxies * next()));

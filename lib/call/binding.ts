@@ -81,7 +81,7 @@ export interface CoreInfo {
   readonly threads: number;
 }
 
-/** Describes a core that was loaded. */
+/** Describes a loaded core. */
 export function infoOf({ cpu: { level, levels, threads } }: Core): CoreInfo {
   return { level: level as string, levels, threads };
 }

@@ -140,7 +140,7 @@ async function reproduce(options: ReproduceOptions): Promise<void> {
 }
 
 /**
- * Measures the speed of this machine, chooses the runs that fit into the budget, and reports the choice; null if the
+ * Measures the speed of this machine, chooses the runs that fit the budget, and reports the choice; null if the
  * user stopped the measurement.
  */
 async function chosen(

@@ -22,7 +22,7 @@ const storage: Readonly<
   13: { bytes: 8, make: (length) => new BigUint64Array(length) },
 };
 
-/** The maximum number of dimensions, flags or widths; NumPy has at most 64 dimensions. */
+/** Maximum number of 32-bit integers in an element (dimensions, array flags, field-name length); NumPy allows 64 dimensions. */
 const maxWords = 64;
 const int32 = 5;
 const uint32 = 6;

@@ -1,4 +1,4 @@
-/** Networks as data: backbone and head, independent of the runtime. */
+/** Descriptions of networks: backbone and head, independent of the runtime. */
 import type { Compat } from '../check.ts';
 
 /** Per-channel mean or standard deviation of images in [0, 1]: red, green, blue. */

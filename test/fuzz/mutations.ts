@@ -7,7 +7,7 @@ const extremes = [0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0xffff, 0x7fffffff, 0x80000000
 
 const place = fc.nat(2 ** 30);
 
-/** One change of some bytes; `at` is taken modulo the length. */
+/** One mutation of the bytes; `at` is taken modulo the length. */
 const byteChange = fc.oneof(
   fc.record({ kind: fc.constant('set' as const), at: place, value: fc.nat(255) }),
   fc.record({ kind: fc.constant('flip' as const), at: place, value: fc.nat(7) }),

@@ -59,7 +59,7 @@ export class MatWriter {
     );
   }
 
-  /** `inner` inside `depth` cells of one element each. */
+  /** Wraps `inner` in `depth` nested 1x1 cell arrays. */
   nested(inner: Buffer, depth: number): Buffer {
     let value = inner;
     for (let i = 0; i < depth; i++) value = this.matrix(1, [1, 1], '', value);

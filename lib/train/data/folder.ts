@@ -65,7 +65,7 @@ export function halves(all: Split, root: string): { train: Split; test: Split } 
  * Lists the classes below a folder. A folder that contains images is a class, including its subfolders, as in torchvision;
  * a folder that only contains folders is a node of the class tree. Hidden files are skipped.
  *
- * @param ignored - counts the files in class folders without an image extension
+ * @param ignored - counts the files without an image extension in class folders
  */
 export async function readClasses(root: string, ignored: IgnoredFiles = new IgnoredFiles()): Promise<Split> {
   const found: Found[] = [];

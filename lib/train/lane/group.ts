@@ -33,7 +33,7 @@ export interface Place extends RankPlace {
   port: number;
   /** Whether a launcher (torchrun) serves the store. */
   launched: boolean;
-  /** How often the launcher has restarted the group. */
+  /** Number of times the launcher has restarted the group. */
   restarts: number;
 }
 

@@ -15,7 +15,11 @@ export interface Protocol {
   queries?: number | undefined;
 }
 
-/** Adapts a protocol to the images that are readable. @param indices - index of each row's image in the split */
+/**
+ * Returns the protocol with `queries` reduced to the readable query images.
+ *
+ * @param indices - index of each row's image in the split
+ */
 export function protocolOf({ ks, queries }: Protocol, indices: Int32Array): Protocol {
   if (queries === undefined) return { ks };
   return { ks, queries: indices.reduce((count, index) => count + (index < queries ? 1 : 0), 0) };

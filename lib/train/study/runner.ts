@@ -15,7 +15,7 @@ export interface SweepHooks {
   onRun?: (run: { cell: Cell; seed: number; done: number; total: number }) => void;
   /** Called after each run. */
   onResult?: (result: Result) => void;
-  /** Writes the study's report; called with its folder after each run and at the end, and awaited. */
+  /** Writes the study's report; called with its folder, and awaited, after each run and at the end. */
   report?: (folder: string) => Promise<void>;
   /** Hooks of the runs themselves. */
   onStep?: TrainHooks['onStep'];

@@ -1,6 +1,6 @@
-// Squared differences of a tile of pairs: s = |x|^2 + |y|^2 - 2<x,y> from the matrix product. Where that would cancel, they
-// are recomputed from the differences of the packed coordinates, and where those are not accurate enough, from the rows in
-// float64.
+// Squared differences of a tile of pairs: s = |x|^2 + |y|^2 - 2<x,y> from the matrix product. If s would lose digits to
+// cancellation, it is recomputed from the differences of the packed coordinates; if those are not accurate enough, from the
+// rows in float64.
 #pragma once
 
 #include "cpu/pairwise/prepared_rows.h"

@@ -26,7 +26,7 @@ std::span<const RowFormula> row_formulas();
 // inside_of (ops/row_slopes.h) of the square high + low.
 double row_inside(bool hypmix, double c, double high, double low);
 
-// The divisor of a midpoint's weights (ops/row/midpoint.h).
+// The divisor of a midpoint's weights (ops/row/midpoint.h), from the largest weight.
 double row_weight_unit(double largest);
 
 }  // namespace horoball::rowwise

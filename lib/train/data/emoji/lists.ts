@@ -1,4 +1,4 @@
-/** The CSV lists of the data set: every image with its class, under two splits of the classes. */
+/** The CSV lists of the data set, one per split of the classes, and one for the additional images. Each row has an image and its class. */
 import { random, shuffle } from '../../../random.ts';
 
 /** Folders of images: those of the benchmark, and those of additional sets. */
