@@ -5,11 +5,11 @@ import { addNotes } from './help.ts';
 import { jsonLine } from './json.ts';
 import { folded, textTable } from './table.ts';
 
-/** `horoball recipes`: the published commands, the options they resolve to, and their published results. */
+/** `horoball recipes`: the published commands and other presets, the options they resolve to, and the published results. */
 export function recipesCommand(): Command {
   const command = new Command('recipes')
     .description(
-      'list the published commands of HypMix and Hyp-ViT, and settings for emoji; `train --recipe` runs one',
+      'list the published commands of HypMix and Hyp-ViT, and other presets; `train --recipe` runs one',
     )
     .argument('[name]', 'show one recipe with every option that it resolves to')
     .option('--json', 'print one JSON object per entry on stdout')
@@ -48,20 +48,20 @@ function list(): string {
 }
 
 function detail(recipe: Recipe): string {
-  const { recallAt1, paper } = recipe;
-  const expected =
-    paper === null
-      ? 'These settings are sized for 15 minutes on two CPU cores; they are not from a paper.'
-      : recallAt1 === null
-        ? `No published Recall@1 of ${paper} is known for this backbone.`
-        : `Published Recall@1: ${recallAt1}%`;
+  const { recallAt1, paper, note } = recipe;
+  const result =
+    recallAt1 === null
+      ? `No published Recall@1 of ${paper} is known for this backbone.`
+      : `Published Recall@1: ${recallAt1}%`;
   const options = Object.entries(parseConfig(recipe.options)).map(([key, value]) => [
     key,
     String(value ?? 'None'),
   ]);
   const width = Math.max(...options.map(([key]) => key!.length));
   const lines = options.map(([key, value]) => `  ${key!.padEnd(width)}  ${value}`);
-  return [commandOf(recipe), '', expected, '', 'Every option:', ...lines, '', differs()].join('\n');
+  return [commandOf(recipe), '', folded(note ?? result), '', 'Every option:', ...lines, '', differs()].join(
+    '\n',
+  );
 }
 
 function differs(): string {

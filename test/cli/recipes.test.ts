@@ -91,7 +91,7 @@ async function evaluatedAgain(t: ExecutionContext, run: string): Promise<void> {
   await using _ = await lockRun(run);
   const { code, stderr } = await horoball(['eval', run, '--threads', '1', '--save_emb']);
   t.is(code, 1);
-  t.regex(stderr, /\[eval\] save_emb: expected a run folder that is not in use, got .*: process \d+ is/);
+  t.regex(stderr, /\[eval\] --save_emb: expected a run folder that is not in use, got .*: process \d+ is/);
 }
 
 test('eval --fuse evaluates two runs together, per query; embed writes embeddings, and delta measures them', async (t) => {
@@ -259,6 +259,12 @@ test('the recipes are the published commands and our settings', async (t) => {
   t.like(own, { recallAt1: null, resolved: { ds: 'emoji', path: 'data', weights: null, freeze: null } });
   t.regex(own.command, /^horoball train --ds emoji .*--freeze None/);
   t.regex((await horoball(['recipes', 'emoji'])).stdout, /not from a paper/);
+  const proxies = (await horoball(['recipes', 'proxy-anchor-cub-vit'])).stdout;
+  t.regex(
+    proxies,
+    /^horoball train --path DATA --ds CUB .*\n\nThese settings are adapted from .*Proxy-Anchor/,
+  );
+  t.notRegex(proxies, /15 minutes/);
   const one = await horoball(['recipes', 'hypmix-cub-vit']);
   t.regex(one.stdout, /clip_r +2\.3/);
   t.regex(one.stdout, /cache +None/);

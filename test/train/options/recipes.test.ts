@@ -11,6 +11,7 @@ test('every recipe is a valid configuration of a known data set, under its own n
     t.like(config, recipe.options, recipe.name);
     t.truthy(findDataset(config.ds), recipe.name);
     t.is(config.bs % config.num_samples, 0, recipe.name);
+    t.is(recipe.note === undefined, recipe.paper !== null, `${recipe.name} names the source of its settings`);
   }
 });
 
@@ -43,7 +44,7 @@ test('the command of a recipe parses to its configuration', (t) => {
   for (const recipe of recipes) {
     const command = commandOf(recipe);
     t.deepEqual(parseConfig(readBack(command)), parseConfig(recipe.options), command);
-    t.is(command.startsWith('horoball train --path DATA'), recipe.paper !== null, command);
+    t.is(command.startsWith('horoball train --path DATA'), recipe.options.ds !== 'emoji', command);
   }
 });
 
