@@ -95,10 +95,27 @@ function outputError(text: string, write: (text: string) => void): void {
   write(text.replace(/^error: /, 'horoball: '));
 }
 
+/** Returns the command that the arguments name, such as `train` or `data emoji`. */
+function commandIn(root: Command, [first, second]: readonly string[]): Command | undefined {
+  const outer = root.commands.find((each) => each.name() === first);
+  return outer?.commands.find((each) => each.name() === second) ?? outer;
+}
+
+/** Operations whose arguments are options of every command that has an option of that name. */
+const sharedOperations = ['train', 'data'];
+
+/** Marks the argument of an error as an option if the command has it: `[train] bs: ...` becomes `[train] --bs: ...`. */
+function withDashes(message: string): string {
+  const [, operation = '', name] = /^\[([\w ]+)\] ([\w-]+): /.exec(message) ?? [];
+  const isOption = command?.options.some(({ long }) => long === `--${name}`);
+  const own = operation.split(' ').at(-1) === command?.name() || sharedOperations.includes(operation);
+  return isOption && own ? message.replace('] ', '] --') : message;
+}
+
 function sentenceOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const trouble = troubleOf(error);
-  if (trouble === undefined) return error.message;
+  if (trouble === undefined) return withDashes(error.message);
   const { path = 'a file' } = error as NodeJS.ErrnoException;
   return `${path}: ${trouble.reason}. ${trouble.advice}`;
 }
@@ -140,8 +157,11 @@ function fail(error: unknown, json: boolean): void {
 
 const guard = outputGuard();
 const args = normalizedArguments(process.argv.slice(2));
+let command: Command | undefined;
 try {
-  await (await program(args[0])).parseAsync(args, { from: 'user' });
+  const root = await program(args[0]);
+  command = commandIn(root, args);
+  await root.parseAsync(args, { from: 'user' });
 } catch (error) {
   fail(error, args.includes('--json'));
 }

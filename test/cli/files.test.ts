@@ -70,7 +70,7 @@ const cases: Case[] = [
     /out: expected a file, got ROOT\/folder\. Specify a file in this folder\.$/,
   ],
   ['dashboard none', 1, /folder: expected a folder of runs, got none, which does not exist$/],
-  ['dashboard --port x', 2, /\[dashboard\] port: expected a port from 0 to 65535, got 'x'$/],
+  ['dashboard --port x', 2, /\[dashboard\] --port: expected a port from 0 to 65535, got 'x'$/],
   ['delta none.npy', 1, /none\.npy: no such file or folder\. Check the path\.$/],
   ['data check csv --path none.csv', 1, /expected a CSV file that .*none\.csv \(no such file or folder\)/],
   ['weights pull dino_vits16 --cache SEALED/x', 1, /SEALED\/x: .*\. Choose another location\.$/],

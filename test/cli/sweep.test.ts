@@ -71,7 +71,7 @@ test('prints a plan without running it; a wrong value gives one sentence and exi
   t.is((plan.rows()[0]!['cells'] as unknown[]).length, 18);
   const wrong = await horoball(['sweep', '--t=0.1,banana', `--out=${join(t.context.root, 'wrong')}`]);
   t.is(wrong.code, 2);
-  t.regex(wrong.stderr, /^horoball: \[sweep\] t: expected a number above 0.*banana/);
+  t.regex(wrong.stderr, /^horoball: \[sweep\] --t: expected a number above 0.*banana/);
   t.is(wrong.stderr.trim().split('\n').length, 1);
 });
 
@@ -95,7 +95,7 @@ test('takes the options of all runs from a recipe and a file, and varies them by
   );
   const wrong = await horoball(['sweep', '--plan', '--recipe=none']);
   t.is(wrong.code, 2);
-  t.regex(wrong.stderr, /\[sweep\] recipe: expected one of/);
+  t.regex(wrong.stderr, /\[sweep\] --recipe: expected one of/);
 });
 
 test('rejects a study or run that another process uses before generating its data', async (t) => {

@@ -43,29 +43,29 @@ const refused: [args: string[], code: number, sentence: RegExp][] = [
   [['eval', 'package.json'], 1, /expected a run folder, got package\.json, which is a file\./],
   [['delta', 'lib'], 1, /expected a run folder, got lib, which has no config\.json\./],
   [['recipes', 'none'], 2, /\[recipes\] name: expected one of/],
-  [['embed', '--out', 'x.npy', '--hyp_c', 'x'], 2, /\[embed\] hyp_c: expected/],
-  [['start', '--lr', '0'], 2, /\[start\] lr: expected/],
-  [['start', '--dashboard', 'x'], 2, /\[start\] dashboard: expected/],
-  [['sweep', '--t', '0'], 2, /\[sweep\] t: expected/],
-  [['sweep', '--seeds', '0'], 2, /\[sweep\] seeds: expected an integer of at least 1, got '0'/],
+  [['embed', '--out', 'x.npy', '--hyp_c', 'x'], 2, /\[embed\] --hyp_c: expected/],
+  [['start', '--lr', '0'], 2, /\[start\] --lr: expected/],
+  [['start', '--dashboard', 'x'], 2, /\[start\] --dashboard: expected/],
+  [['sweep', '--t', '0'], 2, /\[sweep\] --t: expected/],
+  [['sweep', '--seeds', '0'], 2, /\[sweep\] --seeds: expected an integer of at least 1, got '0'/],
   [
     ['train', '--crop', '50'],
     2,
-    /\[train\] crop: expected a multiple of the backbone's patch size \(8\), got 50/,
+    /\[train\] --crop: expected a multiple of the backbone's patch size \(8\), got 50/,
   ],
-  [['train', '--freeze', '99'], 2, /\[train\] freeze: expected at most the backbone's 4 blocks, got 99/],
-  [['train', '--model', 'none'], 2, /\[train\] model: expected one of vit_nano/],
-  [['train', '--path', 'birds'], 2, /\[train\] ds: expected the name of the data set in birds, got none/],
+  [['train', '--freeze', '99'], 2, /\[train\] --freeze: expected at most the backbone's 4 blocks, got 99/],
+  [['train', '--model', 'none'], 2, /\[train\] --model: expected one of vit_nano/],
+  [['train', '--path', 'birds'], 2, /\[train\] --ds: expected the name of the data set in birds, got none/],
   [['train', '--ds', 'CUB', '--path', '/no/birds', '--local_rank', '0'], 1, /^horoball: .*\/no\/birds/],
   [
     ['train', '--local-rank', '1'],
     2,
-    /\[train\] local_rank: expected 0, as set in the environment, got '1'\. Omit the option/,
+    /\[train\] --local_rank: expected 0, as set in the environment, got '1'\. Omit the option/,
   ],
-  [['export', 'none', '--onnx', '/no/m.onnx'], 2, /\[export\] onnx: .*Create \/no first/],
-  [['report', '--explore', '--out', '/no/x.html'], 2, /\[report\] out: .*Create \/no first/],
+  [['export', 'none', '--onnx', '/no/m.onnx'], 2, /\[export\] --onnx: .*Create \/no first/],
+  [['report', '--explore', '--out', '/no/x.html'], 2, /\[report\] --out: .*Create \/no first/],
   [['report', '--explore', 'none'], 2, /\[report\] run: expected no run with --explore, .*got none$/],
-  [['train', '--ds', 'nope'], 2, /^horoball: \[data\] ds: expected one of shapes, folder.*, got 'nope'$/],
+  [['train', '--ds', 'nope'], 2, /^horoball: \[data\] --ds: expected one of shapes, folder.*, got 'nope'$/],
   [
     ['bench', 'bogus'],
     2,
@@ -74,15 +74,15 @@ const refused: [args: string[], code: number, sentence: RegExp][] = [
   [
     ['delta', 'x.npy', '--ds', 'CUB'],
     2,
-    /\[delta\] ds: expected no value because x\.npy is a file of features, got CUB/,
+    /\[delta\] --ds: expected no value because x\.npy is a file of features, got CUB/,
   ],
-  [['delta', 'x.npy', '--split', 'test'], 2, /\[delta\] split: expected no value because x\.npy is a file/],
+  [['delta', 'x.npy', '--split', 'test'], 2, /\[delta\] --split: expected no value because x\.npy is a file/],
   [
     ['delta', 'x.npy', '--tensor', 'body'],
     2,
-    /\[delta\] tensor: expected no value because x\.npy contains a single array/,
+    /\[delta\] --tensor: expected no value because x\.npy contains a single array/,
   ],
-  [['delta', '--distances'], 2, /\[delta\] distances: expected no value because the features are computed/],
+  [['delta', '--distances'], 2, /\[delta\] --distances: expected no value because the features are computed/],
   [['help', 'trian'], 2, /^horoball: unknown command 'trian'\n\(Did you mean train\?\)/],
   [['trian', '--help'], 2, /^horoball: unknown command 'trian'/],
 ];
@@ -127,7 +127,10 @@ test('the report of a study accepts no other location', async (t) => {
   await writeFile(join(root, 'sweep.json'), '{}');
   const { code, stderr } = await horoball(['report', root, '--out', join(root, 'x.html')]);
   t.is(code, 2, stderr);
-  t.regex(stderr, /\[report\] out: expected no value for a study, .*got .*x\.html$/m);
+  t.regex(
+    stderr,
+    /\[report\] --out: expected no value for a study, got .*x\.html\. Its report is .* Omit --out\.$/m,
+  );
 });
 
 test('start checks the image packages before setting anything up', async (t) => {
@@ -159,6 +162,12 @@ test('help lists required options, the backbones and the format of a CSV file', 
     /--eval_ep <value> .*\(default about ten epochs and 0; with shapes .*; with compat hypmix the last/,
   );
   t.regex(train, /--name <value> .*dashes and underscores/);
+  t.regex(train, /"As published" and "the published code" refer to the code of HypMix and Hyp-ViT\./);
+  t.regex(train, /--seed <value> random seed of weight initialization, sample order/);
+  t.regex(await help('delta'), /--seed <value> seed of the random subsets.* \(default 0 for the subsets; /);
+  t.regex(await help('embed'), /--weights <value> weights of the backbone .*--seed <value> [^-]* not loaded/);
+  t.regex(await help('export'), /--weights <value> weights of the backbone/);
+  t.notRegex(await help('export'), /"As published"/);
   t.regex(await help('embed'), /Usage: horoball embed \[options\] --out <file> \[run\]/);
   t.regex(await help('data', 'check'), /Usage: horoball data check \[options\] --path <folder> <name>/);
   const one = await horoball(['sweep', '--plan', '--seeds=1', '--t=0.1', '--geometry=euclidean']);

@@ -124,14 +124,14 @@ test.serial('an error in the options is printed once, by rank 0', async (t) => {
   const { root, runs } = t.context;
   const { code, stderr } = await horoball(options(root, runs, 'few', 2, '--nproc', '20'));
   t.not(code, 0);
-  t.regex(stderr, /\[train\] bs: expected at least one class per rank \(40\), got 32/);
+  t.regex(stderr, /\[train\] --bs: expected at least one class per rank \(40\), got 32/);
 });
 
 test('invalid options of the launcher are rejected', async (t) => {
   for (const [args, message] of [
-    [['--nproc', 'x'], /\[train\] nproc: expected an integer from 1 to 1024, got 'x'/],
-    [['--nproc', '2', '--max-restarts', '-1'], /\[train\] max-restarts: expected an integer/],
-    [['--local_rank', '3'], /\[train\] local_rank: expected 0, as set in the environment, got '3'/],
+    [['--nproc', 'x'], /\[train\] --nproc: expected an integer from 1 to 1024, got 'x'/],
+    [['--nproc', '2', '--max-restarts', '-1'], /\[train\] --max-restarts: expected an integer/],
+    [['--local_rank', '3'], /\[train\] --local_rank: expected 0, as set in the environment, got '3'/],
   ] as const) {
     const { code, stderr } = await horoball(['train', ...args]);
     t.is(code, 2, stderr);
