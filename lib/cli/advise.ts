@@ -10,11 +10,11 @@ import { Meter } from './meter.ts';
 const { trees, right, saidHyperbolic, rightThen, alwaysEuclidean } = trial;
 
 /** The reliability of the advice. */
-const trust = `On ${trees} generated trees of depth 1 to 4, the rule named the better geometry, as measured by training, for ${right}. It suggested hyperbolic for ${saidHyperbolic} of them and was right for ${rightThen}; always suggesting euclidean would have been right for ${alwaysEuclidean}. Train with both before you decide.`;
+const trust = `On ${trees} generated trees of depth 1 to 4, the rule named the better geometry, as measured by training, for ${right}. It suggested hyperbolic for ${saidHyperbolic} trees and was right for ${rightThen} of those ${saidHyperbolic}; always suggesting euclidean would have been right for ${alwaysEuclidean}. Train with both before you decide.`;
 
 const notes: Notes = {
   paragraphs: [
-    'Measures unnormalized features: the Gromov delta relative to the diameter in 20 random subsets of up to 200 rows, with its 95% interval; the distortion of the distances in the tree of the Gromov products; and how much the distances vary. The rule suggests hyperbolic if the interval is below 0.3 and the standard deviation of the distances is more than 0.2 times their mean. It was fixed before the trial.',
+    'Expects unnormalized features. Measures the Gromov delta relative to the diameter (20 random subsets of up to 200 rows, with a 95% interval), the distortion of a tree fitted to the distances, and the variation of the distances. The rule suggests hyperbolic if the interval is below 0.3 and the standard deviation of the distances is more than 0.2 times their mean. The thresholds were fixed before the trial described below.',
     trust,
   ],
   examples: [

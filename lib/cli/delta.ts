@@ -27,7 +27,7 @@ interface Options {
 
 const notes: Notes = {
   paragraphs: [
-    'Follows the published protocol: unnormalized backbone features of the training images, Euclidean distances, and the first row of each subset as its base point. The delta relative to the diameter is averaged over the subsets, and c = (0.144 / relative delta)^2. --seed determines the subsets.',
+    'Follows the published protocol: unnormalized backbone features of the training images, Euclidean distances, and the first row of each subset as its base point. The delta relative to the diameter is averaged over the subsets, and c = (0.144 / relative delta)^2.',
   ],
   examples: [
     ['features from a file', 'horoball delta features.npy'],
@@ -60,7 +60,14 @@ export function deltaCommand(): Command {
     )
     .addOption(optionOf('--size <rows>', 'rows per subset', '2000, or all if there are fewer'))
     .option('--json', 'print the result as one JSON object on stdout');
-  addRunOptions(command, { keys: optionsOf('embed'), from: 'run or defaults' });
+  addRunOptions(command, {
+    keys: optionsOf('embed'),
+    from: 'run or defaults',
+    helps: {
+      seed: 'seed of the random subsets, and of the initial weights of parameters that are not loaded',
+    },
+    defaults: { seed: "0 for the subsets; for the weights the run's; without a run 42, as published" },
+  });
   addNotes(command, notes);
   command.action(async (source: string | undefined, options: Options & Record<string, unknown>) => {
     await measure(source, givenOptions(options), options);

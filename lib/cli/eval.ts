@@ -34,8 +34,8 @@ interface Options {
 
 const notes: Notes = {
   paragraphs: [
-    "Omitted options keep the run's values; the weights are those in its model.safetensors.",
-    'Without a run, ranks the features of the backbone given by --model and --weights by their cosine, and prints Recall@K before any training, like the published eval_pretrain.py.',
+    "Omitted options default to the run's values; the weights are those in its model.safetensors.",
+    'Without a run, ranks the features of the backbone given by --model and --weights by their cosine, and prints their Recall@k, like eval_pretrain.py of the published code.',
   ],
   examples: [
     [

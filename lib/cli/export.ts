@@ -59,6 +59,7 @@ export function exportCommand(): Command {
     .option('--json', 'print a summary as one JSON object on stdout');
   addRunOptions(command, {
     keys: backboneOptions,
+    from: 'run or defaults',
     defaults: {
       model: 'none',
       weights: 'auto',
@@ -130,7 +131,7 @@ async function backboneOf(options: Record<string, unknown>): Promise<BackboneSou
   const given = givenOptions(options);
   if (given.model === undefined) {
     const hint =
-      typeof options['onnx'] === 'string' ? ` Write the run before --onnx, or a path after it.` : '';
+      typeof options['onnx'] === 'string' ? ' Put the run folder before --onnx, or give --onnx a path.' : '';
     throw usage(`run: expected a run folder or --model with --weights, got neither.${hint}`);
   }
   const text = await modelText(String(given.model), 'export');

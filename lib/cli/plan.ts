@@ -63,22 +63,22 @@ export function planCommand(): Command {
     const megabytes = (bytes: number): string => `${(bytes / 1e6).toPrecision(3)} MB`;
     const percent = (share: number): string => `${(100 * share).toFixed(0)}%`;
     const lines = [
-      ['weights', cost.parameters.toLocaleString('en-US')],
+      ['parameters', cost.parameters.toLocaleString('en-US')],
       ['images per process', (options.batch / options.ranks).toPrecision(4)],
       ['embeddings sent per process and step', megabytes(cost.embeddingBytes)],
       ['gradients sent per process and step', megabytes(cost.gradientBytes)],
       ['weights, gradients, moments, buckets', megabytes(cost.stateBytes)],
       ['gathered embeddings and their gradients', megabytes(cost.gatheredBytes)],
-      ['loss per process, not in the times (TFLOP)', (cost.lossOperations / 1e12).toPrecision(2)],
+      ['loss per process, not in the step time (TFLOP)', (cost.lossOperations / 1e12).toPrecision(2)],
       [
-        'step, gradients sent during the backward pass',
+        'step time, communication overlaps with backward',
         `${(options.batch / cost.bestRate).toPrecision(3)} s`,
       ],
-      ['step, no overlap', `${cost.serialSeconds.toPrecision(3)} s`],
+      ['step time, no overlap', `${cost.serialSeconds.toPrecision(3)} s`],
       ['throughput (images/s)', `${cost.worstRate.toFixed(0)} to ${cost.bestRate.toFixed(0)}`],
       ['scaling efficiency', `${percent(cost.worstEfficiency)} to ${percent(cost.bestEfficiency)}`],
     ] as const;
-    process.stdout.write(lines.map(([name, value]) => `${name.padEnd(46)} ${value}\n`).join(''));
+    process.stdout.write(lines.map(([name, value]) => `${name.padEnd(48)} ${value}\n`).join(''));
   });
   return command;
 }

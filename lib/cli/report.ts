@@ -26,7 +26,7 @@ export function reportCommand(): Command {
     .addOption(
       new Option('--out <file>', 'output file of a comparison or of --explore').default(
         undefined,
-        'comparison.html next to the first run; explore.html',
+        'comparison.html next to the first run; explore.html with --explore',
       ),
     )
     .option('--explore', 'write a page with sliders for temperatures and curvature, without a run')
@@ -86,7 +86,7 @@ function unexpectedRun(path: string): Error {
 }
 
 function noOther(out: string): Error {
-  const message = `[report] out: expected no value for a study, whose report links to its runs next to it, got ${out}`;
+  const message = `[report] out: expected no value for a study, got ${out}. Its report is written to the study folder, next to the runs that it links to. Omit --out.`;
   return coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 

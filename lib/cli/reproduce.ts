@@ -45,7 +45,7 @@ interface ReproduceOptions extends Record<string, unknown> {
 
 const notes: Notes = {
   paragraphs: [
-    'Three studies repeat the comparisons of the paper: Recall@1 as a function of the temperature for each geometry, as a function of lambda and c, and with the tied head or a free radius. The report also shows the hard negatives and the effective temperature of the best runs.',
+    'Three studies repeat the comparisons of the HypMix paper (Yue et al., WACV 2024): Recall@1 as a function of the temperature for each geometry, as a function of lambda and c, and with the tied head or a free radius. The report also shows the hard negatives and the effective temperature of the best runs.',
     'On shapes and emoji, runs start from random weights and take 60 and 5 epochs, respectively; on the published data sets they use the published options, and on others the defaults of train. First, the command measures the speed of this machine and prints the estimated duration. To resume, run the same command again.',
   ],
   examples: [
@@ -70,10 +70,10 @@ const freeNames: readonly OptionName[] = optionNames.filter(
   (name) => axisNames.includes(name) && !variedNames.includes(name),
 );
 
-/** `horoball reproduce`: repeats the paper's comparisons on one data set, with one report. */
+/** `horoball reproduce`: repeats the comparisons of the HypMix paper on one data set, with one report. */
 export function reproduceCommand(): Command {
   const command = new Command('reproduce')
-    .description("repeat the paper's comparisons of geometries and temperatures on a data set")
+    .description('repeat the comparisons of geometries and temperatures in the HypMix paper on a data set')
     .addOption(
       new Option('--out <folder>', 'folder of the studies').default(undefined, 'runs/reproduce-<ds>'),
     )

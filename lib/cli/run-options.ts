@@ -26,7 +26,11 @@ export interface RunOptionsAdded {
   datasets?: boolean;
   /** Descriptions of defaults in which the command differs from a run. */
   defaults?: Readonly<Partial<Record<OptionName, string>>>;
+  /** Descriptions of options that have another effect in the command. */
+  helps?: Readonly<Partial<Record<OptionName, string>>>;
 }
+
+const publishedNote = '"As published" and "the published code" refer to the code of HypMix and Hyp-ViT.';
 
 /** Adds run options to a command; `-` and `_` in names are interchangeable, because the published code uses `_`. */
 export function addRunOptions(
@@ -37,11 +41,15 @@ export function addRunOptions(
     many = false,
     datasets = true,
     defaults = {},
+    helps = {},
   }: RunOptionsAdded = {},
 ): void {
+  const trains = from === 'defaults';
   const value = many ? '<values>' : '<value>';
   for (const name of optionNames.filter((each) => keys.includes(each))) {
-    const option = datasets ? optionOf(name) : { ...optionOf(name), datasets: {} };
+    const usual = optionOf(name);
+    const help = helps[name] ?? (trains ? undefined : usual.helpWithoutTraining) ?? usual.help;
+    const option = { ...usual, help, ...(datasets ? {} : { datasets: {} }) };
     const flags = (spelled: string): string => (isFlag(option) ? `--${spelled}` : `--${spelled} ${value}`);
     const standard = defaults[name] ?? standardOf(option, from);
     const text = isFlag(option) ? describe(option) : `${describe(option)} (default ${standard})`;
@@ -49,6 +57,12 @@ export function addRunOptions(
     const hidden = [name, ...(option.aliases ?? [])].flatMap(spellings).filter((each) => each !== name);
     for (const each of hidden) command.addOption(new Option(flags(each)).hideHelp());
   }
+  if (
+    command.options.some(
+      ({ hidden, description }) => !hidden && /as published|published code/.test(description),
+    )
+  )
+    command.addHelpText('after', `\n${publishedNote}`);
 }
 
 /** The spellings of an option's name, with _ and with -. */

@@ -15,7 +15,7 @@ interface Options {
 
 const notes: Notes = {
   paragraphs: [
-    "setup looks for libtorch in this order: the folder in LIBTORCH; the torch of python3 if LIBTORCH_USE_PYTORCH=1; the one that setup chose earlier; the torch of python3; the system's libtorch. If none is found, setup installs it with pip, from the official archive or, as root on Debian and Ubuntu, with apt-get. Building the addon needs cmake and a C++20 compiler.",
+    "setup looks for libtorch in this order: the folder in LIBTORCH; the torch package of python3 if LIBTORCH_USE_PYTORCH=1; the libtorch that setup chose earlier; the torch package of python3; the system's libtorch. If none is found, setup installs it with pip, from the official archive or, as root on Debian and Ubuntu, with apt-get. Building the addon needs cmake and a C++20 compiler.",
   ],
   examples: [
     ['find or install everything that is missing', 'horoball setup'],

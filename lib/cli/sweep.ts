@@ -66,13 +66,13 @@ export function sweepCommand(): Command {
     .option('--seeds <n>', 'number of paired seeds, starting at --seed; ignored if --seed is a list', '5')
     .option(
       '--controls',
-      'add controls that separate curvature from temperature to each hyperbolic setting: a chordal run, a slope-matched Euclidean run, and one with explicit hard negatives (--beta)',
+      'for each hyperbolic setting, add controls that separate the effect of curvature from that of temperature: a chordal run, a slope-matched Euclidean run, and one with explicit hard negatives (--beta)',
     )
     .option('--random <n>', 'sample this many settings per geometry instead of all combinations')
     .addOption(
       new Option(
         '--preset <name>',
-        `length of the runs on shapes; short takes at most ${secondsOfShortRun} s each on two cores`,
+        `length of the runs on shapes; short runs take at most ${secondsOfShortRun} s each on two cores`,
       )
         .choices(['short', 'none'])
         .default('short'),

@@ -18,7 +18,7 @@ import { runTraining } from './training.ts';
 
 const notes: Notes = {
   paragraphs: [
-    'Options keep their published names; - and _ are interchangeable. The command line overrides --config, which overrides --recipe. Ctrl-C stops the run after the current step; --resume resumes it.',
+    'Options have the names of the published code; - and _ are interchangeable. The command line overrides --config, which overrides --recipe. Ctrl-C stops the run after the current step; --resume resumes it.',
   ],
   examples: [
     ['the built-in data set', 'horoball train'],

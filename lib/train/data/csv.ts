@@ -24,7 +24,7 @@ interface Row {
 
 export const csv: DatasetRecord = {
   name: 'csv',
-  description: 'a list of images; without a column split, the first half of the labels is for training',
+  description: 'a list of images; without a split column, the first half of the labels is used for training',
   path: `a file whose header is path,label or path,label,split (${splitNames.slice(0, -1).join(', ')} or ${splitNames.at(-1)}); a column tree has the ancestors of the label, such as family/genus`,
   open,
 };

@@ -48,6 +48,7 @@ export class ComputationOptions {
   /** Random seed of weight initialization, sample order and augmentation. */
   readonly seed: RunOption<number> = computation(count(0), {
     help: 'random seed of weight initialization, sample order and augmentation',
+    helpWithoutTraining: 'random seed of the initial weights of parameters that are not loaded',
     default: 42,
     published: 'option',
     commands: ['embed'],

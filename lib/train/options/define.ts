@@ -42,6 +42,8 @@ export interface Kind<T> {
 /** The metadata of an option: everything except the values that it accepts. */
 export interface Facts<T> {
   readonly help: string;
+  /** The help of commands that do not train, if it differs. */
+  readonly helpWithoutTraining?: string;
   /** Names of the option in other tools; the command line accepts them and prints a note. */
   readonly aliases?: readonly string[];
   readonly unit?: 'pixels' | 'seconds';

@@ -109,7 +109,7 @@ export class LossRunOptions {
   });
   /** Scale of the Proxy-Anchor loss. */
   readonly alpha: RunOption<number> = loss(positive, {
-    help: 'scale (alpha) of loss proxy-anchor, which also divides logits by t_e',
+    help: 'scale (alpha) of loss proxy-anchor, applied in addition to the division of the logits by t_e',
     default: alpha,
     ...ofProxyAnchor,
   });
@@ -122,7 +122,7 @@ export class LossRunOptions {
   });
   /** The logit at the center of the margin. */
   readonly base: RunOption<number> = loss(real, {
-    help: 'logit at the center of the margin of loss proxy-anchor; below 0 for distances',
+    help: 'logit at the center of the proxy-anchor margin; use a negative value if the logit is a negative distance',
     default: base,
     ...ofProxyAnchor,
   });

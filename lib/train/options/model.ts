@@ -19,11 +19,14 @@ const untrained = { network: true, commands: ['embed'] } as const;
 /** Options that describe a backbone without a head. */
 const pretrained = { network: true, commands: ['eval', 'embed', 'search', 'export'] } as const;
 
+const sources =
+  "(a file, a run folder or the name of downloaded weights); auto uses the model's published weights if downloaded";
+
 /** The network: a backbone and a head. */
 export class ModelOptions {
-  /** Backbone: a name in `vitConfigs`, or a JSON file or JSON text with the parameters of timm. */
+  /** Backbone: a name in `vitConfigs`, or a JSON file or JSON text with the arguments of a timm model. */
   readonly model: RunOption<string> = model(text(`${Object.keys(vitConfigs).join(', ')} or a JSON file`), {
-    help: 'backbone, by name or as a JSON file with the parameters of timm',
+    help: 'backbone, by name or as a JSON file with the arguments of a timm model',
     default: 'dino_vits16',
     datasets: { shapes: 'vit_nano' },
     published: 'option',
@@ -34,7 +37,8 @@ export class ModelOptions {
    * `horoball weights pull`; `null`: random; `auto`: the model's published weights if downloaded.
    */
   readonly weights: RunOption<string | null> = model(orNone(text("a file, a run, a name or 'auto'")), {
-    help: "initial weights (a file, a run folder or the name of downloaded weights); auto uses the model's published weights if downloaded",
+    help: `initial weights ${sources}`,
+    helpWithoutTraining: `weights of the backbone ${sources}`,
     default: 'auto',
     ...pretrained,
   });

@@ -29,9 +29,9 @@ export class OutputOptions {
       affectsResult: false,
     },
   );
-  /** Also evaluate untrained baselines for the report: raw pixels, and histograms of colors and gradients. */
+  /** Also evaluate untrained baselines for the report: raw pixels, and histograms of colors and image gradients. */
   readonly baselines: RunOption<boolean> = output(flag, {
-    help: 'also evaluate untrained baselines (raw pixels, colors and gradients)',
+    help: 'also evaluate untrained baselines (raw pixels; color and image-gradient histograms)',
     default: false,
     resume: 'extend',
     affectsResult: false,
@@ -49,9 +49,9 @@ export class OutputOptions {
     commands: ['eval'],
     ...location,
   });
-  /** Base name of the files of `save_emb`. */
+  /** Base name of the files that `save_emb` writes. */
   readonly emb_name: RunOption<string> = output(fileName(maxEmbName), {
-    help: 'base name of the files of save_emb, <name>_eval.safetensors and <name>_train.safetensors',
+    help: 'base name of the files that save_emb writes, <name>_eval.safetensors and <name>_train.safetensors',
     default: 'emb',
     published: 'option',
     commands: ['eval'],

@@ -1,4 +1,4 @@
-/** The page of `horoball reproduce`: one section per question of the paper. */
+/** The page of `horoball reproduce`: one section per question of the HypMix paper. */
 import { join } from 'node:path';
 import { writeText } from '../../../io/text.ts';
 import { hasClosedForm, pairCurve, settingOf } from '../../measure/closed-forms.ts';
@@ -111,7 +111,7 @@ function lambdaSection(arms: readonly ArmSummary[]): Part {
   const [lams, curvatures] = [values('lam'), values('hyp_c')];
   return html`<section><h2>Recall against lambda and c</h2>
 <p>Mean Recall@1 of the hybrid loss in percent, at its default temperatures. <a href="lambda-c/report.html">All runs</a></p>${heatMap(
-    'lambda down, c across',
+    'rows: lambda, columns: c',
     { name: 'lam \\ c', values: curvatures },
     lams.map((lam) => ({ name: String(lam), values: curvatures.map((c) => mean(lam, c)) })),
   )}</section>`;
@@ -199,7 +199,7 @@ function headSection(study: Study, heads: readonly RunRecord[]): Part {
 <p>The head of HypMix places all points at the same radius; that of Hyp-ViT leaves the radius free. If the radius encoded depth in
 the class tree, the midpoints of larger groups would be closer to the origin than those of their subgroups.
 <a href="head/report.html">All runs</a></p>
-<div class="scroll"><table><thead><tr><th scope="col">Geometry</th><th scope="col">head</th><th scope="col">Recall@1</th><th scope="col">95% interval</th><th scope="col">radius (mean, range), rim at 1</th></tr></thead><tbody>${cells.map(
+<div class="scroll"><table><thead><tr><th scope="col">Geometry</th><th scope="col">head</th><th scope="col">Recall@1</th><th scope="col">95% interval</th><th scope="col">radius (mean, range; boundary = 1)</th></tr></thead><tbody>${cells.map(
     (each) =>
       html`<tr><th scope="row">${each.arm}</th><td>${each.cell.config.head}</td><td>${percent(each.estimate.mean)}</td><td>${interval(each.estimate)}</td><td>${radiusOf(each)}</td></tr>`,
   )}</tbody></table></div>${trees}</section>`;
