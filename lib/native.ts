@@ -132,7 +132,7 @@ const adviceOfBundle =
 function advice(): string {
   const build = '`npx horoball setup` builds it (requires cmake and a C++20 compiler)';
   const [usual, ...others] = packagesFor(process.platform, process.arch);
-  if (usual === undefined) return `No package has it for this platform. ${build}.`;
+  if (usual === undefined) return `No prebuilt core is published for this platform. ${build}.`;
   const also = others.map((name) => ` (with musl: ${name})`).join('');
   return `Run \`npm install ${usual}\`${also}, or ${build.replace('builds', 'to build')}.`;
 }

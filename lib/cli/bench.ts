@@ -42,7 +42,10 @@ function noProgram(name: string): Error {
 async function run(program: string, args: readonly string[]): Promise<number> {
   const file = join(packageRoot, 'dist', 'bench', program);
   if (!existsSync(file)) {
-    throw coded('ERR_HOROBALL_BENCH', `the benchmarks are not part of this installation: ${file} is missing`);
+    throw coded(
+      'ERR_HOROBALL_BENCH',
+      `[bench] benchmark: expected the file ${file}, got an installation without the benchmarks. Run them in a checkout.`,
+    );
   }
   const child = spawn(process.execPath, [file, ...args], { stdio: 'inherit' });
   const [code] = (await once(child, 'exit')) as [number | null];

@@ -70,7 +70,7 @@ export function deltaCommand(): Command {
   });
   addNotes(command, notes);
   command.action(async (source: string | undefined, options: Options & Record<string, unknown>) => {
-    await measure(source, givenOptions(options), options);
+    await measure(source, givenOptions('delta', options), options);
   });
   return command;
 }

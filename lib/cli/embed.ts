@@ -58,7 +58,7 @@ export function embedCommand(): Command {
   addRunOptions(command, { keys: optionsOf('embed'), from: 'run or defaults' });
   addNotes(command, notes);
   command.action(async (run: string | undefined, options: Options & Record<string, unknown>) => {
-    await exportEmbeddings(run, givenOptions(options), options);
+    await exportEmbeddings(run, givenOptions('embed', options), options);
   });
   return command;
 }

@@ -58,7 +58,7 @@ export function evalCommand(): Command {
   addRunOptions(command, { keys: optionsOf('eval'), from: 'run or defaults' });
   addNotes(command, notes);
   command.action(async (run: string | undefined, options: Options & Record<string, unknown>) => {
-    const given = givenOptions(options);
+    const given = givenOptions('eval', options);
     if (run === undefined) checkBackbone(given, options);
     if (options.perQuery !== undefined)
       await checkOutput('[eval] per-query', options.perQuery, { stream: true });

@@ -114,7 +114,7 @@ function report(
 }
 
 async function runOf(run: string, options: Record<string, unknown>): Promise<string> {
-  const given = givenOptions(options);
+  const given = givenOptions('export', options);
   const other = backboneOptions.find((name) => given[name] !== undefined);
   if (other !== undefined) {
     throw usage(
@@ -128,7 +128,7 @@ async function runOf(run: string, options: Record<string, unknown>): Promise<str
 }
 
 async function backboneOf(options: Record<string, unknown>): Promise<BackboneSource> {
-  const given = givenOptions(options);
+  const given = givenOptions('export', options);
   if (given.model === undefined) {
     const hint =
       typeof options['onnx'] === 'string' ? ' Put the run folder before --onnx, or give --onnx a path.' : '';

@@ -33,7 +33,7 @@ export async function configOf(
   const changed = run === undefined ? null : await changedOption(run);
   if (changed !== null) note?.(changed);
   const config = await normalizeOptions(parseConfig({ ...began, ...given }, command), note, command);
-  if (run !== undefined && given['path'] === undefined) checkDataPath(run, config);
+  if (run !== undefined && given['path'] === undefined) checkDataPath(command, run, config);
   return config;
 }
 
@@ -41,9 +41,9 @@ export async function configOf(
  * Throws if the data path of a run does not exist: it is stored as typed, possibly relative to another working
  * directory.
  */
-export function checkDataPath(run: string, { path }: RunConfig): void {
+export function checkDataPath(command: string, run: string, { path }: RunConfig): void {
   if (existsSync(path)) return;
-  const message = `the data path ${resolve(path)} of the run ${run} does not exist. Pass the current location with --path.`;
+  const message = `[${command}] path: expected the data of the run ${run}, got ${resolve(path)}, which does not exist. Pass the current location with --path.`;
   throw coded('ERR_HOROBALL_DATA_READ', message);
 }
 

@@ -92,7 +92,7 @@ export function reproduceCommand(): Command {
 }
 
 async function reproduce(options: ReproduceOptions): Promise<void> {
-  const given = givenOptions(options) as Partial<RunConfig>;
+  const given = givenOptions('reproduce', options) as Partial<RunConfig>;
   const ds = given.ds ?? 'shapes';
   const quick = options.quick === true;
   const base = mergedBase(ds, quick, given);

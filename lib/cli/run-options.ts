@@ -72,10 +72,13 @@ function spellings(name: string): string[] {
 
 /**
  * Returns the given options by their published names; values are text or true.
+ *
+ * @param operation - the command's name, for errors
  * @param note - receives a message for each option name or value that another tool uses; by default, prints it on stderr
  * @throws `ERR_HOROBALL_OPTION` for an option that is given under two names
  */
 export function givenOptions(
+  operation: string,
   options: Readonly<Record<string, unknown>>,
   note: (text: string) => void = (text) => void process.stderr.write(`Note: ${text}.\n`),
 ): Partial<Record<OptionName, unknown>> {
@@ -87,7 +90,7 @@ export function givenOptions(
     for (const alias of aliases) {
       const other = textOf(alias);
       if (other === undefined) continue;
-      if (value !== undefined) throw givenTwice(name, alias);
+      if (value !== undefined) throw givenTwice(operation, name, alias);
       note(`--${alias.replaceAll('_', '-')} is --${name} here`);
       value = other;
     }
@@ -98,8 +101,8 @@ export function givenOptions(
   return given;
 }
 
-function givenTwice(name: string, alias: string): Error {
-  const message = `${name}: expected one value, got both --${name} and --${alias.replaceAll('_', '-')}. Omit one.`;
+function givenTwice(operation: string, name: string, alias: string): Error {
+  const message = `[${operation}] ${name}: expected one value, got both --${name} and --${alias.replaceAll('_', '-')}. Omit one.`;
   return coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 

@@ -65,7 +65,7 @@ export function searchCommand(): Command {
   addRunOptions(command, { keys: optionsOf('search'), from: 'run or defaults', datasets: false });
   addNotes(command, notes);
   command.action(async (images: string[], options: Options & Record<string, unknown>) => {
-    await search(images, givenOptions(options), options);
+    await search(images, givenOptions('search', options), options);
   });
   return command;
 }

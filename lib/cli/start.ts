@@ -28,7 +28,7 @@ export function startCommand(): Command {
   command.action(async (options: Record<string, unknown>) => {
     const notes: string[] = [];
     const note = (text: string): void => void notes.push(text);
-    const config = parseConfig({ baselines: true, ...givenOptions(options, note) }, 'start');
+    const config = parseConfig({ baselines: true, ...givenOptions('start', options, note) }, 'start');
     const dashboard = dashboardPort('[start] dashboard', options['dashboard']);
     await loadSharp(); // fails before a build that takes minutes
     using meter = new Meter();

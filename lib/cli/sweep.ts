@@ -109,7 +109,7 @@ async function chosen(options: SweepOptions): Promise<{ path: string; plan: Stud
 }
 
 function axesOf(options: Readonly<Record<string, unknown>>): Partial<Record<AxisName, Axis>> {
-  const given = Object.entries(givenOptions(options)) as [AxisName, unknown][];
+  const given = Object.entries(givenOptions('sweep', options)) as [AxisName, unknown][];
   return Object.fromEntries(given.map(([name, value]) => [name, parseAxis(name, String(value))]));
 }
 

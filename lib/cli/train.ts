@@ -69,7 +69,7 @@ export function trainCommand(): Command {
     checkLocalRank(options);
     const notes: string[] = [];
     const note = (text: string): void => void notes.push(text);
-    const given = overrideOptions(await baseOptions('train', options), givenOptions(options, note));
+    const given = overrideOptions(await baseOptions('train', options), givenOptions('train', options, note));
     if ((options['resume'] ?? 'auto') === 'auto') checkNamed(given);
     const dashboard = dashboardPort('[train] dashboard', options['dashboard']);
     const mlflow = mlflowServer('train', options['mlflow']);
@@ -90,7 +90,7 @@ export function trainCommand(): Command {
 
 function checkPath({ config, folder }: RunPlan, given: Readonly<Record<string, unknown>>): void {
   if (folder !== null && given['path'] === undefined && !isGenerated(config.ds))
-    checkDataPath(folder, config);
+    checkDataPath('train', folder, config);
 }
 
 /** Starts this command `size` times. */

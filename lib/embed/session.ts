@@ -31,7 +31,7 @@ export class Session {
     this.#worker = worker;
     worker.on('message', (message: FromWorker) => this.#receive(message));
     this.#ended = new Promise((resolve) => {
-      worker.on('error', (error) => this.#fail(failure(runtime, error.message)));
+      worker.on('error', (error) => this.#fail(failure('embed', runtime, error.message)));
       worker.on('exit', () => {
         this.#fail(closed());
         resolve();
@@ -125,7 +125,7 @@ export class Session {
     this.#pending.delete(id);
     if (this.#pending.size === 0 && this.#state === 'open') this.#worker.unref();
     if (message.type === 'failed') {
-      const error = failure(this.runtime, message.message);
+      const error = failure(id === loading ? 'loadEmbedder' : 'embed', this.runtime, message.message);
       if (message.unusable) unusable.add(error);
       pending?.reject(error);
     } else pending?.resolve(message.type === 'rows' ? message.rows : []);
@@ -154,8 +154,8 @@ function notInstalled(wanted: readonly Runtime[]): Coded {
   return coded('ERR_HOROBALL_NO_RUNTIME', `[loadEmbedder] ${what} installed. Run: npm install ${wanted[0]}`);
 }
 
-function failure(runtime: Runtime, message: string): Coded {
-  return coded('ERR_HOROBALL_RUNTIME', `${runtime} failed: ${message.split('\n', 1)[0]}`);
+function failure(operation: string, runtime: Runtime, message: string): Coded {
+  return coded('ERR_HOROBALL_RUNTIME', `[${operation}] ${runtime} failed: ${message.split('\n', 1)[0]}`);
 }
 
 function closed(): Coded {

@@ -103,7 +103,7 @@ async function runSource(folder: string): Promise<OnnxSource> {
   const file = join(folder, 'config.json');
   const text = await readInside(file);
   if (text === null) {
-    const message = `${folder} is neither a run folder nor an exported network: it has no config.json`;
+    const message = `[export] run: expected a run folder or an exported network, got ${folder} without a config.json`;
     throw coded('ERR_HOROBALL_RUN', message);
   }
   const {
@@ -115,7 +115,7 @@ async function runSource(folder: string): Promise<OnnxSource> {
   const weights = join(folder, 'model.safetensors');
   await checkInside(weights);
   if (!(await exists(weights))) {
-    const message = `${folder} has no model.safetensors because its training has not finished. Resume it with: horoball train --resume ${shellWord(folder)}`;
+    const message = `[export] run: expected a run whose training has finished, got ${folder} without model.safetensors. Resume it with: horoball train --resume ${shellWord(folder)}`;
     throw coded('ERR_HOROBALL_RUN', message);
   }
   const transform = { resize, background, maxPixels };

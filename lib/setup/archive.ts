@@ -217,7 +217,7 @@ const nameErrors = new Set(['EEXIST', 'EISDIR', 'ENAMETOOLONG', 'ENOTDIR']);
 /** Returns disk errors unchanged; converts all others to `ERR_HOROBALL_ARCHIVE`. */
 function asDamaged(file: string, error: unknown): unknown {
   const { syscall, code = '' } = error as NodeJS.ErrnoException;
-  if (nameErrors.has(code)) return damaged(file, 'entries of the archive have names that cannot be used');
+  if (nameErrors.has(code)) return damaged(file, 'the archive contains invalid entry names');
   if (syscall !== undefined) return error;
   return damaged(file, error instanceof Error ? error.message : String(error));
 }

@@ -79,7 +79,7 @@ async function outputFolder(folders: readonly string[]): Promise<string> {
       // Tries the next folder.
     }
   }
-  throw coded('ERR_HOROBALL_BUILD', `neither ${packageRoot} nor ${cacheFolder()} is writable`);
+  throw coded('ERR_HOROBALL_BUILD', `[setup] neither ${packageRoot} nor ${cacheFolder()} is writable`);
 }
 
 /** Writes the addon and then its record, each atomically; without a record the addon counts as not built. */
@@ -138,7 +138,10 @@ async function step(args: string[], what: string, ui: Ui, { env, jobs = 1 }: Ste
   const result = await run('cmake', args, { env, onLine });
   if (result.code === 0) return;
   const words = errors[0] ?? lastWords(result);
-  throw coded('ERR_HOROBALL_BUILD', `${what} failed: ${words} (the command: cmake ${args.join(' ')})`);
+  throw coded(
+    'ERR_HOROBALL_BUILD',
+    `[setup] ${what} failed: ${words} (the command: cmake ${args.join(' ')})`,
+  );
 }
 
 /**
@@ -176,6 +179,6 @@ export async function requireTools(what: string): Promise<void> {
     process.platform === 'darwin'
       ? 'xcode-select --install; brew install cmake'
       : 'apt-get install cmake g++';
-  const message = `building the ${what} requires ${missing.join(' and ')}. Install with \`${advice}\`, then run \`npx horoball setup\`.`;
+  const message = `[setup] building the ${what} requires ${missing.join(' and ')}. Install with \`${advice}\`, then run \`npx horoball setup\`.`;
   throw coded('ERR_HOROBALL_BUILD', message);
 }

@@ -47,7 +47,7 @@ export async function findLibTorch(inputs: SearchInputs): Promise<Search> {
     looked.push(entry);
     if (entry.found !== undefined) return { libtorch: entry.found, looked };
     if (candidate.binding) {
-      const message = `${candidate.origin} is set, but it cannot be used: ${entry.reason}. Correct it or unset it.`;
+      const message = `[setup] ${candidate.origin} is set, but it cannot be used: ${entry.reason}. Correct it or unset it.`;
       throw coded('ERR_HOROBALL_NO_TORCH', message);
     }
   }
@@ -121,5 +121,7 @@ export async function pythonTorch(program = 'python3'): Promise<{ root: string }
   const { code, stdout } = await run(program, ['-c', script], { timeoutMs: 20_000 });
   if (code === null) return { reason: `${program} not found` };
   const origin = stdout.trim();
-  return code === 0 && origin !== '' ? { root: dirname(origin) } : { reason: `${program} has no torch` };
+  return code === 0 && origin !== ''
+    ? { root: dirname(origin) }
+    : { reason: `torch is not installed for ${program}` };
 }

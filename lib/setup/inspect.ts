@@ -24,7 +24,7 @@ export function inspect(origin: string, lib: string, include: string): Inspectio
   const missing = missingLibrary(lib);
   if (missing !== undefined) return { reason: `${missing} not found` };
   const version = headerVersion(include);
-  if (version === undefined) return { reason: `no headers of libtorch found in ${include}` };
+  if (version === undefined) return { reason: `no libtorch headers found in ${include}` };
   const [major = 0, minor = 0] = version.split('.').map(Number);
   if (major < oldest[0] || (major === oldest[0] && minor < oldest[1]) || major >= firstUntested) {
     return { reason: `expected version ${oldest.join('.')} to 2.x, got ${version}` };

@@ -44,7 +44,7 @@ export async function installLibTorch(ui: Ui): Promise<LibTorch> {
   const tried = failures.map((line) => `  - ${line}`).join('\n');
   throw coded(
     'ERR_HOROBALL_NO_TORCH',
-    `libtorch could not be installed. Get it in one of these ways and run \`npx horoball setup\` again:
+    `[setup] libtorch could not be installed. Get it in one of these ways and run \`npx horoball setup\` again:
   apt-get install libtorch-dev libopenblas0 (Debian, Ubuntu), python3 -m pip install torch==${wantedVersion},
   or an archive from pytorch.org with \`npx horoball setup --libtorch FILE\`. Attempts:\n${tried}`,
   );
@@ -80,8 +80,14 @@ export async function takeLibTorch(path: string, ui: Ui, sha256?: string): Promi
  */
 export async function takeFolder(path: string): Promise<LibTorch | undefined> {
   const info = await stat(path).catch(() => undefined);
-  if (info === undefined) throw coded('ERR_HOROBALL_NO_TORCH', `--libtorch ${path}: no such file or folder`);
-  return info.isDirectory() ? usable(inspectRoot('--libtorch', path), `--libtorch ${path}`) : undefined;
+  if (info === undefined)
+    throw coded(
+      'ERR_HOROBALL_NO_TORCH',
+      `[setup] --libtorch: expected a folder, archive or wheel, got ${path} (no such file or folder)`,
+    );
+  return info.isDirectory()
+    ? usable(inspectRoot('--libtorch', path), `[setup] --libtorch ${path}`)
+    : undefined;
 }
 
 async function usable(inspection: Inspection, what = 'it'): Promise<LibTorch> {

@@ -63,7 +63,7 @@ async function install(options: SetupOptions, coreBuilt: boolean, ui: Ui): Promi
   await utimes(dirname(file), now, now); // `findAddon` prefers the most recently used one
   const probed = await probeAddon();
   if ('reason' in probed) {
-    throw coded(probed.code, `the training addon was built but does not work: ${probed.reason}`);
+    throw coded(probed.code, `[setup] the training addon was built but does not work: ${probed.reason}`);
   }
   await writeChoice(libtorch);
   return { libtorch, addon: { file, ...probed.info }, changed: coreBuilt || !keep };
@@ -106,7 +106,7 @@ async function ensureLibTorch({ libtorch: given, sha256 }: SetupOptions, ui: Ui)
   const { libtorch, looked } = await findLibTorch(searchInputs());
   if (libtorch !== undefined) return libtorch;
   const searched = looked.map(({ origin, reason }) => `  ${origin}: ${reason}`).join('\n');
-  ui.say(`No libtorch was found:\n${searched}`);
+  ui.say(`libtorch not found:\n${searched}`);
   await requireTools('training addon'); // fails before hundreds of megabytes are downloaded
   return installLibTorch(ui);
 }

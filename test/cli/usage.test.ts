@@ -116,7 +116,10 @@ test("an error about a run's missing data path names the run", async (t) => {
   ]) {
     const outcome = await horoball(args);
     t.is(outcome.code, 1);
-    t.regex(outcome.stderr, /data path .*no-images of the run .*moved does not exist\. Pass .* --path\./);
+    t.regex(
+      outcome.stderr,
+      /\[(eval|train)\] --path: expected the data of the run .*moved, got .*no-images, which does not exist\. Pass /,
+    );
   }
   const other = await horoball(['eval', run, '--path', 'elsewhere']);
   t.notRegex(other.stderr, /of the run/);

@@ -284,7 +284,7 @@ test('falls back to the other runtime, with a warning, if the installed one does
   t.is(stdout, 'onnxruntime-web\n');
   t.regex(
     stderr,
-    /HoroballWarning: onnxruntime-node failed: Error loading shared library .*Using onnxruntime-web/,
+    /HoroballWarning: \[loadEmbedder\] onnxruntime-node failed: Error loading shared library .*Using onnxruntime-web/,
   );
 });
 

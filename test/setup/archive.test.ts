@@ -167,7 +167,7 @@ test('skips invalid file names, and rejects an archive whose names conflict', as
   for (const name of [`${library}/inside`, `include/${'x'.repeat(300)}`])
     await t.throwsAsync(unpack(t, archiveOf('libtorch', { ...fakeFiles(), [name]: '' })), {
       code: 'ERR_HOROBALL_ARCHIVE',
-      message: /names that cannot be used/,
+      message: /cannot be used: the archive contains invalid entry names/,
     });
 });
 

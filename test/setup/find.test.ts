@@ -27,7 +27,9 @@ async function machine(
     env,
     chosen: 'libtorch' in chosen ? chosen.libtorch : undefined,
     pythonTorch: async () =>
-      places.includes('python') ? { root: join(root, 'python') } : { reason: 'python3 has no torch' },
+      places.includes('python')
+        ? { root: join(root, 'python') }
+        : { reason: 'torch is not installed for python3' },
     system: systemFolders(join(root, 'usr')),
     loads: async () => true,
   };
@@ -63,7 +65,7 @@ test('an unusable libtorch in the environment is an error, without a fallback', 
   });
   await t.throwsAsync(findLibTorch({ ...here, env: { LIBTORCH_USE_PYTORCH: '1' } }), {
     code: 'ERR_HOROBALL_NO_TORCH',
-    message: /LIBTORCH_USE_PYTORCH.*python3 has no torch/,
+    message: /LIBTORCH_USE_PYTORCH.*torch is not installed for python3/,
   });
 });
 
@@ -87,7 +89,7 @@ test('a folder is inspected before it is used', async (t) => {
   t.regex(await reason('old', fakeFiles('1.12.0')), /expected version 1\.13 to 2\.x, got 1\.12\.0/);
   t.regex(await reason('future', fakeFiles('3.0.0')), /3\.0\.0/);
   const { 'include/torch/csrc/api/include/torch/version.h': _, ...headless } = fakeFiles();
-  t.regex(await reason('headless', headless), /no headers/);
+  t.regex(await reason('headless', headless), /no libtorch headers/);
   const library = Object.keys(fakeFiles()).find((name) => name.includes('torch_cpu'))!;
   const { [library]: __, ...halved } = fakeFiles();
   t.regex(await reason('halved', halved), /torch_cpu.* not found/);

@@ -30,12 +30,12 @@ export async function restoredEmbedder(run: string, config: RunConfig): Promise<
 async function restore(run: string, embedder: Embedder, config: RunConfig): Promise<void> {
   const file = join(run, 'model.safetensors');
   if (!existsSync(file)) {
-    const message = `${run} has no model.safetensors because its training has not finished. Resume it with: horoball train --resume ${shellWord(run)}`;
+    const message = `[run] path: expected a run whose training has finished, got ${run} without model.safetensors. Resume it with: horoball train --resume ${shellWord(run)}`;
     throw coded('ERR_HOROBALL_RUN', message);
   }
   const { missing } = await loadTrained(file, embedder, config);
   if (missing.length === 0) return;
-  const message = `${file} lacks ${missing.length} parameters, first ${missing[0]}: it does not match the run's config.json`;
+  const message = `[run] path: expected the parameters of the network in the run's config.json, got ${file} without ${missing.length} of them (the first is ${missing[0]})`;
   throw coded('ERR_HOROBALL_WEIGHTS', message);
 }
 
