@@ -34,10 +34,10 @@ export function recallText(
   const depth = Math.max(0, ...lines.map(({ recall }) => recall.strict.length));
   const whole = lines.some(({ recall }) => recall.mapAtR !== undefined);
   const rest = [
-    ...(whole ? ['R-Prec', 'MAP@R'] : []),
+    ...(whole ? ['R-Precision', 'MAP@R'] : []),
     ...Array.from({ length: depth }, (_, i) => levels[i] ?? levelUp(i)),
   ];
-  const head = ['Recall, %', ...ks.map((k) => `@${k}`), ...rest];
+  const head = ['Values in %', ...ks.map((k) => `Recall@${k}`), ...rest];
   const percent = (value: number | undefined): string =>
     value === undefined || Number.isNaN(value) ? '-' : (100 * value).toFixed(1);
   const rows = lines.map(({ name, recall }) => [

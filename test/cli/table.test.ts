@@ -5,7 +5,15 @@ const recall = { at: { 1: 0.5, 2: Number.NaN }, strict: [0.25, 0.125], rPrecisio
 
 test('the columns of strict recall have the names of the levels of the class tree', (t) => {
   const lines = recallText([{ name: 'Head', recall }], ['subgroup', 'group']).split('\n');
-  t.deepEqual(lines[0]!.split(/ {2,}/), ['Recall, %', '@1', '@2', 'R-Prec', 'MAP@R', 'subgroup', 'group']);
+  t.deepEqual(lines[0]!.split(/ {2,}/), [
+    'Values in %',
+    'Recall@1',
+    'Recall@2',
+    'R-Precision',
+    'MAP@R',
+    'subgroup',
+    'group',
+  ]);
   t.deepEqual(lines[1]!.split(/ {2,}/), ['Head', '50.0', '-', '40.0', '30.0', '25.0', '12.5']);
 });
 

@@ -64,7 +64,13 @@ test('accepts option names of other tools with a note, and a run as weights', as
   t.is(second.code, 0, second.stderr);
   t.notRegex(second.stderr, /Not in the file/);
   const both = await horoball([...command(images, runs), '--epochs=2']);
-  await refused(t, both, 2, /ep: expected one value, got both --ep and --epochs/, join(root, 'none'));
+  await refused(
+    t,
+    both,
+    2,
+    /\[train\] --ep: expected one value, got both --ep and --epochs/,
+    join(root, 'none'),
+  );
 });
 
 test('a run prints JSON on stdout and text on stderr, and eval gives the same numbers', async (t) => {
@@ -78,7 +84,7 @@ test('a run prints JSON on stdout and text on stderr, and eval gives the same nu
   t.is(evaluations.length, 2);
   const { type, folder, interrupted } = rows.at(-1)!;
   t.deepEqual({ type, interrupted }, { type: 'end', interrupted: false });
-  t.regex(outcome.stderr, /Recall, %.*@1 .*Head, hyperbolic distance.*Untrained network.*Report: /s);
+  t.regex(outcome.stderr, /Values in %.*Recall@1 .*Head, hyperbolic distance.*Untrained network.*Report: /s);
 
   const queries = join(root, 'queries.jsonl');
   const again = await horoball(['eval', folder as string, '--json', '--save_emb', `--per-query=${queries}`]);

@@ -15,7 +15,7 @@ type Describe = (image: Uint8Array, size: number) => Float32Array;
 
 const describers: Record<string, Describe> = {
   'raw pixels': (image) => Float32Array.from(image),
-  'colors and gradients': colorsAndGradients,
+  'color and gradient histograms': colorsAndGradients,
 };
 
 /** The features of a split for one baseline, which are compared by Euclidean distance. */

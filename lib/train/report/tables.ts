@@ -38,7 +38,7 @@ export function recallTable(lines: readonly RecallLine[], levels: readonly strin
   const whole = lines.some((line) => line.recall.mapAtR !== undefined);
   const best = Math.max(...lines.map((line) => orZero(line.recall.at['1'])), 1e-9);
   return html`<div class="scroll"><table class="recall"><thead><tr><th scope="col">Space</th>${ks.map(
-    (k) => html`<th scope="col">R@${k}</th>`,
+    (k) => html`<th scope="col">Recall@${k}</th>`,
   )}${whole ? html`<th scope="col">R-Precision</th><th scope="col">MAP@R</th>` : null}${Array.from({ length: depth }, (_, i) => html`<th scope="col">${levels[i] === undefined ? levelUp(i) : `same ${levels[i]}`}</th>`)}</tr></thead>
 <tbody>${lines.map((line) => row(line, ks, { depth, best, whole }))}</tbody></table></div>`;
 }

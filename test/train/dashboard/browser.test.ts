@@ -44,7 +44,7 @@ test('shows a run in progress at any width, in light and dark, and contacts no o
   t.is(await page.locator('#images .gallery img').count(), 2);
   t.is(await page.locator('#curves svg[data-chart]').count(), 4); // loss, recall, throughput, wait
   t.is(await page.locator('#health rect').count(), 4);
-  t.regex(await page.locator('#health').innerText(), /25% of the points are at the rim/);
+  t.regex(await page.locator('#health').innerText(), /25% of the points are at the boundary/);
 
   // Charts that were added later still show values under the pointer.
   await page.locator('#curves svg[data-chart]').first().hover();

@@ -10,7 +10,7 @@ test('every readable image has a row under each baseline', async (t) => {
   const baselines = await baselineFeatures(await readClasses(root), 24);
   t.deepEqual(
     baselines.map(({ name }) => name),
-    ['raw pixels', 'colors and gradients'],
+    ['raw pixels', 'color and gradient histograms'],
   );
   for (const { features, labels } of baselines) {
     t.is(features.rows, 23);

@@ -56,9 +56,9 @@ test('a table has every column of any line, with dashes for missing values', (t)
   const { text } = recallTable(lines, ['genus']);
   t.deepEqual(cellsOf(text, 'th').slice(0, -2), [
     'Space',
-    'R@1',
-    'R@2',
-    'R@8',
+    'Recall@1',
+    'Recall@2',
+    'Recall@8',
     'R-Precision',
     'MAP@R',
     'same genus',

@@ -20,7 +20,7 @@ export function radiusFigure(row: HealthRow): Html {
   const labels = [0, 0.25, 0.5, 0.75, 1].map((value) => {
     const x = margin.left + value * (width - margin.left - margin.right);
     const anchor = value === 0 ? 'start' : value === 1 ? 'end' : 'middle';
-    return html`<text class="tick" x="${x}" y="${base + 15}" text-anchor="${anchor}">${value === 1 ? 'rim' : value}</text>`;
+    return html`<text class="tick" x="${x}" y="${base + 15}" text-anchor="${anchor}">${value === 1 ? 'boundary' : value}</text>`;
   });
   const title = `Radius of the points, epoch ${row.epoch}`;
   return html`<figure class="chart"><figcaption>${title}</figcaption>
@@ -31,8 +31,11 @@ export function radiusFigure(row: HealthRow): Html {
 function healthNote({ atRim, saturated, scale, skippedSteps }: HealthRow): string {
   const share = (value: number): string => `${Number((100 * value).toPrecision(3))}%`;
   const limits = [];
-  if (atRim > 0) limits.push(`${share(atRim)} of the points are at the rim.`);
-  else limits.push(Number.isNaN(atRim) ? 'Points at the rim: not measured.' : 'No points are at the rim.');
+  if (atRim > 0) limits.push(`${share(atRim)} of the points are at the boundary of the ball.`);
+  else
+    limits.push(
+      Number.isNaN(atRim) ? 'Points at the boundary: not measured.' : 'No points are at the boundary.',
+    );
   if (saturated > 0)
     limits.push(`${share(saturated)} of the distances exceed the limit of the published formula.`);
   else

@@ -23,7 +23,7 @@ export function neighborsSection(records: readonly RunRecord[]): Part {
     differing.length === 0
       ? same(shared.length)
       : html`<p>The same test images in every run, with their nearest neighbors by the hyperbolic distance of that run. Dashed frame:
-not among the nearest neighbors in every run. Green: same class; red: different class.${
+missing from the nearest neighbors of at least one run. Green: same class; red: different class.${
           differing.length < shared.length
             ? ` Of ${shared.length} images, ${shared.length - differing.length} have the same neighbors in every run and are omitted.`
             : null

@@ -8,6 +8,7 @@ import type { RunEnd, RunListener } from '../../run/hooks.ts';
 import { readConfig } from '../../run/read.ts';
 import type { EvaluationRow, HealthRow, Row, StepRow } from '../../run/record.ts';
 import { diskPng, galleryJpeg } from '../charts/raster.ts';
+import { levelUp } from '../tables.ts';
 
 /** Maximum number of radii in a histogram; larger counts are scaled down, which preserves the shape. */
 const maxRadii = 65_536;
@@ -125,7 +126,7 @@ export class TensorBoard implements RunListener {
       'learnable/hyp_c': row.hyp_c,
       'scaler/scale': row.scale,
       'speed/images per second': row.imagesPerSecond,
-      'speed/wait for images (ms)': row.waitMs,
+      'speed/data-loading wait (ms)': row.waitMs,
     });
   }
 
@@ -134,7 +135,7 @@ export class TensorBoard implements RunListener {
       this.#scalars(step, { 'spread/alignment': spread.alignment, 'spread/uniformity': spread.uniformity });
     for (const [space, { at, strict }] of Object.entries(spaces)) {
       const recalls = Object.entries(at).map(([k, value]) => [`recall/${space}@${k}`, value]);
-      const strictly = strict.map((value, level) => [`strict/${space} ${level + 1} up`, value]);
+      const strictly = strict.map((value, level) => [`strict recall/${space}@1, ${levelUp(level)}`, value]);
       this.#scalars(step, Object.fromEntries([...recalls, ...strictly]));
     }
   }
@@ -148,7 +149,7 @@ export class TensorBoard implements RunListener {
     );
     if (histogram.length > 0)
       this.#writer?.histogram('health/radius', centers, step, { buckets: histogram.length });
-    this.#scalars(step, { 'health/at the rim': atRim, 'health/saturated distances': saturated });
+    this.#scalars(step, { 'health/at the boundary': atRim, 'health/saturated distances': saturated });
   }
 
   #scalars(step: number, values: Readonly<Record<string, number | undefined>>): void {

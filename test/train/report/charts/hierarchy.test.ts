@@ -27,10 +27,10 @@ test('each space has its recall by level and its scores', (t) => {
     depthRadius: 0.5,
   });
   t.deepEqual([...text.matchAll(/<th scope="col">([^<]*)<\/th>/g)].map(([, name]) => name).slice(1, 5), [
-    'R@1, class',
-    'R@1, &lt;i&gt;',
-    'R@10, class',
-    'R@10, &lt;i&gt;',
+    'Recall@1, class',
+    'Recall@1, &lt;i&gt;',
+    'Recall@10, class',
+    'Recall@10, &lt;i&gt;',
   ]);
   const cells = '50.0 75.0 87.5 – 0.25 0.900 -0.13 0.063'
     .split(' ')

@@ -46,7 +46,7 @@ test('draws the losses of short runs unchanged, and says which are smoothed', (t
 test('has a row for a run without an evaluation', (t) => {
   const bare = { ...fakeRun('bare'), rows: [stepRow(1)] };
   const page = comparisonPage([bare, fakeRun('one')]);
-  t.regex(page, /<th scope="row">Not evaluated: bare<\/th>(<td>–<\/td>){6}<\/tr>/); // R@1 to R@8, genus, family
+  t.regex(page, /<th scope="row">Not evaluated: bare<\/th>(<td>–<\/td>){6}<\/tr>/); // Recall@1 to Recall@8, genus, family
   t.notRegex(page, /NaN/);
   t.regex(comparisonPage([bare, bare]), /None of the runs was evaluated/);
 });

@@ -16,8 +16,11 @@ test('the histogram has one column per bin, and the highest has the most points'
 test('states the values at their limits', (t) => {
   const words = (change: object): string =>
     /class="note">(.*?)<\/p>/.exec(radiusFigure({ ...fakeHealth, ...change }).text)![1]!;
-  t.regex(words({}), /25% of the points are at the rim\. No distances are saturated\./);
-  t.regex(words({ atRim: 0, saturated: 0.00123 }), /No points are at the rim\. 0\.123% of the distances/);
+  t.regex(words({}), /25% of the points are at the boundary of the ball\. No distances are saturated\./);
+  t.regex(
+    words({ atRim: 0, saturated: 0.00123 }),
+    /No points are at the boundary\. 0\.123% of the distances/,
+  );
   t.regex(words({ scale: 1024, skippedSteps: 1 }), /Loss scale 1024; 1 step skipped so far/);
   t.notRegex(words({}), /Loss scale/);
 });
@@ -27,7 +30,7 @@ test('names unmeasured values, and draws an empty histogram', (t) => {
   const { text } = radiusFigure({ ...fakeHealth, radius, atRim: none, saturated: none });
   t.regex(
     text,
-    /Points at the rim: not measured\. Saturated distances: not measured\. Radii: not measured\./,
+    /Points at the boundary: not measured\. Saturated distances: not measured\. Radii: not measured\./,
   );
   t.notRegex(text, /NaN|Infinity/);
 });

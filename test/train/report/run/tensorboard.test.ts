@@ -57,7 +57,7 @@ test("TensorBoard's reader finds the curves, histogram, images and options of a 
     [2, 0.375],
     [4, 0.5],
   ]);
-  t.deepEqual(series('health/at the rim'), [[2, 0.25]]);
+  t.deepEqual(series('health/at the boundary'), [[2, 0.25]]);
   // Rows of left edge, right edge and count.
   const counts = found['health/radius']!.events[0]!.data.filter((_, i) => i % 3 === 2);
   t.is(
