@@ -163,7 +163,7 @@ interface LossGradients<T extends Reals> {
   /**
    * Present if gradients were requested. If tied, the gradient with respect to c includes its effect on the radius of
    * the points. An infinite distance counts as 1e30 (1e300 in float64), so that the gradient with respect to lambda at
-   * 0 is finite even if points are on or outside the rim.
+   * 0 is finite even if points are on or outside the boundary of the ball.
    */
   gradParams?: { tauE: number; tauH: number; lambda: number; c: number };
 }

@@ -95,7 +95,7 @@ function refColumnsOf(
   refLabels: LabelColumns | undefined,
 ): readonly Labels[] {
   if (refLabels === undefined)
-    throw typeError(operation, 'ref.labels', 'labels like those of the anchors', undefined);
+    throw typeError(operation, 'ref.labels', 'labels in the same form as those of the anchors', undefined);
   const refColumns = isColumns(refLabels) ? refLabels : [refLabels];
   if (refColumns.length === columns.length) return refColumns;
   throw shapeError(operation, 'ref.labels', `${columns.length} columns of labels`, String(refColumns.length));

@@ -120,7 +120,7 @@ function* equalCount(operation: string, { numbers, names }: Classes): Steps<numb
   const count = counts[0]!;
   const other = counts.findIndex((each) => each !== count);
   if (other >= 0) {
-    const text = `class ${describe(names[other])} has ${counts[other]}, class ${describe(names[0])} has ${count}`;
+    const text = `${counts[other]} for class ${describe(names[other])} and ${count} for class ${describe(names[0])}`;
     const message = `[${operation}] labels: expected the same number of rows per class, got ${text}`;
     throw coded('ERR_HOROBALL_LABELS', message, RangeError);
   }

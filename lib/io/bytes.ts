@@ -60,7 +60,8 @@ export class ByteReader {
 
   #advance(count: number): number {
     const start = this.#at;
-    if (count > this.#bytes.length - start) throw this.#fail(`it ends, but ${count} more bytes are declared`);
+    if (count > this.#bytes.length - start)
+      throw this.#fail(`it is truncated: ${count} more bytes are declared`);
     this.#at = start + count;
     return start;
   }

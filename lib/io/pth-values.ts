@@ -85,11 +85,11 @@ const maxRank = 64;
 export function torchStorages(sizeOf: (key: string) => number | undefined): (id: PickleValue) => PickleValue {
   const storages = new Map<string, PthStorage>();
   return (id) => {
-    if (!Array.isArray(id)) throw malformed('a storage is not described by a tuple');
+    if (!Array.isArray(id)) throw malformed('a storage descriptor is not a tuple');
     const [kind, type, key, , length] = id;
     const named = type instanceof PickleGlobal || type instanceof PickleOpaque;
     if (kind !== 'storage' || typeof key !== 'string' || !isSize(length) || !named)
-      throw malformed('a storage is not described as torch does');
+      throw malformed('a storage descriptor does not have the layout that torch writes');
     const className = /^torch\.(?:cuda\.|storage\.)?(\w+Storage)$/.exec(type.name)?.[1];
     if (className === undefined) throw refused(`a storage of class '${type.name}'`);
     const dtype = Object.hasOwn(storageClasses, className) ? storageClasses[className] : undefined;

@@ -66,7 +66,7 @@ export class ArrayAdamW {
       const parameter = checkOptions(name, each, 'parameters');
       const { length } = asMatrix(name, 'parameters', parameter.value).data;
       if (parameter.space !== 'vector')
-        throw typeError(name, 'parameters', 'parameters in the space vector', quoted(parameter.space));
+        throw typeError(name, 'parameters', "parameters whose space is 'vector'", quoted(parameter.space));
       return { parameter, first: new Float64Array(length), second: new Float64Array(length) };
     });
     if (new Set(this.#slots.map(({ parameter }) => parameter.name)).size < this.#slots.length)

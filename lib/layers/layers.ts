@@ -51,7 +51,7 @@ abstract class Layer {
 
 /** Throws for an object that only inherits from a layer and therefore has no core. */
 function requireCore(core: LayerCore | undefined): LayerCore {
-  if (core === undefined) throw typeError('layer', 'this', 'an object of this package', 'another one');
+  if (core === undefined) throw typeError('layer', 'this', 'a layer that horoball created', 'another object');
   return core;
 }
 

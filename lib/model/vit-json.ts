@@ -1,4 +1,4 @@
-/** A vision transformer in timm's terms: constructor arguments, or the config.json of published weights. */
+/** A vision transformer as timm describes it: constructor arguments, or the config.json of published weights. */
 import { z } from 'zod';
 import { type Coded, coded } from '../errors.ts';
 import { boundedJson } from '../io/json.ts';
@@ -265,7 +265,7 @@ function issueText(issue: z.core.$ZodIssue): string {
 function refused(why: string): Coded<RangeError> {
   return coded(
     'ERR_HOROBALL_OPTION',
-    `[vit] model: expected a description in timm's terms: ${why}`,
+    `[vit] model: expected the arguments of a timm model: ${why}`,
     RangeError,
   );
 }

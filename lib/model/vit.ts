@@ -14,7 +14,7 @@ const maxDepth = 1024;
 export type WholeViT = Required<ViTConfig>;
 
 /**
- * Returns the configuration with a name, in JSON text in timm's terms (see `parseViT`) or in an object, checked and
+ * Returns the configuration with a name, in JSON text with the arguments of a timm model (see `parseViT`) or in an object, checked and
  * with every default filled in.
  */
 export function resolveViT(model: string | ViTConfig): WholeViT {
@@ -172,6 +172,6 @@ function byText(text: string): ViTConfig {
 function byName(name: string): ViTConfig {
   const known = findModel(name);
   if (known !== undefined) return known;
-  const expected = `one of ${Object.keys(vitConfigs).join(', ')}, or a JSON file in timm's terms`;
+  const expected = `one of ${Object.keys(vitConfigs).join(', ')}, or a JSON file with the arguments of a timm model`;
   throw rangeError('vit', 'model', expected, `'${name}'`);
 }

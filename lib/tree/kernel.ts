@@ -1,5 +1,5 @@
 // The arithmetic of embedTree, over memory that its threads share. Points are on the hyperboloid of curvature -1, in
-// float64: `x0 = sqrt(1 + |x|^2)`. In these coordinates, distances near the rim of the ball keep their digits. Every
+// float64: `x0 = sqrt(1 + |x|^2)`. In these coordinates, distances near the boundary of the ball keep their digits. Every
 // sum has a fixed order, so that results do not depend on the number of threads.
 import { random } from '../random.ts';
 

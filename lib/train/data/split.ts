@@ -48,12 +48,12 @@ export function singleImageWarnings({
   const few = singles(train);
   if (few.length > 0) {
     warnings.push(
-      `${count(few, 'training class')} with one image, which is used for every view: ${list(few)}`,
+      `${count(few, 'training class')} only one image, which is used for every view: ${list(few)}`,
     );
   }
   const lone = gallery === undefined ? singles(test) : [];
   if (lone.length > 0) {
-    warnings.push(`${count(lone, 'test class')} with one image, which counts as a miss: ${list(lone)}`);
+    warnings.push(`${count(lone, 'test class')} only one image, which counts as a miss: ${list(lone)}`);
   }
   return warnings;
 }
@@ -65,7 +65,7 @@ function singles({ classes, samples }: Split): string[] {
 }
 
 function count(names: string[], what: string): string {
-  return names.length === 1 ? `1 ${what}` : `${names.length} ${what}es`;
+  return names.length === 1 ? `1 ${what} has` : `${names.length} ${what}es have`;
 }
 
 /** Lists the first ten names and the number of the remaining ones. */

@@ -158,7 +158,7 @@ export class Embedder extends Resource<'Embedder'> {
   /** Throws a coded error if the private fields are missing, as in an object that only has the prototype. */
   static #checked(embedder: Embedder): Embedder {
     if (#c in embedder) return embedder;
-    throw typeError('embedder', 'this', 'an object of this package', embedder);
+    throw typeError('embedder', 'this', 'an Embedder that horoball created', embedder);
   }
 
   /**

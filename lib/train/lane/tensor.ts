@@ -31,7 +31,7 @@ export abstract class Resource<Kind extends string> implements Disposable {
 
   /** @internal The native handle; throws once disposed of. */
   get handle(): Handle<Kind> {
-    if (!(#handle in this)) throw typeError('handle', 'this', 'an object of this package', this);
+    if (!(#handle in this)) throw typeError('handle', 'this', 'a handle that horoball created', this);
     if (this.#handle !== undefined) return this.#handle;
     throw coded('ERR_HOROBALL_DISPOSED', `[${this.#kind}] expected a live handle, got a disposed one`);
   }

@@ -7,7 +7,7 @@ import type { Health } from './types.ts';
 
 /** Maximum number of points for pairwise distances: enough to estimate a fraction at a low cost. */
 const maxPoints = 256;
-/** Number of histogram bins of the radius, from the origin to the rim of the ball. */
+/** Number of histogram bins of the radius, from the origin to the boundary of the ball. */
 export const radiusBins = 20;
 /** Radius to which `project` clips, times sqrt c; float32 rounding is below the tolerance. */
 const projectionRadius = 1 - headConstants.margin;
@@ -17,7 +17,7 @@ const saturation = 2 * Math.atanh(headConstants.topArtanh);
 
 /**
  * Measures the numerical health of ball points: a histogram of radii, the fraction of points at the projection radius, and
- * the fraction of saturated distances. Radii are relative to the ball's radius, so the rim is at 1 for any c. A distance is
+ * the fraction of saturated distances. Radii are relative to the ball's radius, so the boundary is at 1 for any c. A distance is
  * saturated at the limit of the published formula, 12.206 / sqrt c, beyond which the compat loss is constant.
  * @param points - rows of `width` coordinates
  */

@@ -16,7 +16,7 @@ export interface Projection {
  * largest variance, and back with expmap0. Points in that plane keep their distance from the origin; all others move
  * closer.
  * @param ball - `rows` x `cols` points with c |x|^2 < 1
- * @returns the points times sqrt c, so that the rim is at 1 for any c
+ * @returns the points times sqrt c, so that the boundary is at 1 for any c
  */
 export async function projectToDisk(
   ball: ArrayLike<number>,

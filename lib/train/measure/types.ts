@@ -39,7 +39,7 @@ export interface Spread {
   uniformity: number;
 }
 
-/** Numerical health of the points of a batch; radii are sqrt c |x|, so the rim is at 1. */
+/** Numerical health of the points of a batch; radii are sqrt c |x|, so the boundary is at 1. */
 export interface Health {
   radius: {
     min: number;

@@ -134,7 +134,7 @@ const leastC = 1e-36;
 function consistent(config: RunConfig, operation: string): RunConfig {
   const { bs, num_samples, resize, crop, geometry, head, memory } = config;
   const refuse = (option: OptionName, expected: string, got: unknown = config[option]): never => {
-    throw configError(`[${operation}] ${option}: expected ${expected}, got ${got}`);
+    throw configError(`[${operation}] ${option}: expected ${expected}, got ${got ?? 'None'}`);
   };
   if (bs % num_samples !== 0) refuse('bs', `a multiple of num_samples (${num_samples})`);
   if (bs < 2 * num_samples) refuse('bs', `at least two classes (${2 * num_samples})`);
@@ -178,7 +178,7 @@ function checkTree(
   if (radial !== undefined && (head !== 'hyp-vit' || !appliesTo('tree_cones', { geometry })))
     refuse(
       'tree',
-      `--head hyp-vit and --geometry hyperbolic or hybrid for ${radial}, which needs points at any distance from the origin`,
+      `--head hyp-vit and --geometry hyperbolic or hybrid for ${radial}, because this term needs points at any distance from the origin`,
       `${head} and ${geometry}`,
     );
   if (terms.includes('radius') && tree_reach === null && clip_r === null)

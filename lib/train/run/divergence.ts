@@ -6,7 +6,7 @@ export function divergenceText(step: number, what: string, where: string | null)
   const location = where === null ? '' : ` (first non-finite value: ${where})`;
   const advice =
     step === 1 && where === null
-      ? 'No weight has changed yet: use values of t_e, t_h, lam and hyp_c that are nearer to their defaults.'
+      ? 'No weight has changed yet: use values of t_e, t_h, lam and hyp_c that are closer to their defaults.'
       : 'Use a lower lr, or a higher t_e and t_h.';
   return `[train] step ${step}: ${what}${location}. ${advice}`;
 }

@@ -175,14 +175,14 @@ function samplerOf(split: Split, { num_samples, bs, seed }: RunConfig): ClassBal
   }
 }
 
-/** From about this c on, unit vectors are at the rim of the ball, and the published evaluation is meaningless. */
+/** From about this c on, unit vectors are at the boundary of the ball, and the published evaluation is meaningless. */
 const meaninglessFrom = 0.9;
 
 /** Warnings about published behavior. */
 function publishedWarnings({ compat, hyp_c }: RunConfig): string[] {
   if (compat !== 'hypmix' || hyp_c < meaninglessFrom) return [];
   return [
-    `compat hypmix evaluates the hyperbolic distance between unit vectors, which at c = ${hyp_c} are at the rim of the ball or outside it, so its recall is meaningless`,
+    `compat hypmix evaluates the hyperbolic distance between unit vectors, which at c = ${hyp_c} are at or outside the boundary of the ball, so its recall is meaningless`,
   ];
 }
 

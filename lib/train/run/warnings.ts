@@ -6,10 +6,10 @@ import type { RunRecord } from './record.ts';
 import type { Source } from './source.ts';
 import type { RunState } from './state.ts';
 
-/** The warning that a report could not be drawn. @param folder - folder of the run or study; null if nothing is stored */
+/** Returns the warning that a report could not be generated. @param folder - folder of the run or study; null if nothing is stored */
 export function reportFailureText(error: unknown, folder: string | null): string {
   const again = folder === null ? '' : `; to try again: horoball report ${shellWord(folder)}`;
-  return `the report could not be drawn (${reasonOf(error)})${again}`;
+  return `the report could not be generated (${reasonOf(error)})${again}`;
 }
 
 /** The warning about invalid lines of a log; null if all are valid. */

@@ -180,7 +180,7 @@ function controlsOf(
     if (!(matched.t_e > 0 && matched.t_e < Infinity))
       throw refused(
         'controls',
-        `a t_h that a Euclidean run can match (its t_e is ${matched.t_e})`,
+        `a t_h for which the slope-matched Euclidean run has a valid t_e (it would be ${matched.t_e})`,
         `${config.t_h}`,
       );
     return [

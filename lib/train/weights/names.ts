@@ -113,7 +113,7 @@ export function plainNames(stored: Iterable<string>, keepHead: boolean): PlainNa
   if (long !== undefined)
     throw coded(
       'ERR_HOROBALL_WEIGHTS',
-      `[loadWeights] path: expected names of at most ${maxName} characters, got ${listed([long])}... of ${long.length}`,
+      `[loadWeights] path: expected names of at most ${maxName} characters, got one of ${long.length} characters (${listed([long])}...)`,
     );
   const tower = imageTower(all);
   const plain = timmNames(tower.map((name) => strip(name, result.stripped)));

@@ -69,8 +69,8 @@ test('the first half of the classes is for training, the rest for testing', asyn
     [0, 1, 1, 2],
   );
   t.deepEqual(warnings, [
-    '1 training class with one image, which is used for every view: b',
-    '2 test classes with one image, which counts as a miss: c, e',
+    '1 training class has only one image, which is used for every view: b',
+    '2 test classes have only one image, which counts as a miss: c, e',
   ]);
 });
 

@@ -130,10 +130,10 @@ test('rejects a control without a temperature', (t) => {
       t.like(error, { code: 'ERR_HOROBALL_CONFIG' });
       t.regex(
         (error as Error).message,
-        /controls: expected a t_h that a Euclidean run can match \(its t_e is/,
+        /controls: expected a t_h for which the slope-matched Euclidean run has a valid t_e \(it would be/,
       );
     }
   t.throws(() => makePlan({ axes: axes({ t_h: '5e-324' }), seeds: [1], controls: true }), {
-    message: /can match/,
+    message: /slope-matched/,
   });
 });

@@ -32,7 +32,7 @@ export async function fetchPackages(
   if (outcome.code === 0) return;
   const message = outcome.stderr.includes('EINTEGRITY')
     ? 'expected packages with the pinned hashes, got a different one from npm. Clear the cache of npm (npm cache clean --force) and try again'
-    : `expected a download by npm, which failed (${lastWords(outcome)}). Check the network`;
+    : `expected npm to download the packages, but it failed (${lastWords(outcome)}). Check the network`;
   throw coded('ERR_HOROBALL_DOWNLOAD', `[data emoji] packages: ${message}, ${offlineAdvice}.`);
 }
 
