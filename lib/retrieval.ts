@@ -2,7 +2,7 @@ import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps
 import { gatherRows, inSlices, range } from './call/slices.ts';
 import { boolean, callNames, checkOptions, integer, metricNames } from './check.ts';
 import { rangeError, shapeError, typeError } from './errors.ts';
-import { integerList } from './integers.ts';
+import { integerList, largest } from './integers.ts';
 import { asMatrix, type Matrix, type Reals } from './matrix.ts';
 import type { MetricOptions } from './pairwise.ts';
 import { topKSteps } from './topk.ts';
@@ -108,7 +108,7 @@ export function* measureBy(
     results?.set(i, answer[0]! < 0 ? -1 : gallery[answer[0]!]!, result);
     if (result.first === Infinity && relevant.counts[i]! > 0) unmatched[missing++] = i;
   });
-  const deepest = Math.min(gallery.length, Math.max(...ks, k));
+  const deepest = Math.min(gallery.length, largest(ks, k));
   // A large k costs many times as much as a small one, and most queries have found their class by now.
   if (deepest > k && missing > 0) {
     yield* search(unmatched.subarray(0, missing), deepest, (i, answer) => {

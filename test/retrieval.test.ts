@@ -258,3 +258,9 @@ test('reranking all rows is an exact search; -1, duplicates and short lists are 
     [-1, 0, 7, 14],
   );
 });
+
+test('a list of 200,000 ks', (t) => {
+  const x = matrix(Float64Array.of(0, 0.1, 1), 3, 1);
+  const ks = new Array<number>(200_000).fill(1);
+  t.deepEqual(retrievalMetrics.sync(x, ['a', 'a', 'b'], { ks, metric: 'euclidean' }).recall, { 1: 2 / 3 });
+});

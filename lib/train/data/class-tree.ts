@@ -1,5 +1,6 @@
 /** A class tree as arrays of numbers, for the losses on it. */
 import { integer } from '../../check.ts';
+import { largest } from '../../integers.ts';
 import type { Split } from './types.ts';
 
 /** The part of a class tree above the rows of a batch. */
@@ -33,7 +34,12 @@ export class ClassTree {
       return number;
     };
     this.#paths = parents.map((names, label) => [...names.toReversed().map(numberOf), label]);
-    this.#depth = 1 + Math.max(...this.#paths.map((path) => path.length));
+    this.#depth =
+      1 +
+      largest(
+        this.#paths.map((path) => path.length),
+        0,
+      );
   }
 
   /** The tree of a split; null if no class has an ancestor. */

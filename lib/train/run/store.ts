@@ -2,6 +2,7 @@ import { copyFile, link, mkdir, readdir, rename, rm, stat } from 'node:fs/promis
 import { basename, join, resolve } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { coded } from '../../errors.ts';
+import { largest } from '../../integers.ts';
 import { ensureFolder } from '../../io/folder.ts';
 import { leadsTo } from '../../io/inside.ts';
 import { jsonWithChecksum } from '../../io/json-checksum.ts';
@@ -281,7 +282,7 @@ async function makeRunFolder({ runs, name, ds, geometry }: RunConfig & { runs: s
     .map((entry) => entry.slice(stem.length))
     .filter((rest) => /^\d{1,9}$/.test(rest)) // longer numbers are names that a user chose
     .map(Number);
-  for (let number = Math.max(0, ...taken) + 1; ; number++) {
+  for (let number = largest(taken, 0) + 1; ; number++) {
     if (await createFolder(join(runs, stem + number))) return stem + number;
   }
 }
