@@ -1,7 +1,6 @@
 import { parametersOf, type SimilarityNumbers, similarityNumbersOf } from './batch-loss.ts';
 import { pairLoss } from './call/binding-calls.ts';
 import { type AsyncOptions, runSteps, runStepsSync, type Steps } from './call/run.ts';
-import { inSlices } from './call/slices.ts';
 import { type ContrastiveLossName, contrastiveLosses, logitParameters } from './card-names.ts';
 import {
   boolean,
@@ -15,7 +14,7 @@ import {
   readOptions,
   threadCount,
 } from './check.ts';
-import { coded, quoted, rangeError, shapeError } from './errors.ts';
+import { coded, rangeError, shapeError } from './errors.ts';
 import { listLength } from './integers.ts';
 import { checkLogits, gradientFor, type Logits, logitNames, parameters, shaped, unitRowsOf } from './loss.ts';
 import {
@@ -31,7 +30,6 @@ import {
   allocateArray,
   asMatrix,
   checkAttached,
-  checkKept,
   checkSameType,
   checkShape,
   type DenseMatrix,
@@ -42,6 +40,7 @@ import {
 import { core } from './native.ts';
 import { checkUnitRows, throughNorm, unitRows } from './normalize.ts';
 import { positivePairs } from './positives.ts';
+import { weightSteps } from './weights.ts';
 
 const name = 'contrastiveLoss';
 /** The parameters that some losses have, with their checks. */
@@ -106,15 +105,7 @@ function* weightList(weights: ArrayLike<number>, rows: number): Steps<Float64Arr
   const length = listLength(name, 'weights', weights, 'an array of numbers');
   if (length !== rows) throw shapeError(name, 'weights', `${rows} numbers`, String(length));
   const copy = allocateArray(name, Float64Array, rows);
-  yield* inSlices(rows, (begin, end) => {
-    if (ArrayBuffer.isView(weights)) checkKept(name, 'weights', weights, length);
-    for (let i = begin; i < end; ++i) {
-      const weight = weights[i];
-      if (typeof weight !== 'number' || !(weight >= 0 && weight < Infinity))
-        throw rangeError(name, 'weights', 'finite numbers of 0 or more', quoted(weight));
-      copy[i] = weight;
-    }
-  });
+  yield* weightSteps(name, weights, rows, copy);
   return copy;
 }
 

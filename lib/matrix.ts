@@ -137,6 +137,11 @@ export function asMatrix<T extends Reals>(operation: string, argument: string, v
   return shape;
 }
 
+/** Whether a value is given as rows, which {@link asMatrix} then checks, as opposed to options. */
+export function isRows(value: unknown): boolean {
+  return ArrayBuffer.isView(value) || (value !== null && typeof value === 'object' && 'data' in value);
+}
+
 /** The error for an invalid size: for `matrix`, it names the size argument, for other calls, the matrix. */
 function sizeError(
   operation: string,

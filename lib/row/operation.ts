@@ -7,7 +7,6 @@ import {
   runSync,
   type Steps,
 } from '../call/run.ts';
-import { inSlices } from '../call/slices.ts';
 import {
   type Compat,
   callNames,
@@ -25,6 +24,7 @@ import {
   checkKept,
   checkSameType,
   type DenseMatrix,
+  isRows,
   type Matrix,
   type Reals,
   type Rows,
@@ -32,6 +32,7 @@ import {
   zeros,
 } from '../matrix.ts';
 import { core } from '../native.ts';
+import { checkWeights, weightColumn, weightSteps } from '../weights.ts';
 import { rowCall, rowNumbers } from './call.ts';
 import { nameOf, type RowCard, type RowParameter, type RowShape, rowCards, rowShape } from './card.ts';
 import { isShort, readScalars, readShort, writeShort } from './short-call.ts';
@@ -153,14 +154,7 @@ async function runRow<R>(
   if (entry.card.family !== 'midpoint') return await runAsync(name, signal, () => prepare(name, entry, args));
   return await runSteps(name, signal, function* (): Steps<R> {
     const call = prepare(name, entry, args);
-    const { weights } = call;
-    if (weights !== undefined) {
-      const { length } = weights;
-      yield* inSlices(length, (begin, end) => {
-        checkKept(name, 'weights', weights, length);
-        checkWeights(name, weights, begin, end);
-      });
-    }
+    if (call.weights !== undefined) yield* weightSteps(name, call.weights, call.weights.length);
     yield call;
     return call.finish();
   });
@@ -362,10 +356,6 @@ function dataOf(matrix: Matrix | undefined): Reals | null {
 
 function nothing(): undefined {}
 
-function isRows(value: unknown): boolean {
-  return ArrayBuffer.isView(value) || (value !== null && typeof value === 'object' && 'data' in value);
-}
-
 function optionsOf(name: string, options: unknown): Options {
   if (options === undefined) return {};
   if (options === null || typeof options !== 'object' || isRows(options)) {
@@ -375,24 +365,8 @@ function optionsOf(name: string, options: unknown): Options {
 }
 
 function inputOf(name: string, card: RowCard, index: number, value: unknown): Matrix | undefined {
-  if (card.family === 'midpoint') return weightsOf(name, value);
+  if (card.family === 'midpoint') return value === undefined ? undefined : weightColumn(name, value as Rows);
   return asMatrix(name, nameOf(card, index), value as Rows);
-}
-
-/** Weights are one number per row, as a row or a column. */
-function weightsOf(name: string, value: unknown): Matrix | undefined {
-  if (value === undefined) return undefined;
-  const { data, rows, cols } = asMatrix(name, 'weights', value as Rows);
-  if (rows !== 1 && cols !== 1) throw shapeError(name, 'weights', 'one number per row', `${rows} x ${cols}`);
-  return { data, rows: data.length, cols: 1 };
-}
-
-function checkWeights(name: string, weights: Reals, begin: number, end: number): void {
-  for (let i = begin; i < end; ++i) {
-    const weight = weights[i]!;
-    if (!(weight >= 0 && weight < Infinity))
-      throw rangeError(name, 'weights', 'finite numbers of 0 or more', weight);
-  }
 }
 
 function optionalParameter(name: string, parameter: RowParameter, value: unknown): number {
