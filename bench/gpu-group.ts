@@ -46,7 +46,7 @@ async function time(group: ProcessGroup | null): Promise<number> {
     using own = embedder.forward(images);
     using euclidean = gather(own.euclidean);
     using hyperbolic = gather(own.hyperbolic);
-    using objective = loss.apply({ euclidean, hyperbolic }, undefined, { divide: true });
+    using objective = loss.apply({ euclidean, hyperbolic }, { divide: true });
     sum?.arm();
     objective.backward();
     sum?.finish();

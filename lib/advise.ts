@@ -72,7 +72,7 @@ export async function shapeOf(
     Int32Array.from({ length: features.rows }, (_, i) => i),
   );
   const sample = rowsAt('advise', features, [...order.subarray(0, Math.min(subsetRows, features.rows))]);
-  const distances = await pairwiseDistance(sample, undefined, { metric: 'euclidean', signal });
+  const distances = await pairwiseDistance(sample, { metric: 'euclidean', signal });
   const center = new Float64Array(sample.cols);
   for (let i = 0; i < sample.data.length; i++) center[i % sample.cols]! += sample.data[i]! / sample.rows;
   const inFloat64 = matrix(Float64Array.from(sample.data), sample.rows, sample.cols);

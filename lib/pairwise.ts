@@ -31,6 +31,7 @@ import {
   checkSameType,
   checkShape,
   type DenseMatrix,
+  isRows,
   type Matrix,
   type Reals,
   type Rows,
@@ -218,15 +219,26 @@ function* vjpSteps<T extends Reals>(
   return [gradX];
 }
 
-/** {@link pairwiseDistance}'s vector-Jacobian product and its synchronous variant. */
+/** {@link pairwiseDistance}'s vector-Jacobian product and its synchronous variant. Without y, of the distances within x. */
 export interface PairwiseVjp {
+  <T extends Reals>(
+    x: Rows<T>,
+    cotangent: Rows<T>,
+    options: PairwiseVjpOptions & AsyncOptions,
+  ): Promise<[DenseMatrix<T>]>;
   <T extends Reals>(
     x: Rows<T>,
     y: Rows<T> | undefined,
     cotangent: Rows<T>,
     options: PairwiseVjpOptions & AsyncOptions,
   ): Promise<DenseMatrix<T>[]>;
-  sync<T extends Reals>(
+  sync: PairwiseVjpSync;
+}
+
+/** The synchronous variant of {@link PairwiseVjp}. */
+export interface PairwiseVjpSync {
+  <T extends Reals>(x: Rows<T>, cotangent: Rows<T>, options: PairwiseVjpOptions): [DenseMatrix<T>];
+  <T extends Reals>(
     x: Rows<T>,
     y: Rows<T> | undefined,
     cotangent: Rows<T>,
@@ -234,14 +246,21 @@ export interface PairwiseVjp {
   ): DenseMatrix<T>[];
 }
 
-/** The type of {@link pairwiseDistance}. */
+/** The synchronous variant of {@link PairwiseDistance}. */
+export interface PairwiseDistanceSync {
+  <T extends Reals>(x: Rows<T>, options: PairwiseOptions<T>): DenseMatrix<T>;
+  <T extends Reals>(x: Rows<T>, y: Rows<T> | undefined, options: PairwiseOptions<T>): DenseMatrix<T>;
+}
+
+/** The type of {@link pairwiseDistance}. Without y, it computes the distances within x. */
 export interface PairwiseDistance {
+  <T extends Reals>(x: Rows<T>, options: PairwiseOptions<T> & AsyncOptions): Promise<DenseMatrix<T>>;
   <T extends Reals>(
     x: Rows<T>,
     y: Rows<T> | undefined,
     options: PairwiseOptions<T> & AsyncOptions,
   ): Promise<DenseMatrix<T>>;
-  sync<T extends Reals>(x: Rows<T>, y: Rows<T> | undefined, options: PairwiseOptions<T>): DenseMatrix<T>;
+  sync: PairwiseDistanceSync;
   /**
    * Gradients of `sum(cotangent * distances)`: one for x and one for y, or only the total for x if y is not given.
    * Exactly 0 for coincident points.
@@ -249,23 +268,49 @@ export interface PairwiseDistance {
   vjp: PairwiseVjp;
 }
 
+/** Whether a second matrix was omitted: the argument in its place has the options or the cotangent. */
+function isOmitted(next: unknown, last: unknown): boolean {
+  return (
+    last === undefined && typeof next === 'object' && next !== null && !Array.isArray(next) && !isRows(next)
+  );
+}
+
+/** The arguments of a call, with or without y. */
+type PairArguments<T extends Reals, O> =
+  | [x: Rows<T>, options: O]
+  | [x: Rows<T>, y: Rows<T> | undefined, options: O];
+
+function pairOf<T extends Reals, O>([x, next, last]: PairArguments<T, O>): [Rows<T>, Rows<T> | undefined, O] {
+  return isOmitted(next, last) ? [x, undefined, next as O] : [x, next as Rows<T> | undefined, last as O];
+}
+
+/** The arguments of a vector-Jacobian product, with or without y. */
+type VjpArguments<T extends Reals, O> =
+  | [x: Rows<T>, cotangent: Rows<T>, options: O]
+  | [x: Rows<T>, y: Rows<T> | undefined, cotangent: Rows<T>, options: O];
+
+function vjpOf<T extends Reals, O>([x, next, then, last]: VjpArguments<T, O>): [
+  Rows<T>,
+  Rows<T> | undefined,
+  Rows<T>,
+  O,
+] {
+  return isOmitted(then, last)
+    ? [x, undefined, next as Rows<T>, then as O]
+    : [x, next, then as Rows<T>, last as O];
+}
+
 const vjpName = `${name}.vjp`;
-const vjp: PairwiseVjp = Object.assign(
-  <T extends Reals>(
-    x: Rows<T>,
-    y: Rows<T> | undefined,
-    cotangent: Rows<T>,
-    options: PairwiseVjpOptions & AsyncOptions,
-  ) => runSteps(vjpName, options?.signal, () => vjpSteps(x, y, cotangent, options)),
-  {
-    sync: <T extends Reals>(
-      x: Rows<T>,
-      y: Rows<T> | undefined,
-      cotangent: Rows<T>,
-      options: PairwiseVjpOptions,
-    ) => runStepsSync(vjpName, vjpSteps(x, y, cotangent, options)),
+const vjp = Object.assign(
+  <T extends Reals>(...args: VjpArguments<T, PairwiseVjpOptions & AsyncOptions>) => {
+    const [x, y, cotangent, options] = vjpOf(args);
+    return runSteps(vjpName, options?.signal, () => vjpSteps(x, y, cotangent, options));
   },
-);
+  {
+    sync: <T extends Reals>(...args: VjpArguments<T, PairwiseVjpOptions>) =>
+      runStepsSync(vjpName, vjpSteps(...vjpOf(args))),
+  },
+) as PairwiseVjp; // the overloads say how many gradients there are
 
 /**
  * Returns all distances between the rows of x (n x d) and y (m x d; default x itself): n x m, without n x m x d
@@ -274,22 +319,24 @@ const vjp: PairwiseVjp = Object.assign(
  * Formula: `2/sqrt(c) arsinh(sqrt u)`, `u = c |x-y|^2 / ((1-c|x|^2)(1-c|y|^2))` (Ganea, Becigneul, Hofmann 2018).
  *
  * @param x - points; in the ball `c|x|^2 < 1` for `poincare`
- * @param y - points of the same type and columns
+ * @param y - points of the same type and columns; may be omitted
  * @param options - `c` is required for hyperbolic metrics: the curvature is -c
  * @returns n x m distances; 0 for coincident rows
  * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`; rejects with the signal's reason when aborted
  * @example
  * const x = matrix(new Float32Array([0, 0, 0.5, 0]), 2, 2);
- * const d = await pairwiseDistance(x, undefined, { c: 1 });
+ * const d = await pairwiseDistance(x, { c: 1 });
  * d.data; // => new Float32Array([0, Math.log(3), Math.log(3), 0])
- * const [gradX] = await pairwiseDistance.vjp(x, undefined, d, { c: 1 });
+ * const [gradX] = await pairwiseDistance.vjp(x, d, { c: 1 });
  */
 export const pairwiseDistance: PairwiseDistance = Object.assign(
-  <T extends Reals>(x: Rows<T>, y: Rows<T> | undefined, options: PairwiseOptions<T> & AsyncOptions) =>
-    runAsync(name, options?.signal, () => preparePairwise(name, x, y, options)),
+  <T extends Reals>(...args: PairArguments<T, PairwiseOptions<T> & AsyncOptions>) => {
+    const [x, y, options] = pairOf(args);
+    return runAsync(name, options?.signal, () => preparePairwise(name, x, y, options));
+  },
   {
-    sync: <T extends Reals>(x: Rows<T>, y: Rows<T> | undefined, options: PairwiseOptions<T>) =>
-      runSync(name, preparePairwise(name, x, y, options)),
+    sync: <T extends Reals>(...args: PairArguments<T, PairwiseOptions<T>>) =>
+      runSync(name, preparePairwise(name, ...pairOf(args))),
     vjp,
   },
 );

@@ -412,6 +412,45 @@ test('accurate for many near points, with duplicates and one outside the ball', 
   }
 });
 
+test('without y, the options or the cotangent may come second', async (t) => {
+  const x = cloud(Float64Array, 4, 3, 0.9, 1) as Matrix<Float64Array>;
+  const square = cloud(Float64Array, 4, 4, 1, 2) as Matrix<Float64Array>;
+  const options = { metric: 'poincare', c: 1 } as const;
+  const want = pairwiseDistance.sync(x, undefined, options);
+  t.deepEqual(pairwiseDistance.sync(x, options), want);
+  t.deepEqual(await pairwiseDistance(x, options), want);
+  t.deepEqual(pairwiseDistance.sync(x, Object.assign(Object.create(null) as object, options)), want);
+  const gradients = pairwiseDistance.vjp.sync(x, undefined, square, options);
+  t.is(gradients.length, 1);
+  const [gradX]: [Matrix<Float64Array>] = pairwiseDistance.vjp.sync(x, square, options);
+  t.deepEqual([gradX], gradients);
+  t.deepEqual(await pairwiseDistance.vjp(x, square, options), gradients);
+  const signal = AbortSignal.abort(new Error('stopped'));
+  await t.throwsAsync(pairwiseDistance(x, { c: 1, signal }), { message: 'stopped' });
+  await t.throwsAsync(pairwiseDistance.vjp(x, square, { c: 1, signal }), { message: 'stopped' });
+});
+
+test('names the argument that is wrong when y is omitted', (t) => {
+  const x = cloud(Float64Array, 4, 3, 0.9, 1) as Matrix<Float64Array>;
+  const { sync, vjp } = pairwiseDistance as unknown as Record<
+    'sync' | 'vjp',
+    (...args: unknown[]) => unknown
+  > & {
+    vjp: { sync: (...args: unknown[]) => unknown };
+  };
+  const cases: [() => unknown, RegExp][] = [
+    [() => sync(x), /\] c: expected/],
+    [() => sync(x, x), /\] c: expected/],
+    [() => sync(x, [[1, 2, 3]]), /\] y: expected a matrix/],
+    [() => sync(x, 'poincare'), /\] y: expected a matrix/],
+    [() => sync(x, { c: 1, metrics: 'euclidean' }), /\] options: expected .* got metrics/],
+    [() => sync(x, {}, { c: 1 }), /\] y: expected a matrix/],
+    [() => vjp.sync(x, { c: 1 }), /\] y: expected a matrix/],
+    [() => vjp.sync(x, x, { c: 1 }), /\] cotangent: expected 4 x 4, got 4 x 3/],
+  ];
+  for (const [call, message] of cases) t.throws(call, { message });
+});
+
 function transpose({ data, rows, cols }: Matrix): Reals {
   return data.map((_, i) => data[(i % rows) * cols + Math.floor(i / rows)]!);
 }

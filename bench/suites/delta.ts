@@ -9,7 +9,7 @@ import { input } from './product.ts';
 /** The Gromov delta of n ViT-S features. */
 export function deltaSuite(n: number, threads: number): Suite {
   const features = unitRows(n, 384, 5, 41, 'float32');
-  const distances = pairwiseDistance.sync(features, undefined, { metric: 'euclidean' });
+  const distances = pairwiseDistance.sync(features, { metric: 'euclidean' });
   for (let i = 0; i < n; ++i) distances.data[i * n + i] = 0;
   const labels: Labels = {
     op: 'gromovDelta',

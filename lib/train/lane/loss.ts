@@ -117,8 +117,13 @@ export class HybridLoss {
    * @param labels - the class of each row, in any order; if omitted, row = class * views + view
    * @throws RangeError `ERR_HOROBALL_LABELS` naming a class with a different number of rows than the others.
    */
-  apply(embeddings: LossInputs, labels?: Labels, options: ApplyOptions = {}): LossHandle {
+  apply(embeddings: LossInputs, labels?: Labels, options?: ApplyOptions): LossHandle;
+  apply(embeddings: LossInputs, options: ApplyOptions): LossHandle;
+  apply(embeddings: LossInputs, next?: Labels | ApplyOptions, last?: ApplyOptions): LossHandle {
     const operation = 'hybridLoss.apply';
+    const areLabelsOmitted = last === undefined && isOptions(next);
+    const labels = areLabelsOmitted ? undefined : (next as Labels | undefined);
+    const options = areLabelsOmitted ? next : last;
     const { euclidean, hyperbolic, rows } = checkInputs(operation, embeddings);
     const { order } = runStepsSync(operation, batchViews(operation, rows, this.options.views, labels));
     const { geometry, loss, alpha } = this.options;
@@ -142,6 +147,11 @@ export class HybridLoss {
 }
 
 const applyNames = ['tauE', 'tauH', 'c', 'gradParams', 'proxies', 'divide'] as const;
+
+/** Whether a value is options, as opposed to labels, which have a length. */
+function isOptions(value: Labels | ApplyOptions | undefined): value is ApplyOptions {
+  return typeof value === 'object' && value !== null && !('length' in value);
+}
 
 /** The index of each row's proxy; null for a loss without proxies. */
 function classesOf(

@@ -56,7 +56,7 @@ async function saturatedShare(
     all,
     Array.from({ length: few }, (_, i) => Math.floor((i * count) / few)),
   );
-  const distances = await pairwiseDistance(some, undefined, { c });
+  const distances = await pairwiseDistance(some, { c });
   const others = Array.from(distances.data).filter((_, at) => at % (few + 1) !== 0);
   return share(others, (distance) => distance * Math.sqrt(c) >= saturation);
 }

@@ -57,7 +57,7 @@ export async function measureNegatives(
     euclidean: part(embedded.euclidean),
     ...(!tied && { hyperbolic: part(embedded.hyperbolic) }),
   };
-  const away = (await pairwiseDistance(heads.euclidean, undefined, { metric: 'cosine' })).data;
+  const away = (await pairwiseDistance(heads.euclidean, { metric: 'cosine' })).data;
   const profiles: NegativeProfile[] = [];
   const anchors = stripAnchors(rows.length / views, views);
   const strips = anchors.map((at): MeasuredNegatives['strips'][number] => ({

@@ -54,7 +54,7 @@ async function uniformityOf({ euclidean, labels, width }: Embedded): Promise<num
   const rows = evenly(labels.length, maxRows);
   const count = rows.length;
   if (count < 2) return Number.NaN;
-  const { data } = await pairwiseDistance(chosen(matrix(euclidean, labels.length, width), rows), undefined, {
+  const { data } = await pairwiseDistance(chosen(matrix(euclidean, labels.length, width), rows), {
     metric: 'euclidean',
   });
   let sum = 0;

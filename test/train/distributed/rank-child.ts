@@ -195,9 +195,12 @@ const scenarios: Record<string, () => Promise<unknown>> = {
     const counts = Array<number>(size).fill(count);
     using euclidean = group!.gatherRows(own.euclidean, counts);
     using hyperbolic = group!.gatherRows(own.hyperbolic, counts);
-    using value = tinyLoss({ tied: model.tied }).apply({ euclidean, hyperbolic }, undefined, {
-      divide: true,
-    });
+    using value = tinyLoss({ tied: model.tied }).apply(
+      { euclidean, hyperbolic },
+      {
+        divide: true,
+      },
+    );
     value.backward();
     await value.read();
     return { bytes: (await peakBytes()) - before };

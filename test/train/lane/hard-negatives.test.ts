@@ -58,7 +58,7 @@ for (const beta of [0.5, 2]) {
       return (moved(h) - moved(-h)) / (2 * h);
     });
     out.euclidean.backward(gradient);
-    using loss = new HybridLoss({ ...common, beta }).apply(embed(model, rows), undefined, {
+    using loss = new HybridLoss({ ...common, beta }).apply(embed(model, rows), {
       gradParams: true,
     });
     loss.backward();
@@ -98,7 +98,7 @@ test('a loss far below the precision of float32 is accurate', async (t) => {
 test('a beta near 0 gives the plain loss, temperature gradient and statistics', async (t) => {
   using model = await tinyEmbedder();
   const read = async (beta: number): Promise<number[]> => {
-    using loss = new HybridLoss({ ...common, beta }).apply(embed(model, rows), undefined, {
+    using loss = new HybridLoss({ ...common, beta }).apply(embed(model, rows), {
       gradParams: true,
     });
     const { gradParams, ...values } = await loss.read();

@@ -141,6 +141,21 @@ test('rejects unequal counts, naming the class, and a number of rows that is not
   t.throws(() => loss.apply(embed(model, rows - 1)), { code: 'ERR_HOROBALL_SHAPE' });
 });
 
+test('without labels, the options may come second', async (t) => {
+  using model = await tinyEmbedder();
+  const loss = new HybridLoss({ ...common, geometry: 'hybrid', tied: true });
+  const out = embed(model, rows);
+  using second = loss.apply(out, { tauE: 0.3, gradParams: true });
+  using third = loss.apply(out, undefined, { tauE: 0.3, gradParams: true });
+  t.deepEqual(await second.read(), await third.read());
+  t.not((await second.read()).gradParams, undefined);
+  t.throws(() => loss.apply(out, { tauF: 1 } as object), {
+    code: 'ERR_HOROBALL_OPTION',
+    message: /got tauF/,
+  });
+  t.throws(() => loss.apply(out, null as never), { code: 'ERR_HOROBALL_TYPE', message: /labels/ });
+});
+
 test('the addon itself rejects invalid arguments', async (t) => {
   using model = await tinyEmbedder({ head: 'hyp-vit' });
   const { euclidean, hyperbolic } = embed(model, rows);

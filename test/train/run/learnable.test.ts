@@ -60,7 +60,7 @@ for (const head of ['hypmix', 'hyp-vit'] as const) {
         };
         model.setCurvature(at.c, { learnable: true });
         using out = model.forward(batch);
-        using objective = loss.apply(out, undefined, { gradParams: true });
+        using objective = loss.apply(out, { gradParams: true });
         objective.backward();
         const { gradParams } = await objective.read();
         const got = { ...gradParams!, c: gradParams!.c + (await model.curvatureGradient()) };
