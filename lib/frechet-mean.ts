@@ -6,12 +6,13 @@ import {
   runStepsSync,
   type Steps,
 } from './call/run.ts';
-import { inSlices, rowsPerSlice } from './call/slices.ts';
+import { inSlices, rowsPerSlice, widened } from './call/slices.ts';
 import { callNames, checkOptions, positive } from './check.ts';
-import { rangeError, shapeError } from './errors.ts';
 import {
   allocateArray,
   asMatrix,
+  checkGradC,
+  checkKept,
   checkSameType,
   checkShape,
   type DenseMatrix,
@@ -19,8 +20,10 @@ import {
   matrix,
   type Reals,
   type Rows,
+  zeros,
 } from './matrix.ts';
 import { prepareAs, prepareVjpAs } from './row/operation.ts';
+import { weightColumn, weightSteps, weightsShape } from './weights.ts';
 
 /** Options of {@link frechetMean}. */
 export interface FrechetMeanOptions<T extends Reals = Reals> extends CallOptions {
@@ -30,18 +33,28 @@ export interface FrechetMeanOptions<T extends Reals = Reals> extends CallOptions
   weights?: Rows<T> | undefined;
 }
 
-/** The gradients of {@link frechetMean}. */
-export interface FrechetMeanGradients<T extends Reals = Reals> {
-  /** n x d. */
-  x: DenseMatrix<T>;
-  /** n x 1, if weights were given. */
-  weights?: DenseMatrix<T>;
-  /** With respect to c, for constant points. */
-  c: number;
+/** Options of `frechetMean.vjp`. */
+export interface FrechetMeanVjpOptions<T extends Reals = Reals> extends FrechetMeanOptions<T> {
+  /** One element, overwritten with the gradient with respect to c for constant points. */
+  gradC?: Float64Array | undefined;
 }
+
+/** The gradients of {@link frechetMean}: with respect to x (n x d), and to the weights (n x 1) if they were given. */
+export type FrechetMeanGradients<T extends Reals = Reals> = [
+  x: DenseMatrix<T>,
+  weights: DenseMatrix<T> | undefined,
+] & {
+  /** @deprecated Read the first element instead. */
+  readonly x: DenseMatrix<T>;
+  /** @deprecated Read the second element instead. */
+  readonly weights?: DenseMatrix<T>;
+  /** @deprecated Pass `gradC` instead. */
+  readonly c: number;
+};
 
 const name = 'frechetMean';
 const known: ReadonlySet<string> = new Set([...callNames, 'c', 'weights']);
+const knownVjp: ReadonlySet<string> = new Set([...known, 'gradC']);
 /** Maximum number of Newton steps; quadratic convergence takes about six. */
 const maxSteps = 60;
 /** Length of the gradient, relative to the largest distance, at which rounding dominates. */
@@ -57,28 +70,46 @@ interface Checked {
   readonly call: CallOptions & { c: number };
 }
 
-function check<T extends Reals>(operation: string, rows: Rows<T>, given: FrechetMeanOptions<T>): Checked {
-  const { c, weights, threads, device } = checkOptions(operation, given, 'options', known);
+function* check<T extends Reals>(
+  operation: string,
+  source: Matrix<T>,
+  { c, weights, threads, device }: FrechetMeanOptions<T>,
+): Steps<Checked> {
   positive(operation, 'c', c, ' (the curvature is -c)');
-  const source = asMatrix(operation, 'x', rows);
-  const x = matrix(Float64Array.from(source.data), source.rows, source.cols);
-  const shares = allocateArray(operation, Float64Array, x.rows).fill(1);
+  const { rows } = source;
+  const shares = allocateArray(operation, Float64Array, rows);
   if (weights !== undefined) {
-    const list = asMatrix(operation, 'weights', weights);
+    const list = weightColumn(operation, weights);
     checkSameType(operation, 'weights', source, list);
-    if (list.data.length !== x.rows || (list.rows !== 1 && list.cols !== 1))
-      throw shapeError(operation, 'weights', 'one number per row', `${list.rows} x ${list.cols}`);
-    for (const weight of list.data)
-      if (!(weight >= 0 && weight < Infinity))
-        throw rangeError(operation, 'weights', 'finite numbers of 0 or more', weight);
-    shares.set(list.data);
+    if (list.rows !== rows) throw weightsShape(operation, String(list.rows));
+    yield* weightSteps(operation, list.data, rows, shares);
+  } else {
+    yield* inSlices(rows, (begin, end) => {
+      shares.fill(1, begin, end);
+    });
   }
-  const largest = shares.reduce((most, weight) => Math.max(most, weight), 0);
-  let sum = 0;
-  for (const share of shares) sum += share / largest;
-  if (largest > 0) for (let i = 0; i < shares.length; i++) shares[i]! /= largest * sum;
-  const total = largest > 0 ? largest * sum : 0;
+  const x = yield* widened(operation, 'x', source);
+  const total = yield* divideBySum(shares);
   return { x, shares, total, hasWeights: weights !== undefined, c, call: { c, threads, device } };
+}
+
+/** Divides weights by their sum, unless it is 0, and returns the sum. */
+function* divideBySum(weights: Float64Array): Steps<number> {
+  const { length } = weights;
+  let largest = 0;
+  yield* inSlices(length, (begin, end) => {
+    for (let i = begin; i < end; ++i) largest = Math.max(largest, weights[i]!);
+  });
+  if (largest === 0) return 0;
+  let sum = 0;
+  yield* inSlices(length, (begin, end) => {
+    for (let i = begin; i < end; ++i) sum += weights[i]! / largest;
+  });
+  const total = largest * sum;
+  yield* inSlices(length, (begin, end) => {
+    for (let i = begin; i < end; ++i) weights[i]! /= total;
+  });
+  return total;
 }
 
 /** The mean, the tangent vectors from it to the points, and the Hessian at the mean. */
@@ -93,6 +124,7 @@ interface Solution {
  * average of `k I + (1 - k) u u^T`, with `k = s coth(s)`, s = sqrt(c) times the distance, u the direction of a point.
  */
 class Hessian {
+  readonly #logs: Float64Array;
   readonly #units: Float64Array;
   readonly #shares: Float64Array;
   readonly #factors: Float64Array;
@@ -101,7 +133,8 @@ class Hessian {
   scale = 0;
 
   private constructor(logs: Float64Array, shares: Float64Array, dim: number) {
-    this.#units = logs.slice();
+    this.#logs = logs;
+    this.#units = new Float64Array(logs.length);
     this.#shares = shares;
     this.#factors = new Float64Array(shares.length);
     this.#dim = dim;
@@ -127,6 +160,7 @@ class Hessian {
     const dim = this.#dim;
     for (let i = begin; i < end; i++) {
       const u = this.#units.subarray(i * dim, (i + 1) * dim);
+      u.set(this.#logs.subarray(i * dim, (i + 1) * dim));
       const length = Math.sqrt(dot(u, u));
       if (length > 0) for (let k = 0; k < dim; k++) u[k]! /= length;
       const s = perLength * length;
@@ -187,7 +221,7 @@ function* run(operation: string, card: string, args: readonly unknown[]): Steps<
 
 /** Newton's method, starting at the midpoint; steps are halved until the gradient gets shorter. */
 function* solve(operation: string, { x, shares, c, call }: Checked): Steps<Solution> {
-  const start = yield* run(operation, 'weightedMidpoint', [x, matrix(shares.slice(), x.rows, 1), call]);
+  const start = yield* run(operation, 'weightedMidpoint', [x, matrix(shares, x.rows, 1), call]);
   const at = function* (
     mean: DenseMatrix<Float64Array>,
   ): Steps<Solution & { gradient: Float64Array; length: number; far: number }> {
@@ -228,76 +262,104 @@ function* solve(operation: string, { x, shares, c, call }: Checked): Steps<Solut
 
 const isEmpty = ({ total, x }: Checked): boolean => x.rows === 0 || total === 0;
 
-function narrow<T extends Reals>(
-  like: Matrix<T>,
-  data: Float64Array,
-  rows: number,
-  cols: number,
-): DenseMatrix<T> {
-  return matrix((like.data instanceof Float32Array ? Float32Array.from(data) : data) as T, rows, cols);
+/** A copy of float64 results in the element type of `like`. */
+function* narrowed<T extends Reals>(
+  operation: string,
+  { data: like }: Matrix<T>,
+  { data, rows, cols }: Matrix<Float64Array>,
+): Steps<DenseMatrix<T>> {
+  const out = zeros(operation, like, rows, cols);
+  yield* inSlices(data.length, (begin, end) => {
+    out.data.set(data.subarray(begin, end), begin);
+  });
+  return out;
 }
 
-function* forward<T extends Reals>(rows: Rows<T>, options: FrechetMeanOptions<T>): Steps<DenseMatrix<T>> {
-  const checked = check(name, rows, options);
+function* forward<T extends Reals>(rows: Rows<T>, given: FrechetMeanOptions<T>): Steps<DenseMatrix<T>> {
+  const options = checkOptions(name, given, 'options', known);
   const source = asMatrix(name, 'x', rows);
-  if (isEmpty(checked)) return narrow(source, new Float64Array(source.cols), 1, source.cols);
+  const checked = yield* check(name, source, options);
+  if (isEmpty(checked)) return zeros(name, source.data, 1, source.cols);
   const { mean } = yield* solve(name, checked);
-  return narrow(source, mean.data, 1, source.cols);
+  return yield* narrowed(name, source, mean);
 }
+
+const vjpName = `${name}.vjp`;
 
 /** Implicit differentiation of the condition that the weighted sum of the logarithms at the mean is 0. */
 function* backward<T extends Reals>(
   rows: Rows<T>,
   cotangent: Rows<T>,
-  options: FrechetMeanOptions<T>,
+  given: FrechetMeanVjpOptions<T>,
 ): Steps<FrechetMeanGradients<T>> {
-  const operation = `${name}.vjp`;
-  const checked = check(operation, rows, options);
-  const source = asMatrix(operation, 'x', rows);
+  const options = checkOptions(vjpName, given, 'options', knownVjp);
+  const source = asMatrix(vjpName, 'x', rows);
+  const pull = asMatrix(vjpName, 'cotangent', cotangent);
+  checkSameType(vjpName, 'cotangent', source, pull);
+  checkShape(vjpName, 'cotangent', pull, 1, source.cols);
+  const gradC = checkGradC(vjpName, options.gradC);
+  const checked = yield* check(vjpName, source, options);
   const { x, shares, total, hasWeights, call } = checked;
-  const given = asMatrix(operation, 'cotangent', cotangent);
-  checkSameType(operation, 'cotangent', source, given);
-  checkShape(operation, 'cotangent', given, 1, x.cols);
-  const made = (data: Float64Array, ofWeights: Float64Array, c: number): FrechetMeanGradients<T> => ({
-    x: narrow(source, data, x.rows, x.cols),
-    ...(hasWeights && { weights: narrow(source, ofWeights, x.rows, 1) }),
-    c,
-  });
-  if (isEmpty(checked)) return made(new Float64Array(x.data.length), new Float64Array(x.rows), 0);
-  const { mean, logs, hessian } = yield* solve(operation, checked);
-  const v = yield* hessian.solve(Float64Array.from(given.data));
-  const pulls = new Float64Array(x.data.length);
-  const ofWeights = new Float64Array(x.rows);
+  const gradients = (byX: DenseMatrix<T>, byWeights: DenseMatrix<T>, byC: number) => {
+    if (gradC !== undefined) {
+      checkKept(vjpName, 'gradC', gradC, 1);
+      gradC[0] = byC;
+    }
+    return gradientsOf(byX, hasWeights ? byWeights : undefined, byC);
+  };
+  const ofWeights = zeros(vjpName, new Float64Array(0), x.rows, 1);
+  if (isEmpty(checked))
+    return gradients(zeros(vjpName, source.data, x.rows, x.cols), zeros(vjpName, source.data, x.rows, 1), 0);
+  const { mean, logs, hessian } = yield* solve(vjpName, checked);
+  const v = yield* hessian.solve(Float64Array.from(pull.data));
+  const pulls = zeros(vjpName, x.data, x.rows, x.cols);
   const add = (begin: number, end: number): void => {
     for (let i = begin; i < end; i++) {
-      for (let k = 0; k < x.cols; k++) pulls[i * x.cols + k] = shares[i]! * v[k]!;
-      ofWeights[i] = dot(logs.subarray(i * x.cols, (i + 1) * x.cols), v) / total;
+      for (let k = 0; k < x.cols; k++) pulls.data[i * x.cols + k] = shares[i]! * v[k]!;
+      ofWeights.data[i] = dot(logs.subarray(i * x.cols, (i + 1) * x.cols), v) / total;
     }
   };
   yield* inSlices(x.rows, add, rowsPerSlice(x.cols));
-  const gradC = new Float64Array(1);
-  const args = [mean, x, matrix(pulls, x.rows, x.cols), { ...call, gradC }];
-  const vjp = prepareVjpAs(operation, 'logmap', args);
+  const ofC = new Float64Array(1);
+  const vjp = prepareVjpAs(vjpName, 'logmap', [mean, x, pulls, { ...call, gradC: ofC }]);
   yield vjp;
-  const [, byX] = vjp.finish() as DenseMatrix<Float64Array>[];
-  return made(byX!.data, ofWeights, gradC[0]!);
+  const [, ofX] = vjp.finish() as DenseMatrix<Float64Array>[];
+  return gradients(
+    yield* narrowed(vjpName, source, ofX!),
+    yield* narrowed(vjpName, source, ofWeights),
+    ofC[0]!,
+  );
+}
+
+/** The gradients as an array, with the properties of earlier versions. */
+function gradientsOf<T extends Reals>(
+  x: DenseMatrix<T>,
+  weights: DenseMatrix<T> | undefined,
+  c: number,
+): FrechetMeanGradients<T> {
+  const named = Object.entries({ x, ...(weights !== undefined && { weights }), c });
+  const properties = named.map(([key, value]) => [key, { value }] as const);
+  return Object.defineProperties(
+    [x, weights],
+    Object.fromEntries(properties),
+  ) as unknown as FrechetMeanGradients<T>;
 }
 
 /** The type of {@link frechetMean}. */
 export interface FrechetMean {
   <T extends Reals>(x: Rows<T>, options: FrechetMeanOptions<T> & AsyncOptions): Promise<DenseMatrix<T>>;
   sync<T extends Reals>(x: Rows<T>, options: FrechetMeanOptions<T>): DenseMatrix<T>;
-  /** Gradients of `sum(cotangent * mean)`. */
+  /** Gradients of `sum(cotangent * mean)`, as an array. */
   readonly vjp: {
     <T extends Reals>(
       x: Rows<T>,
       cotangent: Rows<T>,
-      options: FrechetMeanOptions<T> & AsyncOptions,
+      options: FrechetMeanVjpOptions<T> & AsyncOptions,
     ): Promise<FrechetMeanGradients<T>>;
     sync<T extends Reals>(
       x: Rows<T>,
       cotangent: Rows<T>,
-      options: FrechetMeanOptions<T>,
+      options: FrechetMeanVjpOptions<T>,
     ): FrechetMeanGradients<T>;
   };
 }
@@ -314,6 +376,7 @@ export interface FrechetMean {
  * @example
  * const x = matrix([[0, 0], [0.6, 0]]);
  * const mean = await frechetMean(x, { c: 1 }); // the midpoint of the geodesic
+ * const [gradX] = await frechetMean.vjp(x, mean, { c: 1 });
  */
 export const frechetMean: FrechetMean = Object.assign(
   <T extends Reals>(x: Rows<T>, options: FrechetMeanOptions<T> & AsyncOptions) =>
@@ -322,11 +385,11 @@ export const frechetMean: FrechetMean = Object.assign(
     sync: <T extends Reals>(x: Rows<T>, options: FrechetMeanOptions<T>) =>
       runStepsSync(name, forward(x, options)),
     vjp: Object.assign(
-      <T extends Reals>(x: Rows<T>, cotangent: Rows<T>, options: FrechetMeanOptions<T> & AsyncOptions) =>
-        runSteps(`${name}.vjp`, options?.signal, () => backward(x, cotangent, options)),
+      <T extends Reals>(x: Rows<T>, cotangent: Rows<T>, options: FrechetMeanVjpOptions<T> & AsyncOptions) =>
+        runSteps(vjpName, options?.signal, () => backward(x, cotangent, options)),
       {
-        sync: <T extends Reals>(x: Rows<T>, cotangent: Rows<T>, options: FrechetMeanOptions<T>) =>
-          runStepsSync(`${name}.vjp`, backward(x, cotangent, options)),
+        sync: <T extends Reals>(x: Rows<T>, cotangent: Rows<T>, options: FrechetMeanVjpOptions<T>) =>
+          runStepsSync(vjpName, backward(x, cotangent, options)),
       },
     ),
   },

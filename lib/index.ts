@@ -35,9 +35,10 @@ export {
   type FrechetMean,
   type FrechetMeanGradients,
   type FrechetMeanOptions,
+  type FrechetMeanVjpOptions,
   frechetMean,
 } from './frechet-mean.ts';
-export { Gallery, type SearchOptions } from './gallery/gallery.ts';
+export { Gallery, type GallerySearch, type SearchOptions } from './gallery/gallery.ts';
 export type { IndexBuildOptions, IndexSize } from './gallery/lists.ts';
 export type { ProvenNeighbors } from './gallery/probe.ts';
 export { type IndexOptions, type ToInnerProductIndex, toInnerProductIndex } from './inner-product-index.ts';
@@ -88,9 +89,11 @@ export {
   type FlatMetricOptions,
   type MetricOptions,
   type PairwiseDistance,
+  type PairwiseDistanceSync,
   type PairwiseOptions,
   type PairwiseVjp,
   type PairwiseVjpOptions,
+  type PairwiseVjpSync,
   pairwiseDistance,
 } from './pairwise.ts';
 export type { LabelColumns, PositiveMask } from './positives.ts';

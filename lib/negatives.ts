@@ -1,11 +1,11 @@
 import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call/run.ts';
-import { gatherRows, inSlices, range, rowsPerSlice, sorted } from './call/slices.ts';
+import { gatherRows, inSlices, range, rowsPerSlice, sorted, widened } from './call/slices.ts';
 import { distanceCard, type Metric, type MetricCard } from './cards.ts';
 import { callNames } from './check.ts';
 import { integerList } from './integers.ts';
 import { checkLogits, type Logits, logitNames, unitRowsOf } from './loss.ts';
 import type { LogitOptions } from './loss-types.ts';
-import { allocate, allocateArray, checkKept, type DenseMatrix, type Matrix, zeros } from './matrix.ts';
+import { allocateArray, type DenseMatrix, type Matrix, zeros } from './matrix.ts';
 import { slopesAt, slopesByAngle } from './metric-slopes.ts';
 import { preparePairwise } from './pairwise.ts';
 import { tiedRadius } from './row/head.ts';
@@ -108,26 +108,11 @@ function* batchOf(rows: number, options: NegativeOptions): Steps<Batch> {
 /** The rows of both spaces in float64; the ball points of a tied head are its scaled unit rows. */
 function* points(logits: Logits): Steps<{ e?: Matrix<Float64Array>; h?: Matrix<Float64Array> }> {
   const { euclidean, hyperbolic, tied, card } = logits;
-  const e = euclidean && (yield* widened(euclidean, 'euclidean', 1));
+  const e = euclidean && (yield* widened(name, 'euclidean', euclidean));
   if (tied && card.distance !== null)
-    return { ...(e && { e }), h: yield* widened(euclidean!, 'euclidean', tiedRadius(logits)) };
-  const h = hyperbolic && (yield* widened(hyperbolic, 'hyperbolic', 1));
+    return { ...(e && { e }), h: yield* widened(name, 'euclidean', euclidean!, tiedRadius(logits)) };
+  const h = hyperbolic && (yield* widened(name, 'hyperbolic', hyperbolic));
   return { ...(e && { e }), ...(h && { h }) };
-}
-
-/** A matrix in float64, times a number. */
-function* widened(
-  { data, rows, cols }: Matrix,
-  argument: string,
-  scale: number,
-): Steps<Matrix<Float64Array>> {
-  const length = rows * cols; // data is shorter if its buffer was detached before
-  const out = allocate(name, new Float64Array(0), length);
-  yield* inSlices(length, (begin, end) => {
-    checkKept(name, argument, data, length);
-    for (let i = begin; i < end; ++i) out[i] = data[i]! * scale;
-  });
-  return { data: out, rows, cols };
 }
 
 /** The norm of every row. */

@@ -56,7 +56,8 @@ for (const c of [1e-4, 0.1, 1, 3]) {
         inner(frechetMean.sync(given, more).data, cotangent.data);
       const slope = (at: (h: number) => number, h: number) =>
         (8 * (at(h) - at(-h)) - (at(2 * h) - at(-2 * h))) / (12 * h);
-      const got = frechetMean.vjp.sync(x, cotangent, options);
+      const gradC = new Float64Array(1);
+      const [byX, byWeights] = frechetMean.vjp.sync(x, cotangent, { ...options, gradC });
       const moved = ({ data, rows, cols }: Matrix<Float64Array>, i: number, by: number) => {
         const copy = matrix(data.slice(), rows, cols);
         copy.data[i]! += by;
@@ -68,14 +69,14 @@ for (const c of [1e-4, 0.1, 1, 3]) {
         const left = 1 / Math.sqrt(c) - Math.hypot(...x.data.subarray(row, row + 3));
         return slope((h) => value(moved(x, i, h)), 1e-3 * Math.min(share / Math.sqrt(c), left));
       });
-      close(t, got.x.data, wantX, limit, 'x');
+      close(t, byX.data, wantX, limit, 'x');
       const wantW = Array.from(weights.data.subarray(1), (_, i) =>
         slope((h) => value(x, { c, weights: moved(weights, i + 1, h) }), weights.data[i + 1]! > 0 ? 1e-3 : 0),
       );
-      const known = wantW.map((each, i) => (weights.data[i + 1]! > 0 ? each : got.weights!.data[i + 1]!));
-      close(t, got.weights!.data.subarray(1), known, limit, 'weights');
+      const known = wantW.map((each, i) => (weights.data[i + 1]! > 0 ? each : byWeights!.data[i + 1]!));
+      close(t, byWeights!.data.subarray(1), known, limit, 'weights');
       const wantC = slope((h) => value(x, { c: c + h, weights }), 1e-5 * c * (share > 0.9 ? 0.1 : 100));
-      close(t, [got.c, ...got.x.data], [wantC, ...got.x.data], limit, 'c');
+      close(t, [gradC[0]!, ...byX.data], [wantC, ...byX.data], limit, 'c');
     });
   }
 }
@@ -99,12 +100,13 @@ test('handles one row, coincident rows, zero weights, no rows, float32 and NaN',
   close(t, frechetMean.sync(x, { c }).data, x.data, coreError.tree, 'one row');
   const same = matrix(Float64Array.of(0.3, -0.2, 0.3, -0.2), 2, 2);
   close(t, frechetMean.sync(same, { c }).data, x.data, coreError.tree, 'coincident');
-  const { x: byX } = frechetMean.vjp.sync(same, Float64Array.of(1, 2), { c });
+  const [byX] = frechetMean.vjp.sync(same, Float64Array.of(1, 2), { c });
   close(t, byX.data, [0.5, 1, 0.5, 1], coreError.tree, 'gradient of coincident rows');
   const none = { c, weights: new Float64Array(2) };
   t.deepEqual([...frechetMean.sync(same, none).data], [0, 0]);
-  const zero = frechetMean.vjp.sync(same, Float64Array.of(1, 2), none);
-  t.deepEqual([...zero.x.data, ...zero.weights!.data, zero.c], [0, 0, 0, 0, 0, 0, 0]);
+  const gradC = Float64Array.of(7);
+  const [zero, zeroWeights] = frechetMean.vjp.sync(same, Float64Array.of(1, 2), { ...none, gradC });
+  t.deepEqual([...zero.data, ...zeroWeights!.data, gradC[0]], [0, 0, 0, 0, 0, 0, 0]);
   t.deepEqual([...frechetMean.sync(matrix(new Float64Array(0), 0, 2), { c }).data], [0, 0]);
   const cloudy = cloud(Float64Array, 20, 5, 0.9, 6) as Matrix<Float64Array>;
   const single = matrix(Float32Array.from(cloudy.data), 20, 5);
@@ -128,4 +130,24 @@ test('rejects invalid weights', (t) => {
     t.throws(() => frechetMean.sync(x, { c: 1, weights }), { code: 'ERR_HOROBALL_RANGE' });
   t.throws(() => frechetMean.sync(x, { c: 1, weights: Float64Array.of(1) }), { code: 'ERR_HOROBALL_SHAPE' });
   t.throws(() => frechetMean.vjp.sync(x, x, { c: 1 }), { code: 'ERR_HOROBALL_SHAPE' });
+});
+
+test('the gradients are an array, and keep the names of earlier versions', async (t) => {
+  const x = cloud(Float32Array, 5, 3, 0.9, 6) as Matrix<Float32Array>;
+  const cotangent = Float32Array.of(1, 2, 3);
+  const [weights, gradC] = [new Float32Array(5).fill(1), new Float64Array(1)];
+  const got = await frechetMean.vjp(x, cotangent, { c: 1, weights, gradC });
+  t.is(got.length, 2);
+  t.deepEqual(Object.keys(got), ['0', '1']);
+  t.is(got.x, got[0]);
+  t.is(got.weights, got[1]!);
+  t.is(got.c, gradC[0]!);
+  const without = frechetMean.vjp.sync(x, cotangent, { c: 1 });
+  t.is(without[1], undefined);
+  t.false('weights' in without);
+  t.deepEqual(without[0], got[0]);
+  t.throws(() => frechetMean.vjp.sync(x, cotangent, { c: 1, gradC: new Float64Array(2) }), {
+    code: 'ERR_HOROBALL_TYPE',
+    message: /gradC/,
+  });
 });

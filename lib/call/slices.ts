@@ -1,6 +1,14 @@
 // Divides work on the main thread among turns of the event loop. Results do not depend on the division.
 
-import { checkKept, type Matrix, type Reals, zeros } from '../matrix.ts';
+import {
+  allocateArray,
+  checkKept,
+  type DenseMatrix,
+  type Matrix,
+  matrix,
+  type Reals,
+  zeros,
+} from '../matrix.ts';
 import { pause, type Steps } from './run.ts';
 
 /** Elements between two reads of the clock: a small fraction of a millisecond at up to 50 ns per element. */
@@ -63,6 +71,22 @@ export function* gatherRows<T extends Reals>(
   };
   yield* inSlices(rows.length, copy, rowsPerSlice(cols));
   return out;
+}
+
+/** A copy of a matrix in float64, times a number; `argument` names the matrix in errors. */
+export function* widened(
+  operation: string,
+  argument: string,
+  { data, rows, cols }: Matrix,
+  scale = 1,
+): Steps<DenseMatrix<Float64Array>> {
+  const length = rows * cols; // data is shorter if its buffer was detached before
+  const out = allocateArray(operation, Float64Array, length);
+  yield* inSlices(length, (begin, end) => {
+    checkKept(operation, argument, data, length);
+    for (let i = begin; i < end; ++i) out[i] = data[i]! * scale;
+  });
+  return matrix(out, rows, cols);
 }
 
 /** Sorts a list with a stable merge sort: sorts short parts, then merges them. */
