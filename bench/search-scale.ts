@@ -101,13 +101,13 @@ async function ownRows(
   using gallery = new Gallery({ metric: 'poincare', c: 1 });
   await gallery.add(rows);
   const none = { buildSeconds: undefined, bytes: undefined };
-  const exact = timed(queries, (part) => gallery.topKSync(part, { k, threads }), 5);
+  const exact = timed(queries, (part) => gallery.topK.sync(part, { k, threads }), 5);
   const table: Row[] = [{ set, side: 'exact', setting: '', recall: 1, proven: 1, ...exact, ...none }];
   const start = performance.now();
   const { bytes } = await gallery.buildIndex({ threads });
   const buildSeconds = (performance.now() - start) / 1000;
   const side = (probes: number | undefined): Row => {
-    const search = (part: Matrix<Float32Array>) => gallery.topKSync(part, { k, threads, probes });
+    const search = (part: Matrix<Float32Array>) => gallery.topK.sync(part, { k, threads, probes });
     const { indices, proven } = search(queries);
     return {
       set,

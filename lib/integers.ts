@@ -32,6 +32,9 @@ export interface ListLimits {
   readonly length?: number;
 }
 
+/** The limits of elements of an Int32Array. */
+export const int32: ListLimits = { least: -(2 ** 31), most: 2 ** 31 - 1 };
+
 /** Checks and copies a list of integers. */
 export function* integerList(
   operation: string,

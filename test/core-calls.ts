@@ -123,17 +123,17 @@ export async function coreCalls({
     {
       name: 'Gallery.topK',
       run: (extra) => wide.topK(some, { k: 2, labels, exclude: exclude.subarray(0, few), threads, ...extra }),
-      sync: () => wide.topKSync(some, { k: 2, labels, threads }),
+      sync: () => wide.topK.sync(some, { k: 2, labels, threads }),
     },
     {
       name: 'Gallery.topK',
       run: (extra) => narrow.topK(x, { k: 2, exclude, threads, ...extra }),
-      sync: () => narrow.topKSync(x, { k: 2, exclude, threads }),
+      sync: () => narrow.topK.sync(x, { k: 2, exclude, threads }),
     },
     {
       name: 'Gallery.topK',
       run: (extra) => indexed.topK(some, { k: 2, labels, threads, ...extra }),
-      sync: () => indexed.topKSync(some, { k: 2, labels, threads }),
+      sync: () => indexed.topK.sync(some, { k: 2, labels, threads }),
     },
     {
       name: 'Gallery.buildIndex',

@@ -115,7 +115,7 @@ function objectCalls(): [string, Call][] {
     ['Gallery.remove', (numbers) => gallery.remove(any(numbers))],
     ['Gallery.buildIndex', (options) => gallery.buildIndex(any(options))],
     ['Gallery.topK', (rows, options) => gallery.topK(any(rows), any(options))],
-    ['Gallery.topKSync', (rows, options) => gallery.topKSync(any(rows), any(options))],
+    ['Gallery.topK.sync', (rows, options) => gallery.topK.sync(any(rows), any(options))],
     ['RiemannianSGD', (rows, options) => new lib.RiemannianSGD(any(rows), any(options))],
     ['RiemannianSGD.step', (rows, options) => sgd.step(any(rows), any(options))],
     ['RiemannianSGD.loadState', (state) => sgd.loadState(any(state))],

@@ -40,6 +40,7 @@ export function arrayExamples(folder: string): Record<string, Make> {
     'Gallery#remove': () => [[0]],
     'Gallery#buildIndex': () => [{ lists: 2, seed: 1, onProgress: () => {} }],
     'Gallery#topK': () => [points(), { k: 1 }],
+    'Gallery#topK.sync': () => [points(), { k: 1 }],
     'Gallery#topKSync': () => [points(), { k: 1 }],
     'Gallery#save': () => [join(folder, 'gallery')],
     'Gallery#close': () => [],

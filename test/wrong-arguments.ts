@@ -71,7 +71,14 @@ export async function callables(): Promise<{ found: Callable[]; objects: [name: 
       for (const [key, { get, value: call }] of members(value.prototype as object)) {
         if (skipped.has(key)) continue;
         const on = async () => (await examples[`${name}#`]!()) as Record<string, Call>;
-        if (get !== undefined)
+        const isCalled = examples[`${name}#${key}`] !== undefined;
+        if (get !== undefined && isCalled) {
+          add(`${name}#${key}`, async (args) => (await on())[key]!(...args));
+          if ('sync' in (await on())[key]!)
+            add(`${name}#${key}.sync`, async (args) =>
+              ((await on())[key] as unknown as { sync: Call }).sync(...args),
+            );
+        } else if (get !== undefined)
           add(
             `${name}#${key}`,
             async () => (await on())[key],

@@ -46,7 +46,7 @@ const embedNames = [
  * const embedder = await loadEmbedder('runs/shapes-hybrid-1');
  * const { hyperbolic } = await embedder.embed(['a.jpg', 'b.jpg']);
  * const { indices } = await topK(hyperbolic, hyperbolic, { k: 2, c: embedder.c });
- * await embedder.close();
+ * await embedder.dispose();
  */
 export async function loadEmbedder(
   source: string | URL,
@@ -67,7 +67,7 @@ export async function loadEmbedder(
     await embedder.warmUp();
     return embedder;
   } catch (error) {
-    await embedder.close();
+    await embedder.dispose();
     throw error;
   }
 }
@@ -157,7 +157,7 @@ export class ImageEmbedder implements AsyncDisposable {
    * @param images - paths, URLs, encoded bytes, sharp pipelines or decoded pixels, in any mixture
    * @returns one row per image: both embeddings, or the matrix of the requested `space`
    * @throws Error `ERR_HOROBALL_PICTURE` for an image that cannot be read (see `onUnreadable`), `ERR_HOROBALL_CLOSED` after
-   * `close`, `ERR_HOROBALL_NO_DECODER` if sharp is not installed; the signal's reason when it is aborted
+   * `dispose`, `ERR_HOROBALL_NO_DECODER` if sharp is not installed; the signal's reason when it is aborted
    */
   async embed<S extends Space = 'both'>(
     images: Iterable<ImageInput>,
@@ -199,13 +199,18 @@ export class ImageEmbedder implements AsyncDisposable {
     await this.#run(new Float32Array(this.#preparation.length), 1, [outputNames.unit]);
   }
 
-  /** Ends the thread. Calls in progress are rejected with `ERR_HOROBALL_CLOSED`. */
-  close(): Promise<void> {
+  /** Ends the thread, and resolves once it has ended. Calls in progress are rejected with `ERR_HOROBALL_CLOSED`. */
+  dispose(): Promise<void> {
     return this.#session.close();
   }
 
+  /** The same as {@link dispose}. */
+  close(): Promise<void> {
+    return this.dispose();
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
+    return this.dispose();
   }
 
   #outputsOf(space: Space): readonly string[] {

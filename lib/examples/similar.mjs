@@ -178,7 +178,7 @@ server.listen(Number(port), host, () => console.log(`http://${host}:${server.add
 
 for (const name of ['SIGINT', 'SIGTERM']) {
   process.once(name, () => {
-    server.close(() => embedder.close());
+    server.close(() => embedder.dispose());
     server.closeIdleConnections();
     setTimeout(() => process.exit(0), 1000 * seconds).unref();
   });

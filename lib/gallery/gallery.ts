@@ -1,16 +1,9 @@
-import {
-  type AsyncOptions,
-  type CallOptions,
-  pause,
-  runSteps,
-  runStepsSync,
-  type Steps,
-} from '../call/run.ts';
+import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from '../call/run.ts';
 import { inSlices } from '../call/slices.ts';
 import type { Metric } from '../cards.ts';
 import { callNames, checkCallback, checkOptions, integer, metricNames } from '../check.ts';
-import { type Coded, coded, rangeError, shapeError, typeError } from '../errors.ts';
-import { integerList } from '../integers.ts';
+import { type Coded, coded, rangeError, shapeError } from '../errors.ts';
+import { int32, integerList } from '../integers.ts';
 import { boundedJson } from '../io/json.ts';
 import { readSafetensors, type SafeTensor, writeSafetensors } from '../io/safetensors.ts';
 import { asMatrix, isReals, type Matrix, type Reals, type Rows } from '../matrix.ts';
@@ -33,9 +26,12 @@ import {
   emptyStore,
   find,
   labelMask,
+  labelSet,
   moved,
   movedIndex,
   remainingLists,
+  rowsOf,
+  rowsOfStore,
   type Store,
 } from './store.ts';
 
@@ -54,12 +50,17 @@ export interface SearchOptions extends CallOptions {
   probes?: number | undefined;
 }
 
+/** The type of `topK` of a {@link Gallery}. */
+export interface GallerySearch<T extends Reals = Float32Array> {
+  (queries: Rows<T>, options: SearchOptions & AsyncOptions): Promise<ProvenNeighbors<T>>;
+  sync(queries: Rows<T>, options: SearchOptions): ProvenNeighbors<T>;
+}
+
 /** Maximum number of JSON values in the metadata of a file; `save` writes about five. */
 const maxMetadataValues = 100;
 const known: ReadonlySet<string> = new Set(metricNames);
 const knownSearch: ReadonlySet<string> = new Set([...callNames, 'k', 'labels', 'exclude', 'probes']);
 const knownBuild: ReadonlySet<string> = new Set([...callNames, 'lists', 'seed', 'onProgress']);
-const int32 = { least: -(2 ** 31), most: 2 ** 31 - 1 };
 
 /**
  * A set of rows for repeated searches, with stable row numbers and optional labels. Rows can be added and removed
@@ -71,7 +72,7 @@ const int32 = { least: -(2 ** 31), most: 2 ** 31 - 1 };
  * await gallery.remove([1]);
  * const { indices } = await gallery.topK(new Float32Array([0.1, 0]), { k: 1, labels: [8] });
  * indices; // => new Int32Array([2])
- * gallery.close(); // or `using gallery`
+ * gallery.dispose(); // or `using gallery`
  */
 export class Gallery<T extends Reals = Float32Array> implements Disposable {
   readonly metric: Metric;
@@ -214,19 +215,29 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
   }
 
   /**
-   * Finds the nearest rows of every query, like `topK`; `indices` are row numbers.
+   * Finds the nearest rows of every query, like the function `topK`; `indices` are row numbers. `topK.sync` is the synchronous
+   * variant.
    *
    * @returns flat n x k arrays, and for each query whether its neighbors are proven to be the nearest, which is always
    * so without an index or without `probes`
    * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`; rejects with the signal's reason when aborted
    */
-  topK(queries: Rows<T>, options: SearchOptions & AsyncOptions): Promise<ProvenNeighbors<T>> {
-    return runSteps('Gallery.topK', options?.signal, () => this.#search('Gallery.topK', queries, options));
+  get topK(): GallerySearch<T> {
+    return this.#topK;
   }
 
-  /** Synchronous variant of {@link topK}. */
+  readonly #topK: GallerySearch<T> = Object.assign(
+    (queries: Rows<T>, options: SearchOptions & AsyncOptions) =>
+      runSteps('Gallery.topK', options?.signal, () => this.#search('Gallery.topK', queries, options)),
+    {
+      sync: (queries: Rows<T>, options: SearchOptions) =>
+        runStepsSync('Gallery.topK', this.#search('Gallery.topK', queries, options)),
+    },
+  );
+
+  /** @deprecated Call `topK.sync` instead. */
   topKSync(queries: Rows<T>, options: SearchOptions): ProvenNeighbors<T> {
-    return runStepsSync('Gallery.topKSync', this.#search('Gallery.topKSync', queries, options));
+    return this.#topK.sync(queries, options);
   }
 
   *#search(operation: string, queries: Rows<T>, options: SearchOptions): Steps<ProvenNeighbors<T>> {
@@ -336,13 +347,18 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
   }
 
   /** Releases the rows. Running searches complete; any later call throws. */
-  close(): void {
+  dispose(): void {
     this.#closed = true;
     this.#store = undefined;
   }
 
+  /** The same as {@link dispose}. */
+  close(): void {
+    this.dispose();
+  }
+
   [Symbol.dispose](): void {
-    this.close();
+    this.dispose();
   }
 
   /** Runs changes one after another. */
@@ -401,10 +417,6 @@ function* areValidRows(rows: SafeTensor, numbers: unknown, labels: unknown, next
   return isAscending;
 }
 
-function rowsOfStore<T extends Reals>({ data, used, cols }: Store<T>): Matrix<T> {
-  return { data: data.subarray(0, used * cols) as T, rows: used, cols };
-}
-
 /** An exact search without an index. */
 function* searchAll<T extends Reals>(
   operation: string,
@@ -415,29 +427,6 @@ function* searchAll<T extends Reals>(
   const found = yield* topKSteps(operation, queries, rows, options);
   const proven = new Uint8Array(found.indices.length / options.k).fill(1);
   return { ...found, proven };
-}
-
-/** The rows with the given numbers; -1 if not found. */
-function* rowsOf(operation: string, store: Store<Reals>, numbers: ArrayLike<number>): Steps<Int32Array> {
-  const rows = yield* integerList(operation, 'exclude', numbers, { ...int32, least: -1 });
-  yield* inSlices(rows.length, (begin, end) => {
-    for (let i = begin; i < end; ++i) rows[i] = find(store, rows[i]!);
-  });
-  return rows;
-}
-
-function* labelSet(operation: string, labels: Iterable<number>): Steps<ReadonlySet<number>> {
-  if (typeof labels?.[Symbol.iterator] !== 'function') {
-    throw typeError(operation, 'labels', 'an iterable of integers', labels);
-  }
-  const list: number[] = [];
-  for (const label of labels) if (list.push(label) % 4096 === 0) yield pause;
-  const checked = yield* integerList(operation, 'labels', list, int32);
-  const set = new Set<number>();
-  yield* inSlices(checked.length, (begin, end) => {
-    for (let i = begin; i < end; ++i) set.add(checked[i]!);
-  });
-  return set;
 }
 
 function notAGallery(path: string): Coded {

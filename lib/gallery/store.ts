@@ -1,5 +1,7 @@
-import type { Steps } from '../call/run.ts';
+import { pause, type Steps } from '../call/run.ts';
 import { inSlices, rowsPerSlice } from '../call/slices.ts';
+import { typeError } from '../errors.ts';
+import { int32, integerList } from '../integers.ts';
 import { allocate, checkKept, type Matrix, type Reals } from '../matrix.ts';
 import type { AnyMetricOptions } from '../pairwise.ts';
 import { encodeIndex, type GalleryIndex } from './lists.ts';
@@ -129,4 +131,37 @@ export function* movedIndex<T extends Reals>(
   if (lists.length === 0) return undefined;
   const rows = { data: data.subarray(0, used * cols) as T, rows: used, cols };
   return yield* encodeIndex(operation, rows, old.index.centers, lists, metric);
+}
+
+/** The rows of a store, including removed ones. */
+export function rowsOfStore<T extends Reals>({ data, used, cols }: Store<T>): Matrix<T> {
+  return { data: data.subarray(0, used * cols) as T, rows: used, cols };
+}
+
+/** The rows with the given numbers; -1 if not found. */
+export function* rowsOf(
+  operation: string,
+  store: Store<Reals>,
+  numbers: ArrayLike<number>,
+): Steps<Int32Array> {
+  const rows = yield* integerList(operation, 'exclude', numbers, { ...int32, least: -1 });
+  yield* inSlices(rows.length, (begin, end) => {
+    for (let i = begin; i < end; ++i) rows[i] = find(store, rows[i]!);
+  });
+  return rows;
+}
+
+/** A copy of labels as a set. */
+export function* labelSet(operation: string, labels: Iterable<number>): Steps<ReadonlySet<number>> {
+  if (typeof labels?.[Symbol.iterator] !== 'function') {
+    throw typeError(operation, 'labels', 'an iterable of integers', labels);
+  }
+  const list: number[] = [];
+  for (const label of labels) if (list.push(label) % 4096 === 0) yield pause;
+  const checked = yield* integerList(operation, 'labels', list, int32);
+  const set = new Set<number>();
+  yield* inSlices(checked.length, (begin, end) => {
+    for (let i = begin; i < end; ++i) set.add(checked[i]!);
+  });
+  return set;
 }

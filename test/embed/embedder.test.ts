@@ -76,7 +76,7 @@ test('a run folder, an exported folder and a file give the embeddings of libtorc
     t.deepEqual([got.euclidean.rows, got.euclidean.cols], [images.length, 6]);
     const one = await embedder.embed(images, { space: 'ball' });
     t.deepEqual(one, got.hyperbolic);
-    await embedder.close();
+    await embedder.dispose();
   }
 });
 
@@ -87,7 +87,7 @@ test('onnxruntime-web gives the same embeddings', async (t) => {
   t.is(embedder.runtime, 'onnxruntime-web');
   const got = await embedder.embed(images, { space: 'unit' });
   t.true(relativeError(got.data, unit) < networkError.network);
-  await embedder.close();
+  await embedder.dispose();
 });
 
 test('a path, a URL, bytes, a sharp pipeline and pixels of one image give the same embedding', async (t) => {
@@ -106,7 +106,7 @@ test('a path, a URL, bytes, a sharp pipeline and pixels of one image give the sa
   const rgb = { ...gray, data: new Uint8Array(3 * 20 * 30).fill(80), channels: 3 } as const;
   const same = await embedder.embed([gray, rgb], { space: 'unit' });
   t.deepEqual(same.data.subarray(0, 6), same.data.subarray(6));
-  await embedder.close();
+  await embedder.dispose();
 });
 
 test('a sharp pipeline that throws, whatever the value, counts as an unreadable image', async (t) => {
@@ -121,7 +121,7 @@ test('a sharp pipeline that throws, whatever the value, counts as an unreadable 
     await embedder.embed([pipeline], { onUnreadable: (index) => void lost.push(index) });
     t.deepEqual(lost, [0]);
   }
-  await embedder.close();
+  await embedder.dispose();
 });
 
 test('rows do not depend on batches and concurrency; progress is reported; calls may overlap', async (t) => {
@@ -138,7 +138,7 @@ test('rows do not depend on batches and concurrency; progress is reported; calls
   t.is(said.length, Math.ceil(images.length / 5));
   const none = await embedder.embed([]);
   t.deepEqual([none.euclidean.rows, none.hyperbolic.cols], [0, 6]);
-  await embedder.close();
+  await embedder.dispose();
 });
 
 const codeOf = (error: unknown): unknown => (error as { code?: unknown } | undefined)?.code;
@@ -158,7 +158,7 @@ test('an image that cannot be read is named; with onUnreadable its row is NaN', 
   t.deepEqual(lost.toSorted(), [0, 2, 3, 4]);
   const finite = Array.from({ length: 5 }, (_, i) => data.subarray(6 * i, 6 * i + 6).every(Number.isFinite));
   t.deepEqual(finite, [false, true, false, false, false]);
-  await embedder.close();
+  await embedder.dispose();
 });
 
 test('wrong arguments cause type errors that name the argument', async (t) => {
@@ -187,7 +187,7 @@ test('wrong arguments cause type errors that name the argument', async (t) => {
   await t.throwsAsync(embedder.embed([], { batchSize: 0 }), {
     message: /batchSize: expected an integer 1 or more/,
   });
-  await embedder.close();
+  await embedder.dispose();
 });
 
 test('an aborted call rejects with the reason and the next one works; a closed embedder rejects', async (t) => {
@@ -204,7 +204,7 @@ test('an aborted call rejects with the reason and the next one works; a closed e
   t.is((await embedder.embed(images)).euclidean.rows, images.length);
   const pending = embedder.embed(images);
   const rejected = t.throwsAsync(pending);
-  await Promise.all([embedder.close(), embedder[Symbol.asyncDispose]()]);
+  await Promise.all([embedder.dispose(), embedder.close(), embedder[Symbol.asyncDispose]()]);
   t.is(codeOf(await rejected), 'ERR_HOROBALL_CLOSED');
   t.is(codeOf(await t.throwsAsync(embedder.embed(images))), 'ERR_HOROBALL_CLOSED');
 });
@@ -222,7 +222,7 @@ test('a backbone without a head gives unit vectors only', async (t) => {
     "[embed] space: expected 'unit' because backbone.onnx is a backbone without a head, got 'both'. Pass { space: 'unit' }.",
   );
   t.is(codeOf(t.throws(() => embedder.c)), 'ERR_HOROBALL_OPTION');
-  await embedder.close();
+  await embedder.dispose();
 });
 
 test('invalid sources are rejected in one sentence', async (t) => {
@@ -322,7 +322,7 @@ test('transferring and dropping encoded bytes during decoding does not crash', a
       const { data } = await done;
       console.log(String(data) === expected || data);
     }
-    await embedder.close();`;
+    await embedder.dispose();`;
   const args = ['--expose-gc', '--input-type=module', '-e', script, t.context.run];
   const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root });
   t.deepEqual(stdout.trim().split('\n'), Array(8).fill('true'));
@@ -345,7 +345,7 @@ test('rejects metadata and weights that do not fit the network', async (t) => {
     await t.throwsAsync(loadEmbedder(file), expected);
     const embedder = await loadEmbedder(file, { warmUp: false });
     await t.throwsAsync(embedder.embed(t.context.images), expected);
-    await embedder.close();
+    await embedder.dispose();
   }
   const copy = join(root, 'changed');
   await cp(run, copy, { recursive: true });

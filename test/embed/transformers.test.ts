@@ -69,7 +69,7 @@ test.serial('the pipeline gives the embeddings of horoball for each storage', as
   for (const storage of storages) {
     const embedder = await loadEmbedder(join(root, 'tiny'), { storage });
     const { euclidean, hyperbolic } = await embedder.embed(raw);
-    await embedder.close();
+    await embedder.dispose();
     const extract = await transformers.pipeline('image-feature-extraction', 'tiny', {
       dtype: dtypes[storage],
     });
@@ -94,7 +94,7 @@ test.serial('loads a folder without fp32, and a backbone, without options', asyn
   const raw = images(16);
   const embedder = await loadEmbedder(join(root, 'tiny'));
   const { data: want } = await embedder.embed(raw, { space: 'unit' });
-  await embedder.close();
+  await embedder.dispose();
   const extract = await transformers.pipeline('image-feature-extraction', 'tiny', {});
   const inputs = raw.map(({ data, width, height }) => new transformers.RawImage(data, width, height, 3));
   t.true(relativeError((await extract(inputs)).data, want) < networkError.stored);

@@ -36,7 +36,7 @@ test('rows added in parts are found as if added at once', async (t) => {
   t.is(gallery.cols, 9);
   const want = exact(topK.sync(queries, points, { k: 20, c }));
   t.deepEqual(await gallery.topK(queries, { k: 20 }), want);
-  t.deepEqual(gallery.topKSync(queries, { k: 20 }), want);
+  t.deepEqual(gallery.topK.sync(queries, { k: 20 }), want);
 });
 
 test('removed rows are not found; the numbers of the others do not change', async (t) => {
@@ -46,11 +46,14 @@ test('removed rows are not found; the numbers of the others do not change', asyn
     await gallery.remove(gone);
     const allowed = Uint8Array.from({ length: 300 }, (_, i) => (i >= 3 && i < 3 + count ? 0 : 1));
     t.is(gallery.size, 300 - count);
-    t.deepEqual(gallery.topKSync(queries, { k: 7 }), exact(topK.sync(queries, points, { k: 7, c, allowed })));
+    t.deepEqual(
+      gallery.topK.sync(queries, { k: 7 }),
+      exact(topK.sync(queries, points, { k: 7, c, allowed })),
+    );
   }
   t.is(await gallery.remove([4, 4, 999]), 0);
   t.deepEqual(await gallery.add(part(4, 5), [2]), Int32Array.of(300));
-  const { indices, distances } = gallery.topKSync(part(4, 5), { k: 1 });
+  const { indices, distances } = gallery.topK.sync(part(4, 5), { k: 1 });
   t.deepEqual([indices[0], distances[0]], [300, 0]);
 });
 
@@ -58,14 +61,14 @@ test('masks by labels and exclusions', async (t) => {
   using gallery = await filled();
   const { indices } = await gallery.topK(queries, { k: 30, labels: [2, 5] });
   t.true(indices.every((i) => labels[i] === 2 || labels[i] === 5));
-  const own = gallery.topKSync(part(0, 50), { k: 1, exclude: Int32Array.from({ length: 50 }, (_, i) => i) });
+  const own = gallery.topK.sync(part(0, 50), { k: 1, exclude: Int32Array.from({ length: 50 }, (_, i) => i) });
   t.true(own.indices.every((found, i) => found !== i));
-  t.true(gallery.topKSync(queries, { k: 1, labels: [99] }).indices.every((i) => i === -1));
+  t.true(gallery.topK.sync(queries, { k: 1, labels: [99] }).indices.every((i) => i === -1));
 });
 
 test('a search uses the rows that were present when it started', async (t) => {
   using gallery = await filled();
-  const before = gallery.topKSync(queries, { k: 50 });
+  const before = gallery.topK.sync(queries, { k: 50 });
   const search = gallery.topK(queries, { k: 50 });
   await Promise.all([gallery.remove(Array.from({ length: 280 }, (_, i) => i)), gallery.add(part(0, 99))]);
   t.deepEqual(await search, before);
@@ -79,7 +82,7 @@ test('concurrent changes are applied in order', async (t) => {
     added.map((numbers) => numbers[0]),
     [0, 20, 40, 60],
   );
-  t.deepEqual(gallery.topKSync(queries, { k: 3 }), exact(topK.sync(queries, part(0, 80), { k: 3, c })));
+  t.deepEqual(gallery.topK.sync(queries, { k: 3 }), exact(topK.sync(queries, part(0, 80), { k: 3, c })));
 });
 
 test('a saved gallery loads unchanged, and inconsistent files are rejected', async (t) => {
@@ -93,7 +96,7 @@ test('a saved gallery loads unchanged, and inconsistent files are rejected', asy
     using loaded = await Gallery.load(path);
     t.deepEqual([loaded.size, loaded.cols, loaded.metric], [298, 9, 'poincare']);
     const options = { k: 12, labels: [1, 2, 3] };
-    t.deepEqual(loaded.topKSync(queries, options), gallery.topKSync(queries, options));
+    t.deepEqual(loaded.topK.sync(queries, options), gallery.topK.sync(queries, options));
     t.deepEqual(await loaded.add(part(0, 1)), Int32Array.of(300));
     const flipped = await readFile(path);
     flipped[flipped.length - 5000]! ^= 1;
@@ -142,10 +145,20 @@ test('a saved gallery loads unchanged, and inconsistent files are rejected', asy
   }
 });
 
+test('topK has a synchronous variant, also under its former name, and needs no receiver', async (t) => {
+  using gallery = await filled();
+  const { topK: search } = gallery;
+  const want = await search(queries, { k: 3 });
+  t.deepEqual(search.sync(queries, { k: 3 }), want);
+  t.deepEqual(gallery.topKSync(queries, { k: 3 }), want);
+  t.is((await failure(() => search.sync(queries, { k: 0 }))).message.split(':')[0], '[Gallery.topK] k');
+});
+
 test('methods of a closed gallery throw', async (t) => {
   const gallery = await filled();
   const search = gallery.topK(queries, { k: 1 });
-  gallery.close();
+  gallery.dispose();
+  gallery.close(); // the former name
   gallery[Symbol.dispose]();
   t.is((await search).indices.length, 40);
   for (const call of [
@@ -153,6 +166,7 @@ test('methods of a closed gallery throw', async (t) => {
     () => gallery.remove([1]),
     () => gallery.save('/nowhere'),
     () => gallery.topK(queries, { k: 1 }),
+    () => gallery.topK.sync(queries, { k: 1 }),
     () => gallery.topKSync(queries, { k: 1 }),
   ]) {
     t.is((await failure(call)).code, 'ERR_HOROBALL_CLOSED');

@@ -113,14 +113,14 @@ for (const type of types) {
         await gallery.buildIndex({ lists: 40 });
         const got = await gallery.topK(queries, { k: 9 });
         t.is(sameWhereProven(t, metric, got, want, 'all lists'), queries.rows);
-        t.deepEqual(got, gallery.topKSync(queries, { k: 9, threads: 1 }));
+        t.deepEqual(got, gallery.topK.sync(queries, { k: 9, threads: 1 }));
         for (let i = 0; i < 3; ++i) {
           const one = matrix(queries.data.subarray(i * cols, (i + 1) * cols), 1, cols);
-          const alone = gallery.topKSync(one, { k: 9, threads: 2 });
+          const alone = gallery.topK.sync(one, { k: 9, threads: 2 });
           t.deepEqual(alone.indices, got.indices.subarray(i * 9, i * 9 + 9), 'alone');
         }
         for (const probes of [1, 3, 15]) {
-          const some = gallery.topKSync(queries, { k: 9, probes });
+          const some = gallery.topK.sync(queries, { k: 9, probes });
           sameWhereProven(t, metric, some, want, `${probes} probes`);
         }
       });
@@ -147,7 +147,7 @@ test('proves results for clusters that are far apart, and few results otherwise'
     using gallery = new Gallery({ metric: 'euclidean' });
     await gallery.add(draw(3000, spread));
     await gallery.buildIndex({ lists: 60 });
-    const { proven } = gallery.topKSync(draw(300, spread), { k: 5, probes: 4 });
+    const { proven } = gallery.topK.sync(draw(300, spread), { k: 5, probes: 4 });
     const rate = proven.reduce((sum, each) => sum + each, 0) / 300;
     t.true(rate >= least && rate <= most, `${rate}`);
   }
@@ -192,7 +192,7 @@ test('finds added rows, and no removed, masked or excluded ones', async (t) => {
   const agree = (what: string) => {
     for (const k of [1, 6, plain.size]) {
       for (const options of [{ k }, { k, labels: [1, 4] }, { k, exclude }]) {
-        const [got, want] = [gallery.topKSync(queries, options), plain.topKSync(queries, options)];
+        const [got, want] = [gallery.topK.sync(queries, options), plain.topK.sync(queries, options)];
         t.is(sameWhereProven(t, 'poincare', got, want, `${what} ${k}`), 80);
         const isAllowed = (row: number, place: number) =>
           row < 0 ||
@@ -232,12 +232,12 @@ test('a saved index loads, and a changed file never gives wrong results', async 
     await gallery.buildIndex({ lists: 30 });
     await gallery.add(matrix(rows.data.slice(0, cols), 1, cols));
     await gallery.save(path);
-    const want = gallery.topKSync(queries, { k: 7 });
+    const want = gallery.topK.sync(queries, { k: 7 });
     using loaded = await Gallery.load(path);
-    t.deepEqual(loaded.topKSync(queries, { k: 7 }), want);
+    t.deepEqual(loaded.topK.sync(queries, { k: 7 }), want);
     t.deepEqual(
-      loaded.topKSync(queries, { k: 7, probes: 2 }),
-      gallery.topKSync(queries, { k: 7, probes: 2 }),
+      loaded.topK.sync(queries, { k: 7, probes: 2 }),
+      gallery.topK.sync(queries, { k: 7, probes: 2 }),
     );
     const { tensors, metadata } = await readSafetensors(path);
     const whole = Object.fromEntries(tensors);
@@ -259,11 +259,11 @@ test('a saved index loads, and a changed file never gives wrong results', async 
       { centers: { shape: centers.shape, data: centers.data.map((value) => value * 1e17) } },
     ]) {
       using other = await changed(tensors);
-      t.is(sameWhereProven(t, 'poincare', other.topKSync(queries, { k: 7 }), want, 'other lists'), 60);
+      t.is(sameWhereProven(t, 'poincare', other.topK.sync(queries, { k: 7 }), want, 'other lists'), 60);
       sameWhereProven(
         t,
         'poincare',
-        other.topKSync(queries, { k: 7, probes: 3 }),
+        other.topK.sync(queries, { k: 7, probes: 3 }),
         want,
         'other lists, probed',
       );
@@ -300,7 +300,7 @@ test('building reports progress, can be canceled, and does not block searches', 
   const queries = cloud(Float32Array, 20, 16, 1.1, 3) as Matrix<Float32Array>;
   using gallery = new Gallery({ c });
   await gallery.add(rows);
-  const before = gallery.topKSync(queries, { k: 5 });
+  const before = gallery.topK.sync(queries, { k: 5 });
   const reports: number[][] = [];
   const controller = new AbortController();
   const canceled = gallery.buildIndex({

@@ -113,9 +113,8 @@ export async function fromFirst<T>(group: RankGroup, compute: () => T | Promise<
  * @example
  * const place = placeOf(process.env);
  * if (place === null) throw new Error('start it with torchrun');
- * using group = await ProcessGroup.join(place);
+ * await using group = await ProcessGroup.join(place);
  * using all = group.gatherRows(embeddings, [32, 32]); // backward gives the gradient of this rank's rows
- * await group.close();
  */
 export class ProcessGroup extends Resource<'Group'> implements RankGroup {
   readonly #place: Readonly<Place>;
@@ -238,6 +237,11 @@ export class ProcessGroup extends Resource<'Group'> implements RankGroup {
   async close(): Promise<void> {
     await native().closeGroup(this.handle);
     this.dispose();
+  }
+
+  /** Leaves the group, unless it was left or disposed of before. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.disposed) await this.close();
   }
 
   /** Returns a validated copy of the counts. */
