@@ -32,7 +32,7 @@ test('the tarball contains the program, the sources for setup and the documentat
   for (const name of wanted) t.true(files.includes(name), name);
   // `horoball bench` compares its results with the oracle; the figures in the README come from committed rows.
   const measured =
-    /^(dist\/bench\/.+\.js|dist\/test\/(oracle|oracle-ops|vectors)\.js|bench\/peers\/[^/]+\.(py|sh|txt|json)|bench\/README\.md|bench\/rows\/[^/]+\.csv)$/;
+    /^(dist\/bench\/.+\.js|dist\/test\/(oracle|oracle-ops|tolerances|vectors)\.js|bench\/peers\/[^/]+\.(py|sh|txt|json)|bench\/README\.md|bench\/rows\/[^/]+\.csv)$/;
   const strange = files.filter(
     (name) =>
       /(^|\/)(test|build|bench|scripts|node_modules)\/|\.map$|\.ts\.|[^d]\.ts$/.test(name) &&
@@ -54,6 +54,19 @@ test('every link in the tarball resolves within it', async (t) => {
     }
   }
   t.deepEqual(broken, []);
+});
+
+test('every relative import in the tarball resolves within it', async (t) => {
+  const { files, packaged } = t.context;
+  const modules = files.filter((name) => name.endsWith('.js'));
+  const missing: string[] = [];
+  for (const name of modules) {
+    const text = await readFile(join(packaged, name), 'utf8');
+    for (const [, target = ''] of text.matchAll(/\b(?:from|import) ?\(?['"](\.{1,2}\/[^'"\n]+\.js)['"]/g)) {
+      if (!files.includes(join(dirname(name), target))) missing.push(`${name}: ${target}`);
+    }
+  }
+  t.deepEqual(missing, []);
 });
 
 test('the package is small, and depends only on one package and that of the platform', async (t) => {
