@@ -1,52 +1,55 @@
 import * as core from '../../lib/index.ts';
 import { type Matrix, matrix, type Reals } from '../../lib/index.ts';
-import { operations as oracle, table } from '../../test/oracle.ts';
-import { ballPoints, normal, reals, type Type, unitRows } from '../inputs.ts';
+import { type RowCard, rowCards } from '../../lib/row/card.ts';
+import { operations as oracle, slopeOf, table } from '../../test/oracle.ts';
+import { allowed, referenceError } from '../../test/tolerances.ts';
+import { ballPoints, normal, reals, type Type, uniform, unitRows } from '../inputs.ts';
 import type { Labels } from '../results.ts';
 import { batch } from '../shapes.ts';
-import { difference, type OwnSide, type Suite } from '../suite.ts';
+import type { OwnSide, Suite } from '../suite.ts';
+import { apart, within } from './loss-check.ts';
+import { asType } from './product.ts';
 
 const c = 0.1;
 const classes = 100;
+/** The number that is the first argument of some operations. */
+const leading = 0.5;
 
-/** The kind of an argument; a number is passed as such. */
-type Kind = 'point' | 'other' | 'tangent' | 'matrix' | 'klein' | 'sheet' | 'offsets' | 'normals' | number;
+/** Matrices of arguments; the second input of a domain has other values than the first. */
+type Kind =
+  | 'point'
+  | 'other'
+  | 'tangent'
+  | 'otherTangent'
+  | 'matrix'
+  | 'klein'
+  | 'sheet'
+  | 'weights'
+  | 'offsets'
+  | 'normals';
 
-/** Every row-wise operation and its arguments. */
-const operations: Record<string, readonly Kind[]> = {
-  mobiusAdd: ['point', 'other'],
-  mobiusSub: ['point', 'other'],
-  mobiusScalarMul: [0.5, 'point'],
-  mobiusMatvec: ['matrix', 'point'],
-  gyration: ['point', 'other', 'tangent'],
-  expmap0: ['tangent'],
-  logmap0: ['point'],
-  expmap: ['point', 'tangent'],
-  logmap: ['point', 'other'],
-  dist: ['point', 'other'],
-  dist0: ['point'],
-  conformalFactor: ['point'],
-  project: ['point'],
-  clip: ['tangent'],
-  geodesic: [0.5, 'point', 'other'],
-  parallelTransport: ['point', 'other', 'tangent'],
-  parallelTransport0: ['point', 'tangent'],
-  poincareToKlein: ['point'],
-  kleinToPoincare: ['klein'],
-  poincareToLorentz: ['point'],
-  lorentzToPoincare: ['sheet'],
-  lorentzFactor: ['klein'],
-  einsteinMidpoint: ['point'],
-  distToPlane: ['point', 'other', 'tangent'],
-  hyperbolicSoftmax: ['point', 'offsets', 'normals'],
-  riemannianGradient: ['point', 'tangent'],
-};
+/** The matrix for each input of an operation, from the domains that its card states. */
+function kindsOf({ family, inputs }: RowCard): Kind[] {
+  return inputs.map(({ name, domain }, place) => {
+    if (family === 'matvec' && place === 0) return 'matrix';
+    if (family === 'planes' && place > 0) return place === 1 ? 'offsets' : 'normals';
+    if (name === 'weights') return 'weights';
+    const isSecond = inputs.slice(0, place).some((before) => before.domain === domain);
+    if (domain === 'ball') return isSecond ? 'other' : 'point';
+    if (domain === 'anywhere') return isSecond ? 'otherTangent' : 'tangent';
+    return domain === 'klein' ? 'klein' : 'sheet';
+  });
+}
 
-/** Options of the cards, the same for the operation and the oracle. */
-const parameters: Readonly<Record<string, Readonly<Record<string, number>>>> = {
-  project: { margin: 1e-3 },
-  clip: { radius: 2 },
-};
+/** The arguments before the options: the leading number, if the card has one, and the inputs. */
+function argumentsOf(card: RowCard, inputs: readonly Matrix[]): (Matrix | number)[] {
+  return card.parameter?.leading === true ? [leading, ...inputs] : [...inputs];
+}
+
+/** The curvature, and the card's option at its default. */
+function optionsOf({ parameter }: RowCard): Readonly<Record<string, number>> {
+  return parameter === null || parameter.leading ? { c } : { c, [parameter.name]: parameter.start! };
+}
 
 type Call = (...args: unknown[]) => unknown;
 type Operation = { sync: Call; vjp: { sync: Call } };
@@ -55,9 +58,12 @@ type Operation = { sync: Call; vjp: { sync: Call } };
 export function rowwiseSuite(threads: number): Suite {
   const own = (['float32', 'float64'] as const).flatMap((type) => {
     const made = inputs(type);
-    return Object.entries(operations).flatMap(([name, kinds]) => {
-      const args = kinds.map((kind) => (typeof kind === 'number' ? kind : made[kind]));
-      return sides(name, args, type, threads);
+    return rowCards().flatMap((card) => {
+      const args = argumentsOf(
+        card,
+        kindsOf(card).map((kind) => made[kind]),
+      );
+      return sides(card, args, type, threads);
     });
   });
   return {
@@ -66,7 +72,7 @@ export function rowwiseSuite(threads: number): Suite {
     arrays: {},
     own,
     peers: [],
-    check: () => checkRows(own),
+    check: checkRows,
   };
 }
 
@@ -74,11 +80,12 @@ function operationOf(name: string): Operation {
   return (core as unknown as Record<string, Operation>)[name]!;
 }
 
-function sides(name: string, args: readonly unknown[], type: Type, threads: number): OwnSide[] {
+function sides(card: RowCard, args: readonly (Matrix | number)[], type: Type, threads: number): OwnSide[] {
+  const { name } = card;
   const operation = operationOf(name);
-  const options = { c, threads, ...parameters[name] };
+  const options = { ...optionsOf(card), threads };
   const result = operation.sync(...args, options) as Matrix;
-  const cotangent = matrix(reals(type, result.data.length).fill(1), result.rows, result.cols);
+  const cotangent = ones(result);
   const labels: Labels = {
     op: name,
     shape: batch.name,
@@ -94,39 +101,40 @@ function sides(name: string, args: readonly unknown[], type: Type, threads: numb
   };
   const all = { ...options, out: result };
   return [
-    {
-      name: `${name} ${type}`,
-      labels,
-      run: () => operation.sync(...args, all),
-      probe: () => [...(operation.sync(...args, options) as Matrix).data.subarray(0, 8)],
-    },
+    { name: `${name} ${type}`, labels, run: () => operation.sync(...args, all) },
     {
       name: `${name} ${type} backward`,
       labels: { ...labels, pass: 'backward' },
       run: () => operation.vjp.sync(...args, cotangent, options),
-      probe: () => {
-        const gradients = operation.vjp.sync(...args, cotangent, options) as Matrix[];
-        return gradients.flatMap((one, i) =>
-          typeof args[i] === 'number' ? [] : [...one.data.subarray(0, 8)],
-        );
-      },
     },
   ];
 }
 
-function inputs(type: Type): Record<Exclude<Kind, number>, Matrix> {
+/** A cotangent of ones for a result. */
+function ones({ data, rows, cols }: Matrix): Matrix {
+  return matrix(data.slice().fill(1), rows, cols);
+}
+
+function inputs(type: Type): Record<Kind, Matrix> {
   const { rows, dim } = batch;
   const point = ballPoints(unitRows(rows, dim, 2, 51, type), c, 52);
   return {
     point,
     other: ballPoints(unitRows(rows, dim, 2, 53, type), c, 54),
     tangent: random(type, rows, dim, 55),
+    otherTangent: random(type, rows, dim, 60),
+    weights: weights(type, rows),
     matrix: random(type, dim, dim, 56),
     klein: core.poincareToKlein.sync(point, { c }),
     sheet: core.poincareToLorentz.sync(point, { c }),
     offsets: ballPoints(unitRows(classes, dim, 1, 57, type), c, 58),
     normals: random(type, classes, dim, 59),
   };
+}
+
+function weights(type: Type, rows: number): Matrix {
+  const next = uniform(61);
+  return matrix(reals(type, rows).map(next), rows, 1);
 }
 
 function random(type: Type, rows: number, cols: number, seed: number): Matrix {
@@ -138,27 +146,24 @@ function random(type: Type, rows: number, cols: number, seed: number): Matrix {
 
 /** Rows that are compared with the oracle. */
 const checkedRows = 6;
-const step = 1e-5;
+const step = 1e-4;
 
 /**
- * Float64 on the first rows against the oracle: values, and the derivative along a random direction by central
- * differences; then float32 against float64 at full size.
+ * Float64 on the first rows against the oracle: values, and the derivative along a random direction by seven-point
+ * differences; then float32 at full size against float64 of the same inputs. Limits are those of the cards.
  */
-function checkRows(own: readonly OwnSide[]): void {
-  const made = inputs('float64');
-  for (const [name, kinds] of Object.entries(operations)) {
+function checkRows(): void {
+  const [wide, single] = [inputs('float64'), inputs('float32')];
+  for (const card of rowCards()) {
+    const kinds = kindsOf(card);
     checkOracle(
-      name,
-      kinds.map((kind) => (typeof kind === 'number' ? kind : firstRows(made[kind], kind))),
+      card,
+      kinds.map((kind) => firstRows(wide[kind], kind)),
     );
-    for (const pass of ['', ' backward']) {
-      const probe = (type: Type) => own.find((side) => side.name === `${name} ${type}${pass}`)!.probe!();
-      const wide = probe('float64');
-      const error = difference(probe('float32'), wide, Math.max(...wide.map(Math.abs)));
-      if (!(error <= 1e-5)) {
-        throw new Error(`${name}${pass}: float32 is ${error.toExponential(1)} from float64`);
-      }
-    }
+    checkRounding(
+      card,
+      kinds.map((kind) => single[kind]),
+    );
   }
 }
 
@@ -167,55 +172,78 @@ function firstRows(all: Matrix, kind: Kind): Matrix {
   return matrix(all.data.subarray(0, rows * all.cols), rows, all.cols);
 }
 
-function checkOracle(name: string, args: readonly (Matrix | number)[]): void {
-  const operation = operationOf(name);
-  const options = { c, ...parameters[name] };
-  const found = operation.sync(...args, options) as Matrix;
-  const truth = formula(name, args);
-  const size = Math.max(...truth.map(Math.abs));
-  const error = difference([...found.data], truth, size);
-  if (!(error <= 1e-10)) throw new Error(`${name} is ${error.toExponential(1)} from the oracle`);
+function checkRounding(card: RowCard, given: readonly Matrix[]): void {
+  const { name, tolerance } = card;
+  const exact = given.map((each) => asType(each, 'float64'));
+  const [found, truth] = [given, exact].map((each) => resultOf(card, each));
+  const limit = allowed(Float32Array, tolerance.value);
+  within(`${name}, float32 value`, apart(found!.data, truth!.data), limit);
+  const [gradients, exactGradients] = [given, exact].map((each) => gradientsOf(card, each, ones));
+  for (const [i, { data }] of exactGradients!.entries()) {
+    const error = apart(gradients![i]!.data, data);
+    within(`${name}, float32 gradient of input ${i}`, error, allowed(Float32Array, tolerance.gradient));
+  }
+}
+
+function resultOf(card: RowCard, given: readonly Matrix[]): Matrix {
+  return operationOf(card.name).sync(...argumentsOf(card, given), optionsOf(card)) as Matrix;
+}
+
+/** The gradients of the inputs. That of a leading number is not checked; it stays fixed. */
+function gradientsOf(
+  card: RowCard,
+  given: readonly Matrix[],
+  cotangentOf: (result: Matrix) => Matrix,
+): Matrix[] {
+  const cotangent = cotangentOf(resultOf(card, given));
+  const options = optionsOf(card);
+  const all = operationOf(card.name).vjp.sync(...argumentsOf(card, given), cotangent, options) as Matrix[];
+  return card.parameter?.leading === true ? all.slice(1) : all;
+}
+
+function checkOracle(card: RowCard, given: readonly Matrix[]): void {
+  const { name, tolerance } = card;
+  const limit = allowed(Float64Array, tolerance.value, referenceError.closedForms);
+  within(`${name}, float64 value`, apart(resultOf(card, given).data, formula(card, given)), limit);
   const next = normal(65);
-  const cotangent = matrix(Float64Array.from(found.data, next), found.rows, found.cols);
-  const along = args.map((arg) => (typeof arg === 'number' ? arg : Float64Array.from(arg.data, next)));
-  const all = operation.vjp.sync(...args, cotangent, options) as Matrix[];
-  // Gradients with respect to numbers are not checked; numbers stay fixed.
-  const gradients = all.filter((_, i) => typeof args[i] !== 'number');
-  const rows = along.filter((one) => typeof one !== 'number');
-  const [ahead, behind] = [step, -step].map((by) => formula(name, shifted(args, along, by)));
-  const slope = inner(
-    cotangent.data,
-    ahead!.map((value, i) => (value - behind![i]!) / (2 * step)),
-  );
-  const derivative = gradients.reduce((total, { data }, i) => total + inner(data, [...rows[i]!]), 0);
-  const scale = Math.hypot(...gradients.map(({ data }) => Math.sqrt(inner(data, [...data]))));
-  const miss = Math.abs(derivative - slope) / scale;
-  if (!(miss <= 1e-6)) throw new Error(`${name}: a derivative is ${miss.toExponential(1)} from the oracle's`);
-}
-
-function formula(name: string, args: readonly (Matrix | number)[]): number[] {
-  const [own = 0] = Object.values(parameters[name] ?? {});
-  const t = args.find((arg) => typeof arg === 'number') ?? own;
-  const tables = args.filter((arg) => typeof arg !== 'number').map(({ data, cols }) => table(data, cols));
-  return oracle[name]!(tables, { c, t }).flat();
-}
-
-function shifted(
-  args: readonly (Matrix | number)[],
-  along: readonly (Float64Array | number)[],
-  by: number,
-): (Matrix | number)[] {
-  return args.map((arg, side) => {
-    const way = along[side]!;
-    if (typeof arg === 'number' || typeof way === 'number') return arg;
-    return matrix(
-      Float64Array.from(arg.data, (value, i) => value + by * way[i]!),
-      arg.rows,
-      arg.cols,
-    );
+  const noise = ({ data, rows, cols }: Matrix) => matrix(Float64Array.from(data, next), rows, cols);
+  let cotangent: Matrix | undefined;
+  const gradients = gradientsOf(card, given, (result) => {
+    cotangent = noise(result);
+    return cotangent;
   });
+  const along = given.map(noise);
+  const slope = slopeOf((by) => inner(cotangent!.data, formula(card, shifted(given, along, by))), step);
+  const derivative = gradients.reduce((total, { data }, i) => total + inner(data, along[i]!.data), 0);
+  const size = Math.hypot(...gradients.map(({ data }) => Math.sqrt(inner(data, data))));
+  within(
+    `${name}, float64 gradient`,
+    Math.abs(derivative - slope) / size,
+    allowed(Float64Array, tolerance.gradient, referenceError.sevenPoints),
+  );
 }
 
-function inner(a: Reals, b: readonly number[]): number {
-  return b.reduce((sum, value, i) => sum + a[i]! * value, 0);
+function formula(card: RowCard, given: readonly Matrix[]): number[] {
+  const { name, parameter } = card;
+  const t = parameter?.leading === true ? leading : (parameter?.start ?? 0);
+  return oracle[name]!(
+    given.map(({ data, cols }) => table(data, cols)),
+    { c, t },
+  ).flat();
+}
+
+function shifted(given: readonly Matrix[], along: readonly Matrix[], by: number): Matrix[] {
+  return given.map(({ data, rows, cols }, side) =>
+    matrix(
+      Float64Array.from(data, (value, i) => value + by * along[side]!.data[i]!),
+      rows,
+      cols,
+    ),
+  );
+}
+
+function inner(a: Reals, b: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; ++i) sum += a[i]! * b[i]!;
+  return sum;
 }
