@@ -93,11 +93,14 @@ test('tests read every tolerance from a card or from tolerances.ts', async (t) =
   t.deepEqual(found, []);
 });
 
-/** Limits of peers that are written as literals. */
+/** Limits that are written as literals: those of peers, of checks by `within`, and of comparisons. */
 const literalLimits = (path: string, text: string): string[] =>
-  Array.from(text.matchAll(/within: [\d.]\S*/g), ([limit]) => `${path}: ${limit}`);
+  Array.from(
+    text.matchAll(/\bwithin: [\d.]\S*|\bwithin\([^;]*\b\d\S*e-\d+[^;]*|[<>]=? [\d.]+e-\d+/g),
+    ([limit]) => `${path}: ${limit}`,
+  );
 
-test('benchmarks read the limits of peers from tolerances.ts', async (t) => {
+test('benchmarks read every limit of an error from a card or from tolerances.ts', async (t) => {
   const files = (await readdir(join(root, 'bench/suites'))).filter((name) => name.endsWith('.ts'));
   t.true(files.length > 0);
   const texts = await Promise.all(files.map((name) => read(`bench/suites/${name}`)));
@@ -105,7 +108,11 @@ test('benchmarks read the limits of peers from tolerances.ts', async (t) => {
     files.flatMap((name, i) => literalLimits(name, texts[i]!)),
     [],
   );
-  t.deepEqual(literalLimits('x.ts', 'same: { as, within: 1e-5 }, bar'), ['x.ts: within: 1e-5']);
+  for (const limit of ['within: 1e-5', "within('x', error, 1e-5)", '<= 1e-12', '> 2e-3'])
+    t.deepEqual(
+      literalLimits('x.ts', `check ${limit} ;`).map((found) => found.trim()),
+      [`x.ts: ${limit}`],
+    );
 });
 
 test('finds a tolerance in a constant, a conditional, a product or a comparison', (t) => {

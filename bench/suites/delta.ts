@@ -1,9 +1,10 @@
 import { gromovDelta, matrix, pairwiseDistance } from '../../lib/index.ts';
 import { delta, table } from '../../test/oracle.ts';
-import { peerError } from '../../test/tolerances.ts';
+import { allowed, coreError, peerError } from '../../test/tolerances.ts';
 import { unitRows } from '../inputs.ts';
 import type { Labels } from '../results.ts';
 import { difference, type Suite } from '../suite.ts';
+import { within } from './loss-check.ts';
 import { input } from './product.ts';
 
 /** The Gromov delta of n ViT-S features. */
@@ -77,7 +78,7 @@ export function deltaSuite(n: number, threads: number): Suite {
         samples: 1,
       });
       const error = difference([found.delta], [delta(table(corner, part))]);
-      if (!(error <= 1e-12)) throw new Error(`delta is ${error.toExponential(1)} from the oracle`);
+      within('delta', error, allowed(Float64Array, coreError.delta));
     },
   };
 }

@@ -7,11 +7,12 @@ import {
   retrievalMetrics,
 } from '../../lib/index.ts';
 import { distances, nearest, table } from '../../test/oracle.ts';
-import { peerError } from '../../test/tolerances.ts';
+import { allowed, coreError, peerError, referenceError } from '../../test/tolerances.ts';
 import { unitRows } from '../inputs.ts';
 import type { Labels } from '../results.ts';
 import type { EvaluationShape } from '../shapes.ts';
 import { difference, type OwnSide, type Suite } from '../suite.ts';
+import { within } from './loss-check.ts';
 import { asType, input } from './product.ts';
 
 /** Number of rows whose metrics the check recomputes by sorting. */
@@ -80,7 +81,7 @@ export function evaluationSuite(shape: EvaluationShape, threads: number): Suite 
         metric: 'cosine',
       });
       const error = difference(figures(found), bySorting(part.data, classes, dim));
-      if (!(error <= 1e-12)) throw new Error(`retrievalMetrics is ${error.toExponential(1)} from the oracle`);
+      within('retrievalMetrics', error, allowed(Float64Array, coreError.rounding, referenceError.sums));
     },
   };
 }

@@ -1,8 +1,11 @@
 import { dist, matrix } from '../../lib/index.ts';
+import { rowCards } from '../../lib/row/card.ts';
 import { distances, table } from '../../test/oracle.ts';
+import { allowed, referenceError } from '../../test/tolerances.ts';
 import { ballPoints, unitRows } from '../inputs.ts';
 import type { Labels } from '../results.ts';
 import { difference, type OwnSide, type Suite } from '../suite.ts';
+import { within } from './loss-check.ts';
 
 const c = 0.1;
 const dim = 8;
@@ -53,7 +56,8 @@ export function overheadSuite(): Suite {
       const [xs, ys] = [table(x.data, dim), table(y.data, dim)];
       const truth = xs.map((row, i) => distances['poincare']!(row, ys[i]!, c));
       const error = difference([...found.data], truth);
-      if (!(error <= 1e-12)) throw new Error(`dist is ${error.toExponential(1)} from the oracle`);
+      const { value } = rowCards().find(({ name }) => name === 'dist')!.tolerance;
+      within('dist', error, allowed(Float64Array, value, referenceError.closedForms));
     },
   };
 }
