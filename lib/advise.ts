@@ -22,7 +22,7 @@ export interface FeatureShape {
    * a star.
    */
   readonly spread: number;
-  /** The same for the distances from the mean of all rows. */
+  /** Standard deviation of the distances from the mean of all rows, divided by the mean of these distances. */
   readonly radiusSpread: number;
   /** The c suggested by delta, clamped to `cRange`. */
   readonly c: number;
@@ -58,7 +58,11 @@ export function adviceOn({ interval, spread, radiusSpread, c }: FeatureShape): A
   };
 }
 
-/** Measures features. @throws RangeError `ERR_HOROBALL_SHAPE` for fewer than 8 rows */
+/**
+ * Measures the quantities on which the advice is based.
+ *
+ * @throws RangeError `ERR_HOROBALL_SHAPE` for fewer than 8 rows
+ */
 export async function shapeOf(
   features: Matrix,
   { seed = 0, signal }: { seed?: number; signal?: AbortSignal } = {},
@@ -94,7 +98,7 @@ function offDiagonal({ data, rows }: Matrix): number[] {
   return Array.from(data).filter((_, i) => i % rows > Math.floor(i / rows));
 }
 
-/** Standard deviation over mean; 0 if all are 0. */
+/** Returns the standard deviation divided by the mean; 0 if all values are 0. */
 function variation(values: readonly number[]): number {
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   const square = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length;

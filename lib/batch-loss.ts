@@ -32,7 +32,7 @@ interface LossFacts {
   readonly oneScale?: true;
   /** The side of `contrastiveLoss` on which it has proxies. */
   readonly proxies?: 'anchors' | 'references';
-  /** The loss of `contrastiveLoss` that it is, under another name. */
+  /** The name of the loss in `contrastiveLoss`, if it differs. */
   readonly computedAs?: (typeof contrastiveLosses)[number];
 }
 
@@ -43,17 +43,17 @@ const facts: Readonly<Partial<Record<BatchLoss, LossFacts>>> = {
 
 const none: LossFacts = {};
 
-/** What distinguishes a loss from the others; nothing for most. */
+/** Returns the facts that distinguish a loss from the others; an empty object for most losses. */
 export function factsOf(loss: BatchLoss): LossFacts {
   return facts[loss] ?? none;
 }
 
-/** The parameters of a loss, with their published defaults; empty for most. */
+/** Returns the parameters of a loss, with their published defaults; empty for most. */
 export function parametersOf(loss: BatchLoss): Readonly<Partial<SimilarityNumbers>> {
   return (lossParameters as Partial<Record<BatchLoss, Partial<SimilarityNumbers>>>)[loss] ?? {};
 }
 
-/** The default parameters of a loss, and a value for those that it does not have, which it ignores. */
+/** Returns the default parameters of a loss, and a value for those that it does not have, which it ignores. */
 export function similarityNumbersOf(loss: BatchLoss): SimilarityNumbers {
   const any = { ...lossParameters['proxy-anchor'], ...lossParameters['multi-similarity'] };
   return { ...any, ...parametersOf(loss) };
@@ -64,12 +64,12 @@ export function needsProxies(loss: BatchLoss): boolean {
   return factsOf(loss).proxies !== undefined;
 }
 
-/** The losses that have a fact. */
+/** Returns the losses whose facts include this one. */
 export function lossesWith(fact: keyof LossFacts): BatchLoss[] {
   return batchLosses.filter((loss) => factsOf(loss)[fact] !== undefined);
 }
 
-/** The index among the cards of `contrastiveLoss`; -1 for `views`. */
+/** Returns the index among the cards of `contrastiveLoss`; -1 for `views`. */
 export function cardIndex(loss: BatchLoss): number {
   return (contrastiveLosses as readonly string[]).indexOf(factsOf(loss).computedAs ?? loss);
 }

@@ -13,7 +13,7 @@ export interface BinaryFiles {
   readonly worker: string;
   /** The worker thread of embedTree. */
   readonly tree: string;
-  /** The binaries of the installed packages for this platform, at most one per C library. */
+  /** Returns the binaries of the installed packages for this platform, at most one per C library. */
   packaged(): Iterable<string>;
 }
 

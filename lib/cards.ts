@@ -11,9 +11,9 @@ export interface Tolerance {
 /** The largest errors that a card allows, as the tests enforce them. */
 export interface Tolerances {
   readonly value: Tolerance;
-  /** Of a whole gradient, relative to its norm. */
+  /** Error of a whole gradient, relative to its norm. */
   readonly gradient: Tolerance;
-  /** Of the gradients in scalar parameters. */
+  /** Error of the gradients with respect to scalar parameters. */
   readonly parameters: Tolerance;
 }
 
@@ -50,7 +50,7 @@ export interface MetricCard {
 /** One geometry of the loss as its card (native/ops/geometries/) describes it. */
 export interface GeometryCard {
   readonly name: Geometry;
-  /** For reports and plots. */
+  /** Name in reports and plots. */
   readonly label: string;
   /** Formula of the logit of two samples. */
   readonly formula: string;
@@ -140,12 +140,12 @@ export interface LossCard {
   readonly tolerance: Tolerances;
 }
 
-/** The cards of all pair losses, in the order of the core. */
+/** Returns the cards of all pair losses, in the order of the core. */
 export function lossCards(): readonly LossCard[] {
   return JSON.parse(core().lossCards) as LossCard[];
 }
 
-/** The metric between the points of a call, or undefined without a distance. */
+/** Returns the metric between the points of a call, or undefined without a distance. */
 export function distanceCard(card: GeometryCard, tied: boolean): MetricCard | undefined {
   const name = tied ? card.tiedDistance : card.distance;
   // Not through metricCard(), which only knows the generated names: `npm run ops` reads cards that are not among them
@@ -153,12 +153,12 @@ export function distanceCard(card: GeometryCard, tied: boolean): MetricCard | un
   return metricCards().find((metric) => metric.name === name);
 }
 
-/** The parameters that enter a geometry. */
+/** Returns the parameters that enter a geometry. */
 export function actingParameters(card: GeometryCard, tied: boolean): readonly LogitParameter[] {
   return tied ? card.tiedParameters : card.parameters;
 }
 
-/** The matrices that a geometry reads. */
+/** Returns the matrices that a geometry reads. */
 export function readsOf(card: GeometryCard, tied: boolean): Reads {
   return tied ? card.tiedReads : card.reads;
 }

@@ -66,12 +66,12 @@ export function checkObject<O extends object>(operation: string, value: O, argum
   return checkOptions(operation, value ?? (null as unknown as O), argument);
 }
 
-/** c > 0; the sectional curvature is -c. There is no default, because an implicit 1 is easily overlooked. */
+/** Checks that c > 0; the sectional curvature is -c. There is no default, because an implicit 1 is easily overlooked. */
 export function curvature(operation: string, c: unknown): number {
   return positive(operation, 'c', c, ' (the curvature is -c)');
 }
 
-/** A finite number above 0. */
+/** Checks that a value is a finite number above 0, and returns it. */
 export function positive(operation: string, argument: string, value: unknown, meaning = ''): number {
   if (typeof value !== 'number')
     throw typeError(operation, argument, `a number > 0${meaning}`, quoted(value));
@@ -81,7 +81,7 @@ export function positive(operation: string, argument: string, value: unknown, me
   return value;
 }
 
-/** A finite number of 0 or more. */
+/** Checks that a value is a finite number of 0 or more, and returns it. */
 export function atLeastZero(operation: string, argument: string, value: unknown): number {
   if (typeof value !== 'number')
     throw typeError(operation, argument, 'a number of at least 0', quoted(value));
@@ -90,7 +90,7 @@ export function atLeastZero(operation: string, argument: string, value: unknown)
   return value;
 }
 
-/** A number of at least 0 and below 1. */
+/** Checks that a value is a number of at least 0 and below 1, and returns it. */
 export function share(operation: string, argument: string, value: unknown): number {
   if (typeof value !== 'number')
     throw typeError(operation, argument, 'a number of at least 0 and below 1', quoted(value));
@@ -99,26 +99,26 @@ export function share(operation: string, argument: string, value: unknown): numb
   return value;
 }
 
-/** A finite number. */
+/** Checks that a value is a finite number, and returns it. */
 export function finite(operation: string, argument: string, value: unknown): number {
   if (typeof value !== 'number') throw typeError(operation, argument, 'a number', quoted(value));
   if (!Number.isFinite(value)) throw rangeError(operation, argument, 'a finite number', value);
   return value;
 }
 
-/** A path of the file system. */
+/** Checks that a value can be a path of the file system, and returns it. */
 export function filePath(operation: string, argument: string, value: unknown): string {
   if (typeof value === 'string' && !value.includes('\0')) return value;
   throw typeError(operation, argument, 'a path', quoted(value));
 }
 
-/** A string. */
+/** Checks that a value is a string, and returns it. */
 export function checkText(operation: string, argument: string, value: unknown): string {
   if (typeof value === 'string') return value;
   throw typeError(operation, argument, 'a string', quoted(value));
 }
 
-/** An instance of a class. */
+/** Checks that a value is an instance of a class, and returns it. */
 export function instance<T>(
   operation: string,
   argument: string,
@@ -152,14 +152,14 @@ export function checkMethods(
   throw typeError(operation, argument, `an object with the methods ${methods.join(', ')}`, quoted(value));
 }
 
-/** `true` or `false`; `fallback` if undefined. */
+/** Checks that a value is `true` or `false`, and returns it; `fallback` if it is undefined. */
 export function boolean(operation: string, argument: string, value: unknown, fallback: boolean): boolean {
   if (value === undefined) return fallback;
   if (typeof value === 'boolean') return value;
   throw typeError(operation, argument, 'true or false', quoted(value));
 }
 
-/** An integer from `least` to `most`. */
+/** Checks that a value is an integer from `least` to `most`, and returns it. */
 export function integer(
   operation: string,
   argument: string,
@@ -189,7 +189,7 @@ export function choice(
   return index;
 }
 
-/** The core's number for the guards: 0 for its own, 1 for the published ones. */
+/** Returns the core's number for the numerical guards: 0 for its own, 1 for those of the published code. */
 export function guards(operation: string, compat: Compat | undefined): number {
   return compat === undefined ? 0 : 1 + choice(operation, 'compat', compat, ['hypmix']);
 }
@@ -204,7 +204,7 @@ export const lossScales: Readonly<Record<'least' | 'most', number> & { expected:
   expected: 'a number from 2^-126 to 2^127',
 };
 
-/** The core's thread count: 0 means all CPUs. */
+/** Returns the core's thread count: 0 means all CPUs. */
 export function threadCount(operation: string, threads: number | undefined): number {
   return threads === undefined ? 0 : integer(operation, 'threads', threads, 1, mostThreads);
 }

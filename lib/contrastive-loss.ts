@@ -100,7 +100,7 @@ function checkReferences<T extends Reals>(
   return { euclidean, hyperbolic, given, rows, cols };
 }
 
-/** A copy of the weights, each read once. */
+/** Returns a copy of the weights, each read once. */
 function* weightList(weights: ArrayLike<number>, rows: number): Steps<Float64Array> {
   const length = listLength(name, 'weights', weights, 'an array of numbers');
   if (length !== rows) throw shapeError(name, 'weights', `${rows} numbers`, String(length));
@@ -242,7 +242,7 @@ function* evaluate<T extends Reals>(options: ContrastiveLossOptions<T>): Steps<C
   return result;
 }
 
-/** The unit rows of `ref.euclidean`, as {@link unitRowsOf} gives those of the anchors. */
+/** Returns the unit rows of `ref.euclidean`, as {@link unitRowsOf} gives those of the anchors. */
 function* refUnitRows<T extends Reals>(
   { normalize, tied }: Logits<T>,
   rows: Matrix<T> | undefined,

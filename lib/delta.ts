@@ -150,7 +150,7 @@ function plan(
   return { size, samples, whole };
 }
 
-/** Distinct rows in random order: the first is the base point. */
+/** Draws distinct row numbers in random order; the first is that of the base point. */
 function* draw(rows: number, size: number, seed: number, sample: number): Steps<Int32Array> {
   const all = yield* range(rows);
   const next = random(seed, sample);
@@ -160,7 +160,7 @@ function* draw(rows: number, size: number, seed: number, sample: number): Steps<
   return all.subarray(0, size);
 }
 
-/** Distances between the rows of a subset of points. */
+/** Returns the distances between the rows of a subset of points. */
 function* distancesOfPoints(
   x: Matrix,
   subset: Int32Array | undefined,
@@ -172,7 +172,7 @@ function* distancesOfPoints(
   return step.finish();
 }
 
-/** The rows and columns of a subset of distances. */
+/** Returns the distances between the rows of a subset, from a distance matrix. */
 function* submatrix(distances: Matrix, subset: Int32Array | undefined): Steps<Matrix> {
   if (subset === undefined) return distances;
   const n = subset.length;

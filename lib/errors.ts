@@ -110,7 +110,7 @@ function printable(message: string): string {
   });
 }
 
-/** An argument of the wrong type: `ERR_HOROBALL_TYPE`. */
+/** Creates the error for an argument of the wrong type: `ERR_HOROBALL_TYPE`. */
 export function typeError(
   operation: string,
   argument: string,
@@ -120,7 +120,7 @@ export function typeError(
   return coded('ERR_HOROBALL_TYPE', text(operation, argument, expected, got), TypeError);
 }
 
-/** An argument of the right type with an invalid value: `ERR_HOROBALL_RANGE`. */
+/** Creates the error for an argument of the right type with an invalid value: `ERR_HOROBALL_RANGE`. */
 export function rangeError(
   operation: string,
   argument: string,
@@ -130,7 +130,7 @@ export function rangeError(
   return coded('ERR_HOROBALL_RANGE', text(operation, argument, expected, got), RangeError);
 }
 
-/** Matrices whose shapes do not match: `ERR_HOROBALL_SHAPE`. */
+/** Creates the error for matrices whose shapes do not match: `ERR_HOROBALL_SHAPE`. */
 export function shapeError(
   operation: string,
   argument: string,

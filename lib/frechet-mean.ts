@@ -129,7 +129,7 @@ class Hessian {
   readonly #shares: Float64Array;
   readonly #factors: Float64Array;
   readonly #dim: number;
-  /** The average of k; the largest eigenvalue is at most this. */
+  /** The weighted average of k over the points, an upper bound of the eigenvalues. */
   scale = 0;
 
   private constructor(logs: Float64Array, shares: Float64Array, dim: number) {

@@ -3,14 +3,14 @@ import { inSlices } from './call/slices.ts';
 import { quoted, rangeError, shapeError, typeError } from './errors.ts';
 import { allocateArray, checkKept } from './matrix.ts';
 
-/** The largest of some numbers, at least `least`. `Math.max(...numbers)` would overflow the stack at about 120,000. */
+/** Returns the largest of the numbers, at least `least`. `Math.max(...numbers)` would overflow the stack at about 120,000. */
 export function largest(numbers: Iterable<number>, least: number): number {
   let most = least;
   for (const number of numbers) most = Math.max(most, number);
   return most;
 }
 
-/** The length of an array or array-like object, read once. */
+/** Returns the length of an array or array-like object, read once. */
 export function listLength(
   operation: string,
   argument: string,

@@ -19,7 +19,7 @@ export class Locator {
     this.require = builtin('node:module').createRequire(this.#here);
   }
 
-  /** The files that may be the native core, most likely first. Throws if a bundle does not find the package. */
+  /** Returns the files that may be the native core, most likely first. Throws if a bundle does not find the package. */
   *native(): Generator<string> {
     const { existsSync } = builtin('node:fs');
     const files = this.files();
@@ -43,7 +43,7 @@ export class Locator {
     }
   }
 
-  /** The file that node-gyp-build selects by the tags in the names of prebuilt files, such as libc and CPU version. */
+  /** Returns the file that node-gyp-build selects by the tags in the names of prebuilt files, such as libc and CPU version. */
   #tagged(): string | undefined {
     try {
       const { path } = this.require('node-gyp-build') as { path(folder: string): string };

@@ -143,7 +143,7 @@ const own = ['reduction', 'grad', 'compat', 'out'];
 const known: ReadonlySet<string> = new Set([...logitNames, ...callNames, ...own]);
 const knownOut: ReadonlySet<string> = new Set(['gradEuclidean', 'gradHyperbolic']);
 
-/** A matrix for the core; an omitted matrix still has a shape. */
+/** Returns a matrix for the core; an omitted matrix still has a shape. */
 export function shaped(
   matrix: Matrix | undefined,
   { rows, cols }: { readonly rows: number; readonly cols: number },
@@ -229,7 +229,7 @@ function statistics([min = 0, mean = 0, max = 0, accuracy = 0]: Iterable<number>
   return { min, mean, max, accuracy };
 }
 
-/** The gradients with respect to the parameters, by name. */
+/** Returns the gradients with respect to the parameters, by name. */
 export function parameters([tauE = 0, tauH = 0, lambda = 0, c = 0]: Iterable<number>): NonNullable<
   LossResult['gradParams']
 > {

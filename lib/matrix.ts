@@ -142,7 +142,7 @@ export function isRows(value: unknown): boolean {
   return ArrayBuffer.isView(value) || (value !== null && typeof value === 'object' && 'data' in value);
 }
 
-/** The error for an invalid size: for `matrix`, it names the size argument, for other calls, the matrix. */
+/** Returns the error for an invalid size: for `matrix`, it names the size argument, for other calls, the matrix. */
 function sizeError(
   operation: string,
   argument: string,
@@ -248,7 +248,7 @@ export function checkShape(
   }
 }
 
-/** A new matrix of zeros with the element type of `like`. */
+/** Returns a new matrix of zeros with the element type of `like`. */
 export function zeros<T extends Reals>(
   operation: string,
   like: T,
@@ -258,13 +258,13 @@ export function zeros<T extends Reals>(
   return new DenseMatrix(allocate(operation, like, rows * cols), rows, cols);
 }
 
-/** A new array of zeros with the element type of `like`. */
+/** Returns a new array of zeros with the element type of `like`. */
 export function allocate<T extends Reals>(operation: string, like: T, length: number): T {
   const single = like[Symbol.toStringTag] === 'Float32Array';
   return allocateArray<Reals>(operation, single ? Float32Array : Float64Array, length) as T;
 }
 
-/** A new typed array. Throws `ERR_HOROBALL_MEMORY` if it cannot be allocated. */
+/** Returns a new typed array. Throws `ERR_HOROBALL_MEMORY` if it cannot be allocated. */
 export function allocateArray<A>(operation: string, Kind: new (length: number) => A, length: number): A {
   try {
     return new Kind(length);

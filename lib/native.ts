@@ -19,7 +19,7 @@ export function core(): Core {
   return loaded;
 }
 
-/** The native core, which training and setup require. Throws `ERR_HOROBALL_NO_BINARY` if it is not found. */
+/** Returns the native core, which training and setup require. Throws `ERR_HOROBALL_NO_BINARY` if it is not found. */
 export function nativeCore(): Core {
   native ??= usable(open());
   return native;

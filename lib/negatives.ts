@@ -105,7 +105,7 @@ function* batchOf(rows: number, options: NegativeOptions): Steps<Batch> {
   return { views, classOf, viewOf };
 }
 
-/** The rows of both spaces in float64; the ball points of a tied head are its scaled unit rows. */
+/** Returns the rows of both spaces in float64; the ball points of a tied head are its scaled unit rows. */
 function* points(logits: Logits): Steps<{ e?: Matrix<Float64Array>; h?: Matrix<Float64Array> }> {
   const { euclidean, hyperbolic, tied, card } = logits;
   const e = euclidean && (yield* widened(name, 'euclidean', euclidean));
@@ -115,7 +115,7 @@ function* points(logits: Logits): Steps<{ e?: Matrix<Float64Array>; h?: Matrix<F
   return { ...(e && { e }), ...(h && { h }) };
 }
 
-/** The norm of every row. */
+/** Returns the norm of every row. */
 function* normsOf(e: Matrix<Float64Array> | undefined): Steps<Float64Array | undefined> {
   if (e === undefined) return undefined;
   const norms = new Float64Array(e.rows);
@@ -126,7 +126,7 @@ function* normsOf(e: Matrix<Float64Array> | undefined): Steps<Float64Array | und
   return norms;
 }
 
-/** Distances between some rows and all rows. */
+/** Returns the distances between some rows and all rows. */
 function* distances(
   all: Matrix<Float64Array>,
   part: Int32Array,
@@ -140,7 +140,7 @@ function* distances(
   return step.finish();
 }
 
-/** The metric of a geometry that has a distance. */
+/** Returns the metric of a geometry that has a distance. */
 const metricOf = ({ card, tied }: Logits): MetricCard => distanceCard(card, tied)!;
 
 /** Norms of the distance's gradient at all anchors; undefined if the angle or the metric's card determines them. */
@@ -199,7 +199,7 @@ class Terms {
     this.#norms = norms;
   }
 
-  /** The logit of the anchor with row j. */
+  /** Returns the logit of the anchor with row j. */
   logit({ anchor, cosine, distance }: Anchor, j: number): number {
     const norms = this.#norms;
     const product = norms === undefined ? 0 : norms[anchor]! * norms[j]! * (1 - cosine[j]!);
@@ -287,7 +287,7 @@ class Report {
     this.result.sameView[i] = same;
   }
 
-  /** The rows of other classes, in ascending order. */
+  /** Returns the rows of other classes, in ascending order. */
   *#negativesOf(anchor: number): Steps<Int32Array> {
     const { classOf } = this.#batch;
     const anchorClass = classOf[anchor]!;

@@ -202,7 +202,7 @@ export function preparePairwiseVjp<T extends Reals>(
 
 function nothing(): undefined {}
 
-/** The gradients of a call; without y, their sum. */
+/** Returns the gradients with respect to x and y; without y, their sum. */
 function* vjpSteps<T extends Reals>(
   x: Rows<T>,
   y: Rows<T> | undefined,

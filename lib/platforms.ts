@@ -15,12 +15,12 @@ export const platforms: Readonly<Record<string, Platform>> = {
   'win32-x64': { os: 'win32', cpu: 'x64' },
 };
 
-/** The name of the package with the native core of a platform. */
+/** Returns the name of the package with the native core of a platform. */
 export function packageOf(name: string): string {
   return `@horoball/core-${name}`;
 }
 
-/** The packages that may fit an operating system and a processor: on Linux, one per C library. */
+/** Returns the packages that may fit an operating system and a processor: on Linux, one per C library. */
 export function packagesFor(os: string, cpu: string): string[] {
   return Object.entries(platforms)
     .filter(([, platform]) => platform.os === os && platform.cpu === cpu)

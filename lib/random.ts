@@ -32,19 +32,19 @@ export function random(...key: readonly number[]): Random {
   return next;
 }
 
-/** The 32-bit finalizer of MurmurHash3: every input bit affects every output bit. */
+/** Applies the 32-bit finalizer of MurmurHash3: every input bit affects every output bit. */
 function mix(x: number): number {
   x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
   x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
   return x ^ (x >>> 16);
 }
 
-/** A float in [low, high). */
+/** Returns a float in [low, high). */
 export function uniform(next: Random, low: number, high: number): number {
   return low + (high - low) * next();
 }
 
-/** An integer in [0, n). */
+/** Returns an integer in [0, n). */
 export function integer(next: Random, n: number): number {
   return Math.floor(next() * n);
 }

@@ -56,7 +56,7 @@ function* search<T extends Reals>(
   return { indices, distances: distances as T };
 }
 
-/** The rows of a list in ascending order, each once, without -1. */
+/** Returns the rows of a list in ascending order, each once, without -1. */
 function* distinct(list: Int32Array): Steps<Int32Array> {
   const rows = yield* sorted(list, (a, b) => a - b);
   let count = 0;

@@ -276,7 +276,7 @@ function* positionsOf(gallery: Int32Array, rows: number): Steps<Int32Array> {
   return positions;
 }
 
-/** Number of gallery rows of each query's class, excluding the query itself, and the largest of these numbers. */
+/** Returns the number of gallery rows of each query's class, excluding the query itself, and the largest of these numbers. */
 function* relevantRows(
   query: Int32Array,
   gallery: Int32Array,
@@ -299,7 +299,7 @@ function* relevantRows(
   return { counts, max };
 }
 
-/** The given rows as a matrix: a view if they are contiguous, otherwise a copy. */
+/** Returns the given rows as a matrix: a view if they are contiguous, otherwise a copy. */
 function* gather<T extends Reals>(all: Matrix<T>, rows: Int32Array): Steps<Matrix<T>> {
   const { data, cols } = all;
   const first = rows[0]!;

@@ -42,7 +42,7 @@ export function* batchViews(
   return { views: count, order: yield* orderOf(classes, count) };
 }
 
-/** The row of every class and view. */
+/** Returns the row of every class and view. */
 function* orderOf({ numbers, names }: Classes, views: number): Steps<Int32Array> {
   const order = new Int32Array(numbers.length);
   const found = new Int32Array(names.length);
@@ -81,7 +81,7 @@ export function* classesOf(labels: Labels): Steps<Classes> {
   return { numbers, names };
 }
 
-/** A copy of the labels, each read once. Throws unless there is one label per row. */
+/** Returns a copy of the labels, each read once. Throws unless there is one label per row. */
 export function* checkLabels(
   operation: string,
   labels: Labels,
@@ -98,7 +98,7 @@ export function* checkLabels(
   return copy;
 }
 
-/** The rows of each label, in order of first appearance. */
+/** Returns the rows of each label, in order of first appearance. */
 export function rowsByClass<L>(labels: ArrayLike<L>): Map<L, number[]> {
   const classes = new Map<L, number[]>();
   for (let row = 0; row < labels.length; ++row) {

@@ -11,7 +11,7 @@ export type { Outcome } from './binding-calls.ts';
  * those below. The WebAssembly core has the same exports.
  */
 export interface Core extends PlacedCalls {
-  /** The arguments of {@link PlacedCalls} as JSON, from which lib/call/binding-calls.ts is generated. */
+  /** Returns the arguments of {@link PlacedCalls} as JSON, from which lib/call/binding-calls.ts is generated. */
   describeCalls(): string;
   /**
    * Version of the function tables (kAbi in native/core.h), which an addon that uses them must match; null if there are

@@ -38,12 +38,12 @@ export function* forEach<T>(items: Iterable<T>, work: (item: T, at: number) => v
   }
 }
 
-/** Number of rows of `cols` elements to copy per slice. */
+/** Returns the number of rows of `cols` elements to copy per slice. */
 export function rowsPerSlice(cols: number): number {
   return Math.max(1, Math.min(sliceSize, Math.floor((1 << 16) / cols)));
 }
 
-/** 0, 1, ..., n - 1. */
+/** Returns the integers from 0 to n - 1. */
 export function* range(n: number): Steps<Int32Array> {
   const list = new Int32Array(n);
   yield* inSlices(n, (begin, end) => {

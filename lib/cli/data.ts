@@ -24,7 +24,7 @@ interface Options {
 /** Names of the data sets that consist of a single file. */
 const files = datasets.filter(({ path }) => path !== undefined).map(({ name }) => name);
 
-/** Name and description of a data set, with its published counts. */
+/** Returns the name and description of a data set, with its published counts. */
 function described({ name, description, counts = {} }: DatasetRecord): [string, string] {
   const published = Object.entries(counts).map(
     ([split, { images, classes }]) => `${split} ${images} images of ${classes} classes`,

@@ -75,7 +75,7 @@ export function deltaCommand(): Command {
   return command;
 }
 
-/** An option whose default is only shown in the help: its value is undefined if it is not given. */
+/** Returns an option whose default is only shown in the help: its value is undefined if it is not given. */
 export function optionOf(flags: string, text: string, standard: string): Option {
   return new Option(flags, text).default(undefined, standard);
 }
@@ -188,7 +188,7 @@ async function tensorOf(file: string, name: string, operation: string) {
   throw coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 
-/** An option as an integer. */
+/** Parses the value of an option as an integer of at least `least`; undefined if the option was not given. */
 export function integerOption(
   name: string,
   text: string | undefined,

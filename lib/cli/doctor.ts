@@ -55,7 +55,7 @@ function addonText({ file, version, threads, current }: Extract<Diagnosis['addon
   return `for libtorch ${version}, ${threads} threads, ${file}${age}`;
 }
 
-/** The image formats that can be read; horoball itself decodes four of them. */
+/** Returns the image formats that can be read; horoball itself decodes four of them. */
 function imagesText(images: Diagnosis['images']): string {
   const builtIn = 'BMP, PBM, PGM and PPM';
   if (images.ok) return `JPEG, PNG, WebP, TIFF and GIF with sharp ${images.sharp}, and ${builtIn}`;

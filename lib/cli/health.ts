@@ -30,7 +30,7 @@ export class HealthReporter {
   }
 }
 
-/** One line of text: radii, shares of values at their limits, and the loss scale. */
+/** Returns one line of text: radii, shares of values at their limits, and the loss scale. */
 export function healthText(row: HealthRow): string {
   return `Epoch ${row.epoch}: ${valuesText(row)}`;
 }
@@ -47,7 +47,7 @@ function valuesText({ c, radius, atRim, saturated, scale, skippedSteps }: Health
 
 const levels = ' ▁▂▃▄▅▆▇█';
 
-/** A histogram with one character per bin; a bin that is not empty gets at least the lowest bar. */
+/** Returns a histogram with one character per bin; a bin that is not empty gets at least the lowest bar. */
 function sparkline(counts: readonly number[]): string {
   const most = Math.max(1, ...counts);
   return `|${counts.map((count) => levels[Math.ceil((count / most) * (levels.length - 1))]).join('')}|`;

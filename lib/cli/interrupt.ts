@@ -1,6 +1,6 @@
 /** Exit code of a program that Ctrl-C ended, by shell convention. */
 export const interruptedCode = 130;
-/** The same for SIGTERM. */
+/** Exit code of a program that SIGTERM ended, by shell convention. */
 export const terminatedCode = 143;
 
 /** The result of {@link interruptible}. */

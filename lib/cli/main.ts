@@ -120,7 +120,7 @@ function sentenceOf(error: unknown): string {
   return `${path}: ${trouble.reason}. ${trouble.advice}`;
 }
 
-/** The JSON object of a commander error. */
+/** Returns the JSON object of a commander error. */
 function usageRow({ code, message }: CommanderError, command: string | undefined): object {
   const ofRun = code === 'commander.unknownOption' && (command === 'train' || command === 'start');
   const said = code === 'commander.help' ? 'expected a command. --help lists them.' : message;

@@ -47,7 +47,7 @@ export function checkDataPath(command: string, run: string, { path }: RunConfig)
   throw coded('ERR_HOROBALL_DATA_READ', message);
 }
 
-/** The trained network of a run or, without a run, a network with the weights given by the options. */
+/** Returns the trained network of a run or, without a run, a network with the weights given by the options. */
 export async function networkOf(
   run: string | undefined,
   config: RunConfig,

@@ -3,7 +3,7 @@ import { coded } from '../errors.ts';
 import { describe, isFlag, ownEntry, type RunOption } from '../train/options/define.ts';
 import { type OptionName, optionNames, optionOf, optionsWhere } from '../train/options/options.ts';
 
-/** The options that a command takes in addition to `train`. */
+/** Returns the options that a command takes in addition to `train`. */
 export function optionsOf(command: 'eval' | 'embed' | 'search' | 'export'): readonly OptionName[] {
   return optionsWhere(({ commands }) => commands?.includes(command) ?? false);
 }
@@ -65,7 +65,7 @@ export function addRunOptions(
     command.addHelpText('after', `\n${publishedNote}`);
 }
 
-/** The spellings of an option's name, with _ and with -. */
+/** Returns the spellings of an option's name, with _ and with -. */
 function spellings(name: string): string[] {
   return name.includes('_') ? [name, name.replaceAll('_', '-')] : [name];
 }
@@ -129,7 +129,7 @@ function shown(value: unknown): string {
   return value === null ? 'None' : String(value);
 }
 
-/** The property under which commander stores `--num-samples`. */
+/** Returns the property under which commander stores `--num-samples`. */
 function camelCase(name: string): string {
   return name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
 }

@@ -126,7 +126,7 @@ interface Search {
   paths: readonly string[];
 }
 
-/** The nearest gallery rows of each query; the queries are the rows after the gallery. */
+/** Returns the nearest gallery rows of each query; the queries are the rows after the gallery. */
 async function nearest(
   embedded: Embedded,
   count: number,
@@ -168,7 +168,7 @@ function rowsOf(
   return matrix(data, data.length / width, width);
 }
 
-/** The images in a folder and its subfolders, sorted by path; hidden files and folders are skipped. */
+/** Returns the images in a folder and its subfolders, sorted by path; hidden files and folders are skipped. */
 async function imagesBelow(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   const paths = entries

@@ -72,7 +72,7 @@ export async function performStudies(
 
 const countOf = ({ cells, seeds }: StudyPlan): number => cells.length * seeds.length;
 
-/** The distinct data sets of a study. */
+/** Returns the distinct data sets of a study. */
 function dataOf({ plan }: StudyFolder): Iterable<{ ds: string; path: string }> {
   const configs = plan.cells.map(({ config }) => config);
   return new Map(configs.map(({ ds, path }) => [`${ds} ${path}`, { ds, path }])).values();

@@ -1,7 +1,7 @@
 import type { Recall } from '../train/measure/types.ts';
 import { levelUp } from '../train/report/tables.ts';
 
-/** Rows of cells as aligned text: the first column left-aligned, the others right-aligned. */
+/** Returns the rows of cells as aligned text: the first column left-aligned, the others right-aligned. */
 export function textTable(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   const line = (row: readonly string[]): string =>

@@ -377,7 +377,7 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
   }
 }
 
-/** An empty gallery as described by its file's metadata, and the number of its next row. */
+/** Returns an empty gallery as described by its file's metadata, and the number of its next row. */
 function emptyOf(path: string, text: string | undefined): { gallery: Gallery<Reals>; next: number } {
   try {
     const about = boundedJson(text ?? '', maxMetadataValues, () => notAGallery(path));
@@ -387,7 +387,7 @@ function emptyOf(path: string, text: string | undefined): { gallery: Gallery<Rea
   throw notAGallery(path);
 }
 
-/** The centers and lists of an index in a file; undefined without an index. */
+/** Returns the centers and lists of an index in a file; undefined without an index. */
 function indexIn(
   path: string,
   tensors: ReadonlyMap<string, SafeTensor>,
@@ -417,7 +417,7 @@ function* areValidRows(rows: SafeTensor, numbers: unknown, labels: unknown, next
   return isAscending;
 }
 
-/** An exact search without an index. */
+/** Searches all rows exactly, without an index. */
 function* searchAll<T extends Reals>(
   operation: string,
   queries: Rows<T>,

@@ -214,7 +214,7 @@ export function onCpu(operation: string, device: CallOptions['device']): number 
   return index === -2 ? -1 : index;
 }
 
-/** The default number of lists. */
+/** Returns the default number of lists. */
 export function defaultLists(rows: number): number {
   return Math.max(1, Math.min(mostLists, Math.round(2 * Math.sqrt(rows))));
 }

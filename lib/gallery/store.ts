@@ -14,7 +14,7 @@ export interface Store<T extends Reals> {
   readonly used: number;
   readonly numbers: Int32Array;
   readonly labels: Int32Array;
-  /** 0 for removed rows. */
+  /** Per row: 1, or 0 if it was removed. */
   readonly alive: Uint8Array;
   readonly size: number;
   /** An index of the first rows. */
@@ -30,7 +30,7 @@ const slice = 1 << 16;
  */
 const runsPerSlice = 1 << 8;
 
-/** An empty store. */
+/** Returns an empty store. */
 export function emptyStore<T extends Reals>(operation: string, like: Matrix<T>): Store<T> {
   const none = new Int32Array(0);
   const data = allocate(operation, like.data, 0);
@@ -79,7 +79,7 @@ export function* copy(
   yield* inSlices(length, part, slice);
 }
 
-/** The row with a given number, or -1. */
+/** Returns the row with a given number, or -1. */
 export function find({ numbers, used }: Store<Reals>, number: number): number {
   let low = 0;
   let high = used;
@@ -91,12 +91,12 @@ export function find({ numbers, used }: Store<Reals>, number: number): number {
   return low < used && numbers[low] === number ? low : -1;
 }
 
-/** 1 for remaining rows; undefined if no row was removed. */
+/** Returns a mask of the rows, 1 for those not removed; undefined if no row was removed. */
 export function aliveMask({ alive, used, size }: Store<Reals>): Uint8Array | undefined {
   return size === used ? undefined : alive.subarray(0, used);
 }
 
-/** 1 for remaining rows with one of the labels. */
+/** Returns a mask of the rows, 1 for those that have one of the labels and were not removed. */
 export function* labelMask(
   { alive, labels, used }: Store<Reals>,
   wanted: ReadonlySet<number>,
@@ -108,7 +108,7 @@ export function* labelMask(
   return mask;
 }
 
-/** The list of each remaining row, in the order of a store without the removed rows. */
+/** Returns the list of each remaining row, in the order of a store without the removed rows. */
 export function* remainingLists({ alive, index }: Store<Reals>): Steps<Int32Array> {
   const lists = index?.lists ?? new Int32Array(0);
   const kept = new Int32Array(lists.length);

@@ -13,7 +13,7 @@ interface Header {
   topDown: boolean;
   bits: number;
   compression: (typeof compressions)[number];
-  /** Of red, green, blue and alpha. */
+  /** Bit masks of red, green, blue and alpha in a pixel. */
   masks: readonly number[];
   /** Four bytes per entry, blue first, the fourth unused. */
   palette: Uint8Array;
@@ -108,7 +108,7 @@ async function byPalette(header: Header, index: (row: number, x: number) => numb
   return { data, width, height, layout: 'rgb' };
 }
 
-/** The offset of a mask's byte in a pixel; like Pillow, only whole bytes are supported. */
+/** Returns the offset of a mask's byte in a pixel; like Pillow, only whole bytes are supported. */
 function byteOf(mask: number): number {
   const index = [0xff, 0xff00, 0xff0000, 0xff000000].indexOf(mask);
   if (index < 0) throw unreadable(`the BMP bit mask ${mask.toString(16)} is not supported`);

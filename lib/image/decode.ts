@@ -68,7 +68,7 @@ function layoutOf(channels: number, cmyk: boolean): Pixels['layout'] {
   return layout;
 }
 
-/** The first line of sharp's message; the others repeat it. */
+/** Returns the first line of sharp's message; the others repeat it. */
 function reason(cause: unknown): string {
   return (cause instanceof Error ? cause.message : String(cause)).split('\n', 1)[0]!;
 }

@@ -24,7 +24,7 @@ export function readImageFile(path: string, maxPixels: number): Promise<Buffer> 
   });
 }
 
-/** The first `count` bytes of an image file; see {@link readImageFile}. */
+/** Returns the first `count` bytes of an image file; see {@link readImageFile}. */
 export function readImageHead(path: string, count: number): Promise<Buffer> {
   return withImageFile(path, (file, size) => readStart(file, Math.min(count, size)));
 }
@@ -43,7 +43,7 @@ function withImageFile<T>(path: string, work: (file: number, size: number) => Pr
   });
 }
 
-/** The format of an image's bytes. */
+/** Returns the format of an image's bytes. */
 export function requireImage(bytes: Buffer): NonNullable<ReturnType<typeof formatOf>> {
   const format = formatOf(bytes);
   if (format === undefined) {

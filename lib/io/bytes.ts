@@ -37,13 +37,13 @@ export class ByteReader {
     return this.#bytes.readDoubleBE(this.#advance(8));
   }
 
-  /** The next `length` bytes, as a view. */
+  /** Returns the next `length` bytes, as a view. */
   take(length: number): Uint8Array {
     const start = this.#advance(length);
     return this.#bytes.subarray(start, start + length);
   }
 
-  /** The next `length` bytes as UTF-8. */
+  /** Returns the next `length` bytes as UTF-8. */
   text(length: number): string {
     const start = this.#advance(length);
     return this.#bytes.toString('utf8', start, start + length);

@@ -68,7 +68,7 @@ const byTag: Readonly<Record<string, Dtype>> = {
   Uint8Array: 'U8',
 };
 
-/** The element type under which an array is written, if any. */
+/** Returns the element type under which an array is written, if any. */
 export function dtypeOf(data: unknown): Dtype | undefined {
   return ArrayBuffer.isView(data) ? byTag[(data as TensorData)[Symbol.toStringTag]] : undefined;
 }
@@ -104,7 +104,7 @@ export function shapeText(shape: readonly number[]): string {
   return shape.length > 8 ? `[${shape.slice(0, 8)},... (${shape.length} axes)]` : `[${shape}]`;
 }
 
-/** The number of elements of a shape; above the safe integers if the shape is absurdly large. */
+/** Returns the number of elements of a shape; above the safe integers if the shape is absurdly large. */
 export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, side) => product * side, 1);
 }

@@ -10,14 +10,14 @@ const key = 'crc32';
 /** Advice for a wrong checksum. */
 export const jsonChecksumAdvice: string = `its checksum is wrong. Use another copy. If you edited it, remove ${key}`;
 
-/** The object as JSON with its checksum, on one line. */
+/** Returns the object as JSON with its checksum, on one line. */
 export function jsonWithChecksum(value: object): string {
   const text = JSON.stringify(value);
   const separator = text === '{}' ? '' : ',';
   return `${text.slice(0, -1)}${separator}"${key}":"${sumOf(text)}"}`;
 }
 
-/** The parsed JSON without its checksum; null if the checksum is wrong. */
+/** Returns the parsed JSON without its checksum; null if the checksum is wrong. */
 export function withoutChecksum(value: unknown): { value: unknown } | null {
   if (value === null || typeof value !== 'object' || Array.isArray(value) || !Object.hasOwn(value, key))
     return { value };

@@ -39,7 +39,7 @@ export function boundedJson(
   return value;
 }
 
-/** The number of keys of all objects in a value of at most {@link maxDepth} levels. */
+/** Returns the number of keys of all objects in a value of at most {@link maxDepth} levels. */
 function keysIn(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0;
   let count = Array.isArray(value) ? 0 : Object.keys(value).length;

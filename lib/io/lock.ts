@@ -189,7 +189,7 @@ export class Lock implements AsyncDisposable {
   }
 }
 
-/** The holder of a lock and advice on taking it over; null if the lock is free. */
+/** Returns the holder of a lock and advice on taking it over; null if the lock is free. */
 export async function lockHolder(path: string): Promise<{ holder: string; advice: string } | null> {
   const found = await readLockFile(path);
   const active = found === null ? null : activeHolder(found);

@@ -36,7 +36,7 @@ const encodings: Readonly<Record<number, { readonly name: BufferEncoding; readon
   17: { name: 'utf16le', bytes: 2 },
 };
 
-/** One tagged run of bytes. */
+/** The bytes of one element, with the type in its tag. */
 export interface Element {
   readonly type: number;
   readonly bytes: Buffer;
@@ -59,7 +59,7 @@ export class ElementReader {
     return this.#bytes.length - this.#at;
   }
 
-  /** The elements inside a matrix. */
+  /** Returns the elements inside a matrix. */
   inside(element: Element): ElementReader {
     return new ElementReader(element.bytes, this.#little);
   }
@@ -81,7 +81,7 @@ export class ElementReader {
     return { type, bytes: this.#bytes.subarray(begin, end) };
   }
 
-  /** The numbers of an element, copied. */
+  /** Returns the numbers of an element, copied. */
   numbers({ type, bytes }: Element): TensorData {
     const kind = storage[type];
     if (kind === undefined) throw damaged(`numbers are stored as type ${type}`);
@@ -93,7 +93,7 @@ export class ElementReader {
     return out;
   }
 
-  /** The 32-bit integers of an element, at most 64. */
+  /** Returns the 32-bit integers of an element, at most 64. */
   words({ type, bytes }: Element): number[] {
     if (bytes.length > 4 * maxWords)
       throw damaged(`expected at most ${maxWords} integers, got ${bytes.length / 4}`);
@@ -106,7 +106,7 @@ export class ElementReader {
     return out;
   }
 
-  /** The characters of an element. */
+  /** Returns the characters of an element. */
   text({ type, bytes }: Element): string {
     const encoding = encodings[type];
     if (encoding === undefined) throw damaged(`text is stored as type ${type}`);

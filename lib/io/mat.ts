@@ -109,7 +109,7 @@ function checkCount(reader: ElementReader): void {
   }
 }
 
-/** True for little-endian numbers. */
+/** Checks the header. Returns whether the numbers are little-endian. */
 function checkHeader(bytes: Buffer): boolean {
   const start = bytes.toString('latin1', 0, 116);
   const order = bytes.toString('latin1', 126, 128);

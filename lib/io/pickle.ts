@@ -100,7 +100,7 @@ class Machine {
     return value;
   }
 
-  /** The top of the stack, which must be above the last mark. */
+  /** Returns the top of the stack, which must be above the last mark. */
   peek(): PickleValue {
     const floor = this.#marks.at(-1) ?? 0;
     if (this.#stack.length <= floor) throw malformed('the stack is empty');

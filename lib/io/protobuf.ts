@@ -2,7 +2,7 @@
 // concatenation of its fields. Fields with the default value may be written or omitted, with the same
 // meaning.
 
-/** int32, int64, bool and enum fields. @param value - an integer from 0 to 2^53 - 1 */
+/** Encodes an int32, int64, bool or enum field. @param value - an integer from 0 to 2^53 - 1 */
 export function varintField(field: number, value: number): Buffer {
   return Buffer.concat([tag(field, 0), varint(value)]);
 }
@@ -19,18 +19,18 @@ export function floatField(field: number, value: number): Buffer {
   return Buffer.concat([tag(field, 5), bytes]);
 }
 
-/** string and bytes fields. */
+/** Encodes a string or bytes field. */
 export function bytesField(field: number, value: string | Uint8Array): Buffer {
   const bytes = typeof value === 'string' ? Buffer.from(value, 'utf8') : value;
   return Buffer.concat([tag(field, 2), varint(bytes.length), bytes]);
 }
 
-/** A field that contains a message, given the fields of that message. */
+/** Encodes a field that contains a message, given the fields of that message. */
 export function messageField(field: number, ...fields: Uint8Array[]): Buffer {
   return bytesField(field, Buffer.concat(fields));
 }
 
-/** A packed repeated double field. */
+/** Encodes a packed repeated double field. */
 export function doublesField(field: number, values: ArrayLike<number>): Buffer {
   const bytes = Buffer.alloc(8 * values.length);
   for (let i = 0; i < values.length; i++) bytes.writeDoubleLE(values[i] as number, 8 * i);

@@ -156,7 +156,7 @@ function withoutArguments(args: PickleValue[], made: PickleDict): PickleDict {
   return made;
 }
 
-/** A dictionary: empty, copied from another, or from pairs. */
+/** Returns a dictionary: empty, copied from another, or from pairs. */
 function filled(made: PickleDict, from: PickleValue | undefined, charge: Charge): PickleDict {
   if (from === undefined || from === null) return made;
   if (from instanceof PickleDict) {

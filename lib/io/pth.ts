@@ -119,7 +119,7 @@ function oldFormat(path: string): string {
   return `it is in the format of PyTorch before 1.6. Convert it with: python3 -c ${shellWord(line)}`;
 }
 
-/** The archive's only folder, which contains `data.pkl`. */
+/** Returns the archive's only folder, which contains `data.pkl`. */
 function findFolder(zip: StoredZip): string {
   const names = zip.names();
   const folders = names.flatMap((name) => /^([^/]+)\/data\.pkl$/.exec(name)?.[1] ?? []);

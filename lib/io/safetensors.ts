@@ -314,7 +314,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** A name from an untrusted header, shortened to one line. */
+/** Returns a name from an untrusted header, shortened to one line. */
 function quote(name: string): string {
   return JSON.stringify(name.slice(0, 80));
 }

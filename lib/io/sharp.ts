@@ -4,7 +4,7 @@ type Sharp = typeof import('sharp').default;
 
 let sharp: Promise<Sharp> | undefined;
 
-/** The image decoder, loaded on first use. Throws `ERR_HOROBALL_NO_DECODER` when the package is not installed. */
+/** Returns the image decoder, loaded on first use. Throws `ERR_HOROBALL_NO_DECODER` when the package is not installed. */
 export function loadSharp(): Promise<Sharp> {
   sharp ??= load();
   return sharp;

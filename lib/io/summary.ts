@@ -24,7 +24,7 @@ export function imageValue(tag: string, bytes: Uint8Array): Uint8Array {
   return Buffer.concat([bytesField(1, tag), messageField(4, ...image)]);
 }
 
-/** A histogram with equal buckets from the smallest to the largest finite value; `null` if none is finite. */
+/** Encodes a histogram with equal buckets from the smallest to the largest finite value; `null` if none is finite. */
 export function histogramValue(tag: string, values: ArrayLike<number>, buckets: number): Uint8Array | null {
   const { count, min, max, sum, squares } = moments(values);
   if (count === 0) return null;
@@ -42,7 +42,7 @@ export function histogramValue(tag: string, values: ArrayLike<number>, buckets: 
   return Buffer.concat([bytesField(1, tag), messageField(5, ...histogram)]);
 }
 
-/** Markdown. */
+/** Encodes text in Markdown. */
 export function textValue(tag: string, text: string): Uint8Array {
   const [dtString, one] = [varintField(1, 7), messageField(2, messageField(2, varintField(1, 1)))];
   const tensor = messageField(8, dtString, one, bytesField(8, text));
@@ -68,7 +68,7 @@ export function sessionEndValue(status: 'success' | 'failure', end: number): Uin
   return hparamsValue('_hparams_/session_end_info', info);
 }
 
-/** google.protobuf.Value. */
+/** Encodes a hyperparameter as a google.protobuf.Value. */
 function hyperParameter(name: string, value: HyperParameter): Uint8Array {
   if (typeof value === 'number') return doubleField(2, value);
   if (typeof value === 'string') return bytesField(3, value);
@@ -82,7 +82,7 @@ function hparamsValue(tag: string, content: Uint8Array): Uint8Array {
   return Buffer.concat([bytesField(1, tag), pluginMetadata('hparams', content), empty]);
 }
 
-/** SummaryMetadata with data class TENSOR. */
+/** Encodes SummaryMetadata with data class TENSOR. */
 function pluginMetadata(plugin: string, content: Uint8Array): Uint8Array {
   return messageField(9, messageField(1, bytesField(1, plugin), bytesField(2, content)), varintField(4, 2));
 }

@@ -31,7 +31,7 @@ const troubles: Readonly<Record<string, Trouble>> = {
   EMFILE: many,
   ENFILE: many,
 };
-/** For errors while creating a folder. */
+/** Reasons and advice for errors while a folder is created, by error code. */
 const folderTroubles: Readonly<Record<string, Trouble>> = {
   ENOENT: { reason: 'no folder can be created there', advice: place },
   EEXIST: { reason: 'it is a file, not a folder', advice: place },
@@ -44,7 +44,7 @@ export function troubleOf(error: unknown): Trouble | undefined {
   return syscall !== undefined && Object.hasOwn(known, code) ? known[code] : undefined;
 }
 
-/** The reason in a few words, or the error's own message. */
+/** Returns the reason in a few words, or the error's own message. */
 export function reasonOf(error: unknown): string {
   return troubleOf(error)?.reason ?? (error instanceof Error ? error.message : String(error));
 }

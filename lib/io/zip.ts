@@ -40,12 +40,12 @@ export class StoredZip {
     }
   }
 
-  /** Names of the entries, in the archive's order. */
+  /** Returns the names of the entries, in the archive's order. */
   names(): string[] {
     return [...this.#entries.keys()];
   }
 
-  /** Bytes of an entry; `undefined` if it does not exist. */
+  /** Returns the size of an entry in bytes; `undefined` if it does not exist. */
   size(name: string): number | undefined {
     return this.#entries.get(name)?.uncompressedSize;
   }

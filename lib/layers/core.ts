@@ -63,7 +63,7 @@ export class LayerCore {
     return [...this.#parameters.values()];
   }
 
-  /** The value of a parameter, by its name. */
+  /** Returns the value of a parameter, by its name. */
   valueOf(name: string): DenseMatrix {
     return this.#parameters.get(name)!.value;
   }

@@ -43,7 +43,7 @@ abstract class Layer {
     return requireCore(this.core).c;
   }
 
-  /** The parameters, which optimizers change in place. */
+  /** Returns the parameters, which optimizers change in place. */
   parameters(): readonly LayerParameter[] {
     return requireCore(this.core).parameters();
   }

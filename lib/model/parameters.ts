@@ -9,7 +9,7 @@ export interface ParameterShape {
 
 type Model = Readonly<Required<ViTConfig>>;
 
-/** The parameters of a backbone, as native/torch/vit.cc registers them. */
+/** Returns the parameters of a backbone, as native/torch/vit.cc registers them. */
 export function backboneParameters(config: Model): ParameterShape[] {
   const { patchSize, embedDim: width, depth, preNorm, finalNorm, fcNorm, globalPool } = config;
   return [

@@ -109,7 +109,7 @@ const meanOfDinov3: Readonly<Record<string, ModelName>> = {
   vit_base_patch16_dinov3: 'dinov3_vitb16',
 };
 
-/** The backbone of this name or alias. */
+/** Returns the backbone of this name or alias. */
 export function findModel(name: string): ViTConfig | undefined {
   if (Object.hasOwn(meanOfDinov3, name)) return { ...vitConfigs[meanOfDinov3[name]!], globalPool: 'avg' };
   const known = Object.hasOwn(aliases, name) ? aliases[name]! : name;

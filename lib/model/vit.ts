@@ -38,7 +38,7 @@ export function resolveViT(model: string | ViTConfig): WholeViT {
   return config;
 }
 
-/** Number of tokens before the patches. */
+/** Returns the number of tokens before the patches. */
 export function prefixTokens({
   classToken = true,
   distilled = false,
@@ -52,7 +52,7 @@ export function hasKeyBias({ qkvBias, family, attnType }: WholeViT): boolean {
   return qkvBias && (family === 'vit' || attnType === 'rope');
 }
 
-/** Rows and columns of patches. */
+/** Returns the number of rows and columns of patches. */
 export function gridOf({
   imgSize,
   patchSize,

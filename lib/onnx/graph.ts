@@ -67,7 +67,7 @@ export class OnnxGraph {
     return this.#constant('int64', BigInt64Array.from(values, BigInt), shape);
   }
 
-  /** A node with one output. */
+  /** Returns a node with one output. */
   node(operator: string, inputs: readonly Value[], attributes: Record<string, Attribute> = {}): Value {
     const output = this.#name();
     this.#nodes.push(node(operator, inputs, output, attributes));
@@ -126,7 +126,7 @@ function node(
   return messageField(1, ...fields);
 }
 
-/** The field of the value, and its type in field 20. */
+/** Returns the field of the value, and its type in field 20. */
 function attributeValue(value: Attribute): Uint8Array[] {
   if (typeof value === 'number') return [varintField(3, value), varintField(20, 2)];
   if ('float' in value) return [floatField(2, value.float), varintField(20, 1)];

@@ -48,7 +48,7 @@ interface Field {
 /** Bytes of a tag and a length, each a varint of at most ten. */
 const headBytes = 20;
 
-/** The field that begins at a position; undefined if it is invalid or reaches beyond the end. */
+/** Returns the field that begins at a position; undefined if it is invalid or reaches beyond the end. */
 async function fieldAt(file: OpenFile, at: number, size: number): Promise<Field | undefined> {
   const head = await bytesAt(file, at, Math.min(headBytes, size - at));
   const field = parseField(head, 0);

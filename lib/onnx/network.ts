@@ -73,7 +73,7 @@ function toBall(graph: OnnxGraph, { c, clipR, compat }: NetworkConfig, u: Value)
   return graph.node('Where', [graph.node('Greater', [radius, rim]), back, point]);
 }
 
-/** The norm of each row, at least `least`. */
+/** Returns the norm of each row, at least `least`. */
 function norm(graph: OnnxGraph, x: Value, least: number): Value {
   const length = graph.node('ReduceL2', [x], { axes: [1], keepdims: 1 });
   return graph.node('Max', [length, graph.floats([least], [])]);

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { onnxFiles, type Storage, storages } from './storage.ts';
 
-/** The storage types for which an exported folder has a file, fp32 first. */
+/** Returns the storage types for which an exported folder has a file, fp32 first. */
 export async function presentStorages(folder: string): Promise<Storage[]> {
   const isFile = (path: string): Promise<boolean> =>
     stat(path).then(

@@ -10,7 +10,7 @@ export interface Rotation {
   cos: Value;
 }
 
-/** The rotation of each block. */
+/** Returns the rotation of each block. */
 export function rotationsOf(graph: OnnxGraph, model: WholeViT, weights: Weights): readonly Rotation[] {
   const { depth, numHeads, embedDim, ropeType } = model;
   const width = embedDim / numHeads;
@@ -35,7 +35,7 @@ export function rotationsOf(graph: OnnxGraph, model: WholeViT, weights: Weights)
   return Array.from({ length: depth }, () => same);
 }
 
-/** Row and column of each patch, row by row. */
+/** Returns the row and column of each patch, row by row. */
 function patchesOf(model: WholeViT): (readonly [row: number, column: number])[] {
   const [rows, columns] = gridOf(model);
   return Array.from({ length: rows * columns }, (_, i) => [Math.floor(i / columns), i % columns] as const);
@@ -95,7 +95,7 @@ export function rotate(
   return prefix === 0 ? result : graph.node('Concat', [cut(x, 2, 0, prefix), result], { axis: 2 });
 }
 
-/** Even channels from one value, odd ones from another. */
+/** Interleaves two values: the even channels come from the first, the odd ones from the second. */
 function interleaved(graph: OnnxGraph, even: Value, odd: Value, width: number): Value {
   const last = graph.integers([-1]);
   const both = [even, odd].map((each) => graph.node('Unsqueeze', [each, last]));

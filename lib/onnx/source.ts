@@ -48,7 +48,7 @@ export interface BackboneSource {
   readonly background?: Transform['background'] | undefined;
 }
 
-/** The ONNX file of a source. */
+/** Returns the bytes of the ONNX file of a source. */
 export function onnxOf({ network, weights, serving }: OnnxSource, storage: Storage): Uint8Array {
   const described = 'head' in network ? { horoball: JSON.stringify(network) } : {};
   return onnxNetwork(network, weights, { ...described, [servingKey]: JSON.stringify(serving) }, storage);
@@ -122,7 +122,7 @@ async function runSource(folder: string): Promise<OnnxSource> {
   return await weightsSource(weights, basename(resolve(folder)), transform, spaceOf(geometry));
 }
 
-/** The space in which the logits of a geometry compare embeddings. */
+/** Returns the space in which the logits of a geometry compare embeddings. */
 function spaceOf(geometry: Geometry): Space {
   const { inner, distance } = geometryCard(geometry);
   if (!inner) return 'ball';
@@ -177,7 +177,7 @@ async function weightsSource(
   };
 }
 
-/** The expected shapes of the parameters, which are checked because ONNX would broadcast others. */
+/** Returns the expected shapes of the parameters, which are checked because ONNX would broadcast others. */
 function shapesOf(network: Exportable): ReadonlyMap<string, readonly number[]> {
   const { model } = network;
   const shapes = new Map(backboneParameters(model).map(({ name, shape }) => [name, shape]));

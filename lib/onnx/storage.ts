@@ -18,7 +18,7 @@ export function halfBits(value: number): number {
   return sign | ((magnitude - 0x38000000 + 0xfff + odd) >>> 13);
 }
 
-/** Below 2^-14: a multiple of 2^-24. */
+/** Rounds a value below 2^-14 to a multiple of 2^-24. */
 function subnormal(value: number): number {
   const scaled = value * 2 ** 24; // exact
   const floor = Math.floor(scaled);
@@ -26,7 +26,7 @@ function subnormal(value: number): number {
   return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
 }
 
-/** Values as binary16 bits. */
+/** Returns the values as binary16 bits. */
 export function toHalf(values: ArrayLike<number>): Uint16Array {
   return Uint16Array.from(values, halfBits);
 }

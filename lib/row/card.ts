@@ -43,7 +43,7 @@ export interface RowParameter {
 
 let cards: readonly RowCard[] | undefined;
 
-/** All cards, in the order of the core. */
+/** Returns all cards, in the order of the core. */
 export function rowCards(): readonly RowCard[] {
   cards ??= JSON.parse(core().rowCards) as RowCard[];
   return cards;
@@ -61,17 +61,17 @@ interface HeadCard {
 
 const headCard = (): HeadCard => JSON.parse(core().headCards) as HeadCard;
 
-/** The cards that map a row to the ball in a head, in order; the first one's parameter is the head's clip. */
+/** Returns the cards that map a row to the ball in a head, in order; the first one's parameter is the head's clip. */
 export function headCards(): readonly RowCard[] {
   return headCard().operations.map((name) => rowCards().find((card) => card.name === name)!);
 }
 
-/** The smallest norm by which the head divides a feature to get a unit row (kUnitFloor in native/core.h). */
+/** Returns the smallest norm by which the head divides a feature to get a unit row (kUnitFloor in native/core.h). */
 export function unitFloor(): number {
   return headCard().unitFloor;
 }
 
-/** The published guards of the head's operations (native/ops/hypmix.h), by name. */
+/** Returns the published guards of the head's operations (native/ops/hypmix.h), by name. */
 export function headGuards(): HeadCard['published'] {
   return headCard().published;
 }
@@ -150,7 +150,7 @@ function rowByRow(operation: string, card: RowCard, inputs: readonly Matrix[]): 
   return { n, rows: n, cols: card.result === 'number' ? 1 : card.result === 'lifted' ? d + 1 : d };
 }
 
-/** The name of an input, for errors. */
+/** Returns the name of an input, for errors. */
 export function nameOf(card: RowCard, index: number): string {
   return card.inputs[index]?.name ?? `input ${index}`;
 }

@@ -206,7 +206,7 @@ interface Call {
   readonly options: Options;
   readonly device: number;
   readonly threads: number;
-  /** Set for a vjp. */
+  /** Cotangent of a vector-Jacobian product; undefined otherwise. */
   readonly cotangent: unknown;
 }
 
@@ -260,7 +260,7 @@ function prepareVjp(name: string, entry: Entry, args: readonly unknown[]): RowWo
   return { start: shape.n === 0 ? nothing : start, finish, weights: weightsIn(entry, inputs) };
 }
 
-/** The weights of a midpoint, if any. */
+/** Returns the weights of a midpoint, if any. */
 function weightsIn({ card }: Entry, inputs: Call['inputs']): Reals | undefined {
   return card.family === 'midpoint' ? inputs[1]?.data : undefined;
 }

@@ -25,7 +25,7 @@ function elementsOf(matrices: Given): number {
 let shared: ArrayBufferLike | undefined;
 let singles: Float32Array | undefined;
 
-/** The persistent array, viewed with the element type of `like`. */
+/** Returns the persistent array, viewed with the element type of `like`. */
 function elements(like: Reals): Reals {
   const { callBuffer } = core();
   if (like.BYTES_PER_ELEMENT === 8) return callBuffer;

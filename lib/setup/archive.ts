@@ -67,7 +67,7 @@ export async function recoverFolder(to: string): Promise<void> {
   }
 }
 
-/** Names of the temporary folders of killed calls. */
+/** Returns the names of the temporary folders of killed calls. */
 async function leftovers(to: string): Promise<string[]> {
   const names = await readdir(dirname(to)).catch(() => []);
   return names.filter((name) => name.startsWith(`.${basename(to)}.`) && /\.(partial|old)$/.test(name));

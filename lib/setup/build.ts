@@ -162,7 +162,7 @@ export function buildProgress(jobs: number): (line: string) => [done: number, to
   };
 }
 
-/** The compilers that CMake would select. */
+/** Returns the compilers that CMake would select. */
 export function compilerName(): string {
   return process.env['CXX'] || 'c++';
 }

@@ -57,14 +57,14 @@ export function run(
   });
 }
 
-/** The last non-empty output line of a failed program, for an error message. */
+/** Returns the last non-empty output line of a failed program, for an error message. */
 export function lastWords({ stdout, stderr }: CommandResult): string {
   const lines = `${stdout}\n${stderr}`.split('\n').filter((line) => line.trim() !== '');
   const last = lines.findLast((line) => /error/i.test(line)) ?? lines.at(-1);
   return last?.trim().slice(0, 300) ?? 'no output';
 }
 
-/** The first line that `program --version` prints, or undefined if the program does not exist. */
+/** Returns the first line that `program --version` prints, or undefined if the program does not exist. */
 export async function versionOf(program: string): Promise<string | undefined> {
   const { code, stdout } = await run(program, ['--version'], { timeoutMs: 20_000 });
   return code === 0 ? stdout.split('\n', 1)[0]?.trim() : undefined;

@@ -11,7 +11,7 @@ export function libraryFiles(lib: string): string[] {
   return [path('c10'), path('torch_cpu'), ...optional, path('torch')];
 }
 
-/** The first of libtorch's libraries that is missing, or undefined. */
+/** Returns the first of libtorch's libraries that is missing, or undefined. */
 export function missingLibrary(lib: string): string | undefined {
   return libraryFiles(lib).find((file) => !existsSync(file));
 }

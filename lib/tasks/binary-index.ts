@@ -5,7 +5,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { packageOf, platforms } from '../platforms.ts';
 
-/** The name of the binary in prebuilds/<platform>/, in which node-gyp-build reads the tags. */
+/** Returns the name of the binary in prebuilds/<platform>/, in which node-gyp-build reads the tags. */
 export function prebuiltName(name: string): string {
   const { libc } = platforms[name]!;
   return libc === undefined ? 'horoball.node' : `horoball.${libc}.node`;

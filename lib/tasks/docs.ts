@@ -33,14 +33,14 @@ const read = (source: string, group: string): Page => ({
   markdown: readFileSync(join(root, source), 'utf8'),
 });
 
-/** The pages of the guide, in the order of its table of contents. */
+/** Returns the pages of the guide, in the order of its table of contents. */
 function guide(): Page[] {
   const { markdown } = read('lib/guide/README.md', '');
   const names = Array.from(markdown.matchAll(/\]\((\w+\.md)\)/g), ([, name]) => name!);
   return names.map((name) => read(`lib/guide/${name}`, 'Guide'));
 }
 
-/** The `--help` text of every command. */
+/** Returns the `--help` text of every command. */
 function options(): Page {
   const main = join(root, 'dist/lib/cli/main.js');
   const help = (...command: string[]): string =>
@@ -115,7 +115,7 @@ const entries = {
   'horoball/train': 'train/index',
 };
 
-/** One module per entry point of the package, under the name that programs import. */
+/** Returns one module per entry point of the package, under the name that programs import. */
 function entryPoints(): string[] {
   return Object.entries(entries).map(([name, module]) => {
     const file = join(work, `${name.replace('/', '-')}.ts`);

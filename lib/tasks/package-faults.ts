@@ -66,7 +66,7 @@ export function packageFaults(folder: string): string[] {
   return faults;
 }
 
-/** The files that `exports` names. */
+/** Returns the files that `exports` names. */
 function targets(value: unknown): string[] {
   if (typeof value === 'string') return [value];
   return Object.values(value as object).flatMap(targets);

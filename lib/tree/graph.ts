@@ -143,7 +143,7 @@ function* copyOf(set: ReadonlySet<number>): Steps<Set<number>> {
   return copy;
 }
 
-/** All ancestors of each node, by depth-first search without recursion. */
+/** Returns all ancestors of each node, by depth-first search without recursion. */
 function* closure(parents: readonly Set<number>[], nodes: readonly Node[]): Steps<Int32Array[]> {
   const found: (Int32Array | undefined)[] = Array(parents.length);
   const counted = pairCounter();

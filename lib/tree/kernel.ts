@@ -134,7 +134,7 @@ export function batchLosses(state: TreeState, epoch: number, first: number, from
   }
 }
 
-/** A random node that is not related to u, or -1 if none is found. */
+/** Returns a random node that is not related to u, or -1 if none is found. */
 function negative(state: TreeState, u: number, n: number, next: () => number): number {
   for (let i = 0; i < draws; ++i) {
     const v = Math.floor(next() * n);

@@ -268,7 +268,7 @@ function kindOf(value: unknown): number {
 const bytesOf = (array: Numbers): Uint8Array =>
   new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 
-/** The error of a call whose arrays do not fit in memory. */
+/** Returns the error of a call whose arrays do not fit in memory. */
 export function outOfMemory(bytes: number): Error {
   return coded('ERR_HOROBALL_MEMORY', `could not allocate ${bytes} bytes`);
 }

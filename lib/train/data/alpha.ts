@@ -30,7 +30,7 @@ function pngAlpha(bytes: Buffer): boolean {
   return false;
 }
 
-/** The alpha flag of an extended or lossless file (RFC 9649); simple lossy files have no alpha. */
+/** Returns the alpha flag of an extended or lossless file (RFC 9649); simple lossy files have no alpha. */
 function webpAlpha(bytes: Buffer): boolean {
   const kind = bytes.toString('latin1', 12, 16);
   if (kind === 'VP8X') return ((bytes[20] ?? 0) & 0x10) !== 0;

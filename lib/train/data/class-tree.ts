@@ -42,7 +42,7 @@ export class ClassTree {
       );
   }
 
-  /** The tree of a split; null if no class has an ancestor. */
+  /** Returns the tree of a split; null if no class has an ancestor. */
   static of({ parents }: Pick<Split, 'parents'>): ClassTree | null {
     return parents?.some((names) => names.length > 0) ? new ClassTree(parents) : null;
   }

@@ -95,7 +95,7 @@ async function complete(about: Published, data: Splits, published: Counts): Prom
   return { name: about.name, ks: about.ks, ...data, warnings };
 }
 
-/** Number of images of a split, and of classes with at least one image. */
+/** Returns the number of images of a split, and of classes with at least one image. */
 export function countOf({ samples }: Split): Count {
   return { images: samples.length, classes: new Set(samples.map(({ label }) => label)).size };
 }

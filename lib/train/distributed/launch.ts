@@ -69,7 +69,7 @@ class Launcher {
     return this.#signal !== null;
   }
 
-  /** The folder of the run, if it has started. */
+  /** Returns the folder of the run, if it has started. */
   resumable(): string | null {
     return this.#folder !== null && existsSync(join(this.#folder, 'config.json')) ? this.#folder : null;
   }

@@ -29,7 +29,7 @@ export class ViT implements Disposable {
     return this.#embedder.handle;
   }
 
-  /** Every tensor of the model, by timm's names. */
+  /** Returns every tensor of the model, by timm's names. */
   parameters(): readonly Parameter[] {
     return this.#embedder.parameters().filter(({ name }) => isOfBackbone(name));
   }
@@ -46,12 +46,12 @@ export class ViT implements Disposable {
     return body;
   }
 
-  /** All weights by timm's names. */
+  /** Returns all weights by timm's names. */
   async state(options: WaitOptions = {}): Promise<Map<string, NamedTensor>> {
     return ofBackbone(await this.#embedder.state(options));
   }
 
-  /** The gradients of the trainable parameters; zeros if no gradient has been computed. */
+  /** Returns the gradients of the trainable parameters; zeros if no gradient has been computed. */
   async gradients(options: WaitOptions = {}): Promise<Map<string, NamedTensor>> {
     return ofBackbone(await this.#embedder.gradients(options));
   }

@@ -100,7 +100,7 @@ export class CrossBatchMemory {
       throw shapeError(operation, 'labels', `${rows} labels`, String(labels.length));
   }
 
-  /** The stored rows, oldest class first: `labels` (classes), `euclidean` and `hyperbolic` (classes x views x dim). */
+  /** Returns the stored rows, oldest class first: `labels` (classes), `euclidean` and `hyperbolic` (classes x views x dim). */
   state(): Map<string, AnyTensor> {
     const all = [...this.#classes.values()];
     const shape = [all.length, this.#views, this.#dim];

@@ -33,7 +33,7 @@ export class Ema extends Resource<'Ema'> {
     native().swapEma(this.handle);
   }
 
-  /** The average of each trainable weight, by timm's name. */
+  /** Returns the average of each trainable weight, by timm's name. */
   async state(options: WaitOptions = {}): Promise<Map<string, NamedTensor>> {
     const arrays = this.#trainable.map(({ shape }) => new Float32Array(elements(shape)));
     await waitFor('ema.state', options, (cancel) => native().readEma(this.handle, arrays, cancel));

@@ -199,7 +199,7 @@ export class Embedder extends Resource<'Embedder'> {
     return where === '' ? null : where;
   }
 
-  /** Every tensor of the model, by timm's names; the head's are `head.weight` and `head.bias`. */
+  /** Returns every tensor of the model, by timm's names; the head's are `head.weight` and `head.bias`. */
   parameters(): readonly Parameter[] {
     return this.#parameters;
   }
@@ -233,12 +233,12 @@ export class Embedder extends Resource<'Embedder'> {
     return new Embeddings(handles, batch.count, embedDim, this.config.dim);
   }
 
-  /** All weights by timm's names. */
+  /** Returns all weights by timm's names. */
   state(options: WaitOptions = {}): Promise<Map<string, NamedTensor>> {
     return this.#read(this.#parameters, false, options);
   }
 
-  /** The gradients of the trainable parameters; zeros if no gradient has been computed. */
+  /** Returns the gradients of the trainable parameters; zeros if no gradient has been computed. */
   gradients(options: WaitOptions = {}): Promise<Map<string, NamedTensor>> {
     const trainable = this.#parameters.filter((p) => p.trainable);
     return this.#read(trainable, true, options);
@@ -279,7 +279,7 @@ export class Embedder extends Resource<'Embedder'> {
   }
 }
 
-/** The operations of the head, by their index in the core. Without clipping, the clip radius is infinite. */
+/** Returns the operations of the head, by their index in the core. Without clipping, the clip radius is infinite. */
 function operationsOf({ clipR }: EmbedderConfig): EmbedderNumbers['toBall'] {
   return headCards().map((card, index) => ({
     index: rowCards().indexOf(card),
@@ -287,7 +287,7 @@ function operationsOf({ clipR }: EmbedderConfig): EmbedderNumbers['toBall'] {
   }));
 }
 
-/** The entry's values as float32; throws unless it has the expected shape. */
+/** Returns the entry's values as float32; throws unless it has the expected shape. */
 export function shapedValues(
   operation: string,
   name: string,

@@ -193,7 +193,7 @@ export class ProcessGroup extends Resource<'Group'> implements RankGroup {
     return new Tensor(native().gatherRows(this.handle, tensor.handle, own), shape);
   }
 
-  /** The values of all ranks, concatenated in rank order; ranks may have different numbers of values. */
+  /** Returns the values of all ranks, concatenated in rank order; ranks may have different numbers of values. */
   async gatherValues(values: Float32Array): Promise<Float32Array> {
     instance('group.gatherValues', 'values', values, Float32Array);
     const lengths = new Float64Array(this.size);

@@ -193,7 +193,7 @@ export class LossHandle extends Resource<'Loss'> {
     native().addTerm(this.handle, term.handle, weight);
   }
 
-  /** The values; rejects with the error of the first queued operation that failed. */
+  /** Returns the values; rejects with the error of the first queued operation that failed. */
   read(options: WaitOptions = {}): Promise<LossValues> {
     return waitFor('loss.read', options, (cancel) => native().readLoss(this.handle, cancel));
   }

@@ -38,7 +38,7 @@ export interface AdamWOptions {
 export interface Trainable {
   /** @internal */
   readonly handle: Handle<'Embedder'>;
-  /** Every tensor of the model, by timm's names. */
+  /** Returns every tensor of the model, by timm's names. */
   parameters(): readonly Parameter[];
 }
 
@@ -99,7 +99,7 @@ export class AdamW extends Resource<'AdamW'> {
     return waitFor('adamw.gradNorm', options, (cancel) => native().gradNorm(this.handle, cancel));
   }
 
-  /** The state as in PyTorch: `step` (shape []) and, per parameter, `NAME.exp_avg` and `NAME.exp_avg_sq`. */
+  /** Returns the state as in PyTorch: `step` (shape []) and, per parameter, `NAME.exp_avg` and `NAME.exp_avg_sq`. */
   async state(options: WaitOptions = {}): Promise<Map<string, NamedTensor>> {
     const entries = this.#entries();
     const arrays = entries.map((entry) => new Float32Array(elements(entry.shape)));

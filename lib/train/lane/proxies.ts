@@ -65,7 +65,7 @@ export class Proxies extends Resource<'Proxies'> {
     });
   }
 
-  /** The values as `weight` (classes x dim); waits for queued steps. */
+  /** Returns the values as `weight` (classes x dim); waits for queued steps. */
   async state(options: WaitOptions = {}): Promise<Map<string, NamedTensor>> {
     const { shape } = this.parameter;
     const data = new Float32Array(shape[0]! * shape[1]!);

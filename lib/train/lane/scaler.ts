@@ -66,7 +66,7 @@ export class GradScaler extends Resource<'Scaler'> {
     native().updateScale(this.handle);
   }
 
-  /** The state, and whether the last step overflowed. */
+  /** Returns the state, and whether the last step overflowed. */
   state(options: WaitOptions = {}): Promise<ScalerState & { overflowed: boolean }> {
     return waitFor('gradScaler.state', options, (cancel) => native().readScaler(this.handle, cancel));
   }

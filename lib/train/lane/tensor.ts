@@ -6,7 +6,7 @@ import type { Handle } from './addon-types.ts';
 import { native, waitFor } from './native.ts';
 import type { Channels, Device, ImageSize, TorchMemory, WaitOptions } from './types.ts';
 
-/** Number of elements of a shape. */
+/** Returns the number of elements of a shape. */
 export const elements = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1);
 
 /** Returns the live handles and their bytes, which stay constant across steps if a loop disposes of its handles. */
@@ -60,7 +60,7 @@ export class Tensor extends Resource<'Tensor'> {
     this.shape = shape;
   }
 
-  /** The values, row-major. Rejects with the error of the first queued operation that failed. */
+  /** Returns the values, row-major. Rejects with the error of the first queued operation that failed. */
   async data(options: WaitOptions = {}): Promise<Float32Array> {
     const out = new Float32Array(elements(this.shape));
     await waitFor('tensor.data', options, (cancel) => native().readTensor(this.handle, out, cancel));

@@ -58,7 +58,7 @@ export async function baselineFeatures(
   }));
 }
 
-/** A color histogram (square roots of frequencies, so that its norm is 1) and histograms of oriented gradients. */
+/** Returns a color histogram (square roots of frequencies, so that its norm is 1) and histograms of oriented gradients. */
 function colorsAndGradients(image: Uint8Array, size: number): Float32Array {
   const out = new Float32Array(levels ** 3 + gradientLength);
   const colors = out.subarray(0, levels ** 3);

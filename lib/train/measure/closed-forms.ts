@@ -15,7 +15,7 @@ export interface Setting {
   clip: number | null;
 }
 
-/** The parameters of a run's logit. */
+/** Returns the parameters of a run's logit. */
 export function settingOf({ geometry, t_e, t_h, lam, hyp_c, clip_r }: RunConfig): Setting {
   return { terms: geometryTerms[geometry], tauE: t_e, tauH: t_h, lambda: lam, c: hyp_c, clip: clip_r };
 }

@@ -25,7 +25,7 @@ export function protocolOf({ ks, queries }: Protocol, indices: Int32Array): Prot
   return { ks, queries: indices.reduce((count, index) => count + (index < queries ? 1 : 0), 0) };
 }
 
-/** The distance between embeddings. */
+/** The distance by which embeddings are ranked. */
 export type Distance =
   | { metric: 'poincare'; c: number; compat?: 'hypmix' }
   | { metric: 'cosine' | 'euclidean' };
@@ -136,7 +136,7 @@ function numbered(names: readonly string[]): Int32Array {
 
 /** Numbers of neighbors to search for a row of another group: few for all rows, then more for the remaining rows. */
 const depths = [16, 256];
-/** Queries per search. */
+/** Number of queries per search. */
 const block = 2048;
 
 /**

@@ -152,7 +152,7 @@ export async function radiiByLevel(
   return found;
 }
 
-/** Summarizes each level. */
+/** Returns the number of groups on each level, and the mean and range of their radii. */
 export function depthRows(levels: readonly LevelRadii[]): DepthRow[] {
   return levels.map(({ level, radii }) => {
     const { mean, min, max } = summary(radii);

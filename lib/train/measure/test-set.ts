@@ -38,7 +38,7 @@ function joined(test: Split, gallery: Split): { split: Split; queries: number } 
   return { split, queries: test.samples.length };
 }
 
-/** The loader options that training and evaluation share. */
+/** Returns the loader options that training and evaluation share. */
 export function loaderOptions(config: RunConfig): Omit<ImageLoaderOptions, 'mode'> {
   const { crop, seed, workers, strict, cache, background, max_pixels: maxPixels } = config;
   const options = { size: crop, seed, concurrency: workers, strict, background, maxPixels };

@@ -16,12 +16,12 @@ export const trainedGeometries = Object.entries(geometryTerms)
   .filter(([, { points }]) => points !== 'hyperboloid')
   .map(([name]) => name) as readonly string[] as readonly [TrainedGeometry, ...TrainedGeometry[]];
 
-/** The space whose distances a geometry trains; the best evaluation is the one with the highest Recall@1 in it. */
+/** Returns the space whose distances a geometry trains; the best evaluation is the one with the highest Recall@1 in it. */
 export function trainedSpace(geometry: TrainedGeometry): 'hyperbolic' | 'cosine' {
   return geometryTerms[geometry].distance ? 'hyperbolic' : 'cosine';
 }
 
-/** The geometries whose logit has a term or, if `present` is false, does not have it. */
+/** Returns the geometries whose logit has a term or, if `present` is false, does not have it. */
 export function geometriesWith(
   term: 'inner' | 'distance' | 'weighted' | 'curved',
   present = true,
@@ -111,7 +111,7 @@ export const inGroup =
   (group: Group) =>
   <T>(kind: Kind<T>, facts: Facts<T>): RunOption<T> => ({ ...kind, ...facts, group });
 
-/** The description of an option in `--help` and the documentation, without its default. */
+/** Returns the description of an option in `--help` and the documentation, without its default. */
 export function describe(option: RunOption): string {
   const { help, unit, expected } = option;
   const text = unit === undefined ? help : `${help} (${unit})`;
@@ -201,7 +201,7 @@ export const upTo1: Kind<number> = numeric(z.number().positive().max(1), 'a numb
 
 export const from0to1: Kind<number> = numeric(z.number().min(0).max(1), 'a number from 0 to 1');
 
-/** The numbers of a list such as `2,9` or, as a value of a study, `[2,9]`; NaN for anything else. */
+/** Returns the numbers of a list such as `2,9` or, as a value of a study, `[2,9]`; NaN for anything else. */
 export function parseNumbers(text: string): number[] {
   const inside = /^\[(.*)\]$/.exec(text.trim())?.[1] ?? text;
   return inside.split(',').map((each) => (each.trim() === '' ? Number.NaN : Number(each)));

@@ -60,7 +60,7 @@ export type Temperature = NameOf<TemperatureOption>;
 
 export const optionNames: readonly OptionName[] = Object.keys(options) as OptionName[];
 
-/** The record of an option, without the type of its value. */
+/** Returns the record of an option, without the type of its value. */
 export function optionOf(name: OptionName): RunOption {
   return options[name];
 }
@@ -83,12 +83,12 @@ export const learnable: readonly Learnable[] = optionsWhere(
   (option) => option.learnable === true,
 ) as Learnable[];
 
-/** The learnable scalars that the loss of a geometry depends on. */
+/** Returns the learnable scalars that the loss of a geometry depends on. */
 export function learnableOf(geometry: TrainedGeometry): Learnable[] {
   return learnable.filter((name) => appliesTo(name, { geometry }));
 }
 
-/** The temperatures that a geometry uses. */
+/** Returns the temperatures that a geometry uses. */
 export function temperaturesOf(geometry: TrainedGeometry): Temperature[] {
   return learnableOf(geometry).filter(isTemperature) as Temperature[];
 }
@@ -98,7 +98,7 @@ export function isTemperature(name: OptionName): boolean {
   return optionOf(name).role === 'temperature';
 }
 
-/** The defaults for a data set, a head and a value of `compat`. */
+/** Returns the defaults for a data set, a head and a value of `compat`. */
 export function defaultsFor(
   ds: string | null,
   head: string | null = null,

@@ -6,7 +6,7 @@ const output = inGroup('Evaluation and output');
 const maxName = 255;
 /** Maximum length of `emb_name`: leaves space for the suffixes of the files and of temporary files. */
 const maxEmbName = 190;
-/** The location of a run does not change its results. */
+/** Options that determine only the location of a run, not its results. */
 const location = { resume: 'free', affectsResult: false } as const;
 
 /** Options for evaluation and output. */

@@ -122,7 +122,7 @@ function withoutZeroCurvature(config: RunConfig): RunConfig {
   return { ...config, head: 'hypmix', geometry: 'euclidean', hyp_c: publishedDefaults.hyp_c };
 }
 
-/** The learnable scalars of a run. */
+/** Returns the learnable scalars of a run. */
 export function learnableNames({ learn }: RunConfig): Learnable[] {
   return (learn === null ? [] : learn.split(',').map((name) => name.trim())) as Learnable[];
 }

@@ -6,7 +6,7 @@ const tree = inGroup('Loss');
 export const treeTerms = ['levels', 'cones', 'radius'] as const;
 export type TreeTerm = (typeof treeTerms)[number];
 
-/** The terms that a value of `tree` names. */
+/** Returns the terms that a value of `tree` names. */
 export function treeTermsOf(value: string | null): TreeTerm[] {
   return (value === null ? [] : value.split('+').map((name) => name.trim())) as TreeTerm[];
 }

@@ -26,7 +26,7 @@ export async function problemOf(saved: SavedState, learner: Learner): Promise<st
   return countProblem(saved, learner) ?? (await valueProblem(tensors));
 }
 
-/** A name that only the checkpoint or only the learner has. */
+/** Returns a name that only the checkpoint or only the learner has. */
 function mismatchedName(tensors: SavedState['tensors'], learner: Learner): string | null {
   const wanted = namesOf(learner);
   const missing = [...wanted].find((name) => !tensors.has(name));

@@ -61,7 +61,7 @@ export function checkedContents(value: unknown, file: string): { config: Record<
   return checkedBy(contentsSchema, value, file);
 }
 
-/** The metadata of a weights file. @throws `ERR_HOROBALL_FORMAT` */
+/** Returns the metadata of a weights file. @throws `ERR_HOROBALL_FORMAT` */
 export function savedNetwork(value: unknown, file: string): SavedNetwork {
   return checkedBy(weightsSchema, value, file);
 }

@@ -64,7 +64,7 @@ export class Feed implements AsyncDisposable {
   }
 }
 
-/** The batches of a run after its first `done` steps. They are prefetched on a GPU, unless a step transfers chunks. */
+/** Returns the batches of a run after its first `done` steps. They are prefetched on a GPU, unless a step transfers chunks. */
 export function feedOf(
   config: RunConfig,
   source: Source,

@@ -62,7 +62,7 @@ export class LearnableScalars {
     return this.#scalars.has(name);
   }
 
-  /** The current value of a scalar; the initial one if it is not learnable. */
+  /** Returns the current value of a scalar; the initial one if it is not learnable. */
   value(name: Learnable): number {
     choice('learnableScalars.value', 'name', name, learnable);
     return this.#initial[name] * Math.exp(this.#scalars.get(name)?.offset ?? 0);
@@ -85,7 +85,7 @@ export class LearnableScalars {
     }
   }
 
-  /** A copy of the state. */
+  /** Returns a copy of the state. */
   state(): LearnableState {
     const places = [...this.#scalars].map(([name, scalar]) => [name, { ...scalar }]);
     return { steps: this.#steps, places: Object.fromEntries(places) as LearnableState['places'] };

@@ -45,7 +45,7 @@ function checkFits({ model, crop, freeze }: RunConfig, operation: string): void 
     );
 }
 
-/** The description of a model: its name, or the text of its JSON file. */
+/** Returns the description of a model: its name, or the text of its JSON file. */
 export async function modelText(model: string, operation: string): Promise<string> {
   const text = model.endsWith('.json') ? await read(model, operation) : model;
   try {

@@ -130,7 +130,7 @@ export async function changedOption(folder: string): Promise<string | null> {
   return `${other} is ${config[other]} in config.json and ${saved[other]} in ${lastName}, so config.json was changed after the training; its value is used`;
 }
 
-/** The first option in which two configurations differ, except those in `may`. */
+/** Returns the first option in which two configurations differ, except those in `may`. */
 function differing(one: RunConfig, other: RunConfig, may: readonly OptionName[]): OptionName | undefined {
   return optionNames.find((name) => !may.includes(name) && one[name] !== other[name]);
 }

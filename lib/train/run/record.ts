@@ -81,7 +81,7 @@ export interface RunRecord {
   invalid?: InvalidLines;
 }
 
-/** The rows of one type, in the order in which they were written. */
+/** Returns the rows of one type, in the order in which they were written. */
 export function stepsOf(rows: readonly Row[]): StepRow[] {
   return rows.filter((row) => row.type === 'step');
 }

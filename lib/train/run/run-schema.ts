@@ -306,7 +306,7 @@ function parseLine<T>(line: string, schema: z.ZodType<T>, rows: T[]): string | n
   return null;
 }
 
-/** The first problem in a value: its path, the expected type and the actual value. */
+/** Returns the first problem in a value: its path, the expected type and the actual value. */
 export function problemOf({ issues }: z.ZodError): string {
   const { path, message } = issues[0]!;
   const words = message

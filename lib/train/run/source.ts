@@ -38,11 +38,11 @@ export interface Source {
   /** Whether the next batch can be prefetched, because reading it does not overwrite the current one. */
   readonly prefetch: boolean;
   readonly warnings: readonly string[];
-  /** Images found unreadable so far. */
+  /** Returns the images found unreadable so far. */
   skipped(): readonly { path: string; reason: string }[];
   /** Notes on the images read so far, one sentence each. */
   imageNotes(): string[];
-  /** The batches of the run after the first `done`; each is decoded while the previous one is in use. */
+  /** Returns the batches of the run after the first `done`; each is decoded while the previous one is in use. */
   batches(done: number, signal?: AbortSignal): AsyncIterable<StepBatch>;
 }
 

@@ -25,7 +25,7 @@ export interface RunState {
   warned: Set<string>;
 }
 
-/** The initial state of a new or resumed run. */
+/** Returns the initial state of a new or resumed run. */
 export function startState(position: Position | null, evaluations: EvaluationRow[] = []): RunState {
   const now = performance.now();
   return {
@@ -46,7 +46,7 @@ export function secondsOf({ earlierSeconds, startedAt }: RunState): number {
   return Number((earlierSeconds + (performance.now() - startedAt) / 1000).toFixed(2));
 }
 
-/** The epoch of a step; all steps are in epoch 1 if there are no epochs. */
+/** Returns the epoch of a step; all steps are in epoch 1 if there are no epochs. */
 export function epochOf(step: number, epochSteps: number | null): number {
   return epochSteps === null ? 1 : Math.ceil(step / epochSteps);
 }
@@ -70,7 +70,7 @@ export function hasStalled({ best, evaluations }: RunState, patience: number | n
   return evaluations.filter(({ step }) => step > best.step).length >= patience;
 }
 
-/** The position that a checkpoint stores. */
+/** Returns the position that a checkpoint stores. */
 export function positionOf(
   state: RunState,
   log: Pick<Position, 'metricsBytes' | 'metricsCrc32' | 'complete'>,

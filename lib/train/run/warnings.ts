@@ -12,7 +12,7 @@ export function reportFailureText(error: unknown, folder: string | null): string
   return `the report could not be generated (${reasonOf(error)})${again}`;
 }
 
-/** The warning about invalid lines of a log; null if all are valid. */
+/** Returns the warning about invalid lines of a log; null if all are valid. */
 export function invalidLinesText(
   { invalid }: Pick<RunRecord, 'invalid'>,
   file = 'metrics.jsonl',
@@ -35,7 +35,7 @@ export function warnOfSkipped(
   }
 }
 
-/** The message about an unreadable image. */
+/** Returns the message about an unreadable image. */
 export function skippedText({ path, reason }: Skipped): string {
   return `skipped ${path}: ${reason}`;
 }

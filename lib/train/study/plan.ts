@@ -194,7 +194,7 @@ function controlsOf(
   });
 }
 
-/** A key that is equal for configurations that describe the same run. */
+/** Returns a key that is equal for configurations that describe the same run. */
 function signature(config: RunConfig): string {
   return JSON.stringify(
     optionNames.filter((name) => appliesTo(name, config)).map((name) => [name, config[name]]),

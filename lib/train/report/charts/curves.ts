@@ -8,13 +8,13 @@ import { lineColors } from './color.ts';
 /** Number of points that a chart of this width can resolve. */
 const bins = 180;
 
-/** The loss and its smoothed line. */
+/** Draws the loss per step and its smoothed line. */
 export function lossChart(steps: readonly StepRow[]): Html | null {
   if (steps.length < 2) return null;
   return stepChart('Loss', steps, 'loss', (row) => row.loss);
 }
 
-/** Recall@1 per space after each evaluation, with untrained baselines. */
+/** Draws Recall@1 per space after each evaluation, with untrained baselines. */
 export function recallChart(rows: readonly Row[], baselines: readonly RecallLine[]): Html | null {
   const evaluations = evaluationsOf(rows);
   if (evaluations.length < 2) return null;
@@ -57,22 +57,22 @@ export function spreadChart(rows: readonly Row[]): Html | null {
   return lineChart({ title: 'Alignment and uniformity (lower is better)', xLabel: 'epoch', series });
 }
 
-/** Throughput in images/s. */
+/** Draws the throughput in images/s. */
 export function throughputChart(steps: readonly StepRow[]): Html | null {
   return stepChart('Throughput, images/s', steps, 'images/s', (row) => row.imagesPerSecond, 0);
 }
 
-/** Data-loading wait per step in milliseconds. */
+/** Draws the data-loading wait per step in milliseconds. */
 export function waitChart(steps: readonly StepRow[]): Html | null {
   return stepChart('Data-loading wait, ms', steps, 'wait', (row) => row.waitMs, 0);
 }
 
-/** The gradient norm before clipping; steps whose gradient overflowed are gaps. */
+/** Draws the gradient norm before clipping; steps whose gradient overflowed are gaps. */
 export function gradientChart(steps: readonly StepRow[]): Html | null {
   return stepChart('Gradient norm', steps, 'norm', (row) => row.gradNorm ?? Number.NaN, 0);
 }
 
-/** Learnable temperatures and curvature relative to their initial values. */
+/** Draws learnable temperatures and curvature, relative to their initial values. */
 export function learnableChart(steps: readonly StepRow[]): Html | null {
   const names = learnable.filter((name) => steps[0]?.[name] !== undefined);
   if (names.length === 0 || steps.length < 2) return null;

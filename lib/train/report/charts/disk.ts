@@ -86,7 +86,7 @@ function threeDigits(value: number): string {
   return short >= 1e6 || short < 1e-4 ? short.toExponential() : String(short);
 }
 
-/** A small inset of the whole disk that marks the magnified part. */
+/** Returns a small inset of the whole disk that marks the magnified part. */
 function inset(zoom: number): Html {
   return html`<g transform="translate(256 -256)"><circle class="rim" r="44"/><circle class="seen" r="${(44 / zoom).toFixed(1)}"/></g>`;
 }

@@ -2,7 +2,7 @@ import type { Hierarchy } from '../../measure/types.ts';
 import { html, type Part } from '../html.ts';
 import { fixed, percent, spaceNames } from '../tables.ts';
 
-/** A table of how well each space reflects the class tree; empty without a tree. */
+/** Returns a table of how well each space reflects the class tree; empty without a tree. */
 export function hierarchyTable(hierarchy: Hierarchy | null | undefined): Part {
   if (!hierarchy) return null;
   const { levels, spaces, depthRadius } = hierarchy;

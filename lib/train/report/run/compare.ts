@@ -38,7 +38,7 @@ ${negativesComparison(drawn)}
   );
 }
 
-/** Recall and loss of several runs. */
+/** Draws Recall@1 and the loss of several runs. */
 export function trainingCharts(records: readonly RunRecord[]): Html {
   const charts = [recallChart(records), lossChart(records)].filter((chart) => chart !== null);
   return html`${geometryNote(records)}${zoomHint}<div class="charts">${charts}</div>`;
@@ -93,7 +93,7 @@ function lossChart(records: readonly RunRecord[]): Html | null {
   return lineChart({ title: `Loss${how}`, xLabel: 'step', series: found.map(({ series }) => series) });
 }
 
-/** The loss, smoothed as in the report of a single run. */
+/** Returns the line of the loss, smoothed as in the report of a single run. */
 function lossLine(
   name: string,
   color: string,

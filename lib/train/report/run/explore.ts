@@ -34,7 +34,7 @@ const functions = Object.entries({ radiusOfTied, pairCurve, ticks })
   .map(([name, source]) => `const ${name} = ${source.toString()};`)
   .join('\n');
 
-/** An interactive page that shows the effect of temperatures and curvature on the negatives, from closed forms. */
+/** Returns an interactive page that shows the effect of temperatures and curvature on the negatives, from closed forms. */
 export function explorePage(): string {
   return page(
     'Temperature and curvature · horoball',

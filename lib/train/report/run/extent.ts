@@ -9,7 +9,7 @@ import {
 } from '../../run/record.ts';
 import { orZero, percent } from '../tables.ts';
 
-/** `1 step`, `2 steps`. */
+/** Formats a count with its noun: `1 step`, `2 steps`. */
 export function counted(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
 }

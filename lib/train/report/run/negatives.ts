@@ -21,7 +21,7 @@ ${profileTable(profiles.map((profile) => ({ name: profile.geometry, profile, lea
 <p class="note">${sameViewText(found)}${curvature === null ? null : ` ${curvature}`}</p>${strips}</section>`;
 }
 
-/** A table with one row per loss. */
+/** Returns a table with one row per loss. */
 export function profileTable(
   rows: readonly { name: string; profile: NegativeProfile; lead?: boolean }[],
 ): Html {

@@ -100,7 +100,7 @@ function lede({ ds }: ReproductionRecord, studies: Readonly<Record<StudyName, St
   return `Does hyperbolic geometry help, or does it only act as a temperature? ${made} of ${model} on ${ds}, ${ep} epochs, batch size ${bs}${took > 0 ? `, ${duration(took)} in total` : ''}.`;
 }
 
-/** A heat map of mean recall by lambda and c. */
+/** Returns a heat map of mean recall by lambda and c. */
 function lambdaSection(arms: readonly ArmSummary[]): Part {
   const cells = arms.flatMap((arm) => arm.cells);
   if (cells.every(({ scores }) => scores.size === 0)) return null;
@@ -117,7 +117,7 @@ function lambdaSection(arms: readonly ArmSummary[]): Part {
   )}</section>`;
 }
 
-/** The hardest negatives on the embeddings of the best run, under each geometry. */
+/** Returns the hardest negatives on the embeddings of the best run, under each geometry. */
 function stripSection(best: readonly RunRecord[]): Part {
   const drawn = best.filter(({ snapshot }) => (snapshot?.strips ?? []).length > 0);
   const [shown] = drawn;
@@ -127,7 +127,7 @@ function stripSection(best: readonly RunRecord[]): Part {
 ${shown.config.geometry} run; the weights are those of each geometry at the temperatures of that run.</p>${stripFigure(shown.snapshot!)}</section>`;
 }
 
-/** The predictions of the closed forms for a tied pair, next to the measured distribution of the gradient. */
+/** Returns the predictions of the closed forms for a tied pair, next to the measured distribution of the gradient. */
 function theorySection(best: readonly RunRecord[]): Part {
   if (best.length === 0) return null;
   const cosines = Array.from({ length: 39 }, (_, i) => -0.95 + i * 0.05);
