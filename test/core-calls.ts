@@ -123,7 +123,7 @@ export async function coreCalls({
     {
       name: 'Gallery.topK',
       run: (extra) => wide.topK(some, { k: 2, labels, exclude: exclude.subarray(0, few), threads, ...extra }),
-      sync: () => wide.topK.sync(some, { k: 2, labels, threads }),
+      sync: () => wide.topK.sync(some, { k: 2, labels, exclude: exclude.subarray(0, few), threads }),
     },
     {
       name: 'Gallery.topK',

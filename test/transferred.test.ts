@@ -1,6 +1,10 @@
 // A buffer that is transferred while an asynchronous call uses it rejects the call's promise.
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import test from 'ava';
 import { Gallery, gromovDelta, matrix, pairwiseDistance, type Reals } from '../lib/index.ts';
+import type { Found } from './copied-arrays-child.ts';
 import { cloud, failure } from './support.ts';
 
 const c = 1;
@@ -35,4 +39,12 @@ test('transferring distances between two subsets rejects the promise', async (t)
   await new Promise(setImmediate);
   structuredClone(distances.data.buffer, { transfer: [distances.data.buffer as ArrayBuffer] });
   t.is((await failure(() => promise)).code, 'ERR_HOROBALL_DETACHED');
+});
+
+test('a job uses copies of its arrays if their memory cannot be kept alive', async (t) => {
+  const child = fileURLToPath(new URL('copied-arrays-child.js', import.meta.url));
+  const env = { ...process.env, HOROBALL_COPY_ARRAYS: '1' };
+  const { stdout } = await promisify(execFile)(process.execPath, ['--expose-gc', child], { env });
+  const found: Found = { differ: [], copies: true, code: 'ERR_HOROBALL_DETACHED' };
+  t.deepEqual(JSON.parse(stdout), found);
 });

@@ -4,7 +4,8 @@
 // Both bindings, native/node and native/wasm, compile this file with their own class `In`, which reads the arguments of one
 // call from left to right. The namespace of `In` has `launch`, which runs the work, `refuse`, which reports an error, and
 // `call_buffer_of`, which returns the buffer of short calls. `In::require` reports a failed check: the Node binding throws;
-// the WebAssembly binding records the first error, and `launch` returns it without running the work.
+// the WebAssembly binding records the first error, and `launch` returns it without running the work. `In::before_job` comes
+// before the arrays of a call that may be a job are read.
 #pragma once
 
 #include <algorithm>
@@ -197,6 +198,7 @@ struct Family {
   template <class In>
   static typename In::Result call(typename In::Info info) {
     In in(info);
+    in.before_job_in_last_argument();
     Args args;
     (bind::read(in, args, Fields{}), ...);
     args.type = in.type();
@@ -243,6 +245,7 @@ template <class In, Slot<RowArgs> slot, bool backward>
 typename In::Result call_row(typename In::Info info) {
   In in(info);
   const auto n = in.numbers(kRowNumbers);
+  in.before_job(n[row_call::job]);
   RowArgs args = row_args(in, n);
   const auto matrices = [&](auto& to) {
     for (std::size_t i = 0; i < kRowInputs; ++i) in.matrix(to[i], input_shape(n, i)[0], input_shape(n, i)[1]);

@@ -24,6 +24,7 @@ struct ImageFunction {
   template <class In>
   static typename In::Result call(typename In::Info info) {
     In in(info);
+    in.before_job_in_last_argument();
     Args args;
     (bind::read(in, args, Fields{}), ...);
     in.require(image::consistent(args), expected.text);

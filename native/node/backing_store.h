@@ -4,8 +4,9 @@
 //
 // V8's own `ArrayBuffer::GetBackingStore` returns a shared pointer to that memory. It is not part of
 // Node-API, so it is looked up at run time and first tried on a test buffer. If it is missing or does
-// not behave as expected (Windows, Bun, a Node built with another C++ library), the memory is not kept alive,
-// and a caller who drops a transferred buffer before the promise settles causes a use after free.
+// not behave as expected (Windows, Bun, a Node built with another C++ library), a job gets copies of its arrays, and
+// what it wrote is copied back when it ends (Arguments::before_job). The lane of the training addon, which has no copies,
+// runs such a call before it returns. HOROBALL_COPY_ARRAYS=1 has the same effect, for tests.
 //
 // A resizable buffer releases pages when it shrinks, even while it is kept alive, so no job accepts one.
 #pragma once
@@ -13,7 +14,10 @@
 #include <napi.h>
 
 #include <cstddef>
+#include <cstdlib>
+#include <cstring>
 #include <memory>
+#include <utility>
 
 #if !defined(_WIN32)
 #include <dlfcn.h>
@@ -26,6 +30,7 @@ using BackingStore = std::shared_ptr<void>;
 #if defined(_WIN32)
 
 inline BackingStore backing_store_of(Napi::Env, napi_value) { return nullptr; }
+inline bool keeps_memory(Napi::Env) { return false; }
 
 #else
 
@@ -36,6 +41,8 @@ class BackingStores {
     static const BackingStores found(env);
     return found;
   }
+
+  bool trusted() const { return store_ != nullptr; }
 
   // A napi_value is V8's own handle, so it is the `this` of an ArrayBuffer.
   BackingStore of(napi_value buffer) const { return store_ == nullptr ? nullptr : store_(buffer); }
@@ -53,7 +60,9 @@ class BackingStores {
     store_ = find<Store>("_ZN2v811ArrayBuffer15GetBackingStoreEv");
     const auto data = find<Data>("_ZNK2v812BackingStore4DataEv");
     resizable_ = find<Resizable>("_ZNK2v812BackingStore27IsResizableByUserJavaScriptEv");
-    if (store_ == nullptr || data == nullptr || !same_library() || !works(env, data)) store_ = nullptr;
+    const bool copies = std::getenv("HOROBALL_COPY_ARRAYS") != nullptr;
+    if (copies || store_ == nullptr || data == nullptr || !same_library() || !works(env, data))
+      store_ = nullptr;
   }
 
   template <class Function>
@@ -83,6 +92,9 @@ class BackingStores {
   Resizable resizable_ = nullptr;
 };
 
+// Whether the memory of every array can be kept alive.
+inline bool keeps_memory(Napi::Env env) { return BackingStores::get(env).trusted(); }
+
 // Null if the memory need not be kept (a SharedArrayBuffer cannot be transferred) or cannot be kept.
 inline BackingStore backing_store_of(Napi::Env env, napi_value buffer) {
   bool transferable = false;
@@ -102,10 +114,26 @@ inline bool is_resizable(Napi::Env env, napi_value buffer, const BackingStore& s
   return value.IsBoolean() && value.As<Napi::Boolean>();
 }
 
-// A typed array that a job reads or writes; keeps its memory alive.
+// The memory that a job uses in place of a typed array, and copies back if the job writes it.
+struct ArrayCopy {
+  std::shared_ptr<std::byte[]> memory;
+  std::size_t bytes = 0;
+  bool written = false;
+};
+
+// Whether the memory of a typed array could be freed while a job uses it.
+inline bool can_be_lost(Napi::Env env, napi_value array) {
+  napi_value buffer = nullptr;
+  bool transferable = false;
+  napi_get_typedarray_info(env, array, nullptr, nullptr, nullptr, &buffer, nullptr);
+  return napi_is_arraybuffer(env, buffer, &transferable) == napi_ok && transferable && !keeps_memory(env);
+}
+
+// A typed array that a job reads or writes. Keeps its memory alive, or the copy that the job uses.
 class KeptArray {
  public:
-  KeptArray(Napi::Env env, napi_value array) : array_(Napi::Persistent(Napi::Object(env, array))) {
+  KeptArray(Napi::Env env, napi_value array, ArrayCopy copy)
+      : array_(Napi::Persistent(Napi::Object(env, array))), copy_(std::move(copy)) {
     napi_value buffer = nullptr;
     napi_get_typedarray_info(env, array, nullptr, nullptr, &data_, &buffer, nullptr);
     store_ = backing_store_of(env, buffer);
@@ -122,10 +150,21 @@ class KeptArray {
     return data != data_;
   }
 
+  // Whether a job that uses the array's own memory must end before JavaScript continues.
+  bool can_be_lost() const {
+    return copy_.memory == nullptr && node::can_be_lost(array_.Env(), array_.Value());
+  }
+
+  // Copies what the job has written to the array, which must not have moved.
+  void copy_back() const {
+    if (copy_.written) std::memcpy(data_, copy_.memory.get(), copy_.bytes);
+  }
+
  private:
   Napi::ObjectReference array_;
   void* data_ = nullptr;
   BackingStore store_;
+  ArrayCopy copy_;
   bool resizable_ = false;
 };
 

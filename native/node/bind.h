@@ -11,7 +11,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <optional>
 #include <span>
@@ -60,7 +62,9 @@ class Arguments {
     std::vector<KeptArray> kept;
     kept.reserve(count_ + more_.size());
     const auto keep = [&](const Read& read) {
-      const KeptArray& array = kept.emplace_back(env_, read.value);
+      const auto copy = std::ranges::find(copies_, kept.size(), &Copy::index);
+      const KeptArray& array =
+          kept.emplace_back(env_, read.value, copy == copies_.end() ? ArrayCopy{} : copy->copy);
       if (array.resizable())
         throw coded(Napi::TypeError::New(env_, "expected buffers of fixed length, got a resizable one"),
                     "ERR_HOROBALL_TYPE");
@@ -71,6 +75,15 @@ class Arguments {
     for (std::size_t i = 0; i < count_; ++i) keep(arrays_[i]);
     for (const Read& each : more_) keep(each);
     return kept;
+  }
+
+  // Announces a job, before its arrays are read. If their memory cannot be kept alive, it uses copies.
+  void before_job(double number) { copies_arrays_ = number != 0 && !keeps_memory(env_); }
+  // The same, for calls whose last argument is the number of the job, or 0.
+  void before_job_in_last_argument() {
+    if (keeps_memory(env_)) return;
+    const Napi::Value last = info_[std::max<std::size_t>(info_.Length(), 1) - 1];
+    if (last.IsNumber()) before_job(last.As<Napi::Number>().DoubleValue());
   }
 
   // The next argument.
@@ -108,7 +121,8 @@ class Arguments {
   // The numbers of a call in one array, which is faster than passing each as an argument. Valid until the
   // call returns.
   std::span<const double> numbers(std::size_t count) {
-    const auto* data = static_cast<const double*>(memory(next(), kFloat64, static_cast<std::int64_t>(count)));
+    const auto* data =
+        static_cast<const double*>(memory(next(), kFloat64, static_cast<std::int64_t>(count), false));
     require(data != nullptr, "an array of numbers");
     --count_;  // a job need not keep this array alive: it is read before the call returns
     return {data, count};
@@ -125,7 +139,8 @@ class Arguments {
   // A list of known length; null means "not given". A struct of doubles counts as a list of doubles.
   template <class Item>
   void list(Item*& to, std::int64_t length) {
-    to = static_cast<Item*>(memory(next(), element<std::remove_const_t<Item>>(), length));
+    constexpr bool kWritten = !std::is_const_v<Item>;
+    to = static_cast<Item*>(memory(next(), element<std::remove_const_t<Item>>(), length, kWritten));
   }
 
   template <class Item>
@@ -175,11 +190,11 @@ class Arguments {
   void shape(Shape& to, napi_value value, std::int64_t rows, std::int64_t cols) {
     to.rows = rows;
     to.cols = cols;
-    to.data = memory(value, kReal, element_count(rows, cols));
+    to.data = memory(value, kReal, element_count(rows, cols), std::is_same_v<Shape, Matrix>);
   }
 
   // Null for JavaScript's null.
-  void* memory(napi_value value, Element element, std::int64_t length) {
+  void* memory(napi_value value, Element element, std::int64_t length, bool written) {
     require(length >= 0, "a nonnegative length");
     if (Napi::Value(env_, value).IsNull()) return nullptr;
     std::size_t size = 0;
@@ -187,7 +202,22 @@ class Arguments {
     require(size == static_cast<std::uint64_t>(length), "an array of the expected length");
     // An empty array may have no memory; null means "not given".
     static std::int64_t empty;
-    return data == nullptr ? &empty : data;
+    if (data == nullptr) return &empty;
+    if (!copies_arrays_ || !can_be_lost(env_, value)) return data;
+    return copy_of(data, size * Napi::TypedArray(env_, value).ElementSize(), written);
+  }
+
+  // A copy of the array that was read last. Arguments with the same memory share one, because the core compares addresses.
+  void* copy_of(const void* data, std::size_t bytes, bool written) {
+    const auto same = std::ranges::find_if(
+        copies_, [&](const Copy& each) { return each.of == data && each.copy.bytes == bytes; });
+    ArrayCopy copy{same == copies_.end() ? nullptr : same->copy.memory, bytes, written};
+    if (copy.memory == nullptr) {
+      allocating(env_, bytes, [&] { copy.memory.reset(new std::byte[bytes]); });
+      std::memcpy(copy.memory.get(), data, bytes);
+    }
+    copies_.push_back({count_ + more_.size() - 1, data, copy});
+    return copy.memory.get();
   }
 
   void* typed_array(napi_value value, Element element, std::size_t& length) {
@@ -240,6 +270,14 @@ class Arguments {
   std::array<Read, 12> arrays_{};  // enough for every call of the core without an allocation
   std::size_t count_ = 0;
   std::vector<Read> more_;
+  // The copy of an array, its index among the arrays read, and the array's own memory.
+  struct Copy {
+    std::size_t index = 0;
+    const void* of = nullptr;
+    ArrayCopy copy;
+  };
+  bool copies_arrays_ = false;
+  std::vector<Copy> copies_;
 };
 
 // ---- Converters ----

@@ -49,8 +49,8 @@ Status run_work(const Callable& work, const Run& run) {
   }
 }
 
-// A job and its promise. The work uses plain C++ only; the arrays that it reads and writes are kept alive until the
-// promise is settled.
+// A job and its promise. The work uses plain C++ only; the arrays that it reads and writes, or its copies of them, are kept
+// alive until the promise is settled.
 class Job : public Napi::AsyncWorker {
  public:
   static Napi::Value start(const Arguments& in, std::uint32_t number, int threads, Work work) {
@@ -74,6 +74,7 @@ class Job : public Napi::AsyncWorker {
   void OnOK() override {
     if (status_.code != Code::ok) return deferred_.Reject(error_from(Env(), status_).Value());
     if (moved()) return deferred_.Reject(moved_error().Value());
+    for (const KeptArray& each : arrays_) each.copy_back();
     deferred_.Resolve(Env().Undefined());
   }
 

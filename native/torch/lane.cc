@@ -2,6 +2,7 @@
 
 #include <c10/util/Exception.h>
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 #include <string_view>
@@ -85,12 +86,16 @@ Napi::Promise Lane::run(Call call, Work work, Answer answer) {
 }
 
 void Lane::queue(JobPtr job) {
+  std::future<void> executed;
+  if (std::ranges::any_of(job->call.arrays, &node::KeptArray::can_be_lost))
+    executed = job->executed.emplace().get_future();
   {
     const std::lock_guard lock(mutex_);
     if (closing_) return;
     queue_.push_back(std::move(job));
   }
   ready_.notify_one();
+  if (executed.valid()) executed.wait();
 }
 
 void Lane::serve() {
@@ -102,6 +107,7 @@ void Lane::serve() {
     queue_.pop_front();
     lock.unlock();
     execute(*job);
+    if (job->executed) job->executed->set_value();
     if (!job->returns()) continue;
     lock.lock();
     done_.push_back(std::move(job));

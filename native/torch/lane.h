@@ -11,6 +11,7 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -87,6 +88,7 @@ class Lane {
     Answer answer;
     std::optional<Napi::Promise::Deferred> deferred;
     std::optional<Failure> failure;
+    std::optional<std::promise<void>> executed;  // if queue() waits for it
 
     // Whether the job has a promise or references, which must be settled or destroyed on the JavaScript
     // thread.
@@ -94,6 +96,7 @@ class Lane {
   };
   using JobPtr = std::unique_ptr<Job>;
 
+  // Waits for the job if the memory of its arrays cannot be kept alive.
   void queue(JobPtr job);
   void serve();  // runs on the lane's thread
   void execute(Job& job);

@@ -74,6 +74,10 @@ class Arguments {
   bool ok() const { return *call_.outcome.code == '\0'; }
   Type type() const { return type_; }  // the element type of the matrices, the same in all
 
+  // Nothing to do: every array of a call is a copy.
+  void before_job(double) {}
+  void before_job_in_last_argument() {}
+
   // The next argument: a number, a boolean or the index of an enumeration.
   template <class T>
   T take() {
