@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { usageError } from './arguments.ts';
 import { median } from './measure.ts';
-import { fromCsv, identity, type Results, type Row } from './results.ts';
+import { fromCsv, identity, isOneMachine, type Results, type Row } from './results.ts';
 import { number } from './table.ts';
 
 const help = `Usage: horoball bench compare A.csv B.csv
@@ -15,7 +15,8 @@ Lists what is slower in B than in A beyond the noise measured in both
 (corrected for the machine's own change, estimated from the peers) or takes
 more memory, and ratios that do not agree within their printed spreads. Exits
 with 1 if a horoball row is slower, larger or missing, or misses its target.
-For runs on different machines, compares only the targets.
+For runs on different machines, or whose multiply-add peaks differ by more
+than 10 %, compares only the targets.
 `;
 
 /** A row present in both runs. */
@@ -40,11 +41,11 @@ const memoryNoiseMB = 1;
 export function compare(a: Results, b: Results): Change[] {
   const after = new Map(b.rows.map((row) => [identity(row), row]));
   const speed = machineFactor(a.rows, after);
-  const isOneMachine = a.about['machine'] === b.about['machine'];
+  const isComparable = isOneMachine(a, b);
   return a.rows.flatMap((before) => {
     const now = after.get(identity(before));
     if (before.status !== 'measured') return [];
-    const isJudged = isOwn(before) && isOneMachine;
+    const isJudged = isOwn(before) && isComparable;
     if (now?.status !== 'measured') return isJudged ? [missing(before)] : [];
     const isMissed = before.verdict === 'pass' && now.verdict === 'fail';
     if (!isMissed && !isJudged) return [];
@@ -162,8 +163,10 @@ async function main(): Promise<void> {
     usageError('expected two tables of results: npm run bench:compare A.csv B.csv');
   }
   const [before, now] = await Promise.all([a, b].map(read));
-  if (before!.about['machine'] !== now!.about['machine']) {
-    process.stderr.write('The two runs are from different machines: only their targets can be compared.\n');
+  if (!isOneMachine(before!, now!)) {
+    process.stderr.write(
+      'The two runs are from different machines, or of one at different speeds: only their targets can be compared.\n',
+    );
   }
   const changes = compare(before!, now!);
   for (const change of changes) if (change.verdict !== 'same') process.stdout.write(`${line(change)}\n`);

@@ -12,7 +12,7 @@ export const isCheckout: boolean = existsSync(join(root, '.git'));
 
 /** Everything that a committed figure depends on. */
 export interface Machine {
-  /** CPU model and cores as a file name: `amd-epyc-x2`. */
+  /** CPU model, its family, model number and stepping, and cores as a file name: `amd-epyc-f26m2s1-x2`. */
   readonly name: string;
   /** Commit, with `-dirty` if the tree differs from it; the version if this is an installed package. */
   readonly commit: string;
@@ -21,18 +21,36 @@ export interface Machine {
 }
 
 export function machine(): Machine {
-  const model = cpus()[0]?.model ?? process.arch;
+  return {
+    name: machineName(cpus()[0]?.model ?? process.arch, cpuInfo(), availableParallelism()),
+    commit: commit(),
+    date: new Date().toISOString().slice(0, 10),
+    node: process.version,
+  };
+}
+
+/** The text of /proc/cpuinfo; empty on other systems than Linux. */
+function cpuInfo(): string {
+  try {
+    return readFileSync('/proc/cpuinfo', 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+/** A virtual machine may hide the CPU's generation from its model name, but not from its family and model number. */
+export function machineName(model: string, cpuInfo: string, cores: number): string {
+  const numbers = ['cpu family', 'model', 'stepping'].map(
+    (field) => new RegExp(`^${field}\\s*: (\\d+)$`, 'm').exec(cpuInfo)?.[1],
+  );
+  const [family, number, stepping] = numbers;
+  const generation = numbers.includes(undefined) ? '' : `-f${family}m${number}s${stepping}`;
   const slug = model
     .toLowerCase()
     .replace(/\(r\)|\(tm\)|@.*|cpu|processor/g, ' ')
     .replace(/[^a-z0-9]+/g, '-')
     .replace(/^-|-$/g, '');
-  return {
-    name: `${slug}-x${availableParallelism()}`,
-    commit: commit(),
-    date: new Date().toISOString().slice(0, 10),
-    node: process.version,
-  };
+  return `${slug}${generation}-x${cores}`;
 }
 
 function commit(): string {

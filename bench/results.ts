@@ -74,6 +74,24 @@ export function peakOf({ about }: Results): number {
   return Number.parseFloat(about[peakKey] ?? '');
 }
 
+/** The largest relative difference of the peak rates of one machine, from run to run. */
+const peakNoise = 0.1;
+
+/**
+ * Whether two runs are from one machine at one speed: with equal names and peak rates. Older rows may lack the CPU's
+ * generation in the name or the peak rate; these are compared only if both runs have them.
+ */
+export function isOneMachine(a: Results, b: Results): boolean {
+  const [one, other] = [a, b].map(({ about }) => about['machine'] ?? '') as [string, string];
+  const [peak, otherPeak] = [peakOf(a), peakOf(b)];
+  const isSlower = Math.abs(peak - otherPeak) > peakNoise * Math.max(peak, otherPeak); // false for NaN
+  return !isSlower && (one === other || withoutGeneration(one) === other || withoutGeneration(other) === one);
+}
+
+function withoutGeneration(machine: string): string {
+  return machine.replace(/-f\d+m\d+s\d+(?=-x\d+$)/, '');
+}
+
 const nothing: Omit<Row, keyof Labels | 'suite' | 'side' | 'status' | 'threads'> = {
   ms: Number.NaN,
   spread: Number.NaN,

@@ -6,8 +6,9 @@ import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { barChart } from '../bench/chart.ts';
 import { compare, isRegression, ratios } from '../bench/compare.ts';
+import { machineName } from '../bench/machine.ts';
 import { alternate, exponent, figure, quantile, ratio, type TimedSide } from '../bench/measure.ts';
-import { fromCsv, type Labels, type Row, row, toCsv } from '../bench/results.ts';
+import { fromCsv, isOneMachine, type Labels, peakKey, type Row, row, toCsv } from '../bench/results.ts';
 
 const labels: Labels = {
   op: 'pairwiseDistance',
@@ -175,6 +176,33 @@ test('more memory is a regression; on another machine, only a missed target is',
     [],
   );
   t.deepEqual(verdicts({ about: { machine: 'n' }, rows: [] }), [], 'a missing row');
+});
+
+test('one machine has one name and, within 10 %, one multiply-add peak', (t) => {
+  const run = (machine: string, peak?: number) => ({
+    about: { machine, ...(peak === undefined ? {} : { [peakKey]: `${peak} GFLOP/s` }) },
+    rows: [result({ ms: 10, spread: 0.01 })],
+  });
+  const isOne = (a: ReturnType<typeof run>, b: ReturnType<typeof run>) => {
+    t.is(isOneMachine(a, b), isOneMachine(b, a));
+    t.is(compare(a, b).length > 0, isOneMachine(a, b));
+    return isOneMachine(a, b);
+  };
+  t.true(isOne(run('epyc-f26m2s1-x2', 521.5), run('epyc-f26m2s1-x2', 480)));
+  t.false(isOne(run('epyc-f26m2s1-x2', 521.5), run('epyc-f26m2s1-x2', 231)), 'loaded');
+  t.false(isOne(run('epyc-f26m2s1-x2', 520), run('epyc-f25m1s1-x2', 520)), 'another generation');
+  t.false(isOne(run('epyc-f26m2s1-x2', 520), run('epyc-f26m2s1-x4', 520)), 'more cores');
+  t.true(isOne(run('epyc-x2', 517.8), run('epyc-f26m2s1-x2', 527)), 'an older row without the generation');
+  t.true(isOne(run('epyc-x2'), run('epyc-x2', 520)), 'an older row without the peak');
+  t.false(isOne(run('epyc-x2', 230.7), run('epyc-x2', 521.5)), 'rows that differ in their peak only');
+});
+
+test('the name of a machine has the generation of its CPU, if known', (t) => {
+  const info =
+    'vendor_id\t: AuthenticAMD\ncpu family\t: 26\nmodel\t\t: 2\nmodel name\t: AMD EPYC\nstepping\t: 1\n';
+  t.is(machineName('AMD EPYC', info, 2), 'amd-epyc-f26m2s1-x2');
+  t.is(machineName('Intel(R) Xeon(R) Processor @ 2.10GHz', '', 2), 'intel-xeon-x2');
+  t.is(machineName('Neoverse-N1', 'CPU part\t: 0xd0c\n', 4), 'neoverse-n1-x4');
 });
 
 test('a single call has no spread', (t) => {
