@@ -17,7 +17,7 @@ const [device = 'cuda', most = '1000000'] = process.argv.slice(2);
 const [views, dim] = [2, 128];
 const [warmUps, measured] = [3, 12];
 
-/** The same as in bench/peers/gpu.py. */
+/** The training steps to time: model, precision and batch size; bench/peers/gpu.py times the same ones. */
 const steps: readonly (readonly [model: keyof typeof vitConfigs, precision: Precision, batch: number])[] =
   Number(most) > 64
     ? [

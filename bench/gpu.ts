@@ -10,7 +10,7 @@ import { called, usageError } from './arguments.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** A measured side. */
+/** A measurement of horoball or of a peer, for one shape. */
 interface Timing {
   readonly side: string;
   readonly op: string;

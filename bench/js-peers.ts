@@ -79,7 +79,7 @@ export function needed<P extends object>(peer: P | string): P {
   return peer;
 }
 
-/** Every Poincaré distance by straightforward nested loops. */
+/** Computes every Poincaré distance by straightforward nested loops. */
 export function plainDistances(x: Matrix, y: Matrix, c: number, out: Float32Array): Float32Array {
   return eachPair(x, y, c, out, (a, b) => {
     let sum = 0;
@@ -91,7 +91,7 @@ export function plainDistances(x: Matrix, y: Matrix, c: number, out: Float32Arra
   });
 }
 
-/** The same with simsimd's squared distance per pair. */
+/** Computes every Poincaré distance from simsimd's squared distance of each pair. */
 export function simsimdDistances(
   simsimd: Simsimd,
   x: Matrix,
@@ -119,7 +119,7 @@ function rowsOf({ data, rows, cols }: Matrix): Float32Array[] {
   return Array.from({ length: rows }, (_, i) => data.subarray(i * cols, (i + 1) * cols) as Float32Array);
 }
 
-/** Gram matrix and asinh in tfjs, read back. */
+/** Computes every Poincaré distance in tfjs from a Gram matrix, and reads the result back. */
 export function tfjsDistances(tf: Tfjs, x: Matrix, y: Matrix, c: number): Float32Array {
   return tf.tidy(() => {
     const [a, b] = [x, y].map(({ data, rows, cols }) => tf.tensor2d(data as Float32Array, [rows, cols]));

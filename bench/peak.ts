@@ -3,7 +3,7 @@ import { entryArguments, inFreshProcess } from './fresh-process.ts';
 import { peakBytes } from './memory.ts';
 import { suites } from './suites/all.ts';
 
-/** The same, measured in a fresh process; NaN if the system does not report it. */
+/** Returns the peak memory of one call in bytes, measured in a fresh process; NaN if the system does not report it. */
 export async function peakElsewhere(suite: string, side: string, threads: number): Promise<number> {
   return (await inFreshProcess<number | null>(import.meta.url, suite, side, threads)) ?? Number.NaN;
 }

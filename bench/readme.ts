@@ -103,7 +103,7 @@ function ratioText({ ratio, ratioSpread, verdict }: Row): string {
   return `${digits(ratio)} ± ${Math.ceil(100 * ratioSpread)} %${missed}`;
 }
 
-/** Two significant digits. */
+/** Formats a number with two significant digits. */
 function digits(value: number): string {
   return value < 100 ? value.toPrecision(2) : number(Number(value.toPrecision(2)));
 }

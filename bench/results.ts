@@ -38,11 +38,11 @@ export interface Row extends Labels {
   readonly status: string;
   readonly threads: number;
   readonly ms: number;
-  /** See `Figure`. */
+  /** Spread of the rounds; see `Figure`. */
   readonly spread: number;
   /** Arithmetic actually performed per call, in 10^9 operations; empty if the call is bound by memory. */
   readonly gflop: number;
-  /** Rate of that arithmetic, in GFLOP/s. */
+  /** Floating-point operations per second, in GFLOP/s. */
   readonly gflops: number;
   /** Rate relative to the best sgemm of the same shape in the same run. */
   readonly share: number;
@@ -69,7 +69,7 @@ export interface Results {
 /** The key in {@link Results.about} of the machine's measured peak rate of float32 multiply-adds. */
 export const peakKey = 'multiply-add peak';
 
-/** That rate in GFLOP/s; NaN if it was not measured. */
+/** Returns the machine's peak rate in GFLOP/s; NaN if it was not measured. */
 export function peakOf({ about }: Results): number {
   return Number.parseFloat(about[peakKey] ?? '');
 }

@@ -106,9 +106,9 @@ const names = Object.keys(workloads) as Name[];
 
 interface Point {
   readonly ms: number;
-  /** Null for a single call. */
+  /** Spread of the rounds; null for a single call. */
   readonly spread: number | null;
-  /** Null if the system does not report it. */
+  /** Peak memory in bytes; null if the system does not report it. */
   readonly bytes: number | null;
 }
 

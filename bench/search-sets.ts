@@ -7,7 +7,7 @@ export interface SearchSet {
   readonly queries: Matrix<Float32Array>;
 }
 
-/** Numbers in [0, 1). */
+/** Returns the next pseudorandom number in [0, 1). */
 type Random = () => number;
 
 /** Marsaglia's xorshift generator, with the output multiplied (xorshift64* in 32 bits). */

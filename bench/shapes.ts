@@ -44,13 +44,13 @@ export const sop: BatchShape = { name: 'sop', classes: 450, views: 2, dim: 128 }
 export const ragged: RaggedShape = { name: 'ragged', rows: 900, most: 5, dim: 128 };
 export const raggedSmall: RaggedShape = { name: 'ragged-small', rows: 256, most: 5, dim: 128 };
 export const multiPositive: RaggedShape = { name: 'multi-positive', rows: 900, most: 30, dim: 128 };
-/** About the training classes of SOP. */
+/** One batch, and approximately as many proxies as SOP has training classes. */
 export const manyProxies: ProxyShape = { name: 'many-proxies', rows: 512, proxies: 10_000, dim: 128 };
 /** The published SOP test set. */
 export const retrieval: MatrixShape = { name: 'retrieval', rows: 60_502, dim: 128 };
 /** A test set with approximately CUB's class sizes. */
 export const cubTest: EvaluationShape = { name: 'cub-test', rows: 5924, dim: 128, perClass: 59 };
-/** The same for SOP. */
+/** A test set with approximately SOP's class sizes. */
 export const sopTest: EvaluationShape = { name: 'sop-test', rows: 60_502, dim: 128, perClass: 5 };
 /** Features of a ViT-S backbone. */
 export const vitS: MatrixShape = { name: 'vit-s', rows: 4096, dim: 384 };

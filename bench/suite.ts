@@ -12,7 +12,7 @@ export interface Same {
 export interface OwnSide {
   /** Unique within its suite; other sides name it in `against`. */
   readonly name: string;
-  /** Default `horoball`. */
+  /** Name of the side in the table; default `horoball`. */
   readonly side?: string;
   readonly labels: Labels;
   run(): unknown;

@@ -82,7 +82,7 @@ function cells(row: Row, peak: number): string[] {
   ];
 }
 
-/** Three significant digits. */
+/** Formats a number with three significant digits. */
 export function number(value: number): string {
   if (Number.isNaN(value)) return '';
   if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString('en');

@@ -23,7 +23,7 @@ export interface Setting {
   readonly model: SquareViT;
   readonly threads: number;
   readonly batch: number;
-  /** Holds `train` and `test`. */
+  /** The data set: a folder with the subfolders `train` and `test`. */
   readonly folder: string;
 }
 
@@ -75,7 +75,7 @@ class Network implements Disposable {
 /** horoball's networks and endless batches. */
 export class Ours implements AsyncDisposable {
   readonly #float: Network;
-  /** The same in bfloat16. */
+  /** The network whose backbone computes in bfloat16. */
   readonly #half: Network;
   readonly #loss: HybridLoss;
   readonly #batches: AsyncIterator<ImageBatch>;

@@ -170,7 +170,7 @@ function cpuFlags(): string {
   return existsSync('/proc/cpuinfo') ? readFileSync('/proc/cpuinfo', 'utf8') : '';
 }
 
-/** One measurement of either side. */
+/** A measurement of horoball or of a peer. */
 interface Side {
   readonly of: Operation;
   readonly side: string;

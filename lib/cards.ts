@@ -70,9 +70,9 @@ export interface GeometryCard {
   /** The parameters that enter the logit. Tied heads depend on c through the radius of their points. */
   readonly parameters: readonly LogitParameter[];
   readonly tiedParameters: readonly LogitParameter[];
-  /** Of the loss and its gradients, in a batch whose losses are not small. */
+  /** Errors of the loss and its gradients, in a batch whose losses are not small. */
   readonly tolerance: Accuracy;
-  /** The same for well separated classes: the rounding of a large logit is a relative error of the loss. */
+  /** Errors for well separated classes: the rounding of a large logit is a relative error of the loss. */
   readonly separated: Accuracy;
 }
 

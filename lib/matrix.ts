@@ -207,7 +207,7 @@ export function checkKept(
   throw coded('ERR_HOROBALL_DETACHED', `[${operation}] ${argument}: ${text}`, TypeError);
 }
 
-/** The same for a matrix that was checked when the call started. */
+/** Throws if the buffer of a matrix, which was checked when the call started, has been transferred since. */
 export function checkAttached(operation: string, argument: string, { data, rows, cols }: Matrix): void {
   checkKept(operation, argument, data, rows * cols);
 }

@@ -155,7 +155,7 @@ function* slopesOfPairs(
   return (yield* slopesAt(name, h, anchors, { ...how, metric, c: logits.c })).data;
 }
 
-/** The same for a block of anchors: by the angle if tied, otherwise `each` or the constant of the metric's card. */
+/** Returns the slopes for a block of anchors: by the angle if tied, otherwise `each` or the constant of the metric's card. */
 function* slopesOf(
   logits: Logits,
   cosine: Matrix<Float64Array>,

@@ -73,7 +73,7 @@ function clipped(z: Matrix<Float64Array>): { u: Matrix<Float64Array>; factors: n
   return { u, factors };
 }
 
-/** MAP@R on unseen classes. */
+/** Trains on a tree under a geometry, and returns MAP@R on unseen classes. */
 function trained(tree: Tree, geometry: 'hyperbolic' | 'euclidean', seed: number): number {
   const [train, test] = [partOf(tree, 0), partOf(tree, 1)];
   const next = random(seed, 0xa1);

@@ -57,7 +57,7 @@ const loss = (options: object) => ({ euclidean: x, hyperbolic: x, views: 2, c, .
 type Row = readonly [what: string, call: () => unknown, code: string, argument: string];
 
 const three = (rows: number) => matrix(new Float64Array(3 * rows).fill(0.1), rows, 3);
-/** The same case for the async and the sync variant. */
+/** Declares a case for the asynchronous and the synchronous variant of a call. */
 const bothVariants = (
   what: string,
   call: Variants,

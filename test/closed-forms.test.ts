@@ -19,11 +19,11 @@ import { accuracyOf, cards, forward, pointsOf } from './row-points.ts';
 import { close, eachClose, inner, relativeError } from './support.ts';
 import { allowed, coreError, referenceError } from './tolerances.ts';
 
-/** One rounding in float64. */
+/** Tolerance of one rounding in float64. */
 const rounding = allowed(Float64Array, coreError.rounding, coreError.rounding.float64);
-/** The rounding error of a few successive operations in float64. */
+/** Tolerance of a few successive operations in float64. */
 const composed = allowed(Float64Array, accuracyOf('dist0').value, referenceError.closedForms);
-/** Radii across every switch of the smooth functions. */
+/** Radii below and above every threshold at which the smooth functions change their formula. */
 const radii = Array.from({ length: 120 }, (_, i) => 10 ** (-9 + i / 12));
 
 /** The radial derivative of a map of vectors at u: <u, J u>/|u|^2. */

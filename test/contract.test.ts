@@ -49,7 +49,7 @@ for (const card of cards) {
           const inputs = pointsOf(card, type, 4, d, 1);
           const good = forward(card, inputs, { c: 1, compat });
           for (const place of inputs.keys()) {
-            if (card.inputs[place]!.name === 'weights') continue; // refused
+            if (card.inputs[place]!.name === 'weights') continue; // weights that are NaN are rejected
             const bad = forward(card, withNaN(inputs, place), { c: 1, compat });
             const want = good.data.map((value, at) =>
               isAffected(card, place, at, good.cols) ? Number.NaN : value,

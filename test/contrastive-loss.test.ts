@@ -41,7 +41,7 @@ function maskOf(
   return { indptr, indices };
 }
 
-/** Which pairs are positive, as options and as a function. */
+/** The positive pairs, as options of the loss and as a function of two row numbers. */
 interface Pairing {
   readonly options: Pick<ContrastiveLossOptions, 'labels' | 'positives'>;
   readonly refLabels?: ContrastiveLossOptions['labels'];

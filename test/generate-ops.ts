@@ -337,7 +337,7 @@ function rowsOf({ quantity, cards }: Stated, part: Parameters<typeof accuracyTab
   });
 }
 
-/** Both bounds, float64 first. */
+/** Formats the bounds of both element types, float64 first. */
 function bound({ float32, float64 }: Tolerance): string {
   const text = (x: number) => x.toExponential().replace('+', '');
   return `${text(float64)}, ${text(float32)}`;

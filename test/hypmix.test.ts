@@ -16,7 +16,7 @@ import { allowed, coreError, referenceError } from './tolerances.ts';
 
 const compat = 'hypmix';
 
-/** Every guard is reproduced exactly. */
+/** Tolerance of one rounding: every guard is reproduced exactly. */
 const rounding = allowed(Float64Array, coreError.rounding);
 
 test('norms are at least 1e-5, with no gradient below that', (t) => {

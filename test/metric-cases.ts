@@ -14,11 +14,11 @@ import { dot, norm } from './oracle.ts';
 import type { RealsType } from './support.ts';
 import { allowed } from './tolerances.ts';
 
-/** The name of the oracle's distance. */
+/** The name of a distance of the oracle: a metric, or `hypmix` for the published Poincaré distance. */
 export type MetricCase = Metric | 'hypmix';
 export const metricCases: readonly MetricCase[] = [...metrics, 'hypmix'];
 
-/** The options that select it. */
+/** Returns the options that select a distance in the core. */
 export function optionsOf(name: MetricCase, c: number): MetricOptions {
   return name === 'hypmix' ? { c, compat: name } : { c, metric: name };
 }
@@ -36,7 +36,7 @@ export function headOf(geometry: Geometry, inBall: Matrix, c: number): Matrix {
   return distance === null ? inBall : pointsOf(distance, inBall, c);
 }
 
-/** The Riemannian norm of a gradient at x, in the space of the points. */
+/** Returns the Riemannian norm of a gradient at x, in the space of the points. */
 export function lengthIn(
   points: MetricCard['points'],
   x: readonly number[],
@@ -62,16 +62,16 @@ export function lengthIn(
 /** Error bounds of a card, in one element type. */
 export type Limits = Readonly<Record<keyof Tolerances, number>>;
 
-/** The error bounds of a metric's card. */
+/** Returns the error bounds of a metric's card. */
 export function accuracyOf(name: MetricCase): Accuracy {
   const { tolerance, publishedTolerance } = cardOf(name);
   return name === 'hypmix' ? publishedTolerance! : tolerance;
 }
 
-/** The same for the CPU, in one element type. */
+/** Returns the error bounds of a metric's card in one element type. */
 export const limitsOf = (name: MetricCase, type: RealsType): Limits => limitsIn(type, accuracyOf(name));
 
-/** The error bounds in one element type. */
+/** Selects the bounds of one element type from a card's tolerances. */
 export function limitsIn(type: RealsType, { value, gradient, parameters }: Tolerances): Limits {
   return {
     value: allowed(type, value),
@@ -80,7 +80,7 @@ export function limitsIn(type: RealsType, { value, gradient, parameters }: Toler
   };
 }
 
-/** The same numbers in float64. */
+/** Returns a copy of a matrix in float64. */
 export function wide({ data, rows, cols }: Matrix): Matrix<Float64Array> {
   return matrix(Float64Array.from(data), rows, cols);
 }

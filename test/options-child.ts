@@ -3,7 +3,7 @@
 import { writeSync } from 'node:fs';
 import { type Callable, callables } from './wrong-arguments.ts';
 
-/** Arguments that are data and may have other properties. */
+/** Arguments that are data, not options, so they may have unknown properties; with the index of the argument. */
 const data: ReadonlySet<string> = new Set([
   'Batch.from 1',
   'ImageLoader 0',
@@ -34,7 +34,7 @@ const data: ReadonlySet<string> = new Set([
   'placeOf 0',
   'writeSafetensors 1',
 ]);
-/** Rejected with the code of run options. */
+/** Arguments whose unknown properties are rejected with `ERR_HOROBALL_CONFIG`. */
 const runOptions: ReadonlySet<string> = new Set(['Learner.create 0', 'parseConfig 0', 'train 0']);
 
 function say(text: string): void {

@@ -222,7 +222,7 @@ export interface HeadCase {
   readonly c: number;
   /** null: features are not clipped */
   readonly clip: number | null;
-  /** With the published guards. */
+  /** Whether to use the published guards; default false. */
   readonly hypmix?: boolean;
 }
 

@@ -8,7 +8,7 @@ export * from './vectors.ts';
 
 const guard = 1e-5;
 
-/** Distances by name of the metric. */
+/** The distance of two rows, by the name of the metric. */
 export const distances: Record<string, (x: readonly number[], y: readonly number[], c: number) => number> = {
   poincare: (x, y, c) => {
     const s = dot(minus(x, y), minus(x, y));
@@ -31,7 +31,7 @@ export function hypmixDistance(x: readonly number[], y: readonly number[], c: nu
   return (2 / Math.sqrt(c)) * Math.atanh(Math.min(hypmixRatio(x, y, c), 1 - guard));
 }
 
-/** The argument of its artanh, before the clamp. */
+/** Returns the argument of the artanh in {@link hypmixDistance}, before the clamp. */
 export function hypmixRatio(x: readonly number[], y: readonly number[], c: number): number {
   const xy = -dot(x, y);
   const xx = dot(x, x);

@@ -113,7 +113,7 @@ function random({ type, next }: Case, n: number, d: number): Matrix {
   return matrix(new type(n * d).map(next) as Reals, n, d);
 }
 
-/** <u, v> of every row, times lambda_x^2. */
+/** Returns the Riemannian inner product lambda_x^2 <u, v> of every row. */
 function metric(x: Matrix, u: Matrix, v: Matrix, c: number): number[] {
   const factors = conformalFactor.sync(x, { c }).data;
   return Array.from(factors, (factor, i) => {
@@ -277,7 +277,7 @@ identity('applying two matrices is applying their product', 10, (it) => {
   ];
 });
 
-/** Every row of x multiplied by m. */
+/** Returns every row of x multiplied by m. */
 function product(type: RealsType, m: Matrix, x: Matrix): Matrix {
   const rowOf = ({ data, cols }: Matrix, i: number) => data.subarray(i * cols, (i + 1) * cols);
   const data = new type(x.rows * m.rows);

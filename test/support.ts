@@ -35,7 +35,7 @@ export class Reference {
     return Float64Array.from(tensor.data as Float64Array, Number);
   }
 
-  /** All axes except the last are rows. */
+  /** Returns a tensor as a matrix whose rows are all axes except the last. */
   matrix(name: string, type: RealsType): Matrix {
     const cols = this.#file.tensors.get(name)!.shape.at(-1)!;
     const data = type.from(this.reals(name));
@@ -53,7 +53,7 @@ export interface RealsType {
 /** The element types under test. */
 export const types: readonly RealsType[] = [Float64Array, Float32Array];
 
-/** The sum of the products of corresponding elements. */
+/** Returns the sum of the products of corresponding elements. */
 export function inner(a: ArrayLike<number>, b: ArrayLike<number>): number {
   let sum = 0;
   for (let i = 0; i < a.length; ++i) sum += a[i]! * b[i]!;

@@ -10,24 +10,24 @@ import type { RealsType } from './support.ts';
 export const allowed = (type: RealsType, { float32, float64 }: Tolerance, ofReference = 0): number =>
   type === Float64Array ? float64 + ofReference : float32;
 
-/** Errors of the references with which results are compared. */
+/** Relative errors of the references with which results are compared. */
 export const referenceError = {
   /** Central differences of a formula, and the more accurate ones of a function that is nearly linear. */
   differences: 9e-8,
   /** Seven-point differences of formulas that are smooth on the scale of the step. */
   sevenPoints: 1e-9,
-  /** The same with the small steps that terms of logits times 1,000 need. */
+  /** Seven-point differences with the small steps that are needed if the logits are multiplied by 1,000. */
   steepTerms: 5e-8,
   fivePoints: 4e-8,
   nearlyLinear: 8e-9,
   /** Differences of an iterative mean of points that are 1e-4 from the rim. */
   differencesNearRim: 1e-5,
-  /** geoopt and the published code. */
+  /** Results of geoopt, and of the published code. */
   geoopt: 2e-12,
   published: 9e-12,
-  /** The layers of the published code, with its guards. */
+  /** Results of the layers of the published code, with its guards. */
   layers: { float32: 1e-5, float64: 1e-9 },
-  /** pytorch-metric-learning. */
+  /** Losses of pytorch-metric-learning. */
   metricLearning: { float32: 1e-5, float64: 1e-11 },
   /** Published formulas without guards against cancellation, near the rim and near the origin. */
   unguarded: 9e-10,
@@ -46,7 +46,7 @@ export const referenceError = {
 
 /** Bounds of results of the core that have no card. */
 export const coreError = {
-  /** The same terms, divided or added differently. */
+  /** Results that differ only in the order of additions, or in how a division is written. */
   rounding: { float32: 2e-7, float64: 1e-15 },
   /** Gromov's delta: from points and distances, per largest distance, and on a device compared with the CPU. */
   delta: { float32: 1e-6, float64: 1e-12 },
@@ -84,7 +84,7 @@ export const networkError = {
   headCurvature: 1e-5,
   /** An update of the optimizer with its groups, compared with PyTorch. */
   updates: 1e-3,
-  /** Norms of unit rows. */
+  /** Norms of unit rows, compared with 1. */
   unit: 1e-5,
   /** Sums over a tensor's elements in float64, per element. */
   checksum: 1e-9,
@@ -94,7 +94,7 @@ export const networkError = {
   deviceCurvature: 2e-2,
   /** Exported weights stored in 16 or 8 bits, in the browser's runtime. */
   stored: 1e-3,
-  /** Products in bfloat16. */
+  /** Results of matrix products in bfloat16. */
   bfloat16: 2e-2,
   /** Recall@1 after training on a device, compared with the CPU. */
   deviceRecall: 0.15,
@@ -108,7 +108,7 @@ export const peerError = {
   /** Losses by pairs, and losses against proxies, whose logits are 32 times a cosine. */
   loss: 1e-5,
   proxyLoss: 1e-4,
-  /** Gromov's delta. */
+  /** Gromov's delta of the peer. */
   delta: 1e-5,
   /** Indices of neighbors, which are equal. */
   ranking: 0,

@@ -1,4 +1,4 @@
-/** Rows of numbers. */
+/** A matrix as nested arrays, one per row. */
 export type Table = readonly (readonly number[])[];
 
 /** Cuts a row-major array into rows. */

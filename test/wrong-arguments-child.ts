@@ -8,7 +8,7 @@ import { type Callable, callables } from './wrong-arguments.ts';
 import { WrongValueError, wrongValues } from './wrong-values.ts';
 
 const [, , seed = '1', seconds = '10', only = ''] = process.argv;
-/** A longer call counts as hanging; valid ones take milliseconds. */
+/** Time limit of a call in seconds. A longer call counts as hanging; valid calls take milliseconds. */
 const mostSeconds = 20;
 
 interface Case {
@@ -26,7 +26,7 @@ function say(text: string): void {
 /** A position for a wrong value, and a function that puts it there. */
 type Place = [at: string, put: (into: unknown, wrong: unknown) => unknown];
 
-/** Ways to put a wrong value somewhere into a valid one. */
+/** Lists the positions in a valid value at which a wrong value can replace a part. */
 function places(value: unknown): Place[] {
   if (value instanceof Map) {
     const [key, entry] = [...value][0] ?? [];

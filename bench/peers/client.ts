@@ -25,7 +25,7 @@ export interface PeerOptions {
   readonly geoopt?: string | undefined;
   /** Interpreter that has the packages; default bench/peers/.venv, made by `npm run bench:peers`. */
   readonly python?: string | undefined;
-  /** Default `wall`. */
+  /** The clock: `wall` (default) or `cpu`. */
   readonly clock?: string | undefined;
   /** Returns freed memory to the system immediately, so that peaks are accurate; makes calls slower. */
   readonly trim?: boolean | undefined;
@@ -47,7 +47,7 @@ interface Answer {
 export interface PreparedPeer extends TimedSide {
   readonly probe: readonly number[];
   readonly note: string;
-  /** Bytes above what the process held. */
+  /** Returns the peak memory of one call in bytes, above what the process held before. */
   peak(): Promise<number>;
 }
 

@@ -109,7 +109,7 @@ function distanceGeometries(): [Geometry, Metric][] {
   );
 }
 
-/** Points of the ball as a metric takes them. */
+/** Converts points of the ball to the space of a metric: the ball, or the hyperboloid. */
 function headOf(metric: Metric, inBall: Matrix): Matrix {
   const { points } = metricCard(metric);
   return points === 'hyperboloid' ? poincareToLorentz.sync(inBall, { c: lossSettings.c }) : inBall;
@@ -165,7 +165,7 @@ function lossPeers(
   ];
 }
 
-/** The value and the sizes of the gradients. */
+/** Returns the loss and the norms of the gradients. */
 function summary({ loss, gradEuclidean, gradHyperbolic }: LossResult): number[] {
   const sizes = [gradEuclidean, gradHyperbolic].filter((g) => g !== undefined && dot(g.data, g.data) > 0);
   return [loss, ...sizes.map((g) => Math.sqrt(dot(g!.data, g!.data)))];

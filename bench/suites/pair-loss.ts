@@ -163,7 +163,7 @@ function peersOf(loss: string, rows: number, about: (over: Partial<Labels>) => L
   ];
 }
 
-/** The value and the sizes of the gradients. */
+/** Returns the loss and the norms of the gradients. */
 function summary({ loss, gradEuclidean, gradHyperbolic }: ContrastiveLossResult): number[] {
   const sizes = [gradEuclidean, gradHyperbolic].flatMap((g) =>
     g === undefined ? [] : [Math.sqrt(dot(g.data, g.data))],

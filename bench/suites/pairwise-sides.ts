@@ -91,7 +91,7 @@ export class Sides {
     };
   }
 
-  /** Half of the product suffices, with the same result. */
+  /** Distances within one set: half of the matrix product suffices, with the same result. */
   withItself(): Checked {
     const { x } = this.#points;
     const over = { shape: `${this.#shape.name}, y = x` };
@@ -131,7 +131,7 @@ export class Sides {
     };
   }
 
-  /** As in autograd: the distances, then their gradients. */
+  /** Computes the distances, then their gradients, as autograd does. */
   both(metric: Metric, type: Type): Checked {
     const back = this.backward(metric, type);
     const { x, y } = back;
@@ -201,7 +201,7 @@ function size({ data }: Matrix): number {
   return Math.sqrt(sum);
 }
 
-/** The same points in hyperboloid coordinates, the time coordinate first. */
+/** Converts points of the ball to hyperboloid coordinates, the time coordinate first. */
 function onSheet({ data, rows, cols }: Matrix, c: number): Matrix {
   const out = reals(data instanceof Float64Array ? 'float64' : 'float32', rows * (cols + 1));
   for (let i = 0; i < rows; ++i) {

@@ -17,7 +17,7 @@ export function products(
   return productNames.map((name) => ({ name, labels, params: {}, inputs: { ...inputs }, flops, ...over }));
 }
 
-/** The same numbers in another type. */
+/** Copies a matrix into an array of another element type. */
 export function asType({ data, rows, cols }: Matrix, type: Type): Matrix {
   const out = reals(type, data.length);
   out.set(data);

@@ -103,7 +103,7 @@ function peerOf(loss: Loss, about: (over: Partial<Labels>) => Labels): PeerSide 
   };
 }
 
-/** The value, and the sizes of the gradients in the batch and in the proxies. */
+/** Returns the loss, and the norms of the gradients with respect to the batch and the proxies. */
 function summary(
   { loss, gradEuclidean, gradRefEuclidean }: ContrastiveLossResult,
   { loss: name, euclidean, ref }: CheckedPairLoss['options'],

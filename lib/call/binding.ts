@@ -22,10 +22,11 @@ export interface Core extends PlacedCalls {
   readonly rowCall: readonly string[];
   /** Index in `callBuffer` at which the elements of a short call begin. */
   readonly shortData: number;
-  /** A row-wise operation: its numbers (lib/row/call.ts), three inputs, the output. */
+  /** Computes a row-wise operation from its numbers (lib/row/call.ts), three inputs and the output. */
   row(numbers: Float64Array, ...rest: [...Three, out: Reals]): Outcome;
   /**
-   * The same with a cotangent, three output gradients, and the gradients with respect to c and the card's parameter.
+   * Computes the gradients of a row-wise operation from its numbers, three inputs, the cotangent, three output gradients, and
+   * the gradients with respect to c and the card's parameter.
    */
   rowVjp(
     numbers: Float64Array,

@@ -179,7 +179,7 @@ function resultOf(machine: Machine, callee: PickleValue, args: PickleValue): Pic
   return callee.call(args, machine.charge);
 }
 
-/** NEWOBJ_EX: the same with keyword arguments. */
+/** NEWOBJ_EX: calls a class with positional and keyword arguments. */
 function callWithKeywords(machine: Machine): void {
   const keywords = machine.pop();
   const args = machine.pop();

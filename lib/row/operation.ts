@@ -170,7 +170,7 @@ export function prepareAs<T extends Reals>(
   return call as Prepared<DenseMatrix<T>>;
 }
 
-/** Prepares the gradients of the operation `name` in the same way. */
+/** Prepares the gradients of the operation `name`; errors start with `caller`. */
 export function prepareVjpAs(
   caller: string,
   name: string,

@@ -23,7 +23,7 @@ constexpr double kNear = 0.01;
 // Below this fraction, a float32 product of many columns has lost more digits than an accurate distance allows.
 constexpr double kFair = 0.1;
 
-// The same for minkowski rows: their time coordinates enter the product and are then added with the opposite sign, so their
+// Both fractions for minkowski rows: their time coordinates enter the product and are then added with the opposite sign, so their
 // rounding errors count more than once.
 constexpr double kNearMinkowski = 4 * kNear;
 constexpr double kFairMinkowski = 1.5 * kFair;

@@ -257,7 +257,7 @@ class Exports {
     return {};
   }
 
-  // The same, with the new resources before the arguments.
+  // Binds the arguments as train::with_arguments does, with the new resources before them.
   template <class F, class... P, class... Made>
   static auto with_arguments(Arguments& in, F work, Types<P...> types,
                              const std::tuple<std::shared_ptr<Made>...>& made) {

@@ -251,8 +251,8 @@ test('invalid sources are rejected in one sentence', async (t) => {
   const broken = Buffer.from(whole);
   broken.fill(0xff, 200, 400); // changes a byte inside the graph, but not the length
   await writeFile(cut, broken);
-  await refused(cut, 'ERR_HOROBALL_FORMAT'); // the checksum
-  await writeFile(cut, broken.subarray(0, whole.lastIndexOf('horoball.crc32') - 4)); // without it
+  await refused(cut, 'ERR_HOROBALL_FORMAT'); // the checksum is wrong
+  await writeFile(cut, broken.subarray(0, whole.lastIndexOf('horoball.crc32') - 4)); // without the checksum
   await refused(cut, 'ERR_HOROBALL_RUNTIME');
 });
 

@@ -13,7 +13,7 @@ export interface Circumstances {
   folder: string;
   /** Duration of an undisturbed command in ms. */
   tookMs: number;
-  /** From 0 to 1. */
+  /** Returns a pseudorandom number from 0 to 1. */
   random: () => number;
 }
 

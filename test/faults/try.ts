@@ -15,7 +15,7 @@ export interface Prepared {
   readonly command: FaultyCommand;
   readonly folder: string;
   readonly expected: unknown;
-  /** How often each operation is called. */
+  /** Number of calls of each operation in the undisturbed command. */
   readonly counts: ReadonlyMap<string, number>;
   [Symbol.asyncDispose](): Promise<void>;
 }

@@ -30,7 +30,7 @@ import { plan, result } from '../train/study/synthetic-study.ts';
 export interface FuzzTarget {
   /** Prepares the folder in which a mutated input replaces `file`. */
   file: string;
-  /** Valid inputs. */
+  /** Returns the valid inputs that are mutated. */
   originals(folder: string): Promise<Buffer[]>;
   read(path: string): Promise<unknown>;
   /** Whether inputs are JSON; otherwise they are changed as bytes only. */

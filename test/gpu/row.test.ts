@@ -42,7 +42,7 @@ for (const card of cards) {
       const inputs = pointsOf(card, Float32Array, 4, 33, 1);
       const good = forward(card, inputs, options);
       for (const place of inputs.keys()) {
-        if (card.inputs[place]!.name === 'weights') continue; // refused
+        if (card.inputs[place]!.name === 'weights') continue; // weights that are NaN are rejected
         const bad = forward(card, withNaN(inputs, place), options);
         const want = good.data.map((v, at) => (isAffected(card, place, at, good.cols) ? Number.NaN : v));
         t.deepEqual(bad.data, want, card.inputs[place]!.name);

@@ -11,7 +11,7 @@ import type { Ending } from './read-child.ts';
 
 const test = ava.serial;
 const child = join('dist', 'test', 'io', 'read-child.js');
-/** CPU time in milliseconds, and memory in MB. */
+/** Limits per file: CPU time in milliseconds, and memory in MB. */
 const [mostCpu, mostMemory] = [1000, 300];
 let folder = '';
 ava.before(async () => {

@@ -17,7 +17,7 @@ test.before(async () => {
 });
 test.after.always(() => rm(folder, { recursive: true, force: true }));
 
-/** CPU time in milliseconds. */
+/** Returns the CPU time of `work` in milliseconds. */
 async function timed(work: () => unknown): Promise<number> {
   const before = process.cpuUsage();
   await work();

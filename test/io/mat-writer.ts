@@ -49,7 +49,7 @@ export class MatWriter {
     return this.matrix(1, [1, value.length], name, ...value.map((each) => this.value(each)));
   }
 
-  /** An array of a MATLAB class, with its content. */
+  /** Encodes an array of the MATLAB class with the number `kind`; `content` is the elements after the name. */
   matrix(kind: number, shape: number[], name: string, ...content: Buffer[]): Buffer {
     const flags = this.element(uint32, this.words(kind, 0));
     const dimensions = this.element(int32, this.words(...shape));
@@ -77,7 +77,7 @@ export class MatWriter {
     return this.matrix(2, [1, rows.length], name, width, this.element(int8, names), ...values);
   }
 
-  /** A tagged run of bytes. */
+  /** Encodes an element: a tag, the bytes, and padding to a multiple of 8 bytes. */
   element(type: number, bytes: Buffer): Buffer {
     return Buffer.concat([this.words(type, bytes.length), bytes, Buffer.alloc((8 - (bytes.length % 8)) % 8)]);
   }

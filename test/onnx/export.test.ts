@@ -63,7 +63,7 @@ async function onnxOutputs(
   return Object.fromEntries(Object.entries(got).map(([name, { data }]) => [name, data]));
 }
 
-/** z = W f + b in float64. */
+/** Returns the head's projection z = W f + b of each feature f, in float64. */
 async function logits(model: Embedder, body: ArrayLike<number>): Promise<number[][]> {
   const state = await model.state();
   const { data, shape } = state.get('head.weight')!;
@@ -75,7 +75,7 @@ async function logits(model: Embedder, body: ArrayLike<number>): Promise<number[
 /** The outputs of the training layer, by their names in the ONNX file. */
 const names = { pooler_output: 'body', image_embeds: 'euclidean', hyperbolic: 'hyperbolic' } as const;
 
-/** RGB bytes as the network's input. */
+/** Converts RGB bytes to the network's input. */
 function planesOf(
   images: Uint8Array,
   size: number,

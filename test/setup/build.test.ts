@@ -41,7 +41,7 @@ test("a build's progress is read from Make and from Ninja", (t) => {
   const ninja = buildProgress(2);
   t.deepEqual(ninja('[3/25] Building CXX object x.o'), [3, 25]);
   t.is(ninja('-- Configuring done'), undefined);
-  const make = buildProgress(2); // Ninja prints commands when they start: two are still running
+  const make = buildProgress(2); // Make prints commands when they start: two are still running
   t.deepEqual(make('[ 11%] Building CXX object a.o'), [0, 100]);
   t.deepEqual(make('[ 22%] Building CXX object b.o'), [0, 100]);
   t.deepEqual(make('[ 33%] Building CXX object c.o'), [11, 100]);

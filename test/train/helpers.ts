@@ -4,7 +4,7 @@ import { HybridLoss } from '../../lib/train/lane/loss.ts';
 import { Batch } from '../../lib/train/lane/tensor.ts';
 import type { EmbedderOptions, HybridLossOptions, NamedTensor } from '../../lib/train/lane/types.ts';
 
-/** |a - b| / |b| over all elements. */
+/** Returns |a - b| / |b|, the relative error of `a` over all elements. */
 export function relativeError(a: ArrayLike<number>, b: ArrayLike<number>): number {
   if (a.length !== b.length) return Infinity;
   let [difference, size] = [0, 0];
@@ -41,7 +41,7 @@ export function tinyEmbedder(options: Partial<EmbedderOptions> = {}): Promise<Em
   return Embedder.create({ model: tinyViT, head: 'hypmix', dim: 6, clipR: 2.3, c: 0.1, seed: 5, ...options });
 }
 
-/** Random images for that model. */
+/** Random images of the size that {@link tinyEmbedder} expects. */
 export function randomImages(count: number, seed = 1, size: number = tinyViT.imgSize): Uint8Array {
   const next = random(seed);
   return Uint8Array.from({ length: count * size * size * 3 }, () => 256 * next());

@@ -17,7 +17,7 @@ struct LogSums {
   T *top, *total, *first, *positive;
 };
 
-// The same for the rows or the columns of one tile.
+// The arrays top, total and first of LogSums, for the rows or the columns of one tile.
 template <class T>
 struct TileSums {
   T top[kBlock<T>], total[kBlock<T>], first[kBlock<T>];

@@ -85,7 +85,7 @@ struct BlockMap {
   bool meets(const BlockPair& pair) const { return is_own(pair.i) || is_own(pair.j); }
   // Whether another rank also processes the pair.
   bool is_shared(const BlockPair& pair) const { return !is_own(pair.i) || !is_own(pair.j); }
-  // The same pair, with a block of this rank first.
+  // The pair in the order in which a block of this rank is first.
   BlockPair directed(const BlockPair& pair) const {
     return is_own(pair.i) ? pair : BlockPair{pair.j, pair.i, pair.round};
   }

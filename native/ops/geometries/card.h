@@ -20,8 +20,8 @@ namespace {
 // The accuracy of most cards, for the loss and its gradients in a batch in which no row has a small loss.
 constexpr Accuracy kLossAccuracy = {{{1e-6, 1e-14}, {3e-6, 1e-12}, {3e-6, 1e-12}},
                                     {{1e-5, 1e-11}, {1e-5, 1e-11}, {1e-4, 1e-10}}};
-// The same for a batch of well separated classes: a logit of 70, rounded to the element type, has an error of
-// 70 * 2^-24, which becomes a relative error of the loss.
+// The accuracy for a batch of well separated classes: a logit of 70, rounded to float32, has an error of 70 * 2^-24,
+// which becomes a relative error of the loss.
 constexpr Accuracy kSeparatedAccuracy = {{{2e-5, 2e-13}, {2e-5, 1e-11}, {2e-5, 1e-11}},
                                          {{1e-4, 1e-11}, {1e-4, 1e-11}, {1e-3, 1e-10}}};
 

@@ -56,7 +56,7 @@ test('over many epochs, all classes and samples are drawn equally often', (t) =>
   const drawn = new Uint32Array(labels.length);
   for (let epoch = 0; epoch < 2000; epoch++)
     for (const batch of sampler.epoch(epoch)) for (const i of batch) drawn[i]!++;
-  const expected = (2000 * 2 * 6) / labels.length; // 6 of the 7 classes fit into the two batches of an epoch
+  const expected = (2000 * 2 * 6) / labels.length; // 6 of the 7 classes fit in the two batches of an epoch
   for (const count of drawn) t.true(Math.abs(count - expected) < 5 * Math.sqrt(expected), String(count));
 });
 

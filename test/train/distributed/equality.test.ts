@@ -20,7 +20,7 @@ test.after.always(async (t) => {
   await t.context.remove();
 });
 
-/** With 4 ranks: one case of each option. */
+/** Names of the cases that also run with 4 ranks: one for each option. */
 const withFour = [
   'hybrid-hypmix-plain',
   'hybrid-hyp-vit-learned',

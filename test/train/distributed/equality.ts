@@ -42,7 +42,7 @@ const oneBlock = JSON.stringify({
   global_pool: 'avg',
 });
 
-/** Every geometry, head and option, `steps` steps each. */
+/** Returns a case for every geometry, head and option, each of `steps` training steps. */
 export function allCases(path: string, steps: number): Case[] {
   const epochs = Math.ceil(steps / 2); // 16 training classes, 8 per batch
   const common = { ...tinyRun, model: oneBlock, path, ep: epochs, eval_ep: `[${epochs}]`, lr: 1e-4, bs: 16 };

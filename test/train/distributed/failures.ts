@@ -11,7 +11,7 @@ import { integer, random, uniform } from '../../../lib/random.ts';
 import { horoball, type Running, start } from '../../cli/run.ts';
 import { classNames, temporary, tinyRun, writeImages } from '../tiny-data.ts';
 
-/** SIGKILL, SIGSTOP, or no more memory for tensors. */
+/** How a rank fails: SIGKILL, SIGSTOP, or a failed allocation of a tensor. */
 export type Failure = 'killed' | 'stopped' | 'out of memory';
 
 /** Ranks of a run: the failing one and two others. */
@@ -22,7 +22,7 @@ const steps = 80;
 export interface Outcome {
   /** Seconds from the failure to the end of each of the other ranks. */
   seconds: number[];
-  /** What the launcher printed about the failure. */
+  /** The message of the launcher about the failure. */
   sentence: string;
   restarts: number;
   weights: Buffer;

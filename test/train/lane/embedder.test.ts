@@ -19,7 +19,7 @@ function rowsOf(data: Float32Array, width: number): number[][] {
   ]);
 }
 
-/** z = W f + b in float64. */
+/** Returns the head's projection z = W f + b of each feature f, in float64. */
 async function project(model: Embedder, body: Float32Array): Promise<number[][]> {
   const state = await model.state();
   const weight = rowsOf(values(state, 'head.weight'), tinyViT.embedDim);

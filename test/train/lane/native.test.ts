@@ -90,7 +90,7 @@ test('canceled work rejects with the reason of the signal; other errors are unch
 const run = promisify(execFile);
 const module_ = fileURLToPath(new URL('../../../lib/train/lane/native.js', import.meta.url));
 
-/** What `torchInfo` throws in a process with this LIBTORCH. */
+/** Returns the error of `torchInfo` in a process with this value of LIBTORCH. */
 async function failure(libtorch: string): Promise<{ code: string; message: string; available: boolean }> {
   const code = `const { torchAvailable, torchInfo } = await import(${JSON.stringify(module_)});
     const available = torchAvailable();

@@ -94,7 +94,7 @@ try {
       const ended = await live(args, uniform(next, 0, tookMs[variant]!));
       if (!ended) at.push(await stepsOf(join(runs, name)));
       else if (at.length > 0) break;
-      else await rm(join(runs, name), { recursive: true }); // it ended before the kill, so try again
+      else await rm(join(runs, name), { recursive: true }); // the run ended before the kill, so it is repeated
     }
     await live(args, null);
     const got = await comparableFiles(join(runs, name));

@@ -5,7 +5,7 @@ test('the clock starts with the first item', (t) => {
   const pace = new Pace(30_000);
   pace.update(0, 0, 100);
   t.is(pace.perSecond, null);
-  pace.update(60_000, 1, 100); // a minute of preparation
+  pace.update(60_000, 1, 100); // preparation takes one minute
   t.is(pace.secondsLeft, null);
   pace.update(61_000, 11, 100);
   t.is(pace.perSecond, 10);
@@ -21,8 +21,8 @@ test('resumed work counts from its first update', (t) => {
 
 test('the average covers recent updates only', (t) => {
   const pace = new Pace(10_000);
-  for (let i = 0; i <= 20; i++) pace.update(i * 1000, 1 + i, 1000); // one per second
-  for (let i = 1; i <= 20; i++) pace.update(20_000 + i * 1000, 21 + 10 * i, 1000); // ten per second
+  for (let i = 0; i <= 20; i++) pace.update(i * 1000, 1 + i, 1000); // one item per second
+  for (let i = 1; i <= 20; i++) pace.update(20_000 + i * 1000, 21 + 10 * i, 1000); // ten items per second
   t.is(pace.perSecond, 10);
 });
 

@@ -14,7 +14,7 @@ test("accepts only the folder's own study, and only one process at a time", asyn
   t.teardown(remove);
   const folder = await StudyFolder.open(path, plan());
   await t.throwsAsync(StudyFolder.open(path, plan(true)), { code: 'ERR_HOROBALL_SWEEP_EXISTS' });
-  await writeFile(join(path, 'lock'), `${process.ppid}\n`); // a running process other than this one
+  await writeFile(join(path, 'lock'), `${process.ppid}\n`); // the parent process, which is running
   await t.throwsAsync(folder.lock(), {
     code: 'ERR_HOROBALL_SWEEP_RUNNING',
     message: new RegExp(`${process.ppid}`),

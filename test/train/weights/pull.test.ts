@@ -103,7 +103,7 @@ test('ignores an invalid note of a download, and downloads the file again', asyn
     t.deepEqual([pulled.sha256, pulled.fresh], [hash, true], note.slice(0, 80));
     t.deepEqual(at.ranges.filter(Boolean), [], 'the download does not continue');
   }
-  // The same for the record of a finished download.
+  // Damaged records of a finished download are handled in the same way.
   for (const record of [
     'null',
     JSON.stringify({ url, bytes: -1, sha256: hash, checked: 'host' }),

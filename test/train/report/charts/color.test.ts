@@ -29,7 +29,7 @@ test('a geometry has the same color on every page, and different arms have diffe
   ]);
   t.is(twice[0], hyperbolic);
   t.is(new Set(twice).size, 6);
-  // as in the legends of the pages
+  // Reads the name and the color of each entry of the legends.
   const colored = (page: string): string[][] =>
     [...page.matchAll(/background:(var\(--line-\d\))"><\/i>(\w+)</g)].map(([, color, name]) => [
       name!,
