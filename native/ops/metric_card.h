@@ -35,7 +35,9 @@ struct MetricInfo {
   const char* domain;
   Points points = Points::anywhere;
   bool curved = false;  // whether c enters the formula
-  double slope = 0;     // norm of the distance's gradient in the metric's own space; 0 if it is not constant
+  // Norm of the distance's gradient in the metric's own space; 0 if it is not constant. The triangle inequality need not
+  // hold then.
+  double slope = 0;
   Accuracy tolerance = kMetricAccuracy;
 };
 

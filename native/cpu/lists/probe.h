@@ -187,7 +187,8 @@ class Probe {
         const V reached = max(straight * V(kDown) - V::load(fact[kReach] + at), zero);
         const V rank = reached * reached * V::load(fact[kLightest] + at) * safe;
         V bound = card_.distance(rank, own, one) * safe;
-        if constexpr (Card::kBounded) {
+        // Only a distance along shortest paths obeys the triangle inequality.
+        if constexpr (Card::kBounded && Card::kInfo.slope > 0) {
           const V curved = card_.distance(straight * straight * V(kDown), own, center) * safe;
           bound = max(curved - V::load(fact[kRadius] + at), bound);
         }
