@@ -75,6 +75,16 @@ test('project keeps points inside the margin and moves the others to it', (t) =>
   eachClose(t, project.sync(x, { c, margin: 0.5 }).data.slice(0, 1), [0.25], limit, 'margin 0.5');
 });
 
+test('1 - c|x|^2 is exact near the rim, wherever the last coordinate of a row is', (t) => {
+  const [x, limit] = [1 - 2 ** -30, accuracyOf('conformalFactor').value.float64];
+  for (const cols of [1, 2, 3, 4, 5, 7, 8, 9, 17]) {
+    const row = new Float64Array(cols);
+    row[cols - 1] = x;
+    const got = conformalFactor.sync(matrix(row, 1, cols), { c: 1 });
+    close(t, got.data, [2 / ((1 - x) * (1 + x))], limit, `${cols} columns`);
+  }
+});
+
 test('a long step or a distant point rounds onto the rim, not beyond it', (t) => {
   for (const c of [0.01, 1, 100]) {
     const x = matrix(Float64Array.of(0.1, 0.2), 1, 2);

@@ -188,6 +188,20 @@ export const mutants: readonly Mutant[] = [
     'constexpr double kNear = 0;',
   ]),
   ...at(
+    'native/cpu/pairwise/pairwise.h',
+    'pairwise',
+    ['if (same_ && j + kCols <= i) continue;', 'if (same_ && j < i) continue;'],
+    ['min(x_rows_.rows - i, kTileRows)', 'min(x_rows_.rows - i, kTileRows - 1)'],
+  ),
+  ...at('native/cpu/pairwise/differences.h', 'pairwise contract', [
+    'if (negative[l] < 0) s[l] = direct(sides, i, j + l);',
+    '',
+  ]),
+  ...at('native/cpu/pairwise/vjp.h', 'pairwise metric-slopes', [
+    'if (any(near)) add_near(weight, far, row, column, real);',
+    '',
+  ]),
+  ...at(
     'native/cpu/select/collector.h',
     'retrieval scale',
     ['if (counts[i] > k) halve(i);', ''],
@@ -257,5 +271,25 @@ export const mutants: readonly Mutant[] = [
   ),
   ...at('native/image/resample.cc', 'image/resample', ['a.flip ? a.size - 1 - x : x', 'x']),
   ...at('native/bind/calls.h', 'hostile call/binding-calls', ['a.k <= a.gallery.rows && ', '']),
+  // The training addon.
+  ...at(
+    'native/torch/hard_negatives.cc',
+    'train/lane/hard-negatives',
+    ['share - beta_ * std::exp', 'share + beta_ * std::exp'],
+    ['std::log(static_cast<double>(values_.size()))', '0'],
+    ['slopes_.row(anchor)[positive] -= w;', ''],
+  ),
+  ...at(
+    'native/torch/pair_loss.cc',
+    'train/lane/loss train/lane/proxies',
+    ['variant.options.proxies_are_anchors ? batch : others', 'others'],
+    ['pairs.margin = variant.options.margin;', ''],
+  ),
+  // CUDA kernels, emulated.
+  ...at('native/cuda/pairwise/vjp.cu', 'gpu/pairwise', [
+    'const T far = is_near ? T(0) : weight;',
+    'const T far = weight;',
+  ]),
+  ...at('native/cuda/select/nearest.h', 'gpu/pairwise', ['(d == other && i < j)', '(d == other && i > j)']),
   ...at('native/node/file_lock.cc', 'io/lock', ['LOCK_EX : LOCK_SH', 'LOCK_SH : LOCK_SH']),
 ];

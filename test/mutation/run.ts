@@ -6,15 +6,25 @@ import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { transform } from 'esbuild';
+import type { AddonRecord } from '../../lib/setup/record.ts';
 import { type Mutant, mutants, undetectable } from './mutants.ts';
 
 const run = promisify(execFile);
 const folder = resolve('build', 'mutation');
 const tree = join(folder, 'tree');
 const resultFile = join(folder, 'results.json');
-const isNative = ({ file }: Mutant): boolean => file.startsWith('native/');
+/** What a fault is built into: TypeScript, the core, the core with emulated CUDA kernels, or the training addon. */
+type Part = 'lib' | 'core' | 'emulated' | 'train';
+function partOf({ file }: Pick<Mutant, 'file'>): Part {
+  if (file.startsWith('native/torch/')) return 'train';
+  if (file.startsWith('native/cuda/')) return 'emulated';
+  return file.startsWith('native/') ? 'core' : 'lib';
+}
+/** Where the tests load the training addon from. */
+const addonFolder = join('native', 'torch', 'build', 'Release');
 /** Compiles only the baseline level, because all SIMD levels share the formulas. */
 const levelOption = '-DHOROBALL_BASELINE_ONLY=ON';
 const timeoutMs = 15 * 60_000;
@@ -22,26 +32,37 @@ const timeoutMs = 15 * 60_000;
 type Verdict = 'found' | 'not found' | 'does not compile';
 
 /** A copy of the sources and of their build output. */
-async function copyTree(withNative: boolean): Promise<void> {
+async function copyTree(parts: ReadonlySet<Part>): Promise<void> {
   await mkdir(tree, { recursive: true });
   for (const name of ['native', 'lib', 'test', 'dist', 'package.json', 'CMakeLists.txt', 'tsconfig.json']) {
     await rm(join(tree, name), { recursive: true, force: true });
     await cp(name, join(tree, name), { recursive: true, filter: (from) => !from.includes('torch/build') });
   }
-  await mkdir(join(tree, 'native', 'torch'), { recursive: true });
-  for (const name of ['node_modules', 'native/torch/build', 'bench'])
+  await cp(addonFolder, join(tree, addonFolder), { recursive: true });
+  for (const name of ['node_modules', 'bench'])
     await symlink(resolve(name), join(tree, name)).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'EEXIST') throw error;
     });
   await mkdir(join(tree, 'build', 'Release'), { recursive: true });
   await cp(join('build', 'Release', 'core.node'), join(tree, 'build', 'Release', 'core.node'));
-  if (withNative) await build();
+  for (const part of parts) await build(part);
 }
 
-async function build(): Promise<void> {
+async function build(part: Part): Promise<void> {
+  if (part === 'lib') return;
+  if (part === 'train') return await buildAddon();
   const out = join(folder, 'core');
   await run('cmake', ['-S', tree, '-B', out, '-DHOROBALL_CUDA=OFF', levelOption]);
-  await run('cmake', ['--build', out, '--target', 'core', '--parallel', '2'], { maxBuffer: 1 << 26 });
+  await run('cmake', ['--build', out, '--target', part, '--parallel', '2'], { maxBuffer: 1 << 26 });
+}
+
+/** Builds the sources of the tree, by its own copy of `buildTrainAddon`, with the libtorch of this checkout. */
+async function buildAddon(): Promise<void> {
+  const { libtorch } = JSON.parse(await readFile(join(addonFolder, 'train.json'), 'utf8')) as AddonRecord;
+  const module = pathToFileURL(join(tree, 'dist', 'lib', 'setup', 'build.js')).href;
+  const { buildTrainAddon } = (await import(module)) as typeof import('../../lib/setup/build.ts');
+  const ignore = (): void => {};
+  await buildTrainAddon(libtorch, { say: ignore, progress: ignore, steps: ignore, status: ignore });
 }
 
 /** Transpiles a file like the TypeScript compiler, but much faster. */
@@ -53,8 +74,9 @@ async function compiled(text: string): Promise<string> {
 /** Writes a source file and its compiled output. @returns false if it does not compile */
 async function put(file: string, text: string): Promise<boolean> {
   await writeFile(join(tree, file), text);
-  if (file.startsWith('native/'))
-    return await build().then(
+  const part = partOf({ file });
+  if (part !== 'lib')
+    return await build(part).then(
       () => true,
       () => false,
     );
@@ -64,12 +86,15 @@ async function put(file: string, text: string): Promise<boolean> {
 }
 
 /** Whether a test file passes. */
-async function passes(name: string, native: boolean): Promise<boolean> {
+async function passes(name: string, part: Part): Promise<boolean> {
   const ava = resolve('node_modules', 'ava', 'entrypoints', 'cli.mjs');
   const args = [ava, '--fail-fast', '--serial', join('dist', 'test', `${name}.test.js`)];
   return await run(process.execPath, args, {
     ...{ cwd: tree, timeout: timeoutMs, maxBuffer: 1 << 26 },
-    env: { ...process.env, ...(native && { HOROBALL_CORE: await builtCore() }) },
+    env: {
+      ...process.env,
+      ...((part === 'core' || part === 'emulated') && { HOROBALL_CORE: await builtCore(part) }),
+    },
   }).then(
     () => true,
     () => false,
@@ -80,21 +105,22 @@ const checked = new Set<string>();
 
 /** Runs the tests until one fails. Each must pass without a fault. */
 async function isFound(mutant: Mutant, restore: () => Promise<unknown>): Promise<boolean> {
-  const native = isNative(mutant);
+  const part = partOf(mutant);
   for (const name of mutant.tests) {
-    if (!(await passes(name, native))) {
-      if (checked.has(`${name} ${native}`)) return true;
+    if (!(await passes(name, part))) {
+      if (checked.has(`${name} ${part}`)) return true;
       await restore();
-      if (!(await passes(name, native))) throw new Error(`${name} fails without a planted fault`);
-      checked.add(`${name} ${native}`);
+      if (!(await passes(name, part))) throw new Error(`${name} fails without a planted fault`);
+      checked.add(`${name} ${part}`);
       return true;
     }
   }
   return false;
 }
 
-async function builtCore(): Promise<string> {
-  for (const place of ['core.node', join('Release', 'core.node')]) {
+async function builtCore(part: 'core' | 'emulated'): Promise<string> {
+  const places = part === 'core' ? ['', 'Release'] : ['emulated'];
+  for (const place of places.map((each) => join(each, 'core.node'))) {
     const file = join(folder, 'core', place);
     if (await readFile(file).then(Boolean, () => false)) return file;
   }
@@ -134,7 +160,7 @@ await mkdir(folder, { recursive: true });
 const results = JSON.parse(await readFile(resultFile, 'utf8').catch(() => '{}')) as Record<string, Verdict>;
 const keys = await Promise.all(chosen.map(keyOf));
 const left = chosen.filter((_, i) => results[keys[i]!] === undefined);
-if (left.length > 0) await copyTree(left.some(isNative));
+if (left.length > 0) await copyTree(new Set(left.map(partOf)));
 for (const mutant of left) {
   const verdict = await plant(mutant);
   results[await keyOf(mutant)] = verdict;
