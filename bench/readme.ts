@@ -5,102 +5,117 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { growths, growthTable } from './growth.ts';
 import { root } from './machine.ts';
-import { fromCsv, type Labels, type Results, type Row } from './results.ts';
+import { fromCsv, isOneMachine, judgedBy, type Labels, type Results, type Row } from './results.ts';
 import { number } from './table.ts';
 
-/** A line of the table: its label, and the row whose figure it shows. */
+/** A line of the table: an operation, the peer, and the row whose figure it shows. */
 interface Line {
-  readonly words: string;
+  readonly operation: string;
+  readonly peer: string;
   readonly of: Partial<Labels>;
   /** `horoball` or a peer; of several peers, the fastest. */
   readonly sides: readonly string[];
-  /** The figure; by default the peer's time divided by horoball's. */
+  /** The figure and its target; by default those of the peer's time divided by horoball's. */
   readonly figure?: (row: Row) => string;
+  readonly unit?: string;
 }
 
 const distances = { op: 'pairwiseDistance', shape: 'vit-s', pass: 'forward', type: 'float32' } as const;
 const loss = { op: 'hybridContrastiveLoss', geometry: 'hybrid', heads: 'untied', pass: 'both' } as const;
 const training = { shape: 'vit_small_patch16_224, batch 16' } as const;
+const losses = (views: number) => `loss and gradients, 900 rows x 128, ${views} views`;
 
 const lines: readonly Line[] = [
   {
-    words: 'hyperbolic distances, 4,096 x 4,096 x 384, against a bare matrix product',
+    operation: 'hyperbolic distances, 4,096 x 4,096 x 384',
+    peer: 'bare matrix product',
     of: { ...distances, op: 'sgemm' },
     sides: ['numpy sgemm', 'torch sgemm'],
   },
   {
-    words: "the same with a newly allocated result, against torch.cdist's Euclidean distances",
+    operation: 'the same, allocating the result',
+    peer: 'torch.cdist (Euclidean)',
     of: distances,
     sides: ['torch.cdist'],
   },
   {
-    words: 'loss with all gradients, 2 views x 450 classes x 128, against the published code',
+    operation: losses(2),
+    peer: 'published code',
     of: { ...loss, shape: 'sop' },
     sides: ['published loss'],
   },
   {
-    words: 'the same, against the fastest torch.compile formulation',
+    operation: losses(2),
+    peer: 'torch.compile',
     of: { ...loss, shape: 'sop' },
     sides: ['torch.compile, one matrix', 'torch.compile, pair blocks'],
   },
   {
-    words: 'loss with all gradients, 9 views x 100 classes x 128, against the published code',
+    operation: losses(9),
+    peer: 'published code',
     of: { ...loss, shape: 'cub' },
     sides: ['published loss'],
   },
   {
-    words:
-      'the 10 nearest of 60,502 rows x 128 for 4,096 queries, against the faster of faiss IndexFlatL2 and IndexFlatIP',
+    operation: '10 nearest of 60,502 rows x 128, 4,096 queries',
+    peer: 'faiss, flat indexes',
     of: { op: 'topK, k = 10', n: 4096 },
     sides: ['faiss IndexFlatL2', 'faiss IndexFlatIP'],
   },
   {
-    words: 'Gromov delta of 500 points, against the published code',
+    operation: 'Gromov delta, 500 points',
+    peer: 'published code',
     of: { op: 'gromovDelta', shape: 'n = 500' },
     sides: ['published delta'],
   },
   {
-    words: 'training step of ViT-S/16, batch size 16, against timm in eager torch',
+    operation: 'training step, ViT-S/16, 16 images',
+    peer: 'timm',
     of: { ...training, op: 'training step' },
     sides: ['timm training step'],
   },
   {
-    words: 'the same, against timm in torch.compile',
+    operation: 'training step, ViT-S/16, 16 images',
+    peer: 'timm, torch.compile',
     of: { ...training, op: 'training step' },
     sides: ['timm training step, torch.compile'],
   },
   {
-    words: 'the same in bfloat16, against the faster of the two',
+    operation: 'the same in bfloat16',
+    peer: 'timm, faster of both',
     of: { ...training, op: 'training step, bfloat16' },
     sides: ['timm training step', 'timm training step, torch.compile'],
   },
   {
-    words: "decoding and cropping its images, against torchvision's loader",
+    operation: 'decoding and cropping 16 images',
+    peer: 'torchvision',
     of: { ...training, op: 'loading' },
     sides: ['torchvision DataLoader'],
   },
   {
-    words:
-      'memory of the loss of 50,000 rows x 128, beyond inputs and results (a full logit matrix takes 10 GB)',
+    operation: 'working memory of the loss, 50,000 rows x 128',
+    peer: 'logit matrix: 10 GB',
     of: { ...loss, shape: 'scaling, N = 50000' },
     sides: ['horoball'],
     figure: ({ peakMB }) => `${number(Math.ceil(peakMB))} MB`,
+    unit: ' MB',
   },
 ];
 
-/** Above this relative spread, a ratio is stated as "about", without its spread. */
-const maxSpread = 1;
-
-/** How many times as fast, and the half-width of the range that covers 99 of 100 further runs. */
+/**
+ * How many times as fast, and the half-width of the range that covers 99 of 100 further runs. The range itself, if it
+ * contains the target or 0.
+ */
 function ratioText({ ratio, ratioSpread, verdict }: Row): string {
-  const missed =
-    verdict === 'fail'
-      ? ', below its target'
-      : verdict === 'within noise'
-        ? ', within noise of its target'
-        : '';
-  if (!(ratioSpread <= maxSpread)) return `about ${digits(ratio)}, rounds differ widely${missed}`;
-  return `${digits(ratio)} ± ${Math.ceil(100 * ratioSpread)} %${missed}`;
+  const low = ratio * (1 - ratioSpread);
+  const high = digits(ratio * (1 + ratioSpread));
+  const range = low > 0 ? `${digits(low)} to ${high}` : `up to ${high}`;
+  if (verdict === 'within noise') return `not decided (${range})`;
+  const figure =
+    low > 0 || Number.isNaN(low)
+      ? `${digits(ratio)}${Number.isNaN(low) ? '' : ` ± ${Math.ceil(100 * ratioSpread)} %`}`
+      : `${digits(ratio)} (${range})`;
+  return verdict === 'fail' ? `${figure}, missed` : figure;
 }
 
 /** Formats a number with two significant digits. */
@@ -128,9 +143,9 @@ async function committed(): Promise<File[]> {
   return files.sort((a, b) => dateOf(b).localeCompare(dateOf(a)) || a.name.localeCompare(b.name));
 }
 
-/** The newest row of a machine for a line, of its fastest side, and the row's file. */
-function newest(files: readonly File[], machine: string, { of, sides }: Line): [Row, File] | undefined {
-  for (const file of files.filter(({ results }) => results.about['machine'] === machine)) {
+/** The newest row in some files for a line, of its fastest side, and the row's file. */
+function newest(files: readonly File[], { of, sides }: Line): [Row, File] | undefined {
+  for (const file of files) {
     const rows = file.results.rows.filter(
       (row) =>
         row.status === 'measured' &&
@@ -143,20 +158,59 @@ function newest(files: readonly File[], machine: string, { of, sides }: Line): [
   return undefined;
 }
 
-/** The table in Markdown: a column per machine, each figure linked to the file that holds it. */
+/** The files of each machine that has a figure, ordered by name. */
+function byMachine(files: readonly File[]): File[][] {
+  const machines: File[][] = [];
+  for (const file of files) {
+    const known = machines.find(([first]) => isOneMachine(first!.results, file.results));
+    if (known === undefined) machines.push([file]);
+    else known.push(file);
+  }
+  return machines
+    .filter((of) => lines.some((line) => newest(of, line) !== undefined))
+    .sort(([a], [b]) => nameOf(a!).localeCompare(nameOf(b!)));
+}
+
+const nameOf = ({ results }: File): string => results.about['machine'] ?? '';
+
+/** A machine, and the dates and commits of the files whose figures its column shows. */
+function headOf(files: readonly File[]): string {
+  const used = new Set(lines.map((line) => newest(files, line)?.[1]));
+  const shown = files.filter((file) => used.has(file)).reverse();
+  const all = (key: string) => [...new Set(shown.map(({ results }) => results.about[key] ?? ''))];
+  const dates = all('date');
+  const date = dates.length > 1 ? `${dates[0]} to ${dates.at(-1)}` : dates[0];
+  return `${nameOf(shown[0]!)}, ${date} (${all('commit').join(', ')})`;
+}
+
+/**
+ * The table in Markdown: a column per machine, each figure linked to the file that holds it. All figures of a line are
+ * judged by the target of its newest row.
+ */
 export function readmeTable(files: readonly File[]): string {
-  const machines = [...new Set(files.map(({ results }) => results.about['machine'] ?? ''))].sort();
-  const cell = (machine: string, line: Line): string => {
-    const found = newest(files, machine, line);
+  const machines = byMachine(files);
+  const cells = (line: Line): string[] => {
     const { figure = ratioText } = line;
-    return found === undefined ? 'not measured' : `[${figure(found[0])}](bench/rows/${found[1].name})`;
+    const bar = newest(files, line)?.[0].bar ?? '';
+    const figures = machines.map((of) => {
+      const found = newest(of, line);
+      if (found === undefined) return 'not measured';
+      return `[${figure(judgedBy(found[0], bar))}](bench/rows/${found[1].name})`;
+    });
+    return [line.operation, line.peer, targetText(bar, line), ...figures];
   };
   const table = [
-    ['', ...machines],
-    ['---', ...machines.map(() => '---')],
-    ...lines.map((line) => [line.words, ...machines.map((machine) => cell(machine, line))]),
+    ['operation', 'compared with', 'target', ...machines.map(headOf)],
+    ['---', '---', '---', ...machines.map(() => '---')],
+    ...lines.map(cells),
   ];
   return table.map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+}
+
+/** `ratio >= 5` as `≥ 5`. */
+function targetText(bar: string, { unit = '' }: Line): string {
+  const [, relation, limit] = bar.split(' ');
+  return limit === undefined ? 'none' : `${relation === '<=' ? '≤' : '≥'} ${limit}${unit}`;
 }
 
 /** The newest rows of the suite `scaling`, and where they are. */

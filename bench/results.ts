@@ -129,6 +129,11 @@ function parseBar(text: string): Bar {
   return { of, [relation === '<=' ? 'atMost' : 'atLeast']: Number(limit) };
 }
 
+/** The row judged by another target, as {@link Row.bar} writes it. */
+export function judgedBy(row: Row, bar: string): Row {
+  return { ...row, bar, verdict: bar === '' ? '' : judge(row, parseBar(bar)) };
+}
+
 /** Only ratios have a spread; without one, a single number decides. */
 function judge(row: Row, bar: Bar): Verdict {
   const found = row[bar.of];
