@@ -397,6 +397,27 @@ for (const part of [1e-3, 0.02, 0.1, 0.15, 0.25, 0.4]) {
   });
 }
 
+test('pairs with a point outside the ball have no gradient', (t) => {
+  for (const type of types) {
+    const inside = [
+      [0.1, 0],
+      [0, 0.3],
+    ];
+    const gradients = (rows: number[][], partners: number[][]) => {
+      const [x, y] = [rows, partners].map((each) => matrix(type.from(each.flat()), each.length, 2));
+      const ones = matrix(new type(rows.length * partners.length).fill(1), rows.length, partners.length);
+      const gradC = new Float64Array(1);
+      const both = pairwiseDistance.vjp.sync(x!, y!, ones, { c: 1, gradC });
+      return [...both.map(({ data }) => Array.from(data)), Array.from(gradC)];
+    };
+    const [x, y, c] = gradients([[2, 0], ...inside], [...inside, [0, 1.5]]);
+    const [wantX, wantY, wantC] = gradients(inside, inside);
+    t.deepEqual(x, [0, 0, ...wantX!]);
+    t.deepEqual(y, [...wantY!, 0, 0]);
+    t.deepEqual(c, wantC);
+  }
+});
+
 test('accurate for many near points, with duplicates and one outside the ball', (t) => {
   const { data } = cloud(Float32Array, 60, 20, 1, 3);
   const near = data.map((v, i) => 0.2 + 1e-3 * v + (i < 20 ? 0.9 : 0));

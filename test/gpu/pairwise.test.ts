@@ -72,6 +72,15 @@ for (const metric of metrics) {
   }
 }
 
+gpu('pairwiseDistance.vjp: pairs with a point outside the ball have no gradient, as on the CPU', (t) => {
+  for (const type of types) {
+    const x = points(type, 7, 3, 'poincare', 1);
+    x.data.fill(1 / Math.sqrt(c), 0, 3);
+    gradients(t, type, x, points(type, 9, 3, 'poincare', 2), { metric: 'poincare', c });
+    gradients(t, type, x, undefined, { metric: 'poincare', c });
+  }
+});
+
 type Options = { metric: Metric; c: number; compat?: 'hypmix' | undefined };
 
 function gradients(

@@ -197,10 +197,14 @@ export const mutants: readonly Mutant[] = [
     'if (negative[l] < 0) s[l] = direct(sides, i, j + l);',
     '',
   ]),
-  ...at('native/cpu/pairwise/vjp.h', 'pairwise metric-slopes', [
-    'if (any(near)) add_near(weight, far, row, column, real);',
-    '',
-  ]),
+  ...at(
+    'native/cpu/pairwise/vjp.h',
+    'pairwise metric-slopes',
+    ['if (any(near)) add_near(weight, far, row, column, real);', ''],
+    ['where(given < V(static_cast<T>(-kOutside)), given, zero)', 'given'],
+  ),
+  ...at('native/cpu/row/row.h', 'ops rim', ['if (square > 1) scale(', 'if (square > 2) scale(']),
+  ...at('native/cpu/row/midpoint.h', 'ops', ['weight * (lambda - 1)', 'weight * lambda']),
   ...at(
     'native/cpu/select/collector.h',
     'retrieval scale',
