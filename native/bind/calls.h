@@ -63,8 +63,12 @@ inline bool consistent(const PairwiseVjpArgs& a) {
   return present(a.x) && is(a.y, a.y.rows, a.x.cols) && is(a.cotangent, a.x.rows, a.y.rows) &&
          absent_or(a.grad_x, a.x.rows, a.x.cols) && absent_or(a.grad_y, a.y.rows, a.y.cols);
 }
-inline bool consistent(const ContrastArgs& a) { return check_contrast(a).code == Code::ok; }
-// The function checks its arguments itself, as part of the job, because it has to read long lists.
+inline bool consistent(const ContrastArgs& a) {
+  ContrastArgs shapes = a;
+  shapes.order = nullptr;
+  return check_contrast(shapes).code == Code::ok;
+}
+// The function checks its arguments itself.
 inline bool consistent(const PairLossArgs&) { return true; }
 inline bool consistent(const SelectArgs& a) {
   return present(a.queries) && is(a.gallery, a.gallery.rows, a.queries.cols) && a.k > 0 &&
@@ -77,20 +81,28 @@ inline bool consistent(const CentersArgs& a) {
 inline bool consistent(const EncodeArgs& a) {
   return present(a.rows) && is(a.centers, a.centers.rows, a.rows.cols) && a.lists != nullptr &&
          a.starts != nullptr && a.slots >= 0 && a.slots % kSlots == 0 && a.ids != nullptr &&
-         a.codes != nullptr && a.facts != nullptr && a.panels != nullptr && a.bounds != nullptr &&
-         are_starts(a.starts, a.centers.rows, a.slots);
+         a.codes != nullptr && a.facts != nullptr && a.panels != nullptr && a.bounds != nullptr;
 }
 inline bool consistent(const ProbeArgs& a) {
   return present(a.queries) && is(a.rows, a.rows.rows, a.queries.cols) && a.k > 0 &&
          a.k <= kMaxListedNeighbors && a.lists > 0 && a.slots >= 0 && a.slots % kSlots == 0 && a.probes > 0 &&
          a.starts != nullptr && a.ids != nullptr && a.codes != nullptr && a.facts != nullptr &&
          a.panels != nullptr && a.bounds != nullptr && a.indices != nullptr && a.proven != nullptr &&
-         is(a.distances, a.queries.rows, a.k) && are_starts(a.starts, a.lists, a.slots);
+         is(a.distances, a.queries.rows, a.k);
 }
 inline bool consistent(const DeltaArgs& a) {
   return a.distances.data != nullptr && a.distances.rows == a.distances.cols && a.base >= 0 &&
          a.base < a.distances.rows && a.delta != nullptr && a.diameter != nullptr;
 }
+
+// Checks that read whole lists, which a job makes on its own thread.
+inline bool has_valid_lists(const ContrastArgs& a) {
+  return a.order == nullptr || check_contrast(a).code == Code::ok;
+}
+inline bool has_valid_lists(const EncodeArgs& a) { return are_starts(a.starts, a.centers.rows, a.slots); }
+inline bool has_valid_lists(const ProbeArgs& a) { return are_starts(a.starts, a.lists, a.slots); }
+
+inline constexpr char kMatching[] = "matrices of matching shapes";
 
 // ---- Lengths of lists ----
 
@@ -187,7 +199,12 @@ typename In::Result finish(const In& in, const Args& args, int device, Launch ho
   auto function = chosen->*slot;
   if (function == nullptr && device == -2) function = cpu()->*slot;
   if (function == nullptr) return refuse(in, not_supported_by(chosen->name));
-  return launch(in, how, [args, function](const Run& run) { return function(args, run); });
+  const auto work = [args, function](const Run& run) { return function(args, run); };
+  if constexpr (requires { has_valid_lists(args); }) {
+    return launch(in, how, Check{[args] { return has_valid_lists(args); }, kMatching}, work);
+  } else {
+    return launch(in, how, kNoCheck, work);
+  }
 }
 
 // A function of the tables. Its arguments are the fields, followed by the device, the number of threads and the job.
@@ -202,7 +219,7 @@ struct Family {
     Args args;
     (bind::read(in, args, Fields{}), ...);
     args.type = in.type();
-    in.require(consistent(args), "matrices of matching shapes");
+    in.require(consistent(args), kMatching);
     const int device = in.template take<int>();
     return finish<In, Args, slot>(in, args, device, launch_of(in));
   }

@@ -28,7 +28,7 @@ struct ImageFunction {
     Args args;
     (bind::read(in, args, Fields{}), ...);
     in.require(image::consistent(args), expected.text);
-    return launch(in, launch_of(in), [args](const Run&) {
+    return launch(in, launch_of(in), kNoCheck, [args](const Run&) {
       function(args);
       return Status{};
     });

@@ -16,6 +16,14 @@ struct Launch {
   std::uint32_t job = 0;
 };
 
+// A check that precedes the work, on the same thread, and what `In::require` would expect.
+template <class Holds>
+struct Check {
+  Holds holds;
+  const char* expected;
+};
+inline constexpr Check kNoCheck{[] { return true; }, ""};
+
 // The last two arguments of most bound functions.
 template <class In>
 Launch launch_of(In& in) {

@@ -168,8 +168,7 @@ class Arguments {
 
   [[noreturn]] void fail(const char* expected) const {
     const std::string name = property_ == nullptr ? "" : std::string(".") + property_;
-    const auto message = "argument " + std::to_string(place_) + name + ": expected " + expected;
-    throw coded(Napi::TypeError::New(env_, message), "ERR_HOROBALL_TYPE");
+    throw argument_error(env_, "argument " + std::to_string(place_) + name + ": expected " + expected);
   }
 
  private:

@@ -24,6 +24,10 @@ inline Napi::Error error_from(Napi::Env env, const Status& status) {
   return coded(Napi::Error::New(env, status.message), code_name(status.code));
 }
 
+inline Napi::Error argument_error(Napi::Env env, const std::string& message) {
+  return coded(Napi::TypeError::New(env, message), "ERR_HOROBALL_TYPE");
+}
+
 inline Napi::Error memory_error(Napi::Env env, const std::string& what) {
   return coded(Napi::Error::New(env, "could not allocate " + what), code_name(Code::memory));
 }

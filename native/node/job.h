@@ -12,6 +12,7 @@
 #include <functional>
 #include <new>
 #include <span>
+#include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -49,13 +50,17 @@ Status run_work(const Callable& work, const Run& run) {
   }
 }
 
+// Makes the last check of a call.
+using Holds = std::function<bool()>;
+
 // A job and its promise. The work uses plain C++ only; the arrays that it reads and writes, or its copies of them, are kept
 // alive until the promise is settled.
 class Job : public Napi::AsyncWorker {
  public:
-  static Napi::Value start(const Arguments& in, std::uint32_t number, int threads, Work work) {
-    auto* job =
-        allocating(in.env(), sizeof(Job), [&] { return new Job(in, number, threads, std::move(work)); });
+  static Napi::Value start(const Arguments& in, const bind::Launch& how, bind::Check<Holds> check,
+                           Work work) {
+    auto* job = allocating(in.env(), sizeof(Job),
+                           [&] { return new Job(in, how, std::move(check), std::move(work)); });
     const Napi::Value promise = job->deferred_.Promise();
     job->Queue();
     return promise;
@@ -65,6 +70,8 @@ class Job : public Napi::AsyncWorker {
 
  protected:
   void Execute() override {
+    is_valid_ = check_.holds();
+    if (!is_valid_) return;
     Run run;
     run.threads = threads_;
     run.cancelled = &cancelled_;
@@ -72,6 +79,10 @@ class Job : public Napi::AsyncWorker {
   }
 
   void OnOK() override {
+    if (!is_valid_) {
+      const auto message = std::string("expected ") + check_.expected;
+      return deferred_.Reject(argument_error(Env(), message).Value());
+    }
     if (status_.code != Code::ok) return deferred_.Reject(error_from(Env(), status_).Value());
     if (moved()) return deferred_.Reject(moved_error().Value());
     for (const KeptArray& each : arrays_) each.copy_back();
@@ -81,11 +92,12 @@ class Job : public Napi::AsyncWorker {
   void OnError(const Napi::Error& error) override { deferred_.Reject(error.Value()); }
 
  private:
-  Job(const Arguments& in, std::uint32_t number, int threads, Work work)
+  Job(const Arguments& in, const bind::Launch& how, bind::Check<Holds> check, Work work)
       : Napi::AsyncWorker(in.env(), "horoball"),
         state_(state(in.env())),
-        number_(number),
-        threads_(threads),
+        number_(how.job),
+        threads_(how.threads),
+        check_(std::move(check)),
         work_(std::move(work)),
         arrays_(in.keep_arrays()),
         deferred_(Napi::Promise::Deferred::New(in.env())) {
@@ -107,6 +119,8 @@ class Job : public Napi::AsyncWorker {
   State& state_;
   std::uint32_t number_;
   int threads_;
+  bind::Check<Holds> check_;
+  bool is_valid_ = true;
   Work work_;
   Status status_;
   std::atomic<bool> cancelled_ = false;
@@ -117,10 +131,11 @@ class Job : public Napi::AsyncWorker {
 using bind::Launch;
 using bind::launch_of;
 
-// Runs `work`. Returns undefined or a promise of it.
-template <class Callable>
-Napi::Value launch(const Arguments& in, const Launch& how, Callable&& work) {
-  if (how.job != 0) return Job::start(in, how.job, how.threads, std::forward<Callable>(work));
+// Makes the check and runs `work`. Returns undefined or a promise of it.
+template <class Check, class Callable>
+Napi::Value launch(const Arguments& in, const Launch& how, const bind::Check<Check>& check, Callable&& work) {
+  if (how.job != 0) return Job::start(in, how, {check.holds, check.expected}, std::forward<Callable>(work));
+  in.require(check.holds(), check.expected);
   Run run;
   run.threads = how.threads;
   const Status status = run_work(work, run);

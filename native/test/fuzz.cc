@@ -87,6 +87,8 @@ class Drawn {
   }
 
   horoball::Type type() const { return type_; }
+  void before_job(double) {}
+  void before_job_in_last_argument() {}
 
   template <class T>
   T take() {
@@ -210,8 +212,8 @@ class Drawn {
   std::int64_t sizes_[4];
 };
 
-template <class Work>
-void launch(const Drawn&, const Launch&, const Work&) {}
+template <class Check, class Work>
+void launch(const Drawn&, const Launch&, const Check&, const Work&) {}
 void refuse(const Drawn&, const horoball::Status&) {}
 std::span<double> call_buffer_of(const Drawn&) { return horoball::wasm::call_buffer(); }
 

@@ -216,8 +216,10 @@ inline void refuse(const Arguments& in, const Status& why) {
 }
 
 // Runs `work` on this thread; lib/wasm runs jobs in a worker.
-template <class Work>
-void launch(const Arguments& in, const bind::Launch&, const Work& work) {
+template <class Holds, class Work>
+void launch(const Arguments& in, const bind::Launch&, const bind::Check<Holds>& check, const Work& work) {
+  if (!in.ok()) return;
+  in.require(check.holds(), check.expected);
   if (!in.ok()) return;
   static const std::atomic<bool> kPoll{false};
   Run run;

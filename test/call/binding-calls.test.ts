@@ -1,9 +1,12 @@
 // Calls the core's binder (native/node/bind.h) directly, without the checks of lib/, at the limits of the values that it
 // accepts.
 import test from 'ava';
+import type { Outcome } from '../../lib/call/binding.ts';
 import {
   type ContrastCall,
   contrast,
+  type EncodeCall,
+  encode,
   type PairLossCall,
   type PairwiseCall,
   pairLoss,
@@ -41,14 +44,22 @@ function distances(changes: Readonly<Record<string, unknown>>): Float64Array {
 }
 
 /** A call of `contrast` with a geometry, flags and a number of views. */
-function loss(geometry: unknown, tied: unknown, views: unknown, clip: unknown = 2.3): unknown {
+function loss(
+  geometry: unknown,
+  tied: unknown,
+  views: unknown,
+  clip: unknown = 2.3,
+  order?: readonly number[],
+  job = 0,
+): unknown {
   const e = new Float64Array(rows * cols).fill(0.5);
   const numbers = { tauE: 0.1, tauH: 0.2, lambda: 0.5, c: 0.1, clip };
   return contrast(core(), {
     ...{ geometry, guards: 0, tied, mean: false, views, ...numbers },
-    ...{ euclidean: points(e), hyperbolic: points(tied ? null : e.slice()), order: null },
+    ...{ euclidean: points(e), hyperbolic: points(tied ? null : e.slice()) },
+    order: order === undefined ? null : Int32Array.from(order),
     ...{ loss: new Float64Array(1), gradEuclidean: points(null), gradHyperbolic: points(null) },
-    ...{ gradParams: null, stats: null, ...how },
+    ...{ gradParams: null, stats: null, ...how, job },
   } as ContrastCall);
 }
 
@@ -74,6 +85,17 @@ function pairs(changes: Readonly<Record<string, unknown>>): unknown {
     ...{ gradEuclidean: points(null), gradHyperbolic: points(null), gradRefEuclidean: absent },
     ...{ gradRefHyperbolic: absent, ...how, ...changes },
   } as PairLossCall);
+}
+
+/** A call of `encode` with one list, which begins and ends at these slots. */
+function encoded(starts: readonly number[], job: number): Outcome {
+  const slots = 16;
+  return encode(core(), {
+    ...{ metric: 0, guards: 0, c: 1, rows: points(), slots, lists: new Int32Array(rows) },
+    ...{ centers: { data: new Float64Array(cols), rows: 1, cols }, starts: Int32Array.from(starts) },
+    ...{ ids: new Int32Array(slots), codes: new Uint8Array(4 * slots), facts: new Float32Array(4 * slots) },
+    ...{ panels: new Float32Array(slots * cols), bounds: new Float32Array(4), ...how, job },
+  } as EncodeCall);
 }
 
 const refused = { code: 'ERR_HOROBALL_TYPE' };
@@ -118,6 +140,29 @@ test('rejects lists that would make a pair loss read out of bounds', (t) => {
   for (const variant of [-1, contrastiveLosses.length])
     t.throws(() => pairs({ variant }), refused, `variant ${variant}`);
   t.throws(() => pairs({ reduction: 3 }), refused);
+});
+
+test('rejects lists that would make a job read out of bounds, with the error of a synchronous call', async (t) => {
+  const error = { ...refused, instanceOf: TypeError };
+  t.notThrows(() => encoded([0, 16], 0));
+  await t.notThrowsAsync(async () => encoded([0, 16], 1));
+  for (const starts of [
+    [16, 16],
+    [0, 32],
+    [0, -16],
+  ]) {
+    t.throws(() => encoded(starts, 0), error, `${starts}`);
+    await t.throwsAsync(async () => encoded(starts, 1), error, `${starts}`);
+  }
+  const ordered = (order: readonly number[], job: number) => loss(0, false, 2, 2.3, order, job);
+  await t.notThrowsAsync(async () => ordered([3, 1, 2, 0], 1));
+  for (const order of [
+    [0, 1, 2, 4],
+    [0, 1, 2, -1],
+  ]) {
+    t.throws(() => ordered(order, 0), error, `${order}`);
+    await t.throwsAsync(async () => ordered(order, 1), error, `${order}`);
+  }
 });
 
 test('rejects fractional integers and values outside the range of their type', (t) => {
