@@ -79,7 +79,7 @@ const untested: Readonly<Record<string, readonly string[]>> = {
 
 /** Modules that are tested through a module that uses them, by test. */
 const through: Readonly<Record<string, readonly string[]>> = {
-  'call/run.test': ['call/next-turn', 'call/slices'],
+  'call/run.test': ['call/next-turn'],
   'cards.test': ['row/card'],
   'contrastive-loss.test': ['positives'],
   'check.test': ['errors', 'integers', 'views'],
@@ -137,7 +137,6 @@ const through: Readonly<Record<string, readonly string[]>> = {
     'onnx/source',
   ],
   'row/operation.test': ['inner-product-index', 'call/output-buffer', 'row/short-call'],
-  'retrieval.test': ['gallery/probe', 'rerank', 'topk'],
   'setup/setup.test': [
     'setup/command',
     'setup/diagnose',
@@ -150,7 +149,7 @@ const through: Readonly<Record<string, readonly string[]>> = {
   'train/lane/vit.test': ['model/sides', 'model/vit', 'model/vit-models'],
   'train/lane/vit-json.test': ['model/vit-json'],
   'train/run/loop.test': ['train/train'],
-  'wasm/core.test': ['wasm/instance', 'wasm/jobs', 'wasm/node'],
+  'wasm/core.test': ['wasm/instance', 'wasm/node'],
 };
 
 /** Tests that run their subject as a separate process. */

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { select } from '../lib/call/binding-calls.ts';
-import { matrix, metricCards, pairwiseDistance, rerank, retrievalMetrics, topK } from '../lib/index.ts';
+import { matrix, metricCards, pairwiseDistance, retrievalMetrics, topK } from '../lib/index.ts';
 import { core } from '../lib/native.ts';
 import { limitsOf, metricCases, optionsOf, pointsOf, wide } from './metric-cases.ts';
 import { nearest, pairwise, table } from './oracle.ts';
@@ -241,22 +241,6 @@ test('the default ks are at most the size of the gallery', async (t) => {
     [1],
   );
   await t.throwsAsync(ksOf({ ks: [8] }), { code: 'ERR_HOROBALL_RANGE', message: /ks: expected .*5, got 8/ });
-});
-
-test('reranking all rows is an exact search; -1, duplicates and short lists are skipped', async (t) => {
-  const [x, y] = [cloud(Float32Array, 7, 3, 0.5, 1), cloud(Float32Array, 20, 3, 0.5, 2)];
-  const all = Array.from({ length: 7 }, () => Array.from({ length: 20 }, (_, i) => (7 * i) % 20));
-  const want = topK.sync(x, y, { k: 5, c: 1 });
-  t.deepEqual(await rerank(x, y, all, { k: 5, c: 1 }), want);
-  t.deepEqual(rerank.sync(x, y, Int32Array.from(all.flat()), { k: 5, c: 1 }), want);
-  const few = all.map((list, i) => (i === 0 ? [] : [-1, ...list.slice(0, 3), list[0]!]));
-  const { indices, distances } = await rerank(x, y, few, { k: 4, c: 1 });
-  t.deepEqual([...indices.subarray(0, 4)], [-1, -1, -1, -1]);
-  t.deepEqual([...distances.subarray(0, 4)], Array(4).fill(Number.POSITIVE_INFINITY));
-  t.deepEqual(
-    [...indices.subarray(4, 8)].toSorted((a, b) => a - b),
-    [-1, 0, 7, 14],
-  );
 });
 
 test('a list of 200,000 ks', (t) => {
