@@ -1,14 +1,4 @@
-/** A planted fault: text that occurs once in a file, and its replacement. */
-export interface Mutant {
-  file: string;
-  from: string;
-  to: string;
-  /** Names of test files without folder and extension, the most specific first; one of them must fail. */
-  tests: readonly string[];
-}
-
-const at = (file: string, tests: string, ...changes: [from: string, to: string][]): Mutant[] =>
-  changes.map(([from, to]) => ({ file, from, to, tests: tests.split(' ') }));
+import { at, type Mutant } from './mutant.ts';
 
 /** Faults that no test can find reliably, with the reason. They are not planted. */
 export const undetectable: readonly { file: string; text: string; reason: string }[] = [

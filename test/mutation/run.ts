@@ -4,13 +4,15 @@
 // continues, and only changed files are tested again.
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { transform } from 'esbuild';
 import type { AddonRecord } from '../../lib/setup/record.ts';
-import { type Mutant, mutants, undetectable } from './mutants.ts';
+import { importClosure } from './import-closure.ts';
+import type { Mutant } from './mutant.ts';
+import { mutants, undetectable } from './mutants.ts';
 
 const run = promisify(execFile);
 const folder = resolve('build', 'mutation');
@@ -34,7 +36,16 @@ type Verdict = 'found' | 'not found' | 'does not compile';
 /** A copy of the sources and of their build output. */
 async function copyTree(parts: ReadonlySet<Part>): Promise<void> {
   await mkdir(tree, { recursive: true });
-  for (const name of ['native', 'lib', 'test', 'dist', 'package.json', 'CMakeLists.txt', 'tsconfig.json']) {
+  for (const name of [
+    'native',
+    'lib',
+    'test',
+    'dist',
+    'package.json',
+    'CMakeLists.txt',
+    'tsconfig.json',
+    'biome.json',
+  ]) {
     await rm(join(tree, name), { recursive: true, force: true });
     await cp(name, join(tree, name), { recursive: true, filter: (from) => !from.includes('torch/build') });
   }
@@ -143,12 +154,19 @@ async function plant(mutant: Mutant): Promise<Verdict> {
   }
 }
 
-/** A key that changes with the fault, its file and its tests. */
+/** The cards, which state the tolerances that tests enforce. */
+const cards = await Promise.all(
+  (await readdir(join('native', 'ops'), { recursive: true, withFileTypes: true }))
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort()
+    .map((file) => readFile(file, 'utf8')),
+);
+
+/** A key that changes with the fault, its file, its tests, everything that they import, and the cards. */
 async function keyOf({ file, from, to, tests }: Mutant): Promise<string> {
-  const texts = [file, ...tests.map((name) => join('test', `${name}.test.ts`))].map((each) =>
-    readFile(each, 'utf8'),
-  );
-  const hash = createHash('sha256').update(JSON.stringify([from, to, await Promise.all(texts)]));
+  const used = await importClosure('.', [file, ...tests.map((name) => `test/${name}.test.ts`)]);
+  const hash = createHash('sha256').update(JSON.stringify([from, to, [...used], cards]));
   return `${file} ${hash.digest('hex').slice(0, 16)}`;
 }
 
