@@ -8,10 +8,11 @@ import {
   hyperbolicSoftmax,
   logmap0,
   mobiusMatvec,
+  pairwiseDistance,
   project,
 } from '../lib/index.ts';
 import { slope } from './row-points.ts';
-import { eachClose } from './support.ts';
+import { cloud, eachClose, inner, types } from './support.ts';
 import { allowed, coreError, referenceError } from './tolerances.ts';
 
 const compat = 'hypmix';
@@ -89,5 +90,39 @@ test('a zero normal gives 0, with gradient 0', (t) => {
     for (const { data } of hyperbolicSoftmax.vjp.sync(x, p, a, one, options)) {
       t.true(data.every((value) => value === 0));
     }
+  }
+});
+
+// There D = |1 - c x y|^2 is 0 up to rounding, whose sign must not matter: sqrt of a negative D would be NaN, which the clamp
+// would turn into the largest distance.
+test('a point and its inverse are at a small distance', (t) => {
+  for (const type of types) {
+    for (const c of [0.3, 1]) {
+      const x = cloud(type, 200, 3, 0.9 / Math.sqrt(c));
+      const inverse = { ...x, data: x.data.slice() };
+      for (let i = 0; i < x.rows; ++i) {
+        const row = x.data.subarray(3 * i, 3 * i + 3);
+        const square = inner(row, row);
+        inverse.data.set(
+          row.map((value) => (square === 0 ? 0 : value / (c * square))),
+          3 * i,
+        );
+      }
+      const all = pairwiseDistance.sync(x, inverse, { c, compat }).data;
+      const largest = (2 / Math.sqrt(c)) * Math.atanh(1 - 1e-5);
+      for (let i = 0; i < x.rows; ++i) {
+        const d = all[i * x.rows + i]!;
+        t.true(d >= 0 && d < largest / 2, `${type.name}, c ${c}, row ${i}: ${d}`);
+      }
+    }
+  }
+});
+
+test('a point on the rim is at distance 0 from itself', (t) => {
+  for (const type of types) {
+    const rows = { data: type.from([1, 0, 0, -1]), rows: 2, cols: 2 }; // 1 - c x^2 is 0 exactly
+    const copy = { ...rows, data: rows.data.slice() };
+    const all = pairwiseDistance.sync(rows, copy, { c: 1, compat }).data;
+    t.deepEqual([all[0], all[3]], [0, 0], type.name);
   }
 });
