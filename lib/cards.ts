@@ -162,3 +162,14 @@ export function actingParameters(card: GeometryCard, tied: boolean): readonly Lo
 export function readsOf(card: GeometryCard, tied: boolean): Reads {
   return tied ? card.tiedReads : card.reads;
 }
+
+/**
+ * The factor of the distance in a logit, 0 without a distance. The core has the same formula (native/ops/geometries/card.h).
+ * The page with sliders embeds the source of this function, so it must not call any other function.
+ */
+export function distanceWeight(
+  terms: Pick<GeometryCard, 'weighted'> & { readonly distance: Metric | boolean | null },
+  { lambda, tauH }: { readonly lambda: number; readonly tauH: number },
+): number {
+  return terms.distance ? (terms.weighted ? lambda : 1) / tauH : 0;
+}

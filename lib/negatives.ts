@@ -1,6 +1,6 @@
 import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call/run.ts';
 import { gatherRows, inSlices, range, rowsPerSlice, sorted, widened } from './call/slices.ts';
-import { distanceCard, type Metric, type MetricCard } from './cards.ts';
+import { distanceCard, distanceWeight, type Metric, type MetricCard } from './cards.ts';
 import { callNames } from './check.ts';
 import { integerList } from './integers.ts';
 import { checkLogits, type Logits, logitNames, unitRowsOf } from './loss.ts';
@@ -195,7 +195,7 @@ class Terms {
   /** @param norms - of the rows of `euclidean`, if the geometry reads them */
   constructor({ card, tauE, tauH, lambda }: Logits, norms: Float64Array | undefined) {
     this.#euclidean = card.inner ? 1 / tauE : 0;
-    this.#hyperbolic = card.distance === null ? 0 : (card.weighted ? lambda : 1) / tauH;
+    this.#hyperbolic = distanceWeight(card, { lambda, tauH });
     this.#norms = norms;
   }
 

@@ -1,9 +1,10 @@
 // Checks against the oracle what metric and geometry cards state about themselves.
 import test from 'ava';
-import { geometries } from '../lib/card-names.ts';
+import { geometries, geometryTerms } from '../lib/card-names.ts';
 import {
   actingParameters,
   distanceCard,
+  distanceWeight,
   geometryCard,
   type LogitParameter,
   metricCard,
@@ -11,6 +12,8 @@ import {
 import { matrix } from '../lib/index.ts';
 import { headOf } from './metric-cases.ts';
 import * as oracle from './oracle.ts';
+import { close } from './support.ts';
+import { allowed, coreError } from './tolerances.ts';
 
 const numbers = { tauE: 0.4, tauH: 0.6, lambda: 1.4, c: 0.8 };
 const e = [
@@ -32,6 +35,20 @@ for (const name of geometries) {
     // The radius of tied heads depends on c, whatever the distance.
     const tied = card.distance === null ? acting : [...new Set([...acting, 'c' as const])];
     t.deepEqual(actingParameters(card, true).toSorted(), tied.toSorted());
+  });
+
+  test(`${name}: the oracle's logit has the distance with this weight`, (t) => {
+    const points = headOf(name, matrix(Float64Array.of(0.2, 0.5, -0.4, 0.3), 2, 2), numbers.c);
+    const h = oracle.table(points.data, points.cols);
+    const logit = (tauE: number) =>
+      oracle.logits[name]!({ e: e[0], h: h[0]! }, { e: e[1], h: h[1]! }, { ...numbers, tauE });
+    const [x, y] = [h[0]!, h[1]!];
+    const weight = distanceWeight(card, numbers);
+    const distance = card.distance === null ? 0 : oracle.distances[card.distance]!(x, y, numbers.c);
+    const want = weight === 0 ? 0 : -weight * distance;
+    close(t, [logit(Infinity)], [want], allowed(Float64Array, coreError.rounding), name);
+    t.is(weight > 0, card.distance !== null);
+    t.is(distanceWeight(geometryTerms[name], numbers), weight);
   });
 
   test(`${name}: embeddings are ranked in the space of its points`, (t) => {

@@ -1,4 +1,5 @@
 import { geometryTerms, headConstants } from '../../card-names.ts';
+import { distanceWeight } from '../../cards.ts';
 import type { TrainedGeometry } from '../options/define.ts';
 import type { RunConfig } from '../options/options.ts';
 
@@ -52,12 +53,15 @@ export function radiusOfTied({ c, clip }: Pick<Setting, 'c' | 'clip'>): number {
  * a^2`, `a = 1 - c r^2` for the ball's common radius r; without curvature `d = slope r sqrt(2 (1 - cos))`.
  *
  * Derivatives: `dd/dcos = -(2/sqrt c) (c r^2/a^2) / sqrt(u (1 + u))` and, finite even at cos 1,
- * `dd/dtheta = 2 r cos(theta/2) / (a sqrt(1 + u))`. The page with sliders embeds the source of this function and of
- * `radiusOfTied`, so it must not call any other function.
+ * `dd/dtheta = 2 r cos(theta/2) / (a sqrt(1 + u))`. The page with sliders embeds the source of this function, of
+ * `radiusOfTied` and of `distanceWeight`, so it must not call any other function.
  *
  * @param cos - from -1 to 1
+ * @throws RangeError for a distance without a closed form (see {@link hasClosedForm})
  */
 export function pairCurve({ terms, tauE, tauH, lambda, c, clip }: Setting, cos: number): Curve {
+  if (terms.distance && !(terms.slope > 0))
+    throw new RangeError('[pairCurve] terms: expected a distance whose gradient has a constant norm');
   const root = Math.sqrt(c);
   const r = radiusOfTied({ c, clip });
   const a = 1 - c * r * r;
@@ -70,7 +74,7 @@ export function pairCurve({ terms, tauE, tauH, lambda, c, clip }: Setting, cos: 
     ? (slope * r) / Math.sqrt(2 * (1 - cos))
     : ((2 / root) * ((c * r * r) / (a * a))) / Math.sqrt(u * (1 + u));
   const flat = terms.inner ? 1 / tauE : 0;
-  const curved = terms.distance ? (terms.weighted ? lambda : 1) / tauH : 0;
+  const curved = distanceWeight(terms, { lambda, tauH });
   return {
     logit: flat * cos - curved * distance,
     slope: flat + (curved === 0 ? 0 : curved * perCosine),

@@ -64,6 +64,13 @@ test('logits, slopes and pulls equal those of the oracle', (t) => {
   }
 });
 
+test('a distance without a closed form is refused', (t) => {
+  const terms = { inner: true, distance: true, weighted: true, curved: false, slope: 0 };
+  const setting = { terms, tauE: 0.1, tauH: 0.2, lambda: 3, c: 1, clip: null };
+  t.throws(() => pairCurve(setting, 0.5), { instanceOf: RangeError, message: /terms: expected a distance/ });
+  t.notThrows(() => pairCurve({ ...setting, terms: { ...terms, distance: false } }, 0.5));
+});
+
 test('the largest error of the linear approximation equals the stated one', (t) => {
   for (const { c, clip } of settings) {
     const { slope, offset, error } = chordFit({ c, clip });

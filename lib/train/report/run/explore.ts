@@ -1,4 +1,5 @@
 import { geometryTerms, headConstants, logitDefaults } from '../../../card-names.ts';
+import { distanceWeight } from '../../../cards.ts';
 import { hasClosedForm, pairCurve, radiusOfTied } from '../../measure/closed-forms.ts';
 import { trainedGeometries } from '../../options/define.ts';
 import { ticks } from '../charts/chart.ts';
@@ -30,7 +31,7 @@ const sliders: readonly Slider[] = [
 const geometries = trainedGeometries.filter(hasClosedForm);
 
 /** Source code of the functions that the page's script calls. */
-const functions = Object.entries({ radiusOfTied, pairCurve, ticks })
+const functions = Object.entries({ radiusOfTied, distanceWeight, pairCurve, ticks })
   .map(([name, source]) => `const ${name} = ${source.toString()};`)
   .join('\n');
 

@@ -1,4 +1,5 @@
 import { geometryTerms } from '../../../card-names.ts';
+import { distanceWeight } from '../../../cards.ts';
 import { chordFit, hasClosedForm } from '../../measure/closed-forms.ts';
 import type { Ranks } from '../../measure/types.ts';
 import type { RunConfig } from '../../options/options.ts';
@@ -19,11 +20,11 @@ export function rankingText(ranks: Ranks | null | undefined): string | null {
 
 /** Describes how much curvature contributes to the run's logits; null if the run does not train a hyperbolic distance. */
 export function curvatureText(config: RunConfig): string | null {
-  const { geometry, t_h, lam, hyp_c: c, clip_r: clip } = config;
-  const { curved, weighted } = geometryTerms[geometry];
-  if (config.head !== 'hypmix' || !curved || !hasClosedForm(geometry)) return null;
+  const { geometry, hyp_c: c, clip_r: clip } = config;
+  const terms = geometryTerms[geometry];
+  if (config.head !== 'hypmix' || !terms.curved || !hasClosedForm(geometry)) return null;
   const { slope, offset, error } = chordFit({ c, clip });
-  const scale = (weighted ? lam : 1) / t_h;
+  const scale = distanceWeight(terms, { lambda: config.lam, tauH: config.t_h });
   const digits = (value: number): string => String(Number(value.toPrecision(2)));
   if (![slope, offset, scale * error].every(Number.isFinite)) return null;
   return `At c = ${c}, the distance is approximately ${slope.toFixed(2)} times the chord plus ${digits(offset)}: curvature changes this run's logits by at most ${digits(scale * error)}.`;
