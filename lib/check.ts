@@ -194,7 +194,7 @@ export function guards(operation: string, compat: Compat | undefined): number {
   return compat === undefined ? 0 : 1 + choice(operation, 'compat', compat, ['hypmix']);
 }
 
-/** libtorch's OpenMP ends the process if it cannot start as many threads as requested. The core uses at most 256. */
+/** As in native/bind/launch.h. libtorch's OpenMP ends the process if it cannot start as many threads as requested. */
 export const mostThreads = 1024;
 
 /** The loss scale of float16 and its inverse are float32 factors. */

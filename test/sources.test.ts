@@ -5,7 +5,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { lossParameters } from '../lib/batch-loss.ts';
+import { pairwise } from '../lib/call/binding-calls.ts';
 import { logitDefaults } from '../lib/card-names.ts';
+import { mostThreads } from '../lib/check.ts';
+import { indexLayout, mostLists } from '../lib/gallery/lists.ts';
+import { mostListed } from '../lib/gallery/probe.ts';
 import { matrix, pairwiseDistance } from '../lib/index.ts';
 import { core } from '../lib/native.ts';
 import { describedCalls } from './generate-ops.ts';
@@ -160,6 +164,36 @@ test('the ABI number is the hash of the file that declares the function tables',
   if (abi === null) return t.pass('WebAssembly has no other addon');
   const text = (await read('native/core.h')).replaceAll('\r\n', '\n');
   t.is(abi.toString(16).padStart(8, '0'), createHash('sha256').update(text).digest('hex').slice(0, 8));
+});
+
+test('limits and layouts that TypeScript repeats equal those of the core', async (t) => {
+  const files = ['bind/launch.h', 'bind/calls.h', 'core.h'];
+  const text = (await Promise.all(files.map((name) => read(`native/${name}`)))).join('\n');
+  const constant = (name: string): number => {
+    const [, first, shift] = new RegExp(`\\b${name} = (\\d+)(?: << (\\d+))?[;,]`).exec(text)!;
+    return Number(first) * 2 ** Number(shift ?? 0);
+  };
+  t.is(mostThreads, constant('kMaxThreads'));
+  t.is(mostLists, constant('kMaxLists'));
+  t.deepEqual(indexLayout, {
+    blockSlots: constant('kSlots'),
+    slotFacts: constant('kSlotFacts'),
+    listFacts: constant('kListFacts'),
+  });
+  // A search by lists ends earlier than the core requires, where it saves no time.
+  t.true(mostListed <= constant('kMaxListedNeighbors'));
+});
+
+test('the core refuses the first value above each limit', async (t) => {
+  const x = matrix(new Float64Array(4), 2, 2);
+  t.notThrows(() => pairwiseDistance.sync(x, { metric: 'euclidean', threads: mostThreads }));
+  t.throws(() => pairwiseDistance.sync(x, { metric: 'euclidean', threads: mostThreads + 1 }), {
+    code: 'ERR_HOROBALL_RANGE',
+  });
+  const out = { data: new Float64Array(4), rows: 2, cols: 2 };
+  const call = { metric: 2, guards: 0, c: 1, x, y: x, out, device: -1, job: 0 };
+  t.notThrows(() => pairwise(core(), { ...call, threads: mostThreads }));
+  t.throws(() => pairwise(core(), { ...call, threads: mostThreads + 1 }), { message: /number of threads/ });
 });
 
 test('every call has a field for each member of its argument struct', async (t) => {

@@ -48,7 +48,8 @@ export interface GalleryIndex<T extends Reals> {
 export const mostLists: number = 2 ** 24;
 
 /** As in native/core.h: slots per block, and numbers per slot and per list. The core refuses other lengths. */
-const [blockSlots, slotFacts, listFacts] = [16, 4, 4];
+export const indexLayout = { blockSlots: 16, slotFacts: 4, listFacts: 4 } as const;
+const { blockSlots, slotFacts, listFacts } = indexLayout;
 /** k-means: number of iterations, and number of sampled rows per list, which suffices for a mean. */
 const iterations = 8;
 const rowsPerList = 64;
