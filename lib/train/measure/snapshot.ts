@@ -1,3 +1,5 @@
+import { runSteps, type Steps } from '../../call/run.ts';
+import { inSlices, rowsPerSlice } from '../../call/slices.ts';
 import { coded } from '../../errors.ts';
 import { loadSharp } from '../../io/sharp.ts';
 import { matrix } from '../../matrix.ts';
@@ -30,7 +32,7 @@ export async function takeSnapshot(
   embedded: Embedded,
   { c, epoch, baselines, loss }: { c: number; epoch: number; baselines: Baseline[]; loss: ProfileOptions },
 ): Promise<Snapshot> {
-  checkFinite(embedded);
+  await runSteps('snapshot', undefined, () => checkFinite(embedded));
   const negatives = await measureNegatives(embedded, loss);
   const levels = await radiiByLevel(embedded, split, c);
   return {
@@ -50,13 +52,16 @@ export async function takeSnapshot(
   };
 }
 
-function checkFinite({ euclidean, hyperbolic, labels, width }: Embedded): void {
+function* checkFinite({ euclidean, hyperbolic, labels, width }: Embedded): Steps<void> {
   let count = 0;
-  for (let row = 0; row < labels.length; row++) {
-    let sum = 0;
-    for (let i = row * width; i < (row + 1) * width; i++) sum += euclidean[i]! + hyperbolic[i]!;
-    if (!Number.isFinite(sum)) count++;
-  }
+  const check = (begin: number, end: number): void => {
+    for (let row = begin; row < end; row++) {
+      let sum = 0;
+      for (let i = row * width; i < (row + 1) * width; i++) sum += euclidean[i]! + hyperbolic[i]!;
+      if (!Number.isFinite(sum)) count++;
+    }
+  };
+  yield* inSlices(labels.length, check, rowsPerSlice(width));
   if (count === 0) return;
   const message = `[snapshot] embeddings: expected finite numbers, got NaN or infinity for ${count} of ${labels.length} test images`;
   throw coded('ERR_HOROBALL_DIVERGED', message);
