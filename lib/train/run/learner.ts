@@ -2,7 +2,7 @@ import { boolean, checkCallback, checkOptions, finite, instance, integer, readOp
 import { coded } from '../../errors.ts';
 import { ClassTree } from '../data/class-tree.ts';
 import type { LabeledBatch } from '../data/types.ts';
-import { CachedEmbeddings, SteppedEmbeddings } from '../lane/cached.ts';
+import type { SteppedEmbeddings } from '../lane/cached.ts';
 import { CrossBatchMemory } from '../lane/cross-batch.ts';
 import { Ema, emaDecay } from '../lane/ema.ts';
 import type { Embedder, Embeddings } from '../lane/embedder.ts';
@@ -17,6 +17,8 @@ import { type TreeLoss, TreeTerms, type TreeValues } from '../lane/tree-loss.ts'
 import type { LossValues, ScalerState } from '../lane/types.ts';
 import type { RunConfig } from '../options/options.ts';
 import { configError, learnableNames, parseConfig } from '../options/resolve.ts';
+import { agree } from './agreement.ts';
+import { backwardInChunks, embedInChunks } from './chunked-pass.ts';
 import { createEmbedder, createLoss, createOptimizer, createProxies, createTreeLoss } from './construct.ts';
 import { divergenceText } from './divergence.ts';
 import { LearnableScalars } from './learnable.ts';
@@ -160,24 +162,12 @@ export class Learner implements Disposable {
   ): Promise<Embeddings | SteppedEmbeddings> {
     checkOptions('learner.embed', samples, 'samples');
     if (prefetched !== null) return this.embedder.forward(prefetched);
+    const whole = (): Embeddings => {
+      using batch = this.batch(samples);
+      return this.embedder.forward(batch);
+    };
     const { chunk } = this.#config;
-    const embeddings = await this.#embedAll(samples, stop);
-    if (chunk === null) return embeddings;
-    try {
-      await stop.after();
-    } catch (error) {
-      embeddings.dispose();
-      throw error;
-    }
-    return embeddings;
-  }
-
-  async #embedAll(samples: LabeledBatch, stop: StopPoints): Promise<Embeddings | SteppedEmbeddings> {
-    const { chunk } = this.#config;
-    if (chunk !== null && chunk < samples.count)
-      return await SteppedEmbeddings.create(this.embedder, samples, chunk, () => stop.between());
-    using batch = this.batch(samples);
-    return this.embedder.forward(batch);
+    return chunk === null ? whole() : await embedInChunks(this.embedder, samples, chunk, stop, whole);
   }
 
   /** Queues the transfer of images `first` to `end` - 1. */
@@ -255,17 +245,10 @@ export class Learner implements Disposable {
   ): Promise<void> {
     instance('learner.backward', 'objective', objective, LossHandle);
     checkInputs('learner.backward', embeddings);
-    const arm = async (): Promise<void> => {
-      if (this.#config.chunk !== null) await stop.after();
-      this.#gradientSum.arm();
-    };
-    const isStepped = embeddings instanceof SteppedEmbeddings;
-    const isCached = embeddings instanceof CachedEmbeddings;
-    if (!isStepped && !isCached) await arm();
-    if (this.scaler === null) objective.backward(factor);
-    else this.scaler.backward(objective, factor);
-    if (isStepped) await embeddings.backward(() => stop.between(), arm);
-    if (isCached) embeddings.backward(() => this.#gradientSum.arm());
+    await backwardInChunks(embeddings, this.#config.chunk !== null, stop, this.#gradientSum, () => {
+      if (this.scaler === null) objective.backward(factor);
+      else this.scaler.backward(objective, factor);
+    });
     this.#gradientSum.finish();
   }
 
@@ -323,12 +306,13 @@ export class Learner implements Disposable {
       memory ? embeddings.euclidean.data() : null,
       memory || wantPoints ? embeddings.hyperbolic.data() : null,
     ]);
-    const agreed = await this.#agree(loss, headGradient, stop);
-    if (!scaled?.overflowed) this.#learn(agreed.gradParams, factor, agreed.headGradient, lr);
+    const agreed = await agree(this.#group, this.#isPerRank, { loss, headGradient, stop });
+    const { gradParams, ...values } = agreed.loss;
+    if (!scaled?.overflowed) this.#learn(gradParams, factor, agreed.headGradient, lr);
     this.follow(scaled);
     if (euclidean && hyperbolic) memory?.remember(euclidean, hyperbolic, labels);
     return {
-      loss: agreed.loss,
+      loss: values,
       gradNorm: Number.isFinite(gradNorm) ? gradNorm : null,
       scaler: scaled,
       tree: treeValues,
@@ -389,26 +373,6 @@ export class Learner implements Disposable {
     this.dispose();
   }
 
-  /**
-   * Combines the results of the ranks after a step. If all computed the same loss, the values of rank 0 are used, so that
-   * ranks on different hardware stay identical. The gradient through the head is a sum over the rows of all ranks.
-   */
-  async #agree({ gradParams, ...values }: LossValues, headGradient: number, stop: boolean): Promise<Agreed> {
-    const isCounted = this.#isPerRank || this.#group.rank === 0;
-    const { tauE, tauH, lambda, c } = (isCounted && gradParams) || zeros;
-    const { loss, min, mean, max, accuracy } = isCounted ? values : noValues;
-    const numbers = [loss, min, mean, max, accuracy, tauE, tauH, lambda, c];
-    const sums = Float64Array.of(...numbers, headGradient, Number(stop));
-    await this.#group.sum(sums);
-    const whole = (at: number): number => sums[at]! / (this.#isPerRank ? this.#group.size : 1);
-    return {
-      loss: { loss: whole(0), min: whole(1), mean: whole(2), max: whole(3), accuracy: whole(4) },
-      gradParams: gradParams && { tauE: sums[5]!, tauH: sums[6]!, lambda: sums[7]!, c: sums[8]! },
-      headGradient: sums[9]!,
-      stop: sums[10]! > 0,
-    };
-  }
-
   #learn(gradParams: LossValues['gradParams'], factor: number, headGradient: number, lr: number): void {
     if (gradParams === undefined) return;
     const { tauE, tauH, c } = gradParams;
@@ -437,13 +401,3 @@ function checkTree({ tree, ds }: RunConfig, { size }: RankGroup, found: ClassTre
 function isPerRank({ compat, loss }: RunConfig, { size }: RankGroup): boolean {
   return compat === 'hypmix' && loss === 'views' && size > 1;
 }
-
-interface Agreed {
-  gradParams: LossValues['gradParams'];
-  headGradient: number;
-  stop: boolean;
-  loss: LossValues;
-}
-
-const zeros = { tauE: 0, tauH: 0, lambda: 0, c: 0 };
-const noValues = { loss: 0, min: 0, mean: 0, max: 0, accuracy: 0 };
