@@ -94,3 +94,34 @@ test.serial('terminated workers leave no file open', async (t) => {
   }
   t.deepEqual(await leftOpen(), []);
 });
+
+test.serial(
+  'of several runs with resume auto that start at once, one resumes the interrupted run',
+  async (t) => {
+    const { root, images } = t.context;
+    const options = {
+      ...tinyRun,
+      path: images,
+      runs: join(root, 'auto'),
+      ep: 8,
+      eval_ep: '[]',
+      save_every: 0,
+    };
+    const first = startRun({ ...options, name: 'one' });
+    await first.stepped;
+    await first.terminate();
+    const started = Array.from({ length: 3 }, () =>
+      startRun({ ...options, name: 'one' }, { resume: 'auto' }),
+    );
+    const ended = await Promise.all(started.map((run) => run.ended));
+    t.true(ended.some(({ steps }) => steps === 8));
+    for (const { steps, code } of ended) t.true(steps === 8 || code === 'ERR_HOROBALL_RUN_BUSY', code);
+    const log = await readFile(join(root, 'auto', 'one', 'metrics.jsonl'), 'utf8');
+    const rows = log.trimEnd().split('\n');
+    const logged = rows.map((line) => JSON.parse(line) as { type: string; step: number });
+    t.deepEqual(
+      logged.filter(({ type }) => type === 'step').map(({ step }) => step),
+      Array.from({ length: 8 }, (_, i) => i + 1),
+    );
+  },
+);
