@@ -102,7 +102,7 @@ function commandIn(root: Command, [first, second]: readonly string[]): Command |
 }
 
 /** Operations whose arguments are options of every command that has an option of that name. */
-const sharedOperations = ['train', 'data'];
+const sharedOperations = ['train', 'data', 'makeEmoji'];
 
 /** Marks the argument of an error as an option if the command has it: `[train] bs: ...` becomes `[train] --bs: ...`. */
 function withDashes(message: string): string {

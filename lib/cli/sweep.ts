@@ -68,7 +68,7 @@ export function sweepCommand(): Command {
       '--controls',
       'for each hyperbolic setting, add controls that separate the effect of curvature from that of temperature: a chordal run, a slope-matched Euclidean run, and one with explicit hard negatives (--beta)',
     )
-    .option('--random <n>', 'sample this many settings per geometry instead of all combinations')
+    .option('--random <n>', 'number of settings to sample per geometry, instead of all combinations')
     .addOption(
       new Option(
         '--preset <name>',

@@ -48,7 +48,7 @@ export function trainCommand(): Command {
   command.addOption(
     new Option(
       '--nproc <n>',
-      'start this many processes on this machine, which train together on each batch',
+      'number of processes to start on this machine, which train together on each batch',
     ).argParser(integerParser('nproc', 1, 1024)),
   );
   command.addOption(

@@ -32,7 +32,7 @@ export class OptimizerOptions {
    * `null`: never.
    */
   readonly patience: RunOption<number | null> = optimizer(orNone(count(1)), {
-    help: 'stop early after this many evaluations without a better Recall@1, keeping the last weights; None trains for all epochs',
+    help: 'number of evaluations without a better Recall@1 after which training stops early, keeping the last weights; None trains for all epochs',
     aliases: ['early_stopping_patience'],
     default: null,
     resume: 'extend',
