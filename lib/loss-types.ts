@@ -74,7 +74,7 @@ export interface LossReference<T extends Reals = Reals> {
   /** M x D rows, with the columns of the anchors' matrix. */
   euclidean?: Matrix<T> | undefined;
   hyperbolic?: Matrix<T> | undefined;
-  /** Their labels, in as many columns as those of the anchors. */
+  /** Labels of these rows, in as many columns as those of the anchors. */
   labels?: LabelColumns | undefined;
   /**
    * Whether to compute the gradients of these rows. Default: that of `options.grad`. A memory of past batches needs

@@ -47,7 +47,7 @@ export interface Logits<T extends Reals = Reals> {
   readonly normalize: boolean;
   readonly euclidean: Matrix<T> | undefined;
   readonly hyperbolic: Matrix<T> | undefined;
-  /** As the caller gave them, whether or not the geometry reads them; not checked. */
+  /** The matrices as the caller gave them, whether or not the geometry reads them; not checked. */
   readonly given: { readonly euclidean: Matrix<T> | undefined; readonly hyperbolic: Matrix<T> | undefined };
   readonly rows: number;
   readonly cols: number;

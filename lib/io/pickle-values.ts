@@ -35,7 +35,7 @@ export class PickleGlobal extends PickleObject {
 
 /** A value that is not reconstructed: an unknown name, or the result of calling one. */
 export class PickleOpaque extends PickleObject {
-  /** For messages: the name in the pickle, or a short description. */
+  /** The name in the pickle, or a short description; used in messages. */
   readonly name: string;
 
   constructor(name: string) {

@@ -7,11 +7,11 @@ export interface LayerCallOptions extends CallOptions, AsyncOptions {}
 
 /** The gradients of `sum(cotangent * output)` of a forward pass. */
 export interface LayerGradients<T extends Reals> {
-  /** One per input, in the order of the arguments. */
+  /** One gradient per input, in the order of the arguments. */
   readonly inputs: readonly DenseMatrix<T>[];
-  /** One per parameter, by its name. */
+  /** One gradient per parameter, by its name. */
   readonly parameters: ReadonlyMap<string, DenseMatrix<T>>;
-  /** With respect to c, even if the layer does not train it. */
+  /** Gradient with respect to c, even if the layer does not train it. */
   readonly c: number;
 }
 

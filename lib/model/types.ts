@@ -50,7 +50,7 @@ export interface ViTConfig {
   globalPool?: 'token' | 'avg' | 'map';
   /** Also pool class and register tokens; by default only in attention pooling of `eva`. */
   poolIncludePrefix?: boolean;
-  /** Of attention pooling; `numHeads` and `mlpRatio` by default. */
+  /** Number of heads and MLP ratio of attention pooling; default `numHeads` and `mlpRatio`. */
   attnPoolNumHeads?: number;
   attnPoolMlpRatio?: number;
   /** A norm of queries and keys, per head. */

@@ -219,7 +219,7 @@ test('an unreadable folder, an empty class and a folder without images each give
     t,
     large,
     1,
-    /\[train\] --bs: expected at most the 32 images of an epoch \(16 classes x 2\), got 64\. Use 32/,
+    /\[train\] --bs: expected at most the 32 images of an epoch \(16 classes x 2 images\), got 64\. Use 32/,
     runs,
   );
 });

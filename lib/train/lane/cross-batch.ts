@@ -31,7 +31,7 @@ export class CrossBatchMemory {
   readonly #most: number;
   readonly #views: number;
   readonly #dim: number;
-  /** By label, oldest first. */
+  /** The stored rows of each class, by label, oldest class first. */
   readonly #classes = new Map<number, ClassRows>();
 
   /**

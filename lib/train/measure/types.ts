@@ -134,7 +134,7 @@ export interface Snapshot {
   strips?: NegativeStrip[];
   /** Null if there are too few images to rank. */
   ranks?: Ranks | null;
-  /** By level of the class tree, from single images up; empty without a tree. */
+  /** Distances from the origin per level of the class tree, from single images up; empty without a tree. */
   depth?: DepthRow[];
   /** Absent in runs of earlier versions; null without a class tree. */
   hierarchy?: Hierarchy | null;

@@ -127,7 +127,7 @@ export function learnableNames({ learn }: RunConfig): Learnable[] {
   return (learn === null ? [] : learn.split(',').map((name) => name.trim())) as Learnable[];
 }
 
-/** Below it, and above its reciprocal, products of c and a squared norm are not normal float32 numbers. */
+/** The smallest c. Below it, and above its reciprocal, products of c and a squared norm are not normal float32 numbers. */
 const leastC = 1e-36;
 
 /** Checks conditions that involve several options. */

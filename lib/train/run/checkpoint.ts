@@ -258,7 +258,7 @@ export const bestName = 'best.safetensors';
 
 const metadataKey = 'horoball.checkpoint';
 
-/** Also checks the embedder, because an object with the prototype of `Learner` may lack its fields. */
+/** Checks a learner and its embedder, because an object with the prototype of `Learner` may lack its fields. */
 function checkLearner(operation: string, learner: Learner): void {
   const { embedder } = instance(operation, 'learner', learner, Learner);
   instance(operation, 'learner.embedder', embedder, Embedder);

@@ -132,7 +132,7 @@ interface ShardOptions {
   epoch: number;
   first: number;
   signal: AbortSignal | undefined;
-  /** Of all samples. */
+  /** Class of each sample of the training split. */
   labels: Int32Array;
   config: RunConfig;
   place: RankPlace;
