@@ -291,7 +291,10 @@ test("only the row cards and their list have the head's formula", (t) => {
   t.deepEqual(filesWith(/\bk(Margin|LeastNorm|TopTanh|TopArtanh|LeastLog) =/, kernels), [
     'native/ops/hypmix.h',
   ]);
-  t.deepEqual(filesWith(/(::|\.)tanh\b/, kernels), ['native/ops/hypmix.h', 'native/ops/smooth.h']);
+  t.deepEqual(filesWith(/(::|\.)(a|arc)?(sinh|cosh|tanh)\b/, kernels), [
+    'native/ops/hypmix.h',
+    'native/ops/smooth.h',
+  ]);
   for (const card of ['Clip', 'Expmap0', 'Project']) {
     const uses = filesWith(new RegExp(`\\b${card}\\b`), kernels).filter(
       (path) => !path.startsWith('native/ops/row/'),
@@ -303,13 +306,20 @@ test("only the row cards and their list have the head's formula", (t) => {
     filesWith(/\b(tanh|clip\w*|expmap0|project)\(|\bwhere\(/, /^native\/torch\/(head|row_map)\./),
     [],
   );
-  // Closed forms for reports, and the exported graph, which cannot call the core; tests compare them with the oracle.
-  t.deepEqual(filesWith(/\bMath\.tanh\(|'Tanh'/, /^lib\//), [
-    'lib/onnx/backbone.ts', // GELU
-    'lib/onnx/network.ts',
-    'lib/train/measure/closed-forms.ts',
-    'lib/train/measure/projection.ts',
-    'lib/train/report/charts/disk.ts',
+  // Second copies of hyperbolic formulas, which tests compare with the oracle, and functions that are not hyperbolic.
+  const hyperbolic = /\b(Math|at|torch|std)(\.|::)(a|arc)?(sinh|cosh|tanh)\(|'A?(Sinh|Cosh|Tanh)'/;
+  t.deepEqual(filesWith(hyperbolic, /^lib\//), [
+    'lib/onnx/backbone.ts', // GELU, which is not hyperbolic
+    'lib/onnx/network.ts', // the head as an exported graph, which cannot call the core
+    'lib/train/measure/closed-forms.ts', // the loss at special points, for reports
+    'lib/train/measure/health.ts', // the distance at which the guards saturate
+    'lib/train/measure/projection.ts', // the map of a report
+    'lib/train/report/charts/disk.ts', // the axes of the same map
+    'lib/tree/kernel.ts', // the hyperboloid model, which no card has
+  ]);
+  // The Lorentz factor 1 - c|x|^2, written with tensors.
+  t.deepEqual(filesWith(/\b1 - c \*|\.(a|arc)?(sinh|cosh|tanh)\(/, /^native\/torch\/[^/]+$/), [
+    'native/torch/tree.cc', // the midpoint of each ancestor: the core's midpoint has one result per call
   ]);
   // They read its constants from the cards.
   t.deepEqual(filesWith(/atanh\(1 - 1e|\b(guard|tanhLimit|ballMargin|leastNorm)\b.* = \d/, /^lib\//), []);

@@ -1,4 +1,4 @@
-// Float64 formulas without optimizations: the only second copy of any formula. Test points avoid the
+// Float64 formulas without optimizations: the second copy of every formula. Test points avoid the
 // cancellations that the core handles, or are compared with 60-digit values from a file instead.
 
 import { dot, minus, norm, type Table } from './vectors.ts';
