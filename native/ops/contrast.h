@@ -15,8 +15,8 @@ namespace {
 constexpr double kNone = -1e30;
 
 // The constants of the logit  e_weight <e_i,e_j> - h_weight d(h_i,h_j), where d is the distance at the squared difference
-// ratio * s. `infinite` is the distance from a row outside the domain; it is kFarthest if h_weight is 0, because 0 times
-// infinity would be NaN. `radius` is that of the ball points of tied heads, otherwise 1.
+// ratio * s. `infinite` is the distance from a row outside the domain; it is kFarthest if h_weight is 0, because
+// 0 times infinity would be NaN. `radius` is that of the ball points of tied heads, otherwise 1.
 template <class T>
 struct LogitScale {
   T e_weight, h_weight, ratio, radius, infinite;
@@ -117,12 +117,14 @@ HD V log_total(V total) {
   return log(max(constant<V>(kIsSingle<V> ? 1.1754943508222875e-38 : 2.2250738585072014e-308), total));
 }
 
-// The odds of the negatives against the positive of an anchor.
+// The odds of the negatives against the positive of an anchor. For anchor i of view a and its positive S+ in view b:
+// N_ab = logsumexp of its negatives in the views a and b, loss_ab(i) = log(1 + exp(N_ab - S+)), which stays accurate however
+// small it is, and L_ab = logaddexp(N_ab, S+).
 template <class V>
 struct Odds {
   V loss, whole, miss;  // loss_ab, L_ab, and the probability of the positive minus 1
 
-  // N_ab, the log-sum-exp of the negatives of both views, is top + log_sum. `alone`: the anchor has no negatives.
+  // N_ab is top + log_sum. `alone`: the anchor has no negatives.
   HD Odds(V top, V log_sum, V positive, bool alone) {
     const V zero = constant<V>(0), one = constant<V>(1);
     V gap = (top - positive) + log_sum;  // N_ab - S+

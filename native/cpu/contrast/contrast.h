@@ -1,11 +1,10 @@
 // The contrastive loss over all ordered pairs of views, forward and backward. All pairs of views share one symmetric
 // matrix of logits, which is processed block by block (plan.h): each tile serves both its rows and its columns.
 //
-// For anchor i of view a and its positive S+ in view b: N_ab = logsumexp of its negatives in the views a and
-// b, loss_ab(i) = log(1 + exp(N_ab - S+)), which stays accurate however small it is, and
-// L_ab = logaddexp(N_ab, S+). The weight of a negative in view b is exp(S - L_ab). For a negative in the anchor's
-// own view it is the sum over b of exp(S - L_ab), so the entry of the own view stores -log sum exp(-L_ab). The weight
-// of the positive is exp(S+ - L_ab) - 1 = -exp(N_ab - L_ab). The second form is computed, because the first cancels.
+// N_ab, L_ab and S+ of an anchor of view a and its positive in view b are those of Odds (ops/contrast.h). The weight of a
+// negative in view b is exp(S - L_ab). For a negative in the anchor's own view it is the sum over b of exp(S - L_ab), so the
+// entry of the own view stores -log sum exp(-L_ab). The weight of the positive is exp(S+ - L_ab) - 1 = -exp(N_ab - L_ab).
+// The second form is computed, because the first cancels.
 //
 // A rank that computes only a part (ContrastPart) has complete sums of its own samples after the forward pass. The weights
 // of their pairs with samples of other ranks also need the L_ab of those samples, so the ranks exchange them before the

@@ -1,9 +1,5 @@
 // The forward pass: log-sum-exp of every sample against every view, kept in registers while a block processes the
-// tiles of the view; then the loss and the statistics.
-//
-// For anchor i of view a and its positive S+ in view b: N_ab = logsumexp of its negatives in the views a and
-// b, loss_ab(i) = log(1 + exp(N_ab - S+)), which stays accurate however small it is, and
-// L_ab = logaddexp(N_ab, S+).
+// tiles of the view; then the loss (Odds in ops/contrast.h) and the statistics.
 #pragma once
 
 #include "cuda/contrast/plan.h"
