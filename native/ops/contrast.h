@@ -15,7 +15,7 @@ namespace {
 constexpr double kNone = -1e30;
 
 // The constants of the logit  e_weight <e_i,e_j> - h_weight d(h_i,h_j), where d is the distance at the squared difference
-// ratio * s. `infinite` is the distance from a row outside the domain; it is kFarthest if h_weight is 0, because
+// ratio * s. `infinite` is the distance from a row outside the domain; it is kFiniteDistance if h_weight is 0, because
 // 0 times infinity would be NaN. `radius` is that of the ball points of tied heads, otherwise 1.
 template <class T>
 struct LogitScale {
@@ -27,7 +27,7 @@ inline LogitScale<T> logit_scale(const GeometryTerms& terms, double tau_e, doubl
                                  double radius) {
   const T h_weight = static_cast<T>(terms.distance_weight(lambda, tau_h));
   return {static_cast<T>(1 / tau_e), h_weight, static_cast<T>(radius * radius), static_cast<T>(radius),
-          h_weight == 0 ? kFarthest<T> : static_cast<T>(HUGE_VAL)};
+          h_weight == 0 ? kFiniteDistance<T> : static_cast<T>(HUGE_VAL)};
 }
 
 // The inputs of a pair's logit, and the logit: the inner product g, the squared difference s, the squared norms n and the
@@ -79,7 +79,7 @@ HD_INLINE DistanceTerms<V> distance_terms(const typename K::Card& card, const Lo
   DistanceTerms<V> out;
   out.pull = K::kTied ? V(scale.h_weight * scale.ratio) * (w * slope.pull) : w * slope.pull;
   out.far = where(p.s < p.near_below, constant<V>(0), out.pull);
-  out.distance = w * min(V(kFarthest<T>), p.distance);
+  out.distance = w * min(V(kFiniteDistance<T>), p.distance);
   if constexpr (K::kTied) {
     out.radius = w * fma(slope.pull, s, fma(slope.lift_x, p.nx, slope.lift_y * p.ny));
   } else {

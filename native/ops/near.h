@@ -14,7 +14,7 @@ constexpr double kOutside = -1e30;
 
 // The finite value that replaces an infinite distance as a factor in a sum, because a weight may be 0.
 template <class T>
-constexpr T kFarthest = static_cast<T>(sizeof(T) == 4 ? 1e30 : 1e300);
+constexpr T kFiniteDistance = static_cast<T>(sizeof(T) == 4 ? 1e30 : 1e300);
 
 // Below this fraction of the sum of the two squared norms, s = |x|^2 + |y|^2 - 2<x,y> is computed directly from the rows:
 // in float32, a near pair would have no correct digit.

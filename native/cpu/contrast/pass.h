@@ -234,7 +234,7 @@ class ContrastPass {
  protected:
   const Run& run_;
   const Logit logit_;
-  const Terms<T> terms_;
+  const LogitTable<T> terms_;
   const GeometryTerms geometry_;
   const TiedRadius tied_;
   ContrastTiles<T, Map> tiles_;

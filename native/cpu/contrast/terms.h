@@ -1,5 +1,5 @@
 // The logits of a tile of pairs, and the weights of its gradients in the backward pass. Only the functions of
-// `Terms` depend on the geometry (PairKind of ops/geometries/card.h); the rest of the family calls them through
+// `LogitTable` depend on the geometry (PairKind of ops/geometries/card.h); the rest of the family calls them through
 // that table.
 #pragma once
 
@@ -43,6 +43,8 @@ struct PairTile {
 
 // In the backward pass x (see kMaxSpread) is scaled by 2^kScaleShift. A scaled weight below kLeastScaled counts as 0.
 constexpr int kScaleShift = 90;
+constexpr double kUnscale = 0x1p-90;
+static_assert(kUnscale * (std::uint64_t{1} << kScaleShift / 2) * (std::uint64_t{1} << kScaleShift / 2) == 1);
 template <class T>
 constexpr T kLeastScaled = static_cast<T>(sizeof(T) == 4 ? 0x1p-36 : 0x1p-932);
 
@@ -72,7 +74,7 @@ struct Softmax {
     // that its anchors have. Scaling prevents that: where the scaled x reaches its lower bound, the result is
     // below kLeastScaled and counts as 0.
     const V scaled = exp_within<kScaleShift>(shared_exponent(logit, row_log[i], column)) * in_both;
-    return where(scaled < V(kLeastScaled<T>), V(T(0)), scaled) * V(T(0x1p-90));
+    return where(scaled < V(kLeastScaled<T>), V(T(0)), scaled) * V(T(kUnscale));
   }
 
   // The weight of the positive pair (i, j).
@@ -97,7 +99,7 @@ struct NearSink {
 };
 
 template <class T>
-struct Terms {
+struct LogitTable {
   // Writes S(i, j) to `logits`, with pitch kBlock.
   void (*logits)(const PairTile<T>&, T* logits);
   // Overwrites g with the weights of the product with e, and s with those of the product with h (or, if heads are tied,
@@ -268,15 +270,15 @@ void prepare_with(double c, const BlockRows<T>& source, std::int64_t first, cons
 }
 
 template <class T>
-inline Terms<T> terms_of(const Logit& logit) {
+inline LogitTable<T> terms_of(const Logit& logit) {
   return with_pairs(logit.geometry, logit.published, logit.tied, []<class K>() {
-    return Terms<T>{logits_of<K, T>,
-                    weigh_pairs<K, T>,
-                    prepare_with<typename K::Preparation, T>,
-                    tied_quantity<typename K::Card>,
-                    K::kGram,
-                    K::kSquared,
-                    K::kRows};
+    return LogitTable<T>{logits_of<K, T>,
+                         weigh_pairs<K, T>,
+                         prepare_with<typename K::Preparation, T>,
+                         tied_quantity<typename K::Card>,
+                         K::kGram,
+                         K::kSquared,
+                         K::kRows};
   });
 }
 

@@ -46,7 +46,7 @@ class ContrastTiles {
   static constexpr std::int64_t kSide = kBlock<T>, kTile = kSide * kSide;
 
   // `given_e` and `given_h` are the matrices of the call and their gradients.
-  ContrastTiles(const Map& blocks, std::int64_t columns, const Logit& logit, const Terms<T>& terms,
+  ContrastTiles(const Map& blocks, std::int64_t columns, const Logit& logit, const LogitTable<T>& terms,
                 const ContrastSide<T>& given_e, const ContrastSide<T>& given_h)
       : map(blocks),
         depth(columns),
@@ -272,7 +272,7 @@ class ContrastTiles {
   }
 
   const Logit& logit_;
-  const Terms<T>& terms_;
+  const LogitTable<T>& terms_;
   const std::int64_t pitch_;
   bool keeps_rows_ = false;
   T* tiles_ = nullptr;

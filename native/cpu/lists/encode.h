@@ -97,7 +97,7 @@ class Encode {
     facts[kRadius] = of_center.reachable ? rounded_up(radius) : static_cast<float>(HUGE_VAL);
     facts[kReach] = rounded_up(reach);
     facts[kLightest] = rounded_down(lightest);
-    facts[kOwn] = static_cast<float>(of_center.reachable ? of_center.own : card_.q(kRim));
+    facts[kOwn] = static_cast<float>(of_center.reachable ? of_center.own : card_.q(kCodeRim));
   }
 
   struct Fit {
@@ -154,7 +154,7 @@ class Encode {
   }
   const T* row(std::int64_t i) const { return static_cast<const T*>(args_.rows.data) + i * depth_; }
 
-  static constexpr double kMost = 127, kRim = 1e-7;
+  static constexpr double kMost = 127, kCodeRim = 1e-7;
 
   const EncodeArgs& args_;
   const Run& run_;

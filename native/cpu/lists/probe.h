@@ -40,7 +40,7 @@ class Probe {
  private:
   using V = Vec<float>;
   static constexpr std::int64_t kCandidates = 4096, kFirst = 8, kMostInGroup = 8;
-  static constexpr float kFarthest = 3e38f;  // replaces infinity and NaN for sorting
+  static constexpr float kLastEstimate = 3e38f;  // replaces infinity and NaN for sorting
 
   // The scratch memory of one query.
   struct Scratch {
@@ -182,7 +182,7 @@ class Probe {
         // |q - center| is at least `straight`.
         const V straight = max(sqrt(s[v]) * V(down) - V(search.error), zero);
         V near = card_.distance(s[v], own, center);
-        near = where(near < V(kFarthest), near, V(kFarthest));
+        near = where(near < V(kLastEstimate), near, V(kLastEstimate));
         near.store(search.scratch.near + first + at);
         const V reached = max(straight * V(kDown) - V::load(fact[kReach] + at), zero);
         const V rank = reached * reached * V::load(fact[kLightest] + at) * safe;

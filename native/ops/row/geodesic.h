@@ -30,7 +30,7 @@ struct Geodesic : RowDifferenceCard {
   static constexpr bool kHeldInside = true;
   // At this distance from x, in units of 1/sqrt(c), every point rounds to the rim: opposite points with
   // 1 - c|x|^2 = kRim, the smallest value that is distinguished, are 141 apart.
-  static constexpr double kFarthest = 200;
+  static constexpr double kRimDistance = 200;
   // If l^2 is below kLeast, the ends count as equal, and t is limited to kMost, so that t^2 does not overflow.
   static constexpr double kMost = 1e60, kLeast = 1e-120;
   template <class T>
@@ -62,13 +62,13 @@ struct Geodesic : RowDifferenceCard {
     return value(d) > least ? d : with_value(d, least);
   }
 
-  // t, limited so that the point is at most kFarthest from the end that is farther away.
+  // t, limited so that the point is at most kRimDistance from the end that is farther away.
   template <class T>
   HD static T reached(const T& t, const T& l2) {
     const double v = value(t), beyond = v > 0.5 ? v : v - 1;
     if (value(l2) < kLeast) return std::fabs(v) > kMost ? T(std::copysign(kMost, v)) : t;
-    if (!(std::fabs(beyond) * std::sqrt(value(l2)) > kFarthest)) return t;
-    const T most = kFarthest / root(l2);
+    if (!(std::fabs(beyond) * std::sqrt(value(l2)) > kRimDistance)) return t;
+    const T most = kRimDistance / root(l2);
     return v > 0.5 ? most : 1 - most;
   }
 };
