@@ -9,6 +9,7 @@ import { compare, isRegression, ratios } from '../bench/compare.ts';
 import { machineName } from '../bench/machine.ts';
 import { alternate, exponent, figure, quantile, ratio, type TimedSide } from '../bench/measure.ts';
 import { fromCsv, isOneMachine, type Labels, peakKey, type Row, row, toCsv } from '../bench/results.ts';
+import { statedError } from './tolerances.ts';
 
 const labels: Labels = {
   op: 'pairwiseDistance',
@@ -40,7 +41,7 @@ test('a figure is the median, with half the 10-90 range relative to it', (t) => 
   const { median, spread } = figure([undefined, 8, 10, undefined, 12]);
   t.is(median, 10);
   // Student's quantile for three values is 9.92, the normal one 1.96.
-  t.true(Math.abs(spread / 0.16 - 5.06) < 1e-12);
+  t.true(Math.abs(spread / 0.16 - 5.06) < statedError.arithmetic);
 });
 
 test('a ratio uses only rounds that both sides completed', (t) => {
@@ -57,7 +58,7 @@ test('fits the exponent of a power law', (t) => {
         xs,
         xs.map((x) => 7 * x ** 2),
       ) - 2,
-    ) < 1e-12,
+    ) < statedError.arithmetic,
   );
 });
 

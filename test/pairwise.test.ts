@@ -129,7 +129,7 @@ for (const name of metricCases) {
       [65, 129, 17],
       [40, 70, 130],
     ] as const) {
-      const [x, y] = near(n, m, d, 0.99 / Math.sqrt(c)).map((points) => pointsOf(name, points, c));
+      const [x, y] = nearRows(n, m, d, 0.99 / Math.sqrt(c)).map((points) => pointsOf(name, points, c));
       const cotangent = cloud(Float32Array, n, m, 1, 3);
       const all = [x!, y!, cotangent];
       const [got, want] = [results(all, options), results(all.map(wide), options)];
@@ -143,7 +143,7 @@ for (const name of metricCases) {
 }
 
 /** Clouds with a coincident and a nearly coincident row, because the kernels handle such pairs on a separate path. */
-function near(n: number, m: number, d: number, radius: number): Matrix[] {
+function nearRows(n: number, m: number, d: number, radius: number): Matrix[] {
   const [x, y] = [cloud(Float32Array, n, d, radius, 1), cloud(Float32Array, m, d, radius, 2)];
   for (let k = 0; k < d; ++k) {
     y.data[k] = x.data[2 * d + k]!;

@@ -28,6 +28,9 @@ import {
   weightedMidpoint,
 } from '../lib/index.ts';
 import { inner, noise, type RealsType, types } from './support.ts';
+import { allowed, identityError } from './tolerances.ts';
+
+const { afterHugeSteps, composed, exact, innerProducts, lengths, repeated, rounding } = identityError;
 
 const rows = 40;
 const cols = 10;
@@ -72,9 +75,6 @@ const cases: readonly Case[] = types.flatMap((type) =>
   }),
 );
 
-/** One rounding error: that of float32, and that of float64 with a small margin. */
-const rounding = { single: 6e-8, double: 2e-16 };
-
 /**
  * Checks one identity at every point of the grid. `roundings`: by how many rounding errors a coordinate may
  * be off, relative to the larger of the ball's radius (or 100) and the coordinate itself; 0 means exactly
@@ -88,7 +88,7 @@ function identity(
   test(name, (t) => {
     for (const it of cases) {
       const [got, want] = sides(it);
-      const unit = it.type === Float32Array ? rounding.single : rounding.double;
+      const unit = allowed(it.type, rounding);
       t.is(got.length, want.length);
       let worst = 0;
       for (let k = 0; k < got.length; ++k) {
@@ -124,37 +124,40 @@ function metric(x: Matrix, u: Matrix, v: Matrix, c: number): number[] {
 
 // ---- Addition --------------------------------------------------------------------------------------------
 
-identity('left cancellation: (-a) + (a + b) = b', 10, ({ a, b, c }) => [
+identity('left cancellation: (-a) + (a + b) = b', composed, ({ a, b, c }) => [
   mobiusAdd.sync(minus(a), mobiusAdd.sync(a, b, { c }), { c }).data,
   b.data,
 ]);
-identity('left identity: 0 + b = b', 10, ({ b, c }) => [mobiusAdd.sync(zerosLike(b), b, { c }).data, b.data]);
-identity('right identity: a + 0 = a', 10, ({ a, c }) => [
+identity('left identity: 0 + b = b', composed, ({ b, c }) => [
+  mobiusAdd.sync(zerosLike(b), b, { c }).data,
+  b.data,
+]);
+identity('right identity: a + 0 = a', composed, ({ a, c }) => [
   mobiusAdd.sync(a, zerosLike(a), { c }).data,
   a.data,
 ]);
-identity('inverse: a + (-a) = 0, exactly', 0, ({ a, c }) => [
+identity('inverse: a + (-a) = 0, exactly', exact, ({ a, c }) => [
   mobiusAdd.sync(a, minus(a), { c }).data.map(Math.abs),
   zerosLike(a).data,
 ]);
-identity('automorphic inverse: (-b) + (-a) = -(b + a)', 0, ({ a, b, c }) => [
+identity('automorphic inverse: (-b) + (-a) = -(b + a)', exact, ({ a, b, c }) => [
   mobiusAdd.sync(minus(b), minus(a), { c }).data,
   minus(mobiusAdd.sync(b, a, { c })).data,
 ]);
-identity('subtraction: a - b = a + (-b)', 0, ({ a, b, c }) => [
+identity('subtraction: a - b = a + (-b)', exact, ({ a, b, c }) => [
   mobiusSub.sync(a, b, { c }).data,
   mobiusAdd.sync(a, minus(b), { c }).data,
 ]);
-identity('coaddition: (a [+] b) - b = a', 10, ({ a, b, c }) => {
+identity('coaddition: (a [+] b) - b = a', composed, ({ a, b, c }) => {
   const coadded = mobiusAdd.sync(a, gyration.sync(a, minus(b), b, { c }), { c });
   return [mobiusSub.sync(coadded, b, { c }).data, a.data];
 });
-identity('cosubtraction: (a + b) [-] b = a', 30, ({ a, b, c }) => {
+identity('cosubtraction: (a + b) [-] b = a', repeated, ({ a, b, c }) => {
   const sum = mobiusAdd.sync(a, b, { c });
   const back = gyration.sync(sum, b, minus(b), { c });
   return [mobiusAdd.sync(sum, back, { c }).data, a.data];
 });
-identity('gyration: (a + b) + gyr[a,b]w = a + (b + w)', 10, ({ a, b, c }) => {
+identity('gyration: (a + b) + gyr[a,b]w = a + (b + w)', composed, ({ a, b, c }) => {
   const w = times(0.3, b);
   const turned = gyration.sync(a, b, w, { c });
   return [
@@ -166,25 +169,25 @@ identity('gyration: (a + b) + gyr[a,b]w = a + (b + w)', 10, ({ a, b, c }) => {
 // ---- Scalar multiplication -------------------------------------------------------------------------------
 
 for (const n of [0, 1, 2, 3, 4]) {
-  identity(`repeated addition: a added ${n} times = n a`, 10, ({ a, c }) => {
+  identity(`repeated addition: a added ${n} times = n a`, composed, ({ a, c }) => {
     let sum = zerosLike(a);
     for (let i = 0; i < n; ++i) sum = mobiusAdd.sync(a, sum, { c });
     return [sum.data, mobiusScalarMul.sync(n, a, { c }).data];
   });
 }
-identity('scalars distribute: (r + s) a = r a + s a', 10, ({ a, c, next }) => {
+identity('scalars distribute: (r + s) a = r a + s a', composed, ({ a, c, next }) => {
   const [r, s] = [next(), next()];
   const parts = [r, s].map((factor) => mobiusScalarMul.sync(factor, a, { c }));
   return [mobiusAdd.sync(parts[0]!, parts[1]!, { c }).data, mobiusScalarMul.sync(r + s, a, { c }).data];
 });
-identity('scalars associate: (r s) a = r (s a)', 10, ({ a, c, next }) => {
+identity('scalars associate: (r s) a = r (s a)', composed, ({ a, c, next }) => {
   const [r, s] = [next(), next()];
   return [
     mobiusScalarMul.sync(r, mobiusScalarMul.sync(s, a, { c }), { c }).data,
     mobiusScalarMul.sync(r * s, a, { c }).data,
   ];
 });
-identity('scaling: |r| a has the direction of a', 10, ({ a, c, next }) => {
+identity('scaling: |r| a has the direction of a', composed, ({ a, c, next }) => {
   const r = next();
   const ends = mobiusScalarMul.sync(Math.abs(r), a, { c });
   return [unit(ends).data, unit(a).data];
@@ -202,20 +205,20 @@ function unit({ data, rows, cols }: Matrix): Matrix {
 
 // ---- Geodesics and maps ----------------------------------------------------------------------------------
 
-identity('geodesic begins at a', 10, ({ a, b, c }) => [geodesic.sync(0, a, b, { c }).data, a.data]);
-identity('geodesic ends at b', 10, ({ a, b, c }) => [geodesic.sync(1, a, b, { c }).data, b.data]);
-identity('geodesic equals its formula: a + t (-a + b)', 10, ({ a, b, c }) => {
+identity('geodesic begins at a', composed, ({ a, b, c }) => [geodesic.sync(0, a, b, { c }).data, a.data]);
+identity('geodesic ends at b', composed, ({ a, b, c }) => [geodesic.sync(1, a, b, { c }).data, b.data]);
+identity('geodesic equals its formula: a + t (-a + b)', composed, ({ a, b, c }) => {
   const away = mobiusAdd.sync(minus(a), b, { c });
   const part = mobiusScalarMul.sync(0.4, away, { c });
   return [geodesic.sync(0.4, a, b, { c }).data, mobiusAdd.sync(a, part, { c }).data];
 });
-identity('geodesic has constant speed', 30, ({ a, b, c }) => {
+identity('geodesic has constant speed', repeated, ({ a, b, c }) => {
   const at = Array.from({ length: 13 }, (_, i) => geodesic.sync(i / 12, a, b, { c }));
   const steps = at.slice(1).flatMap((point, i) => [...dist.sync(at[i]!, point, { c }).data]);
   const whole = dist.sync(a, b, { c }).data;
   return [steps, at.slice(1).flatMap(() => Array.from(whole, (length) => length / 12))];
 });
-identity('a unit vector moves by t in time t', 100, (it) => {
+identity('a unit vector moves by t in time t', lengths, (it) => {
   const { a, c } = it;
   const u = random(it, rows, cols);
   const lengths = metric(a, u, u, c).map(Math.sqrt);
@@ -230,24 +233,27 @@ identity('a unit vector moves by t in time t', 100, (it) => {
   }
   return [got, [0.1, 0.5, 1].flatMap((t) => new Array<number>(rows).fill(t))];
 });
-identity('exp after log: exp_a(log_a b) = b', 10, ({ a, b, c }) => [
+identity('exp after log: exp_a(log_a b) = b', composed, ({ a, b, c }) => [
   expmap.sync(a, logmap.sync(a, b, { c }), { c }).data,
   b.data,
 ]);
-identity('exp0 after log0', 10, ({ a, c }) => [expmap0.sync(logmap0.sync(a, { c }), { c }).data, a.data]);
-identity('|log0 a| at 0 is the distance', 10, ({ a, c }) => {
+identity('exp0 after log0', composed, ({ a, c }) => [
+  expmap0.sync(logmap0.sync(a, { c }), { c }).data,
+  a.data,
+]);
+identity('|log0 a| at 0 is the distance', composed, ({ a, c }) => {
   const v = logmap0.sync(a, { c });
   return [metric(zerosLike(a), v, v, c).map(Math.sqrt), dist0.sync(a, { c }).data];
 });
-identity('|log_a b| at a is the distance', 10, ({ a, b, c }) => {
+identity('|log_a b| at a is the distance', composed, ({ a, b, c }) => {
   const v = logmap.sync(a, b, { c });
   return [metric(a, v, v, c).map(Math.sqrt), dist.sync(a, b, { c }).data];
 });
-identity('the antipode keeps distances: d(-a, -b) = d(a, b)', 0, ({ a, b, c }) => [
+identity('the antipode keeps distances: d(-a, -b) = d(a, b)', exact, ({ a, b, c }) => [
   dist.sync(minus(a), minus(b), { c }).data,
   dist.sync(a, b, { c }).data,
 ]);
-identity('translations keep distances: d(s + a, s + b) = d(a, b)', 10, ({ a, b, c }) => {
+identity('translations keep distances: d(s + a, s + b) = d(a, b)', composed, ({ a, b, c }) => {
   const s = times(0.5, minus(b));
   const [sa, sb] = [a, b].map((point) => mobiusAdd.sync(s, point, { c }));
   return [dist.sync(sa!, sb!, { c }).data, dist.sync(a, b, { c }).data];
@@ -255,11 +261,11 @@ identity('translations keep distances: d(s + a, s + b) = d(a, b)', 10, ({ a, b, 
 
 // ---- Matrices --------------------------------------------------------------------------------------------
 
-identity('the zero matrix gives 0, exactly', 0, (it) => [
+identity('the zero matrix gives 0, exactly', exact, (it) => [
   mobiusMatvec.sync(zerosLike(random(it, 3, cols)), it.a, { c: it.c }).data,
   new Float64Array(3 * rows),
 ]);
-identity('a matrix acts in the tangent space at 0', 10, (it) => {
+identity('a matrix acts in the tangent space at 0', composed, (it) => {
   const { a, c } = it;
   const m = random(it, 3, cols);
   return [
@@ -267,7 +273,7 @@ identity('a matrix acts in the tangent space at 0', 10, (it) => {
     expmap0.sync(product(it.type, m, logmap0.sync(a, { c })), { c }).data,
   ];
 });
-identity('applying two matrices is applying their product', 10, (it) => {
+identity('applying two matrices is applying their product', composed, (it) => {
   const { a, c } = it;
   const [m, k] = [times(0.5, random(it, cols, cols)), times(0.5, random(it, cols, cols))];
   const tangent = product(it.type, k, product(it.type, m, logmap0.sync(a, { c })));
@@ -289,18 +295,18 @@ function product(type: RealsType, m: Matrix, x: Matrix): Matrix {
 
 // ---- Transport, planes, models, midpoints ----------------------------------------------------------------
 
-identity('transport from 0 keeps inner products', 100, (it) => {
+identity('transport from 0 keeps inner products', lengths, (it) => {
   const { a, c } = it;
   const [u, v] = [random(it, rows, cols), random(it, rows, cols)];
   const [tu, tv] = [u, v].map((each) => parallelTransport0.sync(a, each, { c }));
   return [metric(a, tu!, tv!, c), metric(zerosLike(a), u, v, c)];
 });
-identity('transport from 0 is transport', 10, (it) => {
+identity('transport from 0 is transport', composed, (it) => {
   const { a, c } = it;
   const u = random(it, rows, cols);
   return [parallelTransport0.sync(a, u, { c }).data, parallelTransport.sync(zerosLike(a), a, u, { c }).data];
 });
-identity('transport keeps inner products', 50, (it) => {
+identity('transport keeps inner products', innerProducts, (it) => {
   const { a, b, c } = it;
   const [u, v] = [
     parallelTransport0.sync(a, random(it, rows, cols), { c }),
@@ -309,21 +315,21 @@ identity('transport keeps inner products', 50, (it) => {
   const [tu, tv] = [u, v].map((each) => parallelTransport.sync(a, b, each, { c }));
   return [metric(b, tu!, tv!, c), metric(a, u, v, c)];
 });
-identity('transport along a geodesic maps its velocity to that at the other end', 10, ({ a, b, c }) => [
+identity('transport along a geodesic maps its velocity to that at the other end', composed, ({ a, b, c }) => [
   parallelTransport.sync(a, b, logmap.sync(a, b, { c }), { c }).data,
   minus(logmap.sync(b, a, { c })).data,
 ]);
-identity('distance to a plane: along its normal it is the distance to its point', 10, (it) => {
+identity('distance to a plane: along its normal it is the distance to its point', composed, (it) => {
   const { a, c } = it;
   const normal = parallelTransport0.sync(a, times(0.4, random(it, rows, cols)), { c });
   const away = expmap.sync(a, normal, { c });
   return [distToPlane.sync(away, a, normal, { c }).data, dist.sync(a, away, { c }).data];
 });
-identity('to the hyperboloid and back', 10, ({ a, c }) => [
+identity('to the hyperboloid and back', composed, ({ a, c }) => [
   lorentzToPoincare.sync(poincareToLorentz.sync(a, { c }), { c }).data,
   a.data,
 ]);
-identity('the midpoint of two points lies halfway', 10, ({ a, b, c }) => {
+identity('the midpoint of two points lies halfway', composed, ({ a, b, c }) => {
   const pairs = Array.from({ length: rows }, (_, i) => {
     const both = new Float64Array(2 * cols);
     both.set(a.data.subarray(i * cols, (i + 1) * cols));
@@ -332,11 +338,11 @@ identity('the midpoint of two points lies halfway', 10, ({ a, b, c }) => {
   });
   return [pairs.flat(), geodesic.sync(0.5, a, b, { c }).data];
 });
-identity('weights that are all 0 give the origin', 0, ({ type, a, c }) => [
+identity('weights that are all 0 give the origin', exact, ({ type, a, c }) => [
   weightedMidpoint.sync(a, new type(rows), { c }).data,
   new Float64Array(cols),
 ]);
-identity('integer weights are repeated points', 10, ({ type, a, c }) => {
+identity('integer weights are repeated points', composed, ({ type, a, c }) => {
   const weights = type.from(Array.from({ length: rows }, (_, i) => i % 3));
   const rowsOf = Array.from({ length: rows }, (_, i) => [...a.data.subarray(i * cols, (i + 1) * cols)]);
   const repeated = rowsOf.flatMap((row, i) => new Array<number[]>(i % 3).fill(row)).flat();
@@ -364,7 +370,7 @@ test('a hundred huge steps stay finite', (t) => {
     const back = project.sync(expmap.sync(a, minus(giant), { c }), { c, margin });
     const want = minus(a).data;
     const worst = Math.max(...back.data.map((value, k) => Math.abs(value - want[k]!) * Math.sqrt(c)));
-    t.true(worst <= (it.type === Float64Array ? 0.01 : 0.2), `${it.type.name}, c ${c}: ${worst}`);
+    t.true(worst <= allowed(it.type, afterHugeSteps), `${it.type.name}, c ${c}: ${worst}`);
   }
 });
 

@@ -18,18 +18,11 @@ import { close, eachClose } from './support.ts';
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const read = (path: string): Promise<string> => readFile(join(root, path), 'utf8');
 
-/**
- * Tests whose numbers are not tolerances of a computation of the core or of a network: statistics, schedules, layout
- * and colors against published or exact values, and this file.
- */
-const exact =
-  /^test\/(bench|bench\/growth|sources|onnx\/storage|cli\/.*|io\/.*|train\/(report|study|measure|options|data|weights)\/.*|train\/run\/(schedule|learnable))\.test\.ts$/;
-
 async function tests(): Promise<string[]> {
   const all = await readdir(join(root, 'test'), { recursive: true });
   return all
     .map((name) => `test/${name.replaceAll('\\', '/')}`)
-    .filter((path) => path.endsWith('.test.ts') && !exact.test(path));
+    .filter((path) => path.endsWith('.test.ts') && path !== 'test/sources.test.ts');
 }
 
 /** The arguments of the call whose opening parenthesis is before `start`. */
@@ -55,9 +48,12 @@ function literalTolerances(path: string, source: string): string[] {
   const text = source.replace(/\/\/.*|'[^'\n]*'/g, '').replace(/`[^`]*`/g, '``');
   /** The initializer of the last constant of that name before a place. */
   const initializer = (name: string, before: number): string => {
-    const declared = new RegExp(`\\bconst (?:${name}|\\{[^}=]*\\b${name}\\b[^}=]*\\}) = ([^;]*);`, 'g');
+    const one = `const (?:${name}|\\{[^}=]*\\b${name}\\b[^}=]*\\}) = ([^;]*);`;
+    const each = `const \\[[^\\]=]*\\b${name}\\b[^\\]=]*\\] of ([^;{]*)\\) `;
+    const declared = new RegExp(`\\b(?:${one}|${each})`, 'g');
     const all = Array.from(text.matchAll(declared)).filter(({ index }) => index < before);
-    const value = all.at(-1)?.[1] ?? '';
+    const [, assigned, list = ''] = all.at(-1) ?? [];
+    const value = assigned ?? (list.match(/\d[\d.]*e-\d+/g) ?? []).join(' '); // a list has other numbers, too
     return value.includes('=>') ? '' : value;
   };
   const hasNumber = (expression: string, before: number, seen: readonly string[] = []): boolean => {
@@ -75,13 +71,15 @@ function literalTolerances(path: string, source: string): string[] {
   };
   const compared = Array.from(
     text.matchAll(
-      /(?:(?:relativeError|difference|Math\.abs)\([^;]*?\)|[eE]rror) <=? \(?(\d\S*e-\d+|[^;]*\? \d\S*e-\d+)/g,
+      /(?:(?:relativeError|difference|Math\.abs)\([^;]*?\)|[eE]rror) <=? \(?(\d\S*e-\d+|[^;]*\? \d\S*e-\d+|[a-z]\w*\b(?![.(]))/g,
     ),
-    ([, bound]) => `${path}: < ${bound}`,
+  ).flatMap(({ 1: bound = '', index }) =>
+    /^[a-z]/.test(bound) && !hasNumber(bound, index) ? [] : [`${path}: < ${bound}`],
   );
-  const passed = Array.from(text.matchAll(/\b(?:close|eachClose|near)\((?=\s*t,)/g)).flatMap(
+  const passed = Array.from(text.matchAll(/\b(?:close|eachClose|near)\((?=\s*[\w(])/g)).flatMap(
     ({ 0: call, index }) => {
-      const tolerance = argumentsAt(text, index + call.length)[3];
+      const given = argumentsAt(text, index + call.length);
+      const tolerance = given[given[0] === 't' ? 3 : 2];
       return tolerance !== undefined && hasNumber(tolerance, index) ? [`${path}: ${tolerance}`] : [];
     },
   );
@@ -128,13 +126,19 @@ test('finds a tolerance in a constant, a conditional, a product or a comparison'
     close(t, a, [2], stated, 'x');
     t.true(relativeError(a, b) < 1e-6);
     t.true(relativeError(a, b) < (type === Float64Array ? 1e-7 : 1));
-    t.true(error < 1e-8);`;
+    t.true(error < 1e-8);
+    const near = (a, b, most) => Math.abs(a - b) < most;
+    t.true(near(a, b, 1e-9));
+    for (const [left, bound] of [[1, 1e-5]] as const) t.true(Math.abs(a) < bound);
+    for (const [left, stated] of cards.limits) t.true(Math.abs(a) < stated);`;
   t.deepEqual(literalTolerances('x.ts', text), [
     'x.ts: < 1e-6',
     'x.ts: < type === Float64Array ? 1e-7',
     'x.ts: < 1e-8',
+    'x.ts: < bound',
     'x.ts: limit',
     'x.ts: 5 * stated',
+    'x.ts: 1e-9',
   ]);
 });
 

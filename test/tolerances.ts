@@ -58,6 +58,12 @@ export const coreError = {
   /** Probabilities and shares of the negatives, and of the sums over all of them. */
   negatives: 1e-11,
   negativesOfFew: 1e-12,
+  /** Derivatives along itself of a step that ends on the rim, by the distance of its start from the rim. */
+  ontoRim: [
+    [1e-2, 1e-10],
+    [1e-3, 1e-9],
+    [1e-5, 1e-5],
+  ],
   /** Mean ranks and precisions of an embedded tree, and its distances on the hyperboloid and in the ball. */
   tree: 1e-9,
 } as const;
@@ -94,11 +100,78 @@ export const networkError = {
   deviceCurvature: 2e-2,
   /** Exported weights stored in 16 or 8 bits, in the browser's runtime. */
   stored: 1e-3,
+  /** Outputs of a network whose weights are stored in 16 or 8 bits. */
+  storedHalf: 1e-3,
+  storedBytes: 3e-2,
   /** Results of matrix products in bfloat16. */
   bfloat16: 2e-2,
   /** Recall@1 after training on a device, compared with the CPU. */
   deviceRecall: 0.15,
   bfloat16Gradients: 5e-2,
+} as const;
+
+/**
+ * Identities of gyrovector spaces in roundings: of a coordinate, relative to the larger of the ball's radius (or 100) and
+ * the coordinate itself.
+ */
+export const identityError = {
+  /** One rounding error: that of float32, and that of float64 with a small margin. */
+  rounding: { float32: 6e-8, float64: 2e-16 },
+  exact: 0,
+  /** Operations in a row, and those whose errors add up over several gyrations or sections. */
+  composed: 10,
+  repeated: 30,
+  /** Inner products after a transport along a geodesic, and lengths in the metric of a point, whose factor is large. */
+  innerProducts: 50,
+  lengths: 100,
+  /** The way back after a hundred huge steps, relative to the ball's radius. */
+  afterHugeSteps: { float32: 0.2, float64: 0.01 },
+} as const;
+
+/** Closed forms of a tied pair, compared with the oracle's head and distances. */
+export const tiedError = {
+  radius: 1e-13,
+  logit: 1e-11,
+  /** Central differences of the logit. */
+  slope: 1e-6,
+  /** The largest error of a linear approximation, found on a grid, and how much larger that of other lines is at least. */
+  worst: 1e-3,
+  otherLines: 1e-6,
+} as const;
+
+/** Bounds of measurements, statistics, schedules and reports, compared with exact or published values. */
+export const statedError = {
+  /** A few operations in float64. */
+  arithmetic: 1e-12,
+  /** An exponent fitted to a power law, and a curvature computed from a printed delta. */
+  fit: 1e-9,
+  curvature: 1e-9,
+  /** Student's distribution, compared with tables; the normal distribution; and values with five published digits. */
+  student: 2e-5,
+  normal: 1e-9,
+  fiveDigits: 1e-5,
+  /** A learnable scalar after steps to its optimum, and its gradient compared with differences of a float32 loss. */
+  optimum: 1e-3,
+  singleDifferences: 2e-3,
+  /** Luminance of colors with 8 bits per channel, and numbers as a page shows them. */
+  colors: 1e-4,
+  shown: 1e-4,
+  /** Radii and shares of float32 embeddings; means of their distances, and of distances near the rim. */
+  health: 1e-6,
+  means: 1e-4,
+  farMean: 1e-3,
+  alignment: 1e-5,
+  uniformity: 2e-5,
+  /** Probabilities of negatives in float32, and those at a temperature at which all are nearly equal. */
+  shares: 2e-3,
+  equalShares: 0.01,
+  /** Radii, distances and shares of variance of a projection onto the disk. */
+  projection: 1e-9,
+  /** Rounding to 8 bits, in steps of a channel; scales of subnormal numbers are inexact. */
+  halfStep: 0.5001,
+  subnormal: 1e-40,
+  /** Bytes allocated or sent by a rank, compared with a formula. */
+  bytes: 0.1,
 } as const;
 
 /** Relative errors of the peers in `bench/suites`, compared with the core. */

@@ -1,6 +1,7 @@
 import test from 'ava';
 import { duration, growths, growthTable } from '../../bench/growth.ts';
 import { type Labels, type Results, row } from '../../bench/results.ts';
+import { statedError } from '../tolerances.ts';
 
 const labels: Labels = {
   op: 'pairwiseDistance',
@@ -39,7 +40,7 @@ const results: Results = {
 test('fits the exponent of a series, measured with the fewest threads', (t) => {
   const [found, ...others] = growths(results);
   t.deepEqual(others, []);
-  t.true(Math.abs(found!.exponent - 2) < 1e-9);
+  t.true(Math.abs(found!.exponent - 2) < statedError.fit);
   t.deepEqual([found!.over, found!.largest, found!.ms], ['N', 1000, 2000]);
 });
 

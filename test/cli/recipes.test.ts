@@ -8,6 +8,7 @@ import { readNpy, writeNpy } from '../../lib/io/npy.ts';
 import { readSafetensors } from '../../lib/io/safetensors.ts';
 import { overrideOptions, publishedDefaults } from '../../lib/train/options/resolve.ts';
 import { lockRun } from '../../lib/train/run/lock.ts';
+import { networkError, statedError } from '../tolerances.ts';
 import { makeCars, makeCub, makeInshop, makeSop, perClass } from '../train/data/trees.ts';
 import { temporary } from '../train/tiny-data.ts';
 import { horoball, start } from './run.ts';
@@ -136,14 +137,14 @@ test('eval --fuse evaluates two runs together, per query; embed writes embedding
   const { tensors } = await readSafetensors(whole);
   t.deepEqual([...tensors.keys()].sort(), ['body', 'cosine', 'hyperbolic', 'labels']);
   const unit = tensors.get('cosine')!.data as Float32Array;
-  t.true(Math.abs(Math.hypot(...unit.subarray(0, 128)) - 1) < 1e-5);
+  t.true(Math.abs(Math.hypot(...unit.subarray(0, 128)) - 1) < networkError.unit);
   t.deepEqual([...tensors.get('labels')!.data], [0, 0, 0, 1, 1, 1, 2, 3, 2, 2, 3, 3]);
 
   const delta = await horoball(['delta', whole, '--json']);
   t.is(delta.code, 0, delta.stderr);
   const measured = delta.rows()[0] as Record<string, number>;
   t.like(measured, { type: 'delta', rows: 12, cols: 24 }); // 6 training images, 2 queries, 4 in the gallery
-  t.true(Math.abs(measured['suggestedC']! - (0.144 / measured['relative']!) ** 2) < 1e-9);
+  t.true(Math.abs(measured['suggestedC']! - (0.144 / measured['relative']!) ** 2) < statedError.curvature);
   const direct = await horoball(['delta', one, '--split', 'all', '--json']);
   t.is(direct.code, 0, direct.stderr);
   t.is(direct.rows()[0]!['relative'], measured['relative']);

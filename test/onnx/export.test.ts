@@ -159,8 +159,8 @@ for (const name of described.map((file) => file.slice(0, -'.json'.length)))
   });
 
 for (const [storage, least, share] of [
-  ['fp16', 1e-3, 0.6],
-  ['int8', 3e-2, 0.4],
+  ['fp16', networkError.storedHalf, 0.6],
+  ['int8', networkError.storedBytes, 0.4],
 ] as const) {
   test(`${storage}: a smaller file gives nearly the same outputs`, async (t) => {
     const { path, remove } = await temporary();

@@ -1,6 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { halfBits, quantize, toHalf } from '../../lib/onnx/storage.ts';
+import { statedError } from '../tolerances.ts';
 
 /** The value of a binary16 bit pattern. */
 function widen(bits: number): number {
@@ -42,7 +43,7 @@ test('8 bits: the error is at most half a step of the channel, and zeros stay ex
       const { data, scales } = quantize(x, 3, channelOf);
       return x.every((value, i) => {
         const scale = scales[channelOf(i)]!;
-        return Math.abs(value - scale * data[i]!) <= scale * (0.5 + 1e-4) + 1e-40; // scales of subnormal numbers are inexact
+        return Math.abs(value - scale * data[i]!) <= statedError.halfStep * scale + statedError.subnormal;
       });
     }),
   );

@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { costOf, parameterCount } from '../../../lib/train/distributed/cost.ts';
 import { Embedder } from '../../../lib/train/lane/embedder.ts';
+import { statedError } from '../../tolerances.ts';
 import { startRanks, success } from './ranks.ts';
 
 const child = fileURLToPath(new URL('./rank-child.js', import.meta.url));
@@ -42,7 +43,7 @@ test('a single rank sends nothing; the traffic per rank approaches twice the siz
 });
 
 /** Largest relative difference between the measured bytes and the formula. */
-const tolerance = 0.1;
+const tolerance = statedError.bytes;
 const attempts = 4;
 /** Upper bound on the bytes of the loss besides rows and gradients: tiles, and blocks of rows. */
 const scratch = 16e6;

@@ -8,7 +8,7 @@ import ava, { type ExecutionContext, type TestFn } from 'ava';
 import { costOf } from '../../../lib/train/distributed/cost.ts';
 import { readRun, type StepRow } from '../../../lib/train/index.ts';
 import { horoball, main } from '../../cli/run.ts';
-import { networkError } from '../../tolerances.ts';
+import { networkError, statedError } from '../../tolerances.ts';
 import { classNames, temporary, tinyRun, writeImages } from '../tiny-data.ts';
 import { follow, type Rank } from './ranks.ts';
 
@@ -106,7 +106,7 @@ async function sent({ child }: Rank, link: string): Promise<number> {
 }
 
 /** Largest relative difference between the bytes on the wire, with headers, and the formula. */
-const tolerance = 0.1;
+const tolerance = statedError.bytes;
 
 for (const [name, model, emb] of [
   ['gradients', { embed_dim: 192, depth: 6, num_heads: 3 }, 16],

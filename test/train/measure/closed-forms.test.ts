@@ -12,6 +12,7 @@ import {
 } from '../../../lib/train/measure/closed-forms.ts';
 import { type TrainedGeometry, trainedGeometries } from '../../../lib/train/options/define.ts';
 import * as oracle from '../../oracle.ts';
+import { statedError, tiedError } from '../../tolerances.ts';
 
 const settings = [0.01, 0.1, 1, 20].flatMap((c) => [null, 2.3, 0.4].map((clip) => ({ c, clip })));
 const close = (a: number, b: number, tolerance: number): boolean => Math.abs(a / b - 1) < tolerance;
@@ -38,8 +39,11 @@ test("the radius of tied heads equals the oracle's and the core's", (t) => {
   for (const { c, clip } of settings) {
     const [x] = oracle.head([[0.6, -0.8]], { c, clip }) as [number[]];
     const radius = radiusOfTied({ c, clip });
-    t.true(close(radius, oracle.norm(x), 1e-13), `${c} ${clip}`);
-    t.true(close(radius, tiedRadius({ c, clip: clip ?? Number.MAX_VALUE }), 1e-13), `${c} ${clip}`);
+    t.true(close(radius, oracle.norm(x), tiedError.radius), `${c} ${clip}`);
+    t.true(
+      close(radius, tiedRadius({ c, clip: clip ?? Number.MAX_VALUE }), tiedError.radius),
+      `${c} ${clip}`,
+    );
   }
 });
 
@@ -51,14 +55,14 @@ test('logits, slopes and pulls equal those of the oracle', (t) => {
       for (const cos of [-0.9, -0.3, 0.2, 0.5, 0.95]) {
         const at = `${geometry} ${c} ${clip} ${cos}`;
         const curve = pairCurve(setting, cos);
-        t.true(close(curve.logit, logit(geometry, setting, cos), 1e-11), at);
+        t.true(close(curve.logit, logit(geometry, setting, cos), tiedError.logit), at);
         const slope = (logit(geometry, setting, cos + h) - logit(geometry, setting, cos - h)) / (2 * h);
-        t.true(close(curve.slope, slope, 1e-6), at);
+        t.true(close(curve.slope, slope, tiedError.slope), at);
         const angle = Math.acos(cos);
         const pull =
           (logit(geometry, setting, Math.cos(angle - h)) - logit(geometry, setting, Math.cos(angle + h))) /
           (2 * h);
-        t.true(close(curve.pull, pull, 1e-6), at);
+        t.true(close(curve.pull, pull, tiedError.slope), at);
       }
     }
   }
@@ -80,7 +84,10 @@ test('the largest error of the linear approximation equals the stated one', (t) 
       const chord = oracle.norm(oracle.minus(x, y));
       worst = Math.max(worst, Math.abs(oracle.distances['poincare']!(x, y, c) - slope * chord - offset));
     }
-    t.true(Math.abs(worst - error) < 1e-3 * error + 1e-12, `${c} ${clip}: ${worst}, stated ${error}`);
+    t.true(
+      Math.abs(worst - error) < tiedError.worst * error + statedError.arithmetic,
+      `${c} ${clip}: ${worst}, stated ${error}`,
+    );
   }
 });
 
@@ -90,7 +97,7 @@ test('near-duplicates keep a gradient in the ball, but not on the sphere', (t) =
       .pull;
   const r = Math.tanh(Math.sqrt(0.1)) / Math.sqrt(0.1);
   t.is(at1('euclidean'), 0);
-  t.true(Math.abs(at1('hyperbolic') - (2 * r) / ((1 - 0.1 * r * r) * 0.2)) < 1e-12);
+  t.true(Math.abs(at1('hyperbolic') - (2 * r) / ((1 - 0.1 * r * r) * 0.2)) < statedError.arithmetic);
 });
 
 test('the linear approximation in the chord has the stated error, and no other line has a smaller one', (t) => {
@@ -106,13 +113,13 @@ test('the linear approximation in the chord has the stated error, and no other l
           return Math.abs(-pairCurve(setting, cos).logit - a * chord - b);
         }),
       );
-    t.true(Math.abs(worst(slope, offset) / error - 1) < 1e-3, `${c}`);
+    t.true(Math.abs(worst(slope, offset) / error - 1) < tiedError.worst, `${c}`);
     for (const [a, b] of [
       [1.01, 1],
       [0.99, 1],
       [1, 1.1],
       [1, 0.9],
     ] as const)
-      t.true(worst(slope * a, offset * b) > error * (1 + 1e-6));
+      t.true(worst(slope * a, offset * b) > error * (1 + tiedError.otherLines));
   }
 });

@@ -2,6 +2,7 @@ import test from 'ava';
 import { HealthReporter, healthText } from '../../../lib/cli/health.ts';
 import { healthOf, radiusBins } from '../../../lib/train/measure/health.ts';
 import type { HealthRow } from '../../../lib/train/run/record.ts';
+import { statedError } from '../../tolerances.ts';
 
 /** Points in the plane at the given fractions of the ball's radius, each in a different direction. */
 function ring(radii: readonly number[], c: number): Float32Array {
@@ -16,7 +17,8 @@ function ring(radii: readonly number[], c: number): Float32Array {
 for (const c of [0.1, 1, 7]) {
   test(`radii are relative to the radius of the ball (c ${c})`, async (t) => {
     const { radius, atRim, saturated } = await healthOf(ring([0.02, 0.26, 0.51, 0.51], c), 2, c);
-    const close = (got: number, wanted: number): boolean => t.true(Math.abs(got - wanted) < 1e-6, `${got}`);
+    const close = (got: number, wanted: number): boolean =>
+      t.true(Math.abs(got - wanted) < statedError.health, `${got}`);
     close(radius.min, 0.02);
     close(radius.mean, 0.325);
     close(radius.max, 0.51);

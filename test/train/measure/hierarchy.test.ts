@@ -8,8 +8,10 @@ import {
   normalizedGain,
 } from '../../../lib/train/measure/hierarchy.ts';
 import { radiiByLevel } from '../../../lib/train/measure/structure.ts';
+import { statedError } from '../../tolerances.ts';
 
-const near = (a: number, b: number, tolerance = 1e-4): boolean => Math.abs(a - b) <= tolerance;
+const near = (a: number, b: number, tolerance: number = statedError.means): boolean =>
+  Math.abs(a - b) <= tolerance;
 
 /** Four classes in two genera. */
 const parents = [['x'], ['x'], ['y'], ['y']];
@@ -81,7 +83,7 @@ test('depth and radius correlate positively if midpoints of higher levels are cl
 test('the cumulative gain equals its formula', (t) => {
   t.is(normalizedGain([0, 1, 2], 2), 1);
   const gain = (2 / Math.log2(4) + 1 / Math.log2(3)) / (2 + 1 / Math.log2(3));
-  t.true(near(normalizedGain([2, 1, 0], 2), gain, 1e-12));
+  t.true(near(normalizedGain([2, 1, 0], 2), gain, statedError.arithmetic));
   t.is(normalizedGain([2, 2], 2), Number.NaN);
 });
 
@@ -91,8 +93,8 @@ test('equal values get their mean rank', (t) => {
 });
 
 test("correlation is Pearson's", (t) => {
-  t.true(near(correlation([1, 2, 3], [2, 4, 6]), 1, 1e-12));
-  t.true(near(correlation([1, 2, 3, 4], [1, 3, 2, 4]), 0.8, 1e-12));
+  t.true(near(correlation([1, 2, 3], [2, 4, 6]), 1, statedError.arithmetic));
+  t.true(near(correlation([1, 2, 3, 4], [1, 3, 2, 4]), 0.8, statedError.arithmetic));
   t.is(correlation([1, 2], [5, 5]), Number.NaN);
 });
 

@@ -4,10 +4,12 @@ import { matrix } from '../../../lib/matrix.ts';
 import { negativeWeights } from '../../../lib/negatives.ts';
 import { measureNegatives } from '../../../lib/train/measure/negatives.ts';
 import { trainedGeometries } from '../../../lib/train/options/define.ts';
+import { statedError } from '../../tolerances.ts';
 import { embedded, options, width } from './profiled.ts';
 
 const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
-const near = (a: number, b: number, tolerance = 2e-3): boolean => Math.abs(a - b) < tolerance;
+const near = (a: number, b: number, tolerance: number = statedError.shares): boolean =>
+  Math.abs(a - b) < tolerance;
 
 test('the profile of a batch is the average of negativeWeights over its anchors', async (t) => {
   const made = embedded([4, 4, 4]);
@@ -41,7 +43,7 @@ test('a high temperature spreads the weight over all negatives, and a low one co
   const [warm, cold] = [await at(100), await at(0.01)];
   t.is(warm.negatives, 36);
   // Own-view negatives weigh V - 1 times as much: 9 of weight 3 and 27 of weight 1.
-  t.true(near(warm.sameView, 0.5, 0.01), `${warm.sameView}`);
+  t.true(near(warm.sameView, 0.5, statedError.equalShares), `${warm.sameView}`);
   t.true(cold.effective < 3 && warm.effective > 30);
   t.true(cold.hardest10 > 0.8 && warm.hardest10 < 0.25);
 });

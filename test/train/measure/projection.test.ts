@@ -1,5 +1,6 @@
 import test from 'ava';
 import { projectToDisk } from '../../../lib/train/measure/projection.ts';
+import { statedError } from '../../tolerances.ts';
 
 test('points in a plane through the origin keep their distances from it and from each other', async (t) => {
   // The third coordinate is always 0, so the two principal directions span the plane of the first two.
@@ -9,15 +10,17 @@ test('points in a plane through the origin keep their distances from it and from
   const { points, explained } = await projectToDisk(ball, 5, 3, c);
   for (let i = 0; i < 5; i++) {
     const radius = Math.hypot(points[2 * i]!, points[2 * i + 1]!);
-    t.true(Math.abs(radius - Math.sqrt(c) * Math.hypot(flat[2 * i]!, flat[2 * i + 1]!)) < 1e-9);
+    t.true(
+      Math.abs(radius - Math.sqrt(c) * Math.hypot(flat[2 * i]!, flat[2 * i + 1]!)) < statedError.projection,
+    );
     for (let j = 0; j < i; j++) {
       const shown = Math.hypot(points[2 * i]! - points[2 * j]!, points[2 * i + 1]! - points[2 * j + 1]!);
       const meant =
         Math.sqrt(c) * Math.hypot(flat[2 * i]! - flat[2 * j]!, flat[2 * i + 1]! - flat[2 * j + 1]!);
-      t.true(Math.abs(shown - meant) < 1e-9);
+      t.true(Math.abs(shown - meant) < statedError.projection);
     }
   }
-  t.true(Math.abs(explained[0] + explained[1] - 1) < 1e-9);
+  t.true(Math.abs(explained[0] + explained[1] - 1) < statedError.projection);
   t.true(explained[0] >= explained[1]);
 });
 

@@ -1,12 +1,14 @@
 import test from 'ava';
 import type { Embedded } from '../../../lib/train/measure/evaluate.ts';
 import { depthRows, radiiByLevel, ranksOf, spreadOf, summary } from '../../../lib/train/measure/structure.ts';
+import { statedError } from '../../tolerances.ts';
 
 async function depthOf(...args: Parameters<typeof radiiByLevel>): Promise<ReturnType<typeof depthRows>> {
   return depthRows(await radiiByLevel(...args));
 }
 
-const near = (a: number, b: number, tolerance = 1e-4): boolean => Math.abs(a - b) <= tolerance;
+const near = (a: number, b: number, tolerance: number = statedError.means): boolean =>
+  Math.abs(a - b) <= tolerance;
 
 function embedded(
   rows: readonly (readonly number[])[],
@@ -47,7 +49,7 @@ test('alignment covers all pairs, for any number of classes', async (t) => {
   const labels = rows.map((_, i) => i >> 1);
   const { alignment, uniformity } = await spreadOf(embedded(rows, labels));
   const wanted = 2 - 2 * Math.cos(angle);
-  t.true(near(alignment, wanted, 1e-5 * wanted), `${alignment}, expected ${wanted}`);
+  t.true(near(alignment / wanted, 1, statedError.alignment), `${alignment}, expected ${wanted}`);
   t.true(uniformity < 0 && uniformity > -4, `${uniformity}`);
 
   // Compares with a loop over all pairs, for classes of unequal size.
@@ -62,7 +64,7 @@ test('alignment covers all pairs, for any number of classes', async (t) => {
     }
   }
   const found = (await spreadOf(embedded(few, sizes))).alignment;
-  t.true(near(found, sum / pairs, 2e-5 * (sum / pairs)), `${found}, expected ${sum / pairs}`);
+  t.true(near(found / (sum / pairs), 1, statedError.uniformity), `${found}, expected ${sum / pairs}`);
 });
 
 test('values that need a pair are NaN or null for a single image', async (t) => {
@@ -137,7 +139,7 @@ test('midpoints of higher levels of the class tree are closer to the origin', as
       ['all', 1],
     ],
   );
-  t.true(near(found[0]!.mean, 2 * Math.atanh(0.9), 1e-3));
+  t.true(near(found[0]!.mean, 2 * Math.atanh(0.9), statedError.farMean));
   const means = found.map(({ mean }) => mean);
   t.true(means[0]! > means[1]! && means[1]! > means[2]! && means[4]! < 1e-3, means.join());
   t.deepEqual(await depthOf(embedded(rows, [0, 0, 1, 1, 2, 2, 3, 3]), {}, 1), []);

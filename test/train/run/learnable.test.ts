@@ -2,6 +2,7 @@ import test from 'ava';
 import { HybridLoss } from '../../../lib/train/index.ts';
 import { setThreads } from '../../../lib/train/lane/native.ts';
 import { LearnableScalars } from '../../../lib/train/run/learnable.ts';
+import { statedError } from '../../tolerances.ts';
 import { tinyBatch, tinyEmbedder } from '../helpers.ts';
 
 test.before(() => setThreads(1));
@@ -22,14 +23,14 @@ test('a scalar converges to the minimum of its function', (t) => {
     const gradient = 2 * (scalars.value('t_h') - 0.5);
     scalars.update({ t_e: 0, t_h: gradient, hyp_c: 0 }, 0.01);
   }
-  t.true(Math.abs(scalars.value('t_h') - 0.5) < 1e-3, `${scalars.value('t_h')}`);
+  t.true(Math.abs(scalars.value('t_h') - 0.5) < statedError.optimum, `${scalars.value('t_h')}`);
 });
 
 test('a value stays positive and within its range', (t) => {
   const scalars = new LearnableScalars({ names: ['t_e', 'hyp_c'], initial, range: 4 });
   for (let step = 0; step < 100; step++) scalars.update({ t_e: 1e9, t_h: 0, hyp_c: -1e9 }, 1);
-  t.true(Math.abs(scalars.value('t_e') / (0.1 / 4) - 1) < 1e-12);
-  t.true(Math.abs(scalars.value('hyp_c') / (0.3 * 4) - 1) < 1e-12);
+  t.true(Math.abs(scalars.value('t_e') / (0.1 / 4) - 1) < statedError.arithmetic);
+  t.true(Math.abs(scalars.value('hyp_c') / (0.3 * 4) - 1) < statedError.arithmetic);
 });
 
 test('a restored state continues bit for bit, and must have the same scalars', (t) => {
@@ -72,7 +73,10 @@ for (const head of ['hypmix', 'hyp-vit'] as const) {
           ];
           const expected = (above - below) / (2 * step);
           const scale = Math.max(1, Math.abs(expected));
-          t.true(Math.abs(got[name] - expected) < 2e-3 * scale, `${name}: ${got[name]} and ${expected}`);
+          t.true(
+            Math.abs(got[name] - expected) < statedError.singleDifferences * scale,
+            `${name}: ${got[name]} and ${expected}`,
+          );
         }
       },
     );

@@ -1,6 +1,7 @@
 import test from 'ava';
 import { random } from '../../../lib/random.ts';
 import { estimate, holm, normal, pairedTest, student } from '../../../lib/train/study/statistics.ts';
+import { statedError } from '../../tolerances.ts';
 
 const near = (a: number, b: number, tolerance: number): boolean => Math.abs(a - b) <= tolerance;
 
@@ -20,16 +21,16 @@ test("Student's t and the normal distribution agree with printed tables", (t) =>
     [1.8125, 10, 0.95],
     [2.042, 30, 0.975],
   ] as const) {
-    t.true(near(student(x, df), p, 2e-5), `${x} ${df}`);
-    t.true(near(student(-x, df), 1 - p, 2e-5));
+    t.true(near(student(x, df), p, statedError.student), `${x} ${df}`);
+    t.true(near(student(-x, df), 1 - p, statedError.student));
   }
-  t.true(near(normal(1.959963985), 0.975, 1e-9));
-  t.true(near(normal(-3), 1.349898e-3, 1e-9));
+  t.true(near(normal(1.959963985), 0.975, statedError.normal));
+  t.true(near(normal(-3), 1.349898e-3, statedError.normal));
 });
 
 test('a paired test equals the formula, and is NaN for two seeds', (t) => {
   // mean 2, deviation 1.5811, t = 2.8284 with 4 degrees of freedom: p = 0.04742 (tables).
-  t.true(near(pairedTest([0, 1, 2, 3, 4]), 0.04742, 1e-5));
+  t.true(near(pairedTest([0, 1, 2, 3, 4]), 0.04742, statedError.fiveDigits));
   t.is(pairedTest([1, 2]), Number.NaN);
   t.is(pairedTest([0, 0, 0]), 1);
 });
@@ -44,7 +45,7 @@ test('estimates are reproducible, and NaN for a single value', (t) => {
   const values = [0.5, 0.52, 0.47, 0.55, 0.51];
   t.deepEqual(estimate(values), estimate(values));
   const { mean, low, high, deviation } = estimate(values);
-  t.true(near(mean, 0.51, 1e-12) && near(deviation, 0.02915, 1e-5));
+  t.true(near(mean, 0.51, statedError.arithmetic) && near(deviation, 0.02915, statedError.fiveDigits));
   t.true(low < mean && mean < high && low >= 0.47 && high <= 0.55);
   t.true(Number.isNaN(estimate([0.5]).low));
 });

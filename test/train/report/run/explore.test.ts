@@ -3,6 +3,7 @@ import test from 'ava';
 import { hasClosedForm } from '../../../../lib/train/measure/closed-forms.ts';
 import { trainedGeometries } from '../../../../lib/train/options/define.ts';
 import { explorePage } from '../../../../lib/train/report/run/explore.ts';
+import { statedError } from '../../../tolerances.ts';
 
 const page = explorePage();
 
@@ -20,7 +21,7 @@ test('sliders start inside their ranges, on a logarithmic scale', (t) => {
   t.is(sliders.length, 5);
   for (const [, name, shown, min, max, value] of sliders) {
     t.true(Number(min) < Number(value) && Number(value) < Number(max), name);
-    t.true(Math.abs(Math.exp(Number(value)) / Number(shown) - 1) < 1e-4, name);
+    t.true(Math.abs(Math.exp(Number(value)) / Number(shown) - 1) < statedError.shown, name);
   }
 });
 
