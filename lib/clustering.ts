@@ -94,8 +94,8 @@ export interface ClusteringMetricsFunction {
  * Groups rows by k-means under a metric and compares the clusters with labels, by the normalized mutual information
  * (NMI) that papers on metric learning report. The center of a cluster in the ball is its Einstein midpoint.
  *
- * @param embeddings - n x d
- * @param labels - one per row
+ * @param embeddings - n x d, one row per sample
+ * @param labels - one label per row
  * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`
  * @example
  * const x = matrix([[0, 0], [0.1, 0], [0.8, 0], [0.9, 0]]);

@@ -242,7 +242,7 @@ export const gromovDelta: GromovDelta = Object.assign(
  * Returns the c for which a Euclidean ball with the Poincaré ball's radius `1/sqrt(c)` in `dim` dimensions has volume
  * pi: `c = (gamma(dim/2 + 1) / pi^(dim/2 - 1))^(-2/dim)`, computed from logarithms so that no dimension overflows.
  *
- * @param dim - 1 or more
+ * @param dim - dimension of the embeddings, 1 or more
  * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`
  * @example
  * autoCurvature(2); // => 1

@@ -371,7 +371,7 @@ export interface FrechetMean {
  * gradients of 0.
  *
  * @param x - n x d: ball points
- * @returns 1 x d
+ * @returns the mean, 1 x d
  * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`
  * @example
  * const x = matrix([[0, 0], [0.6, 0]]);

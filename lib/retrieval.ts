@@ -324,7 +324,7 @@ export interface RetrievalMetricsFunction {
  *
  * R-Precision and MAP@R follow Musgrave, Belongie, Lim, "A Metric Learning Reality Check" (2020).
  *
- * @param embeddings - n x d
+ * @param embeddings - n x d, one row per sample
  * @param labels - n labels: numbers, bigints or strings
  * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`
  * @example

@@ -8,7 +8,11 @@ export type Make = () => unknown;
 
 export const points = (): core.Matrix => core.matrix(new Float64Array(18).fill(0.1), 6, 3);
 
-/** The arguments by the name of the call. @param folder - for files that calls write */
+/**
+ * The arguments by the name of the call.
+ *
+ * @param folder - for files that calls write
+ */
 export function arrayExamples(folder: string): Record<string, Make> {
   const c = 1;
   const layerRows = () => core.matrix(new Float32Array(18).fill(0.1), 6, 3);

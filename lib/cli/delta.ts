@@ -157,7 +157,11 @@ async function isFolder(path: string): Promise<boolean> {
   );
 }
 
-/** Reads a matrix of features. @param operation - for errors */
+/**
+ * Reads a matrix of features.
+ *
+ * @param operation - for errors
+ */
 export async function readFeatures(
   file: string,
   name: string | undefined,

@@ -127,7 +127,11 @@ export class ImageEmbedder implements AsyncDisposable {
     return this.#serving.dim;
   }
 
-  /** The ball's curvature is -c. @throws Error `ERR_HOROBALL_OPTION` for a backbone, which has no points of the ball */
+  /**
+   * The ball's curvature is -c.
+   *
+   * @throws Error `ERR_HOROBALL_OPTION` for a backbone, which has no points of the ball
+   */
   get c(): number {
     const { c } = this.#serving;
     if (c === null)

@@ -2,7 +2,11 @@ import { fileURLToPath } from 'node:url';
 import { filePath } from '../check.ts';
 import { quoted, typeError } from '../errors.ts';
 
-/** Returns the path of a file URL. @throws TypeError `ERR_HOROBALL_TYPE` for another URL */
+/**
+ * Returns the path of a file URL.
+ *
+ * @throws TypeError `ERR_HOROBALL_TYPE` for another URL
+ */
 export function pathOfUrl(operation: string, argument: string, url: URL): string {
   try {
     return filePath(operation, argument, fileURLToPath(url));

@@ -4,7 +4,11 @@ import { coded } from '../errors.ts';
 export const manyPixels = 89_478_485;
 export const defaultMaxPixels: number = 2 * manyPixels;
 
-/** Rejects sizes that are not decoded; called before pixels are allocated. @throws `ERR_HOROBALL_PICTURE` */
+/**
+ * Rejects sizes that are not decoded; called before pixels are allocated.
+ *
+ * @throws `ERR_HOROBALL_PICTURE`
+ */
 export function checkSize(width: number, height: number, maxPixels: number): void {
   if (width * height > maxPixels) {
     throw unreadable(`${width} x ${height} pixels are more than max_pixels (${maxPixels})`);

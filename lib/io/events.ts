@@ -155,7 +155,7 @@ export class EventWriter {
   /**
    * Writes an image.
    *
-   * @param bytes - of a PNG or JPEG file, written unchanged
+   * @param bytes - contents of a PNG or JPEG file, written unchanged
    * @throws RangeError `ERR_HOROBALL_RANGE` for other bytes
    */
   image(tag: string, bytes: Uint8Array, step: number, options: EventOptions = {}): void {

@@ -11,7 +11,7 @@ export interface ImageSize {
 /**
  * Returns the size in the header of a PNG or JPEG file.
  *
- * @param operation - named in the error, `ERR_HOROBALL_RANGE`
+ * @param operation - name of the operation, for the error `ERR_HOROBALL_RANGE`
  */
 export function imageSize(operation: string, file: Uint8Array): ImageSize {
   const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength);

@@ -2,7 +2,11 @@
 // concatenation of its fields. Fields with the default value may be written or omitted, with the same
 // meaning.
 
-/** Encodes an int32, int64, bool or enum field. @param value - an integer from 0 to 2^53 - 1 */
+/**
+ * Encodes an int32, int64, bool or enum field.
+ *
+ * @param value - an integer from 0 to 2^53 - 1
+ */
 export function varintField(field: number, value: number): Buffer {
   return Buffer.concat([tag(field, 0), varint(value)]);
 }

@@ -12,7 +12,7 @@ export function scalarValue(tag: string, value: number): Uint8Array {
   return Buffer.concat([bytesField(1, tag), floatField(2, value)]);
 }
 
-/** @param bytes - of a PNG or JPEG file */
+/** @param bytes - contents of a PNG or JPEG file */
 export function imageValue(tag: string, bytes: Uint8Array): Uint8Array {
   const { width, height, channels } = imageSize('EventWriter.image', bytes);
   const image = [
@@ -49,7 +49,10 @@ export function textValue(tag: string, text: string): Uint8Array {
   return Buffer.concat([bytesField(1, tag), pluginMetadata('text', new Uint8Array(0)), tensor]);
 }
 
-/** @param group - sessions of one group are repetitions of one setting @param start - seconds since 1970 */
+/**
+ * @param group - sessions of one group are repetitions of one setting
+ * @param start - seconds since 1970
+ */
 export function sessionStartValue(
   values: Readonly<Record<string, HyperParameter>>,
   group: string,

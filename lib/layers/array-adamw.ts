@@ -124,7 +124,11 @@ export class ArrayAdamW {
     ]);
   }
 
-  /** Restores a state, all or nothing. @throws RangeError `ERR_HOROBALL_SHAPE`, TypeError `ERR_HOROBALL_TYPE` */
+  /**
+   * Restores a state, all or nothing.
+   *
+   * @throws RangeError `ERR_HOROBALL_SHAPE`, TypeError `ERR_HOROBALL_TYPE`
+   */
   loadState(state: ReadonlyMap<string, StateEntry>): void {
     const name = 'arrayAdamW.loadState';
     checkMap(name, 'state', state);

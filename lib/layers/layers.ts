@@ -216,7 +216,10 @@ export class ConcatPoincareLayer extends Layer {
       core.parameter(`weight${i + 1}`, core.rows(outputs, count(name, 'inputs', cols), cols, next));
   }
 
-  /** @param x1 - n x inputs[0] points of the ball @param x2 - n x inputs[1] */
+  /**
+   * @param x1 - n x inputs[0] points of the ball
+   * @param x2 - n x inputs[1] points of the ball
+   */
   async forward<T extends Reals>(
     x1: Rows<T>,
     x2: Rows<T>,
@@ -246,7 +249,11 @@ export class HyperbolicDistanceLayer extends Layer {
     super(new LayerCore(name, checkOptions(name, options, 'options', new Set(shared))));
   }
 
-  /** @param x1 - n x d points of the ball @param x2 - n x d @returns n x 1 */
+  /**
+   * @param x1 - n x d points of the ball
+   * @param x2 - n x d points of the ball
+   * @returns n x 1 distances
+   */
   async forward<T extends Reals>(
     x1: Rows<T>,
     x2: Rows<T>,
@@ -311,7 +318,10 @@ export class ToPoincare extends MapLayer {
     this.#clipR = clipR === undefined ? undefined : positive(name, 'clipR', clipR);
   }
 
-  /** @param x - n x d features @returns n x d points of the ball */
+  /**
+   * @param x - n x d features
+   * @returns n x d points of the ball
+   */
   async forward<T extends Reals>(x: Rows<T>, options?: LayerCallOptions): Promise<LayerPass<T>> {
     return await this.core.pass([['x', x, this.dim]], options, async (tape, [features], of) => {
       const radius = this.#clipR;
@@ -338,7 +348,10 @@ export class FromPoincare extends MapLayer {
     super('fromPoincare', checkOptions('fromPoincare', options, 'options', new Set(mapNames)));
   }
 
-  /** @param x - n x d points of the ball @returns n x d vectors */
+  /**
+   * @param x - n x d points of the ball
+   * @returns n x d vectors
+   */
   async forward<T extends Reals>(x: Rows<T>, options?: LayerCallOptions): Promise<LayerPass<T>> {
     return await this.core.pass([['x', x, this.dim]], options, async (tape, [points], of) =>
       this.dim === undefined

@@ -86,7 +86,11 @@ export class Tape {
     this.#steps?.push(step);
   }
 
-  /** Runs the backward pass from the gradient of `out`. @throws `ERR_HOROBALL_NO_GRAPH` for a second call */
+  /**
+   * Runs the backward pass from the gradient of `out`.
+   *
+   * @throws `ERR_HOROBALL_NO_GRAPH` for a second call
+   */
   async run(operation: string, out: Value, cotangent: Matrix): Promise<void> {
     const steps = this.#steps;
     if (steps === undefined) {

@@ -110,7 +110,7 @@ const publishedSchema = z.looseObject({
 /**
  * Parses a description. Missing arguments are taken from its `architecture` if that is known.
  *
- * @param text - JSON
+ * @param text - the JSON text
  * @param known - a known backbone's configuration
  * @throws `ERR_HOROBALL_OPTION` naming the invalid field
  */

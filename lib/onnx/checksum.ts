@@ -13,7 +13,11 @@ const key = 'horoball.crc32';
 /** Bytes read at a time. */
 const part = 1 << 20;
 
-/** Writes a model with its checksum, atomically. @returns the size of the file */
+/**
+ * Writes a model with its checksum, atomically.
+ *
+ * @returns the size of the file
+ */
 export async function writeOnnx(path: string, model: Uint8Array): Promise<number> {
   const entry = entryOf(await crcOf(model));
   await writeAtomically(path, async (out) => {
@@ -23,7 +27,11 @@ export async function writeOnnx(path: string, model: Uint8Array): Promise<number
   return model.length + entry.length;
 }
 
-/** Verifies the checksum of a file, if it has one. @throws `ERR_HOROBALL_FORMAT` if the file was changed */
+/**
+ * Verifies the checksum of a file, if it has one.
+ *
+ * @throws `ERR_HOROBALL_FORMAT` if the file was changed
+ */
 export async function checkOnnx(path: string): Promise<void> {
   await reading(path, 'loadEmbedder', async (file) => {
     const { size } = await file.stat();

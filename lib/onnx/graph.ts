@@ -25,7 +25,7 @@ export class OnnxGraph {
     this.#storage = storage;
   }
 
-  /** @param shape - a name denotes a dynamic size */
+  /** @param shape - dimensions; a name denotes a dynamic size */
   input(name: string, shape: readonly (number | string)[]): Value {
     this.#inputs.push(messageField(11, ...valueInfo(name, shape)));
     return name;
@@ -37,7 +37,7 @@ export class OnnxGraph {
     this.#outputs.push(messageField(12, ...valueInfo(name, shape)));
   }
 
-  /** @param shape - `[]` for one number */
+  /** @param shape - dimensions; `[]` for one number */
   floats(values: ArrayLike<number>, shape: readonly number[]): Value {
     return this.#constant('float32', Float32Array.from(values), shape);
   }
@@ -74,7 +74,11 @@ export class OnnxGraph {
     return output;
   }
 
-  /** Returns the bytes of the file. @param metadata - stored as text */
+  /**
+   * Returns the bytes of the file.
+   *
+   * @param metadata - entries by key, stored as text
+   */
   build(name: string, metadata: Record<string, string>): Uint8Array {
     const graph = [
       ...this.#nodes,

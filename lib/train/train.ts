@@ -57,7 +57,11 @@ export async function train(
   });
 }
 
-/** Plans a run on rank 0. @returns the plan, on every rank */
+/**
+ * Plans a run on rank 0.
+ *
+ * @returns the plan, on every rank
+ */
 export async function planOnFirst(group: RankGroup, plan: () => Promise<RunPlan>): Promise<RunPlan> {
   group.at('planning');
   return await fromFirst(group, plan);

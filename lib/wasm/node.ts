@@ -4,7 +4,11 @@ import type { Answer, ToWorker, WorkerPort } from './jobs.ts';
 /** Each worker has its own memory, and concurrent calls compete for the processor. */
 const maxWorkers = 4;
 
-/** Returns the environment of the WebAssembly core in Node. @param file - the path of lib/wasm/worker.js */
+/**
+ * Returns the environment of the WebAssembly core in Node.
+ *
+ * @param file - the path of lib/wasm/worker.js
+ */
 export function nodeHost(file: string): Host {
   const { availableParallelism } = process.getBuiltinModule('node:os');
   const workers = Math.min(maxWorkers, availableParallelism());

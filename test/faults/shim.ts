@@ -94,7 +94,11 @@ export class Shim implements AsyncDisposable {
     return await ending(args, { ...injected, ...env });
   }
 
-  /** Runs node without faults. @returns its calls on files whose path contains `path`, in order */
+  /**
+   * Runs node without faults.
+   *
+   * @returns its calls on files whose path contains `path`, in order
+   */
   async calls(args: readonly string[], path: string): Promise<{ operation: string; file: string }[]> {
     const log = join(this.#folder, 'log');
     await rm(log, { force: true });
@@ -116,7 +120,11 @@ export class Shim implements AsyncDisposable {
 
 const patienceMs = 120_000;
 
-/** Runs node to its end, and kills it if it hangs. @param meanwhile - called when it has started */
+/**
+ * Runs node to its end, and kills it if it hangs.
+ *
+ * @param meanwhile - called when it has started
+ */
 export async function ending(
   args: readonly string[],
   env: NodeJS.ProcessEnv = {},

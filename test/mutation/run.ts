@@ -82,7 +82,11 @@ async function compiled(text: string): Promise<string> {
   return code.replaceAll(/((?:from|import)\s*\(?\s*["']\.[^"']*)\.ts(["'])/g, '$1.js$2');
 }
 
-/** Writes a source file and its compiled output. @returns false if it does not compile */
+/**
+ * Writes a source file and its compiled output.
+ *
+ * @returns false if it does not compile
+ */
 async function put(file: string, text: string): Promise<boolean> {
   await writeFile(join(tree, file), text);
   const part = partOf({ file });

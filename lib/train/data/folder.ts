@@ -108,7 +108,11 @@ class Walk {
     this.#isLinked = isLinked;
   }
 
-  /** Returns the state for a folder's contents. @param link - whether the folder is a symbolic link */
+  /**
+   * Returns the state for a folder's contents.
+   *
+   * @param link - whether the folder is a symbolic link
+   */
   into(link: boolean): Walk {
     return link && !this.#isLinked ? new Walk(this.ignored, this.#paths, true) : this;
   }

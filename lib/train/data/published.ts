@@ -39,7 +39,11 @@ export async function firstOf(about: Published, root: string, paths: readonly st
   throw missing(about, root, paths[0]!);
 }
 
-/** Reads the non-empty lines of a text file. @throws `ERR_HOROBALL_DATA_READ` or `ERR_HOROBALL_DATA_LAYOUT` */
+/**
+ * Reads the non-empty lines of a text file.
+ *
+ * @throws `ERR_HOROBALL_DATA_READ` or `ERR_HOROBALL_DATA_LAYOUT`
+ */
 export async function readLines(about: Published, root: string, name: string): Promise<string[]> {
   const text = await readText(path.join(root, name), maxBytes).catch((cause: unknown) => {
     throw Object.assign(missing(about, root, name), { cause });
@@ -68,7 +72,11 @@ export function badLine(file: string, line: string, expected: string): Coded {
 
 type Splits = Omit<Dataset, 'name' | 'ks' | 'warnings'> & Partial<Pick<Dataset, 'warnings'>>;
 
-/** Creates the record of a published data set. @param read - lists the splits; `open` adds warnings */
+/**
+ * Creates the record of a published data set.
+ *
+ * @param read - lists the splits; `open` adds warnings
+ */
 export function published(
   about: Published,
   {

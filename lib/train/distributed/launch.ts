@@ -170,7 +170,11 @@ export function reportFolder(folder: string): void {
   process.send?.({ type: 'run', folder } satisfies RankMessage);
 }
 
-/** Stops a rank with SIGTERM if its launcher exits. @returns a function that stops watching the launcher */
+/**
+ * Stops a rank with SIGTERM if its launcher exits.
+ *
+ * @returns a function that stops watching the launcher
+ */
 export function followLauncher(): () => void {
   if (process.channel === undefined) return () => {};
   const end = (): void => void process.kill(process.pid, 'SIGTERM');

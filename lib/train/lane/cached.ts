@@ -133,7 +133,11 @@ class Chunks {
       yield { first, count: Math.min(this.#size, count - first), isLast: first + this.#size >= count };
   }
 
-  /** Queues the forward pass of a chunk. @param train - whether to build a graph */
+  /**
+   * Queues the forward pass of a chunk.
+   *
+   * @param train - whether to build a graph
+   */
   embed({ first, count }: Chunk, train: boolean = false): Embeddings {
     const { images, count: all, size } = this.images;
     const { model, device } = this.#embedder.config;

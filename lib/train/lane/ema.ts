@@ -40,7 +40,11 @@ export class Ema extends Resource<'Ema'> {
     return new Map(this.#trainable.map(({ name, shape }, i) => [name, { shape, data: arrays[i]! }]));
   }
 
-  /** Restores a state. @throws RangeError `ERR_HOROBALL_SHAPE` if an entry is missing or has the wrong shape */
+  /**
+   * Restores a state.
+   *
+   * @throws RangeError `ERR_HOROBALL_SHAPE` if an entry is missing or has the wrong shape
+   */
   async loadState(state: ReadonlyMap<string, AnyTensor>, options: WaitOptions = {}): Promise<void> {
     checkMap('ema.loadState', 'state', state);
     const arrays = this.#trainable.map(({ name, shape }) => {

@@ -72,7 +72,11 @@ export function torchInfo(): TorchInfo {
   return { version: addon.version, lib, ...info, threads: threads ?? info.threads };
 }
 
-/** Seeds libtorch's default generators; `Embedder.create` has its own seed. @param seed - an integer >= 0 */
+/**
+ * Seeds libtorch's default generators; `Embedder.create` has its own seed.
+ *
+ * @param seed - an integer >= 0
+ */
 export function manualSeed(seed: number): void {
   native().manualSeed(seed);
 }
@@ -89,7 +93,7 @@ export function setRandomState(state: Uint8Array, device: Device = 'cpu'): Promi
 
 /**
  * Sets the number of threads per tensor operation. On the CPU, results are bit-identical only with the same number.
- * @param threads - 1 to 1024
+ * @param threads - number of threads, from 1 to 1024
  * @throws RangeError `ERR_HOROBALL_RANGE` or TypeError `ERR_HOROBALL_TYPE` for any other value
  */
 export function setThreads(threads: number): void {

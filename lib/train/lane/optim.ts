@@ -83,7 +83,11 @@ export class AdamW extends Resource<'AdamW'> {
     native().clipGradNorm(this.handle, max);
   }
 
-  /** Queues one update. @param options - `lr` replaces the optimizer's learning rate for this step */
+  /**
+   * Queues one update.
+   *
+   * @param options - `lr` replaces the optimizer's learning rate for this step
+   */
   step(options: { lr?: number } = {}): void {
     const { lr = this.options.lr } = readOptions('adamw.step', options, ['lr']);
     native().step(this.handle, atLeastZero('adamw.step', 'lr', lr));

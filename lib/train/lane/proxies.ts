@@ -54,7 +54,10 @@ export class Proxies extends Resource<'Proxies'> {
     this.#rows = new Map(Array.from(labels, (label, row) => [label, row]));
   }
 
-  /** @internal The index of each label's proxy. @throws `ERR_HOROBALL_LABELS` for a label without a proxy */
+  /**
+   * @internal The index of each label's proxy.
+   * @throws `ERR_HOROBALL_LABELS` for a label without a proxy
+   */
   rowsOf(labels: Int32Array): Int32Array {
     instance('hybridLoss.apply', 'labels', labels, Int32Array);
     return labels.map((label) => {
@@ -73,7 +76,11 @@ export class Proxies extends Resource<'Proxies'> {
     return new Map([['weight', { shape, data }]]);
   }
 
-  /** Restores the values. @throws RangeError `ERR_HOROBALL_SHAPE` if they are missing or have another shape */
+  /**
+   * Restores the values.
+   *
+   * @throws RangeError `ERR_HOROBALL_SHAPE` if they are missing or have another shape
+   */
   async loadState(state: ReadonlyMap<string, AnyTensor>, options: WaitOptions = {}): Promise<void> {
     const operation = 'proxies.loadState';
     checkMap(operation, 'state', state);

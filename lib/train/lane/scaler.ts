@@ -71,7 +71,11 @@ export class GradScaler extends Resource<'Scaler'> {
     return waitFor('gradScaler.state', options, (cancel) => native().readScaler(this.handle, cancel));
   }
 
-  /** Restores a state. @throws RangeError `ERR_HOROBALL_RANGE` unless the scale is between 2^-126 and 2^127 */
+  /**
+   * Restores a state.
+   *
+   * @throws RangeError `ERR_HOROBALL_RANGE` unless the scale is between 2^-126 and 2^127
+   */
   loadState(state: ScalerState): void {
     const { scale, goodSteps, skipped } = checkOptions('gradScaler.loadState', state, 'state');
     checkScale('gradScaler.loadState', scale);

@@ -56,7 +56,7 @@ export function radiusOfTied({ c, clip }: Pick<Setting, 'c' | 'clip'>): number {
  * `dd/dtheta = 2 r cos(theta/2) / (a sqrt(1 + u))`. The page with sliders embeds the source of this function, of
  * `radiusOfTied` and of `distanceWeight`, so it must not call any other function.
  *
- * @param cos - from -1 to 1
+ * @param cos - cosine of the pair, from -1 to 1
  * @throws RangeError for a distance without a closed form (see {@link hasClosedForm})
  */
 export function pairCurve({ terms, tauE, tauH, lambda, c, clip }: Setting, cos: number): Curve {

@@ -102,7 +102,11 @@ export async function evaluate(
   return { evaluation: await measure(embedded, split, embedder.c, { ...checked, device }), embedded };
 }
 
-/** Embeds a split. Images are decoded while the network computes. @throws as {@link evaluate} */
+/**
+ * Embeds a split. Images are decoded while the network computes.
+ *
+ * @throws as {@link evaluate}
+ */
 export async function embed(
   embedder: Embedder,
   split: Split,

@@ -221,7 +221,11 @@ export const numberList = (
     `${ranges.length} numbers (${ranges.map(([low, high]) => `${low} to ${high}`).join(', ')}) separated by commas`,
   );
 
-/** The name of a file or folder. @param most - the maximum length */
+/**
+ * The name of a file or folder.
+ *
+ * @param most - the maximum length
+ */
 export const fileName = (most: number): Kind<string> =>
   shaped(
     (value) => value.length <= most && /^\w[\w.-]*$/.test(value),

@@ -56,12 +56,20 @@ const weightsSchema = z.looseObject({
   c: z.number().positive().optional(),
 }) satisfies z.ZodType<SavedNetwork>;
 
-/** Validates the metadata of a checkpoint except the configuration. @throws `ERR_HOROBALL_FORMAT` */
+/**
+ * Validates the metadata of a checkpoint except the configuration.
+ *
+ * @throws `ERR_HOROBALL_FORMAT`
+ */
 export function checkedContents(value: unknown, file: string): { config: Record<string, unknown> } {
   return checkedBy(contentsSchema, value, file);
 }
 
-/** Returns the metadata of a weights file. @throws `ERR_HOROBALL_FORMAT` */
+/**
+ * Returns the metadata of a weights file.
+ *
+ * @throws `ERR_HOROBALL_FORMAT`
+ */
 export function savedNetwork(value: unknown, file: string): SavedNetwork {
   return checkedBy(weightsSchema, value, file);
 }

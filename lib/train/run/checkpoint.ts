@@ -178,7 +178,11 @@ export class Checkpoint {
     return new Checkpoint(contents, tensors, weightsMetadata(embedder));
   }
 
-  /** Writes the file atomically. @throws the errors of the file system */
+  /**
+   * Writes the file atomically.
+   *
+   * @throws the errors of the file system
+   */
   async write(path: string): Promise<void> {
     filePath('checkpoint.write', 'path', path);
     const metadata = { ...this.#weightsMetadata, [metadataKey]: JSON.stringify(this.#contents) };
@@ -197,7 +201,11 @@ export class Checkpoint {
     return new Checkpoint(contentsOf(path, metadata), tensors, weightsMetadata);
   }
 
-  /** Reads only the position. @throws as {@link Checkpoint.read} */
+  /**
+   * Reads only the position.
+   *
+   * @throws as {@link Checkpoint.read}
+   */
   static async position(path: string): Promise<Position> {
     const { metadata } = await readSafetensors(await fileOf(path), { names: [] });
     return contentsOf(path, metadata).position;

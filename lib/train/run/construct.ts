@@ -15,7 +15,11 @@ import { configError } from '../options/resolve.ts';
 import { treeTermsOf } from '../options/tree.ts';
 import { findWeights, loadWeights } from '../weights/load.ts';
 
-/** Creates the network of a run with its initial weights. @param note - receives messages about adapted weights */
+/**
+ * Creates the network of a run with its initial weights.
+ *
+ * @param note - receives messages about adapted weights
+ */
 export async function createEmbedder(
   config: RunConfig,
   note: (text: string) => void = () => {},
@@ -86,7 +90,11 @@ export function createTreeLoss(config: RunConfig, loss: HybridLoss): TreeLoss | 
   });
 }
 
-/** Returns the evaluation options of a run. @param current - current values of learnable temperatures */
+/**
+ * Returns the evaluation options of a run.
+ *
+ * @param current - current values of learnable temperatures
+ */
 export function evaluationOf(
   config: RunConfig,
   { protocol }: TestSet,

@@ -68,7 +68,11 @@ export class LearnableScalars {
     return this.#initial[name] * Math.exp(this.#scalars.get(name)?.offset ?? 0);
   }
 
-  /** Takes one step of Adam. @param gradients - with respect to the values, not their logarithms */
+  /**
+   * Takes one step of Adam.
+   *
+   * @param gradients - with respect to the values, not their logarithms
+   */
   update(gradients: Readonly<Record<Learnable, number>>, lr: number): void {
     finite('learnableScalars.update', 'lr', lr);
     checkObject('learnableScalars.update', gradients, 'gradients');
@@ -91,7 +95,11 @@ export class LearnableScalars {
     return { steps: this.#steps, places: Object.fromEntries(places) as LearnableState['places'] };
   }
 
-  /** Restores a state. @throws `ERR_HOROBALL_CHECKPOINT` if its scalars differ or are out of range */
+  /**
+   * Restores a state.
+   *
+   * @throws `ERR_HOROBALL_CHECKPOINT` if its scalars differ or are out of range
+   */
   loadState(state: LearnableState): void {
     const { steps, places } = checkObject('learnableScalars.loadState', state, 'state');
     integer('learnableScalars.loadState', 'steps', steps, 0, Number.MAX_SAFE_INTEGER);

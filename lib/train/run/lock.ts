@@ -11,7 +11,11 @@ export async function lockRun(folder: string, argument = '[train] resume'): Prom
   return await Lock.take(lockFile(folder), (holder, advice) => busy(argument, folder, holder, advice));
 }
 
-/** Fails early if a run folder is in use, before the work of preparing a run. @throws as {@link lockRun} */
+/**
+ * Fails early if a run folder is in use, before the work of preparing a run.
+ *
+ * @throws as {@link lockRun}
+ */
 export async function checkFree(folder: string): Promise<void> {
   const other = await runHolder(folder);
   if (other !== null) throw busy('[train] resume', folder, other.holder, other.advice);

@@ -321,7 +321,11 @@ export function parseRows(text: string): Steps<Lines<Row>> {
   return parseLines<Row>(text, row);
 }
 
-/** Parses snapshot.json. @throws `ERR_HOROBALL_FORMAT` naming the file and the field */
+/**
+ * Parses snapshot.json.
+ *
+ * @throws `ERR_HOROBALL_FORMAT` naming the file and the field
+ */
 export function parseSnapshot(text: string, file: string): Snapshot {
   const content = withoutChecksum(parsedJson(text, file));
   if (content === null) throw damaged(file, jsonChecksumAdvice);

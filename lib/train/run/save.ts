@@ -19,7 +19,11 @@ export async function saveCheckpoint(run: Run, complete: boolean = false): Promi
   state.savedAt = performance.now();
 }
 
-/** Writes the results of a run that trained to its end or was stopped. @returns whether it was stopped */
+/**
+ * Writes the results of a run that trained to its end or was stopped.
+ *
+ * @returns whether it was stopped
+ */
 export async function finishRun(run: Run): Promise<boolean> {
   const { config, source, learner, store, listeners, stop } = run;
   const { folder } = store;

@@ -14,7 +14,7 @@ export interface Schedule {
 /**
  * The learning rate of a step: rises linearly during warm-up, then is constant or follows a half cosine to 0 (Loshchilov &
  * Hutter 2017, arXiv 1608.03983). It depends on the step alone, so that a resumed run continues identically.
- * @param step - from 1
+ * @param step - step number, from 1
  * @param steps - total number of steps; null if unknown, which makes a cosine schedule constant
  * @example
  * learningRate({ lr: 1e-3, schedule: 'cosine', warmup: 20 }, 1, 1000); // 5e-5

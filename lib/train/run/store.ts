@@ -63,7 +63,11 @@ export const nullStore: RunStore = {
   [Symbol.asyncDispose]: async () => {},
 };
 
-/** Creates a run folder, or the null store if `runs` is null. @throws `ERR_HOROBALL_RUN_EXISTS` if `name` exists */
+/**
+ * Creates a run folder, or the null store if `runs` is null.
+ *
+ * @throws `ERR_HOROBALL_RUN_EXISTS` if `name` exists
+ */
 export async function createStore(config: RunConfig): Promise<RunStore> {
   const { runs } = config;
   return runs === null ? nullStore : await DiskStore.create({ ...config, runs });

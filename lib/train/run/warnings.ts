@@ -6,7 +6,11 @@ import type { RunRecord } from './record.ts';
 import type { Source } from './source.ts';
 import type { RunState } from './state.ts';
 
-/** Returns the warning that a report could not be generated. @param folder - folder of the run or study; null if nothing is stored */
+/**
+ * Returns the warning that a report could not be generated.
+ *
+ * @param folder - folder of the run or study; null if nothing is stored
+ */
 export function reportFailureText(error: unknown, folder: string | null): string {
   const again = folder === null ? '' : `; to try again: horoball report ${shellWord(folder)}`;
   return `the report could not be generated (${reasonOf(error)})${again}`;
@@ -23,7 +27,11 @@ export function invalidLinesText(
   return `${invalid.count} ${lines} of ${file} ${left} (${invalid.first}).`;
 }
 
-/** Warns about unreadable images, once each. @param images - default: those that the source of the run has found */
+/**
+ * Warns about unreadable images, once each.
+ *
+ * @param images - default: those that the source of the run has found
+ */
 export function warnOfSkipped(
   { source, state, listeners }: { source: Source; state: RunState; listeners: Listeners },
   images: readonly Skipped[] = source.skipped(),

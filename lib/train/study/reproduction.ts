@@ -113,8 +113,8 @@ export const fewestSeeds = 3;
 
 /**
  * Returns the largest reproduction that fits the budget: reduces the number of seeds first, then the number of settings.
- * @param secondsPerRun - measured or known duration of a run
- * @param budget - seconds; Infinity for no limit
+ * @param secondsPerRun - measured or known duration of a run, in seconds
+ * @param budget - time limit in seconds; Infinity for no limit
  * @throws RangeError `ERR_HOROBALL_OPTION` naming the smallest budget that suffices
  */
 export function fitBudget(

@@ -23,7 +23,7 @@ const maxEnumerated = 7;
  * 85% instead of the nominal 95% (expanded interval: 92%). Resampling is exhaustive or seeded, so that reports are
  * reproducible.
  *
- * @param level - coverage, 0.95 by default
+ * @param level - coverage of the interval, 0.95 by default
  */
 export function estimate(values: readonly number[], level = 0.95): Estimate {
   const count = values.length;

@@ -11,10 +11,10 @@ interface Tap {
  * Resamples learned position embeddings to another grid of patches, like timm's `resample_abs_pos_embed`: prefix tokens are
  * kept; the others, which form a square grid, are resampled with antialiased bicubic interpolation.
  *
- * @param positions - shape [1, prefixTokens + side^2, width]
+ * @param positions - position embeddings of shape [1, prefixTokens + side^2, width]
  * @param prefixTokens - tokens before the patches: 1 for the class, 2 with the distillation token
  * @param grid - rows and columns of the new grid
- * @returns shape [1, prefixTokens + rows * columns, width]; the tensor itself if the grid is the same
+ * @returns position embeddings of shape [1, prefixTokens + rows * columns, width]; the tensor itself if the grid is the same
  * @throws ERR_HOROBALL_WEIGHTS if the patches do not form a square grid
  */
 export function resamplePositions(

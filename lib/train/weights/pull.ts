@@ -88,7 +88,11 @@ export async function pullWeights(
   return { path, ...pulled, fresh: true };
 }
 
-/** Returns the cached file of a name or URL; null if it was not downloaded. @throws as {@link pullWeights} for a name */
+/**
+ * Returns the cached file of a name or URL; null if it was not downloaded.
+ *
+ * @throws as {@link pullWeights} for a name
+ */
 export async function findPulled(source: string, cache?: string): Promise<Pulled | null> {
   const path = cachedPath(urlOf(source), cache);
   const record = await readRecord(path);

@@ -49,7 +49,11 @@ function command(path: string, runs: string, variant: Variant, name: string): st
   return ['train', ...Object.entries(all).map(([key, value]) => `--${key}=${value}`)];
 }
 
-/** Runs a command; kills it after `lifeMs`. @returns whether it ended before that */
+/**
+ * Runs a command; kills it after `lifeMs`.
+ *
+ * @returns whether it ended before that
+ */
 async function live(args: readonly string[], lifeMs: number | null): Promise<boolean> {
   const { child, outcome } = start(args);
   const over = new AbortController();

@@ -14,7 +14,11 @@ import { testOnImages } from './on-images.ts';
 const test = testOnImages(2);
 type Context = ExecutionContext<{ root: string; runs: string }>;
 
-/** Opens a new run whose state says that it has taken `step` steps. @returns its folder */
+/**
+ * Opens a new run whose state says that it has taken `step` steps.
+ *
+ * @returns its folder
+ */
 async function opened(
   t: Context,
   name: string,

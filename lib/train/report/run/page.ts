@@ -49,7 +49,11 @@ ${healthSection(record)}
   );
 }
 
-/** Returns the script of a page, as it appears in the script element. @param more - an additional script */
+/**
+ * Returns the script of a page, as it appears in the script element.
+ *
+ * @param more - an additional script
+ */
 export function scriptText(more: string): string {
   return `${script}${more}`;
 }

@@ -55,7 +55,11 @@ export async function readReproduction(path: string): Promise<ReadReproduction |
   return { record, studies, best: await runsOf('temperature', bests), heads: await runsOf('head', settings) };
 }
 
-/** Writes report.html of a reproduction. @returns its path; null if the folder does not contain a reproduction */
+/**
+ * Writes report.html of a reproduction.
+ *
+ * @returns its path; null if the folder does not contain a reproduction
+ */
 export async function writeReproduction(path: string): Promise<string | null> {
   const found = await readReproduction(path);
   if (found === null) return null;

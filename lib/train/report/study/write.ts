@@ -5,7 +5,11 @@ import { readStudy } from '../../study/folder.ts';
 import { studyCsv } from '../../study/table.ts';
 import { studyPage } from './study.ts';
 
-/** Writes results.csv and report.html from a study's files. @returns the report's path */
+/**
+ * Writes results.csv and report.html from a study's files.
+ *
+ * @returns the report's path
+ */
 export async function writeStudyReport(path: string): Promise<string> {
   const study = await readStudy(path);
   await writeText(join(path, 'results.csv'), studyCsv(study));
@@ -17,7 +21,7 @@ export async function writeStudyReport(path: string): Promise<string> {
 /**
  * Returns a `report` hook for `sweep`. If the report cannot be written, the study continues, because its results are
  * stored.
- * @param onWarning - receives the reason
+ * @param onWarning - receives the reason if the report cannot be written
  */
 export function studyReport(onWarning: (text: string) => void): (path: string) => Promise<void> {
   return async (path) => {

@@ -25,7 +25,11 @@ test('sliders start inside their ranges, on a logarithmic scale', (t) => {
   }
 });
 
-/** Runs the script of the page with a fake document that has only the sliders. @returns the rows of the table */
+/**
+ * Runs the script of the page with a fake document that has only the sliders.
+ *
+ * @returns the rows of the table
+ */
 function shares(): string[][] {
   const elements = new Map<string, { value: string; innerHTML: string }>();
   const element = (id: string) => {
