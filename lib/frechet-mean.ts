@@ -22,6 +22,7 @@ import {
   type Rows,
   zeros,
 } from './matrix.ts';
+import { norm } from './norm.ts';
 import { prepareAs, prepareVjpAs } from './row/operation.ts';
 import { weightColumn, weightSteps, weightsShape } from './weights.ts';
 
@@ -151,18 +152,21 @@ class Hessian {
     yield* inSlices(
       shares.length,
       (begin, end) => made.#add(begin, end, Math.sqrt(c) * lambda),
-      rowsPerSlice(dim),
+      rowsPerSlice(4 * dim),
     );
     return made;
   }
 
   #add(begin: number, end: number, perLength: number): void {
     const dim = this.#dim;
+    const logs = this.#logs;
+    const units = this.#units;
     for (let i = begin; i < end; i++) {
-      const u = this.#units.subarray(i * dim, (i + 1) * dim);
-      u.set(this.#logs.subarray(i * dim, (i + 1) * dim));
-      const length = Math.sqrt(dot(u, u));
-      if (length > 0) for (let k = 0; k < dim; k++) u[k]! /= length;
+      const at = i * dim;
+      let square = 0;
+      for (let k = at; k < at + dim; k++) square += logs[k]! * logs[k]!;
+      const length = Math.sqrt(square);
+      for (let k = at; k < at + dim; k++) units[k] = length > 0 ? logs[k]! / length : logs[k]!;
       const s = perLength * length;
       const factor = s < 1e-4 ? 1 + (s * s) / 3 : s * (1 + 2 / Math.expm1(2 * s));
       this.#factors[i] = factor;
@@ -172,15 +176,15 @@ class Hessian {
 
   *times(v: Float64Array): Steps<Float64Array> {
     const dim = this.#dim;
+    const units = this.#units;
     const out = v.map((value) => this.scale * value);
     const add = (begin: number, end: number): void => {
       for (let i = begin; i < end; i++) {
-        const u = this.#units.subarray(i * dim, (i + 1) * dim);
-        const along = this.#shares[i]! * (1 - this.#factors[i]!) * dot(u, v);
-        for (let k = 0; k < dim; k++) out[k]! += along * u[k]!;
+        const along = this.#shares[i]! * (1 - this.#factors[i]!) * dotRow(units, i, v);
+        for (let k = 0; k < dim; k++) out[k]! += along * units[i * dim + k]!;
       }
     };
-    yield* inSlices(this.#shares.length, add, rowsPerSlice(dim));
+    yield* inSlices(this.#shares.length, add, rowsPerSlice(4 * dim));
     return out;
   }
 
@@ -213,6 +217,14 @@ function dot(a: Float64Array, b: Float64Array): number {
   return sum;
 }
 
+/** The inner product of row `i` of a matrix and a vector. */
+function dotRow(rows: Float64Array, i: number, v: Float64Array): number {
+  const at = i * v.length;
+  let sum = 0;
+  for (let k = 0; k < v.length; k++) sum += rows[at + k]! * v[k]!;
+  return sum;
+}
+
 function* run(operation: string, card: string, args: readonly unknown[]): Steps<DenseMatrix<Float64Array>> {
   const call = prepareAs<Float64Array>(operation, card, args);
   yield call;
@@ -232,14 +244,19 @@ function* solve(operation: string, { x, shares, c, call }: Checked): Steps<Solut
     let far = 0;
     const add = (begin: number, end: number): void => {
       for (let i = begin; i < end; i++) {
-        const row = logs.subarray(i * x.cols, (i + 1) * x.cols);
-        for (let k = 0; k < x.cols; k++) gradient[k]! += shares[i]! * row[k]!;
-        if (shares[i]! > 0) far = Math.max(far, Math.sqrt(dot(row, row)));
+        const row = i * x.cols;
+        let square = 0;
+        for (let k = 0; k < x.cols; k++) {
+          const log = logs[row + k]!;
+          gradient[k]! += shares[i]! * log;
+          square += log * log;
+        }
+        if (shares[i]! > 0) far = Math.max(far, Math.sqrt(square));
       }
     };
-    yield* inSlices(x.rows, add, rowsPerSlice(x.cols));
+    yield* inSlices(x.rows, add, rowsPerSlice(4 * x.cols));
     const hessian = yield* Hessian.create(logs, shares, lambda, c, x.cols);
-    return { mean, logs, hessian, gradient, length: Math.hypot(...gradient) * lambda, far: far * lambda };
+    return { mean, logs, hessian, gradient, length: norm(gradient) * lambda, far: far * lambda };
   };
   let found = yield* at(start);
   for (let step = 0; step < maxSteps && found.length > converged * found.far; step++) {
@@ -316,10 +333,10 @@ function* backward<T extends Reals>(
   const add = (begin: number, end: number): void => {
     for (let i = begin; i < end; i++) {
       for (let k = 0; k < x.cols; k++) pulls.data[i * x.cols + k] = shares[i]! * v[k]!;
-      ofWeights.data[i] = dot(logs.subarray(i * x.cols, (i + 1) * x.cols), v) / total;
+      ofWeights.data[i] = dotRow(logs, i, v) / total;
     }
   };
-  yield* inSlices(x.rows, add, rowsPerSlice(x.cols));
+  yield* inSlices(x.rows, add, rowsPerSlice(4 * x.cols));
   const ofC = new Float64Array(1);
   const vjp = prepareVjpAs(vjpName, 'logmap', [mean, x, pulls, { ...call, gradC: ofC }]);
   yield vjp;

@@ -2,6 +2,7 @@ import type { CallOptions, Steps } from './call/run.ts';
 import { gatherRows, inSlices, rowsPerSlice } from './call/slices.ts';
 import type { MetricCard } from './cards.ts';
 import { allocate, type Matrix, zeros } from './matrix.ts';
+import { norm } from './norm.ts';
 import { preparePairwiseVjp } from './pairwise.ts';
 
 /** A metric, its c (the curvature is -c), and the options of the call. */
@@ -79,9 +80,9 @@ export function* slopesByAngle(
 
 /** Norm of a gradient at x: Riemannian in the ball, of the tangential part on the hyperboloid, otherwise Euclidean. */
 function length(points: MetricCard['points'], x: Float64Array, gradient: Float64Array, c: number): number {
-  const norm = Math.hypot(...gradient);
-  if (points === 'anywhere') return norm;
-  if (points === 'ball') return ((1 - c * dot(x, x)) / 2) * norm;
+  const size = norm(gradient);
+  if (points === 'anywhere') return size;
+  if (points === 'ball') return ((1 - c * dot(x, x)) / 2) * size;
   // With the first coordinate of the gradient raised, <x, raised> in the Minkowski product is the plain product.
   const along = dot(x, gradient);
   const square = dot(gradient, gradient) - 2 * gradient[0]! ** 2 + c * along * along;

@@ -7,6 +7,7 @@ import { checkLogits, type Logits, logitNames, unitRowsOf } from './loss.ts';
 import type { LogitOptions } from './loss-types.ts';
 import { allocateArray, type DenseMatrix, type Matrix, zeros } from './matrix.ts';
 import { slopesAt, slopesByAngle } from './metric-slopes.ts';
+import { norm } from './norm.ts';
 import { preparePairwise } from './pairwise.ts';
 import { tiedRadius } from './row/head.ts';
 import { batchViews } from './views.ts';
@@ -120,7 +121,7 @@ function* normsOf(e: Matrix<Float64Array> | undefined): Steps<Float64Array | und
   if (e === undefined) return undefined;
   const norms = new Float64Array(e.rows);
   const some = (begin: number, end: number): void => {
-    for (let i = begin; i < end; ++i) norms[i] = Math.hypot(...row(e, i));
+    for (let i = begin; i < end; ++i) norms[i] = norm(row(e, i));
   };
   yield* inSlices(e.rows, some, rowsPerSlice(16 * e.cols));
   return norms;
