@@ -41,15 +41,19 @@ const known: ReadonlySet<string> = new Set([
   'seed',
 ]);
 
+/** Elements between two reads of the clock. Each takes about a microsecond, because its keys are strings. */
+const pairsPerSlice = 1 << 9;
+
 /** Normalized mutual information of two lists of numbers; 1 if both are constant. */
 export function* mutualInformation(a: Int32Array, b: Int32Array): Steps<number> {
   const counts = [new Map<string, number>(), new Map<string, number>(), new Map<string, number>()] as const;
-  yield* inSlices(a.length, (begin, end) => {
+  const count = (begin: number, end: number): void => {
     for (let i = begin; i < end; ++i) {
       const keys = [`${a[i]}`, `${b[i]}`, `${a[i]} ${b[i]}`];
       for (const [at, key] of keys.entries()) counts[at]!.set(key, (counts[at]!.get(key) ?? 0) + 1);
     }
-  });
+  };
+  yield* inSlices(a.length, count, pairsPerSlice);
   const [first = 0, second = 0, joint = 0] = counts.map((of) => {
     let entropy = 0;
     for (const count of of.values()) entropy -= (count / a.length) * Math.log(count / a.length);
@@ -57,6 +61,14 @@ export function* mutualInformation(a: Int32Array, b: Int32Array): Steps<number> 
   });
   if (first + second === 0) return 1;
   return Math.min(1, Math.max(0, (2 * (first + second - joint)) / (first + second)));
+}
+
+function* countClasses(numbers: Int32Array): Steps<number> {
+  const found = new Set<number>();
+  yield* inSlices(numbers.length, (begin, end) => {
+    for (let i = begin; i < end; ++i) found.add(numbers[i]!);
+  });
+  return found.size;
 }
 
 function* measure(embeddings: Matrix, labels: Labels, given: ClusteringOptions): Steps<ClusteringMetrics> {
@@ -67,7 +79,7 @@ function* measure(embeddings: Matrix, labels: Labels, given: ClusteringOptions):
   const { metric, c, compat, threads, device, iterations = 30, restarts = 5, seed = 0 } = options;
   for (const [key, value] of Object.entries({ iterations, restarts })) integer(name, key, value, 1, 1000);
   integer(name, 'seed', seed, 0, Number.MAX_SAFE_INTEGER);
-  const lists = options.clusters ?? new Set(numbers).size;
+  const lists = options.clusters ?? (yield* countClasses(numbers));
   if (!Number.isInteger(lists) || lists < 1 || lists > all.rows)
     throw rangeError(name, 'clusters', `an integer from 1 to ${all.rows}`, lists);
   const call = { metric, c, compat, threads, device };
@@ -77,7 +89,9 @@ function* measure(embeddings: Matrix, labels: Labels, given: ClusteringOptions):
     const centers = yield* trainCenters(name, all, all.rows, how, call, () => {}, iterations);
     const { indices, distances } = yield* topKSteps(name, all, centers, { ...call, k: 1 });
     let sum = 0;
-    for (const distance of distances) if (distance < Infinity) sum += distance * distance;
+    yield* inSlices(distances.length, (begin, end) => {
+      for (let i = begin; i < end; ++i) if (distances[i]! < Infinity) sum += distances[i]! * distances[i]!;
+    });
     if (best === undefined || sum < best.sum) best = { sum, clusters: indices };
   }
   const { clusters } = best!;

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { nextTurn } from '../lib/call/next-turn.ts';
 import { coreCalls } from './core-calls.ts';
+import { largeCalls } from './large-calls.ts';
 
 const never = new Int32Array(new SharedArrayBuffer(4));
 
@@ -56,8 +57,9 @@ function millionMs(): number {
   return times.sort((a, b) => a - b)[4]!;
 }
 
-const [rows, side, rounds] = process.argv.slice(2).map(Number) as [number, number, number];
-const { calls, close } = await coreCalls({ rows, side });
+const [kind, rounds, ...sizes] = process.argv.slice(2);
+const [size, side] = sizes.map(Number) as [number, number];
+const { calls, close } = await (kind === 'large' ? largeCalls(size) : coreCalls({ rows: size, side }));
 const results: { name: string; longest: number; bound: number; rounds: number }[] = [];
 /** Work of Node on its thread pool, so any long turn is due to other processes. A call of the core could block itself. */
 const control = () => promisify(pbkdf2)('', '', 20_000, 8, 'sha256');
@@ -66,7 +68,7 @@ for (const { name, run } of calls) {
   let bound = 0;
   let round = 0;
   // Another process can lengthen any turn, but a loop of the call lengthens it in every round.
-  for (; round < rounds && (round === 0 || longest > bound); ++round) {
+  for (; round < Number(rounds) && (round === 0 || longest > bound); ++round) {
     globalThis.gc?.();
     bound = Math.max(bound, 5 * millionMs(), 2 * (await longestTurn(control)));
     longest = Math.min(longest, await longestTurn(run));

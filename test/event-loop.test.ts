@@ -2,12 +2,14 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import type { Core, Outcome } from '../lib/call/binding.ts';
 import { core } from '../lib/native.ts';
 import { rowCall } from '../lib/row/call.ts';
+import { rowCards } from '../lib/row/card.ts';
 import { asyncNames, coreCalls } from './core-calls.ts';
 import { describedCalls } from './generate-ops.ts';
+import { largeCalls } from './large-calls.ts';
 
 const run = promisify(execFile);
 const child = fileURLToPath(new URL('event-loop-child.js', import.meta.url));
@@ -78,15 +80,35 @@ test.serial('asynchronous exports run the core in jobs only, and synchronous var
   ]);
 });
 
-// The bound is the time in which the machine adds five million numbers, or twice the longest turn of work of Node.
-test('no call blocks the main thread for long', async (t) => {
+/** Runs the calls in another process. Its bound is the time to add five million numbers, or twice Node's longest turn. */
+async function longestTurns(t: ExecutionContext, ...args: readonly unknown[]): Promise<void> {
   t.timeout(600_000);
-  const { stdout } = await run(process.execPath, ['--expose-gc', child, '262144', '1024', '8']);
+  const { stdout } = await run(process.execPath, ['--expose-gc', child, ...args.map(String)]);
   const results = JSON.parse(stdout) as { name: string; longest: number; bound: number; rounds: number }[];
   const longest = Math.max(...results.map((each) => each.longest / each.bound));
   t.log(`the longest turn of ${results.length} calls takes ${longest.toFixed(2)} of the bound`);
   t.deepEqual(
     results.filter((each) => each.longest > each.bound),
     [],
+  );
+}
+
+test.serial('no call blocks the main thread for long', async (t) => {
+  await longestTurns(t, 'each', 8, 1 << 18, 1024);
+});
+
+// Eight million numbers, because a pass over them exceeds the bound.
+test.serial('no call passes over a large matrix in one turn', async (t) => {
+  await longestTurns(t, 'large', 8, 1 << 23);
+});
+
+test('the calls on large matrices cover every asynchronous export but the other row-wise operations', async (t) => {
+  const { calls, close } = await largeCalls(1 << 13);
+  await close();
+  const rowNames = new Set(rowCards().flatMap(({ name }) => [name, `${name}.vjp`]));
+  const covered = new Set(calls.map(({ name }) => name));
+  t.deepEqual(
+    asyncNames().filter((name) => !covered.has(name) && !rowNames.has(name)),
+    ['embedTree'],
   );
 });
