@@ -27,7 +27,7 @@ function examplesOf(file: string): Example[] {
   return Array.from(found, ([, lines]) => ({ file, code: lines!.replaceAll(/^ *\* ?/gm, '') }));
 }
 
-const files = ['', 'io'].flatMap((folder) =>
+const files = ['', 'gallery', 'io', 'layers', 'row', 'tree'].flatMap((folder) =>
   readdirSync(join(root, folder)).map((name) => join(folder, name)),
 );
 const examples = files.filter((file) => file.endsWith('.ts')).flatMap(examplesOf);
