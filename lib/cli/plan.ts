@@ -67,18 +67,21 @@ export function planCommand(): Command {
       ['images per process', (options.batch / options.ranks).toPrecision(4)],
       ['embeddings sent per process and step', megabytes(cost.embeddingBytes)],
       ['gradients sent per process and step', megabytes(cost.gradientBytes)],
-      ['weights, gradients, moments, buckets', megabytes(cost.stateBytes)],
-      ['gathered embeddings and their gradients', megabytes(cost.gatheredBytes)],
-      ['loss per process, not in the step time (TFLOP)', (cost.lossOperations / 1e12).toPrecision(2)],
+      ['memory per process: weights, gradients, moments, buckets', megabytes(cost.stateBytes)],
+      ['memory per process: gathered embeddings, gradients', megabytes(cost.gatheredBytes)],
+      [
+        'loss per process and step, not in the step time',
+        `${(cost.lossOperations / 1e12).toPrecision(2)} TFLOP`,
+      ],
       [
         'step time, communication overlaps with backward',
         `${(options.batch / cost.bestRate).toPrecision(3)} s`,
       ],
       ['step time, no overlap', `${cost.serialSeconds.toPrecision(3)} s`],
-      ['throughput (images/s)', `${cost.worstRate.toFixed(0)} to ${cost.bestRate.toFixed(0)}`],
+      ['throughput', `${cost.worstRate.toFixed(0)} to ${cost.bestRate.toFixed(0)} images/s`],
       ['scaling efficiency', `${percent(cost.worstEfficiency)} to ${percent(cost.bestEfficiency)}`],
     ] as const;
-    process.stdout.write(lines.map(([name, value]) => `${name.padEnd(48)} ${value}\n`).join(''));
+    process.stdout.write(lines.map(([name, value]) => `${name.padEnd(57)} ${value}\n`).join(''));
   });
   return command;
 }

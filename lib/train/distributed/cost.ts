@@ -3,7 +3,7 @@ import { backboneParameters } from '../../model/parameters.ts';
 import { resolveViT } from '../../model/vit.ts';
 
 export interface CostOptions {
-  /** A name in `vitConfigs`, or JSON text with the parameters of timm. */
+  /** A name in `vitConfigs`, or JSON text with the arguments of a timm model. */
   model: string;
   /** Dimension of the embedding. */
   dim: number;

@@ -81,7 +81,7 @@ export class ViT implements Disposable {
  * Creates a vision transformer (Dosovitskiy et al. 2021, arXiv 2010.11929) with timm's initial weights; `loadWeights` loads
  * pretrained ones.
  *
- * @param model - a name in `vitConfigs`, JSON text with the parameters of timm, or a configuration
+ * @param model - a name in `vitConfigs`, JSON text with the arguments of a timm model, or a configuration
  * @throws RangeError `ERR_HOROBALL_RANGE` for an unknown name or an option out of range, `ERR_HOROBALL_OPTION` for invalid
  * JSON; `ERR_HOROBALL_NO_TRAIN` and related codes if the training layer is unavailable
  * @example

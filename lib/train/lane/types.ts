@@ -45,7 +45,7 @@ export type Precision = (typeof precisions)[number];
 
 /** Options of `Embedder.create`. */
 export interface EmbedderOptions {
-  /** Backbone: a name in `vitConfigs`, JSON text with the parameters of timm, or a configuration. */
+  /** Backbone: a name in `vitConfigs`, JSON text with the arguments of a timm model, or a configuration. */
   model: string | ViTConfig;
   head: Head;
   /** Dimension of the embedding, 1 or more. */
