@@ -275,13 +275,46 @@ const fileOf = (path: string) => fileURLToPath(new URL(`../../${path}`, import.m
 
 const numerics = 'lib/guide/numerics.md';
 
-/** The text of lib/guide/numerics.md with its two tables from the cards. */
+/** The text of lib/guide/numerics.md with its two tables from the cards, and the thresholds of near points. */
 function numericsSource(): string {
   const tables = [accuracyTable((accuracy) => accuracy), accuracyTable(({ device }) => device)];
-  return readFileSync(fileOf(numerics), 'utf8').replace(
+  const text = readFileSync(fileOf(numerics), 'utf8').replace(
     /^\| errors of \|.*\n(?:\|.*\n)+/gm,
     () => tables.shift() ?? '',
   );
+  return withThresholds(text, nearThresholds());
+}
+
+/** The sentence on near points; every other part is a number. */
+const nearSentence =
+  /(at least )([\d.]+)( of the sum of the two squared norms; )([\d.]+)( within the loss; )([\d.]+)( in float32\s+on a CUDA device; on the hyperboloid )([\d.]+)(, )([\d.]+)( and )([\d.]+)/;
+
+function withThresholds(text: string, numbers: readonly number[]): string {
+  if (!nearSentence.test(text)) throw new Error(`${numerics} does not name the thresholds of near points`);
+  return text.replace(nearSentence, (_, ...parts: string[]) =>
+    parts
+      .slice(0, 2 * numbers.length)
+      .map((part, i) => (i % 2 === 0 ? part : Number(numbers[(i - 1) / 2]!.toPrecision(3))))
+      .join(''),
+  );
+}
+
+/** For the ball and for the hyperboloid, the thresholds of float32 distances, of the loss, and on a CUDA device. */
+function nearThresholds(): number[] {
+  const [near, cuda] = ['native/ops/near.h', 'native/cuda/pairwise/differences.h'].map((path) =>
+    readFileSync(fileOf(path), 'utf8'),
+  );
+  const constant = (text: string, pattern: string): number => {
+    const value = new RegExp(`constexpr double ${pattern}`).exec(text)?.[1];
+    if (value === undefined) throw new Error(`expected a constant ${pattern} in native`);
+    return Number(value);
+  };
+  const number = '([\\d.]+)';
+  const cut = constant(cuda!, `kCut = sizeof\\(T\\) == 4 \\? ${number} :`);
+  const [kNear, kFair] = ['kNear', 'kFair'].map((name) => constant(near!, `${name} = ${number};`));
+  const minkowski = (name: string) => constant(near!, `${name}Minkowski = ${number} \\* ${name};`);
+  const [within, fair] = [minkowski('kNear') * kNear!, minkowski('kFair') * kFair!];
+  return [kFair!, kNear!, cut * kNear!, fair, within, cut * within];
 }
 
 /** A quantity, and the error bounds of the cards that compute it. */
