@@ -106,10 +106,16 @@ export function finite(operation: string, argument: string, value: unknown): num
   return value;
 }
 
+/** Characters of the longest path that any system accepts, that of Windows. Normalizing `../` takes quadratic time. */
+const longestPath = 32_767;
+
 /** Checks that a value can be a path of the file system, and returns it. */
 export function filePath(operation: string, argument: string, value: unknown): string {
-  if (typeof value === 'string' && !value.includes('\0')) return value;
-  throw typeError(operation, argument, 'a path', quoted(value));
+  if (typeof value !== 'string' || value.includes('\0'))
+    throw typeError(operation, argument, 'a path', quoted(value));
+  if (value.length > longestPath)
+    throw rangeError(operation, argument, `a path of at most ${longestPath} characters`, value.length);
+  return value;
 }
 
 /** Checks that a value is a string, and returns it. */

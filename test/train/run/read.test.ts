@@ -101,3 +101,13 @@ test('a long log does not occupy the main thread at once', async (t) => {
   t.is(result.rows.length, lines.length);
   t.true(share < 0.5);
 });
+
+test('a path longer than any system allows is rejected before it is normalized', async (t) => {
+  const before = process.cpuUsage();
+  await t.throwsAsync(readRun('../'.repeat(100_000)), {
+    code: 'ERR_HOROBALL_RANGE',
+    message: /path: expected a path of at most 32767 characters, got 300000/,
+  });
+  const { user, system } = process.cpuUsage(before);
+  t.true(user + system < 1e6);
+});
