@@ -46,7 +46,10 @@ export interface LogitOptions<T extends Reals = Reals> {
   lambda?: number | undefined;
   /** The curvature is -c, c > 0. Required by geometries with a curved distance, and by tied heads with any distance. */
   c?: number | undefined;
-  /** Tied only: the norm at which features are clipped before expmap0; default 2.3, null for none. */
+  /**
+   * Tied only: the norm at which features are clipped before expmap0, null for none. A limit of 1 or more leaves unit rows
+   * unchanged, so null, the default of `HybridLoss`, gives the same results as the default 2.3 does.
+   */
   clipR?: number | null | undefined;
 }
 
@@ -87,7 +90,10 @@ export interface LossReference<T extends Reals = Reals> {
 export interface LossParameters {
   /** The factor of positives, > 0; default 2, and 32 for `proxy-anchor`. */
   alpha?: number | undefined;
-  /** The factor of negatives, > 0; default 50, and 32 for `proxy-anchor`. */
+  /**
+   * The factor of negatives, which is not the hard negative sampling of `HybridLoss` (`hardness`, formerly `beta`); > 0;
+   * default 50, and 32 for `proxy-anchor`.
+   */
   beta?: number | undefined;
   /**
    * Subtracted from both kinds of logits; default 0.5, and 0 for `proxy-anchor`. Logits of a geometry without a cosine are

@@ -29,7 +29,7 @@ import { Proxies } from './proxies.ts';
 import { Resource, type Tensor } from './tensor.ts';
 import type { HybridLossOptions, LossValues, WaitOptions } from './types.ts';
 
-/** The geometries that support `beta`. */
+/** The geometries that support `hardness`. */
 const withoutDistance = geometries.filter((name) => !geometryTerms[name].distance);
 
 /** Overrides of the loss's own options for one `apply`. */
@@ -46,7 +46,7 @@ export interface ApplyOptions {
   /**
    * Whether the ranks that gathered the embeddings (`group.gatherRows`) divide the work: each computes only the pairs of
    * its own rows. Every rank must then apply the loss with the same options; `read` returns the values of the whole loss.
-   * Has no effect on rows that were not gathered, with pair losses or `beta`, on CUDA devices, or if rows of one class are
+   * Has no effect on rows that were not gathered, with pair losses or `hardness`, on CUDA devices, or if rows of one class are
    * on several ranks: every rank then computes the whole loss. Default false.
    */
   divide?: boolean;
@@ -64,6 +64,7 @@ const lossNames = [
   'clipR',
   'reduction',
   'compat',
+  'hardness',
   'beta',
   'alpha',
   'margin',
@@ -71,8 +72,8 @@ const lossNames = [
 ] as const satisfies (keyof HybridLossOptions)[];
 
 /**
- * A contrastive loss as an autograd function over the core's fused kernels; see `hybridContrastiveLoss` and
- * `contrastiveLoss` for the formulas and their sources.
+ * Any contrastive loss of a network, hybrid or not: `loss` and `geometry` choose it. An autograd function over the core's fused
+ * kernels; see `hybridContrastiveLoss` and `contrastiveLoss` for the formulas and their sources.
  */
 export class HybridLoss {
   /** The options with all defaults filled in. */
@@ -88,9 +89,9 @@ export class HybridLoss {
       clipR: null,
       reduction: 'sum',
       compat: null,
-      beta: 0,
       ...{ alpha, base, margin },
       ...given,
+      ...hardnessOf(operation, given),
     } as const;
     integer(operation, 'views', filled.views, 2, Number.MAX_SAFE_INTEGER);
     positive(operation, 'tauE', filled.tauE);
@@ -98,10 +99,10 @@ export class HybridLoss {
     if (filled.lambda !== 0) positive(operation, 'lambda', filled.lambda);
     curvature(operation, filled.c);
     choice(operation, 'loss', filled.loss, batchLosses);
-    if (filled.beta !== 0) positive(operation, 'beta', filled.beta);
-    if (filled.beta > 0 && filled.loss !== 'views')
-      throw rangeError(operation, 'beta', "0 with a loss other than 'views'", filled.beta);
-    choice(operation, 'geometry', filled.geometry, filled.beta > 0 ? withoutDistance : geometries);
+    const { hardness } = filled;
+    if (hardness > 0 && filled.loss !== 'views')
+      throw rangeError(operation, 'hardness', "0 with a loss other than 'views'", hardness);
+    choice(operation, 'geometry', filled.geometry, hardness > 0 ? withoutDistance : geometries);
     choice(operation, 'reduction', filled.reduction, reductions);
     boolean(operation, 'tied', filled.tied, false);
     positive(operation, 'alpha', filled.alpha);
@@ -151,6 +152,19 @@ const applyNames = ['tauE', 'tauH', 'c', 'gradParams', 'proxies', 'divide'] as c
 /** Whether a value is options, as opposed to labels, which have a length. */
 function isOptions(value: Labels | ApplyOptions | undefined): value is ApplyOptions {
   return typeof value === 'object' && value !== null && !('length' in value);
+}
+
+/** The strength of hard negative sampling, under both of its names. */
+function hardnessOf(
+  operation: string,
+  { hardness, beta }: Pick<HybridLossOptions, 'hardness' | 'beta'>,
+): { hardness: number; beta: number } {
+  const name = hardness === undefined && beta !== undefined ? 'beta' : 'hardness';
+  const value = hardness ?? beta ?? 0;
+  if (value !== 0) positive(operation, name, value);
+  if (beta !== undefined && beta !== value)
+    throw rangeError(operation, 'beta', `${value}, the value of hardness`, beta);
+  return { hardness: value, beta: value };
 }
 
 /** The index of each row's proxy; null for a loss without proxies. */

@@ -102,16 +102,24 @@ export interface HybridLossOptions {
   lambda: number;
   /** The ball's curvature is -c; c > 0. */
   c: number;
-  /** The head's clipping radius before expmap0 (tied only); null, the default: not clipped. */
+  /**
+   * The norm at which the head clips features before expmap0 (tied only); null, the default: none. Unit rows are not changed by
+   * a limit of 1 or more, so the default of `hybridContrastiveLoss`, 2.3, gives the same results.
+   */
   clipR?: number | null;
   /** For `views`: `sum` (the default, as published) adds the losses of the ordered pairs of views; `mean` averages them. */
   reduction?: Reduction;
   /** `hypmix`: the published numerical guards; default null. */
   compat?: Compat | null;
   /**
-   * For `views` with geometry `euclidean`, >= 0: weights each negative by exp(beta s), where s is its logit (Robinson et
-   * al. 2021, arXiv 2010.04592, without the correction for false negatives). 0, the default, is the plain loss. Not the
-   * `beta` of `contrastiveLoss`.
+   * The strength of hard negative sampling, which is not the `beta` of `contrastiveLoss`: for `views` with geometry `euclidean`,
+   * each negative is weighted by exp(hardness s), where s is its logit (Robinson et al. 2021, arXiv 2010.04592, without the
+   * correction for false negatives). 0, the default, is the plain loss. `train --beta` sets it.
+   */
+  hardness?: number;
+  /**
+   * The former name of `hardness`, which is not the `beta` of `contrastiveLoss`, a factor of the negatives' logits.
+   * @deprecated Pass `hardness` instead.
    */
   beta?: number;
   /** For `proxy-anchor`: its scale, above 0; default 32. For `multi-similarity`: the scale of positives; default 2. */

@@ -71,7 +71,7 @@ export function createLoss(config: RunConfig, embedder: Embedder): HybridLoss {
     c: hyp_c,
     clipR: clip_r,
     reduction,
-    beta,
+    hardness: beta,
     ...numbers,
     compat: compatOf(config),
   });

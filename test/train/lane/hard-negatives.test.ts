@@ -58,7 +58,7 @@ for (const beta of [0.5, 2]) {
       return (moved(h) - moved(-h)) / (2 * h);
     });
     out.euclidean.backward(gradient);
-    using loss = new HybridLoss({ ...common, beta }).apply(embed(model, rows), {
+    using loss = new HybridLoss({ ...common, hardness: beta }).apply(embed(model, rows), {
       gradParams: true,
     });
     loss.backward();
@@ -84,7 +84,7 @@ test('a loss far below the precision of float32 is accurate', async (t) => {
   const { imgSize, mean, std } = tinyViT;
   using batch = Batch.from(alike, { count: rows, size: imgSize }, mean, std);
   using out = model.forward(batch);
-  using loss = new HybridLoss({ ...common, tauE: 1e-4, beta: 1 }).apply(out);
+  using loss = new HybridLoss({ ...common, tauE: 1e-4, hardness: 1 }).apply(out);
   const x = Float64Array.from(await out.euclidean.data());
   const expected = plain(x, model.config.dim, 1, 1e-4);
   t.true(expected < 1e-7 && expected > 0, `${expected}`);
@@ -98,7 +98,7 @@ test('a loss far below the precision of float32 is accurate', async (t) => {
 test('a beta near 0 gives the plain loss, temperature gradient and statistics', async (t) => {
   using model = await tinyEmbedder();
   const read = async (beta: number): Promise<number[]> => {
-    using loss = new HybridLoss({ ...common, beta }).apply(embed(model, rows), {
+    using loss = new HybridLoss({ ...common, hardness: beta }).apply(embed(model, rows), {
       gradParams: true,
     });
     const { gradParams, ...values } = await loss.read();
@@ -109,13 +109,31 @@ test('a beta near 0 gives the plain loss, temperature gradient and statistics', 
 
 test('a single class has no negatives and a loss of 0', async (t) => {
   using model = await tinyEmbedder();
-  using loss = new HybridLoss({ ...common, beta: 1 }).apply(embed(model, views));
+  using loss = new HybridLoss({ ...common, hardness: 1 }).apply(embed(model, views));
   loss.backward();
   t.is((await loss.read()).loss, 0);
   for (const { data } of (await model.gradients()).values()) t.true(data.every((value) => value === 0));
 });
 
-test('only the euclidean geometry accepts beta', (t) => {
+test('beta is the former name of hardness', (t) => {
+  for (const given of [{ hardness: 2 }, { beta: 2 }, { hardness: 2, beta: 2 }])
+    t.like(new HybridLoss({ ...common, ...given }).options, { hardness: 2, beta: 2 });
+  t.like(new HybridLoss(common).options, { hardness: 0, beta: 0 });
+  t.deepEqual(
+    new HybridLoss(new HybridLoss({ ...common, beta: 2 }).options).options,
+    new HybridLoss({ ...common, hardness: 2 }).options,
+  );
+  t.throws(() => new HybridLoss({ ...common, hardness: 2, beta: 1 }), {
+    code: 'ERR_HOROBALL_RANGE',
+    message: '[hybridLoss] beta: expected 2, the value of hardness, got 1',
+  });
+  t.throws(() => new HybridLoss({ ...common, hardness: -1 }), {
+    code: 'ERR_HOROBALL_RANGE',
+    message: /hardness: expected/,
+  });
+});
+
+test('only the euclidean geometry accepts hardness, under both names', (t) => {
   t.throws(() => new HybridLoss({ ...common, geometry: 'hybrid', beta: 1 }), {
     code: 'ERR_HOROBALL_TYPE',
     message: /geometry/,
