@@ -44,3 +44,36 @@ test('converts half precision to float32', (t) => {
   t.deepEqual(made.data, Float32Array.of(1, 2, 3, 4));
   t.throws(() => matrix(half([1, 2, 3]), 2, 2), { code: 'ERR_HOROBALL_SHAPE' });
 });
+
+const refusals: readonly [string, () => unknown, string, RegExp][] = [
+  ['no rows', () => matrix([]), 'SHAPE', /^\[matrix\] data: expected at least one row of numbers, got none/],
+  ['a row of no numbers', () => matrix([[]]), 'SHAPE', /at least one row of numbers/],
+  ['a longer row', () => matrix([[1], [2, 3]]), 'SHAPE', /^\[matrix\] data\[1\]: expected 1 numbers, got 2/],
+  ['a shorter row', () => matrix([[1, 2], [3]]), 'SHAPE', /^\[matrix\] data\[1\]: expected 2 numbers, got 1/],
+  [
+    'a hole',
+    () => matrix([[1, undefined as never]]),
+    'TYPE',
+    /^\[matrix\] data\[0\]\[1\]: expected a number/,
+  ],
+  ['text', () => matrix(['12' as never]), 'TYPE', /^\[matrix\] data\[0\]: expected an array/],
+  ['too many numbers', () => matrix(new Float64Array(5), 2, 2), 'SHAPE', /data/],
+  ['too few numbers', () => matrix(new Float64Array(3), 2, 2), 'SHAPE', /data/],
+  ['no columns', () => matrix(new Float64Array(0), 0, 0), 'SHAPE', /cols/],
+  ['rows below 0', () => matrix(new Float64Array(0), -1, 2), 'SHAPE', /rows/],
+  ['a part of a row', () => matrix(new Float64Array(3), 1.5, 2), 'SHAPE', /rows/],
+  [
+    'two element types',
+    () => pairwiseDistance(matrix(nested), matrix(new Float32Array(2), 1, 2) as never, { c: 1 }),
+    'TYPE',
+    /expected a Float64Array, like the others, got Float32Array/,
+  ],
+];
+
+for (const [what, call, code, message] of refusals) {
+  test(`${what} is rejected`, async (t) => {
+    const error = await failure(call);
+    t.is(error.code, `ERR_HOROBALL_${code}`, error.message);
+    t.regex(error.message, message);
+  });
+}

@@ -13,7 +13,7 @@ import {
 } from '../lib/index.ts';
 import { limitsOf } from './metric-cases.ts';
 import { accuracyOf } from './row-points.ts';
-import { close } from './support.ts';
+import { close, types } from './support.ts';
 
 const c = 0.7;
 const points = matrix(Float64Array.of(0.1, 0.2, -0.3, 0.5, 0.4, -0.1, -0.6, 0.3, 0.2, 0, -0.4, 0.7), 4, 3);
@@ -206,5 +206,24 @@ test('vectors that are only multiplied: correct for any norm that the cards allo
       close(t, got, plain, accuracyOf(name).value.float64, `${name}, ${scale}`);
     }
     t.true(at(1e200).every(Number.isNaN));
+  }
+});
+
+test('cosine: a zero row is at distance 1 from every row, without a gradient, and a row that is not finite at NaN', (t) => {
+  for (const type of types) {
+    const rows = matrix(type.from([0, 0, 1, 2, Number.POSITIVE_INFINITY, 1, Number.NaN, 1]), 4, 2);
+    const others = matrix(type.from([0, 0, 0, 3]), 2, 2);
+    const distances = [...pairwiseDistance.sync(rows, others, { metric: 'cosine' }).data];
+    t.deepEqual(distances.slice(0, 3), [1, 1, 1], type.name);
+    t.true(distances.slice(4).every(Number.isNaN), type.name);
+    const finite = matrix(rows.data.slice(0, 4), 2, 2);
+    const cotangent = matrix(type.from([1, 1, 1, 1]), 2, 2);
+    const [byRows, byOthers] = pairwiseDistance.vjp.sync(finite, others, cotangent, { metric: 'cosine' });
+    const ofZeroRows = [...byRows!.data.subarray(0, 2), ...byOthers!.data.subarray(0, 2)];
+    t.true(
+      ofZeroRows.every((value) => value === 0),
+      type.name,
+    );
+    t.true(byRows!.data.every(Number.isFinite), type.name);
   }
 });

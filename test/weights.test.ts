@@ -1,5 +1,5 @@
 import test from 'ava';
-import { runSteps } from '../lib/call/run.ts';
+import { runSteps, runStepsSync } from '../lib/call/run.ts';
 import { contrastiveLoss, frechetMean, matrix, weightedMidpoint } from '../lib/index.ts';
 import { weightColumn, weightSteps } from '../lib/weights.ts';
 
@@ -49,4 +49,14 @@ test('weights are copied in slices, and must stay attached', async (t) => {
   const later = runSteps('f', undefined, () => weightSteps('f', weights, count));
   structuredClone(weights, { transfer: [weights.buffer] });
   await t.throwsAsync(later, { code: 'ERR_HOROBALL_DETACHED' });
+});
+
+test('a weight in a list must be a number', (t) => {
+  for (const bad of ['1', null, true, 1n]) {
+    const steps = weightSteps('f', [1, bad], 2, new Float64Array(2));
+    t.throws(() => runStepsSync('f', steps), {
+      code: 'ERR_HOROBALL_RANGE',
+      message: /^\[f\] weights: expected finite numbers of 0 or more, got /,
+    });
+  }
 });

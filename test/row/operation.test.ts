@@ -22,6 +22,7 @@ const x = matrix(Float64Array.of(0.1, 0.2, 0.3, -0.1), 2, 2);
 const single = matrix(Float32Array.of(0.1, 0.2, 0.3, -0.1), 2, 2);
 const wide = matrix(new Float64Array(6), 2, 3);
 const three = matrix(new Float64Array(6), 3, 2);
+const none = matrix(new Float64Array(0), 0, 2);
 const loose = (value: unknown) => value as never;
 
 const refusals: readonly [string, () => unknown, string, string, string][] = [
@@ -198,6 +199,69 @@ const refusals: readonly [string, () => unknown, string, string, string][] = [
     '[dist.vjp] cotangent:',
   ],
   [
+    'a second input with fewer rows',
+    () => mobiusAdd.sync(three, x, { c: 1 }),
+    'RangeError',
+    'ERR_HOROBALL_SHAPE',
+    '[mobiusAdd] y: expected 3 rows or 1',
+  ],
+  [
+    'a matrix without rows',
+    () => mobiusMatvec.sync(none, x, { c: 1 }),
+    'RangeError',
+    'ERR_HOROBALL_SHAPE',
+    '[mobiusMatvec] m: expected at least one row',
+  ],
+  [
+    'planes of no class',
+    () => hyperbolicSoftmax.sync(x, none, none, { c: 1 }),
+    'RangeError',
+    'ERR_HOROBALL_SHAPE',
+    '[hyperbolicSoftmax] p: expected at least one row',
+  ],
+  [
+    'a midpoint of no rows with too many columns',
+    () => einsteinMidpoint.sync({ data: new Float64Array(0), rows: 0, cols: 2 ** 20 + 1 }, { c: 1 }),
+    'RangeError',
+    'ERR_HOROBALL_SHAPE',
+    '[einsteinMidpoint] x: expected at most 1048576 columns',
+  ],
+  [
+    'an invalid c of an operation that does not depend on it',
+    () => clip.sync(x, loose({ radius: 1, c: -1 })),
+    'RangeError',
+    'ERR_HOROBALL_RANGE',
+    '[clip] c:',
+  ],
+  [
+    'rows in place of options',
+    () => clip.sync(x, loose(x)),
+    'TypeError',
+    'ERR_HOROBALL_TYPE',
+    '[clip] options:',
+  ],
+  [
+    'a number in place of options',
+    () => clip.sync(x, loose(5)),
+    'TypeError',
+    'ERR_HOROBALL_TYPE',
+    '[clip] options:',
+  ],
+  [
+    'a long cotangent',
+    () => dist.vjp.sync(x, x, new Float64Array(4), { c: 1 }),
+    'RangeError',
+    'ERR_HOROBALL_SHAPE',
+    '[dist.vjp] cotangent:',
+  ],
+  [
+    'weights as a matrix',
+    () => weightedMidpoint.sync(x, x, { c: 1 }),
+    'RangeError',
+    'ERR_HOROBALL_SHAPE',
+    '[weightedMidpoint] weights:',
+  ],
+  [
     'a wide gradC',
     () => dist.vjp.sync(x, x, new Float64Array(2), { c: 1, gradC: new Float64Array(2) }),
     'TypeError',
@@ -230,6 +294,20 @@ test('a detached buffer is rejected by name', async (t) => {
   t.true(error.message.startsWith('[mobiusAdd] x:'));
 });
 
+test('gradC of a buffer that is transferred during the call is rejected by name', async (t) => {
+  const gradC = new Float64Array(1);
+  const pending = failure(() => dist.vjp(x, x, new Float64Array(2), { c: 1, gradC }));
+  structuredClone(gradC, { transfer: [gradC.buffer] });
+  const { code, message } = await pending;
+  t.is(code, 'ERR_HOROBALL_DETACHED');
+  t.true(message.startsWith('[dist.vjp] gradC:'));
+});
+
+test('the midpoint of no rows is the origin, also in a given array', (t) => {
+  const out = Float64Array.of(5, 6);
+  t.deepEqual([...einsteinMidpoint.sync(none, { c: 1, out }).data], [0, 0]);
+});
+
 test('an aborted signal rejects with its reason', async (t) => {
   const controller = new AbortController();
   const reason = new Error('enough');
@@ -256,6 +334,7 @@ test('a typed array counts as one row', (t) => {
   const row = Float64Array.of(0.1, 0.2);
   t.deepEqual(mobiusAdd.sync(row, row, { c: 1 }).data, mobiusAdd.sync(x, x, { c: 1 }).data.slice(0, 2));
   t.is(mobiusAdd.sync(x, row, { c: 1 }).rows, 2);
+  t.is(mobiusAdd.sync(row, x, { c: 1 }).rows, 2);
 });
 
 test('weights may be left out or undefined, which is equivalent to equal weights', (t) => {
