@@ -10,9 +10,10 @@ import {
   evaluationOf,
   newEmbedder,
 } from '../../../lib/train/run/construct.ts';
+import { Learner } from '../../../lib/train/run/learner.ts';
 import { temporary, writeClasses } from '../data/support.ts';
 import { flat, tinyEmbedder, tinyViT } from '../helpers.ts';
-import { tinyConfig } from './tiny-learner.ts';
+import { takeStep, tinyConfig, tinySamples } from './tiny-learner.ts';
 
 test.serial('a network uses the options and the seed of its run', async (t) => {
   const options = { emb: 5, hyp_c: 0.5, clip_r: 1.5, head: 'hyp-vit', freeze: 1, seed: 3 } as const;
@@ -87,15 +88,34 @@ test.serial('the loss uses the geometry and the settings of its run', async (t) 
   t.is(createLoss(tinyConfig({ loss: 'supcon' }), embedder).options.loss, 'supcon');
 });
 
-test.serial(
-  'an optimizer with layer decay has a learning rate and the weight decay of the run',
-  async (t) => {
-    using embedder = await newEmbedder(tinyConfig());
-    using optimizer = createOptimizer(tinyConfig({ layer_decay: 0.5, weight_decay: 0.1 }), embedder, null);
-    t.true(optimizer.options.lr > 0);
-    t.is(optimizer.options.weightDecay, 0.1);
-  },
-);
+test.serial('an optimizer has the learning rate and the weight decay of the run', async (t) => {
+  using embedder = await newEmbedder(tinyConfig());
+  using optimizer = createOptimizer(tinyConfig({ lr: 2e-3, weight_decay: 0.1 }), embedder, null);
+  t.is(optimizer.options.lr, 2e-3);
+  t.is(optimizer.options.weightDecay, 0.1);
+});
+
+// The first step of Adam moves every weight with a gradient by its learning rate.
+test.serial('with layer decay, each layer moves by its share of the learning rate', async (t) => {
+  const lr = 1e-3;
+  const config = tinyConfig({ layer_decay: 0.5, weight_decay: 0, lr });
+  using learner = await Learner.create(config);
+  const before = await learner.embedder.state();
+  await takeStep(learner, 1, tinySamples(), lr);
+  const after = await learner.embedder.state();
+  const rate = (name: string): number => {
+    const old = before.get(name)!.data;
+    return Math.max(...after.get(name)!.data.map((value, i) => Math.abs(value - old[i]!))) / lr;
+  };
+  const rates = {
+    'norm.weight': 1,
+    'blocks.1.mlp.fc2.weight': 0.5,
+    'blocks.0.mlp.fc2.weight': 0.25,
+    pos_embed: 0.125,
+  };
+  for (const [name, want] of Object.entries(rates))
+    t.true(Math.abs(rate(name) / want - 1) < 1e-3, `${name}: ${rate(name)}`);
+});
 
 test('a run on the CPU evaluates there, and only a hybrid fuses scores', async (t) => {
   const path = await temporary(t);

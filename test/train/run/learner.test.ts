@@ -4,6 +4,7 @@ import { CachedEmbeddings } from '../../../lib/train/lane/cached.ts';
 import { ProcessGroup } from '../../../lib/train/lane/group.ts';
 import { setThreads } from '../../../lib/train/lane/native.ts';
 import { memory } from '../../../lib/train/lane/tensor.ts';
+import type { RunConfig } from '../../../lib/train/options/options.ts';
 import { Learner } from '../../../lib/train/run/learner.ts';
 import { networkError } from '../../tolerances.ts';
 import { flat, randomImages, relativeError } from '../helpers.ts';
@@ -83,7 +84,6 @@ test.serial('rejects tree losses without a class tree or on several ranks', asyn
     ...refused,
     message: /a data set with a class tree, got folder/,
   });
-  const two = Object.create(ProcessGroup.prototype, { size: { value: 2 } }) as ProcessGroup;
   const tree = ClassTree.of({ parents: [['a'], ['a']] });
   await t.throwsAsync(
     Learner.create(config, () => {}, two, null, tree),
@@ -157,6 +157,117 @@ test.serial('compat hypmix in float16 notes how it clips', async (t) => {
   const options = { precision: 'float16', compat: 'hypmix', clip_grad: 3 } as const;
   using _ = await Learner.create(tinyConfig(options), (text) => void notes.push(text));
   t.regex(notes.join('\n'), /clips the scaled gradients at 3/);
+});
+
+/** A group that claims to have two ranks. */
+const two = Object.create(ProcessGroup.prototype, { size: { value: 2 } }) as ProcessGroup;
+
+test.serial(
+  'rejects a memory with compat hypmix on several ranks, and with proxies no network stays',
+  async (t) => {
+    const { handles } = memory();
+    const config = tinyConfig({ compat: 'hypmix', memory: 4 });
+    const { message } = await t.throwsAsync(
+      Learner.create(config, () => {}, two),
+      { code: 'ERR_HOROBALL_CONFIG', instanceOf: RangeError },
+    );
+    t.regex(message, /memory: expected 0 with compat hypmix and 2 processes, got 4/);
+    await t.throwsAsync(Learner.create(tinyConfig({ loss: 'proxy-anchor' })), {
+      code: 'ERR_HOROBALL_CONFIG',
+    });
+    t.is(memory().handles, handles);
+  },
+);
+
+test.serial(
+  'float16: gradients are unscaled before clipping, but compat hypmix clips scaled ones',
+  async (t) => {
+    const norm = async (options: Partial<RunConfig>): Promise<number> => {
+      using learner = await Learner.create(tinyConfig({ clip_grad: 1e-12, ...options }));
+      return (await takeStep(learner, 1, tinySamples())).gradNorm!;
+    };
+    const plain = await norm({});
+    const half = { precision: 'float16', loss_scale: 256 } as const;
+    t.true(Math.abs((await norm(half)) / plain - 1) < 0.05);
+    t.true((await norm({ ...half, compat: 'hypmix' })) < 1e-12, 'after clipping, which is below 256 times');
+  },
+);
+
+test.serial('float16: the gradients of learnable scalars are not scaled', async (t) => {
+  const moments = async (options: Partial<RunConfig>) => {
+    const learn = { learn: 't_e,hyp_c', geometry: 'hybrid', ...options } as const;
+    using learner = await Learner.create(tinyConfig(learn));
+    await takeStep(learner, 1, tinySamples());
+    const { t_e, hyp_c } = learner.learnables.state().places;
+    return [t_e!.first, hyp_c!.first] as const;
+  };
+  const plain = await moments({});
+  const half = await moments({ precision: 'float16', loss_scale: 256 });
+  for (const i of [0, 1] as const) t.true(Math.abs(half[i] / plain[i] - 1) < 0.1, `${half} ${plain}`);
+});
+
+test.serial(
+  'float16: a step that overflows changes no learnable scalar, and has no gradient norm',
+  async (t) => {
+    const options = { precision: 'float16', loss_scale: 2 ** 60, learn: 't_e', geometry: 'hybrid' } as const;
+    using learner = await Learner.create(tinyConfig(options));
+    const { gradNorm, scaler } = await takeStep(learner, 1);
+    t.is(scaler!.overflowed, true);
+    t.is(gradNorm, null);
+    t.is(learner.learnables.state().steps, 0);
+  },
+);
+
+test.serial('the learning rate of learnable scalars follows that of the network', async (t) => {
+  const moved = async (lr: number): Promise<number> => {
+    const options = { learn: 't_e', learn_lr: 1e-2, lr: 1e-3, geometry: 'hybrid' } as const;
+    using learner = await Learner.create(tinyConfig(options));
+    await takeStep(learner, 1, tinySamples(), lr);
+    return Math.abs(Math.log(learner.scalars().tauE / 0.1));
+  };
+  t.true(Math.abs((await moved(1e-3)) - 1e-2) < 1e-6); // the first step of Adam is the learning rate
+  t.true(Math.abs((await moved(1e-4)) - 1e-3) < 1e-7);
+});
+
+test.serial('a gradient of a learnable scalar that is not finite ends the run as diverged', async (t) => {
+  using learner = await Learner.create(tinyConfig({ learn: 't_e', geometry: 'hybrid', t_e: 0.01 }));
+  const samples = tinySamples();
+  using embeddings = await learner.embed(samples);
+  using objective = learner.loss.apply(embeddings, samples.labels, learner.scalars());
+  await learner.backward(objective, embeddings, 1);
+  learner.update(1e-3, 1);
+  const options = { lr: 1e-3, factor: 1e308, wantPoints: false };
+  const { message } = await t.throwsAsync(learner.finish(objective, embeddings, samples.labels, options), {
+    code: 'ERR_HOROBALL_DIVERGED',
+  });
+  t.regex(message, /gradient of t_e, t_h or hyp_c is not finite/);
+});
+
+test.serial('a stop between the chunks of a batch frees its embeddings', async (t) => {
+  using learner = await Learner.create(tinyConfig({ chunk: 3 }));
+  const { handles } = memory();
+  const stop = { between: async () => {}, after: () => Promise.reject(new Error('stopped')) };
+  await t.throwsAsync(learner.embed(tinySamples(), null, stop), { message: 'stopped' });
+  t.is(memory().handles, handles);
+});
+
+test.serial('the search for a non-finite value divides a batch into chunks', async (t) => {
+  using learner = await Learner.create(tinyConfig({ chunk: 3 }));
+  t.is(await learner.firstNotFinite(tinySamples()), null);
+});
+
+test.serial('a part of a batch has at least one image, of those that it has', async (t) => {
+  using learner = await Learner.create(tinyConfig());
+  const samples = tinySamples();
+  for (const [first, end] of [
+    [8, undefined],
+    [-1, undefined],
+    [3, 3],
+    [3, 9],
+  ] as const)
+    t.throws(() => learner.batch(samples, first, end), { code: 'ERR_HOROBALL_RANGE' }, `${first} ${end}`);
+  using last = learner.batch(samples, 7);
+  t.is(last.count, 1);
 });
 
 test.serial('a disposed learner leaves no handle', async (t) => {
