@@ -90,3 +90,27 @@ test('autoCurvature equals its closed forms, and does not overflow in high dimen
   // Stirling: c tends to 2 pi e / dim.
   close(t, [(autoCurvature(1e7) * 1e7) / (2 * Math.PI * Math.E)], [1], coreError.gammaLimit, '1e7');
 });
+
+test('rejects distances that are not a square matrix, and ones that are not finite', (t) => {
+  const square = matrix(Float64Array.of(0, 1, 2, 1, 0, 3, 2, 3, 0), 3, 3);
+  t.notThrows(() => gromovDelta.sync(square, { input: 'distances' }));
+  const wide = matrix(square.data.slice(0, 6), 2, 3);
+  t.throws(() => gromovDelta.sync(wide, { input: 'distances' }), {
+    code: 'ERR_HOROBALL_SHAPE',
+    message: /^\[gromovDelta\] x: expected a square matrix, got 2 x 3/,
+  });
+  for (const bad of [Number.NaN, Number.POSITIVE_INFINITY]) {
+    const changed = matrix(
+      square.data.map((value) => (value === 3 ? bad : value)),
+      3,
+      3,
+    );
+    const refused = { code: 'ERR_HOROBALL_RANGE', message: /^\[gromovDelta\] x: expected finite distances/ };
+    t.throws(() => gromovDelta.sync(changed, { input: 'distances' }), refused);
+    t.throws(() => gromovDelta.sync(matrix([[0], [bad], [1]]), { metric: 'euclidean' }), refused);
+  }
+  t.throws(() => gromovDelta.sync(matrix([[1, 2]])), {
+    code: 'ERR_HOROBALL_SHAPE',
+    message: /at least 2 rows/,
+  });
+});
