@@ -271,3 +271,11 @@ test('parameters outside the range of float32 cause no out-of-bounds writes', (t
     t.true(gradEuclidean!.data.every(Number.isNaN), JSON.stringify(huge));
   }
 });
+
+test('labels with one row per class are rejected, because the loss has no pairs', (t) => {
+  const { euclidean, hyperbolic } = batch(Float64Array, 3, 4, c);
+  t.throws(() => hybridContrastiveLoss.sync({ euclidean, hyperbolic, labels: [0, 1, 2], c }), {
+    code: 'ERR_HOROBALL_SHAPE',
+    message: '[hybridContrastiveLoss] labels: expected at least 2 rows per class, got 1',
+  });
+});

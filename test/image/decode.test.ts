@@ -190,3 +190,16 @@ test('running out of descriptors or memory is not reported as an unreadable imag
   for (const code of ['EMFILE', 'ENFILE', 'ENOMEM']) t.false(isImageFault(failed(code)), code);
   for (const code of ['ENOENT', 'EACCES', 'EIO']) t.true(isImageFault(failed(code)), code);
 });
+
+test('BMP: a run longer than its row does not continue in the next one', async (t) => {
+  const bmp = Buffer.alloc(14 + 40 + 4 * 4 + 8);
+  bmp.write('BM');
+  bmp.writeUInt32LE(14 + 40 + 4 * 4, 10);
+  const fields = [40, 4, 2, 1 | (8 << 16), 1, 8, 0, 0, 4, 0]; // 4 x 2 pixels of 8 bits, RLE8, 4 colors
+  for (const [i, value] of fields.entries()) bmp.writeUInt32LE(value, 14 + 4 * i);
+  for (let i = 0; i < 4; i++) bmp.writeUInt32LE(i * 0x101010, 14 + 40 + 4 * i);
+  bmp.set([6, 2, 0, 0, 4, 3, 0, 1], 14 + 40 + 4 * 4); // 6 pixels of color 2, end of row, 4 of color 3, end
+  const { data } = await decode(bmp);
+  const row = (color: number): number[] => new Array<number>(4 * (data.length / 8)).fill(color * 16);
+  t.deepEqual([...data], [...row(3), ...row(2)], 'from the bottom');
+});

@@ -42,6 +42,15 @@ test('a random crop is inside the image and respects scale and ratio', (t) => {
   t.notThrows(() => fc.assert(property, { seed: 1 }));
 });
 
+test('a crop of a long, thin image has at least one pixel', (t) => {
+  const of = (width: number, height: number, ratio: [number, number]) => {
+    const { box } = trainPlacement({ width, height }, 224, { scale: [1, 1], ratio }, random(1));
+    return [box.width, box.height];
+  };
+  t.deepEqual(of(5, 1, [0.1, 0.2]), [1, 1]);
+  t.deepEqual(of(1, 5, [5, 10]), [1, 1]);
+});
+
 test('areas and ratios have the published distributions, and half of the crops are mirrored', (t) => {
   const square = { width: 1000, height: 1000 };
   const count = 4000;

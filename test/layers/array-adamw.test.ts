@@ -61,3 +61,21 @@ test('rejects parameters in the ball and duplicate names', (t) => {
   });
   t.throws(() => new ArrayAdamW([], { lr: -1 }), { code: 'ERR_HOROBALL_RANGE' });
 });
+
+test('a state that does not fit is rejected by name, and changes nothing', (t) => {
+  const optimizer = new ArrayAdamW([parameter([1, 2])], { lr: 0.1 });
+  optimizer.step(gradientOf([1, 1]));
+  const before = optimizer.state();
+  const changed = (data: unknown): typeof before =>
+    new Map<string, unknown>([...before, ['w.second', { shape: [1], data }]]) as typeof before;
+  const refused = (code: string, data: unknown) =>
+    t.throws(() => optimizer.loadState(changed(data)), {
+      code,
+      message: /^\[arrayAdamW\.loadState\] w\.second:/,
+    });
+  refused('ERR_HOROBALL_SHAPE', new Float64Array(3));
+  refused('ERR_HOROBALL_SHAPE', new Float64Array(1));
+  refused('ERR_HOROBALL_SHAPE', undefined);
+  refused('ERR_HOROBALL_TYPE', [1, 2]);
+  t.deepEqual(optimizer.state(), before);
+});

@@ -34,6 +34,14 @@ test('embeds a binary tree almost perfectly in two dimensions', async (t) => {
   t.true(norm(0) < Math.min(...leaves), 'the root is nearest to the origin');
 });
 
+test('a step of any size ends inside the ball', async (t) => {
+  for (const lr of [1e3, 1e9]) {
+    const { points } = await embedTree(binaryTree(4), { dim: 2, lr, epochs: 12, c: 1 });
+    for (let row = 0; row < points.rows; ++row)
+      t.true(Math.hypot(...points.data.subarray(2 * row, 2 * row + 2)) < 1, `lr ${lr}, row ${row}`);
+  }
+});
+
 test('mean rank and MAP agree with the returned points', async (t) => {
   const edges = binaryTree(5);
   const { points, meanRank, map } = await embedTree(edges, { dim: 3, epochs: 20, c: 0.7 });
