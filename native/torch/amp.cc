@@ -44,11 +44,6 @@ thread_local at::ScalarType emulated_type = at::kFloat;
 
 }  // namespace
 
-Precision precision_from(const std::string& name) {
-  if (name == "bfloat16") return Precision::bfloat16;
-  return name == "float16" ? Precision::float16 : Precision::float32;
-}
-
 Autocast::Autocast(Precision precision, const at::Device& device)
     : on_(precision != Precision::float32),
       emulated_(on_ && device.is_cpu() && !cpu_multiplies(precision)),

@@ -14,8 +14,6 @@ namespace horoball::train {
 
 enum class Precision { float32, bfloat16, float16 };
 
-Precision precision_from(const std::string& name);
-
 // While an instance exists, operations that libtorch's autocast lists permit run in `precision`, or emulate
 // it.
 class Autocast {

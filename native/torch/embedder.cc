@@ -2,6 +2,7 @@
 
 #include "device.h"
 #include "exports.h"
+#include "named.h"
 
 namespace horoball::train {
 
@@ -116,125 +117,145 @@ void bind_embedder(Exports& exports) {
 
 }  // namespace horoball::train
 
+namespace horoball::train {
+namespace {
+
+enum class ViTFamily { vit, eva };
+enum class AttentionType { eva, rope };
+enum class NormLayer { layernorm, rmsnorm };
+enum class GridOrder { ij, xy };
+enum class HeadInput { unit, linear };
+
+// Options that several members of ViTConfig follow from.
+struct DerivedOptions {
+  ViTFamily family{};
+  AttentionType attention{};
+  NormLayer norm{};
+  GridOrder grid{};
+  bool qkv_fused = false;
+};
+
+}  // namespace
+}  // namespace horoball::train
+
 namespace horoball::node {
 
 template <>
-struct Converter<train::ViTConfig> {
-  static train::ViTConfig from(Arguments& in, const Napi::Value& value) {
-    const Reader read{in, in.convert<Napi::Object>(value)};
-    train::ViTConfig config;
-    const auto [height, width] = read.pair("imgSize");
+struct Converter<train::ViTFamily> : train::Named<train::ViTFamily, "vit", "eva"> {};
+template <>
+struct Converter<train::AttentionType> : train::Named<train::AttentionType, "eva", "rope"> {};
+template <>
+struct Converter<train::NormLayer> : train::Named<train::NormLayer, "layernorm", "rmsnorm"> {};
+template <>
+struct Converter<train::GridOrder> : train::Named<train::GridOrder, "ij", "xy"> {};
+template <>
+struct Converter<train::HeadInput> : train::Named<train::HeadInput, "hypmix", "hyp-vit"> {};
+template <>
+struct Converter<train::MlpLayer> : train::Named<train::MlpLayer, "mlp", "swiglu_packed", "swiglu"> {};
+template <>
+struct Converter<train::Activation>
+    : train::Named<train::Activation, "gelu", "gelu_tanh", "quick_gelu", "silu"> {};
+template <>
+struct Converter<train::Pool> : train::Named<train::Pool, "token", "avg", "map"> {};
+template <>
+struct Converter<train::RopeType> : train::Named<train::RopeType, "none", "cat", "mixed", "dinov3"> {};
+template <>
+struct Converter<train::Precision> : train::Named<train::Precision, "float32", "bfloat16", "float16"> {};
+
+using bind::Field;
+using bind::FieldList;
+using train::EmbedderConfig;
+using train::HeadConfig;
+using train::RopeConfig;
+using train::ViTConfig;
+
+template <>
+inline constexpr auto kProperties<train::DerivedOptions> = FieldList<
+    Field<"family", &train::DerivedOptions::family>, Field<"attnType", &train::DerivedOptions::attention>,
+    Field<"normLayer", &train::DerivedOptions::norm>, Field<"ropeGridIndexing", &train::DerivedOptions::grid>,
+    Field<"qkvFused", &train::DerivedOptions::qkv_fused>>{};
+
+template <>
+inline constexpr auto kProperties<RopeConfig> =
+    FieldList<Field<"ropeType", &RopeConfig::type>, Field<"ropeTemperature", &RopeConfig::temperature>,
+              Field<"ropeGridOffset", &RopeConfig::grid_offset>,
+              Field<"ropeRotateHalf", &RopeConfig::rotate_half>>{};
+
+template <>
+inline constexpr auto kProperties<ViTConfig> =
+    FieldList<Field<"patchSize", &ViTConfig::patch_size>, Field<"embedDim", &ViTConfig::embed_dim>,
+              Field<"depth", &ViTConfig::depth>, Field<"numHeads", &ViTConfig::num_heads>,
+              Field<"mlpRatio", &ViTConfig::mlp_ratio>, Field<"normEps", &ViTConfig::norm_eps>,
+              Field<"classToken", &ViTConfig::class_token>, Field<"distilled", &ViTConfig::distilled>,
+              Field<"regTokens", &ViTConfig::reg_tokens>, Field<"posEmbed", &ViTConfig::pos_embed>,
+              Field<"noEmbedClass", &ViTConfig::no_embed_class>, Field<"qkvBias", &ViTConfig::qkv_bias>,
+              Field<"qkNorm", &ViTConfig::qk_norm>, Field<"scaleAttnNorm", &ViTConfig::scale_attn_norm>,
+              Field<"scaleMlpNorm", &ViTConfig::scale_mlp_norm>, Field<"mlpLayer", &ViTConfig::mlp>,
+              Field<"mlpAlign", &ViTConfig::mlp_align>, Field<"actLayer", &ViTConfig::act>,
+              Field<"preNorm", &ViTConfig::pre_norm>, Field<"finalNorm", &ViTConfig::final_norm>,
+              Field<"fcNorm", &ViTConfig::fc_norm>, Field<"globalPool", &ViTConfig::pool>,
+              Field<"poolIncludePrefix", &ViTConfig::pool_include_prefix>,
+              Field<"attnPoolNumHeads", &ViTConfig::pool_heads>,
+              Field<"attnPoolMlpRatio", &ViTConfig::pool_mlp_ratio>>{};
+
+template <>
+inline constexpr auto kProperties<HeadConfig> =
+    FieldList<Field<"dim", &HeadConfig::dim>, Field<"toBall", &HeadConfig::to_ball>,
+              Field<"c", &HeadConfig::c>>{};
+
+template <>
+inline constexpr auto kProperties<EmbedderConfig> =
+    FieldList<Field<"model", &EmbedderConfig::model>, Field<"seed", &EmbedderConfig::seed>,
+              Field<"freezePatchEmbed", &EmbedderConfig::freeze_patch_embed>,
+              Field<"freezeHead", &EmbedderConfig::freeze_head>,
+              Field<"freezeBlocks", &EmbedderConfig::freeze_blocks>, Field<"device", &EmbedderConfig::device>,
+              Field<"precision", &EmbedderConfig::precision>>{};
+
+template <>
+struct Converter<ViTConfig> {
+  static ViTConfig from(Arguments& in, const Napi::Value& value) {
+    const auto options = in.convert<Napi::Object>(value);
+    ViTConfig config;
+    read_properties(in, options, config, kProperties<ViTConfig>);
+    const auto [height, width] = pair(in, options, "imgSize");
     config.img_height = height;
     config.img_width = width;
-    config.patch_size = read.whole("patchSize");
-    config.embed_dim = read.whole("embedDim");
-    config.depth = read.whole("depth");
-    config.num_heads = read.whole("numHeads");
-    config.mlp_ratio = read.real("mlpRatio");
-    config.norm_eps = read.real("normEps");
-    if (const auto value = read.take<std::optional<double>>("initValues")) config.init_values = *value;
-    config.eva = read.text("family") == "eva";
-    tokens(config, read);
-    blocks(config, read);
-    pooling(config, read);
-    config.rope = rope(read);
+    if (const auto initial = in.property<std::optional<double>>(options, "initValues"))
+      config.init_values = *initial;
+    const auto derived = in.convert<train::DerivedOptions>(value);
+    config.eva = derived.family == train::ViTFamily::eva;
+    config.rms_norm = derived.norm == train::NormLayer::rmsnorm;
+    config.key_bias = !config.eva || derived.attention == train::AttentionType::rope;
+    config.qkv = !derived.qkv_fused ? train::QkvLayout::separate
+                 : config.key_bias  ? train::QkvLayout::fused
+                                    : train::QkvLayout::fused_without_key_bias;
+    config.rope = in.convert<RopeConfig>(value);
+    config.rope.column_first = derived.grid == train::GridOrder::xy;
+    if (!options.Get("refFeatShape").IsNull()) config.rope.reference = pair(in, options, "refFeatShape");
     return config;
   }
 
  private:
-  struct Reader {
-    Arguments& in;
-    Napi::Object options;
-
-    template <class T>
-    T take(const char* key) const {
-      return in.property<T>(options, key);
+  // Height and width; a single number means both.
+  static std::array<std::int64_t, 2> pair(Arguments& in, const Napi::Object& options, const char* key) {
+    if (options.Get(key).IsNumber()) {
+      const auto side = in.property<std::int64_t>(options, key);
+      return {side, side};
     }
-    std::int64_t whole(const char* key) const { return take<std::int64_t>(key); }
-    double real(const char* key) const { return take<double>(key); }
-    bool flag(const char* key) const { return take<bool>(key); }
-    std::string text(const char* key) const { return take<std::string>(key); }
-    // Height and width; a single number means both.
-    std::array<std::int64_t, 2> pair(const char* key) const {
-      if (options.Get(key).IsNumber()) return {whole(key), whole(key)};
-      const auto both = take<std::vector<double>>(key);
-      in.require(both.size() == 2, "a height and a width");
-      return {in.whole<std::int64_t>(both[0]), in.whole<std::int64_t>(both[1])};
-    }
-  };
-
-  static void tokens(train::ViTConfig& config, const Reader& read) {
-    config.class_token = read.flag("classToken");
-    config.distilled = read.flag("distilled");
-    config.reg_tokens = read.whole("regTokens");
-    config.pos_embed = read.flag("posEmbed");
-    config.no_embed_class = read.flag("noEmbedClass");
-  }
-
-  static void blocks(train::ViTConfig& config, const Reader& read) {
-    config.qkv_bias = read.flag("qkvBias");
-    const bool rotary = read.text("attnType") == "rope";
-    config.key_bias = !config.eva || rotary;
-    config.qkv = !read.flag("qkvFused") ? train::QkvLayout::separate
-                 : config.key_bias      ? train::QkvLayout::fused
-                                        : train::QkvLayout::fused_without_key_bias;
-    config.qk_norm = read.flag("qkNorm");
-    config.scale_attn_norm = read.flag("scaleAttnNorm");
-    config.scale_mlp_norm = read.flag("scaleMlpNorm");
-    const auto mlp = read.text("mlpLayer");
-    if (mlp == "swiglu") config.mlp = train::MlpLayer::swiglu;
-    if (mlp == "swiglu_packed") config.mlp = train::MlpLayer::swiglu_packed;
-    config.mlp_align = read.whole("mlpAlign");
-    const auto act = read.text("actLayer");
-    if (act == "gelu_tanh") config.act = train::Activation::gelu_tanh;
-    if (act == "quick_gelu") config.act = train::Activation::quick_gelu;
-    if (act == "silu") config.act = train::Activation::silu;
-    config.rms_norm = read.text("normLayer") == "rmsnorm";
-  }
-
-  static void pooling(train::ViTConfig& config, const Reader& read) {
-    config.pre_norm = read.flag("preNorm");
-    config.final_norm = read.flag("finalNorm");
-    config.fc_norm = read.flag("fcNorm");
-    const auto pool = read.text("globalPool");
-    config.pool = pool == "avg" ? train::Pool::avg : pool == "map" ? train::Pool::map : train::Pool::token;
-    config.pool_include_prefix = read.flag("poolIncludePrefix");
-    config.pool_heads = read.whole("attnPoolNumHeads");
-    config.pool_mlp_ratio = read.real("attnPoolMlpRatio");
-  }
-
-  static train::RopeConfig rope(const Reader& read) {
-    train::RopeConfig rope;
-    const auto type = read.text("ropeType");
-    if (type == "cat") rope.type = train::RopeType::axial;
-    if (type == "mixed") rope.type = train::RopeType::mixed;
-    if (type == "dinov3") rope.type = train::RopeType::dinov3;
-    rope.temperature = read.real("ropeTemperature");
-    rope.grid_offset = read.real("ropeGridOffset");
-    rope.column_first = read.text("ropeGridIndexing") == "xy";
-    rope.rotate_half = read.flag("ropeRotateHalf");
-    if (!read.options.Get("refFeatShape").IsNull()) rope.reference = read.pair("refFeatShape");
-    return rope;
+    const auto both = in.property<std::vector<double>>(options, key);
+    in.require(both.size() == 2, "a height and a width");
+    return {in.whole<std::int64_t>(both[0]), in.whole<std::int64_t>(both[1])};
   }
 };
 
-train::EmbedderConfig Converter<train::EmbedderConfig>::from(Arguments& in, const Napi::Value& value) {
+EmbedderConfig Converter<EmbedderConfig>::from(Arguments& in, const Napi::Value& value) {
   const auto options = in.convert<Napi::Object>(value);
-  const auto text = [&](const char* key) { return in.property<std::string>(options, key); };
-  train::EmbedderConfig config;
-  config.model = in.property<train::ViTConfig>(options, "model");
-  config.head.dim = in.property<std::int64_t>(options, "dim");
-  config.head.unit = text("head") == "hypmix";
-  config.head.to_ball = in.property<std::vector<train::RowOperation>>(options, "toBall");
-  config.head.c = in.property<double>(options, "c");
-  config.head.guards = options.Get("compat").IsString() ? Guards::hypmix : Guards::clean;
+  EmbedderConfig config;
+  read_properties(in, options, config, kProperties<EmbedderConfig>);
+  config.head = in.convert<HeadConfig>(value);
+  config.head.unit = in.property<train::HeadInput>(options, "head") == train::HeadInput::unit;
+  config.head.guards = train::guards_of(in, in.property<std::optional<std::string>>(options, "compat"));
   config.head.tables = train::environment(in.env()).tables;
-  config.seed = in.property<std::uint64_t>(options, "seed");
-  config.freeze_patch_embed = in.property<bool>(options, "freezePatchEmbed");
-  config.freeze_head = in.property<bool>(options, "freezeHead");
-  config.freeze_blocks = in.property<std::int64_t>(options, "freezeBlocks");
-  config.device = text("device");
-  config.precision = train::precision_from(text("precision"));
   return config;
 }
 

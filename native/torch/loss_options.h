@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "environment.h"
+#include "named.h"
 
 namespace horoball::train {
 
@@ -23,9 +23,8 @@ struct LogitOptions {
   void fill(Args& args, const node::Arguments& in, const Tables& tables) const {
     in.require(tables.cpu != nullptr, "a loss after the core's tables were opened");
     in.require(geometry >= 0 && geometry < tables.cpu->geometries, "the index of a geometry");
-    in.require(!compat || *compat == "hypmix", "compat hypmix or none");
     args.geometry = static_cast<Geometry>(geometry);
-    args.guards = compat ? Guards::hypmix : Guards::clean;
+    args.guards = guards_of(in, compat);
     args.tied = tied;
     args.tau_e = tau_e;
     args.tau_h = tau_h;

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { type Embedder, type NamedTensor, vitConfigs } from '../../../lib/train/index.ts';
-import { setThreads } from '../../../lib/train/lane/native.ts';
+import { native, setThreads } from '../../../lib/train/lane/native.ts';
 import * as oracle from '../../oracle.ts';
 import { networkError } from '../../tolerances.ts';
 import { embed, random, randomImages, relativeError, tinyBatch, tinyEmbedder, tinyViT } from '../helpers.ts';
@@ -148,4 +148,23 @@ test('embedding without a graph gives the same values', async (t) => {
   t.deepEqual(await a.hyperbolic.data(), await b.hyperbolic.data());
   b.body.backward(new Float32Array(3 * tinyViT.embedDim));
   await t.throwsAsync(b.body.data(), { code: 'ERR_HOROBALL_TORCH', message: /^\[tensor\.backward\]/ });
+});
+
+test('the addon rejects unknown names of options that reach it past the embedder', async (t) => {
+  using model = await tinyEmbedder();
+  const valid = { ...model.config, toBall: [] };
+  const create = (options: object) => native().embedder({ ...valid, ...options });
+  native().dispose(create({}));
+  const code = 'ERR_HOROBALL_TYPE';
+  for (const name of [
+    ...['family', 'attnType', 'globalPool', 'normLayer', 'actLayer', 'mlpLayer', 'ropeType'],
+    'ropeGridIndexing',
+  ])
+    for (const value of ['other', '', null])
+      t.throws(() => create({ model: { ...valid.model, [name]: value } }), {
+        code,
+        message: new RegExp(name),
+      });
+  for (const name of ['head', 'precision', 'compat'])
+    t.throws(() => create({ [name]: 'other' }), { code, message: new RegExp(name) });
 });
