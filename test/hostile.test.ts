@@ -28,8 +28,8 @@ const c = 1;
 const how = { device: -1, threads: 1 };
 
 for (const [kind, seed, calls] of [
-  ['public', 1, 12_000],
-  ['public', 2, 12_000],
+  ['public', 1, 16_000],
+  ['public', 2, 16_000],
   ['native', 3, 20_000],
   ['native', 4, 20_000],
 ] as const) {
