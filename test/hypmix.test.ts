@@ -7,6 +7,7 @@ import {
   expmap0,
   hyperbolicSoftmax,
   logmap0,
+  mobiusAdd,
   mobiusMatvec,
   pairwiseDistance,
   project,
@@ -125,4 +126,15 @@ test('a point on the rim is at distance 0 from itself', (t) => {
     const all = pairwiseDistance.sync(rows, copy, { c: 1, compat }).data;
     t.deepEqual([all[0], all[3]], [0, 0], type.name);
   }
+});
+
+test('on the rim, the published formulas keep the gradient of 1 - c x^2', (t) => {
+  const y = Float64Array.of(0.3, 0.2);
+  const value = (h: number): number => {
+    const { data } = mobiusAdd.sync(Float64Array.of(1 + h, 0), y, { c: 1, compat });
+    return data[0]! - 2 * data[1]!;
+  };
+  const [byX] = mobiusAdd.vjp.sync(Float64Array.of(1, 0), y, Float64Array.of(1, -2), { c: 1, compat });
+  const limit = allowed(Float64Array, coreError.rounding, referenceError.differences);
+  eachClose(t, byX.data.slice(0, 1), [slope(value, 1e-6)], limit, 'by x');
 });

@@ -137,3 +137,14 @@ test('a pipe receives plain lines, always including the last', (t) => {
   meter.end();
   t.is(screen.text, 'step 1/100  loss 1\nstep 100/100  loss 1\n');
 });
+
+test('a bar has at most its width, whatever the share', (t) => {
+  for (const [done, cells] of [
+    [15, 24],
+    [-5, 0],
+  ] as const) {
+    const screen = new Screen(true);
+    new Meter(screen).update(done, 10, ['loss 3.2']);
+    t.true(screen.line.startsWith(`${'━'.repeat(cells)}${'─'.repeat(24 - cells)}  `), screen.line);
+  }
+});

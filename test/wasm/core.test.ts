@@ -142,3 +142,16 @@ onWasm('HOROBALL_ISA accepts only the level of the core', async (t) => {
   t.is(await run(code, { HOROBALL_ISA: 'simd128' }), 'simd128');
   t.is(await run(code, { HOROBALL_ISA: 'avx2' }), 'ERR_HOROBALL_ISA');
 });
+
+onWasm('job numbers are rejected as by the native core', async (t) => {
+  const code = `
+    const { core } = await import('${new URL('../../lib/native.js', import.meta.url).href}');
+    const codes = [];
+    const attempt = (call) => { try { call(); codes.push('none'); } catch (error) { codes.push(error.code ?? String(error)); } };
+    for (const job of [-1, 1.5, 2 ** 32, NaN, '1', undefined]) attempt(() => core().cancel(job));
+    const x = new Float64Array(2);
+    for (const job of [-1, 1.5, 2 ** 32, NaN])
+      attempt(() => core().row(Float64Array.of(0, 0, 1, 0, 1, 1, 2, 1, 2, 0, 0, 1, 2, -1, 1, job), x, x, null, new Float64Array(2)));
+    console.log(JSON.stringify(codes))`;
+  t.deepEqual(await run(code), await run(code, { HOROBALL_WASM: '' }));
+});

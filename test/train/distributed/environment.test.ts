@@ -74,3 +74,8 @@ for (const [name, env, message] of [
     t.throws(() => placeOf(env), { code: 'ERR_HOROBALL_RENDEZVOUS', message });
   });
 }
+
+test('without the number of local ranks, there are at least as many as the rank on this machine says', (t) => {
+  const { LOCAL_WORLD_SIZE: _, ...env } = torchrun;
+  t.like(placeOf(env), { localRank: 1, localSize: 2 });
+});

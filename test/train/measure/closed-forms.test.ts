@@ -123,3 +123,10 @@ test('the linear approximation in the chord has the stated error, and no other l
       t.true(worst(slope * a, offset * b) > error * (1 + tiedError.otherLines));
   }
 });
+
+test('the linear approximation has a finite error at any small curvature', (t) => {
+  for (let exponent = 1; exponent < 20; exponent += 0.25) {
+    const { slope, offset, error } = chordFit({ c: 10 ** -exponent, clip: null });
+    t.true([slope, offset, error].every(Number.isFinite), `c 1e-${exponent}`);
+  }
+});

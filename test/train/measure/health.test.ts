@@ -85,3 +85,9 @@ test('reports short epochs at intervals, and changes immediately', (t) => {
   teller.report({ ...row, epoch: 91, skippedSteps: 3 });
   t.is(epochs().at(-1), '26', 'nothing is new');
 });
+
+test('points on the boundary of the ball and beyond it are in the last bin', async (t) => {
+  const { radius } = await healthOf(Float32Array.of(1, 0, 0, -1.5, 0.1, 0), 2, 1);
+  t.is(radius.histogram.length, radiusBins);
+  t.is(radius.histogram.at(-1), 2);
+});

@@ -92,7 +92,7 @@ test('permanent errors fail immediately, others after several attempts', async (
   });
 
   await using busy = await host((request, response, asked) =>
-    asked < 3 ? void response.writeHead(503).end() : send(request, response),
+    asked < 3 ? void response.writeHead(asked === 1 ? 429 : 503).end() : send(request, response),
   );
   t.deepEqual((await fetched(busy, quick)).bytes, weights);
 

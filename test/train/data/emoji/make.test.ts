@@ -201,3 +201,12 @@ online('the pinned packages produce the benchmark', async (t) => {
   t.is(train.classes.length + held.classes.length, 1570);
   t.true(Math.abs(train.classes.length - 785) < 60);
 });
+
+test('rejects sizes that are too small or too large, before it reads a package', async (t) => {
+  const root = await temporary(t);
+  for (const size of [15, 1025])
+    await t.throwsAsync(makeEmoji(path.join(root, 'x'), { size, from: path.join(root, 'none') }), {
+      code: 'ERR_HOROBALL_RANGE',
+      message: `[makeEmoji] size: expected 16 to 1024 pixels, got ${size}`,
+    });
+});

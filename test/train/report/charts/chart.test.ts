@@ -1,5 +1,11 @@
 import test from 'ava';
-import { binned, lineChart, smoothed, ticks } from '../../../../lib/train/report/charts/chart.ts';
+import {
+  binned,
+  lineChart,
+  smoothed,
+  smoothingWindow,
+  ticks,
+} from '../../../../lib/train/report/charts/chart.ts';
 
 test('ticks are round numbers within the axis', (t) => {
   t.deepEqual(ticks([0, 1]), [0, 0.2, 0.4, 0.6, 0.8, 1]);
@@ -113,4 +119,8 @@ test('the number of ticks is finite for any domain', (t) => {
   ] as const) {
     t.true(ticks(domain).length <= 11, `${domain}`);
   }
+});
+
+test('the window of the smoothed line has at least one value', (t) => {
+  t.deepEqual([1, 9, 20, 100].map(smoothingWindow), [1, 1, 1, 5]);
 });
