@@ -19,7 +19,7 @@ test('start generates the images once; each time, it trains, compares with basel
     const first = await horoball(args);
     t.is(first.code, 0, first.stderr);
     t.regex(first.stderr, /Generated 2560 images/);
-    t.regex(first.stderr, /Untrained network, head.*Raw pixels.*Colors and gradients.*Report: /s);
+    t.regex(first.stderr, /Untrained network, head.*Raw pixels.*Color and gradient histograms.*Report: /s);
     t.is(first.rows().filter(({ type }) => type === 'baseline').length, 2);
     const second = await horoball([...args, '--eval_ep=[]']);
     t.is(second.code, 0, second.stderr);

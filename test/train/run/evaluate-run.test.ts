@@ -37,7 +37,7 @@ test('measures baselines on the test classes and reports them', async (t) => {
   await writeClasses(path, 8, 4);
   const { run, notified } = await runOn(path);
   await measureBaselines(run);
-  t.deepEqual(notified, ['Raw pixels', 'Colors and gradients']);
+  t.deepEqual(notified, ['Raw pixels', 'Color and gradient histograms']);
   for (const { recall } of run.state.baselines) t.true(recall.at['1']! >= 0 && recall.at['1']! <= 1);
 });
 
