@@ -70,6 +70,9 @@ export const coreError = {
 
 /** Bounds of float32 networks, which have no card. */
 export const networkError = {
+  /** Adam's first step, relative to the learning rate: its epsilon, and rounding of a weight of about 1. */
+  firstStep: 1e-3,
+  firstStepOfScalar: 1e-4,
   /** The same network in another order: batches, chunks or ranks; its loss, its gradients, and the loss after steps. */
   order: 1e-6,
   orderOfGradients: 1e-5,
