@@ -166,3 +166,21 @@ test('midpoints of points at the rim stay inside', (t) => {
     t.true(finite(...einsteinMidpoint.vjp.sync(x, out, { c: 1 })));
   }
 });
+
+test('gradients at the rim use 1 - |x|^2 with all its digits', (t) => {
+  const x = Float64Array.of(0.6 * (1 - 1e-13), 0.8 * (1 - 1e-13));
+  // Exact: both coordinates are multiples of 2^-53.
+  const [one, first, second] = [1, x[0]!, x[1]!].map((value) => BigInt(value * 2 ** 53)) as [
+    bigint,
+    bigint,
+    bigint,
+  ];
+  const inside = Number(one * one - first * first - second * second) / 2 ** 106;
+  const norm = Math.hypot(...x);
+  const [byDistance] = dist0.vjp.sync(x, Float64Array.of(1), { c: 1 });
+  const [byFactor] = conformalFactor.vjp.sync(x, Float64Array.of(1), { c: 1 });
+  const scaled = (factor: number): number[] => Array.from(x, (value) => factor * value);
+  eachClose(t, byDistance.data, scaled(2 / inside / norm), accuracyOf('dist0').gradient.float64, 'dist0');
+  const limit = accuracyOf('conformalFactor').gradient.float64;
+  eachClose(t, byFactor.data, scaled(4 / inside ** 2), limit, 'conformalFactor');
+});

@@ -9,6 +9,7 @@ import {
   pairwiseDistance,
   parallelTransport0,
   riemannianGradient,
+  topK,
   weightedMidpoint,
 } from '../lib/index.ts';
 import { limitsOf } from './metric-cases.ts';
@@ -225,5 +226,22 @@ test('cosine: a zero row is at distance 1 from every row, without a gradient, an
       type.name,
     );
     t.true(byRows!.data.every(Number.isFinite), type.name);
+  }
+});
+
+test('lorentz: rows off the sheet whose squared difference is negative are at distance 0', (t) => {
+  for (const type of types) {
+    for (const time of [2, 1.001, 1.000_01]) {
+      const [x, y] = [matrix(type.from([1, 0]), 1, 2), matrix(type.from([time, 0]), 1, 2)];
+      const cotangent = matrix(type.from([1]), 1, 1);
+      const options = { metric: 'lorentz', c: 1 } as const;
+      t.is(pairwiseDistance.sync(x, y, options).data[0], 0, `${type.name} ${time}`);
+      const [byX] = pairwiseDistance.vjp.sync(x, y, cotangent, options);
+      t.true(
+        byX!.data.every((value) => value === 0),
+        `${type.name} ${time}`,
+      );
+      t.deepEqual([...topK.sync(x, y, { k: 1, ...options }).indices], [0], `${type.name} ${time}`);
+    }
   }
 });

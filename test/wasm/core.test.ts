@@ -155,3 +155,12 @@ onWasm('job numbers are rejected as by the native core', async (t) => {
     console.log(JSON.stringify(codes))`;
   t.deepEqual(await run(code), await run(code, { HOROBALL_WASM: '' }));
 });
+
+onWasm('short calls work after memory has grown, which moves their array', async (t) => {
+  const same = await run<boolean[]>(`
+    const values = () => [Float32Array, Float64Array].map((Kind) => h.dist0.sync(Kind.of(0.1, 0.2), { c: 1 }).data[0]);
+    const before = values();
+    h.pairwiseDistance.sync(cloud(Float32Array, 3000, 8, 0.9), undefined, { c: 1 });
+    console.log(JSON.stringify(values().map((value, i) => value === before[i])))`);
+  t.deepEqual(same, [true, true]);
+});
