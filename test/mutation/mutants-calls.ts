@@ -112,7 +112,6 @@ export const callMutants: readonly Mutant[] = [
     ['return isJob(job) ? job : 0;', 'return job ?? 0;'],
     ['      if (!isJob(job))\n', '      if (false)\n'],
     ['(value as number) < 2 ** 32', 'true'],
-    ['  numbers[rowCall.job] = 0;\n', ''],
   ),
   ...at(
     'lib/wasm/instance.ts',
@@ -122,7 +121,6 @@ export const callMutants: readonly Mutant[] = [
     ['buffer.byteLength > maxKeptBytes', 'buffer.byteLength > Infinity'],
     ['if (this.#exports === exports) exports.release(base);', ''],
     ['this.#callBuffer === undefined || this.#callBuffer.length === 0', 'this.#callBuffer === undefined'],
-    ['    if (trap !== undefined) this.#renew();\n', ''],
     ['    this.#callBuffer = undefined;\n', ''],
     ['copied.reads ||= !outputs.has(i);', 'copied.reads = !outputs.has(i);'],
     ['copied.writes ||= outputs.has(i);', 'copied.writes = outputs.has(i);'],

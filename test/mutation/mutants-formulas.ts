@@ -48,7 +48,7 @@ export const formulaMutants: readonly Mutant[] = [
   ),
   ...at(
     'native/ops/row_slopes.h',
-    'ops rim contract',
+    'rim contract hypmix ops',
     ['hypmix || !(inside < kRim) ? inside : kRim', 'inside'],
     ['if (has_nan(s)) return {NAN', 'if (false) return {NAN'],
     ['if (on_rim(value) && !s.hypmix)', 'if (false)'],

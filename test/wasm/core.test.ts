@@ -164,3 +164,24 @@ onWasm('short calls work after memory has grown, which moves their array', async
     console.log(JSON.stringify(values().map((value, i) => value === before[i])))`);
   t.deepEqual(same, [true, true]);
 });
+
+onWasm('memory is reused by later calls, and given back after a large one', async (t) => {
+  const [many, large] = await run<number[]>(`
+    const { core } = await import('${new URL('../../lib/native.js', import.meta.url).href}');
+    const bytes = () => core().callBuffer.buffer.byteLength;
+    const distances = (rows) => h.pairwiseDistance.sync(cloud(Float32Array, rows, 2, 0.9), undefined, { c: 1 });
+    for (let i = 0; i < 12; ++i) distances(2000);
+    const many = bytes();
+    distances(9000);
+    console.log(JSON.stringify([many, bytes()]))`);
+  t.true(many! < 4 * 16e6, `${many} bytes after twelve calls of 16 MB`);
+  t.true(large! < many!, `${large} bytes after a call of 324 MB`);
+});
+
+onWasm('arrays that exceed the address space are an error', async (t) => {
+  const code = await run<string>(`
+    const rows = 33_000, out = { data: new Float32Array(rows * rows), rows, cols: rows };
+    try { h.pairwiseDistance.sync(cloud(Float32Array, rows, 2, 0.9), undefined, { c: 1, out }); console.log('"none"'); }
+    catch (error) { console.log(JSON.stringify(error.code ?? String(error))); }`);
+  t.is(code, 'ERR_HOROBALL_MEMORY');
+});
