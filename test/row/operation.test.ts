@@ -262,6 +262,13 @@ const refusals: readonly [string, () => unknown, string, string, string][] = [
     '[weightedMidpoint] weights:',
   ],
   [
+    'an option of another function',
+    () => dist.sync(x, x, loose({ c: 1, metric: 'cosine' })),
+    'RangeError',
+    'ERR_HOROBALL_OPTION',
+    '[dist] options:',
+  ],
+  [
     'a wide gradC',
     () => dist.vjp.sync(x, x, new Float64Array(2), { c: 1, gradC: new Float64Array(2) }),
     'TypeError',
