@@ -10,7 +10,7 @@ import {
   matrix,
 } from '../lib/index.ts';
 import { accuracyOf, cards, forward, gradients } from './row-points.ts';
-import { close, fixture } from './support.ts';
+import { close, eachClose, fixture } from './support.ts';
 
 interface Case {
   c: number;
@@ -65,4 +65,20 @@ test('the cone at the origin is a half space, and cones get narrower toward the 
       [0, 0],
     );
   }
+});
+
+test('the gradient of the exterior angle of near-duplicates is that of the angle in the plane', (t) => {
+  const [x, y] = [Float64Array.of(0.6, 0.79), Float64Array.of(0.6 + 1e-14, 0.79 - 2e-14)];
+  const [p, q] = [y[0]! - x[0]!, y[1]! - x[1]!]; // exact
+  const want = [q, -p].map((value) => value / (p * p + q * q));
+  const [byX, byY] = exteriorAngle.vjp.sync(x, y, Float64Array.of(1), { c: 1 });
+  const limit = accuracyOf('exteriorAngle').gradient.float64;
+  eachClose(t, byY!.data, want, limit, 'by y');
+  eachClose(
+    t,
+    byX!.data,
+    want.map((value) => -value),
+    limit,
+    'by x',
+  );
 });

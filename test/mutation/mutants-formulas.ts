@@ -40,7 +40,7 @@ export const formulaMutants: readonly Mutant[] = [
   ),
   ...at(
     'native/ops/dual.h',
-    'ops',
+    'contract rim cones ops',
     ['(x.d[i] - out.v * y.d[i]) / y.v', '(x.d[i] + out.v * y.d[i]) / y.v'],
     ['-f / y.v)', 'f / y.v)'],
     ['x.v = exact;', ''],
@@ -68,6 +68,5 @@ export const formulaMutants: readonly Mutant[] = [
     ['largest > 0 ? factor / std::sqrt(sum) : 0', 'factor / std::sqrt(sum)'],
     ['return s < 0 ? 0 : s;', 'return s;'],
     ['(lost - error - c * n.low)', '(lost - error)'],
-    ['sum.low -= fma(time, time, -product);', ''],
   ),
 ];
