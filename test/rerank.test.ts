@@ -21,6 +21,7 @@ test('-1, duplicates and short lists are skipped', async (t) => {
     [...indices.subarray(4, 8)].toSorted((a, b) => a - b),
     [-1, 0, 7, 14],
   );
+  for (let i = 1; i < 7; ++i) t.is(indices[4 * i + 3], -1, 'last, whatever is near');
 });
 
 test('ties go to the lower row, whatever the order of the candidates', async (t) => {
