@@ -106,7 +106,7 @@ function figure(value: number): string {
   return value >= 1000 ? Math.round(value).toLocaleString('en') : String(Number(value.toPrecision(3)));
 }
 
-/** Text as HTML. */
+/** Escapes text for HTML. */
 export function markup(text: string): string {
   return text
     .replaceAll('&', '&amp;')

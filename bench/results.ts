@@ -195,7 +195,7 @@ function cell(value: string | number): string {
   return /[",\n]/.test(value) ? `"${value.replaceAll('"', '""').replaceAll('\n', ' ')}"` : value;
 }
 
-/** Reads a table that {@link toCsv} wrote, and judges its rows again instead of reading their verdicts. */
+/** Reads a table that {@link toCsv} wrote, and recomputes the verdict of each row instead of reading it. */
 export function fromCsv(text: string): Results {
   const lines = text.split('\n').filter((line) => line !== '');
   const head = lines.filter((line) => line.startsWith('# '));

@@ -5,7 +5,7 @@ import { clusteringMetrics, matrix } from '../lib/index.ts';
 import { close, cloud, types } from './support.ts';
 import { coreError } from './tolerances.ts';
 
-/** Two label lists, and their normalized_mutual_info_score in scikit-learn. */
+/** Pairs of label lists, each with its `normalized_mutual_info_score` in scikit-learn. */
 const peers: [number[], number[], number][] = [
   [
     [

@@ -299,7 +299,10 @@ function withThresholds(text: string, numbers: readonly number[]): string {
   );
 }
 
-/** For the ball and for the hyperboloid, the thresholds of float32 distances, of the loss, and on a CUDA device. */
+/**
+ * Returns the thresholds of near pairs, first for the ball, then for the hyperboloid: those of float32 distances, of the
+ * loss, and of distances on a CUDA device.
+ */
 function nearThresholds(): number[] {
   const [near, cuda] = ['native/ops/near.h', 'native/cuda/pairwise/differences.h'].map((path) =>
     readFileSync(fileOf(path), 'utf8'),

@@ -1,4 +1,4 @@
-// Calls and inputs of a row-wise operation, derived from its card alone, for the suites that test all cards.
+// Calls and inputs of a row-wise operation, derived only from its card, for the suites that test all cards.
 import type { Accuracy } from '../lib/cards.ts';
 import { type Device, type Matrix, matrix, poincareToLorentz } from '../lib/index.ts';
 import * as named from '../lib/ops.ts';

@@ -184,7 +184,7 @@ test('limits and layouts that TypeScript repeats equal those of the core', async
     slotFacts: constant('kSlotFacts'),
     listFacts: constant('kListFacts'),
   });
-  // A search by lists ends earlier than the core requires, where it saves no time.
+  // An index is used for at most `mostListed` neighbors, fewer than the core accepts, because it saves no time beyond that.
   t.true(mostListed <= constant('kMaxListedNeighbors'));
 });
 

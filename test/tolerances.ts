@@ -127,7 +127,7 @@ export const identityError = {
   /** Inner products after a transport along a geodesic, and lengths in the metric of a point, whose factor is large. */
   innerProducts: 50,
   lengths: 100,
-  /** The way back after a hundred huge steps, relative to the ball's radius. */
+  /** Error of the point after a hundred huge steps and their reversal, relative to the ball's radius. */
   afterHugeSteps: { float32: 0.2, float64: 0.01 },
 } as const;
 
@@ -159,10 +159,12 @@ export const statedError = {
   /** Luminance of colors with 8 bits per channel, and numbers as a page shows them. */
   colors: 1e-4,
   shown: 1e-4,
-  /** Radii and shares of float32 embeddings; means of their distances, and of distances near the rim. */
+  /** Health metrics of float32 embeddings: radii, and fractions of values at a limit. */
   health: 1e-6,
+  /** Mean distances between float32 embeddings, in general and near the boundary of the ball. */
   means: 1e-4,
   farMean: 1e-3,
+  /** Alignment and uniformity of float32 embeddings. */
   alignment: 1e-5,
   uniformity: 2e-5,
   /** Probabilities of negatives in float32, and those at a temperature at which all are nearly equal. */

@@ -52,7 +52,7 @@ function geometryOf(side: Checked, c: number): Formula {
 }
 
 /**
- * The derivative along a random direction for a cotangent that is 1 in the two corners, against the oracle's central
+ * The derivative along a random direction for a cotangent that is 1 in two corner blocks of the matrix, against the oracle's central
  * difference; relative to the typical magnitude of such a derivative, because it may be near 0 by chance.
  */
 function checkGradients(side: Checked, c: number): void {
@@ -84,7 +84,7 @@ function checkGradients(side: Checked, c: number): void {
   }
 }
 
-/** The sum of the distances in the two corners. */
+/** Returns the sum of the distances in the two corner blocks. */
 function sum(formula: Formula, [xs, ys]: readonly number[][][]): number {
   let total = 0;
   for (const begin of [0, corners]) {

@@ -144,7 +144,7 @@ function random(type: Type, rows: number, cols: number, seed: number): Matrix {
   return matrix(data, rows, cols);
 }
 
-/** Rows that are compared with the oracle. */
+/** Number of rows that are compared with the oracle. */
 const checkedRows = 6;
 const step = 1e-4;
 

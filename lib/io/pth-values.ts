@@ -79,9 +79,7 @@ export class PthTensor extends PickleObject {
 export const maxRepeats = 16;
 const maxRank = 64;
 
-/**
- * `('storage', class, key, location, elements)`: the only type of value that torch stores outside its pickle.
- */
+/** Resolves `('storage', class, key, location, elements)`, the only persistent ID that torch writes. */
 export function torchStorages(sizeOf: (key: string) => number | undefined): (id: PickleValue) => PickleValue {
   const storages = new Map<string, PthStorage>();
   return (id) => {

@@ -7,7 +7,7 @@ const storageTexts: Readonly<Record<Storage, string>> = {
   int8: 'matrices in 8 bits with a scale per output channel, a quarter of the size',
 };
 
-/** Returns the README.md of an exported folder, a model card in the form of Hugging Face. */
+/** Returns the README.md of an exported folder, a model card in Hugging Face's format. */
 export function modelCard(source: OnnxSource, present: readonly Storage[]): string {
   const { name, network, serving } = source;
   const { size, resize, dim, c } = serving;

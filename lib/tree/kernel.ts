@@ -181,7 +181,7 @@ export function nodeGradients(
   return touched;
 }
 
-/** Moves nodes along their negative gradients. No thread may read the old points any more. */
+/** Moves nodes along their negative gradients. Call it only after all threads have read the points. */
 export function moveNodes(
   { points, gradients, dim, c }: TreeState,
   touched: readonly number[],

@@ -5,8 +5,8 @@
 // V8's own `ArrayBuffer::GetBackingStore` returns a shared pointer to that memory. It is not part of
 // Node-API, so it is looked up at run time and first tried on a test buffer. If it is missing or does
 // not behave as expected (Windows, Bun, a Node built with another C++ library), a job gets copies of its arrays, and
-// what it wrote is copied back when it ends (Arguments::before_job). The lane of the training addon, which has no copies,
-// runs such a call before it returns. HOROBALL_COPY_ARRAYS=1 has the same effect, for tests.
+// what it wrote is copied back when it ends (Arguments::before_job). The lane of the training addon does not support
+// copies, so it runs such a call synchronously. HOROBALL_COPY_ARRAYS=1 has the same effect, for tests.
 //
 // A resizable buffer releases pages when it shrinks, even while it is kept alive, so no job accepts one.
 #pragma once

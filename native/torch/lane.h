@@ -65,7 +65,7 @@ struct Call {
 
 class Lane {
  public:
-  // All members are called on the environment's JavaScript thread. The environment's clean-up hook closes the
+  // Call all members on the environment's JavaScript thread. The environment's clean-up hook closes the
   // lane.
   explicit Lane(Napi::Env env);
   ~Lane();

@@ -34,7 +34,7 @@ struct LogitOptions {
   }
 };
 
-// Of the loss over views, or of a pair loss over the same batch.
+// Options of the loss over views, or of a pair loss over the same batch.
 struct LossOptions : LogitOptions {
   std::string reduction;
   std::int64_t views = 0;
@@ -43,13 +43,13 @@ struct LossOptions : LogitOptions {
   std::int32_t loss = 0;  // -1: over views
 };
 
-// Of a pair loss only.
+// Options of pair losses only.
 struct PairOptions {
   double alpha = 0, beta = 0, base = 0, margin = 0;
   bool proxies_are_anchors = false;
 };
 
-// Of the loss of one level of a class tree.
+// Options of the loss on one level of a class tree.
 struct LevelOptions : LogitOptions {
   std::int32_t loss = 0;
 };

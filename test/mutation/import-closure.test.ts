@@ -1,4 +1,4 @@
-// A cached result of a planted fault depends on everything that its tests use.
+// A cached mutation-test result is valid only while every file that the tests load, directly or indirectly, is unchanged.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -123,8 +123,8 @@ export interface LevelRadii {
 }
 
 /**
- * Measures the distances from the origin of the groups' Einstein midpoints on each level of the class tree, from single
- * images up to all images. The larger a group and the farther apart its members, the closer its midpoint is to the origin.
+ * For each level of the class tree, from single images to all images, measures how far the Einstein midpoint of each group
+ * is from the origin. Midpoints of groups whose members are spread out tend to be closer to it.
  * @returns an empty list without a tree
  */
 export async function radiiByLevel(

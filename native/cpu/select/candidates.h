@@ -1,5 +1,5 @@
-// Candidates for the nearest rows. These functions select and sort with the standard library, so they are compiled once,
-// outside the ISA levels.
+// Candidates for the nearest rows. The functions use templates of the standard library, so they are compiled once, for the
+// baseline: with a copy per ISA level, the linker could use the AVX-512 copy of a template on every machine.
 #pragma once
 
 #include <cstdint>
