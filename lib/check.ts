@@ -41,7 +41,7 @@ export function refuseUnknown(
 ): void {
   for (const name of Object.keys(options)) {
     if (known.has(name) || (options as Record<string, unknown>)[name] === undefined) continue;
-    const message = `[${operation}] ${argument}: expected ${[...known].join(', ')}, got ${name}. Correct or remove it.`;
+    const message = `[${operation}] ${argument}: expected one of ${[...known].join(', ')}, got '${name}'. Correct or remove it.`;
     throw coded('ERR_HOROBALL_OPTION', message, RangeError);
   }
 }

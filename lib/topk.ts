@@ -103,7 +103,7 @@ function* excluded(
     return yield* integerList(operation, 'exclude', exclude, { least: -1, most: rows - 1, length: queries });
   }
   if (queries !== rows)
-    throw shapeError(operation, 'exclude', `'self' with ${rows} queries`, String(queries));
+    throw shapeError(operation, 'exclude', `one query per gallery row (${rows}) for 'self'`, String(queries));
   return yield* range(queries);
 }
 

@@ -36,7 +36,7 @@ async function askOptions(name: string, call: Call): Promise<void> {
 
 function learnOptions(name: string, error: unknown): void {
   const { code, message } = error as { code?: unknown; message?: string };
-  const [, list] = /options: expected (.+), got /.exec(message ?? '') ?? [];
+  const [, list] = /options: expected one of (.+), got '/.exec(message ?? '') ?? [];
   if (code === 'ERR_HOROBALL_OPTION' && list !== undefined) accepted.set(name, list.split(', '));
 }
 

@@ -51,7 +51,7 @@ const refusals: readonly [string, () => Promise<unknown>, string, RegExp][] = [
     "'self' of other rows",
     () => search({ exclude: 'self' }),
     'SHAPE',
-    /exclude: expected 'self' with 4 queries, got 1/,
+    /exclude: expected one query per gallery row \(4\) for 'self', got 1/,
   ],
   ['another word', () => search({ exclude: 'all' }), 'TYPE', /exclude: expected 'self' or/],
   ['two exclusions', () => search({ exclude: [0, 1] }), 'SHAPE', /^\[topK\] exclude:/],

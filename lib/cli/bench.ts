@@ -21,7 +21,7 @@ const programs: Readonly<Record<string, string>> = {
  */
 export function benchCommand(): Command {
   return new Command('bench')
-    .description('benchmark horoball against its peers on this machine')
+    .description('benchmark horoball against other libraries on this machine')
     .argument('[benchmark]', 'core (default), train, compare A.csv B.csv, or counts; each has its own --help')
     .argument('[options...]')
     .helpOption(false)

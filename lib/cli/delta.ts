@@ -27,7 +27,7 @@ interface Options {
 
 const notes: Notes = {
   paragraphs: [
-    'Follows the published protocol: unnormalized backbone features of the training images, Euclidean distances, and the first row of each subset as its base point. The delta relative to the diameter is averaged over the subsets, and c = (0.144 / relative delta)^2.',
+    'Follows the protocol of Khrulkov et al. (2020): unnormalized backbone features of the training images, Euclidean distances, and the first row of each subset as its base point. The delta relative to the diameter is averaged over the subsets, and c = (0.144 / relative delta)^2.',
   ],
   examples: [
     ['features from a file', 'horoball delta features.npy'],

@@ -50,7 +50,7 @@ export function exportCommand(): Command {
     .addOption(
       new Option('--onnx [path]', 'folder to write, or a file that ends in .onnx').default(
         undefined,
-        "export in the run folder, or a folder with the backbone's name",
+        "<run>/export, or a folder with the backbone's name",
       ),
     )
     .option('--fp32', 'store matrices in float32; the default')

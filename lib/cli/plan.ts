@@ -33,7 +33,7 @@ export function planCommand(): Command {
     .description('print the traffic, memory and speed of a step with several processes')
     .option('--model <name>', 'backbone', 'vit_small')
     .option('--emb <n>', 'embedding dimension', '128')
-    .requiredOption('--batch <n>', 'images in the batch of all processes')
+    .requiredOption('--batch <n>', 'total batch size over all processes, in images')
     .requiredOption('--ranks <n>', 'number of processes')
     .requiredOption('--rate <n>', 'throughput of one process alone, as a run prints it (images/s)')
     .option('--bandwidth <n>', 'bandwidth of a process in each direction, full duplex (GB/s)', '10')

@@ -77,7 +77,7 @@ export function reproduceCommand(): Command {
     .addOption(
       new Option('--out <folder>', 'folder of the studies').default(undefined, 'runs/reproduce-<ds>'),
     )
-    .option('--quick', 'a few epochs and one seed per setting, to preview the report')
+    .option('--quick', 'use a few epochs and one seed per setting, to preview the report')
     .option('--seeds <n>', 'number of paired seeds, starting at 42', String(fewestSeeds))
     .option(
       '--budget <minutes>',

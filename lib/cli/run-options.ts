@@ -91,7 +91,7 @@ export function givenOptions(
       const other = textOf(alias);
       if (other === undefined) continue;
       if (value !== undefined) throw givenTwice(operation, name, alias);
-      note(`--${alias.replaceAll('_', '-')} is --${name} here`);
+      note(`--${alias.replaceAll('_', '-')} is an alias of --${name}`);
       value = other;
     }
     const meant = typeof value === 'string' ? ownEntry(synonyms, value) : undefined;

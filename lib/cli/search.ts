@@ -57,9 +57,9 @@ export function searchCommand(): Command {
     )
     .option('--k <n>', 'number of results per image', '10')
     .addOption(
-      new Option('--output <name>', 'output to compare')
+      new Option('--output <name>', "output to compare; 'body' is the backbone's feature")
         .choices(outputs)
-        .default(undefined, 'the one that the run trains; body for a backbone'),
+        .default(undefined, "the one whose distance the run's loss uses; body for a backbone"),
     )
     .option('--json', 'print one JSON object per image on stdout');
   addRunOptions(command, { keys: optionsOf('search'), from: 'run or defaults', datasets: false });

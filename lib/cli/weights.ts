@@ -51,7 +51,7 @@ function cacheOption(): Option {
 
 const checkedText: Readonly<Record<HashSource, string>> = {
   host: 'as reported by the host',
-  name: 'as given in its name',
+  name: 'as in the file name',
   earlier: 'as in the first download',
   first:
     'which is unverified because the host reports none; it is recorded, and later downloads must match it',

@@ -110,7 +110,7 @@ export function rowShape(
         throw shapeError(
           operation,
           nameOf(card, 0),
-          `at most ${maxEmptyCols} columns without a row`,
+          `at most ${maxEmptyCols} columns in a matrix without rows`,
           `${first.cols}`,
         );
       if (inputs[1] !== undefined) check(1, first.rows, 1);

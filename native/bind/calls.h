@@ -174,7 +174,7 @@ std::int64_t bounds(const Args& a) {
   return bounds_of(lists_of(a));
 }
 
-// ---- Binds a row of the list below to a function ----
+// ---- Calls a backend function with the arguments of a binding ----
 
 // `device` is the index of a CUDA device; -1 for the CPU; or -2 for the first CUDA device if there is one and it supports
 // the function, and otherwise the CPU.
@@ -296,7 +296,7 @@ class Layout {
     to = {at_, in_.template whole<std::int64_t>(rows), in_.template whole<std::int64_t>(cols)};
     const std::int64_t count = element_count(to.rows, to.cols);
     const bool fits = count >= 0 && count <= left_;
-    in_.require(fits, "fewer numbers");
+    in_.require(fits, "matrices that fit in the memory of the call");
     if (!fits) return;  // a binding without exceptions continues
     at_ += static_cast<std::size_t>(count) * element_;
     left_ -= count;

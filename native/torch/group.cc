@@ -166,7 +166,7 @@ void Group::State::arrive(const Flag* cancel) {
       poll(cancel);
       if (std::chrono::steady_clock::now() > end)
         throw CodedError("ERR_HOROBALL_RENDEZVOUS", "expected " + std::to_string(config.size) +
-                                                        " ranks to arrive, but rank " + std::to_string(rank) +
+                                                        " ranks to join, but rank " + std::to_string(rank) +
                                                         " did not. Check the log of that rank");
       std::this_thread::sleep_for(kPoll);
     }

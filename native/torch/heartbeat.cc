@@ -60,7 +60,7 @@ struct Heartbeat::State {
 
   mutable std::mutex mutex;
   std::condition_variable changed;
-  std::string where = "the start";
+  std::string where = "the startup phase";
   Condition condition = Condition::running;
   std::optional<std::string> failure;
   std::string first_where;                       // of rank 0
@@ -160,7 +160,7 @@ void Heartbeat::State::read_report(int other, const std::vector<std::uint8_t>& b
   if (now.condition == Condition::failed || now.condition == Condition::closed) return;
   const Seconds silent = Clock::now() - peer.changed;
   if (silent.count() > limit)
-    announce(name + " ended or stopped responding in " + now.where + " (no sign of life for " +
+    announce(name + " ended or stopped responding in " + now.where + " (no heartbeat for " +
              std::to_string(static_cast<int>(silent.count())) + " s)");
 }
 

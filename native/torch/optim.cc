@@ -68,12 +68,13 @@ void AdamWResource::scale_gradients(double factor) {
 // parameter to the first.
 void AdamWResource::require_finite() {
   if (std::isfinite(grad_norm())) return;
-  std::string where = "their norm";
+  std::string what = "the gradient norm is not finite (every gradient is finite)";
   for (const auto& slot : slots_) {
     const auto& gradient = slot.parameter.grad();
-    if (gradient.defined() && !at::isfinite(gradient).all().item<bool>()) where = slot.name;
+    if (gradient.defined() && !at::isfinite(gradient).all().item<bool>())
+      what = "first non-finite gradient: " + slot.name;
   }
-  throw CodedError("ERR_HOROBALL_DIVERGED", "first non-finite gradient: " + where);
+  throw CodedError("ERR_HOROBALL_DIVERGED", what);
 }
 
 // One parameter group at a time; the parameters of a group need not be adjacent in `slots_`.

@@ -52,7 +52,11 @@ test('accepts option names of other tools with a note, and a run as weights', as
   const args = { ...given, path: images, runs, eval_ep: '[]', precision: 'bf16', name: 'one' };
   const first = await horoball(['train', '--json', ...Object.entries(args).map(([k, v]) => `--${k}=${v}`)]);
   t.is(first.code, 0, first.stderr);
-  for (const note of ['--epochs is --ep', '--batch-size is --bs', '--precision bf16 is bfloat16'])
+  for (const note of [
+    '--epochs is an alias of --ep',
+    '--batch-size is an alias of --bs',
+    '--precision bf16 is bfloat16',
+  ])
     t.true(first.stderr.includes(`Note: ${note} here.`), first.stderr);
   const config = first.rows().find(({ type }) => type === 'config')!;
   t.deepEqual(

@@ -203,7 +203,7 @@ test('rejects wrong arguments, and ends an aborted call', async (t) => {
     [[['a', 1.5]], { dim: 2 }, /edges\[0\]: expected strings or integers/],
     [[['a']], { dim: 2 }, /edges\[0\]: expected a pair of nodes/],
     [edges, {}, /dim: expected an integer/],
-    [edges, { dim: 2, epoch: 3 }, /options: expected .* got epoch/],
+    [edges, { dim: 2, epoch: 3 }, /options: expected one of .* got 'epoch'/],
     [edges, { dim: 2, c: 0 }, /c: expected a finite number > 0/],
     [edges, { dim: 2, model: 'klein' }, /model: expected one of 'poincare', 'lorentz'/],
   ];

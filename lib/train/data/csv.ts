@@ -24,8 +24,9 @@ interface Row {
 
 export const csv: DatasetRecord = {
   name: 'csv',
-  description: 'a list of images; without a split column, the first half of the labels is used for training',
-  path: `a file whose header is path,label or path,label,split (${splitNames.slice(0, -1).join(', ')} or ${splitNames.at(-1)}); a column tree has the ancestors of the label, such as family/genus`,
+  description:
+    "a list of images; without a column 'split', the first half of the labels is used for training",
+  path: `a file whose header is path,label or path,label,split (${splitNames.slice(0, -1).join(', ')} or ${splitNames.at(-1)}); an optional column 'tree' lists the ancestors of the label, such as family/genus`,
   open,
 };
 
@@ -96,7 +97,7 @@ function* rowsOf(text: string, file: string, ignored: IgnoredFiles): Steps<Row[]
     }
     const row = rowOf(line, columns, file, i);
     if (!isListed(row, ignored)) return;
-    if (rows.length === most) throw layout(file, `at most ${most} rows of this length`, 'more');
+    if (rows.length === most) throw layout(file, `at most ${most} rows in a file of this size`, 'more');
     const known = labels.get(row.group);
     if (known === undefined) labels.set(row.group, row);
     const { group, tree } = known ?? row;
@@ -134,7 +135,7 @@ function rowOf(line: string[], columns: Columns, file: string, number: number): 
   if (split === undefined)
     throw layout(
       file,
-      `one of the splits ${splitNames.join(', ')} in row ${number}`,
+      `one of ${splitNames.join(', ')} as the split in row ${number}`,
       `'${given.slice(0, 80)}'`,
     );
   return { path: where, group, split, tree };

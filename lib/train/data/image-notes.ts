@@ -21,7 +21,7 @@ export function notesOf(found: { alpha: number; large: number }, background?: Ba
     notes.push(`${images(found.alpha)} an alpha channel${what}`);
   }
   if (found.large > 0)
-    notes.push(`${images(found.large)} more than ${manyPixels} pixels, for which PIL warns`);
+    notes.push(`${images(found.large)} more than ${manyPixels} pixels, above Pillow's warning limit`);
   return notes;
 }
 

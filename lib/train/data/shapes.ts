@@ -115,7 +115,7 @@ const shapesNames = [
 function checkedManifest(options: ShapesOptions): Manifest {
   const { seed, classes = 128, size = 64, pictures: alias, images = alias ?? 20 } = options;
   if (alias !== undefined && alias !== images)
-    throw rangeError('makeShapes', 'pictures', `${images}, as in its alias images`, alias);
+    throw rangeError('makeShapes', 'pictures', `${images}, the value of images`, alias);
   for (const [name, value] of Object.entries({ seed, classes, images, size })) {
     if (!Number.isSafeInteger(value)) throw typeError('makeShapes', name, 'an integer', quoted(value));
   }

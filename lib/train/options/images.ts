@@ -123,7 +123,7 @@ export class ImageOptions {
   });
   /** Background color that transparent pixels are blended with; `drop` ignores alpha, as the published code does. */
   readonly background: RunOption<Background> = image(oneOf(backgrounds), {
-    help: 'background color that transparent pixels are blended with; drop ignores alpha',
+    help: "background color that transparent pixels are blended with; 'drop' ignores alpha",
     default: 'white',
     compat: { hypmix: 'drop' },
     earlier: 'drop',

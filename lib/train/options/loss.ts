@@ -32,7 +32,7 @@ const evaluated = { commands: ['eval'], studyColumn: true } as const;
 export class LossRunOptions {
   /** Loss of a batch: `views`, as published, is over all ordered pairs of views; the others are means over their terms. */
   readonly loss: RunOption<BatchLoss> = loss(oneOf(batchLosses), {
-    help: 'loss of a batch; views is the cross entropy over all ordered pairs of views, as published; proxy-anchor and proxy-nca train a proxy per class',
+    help: "loss of a batch; 'views' is the cross entropy over all ordered pairs of views, as published; 'proxy-anchor' and 'proxy-nca' train a proxy per class",
     default: 'views',
     studyColumn: true,
   });
@@ -109,20 +109,20 @@ export class LossRunOptions {
   });
   /** Scale of the Proxy-Anchor loss. */
   readonly alpha: RunOption<number> = loss(positive, {
-    help: 'scale (alpha) of loss proxy-anchor, applied in addition to the division of the logits by t_e',
+    help: "scale (alpha) of the loss 'proxy-anchor', applied in addition to the division of the logits by t_e",
     default: alpha,
     ...ofProxyAnchor,
   });
   /** Margin of the Proxy-Anchor loss. */
   readonly mrg: RunOption<number> = loss(real, {
-    help: 'margin of loss proxy-anchor',
+    help: "margin of the loss 'proxy-anchor'",
     aliases: ['margin'],
     default: margin,
     ...ofProxyAnchor,
   });
   /** The logit at the center of the margin. */
   readonly base: RunOption<number> = loss(real, {
-    help: 'logit at the center of the proxy-anchor margin; use a negative value if the logit is a negative distance',
+    help: 'logit at the center of the margin of proxy-anchor; use a negative value if the logit is a negative distance',
     default: base,
     ...ofProxyAnchor,
   });
@@ -134,7 +134,7 @@ export class LossRunOptions {
   });
   /** `sum`, as published, adds the losses of the ordered pairs of views; `mean` averages them. */
   readonly reduction: RunOption<Reduction> = loss(oneOf(reductions), {
-    help: 'reduction of the losses of all ordered pairs of views, with loss views',
+    help: "reduction of the losses of all ordered pairs of views; applies to the loss 'views'",
     default: 'sum',
     published: 'behavior',
     losses: ['views'],

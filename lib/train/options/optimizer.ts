@@ -67,7 +67,7 @@ export class OptimizerOptions {
   });
   /** Parameters with weight decay: `all`, as published, or `matrices`, without biases, norms, tokens and position embeddings. */
   readonly decayed: RunOption<GroupOptions['decayed']> = optimizer(oneOf(decayedParts), {
-    help: 'parameters with weight decay; matrices excludes biases, norms, tokens and position embeddings',
+    help: "parameters with weight decay; 'matrices' excludes biases, norms, tokens and position embeddings",
     default: 'all',
     published: 'behavior',
   });

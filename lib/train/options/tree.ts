@@ -30,9 +30,9 @@ export class TreeOptions {
     default: null,
     studyColumn: true,
   });
-  /** Weight of `levels`: the SupCon loss whose positives share an ancestor on a level, averaged over the levels. */
+  /** Weight of `levels`: a SupCon loss per level, whose positives share an ancestor on it, averaged over the levels. */
   readonly tree_levels: RunOption<number> = tree(atLeast0, {
-    help: 'weight of levels, the contrastive loss on the ancestors of each level, averaged over the levels',
+    help: "weight of the tree loss 'levels': a contrastive loss on the ancestors at each level, averaged over the levels",
     default: 1,
   });
   /** Factor by which temperatures grow per level above the classes. */
@@ -42,7 +42,7 @@ export class TreeOptions {
   });
   /** Weight of `cones`, which pulls the images of a node into the entailment cone of their midpoint. */
   readonly tree_cones: RunOption<number> = tree(atLeast0, {
-    help: 'weight of cones, which pulls images into the entailment cones of their ancestors',
+    help: "weight of the tree loss 'cones', which pulls images into the entailment cones of their ancestors",
     default: 1,
     ...curved,
   });
@@ -54,7 +54,7 @@ export class TreeOptions {
   });
   /** Weight of `radius`, which makes distances from the origin proportional to depths in the tree. */
   readonly tree_radius: RunOption<number> = tree(atLeast0, {
-    help: 'weight of radius, which makes distances from the origin proportional to depths in the tree',
+    help: "weight of the tree loss 'radius', which makes distances from the origin proportional to depths in the tree",
     default: 1,
     ...curved,
   });

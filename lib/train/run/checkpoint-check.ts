@@ -56,13 +56,13 @@ function countProblem({ tensors, step, scaler, learnables }: SavedState, learner
     const { scale, goodSteps, skipped } = scaler;
     if (!(scale >= smallestScale && scale <= largestScale)) return `has an invalid loss scale (${scale})`;
     if (goodSteps >= learner.scaler!.options.interval || goodSteps + skipped > step)
-      return `has ${goodSteps} good and ${skipped} skipped steps of ${step}`;
+      return `has inconsistent loss-scaler counters (${goodSteps} steps since the last change, ${skipped} skipped, ${step} in total)`;
   }
   const taken = step - (scaler?.skipped ?? 0);
   const counted = tensors.get('optimizer/step')!.data[0];
   if (counted !== taken) return `has an optimizer state of ${counted} steps instead of ${taken}`;
   if (taken > 0 && tensors.get('memory/labels')?.data.length === 0)
-    return `has an empty memory after ${taken} steps`;
+    return `has an empty cross-batch memory after ${taken} steps`;
   const learned = learner.learnables.any ? taken : 0;
   if (learnables.steps !== learned)
     return `has learnable scalars of ${learnables.steps} steps instead of ${learned}`;

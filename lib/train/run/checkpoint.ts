@@ -226,7 +226,7 @@ export class Checkpoint {
     );
     if (problem !== null)
       throw checkpointError(
-        `state: expected the whole state of this run, got a checkpoint that ${problem}. Use the options of the checkpoint, or another copy.`,
+        `state: expected the complete state of this run, got a checkpoint that ${problem}. Use the options of the checkpoint, or another copy.`,
       );
     const weights = new Map([...this.#tensors].filter(([name]) => !name.includes('/')));
     await embedder.loadState(new Map([...weights, ...this.#part('training')]));
@@ -250,7 +250,7 @@ export class Checkpoint {
     const [was, is] = [this.#contents.machine, machineOf(config)];
     if (was.libtorch === is.libtorch && was.threads === is.threads) return null;
     const said = ({ libtorch, threads }: Machine): string => `libtorch ${libtorch} with ${threads} threads`;
-    return `the run started on ${said(was)} and resumes on ${said(is)}, so its last digits will differ`;
+    return `the run started on ${said(was)} and resumes on ${said(is)}, so results will differ in the last digits`;
   }
 
   #part(part: Part): Map<string, AnyTensor> {

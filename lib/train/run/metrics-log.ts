@@ -33,14 +33,18 @@ export async function rewindLog(path: string, position: Position | null): Promis
   await checkInside(path);
   const file = await openInside(path, O_RDWR).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error;
-    if (bytes > 0) throw foreignLog(path, `the ${bytes} bytes recorded in its checkpoint`, 'no file');
+    if (bytes > 0)
+      throw foreignLog(`${path} to have the ${bytes} bytes recorded in its checkpoint`, 'no file');
     return null;
   });
   if (file === null) return empty;
   try {
     const { size } = await file.stat();
     if (size < bytes)
-      throw foreignLog(path, `the ${bytes} bytes recorded in its checkpoint`, `${size}: its end was lost`);
+      throw foreignLog(
+        `${path} to have the ${bytes} bytes recorded in its checkpoint`,
+        `${size}: its end was lost`,
+      );
     if (step > 0) await checkStep(path, file, step, bytes);
     await file.truncate(bytes);
     return { metricsBytes: bytes, metricsCrc32: await naming(path, crcOfFile(file, bytes)) };
@@ -65,14 +69,17 @@ async function checkStep(path: string, file: OpenFile, step: number, bytes: numb
   const tail = Buffer.alloc(Math.min(bytes, tailBytes));
   await naming(path, readAll(file, tail, bytes - tail.length));
   const lines = tail.toString('utf8').split('\n');
-  if (lines.pop() !== '') throw foreignLog(path, `a complete line at ${bytes} bytes`, 'a partial one');
+  if (lines.pop() !== '') throw foreignLog(`${path} to end a line at byte ${bytes}`, 'a partial line');
   const last = lines.findLast((line) => line.startsWith('{"type":"step"'));
   const found = /"step":(\d+)/.exec(last ?? '')?.[1];
   if (Number(found) !== step)
-    throw foreignLog(path, `the row of step ${step} before ${bytes} bytes`, found ? `step ${found}` : 'none');
+    throw foreignLog(
+      `step ${step} as the last step in the first ${bytes} bytes of ${path}`,
+      found ? `step ${found}` : 'none',
+    );
 }
 
-function foreignLog(path: string, expected: string, got: string): Error {
-  const message = `[train] resume: expected ${path} to have ${expected}, got ${got}. Restore it from a copy, or start a new run with --weights ${lastName}.`;
+function foreignLog(expected: string, got: string): Error {
+  const message = `[train] resume: expected ${expected}, got ${got}. Restore it from a copy, or start a new run with --weights ${lastName}.`;
   return coded('ERR_HOROBALL_CHECKPOINT', message);
 }

@@ -111,7 +111,7 @@ async function sourceOf(
 function checkSteps(checkpoint: Checkpoint | null, steps: number | null): void {
   const taken = checkpoint?.position.step ?? 0;
   if (steps === null || taken <= steps) return;
-  const message = `[train] ep: expected epochs for at least the ${taken} steps already taken, got ${steps} steps. Pass a larger --ep.`;
+  const message = `[train] ep: expected at least ${taken} steps in total (already taken), got ${steps}. Pass a larger --ep.`;
   throw coded('ERR_HOROBALL_CONFIG', message, RangeError);
 }
 

@@ -98,7 +98,8 @@ export async function loadWeights(
     if (!partial) checkWhole(path, parameters, recipes, [...unexpected, ...dropped]);
     const notices = [...file.notices];
     if (stripped.length > 0) notices.push(`Stripped from the names: ${stripped.join(' ')}`);
-    if (dropped.length > 0) notices.push(`Dropped with the file's own head: ${listed(dropped)}.`);
+    if (dropped.length > 0)
+      notices.push(`Dropped because they belong to the file's own head: ${listed(dropped)}.`);
     if (zeros.size > 0) notices.push(`Dropped because all values are 0: ${listed([...zeros])}.`);
     const state = new Map<string, NamedTensor>();
     for (const { name, shape } of parameters) {

@@ -101,7 +101,7 @@ export interface PlainNames {
 
 /**
  * Converts parameter names to timm's form: strips prefixes, joins chunks of blocks, translates the names of other projects,
- * and drops other towers, parts of a head and unused parts.
+ * and drops the other towers, head parameters and unused parameters.
  *
  * @param keepHead - whether the head is an embedding head, which is kept
  * @throws ERR_HOROBALL_WEIGHTS if two names become equal, or a name has more than 1000 characters
@@ -124,7 +124,7 @@ export function plainNames(stored: Iterable<string>, keepHead: boolean): PlainNa
     if (other !== undefined)
       throw coded(
         'ERR_HOROBALL_WEIGHTS',
-        `[loadWeights] path: expected names that differ without their prefixes, got '${other}' and '${name}', which are both '${timm}'. Remove one of them.`,
+        `[loadWeights] path: expected names that stay distinct without their prefixes, got '${other}' and '${name}', which are both '${timm}'. Remove one of them.`,
       );
     if (!keepHead && headParts.test(timm)) result.dropped.push(timm);
     else result.names.set(timm, name);

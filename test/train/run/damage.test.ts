@@ -80,12 +80,12 @@ for (const [how, damage, message] of [
   [
     'of another run',
     async (log: string) => writeFile(log, (await readFile(log, 'utf8')).replaceAll('"step":3', '"step":7')),
-    /the row of step 3 before \d+ bytes, got step 7/,
+    /step 3 as the last step in the first \d+ bytes of .*, got step 7/,
   ],
   [
     'of other lines',
     async (log: string) => writeFile(log, ` ${await readFile(log, 'utf8')}`),
-    /a complete line at \d+ bytes, got a partial one/,
+    /to end a line at byte \d+, got a partial line/,
   ],
 ] as const) {
   test.serial(`a log ${how} is rejected and not changed`, async (t) => {
@@ -207,7 +207,7 @@ test.serial('skips a log line longer than a megabyte, and resumes a run that doe
   );
   await t.throwsAsync(resume(await padded('end')), {
     code: 'ERR_HOROBALL_CHECKPOINT',
-    message: /the row of step 3 before \d+ bytes, got none/,
+    message: /step 3 as the last step in the first \d+ bytes of .*, got none/,
   });
 });
 

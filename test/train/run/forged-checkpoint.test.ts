@@ -177,7 +177,7 @@ test.serial(
       [set('scaler', null), /has no loss scaler/],
       [scaler({ scale: 1e-300 }), /has an invalid loss scale \(1e-300\)/],
       [scaler({ scale: 1e300 }), /has an invalid loss scale \(1e\+300\)/],
-      [scaler({ goodSteps: 2000 }), /2000 good and \d skipped steps of 3/],
+      [scaler({ goodSteps: 2000 }), /\(2000 steps since the last change, \d skipped, 3 in total\)/],
       [scaler({ skipped: 4 }), /4 skipped steps of 3/],
       [place(200), /t_e within learn_range, got exp\(200\) times its initial value/],
       [set('learnt.places', {}), /a checkpoint with a learnable t_e, got one without/],
@@ -188,7 +188,7 @@ test.serial(
           for (const name of ['euclidean', 'hyperbolic']) tensors.set(`memory/${name}`, empty);
           tensors.set('memory/labels', { shape: [0], data: new Int32Array(0) });
         },
-        /has an empty memory after \d steps/,
+        /has an empty cross-batch memory after \d steps/,
       ],
       [remove('memory/labels'), /only one of them has memory\/labels/],
       [

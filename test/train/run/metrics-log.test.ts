@@ -38,10 +38,15 @@ for (const [name, content, at, message] of [
     'a log of other steps',
     line(1) + line(3),
     position(2, (line(1) + line(3)).length),
-    /the row of step 2 .*, got step 3/,
+    /expected step 2 as the last step in .*, got step 3/,
   ],
-  ['a truncated row', text, position(2, atTwo.metricsBytes - 1), /a complete line at/],
-  ['a log without steps', '{}\n'.repeat(200), position(2, 300), /the row of step 2 .*, got none/],
+  ['a truncated row', text, position(2, atTwo.metricsBytes - 1), /to end a line at byte/],
+  [
+    'a log without steps',
+    '{}\n'.repeat(200),
+    position(2, 300),
+    /expected step 2 as the last step in .*, got none/,
+  ],
 ] as const) {
   test(`${name} does not belong to the checkpoint and stays unchanged`, async (t) => {
     const root = await temporary(t);

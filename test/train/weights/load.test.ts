@@ -53,7 +53,7 @@ test('reads the teacher of a DINO checkpoint, without the projection head', asyn
   t.deepEqual(notices, [
     "Taken from the file's entry teacher.",
     'Stripped from the names: backbone.',
-    "Dropped with the file's own head: head.mlp.0.weight, head.last_layer.weight_g.",
+    "Dropped because they belong to the file's own head: head.mlp.0.weight, head.last_layer.weight_g.",
     'Not in the file, so unchanged: head.weight.',
   ]);
 });

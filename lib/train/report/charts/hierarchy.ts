@@ -7,11 +7,11 @@ export function hierarchyTable(hierarchy: Hierarchy | null | undefined): Part {
   if (!hierarchy) return null;
   const { levels, spaces, depthRadius } = hierarchy;
   const ks = Object.keys(spaces.cosine.recall);
-  return html`<h3>The class tree among the neighbors</h3>
+  return html`<h3>Neighbors in the class tree</h3>
 <p class="note">Recall@k by level: a neighbor with the same ancestor on that level is a hit. Height: mean height of the lowest common
-ancestor with the nearest neighbor, 0 for the same class. nDCG: 1 if neighbors are ranked by their number of common ancestors.
-Spearman correlation and rank difference: between distance and height of the lowest common ancestor. The correlation between
-depth in the tree and distance from the origin is ${fixed(depthRadius, 2)}.</p>
+ancestor (LCA) with the nearest neighbor, 0 for the same class. nDCG: 1 if neighbors are ranked by their number of common ancestors.
+Spearman: correlation between distance and LCA height. Rank difference: mean absolute difference between an image's rank by distance
+and by LCA height, relative to the number of images. The correlation between depth in the tree and distance from the origin is ${fixed(depthRadius, 2)}.</p>
 <div class="scroll"><table><thead><tr><th scope="col">Space</th>${ks.flatMap((k) =>
     levels.map((level) => html`<th scope="col">Recall@${k}, ${level}</th>`),
   )}<th scope="col">height</th><th scope="col">nDCG</th><th scope="col">Spearman</th><th scope="col">rank difference</th></tr></thead><tbody>${(

@@ -247,7 +247,7 @@ function cellsSection({ plan, results }: Study, { arms }: Analysis): Html {
 function coverageText(seeds: number): string {
   if (seeds === 1) return '';
   if (seeds < 5) return '; with fewer than five seeds, intervals are rough';
-  return seeds === 5 ? ': with five seeds, it covers the true value 92 times out of 100' : '';
+  return seeds === 5 ? ': with five seeds, they cover the true value 92 times out of 100' : '';
 }
 
 function methodSection({ plan }: Study): Html {
@@ -255,7 +255,7 @@ function methodSection({ plan }: Study): Html {
   return html`<section><h2>How to read this report</h2>
 <p>Every setting was run with the same ${length === 1 ? 'seed' : `${length} seeds`}. A seed determines the initial weights, the order of the images and their
 crops, so two runs with the same seed differ only in their settings, and differences are computed per seed.</p>
-<p>Intervals are bootstrap intervals over the seeds (the expanded percentile${coverageText(length)}). p-values are from Student's
+<p>Intervals are bootstrap intervals over the seeds (expanded percentile intervals${coverageText(length)}). p-values are from Student's
 paired t-test with Holm's correction for all comparisons on this page: if there are no true differences, the
 probability of any false positive is at most 5%. “None found” does not mean that there is no difference; more seeds detect smaller ones.</p></section>`;
 }

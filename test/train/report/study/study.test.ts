@@ -8,7 +8,7 @@ test('a study says how reliable the intervals are for its number of seeds', (t) 
     const some = Array.from({ length: count }, (_, i) => i + 1);
     return studyPage({ ...made, plan: { ...made.plan, seeds: some } });
   };
-  const five = /with five seeds, it covers the true value 92 times out of 100/;
+  const five = /with five seeds, they cover the true value 92 times out of 100/;
   const rough = /with fewer than five seeds, intervals are rough/;
   t.regex(page(5), five);
   for (const count of [1, 2, 3, 4, 6, 12]) t.notRegex(page(count), five);
