@@ -44,7 +44,7 @@ inline bool absent_or(Matrix a, std::int64_t rows, std::int64_t cols) {
   return a.data == nullptr || is(a, rows, cols);
 }
 
-// A search keeps scratch memory per neighbor and thread.
+// Maximum k of a search with lists, which needs scratch memory per neighbor and thread.
 constexpr std::int64_t kMaxListedNeighbors = 4096;
 // Maximum number of lists, so that no size computed from it overflows.
 constexpr std::int64_t kMaxLists = 1 << 24;
@@ -95,7 +95,7 @@ inline bool consistent(const DeltaArgs& a) {
          a.base < a.distances.rows && a.delta != nullptr && a.diameter != nullptr;
 }
 
-// Checks that read whole lists, which a job makes on its own thread.
+// Checks that read whole lists. A job makes them on its own thread.
 inline bool has_valid_lists(const ContrastArgs& a) {
   return a.order == nullptr || check_contrast(a).code == Code::ok;
 }
@@ -289,7 +289,7 @@ class Layout {
         left_(static_cast<std::int64_t>(memory.size_bytes() / element)),
         element_(element) {}
 
-  // A matrix with 0 columns is not given.
+  // 0 columns mean that the matrix is not given.
   template <class Shape>
   void take(Shape& to, double rows, double cols) {
     if (cols == 0) return;

@@ -126,7 +126,7 @@ enum class NormLayer { layernorm, rmsnorm };
 enum class GridOrder { ij, xy };
 enum class HeadInput { unit, linear };
 
-// Options that several members of ViTConfig follow from.
+// Options from which several members of ViTConfig are derived.
 struct DerivedOptions {
   ViTFamily family{};
   AttentionType attention{};

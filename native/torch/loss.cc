@@ -178,7 +178,7 @@ class LossResource : public Resource {
     holds(static_cast<std::int64_t>(graph_.nbytes()));
   }
 
-  // Adds a term to what backward differentiates. The value that is read stays that of the loss.
+  // Adds a term to the value that backward() differentiates. The loss that JavaScript reads does not include it.
   void add(const at::Tensor& term, double weight) {
     computed();
     graph_ = graph_ + weight * term.to(graph_.options());

@@ -22,7 +22,7 @@ class LossPart {
 
   // This object must not move or be destroyed before the call has returned.
   void apply_to(ContrastArgs& args) const;
-  // Rethrows the error that made the call fail to gather, if any.
+  // Rethrows the error because of which the ranks could not gather their results, if any.
   void rethrow() const;
 
  private:

@@ -6,8 +6,8 @@
 
 namespace horoball::train {
 
-// One row z per class, of the width of the head's linear layer. The head maps it to a unit vector and to a point of the
-// ball, as it maps the embeddings. The parameters are therefore free vectors (in geometries with the ball, tangent
+// One row z per class, as wide as the output of the head's linear layer. The head maps it to a unit vector and to a point
+// of the ball, as it maps the embeddings. The parameters are therefore free vectors (in geometries with the ball, tangent
 // vectors at its origin), which any optimizer of a vector space can train.
 class ProxiesResource : public Resource {
  public:

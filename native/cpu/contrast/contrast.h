@@ -102,7 +102,8 @@ class Contrast : ContrastPass<T, BlockMap> {
     return map_.view(pair.i) != map_.view(pair.j) && map_.first_class(pair.i) == map_.first_class(pair.j);
   }
 
-  // The weight in the loss of each term of an ordered pair of views: 1/classes, also divided by the pairs for the mean.
+  // The weight in the loss of each term of an ordered pair of views: 1/classes, also divided by the number of pairs if the
+  // loss is a mean over them.
   double term_weight() const {
     const double pairs = static_cast<double>(map_.views * (map_.views - 1));
     return 1 / (static_cast<double>(map_.classes) * (args_.mean ? pairs : 1));
@@ -281,7 +282,7 @@ class Contrast : ContrastPass<T, BlockMap> {
     return true;
   }
 
-  // Calls body(gathered, top) for every number of a block.
+  // Calls body with references to the entries of each sample of a block and each view: in `references_`, and in `top`.
   template <class Body>
   void each_reference(std::int64_t block, Body body) const {
     const std::int64_t* starts = args_.part->starts;

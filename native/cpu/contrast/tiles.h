@@ -9,7 +9,7 @@
 namespace horoball {
 namespace {
 
-// Most bytes of packed rows, of tiles that the backward pass reads again, and of all workers, of which there is at least one.
+// Maximum bytes of packed rows, of tiles that the backward pass reads again, and of all workers (at least one always runs).
 // Together they bound the scratch memory whatever N is; 28 MiB hold the float32 tiles of about 2,700 rows in two matrices.
 constexpr std::size_t kPackedBudget = 20u << 20, kTileBudget = 28u << 20, kWorkerBudget = 28u << 20;
 

@@ -218,7 +218,7 @@ class Probe {
       if (order[at].index % parts_ == part) order[kept++] = order[at];
     return kept;
   }
-  // The smaller of two bounds. If b is NaN it is 0, because NaN bounds nothing.
+  // The smaller of two lower bounds of distances. A NaN in b counts as 0, which is a bound of any distance.
   static float least(float a, float b) { return b == b ? (b < a ? b : a) : 0; }
 
   void scan(Search& search, std::int64_t l) const {

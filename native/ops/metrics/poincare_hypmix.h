@@ -20,7 +20,7 @@ struct PoincareHypmix {
       .domain = "everywhere; saturates at 12.206/sqrt(c)",
       .points = Points::ball,
       .curved = true,
-      // The slope of artanh at the clamp is 5e4.
+      // The slope of artanh at the clamp is 5e4, which amplifies rounding errors.
       .tolerance = kMetricAccuracy.with_gradient({2e-6, 1e-11}).with_parameters({3e-5, 1e-11})};
   static constexpr Rows kRows = Rows::plain;
   static constexpr bool kBounded = false;
