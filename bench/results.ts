@@ -49,7 +49,7 @@ export interface Row extends Labels {
   readonly peakMB: number;
   /** The side that `ratio` compares with. */
   readonly against: string;
-  /** This row's time over that of `against`, per round of one alternation. */
+  /** This row's time divided by that of `against`: the median of the ratios of all rounds. */
   readonly ratio: number;
   readonly ratioSpread: number;
   /** Results other than times, with their unit; `ratioSpread` is the spread if it is a ratio. */

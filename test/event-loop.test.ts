@@ -42,7 +42,7 @@ function watch(seen: (job: unknown) => void): () => void {
   };
 }
 
-// Time cannot tell this of calls that are fast at any size that a test can afford.
+// Timing cannot detect this for calls that are fast at every size that a test can afford.
 test.serial('asynchronous exports run the core in jobs only, and synchronous variants never', async (t) => {
   const { calls, close } = await coreCalls({ rows: 64, side: 16 });
   let jobs: unknown[] = [];

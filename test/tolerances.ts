@@ -55,7 +55,7 @@ export const coreError = {
   /** Curvatures by the gamma function, and by its limit in 1e7 dimensions. */
   gamma: 1e-14,
   gammaLimit: 1e-5,
-  /** Probabilities and shares of the negatives, and of the sums over all of them. */
+  /** Probabilities of the positives, weights of the negatives, and summed weights of groups of negatives. */
   negatives: 1e-11,
   negativesOfFew: 1e-12,
   /** Derivatives along itself of a step that ends on the rim, by the distance of its start from the rim. */
@@ -73,10 +73,10 @@ export const networkError = {
   /** Adam's first step, relative to the learning rate: its epsilon, and rounding of a weight of about 1. */
   firstStep: 1e-3,
   firstStepOfScalar: 1e-4,
-  /** The same network in another order: batches, chunks or ranks; its loss, its gradients, and the loss after steps. */
+  /** The loss, its gradients, and the loss after steps, with batches, chunks or ranks in another order. */
   order: 1e-6,
   orderOfGradients: 1e-5,
-  /** Its gradients in scalar parameters of the loss, in which terms cancel. */
+  /** Gradients with respect to scalar parameters of the loss, in which terms cancel. */
   orderOfParameters: 5e-5,
   orderAfterSteps: 1e-4,
   /** A loss in float64 that is divided among ranks. */
@@ -124,7 +124,7 @@ export const identityError = {
   /** Operations in a row, and those whose errors add up over several gyrations or sections. */
   composed: 10,
   repeated: 30,
-  /** Inner products after a transport along a geodesic, and lengths in the metric of a point, whose factor is large. */
+  /** Inner products after a transport along a geodesic, and lengths of tangent vectors at points with a large conformal factor. */
   innerProducts: 50,
   lengths: 100,
   /** Error of the point after a hundred huge steps and their reversal, relative to the ball's radius. */
@@ -170,7 +170,7 @@ export const statedError = {
   /** Probabilities of negatives in float32, and those at a temperature at which all are nearly equal. */
   shares: 2e-3,
   equalShares: 0.01,
-  /** Radii, distances and shares of variance of a projection onto the disk. */
+  /** Radii and distances of a projection onto the disk, and the fraction of the variance that it explains. */
   projection: 1e-9,
   /** Rounding to 8 bits, in steps of a channel; scales of subnormal numbers are inexact. */
   halfStep: 0.5001,
@@ -188,7 +188,7 @@ export const peerError = {
   proxyLoss: 1e-4,
   /** Gromov's delta of the peer. */
   delta: 1e-5,
-  /** Indices of neighbors, which are equal. */
+  /** Indices of neighbors, which must be equal. */
   ranking: 0,
   /** Retrieval metrics, and those by another distance with the same ranking up to rounding. */
   metrics: 1e-4,

@@ -124,7 +124,7 @@ export class Sides {
       labels: this.labels({ geometry: metric, type, pass: 'backward' }),
       x,
       y,
-      // The product again, and the weights with the rows of both sets.
+      // Three matrix products: the inner products again, and the weights times the rows of each set.
       flops: 3 * this.flops,
       run: () => pairwiseDistance.vjp.sync(x, y, cotangent, options),
       gradients,

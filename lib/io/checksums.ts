@@ -82,7 +82,7 @@ export function checkHeader(
   return digits(crc32(bytes.subarray(at + entry.length), start)) === header ? { metadata, sums } : null;
 }
 
-/** Advice for a wrong checksum, which a program that rewrites a file and keeps unknown metadata also causes. */
+/** Advice for a wrong checksum. A cause other than damage is a program that changes the file, but keeps this metadata. */
 export const checksumAdvice: string = `Use another copy. If a program other than horoball changed the file, remove ${tensorsKey} and ${headerKey} from its metadata.`;
 
 function headerEntry(sum: string): string {

@@ -7,8 +7,8 @@ import { type ListedRun, RunsFolder, type ShownRun } from './runs-folder.ts';
 import { chosen, runsPage, runsPart, type Selection, script, selectionOf } from './runs-page.ts';
 
 /**
- * Serves a folder of runs on 127.0.0.1: all runs at `/`, the part of that page that changes at `/part`, and the current
- * report of a run at `/run?path=`.
+ * Serves a folder of runs on 127.0.0.1: at `/` all runs, at `/part` the changing part of that page, and at `/run?path=` the
+ * current report of a run.
  * @param port - 0 picks a free port
  * @throws `ERR_HOROBALL_RUN` if the path is not a folder; `ERR_HOROBALL_PORT` if the port is in use or not permitted
  */

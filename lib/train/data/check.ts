@@ -25,7 +25,7 @@ export interface DatasetCheck {
   unreadable: Skipped[];
   /** Number of images with an alpha channel, which the run option `background` blends with a color. */
   alpha: number;
-  /** Number of images with more than 89,478,485 pixels, for which PIL warns; 0 without `decode`. */
+  /** Number of images with more than 89,478,485 pixels, PIL's warning limit; 0 without `decode`. */
   large: number;
 }
 

@@ -112,7 +112,7 @@ export class ImageLoader {
     return this.#alpha.size;
   }
 
-  /** Number of images read so far with more than 89,478,485 pixels, for which PIL warns. */
+  /** Number of images read so far with more than 89,478,485 pixels, PIL's warning limit. */
   get large(): number {
     return this.#large.size;
   }

@@ -13,7 +13,7 @@ export interface Published {
   archives: string;
   /** Folders that the archives create; each of them is optional. */
   folders: readonly string[];
-  /** The k of Recall@k. */
+  /** The values of k in Recall@k. */
   ks: readonly number[];
   /** Short description of the expected folder contents. */
   layout: string;

@@ -8,8 +8,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * Returns the rank of this process and the rendezvous of its group, from the environment variables that a launcher sets:
  *
  * - torchrun, `horoball train --nproc` and the PyTorchJob of Kubernetes: `RANK`, `WORLD_SIZE`, `MASTER_ADDR`,
- *   `MASTER_PORT`, and
- *   if present `LOCAL_RANK`, `LOCAL_WORLD_SIZE`, `TORCHELASTIC_USE_AGENT_STORE` and `TORCHELASTIC_RESTART_COUNT`;
+ *   `MASTER_PORT` and, if present, `LOCAL_RANK`, `LOCAL_WORLD_SIZE`, `TORCHELASTIC_USE_AGENT_STORE` and
+ *   `TORCHELASTIC_RESTART_COUNT`;
  * - SLURM's `srun`: `SLURM_PROCID`, `SLURM_STEP_NUM_TASKS`, `SLURM_LOCALID`, and for the rendezvous `MASTER_ADDR` or the
  *   first host of `SLURM_STEP_NODELIST`, and `MASTER_PORT` or a port derived from `SLURM_JOB_ID`.
  *

@@ -72,7 +72,7 @@ const lossNames = [
 ] as const satisfies (keyof HybridLossOptions)[];
 
 /**
- * Any contrastive loss of a network, hybrid or not: `loss` and `geometry` choose it. An autograd function over the core's fused
+ * Any contrastive loss of a network, hybrid or not: `loss` and `geometry` select it. An autograd function over the core's fused
  * kernels; see `hybridContrastiveLoss` and `contrastiveLoss` for the formulas and their sources.
  */
 export class HybridLoss {

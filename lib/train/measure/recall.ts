@@ -9,7 +9,7 @@ import type { Recall } from './types.ts';
 
 /** The evaluation protocol of a data set. */
 export interface Protocol {
-  /** The k of Recall@k. */
+  /** The values of k in Recall@k. */
   ks: readonly number[];
   /** The number of images at the start that are queries for the rest; default: each image is a query for all others. */
   queries?: number | undefined;

@@ -26,8 +26,8 @@ export async function spreadOf(embedded: Embedded): Promise<Spread> {
 }
 
 /**
- * Averages over all pairs within classes, using that the squared distances between n rows sum to n times those from their
- * mean. A sample of rows could contain no pairs if there are many classes.
+ * Averages over all pairs within classes. This is cheap, because the squared distances between n rows sum to n times those
+ * from their mean. A sample of rows could contain no pairs if there are many classes.
  */
 async function alignmentOf({ euclidean, labels, width }: Embedded): Promise<number> {
   let [within, pairs, done] = [0, 0, 0];

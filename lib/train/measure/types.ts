@@ -54,7 +54,10 @@ export interface Health {
   saturated: number;
 }
 
-/** Distribution of an anchor's gradient over its negatives under one geometry, averaged over the anchors of a batch. */
+/**
+ * Distribution of an anchor's gradient over its negatives under one geometry, averaged over the anchors of a batch. q are
+ * the weights of the negatives in the gradient, which sum to 1 (see `negativeWeights`).
+ */
 export interface NegativeProfile {
   geometry: TrainedGeometry;
   /** Number of negatives per anchor. */
@@ -64,7 +67,7 @@ export interface NegativeProfile {
   /** Share of q on the hardest 1% and 10% of the negatives by cosine (their number is rounded up). */
   hardest1: number;
   hardest10: number;
-  /** Share of q on negatives with the anchor's view index, each of which occurs in views - 1 rows of the loss. */
+  /** Share of q on negatives with the anchor's view index. Such a negative occurs in views - 1 ordered pairs of views. */
   sameView: number;
   /** 1 - p of the positive, averaged over the pairs of views; the total weight of the negatives is proportional to it. */
   missed: number;

@@ -3,7 +3,7 @@ import type { LossValues } from '../lane/types.ts';
 
 /** The results of a step, on one rank or of all ranks together. */
 export interface StepResults {
-  /** The loss and its statistics, and with `gradParams` the gradients in the parameters. */
+  /** The loss and its statistics, and with `gradParams` its gradients with respect to its parameters. */
   loss: LossValues;
   /** Gradient with respect to c through the head. */
   headGradient: number;

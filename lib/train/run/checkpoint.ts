@@ -213,8 +213,8 @@ export class Checkpoint {
 
   /**
    * Restores a learner with the same configuration.
-   * @throws `ERR_HOROBALL_CHECKPOINT` or `ERR_HOROBALL_SHAPE` if the learner differs or the checkpoint is not the whole
-   * state of a run
+   * @throws `ERR_HOROBALL_CHECKPOINT` or `ERR_HOROBALL_SHAPE` if the learner differs or the checkpoint is not the
+   * complete state of a run
    */
   async restore(learner: Learner): Promise<void> {
     checkLearner('checkpoint.restore', learner);

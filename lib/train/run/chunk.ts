@@ -5,8 +5,8 @@ import { type RankPlace, singleProcess } from '../lane/group.ts';
 import type { RunConfig } from '../options/options.ts';
 
 /**
- * Values that a block stores per token for its backward pass, in units of the token's width: twice the residual sum, two
- * norms, q, k and v, the attention output, and both sides of the GELU, which is four times as wide.
+ * Values that a block stores per token for its backward pass, in units of the token's width: two residual sums, two norms,
+ * q, k and v, the attention output, and the input and the output of the GELU, each four times as wide.
  */
 const storedValues = 16;
 /** Additional values per token during the backward pass of a block. */

@@ -106,8 +106,8 @@ async function planAuto(config: RunConfig, note?: (text: string) => void): Promi
 }
 
 /**
- * Checks that a checkpoint belongs to the run that config.json describes: a damaged config.json or a checkpoint of another
- * run would continue it with different settings.
+ * Checks that a checkpoint belongs to the run that config.json describes. With a damaged config.json or a checkpoint of
+ * another run, training would silently continue with different settings.
  * @throws `ERR_HOROBALL_CHECKPOINT` naming the option
  */
 export function checkOrigin({ config: saved }: Checkpoint, config: RunConfig, folder: string): void {

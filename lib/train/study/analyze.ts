@@ -44,7 +44,7 @@ export interface Analysis {
   arms: ArmSummary[];
   contrasts: Comparison[];
   /**
-   * For each control: the effect (hyperbolic minus euclidean), and what is left of it when the control replaces euclidean.
+   * For each control: the effect (hyperbolic minus euclidean), and what remains of it if the control replaces euclidean.
    */
   survival: { control: string; effect: Comparison; left: Comparison }[];
 }

@@ -89,7 +89,7 @@ const profile = (setting, spread) => {
   const sum = raw.reduce((a, b) => a + b);
   const q = raw.map((value) => value / sum);
   const pulls = curves.map(({ pull }, i) => q[i] * pull);
-  // Relative entropy: the share of equally weighted negatives with the same entropy.
+  // exp(entropy) is the effective share: the fraction of the negatives that, weighted equally, have the same entropy.
   const entropy = q.reduce((total, value, i) => total - (value > 0 && spread[i] > 0 ? value * Math.log(value / spread[i]) : 0), 0);
   const hardest = (share) => {
     let [seen, weight] = [0, 0];
