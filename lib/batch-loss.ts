@@ -28,7 +28,7 @@ export type BatchLoss = (typeof batchLosses)[number];
 export type SimilarityNumbers = Record<ParameterOf<LossWithParameters>, number>;
 
 interface LossFacts {
-  /** Whether it has one scale for positives and negatives, which is `alpha`, when it trains a network. */
+  /** Whether, in training, it has a single scale `alpha` for positives and negatives. */
   readonly oneScale?: true;
   /** The side of `contrastiveLoss` on which it has proxies. */
   readonly proxies?: 'anchors' | 'references';

@@ -266,7 +266,7 @@ function* refUnitRows<T extends Reals>(
  * Both directions of a two-tower loss are two calls, with `ref` and the anchors exchanged. For two views per class, `ntxent`
  * is half of {@link hybridContrastiveLoss}.
  *
- * @returns the loss, the loss of each anchor, and gradients in all rows and in the parameters
+ * @returns the loss, the loss of each anchor, and gradients with respect to all rows and parameters
  * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`; `ERR_HOROBALL_UNSUPPORTED` on a CUDA device
  * @example
  * const euclidean = matrix([[1, 0], [0.6, 0.8], [0.8, 0.6], [0, 1], [-1, 0]]);

@@ -96,8 +96,8 @@ export interface LossParameters {
    */
   beta?: number | undefined;
   /**
-   * Subtracted from both kinds of logits; default 0.5, and 0 for `proxy-anchor`. Logits of a geometry without a cosine are
-   * negative distances, so choose a base below 0 for them.
+   * Subtracted from the logits of positives and negatives; default 0.5, and 0 for `proxy-anchor`. Logits of a geometry
+   * without a cosine are negative distances, so choose a base below 0 for them.
    */
   base?: number | undefined;
   /** How far positives should be above the base, and negatives below it; default 0.1. */

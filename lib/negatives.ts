@@ -27,7 +27,7 @@ export interface NegativeWeights {
   readonly anchors: Int32Array;
   /** A x N: the softmax probabilities of the negatives. */
   readonly p: DenseMatrix<Float64Array>;
-  /** A x N: `p` divided by its row's sum. The gradient of the loss is that of sampling negatives from q. */
+  /** A x N: `p` divided by its row's sum. Up to a factor per anchor, the loss has the gradient of sampling negatives from q. */
   readonly q: DenseMatrix<Float64Array>;
   /** A x N: `p` times the norm of the inner product's tangential gradient with respect to the anchor's unit row. */
   readonly pullEuclidean: DenseMatrix<Float64Array>;

@@ -13,7 +13,7 @@ export type RetrievalOptions = MetricOptions & CallOptions & RetrievalParameters
 
 /** Parameters of {@link retrievalMetrics} besides the metric. */
 export interface RetrievalParameters {
-  /** The k of Recall@k, at most the rows of the gallery; default 1, 2, 4 and 8, or fewer for a small gallery. */
+  /** The values of k in Recall@k, at most the number of gallery rows; default 1, 2, 4 and 8, or fewer for a small gallery. */
   ks?: readonly number[] | undefined;
   /** Query rows; default all. */
   query?: ArrayLike<number> | undefined;

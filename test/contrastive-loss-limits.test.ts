@@ -136,7 +136,13 @@ test('agrees with the published Proxy-Anchor, and with Proxy-Anchor and ProxyNCA
       const what = `${one.peer} ${one.loss} ${JSON.stringify(one.options)} ${one.batch} ${type.name}`;
       close(t, [got.loss], [one.value], limit, what);
       close(t, isAnchor ? other : own, one.gradient, limit, `${what}: gradient`);
-      close(t, isAnchor ? own : other, one.proxyGradient, limit, `${what}: gradient in the proxies`);
+      close(
+        t,
+        isAnchor ? own : other,
+        one.proxyGradient,
+        limit,
+        `${what}: gradient with respect to the proxies`,
+      );
     }
   }
 });

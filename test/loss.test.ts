@@ -224,7 +224,7 @@ test('tied chordal equals the limit of tied hyperbolic as c goes to 0', (t) => {
   );
 });
 
-test("tied: for small c, the gradient in c includes the dependence of the points' radius on c", (t) => {
+test("tied: for small c, the gradient with respect to c includes the dependence of the points' radius on c", (t) => {
   const { euclidean } = batch(Float64Array, 12, 4, 1);
   for (const c of [1e-6, 1e-9, 1e-12]) {
     const reach = 0.8;

@@ -285,7 +285,7 @@ test('compat: float32 gradients are accurate at every curvature, from the origin
   }
 });
 
-test('compat: the gradient in c for small c equals the limit of the formula', (t) => {
+test('compat: the gradient with respect to c for small c equals the limit of the formula', (t) => {
   // d is 2|w| + 2/3 c|w|^3 + ..., |w| = sqrt(s D)/(D + e), D = 1 + c (s - |x|^2 - |y|^2) + ... and e = 1e-5.
   const [x, y] = [Float64Array.of(0.3, -0.4), Float64Array.of(0.5, 1.1)];
   const [s, shared, e] = [0.2 ** 2 + 1.5 ** 2, 0.25 + 1.46, 1e-5];

@@ -95,7 +95,7 @@ const relations = ['graph', 'ancestors'];
 const maxEpochs = 1 << 20;
 
 /**
- * Embeds a graph in hyperbolic space: related nodes end up closer than unrelated ones. Minimizes `-log(exp(-d(u, v)) /
+ * Embeds a graph in hyperbolic space such that related nodes are close to each other. Minimizes `-log(exp(-d(u, v)) /
  * sum_w exp(-d(u, w)))` over related pairs (u, v), where w is v or one of `negatives` random nodes that are not related
  * to u (Nickel and Kiela, "Poincaré Embeddings for Learning Hierarchical Representations", 2017), by Riemannian SGD
  * along geodesics of the hyperboloid ("Learning Continuous Hierarchies in the Lorentz Model of Hyperbolic Geometry",

@@ -224,7 +224,7 @@ void print(const char* type, int geometry, bool tied, horoball::Guards guards) {
                   static_cast<int>(shape.remembered), starts.size() - 1, error);
     }
   }
-  // Exceeds the memory budget for tiles and packed rows.
+  // A batch that exceeds the memory budget for tiles and packed rows.
   if (tied && guards == horoball::Guards::clean) {
     const double error = compare(Batch<T>({2, 1300, 300, 0, false}, geometry, tied, guards), {0, 500, 1300});
     std::printf("%s geometry %d, 2600 rows\t%.3g\n", type, geometry, error);

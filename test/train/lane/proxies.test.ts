@@ -16,7 +16,7 @@ for (const loss of ['proxy-anchor', 'proxy-nca'] as const) {
     ['hyp-vit', 'hyperbolic'],
     ['hyp-vit', 'euclidean'],
   ] as const) {
-    test(`${loss}, head ${head}, ${geometry}: equals the core's loss and its gradient in the proxies`, async (t) => {
+    test(`${loss}, head ${head}, ${geometry}: equals the core's loss and its gradient with respect to the proxies`, async (t) => {
       using embedder = await tinyEmbedder({ head });
       using proxies = new Proxies(embedder, { labels: [9, 4, 30, 7, 4], seed: 3 });
       t.deepEqual([...proxies.labels], [4, 7, 9, 30]);

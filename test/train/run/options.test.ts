@@ -122,26 +122,29 @@ test.serial(
   },
 );
 
-test.serial('the gradient in the curvature equals a finite difference of the loss', async (t) => {
-  // One step with learning rate 0 for the weights: the loss depends on c through the head and through the distance.
-  const at = async (hyp_c: number): Promise<number> => {
-    const { rows } = await run(t.context.root, { head: 'hyp-vit', clip_r: null, hyp_c, ep: 1 });
-    return rows[0]!.loss;
-  };
-  const h = 1e-3;
-  const slope = ((await at(0.5 + h)) - (await at(0.5 - h))) / (2 * h);
-  const trainedCurvature = async (chunk: number | null): Promise<number> => {
-    const options: Options = { head: 'hyp-vit', clip_r: null, hyp_c: 0.5, ep: 2, learn: 'hyp_c', chunk };
-    const { rows } = await run(t.context.root, { ...options, learn_lr: 0.01 });
-    return rows[1]!.hyp_c!; // Adam's first step is the learning rate times the negative sign of the gradient
-  };
-  const expected = 0.5 * Math.exp(-0.01 * Math.sign(slope));
-  for (const chunk of [null, 7])
-    t.true(
-      Math.abs((await trainedCurvature(chunk)) / expected - 1) < networkError.orderAfterSteps,
-      `${slope}`,
-    );
-});
+test.serial(
+  'the gradient with respect to the curvature equals a finite difference of the loss',
+  async (t) => {
+    // One step with learning rate 0 for the weights: the loss depends on c through the head and through the distance.
+    const at = async (hyp_c: number): Promise<number> => {
+      const { rows } = await run(t.context.root, { head: 'hyp-vit', clip_r: null, hyp_c, ep: 1 });
+      return rows[0]!.loss;
+    };
+    const h = 1e-3;
+    const slope = ((await at(0.5 + h)) - (await at(0.5 - h))) / (2 * h);
+    const trainedCurvature = async (chunk: number | null): Promise<number> => {
+      const options: Options = { head: 'hyp-vit', clip_r: null, hyp_c: 0.5, ep: 2, learn: 'hyp_c', chunk };
+      const { rows } = await run(t.context.root, { ...options, learn_lr: 0.01 });
+      return rows[1]!.hyp_c!; // Adam's first step is the learning rate times the negative sign of the gradient
+    };
+    const expected = 0.5 * Math.exp(-0.01 * Math.sign(slope));
+    for (const chunk of [null, 7])
+      t.true(
+        Math.abs((await trainedCurvature(chunk)) / expected - 1) < networkError.orderAfterSteps,
+        `${slope}`,
+      );
+  },
+);
 
 test.serial('the EMA is evaluated and saved, and training continues with the weights', async (t) => {
   const { root, runs } = t.context;
