@@ -84,7 +84,7 @@ export function local(run: () => unknown, clock: Clock = 'wall'): TimedSide {
 /** A call longer than this multiple of `slowMs` cannot be a fast call with a cold start, so it counts as a round. */
 const verySlow = 3;
 
-/** How a caller follows an alternation, or ends it early. */
+/** Callbacks that report the progress of an alternation, and a signal that ends it early. */
 export interface Following {
   /** Called before each call of a side, also while warming up (`round` is 0 then). */
   readonly onTurn?: (turn: { side: number; round: number; rounds: number }) => void;

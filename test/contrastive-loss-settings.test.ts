@@ -47,7 +47,7 @@ function batchOf(type: RealsType, geometry: Geometry, c: number): { anchors: Sid
   return { anchors: sides(refRows, rows + refRows), references: sides(0, refRows) };
 }
 
-/** The gradient of `value` in every number of `table`. */
+/** The gradient of `value` with respect to every number of `table`. */
 function slopesOf(table: readonly number[][], value: () => number, step: number): number[] {
   return table.flatMap((row) =>
     row.map((number, k) => {

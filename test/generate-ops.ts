@@ -58,8 +58,8 @@ const isOnImages = (fields: Fields): boolean => fields.every(([name]) => name !=
 /** The text of lib/image/binding-calls.ts. */
 function imageCallsSource(): string {
   const functions = Object.entries(describedCalls()).filter(([, fields]) => isOnImages(fields));
-  return `// Generated from native/bind/image.h by \`npm run ops\`: edit that file instead. lib/call/binding-calls.ts says what threads and
-// job are.
+  return `// Generated from native/bind/image.h by \`npm run ops\`: edit that file instead.
+// lib/call/binding-calls.ts documents threads and job.
 import type { Outcome, PlacedCalls } from '../call/binding-calls.ts';
 ${functions.map(([name, fields]) => boundCall(name, fields)).join('')}`;
 }

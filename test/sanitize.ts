@@ -1,7 +1,8 @@
-// npm run test:asan and npm run test:tsan: builds the core with a sanitizer, and runs its tests on it. A finding aborts its
-// process, and the test fails.  asan: AddressSanitizer and UndefinedBehaviorSanitizer, all tests of the core at the
-// machine's widest SIMD level, and those of the kernels at every other level. tsan: ThreadSanitizer, the tests that use
-// several threads.
+// npm run test:asan and npm run test:tsan: builds the core with a sanitizer, and runs tests of the core on this build. A
+// finding aborts the process, so the test fails.
+//   asan: AddressSanitizer and UndefinedBehaviorSanitizer; all tests of the core at the machine's widest SIMD level, and
+//         those of the kernels at every other level
+//   tsan: ThreadSanitizer; the tests that use several threads
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';

@@ -58,7 +58,7 @@ export const coreError = {
   /** Probabilities of the positives, weights of the negatives, and summed weights of groups of negatives. */
   negatives: 1e-11,
   negativesOfFew: 1e-12,
-  /** Derivatives along itself of a step that ends on the rim, by the distance of its start from the rim. */
+  /** Derivatives of a step that ends on the rim, along its own direction, by the distance of its start from the rim. */
   ontoRim: [
     [1e-2, 1e-10],
     [1e-3, 1e-9],
@@ -88,7 +88,7 @@ export const networkError = {
   layerGradients: 1e-4,
   /** Whole networks compared with timm, and the outputs of their exported graphs. */
   network: 1e-4,
-  /** The head's formula on exact features, and its derivative in c. */
+  /** The head's formula on exact features, and its derivative with respect to c. */
   head: 2e-6,
   headCurvature: 1e-5,
   /** An update of the optimizer with its groups, compared with PyTorch. */
@@ -121,7 +121,7 @@ export const identityError = {
   /** One rounding error: that of float32, and that of float64 with a small margin. */
   rounding: { float32: 6e-8, float64: 2e-16 },
   exact: 0,
-  /** Operations in a row, and those whose errors add up over several gyrations or sections. */
+  /** Several operations in sequence, and those whose errors add up over several gyrations or sections. */
   composed: 10,
   repeated: 30,
   /** Inner products after a transport along a geodesic, and lengths of tangent vectors at points with a large conformal factor. */
@@ -137,7 +137,7 @@ export const tiedError = {
   logit: 1e-11,
   /** Central differences of the logit. */
   slope: 1e-6,
-  /** The largest error of a linear approximation, found on a grid, and how much larger that of other lines is at least. */
+  /** Largest deviation of a linear approximation, found on a grid, and how much larger that of other lines is at least. */
   worst: 1e-3,
   otherLines: 1e-6,
 } as const;

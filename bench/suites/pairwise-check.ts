@@ -52,8 +52,9 @@ function geometryOf(side: Checked, c: number): Formula {
 }
 
 /**
- * The derivative along a random direction for a cotangent that is 1 in two corner blocks of the matrix, against the oracle's central
- * difference; relative to the typical magnitude of such a derivative, because it may be near 0 by chance.
+ * Compares the derivative along a random direction, for a cotangent that is 1 in two corner blocks of the matrix, with the
+ * oracle's central difference. The error is relative to the typical magnitude of such a derivative, which may be near 0 by
+ * chance.
  */
 function checkGradients(side: Checked, c: number): void {
   const { x, y } = side;

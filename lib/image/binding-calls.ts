@@ -1,5 +1,5 @@
-// Generated from native/bind/image.h by `npm run ops`: edit that file instead. lib/call/binding-calls.ts says what threads and
-// job are.
+// Generated from native/bind/image.h by `npm run ops`: edit that file instead.
+// lib/call/binding-calls.ts documents threads and job.
 import type { Outcome, PlacedCalls } from '../call/binding-calls.ts';
 
 /** The arguments of `resample`. */

@@ -14,8 +14,8 @@ const maxDepth = 1024;
 export type WholeViT = Required<ViTConfig>;
 
 /**
- * Returns the configuration with a name, in JSON text with the arguments of a timm model (see `parseViT`) or in an object, checked and
- * with every default filled in.
+ * Returns a checked configuration with every default filled in, from a name, from JSON text with the arguments of a timm
+ * model (see `parseViT`), or from an object.
  */
 export function resolveViT(model: string | ViTConfig): WholeViT {
   const config = withDefaults(

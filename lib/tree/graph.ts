@@ -166,7 +166,7 @@ function* closure(parents: readonly Set<number>[], nodes: readonly Node[]): Step
           throw rangeError(
             name,
             'edges',
-            'no cycle with relation: ancestors',
+            "edges without a cycle for the relation 'ancestors'",
             `a cycle through ${nodes[parent]}`,
           );
         stack.push(parent);

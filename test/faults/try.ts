@@ -98,7 +98,7 @@ export async function tryDisturbance(
   const same = async ({ stdout }: Ending): Promise<boolean> =>
     isDeepStrictEqual(await command.result(folder, stdout), expected);
   if (!ended) {
-    // An unreadable image is skipped and named. The rows for a closed stdout are unknown.
+    // The result may differ if an unreadable image was skipped with a note, and is unknown if stdout was closed.
     const isNoted = /skipped .*\.jpg/.test(disturbed.stderr) || disturbed.stdout === '';
     const isSame = isNoted || (await same(disturbed));
     return { problem: isSame ? null : `success with another result: ${disturbed.stderr}`, ended };

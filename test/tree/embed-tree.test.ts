@@ -190,7 +190,7 @@ test("relation 'ancestors' includes indirect ancestors, and rejects a cycle", as
   const cycle = embedTree([...edges, ['animal', 'lion']], { dim: 2, relation: 'ancestors' });
   t.regex(
     (await t.throwsAsync(cycle))!.message,
-    /^\[embedTree\] edges: expected no cycle .*, got a cycle through/,
+    /^\[embedTree\] edges: expected edges without a cycle .*, got a cycle through/,
   );
 });
 

@@ -120,7 +120,7 @@ function columnsOf(heading: string[], file: string): Columns {
     tree: column('tree'),
   };
   if (columns.path < 0 || columns.label < 0)
-    throw layout(file, 'the columns path and label', `the heading '${heading.join(',').slice(0, 80)}'`);
+    throw layout(file, "the columns 'path' and 'label'", `the heading '${heading.join(',').slice(0, 80)}'`);
   return columns;
 }
 
@@ -135,7 +135,7 @@ function rowOf(line: string[], columns: Columns, file: string, number: number): 
   if (split === undefined)
     throw layout(
       file,
-      `one of ${splitNames.join(', ')} as the split in row ${number}`,
+      `one of the splits ${splitNames.join(', ')} in row ${number}`,
       `'${given.slice(0, 80)}'`,
     );
   return { path: where, group, split, tree };

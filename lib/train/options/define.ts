@@ -164,7 +164,8 @@ export function ownEntry<T>(entries: Readonly<Record<string, T>>, name: string):
   return Object.hasOwn(entries, name) ? entries[name] : undefined;
 }
 
-const alternatives = (names: readonly string[]): string =>
+/** Formats names as `a, b or c`. */
+export const alternatives = (names: readonly string[]): string =>
   `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
 
 /** A comma-separated list of distinct names. */
@@ -174,7 +175,7 @@ export const listOf = (names: readonly string[]): Kind<string> =>
       const given = value.split(',').map((name) => name.trim());
       return given.every((name) => names.includes(name)) && new Set(given).size === given.length;
     },
-    `a comma-separated list of ${names.join(', ')}`,
+    `one or more of ${names.join(', ')}, separated by commas`,
   );
 
 export const flag: Kind<boolean> = { schema: z.boolean(), expected: 'true or false' };

@@ -2,6 +2,7 @@ import { defaultMaxPixels } from '../../image/fault.ts';
 import { type Background, backgrounds } from '../../image/resample.ts';
 import { datasetNames, datasets } from '../data/registry.ts';
 import {
+  alternatives,
   count,
   flag,
   from0to1,
@@ -26,7 +27,7 @@ const ofDatasets = ['eval', 'embed'] as const;
 /** Options for the data set, augmentation and image loading. */
 export class ImageOptions {
   /** Data set: a name that `openDataset` knows. */
-  readonly ds: RunOption<string> = image(text(datasetNames.join(', ')), {
+  readonly ds: RunOption<string> = image(text(alternatives(datasetNames)), {
     help: 'data set',
     default: 'SOP',
     datasets: { shapes: 'shapes' },

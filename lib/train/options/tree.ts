@@ -32,7 +32,7 @@ export class TreeOptions {
   });
   /** Weight of `levels`: a SupCon loss per level, whose positives share an ancestor on it, averaged over the levels. */
   readonly tree_levels: RunOption<number> = tree(atLeast0, {
-    help: "weight of the tree loss 'levels': a contrastive loss on the ancestors at each level, averaged over the levels",
+    help: "weight of the tree loss 'levels', a contrastive loss on the ancestors at each level, averaged over the levels",
     default: 1,
   });
   /** Factor by which temperatures grow per level above the classes. */

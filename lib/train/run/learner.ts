@@ -393,7 +393,7 @@ function checkTree({ tree, ds }: RunConfig, { size }: RankGroup, found: ClassTre
   if (size > 1)
     throw configError(`[train] tree: expected a single process, got ${size}. Omit --tree or --nproc.`);
   if (found !== null) return;
-  const how = 'Use nested folders, a CSV file with the column tree, or the data sets shapes or emoji.';
+  const how = "Use nested folders, a CSV file with a column 'tree', or the data set 'shapes' or 'emoji'.";
   throw configError(`[train] tree: expected a data set with a class tree, got ${ds} without one. ${how}`);
 }
 

@@ -78,8 +78,8 @@ test('an invalid CSV list is rejected with the reason', async (t) => {
   const root = await temporary(t);
   const file = path.join(root, 'list.csv');
   const cases: [string, RegExp][] = [
-    ['', /expected the columns path and label/],
-    ['file,class\na,b\n', /expected the columns path and label, got the heading 'file,class'/],
+    ['', /expected the columns 'path' and 'label'/],
+    ['file,class\na,b\n', /expected the columns 'path' and 'label', got the heading 'file,class'/],
     ['path,label\na\n', /a path and a label in row 1/],
     ['path,label\na,1\nb,1\n', /two or more labels, got 1/],
     ['path,label,split\na,1,valid\n', /splits .* in row 1, got 'valid'/],
@@ -116,7 +116,7 @@ test('rejects a list of millions of short rows before allocating memory for them
   await writeFile(file, `path,label\n${'a,b\n'.repeat(3e6)}`);
   await t.throwsAsync(openDataset('csv', file), {
     code: 'ERR_HOROBALL_DATA_LAYOUT',
-    message: /at most 1375000 rows of this length, got more/,
+    message: /at most 1375000 rows in a file of this size, got more/,
   });
 });
 

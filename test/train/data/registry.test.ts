@@ -24,7 +24,7 @@ test('the error for an unknown name lists all names', async (t) => {
 
 test('the options of a run derive names and paths from the records', (t) => {
   for (const { name, path } of datasets) {
-    t.true(options.ds.expected.split(', ').includes(name), name);
+    t.true(options.ds.expected.split(/, | or /).includes(name), name);
     if (path !== undefined) t.true(options.path.help.includes(`for ${name}, ${path}`), name);
   }
 });

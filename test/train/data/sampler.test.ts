@@ -77,7 +77,7 @@ test('Cars-196 is too small for the published batch size, and the error names a 
   const error = t.throws(() => make(900), { instanceOf: RangeError, code: 'ERR_HOROBALL_NO_STEP' });
   t.regex(
     error.message,
-    /882 images of an epoch \(98 classes x 9\), got 900\. Use 882 or less, a multiple of 9/,
+    /882 images of an epoch \(98 classes x 9 images\), got 900\. Use 882 or less, a multiple of 9/,
   );
   t.is(make(882).steps, 1);
 });

@@ -184,7 +184,7 @@ async function weightsOf(name: string, folder: string): Promise<Float32Array> {
   return Float32Array.from(parts.flat());
 }
 
-/** The gradient in a key's bias is exactly 0, so Adam amplifies its rounding. */
+/** The exact gradient with respect to a key's bias is 0, so Adam amplifies its rounding errors. */
 function withoutKeys(key: string, values: Float32Array): Float32Array {
   if (!key.endsWith('qkv.bias')) return values;
   const third = values.length / 3;

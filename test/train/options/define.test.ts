@@ -117,7 +117,7 @@ for (const [name, kind, accepted, refused] of cases)
 test("the text of a kind's expected values can end a sentence", (t) => {
   t.is(oneOf(['sum', 'mean', 'max']).expected, "'sum', 'mean' or 'max'");
   t.is(orNone(positive).expected, 'a number above 0, or None');
-  t.is(listOf(['a', 'b']).expected, 'a comma-separated list of a, b');
+  t.is(listOf(['a', 'b']).expected, 'one or more of a, b, separated by commas');
 });
 
 test('the description of an option has its unit and values; that of a flag lists no values', (t) => {

@@ -107,8 +107,8 @@ const wrong: [keyof RunConfig | 'banana', unknown, RegExp][] = [
   ['precision', 'half', /precision: expected 'float32', 'bfloat16' or 'float16', got 'half'/],
   ['ema', 1, /ema: expected a number of at least 0 and below 1, or None, got 1/],
   ['layer_decay', 0, /layer_decay: expected a number above 0 and at most 1/],
-  ['learn', 'lam', /learn: expected a comma-separated list of t_e, t_h, hyp_c, or None, got 'lam'/],
-  ['learn', 't_e,t_e', /learn: expected a comma-separated list of/],
+  ['learn', 'lam', /learn: expected one or more of t_e, t_h, hyp_c, separated by commas, or None, got 'lam'/],
+  ['learn', 't_e,t_e', /learn: expected one or more of/],
   ['learn_range', 1, /learn_range: expected a number above 1/],
   [
     'tree',

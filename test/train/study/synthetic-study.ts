@@ -26,7 +26,9 @@ export function result(cell: string, seed: number, at1: number): Result {
 
 /**
  * A synthetic study: every arm has a different best temperature, seeds have a common effect (3 points), and each run
- * has one point of independent noise. @param planted - the advantage of an arm over the others, as a share
+ * has one point of independent noise.
+ *
+ * @param planted - the advantage of an arm over the others, as a share
  */
 export function syntheticStudy(
   draw: number,
