@@ -315,7 +315,7 @@ esac; done`;
   await writeFile(join(programs, 'c++'), '#!/bin/sh', { mode: 0o755 });
   const env = { PATH: programs, LIBTORCH: join(project, 'nowhere') };
   const setup = await bareNode(here, [program(here), 'setup'], env);
-  t.regex(setup.stderr, /^horoball: LIBTORCH is set, but it cannot be used/m);
+  t.regex(setup.stderr, /^horoball: \[setup\] LIBTORCH is set, but it cannot be used/m);
   const after = await bareNode(here, ['--input-type=module', '-e', module]);
   t.regex(after.stdout, distance, after.stderr);
   await rm(join(project, '.cache'), { recursive: true });
