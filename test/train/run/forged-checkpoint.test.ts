@@ -178,7 +178,7 @@ test.serial(
       [scaler({ scale: 1e-300 }), /has an invalid loss scale \(1e-300\)/],
       [scaler({ scale: 1e300 }), /has an invalid loss scale \(1e\+300\)/],
       [scaler({ goodSteps: 2000 }), /\(2000 steps since the last change, \d skipped, 3 in total\)/],
-      [scaler({ skipped: 4 }), /4 skipped steps of 3/],
+      [scaler({ skipped: 4 }), /\(\d steps since the last change, 4 skipped, 3 in total\)/],
       [place(200), /t_e within learn_range, got exp\(200\) times its initial value/],
       [set('learnt.places', {}), /a checkpoint with a learnable t_e, got one without/],
       [set('learnt.steps', 100), /scalars of 100 steps instead of/],
