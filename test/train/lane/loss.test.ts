@@ -151,7 +151,7 @@ test('without labels, the options may come second', async (t) => {
   t.not((await second.read()).gradParams, undefined);
   t.throws(() => loss.apply(out, { tauF: 1 } as object), {
     code: 'ERR_HOROBALL_OPTION',
-    message: /got tauF/,
+    message: /got 'tauF'/,
   });
   t.throws(() => loss.apply(out, null as never), { code: 'ERR_HOROBALL_TYPE', message: /labels/ });
 });
