@@ -36,7 +36,7 @@ test('npm receives a lock file with the pinned versions and hashes, and its fail
   await fakeNpm('echo "npm error code EINTEGRITY" >&2; exit 1');
   await t.throwsAsync(fetchPackages(await temporary(t), pinned), {
     code: 'ERR_HOROBALL_DOWNLOAD',
-    message: /expected the pinned hash.*--from/s,
+    message: /expected packages with the pinned hashes.*--from/s,
   });
   await fakeNpm('echo "npm error network request failed" >&2; exit 1');
   await t.throwsAsync(fetchPackages(await temporary(t), pinned), {
