@@ -18,8 +18,9 @@
   __asm__(".symver horoball_old_" #name "," #name "@" HOROBALL_OLDEST); \
   extern "C" result __wrap_##name types
 
-// The only change in the new versions of these two is that they do not set errno.
+// The only change in the new versions of these three is that they do not set errno.
 HOROBALL_OLD(double, exp, (double x)) { return horoball_old_exp(x); }
+HOROBALL_OLD(double, log, (double x)) { return horoball_old_log(x); }
 HOROBALL_OLD(double, hypot, (double x, double y)) { return horoball_old_hypot(x, y); }
 
 // These only moved into libc from libdl and libpthread. On older systems Node itself loads those two
