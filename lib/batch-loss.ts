@@ -43,7 +43,7 @@ const facts: Readonly<Partial<Record<BatchLoss, LossFacts>>> = {
 
 const none: LossFacts = {};
 
-/** Returns the facts that distinguish a loss from the others; an empty object for most losses. */
+/** Returns the special properties of a loss; most losses have none. */
 export function factsOf(loss: BatchLoss): LossFacts {
   return facts[loss] ?? none;
 }

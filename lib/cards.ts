@@ -70,9 +70,12 @@ export interface GeometryCard {
   /** The parameters that enter the logit. Tied heads depend on c through the radius of their points. */
   readonly parameters: readonly LogitParameter[];
   readonly tiedParameters: readonly LogitParameter[];
-  /** Errors of the loss and its gradients, in a batch whose losses are not small. */
+  /** Error bounds of the loss and its gradients, in a batch whose losses are not small. */
   readonly tolerance: Accuracy;
-  /** Errors for well separated classes: the rounding of a large logit is a relative error of the loss. */
+  /**
+   * Error bounds for well-separated classes. The loss is then tiny, so the absolute rounding error of a large logit
+   * becomes a relative error of the loss.
+   */
   readonly separated: Accuracy;
 }
 

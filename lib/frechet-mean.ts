@@ -366,7 +366,7 @@ function gradientsOf<T extends Reals>(
 export interface FrechetMean {
   <T extends Reals>(x: Rows<T>, options: FrechetMeanOptions<T> & AsyncOptions): Promise<DenseMatrix<T>>;
   sync<T extends Reals>(x: Rows<T>, options: FrechetMeanOptions<T>): DenseMatrix<T>;
-  /** Gradients of `sum(cotangent * mean)`, as an array. */
+  /** Gradients of `sum(cotangent * mean)`, as an array `[gradX, gradWeights]`. */
   readonly vjp: {
     <T extends Reals>(
       x: Rows<T>,

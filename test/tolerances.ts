@@ -172,7 +172,10 @@ export const statedError = {
   equalShares: 0.01,
   /** Radii and distances of a projection onto the disk, and the fraction of the variance that it explains. */
   projection: 1e-9,
-  /** Rounding to 8 bits, in steps of a channel; scales of subnormal numbers are inexact. */
+  /**
+   * Error of int8 weights as a fraction of their channel's quantization step, and an absolute allowance, because
+   * subnormal steps are inexact.
+   */
   halfStep: 0.5001,
   subnormal: 1e-40,
   /** Bytes allocated or sent by a rank, compared with a formula. */

@@ -66,7 +66,7 @@ export function deltaCommand(): Command {
     helps: {
       seed: 'seed of the random subsets, and of the initial weights of parameters that are not loaded',
     },
-    defaults: { seed: "0 for the subsets; for the weights the run's; without a run 42, as published" },
+    defaults: { seed: '0 for the subsets; for the weights, the seed of the run, or 42 without a run' },
   });
   addNotes(command, notes);
   command.action(async (source: string | undefined, options: Options & Record<string, unknown>) => {

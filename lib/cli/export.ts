@@ -63,9 +63,9 @@ export function exportCommand(): Command {
     defaults: {
       model: 'none',
       weights: 'auto',
-      crop: "the run's; without a run the input size of the model",
-      resize: "the run's; without a run crop",
-      background: "the run's; without a run white",
+      crop: 'that of the run, or the input size of the model without a run',
+      resize: 'that of the run, or the value of --crop without a run',
+      background: 'that of the run, or white without a run',
     },
   });
   addNotes(command, notes);

@@ -66,7 +66,7 @@ function detail(recipe: Recipe): string {
 
 function differs(): string {
   return [
-    'Differences between the published code and horoball:',
+    'How the published code differs from the defaults of horoball:',
     ...deviations.map((text) => folded(`- ${text}`, 2)),
   ].join('\n');
 }

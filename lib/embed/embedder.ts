@@ -257,7 +257,7 @@ export class ImageEmbedder implements AsyncDisposable {
     const rows = await this.#session.run(planes, [count, 3, size, size], outputs);
     const other = rows.find(({ length }) => length !== count * dim);
     if (other === undefined) return rows;
-    const message = `[embed] ${this.#name}: expected embeddings of dimension ${dim} as its ${servingKey}.dim, got ${other.length / count}. Export the network again.`;
+    const message = `[embed] ${this.#name}: expected embeddings of dimension ${dim} (${servingKey}.dim in its metadata), got ${other.length / count}. Export the network again.`;
     throw coded('ERR_HOROBALL_FORMAT', message);
   }
 }

@@ -361,7 +361,7 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
     this.dispose();
   }
 
-  /** Runs changes one after another. */
+  /** Serializes changes. */
   async #exclusive<R>(operation: string, work: (operation: string) => Promise<R>): Promise<R> {
     this.#checkOpen(operation);
     const result = this.#queue.then(() => {

@@ -121,7 +121,7 @@ function checkErasing(operation: string, { p, value }: RandomErasing): RandomEra
   return { p, value: [red!, green!, blue!] };
 }
 
-/** Draws the steps for one image of `size` x `size` pixels. */
+/** Samples the steps for one image of `size` x `size` pixels. */
 export function drawSteps(
   { colorJitter, randAugment, randomErasing }: Augmentation,
   size: number,

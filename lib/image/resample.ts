@@ -27,7 +27,8 @@ export function hasAlpha({ layout }: Pick<Pixels, 'layout'>): boolean {
 
 /**
  * Crops, resizes and mirrors an image off the JavaScript thread, bit-identically to PIL's `convert('RGB')` and bicubic
- * `resize`. CMYK is not color-managed. Alpha is blended with the background before resizing.
+ * `resize`. CMYK is not color-managed. Alpha is dropped by default; with `background` white or black, it is blended
+ * before resizing.
  *
  * @param out - receives the RGB bytes of the window, size x size x 3
  */

@@ -6,7 +6,8 @@ const table: Uint32Array = Uint32Array.from({ length: 256 }, (_, byte) => {
 });
 
 /**
- * Returns the CRC-32C of bytes (iSCSI, RFC 3720), from 0 to 2^32 - 1. Node's zlib only has the other CRC-32.
+ * Returns the CRC-32C of bytes (iSCSI, RFC 3720), from 0 to 2^32 - 1. Node's zlib only has the
+ * IEEE CRC-32.
  */
 export function crc32c(bytes: Uint8Array): number {
   let crc = 0xffffffff;

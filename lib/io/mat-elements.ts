@@ -59,7 +59,7 @@ export class ElementReader {
     return this.#bytes.length - this.#at;
   }
 
-  /** Returns the elements inside a matrix. */
+  /** Returns a reader of the elements inside a matrix. */
   inside(element: Element): ElementReader {
     return new ElementReader(element.bytes, this.#little);
   }

@@ -159,7 +159,8 @@ void select(const Backend& backend, std::int64_t queries, std::int64_t n, std::i
         2.0 * static_cast<double>(queries) * static_cast<double>(n * d));
 }
 
-// `usual` has the shapes that are compared with peers, `large` the shapes that fill the device.
+// `large`: shapes that fill the device, instead of those that the peer libraries are also timed with. `most`: maximum
+// number of rows.
 int bench(bool large, std::int64_t most) {
   Status why;
   const Backend* backend = cuda(0, &why);

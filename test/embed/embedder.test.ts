@@ -340,7 +340,7 @@ test('rejects metadata and weights that do not fit the network', async (t) => {
     await writeFile(file, bytes);
     const expected = {
       code: 'ERR_HOROBALL_FORMAT',
-      message: /dimension \d as its horoball.embed.dim, got 6/,
+      message: /dimension \d \(horoball.embed.dim in its metadata\), got 6/,
     };
     await t.throwsAsync(loadEmbedder(file), expected);
     const embedder = await loadEmbedder(file, { warmUp: false });

@@ -233,7 +233,7 @@ function tooDeep(folder: string): Coded {
 
 function tooManyPaths(folder: string): Coded {
   return layout(
-    `[data] path: expected at most ${maxPaths} paths through links to a folder, got more to ${folder}. Remove links that lead to the same folder.`,
+    `[data] path: expected at most ${maxPaths} paths to the same folder through links, got more to ${folder}. Remove links that lead to the same folder.`,
   );
 }
 

@@ -129,7 +129,7 @@ const isText = (value: unknown): value is string => typeof value === 'string';
 const numberText = (value: unknown): unknown =>
   isText(value) && value.trim() !== '' ? Number(value.replace(/_/g, '')) : value;
 
-/** Converts 'None', as in Python, to null. */
+/** Converts 'None', as in Python, and 'null' to null, in any letter case. */
 export const orNull = (value: unknown): unknown =>
   isText(value) && /^(none|null)$/i.test(value) ? null : value;
 

@@ -35,7 +35,7 @@ async function restore(run: string, embedder: Embedder, config: RunConfig): Prom
   }
   const { missing } = await loadTrained(file, embedder, config);
   if (missing.length === 0) return;
-  const message = `[run] path: expected the parameters of the network in the run's config.json, got ${file} without ${missing.length} of them (the first is ${missing[0]})`;
+  const message = `[run] path: expected all parameters of the network that config.json describes, got ${file}, which lacks ${missing.length} of them (the first is ${missing[0]})`;
   throw coded('ERR_HOROBALL_WEIGHTS', message);
 }
 

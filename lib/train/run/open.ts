@@ -107,7 +107,7 @@ async function sourceOf(
   throw coded('ERR_HOROBALL_OPTION', message);
 }
 
-/** Rejects an `ep` below the steps already taken, with which the run would end at once as complete. */
+/** Rejects an `ep` that amounts to fewer steps than were already taken: the run would finish immediately. */
 function checkSteps(checkpoint: Checkpoint | null, steps: number | null): void {
   const taken = checkpoint?.position.step ?? 0;
   if (steps === null || taken <= steps) return;

@@ -219,7 +219,7 @@ struct Weighing {
   }
 
  private:
-  // The distance term. Returns its weights in the product with h (with z if tied).
+  // Adds the distance term to `sums`. Returns the coefficients of h (of z if tied) in the gradient's matrix product.
   template <class V>
   HOROBALL_INLINE V distances(const PairTerms<V>& p, V w, std::int64_t i, std::int64_t j,
                               RowTotals<T>& sums) const {

@@ -64,8 +64,8 @@ function angles(points: readonly number[][]): Required<Omit<TreeValues, 'levels'
 }
 
 /**
- * Backpropagates in two networks: the loss with the tree terms, and the plain loss with the formula's gradients of the
- * points.
+ * Returns the gradients of two networks. One backpropagates the loss plus the tree terms; the reference backpropagates
+ * the plain loss and adds the expected gradients with respect to its outputs.
  */
 async function compared(
   weights: TreeValues,
