@@ -54,9 +54,10 @@ pixels on the shorter side (bicubic, antialiased, as PIL does) and cropped at th
 import { topK } from 'horoball';
 import { loadEmbedder } from 'horoball/embed'; // npm install horoball onnxruntime-node sharp
 
-await using embedder = await loadEmbedder('${name}'); // this folder
+const embedder = await loadEmbedder('.'); // the path of this folder
 const points = await embedder.embed(['1.jpg', '2.jpg', '3.jpg'], { space: '${space}' });
 const { indices, distances } = await topK(points, points, { k: 2, ...${distance} });
+await embedder.dispose();
 \`\`\`
 
 ## Use with transformers.js
