@@ -63,7 +63,8 @@ export function readOptions<O extends object>(
 
 /** Checks a required object. */
 export function checkObject<O extends object>(operation: string, value: O, argument: string): O {
-  return checkOptions(operation, value ?? (null as unknown as O), argument);
+  if (value === undefined) throw typeError(operation, argument, 'an object', 'undefined');
+  return checkOptions(operation, value, argument);
 }
 
 /** Checks that c > 0; the sectional curvature is -c. There is no default, because an implicit 1 is easily overlooked. */

@@ -2,7 +2,7 @@ import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps
 import { gatherRows, inSlices, sorted } from './call/slices.ts';
 import { callNames, checkOptions, integer, metricNames } from './check.ts';
 import { quoted, shapeError, typeError } from './errors.ts';
-import { integerList } from './integers.ts';
+import { integerList, type ListLimits } from './integers.ts';
 import { allocate, allocateArray, asMatrix, type Reals, type Rows } from './matrix.ts';
 import { checkPair, type MetricOptions, metricNumbers } from './pairwise.ts';
 import { type Neighbors, topKSteps } from './topk.ts';
@@ -16,9 +16,10 @@ export type RerankOptions = MetricOptions &
 
 /**
  * Gallery rows that an index found: a flat list with the same number per query, or one list per query. -1 and
- * duplicates are skipped.
+ * duplicates are skipped. The keys of usearch can be passed as they are.
  */
-export type Candidates = ArrayLike<number> | readonly ArrayLike<number>[];
+export type Candidates = CandidateList | readonly CandidateList[];
+type CandidateList = ArrayLike<number> | BigInt64Array | BigUint64Array;
 
 const name = 'rerank';
 const known: ReadonlySet<string> = new Set([...metricNames, ...callNames, 'k']);
@@ -75,6 +76,17 @@ interface Lists {
   readonly of: (i: number) => Int32Array;
 }
 
+/** Checks and copies a list of candidates, whose elements may be 64-bit integers. */
+function* candidateList(argument: string, list: CandidateList, limits: ListLimits): Steps<Int32Array> {
+  if (!(list instanceof BigInt64Array || list instanceof BigUint64Array))
+    return yield* integerList(name, argument, list, limits);
+  const numbers = allocateArray(name, Float64Array, list.length);
+  yield* inSlices(list.length, (begin, end) => {
+    for (let i = begin; i < end; ++i) numbers[i] = Number(list[i]);
+  });
+  return yield* integerList(name, argument, numbers, limits);
+}
+
 function* listsOf(candidates: Candidates, queries: number, rows: number): Steps<Lists> {
   const limits = { least: -1, most: rows - 1 };
   if (candidates === null || typeof candidates !== 'object')
@@ -85,13 +97,13 @@ function* listsOf(candidates: Candidates, queries: number, rows: number): Steps<
     const lists: Int32Array[] = [];
     let most = 0;
     for (let i = 0; i < queries; ++i) {
-      const list = yield* integerList(name, `candidates[${i}]`, candidates[i] as ArrayLike<number>, limits);
+      const list = yield* candidateList(`candidates[${i}]`, candidates[i] as CandidateList, limits);
       most = Math.max(most, list.length);
       lists.push(list);
     }
     return { most, of: (i) => lists[i]! };
   }
-  const flat = yield* integerList(name, 'candidates', candidates as ArrayLike<number>, limits);
+  const flat = yield* candidateList('candidates', candidates as CandidateList, limits);
   const each = queries === 0 ? 0 : flat.length / queries;
   if (!Number.isInteger(each))
     throw shapeError(name, 'candidates', `a multiple of the ${queries} queries`, String(flat.length));

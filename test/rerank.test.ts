@@ -12,6 +12,24 @@ test('reranking all rows is an exact search, of lists or a flat list', async (t)
   t.deepEqual(rerank.sync(x, y, Int32Array.from(all.flat()), { k: 5, c: 1 }), want);
 });
 
+test('candidates may be 64-bit integers, such as the keys of usearch', async (t) => {
+  const want = topK.sync(x, y, { k: 5, c: 1 });
+  t.deepEqual(await rerank(x, y, BigUint64Array.from(all.flat(), BigInt), { k: 5, c: 1 }), want);
+  t.deepEqual(
+    rerank.sync(
+      x,
+      y,
+      all.map((list) => BigInt64Array.from(list, BigInt)),
+      { k: 5, c: 1 },
+    ),
+    want,
+  );
+  for (const row of [20n, 2n ** 62n, -2n])
+    t.like(await failure(() => rerank(x, y, [BigInt64Array.of(row), ...all.slice(1)], { k: 1, c: 1 })), {
+      code: 'ERR_HOROBALL_RANGE',
+    });
+});
+
 test('-1, duplicates and short lists are skipped', async (t) => {
   const few = all.map((list, i) => (i === 0 ? [] : [-1, ...list.slice(0, 3), list[0]!]));
   const { indices, distances } = await rerank(x, y, few, { k: 4, c: 1 });
