@@ -11,7 +11,7 @@ import {
 } from '../lib/cards.ts';
 import { type Matrix, type Metric, type MetricOptions, matrix, poincareToLorentz } from '../lib/index.ts';
 import { dot, norm } from './oracle.ts';
-import type { RealsType } from './support.ts';
+import { cloud, type RealsType } from './support.ts';
 import { allowed } from './tolerances.ts';
 
 /** The name of a distance of the oracle: a metric, or `hypmix` for the published Poincaré distance. */
@@ -83,4 +83,12 @@ export function limitsIn(type: RealsType, { value, gradient, parameters }: Toler
 /** Returns a copy of a matrix in float64. */
 export function wide({ data, rows, cols }: Matrix): Matrix<Float64Array> {
   return matrix(Float64Array.from(data), rows, cols);
+}
+
+/** Two rows that differ by the fraction `part` in each coordinate, randomly up or down. */
+export function pairOfRows(cols: number, part: number, seed: number): Matrix {
+  const signs = cloud(Float64Array, 1, cols, 1, seed).data;
+  const at = 0.5 / Math.sqrt(cols);
+  const rows = [Array<number>(cols).fill(at * 1.01), [...signs].map((v) => at * (1 + part * Math.sign(v)))];
+  return matrix(Float32Array.from(rows.flat()), 2, cols);
 }

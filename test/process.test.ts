@@ -27,9 +27,16 @@ test('the selected level is supported by the machine', (t) => {
 for (const level of coreInfo().levels) {
   test(`${level}: results equal the references`, async (t) => {
     const env = { ...process.env, HOROBALL_ISA: level };
-    const files = ['pairwise', 'loss', 'retrieval', 'delta', 'threads', 'ops-reference', 'contract'].map(
-      (name) => `dist/test/${name}.test.js`,
-    );
+    const files = [
+      'pairwise',
+      'pairwise-lorentz',
+      'loss',
+      'retrieval',
+      'delta',
+      'threads',
+      'ops-reference',
+      'contract',
+    ].map((name) => `dist/test/${name}.test.js`);
     const ava = fileURLToPath(new URL('../../node_modules/ava/entrypoints/cli.mjs', import.meta.url));
     const { stdout } = await run(process.execPath, [ava, '--serial', ...files], {
       env,

@@ -11,6 +11,7 @@ import { coreFolders } from '../lib/tasks/core-folders.ts';
 
 const kernels = [
   'pairwise',
+  'pairwise-lorentz',
   'loss',
   'retrieval',
   'delta',

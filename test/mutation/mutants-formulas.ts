@@ -14,7 +14,7 @@ export const formulaMutants: readonly Mutant[] = [
   ),
   ...at(
     'native/ops/metrics/lorentz.h',
-    'pairwise retrieval',
+    'pairwise pairwise-lorentz retrieval',
     ['constant<V>(1 / std::sqrt(c)) * double_arsinh', 'constant<V>(1 / c) * double_arsinh'],
     ['4 / c * from_double_arsinh', '2 / c * from_double_arsinh'],
     ['constant<V>(std::sqrt(c) / 2) * inverse, zero', 'constant<V>(std::sqrt(c)) * inverse, zero'],

@@ -175,7 +175,7 @@ export const mutants: readonly Mutant[] = [
   ),
   ...at(
     'native/ops/arsinh.h',
-    'pairwise metric-slopes',
+    'pairwise pairwise-lorentz metric-slopes',
     ['return where(root > zero, constant<V>(1) / root, zero);', 'return constant<V>(1) / root;'],
     ['u < constant<V>(0.04)', 'u < constant<V>(0)'],
   ),
