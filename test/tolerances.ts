@@ -14,6 +14,8 @@ export const allowed = (type: RealsType, { float32, float64 }: Tolerance, ofRefe
 export const referenceError = {
   /** Central differences of a formula, and the more accurate ones of a function that is nearly linear. */
   differences: 9e-8,
+  /** Rounding of central differences, relative to the sum of the absolute terms. */
+  roundingOfDifferences: 1e-9,
   /** Seven-point differences of formulas that are smooth on the scale of the step. */
   sevenPoints: 1e-9,
   /** Seven-point differences with the small steps that are needed if the logits are multiplied by 1,000. */
@@ -48,6 +50,8 @@ export const referenceError = {
 export const coreError = {
   /** Results that differ only in the order of additions, or in how a division is written. */
   rounding: { float32: 2e-7, float64: 1e-15 },
+  /** The norm of a float64 gradient that is zero up to rounding. */
+  zeroGradient: 1e-12,
   /** Gromov's delta: from points and distances, per largest distance, and on a device compared with the CPU. */
   delta: { float32: 1e-6, float64: 1e-12 },
   deltaPerDistance: { float32: 1e-6, float64: 1e-13 },
