@@ -315,9 +315,9 @@ test("only the row cards and their list have the head's formula", (t) => {
     'lib/train/measure/health.ts', // the distance at which the guards saturate
     'lib/train/measure/projection.ts', // the map of a report
     'lib/train/report/charts/disk.ts', // the axes of the same map
-    'lib/tree/kernel.ts', // the hyperboloid model, which no card has
+    'lib/tree/kernel.ts', // single pairs of the hyperboloid, for which a call of the core costs too much
   ]);
-  // The Lorentz factor 1 - c|x|^2, written with tensors.
+  // 1 - c|x|^2 and hyperbolic functions, written with tensors.
   t.deepEqual(filesWith(/\b1 - c \*|\.(a|arc)?(sinh|cosh|tanh)\(/, /^native\/torch\/[^/]+$/), [
     'native/torch/tree.cc', // the midpoint of each ancestor: the core's midpoint has one result per call
   ]);

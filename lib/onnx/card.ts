@@ -21,7 +21,7 @@ export function modelCard(source: OnnxSource, present: readonly Storage[]): stri
   const files = present.map(
     (storage) => `| \`${onnxFiles[storage]}\` | \`${dtypes[storage]}\` | ${storageTexts[storage]} |`,
   );
-  const distance = head ? `{ metric: 'poincare', c: embedder.c }` : `{ metric: 'cosine' }`;
+  const distance = head ? `metric: 'poincare', c: embedder.c` : `metric: 'cosine'`;
   const space = head ? 'ball' : 'unit';
   return `---
 library_name: transformers.js
@@ -56,7 +56,7 @@ import { loadEmbedder } from 'horoball/embed'; // npm install horoball onnxrunti
 
 const embedder = await loadEmbedder('.'); // the path of this folder
 const points = await embedder.embed(['1.jpg', '2.jpg', '3.jpg'], { space: '${space}' });
-const { indices, distances } = await topK(points, points, { k: 2, ...${distance} });
+const { indices, distances } = await topK(points, points, { k: 2, ${distance} });
 await embedder.dispose();
 \`\`\`
 

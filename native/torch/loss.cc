@@ -1,6 +1,6 @@
 // The contrastive losses as an autograd function over the core's table. One call computes the loss and
 // all its gradients; backward only scales them. On a CUDA device that the core has kernels for, everything
-// stays on the device and on libtorch's stream, and the host waits only when it reads the loss.
+// stays on the device and on libtorch's stream: computing the loss does not make the host wait, reading it does.
 #include "loss.h"
 
 #include <torch/torch.h>
