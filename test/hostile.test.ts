@@ -253,7 +253,7 @@ test('a failed allocation in the binding causes a coded error with its size', as
     const path = Buffer.alloc(2 ** 28, 'x').toString('latin1'); // flat, so that V8 need not copy it
     const { dlopenLibrary } = core();
     const statm = execFileSync('cat', ['/proc/' + process.pid + '/statm'], { encoding: 'utf8' });
-    const limit = Number.parseInt(statm, 10) * 4096 + 2 ** 26;
+    const limit = Number.parseInt(statm, 10) * 4096 + 2 ** 27;
     execFileSync('prlimit', ['--pid', String(process.pid), '--as=' + limit]);
     try { dlopenLibrary(path); } catch ({ code, message }) { console.log(code, message); }`;
   const { stdout } = await run(process.execPath, ['--input-type=module', '-e', script]);
@@ -274,7 +274,7 @@ test('a failed allocation of scratch memory causes a coded error with its size',
     const all = { metric: 0, guards: 0, c: 1, x, y, cotangent, gradX, gradY, gradC: null, device: -1, threads: 1, job: 0 };
     const loaded = core();
     const statm = execFileSync('cat', ['/proc/' + process.pid + '/statm'], { encoding: 'utf8' });
-    const limit = Number.parseInt(statm, 10) * 4096 + 2 ** 25; // less than the scratch memory, enough for Node
+    const limit = Number.parseInt(statm, 10) * 4096 + 2 ** 29; // less than the scratch memory, enough for Node
     execFileSync('prlimit', ['--pid', String(process.pid), '--as=' + limit]);
     try { pairwiseVjp(loaded, all); }
     catch ({ code, message }) { console.log(code, message); }`;
