@@ -8,7 +8,8 @@ namespace horoball {
 const Backend* cuda(int, Status* why) {
   if (why != nullptr) {
     why->code = Code::unsupported;
-    std::snprintf(why->message, sizeof why->message, "this build of horoball has no CUDA kernels");
+    std::snprintf(why->message, sizeof why->message,
+                  "this build of horoball has no CUDA kernels. Use device 'cpu' or 'auto'.");
   }
   return nullptr;
 }

@@ -13,7 +13,8 @@ void* stream_handle(const Stream& stream) {
   if constexpr (requires { stream.native_handle(); }) {
     return stream.native_handle();
   } else {
-    throw CodedError("ERR_HOROBALL_UNSUPPORTED", "this libtorch does not expose its CUDA stream");
+    throw CodedError("ERR_HOROBALL_UNSUPPORTED",
+                     "this libtorch does not expose its CUDA stream. Use an official torch build with CUDA");
   }
 }
 

@@ -12,9 +12,10 @@ c10::Device device_from(const std::string& name) {
   const auto count = static_cast<int>(torch::cuda::device_count());
   const int index = device.has_index() ? device.index() : 0;
   if (index < count) return device;
-  const std::string why = count == 0 ? "libtorch was built without CUDA, or there is no device or no driver. "
-                                       "Run `horoball doctor` for details."
-                                     : "devices are numbered from 0 to " + std::to_string(count - 1);
+  const std::string why = count == 0
+                              ? "libtorch was built without CUDA, or the GPU or its driver is missing. "
+                                "Run `horoball doctor` for details."
+                              : "devices are numbered from 0 to " + std::to_string(count - 1);
   throw CodedError("ERR_HOROBALL_DEVICE", "CUDA device " + std::to_string(index) + " not found: " + why);
 }
 

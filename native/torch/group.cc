@@ -81,8 +81,8 @@ BackendPtr nccl_group([[maybe_unused]] const GroupConfig& config, [[maybe_unused
 #else
   throw CodedError(
       "ERR_HOROBALL_NO_GROUP",
-      "expected a training addon with NCCL for networks on CUDA devices, got one without. Install a "
-      "torch with CUDA and its nccl.h, and run `npx horoball setup --force`");
+      "expected a training addon with NCCL to train with several processes on CUDA devices, got one without. "
+      "Install torch with CUDA and the header nccl.h, then run `npx horoball setup --force`");
 #endif
 }
 
@@ -148,11 +148,11 @@ void Group::join(const GroupConfig& config, const Flag* cancel) {
   } catch (const std::exception& error) {
     const std::string what = error.what();
     const auto failure = state.heartbeat.failure();
-    throw CodedError(
-        "ERR_HOROBALL_RENDEZVOUS",
-        failure ? *failure
-                : "expected every rank to reach every other, got: " + what.substr(0, what.find('\n')) +
-                      ". Name the network interface with GLOO_SOCKET_IFNAME");
+    throw CodedError("ERR_HOROBALL_RENDEZVOUS",
+                     failure
+                         ? *failure
+                         : "expected each rank to reach all others, got: " + what.substr(0, what.find('\n')) +
+                               ". Name the network interface with GLOO_SOCKET_IFNAME");
   }
 }
 

@@ -6,8 +6,8 @@ namespace {
 [[noreturn]] void refuse() {
   throw CodedError(
       "ERR_HOROBALL_NO_GROUP",
-      "expected a libtorch of version 2.13 or later with Gloo to train with more than one process, got "
-      "another one. Install torch 2.13 and run `npx horoball setup`");
+      "expected an addon built with libtorch 2.13 or later and Gloo to train with more than one process, got "
+      "one built without. Install torch 2.13 and run `npx horoball setup`");
 }
 
 }  // namespace

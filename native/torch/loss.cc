@@ -101,7 +101,7 @@ class ContrastFunction : public torch::autograd::Function<ContrastFunction> {
     const auto& any = e.defined() ? e : h;
     args.type = element_type(any);
     if (h.defined() && element_type(h) != args.type)
-      throw CodedError("ERR_HOROBALL_TYPE", "hyperbolic: expected the element type of euclidean");
+      throw CodedError("ERR_HOROBALL_TYPE", "hyperbolic: expected the same element type as euclidean");
     args.loss = &value->loss;
     args.stats = &value->stats;
     if (config.grad_params) args.grad_params = value->params.data();

@@ -68,7 +68,7 @@ void AdamWResource::scale_gradients(double factor) {
 // parameter to the first.
 void AdamWResource::require_finite() {
   if (std::isfinite(grad_norm())) return;
-  std::string what = "the gradient norm is not finite (every gradient is finite)";
+  std::string what = "the gradient norm overflows (each gradient is finite)";
   for (const auto& slot : slots_) {
     const auto& gradient = slot.parameter.grad();
     if (gradient.defined() && !at::isfinite(gradient).all().item<bool>())

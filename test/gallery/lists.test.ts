@@ -335,7 +335,7 @@ test('rejects options that an index does not support', async (t) => {
     t.is(code, 'ERR_HOROBALL_UNSUPPORTED');
     t.regex(
       message,
-      /^\[Gallery\.buildIndex\] lists do not support the metric (lorentz|poincare with compat)$/,
+      /^\[Gallery\.buildIndex\] an index does not support the metric (lorentz|poincare with compat)\. Search/,
     );
   }
   using gallery: Any = new Gallery<Reals>({ c });

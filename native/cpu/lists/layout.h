@@ -88,8 +88,9 @@ inline Status with_listed_card(const Args& args, Body body) {
       return body.template operator()<Card, T>();
     } else {
       Status status{Code::unsupported};
-      std::snprintf(status.message, sizeof status.message, "lists do not support the metric %s%s",
-                    Card::kInfo.name, args.guards == Guards::hypmix ? " with compat" : "");
+      std::snprintf(status.message, sizeof status.message,
+                    "an index does not support the metric %s%s. Search without an index.", Card::kInfo.name,
+                    args.guards == Guards::hypmix ? " with compat" : "");
       return status;
     }
   });

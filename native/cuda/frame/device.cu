@@ -79,8 +79,9 @@ bool usable(int device, Status* why) {
     say(status, "CUDA device %d not found: devices are numbered from 0 to %d", device, count - 1);
   } else if (cudaDeviceGetAttribute(&capability, cudaDevAttrComputeCapabilityMajor, device) != cudaSuccess ||
              capability < kLeastCapability) {
-    say(status, "CUDA device %d has compute capability %d.x, but the kernels need %d.0 or later", device,
-        capability, kLeastCapability);
+    say(status,
+        "CUDA device %d has compute capability %d.x, but the kernels need %d.0 or later. Use device 'cpu'.",
+        device, capability, kLeastCapability);
   } else {
     return true;
   }
