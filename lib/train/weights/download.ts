@@ -124,8 +124,9 @@ async function request(
       return { response, sha256: linked ?? plain };
     }
     await response.body?.cancel();
+    if (!URL.canParse(location, at.href)) throw failed(url, 'the host redirects to an invalid URL');
     const next = new URL(location, at);
-    if (at.protocol === 'https:' && next.protocol !== 'https:')
+    if (next.protocol !== 'https:' && (next.protocol !== 'http:' || at.protocol === 'https:'))
       throw failed(url, `the host redirects to ${next.protocol}//, which is not secure`);
     at = next;
   }

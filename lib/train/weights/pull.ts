@@ -11,6 +11,7 @@ import { writeAtomically } from '../../io/atomic.ts';
 import { ensureFolder } from '../../io/folder.ts';
 import { Lock } from '../../io/lock.ts';
 import { readRecordFile } from '../../io/record-file.ts';
+import { holesOf } from '../../io/regular.ts';
 import { cacheFolder } from '../../setup/paths.ts';
 import { type DownloadOptions, download } from './download.ts';
 import { findPublished, publishedWeights } from './registry.ts';
@@ -68,8 +69,8 @@ export async function pullWeights(
   const url = urlOf(checkText('pullWeights', 'source', source));
   const checked = checkedOptions(options);
   const path = cachedPath(url, checked.cache);
-  const record = checked.force ? null : await readRecord(path);
-  if (record !== null && (await isRegular(path)) && (await sha256Of(path)) === record.sha256)
+  const record = checked.force ? null : await readRecord(path, url);
+  if (record !== null && (await isWhole(path, record)) && (await sha256Of(path)) === record.sha256)
     return { path, ...record, fresh: false };
   await ensureFolder(dirname(path));
   const part = `${path}.part`;
@@ -94,9 +95,10 @@ export async function pullWeights(
  * @throws as {@link pullWeights} for a name
  */
 export async function findPulled(source: string, cache?: string): Promise<Pulled | null> {
-  const path = cachedPath(urlOf(source), cache);
-  const record = await readRecord(path);
-  return record !== null && (await isRegular(path)) ? { path, ...record } : null;
+  const url = urlOf(source);
+  const path = cachedPath(url, cache);
+  const record = await readRecord(path, url);
+  return record !== null && (await isWhole(path, record)) ? { path, ...record } : null;
 }
 
 const pullNames = [
@@ -135,12 +137,19 @@ function urlOf(source: string): URL {
   throw coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 
-/** Builds a cache path from the host and path of the URL, so that equal file names of different hosts do not collide. */
+/**
+ * Builds a cache path from the host and path of the URL, so that equal file names of different hosts do not collide. A
+ * hash keeps URLs apart that differ in their query, or in characters that the path replaces or leaves out.
+ */
 function cachedPath(url: URL, cache: string = join(cacheFolder(), 'weights')): string {
-  const parts = url.pathname.split('/').filter((part) => part !== '');
-  if (url.search !== '') parts.unshift(createHash('sha256').update(url.search).digest('hex').slice(0, 8));
-  const safe = [url.host, ...parts].map((part) => part.replace(/[^\w.%@+=,-]/g, '_').slice(-120));
-  return join(cache, ...safe);
+  const safe = (part: string): string => part.replace(/[^\w.%@+=,-]/g, '_').slice(-120);
+  const names = url.pathname
+    .split('/')
+    .filter((part) => part !== '')
+    .map(safe);
+  const lost = (`/${names.join('/')}` === url.pathname ? '' : url.pathname) + url.search;
+  if (lost !== '') names.unshift(createHash('sha256').update(lost).digest('hex').slice(0, 8));
+  return join(cache, safe(url.host), ...names);
 }
 
 /** Verifies a download against every known hash. */
@@ -177,10 +186,10 @@ function hashInName(url: URL): string | null {
   return found === undefined || isDate ? null : found;
 }
 
-/** Whether a file exists and is a regular file; reading a pipe or a device may never end. */
-function isRegular(path: string): Promise<boolean> {
+/** Whether a file exists with the recorded size; reading a pipe, a device or a sparse file may never end. */
+function isWhole(path: string, { bytes }: PullRecord): Promise<boolean> {
   return stat(path).then(
-    (found) => found.isFile(),
+    (found) => found.isFile() && found.size === bytes && holesOf(found) === null,
     () => false,
   );
 }
@@ -193,9 +202,11 @@ async function sha256Of(path: string): Promise<string> {
 
 const recordPath = (path: string): string => `${path}.json`;
 
-async function readRecord(path: string): Promise<PullRecord | null> {
+/** Returns the record of a file that was downloaded from `url`; null for one of another URL. */
+async function readRecord(path: string, url: URL): Promise<PullRecord | null> {
   try {
-    return recordSchema.parse(await readRecordFile(recordPath(path)));
+    const record = recordSchema.parse(await readRecordFile(recordPath(path)));
+    return record.url === url.href ? record : null;
   } catch {
     return null;
   }

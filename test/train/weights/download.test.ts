@@ -156,3 +156,14 @@ test('rejects a link in place of a partial download or its note, and writes noth
     await rm(join(at.cache, name));
   }
 });
+
+test('rejects a redirect to an invalid URL or to another protocol', async (t) => {
+  for (const location of ['http://[', 'data:text/plain,weights', 'file:///etc/hostname']) {
+    await using at = await host((_, response) => response.writeHead(302, { location }).end());
+    await t.throwsAsync(fetched(at, quick), {
+      code: 'ERR_HOROBALL_DOWNLOAD',
+      message: /the host redirects to/,
+    });
+    t.is(at.ranges.length, 1);
+  }
+});

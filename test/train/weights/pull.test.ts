@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -212,6 +212,61 @@ test('does not wait for a pipe in place of a cached file', async (t) => {
   const { path } = await pullWeights(url, { cache: at.cache, ...quick });
   await rm(path);
   await promisify(execFile)('mkfifo', [path]);
+  t.is(await findPulled(url, at.cache), null);
+  t.true((await pullWeights(url, { cache: at.cache, ...quick })).fresh);
+  t.deepEqual(await readFile(path), weights);
+});
+
+test('URLs that differ in characters of their path do not share a file', async (t) => {
+  await using at = await host((request, response) =>
+    send(request, response, { body: Buffer.from(request.url!) }),
+  );
+  const long = 'a'.repeat(130);
+  const names = [
+    'm;v=1.pth',
+    'm_v=1.pth',
+    'm:v=1.pth',
+    'v/1.pth',
+    'v//1.pth',
+    `1${long}`,
+    `2${long}`,
+    'm?a',
+    'm?b',
+  ];
+  const paths = new Set<string>();
+  for (const name of [...names, ...names]) {
+    const { path } = await pullWeights(`${at.url}/${name}`, { cache: at.cache, ...quick });
+    t.is(await readFile(path, 'utf8'), `/${name}`);
+    paths.add(path);
+  }
+  t.is(paths.size, names.length);
+  t.true([...paths].some((path) => path.endsWith('/v/1.pth')));
+});
+
+test('a record of another URL does not count', async (t) => {
+  await using at = await host((request, response) => send(request, response, {}));
+  const url = `${at.url}/a.pth`;
+  const { path, ...first } = await pullWeights(url, { cache: at.cache, ...quick });
+  await writeFile(path, 'of a host without TLS');
+  const other = {
+    ...first,
+    bytes: 21,
+    sha256: sha256(await readFile(path)),
+    url: url.replace('http:', 'https:'),
+  };
+  await writeFile(`${path}.json`, JSON.stringify(other));
+  t.is(await findPulled(url, at.cache), null);
+  t.deepEqual(await readFile((await pullWeights(url, { cache: at.cache, ...quick })).path), weights);
+});
+
+test('does not read a sparse file in place of a cached one', async (t) => {
+  await using at = await host((request, response) => send(request, response, {}));
+  const url = `${at.url}/sparse.pth`;
+  const { path, ...first } = await pullWeights(url, { cache: at.cache, ...quick });
+  const bytes = 2 ** 40;
+  await truncate(path, bytes);
+  t.is(await findPulled(url, at.cache), null);
+  await writeFile(`${path}.json`, JSON.stringify({ ...first, bytes }));
   t.is(await findPulled(url, at.cache), null);
   t.true((await pullWeights(url, { cache: at.cache, ...quick })).fresh);
   t.deepEqual(await readFile(path), weights);
