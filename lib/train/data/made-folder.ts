@@ -59,17 +59,19 @@ export async function makeFolder(
   return true;
 }
 
+/** The UUID in the name of a partial folder or of its locks. */
+const ownName = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}(|\.lock.*)$/;
+
 /** Removes partial folders and locks that killed processes left behind. */
 async function sweep(where: string): Promise<void> {
   const parent = path.dirname(where);
-  const left = (await readdir(parent).catch(() => [])).filter((name) =>
-    name.startsWith(`${path.basename(where)}.partial-`),
-  );
-  for (const name of left) {
+  const start = `${path.basename(where)}.partial-`;
+  const names = await readdir(parent).catch(() => []);
+  for (const name of names.filter((each) => each.startsWith(start))) {
+    const [, lock] = ownName.exec(name.slice(start.length)) ?? [];
+    if (lock === undefined) continue; // a folder of the user
     const file = path.join(parent, name);
-    const isOver = name.includes('.lock', path.basename(where).length)
-      ? await isAbandoned(file)
-      : (await lockHolder(`${file}.lock`)) === null;
+    const isOver = lock !== '' ? await isAbandoned(file) : (await lockHolder(`${file}.lock`)) === null;
     if (isOver) await rm(file, { recursive: true, force: true });
   }
 }

@@ -6,6 +6,8 @@ import test from 'ava';
 import { makeFolder, readManifest } from '../../../lib/train/data/made-folder.ts';
 import { temporary, writeTree } from './support.ts';
 
+/** Of a killed process. */
+const dead = '0d5a2b1c-93f4-4e0e-8a70-5b6c7d8e9f00';
 const making = (manifest: object) => ({ manifestName: 'made.json', manifest, what: 'a test folder' });
 const fill = async (folder: string) => {
   await writeFile(join(folder, 'a.txt'), 'a');
@@ -33,13 +35,17 @@ test('a failure leaves no files', async (t) => {
 
 test('removes leftovers of a killed process, and keeps files of a running one', async (t) => {
   const parent = await temporary(t);
-  await writeTree(parent, { 'made.partial-1/a.txt': '' });
+  await writeTree(parent, { [`made.partial-${dead}/a.txt`]: '', 'made.partial-mine/a.txt': '' });
   await makeFolder(join(parent, 'made'), making({}), async (folder) => {
     await makeFolder(join(parent, 'made'), making({}), fill); // as if by another process in the meantime
     t.true((await readdir(folder)).length === 0);
     return {};
   });
-  t.deepEqual(await readdir(parent), ['made']);
+  t.deepEqual(
+    (await readdir(parent)).sort(),
+    ['made', 'made.partial-mine'],
+    'and keeps a folder of the user',
+  );
   t.is(await readFile(join(parent, 'made', 'a.txt'), 'utf8'), 'a');
 });
 
@@ -62,12 +68,13 @@ test('a folder is locked during all of its creation, so that no other process re
 
 test('removes temporary lock files of killed processes, and keeps those of running ones', async (t) => {
   const parent = await temporary(t);
-  const lock = 'made.partial-1.lock.0f0e3f6c-6a4c-4c1e-9d57-0a1b2c3d4e5f';
-  await writeTree(parent, { [lock]: '{"pid":1,"host":"other"}', 'made.partial-2.lock': '' });
+  const lock = `made.partial-${dead}.lock.0f0e3f6c-6a4c-4c1e-9d57-0a1b2c3d4e5f`;
+  const empty = `made.partial-${dead.replace('0', '1')}.lock`;
+  await writeTree(parent, { [lock]: '{"pid":1,"host":"other"}', [empty]: '' });
   await makeFolder(join(parent, 'made'), making({ seed: 1 }), fill);
-  t.deepEqual((await readdir(parent)).sort(), ['made', lock, 'made.partial-2.lock']);
+  t.deepEqual((await readdir(parent)).sort(), ['made', lock, empty]);
   const hourAgo = new Date(Date.now() - 3_600_000);
-  await utimes(join(parent, 'made.partial-2.lock'), hourAgo, hourAgo);
+  await utimes(join(parent, empty), hourAgo, hourAgo);
   await makeFolder(join(parent, 'made'), making({ seed: 2 }), fill);
   t.deepEqual((await readdir(parent)).sort(), ['made', lock]);
 });
