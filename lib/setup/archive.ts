@@ -42,9 +42,15 @@ export async function unpackLibTorch(
     await rename(to, old).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw error;
     });
-    await rename(partial, to);
+    try {
+      await rename(partial, to);
+    } catch (error) {
+      await recoverFolder(to);
+      throw error;
+    }
+    await rm(old, { recursive: true, force: true });
   } finally {
-    for (const folder of [partial, old]) await rm(folder, { recursive: true, force: true });
+    await rm(partial, { recursive: true, force: true });
   }
 }
 

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import test, { type ExecutionContext } from 'ava';
@@ -92,6 +92,21 @@ test('a rejected archive leaves the previous folder unchanged', async (t) => {
   t.is(await readFile(join(to, library), 'utf8'), 'first');
   await version('third', async () => undefined);
   t.is(await readFile(join(to, library), 'utf8'), 'third');
+});
+
+test('the previous folder is restored if the new one cannot take its place', async (t) => {
+  const folder = await temporary(t);
+  const [file, to] = [join(folder, 'a.zip'), join(folder, 'libtorch')];
+  await writeFile(file, archiveOf('libtorch', fakeFiles()));
+  await mkdir(to);
+  await writeFile(join(to, 'previous'), '');
+  const vanish = (made: string): Promise<void> => rm(made, { recursive: true });
+  await t.throwsAsync(
+    unpackLibTorch(file, to, vanish, () => undefined),
+    { code: 'ENOENT' },
+  );
+  t.deepEqual((await readdir(folder)).sort(), ['a.zip', 'libtorch']);
+  t.deepEqual(await readdir(to), ['previous']);
 });
 
 test('every file of a wheel must be in its RECORD', async (t) => {
