@@ -1,9 +1,9 @@
-import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 import { coded } from '../errors.ts';
 import { run } from './command.ts';
 import { type Inspection, inspect, inspectRoot } from './inspect.ts';
+import { namesIn } from './paths.ts';
 import type { LibTorch } from './record.ts';
 
 /** One location that was checked. */
@@ -101,17 +101,9 @@ function inspectSystem({ include, libs }: SearchInputs['system']): Inspection {
 
 /** Library folders of the system: the multiarch folders, then the plain ones. */
 export function systemFolders(prefix: string = '/usr'): SearchInputs['system'] {
-  const triplets = names(join(prefix, 'lib')).filter((name) => /^[^.]+-linux-gnu[^.]*$/.test(name));
+  const triplets = namesIn(join(prefix, 'lib')).filter((name) => /^[^.]+-linux-gnu[^.]*$/.test(name));
   const libs = [...triplets.map((name) => join('lib', name)), 'lib64', 'lib'];
   return { include: join(prefix, 'include'), libs: libs.map((name) => join(prefix, name)) };
-}
-
-function names(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
 }
 
 /** Asks python3 for the location of its torch without importing it, which would take seconds. */

@@ -31,8 +31,26 @@ export const cachedAddons = (): string => addonCache(packageVersion);
 /** Folders where `setup` may have stored the training addon: that of a checkout, then the cache, most recently used first. */
 export function addonFolders(): string[] {
   const cache = cachedAddons();
-  const names = existsSync(cache) ? readdirSync(cache).filter((name) => name.startsWith('torch-')) : [];
-  const age = new Map(names.map((name) => [name, statSync(join(cache, name)).mtimeMs]));
-  const cached = names.sort((a, b) => age.get(b)! - age.get(a)!).map((name) => join(cache, name));
+  const names = namesIn(cache).filter((name) => name.startsWith('torch-'));
+  const used = new Map(names.map((name) => [name, lastUse(join(cache, name))]));
+  const cached = names.sort((a, b) => used.get(b)! - used.get(a)!).map((name) => join(cache, name));
   return checkoutAddon === undefined ? cached : [checkoutAddon, ...cached];
+}
+
+/** Names in a folder; none if it is missing or cannot be read, because an addon may be elsewhere. */
+export function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+/** Modification time; 0 for a broken link, or for a folder that another process has just removed. */
+function lastUse(path: string): number {
+  try {
+    return statSync(path).mtimeMs;
+  } catch {
+    return 0;
+  }
 }

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync, statSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -55,7 +55,7 @@ export interface BuiltAddon {
 export function findAddon(folders: readonly string[] = addonFolders(), of?: string): BuiltAddon | undefined {
   for (const folder of folders) {
     const [file, record] = [join(folder, addonName), join(folder, recordName)];
-    if (!existsSync(file) || !existsSync(record)) continue;
+    if (!isFile(file)) continue;
     const read = readRecord(recordSchema, record);
     if (read !== undefined && (of ?? read.fingerprint) === read.fingerprint) return { file, record: read };
   }
@@ -69,16 +69,38 @@ export function readChoice(): LibTorch | undefined {
   return readRecord(libtorchSchema, choiceFile());
 }
 
-/** Maximum number of values in a record, which has a dozen. */
+/** Limits of a record, which has a dozen values. */
 const maxValues = 1000;
+const maxBytes = 2 ** 20;
 
 /** Reads a record; undefined if it is missing or invalid, so that it is rewritten. */
 function readRecord<T>(schema: z.ZodType<T>, file: string): T | undefined {
   try {
-    return schema.safeParse(boundedJson(readFileSync(file), maxValues, (why) => damaged(file, `it ${why}`)))
+    return schema.safeParse(boundedJson(readSmall(file), maxValues, (why) => damaged(file, `it ${why}`)))
       .data;
   } catch {
     return undefined;
+  }
+}
+
+/** @throws if the file is missing, a pipe, which would block its reader, or too large for a record */
+function readSmall(file: string): Buffer {
+  const descriptor = openSync(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  try {
+    const stat = fstatSync(descriptor);
+    if (!stat.isFile() || stat.size > maxBytes) throw damaged(file, 'it is not a record');
+    return readFileSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Whether a path leads to a regular file: loading a pipe as a library would never end. */
+function isFile(path: string): boolean {
+  try {
+    return statSync(path).isFile();
+  } catch {
+    return false;
   }
 }
 

@@ -56,17 +56,34 @@ export async function setup(options: SetupOptions, ui: Ui): Promise<SetupResult>
 async function install(options: SetupOptions, coreBuilt: boolean, ui: Ui): Promise<SetupResult> {
   await recoverLibTorch();
   const libtorch = await ensureLibTorch(options, ui);
+  const kept = options.force ? undefined : await keptAddon(libtorch);
+  const addon = kept ?? (await newAddon(libtorch, ui));
+  await writeChoice(libtorch);
+  return { libtorch, addon, changed: coreBuilt || kept === undefined };
+}
+
+/** Returns the addon that was built earlier for this libtorch; undefined if it is missing or damaged. */
+async function keptAddon(libtorch: LibTorch): Promise<SetupResult['addon'] | undefined> {
   const built = findAddon(addonFolders(), fingerprint(libtorch));
-  const keep = built !== undefined && options.force !== true;
-  const { file } = keep ? built : await buildTrainAddon(libtorch, ui);
-  const now = new Date();
-  await utimes(dirname(file), now, now); // `findAddon` prefers the most recently used one
-  const probed = await probeAddon();
+  if (built === undefined) return undefined;
+  const probed = await probeAt(built.file);
+  return 'reason' in probed ? undefined : { file: built.file, ...probed.info };
+}
+
+async function newAddon(libtorch: LibTorch, ui: Ui): Promise<SetupResult['addon']> {
+  const { file } = await buildTrainAddon(libtorch, ui);
+  const probed = await probeAt(file);
   if ('reason' in probed) {
     throw coded(probed.code, `[setup] the training addon was built but does not work: ${probed.reason}`);
   }
-  await writeChoice(libtorch);
-  return { libtorch, addon: { file, ...probed.info }, changed: coreBuilt || !keep };
+  return { file, ...probed.info };
+}
+
+/** Marks an addon as the most recently used one, which `findAddon` prefers, and queries it. */
+async function probeAt(file: string): ReturnType<typeof probeAddon> {
+  const now = new Date();
+  await utimes(dirname(file), now, now);
+  return await probeAddon();
 }
 
 /** Returns the existing installation, if it works and the environment does not request another one. */

@@ -1,13 +1,13 @@
 // Builds the training addon with a fake cmake that copies the addon of this checkout.
 import { existsSync } from 'node:fs';
-import { appendFile, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import test from 'ava';
 import { buildProgress } from '../../lib/setup/build.ts';
 import { findAddon } from '../../lib/setup/record.ts';
 import { bareNode, install, program } from '../package/unpacked.ts';
 
-test('a source that changes during the build is rebuilt', async (t) => {
+test('a source that changes during the build is rebuilt, as is a damaged addon', async (t) => {
   const { file, record } = findAddon()!;
   const here = await install();
   t.teardown(here.remove);
@@ -35,6 +35,9 @@ fi`;
   t.false(existsSync(join(here.packaged, 'native/torch/build')));
   await appendFile(source, '// once more\n');
   t.regex(await setup(), /^Ready: /m);
+  const cached = join(here.project, '.cache/horoball/addons', addons!);
+  for (const name of await readdir(cached)) await truncate(join(cached, name, 'train.node'), 100);
+  t.regex(await setup(), /^Ready: /m, 'a damaged addon is built again');
 });
 
 test("a build's progress is read from Make and from Ninja", (t) => {

@@ -1,7 +1,9 @@
 // The records that setup keeps of libtorch and the addon are validated when they are read.
-import { mkdir, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
+import { cachedAddons } from '../../lib/setup/paths.ts';
 import { findAddon, type LibTorch, readChoice, writeChoice } from '../../lib/setup/record.ts';
 import { temporary } from './fake-libtorch.ts';
 
@@ -16,7 +18,8 @@ const damaged = [
   JSON.stringify({ lib: '/l' }),
 ];
 
-test.serial('an invalid choice of libtorch is ignored', async (t) => {
+/** Sets the cache to an empty folder. */
+async function emptyCache(t: ExecutionContext): Promise<string> {
   const before = process.env['XDG_CACHE_HOME'];
   t.teardown(() => {
     if (before === undefined) delete process.env['XDG_CACHE_HOME'];
@@ -24,6 +27,11 @@ test.serial('an invalid choice of libtorch is ignored', async (t) => {
   });
   const cache = await temporary(t);
   process.env['XDG_CACHE_HOME'] = cache;
+  return cache;
+}
+
+test.serial('an invalid choice of libtorch is ignored', async (t) => {
+  const cache = await emptyCache(t);
   t.is(readChoice(), undefined);
   await writeChoice(libtorch);
   t.deepEqual(readChoice(), libtorch);
@@ -48,4 +56,35 @@ test.serial('an addon with an invalid record is not used', async (t) => {
     await writeFile(join(folder, 'train.json'), text);
     t.deepEqual(findAddon([folder, second]), { file: join(second, 'train.node'), record }, text.slice(0, 80));
   }
+});
+
+const posix = process.platform === 'win32' ? test.skip : test.serial;
+
+posix('a pipe in place of a record or an addon is not read', async (t) => {
+  const cache = join(await emptyCache(t), 'horoball');
+  await mkdir(cache);
+  execFileSync('mkfifo', [join(cache, 'libtorch.json')]);
+  t.is(readChoice(), undefined);
+  const record = { libtorch, fingerprint: 'f' };
+  await writeFile(join(cache, 'train.node'), '');
+  execFileSync('mkfifo', [join(cache, 'train.json')]);
+  t.is(findAddon([cache]), undefined);
+  await rm(join(cache, 'train.json'));
+  await writeFile(join(cache, 'train.json'), JSON.stringify(record));
+  t.deepEqual(findAddon([cache])?.record, record);
+  await rm(join(cache, 'train.node'));
+  execFileSync('mkfifo', [join(cache, 'train.node')]);
+  t.is(findAddon([cache]), undefined);
+});
+
+posix('a damaged folder of addons in the cache does not hide the addon of the package', async (t) => {
+  await emptyCache(t);
+  const built = findAddon();
+  t.not(built, undefined);
+  await mkdir(cachedAddons(), { recursive: true });
+  await symlink('/nowhere', join(cachedAddons(), 'torch-1'));
+  t.deepEqual(findAddon(), built);
+  await rm(cachedAddons(), { recursive: true });
+  await writeFile(cachedAddons(), '');
+  t.deepEqual(findAddon(), built);
 });
