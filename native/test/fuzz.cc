@@ -1,4 +1,4 @@
-// Fuzzes every function of the core behind its argument checks, without Node: `npm run fuzz` builds and runs this with
+// Fuzzes every function of the core and its argument checks, without Node: `npm run fuzz` builds and runs this with
 // libFuzzer under AddressSanitizer and UndefinedBehaviorSanitizer. HOROBALL_FUZZ_FUNCTION selects one function by name.
 //
 // The bytes of an input determine the arguments. `Drawn` takes the place of a binding: for each argument that a function

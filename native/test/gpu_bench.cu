@@ -141,7 +141,7 @@ void pairwise(const Backend& backend, std::int64_t n, std::int64_t d) {
         2.0 * static_cast<double>(n) * static_cast<double>(n * d));
 }
 
-// Searches a gallery of `n` rows for its first `queries` rows.
+// Searches a gallery of `n` rows with its first `queries` rows as queries.
 void select(const Backend& backend, std::int64_t queries, std::int64_t n, std::int64_t d, std::int64_t k) {
   const Array x(static_cast<std::size_t>(n * d) * sizeof(float)),
       index(static_cast<std::size_t>(queries * k) * sizeof(std::int32_t)),
@@ -159,7 +159,7 @@ void select(const Backend& backend, std::int64_t queries, std::int64_t n, std::i
         2.0 * static_cast<double>(queries) * static_cast<double>(n * d));
 }
 
-// `large`: shapes that fill the device, instead of those that the peer libraries are also timed with. `most`: maximum
+// `large`: shapes that fill the device, instead of the shapes on which the peer libraries are also timed. `most`: maximum
 // number of rows.
 int bench(bool large, std::int64_t most) {
   Status why;

@@ -1,6 +1,6 @@
-// The machine's peak rate of float32 multiply-adds, against which the benchmarks state their rates:
-// `multiply_add THREADS` prints GFLOP/s. Each thread works in registers only, with as many independent sums as
-// it takes to hide the latency of an instruction.
+// The machine's peak rate of float32 multiply-adds, with which the benchmarks compare their rates:
+// `multiply_add THREADS` prints GFLOP/s. Each thread works in registers only, with enough independent sums to hide the
+// latency of an instruction.
 #include <algorithm>
 #include <atomic>
 #include <chrono>

@@ -23,7 +23,7 @@
 namespace horoball::train {
 namespace {
 
-// The version of the loaded library; the headers only have the version that the addon was built with.
+// The version of the loaded libtorch. The headers give the version that the addon was built with.
 std::string library_version() {
   const std::string key = "TORCH_VERSION=", config = at::show_config();
   const auto start = config.find(key);
@@ -37,7 +37,7 @@ std::string header_version() {
          std::to_string(TORCH_VERSION_PATCH);
 }
 
-// Some builds (Debian's) default to one thread.
+// Some builds of libtorch (Debian's) default to one thread.
 void use_all_threads() {
   if (at::get_num_threads() > 1 || std::getenv("OMP_NUM_THREADS") != nullptr) return;
   at::set_num_threads(static_cast<int>(std::max(1u, std::thread::hardware_concurrency())));

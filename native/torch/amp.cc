@@ -57,7 +57,7 @@ Autocast::Autocast(Precision precision, const at::Device& device)
   set_autocast(device_, true, type_of(precision));
 }
 
-// The cache holds casts of the weights, which are invalid once the weights have changed.
+// The cache of autocast holds casts of the weights, which become invalid when the weights change.
 Autocast::~Autocast() {
   if (!on_) return;
   if (emulated_) {

@@ -2,7 +2,7 @@
 //
 // A CPU without instructions for a 16-bit type multiplies in that type several times more slowly than in
 // float32. On such a CPU the products are emulated: inputs and outputs, forward and backward, are rounded to
-// the type, and the sums are float32, as with the hardware's instructions. Only intermediate values of the softmax stay in
+// the type, and the sums are float32, as in hardware. Unlike in hardware, intermediate values of the attention stay in
 // float32.
 #pragma once
 

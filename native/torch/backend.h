@@ -1,4 +1,4 @@
-// Calls from libtorch into the core: which of the core's tables runs a call, and tensors as its arguments.
+// Calls from the training layer into the core: the function table that runs a call, and tensors as arguments.
 #pragma once
 
 #include <torch/torch.h>
@@ -7,7 +7,7 @@
 
 namespace horoball::train {
 
-// Where a call runs: a table of the core, and the device from which it reads tensors.
+// Where a call runs: a function table of the core, and the device of its tensors.
 struct Target {
   const Backend* backend;
   at::Device device;
@@ -26,7 +26,7 @@ Matrix matrix_of(const at::Tensor& x);
 ConstMatrix const_matrix_of(const at::Tensor& x);
 Type element_type(const at::Tensor& x);
 
-// The rows as a contiguous tensor in float32 or float64 for the core, whatever the precision of the model.
+// x on the device, detached and contiguous, in float64 if x is float64, otherwise in float32.
 at::Tensor rows_for_core(const at::Tensor& x, const at::Device& device);
 
 // Throws the error that a call reported, if any.

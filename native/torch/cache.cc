@@ -5,8 +5,8 @@
 namespace horoball::train {
 namespace {
 
-// The rows of all parts, detached from their graphs. A backward pass accumulates the gradient of these rows
-// here.
+// Concatenates the parts, detached from their graphs, to one leaf tensor. A backward pass accumulates the gradient
+// of the rows in it.
 void leaf(TensorResource& out, const std::vector<at::Tensor>& parts) {
   std::vector<at::Tensor> rows;
   for (const auto& part : parts) rows.push_back(part.detach());

@@ -1,4 +1,4 @@
-// A handle to a group of ranks, and the collectives on it: gather, sum and share.
+// The JavaScript handle to a group of ranks, its collectives, and the handle to the sum of the gradients.
 #include "distributed.h"
 
 #include <torch/torch.h>
@@ -43,8 +43,8 @@ class GradientSumResource : public Resource {
   std::unique_ptr<GradientSum> sum_;
 };
 
-// The rows of all ranks, in rank order. Ranks may have different counts, so rows are padded to the largest
-// count.
+// The rows of all ranks, in rank order. Ranks may have different numbers of rows, but must send the same number, so
+// rows are padded to the largest one.
 at::Tensor gather_rows(Group& group, const at::Tensor& own, const Counts& counts) {
   if (static_cast<int>(counts.size()) != group.size() || counts[group.rank()] != own.size(0))
     throw CodedError("ERR_HOROBALL_SHAPE",
@@ -66,8 +66,8 @@ at::Tensor gather_rows(Group& group, const at::Tensor& own, const Counts& counts
   return at::cat(parts);
 }
 
-// Every rank computes the same function of all rows, so the gradient of its own rows is a slice of the gradient of all:
-// nothing is sent back, and nothing is divided by the number of ranks. A divided loss does not use this graph (loss_part.h).
+// Every rank computes the same loss of all rows, so the gradient of its own rows is a slice of the gradient of all rows,
+// without communication or averaging. A loss that the ranks compute in parts (loss_part.h) does not use this graph.
 class Gather : public torch::autograd::Function<Gather> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& own, Group* group,

@@ -9,7 +9,7 @@
 namespace horoball::train {
 
 struct NamedParameter {
-  std::string name;  // timm's name; the head's are head.weight and head.bias
+  std::string name;  // the name in timm, or head.weight and head.bias
   at::Tensor value;
 };
 
@@ -25,7 +25,7 @@ struct EmbedderConfig {
   Precision precision = Precision::float32;
 };
 
-// A parameter as JavaScript sees it.
+// The description of a parameter for JavaScript.
 struct Description {
   static constexpr const char* kTypeScript = "Parameter";
   std::string name;
@@ -45,8 +45,8 @@ class EmbedderResource : public Resource {
                   const Watch& watch = {});
 
   void set_curvature(double c, bool learnt);
-  // The gradient with respect to the curvature through the head alone, accumulated by backward passes since the curvature
-  // was set; 0 before the first.
+  // The gradient with respect to c that backward passes have accumulated since set_curvature(); 0 before the first. It covers
+  // the head only, not the direct dependence of the loss on c.
   double curvature_gradient() const;
 
   const std::vector<NamedParameter>& parameters() const;

@@ -18,7 +18,7 @@ namespace horoball::train {
 using node::Arguments;
 using node::Span;
 
-// Counts live handles and their bytes. Handles keep it alive, so it may outlive the environment.
+// Counts live handles and the bytes of resources. Resources share its ownership, so it may outlive the environment.
 struct Ledger {
   std::atomic<std::int64_t> handles = 0;
   std::atomic<std::int64_t> bytes = 0;
@@ -46,7 +46,7 @@ class Resource {
 
 class Exports;
 
-// The core's function tables: that of the CPU, and one per CUDA device.
+// The core's function tables: one for the CPU, and one per CUDA device.
 struct Tables {
   const Backend* cpu = nullptr;
   std::vector<const Backend*> cuda;

@@ -1,6 +1,6 @@
 // The addon's exports, one row each: a name, the operation that errors name, a callable whose parameters declare the
 // JavaScript arguments, and the names of these parameters. Arguments are read immediately, on the JavaScript thread; the
-// callable runs on the lane. lib/train/lane/addon.ts is generated from the same rows.
+// callable runs on the lane, unless `calls` exports it. lib/train/lane/addon.ts is generated from the same rows.
 #pragma once
 
 #include <algorithm>
@@ -102,7 +102,7 @@ struct Types {};
 
 template <class F>
 struct Signature : Signature<decltype(&F::operator())> {};
-// A lambda; for a member function, `Kind&` precedes the parameters.
+// The parameters of a lambda. Those of a member function begin with a reference to its object.
 template <class F, class R, class... P>
 struct Signature<R (F::*)(P...) const> {
   using Result = R;
@@ -295,7 +295,7 @@ class Exports {
   // The optional last parameter of every queued call.
   static constexpr const char* kCancel = "cancel?: Cancel | null";
 
-  // Whether the rows are described instead of exported. If so, describes this row.
+  // If the rows are described instead of exported, appends the signature of this row and returns true.
   template <class... P>
   bool describes(const char* name, Types<P...>, const std::vector<const char*>& names, const char* last,
                  const std::string& result) {

@@ -7,7 +7,7 @@
 namespace horoball::train {
 namespace {
 
-// The sizes of torch's DistributedDataParallel: a small first bucket starts the communication early.
+// The bucket sizes of torch's DistributedDataParallel: a small first bucket starts the communication early.
 constexpr std::size_t kFirstBytes = 1 << 20, kBytes = 25 << 20;
 
 }  // namespace

@@ -9,11 +9,11 @@
 
 namespace horoball::train {
 
-// Gradients are sent in buckets, from the last parameter to the first, each as soon as it and those before it
-// are complete: the order is the same on every rank, and most of the communication overlaps with the rest of the
-// backward pass. c10d's own Reducer does the same, but the signature of its constructor differs between
-// almost all versions of libtorch, and it divides by the number of ranks, whereas the global loss needs the
-// sum.
+// Gradients are sent in buckets, from the last parameter to the first. A bucket is sent once it and all buckets before
+// it are complete, so the order is the same on every rank, and most of the communication overlaps with the rest of the
+// backward pass. c10d's Reducer does the same, but the signature of its constructor differs between
+// almost all versions of libtorch, and it averages over the ranks, whereas the loss over the rows of all ranks
+// needs the sum.
 class GradientSum {
  public:
   GradientSum(const EmbedderResource& model, std::shared_ptr<Group> group);
@@ -21,7 +21,7 @@ class GradientSum {
   GradientSum(const GradientSum&) = delete;
   GradientSum& operator=(const GradientSum&) = delete;
 
-  // The next backward pass completes the gradients, to which earlier passes may have contributed.
+  // Declares the next backward pass to be the last one that adds to the gradients.
   void arm();
   // Waits for the sums and replaces the gradients with them.
   void finish();

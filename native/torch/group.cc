@@ -55,8 +55,8 @@ StorePtr open_store(const GroupConfig& config, bool serves, double seconds) {
   }
 }
 
-// The address on which this rank can be reached: the named interface, the loopback if the store is on it, or
-// the host's own name.
+// The address at which other ranks reach this one: that of the named interface, the loopback address if the store is on
+// it, or that of the host's name.
 std::shared_ptr<gloo::transport::Device> gloo_device(const GroupConfig& config) {
   using c10d::ProcessGroupGloo;
   if (!config.interface.empty()) return ProcessGroupGloo::createDeviceForInterface(config.interface);
@@ -125,7 +125,7 @@ struct Group::State {
 
 Group::Group() : state_(std::make_unique<State>()) {}
 
-// The destructors of a group wait for a collective in flight, so a broken group is leaked.
+// c10d's destructors wait for collectives in flight, so a broken group is leaked.
 Group::~Group() {
   state_->heartbeat.close();
   if (!state_->broken) return;

@@ -27,8 +27,8 @@ struct GroupConfig {
   double patience = 20;       // seconds without a report after which a rank counts as hung
 };
 
-// Collectives are called in the same order by every rank, on the lane. All throw ERR_HOROBALL_RANK, naming the rank
-// that failed.
+// Every rank must call the collectives in the same order, on the lane. If a rank fails, they throw ERR_HOROBALL_RANK,
+// which names the rank if it is known.
 class Group {
  public:
   Group();
@@ -42,7 +42,7 @@ class Group {
 
   // Starts to sum a tensor over the ranks, in place; call the result to wait for the sum.
   std::function<void()> start_sum(const at::Tensor& values);
-  // The tensors `own` of all ranks, which have the same shape, concatenated in rank order.
+  // Concatenates the tensors `own` of all ranks, which must have the same shape, in rank order.
   at::Tensor gather(const at::Tensor& own);
   // Overwrites the values with those of rank 0.
   void broadcast(at::Tensor values);

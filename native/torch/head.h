@@ -30,7 +30,7 @@ struct HeadImpl : torch::nn::Module {
 
   std::int64_t dim() const { return config_.dim; }
 
-  // Changes the curvature. If it is learnable, backward passes accumulate its gradient in `c`.
+  // Changes c. If it is learnable, backward passes accumulate its gradient.
   void set_curvature(double c, bool learnable);
 
   at::Tensor c;  // float64 on the host, no dimensions

@@ -50,7 +50,7 @@ struct Peer {
 }  // namespace
 
 struct Heartbeat::State {
-  // Set before the thread starts; then used only by the thread.
+  // Set before the thread starts; then changed only by the thread.
   c10::intrusive_ptr<c10d::Store> store;
   int rank = 0, size = 1;
   double patience = 20;
@@ -121,8 +121,8 @@ void Heartbeat::State::report_soon(std::unique_lock<std::mutex>& lock, Condition
   changed.wait_for(lock, Seconds{2}, [&] { return reported == wanted || ended; });
 }
 
-// Rank 0 reads every report; the others read its report and verdict. The load on the store is therefore
-// linear in the number of ranks, not quadratic.
+// Rank 0 reads every report; the other ranks read only rank 0's report and verdict. The load on the store is
+// therefore linear in the number of ranks, not quadratic.
 void Heartbeat::State::read_reports() {
   std::vector<std::string> keys;
   for (int other = 0; other < (rank == 0 ? size : 1); ++other) keys.push_back(report_key(other));
@@ -197,7 +197,7 @@ void Heartbeat::start(c10::intrusive_ptr<c10d::Store> store, int rank, int size,
   state.patience = patience;
   state.launched = launched;
   state.peers.resize(static_cast<std::size_t>(size));
-  // From now on every key that a rank reads exists, so no read blocks.
+  // Waits until every key that a rank reads exists, so that later reads do not block.
   if (rank == 0) state.store->set(kVerdict, std::string());
   state.report();
   std::vector<std::string> keys{kVerdict};
@@ -215,7 +215,7 @@ void Heartbeat::at(const std::string& where) {
 
 std::optional<std::string> Heartbeat::failure() const {
   const std::lock_guard lock(state_->mutex);
-  // If the process of the store is stopped, the store accepts requests but never answers.
+  // If the store's process is suspended, the store accepts requests but never answers.
   const bool watches = state_->store != nullptr && !state_->ended && !state_->stopping;
   const Seconds silent = Clock::now() - state_->last_answer;
   if (!state_->failure && watches && silent.count() > state_->patience)
@@ -241,10 +241,10 @@ std::string Heartbeat::explained(const std::string& otherwise) {
 void Heartbeat::fail(const std::string& message) {
   std::unique_lock lock(state_->mutex);
   if (state_->failure || state_->ended || state_->store == nullptr)
-    return;  // a more specific reason is known
+    return;  // the failure is known already, or a report cannot be sent
   state_->where += ": " + message;
   state_->report_soon(lock, Condition::failed);
-  // The store ends with rank 0, so rank 0 waits until the others have read the report.
+  // The store ends with rank 0, so rank 0 gives the others time to read the report.
   const auto never = [] { return false; };
   if (state_->rank == 0 && !state_->launched) state_->changed.wait_for(lock, 3 * kInterval, never);
 }
@@ -263,7 +263,7 @@ void Heartbeat::close() {
       state_->changed.wait_for(lock, kClosing, others_closed);
     }
   }
-  // The store ends with rank 0, so rank 0 waits until the others have read which rank failed.
+  // The store ends with rank 0, so rank 0 gives the others time to read which rank failed.
   const auto never = [] { return false; };
   if (state_->rank == 0 && !state_->launched && state_->failure)
     state_->changed.wait_for(lock, kVerdictTime, never);

@@ -24,7 +24,7 @@ class Heartbeat {
   void start(c10::intrusive_ptr<c10d::Store> store, int rank, int size, double patience, bool launched);
   // Records what the rank is doing, for the errors of the other ranks.
   void at(const std::string& where);
-  // Which rank failed and where, as a sentence, once that is known.
+  // A sentence that says which rank failed and where, once that is known.
   std::optional<std::string> failure() const;
   // Called after a collective has failed: waits for a limited time until the failed rank is known, and returns the sentence
   // about it, or `otherwise`.

@@ -18,8 +18,8 @@ void Initial::uniform(at::Tensor to, double bound) {
   to.uniform_(-bound, bound, generator_);
 }
 
-// Inverse transform sampling: a uniform sample between the values of the cumulative distribution function at the cuts, mapped
-// by its inverse.
+// Inverse transform sampling: draws uniformly between the values of the cumulative distribution function at +-2, then applies
+// its inverse.
 void Initial::trunc_normal(at::Tensor to, double std) {
   const torch::NoGradGuard frozen;
   const double cut = 2 / std;

@@ -1,5 +1,5 @@
-// Initial weights from a separate random generator, so that a seed gives the same model whatever other code draws random
-// numbers.
+// Initial weights from a separate random generator, so that a seed always gives the same model, even if other code draws
+// random numbers.
 #pragma once
 
 #include <torch/torch.h>

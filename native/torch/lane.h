@@ -56,7 +56,7 @@ struct Failure {
 using Work = std::function<void(const Flag* cancel)>;
 using Answer = std::function<Napi::Value(Napi::Env)>;
 
-// A queued call, except its work.
+// A queued call without its work.
 struct Call {
   const char* operation;  // a literal, named in errors
   Cancel cancel = nullptr;
@@ -75,7 +75,7 @@ class Lane {
   void post(Call call, Work work);
   // Queues work that releases objects, which earlier work may still use. It runs even after a failure and must not throw.
   void release(std::function<void()> work);
-  // Returns a promise of `answer`, which runs on the JavaScript thread once the work is done.
+  // Returns a promise of the value of `answer`, which runs on the JavaScript thread once the work is done.
   Napi::Promise run(Call call, Work work, Answer answer);
   // Waits for the running operation and drops the rest. Later calls do nothing.
   void close();

@@ -1,6 +1,6 @@
 // The contrastive losses as an autograd function over the core's table. One call computes the loss and
 // all its gradients; backward only scales them. On a CUDA device that the core has kernels for, everything
-// stays on the device and on libtorch's stream: computing the loss does not make the host wait, reading it does.
+// stays on the device and on libtorch's stream, and the host waits only when it reads the loss.
 #include "loss.h"
 
 #include <torch/torch.h>
@@ -33,14 +33,14 @@ struct LossConfig {
   std::optional<PairVariant> pairs;  // a pair loss instead of the loss over views
   bool divide = false;               // among the ranks that gathered the rows
 
-  // Only the loss over views has kernels for devices, and can be divided.
+  // Only the loss over views has CUDA kernels and can be divided among ranks.
   bool is_over_views() const { return beta == 0 && !pairs; }
   Target target(const at::Device& device) const {
     return is_over_views() ? target_of(tables, device) : host_target(tables);
   }
 };
 
-// The inputs of one call. The loss is that of all rows; `part` is null, or computes the gradients of the own rows only.
+// The rows of one call. If the loss is divided among ranks, `part` is this rank's part, otherwise null.
 struct LossRows {
   at::Tensor euclidean, hyperbolic;
   std::unique_ptr<LossPart> part;
@@ -52,7 +52,7 @@ struct LossValue {
   ContrastStats stats;
   bool has_params = false;
   std::array<double, kLogitNumbers> params{};  // gradients of tau_e, tau_h, lambda, c
-  at::Tensor waiting;                          // all of these in order, while still on a device
+  at::Tensor waiting;                          // the values above, in order, while they are on a device
 
   void arrive() {
     if (!waiting.defined()) return;
@@ -74,7 +74,7 @@ at::Tensor order_of(const ContrastArgs& args) {
 
 class ContrastFunction : public torch::autograd::Function<ContrastFunction> {
  public:
-  // `euclidean` and `hyperbolic` are those whose gradients are wanted: all rows or the own ones.
+  // `euclidean` and `hyperbolic` are the rows that get gradients: all rows, or those of this rank if the loss is divided.
   static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& euclidean,
                             const at::Tensor& hyperbolic, const LossRows& rows, const LossConfig& config,
                             LossValue* value, const Flag* cancel) {
@@ -185,7 +185,7 @@ class LossResource : public Resource {
   }
 
   // A non-finite loss stops the step here, before it damages the weights. A loss that is still on a device is
-  // not waited for; it stops the run when it is read.
+  // checked later, when it is read, so that the host need not wait.
   void backward(double scale) {
     computed();
     if (!value_.waiting.defined() && !std::isfinite(value_.loss)) {
@@ -206,7 +206,7 @@ class LossResource : public Resource {
   }
 
  private:
-  // Null if the loss is not divided. All ranks decide alike.
+  // Null if the loss is not divided. The decision is the same on all ranks.
   static std::unique_ptr<LossPart> part_of(const TensorResource& euclidean, const TensorResource& hyperbolic,
                                            const LossConfig& config) {
     const auto &gathered = euclidean.gathered(), &other = hyperbolic.gathered();

@@ -10,7 +10,7 @@
 
 namespace horoball::train {
 
-// The options of every loss: its geometry, its guards and the numbers of its logit.
+// The options of every loss: its geometry, its guards and the parameters of its logit.
 struct LogitOptions {
   std::int32_t geometry = 0;
   std::optional<std::string> compat;
@@ -18,7 +18,7 @@ struct LogitOptions {
   double tau_e = 0, tau_h = 0, lambda = 0, c = 0;
   std::optional<double> clip;
 
-  // Fills the arguments of a loss of the core, after checking what could be out of range.
+  // Fills the arguments of one of the core's losses, after checking the index of the geometry and `compat`.
   template <class Args>
   void fill(Args& args, const node::Arguments& in, const Tables& tables) const {
     in.require(tables.cpu != nullptr, "a loss after the core's tables were opened");
@@ -40,7 +40,7 @@ struct LossOptions : LogitOptions {
   std::int64_t views = 0;
   bool grad_params = false, divide = false;
   double beta = 0;        // strength of hard_negatives
-  std::int32_t loss = 0;  // -1: over views
+  std::int32_t loss = 0;  // -1: the loss over views
 };
 
 // Options of pair losses only.

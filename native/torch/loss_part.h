@@ -1,6 +1,6 @@
-// The part of a loss that this rank computes, if the ranks that gathered its rows divide the work: each rank computes the
-// pairs of the classes that it embedded with all classes. Rows that no rank embedded (cross-batch memory) are divided among
-// the ranks too.
+// The part of a loss that this rank computes if the loss is divided among the ranks of a group: each rank computes the
+// pairs of the classes that it embedded with all classes. Rows that no rank embedded (cross-batch memory) are also divided
+// among the ranks.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ class LossPart {
 
   // This object must not move or be destroyed before the call has returned.
   void apply_to(ContrastArgs& args) const;
-  // Rethrows the error because of which the ranks could not gather their results, if any.
+  // Rethrows the error of a failed gather, if any.
   void rethrow() const;
 
  private:

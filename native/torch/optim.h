@@ -20,7 +20,7 @@ class AdamWResource : public Resource {
   static constexpr const char* kKind = "AdamW";
   using Resource::Resource;
 
-  // Takes the trainable parameters, and proxies after them; both resources may be disposed of before the optimizer.
+  // Adds the trainable parameters, then the proxies. Both resources may be disposed of before the optimizer.
   void attach(const EmbedderResource& model, const AdamWConfig& config, const ProxiesResource* proxies);
 
   void clip_grad_norm(double max);
@@ -29,7 +29,7 @@ class AdamWResource : public Resource {
   void scale_gradients(double factor);
   double grad_norm();
 
-  // The step, then the first and second moment of each parameter.
+  // The number of steps, then the first and second moment of each parameter.
   void read(const std::vector<Span<float>>& to) const;
   void write(const std::vector<Span<float>>& from);
 

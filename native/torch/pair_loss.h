@@ -4,7 +4,7 @@
 
 namespace horoball::train {
 
-// A pair loss, averaged over its terms.
+// A pair loss and its options. Its terms are averaged.
 struct PairVariant {
   Loss loss{};
   PairOptions options;
@@ -18,7 +18,7 @@ struct ProxySides {
 };
 
 // A pair loss of a batch with the same number of views per class, on the host: between its rows, or against proxies. Takes the
-// arguments of the core's loss over views and fills the same results; the statistics are those of that loss.
+// arguments of the core's loss over views and fills the same results. The statistics are those of the loss over views.
 Status pair_loss(const Backend& backend, const ContrastArgs& args, const PairVariant& variant, const Run& run,
                  const ProxySides* proxies = nullptr);
 

@@ -14,7 +14,7 @@ std::array<at::Tensor, 2> over_grid(const at::Tensor& rows, const at::Tensor& co
   return {rows.repeat_interleave(columns.size(0)), columns.repeat({rows.size(0)})};
 }
 
-// temperature^(-i / count), i < count.
+// temperature^(-i / count) for i from 0 to count - 1.
 at::Tensor bands(double temperature, std::int64_t count) {
   return 1 / at::pow(at::Scalar(temperature), counted(count) / count);
 }
@@ -31,7 +31,7 @@ at::Tensor axial_angles(const ViTConfig& config, std::int64_t pairs) {
   return (at::stack({row, column}, -1).unsqueeze(-1) * bands(temperature, pairs / 2)).flatten(1);
 }
 
-// Centers of the patches on [-1, 1] along each side.
+// Centers of `count` patches along one side of the image, which is scaled to [-1, 1].
 at::Tensor centers(std::int64_t count) { return (counted(count) + 0.5) / count * 2 - 1; }
 
 at::Tensor dinov3_angles(const ViTConfig& config, std::int64_t pairs) {

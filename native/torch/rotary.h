@@ -7,19 +7,19 @@
 
 namespace horoball::train {
 
-// The rotation of one block: patches x channels or heads x patches x channels.
+// The rotation of one block; `sin` and `cos` are patches x channels, or heads x patches x channels for `mixed`.
 struct Rotation {
   at::Tensor sin, cos;
   std::int64_t prefix = 0;  // tokens that are not rotated
   bool half = false;
 
-  // Rotates batch x heads x tokens x channels, of all tokens or only the first ones.
+  // Rotates x, which is batch x heads x tokens x channels. Returns it unchanged if it has no tokens after the prefix.
   at::Tensor operator()(const at::Tensor& x) const;
 };
 
 struct RotaryImpl : torch::nn::Module {
   RotaryImpl(const ViTConfig& config, Initial& initial);
-  // The rotations of all blocks, in order. Queued on the device of `like`.
+  // The rotations of all blocks, in order, on the device of `like`.
   std::vector<Rotation> forward(const at::Tensor& like);
 
  private:

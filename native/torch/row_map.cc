@@ -9,7 +9,7 @@ struct RowCall : torch::CustomClassHolder {
 
   Target target;
   RowArgs args;
-  std::vector<bool> wants;  // of the inputs
+  std::vector<bool> wants;  // whether each input needs a gradient
   bool wants_c = false;
 };
 

@@ -5,7 +5,7 @@
 
 namespace horoball::train {
 
-// An operation on the rows of one matrix, by its index in the core's list of row cards.
+// A row-wise operation, by its index in the core's list of row cards.
 struct RowOperation {
   std::int32_t index = 0;
   double parameter = 0;  // of its card

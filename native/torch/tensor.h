@@ -43,7 +43,7 @@ class TensorResource : public Resource {
 
 // Copies to float32 memory on the host, checking the length.
 void copy_out(const at::Tensor& from, Span<float> to);
-// Copies from float32 memory on the host into a tensor of as many elements.
+// Copies from float32 memory on the host to a tensor, checking the length.
 void copy_in(Span<float> from, at::Tensor to);
 
 // Copies from the host to a device. For a GPU the values are pinned first, so that the copy is queued and the host does not

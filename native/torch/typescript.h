@@ -1,5 +1,5 @@
-// The TypeScript types of the addon's arguments and results. Exports::describe lists them, and lib/train/lane/addon.ts is
-// generated from that list.
+// The TypeScript types of the addon's arguments and results. Exports writes them into signatures, from which
+// lib/train/lane/addon.ts is generated.
 #pragma once
 
 #include <memory>

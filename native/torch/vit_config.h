@@ -1,4 +1,4 @@
-// The options of a vision transformer, in timm's terms. JavaScript fills in every default (lib/train/lane/vit.ts).
+// The options of a vision transformer, in timm's terms. JavaScript fills in every default (lib/model/vit.ts).
 #pragma once
 
 #include <torch/torch.h>
@@ -21,7 +21,7 @@ struct RopeConfig {
   double grid_offset = 0;
   bool column_first = false;  // 'xy': columns rotate the first half of the channels, otherwise rows
   bool rotate_half = false;   // channel i is paired with i + width / 2, otherwise with its neighbor
-  c10::optional<std::array<std::int64_t, 2>> reference;  // grid to whose frequencies other grids are scaled
+  c10::optional<std::array<std::int64_t, 2>> reference;  // grid to which the positions of patches are scaled
 };
 
 struct ViTConfig {

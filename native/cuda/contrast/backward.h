@@ -14,7 +14,7 @@ __device__ inline ParamSums across_block(const ParamSums& sums, double* shared) 
           across_block(sums.curvature, shared), across_block(sums.radius, shared)};
 }
 
-// The position of this thread's part of a pair of tiles, computed once because it takes divisions.
+// The position of this thread's part of a pair of tiles, computed once because that takes integer divisions.
 template <class T>
 struct Corner {
   std::int64_t row_class, column_class;  // of its first row and column
@@ -49,8 +49,8 @@ struct PairSums {
   ParamSums params;
 };
 
-// Converts g and s of a tile to the weights of the products with e and with h (with z, in g, if tied) and, separately,
-// of near pairs. Returns whether there are near pairs.
+// Replaces g by the weights for the product with e, and s by those for the product with h; with tied heads, g by those for
+// the product with z. Writes the weights of near pairs to `near`, and returns whether this thread has any.
 template <class K, class T>
 __device__ bool weigh(const Contrast<T>& k, const typename K::Card& card, std::int64_t x_tile,
                       std::int64_t y_tile, Sums<T>& g, Sums<T>& s, Sums<T>& near, PairSums<T>& totals) {
@@ -167,7 +167,7 @@ __device__ double part_sum(const T* sums, std::int64_t parts, std::int64_t strid
   return total;
 }
 
-// One warp per position: computes the gradients from the sums of weights and of weighted rows.
+// One warp per slot: computes the gradients from the sums of weights and of weighted rows.
 template <class K, class T>
 __global__ void contrast_gradient(const __grid_constant__ Contrast<T> k, T* e_gradient, T* h_gradient) {
   const std::int64_t slot = (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) / 32;

@@ -1,5 +1,5 @@
-// The contrastive loss over all ordered pairs of views, forward and backward: one sequence of launches, O(N (D + V))
-// memory, and no synchronization if loss and gradients stay on the device.
+// The contrastive loss over all ordered pairs of views, forward and backward: one sequence of launches, O(N (D + V)) memory
+// for N rows of D dimensions in V views, and no synchronization if loss and gradients stay on the device.
 #pragma once
 
 #include "cuda/contrast/backward.h"
@@ -8,7 +8,7 @@
 namespace horoball::gpu {
 namespace {
 
-// The row at every position, -1 for padding.
+// The row in every slot, -1 for padding.
 __global__ void index_slots(ViewMap map, std::int64_t side, const std::int32_t* order, std::int32_t* index) {
   const std::int64_t slot = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (slot >= map.tiles * side) return;

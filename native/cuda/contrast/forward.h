@@ -15,7 +15,7 @@ __device__ Sum<T> empty_sum() {
   return {.first = 0x7fffffff};
 }
 
-// Adds the negatives of a thread, in ascending order of class.
+// Adds this thread's logits of a row, in ascending order of class.
 template <class T>
 __device__ void add_logits(Sum<T>& sum, const T (&logits)[kMicro<T>], std::int64_t column_class) {
   T best = sum.top;
@@ -32,7 +32,7 @@ __device__ void add_logits(Sum<T>& sum, const T (&logits)[kMicro<T>], std::int64
   for (int c = 0; c < kMicro<T>; ++c) sum.total += std::exp(logits[c] - best);
 }
 
-// Merges the sums of all threads of the row.
+// Merges the sums of all threads that share the row.
 template <class T>
 __device__ void join(Sum<T>& sum) {
 #pragma unroll
@@ -120,8 +120,8 @@ __device__ Sum<T> whole(const Contrast<T>& k, std::int64_t view, std::int64_t sl
   return sum;
 }
 
-// One block per tile, one thread per sample: from log-sum-exp to the references of the softmax weights. A pair in the
-// sample's own view has a weight for every other view, so its reference is -log sum exp(-L_ab).
+// One block per tile, one thread per sample: computes the losses and Contrast::reference, which is L_ab (ops/contrast.h)
+// for the other views b. A negative in the own view has a weight for every b, so its reference is -log sum_b exp(-L_ab).
 template <class T>
 __global__ void contrast_finish(const __grid_constant__ Contrast<T> k) {
   __shared__ double losses[kSide<T>], hits[kSide<T>], tops[kSide<T>];
@@ -131,7 +131,7 @@ __global__ void contrast_finish(const __grid_constant__ Contrast<T> k) {
                      row_class = map.class_of<T>(tile, r);
   const bool real = row_class < map.classes;
   const Sum<T> own_sum = whole(k, own, slot);
-  T lowest = static_cast<T>(HUGE_VAL), inverse = 0;  // exp(-L_ab) summed over b, as inverse exp(-lowest)
+  T lowest = static_cast<T>(HUGE_VAL), inverse = 0;  // sum over b of exp(-L_ab) = inverse * exp(-lowest)
   double loss = 0, hit = 0;
   for (std::int64_t view = 0; view < map.views; ++view) {
     const std::int64_t at = view * k.e.slots + slot;
@@ -178,7 +178,7 @@ __global__ void contrast_finish(const __grid_constant__ Contrast<T> k) {
   k.hits[tile] = hit;
 }
 
-// One block. Statistics are means over the pairs of views, with the samples of the earlier view as rows.
+// One block. Statistics are means over the pairs of views: min, mean and max over unordered, accuracy over ordered pairs.
 template <class T>
 __global__ void contrast_report(const __grid_constant__ Contrast<T> k, double* loss, ContrastStats* stats) {
   __shared__ double across[kThreads / 32];

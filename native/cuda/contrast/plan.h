@@ -13,7 +13,7 @@ namespace horoball::gpu {
 namespace {
 
 struct ViewMap {
-  std::int64_t views, classes, per_view, tiles;  // tiles per view, and in total
+  std::int64_t views, classes, per_view, tiles;  // the last two: tiles per view, and in total
 
   template <class T>
   __device__ std::int64_t class_of(std::int64_t tile, int row) const {
@@ -21,7 +21,7 @@ struct ViewMap {
   }
 };
 
-// The weights of the results; see contrast_gradient and contrast_report.
+// The factors that turn sums into the loss (contrast_report) and its gradients (contrast_gradient).
 struct Shares {
   double term;  // weight in the loss of each term of an ordered pair of views
   double e_factor, h_factor;
@@ -33,17 +33,17 @@ struct Contrast {
   ViewMap map;
   double c;
   LogitScale<T> scale;
-  T tied_q;  // the card's quantity of the points of tied heads
+  T tied_q;  // the card's quantity q of all points if heads are tied
   Shares shares;
   bool wants_stats, wants_params;
   std::int64_t forward_parts, backward_parts;
 
-  T *top, *total;       // [part][view][slot], of negatives: the largest logit against a view, and the sum
+  T *top, *total;       // [part][view][slot]: the largest logit of the negatives in the view, and the sum
                         // of exp(logit - largest)
   std::int32_t* first;  // the lowest class that attains it
   T* positive;          // [view][slot]: the positive's logit; after contrast_finish, its probability minus 1
-  T* reference;         // [view][slot]: the weight of a negative is exp(logit - reference of its row) and the
-                        // same of its column
+  T* reference;         // [view][slot]: the weight of a negative is exp(logit - reference) for the reference
+                        // of its row, plus the same for that of its column
   double *least, *sum;  // of a forward block's logits
   double *loss, *hits;  // of a tile
   double* most;         // [tile][view]
@@ -54,8 +54,8 @@ struct Contrast {
   std::int64_t slots() const { return map.tiles * kSide<T>; }
 };
 
-// `card` is constructed once per thread: its roots are in float64, and a kernel that writes memory would reload k.c
-// for every pair.
+// `card` is constructed once per thread. If each call made one, a kernel that writes memory would reload k.c, and repeat
+// the float64 square roots of the card, for every pair.
 template <class K, class T>
 __device__ PairTerms<T> pair_at(const Contrast<T>& k, const typename K::Card& card, T g, T s, std::int64_t i,
                                 std::int64_t j) {
@@ -85,7 +85,7 @@ __device__ void fill_tile(Slabs<T>& slabs, const Contrast<T>& k, std::int64_t x_
     squared_differences<typename K::Difference>(slabs, k.h, x_tile, k.h, y_tile, true, s);
 }
 
-// One part of the partners of a tile: [first, last).
+// The range [first, last) of the partners of a tile in one part.
 struct Span {
   std::int64_t first, last;
 };

@@ -1,6 +1,6 @@
-// Gromov's delta: a matrix product with (max, min) in place of (+, x), one block per tile. G is symmetric, so only
-// tiles on and above the diagonal are computed; its entries are computed from the distances as slabs are loaded
-// and never stored.
+// Gromov's delta: a product of the matrix G of Gromov products with itself, with (max, min) in place of (+, *), one block
+// per tile. G is symmetric, so only tiles on and above the diagonal are computed. Its entries are computed from the
+// distances as slabs are loaded, and are never stored.
 #include "cuda/families.h"
 #include "cuda/frame/tiles.h"
 
@@ -12,7 +12,7 @@ struct Products {
   const T* distances;
   std::int64_t n, base;
 
-  // An entry of G. Padding is so large that it never affects the result.
+  // An entry of G. The values of padding are so large in magnitude that they never affect the result.
   __device__ T at(std::int64_t i, std::int64_t k) const {
     constexpr T kHuge = sizeof(T) == 4 ? T(1e36) : T(1e306);
     if (i >= n) return kHuge;

@@ -23,7 +23,7 @@ void say(Status& status, const char* format, Values... values) {
   std::snprintf(status.message, sizeof status.message, format, values...);
 }
 
-// A version as CUDA counts it: 1000 * major + 10 * minor.
+// CUDA encodes a version as 1000 * major + 10 * minor.
 void say_driver(Status& status) {
   int driver = 0, runtime = 0;
   cudaDriverGetVersion(&driver);
@@ -36,8 +36,8 @@ void say_driver(Status& status) {
   }
 }
 
-// Scratch memory comes from a private pool: freed memory stays there for the next call, and the settings of other
-// users' pools are left alone. Null if the device has no pools.
+// Scratch memory comes from a private pool, which keeps freed memory for the next call, because the settings of the
+// device's default pool affect other libraries. Null if the device does not support pools.
 cudaMemPool_t pool_of(int device) {
   static std::mutex mutex;
   static cudaMemPool_t pools[kMaxDevices] = {};

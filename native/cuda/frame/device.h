@@ -61,7 +61,7 @@ class Call {
     check(cudaLaunchKernelEx(&config, kernel, static_cast<Expected>(given)...), "a launch");
   }
 
-  // Copies results to the host and waits for them, if any result is in host memory.
+  // Copies the results of host arrays to the host. Waits for the device if any array of the call is in host memory.
   Status finish();
 
   bool ok() const { return status_.code == Code::ok; }

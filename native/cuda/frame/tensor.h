@@ -126,7 +126,7 @@ __device__ inline void tensor_product(Slabs<float>& shared, const float* a, cons
 }
 
 // Rows are outermost here: adjacent threads write adjacent quads, and with a pitch of an odd multiple of 4 floats
-// the lanes that read 8 rows of 4 of a fragment have no bank conflicts.
+// the lanes that read 8 rows of 4 floats of a fragment have no bank conflicts.
 template <>
 struct alignas(32) Weights<float> {
   static constexpr int kPitch = kSide<float> + 4;
@@ -181,7 +181,7 @@ struct ChunkSums<float> {
   // Calls body(row, column, sum) for every sum that this thread holds. All threads of the block must call it.
   template <class Body>
   __device__ void each(Body body) {
-    // The positions of the elements of a fragment: it is loaded from an array of positions.
+    // Loads a fragment from an array of positions, to obtain the position of each of its elements.
     alignas(32) __shared__ float numbers[kFragment * kFragment];
     static_assert(kFragment * kFragment == kThreads);
     numbers[threadIdx.x] = static_cast<float>(threadIdx.x);

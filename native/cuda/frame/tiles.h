@@ -37,14 +37,14 @@ __device__ int first_column() {
   return static_cast<int>(threadIdx.x) % 16 * kMicro<T>;
 }
 
-// The pitch of rows in shared memory. With odd multiples of 8 floats the lanes of a warp that read 4 rows of 8 of a
-// fragment have no bank conflicts.
+// The pitch of rows in shared memory. With odd multiples of 8 floats, the lanes of a warp that read 4 rows of 8 floats
+// of a fragment have no bank conflicts.
 template <class T>
 constexpr int kSlabPitch = sizeof(T) == 4 ? kSide<T> + 8 : kSide<T>;
 template <class T>
 constexpr int kChunkPitch = sizeof(T) == 4 ? kChunk<T> + 8 : kChunk<T>;
 
-// Two slabs of both factors: one in use, one being copied. In the product with weights, the rows occupy both factors.
+// Two slabs of both factors: one in use, one being copied. In the product with weights, the rows occupy the memory of both.
 template <class T>
 struct alignas(32) Slabs {
   T slab[2][2][kSlab * kSlabPitch<T>];  // [buffer][factor]
@@ -56,7 +56,7 @@ __device__ const Quad<T>& quad(const T* at) {
   return *reinterpret_cast<const Quad<T>*>(at);
 }
 
-// Writes to device memory, bypassing the caches. Without the intrinsic the compiler splits a quad into four stores.
+// Writes data that is not read again soon. Without the intrinsic, the compiler splits a quad into four stores.
 __device__ inline void stream(float* to, const Quad<float>& q) {
   __stcs(reinterpret_cast<float4*>(to), make_float4(q.v[0], q.v[1], q.v[2], q.v[3]));
 }

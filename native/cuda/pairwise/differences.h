@@ -1,4 +1,4 @@
-// Squared differences of a tile of pairs, from the product, or directly from the rows where that would cancel.
+// Squared differences of a tile of pairs, from inner products, or directly from the rows if that would lose digits.
 #pragma once
 
 #include "cuda/pairwise/prepared_rows.h"
@@ -23,8 +23,8 @@ __device__ T nearness(T s, const Packed<T>& x, std::int64_t i, const Packed<T>& 
   return fma(static_cast<T>(-kPart), kMinkowski ? x.size[i] + y.size[j] : x.n[i] + y.n[j], s);
 }
 
-// The exact squared difference; +infinity between a row outside the domain and any other point. `same`: position i of x
-// is position i of y.
+// The exact squared difference; +infinity between a row outside the domain and any other point. `same`: x and y are
+// the same rows.
 template <class Card, class T>
 __device__ __attribute__((noinline)) T direct(const Packed<T>& x, std::int64_t i, const Packed<T>& y,
                                               std::int64_t j, bool same) {
@@ -32,8 +32,8 @@ __device__ __attribute__((noinline)) T direct(const Packed<T>& x, std::int64_t i
   return direct_difference<Card, T>({x.row(i), x.n[i], x.scale[i]}, {y.row(j), y.n[j], y.scale[j]}, x.depth);
 }
 
-// This thread's squared differences of two tiles of rows. Near pairs are corrected after all of them are known: with
-// one call instead of one per element, the surrounding sums fit in registers.
+// This thread's squared differences of two tiles of rows. Near pairs are corrected in a separate loop: with one call in
+// the code instead of one per element, the surrounding sums fit in registers.
 template <class Card, class T>
 __device__ void squared_differences(Slabs<T>& shared, const Packed<T>& x, std::int64_t x_tile,
                                     const Packed<T>& y, std::int64_t y_tile, bool same, Sums<T>& s) {

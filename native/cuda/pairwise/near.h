@@ -1,4 +1,4 @@
-// Pairs too near for the product of weights with rows: their differences are added directly.
+// Pairs that are too near for the product of weights with rows: their gradients come from the differences of the rows.
 #pragma once
 
 #include "cuda/pairwise/prepared_rows.h"

@@ -6,8 +6,8 @@
 namespace horoball::gpu {
 namespace {
 
-// Writes a thread's part of a tile, or of its transpose, at (i, j) of a matrix: 16 bytes at a time if its rows are
-// aligned to 16 bytes, because the lanes of a warp then fill whole sectors of memory either way.
+// Writes a thread's part of a tile, or of its transpose, at (i, j) of a matrix: 16 bytes at a time if the rows of the matrix
+// are aligned to 16 bytes, because the lanes of a warp then fill whole sectors of memory, transposed or not.
 template <bool kTransposed, class T>
 __device__ void write(T* out, std::int64_t rows, std::int64_t cols, std::int64_t i, std::int64_t j,
                       const Sums<T>& d) {

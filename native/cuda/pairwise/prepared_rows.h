@@ -1,6 +1,6 @@
-// Rows prepared for tiles: the per-row values that a metric needs, in float64; panels of kSide rows with the
+// Rows prepared for tiles: the per-row values that a metric needs, computed in float64; panels of kSide rows with the
 // coordinate outermost, for products over coordinates; and row-major copies, for products of weights with
-// rows. All are padded, so tiles need no bounds checks.
+// rows. All are padded to whole tiles, which therefore need no bounds checks; a slot is a row or padding.
 #pragma once
 
 #include "cuda/frame/product.h"
@@ -56,7 +56,7 @@ __device__ Square warp_square(const T* x, std::int64_t depth, bool minkowski) {
   return sum;
 }
 
-// One warp per position.
+// One warp per slot.
 template <class Card, class T>
 __global__ void number_rows(Card card, Packed<T> rows) {
   const std::int64_t slot = (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) / 32;
@@ -126,7 +126,7 @@ void fill_rows(Call& call, Card card, const Packed<T>& rows) {
   }
 }
 
-// A matrix as one side of a pairing.
+// Prepares a matrix as one side of the pairs.
 template <class Card, class T>
 Packed<T> prepare_rows(Call& call, Card card, const T* data, std::int64_t count, std::int64_t depth,
                        bool lines = false) {

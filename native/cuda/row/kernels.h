@@ -1,5 +1,5 @@
-// The kernels of the row-wise families, one warp per row. Sums over rows are taken by each warp over a range of rows,
-// and then over warps in order.
+// The kernels of the row-wise families, one warp per row. For a sum over rows, each warp first sums a range of rows;
+// the sums of the warps are then added in a fixed order.
 #pragma once
 
 #include "cuda/row/warp.h"
@@ -35,7 +35,7 @@ __global__ void row_forward(const __grid_constant__ RowView<T> v) {
     out[j] = static_cast<T>(static_cast<double>(out[j]) / std::sqrt(square));
 }
 
-// Sums over rows, one set per warp: c and t, and the gradients of inputs that are a single broadcast row.
+// Gradients that are sums over rows, one set per warp: of c, of the parameter t, and of inputs with a single broadcast row.
 struct RowSums {
   std::int64_t warps;
   double* scalars;    // [warp][2]
@@ -191,7 +191,7 @@ __global__ void matvec_matrix(const __grid_constant__ RowView<T> v, std::int64_t
   v.grads[0][at] = static_cast<T>(sum);
 }
 
-// ---- Midpoints: the sum on the hyperboloid (space N, time D, weight W), N times the factor of the formula ----
+// ---- Midpoints: N times the factor of the formula, from the sum on the hyperboloid (space N, time D, weight W) ----
 
 // The conformal factor of a point, and its derivatives with respect to |x|^2 and c.
 struct Conformal {
@@ -323,7 +323,7 @@ __global__ void planes_forward(const __grid_constant__ RowView<T> v, std::int64_
   if (lane() == 0) v.out[at] = static_cast<T>(value);
 }
 
-// One warp per part of the partners of a row (by_rows) or of a class: the sums of its gradients over them,
+// One warp per row (`by_rows`) or class, the owner, and part of its partners: sums its gradients over them. `sums` is
 // [input][part][owner][coordinate].
 template <class T>
 __global__ void planes_backward(const __grid_constant__ RowView<T> v, std::int64_t classes, bool by_rows,

@@ -1,6 +1,6 @@
-// The k nearest gallery rows of every query. A block owns a tile of queries and loops over the gallery: every tile of
-// pairs is scanned for ranks within the bound of the query, distances are computed only for those, and one thread per
-// query keeps the heap.
+// The k nearest gallery rows of every query. A block owns a tile of queries and loops over the gallery. Distances are
+// computed only for pairs whose rank (ops/metric_card.h), which is cheaper and orders rows in the same way, is within the
+// bound of the query. One thread per query keeps the heap.
 //
 // Distances are bit for bit those of pairwise(). Ties go to the lower index. Rows at infinite distance and rows with
 // NaN are never returned.
@@ -18,9 +18,9 @@ struct Search {
   const std::int32_t* exclude;
   const std::uint8_t* allowed;
   std::int64_t k, parts;
-  T* distance;  // [part][query][k]; part 0 is the result itself
+  T* distance;  // [query][k]: the lists of part 0, and then the result
   std::int32_t* index;
-  T* spare_distance;  // of the other parts
+  T* spare_distance;  // [part - 1][query][k]: the lists of the other parts
   std::int32_t* spare_index;
 
   __device__ Nearest<T> list(std::int64_t query, std::int64_t part) const {

@@ -120,7 +120,7 @@ unsigned random_below(unsigned n) {
   return static_cast<unsigned>((random_state >> 33) % n);
 }
 
-// Whether all threads from `first` to `last` - 1 are in `state`. Fails if some are, but others have ended and never can be.
+// Whether all threads from `first` to `last` - 1 are in `state`. Fails if some are and all others have ended.
 bool together(unsigned first, unsigned last, State state) {
   unsigned there = 0, done = 0;
   for (unsigned t = first; t < last; ++t) {
@@ -169,7 +169,7 @@ void run_block(unsigned count) {
     }
     if (together(0, count, State::at_block)) {
       ++generation;
-      votes[generation & 1] = false;  // the result of the other generation has not been read yet
+      votes[generation & 1] = false;  // the votes of the previous generation may not have been read yet
       release(0, count);
       released = true;
     }

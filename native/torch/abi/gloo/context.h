@@ -1,5 +1,5 @@
-// Declarations of the Gloo types that ProcessGroupGloo.hpp names. libtorch exports Gloo's code but ships no Gloo
-// header; the process group holds these types only by pointer, so their names are all that its users need.
+// Declarations of the Gloo types in c10d's ProcessGroupGloo.hpp. libtorch exports Gloo's symbols but does not ship its
+// headers; users of the process group only need pointers to these types, and the base class of its store.
 #pragma once
 
 #include <chrono>

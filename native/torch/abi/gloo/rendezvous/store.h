@@ -6,7 +6,7 @@
 
 namespace gloo::rendezvous {
 
-// Base class of a wrapper that only libtorch's own code constructs.
+// Base class of c10d's GlooStore, which only libtorch constructs.
 class Store {
  public:
   virtual ~Store();
