@@ -1,7 +1,7 @@
 // `node dist/test/advise-trial.js`: evaluates the rule of `horoball advise` on generated trees of depth 1 to 4. The rule
-// sees only the features. To find the better geometry, a linear map to 4 dimensions is trained with NT-Xent in each; the
-// one with the higher MAP@R on unseen classes, averaged over three initial maps, is better. Prints one line per tree, and
-// the share of correct predictions.
+// sees only the features. The better geometry is the one in which a linear map to 4 dimensions, trained with NT-Xent, has
+// the higher MAP@R on unseen classes, averaged over three initial maps. Prints one line per tree, and the share of correct
+// predictions.
 import { adviceOn, shapeOf } from '../lib/advise.ts';
 import {
   contrastiveLoss,
@@ -43,7 +43,7 @@ function treeOf(depth: number, ratio: number, seed: number): Tree {
   return { x: matrix(rows), labels };
 }
 
-/** Rows of the even or the odd classes: even classes are used for training. */
+/** Rows of the classes with this parity; even classes are used for training. */
 function partOf({ x, labels }: Tree, parity: number): Tree {
   const kept = labels.flatMap((label, i) => (label % 2 === parity ? [i] : []));
   return { x: matrix(kept.map((i) => x.row(i))), labels: kept.map((i) => labels[i]!) };

@@ -1,4 +1,4 @@
-// Ball points for the numerics tests, drawn by fast-check: also near the rim and near each other.
+// Random points of the ball for numerics tests, some of them near the rim or near each other.
 import fc from 'fast-check';
 import { type Matrix, matrix } from '../lib/index.ts';
 import { cloud, inner, type RealsType } from './support.ts';
@@ -47,7 +47,7 @@ export function nearDuplicates(type: RealsType, c: number, radius: number, apart
   return [matrix(type.from(data), 6, 9), matrix(type.from(other), 6, 9)];
 }
 
-/** The norm of the row that the element `at` belongs to. */
+/** The norm of the row that contains element `at`. */
 export function rowNorm({ data, cols }: Matrix, at: number): number {
   const start = at - (at % cols);
   return Math.hypot(...data.subarray(start, start + cols));

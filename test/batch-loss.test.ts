@@ -10,7 +10,7 @@ import {
 } from '../lib/batch-loss.ts';
 import { contrastiveLosses } from '../lib/card-names.ts';
 
-test('every loss except views is computed by a card', (t) => {
+test('every loss except views has a card', (t) => {
   t.is(cardIndex('views'), -1);
   t.is(contrastiveLosses[cardIndex('proxy-nca')], 'ntxent');
   for (const loss of contrastiveLosses) t.is(contrastiveLosses[cardIndex(loss)], loss);

@@ -37,7 +37,7 @@ test('quantiles interpolate between order statistics', (t) => {
   t.true(Number.isNaN(quantile([], 0.5)));
 });
 
-test('a figure is the median, with half the 10-90 range relative to it', (t) => {
+test('figure returns the median, and half of the 10-90 percentile range relative to it', (t) => {
   const { median, spread } = figure([undefined, 8, 10, undefined, 12]);
   t.is(median, 10);
   // Student's quantile for three values is 9.92, the normal one 1.96.
@@ -80,7 +80,7 @@ test('sides alternate in forward and reverse order, slow sides less often', asyn
   for (const slow of rounds.slice(2)) t.is(slow.filter((value) => value !== undefined).length, 3);
 });
 
-test('an alternation reports its calls and rounds, and an abort keeps the measurements', async (t) => {
+test('alternate reports turns and rounds, and returns the measurements if it is aborted', async (t) => {
   const stop = new AbortController();
   const turns: string[] = [];
   const measured: number[] = [];
@@ -179,7 +179,7 @@ test('more memory is a regression; on another machine, only a missed target is',
   t.deepEqual(verdicts({ about: { machine: 'n' }, rows: [] }), [], 'a missing row');
 });
 
-test('one machine has one name and, within 10 %, one multiply-add peak', (t) => {
+test('two runs are from one machine if its name and, within 10 %, its multiply-add peak are equal', (t) => {
   const run = (machine: string, peak?: number) => ({
     about: { machine, ...(peak === undefined ? {} : { [peakKey]: `${peak} GFLOP/s` }) },
     rows: [result({ ms: 10, spread: 0.01 })],

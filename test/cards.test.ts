@@ -1,4 +1,4 @@
-// Checks against the oracle what metric and geometry cards state about themselves.
+// Checks the metadata of metric and geometry cards against the oracle.
 import test from 'ava';
 import { geometries, geometryTerms } from '../lib/card-names.ts';
 import {
@@ -37,7 +37,7 @@ for (const name of geometries) {
     t.deepEqual(actingParameters(card, true).toSorted(), tied.toSorted());
   });
 
-  test(`${name}: the oracle's logit has the distance with this weight`, (t) => {
+  test(`${name}: states the weight of the distance in the oracle's logit`, (t) => {
     const points = headOf(name, matrix(Float64Array.of(0.2, 0.5, -0.4, 0.3), 2, 2), numbers.c);
     const h = oracle.table(points.data, points.cols);
     const logit = (tauE: number) =>
@@ -51,7 +51,7 @@ for (const name of geometries) {
     t.is(distanceWeight(geometryTerms[name], numbers), weight);
   });
 
-  test(`${name}: embeddings are ranked in the space of its points`, (t) => {
+  test(`${name}: ranks embeddings by a metric of the space of its points`, (t) => {
     const { points } = metricCard(card.ranking);
     const space = distanceCard(card, false)?.points;
     if (space === undefined) t.is(points, 'anywhere');

@@ -37,7 +37,7 @@ test('the maps at 0 have the slopes of tanh and artanh at every radius', (t) => 
     const k = Math.sqrt(c);
     const exp = radii.map((r) => radial((u, w) => expmap0.vjp.sync(u, w, { c }), r));
     exp.forEach((got, i) => {
-      // The tolerance is absolute, at the scale of the tangential part: the radial part is a small difference of larger terms.
+      // The tolerance is absolute, because the radial derivative is a small difference of larger terms.
       t.true(Math.abs(got - 1 / Math.cosh(k * radii[i]!) ** 2) <= rounding, `expmap0 at ${radii[i]}: ${got}`);
     });
     const reach = radii.filter((r) => k * r < 0.999);
@@ -135,7 +135,7 @@ test('scaling the ball by 1e-4 and 1e4 scales all results', (t) => {
   }
 });
 
-/** Whether all ratios are one power of the scale, from 0 to 2: scale-free, a length, or an area. */
+/** Whether all ratios equal the same power of the scale: 0, 1 or 2. */
 function powerOf(ratios: ArrayLike<number>, scale: number, limit: number): boolean {
   return [0, 1, 2].some((power) => {
     const want = Array.from(ratios, () => scale ** power);

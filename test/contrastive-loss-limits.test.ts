@@ -156,7 +156,7 @@ test('proxies of classes without a sample have only a negative term', (t) => {
   t.is(alone.loss, none.loss, 'alpha scales the positive term');
   t.deepEqual(alone.gradEuclidean, none.gradEuclidean);
   t.true(alone.loss > 0);
-  // Adding a positive pair to one proxy adds the first part of that proxy alone.
+  // Now one proxy has a positive, which adds its positive term.
   const one = contrastiveLoss.sync({ ...shared, ...proxies, ref: { ...ref, labels: [5, 1] }, margin: 1e6 });
   t.true(Number.isFinite(one.loss) && one.loss > alone.loss);
 });
@@ -202,7 +202,7 @@ test('batches without positives or negatives have the documented values', (t) =>
 });
 
 for (const geometry of geometries) {
-  test(`${geometry}: accepts a batch of a single class, and of classes of one row`, (t) => {
+  test(`${geometry}: accepts a batch of a single class, and one of single-row classes`, (t) => {
     for (const count of [2, 65, 200]) {
       const { euclidean, hyperbolic } = batch(Float64Array, count, 2, numbers.c, geometry);
       const x = samplesOf({ euclidean, hyperbolic });
@@ -230,7 +230,7 @@ for (const geometry of geometries) {
   });
 }
 
-test('an empty mask is equivalent to classes of one row, also if a term is NaN', (t) => {
+test('an empty mask is equivalent to single-row classes, even if a term is NaN', (t) => {
   const empty = { indptr: [0, 0, 0, 0, 0, 0], indices: [] };
   const broken = matrix(few.data.slice(), few.rows, few.cols);
   broken.data[0] = Number.NaN;

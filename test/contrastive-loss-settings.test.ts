@@ -1,5 +1,5 @@
 // contrastiveLoss against the formulas over many settings: temperatures from 0.05 to 1, scales and margins, curvatures,
-// geometries, and labels with any counts. The errors are those that the cards of the losses state.
+// geometries, and classes of different sizes. The tolerances are those of the loss cards.
 import test, { type ExecutionContext } from 'ava';
 import { parametersOf } from '../lib/batch-loss.ts';
 import { type ContrastiveLossName, contrastiveLosses, geometries } from '../lib/card-names.ts';
@@ -26,7 +26,7 @@ const similarities: readonly SimilarityNumbers[] = [
   { alpha: 0.5, beta: 1, base: -1, margin: 0 },
   { alpha: 2, beta: 7, base: 0.3, margin: 1 },
 ];
-/** Classes of one to several rows in no order, one large class among single rows, and pairs with one row left over. */
+/** Unordered classes of different sizes; a large class, a pair and single rows; pairs and a single row. */
 const labelings: Readonly<Record<string, readonly number[]>> = {
   ragged: Array.from({ length: rows }, (_, i) => ((i * i * 7) % 11) % 6),
   'one large': Array.from({ length: rows }, (_, i) => (i < 9 ? 0 : i < 11 ? 1 : i)),
@@ -69,7 +69,7 @@ interface Case {
   readonly hasRef: boolean;
 }
 
-/** The result of a case, its samples, and the formula of its loss, given other parameters. */
+/** The core's result for a case, its samples, and a function that evaluates the formula with other parameters. */
 function computed(type: RealsType, { geometry, loss, settings, labels, hasRef }: Case) {
   const { anchors, references } = batchOf(type, geometry, settings.c);
   const given = { ...settings, geometry, loss, reduction: 'mean' } as const;
@@ -89,7 +89,7 @@ function checkGradients(t: ExecutionContext, type: RealsType, one: Case, what: s
   const { tolerance } = cardOf(one.loss);
   const { inner, distance } = geometryCard(one.geometry);
   const { tauE, tauH, beta } = one.settings;
-  // Small compared with the scale on which the terms change.
+  // Small relative to the scale on which the terms change.
   const scaled = hasScales(one.loss);
   const step = (1.5e-3 * Math.min(tauE, tauH)) / (scaled ? Math.max(1, beta) : 1);
   const reference = scaled ? referenceError.steepTerms : referenceError.sevenPoints;

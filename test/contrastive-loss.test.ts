@@ -19,7 +19,7 @@ import { allowed, referenceError } from './tolerances.ts';
 const numbers = { tauE: 0.6, tauH: 0.9, lambda: 1.3, c: 0.6, alpha: 2, beta: 7, base: 0.3, margin: 0.2 };
 const [rows, refRows, cols] = [15, 9, 4];
 
-/** Labels of classes of one to many rows. */
+/** Labels of classes of different sizes. */
 const labels = Array.from({ length: rows }, (_, i) => ((i * i * 7) % 11) % 6);
 const refLabels = Array.from({ length: refRows }, (_, i) => (i * 5) % 8);
 const second = Array.from({ length: rows }, (_, i) => (i * 13) % 17);
@@ -218,7 +218,7 @@ for (const geometry of ['hybrid', 'lorentz'] as const) {
   }
 }
 
-test('more rows than a block, in any order, agree with the formula', (t) => {
+test('agrees with the formula for more rows than a block, in any order', (t) => {
   const next = noise(3);
   const count = 331;
   const many = Array.from({ length: count }, () => Math.floor(40 * (next() + 1) ** 2));

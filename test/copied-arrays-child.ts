@@ -8,9 +8,9 @@ import { cloud, failure } from './support.ts';
 export interface Found {
   /** Asynchronous exports whose result differs from that of the synchronous variant. */
   readonly differ: readonly string[];
-  /** Whether a job reads its inputs as they were when it was called. */
+  /** Whether a job uses its inputs as they were at the time of the call. */
   readonly copies: boolean;
-  /** How a call ends whose buffer was transferred and then freed. */
+  /** The error code of a call whose buffer was transferred and then freed. */
   readonly code: unknown;
 }
 

@@ -20,7 +20,7 @@ const c = 0.8;
 const threads = 1;
 const few = 16;
 
-/** Sizes of the calls: `rows` for work that is linear in the number of rows, `side` for work that is quadratic. */
+/** Numbers of rows: `rows` for calls that take linear time, `side` for calls that take quadratic time. */
 export interface Sizes {
   readonly rows: number;
   readonly side: number;
@@ -221,7 +221,7 @@ function neighbors(rows: number): core.PositiveMask {
   return { indptr, indices: Int32Array.from(lists.flat()) };
 }
 
-/** Edges of a graph with `nodes` nodes: from each to the next, then from each to the one after that, and so on. */
+/** Edges of a graph with `nodes` nodes: from each node to the next, then to the one after that, and so on. */
 function edgesOf(count: number, nodes: number): [number, number][] {
   return Array.from({ length: count }, (_, i) => [i % nodes, (i + 1 + Math.floor(i / nodes)) % nodes]);
 }

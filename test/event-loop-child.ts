@@ -61,13 +61,13 @@ const [kind, rounds, ...sizes] = process.argv.slice(2);
 const [size, side] = sizes.map(Number) as [number, number];
 const { calls, close } = await (kind === 'large' ? largeCalls(size) : coreCalls({ rows: size, side }));
 const results: { name: string; longest: number; bound: number; rounds: number }[] = [];
-/** Work of Node on its thread pool, so any long turn is due to other processes. A call of the core could block itself. */
+/** Work on Node's thread pool that never blocks the event loop: its long turns are due to other processes. */
 const control = () => promisify(pbkdf2)('', '', 20_000, 8, 'sha256');
 for (const { name, run } of calls) {
   let longest = Infinity;
   let bound = 0;
   let round = 0;
-  // Another process can lengthen any turn, but a loop of the call lengthens it in every round.
+  // Other processes lengthen turns in some rounds, a blocking call in every round.
   for (; round < Number(rounds) && (round === 0 || longest > bound); ++round) {
     globalThis.gc?.();
     bound = Math.max(bound, 5 * millionMs(), 2 * (await longestTurn(control)));

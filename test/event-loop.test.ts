@@ -22,7 +22,7 @@ test('the calls cover every asynchronous export and every gallery method', async
 
 type Native = Record<string, (...given: unknown[]) => Outcome>;
 
-/** Calls `seen` with the job number of every call of the core that is not short; returns the function that ends this. */
+/** Calls `seen` with the job number of every core call except short ones; returns a function that stops this. */
 function watch(seen: (job: unknown) => void): () => void {
   const binary = core() as Core & Native;
   const jobOf: Record<string, (given: readonly unknown[]) => unknown> = {
@@ -42,7 +42,7 @@ function watch(seen: (job: unknown) => void): () => void {
   };
 }
 
-// Timing cannot detect this for calls that are fast at every size that a test can afford.
+// Timing cannot detect this for calls that are fast at every practical size.
 test.serial('asynchronous exports run the core in jobs only, and synchronous variants never', async (t) => {
   const { calls, close } = await coreCalls({ rows: 64, side: 16 });
   let jobs: unknown[] = [];
@@ -80,7 +80,7 @@ test.serial('asynchronous exports run the core in jobs only, and synchronous var
   ]);
 });
 
-/** Runs the calls in another process. Its bound is the time to add five million numbers, or twice Node's longest turn. */
+/** Runs the calls in another process. The bound is the time to add five million numbers, or twice Node's longest turn. */
 async function longestTurns(t: ExecutionContext, ...args: readonly unknown[]): Promise<void> {
   t.timeout(600_000);
   const { stdout } = await run(process.execPath, ['--expose-gc', child, ...args.map(String)]);
@@ -102,7 +102,7 @@ test.serial('no call passes over a large matrix in one turn', async (t) => {
   await longestTurns(t, 'large', 8, 1 << 23);
 });
 
-test('the calls on large matrices cover every asynchronous export but the other row-wise operations', async (t) => {
+test('the calls on large matrices cover every asynchronous export except embedTree and other row-wise operations', async (t) => {
   const { calls, close } = await largeCalls(1 << 13);
   await close();
   const rowNames = new Set(rowCards().flatMap(({ name }) => [name, `${name}.vjp`]));

@@ -285,7 +285,7 @@ function numericsSource(): string {
   return withThresholds(text, nearThresholds());
 }
 
-/** The sentence on near points; every other part is a number. */
+/** The sentence on near points; every second group is a number. */
 const nearSentence =
   /(at least )([\d.]+)( of the sum of the two squared norms; )([\d.]+)( within the loss; )([\d.]+)( in float32\s+on a CUDA device; on the hyperboloid )([\d.]+)(, )([\d.]+)( and )([\d.]+)/;
 
@@ -329,7 +329,7 @@ interface Stated {
 /** The error bounds of a card; without `device` if no device has its kernels. */
 type CardErrors = Tolerances & { readonly device?: Tolerances };
 
-/** One row per distinct error bound, in the order of the lists; the most frequent bound does not list its cards. */
+/** One row per distinct error bound of a quantity; only the row with the most cards does not name them. */
 function accuracyTable(part: (accuracy: CardErrors) => Tolerances | undefined): string {
   const published = metricCards().flatMap(({ name, publishedTolerance }) =>
     publishedTolerance === null ? [] : [[`${name}\` with \`compat: 'hypmix'`, publishedTolerance] as const],

@@ -21,7 +21,7 @@ const called = new Map<string, [calls: number, results: number]>();
 /** The options that a function accepts, as listed in its error for an unknown one. */
 const accepted = new Map<string, readonly string[]>();
 
-/** Calls a function with an option that no function has, after each number of matrices. */
+/** Calls a function with an unknown option after 0 to 4 matrices, because its error lists the accepted options. */
 async function askOptions(name: string, call: Call): Promise<void> {
   const points = lib.matrix(new Float64Array(18).fill(0.1), 6, 3);
   for (let count = 0; count <= 4; ++count) {
@@ -57,7 +57,7 @@ function check(name: string, error: unknown): void {
   process.exit(3);
 }
 
-/** Transfers a buffer that the call may still be using, and drops the copy. */
+/** Transfers some buffers that a call may still be using, and drops the copies. */
 function transferSome(args: readonly unknown[]): void {
   for (const arg of args) {
     const data = ArrayBuffer.isView(arg)
@@ -67,7 +67,7 @@ function transferSome(args: readonly unknown[]): void {
     try {
       structuredClone(data.buffer, { transfer: [data.buffer] });
     } catch {
-      // A buffer that is detached before the call.
+      // The buffer was detached before the call.
     }
   }
   if (next() < 0.05) (globalThis as { gc?: () => void }).gc?.();
@@ -140,9 +140,9 @@ const arity: Record<string, number> = {
 };
 
 let placed: unknown[] = [];
-/** A fake core that records the positional arguments of a call. */
 const bound = { ...coreCalls, ...imageCalls };
 
+/** A fake core that records the positional arguments of a call. */
 const recorder = new Proxy({} as PlacedCalls, {
   get:
     () =>

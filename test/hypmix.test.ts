@@ -36,12 +36,12 @@ test('norms are at least 1e-5, with no gradient below that', (t) => {
   const identity = { data: Float64Array.of(1, 0, 0, 1), rows: 2, cols: 2 };
   const length = Math.tanh(1e-6 * 1e4 * stretched) / (1e-6 * 1e4);
   eachClose(t, mobiusMatvec.sync(identity, u, { c, compat }).data, scaled(length), rounding, 'mobiusMatvec');
-  // A ball of radius 1e-6: the norm of u counts as 1e-5, which is outside.
+  // The guarded norm of u is 1e-5, which is outside a ball of radius 1e-6.
   const small = project.sync(u, { c: 1e12, compat }).data;
   eachClose(t, small, scaled((1 - 1e-3) * 1e-1), rounding, 'project');
 });
 
-test("tanh's argument is at most 15, and has no gradient above it", (t) => {
+test("tanh's argument is clamped to 15, above which the gradient is 0", (t) => {
   const u = Float64Array.of(20, 0);
   t.is(expmap0.sync(u, { c: 1, compat }).data[0], Math.tanh(15));
   t.true(Math.abs(expmap0.vjp.sync(u, u, { c: 1, compat })[0].data[0]!) <= rounding);
@@ -62,7 +62,7 @@ test("artanh's argument is at most 1 - 1e-5, beyond which the slope stays consta
   }
 });
 
-test("arsinh's logarithm has an argument of at least 1e-5, and the slope of the unclamped argument", (t) => {
+test("the argument of arsinh's logarithm is clamped to 1e-5, and its slope is that of the unclamped argument", (t) => {
   const p = new Float64Array(2);
   const a = Float64Array.of(-1, 0);
   // With p = 0 and |a| = 1: w = x/(1 + 1e-5), and the height of the plane over x is -2w/(1 - w^2).
@@ -94,7 +94,7 @@ test('a zero normal gives 0, with gradient 0', (t) => {
   }
 });
 
-// There D = |1 - c x y|^2 is 0 up to rounding, whose sign must not matter: sqrt of a negative D would be NaN, which the clamp
+// Here the divisor D of Möbius addition is 0 up to rounding. The square root of a negative D would be NaN, which the clamp
 // would turn into the largest distance.
 test('a point and its inverse are at a small distance', (t) => {
   for (const type of types) {

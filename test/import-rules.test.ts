@@ -125,7 +125,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   'train/dashboard': ['core', 'train/options', 'train/measure', 'train/run', 'train/report'],
 };
 
-/** Modules that import every layer: the public training modules, the command line and development tasks. */
+/** Modules that may import every layer: the public training modules, the command line and development tasks. */
 const top = /^lib\/(train\/(index|train)\.ts|cli\/|tasks\/)/;
 
 function layerOf(path: string): string {
@@ -263,7 +263,7 @@ const comparisons: readonly [pattern: RegExp, among: (path: string) => boolean][
   [/\b(metric|geometry)\s*(<|>|===|!==)=?\s*\d/, library],
 ];
 
-/** Names of arguments, which are those of matrices. */
+/** Declarations of exports, whose arguments `euclidean` and `hyperbolic` are matrices. */
 const exportRow = /\bexports\.\w+(<[^>]*>)?\(.*?\);/gs;
 
 test('no metric or geometry is compared by name outside its card', (t) => {
@@ -317,15 +317,15 @@ test("only the row cards and their list have the head's formula", (t) => {
     'lib/train/report/charts/disk.ts', // the axes of the same map
     'lib/tree/kernel.ts', // single pairs of the hyperboloid, for which a call of the core costs too much
   ]);
-  // 1 - c|x|^2 and hyperbolic functions, written with tensors.
+  // Hyperbolic formulas that are written with tensors.
   t.deepEqual(filesWith(/\b1 - c \*|\.(a|arc)?(sinh|cosh|tanh)\(/, /^native\/torch\/[^/]+$/), [
     'native/torch/tree.cc', // the midpoint of each ancestor: the core's midpoint has one result per call
   ]);
-  // They read its constants from the cards.
+  // Modules of lib read the constants of these formulas from the cards.
   t.deepEqual(filesWith(/atanh\(1 - 1e|\b(guard|tanhLimit|ballMargin|leastNorm)\b.* = \d/, /^lib\//), []);
 });
 
-test('all backends have the same families under the same names', async (t) => {
+test('the CUDA backend has all families of the CPU backend except the search index', async (t) => {
   const [cpu, cuda] = await Promise.all(
     ['cpu', 'cuda'].map(async (backend) => {
       const entries = await readdir(join(root, 'native', backend), { withFileTypes: true });

@@ -66,7 +66,7 @@ export function gradients({ gradEuclidean, gradHyperbolic, gradParams }: LossRes
   return [...rows, Float64Array.from(Object.values(gradParams!))];
 }
 
-/** The options of a loss: the numbers of the logit, and those of the other numbers that it has. */
+/** The options of a loss: the parameters of the logit, and those other parameters that the loss accepts. */
 export function optionsOf(
   loss: ContrastiveLossName,
   { tauE, tauH, lambda, c, ...numbers }: LogitNumbers & SimilarityNumbers,

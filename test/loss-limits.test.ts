@@ -19,10 +19,10 @@ import { allowed, coreError, referenceError } from './tolerances.ts';
 const c = 0.6;
 const [classes, views, cols] = [10, 3, 7];
 
-/** Losses to test for well separated classes; in every geometry, scaling the temperatures gives each of them. */
+/** Losses of well separated classes; in every geometry, there are temperatures that give each of them. */
 const targets = [1e-3, 1e-8, 1e-17, 1e-31] as const;
 
-/** Finds the factor by bisection: the loss grows with it. */
+/** Finds the temperature factor that gives a loss, by bisection, because the loss increases with the factor. */
 function factorFor(geometry: Geometry, target: number): number {
   const { euclidean, hyperbolic } = clusters(Float64Array, classes, views, cols, c, geometry);
   const [e, h] = [table(euclidean.data, cols), table(hyperbolic.data, hyperbolic.cols)];
@@ -132,8 +132,8 @@ function slope<K extends PropertyKey>(
 }
 
 test('anchors with a far positive are accurate among anchors with a near one', (t) => {
-  // The log-sum-exps of the rows are 0 and -100. The former have hardly any loss; the latter depend on the
-  // smaller weights alone.
+  // Rows with a near positive have a log-sum-exp of about 0 and hardly any loss. The loss comes from rows with a far
+  // positive, whose log-sum-exp is about -100.
   const places = [0, 0.001, 85, 135, 220, 220.002, 305, 355];
   for (const type of types) {
     const hyperbolic = matrix(type.from(places), places.length, 1);
@@ -163,7 +163,7 @@ test('without negatives, the loss and its gradients are 0, even if a positive is
       const outside = matrix(hyperbolic.data.slice().fill(2, 4, 8), 3, hyperbolic.cols);
       for (const heads of [
         { hyperbolic },
-        ...(hyperbolic.cols === 4 ? [{ hyperbolic: outside }] : []), // every row is on the hyperboloid, so no distance is infinite
+        ...(hyperbolic.cols === 4 ? [{ hyperbolic: outside }] : []), // no distance on the hyperboloid (5 columns) is infinite
         { tied: true },
       ]) {
         for (const compat of [undefined, 'hypmix'] as const) {
@@ -201,7 +201,7 @@ function head(data: Reals, rows: number) {
   return matrix(data.slice(0, rows * cols), rows, cols);
 }
 
-/** A batch with points on the rim and outside it, among them equal ones. */
+/** A batch with points on and outside the rim, some of them equal. */
 function beyond(type: RealsType) {
   const made = batch(type, 12, 4, 1);
   const { data } = made.hyperbolic;

@@ -105,13 +105,13 @@ for (const geometry of geometries) {
     });
   }
 
-  // At low temperatures the logits of the rows are far apart, and exponentials are computed row by row.
+  // At low temperatures the logits of different rows are far apart, so exponentials are computed row by row.
   for (const [warmth, step] of [
     [1, 1e-6],
     [0.02, 2e-8],
   ] as const) {
     const warm = { ...settings, tauE: warmth * settings.tauE, tauH: warmth * settings.tauH };
-    test(`${geometry} at ${warmth} of the temperature: gradients equal central differences of the formula`, (t) => {
+    test(`${geometry}, temperatures x ${warmth}: gradients equal central differences of the formula`, (t) => {
       const [views, cols] = [3, 5];
       const { euclidean, hyperbolic } = batch(Float64Array, 12, cols, settings.c, geometry);
       const options = { euclidean, hyperbolic, geometry, views, ...warm };
@@ -280,7 +280,7 @@ test('labels: any order of rows gives the same loss, and gradients in that order
   for (const type of types) {
     const { euclidean, hyperbolic } = batch(type, 24, 7, 0.1);
     const ordered = hybridContrastiveLoss.sync({ euclidean, hyperbolic, views: 4, c: 0.1 });
-    // Row i of a class is its view i: only the order within each class matters.
+    // The i-th row of a class is its view i, so the order within each class is kept.
     const next = noise(3);
     const key = Array.from({ length: 24 }, next);
     const place = Array.from(key.keys()).sort((a, b) => (a % 4) - (b % 4) || key[a]! - key[b]!);

@@ -23,7 +23,7 @@ test('memory does not grow with the number of completed, failed and aborted call
   const { rss, external, results } = JSON.parse(stdout) as Growth & { results: Growth[] };
   t.log(`${results.length} exports: resident memory grew by ${rss >> 10} KB, external by ${external} bytes`);
   t.true(results.length > 0);
-  // Each export is called four times as often, so one number left behind per call is 32 bytes.
+  // Each export is called 4 * calls times, so a leak of 8 bytes per call adds 32 * calls bytes.
   t.deepEqual(
     results.filter((each) => each.external > 8 * calls + 16_384),
     [],
@@ -33,7 +33,7 @@ test('memory does not grow with the number of completed, failed and aborted call
     [],
   );
   t.true(rss < 48 * 2 ** 20, `${rss} bytes`);
-  // The allocator keeps some megabytes of one export; 4 KB left behind per call are 16 MB.
+  // The allocator may keep some megabytes of an export; a leak of 4 KB per call adds 16 MB.
   t.deepEqual(
     results.filter((each) => each.rss > 16 * 2 ** 20),
     [],

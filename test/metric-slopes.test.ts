@@ -1,4 +1,4 @@
-// Compares gradient norms of distances, which `negativeWeights` takes from the kernels, with the oracle's distances.
+// Compares the gradient norms that `negativeWeights` reads from the kernels with differences of the oracle's distances.
 import test from 'ava';
 import { runSteps, runStepsSync } from '../lib/call/run.ts';
 import { metrics } from '../lib/card-names.ts';
@@ -41,7 +41,7 @@ for (const name of metrics) {
   });
 
   if (metric.points === 'hyperboloid') continue;
-  test(`${name}: slopes by the angle equal the oracle's`, (t) => {
+  test(`${name}: derivatives with respect to the angle equal the oracle's`, (t) => {
     const radius = 0.7;
     const angles = [0.01, 0.5, 1.5, 3];
     const at = (angle: number) =>

@@ -49,7 +49,7 @@ function logit(
   return logits[geometry]!({ e: z, h: x }, { e: w, h: y }, settings);
 }
 
-/** The softmax of the row of every ordered pair, summed as in the loss. */
+/** The softmax probabilities of anchor i, summed over its ordered pairs of views as in the loss. */
 function weights(geometry: Geometry, h: number[][], i: number): { p: number[]; positive: number } {
   const p = new Array<number>(rows).fill(0);
   const [own, view] = [Math.floor(i / views), i % views];
@@ -118,7 +118,7 @@ for (const head of ['tied', 'untied'] as const) {
       }
     });
 
-    test(`${head} ${geometry}: pulls equal the norms of the logit's gradient`, (t) => {
+    test(`${head} ${geometry}: pulls equal the probability times the norm of the logit's gradient`, (t) => {
       const { p, pullEuclidean, pullHyperbolic } = negativeWeights.sync({ ...options, anchors: [4] });
       for (let j = 6; j < rows; ++j) {
         const [pe, ph] = slopes(geometry, head, h, 4, j);
@@ -143,8 +143,8 @@ for (const head of ['tied', 'untied'] as const) {
 }
 
 /**
- * The norms of the two gradients by central differences: tangential at the unit row of the anchor; for untied
- * heads, Riemannian at its ball point.
+ * The gradient norms of the logit's two terms, by central differences: tangential at the anchor's unit row and, for
+ * untied heads, Riemannian at its ball point.
  */
 function slopes(
   geometry: Geometry,
@@ -196,8 +196,8 @@ function slopes(
 }
 
 test('the loss is negative sampling from q: its gradient is the weighted sum of triplets', (t) => {
-  // In e, hybrid, untied: dL/de_i from anchor i's own rows is sum_k p_k (e_k - e_+) / tauE; every row is also an
-  // example in others' rows, by the same p.
+  // For untied hybrid heads, anchor i adds sum_k p_k (e_k - e_+) / tauE to dL/de_i, and terms with the same p to the
+  // gradients of its positives and negatives.
   const options = { euclidean, hyperbolic, views, ...settings };
   const { p } = negativeWeights.sync(options);
   const { gradEuclidean } = hybridContrastiveLoss.sync(options);
@@ -233,7 +233,7 @@ test('the loss is negative sampling from q: its gradient is the weighted sum of 
   close(t, p.data, again.flat(), coreError.negatives, 'p');
 });
 
-/** Softmax of one ordered pair's row, zero outside it. */
+/** The softmax of anchor i for its positive in view b; 0 for rows that are not candidates. */
 function pairWeights(i: number, b: number): number[] {
   const inRow = (j: number) =>
     j % views === b || (j % views === i % views && Math.floor(j / views) !== Math.floor(i / views));

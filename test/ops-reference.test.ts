@@ -5,7 +5,7 @@ import { accuracyOf, cards, forward, gradients } from './row-points.ts';
 import { close, eachClose, inner, Reference, types } from './support.ts';
 import { allowed, referenceError } from './tolerances.ts';
 
-/** The name of the card, the name and inputs of the reference, and the card's parameter. */
+/** The name of the card, the name and inputs in the reference file, and the value of the card's parameter. */
 const rows: readonly [string, string, string[], number?][] = [
   ['mobiusAdd', 'mobius_add', ['x', 'y']],
   ['mobiusSub', 'mobius_sub', ['x', 'y']],

@@ -28,7 +28,7 @@ const data: ReadonlySet<string> = new Set([
   'createViT 0',
   'embed 1',
   'evaluate 1',
-  'learningRate 0', // as a run's configuration may be passed
+  'learningRate 0', // accepts a whole run configuration
   'measure 0',
   'measure 1',
   'placeOf 0',
@@ -81,7 +81,7 @@ async function probe({ name, args, call }: Callable): Promise<number> {
     watched[place] = counted(watched[place] as object, readings);
     await codeOf(() => call(watched));
     for (const [key, count] of readings) {
-      // The callbacks of a run are methods of its listener.
+      // `train` reads a callback of its listener at every call.
       if (count > 1 && at !== 'train 1') say(`fault: ${at} reads ${key} ${count} times`);
     }
     probed++;
@@ -89,7 +89,7 @@ async function probe({ name, args, call }: Callable): Promise<number> {
   return probed;
 }
 
-process.on('unhandledRejection', () => {}); // of queued calls that a later await reports
+process.on('unhandledRejection', () => {}); // a later await reports the errors of queued calls
 const { found } = await callables();
 let probed = 0;
 for (const callable of found) probed += await probe(callable);

@@ -127,7 +127,7 @@ const logSum = (values: readonly number[]): number => {
   return top + Math.log(total(values.map((value) => Math.exp(value - top))));
 };
 
-/** The two parts of the Proxy-Anchor loss of a proxy. */
+/** The positive and the negative term of a proxy in the Proxy-Anchor loss. */
 function proxyAnchor(
   p: readonly number[],
   n: readonly number[],
@@ -146,7 +146,7 @@ export const pairLosses: Record<
 > = {
   ntxent: (p, n) => p.map((s) => softPlus(n.map((other) => other - s))),
   dcl: (p, n) => (n.length === 0 ? [] : p.map((s) => logSum(n) - s)),
-  // The mean over p of log sum exp(S - S_p), whose sum omits the term of S_p itself, which is 1.
+  // The mean over p of log sum exp(S - S_p); softPlus adds the term of S_p itself, which is 1.
   supcon: (p, n) => {
     const others = p.map((s, i) => softPlus([...p.filter((_, j) => j !== i), ...n].map((each) => each - s)));
     return p.length === 0 ? [] : [total(others) / p.length];
@@ -180,7 +180,7 @@ export function pairLoss(
   const candidates = given ?? anchors;
   const logit = logits[options.geometry]!;
   let [sum, weight] = [0, 0];
-  // The first part of the Proxy-Anchor loss is averaged over the proxies with positives.
+  // The positive term of the Proxy-Anchor loss is averaged over the proxies with positives.
   let [first, withPositives] = [0, 0];
   for (const [i, anchor] of anchors.entries()) {
     const sides: [number[], number[]] = [[], []];

@@ -39,7 +39,7 @@ for (const type of types) {
       t.is(transposed.data[3 * x.rows + 5], d.data[5 * y.rows + 3]!);
     });
 
-    test(`${key}: gradient`, async (t) => {
+    test(`${key}: the gradient equals the reference`, async (t) => {
       const x = oracle.matrix(`${key}.x`, type);
       const y = oracle.matrix(`${key}.y`, type);
       const cotangent = oracle.matrix(`${key}.cot`, type);

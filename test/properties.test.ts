@@ -42,7 +42,7 @@ interface Case {
   readonly a: Matrix;
   readonly b: Matrix;
   readonly next: () => number;
-  /** The largest absolute coordinate of the points. */
+  /** Bound on the absolute coordinates: the ball's radius, or 100 if that is smaller. */
   readonly scale: number;
 }
 
@@ -76,9 +76,9 @@ const cases: readonly Case[] = types.flatMap((type) =>
 );
 
 /**
- * Checks one identity at every point of the grid. `roundings`: by how many rounding errors a coordinate may
- * be off, relative to the larger of the ball's radius (or 100) and the coordinate itself; 0 means exactly
- * equal.
+ * Checks one identity at every point of the grid.
+ *
+ * @param roundings - allowed error of a coordinate, in rounding errors of the larger of `scale` and the coordinate itself
  */
 function identity(
   name: string,
@@ -237,7 +237,7 @@ identity('exp after log: exp_a(log_a b) = b', composed, ({ a, b, c }) => [
   expmap.sync(a, logmap.sync(a, b, { c }), { c }).data,
   b.data,
 ]);
-identity('exp0 after log0', composed, ({ a, c }) => [
+identity('exp0 after log0: exp0(log0 a) = a', composed, ({ a, c }) => [
   expmap0.sync(logmap0.sync(a, { c }), { c }).data,
   a.data,
 ]);
@@ -249,11 +249,11 @@ identity('|log_a b| at a is the distance', composed, ({ a, b, c }) => {
   const v = logmap.sync(a, b, { c });
   return [metric(a, v, v, c).map(Math.sqrt), dist.sync(a, b, { c }).data];
 });
-identity('the antipode keeps distances: d(-a, -b) = d(a, b)', exact, ({ a, b, c }) => [
+identity('negation preserves distances: d(-a, -b) = d(a, b)', exact, ({ a, b, c }) => [
   dist.sync(minus(a), minus(b), { c }).data,
   dist.sync(a, b, { c }).data,
 ]);
-identity('translations keep distances: d(s + a, s + b) = d(a, b)', composed, ({ a, b, c }) => {
+identity('translations preserve distances: d(s + a, s + b) = d(a, b)', composed, ({ a, b, c }) => {
   const s = times(0.5, minus(b));
   const [sa, sb] = [a, b].map((point) => mobiusAdd.sync(s, point, { c }));
   return [dist.sync(sa!, sb!, { c }).data, dist.sync(a, b, { c }).data];
@@ -273,7 +273,7 @@ identity('a matrix acts in the tangent space at 0', composed, (it) => {
     expmap0.sync(product(it.type, m, logmap0.sync(a, { c })), { c }).data,
   ];
 });
-identity('applying two matrices is applying their product', composed, (it) => {
+identity('applying two matrices equals applying their product', composed, (it) => {
   const { a, c } = it;
   const [m, k] = [times(0.5, random(it, cols, cols)), times(0.5, random(it, cols, cols))];
   const tangent = product(it.type, k, product(it.type, m, logmap0.sync(a, { c })));
@@ -295,18 +295,18 @@ function product(type: RealsType, m: Matrix, x: Matrix): Matrix {
 
 // ---- Transport, planes, models, midpoints ----------------------------------------------------------------
 
-identity('transport from 0 keeps inner products', lengths, (it) => {
+identity('transport from 0 preserves inner products', lengths, (it) => {
   const { a, c } = it;
   const [u, v] = [random(it, rows, cols), random(it, rows, cols)];
   const [tu, tv] = [u, v].map((each) => parallelTransport0.sync(a, each, { c }));
   return [metric(a, tu!, tv!, c), metric(zerosLike(a), u, v, c)];
 });
-identity('transport from 0 is transport', composed, (it) => {
+identity('transport from 0 equals general transport', composed, (it) => {
   const { a, c } = it;
   const u = random(it, rows, cols);
   return [parallelTransport0.sync(a, u, { c }).data, parallelTransport.sync(zerosLike(a), a, u, { c }).data];
 });
-identity('transport keeps inner products', innerProducts, (it) => {
+identity('transport preserves inner products', innerProducts, (it) => {
   const { a, b, c } = it;
   const [u, v] = [
     parallelTransport0.sync(a, random(it, rows, cols), { c }),
@@ -319,17 +319,17 @@ identity('transport along a geodesic maps its velocity to that at the other end'
   parallelTransport.sync(a, b, logmap.sync(a, b, { c }), { c }).data,
   minus(logmap.sync(b, a, { c })).data,
 ]);
-identity('distance to a plane: along its normal it is the distance to its point', composed, (it) => {
+identity('the distance to a plane along its normal is the distance to its base point', composed, (it) => {
   const { a, c } = it;
   const normal = parallelTransport0.sync(a, times(0.4, random(it, rows, cols)), { c });
   const away = expmap.sync(a, normal, { c });
   return [distToPlane.sync(away, a, normal, { c }).data, dist.sync(a, away, { c }).data];
 });
-identity('to the hyperboloid and back', composed, ({ a, c }) => [
+identity('mapping to the hyperboloid and back changes nothing', composed, ({ a, c }) => [
   lorentzToPoincare.sync(poincareToLorentz.sync(a, { c }), { c }).data,
   a.data,
 ]);
-identity('the midpoint of two points lies halfway', composed, ({ a, b, c }) => {
+identity('the midpoint of two points is halfway along their geodesic', composed, ({ a, b, c }) => {
   const pairs = Array.from({ length: rows }, (_, i) => {
     const both = new Float64Array(2 * cols);
     both.set(a.data.subarray(i * cols, (i + 1) * cols));
@@ -342,7 +342,7 @@ identity('weights that are all 0 give the origin', exact, ({ type, a, c }) => [
   weightedMidpoint.sync(a, new type(rows), { c }).data,
   new Float64Array(cols),
 ]);
-identity('integer weights are repeated points', composed, ({ type, a, c }) => {
+identity('integer weights are equivalent to repeated points', composed, ({ type, a, c }) => {
   const weights = type.from(Array.from({ length: rows }, (_, i) => i % 3));
   const rowsOf = Array.from({ length: rows }, (_, i) => [...a.data.subarray(i * cols, (i + 1) * cols)]);
   const repeated = rowsOf.flatMap((row, i) => new Array<number[]>(i % 3).fill(row)).flat();
@@ -352,7 +352,7 @@ identity('integer weights are repeated points', composed, ({ type, a, c }) => {
   ];
 });
 
-// ---- Far out ---------------------------------------------------------------------------------------------
+// ---- Extreme points --------------------------------------------------------------------------------------
 
 test('a hundred huge steps stay finite', (t) => {
   for (const it of cases.filter(({ c }) => c > 1e-3)) {

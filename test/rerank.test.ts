@@ -55,7 +55,7 @@ test('a candidate at infinite distance counts as not found', async (t) => {
   t.is(got.distances[1], Number.POSITIVE_INFINITY);
 });
 
-test('no queries have no neighbors', async (t) => {
+test('zero queries give an empty result', async (t) => {
   const { indices } = await rerank(matrix(new Float32Array(0), 0, 3), y, [], { k: 1, c: 1 });
   t.is(indices.length, 0);
 });

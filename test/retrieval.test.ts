@@ -206,7 +206,7 @@ function before<A extends Float32Array | Float64Array | Int32Array>(array: A, fi
 }
 
 for (const type of types) {
-  // Padding queries count as near to every point outside the ball. Their results were once written out of bounds.
+  // Padding queries are near every point outside the ball, so their results must not be written.
   test(`${type.name}: a search never writes outside its result, wherever the points are`, (t) => {
     const [gallery, d] = [200, 2];
     const y = cloud(type, gallery, d, 1.5, 3);
@@ -243,7 +243,7 @@ test('the default ks are at most the size of the gallery', async (t) => {
   await t.throwsAsync(ksOf({ ks: [8] }), { code: 'ERR_HOROBALL_RANGE', message: /ks: expected .*5, got 8/ });
 });
 
-test('a list of 200,000 ks', (t) => {
+test('accepts a list of 200,000 ks', (t) => {
   const x = matrix(Float64Array.of(0, 0.1, 1), 3, 1);
   const ks = new Array<number>(200_000).fill(1);
   t.deepEqual(retrievalMetrics.sync(x, ['a', 'a', 'b'], { ks, metric: 'euclidean' }).recall, { 1: 2 / 3 });

@@ -75,8 +75,8 @@ for (const [name, make] of makers) {
 }
 
 test('one step of SGD applies the exponential map to the Riemannian gradient', (t) => {
-  // On a diameter everything is one-dimensional: exp_x(v) is at artanh(sqrt c x) + sqrt c v / (1 - c x^2),
-  // and the gradient shrinks by (1 - c x^2)^2 / 4.
+  // On a diameter, artanh(sqrt c exp_x(v)) = artanh(sqrt c x) + sqrt c v / (1 - c x^2), and the Riemannian gradient is the
+  // Euclidean one times (1 - c x^2)^2 / 4.
   const [x, gradient, lr] = [0.4, -0.3, 0.8];
   const line = matrix(Float64Array.of(x, 0), 1, 2);
   new RiemannianSGD(line, { c, lr }).step(Float64Array.of(gradient, 0));

@@ -75,7 +75,7 @@ test('project keeps points inside the margin and moves the others to it', (t) =>
   eachClose(t, project.sync(x, { c, margin: 0.5 }).data.slice(0, 1), [0.25], limit, 'margin 0.5');
 });
 
-test('1 - c|x|^2 is exact near the rim, wherever the last coordinate of a row is', (t) => {
+test('1 - c|x|^2 is exact near the rim, for any number of columns', (t) => {
   const [x, limit] = [1 - 2 ** -30, accuracyOf('conformalFactor').value.float64];
   for (const cols of [1, 2, 3, 4, 5, 7, 8, 9, 17]) {
     const row = new Float64Array(cols);
@@ -108,10 +108,10 @@ test('a long step or a distant point rounds onto the rim, not beyond it', (t) =>
   }
 });
 
-test('a step that ends on the rim has no derivative along itself, even if it starts near the rim', (t) => {
+test('a step that ends on the rim has a zero derivative along its direction, even if it starts near the rim', (t) => {
   for (const c of [0.01, 1, 100]) {
     const r = 1 / Math.sqrt(c);
-    // Accuracy decreases with the square of the distance from the rim.
+    // The closer the start is to the rim, the less accurate the derivative is.
     for (const [left, limit] of coreError.ontoRim) {
       for (const step of [-3, -1, 1, 30]) {
         const x = Float64Array.of((1 - left) * r);
@@ -148,8 +148,8 @@ test('a geodesic through near points, followed far beyond them, ends in the righ
     const along = geodesic.sync(1e20, x, Float64Array.of(0.6 + apart, 0), { c: 1 }).data;
     eachClose(t, along, [1, 0], accuracyOf('geodesic').value.float64, `along, ${apart}`);
     const across = geodesic.sync(1e20, x, Float64Array.of(0.6, apart), { c: 1 }).data;
-    // An end of the geodesic through x perpendicular to the radius has the radial coordinate 2r/(1 + r^2). The
-    // step goes straight up, so it deviates from the geodesic by at most its own length.
+    // The geodesic through x perpendicular to the radius ends at the radial coordinate 2r/(1 + r^2). The second point is
+    // straight above x, so the end deviates from that by a small multiple of `apart`.
     const [end, rise] = [1.2 / 1.36, 0.64 / 1.36];
     t.true(Math.abs(across[0]! - end) < 3 * apart && Math.abs(across[1]! - rise) < 3 * apart, `${across}`);
     close(t, [Math.hypot(...across)], [1], accuracyOf('geodesic').value.float64, `on the rim, ${apart}`);

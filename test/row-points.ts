@@ -54,7 +54,7 @@ export function forward(card: RowCard, inputs: readonly unknown[], options: RowO
   return operationOf(card).sync(...argumentsOf(card, inputs, options));
 }
 
-/** The gradients of the inputs, followed by those of the leading number, if any, and of c. */
+/** The gradients of the inputs, of the leading number, if any, and of c. */
 export function gradients(
   card: RowCard,
   inputs: readonly unknown[],

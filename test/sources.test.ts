@@ -41,8 +41,8 @@ function argumentsAt(text: string, start: number): string[] {
 }
 
 /**
- * Numbers in the tolerances that a test passes to `close` and `eachClose`, directly or by a constant of the file, and in
- * comparisons of an error.
+ * Tolerances with literal numbers: those that a test passes to `close` and `eachClose`, directly or through a constant of
+ * the file, and those with which it compares an error.
  */
 function literalTolerances(path: string, source: string): string[] {
   const text = source.replace(/\/\/.*|'[^'\n]*'/g, '').replace(/`[^`]*`/g, '``');

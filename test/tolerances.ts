@@ -12,7 +12,7 @@ export const allowed = (type: RealsType, { float32, float64 }: Tolerance, ofRefe
 
 /** Relative errors of the references with which results are compared. */
 export const referenceError = {
-  /** Central differences of a formula, and the more accurate ones of a function that is nearly linear. */
+  /** Central differences of a formula; `nearlyLinear` is for functions that are nearly linear. */
   differences: 9e-8,
   /** Rounding of central differences, relative to the sum of the absolute terms. */
   roundingOfDifferences: 1e-9,
@@ -118,8 +118,8 @@ export const networkError = {
 } as const;
 
 /**
- * Identities of gyrovector spaces in roundings: of a coordinate, relative to the larger of the ball's radius (or 100) and
- * the coordinate itself.
+ * Errors of gyrovector identities per coordinate, in rounding errors of the larger of the coordinate and the ball's radius
+ * (at most 100).
  */
 export const identityError = {
   /** One rounding error: that of float32, and that of float64 with a small margin. */
@@ -141,7 +141,7 @@ export const tiedError = {
   logit: 1e-11,
   /** Central differences of the logit. */
   slope: 1e-6,
-  /** Largest deviation of a linear approximation, found on a grid, and how much larger that of other lines is at least. */
+  /** The largest deviation of a linear approximation on a grid, and how much larger that of other lines must be. */
   worst: 1e-3,
   otherLines: 1e-6,
 } as const;

@@ -28,7 +28,7 @@ test('rows that are not allowed, outside the ball or on its rim are not returned
   t.deepEqual([...(await search({ k: 3 }, one, rim)).indices], [2, -1, -1]);
 });
 
-test('no queries have no neighbors', async (t) => {
+test('zero queries give an empty result', async (t) => {
   const { indices, distances } = await search({ k: 2 }, matrix(new Float64Array(0), 0, 1));
   t.deepEqual([indices.length, distances.length], [0, 0]);
 });

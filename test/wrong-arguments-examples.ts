@@ -79,7 +79,6 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** Six points of the ball. */
 const labels = () => Int32Array.of(0, 0, 1, 1);
 
 /** Valid arguments of each callable, by name; `Class#` makes the object on which the methods of a class are called. */

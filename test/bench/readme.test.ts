@@ -19,7 +19,7 @@ const labels: Labels = {
   pass: 'forward',
 };
 
-/** A row of another line. */
+/** A benchmark on another line of the table. */
 const training: Labels = { ...labels, op: 'training step', shape: 'vit_small_patch16_224, batch 16' };
 
 function file(
@@ -85,7 +85,7 @@ test('every figure is judged by the newest target', (t) => {
   );
 });
 
-test('a column is one machine at one speed, with the dates and commits of its figures', (t) => {
+test('a column is one machine with one multiply-add peak, and names the dates and commits of its figures', (t) => {
   const peak = (value: number) => ({ [peakKey]: `${value} GFLOP/s` });
   const side = [['faiss IndexFlatL2', 2, 0.1]] as const;
   const one = file('one.csv', '2026-01-02', side, { ...peak(520), commit: 'abc' });

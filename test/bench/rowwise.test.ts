@@ -1,4 +1,3 @@
-// The suite of row-wise operations has every card, and compares each with the oracle.
 import test from 'ava';
 import { rowwiseSuite } from '../../bench/suites/rowwise.ts';
 import { rowCards } from '../../lib/row/card.ts';

@@ -1,4 +1,4 @@
-// How prepared calls and steps run: job numbers, signals, turns of the event loop and errors, with calls that the test makes up.
+// Job numbers, signals, turns of the event loop and errors of prepared calls and steps, without calls of the core.
 import { performance } from 'node:perf_hooks';
 import test from 'ava';
 import { checkSignal, pause, runAsync, runSteps, runSync, type Steps } from '../../lib/call/run.ts';
@@ -6,7 +6,7 @@ import { core } from '../../lib/native.ts';
 import { failure } from '../support.ts';
 
 test.serial(
-  'a signal that was aborted, also by the checks of a call, rejects before the core is called',
+  'a signal that is aborted, even while a call is prepared, rejects before the core is called',
   async (t) => {
     const controller = new AbortController();
     const prepare = () => {
@@ -27,7 +27,7 @@ test.serial('a call that is aborted as its work ends has no result', async (t) =
   t.is((await failure(() => runAsync('test', controller.signal, prepare))).message, 'at the end');
 });
 
-test.serial('job numbers start again at 1 after the last one of 32 bits', async (t) => {
+test.serial('job numbers restart at 1 after the largest 32-bit number', async (t) => {
   const last = core().lastJob;
   const jobs: number[] = [];
   const prepare = () => ({ start: (job: number) => void jobs.push(job), finish: () => {} });
@@ -40,7 +40,7 @@ test.serial('job numbers start again at 1 after the last one of 32 bits', async 
   t.deepEqual(jobs, [0xffffffff, 1, 2]);
 });
 
-/** Steps without a call of the core: each takes longer than a turn of the event loop may. */
+/** Steps that do not call the core; each exceeds the time limit for a turn of the event loop. */
 function* busy(turns: number, between: () => void): Steps<string> {
   for (let turn = 0; turn < turns; ++turn) {
     const began = performance.now();

@@ -26,18 +26,18 @@ test('slices cover a range in order without exceeding it', (t) => {
   t.is(pauses(inSlices(0, () => t.fail('of nothing'))), 0);
 });
 
-test('items are visited with their indices, and the loop may run between parts of them', (t) => {
+test('forEach passes each item with its index, and pauses between slices', (t) => {
   const seen: number[] = [];
   all(forEach(['a', 'b', 'c'], (item, at) => void seen.push(item.charCodeAt(0), at)));
   t.deepEqual(seen, [97, 0, 98, 1, 99, 2]);
   t.is(pauses(forEach(new Array(2000).fill(0), () => {})), 3);
 });
 
-test('a slice has at least one row, and at most a bounded number of them', (t) => {
+test('a slice has from 1 to 4,096 rows', (t) => {
   t.deepEqual([1, 1 << 10, 1 << 16, 1 << 20].map(rowsPerSlice), [1 << 12, 64, 1, 1]);
 });
 
-test('a range longer than a slice has every number', (t) => {
+test('a range longer than a slice contains every number', (t) => {
   const list = all(range(10_000));
   t.is(list.length, 10_000);
   t.true(list.every((value, i) => value === i));
@@ -49,7 +49,7 @@ test('gathers rows in the given order, repeated ones included', (t) => {
   t.deepEqual([[...data], rows, cols], [[5, 6, 1, 2, 5, 6], 3, 2]);
 });
 
-test('a buffer that is transferred while its rows are copied is an error that names the matrix', (t) => {
+test('transferring a buffer while its rows are copied causes an error that names the matrix', (t) => {
   const data = new Float64Array(3);
   const steps = gatherRows('gather', 'x', matrix(data, 3, 1), new Int32Array(rowsPerSlice(1) + 1));
   t.is(steps.next().value, pause);

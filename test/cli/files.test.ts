@@ -1,4 +1,4 @@
-// For missing files and unwritable locations, one sentence names the file and says what to do.
+// The error for a missing file or an unwritable location names it and the fix in one sentence.
 import { spawnSync } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -76,7 +76,7 @@ const cases: Case[] = [
   ['weights pull dino_vits16 --cache SEALED/x', 1, /SEALED\/x: .*\. Choose another location\.$/],
   ['weights pull dino_vits16 --cache ROOT/file', 1, /ROOT\/file\/.*: a part of this path is a file/],
   ['setup --libtorch ROOT/folder', 1, /--libtorch ROOT\/folder cannot be loaded: no such folder/],
-  ['setup --libtorch ROOT/file', 1, /SEALED\/x: .*\. Choose another location\.$/], // its cache, see below
+  ['setup --libtorch ROOT/file', 1, /SEALED\/x: .*\. Choose another location\.$/], // XDG_CACHE_HOME is set below
 ];
 
 for (const [line, code, sentence] of cases.filter(

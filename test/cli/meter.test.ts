@@ -51,10 +51,10 @@ test('a narrow terminal omits the last fields and keeps the ETA', (t) => {
   t.is(tiny.line.length, 19);
 });
 
-test('a count has a rate after the second update, and an ETA after a second', (t) => {
+test('a count has a rate after the second update, and an ETA after one second', (t) => {
   const screen = new Screen(true, 80);
   const { meter, pass } = metered(screen);
-  pass(20); // the start does not count
+  pass(20); // time before the first update does not count
   meter.count('embedding', 128, 1408, 'img');
   t.is(screen.line, `${'━━'}${'─'.repeat(22)}  embedding  128/1408 img`);
   pass(0.5);

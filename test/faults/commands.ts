@@ -63,7 +63,6 @@ await unpackLibTorch(folder + 'libtorch.zip', folder + 'cache/current', async ()
   },
 );`;
 
-/** Ends with the process. */
 const mirror = await host((request, response) => send(request, response, { headers: { etag: '"1"' } }));
 mirror.server.unref();
 

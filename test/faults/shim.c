@@ -1,8 +1,8 @@
-// Makes system calls on files fail, for tests: preloaded into a process (LD_PRELOAD), see shim.ts.
-// HOROBALL_FAULT="OPERATION ERRNO FIRST COUNT PATH"  the calls FIRST to FIRST + COUNT - 1 (from 1) of an operation on files
+// Makes system calls on files fail in tests; shim.ts preloads it into a process with LD_PRELOAD.
+// HOROBALL_FAULT="OPERATION ERRNO FIRST COUNT PATH": calls FIRST to FIRST + COUNT - 1 (from 1) of an operation on files
 // whose path contains PATH fail with this error; with ERRNO 0, a read or write transfers half of its bytes.
-// HOROBALL_FAULT_LOG=FILE  a line "OPERATION PATH" for each call on such a file. HOROBALL_FAULT_CLOCK=SECONDS  the time of
-// day jumps forward and back by this much, every 64 readings.
+// HOROBALL_FAULT_LOG=FILE: writes a line "OPERATION PATH" for each call on such a file.
+// HOROBALL_FAULT_CLOCK=SECONDS: the time of day jumps forward or back by this much every 64 readings.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -32,7 +32,7 @@ __attribute__((constructor)) static void begin(void) {
   if (clock != NULL) jump = atol(clock);
 }
 
-// Whether this call fails (1), is cut short (2) or succeeds (0).
+// Whether this call fails (1), transfers half of its bytes (2) or succeeds (0).
 static int decide(const char* name, const char* path) {
   if (folder[0] == 0 || path == NULL || strstr(path, folder) == NULL) return 0;
   if (log_file >= 0) {

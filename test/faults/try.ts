@@ -53,7 +53,7 @@ export function faultsOf({ counts }: Prepared, most: number): Fault[] {
   );
 }
 
-/** Why a program that was disturbed ended badly; null if it ended with success or a coded error. */
+/** Describes an unexpected ending of a program; null if it ended with success or a coded error. */
 export function complaint({ code, signal, stdout, stderr }: Ending): string | null {
   if (signal !== null || code === null) return `ended by ${signal}: ${stderr}`;
   if (code === 0) return null;
@@ -65,7 +65,7 @@ export function complaint({ code, signal, stdout, stderr }: Ending): string | nu
 }
 
 export interface Tried {
-  /** The reason why an outcome is wrong; null if it is right. */
+  /** Why the outcome is wrong; null if it is right. */
   problem: string | null;
   /** Whether the fault ended the command with an error. */
   ended: boolean;

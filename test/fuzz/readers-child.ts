@@ -41,7 +41,7 @@ async function inputOf(original: Buffer, mutation: Mutation, isInside: boolean):
   }
 }
 
-/** Why an input had an unexpected outcome; null if it was read, or rejected with a code, in time. */
+/** Describes an unexpected outcome of an input; null if it was read, or rejected with a code, in time. */
 async function faultOf(input: Buffer): Promise<string | null> {
   await writeFile(path, input);
   const before = process.cpuUsage();

@@ -28,14 +28,14 @@ import { evaluationRow, fakeHealth, fakeSnapshot, stepRow } from '../train/fake-
 import { plan, result } from '../train/study/synthetic-study.ts';
 
 export interface FuzzTarget {
-  /** Prepares the folder in which a mutated input replaces `file`. */
+  /** Path of the mutated input, relative to the folder. */
   file: string;
   /** Returns the valid inputs that are mutated. */
   originals(folder: string): Promise<Buffer[]>;
   read(path: string): Promise<unknown>;
   /** Whether inputs are JSON; otherwise they are changed as bytes only. */
   isJson?: true;
-  /** Changes the content of an input behind its checksums and compression. */
+  /** Changes the content that the compression and checksums of an input protect. */
   inside?(input: Buffer, change: (inner: Buffer) => Buffer): Buffer | Promise<Buffer>;
 }
 
@@ -51,7 +51,7 @@ function insideZip(pattern: RegExp): NonNullable<FuzzTarget['inside']> {
   };
 }
 
-/** Files of one data set; the one named `file` is replaced. */
+/** A data set in which `file` is replaced. */
 function listOf(name: string, file: string, make: (root: string) => Promise<void>): FuzzTarget {
   return {
     file,
@@ -72,7 +72,7 @@ function insideHeader(input: Buffer, change: (inner: Buffer) => Buffer): Buffer 
   return Buffer.concat([size, header, input.subarray(8 + length)]);
 }
 
-/** JSON with the checksum of its changed content. */
+/** Changes JSON and updates its checksum. */
 const checked: NonNullable<FuzzTarget['inside']> = (input, change) => {
   const { crc32: _, ...content } = JSON.parse(input.toString()) as Record<string, unknown>;
   const value: unknown = JSON.parse(change(Buffer.from(JSON.stringify(content))).toString());

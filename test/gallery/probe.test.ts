@@ -1,4 +1,4 @@
-// A search of indexed rows and of rows added later merges both results as one search of all rows would return them.
+// A search of indexed rows and rows added later gives the result of one search of all rows.
 import test from 'ava';
 import { Gallery, type Matrix, type MetricOptions, matrix, type Reals, topK } from '../../lib/index.ts';
 import { cloud, type RealsType, types } from '../support.ts';
@@ -27,7 +27,7 @@ function repeated(type: RealsType): Matrix {
 }
 
 for (const type of types) {
-  test(`${type.name}: ties go to the lower row, on whichever side of the index it is`, async (t) => {
+  test(`${type.name}: ties go to the lower row, indexed or not`, async (t) => {
     const rows = repeated(type);
     const queries = part(rows, 0, 10);
     for (const covered of [1, 15, 39, 40]) {
@@ -42,7 +42,7 @@ for (const type of types) {
     }
   });
 
-  test(`${type.name}: exclusions and masks apply to rows on both sides of the index`, async (t) => {
+  test(`${type.name}: exclusions apply to indexed rows and to rows added later`, async (t) => {
     const rows = repeated(type);
     const queries = part(rows, 0, 10);
     using gallery = await partlyIndexed(rows, 15);
@@ -55,7 +55,7 @@ for (const type of types) {
   });
 }
 
-test('fewer rows than k are filled up with -1 at infinity, and a point at infinity is not found', async (t) => {
+test('missing neighbors are -1 at infinite distance, and a point at infinite distance is not found', async (t) => {
   const rows = matrix(Float64Array.of(0, 0, 0, 0.1, 0, 0, 1, 0, 0, 0.2, 0, 0), 4, cols); // row 2 is on the rim
   for (const covered of [1, 2, 3]) {
     using gallery = await partlyIndexed(rows, covered, { c: 1 });
@@ -65,7 +65,7 @@ test('fewer rows than k are filled up with -1 at infinity, and a point at infini
   }
 });
 
-test('no queries have no neighbors', async (t) => {
+test('zero queries give an empty result', async (t) => {
   using gallery = await partlyIndexed(repeated(Float32Array), 15);
   const { indices, proven } = gallery.topKSync(matrix(new Float32Array(0), 0, cols), { k: 3 });
   t.deepEqual([indices.length, proven.length], [0, 0]);

@@ -89,11 +89,11 @@ emulated('the error for insufficient memory names the requested and the free siz
   );
 });
 
-emulated('no device', async (t) => {
+emulated('a machine without a device causes a coded error', async (t) => {
   t.regex(await said({ HOROBALL_EMULATOR_DEVICES: '0' }), /^ERR_HOROBALL_DEVICE .*no CUDA device/);
 });
 
-emulated('a driver that is older than the build, or missing', async (t) => {
+emulated('an outdated or missing driver causes a coded error', async (t) => {
   const older =
     /^ERR_HOROBALL_DEVICE .*the NVIDIA driver supports CUDA 12\.4, but this build needs 13\.0\. Update/;
   t.regex(await said({ HOROBALL_EMULATOR_DRIVER: '12040' }), older);
@@ -101,12 +101,15 @@ emulated('a driver that is older than the build, or missing', async (t) => {
   t.regex(await said({ HOROBALL_EMULATOR_DRIVER: '0' }), none);
 });
 
-emulated('a device without code in the build, and a failed launch: the CPU still works', async (t) => {
-  const launch = (error: number) => said({ HOROBALL_EMULATOR_LAUNCH: String(error) });
-  t.regex(await launch(209), /^ERR_HOROBALL_DEVICE .*no code for CUDA device 0\. Rebuild .*\n1000000\n$/);
-  t.regex(await launch(222), /^ERR_HOROBALL_DEVICE .*the NVIDIA driver supports CUDA 13\.0.*\n1000000\n$/);
-  t.regex(await launch(1), /^ERR_HOROBALL_DEVICE .*CUDA device 0: a launch failed: .*\n1000000\n$/);
-});
+emulated(
+  'the CPU still works after a failed launch, or if the build has no code for the device',
+  async (t) => {
+    const launch = (error: number) => said({ HOROBALL_EMULATOR_LAUNCH: String(error) });
+    t.regex(await launch(209), /^ERR_HOROBALL_DEVICE .*no code for CUDA device 0\. Rebuild .*\n1000000\n$/);
+    t.regex(await launch(222), /^ERR_HOROBALL_DEVICE .*the NVIDIA driver supports CUDA 13\.0.*\n1000000\n$/);
+    t.regex(await launch(1), /^ERR_HOROBALL_DEVICE .*CUDA device 0: a launch failed: .*\n1000000\n$/);
+  },
+);
 
 emulated('results do not depend on the order of threads', async (t) => {
   const library = new URL('../../lib/index.js', import.meta.url).href;

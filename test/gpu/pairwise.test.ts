@@ -63,7 +63,7 @@ for (const metric of metrics) {
       }
     });
 
-    gpu(`topK, ${title}: neighbors with distances bit-identical to pairwiseDistance`, (t) => {
+    gpu(`topK, ${title}: returns the nearest rows, with distances bit-identical to pairwiseDistance`, (t) => {
       for (const type of types) {
         for (const [n, m, d] of shapes)
           search(t, type, points(type, n, d, metric, 1), points(type, m, d, metric, 2), options);
@@ -133,7 +133,7 @@ function search(t: ExecutionContext, type: RealsType, x: Matrix, y: Matrix, opti
   }
 }
 
-gpu('topK: points outside the ball are never returned, and unfilled slots stay empty', (t) => {
+gpu('topK: points outside the ball are not returned, as on the CPU', (t) => {
   const y = matrix(new Float32Array([0.1, 0, 3, 0, 0.2, 0]), 3, 2);
   const { indices, distances } = topK.sync(y, y, { k: 3, c: 1, exclude: 'self', device: 'cuda' });
   const want = topK.sync(y, y, { k: 3, c: 1, exclude: 'self' });

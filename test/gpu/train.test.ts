@@ -50,7 +50,7 @@ interface Trained {
   gradient: number;
 }
 
-/** Steps with every learnable scalar; the gradient of the curvature belongs to the last step. */
+/** Trains with a learnable curvature; `gradient` is its gradient in the last step. */
 async function steps(
   device: 'cpu' | 'cuda',
   options: Partial<EmbedderOptions>,
@@ -175,7 +175,7 @@ gpu('errors name a full and a missing device, and later calls work', async (t) =
   const many = new Uint8Array(size.count * size.size ** 2 * 3);
   const held: Disposable[] = [];
   const fill = async (): Promise<void> => {
-    // Float32 on the device takes four times the bytes, 1.2 GB each.
+    // As float32, each batch takes 1.2 GB on the device.
     for (let i = 0; i < 200; ++i) {
       held.push(Batch.from(many, size, tinyViT.mean, tinyViT.std, where));
       await embedder.curvatureGradient();

@@ -125,7 +125,7 @@ test("TensorBoard's reader reads the events", async (t) => {
   writer.text('note', 'h\u00e9', 4);
   writer.endSession('success');
   await writer.close();
-  // A resumed run writes step 7 again.
+  // A resumed run, at a step that needs more than 32 bits.
   const resumed = await EventWriter.open(run, { purgeStep: 2 ** 33 });
   resumed.scalar('late', -1, 2 ** 33);
   await resumed.close();

@@ -40,7 +40,7 @@ function endingOnce(reader: string, path: string): Ending {
 
 const mat = new MatWriter();
 const doubling = 60;
-/** A tuple that contains the same tuple twice, and so on: 2^60 characters as text. */
+/** Nested tuples, each of which contains the next one twice; as text, they would have 2^60 characters. */
 const sharedTuples = bytesOf(')q\0', '(h\0h\0tq\0'.repeat(doubling), text('x'), 0x93, '.');
 const deepTuples = bytesOf(')', Buffer.alloc(50_000, 0x85), text('x'), 0x93, '.');
 const stored = (kind: number, shape: number[], type: number, length: number): Buffer =>

@@ -59,7 +59,7 @@ test('the next attempt removes the files of killed competitors, and no others', 
   t.deepEqual((await readdir(folder)).sort(), ['.training', ...kept, ...others].sort());
 });
 
-test('a competitor killed at any point while taking the lock leaves at most one file', async (t) => {
+test('the next attempt removes the files of competitors killed at any point while they took the lock', async (t) => {
   const folder = await temporary(t);
   const lock = join(folder, 'lock');
   const module = new URL('../../lib/io/lock.js', import.meta.url).href;
@@ -235,7 +235,7 @@ onLinux('a lock file that cannot be written leaves nothing behind, and the error
   const lock = join(folder, 'none', 'lock');
   const error = await t.throwsAsync<NodeJS.ErrnoException>(Lock.take(lock, () => new Error('busy')));
   t.deepEqual([error.code, error.path], ['ENOENT', lock]);
-  // The child may not write a single byte to files, as if the disk were full.
+  // The child cannot write a single byte to files, as if the disk were full.
   const module = new URL('../../lib/io/lock.js', import.meta.url).href;
   const code = `process.on('SIGXFSZ', () => {});
     const { Lock } = await import('${module}');
@@ -256,7 +256,7 @@ onLinux('a later process with the same PID holds no lock', async (t) => {
   t.is((await lockHolder(lock))?.holder, 'this process');
 });
 
-test('a lock file that is a pipe, a link, too long or full of control characters blocks no one', async (t) => {
+test('a pipe in place of a lock file is rejected; a file that is too long or has control characters blocks no one', async (t) => {
   const folder = await temporary(t);
   const path = join(folder, 'lock');
   const busy = (): Error => new Error('busy');
@@ -282,7 +282,7 @@ onLinux('an ended thread holds no lock, even though its process is running', asy
   const stat = await readFile(`/proc/${process.pid}/stat`, 'utf8');
   const began = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]!;
   const of = (thread: object): string => JSON.stringify({ ...own, began, thread });
-  await writeFile(lock, of({ id: process.pid, began })); // its main thread
+  await writeFile(lock, of({ id: process.pid, began })); // the main thread of this process
   t.is(await takeLock(lock), 'this process');
   for (const thread of [
     { id: 4_000_000, began },

@@ -108,7 +108,7 @@ test('reads three axes in Fortran order', async (t) => {
   t.deepEqual(got.data, want);
 });
 
-test('versions 2 and 3', async (t) => {
+test('reads versions 2 and 3 of the format', async (t) => {
   for (const version of [2, 3]) t.deepEqual((await readNpy(await file({ version }))).shape, [2]);
 });
 

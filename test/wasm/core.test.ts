@@ -165,7 +165,7 @@ onWasm('short calls work after memory has grown, which moves their array', async
   t.deepEqual(same, [true, true]);
 });
 
-onWasm('memory is reused by later calls, and given back after a large one', async (t) => {
+onWasm('memory is reused by later calls, and released after a large one', async (t) => {
   const [many, large] = await run<number[]>(`
     const { core } = await import('${new URL('../../lib/native.js', import.meta.url).href}');
     const bytes = () => core().callBuffer.buffer.byteLength;
@@ -178,7 +178,7 @@ onWasm('memory is reused by later calls, and given back after a large one', asyn
   t.true(large! < many!, `${large} bytes after a call of 324 MB`);
 });
 
-onWasm('arrays that exceed the address space are an error', async (t) => {
+onWasm('arrays that exceed the address space cause a coded error', async (t) => {
   const code = await run<string>(`
     const rows = 33_000, out = { data: new Float32Array(rows * rows), rows, cols: rows };
     try { h.pairwiseDistance.sync(cloud(Float32Array, rows, 2, 0.9), undefined, { c: 1, out }); console.log('"none"'); }

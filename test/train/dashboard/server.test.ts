@@ -109,7 +109,7 @@ test('hundreds of pages use few descriptors, and each part is rendered once for 
     for (const socket of sockets) socket.destroy();
   });
   for (let waited = 0; open <= 10 && waited < 60; waited++) await sleep(500);
-  await sleep(1500); // for those beyond the limit
+  await sleep(1500); // time for connections beyond the limit
   t.true(open > 10 && open <= 64, `${open}`);
   let rendered = 0;
   const rows = [stepRow(1), stepRow(2)];

@@ -75,7 +75,7 @@ test('a split without ancestors has no tree', (t) => {
   t.is(ClassTree.of({ parents: [[], []] }), null);
 });
 
-test('a tree of 200,000 classes', (t) => {
+test('groups rows by a tree of 200,000 classes', (t) => {
   const many = Array.from({ length: 200_000 }, (_, i) => [`family ${i % 100}`]);
   const { levels } = ClassTree.of({ parents: many })!.batch(Int32Array.of(0, 100, 199_999));
   t.deepEqual([...levels[0]!.groups], [0, 0, 1]);

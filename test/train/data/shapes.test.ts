@@ -127,7 +127,7 @@ test('options out of range are rejected by name', async (t) => {
   await t.throwsAsync(makeShapes('never-made', { seed: 0.5 }), { code: 'ERR_HOROBALL_TYPE' });
 });
 
-test('the old name of images per class is an alias', async (t) => {
+test('the former name of the number of images per class is an alias', async (t) => {
   const root = await temporary(t);
   const { images, ...others } = tiny;
   await makeShapes(path.join(root, 'shapes'), { ...others, pictures: images });

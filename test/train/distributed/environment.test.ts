@@ -75,7 +75,7 @@ for (const [name, env, message] of [
   });
 }
 
-test('without the number of local ranks, there are at least as many as the rank on this machine says', (t) => {
+test('without LOCAL_WORLD_SIZE, the number of local ranks is LOCAL_RANK + 1', (t) => {
   const { LOCAL_WORLD_SIZE: _, ...env } = torchrun;
   t.like(placeOf(env), { localRank: 1, localSize: 2 });
 });

@@ -50,7 +50,7 @@ const scenarios: Record<string, () => Promise<unknown>> = {
     const gathered = await group!.gatherValues(own);
     return { sums: [...sums], gathered: [...gathered], shared: await group!.share(`from ${rank}`) };
   },
-  /** The gradients of the loss of six classes. With `mode` other than `spread`, one of them is on rank 0. */
+  /** The gradients of the loss of six classes. In every mode except `spread`, one class is on rank 0. */
   async gradients() {
     using model = await tinyEmbedder({ seed: 5 + rank });
     await group?.broadcast(model); // different seeds, so that only the broadcast makes the models equal

@@ -9,7 +9,7 @@ test.before(() => setThreads(1));
 
 const numbers = { views: 2, tauE: 0.1, tauH: 0.2, lambda: 1, c: 0.1, clipR: 2.3 } as const;
 const count = 22;
-const chunk = 5; // the last one is smaller
+const chunk = 5; // the last chunk is smaller
 
 /** Backpropagates a loss, in one graph or in chunks, and returns it. */
 async function backward(model: Embedder, loss: HybridLoss, seed: number, chunked: boolean): Promise<number> {

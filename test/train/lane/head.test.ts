@@ -59,7 +59,7 @@ for (const [what, head, c, clipR, scale] of [
   ['unit rows, projected', 'hypmix', 20, null, 1],
 ] as const) {
   for (const compat of [null, 'hypmix'] as const) {
-    test(`${what}${compat === null ? '' : ', published guards'}: values, gradients and the derivative in c`, async (t) => {
+    test(`${what}${compat === null ? '' : ', published guards'}: values, gradients and the derivative in c equal the formula`, async (t) => {
       using model = await tinyEmbedder({ head, c, clipR, compat });
       const initial = (await model.state()).get('head.weight')!;
       const bias = Float32Array.from({ length: dim }, () => scale * (0.2 * next() - 0.1));

@@ -9,7 +9,7 @@ const model = await tinyEmbedder();
 const batch = tinyBatch(256);
 const first = model.forward(batch);
 const values = await first.body.data();
-/** Several seconds of work that nothing awaits. */
+/** Queues several seconds of work that nothing awaits. */
 const keepBusy = (): void => {
   for (let i = 0; i < 300; ++i) model.forward(batch).dispose();
 };

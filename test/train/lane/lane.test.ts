@@ -37,7 +37,7 @@ test('an error rejects the next promise and names its operation; later calls are
   t.notDeepEqual(await model.state(), before, 'the next one was not');
 });
 
-test('using the missing result of a failed operation causes an error that says so', async (t) => {
+test('reading the missing result of a failed operation causes a coded error', async (t) => {
   if (torchInfo().cuda) return t.pass('skipped: there is a CUDA device');
   const { Batch } = await import('../../../lib/train/lane/tensor.ts');
   using model = await tinyEmbedder();

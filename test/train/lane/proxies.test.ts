@@ -30,7 +30,7 @@ for (const loss of ['proxy-anchor', 'proxy-nca'] as const) {
       using optimizer = new AdamW(embedder, { lr: 0, weightDecay: 0, proxies });
       objective.backward();
       const norm = await optimizer.gradNorm();
-      // A step with learning rate 0, whose first moment is a tenth of the gradient.
+      // After this step with learning rate 0, the first moment is a tenth of the gradient.
       optimizer.step();
       const state = await optimizer.state();
       const gradient = state.get('proxies.exp_avg')!.data.map((value) => 10 * value);

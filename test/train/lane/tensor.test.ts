@@ -7,7 +7,6 @@ import { randomImages, relativeError, tinyEmbedder } from '../helpers.ts';
 test.before(() => setThreads(1));
 
 test('bytes are normalized to (x / 255 - mean) / std, channels first', async (t) => {
-  // A patch embedding that copies one channel's mean of the image into one feature each.
   using model = await tinyEmbedder();
   const [mean, std] = [[0.1, 0.2, 0.3] as const, [0.5, 0.25, 2] as const];
   const images = randomImages(3);

@@ -25,7 +25,7 @@ test('each space uses its own output and distance', async (t) => {
   t.deepEqual([pictures, classes], [4, 2]);
   t.is(spaces.body.at['1'], 1);
   t.is(spaces.cosine.at['1'], 0);
-  t.is(spaces.hyperbolic.at['1'], 1 / 2); // only the two points near the origin have their class as nearest neighbor
+  t.is(spaces.hyperbolic.at['1'], 1 / 2); // only the two points near the origin have a nearest neighbor of their class
 });
 
 test('the published evaluation ranks the unit vectors', async (t) => {

@@ -51,7 +51,7 @@ test('images of any size have the same number of features, and those of the smal
   }
 });
 
-test('normalizing keeps the direction, and zero vectors', (t) => {
+test('normalizing keeps the direction, and leaves zero vectors unchanged', (t) => {
   t.deepEqual([...normalize(Float32Array.of(3, 4))], [...Float32Array.of(0.6, 0.8)]);
   t.deepEqual(normalize(new Float32Array(3)), new Float32Array(3));
 });

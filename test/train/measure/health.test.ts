@@ -32,8 +32,8 @@ for (const c of [0.1, 1, 7]) {
   });
 
   test(`points at the projection radius and saturated distances are counted (c ${c})`, async (t) => {
-    // Two opposite points at the projection radius are 15.2 / sqrt c apart; distances to the third are at most 11.4 /
-    // sqrt c.
+    // Two opposite points at the projection radius are 15.2 / sqrt c apart; all other distances are at most
+    // 8.7 / sqrt c.
     const { atRim, saturated } = await healthOf(ring([0.999, 0.5, 0.999, 0.5], c), 2, c);
     t.is(atRim, 0.5);
     t.is(saturated, Number((2 / 12).toPrecision(6)));

@@ -58,7 +58,7 @@ test('an embedding that follows the tree gets the best scores', async (t) => {
     t.is(nearestLca, 0);
     t.deepEqual(recall, { '1': [1, 1], '10': [1, 1] });
     t.is(ndcg, 1);
-    // Of 7 others, ranks 1, 2-3 and 4-7 by the tree: mid-ranks 1, 2.5 and 5.5.
+    // The tree ranks the 7 other images 1, 2-3 and 4-7: mid-ranks 1, 2.5 and 5.5.
     const byTree = [1, 2.5, 2.5, 5.5, 5.5, 5.5, 5.5];
     t.true(near(spearman, correlation([1, 2, 3, 4, 5, 6, 7], byTree)), `${spearman}`);
     t.true(near(rankDistortion, (0.5 + 0.5 + 1.5 + 0.5 + 0.5 + 1.5) / 7 / 7), `${rankDistortion}`);
@@ -66,7 +66,7 @@ test('an embedding that follows the tree gets the best scores', async (t) => {
 });
 
 test('mixing classes within a genus keeps the recall of the genus', async (t) => {
-  // Each image is nearest to one of the other class of its genus.
+  // The nearest neighbor of each image is in the other class of its genus.
   const { spaces } = await measured([0, 0.2, 0.01, 0.21, 3, 3.2, 3.01, 3.21]);
   const { nearestLca, recall, ndcg } = spaces.cosine;
   t.is(nearestLca, 1);

@@ -9,8 +9,8 @@ const cosine = { metric: 'cosine' } as const;
 const rows = (angles: readonly number[]) => matrix(circle(angles), angles.length, 2);
 
 test('a query is a hit if one of its k nearest neighbors has its class', async (t) => {
-  // 0 and 1 are each other's nearest neighbors; the nearest of 4 (class 0) is 20 (class 1), and 20 and 21 are each
-  // other's nearest.
+  // The pairs 0, 1 and 40, 41 are mutual nearest neighbors of the same class; the nearest neighbor of 30 (class 0) is 40
+  // (class 1).
   const labels = Int32Array.of(0, 0, 0, 1, 1);
   const { at, strict } = await recallOf(rows([0, 1, 30, 40, 41]), labels, undefined, {
     ks: [1, 2, 4],
@@ -38,7 +38,7 @@ test('strict recall excludes the class, then the genus', async (t) => {
   ];
   const labels = Int32Array.of(0, 0, 1, 2, 3);
   const { strict } = await recallOf(rows([0, 5, 20, 33, 60]), labels, parents, { ks: [1], distance: cosine });
-  // Without their class, 0 and 5 find 20 (a), 20 finds 33 (b: a miss), 33 finds 20 (a miss), 60 finds 33 (a miss): 20 is 15 from 5 and 13 from 33.
+  // Without their class, 0 and 5 find 20 (a); 20 finds 33 (b), 33 finds 20 (a), and 60 finds 33 (b), which are misses.
   t.is(strict[0], 2 / 5);
   // Without genus a, 0, 5 and 20 find 33 (p); without b, 33 finds 20 (p); without c, 60 finds 33 (a miss).
   t.is(strict[1], 4 / 5);

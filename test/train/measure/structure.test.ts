@@ -23,7 +23,7 @@ function embedded(
 }
 
 test('alignment and uniformity equal their formulas', async (t) => {
-  // Two classes on the axes: distances 0 within, sqrt 2 and 2 between.
+  // Two classes on the axes, with squared distances 0 and 2 within them, and 2 and 4 between them.
   const made = embedded(
     [
       [1, 0],

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { agree, type StepResults } from '../../../lib/train/run/agreement.ts';
 
-/** Runs the agreement on ranks whose sums are those of a group. */
+/** Runs the agreement on all ranks of a fake group. */
 async function together(isPerRank: boolean, results: readonly StepResults[]): Promise<StepResults[]> {
   const size = results.length;
   const given: Float64Array[] = [];
@@ -26,7 +26,7 @@ const values = { loss: 2, min: -1, mean: 0.5, max: 3, accuracy: 0.25 };
 const one: StepResults = { loss: values, headGradient: 0.5, stop: false };
 const gradParams = { tauE: 1, tauH: 2, lambda: 3, c: 4 };
 
-test('all ranks get the values of rank 0, the sum of head gradients, and the wish of any rank to stop', async (t) => {
+test('all ranks get the values of rank 0, the sum of head gradients, and a stop request of any rank', async (t) => {
   const other: StepResults = { loss: { ...values, loss: 2.0001 }, headGradient: 0.25, stop: true };
   const got = await together(false, [one, other]);
   t.deepEqual(got[0], { loss: values, headGradient: 0.75, stop: true });

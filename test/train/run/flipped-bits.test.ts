@@ -60,7 +60,7 @@ function isSubset(got: Lines, sound: readonly unknown[], isEnd: boolean): boolea
   return known && reported;
 }
 
-test('a flipped bit in a run', async (t) => {
+test('a flipped bit in a run never changes a value', async (t) => {
   const runs = await temporary(t);
   const store = await DiskStore.create({ ...parseConfig({ name: 'mine' }), runs });
   for (const row of [evaluationRow(0, 0.1), stepRow(1), stepRow(2), fakeHealth, evaluationRow(2, 0.6)])
@@ -83,7 +83,7 @@ test('a flipped bit in a run', async (t) => {
   t.true(refused > 300, `${refused}`);
 });
 
-test('a flipped bit in a study', async (t) => {
+test('a flipped bit in a study never changes a value', async (t) => {
   const path = await temporary(t);
   const folder = await StudyFolder.open(path, plan());
   await sweep(folder, { run: quick });
@@ -103,7 +103,7 @@ test('a flipped bit in a study', async (t) => {
   t.true(refused > 100, `${refused}`);
 });
 
-test('a flipped bit in exported embeddings', async (t) => {
+test('a flipped bit in exported embeddings never changes a value', async (t) => {
   const folder = await temporary(t);
   await mkdir(folder, { recursive: true });
   const file = join(folder, 'emb.safetensors');

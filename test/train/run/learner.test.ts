@@ -165,7 +165,7 @@ test.serial('compat hypmix in float16 notes how it clips', async (t) => {
 const two = Object.create(ProcessGroup.prototype, { size: { value: 2 } }) as ProcessGroup;
 
 test.serial(
-  'rejects a memory with compat hypmix on several ranks, and with proxies no network stays',
+  'rejects a memory with compat hypmix on several ranks, and proxies without labels, and leaves no handle',
   async (t) => {
     const { handles } = memory();
     const config = tinyConfig({ compat: 'hypmix', memory: 4 });
@@ -259,7 +259,7 @@ test.serial('the search for a non-finite value divides a batch into chunks', asy
   t.is(await learner.firstNotFinite(tinySamples()), null);
 });
 
-test.serial('a part of a batch has at least one image, of those that it has', async (t) => {
+test.serial('rejects an empty part of a batch, and one outside the batch', async (t) => {
   using learner = await Learner.create(tinyConfig());
   const samples = tinySamples();
   for (const [first, end] of [

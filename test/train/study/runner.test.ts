@@ -70,7 +70,7 @@ test('a study whose lock was deleted stops without adding results if another pro
   let calls = 0;
   const run = async (config: RunConfig): Promise<RunResult> => {
     calls += 1;
-    // On its second call, another process takes the free lock.
+    // The lock is deleted twice; the second time, another process takes it.
     if (calls === 2 || calls === 4) await rm(join(out, 'lock'));
     if (calls === 4) other = await (await StudyFolder.open(out, plan())).lock();
     return await quick(config);
